@@ -2,4 +2,11 @@
 //!
 //! Architecture invariant: nothing here knows tokio, kube, a file system, a clock or an environment.
 
+pub mod applyset;
+pub mod compare;
+pub mod digest;
+pub mod fields;
+pub mod mask;
 pub mod object;
+pub mod order;
+pub mod plan;

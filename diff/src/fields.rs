@@ -1,0 +1,227 @@
+//! Field ownership, out of `metadata.managedFields`: which values a manager owns, and who owns a path.
+//!
+//! The format is fieldsV1 of structured-merge-diff (Kubernetes documentation, "Server-Side Apply"). Pure.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::digest::Digest;
+
+/// The field manager of everything that Holdfast applies.
+pub const MANAGER: &str = "holdfast";
+
+/// Who last wrote a field. A manager is a tool, not a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Owner {
+    pub manager: String,
+    /// `Apply` or `Update`.
+    pub operation: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subresource: Option<String>,
+    /// RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<String>,
+}
+
+/// The fields that Holdfast owns by apply in a live object, with the API version that their paths are written in.
+pub fn applied(object: &Value) -> Option<(&str, &Value)> {
+    entries(object)
+        .find(|entry| {
+            text(entry, "manager") == Some(MANAGER)
+                && text(entry, "operation") == Some("Apply")
+                && text(entry, "subresource").is_none_or(str::is_empty)
+        })
+        .and_then(|entry| Some((text(entry, "apiVersion")?, entry.get("fieldsV1")?)))
+}
+
+/// The fingerprint of a live object: a digest of the values of the fields that Holdfast owns.
+///
+/// `None` if Holdfast owns nothing in it, or if its fields are written in another API version than
+/// the object was read in.
+pub fn fingerprint(object: &Value) -> Option<Digest> {
+    let (version, fields) = applied(object)?;
+    (text(object, "apiVersion") == Some(version)).then(|| Digest::of(&extract(object, fields)))
+}
+
+/// The fingerprint that an object would have if the server stored a manifest as it is written.
+/// Where the server normalises (quantities, defaults of list keys, `stringData`) it differs.
+pub fn expected_fingerprint(manifest: &Value) -> Digest {
+    let mut value = manifest.clone();
+    if let Some(object) = value.as_object_mut() {
+        object.remove("apiVersion");
+        object.remove("kind");
+        if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+            metadata.remove("name");
+            metadata.remove("namespace");
+        }
+    }
+    Digest::of(&value)
+}
+
+/// Everyone who owns the value at a path (RFC 6901) of a live object, the newest first.
+pub fn owners(object: &Value, pointer: &str) -> Vec<Owner> {
+    let mut found: Vec<Owner> = entries(object)
+        .filter(|entry| entry.get("fieldsV1").is_some_and(|fields| owns(object, fields, pointer)))
+        .filter_map(|entry| {
+            Some(Owner {
+                manager: text(entry, "manager")?.to_owned(),
+                operation: text(entry, "operation")?.to_owned(),
+                subresource: text(entry, "subresource").filter(|name| !name.is_empty()).map(str::to_owned),
+                time: text(entry, "time").map(str::to_owned),
+            })
+        })
+        .collect();
+    found.sort_by(|one, other| other.time.cmp(&one.time));
+    found
+}
+
+fn entries(object: &Value) -> impl Iterator<Item = &Value> {
+    object.pointer("/metadata/managedFields").and_then(Value::as_array).into_iter().flatten()
+}
+
+fn text<'a>(value: &'a Value, field: &str) -> Option<&'a str> {
+    value.get(field)?.as_str()
+}
+
+/// The part of a value that a field set names.
+pub fn extract(value: &Value, fields: &Value) -> Value {
+    let Some(fields) = fields.as_object() else { return value.clone() };
+    if fields.is_empty() {
+        return value.clone();
+    }
+    match value {
+        Value::Object(object) => {
+            let mut part = Map::new();
+            for (name, inner) in
+                fields.iter().filter_map(|(key, inner)| Some((key.strip_prefix("f:")?, inner)))
+            {
+                if let Some(field) = object.get(name) {
+                    part.insert(name.to_owned(), extract(field, inner));
+                }
+            }
+            Value::Object(part)
+        }
+        Value::Array(items) => {
+            let mut found: Vec<(usize, Value)> = fields
+                .iter()
+                .filter_map(|(key, inner)| position(items, key).map(|at| (at, extract(&items[at], inner))))
+                .collect();
+            found.sort_by_key(|(at, _)| *at);
+            Value::Array(found.into_iter().map(|(_, item)| item).collect())
+        }
+        scalar => scalar.clone(),
+    }
+}
+
+/// Where the list item that a path element names stands: `k:{...}` by key, `v:...` by value, `i:n` by index.
+fn position(items: &[Value], element: &str) -> Option<usize> {
+    let (kind, rest) = element.split_once(':')?;
+    match kind {
+        "k" => {
+            let key: Map<String, Value> = serde_json::from_str(rest).ok()?;
+            items.iter().position(|item| key.iter().all(|(name, value)| item.get(name) == Some(value)))
+        }
+        "v" => {
+            let value: Value = serde_json::from_str(rest).ok()?;
+            items.iter().position(|item| *item == value)
+        }
+        "i" => rest.parse().ok().filter(|at| *at < items.len()),
+        _ => None,
+    }
+}
+
+/// True if a field set holds the path, or a leaf above it, or anything below it.
+fn owns(value: &Value, fields: &Value, pointer: &str) -> bool {
+    let (mut value, mut fields) = (Some(value), fields);
+    for segment in segments(pointer) {
+        let Some(set) = fields.as_object() else { return true };
+        if set.is_empty() {
+            return true;
+        }
+        let next = if let Some(Value::Array(items)) = value {
+            let at = segment.parse::<usize>().ok();
+            set.iter()
+                .find(|(element, _)| at.is_some() && position(items, element) == at)
+                .map(|(_, inner)| inner)
+        } else {
+            set.get(&format!("f:{segment}"))
+        };
+        let Some(inner) = next else { return false };
+        fields = inner;
+        value = value.and_then(|value| match value {
+            Value::Array(items) => segment.parse::<usize>().ok().and_then(|at| items.get(at)),
+            other => other.get(&segment),
+        });
+    }
+    true
+}
+
+/// The segments of a JSON pointer, unescaped (RFC 6901).
+pub fn segments(pointer: &str) -> impl Iterator<Item = String> {
+    pointer.split('/').skip(1).map(|segment| segment.replace("~1", "/").replace("~0", "~"))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn deployment() -> Value {
+        json!({
+            "apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": {"name": "web", "namespace": "shop", "labels": {"a": "1", "b": "2"}, "managedFields": [
+                {"manager": "holdfast", "operation": "Apply", "apiVersion": "apps/v1", "time": "2026-01-01T00:00:00Z",
+                 "fieldsV1": {"f:metadata": {"f:labels": {"f:a": {}}}, "f:spec": {
+                    "f:selector": {},
+                    "f:template": {"f:spec": {"f:containers": {"k:{\"name\":\"web\"}": {".": {}, "f:name": {}, "f:image": {},
+                        "f:ports": {"k:{\"containerPort\":80,\"protocol\":\"TCP\"}": {".": {}, "f:containerPort": {}}}}}}}}}},
+                {"manager": "kubectl-edit", "operation": "Update", "apiVersion": "apps/v1", "time": "2026-01-02T00:00:00Z",
+                 "fieldsV1": {"f:spec": {"f:replicas": {}}}}]},
+            "spec": {"replicas": 5, "selector": {"matchLabels": {"app": "web"}}, "template": {"spec": {"containers": [
+                {"name": "proxy", "image": "proxy:1"},
+                {"name": "web", "image": "web:1", "imagePullPolicy": "Always", "ports": [{"containerPort": 80, "protocol": "TCP"}]}]}}}
+        })
+    }
+
+    #[test]
+    fn extract_keeps_what_is_owned_and_no_defaults_and_no_sidecars() {
+        let object = deployment();
+        let (_, fields) = applied(&object).unwrap();
+        assert_eq!(
+            extract(&object, fields),
+            json!({"metadata": {"labels": {"a": "1"}}, "spec": {
+                "selector": {"matchLabels": {"app": "web"}},
+                "template": {"spec": {"containers": [{"name": "web", "image": "web:1", "ports": [{"containerPort": 80}]}]}}}})
+        );
+    }
+
+    #[test]
+    fn the_fingerprint_of_a_stored_manifest_is_the_expected_one() {
+        let manifest = json!({
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "shop", "labels": {"a": "1"}},
+            "spec": {"selector": {"matchLabels": {"app": "web"}}, "template": {"spec": {"containers": [
+                {"name": "web", "image": "web:1", "ports": [{"containerPort": 80}]}]}}}});
+        assert_eq!(fingerprint(&deployment()), Some(expected_fingerprint(&manifest)));
+    }
+
+    #[test]
+    fn another_api_version_has_no_fingerprint() {
+        let mut object = deployment();
+        object["apiVersion"] = json!("apps/v2");
+        assert_eq!(fingerprint(&object), None);
+    }
+
+    #[test]
+    fn owners_are_found_by_path_through_keyed_lists_and_atomic_fields() {
+        let object = deployment();
+        let names = |path| owners(&object, path).into_iter().map(|owner| owner.manager).collect::<Vec<_>>();
+        assert_eq!(names("/spec/replicas"), ["kubectl-edit"]);
+        assert_eq!(names("/spec/template/spec/containers/1/image"), ["holdfast"]);
+        assert_eq!(names("/spec/template/spec/containers/0/image"), Vec::<String>::new());
+        assert_eq!(names("/spec/selector/matchLabels/app"), ["holdfast"]);
+        assert_eq!(names("/spec"), ["kubectl-edit", "holdfast"]);
+    }
+}

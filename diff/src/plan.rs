@@ -1,0 +1,335 @@
+//! The plan: what would have to be done so that the cluster is what git says.
+//!
+//! Drift is a non-empty plan at a revision that is already applied. Pure.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::applyset;
+use crate::compare::{self, Difference};
+use crate::digest::{Digest, Hasher};
+use crate::fields::{self, Owner};
+use crate::mask::mask;
+use crate::object::{Manifest, ObjectId, Origin};
+use crate::order::Stage;
+
+/// What is done to one object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Operation {
+    /// It does not exist.
+    Create,
+    /// It exists and was not ours.
+    Adopt,
+    /// It belonged to another Sync that does not claim it any more: the label changes, nothing is deleted.
+    Move,
+    /// It is ours and differs.
+    Update,
+    /// An immutable field differs: deleted and created anew.
+    Recreate,
+    /// It is ours and git does not have it any more.
+    Delete,
+    /// It is ours, git does not have it any more, and it must stay: the label is taken off.
+    Orphan,
+}
+
+impl Operation {
+    /// The word for people, and the metric's label.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Adopt => "adopt",
+            Self::Move => "move",
+            Self::Update => "update",
+            Self::Recreate => "recreate",
+            Self::Delete => "delete",
+            Self::Orphan => "orphan",
+        }
+    }
+
+    /// True if the object that is there now ends.
+    pub fn deletes(self) -> bool {
+        matches!(self, Self::Delete | Self::Recreate)
+    }
+}
+
+/// One field that changes. Values of Secrets are masked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FieldChange {
+    /// RFC 6901.
+    pub path: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Value>,
+    /// Who owns the live value, the newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub owners: Vec<Owner>,
+}
+
+/// One change of a plan.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Change {
+    pub operation: Operation,
+    pub object: ObjectId,
+    pub api_version: String,
+    /// Why, in a few words.
+    pub reason: String,
+    pub fields: Vec<FieldChange>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+    /// Of the live object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
+    #[serde(skip)]
+    pub stage: Stage,
+    /// What is applied: exactly what was planned. `None` for deletions.
+    #[serde(skip)]
+    pub manifest: Option<Arc<Manifest>>,
+    /// The unmasked effect, for the plan's id.
+    #[serde(skip)]
+    effect: Digest,
+}
+
+/// The digest of a plan's meaning: operation, object, UID of what ends, field changes, and the cluster.
+/// Neither the commit nor resourceVersions are in it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PlanId(String);
+
+impl PlanId {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for PlanId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Changes in the order of apply, deletions last and in reverse order.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Plan {
+    pub id: PlanId,
+    pub changes: Vec<Change>,
+}
+
+impl Plan {
+    /// Makes a plan of changes for the cluster whose `kube-system` namespace has this UID.
+    pub fn new(cluster: &str, mut changes: Vec<Change>) -> Self {
+        changes.sort_by(|one, other| place(one).cmp(&place(other)));
+        let mut hasher = Hasher::default();
+        hasher.text(cluster);
+        for change in &changes {
+            hasher.text(change.operation.word());
+            hasher.text(&change.object.to_string());
+            hasher.text(change.uid.as_deref().filter(|_| change.operation.deletes()).unwrap_or_default());
+            hasher.text(&change.effect.to_string());
+        }
+        Self { id: PlanId(hasher.finish().to_string()), changes }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// Splits off the changes for which `keep` is false; both halves are plans of their own.
+    pub fn split(self, cluster: &str, mut keep: impl FnMut(&Change) -> bool) -> (Self, Self) {
+        let (kept, rest) = self.changes.into_iter().partition(|change| keep(change));
+        (Self::new(cluster, kept), Self::new(cluster, rest))
+    }
+}
+
+/// Sorts what is applied before what is removed, and both by their stage.
+fn place(change: &Change) -> (bool, i64, i64, &ObjectId) {
+    let (wave, rank) = (i64::from(change.stage.wave), i64::from(change.stage.rank));
+    match change.operation {
+        Operation::Delete | Operation::Orphan => (true, -wave, -rank, &change.object),
+        _ => (false, wave, rank, &change.object),
+    }
+}
+
+/// What the server says an apply would do to an object that exists.
+#[derive(Clone, Debug)]
+pub enum Prediction {
+    /// The object as it would be.
+    Becomes(Value),
+    /// An immutable field stands against it: the replacement was validated, and this is the server's word.
+    NeedsRecreate { replacement: Value, because: String },
+}
+
+/// What was seen of one desired object.
+#[derive(Clone, Debug)]
+pub enum Seen {
+    Absent,
+    /// It was verified before, and neither side changed since.
+    Unchanged,
+    Exists {
+        live: Value,
+        prediction: Prediction,
+    },
+}
+
+/// Plans one desired object. `None` if there is nothing to do.
+pub fn desired(manifest: &Arc<Manifest>, object: ObjectId, set: &str, seen: Seen) -> Option<Change> {
+    let stage = Stage::of(manifest);
+    let change = |operation, reason: String, fields, effect, uid| Change {
+        operation,
+        api_version: manifest.api_version.clone(),
+        reason,
+        fields,
+        origin: Some(manifest.origin.clone()),
+        uid,
+        stage,
+        manifest: Some(manifest.clone()),
+        effect,
+        object: object.clone(),
+    };
+    match seen {
+        Seen::Unchanged => None,
+        Seen::Absent => {
+            let effect = Digest::of(&compare::essence(&manifest.value));
+            Some(change(Operation::Create, "not in the cluster".to_owned(), Vec::new(), effect, None))
+        }
+        Seen::Exists { live, prediction: Prediction::Becomes(predicted) } => {
+            let mut differences = compare::objects(&live, &predicted);
+            if differences.is_empty() {
+                differences = taken_over(&live, &predicted);
+            }
+            if differences.is_empty() {
+                return None;
+            }
+            let (operation, reason) = ownership(&live, set);
+            let effect = effect(&differences);
+            let fields = describe(&object, &live, differences);
+            Some(change(operation, reason, fields, effect, uid(&live)))
+        }
+        Seen::Exists { live, prediction: Prediction::NeedsRecreate { replacement, because } } => {
+            let differences = compare::objects(&live, &replacement);
+            let effect = effect(&differences);
+            let fields = describe(&object, &live, differences);
+            Some(change(Operation::Recreate, because, fields, effect, uid(&live)))
+        }
+    }
+}
+
+/// Plans the removal of one of our objects that git does not have any more.
+pub fn removed(
+    object: ObjectId,
+    api_version: String,
+    uid: String,
+    stage: Stage,
+    keep: Option<&str>,
+) -> Change {
+    let (operation, reason) = match keep {
+        None => (Operation::Delete, "not in git any more".to_owned()),
+        Some(why) => (Operation::Orphan, format!("not in git any more, and kept: {why}")),
+    };
+    Change {
+        operation,
+        api_version,
+        reason,
+        fields: Vec::new(),
+        origin: None,
+        uid: Some(uid),
+        stage,
+        manifest: None,
+        effect: Digest::of_bytes(b""),
+        object,
+    }
+}
+
+/// Whose the live object is, as seen from this set.
+fn ownership(live: &Value, set: &str) -> (Operation, String) {
+    let label = live
+        .pointer("/metadata/labels")
+        .and_then(|labels| labels.get(applyset::PART_OF))
+        .and_then(Value::as_str);
+    match label {
+        Some(label) if label == set => (Operation::Update, "differs from git".to_owned()),
+        Some(_) => (Operation::Move, "was part of another set".to_owned()),
+        None if fields::applied(live).is_some() => (Operation::Update, "lost its label".to_owned()),
+        None => (Operation::Adopt, "exists and was not managed".to_owned()),
+    }
+}
+
+/// An apply that changes no value can still change who owns which field; each such field is a difference that a
+/// person can read: the same value before and after.
+fn taken_over(live: &Value, predicted: &Value) -> Vec<Difference> {
+    let own = |object: &Value| fields::applied(object).map(|(_, fields)| leaves(object, fields));
+    let (before, after) = (own(live).unwrap_or_default(), own(predicted).unwrap_or_default());
+    before
+        .symmetric_difference(&after)
+        .map(|path| Difference {
+            path: path.clone(),
+            before: live.pointer(path).cloned(),
+            after: predicted.pointer(path).cloned(),
+        })
+        .collect()
+}
+
+/// The paths of the scalars that a field set names.
+fn leaves(object: &Value, set: &Value) -> BTreeSet<String> {
+    compare::values(&Value::Null, &fields::extract(object, set))
+        .first()
+        .and_then(|difference| difference.after.as_ref())
+        .map(|part| {
+            let mut found = BTreeSet::new();
+            collect(&mut String::new(), part, &mut found);
+            found
+        })
+        .unwrap_or_default()
+}
+
+fn collect(path: &mut String, value: &Value, found: &mut BTreeSet<String>) {
+    let length = path.len();
+    match value {
+        Value::Object(fields) if !fields.is_empty() => {
+            for (name, field) in fields {
+                path.push('/');
+                path.push_str(&name.replace('~', "~0").replace('/', "~1"));
+                collect(path, field, found);
+                path.truncate(length);
+            }
+        }
+        // Positions in a part of a list are not positions in the list: the list stands for its items.
+        _ => {
+            found.insert(path.clone());
+        }
+    }
+}
+
+fn effect(differences: &[Difference]) -> Digest {
+    let mut hasher = Hasher::default();
+    for Difference { path, before, after } in differences {
+        hasher.text(path);
+        for side in [before, after] {
+            match side {
+                Some(value) => hasher.value(value),
+                None => hasher.bytes(b"-"),
+            }
+        }
+    }
+    hasher.finish()
+}
+
+fn describe(object: &ObjectId, live: &Value, differences: Vec<Difference>) -> Vec<FieldChange> {
+    differences
+        .into_iter()
+        .map(|difference| {
+            let owners = fields::owners(live, &difference.path);
+            let Difference { path, before, after } = mask(&object.kind, difference);
+            FieldChange { path, before, after, owners }
+        })
+        .collect()
+}
+
+fn uid(live: &Value) -> Option<String> {
+    live.pointer("/metadata/uid").and_then(Value::as_str).map(str::to_owned)
+}
