@@ -9,7 +9,7 @@ use serde_json::Value;
 /// One path at which two values differ.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Difference {
-    /// RFC 6901. An index counts in the value that has the item; the one after wins.
+    /// RFC 6901. An index counts in the value before, and in the one after for an item that is new.
     pub path: String,
     pub before: Option<Value>,
     pub after: Option<Value>,
@@ -100,11 +100,14 @@ fn pair<'a>(before: &'a [Value], after: &'a [Value]) -> Option<Vec<Pair<'a>>> {
             return None;
         }
         let mut pairs: Vec<Pair<'a>> = other
-            .iter()
-            .map(|(name, (at, item))| (*at, one.remove(name).map(|(_, old)| old), Some(*item)))
+            .into_iter()
+            .map(|(name, (new_at, item))| match one.remove(name) {
+                Some((at, old)) => (at, Some(old), Some(item)),
+                None => (new_at, None, Some(item)),
+            })
             .collect();
         pairs.extend(one.into_values().map(|(at, old)| (at, Some(old), None)));
-        pairs.sort_by_key(|(at, ..)| *at);
+        pairs.sort_by_key(|(at, old, _)| (*at, old.is_none()));
         // Equal items in another order are a difference of the list as a whole.
         let moved =
             pairs.iter().all(|(_, old, new)| matches!((old, new), (Some(old), Some(new)) if same(old, new)));
@@ -186,7 +189,7 @@ mod tests {
         check(
             &json!([{"name": "a", "v": 1}, {"name": "b", "v": 2}]),
             &json!([{"name": "b", "v": 3}]),
-            &[("/0", json!({"name": "a", "v": 1}), Value::Null), ("/0/v", json!(2), json!(3))],
+            &[("/0", json!({"name": "a", "v": 1}), Value::Null), ("/1/v", json!(2), json!(3))],
         );
     }
 

@@ -276,15 +276,9 @@ fn taken_over(live: &Value, predicted: &Value) -> Vec<Difference> {
 
 /// The paths of the scalars that a field set names.
 fn leaves(object: &Value, set: &Value) -> BTreeSet<String> {
-    compare::values(&Value::Null, &fields::extract(object, set))
-        .first()
-        .and_then(|difference| difference.after.as_ref())
-        .map(|part| {
-            let mut found = BTreeSet::new();
-            collect(&mut String::new(), part, &mut found);
-            found
-        })
-        .unwrap_or_default()
+    let mut found = BTreeSet::new();
+    collect(&mut String::new(), &fields::extract(object, set), &mut found);
+    found
 }
 
 fn collect(path: &mut String, value: &Value, found: &mut BTreeSet<String>) {
@@ -323,7 +317,10 @@ fn describe(object: &ObjectId, live: &Value, differences: Vec<Difference>) -> Ve
     differences
         .into_iter()
         .map(|difference| {
-            let owners = fields::owners(live, &difference.path);
+            let owners = match difference.before {
+                Some(_) => fields::owners(live, &difference.path),
+                None => Vec::new(),
+            };
             let Difference { path, before, after } = mask(&object.kind, difference);
             FieldChange { path, before, after, owners }
         })
