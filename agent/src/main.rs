@@ -1,2 +1,16 @@
-//! The program.
-fn main() {}
+//! The program `holdfast`: parses the command line and hands it to the library. I/O: arguments, exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use holdfast::cli::Cli;
+
+fn main() -> ExitCode {
+    match Cli::parse().run() {
+        Ok(code) => code,
+        Err(error) => {
+            holdfast::cli::complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Condition types and all their reasons. Pure.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+/// The newest revision is applied, nothing waits, everything is healthy.
+pub const READY: &str = "Ready";
+/// Work is under way, or tried again by itself. Only there while it is true (kstatus).
+pub const RECONCILING: &str = "Reconciling";
+/// A person must act: the message says what. Only there while it is true (kstatus).
+pub const STALLED: &str = "Stalled";
+/// Every object is healthy.
+pub const HEALTHY: &str = "Healthy";
+/// The cluster is not what git says, and the policy is to report it.
+pub const DRIFTED: &str = "Drifted";
+/// A change waits for an Approval.
+pub const AWAITING_APPROVAL: &str = "AwaitingApproval";
+
+/// Reasons. A stage that fails gives the static name of its error instead.
+pub mod reason {
+    pub const IN_SYNC: &str = "InSync";
+    pub const PROGRESSING: &str = "Progressing";
+    pub const SUSPENDED: &str = "Suspended";
+    pub const HEALTHY: &str = "Healthy";
+    pub const UNHEALTHY: &str = "Unhealthy";
+    pub const HEALTH_TIMEOUT: &str = "HealthTimeout";
+    pub const AWAITING_APPROVAL: &str = "AwaitingApproval";
+    pub const NOTHING_WAITS: &str = "NothingWaits";
+    pub const REJECTED: &str = "Rejected";
+    pub const DRIFT_REPORTED: &str = "DriftReported";
+    pub const DRIFT_CORRECTED: &str = "DriftCorrected";
+}
+
+/// Sets a condition; `None` takes it away. The time of transition stays unless the status changes.
+pub fn set(
+    all: &mut Vec<Condition>,
+    kind: &str,
+    value: Option<bool>,
+    reason: &str,
+    message: &str,
+    generation: i64,
+    now: Timestamp,
+) {
+    let position = all.iter().position(|condition| condition.type_ == kind);
+    let Some(value) = value else {
+        if let Some(at) = position {
+            all.remove(at);
+        }
+        return;
+    };
+    let status = if value { "True" } else { "False" };
+    let since = position.filter(|at| all[*at].status == status).map_or(Time(now), |at| all[at].last_transition_time.clone());
+    let condition = Condition {
+        type_: kind.to_owned(),
+        status: status.to_owned(),
+        reason: reason.to_owned(),
+        message: message.to_owned(),
+        observed_generation: Some(generation),
+        last_transition_time: since,
+    };
+    match position {
+        Some(at) => all[at] = condition,
+        None => all.push(condition),
+    }
+}

@@ -1,0 +1,18 @@
+//! Labels, annotations and names that Holdfast reads and writes. Pure.
+
+/// On every managed object: `<namespace>/<name>` of its Sync.
+pub const SYNC: &str = "holdfast.dev/sync";
+/// On an object in git: [`DISABLED`] keeps it when it leaves git.
+pub const PRUNE: &str = "holdfast.dev/prune";
+pub const DISABLED: &str = "Disabled";
+/// On an object in git: when it is applied (`Always`, [`IF_NOT_PRESENT`], [`NEVER`]).
+pub const APPLY: &str = "holdfast.dev/apply";
+pub const IF_NOT_PRESENT: &str = "IfNotPresent";
+pub const NEVER: &str = "Never";
+/// On an object in git: [`ALLOWED`] lets an immutable field be changed by delete and create without an approval.
+pub const RECREATE: &str = "holdfast.dev/recreate";
+pub const ALLOWED: &str = "Allowed";
+/// On a Sync: any new value asks for a run now.
+pub const RECONCILE_AT: &str = "holdfast.dev/reconcile-at";
+/// On a Sync: its objects are pruned before it goes.
+pub const FINALIZER: &str = "holdfast.dev/prune";

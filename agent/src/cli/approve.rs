@@ -1,0 +1,82 @@
+//! `holdfast approve` and `reject`: an Approval for the plan that a Sync waits with. I/O: API, terminal.
+
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use k8s_openapi::api::authentication::v1::SelfSubjectReview;
+use kube::api::{Api, PostParams};
+
+use super::{Global, cluster, say};
+use crate::api::{Approval, ApprovalDecision, ApprovalSpec, Duration, PlanState, PlanStatus};
+
+/// Which plan of which Sync, and why
+#[derive(Args, Debug)]
+pub struct Verdict {
+    /// The name of the Sync
+    name: String,
+    /// The id of the plan; without it the waiting plan is shown, and you are asked
+    plan_id: Option<String>,
+    /// Say why
+    #[arg(long)]
+    reason: String,
+    /// Let the approval end after this time (2h, 1h30m)
+    #[arg(long = "for", value_name = "DURATION")]
+    time: Option<Duration>,
+}
+
+impl Verdict {
+    pub async fn run(self, global: Global, decision: ApprovalDecision) -> anyhow::Result<ExitCode> {
+        let Self { name, plan_id, reason, time } = self;
+        let client = cluster::client(&global).await?;
+        let plan_id = match plan_id {
+            Some(id) => id,
+            None => ask(&cluster::sync(&client, &name).await?.status.and_then(|status| status.plan), &name, decision)?,
+        };
+        let review = Api::<SelfSubjectReview>::all(client.clone()).create(&PostParams::default(), &SelfSubjectReview::default()).await;
+        let user = review.context("cannot ask the API server who you are")?.status.and_then(|status| status.user_info);
+        let approver = user.and_then(|user| user.username).context("the API server does not say who you are")?;
+        let expires_at = match time {
+            Some(time) => Some(jiff::Timestamp::now().checked_add(time.get()).context("that is too long")?),
+            None => None,
+        };
+        let spec = ApprovalSpec { sync: name.clone(), plan_id: plan_id.clone(), decision, approver, reason, expires_at };
+        let mut approval = Approval::new("", spec);
+        approval.metadata.name = None;
+        approval.metadata.generate_name = Some(format!("{name}-"));
+        let namespace = client.default_namespace().to_owned();
+        let api = Api::<Approval>::namespaced(client, &namespace);
+        let made = api.create(&PostParams::default(), &approval).await;
+        let made = made.with_context(|| format!("cannot create an Approval in namespace {namespace}"))?;
+        say(format_args!("{decision:?}d plan {plan_id} by Approval {}", made.metadata.name.unwrap_or_default()).to_string().replace("Rejectd", "Rejected"));
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Shows the waiting plan and asks.
+fn ask(plan: &Option<PlanStatus>, name: &str, decision: ApprovalDecision) -> anyhow::Result<String> {
+    let waits = |plan: &&PlanStatus| matches!(plan.state, PlanState::AwaitingApproval | PlanState::Rejected);
+    let Some(plan) = plan.as_ref().filter(waits) else { bail!("Sync {name} waits for no approval") };
+    say(format_args!("plan {} of Sync {name}:", plan.id));
+    for change in &plan.changes {
+        let place = if change.object.namespace.is_empty() { String::new() } else { format!("{}/", change.object.namespace) };
+        say(format_args!("  {} {} {place}{} ({})", change.operation, change.object.kind, change.object.name, change.reason));
+    }
+    if let Some(more) = plan.omitted {
+        say(format_args!("  and {more} more; `holdfast plan {name}` shows all"));
+    }
+    if !std::io::stdin().is_terminal() {
+        bail!("name the plan to decide without being asked: {}", plan.id);
+    }
+    let word = if decision == ApprovalDecision::Approve { "approve" } else { "reject" };
+    let mut stderr = std::io::stderr();
+    write!(stderr, "Type {word} to {word} it: ")?;
+    stderr.flush()?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    if answer.trim() != word {
+        bail!("nothing was decided");
+    }
+    Ok(plan.id.clone())
+}

@@ -1,0 +1,81 @@
+//! `holdfast reconcile`, `suspend`, `resume`: marks on a Sync that the agent answers. I/O: API writes.
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Args;
+use jiff::Timestamp;
+use kube::api::{Patch, PatchParams};
+use serde_json::{Value, json};
+
+use super::{Global, cluster, say};
+use crate::api::{Duration, names};
+
+/// Which Sync
+#[derive(Args, Debug)]
+pub struct Reconcile {
+    /// The name of the Sync
+    name: String,
+}
+
+/// Which Sync, and why
+#[derive(Args, Debug)]
+pub struct Suspend {
+    /// The name of the Sync
+    name: String,
+    /// Say why, for those who wonder
+    #[arg(long)]
+    reason: String,
+    /// Go on by itself after this time (2h, 1h30m)
+    #[arg(long = "for", value_name = "DURATION")]
+    time: Option<Duration>,
+}
+
+/// Which Sync
+#[derive(Args, Debug)]
+pub struct Resume {
+    /// The name of the Sync
+    name: String,
+}
+
+impl Reconcile {
+    pub async fn run(self, global: Global) -> anyhow::Result<ExitCode> {
+        let now = Timestamp::now().to_string();
+        patch(&global, &self.name, json!({"metadata": {"annotations": {names::RECONCILE_AT: now}}})).await?;
+        say(format_args!("asked Sync {} for a run", self.name));
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Suspend {
+    pub async fn run(self, global: Global) -> anyhow::Result<ExitCode> {
+        let Self { name, reason, time } = self;
+        let until = match time {
+            Some(time) => Some(Timestamp::now().checked_add(time.get()).context("that is too long")?),
+            None => None,
+        };
+        patch(&global, &name, json!({"spec": {"suspend": {"reason": reason, "until": until}}})).await?;
+        let end = until.map(|until| format!(" until {until}")).unwrap_or_default();
+        say(format_args!("suspended Sync {name}{end}: {reason}"));
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Resume {
+    pub async fn run(self, global: Global) -> anyhow::Result<ExitCode> {
+        patch(&global, &self.name, json!({"spec": {"suspend": null}})).await?;
+        say(format_args!("Sync {} goes on", self.name));
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+async fn patch(global: &Global, name: &str, patch: Value) -> anyhow::Result<()> {
+    let client = cluster::client(global).await?;
+    cluster::sync(&client, name).await?;
+    let params = PatchParams { field_manager: Some("holdfast-cli".to_owned()), ..PatchParams::default() };
+    cluster::syncs(&client)
+        .patch(name, &params, &Patch::Merge(patch))
+        .await
+        .with_context(|| format!("cannot change Sync {}/{name}", client.default_namespace()))?;
+    Ok(())
+}

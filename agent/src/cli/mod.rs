@@ -1,0 +1,112 @@
+//! The command line: one file a verb. Messages go to stderr, results to stdout.
+//!
+//! Exit codes: 0 it worked, 1 an error, 2 there are changes (`plan --exit-code`). I/O: everything that a verb needs.
+#![expect(clippy::print_stdout, reason = "results of a command line go to stdout")]
+
+pub mod agent;
+mod approve;
+mod cluster;
+pub mod crd;
+mod files;
+mod mark;
+mod plan;
+mod render;
+mod status;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::api::ApprovalDecision;
+
+/// Keep a Kubernetes cluster fast to git
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// Which cluster, and where in it
+#[derive(Args, Clone, Debug)]
+pub struct Global {
+    /// Read the connection to the cluster from this file
+    #[arg(long, global = true, env = "KUBECONFIG")]
+    kubeconfig: Option<PathBuf>,
+    /// Use this context of the kubeconfig
+    #[arg(long, global = true)]
+    context: Option<String>,
+    /// Look in this namespace instead of the context's own
+    #[arg(short, long, global = true)]
+    namespace: Option<String>,
+}
+
+/// The form of a result
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Output {
+    #[default]
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run the agent
+    Agent(agent::Agent),
+    /// Print the CustomResourceDefinitions as YAML
+    Crd,
+    /// Print what a folder renders to
+    Render(render::Render),
+    /// Print what would be done to the cluster, and do nothing
+    Plan(plan::Plan),
+    /// Print how the Syncs are
+    Status(status::Status),
+    /// Approve the plan that a Sync waits with
+    Approve(approve::Verdict),
+    /// Reject the plan that a Sync waits with
+    Reject(approve::Verdict),
+    /// Ask for a run now
+    Reconcile(mark::Reconcile),
+    /// Stop a Sync from changing anything
+    Suspend(mark::Suspend),
+    /// Let a suspended Sync go on
+    Resume(mark::Resume),
+}
+
+impl Cli {
+    /// Runs the verb.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let Self { global, verb } = self;
+        match verb {
+            Verb::Agent(agent) => block_on(agent.run(global)),
+            Verb::Crd => crd::run().map(|()| ExitCode::SUCCESS),
+            Verb::Render(render) => render.run(),
+            Verb::Plan(plan) => block_on(plan.run(global)),
+            Verb::Status(status) => block_on(status.run(global)),
+            Verb::Approve(verdict) => block_on(verdict.run(global, ApprovalDecision::Approve)),
+            Verb::Reject(verdict) => block_on(verdict.run(global, ApprovalDecision::Reject)),
+            Verb::Reconcile(reconcile) => block_on(reconcile.run(global)),
+            Verb::Suspend(suspend) => block_on(suspend.run(global)),
+            Verb::Resume(resume) => block_on(resume.run(global)),
+        }
+    }
+}
+
+fn block_on(verb: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(verb)
+}
+
+/// Writes a message to stderr.
+#[expect(clippy::print_stderr, reason = "messages of a command line go to stderr")]
+pub fn say(message: impl std::fmt::Display) {
+    eprintln!("{message}");
+}
+
+/// Writes an error and what led to it, each once.
+pub fn complain(error: &anyhow::Error) {
+    let cause: &(dyn std::error::Error + 'static) = error.as_ref();
+    say(format_args!("holdfast: {}", crate::cluster::refusal::chain(cause)));
+}

@@ -1,0 +1,152 @@
+//! Carries out an approved plan: wave by wave, inside a wave kind by kind, inside a kind in parallel.
+//!
+//! Holds nothing while it waits: where a later step needs an earlier one to become healthy, it returns, and the watch
+//! brings the Sync back. Leaves removal to `prune`. I/O: API writes.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+use holdfast_diff::digest::Digest;
+use holdfast_diff::health::Status;
+use holdfast_diff::object::ObjectId;
+use holdfast_diff::order::Stage;
+use holdfast_diff::plan::{Change, Operation};
+use tracing::debug;
+
+use super::Cluster;
+use super::prune;
+use super::refusal::ObjectError;
+use super::requests::{Apply, Requests, ResourceType, is_conflict};
+use super::view::Entry;
+use crate::gate::ApprovedPlan;
+use crate::sync_ref::SyncRef;
+
+/// How many objects of one Sync are written side by side.
+const SIDE_BY_SIDE: usize = 16;
+
+/// What became of a plan.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    pub done: Vec<Change>,
+    pub errors: Vec<ObjectError>,
+    /// Why the rest of the plan has not been tried yet; the watch brings the Sync back.
+    pub waits: Option<String>,
+    /// Nothing in the watch will tell when the wait is over.
+    pub again: bool,
+}
+
+/// The kinds of everything that a plan can touch.
+pub type Kinds = HashMap<ObjectId, Arc<ResourceType>>;
+
+/// Applies what the gate has approved.
+pub async fn apply(
+    cluster: &Cluster,
+    requests: &Requests,
+    owner: &SyncRef,
+    approved: ApprovedPlan,
+    kinds: &Kinds,
+    superseded: impl Fn() -> bool,
+) -> Outcome {
+    let (removals, writes): (Vec<Change>, Vec<Change>) = approved
+        .into_plan()
+        .changes
+        .into_iter()
+        .partition(|change| matches!(change.operation, Operation::Delete | Operation::Orphan));
+    let mut outcome = Outcome::default();
+    let mut wave = None;
+    for (stage, changes) in stages(writes) {
+        if wave.is_some_and(|wave| wave < stage.wave) {
+            if !outcome.errors.is_empty() {
+                outcome.waits = Some(format!("wave {} waits for the errors above", stage.wave));
+                return outcome;
+            }
+            if superseded() {
+                outcome.waits = Some("a newer revision is there".to_owned());
+                outcome.again = true;
+                return outcome;
+            }
+        }
+        wave = Some(stage.wave);
+        if let Some(reason) = blocked(cluster, owner, stage) {
+            outcome.waits = Some(reason);
+            return outcome;
+        }
+        if let Some(unserved) = changes.iter().find(|change| !kinds.contains_key(&change.object)) {
+            outcome.waits = Some(format!("{} waits until its kind is served", unserved.object));
+            outcome.again = true;
+            return outcome;
+        }
+        let writes = changes.into_iter().map(|change| write(cluster, requests, kinds, change));
+        let mut writes = futures::stream::iter(writes).buffer_unordered(SIDE_BY_SIDE);
+        while let Some(written) = writes.next().await {
+            match written {
+                Ok(change) => outcome.done.push(change),
+                Err(error) => outcome.errors.push(error),
+            }
+        }
+    }
+    if outcome.errors.is_empty() {
+        prune::prune(cluster, requests, removals, kinds, &mut outcome).await;
+    } else if !removals.is_empty() {
+        outcome.waits = Some("nothing is removed before everything else is applied".to_owned());
+    }
+    outcome
+}
+
+/// Groups changes, which come in the order of apply, by their stage.
+fn stages(changes: Vec<Change>) -> Vec<(Stage, Vec<Change>)> {
+    let mut stages: Vec<(Stage, Vec<Change>)> = Vec::new();
+    for change in changes {
+        match stages.last_mut() {
+            Some((stage, group)) if *stage == change.stage => group.push(change),
+            _ => stages.push((change.stage, vec![change])),
+        }
+    }
+    stages
+}
+
+/// Why a stage must wait: an object of an earlier wave, or a definition of an earlier stage, is not healthy yet.
+fn blocked(cluster: &Cluster, owner: &SyncRef, next: Stage) -> Option<String> {
+    cluster.view.members(owner).into_iter().find_map(|(object, entry)| {
+        let earlier = entry.stage.wave < next.wave && entry.health.blocks_wave();
+        let definition = entry.stage < next && object.kind.is("apiextensions.k8s.io", "CustomResourceDefinition");
+        let waits = (earlier || definition) && entry.health.status != Status::Current && !entry.ending;
+        waits.then(|| format!("wave {} waits for {object}: {}", next.wave, entry.health.message))
+    })
+}
+
+async fn write(cluster: &Cluster, requests: &Requests, kinds: &Kinds, change: Change) -> Result<Change, ObjectError> {
+    let kind = &kinds[&change.object];
+    let Some(manifest) = change.manifest.clone() else { return Ok(change) };
+    let refused = |error: &kube::Error| ObjectError::from_server(&change.object, change.origin.as_ref(), error);
+    if change.operation == Operation::Recreate {
+        let uid = change.uid.as_deref().unwrap_or_default();
+        if requests.delete(kind, &change.object, uid).await.map_err(|error| refused(&error))? {
+            // Finalizers hold it; the watch tells when it is gone, and then it is created.
+            return Ok(change);
+        }
+    }
+    // What was not there when the plan was made is not overwritten if it is there now: that would be another plan.
+    let force = change.operation != Operation::Create;
+    let applied = requests.apply(kind, &change.object, &manifest.value, Apply { force, dry_run: false }).await;
+    let live = applied.map_err(|error| {
+        if !force && is_conflict(&error) {
+            let message = "it was created by someone else since it was planned; it is planned again";
+            return ObjectError::transient(&change.object, change.origin.as_ref(), "Appeared", message);
+        }
+        refused(&error)
+    })?;
+    if change.object.kind.is("apiextensions.k8s.io", "CustomResourceDefinition") {
+        cluster.discovery.forget(defined_group(&manifest.value));
+    }
+    if let Some(entry) = Entry::of(kind, &live) {
+        cluster.view.verify(&change.object, entry, Digest::of(&manifest.value));
+    }
+    debug!(object = %change.object, operation = change.operation.word(), "Applied object");
+    Ok(change)
+}
+
+fn defined_group(definition: &serde_json::Value) -> &str {
+    definition.pointer("/spec/group").and_then(serde_json::Value::as_str).unwrap_or_default()
+}

@@ -1,0 +1,110 @@
+//! Clients of the API server: the agent's own, and one for each identity that a Sync asks for.
+//!
+//! I/O: makes connections.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{self, Poll};
+
+use http::header::{HeaderName, HeaderValue, InvalidHeaderValue, USER_AGENT};
+use http::{Method, Request, Response};
+use kube::client::{Body, ClientBuilder};
+use kube::{Client, Config};
+use tower::{BoxError, Layer, Service};
+
+/// Hears of every request: its method, and the code of its answer (0 if there was none).
+pub type OnRequest = Arc<dyn Fn(&Method, u16) + Send + Sync>;
+
+/// `holdfast/<version>`.
+const AGENT: &str = concat!("holdfast/", env!("CARGO_PKG_VERSION"));
+
+/// Makes clients, one for each identity.
+pub struct Clients {
+    config: Config,
+    on_request: OnRequest,
+    own: Client,
+    by_user: Mutex<HashMap<String, Client>>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    #[error("cannot make a client of the API server: {0}")]
+    Build(#[source] kube::Error),
+    #[error("a user name cannot be sent in a header: {0}")]
+    Header(#[from] InvalidHeaderValue),
+}
+
+impl Clients {
+    pub fn new(mut config: Config, on_request: OnRequest) -> Result<Self, ClientError> {
+        config.headers.push((USER_AGENT, HeaderValue::from_static(AGENT)));
+        let own = build(config.clone(), &on_request)?;
+        Ok(Self { config, on_request, own, by_user: Mutex::default() })
+    }
+
+    /// The client in the agent's own name.
+    pub fn own(&self) -> Client {
+        self.own.clone()
+    }
+
+    /// The client in the name of a ServiceAccount.
+    pub fn service_account(&self, namespace: &str, name: &str) -> Result<Client, ClientError> {
+        let user = format!("system:serviceaccount:{namespace}:{name}");
+        let mut by_user = self.by_user.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = by_user.get(&user) {
+            return Ok(client.clone());
+        }
+        let mut config = self.config.clone();
+        config.headers.push((HeaderName::from_static("impersonate-user"), HeaderValue::from_str(&user)?));
+        let client = build(config, &self.on_request)?;
+        by_user.insert(user, client.clone());
+        Ok(client)
+    }
+}
+
+fn build(config: Config, on_request: &OnRequest) -> Result<Client, ClientError> {
+    let builder = ClientBuilder::try_from(config).map_err(ClientError::Build)?;
+    Ok(builder.with_layer(&Count(on_request.clone())).build())
+}
+
+/// Counts answers by method and code.
+struct Count(OnRequest);
+
+impl<S> Layer<S> for Count {
+    type Service = Counted<S>;
+
+    fn layer(&self, inner: S) -> Counted<S> {
+        Counted { inner, on_request: self.0.clone() }
+    }
+}
+
+struct Counted<S> {
+    inner: S,
+    on_request: OnRequest,
+}
+
+impl<S, B> Service<Request<Body>> for Counted<S>
+where
+    S: Service<Request<Body>, Response = Response<B>>,
+    S::Future: Send + 'static,
+    S::Error: Into<BoxError>,
+    B: 'static,
+{
+    type Response = Response<B>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<B>, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut task::Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(context).map_err(Into::into)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let (method, on_request) = (request.method().clone(), self.on_request.clone());
+        let answer = self.inner.call(request);
+        Box::pin(async move {
+            let answer = answer.await;
+            on_request(&method, answer.as_ref().map_or(0, |answer| answer.status().as_u16()));
+            answer.map_err(Into::into)
+        })
+    }
+}

@@ -1,0 +1,63 @@
+//! The cluster: what is there, what would change, and the only place that changes it.
+//!
+//! I/O: everything that is asked of the API server for the sake of objects in git.
+
+pub mod apply;
+pub mod clients;
+pub mod discovery;
+pub mod observe;
+pub mod prune;
+pub mod refusal;
+pub mod requests;
+pub mod resolve;
+pub mod secrets;
+pub mod view;
+pub mod watch;
+
+use std::sync::Arc;
+
+use holdfast_diff::object::ObjectId;
+use kube::runtime::reflector::{ObjectRef, Store};
+
+use self::clients::{ClientError, Clients};
+use self::discovery::Discovery;
+use self::requests::Requests;
+use self::view::View;
+use self::watch::Watches;
+use crate::api::Sync;
+use crate::sync_ref::SyncRef;
+
+/// The cluster as all Syncs share it.
+pub struct Cluster {
+    /// The UID of the namespace `kube-system`: which cluster this is.
+    pub uid: String,
+    pub clients: Clients,
+    pub discovery: Discovery,
+    pub view: Arc<View>,
+    pub watches: Watches,
+    pub syncs: Store<Sync>,
+}
+
+impl Cluster {
+    /// True if a Sync exists.
+    pub fn exists(&self, sync: &SyncRef) -> bool {
+        self.sync(sync).is_some()
+    }
+
+    pub fn sync(&self, sync: &SyncRef) -> Option<Arc<Sync>> {
+        self.syncs.get(&ObjectRef::new(sync.name()).within(sync.namespace()))
+    }
+
+    /// True if a Sync may still want an object.
+    pub fn claims(&self, sync: &SyncRef, object: &ObjectId) -> bool {
+        self.view.may_want(sync, object)
+    }
+
+    /// Requests in the name that a Sync acts in.
+    pub fn requests(&self, sync: &SyncRef, service_account: Option<&str>) -> Result<Requests, ClientError> {
+        Ok(Requests::new(match service_account {
+            Some(name) => self.clients.service_account(sync.namespace(), name)?,
+            None => self.clients.own(),
+        }))
+    }
+}

@@ -1,0 +1,195 @@
+//! What is there of what is desired, and what the server says an apply would make of it.
+//!
+//! Asks nothing about objects that the live view vouches for. The server's dry run is the oracle for the rest, and
+//! one that fails is an error of its object, never "no change". I/O: API reads and dry runs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use holdfast_diff::fields;
+use holdfast_diff::plan::{Prediction, Seen};
+use holdfast_diff::object::ObjectId;
+use serde_json::Value;
+
+use super::Cluster;
+use super::refusal::ObjectError;
+use super::requests::{Apply, Requests, ResourceType};
+use super::resolve::Desired;
+use super::view::Entry;
+use crate::api::names;
+use crate::error::Class;
+use crate::sync_ref::SyncRef;
+
+/// How many objects of one Sync are looked at side by side.
+const SIDE_BY_SIDE: usize = 16;
+
+/// How long the first list of a kind may take.
+const LIST_LIMIT: Duration = Duration::from_secs(30);
+
+/// What is known of the cluster for one plan.
+#[derive(Debug, Default)]
+pub struct Observed {
+    pub objects: Vec<(Desired, Seen)>,
+    /// Ours, and not desired any more.
+    pub surplus: Vec<(ObjectId, Entry)>,
+    /// Objects that nothing can be said about now. Nothing is removed while there are any whose kind is unknown.
+    pub errors: Vec<ObjectError>,
+    /// Objects whose deletion is under way, by whoever: they are looked at again when they are gone.
+    pub ending: Vec<ObjectId>,
+}
+
+/// Observes everything that a Sync desires and owns. `kinds` are those its set is known to contain.
+pub async fn observe(
+    cluster: &Cluster,
+    requests: &Requests,
+    owner: &SyncRef,
+    desired: Vec<Desired>,
+    kinds: &[Arc<ResourceType>],
+) -> Observed {
+    let mut observed = Observed::default();
+    let mut watched: Vec<&Arc<ResourceType>> = kinds.iter().collect();
+    watched.extend(desired.iter().filter(|desired| desired.served).map(|desired| &desired.kind));
+    watched.sort_by_key(|kind| (kind.kind.clone(), kind.version.clone()));
+    watched.dedup();
+    let mut starting: futures::stream::FuturesUnordered<_> =
+        watched.into_iter().map(|kind| cluster.watches.ensure(kind, LIST_LIMIT)).collect();
+    while let Some(started) = starting.next().await {
+        if let Err(error) = started {
+            observed.errors.push(ObjectError::transient(&error.kind, None, "WatchFailed", error.to_string()));
+        }
+    }
+    drop(starting);
+    if !observed.errors.is_empty() {
+        return observed;
+    }
+
+    let names: Vec<ObjectId> = desired.iter().map(|desired| desired.object.clone()).collect();
+    let taken = cluster.view.claim(owner, &names, |other| cluster.exists(other));
+    let looks = desired.into_iter().map(|desired| {
+        let other = taken.iter().find(|(object, _)| *object == desired.object).map(|(_, other)| other.clone());
+        async move {
+            let seen = match other {
+                Some(other) => Err(claimed(&desired, &other)),
+                None => look(cluster, requests, owner, &desired).await,
+            };
+            (desired, seen)
+        }
+    });
+    let mut looks = futures::stream::iter(looks).buffered(SIDE_BY_SIDE);
+    while let Some((desired, seen)) = looks.next().await {
+        match seen {
+            Ok(Look::Seen(seen)) => observed.objects.push((desired, seen)),
+            Ok(Look::Ending) => observed.ending.push(desired.object),
+            Ok(Look::LeftAlone) => {}
+            Err(error) => observed.errors.push(error),
+        }
+    }
+    let wanted: std::collections::HashSet<&ObjectId> = names.iter().collect();
+    for (object, entry) in cluster.view.members(owner) {
+        if wanted.contains(&object) || cluster.view.claimed_by_another(owner, &object).is_some() {
+            continue;
+        }
+        if entry.ending {
+            observed.ending.push(object);
+        } else {
+            observed.surplus.push((object, entry));
+        }
+    }
+    observed
+}
+
+enum Look {
+    Seen(Seen),
+    /// Its deletion is under way.
+    Ending,
+    /// Git says that an object that exists is not to be touched.
+    LeftAlone,
+}
+
+async fn look(cluster: &Cluster, requests: &Requests, owner: &SyncRef, desired: &Desired) -> Result<Look, ObjectError> {
+    let policy = desired.manifest.annotation(names::APPLY);
+    if policy == Some(names::NEVER) {
+        return Ok(Look::LeftAlone);
+    }
+    if !desired.served {
+        return Ok(Look::Seen(Seen::Absent));
+    }
+    if let Some(entry) = cluster.view.get(&desired.object).filter(|entry| entry.owner == *owner) {
+        if entry.ending {
+            return Ok(Look::Ending);
+        }
+        if policy == Some(names::IF_NOT_PRESENT) {
+            return Ok(Look::LeftAlone);
+        }
+        if entry.satisfies(desired.digest) {
+            return Ok(Look::Seen(Seen::Unchanged));
+        }
+        // After a restart nothing is verified; what the server stores word for word needs no question.
+        if let Some(live) = entry.live
+            && live == fields::expected_fingerprint(&desired.manifest.value)
+        {
+            cluster.view.note_satisfied(&desired.object, desired.digest, live);
+            return Ok(Look::Seen(Seen::Unchanged));
+        }
+    }
+    let refused = |error: &kube::Error| ObjectError::from_server(&desired.object, Some(&desired.manifest.origin), error);
+    let Some(live) = requests.get(&desired.kind, &desired.object).await.map_err(|error| refused(&error))? else {
+        return Ok(Look::Seen(Seen::Absent));
+    };
+    if let Some(other) = annotated_owner(&live).filter(|other| other != owner && cluster.exists(other) && cluster.claims(other, &desired.object)) {
+        return Err(claimed(desired, &other));
+    }
+    if live.pointer("/metadata/deletionTimestamp").is_some() {
+        return Ok(Look::Ending);
+    }
+    if policy == Some(names::IF_NOT_PRESENT) {
+        return Ok(Look::LeftAlone);
+    }
+    let prediction = predict(requests, desired).await?;
+    Ok(Look::Seen(Seen::Exists { live, prediction }))
+}
+
+/// Asks the server what an apply would make of an object that exists.
+async fn predict(requests: &Requests, desired: &Desired) -> Result<Prediction, ObjectError> {
+    let (kind, object, value) = (&desired.kind, &desired.object, &desired.manifest.value);
+    let error = match requests.apply(kind, object, value, Apply { force: true, dry_run: true }).await {
+        Ok(predicted) => return Ok(Prediction::Becomes(predicted)),
+        Err(error) => error,
+    };
+    let refused = ObjectError::from_server(object, Some(&desired.manifest.origin), &error);
+    if !ObjectError::is_immutable(&error) {
+        return Err(refused);
+    }
+    // The name exists, so the replacement is validated under one that does not.
+    let mut probe = value.clone();
+    if let Some(metadata) = probe.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.remove("name");
+        metadata.insert("generateName".to_owned(), "holdfast-probe-".into());
+    }
+    match requests.validate_create(kind, object, &probe).await {
+        Ok(mut replacement) => {
+            if let Some(metadata) = replacement.get_mut("metadata").and_then(Value::as_object_mut) {
+                metadata.remove("generateName");
+                metadata.insert("name".to_owned(), (*object.name).into());
+            }
+            Ok(Prediction::NeedsRecreate { replacement, because: refused.message })
+        }
+        Err(error) => {
+            let second = ObjectError::from_server(object, Some(&desired.manifest.origin), &error);
+            let message = format!("{}; and a replacement would be refused too: {}", refused.message, second.message);
+            Err(ObjectError { message, class: Class::User, ..refused })
+        }
+    }
+}
+
+fn claimed(desired: &Desired, other: &SyncRef) -> ObjectError {
+    let message = format!(
+        "owned by Sync {other}, so it was not touched; remove it from one of the two, and it moves without being deleted"
+    );
+    ObjectError::user(&desired.object, Some(&desired.manifest.origin), "OwnedByAnother", message)
+}
+
+fn annotated_owner(live: &Value) -> Option<SyncRef> {
+    SyncRef::parse(live.pointer("/metadata/annotations")?.get(names::SYNC)?.as_str()?)
+}

@@ -1,0 +1,83 @@
+//! The Sync as the parent of its ApplySet (KEP-3659): which kinds and namespaces its members are in, so that nothing is
+//! lost over a restart, and the finalizer that keeps the Sync until its objects are gone.
+//!
+//! I/O: API writes.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use holdfast_diff::applyset::{self, GROUP_KINDS, ID, NAMESPACES, TOOLING};
+use holdfast_diff::object::{GroupKind, ObjectId};
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Client, ResourceExt as _};
+use serde_json::json;
+
+use super::Cluster;
+use super::requests::ResourceType;
+use crate::api::{Sync, names};
+use crate::sync_ref::SyncRef;
+
+const TOOL: &str = concat!("holdfast/v", env!("CARGO_PKG_VERSION"));
+
+/// Writes the marks of a parent, before anything is applied that they do not cover yet.
+pub async fn mark(client: &Client, cluster: &Cluster, sync: &Sync, owner: &SyncRef, desired: &[ObjectId]) -> Result<(), kube::Error> {
+    let written: BTreeSet<GroupKind> = kinds(sync).into_iter().collect();
+    let places: BTreeSet<&str> = sync.annotations().get(NAMESPACES).map(String::as_str).unwrap_or_default().split(',').collect();
+    let covered = desired.iter().all(|object| {
+        let place = &*object.namespace;
+        written.contains(&object.kind) && (place.is_empty() || place == owner.namespace() || places.contains(place))
+    });
+    let has_finalizer = sync.finalizers().iter().any(|finalizer| finalizer == names::FINALIZER);
+    let id = owner.applyset();
+    if covered && has_finalizer && sync.labels().get(ID) == Some(&id) {
+        return Ok(());
+    }
+    let members: Vec<ObjectId> = cluster.view.members(owner).into_iter().map(|(object, _)| object).collect();
+    let all = || desired.iter().chain(&members);
+    let namespaces = all().map(|object| &*object.namespace).filter(|place| !place.is_empty() && *place != owner.namespace());
+    let mut finalizers: BTreeSet<&str> = sync.finalizers().iter().map(String::as_str).collect();
+    finalizers.insert(names::FINALIZER);
+    let patch = json!({"metadata": {
+        "resourceVersion": sync.metadata.resource_version,
+        "finalizers": finalizers,
+        "labels": {ID: id},
+        "annotations": {
+            TOOLING: TOOL,
+            GROUP_KINDS: applyset::format_kinds(all().map(|object| &*object.kind).chain(&written)),
+            NAMESPACES: applyset::format_namespaces(namespaces),
+        },
+    }});
+    patch_metadata(client, owner, &patch).await
+}
+
+/// Lets a Sync go whose objects are gone.
+pub async fn release(client: &Client, sync: &Sync, owner: &SyncRef) -> Result<(), kube::Error> {
+    let finalizers: Vec<&String> = sync.finalizers().iter().filter(|finalizer| *finalizer != names::FINALIZER).collect();
+    let patch = json!({"metadata": {"resourceVersion": sync.metadata.resource_version, "finalizers": finalizers}});
+    patch_metadata(client, owner, &patch).await
+}
+
+async fn patch_metadata(client: &Client, owner: &SyncRef, patch: &serde_json::Value) -> Result<(), kube::Error> {
+    let api: Api<Sync> = Api::namespaced(client.clone(), owner.namespace());
+    let params = PatchParams { field_manager: Some("holdfast".to_owned()), ..PatchParams::default() };
+    match api.patch_metadata(owner.name(), &params, &Patch::Merge(patch)).await {
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        other => other.map(|_| ()),
+    }
+}
+
+/// The kinds that the members of a set have, as the parent says.
+pub fn kinds(sync: &Sync) -> Vec<GroupKind> {
+    sync.annotations().get(GROUP_KINDS).map(|text| applyset::parse_kinds(text)).unwrap_or_default()
+}
+
+/// The kinds of a set that its newest render does not name, as the server serves them. Kinds that it does not serve any
+/// more have no objects.
+pub async fn former_kinds(cluster: &Cluster, sync: &Sync, desired: &[ObjectId]) -> Result<Vec<Arc<ResourceType>>, kube::Error> {
+    let current: BTreeSet<&GroupKind> = desired.iter().map(|object| &*object.kind).collect();
+    let mut former = Vec::new();
+    for kind in kinds(sync).into_iter().filter(|kind| !current.contains(kind)) {
+        former.extend(cluster.discovery.preferred(&kind).await?.map(Arc::new));
+    }
+    Ok(former)
+}

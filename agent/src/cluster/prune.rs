@@ -1,0 +1,88 @@
+//! Removes what left git: in exactly the reverse order of apply, by UID, and only what is ours.
+//!
+//! I/O: API writes.
+
+use futures::StreamExt as _;
+use holdfast_diff::applyset::PART_OF;
+use holdfast_diff::plan::{Change, Operation};
+use serde_json::json;
+use tracing::debug;
+
+use super::Cluster;
+use super::apply::{Kinds, Outcome};
+use super::refusal::ObjectError;
+use super::requests::{Requests, ResourceType, is_conflict, is_not_found};
+use crate::api::names;
+
+const SIDE_BY_SIDE: usize = 16;
+
+/// Removes objects, which come in the order of removal. What has finalizers is waited for without holding anything:
+/// an earlier stage that is not gone makes the later ones wait for the watch.
+pub async fn prune(cluster: &Cluster, requests: &Requests, removals: Vec<Change>, kinds: &Kinds, outcome: &mut Outcome) {
+    let mut removals = removals.into_iter().peekable();
+    while let Some(first) = removals.next() {
+        let stage = first.stage;
+        let mut group = vec![first];
+        while let Some(next) = removals.next_if(|next| next.stage == stage) {
+            group.push(next);
+        }
+        let mut removing = futures::stream::iter(group.into_iter().map(|change| remove(cluster, requests, kinds, change)))
+            .buffer_unordered(SIDE_BY_SIDE);
+        let mut lingers = None;
+        while let Some(removed) = removing.next().await {
+            match removed {
+                Ok(Removed::Gone(change)) => outcome.done.push(change),
+                Ok(Removed::Lingers(change)) => {
+                    lingers = Some(format!("waits until {} is gone", change.object));
+                    outcome.done.push(change);
+                }
+                Err(error) => outcome.errors.push(error),
+            }
+        }
+        if removals.peek().is_some() && (lingers.is_some() || !outcome.errors.is_empty()) {
+            outcome.waits = lingers.or_else(|| Some("the rest is not removed before the errors are gone".to_owned()));
+            return;
+        }
+    }
+}
+
+enum Removed {
+    Gone(Change),
+    /// The server has taken the order, and finalizers or a grace period hold the object.
+    Lingers(Change),
+}
+
+async fn remove(cluster: &Cluster, requests: &Requests, kinds: &Kinds, change: Change) -> Result<Removed, ObjectError> {
+    let Some(kind) = kinds.get(&change.object) else { return Ok(Removed::Gone(change)) };
+    let uid = change.uid.as_deref().unwrap_or_default();
+    let removed = match change.operation {
+        Operation::Orphan => release(requests, kind, &change, uid).await,
+        _ => requests.delete(kind, &change.object, uid).await,
+    };
+    match removed {
+        Ok(lingers) => {
+            debug!(object = %change.object, operation = change.operation.word(), "Removed object");
+            if lingers {
+                return Ok(Removed::Lingers(change));
+            }
+            cluster.view.forget(&change.object);
+            Ok(Removed::Gone(change))
+        }
+        // Another object has the name now: not ours to delete.
+        Err(error) if is_conflict(&error) => {
+            cluster.view.forget(&change.object);
+            Ok(Removed::Gone(change))
+        }
+        Err(error) => Err(ObjectError::from_server(&change.object, None, &error)),
+    }
+}
+
+/// Takes our marks off an object and leaves it.
+async fn release(requests: &Requests, kind: &ResourceType, change: &Change, uid: &str) -> Result<bool, kube::Error> {
+    let marks = json!({"metadata": {"uid": uid, "labels": {PART_OF: null}, "annotations": {names::SYNC: null}}});
+    match requests.merge(kind, &change.object, None, &marks).await {
+        Ok(_) => Ok(false),
+        Err(error) if is_not_found(&error) => Ok(false),
+        Err(error) => Err(error),
+    }
+}

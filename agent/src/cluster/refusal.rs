@@ -1,0 +1,182 @@
+//! What one object's failure means to the one who must act: the API server's refusals in a person's words.
+//!
+//! Pure.
+
+use holdfast_diff::object::{ObjectId, Origin};
+use kube::core::Status;
+
+use super::requests::refusal;
+use crate::error::{Class, StageError};
+
+/// One object that cannot be planned, applied or removed.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{object}{}: {message}", at(.origin.as_ref()))]
+pub struct ObjectError {
+    /// For people: `Deployment.apps shop/web`.
+    pub object: String,
+    pub origin: Option<Origin>,
+    pub reason: &'static str,
+    pub class: Class,
+    pub message: String,
+}
+
+fn at(origin: Option<&Origin>) -> String {
+    origin.map(|origin| format!(" ({origin})")).unwrap_or_default()
+}
+
+impl StageError for ObjectError {
+    fn class(&self) -> Class {
+        self.class
+    }
+
+    fn name(&self) -> &'static str {
+        self.reason
+    }
+}
+
+impl ObjectError {
+    /// An error that a person must mend.
+    pub fn user(object: impl ToString, origin: Option<&Origin>, reason: &'static str, message: impl Into<String>) -> Self {
+        Self { object: object.to_string(), origin: origin.cloned(), reason, class: Class::User, message: message.into() }
+    }
+
+    /// An error that may pass by itself.
+    pub fn transient(object: impl ToString, origin: Option<&Origin>, reason: &'static str, message: impl Into<String>) -> Self {
+        Self { class: Class::Transient, ..Self::user(object, origin, reason, message) }
+    }
+
+    /// Reads the answer of the API server to a request about an object. A Secret's values can stand in a message
+    /// about its fields, so of those only the fields are told.
+    pub fn from_server(object: &ObjectId, origin: Option<&Origin>, error: &kube::Error) -> Self {
+        let Some(status) = refusal(error) else {
+            return Self::transient(object, origin, "Unreachable", format!("the API server did not answer: {}", chain(error)));
+        };
+        let (class, reason, message) = explain(status);
+        let message = if object.kind.is("", "Secret") && class == Class::User && reason != "Forbidden" {
+            without_values(status, message)
+        } else {
+            message
+        };
+        Self { object: object.to_string(), origin: origin.cloned(), reason, class, message }
+    }
+
+    /// True if the server says that a field cannot be changed on an object that exists.
+    pub fn is_immutable(error: &kube::Error) -> bool {
+        refusal(error).is_some_and(|status| {
+            status.code == 422 && ["field is immutable", "updates to ", "may not be changed", "cannot be changed", "is immutable"].iter().any(|word| status.message.contains(word))
+        })
+    }
+}
+
+/// The class, the reason and the words for a refusal.
+fn explain(status: &Status) -> (Class, &'static str, String) {
+    let said = status.message.as_str();
+    match status.code {
+        401 => (Class::User, "Unauthorized", format!("the API server does not accept the agent's credentials: {said}")),
+        403 if said.contains(" cannot ") => (Class::User, "Forbidden", missing_right(said)),
+        403 if said.contains("because it is being terminated") => {
+            (Class::Transient, "NamespaceTerminating", said.to_owned())
+        }
+        403 => (Class::User, "Denied", said.to_owned()),
+        404 if said.contains("namespaces ") => {
+            (Class::User, "NamespaceNotFound", format!("{said}; add the Namespace to git, or create it"))
+        }
+        404 => (Class::Transient, "NotFound", said.to_owned()),
+        409 => (Class::Transient, "Conflict", said.to_owned()),
+        413 => (Class::User, "TooLarge", format!("the object is too large for the API server: {said}")),
+        400 | 422 => (Class::User, "Invalid", said.to_owned()),
+        // The server-side apply of a field that the schema does not have is an internal error to some servers.
+        500 if said.contains("failed to create typed patch object") || said.contains("field not declared in schema") => {
+            (Class::User, "Invalid", said.to_owned())
+        }
+        500 if said.contains("failed calling webhook") => {
+            (Class::Transient, "WebhookFailed", format!("an admission webhook of the cluster does not answer: {said}"))
+        }
+        429 | 500..=599 => (Class::Transient, "ServerError", said.to_owned()),
+        _ => (Class::Transient, "Refused", said.to_owned()),
+    }
+}
+
+/// `... User "u" cannot patch resource "deployments" in API group "apps" in the namespace "x"` with what to do.
+fn missing_right(said: &str) -> String {
+    let quoted: Vec<&str> = said.split('"').skip(1).step_by(2).collect();
+    let verb = said.split(" cannot ").nth(1).and_then(|rest| rest.split(' ').next());
+    let resource = said.split("resource \"").nth(1).and_then(|rest| rest.split('"').next());
+    let user = said.split("User \"").nth(1).and_then(|rest| rest.split('"').next());
+    let place = match said.split("in the namespace \"").nth(1).and_then(|rest| rest.split('"').next()) {
+        Some(namespace) => format!("in namespace {namespace}"),
+        None => "in the whole cluster".to_owned(),
+    };
+    match (user, verb, resource) {
+        (Some(user), Some(verb), Some(resource)) if quoted.len() >= 3 => {
+            let group = said.split("in API group \"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default();
+            let dot = if group.is_empty() { "" } else { "." };
+            format!(
+                "{user} may not {verb} {resource}{dot}{group} {place}; grant the verb {verb} on {resource}{dot}{group} there"
+            )
+        }
+        _ => said.to_owned(),
+    }
+}
+
+/// The fields and kinds of error that a refusal names, without the values.
+fn without_values(status: &Status, message: String) -> String {
+    let causes = status.details.as_ref().map(|details| details.causes.as_slice()).unwrap_or_default();
+    if causes.is_empty() {
+        // Decoding errors quote fields, not values; anything longer is cut at the first value.
+        return message.split(": Invalid value:").next().unwrap_or_default().to_owned();
+    }
+    let told: Vec<String> = causes.iter().map(|cause| format!("{}: {}", cause.field, cause.reason)).collect();
+    format!("the API server refused fields (values are not shown): {}", told.join(", "))
+}
+
+/// An error with its sources, each once.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        let said = inner.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        source = inner.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(code: u16, message: &str) -> kube::Error {
+        kube::Error::Api(Box::new(Status { code, message: message.to_owned(), ..Status::default() }))
+    }
+
+    fn object() -> ObjectId {
+        ObjectId::new(std::sync::Arc::new(holdfast_diff::object::GroupKind::new("", "Secret")), "shop", "login")
+    }
+
+    #[test]
+    fn a_missing_right_says_verb_resource_and_namespace() {
+        let error = status(
+            403,
+            "deployments.apps \"web\" is forbidden: User \"system:serviceaccount:a:b\" cannot patch resource \"deployments\" in API group \"apps\" in the namespace \"shop\"",
+        );
+        let error = ObjectError::from_server(&object(), None, &error);
+        assert_eq!(
+            (error.reason, error.message.as_str()),
+            (
+                "Forbidden",
+                "system:serviceaccount:a:b may not patch deployments.apps in namespace shop; grant the verb patch on deployments.apps there"
+            )
+        );
+    }
+
+    #[test]
+    fn a_refused_secret_shows_no_value() {
+        let error = status(422, "Secret \"login\" is invalid: data[password]: Invalid value: \"hunter2\": too short");
+        let error = ObjectError::from_server(&object(), None, &error);
+        assert_eq!(error.class, Class::User);
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+    }
+}

@@ -1,0 +1,213 @@
+//! The requests that Holdfast makes for objects of any kind, on raw JSON.
+//!
+//! Typed objects would drop fields that the types do not know, so neither diff nor apply uses them.
+//! I/O: API reads and writes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use holdfast_diff::fields::MANAGER;
+use holdfast_diff::object::{GroupKind, Manifest, ObjectId};
+use http::{Method, Request, request};
+use kube::Client;
+use kube::core::Status;
+use serde_json::{Value, json};
+
+/// A kind as the API server serves it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ResourceType {
+    pub kind: Arc<GroupKind>,
+    pub version: String,
+    pub plural: String,
+    pub namespaced: bool,
+}
+
+impl ResourceType {
+    /// For example `apps/v1`.
+    pub fn api_version(&self) -> String {
+        if self.kind.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.kind.group, self.version) }
+    }
+
+    /// The path of one object, or of the collection if `name` is empty; of all namespaces if `namespace` is.
+    pub fn path(&self, namespace: &str, name: &str) -> String {
+        let mut path = match self.kind.group.as_str() {
+            "" => format!("/api/{}", self.version),
+            group => format!("/apis/{group}/{}", self.version),
+        };
+        if self.namespaced && !namespace.is_empty() {
+            path = format!("{path}/namespaces/{}", encode(namespace));
+        }
+        path = format!("{path}/{}", self.plural);
+        if name.is_empty() { path } else { format!("{path}/{}", encode(name)) }
+    }
+
+    /// The identity of a manifest of this kind: cluster-scoped kinds have no namespace, namespaced ones without
+    /// one take `fallback`.
+    pub fn id(&self, manifest: &Manifest, fallback: &str) -> ObjectId {
+        let namespace = match (self.namespaced, manifest.namespace.as_str()) {
+            (false, _) => "",
+            (true, "") => fallback,
+            (true, namespace) => namespace,
+        };
+        ObjectId::new(self.kind.clone(), namespace, &manifest.name)
+    }
+}
+
+/// How an object is applied.
+#[derive(Clone, Copy, Debug)]
+pub struct Apply {
+    /// Take fields over from other managers. Without it, another owner of a field is an error 409.
+    pub force: bool,
+    pub dry_run: bool,
+}
+
+/// How long one request may take. Watches have limits of their own.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Requests in the name of one identity.
+#[derive(Clone)]
+pub struct Requests {
+    client: Client,
+}
+
+impl Requests {
+    pub fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// Reads one object; `None` if there is none.
+    pub async fn get(&self, kind: &ResourceType, object: &ObjectId) -> Result<Option<Value>, kube::Error> {
+        let request = request(Method::GET, &kind.path(&object.namespace, &object.name));
+        match self.send(request, Vec::new()).await {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if is_not_found(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Applies an object server-side, with strict field validation, and returns it as the server has it now.
+    pub async fn apply(
+        &self,
+        kind: &ResourceType,
+        object: &ObjectId,
+        manifest: &Value,
+        how: Apply,
+    ) -> Result<Value, kube::Error> {
+        let path = format!(
+            "{}?fieldManager={MANAGER}&fieldValidation=Strict&force={}{}",
+            kind.path(&object.namespace, &object.name),
+            how.force,
+            if how.dry_run { "&dryRun=All" } else { "" }
+        );
+        let request = request(Method::PATCH, &path).header("Content-Type", "application/apply-patch+yaml");
+        self.send(request, bytes(manifest)?).await
+    }
+
+    /// Creates an object in a dry run: is a replacement valid?
+    pub async fn validate_create(
+        &self,
+        kind: &ResourceType,
+        object: &ObjectId,
+        manifest: &Value,
+    ) -> Result<Value, kube::Error> {
+        let path = format!(
+            "{}?fieldManager={MANAGER}&fieldValidation=Strict&dryRun=All",
+            kind.path(&object.namespace, "")
+        );
+        let request = request(Method::POST, &path).header("Content-Type", "application/json");
+        self.send(request, bytes(manifest)?).await
+    }
+
+    /// Changes an object by a JSON merge patch (RFC 7386).
+    pub async fn merge(
+        &self,
+        kind: &ResourceType,
+        object: &ObjectId,
+        subresource: Option<&str>,
+        patch: &Value,
+    ) -> Result<Value, kube::Error> {
+        let path = kind.path(&object.namespace, &object.name);
+        let path = match subresource {
+            Some(name) => format!("{path}/{name}?fieldManager={MANAGER}"),
+            None => format!("{path}?fieldManager={MANAGER}"),
+        };
+        let request = request(Method::PATCH, &path).header("Content-Type", "application/merge-patch+json");
+        self.send(request, bytes(patch)?).await
+    }
+
+    /// Deletes the object with this UID and no other. Returns true if it is still there, held by finalizers or by a
+    /// grace period.
+    pub async fn delete(&self, kind: &ResourceType, object: &ObjectId, uid: &str) -> Result<bool, kube::Error> {
+        let options = json!({
+            "apiVersion": "v1", "kind": "DeleteOptions",
+            "propagationPolicy": "Background",
+            "preconditions": {"uid": uid},
+        });
+        let request = request(Method::DELETE, &kind.path(&object.namespace, &object.name))
+            .header("Content-Type", "application/json");
+        match self.send(request, bytes(&options)?).await {
+            Ok(answer) => Ok(answer.pointer("/metadata/deletionTimestamp").is_some()),
+            Err(error) if is_not_found(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads one page of a collection.
+    pub async fn list(&self, kind: &ResourceType, namespace: &str, query: &str) -> Result<Value, kube::Error> {
+        let request = request(Method::GET, &format!("{}?{query}", kind.path(namespace, "")));
+        self.send(request, Vec::new()).await
+    }
+
+    /// Posts to a collection that answers with what it made, such as a SelfSubjectAccessReview.
+    pub async fn create(&self, path: &str, body: &Value) -> Result<Value, kube::Error> {
+        let request = request(Method::POST, path).header("Content-Type", "application/json");
+        self.send(request, bytes(body)?).await
+    }
+
+    async fn send(&self, request: request::Builder, body: Vec<u8>) -> Result<Value, kube::Error> {
+        let request = request.body(body).map_err(kube::Error::HttpError)?;
+        match tokio::time::timeout(LIMIT, self.client.request(request)).await {
+            Ok(answer) => answer,
+            Err(elapsed) => Err(kube::Error::Service(Box::new(elapsed))),
+        }
+    }
+}
+
+fn request(method: Method, path: &str) -> request::Builder {
+    Request::builder().method(method).uri(path).header("Accept", "application/json")
+}
+
+/// Percent-encodes a path segment (RFC 3986), so that no name in git can become another path. `.` and `..`, which
+/// encoding cannot disarm, become a name that no object can have.
+fn encode(segment: &str) -> String {
+    if matches!(segment, "." | "..") {
+        return "%2F".to_owned();
+    }
+    segment.bytes().fold(String::with_capacity(segment.len()), |mut path, byte| {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' => path.push(byte as char),
+            _ => path.push_str(&format!("%{byte:02X}")),
+        }
+        path
+    })
+}
+
+fn bytes(value: &Value) -> Result<Vec<u8>, kube::Error> {
+    serde_json::to_vec(value).map_err(kube::Error::SerdeError)
+}
+
+/// The server's own word about why it refused, if it was the server that refused.
+pub fn refusal(error: &kube::Error) -> Option<&Status> {
+    match error {
+        kube::Error::Api(status) => Some(status),
+        _ => None,
+    }
+}
+
+pub fn is_not_found(error: &kube::Error) -> bool {
+    refusal(error).is_some_and(|status| status.code == 404)
+}
+
+pub fn is_conflict(error: &kube::Error) -> bool {
+    refusal(error).is_some_and(|status| status.code == 409)
+}

@@ -1,0 +1,177 @@
+//! From manifests to desired objects: the kind as the server serves it, the namespace, the marks of ownership.
+//!
+//! I/O: API reads, for kinds that were not asked for before.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use holdfast_diff::applyset::PART_OF;
+use holdfast_diff::digest::Digest;
+use holdfast_diff::object::{GroupKind, Manifest, ObjectId};
+use serde_json::{Map, Value};
+
+use super::discovery::Discovery;
+use super::refusal::ObjectError;
+use super::requests::ResourceType;
+use crate::api::names;
+use crate::sync_ref::SyncRef;
+
+/// One object as it shall be applied.
+#[derive(Clone, Debug)]
+pub struct Desired {
+    pub object: ObjectId,
+    pub kind: Arc<ResourceType>,
+    /// False if the kind's definition is in the same render and not in the cluster yet.
+    pub served: bool,
+    pub manifest: Arc<Manifest>,
+    pub digest: Digest,
+}
+
+/// Fields of metadata that only the server writes; in git they are leftovers of an export.
+const SERVER_FIELDS: [&str; 7] =
+    ["creationTimestamp", "deletionTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"];
+
+/// Resolves all manifests of a Sync. Objects that cannot be resolved are errors, and the others are returned all the same.
+pub async fn resolve(
+    discovery: &Discovery,
+    owner: &SyncRef,
+    namespace: &str,
+    manifests: Vec<Manifest>,
+) -> (Vec<Desired>, Vec<ObjectError>) {
+    let set = owner.applyset();
+    let mut kinds: HashMap<(String, Arc<GroupKind>), Kind> = HashMap::new();
+    let mut first: HashMap<ObjectId, Arc<Manifest>> = HashMap::new();
+    let (mut desired, mut errors) = (Vec::new(), Vec::new());
+    let defined: Vec<ResourceType> = manifests.iter().flat_map(definitions).collect();
+    for mut manifest in manifests {
+        let key = (manifest.api_version.clone(), manifest.kind.clone());
+        if !kinds.contains_key(&key) {
+            let kind = find(discovery, &manifest, &defined).await;
+            kinds.insert(key.clone(), kind);
+        }
+        let (kind, served) = match &kinds[&key] {
+            Kind::Served(kind) => (kind.clone(), true),
+            Kind::Defined(kind) => (kind.clone(), false),
+            Kind::Missing(error) => {
+                errors.push(ObjectError {
+                    object: manifest.id().to_string(),
+                    origin: Some(manifest.origin.clone()),
+                    ..error.clone()
+                });
+                continue;
+            }
+        };
+        let object = kind.id(&manifest, namespace);
+        if let Some(other) = first.get(&object) {
+            let message = format!("the same object is at {} too; keep one of them", other.origin);
+            errors.push(ObjectError::user(&object, Some(&manifest.origin), "DuplicateObject", message));
+            continue;
+        }
+        manifest.value = stamp(&manifest.value, &object, owner, &set);
+        object.namespace.as_ref().clone_into(&mut manifest.namespace);
+        let manifest = Arc::new(manifest);
+        first.insert(object.clone(), manifest.clone());
+        desired.push(Desired { object, kind, served, digest: Digest::of(&manifest.value), manifest });
+    }
+    (desired, errors)
+}
+
+enum Kind {
+    Served(Arc<ResourceType>),
+    Defined(Arc<ResourceType>),
+    Missing(ObjectError),
+}
+
+async fn find(discovery: &Discovery, manifest: &Manifest, defined: &[ResourceType]) -> Kind {
+    let (version, kind) = (&manifest.api_version, &manifest.kind.kind);
+    let mut found = discovery.find(version, kind).await;
+    if matches!(found, Ok(None)) {
+        // A definition may have come since the group was asked for.
+        discovery.forget(&manifest.kind.group);
+        found = discovery.find(version, kind).await;
+    }
+    match found {
+        Ok(Some(kind)) => Kind::Served(Arc::new(kind)),
+        Ok(None) => match defined.iter().find(|defined| defined.api_version() == *version && defined.kind == manifest.kind) {
+            Some(kind) => Kind::Defined(Arc::new(kind.clone())),
+            None => Kind::Missing(ObjectError::user(
+                "",
+                None,
+                "UnknownKind",
+                format!(
+                    "the API server does not serve kind {kind} of {version}; check the spelling, or install its CustomResourceDefinition first"
+                ),
+            )),
+        },
+        Err(error) => Kind::Missing(ObjectError::from_server(&manifest.id(), None, &error)),
+    }
+}
+
+/// The kinds that a CustomResourceDefinition defines, one for each version it serves.
+fn definitions(manifest: &Manifest) -> Vec<ResourceType> {
+    if !manifest.kind.is("apiextensions.k8s.io", "CustomResourceDefinition") {
+        return Vec::new();
+    }
+    let Some(spec) = manifest.value.get("spec") else { return Vec::new() };
+    let text = |pointer: &str| spec.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let kind = Arc::new(GroupKind::new(text("/group"), text("/names/kind")));
+    let versions = spec.get("versions").and_then(Value::as_array).into_iter().flatten();
+    versions
+        .filter(|version| version.get("served") == Some(&Value::Bool(true)))
+        .filter_map(|version| version.get("name")?.as_str())
+        .map(|version| ResourceType {
+            kind: kind.clone(),
+            version: version.to_owned(),
+            plural: text("/names/plural"),
+            namespaced: text("/scope") == "Namespaced",
+        })
+        .collect()
+}
+
+/// Writes namespace and ownership into an object, and leaves out what only the server writes.
+fn stamp(value: &Value, object: &ObjectId, owner: &SyncRef, set: &str) -> Value {
+    let mut value = value.clone();
+    let Some(fields) = value.as_object_mut() else { return value };
+    let metadata = map(fields, "metadata");
+    metadata.retain(|name, _| !SERVER_FIELDS.contains(&name.as_str()));
+    if object.namespace.is_empty() {
+        metadata.remove("namespace");
+    } else {
+        metadata.insert("namespace".to_owned(), (*object.namespace).into());
+    }
+    map(metadata, "labels").insert(PART_OF.to_owned(), set.into());
+    map(metadata, "annotations").insert(names::SYNC.to_owned(), owner.to_string().into());
+    value
+}
+
+/// The object at a field, made if there is none or `null`.
+fn map<'a>(fields: &'a mut Map<String, Value>, name: &str) -> &'a mut Map<String, Value> {
+    let field = fields.entry(name.to_owned()).or_insert(Value::Null);
+    if !field.is_object() {
+        *field = Value::Object(Map::new());
+    }
+    match field {
+        Value::Object(map) => map,
+        _ => unreachable!("it was made an object on the line above"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn leftovers_of_an_export_are_not_applied() {
+        let value = json!({"metadata": {"name": "a", "resourceVersion": "7", "uid": "u", "creationTimestamp": null, "labels": null}});
+        let object = ObjectId::new(Arc::new(GroupKind::new("", "ConfigMap")), "shop", "a");
+        let owner = SyncRef::new("team", "shop");
+        assert_eq!(
+            stamp(&value, &object, &owner, "applyset-x-v1"),
+            json!({"metadata": {"name": "a", "namespace": "shop",
+                "labels": {"applyset.kubernetes.io/part-of": "applyset-x-v1"},
+                "annotations": {"holdfast.dev/sync": "team/shop"}}})
+        );
+    }
+}

@@ -1,0 +1,283 @@
+//! The live view: what is needed to say "unchanged" of every managed object, and nothing more.
+//!
+//! Watches and the answers to our own writes feed it; `observe` and `health` read it. An entry is a few hundred
+//! bytes: fingerprints, not objects. No I/O.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use holdfast_diff::digest::Digest;
+use holdfast_diff::fields;
+use holdfast_diff::health::{self, Health};
+use holdfast_diff::object::ObjectId;
+use holdfast_diff::order::{Stage, rank, wave};
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use super::requests::ResourceType;
+use crate::api::names;
+use crate::sync_ref::SyncRef;
+
+/// What the view keeps of one live object.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub kind: Arc<ResourceType>,
+    pub uid: Box<str>,
+    pub owner: SyncRef,
+    pub stage: Stage,
+    /// Git says that the object must stay when it leaves git.
+    pub keep: bool,
+    /// A deletion is under way.
+    pub ending: bool,
+    pub health: Health,
+    /// The fingerprint of the fields that we own; `None` if it cannot be told.
+    pub live: Option<Digest>,
+    /// The manifest, and the live fingerprint that the server has proven to satisfy it.
+    verified: Option<(Digest, Digest)>,
+    version: u64,
+}
+
+impl Entry {
+    /// Reads what the view keeps out of a live object. `None` if the object is not part of a set of ours.
+    pub fn of(kind: &Arc<ResourceType>, object: &Value) -> Option<Self> {
+        let metadata = object.get("metadata")?;
+        let annotations = metadata.get("annotations");
+        let annotation = |name: &str| annotations.and_then(|all| all.get(name)).and_then(Value::as_str);
+        let owner = SyncRef::parse(annotation(names::SYNC)?)?;
+        let label = metadata.get("labels")?.get(holdfast_diff::applyset::PART_OF)?.as_str()?;
+        if label != owner.applyset() {
+            return None;
+        }
+        Some(Self {
+            uid: metadata.get("uid").and_then(Value::as_str).unwrap_or_default().into(),
+            owner,
+            stage: Stage { wave: wave(annotation), rank: rank(&kind.kind) },
+            keep: annotation(names::PRUNE) == Some(names::DISABLED),
+            ending: metadata.get("deletionTimestamp").is_some(),
+            health: health::health(object),
+            live: fields::fingerprint(object, &kind.api_version()),
+            verified: None,
+            version: version(object),
+            kind: kind.clone(),
+        })
+    }
+
+    /// True if the server has proven that the object, as it is now, is what the manifest says.
+    pub fn satisfies(&self, manifest: Digest) -> bool {
+        self.live.is_some_and(|live| self.verified == Some((manifest, live)))
+    }
+}
+
+/// The version of an object, comparable within its kind (KEP-5504).
+fn version(object: &Value) -> u64 {
+    object
+        .pointer("/metadata/resourceVersion")
+        .and_then(Value::as_str)
+        .and_then(|version| version.parse().ok())
+        .unwrap_or(0)
+}
+
+#[derive(Default)]
+struct State {
+    objects: HashMap<ObjectId, Entry>,
+    members: HashMap<SyncRef, BTreeSet<ObjectId>>,
+    /// Which Sync has an object in its newest render. One view over all Syncs, so that two never fight.
+    claims: HashMap<ObjectId, SyncRef>,
+    /// Syncs whose claims are known.
+    claimants: HashSet<SyncRef>,
+}
+
+/// The live view of one cluster.
+pub struct View {
+    state: Mutex<State>,
+    wake: mpsc::UnboundedSender<SyncRef>,
+}
+
+impl View {
+    /// `wake` hears of every Sync whose objects changed other than by its own hand.
+    pub fn new(wake: mpsc::UnboundedSender<SyncRef>) -> Self {
+        Self { state: Mutex::default(), wake }
+    }
+
+    /// Takes an object from a watch. Events older than what is known are ignored.
+    pub fn put(&self, object: ObjectId, entry: Option<Entry>) {
+        let Some(entry) = entry else { return self.remove(&object, u64::MAX) };
+        let owner = entry.owner.clone();
+        if self.lock().put(object, entry) {
+            self.wake(owner);
+        }
+    }
+
+    /// Takes an object from the answer to our own write, with the manifest that it now satisfies.
+    pub fn verify(&self, object: &ObjectId, entry: Entry, manifest: Digest) {
+        let mut state = self.lock();
+        state.put(object.clone(), entry);
+        if let Some(entry) = state.objects.get_mut(object) {
+            entry.verified = entry.live.map(|live| (manifest, live));
+        }
+    }
+
+    /// Notes that an object, as it was seen at `live`, satisfies a manifest.
+    pub fn note_satisfied(&self, object: &ObjectId, manifest: Digest, live: Digest) {
+        if let Some(entry) = self.lock().objects.get_mut(object) {
+            entry.verified = Some((manifest, live));
+        }
+    }
+
+    /// Forgets an object that is gone, or not ours any more.
+    pub fn remove(&self, object: &ObjectId, version: u64) {
+        let removed = self.lock().remove(object, version);
+        if let Some(entry) = removed {
+            self.wake(entry.owner);
+        }
+    }
+
+    /// Replaces all objects of one kind, within one namespace unless that is empty, by what a list said.
+    pub fn replace(&self, kind: &ResourceType, namespace: &str, listed: Vec<(ObjectId, Entry)>) {
+        let mut state = self.lock();
+        let present: HashSet<&ObjectId> = listed.iter().map(|(object, _)| object).collect();
+        let gone: Vec<ObjectId> = state
+            .objects
+            .iter()
+            .filter(|(object, entry)| {
+                *entry.kind == *kind && (namespace.is_empty() || &*object.namespace == namespace) && !present.contains(object)
+            })
+            .map(|(object, _)| object.clone())
+            .collect();
+        let mut woken: BTreeSet<SyncRef> = BTreeSet::new();
+        for object in gone {
+            woken.extend(state.remove(&object, u64::MAX).map(|entry| entry.owner));
+        }
+        for (object, entry) in listed {
+            let owner = entry.owner.clone();
+            if state.put(object, entry) {
+                woken.insert(owner);
+            }
+        }
+        drop(state);
+        woken.into_iter().for_each(|owner| self.wake(owner));
+    }
+
+    pub fn get(&self, object: &ObjectId) -> Option<Entry> {
+        self.lock().objects.get(object).cloned()
+    }
+
+    /// Everything that belongs to a Sync, in the order of identities.
+    pub fn members(&self, owner: &SyncRef) -> Vec<(ObjectId, Entry)> {
+        let state = self.lock();
+        let members = state.members.get(owner).into_iter().flatten();
+        members.filter_map(|object| Some((object.clone(), state.objects.get(object)?.clone()))).collect()
+    }
+
+    /// True if every manifest is satisfied by its live object, and the Sync owns nothing else.
+    pub fn all_satisfied(&self, owner: &SyncRef, manifests: impl ExactSizeIterator<Item = (ObjectId, Digest)>) -> bool {
+        let state = self.lock();
+        state.members.get(owner).map_or(0, BTreeSet::len) == manifests.len()
+            && manifests.into_iter().all(|(object, manifest)| {
+                state.objects.get(&object).is_some_and(|entry| entry.owner == *owner && !entry.ending && entry.satisfies(manifest))
+            })
+    }
+
+    /// Claims objects for the newest render of a Sync and gives up what it does not name any more. Returns the
+    /// objects that another Sync has, and which.
+    pub fn claim(&self, owner: &SyncRef, objects: &[ObjectId], exists: impl Fn(&SyncRef) -> bool) -> Vec<(ObjectId, SyncRef)> {
+        let mut state = self.lock();
+        let wanted: HashSet<&ObjectId> = objects.iter().collect();
+        state.claims.retain(|object, claimant| claimant != owner || wanted.contains(object));
+        state.claimants.insert(owner.clone());
+        let mut taken = Vec::new();
+        for object in objects {
+            // The label on the live object decides, as long as its Sync exists and may still want it.
+            let live = state.objects.get(object).map(|entry| entry.owner.clone()).filter(|other| {
+                other != owner && exists(other) && (!state.claimants.contains(other) || state.claims.get(object) == Some(other))
+            });
+            let claimed = state.claims.get(object).filter(|other| *other != owner && exists(other)).cloned();
+            match live.or(claimed) {
+                Some(other) => taken.push((object.clone(), other)),
+                None => {
+                    state.claims.insert(object.clone(), owner.clone());
+                }
+            }
+        }
+        taken
+    }
+
+    /// Which other Sync wants an object that this one is about to remove.
+    pub fn claimed_by_another(&self, owner: &SyncRef, object: &ObjectId) -> Option<SyncRef> {
+        self.lock().claims.get(object).filter(|other| *other != owner).cloned()
+    }
+
+    /// True if a Sync has an object in its newest render, or if its render is not known yet.
+    pub fn may_want(&self, owner: &SyncRef, object: &ObjectId) -> bool {
+        let state = self.lock();
+        !state.claimants.contains(owner) || state.claims.get(object) == Some(owner)
+    }
+
+    /// Forgets an object that our own hand removed: nobody needs to be told.
+    pub fn forget(&self, object: &ObjectId) {
+        self.lock().remove(object, u64::MAX);
+    }
+
+    /// Gives up all claims of a Sync that is gone.
+    pub fn disclaim(&self, owner: &SyncRef) {
+        let mut state = self.lock();
+        state.claims.retain(|_, claimant| claimant != owner);
+        state.claimants.remove(owner);
+    }
+
+    fn wake(&self, owner: SyncRef) {
+        // The receiver ends with the process.
+        let _ = self.wake.send(owner);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Stores an entry; true if its owner has something to look at.
+    fn put(&mut self, object: ObjectId, mut entry: Entry) -> bool {
+        let before = self.objects.get(&object);
+        if let Some(before) = before {
+            if before.uid == entry.uid && before.version > entry.version {
+                return false;
+            }
+            if before.uid == entry.uid {
+                entry.verified = before.verified;
+            }
+        }
+        let news = before.is_none_or(|before| {
+            before.uid != entry.uid
+                || before.live != entry.live
+                || before.ending != entry.ending
+                || before.health != entry.health
+                || before.owner != entry.owner
+        });
+        let former = before.map(|before| before.owner.clone()).filter(|owner| *owner != entry.owner);
+        if let Some(former) = former {
+            self.leave(&former, &object);
+        }
+        self.members.entry(entry.owner.clone()).or_default().insert(object.clone());
+        self.objects.insert(object, entry);
+        news
+    }
+
+    fn remove(&mut self, object: &ObjectId, version: u64) -> Option<Entry> {
+        if self.objects.get(object)?.version > version {
+            return None;
+        }
+        let entry = self.objects.remove(object)?;
+        self.leave(&entry.owner, object);
+        Some(entry)
+    }
+
+    fn leave(&mut self, owner: &SyncRef, object: &ObjectId) {
+        if let Some(members) = self.members.get_mut(owner) {
+            members.remove(object);
+            if members.is_empty() {
+                self.members.remove(owner);
+            }
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! The wiring: what wakes a Sync, what happens to what a run found, and when it runs again.
+//!
+//! Leaves the pipeline to `reconcile`. I/O: API watches, status writes.
+
+use std::convert::Infallible;
+use std::hash::{Hash as _, Hasher as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{Stream, StreamExt as _, stream};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::ListParams;
+use kube::runtime::controller::Action;
+use kube::runtime::predicates::PredicateConfig;
+use kube::runtime::reflector::{self, ObjectRef};
+use kube::runtime::{Controller, WatchStreamExt as _, controller, watcher};
+use kube::{Api, Client, Resource as _, ResourceExt as _};
+use tokio::sync::{broadcast, mpsc};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::admin::{Heartbeat, Readiness};
+use crate::api::{Approval, Sync, conditions, names};
+use crate::cluster::Cluster;
+use crate::cluster::clients::{ClientError, Clients};
+use crate::cluster::discovery::Discovery;
+use crate::cluster::refusal::chain;
+use crate::cluster::secrets::Secrets;
+use crate::cluster::view::View;
+use crate::cluster::watch::Watches;
+use crate::context::{Context, Memories, Memory};
+use crate::error::Class;
+use crate::metrics::Metrics;
+use crate::reconcile::finalize::{Ended, finalize};
+use crate::reconcile::{Run, reconcile};
+use crate::report::events::Events;
+use crate::report::{Failure, Findings, status, tell, write};
+use crate::source::{SourceOptions, Sources};
+use crate::sync_ref::SyncRef;
+
+/// How many Syncs run side by side.
+const CONCURRENCY: u16 = 32;
+/// The first pause after a failure that may pass; it doubles up to [`PAUSE_LIMIT`].
+const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE_LIMIT: Duration = Duration::from_secs(120);
+
+/// What the agent was started with.
+pub struct Options {
+    /// Empty: the whole cluster.
+    pub namespaces: Vec<String>,
+    pub cache_dir: PathBuf,
+    pub allow_file: bool,
+    /// The name of the pod, for Events.
+    pub instance: Option<String>,
+}
+
+/// Why the agent cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error("cannot read the namespace kube-system, whose UID names the cluster: {}", chain(.0))]
+    Cluster(#[source] kube::Error),
+    #[error("the API server does not serve Syncs: install the CustomResourceDefinitions with `holdfast crd | kubectl apply -f -`: {}", chain(.0))]
+    NotInstalled(#[source] kube::Error),
+}
+
+/// Runs until the token is cancelled. What runs then comes to an end by itself, between two waves at the latest.
+pub async fn run(
+    config: kube::Config,
+    options: Options,
+    metrics: Arc<Metrics>,
+    readiness: Readiness,
+    heartbeat: Heartbeat,
+    stop: CancellationToken,
+) -> Result<(), StartError> {
+    let counted = metrics.clone();
+    let clients = Clients::new(config, Arc::new(move |method, code| counted.api_request(method.as_str(), code)))?;
+    let client = clients.own();
+    let uid = cluster_uid(&client).await.map_err(StartError::Cluster)?;
+    check_installed(&client, &options.namespaces).await.map_err(StartError::NotInstalled)?;
+
+    let (wake, woken) = mpsc::unbounded_channel();
+    let (syncs, sync_writer) = reflector::store();
+    let (approvals, approval_writer) = reflector::store();
+    let view = Arc::new(View::new(wake.clone()));
+    let context = Arc::new(Context {
+        cluster: Cluster {
+            uid,
+            discovery: Discovery::new(client.clone()),
+            watches: Watches::new(client.clone(), view.clone(), options.namespaces.clone()),
+            view,
+            syncs: syncs.clone(),
+            clients,
+        },
+        sources: sources(&options, &metrics),
+        secrets: Secrets::new(client.clone(), wake.clone()),
+        approvals,
+        events: Events::start(client.clone(), options.instance.clone()),
+        metrics,
+        memories: Memories::default(),
+        wake,
+        stop: stop.clone(),
+        client: client.clone(),
+    });
+
+    let approvals_seen = feed_approvals(&context, &options.namespaces, approval_writer);
+    let triggers = stream::select_all(scopes(&options.namespaces).map(|namespace| {
+        watcher::watcher(api::<Sync>(&client, namespace), watcher::Config::default()).default_backoff().boxed()
+    }));
+    let triggers = triggers.reflect(sync_writer).applied_objects().predicate_filter(asks, PredicateConfig::default());
+    let woken = stream::unfold(woken, |mut woken| async move { woken.recv().await.map(|sync| (sync, woken)) });
+    let ready = {
+        let (syncs, context) = (syncs.clone(), context.clone());
+        async move {
+            let _ = syncs.wait_until_ready().await;
+            let _ = context.approvals.wait_until_ready().await;
+            readiness.set(true);
+            info!("Watching Syncs");
+        }
+    };
+    let runs = Controller::for_stream(triggers, syncs)
+        .with_config(controller::Config::default().concurrency(CONCURRENCY))
+        .reconcile_on(woken.map(|sync| ObjectRef::new(sync.name()).within(sync.namespace())))
+        .reconcile_on(moved(&context))
+        .graceful_shutdown_on(stop.clone().cancelled_owned())
+        .run(run_one, |_, _, _| Action::requeue(PAUSE), context.clone())
+        .for_each(|_| {
+            heartbeat.beat();
+            std::future::ready(())
+        });
+    let beats = async {
+        loop {
+            heartbeat.beat();
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        }
+    };
+    tokio::select! {
+        () = runs => {}
+        () = async { tokio::join!(ready, approvals_seen, beats); } => {}
+    }
+    Ok(())
+}
+
+/// The namespaces to watch, where `None` stands for all.
+fn scopes(namespaces: &[String]) -> impl Iterator<Item = Option<&str>> {
+    let all = namespaces.is_empty().then_some(None);
+    all.into_iter().chain(namespaces.iter().map(|namespace| Some(namespace.as_str())))
+}
+
+fn api<K>(client: &Client, namespace: Option<&str>) -> Api<K>
+where
+    K: kube::Resource<Scope = kube::core::NamespaceResourceScope>,
+    K::DynamicType: Default,
+{
+    match namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    }
+}
+
+async fn cluster_uid(client: &Client) -> Result<String, kube::Error> {
+    let namespace = Api::<Namespace>::all(client.clone()).get("kube-system").await?;
+    Ok(namespace.metadata.uid.unwrap_or_default())
+}
+
+async fn check_installed(client: &Client, namespaces: &[String]) -> Result<(), kube::Error> {
+    let one = ListParams::default().limit(1);
+    for namespace in scopes(namespaces) {
+        api::<Sync>(client, namespace).list_metadata(&one).await?;
+    }
+    Ok(())
+}
+
+fn sources(options: &Options, metrics: &Arc<Metrics>) -> Sources {
+    let metrics = metrics.clone();
+    let on_request = Arc::new(move |result: &'static str| metrics.source_request(result));
+    Sources::new(options.cache_dir.clone(), SourceOptions { allow_file: options.allow_file, on_request, ..SourceOptions::default() })
+}
+
+/// Keeps the approvals, and wakes the Sync that one names.
+async fn feed_approvals(context: &Arc<Context>, namespaces: &[String], writer: reflector::store::Writer<Approval>) {
+    let events = stream::select_all(scopes(namespaces).map(|namespace| {
+        watcher::watcher(api::<Approval>(&context.client, namespace), watcher::Config::default()).default_backoff().boxed()
+    }));
+    let mut events = events.reflect(writer).touched_objects().boxed();
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(approval) => context.wake(SyncRef::new(approval.namespace().unwrap_or_default(), approval.spec.sync)),
+            Err(error) => warn!(error = %chain(&error), "Watch of Approvals failed and is tried again"),
+        }
+    }
+}
+
+/// The Syncs of a repository whose refs moved.
+fn moved(context: &Arc<Context>) -> impl Stream<Item = ObjectRef<Sync>> + Send + 'static {
+    let context = context.clone();
+    let moved = context.sources.moved();
+    stream::unfold(moved, |mut moved| async move {
+        loop {
+            match moved.recv().await {
+                Ok(mirror) => return Some((Some(mirror), moved)),
+                Err(broadcast::error::RecvError::Lagged(_)) => return Some((None, moved)),
+                Err(broadcast::error::RecvError::Closed) => return None,
+            }
+        }
+    })
+    .flat_map(move |mirror| stream::iter(context.memories.users(mirror.as_ref())))
+    .map(|sync| ObjectRef::new(sync.name()).within(sync.namespace()))
+}
+
+/// What of a Sync asks for a run when it changes; our own writes do not.
+fn asks(sync: &Sync) -> Option<u64> {
+    let mut hasher = std::hash::DefaultHasher::new();
+    sync.metadata.generation.hash(&mut hasher);
+    sync.metadata.uid.hash(&mut hasher);
+    sync.metadata.deletion_timestamp.as_ref().map(|time| time.0).hash(&mut hasher);
+    sync.annotations().get(names::RECONCILE_AT).hash(&mut hasher);
+    Some(hasher.finish())
+}
+
+/// Runs one Sync, writes what was found, and says when it runs next.
+async fn run_one(sync: Arc<Sync>, context: Arc<Context>) -> Result<Action, Infallible> {
+    let owner = SyncRef::new(sync.namespace().unwrap_or_default(), sync.name_any());
+    let memory = context.memories.of(&owner);
+    let mut memory = memory.lock().await;
+    let _busy = context.events.busy();
+    let status = memory.status.clone().or_else(|| sync.status.clone()).unwrap_or_default();
+    let run = Run { context: &context, sync: &sync, owner: &owner, status: &status, now: Timestamp::now() };
+    let findings = if sync.metadata.deletion_timestamp.is_some() {
+        match finalize(&run).await {
+            Ended::Gone => {
+                context.forget(&owner);
+                info!(sync = %owner, "Sync ended");
+                return Ok(Action::await_change());
+            }
+            Ended::Waits(findings) => *findings,
+        }
+    } else {
+        limited(&run, &mut memory).await
+    };
+    Ok(report(&run, &mut memory, &findings).await)
+}
+
+/// One run, within the time that its Sync gives it.
+async fn limited(run: &Run<'_>, memory: &mut Memory) -> Findings {
+    let limit = run.sync.spec.timeout();
+    match tokio::time::timeout(limit, reconcile(run, memory)).await {
+        Ok(findings) => findings,
+        Err(_) => {
+            let message = format!("the run took longer than spec.timeout ({} s); it goes on where it was", limit.as_secs());
+            let mut findings = Findings::of(run.sync, run.owner, run.now);
+            findings.failure = Some(Failure::transient("reconcile", "Timeout", message));
+            findings
+        }
+    }
+}
+
+/// Writes the status if it changed, tells what is new, and says when to run again.
+async fn report(run: &Run<'_>, memory: &mut Memory, findings: &Findings) -> Action {
+    let Run { context, sync, owner, status, .. } = run;
+    let after = status::build(status, findings);
+    let result = findings.failure.as_ref().map_or("ok", |failure| failure.reason);
+    context.metrics.reconcile(result);
+    context.metrics.sync(owner, &after, findings);
+    tell::tell(&context.events, &sync.object_ref(&()), owner, status, &after, findings);
+    if let Err(error) = write::write(&context.client, owner, status, &after).await {
+        warn!(sync = %owner, stage = "report", error = %chain(&error), "Cannot write the status and tries again");
+        return Action::requeue(PAUSE);
+    }
+    if conditions::is_true(&after.conditions, conditions::READY) != conditions::is_true(&status.conditions, conditions::READY) {
+        context.wake_dependents(owner);
+    }
+    memory.status = Some(after);
+    memory.failures = match &findings.failure {
+        Some(failure) if failure.class != Class::User => memory.failures.saturating_add(1),
+        _ => 0,
+    };
+    Action::requeue(next(sync, findings, memory.failures))
+}
+
+/// When a Sync runs again if nothing wakes it.
+fn next(sync: &Sync, findings: &Findings, failures: u32) -> Duration {
+    let mut next = sync.spec.interval();
+    if failures > 0 {
+        next = next.min(PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(10)).min(PAUSE_LIMIT));
+    }
+    if findings.again {
+        next = next.min(PAUSE);
+    }
+    next
+}

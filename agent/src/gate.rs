@@ -1,0 +1,221 @@
+//! What of a plan may be done now, and what waits for a person.
+//!
+//! [`ApprovedPlan`] is made here and nowhere else, and `apply` takes nothing else: applying what nobody approved does
+//! not compile. Automatic sync is only a policy that approves. Pure.
+
+use holdfast_diff::plan::{Change, Operation, Plan, PlanId};
+use jiff::Timestamp;
+
+use crate::api::{ApprovalDecision, ApprovalPolicy, ApprovalSpec};
+
+/// A plan that may be applied.
+#[derive(Debug)]
+pub struct ApprovedPlan {
+    plan: Plan,
+}
+
+impl ApprovedPlan {
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The approval is used up by this.
+    pub fn into_plan(self) -> Plan {
+        self.plan
+    }
+}
+
+/// What waits, and why.
+#[derive(Debug)]
+pub struct Waiting {
+    pub plan: Plan,
+    /// One reason a change, in the order of the plan's changes.
+    pub reasons: Vec<&'static str>,
+    /// Who rejected it, and their reason.
+    pub rejected: Option<(String, String)>,
+}
+
+/// The gate's answer. Safe parts go ahead while the rest waits.
+#[derive(Debug)]
+pub struct Decision {
+    pub approved: ApprovedPlan,
+    pub waiting: Option<Waiting>,
+}
+
+/// What the gate must know of the set beside its plan.
+#[derive(Clone, Copy, Debug)]
+pub struct Set {
+    /// How many objects the Sync owns now.
+    pub owned: usize,
+    /// The render has no objects at all.
+    pub empty: bool,
+    /// The Sync itself is being deleted, which says that its objects shall go.
+    pub ending: bool,
+}
+
+/// Decides what of a plan may be done. `approvals` are those that name the Sync; the newest of two for one plan counts,
+/// so they come in the order of their creation.
+pub fn decide(
+    cluster: &str,
+    plan: Plan,
+    policy: ApprovalPolicy,
+    set: Set,
+    approvals: &[ApprovalSpec],
+    now: Timestamp,
+) -> Decision {
+    let deletions = plan.changes.iter().filter(|change| change.operation == Operation::Delete).count();
+    let many = !set.ending && set.owned > 3 && deletions * 2 > set.owned;
+    let (free, held) = plan.split(cluster, |change| needs_approval(change, policy, set, many).is_none());
+    if held.is_empty() {
+        return Decision { approved: ApprovedPlan { plan: free }, waiting: None };
+    }
+    let verdict = approvals.iter().rev().find(|approval| approval.plan_id == held.id.as_str() && !expired(approval, now));
+    match verdict.map(|approval| (approval.decision, approval)) {
+        Some((ApprovalDecision::Approve, _)) => {
+            let whole = Plan::new(cluster, free.changes.into_iter().chain(held.changes).collect());
+            Decision { approved: ApprovedPlan { plan: whole }, waiting: None }
+        }
+        verdict => {
+            let reasons =
+                held.changes.iter().filter_map(|change| needs_approval(change, policy, set, many)).collect();
+            let rejected = verdict.map(|(_, approval)| (approval.approver.clone(), approval.reason.clone()));
+            Decision { approved: ApprovedPlan { plan: free }, waiting: Some(Waiting { plan: held, reasons, rejected }) }
+        }
+    }
+}
+
+fn expired(approval: &ApprovalSpec, now: Timestamp) -> bool {
+    // A rejection is a fact about a plan and does not end; an approval is a permission and does.
+    approval.decision == ApprovalDecision::Approve && approval.expires_at.is_some_and(|end| end <= now)
+}
+
+/// Why a change waits under a policy; `None` if it does not.
+fn needs_approval(change: &Change, policy: ApprovalPolicy, set: Set, many: bool) -> Option<&'static str> {
+    // An empty render is more often a mistake than a wish, whatever the policy.
+    if set.empty && !set.ending && change.operation == Operation::Delete {
+        return Some("nothing is left in git, so this would remove everything");
+    }
+    match policy {
+        ApprovalPolicy::Never => None,
+        ApprovalPolicy::Irreversible => irreversible(change, many),
+        ApprovalPolicy::Deletions if change.operation.deletes() => Some("the policy asks for every deletion"),
+        ApprovalPolicy::Deletions => None,
+        ApprovalPolicy::Always => Some("the policy asks for every change"),
+    }
+}
+
+fn irreversible(change: &Change, many: bool) -> Option<&'static str> {
+    let kind = (change.object.kind.group.as_str(), change.object.kind.kind.as_str());
+    match change.operation {
+        Operation::Delete => match kind {
+            ("", "Namespace") => Some("deleting a Namespace deletes everything in it"),
+            ("apiextensions.k8s.io", "CustomResourceDefinition") => {
+                Some("deleting a CustomResourceDefinition deletes every object of its kind")
+            }
+            ("", "PersistentVolume" | "PersistentVolumeClaim") => Some("deleting a volume or its claim can delete data"),
+            _ if many => Some("more than half of the set would be deleted"),
+            _ => None,
+        },
+        Operation::Recreate => match kind {
+            ("", "PersistentVolume" | "PersistentVolumeClaim") => Some("recreating a volume or its claim can delete data"),
+            ("", "Namespace") => Some("recreating a Namespace deletes everything in it"),
+            ("apiextensions.k8s.io", "CustomResourceDefinition") => {
+                Some("recreating a CustomResourceDefinition deletes every object of its kind")
+            }
+            _ if recreate_allowed(change) => None,
+            ("apps", "StatefulSet") => Some("recreating a StatefulSet ends all its pods"),
+            _ => Some("an immutable field can only be changed by deleting the object and creating it anew"),
+        },
+        Operation::Create | Operation::Adopt | Operation::Move | Operation::Update | Operation::Orphan => None,
+    }
+}
+
+fn recreate_allowed(change: &Change) -> bool {
+    let annotation = change.manifest.as_ref().and_then(|manifest| manifest.annotation(crate::api::names::RECREATE));
+    annotation == Some(crate::api::names::ALLOWED)
+}
+
+/// The id under which a waiting plan is approved.
+impl Waiting {
+    pub fn id(&self) -> &PlanId {
+        &self.plan.id
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use holdfast_diff::object::{GroupKind, ObjectId};
+    use holdfast_diff::order::Stage;
+    use holdfast_diff::plan::removed;
+
+    use super::*;
+
+    const SET: Set = Set { owned: 10, empty: false, ending: false };
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn deletion(group: &str, kind: &str, name: &str) -> Change {
+        let object = ObjectId::new(Arc::new(GroupKind::new(group, kind)), "shop", name);
+        removed(object, "v1".to_owned(), format!("uid-{name}"), Stage::default(), None)
+    }
+
+    fn plan(changes: Vec<Change>) -> Plan {
+        Plan::new("cluster", changes)
+    }
+
+    fn approval(plan: &PlanId, decision: ApprovalDecision) -> ApprovalSpec {
+        ApprovalSpec {
+            sync: "shop".to_owned(),
+            plan_id: plan.to_string(),
+            decision,
+            approver: "alice".to_owned(),
+            reason: "agreed".to_owned(),
+            expires_at: None,
+        }
+    }
+
+    fn check(policy: ApprovalPolicy, set: Set, changes: Vec<Change>, free: usize, held: usize) {
+        let decision = decide("cluster", plan(changes), policy, set, &[], NOW);
+        let waiting = decision.waiting.map_or(0, |waiting| waiting.plan.changes.len());
+        assert_eq!((decision.approved.plan().changes.len(), waiting), (free, held), "{policy:?} {set:?}");
+    }
+
+    #[test]
+    fn what_cannot_be_undone_waits_and_the_rest_goes_ahead() {
+        let changes = || vec![deletion("", "Namespace", "a"), deletion("", "ConfigMap", "b")];
+        check(ApprovalPolicy::Irreversible, SET, changes(), 1, 1);
+        check(ApprovalPolicy::Never, SET, changes(), 2, 0);
+        check(ApprovalPolicy::Deletions, SET, changes(), 0, 2);
+        check(ApprovalPolicy::Always, SET, changes(), 0, 2);
+    }
+
+    #[test]
+    fn more_than_half_of_a_set_waits_unless_the_sync_itself_goes() {
+        let changes = || ["a", "b", "c"].map(|name| deletion("", "ConfigMap", name)).to_vec();
+        check(ApprovalPolicy::Irreversible, Set { owned: 5, ..SET }, changes(), 0, 3);
+        check(ApprovalPolicy::Irreversible, Set { owned: 6, ..SET }, changes(), 3, 0);
+        check(ApprovalPolicy::Irreversible, Set { owned: 3, ..SET }, changes(), 3, 0);
+        check(ApprovalPolicy::Irreversible, Set { owned: 5, ending: true, ..SET }, changes(), 3, 0);
+    }
+
+    #[test]
+    fn an_empty_render_waits_under_every_policy() {
+        let empty = Set { owned: 1, empty: true, ending: false };
+        check(ApprovalPolicy::Never, empty, vec![deletion("", "ConfigMap", "a")], 0, 1);
+    }
+
+    #[test]
+    fn an_approval_is_for_one_meaning_and_ends() {
+        let held = || plan(vec![deletion("", "Namespace", "a")]);
+        let id = held().id;
+        let open = |approvals: &[ApprovalSpec]| {
+            decide("cluster", held(), ApprovalPolicy::Irreversible, SET, approvals, NOW).waiting.is_none()
+        };
+        assert!(open(&[approval(&id, ApprovalDecision::Approve)]));
+        assert!(!open(&[approval(&plan(vec![deletion("", "Namespace", "b")]).id, ApprovalDecision::Approve)]));
+        assert!(!open(&[ApprovalSpec { expires_at: Some(NOW), ..approval(&id, ApprovalDecision::Approve) }]));
+        assert!(!open(&[approval(&id, ApprovalDecision::Approve), approval(&id, ApprovalDecision::Reject)]));
+        assert!(open(&[approval(&id, ApprovalDecision::Reject), approval(&id, ApprovalDecision::Approve)]));
+    }
+}

@@ -1,0 +1,65 @@
+//! The pipeline, one line a stage.
+//!
+//! Composes the stages, and nothing else does beside the image loop and the CLI. I/O: through the stages.
+
+pub mod finalize;
+pub mod stages;
+
+use jiff::Timestamp;
+
+use self::stages::{Planned, failure};
+use crate::api::{Sync, SyncStatus};
+use crate::cluster::apply::Outcome;
+use crate::context::{Context, Memory, Rendered};
+use crate::report::{Done, Failure, Findings};
+use crate::sync_ref::SyncRef;
+
+/// One Sync in one run.
+pub struct Run<'a> {
+    pub context: &'a Context,
+    pub sync: &'a Sync,
+    pub owner: &'a SyncRef,
+    pub status: &'a SyncStatus,
+    pub now: Timestamp,
+}
+
+/// Runs the pipeline once and says what it found.
+pub async fn reconcile(run: &Run<'_>, memory: &mut Memory) -> Findings {
+    let mut findings = Findings::of(run.sync, run.owner, run.now);
+    match pipeline(run, memory, &mut findings).await {
+        Ok(()) => {}
+        Err(failure) => findings.failure = Some(failure),
+    }
+    findings.objects = Some(stages::health(run));
+    findings
+}
+
+async fn pipeline(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) -> Result<(), Failure> {
+    stages::dependencies(run)?;
+    let source = stages::source(run, memory).await?;
+    findings.seen = Some(source.seen.clone());
+    if stages::unchanged(run, &source, memory) {
+        return source.trouble.map_or(Ok(()), Err);
+    }
+    let manifests = stages::render(&source).await?;
+    let empty = manifests.is_empty();
+    let observed = stages::observe(run, manifests).await?;
+    let Planned { plan, kinds, drift } = stages::plan(run, &source, &observed);
+    if drift && stages::only_reported(run) {
+        findings.drift = Some(plan.changes);
+        return failure(observed.errors, source.trouble);
+    }
+    let decision = stages::gate(run, plan, empty);
+    findings.waiting = decision.waiting;
+    findings.corrected = drift;
+    let id = decision.approved.plan().id.clone();
+    let Outcome { done, errors, waits, again } = stages::apply(run, &observed, decision.approved, &kinds).await;
+    findings.done = Some(Done { id, changes: done }).filter(|done| !done.changes.is_empty());
+    findings.waits = waits.or_else(|| stages::ending(&observed));
+    findings.again = again;
+    memory.rendered = Some(Rendered::of(&source.seen.tree, run.sync, &observed.desired));
+    if empty {
+        return Err(stages::empty(run));
+    }
+    failure([observed.errors, errors].concat(), source.trouble)
+}

@@ -1,0 +1,69 @@
+//! The end of a Sync: what it owns is pruned in order, or left with its marks taken off.
+//!
+//! I/O: through the stages.
+
+use holdfast_diff::plan::{self, Plan};
+
+use super::{Run, stages};
+use crate::cluster::apply::{self, Kinds};
+use crate::cluster::parent;
+use crate::cluster::refusal::chain;
+use crate::report::{Done, Failure, Findings};
+
+/// What became of a Sync that is being deleted.
+pub enum Ended {
+    /// The finalizer is off: nothing is left to do.
+    Gone,
+    /// Objects are still there.
+    Waits(Box<Findings>),
+}
+
+/// Removes what a Sync owns, then its finalizer. Suspended, or with `prune: false`, it leaves everything.
+pub async fn finalize(run: &Run<'_>) -> Ended {
+    let mut findings = Findings::of(run.sync, run.owner, run.now);
+    match remove(run, &mut findings).await {
+        Ok(true) => Ended::Gone,
+        Ok(false) => Ended::Waits(Box::new(findings)),
+        Err(failure) => {
+            findings.failure = Some(failure);
+            Ended::Waits(Box::new(findings))
+        }
+    }
+}
+
+async fn remove(run: &Run<'_>, findings: &mut Findings) -> Result<bool, Failure> {
+    let cluster = &run.context.cluster;
+    cluster.view.disclaim(run.owner);
+    let keep = match (run.sync.spec.prune, &run.sync.spec.suspend) {
+        (false, _) => Some("prune is off"),
+        (true, Some(_)) => Some("the Sync was suspended"),
+        (true, None) => None,
+    };
+    let observed = stages::observe(run, Vec::new()).await?;
+    if let Some(error) = observed.errors.first() {
+        return stages::failure(vec![error.clone()], None).map(|()| false);
+    }
+    let mut kinds = Kinds::new();
+    let mut changes = Vec::new();
+    for (object, entry) in observed.surplus() {
+        kinds.insert(object.clone(), entry.kind.clone());
+        let keep = keep.or(entry.keep.then_some("holdfast.dev/prune: Disabled"));
+        changes.push(plan::removed(object, entry.kind.api_version(), entry.uid.to_string(), entry.stage, keep));
+    }
+    let plan = Plan::new(&cluster.uid, changes);
+    let decision = stages::gate(run, plan, true, true);
+    findings.waiting = decision.waiting;
+    let id = decision.approved.plan().id.clone();
+    let apply::Outcome { done, errors, waits, again } = stages::apply(run, &observed, decision.approved, &kinds).await;
+    findings.done = Some(Done { id, changes: done }).filter(|done| !done.changes.is_empty());
+    findings.waits = waits.or_else(|| stages::ending(&observed));
+    findings.again = again;
+    stages::failure(errors, None)?;
+    if findings.waiting.is_some() || !cluster.view.members(run.owner).is_empty() {
+        findings.waits.get_or_insert_with(|| "objects are being deleted".to_owned());
+        return Ok(false);
+    }
+    let released = parent::release(&run.context.client, run.sync, run.owner).await;
+    released.map_err(|error| Failure::transient("report", "Unreachable", chain(&error)))?;
+    Ok(true)
+}

@@ -1,0 +1,301 @@
+//! What each stage needs, brought to it: the pipeline is in `reconcile`, the work is in the stages.
+//!
+//! I/O: through the stages.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use holdfast_diff::digest::Digest;
+use holdfast_diff::fields;
+use holdfast_diff::health::Status as Health;
+use holdfast_diff::object::{Manifest, ObjectId};
+use holdfast_diff::plan::{self, Plan, Seen as State};
+use kube::ResourceExt as _;
+use tracing::instrument;
+
+use super::Run;
+use crate::api::{DriftMode, conditions, names};
+use crate::cluster::apply::{self, Kinds, Outcome};
+use crate::cluster::observe;
+use crate::cluster::parent;
+use crate::cluster::refusal::{ObjectError, chain};
+use crate::cluster::requests::Requests;
+use crate::cluster::resolve::{self, Desired};
+use crate::context::Memory;
+use crate::error::{Class, StageError};
+use crate::gate::{self, ApprovedPlan, Decision};
+use crate::render;
+use crate::report::{Failure, Objects, Seen};
+use crate::source::{Checkout, Credential, Folder, GitRef, Location};
+
+/// Errors of objects that a message names.
+const NAMED_ERRORS: usize = 10;
+
+/// What `source` found.
+pub struct Source {
+    pub seen: Seen,
+    folder: Folder,
+    /// Git could not be asked; this is what it said last.
+    pub trouble: Option<Failure>,
+}
+
+/// Waits for other Syncs without asking anything: their status comes by the watch.
+pub fn dependencies(run: &Run<'_>) -> Result<(), Failure> {
+    for dependency in &run.sync.spec.depends_on {
+        let namespace = dependency.namespace.as_deref().unwrap_or(run.owner.namespace());
+        let other = crate::sync_ref::SyncRef::new(namespace, &dependency.name);
+        let found = run.context.cluster.sync(&other);
+        let ready = found.as_ref().is_some_and(|sync| {
+            let status = sync.status.as_ref();
+            let current = status.is_some_and(|status| status.observed_generation == sync.metadata.generation);
+            current && status.is_some_and(|status| conditions::is_true(&status.conditions, conditions::READY))
+        });
+        if !ready {
+            let why = if found.is_some() { "is not ready" } else { "does not exist" };
+            return Err(Failure {
+                stage: "source",
+                class: Class::Transient,
+                reason: "DependencyNotReady",
+                message: format!("waits for Sync {other}, which {why}"),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Asks git, at most once an interval for all Syncs of a repository.
+#[instrument(name = "source", skip_all, fields(sync = %run.owner))]
+pub async fn source(run: &Run<'_>, memory: &mut Memory) -> Result<Source, Failure> {
+    let timer = run.context.metrics.stage("source");
+    let spec = &run.sync.spec;
+    let git = &spec.source.git;
+    let credential = match &git.secret_ref {
+        Some(secret) => {
+            let data = run.context.secrets.read(run.owner, &secret.name).await.map_err(|error| Failure::user("source", "SecretUnreadable", &error))?;
+            Some(Arc::new(Credential::from_secret(&data).map_err(|error| Failure::of("source", &error))?))
+        }
+        None => None,
+    };
+    run.context.secrets.release(run.owner, git.secret_ref.as_ref().map(|secret| secret.name.as_str()));
+    let location = Location::parse(&git.url, credential).map_err(|error| Failure::of("source", &error))?;
+    let asked = run.sync.annotations().get(names::RECONCILE_AT).cloned();
+    let max_age = if asked == memory.asked { spec.interval() } else { Duration::ZERO };
+    let reference = reference(git.reference.as_ref());
+    let answer = run.context.sources.checkout(&location, &reference, max_age, spec.timeout()).await;
+    memory.asked = asked;
+    let trouble = match answer {
+        Ok(checkout) => {
+            memory.checkout = Some(checkout);
+            None
+        }
+        Err(error) => Some(Failure::of("source", &error)),
+    };
+    drop(timer);
+    let (checkout, trouble) = match (&memory.checkout, trouble) {
+        (Some(checkout), trouble) if checkout.is_of(&location, &reference) => (checkout, trouble),
+        (_, Some(failure)) => return Err(failure),
+        (_, None) => return Err(Failure::internal("source", "the checkout is of another repository")),
+    };
+    let path = spec.path.as_deref().unwrap_or_default();
+    let folder = checkout.folder(path).map_err(|error| Failure::of("source", &error))?;
+    let seen = Seen {
+        revision: checkout.revision().to_string(),
+        short: checkout.revision().short(),
+        tree: folder.id().to_string(),
+    };
+    Ok(Source { seen, folder, trouble })
+}
+
+fn reference(git: Option<&crate::api::GitRef>) -> GitRef {
+    let Some(git) = git else { return GitRef::default() };
+    let crate::api::GitRef { branch, tag, semver, name, commit } = git.clone();
+    let chosen = [
+        commit.map(GitRef::Commit),
+        name.map(GitRef::Name),
+        semver.map(GitRef::Semver),
+        tag.map(GitRef::Tag),
+        branch.map(GitRef::Branch),
+    ];
+    chosen.into_iter().flatten().next().unwrap_or_default()
+}
+
+/// True if git, the Sync and every live object are as they were when they were seen to agree: nothing is asked.
+pub fn unchanged(run: &Run<'_>, source: &Source, memory: &Memory) -> bool {
+    memory.rendered.as_ref().is_some_and(|rendered| {
+        rendered.is_of(&source.seen.tree, run.sync)
+            && !rendered.objects.is_empty()
+            && run.context.cluster.view.all_satisfied(run.owner, rendered.objects.iter().cloned())
+    })
+}
+
+/// Reads and renders the files of the folder.
+#[instrument(name = "render", skip_all)]
+pub async fn render(run: &Run<'_>, source: &Source) -> Result<Vec<Manifest>, Failure> {
+    let _timer = run.context.metrics.stage("render");
+    let folder = source.folder.clone();
+    let rendered = tokio::task::spawn_blocking(move || {
+        let mut files = Vec::new();
+        for file in folder.files().map_err(|error| Failure::of("source", &error))? {
+            if render::reads(&file.path) {
+                let bytes = folder.read(&file).map_err(|error| Failure::of("source", &error))?;
+                files.push(render::File { path: file.path, bytes });
+            }
+        }
+        render::render(&files).map_err(|error| Failure::of("render", &error))
+    });
+    let set = rendered.await.map_err(|error| Failure::internal("render", &error.to_string()))??;
+    Ok(set.manifests)
+}
+
+/// What there is of what is desired.
+pub struct Observed {
+    requests: Requests,
+    /// What every desired object must satisfy.
+    pub desired: Vec<(ObjectId, Digest)>,
+    seen: observe::Observed,
+    /// What nothing can be said about.
+    pub errors: Vec<ObjectError>,
+}
+
+/// Looks at every object that is desired or owned.
+#[instrument(name = "observe", skip_all, fields(sync = %run.owner))]
+pub async fn observe(run: &Run<'_>, manifests: Vec<Manifest>) -> Result<Observed, Failure> {
+    let _timer = run.context.metrics.stage("observe");
+    let (context, spec) = (run.context, &run.sync.spec);
+    let cluster = &context.cluster;
+    let requests = cluster
+        .requests(run.owner, spec.service_account_name.as_deref())
+        .map_err(|error| Failure::internal("observe", &error.to_string()))?;
+    let namespace = spec.target_namespace.as_deref().unwrap_or(run.owner.namespace());
+    let (desired, mut errors) = resolve::resolve(&cluster.discovery, run.owner, namespace, manifests).await;
+    let names: Vec<ObjectId> = desired.iter().map(|desired| desired.object.clone()).collect();
+    let digests = desired.iter().map(|desired| (desired.object.clone(), desired.digest)).collect();
+    let unreachable = |error: kube::Error| Failure::transient("observe", "Unreachable", chain(&error));
+    parent::mark(&context.client, cluster, run.sync, run.owner, &names).await.map_err(unreachable)?;
+    let former = parent::former_kinds(cluster, run.sync, &names).await.map_err(unreachable)?;
+    let mut seen = observe::observe(cluster, &requests, run.owner, desired, &former).await;
+    errors.append(&mut seen.errors);
+    Ok(Observed { requests, desired: digests, seen, errors })
+}
+
+/// A plan, and what is needed to carry it out.
+pub struct Planned {
+    pub plan: Plan,
+    pub kinds: Kinds,
+    /// This very tree was applied wholly before, so what differs now is drift.
+    pub drift: bool,
+}
+
+/// Plans what would make the cluster what git says. With anything unknown, nothing is removed.
+#[instrument(name = "plan", skip_all, fields(sync = %run.owner))]
+pub fn plan(run: &Run<'_>, source: &Source, observed: &mut Observed) -> Planned {
+    let _timer = run.context.metrics.stage("plan");
+    let view = &run.context.cluster.view;
+    let set = run.owner.applyset();
+    let mut kinds = Kinds::new();
+    let mut changes = Vec::new();
+    for (Desired { object, kind, served, manifest, digest }, state) in std::mem::take(&mut observed.seen.objects) {
+        if served {
+            kinds.insert(object.clone(), kind.clone());
+        }
+        let live = match &state {
+            State::Exists { live, .. } => fields::fingerprint(live, &kind.api_version()),
+            State::Absent | State::Unchanged => None,
+        };
+        match plan::desired(&manifest, object.clone(), &set, state) {
+            Some(change) => changes.push(change),
+            None => {
+                if let Some(live) = live {
+                    view.note_satisfied(&object, digest, live);
+                }
+            }
+        }
+    }
+    if observed.errors.is_empty() {
+        for (object, entry) in std::mem::take(&mut observed.seen.surplus) {
+            let keep = match (run.sync.spec.prune, entry.keep) {
+                (_, true) => Some("holdfast.dev/prune: Disabled"),
+                (false, _) => Some("prune is off"),
+                (true, false) => None,
+            };
+            kinds.insert(object.clone(), entry.kind.clone());
+            changes.push(plan::removed(object, entry.kind.api_version(), entry.uid.to_string(), entry.stage, keep));
+        }
+    }
+    let plan = Plan::new(&run.context.cluster.uid, changes);
+    let applied = run.status.revision.as_ref().and_then(|revision| revision.tree.as_ref());
+    let drift = !plan.is_empty()
+        && applied == Some(&source.seen.tree)
+        && run.status.observed_generation == run.sync.metadata.generation;
+    Planned { plan, kinds, drift }
+}
+
+pub fn only_reported(run: &Run<'_>) -> bool {
+    run.sync.spec.drift.mode == DriftMode::Report
+}
+
+/// What may be done now.
+#[instrument(name = "gate", skip_all, fields(sync = %run.owner, plan = %plan.id))]
+pub fn gate(run: &Run<'_>, plan: Plan, empty: bool, ending: bool) -> Decision {
+    let _timer = run.context.metrics.stage("gate");
+    let context = run.context;
+    let set = gate::Set { owned: context.cluster.view.members(run.owner).len(), empty, ending };
+    let approvals = context.approvals(run.owner);
+    gate::decide(&context.cluster.uid, plan, run.sync.spec.approval, set, &approvals, run.now)
+}
+
+/// Carries out what was approved.
+#[instrument(name = "apply", skip_all, fields(sync = %run.owner, plan = %approved.plan().id))]
+pub async fn apply(run: &Run<'_>, observed: &Observed, approved: ApprovedPlan, kinds: &Kinds) -> Outcome {
+    let _timer = run.context.metrics.stage("apply");
+    let cluster = &run.context.cluster;
+    let superseded =
+        || cluster.sync(run.owner).is_none_or(|newest| newest.metadata.generation != run.sync.metadata.generation);
+    let outcome = apply::apply(cluster, &observed.requests, run.owner, approved, kinds, superseded).await;
+    for change in &outcome.done {
+        run.context.metrics.change(change.operation.word(), "ok");
+    }
+    for _ in &outcome.errors {
+        run.context.metrics.change("any", "error");
+    }
+    outcome
+}
+
+/// What is being deleted and must be gone before it can be applied again.
+pub fn ending(observed: &Observed) -> Option<String> {
+    let object = observed.seen.ending.first()?;
+    Some(format!("{object} is being deleted, and waits for its finalizers"))
+}
+
+/// How the objects of a Sync are, out of the live view.
+pub fn health(run: &Run<'_>) -> Objects {
+    let members = run.context.cluster.view.members(run.owner);
+    let total = members.len();
+    let unhealthy = members
+        .into_iter()
+        .filter(|(_, entry)| entry.health.status != Health::Current)
+        .map(|(object, entry)| (object, entry.health))
+        .collect();
+    Objects { total, unhealthy }
+}
+
+/// The folder has no manifests: more often a mistake than a wish.
+pub fn empty(run: &Run<'_>) -> Failure {
+    let owned = run.context.cluster.view.members(run.owner).len();
+    let path = run.sync.spec.path.as_deref().unwrap_or("./");
+    let message = format!(
+        "no manifests below {path}; nothing was pruned ({owned} objects stay); correct spec.path, or approve the plan that removes them"
+    );
+    Failure { stage: "render", class: Class::User, reason: "NoManifests", message }
+}
+
+/// All errors of objects as one failure; trouble with git if there are none.
+pub fn failure(errors: Vec<ObjectError>, trouble: Option<Failure>) -> Result<(), Failure> {
+    let Some(first) = errors.first() else { return trouble.map_or(Ok(()), Err) };
+    let class = if errors.iter().all(|error| error.class == Class::Transient) { Class::Transient } else { Class::User };
+    let mut parts: Vec<String> = errors.iter().take(NAMED_ERRORS).map(ToString::to_string).collect();
+    if errors.len() > NAMED_ERRORS {
+        parts.push(format!("and {} more", errors.len() - NAMED_ERRORS));
+    }
+    Err(Failure { stage: "apply", class, reason: first.reason, message: parts.join("; ") })
+}

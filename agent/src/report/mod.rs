@@ -1,0 +1,120 @@
+//! What was found becomes status and Events. Never fails a sync.
+//!
+//! Decides what is told; leaves writing to `write` and `events`. The stage itself is pure.
+
+pub mod events;
+pub mod status;
+pub mod tell;
+pub mod write;
+
+use holdfast_diff::health::Health;
+use holdfast_diff::object::ObjectId;
+use holdfast_diff::plan::{Change, PlanId};
+use jiff::Timestamp;
+
+use crate::api::Sync;
+use crate::error::{Class, StageError};
+use crate::gate::Waiting;
+use crate::sync_ref::SyncRef;
+
+/// A revision for the status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// `main@sha1:<40 hex>`
+    pub revision: String,
+    /// `main@1a2b3c4`
+    pub short: String,
+    /// The id of the git tree below the path.
+    pub tree: String,
+}
+
+/// A stage that failed.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    pub stage: &'static str,
+    pub class: Class,
+    pub reason: &'static str,
+    pub message: String,
+}
+
+/// Objects of a Sync and how they are.
+#[derive(Clone, Debug, Default)]
+pub struct Objects {
+    pub total: usize,
+    pub unhealthy: Vec<(ObjectId, Health)>,
+}
+
+/// A plan that was carried out, wholly or in part.
+#[derive(Clone, Debug)]
+pub struct Done {
+    pub id: PlanId,
+    pub changes: Vec<Change>,
+}
+
+/// Everything that one reconcile found.
+#[derive(Debug)]
+pub struct Findings {
+    pub generation: i64,
+    pub now: Timestamp,
+    pub seen: Option<Seen>,
+    pub failure: Option<Failure>,
+    /// The reason, and the end if there is one.
+    pub suspended: Option<String>,
+    /// What the reconcile waits for without an error.
+    pub waits: Option<String>,
+    /// No watch tells when that is over.
+    pub again: bool,
+    pub waiting: Option<Waiting>,
+    pub done: Option<Done>,
+    /// The revision was applied before, so what was done is a correction.
+    pub corrected: bool,
+    /// Drift that the policy only reports.
+    pub drift: Option<Vec<Change>>,
+    pub objects: Option<Objects>,
+    pub wait_for_health: bool,
+    pub health_timeout: std::time::Duration,
+    /// How to approve, for the message.
+    pub approve: String,
+}
+
+impl Findings {
+    /// Nothing found yet.
+    pub fn of(sync: &Sync, owner: &SyncRef, now: Timestamp) -> Self {
+        Self {
+            generation: sync.metadata.generation.unwrap_or_default(),
+            now,
+            seen: None,
+            failure: None,
+            suspended: None,
+            waits: None,
+            again: false,
+            waiting: None,
+            done: None,
+            corrected: false,
+            drift: None,
+            objects: None,
+            wait_for_health: sync.spec.wait_for_health(),
+            health_timeout: sync.spec.health_timeout(),
+            approve: format!("holdfast approve -n {} {}", owner.namespace(), owner.name()),
+        }
+    }
+}
+
+impl Failure {
+    /// The error of a stage, as it classes and names itself.
+    pub fn of(stage: &'static str, error: &impl StageError) -> Self {
+        Self { stage, class: error.class(), reason: error.name(), message: error.to_string() }
+    }
+
+    pub fn transient(stage: &'static str, reason: &'static str, message: impl Into<String>) -> Self {
+        Self { stage, class: Class::Transient, reason, message: message.into() }
+    }
+
+    pub fn user(stage: &'static str, reason: &'static str, message: impl Into<String>) -> Self {
+        Self { stage, class: Class::User, reason, message: message.into() }
+    }
+
+    pub fn internal(stage: &'static str, message: impl Into<String>) -> Self {
+        Self { stage, class: Class::Internal, reason: "InternalError", message: message.into() }
+    }
+}

@@ -1,0 +1,344 @@
+//! The status that findings make of the status before. Pure.
+
+use holdfast_diff::health::Status as Health;
+use holdfast_diff::plan::{Change, FieldChange, Operation};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use serde_json::Value;
+
+use super::{Failure, Findings, Objects};
+use crate::api::conditions::{self, reason};
+use crate::api::{
+    ChangeStatus, DriftStatus, FieldStatus, HistoryEntry, ObjectCounts, ObjectStatus, PlanState, PlanStatus, PlanSummary,
+    SyncStatus,
+};
+use crate::error::Class;
+use crate::gate::Waiting;
+
+/// Changes that a status lists.
+const LISTED_CHANGES: usize = 20;
+/// Fields that a status lists for one change.
+const LISTED_FIELDS: usize = 10;
+/// Characters of a value in a status.
+const LISTED_VALUE: usize = 120;
+/// Characters of a message, of which a condition may have 32768.
+const LISTED_MESSAGE: usize = 4096;
+/// Entries of the history.
+const HISTORY: usize = 10;
+
+/// Makes the status out of the one before and what was found.
+pub fn build(before: &SyncStatus, findings: &Findings) -> SyncStatus {
+    let mut status = before.clone();
+    status.observed_generation = Some(findings.generation);
+    revision(&mut status, findings);
+    plan(&mut status, findings);
+    drift(&mut status, findings);
+    if let Some(Objects { total, unhealthy }) = &findings.objects {
+        status.objects = Some(ObjectCounts { total: *total, ready: total - unhealthy.len() });
+    }
+    conditions(&mut status.conditions, findings);
+    status
+}
+
+/// True if everything that git says was done.
+fn complete(findings: &Findings) -> bool {
+    findings.failure.is_none()
+        && findings.waits.is_none()
+        && findings.waiting.is_none()
+        && findings.suspended.is_none()
+        && findings.drift.is_none()
+}
+
+fn revision(status: &mut SyncStatus, findings: &Findings) {
+    let Some(seen) = &findings.seen else { return };
+    let revision = status.revision.get_or_insert_default();
+    if revision.tree.as_deref() == Some(&seen.tree) && revision.applied.is_some() && complete(findings) {
+        // Nothing that this Sync reads has changed, so the revision that it names stays.
+        revision.seen.clone_from(&revision.applied);
+        return;
+    }
+    revision.seen = Some(seen.revision.clone());
+    if complete(findings) {
+        revision.applied = Some(seen.revision.clone());
+        revision.short = Some(seen.short.clone());
+        revision.tree = Some(seen.tree.clone());
+        let entry = HistoryEntry {
+            revision: seen.revision.clone(),
+            plan: findings.done.as_ref().map(|done| done.id.to_string()),
+            at: findings.now,
+            outcome: "Applied".to_owned(),
+        };
+        status.history.insert(0, entry);
+        status.history.truncate(HISTORY);
+    }
+}
+
+fn plan(status: &mut SyncStatus, findings: &Findings) {
+    let since = |id: &str, state: PlanState| {
+        let same = status.plan.as_ref().filter(|plan| plan.id == id && plan.state == state);
+        same.map_or(findings.now, |plan| plan.since)
+    };
+    let next = if let Some(Waiting { plan, rejected, .. }) = &findings.waiting {
+        let state = if rejected.is_some() { PlanState::Rejected } else { PlanState::AwaitingApproval };
+        Some((plan.id.to_string(), state, &plan.changes))
+    } else {
+        findings.done.as_ref().filter(|done| !done.changes.is_empty()).map(|done| {
+            let state = match (&findings.failure, &findings.waits) {
+                (Some(_), _) => PlanState::Failed,
+                (None, Some(_)) => PlanState::Applying,
+                (None, None) => PlanState::Applied,
+            };
+            (done.id.to_string(), state, &done.changes)
+        })
+    };
+    if let Some((id, state, changes)) = next {
+        status.plan = Some(PlanStatus {
+            since: since(&id, state),
+            id,
+            state,
+            summary: summary(changes),
+            changes: changes.iter().take(LISTED_CHANGES).map(change).collect(),
+            omitted: changes.len().checked_sub(LISTED_CHANGES).filter(|omitted| *omitted > 0),
+        });
+    } else if let Some(plan) = status.plan.as_mut().filter(|_| complete(findings)) {
+        if matches!(plan.state, PlanState::Applying | PlanState::Failed) {
+            plan.state = PlanState::Applied;
+        } else if plan.state != PlanState::Applied {
+            // What waited is not needed any more.
+            status.plan = None;
+        }
+    }
+}
+
+fn drift(status: &mut SyncStatus, findings: &Findings) {
+    match &findings.drift {
+        Some(changes) => {
+            let since = status.drift.as_ref().map_or(findings.now, |drift| drift.since);
+            status.drift = Some(DriftStatus { since, objects: changes.iter().take(LISTED_CHANGES).map(change).collect() });
+        }
+        None if findings.failure.is_none() => status.drift = None,
+        None => {}
+    }
+}
+
+/// Counts changes by operation.
+pub fn summary(changes: &[Change]) -> PlanSummary {
+    let count = |operation| changes.iter().filter(|change| change.operation == operation).count();
+    PlanSummary {
+        create: count(Operation::Create),
+        update: count(Operation::Update),
+        delete: count(Operation::Delete),
+        recreate: count(Operation::Recreate),
+        adopt: count(Operation::Adopt),
+        moved: count(Operation::Move),
+        orphan: count(Operation::Orphan),
+    }
+}
+
+fn change(change: &Change) -> ChangeStatus {
+    ChangeStatus {
+        operation: change.operation.word().to_owned(),
+        object: ObjectStatus {
+            api_version: change.api_version.clone(),
+            kind: change.object.kind.kind.clone(),
+            namespace: change.object.namespace.to_string(),
+            name: change.object.name.to_string(),
+        },
+        reason: cut(&change.reason, LISTED_VALUE * 4),
+        fields: change.fields.iter().take(LISTED_FIELDS).map(field).collect(),
+    }
+}
+
+fn field(field: &FieldChange) -> FieldStatus {
+    let text = |value: &Value| cut(&value.to_string(), LISTED_VALUE);
+    FieldStatus {
+        path: field.path.clone(),
+        before: field.before.as_ref().map(text),
+        after: field.after.as_ref().map(text),
+        manager: field.owners.first().map(owner),
+    }
+}
+
+/// `kubectl-edit (Update, 2026-01-01T00:00:00Z)`
+fn owner(owner: &holdfast_diff::fields::Owner) -> String {
+    let subresource = owner.subresource.as_deref().map(|name| format!(" of {name}")).unwrap_or_default();
+    let time = owner.time.as_deref().map(|time| format!(", {time}")).unwrap_or_default();
+    format!("{} ({}{subresource}{time})", owner.manager, owner.operation)
+}
+
+/// One changed field for people: path, values, and which tool wrote the live one.
+pub fn describe(field: &FieldChange) -> String {
+    let FieldStatus { path, before, after, manager } = self::field(field);
+    let written = manager.map(|manager| format!(", written by {manager}")).unwrap_or_default();
+    let none = || "nothing".to_owned();
+    format!("{path} is {}, git says {}{written}", before.unwrap_or_else(none), after.unwrap_or_else(none))
+}
+
+/// Cuts a text at a character and says so.
+pub fn cut(text: &str, limit: usize) -> String {
+    match text.char_indices().nth(limit) {
+        Some((at, _)) => format!("{}… ({} more)", &text[..at], text.len() - at),
+        None => text.to_owned(),
+    }
+}
+
+fn conditions(all: &mut Vec<Condition>, findings: &Findings) {
+    let mut set = |kind: &str, value: Option<bool>, reason: &str, message: &str| {
+        conditions::set(all, kind, value, reason, &cut(message, LISTED_MESSAGE), findings.generation, findings.now);
+        since(all, conditions::HEALTHY)
+    };
+    let (waiting_reason, waiting) = awaiting(findings);
+    set(conditions::AWAITING_APPROVAL, Some(waiting.is_some()), waiting_reason, waiting.as_deref().unwrap_or_default());
+    let (healthy, healthy_reason, healthy_message) = health(findings);
+    let mut unhealthy_since = None;
+    if let Some(healthy) = healthy {
+        unhealthy_since = set(conditions::HEALTHY, Some(healthy), healthy_reason, &healthy_message);
+    }
+    let verdict = verdict(findings, healthy, healthy_reason, &healthy_message, unhealthy_since);
+    set(conditions::READY, Some(verdict.ready), verdict.reason, &verdict.message);
+    set(conditions::STALLED, verdict.stalled.then_some(true), verdict.reason, &verdict.message);
+    set(conditions::RECONCILING, verdict.reconciling.then_some(true), verdict.reason, &verdict.message);
+    drift_condition(all, findings);
+}
+
+/// A correction stays told until the next change of the cluster or of git.
+fn drift_condition(all: &mut Vec<Condition>, findings: &Findings) {
+    let mut set = |value: bool, reason: &str, message: &str| {
+        conditions::set(all, conditions::DRIFTED, Some(value), reason, &cut(message, LISTED_MESSAGE), findings.generation, findings.now);
+    };
+    match (&findings.drift, &findings.done) {
+        (Some(changes), _) => set(true, reason::DRIFT_REPORTED, &drifted(changes)),
+        _ if findings.failure.is_some() || findings.suspended.is_some() => {}
+        (None, Some(done)) if findings.corrected => {
+            set(false, reason::DRIFT_CORRECTED, &format!("put back {}", drifted(&done.changes)));
+        }
+        (None, Some(_)) => set(false, reason::IN_SYNC, ""),
+        (None, None) => {
+            let told = all.iter().any(|condition| condition.type_ == conditions::DRIFTED && condition.status == "False");
+            if !told {
+                conditions::set(all, conditions::DRIFTED, Some(false), reason::IN_SYNC, "", findings.generation, findings.now);
+            }
+        }
+    }
+}
+
+fn since(all: &[Condition], kind: &str) -> Option<Timestamp> {
+    all.iter().find(|condition| condition.type_ == kind).map(|condition| condition.last_transition_time.0)
+}
+
+struct Verdict {
+    ready: bool,
+    reason: &'static str,
+    message: String,
+    stalled: bool,
+    reconciling: bool,
+}
+
+fn verdict(
+    findings: &Findings,
+    healthy: Option<bool>,
+    healthy_reason: &'static str,
+    healthy_message: &str,
+    since: Option<Timestamp>,
+) -> Verdict {
+    let no = |reason: &'static str, message: &str, stalled: bool| Verdict {
+        ready: false,
+        reason,
+        message: message.to_owned(),
+        stalled,
+        reconciling: !stalled,
+    };
+    if let Some(Failure { class, reason, message, .. }) = &findings.failure {
+        return no(reason, message, *class != Class::Transient);
+    }
+    if let Some(suspended) = &findings.suspended {
+        return Verdict { reconciling: false, ..no(reason::SUSPENDED, suspended, false) };
+    }
+    if let Some(waiting) = &findings.waiting {
+        let (reason, message) = awaiting(findings);
+        let stalled = waiting.rejected.is_some();
+        return Verdict { reconciling: false, ..no(reason, &message.unwrap_or_default(), stalled) };
+    }
+    if let Some(waits) = &findings.waits {
+        return no(reason::PROGRESSING, waits, false);
+    }
+    if let Some(changes) = &findings.drift {
+        return Verdict { reconciling: false, ..no(reason::DRIFT_REPORTED, &drifted(changes), false) };
+    }
+    if healthy == Some(false) && findings.wait_for_health {
+        let overdue = since.is_some_and(|since| findings.now.duration_since(since).unsigned_abs() >= findings.health_timeout);
+        if healthy_reason == reason::PROGRESSING && overdue {
+            return no(reason::HEALTH_TIMEOUT, &format!("not healthy in time: {healthy_message}"), false);
+        }
+        return no(healthy_reason, healthy_message, false);
+    }
+    let revision = findings.seen.as_ref().map(|seen| seen.short.clone()).unwrap_or_default();
+    let count = findings.objects.as_ref().map_or(0, |objects| objects.total);
+    let message = match count {
+        1 => format!("1 object is as git says ({revision})"),
+        _ => format!("{count} objects are as git says ({revision})"),
+    };
+    Verdict { ready: true, reason: reason::IN_SYNC, message, stalled: false, reconciling: false }
+}
+
+fn health(findings: &Findings) -> (Option<bool>, &'static str, String) {
+    let Some(Objects { unhealthy, .. }) = &findings.objects else { return (None, reason::PROGRESSING, String::new()) };
+    let failed: Vec<_> = unhealthy.iter().filter(|(_, health)| health.status == Health::Failed).collect();
+    let told = |which: &[&(holdfast_diff::object::ObjectId, holdfast_diff::health::Health)]| {
+        let mut parts: Vec<String> =
+            which.iter().take(5).map(|(object, health)| format!("{object}: {}", health.message)).collect();
+        if which.len() > 5 {
+            parts.push(format!("and {} more", which.len() - 5));
+        }
+        parts.join("; ")
+    };
+    if !failed.is_empty() {
+        return (Some(false), reason::UNHEALTHY, told(&failed));
+    }
+    if !unhealthy.is_empty() {
+        return (Some(false), reason::PROGRESSING, told(&unhealthy.iter().collect::<Vec<_>>()));
+    }
+    (Some(true), reason::HEALTHY, String::new())
+}
+
+fn awaiting(findings: &Findings) -> (&'static str, Option<String>) {
+    let Some(Waiting { plan, reasons, rejected }) = &findings.waiting else {
+        return (reason::NOTHING_WAITS, None);
+    };
+    let mut parts: Vec<String> = plan
+        .changes
+        .iter()
+        .zip(reasons)
+        .take(5)
+        .map(|(change, why)| format!("{} {}: {why}", change.operation.word(), change.object))
+        .collect();
+    if plan.changes.len() > 5 {
+        parts.push(format!("and {} more", plan.changes.len() - 5));
+    }
+    let what = parts.join("; ");
+    match rejected {
+        Some((who, why)) => (reason::REJECTED, Some(format!("{who} rejected plan {}: {why} ({what})", plan.id))),
+        None => {
+            let how = &findings.approve;
+            (reason::AWAITING_APPROVAL, Some(format!("{what}. Whoever may create Approvals approves it with: {how} {}", plan.id)))
+        }
+    }
+}
+
+fn drifted(changes: &[Change]) -> String {
+    let mut parts: Vec<String> = changes
+        .iter()
+        .take(5)
+        .map(|change| match change.operation {
+            Operation::Create => format!("{}: was deleted", change.object),
+            _ => {
+                let fields: Vec<String> = change.fields.iter().take(5).map(describe).collect();
+                format!("{}: {}", change.object, fields.join(", "))
+            }
+        })
+        .collect();
+    if changes.len() > 5 {
+        parts.push(format!("and {} more", changes.len() - 5));
+    }
+    parts.join("; ")
+}

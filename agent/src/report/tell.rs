@@ -1,0 +1,78 @@
+//! The log lines and Events of a run: what changed, who drifted, what a person must do. Told when it begins or changes,
+//! not at every run.
+//!
+//! I/O: none but the log; Events go to a queue.
+
+use holdfast_diff::plan::Operation;
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use tracing::{error, info, warn};
+
+use super::events::{Events, Note};
+use super::status::describe;
+use super::{Done, Findings};
+use crate::api::{SyncStatus, conditions};
+use crate::error::Class;
+use crate::sync_ref::SyncRef;
+
+/// Objects of a plan that get an Event of their own when they drifted.
+const TOLD_OBJECTS: usize = 10;
+
+/// Tells what is new in a run.
+pub fn tell(events: &Events, about: &ObjectReference, sync: &SyncRef, before: &SyncStatus, after: &SyncStatus, findings: &Findings) {
+    let event = |warning: bool, reason: &str, action: &str, text: String| {
+        events.tell(Note { about: about.clone(), warning, reason: reason.to_owned(), action: action.to_owned(), text });
+    };
+    let revision = findings.seen.as_ref().map(|seen| seen.revision.as_str()).unwrap_or_default();
+    if let Some(Done { id, changes }) = &findings.done {
+        if findings.corrected {
+            for change in changes.iter().take(TOLD_OBJECTS) {
+                let fields = change.fields.iter().map(describe).collect::<Vec<_>>().join("; ");
+                let (manager, time) = change.fields.iter().find_map(|field| field.owners.first()).map_or_else(
+                    || (String::new(), String::new()),
+                    |owner| (owner.manager.clone(), owner.time.clone().unwrap_or_default()),
+                );
+                let object = change.object.to_string();
+                warn!(sync = %sync, stage = "apply", revision, plan = %id, object, fields, manager, time, "Corrected drift");
+                let what = if change.operation == Operation::Create {
+                    format!("{object} had been deleted and was created again (the API server does not tell by whom)")
+                } else {
+                    format!("{object} was put back: {fields}")
+                };
+                event(true, "DriftCorrected", "Correct", what);
+            }
+        } else {
+            let summary = super::status::summary(changes);
+            info!(
+                sync = %sync, stage = "apply", revision, plan = %id, created = summary.create, updated = summary.update,
+                adopted = summary.adopt, recreated = summary.recreate, deleted = summary.delete, "Applied plan"
+            );
+            let text = format!(
+                "applied {} at {revision}: {} created, {} updated, {} adopted, {} recreated, {} deleted",
+                id, summary.create, summary.update, summary.adopt, summary.recreate, summary.delete
+            );
+            event(false, "Applied", "Apply", text);
+        }
+    }
+    let ready = |status: &SyncStatus| condition(status, conditions::READY).map(|ready| (ready.reason.clone(), ready.message.clone()));
+    let news = ready(before) != ready(after);
+    if let (true, Some(failure)) = (news, &findings.failure) {
+        match failure.class {
+            Class::Transient => warn!(sync = %sync, stage = failure.stage, revision, error = %failure.message, "Sync failed and is tried again"),
+            Class::User | Class::Internal => error!(sync = %sync, stage = failure.stage, revision, error = %failure.message, "Sync failed"),
+        }
+        event(true, failure.reason, "Reconcile", failure.message.clone());
+    } else if let (true, Some(ready)) = (news, condition(after, conditions::READY)) {
+        let warning = ready.status != "True" && (findings.waiting.is_some() || findings.drift.is_some() || ready.reason == conditions::reason::UNHEALTHY);
+        if warning {
+            warn!(sync = %sync, revision, reason = ready.reason, detail = ready.message, "Sync is not ready");
+            event(true, &ready.reason, "Reconcile", ready.message.clone());
+        } else {
+            info!(sync = %sync, revision, ready = ready.status, reason = ready.reason, "Sync reported");
+        }
+    }
+}
+
+fn condition<'a>(status: &'a SyncStatus, kind: &str) -> Option<&'a Condition> {
+    status.conditions.iter().find(|condition| condition.type_ == kind)
+}

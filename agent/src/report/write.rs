@@ -1,0 +1,65 @@
+//! Writes a status, if it changed, as the smallest merge patch that makes it so.
+//!
+//! I/O: API writes.
+
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Client};
+use serde_json::{Map, Value, json};
+
+use crate::api::{Sync, SyncStatus};
+use crate::sync_ref::SyncRef;
+
+/// Writes a status. A Sync that is gone needs none.
+pub async fn write(client: &Client, sync: &SyncRef, before: &SyncStatus, after: &SyncStatus) -> Result<(), kube::Error> {
+    let (before, after) = (to_value(before)?, to_value(after)?);
+    let patch = difference(&before, &after);
+    if patch.as_object().is_some_and(Map::is_empty) {
+        return Ok(());
+    }
+    let api: Api<Sync> = Api::namespaced(client.clone(), sync.namespace());
+    let params = PatchParams { field_manager: Some("holdfast".to_owned()), ..PatchParams::default() };
+    match api.patch_status(sync.name(), &params, &Patch::Merge(json!({"status": patch}))).await {
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        other => other.map(|_| ()),
+    }
+}
+
+fn to_value(status: &SyncStatus) -> Result<Value, kube::Error> {
+    serde_json::to_value(status).map_err(kube::Error::SerdeError)
+}
+
+/// The JSON merge patch (RFC 7386) from one value to another.
+fn difference(before: &Value, after: &Value) -> Value {
+    let (Some(one), Some(other)) = (before.as_object(), after.as_object()) else { return after.clone() };
+    let mut patch = Map::new();
+    for name in one.keys().filter(|name| !other.contains_key(*name)) {
+        patch.insert(name.clone(), Value::Null);
+    }
+    for (name, value) in other {
+        match one.get(name) {
+            Some(old) if old == value => {}
+            Some(old) => {
+                patch.insert(name.clone(), difference(old, value));
+            }
+            None => {
+                patch.insert(name.clone(), value.clone());
+            }
+        }
+    }
+    Value::Object(patch)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::difference;
+
+    #[test]
+    fn only_what_changed_is_sent_and_what_went_is_null() {
+        let before = json!({"a": 1, "b": {"c": 1, "d": 2}, "e": [1]});
+        let after = json!({"a": 1, "b": {"c": 3}, "e": [1, 2]});
+        assert_eq!(difference(&before, &after), json!({"b": {"c": 3, "d": null}, "e": [1, 2]}));
+        assert_eq!(difference(&before, &before), json!({}));
+    }
+}
