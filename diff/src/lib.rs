@@ -3,3 +3,4 @@
 //! Architecture invariant: nothing here knows tokio, kube, a file system, a clock or an environment.
 
 pub mod object;
+pub mod yaml;
