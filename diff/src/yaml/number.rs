@@ -8,14 +8,11 @@ use super::scalar::Scalar;
 
 /// Reads a number, or says None: then the scalar is text.
 pub(super) fn read(text: &str) -> Option<Scalar> {
-    match text.as_bytes().first()? {
-        b'.' => is_decimal(text).then(|| finite(text)).flatten(),
-        b'0'..=b'9' | b'+' | b'-' => {
-            let digits = text.replace('_', "");
-            integer(&digits).or_else(|| is_decimal(&digits).then(|| finite(&digits)).flatten())
-        }
-        _ => None,
+    if !text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c)) {
+        return None;
     }
+    let digits = text.replace('_', "");
+    integer(&digits).or_else(|| is_decimal(&digits).then(|| finite(&digits)).flatten())
 }
 
 /// Integers as Go's base 0 reads them: `0x`, `0o`, `0b`, and octal after a leading zero.
