@@ -51,7 +51,8 @@ fn scalars_mean_what_they_mean_to_kubectl() {
     let mut failures = String::new();
     for line in include_str!("yaml/scalars.txt").lines().filter(|line| !line.starts_with("##")) {
         let Some((scalar, answer)) = line.split_once("  =>  ") else { continue };
-        let answer = answer.split_once("  ours  ").map_or(answer, |(_, ours)| ours.split("  ").next().unwrap_or(ours));
+        let answer =
+            answer.split_once("  ours  ").map_or(answer, |(_, ours)| ours.split("  ").next().unwrap_or(ours));
         check(&format!("v: {scalar}"), Some("v"), answer, &mut failures);
     }
     assert!(failures.is_empty(), "{failures}");
@@ -68,7 +69,8 @@ fn documents_mean_what_they_mean_to_kubectl() {
             continue;
         };
         let ours = lines.next_if(|line| line.starts_with("ours "));
-        let answer = ours.and_then(|line| line.split(' ').nth(1)).map(|ours| ours.trim_end_matches(':')).unwrap_or(answer);
+        let answer =
+            ours.and_then(|line| line.split(' ').nth(1)).map_or(answer, |ours| ours.trim_end_matches(':'));
         check(&snippet.join("\n"), None, answer, &mut failures);
         snippet.clear();
         lines.next_if(|line| line.is_empty());

@@ -93,7 +93,13 @@ pub(super) fn syntax(kind: &ErrorKind, max_depth: usize) -> YamlProblem {
         K::ExpectedBlockSequenceEntry | K::BlockSequenceEntryNotAllowed => {
             "a list item has no place here: align the `-` with the other items of its list"
         }
-        K::InvalidIndentation | K::InvalidBlockScalarIndent | K::InvalidQuotedScalarIndent => {
+        K::InvalidQuotedScalarIndent => {
+            "a quoted text goes on here at too small an indentation: close the quote, or indent this line"
+        }
+        K::BlockEntryInFlowCollection => {
+            "a `-` has no place between brackets: quote it; if this is a template (`{{- ... }}`), render it first"
+        }
+        K::InvalidIndentation | K::InvalidBlockScalarIndent => {
             "this line's indentation matches no line above: align it"
         }
         K::UndeclaredTagHandle => "unknown tag: remove it, or quote the text if `!` belongs to it",

@@ -22,9 +22,7 @@ pub enum ManifestError {
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestProblem {
-    #[error(
-        "this document is {0}, not a Kubernetes object: correct it, or move the file out of the synced path"
-    )]
+    #[error("this is {0}, not a Kubernetes object: correct it, or move the file out of the synced path")]
     NotAnObject(&'static str),
     #[error(
         "this document has neither apiVersion nor kind, so it is no Kubernetes object: add them, or move the \
