@@ -10,3 +10,5 @@ pub mod mask;
 pub mod object;
 pub mod order;
 pub mod plan;
+pub mod text;
+pub mod yaml;

@@ -1,0 +1,115 @@
+//! `holdfast status`: one line a Sync, or everything about one. I/O: API reads.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::ResourceExt as _;
+use kube::api::ListParams;
+
+use super::{Global, Output, cluster};
+use crate::api::{ChangeStatus, Sync, SyncStatus, conditions};
+
+/// Which Syncs, and in which form
+#[derive(Args, Debug)]
+pub struct Status {
+    /// The name of one Sync; without it, all of the namespace
+    name: Option<String>,
+    /// The form of the result
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+}
+
+impl Status {
+    pub async fn run(self, global: Global) -> anyhow::Result<ExitCode> {
+        let client = cluster::client(&global).await?;
+        match (self.name, self.output) {
+            (Some(name), Output::Json) => println!("{}", serde_json::to_string_pretty(&cluster::sync(&client, &name).await?)?),
+            (Some(name), Output::Text) => detail(&cluster::sync(&client, &name).await?),
+            (None, output) => {
+                let syncs = cluster::syncs(&client).list(&ListParams::default()).await?.items;
+                if output == Output::Json {
+                    println!("{}", serde_json::to_string_pretty(&syncs)?);
+                } else {
+                    list(&syncs);
+                }
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn condition<'a>(status: &'a SyncStatus, kind: &str) -> Option<&'a Condition> {
+    status.conditions.iter().find(|condition| condition.type_ == kind)
+}
+
+fn list(syncs: &[Sync]) {
+    let mut rows = vec![["NAME", "READY", "STATUS", "REVISION", "OBJECTS", "MESSAGE"].map(str::to_owned)];
+    for sync in syncs {
+        let status = sync.status.clone().unwrap_or_default();
+        let ready = condition(&status, conditions::READY);
+        let objects = status.objects.map(|count| format!("{}/{}", count.ready, count.total)).unwrap_or_default();
+        rows.push([
+            sync.name_any(),
+            ready.map_or_else(|| "Unknown".to_owned(), |ready| ready.status.clone()),
+            ready.map(|ready| ready.reason.clone()).unwrap_or_default(),
+            status.revision.as_ref().and_then(|revision| revision.short.clone()).unwrap_or_default(),
+            objects,
+            ready.map(|ready| ready.message.lines().next().unwrap_or_default().to_owned()).unwrap_or_default(),
+        ]);
+    }
+    let widths: Vec<usize> = (0..5).map(|at| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0)).collect();
+    for [name, ready, status, revision, objects, message] in rows {
+        let line = format!(
+            "{name:0$}  {ready:1$}  {status:2$}  {revision:3$}  {objects:4$}  {message}",
+            widths[0], widths[1], widths[2], widths[3], widths[4]
+        );
+        println!("{}", line.trim_end());
+    }
+}
+
+fn detail(sync: &Sync) {
+    let status = sync.status.clone().unwrap_or_default();
+    println!("Sync {}/{}", sync.namespace().unwrap_or_default(), sync.name_any());
+    println!("  source    {} {}", sync.spec.source.git.url, sync.spec.path.as_deref().unwrap_or("./"));
+    if let Some(revision) = &status.revision {
+        println!("  seen      {}", revision.seen.as_deref().unwrap_or("nothing yet"));
+        println!("  applied   {}", revision.applied.as_deref().unwrap_or("nothing yet"));
+    }
+    if let Some(count) = status.objects {
+        println!("  objects   {} of {} are healthy", count.ready, count.total);
+    }
+    if let Some(suspend) = &sync.spec.suspend {
+        let until = suspend.until.map(|until| format!(" until {until}")).unwrap_or_default();
+        println!("  suspended{until}: {}", suspend.reason);
+    }
+    for condition in &status.conditions {
+        let since = condition.last_transition_time.0;
+        println!("  {:<17} {:<5} {} since {since}", condition.type_, condition.status, condition.reason);
+        for line in condition.message.split("; ").filter(|line| !line.is_empty()) {
+            println!("    {line}");
+        }
+    }
+    if let Some(plan) = &status.plan {
+        println!("  plan {} {:?} since {}", plan.id, plan.state, plan.since);
+        plan.changes.iter().for_each(change);
+    }
+    if let Some(drift) = &status.drift {
+        println!("  drift since {}", drift.since);
+        drift.objects.iter().for_each(change);
+    }
+    for entry in &status.history {
+        println!("  {} {} {}", entry.at, entry.revision, entry.outcome);
+    }
+}
+
+fn change(change: &ChangeStatus) {
+    let place = if change.object.namespace.is_empty() { String::new() } else { format!("{}/", change.object.namespace) };
+    println!("    {} {} {place}{}: {}", change.operation, change.object.kind, change.object.name, change.reason);
+    for field in &change.fields {
+        let none = "nothing";
+        let (before, after) = (field.before.as_deref().unwrap_or(none), field.after.as_deref().unwrap_or(none));
+        let manager = field.manager.as_ref().map(|manager| format!("  [{manager}]")).unwrap_or_default();
+        println!("      {}: {before} -> {after}{manager}", field.path);
+    }
+}

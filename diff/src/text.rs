@@ -1,0 +1,152 @@
+//! A plan as people like to read it.
+//!
+//! Values of Secrets are masked before they come here. Pure.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde_json::Value;
+use similar::{ChangeTag, TextDiff};
+
+use crate::plan::{Change, FieldChange, Operation, Plan};
+
+/// Lines of one multi-line value that are shown.
+const LINES: usize = 60;
+/// Characters of one value that are shown.
+const WIDTH: usize = 160;
+/// How long the search for the smallest difference of two texts may take.
+const DEADLINE: Duration = Duration::from_millis(200);
+
+/// Whether escape codes for colours are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Colour {
+    Never,
+    Always,
+}
+
+impl Colour {
+    fn paint(self, code: &str, text: &str) -> String {
+        match self {
+            Self::Never => text.to_owned(),
+            Self::Always => format!("\u{1b}[{code}m{text}\u{1b}[0m"),
+        }
+    }
+}
+
+/// Writes a plan: a summary, then each object with its fields, in the order of apply.
+pub fn plan(plan: &Plan, colour: Colour) -> String {
+    let mut text = summary(plan);
+    text.push('\n');
+    for change in &plan.changes {
+        let (sign, code) = sign(change.operation);
+        let origin = change.origin.as_ref().map(|origin| format!("  {origin}")).unwrap_or_default();
+        let head = format!("{sign} {} {}", change.operation.word(), change.object);
+        let _ = writeln!(text, "\n{}{}  ({})", colour.paint(code, &head), colour.paint("2", &origin), change.reason);
+        change.fields.iter().for_each(|change| field(&mut text, change, colour));
+    }
+    text
+}
+
+/// `plan 1a2b…: 1 to create, 2 to update`
+pub fn summary(plan: &Plan) -> String {
+    if plan.is_empty() {
+        return "nothing to do: the cluster is as git says".to_owned();
+    }
+    let all = [
+        Operation::Create,
+        Operation::Adopt,
+        Operation::Move,
+        Operation::Update,
+        Operation::Recreate,
+        Operation::Delete,
+        Operation::Orphan,
+    ];
+    let parts: Vec<String> = all
+        .into_iter()
+        .filter_map(|operation| {
+            let count = plan.changes.iter().filter(|change: &&Change| change.operation == operation).count();
+            (count > 0).then(|| format!("{count} to {}", operation.word()))
+        })
+        .collect();
+    format!("plan {}: {}", plan.id, parts.join(", "))
+}
+
+fn sign(operation: Operation) -> (char, &'static str) {
+    match operation {
+        Operation::Create => ('+', "32"),
+        Operation::Adopt | Operation::Move | Operation::Update => ('~', "33"),
+        Operation::Recreate => ('±', "31"),
+        Operation::Delete | Operation::Orphan => ('-', "31"),
+    }
+}
+
+fn field(text: &mut String, FieldChange { path, before, after, owners }: &FieldChange, colour: Colour) {
+    let owner = owners.first().map_or_else(String::new, |owner| {
+        let time = owner.time.as_deref().map(|time| format!(" at {time}")).unwrap_or_default();
+        format!("  [{} by {}{time}]", owner.operation, owner.manager)
+    });
+    if let (Some(Value::String(before)), Some(Value::String(after))) = (before, after)
+        && (before.contains('\n') || after.contains('\n'))
+    {
+        let _ = writeln!(text, "    {path}{}", colour.paint("2", &owner));
+        unified(text, before, after, colour);
+        return;
+    }
+    let shown = |value: &Option<Value>| value.as_ref().map_or_else(|| "nothing".to_owned(), short);
+    let _ = writeln!(text, "    {path}: {} -> {}{}", shown(before), shown(after), colour.paint("2", &owner));
+}
+
+fn unified(text: &mut String, before: &str, after: &str, colour: Colour) {
+    let diff = TextDiff::configure().timeout(DEADLINE).diff_lines(before, after);
+    let mut left = LINES;
+    for hunk in diff.unified_diff().context_radius(2).iter_hunks() {
+        for change in hunk.iter_changes() {
+            if left == 0 {
+                let _ = writeln!(text, "      … (more lines)");
+                return;
+            }
+            left -= 1;
+            let (sign, code) = match change.tag() {
+                ChangeTag::Delete => ('-', "31"),
+                ChangeTag::Insert => ('+', "32"),
+                ChangeTag::Equal => (' ', "0"),
+            };
+            let line = format!("{sign} {}", change.value().trim_end_matches('\n'));
+            let _ = writeln!(text, "      {}", colour.paint(code, &line));
+        }
+    }
+}
+
+fn short(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(WIDTH) {
+        Some((at, _)) => format!("{}… ({} more characters)", &text[..at], text[at..].chars().count()),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::fields::Owner;
+
+    #[test]
+    fn a_multi_line_value_is_a_unified_difference() {
+        let change = FieldChange {
+            path: "/data/a".to_owned(),
+            before: Some(json!("one\ntwo\n")),
+            after: Some(json!("one\nthree\n")),
+            owners: vec![Owner {
+                manager: "kubectl-edit".to_owned(),
+                operation: "Update".to_owned(),
+                subresource: None,
+                time: None,
+            }],
+        };
+        let mut text = String::new();
+        field(&mut text, &change, Colour::Never);
+        assert_eq!(text, "    /data/a  [Update by kubectl-edit]\n        one\n      - two\n      + three\n");
+    }
+}

@@ -1,0 +1,156 @@
+//! The reader of manifests, in the dialect of kubectl: YAML 1.1 as go-yaml v2 reads it.
+//!
+//! [`read`] makes values of a file's documents, [`manifests`] makes objects of them. Both go on after a
+//! mistake, so that one run shows all of them. Where kubectl is lax, this reader is strict: a duplicate
+//! key is an error. Pure.
+
+mod decode;
+mod error;
+mod manifest;
+mod near;
+mod number;
+mod place;
+mod scalar;
+mod tree;
+
+use std::sync::Arc;
+
+use granit_parser::{Event, Parser, options};
+use serde::de::IgnoredAny;
+use serde_json::Value;
+
+pub use error::{YamlError, YamlProblem};
+pub use manifest::{ManifestError, ManifestProblem, manifests};
+pub use tree::{Content, Node, NodeId, Tree};
+
+use decode::{Finding, MAX_DEPTH, decode};
+use place::Lines;
+
+/// One document of a file.
+#[derive(Clone, Debug)]
+pub struct Document<'a> {
+    pub value: Value,
+    /// The line, from 1, of the document's first token.
+    pub line: u32,
+    /// The nodes as written, for lines and exact edits.
+    pub tree: Tree<'a>,
+}
+
+/// Reads every document of a YAML or JSON file that holds something.
+///
+/// A document with a mistake is left out and its mistakes are returned, in the order of the text: the
+/// documents are complete only where there are none.
+pub fn read<'a>(file: &str, text: &'a [u8]) -> (Vec<Document<'a>>, Vec<YamlError>) {
+    let lines = Lines::new(text);
+    let mut reading = Reading { lines: &lines, documents: Vec::new(), findings: Vec::new() };
+    match check_text(text) {
+        Ok(text) => reading.parts(text),
+        Err(finding) => reading.findings.push(finding),
+    }
+    let Reading { documents, mut findings, .. } = reading;
+    findings.sort_by_key(|(at, _)| *at);
+    let file: Arc<str> = file.into();
+    let error = |(at, problem)| {
+        let (line, column) = lines.place(at);
+        YamlError { file: file.clone(), line, column, problem }
+    };
+    (documents, findings.into_iter().map(error).collect())
+}
+
+/// The text if it is UTF-8 and free of characters that YAML forbids.
+fn check_text(text: &[u8]) -> Result<&str, Finding> {
+    if text.starts_with(&[0xFF, 0xFE]) || text.starts_with(&[0xFE, 0xFF]) {
+        return Err((0, YamlProblem::Utf16));
+    }
+    let text = str::from_utf8(text).map_err(|error| (error.valid_up_to(), YamlProblem::Encoding))?;
+    let forbidden = |c: &(usize, char)| match c.1 {
+        '\t' | '\n' | '\r' | '\u{85}' => false,
+        '\u{FFFE}' | '\u{FFFF}' => true,
+        other => other.is_control(),
+    };
+    match text.char_indices().find(forbidden) {
+        Some((at, c)) => Err((at, YamlProblem::Control(c))),
+        None => Ok(text),
+    }
+}
+
+struct Reading<'l, 'a> {
+    lines: &'l Lines<'l>,
+    documents: Vec<Document<'a>>,
+    findings: Vec<Finding>,
+}
+
+impl<'a> Reading<'_, 'a> {
+    /// Reads the text as the JSON values that it is made of, or else as one YAML stream.
+    fn parts(&mut self, text: &'a str) {
+        let start = if text.starts_with('\u{FEFF}') { '\u{FEFF}'.len_utf8() } else { 0 };
+        match json_values(text, start) {
+            Some(ends) => {
+                let mut from = start;
+                for end in ends {
+                    self.stream(&text[from..end], from);
+                    from = end;
+                }
+            }
+            None => self.stream(&text[start..], start),
+        }
+    }
+
+    fn stream(&mut self, text: &'a str, base: usize) {
+        let options = options! {
+            emit_comments: false,
+            emit_unresolved_aliases: true,
+            flow_nesting_limit: MAX_DEPTH,
+            block_nesting_limit: MAX_DEPTH,
+        };
+        let mut parser = Parser::new_from_str_with_options(text, options);
+        let base_line = self.lines.place(base).0.saturating_sub(1);
+        let new_builder = || tree::Builder::new(text, base, base_line);
+        let mut builder = new_builder();
+        while let Some(event) = parser.next_event() {
+            match event {
+                Ok((Event::DocumentStart(..), _)) => builder = new_builder(),
+                Ok((Event::DocumentEnd, _)) => {
+                    let done = std::mem::replace(&mut builder, new_builder());
+                    self.document(done.finish());
+                }
+                Ok((event, span)) => builder.event(event, span),
+                Err(error) => {
+                    let at = error.marker().byte_offset().unwrap_or(0);
+                    self.findings.push((base + at, error::syntax(error.kind(), MAX_DEPTH)));
+                    if !matches!(parser.proceed_next_document(), Ok(true)) {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn document(&mut self, tree: Tree<'a>) {
+        match decode(&tree, self.lines) {
+            Ok(Value::Null) => {}
+            Ok(value) => {
+                let start = tree.node(Tree::ROOT).map_or(0, |node| node.span.start);
+                let (line, _) = self.lines.place(start);
+                self.documents.push(Document { value, line, tree });
+            }
+            Err(findings) => self.findings.extend(findings),
+        }
+    }
+}
+
+/// Where the JSON values of a text end, if it is made of nothing else: YAML has no form for several
+/// values in a row.
+fn json_values(text: &str, start: usize) -> Option<Vec<usize>> {
+    let text = text.get(start..)?;
+    if !text.trim_start().starts_with('{') {
+        return None;
+    }
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
+    let mut ends = Vec::new();
+    while let Some(value) = values.next() {
+        value.ok()?;
+        ends.push(start + values.byte_offset());
+    }
+    Some(ends)
+}
