@@ -3,20 +3,29 @@
 //! Everything in [`Memory`] can be made again from git and the cluster. No I/O.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use holdfast_diff::digest::Digest;
 use holdfast_diff::object::ObjectId;
-use kube::Client;
-use kube::runtime::reflector::Store;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::reflector::{self, Store};
+use kube::{Api, Client};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
-use crate::api::{Approval, ApprovalSpec, SyncStatus};
+use crate::api::{Approval, ApprovalSpec, Sync, SyncStatus};
 use crate::cluster::Cluster;
+use crate::cluster::clients::{ClientError, Clients};
+use crate::cluster::discovery::Discovery;
+use crate::cluster::refusal::chain;
 use crate::cluster::secrets::Secrets;
+use crate::cluster::view::View;
+use crate::cluster::watch::Watches;
 use crate::metrics::Metrics;
 use crate::report::events::Events;
-use crate::source::{Checkout, Sources};
+use crate::source::{Checkout, MirrorId, SourceOptions, Sources};
 use crate::sync_ref::SyncRef;
 
 /// Shared by all reconciles.
@@ -28,11 +37,114 @@ pub struct Context {
     pub approvals: Store<Approval>,
     pub events: Events,
     pub metrics: Arc<Metrics>,
-    pub allow_file: bool,
     pub memories: Memories,
+    /// Asks for a run of a Sync.
+    pub wake: mpsc::UnboundedSender<SyncRef>,
+    /// The agent is ending.
+    pub stop: CancellationToken,
+}
+
+/// What a context is made with.
+pub struct Options {
+    /// Empty: the whole cluster.
+    pub namespaces: Vec<String>,
+    /// Mirrors of repositories go below it; it may be lost at any time.
+    pub cache_dir: PathBuf,
+    pub allow_file: bool,
+    /// The name of the pod, for Events.
+    pub instance: Option<String>,
+}
+
+/// The ends that feed a context.
+pub struct Feeds {
+    pub syncs: Writer<Sync>,
+    pub approvals: Writer<Approval>,
+    /// The Syncs that something asks a run of.
+    pub woken: mpsc::UnboundedReceiver<SyncRef>,
+}
+
+/// Why there is no context.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error("cannot read the namespace kube-system, whose UID names the cluster: {}", chain(.0))]
+    Cluster(#[source] kube::Error),
 }
 
 impl Context {
+    /// Connects to a cluster.
+    pub async fn connect(
+        config: kube::Config,
+        options: &Options,
+        metrics: Arc<Metrics>,
+        stop: CancellationToken,
+    ) -> Result<(Self, Feeds), ConnectError> {
+        let counted = metrics.clone();
+        let clients =
+            Clients::new(config, Arc::new(move |method, code| counted.api_request(method.as_str(), code)))?;
+        let client = clients.own();
+        let system =
+            Api::<Namespace>::all(client.clone()).get("kube-system").await.map_err(ConnectError::Cluster)?;
+        let (wake, woken) = mpsc::unbounded_channel();
+        let (syncs, sync_writer) = reflector::store();
+        let (approvals, approval_writer) = reflector::store();
+        let view = Arc::new(View::new(wake.clone()));
+        let counted = metrics.clone();
+        let on_request = Arc::new(move |result| counted.source_request(result));
+        let context = Self {
+            cluster: Cluster {
+                uid: system.metadata.uid.unwrap_or_default(),
+                discovery: Discovery::new(client.clone()),
+                watches: Watches::new(client.clone(), view.clone(), options.namespaces.clone()),
+                view,
+                syncs,
+                clients,
+            },
+            sources: Sources::new(
+                options.cache_dir.clone(),
+                SourceOptions { allow_file: options.allow_file, on_request },
+            ),
+            secrets: Secrets::new(client.clone(), wake.clone()),
+            approvals,
+            events: Events::start(client.clone(), options.instance.clone()),
+            metrics,
+            memories: Memories::default(),
+            wake,
+            stop,
+            client,
+        };
+        Ok((context, Feeds { syncs: sync_writer, approvals: approval_writer, woken }))
+    }
+
+    /// Asks for a run of a Sync.
+    pub fn wake(&self, sync: SyncRef) {
+        // The receiver ends with the process.
+        let _ = self.wake.send(sync);
+    }
+
+    /// Asks for a run of every Sync that waits for this one.
+    pub fn wake_dependents(&self, sync: &SyncRef) {
+        for other in self.cluster.syncs.state() {
+            let namespace = other.metadata.namespace.clone().unwrap_or_default();
+            let waits = other.spec.depends_on.iter().any(|dependency| {
+                dependency.name == sync.name()
+                    && dependency.namespace.as_ref().unwrap_or(&namespace) == sync.namespace()
+            });
+            if waits {
+                self.wake(SyncRef::new(namespace, other.metadata.name.clone().unwrap_or_default()));
+            }
+        }
+    }
+
+    /// Forgets a Sync that is gone.
+    pub fn forget(&self, sync: &SyncRef) {
+        self.cluster.view.disclaim(sync);
+        self.secrets.release(sync, None);
+        self.metrics.forget(sync);
+        self.memories.forget(sync);
+    }
+
     /// The approvals and rejections that name a Sync, the oldest first.
     pub fn approvals(&self, sync: &SyncRef) -> Vec<ApprovalSpec> {
         let mut found: Vec<_> = self
@@ -40,7 +152,8 @@ impl Context {
             .state()
             .into_iter()
             .filter(|approval| {
-                approval.metadata.namespace.as_deref() == Some(sync.namespace()) && approval.spec.sync == sync.name()
+                approval.metadata.namespace.as_deref() == Some(sync.namespace())
+                    && approval.spec.sync == sync.name()
             })
             .collect();
         found.sort_by_key(|approval| approval.metadata.creation_timestamp.as_ref().map(|time| time.0));
@@ -59,28 +172,58 @@ pub struct Memory {
     pub asked: Option<String>,
     /// Failures in a row, for the backoff.
     pub failures: u32,
-    /// When the secret, the source or the cluster was asked last because of an interval.
-    pub polled: Option<Instant>,
 }
 
-/// A render that was applied without a mistake.
+/// A render, and what every object must satisfy by it.
 pub struct Rendered {
-    pub tree: String,
-    pub generation: i64,
-    /// What every object must satisfy.
+    tree: String,
+    generation: Option<i64>,
     pub objects: Vec<(ObjectId, Digest)>,
 }
 
-/// The memories of all Syncs.
+impl Rendered {
+    pub fn of(tree: &str, sync: &Sync, objects: Vec<(ObjectId, Digest)>) -> Self {
+        Self { tree: tree.to_owned(), generation: sync.metadata.generation, objects }
+    }
+
+    /// True if it is of this tree and of the Sync as it is now.
+    pub fn is_of(&self, tree: &str, sync: &Sync) -> bool {
+        self.tree == tree && self.generation == sync.metadata.generation
+    }
+}
+
+/// The memories of all Syncs, and which mirror each of them reads.
 #[derive(Default)]
-pub struct Memories(Mutex<HashMap<SyncRef, Arc<tokio::sync::Mutex<Memory>>>>);
+pub struct Memories {
+    memories: Mutex<HashMap<SyncRef, Arc<tokio::sync::Mutex<Memory>>>>,
+    mirrors: Mutex<HashMap<SyncRef, MirrorId>>,
+}
 
 impl Memories {
     pub fn of(&self, sync: &SyncRef) -> Arc<tokio::sync::Mutex<Memory>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(sync.clone()).or_default().clone()
+        lock(&self.memories).entry(sync.clone()).or_default().clone()
+    }
+
+    /// Notes which mirror a Sync reads.
+    pub fn uses(&self, sync: &SyncRef, mirror: MirrorId) {
+        lock(&self.mirrors).insert(sync.clone(), mirror);
+    }
+
+    /// The Syncs that read a mirror; all of them if it is not known which mirror it was.
+    pub fn users(&self, mirror: Option<MirrorId>) -> Vec<SyncRef> {
+        let all = lock(&self.mirrors);
+        all.iter()
+            .filter(|(_, used)| mirror.is_none_or(|mirror| mirror == **used))
+            .map(|(sync, _)| sync.clone())
+            .collect()
     }
 
     pub fn forget(&self, sync: &SyncRef) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(sync);
+        lock(&self.memories).remove(sync);
+        lock(&self.mirrors).remove(sync);
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

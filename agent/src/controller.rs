@@ -4,40 +4,29 @@
 
 use std::convert::Infallible;
 use std::hash::{Hash as _, Hasher as _};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt as _, stream};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Namespace;
 use kube::api::ListParams;
 use kube::runtime::controller::Action;
-use kube::runtime::predicates::PredicateConfig;
 use kube::runtime::reflector::{self, ObjectRef};
 use kube::runtime::{Controller, WatchStreamExt as _, controller, watcher};
 use kube::{Api, Client, Resource as _, ResourceExt as _};
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::admin::{Heartbeat, Readiness};
+use crate::admin::Health;
 use crate::api::{Approval, Sync, conditions, names};
-use crate::cluster::Cluster;
-use crate::cluster::clients::{ClientError, Clients};
-use crate::cluster::discovery::Discovery;
 use crate::cluster::refusal::chain;
-use crate::cluster::secrets::Secrets;
-use crate::cluster::view::View;
-use crate::cluster::watch::Watches;
-use crate::context::{Context, Memories, Memory};
+use crate::context::{ConnectError, Context, Feeds, Memory, Options};
 use crate::error::Class;
 use crate::metrics::Metrics;
 use crate::reconcile::finalize::{Ended, finalize};
 use crate::reconcile::{Run, reconcile};
-use crate::report::events::Events;
 use crate::report::{Failure, Findings, status, tell, write};
-use crate::source::{SourceOptions, Sources};
 use crate::sync_ref::SyncRef;
 
 /// How many Syncs run side by side.
@@ -46,24 +35,15 @@ const CONCURRENCY: u16 = 32;
 const PAUSE: Duration = Duration::from_secs(1);
 const PAUSE_LIMIT: Duration = Duration::from_secs(120);
 
-/// What the agent was started with.
-pub struct Options {
-    /// Empty: the whole cluster.
-    pub namespaces: Vec<String>,
-    pub cache_dir: PathBuf,
-    pub allow_file: bool,
-    /// The name of the pod, for Events.
-    pub instance: Option<String>,
-}
-
 /// Why the agent cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error(transparent)]
-    Client(#[from] ClientError),
-    #[error("cannot read the namespace kube-system, whose UID names the cluster: {}", chain(.0))]
-    Cluster(#[source] kube::Error),
-    #[error("the API server does not serve Syncs: install the CustomResourceDefinitions with `holdfast crd | kubectl apply -f -`: {}", chain(.0))]
+    Connect(#[from] ConnectError),
+    #[error(
+        "the API server does not give the Syncs: {}; install the definitions with `holdfast crd | kubectl apply -f -`, and the rights with manifests/",
+        chain(.0)
+    )]
     NotInstalled(#[source] kube::Error),
 }
 
@@ -72,52 +52,33 @@ pub async fn run(
     config: kube::Config,
     options: Options,
     metrics: Arc<Metrics>,
-    readiness: Readiness,
-    heartbeat: Heartbeat,
+    health: Health,
     stop: CancellationToken,
 ) -> Result<(), StartError> {
-    let counted = metrics.clone();
-    let clients = Clients::new(config, Arc::new(move |method, code| counted.api_request(method.as_str(), code)))?;
-    let client = clients.own();
-    let uid = cluster_uid(&client).await.map_err(StartError::Cluster)?;
+    let (context, feeds) = Context::connect(config, &options, metrics, stop.clone()).await?;
+    let context = Arc::new(context);
+    let client = context.client.clone();
     check_installed(&client, &options.namespaces).await.map_err(StartError::NotInstalled)?;
-
-    let (wake, woken) = mpsc::unbounded_channel();
-    let (syncs, sync_writer) = reflector::store();
-    let (approvals, approval_writer) = reflector::store();
-    let view = Arc::new(View::new(wake.clone()));
-    let context = Arc::new(Context {
-        cluster: Cluster {
-            uid,
-            discovery: Discovery::new(client.clone()),
-            watches: Watches::new(client.clone(), view.clone(), options.namespaces.clone()),
-            view,
-            syncs: syncs.clone(),
-            clients,
-        },
-        sources: sources(&options, &metrics),
-        secrets: Secrets::new(client.clone(), wake.clone()),
-        approvals,
-        events: Events::start(client.clone(), options.instance.clone()),
-        metrics,
-        memories: Memories::default(),
-        wake,
-        stop: stop.clone(),
-        client: client.clone(),
-    });
-
+    let Feeds { syncs: sync_writer, approvals: approval_writer, woken } = feeds;
+    let syncs = context.cluster.syncs.clone();
     let approvals_seen = feed_approvals(&context, &options.namespaces, approval_writer);
     let triggers = stream::select_all(scopes(&options.namespaces).map(|namespace| {
-        watcher::watcher(api::<Sync>(&client, namespace), watcher::Config::default()).default_backoff().boxed()
+        watcher::watcher(api::<Sync>(&client, namespace), watcher::Config::default())
+            .default_backoff()
+            .boxed()
     }));
-    let triggers = triggers.reflect(sync_writer).applied_objects().predicate_filter(asks, PredicateConfig::default());
-    let woken = stream::unfold(woken, |mut woken| async move { woken.recv().await.map(|sync| (sync, woken)) });
+    let triggers = triggers
+        .reflect(sync_writer)
+        .applied_objects()
+        .predicate_filter(asks, kube::runtime::PredicateConfig::default());
+    let woken =
+        stream::unfold(woken, |mut woken| async move { woken.recv().await.map(|sync| (sync, woken)) });
     let ready = {
-        let (syncs, context) = (syncs.clone(), context.clone());
+        let (syncs, context, health) = (syncs.clone(), context.clone(), health.clone());
         async move {
             let _ = syncs.wait_until_ready().await;
             let _ = context.approvals.wait_until_ready().await;
-            readiness.set(true);
+            health.set_ready();
             info!("Watching Syncs");
         }
     };
@@ -128,12 +89,12 @@ pub async fn run(
         .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(run_one, |_, _, _| Action::requeue(PAUSE), context.clone())
         .for_each(|_| {
-            heartbeat.beat();
+            health.beat();
             std::future::ready(())
         });
     let beats = async {
         loop {
-            heartbeat.beat();
+            health.beat();
             tokio::time::sleep(Duration::from_secs(5)).await;
         }
     };
@@ -161,11 +122,6 @@ where
     }
 }
 
-async fn cluster_uid(client: &Client) -> Result<String, kube::Error> {
-    let namespace = Api::<Namespace>::all(client.clone()).get("kube-system").await?;
-    Ok(namespace.metadata.uid.unwrap_or_default())
-}
-
 async fn check_installed(client: &Client, namespaces: &[String]) -> Result<(), kube::Error> {
     let one = ListParams::default().limit(1);
     for namespace in scopes(namespaces) {
@@ -174,21 +130,23 @@ async fn check_installed(client: &Client, namespaces: &[String]) -> Result<(), k
     Ok(())
 }
 
-fn sources(options: &Options, metrics: &Arc<Metrics>) -> Sources {
-    let metrics = metrics.clone();
-    let on_request = Arc::new(move |result: &'static str| metrics.source_request(result));
-    Sources::new(options.cache_dir.clone(), SourceOptions { allow_file: options.allow_file, on_request, ..SourceOptions::default() })
-}
-
 /// Keeps the approvals, and wakes the Sync that one names.
-async fn feed_approvals(context: &Arc<Context>, namespaces: &[String], writer: reflector::store::Writer<Approval>) {
+async fn feed_approvals(
+    context: &Arc<Context>,
+    namespaces: &[String],
+    writer: reflector::store::Writer<Approval>,
+) {
     let events = stream::select_all(scopes(namespaces).map(|namespace| {
-        watcher::watcher(api::<Approval>(&context.client, namespace), watcher::Config::default()).default_backoff().boxed()
+        watcher::watcher(api::<Approval>(&context.client, namespace), watcher::Config::default())
+            .default_backoff()
+            .boxed()
     }));
     let mut events = events.reflect(writer).touched_objects().boxed();
     while let Some(event) = events.next().await {
         match event {
-            Ok(approval) => context.wake(SyncRef::new(approval.namespace().unwrap_or_default(), approval.spec.sync)),
+            Ok(approval) => {
+                context.wake(SyncRef::new(approval.namespace().unwrap_or_default(), approval.spec.sync))
+            }
             Err(error) => warn!(error = %chain(&error), "Watch of Approvals failed and is tried again"),
         }
     }
@@ -207,7 +165,7 @@ fn moved(context: &Arc<Context>) -> impl Stream<Item = ObjectRef<Sync>> + Send +
             }
         }
     })
-    .flat_map(move |mirror| stream::iter(context.memories.users(mirror.as_ref())))
+    .flat_map(move |mirror| stream::iter(context.memories.users(mirror)))
     .map(|sync| ObjectRef::new(sync.name()).within(sync.namespace()))
 }
 
@@ -250,7 +208,10 @@ async fn limited(run: &Run<'_>, memory: &mut Memory) -> Findings {
     match tokio::time::timeout(limit, reconcile(run, memory)).await {
         Ok(findings) => findings,
         Err(_) => {
-            let message = format!("the run took longer than spec.timeout ({} s); it goes on where it was", limit.as_secs());
+            let message = format!(
+                "the run took longer than spec.timeout ({} s); it goes on where it was",
+                limit.as_secs()
+            );
             let mut findings = Findings::of(run.sync, run.owner, run.now);
             findings.failure = Some(Failure::transient("reconcile", "Timeout", message));
             findings
@@ -270,7 +231,9 @@ async fn report(run: &Run<'_>, memory: &mut Memory, findings: &Findings) -> Acti
         warn!(sync = %owner, stage = "report", error = %chain(&error), "Cannot write the status and tries again");
         return Action::requeue(PAUSE);
     }
-    if conditions::is_true(&after.conditions, conditions::READY) != conditions::is_true(&status.conditions, conditions::READY) {
+    if conditions::is_true(&after.conditions, conditions::READY)
+        != conditions::is_true(&status.conditions, conditions::READY)
+    {
         context.wake_dependents(owner);
     }
     memory.status = Some(after);

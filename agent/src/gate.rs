@@ -69,7 +69,10 @@ pub fn decide(
     if held.is_empty() {
         return Decision { approved: ApprovedPlan { plan: free }, waiting: None };
     }
-    let verdict = approvals.iter().rev().find(|approval| approval.plan_id == held.id.as_str() && !expired(approval, now));
+    let verdict = approvals
+        .iter()
+        .rev()
+        .find(|approval| approval.plan_id == held.id.as_str() && !expired(approval, now));
     match verdict.map(|approval| (approval.decision, approval)) {
         Some((ApprovalDecision::Approve, _)) => {
             let whole = Plan::new(cluster, free.changes.into_iter().chain(held.changes).collect());
@@ -79,7 +82,10 @@ pub fn decide(
             let reasons =
                 held.changes.iter().filter_map(|change| needs_approval(change, policy, set, many)).collect();
             let rejected = verdict.map(|(_, approval)| (approval.approver.clone(), approval.reason.clone()));
-            Decision { approved: ApprovedPlan { plan: free }, waiting: Some(Waiting { plan: held, reasons, rejected }) }
+            Decision {
+                approved: ApprovedPlan { plan: free },
+                waiting: Some(Waiting { plan: held, reasons, rejected }),
+            }
         }
     }
 }
@@ -112,12 +118,16 @@ fn irreversible(change: &Change, many: bool) -> Option<&'static str> {
             ("apiextensions.k8s.io", "CustomResourceDefinition") => {
                 Some("deleting a CustomResourceDefinition deletes every object of its kind")
             }
-            ("", "PersistentVolume" | "PersistentVolumeClaim") => Some("deleting a volume or its claim can delete data"),
+            ("", "PersistentVolume" | "PersistentVolumeClaim") => {
+                Some("deleting a volume or its claim can delete data")
+            }
             _ if many => Some("more than half of the set would be deleted"),
             _ => None,
         },
         Operation::Recreate => match kind {
-            ("", "PersistentVolume" | "PersistentVolumeClaim") => Some("recreating a volume or its claim can delete data"),
+            ("", "PersistentVolume" | "PersistentVolumeClaim") => {
+                Some("recreating a volume or its claim can delete data")
+            }
             ("", "Namespace") => Some("recreating a Namespace deletes everything in it"),
             ("apiextensions.k8s.io", "CustomResourceDefinition") => {
                 Some("recreating a CustomResourceDefinition deletes every object of its kind")
@@ -126,12 +136,15 @@ fn irreversible(change: &Change, many: bool) -> Option<&'static str> {
             ("apps", "StatefulSet") => Some("recreating a StatefulSet ends all its pods"),
             _ => Some("an immutable field can only be changed by deleting the object and creating it anew"),
         },
-        Operation::Create | Operation::Adopt | Operation::Move | Operation::Update | Operation::Orphan => None,
+        Operation::Create | Operation::Adopt | Operation::Move | Operation::Update | Operation::Orphan => {
+            None
+        }
     }
 }
 
 fn recreate_allowed(change: &Change) -> bool {
-    let annotation = change.manifest.as_ref().and_then(|manifest| manifest.annotation(crate::api::names::RECREATE));
+    let annotation =
+        change.manifest.as_ref().and_then(|manifest| manifest.annotation(crate::api::names::RECREATE));
     annotation == Some(crate::api::names::ALLOWED)
 }
 
@@ -213,7 +226,10 @@ mod tests {
             decide("cluster", held(), ApprovalPolicy::Irreversible, SET, approvals, NOW).waiting.is_none()
         };
         assert!(open(&[approval(&id, ApprovalDecision::Approve)]));
-        assert!(!open(&[approval(&plan(vec![deletion("", "Namespace", "b")]).id, ApprovalDecision::Approve)]));
+        assert!(!open(&[approval(
+            &plan(vec![deletion("", "Namespace", "b")]).id,
+            ApprovalDecision::Approve
+        )]));
         assert!(!open(&[ApprovalSpec { expires_at: Some(NOW), ..approval(&id, ApprovalDecision::Approve) }]));
         assert!(!open(&[approval(&id, ApprovalDecision::Approve), approval(&id, ApprovalDecision::Reject)]));
         assert!(open(&[approval(&id, ApprovalDecision::Reject), approval(&id, ApprovalDecision::Approve)]));

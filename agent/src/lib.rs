@@ -1,3 +1,23 @@
 //! Holdfast keeps a Kubernetes cluster fast to git. The modules stand in the order of the pipeline.
 
+pub mod api;
 pub mod error;
+pub mod sync_ref;
+
+pub mod cluster;
+pub mod gate;
+pub mod reconcile;
+pub mod render;
+pub mod report;
+pub mod source;
+
+pub mod admin;
+pub mod cli;
+pub mod context;
+pub mod controller;
+pub mod leader;
+pub mod metrics;
+pub mod telemetry;
+
+/// The version of the program.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

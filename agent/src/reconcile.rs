@@ -26,38 +26,41 @@ pub struct Run<'a> {
 /// Runs the pipeline once and says what it found.
 pub async fn reconcile(run: &Run<'_>, memory: &mut Memory) -> Findings {
     let mut findings = Findings::of(run.sync, run.owner, run.now);
-    match pipeline(run, memory, &mut findings).await {
-        Ok(()) => {}
-        Err(failure) => findings.failure = Some(failure),
-    }
+    findings.failure = pipeline(run, memory, &mut findings).await.err();
     findings.objects = Some(stages::health(run));
     findings
 }
 
 async fn pipeline(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) -> Result<(), Failure> {
+    findings.suspended = stages::suspended(run);
+    if findings.suspended.is_some() {
+        return Ok(());
+    }
     stages::dependencies(run)?;
     let source = stages::source(run, memory).await?;
     findings.seen = Some(source.seen.clone());
     if stages::unchanged(run, &source, memory) {
         return source.trouble.map_or(Ok(()), Err);
     }
-    let manifests = stages::render(&source).await?;
+    let manifests = stages::render(run, &source).await?;
     let empty = manifests.is_empty();
-    let observed = stages::observe(run, manifests).await?;
-    let Planned { plan, kinds, drift } = stages::plan(run, &source, &observed);
+    let mut observed = stages::observe(run, manifests).await?;
+    let Planned { plan, kinds, drift } = stages::plan(run, &source.seen.tree, &mut observed);
     if drift && stages::only_reported(run) {
         findings.drift = Some(plan.changes);
         return failure(observed.errors, source.trouble);
     }
-    let decision = stages::gate(run, plan, empty);
+    let decision = stages::gate(run, plan, empty, false);
     findings.waiting = decision.waiting;
     findings.corrected = drift;
+    stages::mark(run, &observed).await?;
     let id = decision.approved.plan().id.clone();
-    let Outcome { done, errors, waits, again } = stages::apply(run, &observed, decision.approved, &kinds).await;
+    let Outcome { done, errors, waits, again } =
+        stages::apply(run, &observed, decision.approved, &kinds).await;
     findings.done = Some(Done { id, changes: done }).filter(|done| !done.changes.is_empty());
     findings.waits = waits.or_else(|| stages::ending(&observed));
     findings.again = again;
-    memory.rendered = Some(Rendered::of(&source.seen.tree, run.sync, &observed.desired));
+    memory.rendered = Some(Rendered::of(&source.seen.tree, run.sync, observed.desired));
     if empty {
         return Err(stages::empty(run));
     }

@@ -6,6 +6,7 @@ pub mod applyset;
 pub mod compare;
 pub mod digest;
 pub mod fields;
+pub mod health;
 pub mod mask;
 pub mod object;
 pub mod order;

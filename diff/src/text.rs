@@ -41,7 +41,13 @@ pub fn plan(plan: &Plan, colour: Colour) -> String {
         let (sign, code) = sign(change.operation);
         let origin = change.origin.as_ref().map(|origin| format!("  {origin}")).unwrap_or_default();
         let head = format!("{sign} {} {}", change.operation.word(), change.object);
-        let _ = writeln!(text, "\n{}{}  ({})", colour.paint(code, &head), colour.paint("2", &origin), change.reason);
+        let _ = writeln!(
+            text,
+            "\n{}{}  ({})",
+            colour.paint(code, &head),
+            colour.paint("2", &origin),
+            change.reason
+        );
         change.fields.iter().for_each(|change| field(&mut text, change, colour));
     }
     text

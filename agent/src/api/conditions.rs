@@ -49,7 +49,9 @@ pub fn set(
         return;
     };
     let status = if value { "True" } else { "False" };
-    let since = position.filter(|at| all[*at].status == status).map_or(Time(now), |at| all[at].last_transition_time.clone());
+    let since = position
+        .filter(|at| all[*at].status == status)
+        .map_or(Time(now), |at| all[at].last_transition_time.clone());
     let condition = Condition {
         type_: kind.to_owned(),
         status: status.to_owned(),
@@ -62,4 +64,9 @@ pub fn set(
         Some(at) => all[at] = condition,
         None => all.push(condition),
     }
+}
+
+/// True if the condition of this type is there and true.
+pub fn is_true(all: &[Condition], kind: &str) -> bool {
+    all.iter().any(|condition| condition.type_ == kind && condition.status == "True")
 }

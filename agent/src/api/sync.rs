@@ -11,8 +11,16 @@ use super::duration::Duration;
 /// What a Sync keeps applied, and how.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[kube(
-    group = "holdfast.dev", version = "v1alpha1", kind = "Sync", namespaced, status = "SyncStatus",
-    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    group = "holdfast.dev",
+    version = "v1alpha1",
+    kind = "Sync",
+    namespaced,
+    status = "SyncStatus",
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status"
+    )
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SyncSpec {
@@ -42,11 +50,15 @@ pub struct SyncSpec {
     pub suspend: Option<Suspend>,
 }
 
-fn yes() -> bool { true }
+fn yes() -> bool {
+    true
+}
 
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Source { pub git: Git }
+pub struct Source {
+    pub git: Git,
+}
 
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -61,34 +73,64 @@ pub struct Git {
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GitRef {
-    pub branch: Option<String>, pub tag: Option<String>, pub semver: Option<String>, pub name: Option<String>, pub commit: Option<String>,
+    pub branch: Option<String>,
+    pub tag: Option<String>,
+    pub semver: Option<String>,
+    pub name: Option<String>,
+    pub commit: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct SecretRef { pub name: String }
+pub struct SecretRef {
+    pub name: String,
+}
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
-pub enum ApprovalPolicy { Never, #[default] Irreversible, Deletions, Always }
+pub enum ApprovalPolicy {
+    Never,
+    #[default]
+    Irreversible,
+    Deletions,
+    Always,
+}
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Drift { #[serde(default)] pub mode: DriftMode }
+pub struct Drift {
+    #[serde(default)]
+    pub mode: DriftMode,
+}
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
-pub enum DriftMode { #[default] Correct, Report }
+pub enum DriftMode {
+    #[default]
+    Correct,
+    Report,
+}
 
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Dependency { pub name: String, #[serde(default, skip_serializing_if = "Option::is_none")] pub namespace: Option<String> }
+pub struct Dependency {
+    pub name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+}
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct HealthSpec { pub wait: Option<bool>, pub timeout: Option<Duration> }
+pub struct HealthSpec {
+    pub wait: Option<bool>,
+    pub timeout: Option<Duration>,
+}
 
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Suspend { pub reason: String, #[serde(default, skip_serializing_if = "Option::is_none")] pub until: Option<Timestamp> }
+pub struct Suspend {
+    pub reason: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+}
 
 /// What is, as the agent saw it last. Nothing in it ages.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
@@ -142,12 +184,22 @@ pub struct PlanStatus {
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
-pub enum PlanState { Applied, Applying, AwaitingApproval, Rejected, Failed }
+pub enum PlanState {
+    Applied,
+    Applying,
+    AwaitingApproval,
+    Rejected,
+    Failed,
+}
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PlanSummary {
-    pub create: usize, pub update: usize, pub delete: usize, pub recreate: usize, pub adopt: usize,
+    pub create: usize,
+    pub update: usize,
+    pub delete: usize,
+    pub recreate: usize,
+    pub adopt: usize,
     #[serde(default, skip_serializing_if = "is_zero")]
     pub moved: usize,
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -155,7 +207,9 @@ pub struct PlanSummary {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_zero(count: &usize) -> bool { *count == 0 }
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
 
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -192,12 +246,41 @@ pub struct FieldStatus {
 
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct DriftStatus { pub since: Timestamp, pub objects: Vec<ChangeStatus> }
+pub struct DriftStatus {
+    pub since: Timestamp,
+    pub objects: Vec<ChangeStatus>,
+}
 
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct ObjectCounts { pub total: usize, pub ready: usize }
+pub struct ObjectCounts {
+    pub total: usize,
+    pub ready: usize,
+}
 
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct HistoryEntry { pub revision: String, #[serde(default, skip_serializing_if = "Option::is_none")] pub plan: Option<String>, pub at: Timestamp, pub outcome: String }
+pub struct HistoryEntry {
+    pub revision: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
+    pub at: Timestamp,
+    pub outcome: String,
+}
+
+impl SyncSpec {
+    /// How often the ref is asked for.
+    pub fn interval(&self) -> std::time::Duration {
+        self.interval.map_or(std::time::Duration::from_secs(60), |interval| interval.get())
+    }
+    /// Of one run.
+    pub fn timeout(&self) -> std::time::Duration {
+        self.timeout.map_or(std::time::Duration::from_secs(300), |timeout| timeout.get())
+    }
+    pub fn wait_for_health(&self) -> bool {
+        self.health.wait.unwrap_or(true)
+    }
+    pub fn health_timeout(&self) -> std::time::Duration {
+        self.health.timeout.map_or_else(|| self.timeout(), |timeout| timeout.get())
+    }
+}

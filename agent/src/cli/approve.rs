@@ -32,16 +32,33 @@ impl Verdict {
         let client = cluster::client(&global).await?;
         let plan_id = match plan_id {
             Some(id) => id,
-            None => ask(&cluster::sync(&client, &name).await?.status.and_then(|status| status.plan), &name, decision)?,
+            None => ask(
+                &cluster::sync(&client, &name).await?.status.and_then(|status| status.plan),
+                &name,
+                decision,
+            )?,
         };
-        let review = Api::<SelfSubjectReview>::all(client.clone()).create(&PostParams::default(), &SelfSubjectReview::default()).await;
-        let user = review.context("cannot ask the API server who you are")?.status.and_then(|status| status.user_info);
-        let approver = user.and_then(|user| user.username).context("the API server does not say who you are")?;
+        let review = Api::<SelfSubjectReview>::all(client.clone())
+            .create(&PostParams::default(), &SelfSubjectReview::default())
+            .await;
+        let user = review
+            .context("cannot ask the API server who you are")?
+            .status
+            .and_then(|status| status.user_info);
+        let approver =
+            user.and_then(|user| user.username).context("the API server does not say who you are")?;
         let expires_at = match time {
             Some(time) => Some(jiff::Timestamp::now().checked_add(time.get()).context("that is too long")?),
             None => None,
         };
-        let spec = ApprovalSpec { sync: name.clone(), plan_id: plan_id.clone(), decision, approver, reason, expires_at };
+        let spec = ApprovalSpec {
+            sync: name.clone(),
+            plan_id: plan_id.clone(),
+            decision,
+            approver,
+            reason,
+            expires_at,
+        };
         let mut approval = Approval::new("", spec);
         approval.metadata.name = None;
         approval.metadata.generate_name = Some(format!("{name}-"));
@@ -49,7 +66,12 @@ impl Verdict {
         let api = Api::<Approval>::namespaced(client, &namespace);
         let made = api.create(&PostParams::default(), &approval).await;
         let made = made.with_context(|| format!("cannot create an Approval in namespace {namespace}"))?;
-        say(format_args!("{decision:?}d plan {plan_id} by Approval {}", made.metadata.name.unwrap_or_default()).to_string().replace("Rejectd", "Rejected"));
+        say(format_args!(
+            "{decision:?}d plan {plan_id} by Approval {}",
+            made.metadata.name.unwrap_or_default()
+        )
+        .to_string()
+        .replace("Rejectd", "Rejected"));
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -60,8 +82,15 @@ fn ask(plan: &Option<PlanStatus>, name: &str, decision: ApprovalDecision) -> any
     let Some(plan) = plan.as_ref().filter(waits) else { bail!("Sync {name} waits for no approval") };
     say(format_args!("plan {} of Sync {name}:", plan.id));
     for change in &plan.changes {
-        let place = if change.object.namespace.is_empty() { String::new() } else { format!("{}/", change.object.namespace) };
-        say(format_args!("  {} {} {place}{} ({})", change.operation, change.object.kind, change.object.name, change.reason));
+        let place = if change.object.namespace.is_empty() {
+            String::new()
+        } else {
+            format!("{}/", change.object.namespace)
+        };
+        say(format_args!(
+            "  {} {} {place}{} ({})",
+            change.operation, change.object.kind, change.object.name, change.reason
+        ));
     }
     if let Some(more) = plan.omitted {
         say(format_args!("  and {more} more; `holdfast plan {name}` shows all"));

@@ -13,7 +13,8 @@ pub async fn config(global: &Global) -> anyhow::Result<Config> {
     let options = KubeConfigOptions { context: global.context.clone(), ..KubeConfigOptions::default() };
     let mut config = match &global.kubeconfig {
         Some(file) => {
-            let read = Kubeconfig::read_from(file).with_context(|| format!("cannot read the kubeconfig {}", file.display()))?;
+            let read = Kubeconfig::read_from(file)
+                .with_context(|| format!("cannot read the kubeconfig {}", file.display()))?;
             Config::from_custom_kubeconfig(read, &options).await?
         }
         None if global.context.is_some() => Config::from_kubeconfig(&options).await?,
@@ -40,6 +41,7 @@ pub fn syncs(client: &Client) -> Api<Sync> {
 /// Reads one Sync, with an error that says where it was looked for.
 pub async fn sync(client: &Client, name: &str) -> anyhow::Result<Sync> {
     let namespace = client.default_namespace();
-    let found = syncs(client).get_opt(name).await.with_context(|| format!("cannot read Sync {namespace}/{name}"))?;
+    let found =
+        syncs(client).get_opt(name).await.with_context(|| format!("cannot read Sync {namespace}/{name}"))?;
     found.ok_or_else(|| anyhow!("there is no Sync {name} in namespace {namespace}; name another one with -n"))
 }

@@ -17,7 +17,9 @@ pub fn read(root: &Path, folder: &Path) -> anyhow::Result<Vec<File>> {
         if metadata.is_dir() {
             let mut entries: Vec<PathBuf> =
                 path.read_dir()?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
-            entries.retain(|entry| !entry.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.')));
+            entries.retain(|entry| {
+                !entry.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))
+            });
             open.extend(entries);
             continue;
         }
@@ -36,7 +38,8 @@ pub fn read(root: &Path, folder: &Path) -> anyhow::Result<Vec<File>> {
 
 /// Refuses a symlink that leaves the tree.
 fn inside(root: &Path, link: &Path) -> anyhow::Result<()> {
-    let target = link.canonicalize().with_context(|| format!("the symlink {} leads nowhere", link.display()))?;
+    let target =
+        link.canonicalize().with_context(|| format!("the symlink {} leads nowhere", link.display()))?;
     if !target.starts_with(root.canonicalize()?) {
         bail!("the symlink {} leads out of the tree, to {}", link.display(), target.display());
     }
@@ -52,7 +55,9 @@ pub fn sync(file: &Path) -> anyhow::Result<Sync> {
         bail!("{}", mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
     }
     let mut syncs = manifests.into_iter().filter(|manifest| manifest.kind.is("holdfast.dev", "Sync"));
-    let Some(manifest) = syncs.next() else { bail!("{name} holds no Sync (kind Sync of holdfast.dev/v1alpha1)") };
+    let Some(manifest) = syncs.next() else {
+        bail!("{name} holds no Sync (kind Sync of holdfast.dev/v1alpha1)")
+    };
     if syncs.next().is_some() {
         bail!("{name} holds more than one Sync; give each a file of its own");
     }

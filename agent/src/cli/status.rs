@@ -24,7 +24,9 @@ impl Status {
     pub async fn run(self, global: Global) -> anyhow::Result<ExitCode> {
         let client = cluster::client(&global).await?;
         match (self.name, self.output) {
-            (Some(name), Output::Json) => println!("{}", serde_json::to_string_pretty(&cluster::sync(&client, &name).await?)?),
+            (Some(name), Output::Json) => {
+                println!("{}", serde_json::to_string_pretty(&cluster::sync(&client, &name).await?)?)
+            }
             (Some(name), Output::Text) => detail(&cluster::sync(&client, &name).await?),
             (None, output) => {
                 let syncs = cluster::syncs(&client).list(&ListParams::default()).await?.items;
@@ -48,17 +50,21 @@ fn list(syncs: &[Sync]) {
     for sync in syncs {
         let status = sync.status.clone().unwrap_or_default();
         let ready = condition(&status, conditions::READY);
-        let objects = status.objects.map(|count| format!("{}/{}", count.ready, count.total)).unwrap_or_default();
+        let objects =
+            status.objects.map(|count| format!("{}/{}", count.ready, count.total)).unwrap_or_default();
         rows.push([
             sync.name_any(),
             ready.map_or_else(|| "Unknown".to_owned(), |ready| ready.status.clone()),
             ready.map(|ready| ready.reason.clone()).unwrap_or_default(),
             status.revision.as_ref().and_then(|revision| revision.short.clone()).unwrap_or_default(),
             objects,
-            ready.map(|ready| ready.message.lines().next().unwrap_or_default().to_owned()).unwrap_or_default(),
+            ready
+                .map(|ready| ready.message.lines().next().unwrap_or_default().to_owned())
+                .unwrap_or_default(),
         ]);
     }
-    let widths: Vec<usize> = (0..5).map(|at| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0)).collect();
+    let widths: Vec<usize> =
+        (0..5).map(|at| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0)).collect();
     for [name, ready, status, revision, objects, message] in rows {
         let line = format!(
             "{name:0$}  {ready:1$}  {status:2$}  {revision:3$}  {objects:4$}  {message}",
@@ -104,11 +110,19 @@ fn detail(sync: &Sync) {
 }
 
 fn change(change: &ChangeStatus) {
-    let place = if change.object.namespace.is_empty() { String::new() } else { format!("{}/", change.object.namespace) };
-    println!("    {} {} {place}{}: {}", change.operation, change.object.kind, change.object.name, change.reason);
+    let place = if change.object.namespace.is_empty() {
+        String::new()
+    } else {
+        format!("{}/", change.object.namespace)
+    };
+    println!(
+        "    {} {} {place}{}: {}",
+        change.operation, change.object.kind, change.object.name, change.reason
+    );
     for field in &change.fields {
         let none = "nothing";
-        let (before, after) = (field.before.as_deref().unwrap_or(none), field.after.as_deref().unwrap_or(none));
+        let (before, after) =
+            (field.before.as_deref().unwrap_or(none), field.after.as_deref().unwrap_or(none));
         let manager = field.manager.as_ref().map(|manager| format!("  [{manager}]")).unwrap_or_default();
         println!("      {}: {before} -> {after}{manager}", field.path);
     }

@@ -110,16 +110,23 @@ fn stages(changes: Vec<Change>) -> Vec<(Stage, Vec<Change>)> {
 fn blocked(cluster: &Cluster, owner: &SyncRef, next: Stage) -> Option<String> {
     cluster.view.members(owner).into_iter().find_map(|(object, entry)| {
         let earlier = entry.stage.wave < next.wave && entry.health.blocks_wave();
-        let definition = entry.stage < next && object.kind.is("apiextensions.k8s.io", "CustomResourceDefinition");
+        let definition =
+            entry.stage < next && object.kind.is("apiextensions.k8s.io", "CustomResourceDefinition");
         let waits = (earlier || definition) && entry.health.status != Status::Current && !entry.ending;
         waits.then(|| format!("wave {} waits for {object}: {}", next.wave, entry.health.message))
     })
 }
 
-async fn write(cluster: &Cluster, requests: &Requests, kinds: &Kinds, change: Change) -> Result<Change, ObjectError> {
+async fn write(
+    cluster: &Cluster,
+    requests: &Requests,
+    kinds: &Kinds,
+    change: Change,
+) -> Result<Change, ObjectError> {
     let kind = &kinds[&change.object];
     let Some(manifest) = change.manifest.clone() else { return Ok(change) };
-    let refused = |error: &kube::Error| ObjectError::from_server(&change.object, change.origin.as_ref(), error);
+    let refused =
+        |error: &kube::Error| ObjectError::from_server(&change.object, change.origin.as_ref(), error);
     if change.operation == Operation::Recreate {
         let uid = change.uid.as_deref().unwrap_or_default();
         if requests.delete(kind, &change.object, uid).await.map_err(|error| refused(&error))? {
@@ -129,7 +136,8 @@ async fn write(cluster: &Cluster, requests: &Requests, kinds: &Kinds, change: Ch
     }
     // What was not there when the plan was made is not overwritten if it is there now: that would be another plan.
     let force = change.operation != Operation::Create;
-    let applied = requests.apply(kind, &change.object, &manifest.value, Apply { force, dry_run: false }).await;
+    let applied =
+        requests.apply(kind, &change.object, &manifest.value, Apply { force, dry_run: false }).await;
     let live = applied.map_err(|error| {
         if !force && is_conflict(&error) {
             let message = "it was created by someone else since it was planned; it is planned again";

@@ -38,7 +38,9 @@ impl Discovery {
             return self.find("v1", &kind.kind).await;
         }
         let groups = self.client.list_api_groups().await?;
-        let Some(group) = groups.groups.into_iter().find(|group| group.name == kind.group) else { return Ok(None) };
+        let Some(group) = groups.groups.into_iter().find(|group| group.name == kind.group) else {
+            return Ok(None);
+        };
         let preferred = group.preferred_version.map(|version| version.group_version);
         let others = group.versions.into_iter().map(|version| version.group_version);
         for version in preferred.into_iter().chain(others) {
@@ -67,7 +69,11 @@ impl Discovery {
             Err(error) => return Err(error),
         };
         let served: Arc<Vec<_>> = Arc::new(
-            resources.into_iter().filter(|served| !served.name.contains('/')).map(|served| typed(api_version, served)).collect(),
+            resources
+                .into_iter()
+                .filter(|served| !served.name.contains('/'))
+                .map(|served| typed(api_version, served))
+                .collect(),
         );
         self.lock().insert(api_version.to_owned(), served.clone());
         Ok(served)

@@ -6,6 +6,7 @@ pub mod apply;
 pub mod clients;
 pub mod discovery;
 pub mod observe;
+pub mod parent;
 pub mod prune;
 pub mod refusal;
 pub mod requests;

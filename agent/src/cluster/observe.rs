@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use holdfast_diff::fields;
-use holdfast_diff::plan::{Prediction, Seen};
 use holdfast_diff::object::ObjectId;
+use holdfast_diff::plan::{Prediction, Seen};
 use serde_json::Value;
 
 use super::Cluster;
@@ -67,7 +67,8 @@ pub async fn observe(
     let names: Vec<ObjectId> = desired.iter().map(|desired| desired.object.clone()).collect();
     let taken = cluster.view.claim(owner, &names, |other| cluster.exists(other));
     let looks = desired.into_iter().map(|desired| {
-        let other = taken.iter().find(|(object, _)| *object == desired.object).map(|(_, other)| other.clone());
+        let other =
+            taken.iter().find(|(object, _)| *object == desired.object).map(|(_, other)| other.clone());
         async move {
             let seen = match other {
                 Some(other) => Err(claimed(&desired, &other)),
@@ -107,7 +108,12 @@ enum Look {
     LeftAlone,
 }
 
-async fn look(cluster: &Cluster, requests: &Requests, owner: &SyncRef, desired: &Desired) -> Result<Look, ObjectError> {
+async fn look(
+    cluster: &Cluster,
+    requests: &Requests,
+    owner: &SyncRef,
+    desired: &Desired,
+) -> Result<Look, ObjectError> {
     let policy = desired.manifest.annotation(names::APPLY);
     if policy == Some(names::NEVER) {
         return Ok(Look::LeftAlone);
@@ -133,11 +139,16 @@ async fn look(cluster: &Cluster, requests: &Requests, owner: &SyncRef, desired: 
             return Ok(Look::Seen(Seen::Unchanged));
         }
     }
-    let refused = |error: &kube::Error| ObjectError::from_server(&desired.object, Some(&desired.manifest.origin), error);
-    let Some(live) = requests.get(&desired.kind, &desired.object).await.map_err(|error| refused(&error))? else {
+    let refused = |error: &kube::Error| {
+        ObjectError::from_server(&desired.object, Some(&desired.manifest.origin), error)
+    };
+    let Some(live) = requests.get(&desired.kind, &desired.object).await.map_err(|error| refused(&error))?
+    else {
         return Ok(Look::Seen(Seen::Absent));
     };
-    if let Some(other) = annotated_owner(&live).filter(|other| other != owner && cluster.exists(other) && cluster.claims(other, &desired.object)) {
+    if let Some(other) = annotated_owner(&live)
+        .filter(|other| other != owner && cluster.exists(other) && cluster.claims(other, &desired.object))
+    {
         return Err(claimed(desired, &other));
     }
     if live.pointer("/metadata/deletionTimestamp").is_some() {
@@ -177,7 +188,8 @@ async fn predict(requests: &Requests, desired: &Desired) -> Result<Prediction, O
         }
         Err(error) => {
             let second = ObjectError::from_server(object, Some(&desired.manifest.origin), &error);
-            let message = format!("{}; and a replacement would be refused too: {}", refused.message, second.message);
+            let message =
+                format!("{}; and a replacement would be refused too: {}", refused.message, second.message);
             Err(ObjectError { message, class: Class::User, ..refused })
         }
     }

@@ -20,12 +20,20 @@ use crate::sync_ref::SyncRef;
 const TOOL: &str = concat!("holdfast/v", env!("CARGO_PKG_VERSION"));
 
 /// Writes the marks of a parent, before anything is applied that they do not cover yet.
-pub async fn mark(client: &Client, cluster: &Cluster, sync: &Sync, owner: &SyncRef, desired: &[ObjectId]) -> Result<(), kube::Error> {
+pub async fn mark(
+    client: &Client,
+    cluster: &Cluster,
+    sync: &Sync,
+    owner: &SyncRef,
+    desired: &[&ObjectId],
+) -> Result<(), kube::Error> {
     let written: BTreeSet<GroupKind> = kinds(sync).into_iter().collect();
-    let places: BTreeSet<&str> = sync.annotations().get(NAMESPACES).map(String::as_str).unwrap_or_default().split(',').collect();
+    let places: BTreeSet<&str> =
+        sync.annotations().get(NAMESPACES).map(String::as_str).unwrap_or_default().split(',').collect();
     let covered = desired.iter().all(|object| {
         let place = &*object.namespace;
-        written.contains(&object.kind) && (place.is_empty() || place == owner.namespace() || places.contains(place))
+        written.contains(&object.kind)
+            && (place.is_empty() || place == owner.namespace() || places.contains(place))
     });
     let has_finalizer = sync.finalizers().iter().any(|finalizer| finalizer == names::FINALIZER);
     let id = owner.applyset();
@@ -33,8 +41,10 @@ pub async fn mark(client: &Client, cluster: &Cluster, sync: &Sync, owner: &SyncR
         return Ok(());
     }
     let members: Vec<ObjectId> = cluster.view.members(owner).into_iter().map(|(object, _)| object).collect();
-    let all = || desired.iter().chain(&members);
-    let namespaces = all().map(|object| &*object.namespace).filter(|place| !place.is_empty() && *place != owner.namespace());
+    let all = || desired.iter().copied().chain(&members);
+    let namespaces = all()
+        .map(|object| &*object.namespace)
+        .filter(|place| !place.is_empty() && *place != owner.namespace());
     let mut finalizers: BTreeSet<&str> = sync.finalizers().iter().map(String::as_str).collect();
     finalizers.insert(names::FINALIZER);
     let patch = json!({"metadata": {
@@ -52,12 +62,18 @@ pub async fn mark(client: &Client, cluster: &Cluster, sync: &Sync, owner: &SyncR
 
 /// Lets a Sync go whose objects are gone.
 pub async fn release(client: &Client, sync: &Sync, owner: &SyncRef) -> Result<(), kube::Error> {
-    let finalizers: Vec<&String> = sync.finalizers().iter().filter(|finalizer| *finalizer != names::FINALIZER).collect();
-    let patch = json!({"metadata": {"resourceVersion": sync.metadata.resource_version, "finalizers": finalizers}});
+    let finalizers: Vec<&String> =
+        sync.finalizers().iter().filter(|finalizer| *finalizer != names::FINALIZER).collect();
+    let patch =
+        json!({"metadata": {"resourceVersion": sync.metadata.resource_version, "finalizers": finalizers}});
     patch_metadata(client, owner, &patch).await
 }
 
-async fn patch_metadata(client: &Client, owner: &SyncRef, patch: &serde_json::Value) -> Result<(), kube::Error> {
+async fn patch_metadata(
+    client: &Client,
+    owner: &SyncRef,
+    patch: &serde_json::Value,
+) -> Result<(), kube::Error> {
     let api: Api<Sync> = Api::namespaced(client.clone(), owner.namespace());
     let params = PatchParams { field_manager: Some("holdfast".to_owned()), ..PatchParams::default() };
     match api.patch_metadata(owner.name(), &params, &Patch::Merge(patch)).await {
@@ -73,7 +89,11 @@ pub fn kinds(sync: &Sync) -> Vec<GroupKind> {
 
 /// The kinds of a set that its newest render does not name, as the server serves them. Kinds that it does not serve any
 /// more have no objects.
-pub async fn former_kinds(cluster: &Cluster, sync: &Sync, desired: &[ObjectId]) -> Result<Vec<Arc<ResourceType>>, kube::Error> {
+pub async fn former_kinds(
+    cluster: &Cluster,
+    sync: &Sync,
+    desired: &[ObjectId],
+) -> Result<Vec<Arc<ResourceType>>, kube::Error> {
     let current: BTreeSet<&GroupKind> = desired.iter().map(|object| &*object.kind).collect();
     let mut former = Vec::new();
     for kind in kinds(sync).into_iter().filter(|kind| !current.contains(kind)) {

@@ -18,7 +18,13 @@ const SIDE_BY_SIDE: usize = 16;
 
 /// Removes objects, which come in the order of removal. What has finalizers is waited for without holding anything:
 /// an earlier stage that is not gone makes the later ones wait for the watch.
-pub async fn prune(cluster: &Cluster, requests: &Requests, removals: Vec<Change>, kinds: &Kinds, outcome: &mut Outcome) {
+pub async fn prune(
+    cluster: &Cluster,
+    requests: &Requests,
+    removals: Vec<Change>,
+    kinds: &Kinds,
+    outcome: &mut Outcome,
+) {
     let mut removals = removals.into_iter().peekable();
     while let Some(first) = removals.next() {
         let stage = first.stage;
@@ -26,8 +32,9 @@ pub async fn prune(cluster: &Cluster, requests: &Requests, removals: Vec<Change>
         while let Some(next) = removals.next_if(|next| next.stage == stage) {
             group.push(next);
         }
-        let mut removing = futures::stream::iter(group.into_iter().map(|change| remove(cluster, requests, kinds, change)))
-            .buffer_unordered(SIDE_BY_SIDE);
+        let mut removing =
+            futures::stream::iter(group.into_iter().map(|change| remove(cluster, requests, kinds, change)))
+                .buffer_unordered(SIDE_BY_SIDE);
         let mut lingers = None;
         while let Some(removed) = removing.next().await {
             match removed {
@@ -40,7 +47,8 @@ pub async fn prune(cluster: &Cluster, requests: &Requests, removals: Vec<Change>
             }
         }
         if removals.peek().is_some() && (lingers.is_some() || !outcome.errors.is_empty()) {
-            outcome.waits = lingers.or_else(|| Some("the rest is not removed before the errors are gone".to_owned()));
+            outcome.waits =
+                lingers.or_else(|| Some("the rest is not removed before the errors are gone".to_owned()));
             return;
         }
     }
@@ -52,7 +60,12 @@ enum Removed {
     Lingers(Change),
 }
 
-async fn remove(cluster: &Cluster, requests: &Requests, kinds: &Kinds, change: Change) -> Result<Removed, ObjectError> {
+async fn remove(
+    cluster: &Cluster,
+    requests: &Requests,
+    kinds: &Kinds,
+    change: Change,
+) -> Result<Removed, ObjectError> {
     let Some(kind) = kinds.get(&change.object) else { return Ok(Removed::Gone(change)) };
     let uid = change.uid.as_deref().unwrap_or_default();
     let removed = match change.operation {
@@ -78,8 +91,14 @@ async fn remove(cluster: &Cluster, requests: &Requests, kinds: &Kinds, change: C
 }
 
 /// Takes our marks off an object and leaves it.
-async fn release(requests: &Requests, kind: &ResourceType, change: &Change, uid: &str) -> Result<bool, kube::Error> {
-    let marks = json!({"metadata": {"uid": uid, "labels": {PART_OF: null}, "annotations": {names::SYNC: null}}});
+async fn release(
+    requests: &Requests,
+    kind: &ResourceType,
+    change: &Change,
+    uid: &str,
+) -> Result<bool, kube::Error> {
+    let marks =
+        json!({"metadata": {"uid": uid, "labels": {PART_OF: null}, "annotations": {names::SYNC: null}}});
     match requests.merge(kind, &change.object, None, &marks).await {
         Ok(_) => Ok(false),
         Err(error) if is_not_found(&error) => Ok(false),

@@ -36,12 +36,28 @@ impl StageError for ObjectError {
 
 impl ObjectError {
     /// An error that a person must mend.
-    pub fn user(object: impl ToString, origin: Option<&Origin>, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { object: object.to_string(), origin: origin.cloned(), reason, class: Class::User, message: message.into() }
+    pub fn user(
+        object: impl ToString,
+        origin: Option<&Origin>,
+        reason: &'static str,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            object: object.to_string(),
+            origin: origin.cloned(),
+            reason,
+            class: Class::User,
+            message: message.into(),
+        }
     }
 
     /// An error that may pass by itself.
-    pub fn transient(object: impl ToString, origin: Option<&Origin>, reason: &'static str, message: impl Into<String>) -> Self {
+    pub fn transient(
+        object: impl ToString,
+        origin: Option<&Origin>,
+        reason: &'static str,
+        message: impl Into<String>,
+    ) -> Self {
         Self { class: Class::Transient, ..Self::user(object, origin, reason, message) }
     }
 
@@ -49,7 +65,12 @@ impl ObjectError {
     /// about its fields, so of those only the fields are told.
     pub fn from_server(object: &ObjectId, origin: Option<&Origin>, error: &kube::Error) -> Self {
         let Some(status) = refusal(error) else {
-            return Self::transient(object, origin, "Unreachable", format!("the API server did not answer: {}", chain(error)));
+            return Self::transient(
+                object,
+                origin,
+                "Unreachable",
+                format!("the API server did not answer: {}", chain(error)),
+            );
         };
         let (class, reason, message) = explain(status);
         let message = if object.kind.is("", "Secret") && class == Class::User && reason != "Forbidden" {
@@ -63,7 +84,16 @@ impl ObjectError {
     /// True if the server says that a field cannot be changed on an object that exists.
     pub fn is_immutable(error: &kube::Error) -> bool {
         refusal(error).is_some_and(|status| {
-            status.code == 422 && ["field is immutable", "updates to ", "may not be changed", "cannot be changed", "is immutable"].iter().any(|word| status.message.contains(word))
+            status.code == 422
+                && [
+                    "field is immutable",
+                    "updates to ",
+                    "may not be changed",
+                    "cannot be changed",
+                    "is immutable",
+                ]
+                .iter()
+                .any(|word| status.message.contains(word))
         })
     }
 }
@@ -72,7 +102,11 @@ impl ObjectError {
 fn explain(status: &Status) -> (Class, &'static str, String) {
     let said = status.message.as_str();
     match status.code {
-        401 => (Class::User, "Unauthorized", format!("the API server does not accept the agent's credentials: {said}")),
+        401 => (
+            Class::User,
+            "Unauthorized",
+            format!("the API server does not accept the agent's credentials: {said}"),
+        ),
         403 if said.contains(" cannot ") => (Class::User, "Forbidden", missing_right(said)),
         403 if said.contains("because it is being terminated") => {
             (Class::Transient, "NamespaceTerminating", said.to_owned())
@@ -86,12 +120,16 @@ fn explain(status: &Status) -> (Class, &'static str, String) {
         413 => (Class::User, "TooLarge", format!("the object is too large for the API server: {said}")),
         400 | 422 => (Class::User, "Invalid", said.to_owned()),
         // The server-side apply of a field that the schema does not have is an internal error to some servers.
-        500 if said.contains("failed to create typed patch object") || said.contains("field not declared in schema") => {
+        500 if said.contains("failed to create typed patch object")
+            || said.contains("field not declared in schema") =>
+        {
             (Class::User, "Invalid", said.to_owned())
         }
-        500 if said.contains("failed calling webhook") => {
-            (Class::Transient, "WebhookFailed", format!("an admission webhook of the cluster does not answer: {said}"))
-        }
+        500 if said.contains("failed calling webhook") => (
+            Class::Transient,
+            "WebhookFailed",
+            format!("an admission webhook of the cluster does not answer: {said}"),
+        ),
         429 | 500..=599 => (Class::Transient, "ServerError", said.to_owned()),
         _ => (Class::Transient, "Refused", said.to_owned()),
     }
@@ -109,7 +147,11 @@ fn missing_right(said: &str) -> String {
     };
     match (user, verb, resource) {
         (Some(user), Some(verb), Some(resource)) if quoted.len() >= 3 => {
-            let group = said.split("in API group \"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default();
+            let group = said
+                .split("in API group \"")
+                .nth(1)
+                .and_then(|rest| rest.split('"').next())
+                .unwrap_or_default();
             let dot = if group.is_empty() { "" } else { "." };
             format!(
                 "{user} may not {verb} {resource}{dot}{group} {place}; grant the verb {verb} on {resource}{dot}{group} there"
@@ -153,7 +195,11 @@ mod tests {
     }
 
     fn object() -> ObjectId {
-        ObjectId::new(std::sync::Arc::new(holdfast_diff::object::GroupKind::new("", "Secret")), "shop", "login")
+        ObjectId::new(
+            std::sync::Arc::new(holdfast_diff::object::GroupKind::new("", "Secret")),
+            "shop",
+            "login",
+        )
     }
 
     #[test]
@@ -174,7 +220,8 @@ mod tests {
 
     #[test]
     fn a_refused_secret_shows_no_value() {
-        let error = status(422, "Secret \"login\" is invalid: data[password]: Invalid value: \"hunter2\": too short");
+        let error =
+            status(422, "Secret \"login\" is invalid: data[password]: Invalid value: \"hunter2\": too short");
         let error = ObjectError::from_server(&object(), None, &error);
         assert_eq!(error.class, Class::User);
         assert!(!error.to_string().contains("hunter2"), "{error}");

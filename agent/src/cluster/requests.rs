@@ -25,7 +25,11 @@ pub struct ResourceType {
 impl ResourceType {
     /// For example `apps/v1`.
     pub fn api_version(&self) -> String {
-        if self.kind.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.kind.group, self.version) }
+        if self.kind.group.is_empty() {
+            self.version.clone()
+        } else {
+            format!("{}/{}", self.kind.group, self.version)
+        }
     }
 
     /// The path of one object, or of the collection if `name` is empty; of all namespaces if `namespace` is.
@@ -137,7 +141,12 @@ impl Requests {
 
     /// Deletes the object with this UID and no other. Returns true if it is still there, held by finalizers or by a
     /// grace period.
-    pub async fn delete(&self, kind: &ResourceType, object: &ObjectId, uid: &str) -> Result<bool, kube::Error> {
+    pub async fn delete(
+        &self,
+        kind: &ResourceType,
+        object: &ObjectId,
+        uid: &str,
+    ) -> Result<bool, kube::Error> {
         let options = json!({
             "apiVersion": "v1", "kind": "DeleteOptions",
             "propagationPolicy": "Background",
@@ -153,7 +162,12 @@ impl Requests {
     }
 
     /// Reads one page of a collection.
-    pub async fn list(&self, kind: &ResourceType, namespace: &str, query: &str) -> Result<Value, kube::Error> {
+    pub async fn list(
+        &self,
+        kind: &ResourceType,
+        namespace: &str,
+        query: &str,
+    ) -> Result<Value, kube::Error> {
         let request = request(Method::GET, &format!("{}?{query}", kind.path(namespace, "")));
         self.send(request, Vec::new()).await
     }
@@ -185,7 +199,9 @@ fn encode(segment: &str) -> String {
     }
     segment.bytes().fold(String::with_capacity(segment.len()), |mut path, byte| {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' => path.push(byte as char),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' => {
+                path.push(byte as char)
+            }
             _ => path.push_str(&format!("%{byte:02X}")),
         }
         path

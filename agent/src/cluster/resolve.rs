@@ -28,8 +28,15 @@ pub struct Desired {
 }
 
 /// Fields of metadata that only the server writes; in git they are leftovers of an export.
-const SERVER_FIELDS: [&str; 7] =
-    ["creationTimestamp", "deletionTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"];
+const SERVER_FIELDS: [&str; 7] = [
+    "creationTimestamp",
+    "deletionTimestamp",
+    "generation",
+    "managedFields",
+    "resourceVersion",
+    "selfLink",
+    "uid",
+];
 
 /// Resolves all manifests of a Sync. Objects that cannot be resolved are errors, and the others are returned all the same.
 pub async fn resolve(
@@ -92,7 +99,10 @@ async fn find(discovery: &Discovery, manifest: &Manifest, defined: &[ResourceTyp
     }
     match found {
         Ok(Some(kind)) => Kind::Served(Arc::new(kind)),
-        Ok(None) => match defined.iter().find(|defined| defined.api_version() == *version && defined.kind == manifest.kind) {
+        Ok(None) => match defined
+            .iter()
+            .find(|defined| defined.api_version() == *version && defined.kind == manifest.kind)
+        {
             Some(kind) => Kind::Defined(Arc::new(kind.clone())),
             None => Kind::Missing(ObjectError::user(
                 "",

@@ -48,7 +48,9 @@ pub struct Secrets {
 pub enum SecretError {
     #[error("Secret {namespace}/{name} does not exist; create it, or change secretRef")]
     Missing { namespace: String, name: String },
-    #[error("cannot read Secret {namespace}/{name}: {said}; the agent must be allowed to get, list and watch it")]
+    #[error(
+        "cannot read Secret {namespace}/{name}: {said}; the agent must be allowed to get, list and watch it"
+    )]
     Unreadable { namespace: String, name: String, said: String },
 }
 
@@ -62,8 +64,13 @@ impl Secrets {
     pub async fn read(&self, user: &SyncRef, name: &str) -> Result<std::sync::Arc<Data>, SecretError> {
         let namespace = user.namespace();
         let mut phase = self.start(user, name);
-        let unreadable = |said: String| SecretError::Unreadable { namespace: namespace.to_owned(), name: name.to_owned(), said };
-        let settled = tokio::time::timeout(LIMIT, phase.wait_for(|phase| !matches!(phase, Phase::Starting))).await;
+        let unreadable = |said: String| SecretError::Unreadable {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            said,
+        };
+        let settled =
+            tokio::time::timeout(LIMIT, phase.wait_for(|phase| !matches!(phase, Phase::Starting))).await;
         let phase = match settled {
             Ok(Ok(phase)) => phase.clone(),
             Ok(Err(_)) => return Err(unreadable("the watch has ended".to_owned())),

@@ -140,7 +140,9 @@ impl View {
             .objects
             .iter()
             .filter(|(object, entry)| {
-                *entry.kind == *kind && (namespace.is_empty() || &*object.namespace == namespace) && !present.contains(object)
+                *entry.kind == *kind
+                    && (namespace.is_empty() || &*object.namespace == namespace)
+                    && !present.contains(object)
             })
             .map(|(object, _)| object.clone())
             .collect();
@@ -170,17 +172,29 @@ impl View {
     }
 
     /// True if every manifest is satisfied by its live object, and the Sync owns nothing else.
-    pub fn all_satisfied(&self, owner: &SyncRef, manifests: impl ExactSizeIterator<Item = (ObjectId, Digest)>) -> bool {
+    pub fn all_satisfied(
+        &self,
+        owner: &SyncRef,
+        manifests: impl ExactSizeIterator<Item = (ObjectId, Digest)>,
+    ) -> bool {
         let state = self.lock();
         state.members.get(owner).map_or(0, BTreeSet::len) == manifests.len()
             && manifests.into_iter().all(|(object, manifest)| {
-                state.objects.get(&object).is_some_and(|entry| entry.owner == *owner && !entry.ending && entry.satisfies(manifest))
+                state
+                    .objects
+                    .get(&object)
+                    .is_some_and(|entry| entry.owner == *owner && !entry.ending && entry.satisfies(manifest))
             })
     }
 
     /// Claims objects for the newest render of a Sync and gives up what it does not name any more. Returns the
     /// objects that another Sync has, and which.
-    pub fn claim(&self, owner: &SyncRef, objects: &[ObjectId], exists: impl Fn(&SyncRef) -> bool) -> Vec<(ObjectId, SyncRef)> {
+    pub fn claim(
+        &self,
+        owner: &SyncRef,
+        objects: &[ObjectId],
+        exists: impl Fn(&SyncRef) -> bool,
+    ) -> Vec<(ObjectId, SyncRef)> {
         let mut state = self.lock();
         let wanted: HashSet<&ObjectId> = objects.iter().collect();
         state.claims.retain(|object, claimant| claimant != owner || wanted.contains(object));
@@ -189,7 +203,9 @@ impl View {
         for object in objects {
             // The label on the live object decides, as long as its Sync exists and may still want it.
             let live = state.objects.get(object).map(|entry| entry.owner.clone()).filter(|other| {
-                other != owner && exists(other) && (!state.claimants.contains(other) || state.claims.get(object) == Some(other))
+                other != owner
+                    && exists(other)
+                    && (!state.claimants.contains(other) || state.claims.get(object) == Some(other))
             });
             let claimed = state.claims.get(object).filter(|other| *other != owner && exists(other)).cloned();
             match live.or(claimed) {

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::{StreamExt as _, TryStreamExt as _, pin_mut};
+use futures::{TryStreamExt as _, pin_mut};
 use holdfast_diff::applyset::PART_OF;
 use holdfast_diff::object::{GroupKind, ObjectId};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -65,7 +65,11 @@ impl Watches {
 
     /// Starts the watch of a kind if there is none, and waits until the view has all its objects.
     pub async fn ensure(&self, kind: &Arc<ResourceType>, limit: Duration) -> Result<(), WatchError> {
-        let scopes = if kind.namespaced && !self.namespaces.is_empty() { &self.namespaces[..] } else { &[String::new()] };
+        let scopes = if kind.namespaced && !self.namespaces.is_empty() {
+            &self.namespaces[..]
+        } else {
+            &[String::new()]
+        };
         for namespace in scopes {
             let mut phase = self.start(kind, namespace);
             let settled = phase.wait_for(|phase| *phase != Phase::Starting);
@@ -102,7 +106,8 @@ impl Watches {
         } else {
             Api::namespaced_with(self.client.clone(), namespace, &resource)
         };
-        let task = tokio::spawn(run(api, kind.clone(), namespace.to_owned(), self.view.clone(), report)).abort_handle();
+        let task = tokio::spawn(run(api, kind.clone(), namespace.to_owned(), self.view.clone(), report))
+            .abort_handle();
         running.insert(key, Handle { phase: phase.clone(), task });
         phase
     }
@@ -116,7 +121,13 @@ impl Drop for Watches {
 }
 
 /// Feeds the view until the kind is gone from the server.
-async fn run(api: Api<Live>, kind: Arc<ResourceType>, namespace: String, view: Arc<View>, report: watch::Sender<Phase>) {
+async fn run(
+    api: Api<Live>,
+    kind: Arc<ResourceType>,
+    namespace: String,
+    view: Arc<View>,
+    report: watch::Sender<Phase>,
+) {
     let config = watcher::Config::default().labels(PART_OF).page_size(PAGE);
     let events = watcher::watcher(api, config).default_backoff();
     pin_mut!(events);
@@ -137,7 +148,8 @@ async fn run(api: Api<Live>, kind: Arc<ResourceType>, namespace: String, view: A
                 view.put(live.id(&kind), Entry::of(&kind, &live.value(&kind)));
             }
             Ok(Some(Event::Delete(live))) => {
-                let version = live.metadata.resource_version.as_deref().and_then(|version| version.parse().ok());
+                let version =
+                    live.metadata.resource_version.as_deref().and_then(|version| version.parse().ok());
                 view.remove(&live.id(&kind), version.unwrap_or(u64::MAX));
             }
             Ok(None) => return,
@@ -147,7 +159,9 @@ async fn run(api: Api<Live>, kind: Arc<ResourceType>, namespace: String, view: A
                 if gone {
                     debug!(kind = %kind.kind, "Kind is not served any more");
                     view.replace(&kind, &namespace, Vec::new());
-                    report.send_replace(Phase::Broken("the API server does not serve this kind any more".to_owned()));
+                    report.send_replace(Phase::Broken(
+                        "the API server does not serve this kind any more".to_owned(),
+                    ));
                     return;
                 }
                 warn!(kind = %kind.kind, %error, "Watch failed and is tried again");
@@ -170,7 +184,9 @@ struct Live {
 
 impl From<Value> for Live {
     fn from(value: Value) -> Self {
-        let text = |name: &str| value.pointer("/metadata").and_then(|all| all.get(name)?.as_str()).map(str::to_owned);
+        let text = |name: &str| {
+            value.pointer("/metadata").and_then(|all| all.get(name)?.as_str()).map(str::to_owned)
+        };
         let metadata = ObjectMeta {
             name: text("name"),
             namespace: text("namespace"),

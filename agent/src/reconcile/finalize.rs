@@ -39,7 +39,7 @@ async fn remove(run: &Run<'_>, findings: &mut Findings) -> Result<bool, Failure>
         (true, Some(_)) => Some("the Sync was suspended"),
         (true, None) => None,
     };
-    let observed = stages::observe(run, Vec::new()).await?;
+    let mut observed = stages::observe(run, Vec::new()).await?;
     if let Some(error) = observed.errors.first() {
         return stages::failure(vec![error.clone()], None).map(|()| false);
     }
@@ -48,13 +48,20 @@ async fn remove(run: &Run<'_>, findings: &mut Findings) -> Result<bool, Failure>
     for (object, entry) in observed.surplus() {
         kinds.insert(object.clone(), entry.kind.clone());
         let keep = keep.or(entry.keep.then_some("holdfast.dev/prune: Disabled"));
-        changes.push(plan::removed(object, entry.kind.api_version(), entry.uid.to_string(), entry.stage, keep));
+        changes.push(plan::removed(
+            object,
+            entry.kind.api_version(),
+            entry.uid.to_string(),
+            entry.stage,
+            keep,
+        ));
     }
     let plan = Plan::new(&cluster.uid, changes);
     let decision = stages::gate(run, plan, true, true);
     findings.waiting = decision.waiting;
     let id = decision.approved.plan().id.clone();
-    let apply::Outcome { done, errors, waits, again } = stages::apply(run, &observed, decision.approved, &kinds).await;
+    let apply::Outcome { done, errors, waits, again } =
+        stages::apply(run, &observed, decision.approved, &kinds).await;
     findings.done = Some(Done { id, changes: done }).filter(|done| !done.changes.is_empty());
     findings.waits = waits.or_else(|| stages::ending(&observed));
     findings.again = again;

@@ -2,7 +2,6 @@
 //!
 //! I/O: through the stages.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use holdfast_diff::digest::Digest;
@@ -21,12 +20,13 @@ use crate::cluster::parent;
 use crate::cluster::refusal::{ObjectError, chain};
 use crate::cluster::requests::Requests;
 use crate::cluster::resolve::{self, Desired};
+use crate::cluster::view::Entry;
 use crate::context::Memory;
-use crate::error::{Class, StageError};
+use crate::error::Class;
 use crate::gate::{self, ApprovedPlan, Decision};
 use crate::render;
 use crate::report::{Failure, Objects, Seen};
-use crate::source::{Checkout, Credential, Folder, GitRef, Location};
+use crate::source::{Credential, Folder, GitRef, Location};
 
 /// Errors of objects that a message names.
 const NAMED_ERRORS: usize = 10;
@@ -37,6 +37,16 @@ pub struct Source {
     folder: Folder,
     /// Git could not be asked; this is what it said last.
     pub trouble: Option<Failure>,
+}
+
+/// Why nothing is done now, if the Sync is suspended.
+pub fn suspended(run: &Run<'_>) -> Option<String> {
+    let suspend = run.sync.spec.suspend.as_ref()?;
+    match suspend.until {
+        Some(until) if until <= run.now => None,
+        Some(until) => Some(format!("suspended until {until}: {}", suspend.reason)),
+        None => Some(format!("suspended: {}", suspend.reason)),
+    }
 }
 
 /// Waits for other Syncs without asking anything: their status comes by the watch.
@@ -71,8 +81,10 @@ pub async fn source(run: &Run<'_>, memory: &mut Memory) -> Result<Source, Failur
     let git = &spec.source.git;
     let credential = match &git.secret_ref {
         Some(secret) => {
-            let data = run.context.secrets.read(run.owner, &secret.name).await.map_err(|error| Failure::user("source", "SecretUnreadable", &error))?;
-            Some(Arc::new(Credential::from_secret(&data).map_err(|error| Failure::of("source", &error))?))
+            let data = run.context.secrets.read(run.owner, &secret.name).await;
+            let data =
+                data.map_err(|error| Failure::user("source", "SecretUnreadable", error.to_string()))?;
+            Some(Credential::from_secret(&data).map_err(|error| Failure::of("source", &error))?)
         }
         None => None,
     };
@@ -80,6 +92,7 @@ pub async fn source(run: &Run<'_>, memory: &mut Memory) -> Result<Source, Failur
     let location = Location::parse(&git.url, credential).map_err(|error| Failure::of("source", &error))?;
     let asked = run.sync.annotations().get(names::RECONCILE_AT).cloned();
     let max_age = if asked == memory.asked { spec.interval() } else { Duration::ZERO };
+    run.context.memories.uses(run.owner, location.mirror());
     let reference = reference(git.reference.as_ref());
     let answer = run.context.sources.checkout(&location, &reference, max_age, spec.timeout()).await;
     memory.asked = asked;
@@ -135,11 +148,9 @@ pub async fn render(run: &Run<'_>, source: &Source) -> Result<Vec<Manifest>, Fai
     let folder = source.folder.clone();
     let rendered = tokio::task::spawn_blocking(move || {
         let mut files = Vec::new();
-        for file in folder.files().map_err(|error| Failure::of("source", &error))? {
-            if render::reads(&file.path) {
-                let bytes = folder.read(&file).map_err(|error| Failure::of("source", &error))?;
-                files.push(render::File { path: file.path, bytes });
-            }
+        for file in folder.files(render::reads).map_err(|error| Failure::of("source", &error))? {
+            let bytes = folder.read(&file).map_err(|error| Failure::of("source", &error))?;
+            files.push(render::File { path: file.path, bytes });
         }
         render::render(&files).map_err(|error| Failure::of("render", &error))
     });
@@ -171,11 +182,18 @@ pub async fn observe(run: &Run<'_>, manifests: Vec<Manifest>) -> Result<Observed
     let names: Vec<ObjectId> = desired.iter().map(|desired| desired.object.clone()).collect();
     let digests = desired.iter().map(|desired| (desired.object.clone(), desired.digest)).collect();
     let unreachable = |error: kube::Error| Failure::transient("observe", "Unreachable", chain(&error));
-    parent::mark(&context.client, cluster, run.sync, run.owner, &names).await.map_err(unreachable)?;
     let former = parent::former_kinds(cluster, run.sync, &names).await.map_err(unreachable)?;
     let mut seen = observe::observe(cluster, &requests, run.owner, desired, &former).await;
     errors.append(&mut seen.errors);
     Ok(Observed { requests, desired: digests, seen, errors })
+}
+
+/// Writes what the Sync must say of its set before anything is applied that it does not cover.
+pub async fn mark(run: &Run<'_>, observed: &Observed) -> Result<(), Failure> {
+    let names: Vec<&ObjectId> = observed.desired.iter().map(|(object, _)| object).collect();
+    parent::mark(&run.context.client, &run.context.cluster, run.sync, run.owner, &names)
+        .await
+        .map_err(|error| Failure::transient("apply", "Unreachable", chain(&error)))
 }
 
 /// A plan, and what is needed to carry it out.
@@ -188,13 +206,15 @@ pub struct Planned {
 
 /// Plans what would make the cluster what git says. With anything unknown, nothing is removed.
 #[instrument(name = "plan", skip_all, fields(sync = %run.owner))]
-pub fn plan(run: &Run<'_>, source: &Source, observed: &mut Observed) -> Planned {
+pub fn plan(run: &Run<'_>, tree: &str, observed: &mut Observed) -> Planned {
     let _timer = run.context.metrics.stage("plan");
     let view = &run.context.cluster.view;
     let set = run.owner.applyset();
     let mut kinds = Kinds::new();
     let mut changes = Vec::new();
-    for (Desired { object, kind, served, manifest, digest }, state) in std::mem::take(&mut observed.seen.objects) {
+    for (Desired { object, kind, served, manifest, digest }, state) in
+        std::mem::take(&mut observed.seen.objects)
+    {
         if served {
             kinds.insert(object.clone(), kind.clone());
         }
@@ -212,20 +232,26 @@ pub fn plan(run: &Run<'_>, source: &Source, observed: &mut Observed) -> Planned 
         }
     }
     if observed.errors.is_empty() {
-        for (object, entry) in std::mem::take(&mut observed.seen.surplus) {
+        for (object, entry) in observed.surplus() {
             let keep = match (run.sync.spec.prune, entry.keep) {
                 (_, true) => Some("holdfast.dev/prune: Disabled"),
                 (false, _) => Some("prune is off"),
                 (true, false) => None,
             };
             kinds.insert(object.clone(), entry.kind.clone());
-            changes.push(plan::removed(object, entry.kind.api_version(), entry.uid.to_string(), entry.stage, keep));
+            changes.push(plan::removed(
+                object,
+                entry.kind.api_version(),
+                entry.uid.to_string(),
+                entry.stage,
+                keep,
+            ));
         }
     }
     let plan = Plan::new(&run.context.cluster.uid, changes);
     let applied = run.status.revision.as_ref().and_then(|revision| revision.tree.as_ref());
     let drift = !plan.is_empty()
-        && applied == Some(&source.seen.tree)
+        && applied.is_some_and(|applied| applied == tree)
         && run.status.observed_generation == run.sync.metadata.generation;
     Planned { plan, kinds, drift }
 }
@@ -249,8 +275,11 @@ pub fn gate(run: &Run<'_>, plan: Plan, empty: bool, ending: bool) -> Decision {
 pub async fn apply(run: &Run<'_>, observed: &Observed, approved: ApprovedPlan, kinds: &Kinds) -> Outcome {
     let _timer = run.context.metrics.stage("apply");
     let cluster = &run.context.cluster;
-    let superseded =
-        || cluster.sync(run.owner).is_none_or(|newest| newest.metadata.generation != run.sync.metadata.generation);
+    let superseded = || {
+        let newest = cluster.sync(run.owner);
+        run.context.stop.is_cancelled()
+            || newest.is_none_or(|newest| newest.metadata.generation != run.sync.metadata.generation)
+    };
     let outcome = apply::apply(cluster, &observed.requests, run.owner, approved, kinds, superseded).await;
     for change in &outcome.done {
         run.context.metrics.change(change.operation.word(), "ok");
@@ -265,6 +294,13 @@ pub async fn apply(run: &Run<'_>, observed: &Observed, approved: ApprovedPlan, k
 pub fn ending(observed: &Observed) -> Option<String> {
     let object = observed.seen.ending.first()?;
     Some(format!("{object} is being deleted, and waits for its finalizers"))
+}
+
+impl Observed {
+    /// What is ours and not desired any more.
+    pub fn surplus(&mut self) -> Vec<(ObjectId, Entry)> {
+        std::mem::take(&mut self.seen.surplus)
+    }
 }
 
 /// How the objects of a Sync are, out of the live view.
@@ -292,7 +328,11 @@ pub fn empty(run: &Run<'_>) -> Failure {
 /// All errors of objects as one failure; trouble with git if there are none.
 pub fn failure(errors: Vec<ObjectError>, trouble: Option<Failure>) -> Result<(), Failure> {
     let Some(first) = errors.first() else { return trouble.map_or(Ok(()), Err) };
-    let class = if errors.iter().all(|error| error.class == Class::Transient) { Class::Transient } else { Class::User };
+    let class = if errors.iter().all(|error| error.class == Class::Transient) {
+        Class::Transient
+    } else {
+        Class::User
+    };
     let mut parts: Vec<String> = errors.iter().take(NAMED_ERRORS).map(ToString::to_string).collect();
     if errors.len() > NAMED_ERRORS {
         parts.push(format!("and {} more", errors.len() - NAMED_ERRORS));

@@ -10,7 +10,8 @@ use super::{File, ManifestSet, RenderError};
 pub fn reads(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
     let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
-    !name.starts_with('.') && ["yaml", "yml", "json"].iter().any(|known| extension.eq_ignore_ascii_case(known))
+    !name.starts_with('.')
+        && ["yaml", "yml", "json"].iter().any(|known| extension.eq_ignore_ascii_case(known))
 }
 
 /// Reads all files. One mistake anywhere means that nothing is rendered: half a set would be read as deletions.

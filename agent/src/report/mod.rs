@@ -29,7 +29,8 @@ pub struct Seen {
 }
 
 /// A stage that failed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{stage}: {message}")]
 pub struct Failure {
     pub stage: &'static str,
     pub class: Class,

@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::{Failure, Findings, Objects};
 use crate::api::conditions::{self, reason};
 use crate::api::{
-    ChangeStatus, DriftStatus, FieldStatus, HistoryEntry, ObjectCounts, ObjectStatus, PlanState, PlanStatus, PlanSummary,
-    SyncStatus,
+    ChangeStatus, DriftStatus, FieldStatus, HistoryEntry, ObjectCounts, ObjectStatus, PlanState, PlanStatus,
+    PlanSummary, SyncStatus,
 };
 use crate::error::Class;
 use crate::gate::Waiting;
@@ -114,7 +114,10 @@ fn drift(status: &mut SyncStatus, findings: &Findings) {
     match &findings.drift {
         Some(changes) => {
             let since = status.drift.as_ref().map_or(findings.now, |drift| drift.since);
-            status.drift = Some(DriftStatus { since, objects: changes.iter().take(LISTED_CHANGES).map(change).collect() });
+            status.drift = Some(DriftStatus {
+                since,
+                objects: changes.iter().take(LISTED_CHANGES).map(change).collect(),
+            });
         }
         None if findings.failure.is_none() => status.drift = None,
         None => {}
@@ -184,11 +187,24 @@ pub fn cut(text: &str, limit: usize) -> String {
 
 fn conditions(all: &mut Vec<Condition>, findings: &Findings) {
     let mut set = |kind: &str, value: Option<bool>, reason: &str, message: &str| {
-        conditions::set(all, kind, value, reason, &cut(message, LISTED_MESSAGE), findings.generation, findings.now);
+        conditions::set(
+            all,
+            kind,
+            value,
+            reason,
+            &cut(message, LISTED_MESSAGE),
+            findings.generation,
+            findings.now,
+        );
         since(all, conditions::HEALTHY)
     };
     let (waiting_reason, waiting) = awaiting(findings);
-    set(conditions::AWAITING_APPROVAL, Some(waiting.is_some()), waiting_reason, waiting.as_deref().unwrap_or_default());
+    set(
+        conditions::AWAITING_APPROVAL,
+        Some(waiting.is_some()),
+        waiting_reason,
+        waiting.as_deref().unwrap_or_default(),
+    );
     let (healthy, healthy_reason, healthy_message) = health(findings);
     let mut unhealthy_since = None;
     if let Some(healthy) = healthy {
@@ -204,7 +220,15 @@ fn conditions(all: &mut Vec<Condition>, findings: &Findings) {
 /// A correction stays told until the next change of the cluster or of git.
 fn drift_condition(all: &mut Vec<Condition>, findings: &Findings) {
     let mut set = |value: bool, reason: &str, message: &str| {
-        conditions::set(all, conditions::DRIFTED, Some(value), reason, &cut(message, LISTED_MESSAGE), findings.generation, findings.now);
+        conditions::set(
+            all,
+            conditions::DRIFTED,
+            Some(value),
+            reason,
+            &cut(message, LISTED_MESSAGE),
+            findings.generation,
+            findings.now,
+        );
     };
     match (&findings.drift, &findings.done) {
         (Some(changes), _) => set(true, reason::DRIFT_REPORTED, &drifted(changes)),
@@ -214,9 +238,19 @@ fn drift_condition(all: &mut Vec<Condition>, findings: &Findings) {
         }
         (None, Some(_)) => set(false, reason::IN_SYNC, ""),
         (None, None) => {
-            let told = all.iter().any(|condition| condition.type_ == conditions::DRIFTED && condition.status == "False");
+            let told = all
+                .iter()
+                .any(|condition| condition.type_ == conditions::DRIFTED && condition.status == "False");
             if !told {
-                conditions::set(all, conditions::DRIFTED, Some(false), reason::IN_SYNC, "", findings.generation, findings.now);
+                conditions::set(
+                    all,
+                    conditions::DRIFTED,
+                    Some(false),
+                    reason::IN_SYNC,
+                    "",
+                    findings.generation,
+                    findings.now,
+                );
             }
         }
     }
@@ -266,7 +300,9 @@ fn verdict(
         return Verdict { reconciling: false, ..no(reason::DRIFT_REPORTED, &drifted(changes), false) };
     }
     if healthy == Some(false) && findings.wait_for_health {
-        let overdue = since.is_some_and(|since| findings.now.duration_since(since).unsigned_abs() >= findings.health_timeout);
+        let overdue = since.is_some_and(|since| {
+            findings.now.duration_since(since).unsigned_abs() >= findings.health_timeout
+        });
         if healthy_reason == reason::PROGRESSING && overdue {
             return no(reason::HEALTH_TIMEOUT, &format!("not healthy in time: {healthy_message}"), false);
         }
@@ -282,7 +318,9 @@ fn verdict(
 }
 
 fn health(findings: &Findings) -> (Option<bool>, &'static str, String) {
-    let Some(Objects { unhealthy, .. }) = &findings.objects else { return (None, reason::PROGRESSING, String::new()) };
+    let Some(Objects { unhealthy, .. }) = &findings.objects else {
+        return (None, reason::PROGRESSING, String::new());
+    };
     let failed: Vec<_> = unhealthy.iter().filter(|(_, health)| health.status == Health::Failed).collect();
     let told = |which: &[&(holdfast_diff::object::ObjectId, holdfast_diff::health::Health)]| {
         let mut parts: Vec<String> =
@@ -317,10 +355,15 @@ fn awaiting(findings: &Findings) -> (&'static str, Option<String>) {
     }
     let what = parts.join("; ");
     match rejected {
-        Some((who, why)) => (reason::REJECTED, Some(format!("{who} rejected plan {}: {why} ({what})", plan.id))),
+        Some((who, why)) => {
+            (reason::REJECTED, Some(format!("{who} rejected plan {}: {why} ({what})", plan.id)))
+        }
         None => {
             let how = &findings.approve;
-            (reason::AWAITING_APPROVAL, Some(format!("{what}. Whoever may create Approvals approves it with: {how} {}", plan.id)))
+            (
+                reason::AWAITING_APPROVAL,
+                Some(format!("{what}. Whoever may create Approvals approves it with: {how} {}", plan.id)),
+            )
         }
     }
 }

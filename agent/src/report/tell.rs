@@ -19,23 +19,39 @@ use crate::sync_ref::SyncRef;
 const TOLD_OBJECTS: usize = 10;
 
 /// Tells what is new in a run.
-pub fn tell(events: &Events, about: &ObjectReference, sync: &SyncRef, before: &SyncStatus, after: &SyncStatus, findings: &Findings) {
+pub fn tell(
+    events: &Events,
+    about: &ObjectReference,
+    sync: &SyncRef,
+    before: &SyncStatus,
+    after: &SyncStatus,
+    findings: &Findings,
+) {
     let event = |warning: bool, reason: &str, action: &str, text: String| {
-        events.tell(Note { about: about.clone(), warning, reason: reason.to_owned(), action: action.to_owned(), text });
+        events.tell(Note {
+            about: about.clone(),
+            warning,
+            reason: reason.to_owned(),
+            action: action.to_owned(),
+            text,
+        });
     };
     let revision = findings.seen.as_ref().map(|seen| seen.revision.as_str()).unwrap_or_default();
     if let Some(Done { id, changes }) = &findings.done {
         if findings.corrected {
             for change in changes.iter().take(TOLD_OBJECTS) {
                 let fields = change.fields.iter().map(describe).collect::<Vec<_>>().join("; ");
-                let (manager, time) = change.fields.iter().find_map(|field| field.owners.first()).map_or_else(
-                    || (String::new(), String::new()),
-                    |owner| (owner.manager.clone(), owner.time.clone().unwrap_or_default()),
-                );
+                let (manager, time) =
+                    change.fields.iter().find_map(|field| field.owners.first()).map_or_else(
+                        || (String::new(), String::new()),
+                        |owner| (owner.manager.clone(), owner.time.clone().unwrap_or_default()),
+                    );
                 let object = change.object.to_string();
                 warn!(sync = %sync, stage = "apply", revision, plan = %id, object, fields, manager, time, "Corrected drift");
                 let what = if change.operation == Operation::Create {
-                    format!("{object} had been deleted and was created again (the API server does not tell by whom)")
+                    format!(
+                        "{object} had been deleted and was created again (the API server does not tell by whom)"
+                    )
                 } else {
                     format!("{object} was put back: {fields}")
                 };
@@ -54,16 +70,25 @@ pub fn tell(events: &Events, about: &ObjectReference, sync: &SyncRef, before: &S
             event(false, "Applied", "Apply", text);
         }
     }
-    let ready = |status: &SyncStatus| condition(status, conditions::READY).map(|ready| (ready.reason.clone(), ready.message.clone()));
+    let ready = |status: &SyncStatus| {
+        condition(status, conditions::READY).map(|ready| (ready.reason.clone(), ready.message.clone()))
+    };
     let news = ready(before) != ready(after);
     if let (true, Some(failure)) = (news, &findings.failure) {
         match failure.class {
-            Class::Transient => warn!(sync = %sync, stage = failure.stage, revision, error = %failure.message, "Sync failed and is tried again"),
-            Class::User | Class::Internal => error!(sync = %sync, stage = failure.stage, revision, error = %failure.message, "Sync failed"),
+            Class::Transient => {
+                warn!(sync = %sync, stage = failure.stage, revision, error = %failure.message, "Sync failed and is tried again")
+            }
+            Class::User | Class::Internal => {
+                error!(sync = %sync, stage = failure.stage, revision, error = %failure.message, "Sync failed")
+            }
         }
         event(true, failure.reason, "Reconcile", failure.message.clone());
     } else if let (true, Some(ready)) = (news, condition(after, conditions::READY)) {
-        let warning = ready.status != "True" && (findings.waiting.is_some() || findings.drift.is_some() || ready.reason == conditions::reason::UNHEALTHY);
+        let warning = ready.status != "True"
+            && (findings.waiting.is_some()
+                || findings.drift.is_some()
+                || ready.reason == conditions::reason::UNHEALTHY);
         if warning {
             warn!(sync = %sync, revision, reason = ready.reason, detail = ready.message, "Sync is not ready");
             event(true, &ready.reason, "Reconcile", ready.message.clone());

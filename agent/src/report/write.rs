@@ -10,7 +10,12 @@ use crate::api::{Sync, SyncStatus};
 use crate::sync_ref::SyncRef;
 
 /// Writes a status. A Sync that is gone needs none.
-pub async fn write(client: &Client, sync: &SyncRef, before: &SyncStatus, after: &SyncStatus) -> Result<(), kube::Error> {
+pub async fn write(
+    client: &Client,
+    sync: &SyncRef,
+    before: &SyncStatus,
+    after: &SyncStatus,
+) -> Result<(), kube::Error> {
     let (before, after) = (to_value(before)?, to_value(after)?);
     let patch = difference(&before, &after);
     if patch.as_object().is_some_and(Map::is_empty) {

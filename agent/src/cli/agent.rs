@@ -1,0 +1,120 @@
+//! `holdfast agent`: the service. I/O: everything.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::{Global, cluster};
+use crate::VERSION;
+use crate::admin::{self, Health};
+use crate::context::Options;
+use crate::controller;
+use crate::leader::Candidate;
+use crate::metrics::Metrics;
+use crate::telemetry::{self, LogFormat};
+
+/// How the agent runs
+#[derive(Args, Debug)]
+pub struct Agent {
+    /// Watch Syncs in these namespaces only, and change nothing outside of them
+    #[arg(long, value_delimiter = ',')]
+    namespaces: Vec<String>,
+    /// Serve /healthz, /readyz and /metrics at this address
+    #[arg(long, default_value = "0.0.0.0:8080")]
+    listen: SocketAddr,
+    /// Keep mirrors of repositories below this folder; it may be lost at any time
+    #[arg(long)]
+    cache_dir: Option<PathBuf>,
+    /// The form of log lines
+    #[arg(long, value_enum, default_value_t)]
+    log_format: LogFormat,
+    /// Let Syncs name file:// repositories
+    #[arg(long)]
+    allow_file_sources: bool,
+    /// Run only while holding the Lease `holdfast`, in the namespace that -n names
+    #[arg(long)]
+    leader_elect: bool,
+}
+
+/// How long what runs may take to end after a signal.
+const GRACE: Duration = Duration::from_secs(4);
+
+impl Agent {
+    pub async fn run(self, global: Global) -> anyhow::Result<ExitCode> {
+        telemetry::init(self.log_format)?;
+        let config = cluster::config(&global).await?;
+        let metrics = Arc::new(Metrics::new());
+        let health = Health::default();
+        let stop = CancellationToken::new();
+        health.beat();
+        let listen = admin::serve(self.listen, health.clone(), metrics.clone(), stop.clone()).await?;
+        info!(version = VERSION, listen = %listen, "Started");
+        let instance = std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME")).ok();
+        let candidate = if self.leader_elect {
+            let name = instance.clone().unwrap_or_else(|| "holdfast".to_owned());
+            let identity = format!("{name}_{}", std::process::id());
+            Some(Candidate::new(cluster::client(&global).await?, identity))
+        } else {
+            None
+        };
+        let options = Options {
+            namespaces: self.namespaces,
+            cache_dir: self.cache_dir.unwrap_or_else(|| std::env::temp_dir().join("holdfast")),
+            allow_file: self.allow_file_sources,
+            instance,
+        };
+        let work = async {
+            if let Some(candidate) = &candidate {
+                health.set_ready();
+                let acquired = candidate.acquire();
+                tokio::pin!(acquired);
+                loop {
+                    health.beat();
+                    tokio::select! {
+                        () = &mut acquired => break,
+                        () = tokio::time::sleep(Duration::from_secs(5)) => {}
+                    }
+                }
+            }
+            controller::run(config, options, metrics, health.clone(), stop.clone()).await
+        };
+        let lost = async {
+            match &candidate {
+                // Before the Lease is ours there is nothing to lose.
+                Some(candidate) => candidate.lost().await,
+                None => std::future::pending().await,
+            }
+        };
+        let ended = async {
+            let mut terminate = signal(SignalKind::terminate())?;
+            let mut interrupt = signal(SignalKind::interrupt())?;
+            tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
+            info!("Ends, after what runs has come to an end");
+            stop.cancel();
+            tokio::time::sleep(GRACE).await;
+            anyhow::Ok(())
+        };
+        let code = tokio::select! {
+            result = work => result.map(|()| ExitCode::SUCCESS)?,
+            result = ended => {
+                result.context("cannot listen for signals")?;
+                warn!("What ran did not end in time; it is taken up again at the next start");
+                ExitCode::SUCCESS
+            }
+            () = lost => bail!("the Lease was lost, and another agent may be at work"),
+        };
+        if let Some(candidate) = &candidate {
+            candidate.release().await;
+        }
+        info!("Ended");
+        Ok(code)
+    }
+}

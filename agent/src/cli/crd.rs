@@ -1,0 +1,21 @@
+//! `holdfast crd`: the CustomResourceDefinitions. I/O: stdout.
+
+use kube::CustomResourceExt as _;
+
+use crate::api::{Approval, Sync};
+
+/// The definitions as YAML documents.
+pub fn yaml() -> anyhow::Result<String> {
+    let all = [Sync::crd(), Approval::crd()];
+    let mut text = String::new();
+    for definition in &all {
+        text.push_str("---\n");
+        text.push_str(&serde_saphyr::to_string(definition)?);
+    }
+    Ok(text)
+}
+
+pub fn run() -> anyhow::Result<()> {
+    print!("{}", yaml()?);
+    Ok(())
+}

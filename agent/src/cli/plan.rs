@@ -1,0 +1,156 @@
+//! `holdfast plan`: what would be done, by the code that would do it, doing nothing. I/O: git, disk, API reads, dry runs.
+
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use holdfast_diff::object::Manifest;
+use holdfast_diff::text::{self, Colour};
+use jiff::Timestamp;
+use kube::api::ListParams;
+use kube::runtime::watcher::Event;
+use kube::{Api, ResourceExt as _};
+use notify::{RecursiveMode, Watcher as _};
+use tokio_util::sync::CancellationToken;
+
+use super::{Global, Output, cluster, files, say};
+use crate::api::Sync;
+use crate::context::{Context, Memory, Options};
+use crate::metrics::Metrics;
+use crate::reconcile::{Run, stages};
+use crate::render;
+use crate::sync_ref::SyncRef;
+
+/// What to plan
+#[derive(Args, Debug)]
+pub struct Plan {
+    /// The name of a Sync in the cluster
+    #[arg(required_unless_present = "file", conflicts_with = "file")]
+    name: Option<String>,
+    /// Plan the Sync in this file, which need not be in the cluster
+    #[arg(short, long, value_name = "SYNC.yaml")]
+    file: Option<PathBuf>,
+    /// Plan this working tree instead of the git source
+    #[arg(long, value_name = "DIR")]
+    tree: Option<PathBuf>,
+    /// Plan again at every save
+    #[arg(long, requires = "tree")]
+    watch: bool,
+    /// The form of the result
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+    /// Exit with 2 when there are changes
+    #[arg(long)]
+    exit_code: bool,
+}
+
+/// How long saves are gathered before they are planned.
+const SETTLE: Duration = Duration::from_millis(50);
+
+impl Plan {
+    pub async fn run(self, global: Global) -> anyhow::Result<ExitCode> {
+        let config = cluster::config(&global).await?;
+        let namespace = config.default_namespace.clone();
+        let mut sync = match (&self.name, &self.file) {
+            (_, Some(file)) => files::sync(file)?,
+            (Some(name), None) => cluster::sync(&cluster::client(&global).await?, name).await?,
+            (None, None) => bail!("name a Sync, or a file with -f"),
+        };
+        let namespace = sync.namespace().unwrap_or(namespace);
+        sync.metadata.namespace = Some(namespace.clone());
+        let owner = SyncRef::new(namespace, sync.name_any());
+        let cache = tempfile::tempdir().context("cannot make a folder for the mirror")?;
+        let context = connect(config, cache.path()).await?;
+        let mut changed = self.once(&context, &sync, &owner).await?;
+        if let (true, Some(tree)) = (self.watch, &self.tree) {
+            let (saves, saved) = mpsc::channel();
+            let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+                if event.is_ok_and(|event| !event.kind.is_access()) {
+                    // The receiver ends with the process.
+                    let _ = saves.send(());
+                }
+            })?;
+            watcher
+                .watch(tree, RecursiveMode::Recursive)
+                .with_context(|| format!("cannot watch {}", tree.display()))?;
+            let mut saved = saved;
+            loop {
+                let (back, settled) = tokio::task::spawn_blocking(move || {
+                    let first = saved.recv();
+                    while saved.recv_timeout(SETTLE).is_ok() {}
+                    (saved, first)
+                })
+                .await?;
+                saved = back;
+                if settled.is_err() {
+                    break;
+                }
+                match self.once(&context, &sync, &owner).await {
+                    Ok(any) => changed = any,
+                    Err(error) => super::complain(&error),
+                }
+            }
+        }
+        Ok(if changed && self.exit_code { ExitCode::from(2) } else { ExitCode::SUCCESS })
+    }
+
+    /// Plans once; true if there are changes.
+    async fn once(&self, context: &Context, sync: &Sync, owner: &SyncRef) -> anyhow::Result<bool> {
+        let status = sync.status.clone().unwrap_or_default();
+        let run = Run { context, sync, owner, status: &status, now: Timestamp::now() };
+        let (manifests, tree) = match &self.tree {
+            Some(tree) => (working_tree(tree, sync)?, String::new()),
+            None => {
+                let source = stages::source(&run, &mut Memory::default()).await?;
+                (stages::render(&run, &source).await?, source.seen.tree)
+            }
+        };
+        let mut observed = stages::observe(&run, manifests).await?;
+        let planned = stages::plan(&run, &tree, &mut observed);
+        match self.output {
+            Output::Json => println!("{}", serde_json::to_string_pretty(&planned.plan)?),
+            Output::Text => print!("{}", text::plan(&planned.plan, colour())),
+        }
+        if !observed.errors.is_empty() {
+            for error in &observed.errors {
+                say(error);
+            }
+            bail!("{} of the objects cannot be planned", observed.errors.len());
+        }
+        Ok(!planned.plan.is_empty())
+    }
+}
+
+/// A context that nothing feeds: the Syncs and approvals are those of now.
+async fn connect(config: kube::Config, cache: &Path) -> anyhow::Result<Context> {
+    let options =
+        Options { namespaces: Vec::new(), cache_dir: cache.to_path_buf(), allow_file: true, instance: None };
+    let metrics = Arc::new(Metrics::new());
+    let (context, mut feeds) = Context::connect(config, &options, metrics, CancellationToken::new()).await?;
+    let syncs = Api::<Sync>::all(context.client.clone()).list(&ListParams::default()).await;
+    feeds.syncs.apply_watcher_event(&Event::Init);
+    for sync in syncs.context("cannot list the Syncs, which tell what belongs to whom")?.items {
+        feeds.syncs.apply_watcher_event(&Event::InitApply(sync));
+    }
+    feeds.syncs.apply_watcher_event(&Event::InitDone);
+    Ok(context)
+}
+
+fn working_tree(tree: &Path, sync: &Sync) -> anyhow::Result<Vec<Manifest>> {
+    let below = sync.spec.path.as_deref().unwrap_or_default();
+    if below.split('/').any(|part| part == "..") {
+        bail!("spec.path {below} climbs out of the tree");
+    }
+    let folder = tree.join(below.trim_start_matches('/'));
+    Ok(render::render(&files::read(tree, &folder)?)?.manifests)
+}
+
+fn colour() -> Colour {
+    let wanted =
+        std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    if wanted { Colour::Always } else { Colour::Never }
+}

@@ -1,0 +1,210 @@
+//! The metrics, in the names of the interface, and their text form (OpenMetrics).
+//!
+//! No label holds an object or a message. I/O: reads `/proc` when asked.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::time::Instant;
+
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::api::{SyncStatus, conditions};
+use crate::report::Findings;
+use crate::sync_ref::SyncRef;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SyncLabels {
+    namespace: String,
+    sync: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StageLabels {
+    stage: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabels {
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ChangeLabels {
+    operation: &'static str,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    verb: String,
+    code: u16,
+}
+
+/// `url`, `ref`, `revision`: `ref` cannot be the name of a field.
+type RevisionLabels = Vec<(&'static str, String)>;
+
+type Flag = Family<SyncLabels, Gauge<i64, AtomicI64>>;
+
+/// All metrics of the process.
+pub struct Metrics {
+    registry: Registry,
+    ready: Flag,
+    drifted: Flag,
+    awaiting: Flag,
+    objects: Flag,
+    verified: Family<SyncLabels, Gauge<f64, AtomicU64>>,
+    stages: Family<StageLabels, Histogram, fn() -> Histogram>,
+    reconciles: Family<ResultLabels, Counter>,
+    changes: Family<ChangeLabels, Counter>,
+    drifts: Family<SyncLabels, Counter>,
+    api_requests: Family<RequestLabels, Counter>,
+    source_requests: Family<ResultLabels, Counter>,
+    revisions: Family<RevisionLabels, Gauge>,
+}
+
+/// From a millisecond to minutes.
+fn stage_histogram() -> Histogram {
+    Histogram::new([0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0])
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    pub fn new() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("holdfast"),
+            ready: Family::default(),
+            drifted: Family::default(),
+            awaiting: Family::default(),
+            objects: Family::default(),
+            verified: Family::default(),
+            stages: Family::new_with_constructor(stage_histogram),
+            reconciles: Family::default(),
+            changes: Family::default(),
+            drifts: Family::default(),
+            api_requests: Family::default(),
+            source_requests: Family::default(),
+            revisions: Family::default(),
+        };
+        metrics.register();
+        metrics
+    }
+
+    fn register(&mut self) {
+        let all = &mut self.registry;
+        all.register("sync_ready", "1 if the Sync is Ready", self.ready.clone());
+        all.register("sync_drifted", "1 if the Sync reports drift", self.drifted.clone());
+        all.register("sync_awaiting_approval", "1 if a plan of the Sync waits", self.awaiting.clone());
+        all.register("sync_objects", "Objects that the Sync owns", self.objects.clone());
+        all.register_with_unit(
+            "sync_verified_timestamp",
+            "When the live view last confirmed the verdict about the Sync",
+            Unit::Seconds,
+            self.verified.clone(),
+        );
+        all.register_with_unit("stage", "How long a stage took", Unit::Seconds, self.stages.clone());
+        all.register("reconciles", "Runs of the pipeline", self.reconciles.clone());
+        all.register("changes", "Changes of objects", self.changes.clone());
+        all.register("drifts", "Runs that found drift", self.drifts.clone());
+        all.register("api_requests", "Requests to the API server", self.api_requests.clone());
+        all.register("source_requests", "Requests to git servers", self.source_requests.clone());
+        all.register(
+            "source_revision_info",
+            "The newest commit that was seen of a ref",
+            self.revisions.clone(),
+        );
+    }
+
+    /// Times a stage until the guard is dropped.
+    pub fn stage(self: &Arc<Self>, stage: &'static str) -> Timer {
+        Timer { metrics: self.clone(), stage, started: Instant::now() }
+    }
+
+    pub fn reconcile(&self, result: &'static str) {
+        self.reconciles.get_or_create(&ResultLabels { result }).inc();
+    }
+
+    pub fn change(&self, operation: &'static str, result: &'static str) {
+        self.changes.get_or_create(&ChangeLabels { operation, result }).inc();
+    }
+
+    pub fn api_request(&self, method: &str, code: u16) {
+        self.api_requests.get_or_create(&RequestLabels { verb: method.to_ascii_lowercase(), code }).inc();
+    }
+
+    pub fn source_request(&self, result: &'static str) {
+        self.source_requests.get_or_create(&ResultLabels { result }).inc();
+    }
+
+    /// Notes the newest commit of a ref, in place of the one before.
+    pub fn revision(&self, url: &str, reference: &str, revision: &str, before: Option<&str>) {
+        let labels = |revision: &str| {
+            vec![("url", url.to_owned()), ("ref", reference.to_owned()), ("revision", revision.to_owned())]
+        };
+        if let Some(before) = before.filter(|before| *before != revision) {
+            self.revisions.remove(&labels(before));
+        }
+        self.revisions.get_or_create(&labels(revision)).set(1);
+    }
+
+    /// Notes how a Sync is.
+    pub fn sync(&self, sync: &SyncRef, status: &SyncStatus, findings: &Findings) {
+        let labels = labels(sync);
+        let flag = |kind| i64::from(conditions::is_true(&status.conditions, kind));
+        self.ready.get_or_create(&labels).set(flag(conditions::READY));
+        self.drifted.get_or_create(&labels).set(flag(conditions::DRIFTED));
+        self.awaiting.get_or_create(&labels).set(flag(conditions::AWAITING_APPROVAL));
+        let total = findings.objects.as_ref().map_or(0, |objects| objects.total);
+        self.objects.get_or_create(&labels).set(i64::try_from(total).unwrap_or(i64::MAX));
+        if findings.failure.is_none() {
+            self.verified.get_or_create(&labels).set(findings.now.as_duration().as_secs_f64());
+        }
+        if findings.drift.is_some() || (findings.corrected && findings.done.is_some()) {
+            self.drifts.get_or_create(&labels).inc();
+        }
+    }
+
+    /// Ends the series of a Sync that is gone.
+    pub fn forget(&self, sync: &SyncRef) {
+        let labels = labels(sync);
+        for flag in [&self.ready, &self.drifted, &self.awaiting, &self.objects] {
+            flag.remove(&labels);
+        }
+        self.verified.remove(&labels);
+        self.drifts.remove(&labels);
+    }
+
+    /// The text form.
+    pub fn encode(&self) -> Result<String, std::fmt::Error> {
+        let mut encoded = String::new();
+        text::encode(&mut encoded, &self.registry)?;
+        Ok(encoded)
+    }
+}
+
+fn labels(sync: &SyncRef) -> SyncLabels {
+    SyncLabels { namespace: sync.namespace().to_owned(), sync: sync.name().to_owned() }
+}
+
+/// Times a stage until it is dropped.
+pub struct Timer {
+    metrics: Arc<Metrics>,
+    stage: &'static str,
+    started: Instant,
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        let stage = StageLabels { stage: self.stage };
+        self.metrics.stages.get_or_create(&stage).observe(self.started.elapsed().as_secs_f64());
+    }
+}

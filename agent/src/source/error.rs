@@ -1,0 +1,196 @@
+//! What can go wrong with a repository, and what a person can do about it.
+//!
+//! Every message names the place without its password. Pure.
+
+use std::error::Error;
+use std::io;
+
+use crate::error::{Class, StageError};
+
+/// Why a source cannot be had.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum SourceError {
+    #[error("{url}: {why}")]
+    BadUrl { url: String, why: String },
+    #[error("{0}")]
+    BadCredential(String),
+    #[error(
+        "{url}: file sources are not allowed; start the agent with --allow-file-sources, or use https or ssh"
+    )]
+    FileNotAllowed { url: String },
+    #[error(
+        "{url}: the host {host} cannot be found; check the spelling of the host and the DNS of the cluster"
+    )]
+    UnknownHost { url: String, host: String },
+    #[error("{url}: cannot connect: {said}; check host and port, and whether a network policy forbids it")]
+    Unreachable { url: String, said: String },
+    #[error(
+        "{url}: the certificate is not trusted: {said}; put the CA into the key ca.crt of the Secret that secretRef names"
+    )]
+    UntrustedCertificate { url: String, said: String },
+    #[error(
+        "{url}: {said}; check the login in the Secret that secretRef names, and its rights on the repository"
+    )]
+    AuthenticationFailed { url: String, said: String },
+    #[error("{url}: there is no such repository, or the login may not see it")]
+    RepositoryNotFound { url: String },
+    #[error(
+        "{url}: the host key does not match known_hosts; if the server's key has changed on purpose, update known_hosts in the Secret"
+    )]
+    HostKeyMismatch { url: String },
+    #[error(
+        "{url}: known_hosts does not have the key of the host; add it to the Secret (ssh-keyscan shows it, and a person must check it)"
+    )]
+    HostKeyUnknown { url: String },
+    #[error("{url}: no answer within {seconds} s; check the server, or raise spec.timeout")]
+    Timeout { url: String, seconds: u64 },
+    #[error("{url}: there is no {reference}{near}")]
+    RefNotFound { url: String, reference: String, near: String },
+    #[error("{url}: the repository is empty; push a first commit")]
+    EmptyRepository { url: String },
+    #[error("{range} is not a range of versions: {why}; write one such as >=1.2.0 <2.0.0")]
+    BadRange { range: String, why: String },
+    #[error("there is no {path} at {revision}; correct spec.path")]
+    PathNotFound { path: String, revision: String },
+    #[error("{path} at {revision} is a file, not a folder; correct spec.path")]
+    PathNotFolder { path: String, revision: String },
+    #[error("spec.path {path} climbs out of the repository; name a folder inside of it")]
+    PathEscapes { path: String },
+    #[error("the symlink {link} leads out of the repository, to {target}; nothing outside of it is read")]
+    SymlinkEscapes { link: String, target: String },
+    #[error("the symlink {link} leads to {target}, which {why}")]
+    BadSymlink { link: String, target: String, why: &'static str },
+    #[error(
+        "{path} is a submodule, and those are not read; commit its files, or make another Sync of its repository"
+    )]
+    Submodule { path: String },
+    #[error("{path} has {size} bytes; files over {limit} bytes are not read")]
+    FileTooLarge { path: String, size: u64, limit: u64 },
+    #[error("{url}: {said}")]
+    Git { url: String, said: String },
+    #[error("cannot use the cache folder {path}: {said}")]
+    Cache { path: String, said: String },
+}
+
+impl StageError for SourceError {
+    fn class(&self) -> Class {
+        match self {
+            Self::UnknownHost { .. }
+            | Self::Unreachable { .. }
+            | Self::Timeout { .. }
+            | Self::Git { .. }
+            | Self::Cache { .. } => Class::Transient,
+            _ => Class::User,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::BadUrl { .. } => "BadUrl",
+            Self::BadCredential(_) => "BadCredential",
+            Self::FileNotAllowed { .. } => "FileNotAllowed",
+            Self::UnknownHost { .. } => "UnknownHost",
+            Self::Unreachable { .. } => "Unreachable",
+            Self::UntrustedCertificate { .. } => "UntrustedCertificate",
+            Self::AuthenticationFailed { .. } => "AuthenticationFailed",
+            Self::RepositoryNotFound { .. } => "RepositoryNotFound",
+            Self::HostKeyMismatch { .. } => "HostKeyMismatch",
+            Self::HostKeyUnknown { .. } => "HostKeyUnknown",
+            Self::Timeout { .. } => "Timeout",
+            Self::RefNotFound { .. } => "RefNotFound",
+            Self::EmptyRepository { .. } => "EmptyRepository",
+            Self::BadRange { .. } => "BadRange",
+            Self::PathNotFound { .. } => "PathNotFound",
+            Self::PathNotFolder { .. } => "PathNotFolder",
+            Self::PathEscapes { .. } => "PathEscapes",
+            Self::SymlinkEscapes { .. } => "SymlinkEscapes",
+            Self::BadSymlink { .. } => "BadSymlink",
+            Self::Submodule { .. } => "Submodule",
+            Self::FileTooLarge { .. } => "FileTooLarge",
+            Self::Git { .. } => "GitFailed",
+            Self::Cache { .. } => "CacheFailed",
+        }
+    }
+}
+
+/// Reads the answer of a transport: what it says, and what is behind it.
+pub fn classify(url: &str, host: &str, error: &(dyn Error + 'static), stderr: &str) -> SourceError {
+    let said = told(error, stderr);
+    let low = said.to_lowercase();
+    let has = |words: &[&str]| words.iter().any(|word| low.contains(word));
+    let url = url.to_owned();
+    if has(&[
+        "remote host identification has changed",
+        "host key verification failed",
+        "no matching host key",
+    ]) {
+        if has(&["has changed", "offending"]) {
+            return SourceError::HostKeyMismatch { url };
+        }
+        return SourceError::HostKeyUnknown { url };
+    }
+    if has(&[
+        "dns error",
+        "failed to lookup",
+        "name or service not known",
+        "could not resolve hostname",
+        "no address associated",
+    ]) {
+        return SourceError::UnknownHost { url, host: host.to_owned() };
+    }
+    if has(&["certificate", "unknownissuer", "invalid peer"]) {
+        return SourceError::UntrustedCertificate { url, said };
+    }
+    if has(&["timed out", "timeout", "deadline"]) {
+        return SourceError::Unreachable { url, said: "no answer in time".to_owned() };
+    }
+    if has(&[
+        "connection refused",
+        "no route to host",
+        "network is unreachable",
+        "connection reset",
+        "connection closed",
+    ]) {
+        return SourceError::Unreachable { url, said };
+    }
+    if has(&["401", "403", "permission denied", "authentication", "credentials", "unauthorized", "forbidden"])
+    {
+        return SourceError::AuthenticationFailed { url, said: "the server refuses the login".to_owned() };
+    }
+    if has(&[
+        "404",
+        "not found",
+        "does not exist",
+        "no such file",
+        "does not appear to be a git repository",
+        "cannot find repository",
+    ]) {
+        return SourceError::RepositoryNotFound { url };
+    }
+    SourceError::Git { url, said }
+}
+
+/// The messages of an error and all its sources, each once, and what ssh said.
+fn told(error: &(dyn Error + 'static), stderr: &str) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    let mut next: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        let text = error.to_string();
+        if !text.is_empty() && !parts.iter().any(|part| part.contains(&text)) {
+            parts.push(text);
+        }
+        // The source of an `io::Error` is that of what it wraps: look at what it wraps too.
+        if let Some(inner) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            let text = inner.to_string();
+            if !parts.iter().any(|part| part.contains(&text)) {
+                parts.push(text);
+            }
+        }
+        next = error.source();
+    }
+    let stderr = stderr.trim();
+    if !stderr.is_empty() {
+        parts.push(stderr.replace('\n', " "));
+    }
+    parts.join(": ")
+}

@@ -1,0 +1,151 @@
+//! Where a repository is: a URL parsed at the edge, with the credential that belongs to it. Pure.
+
+use std::fmt;
+use std::sync::Arc;
+
+use holdfast_diff::digest::{Digest, Hasher};
+
+use super::{Credential, SourceError};
+
+/// How a repository is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    Http,
+    Ssh,
+    File,
+}
+
+/// A repository and how to log in to it.
+#[derive(Clone)]
+pub struct Location {
+    pub(super) scheme: Scheme,
+    /// As gix takes it, without any password.
+    pub(super) url: String,
+    pub(super) host: String,
+    pub(super) credential: Arc<Credential>,
+    id: MirrorId,
+}
+
+/// What tells two mirrors apart: the URL and the credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MirrorId(Digest);
+
+impl fmt::Display for MirrorId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl Location {
+    /// Reads a URL: https, http, ssh://, user@host:path, file://.
+    pub fn parse(url: &str, credential: Option<Credential>) -> Result<Self, SourceError> {
+        let url = url.trim();
+        let bad = |why: &str| SourceError::BadUrl { url: redact(url), why: why.to_owned() };
+        let scheme = if url.starts_with("https://") || url.starts_with("http://") {
+            Scheme::Http
+        } else if url.starts_with("ssh://") {
+            Scheme::Ssh
+        } else if url.starts_with("file://") {
+            Scheme::File
+        } else if !url.contains("://")
+            && url.split_once(':').is_some_and(|(host, path)| !host.contains('/') && !path.is_empty())
+        {
+            Scheme::Ssh
+        } else {
+            return Err(bad(
+                "not a URL that is understood; write https://, http://, ssh://, user@host:path or file://",
+            ));
+        };
+        if url.bytes().any(|byte| byte.is_ascii_control() || byte == b' ') {
+            return Err(bad("a URL has no spaces and no control characters"));
+        }
+        let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+        let authority = if url.contains("://") { rest.split('/').next() } else { rest.split(':').next() }
+            .unwrap_or_default();
+        let (user, host) =
+            authority.rsplit_once('@').map_or((None, authority), |(user, host)| (Some(user), host));
+        if scheme != Scheme::File
+            && (host.is_empty() || host.starts_with('-') || user.is_some_and(|user| user.starts_with('-')))
+        {
+            return Err(bad("it names no host"));
+        }
+        if scheme != Scheme::Ssh && user.is_some_and(|user| user.contains(':')) {
+            return Err(bad(
+                "it has a password in it, which everyone who may read the Sync could see; put it into a Secret that secretRef names",
+            ));
+        }
+        let credential = credential.unwrap_or_default();
+        let mut hasher = Hasher::default();
+        hasher.text(url);
+        if let Some(id) = credential.id() {
+            hasher.text(&id.to_string());
+        }
+        Ok(Self {
+            scheme,
+            url: url.to_owned(),
+            host: host.split(':').next().unwrap_or_default().to_owned(),
+            credential: Arc::new(credential),
+            id: MirrorId(hasher.finish()),
+        })
+    }
+
+    pub fn mirror(&self) -> MirrorId {
+        self.id
+    }
+}
+
+/// A URL without what stands between user and host.
+fn redact(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let (authority, path) = rest.split_once('/').map_or((rest, ""), |(authority, path)| (authority, path));
+    match authority.rsplit_once('@') {
+        Some((_, host)) => format!("{scheme}://{host}/{path}"),
+        None => url.to_owned(),
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&redact(&self.url))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(url: &str, expected: Result<(Scheme, &str), &str>) {
+        let found = Location::parse(url, None);
+        match (&found, expected) {
+            (Ok(location), Ok((scheme, host))) => {
+                assert_eq!((location.scheme, location.host.as_str()), (scheme, host), "{url}")
+            }
+            (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{url}: {error}"),
+            (Ok(_), Err(part)) => unreachable!("{url} was taken, and not refused for {part}"),
+            (Err(error), Ok(_)) => unreachable!("{url} was refused: {error}"),
+        }
+    }
+
+    #[test]
+    fn urls_are_understood_as_git_understands_them() {
+        check("https://git.example.com/org/config.git", Ok((Scheme::Http, "git.example.com")));
+        check("http://127.0.0.1:3000/a", Ok((Scheme::Http, "127.0.0.1")));
+        check("ssh://git@example.com:2222/a.git", Ok((Scheme::Ssh, "example.com")));
+        check("git@example.com:org/config.git", Ok((Scheme::Ssh, "example.com")));
+        check("file:///srv/git/a", Ok((Scheme::File, "")));
+        check("ext::sh -c id", Err("no spaces"));
+        check("--upload-pack=x:y", Err("names no host"));
+        check("ssh://-oProxyCommand=x/a", Err("names no host"));
+        check("config", Err("not a URL"));
+    }
+
+    #[test]
+    fn a_password_in_a_url_is_refused_and_not_repeated() {
+        let error =
+            Location::parse("https://alice:hunter2@example.com/a", None).err().map(|error| error.to_string());
+        assert!(
+            error.as_ref().is_some_and(|error| !error.contains("hunter2") && error.contains("secretRef")),
+            "{error:?}"
+        );
+    }
+}

@@ -1,0 +1,333 @@
+//! One mirror: a bare repository below the cache folder that holds the commits that Syncs follow, one deep.
+//!
+//! All of it can be fetched again, so anything odd about it is answered by throwing it away. I/O: disk, git.
+
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use gix::bstr::ByteSlice as _;
+use gix::protocol::handshake::Ref;
+use gix::remote::Direction;
+use gix::remote::fetch::{Shallow, Tags};
+use gix::{ObjectId, ThreadSafeRepository};
+use tracing::{debug, warn};
+
+use super::error::classify;
+use super::reference::Range;
+use super::transport::Connection;
+use super::{GitRef, Location, Revision, SourceError};
+
+/// After so many packs a mirror is fetched afresh: packs are never joined.
+const PACKS: usize = 50;
+
+/// A repository on disk. A retired one goes when the last checkout of it does.
+pub struct Repository {
+    pub repository: ThreadSafeRepository,
+    folder: PathBuf,
+    retired: AtomicBool,
+}
+
+impl Drop for Repository {
+    fn drop(&mut self) {
+        if self.retired.load(Ordering::Relaxed) {
+            remove(&self.folder);
+        }
+    }
+}
+
+/// Finds the commit of a ref, and fetches it if it is not there yet. Blocking.
+pub struct Mirror {
+    folder: PathBuf,
+    open: Option<Arc<Repository>>,
+}
+
+impl Mirror {
+    /// The mirror in a folder, which need not exist.
+    pub fn at(folder: PathBuf) -> Self {
+        Self { folder, open: None }
+    }
+
+    /// The commit of a ref on the server, in the mirror. One connection, and no pack if the commit is there.
+    pub fn update(
+        &mut self,
+        location: &Location,
+        reference: &GitRef,
+        limit: Duration,
+        interrupt: &AtomicBool,
+    ) -> Result<(Arc<Repository>, Revision, ObjectId), SourceError> {
+        let repository = self.open()?;
+        if let GitRef::Commit(id) = reference {
+            let commit = parse_commit(location, id)?;
+            if let Some(tree) = tree_of(&repository, commit) {
+                return Ok((repository, revision(reference, None, commit), tree));
+            }
+        }
+        let reference_name = match reference {
+            GitRef::Semver(range) => Some(choose_tag(location, &repository, range, limit)?),
+            _ => None,
+        };
+        let spec = refspec(reference, reference_name.as_deref());
+        let commit = fetch(location, &repository, reference, &spec, limit, interrupt)?;
+        let Some((commit, tree)) = peel(&repository, commit) else {
+            // It is there and cannot be read: begin again with an empty mirror.
+            self.discard();
+            let said = format!("{commit} in the mirror cannot be read; the mirror is fetched afresh");
+            return Err(SourceError::Git { url: location.to_string(), said });
+        };
+        if packs(&self.folder) > PACKS {
+            debug!(folder = %self.folder.display(), "Mirror has many packs and is fetched afresh next time");
+            self.discard();
+        }
+        Ok((repository, revision(reference, reference_name.as_deref(), commit), tree))
+    }
+
+    /// Begins again with an empty mirror. Checkouts of the old one stay readable.
+    fn discard(&mut self) {
+        let aside = self.folder.with_extension(format!("old-{}", std::process::id()));
+        remove(&aside);
+        match self.open.take() {
+            Some(open) => open.retired.store(true, Ordering::Relaxed),
+            None => remove(&self.folder),
+        }
+        self.folder = next_folder(&self.folder);
+    }
+
+    fn open(&mut self) -> Result<Arc<Repository>, SourceError> {
+        if let Some(open) = &self.open {
+            return Ok(open.clone());
+        }
+        let failed = |said: String| SourceError::Cache { path: self.folder.display().to_string(), said };
+        if interrupted(&self.folder) {
+            warn!(folder = %self.folder.display(), "Mirror was left in the middle of a fetch and is thrown away");
+            remove(&self.folder);
+        }
+        let open = |folder: &Path| gix::open_opts(folder, gix::open::Options::isolated());
+        let repository = match open(&self.folder) {
+            Ok(repository) => repository,
+            Err(_) => {
+                remove(&self.folder);
+                std::fs::create_dir_all(&self.folder).map_err(|error| failed(error.to_string()))?;
+                gix::init_bare(&self.folder).map_err(|error| failed(error.to_string()))?;
+                open(&self.folder).map_err(|error| failed(error.to_string()))?
+            }
+        };
+        let repository = Arc::new(Repository {
+            repository: repository.into_sync(),
+            folder: self.folder.clone(),
+            retired: AtomicBool::new(false),
+        });
+        self.open = Some(repository.clone());
+        Ok(repository)
+    }
+}
+
+fn remove(folder: &Path) {
+    if let Err(error) = std::fs::remove_dir_all(folder)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        warn!(folder = %folder.display(), %error, "Cannot remove a mirror");
+    }
+}
+
+/// The same folder with the next number: `…/abc`, `…/abc.1`, `…/abc.2`.
+fn next_folder(folder: &Path) -> PathBuf {
+    let number = folder.extension().and_then(|number| number.to_str()?.parse::<u64>().ok());
+    folder.with_extension((number.unwrap_or(0) + 1).to_string())
+}
+
+/// True if a process was killed while it wrote here.
+fn interrupted(folder: &Path) -> bool {
+    let places = [folder.to_path_buf(), folder.join("objects/pack"), folder.join("refs/holdfast")];
+    places.iter().any(|place| {
+        let entries = place.read_dir().into_iter().flatten().flatten();
+        entries.into_iter().any(|entry| entry.path().extension().is_some_and(|extension| extension == "lock"))
+    })
+}
+
+fn packs(folder: &Path) -> usize {
+    let entries = folder.join("objects/pack").read_dir().into_iter().flatten().flatten();
+    entries
+        .into_iter()
+        .filter(|entry| entry.path().extension().is_some_and(|extension| extension == "pack"))
+        .count()
+}
+
+fn parse_commit(location: &Location, id: &str) -> Result<ObjectId, SourceError> {
+    ObjectId::from_hex(id.as_bytes()).map_err(|_| SourceError::RefNotFound {
+        url: location.to_string(),
+        reference: format!("commit {id}"),
+        near: "; a commit is named by all 40 hex digits".to_owned(),
+    })
+}
+
+/// The full name on the server.
+fn server_name(reference: &GitRef, tag: Option<&str>) -> String {
+    match reference {
+        GitRef::Branch(name) => format!("refs/heads/{name}"),
+        GitRef::Tag(name) => format!("refs/tags/{name}"),
+        GitRef::Semver(_) => format!("refs/tags/{}", tag.unwrap_or_default()),
+        GitRef::Name(name) | GitRef::Commit(name) => name.clone(),
+    }
+}
+
+fn refspec(reference: &GitRef, tag: Option<&str>) -> String {
+    let name = server_name(reference, tag);
+    match reference {
+        GitRef::Commit(id) => format!("{id}:refs/holdfast/commits/{id}"),
+        _ => format!("+{name}:refs/holdfast/{}", name.trim_start_matches("refs/")),
+    }
+}
+
+fn revision(reference: &GitRef, tag: Option<&str>, commit: ObjectId) -> Revision {
+    let name = match reference {
+        GitRef::Branch(name) | GitRef::Tag(name) | GitRef::Name(name) => name.clone(),
+        GitRef::Semver(range) => tag.unwrap_or(range).to_owned(),
+        GitRef::Commit(_) => "commit".to_owned(),
+    };
+    Revision { name, commit: commit.to_string() }
+}
+
+/// Lists the tags and takes the highest in the range.
+fn choose_tag(
+    location: &Location,
+    repository: &Repository,
+    range: &str,
+    limit: Duration,
+) -> Result<String, SourceError> {
+    let parsed = Range::parse(range)?;
+    let repo = repository.repository.to_thread_local();
+    let mut connection = Connection::open(location, limit)?;
+    let keys = connection.keys();
+    let failed = |error: gix::Error| {
+        let said = keys.as_ref().map(super::transport::Keys::said).unwrap_or_default();
+        classify(&location.to_string(), &location.host, &error, &said)
+    };
+    let remote = repo
+        .remote_at_without_url_rewrite(location.url.as_str())
+        .and_then(|remote| {
+            remote
+                .with_fetch_tags(Tags::None)
+                .with_refspecs(["+refs/tags/*:refs/holdfast/tags/*"], Direction::Fetch)
+        })
+        .map_err(&failed)?;
+    let mut client = remote.to_connection_with_transport(connection.transport).with_credentials(|_| Ok(None));
+    if let Some(options) = connection.options {
+        client.set_transport_options(options);
+    }
+    let (map, _) =
+        client.ref_map(gix::progress::Discard, gix::remote::ref_map::Options::default()).map_err(&failed)?;
+    let tags: Vec<String> = map
+        .remote_refs
+        .iter()
+        .filter_map(|found| name_of(found).strip_prefix("refs/tags/").map(str::to_owned))
+        .collect();
+    parsed.highest(tags.iter().map(String::as_str)).map(str::to_owned).ok_or_else(|| {
+        let near = if tags.is_empty() {
+            "; the repository has no tags".to_owned()
+        } else {
+            format!("; its newest tags are {}", last(&tags))
+        };
+        SourceError::RefNotFound {
+            url: location.to_string(),
+            reference: format!("tag in the range {range}"),
+            near,
+        }
+    })
+}
+
+fn last(names: &[String]) -> String {
+    names.iter().rev().take(5).cloned().collect::<Vec<_>>().join(", ")
+}
+
+/// Asks the server for the ref, and for the pack if the commit is not in the mirror.
+fn fetch(
+    location: &Location,
+    repository: &Repository,
+    reference: &GitRef,
+    spec: &str,
+    limit: Duration,
+    interrupt: &AtomicBool,
+) -> Result<ObjectId, SourceError> {
+    let repo = repository.repository.to_thread_local();
+    let mut connection = Connection::open(location, limit)?;
+    let keys = connection.keys();
+    let failed = |error: gix::Error| {
+        let said = keys.as_ref().map(super::transport::Keys::said).unwrap_or_default();
+        classify(&location.to_string(), &location.host, &error, &said)
+    };
+    let remote = repo
+        .remote_at_without_url_rewrite(location.url.as_str())
+        .and_then(|remote| remote.with_fetch_tags(Tags::None).with_refspecs([spec], Direction::Fetch))
+        .map_err(&failed)?;
+    let mut client = remote.to_connection_with_transport(connection.transport).with_credentials(|_| Ok(None));
+    if let Some(options) = connection.options {
+        client.set_transport_options(options);
+    }
+    let prepared = client
+        .prepare_fetch(gix::progress::Discard, gix::remote::ref_map::Options::default())
+        .map_err(&failed)?;
+    let wanted =
+        server_name(reference, spec.strip_prefix("+refs/tags/").and_then(|rest| rest.split(':').next()));
+    let map = prepared.ref_map();
+    let found = map.mappings.first().and_then(|mapping| mapping.remote.as_id().map(ToOwned::to_owned));
+    let Some(id) = found else {
+        return Err(missing(location, reference, &wanted, &map.remote_refs));
+    };
+    if peel(repository, id).is_some() {
+        return Ok(id);
+    }
+    let one = Shallow::DepthAtRemote(NonZeroU32::MIN);
+    let received = prepared.with_shallow(one).receive(gix::progress::Discard, interrupt);
+    match received {
+        Ok(_) => Ok(id),
+        Err(error) if matches!(reference, GitRef::Commit(_)) => {
+            let said = failed(error);
+            warn!(error = %said, "Server does not give a commit by its id");
+            Err(SourceError::RefNotFound {
+                url: location.to_string(),
+                reference: reference.to_string(),
+                near: "; the server may not serve commits by their id: name a branch or a tag that has it"
+                    .to_owned(),
+            })
+        }
+        Err(error) => Err(failed(error)),
+    }
+}
+
+fn name_of(found: &Ref) -> String {
+    found.unpack().0.to_str_lossy().into_owned()
+}
+
+fn missing(location: &Location, reference: &GitRef, wanted: &str, refs: &[Ref]) -> SourceError {
+    let url = location.to_string();
+    let folder = wanted.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let names: Vec<String> = refs.iter().map(name_of).filter(|name| name.starts_with("refs/")).collect();
+    if names.is_empty() && refs.iter().any(|found| matches!(found, Ref::Unborn { .. })) {
+        return SourceError::EmptyRepository { url };
+    }
+    let near: Vec<String> = names
+        .iter()
+        .filter_map(|name| name.strip_prefix("refs/heads/").or_else(|| name.strip_prefix("refs/tags/")))
+        .map(str::to_owned)
+        .collect();
+    let near = if near.is_empty() || folder.is_empty() {
+        String::new()
+    } else {
+        format!("; there are {}", last(&near))
+    };
+    SourceError::RefNotFound { url, reference: reference.to_string(), near }
+}
+
+/// The commit that an object leads to, and its tree, if both are in the mirror.
+fn peel(repository: &Repository, id: ObjectId) -> Option<(ObjectId, ObjectId)> {
+    let repo = repository.repository.to_thread_local();
+    let commit = repo.try_find_object(id).ok()??.peel_to_commit().ok()?;
+    Some((commit.id, commit.tree_id().ok()?.detach()))
+}
+
+fn tree_of(repository: &Repository, commit: ObjectId) -> Option<ObjectId> {
+    peel(repository, commit).map(|(_, tree)| tree)
+}

@@ -1,0 +1,196 @@
+//! Where the desired state comes from: a git repository, a ref, and the tree of its commit.
+//!
+//! One mirror for each URL and credential, shared by all Syncs; one look at the server for each interval and ref, and a
+//! fetch only when the ref moved. Knows no cluster: credentials come in as values. I/O: network, disk.
+
+mod credential;
+mod error;
+mod location;
+mod mirror;
+mod reference;
+mod transport;
+mod tree;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use gix::ObjectId;
+use tokio::sync::broadcast;
+
+pub use credential::Credential;
+pub use error::SourceError;
+pub use location::{Location, MirrorId};
+pub use reference::{GitRef, Revision};
+pub use tree::{File, Folder, Tree};
+
+use location::Scheme;
+use mirror::{Mirror, Repository};
+
+/// How sources are read.
+pub struct SourceOptions {
+    /// Whether Syncs may name `file://` repositories.
+    pub allow_file: bool,
+    /// Hears the result of every look at a server.
+    pub on_request: Arc<dyn Fn(&'static str) + Send + Sync>,
+}
+
+/// All mirrors of the process.
+pub struct Sources {
+    folder: PathBuf,
+    options: SourceOptions,
+    mirrors: Mutex<HashMap<MirrorId, Arc<tokio::sync::Mutex<Shared>>>>,
+    moved: broadcast::Sender<MirrorId>,
+}
+
+/// One mirror, and what was answered last about its refs.
+struct Shared {
+    mirror: Mirror,
+    answers: HashMap<GitRef, Answer>,
+}
+
+#[derive(Clone)]
+struct Answer {
+    asked: Instant,
+    found: Result<Found, SourceError>,
+}
+
+#[derive(Clone)]
+struct Found {
+    repository: Arc<Repository>,
+    revision: Revision,
+    root: ObjectId,
+}
+
+/// A commit of a repository.
+#[derive(Clone)]
+pub struct Checkout {
+    mirror: MirrorId,
+    reference: GitRef,
+    tree: Tree,
+}
+
+impl Checkout {
+    pub fn revision(&self) -> &Revision {
+        &self.tree.revision
+    }
+
+    /// The folder at the path that a Sync names.
+    pub fn folder(&self, path: &str) -> Result<Folder, SourceError> {
+        self.tree.folder(path)
+    }
+
+    /// True if it is of this repository and ref.
+    pub fn is_of(&self, location: &Location, reference: &GitRef) -> bool {
+        self.mirror == location.mirror() && self.reference == *reference
+    }
+}
+
+impl Sources {
+    /// Sources whose mirrors are below a folder, which may be lost at any time.
+    pub fn new(folder: PathBuf, options: SourceOptions) -> Self {
+        Self { folder, options, mirrors: Mutex::default(), moved: broadcast::channel(256).0 }
+    }
+
+    /// Hears of every mirror of which a ref has moved.
+    pub fn moved(&self) -> broadcast::Receiver<MirrorId> {
+        self.moved.subscribe()
+    }
+
+    /// The commit of a ref. The server is asked if nobody asked within `max_age`; callers at the same time share one
+    /// request. A server that hangs holds nobody longer than `limit`, and no other mirror at all.
+    pub async fn checkout(
+        &self,
+        location: &Location,
+        reference: &GitRef,
+        max_age: Duration,
+        limit: Duration,
+    ) -> Result<Checkout, SourceError> {
+        if location.scheme == Scheme::File && !self.options.allow_file {
+            return Err(SourceError::FileNotAllowed { url: location.to_string() });
+        }
+        let started = Instant::now();
+        let asking = self.ask(location, reference, max_age, limit, started);
+        let found = match tokio::time::timeout(limit, asking).await {
+            Ok(found) => found?,
+            Err(_) => {
+                return Err(SourceError::Timeout { url: location.to_string(), seconds: limit.as_secs() });
+            }
+        };
+        let Found { repository, revision, root } = found;
+        Ok(Checkout {
+            mirror: location.mirror(),
+            reference: reference.clone(),
+            tree: Tree { repository, root, revision },
+        })
+    }
+
+    async fn ask(
+        &self,
+        location: &Location,
+        reference: &GitRef,
+        max_age: Duration,
+        limit: Duration,
+        started: Instant,
+    ) -> Result<Found, SourceError> {
+        let mut shared = self.mirror(location).lock_owned().await;
+        if let Some(answer) = shared.answers.get(reference) {
+            let fresh = answer.found.is_ok() && answer.asked.elapsed() < max_age;
+            // Whoever waited while it was asked takes the same answer, a bad one too.
+            if fresh || answer.asked >= started {
+                return answer.found.clone();
+            }
+        }
+        let (location, reference) = (location.clone(), reference.clone());
+        let (on_request, moved) = (self.options.on_request.clone(), self.moved.clone());
+        let interrupt = Interrupt(Arc::default());
+        let flag = interrupt.0.clone();
+        // The lock goes along: a look that its caller gave up comes to its end before the next one begins.
+        let looking = tokio::task::spawn_blocking(move || {
+            let asked = Instant::now();
+            let found = shared.mirror.update(&location, &reference, limit, &flag);
+            let found = found.map(|(repository, revision, root)| Found { repository, revision, root });
+            on_request(match &found {
+                Ok(_) => "ok",
+                Err(error) => crate::error::StageError::name(error),
+            });
+            let answer = Answer { asked, found: found.clone() };
+            let before = shared.answers.insert(reference, answer).and_then(|before| before.found.ok());
+            if let (Some(before), Ok(now)) = (before, &found)
+                && before.revision != now.revision
+            {
+                // Nobody needs to listen.
+                let _ = moved.send(location.mirror());
+            }
+            found
+        });
+        let found = looking.await.unwrap_or_else(|error| {
+            Err(SourceError::Git {
+                url: "the mirror".to_owned(),
+                said: format!("reading it failed: {error}"),
+            })
+        });
+        drop(interrupt);
+        found
+    }
+
+    fn mirror(&self, location: &Location) -> Arc<tokio::sync::Mutex<Shared>> {
+        let mut mirrors = self.mirrors.lock().unwrap_or_else(PoisonError::into_inner);
+        let shared = mirrors.entry(location.mirror()).or_insert_with(|| {
+            let folder = self.folder.join("mirrors").join(location.mirror().to_string());
+            Arc::new(tokio::sync::Mutex::new(Shared { mirror: Mirror::at(folder), answers: HashMap::new() }))
+        });
+        shared.clone()
+    }
+}
+
+/// Tells a fetch to stop when its caller has gone.
+struct Interrupt(Arc<AtomicBool>);
+
+impl Drop for Interrupt {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
