@@ -1,0 +1,156 @@
+//! The program under test: `holdfast`, built in the profile of the suite, as a process. I/O: processes.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Output};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use serde_json::Value;
+use tokio::sync::OnceCell;
+
+use crate::ports;
+use crate::tools::progress;
+use crate::watchdog::{Folder, Process, tail};
+
+/// The program, built once in a run.
+pub async fn program() -> anyhow::Result<&'static Path> {
+    static PROGRAM: OnceCell<PathBuf> = OnceCell::const_new();
+    let built = PROGRAM.get_or_try_init(|| async { tokio::task::spawn_blocking(build).await? }).await?;
+    Ok(built)
+}
+
+/// Builds it as cargo built this suite, with the features of the whole workspace, so that nothing is built twice.
+fn build() -> anyhow::Result<PathBuf> {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--workspace", "--bin", "holdfast", "--message-format=json-render-diagnostics"]);
+    if !cfg!(debug_assertions) {
+        cargo.arg("--release");
+    }
+    progress("building the program");
+    let output = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).output().context("cannot start cargo")?;
+    if !output.status.success() {
+        bail!("cargo build failed:\n{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let messages = String::from_utf8_lossy(&output.stdout);
+    let programs = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let built = programs
+        .filter(|message| message["target"]["name"] == "holdfast")
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from));
+    built.context("cargo did not say where it put the program")
+}
+
+/// Runs a verb of the command line to its end.
+pub async fn holdfast(kubeconfig: &Path, arguments: &[&str]) -> anyhow::Result<Output> {
+    let mut command = Command::new(program().await?);
+    command.args(arguments).env("KUBECONFIG", kubeconfig).env("NO_COLOR", "1");
+    Ok(tokio::task::spawn_blocking(move || command.output()).await??)
+}
+
+/// A running agent.
+pub struct Agent {
+    process: Process,
+    port: u16,
+    log: PathBuf,
+    folder: Folder,
+}
+
+impl Agent {
+    /// Starts the agent and waits until its caches are synced.
+    pub async fn start(kubeconfig: &Path, arguments: &[&str]) -> anyhow::Result<Self> {
+        let folder = Folder::make("agent")?;
+        Self::start_in(folder, kubeconfig, arguments).await
+    }
+
+    async fn start_in(folder: Folder, kubeconfig: &Path, arguments: &[&str]) -> anyhow::Result<Self> {
+        let port = ports::free()?;
+        let log = folder.path().join("agent.log");
+        let mut command = Command::new(program().await?);
+        command
+            .args(["agent", "--listen", &format!("127.0.0.1:{port}")])
+            .arg("--cache-dir")
+            .arg(folder.path().join("cache"))
+            .args(arguments)
+            .env("KUBECONFIG", kubeconfig)
+            .env("TMPDIR", folder.path());
+        let process = Process::start("holdfast", &mut command, &log)?;
+        let mut agent = Self { process, port, log, folder };
+        agent.wait_ready(Duration::from_secs(60)).await?;
+        Ok(agent)
+    }
+
+    /// Kills the agent at once and starts it again, with the same cache.
+    pub async fn restart(self, kubeconfig: &Path, arguments: &[&str]) -> anyhow::Result<Self> {
+        let Self { mut process, folder, .. } = self;
+        process.kill()?;
+        drop(process);
+        Self::start_in(folder, kubeconfig, arguments).await
+    }
+
+    async fn wait_ready(&mut self, limit: Duration) -> anyhow::Result<()> {
+        let started = Instant::now();
+        while started.elapsed() < limit {
+            self.process.check()?;
+            if self.get("readyz").await.is_ok() {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        bail!("the agent is not ready after {limit:?}:\n{}", tail(&self.log))
+    }
+
+    /// Gets a page of the agent, which must answer with success.
+    pub async fn get(&self, path: &str) -> anyhow::Result<String> {
+        let answer = reqwest::get(format!("http://127.0.0.1:{}/{path}", self.port)).await?;
+        Ok(answer.error_for_status()?.text().await?)
+    }
+
+    /// The value of a metric whose line starts with this.
+    pub async fn metric(&self, start: &str) -> anyhow::Result<f64> {
+        let text = self.get("metrics").await?;
+        let values = text
+            .lines()
+            .filter(|line| line.starts_with(start))
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+        Ok(values.sum())
+    }
+
+    /// Fails if the agent has ended.
+    pub fn check(&mut self) -> anyhow::Result<()> {
+        self.process.check()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// Kills it.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        self.process.kill()
+    }
+
+    /// Sends SIGTERM and waits.
+    pub fn terminate(&mut self, limit: Duration) -> anyhow::Result<(ExitStatus, Duration)> {
+        self.process.terminate(limit)
+    }
+
+    /// Everything that it wrote so far.
+    pub fn output(&self) -> anyhow::Result<String> {
+        Ok(std::fs::read_to_string(&self.log)?)
+    }
+
+    /// Its log lines, each of which must be one JSON object.
+    pub fn lines(&self) -> anyhow::Result<Vec<Value>> {
+        let text = self.output()?;
+        text.lines()
+            .map(|line| serde_json::from_str(line).with_context(|| format!("not a JSON line: {line}")))
+            .collect()
+    }
+
+    /// Its resident memory.
+    pub fn rss_mib(&self) -> anyhow::Result<f64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()))?;
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("no VmRSS in /proc")?;
+        let kib: f64 = line.split_whitespace().nth(1).context("no number in VmRSS")?.parse()?;
+        Ok(kib / 1024.0)
+    }
+}
