@@ -25,7 +25,7 @@ use crate::cluster::view::View;
 use crate::cluster::watch::Watches;
 use crate::metrics::Metrics;
 use crate::report::events::Events;
-use crate::source::{Checkout, MirrorId, SourceOptions, Sources};
+use crate::source::{Checkout, MirrorId, Moved, OnLook, SourceOptions, Sources};
 use crate::sync_ref::SyncRef;
 
 /// Shared by all reconciles.
@@ -91,7 +91,12 @@ impl Context {
         let (approvals, approval_writer) = reflector::store();
         let view = Arc::new(View::new(wake.clone()));
         let counted = metrics.clone();
-        let on_request = Arc::new(move |result| counted.source_request(result));
+        let on_look: OnLook = Arc::new(move |result, moved| {
+            counted.source_request(result);
+            if let Some(Moved { url, reference, before, now }) = moved {
+                counted.revision(&url, &reference, &now, before.as_deref());
+            }
+        });
         let context = Self {
             cluster: Cluster {
                 uid: system.metadata.uid.unwrap_or_default(),
@@ -103,7 +108,7 @@ impl Context {
             },
             sources: Sources::new(
                 options.cache_dir.clone(),
-                SourceOptions { allow_file: options.allow_file, on_request },
+                SourceOptions { allow_file: options.allow_file, on_look },
             ),
             secrets: Secrets::new(client.clone(), wake.clone()),
             approvals,

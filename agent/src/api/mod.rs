@@ -1,11 +1,17 @@
-//! The custom resources of `holdfast.dev/v1alpha1`: types, no behaviour.
+//! The custom resources of `holdfast.dev/v1alpha1`, one file a kind: types and their defaults, no behaviour.
 
+mod alert;
 mod approval;
 pub mod conditions;
 mod duration;
+mod image_update;
 pub mod names;
 mod sync;
+mod sync_status;
 
+pub use alert::*;
 pub use approval::*;
 pub use duration::*;
+pub use image_update::*;
 pub use sync::*;
+pub use sync_status::*;

@@ -1,14 +1,19 @@
-//! `Sync`: keep this path of this repository applied to this cluster. Types, no behaviour.
+//! `Sync`: keep this path of this repository applied to this cluster. Types and their defaults, no behaviour.
+//!
+//! Unknown fields: the API server prunes them, and refuses them for clients that ask for strict validation, as kubectl
+//! does; a structural schema cannot refuse them itself. Files that the command line reads are checked by serde. Pure.
+
+use std::time::Duration as Time;
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::duration::Duration;
+use super::sync_status::SyncStatus;
 
-/// What a Sync keeps applied, and how.
+/// Keeps a path of a repository applied to this cluster.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[kube(
     group = "holdfast.dev",
@@ -16,271 +21,221 @@ use super::duration::Duration;
     kind = "Sync",
     namespaced,
     status = "SyncStatus",
+    doc = "Keeps a path of a git repository applied to this cluster",
+    category = "holdfast",
+    label("applyset.kubernetes.io/is-parent-type", "true"),
     printcolumn(
         name = "Ready",
         type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].status"
+        json_path = r#".status.conditions[?(@.type=="Ready")].status"#
+    ),
+    printcolumn(
+        name = "Status",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#
+    ),
+    printcolumn(name = "Revision", type_ = "string", json_path = ".status.revision.short"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Objects", type_ = "string", json_path = ".status.objects.shown", priority = 1),
+    printcolumn(name = "Plan", type_ = "string", json_path = ".status.plan.state", priority = 1),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
+        priority = 1
     )
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SyncSpec {
     pub source: Source,
-    /// A folder below the root of the tree.
+    /// A folder below the root of the tree. Default: the root.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    /// How often the ref is asked for. Default 1m, at least 5s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('5s')").message("must be at least 5s"))]
     pub interval: Option<Duration>,
+    /// Of one run. Default 5m.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Duration>,
+    /// For namespaced objects that name none. Default: the namespace of the Sync. Never overrides one in git.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_namespace: Option<String>,
+    /// The ServiceAccount, in the namespace of the Sync, in whose name objects are read and written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_account_name: Option<String>,
+    /// Delete what leaves git. Default true.
     #[serde(default = "yes")]
     pub prune: bool,
+    /// Which changes wait for an Approval.
     #[serde(default)]
     pub approval: ApprovalPolicy,
     #[serde(default)]
     pub drift: Drift,
+    /// Syncs that must be Ready first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub depends_on: Vec<Dependency>,
     #[serde(default)]
     pub health: HealthSpec,
+    /// Change nothing while this is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspend: Option<Suspend>,
+    /// Options of rendering.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub render: Option<Render>,
 }
 
 fn yes() -> bool {
     true
 }
 
+impl SyncSpec {
+    pub fn interval(&self) -> Time {
+        self.interval.map_or(Time::from_secs(60), Duration::get)
+    }
+
+    pub fn timeout(&self) -> Time {
+        self.timeout.map_or(Time::from_secs(300), Duration::get)
+    }
+
+    pub fn wait_for_health(&self) -> bool {
+        self.health.wait.unwrap_or(true)
+    }
+
+    pub fn health_timeout(&self) -> Time {
+        self.health.timeout.map_or_else(|| self.timeout(), Duration::get)
+    }
+}
+
+/// Where the desired state is.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Source {
     pub git: Git,
 }
 
-#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
+/// A git repository.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, KubeSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Git {
+    /// https, http, ssh://, user@host:path; file:// where the agent allows it.
+    #[x_kube(validation = Rule::new("self.matches('^(https?|ssh|file)://.+') || self.matches('^[^/:]+:.+')").message("must be https://, http://, ssh://, user@host:path or file://"))]
     pub url: String,
+    /// Default: the branch main.
     #[serde(default, rename = "ref", skip_serializing_if = "Option::is_none")]
     pub reference: Option<GitRef>,
+    /// A Secret in the namespace of the Sync: username and password | bearerToken | identity (password) and
+    /// known_hosts | ca.crt | tls.crt and tls.key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretRef>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
+/// What is followed: exactly one of these.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, KubeSchema)]
+#[x_kube(
+    validation = Rule::new("[has(self.branch), has(self.tag), has(self.semver), has(self.name), has(self.commit)].filter(set, set).size() == 1")
+        .message("must have exactly one of branch, tag, semver, name, commit")
+)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GitRef {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tag: Option<String>,
+    /// The highest tag in a range of versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub semver: Option<String>,
+    /// A full ref name, such as refs/pull/1/head.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// All 40 hex digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self.matches('^[0-9a-f]{40}$')").message("must be all 40 hex digits of a commit"))]
     pub commit: Option<String>,
 }
 
+/// A Secret in the same namespace.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SecretRef {
     pub name: String,
 }
 
+/// Which changes wait for an Approval.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 pub enum ApprovalPolicy {
+    /// None but the removal of everything by an empty folder.
     Never,
+    /// What cannot be undone.
     #[default]
     Irreversible,
+    /// Every deletion.
     Deletions,
+    /// Every change.
     Always,
 }
 
+/// What is done about differences that nobody committed.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Drift {
     #[serde(default)]
     pub mode: DriftMode,
+    /// What is said of fields that other managers added to our objects.
+    #[serde(default)]
+    pub ghosts: Ghosts,
+}
+
+/// What is said of additions.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+pub enum Ghosts {
+    /// Nothing.
+    #[default]
+    Ignore,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 pub enum DriftMode {
+    /// Put back.
     #[default]
     Correct,
+    /// Only told.
     Report,
 }
 
+/// Another Sync.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Dependency {
     pub name: String,
+    /// Default: the namespace of this Sync.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
 }
 
+/// Whether Ready waits for the objects to be healthy.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HealthSpec {
+    /// Default true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait: Option<bool>,
+    /// Default: that of the Sync.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Duration>,
 }
 
-#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
+/// Why nothing is changed, and until when.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, KubeSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Suspend {
+    #[x_kube(validation = Rule::new("self.size() > 0").message("must say why"))]
     pub reason: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
 }
 
-/// What is, as the agent saw it last. Nothing in it ages.
+/// Options of rendering.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct SyncStatus {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub observed_generation: Option<i64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub revision: Option<RevisionStatus>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub plan: Option<PlanStatus>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub drift: Option<DriftStatus>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub objects: Option<ObjectCounts>,
-    /// The last 10 applied revisions, the newest first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub history: Vec<HistoryEntry>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub conditions: Vec<Condition>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct RevisionStatus {
-    /// The newest revision that changed what this Sync reads: `main@sha1:<40 hex>`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub seen: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub applied: Option<String>,
-    /// The applied revision for people: `main@1a2b3c4`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub short: Option<String>,
-    /// The id of the git tree below the path, at the applied revision.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tree: Option<String>,
-}
-
-#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct PlanStatus {
-    pub id: String,
-    pub state: PlanState,
-    pub summary: PlanSummary,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub changes: Vec<ChangeStatus>,
-    /// Changes that are not listed here; `holdfast plan` shows all.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub omitted: Option<usize>,
-    pub since: Timestamp,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
-pub enum PlanState {
-    Applied,
-    Applying,
-    AwaitingApproval,
-    Rejected,
-    Failed,
-}
-
-#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct PlanSummary {
-    pub create: usize,
-    pub update: usize,
-    pub delete: usize,
-    pub recreate: usize,
-    pub adopt: usize,
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub moved: usize,
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub orphan: usize,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_zero(count: &usize) -> bool {
-    *count == 0
-}
-
-#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ChangeStatus {
-    pub operation: String,
-    pub object: ObjectStatus,
-    pub reason: String,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub fields: Vec<FieldStatus>,
-}
-
-#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ObjectStatus {
-    pub api_version: String,
-    pub kind: String,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub namespace: String,
-    pub name: String,
-}
-
-#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct FieldStatus {
-    pub path: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub before: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub after: Option<String>,
-    /// Who owns the live value: `kubectl-edit (Update, 2026-01-01T00:00:00Z)`. A manager is a tool, not a person.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub manager: Option<String>,
-}
-
-#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct DriftStatus {
-    pub since: Timestamp,
-    pub objects: Vec<ChangeStatus>,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ObjectCounts {
-    pub total: usize,
-    pub ready: usize,
-}
-
-#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct HistoryEntry {
-    pub revision: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub plan: Option<String>,
-    pub at: Timestamp,
-    pub outcome: String,
-}
-
-impl SyncSpec {
-    /// How often the ref is asked for.
-    pub fn interval(&self) -> std::time::Duration {
-        self.interval.map_or(std::time::Duration::from_secs(60), |interval| interval.get())
-    }
-    /// Of one run.
-    pub fn timeout(&self) -> std::time::Duration {
-        self.timeout.map_or(std::time::Duration::from_secs(300), |timeout| timeout.get())
-    }
-    pub fn wait_for_health(&self) -> bool {
-        self.health.wait.unwrap_or(true)
-    }
-    pub fn health_timeout(&self) -> std::time::Duration {
-        self.health.timeout.map_or_else(|| self.timeout(), |timeout| timeout.get())
-    }
-}
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Render {}

@@ -2,11 +2,11 @@
 
 use kube::CustomResourceExt as _;
 
-use crate::api::{Approval, Sync};
+use crate::api::{Alert, Approval, ImageUpdate, Sync};
 
 /// The definitions as YAML documents.
 pub fn yaml() -> anyhow::Result<String> {
-    let all = [Sync::crd(), Approval::crd()];
+    let all = [Sync::crd(), Approval::crd(), ImageUpdate::crd(), Alert::crd()];
     let mut text = String::new();
     for definition in &all {
         text.push_str("---\n");

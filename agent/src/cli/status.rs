@@ -50,8 +50,7 @@ fn list(syncs: &[Sync]) {
     for sync in syncs {
         let status = sync.status.clone().unwrap_or_default();
         let ready = condition(&status, conditions::READY);
-        let objects =
-            status.objects.map(|count| format!("{}/{}", count.ready, count.total)).unwrap_or_default();
+        let objects = status.objects.as_ref().map(|count| count.shown.clone()).unwrap_or_default();
         rows.push([
             sync.name_any(),
             ready.map_or_else(|| "Unknown".to_owned(), |ready| ready.status.clone()),
@@ -82,7 +81,7 @@ fn detail(sync: &Sync) {
         println!("  seen      {}", revision.seen.as_deref().unwrap_or("nothing yet"));
         println!("  applied   {}", revision.applied.as_deref().unwrap_or("nothing yet"));
     }
-    if let Some(count) = status.objects {
+    if let Some(count) = &status.objects {
         println!("  objects   {} of {} are healthy", count.ready, count.total);
     }
     if let Some(suspend) = &sync.spec.suspend {

@@ -1,4 +1,4 @@
-//! Kubernetes Events, told when there is nothing more urgent to write. An Event is never worth a failed or a slower sync.
+//! Kubernetes Events, each with its own words and so an object of its own, told when there is nothing more urgent to write. An Event is never worth a failed or a slower sync.
 //!
 //! I/O: API writes.
 
@@ -6,9 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::Client;
-use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use kube::api::{ObjectMeta, PostParams};
+use kube::{Api, Client};
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
@@ -51,8 +54,8 @@ impl Events {
     pub fn start(client: Client, instance: Option<String>) -> Self {
         let (queue, notes) = mpsc::channel(QUEUE);
         let busy = Arc::new(AtomicUsize::new(0));
-        let recorder = Recorder::new(client, Reporter { controller: "holdfast".to_owned(), instance });
-        tokio::spawn(write(recorder, notes, busy.clone()));
+        let instance = instance.unwrap_or_else(|| "holdfast".to_owned());
+        tokio::spawn(write(client, instance, notes, busy.clone()));
         Self { queue, busy }
     }
 
@@ -69,7 +72,7 @@ impl Events {
     }
 }
 
-async fn write(recorder: Recorder, mut notes: mpsc::Receiver<Note>, busy: Arc<AtomicUsize>) {
+async fn write(client: Client, instance: String, mut notes: mpsc::Receiver<Note>, busy: Arc<AtomicUsize>) {
     while let Some(Note { about, warning, reason, action, text }) = notes.recv().await {
         let pause = Duration::from_millis(100);
         let mut waited = Duration::ZERO;
@@ -77,14 +80,28 @@ async fn write(recorder: Recorder, mut notes: mpsc::Receiver<Note>, busy: Arc<At
             tokio::time::sleep(pause).await;
             waited += pause;
         }
+        let time = Timestamp::now();
+        let namespace = about.namespace.clone().unwrap_or_default();
+        let name = format!("{}.{:x}", about.name.as_deref().unwrap_or_default(), time.as_nanosecond());
         let event = Event {
-            type_: if warning { EventType::Warning } else { EventType::Normal },
-            reason,
+            metadata: ObjectMeta {
+                name: Some(name),
+                namespace: Some(namespace.clone()),
+                ..ObjectMeta::default()
+            },
+            type_: Some(if warning { "Warning" } else { "Normal" }.to_owned()),
+            reason: Some(reason),
             note: Some(super::status::cut(&text, NOTE)),
-            action,
-            secondary: None,
+            action: Some(action),
+            event_time: Some(MicroTime(time)),
+            regarding: Some(about),
+            reporting_controller: Some("holdfast".to_owned()),
+            reporting_instance: Some(instance.clone()),
+            ..Event::default()
         };
-        if let Err(error) = recorder.publish(&event, &about).await {
+        let written =
+            Api::<Event>::namespaced(client.clone(), &namespace).create(&PostParams::default(), &event).await;
+        if let Err(error) = written {
             debug!(%error, "Cannot write an Event");
         }
     }

@@ -34,9 +34,15 @@ pub fn build(before: &SyncStatus, findings: &Findings) -> SyncStatus {
     plan(&mut status, findings);
     drift(&mut status, findings);
     if let Some(Objects { total, unhealthy }) = &findings.objects {
-        status.objects = Some(ObjectCounts { total: *total, ready: total - unhealthy.len() });
+        let ready = total.saturating_sub(unhealthy.len());
+        status.objects = Some(ObjectCounts {
+            total: number(*total),
+            ready: number(ready),
+            shown: format!("{ready}/{total}"),
+        });
     }
-    conditions(&mut status.conditions, findings);
+    let applied = status.revision.as_ref().and_then(|revision| revision.short.clone()).unwrap_or_default();
+    conditions(&mut status.conditions, findings, &applied);
     status
 }
 
@@ -98,7 +104,7 @@ fn plan(status: &mut SyncStatus, findings: &Findings) {
             state,
             summary: summary(changes),
             changes: changes.iter().take(LISTED_CHANGES).map(change).collect(),
-            omitted: changes.len().checked_sub(LISTED_CHANGES).filter(|omitted| *omitted > 0),
+            omitted: changes.len().checked_sub(LISTED_CHANGES).filter(|omitted| *omitted > 0).map(number),
         });
     } else if let Some(plan) = status.plan.as_mut().filter(|_| complete(findings)) {
         if matches!(plan.state, PlanState::Applying | PlanState::Failed) {
@@ -124,16 +130,20 @@ fn drift(status: &mut SyncStatus, findings: &Findings) {
     }
 }
 
+fn number(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
 /// Counts changes by operation.
 pub fn summary(changes: &[Change]) -> PlanSummary {
-    let count = |operation| changes.iter().filter(|change| change.operation == operation).count();
+    let count = |operation| number(changes.iter().filter(|change| change.operation == operation).count());
     PlanSummary {
         create: count(Operation::Create),
         update: count(Operation::Update),
         delete: count(Operation::Delete),
         recreate: count(Operation::Recreate),
         adopt: count(Operation::Adopt),
-        moved: count(Operation::Move),
+        r#move: count(Operation::Move),
         orphan: count(Operation::Orphan),
     }
 }
@@ -185,7 +195,7 @@ pub fn cut(text: &str, limit: usize) -> String {
     }
 }
 
-fn conditions(all: &mut Vec<Condition>, findings: &Findings) {
+fn conditions(all: &mut Vec<Condition>, findings: &Findings, applied: &str) {
     let mut set = |kind: &str, value: Option<bool>, reason: &str, message: &str| {
         conditions::set(
             all,
@@ -210,7 +220,7 @@ fn conditions(all: &mut Vec<Condition>, findings: &Findings) {
     if let Some(healthy) = healthy {
         unhealthy_since = set(conditions::HEALTHY, Some(healthy), healthy_reason, &healthy_message);
     }
-    let verdict = verdict(findings, healthy, healthy_reason, &healthy_message, unhealthy_since);
+    let verdict = verdict(findings, applied, healthy, (healthy_reason, &healthy_message), unhealthy_since);
     set(conditions::READY, Some(verdict.ready), verdict.reason, &verdict.message);
     set(conditions::STALLED, verdict.stalled.then_some(true), verdict.reason, &verdict.message);
     set(conditions::RECONCILING, verdict.reconciling.then_some(true), verdict.reason, &verdict.message);
@@ -270,9 +280,9 @@ struct Verdict {
 
 fn verdict(
     findings: &Findings,
+    applied: &str,
     healthy: Option<bool>,
-    healthy_reason: &'static str,
-    healthy_message: &str,
+    (healthy_reason, healthy_message): (&'static str, &str),
     since: Option<Timestamp>,
 ) -> Verdict {
     let no = |reason: &'static str, message: &str, stalled: bool| Verdict {
@@ -308,11 +318,10 @@ fn verdict(
         }
         return no(healthy_reason, healthy_message, false);
     }
-    let revision = findings.seen.as_ref().map(|seen| seen.short.clone()).unwrap_or_default();
     let count = findings.objects.as_ref().map_or(0, |objects| objects.total);
     let message = match count {
-        1 => format!("1 object is as git says ({revision})"),
-        _ => format!("{count} objects are as git says ({revision})"),
+        1 => format!("1 object is as git says ({applied})"),
+        _ => format!("{count} objects are as git says ({applied})"),
     };
     Verdict { ready: true, reason: reason::IN_SYNC, message, stalled: false, reconciling: false }
 }

@@ -33,8 +33,20 @@ use mirror::{Mirror, Repository};
 pub struct SourceOptions {
     /// Whether Syncs may name `file://` repositories.
     pub allow_file: bool,
-    /// Hears the result of every look at a server.
-    pub on_request: Arc<dyn Fn(&'static str) + Send + Sync>,
+    /// Hears of every look at a server.
+    pub on_look: OnLook,
+}
+
+/// Hears of a look at a server: its result, and the commit if there is a new one.
+pub type OnLook = Arc<dyn Fn(&'static str, Option<Moved>) + Send + Sync>;
+
+/// A ref that is at another commit than before.
+pub struct Moved {
+    /// Without its login.
+    pub url: String,
+    pub reference: String,
+    pub before: Option<String>,
+    pub now: String,
 }
 
 /// All mirrors of the process.
@@ -144,7 +156,7 @@ impl Sources {
             }
         }
         let (location, reference) = (location.clone(), reference.clone());
-        let (on_request, moved) = (self.options.on_request.clone(), self.moved.clone());
+        let (on_look, moved) = (self.options.on_look.clone(), self.moved.clone());
         let interrupt = Interrupt(Arc::default());
         let flag = interrupt.0.clone();
         // The lock goes along: a look that its caller gave up comes to its end before the next one begins.
@@ -152,17 +164,25 @@ impl Sources {
             let asked = Instant::now();
             let found = shared.mirror.update(&location, &reference, limit, &flag);
             let found = found.map(|(repository, revision, root)| Found { repository, revision, root });
-            on_request(match &found {
-                Ok(_) => "ok",
-                Err(error) => crate::error::StageError::name(error),
-            });
             let answer = Answer { asked, found: found.clone() };
-            let before = shared.answers.insert(reference, answer).and_then(|before| before.found.ok());
-            if let (Some(before), Ok(now)) = (before, &found)
-                && before.revision != now.revision
-            {
-                // Nobody needs to listen.
-                let _ = moved.send(location.mirror());
+            let before =
+                shared.answers.insert(reference.clone(), answer).and_then(|before| before.found.ok());
+            match &found {
+                Ok(now) if before.as_ref().is_none_or(|before| before.revision != now.revision) => {
+                    let news = Moved {
+                        url: location.to_string(),
+                        reference: reference.to_string(),
+                        before: before.as_ref().map(|before| before.revision.to_string()),
+                        now: now.revision.to_string(),
+                    };
+                    on_look("ok", Some(news));
+                    if before.is_some() {
+                        // Nobody needs to listen.
+                        let _ = moved.send(location.mirror());
+                    }
+                }
+                Ok(_) => on_look("ok", None),
+                Err(error) => on_look(crate::error::StageError::name(error), None),
             }
             found
         });
