@@ -1,0 +1,88 @@
+//! What installs the agent, against the real API server: it applies with strict validation, it is not stale, and the
+//! agent works with exactly the rights that it grants. I/O: processes, network.
+
+use holdfast::cli::crd;
+use holdfast_tests::agent::{Agent, holdfast};
+use holdfast_tests::{Env, root, sync};
+use serde_json::json;
+
+#[test]
+fn definitions_are_those_of_the_types() -> anyhow::Result<()> {
+    let written = std::fs::read_to_string(root().join("manifests/crds.yaml"))?;
+    assert!(written == crd::yaml()?, "manifests/crds.yaml is stale; run: cargo run -p holdfast -- crd > manifests/crds.yaml");
+    Ok(())
+}
+
+/// Applies the manifests, runs the agent as its ServiceAccount, and lets it do the main job.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_agent_works_with_the_rights_that_are_granted() -> anyhow::Result<()> {
+    let env = Env::start().await?;
+    let manifests = root().join("manifests").display().to_string();
+    let applied = env.cluster.must(&["apply", "--server-side", "--validate=strict", "--force-conflicts", "-k", &manifests]).await?;
+    assert!(applied.contains("deployment.apps/holdfast serverside-applied"), "{applied}");
+    let token = env.cluster.must(&["-n", "holdfast-system", "create", "token", "holdfast"]).await?;
+    let account = env.cluster.kubeconfig_for_token("holdfast", token.trim())?;
+
+    let repository = env.forge.repository("rights").await?;
+    let objects = "apiVersion: v1\nkind: Namespace\nmetadata: {name: granted}\n---\n\
+        apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: granted}\ndata: {a: b}\n";
+    let commit = repository.commit(&[("all.yaml", objects)], "Begin")?;
+    env.namespace("rights").await?;
+    env.cluster.apply(&sync::sync("rights", "all", &repository.https_url, &json!({}))).await?;
+    let agent = Agent::start(&account, &["--leader-elect", "-n", "holdfast-system"]).await?;
+    env.ready("rights", "all", Some(&commit)).await?;
+
+    // With the binding gone, the message says what is missing, and nothing else breaks.
+    env.cluster.must(&["delete", "clusterrolebinding", "holdfast-manage"]).await?;
+    repository.commit(&[("all.yaml", &objects.replace("a: b", "a: c"))], "Change")?;
+    let said = env.reason("rights", "all", "Forbidden").await?;
+    for word in ["configmaps", "granted", "system:serviceaccount:holdfast-system:holdfast", "grant the verb"] {
+        assert!(said.message.contains(word), "{word} is missing in: {}", said.message);
+    }
+    let lines = agent.lines()?;
+    assert!(lines.iter().all(|line| line["message"] != "Defect: a task panicked"), "{lines:?}");
+    Ok(())
+}
+
+/// RBAC tells those who may configure from those who may approve, and nobody approves in another one's name.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_approve_and_who_may_not() -> anyhow::Result<()> {
+    let env = Env::start().await?;
+    let manifests = root().join("manifests").display().to_string();
+    env.cluster.must(&["apply", "--server-side", "--force-conflicts", "-k", &manifests]).await?;
+    let repository = env.forge.repository("approve").await?;
+    let namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: precious}\n";
+    let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n";
+    repository.commit(&[("namespace.yaml", namespace), ("map.yaml", map)], "Begin")?;
+    env.namespace("approve").await?;
+    env.cluster.apply(&sync::sync("approve", "shop", &repository.https_url, &json!({}))).await?;
+    let _agent = env.agent(&[]).await?;
+    env.ready("approve", "shop", None).await?;
+
+    let commit = repository.remove(&["namespace.yaml"], "Drop the namespace")?;
+    let waiting = env.reason("approve", "shop", "AwaitingApproval").await?;
+    assert!(waiting.message.contains("delete Namespace precious"), "{}", waiting.message);
+    env.cluster.must(&["get", "namespace", "precious"]).await?;
+    let plan = env.read("approve", "shop").await?["status"]["plan"]["id"].as_str().unwrap_or_default().to_owned();
+
+    for (user, role) in [("editor", "holdfast-edit"), ("approver", "holdfast-approve")] {
+        let binding = [&format!("--clusterrole={role}"), &format!("--user={user}")].map(String::clone);
+        env.cluster.must(&["-n", "approve", "create", "rolebinding", user, &binding[0], &binding[1]]).await?;
+    }
+    let editor = env.cluster.kubeconfig_for_user("editor")?;
+    let approve = ["-n", "approve", "approve", "shop", plan.as_str(), "--reason", "agreed"];
+    let refused = holdfast(&editor, &approve).await?;
+    assert!(!refused.status.success());
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("cannot create resource \"approvals\""), "{refused:?}");
+
+    let approver = env.cluster.kubeconfig_for_user("approver")?;
+    let forged = json!({"apiVersion": "holdfast.dev/v1alpha1", "kind": "Approval", "metadata": {"name": "forged", "namespace": "approve"},
+        "spec": {"sync": "shop", "planId": plan, "decision": "Approve", "approver": "alice", "reason": "x"}});
+    let forged = env.cluster.kubectl_with(&approver, &["create", "-f", "-"], &forged.to_string()).await?;
+    assert!(String::from_utf8_lossy(&forged.stderr).contains("spec.approver must be approver"), "{forged:?}");
+
+    let approved = holdfast(&approver, &approve).await?;
+    assert!(approved.status.success(), "{approved:?}");
+    env.ready("approve", "shop", Some(&commit)).await?;
+    Ok(())
+}
