@@ -9,7 +9,10 @@ use serde_json::json;
 #[test]
 fn definitions_are_those_of_the_types() -> anyhow::Result<()> {
     let written = std::fs::read_to_string(root().join("manifests/crds.yaml"))?;
-    assert!(written == crd::yaml()?, "manifests/crds.yaml is stale; run: cargo run -p holdfast -- crd > manifests/crds.yaml");
+    assert!(
+        written == crd::yaml()?,
+        "manifests/crds.yaml is stale; run: cargo run -p holdfast -- crd > manifests/crds.yaml"
+    );
     Ok(())
 }
 
@@ -18,7 +21,10 @@ fn definitions_are_those_of_the_types() -> anyhow::Result<()> {
 async fn the_agent_works_with_the_rights_that_are_granted() -> anyhow::Result<()> {
     let env = Env::start().await?;
     let manifests = root().join("manifests").display().to_string();
-    let applied = env.cluster.must(&["apply", "--server-side", "--validate=strict", "--force-conflicts", "-k", &manifests]).await?;
+    let applied = env
+        .cluster
+        .must(&["apply", "--server-side", "--validate=strict", "--force-conflicts", "-k", &manifests])
+        .await?;
     assert!(applied.contains("deployment.apps/holdfast serverside-applied"), "{applied}");
     let token = env.cluster.must(&["-n", "holdfast-system", "create", "token", "holdfast"]).await?;
     let account = env.cluster.kubeconfig_for_token("holdfast", token.trim())?;
@@ -36,7 +42,8 @@ async fn the_agent_works_with_the_rights_that_are_granted() -> anyhow::Result<()
     env.cluster.must(&["delete", "clusterrolebinding", "holdfast-manage"]).await?;
     repository.commit(&[("all.yaml", &objects.replace("a: b", "a: c"))], "Change")?;
     let said = env.reason("rights", "all", "Forbidden").await?;
-    for word in ["configmaps", "granted", "system:serviceaccount:holdfast-system:holdfast", "grant the verb"] {
+    for word in ["configmaps", "granted", "system:serviceaccount:holdfast-system:holdfast", "grant the verb"]
+    {
         assert!(said.message.contains(word), "{word} is missing in: {}", said.message);
     }
     let lines = agent.lines()?;
@@ -63,7 +70,8 @@ async fn who_may_approve_and_who_may_not() -> anyhow::Result<()> {
     let waiting = env.reason("approve", "shop", "AwaitingApproval").await?;
     assert!(waiting.message.contains("delete Namespace precious"), "{}", waiting.message);
     env.cluster.must(&["get", "namespace", "precious"]).await?;
-    let plan = env.read("approve", "shop").await?["status"]["plan"]["id"].as_str().unwrap_or_default().to_owned();
+    let plan =
+        env.read("approve", "shop").await?["status"]["plan"]["id"].as_str().unwrap_or_default().to_owned();
 
     for (user, role) in [("editor", "holdfast-edit"), ("approver", "holdfast-approve")] {
         let binding = [&format!("--clusterrole={role}"), &format!("--user={user}")].map(String::clone);
@@ -73,7 +81,10 @@ async fn who_may_approve_and_who_may_not() -> anyhow::Result<()> {
     let approve = ["-n", "approve", "approve", "shop", plan.as_str(), "--reason", "agreed"];
     let refused = holdfast(&editor, &approve).await?;
     assert!(!refused.status.success());
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("cannot create resource \"approvals\""), "{refused:?}");
+    assert!(
+        String::from_utf8_lossy(&refused.stderr).contains("cannot create resource \"approvals\""),
+        "{refused:?}"
+    );
 
     let approver = env.cluster.kubeconfig_for_user("approver")?;
     let forged = json!({"apiVersion": "holdfast.dev/v1alpha1", "kind": "Approval", "metadata": {"name": "forged", "namespace": "approve"},

@@ -2,7 +2,7 @@
 //!
 //! Everything in [`Memory`] can be made again from git and the cluster. No I/O.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -42,6 +42,8 @@ pub struct Context {
     pub wake: mpsc::UnboundedSender<SyncRef>,
     /// The agent is ending.
     pub stop: CancellationToken,
+    /// Other Syncs run in this process too; not so when a single plan is made.
+    pub together: bool,
 }
 
 /// What a context is made with.
@@ -118,6 +120,7 @@ impl Context {
             wake,
             stop,
             client,
+            together: true,
         };
         Ok((context, Feeds { syncs: sync_writer, approvals: approval_writer, woken }))
     }
@@ -140,6 +143,24 @@ impl Context {
                 self.wake(SyncRef::new(namespace, other.metadata.name.clone().unwrap_or_default()));
             }
         }
+    }
+
+    /// Another Sync of the same source that has not looked at this revision yet: until it has, nobody knows whether an
+    /// object left git or moved to it. The Sync runs again when it has.
+    pub fn behind(&self, sync: &Sync, owner: &SyncRef, revision: &str) -> Option<SyncRef> {
+        if !self.together {
+            return None;
+        }
+        let found = self.cluster.syncs.state().into_iter().find_map(|other| {
+            let name = SyncRef::new(other.metadata.namespace.clone()?, other.metadata.name.clone()?);
+            let runs = other.metadata.deletion_timestamp.is_none() && other.spec.suspend.is_none();
+            let same = name != *owner && other.spec.source == sync.spec.source;
+            (same && runs && self.memories.revision(&name).as_deref() != Some(revision)).then_some(name)
+        });
+        if found.is_some() {
+            self.memories.hold(owner);
+        }
+        found
     }
 
     /// Forgets a Sync that is gone.
@@ -197,11 +218,21 @@ impl Rendered {
     }
 }
 
-/// The memories of all Syncs, and which mirror each of them reads.
+/// The memories of all Syncs, and where each of them reads.
 #[derive(Default)]
 pub struct Memories {
     memories: Mutex<HashMap<SyncRef, Arc<tokio::sync::Mutex<Memory>>>>,
-    mirrors: Mutex<HashMap<SyncRef, MirrorId>>,
+    places: Mutex<HashMap<SyncRef, Place>>,
+    /// Syncs that wait for others to read the same commit.
+    held: Mutex<HashSet<SyncRef>>,
+}
+
+/// What a Sync reads, and how far it is.
+#[derive(Clone)]
+struct Place {
+    mirror: MirrorId,
+    /// Of the last run that came to its end.
+    revision: Option<String>,
 }
 
 impl Memories {
@@ -211,21 +242,44 @@ impl Memories {
 
     /// Notes which mirror a Sync reads.
     pub fn uses(&self, sync: &SyncRef, mirror: MirrorId) {
-        lock(&self.mirrors).insert(sync.clone(), mirror);
+        let mut places = lock(&self.places);
+        let revision =
+            places.get(sync).filter(|place| place.mirror == mirror).and_then(|place| place.revision.clone());
+        places.insert(sync.clone(), Place { mirror, revision });
+    }
+
+    /// Notes that a Sync has looked at a revision to the end, and returns the Syncs that waited for it.
+    pub fn looked_at(&self, sync: &SyncRef, revision: &str) -> Vec<SyncRef> {
+        let mut places = lock(&self.places);
+        let Some(place) = places.get_mut(sync) else { return Vec::new() };
+        if place.revision.as_deref() == Some(revision) {
+            return Vec::new();
+        }
+        place.revision = Some(revision.to_owned());
+        lock(&self.held).drain().collect()
+    }
+
+    /// The revision that a Sync looked at last.
+    fn revision(&self, sync: &SyncRef) -> Option<String> {
+        lock(&self.places).get(sync)?.revision.clone()
+    }
+
+    /// Lets a Sync run again when another one has looked at its revision.
+    fn hold(&self, sync: &SyncRef) {
+        lock(&self.held).insert(sync.clone());
     }
 
     /// The Syncs that read a mirror; all of them if it is not known which mirror it was.
     pub fn users(&self, mirror: Option<MirrorId>) -> Vec<SyncRef> {
-        let all = lock(&self.mirrors);
-        all.iter()
-            .filter(|(_, used)| mirror.is_none_or(|mirror| mirror == **used))
-            .map(|(sync, _)| sync.clone())
-            .collect()
+        let all = lock(&self.places);
+        let reads = |place: &Place| mirror.is_none_or(|mirror| mirror == place.mirror);
+        all.iter().filter(|(_, place)| reads(place)).map(|(sync, _)| sync.clone()).collect()
     }
 
     pub fn forget(&self, sync: &SyncRef) {
         lock(&self.memories).remove(sync);
-        lock(&self.mirrors).remove(sync);
+        lock(&self.places).remove(sync);
+        lock(&self.held).remove(sync);
     }
 }
 

@@ -27,6 +27,13 @@ pub struct Run<'a> {
 pub async fn reconcile(run: &Run<'_>, memory: &mut Memory) -> Findings {
     let mut findings = Findings::of(run.sync, run.owner, run.now);
     findings.failure = pipeline(run, memory, &mut findings).await.err();
+    if let Some(seen) = &findings.seen {
+        run.context
+            .memories
+            .looked_at(run.owner, &seen.revision)
+            .into_iter()
+            .for_each(|held| run.context.wake(held));
+    }
     findings.objects = Some(stages::health(run));
     findings
 }
@@ -36,7 +43,6 @@ async fn pipeline(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) -
     if findings.suspended.is_some() {
         return Ok(());
     }
-    stages::dependencies(run)?;
     let source = stages::source(run, memory).await?;
     findings.seen = Some(source.seen.clone());
     if stages::unchanged(run, &source, memory) {
@@ -44,8 +50,9 @@ async fn pipeline(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) -
     }
     let manifests = stages::render(run, &source).await?;
     let empty = manifests.is_empty();
-    let mut observed = stages::observe(run, manifests).await?;
-    let Planned { plan, kinds, drift } = stages::plan(run, &source.seen.tree, &mut observed);
+    let mut observed = stages::observe(run, manifests, &source.seen.revision).await?;
+    let Planned { plan, kinds, drift, waits: unplanned } = stages::plan(run, &source.seen, &mut observed);
+    stages::dependencies(run)?;
     if drift && stages::only_reported(run) {
         findings.drift = Some(plan.changes);
         return failure(observed.errors, source.trouble);
@@ -58,7 +65,7 @@ async fn pipeline(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) -
     let Outcome { done, errors, waits, again } =
         stages::apply(run, &observed, decision.approved, &kinds).await;
     findings.done = Some(Done { id, changes: done }).filter(|done| !done.changes.is_empty());
-    findings.waits = waits.or_else(|| stages::ending(&observed));
+    findings.waits = waits.or(unplanned).or(observed.waits.take()).or_else(|| stages::ending(&observed));
     findings.again = again;
     memory.rendered = Some(Rendered::of(&source.seen.tree, run.sync, observed.desired));
     if empty {

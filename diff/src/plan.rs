@@ -95,6 +95,15 @@ pub struct Change {
     effect: Digest,
 }
 
+impl Change {
+    /// True if no value changes, only who owns which field.
+    pub fn only_ownership(&self) -> bool {
+        self.operation == Operation::Update
+            && !self.fields.is_empty()
+            && self.fields.iter().all(|field| field.before.is_some() && field.before == field.after)
+    }
+}
+
 /// The digest of a plan's meaning: operation, object, UID of what ends, field changes, and the cluster.
 /// Neither the commit nor resourceVersions are in it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -23,6 +23,7 @@ use crate::context::{Context, Memory, Options};
 use crate::metrics::Metrics;
 use crate::reconcile::{Run, stages};
 use crate::render;
+use crate::report::Seen;
 use crate::sync_ref::SyncRef;
 
 /// What to plan
@@ -102,15 +103,15 @@ impl Plan {
     async fn once(&self, context: &Context, sync: &Sync, owner: &SyncRef) -> anyhow::Result<bool> {
         let status = sync.status.clone().unwrap_or_default();
         let run = Run { context, sync, owner, status: &status, now: Timestamp::now() };
-        let (manifests, tree) = match &self.tree {
-            Some(tree) => (working_tree(tree, sync)?, String::new()),
+        let (manifests, seen) = match &self.tree {
+            Some(tree) => (working_tree(tree, sync)?, Seen::default()),
             None => {
                 let source = stages::source(&run, &mut Memory::default()).await?;
-                (stages::render(&run, &source).await?, source.seen.tree)
+                (stages::render(&run, &source).await?, source.seen)
             }
         };
-        let mut observed = stages::observe(&run, manifests).await?;
-        let planned = stages::plan(&run, &tree, &mut observed);
+        let mut observed = stages::observe(&run, manifests, &seen.revision).await?;
+        let planned = stages::plan(&run, &seen, &mut observed);
         match self.output {
             Output::Json => println!("{}", serde_json::to_string_pretty(&planned.plan)?),
             Output::Text => print!("{}", text::plan(&planned.plan, colour())),
@@ -130,13 +131,15 @@ async fn connect(config: kube::Config, cache: &Path) -> anyhow::Result<Context> 
     let options =
         Options { namespaces: Vec::new(), cache_dir: cache.to_path_buf(), allow_file: true, instance: None };
     let metrics = Arc::new(Metrics::new());
-    let (context, mut feeds) = Context::connect(config, &options, metrics, CancellationToken::new()).await?;
+    let (mut context, mut feeds) =
+        Context::connect(config, &options, metrics, CancellationToken::new()).await?;
     let syncs = Api::<Sync>::all(context.client.clone()).list(&ListParams::default()).await;
     feeds.syncs.apply_watcher_event(&Event::Init);
     for sync in syncs.context("cannot list the Syncs, which tell what belongs to whom")?.items {
         feeds.syncs.apply_watcher_event(&Event::InitApply(sync));
     }
     feeds.syncs.apply_watcher_event(&Event::InitDone);
+    context.together = false;
     Ok(context)
 }
 

@@ -27,6 +27,9 @@ const SIDE_BY_SIDE: usize = 16;
 /// How long the first list of a kind may take.
 const LIST_LIMIT: Duration = Duration::from_secs(30);
 
+/// The reason of an error about an object that another Sync has.
+pub const OWNED_BY_ANOTHER: &str = "OwnedByAnother";
+
 /// What is known of the cluster for one plan.
 #[derive(Debug, Default)]
 pub struct Observed {
@@ -199,7 +202,7 @@ fn claimed(desired: &Desired, other: &SyncRef) -> ObjectError {
     let message = format!(
         "owned by Sync {other}, so it was not touched; remove it from one of the two, and it moves without being deleted"
     );
-    ObjectError::user(&desired.object, Some(&desired.manifest.origin), "OwnedByAnother", message)
+    ObjectError::user(&desired.object, Some(&desired.manifest.origin), OWNED_BY_ANOTHER, message)
 }
 
 fn annotated_owner(live: &Value) -> Option<SyncRef> {

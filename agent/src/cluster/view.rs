@@ -83,6 +83,8 @@ struct State {
     members: HashMap<SyncRef, BTreeSet<ObjectId>>,
     /// Which Sync has an object in its newest render. One view over all Syncs, so that two never fight.
     claims: HashMap<ObjectId, SyncRef>,
+    /// Who wants an object that another Sync has.
+    refused: HashMap<ObjectId, SyncRef>,
     /// Syncs whose claims are known.
     claimants: HashSet<SyncRef>,
 }
@@ -188,7 +190,7 @@ impl View {
     }
 
     /// Claims objects for the newest render of a Sync and gives up what it does not name any more. Returns the
-    /// objects that another Sync has, and which.
+    /// objects that another Sync has, and which. What is given up goes to the Sync that was refused it, if there is one.
     pub fn claim(
         &self,
         owner: &SyncRef,
@@ -197,7 +199,8 @@ impl View {
     ) -> Vec<(ObjectId, SyncRef)> {
         let mut state = self.lock();
         let wanted: HashSet<&ObjectId> = objects.iter().collect();
-        state.claims.retain(|object, claimant| claimant != owner || wanted.contains(object));
+        state.refused.retain(|_, other| other != owner);
+        let heirs = state.give_up(owner, |object| !wanted.contains(object));
         state.claimants.insert(owner.clone());
         let mut taken = Vec::new();
         for object in objects {
@@ -208,13 +211,15 @@ impl View {
                     && (!state.claimants.contains(other) || state.claims.get(object) == Some(other))
             });
             let claimed = state.claims.get(object).filter(|other| *other != owner && exists(other)).cloned();
-            match live.or(claimed) {
-                Some(other) => taken.push((object.clone(), other)),
-                None => {
-                    state.claims.insert(object.clone(), owner.clone());
-                }
+            if let Some(other) = live.or(claimed) {
+                state.refused.insert(object.clone(), owner.clone());
+                taken.push((object.clone(), other));
+            } else {
+                state.claims.insert(object.clone(), owner.clone());
             }
         }
+        drop(state);
+        heirs.into_iter().for_each(|heir| self.wake(heir));
         taken
     }
 
@@ -237,8 +242,11 @@ impl View {
     /// Gives up all claims of a Sync that is gone.
     pub fn disclaim(&self, owner: &SyncRef) {
         let mut state = self.lock();
-        state.claims.retain(|_, claimant| claimant != owner);
+        state.refused.retain(|_, other| other != owner);
+        let heirs = state.give_up(owner, |_| true);
         state.claimants.remove(owner);
+        drop(state);
+        heirs.into_iter().for_each(|heir| self.wake(heir));
     }
 
     fn wake(&self, owner: SyncRef) {
@@ -277,6 +285,29 @@ impl State {
         self.members.entry(entry.owner.clone()).or_default().insert(object.clone());
         self.objects.insert(object, entry);
         news
+    }
+
+    /// Takes claims from a Sync, and returns those who have them now.
+    fn give_up(&mut self, owner: &SyncRef, which: impl Fn(&ObjectId) -> bool) -> BTreeSet<SyncRef> {
+        let lost: Vec<ObjectId> = self
+            .claims
+            .iter()
+            .filter(|(object, by)| *by == owner && which(object))
+            .map(|(object, _)| object.clone())
+            .collect();
+        let mut heirs = BTreeSet::new();
+        for object in lost {
+            match self.refused.remove(&object) {
+                Some(heir) => {
+                    heirs.insert(heir.clone());
+                    self.claims.insert(object, heir);
+                }
+                None => {
+                    self.claims.remove(&object);
+                }
+            }
+        }
+        heirs
     }
 
     fn remove(&mut self, object: &ObjectId, version: u64) -> Option<Entry> {

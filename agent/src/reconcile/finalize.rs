@@ -39,7 +39,7 @@ async fn remove(run: &Run<'_>, findings: &mut Findings) -> Result<bool, Failure>
         (true, Some(_)) => Some("the Sync was suspended"),
         (true, None) => None,
     };
-    let mut observed = stages::observe(run, Vec::new()).await?;
+    let mut observed = stages::observe(run, Vec::new(), "").await?;
     if let Some(error) = observed.errors.first() {
         return stages::failure(vec![error.clone()], None).map(|()| false);
     }

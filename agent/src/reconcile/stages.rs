@@ -166,11 +166,13 @@ pub struct Observed {
     seen: observe::Observed,
     /// What nothing can be said about.
     pub errors: Vec<ObjectError>,
+    /// Why some objects are not looked at yet.
+    pub waits: Option<String>,
 }
 
 /// Looks at every object that is desired or owned.
 #[instrument(name = "observe", skip_all, fields(sync = %run.owner))]
-pub async fn observe(run: &Run<'_>, manifests: Vec<Manifest>) -> Result<Observed, Failure> {
+pub async fn observe(run: &Run<'_>, manifests: Vec<Manifest>, revision: &str) -> Result<Observed, Failure> {
     let _timer = run.context.metrics.stage("observe");
     let (context, spec) = (run.context, &run.sync.spec);
     let cluster = &context.cluster;
@@ -185,7 +187,18 @@ pub async fn observe(run: &Run<'_>, manifests: Vec<Manifest>) -> Result<Observed
     let former = parent::former_kinds(cluster, run.sync, &names).await.map_err(unreachable)?;
     let mut seen = observe::observe(cluster, &requests, run.owner, desired, &former).await;
     errors.append(&mut seen.errors);
-    Ok(Observed { requests, desired: digests, seen, errors })
+    // While another Sync of the same source has not looked at this revision, what it owns may be on its way to us.
+    let moving = |error: &ObjectError| error.reason == observe::OWNED_BY_ANOTHER;
+    let mut waits = None;
+    if errors.iter().any(moving) {
+        waits = context
+            .behind(run.sync, run.owner, revision)
+            .map(|other| format!("waits for Sync {other} to look at {revision} too"));
+        if waits.is_some() {
+            errors.retain(|error| !moving(error));
+        }
+    }
+    Ok(Observed { requests, desired: digests, seen, errors, waits })
 }
 
 /// Writes what the Sync must say of its set before anything is applied that it does not cover.
@@ -202,11 +215,13 @@ pub struct Planned {
     pub kinds: Kinds,
     /// This very tree was applied wholly before, so what differs now is drift.
     pub drift: bool,
+    /// Why what left git is not in the plan yet.
+    pub waits: Option<String>,
 }
 
 /// Plans what would make the cluster what git says. With anything unknown, nothing is removed.
 #[instrument(name = "plan", skip_all, fields(sync = %run.owner))]
-pub fn plan(run: &Run<'_>, tree: &str, observed: &mut Observed) -> Planned {
+pub fn plan(run: &Run<'_>, Seen { tree, revision, .. }: &Seen, observed: &mut Observed) -> Planned {
     let _timer = run.context.metrics.stage("plan");
     let view = &run.context.cluster.view;
     let set = run.owner.applyset();
@@ -223,29 +238,36 @@ pub fn plan(run: &Run<'_>, tree: &str, observed: &mut Observed) -> Planned {
             State::Absent | State::Unchanged => None,
         };
         match plan::desired(&manifest, object.clone(), &set, state) {
-            Some(change) => changes.push(change),
-            None => {
+            Some(change) if !(only_reported(run) && change.only_ownership()) => changes.push(change),
+            _ => {
                 if let Some(live) = live {
                     view.note_satisfied(&object, digest, live);
                 }
             }
         }
     }
-    if observed.errors.is_empty() {
-        for (object, entry) in observed.surplus() {
-            let keep = match (run.sync.spec.prune, entry.keep) {
-                (_, true) => Some("holdfast.dev/prune: Disabled"),
-                (false, _) => Some("prune is off"),
-                (true, false) => None,
-            };
-            kinds.insert(object.clone(), entry.kind.clone());
-            changes.push(plan::removed(
-                object,
-                entry.kind.api_version(),
-                entry.uid.to_string(),
-                entry.stage,
-                keep,
-            ));
+    let surplus = observed.surplus();
+    let mut waits = None;
+    if !surplus.is_empty() && observed.errors.is_empty() {
+        waits = run.context.behind(run.sync, run.owner, revision).map(|other| {
+            format!("nothing is removed before Sync {other} has looked at {revision} too: an object may have moved to it")
+        });
+        if waits.is_none() {
+            for (object, entry) in surplus {
+                let keep = match (run.sync.spec.prune, entry.keep) {
+                    (_, true) => Some("holdfast.dev/prune: Disabled"),
+                    (false, _) => Some("prune is off"),
+                    (true, false) => None,
+                };
+                kinds.insert(object.clone(), entry.kind.clone());
+                changes.push(plan::removed(
+                    object,
+                    entry.kind.api_version(),
+                    entry.uid.to_string(),
+                    entry.stage,
+                    keep,
+                ));
+            }
         }
     }
     let plan = Plan::new(&run.context.cluster.uid, changes);
@@ -253,7 +275,7 @@ pub fn plan(run: &Run<'_>, tree: &str, observed: &mut Observed) -> Planned {
     let drift = !plan.is_empty()
         && applied.is_some_and(|applied| applied == tree)
         && run.status.observed_generation == run.sync.metadata.generation;
-    Planned { plan, kinds, drift }
+    Planned { plan, kinds, drift, waits }
 }
 
 pub fn only_reported(run: &Run<'_>) -> bool {

@@ -18,7 +18,7 @@ use crate::gate::Waiting;
 use crate::sync_ref::SyncRef;
 
 /// A revision for the status.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     /// `main@sha1:<40 hex>`
     pub revision: String,

@@ -182,6 +182,12 @@ fn owner(owner: &holdfast_diff::fields::Owner) -> String {
 /// One changed field for people: path, values, and which tool wrote the live one.
 pub fn describe(field: &FieldChange) -> String {
     let FieldStatus { path, before, after, manager } = self::field(field);
+    if before.is_some() && before == after {
+        return format!(
+            "{path} is as git says and belongs to {}",
+            manager.unwrap_or_else(|| "nobody".to_owned())
+        );
+    }
     let written = manager.map(|manager| format!(", written by {manager}")).unwrap_or_default();
     let none = || "nothing".to_owned();
     format!("{path} is {}, git says {}{written}", before.unwrap_or_else(none), after.unwrap_or_else(none))

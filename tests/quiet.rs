@@ -1,0 +1,89 @@
+//! Nothing is asked of the API server while nothing changes, and nothing that the server normalises is drift.
+//! I/O: processes, network.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use holdfast_tests::agent::Agent;
+use holdfast_tests::{Env, sync};
+use serde_json::{Value, json};
+
+/// Manifests that the server stores otherwise than they are written: each was a false difference to somebody.
+const NORMALISED: &str = include_str!("data/normalised.yaml");
+
+/// Requests of the agent, watches and leases apart, since a moment.
+fn requests(env: &Env, since: &str) -> anyhow::Result<Vec<Value>> {
+    env.cluster.requests(|line| {
+        let text = |field: &str| line[field].as_str().unwrap_or_default();
+        text("userAgent").starts_with("holdfast/")
+            && text("verb") != "watch"
+            && line["objectRef"]["resource"] != "leases"
+            && line["objectRef"]["resource"] != "events"
+            && text("requestReceivedTimestamp") > since
+    })
+}
+
+fn told(requests: &[Value]) -> Vec<String> {
+    requests.iter().map(|line| format!("{} {}", line["verb"], line["requestURI"])).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_server_normalises_is_in_sync_and_asks_nothing() -> anyhow::Result<()> {
+    let env = Env::start().await?;
+    let repository = env.forge.repository("quiet").await?;
+    repository.commit(&[("all.yaml", NORMALISED)], "Begin")?;
+    env.namespace("quiet").await?;
+    env.cluster.apply(&sync::sync("quiet", "app", &repository.https_url, &json!({}))).await?;
+    let agent = env.agent(&[]).await?;
+    env.ready("quiet", "app", None).await?;
+    let versions = versions(&env).await?;
+
+    // Several intervals, and a commit elsewhere, which this path does not read.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let quiet = jiff::Timestamp::now().to_string();
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    let asked = requests(&env, &quiet)?;
+    assert!(asked.is_empty(), "{:#?}", told(&asked));
+
+    // A restart may look, and must not write.
+    let restarted = jiff::Timestamp::now().to_string();
+    let agent: Agent = agent.restart(&env.cluster.kubeconfig(), &[]).await?;
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    let writes = requests(&env, &restarted)?;
+    let writes: Vec<Value> = writes
+        .into_iter()
+        .filter(|line| {
+            line["verb"] != "get"
+                && line["verb"] != "list"
+                && !line["requestURI"].as_str().unwrap_or_default().contains("dryRun=All")
+        })
+        .collect();
+    assert!(writes.is_empty(), "{:#?}", told(&writes));
+    assert_eq!(self::versions(&env).await?, versions, "an object was written");
+    env.ready("quiet", "app", None).await?;
+    let quiet = jiff::Timestamp::now().to_string();
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    let asked = requests(&env, &quiet)?;
+    assert!(asked.is_empty(), "{:#?}", told(&asked));
+    let lines = agent.lines()?;
+    assert!(lines.iter().all(|line| line["message"] != "Corrected drift"), "{lines:#?}");
+    Ok(())
+}
+
+/// The generation of every object of the set: it counts writes of the spec.
+async fn versions(env: &Env) -> anyhow::Result<Vec<String>> {
+    let kinds = "configmaps,secrets,services,deployments,statefulsets,roles,horizontalpodautoscalers,networkpolicies,cronjobs,ingresses";
+    let text = env
+        .cluster
+        .must(&["-n", "quiet", "get", kinds, "-l", "applyset.kubernetes.io/part-of", "-o", "json"])
+        .await?;
+    let list: Value = serde_json::from_str(&text).context("kubectl printed no JSON")?;
+    let items = list["items"].as_array().cloned().unwrap_or_default();
+    assert!(items.len() >= 10, "{} objects", items.len());
+    Ok(items
+        .iter()
+        .map(|item| {
+            format!("{} {} {}", item["kind"], item["metadata"]["name"], item["metadata"]["generation"])
+        })
+        .collect())
+}
