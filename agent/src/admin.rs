@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::metrics::Metrics;
 
 /// How long the main loop may be silent before the process counts as hung.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_mins(1);
 
 /// What the probes are answered with.
 #[derive(Clone)]

@@ -221,7 +221,7 @@ impl Rendered {
 /// The memories of all Syncs, and where each of them reads.
 #[derive(Default)]
 pub struct Memories {
-    memories: Mutex<HashMap<SyncRef, Arc<tokio::sync::Mutex<Memory>>>>,
+    all: Mutex<HashMap<SyncRef, Arc<tokio::sync::Mutex<Memory>>>>,
     places: Mutex<HashMap<SyncRef, Place>>,
     /// Syncs that wait for others to read the same commit.
     held: Mutex<HashSet<SyncRef>>,
@@ -237,7 +237,7 @@ struct Place {
 
 impl Memories {
     pub fn of(&self, sync: &SyncRef) -> Arc<tokio::sync::Mutex<Memory>> {
-        lock(&self.memories).entry(sync.clone()).or_default().clone()
+        lock(&self.all).entry(sync.clone()).or_default().clone()
     }
 
     /// Notes which mirror a Sync reads.
@@ -277,7 +277,7 @@ impl Memories {
     }
 
     pub fn forget(&self, sync: &SyncRef) {
-        lock(&self.memories).remove(sync);
+        lock(&self.all).remove(sync);
         lock(&self.places).remove(sync);
         lock(&self.held).remove(sync);
     }

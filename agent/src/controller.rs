@@ -33,7 +33,7 @@ use crate::sync_ref::SyncRef;
 const CONCURRENCY: u16 = 32;
 /// The first pause after a failure that may pass; it doubles up to [`PAUSE_LIMIT`].
 const PAUSE: Duration = Duration::from_secs(1);
-const PAUSE_LIMIT: Duration = Duration::from_secs(120);
+const PAUSE_LIMIT: Duration = Duration::from_mins(2);
 
 /// Why the agent cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -145,7 +145,7 @@ async fn feed_approvals(
     while let Some(event) = events.next().await {
         match event {
             Ok(approval) => {
-                context.wake(SyncRef::new(approval.namespace().unwrap_or_default(), approval.spec.sync))
+                context.wake(SyncRef::new(approval.namespace().unwrap_or_default(), approval.spec.sync));
             }
             Err(error) => warn!(error = %chain(&error), "Watch of Approvals failed and is tried again"),
         }
@@ -157,12 +157,10 @@ fn moved(context: &Arc<Context>) -> impl Stream<Item = ObjectRef<Sync>> + Send +
     let context = context.clone();
     let moved = context.sources.moved();
     stream::unfold(moved, |mut moved| async move {
-        loop {
-            match moved.recv().await {
-                Ok(mirror) => return Some((Some(mirror), moved)),
-                Err(broadcast::error::RecvError::Lagged(_)) => return Some((None, moved)),
-                Err(broadcast::error::RecvError::Closed) => return None,
-            }
+        match moved.recv().await {
+            Ok(mirror) => Some((Some(mirror), moved)),
+            Err(broadcast::error::RecvError::Lagged(_)) => Some((None, moved)),
+            Err(broadcast::error::RecvError::Closed) => None,
         }
     })
     .flat_map(move |mirror| stream::iter(context.memories.users(mirror)))
@@ -170,6 +168,7 @@ fn moved(context: &Arc<Context>) -> impl Stream<Item = ObjectRef<Sync>> + Send +
 }
 
 /// What of a Sync asks for a run when it changes; our own writes do not.
+#[expect(clippy::unnecessary_wraps, reason = "the form of a predicate")]
 fn asks(sync: &Sync) -> Option<u64> {
     let mut hasher = std::hash::DefaultHasher::new();
     sync.metadata.generation.hash(&mut hasher);
@@ -205,17 +204,14 @@ async fn run_one(sync: Arc<Sync>, context: Arc<Context>) -> Result<Action, Infal
 /// One run, within the time that its Sync gives it.
 async fn limited(run: &Run<'_>, memory: &mut Memory) -> Findings {
     let limit = run.sync.spec.timeout();
-    match tokio::time::timeout(limit, reconcile(run, memory)).await {
-        Ok(findings) => findings,
-        Err(_) => {
-            let message = format!(
-                "the run took longer than spec.timeout ({} s); it goes on where it was",
-                limit.as_secs()
-            );
-            let mut findings = Findings::of(run.sync, run.owner, run.now);
-            findings.failure = Some(Failure::transient("reconcile", "Timeout", message));
-            findings
-        }
+    if let Ok(findings) = tokio::time::timeout(limit, reconcile(run, memory)).await {
+        findings
+    } else {
+        let message =
+            format!("the run took longer than spec.timeout ({} s); it goes on where it was", limit.as_secs());
+        let mut findings = Findings::of(run.sync, run.owner, run.now);
+        findings.failure = Some(Failure::transient("reconcile", "Timeout", message));
+        findings
     }
 }
 

@@ -102,10 +102,9 @@ fn needs_approval(change: &Change, policy: ApprovalPolicy, set: Set, many: bool)
         return Some("nothing is left in git, so this would remove everything");
     }
     match policy {
-        ApprovalPolicy::Never => None,
         ApprovalPolicy::Irreversible => irreversible(change, many),
         ApprovalPolicy::Deletions if change.operation.deletes() => Some("the policy asks for every deletion"),
-        ApprovalPolicy::Deletions => None,
+        ApprovalPolicy::Never | ApprovalPolicy::Deletions => None,
         ApprovalPolicy::Always => Some("the policy asks for every change"),
     }
 }

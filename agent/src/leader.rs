@@ -16,8 +16,8 @@ use tracing::{info, warn};
 const NAME: &str = "holdfast";
 /// How long a Lease is good without being renewed.
 const TERM: Duration = Duration::from_secs(15);
-/// How long before the end of the term the holder gives up: no other agent can hold it before then.
-const MARGIN: Duration = Duration::from_secs(5);
+/// How long a holder goes on that cannot renew: it ends well before another one can begin.
+const GIVE_UP: Duration = Duration::from_secs(10);
 /// How often it is renewed, or asked for.
 const PERIOD: Duration = Duration::from_secs(3);
 
@@ -71,7 +71,7 @@ impl Candidate {
                 Ok(Err(error)) => warn!(error = %error, "Cannot renew the Lease and tries again"),
                 Err(_) => warn!("Cannot renew the Lease in time and tries again"),
             }
-            if renewed.elapsed() > TERM - MARGIN {
+            if renewed.elapsed() > GIVE_UP {
                 warn!("Gives up a Lease that could not be renewed");
                 return;
             }
@@ -98,7 +98,7 @@ impl Candidate {
         let Some(mut lease) = self.leases.get_opt(NAME).await? else {
             let metadata = ObjectMeta { name: Some(NAME.to_owned()), ..ObjectMeta::default() };
             let lease = Lease { metadata, spec: Some(self.spec(now, None)) };
-            return self.won(self.leases.create(&PostParams::default(), &lease).await);
+            return Self::won(self.leases.create(&PostParams::default(), &lease).await);
         };
         let spec = lease.spec.take().unwrap_or_default();
         let holder =
@@ -110,10 +110,10 @@ impl Candidate {
         }
         lease.spec = Some(self.spec(now, Some(&spec)));
         // The resourceVersion in it makes sure that nobody else was faster.
-        self.won(self.leases.replace(NAME, &PostParams::default(), &lease).await)
+        Self::won(self.leases.replace(NAME, &PostParams::default(), &lease).await)
     }
 
-    fn won(&self, written: Result<Lease, kube::Error>) -> Result<Option<String>, kube::Error> {
+    fn won(written: Result<Lease, kube::Error>) -> Result<Option<String>, kube::Error> {
         match written {
             Ok(_) => Ok(None),
             Err(kube::Error::Api(status)) if status.code == 409 => {

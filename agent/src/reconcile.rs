@@ -55,7 +55,7 @@ async fn pipeline(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) -
     stages::dependencies(run)?;
     if drift && stages::only_reported(run) {
         findings.drift = Some(plan.changes);
-        return failure(observed.errors, source.trouble);
+        return failure(&observed.errors, source.trouble);
     }
     let decision = stages::gate(run, plan, empty, false);
     findings.waiting = decision.waiting;
@@ -71,5 +71,5 @@ async fn pipeline(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) -
     if empty {
         return Err(stages::empty(run));
     }
-    failure([observed.errors, errors].concat(), source.trouble)
+    failure(&[observed.errors, errors].concat(), source.trouble)
 }

@@ -186,7 +186,7 @@ pub enum Seen {
 }
 
 /// Plans one desired object. `None` if there is nothing to do.
-pub fn desired(manifest: &Arc<Manifest>, object: ObjectId, set: &str, seen: Seen) -> Option<Change> {
+pub fn desired(manifest: &Arc<Manifest>, object: &ObjectId, set: &str, seen: Seen) -> Option<Change> {
     let stage = Stage::of(manifest);
     let change = |operation, reason: String, fields, effect, uid| Change {
         operation,
@@ -216,13 +216,13 @@ pub fn desired(manifest: &Arc<Manifest>, object: ObjectId, set: &str, seen: Seen
             }
             let (operation, reason) = ownership(&live, set);
             let effect = effect(&differences);
-            let fields = describe(&object, &live, differences);
+            let fields = describe(object, &live, differences);
             Some(change(operation, reason, fields, effect, uid(&live)))
         }
         Seen::Exists { live, prediction: Prediction::NeedsRecreate { replacement, because } } => {
             let differences = compare::objects(&live, &replacement);
             let effect = effect(&differences);
-            let fields = describe(&object, &live, differences);
+            let fields = describe(object, &live, differences);
             Some(change(Operation::Recreate, because, fields, effect, uid(&live)))
         }
     }

@@ -74,7 +74,7 @@ impl Agent {
             .env("TMPDIR", folder.path());
         let process = Process::start("holdfast", &mut command, &log)?;
         let mut agent = Self { process, port, log, folder };
-        agent.wait_ready(Duration::from_secs(60)).await?;
+        agent.wait_ready(Duration::from_mins(1)).await?;
         Ok(agent)
     }
 

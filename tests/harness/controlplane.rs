@@ -42,10 +42,10 @@ pub struct ControlPlane {
     port: u16,
     etcd_port: u16,
     options: Options,
-    _kubelet: Option<Kubelet>,
-    _controllers: Option<Process>,
+    /// Held for their end.
+    helpers: Option<(Process, Kubelet)>,
     apiserver: Process,
-    _etcd: Process,
+    etcd: Process,
 }
 
 /// Controllers that need a cloud, nodes, or disks.
@@ -57,7 +57,7 @@ const CONTROLLERS: &str = "*,-node-ipam-controller,-node-route-controller,-servi
 const AUDIT_POLICY: &str = "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived, ResponseStarted]\nrules: [{level: Metadata}]\n";
 
 /// What starting may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 impl ControlPlane {
     /// Starts a control plane, in about five seconds.
@@ -88,17 +88,15 @@ impl ControlPlane {
             authority,
             port,
             etcd_port,
-            _kubelet: None,
-            _controllers: None,
+            helpers: None,
             apiserver,
-            _etcd: etcd,
+            etcd,
             folder,
             options,
         };
         plane.wait_ready().await?;
         if plane.options.controllers {
-            plane._controllers = Some(plane.start_controllers()?);
-            plane._kubelet = Some(Kubelet::start(plane.client().await?));
+            plane.helpers = Some((plane.start_controllers()?, Kubelet::start(plane.client().await?)));
             crate::eventually(PATIENCE, "the service account of the namespace default", || async {
                 let found = plane.kubectl(&["-n", "default", "get", "serviceaccount", "default"]).await?;
                 Ok(found.status.success())
@@ -218,7 +216,7 @@ impl ControlPlane {
         let started = Instant::now();
         while started.elapsed() < PATIENCE {
             self.apiserver.check()?;
-            self._etcd.check()?;
+            self.etcd.check()?;
             if client.get(&url).send().await.is_ok_and(|answer| answer.status().is_success()) {
                 return Ok(());
             }

@@ -84,7 +84,7 @@ impl Forge {
         let version = format!("https://127.0.0.1:{http}/api/v1/version");
         while !client.get(&version).send().await.is_ok_and(|answer| answer.status().is_success()) {
             process.check()?;
-            if started.elapsed() > Duration::from_secs(60) {
+            if started.elapsed() > Duration::from_mins(1) {
                 bail!("Gitea does not answer:\n{}", crate::watchdog::tail(&root.join("gitea.log")));
             }
             tokio::time::sleep(Duration::from_millis(50)).await;

@@ -103,7 +103,7 @@ fn part(name: &str, module: &Path, recipe: &Recipe) -> anyhow::Result<PathBuf> {
         hasher.update(fs::read(module.join(file))?);
     }
     hasher.update(format!("{:?} {:?} {}", recipe.packages, recipe.flags, recipe.cgo));
-    let key: String = hasher.finalize().iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+    let key = holdfast_diff::digest::Digest::of_bytes(&hasher.finalize()).to_string();
     let cache = cache()?;
     let folder = cache.join(&key);
     if folder.is_dir() {

@@ -79,11 +79,11 @@ impl From<Duration> for String {
         let (seconds, millis) = (time.as_secs(), time.subsec_millis());
         let parts =
             [(seconds / 3600, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s"), (u64::from(millis), "ms")];
-        let text: String = parts
-            .iter()
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, unit)| format!("{count}{unit}"))
-            .collect();
+        let mut text = String::new();
+        for (count, unit) in parts.into_iter().filter(|(count, _)| *count > 0) {
+            text.push_str(&count.to_string());
+            text.push_str(unit);
+        }
         if text.is_empty() { "0s".to_owned() } else { text }
     }
 }

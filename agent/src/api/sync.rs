@@ -91,11 +91,11 @@ fn yes() -> bool {
 
 impl SyncSpec {
     pub fn interval(&self) -> Time {
-        self.interval.map_or(Time::from_secs(60), Duration::get)
+        self.interval.map_or(Time::from_mins(1), Duration::get)
     }
 
     pub fn timeout(&self) -> Time {
-        self.timeout.map_or(Time::from_secs(300), Duration::get)
+        self.timeout.map_or(Time::from_mins(5), Duration::get)
     }
 
     pub fn wait_for_health(&self) -> bool {

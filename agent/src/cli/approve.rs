@@ -30,13 +30,11 @@ impl Verdict {
     pub async fn run(self, global: Global, decision: ApprovalDecision) -> anyhow::Result<ExitCode> {
         let Self { name, plan_id, reason, time } = self;
         let client = cluster::client(&global).await?;
-        let plan_id = match plan_id {
-            Some(id) => id,
-            None => ask(
-                &cluster::sync(&client, &name).await?.status.and_then(|status| status.plan),
-                &name,
-                decision,
-            )?,
+        let plan_id = if let Some(id) = plan_id {
+            id
+        } else {
+            let sync = cluster::sync(&client, &name).await?;
+            ask(sync.status.as_ref().and_then(|status| status.plan.as_ref()), &name, decision)?
         };
         let review = Api::<SelfSubjectReview>::all(client.clone())
             .create(&PostParams::default(), &SelfSubjectReview::default())
@@ -66,20 +64,16 @@ impl Verdict {
         let api = Api::<Approval>::namespaced(client, &namespace);
         let made = api.create(&PostParams::default(), &approval).await;
         let made = made.with_context(|| format!("cannot create an Approval in namespace {namespace}"))?;
-        say(format_args!(
-            "{decision:?}d plan {plan_id} by Approval {}",
-            made.metadata.name.unwrap_or_default()
-        )
-        .to_string()
-        .replace("Rejectd", "Rejected"));
+        let word = if decision == ApprovalDecision::Approve { "approved" } else { "rejected" };
+        say(format_args!("{word} plan {plan_id} by Approval {}", made.metadata.name.unwrap_or_default()));
         Ok(ExitCode::SUCCESS)
     }
 }
 
 /// Shows the waiting plan and asks.
-fn ask(plan: &Option<PlanStatus>, name: &str, decision: ApprovalDecision) -> anyhow::Result<String> {
+fn ask(plan: Option<&PlanStatus>, name: &str, decision: ApprovalDecision) -> anyhow::Result<String> {
     let waits = |plan: &&PlanStatus| matches!(plan.state, PlanState::AwaitingApproval | PlanState::Rejected);
-    let Some(plan) = plan.as_ref().filter(waits) else { bail!("Sync {name} waits for no approval") };
+    let Some(plan) = plan.filter(waits) else { bail!("Sync {name} waits for no approval") };
     say(format_args!("plan {} of Sync {name}:", plan.id));
     for change in &plan.changes {
         let place = if change.object.namespace.is_empty() {

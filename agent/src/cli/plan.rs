@@ -103,12 +103,11 @@ impl Plan {
     async fn once(&self, context: &Context, sync: &Sync, owner: &SyncRef) -> anyhow::Result<bool> {
         let status = sync.status.clone().unwrap_or_default();
         let run = Run { context, sync, owner, status: &status, now: Timestamp::now() };
-        let (manifests, seen) = match &self.tree {
-            Some(tree) => (working_tree(tree, sync)?, Seen::default()),
-            None => {
-                let source = stages::source(&run, &mut Memory::default()).await?;
-                (stages::render(&run, &source).await?, source.seen)
-            }
+        let (manifests, seen) = if let Some(tree) = &self.tree {
+            (working_tree(tree, sync)?, Seen::default())
+        } else {
+            let source = stages::source(&run, &mut Memory::default()).await?;
+            (stages::render(&run, &source).await?, source.seen)
         };
         let mut observed = stages::observe(&run, manifests, &seen.revision).await?;
         let planned = stages::plan(&run, &seen, &mut observed);

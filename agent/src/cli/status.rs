@@ -25,7 +25,7 @@ impl Status {
         let client = cluster::client(&global).await?;
         match (self.name, self.output) {
             (Some(name), Output::Json) => {
-                println!("{}", serde_json::to_string_pretty(&cluster::sync(&client, &name).await?)?)
+                println!("{}", serde_json::to_string_pretty(&cluster::sync(&client, &name).await?)?);
             }
             (Some(name), Output::Text) => detail(&cluster::sync(&client, &name).await?),
             (None, output) => {

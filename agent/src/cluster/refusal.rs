@@ -37,7 +37,7 @@ impl StageError for ObjectError {
 impl ObjectError {
     /// An error that a person must mend.
     pub fn user(
-        object: impl ToString,
+        object: &impl ToString,
         origin: Option<&Origin>,
         reason: &'static str,
         message: impl Into<String>,
@@ -53,7 +53,7 @@ impl ObjectError {
 
     /// An error that may pass by itself.
     pub fn transient(
-        object: impl ToString,
+        object: &impl ToString,
         origin: Option<&Origin>,
         reason: &'static str,
         message: impl Into<String>,
@@ -74,7 +74,7 @@ impl ObjectError {
         };
         let (class, reason, message) = explain(status);
         let message = if object.kind.is("", "Secret") && class == Class::User && reason != "Forbidden" {
-            without_values(status, message)
+            without_values(status, &message)
         } else {
             message
         };
@@ -162,7 +162,7 @@ fn missing_right(said: &str) -> String {
 }
 
 /// The fields and kinds of error that a refusal names, without the values.
-fn without_values(status: &Status, message: String) -> String {
+fn without_values(status: &Status, message: &str) -> String {
     let causes = status.details.as_ref().map(|details| details.causes.as_slice()).unwrap_or_default();
     if causes.is_empty() {
         // Decoding errors quote fields, not values; anything longer is cut at the first value.

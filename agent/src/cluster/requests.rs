@@ -66,7 +66,7 @@ pub struct Apply {
 }
 
 /// How long one request may take. Watches have limits of their own.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// Requests in the name of one identity.
 #[derive(Clone)]
@@ -200,12 +200,16 @@ fn encode(segment: &str) -> String {
     segment.bytes().fold(String::with_capacity(segment.len()), |mut path, byte| {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' => {
-                path.push(byte as char)
+                path.push(byte as char);
             }
-            _ => path.push_str(&format!("%{byte:02X}")),
+            _ => path.extend(['%', hex(byte >> 4), hex(byte & 15)]),
         }
         path
     })
+}
+
+fn hex(half: u8) -> char {
+    char::from_digit(u32::from(half), 16).unwrap_or('0').to_ascii_uppercase()
 }
 
 fn bytes(value: &Value) -> Result<Vec<u8>, kube::Error> {

@@ -105,7 +105,7 @@ async fn find(discovery: &Discovery, manifest: &Manifest, defined: &[ResourceTyp
         {
             Some(kind) => Kind::Defined(Arc::new(kind.clone())),
             None => Kind::Missing(ObjectError::user(
-                "",
+                &manifest.id(),
                 None,
                 "UnknownKind",
                 format!(

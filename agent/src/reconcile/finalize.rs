@@ -40,9 +40,7 @@ async fn remove(run: &Run<'_>, findings: &mut Findings) -> Result<bool, Failure>
         (true, None) => None,
     };
     let mut observed = stages::observe(run, Vec::new(), "").await?;
-    if let Some(error) = observed.errors.first() {
-        return stages::failure(vec![error.clone()], None).map(|()| false);
-    }
+    stages::failure(&observed.errors, None)?;
     let mut kinds = Kinds::new();
     let mut changes = Vec::new();
     for (object, entry) in observed.surplus() {
@@ -65,7 +63,7 @@ async fn remove(run: &Run<'_>, findings: &mut Findings) -> Result<bool, Failure>
     findings.done = Some(Done { id, changes: done }).filter(|done| !done.changes.is_empty());
     findings.waits = waits.or_else(|| stages::ending(&observed));
     findings.again = again;
-    stages::failure(errors, None)?;
+    stages::failure(&errors, None)?;
     if findings.waiting.is_some() || !cluster.view.members(run.owner).is_empty() {
         findings.waits.get_or_insert_with(|| "objects are being deleted".to_owned());
         return Ok(false);

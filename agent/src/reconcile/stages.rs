@@ -114,7 +114,7 @@ pub async fn source(run: &Run<'_>, memory: &mut Memory) -> Result<Source, Failur
     let seen = Seen {
         revision: checkout.revision().to_string(),
         short: checkout.revision().short(),
-        tree: folder.id().to_string(),
+        tree: folder.id().clone(),
     };
     Ok(Source { seen, folder, trouble })
 }
@@ -154,7 +154,7 @@ pub async fn render(run: &Run<'_>, source: &Source) -> Result<Vec<Manifest>, Fai
         }
         render::render(&files).map_err(|error| Failure::of("render", &error))
     });
-    let set = rendered.await.map_err(|error| Failure::internal("render", &error.to_string()))??;
+    let set = rendered.await.map_err(|error| Failure::internal("render", error.to_string()))??;
     Ok(set.manifests)
 }
 
@@ -178,7 +178,7 @@ pub async fn observe(run: &Run<'_>, manifests: Vec<Manifest>, revision: &str) ->
     let cluster = &context.cluster;
     let requests = cluster
         .requests(run.owner, spec.service_account_name.as_deref())
-        .map_err(|error| Failure::internal("observe", &error.to_string()))?;
+        .map_err(|error| Failure::internal("observe", error.to_string()))?;
     let namespace = spec.target_namespace.as_deref().unwrap_or(run.owner.namespace());
     let (desired, mut errors) = resolve::resolve(&cluster.discovery, run.owner, namespace, manifests).await;
     let names: Vec<ObjectId> = desired.iter().map(|desired| desired.object.clone()).collect();
@@ -237,7 +237,7 @@ pub fn plan(run: &Run<'_>, Seen { tree, revision, .. }: &Seen, observed: &mut Ob
             State::Exists { live, .. } => fields::fingerprint(live, &kind.api_version()),
             State::Absent | State::Unchanged => None,
         };
-        match plan::desired(&manifest, object.clone(), &set, state) {
+        match plan::desired(&manifest, &object, &set, state) {
             Some(change) if !(only_reported(run) && change.only_ownership()) => changes.push(change),
             _ => {
                 if let Some(live) = live {
@@ -348,7 +348,7 @@ pub fn empty(run: &Run<'_>) -> Failure {
 }
 
 /// All errors of objects as one failure; trouble with git if there are none.
-pub fn failure(errors: Vec<ObjectError>, trouble: Option<Failure>) -> Result<(), Failure> {
+pub fn failure(errors: &[ObjectError], trouble: Option<Failure>) -> Result<(), Failure> {
     let Some(first) = errors.first() else { return trouble.map_or(Ok(()), Err) };
     let class = if errors.iter().all(|error| error.class == Class::Transient) {
         Class::Transient

@@ -369,17 +369,14 @@ fn awaiting(findings: &Findings) -> (&'static str, Option<String>) {
         parts.push(format!("and {} more", plan.changes.len() - 5));
     }
     let what = parts.join("; ");
-    match rejected {
-        Some((who, why)) => {
-            (reason::REJECTED, Some(format!("{who} rejected plan {}: {why} ({what})", plan.id)))
-        }
-        None => {
-            let how = &findings.approve;
-            (
-                reason::AWAITING_APPROVAL,
-                Some(format!("{what}. Whoever may create Approvals approves it with: {how} {}", plan.id)),
-            )
-        }
+    if let Some((who, why)) = rejected {
+        (reason::REJECTED, Some(format!("{who} rejected plan {}: {why} ({what})", plan.id)))
+    } else {
+        let how = &findings.approve;
+        (
+            reason::AWAITING_APPROVAL,
+            Some(format!("{what}. Whoever may create Approvals approves it with: {how} {}", plan.id)),
+        )
     }
 }
 
@@ -387,9 +384,10 @@ fn drifted(changes: &[Change]) -> String {
     let mut parts: Vec<String> = changes
         .iter()
         .take(5)
-        .map(|change| match change.operation {
-            Operation::Create => format!("{}: was deleted", change.object),
-            _ => {
+        .map(|change| {
+            if change.operation == Operation::Create {
+                format!("{}: was deleted", change.object)
+            } else {
                 let fields: Vec<String> = change.fields.iter().take(5).map(describe).collect();
                 format!("{}: {}", change.object, fields.join(", "))
             }

@@ -77,10 +77,10 @@ pub fn tell(
     if let (true, Some(failure)) = (news, &findings.failure) {
         match failure.class {
             Class::Transient => {
-                warn!(sync = %sync, stage = failure.stage, revision, error = %failure.message, "Sync failed and is tried again")
+                warn!(sync = %sync, stage = failure.stage, revision, error = %failure.message, "Sync failed and is tried again");
             }
             Class::User | Class::Internal => {
-                error!(sync = %sync, stage = failure.stage, revision, error = %failure.message, "Sync failed")
+                error!(sync = %sync, stage = failure.stage, revision, error = %failure.message, "Sync failed");
             }
         }
         event(true, failure.reason, "Reconcile", failure.message.clone());

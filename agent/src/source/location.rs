@@ -118,7 +118,7 @@ mod tests {
         let found = Location::parse(url, None);
         match (&found, expected) {
             (Ok(location), Ok((scheme, host))) => {
-                assert_eq!((location.scheme, location.host.as_str()), (scheme, host), "{url}")
+                assert_eq!((location.scheme, location.host.as_str()), (scheme, host), "{url}");
             }
             (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{url}: {error}"),
             (Ok(_), Err(part)) => unreachable!("{url} was taken, and not refused for {part}"),

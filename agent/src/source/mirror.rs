@@ -25,7 +25,7 @@ const PACKS: usize = 50;
 
 /// A repository on disk. A retired one goes when the last checkout of it does.
 pub struct Repository {
-    pub repository: ThreadSafeRepository,
+    pub git: ThreadSafeRepository,
     folder: PathBuf,
     retired: AtomicBool,
 }
@@ -105,17 +105,16 @@ impl Mirror {
             remove(&self.folder);
         }
         let open = |folder: &Path| gix::open_opts(folder, gix::open::Options::isolated());
-        let repository = match open(&self.folder) {
-            Ok(repository) => repository,
-            Err(_) => {
-                remove(&self.folder);
-                std::fs::create_dir_all(&self.folder).map_err(|error| failed(error.to_string()))?;
-                gix::init_bare(&self.folder).map_err(|error| failed(error.to_string()))?;
-                open(&self.folder).map_err(|error| failed(error.to_string()))?
-            }
+        let repository = if let Ok(repository) = open(&self.folder) {
+            repository
+        } else {
+            remove(&self.folder);
+            std::fs::create_dir_all(&self.folder).map_err(|error| failed(error.to_string()))?;
+            gix::init_bare(&self.folder).map_err(|error| failed(error.to_string()))?;
+            open(&self.folder).map_err(|error| failed(error.to_string()))?
         };
         let repository = Arc::new(Repository {
-            repository: repository.into_sync(),
+            git: repository.into_sync(),
             folder: self.folder.clone(),
             retired: AtomicBool::new(false),
         });
@@ -198,7 +197,7 @@ fn choose_tag(
     limit: Duration,
 ) -> Result<String, SourceError> {
     let parsed = Range::parse(range)?;
-    let repo = repository.repository.to_thread_local();
+    let repo = repository.git.to_thread_local();
     let mut connection = Connection::open(location, limit)?;
     let keys = connection.keys();
     let failed = |error: gix::Error| {
@@ -251,7 +250,7 @@ fn fetch(
     limit: Duration,
     interrupt: &AtomicBool,
 ) -> Result<ObjectId, SourceError> {
-    let repo = repository.repository.to_thread_local();
+    let repo = repository.git.to_thread_local();
     let mut connection = Connection::open(location, limit)?;
     let keys = connection.keys();
     let failed = |error: gix::Error| {
@@ -323,7 +322,7 @@ fn missing(location: &Location, reference: &GitRef, wanted: &str, refs: &[Ref]) 
 
 /// The commit that an object leads to, and its tree, if both are in the mirror.
 fn peel(repository: &Repository, id: ObjectId) -> Option<(ObjectId, ObjectId)> {
-    let repo = repository.repository.to_thread_local();
+    let repo = repository.git.to_thread_local();
     let commit = repo.try_find_object(id).ok()??.peel_to_commit().ok()?;
     Some((commit.id, commit.tree_id().ok()?.detach()))
 }

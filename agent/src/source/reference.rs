@@ -91,7 +91,7 @@ fn conditions(text: &str) -> String {
         } else {
             parts.push(format!(
                 "{operator}{}",
-                word.replacen('v', "", usize::from(word.contains("v") && !word.contains('-')))
+                word.replacen('v', "", usize::from(word.contains('v') && !word.contains('-')))
             ));
             operator.clear();
         }

@@ -133,7 +133,7 @@ impl Keys {
         };
         let known_hosts = put("known_hosts", known_hosts).map_err(failed)?;
         let log = folder.path().join("log");
-        let keys = Self { identity, known_hosts, log, folder };
+        let keys = Self { folder, identity, known_hosts, log };
         if let (Some(_), Some(password)) = (&keys.identity, &credential.identity_password) {
             keys.write_askpass(password).map_err(failed)?;
         }

@@ -101,7 +101,7 @@ impl Tree {
     }
 
     fn entries(&self, id: ObjectId, path: &str) -> Result<Vec<(String, Entry)>, SourceError> {
-        let repo = self.repository.repository.to_thread_local();
+        let repo = self.repository.git.to_thread_local();
         let tree = repo.find_tree(id).map_err(|error| self.unreadable(path, &error))?;
         let mut found = Vec::new();
         for entry in tree.iter() {
@@ -113,7 +113,7 @@ impl Tree {
     }
 
     fn blob(&self, path: &str, id: ObjectId) -> Result<Vec<u8>, SourceError> {
-        let repo = self.repository.repository.to_thread_local();
+        let repo = self.repository.git.to_thread_local();
         let size = repo.find_header(id).map_err(|error| self.unreadable(path, &error))?.size();
         if size > FILE_LIMIT {
             return Err(SourceError::FileTooLarge { path: path.to_owned(), size, limit: FILE_LIMIT });

@@ -18,10 +18,10 @@ pub(super) fn first(object: Object) -> Option<Health> {
     {
         return Some(Health::in_progress("its controller has not seen the newest change yet"));
     }
-    if let Some(stalled) = object.condition("Stalled").filter(|stalled| stalled.is_true()) {
+    if let Some(stalled) = object.condition("Stalled").filter(super::object::Condition::is_true) {
         return Some(Health::failed(stalled.words("it is stalled")));
     }
-    let reconciling = object.condition("Reconciling").filter(|reconciling| reconciling.is_true())?;
+    let reconciling = object.condition("Reconciling").filter(super::object::Condition::is_true)?;
     Some(Health::in_progress(reconciling.words("it is reconciling")))
 }
 

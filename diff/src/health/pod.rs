@@ -29,7 +29,7 @@ fn running(object: Object) -> Health {
 }
 
 fn pending(object: Object) -> Health {
-    let scheduled = object.condition("PodScheduled").filter(|scheduled| scheduled.is_false());
+    let scheduled = object.condition("PodScheduled").filter(super::object::Condition::is_false);
     match scheduled {
         Some(scheduled) => {
             Health::in_progress(format!("it is not scheduled: {}", scheduled.words("no reason is given")))
@@ -73,7 +73,7 @@ fn failure(object: Object) -> String {
 }
 
 pub(super) fn job(object: Object) -> Health {
-    let holds = |kind: &str| object.condition(kind).filter(|condition| condition.is_true());
+    let holds = |kind: &str| object.condition(kind).filter(super::object::Condition::is_true);
     let count = |field: &str| object.int(&format!("/status/{field}")).unwrap_or(0);
     if holds("Complete").is_some() {
         return Health::current("it has completed");

@@ -32,7 +32,7 @@ fn unseen() -> Health {
 
 /// Why pods cannot be made, from the condition `ReplicaFailure`.
 fn replica_failure(object: Object) -> Option<Health> {
-    let failure = object.condition("ReplicaFailure").filter(|failure| failure.is_true())?;
+    let failure = object.condition("ReplicaFailure").filter(super::object::Condition::is_true)?;
     Some(Health::in_progress(format!("pods cannot be created: {}", failure.words("no reason is given"))))
 }
 
