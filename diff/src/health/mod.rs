@@ -1,0 +1,115 @@
+//! Whether a live object is what it should be: the rules of kstatus, with messages for people.
+//!
+//! The rules of every kind come first (deletion, observed generation, the conditions `Reconciling` and
+//! `Stalled`), then those of the built-in kinds, then the condition `Ready`. Leaves time to its callers
+//! (how long something may stay in progress) and rules for other kinds to CEL. Where kstatus is kinder
+//! than the truth the rule here is stricter: a running Job is in progress, a failed Pod has failed, a
+//! load balancer without an address is in progress. Pure.
+
+mod cluster;
+mod generic;
+mod object;
+mod pod;
+mod workload;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use object::Object;
+
+/// What is known about an object's state, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    pub status: Status,
+    /// For people, without a full stop: `2 of 3 replicas are available`.
+    pub message: String,
+    /// True for a claim that waits to be bound: its storage class may bind it only for a pod that comes
+    /// in a later wave.
+    #[serde(default)]
+    pub waits_for_consumer: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Status {
+    /// As desired.
+    Current,
+    /// On its way, or not yet seen by its controller.
+    InProgress,
+    /// Will not become current without a change.
+    Failed,
+    /// Being deleted.
+    Terminating,
+    /// The object does not say.
+    Unknown,
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Current => "Current",
+            Self::InProgress => "InProgress",
+            Self::Failed => "Failed",
+            Self::Terminating => "Terminating",
+            Self::Unknown => "Unknown",
+        })
+    }
+}
+
+impl Health {
+    pub fn new(status: Status, message: impl Into<String>) -> Self {
+        Self { status, message: message.into(), waits_for_consumer: false }
+    }
+
+    pub fn current(message: impl Into<String>) -> Self {
+        Self::new(Status::Current, message)
+    }
+
+    pub fn in_progress(message: impl Into<String>) -> Self {
+        Self::new(Status::InProgress, message)
+    }
+
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self::new(Status::Failed, message)
+    }
+
+    pub fn unknown(message: impl Into<String>) -> Self {
+        Self::new(Status::Unknown, message)
+    }
+
+    /// True if the next wave must wait for this object.
+    pub fn blocks_wave(&self) -> bool {
+        self.status != Status::Current && !self.waits_for_consumer
+    }
+}
+
+/// Judges a live object by what it says about itself.
+pub fn health(object: &Value) -> Health {
+    if !object.is_object() {
+        return Health::unknown("this is not an object");
+    }
+    let object = Object::new(object);
+    generic::first(object).or_else(|| by_kind(object)).unwrap_or_else(|| generic::last(object))
+}
+
+fn by_kind(object: Object) -> Option<Health> {
+    let judge = match (object.group(), object.kind()) {
+        ("apps" | "extensions", "Deployment") => workload::deployment,
+        ("apps", "StatefulSet") => workload::stateful_set,
+        ("apps" | "extensions", "DaemonSet") => workload::daemon_set,
+        ("apps" | "extensions", "ReplicaSet") | ("", "ReplicationController") => workload::replica_set,
+        ("", "Pod") => pod::pod,
+        ("batch", "Job") => pod::job,
+        ("", "Service") => cluster::service,
+        ("", "PersistentVolumeClaim") => cluster::claim,
+        ("", "PersistentVolume") => cluster::volume,
+        ("", "Namespace") => cluster::namespace,
+        ("policy", "PodDisruptionBudget") => cluster::disruption_budget,
+        ("autoscaling", "HorizontalPodAutoscaler") => cluster::autoscaler,
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => cluster::definition,
+        ("apiregistration.k8s.io", "APIService") => cluster::api_service,
+        _ => return None,
+    };
+    Some(judge(object))
+}
