@@ -2,7 +2,7 @@
 //!
 //! Pure.
 
-use super::object::Object;
+use super::object::{Condition, Object};
 use super::{Health, Status};
 
 pub(super) fn service(object: Object) -> Health {
@@ -83,7 +83,7 @@ pub(super) fn autoscaler(object: Object) -> Health {
 }
 
 pub(super) fn definition(object: Object) -> Health {
-    if let Some(names) = object.condition("NamesAccepted").filter(super::object::Condition::is_false) {
+    if let Some(names) = object.condition("NamesAccepted").filter(Condition::is_false) {
         return Health::failed(format!("its names are not accepted: {}", names.words("no reason is given")));
     }
     match object.condition("Established") {

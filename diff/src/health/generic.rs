@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use super::object::Object;
+use super::object::{Condition, Object};
 use super::{Health, Status};
 
 /// What is decided before any rule of a kind: deletion, generation, and the conditions of kstatus.
@@ -18,10 +18,10 @@ pub(super) fn first(object: Object) -> Option<Health> {
     {
         return Some(Health::in_progress("its controller has not seen the newest change yet"));
     }
-    if let Some(stalled) = object.condition("Stalled").filter(super::object::Condition::is_true) {
+    if let Some(stalled) = object.condition("Stalled").filter(Condition::is_true) {
         return Some(Health::failed(stalled.words("it is stalled")));
     }
-    let reconciling = object.condition("Reconciling").filter(super::object::Condition::is_true)?;
+    let reconciling = object.condition("Reconciling").filter(Condition::is_true)?;
     Some(Health::in_progress(reconciling.words("it is reconciling")))
 }
 
@@ -46,7 +46,10 @@ pub(super) fn last(object: Object) -> Health {
             Health::current("it exists")
         };
     };
-    if ready.observed_generation < object.int("/metadata/generation") && ready.observed_generation.is_some() {
+    if let (Some(observed), Some(generation)) =
+        (ready.observed_generation, object.int("/metadata/generation"))
+        && observed < generation
+    {
         return Health::in_progress("its condition Ready is of an older generation");
     }
     match ready.status {

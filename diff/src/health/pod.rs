@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 use super::Health;
-use super::object::Object;
+use super::object::{Condition, Object};
 
 pub(super) fn pod(object: Object) -> Health {
     match object.text("/status/phase") {
@@ -29,7 +29,7 @@ fn running(object: Object) -> Health {
 }
 
 fn pending(object: Object) -> Health {
-    let scheduled = object.condition("PodScheduled").filter(super::object::Condition::is_false);
+    let scheduled = object.condition("PodScheduled").filter(Condition::is_false);
     match scheduled {
         Some(scheduled) => {
             Health::in_progress(format!("it is not scheduled: {}", scheduled.words("no reason is given")))
@@ -73,7 +73,7 @@ fn failure(object: Object) -> String {
 }
 
 pub(super) fn job(object: Object) -> Health {
-    let holds = |kind: &str| object.condition(kind).filter(super::object::Condition::is_true);
+    let holds = |kind: &str| object.condition(kind).filter(Condition::is_true);
     let count = |field: &str| object.int(&format!("/status/{field}")).unwrap_or(0);
     if holds("Complete").is_some() {
         return Health::current("it has completed");
@@ -89,7 +89,8 @@ pub(super) fn job(object: Object) -> Health {
     }
     let wanted = object.int("/spec/completions").or_else(|| object.int("/spec/parallelism")).unwrap_or(1);
     let (succeeded, active, failed) = (count("succeeded"), count("active"), count("failed"));
+    let have = if succeeded == 1 { "has" } else { "have" };
     Health::in_progress(format!(
-        "{succeeded} of {wanted} pods have completed, {active} active, {failed} failed"
+        "{succeeded} of {wanted} pods {have} completed, {active} active, {failed} failed"
     ))
 }

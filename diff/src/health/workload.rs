@@ -3,7 +3,7 @@
 //! Pure.
 
 use super::Health;
-use super::object::Object;
+use super::object::{Condition, Object};
 
 /// `1 of 3 replicas is ready`.
 fn count(number: i64, of: i64, things: &str, state: &str) -> String {
@@ -32,7 +32,7 @@ fn unseen() -> Health {
 
 /// Why pods cannot be made, from the condition `ReplicaFailure`.
 fn replica_failure(object: Object) -> Option<Health> {
-    let failure = object.condition("ReplicaFailure").filter(super::object::Condition::is_true)?;
+    let failure = object.condition("ReplicaFailure").filter(Condition::is_true)?;
     Some(Health::in_progress(format!("pods cannot be created: {}", failure.words("no reason is given"))))
 }
 
@@ -58,7 +58,9 @@ pub(super) fn deployment(object: Object) -> Health {
         return replica_failure(object).unwrap_or(missing);
     }
     let steps = [("available", available), ("ready", status("readyReplicas"))];
-    if let Some(health) = surplus(replicas - wanted).or_else(|| short(wanted, "replicas", &steps)) {
+    if let Some(health) =
+        surplus(replicas.saturating_sub(wanted)).or_else(|| short(wanted, "replicas", &steps))
+    {
         return health;
     }
     let has_deadline = object.int("/spec/progressDeadlineSeconds").is_some_and(|s| s != i64::from(i32::MAX));
@@ -85,7 +87,9 @@ pub(super) fn stateful_set(object: Object) -> Health {
     if object.int("/spec/minReadySeconds").unwrap_or(0) > 0 {
         steps.push(("available", status("availableReplicas")));
     }
-    if let Some(health) = short(wanted, "replicas", &steps).or_else(|| surplus(replicas - wanted)) {
+    if let Some(health) =
+        short(wanted, "replicas", &steps).or_else(|| surplus(replicas.saturating_sub(wanted)))
+    {
         return health;
     }
     let done = Health::current(count(ready, wanted, "replicas", "ready"));
@@ -94,7 +98,8 @@ pub(super) fn stateful_set(object: Object) -> Health {
     }
     // a partition holds the replicas below it back on purpose
     let partition = object.int("/spec/updateStrategy/rollingUpdate/partition").unwrap_or(0);
-    if let Some(health) = short((wanted - partition).max(0), "replicas", &[("updated", updated)]) {
+    if let Some(health) = short(wanted.saturating_sub(partition).max(0), "replicas", &[("updated", updated)])
+    {
         return health;
     }
     let (current, update) = (object.text("/status/currentRevision"), object.text("/status/updateRevision"));
@@ -129,6 +134,6 @@ pub(super) fn replica_set(object: Object) -> Health {
     let steps = [("created", replicas), ("ready", status("readyReplicas")), ("available", available)];
     replica_failure(object)
         .or_else(|| short(wanted, "replicas", &steps))
-        .or_else(|| surplus(replicas - wanted))
+        .or_else(|| surplus(replicas.saturating_sub(wanted)))
         .unwrap_or_else(|| Health::current(count(available, wanted, "replicas", "available")))
 }
