@@ -1,0 +1,34 @@
+# syntax=docker/dockerfile:1
+# Holdfast as one static program. `docker build .` makes the image without a shell; repositories over https need no more.
+# `docker build --target ssh .` makes the one with an ssh client, for repositories at ssh:// and user@host:path.
+
+FROM rust:1.95-bookworm AS build
+WORKDIR /src
+COPY Cargo.toml Cargo.lock ./
+COPY agent agent
+COPY diff diff
+# A member of the workspace, so that Cargo.lock is valid; nothing of it is built.
+COPY tests tests
+# The target is named, so that crt-static does not reach the build scripts and procedural macros.
+ENV RUSTFLAGS="-C target-feature=+crt-static"
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    --mount=type=cache,target=/src/target \
+    target="$(uname -m)-unknown-linux-gnu" && \
+    cargo build --locked --release -p holdfast --bin holdfast --target "$target" && \
+    cp "target/$target/release/holdfast" /holdfast
+
+FROM debian:bookworm-slim AS ssh
+RUN apt-get update && \
+    apt-get install --yes --no-install-recommends ca-certificates openssh-client && \
+    rm -rf /var/lib/apt/lists/* && \
+    useradd --uid 65532 --user-group --create-home nonroot
+COPY --from=build /holdfast /holdfast
+USER 65532
+ENTRYPOINT ["/holdfast"]
+CMD ["agent"]
+
+FROM gcr.io/distroless/static-debian12:nonroot
+COPY --from=build /holdfast /holdfast
+USER 65532
+ENTRYPOINT ["/holdfast"]
+CMD ["agent"]
