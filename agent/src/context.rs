@@ -163,6 +163,13 @@ impl Context {
         found
     }
 
+    /// Forgets the Syncs that went without having owned anything.
+    pub fn sweep(&self) {
+        for sync in self.memories.known().into_iter().filter(|sync| !self.cluster.exists(sync)) {
+            self.forget(&sync);
+        }
+    }
+
     /// Forgets a Sync that is gone.
     pub fn forget(&self, sync: &SyncRef) {
         self.cluster.view.disclaim(sync);
@@ -190,6 +197,8 @@ impl Context {
 /// What is remembered of one Sync.
 #[derive(Default)]
 pub struct Memory {
+    /// Of the Sync that is remembered: another one can have the same name later.
+    pub uid: Option<String>,
     pub checkout: Option<Checkout>,
     pub rendered: Option<Rendered>,
     /// The status as it was written last; the watch may not have brought it yet.
@@ -274,6 +283,11 @@ impl Memories {
         let all = lock(&self.places);
         let reads = |place: &Place| mirror.is_none_or(|mirror| mirror == place.mirror);
         all.iter().filter(|(_, place)| reads(place)).map(|(sync, _)| sync.clone()).collect()
+    }
+
+    /// The Syncs that something is remembered of.
+    fn known(&self) -> Vec<SyncRef> {
+        lock(&self.all).keys().cloned().collect()
     }
 
     pub fn forget(&self, sync: &SyncRef) {

@@ -95,6 +95,7 @@ pub async fn run(
     let beats = async {
         loop {
             health.beat();
+            context.sweep();
             tokio::time::sleep(Duration::from_secs(5)).await;
         }
     };
@@ -184,6 +185,9 @@ async fn run_one(sync: Arc<Sync>, context: Arc<Context>) -> Result<Action, Infal
     let memory = context.memories.of(&owner);
     let mut memory = memory.lock().await;
     let _busy = context.events.busy();
+    if memory.uid != sync.metadata.uid {
+        *memory = Memory { uid: sync.metadata.uid.clone(), ..Memory::default() };
+    }
     let status = memory.status.clone().or_else(|| sync.status.clone()).unwrap_or_default();
     let run = Run { context: &context, sync: &sync, owner: &owner, status: &status, now: Timestamp::now() };
     let findings = if sync.metadata.deletion_timestamp.is_some() {
@@ -204,7 +208,7 @@ async fn run_one(sync: Arc<Sync>, context: Arc<Context>) -> Result<Action, Infal
 /// One run, within the time that its Sync gives it.
 async fn limited(run: &Run<'_>, memory: &mut Memory) -> Findings {
     let limit = run.sync.spec.timeout();
-    if let Ok(findings) = tokio::time::timeout(limit, reconcile(run, memory)).await {
+    if let Ok(findings) = tokio::time::timeout(limit + PAUSE, reconcile(run, memory)).await {
         findings
     } else {
         let message =

@@ -67,9 +67,10 @@ async fn pipeline(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) -
     findings.done = Some(Done { id, changes: done }).filter(|done| !done.changes.is_empty());
     findings.waits = waits.or(unplanned).or(observed.waits.take()).or_else(|| stages::ending(&observed));
     findings.again = again;
-    memory.rendered = Some(Rendered::of(&source.seen.tree, run.sync, observed.desired));
+    let errors = [observed.errors, errors].concat();
+    memory.rendered = errors.is_empty().then(|| Rendered::of(&source.seen.tree, run.sync, observed.desired));
     if empty {
         return Err(stages::empty(run));
     }
-    failure(&[observed.errors, errors].concat(), source.trouble)
+    failure(&errors, source.trouble)
 }

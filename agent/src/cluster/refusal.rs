@@ -101,6 +101,9 @@ impl ObjectError {
 /// The class, the reason and the words for a refusal.
 fn explain(status: &Status) -> (Class, &'static str, String) {
     let said = status.message.as_str();
+    if said.contains("denied request") || said.contains("denied the request") {
+        return (Class::User, "Denied", said.to_owned());
+    }
     match status.code {
         401 => (
             Class::User,

@@ -58,9 +58,9 @@ fn complete(findings: &Findings) -> bool {
 fn revision(status: &mut SyncStatus, findings: &Findings) {
     let Some(seen) = &findings.seen else { return };
     let revision = status.revision.get_or_insert_default();
-    if revision.tree.as_deref() == Some(&seen.tree) && revision.applied.is_some() && complete(findings) {
+    let settled = revision.applied.is_some() && revision.seen == revision.applied;
+    if settled && revision.tree.as_deref() == Some(&seen.tree) {
         // Nothing that this Sync reads has changed, so the revision that it names stays.
-        revision.seen.clone_from(&revision.applied);
         return;
     }
     revision.seen = Some(seen.revision.clone());

@@ -189,7 +189,7 @@ fn revision(reference: &GitRef, tag: Option<&str>, commit: ObjectId) -> Revision
     Revision { name, commit: commit.to_string() }
 }
 
-/// Lists the tags and takes the highest in the range.
+/// Takes the highest tag in the range.
 fn choose_tag(
     location: &Location,
     repository: &Repository,
@@ -197,6 +197,28 @@ fn choose_tag(
     limit: Duration,
 ) -> Result<String, SourceError> {
     let parsed = Range::parse(range)?;
+    let tags = list(location, repository, "refs/tags/", limit)?;
+    parsed.highest(tags.iter().map(String::as_str)).map(str::to_owned).ok_or_else(|| {
+        let near = if tags.is_empty() {
+            "; the repository has no tags".to_owned()
+        } else {
+            format!("; its tags end with {}", last(&tags))
+        };
+        SourceError::RefNotFound {
+            url: location.to_string(),
+            reference: format!("tag in the range {range}"),
+            near,
+        }
+    })
+}
+
+/// Lists the names of the refs below a folder, without the folder.
+fn list(
+    location: &Location,
+    repository: &Repository,
+    folder: &str,
+    limit: Duration,
+) -> Result<Vec<String>, SourceError> {
     let repo = repository.git.to_thread_local();
     let mut connection = Connection::open(location, limit)?;
     let keys = connection.keys();
@@ -204,12 +226,11 @@ fn choose_tag(
         let said = keys.as_ref().map(super::transport::Keys::said).unwrap_or_default();
         classify(&location.to_string(), &location.host, &error, &said)
     };
+    let spec = format!("+{folder}*:refs/holdfast/list/*");
     let remote = repo
         .remote_at_without_url_rewrite(location.url.as_str())
         .and_then(|remote| {
-            remote
-                .with_fetch_tags(Tags::None)
-                .with_refspecs(["+refs/tags/*:refs/holdfast/tags/*"], Direction::Fetch)
+            remote.with_fetch_tags(Tags::None).with_refspecs([spec.as_str()], Direction::Fetch)
         })
         .map_err(&failed)?;
     let mut client = remote.to_connection_with_transport(connection.transport).with_credentials(|_| Ok(None));
@@ -218,23 +239,11 @@ fn choose_tag(
     }
     let (map, _) =
         client.ref_map(gix::progress::Discard, gix::remote::ref_map::Options::default()).map_err(&failed)?;
-    let tags: Vec<String> = map
+    Ok(map
         .remote_refs
         .iter()
-        .filter_map(|found| name_of(found).strip_prefix("refs/tags/").map(str::to_owned))
-        .collect();
-    parsed.highest(tags.iter().map(String::as_str)).map(str::to_owned).ok_or_else(|| {
-        let near = if tags.is_empty() {
-            "; the repository has no tags".to_owned()
-        } else {
-            format!("; its newest tags are {}", last(&tags))
-        };
-        SourceError::RefNotFound {
-            url: location.to_string(),
-            reference: format!("tag in the range {range}"),
-            near,
-        }
-    })
+        .filter_map(|found| Some(name_of(found).strip_prefix(folder)?.to_owned()))
+        .collect())
 }
 
 fn last(names: &[String]) -> String {
@@ -268,12 +277,11 @@ fn fetch(
     let prepared = client
         .prepare_fetch(gix::progress::Discard, gix::remote::ref_map::Options::default())
         .map_err(&failed)?;
-    let wanted =
-        server_name(reference, spec.strip_prefix("+refs/tags/").and_then(|rest| rest.split(':').next()));
     let map = prepared.ref_map();
     let found = map.mappings.first().and_then(|mapping| mapping.remote.as_id().map(ToOwned::to_owned));
     let Some(id) = found else {
-        return Err(missing(location, reference, &wanted, &map.remote_refs));
+        drop(prepared);
+        return Err(missing(location, repository, reference, limit));
     };
     if peel(repository, id).is_some() {
         return Ok(id);
@@ -300,22 +308,17 @@ fn name_of(found: &Ref) -> String {
     found.unpack().0.to_str_lossy().into_owned()
 }
 
-fn missing(location: &Location, reference: &GitRef, wanted: &str, refs: &[Ref]) -> SourceError {
+/// Why a ref is not there, with the names that are.
+fn missing(location: &Location, repository: &Repository, reference: &GitRef, limit: Duration) -> SourceError {
     let url = location.to_string();
-    let folder = wanted.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let names: Vec<String> = refs.iter().map(name_of).filter(|name| name.starts_with("refs/")).collect();
-    if names.is_empty() && refs.iter().any(|found| matches!(found, Ref::Unborn { .. })) {
-        return SourceError::EmptyRepository { url };
-    }
-    let near: Vec<String> = names
-        .iter()
-        .filter_map(|name| name.strip_prefix("refs/heads/").or_else(|| name.strip_prefix("refs/tags/")))
-        .map(str::to_owned)
-        .collect();
-    let near = if near.is_empty() || folder.is_empty() {
-        String::new()
-    } else {
-        format!("; there are {}", last(&near))
+    let folder = if matches!(reference, GitRef::Tag(_)) { "refs/tags/" } else { "refs/heads/" };
+    let near = match list(location, repository, folder, limit) {
+        Ok(names) if names.is_empty() && folder == "refs/heads/" => {
+            return SourceError::EmptyRepository { url };
+        }
+        Ok(names) if names.is_empty() => "; there is none at all".to_owned(),
+        Ok(names) => format!("; there are {}", last(&names)),
+        Err(error) => return error,
     };
     SourceError::RefNotFound { url, reference: reference.to_string(), near }
 }

@@ -77,7 +77,8 @@ pub(super) fn autoscaler(object: Object) -> Health {
         .filter_map(|kind| object.condition(kind))
         .find(|condition| condition.is_false() && condition.reason != "ScalingDisabled");
     match hindered {
-        Some(condition) => Health::in_progress(condition.words("it cannot scale")),
+        // Its target runs all the same, and metrics can come later: nothing waits for it.
+        Some(condition) => Health::current(condition.words("it cannot scale")),
         None => Health::current("it can scale"),
     }
 }
