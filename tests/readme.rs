@@ -4,7 +4,6 @@
 use std::process::Command;
 
 use anyhow::{Context as _, ensure};
-use holdfast::metrics::Metrics;
 use holdfast_tests::{Env, agent, root};
 
 fn readme() -> anyhow::Result<String> {
@@ -69,18 +68,22 @@ async fn every_command_line_parses() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A family without a series is not in the text that is served, so the names are looked up where they are registered.
 #[test]
-fn every_metric_is_served() -> anyhow::Result<()> {
-    let served = Metrics::new().encode()?;
-    // A counter is described by its name without _total.
-    let described: Vec<&str> =
-        served.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+fn every_metric_is_registered() -> anyhow::Result<()> {
+    let source = std::fs::read_to_string(root().join("agent/src/metrics.rs"))?;
     let text = readme()?;
     let words = text.split(|character: char| !(character.is_ascii_lowercase() || character == '_'));
     let mut seen = 0;
     for word in words.filter(|word| word.starts_with("holdfast_")) {
-        let name = word.strip_suffix("_total").unwrap_or(word);
-        ensure!(described.contains(&name), "README.md names the metric {word}, which /metrics does not serve");
+        // The encoder adds the prefix, the unit, and _total to counters.
+        let name =
+            word.trim_start_matches("holdfast_").trim_end_matches("_total").trim_end_matches("_seconds");
+        let registered = source.contains(&format!("\"{name}\""));
+        ensure!(
+            registered,
+            "README.md names the metric {word}, which agent/src/metrics.rs does not register"
+        );
         seen += 1;
     }
     ensure!(seen > 0, "README.md names no metric");
@@ -93,7 +96,8 @@ fn every_link_leads_somewhere() -> anyhow::Result<()> {
     for folder in ["", "agent", "diff", "examples", "manifests", "tests"] {
         let folder = root().join(folder);
         let file = folder.join("README.md");
-        let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        let text =
+            std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
         for (at, line) in text.lines().enumerate() {
             for part in line.split("](").skip(1) {
                 let link = part.split([')', '#']).next().unwrap_or(part);
