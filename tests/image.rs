@@ -30,6 +30,11 @@ fn stages() -> anyhow::Result<Vec<Vec<String>>> {
     Ok(stages)
 }
 
+/// The target that the Dockerfile names.
+fn triple() -> String {
+    format!("{}-unknown-linux-gnu", std::env::consts::ARCH)
+}
+
 /// The dynamic libraries that a program asks for.
 fn needed(program: &Path) -> anyhow::Result<Vec<String>> {
     let output = Command::new("readelf").arg("-d").arg(program).output();
@@ -112,11 +117,30 @@ fn the_program_is_built_to_be_static() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The flags do what they are there for: a small program that is built with them needs no library.
+#[test]
+fn the_flags_of_the_dockerfile_link_statically() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (source, program) = (folder.path().join("small.rs"), folder.path().join("small"));
+    std::fs::write(
+        &source,
+        "fn main() { println!(\"{:?}\", std::net::ToSocketAddrs::to_socket_addrs(\"localhost:80\").is_ok()) }",
+    )?;
+    let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    rustc.args(["-C", "target-feature=+crt-static", "--target", &triple(), "-o"]).arg(&program).arg(&source);
+    let output = rustc.output().context("cannot start rustc")?;
+    ensure!(output.status.success(), "rustc failed: {}", String::from_utf8_lossy(&output.stderr));
+    let needed = needed(&program)?;
+    ensure!(needed.is_empty(), "it needs {needed:?}");
+    let answer = Command::new(&program).output()?;
+    ensure!(answer.status.success(), "it is static, and does not run: {}", answer.status);
+    Ok(())
+}
+
 #[test]
 fn a_program_built_like_the_images_needs_no_library() -> anyhow::Result<()> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), Into::into);
-    let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-    let program = target.join(triple).join("release/holdfast");
+    let program = target.join(triple()).join("release/holdfast");
     // Building it takes minutes: it is looked at where somebody has built it.
     if program.exists() {
         let needed = needed(&program)?;
