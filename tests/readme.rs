@@ -80,7 +80,10 @@ fn every_metric_is_served() -> anyhow::Result<()> {
     let mut seen = 0;
     for word in words.filter(|word| word.starts_with("holdfast_")) {
         let name = word.strip_suffix("_total").unwrap_or(word);
-        ensure!(described.contains(&name), "README.md names the metric {word}, which /metrics does not serve");
+        ensure!(
+            described.contains(&name),
+            "README.md names the metric {word}, which /metrics does not serve"
+        );
         seen += 1;
     }
     ensure!(seen > 0, "README.md names no metric");
@@ -93,7 +96,8 @@ fn every_link_leads_somewhere() -> anyhow::Result<()> {
     for folder in ["", "agent", "diff", "examples", "manifests", "tests"] {
         let folder = root().join(folder);
         let file = folder.join("README.md");
-        let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        let text =
+            std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
         for (at, line) in text.lines().enumerate() {
             for part in line.split("](").skip(1) {
                 let link = part.split([')', '#']).next().unwrap_or(part);
