@@ -5,6 +5,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use holdfast_diff::digest::Digest;
 use holdfast_diff::object::ObjectId;
@@ -19,11 +20,13 @@ use crate::api::{Approval, ApprovalSpec, Sync, SyncStatus};
 use crate::cluster::Cluster;
 use crate::cluster::clients::{ClientError, Clients};
 use crate::cluster::discovery::Discovery;
+use crate::cluster::lookup::Lookups;
 use crate::cluster::refusal::chain;
 use crate::cluster::secrets::Secrets;
 use crate::cluster::view::View;
 use crate::cluster::watch::Watches;
 use crate::metrics::Metrics;
+use crate::report::Done;
 use crate::report::events::Events;
 use crate::source::{Checkout, MirrorId, Moved, OnLook, SourceOptions, Sources};
 use crate::sync_ref::SyncRef;
@@ -103,6 +106,7 @@ impl Context {
             cluster: Cluster {
                 uid: system.metadata.uid.unwrap_or_default(),
                 discovery: Discovery::new(client.clone()),
+                lookups: Lookups::default(),
                 watches: Watches::new(client.clone(), view.clone(), options.namespaces.clone()),
                 view,
                 syncs,
@@ -205,8 +209,17 @@ pub struct Memory {
     pub status: Option<SyncStatus>,
     /// The value of `holdfast.dev/reconcile-at` that was answered last.
     pub asked: Option<String>,
+    /// What was done and is not reported yet: it is told together with how the objects are, a moment later.
+    pub unreported: Option<Unreported>,
     /// Failures in a row, for the backoff.
     pub failures: u32,
+}
+
+/// A plan that was carried out a moment ago.
+pub struct Unreported {
+    pub done: Done,
+    pub corrected: bool,
+    pub since: Instant,
 }
 
 /// A render, and what every object must satisfy by it.

@@ -5,7 +5,7 @@
 use std::convert::Infallible;
 use std::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::{Stream, StreamExt as _, stream};
 use jiff::Timestamp;
@@ -21,7 +21,7 @@ use tracing::{info, warn};
 use crate::admin::Health;
 use crate::api::{Approval, Sync, conditions, names};
 use crate::cluster::refusal::chain;
-use crate::context::{ConnectError, Context, Feeds, Memory, Options};
+use crate::context::{ConnectError, Context, Feeds, Memory, Options, Unreported};
 use crate::error::Class;
 use crate::metrics::Metrics;
 use crate::reconcile::finalize::{Ended, finalize};
@@ -29,11 +29,14 @@ use crate::reconcile::{Run, reconcile};
 use crate::report::{Failure, Findings, status, tell, write};
 use crate::sync_ref::SyncRef;
 
-/// How many Syncs run side by side.
-const CONCURRENCY: u16 = 32;
+/// How many Syncs run side by side. More would not be faster, since the API server has enough to do with these, and each
+/// holds its manifests while it runs.
+const CONCURRENCY: u16 = 10;
 /// The first pause after a failure that may pass; it doubles up to [`PAUSE_LIMIT`].
 const PAUSE: Duration = Duration::from_secs(1);
 const PAUSE_LIMIT: Duration = Duration::from_mins(2);
+/// How long a report waits for the objects to become healthy.
+const GATHER: Duration = Duration::from_millis(500);
 
 /// Why the agent cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -202,7 +205,10 @@ async fn run_one(sync: Arc<Sync>, context: Arc<Context>) -> Result<Action, Infal
     } else {
         limited(&run, &mut memory).await
     };
-    Ok(report(&run, &mut memory, &findings).await)
+    Ok(match gathered(&mut memory, findings) {
+        Ok(findings) => report(&run, &mut memory, &findings).await,
+        Err(pause) => Action::requeue(pause),
+    })
 }
 
 /// One run, within the time that its Sync gives it.
@@ -216,6 +222,35 @@ async fn limited(run: &Run<'_>, memory: &mut Memory) -> Findings {
         let mut findings = Findings::of(run.sync, run.owner, run.now);
         findings.failure = Some(Failure::transient("reconcile", "Timeout", message));
         findings
+    }
+}
+
+/// Holds back for a moment the report that objects are on their way: mostly they are there before it is written, and one
+/// status tells both.
+fn gathered(memory: &mut Memory, mut findings: Findings) -> Result<Findings, Duration> {
+    if let Some(Unreported { done, corrected, since }) = memory.unreported.take() {
+        let waited = since.elapsed();
+        if findings.on_the_way() && findings.done.is_none() && waited < GATHER {
+            memory.unreported = Some(Unreported { done, corrected, since });
+            return Err(GATHER.saturating_sub(waited));
+        }
+        match &mut findings.done {
+            Some(newer) => newer.changes.splice(0..0, done.changes).for_each(drop),
+            none => *none = Some(done),
+        }
+        findings.corrected = corrected;
+        return Ok(findings);
+    }
+    match findings.done.take() {
+        Some(done) if findings.on_the_way() => {
+            memory.unreported =
+                Some(Unreported { done, corrected: findings.corrected, since: Instant::now() });
+            Err(GATHER)
+        }
+        done => {
+            findings.done = done;
+            Ok(findings)
+        }
     }
 }
 

@@ -24,14 +24,14 @@ while IFS=' ' read -r what value; do
 $value" ;;
   esac
 done
-for pid in $pids; do kill -TERM -- "-$pid" 2>/dev/null; done
+for pid in $pids; do kill -TERM "-$pid" 2>/dev/null; done
 i=0
 while [ $i -lt 50 ]; do
-  alive=; for pid in $pids; do kill -0 -- "-$pid" 2>/dev/null && alive=1; done
+  alive=; for pid in $pids; do kill -0 "-$pid" 2>/dev/null && alive=1; done
   [ -z "$alive" ] && break
   sleep 0.1; i=$((i+1))
 done
-for pid in $pids; do kill -KILL -- "-$pid" 2>/dev/null; done
+for pid in $pids; do kill -KILL "-$pid" 2>/dev/null; done
 printf '%s\n' "$dirs" | while IFS= read -r dir; do [ -n "$dir" ] && rm -rf -- "$dir"; done
 "#;
 

@@ -5,6 +5,7 @@
 pub mod apply;
 pub mod clients;
 pub mod discovery;
+pub mod lookup;
 pub mod observe;
 pub mod parent;
 pub mod prune;
@@ -22,6 +23,7 @@ use kube::runtime::reflector::{ObjectRef, Store};
 
 use self::clients::{ClientError, Clients};
 use self::discovery::Discovery;
+use self::lookup::Lookups;
 use self::requests::Requests;
 use self::view::View;
 use self::watch::Watches;
@@ -34,6 +36,7 @@ pub struct Cluster {
     pub uid: String,
     pub clients: Clients,
     pub discovery: Discovery,
+    pub lookups: Lookups,
     pub view: Arc<View>,
     pub watches: Watches,
     pub syncs: Store<Sync>,
@@ -56,9 +59,12 @@ impl Cluster {
 
     /// Requests in the name that a Sync acts in.
     pub fn requests(&self, sync: &SyncRef, service_account: Option<&str>) -> Result<Requests, ClientError> {
-        Ok(Requests::new(match service_account {
-            Some(name) => self.clients.service_account(sync.namespace(), name)?,
-            None => self.clients.own(),
-        }))
+        Ok(match service_account {
+            Some(name) => {
+                let client = self.clients.service_account(sync.namespace(), name)?;
+                Requests::new(client, &format!("{}/{name}", sync.namespace()))
+            }
+            None => Requests::new(self.clients.own(), ""),
+        })
     }
 }

@@ -142,6 +142,9 @@ async fn look(
             return Ok(Look::Seen(Seen::Unchanged));
         }
     }
+    if cluster.lookups.is_absent(requests, &desired.kind, &desired.object).await {
+        return Ok(Look::Seen(Seen::Absent));
+    }
     let refused = |error: &kube::Error| {
         ObjectError::from_server(&desired.object, Some(&desired.manifest.origin), error)
     };

@@ -3,6 +3,7 @@
 //! Typed objects would drop fields that the types do not know, so neither diff nor apply uses them.
 //! I/O: API reads and writes.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,6 +66,9 @@ pub struct Apply {
     pub dry_run: bool,
 }
 
+/// Objects of one page of names.
+const PAGE: usize = 500;
+
 /// How long one request may take. Watches have limits of their own.
 const LIMIT: Duration = Duration::from_mins(1);
 
@@ -72,11 +76,35 @@ const LIMIT: Duration = Duration::from_mins(1);
 #[derive(Clone)]
 pub struct Requests {
     client: Client,
+    identity: Arc<str>,
 }
 
 impl Requests {
-    pub fn new(client: Client) -> Self {
-        Self { client }
+    /// Requests of a client, whose identity is told apart by its name; the agent's own is empty.
+    pub fn new(client: Client, identity: &str) -> Self {
+        Self { client, identity: identity.into() }
+    }
+
+    pub fn identity(&self) -> Arc<str> {
+        self.identity.clone()
+    }
+
+    /// The names of all objects of a kind in a namespace; `None` if there are more than a page of them.
+    pub async fn names(
+        &self,
+        kind: &ResourceType,
+        namespace: &str,
+    ) -> Result<Option<HashSet<String>>, kube::Error> {
+        let path = format!("{}?limit={PAGE}", kind.path(namespace, ""));
+        let metadata = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
+        let request = Request::builder().method(Method::GET).uri(path).header("Accept", metadata);
+        let list = self.send(request, Vec::new()).await?;
+        let more =
+            list.pointer("/metadata/continue").and_then(Value::as_str).is_some_and(|more| !more.is_empty());
+        let items = list.get("items").and_then(Value::as_array).into_iter().flatten();
+        let names =
+            items.filter_map(|item| item.pointer("/metadata/name")?.as_str().map(str::to_owned)).collect();
+        Ok((!more).then_some(names))
     }
 
     /// Reads one object; `None` if there is none.
@@ -159,23 +187,6 @@ impl Requests {
             Err(error) if is_not_found(&error) => Ok(false),
             Err(error) => Err(error),
         }
-    }
-
-    /// Reads one page of a collection.
-    pub async fn list(
-        &self,
-        kind: &ResourceType,
-        namespace: &str,
-        query: &str,
-    ) -> Result<Value, kube::Error> {
-        let request = request(Method::GET, &format!("{}?{query}", kind.path(namespace, "")));
-        self.send(request, Vec::new()).await
-    }
-
-    /// Posts to a collection that answers with what it made, such as a SelfSubjectAccessReview.
-    pub async fn create(&self, path: &str, body: &Value) -> Result<Value, kube::Error> {
-        let request = request(Method::POST, path).header("Content-Type", "application/json");
-        self.send(request, bytes(body)?).await
     }
 
     async fn send(&self, request: request::Builder, body: Vec<u8>) -> Result<Value, kube::Error> {

@@ -7,7 +7,7 @@ pub mod status;
 pub mod tell;
 pub mod write;
 
-use holdfast_diff::health::Health;
+use holdfast_diff::health::{Health, Status};
 use holdfast_diff::object::ObjectId;
 use holdfast_diff::plan::{Change, PlanId};
 use jiff::Timestamp;
@@ -98,6 +98,21 @@ impl Findings {
             health_timeout: sync.spec.health_timeout(),
             approve: format!("holdfast approve -n {} {}", owner.namespace(), owner.name()),
         }
+    }
+}
+
+impl Findings {
+    /// True if nothing is wrong and nothing is missing but that objects become healthy.
+    pub fn on_the_way(&self) -> bool {
+        let unhealthy = self.objects.as_ref().map(|objects| objects.unhealthy.as_slice()).unwrap_or_default();
+        self.wait_for_health
+            && self.failure.is_none()
+            && self.waits.is_none()
+            && self.waiting.is_none()
+            && self.drift.is_none()
+            && self.suspended.is_none()
+            && !unhealthy.is_empty()
+            && unhealthy.iter().all(|(_, health)| health.status == Status::InProgress)
     }
 }
 
