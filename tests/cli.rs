@@ -8,6 +8,8 @@ use holdfast_tests::shared::run;
 use holdfast_tests::{eventually, root, sync};
 use serde_json::{Value, json};
 
+/// The shared agent leaves the namespace `lease` to two of its own.
+const AGENT: &[&str] = &["--namespaces", "plan,verbs"];
 const SOON: Duration = Duration::from_secs(30);
 const MAP: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  key: |\n    one\n    two\n";
 
@@ -21,7 +23,7 @@ fn err(output: &Output) -> String {
 
 #[test]
 fn render_needs_no_cluster_and_names_all_mistakes() -> anyhow::Result<()> {
-    run(&[], |_| async {
+    run(AGENT, |_| async {
         let nowhere = std::path::Path::new("/nonexistent");
         let shop = root().join("examples/gitops-repo/shop/production").display().to_string();
         let rendered = holdfast(nowhere, &["render", &shop]).await?;
@@ -42,7 +44,7 @@ fn render_needs_no_cluster_and_names_all_mistakes() -> anyhow::Result<()> {
 
 #[test]
 fn plan_says_what_would_be_done_and_does_nothing() -> anyhow::Result<()> {
-    run(&[], |shared| async move {
+    run(AGENT, |shared| async move {
         let repository = shared.env.forge.repository("plan").await?;
         let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {password: hunter2}\n";
         let commit = repository.commit(&[("a.yaml", MAP), ("s.yaml", secret)], "Begin")?;
@@ -92,7 +94,7 @@ fn plan_says_what_would_be_done_and_does_nothing() -> anyhow::Result<()> {
 
 #[test]
 fn status_suspend_resume_and_reconcile() -> anyhow::Result<()> {
-    run(&[], |shared| async move {
+    run(AGENT, |shared| async move {
         let repository = shared.env.forge.repository("verbs").await?;
         let commit = repository.commit(&[("a.yaml", MAP)], "Begin")?;
         shared.env.namespace("verbs").await?;
@@ -138,7 +140,7 @@ fn status_suspend_resume_and_reconcile() -> anyhow::Result<()> {
 
 #[test]
 fn one_agent_works_and_another_goes_on_when_it_ends() -> anyhow::Result<()> {
-    run(&["--namespaces", "nobody"], |shared| async move {
+    run(AGENT, |shared| async move {
         let repository = shared.env.forge.repository("lease").await?;
         repository.commit(&[("a.yaml", MAP)], "Begin")?;
         shared.env.namespace("lease").await?;
