@@ -21,6 +21,7 @@ use tracing::{info, warn};
 use crate::admin::Health;
 use crate::api::{Approval, Sync, conditions, names};
 use crate::cluster::refusal::chain;
+use crate::cluster::requests::refusal;
 use crate::context::{ConnectError, Context, Feeds, Memory, Options, Unreported};
 use crate::error::Class;
 use crate::metrics::Metrics;
@@ -31,10 +32,12 @@ use crate::sync_ref::SyncRef;
 
 /// How many Syncs run side by side. More would not be faster, since the API server has enough to do with these, and each
 /// holds its manifests while it runs.
-const CONCURRENCY: u16 = 10;
+const CONCURRENCY: u16 = 8;
 /// The first pause after a failure that may pass; it doubles up to [`PAUSE_LIMIT`].
 const PAUSE: Duration = Duration::from_secs(1);
 const PAUSE_LIMIT: Duration = Duration::from_mins(2);
+/// How long the API server may take for its first answers.
+const ANSWER: Duration = Duration::from_secs(10);
 /// How long a report waits for the objects to become healthy.
 const GATHER: Duration = Duration::from_millis(500);
 
@@ -48,6 +51,8 @@ pub enum StartError {
         chain(.0)
     )]
     NotInstalled(#[source] kube::Error),
+    #[error("the API server does not answer")]
+    Silent,
 }
 
 /// Runs until the token is cancelled. What runs then comes to an end by itself, between two waves at the latest.
@@ -58,10 +63,17 @@ pub async fn run(
     health: Health,
     stop: CancellationToken,
 ) -> Result<(), StartError> {
-    let (context, feeds) = Context::connect(config, &options, metrics, stop.clone()).await?;
+    let (context, feeds) = loop {
+        health.beat();
+        match connect(&config, &options, &metrics, &stop).await {
+            Ok(connected) => break connected,
+            Err(error) if error.is_final() => return Err(error),
+            Err(error) => warn!(%error, "Cannot start yet and tries again"),
+        }
+        tokio::time::sleep(PAUSE).await;
+    };
     let context = Arc::new(context);
     let client = context.client.clone();
-    check_installed(&client, &options.namespaces).await.map_err(StartError::NotInstalled)?;
     let Feeds { syncs: sync_writer, approvals: approval_writer, woken } = feeds;
     let syncs = context.cluster.syncs.clone();
     let approvals_seen = feed_approvals(&context, &options.namespaces, approval_writer);
@@ -107,6 +119,35 @@ pub async fn run(
         () = async { tokio::join!(ready, approvals_seen, beats); } => {}
     }
     Ok(())
+}
+
+impl StartError {
+    /// True if trying again would be in vain: the server has answered, and its answer is no.
+    fn is_final(&self) -> bool {
+        match self {
+            Self::Connect(ConnectError::Client(_)) => true,
+            Self::Connect(ConnectError::Cluster(error)) | Self::NotInstalled(error) => {
+                refusal(error).is_some_and(|status| status.code < 429)
+            }
+            Self::Silent => false,
+        }
+    }
+}
+
+/// Connects, within a time in which any server that is there answers.
+async fn connect(
+    config: &kube::Config,
+    options: &Options,
+    metrics: &Arc<Metrics>,
+    stop: &CancellationToken,
+) -> Result<(Context, Feeds), StartError> {
+    let connecting = async {
+        let (context, feeds) =
+            Context::connect(config.clone(), options, metrics.clone(), stop.clone()).await?;
+        check_installed(&context.client, &options.namespaces).await.map_err(StartError::NotInstalled)?;
+        Ok((context, feeds))
+    };
+    tokio::time::timeout(ANSWER, connecting).await.unwrap_or(Err(StartError::Silent))
 }
 
 /// The namespaces to watch, where `None` stands for all.
