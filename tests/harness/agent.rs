@@ -71,7 +71,9 @@ impl Agent {
             .arg(folder.path().join("cache"))
             .args(arguments)
             .env("KUBECONFIG", kubeconfig)
-            .env("TMPDIR", folder.path());
+            .env("TMPDIR", folder.path())
+            // As manifests/deployment.yaml sets them.
+            .envs([("MALLOC_ARENA_MAX", "1"), ("MALLOC_TRIM_THRESHOLD_", "131072")]);
         let process = Process::start("holdfast", &mut command, &log)?;
         let mut agent = Self { process, port, log, folder };
         agent.wait_ready(Duration::from_mins(1)).await?;
