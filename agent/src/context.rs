@@ -211,13 +211,16 @@ pub struct Memory {
     pub asked: Option<String>,
     /// What was done and is not reported yet: it is told together with how the objects are, a moment later.
     pub unreported: Option<Unreported>,
+    /// When it was told last that objects are on their way.
+    pub told: Option<Instant>,
     /// Failures in a row, for the backoff.
     pub failures: u32,
 }
 
-/// A plan that was carried out a moment ago.
+/// What a run found a moment ago.
 pub struct Unreported {
-    pub done: Done,
+    /// A plan that was carried out.
+    pub done: Option<Done>,
     pub corrected: bool,
     pub since: Instant,
 }

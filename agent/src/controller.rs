@@ -27,12 +27,12 @@ use crate::error::Class;
 use crate::metrics::Metrics;
 use crate::reconcile::finalize::{Ended, finalize};
 use crate::reconcile::{Run, reconcile};
-use crate::report::{Failure, Findings, status, tell, write};
+use crate::report::{Done, Failure, Findings, status, tell, write};
 use crate::sync_ref::SyncRef;
 
 /// How many Syncs run side by side. More would not be faster, since the API server has enough to do with these, and each
 /// holds its manifests while it runs.
-const CONCURRENCY: u16 = 8;
+const CONCURRENCY: u16 = 16;
 /// The first pause after a failure that may pass; it doubles up to [`PAUSE_LIMIT`].
 const PAUSE: Duration = Duration::from_secs(1);
 const PAUSE_LIMIT: Duration = Duration::from_mins(2);
@@ -40,6 +40,8 @@ const PAUSE_LIMIT: Duration = Duration::from_mins(2);
 const ANSWER: Duration = Duration::from_secs(10);
 /// How long a report waits for the objects to become healthy.
 const GATHER: Duration = Duration::from_millis(500);
+/// How often it is told how far objects are that stay on their way.
+const PROGRESS: Duration = Duration::from_secs(5);
 
 /// Why the agent cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -267,32 +269,37 @@ async fn limited(run: &Run<'_>, memory: &mut Memory) -> Findings {
 }
 
 /// Holds back for a moment the report that objects are on their way: mostly they are there before it is written, and one
-/// status tells both.
+/// status tells both. While they stay on their way, how far they are is told every few seconds.
 fn gathered(memory: &mut Memory, mut findings: Findings) -> Result<Findings, Duration> {
-    if let Some(Unreported { done, corrected, since }) = memory.unreported.take() {
-        let waited = since.elapsed();
-        if findings.on_the_way() && findings.done.is_none() && waited < GATHER {
-            memory.unreported = Some(Unreported { done, corrected, since });
-            return Err(GATHER.saturating_sub(waited));
-        }
-        match &mut findings.done {
-            Some(newer) => newer.changes.splice(0..0, done.changes).for_each(drop),
-            none => *none = Some(done),
-        }
-        findings.corrected = corrected;
+    let now = Instant::now();
+    let mut since = now;
+    if let Some(Unreported { done, corrected, since: first }) = memory.unreported.take() {
+        since = first;
+        findings.corrected =
+            if findings.done.is_some() { findings.corrected && corrected } else { corrected };
+        findings.done = match (done, findings.done) {
+            (Some(mut done), Some(newer)) => {
+                done.changes.extend(newer.changes);
+                Some(Done { id: newer.id, ..done })
+            }
+            (done, newer) => done.or(newer),
+        };
+    }
+    if !findings.on_the_way() {
+        memory.told = None;
         return Ok(findings);
     }
-    match findings.done.take() {
-        Some(done) if findings.on_the_way() => {
-            memory.unreported =
-                Some(Unreported { done, corrected: findings.corrected, since: Instant::now() });
-            Err(GATHER)
-        }
-        done => {
-            findings.done = done;
-            Ok(findings)
-        }
+    let due = match memory.told.filter(|_| findings.done.is_none()) {
+        Some(told) => told + PROGRESS,
+        None => since + GATHER,
+    };
+    if now < due {
+        let corrected = findings.corrected;
+        memory.unreported = Some(Unreported { done: findings.done, corrected, since });
+        return Err(due.duration_since(now));
     }
+    memory.told = Some(now);
+    Ok(findings)
 }
 
 /// Writes the status if it changed, tells what is new, and says when to run again.

@@ -62,9 +62,19 @@ pub fn set(at: usize) -> Vec<Value> {
     all
 }
 
-/// One large set.
-pub fn large(at: usize) -> Vec<Value> {
-    (0..500).flat_map(|number| app(at * 1000 + number)).collect()
+/// One large set, of kinds that no controller must make ready: what is measured is the agent.
+pub fn large(_: usize) -> Vec<Value> {
+    let role = |name: &str| {
+        json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": name},
+            "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]}]})
+    };
+    let one = |number: usize| {
+        let mut all = app(number);
+        all.truncate(3);
+        all.push(role(&format!("app-{number}")));
+        all
+    };
+    (0..500).flat_map(one).collect()
 }
 
 pub fn config_map(name: &str, number: usize) -> Value {
@@ -170,12 +180,8 @@ pub async fn raw(env: &Env, client: &Client, fleet: &Fleet) -> anyhow::Result<f6
             let (group, version) = text("/apiVersion").rsplit_once('/').unwrap_or(("", text("/apiVersion")));
             let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, text("/kind")));
             let api = Api::<DynamicObject>::namespaced_with(client.clone(), &namespace(at), &resource);
-            api.patch(
-                text("/metadata/name"),
-                &PatchParams::apply("raw").force(),
-                &Patch::Apply(&object),
-            )
-            .await?;
+            api.patch(text("/metadata/name"), &PatchParams::apply("raw").force(), &Patch::Apply(&object))
+                .await?;
             anyhow::Ok(())
         })
         .buffer_unordered(SIDE_BY_SIDE)
@@ -197,7 +203,9 @@ pub fn requests(env: &Env, since: &str) -> anyhow::Result<(usize, BTreeMap<Strin
     for line in &found {
         let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let (resource, sub) = (word(&line["objectRef"]["resource"]), word(&line["objectRef"]["subresource"]));
-        *sorts.entry(format!("{} {resource} {sub}", word(&line["verb"])).trim_end().to_owned()).or_default() += 1;
+        *sorts
+            .entry(format!("{} {resource} {sub}", word(&line["verb"])).trim_end().to_owned())
+            .or_default() += 1;
     }
     Ok((found.len(), sorts))
 }

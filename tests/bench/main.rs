@@ -18,7 +18,9 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use serde_json::json;
 
-use self::fixture::{Fleet, app, commit, config_map, large, namespace, raw, repository, requests, run_syncs, set};
+use self::fixture::{
+    Fleet, app, commit, config_map, large, namespace, raw, repository, requests, run_syncs, set,
+};
 
 const CASES: [&str; 5] = ["fresh-sync", "idle", "commit", "restart", "memory"];
 const AGENT: [&str; 1] = ["--allow-file-sources"];
@@ -144,7 +146,9 @@ async fn one_commit() -> anyhow::Result<()> {
         let syncs: Api<holdfast::api::Sync> =
             Api::namespaced(running.env.cluster.client().await?, &namespace(7));
         let started = Instant::now();
-        syncs.patch_metadata("app-7", &kube::api::PatchParams::default(), &kube::api::Patch::Merge(&patch)).await?;
+        syncs
+            .patch_metadata("app-7", &kube::api::PatchParams::default(), &kube::api::Patch::Merge(&patch))
+            .await?;
         let wanted = (1000 + round).to_string();
         let seconds = loop {
             let map = maps.get("app-7").await?;
@@ -179,7 +183,8 @@ async fn restart() -> anyhow::Result<()> {
     let running = running.restart().await?;
     let seconds = loop {
         let text = running.agent.get("metrics").await?;
-        let verified = text.lines().filter(|line| line.starts_with("holdfast_sync_verified_timestamp_seconds{"));
+        let verified =
+            text.lines().filter(|line| line.starts_with("holdfast_sync_verified_timestamp_seconds{"));
         if verified.count() == fleet.syncs {
             break started.elapsed().as_secs_f64();
         }

@@ -108,13 +108,14 @@ fn stages(changes: Vec<Change>) -> Vec<(Stage, Vec<Change>)> {
 
 /// Why a stage must wait: an object of an earlier wave, or a definition of an earlier stage, is not healthy yet.
 fn blocked(cluster: &Cluster, owner: &SyncRef, next: Stage) -> Option<String> {
-    cluster.view.members(owner).into_iter().find_map(|(object, entry)| {
+    let waits = |object: &ObjectId, entry: &Entry| {
         let earlier = entry.stage.wave < next.wave && entry.health.blocks_wave();
         let definition =
             entry.stage < next && object.kind.is("apiextensions.k8s.io", "CustomResourceDefinition");
-        let waits = (earlier || definition) && entry.health.status != Status::Current && !entry.ending;
-        waits.then(|| format!("wave {} waits for {object}: {}", next.wave, entry.health.message))
-    })
+        (earlier || definition) && entry.health.status != Status::Current && entry.ending.is_none()
+    };
+    let (object, entry) = cluster.view.members_that(owner, waits).into_iter().next()?;
+    Some(format!("wave {} waits for {object}: {}", next.wave, entry.health.message))
 }
 
 async fn write(

@@ -3,6 +3,7 @@
 //! Asks nothing about objects that the live view vouches for. The server's dry run is the oracle for the rest, and
 //! one that fails is an error of its object, never "no change". I/O: API reads and dry runs.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use super::Cluster;
 use super::refusal::ObjectError;
 use super::requests::{Apply, Requests, ResourceType};
 use super::resolve::Desired;
-use super::view::Entry;
+use super::view::{self, Entry};
 use crate::api::names;
 use crate::error::Class;
 use crate::sync_ref::SyncRef;
@@ -38,8 +39,8 @@ pub struct Observed {
     pub surplus: Vec<(ObjectId, Entry)>,
     /// Objects that nothing can be said about now. Nothing is removed while there are any whose kind is unknown.
     pub errors: Vec<ObjectError>,
-    /// Objects whose deletion is under way, by whoever: they are looked at again when they are gone.
-    pub ending: Vec<ObjectId>,
+    /// Objects whose deletion is under way, by whoever, and how far it is: they are looked at again when they are gone.
+    pub ending: Vec<(ObjectId, Arc<str>)>,
 }
 
 /// Observes everything that a Sync desires and owns. `kinds` are those its set is known to contain.
@@ -68,14 +69,17 @@ pub async fn observe(
     }
 
     let names: Vec<ObjectId> = desired.iter().map(|desired| desired.object.clone()).collect();
-    let taken = cluster.view.claim(owner, &names, |other| cluster.exists(other));
+    let taken: HashMap<ObjectId, SyncRef> =
+        cluster.view.claim(owner, &names, |other| cluster.exists(other)).into_iter().collect();
+    let unknown =
+        desired.iter().filter(|desired| desired.served && cluster.view.get(&desired.object).is_none());
+    let absent = &cluster.lookups.absent(requests, unknown).await;
     let looks = desired.into_iter().map(|desired| {
-        let other =
-            taken.iter().find(|(object, _)| *object == desired.object).map(|(_, other)| other.clone());
+        let other = taken.get(&desired.object).cloned();
         async move {
             let seen = match other {
                 Some(other) => Err(claimed(&desired, &other)),
-                None => look(cluster, requests, owner, &desired).await,
+                None => look(cluster, requests, owner, &desired, absent).await,
             };
             (desired, seen)
         }
@@ -84,20 +88,19 @@ pub async fn observe(
     while let Some((desired, seen)) = looks.next().await {
         match seen {
             Ok(Look::Seen(seen)) => observed.objects.push((desired, seen)),
-            Ok(Look::Ending) => observed.ending.push(desired.object),
+            Ok(Look::Ending(how)) => observed.ending.push((desired.object, how)),
             Ok(Look::LeftAlone) => {}
             Err(error) => observed.errors.push(error),
         }
     }
-    let wanted: std::collections::HashSet<&ObjectId> = names.iter().collect();
-    for (object, entry) in cluster.view.members(owner) {
-        if wanted.contains(&object) || cluster.view.claimed_by_another(owner, &object).is_some() {
+    let wanted: HashSet<&ObjectId> = names.iter().collect();
+    for (object, entry) in cluster.view.members_that(owner, |object, _| !wanted.contains(object)) {
+        if cluster.view.claimed_by_another(owner, &object).is_some() {
             continue;
         }
-        if entry.ending {
-            observed.ending.push(object);
-        } else {
-            observed.surplus.push((object, entry));
+        match entry.ending {
+            Some(how) => observed.ending.push((object, how)),
+            None => observed.surplus.push((object, entry)),
         }
     }
     observed
@@ -105,8 +108,8 @@ pub async fn observe(
 
 enum Look {
     Seen(Seen),
-    /// Its deletion is under way.
-    Ending,
+    /// Its deletion is under way, and how far it is.
+    Ending(Arc<str>),
     /// Git says that an object that exists is not to be touched.
     LeftAlone,
 }
@@ -116,6 +119,7 @@ async fn look(
     requests: &Requests,
     owner: &SyncRef,
     desired: &Desired,
+    absent: &HashSet<ObjectId>,
 ) -> Result<Look, ObjectError> {
     let policy = desired.manifest.annotation(names::APPLY);
     if policy == Some(names::NEVER) {
@@ -125,8 +129,8 @@ async fn look(
         return Ok(Look::Seen(Seen::Absent));
     }
     if let Some(entry) = cluster.view.get(&desired.object).filter(|entry| entry.owner == *owner) {
-        if entry.ending {
-            return Ok(Look::Ending);
+        if let Some(how) = entry.ending {
+            return Ok(Look::Ending(how));
         }
         if policy == Some(names::IF_NOT_PRESENT) {
             return Ok(Look::LeftAlone);
@@ -142,7 +146,7 @@ async fn look(
             return Ok(Look::Seen(Seen::Unchanged));
         }
     }
-    if cluster.lookups.is_absent(requests, &desired.kind, &desired.object).await {
+    if absent.contains(&desired.object) {
         return Ok(Look::Seen(Seen::Absent));
     }
     let refused = |error: &kube::Error| {
@@ -157,8 +161,8 @@ async fn look(
     {
         return Err(claimed(desired, &other));
     }
-    if live.pointer("/metadata/deletionTimestamp").is_some() {
-        return Ok(Look::Ending);
+    if let Some(how) = view::ending(&live) {
+        return Ok(Look::Ending(how));
     }
     if policy == Some(names::IF_NOT_PRESENT) {
         return Ok(Look::LeftAlone);

@@ -12,6 +12,8 @@ use holdfast_diff::object::{GroupKind, Manifest, ObjectId};
 use http::{Method, Request, request};
 use kube::Client;
 use kube::core::Status;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 /// A kind as the API server serves it.
@@ -89,22 +91,29 @@ impl Requests {
         self.identity.clone()
     }
 
-    /// The names of all objects of a kind in a namespace; `None` if there are more than a page of them.
+    /// The names of all objects of a kind in a namespace; `None` if there are more than `limit`.
     pub async fn names(
         &self,
         kind: &ResourceType,
         namespace: &str,
+        limit: usize,
     ) -> Result<Option<HashSet<String>>, kube::Error> {
-        let path = format!("{}?limit={PAGE}", kind.path(namespace, ""));
-        let metadata = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
-        let request = Request::builder().method(Method::GET).uri(path).header("Accept", metadata);
-        let list = self.send(request, Vec::new()).await?;
-        let more =
-            list.pointer("/metadata/continue").and_then(Value::as_str).is_some_and(|more| !more.is_empty());
-        let items = list.get("items").and_then(Value::as_array).into_iter().flatten();
-        let names =
-            items.filter_map(|item| item.pointer("/metadata/name")?.as_str().map(str::to_owned)).collect();
-        Ok((!more).then_some(names))
+        let (mut names, mut next) = (HashSet::new(), String::new());
+        loop {
+            let path = format!("{}?limit={PAGE}&continue={}", kind.path(namespace, ""), encode(&next));
+            let metadata =
+                "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
+            let request = Request::builder().method(Method::GET).uri(path).header("Accept", metadata);
+            let list: Names = self.send(request, Vec::new()).await?;
+            names.extend(list.items.into_iter().flatten().map(|item| item.metadata.name));
+            next = list.metadata.r#continue;
+            if next.is_empty() {
+                return Ok(Some(names));
+            }
+            if names.len() >= limit {
+                return Ok(None);
+            }
+        }
     }
 
     /// Reads one object; `None` if there is none.
@@ -182,20 +191,49 @@ impl Requests {
         });
         let request = request(Method::DELETE, &kind.path(&object.namespace, &object.name))
             .header("Content-Type", "application/json");
-        match self.send(request, bytes(&options)?).await {
+        match self.send::<Value>(request, bytes(&options)?).await {
             Ok(answer) => Ok(answer.pointer("/metadata/deletionTimestamp").is_some()),
             Err(error) if is_not_found(&error) => Ok(false),
             Err(error) => Err(error),
         }
     }
 
-    async fn send(&self, request: request::Builder, body: Vec<u8>) -> Result<Value, kube::Error> {
+    async fn send<T: DeserializeOwned>(
+        &self,
+        request: request::Builder,
+        body: Vec<u8>,
+    ) -> Result<T, kube::Error> {
         let request = request.body(body).map_err(kube::Error::HttpError)?;
         match tokio::time::timeout(LIMIT, self.client.request(request)).await {
             Ok(answer) => answer,
             Err(elapsed) => Err(kube::Error::Service(Box::new(elapsed))),
         }
     }
+}
+
+/// A list of which only the names are read.
+#[derive(Deserialize)]
+struct Names {
+    #[serde(default)]
+    metadata: ListMetadata,
+    /// Null if there are none.
+    items: Option<Vec<Named>>,
+}
+
+#[derive(Default, Deserialize)]
+struct ListMetadata {
+    #[serde(default)]
+    r#continue: String,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    metadata: NameOnly,
+}
+
+#[derive(Deserialize)]
+struct NameOnly {
+    name: String,
 }
 
 fn request(method: Method, path: &str) -> request::Builder {

@@ -27,8 +27,12 @@ pub struct Entry {
     pub stage: Stage,
     /// Git says that the object must stay when it leaves git.
     pub keep: bool,
-    /// A deletion is under way.
-    pub ending: bool,
+    /// A deletion is under way: since when, and what holds it.
+    pub ending: Option<Arc<str>>,
+    /// A finalizer of somebody who may remove more than the object when it goes.
+    pub finalizer: Option<Arc<str>>,
+    /// A Job that has done its work and removes itself (`ttlSecondsAfterFinished`).
+    pub completed: bool,
     pub health: Health,
     /// The fingerprint of the fields that we own; `None` if it cannot be told.
     pub live: Option<Digest>,
@@ -38,23 +42,34 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Reads what the view keeps out of a live object. `None` if the object is not part of a set of ours.
+    /// Reads what the view keeps out of a live object. `None` if the object is not ours: it needs the marks of a Sync and
+    /// fields that Holdfast applied, for marks can be copied.
     pub fn of(kind: &Arc<ResourceType>, object: &Value) -> Option<Self> {
         let metadata = object.get("metadata")?;
         let annotations = metadata.get("annotations");
         let annotation = |name: &str| annotations.and_then(|all| all.get(name)).and_then(Value::as_str);
         let owner = SyncRef::parse(annotation(names::SYNC)?)?;
         let label = metadata.get("labels")?.get(holdfast_diff::applyset::PART_OF)?.as_str()?;
-        if label != owner.applyset() {
+        if label != owner.applyset() || fields::applied(object).is_none() {
             return None;
+        }
+        let mut health = health::health(object);
+        let completed = health.status == health::Status::Current
+            && kind.kind.is("batch", "Job")
+            && object.pointer("/spec/ttlSecondsAfterFinished").is_some();
+        if health.status == health::Status::Current {
+            // Nobody is told why something is well.
+            health.message = String::new();
         }
         Some(Self {
             uid: metadata.get("uid").and_then(Value::as_str).unwrap_or_default().into(),
             owner,
             stage: Stage { wave: wave(annotation), rank: rank(&kind.kind) },
             keep: annotation(names::PRUNE) == Some(names::DISABLED),
-            ending: metadata.get("deletionTimestamp").is_some(),
-            health: health::health(object),
+            ending: ending(object),
+            finalizer: finalizers(metadata).find(|name| !HARMLESS.contains(name)).map(Arc::from),
+            completed,
+            health,
             live: fields::fingerprint(object, &kind.api_version()),
             verified: None,
             version: version(object),
@@ -66,6 +81,32 @@ impl Entry {
     pub fn satisfies(&self, manifest: Digest) -> bool {
         self.live.is_some_and(|live| self.verified == Some((manifest, live)))
     }
+}
+
+/// Finalizers of Kubernetes itself, which remove nothing but what the object is.
+const HARMLESS: [&str; 8] = [
+    "foregroundDeletion",
+    "orphan",
+    "kubernetes.io/pvc-protection",
+    "kubernetes.io/pv-protection",
+    "service.kubernetes.io/load-balancer-cleanup",
+    "batch.kubernetes.io/job-tracking",
+    "customresourcecleanup.apiextensions.k8s.io",
+    "resource.kubernetes.io/delete-protection",
+];
+
+fn finalizers(metadata: &Value) -> impl Iterator<Item = &str> {
+    metadata.get("finalizers").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+}
+
+/// How far the deletion of a live object is, if one is under way: `since 2026-01-01T00:00:00Z, held by
+/// example.com/backup`.
+pub fn ending(object: &Value) -> Option<Arc<str>> {
+    let metadata = object.get("metadata")?;
+    let since = metadata.get("deletionTimestamp")?.as_str()?;
+    let held: Vec<&str> = finalizers(metadata).collect();
+    let by = if held.is_empty() { "its grace period".to_owned() } else { held.join(", ") };
+    Some(format!("since {since}, held by {by}").into())
 }
 
 /// The version of an object, comparable within its kind (KEP-5504).
@@ -168,9 +209,27 @@ impl View {
 
     /// Everything that belongs to a Sync, in the order of identities.
     pub fn members(&self, owner: &SyncRef) -> Vec<(ObjectId, Entry)> {
+        self.members_that(owner, |_, _| true)
+    }
+
+    /// How many objects belong to a Sync.
+    pub fn count(&self, owner: &SyncRef) -> usize {
+        self.lock().members.get(owner).map_or(0, BTreeSet::len)
+    }
+
+    /// The objects of a Sync that are as `which` says, in the order of identities.
+    pub fn members_that(
+        &self,
+        owner: &SyncRef,
+        which: impl Fn(&ObjectId, &Entry) -> bool,
+    ) -> Vec<(ObjectId, Entry)> {
         let state = self.lock();
         let members = state.members.get(owner).into_iter().flatten();
-        members.filter_map(|object| Some((object.clone(), state.objects.get(object)?.clone()))).collect()
+        members
+            .filter_map(|object| state.objects.get_key_value(object))
+            .filter(|(object, entry)| which(object, entry))
+            .map(|(object, entry)| (object.clone(), entry.clone()))
+            .collect()
     }
 
     /// True if every manifest is satisfied by its live object, and the Sync owns nothing else.
@@ -182,10 +241,9 @@ impl View {
         let state = self.lock();
         state.members.get(owner).map_or(0, BTreeSet::len) == manifests.len()
             && manifests.into_iter().all(|(object, manifest)| {
-                state
-                    .objects
-                    .get(&object)
-                    .is_some_and(|entry| entry.owner == *owner && !entry.ending && entry.satisfies(manifest))
+                state.objects.get(&object).is_some_and(|entry| {
+                    entry.owner == *owner && entry.ending.is_none() && entry.satisfies(manifest)
+                })
             })
     }
 

@@ -64,7 +64,7 @@ async fn remove(run: &Run<'_>, findings: &mut Findings) -> Result<bool, Failure>
     findings.waits = waits.or_else(|| stages::ending(&observed));
     findings.again = again;
     stages::failure(&errors, None)?;
-    if findings.waiting.is_some() || !cluster.view.members(run.owner).is_empty() {
+    if findings.waiting.is_some() || cluster.view.count(run.owner) > 0 {
         findings.waits.get_or_insert_with(|| "objects are being deleted".to_owned());
         return Ok(false);
     }

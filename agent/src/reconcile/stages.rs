@@ -287,7 +287,7 @@ pub fn only_reported(run: &Run<'_>) -> bool {
 pub fn gate(run: &Run<'_>, plan: Plan, empty: bool, ending: bool) -> Decision {
     let _timer = run.context.metrics.stage("gate");
     let context = run.context;
-    let set = gate::Set { owned: context.cluster.view.members(run.owner).len(), empty, ending };
+    let set = gate::Set { owned: context.cluster.view.count(run.owner), empty, ending };
     let approvals = context.approvals(run.owner);
     gate::decide(&context.cluster.uid, plan, run.sync.spec.approval, set, &approvals, run.now)
 }
@@ -314,8 +314,10 @@ pub async fn apply(run: &Run<'_>, observed: &Observed, approved: ApprovedPlan, k
 
 /// What is being deleted and must be gone before it can be applied again.
 pub fn ending(observed: &Observed) -> Option<String> {
-    let object = observed.seen.ending.first()?;
-    Some(format!("{object} is being deleted, and waits for its finalizers"))
+    let (object, how) = observed.seen.ending.first()?;
+    let more = observed.seen.ending.len() - 1;
+    let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+    Some(format!("{object} is being deleted {how}{more}"))
 }
 
 impl Observed {
@@ -327,19 +329,16 @@ impl Observed {
 
 /// How the objects of a Sync are, out of the live view.
 pub fn health(run: &Run<'_>) -> Objects {
-    let members = run.context.cluster.view.members(run.owner);
-    let total = members.len();
-    let unhealthy = members
-        .into_iter()
-        .filter(|(_, entry)| entry.health.status != Health::Current)
-        .map(|(object, entry)| (object, entry.health))
-        .collect();
+    let view = &run.context.cluster.view;
+    let total = view.count(run.owner);
+    let unhealthy = view.members_that(run.owner, |_, entry| entry.health.status != Health::Current);
+    let unhealthy = unhealthy.into_iter().map(|(object, entry)| (object, entry.health)).collect();
     Objects { total, unhealthy }
 }
 
 /// The folder has no manifests: more often a mistake than a wish.
 pub fn empty(run: &Run<'_>) -> Failure {
-    let owned = run.context.cluster.view.members(run.owner).len();
+    let owned = run.context.cluster.view.count(run.owner);
     let path = run.sync.spec.path.as_deref().unwrap_or("./");
     let message = format!(
         "no manifests below {path}; nothing was pruned ({owned} objects stay); correct spec.path, or approve the plan that removes them"
