@@ -16,6 +16,7 @@ pub mod forge;
 pub mod kubelet;
 pub mod pki;
 pub mod ports;
+pub mod proxy;
 pub mod services;
 pub mod shared;
 pub mod sync;
