@@ -139,14 +139,30 @@ impl Context {
     pub fn wake_dependents(&self, sync: &SyncRef) {
         for other in self.cluster.syncs.state() {
             let namespace = other.metadata.namespace.clone().unwrap_or_default();
-            let waits = other.spec.depends_on.iter().any(|dependency| {
-                dependency.name == sync.name()
-                    && dependency.namespace.as_ref().unwrap_or(&namespace) == sync.namespace()
-            });
+            let waits = other.spec.depends_on.iter().any(|dependency| dependency.of(&namespace) == *sync);
             if waits {
                 self.wake(SyncRef::new(namespace, other.metadata.name.clone().unwrap_or_default()));
             }
         }
+    }
+
+    /// The way from a dependency back to the Sync that has it, if there is one.
+    pub fn circle(&self, owner: &SyncRef, dependency: &SyncRef) -> Option<String> {
+        let mut ways = vec![vec![owner.clone(), dependency.clone()]];
+        let mut seen = HashSet::new();
+        while let Some(way) = ways.pop() {
+            let last = way.last()?.clone();
+            if last == *owner {
+                return Some(way.iter().map(ToString::to_string).collect::<Vec<_>>().join(" -> "));
+            }
+            if seen.insert(last.clone())
+                && let Some(sync) = self.cluster.sync(&last)
+            {
+                let next = sync.spec.depends_on.iter().map(|next| next.of(last.namespace()));
+                ways.extend(next.map(|next| [way.clone(), vec![next]].concat()));
+            }
+        }
+        None
     }
 
     /// Another Sync of the same source that has not looked at this revision yet: until it has, nobody knows whether an
@@ -258,6 +274,8 @@ struct Place {
     mirror: MirrorId,
     /// Of the last run that came to its end.
     revision: Option<String>,
+    /// What was reported last: of which revision, and whether it was Ready.
+    reported: Option<(String, bool)>,
 }
 
 impl Memories {
@@ -268,9 +286,9 @@ impl Memories {
     /// Notes which mirror a Sync reads.
     pub fn uses(&self, sync: &SyncRef, mirror: MirrorId) {
         let mut places = lock(&self.places);
-        let revision =
-            places.get(sync).filter(|place| place.mirror == mirror).and_then(|place| place.revision.clone());
-        places.insert(sync.clone(), Place { mirror, revision });
+        if places.get(sync).is_none_or(|place| place.mirror != mirror) {
+            places.insert(sync.clone(), Place { mirror, revision: None, reported: None });
+        }
     }
 
     /// Notes that a Sync has looked at a revision to the end, and returns the Syncs that waited for it.
@@ -282,6 +300,21 @@ impl Memories {
         }
         place.revision = Some(revision.to_owned());
         lock(&self.held).drain().collect()
+    }
+
+    /// Notes what was reported of a Sync; true if that is news to those who depend on it.
+    pub fn report(&self, sync: &SyncRef, revision: &str, ready: bool) -> bool {
+        let mut places = lock(&self.places);
+        let Some(place) = places.get_mut(sync) else { return true };
+        let now = Some((revision.to_owned(), ready));
+        std::mem::replace(&mut place.reported, now.clone()) != now
+    }
+
+    /// True if a Sync was Ready when a revision was reported of it.
+    pub fn is_ready_at(&self, sync: &SyncRef, revision: &str) -> bool {
+        let places = lock(&self.places);
+        let reported = places.get(sync).and_then(|place| place.reported.as_ref());
+        reported.is_some_and(|(at, ready)| at == revision && *ready)
     }
 
     /// The revision that a Sync looked at last.

@@ -314,9 +314,8 @@ async fn report(run: &Run<'_>, memory: &mut Memory, findings: &Findings) -> Acti
         warn!(sync = %owner, stage = "report", error = %chain(&error), "Cannot write the status and tries again");
         return Action::requeue(PAUSE);
     }
-    if conditions::is_true(&after.conditions, conditions::READY)
-        != conditions::is_true(&status.conditions, conditions::READY)
-    {
+    let seen = findings.seen.as_ref().map(|seen| seen.revision.as_str()).unwrap_or_default();
+    if context.memories.report(owner, seen, conditions::is_true(&after.conditions, conditions::READY)) {
         context.wake_dependents(owner);
     }
     memory.status = Some(after);

@@ -30,7 +30,9 @@ impl ApprovedPlan {
 pub struct Waiting {
     pub plan: Plan,
     /// One reason a change, in the order of the plan's changes.
-    pub reasons: Vec<&'static str>,
+    pub reasons: Vec<String>,
+    /// Changes that need no approval and come after these.
+    pub later: usize,
     /// Who rejected it, and their reason.
     pub rejected: Option<(String, String)>,
 }
@@ -82,10 +84,37 @@ pub fn decide(
             let reasons =
                 held.changes.iter().filter_map(|change| needs_approval(change, policy, set, many)).collect();
             let rejected = verdict.map(|(_, approval)| (approval.approver.clone(), approval.reason.clone()));
+            let order = Order::after(&held);
+            let (free, later) = free.split(cluster, |change| order.allows(change));
             Decision {
                 approved: ApprovedPlan { plan: free },
-                waiting: Some(Waiting { plan: held, reasons, rejected }),
+                waiting: Some(Waiting { plan: held, reasons, later: later.changes.len(), rejected }),
             }
+        }
+    }
+}
+
+/// What may go ahead of changes that wait: nothing of a later wave, and no removal before a write.
+struct Order {
+    write: Option<i32>,
+    removal: Option<i32>,
+}
+
+impl Order {
+    fn after(held: &Plan) -> Self {
+        let waves = |removes: bool| {
+            let held = held.changes.iter().filter(move |change| change.operation.removes() == removes);
+            held.map(|change| change.stage.wave)
+        };
+        Self { write: waves(false).min(), removal: waves(true).max() }
+    }
+
+    fn allows(&self, change: &Change) -> bool {
+        let wave = change.stage.wave;
+        if change.operation.removes() {
+            self.write.is_none() && self.removal.is_none_or(|held| wave >= held)
+        } else {
+            self.write.is_none_or(|held| wave <= held)
         }
     }
 }
@@ -96,16 +125,18 @@ fn expired(approval: &ApprovalSpec, now: Timestamp) -> bool {
 }
 
 /// Why a change waits under a policy; `None` if it does not.
-fn needs_approval(change: &Change, policy: ApprovalPolicy, set: Set, many: bool) -> Option<&'static str> {
+fn needs_approval(change: &Change, policy: ApprovalPolicy, set: Set, many: bool) -> Option<String> {
     // An empty render is more often a mistake than a wish, whatever the policy.
     if set.empty && !set.ending && change.operation == Operation::Delete {
-        return Some("nothing is left in git, so this would remove everything");
+        return Some("nothing is left in git, so this would remove everything".to_owned());
     }
+    let deletes = change.operation.deletes();
     match policy {
-        ApprovalPolicy::Irreversible => irreversible(change, many),
-        ApprovalPolicy::Deletions if change.operation.deletes() => Some("the policy asks for every deletion"),
+        ApprovalPolicy::Irreversible if deletes && change.risk.is_some() => change.risk.clone(),
+        ApprovalPolicy::Irreversible => irreversible(change, many).map(str::to_owned),
+        ApprovalPolicy::Deletions if deletes => Some("the policy asks for every deletion".to_owned()),
         ApprovalPolicy::Never | ApprovalPolicy::Deletions => None,
-        ApprovalPolicy::Always => Some("the policy asks for every change"),
+        ApprovalPolicy::Always => Some("the policy asks for every change".to_owned()),
     }
 }
 
@@ -209,6 +240,32 @@ mod tests {
         check(ApprovalPolicy::Irreversible, Set { owned: 6, ..SET }, changes(), 3, 0);
         check(ApprovalPolicy::Irreversible, Set { owned: 3, ..SET }, changes(), 3, 0);
         check(ApprovalPolicy::Irreversible, Set { owned: 5, ending: true, ..SET }, changes(), 3, 0);
+    }
+
+    #[test]
+    fn what_would_take_data_along_waits_with_its_reason() {
+        let risky = deletion("apps", "StatefulSet", "db").with_risk(Some("a claim goes too".to_owned()));
+        let decision = decide("cluster", plan(vec![risky]), ApprovalPolicy::Irreversible, SET, &[], NOW);
+        assert_eq!(
+            decision.waiting.map(|waiting| waiting.reasons),
+            Some(vec!["a claim goes too".to_owned()])
+        );
+    }
+
+    #[test]
+    fn nothing_goes_ahead_of_what_waits_in_an_earlier_wave() {
+        let at = |change: Change, wave| {
+            let mut change = change;
+            change.stage.wave = wave;
+            change
+        };
+        let map = |name| deletion("", "ConfigMap", name);
+        let held = at(deletion("", "Namespace", "a"), 1);
+        // Removal goes from the last wave to the first.
+        let all = vec![at(map("first"), 0), at(map("same"), 1), at(map("last"), 2), held];
+        let decision = decide("cluster", plan(all), ApprovalPolicy::Irreversible, SET, &[], NOW);
+        assert_eq!(decision.approved.plan().changes.len(), 2);
+        assert_eq!(decision.waiting.map(|waiting| (waiting.plan.changes.len(), waiting.later)), Some((1, 1)));
     }
 
     #[test]

@@ -35,6 +35,7 @@ pub async fn reconcile(run: &Run<'_>, memory: &mut Memory) -> Findings {
             .for_each(|held| run.context.wake(held));
     }
     findings.objects = Some(stages::health(run));
+    findings.completed = memory.rendered.is_some().then(|| stages::completed(run, memory));
     findings
 }
 
@@ -52,7 +53,8 @@ async fn pipeline(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) -
     let empty = manifests.is_empty();
     let mut observed = stages::observe(run, manifests, &source.seen.revision).await?;
     let Planned { plan, kinds, drift, waits: unplanned } = stages::plan(run, &source.seen, &mut observed);
-    stages::dependencies(run)?;
+    let plan = stages::rights(run, &mut observed, plan, &kinds).await?;
+    stages::dependencies(run, &source.seen)?;
     if drift && stages::only_reported(run) {
         findings.drift = Some(plan.changes);
         return failure(&observed.errors, source.trouble);
@@ -63,7 +65,7 @@ async fn pipeline(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) -
     stages::mark(run, &observed).await?;
     let id = decision.approved.plan().id.clone();
     let Outcome { done, errors, waits, again } =
-        stages::apply(run, &observed, decision.approved, &kinds).await;
+        stages::apply(run, Some(&source), &observed, decision.approved, &kinds).await;
     findings.done = Some(Done { id, changes: done }).filter(|done| !done.changes.is_empty());
     findings.waits = waits.or(unplanned).or(observed.waits.take()).or_else(|| stages::ending(&observed));
     findings.again = again;

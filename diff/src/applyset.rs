@@ -13,6 +13,8 @@ use crate::object::GroupKind;
 
 /// On every member: the id of its set.
 pub const PART_OF: &str = "applyset.kubernetes.io/part-of";
+/// On every member: `<namespace>/<name>` of its Sync. Our own addition.
+pub const SYNC: &str = "holdfast.dev/sync";
 /// On the parent: the id of its set.
 pub const ID: &str = "applyset.kubernetes.io/id";
 /// On the parent: which tool keeps the set.

@@ -2,6 +2,8 @@
 //!
 //! The format is fieldsV1 of structured-merge-diff (Kubernetes documentation, "Server-Side Apply"). Pure.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -22,6 +24,20 @@ pub struct Owner {
     /// RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<String>,
+}
+
+/// `kubectl-edit (Update, 2026-01-01T00:00:00Z)`
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}", self.manager, self.operation)?;
+        if let Some(subresource) = &self.subresource {
+            write!(f, " of {subresource}")?;
+        }
+        if let Some(time) = &self.time {
+            write!(f, ", {time}")?;
+        }
+        f.write_str(")")
+    }
 }
 
 /// The fields that Holdfast owns by apply in a live object, with the API version that their paths are written in.
@@ -115,7 +131,7 @@ pub fn extract(value: &Value, fields: &Value) -> Value {
 }
 
 /// Where the list item that a path element names stands: `k:{...}` by key, `v:...` by value, `i:n` by index.
-fn position(items: &[Value], element: &str) -> Option<usize> {
+pub(crate) fn position(items: &[Value], element: &str) -> Option<usize> {
     let (kind, rest) = element.split_once(':')?;
     match kind {
         "k" => {

@@ -26,7 +26,7 @@ pub fn wave<'a>(annotation: impl Fn(&str) -> Option<&'a str>) -> i32 {
 }
 
 /// The rank of custom kinds: after the workloads that serve their webhooks.
-const CUSTOM: u8 = 12;
+const CUSTOM: u8 = 13;
 
 /// The rank of a kind; a lower one is applied earlier.
 pub fn rank(kind: &GroupKind) -> u8 {
@@ -39,16 +39,17 @@ pub fn rank(kind: &GroupKind) -> u8 {
         ) if class.ends_with("Class") => 2,
         ("" | "policy", "ResourceQuota" | "LimitRange" | "PodDisruptionBudget")
         | ("networking.k8s.io", "NetworkPolicy") => 3,
-        ("", "ServiceAccount") => 4,
-        ("rbac.authorization.k8s.io", "ClusterRole" | "Role") => 5,
-        ("rbac.authorization.k8s.io", "ClusterRoleBinding" | "RoleBinding") => 6,
-        ("", "Secret" | "ConfigMap") => 7,
-        ("", "PersistentVolume") | ("storage.k8s.io", _) => 8,
-        ("", "PersistentVolumeClaim") => 9,
-        ("", "Service") => 10,
-        ("", "Pod" | "ReplicationController" | "PodTemplate") | ("apps" | "batch" | "autoscaling", _) => 11,
-        ("networking.k8s.io", _) => 13,
-        ("admissionregistration.k8s.io" | "apiregistration.k8s.io", _) => 14,
+        ("rbac.authorization.k8s.io", "ClusterRole" | "Role") => 4,
+        ("rbac.authorization.k8s.io", "ClusterRoleBinding" | "RoleBinding") => 5,
+        ("", "ServiceAccount") => 6,
+        ("", "Secret") => 7,
+        ("", "ConfigMap") => 8,
+        ("", "PersistentVolume") | ("storage.k8s.io", _) => 9,
+        ("", "PersistentVolumeClaim") => 10,
+        ("", "Service") => 11,
+        ("", "Pod" | "ReplicationController" | "PodTemplate") | ("apps" | "batch" | "autoscaling", _) => 12,
+        ("networking.k8s.io", _) => 14,
+        ("admissionregistration.k8s.io" | "apiregistration.k8s.io", _) => 15,
         _ => CUSTOM,
     }
 }
@@ -64,9 +65,10 @@ mod tests {
             ("", "Namespace"),
             ("apiextensions.k8s.io", "CustomResourceDefinition"),
             ("scheduling.k8s.io", "PriorityClass"),
-            ("", "ServiceAccount"),
             ("rbac.authorization.k8s.io", "Role"),
             ("rbac.authorization.k8s.io", "RoleBinding"),
+            ("", "ServiceAccount"),
+            ("", "Secret"),
             ("", "ConfigMap"),
             ("", "PersistentVolume"),
             ("", "PersistentVolumeClaim"),

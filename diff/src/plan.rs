@@ -16,6 +16,7 @@ use crate::fields::{self, Owner};
 use crate::mask::mask;
 use crate::object::{Manifest, ObjectId, Origin};
 use crate::order::Stage;
+use crate::takeover::Takeover;
 
 /// What is done to one object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -48,6 +49,11 @@ impl Operation {
             Self::Delete => "delete",
             Self::Orphan => "orphan",
         }
+    }
+
+    /// True if git does not have the object any more.
+    pub fn removes(self) -> bool {
+        matches!(self, Self::Delete | Self::Orphan)
     }
 
     /// True if the object that is there now ends.
@@ -90,12 +96,24 @@ pub struct Change {
     /// What is applied: exactly what was planned. `None` for deletions.
     #[serde(skip)]
     pub manifest: Option<Arc<Manifest>>,
+    /// What is taken over from other tools before it is applied.
+    #[serde(skip)]
+    pub takeover: Option<Takeover>,
+    /// Why more may go than the object itself, if it is deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub risk: Option<String>,
     /// The unmasked effect, for the plan's id.
     #[serde(skip)]
     effect: Digest,
 }
 
 impl Change {
+    /// The same change, with what would go along.
+    #[must_use]
+    pub fn with_risk(self, risk: Option<String>) -> Self {
+        Self { risk, ..self }
+    }
+
     /// True if no value changes, only who owns which field.
     pub fn only_ownership(&self) -> bool {
         self.operation == Operation::Update
@@ -159,7 +177,7 @@ impl Plan {
 fn place(change: &Change) -> (bool, i64, i64, &ObjectId) {
     let (wave, rank) = (i64::from(change.stage.wave), i64::from(change.stage.rank));
     match change.operation {
-        Operation::Delete | Operation::Orphan => (true, -wave, -rank, &change.object),
+        operation if operation.removes() => (true, -wave, -rank, &change.object),
         _ => (false, wave, rank, &change.object),
     }
 }
@@ -182,6 +200,7 @@ pub enum Seen {
     Exists {
         live: Value,
         prediction: Prediction,
+        takeover: Option<Takeover>,
     },
 }
 
@@ -197,6 +216,8 @@ pub fn desired(manifest: &Arc<Manifest>, object: &ObjectId, set: &str, seen: See
         uid,
         stage,
         manifest: Some(manifest.clone()),
+        takeover: None,
+        risk: None,
         effect,
         object: object.clone(),
     };
@@ -206,20 +227,24 @@ pub fn desired(manifest: &Arc<Manifest>, object: &ObjectId, set: &str, seen: See
             let effect = Digest::of(&compare::essence(&manifest.value));
             Some(change(Operation::Create, "not in the cluster".to_owned(), Vec::new(), effect, None))
         }
-        Seen::Exists { live, prediction: Prediction::Becomes(predicted) } => {
+        Seen::Exists { live, prediction: Prediction::Becomes(predicted), takeover } => {
             let mut differences = compare::objects(&live, &predicted);
-            if differences.is_empty() {
-                differences = taken_over(&live, &predicted);
+            let (operation, reason) = ownership(&live, set);
+            if differences.is_empty() || operation == Operation::Adopt {
+                let told: BTreeSet<String> =
+                    differences.iter().map(|difference| difference.path.clone()).collect();
+                differences.extend(
+                    taken_over(&live, &predicted).into_iter().filter(|taken| !told.contains(&taken.path)),
+                );
             }
             if differences.is_empty() {
                 return None;
             }
-            let (operation, reason) = ownership(&live, set);
             let effect = effect(&differences);
             let fields = describe(object, &live, differences);
-            Some(change(operation, reason, fields, effect, uid(&live)))
+            Some(Change { takeover, ..change(operation, reason, fields, effect, uid(&live)) })
         }
-        Seen::Exists { live, prediction: Prediction::NeedsRecreate { replacement, because } } => {
+        Seen::Exists { live, prediction: Prediction::NeedsRecreate { replacement, because }, .. } => {
             let differences = compare::objects(&live, &replacement);
             let effect = effect(&differences);
             let fields = describe(object, &live, differences);
@@ -249,6 +274,8 @@ pub fn removed(
         uid: Some(uid),
         stage,
         manifest: None,
+        takeover: None,
+        risk: None,
         effect: Digest::of_bytes(b""),
         object,
     }
@@ -262,7 +289,14 @@ fn ownership(live: &Value, set: &str) -> (Operation, String) {
         .and_then(Value::as_str);
     match label {
         Some(label) if label == set => (Operation::Update, "differs from git".to_owned()),
-        Some(_) => (Operation::Move, "was part of another set".to_owned()),
+        Some(_) => {
+            let former = live
+                .pointer("/metadata/annotations")
+                .and_then(|annotations| annotations.get(applyset::SYNC))
+                .and_then(Value::as_str);
+            let whose = former.map_or("another set".to_owned(), |sync| format!("Sync {sync}"));
+            (Operation::Move, format!("was part of {whose}"))
+        }
         None if fields::applied(live).is_some() => (Operation::Update, "lost its label".to_owned()),
         None => (Operation::Adopt, "exists and was not managed".to_owned()),
     }

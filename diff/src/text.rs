@@ -2,6 +2,7 @@
 //!
 //! Values of Secrets are masked before they come here. Pure.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ use crate::plan::{Change, FieldChange, Operation, Plan};
 
 /// Lines of one multi-line value that are shown.
 const LINES: usize = 60;
+/// Paths of one owner that are shown.
+const PATHS: usize = 12;
 /// Characters of one value that are shown.
 const WIDTH: usize = 160;
 /// How long the search for the smallest difference of two texts may take.
@@ -33,24 +36,69 @@ impl Colour {
     }
 }
 
-/// Writes a plan: a summary, then each object with its fields, in the order of apply.
+/// Operations in the order in which they are told, which is that of apply.
+const OPERATIONS: [Operation; 7] = [
+    Operation::Create,
+    Operation::Adopt,
+    Operation::Move,
+    Operation::Update,
+    Operation::Recreate,
+    Operation::Orphan,
+    Operation::Delete,
+];
+
+/// Writes a plan: a summary, then each object with its fields, by operation, and in the order of apply.
 pub fn plan(plan: &Plan, colour: Colour) -> String {
     let mut text = summary(plan);
     text.push('\n');
-    for change in &plan.changes {
-        let (sign, code) = sign(change.operation);
-        let origin = change.origin.as_ref().map(|origin| format!("  {origin}")).unwrap_or_default();
-        let head = format!("{sign} {} {}", change.operation.word(), change.object);
-        let _ = writeln!(
-            text,
-            "\n{}{}  ({})",
-            colour.paint(code, &head),
-            colour.paint("2", &origin),
-            change.reason
-        );
-        change.fields.iter().for_each(|change| field(&mut text, change, colour));
+    for operation in OPERATIONS {
+        let changes = plan.changes.iter().filter(|change| change.operation == operation);
+        for (at, change) in changes.enumerate() {
+            if at == 0 {
+                text.push('\n');
+            }
+            object(&mut text, change, colour);
+        }
     }
     text
+}
+
+fn object(text: &mut String, change: &Change, colour: Colour) {
+    let (sign, code) = sign(change.operation);
+    let head = format!("{sign} {} {}", change.operation.word(), change.object);
+    let origin = change.origin.as_ref().map(|origin| format!("  {origin}")).unwrap_or_default();
+    let wave = match change.stage.wave {
+        0 => String::new(),
+        wave => format!("  wave {wave}"),
+    };
+    let _ = writeln!(
+        text,
+        "{}{}  ({})",
+        colour.paint(code, &head),
+        colour.paint("2", &format!("{origin}{wave}")),
+        change.reason
+    );
+    if let Some(risk) = &change.risk {
+        let _ = writeln!(text, "    {}", colour.paint("31", risk));
+    }
+    // A field that changes its owner and not its value is told with the others of that owner.
+    let mut owners: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for change in &change.fields {
+        if change.before.is_some() && change.before == change.after {
+            let owner = change.owners.first().map_or_else(|| "nobody".to_owned(), ToString::to_string);
+            owners.entry(owner).or_default().push(&change.path);
+        } else {
+            field(text, change, colour);
+        }
+    }
+    for (owner, paths) in owners {
+        let more = match paths.len().saturating_sub(PATHS) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let shown = paths[..paths.len().min(PATHS)].join(", ");
+        let _ = writeln!(text, "    takes over from {owner}: {shown}{more}");
+    }
 }
 
 /// `plan 1a2b…: 1 to create, 2 to update`
@@ -58,16 +106,7 @@ pub fn summary(plan: &Plan) -> String {
     if plan.is_empty() {
         return "nothing to do: the cluster is as git says".to_owned();
     }
-    let all = [
-        Operation::Create,
-        Operation::Adopt,
-        Operation::Move,
-        Operation::Update,
-        Operation::Recreate,
-        Operation::Delete,
-        Operation::Orphan,
-    ];
-    let parts: Vec<String> = all
+    let parts: Vec<String> = OPERATIONS
         .into_iter()
         .filter_map(|operation| {
             let count = plan.changes.iter().filter(|change: &&Change| change.operation == operation).count();
@@ -87,10 +126,7 @@ fn sign(operation: Operation) -> (char, &'static str) {
 }
 
 fn field(text: &mut String, FieldChange { path, before, after, owners }: &FieldChange, colour: Colour) {
-    let owner = owners.first().map_or_else(String::new, |owner| {
-        let time = owner.time.as_deref().map(|time| format!(" at {time}")).unwrap_or_default();
-        format!("  [{} by {}{time}]", owner.operation, owner.manager)
-    });
+    let owner = owners.first().map_or_else(String::new, |first| format!("  [{first}]"));
     if let (Some(Value::String(before)), Some(Value::String(after))) = (before, after)
         && (before.contains('\n') || after.contains('\n'))
     {
@@ -104,22 +140,20 @@ fn field(text: &mut String, FieldChange { path, before, after, owners }: &FieldC
 
 fn unified(text: &mut String, before: &str, after: &str, colour: Colour) {
     let diff = TextDiff::configure().timeout(DEADLINE).diff_lines(before, after);
-    let mut left = LINES;
-    for hunk in diff.unified_diff().context_radius(2).iter_hunks() {
-        for change in hunk.iter_changes() {
-            if left == 0 {
-                let _ = writeln!(text, "      … (more lines)");
-                return;
-            }
-            left -= 1;
-            let (sign, code) = match change.tag() {
-                ChangeTag::Delete => ('-', "31"),
-                ChangeTag::Insert => ('+', "32"),
-                ChangeTag::Equal => (' ', "0"),
-            };
-            let line = format!("{sign} {}", change.value().trim_end_matches('\n'));
-            let _ = writeln!(text, "      {}", colour.paint(code, &line));
-        }
+    let mut unified = diff.unified_diff();
+    let changes = unified.context_radius(2).iter_hunks().collect::<Vec<_>>();
+    let changes: Vec<_> = changes.iter().flat_map(|hunk| hunk.iter_changes()).collect();
+    for change in changes.iter().take(LINES) {
+        let (sign, code) = match change.tag() {
+            ChangeTag::Delete => ('-', "31"),
+            ChangeTag::Insert => ('+', "32"),
+            ChangeTag::Equal => (' ', "0"),
+        };
+        let line = format!("{sign} {}", change.value().trim_end_matches('\n'));
+        let _ = writeln!(text, "      {}", colour.paint(code, &line));
+    }
+    if let Some(more) = changes.len().checked_sub(LINES).filter(|more| *more > 0) {
+        let _ = writeln!(text, "      … ({more} more lines)");
     }
 }
 
@@ -153,6 +187,6 @@ mod tests {
         };
         let mut text = String::new();
         field(&mut text, &change, Colour::Never);
-        assert_eq!(text, "    /data/a  [Update by kubectl-edit]\n        one\n      - two\n      + three\n");
+        assert_eq!(text, "    /data/a  [kubectl-edit (Update)]\n        one\n      - two\n      + three\n");
     }
 }

@@ -24,6 +24,8 @@ pub mod reason {
     pub const HEALTHY: &str = "Healthy";
     pub const UNHEALTHY: &str = "Unhealthy";
     pub const HEALTH_TIMEOUT: &str = "HealthTimeout";
+    /// Something that the run waits for takes longer than `spec.timeout`.
+    pub const WAIT_TIMEOUT: &str = "WaitTimeout";
     pub const AWAITING_APPROVAL: &str = "AwaitingApproval";
     pub const NOTHING_WAITS: &str = "NothingWaits";
     pub const REJECTED: &str = "Rejected";

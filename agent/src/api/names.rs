@@ -1,7 +1,7 @@
 //! Labels, annotations and names that Holdfast reads and writes. Pure.
 
-/// On every managed object: `<namespace>/<name>` of its Sync.
-pub const SYNC: &str = "holdfast.dev/sync";
+pub use holdfast_diff::applyset::SYNC;
+
 /// On an object in git: [`DISABLED`] keeps it when it leaves git.
 pub const PRUNE: &str = "holdfast.dev/prune";
 pub const DISABLED: &str = "Disabled";

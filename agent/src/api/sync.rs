@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::duration::Duration;
 use super::sync_status::SyncStatus;
+use crate::sync_ref::SyncRef;
 
 /// Keeps a path of a repository applied to this cluster.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
@@ -211,6 +212,13 @@ pub struct Dependency {
     /// Default: the namespace of this Sync.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
+}
+
+impl Dependency {
+    /// The Sync that is meant by one in this namespace.
+    pub fn of(&self, namespace: &str) -> SyncRef {
+        SyncRef::new(self.namespace.as_deref().unwrap_or(namespace), &self.name)
+    }
 }
 
 /// Whether Ready waits for the objects to be healthy.

@@ -20,11 +20,24 @@ pub struct SyncStatus {
     pub drift: Option<DriftStatus>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub objects: Option<ObjectCounts>,
+    /// Jobs that have done their work and that remove themselves: they are not created again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub completed: Vec<CompletedJob>,
     /// The last 10 applied revisions, the newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<HistoryEntry>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
+}
+
+/// A Job that has done its work, as git says it.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CompletedJob {
+    pub namespace: String,
+    pub name: String,
+    /// The digest of the manifest. A changed one is another Job.
+    pub manifest: String,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
@@ -87,8 +100,14 @@ pub struct ChangeStatus {
     pub operation: String,
     pub object: ObjectStatus,
     pub reason: String,
+    /// The file and the line in git.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<FieldStatus>,
+    /// Fields that are not listed here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub omitted: Option<i64>,
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]

@@ -15,6 +15,7 @@ use kube::api::ListParams;
 use kube::runtime::watcher::Event;
 use kube::{Api, ResourceExt as _};
 use notify::{RecursiveMode, Watcher as _};
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::{Global, Output, cluster, files, say};
@@ -23,7 +24,7 @@ use crate::context::{Context, Memory, Options};
 use crate::metrics::Metrics;
 use crate::reconcile::{Run, stages};
 use crate::render;
-use crate::report::Seen;
+use crate::report::{Seen, status};
 use crate::sync_ref::SyncRef;
 
 /// What to plan
@@ -112,7 +113,13 @@ impl Plan {
         let mut observed = stages::observe(&run, manifests, &seen.revision).await?;
         let planned = stages::plan(&run, &seen, &mut observed);
         match self.output {
-            Output::Json => println!("{}", serde_json::to_string_pretty(&planned.plan)?),
+            Output::Json => {
+                let errors: Vec<String> = observed.errors.iter().map(ToString::to_string).collect();
+                let holdfast_diff::plan::Plan { id, changes } = &planned.plan;
+                let whole = json!({"id": id, "revision": seen.revision, "summary": status::summary(changes),
+                    "drift": planned.drift, "changes": changes, "errors": errors});
+                println!("{}", serde_json::to_string_pretty(&whole)?);
+            }
             Output::Text => print!("{}", text::plan(&planned.plan, colour())),
         }
         if !observed.errors.is_empty() {

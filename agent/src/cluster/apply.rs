@@ -7,11 +7,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures::StreamExt as _;
+use futures::future::BoxFuture;
 use holdfast_diff::digest::Digest;
 use holdfast_diff::health::Status;
+use holdfast_diff::needs::needs;
 use holdfast_diff::object::ObjectId;
 use holdfast_diff::order::Stage;
 use holdfast_diff::plan::{Change, Operation};
+use holdfast_diff::takeover::Takeover;
+use serde_json::json;
 use tracing::debug;
 
 use super::Cluster;
@@ -39,29 +43,29 @@ pub struct Outcome {
 /// The kinds of everything that a plan can touch.
 pub type Kinds = HashMap<ObjectId, Arc<ResourceType>>;
 
-/// Applies what the gate has approved.
-pub async fn apply(
+/// Applies what the gate has approved. What needs one of the objects in `failed` waits, and so does what needs that.
+pub async fn apply<'a>(
     cluster: &Cluster,
     requests: &Requests,
     owner: &SyncRef,
     approved: ApprovedPlan,
     kinds: &Kinds,
-    superseded: impl Fn() -> bool,
+    mut failed: Vec<ObjectId>,
+    superseded: impl Fn() -> BoxFuture<'a, bool>,
 ) -> Outcome {
-    let (removals, writes): (Vec<Change>, Vec<Change>) = approved
-        .into_plan()
-        .changes
-        .into_iter()
-        .partition(|change| matches!(change.operation, Operation::Delete | Operation::Orphan));
+    let (removals, writes): (Vec<Change>, Vec<Change>) =
+        approved.into_plan().changes.into_iter().partition(|change| change.operation.removes());
     let mut outcome = Outcome::default();
     let mut wave = None;
     for (stage, changes) in stages(writes) {
         if wave.is_some_and(|wave| wave < stage.wave) {
             if !outcome.errors.is_empty() {
                 outcome.waits = Some(format!("wave {} waits for the errors above", stage.wave));
+            }
+            if outcome.waits.is_some() {
                 return outcome;
             }
-            if superseded() {
+            if superseded().await {
                 outcome.waits = Some("a newer revision is there".to_owned());
                 outcome.again = true;
                 return outcome;
@@ -72,26 +76,47 @@ pub async fn apply(
             outcome.waits = Some(reason);
             return outcome;
         }
-        if let Some(unserved) = changes.iter().find(|change| !kinds.contains_key(&change.object)) {
-            outcome.waits = Some(format!("{} waits until its kind is served", unserved.object));
-            outcome.again = true;
-            return outcome;
+        let mut free = Vec::new();
+        for change in changes {
+            match hindrance(&change, kinds, &failed) {
+                Some(reason) => {
+                    outcome.again |= !kinds.contains_key(&change.object);
+                    outcome.waits.get_or_insert(reason);
+                    failed.push(change.object);
+                }
+                None => free.push(change),
+            }
         }
-        let writes = changes.into_iter().map(|change| write(cluster, requests, kinds, change));
+        let writes = free.into_iter().map(|change| write(cluster, requests, kinds, change));
         let mut writes = futures::stream::iter(writes).buffer_unordered(SIDE_BY_SIDE);
         while let Some(written) = writes.next().await {
             match written {
                 Ok(change) => outcome.done.push(change),
-                Err(error) => outcome.errors.push(error),
+                Err(error) => {
+                    failed.extend(error.id.clone());
+                    outcome.errors.push(error);
+                }
             }
         }
     }
-    if outcome.errors.is_empty() {
+    if !removals.is_empty() && (!outcome.errors.is_empty() || outcome.waits.is_some()) {
+        outcome
+            .waits
+            .get_or_insert_with(|| "nothing is removed before everything else is applied".to_owned());
+    } else {
         prune::prune(cluster, requests, removals, kinds, &mut outcome).await;
-    } else if !removals.is_empty() {
-        outcome.waits = Some("nothing is removed before everything else is applied".to_owned());
     }
     outcome
+}
+
+/// Why a change cannot be tried: its kind is not served yet, or something that it needs has failed.
+fn hindrance(change: &Change, kinds: &Kinds, failed: &[ObjectId]) -> Option<String> {
+    let Some(kind) = kinds.get(&change.object) else {
+        return Some(format!("{} waits until its kind is served", change.object));
+    };
+    let manifest = change.manifest.as_ref()?;
+    let needed = failed.iter().find(|other| needs(&change.object, &kind.plural, manifest, other))?;
+    Some(format!("{} waits for {needed}, which failed or waits itself", change.object))
 }
 
 /// Groups changes, which come in the order of apply, by their stage.
@@ -128,6 +153,9 @@ async fn write(
     let Some(manifest) = change.manifest.clone() else { return Ok(change) };
     let refused =
         |error: &kube::Error| ObjectError::from_server(&change.object, change.origin.as_ref(), error);
+    if let Some(takeover) = &change.takeover {
+        take_over(requests, kind, &change.object, takeover).await.map_err(|error| refused(&error))?;
+    }
     if change.operation == Operation::Recreate {
         let uid = change.uid.as_deref().unwrap_or_default();
         if requests.delete(kind, &change.object, uid).await.map_err(|error| refused(&error))? {
@@ -154,6 +182,17 @@ async fn write(
     }
     debug!(object = %change.object, operation = change.operation.word(), "Applied object");
     Ok(change)
+}
+
+/// Makes the fields of another tool ours, if the object is still as it was when that was planned. No value changes by it.
+async fn take_over(
+    requests: &Requests,
+    kind: &ResourceType,
+    object: &ObjectId,
+    Takeover { managers: _, resource_version, managed_fields }: &Takeover,
+) -> Result<(), kube::Error> {
+    let patch = json!({"metadata": {"resourceVersion": resource_version, "managedFields": managed_fields}});
+    requests.merge(kind, object, None, &patch).await.map(drop)
 }
 
 fn defined_group(definition: &serde_json::Value) -> &str {

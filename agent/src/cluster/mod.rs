@@ -4,6 +4,7 @@
 
 pub mod apply;
 pub mod clients;
+pub mod dependants;
 pub mod discovery;
 pub mod lookup;
 pub mod observe;
@@ -12,6 +13,7 @@ pub mod prune;
 pub mod refusal;
 pub mod requests;
 pub mod resolve;
+pub mod rights;
 pub mod secrets;
 pub mod view;
 pub mod watch;

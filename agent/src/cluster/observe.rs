@@ -11,10 +11,12 @@ use futures::StreamExt as _;
 use holdfast_diff::fields;
 use holdfast_diff::object::ObjectId;
 use holdfast_diff::plan::{Prediction, Seen};
+use holdfast_diff::takeover;
 use serde_json::Value;
 
 use super::Cluster;
-use super::refusal::ObjectError;
+use super::dependants;
+use super::refusal::{ObjectError, chain};
 use super::requests::{Apply, Requests, ResourceType};
 use super::resolve::Desired;
 use super::view::{self, Entry};
@@ -41,15 +43,19 @@ pub struct Observed {
     pub errors: Vec<ObjectError>,
     /// Objects whose deletion is under way, by whoever, and how far it is: they are looked at again when they are gone.
     pub ending: Vec<(ObjectId, Arc<str>)>,
+    /// Why more would go than an object itself, if it were deleted.
+    pub risks: HashMap<ObjectId, String>,
 }
 
-/// Observes everything that a Sync desires and owns. `kinds` are those its set is known to contain.
+/// Observes everything that a Sync desires and owns. `kinds` are those its set is known to contain; objects that are done
+/// need not exist any more.
 pub async fn observe(
     cluster: &Cluster,
     requests: &Requests,
     owner: &SyncRef,
     desired: Vec<Desired>,
     kinds: &[Arc<ResourceType>],
+    is_done: impl Fn(&Desired) -> bool,
 ) -> Observed {
     let mut observed = Observed::default();
     let mut watched: Vec<&Arc<ResourceType>> = kinds.iter().collect();
@@ -87,6 +93,9 @@ pub async fn observe(
     let mut looks = futures::stream::iter(looks).buffered(SIDE_BY_SIDE);
     while let Some((desired, seen)) = looks.next().await {
         match seen {
+            Ok(Look::Seen(Seen::Absent)) if is_done(&desired) => {
+                observed.objects.push((desired, Seen::Unchanged));
+            }
             Ok(Look::Seen(seen)) => observed.objects.push((desired, seen)),
             Ok(Look::Ending(how)) => observed.ending.push((desired.object, how)),
             Ok(Look::LeftAlone) => {}
@@ -103,7 +112,26 @@ pub async fn observe(
             None => observed.surplus.push((object, entry)),
         }
     }
+    look_below(cluster, &mut observed).await;
     observed
+}
+
+/// Finds out what would go along with what is to be deleted.
+async fn look_below(cluster: &Cluster, observed: &mut Observed) {
+    let recreated: Vec<(ObjectId, Entry)> = observed
+        .objects
+        .iter()
+        .filter(|(_, seen)| matches!(seen, Seen::Exists { prediction: Prediction::NeedsRecreate { .. }, .. }))
+        .filter_map(|(desired, _)| Some((desired.object.clone(), cluster.view.get(&desired.object)?)))
+        .collect();
+    let doomed = observed.surplus.iter().chain(&recreated).map(|(object, entry)| (object, entry));
+    match dependants::risks(cluster, doomed).await {
+        Ok(risks) => observed.risks = risks,
+        Err(error) => {
+            let what = "what belongs to objects that are to be deleted";
+            observed.errors.push(ObjectError::transient(&what, None, "Unreachable", chain(&error)));
+        }
+    }
 }
 
 enum Look {
@@ -167,14 +195,26 @@ async fn look(
     if policy == Some(names::IF_NOT_PRESENT) {
         return Ok(Look::LeftAlone);
     }
-    let prediction = predict(requests, desired).await?;
-    Ok(Look::Seen(Seen::Exists { live, prediction }))
+    let takeover = takeover::takeover(&live, &desired.kind.api_version());
+    let prediction = predict(requests, desired, takeover.is_some()).await?;
+    Ok(Look::Seen(Seen::Exists { live, prediction, takeover }))
 }
 
 /// Asks the server what an apply would make of an object that exists.
-async fn predict(requests: &Requests, desired: &Desired) -> Result<Prediction, ObjectError> {
+async fn predict(
+    requests: &Requests,
+    desired: &Desired,
+    takes_over: bool,
+) -> Result<Prediction, ObjectError> {
     let (kind, object, value) = (&desired.kind, &desired.object, &desired.manifest.value);
-    let error = match requests.apply(kind, object, value, Apply { force: true, dry_run: true }).await {
+    let predicting = async {
+        let predicted = requests.apply(kind, object, value, Apply { force: true, dry_run: true }).await?;
+        match takeover::without_leftovers(&predicted).filter(|_| takes_over) {
+            Some(left) => replaced(requests, desired, predicted, left).await,
+            None => Ok(predicted),
+        }
+    };
+    let error = match predicting.await {
         Ok(predicted) => return Ok(Prediction::Becomes(predicted)),
         Err(error) => error,
     };
@@ -203,6 +243,24 @@ async fn predict(requests: &Requests, desired: &Desired) -> Result<Prediction, O
             Err(ObjectError { message, class: Class::User, ..refused })
         }
     }
+}
+
+/// What the server makes of an object that loses the fields which only its former tool has said: defaults come back.
+async fn replaced(
+    requests: &Requests,
+    desired: &Desired,
+    predicted: Value,
+    mut left: Value,
+) -> Result<Value, kube::Error> {
+    let take =
+        |value: &mut Value| value.get_mut("metadata").and_then(Value::as_object_mut)?.remove("managedFields");
+    take(&mut left);
+    let mut becomes = requests.validate_replace(&desired.kind, &desired.object, &left).await?;
+    let owners = predicted.pointer("/metadata/managedFields").cloned().unwrap_or_default();
+    if let Some(metadata) = becomes.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.insert("managedFields".to_owned(), owners);
+    }
+    Ok(becomes)
 }
 
 fn claimed(desired: &Desired, other: &SyncRef) -> ObjectError {

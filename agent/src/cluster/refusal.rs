@@ -14,6 +14,8 @@ use crate::error::{Class, StageError};
 pub struct ObjectError {
     /// For people: `Deployment.apps shop/web`.
     pub object: String,
+    /// The object, where it is known: others may need it.
+    pub id: Option<ObjectId>,
     pub origin: Option<Origin>,
     pub reason: &'static str,
     pub class: Class,
@@ -44,6 +46,7 @@ impl ObjectError {
     ) -> Self {
         Self {
             object: object.to_string(),
+            id: None,
             origin: origin.cloned(),
             reason,
             class: Class::User,
@@ -64,13 +67,10 @@ impl ObjectError {
     /// Reads the answer of the API server to a request about an object. A Secret's values can stand in a message
     /// about its fields, so of those only the fields are told.
     pub fn from_server(object: &ObjectId, origin: Option<&Origin>, error: &kube::Error) -> Self {
+        let id = Some(object.clone());
         let Some(status) = refusal(error) else {
-            return Self::transient(
-                object,
-                origin,
-                "Unreachable",
-                format!("the API server did not answer: {}", chain(error)),
-            );
+            let message = format!("the API server did not answer: {}", chain(error));
+            return Self { id, ..Self::transient(object, origin, "Unreachable", message) };
         };
         let (class, reason, message) = explain(status);
         let message = if object.kind.is("", "Secret") && class == Class::User && reason != "Forbidden" {
@@ -78,7 +78,7 @@ impl ObjectError {
         } else {
             message
         };
-        Self { object: object.to_string(), origin: origin.cloned(), reason, class, message }
+        Self { object: object.to_string(), id, origin: origin.cloned(), reason, class, message }
     }
 
     /// True if the server says that a field cannot be changed on an object that exists.

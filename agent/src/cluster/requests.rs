@@ -91,6 +91,11 @@ impl Requests {
         self.identity.clone()
     }
 
+    /// The client of this identity.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// The names of all objects of a kind in a namespace; `None` if there are more than `limit`.
     pub async fn names(
         &self,
@@ -142,6 +147,28 @@ impl Requests {
         );
         let request = request(Method::PATCH, &path).header("Content-Type", "application/apply-patch+yaml");
         self.send(request, bytes(manifest)?).await
+    }
+
+    /// The metadata of all objects of a kind in a namespace.
+    pub async fn metadata(&self, kind: &ResourceType, namespace: &str) -> Result<Vec<Value>, kube::Error> {
+        let metadata = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
+        let request =
+            Request::builder().method(Method::GET).uri(kind.path(namespace, "")).header("Accept", metadata);
+        let list: Value = self.send(request, Vec::new()).await?;
+        Ok(list.get("items").and_then(Value::as_array).cloned().unwrap_or_default())
+    }
+
+    /// Replaces an object in a dry run: what would the server make of it?
+    pub async fn validate_replace(
+        &self,
+        kind: &ResourceType,
+        object: &ObjectId,
+        value: &Value,
+    ) -> Result<Value, kube::Error> {
+        let path =
+            format!("{}?fieldManager={MANAGER}&dryRun=All", kind.path(&object.namespace, &object.name));
+        let request = request(Method::PUT, &path).header("Content-Type", "application/json");
+        self.send(request, bytes(value)?).await
     }
 
     /// Creates an object in a dry run: is a replacement valid?

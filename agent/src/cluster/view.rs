@@ -233,18 +233,19 @@ impl View {
     }
 
     /// True if every manifest is satisfied by its live object, and the Sync owns nothing else.
-    pub fn all_satisfied(
+    pub fn all_satisfied<'a>(
         &self,
         owner: &SyncRef,
-        manifests: impl ExactSizeIterator<Item = (ObjectId, Digest)>,
+        manifests: impl Iterator<Item = &'a (ObjectId, Digest)> + Clone,
     ) -> bool {
         let state = self.lock();
-        state.members.get(owner).map_or(0, BTreeSet::len) == manifests.len()
-            && manifests.into_iter().all(|(object, manifest)| {
-                state.objects.get(&object).is_some_and(|entry| {
-                    entry.owner == *owner && entry.ending.is_none() && entry.satisfies(manifest)
-                })
+        let satisfied = |(object, manifest): &(ObjectId, Digest)| {
+            state.objects.get(object).is_some_and(|entry| {
+                entry.owner == *owner && entry.ending.is_none() && entry.satisfies(*manifest)
             })
+        };
+        state.members.get(owner).map_or(0, BTreeSet::len) == manifests.clone().count()
+            && manifests.into_iter().all(satisfied)
     }
 
     /// Claims objects for the newest render of a Sync and gives up what it does not name any more. Returns the

@@ -46,20 +46,16 @@ async fn remove(run: &Run<'_>, findings: &mut Findings) -> Result<bool, Failure>
     for (object, entry) in observed.surplus() {
         kinds.insert(object.clone(), entry.kind.clone());
         let keep = keep.or(entry.keep.then_some("holdfast.dev/prune: Disabled"));
-        changes.push(plan::removed(
-            object,
-            entry.kind.api_version(),
-            entry.uid.to_string(),
-            entry.stage,
-            keep,
-        ));
+        let risk = observed.risk(&object);
+        let (version, uid) = (entry.kind.api_version(), entry.uid.to_string());
+        changes.push(plan::removed(object, version, uid, entry.stage, keep).with_risk(risk));
     }
     let plan = Plan::new(&cluster.uid, changes);
     let decision = stages::gate(run, plan, true, true);
     findings.waiting = decision.waiting;
     let id = decision.approved.plan().id.clone();
     let apply::Outcome { done, errors, waits, again } =
-        stages::apply(run, &observed, decision.approved, &kinds).await;
+        stages::apply(run, None, &observed, decision.approved, &kinds).await;
     findings.done = Some(Done { id, changes: done }).filter(|done| !done.changes.is_empty());
     findings.waits = waits.or_else(|| stages::ending(&observed));
     findings.again = again;

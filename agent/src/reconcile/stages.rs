@@ -2,8 +2,10 @@
 //!
 //! I/O: through the stages.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use holdfast_diff::digest::Digest;
 use holdfast_diff::fields;
 use holdfast_diff::health::Status as Health;
@@ -13,13 +15,14 @@ use kube::ResourceExt as _;
 use tracing::instrument;
 
 use super::Run;
-use crate::api::{DriftMode, conditions, names};
+use crate::api::{CompletedJob, DriftMode, Sync, SyncStatus, conditions, names};
 use crate::cluster::apply::{self, Kinds, Outcome};
 use crate::cluster::observe;
 use crate::cluster::parent;
 use crate::cluster::refusal::{ObjectError, chain};
 use crate::cluster::requests::Requests;
 use crate::cluster::resolve::{self, Desired};
+use crate::cluster::rights;
 use crate::cluster::view::Entry;
 use crate::context::Memory;
 use crate::error::Class;
@@ -35,6 +38,8 @@ const NAMED_ERRORS: usize = 10;
 pub struct Source {
     pub seen: Seen,
     folder: Folder,
+    location: Location,
+    reference: GitRef,
     /// Git could not be asked; this is what it said last.
     pub trouble: Option<Failure>,
 }
@@ -49,28 +54,41 @@ pub fn suspended(run: &Run<'_>) -> Option<String> {
     }
 }
 
-/// Waits for other Syncs without asking anything: their status comes by the watch.
-pub fn dependencies(run: &Run<'_>) -> Result<(), Failure> {
+/// Waits for other Syncs without asking anything: their status comes by the watch, and those of the same source must have
+/// come to the same revision.
+pub fn dependencies(run: &Run<'_>, seen: &Seen) -> Result<(), Failure> {
+    let context = run.context;
     for dependency in &run.sync.spec.depends_on {
-        let namespace = dependency.namespace.as_deref().unwrap_or(run.owner.namespace());
-        let other = crate::sync_ref::SyncRef::new(namespace, &dependency.name);
-        let found = run.context.cluster.sync(&other);
-        let ready = found.as_ref().is_some_and(|sync| {
-            let status = sync.status.as_ref();
-            let current = status.is_some_and(|status| status.observed_generation == sync.metadata.generation);
-            current && status.is_some_and(|status| conditions::is_true(&status.conditions, conditions::READY))
-        });
-        if !ready {
-            let why = if found.is_some() { "is not ready" } else { "does not exist" };
-            return Err(Failure {
-                stage: "source",
-                class: Class::Transient,
-                reason: "DependencyNotReady",
-                message: format!("waits for Sync {other}, which {why}"),
-            });
+        let other = dependency.of(run.owner.namespace());
+        if let Some(circle) = context.circle(run.owner, &other) {
+            let message = format!("dependsOn goes in a circle, so nothing can begin: {circle}; take one out");
+            return Err(Failure::user("source", "DependencyCircle", message));
         }
+        let why = match context.cluster.sync(&other) {
+            None => "which does not exist".to_owned(),
+            Some(sync) if !is_ready(&sync) => "which is not ready".to_owned(),
+            Some(sync) if sync.spec.source == run.sync.spec.source && context.together => {
+                if context.memories.is_ready_at(&other, &seen.revision) {
+                    continue;
+                }
+                format!("which is not ready at {} yet", seen.short)
+            }
+            Some(_) => continue,
+        };
+        return Err(Failure::transient(
+            "source",
+            "DependencyNotReady",
+            format!("waits for Sync {other}, {why}"),
+        ));
     }
     Ok(())
+}
+
+fn is_ready(sync: &Sync) -> bool {
+    sync.status.as_ref().is_some_and(|status| {
+        status.observed_generation == sync.metadata.generation
+            && conditions::is_true(&status.conditions, conditions::READY)
+    })
 }
 
 /// Asks git, at most once an interval for all Syncs of a repository.
@@ -116,7 +134,7 @@ pub async fn source(run: &Run<'_>, memory: &mut Memory) -> Result<Source, Failur
         short: checkout.revision().short(),
         tree: folder.id().clone(),
     };
-    Ok(Source { seen, folder, trouble })
+    Ok(Source { seen, folder, location, reference, trouble })
 }
 
 fn reference(git: Option<&crate::api::GitRef>) -> GitRef {
@@ -135,10 +153,48 @@ fn reference(git: Option<&crate::api::GitRef>) -> GitRef {
 /// True if git, the Sync and every live object are as they were when they were seen to agree: nothing is asked.
 pub fn unchanged(run: &Run<'_>, source: &Source, memory: &Memory) -> bool {
     memory.rendered.as_ref().is_some_and(|rendered| {
+        let view = &run.context.cluster.view;
+        let needed = |(object, digest): &&(ObjectId, Digest)| {
+            !(is_completed(run.status, object, *digest) && view.get(object).is_none())
+        };
         rendered.is_of(&source.seen.tree, run.sync)
             && !rendered.objects.is_empty()
-            && run.context.cluster.view.all_satisfied(run.owner, rendered.objects.iter().cloned())
+            && view.all_satisfied(run.owner, rendered.objects.iter().filter(needed))
     })
+}
+
+/// True if a status says that this very Job has done its work.
+fn is_completed(status: &SyncStatus, object: &ObjectId, manifest: Digest) -> bool {
+    is_job(object)
+        && status.completed.iter().any(|job| {
+            *job.namespace == *object.namespace
+                && *job.name == *object.name
+                && job.manifest == manifest.to_string()
+        })
+}
+
+fn is_job(object: &ObjectId) -> bool {
+    object.kind.is("batch", "Job")
+}
+
+/// The Jobs that have done their work, of those that are desired.
+pub fn completed(run: &Run<'_>, memory: &Memory) -> Vec<CompletedJob> {
+    let desired = memory.rendered.iter().flat_map(|rendered| &rendered.objects);
+    let view = &run.context.cluster.view;
+    desired
+        .filter(|(object, digest)| {
+            is_job(object)
+                && match view.get(object) {
+                    Some(entry) => entry.completed && entry.satisfies(*digest),
+                    None => is_completed(run.status, object, *digest),
+                }
+        })
+        .map(|(object, digest)| CompletedJob {
+            namespace: object.namespace.to_string(),
+            name: object.name.to_string(),
+            manifest: digest.to_string(),
+        })
+        .collect()
 }
 
 /// Reads and renders the files of the folder.
@@ -185,7 +241,8 @@ pub async fn observe(run: &Run<'_>, manifests: Vec<Manifest>, revision: &str) ->
     let digests = desired.iter().map(|desired| (desired.object.clone(), desired.digest)).collect();
     let unreachable = |error: kube::Error| Failure::transient("observe", "Unreachable", chain(&error));
     let former = parent::former_kinds(cluster, run.sync, &names).await.map_err(unreachable)?;
-    let mut seen = observe::observe(cluster, &requests, run.owner, desired, &former).await;
+    let is_done = |desired: &Desired| is_completed(run.status, &desired.object, desired.digest);
+    let mut seen = observe::observe(cluster, &requests, run.owner, desired, &former, is_done).await;
     errors.append(&mut seen.errors);
     // While another Sync of the same source has not looked at this revision, what it owns may be on its way to us.
     let moving = |error: &ObjectError| error.reason == observe::OWNED_BY_ANOTHER;
@@ -238,7 +295,10 @@ pub fn plan(run: &Run<'_>, Seen { tree, revision, .. }: &Seen, observed: &mut Ob
             State::Absent | State::Unchanged => None,
         };
         match plan::desired(&manifest, &object, &set, state) {
-            Some(change) if !(only_reported(run) && change.only_ownership()) => changes.push(change),
+            Some(change) if !(only_reported(run) && change.only_ownership()) => {
+                let risk = observed.risk(&object);
+                changes.push(change.with_risk(risk));
+            }
             _ => {
                 if let Some(live) = live {
                     view.note_satisfied(&object, digest, live);
@@ -260,13 +320,10 @@ pub fn plan(run: &Run<'_>, Seen { tree, revision, .. }: &Seen, observed: &mut Ob
                     (true, false) => None,
                 };
                 kinds.insert(object.clone(), entry.kind.clone());
-                changes.push(plan::removed(
-                    object,
-                    entry.kind.api_version(),
-                    entry.uid.to_string(),
-                    entry.stage,
-                    keep,
-                ));
+                let risk = observed.risk(&object);
+                let (version, uid) = (entry.kind.api_version(), entry.uid.to_string());
+                let removed = plan::removed(object, version, uid, entry.stage, keep);
+                changes.push(removed.with_risk(risk));
             }
         }
     }
@@ -292,17 +349,40 @@ pub fn gate(run: &Run<'_>, plan: Plan, empty: bool, ending: bool) -> Decision {
     gate::decide(&context.cluster.uid, plan, run.sync.spec.approval, set, &approvals, run.now)
 }
 
-/// Carries out what was approved.
+/// Finds out what the identity of a Sync may not do, before anything is written. The agent itself is told by the API server.
+#[instrument(name = "plan", skip_all, fields(sync = %run.owner))]
+pub async fn rights(
+    run: &Run<'_>,
+    observed: &mut Observed,
+    plan: Plan,
+    kinds: &Kinds,
+) -> Result<Plan, Failure> {
+    let Some(name) = run.sync.spec.service_account_name.as_deref().filter(|_| !plan.is_empty()) else {
+        return Ok(plan);
+    };
+    let user = format!("ServiceAccount {}/{name}", run.owner.namespace());
+    let missing = rights::missing(observed.requests.client(), &user, &plan.changes, kinds).await;
+    let missing = missing.map_err(|error| Failure::transient("plan", "Unreachable", chain(&error)))?;
+    let (refused, errors): (HashSet<ObjectId>, Vec<ObjectError>) = missing.into_iter().unzip();
+    observed.errors.extend(errors);
+    Ok(plan.split(&run.context.cluster.uid, |change| !refused.contains(&change.object)).0)
+}
+
+/// Carries out what was approved. A newer revision, or a changed Sync, ends it between two waves.
 #[instrument(name = "apply", skip_all, fields(sync = %run.owner, plan = %approved.plan().id))]
-pub async fn apply(run: &Run<'_>, observed: &Observed, approved: ApprovedPlan, kinds: &Kinds) -> Outcome {
+pub async fn apply(
+    run: &Run<'_>,
+    source: Option<&Source>,
+    observed: &Observed,
+    approved: ApprovedPlan,
+    kinds: &Kinds,
+) -> Outcome {
     let _timer = run.context.metrics.stage("apply");
     let cluster = &run.context.cluster;
-    let superseded = || {
-        let newest = cluster.sync(run.owner);
-        run.context.stop.is_cancelled()
-            || newest.is_none_or(|newest| newest.metadata.generation != run.sync.metadata.generation)
-    };
-    let outcome = apply::apply(cluster, &observed.requests, run.owner, approved, kinds, superseded).await;
+    let superseded = || is_superseded(run, source).boxed();
+    let failed = observed.errors.iter().filter_map(|error| error.id.clone()).collect();
+    let outcome =
+        apply::apply(cluster, &observed.requests, run.owner, approved, kinds, failed, superseded).await;
     for change in &outcome.done {
         run.context.metrics.change(change.operation.word(), "ok");
     }
@@ -310,6 +390,33 @@ pub async fn apply(run: &Run<'_>, observed: &Observed, approved: ApprovedPlan, k
         run.context.metrics.change("any", "error");
     }
     outcome
+}
+
+/// True if the agent ends, or if there is something newer to be applied, which then is asked for.
+async fn is_superseded(run: &Run<'_>, source: Option<&Source>) -> bool {
+    let asked = |sync: &Sync| sync.annotations().get(names::RECONCILE_AT).cloned();
+    let changed = run.context.cluster.sync(run.owner).is_none_or(|newest| {
+        newest.metadata.generation != run.sync.metadata.generation || asked(&newest) != asked(run.sync)
+    });
+    let newer = match source {
+        Some(source) => is_newer(run, source).await,
+        None => false,
+    };
+    if changed || newer {
+        run.context.wake(run.owner.clone());
+    }
+    changed || newer || run.context.stop.is_cancelled()
+}
+
+/// True if git has another tree than the one that is being applied. Asked at most once an interval.
+async fn is_newer(run: &Run<'_>, Source { seen, location, reference, .. }: &Source) -> bool {
+    let spec = &run.sync.spec;
+    let checkout = run.context.sources.checkout(location, reference, spec.interval(), spec.timeout()).await;
+    let path = spec.path.as_deref().unwrap_or_default();
+    checkout
+        .ok()
+        .and_then(|checkout| checkout.folder(path).ok())
+        .is_some_and(|folder| *folder.id() != seen.tree)
 }
 
 /// What is being deleted and must be gone before it can be applied again.
@@ -321,6 +428,11 @@ pub fn ending(observed: &Observed) -> Option<String> {
 }
 
 impl Observed {
+    /// Why more would go than an object itself, if it were deleted.
+    pub fn risk(&self, object: &ObjectId) -> Option<String> {
+        self.seen.risks.get(object).cloned()
+    }
+
     /// What is ours and not desired any more.
     pub fn surplus(&mut self) -> Vec<(ObjectId, Entry)> {
         std::mem::take(&mut self.seen.surplus)

@@ -12,7 +12,7 @@ use holdfast_diff::object::ObjectId;
 use holdfast_diff::plan::{Change, PlanId};
 use jiff::Timestamp;
 
-use crate::api::Sync;
+use crate::api::{CompletedJob, Sync};
 use crate::error::{Class, StageError};
 use crate::gate::Waiting;
 use crate::sync_ref::SyncRef;
@@ -72,9 +72,13 @@ pub struct Findings {
     /// Drift that the policy only reports.
     pub drift: Option<Vec<Change>>,
     pub objects: Option<Objects>,
+    /// Jobs that have done their work; `None` if that is not known.
+    pub completed: Option<Vec<CompletedJob>>,
     pub wait_for_health: bool,
     pub health_timeout: std::time::Duration,
-    /// How to approve, for the message.
+    /// How long a run may wait.
+    pub timeout: std::time::Duration,
+    /// Who may approve, and how, for the message; the id of the plan follows.
     pub approve: String,
 }
 
@@ -94,9 +98,15 @@ impl Findings {
             corrected: false,
             drift: None,
             objects: None,
+            completed: None,
             wait_for_health: sync.spec.wait_for_health(),
             health_timeout: sync.spec.health_timeout(),
-            approve: format!("holdfast approve -n {} {}", owner.namespace(), owner.name()),
+            timeout: sync.spec.timeout(),
+            approve: format!(
+                "Whoever may create approvals.holdfast.dev in namespace {0} approves it with: holdfast approve -n {0} {1}",
+                owner.namespace(),
+                owner.name()
+            ),
         }
     }
 }

@@ -15,8 +15,8 @@ use crate::api::{
 use crate::error::Class;
 use crate::gate::Waiting;
 
-/// Changes that a status lists.
-const LISTED_CHANGES: usize = 20;
+/// Bytes of JSON that the changes of a plan may have in a status; `holdfast plan` shows all.
+const LISTED_BYTES: usize = 16 * 1024;
 /// Fields that a status lists for one change.
 const LISTED_FIELDS: usize = 10;
 /// Characters of a value in a status.
@@ -40,6 +40,9 @@ pub fn build(before: &SyncStatus, findings: &Findings) -> SyncStatus {
             ready: number(ready),
             shown: format!("{ready}/{total}"),
         });
+    }
+    if let Some(completed) = &findings.completed {
+        status.completed.clone_from(completed);
     }
     let applied = status.revision.as_ref().and_then(|revision| revision.short.clone()).unwrap_or_default();
     conditions(&mut status.conditions, findings, &applied);
@@ -103,9 +106,13 @@ fn plan(status: &mut SyncStatus, findings: &Findings) {
             id,
             state,
             summary: summary(changes),
-            changes: changes.iter().take(LISTED_CHANGES).map(change).collect(),
-            omitted: changes.len().checked_sub(LISTED_CHANGES).filter(|omitted| *omitted > 0).map(number),
+            omitted: None,
+            changes: Vec::new(),
         });
+        if let Some(plan) = &mut status.plan {
+            plan.changes = listed(changes);
+            plan.omitted = omitted(changes.len(), plan.changes.len());
+        }
     } else if let Some(plan) = status.plan.as_mut().filter(|_| complete(findings)) {
         if matches!(plan.state, PlanState::Applying | PlanState::Failed) {
             plan.state = PlanState::Applied;
@@ -120,10 +127,7 @@ fn drift(status: &mut SyncStatus, findings: &Findings) {
     match &findings.drift {
         Some(changes) => {
             let since = status.drift.as_ref().map_or(findings.now, |drift| drift.since);
-            status.drift = Some(DriftStatus {
-                since,
-                objects: changes.iter().take(LISTED_CHANGES).map(change).collect(),
-            });
+            status.drift = Some(DriftStatus { since, objects: listed(changes) });
         }
         None if findings.failure.is_none() => status.drift = None,
         None => {}
@@ -148,6 +152,21 @@ pub fn summary(changes: &[Change]) -> PlanSummary {
     }
 }
 
+/// As many changes as a status has room for.
+fn listed(changes: &[Change]) -> Vec<ChangeStatus> {
+    let mut room = LISTED_BYTES;
+    let mut fits = |change: &ChangeStatus| {
+        let size = serde_json::to_vec(change).map_or(LISTED_BYTES, |json| json.len());
+        room = room.saturating_sub(size);
+        room > 0
+    };
+    changes.iter().map(change).take_while(|change| fits(change)).collect()
+}
+
+fn omitted(all: usize, listed: usize) -> Option<i64> {
+    Some(number(all - listed)).filter(|omitted| *omitted > 0)
+}
+
 fn change(change: &Change) -> ChangeStatus {
     ChangeStatus {
         operation: change.operation.word().to_owned(),
@@ -158,7 +177,9 @@ fn change(change: &Change) -> ChangeStatus {
             name: change.object.name.to_string(),
         },
         reason: cut(&change.reason, LISTED_VALUE * 4),
+        origin: change.origin.as_ref().map(ToString::to_string),
         fields: change.fields.iter().take(LISTED_FIELDS).map(field).collect(),
+        omitted: omitted(change.fields.len(), change.fields.len().min(LISTED_FIELDS)),
     }
 }
 
@@ -168,15 +189,8 @@ fn field(field: &FieldChange) -> FieldStatus {
         path: field.path.clone(),
         before: field.before.as_ref().map(text),
         after: field.after.as_ref().map(text),
-        manager: field.owners.first().map(owner),
+        manager: field.owners.first().map(ToString::to_string),
     }
-}
-
-/// `kubectl-edit (Update, 2026-01-01T00:00:00Z)`
-fn owner(owner: &holdfast_diff::fields::Owner) -> String {
-    let subresource = owner.subresource.as_deref().map(|name| format!(" of {name}")).unwrap_or_default();
-    let time = owner.time.as_deref().map(|time| format!(", {time}")).unwrap_or_default();
-    format!("{} ({}{subresource}{time})", owner.manager, owner.operation)
 }
 
 /// One changed field for people: path, values, and which tool wrote the live one.
@@ -202,6 +216,7 @@ pub fn cut(text: &str, limit: usize) -> String {
 }
 
 fn conditions(all: &mut Vec<Condition>, findings: &Findings, applied: &str) {
+    let busy_since = since(all, conditions::RECONCILING);
     let mut set = |kind: &str, value: Option<bool>, reason: &str, message: &str| {
         conditions::set(
             all,
@@ -226,7 +241,8 @@ fn conditions(all: &mut Vec<Condition>, findings: &Findings, applied: &str) {
     if let Some(healthy) = healthy {
         unhealthy_since = set(conditions::HEALTHY, Some(healthy), healthy_reason, &healthy_message);
     }
-    let verdict = verdict(findings, applied, healthy, (healthy_reason, &healthy_message), unhealthy_since);
+    let told = (healthy_reason, healthy_message.as_str());
+    let verdict = verdict(findings, applied, healthy, told, unhealthy_since, busy_since);
     set(conditions::READY, Some(verdict.ready), verdict.reason, &verdict.message);
     set(conditions::STALLED, verdict.stalled.then_some(true), verdict.reason, &verdict.message);
     set(conditions::RECONCILING, verdict.reconciling.then_some(true), verdict.reason, &verdict.message);
@@ -290,6 +306,7 @@ fn verdict(
     healthy: Option<bool>,
     (healthy_reason, healthy_message): (&'static str, &str),
     since: Option<Timestamp>,
+    busy_since: Option<Timestamp>,
 ) -> Verdict {
     let no = |reason: &'static str, message: &str, stalled: bool| Verdict {
         ready: false,
@@ -310,7 +327,12 @@ fn verdict(
         return Verdict { reconciling: false, ..no(reason, &message.unwrap_or_default(), stalled) };
     }
     if let Some(waits) = &findings.waits {
-        return no(reason::PROGRESSING, waits, false);
+        let overdue =
+            |since: &Timestamp| findings.now.duration_since(*since).unsigned_abs() >= findings.timeout;
+        return match busy_since.filter(overdue) {
+            Some(since) => no(reason::WAIT_TIMEOUT, &format!("since {since}: {waits}"), false),
+            None => no(reason::PROGRESSING, waits, false),
+        };
     }
     if let Some(changes) = &findings.drift {
         return Verdict { reconciling: false, ..no(reason::DRIFT_REPORTED, &drifted(changes), false) };
@@ -355,7 +377,7 @@ fn health(findings: &Findings) -> (Option<bool>, &'static str, String) {
 }
 
 fn awaiting(findings: &Findings) -> (&'static str, Option<String>) {
-    let Some(Waiting { plan, reasons, rejected }) = &findings.waiting else {
+    let Some(Waiting { plan, reasons, later, rejected }) = &findings.waiting else {
         return (reason::NOTHING_WAITS, None);
     };
     let mut parts: Vec<String> = plan
@@ -368,15 +390,15 @@ fn awaiting(findings: &Findings) -> (&'static str, Option<String>) {
     if plan.changes.len() > 5 {
         parts.push(format!("and {} more", plan.changes.len() - 5));
     }
+    if *later > 0 {
+        parts.push(format!("{later} other changes come after that and wait with it"));
+    }
     let what = parts.join("; ");
     if let Some((who, why)) = rejected {
         (reason::REJECTED, Some(format!("{who} rejected plan {}: {why} ({what})", plan.id)))
     } else {
         let how = &findings.approve;
-        (
-            reason::AWAITING_APPROVAL,
-            Some(format!("{what}. Whoever may create Approvals approves it with: {how} {}", plan.id)),
-        )
+        (reason::AWAITING_APPROVAL, Some(format!("{what}. {how} {}", plan.id)))
     }
 }
 

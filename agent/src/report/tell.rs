@@ -3,7 +3,10 @@
 //!
 //! I/O: none but the log; Events go to a queue.
 
-use holdfast_diff::plan::Operation;
+use std::collections::BTreeMap;
+
+use holdfast_diff::fields::{MANAGER, Owner};
+use holdfast_diff::plan::{Change, Operation};
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use tracing::{error, info, warn};
@@ -68,6 +71,11 @@ pub fn tell(
                 id, summary.create, summary.update, summary.adopt, summary.recreate, summary.delete
             );
             event(false, "Applied", "Apply", text);
+            for (change, lost) in
+                changes.iter().filter_map(|change| Some((change, lost(change)?))).take(TOLD_OBJECTS)
+            {
+                event(false, "FieldsTakenOver", "Apply", format!("{}: {lost}", change.object));
+            }
         }
     }
     let ready = |status: &SyncStatus| {
@@ -96,6 +104,25 @@ pub fn tell(
             info!(sync = %sync, revision, ready = ready.status, reason = ready.reason, "Sync reported");
         }
     }
+}
+
+/// Which managers lost which fields to a change; `None` if it took none.
+fn lost(change: &Change) -> Option<String> {
+    let mut managers: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for field in &change.fields {
+        for owner in field.owners.iter().filter(|owner| owner.manager != MANAGER) {
+            let manager = Owner { time: None, ..owner.clone() };
+            managers.entry(manager.to_string()).or_default().push(&field.path);
+        }
+    }
+    let told: Vec<String> = managers
+        .into_iter()
+        .map(|(manager, paths)| match paths.len().checked_sub(TOLD_OBJECTS).filter(|more| *more > 0) {
+            Some(more) => format!("{manager} lost {} and {more} more", paths[..TOLD_OBJECTS].join(", ")),
+            None => format!("{manager} lost {}", paths.join(", ")),
+        })
+        .collect();
+    (!told.is_empty()).then(|| told.join("; "))
 }
 
 fn condition<'a>(status: &'a SyncStatus, kind: &str) -> Option<&'a Condition> {

@@ -1,0 +1,93 @@
+//! What would go along with an object that is deleted: claims that the garbage collector removes with it, and what the
+//! owner of a finalizer removes.
+//!
+//! I/O: API reads, for kinds that can own claims.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use holdfast_diff::object::{GroupKind, ObjectId};
+use serde_json::Value;
+
+use super::Cluster;
+use super::requests::{Requests, ResourceType};
+use super::view::Entry;
+
+/// Owners above a claim that are looked at: a claim of a StatefulSet of a custom object has two.
+const DEPTH: usize = 4;
+
+/// Why deleting objects would remove more than themselves.
+pub async fn risks(
+    cluster: &Cluster,
+    objects: impl Iterator<Item = (&ObjectId, &Entry)>,
+) -> Result<HashMap<ObjectId, String>, kube::Error> {
+    let mut risks = HashMap::new();
+    let mut owners: HashMap<Arc<str>, HashMap<&str, &ObjectId>> = HashMap::new();
+    for (object, entry) in objects {
+        if let Some(finalizer) = &entry.finalizer {
+            let risk = format!("the finalizer {finalizer} may remove more than the object");
+            risks.insert(object.clone(), risk);
+        } else if may_own_claims(&object.kind) && !object.namespace.is_empty() {
+            owners.entry(object.namespace.clone()).or_default().insert(&entry.uid, object);
+        }
+    }
+    // In the agent's own name: a Sync may delete a StatefulSet without being allowed to see its claims.
+    let requests = Requests::new(cluster.clients.own(), "");
+    for (namespace, owners) in owners {
+        for claim in requests.metadata(&claims(), &namespace).await? {
+            if let Some(object) = owner(cluster, &requests, &namespace, &claim, &owners).await? {
+                let name = claim.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+                risks.entry(object.clone()).or_insert_with(|| {
+                    format!("PersistentVolumeClaim {namespace}/{name} belongs to it and would be deleted too")
+                });
+            }
+        }
+    }
+    Ok(risks)
+}
+
+/// StatefulSets own their claims if their retention policy says so; custom objects own what their controllers make.
+fn may_own_claims(kind: &GroupKind) -> bool {
+    let builtin = !kind.group.contains('.') || kind.group.ends_with(".k8s.io");
+    kind.is("apps", "StatefulSet") || !builtin
+}
+
+fn claims() -> ResourceType {
+    ResourceType {
+        kind: Arc::new(GroupKind::new("", "PersistentVolumeClaim")),
+        version: "v1".to_owned(),
+        plural: "persistentvolumeclaims".to_owned(),
+        namespaced: true,
+    }
+}
+
+/// The first of these objects that a claim belongs to, directly or through others.
+async fn owner<'a>(
+    cluster: &Cluster,
+    requests: &Requests,
+    namespace: &str,
+    claim: &Value,
+    owners: &HashMap<&str, &'a ObjectId>,
+) -> Result<Option<&'a ObjectId>, kube::Error> {
+    let mut above = references(claim);
+    for _ in 0..DEPTH {
+        let mut next = Vec::new();
+        for reference in above {
+            let text = |name: &str| reference.get(name).and_then(Value::as_str).unwrap_or_default();
+            if let Some(object) = owners.get(text("uid")) {
+                return Ok(Some(object));
+            }
+            if let Some(kind) = cluster.discovery.find(text("apiVersion"), text("kind")).await? {
+                let object = ObjectId::new(kind.kind.clone(), namespace, text("name"));
+                next.extend(requests.get(&kind, &object).await?.iter().flat_map(references));
+            }
+        }
+        above = next;
+    }
+    Ok(None)
+}
+
+fn references(object: &Value) -> Vec<Value> {
+    let references = object.pointer("/metadata/ownerReferences").and_then(Value::as_array);
+    references.cloned().unwrap_or_default()
+}

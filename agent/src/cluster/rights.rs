@@ -1,0 +1,174 @@
+//! What a ServiceAccount may not do that a plan asks for, found before the first write.
+//!
+//! The rules of each namespace are read once (SelfSubjectRulesReview); they may be incomplete, so what they do not grant
+//! is asked for by itself (SelfSubjectAccessReview). I/O: API reads.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use holdfast_diff::object::ObjectId;
+use holdfast_diff::plan::{Change, Operation};
+use k8s_openapi::api::authorization::v1::{
+    ResourceAttributes, ResourceRule, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
+    SelfSubjectRulesReview, SelfSubjectRulesReviewSpec,
+};
+use kube::api::PostParams;
+use kube::{Api, Client};
+
+use super::apply::Kinds;
+use super::refusal::ObjectError;
+use super::requests::ResourceType;
+
+/// What may be asked of one namespace; of the whole cluster if that is empty.
+type Question = (&'static str, Arc<ResourceType>, Arc<str>, Arc<str>);
+
+/// The changes that this identity may not carry out, each with what is missing.
+pub async fn missing(
+    client: &Client,
+    user: &str,
+    changes: &[Change],
+    kinds: &Kinds,
+) -> Result<Vec<(ObjectId, ObjectError)>, kube::Error> {
+    let mut rules: HashMap<Arc<str>, Vec<ResourceRule>> = HashMap::new();
+    let mut answers: BTreeMap<String, bool> = BTreeMap::new();
+    let mut missing = Vec::new();
+    for change in changes {
+        let Some(kind) = kinds.get(&change.object) else { continue };
+        let mut lacks = Vec::new();
+        for verb in verbs(change.operation) {
+            let question = (*verb, kind.clone(), change.object.namespace.clone(), change.object.name.clone());
+            if !may(client, &mut rules, &mut answers, &question).await? {
+                lacks.push(*verb);
+            }
+        }
+        if !lacks.is_empty() {
+            missing.push((change.object.clone(), refused(user, change, kind, &lacks)));
+        }
+    }
+    Ok(missing)
+}
+
+/// What an operation needs: a server-side apply that makes an object needs both.
+fn verbs(operation: Operation) -> &'static [&'static str] {
+    match operation {
+        Operation::Create => &["create", "patch"],
+        Operation::Adopt | Operation::Move | Operation::Update | Operation::Orphan => &["patch"],
+        Operation::Recreate => &["delete", "create", "patch"],
+        Operation::Delete => &["delete"],
+    }
+}
+
+async fn may(
+    client: &Client,
+    rules: &mut HashMap<Arc<str>, Vec<ResourceRule>>,
+    answers: &mut BTreeMap<String, bool>,
+    question: &Question,
+) -> Result<bool, kube::Error> {
+    let (verb, kind, namespace, name) = question;
+    // The rules of a namespace say nothing about objects of the cluster.
+    if !namespace.is_empty() {
+        if !rules.contains_key(namespace) {
+            rules.insert(namespace.clone(), ask_rules(client, namespace).await?);
+        }
+        if rules[namespace].iter().any(|rule| grants(rule, verb, kind, name)) {
+            return Ok(true);
+        }
+    }
+    let key = format!("{verb} {} {}/{} {namespace} {name}", kind.kind.group, kind.plural, kind.version);
+    if let Some(answer) = answers.get(&key) {
+        return Ok(*answer);
+    }
+    let answer = ask(client, question).await?;
+    answers.insert(key, answer);
+    Ok(answer)
+}
+
+fn grants(rule: &ResourceRule, verb: &str, kind: &ResourceType, name: &str) -> bool {
+    let has = |list: &[String], item: &str| list.iter().any(|entry| entry == "*" || entry == item);
+    let names = rule.resource_names.as_deref().unwrap_or_default();
+    // A right that is bound to names does not let anybody create.
+    let named = names.is_empty() || (verb != "create" && names.iter().any(|entry| entry == name));
+    has(&rule.verbs, verb)
+        && has(rule.api_groups.as_deref().unwrap_or_default(), &kind.kind.group)
+        && has(rule.resources.as_deref().unwrap_or_default(), &kind.plural)
+        && named
+}
+
+async fn ask_rules(client: &Client, namespace: &str) -> Result<Vec<ResourceRule>, kube::Error> {
+    let review = SelfSubjectRulesReview {
+        spec: SelfSubjectRulesReviewSpec { namespace: Some(namespace.to_owned()) },
+        ..SelfSubjectRulesReview::default()
+    };
+    let answer = Api::all(client.clone()).create(&PostParams::default(), &review).await?;
+    Ok(answer.status.map(|status| status.resource_rules).unwrap_or_default())
+}
+
+async fn ask(client: &Client, (verb, kind, namespace, name): &Question) -> Result<bool, kube::Error> {
+    let attributes = ResourceAttributes {
+        verb: Some((*verb).to_owned()),
+        group: Some(kind.kind.group.clone()),
+        version: Some(kind.version.clone()),
+        resource: Some(kind.plural.clone()),
+        namespace: Some(namespace.to_string()).filter(|namespace| !namespace.is_empty()),
+        name: Some(name.to_string()),
+        ..ResourceAttributes::default()
+    };
+    let review = SelfSubjectAccessReview {
+        spec: SelfSubjectAccessReviewSpec {
+            resource_attributes: Some(attributes),
+            ..SelfSubjectAccessReviewSpec::default()
+        },
+        ..SelfSubjectAccessReview::default()
+    };
+    let answer = Api::all(client.clone()).create(&PostParams::default(), &review).await?;
+    Ok(answer.status.is_some_and(|status| status.allowed))
+}
+
+fn refused(user: &str, change: &Change, kind: &ResourceType, lacks: &[&str]) -> ObjectError {
+    let dot = if kind.kind.group.is_empty() { "" } else { "." };
+    let resource = format!("{}{dot}{}", kind.plural, kind.kind.group);
+    let place = match &*change.object.namespace {
+        "" => "in the whole cluster".to_owned(),
+        namespace => format!("in namespace {namespace}"),
+    };
+    let verbs = lacks.join(", ");
+    let message = format!("{user} may not {verbs} {resource} {place}; grant {verbs} on {resource} there");
+    ObjectError::user(&change.object, change.origin.as_ref(), "Forbidden", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use holdfast_diff::object::GroupKind;
+
+    use super::*;
+
+    #[test]
+    fn a_rule_grants_by_verb_group_resource_and_name() {
+        let kind = ResourceType {
+            kind: Arc::new(GroupKind::new("apps", "Deployment")),
+            version: "v1".to_owned(),
+            plural: "deployments".to_owned(),
+            namespaced: true,
+        };
+        let rule = |verbs: &[&str], groups: &[&str], resources: &[&str], names: &[&str]| {
+            let all = |list: &[&str]| list.iter().map(|item| (*item).to_owned()).collect::<Vec<_>>();
+            ResourceRule {
+                verbs: all(verbs),
+                api_groups: Some(all(groups)),
+                resources: Some(all(resources)),
+                resource_names: Some(all(names)),
+            }
+        };
+        let check = |rule: &ResourceRule, verb: &str, expected: bool| {
+            assert_eq!(grants(rule, verb, &kind, "web"), expected, "{rule:?} {verb}");
+        };
+        check(&rule(&["*"], &["*"], &["*"], &[]), "create", true);
+        check(&rule(&["patch"], &["apps"], &["deployments"], &[]), "patch", true);
+        check(&rule(&["patch"], &["apps"], &["deployments"], &[]), "delete", false);
+        check(&rule(&["patch"], &[""], &["deployments"], &[]), "patch", false);
+        check(&rule(&["patch"], &["apps"], &["deployments/status"], &[]), "patch", false);
+        check(&rule(&["*"], &["apps"], &["deployments"], &["web"]), "patch", true);
+        check(&rule(&["*"], &["apps"], &["deployments"], &["web"]), "create", false);
+        check(&rule(&["*"], &["apps"], &["deployments"], &["other"]), "patch", false);
+    }
+}
