@@ -170,17 +170,21 @@ fn words(object: Object, status: Status) -> String {
     telling(object, status).unwrap_or_else(|| otherwise.to_owned())
 }
 
-/// What the object says of its state: the condition Ready, the first condition that is false, a text.
+/// What the object says of its state: the condition Ready, the first condition that is not true, a text.
 pub(super) fn telling(object: Object, status: Status) -> Option<String> {
     if status == Status::Current {
         let ready = object.condition("Ready").filter(Condition::is_true);
         return ready.map(|ready| ready.words("it is ready")).or_else(|| phase(object));
     }
-    let ready = object.condition("Ready").into_iter().filter(|ready| !ready.is_true());
+    let ready = object.condition("Ready").filter(|ready| !ready.is_true());
+    let not_ready = object.condition("NotReady").filter(Condition::is_true);
     let parents = object.items("/status/parents").iter();
     let of_parents = parents.flat_map(|parent| Object::new(parent).items("/conditions"));
     let conditions = object.items("/status/conditions").iter().chain(of_parents).map(condition);
-    let told: Vec<Condition> = ready.chain(conditions.filter(Condition::is_false)).collect();
+    let (no, unknown): (Vec<_>, Vec<_>) = conditions
+        .filter(|condition| !condition.is_true() && !condition.status.is_empty())
+        .partition(Condition::is_false);
+    let told: Vec<Condition> = ready.into_iter().chain(not_ready).chain(no).chain(unknown).collect();
     let messages = told.iter().map(|condition| condition.message);
     let reasons = told.iter().map(|condition| condition.reason);
     let texts = TEXTS.into_iter().map(|path| object.text(path));
@@ -189,11 +193,16 @@ pub(super) fn telling(object: Object, status: Status) -> Option<String> {
 }
 
 fn phase(object: Object) -> Option<String> {
-    let names = [("/status/phase", "phase"), ("/status/state", "state"), ("/status/health", "health")];
-    let health = [("/status/health/status", "health")];
-    let said = names.into_iter().chain(health).map(|(path, name)| (object.text(path), name));
-    let (said, name) = said.into_iter().find(|(said, _)| !said.is_empty())?;
-    Some(format!("its {name} is {said}"))
+    let names = [
+        ("/status/phase", "phase"),
+        ("/status/state", "state"),
+        ("/status/health", "health"),
+        ("/status/health/status", "health"),
+    ];
+    let said = names.map(|(path, name)| (name, object.text(path)));
+    let said = said.iter().filter(|(_, said)| !said.is_empty());
+    let said: Vec<String> = said.map(|(name, said)| format!("its {name} is {said}")).collect();
+    Some(said.join(" and ")).filter(|said| !said.is_empty())
 }
 
 fn condition(entry: &Value) -> Condition<'_> {

@@ -3,6 +3,7 @@
 //! An evaluation ends after a bounded number of steps. Leaves the text to `syntax` and what an answer means
 //! to `cel`. Pure.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 
@@ -61,7 +62,8 @@ impl Facts {
     pub fn new<'a>(object: &Map<String, Value>, expressions: impl Iterator<Item = &'a Expression>) -> Self {
         static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
         let mut context = Context::with_env(ENV.clone());
-        for name in expressions.flat_map(|expression| &expression.0.variables) {
+        let names: BTreeSet<&String> = expressions.flat_map(|expression| &expression.0.variables).collect();
+        for name in names {
             if let Some(value) = object.get(name) {
                 context.add_variable_from_value(name, convert(value));
             } else if name == "self" || name == "object" {
@@ -113,7 +115,11 @@ fn doubt(error: ExecutionError) -> Doubt {
             let types = error.argument_types().join(", ");
             format!("`{}` does not apply to {types}", error.function().trim_matches('_'))
         }
-        E::UnsupportedBinaryOperator(operator, ..) => format!("`{operator}` does not apply to its values"),
+        E::UnsupportedBinaryOperator(operator, left, right) => {
+            let signs = [("add", "+"), ("sub", "-"), ("mul", "*"), ("div", "/"), ("rem", "%")];
+            let sign = signs.iter().find(|(name, _)| *name == operator).map_or(operator, |(_, sign)| sign);
+            format!("`{sign}` does not apply to {}, {}", left.type_of(), right.type_of())
+        }
         E::UnexpectedType { want, .. } => format!("a value is not {want}"),
         E::DivisionByZero(_) | E::RemainderByZero(_) => "it divides by zero".into(),
         E::Overflow(..) => "a number becomes too large".into(),

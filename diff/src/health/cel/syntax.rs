@@ -22,7 +22,7 @@ pub(super) const LOOP: &str = "@loop";
 pub(super) const LOOP_OVER_CONDITIONS: &str = "@loop_over_conditions";
 pub(super) const SUM: &str = "@sum";
 
-const FUNCTIONS: [&str; 18] = [
+const FUNCTIONS: [&str; 19] = [
     "bool",
     "bytes",
     "contains",
@@ -41,6 +41,7 @@ const FUNCTIONS: [&str; 18] = [
     "string",
     "type",
     "uint",
+    "value",
 ];
 
 /// What is wrong with the text of an expression. Lines and columns count from 1.
@@ -117,7 +118,7 @@ fn scan(source: &str) -> Result<(), CelProblem> {
 /// The length of the quoted text that `rest` begins with.
 fn text(rest: &str, quote: char) -> Result<usize, &'static str> {
     let inner = &rest[1..];
-    if inner.starts_with([quote; 2]) && inner[1..].starts_with(quote) {
+    if inner.starts_with(quote) && inner[1..].starts_with(quote) {
         return Err("a text in triple quotes is not supported");
     }
     let end = inner.find([quote, '\n', '\r', '\\']).filter(|end| inner[*end..].starts_with([quote, '\\']));
