@@ -1,21 +1,26 @@
 //! Whether a live object is what it should be: the rules of kstatus, with messages for people.
 //!
 //! The rules of every kind come first (deletion, observed generation, the conditions `Reconciling` and
-//! `Stalled`), then those of the built-in kinds, then the condition `Ready`. Leaves time to its callers
-//! (how long something may stay in progress) and rules for other kinds to CEL. Where kstatus is kinder
-//! than the truth the rule here is stricter: a running Job is in progress, a failed Pod has failed, a
-//! load balancer without an address is in progress. Pure.
+//! `Stalled`), then those of the built-in kinds, then the checks in CEL that are shipped for the kinds of
+//! well-known operators, then the condition `Ready`. A user's check stands in for the rules of its kind.
+//! Leaves time to its callers (how long something may stay in progress). Where kstatus is kinder than the
+//! truth the rule here is stricter: a running Job is in progress, a failed Pod has failed, a load balancer
+//! without an address is in progress. Pure.
 
+mod cel;
 mod cluster;
 mod generic;
 mod object;
 mod pod;
+mod shipped;
 mod workload;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+pub use cel::{CelError, CelProblem, Check, Checks};
 
 use object::Object;
 
@@ -86,11 +91,20 @@ impl Health {
 
 /// Judges a live object by what it says about itself.
 pub fn health(object: &Value) -> Health {
-    if !object.is_object() {
+    let Some(fields) = object.as_object() else {
         return Health::unknown("this is not an object");
-    }
+    };
     let object = Object::new(object);
-    generic::first(object).or_else(|| by_kind(object)).unwrap_or_else(|| generic::last(object))
+    generic::first(object)
+        .or_else(|| by_kind(object))
+        .or_else(|| shipped::judge(object, fields))
+        .unwrap_or_else(|| generic::last(object))
+}
+
+/// Judges a live object by the check of its kind, or else as [`health`] does.
+pub fn health_with(object: &Value, checks: &Checks) -> Health {
+    let kind = Object::new(object);
+    checks.get(kind.group(), kind.kind()).map_or_else(|| health(object), |check| check.judge(object))
 }
 
 fn by_kind(object: Object) -> Option<Health> {
