@@ -129,6 +129,14 @@ impl Context {
         Ok((context, Feeds { syncs: sync_writer, approvals: approval_writer, woken }))
     }
 
+    /// Takes the health checks of a Sync as soon as it is seen, so that its objects are judged by them at first sight. What
+    /// is wrong with them is told by its run.
+    pub fn take_checks(&self, sync: &Sync) {
+        let name = |name: &Option<String>| name.clone().unwrap_or_default();
+        let owner = SyncRef::new(name(&sync.metadata.namespace), name(&sync.metadata.name));
+        let _ = self.cluster.view.judges.take(&owner, sync);
+    }
+
     /// Asks for a run of a Sync.
     pub fn wake(&self, sync: SyncRef) {
         // The receiver ends with the process.

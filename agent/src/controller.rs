@@ -7,7 +7,7 @@ use std::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::{Stream, StreamExt as _, stream};
+use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use kube::api::ListParams;
 use kube::runtime::controller::Action;
@@ -84,8 +84,14 @@ pub async fn run(
             .default_backoff()
             .boxed()
     }));
+    let judges = context.clone();
     let triggers = triggers
         .reflect(sync_writer)
+        .inspect_ok(move |event| {
+            if let watcher::Event::Apply(sync) | watcher::Event::InitApply(sync) = event {
+                judges.take_checks(sync);
+            }
+        })
         .applied_objects()
         .predicate_filter(asks, kube::runtime::PredicateConfig::default());
     let woken =

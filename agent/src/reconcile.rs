@@ -44,10 +44,11 @@ async fn pipeline(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) -
     if findings.suspended.is_some() {
         return Ok(());
     }
+    let checks = stages::checks(run);
     let source = stages::source(run, memory).await?;
     findings.seen = Some(source.seen.clone());
     if stages::unchanged(run, &source, memory) {
-        return source.trouble.map_or(Ok(()), Err);
+        return source.trouble.map_or(checks, Err);
     }
     let manifests = stages::render(run, &source).await?;
     let empty = manifests.is_empty();
@@ -74,5 +75,5 @@ async fn pipeline(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) -
     if empty {
         return Err(stages::empty(run));
     }
-    failure(&errors, source.trouble)
+    failure(&errors, source.trouble).and(checks)
 }

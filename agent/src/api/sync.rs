@@ -231,6 +231,25 @@ pub struct HealthSpec {
     /// Default: that of the Sync.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Duration>,
+    /// Rules for kinds that do not say by a condition Ready how they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<HealthCheck>,
+}
+
+/// How the objects of a kind say that they are well: expressions in CEL over the fields of the object.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HealthCheck {
+    pub api_version: String,
+    pub kind: String,
+    /// True when it is as it should be.
+    pub current: String,
+    /// True when it will not become so without a change. Asked first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
+    /// True while it is on its way. Asked before `current`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_progress: Option<String>,
 }
 
 /// Why nothing is changed, and until when.

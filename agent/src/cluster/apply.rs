@@ -177,9 +177,7 @@ async fn write(
     if change.object.kind.is("apiextensions.k8s.io", "CustomResourceDefinition") {
         cluster.discovery.forget(defined_group(&manifest.value));
     }
-    if let Some(entry) = Entry::of(kind, &live) {
-        cluster.view.verify(&change.object, entry, Digest::of(&manifest.value));
-    }
+    cluster.view.verify(kind, &change.object, &live, Digest::of(&manifest.value));
     debug!(object = %change.object, operation = change.operation.word(), "Applied object");
     Ok(change)
 }

@@ -163,6 +163,9 @@ async fn look(
         if policy == Some(names::IF_NOT_PRESENT) {
             return Ok(Look::LeftAlone);
         }
+        if entry.judged != cluster.view.judges.version(owner, &desired.object.kind) {
+            judge(cluster, requests, desired).await?;
+        }
         if entry.satisfies(desired.digest) {
             return Ok(Look::Seen(Seen::Unchanged));
         }
@@ -198,6 +201,17 @@ async fn look(
     let takeover = takeover::takeover(&live, &desired.kind.api_version());
     let prediction = predict(requests, desired, takeover.is_some()).await?;
     Ok(Look::Seen(Seen::Exists { live, prediction, takeover }))
+}
+
+/// Reads an object again whose health was judged by other checks than those of now.
+async fn judge(cluster: &Cluster, requests: &Requests, desired: &Desired) -> Result<(), ObjectError> {
+    let read = requests.get(&desired.kind, &desired.object).await;
+    let read = read
+        .map_err(|error| ObjectError::from_server(&desired.object, Some(&desired.manifest.origin), &error))?;
+    if let Some(live) = read {
+        cluster.view.put(&desired.kind, desired.object.clone(), &live);
+    }
+    Ok(())
 }
 
 /// Asks the server what an apply would make of an object that exists.

@@ -14,6 +14,7 @@ use holdfast_diff::order::{Stage, rank, wave};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
+use super::judges::Judges;
 use super::requests::ResourceType;
 use crate::api::names;
 use crate::sync_ref::SyncRef;
@@ -33,6 +34,8 @@ pub struct Entry {
     pub finalizer: Option<Arc<str>>,
     /// A Job that has done its work and removes itself (`ttlSecondsAfterFinished`).
     pub completed: bool,
+    /// The version of the Sync's own checks that judged its health.
+    pub judged: Option<Digest>,
     pub health: Health,
     /// The fingerprint of the fields that we own; `None` if it cannot be told.
     pub live: Option<Digest>,
@@ -44,7 +47,7 @@ pub struct Entry {
 impl Entry {
     /// Reads what the view keeps out of a live object. `None` if the object is not ours: it needs the marks of a Sync and
     /// fields that Holdfast applied, for marks can be copied.
-    pub fn of(kind: &Arc<ResourceType>, object: &Value) -> Option<Self> {
+    pub fn of(kind: &Arc<ResourceType>, object: &Value, judges: &Judges) -> Option<Self> {
         let metadata = object.get("metadata")?;
         let annotations = metadata.get("annotations");
         let annotation = |name: &str| annotations.and_then(|all| all.get(name)).and_then(Value::as_str);
@@ -53,7 +56,7 @@ impl Entry {
         if label != owner.applyset() || fields::applied(object).is_none() {
             return None;
         }
-        let mut health = health::health(object);
+        let (mut health, judged) = judges.judge(&owner, &kind.kind, object);
         let completed = health.status == health::Status::Current
             && kind.kind.is("batch", "Job")
             && object.pointer("/spec/ttlSecondsAfterFinished").is_some();
@@ -69,6 +72,7 @@ impl Entry {
             ending: ending(object),
             finalizer: finalizers(metadata).find(|name| !HARMLESS.contains(name)).map(Arc::from),
             completed,
+            judged,
             health,
             live: fields::fingerprint(object, &kind.api_version()),
             verified: None,
@@ -132,6 +136,7 @@ struct State {
 
 /// The live view of one cluster.
 pub struct View {
+    pub judges: Judges,
     state: Mutex<State>,
     wake: mpsc::UnboundedSender<SyncRef>,
 }
@@ -139,12 +144,12 @@ pub struct View {
 impl View {
     /// `wake` hears of every Sync whose objects changed other than by its own hand.
     pub fn new(wake: mpsc::UnboundedSender<SyncRef>) -> Self {
-        Self { state: Mutex::default(), wake }
+        Self { judges: Judges::default(), state: Mutex::default(), wake }
     }
 
     /// Takes an object from a watch. Events older than what is known are ignored.
-    pub fn put(&self, object: ObjectId, entry: Option<Entry>) {
-        let Some(entry) = entry else { return self.remove(&object, u64::MAX) };
+    pub fn put(&self, kind: &Arc<ResourceType>, object: ObjectId, live: &Value) {
+        let Some(entry) = Entry::of(kind, live, &self.judges) else { return self.remove(&object, u64::MAX) };
         let owner = entry.owner.clone();
         if self.lock().put(object, entry) {
             self.wake(owner);
@@ -152,7 +157,8 @@ impl View {
     }
 
     /// Takes an object from the answer to our own write, with the manifest that it now satisfies.
-    pub fn verify(&self, object: &ObjectId, entry: Entry, manifest: Digest) {
+    pub fn verify(&self, kind: &Arc<ResourceType>, object: &ObjectId, live: &Value, manifest: Digest) {
+        let Some(entry) = Entry::of(kind, live, &self.judges) else { return };
         let mut state = self.lock();
         state.put(object.clone(), entry);
         if let Some(entry) = state.objects.get_mut(object) {
@@ -300,6 +306,7 @@ impl View {
 
     /// Gives up all claims of a Sync that is gone.
     pub fn disclaim(&self, owner: &SyncRef) {
+        self.judges.forget(owner);
         let mut state = self.lock();
         state.refused.retain(|_, other| other != owner);
         let heirs = state.give_up(owner, |_| true);
@@ -335,6 +342,7 @@ impl State {
                 || before.live != entry.live
                 || before.ending != entry.ending
                 || before.health != entry.health
+                || before.judged != entry.judged
                 || before.owner != entry.owner
         });
         let former = before.map(|before| before.owner.clone()).filter(|owner| *owner != entry.owner);

@@ -137,7 +137,8 @@ async fn run(
             Ok(Some(Event::Init)) => listed.clear(),
             Ok(Some(Event::InitApply(live))) => {
                 let object = live.id(&kind);
-                listed.extend(Entry::of(&kind, &live.value(&kind)).map(|entry| (object, entry)));
+                listed
+                    .extend(Entry::of(&kind, &live.value(&kind), &view.judges).map(|entry| (object, entry)));
             }
             Ok(Some(Event::InitDone)) => {
                 view.replace(&kind, &namespace, std::mem::take(&mut listed));
@@ -145,7 +146,7 @@ async fn run(
             }
             Ok(Some(Event::Apply(live))) => {
                 report.send_if_modified(|phase| std::mem::replace(phase, Phase::Live) != Phase::Live);
-                view.put(live.id(&kind), Entry::of(&kind, &live.value(&kind)));
+                view.put(&kind, live.id(&kind), &live.value(&kind));
             }
             Ok(Some(Event::Delete(live))) => {
                 let version =

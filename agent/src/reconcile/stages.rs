@@ -54,6 +54,12 @@ pub fn suspended(run: &Run<'_>) -> Option<String> {
     }
 }
 
+/// Takes the health checks that the Sync brings.
+pub fn checks(run: &Run<'_>) -> Result<(), Failure> {
+    let taken = run.context.cluster.view.judges.take(run.owner, run.sync);
+    taken.map_err(|error| Failure::user("health", "HealthCheckInvalid", error))
+}
+
 /// Waits for other Syncs without asking anything: their status comes by the watch, and those of the same source must have
 /// come to the same revision.
 pub fn dependencies(run: &Run<'_>, seen: &Seen) -> Result<(), Failure> {

@@ -54,6 +54,15 @@ pub(super) struct Unanswered {
     doubt: Doubt,
 }
 
+/// What it means that `failed` or `inProgress` asks for a field that is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoData {
+    /// It may be a mistake in a user's check, so it is told, and is not health.
+    Tell,
+    /// What is not there yet says neither that it failed nor that it is in progress.
+    IsNo,
+}
+
 impl Check {
     /// Compiles the expressions of a check.
     ///
@@ -77,12 +86,17 @@ impl Check {
             return Health::unknown("this is not an object");
         };
         let object = Object::new(object);
-        let judged = generic::first(object).map_or_else(|| self.verdict(object, fields), Ok);
+        let judged = generic::first(object).map_or_else(|| self.verdict(object, fields, NoData::Tell), Ok);
         judged.unwrap_or_else(|unanswered| Health::in_progress(unanswered.words()))
     }
 
     /// What the expressions say.
-    pub(super) fn verdict(&self, object: Object, fields: &Map<String, Value>) -> Result<Health, Unanswered> {
+    pub(super) fn verdict(
+        &self,
+        object: Object,
+        fields: &Map<String, Value>,
+        no_data: NoData,
+    ) -> Result<Health, Unanswered> {
         let expressions = [(FAILED, &self.failed), (IN_PROGRESS, &self.in_progress)];
         let optional = expressions.into_iter().filter_map(|(name, e)| Some((name, e.as_ref()?)));
         let facts = Facts::new(fields, optional.clone().map(|(_, e)| e).chain([&self.current]));
@@ -91,8 +105,8 @@ impl Check {
                 Ok(true) if is_vacuous(rule, object) => {}
                 Ok(true) if expression == FAILED => return Ok(Health::failed(words(object, Status::Failed))),
                 Ok(true) => return Ok(Health::in_progress(words(object, Status::InProgress))),
-                // what is not there yet says neither that it failed nor that it is in progress
-                Ok(false) | Err(Doubt::NoData(_) | Doubt::NoConditions) => {}
+                Ok(false) | Err(Doubt::NoConditions) => {}
+                Err(Doubt::NoData(_)) if no_data == NoData::IsNo => {}
                 Err(doubt) => return Err(Unanswered { expression, doubt }),
             }
         }

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
 
-use super::cel::{CelError, Check, Checks, telling};
+use super::cel::{CelError, Check, Checks, NoData, telling};
 use super::object::Object;
 use super::{Health, Status};
 use crate::yaml;
@@ -31,7 +31,7 @@ pub(super) fn judge(object: Object, fields: &Map<String, Value>) -> Option<Healt
         let told = telling(object, Status::InProgress);
         Health::in_progress(told.unwrap_or_else(|| "its controller has not reported its state yet".into()))
     };
-    Some(check.verdict(object, fields).unwrap_or_else(unsaid))
+    Some(check.verdict(object, fields, NoData::IsNo).unwrap_or_else(unsaid))
 }
 
 /// True if the observed generation is an older one: of the newest condition, or of the status where that
