@@ -3,76 +3,26 @@
 
 use std::time::Duration;
 
-use holdfast_tests::shared::{Shared, run};
+use holdfast_tests::shared::{self, SOON, run};
 use holdfast_tests::{eventually, sync};
-use serde_json::{Value, json};
-
-const SOON: Duration = Duration::from_secs(20);
-
-fn config_map(name: &str, value: &str) -> String {
-    format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{key: \"{value}\"}}\n")
-}
-
-/// A namespace with a Sync of a new repository that has these files, Ready.
-async fn begin(
-    shared: &Shared,
-    namespace: &str,
-    files: &[(&str, &str)],
-    more: &Value,
-) -> anyhow::Result<holdfast_tests::forge::Repository> {
-    let repository = shared.env.forge.repository(namespace).await?;
-    let commit = repository.commit(files, "Begin")?;
-    shared.env.namespace(namespace).await?;
-    shared.env.cluster.apply(&sync::sync(namespace, "app", &repository.https_url, more)).await?;
-    shared.env.ready(namespace, "app", Some(&commit)).await?;
-    Ok(repository)
-}
-
-async fn jsonpath(shared: &Shared, namespace: &str, object: &str, path: &str) -> anyhow::Result<String> {
-    shared.env.cluster.must(&["-n", namespace, "get", object, "-o", &format!("jsonpath={path}")]).await
-}
-
-async fn until(
-    shared: &Shared,
-    namespace: &str,
-    object: &str,
-    path: &str,
-    value: &str,
-) -> anyhow::Result<()> {
-    eventually(SOON, &format!("{path} of {object} to be {value}"), || async {
-        let found = jsonpath(shared, namespace, object, path).await?;
-        if found != value {
-            anyhow::bail!("it is {found}");
-        }
-        Ok(true)
-    })
-    .await
-}
-
-async fn gone(shared: &Shared, namespace: &str, object: &str) -> anyhow::Result<()> {
-    eventually(SOON, &format!("{object} to be gone"), || async {
-        let found = shared.env.cluster.kubectl(&["-n", namespace, "get", object]).await?;
-        Ok(String::from_utf8_lossy(&found.stderr).contains("NotFound"))
-    })
-    .await
-}
+use serde_json::json;
 
 #[test]
 fn what_leaves_git_is_pruned_and_what_is_kept_is_not() -> anyhow::Result<()> {
     run(&[], |shared| async move {
         let kept = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: kept\n  annotations: {holdfast.dev/prune: Disabled}\n";
         let files = [
-            ("a.yaml", &*config_map("a", "1")),
-            ("b.yaml", &*config_map("b", "1")),
+            ("a.yaml", &*shared::config_map("a", "1")),
+            ("b.yaml", &*shared::config_map("b", "1")),
             ("kept.yaml", kept),
-            ("c.yaml", &*config_map("c", "1")),
+            ("c.yaml", &*shared::config_map("c", "1")),
         ];
-        let repository = begin(shared, "prune", &files, &json!({})).await?;
+        let repository = shared.begin("prune", &files, &json!({})).await?;
         let commit = repository.remove(&["b.yaml", "kept.yaml"], "Remove two")?;
         shared.env.ready("prune", "app", Some(&commit)).await?;
-        gone(shared, "prune", "configmap/b").await?;
+        shared.gone("prune", "configmap/b").await?;
         let label =
-            jsonpath(shared, "prune", "configmap/kept", "{.metadata.labels}{.metadata.annotations}").await?;
+            shared.jsonpath("prune", "configmap/kept", "{.metadata.labels}{.metadata.annotations}").await?;
         assert!(!label.contains("applyset") && !label.contains("holdfast.dev/sync"), "{label}");
         Ok(())
     })
@@ -82,9 +32,9 @@ fn what_leaves_git_is_pruned_and_what_is_kept_is_not() -> anyhow::Result<()> {
 fn more_than_half_of_a_set_waits_for_an_approval() -> anyhow::Result<()> {
     run(&[], |shared| async move {
         let maps: Vec<(String, String)> =
-            (0..5).map(|at| (format!("{at}.yaml"), config_map(&format!("m{at}"), "1"))).collect();
+            (0..5).map(|at| (format!("{at}.yaml"), shared::config_map(&format!("m{at}"), "1"))).collect();
         let files: Vec<(&str, &str)> = maps.iter().map(|(name, map)| (&**name, &**map)).collect();
-        let repository = begin(shared, "half", &files, &json!({})).await?;
+        let repository = shared.begin("half", &files, &json!({})).await?;
         repository.remove(&["0.yaml", "1.yaml", "2.yaml"], "Remove three of five")?;
         let said = shared.env.reason("half", "app", "AwaitingApproval").await?;
         assert!(said.message.contains("more than half"), "{}", said.message);
@@ -96,7 +46,7 @@ fn more_than_half_of_a_set_waits_for_an_approval() -> anyhow::Result<()> {
 #[test]
 fn a_change_by_hand_is_put_back_and_told() -> anyhow::Result<()> {
     run(&[], |shared| async move {
-        begin(shared, "drift", &[("a.yaml", &config_map("a", "git"))], &json!({})).await?;
+        shared.begin("drift", &[("a.yaml", &shared::config_map("a", "git"))], &json!({})).await?;
         let kubectl = &shared.env.cluster;
         kubectl
             .must(&[
@@ -110,14 +60,15 @@ fn a_change_by_hand_is_put_back_and_told() -> anyhow::Result<()> {
                 r#"{"data":{"key":"hand"}}"#,
             ])
             .await?;
-        until(shared, "drift", "configmap/a", "{.data.key}", "git").await?;
+        shared.until("drift", "configmap/a", "{.data.key}", "git").await?;
         kubectl.must(&["-n", "drift", "delete", "configmap", "a"]).await?;
-        until(shared, "drift", "configmap/a", "{.data.key}", "git").await?;
+        shared.until("drift", "configmap/a", "{.data.key}", "git").await?;
         kubectl.must(&["-n", "drift", "label", "configmap", "a", "applyset.kubernetes.io/part-of-"]).await?;
-        until(shared, "drift", "configmap/a", "{.metadata.annotations.holdfast\\.dev/sync}", "drift/app")
+        shared
+            .until("drift", "configmap/a", "{.metadata.annotations.holdfast\\.dev/sync}", "drift/app")
             .await?;
         eventually(SOON, "the label to be back", || async {
-            Ok(jsonpath(shared, "drift", "configmap/a", "{.metadata.labels}").await?.contains("part-of"))
+            Ok(shared.jsonpath("drift", "configmap/a", "{.metadata.labels}").await?.contains("part-of"))
         })
         .await?;
         let lines = shared.agent.lines()?;
@@ -155,19 +106,19 @@ fn a_change_by_hand_is_put_back_and_told() -> anyhow::Result<()> {
 #[test]
 fn drift_is_only_told_where_the_policy_says_so() -> anyhow::Result<()> {
     run(&[], |shared| async move {
-        begin(
-            shared,
-            "report",
-            &[("a.yaml", &config_map("a", "git"))],
-            &json!({"drift": {"mode": "Report"}}),
-        )
-        .await?;
+        shared
+            .begin(
+                "report",
+                &[("a.yaml", &shared::config_map("a", "git"))],
+                &json!({"drift": {"mode": "Report"}}),
+            )
+            .await?;
         let patch = ["-n", "report", "patch", "configmap", "a", "--type=merge", "-p"];
         shared.env.cluster.must(&[&patch[..], &[r#"{"data":{"key":"hand"}}"#]].concat()).await?;
         let said = shared.env.reason("report", "app", "DriftReported").await?;
         assert!(said.message.contains("/data/key is \"hand\", git says \"git\""), "{}", said.message);
         assert_eq!(shared.env.condition("report", "app", "Drifted").await?.status, "True");
-        assert_eq!(jsonpath(shared, "report", "configmap/a", "{.data.key}").await?, "hand");
+        assert_eq!(shared.jsonpath("report", "configmap/a", "{.data.key}").await?, "hand");
         shared.env.cluster.must(&[&patch[..], &[r#"{"data":{"key":"git"}}"#]].concat()).await?;
         shared.env.ready("report", "app", None).await?;
         assert_eq!(shared.env.condition("report", "app", "Drifted").await?.status, "False");
@@ -178,24 +129,25 @@ fn drift_is_only_told_where_the_policy_says_so() -> anyhow::Result<()> {
 #[test]
 fn an_object_that_moves_between_syncs_is_not_deleted() -> anyhow::Result<()> {
     run(&[], |shared| async move {
-        let moved = config_map("moved", "1");
+        let moved = shared::config_map("moved", "1");
         let files = [
-            ("one/a.yaml", &*config_map("a", "1")),
+            ("one/a.yaml", &*shared::config_map("a", "1")),
             ("one/moved.yaml", &*moved),
-            ("two/b.yaml", &*config_map("b", "1")),
+            ("two/b.yaml", &*shared::config_map("b", "1")),
         ];
-        let repository = begin(shared, "move", &files, &json!({"path": "one"})).await?;
+        let repository = shared.begin("move", &files, &json!({"path": "one"})).await?;
         let two = sync::sync("move", "two", &repository.https_url, &json!({"path": "two"}));
         shared.env.cluster.apply(&two).await?;
         shared.env.ready("move", "two", None).await?;
-        let uid = jsonpath(shared, "move", "configmap/moved", "{.metadata.uid}").await?;
+        let uid = shared.jsonpath("move", "configmap/moved", "{.metadata.uid}").await?;
         repository.git(&["mv", "one/moved.yaml", "two/moved.yaml"])?;
         let commit = repository.push_all("Move it")?;
         shared.env.ready("move", "app", Some(&commit)).await?;
         shared.env.ready("move", "two", Some(&commit)).await?;
-        until(shared, "move", "configmap/moved", "{.metadata.annotations.holdfast\\.dev/sync}", "move/two")
+        shared
+            .until("move", "configmap/moved", "{.metadata.annotations.holdfast\\.dev/sync}", "move/two")
             .await?;
-        assert_eq!(jsonpath(shared, "move", "configmap/moved", "{.metadata.uid}").await?, uid);
+        assert_eq!(shared.jsonpath("move", "configmap/moved", "{.metadata.uid}").await?, uid);
         Ok(())
     })
 }
@@ -217,13 +169,13 @@ fn what_exists_already_is_adopted() -> anyhow::Result<()> {
                 "--from-literal=other=stays",
             ])
             .await?;
-        let uid = jsonpath(shared, "adopt", "configmap/a", "{.metadata.uid}").await?;
+        let uid = shared.jsonpath("adopt", "configmap/a", "{.metadata.uid}").await?;
         let repository = shared.env.forge.repository("adopt").await?;
-        repository.commit(&[("a.yaml", &config_map("a", "new"))], "Begin")?;
+        repository.commit(&[("a.yaml", &shared::config_map("a", "new"))], "Begin")?;
         shared.env.cluster.apply(&sync::sync("adopt", "app", &repository.https_url, &json!({}))).await?;
         shared.env.ready("adopt", "app", None).await?;
         assert_eq!(
-            jsonpath(shared, "adopt", "configmap/a", "{.data.key} {.data.other} {.metadata.uid}").await?,
+            shared.jsonpath("adopt", "configmap/a", "{.data.key} {.data.other} {.metadata.uid}").await?,
             format!("new stays {uid}")
         );
         let plan = shared.env.read("adopt", "app").await?["status"]["plan"].clone();
@@ -238,13 +190,13 @@ fn a_definition_and_its_objects_come_in_one_commit() -> anyhow::Result<()> {
         let definition = include_str!("data/definition.yaml");
         let queue =
             "apiVersion: engine.example.com/v1\nkind: Queue\nmetadata: {name: mail}\nspec: {every: 8760h}\n";
-        let repository =
-            begin(shared, "crd", &[("queue.yaml", queue), ("definition.yaml", definition)], &json!({}))
-                .await?;
-        assert_eq!(jsonpath(shared, "crd", "queue/mail", "{.spec.size} {.spec.every}").await?, "3 8760h");
+        let repository = shared
+            .begin("crd", &[("queue.yaml", queue), ("definition.yaml", definition)], &json!({}))
+            .await?;
+        assert_eq!(shared.jsonpath("crd", "queue/mail", "{.spec.size} {.spec.every}").await?, "3 8760h");
         // Deleting the definition would delete every Queue of the cluster.
         repository.remove(&["queue.yaml", "definition.yaml"], "Remove both")?;
-        repository.commit(&[("a.yaml", &config_map("a", "1"))], "Keep one")?;
+        repository.commit(&[("a.yaml", &shared::config_map("a", "1"))], "Keep one")?;
         let said = shared.env.reason("crd", "app", "AwaitingApproval").await?;
         assert!(
             said.message
@@ -252,7 +204,7 @@ fn a_definition_and_its_objects_come_in_one_commit() -> anyhow::Result<()> {
             "{}",
             said.message
         );
-        gone(shared, "crd", "queue/mail").await?;
+        shared.gone("crd", "queue/mail").await?;
         shared.env.cluster.must(&["get", "crd", "queues.engine.example.com"]).await?;
         Ok(())
     })
@@ -300,15 +252,15 @@ fn an_immutable_field_waits_for_an_approval_or_an_annotation() -> anyhow::Result
                 "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n  annotations: {{{annotation}}}\nimmutable: true\ndata: {{key: \"{value}\"}}\n"
             )
         };
-        let repository = begin(shared, "immutable", &[("a.yaml", &map("1", ""))], &json!({})).await?;
+        let repository = shared.begin("immutable", &[("a.yaml", &map("1", ""))], &json!({})).await?;
         repository.commit(&[("a.yaml", &map("2", ""))], "Change what cannot change")?;
         let said = shared.env.reason("immutable", "app", "AwaitingApproval").await?;
         assert!(said.message.contains("recreate ConfigMap immutable/a"), "{}", said.message);
-        assert_eq!(jsonpath(shared, "immutable", "configmap/a", "{.data.key}").await?, "1");
+        assert_eq!(shared.jsonpath("immutable", "configmap/a", "{.data.key}").await?, "1");
         let commit =
             repository.commit(&[("a.yaml", &map("2", "holdfast.dev/recreate: Allowed"))], "Allow it")?;
         shared.env.ready("immutable", "app", Some(&commit)).await?;
-        assert_eq!(jsonpath(shared, "immutable", "configmap/a", "{.data.key}").await?, "2");
+        assert_eq!(shared.jsonpath("immutable", "configmap/a", "{.data.key}").await?, "2");
         Ok(())
     })
 }
@@ -320,13 +272,15 @@ fn a_sync_that_goes_takes_its_objects_along_unless_it_is_told_not_to() -> anyhow
         {
             let secret =
                 "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {password: hunter2}\n";
-            begin(shared, namespace, &[("a.yaml", &config_map("a", "1")), ("s.yaml", secret)], &more).await?;
+            shared
+                .begin(namespace, &[("a.yaml", &shared::config_map("a", "1")), ("s.yaml", secret)], &more)
+                .await?;
             shared.env.cluster.must(&["-n", namespace, "delete", "sync", "app", "--timeout=20s"]).await?;
             let found =
                 shared.env.cluster.kubectl(&["-n", namespace, "get", "configmap/a", "secret/s"]).await?;
             assert_eq!(found.status.success(), stays, "{namespace}: {found:?}");
             if stays {
-                let labels = jsonpath(shared, namespace, "configmap/a", "{.metadata.labels}").await?;
+                let labels = shared.jsonpath(namespace, "configmap/a", "{.metadata.labels}").await?;
                 assert!(!labels.contains("part-of"), "{labels}");
             }
         }
@@ -338,7 +292,8 @@ fn a_sync_that_goes_takes_its_objects_along_unless_it_is_told_not_to() -> anyhow
 #[test]
 fn a_suspended_sync_changes_nothing_and_goes_on_at_its_time() -> anyhow::Result<()> {
     run(&[], |shared| async move {
-        let repository = begin(shared, "suspend", &[("a.yaml", &config_map("a", "1"))], &json!({})).await?;
+        let repository =
+            shared.begin("suspend", &[("a.yaml", &shared::config_map("a", "1"))], &json!({})).await?;
         let until_then = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(8);
         let patch = json!({"spec": {"suspend": {"reason": "incident 42", "until": until_then}}}).to_string();
         shared
@@ -348,11 +303,11 @@ fn a_suspended_sync_changes_nothing_and_goes_on_at_its_time() -> anyhow::Result<
             .await?;
         let said = shared.env.reason("suspend", "app", "Suspended").await?;
         assert!(said.message.contains("incident 42"), "{}", said.message);
-        let commit = repository.commit(&[("a.yaml", &config_map("a", "2"))], "Change")?;
+        let commit = repository.commit(&[("a.yaml", &shared::config_map("a", "2"))], "Change")?;
         tokio::time::sleep(Duration::from_secs(2)).await;
-        assert_eq!(jsonpath(shared, "suspend", "configmap/a", "{.data.key}").await?, "1");
+        assert_eq!(shared.jsonpath("suspend", "configmap/a", "{.data.key}").await?, "1");
         shared.env.ready("suspend", "app", Some(&commit)).await?;
-        until(shared, "suspend", "configmap/a", "{.data.key}", "2").await
+        shared.until("suspend", "configmap/a", "{.data.key}", "2").await
     })
 }
 
@@ -361,7 +316,7 @@ fn a_sync_waits_for_those_it_depends_on() -> anyhow::Result<()> {
     run(&[], |shared| async move {
         let repository = shared.env.forge.repository("depends").await?;
         repository.commit(
-            &[("one/a.yaml", &config_map("a", "1")), ("two/b.yaml", &config_map("b", "1"))],
+            &[("one/a.yaml", &shared::config_map("a", "1")), ("two/b.yaml", &shared::config_map("b", "1"))],
             "Begin",
         )?;
         shared.env.namespace("depends").await?;

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::applyset;
 use crate::compare::{self, Difference};
 use crate::digest::{Digest, Hasher};
-use crate::fields::{self, Owner};
+use crate::fields::{self, MANAGER, Owner};
 use crate::mask::mask;
 use crate::object::{Manifest, ObjectId, Origin};
 use crate::order::Stage;
@@ -229,6 +229,10 @@ pub fn desired(manifest: &Arc<Manifest>, object: &ObjectId, set: &str, seen: See
         }
         Seen::Exists { live, prediction: Prediction::Becomes(predicted), takeover } => {
             let mut differences = compare::objects(&live, &predicted);
+            // What admission writes at every update is no reason for one.
+            if differences.iter().all(|difference| is_side_effect(&live, &predicted, &difference.path)) {
+                differences.clear();
+            }
             let (operation, reason) = ownership(&live, set);
             if differences.is_empty() || operation == Operation::Adopt {
                 let told: BTreeSet<String> =
@@ -300,6 +304,18 @@ fn ownership(live: &Value, set: &str) -> (Operation, String) {
         None if fields::applied(live).is_some() => (Operation::Update, "lost its label".to_owned()),
         None => (Operation::Adopt, "exists and was not managed".to_owned()),
     }
+}
+
+/// True if a path is not what we applied, but what admission made of an apply of ours: the API server notes it as an
+/// update by the manager that applied.
+fn is_side_effect(live: &Value, predicted: &Value, path: &str) -> bool {
+    let owns = |object: &Value, operation: &str| {
+        fields::owners(object, path)
+            .iter()
+            .any(|owner| owner.manager == MANAGER && owner.operation == operation)
+    };
+    let either = |operation| owns(live, operation) || owns(predicted, operation);
+    either("Update") && !either("Apply")
 }
 
 /// An apply that changes no value can still change who owns which field; each such field is a difference that a

@@ -22,6 +22,7 @@ pub mod shared;
 pub mod sync;
 pub mod tools;
 pub mod watchdog;
+pub mod webhook;
 
 use std::future::Future;
 use std::path::{Path, PathBuf};

@@ -67,19 +67,10 @@ impl Plan {
         let owner = SyncRef::new(namespace, sync.name_any());
         let cache = tempfile::tempdir().context("cannot make a folder for the mirror")?;
         let context = connect(config, cache.path()).await?;
+        // Watches first: a save while the first plan is made is not missed.
+        let watching = self.tree.as_deref().filter(|_| self.watch).map(watch).transpose()?;
         let mut changed = self.once(&context, &sync, &owner).await?;
-        if let (true, Some(tree)) = (self.watch, &self.tree) {
-            let (saves, saved) = mpsc::channel();
-            let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-                if event.is_ok_and(|event| !event.kind.is_access()) {
-                    // The receiver ends with the process.
-                    let _ = saves.send(());
-                }
-            })?;
-            watcher
-                .watch(tree, RecursiveMode::Recursive)
-                .with_context(|| format!("cannot watch {}", tree.display()))?;
-            let mut saved = saved;
+        if let Some((_watcher, mut saved)) = watching {
             loop {
                 let (back, settled) = tokio::task::spawn_blocking(move || {
                     let first = saved.recv();
@@ -130,6 +121,21 @@ impl Plan {
         }
         Ok(!planned.plan.is_empty())
     }
+}
+
+/// Tells of every change below a folder, for as long as the watcher is kept.
+fn watch(tree: &Path) -> anyhow::Result<(notify::RecommendedWatcher, mpsc::Receiver<()>)> {
+    let (saves, saved) = mpsc::channel();
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        if event.is_ok_and(|event| !event.kind.is_access()) {
+            // The receiver ends with the process.
+            let _ = saves.send(());
+        }
+    })?;
+    watcher
+        .watch(tree, RecursiveMode::Recursive)
+        .with_context(|| format!("cannot watch {}", tree.display()))?;
+    Ok((watcher, saved))
 }
 
 /// A context that nothing feeds: the Syncs and approvals are those of now.
