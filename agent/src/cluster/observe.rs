@@ -93,7 +93,7 @@ pub async fn observe(
     let mut looks = futures::stream::iter(looks).buffered(SIDE_BY_SIDE);
     while let Some((desired, seen)) = looks.next().await {
         match seen {
-            Ok(Look::Seen(Seen::Absent)) if is_done(&desired) => {
+            Ok(Look::Seen(Seen::Absent) | Look::Ending(_)) if is_done(&desired) => {
                 observed.objects.push((desired, Seen::Unchanged));
             }
             Ok(Look::Seen(seen)) => observed.objects.push((desired, seen)),

@@ -57,9 +57,9 @@ impl Entry {
             return None;
         }
         let (mut health, judged) = judges.judge(&owner, &kind.kind, object);
-        let completed = health.status == health::Status::Current
-            && kind.kind.is("batch", "Job")
-            && object.pointer("/spec/ttlSecondsAfterFinished").is_some();
+        let completed = kind.kind.is("batch", "Job")
+            && object.pointer("/spec/ttlSecondsAfterFinished").is_some()
+            && is_complete(object);
         if health.status == health::Status::Current {
             // Nobody is told why something is well.
             health.message = String::new();
@@ -85,6 +85,12 @@ impl Entry {
     pub fn satisfies(&self, manifest: Digest) -> bool {
         self.live.is_some_and(|live| self.verified == Some((manifest, live)))
     }
+}
+
+/// True if a Job has done its work, be it under deletion already.
+fn is_complete(job: &Value) -> bool {
+    let conditions = job.pointer("/status/conditions").and_then(Value::as_array).into_iter().flatten();
+    conditions.into_iter().any(|condition| condition["type"] == "Complete" && condition["status"] == "True")
 }
 
 /// Finalizers of Kubernetes itself, which remove nothing but what the object is.
@@ -238,20 +244,23 @@ impl View {
             .collect()
     }
 
-    /// True if every manifest is satisfied by its live object, and the Sync owns nothing else.
-    pub fn all_satisfied<'a>(
+    /// True if every manifest is satisfied by its live object, or is done and needs none, and the Sync owns nothing else.
+    pub fn all_satisfied(
         &self,
         owner: &SyncRef,
-        manifests: impl Iterator<Item = &'a (ObjectId, Digest)> + Clone,
+        manifests: &[(ObjectId, Digest)],
+        is_done: impl Fn(&ObjectId, Digest) -> bool,
     ) -> bool {
         let state = self.lock();
-        let satisfied = |(object, manifest): &(ObjectId, Digest)| {
-            state.objects.get(object).is_some_and(|entry| {
+        let mut members = 0;
+        let satisfied = manifests.iter().all(|(object, manifest)| match state.objects.get(object) {
+            Some(entry) => {
+                members += 1;
                 entry.owner == *owner && entry.ending.is_none() && entry.satisfies(*manifest)
-            })
-        };
-        state.members.get(owner).map_or(0, BTreeSet::len) == manifests.clone().count()
-            && manifests.into_iter().all(satisfied)
+            }
+            None => is_done(object, *manifest),
+        });
+        satisfied && state.members.get(owner).map_or(0, BTreeSet::len) == members
     }
 
     /// Claims objects for the newest render of a Sync and gives up what it does not name any more. Returns the

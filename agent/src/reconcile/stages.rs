@@ -159,13 +159,10 @@ fn reference(git: Option<&crate::api::GitRef>) -> GitRef {
 /// True if git, the Sync and every live object are as they were when they were seen to agree: nothing is asked.
 pub fn unchanged(run: &Run<'_>, source: &Source, memory: &Memory) -> bool {
     memory.rendered.as_ref().is_some_and(|rendered| {
-        let view = &run.context.cluster.view;
-        let needed = |(object, digest): &&(ObjectId, Digest)| {
-            !(is_completed(run.status, object, *digest) && view.get(object).is_none())
-        };
+        let is_done = |object: &ObjectId, manifest| is_completed(run.status, object, manifest);
         rendered.is_of(&source.seen.tree, run.sync)
             && !rendered.objects.is_empty()
-            && view.all_satisfied(run.owner, rendered.objects.iter().filter(needed))
+            && run.context.cluster.view.all_satisfied(run.owner, &rendered.objects, is_done)
     })
 }
 

@@ -179,6 +179,7 @@ fn words(object: Object, status: Status) -> String {
     let otherwise = match status {
         Status::Current => "it meets its check",
         Status::Failed => "it has failed",
+        _ if object.get("/status").is_none() => "its controller has not reported its state yet",
         _ => "it does not meet its check yet",
     };
     telling(object, status).unwrap_or_else(|| otherwise.to_owned())

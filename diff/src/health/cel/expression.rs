@@ -68,6 +68,9 @@ impl Facts {
                 context.add_variable_from_value(name, convert(value));
             } else if name == "self" || name == "object" {
                 context.add_variable_from_value(name, convert_map(object));
+            } else if name == "status" || name == "spec" {
+                // So that `has(status.ready)` is false before there is a status.
+                context.add_variable_from_value(name, convert_map(&Map::new()));
             }
         }
         let steps = Arc::new(AtomicUsize::new(MAX_STEPS));
