@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{self, Poll};
+use std::time::Duration;
 
 use http::header::{HeaderName, HeaderValue, InvalidHeaderValue, USER_AGENT};
 use http::{Method, Request, Response};
@@ -18,6 +19,9 @@ pub type OnRequest = Arc<dyn Fn(&Method, u16) + Send + Sync>;
 
 /// `holdfast/<version>`.
 const AGENT: &str = concat!("holdfast/", env!("CARGO_PKG_VERSION"));
+
+/// How long a connection may be silent before it counts as broken. A watch has a bookmark about every minute.
+const SILENCE: Duration = Duration::from_mins(2);
 
 /// Makes clients, one for each identity.
 pub struct Clients {
@@ -38,6 +42,9 @@ pub enum ClientError {
 impl Clients {
     pub fn new(mut config: Config, on_request: OnRequest) -> Result<Self, ClientError> {
         config.headers.push((USER_AGENT, HeaderValue::from_static(AGENT)));
+        config.read_timeout = Some(SILENCE);
+        // Who asks decides whether to ask again: a kind that is down must not hold up the others for minutes.
+        config.default_retry = false;
         let own = build(config.clone(), &on_request)?;
         Ok(Self { config, on_request, own, by_user: Mutex::default() })
     }

@@ -64,15 +64,16 @@ pub async fn observe(
     watched.dedup();
     let mut starting: futures::stream::FuturesUnordered<_> =
         watched.into_iter().map(|kind| cluster.watches.ensure(kind, LIST_LIMIT)).collect();
+    // Nothing can be said of a kind that cannot be watched, and the others go on.
+    let mut blind = HashSet::new();
     while let Some(started) = starting.next().await {
         if let Err(error) = started {
+            cluster.discovery.forget(&error.kind.group);
             observed.errors.push(ObjectError::transient(&error.kind, None, "WatchFailed", error.to_string()));
+            blind.insert(error.kind);
         }
     }
     drop(starting);
-    if !observed.errors.is_empty() {
-        return observed;
-    }
 
     let names: Vec<ObjectId> = desired.iter().map(|desired| desired.object.clone()).collect();
     let taken: HashMap<ObjectId, SyncRef> =
@@ -80,7 +81,8 @@ pub async fn observe(
     let unknown =
         desired.iter().filter(|desired| desired.served && cluster.view.get(&desired.object).is_none());
     let absent = &cluster.lookups.absent(requests, unknown).await;
-    let looks = desired.into_iter().map(|desired| {
+    let seen = desired.into_iter().filter(|desired| !blind.contains(&*desired.kind.kind));
+    let looks = seen.map(|desired| {
         let other = taken.get(&desired.object).cloned();
         async move {
             let seen = match other {

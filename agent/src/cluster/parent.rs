@@ -13,6 +13,7 @@ use kube::{Api, Client, ResourceExt as _};
 use serde_json::json;
 
 use super::Cluster;
+use super::refusal::{ObjectError, chain};
 use super::requests::ResourceType;
 use crate::api::{Sync, names};
 use crate::sync_ref::SyncRef;
@@ -87,17 +88,23 @@ pub fn kinds(sync: &Sync) -> Vec<GroupKind> {
     sync.annotations().get(GROUP_KINDS).map(|text| applyset::parse_kinds(text)).unwrap_or_default()
 }
 
-/// The kinds of a set that its newest render does not name, as the server serves them. Kinds that it does not serve any
-/// more have no objects.
+/// The kinds of a set that its newest render does not name, as the server serves them, and those that it cannot tell
+/// about. Kinds that it does not serve any more have no objects.
 pub async fn former_kinds(
     cluster: &Cluster,
     sync: &Sync,
     desired: &[ObjectId],
-) -> Result<Vec<Arc<ResourceType>>, kube::Error> {
+) -> (Vec<Arc<ResourceType>>, Vec<ObjectError>) {
     let current: BTreeSet<&GroupKind> = desired.iter().map(|object| &*object.kind).collect();
-    let mut former = Vec::new();
+    let (mut former, mut errors) = (Vec::new(), Vec::new());
     for kind in kinds(sync).into_iter().filter(|kind| !current.contains(kind)) {
-        former.extend(cluster.discovery.preferred(&kind).await?.map(Arc::new));
+        match cluster.discovery.preferred(&kind).await {
+            Ok(served) => former.extend(served.map(Arc::new)),
+            Err(error) => {
+                let message = format!("cannot be looked for: {}", chain(&error));
+                errors.push(ObjectError::transient(&kind, None, "Unreachable", message));
+            }
+        }
     }
-    Ok(former)
+    (former, errors)
 }

@@ -74,6 +74,9 @@ const PAGE: usize = 500;
 /// How long one request may take. Watches have limits of their own.
 const LIMIT: Duration = Duration::from_mins(1);
 
+/// How often a request is repeated that the server had no time for.
+const PATIENCE: usize = 4;
+
 /// Requests in the name of one identity.
 #[derive(Clone)]
 pub struct Requests {
@@ -231,11 +234,27 @@ impl Requests {
         body: Vec<u8>,
     ) -> Result<T, kube::Error> {
         let request = request.body(body).map_err(kube::Error::HttpError)?;
-        match tokio::time::timeout(LIMIT, self.client.request(request)).await {
+        let asking = async {
+            for _ in 0..PATIENCE {
+                match self.client.request(request.clone()).await {
+                    Err(error) if let Some(pause) = busy(&error) => tokio::time::sleep(pause).await,
+                    answer => return answer,
+                }
+            }
+            self.client.request(request).await
+        };
+        match tokio::time::timeout(LIMIT, asking).await {
             Ok(answer) => answer,
             Err(elapsed) => Err(kube::Error::Service(Box::new(elapsed))),
         }
     }
+}
+
+/// How long a server that has too much to do asks to be left alone.
+fn busy(error: &kube::Error) -> Option<Duration> {
+    let status = refusal(error).filter(|status| status.code == 429)?;
+    let seconds = status.details.as_ref().map_or(0, |details| details.retry_after_seconds);
+    Some(Duration::from_secs(u64::from(seconds.clamp(1, 10))))
 }
 
 /// A list of which only the names are read.

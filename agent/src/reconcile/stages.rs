@@ -242,8 +242,8 @@ pub async fn observe(run: &Run<'_>, manifests: Vec<Manifest>, revision: &str) ->
     let (desired, mut errors) = resolve::resolve(&cluster.discovery, run.owner, namespace, manifests).await;
     let names: Vec<ObjectId> = desired.iter().map(|desired| desired.object.clone()).collect();
     let digests = desired.iter().map(|desired| (desired.object.clone(), desired.digest)).collect();
-    let unreachable = |error: kube::Error| Failure::transient("observe", "Unreachable", chain(&error));
-    let former = parent::former_kinds(cluster, run.sync, &names).await.map_err(unreachable)?;
+    let (former, mut unknown) = parent::former_kinds(cluster, run.sync, &names).await;
+    errors.append(&mut unknown);
     let is_done = |desired: &Desired| is_completed(run.status, &desired.object, desired.digest);
     let mut seen = observe::observe(cluster, &requests, run.owner, desired, &former, is_done).await;
     errors.append(&mut seen.errors);

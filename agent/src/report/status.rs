@@ -292,6 +292,11 @@ fn since(all: &[Condition], kind: &str) -> Option<Timestamp> {
     all.iter().find(|condition| condition.type_ == kind).map(|condition| condition.last_transition_time.0)
 }
 
+/// The time since then; none if the clock was set back meanwhile.
+fn elapsed(since: Timestamp, now: Timestamp) -> std::time::Duration {
+    now.duration_since(since).try_into().unwrap_or_default()
+}
+
 struct Verdict {
     ready: bool,
     reason: &'static str,
@@ -327,8 +332,7 @@ fn verdict(
         return Verdict { reconciling: false, ..no(reason, &message.unwrap_or_default(), stalled) };
     }
     if let Some(waits) = &findings.waits {
-        let overdue =
-            |since: &Timestamp| findings.now.duration_since(*since).unsigned_abs() >= findings.timeout;
+        let overdue = |since: &Timestamp| elapsed(*since, findings.now) >= findings.timeout;
         return match busy_since.filter(overdue) {
             Some(since) => no(reason::WAIT_TIMEOUT, &format!("since {since}: {waits}"), false),
             None => no(reason::PROGRESSING, waits, false),
@@ -338,9 +342,7 @@ fn verdict(
         return Verdict { reconciling: false, ..no(reason::DRIFT_REPORTED, &drifted(changes), false) };
     }
     if healthy == Some(false) && findings.wait_for_health {
-        let overdue = since.is_some_and(|since| {
-            findings.now.duration_since(since).unsigned_abs() >= findings.health_timeout
-        });
+        let overdue = since.is_some_and(|since| elapsed(since, findings.now) >= findings.health_timeout);
         if healthy_reason == reason::PROGRESSING && overdue {
             return no(reason::HEALTH_TIMEOUT, &format!("not healthy in time: {healthy_message}"), false);
         }
