@@ -208,6 +208,13 @@ impl ControlPlane {
         self.wait_ready().await
     }
 
+    /// Stops etcd for a time, and lets it go on.
+    pub async fn pause_etcd(&self, pause: Duration) -> anyhow::Result<()> {
+        self.etcd.signal("STOP")?;
+        tokio::time::sleep(pause).await;
+        self.etcd.signal("CONT")
+    }
+
     async fn wait_ready(&mut self) -> anyhow::Result<()> {
         let ca = reqwest::Certificate::from_pem(self.authority.certificate.as_bytes())?;
         let client =
