@@ -365,12 +365,13 @@ impl State {
 
     /// Takes claims from a Sync, and returns those who have them now.
     fn give_up(&mut self, owner: &SyncRef, which: impl Fn(&ObjectId) -> bool) -> BTreeSet<SyncRef> {
-        let lost: Vec<ObjectId> = self
-            .claims
-            .iter()
-            .filter(|(object, by)| *by == owner && which(object))
-            .map(|(object, _)| object.clone())
-            .collect();
+        let claimed = self.claims.iter().filter(|(_, by)| *by == owner).map(|(object, _)| object);
+        // After a restart a Sync owns what it has not claimed yet, and somebody may have been refused that already.
+        let owned = self.refused.keys().filter(|object| {
+            !self.claims.contains_key(*object)
+                && self.objects.get(*object).is_some_and(|entry| entry.owner == *owner)
+        });
+        let lost: Vec<ObjectId> = claimed.chain(owned).filter(|object| which(object)).cloned().collect();
         let mut heirs = BTreeSet::new();
         for object in lost {
             match self.refused.remove(&object) {
@@ -402,5 +403,58 @@ impl State {
                 self.members.remove(owner);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use holdfast_diff::object::GroupKind;
+    use serde_json::json;
+
+    use super::*;
+
+    fn kind() -> Arc<ResourceType> {
+        Arc::new(ResourceType {
+            kind: Arc::new(GroupKind::new("", "ConfigMap")),
+            version: "v1".to_owned(),
+            plural: "configmaps".to_owned(),
+            namespaced: true,
+        })
+    }
+
+    fn object() -> ObjectId {
+        ObjectId::new(kind().kind.clone(), "shop", "a")
+    }
+
+    /// A view with one object of a Sync, as a list after a restart has it.
+    fn view(owner: &SyncRef, managers: &serde_json::Value) -> View {
+        let (wake, woken) = mpsc::unbounded_channel();
+        std::mem::forget(woken);
+        let view = View::new(wake);
+        let live = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "shop", "uid": "u",
+            "resourceVersion": "7", "labels": {"applyset.kubernetes.io/part-of": owner.applyset()},
+            "annotations": {"holdfast.dev/sync": owner.to_string()}, "managedFields": managers}});
+        view.put(&kind(), object(), &live);
+        view
+    }
+
+    #[test]
+    fn what_moved_while_nobody_looked_goes_to_whoever_was_refused_it() {
+        let (one, two) = (SyncRef::new("shop", "one"), SyncRef::new("shop", "two"));
+        let ours = json!([{"manager": "holdfast", "operation": "Apply", "apiVersion": "v1", "fieldsV1": {"f:data": {}}}]);
+        let view = view(&two, &ours);
+        // The first one to look wants what the second one has, who may want it still.
+        assert_eq!(view.claim(&one, &[object()], |_| true), [(object(), two.clone())]);
+        assert_eq!(view.claimed_by_another(&two, &object()), None);
+        // The second one does not: it must not remove it.
+        assert_eq!(view.claim(&two, &[], |_| true), []);
+        assert_eq!(view.claimed_by_another(&two, &object()), Some(one.clone()));
+        assert_eq!(view.claim(&one, &[object()], |_| true), []);
+    }
+
+    #[test]
+    fn marks_without_fields_of_ours_make_nobody_an_owner() {
+        let owner = SyncRef::new("shop", "one");
+        assert_eq!(view(&owner, &json!([])).count(&owner), 0);
     }
 }
