@@ -4,12 +4,15 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use holdfast_tests::agent::Agent;
+use holdfast_tests::agent::{Agent, holdfast};
 use holdfast_tests::{Env, sync};
 use serde_json::{Value, json};
 
 /// Manifests that the server stores otherwise than they are written: each was a false difference to somebody.
 const NORMALISED: &str = include_str!("data/normalised.yaml");
+
+/// The certificate of an authority, which another process writes into a configuration.
+const BUNDLE: &str = include_str!("data/bundle.base64");
 
 /// Requests of the agent, watches and leases apart, since a moment.
 fn requests(env: &Env, since: &str) -> anyhow::Result<Vec<Value>> {
@@ -36,6 +39,10 @@ async fn what_the_server_normalises_is_in_sync_and_asks_nothing() -> anyhow::Res
     env.cluster.apply(&sync::sync("quiet", "app", &repository.https_url, &json!({}))).await?;
     let agent = env.agent(&[]).await?;
     env.ready("quiet", "app", None).await?;
+    let bundle =
+        json!([{"op": "add", "path": "/webhooks/0/clientConfig/caBundle", "value": BUNDLE}]).to_string();
+    let inject = ["patch", "validatingwebhookconfiguration", "quiet-webhook", "--type=json", "-p", &bundle];
+    env.cluster.must(&inject).await?;
     let versions = versions(&env).await?;
 
     // Several intervals, and a commit elsewhere, which this path does not read.
@@ -61,6 +68,12 @@ async fn what_the_server_normalises_is_in_sync_and_asks_nothing() -> anyhow::Res
     assert!(writes.is_empty(), "{:#?}", told(&writes));
     assert_eq!(self::versions(&env).await?, versions, "an object was written");
     env.ready("quiet", "app", None).await?;
+    let found = holdfast(&env.cluster.kubeconfig(), &["plan", "app", "-n", "quiet", "-o", "json"]).await?;
+    let found: Value = serde_json::from_slice(&found.stdout)?;
+    assert_eq!((&found["changes"], &found["errors"]), (&json!([]), &json!([])), "{found:#}");
+    let written =
+        env.cluster.must(&["get", "validatingwebhookconfiguration", "quiet-webhook", "-o", "json"]).await?;
+    assert!(written.contains(BUNDLE), "{written}");
     let quiet = jiff::Timestamp::now().to_string();
     tokio::time::sleep(Duration::from_secs(7)).await;
     let asked = requests(&env, &quiet)?;

@@ -9,6 +9,7 @@ pub mod fields;
 pub mod health;
 pub mod mask;
 pub mod needs;
+pub mod normalise;
 pub mod object;
 pub mod order;
 pub mod plan;

@@ -5,10 +5,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use holdfast_diff::applyset::PART_OF;
 use holdfast_diff::digest::Digest;
+use holdfast_diff::normalise::normalise;
 use holdfast_diff::object::{GroupKind, Manifest, ObjectId};
 use serde_json::{Map, Value};
 
@@ -77,9 +76,7 @@ pub async fn resolve(
             continue;
         }
         manifest.value = stamp(&manifest.value, &object, owner, &set);
-        if object.kind.is("", "Secret") {
-            store(&mut manifest.value);
-        }
+        normalise(&object.kind, &mut manifest.value);
         object.namespace.as_ref().clone_into(&mut manifest.namespace);
         let manifest = Arc::new(manifest);
         first.insert(object.clone(), manifest.clone());
@@ -159,29 +156,6 @@ fn stamp(value: &Value, object: &ObjectId, owner: &SyncRef, set: &str) -> Value 
     value
 }
 
-/// Writes a Secret as the server stores it: `stringData` in `data`, base64 without line breaks. Nobody would own the values
-/// of `stringData` afterwards, so a change of them would go unseen.
-fn store(secret: &mut Value) {
-    let Some(fields) = secret.as_object_mut() else { return };
-    if let Some(Value::Object(data)) = fields.get_mut("data") {
-        for value in data.values_mut() {
-            if let Value::String(text) = value {
-                text.retain(|character| !character.is_ascii_whitespace());
-            }
-        }
-    }
-    let all_text = |texts: &Map<String, Value>| texts.values().all(Value::is_string);
-    if !fields.get("stringData").and_then(Value::as_object).is_some_and(all_text) {
-        return;
-    }
-    if let Some(Value::Object(texts)) = fields.remove("stringData") {
-        let data = map(fields, "data");
-        for (key, text) in texts {
-            data.insert(key, STANDARD.encode(text.as_str().unwrap_or_default()).into());
-        }
-    }
-}
-
 /// The object at a field, made if there is none or `null`.
 fn map<'a>(fields: &'a mut Map<String, Value>, name: &str) -> &'a mut Map<String, Value> {
     let field = fields.entry(name.to_owned()).or_insert(Value::Null);
@@ -199,16 +173,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn a_secret_is_applied_as_the_server_stores_it() {
-        let mut secret = json!({"data": {"a": "YQ==\n", "b": "Yg=="}, "stringData": {"b": "B", "c": "C"}});
-        store(&mut secret);
-        assert_eq!(secret, json!({"data": {"a": "YQ==", "b": "Qg==", "c": "Qw=="}}));
-        let mut odd = json!({"stringData": {"b": 1}});
-        store(&mut odd);
-        assert_eq!(odd, json!({"stringData": {"b": 1}}));
-    }
 
     #[test]
     fn leftovers_of_an_export_are_not_applied() {

@@ -343,6 +343,11 @@ impl State {
                 return false;
             }
             if before.uid == entry.uid {
+                // A watch of another version of the kind cannot read the fields that we own, and the right one can.
+                if entry.live.is_none() && before.live.is_some() && before.kind.version != entry.kind.version
+                {
+                    return false;
+                }
                 entry.verified = before.verified;
             }
         }

@@ -66,10 +66,9 @@ pub(super) fn disruption_budget(object: Object) -> Health {
 }
 
 pub(super) fn autoscaler(object: Object) -> Health {
-    if object
-        .get("/status/conditions")
-        .is_none_or(|conditions| conditions.as_array().is_none_or(Vec::is_empty))
-    {
+    // autoscaling/v1 has its conditions in an annotation.
+    let annotation = object.text("/metadata/annotations/autoscaling.alpha.kubernetes.io~1conditions");
+    if object.items("/status/conditions").is_empty() && annotation.is_empty() {
         return Health::in_progress("its controller has not seen it yet");
     }
     let hindered = ["AbleToScale", "ScalingActive"]
