@@ -291,13 +291,16 @@ fn gathered(memory: &mut Memory, mut findings: Findings) -> Result<Findings, Dur
             (done, newer) => done.or(newer),
         };
     }
-    if !findings.on_the_way() {
+    // Where nobody waits for the objects, how they are is no news of its own.
+    let minor = !findings.wait_for_health && findings.is_well();
+    if !findings.on_the_way() && !minor {
         memory.told = None;
         return Ok(findings);
     }
     let due = match memory.told.filter(|_| findings.done.is_none()) {
         Some(told) => told + PROGRESS,
-        None => since + GATHER,
+        None if findings.wait_for_health => since + GATHER,
+        None => now,
     };
     if now < due {
         let corrected = findings.corrected;

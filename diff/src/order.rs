@@ -17,6 +17,16 @@ impl Stage {
     }
 }
 
+/// The ranks of kinds by which nothing runs: from roles to Services.
+const PASSIVE: std::ops::RangeInclusive<u8> = 4..=11;
+
+impl Stage {
+    /// True if nothing runs by its objects until others use them.
+    pub fn is_passive(self) -> bool {
+        PASSIVE.contains(&self.rank)
+    }
+}
+
 /// Annotations that name a wave, the first that is there counts.
 const WAVE: [&str; 2] = ["holdfast.dev/wave", "argocd.argoproj.io/sync-wave"];
 

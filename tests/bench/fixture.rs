@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use futures::{StreamExt as _, TryStreamExt as _};
 use holdfast::api::{Sync, conditions};
-use holdfast_tests::Env;
+use holdfast_tests::{Env, controlplane};
+use jiff::Timestamp;
 use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::GroupVersionKind;
 use kube::runtime::{WatchStreamExt as _, watcher};
@@ -62,17 +63,19 @@ pub fn set(at: usize) -> Vec<Value> {
     all
 }
 
-/// One large set, of kinds that no controller must make ready: what is measured is the agent.
+/// One large set, of kinds for which the API server and the controllers do nothing but store them: what is measured is the
+/// agent.
 pub fn large(_: usize) -> Vec<Value> {
-    let role = |name: &str| {
-        json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": name},
-            "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]}]})
-    };
     let one = |number: usize| {
-        let mut all = app(number);
-        all.truncate(3);
-        all.push(role(&format!("app-{number}")));
-        all
+        let name = format!("app-{number}");
+        let meta = json!({"name": name});
+        vec![
+            json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta}),
+            config_map(&name, number),
+            json!({"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": {"key": name}}),
+            json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": meta,
+                "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]}]}),
+        ]
     };
     (0..500).flat_map(one).collect()
 }
@@ -128,7 +131,9 @@ pub async fn namespaces(env: &Env, syncs: usize) -> anyhow::Result<()> {
 
 fn sync(at: usize, url: &str, interval: &str) -> anyhow::Result<Sync> {
     let value = json!({"apiVersion": "holdfast.dev/v1alpha1", "kind": "Sync", "metadata": {"name": format!("app-{at}"), "namespace": namespace(at)},
-        "spec": {"source": {"git": {"url": url}}, "path": at.to_string(), "interval": interval}});
+        "spec": {"source": {"git": {"url": url}}, "path": at.to_string(), "interval": interval,
+            // The raw run does not wait for controllers either.
+            "health": {"wait": false}}});
     Ok(serde_json::from_value(value)?)
 }
 
@@ -190,22 +195,52 @@ pub async fn raw(env: &Env, client: &Client, fleet: &Fleet) -> anyhow::Result<f6
     Ok(started.elapsed().as_secs_f64())
 }
 
-/// Requests of the agent since a moment, watches and leases apart: how many, and how many of each sort.
-pub fn requests(env: &Env, since: &str) -> anyhow::Result<(usize, BTreeMap<String, usize>)> {
+/// Processor seconds of each process meanwhile, this one among them: where the time goes.
+pub struct Meter(Vec<(&'static str, f64)>);
+
+impl Meter {
+    pub fn start(env: &Env) -> anyhow::Result<Self> {
+        Ok(Self(Self::read(env)?))
+    }
+
+    pub fn stop(self, env: &Env) -> anyhow::Result<BTreeMap<&'static str, f64>> {
+        let now = Self::read(env)?;
+        let spent = self.0.into_iter().zip(now).map(|((name, before), (_, now))| (name, now - before));
+        Ok(spent.collect())
+    }
+
+    fn read(env: &Env) -> anyhow::Result<Vec<(&'static str, f64)>> {
+        let mut all = env.cluster.cpu_seconds()?;
+        all.push(("bench", controlplane::cpu_seconds(std::process::id())?));
+        Ok(all)
+    }
+}
+
+/// The requests of the agent in the audit log since a moment, watches and leases apart.
+pub struct Requests {
+    pub count: usize,
+    /// By verb and resource: how many, and the seconds after the moment of the first and the last one.
+    pub sorts: BTreeMap<String, (usize, f64, f64)>,
+}
+
+pub fn requests(env: &Env, since: Timestamp) -> anyhow::Result<Requests> {
+    let start = since.to_string();
     let found = env.cluster.requests(|line| {
         let text = |field: &str| line[field].as_str().unwrap_or_default();
         text("userAgent").starts_with("holdfast/")
             && text("verb") != "watch"
             && line["objectRef"]["resource"] != "leases"
-            && text("requestReceivedTimestamp") > since
+            && *text("requestReceivedTimestamp") > *start
     })?;
-    let mut sorts = BTreeMap::new();
+    let mut sorts: BTreeMap<String, (usize, f64, f64)> = BTreeMap::new();
     for line in &found {
         let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let (resource, sub) = (word(&line["objectRef"]["resource"]), word(&line["objectRef"]["subresource"]));
-        *sorts
-            .entry(format!("{} {resource} {sub}", word(&line["verb"])).trim_end().to_owned())
-            .or_default() += 1;
+        let at: Timestamp = word(&line["requestReceivedTimestamp"]).parse()?;
+        let at = at.duration_since(since).as_secs_f64();
+        let sort = format!("{} {resource} {sub}", word(&line["verb"])).trim_end().to_owned();
+        let (count, first, last) = sorts.entry(sort).or_insert((0, at, at));
+        (*count, *first, *last) = (*count + 1, first.min(at), last.max(at));
     }
-    Ok((found.len(), sorts))
+    Ok(Requests { count: found.len(), sorts })
 }

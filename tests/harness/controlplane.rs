@@ -208,6 +208,13 @@ impl ControlPlane {
         self.wait_ready().await
     }
 
+    /// Processor time so far, in seconds, of each process of the control plane.
+    pub fn cpu_seconds(&self) -> anyhow::Result<Vec<(&'static str, f64)>> {
+        let mut all = vec![("etcd", self.etcd.pid()), ("kube-apiserver", self.apiserver.pid())];
+        all.extend(self.helpers.as_ref().map(|(manager, _)| ("kube-controller-manager", manager.pid())));
+        all.into_iter().map(|(name, pid)| Ok((name, cpu_seconds(pid)?))).collect()
+    }
+
     /// Stops etcd for a time, and lets it go on.
     pub async fn pause_etcd(&self, pause: Duration) -> anyhow::Result<()> {
         self.etcd.signal("STOP")?;
@@ -249,6 +256,15 @@ impl ControlPlane {
             .args(["--use-service-account-credentials=true", "--kube-api-qps=200", "--kube-api-burst=400"]);
         Process::start("kube-controller-manager", &mut command, &folder.join("kcm.log"))
     }
+}
+
+/// User and system time of a process, which Linux counts in hundredths of a second (proc(5)).
+pub fn cpu_seconds(pid: u32) -> anyhow::Result<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The name of the program stands in brackets and may have spaces.
+    let (_, fields) = stat.rsplit_once(')').context("no name in stat")?;
+    let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<f64>);
+    Ok(ticks.collect::<Result<Vec<_>, _>>()?.iter().sum::<f64>() / 100.0)
 }
 
 fn start_etcd(tools: &Tools, folder: &Path, port: u16) -> anyhow::Result<Process> {

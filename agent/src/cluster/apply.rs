@@ -119,12 +119,21 @@ fn hindrance(change: &Change, kinds: &Kinds, failed: &[ObjectId]) -> Option<Stri
     Some(format!("{} waits for {needed}, which failed or waits itself", change.object))
 }
 
-/// Groups changes, which come in the order of apply, by their stage.
+/// Groups changes, which come in the order of apply, by their stage. The last objects of a large stage are not waited for
+/// if nothing runs by the next one: both are one group, and begin in their order.
 fn stages(changes: Vec<Change>) -> Vec<(Stage, Vec<Change>)> {
     let mut stages: Vec<(Stage, Vec<Change>)> = Vec::new();
     for change in changes {
         match stages.last_mut() {
-            Some((stage, group)) if *stage == change.stage => group.push(change),
+            Some((stage, group))
+                if *stage == change.stage
+                    || (group.len() > SIDE_BY_SIDE
+                        && stage.wave == change.stage.wave
+                        && stage.is_passive()
+                        && change.stage.is_passive()) =>
+            {
+                group.push(change);
+            }
             _ => stages.push((change.stage, vec![change])),
         }
     }

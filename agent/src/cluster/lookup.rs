@@ -1,5 +1,5 @@
-//! Does an object exist? Where several of one kind and namespace are asked for, by one Sync or by many within a moment, the
-//! server is asked once for all their names: a list of names costs little more than one object.
+//! Does an object exist? Where several of one kind are asked for, by one Sync or by many within a moment, the server is asked
+//! once for all their names: a list of names costs little more than one object.
 //!
 //! I/O: API reads.
 
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use holdfast_diff::object::ObjectId;
 
-use super::requests::{Requests, ResourceType};
+use super::requests::{Names, Requests, ResourceType};
 use super::resolve::Desired;
 
 /// How long a list of names is believed. What appears meanwhile is not overwritten: creating is an apply without force.
@@ -21,14 +21,22 @@ const NAMES_A_QUESTION: usize = 20;
 /// Names that are read at least, which is one page.
 const NAMES: usize = 500;
 
-/// Who asks, of what kind, in which namespace.
+/// Who asks, of what kind, and in which namespace; of all of them if that is empty.
 type Place = (Arc<str>, ResourceType, Arc<str>);
 
 /// What is known of one place.
 struct Known {
     since: Instant,
     questions: usize,
-    names: Option<Arc<HashSet<String>>>,
+    answer: Answer,
+}
+
+#[derive(Clone)]
+enum Answer {
+    NotAsked,
+    Names(Arc<Names>),
+    /// There are too many, or they may not be listed.
+    TooMany,
 }
 
 /// Remembers names for a moment.
@@ -44,15 +52,28 @@ impl Lookups {
         requests: &Requests,
         asked: impl Iterator<Item = &Desired>,
     ) -> HashSet<ObjectId> {
-        let mut places: HashMap<Place, Vec<&ObjectId>> = HashMap::new();
+        let mut kinds: HashMap<&ResourceType, HashMap<&Arc<str>, Vec<&ObjectId>>> = HashMap::new();
         for Desired { object, kind, .. } in asked {
-            let place = (requests.identity(), (**kind).clone(), object.namespace.clone());
-            places.entry(place).or_default().push(object);
+            kinds.entry(kind).or_default().entry(&object.namespace).or_default().push(object);
         }
         let mut absent = HashSet::new();
-        for (place, objects) in places {
-            if let Some(names) = self.names(requests, &place, objects.len()).await {
-                absent.extend(objects.into_iter().filter(|object| !names.contains(&*object.name)).cloned());
+        for (kind, namespaces) in kinds {
+            // Many Syncs of a fleet ask about many namespaces; one Sync mostly about one.
+            let questions = namespaces.values().map(Vec::len).sum();
+            let everywhere = if requests.is_own() {
+                self.names(requests, kind, &"".into(), questions).await
+            } else {
+                None
+            };
+            for (namespace, objects) in namespaces {
+                let names = match &everywhere {
+                    Some(names) => Some(names.clone()),
+                    None => self.names(requests, kind, namespace, objects.len()).await,
+                };
+                let Some(names) = names else { continue };
+                let missing =
+                    objects.into_iter().filter(|object| !names.has(&object.namespace, &object.name));
+                absent.extend(missing.cloned());
             }
         }
         absent
@@ -62,29 +83,35 @@ impl Lookups {
     async fn names(
         &self,
         requests: &Requests,
-        place: &Place,
+        kind: &ResourceType,
+        namespace: &Arc<str>,
         questions: usize,
-    ) -> Option<Arc<HashSet<String>>> {
-        let known = self.place(place);
+    ) -> Option<Arc<Names>> {
+        let known = self.place((requests.identity(), kind.clone(), namespace.clone()));
         // Whoever comes while the list is under way waits for it.
         let mut known = known.lock().await;
         if known.since.elapsed() > BELIEVED {
-            *known = Known { since: Instant::now(), questions: 0, names: None };
+            *known = Known { since: Instant::now(), questions: 0, answer: Answer::NotAsked };
         }
         known.questions += questions;
-        if known.names.is_none() && known.questions >= WORTH_A_LIST {
-            let (_, kind, namespace) = place;
+        if matches!(known.answer, Answer::NotAsked) && known.questions >= WORTH_A_LIST {
             let limit = (known.questions * NAMES_A_QUESTION).max(NAMES);
             known.since = Instant::now();
-            known.names = requests.names(kind, namespace, limit).await.ok().flatten().map(Arc::new);
+            known.answer = match requests.names(kind, namespace, limit).await {
+                Ok(Some(names)) => Answer::Names(Arc::new(names)),
+                Ok(None) | Err(_) => Answer::TooMany,
+            };
         }
-        known.names.clone()
+        match &known.answer {
+            Answer::Names(names) => Some(names.clone()),
+            Answer::NotAsked | Answer::TooMany => None,
+        }
     }
 
-    fn place(&self, place: &Place) -> Arc<tokio::sync::Mutex<Known>> {
+    fn place(&self, place: Place) -> Arc<tokio::sync::Mutex<Known>> {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         places.retain(|_, known| known.try_lock().map_or(true, |known| known.since.elapsed() <= BELIEVED));
-        let none = || Known { since: Instant::now(), questions: 0, names: None };
-        places.entry(place.clone()).or_insert_with(|| Arc::new(tokio::sync::Mutex::new(none()))).clone()
+        let none = || Known { since: Instant::now(), questions: 0, answer: Answer::NotAsked };
+        places.entry(place).or_insert_with(|| Arc::new(tokio::sync::Mutex::new(none()))).clone()
     }
 }

@@ -3,7 +3,7 @@
 //! Typed objects would drop fields that the types do not know, so neither diff nor apply uses them.
 //! I/O: API reads and writes.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -94,26 +94,33 @@ impl Requests {
         self.identity.clone()
     }
 
+    /// True if the agent asks in its own name.
+    pub fn is_own(&self) -> bool {
+        self.identity.is_empty()
+    }
+
     /// The client of this identity.
     pub fn client(&self) -> &Client {
         &self.client
     }
 
-    /// The names of all objects of a kind in a namespace; `None` if there are more than `limit`.
+    /// The names of all objects of a kind in a namespace, or in all of them; `None` if there are more than `limit`.
     pub async fn names(
         &self,
         kind: &ResourceType,
         namespace: &str,
         limit: usize,
-    ) -> Result<Option<HashSet<String>>, kube::Error> {
-        let (mut names, mut next) = (HashSet::new(), String::new());
+    ) -> Result<Option<Names>, kube::Error> {
+        let (mut names, mut next) = (Names::default(), String::new());
         loop {
             let path = format!("{}?limit={PAGE}&continue={}", kind.path(namespace, ""), encode(&next));
             let metadata =
                 "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
             let request = Request::builder().method(Method::GET).uri(path).header("Accept", metadata);
-            let list: Names = self.send(request, Vec::new()).await?;
-            names.extend(list.items.into_iter().flatten().map(|item| item.metadata.name));
+            let list: NameList = self.send(request, Vec::new()).await?;
+            for Named { metadata: Name { namespace, name } } in list.items.into_iter().flatten() {
+                names.0.entry(namespace).or_default().insert(name);
+            }
             next = list.metadata.r#continue;
             if next.is_empty() {
                 return Ok(Some(names));
@@ -257,9 +264,23 @@ fn busy(error: &kube::Error) -> Option<Duration> {
     Some(Duration::from_secs(u64::from(seconds.clamp(1, 10))))
 }
 
+/// Names of objects of one kind, by namespace.
+#[derive(Debug, Default)]
+pub struct Names(HashMap<String, HashSet<String>>);
+
+impl Names {
+    pub fn has(&self, namespace: &str, name: &str) -> bool {
+        self.0.get(namespace).is_some_and(|names| names.contains(name))
+    }
+
+    fn len(&self) -> usize {
+        self.0.values().map(HashSet::len).sum()
+    }
+}
+
 /// A list of which only the names are read.
 #[derive(Deserialize)]
-struct Names {
+struct NameList {
     #[serde(default)]
     metadata: ListMetadata,
     /// Null if there are none.
@@ -274,11 +295,13 @@ struct ListMetadata {
 
 #[derive(Deserialize)]
 struct Named {
-    metadata: NameOnly,
+    metadata: Name,
 }
 
 #[derive(Deserialize)]
-struct NameOnly {
+struct Name {
+    #[serde(default)]
+    namespace: String,
     name: String,
 }
 

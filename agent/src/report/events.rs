@@ -18,7 +18,7 @@ use tracing::{debug, warn};
 /// Events that may wait to be written; what comes on top is dropped and counted in the log.
 const QUEUE: usize = 1024;
 /// How long an Event waits at most for the writes that matter more.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(30);
 /// What an Event's note may have.
 const NOTE: usize = 1000;
 

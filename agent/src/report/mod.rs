@@ -115,14 +115,18 @@ impl Findings {
     /// True if nothing is wrong and nothing is missing but that objects become healthy.
     pub fn on_the_way(&self) -> bool {
         let unhealthy = self.objects.as_ref().map(|objects| objects.unhealthy.as_slice()).unwrap_or_default();
-        self.wait_for_health
-            && self.failure.is_none()
+        self.is_well()
+            && !unhealthy.is_empty()
+            && unhealthy.iter().all(|(_, health)| health.status == Status::InProgress)
+    }
+
+    /// True if nothing is wrong and nothing is missing, however the objects are.
+    pub fn is_well(&self) -> bool {
+        self.failure.is_none()
             && self.waits.is_none()
             && self.waiting.is_none()
             && self.drift.is_none()
             && self.suspended.is_none()
-            && !unhealthy.is_empty()
-            && unhealthy.iter().all(|(_, health)| health.status == Status::InProgress)
     }
 }
 
