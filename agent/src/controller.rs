@@ -32,7 +32,7 @@ use crate::sync_ref::SyncRef;
 
 /// How many Syncs run side by side. More would not be faster, since the API server has enough to do with these, and each
 /// holds its manifests while it runs.
-const CONCURRENCY: u16 = 16;
+const CONCURRENCY: u16 = 8;
 /// The first pause after a failure that may pass; it doubles up to [`PAUSE_LIMIT`].
 const PAUSE: Duration = Duration::from_secs(1);
 const PAUSE_LIMIT: Duration = Duration::from_mins(2);
@@ -291,16 +291,16 @@ fn gathered(memory: &mut Memory, mut findings: Findings) -> Result<Findings, Dur
             (done, newer) => done.or(newer),
         };
     }
-    // Where nobody waits for the objects, how they are is no news of its own.
-    let minor = !findings.wait_for_health && findings.is_well();
-    if !findings.on_the_way() && !minor {
-        memory.told = None;
-        return Ok(findings);
-    }
-    let due = match memory.told.filter(|_| findings.done.is_none()) {
-        Some(told) => told + PROGRESS,
-        None if findings.wait_for_health => since + GATHER,
-        None => now,
+    let on_the_way = findings.on_the_way();
+    // Where nobody waits for the objects, how they are is no urgent news.
+    let minor = on_the_way || (!findings.wait_for_health && findings.is_well());
+    let due = match memory.told {
+        Some(told) if minor && findings.done.is_none() => told + PROGRESS,
+        _ if on_the_way => since + GATHER,
+        _ => {
+            memory.told = minor.then_some(now);
+            return Ok(findings);
+        }
     };
     if now < due {
         let corrected = findings.corrected;

@@ -63,21 +63,9 @@ pub fn set(at: usize) -> Vec<Value> {
     all
 }
 
-/// One large set, of kinds for which the API server and the controllers do nothing but store them: what is measured is the
-/// agent.
+/// The same as one large set.
 pub fn large(_: usize) -> Vec<Value> {
-    let one = |number: usize| {
-        let name = format!("app-{number}");
-        let meta = json!({"name": name});
-        vec![
-            json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta}),
-            config_map(&name, number),
-            json!({"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": {"key": name}}),
-            json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": meta,
-                "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]}]}),
-        ]
-    };
-    (0..500).flat_map(one).collect()
+    (0..500).flat_map(app).collect()
 }
 
 pub fn config_map(name: &str, number: usize) -> Value {
@@ -110,7 +98,9 @@ pub fn repository(folder: &Path, fleet: &Fleet, more: usize) -> anyhow::Result<S
 /// Commits everything in a repository.
 pub fn commit(folder: &Path, message: &str) -> anyhow::Result<()> {
     git(folder, &["add", "--all"])?;
-    git(folder, &["commit", "--quiet", "-m", message])
+    git(folder, &["commit", "--quiet", "-m", message])?;
+    // As a server keeps it.
+    git(folder, &["repack", "-d", "--quiet"])
 }
 
 fn git(folder: &Path, arguments: &[&str]) -> anyhow::Result<()> {
@@ -137,24 +127,27 @@ fn sync(at: usize, url: &str, interval: &str) -> anyhow::Result<Sync> {
     Ok(serde_json::from_value(value)?)
 }
 
-/// Creates Syncs side by side and waits until the last is Ready. Returns the seconds.
-pub async fn run_syncs(
+/// Creates Syncs side by side.
+pub async fn create_syncs(
     client: &Client,
     syncs: std::ops::Range<usize>,
     url: &str,
     interval: &str,
-) -> anyhow::Result<f64> {
-    let total = syncs.end;
-    let events = watcher::watcher(Api::<Sync>::all(client.clone()), watcher::Config::default())
-        .default_backoff()
-        .applied_objects();
-    let started = Instant::now();
+) -> anyhow::Result<()> {
     let creating = futures::stream::iter(syncs).map(|at| async move {
         let api = Api::<Sync>::namespaced(client.clone(), &namespace(at));
         api.create(&PostParams::default(), &sync(at, url, interval)?).await?;
         anyhow::Ok(())
     });
-    let creating = creating.buffer_unordered(SIDE_BY_SIDE).try_collect::<Vec<()>>();
+    creating.buffer_unordered(SIDE_BY_SIDE).try_collect::<Vec<()>>().await?;
+    Ok(())
+}
+
+/// Waits until so many Syncs are Ready.
+pub async fn all_ready(client: &Client, total: usize) -> anyhow::Result<()> {
+    let events = watcher::watcher(Api::<Sync>::all(client.clone()), watcher::Config::default())
+        .default_backoff()
+        .applied_objects();
     let waiting = async {
         let mut ready = HashSet::new();
         let mut events = std::pin::pin!(events);
@@ -165,13 +158,11 @@ pub async fn run_syncs(
                 ready.insert(sync.uid());
             }
         }
-        anyhow::Ok(started.elapsed().as_secs_f64())
+        anyhow::Ok(())
     };
-    let waiting = tokio::time::timeout(Duration::from_mins(10), waiting);
-    let (_, seconds) = tokio::try_join!(creating, async {
-        waiting.await.context("the Syncs were not Ready in time").and_then(|seconds| seconds)
-    })?;
-    Ok(seconds)
+    tokio::time::timeout(Duration::from_mins(10), waiting)
+        .await
+        .context("the Syncs were not Ready in time")?
 }
 
 /// Applies the same objects with nothing but requests. Returns the seconds.

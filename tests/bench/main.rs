@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use holdfast_tests::Env;
-use holdfast_tests::agent::Agent;
+use holdfast_tests::agent::{Agent, program};
 use holdfast_tests::tools::progress;
 use holdfast_tests::watchdog::Folder;
 use jiff::Timestamp;
@@ -19,8 +19,8 @@ use kube::Api;
 use serde_json::json;
 
 use self::fixture::{
-    Fleet, Meter, Requests, app, commit, config_map, large, namespace, raw, repository, requests, run_syncs,
-    set,
+    Fleet, Meter, Requests, all_ready, app, commit, config_map, create_syncs, large, namespace, raw,
+    repository, requests, set,
 };
 
 const CASES: [&str; 5] = ["fresh-sync", "idle", "commit", "restart", "memory"];
@@ -50,7 +50,8 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// From the first Sync created to the last one Ready, against nothing but the applies.
+/// From the start of the agent, with all Syncs there and nothing applied, to the last one Ready; against nothing but the
+/// applies.
 async fn fresh_sync(fleet: &Fleet) -> anyhow::Result<()> {
     progress(&format!("fresh-sync: raw, {} objects", fleet.name()));
     let env = Env::start().await?;
@@ -59,17 +60,26 @@ async fn fresh_sync(fleet: &Fleet) -> anyhow::Result<()> {
     let raw_cpu = meter.stop(&env)?;
     drop(env);
     progress("fresh-sync: the agent");
-    let running = Running::start(fleet, 0).await?;
-    let (since, meter) = (Timestamp::now(), Meter::start(&running.env)?);
-    let seconds = running.sync(0..fleet.syncs, "1m").await?;
-    let cpu = meter.stop(&running.env)?;
-    tokio::time::sleep(Duration::from_secs(5)).await;
-    let Requests { count, sorts } = requests(&running.env, since)?;
+    program().await?;
+    let env = Env::start().await?;
+    fixture::namespaces(&env, fleet.syncs).await?;
+    let folder = Folder::make("bench")?;
+    let url = repository(folder.path(), fleet, 0)?;
+    let client = env.cluster.client().await?;
+    create_syncs(&client, 0..fleet.syncs, &url, "1m").await?;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let (since, meter, started) = (Timestamp::now(), Meter::start(&env)?, Instant::now());
+    let agent = env.agent(&AGENT).await?;
+    all_ready(&client, fleet.syncs).await?;
+    let seconds = started.elapsed().as_secs_f64();
+    let cpu = meter.stop(&env)?;
+    let agent_cpu = agent.metric("process_cpu_seconds_total").await?;
+    let Requests { count, sorts } = requests(&env, since)?;
     println!(
         "{}",
         json!({"bench": "fresh-sync", "case": fleet.name(), "ratio": seconds / raw_seconds, "seconds": seconds,
-            "raw_seconds": raw_seconds, "requests": count, "sorts": sorts, "stages": running.stages().await?,
-            "raw_cpu": raw_cpu, "cpu": cpu, "cpu_seconds": running.agent.metric("process_cpu_seconds_total").await?, "rss_mib": running.agent.rss_mib()?})
+            "raw_seconds": raw_seconds, "requests": count, "sorts": sorts, "stages": stages(&agent).await?,
+            "raw_cpu": raw_cpu, "cpu": cpu, "cpu_seconds": agent_cpu, "rss_mib": agent.rss_mib()?})
     );
     Ok(())
 }
@@ -94,18 +104,11 @@ impl Running {
         Ok(Self { env, folder, url, agent })
     }
 
-    async fn sync(&self, syncs: std::ops::Range<usize>, interval: &str) -> anyhow::Result<f64> {
-        run_syncs(&self.env.cluster.client().await?, syncs, &self.url, interval).await
-    }
-
-    /// Seconds that the agent spent in each stage, over all Syncs.
-    async fn stages(&self) -> anyhow::Result<serde_json::Value> {
-        let mut all = serde_json::Map::new();
-        for stage in ["source", "render", "observe", "plan", "gate", "apply", "report"] {
-            let line = format!("holdfast_stage_seconds_sum{{stage=\"{stage}\"}}");
-            all.insert(stage.to_owned(), json!(self.agent.metric(&line).await?));
-        }
-        Ok(all.into())
+    async fn sync(&self, syncs: std::ops::Range<usize>) -> anyhow::Result<()> {
+        let client = self.env.cluster.client().await?;
+        let total = syncs.end;
+        create_syncs(&client, syncs, &self.url, "1m").await?;
+        all_ready(&client, total).await
     }
 
     async fn restart(self) -> anyhow::Result<Self> {
@@ -114,12 +117,22 @@ impl Running {
     }
 }
 
+/// Seconds that the agent spent in each stage, over all Syncs.
+async fn stages(agent: &Agent) -> anyhow::Result<serde_json::Value> {
+    let mut all = serde_json::Map::new();
+    for stage in ["source", "render", "observe", "plan", "gate", "apply", "report"] {
+        let line = format!("holdfast_stage_seconds_sum{{stage=\"{stage}\"}}");
+        all.insert(stage.to_owned(), json!(agent.metric(&line).await?));
+    }
+    Ok(all.into())
+}
+
 /// Ten thousand objects and nothing to do.
 async fn idle(time: Duration) -> anyhow::Result<()> {
     let fleet = Fleet { syncs: 40, objects: set };
     progress(&format!("idle: {} objects, for {} s", fleet.total(), time.as_secs()));
     let running = Running::start(&fleet, 0).await?;
-    running.sync(0..fleet.syncs, "1m").await?;
+    running.sync(0..fleet.syncs).await?;
     // The Events of the first syncs are written when there is nothing more urgent.
     tokio::time::sleep(Duration::from_secs(20)).await;
     let since = Timestamp::now();
@@ -141,7 +154,7 @@ async fn one_commit() -> anyhow::Result<()> {
     let more = 20_000 - fleet.total();
     progress(&format!("commit: {} objects, 20,000 files", fleet.name()));
     let running = Running::start(&fleet, more).await?;
-    running.sync(0..fleet.syncs, "1m").await?;
+    running.sync(0..fleet.syncs).await?;
     tokio::time::sleep(Duration::from_secs(20)).await;
     let maps: Api<ConfigMap> = Api::namespaced(running.env.cluster.client().await?, &namespace(7));
     for round in 1..=5 {
@@ -183,7 +196,7 @@ async fn restart() -> anyhow::Result<()> {
     let fleet = Fleet { syncs: 40, objects: set };
     progress(&format!("restart: {} objects", fleet.total()));
     let running = Running::start(&fleet, 0).await?;
-    running.sync(0..fleet.syncs, "1m").await?;
+    running.sync(0..fleet.syncs).await?;
     tokio::time::sleep(Duration::from_secs(20)).await;
     let since = Timestamp::now();
     let started = Instant::now();
@@ -205,7 +218,7 @@ async fn restart() -> anyhow::Result<()> {
     println!(
         "{}",
         json!({"bench": "restart", "case": format!("{} objects in {} Syncs", fleet.total(), fleet.syncs), "seconds": seconds,
-            "requests": count, "sorts": sorts, "stages": running.stages().await?})
+            "requests": count, "sorts": sorts, "stages": stages(&running.agent).await?})
     );
     Ok(())
 }
@@ -222,7 +235,7 @@ async fn memory() -> anyhow::Result<()> {
     let mut done = 0;
     for syncs in [0, 4, fleet.syncs] {
         if syncs > done {
-            running.sync(done..syncs, "1m").await?;
+            running.sync(done..syncs).await?;
             done = syncs;
         }
         tokio::time::sleep(Duration::from_secs(20)).await;
