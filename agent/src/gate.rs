@@ -178,8 +178,14 @@ fn recreate_allowed(change: &Change) -> bool {
     annotation == Some(crate::api::names::ALLOWED)
 }
 
-/// The id under which a waiting plan is approved.
 impl Waiting {
+    /// What waits and why, one line a change.
+    pub fn held(&self) -> Vec<String> {
+        let changes = self.plan.changes.iter().zip(&self.reasons);
+        changes.map(|(change, why)| format!("{} {}: {why}", change.operation.word(), change.object)).collect()
+    }
+
+    /// The id under which a waiting plan is approved.
     pub fn id(&self) -> &PlanId {
         &self.plan.id
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
 use crate::applyset;
@@ -91,7 +91,7 @@ pub struct Change {
     /// Of the live object.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uid: Option<String>,
-    #[serde(skip)]
+    #[serde(rename = "wave", serialize_with = "wave")]
     pub stage: Stage,
     /// What is applied: exactly what was planned. `None` for deletions.
     #[serde(skip)]
@@ -120,6 +120,10 @@ impl Change {
             && !self.fields.is_empty()
             && self.fields.iter().all(|field| field.before.is_some() && field.before == field.after)
     }
+}
+
+fn wave<S: Serializer>(stage: &Stage, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_i32(stage.wave)
 }
 
 /// The digest of a plan's meaning: operation, object, UID of what ends, field changes, and the cluster.

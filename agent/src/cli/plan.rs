@@ -101,17 +101,27 @@ impl Plan {
             let source = stages::source(&run, &mut Memory::default()).await?;
             (stages::render(&run, &source).await?, source.seen)
         };
+        let empty = manifests.is_empty();
         let mut observed = stages::observe(&run, manifests, &seen.revision).await?;
-        let planned = stages::plan(&run, &seen, &mut observed);
+        let stages::Planned { plan, kinds, drift, .. } = stages::plan(&run, &seen, &mut observed);
+        let plan = stages::rights(&run, &mut observed, plan, &kinds).await?;
+        let waiting = stages::gate(&run, plan.clone(), empty, false).waiting;
         match self.output {
             Output::Json => {
                 let errors: Vec<String> = observed.errors.iter().map(ToString::to_string).collect();
-                let holdfast_diff::plan::Plan { id, changes } = &planned.plan;
-                let whole = json!({"id": id, "revision": seen.revision, "summary": status::summary(changes),
-                    "drift": planned.drift, "changes": changes, "errors": errors});
+                let waiting =
+                    waiting.map(|waiting| json!({"planId": waiting.plan.id, "reasons": waiting.held()}));
+                let whole = json!({"id": plan.id, "revision": seen.revision, "summary": status::summary(&plan.changes),
+                    "drift": drift, "changes": plan.changes, "waiting": waiting, "errors": errors});
                 println!("{}", serde_json::to_string_pretty(&whole)?);
             }
-            Output::Text => print!("{}", text::plan(&planned.plan, colour())),
+            Output::Text => {
+                print!("{}", text::plan(&plan, colour()));
+                if let Some(waiting) = waiting {
+                    println!("\nwaits for an Approval of plan {}:", waiting.plan.id);
+                    waiting.held().iter().for_each(|held| println!("  {held}"));
+                }
+            }
         }
         if !observed.errors.is_empty() {
             for error in &observed.errors {
@@ -119,7 +129,7 @@ impl Plan {
             }
             bail!("{} of the objects cannot be planned", observed.errors.len());
         }
-        Ok(!planned.plan.is_empty())
+        Ok(!plan.is_empty())
     }
 }
 

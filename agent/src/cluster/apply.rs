@@ -40,17 +40,26 @@ pub struct Outcome {
     pub again: bool,
 }
 
+/// What has failed before anything is applied.
+#[derive(Debug)]
+pub struct Failed {
+    pub objects: Vec<ObjectId>,
+    /// The first wave that it is in.
+    pub wave: Option<i32>,
+}
+
 /// The kinds of everything that a plan can touch.
 pub type Kinds = HashMap<ObjectId, Arc<ResourceType>>;
 
-/// Applies what the gate has approved. What needs one of the objects in `failed` waits, and so does what needs that.
+/// Applies what the gate has approved. What needs something that failed waits, and so does what needs
+/// that.
 pub async fn apply<'a>(
     cluster: &Cluster,
     requests: &Requests,
     owner: &SyncRef,
     approved: ApprovedPlan,
     kinds: &Kinds,
-    mut failed: Vec<ObjectId>,
+    Failed { objects: mut failed, wave: failed_wave }: Failed,
     superseded: impl Fn() -> BoxFuture<'a, bool>,
 ) -> Outcome {
     let (removals, writes): (Vec<Change>, Vec<Change>) =
@@ -58,6 +67,10 @@ pub async fn apply<'a>(
     let mut outcome = Outcome::default();
     let mut wave = None;
     for (stage, changes) in stages(writes) {
+        if failed_wave.is_some_and(|failed| failed < stage.wave) {
+            outcome.waits = Some(format!("wave {} waits for the errors above", stage.wave));
+            return outcome;
+        }
         if wave.is_some_and(|wave| wave < stage.wave) {
             if !outcome.errors.is_empty() {
                 outcome.waits = Some(format!("wave {} waits for the errors above", stage.wave));

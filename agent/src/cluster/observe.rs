@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use holdfast_diff::fields;
 use holdfast_diff::object::ObjectId;
+use holdfast_diff::order::Stage;
 use holdfast_diff::plan::{Prediction, Seen};
 use holdfast_diff::takeover;
 use serde_json::Value;
@@ -45,6 +46,8 @@ pub struct Observed {
     pub ending: Vec<(ObjectId, Arc<str>)>,
     /// Why more would go than an object itself, if it were deleted.
     pub risks: HashMap<ObjectId, String>,
+    /// The first wave that has an error.
+    pub failed_wave: Option<i32>,
 }
 
 /// Observes everything that a Sync desires and owns. `kinds` are those its set is known to contain; objects that are done
@@ -81,8 +84,10 @@ pub async fn observe(
     let unknown =
         desired.iter().filter(|desired| desired.served && cluster.view.get(&desired.object).is_none());
     let absent = &cluster.lookups.absent(requests, unknown).await;
-    let seen = desired.into_iter().filter(|desired| !blind.contains(&*desired.kind.kind));
-    let looks = seen.map(|desired| {
+    let (unseen, seen): (Vec<_>, Vec<_>) =
+        desired.into_iter().partition(|desired| blind.contains(&*desired.kind.kind));
+    unseen.iter().for_each(|desired| observed.fail(Stage::of(&desired.manifest)));
+    let looks = seen.into_iter().map(|desired| {
         let other = taken.get(&desired.object).cloned();
         async move {
             let seen = match other {
@@ -101,7 +106,10 @@ pub async fn observe(
             Ok(Look::Seen(seen)) => observed.objects.push((desired, seen)),
             Ok(Look::Ending(how)) => observed.ending.push((desired.object, how)),
             Ok(Look::LeftAlone) => {}
-            Err(error) => observed.errors.push(error),
+            Err(error) => {
+                observed.fail(Stage::of(&desired.manifest));
+                observed.errors.push(error);
+            }
         }
     }
     let wanted: HashSet<&ObjectId> = names.iter().collect();
@@ -116,6 +124,13 @@ pub async fn observe(
     }
     look_below(cluster, &mut observed).await;
     observed
+}
+
+impl Observed {
+    /// Notes that something of a stage has failed.
+    fn fail(&mut self, stage: Stage) {
+        self.failed_wave = Some(self.failed_wave.map_or(stage.wave, |wave| wave.min(stage.wave)));
+    }
 }
 
 /// Finds out what would go along with what is to be deleted.

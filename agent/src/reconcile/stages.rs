@@ -16,7 +16,7 @@ use tracing::instrument;
 
 use super::Run;
 use crate::api::{CompletedJob, DriftMode, Sync, SyncStatus, conditions, names};
-use crate::cluster::apply::{self, Kinds, Outcome};
+use crate::cluster::apply::{self, Failed, Kinds, Outcome};
 use crate::cluster::observe;
 use crate::cluster::parent;
 use crate::cluster::refusal::{ObjectError, chain};
@@ -383,7 +383,8 @@ pub async fn apply(
     let _timer = run.context.metrics.stage("apply");
     let cluster = &run.context.cluster;
     let superseded = || is_superseded(run, source).boxed();
-    let failed = observed.errors.iter().filter_map(|error| error.id.clone()).collect();
+    let objects = observed.errors.iter().filter_map(|error| error.id.clone()).collect();
+    let failed = Failed { objects, wave: observed.seen.failed_wave };
     let outcome =
         apply::apply(cluster, &observed.requests, run.owner, approved, kinds, failed, superseded).await;
     for change in &outcome.done {

@@ -379,16 +379,12 @@ fn health(findings: &Findings) -> (Option<bool>, &'static str, String) {
 }
 
 fn awaiting(findings: &Findings) -> (&'static str, Option<String>) {
-    let Some(Waiting { plan, reasons, later, rejected }) = &findings.waiting else {
+    let Some(waiting) = &findings.waiting else {
         return (reason::NOTHING_WAITS, None);
     };
-    let mut parts: Vec<String> = plan
-        .changes
-        .iter()
-        .zip(reasons)
-        .take(5)
-        .map(|(change, why)| format!("{} {}: {why}", change.operation.word(), change.object))
-        .collect();
+    let Waiting { plan, later, rejected, .. } = waiting;
+    let mut parts = waiting.held();
+    parts.truncate(5);
     if plan.changes.len() > 5 {
         parts.push(format!("and {} more", plan.changes.len() - 5));
     }
