@@ -13,7 +13,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{self, Store};
 use kube::{Api, Client};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{Approval, ApprovalSpec, Sync, SyncStatus};
@@ -31,6 +31,9 @@ use crate::report::events::Events;
 use crate::source::{Checkout, MirrorId, Moved, OnLook, SourceOptions, Sources};
 use crate::sync_ref::SyncRef;
 
+/// Objects that all runs together hold at once: this bounds memory when many large Syncs start. A Sync of more runs alone.
+pub const ROOM: u32 = 1000;
+
 /// Shared by all reconciles.
 pub struct Context {
     pub client: Client,
@@ -41,6 +44,8 @@ pub struct Context {
     pub events: Events,
     pub metrics: Arc<Metrics>,
     pub memories: Memories,
+    /// Room for objects that runs hold.
+    pub room: Semaphore,
     /// Asks for a run of a Sync.
     pub wake: mpsc::UnboundedSender<SyncRef>,
     /// The agent is ending.
@@ -121,6 +126,7 @@ impl Context {
             events: Events::start(client.clone(), options.instance.clone()),
             metrics,
             memories: Memories::default(),
+            room: Semaphore::new(ROOM as usize),
             wake,
             stop,
             client,

@@ -30,9 +30,9 @@ use crate::reconcile::{Run, reconcile};
 use crate::report::{Done, Failure, Findings, status, tell, write};
 use crate::sync_ref::SyncRef;
 
-/// How many Syncs run side by side. More would not be faster, since the API server has enough to do with these, and each
-/// holds its manifests while it runs.
-const CONCURRENCY: u16 = 8;
+/// How many Syncs run side by side. More would not be faster, since the API server has enough to do with these. How many
+/// objects they hold meanwhile has a bound of its own, [`crate::context::ROOM`].
+const CONCURRENCY: u16 = 16;
 /// The first pause after a failure that may pass; it doubles up to [`PAUSE_LIMIT`].
 const PAUSE: Duration = Duration::from_secs(1);
 const PAUSE_LIMIT: Duration = Duration::from_mins(2);

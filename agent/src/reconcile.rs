@@ -51,6 +51,7 @@ async fn pipeline(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) -
         return source.trouble.map_or(checks, Err);
     }
     let manifests = stages::render(run, &source).await?;
+    let _room = stages::room(run, manifests.len()).await?;
     let empty = manifests.is_empty();
     let mut observed = stages::observe(run, manifests, &source.seen.revision).await?;
     let Planned { plan, kinds, drift, waits: unplanned } = stages::plan(run, &source.seen, &mut observed);

@@ -12,6 +12,7 @@ use holdfast_diff::health::Status as Health;
 use holdfast_diff::object::{Manifest, ObjectId};
 use holdfast_diff::plan::{self, Plan, Seen as State};
 use kube::ResourceExt as _;
+use tokio::sync::SemaphorePermit;
 use tracing::instrument;
 
 use super::Run;
@@ -24,7 +25,7 @@ use crate::cluster::requests::Requests;
 use crate::cluster::resolve::{self, Desired};
 use crate::cluster::rights;
 use crate::cluster::view::Entry;
-use crate::context::Memory;
+use crate::context::{Memory, ROOM};
 use crate::error::Class;
 use crate::gate::{self, ApprovedPlan, Decision};
 use crate::render;
@@ -215,6 +216,13 @@ pub async fn render(run: &Run<'_>, source: &Source) -> Result<Vec<Manifest>, Fai
     });
     let set = rendered.await.map_err(|error| Failure::internal("render", error.to_string()))??;
     Ok(set.manifests)
+}
+
+/// Waits until there is room for so many objects, and holds it.
+pub async fn room<'a>(run: &Run<'a>, objects: usize) -> Result<SemaphorePermit<'a>, Failure> {
+    let wanted = u32::try_from(objects).map_or(ROOM, |objects| objects.min(ROOM));
+    let room = run.context.room.acquire_many(wanted).await;
+    room.map_err(|error| Failure::internal("observe", error.to_string()))
 }
 
 /// What there is of what is desired.
