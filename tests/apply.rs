@@ -347,8 +347,8 @@ fn rights_that_are_missing_are_told_for_each_object_before_anything_is_written()
         shared.env.cluster.apply(&sync::sync(namespace, "app", &repository.https_url, &more)).await?;
         let said = shared.env.reason(namespace, "app", "Forbidden").await?;
         for word in [
-            "Secret rights/s (s.yaml:1): ServiceAccount rights/deployer may not create, patch secrets in namespace rights",
-            "Deployment.apps rights/web (web.yaml:1): ServiceAccount rights/deployer may not create, patch deployments.apps",
+            "Secret rights/s (s.yaml:1): system:serviceaccount:rights:deployer may not create, patch secrets in namespace rights",
+            "Deployment.apps rights/web (web.yaml:1): system:serviceaccount:rights:deployer may not create, patch deployments.apps",
         ] {
             assert!(said.message.contains(word), "{}", said.message);
         }

@@ -175,8 +175,12 @@ fn a_dry_run_that_fails_is_an_error_of_its_object_and_never_in_sync() -> anyhow:
         let webhook = Webhook::start().await?;
         shared.env.cluster.apply(&webhook.configuration("deny", "", &["configmaps"], 10)).await?;
         shared.env.cluster.must(&["label", "namespace", namespace, "webhook=deny"]).await?;
-        let commit = repository.commit(&[("a.yaml", &config_map("a", "2"))], "Change one")?;
+        let late =
+            "apiVersion: v1\nkind: Secret\nmetadata: {name: late, annotations: {holdfast.dev/wave: \"1\"}}\n";
+        let files = [("a.yaml", &*config_map("a", "2")), ("late.yaml", late)];
+        let commit = repository.commit(&files, "Change one, and add one of a later wave")?;
         let said = shared.env.reason(namespace, "app", "Denied").await?;
+        shared.gone(namespace, "secret/late").await?;
         assert!(
             said.message.contains("wants none of it") && said.message.contains("a.yaml:1"),
             "{}",
@@ -297,8 +301,6 @@ fn a_watched_tree_is_planned_again_at_every_save() -> anyhow::Result<()> {
             }
             anyhow::bail!("the program ended before it said {word}")
         };
-        let managed = shared.jsonpath(namespace, "configmap/a", "{.metadata}").await?;
-        println!("{managed}");
         until("nothing to do").await?;
         let mut best = Duration::MAX;
         for round in 2..7 {
@@ -308,7 +310,7 @@ fn a_watched_tree_is_planned_again_at_every_save() -> anyhow::Result<()> {
             best = best.min(saved.elapsed());
         }
         // The time is that of a debug build on whatever machine; what a person waits for is printed.
-        println!("planned {best:?} after the save");
+        holdfast_tests::tools::progress(&format!("planned {best:?} after the save"));
         Ok(())
     })
 }

@@ -2,7 +2,9 @@
 //!
 //! Composes the stages, and nothing else does beside the image loop and the CLI. I/O: through the stages.
 
+pub mod dependencies;
 pub mod finalize;
+pub mod jobs;
 pub mod stages;
 
 use jiff::Timestamp;
@@ -35,7 +37,7 @@ pub async fn reconcile(run: &Run<'_>, memory: &mut Memory) -> Findings {
             .for_each(|held| run.context.wake(held));
     }
     findings.objects = Some(stages::health(run));
-    findings.completed = memory.rendered.is_some().then(|| stages::completed(run, memory));
+    findings.completed = memory.rendered.is_some().then(|| jobs::completed(run, memory));
     findings
 }
 
@@ -56,7 +58,7 @@ async fn pipeline(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) -
     let mut observed = stages::observe(run, manifests, &source.seen.revision).await?;
     let Planned { plan, kinds, drift, waits: unplanned } = stages::plan(run, &source.seen, &mut observed);
     let plan = stages::rights(run, &mut observed, plan, &kinds).await?;
-    stages::dependencies(run, &source.seen)?;
+    dependencies::ready(run, &source.seen)?;
     if drift && stages::only_reported(run) {
         findings.drift = Some(plan.changes);
         return failure(&observed.errors, source.trouble);

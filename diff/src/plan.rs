@@ -122,6 +122,7 @@ impl Change {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form of serde")]
 fn wave<S: Serializer>(stage: &Stage, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_i32(stage.wave)
 }

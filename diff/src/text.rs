@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde_json::Value;
+use similar::udiff::UnifiedDiffHunk;
 use similar::{ChangeTag, TextDiff};
 
 use crate::plan::{Change, FieldChange, Operation, Plan};
@@ -142,7 +143,7 @@ fn unified(text: &mut String, before: &str, after: &str, colour: Colour) {
     let diff = TextDiff::configure().timeout(DEADLINE).diff_lines(before, after);
     let mut unified = diff.unified_diff();
     let changes = unified.context_radius(2).iter_hunks().collect::<Vec<_>>();
-    let changes: Vec<_> = changes.iter().flat_map(|hunk| hunk.iter_changes()).collect();
+    let changes: Vec<_> = changes.iter().flat_map(UnifiedDiffHunk::iter_changes).collect();
     for change in changes.iter().take(LINES) {
         let (sign, code) = match change.tag() {
             ChangeTag::Delete => ('-', "31"),

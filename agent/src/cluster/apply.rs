@@ -19,10 +19,10 @@ use serde_json::json;
 use tracing::debug;
 
 use super::Cluster;
+use super::entry::Entry;
 use super::prune;
 use super::refusal::ObjectError;
 use super::requests::{Apply, Requests, ResourceType, is_conflict};
-use super::view::Entry;
 use crate::gate::ApprovedPlan;
 use crate::sync_ref::SyncRef;
 

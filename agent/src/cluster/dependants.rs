@@ -10,8 +10,8 @@ use holdfast_diff::object::{GroupKind, ObjectId};
 use serde_json::Value;
 
 use super::Cluster;
+use super::entry::Entry;
 use super::requests::{Requests, ResourceType};
-use super::view::Entry;
 
 /// Owners above a claim that are looked at: a claim of a StatefulSet of a custom object has two.
 const DEPTH: usize = 4;

@@ -6,6 +6,7 @@ pub mod apply;
 pub mod clients;
 pub mod dependants;
 pub mod discovery;
+pub mod entry;
 pub mod judges;
 pub mod lookup;
 pub mod observe;

@@ -17,10 +17,10 @@ use serde_json::Value;
 
 use super::Cluster;
 use super::dependants;
+use super::entry::{self, Entry};
 use super::refusal::{ObjectError, chain};
 use super::requests::{Apply, Requests, ResourceType};
 use super::resolve::Desired;
-use super::view::{self, Entry};
 use crate::api::names;
 use crate::error::Class;
 use crate::sync_ref::SyncRef;
@@ -209,7 +209,7 @@ async fn look(
     {
         return Err(claimed(desired, &other));
     }
-    if let Some(how) = view::ending(&live) {
+    if let Some(how) = entry::ending(&live) {
         return Ok(Look::Ending(how));
     }
     if policy == Some(names::IF_NOT_PRESENT) {

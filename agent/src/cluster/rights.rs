@@ -132,7 +132,9 @@ fn refused(user: &str, change: &Change, kind: &ResourceType, lacks: &[&str]) -> 
         namespace => format!("in namespace {namespace}"),
     };
     let verbs = lacks.join(", ");
-    let message = format!("{user} may not {verbs} {resource} {place}; grant {verbs} on {resource} there");
+    let word = if lacks.len() == 1 { "verb" } else { "verbs" };
+    let message =
+        format!("{user} may not {verbs} {resource} {place}; grant the {word} {verbs} on {resource} there");
     ObjectError::user(&change.object, change.origin.as_ref(), "Forbidden", message)
 }
 

@@ -21,8 +21,9 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tracing::{debug, warn};
 
+use super::entry::Entry;
 use super::requests::{ResourceType, is_not_found};
-use super::view::{Entry, View};
+use super::view::View;
 
 /// Objects of one page of a list: the initial burst is what memory is measured by.
 const PAGE: u32 = 100;

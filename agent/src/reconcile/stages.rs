@@ -16,15 +16,16 @@ use tokio::sync::SemaphorePermit;
 use tracing::instrument;
 
 use super::Run;
-use crate::api::{CompletedJob, DriftMode, Sync, SyncStatus, conditions, names};
+use super::jobs::is_completed;
+use crate::api::{DriftMode, Sync, names};
 use crate::cluster::apply::{self, Failed, Kinds, Outcome};
+use crate::cluster::entry::Entry;
 use crate::cluster::observe;
 use crate::cluster::parent;
 use crate::cluster::refusal::{ObjectError, chain};
 use crate::cluster::requests::Requests;
 use crate::cluster::resolve::{self, Desired};
 use crate::cluster::rights;
-use crate::cluster::view::Entry;
 use crate::context::{Memory, ROOM};
 use crate::error::Class;
 use crate::gate::{self, ApprovedPlan, Decision};
@@ -59,43 +60,6 @@ pub fn suspended(run: &Run<'_>) -> Option<String> {
 pub fn checks(run: &Run<'_>) -> Result<(), Failure> {
     let taken = run.context.cluster.view.judges.take(run.owner, run.sync);
     taken.map_err(|error| Failure::user("health", "HealthCheckInvalid", error))
-}
-
-/// Waits for other Syncs without asking anything: their status comes by the watch, and those of the same source must have
-/// come to the same revision.
-pub fn dependencies(run: &Run<'_>, seen: &Seen) -> Result<(), Failure> {
-    let context = run.context;
-    for dependency in &run.sync.spec.depends_on {
-        let other = dependency.of(run.owner.namespace());
-        if let Some(circle) = context.circle(run.owner, &other) {
-            let message = format!("dependsOn goes in a circle, so nothing can begin: {circle}; take one out");
-            return Err(Failure::user("source", "DependencyCircle", message));
-        }
-        let why = match context.cluster.sync(&other) {
-            None => "which does not exist".to_owned(),
-            Some(sync) if !is_ready(&sync) => "which is not ready".to_owned(),
-            Some(sync) if sync.spec.source == run.sync.spec.source && context.together => {
-                if context.memories.is_ready_at(&other, &seen.revision) {
-                    continue;
-                }
-                format!("which is not ready at {} yet", seen.short)
-            }
-            Some(_) => continue,
-        };
-        return Err(Failure::transient(
-            "source",
-            "DependencyNotReady",
-            format!("waits for Sync {other}, {why}"),
-        ));
-    }
-    Ok(())
-}
-
-fn is_ready(sync: &Sync) -> bool {
-    sync.status.as_ref().is_some_and(|status| {
-        status.observed_generation == sync.metadata.generation
-            && conditions::is_true(&status.conditions, conditions::READY)
-    })
 }
 
 /// Asks git, at most once an interval for all Syncs of a repository.
@@ -165,40 +129,6 @@ pub fn unchanged(run: &Run<'_>, source: &Source, memory: &Memory) -> bool {
             && !rendered.objects.is_empty()
             && run.context.cluster.view.all_satisfied(run.owner, &rendered.objects, is_done)
     })
-}
-
-/// True if a status says that this very Job has done its work.
-fn is_completed(status: &SyncStatus, object: &ObjectId, manifest: Digest) -> bool {
-    is_job(object)
-        && status.completed.iter().any(|job| {
-            *job.namespace == *object.namespace
-                && *job.name == *object.name
-                && job.manifest == manifest.to_string()
-        })
-}
-
-fn is_job(object: &ObjectId) -> bool {
-    object.kind.is("batch", "Job")
-}
-
-/// The Jobs that have done their work, of those that are desired.
-pub fn completed(run: &Run<'_>, memory: &Memory) -> Vec<CompletedJob> {
-    let desired = memory.rendered.iter().flat_map(|rendered| &rendered.objects);
-    let view = &run.context.cluster.view;
-    desired
-        .filter(|(object, digest)| {
-            is_job(object)
-                && match view.get(object) {
-                    Some(entry) => entry.completed && entry.satisfies(*digest),
-                    None => is_completed(run.status, object, *digest),
-                }
-        })
-        .map(|(object, digest)| CompletedJob {
-            namespace: object.namespace.to_string(),
-            name: object.name.to_string(),
-            manifest: digest.to_string(),
-        })
-        .collect()
 }
 
 /// Reads and renders the files of the folder.
@@ -371,7 +301,7 @@ pub async fn rights(
     let Some(name) = run.sync.spec.service_account_name.as_deref().filter(|_| !plan.is_empty()) else {
         return Ok(plan);
     };
-    let user = format!("ServiceAccount {}/{name}", run.owner.namespace());
+    let user = format!("system:serviceaccount:{}:{name}", run.owner.namespace());
     let missing = rights::missing(observed.requests.client(), &user, &plan.changes, kinds).await;
     let missing = missing.map_err(|error| Failure::transient("plan", "Unreachable", chain(&error)))?;
     let (refused, errors): (HashSet<ObjectId>, Vec<ObjectError>) = missing.into_iter().unzip();

@@ -418,3 +418,19 @@ fn drifted(changes: &[Change]) -> String {
     }
     parts.join("; ")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use jiff::{SignedDuration, Timestamp};
+
+    use super::elapsed;
+
+    #[test]
+    fn a_clock_that_is_set_back_makes_nothing_late() {
+        let now = Timestamp::UNIX_EPOCH;
+        assert_eq!(elapsed(now, now + SignedDuration::from_secs(5)), Duration::from_secs(5));
+        assert_eq!(elapsed(now + SignedDuration::from_hours(1), now), Duration::ZERO);
+    }
+}

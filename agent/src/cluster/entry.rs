@@ -1,0 +1,124 @@
+//! What the live view keeps of one object: a few hundred bytes that tell whose it is, how it is, and whether it is as it was
+//! when it was verified. Pure.
+
+use std::sync::Arc;
+
+use holdfast_diff::digest::Digest;
+use holdfast_diff::fields;
+use holdfast_diff::health::{self, Health};
+use holdfast_diff::order::{Stage, rank, wave};
+use serde_json::Value;
+
+use super::judges::Judges;
+use super::requests::ResourceType;
+use crate::api::names;
+use crate::sync_ref::SyncRef;
+
+/// What the view keeps of one live object.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub kind: Arc<ResourceType>,
+    pub uid: Box<str>,
+    pub owner: SyncRef,
+    pub stage: Stage,
+    /// Git says that the object must stay when it leaves git.
+    pub keep: bool,
+    /// A deletion is under way: since when, and what holds it.
+    pub ending: Option<Arc<str>>,
+    /// A finalizer of somebody who may remove more than the object when it goes.
+    pub finalizer: Option<Arc<str>>,
+    /// A Job that has done its work and removes itself (`ttlSecondsAfterFinished`).
+    pub completed: bool,
+    /// The version of the Sync's own checks that judged its health.
+    pub judged: Option<Digest>,
+    pub health: Health,
+    /// The fingerprint of the fields that we own; `None` if it cannot be told.
+    pub live: Option<Digest>,
+    /// The manifest, and the live fingerprint that the server has proven to satisfy it.
+    pub(super) verified: Option<(Digest, Digest)>,
+    pub(super) version: u64,
+}
+
+impl Entry {
+    /// Reads what the view keeps out of a live object. `None` if the object is not ours: it needs the marks of a Sync and
+    /// fields that Holdfast applied, for marks can be copied.
+    pub fn of(kind: &Arc<ResourceType>, object: &Value, judges: &Judges) -> Option<Self> {
+        let metadata = object.get("metadata")?;
+        let annotations = metadata.get("annotations");
+        let annotation = |name: &str| annotations.and_then(|all| all.get(name)).and_then(Value::as_str);
+        let owner = SyncRef::parse(annotation(names::SYNC)?)?;
+        let label = metadata.get("labels")?.get(holdfast_diff::applyset::PART_OF)?.as_str()?;
+        if label != owner.applyset() || fields::applied(object).is_none() {
+            return None;
+        }
+        let (mut health, judged) = judges.judge(&owner, &kind.kind, object);
+        let completed = kind.kind.is("batch", "Job")
+            && object.pointer("/spec/ttlSecondsAfterFinished").is_some()
+            && is_complete(object);
+        if health.status == health::Status::Current {
+            // Nobody is told why something is well.
+            health.message = String::new();
+        }
+        Some(Self {
+            uid: metadata.get("uid").and_then(Value::as_str).unwrap_or_default().into(),
+            owner,
+            stage: Stage { wave: wave(annotation), rank: rank(&kind.kind) },
+            keep: annotation(names::PRUNE) == Some(names::DISABLED),
+            ending: ending(object),
+            finalizer: finalizers(metadata).find(|name| !HARMLESS.contains(name)).map(Arc::from),
+            completed,
+            judged,
+            health,
+            live: fields::fingerprint(object, &kind.api_version()),
+            verified: None,
+            version: version(object),
+            kind: kind.clone(),
+        })
+    }
+
+    /// True if the server has proven that the object, as it is now, is what the manifest says.
+    pub fn satisfies(&self, manifest: Digest) -> bool {
+        self.live.is_some_and(|live| self.verified == Some((manifest, live)))
+    }
+}
+
+/// True if a Job has done its work, be it under deletion already.
+fn is_complete(job: &Value) -> bool {
+    let conditions = job.pointer("/status/conditions").and_then(Value::as_array).into_iter().flatten();
+    conditions.into_iter().any(|condition| condition["type"] == "Complete" && condition["status"] == "True")
+}
+
+/// Finalizers of Kubernetes itself, which remove nothing but what the object is.
+const HARMLESS: [&str; 8] = [
+    "foregroundDeletion",
+    "orphan",
+    "kubernetes.io/pvc-protection",
+    "kubernetes.io/pv-protection",
+    "service.kubernetes.io/load-balancer-cleanup",
+    "batch.kubernetes.io/job-tracking",
+    "customresourcecleanup.apiextensions.k8s.io",
+    "resource.kubernetes.io/delete-protection",
+];
+
+fn finalizers(metadata: &Value) -> impl Iterator<Item = &str> {
+    metadata.get("finalizers").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+}
+
+/// How far the deletion of a live object is, if one is under way: `since 2026-01-01T00:00:00Z, held by
+/// example.com/backup`.
+pub fn ending(object: &Value) -> Option<Arc<str>> {
+    let metadata = object.get("metadata")?;
+    let since = metadata.get("deletionTimestamp")?.as_str()?;
+    let held: Vec<&str> = finalizers(metadata).collect();
+    let by = if held.is_empty() { "its grace period".to_owned() } else { held.join(", ") };
+    Some(format!("since {since}, held by {by}").into())
+}
+
+/// The version of an object, comparable within its kind (KEP-5504).
+fn version(object: &Value) -> u64 {
+    object
+        .pointer("/metadata/resourceVersion")
+        .and_then(Value::as_str)
+        .and_then(|version| version.parse().ok())
+        .unwrap_or(0)
+}
