@@ -136,7 +136,7 @@ async fn converges(
 ) -> anyhow::Result<()> {
     ask(env, commit).await?;
     let said = &git.said;
-    holdfast_tests::eventually(Duration::from_secs(60), "the cluster to be what git says", || async {
+    holdfast_tests::eventually(Duration::from_mins(1), "the cluster to be what git says", || async {
         let (found, _) = live(env).await?;
         if found != *said {
             anyhow::bail!("it has {found:?}, and git says {said:?}");
