@@ -71,8 +71,14 @@ async fn main() -> anyhow::Result<()> {
     })
     .await?;
     println!("   put back and seen by kubectl {:.2} s after the change", drifted.elapsed().as_secs_f64());
-    let line = agent.lines()?.into_iter().rev().find(|line| line["message"] == "Corrected drift");
-    println!("   {}", line.context("the agent logged no correction")?);
+    let correction = || -> anyhow::Result<_> {
+        Ok(agent.lines()?.into_iter().rev().find(|line| line["message"] == "Corrected drift"))
+    };
+    eventually(Duration::from_secs(5), "the agent to log the correction", || async {
+        Ok(correction()?.is_some())
+    })
+    .await?;
+    println!("   {}", correction()?.context("the agent logged no correction")?);
 
     say("What the command line says");
     let status = agent::holdfast(&env.cluster.kubeconfig(), &["-n", "team-a", "status"]).await?;

@@ -108,3 +108,15 @@ fn every_link_leads_somewhere() -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn the_first_command_shows_the_main_job() -> anyhow::Result<()> {
+    let command = "cargo run -p holdfast-tests --bin demo";
+    ensure!(readme()?.contains(command), "README.md does not begin with {command}");
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output =
+        Command::new(cargo).args(command.split(' ').skip(1)).current_dir(root()).output().context(command)?;
+    let shown = String::from_utf8_lossy(&output.stdout);
+    ensure!(output.status.success() && shown.contains("== Done"), "{output:?}");
+    Ok(())
+}

@@ -296,7 +296,8 @@ fn gathered(memory: &mut Memory, mut findings: Findings) -> Result<Findings, Dur
     let minor = on_the_way || (!findings.wait_for_health && findings.is_well());
     let due = match memory.told {
         Some(told) if minor && findings.done.is_none() => told + PROGRESS,
-        _ if on_the_way => since + GATHER,
+        // Who drifted is told at once.
+        _ if on_the_way && !findings.corrected => since + GATHER,
         _ => {
             memory.told = minor.then_some(now);
             return Ok(findings);
