@@ -111,7 +111,7 @@ impl Context {
             cluster: Cluster {
                 uid: system.metadata.uid.unwrap_or_default(),
                 discovery: Discovery::new(client.clone()),
-                lookups: Lookups::default(),
+                lookups: Lookups::new(options.namespaces.is_empty()),
                 watches: Watches::new(client.clone(), view.clone(), options.namespaces.clone()),
                 view,
                 syncs,

@@ -3,13 +3,15 @@
 //! Composes the stages, and nothing else does beside the image loop and the CLI. I/O: through the stages.
 
 pub mod dependencies;
+pub mod failures;
 pub mod finalize;
 pub mod jobs;
 pub mod stages;
 
 use jiff::Timestamp;
 
-use self::stages::{Planned, failure};
+use self::failures::failure;
+use self::stages::Planned;
 use crate::api::{Sync, SyncStatus};
 use crate::cluster::apply::Outcome;
 use crate::context::{Context, Memory, Rendered};
@@ -76,7 +78,7 @@ async fn pipeline(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) -
     let errors = [observed.errors, errors].concat();
     memory.rendered = errors.is_empty().then(|| Rendered::of(&source.seen.tree, run.sync, observed.desired));
     if empty {
-        return Err(stages::empty(run));
+        return Err(failures::empty(run));
     }
     failure(&errors, source.trouble).and(checks)
 }

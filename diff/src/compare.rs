@@ -15,8 +15,8 @@ pub struct Difference {
     pub after: Option<Value>,
 }
 
-/// Metadata that the server writes by itself and nobody can want to compare.
-const BOOKKEEPING: [&str; 7] = [
+/// Metadata that the server writes by itself: nobody can want to compare it, and in git it is a leftover of an export.
+pub const BOOKKEEPING: [&str; 7] = [
     "creationTimestamp",
     "deletionTimestamp",
     "generation",

@@ -24,7 +24,7 @@ use crate::context::{Context, Memory, Options};
 use crate::metrics::Metrics;
 use crate::reconcile::{Run, stages};
 use crate::render;
-use crate::report::{Seen, status};
+use crate::report::{self, Seen};
 use crate::sync_ref::SyncRef;
 
 /// What to plan
@@ -111,7 +111,7 @@ impl Plan {
                 let errors: Vec<String> = observed.errors.iter().map(ToString::to_string).collect();
                 let waiting =
                     waiting.map(|waiting| json!({"planId": waiting.plan.id, "reasons": waiting.held()}));
-                let whole = json!({"id": plan.id, "revision": seen.revision, "summary": status::summary(&plan.changes),
+                let whole = json!({"id": plan.id, "revision": seen.revision, "summary": report::changes::summary(&plan.changes),
                     "drift": drift, "changes": plan.changes, "waiting": waiting, "errors": errors});
                 println!("{}", serde_json::to_string_pretty(&whole)?);
             }

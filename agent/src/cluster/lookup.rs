@@ -40,12 +40,17 @@ enum Answer {
 }
 
 /// Remembers names for a moment.
-#[derive(Default)]
 pub struct Lookups {
+    /// The agent is for the whole cluster, so it may ask about all of it.
+    everywhere: bool,
     places: Mutex<HashMap<Place, Arc<tokio::sync::Mutex<Known>>>>,
 }
 
 impl Lookups {
+    pub fn new(everywhere: bool) -> Self {
+        Self { everywhere, places: Mutex::default() }
+    }
+
     /// Those of the objects that surely do not exist. The others may.
     pub async fn absent(
         &self,
@@ -60,7 +65,7 @@ impl Lookups {
         for (kind, namespaces) in kinds {
             // Many Syncs of a fleet ask about many namespaces; one Sync mostly about one.
             let questions = namespaces.values().map(Vec::len).sum();
-            let everywhere = if requests.is_own() {
+            let everywhere = if self.everywhere && requests.is_own() {
                 self.names(requests, kind, &"".into(), questions).await
             } else {
                 None

@@ -68,6 +68,9 @@ pub struct Apply {
     pub dry_run: bool,
 }
 
+/// Asks for lists of metadata, which cost the server and us a fraction of whole objects.
+const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
+
 /// Objects of one page of names.
 const PAGE: usize = 500;
 
@@ -114,9 +117,7 @@ impl Requests {
         let (mut names, mut next) = (Names::default(), String::new());
         loop {
             let path = format!("{}?limit={PAGE}&continue={}", kind.path(namespace, ""), encode(&next));
-            let metadata =
-                "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
-            let request = Request::builder().method(Method::GET).uri(path).header("Accept", metadata);
+            let request = Request::builder().method(Method::GET).uri(path).header("Accept", METADATA);
             let list: NameList = self.send(request, Vec::new()).await?;
             for Named { metadata: Name { namespace, name } } in list.items.into_iter().flatten() {
                 names.0.entry(namespace).or_default().insert(name);
@@ -161,9 +162,8 @@ impl Requests {
 
     /// The metadata of all objects of a kind in a namespace.
     pub async fn metadata(&self, kind: &ResourceType, namespace: &str) -> Result<Vec<Value>, kube::Error> {
-        let metadata = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
         let request =
-            Request::builder().method(Method::GET).uri(kind.path(namespace, "")).header("Accept", metadata);
+            Request::builder().method(Method::GET).uri(kind.path(namespace, "")).header("Accept", METADATA);
         let list: Value = self.send(request, Vec::new()).await?;
         Ok(list.get("items").and_then(Value::as_array).cloned().unwrap_or_default())
     }

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use holdfast_diff::applyset::PART_OF;
+use holdfast_diff::compare::BOOKKEEPING;
 use holdfast_diff::digest::Digest;
 use holdfast_diff::normalise::normalise;
 use holdfast_diff::object::{GroupKind, Manifest, ObjectId};
@@ -27,17 +28,6 @@ pub struct Desired {
     pub manifest: Arc<Manifest>,
     pub digest: Digest,
 }
-
-/// Fields of metadata that only the server writes; in git they are leftovers of an export.
-const SERVER_FIELDS: [&str; 7] = [
-    "creationTimestamp",
-    "deletionTimestamp",
-    "generation",
-    "managedFields",
-    "resourceVersion",
-    "selfLink",
-    "uid",
-];
 
 /// Resolves all manifests of a Sync. Objects that cannot be resolved are errors, and the others are returned all the same.
 pub async fn resolve(
@@ -145,7 +135,7 @@ fn stamp(value: &Value, object: &ObjectId, owner: &SyncRef, set: &str) -> Value 
     let mut value = value.clone();
     let Some(fields) = value.as_object_mut() else { return value };
     let metadata = map(fields, "metadata");
-    metadata.retain(|name, _| !SERVER_FIELDS.contains(&name.as_str()));
+    metadata.retain(|name, _| !BOOKKEEPING.contains(&name.as_str()));
     if object.namespace.is_empty() {
         metadata.remove("namespace");
     } else {

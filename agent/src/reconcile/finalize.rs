@@ -4,7 +4,7 @@
 
 use holdfast_diff::plan::{self, Plan};
 
-use super::{Run, stages};
+use super::{Run, failures, stages};
 use crate::cluster::apply::{self, Kinds};
 use crate::cluster::parent;
 use crate::cluster::refusal::chain;
@@ -40,7 +40,7 @@ async fn remove(run: &Run<'_>, findings: &mut Findings) -> Result<bool, Failure>
         (true, None) => None,
     };
     let mut observed = stages::observe(run, Vec::new(), "").await?;
-    stages::failure(&observed.errors, None)?;
+    failures::failure(&observed.errors, None)?;
     let mut kinds = Kinds::new();
     let mut changes = Vec::new();
     for (object, entry) in observed.surplus() {
@@ -59,7 +59,7 @@ async fn remove(run: &Run<'_>, findings: &mut Findings) -> Result<bool, Failure>
     findings.done = Some(Done { id, changes: done }).filter(|done| !done.changes.is_empty());
     findings.waits = waits.or_else(|| stages::ending(&observed));
     findings.again = again;
-    stages::failure(&errors, None)?;
+    failures::failure(&errors, None)?;
     if findings.waiting.is_some() || cluster.view.count(run.owner) > 0 {
         findings.waits.get_or_insert_with(|| "objects are being deleted".to_owned());
         return Ok(false);

@@ -27,14 +27,10 @@ use crate::cluster::requests::Requests;
 use crate::cluster::resolve::{self, Desired};
 use crate::cluster::rights;
 use crate::context::{Memory, ROOM};
-use crate::error::Class;
 use crate::gate::{self, ApprovedPlan, Decision};
 use crate::render;
 use crate::report::{Failure, Objects, Seen};
 use crate::source::{Credential, Folder, GitRef, Location};
-
-/// Errors of objects that a message names.
-const NAMED_ERRORS: usize = 10;
 
 /// What `source` found.
 pub struct Source {
@@ -388,29 +384,4 @@ pub fn health(run: &Run<'_>) -> Objects {
     let unhealthy = view.members_that(run.owner, |_, entry| entry.health.status != Health::Current);
     let unhealthy = unhealthy.into_iter().map(|(object, entry)| (object, entry.health)).collect();
     Objects { total, unhealthy }
-}
-
-/// The folder has no manifests: more often a mistake than a wish.
-pub fn empty(run: &Run<'_>) -> Failure {
-    let owned = run.context.cluster.view.count(run.owner);
-    let path = run.sync.spec.path.as_deref().unwrap_or("./");
-    let message = format!(
-        "no manifests below {path}; nothing was pruned ({owned} objects stay); correct spec.path, or approve the plan that removes them"
-    );
-    Failure { stage: "render", class: Class::User, reason: "NoManifests", message }
-}
-
-/// All errors of objects as one failure; trouble with git if there are none.
-pub fn failure(errors: &[ObjectError], trouble: Option<Failure>) -> Result<(), Failure> {
-    let Some(first) = errors.first() else { return trouble.map_or(Ok(()), Err) };
-    let class = if errors.iter().all(|error| error.class == Class::Transient) {
-        Class::Transient
-    } else {
-        Class::User
-    };
-    let mut parts: Vec<String> = errors.iter().take(NAMED_ERRORS).map(ToString::to_string).collect();
-    if errors.len() > NAMED_ERRORS {
-        parts.push(format!("and {} more", errors.len() - NAMED_ERRORS));
-    }
-    Err(Failure { stage: "apply", class, reason: first.reason, message: parts.join("; ") })
 }

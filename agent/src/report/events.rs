@@ -91,7 +91,7 @@ async fn write(client: Client, instance: String, mut notes: mpsc::Receiver<Note>
             },
             type_: Some(if warning { "Warning" } else { "Normal" }.to_owned()),
             reason: Some(reason),
-            note: Some(super::status::cut(&text, NOTE)),
+            note: Some(super::changes::cut(&text, NOTE)),
             action: Some(action),
             event_time: Some(MicroTime(time)),
             regarding: Some(about),

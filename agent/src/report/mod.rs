@@ -2,6 +2,7 @@
 //!
 //! Decides what is told; leaves writing to `write` and `events`. The stage itself is pure.
 
+pub mod changes;
 pub mod events;
 pub mod status;
 pub mod tell;

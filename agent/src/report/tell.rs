@@ -11,8 +11,8 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use tracing::{error, info, warn};
 
+use super::changes::{describe, summary};
 use super::events::{Events, Note};
-use super::status::describe;
 use super::{Done, Findings};
 use crate::api::{SyncStatus, conditions};
 use crate::error::Class;
@@ -61,7 +61,7 @@ pub fn tell(
                 event(true, "DriftCorrected", "Correct", what);
             }
         } else {
-            let summary = super::status::summary(changes);
+            let summary = summary(changes);
             info!(
                 sync = %sync, stage = "apply", revision, plan = %id, created = summary.create, updated = summary.update,
                 adopted = summary.adopt, recreated = summary.recreate, deleted = summary.delete, "Applied plan"
