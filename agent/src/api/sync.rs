@@ -177,7 +177,7 @@ pub enum ApprovalPolicy {
 }
 
 /// What is done about differences that nobody committed.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, KubeSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Drift {
     #[serde(default)]
@@ -185,6 +185,71 @@ pub struct Drift {
     /// What is said of fields that other managers added to our objects.
     #[serde(default)]
     pub ghosts: Ghosts,
+    /// Fields that others may write: they are neither planned nor applied nor reported, and their live value stays.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
+    pub ignore: Vec<IgnoreRule>,
+    /// Objects whose drift is left alone for a time. `holdfast drift snooze` writes them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
+    pub snooze: Vec<Snooze>,
+}
+
+/// Which fields of which objects others may write.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, KubeSchema)]
+#[x_kube(
+    validation = Rule::new("has(self.paths) || has(self.managers)").message("must have paths, or managers, or both")
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct IgnoreRule {
+    /// Default: all objects of the Sync.
+    #[serde(default)]
+    pub target: IgnoreTarget,
+    /// RFC 6901; `*` stands for one segment. A path covers what is below it. Default: every path.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50), inner(length(max = 512)))]
+    #[x_kube(validation = Rule::new("self.all(path, path.startsWith('/'))").message("must be JSON pointers (RFC 6901), which begin with /: /spec/replicas"))]
+    pub paths: Vec<String>,
+    /// Field managers, as globs. Default: all of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50), inner(length(max = 128)))]
+    pub managers: Vec<String>,
+}
+
+/// Which objects: those for which everything that is given here holds. All but the selector are globs.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct IgnoreTarget {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// As kubectl reads it: `app=web,tier in (a, b),!legacy`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label_selector: Option<String>,
+}
+
+/// One object whose drift is left alone, until when, and why.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, KubeSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Snooze {
+    pub kind: String,
+    /// Default: any group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Default: any namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    pub name: String,
+    pub until: Timestamp,
+    #[x_kube(validation = Rule::new("self.size() > 0").message("must say why"))]
+    pub reason: String,
 }
 
 /// What is said of additions.
@@ -193,6 +258,8 @@ pub enum Ghosts {
     /// Nothing.
     #[default]
     Ignore,
+    /// They are drift of their own class. They are never removed.
+    Report,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]

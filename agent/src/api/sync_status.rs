@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -15,7 +16,7 @@ pub struct SyncStatus {
     /// The plan that was made last and was not empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<PlanStatus>,
-    /// What differs and is only reported.
+    /// What differs, or was put back a moment ago.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift: Option<DriftStatus>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -54,6 +55,19 @@ pub struct RevisionStatus {
     /// The id of the git tree below the path, at the applied revision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tree: Option<String>,
+    /// What the commit of `seen` says of itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<CommitNote>,
+}
+
+/// Who made a commit, and its subject.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CommitNote {
+    /// `Alice Smith <alice@example.com>`
+    pub author: String,
+    /// The first line of the message.
+    pub subject: String,
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
@@ -135,11 +149,102 @@ pub struct FieldStatus {
     pub manager: Option<String>,
 }
 
+/// An episode of drift: from the first object that differs until a moment after the last one was put back.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DriftStatus {
     pub since: Timestamp,
-    pub objects: Vec<ChangeStatus>,
+    pub objects: Vec<DriftObject>,
+    /// Objects that are not listed here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub omitted: Option<i64>,
+}
+
+/// One object that drifted, and what of it.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DriftObject {
+    pub api_version: String,
+    pub kind: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub namespace: String,
+    pub name: String,
+    pub state: DriftState,
+    /// When it came to be in this state.
+    pub since: Timestamp,
+    /// It was deleted, which no manager is known of.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub deleted: bool,
+    pub changes: Vec<DriftChange>,
+    /// Changes that are not listed here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub omitted: Option<i64>,
+    /// What is to be known beside the changes: who fights, until when it is snoozed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// The entry of `spec.drift.ignore` that would silence this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ignore: Option<String>,
+    /// The file and the line in git.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
+    /// The digest of the manifest, while it is not put back. Another one is a change of git, and no drift.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form of serde")]
+fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
+/// How far an object that drifted is.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+pub enum DriftState {
+    /// It differs.
+    Drifted,
+    /// It was put back.
+    Corrected,
+    /// It differs, and is put back more and more rarely, since somebody writes the other value again and again.
+    Fighting,
+    /// It differs, and is left alone for a time.
+    Snoozed,
+}
+
+/// One field that drifted, and who wrote the live value. Values of Secrets are masked, long ones are cut.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DriftChange {
+    /// RFC 6901.
+    pub path: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "any")]
+    pub desired: Option<Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "any")]
+    pub live: Option<Value>,
+    /// The field manager that owns the live value: a tool, not a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manager: Option<String>,
+    /// `Apply` or `Update`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subresource: Option<String>,
+    /// RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<String>,
+    /// Who asked the API server for it, where its audit events are to be had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Git says nothing about it: another manager added it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub ghost: bool,
+}
+
+/// Any JSON value.
+pub(super) fn any(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"x-kubernetes-preserve-unknown-fields": true})
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]

@@ -101,7 +101,9 @@ fn detail(sync: &Sync) {
     }
     if let Some(drift) = &status.drift {
         println!("  drift since {}", drift.since);
-        drift.objects.iter().for_each(change);
+        for object in &drift.objects {
+            println!("    {} {}", object.kind, object.name);
+        }
     }
     for entry in &status.history {
         println!("  {} {} {}", entry.at, entry.revision, entry.outcome);

@@ -2,7 +2,9 @@
 //!
 //! Decides what is told; leaves writing to `write` and `events`. The stage itself is pure.
 
+pub mod alert;
 pub mod changes;
+pub mod drift;
 pub mod events;
 pub mod status;
 pub mod tell;

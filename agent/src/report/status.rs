@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use super::changes::{cut, describe, listed, number, omitted, summary};
 use super::{Failure, Findings, Objects};
 use crate::api::conditions::{self, reason};
-use crate::api::{DriftStatus, HistoryEntry, ObjectCounts, PlanState, PlanStatus, SyncStatus};
+use crate::api::{DriftState, DriftStatus, HistoryEntry, ObjectCounts, PlanState, PlanStatus, SyncStatus};
 use crate::error::Class;
 use crate::gate::Waiting;
 
@@ -118,7 +118,11 @@ fn drift(status: &mut SyncStatus, findings: &Findings) {
     match &findings.drift {
         Some(changes) => {
             let since = status.drift.as_ref().map_or(findings.now, |drift| drift.since);
-            status.drift = Some(DriftStatus { since, objects: listed(changes) });
+            let objects = changes
+                .iter()
+                .map(|change| super::drift::object(change, DriftState::Drifted, since))
+                .collect();
+            status.drift = Some(DriftStatus { since, objects, omitted: None });
         }
         None if findings.failure.is_none() => status.drift = None,
         None => {}
