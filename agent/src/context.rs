@@ -1,14 +1,9 @@
-//! What all reconciles share, and what is remembered of each Sync between two of them.
-//!
-//! Everything in [`Memory`] can be made again from git and the cluster. No I/O.
+//! What all reconciles share. No I/O.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::sync::Arc;
 
-use holdfast_diff::digest::Digest;
-use holdfast_diff::object::ObjectId;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{self, Store};
@@ -16,7 +11,7 @@ use kube::{Api, Client};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{Approval, ApprovalSpec, Sync, SyncStatus};
+use crate::api::{Approval, ApprovalSpec, Sync};
 use crate::cluster::Cluster;
 use crate::cluster::clients::{ClientError, Clients};
 use crate::cluster::discovery::Discovery;
@@ -25,10 +20,10 @@ use crate::cluster::refusal::chain;
 use crate::cluster::secrets::Secrets;
 use crate::cluster::view::View;
 use crate::cluster::watch::Watches;
+use crate::memory::Memories;
 use crate::metrics::Metrics;
-use crate::report::Done;
 use crate::report::events::Events;
-use crate::source::{Checkout, MirrorId, Moved, OnLook, SourceOptions, Sources};
+use crate::source::{Moved, OnLook, SourceOptions, Sources};
 use crate::sync_ref::SyncRef;
 
 /// Objects that all runs together hold at once: this bounds memory when many large Syncs start. A Sync of more runs alone.
@@ -226,140 +221,4 @@ impl Context {
         found.sort_by_key(|approval| approval.metadata.creation_timestamp.as_ref().map(|time| time.0));
         found.into_iter().map(|approval| approval.spec.clone()).collect()
     }
-}
-
-/// What is remembered of one Sync.
-#[derive(Default)]
-pub struct Memory {
-    /// Of the Sync that is remembered: another one can have the same name later.
-    pub uid: Option<String>,
-    pub checkout: Option<Checkout>,
-    pub rendered: Option<Rendered>,
-    /// The status as it was written last; the watch may not have brought it yet.
-    pub status: Option<SyncStatus>,
-    /// The value of `holdfast.dev/reconcile-at` that was answered last.
-    pub asked: Option<String>,
-    /// What was done and is not reported yet: it is told together with how the objects are, a moment later.
-    pub unreported: Option<Unreported>,
-    /// When it was told last that objects are on their way.
-    pub told: Option<Instant>,
-    /// Failures in a row, for the backoff.
-    pub failures: u32,
-}
-
-/// What a run found a moment ago.
-pub struct Unreported {
-    /// A plan that was carried out.
-    pub done: Option<Done>,
-    pub corrected: bool,
-    pub since: Instant,
-}
-
-/// A render, and what every object must satisfy by it.
-pub struct Rendered {
-    tree: String,
-    generation: Option<i64>,
-    pub objects: Vec<(ObjectId, Digest)>,
-}
-
-impl Rendered {
-    pub fn of(tree: &str, sync: &Sync, objects: Vec<(ObjectId, Digest)>) -> Self {
-        Self { tree: tree.to_owned(), generation: sync.metadata.generation, objects }
-    }
-
-    /// True if it is of this tree and of the Sync as it is now.
-    pub fn is_of(&self, tree: &str, sync: &Sync) -> bool {
-        self.tree == tree && self.generation == sync.metadata.generation
-    }
-}
-
-/// The memories of all Syncs, and where each of them reads.
-#[derive(Default)]
-pub struct Memories {
-    all: Mutex<HashMap<SyncRef, Arc<tokio::sync::Mutex<Memory>>>>,
-    places: Mutex<HashMap<SyncRef, Place>>,
-    /// Syncs that wait for others to read the same commit.
-    held: Mutex<HashSet<SyncRef>>,
-}
-
-/// What a Sync reads, and how far it is.
-#[derive(Clone)]
-struct Place {
-    mirror: MirrorId,
-    /// Of the last run that came to its end.
-    revision: Option<String>,
-    /// What was reported last: of which revision, and whether it was Ready.
-    reported: Option<(String, bool)>,
-}
-
-impl Memories {
-    pub fn of(&self, sync: &SyncRef) -> Arc<tokio::sync::Mutex<Memory>> {
-        lock(&self.all).entry(sync.clone()).or_default().clone()
-    }
-
-    /// Notes which mirror a Sync reads.
-    pub fn uses(&self, sync: &SyncRef, mirror: MirrorId) {
-        let mut places = lock(&self.places);
-        if places.get(sync).is_none_or(|place| place.mirror != mirror) {
-            places.insert(sync.clone(), Place { mirror, revision: None, reported: None });
-        }
-    }
-
-    /// Notes that a Sync has looked at a revision to the end, and returns the Syncs that waited for it.
-    pub fn looked_at(&self, sync: &SyncRef, revision: &str) -> Vec<SyncRef> {
-        let mut places = lock(&self.places);
-        let Some(place) = places.get_mut(sync) else { return Vec::new() };
-        if place.revision.as_deref() == Some(revision) {
-            return Vec::new();
-        }
-        place.revision = Some(revision.to_owned());
-        lock(&self.held).drain().collect()
-    }
-
-    /// Notes what was reported of a Sync; true if that is news to those who depend on it.
-    pub fn report(&self, sync: &SyncRef, revision: &str, ready: bool) -> bool {
-        let mut places = lock(&self.places);
-        let Some(place) = places.get_mut(sync) else { return true };
-        let now = Some((revision.to_owned(), ready));
-        std::mem::replace(&mut place.reported, now.clone()) != now
-    }
-
-    /// True if a Sync was Ready when a revision was reported of it.
-    pub fn is_ready_at(&self, sync: &SyncRef, revision: &str) -> bool {
-        let places = lock(&self.places);
-        let reported = places.get(sync).and_then(|place| place.reported.as_ref());
-        reported.is_some_and(|(at, ready)| at == revision && *ready)
-    }
-
-    /// The revision that a Sync looked at last.
-    fn revision(&self, sync: &SyncRef) -> Option<String> {
-        lock(&self.places).get(sync)?.revision.clone()
-    }
-
-    /// Lets a Sync run again when another one has looked at its revision.
-    fn hold(&self, sync: &SyncRef) {
-        lock(&self.held).insert(sync.clone());
-    }
-
-    /// The Syncs that read a mirror; all of them if it is not known which mirror it was.
-    pub fn users(&self, mirror: Option<MirrorId>) -> Vec<SyncRef> {
-        let all = lock(&self.places);
-        let reads = |place: &Place| mirror.is_none_or(|mirror| mirror == place.mirror);
-        all.iter().filter(|(_, place)| reads(place)).map(|(sync, _)| sync.clone()).collect()
-    }
-
-    /// The Syncs that something is remembered of.
-    fn known(&self) -> Vec<SyncRef> {
-        lock(&self.all).keys().cloned().collect()
-    }
-
-    pub fn forget(&self, sync: &SyncRef) {
-        lock(&self.all).remove(sync);
-        lock(&self.places).remove(sync);
-        lock(&self.held).remove(sync);
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

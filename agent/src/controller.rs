@@ -22,9 +22,11 @@ use crate::admin::Health;
 use crate::api::{Approval, Sync, conditions, names};
 use crate::cluster::refusal::chain;
 use crate::cluster::requests::refusal;
-use crate::context::{ConnectError, Context, Feeds, Memory, Options, Unreported};
+use crate::context::{ConnectError, Context, Feeds, Options};
 use crate::error::Class;
+use crate::memory::{Memory, Unreported};
 use crate::metrics::Metrics;
+use crate::reconcile::drift;
 use crate::reconcile::finalize::{Ended, finalize};
 use crate::reconcile::{Run, reconcile};
 use crate::report::{Done, Failure, Findings, status, tell, write};
@@ -279,10 +281,8 @@ async fn limited(run: &Run<'_>, memory: &mut Memory) -> Findings {
 fn gathered(memory: &mut Memory, mut findings: Findings) -> Result<Findings, Duration> {
     let now = Instant::now();
     let mut since = now;
-    if let Some(Unreported { done, corrected, since: first }) = memory.unreported.take() {
+    if let Some(Unreported { done, since: first }) = memory.unreported.take() {
         since = first;
-        findings.corrected =
-            if findings.done.is_some() { findings.corrected && corrected } else { corrected };
         findings.done = match (done, findings.done) {
             (Some(mut done), Some(newer)) => {
                 done.changes.extend(newer.changes);
@@ -297,15 +297,14 @@ fn gathered(memory: &mut Memory, mut findings: Findings) -> Result<Findings, Dur
     let due = match memory.told {
         Some(told) if minor && findings.done.is_none() => told + PROGRESS,
         // Who drifted is told at once.
-        _ if on_the_way && !findings.corrected => since + GATHER,
+        _ if on_the_way && findings.corrected().is_empty() => since + GATHER,
         _ => {
             memory.told = minor.then_some(now);
             return Ok(findings);
         }
     };
     if now < due {
-        let corrected = findings.corrected;
-        memory.unreported = Some(Unreported { done: findings.done, corrected, since });
+        memory.unreported = Some(Unreported { done: findings.done, since });
         return Err(due.duration_since(now));
     }
     memory.told = Some(now);
@@ -314,14 +313,16 @@ fn gathered(memory: &mut Memory, mut findings: Findings) -> Result<Findings, Dur
 
 /// Writes the status if it changed, tells what is new, and says when to run again.
 async fn report(run: &Run<'_>, memory: &mut Memory, findings: &Findings) -> Action {
-    let Run { context, sync, owner, status, .. } = run;
-    let after = status::build(status, findings);
+    let Run { context, sync, owner, .. } = run;
+    let before = memory.status.take().unwrap_or_else(|| run.status.clone());
+    let after = status::build(&before, findings);
     let result = findings.failure.as_ref().map_or("ok", |failure| failure.reason);
     context.metrics.reconcile(result);
-    context.metrics.sync(owner, &after, findings);
-    tell::tell(&context.events, &sync.object_ref(&()), owner, status, &after, findings);
-    if let Err(error) = write::write(&context.client, owner, status, &after).await {
+    context.metrics.sync(owner, &before, &after, findings);
+    tell::tell(&context.events, &sync.object_ref(&()), owner, &before, &after, findings);
+    if let Err(error) = write::write(&context.client, owner, &before, &after).await {
         warn!(sync = %owner, stage = "report", error = %chain(&error), "Cannot write the status and tries again");
+        memory.status = Some(before);
         return Action::requeue(PAUSE);
     }
     let seen = findings.seen.as_ref().map(|seen| seen.revision.as_str()).unwrap_or_default();
@@ -333,17 +334,19 @@ async fn report(run: &Run<'_>, memory: &mut Memory, findings: &Findings) -> Acti
         Some(failure) if failure.class != Class::User => memory.failures.saturating_add(1),
         _ => 0,
     };
-    Action::requeue(next(sync, findings, memory.failures))
+    Action::requeue(next(run, memory, findings))
 }
 
 /// When a Sync runs again if nothing wakes it.
-fn next(sync: &Sync, findings: &Findings, failures: u32) -> Duration {
-    let mut next = sync.spec.interval();
-    if failures > 0 {
-        next = next.min(PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(10)).min(PAUSE_LIMIT));
+fn next(run: &Run<'_>, memory: &Memory, findings: &Findings) -> Duration {
+    let looked = memory.looked.map_or(Duration::ZERO, |looked| looked.elapsed());
+    let mut next = run.sync.spec.interval().saturating_sub(looked);
+    if memory.failures > 0 {
+        let failures = memory.failures.saturating_sub(1).min(10);
+        next = next.min(PAUSE.saturating_mul(1 << failures).min(PAUSE_LIMIT));
     }
     if findings.again {
         next = next.min(PAUSE);
     }
-    next
+    drift::next(memory).map_or(next, |drift| next.min(drift))
 }

@@ -16,6 +16,7 @@ pub mod cli;
 pub mod context;
 pub mod controller;
 pub mod leader;
+pub mod memory;
 pub mod metrics;
 pub mod telemetry;
 

@@ -13,8 +13,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::api::{SyncStatus, conditions};
-use crate::report::Findings;
+use crate::api::{DriftObject, SyncStatus, conditions};
+use crate::report::{Findings, drift};
 use crate::sync_ref::SyncRef;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -114,7 +114,7 @@ impl Metrics {
         all.register_with_unit("stage", "How long a stage took", Unit::Seconds, self.stages.clone());
         all.register("reconciles", "Runs of the pipeline", self.reconciles.clone());
         all.register("changes", "Changes of objects", self.changes.clone());
-        all.register("drifts", "Runs that found drift", self.drifts.clone());
+        all.register("drifts", "Objects that were found to differ from git", self.drifts.clone());
         all.register("api_requests", "Requests to the API server", self.api_requests.clone());
         all.register("source_requests", "Requests to git servers", self.source_requests.clone());
         all.register(
@@ -157,7 +157,7 @@ impl Metrics {
     }
 
     /// Notes how a Sync is.
-    pub fn sync(&self, sync: &SyncRef, status: &SyncStatus, findings: &Findings) {
+    pub fn sync(&self, sync: &SyncRef, before: &SyncStatus, status: &SyncStatus, findings: &Findings) {
         let labels = labels(sync);
         let flag = |kind| i64::from(conditions::is_true(&status.conditions, kind));
         self.ready.get_or_create(&labels).set(flag(conditions::READY));
@@ -168,9 +168,8 @@ impl Metrics {
         if findings.failure.is_none() {
             self.verified.get_or_create(&labels).set(findings.now.as_duration().as_secs_f64());
         }
-        if findings.drift.is_some() || (findings.corrected && findings.done.is_some()) {
-            self.drifts.get_or_create(&labels).inc();
-        }
+        let drifts = findings.corrected().len() as u64 + news(before, findings);
+        self.drifts.get_or_create(&labels).inc_by(drifts);
     }
 
     /// Ends the series of a Sync that is gone.
@@ -236,6 +235,14 @@ fn cpu_seconds() -> Option<f64> {
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
     let ticks = fields.next()?.parse::<f64>().ok()? + fields.next()?.parse::<f64>().ok()?;
     Some(ticks / 100.0)
+}
+
+/// How many objects differ that did not before.
+fn news(before: &SyncStatus, findings: &Findings) -> u64 {
+    let told = |object: &DriftObject| {
+        before.drift.iter().flat_map(|drift| &drift.objects).any(|told| drift::is_same(told, object))
+    };
+    findings.drift.iter().flat_map(|drift| &drift.left).filter(|object| !told(object)).count() as u64
 }
 
 fn labels(sync: &SyncRef) -> SyncLabels {

@@ -3,9 +3,12 @@
 //! Composes the stages, and nothing else does beside the image loop and the CLI. I/O: through the stages.
 
 pub mod dependencies;
+pub mod drift;
 pub mod failures;
+pub mod fights;
 pub mod finalize;
 pub mod jobs;
+pub mod source;
 pub mod stages;
 
 use jiff::Timestamp;
@@ -14,7 +17,10 @@ use self::failures::failure;
 use self::stages::Planned;
 use crate::api::{Sync, SyncStatus};
 use crate::cluster::apply::Outcome;
-use crate::context::{Context, Memory, Rendered};
+use crate::context::Context;
+use crate::gate::Decision;
+use crate::memory::Memory;
+use crate::report::drift::Drift;
 use crate::report::{Done, Failure, Findings};
 use crate::sync_ref::SyncRef;
 
@@ -38,6 +44,7 @@ pub async fn reconcile(run: &Run<'_>, memory: &mut Memory) -> Findings {
             .into_iter()
             .for_each(|held| run.context.wake(held));
     }
+    findings.drift.iter_mut().for_each(|found| drift::complete(run, memory, found));
     findings.objects = Some(stages::health(run));
     findings.completed = memory.rendered.is_some().then(|| jobs::completed(run, memory));
     findings
@@ -49,36 +56,35 @@ async fn pipeline(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) -
         return Ok(());
     }
     let checks = stages::checks(run);
-    let source = stages::source(run, memory).await?;
+    let source = source::source(run, memory).await?;
     findings.seen = Some(source.seen.clone());
     if stages::unchanged(run, &source, memory) {
+        findings.drift = Some(Drift::default());
         return source.trouble.map_or(checks, Err);
     }
-    let manifests = stages::render(run, &source).await?;
-    let _room = stages::room(run, manifests.len()).await?;
-    let empty = manifests.is_empty();
-    let mut observed = stages::observe(run, manifests, &source.seen.revision).await?;
-    let Planned { plan, kinds, drift, waits: unplanned } = stages::plan(run, &source.seen, &mut observed);
+    let rendering = stages::render(run, &source, memory).await?;
+    let _room = stages::room(run, rendering.manifests.len()).await?;
+    let empty = rendering.is_empty();
+    let mut observed = stages::observe(run, rendering, &source.seen.revision).await?;
+    let planned = stages::plan(run, &source.seen, &mut observed);
+    let Planned { plan, kinds, drifted, waits: unplanned } = drift::split(run, memory, &observed, planned);
     let plan = stages::rights(run, &mut observed, plan, &kinds).await?;
-    dependencies::ready(run, &source.seen)?;
-    if drift && stages::only_reported(run) {
-        findings.drift = Some(plan.changes);
-        return failure(&observed.errors, source.trouble);
-    }
-    let decision = stages::gate(run, plan, empty, false);
-    findings.waiting = decision.waiting;
-    findings.corrected = drift;
+    let (plan, held) = dependencies::hold(run, &source.seen, plan, &drifted);
+    let Decision { approved, waiting } = stages::gate(run, plan, empty, false);
+    findings.waiting = waiting;
     stages::mark(run, &observed).await?;
-    let id = decision.approved.plan().id.clone();
+    drift::announce(run, memory, &drifted, &approved.plan().changes).await;
+    let id = approved.plan().id.clone();
     let Outcome { done, errors, waits, again } =
-        stages::apply(run, Some(&source), &observed, decision.approved, &kinds).await;
+        stages::apply(run, Some(&source), &observed, approved, &kinds).await;
+    findings.drift = Some(drift::found(run, memory, &drifted, &done, findings.waiting.as_ref()));
     findings.done = Some(Done { id, changes: done }).filter(|done| !done.changes.is_empty());
     findings.waits = waits.or(unplanned).or(observed.waits.take()).or_else(|| stages::ending(&observed));
     findings.again = again;
-    let errors = [observed.errors, errors].concat();
-    memory.rendered = errors.is_empty().then(|| Rendered::of(&source.seen.tree, run.sync, observed.desired));
+    let errors = [std::mem::take(&mut observed.errors), errors].concat();
+    stages::keep(run, memory, &source, observed, errors.is_empty() && held.is_ok());
     if empty {
         return Err(failures::empty(run));
     }
-    failure(&errors, source.trouble).and(checks)
+    failure(&errors, source.trouble).and(held).and(checks)
 }

@@ -80,7 +80,7 @@ impl fmt::Display for Origin {
 }
 
 /// One rendered object.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// As git says it, for example `apps/v1`.
     pub api_version: String,

@@ -30,6 +30,11 @@ pub mod reason {
     pub const NOTHING_WAITS: &str = "NothingWaits";
     pub const REJECTED: &str = "Rejected";
     pub const DRIFT_REPORTED: &str = "DriftReported";
+    /// Somebody writes the other value again and again.
+    pub const DRIFT_FIGHT: &str = "DriftFight";
+    pub const DRIFT_SNOOZED: &str = "DriftSnoozed";
+    /// Others have added fields that git says nothing about.
+    pub const GHOSTS_REPORTED: &str = "GhostsReported";
     pub const DRIFT_CORRECTED: &str = "DriftCorrected";
 }
 

@@ -20,9 +20,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Global, Output, cluster, files, say};
 use crate::api::Sync;
-use crate::context::{Context, Memory, Options};
+use crate::context::{Context, Options};
+use crate::memory::Memory;
 use crate::metrics::Metrics;
-use crate::reconcile::{Run, stages};
+use crate::reconcile::stages::Rendering;
+use crate::reconcile::{Run, source, stages};
 use crate::render;
 use crate::report::{self, Seen};
 use crate::sync_ref::SyncRef;
@@ -95,15 +97,16 @@ impl Plan {
     async fn once(&self, context: &Context, sync: &Sync, owner: &SyncRef) -> anyhow::Result<bool> {
         let status = sync.status.clone().unwrap_or_default();
         let run = Run { context, sync, owner, status: &status, now: Timestamp::now() };
-        let (manifests, seen) = if let Some(tree) = &self.tree {
-            (working_tree(tree, sync)?, Seen::default())
+        let (rendering, seen) = if let Some(tree) = &self.tree {
+            (Rendering::whole(working_tree(tree, sync)?), Seen::default())
         } else {
-            let source = stages::source(&run, &mut Memory::default()).await?;
-            (stages::render(&run, &source).await?, source.seen)
+            let mut memory = Memory::default();
+            let source = source::source(&run, &mut memory).await?;
+            (stages::render(&run, &source, &memory).await?, source.seen)
         };
-        let empty = manifests.is_empty();
-        let mut observed = stages::observe(&run, manifests, &seen.revision).await?;
-        let stages::Planned { plan, kinds, drift, .. } = stages::plan(&run, &seen, &mut observed);
+        let empty = rendering.is_empty();
+        let mut observed = stages::observe(&run, rendering, &seen.revision).await?;
+        let stages::Planned { plan, kinds, drifted, .. } = stages::plan(&run, &seen, &mut observed);
         let plan = stages::rights(&run, &mut observed, plan, &kinds).await?;
         let waiting = stages::gate(&run, plan.clone(), empty, false).waiting;
         match self.output {
@@ -112,7 +115,7 @@ impl Plan {
                 let waiting =
                     waiting.map(|waiting| json!({"planId": waiting.plan.id, "reasons": waiting.held()}));
                 let whole = json!({"id": plan.id, "revision": seen.revision, "summary": report::changes::summary(&plan.changes),
-                    "drift": drift, "changes": plan.changes, "waiting": waiting, "errors": errors});
+                    "drift": !drifted.is_empty(), "changes": plan.changes, "waiting": waiting, "errors": errors});
                 println!("{}", serde_json::to_string_pretty(&whole)?);
             }
             Output::Text => {

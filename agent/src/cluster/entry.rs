@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::judges::Judges;
 use super::requests::ResourceType;
+use super::view::Differs;
 use crate::api::names;
 use crate::sync_ref::SyncRef;
 
@@ -34,6 +35,8 @@ pub struct Entry {
     pub health: Health,
     /// The fingerprint of the fields that we own; `None` if it cannot be told.
     pub live: Option<Digest>,
+    /// All of it, if it is left as it is though it differs.
+    pub(super) whole: Option<Digest>,
     /// The manifest, and the live fingerprint that the server has proven to satisfy it.
     pub(super) verified: Option<(Digest, Digest)>,
     pub(super) version: u64,
@@ -70,10 +73,21 @@ impl Entry {
             judged,
             health,
             live: fields::fingerprint(object, &kind.api_version()),
+            whole: None,
             verified: None,
             version: version(object),
             kind: kind.clone(),
         })
+    }
+
+    /// How it differs from a manifest.
+    pub fn differs(&self, manifest: Digest) -> Differs {
+        Differs { manifest, live: self.live, whole: self.whole }
+    }
+
+    /// True if it was read at the same version.
+    pub(super) fn is_of(&self, object: &Value) -> bool {
+        self.version == version(object)
     }
 
     /// True if the server has proven that the object, as it is now, is what the manifest says.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use holdfast_diff::digest::Digest;
 use holdfast_diff::fields;
 use holdfast_diff::object::ObjectId;
 use holdfast_diff::order::Stage;
@@ -50,14 +51,30 @@ pub struct Observed {
     pub failed_wave: Option<i32>,
 }
 
-/// Observes everything that a Sync desires and owns. `kinds` are those its set is known to contain; objects that are done
-/// need not exist any more.
+/// How much of what a Sync desires is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    Whole,
+    /// What differs, of a render whose objects were all claimed before.
+    Part,
+}
+
+/// What is looked at.
+pub struct What<'a> {
+    pub desired: Vec<Desired>,
+    /// Everything that the Sync claims.
+    pub all: &'a [(ObjectId, Digest)],
+    pub scope: Scope,
+    /// Those that its set is known to contain.
+    pub kinds: &'a [Arc<ResourceType>],
+}
+
+/// Observes what a Sync desires, and what it owns beside that. Objects that are done need not exist any more.
 pub async fn observe(
     cluster: &Cluster,
     requests: &Requests,
     owner: &SyncRef,
-    desired: Vec<Desired>,
-    kinds: &[Arc<ResourceType>],
+    What { desired, all, scope, kinds }: What<'_>,
     is_done: impl Fn(&Desired) -> bool,
 ) -> Observed {
     let mut observed = Observed::default();
@@ -78,9 +95,10 @@ pub async fn observe(
     }
     drop(starting);
 
-    let names: Vec<ObjectId> = desired.iter().map(|desired| desired.object.clone()).collect();
-    let taken: HashMap<ObjectId, SyncRef> =
-        cluster.view.claim(owner, &names, |other| cluster.exists(other)).into_iter().collect();
+    let taken: HashMap<ObjectId, SyncRef> = match scope {
+        Scope::Whole => cluster.view.claim(owner, all, |other| cluster.exists(other)).into_iter().collect(),
+        Scope::Part => HashMap::new(),
+    };
     let unknown =
         desired.iter().filter(|desired| desired.served && cluster.view.get(&desired.object).is_none());
     let absent = &cluster.lookups.absent(requests, unknown).await;
@@ -112,7 +130,7 @@ pub async fn observe(
             }
         }
     }
-    let wanted: HashSet<&ObjectId> = names.iter().collect();
+    let wanted: HashSet<&ObjectId> = all.iter().map(|(object, _)| object).collect();
     for (object, entry) in cluster.view.members_that(owner, |object, _| !wanted.contains(object)) {
         if cluster.view.claimed_by_another(owner, &object).is_some() {
             continue;

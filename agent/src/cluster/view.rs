@@ -6,6 +6,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use holdfast_diff::compare;
 use holdfast_diff::digest::Digest;
 use holdfast_diff::object::ObjectId;
 use serde_json::Value;
@@ -26,6 +27,39 @@ struct State {
     refused: HashMap<ObjectId, SyncRef>,
     /// Syncs whose claims are known.
     claimants: HashSet<SyncRef>,
+    /// What was as git said when somebody else removed it, and the manifest that it satisfied. Only of claimed objects.
+    lost: HashMap<ObjectId, Digest>,
+}
+
+/// A manifest, and the object that does not satisfy it: the fields of it that we own, and all of it if that was noted. Both
+/// are `None` if there is no such object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Differs {
+    pub manifest: Digest,
+    pub live: Option<Digest>,
+    pub whole: Option<Digest>,
+}
+
+impl Differs {
+    /// There is no object.
+    pub fn absent(manifest: Digest) -> Self {
+        Self { manifest, live: None, whole: None }
+    }
+}
+
+/// What of a Sync is not as its manifests say.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Differing {
+    /// The positions of the manifests that are not satisfied.
+    pub manifests: Vec<(usize, Differs)>,
+    /// The Sync owns something else too.
+    pub surplus: bool,
+}
+
+impl Differing {
+    pub fn is_nothing(&self) -> bool {
+        self.manifests.is_empty() && !self.surplus
+    }
 }
 
 /// The live view of one cluster.
@@ -43,9 +77,17 @@ impl View {
 
     /// Takes an object from a watch. Events older than what is known are ignored.
     pub fn put(&self, kind: &Arc<ResourceType>, object: ObjectId, live: &Value) {
-        let Some(entry) = Entry::of(kind, live, &self.judges) else { return self.remove(&object, u64::MAX) };
+        let Some(mut entry) = Entry::of(kind, live, &self.judges) else {
+            return self.remove(&object, u64::MAX);
+        };
         let owner = entry.owner.clone();
-        if self.lock().put(object, entry) {
+        let mut state = self.lock();
+        if state.objects.get(&object).is_some_and(|before| before.whole.is_some()) {
+            entry.whole = Some(Digest::of(&compare::essence(live)));
+        }
+        let news = state.put(object, entry);
+        drop(state);
+        if news {
             self.wake(owner);
         }
     }
@@ -57,6 +99,7 @@ impl View {
         state.put(object.clone(), entry);
         if let Some(entry) = state.objects.get_mut(object) {
             entry.verified = entry.live.map(|live| (manifest, live));
+            entry.whole = None;
         }
     }
 
@@ -64,7 +107,17 @@ impl View {
     pub fn note_satisfied(&self, object: &ObjectId, manifest: Digest, live: Digest) {
         if let Some(entry) = self.lock().objects.get_mut(object) {
             entry.verified = Some((manifest, live));
+            entry.whole = None;
         }
+    }
+
+    /// Notes that an object may be left as it is though it differs: what others own of it counts too from now on.
+    pub fn note_left(&self, object: &ObjectId, live: &Value) -> Digest {
+        let whole = Digest::of(&compare::essence(live));
+        if let Some(entry) = self.lock().objects.get_mut(object).filter(|entry| entry.is_of(live)) {
+            entry.whole = Some(whole);
+        }
+        whole
     }
 
     /// Forgets an object that is gone, or not ours any more.
@@ -132,23 +185,50 @@ impl View {
             .collect()
     }
 
-    /// True if every manifest is satisfied by its live object, or is done and needs none, and the Sync owns nothing else.
-    pub fn all_satisfied(
+    /// What differs from the manifests of a Sync. What is done needs no object.
+    pub fn differing(
         &self,
         owner: &SyncRef,
         manifests: &[(ObjectId, Digest)],
         is_done: impl Fn(&ObjectId, Digest) -> bool,
-    ) -> bool {
+    ) -> Differing {
         let state = self.lock();
-        let mut members = 0;
-        let satisfied = manifests.iter().all(|(object, manifest)| match state.objects.get(object) {
-            Some(entry) => {
-                members += 1;
-                entry.owner == *owner && entry.ending.is_none() && entry.satisfies(*manifest)
+        let (mut members, mut differing) = (0, Differing::default());
+        for (at, (object, manifest)) in manifests.iter().enumerate() {
+            match state.objects.get(object) {
+                Some(entry) => {
+                    let ours = entry.owner == *owner;
+                    members += usize::from(ours);
+                    if !ours || entry.ending.is_some() || !entry.satisfies(*manifest) {
+                        differing.manifests.push((at, entry.differs(*manifest)));
+                    }
+                }
+                None if is_done(object, *manifest) => {}
+                None => differing.manifests.push((at, Differs::absent(*manifest))),
             }
-            None => is_done(object, *manifest),
-        });
-        satisfied && state.members.get(owner).map_or(0, BTreeSet::len) == members
+        }
+        differing.surplus = state.members.get(owner).map_or(0, BTreeSet::len) > members;
+        differing
+    }
+
+    /// True if an object differs from its manifest as it did.
+    pub fn still_differs(&self, owner: &SyncRef, object: &ObjectId, seen: Differs) -> bool {
+        let state = self.lock();
+        match state.objects.get(object) {
+            Some(entry) => {
+                entry.owner == *owner
+                    && entry.differs(seen.manifest) == seen
+                    && !entry.satisfies(seen.manifest)
+            }
+            None => seen == Differs::absent(seen.manifest),
+        }
+    }
+
+    /// The manifest that an object satisfied until somebody else changed or removed it.
+    pub fn satisfied(&self, object: &ObjectId) -> Option<Digest> {
+        let state = self.lock();
+        let entry = state.objects.get(object).and_then(|entry| entry.verified);
+        entry.map(|(manifest, _)| manifest).or_else(|| state.lost.get(object).copied())
     }
 
     /// Claims objects for the newest render of a Sync and gives up what it does not name any more. Returns the
@@ -156,16 +236,16 @@ impl View {
     pub fn claim(
         &self,
         owner: &SyncRef,
-        objects: &[ObjectId],
+        objects: &[(ObjectId, Digest)],
         exists: impl Fn(&SyncRef) -> bool,
     ) -> Vec<(ObjectId, SyncRef)> {
         let mut state = self.lock();
-        let wanted: HashSet<&ObjectId> = objects.iter().collect();
+        let wanted: HashSet<&ObjectId> = objects.iter().map(|(object, _)| object).collect();
         state.refused.retain(|_, other| other != owner);
         let heirs = state.give_up(owner, |object| !wanted.contains(object));
         state.claimants.insert(owner.clone());
         let mut taken = Vec::new();
-        for object in objects {
+        for (object, _) in objects {
             // The label on the live object decides, as long as its Sync exists and may still want it.
             let live = state.objects.get(object).map(|entry| entry.owner.clone()).filter(|other| {
                 other != owner
@@ -198,7 +278,9 @@ impl View {
 
     /// Forgets an object that our own hand removed: nobody needs to be told.
     pub fn forget(&self, object: &ObjectId) {
-        self.lock().remove(object, u64::MAX);
+        let mut state = self.lock();
+        state.remove(object, u64::MAX);
+        state.lost.remove(object);
     }
 
     /// Gives up all claims of a Sync that is gone.
@@ -242,6 +324,7 @@ impl State {
         let news = before.is_none_or(|before| {
             before.uid != entry.uid
                 || before.live != entry.live
+                || before.whole != entry.whole
                 || before.ending != entry.ending
                 || before.health != entry.health
                 || before.judged != entry.judged
@@ -251,6 +334,7 @@ impl State {
         if let Some(former) = former {
             self.leave(&former, &object);
         }
+        self.lost.remove(&object);
         self.members.entry(entry.owner.clone()).or_default().insert(object.clone());
         self.objects.insert(object, entry);
         news
@@ -267,14 +351,12 @@ impl State {
         let lost: Vec<ObjectId> = claimed.chain(owned).filter(|object| which(object)).cloned().collect();
         let mut heirs = BTreeSet::new();
         for object in lost {
-            match self.refused.remove(&object) {
-                Some(heir) => {
-                    heirs.insert(heir.clone());
-                    self.claims.insert(object, heir);
-                }
-                None => {
-                    self.claims.remove(&object);
-                }
+            if let Some(heir) = self.refused.remove(&object) {
+                heirs.insert(heir.clone());
+                self.claims.insert(object, heir);
+            } else {
+                self.claims.remove(&object);
+                self.lost.remove(&object);
             }
         }
         heirs
@@ -285,6 +367,10 @@ impl State {
             return None;
         }
         let entry = self.objects.remove(object)?;
+        if let Some((manifest, _)) = entry.verified.filter(|_| self.claims.get(object) == Some(&entry.owner))
+        {
+            self.lost.insert(object.clone(), manifest);
+        }
         self.leave(&entry.owner, object);
         Some(entry)
     }
@@ -337,12 +423,13 @@ mod tests {
         let ours = json!([{"manager": "holdfast", "operation": "Apply", "apiVersion": "v1", "fieldsV1": {"f:data": {}}}]);
         let view = view(&two, &ours);
         // The first one to look wants what the second one has, who may want it still.
-        assert_eq!(view.claim(&one, &[object()], |_| true), [(object(), two.clone())]);
+        let wanted = [(object(), Digest::of_bytes(b""))];
+        assert_eq!(view.claim(&one, &wanted, |_| true), [(object(), two.clone())]);
         assert_eq!(view.claimed_by_another(&two, &object()), None);
         // The second one does not: it must not remove it.
         assert_eq!(view.claim(&two, &[], |_| true), []);
         assert_eq!(view.claimed_by_another(&two, &object()), Some(one.clone()));
-        assert_eq!(view.claim(&one, &[object()], |_| true), []);
+        assert_eq!(view.claim(&one, &wanted, |_| true), []);
     }
 
     #[test]

@@ -1,12 +1,35 @@
 //! Other Syncs that must be Ready first. No I/O: their status comes by the watch.
 
+use std::collections::BTreeMap;
+
+use holdfast_diff::object::ObjectId;
+use holdfast_diff::plan::Plan;
+
 use super::Run;
 use crate::api::{Sync, conditions};
+use crate::cluster::view::Differs;
 use crate::report::{Failure, Seen};
+
+/// Leaves in a plan what may go ahead while other Syncs are not ready, and says which are not: drift is put back all the same.
+pub fn hold(
+    run: &Run<'_>,
+    seen: &Seen,
+    plan: Plan,
+    drifted: &BTreeMap<ObjectId, Differs>,
+) -> (Plan, Result<(), Failure>) {
+    match ready(run, seen) {
+        Ok(()) => (plan, Ok(())),
+        Err(failure) => {
+            let (drift, _) =
+                plan.split(&run.context.cluster.uid, |change| drifted.contains_key(&change.object));
+            (drift, Err(failure))
+        }
+    }
+}
 
 /// Waits for other Syncs without asking anything: their status comes by the watch, and those of the same source must have
 /// come to the same revision.
-pub fn ready(run: &Run<'_>, seen: &Seen) -> Result<(), Failure> {
+fn ready(run: &Run<'_>, seen: &Seen) -> Result<(), Failure> {
     let context = run.context;
     for dependency in &run.sync.spec.depends_on {
         let other = dependency.of(run.owner.namespace());

@@ -6,7 +6,7 @@ use holdfast_diff::object::ObjectId;
 
 use super::Run;
 use crate::api::{CompletedJob, SyncStatus};
-use crate::context::Memory;
+use crate::memory::Memory;
 
 /// True if a status says that this very Job has done its work.
 pub fn is_completed(status: &SyncStatus, object: &ObjectId, manifest: Digest) -> bool {
@@ -24,7 +24,7 @@ fn is_job(object: &ObjectId) -> bool {
 
 /// The Jobs that have done their work, of those that are desired.
 pub fn completed(run: &Run<'_>, memory: &Memory) -> Vec<CompletedJob> {
-    let desired = memory.rendered.iter().flat_map(|rendered| &rendered.objects);
+    let desired = memory.rendered.iter().flat_map(|rendered| &*rendered.objects);
     let view = &run.context.cluster.view;
     desired
         .filter(|(object, digest)| {

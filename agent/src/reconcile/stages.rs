@@ -2,8 +2,8 @@
 //!
 //! I/O: through the stages.
 
-use std::collections::HashSet;
-use std::time::Duration;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use futures::FutureExt as _;
 use holdfast_diff::digest::Digest;
@@ -16,31 +16,25 @@ use tokio::sync::SemaphorePermit;
 use tracing::instrument;
 
 use super::Run;
+use super::drift;
 use super::jobs::is_completed;
+use super::source::{Source, is_newer};
 use crate::api::{DriftMode, Sync, names};
 use crate::cluster::apply::{self, Failed, Kinds, Outcome};
 use crate::cluster::entry::Entry;
-use crate::cluster::observe;
+use crate::cluster::observe::{self, Scope, What};
 use crate::cluster::parent;
 use crate::cluster::refusal::{ObjectError, chain};
 use crate::cluster::requests::Requests;
 use crate::cluster::resolve::{self, Desired};
 use crate::cluster::rights;
-use crate::context::{Memory, ROOM};
+use crate::cluster::view::{Differing, Differs};
+use crate::context::ROOM;
 use crate::gate::{self, ApprovedPlan, Decision};
+use crate::memory::{Memory, Rendered};
 use crate::render;
+use crate::render::kept::Kept;
 use crate::report::{Failure, Objects, Seen};
-use crate::source::{Credential, Folder, GitRef, Location};
-
-/// What `source` found.
-pub struct Source {
-    pub seen: Seen,
-    folder: Folder,
-    location: Location,
-    reference: GitRef,
-    /// Git could not be asked; this is what it said last.
-    pub trouble: Option<Failure>,
-}
 
 /// Why nothing is done now, if the Sync is suspended.
 pub fn suspended(run: &Run<'_>) -> Option<String> {
@@ -58,79 +52,58 @@ pub fn checks(run: &Run<'_>) -> Result<(), Failure> {
     taken.map_err(|error| Failure::user("health", "HealthCheckInvalid", error))
 }
 
-/// Asks git, at most once an interval for all Syncs of a repository.
-#[instrument(name = "source", skip_all, fields(sync = %run.owner))]
-pub async fn source(run: &Run<'_>, memory: &mut Memory) -> Result<Source, Failure> {
-    let timer = run.context.metrics.stage("source");
-    let spec = &run.sync.spec;
-    let git = &spec.source.git;
-    let credential = match &git.secret_ref {
-        Some(secret) => {
-            let data = run.context.secrets.read(run.owner, &secret.name).await;
-            let data =
-                data.map_err(|error| Failure::user("source", "SecretUnreadable", error.to_string()))?;
-            Some(Credential::from_secret(&data).map_err(|error| Failure::of("source", &error))?)
-        }
-        None => None,
-    };
-    run.context.secrets.release(run.owner, git.secret_ref.as_ref().map(|secret| secret.name.as_str()));
-    let location = Location::parse(&git.url, credential).map_err(|error| Failure::of("source", &error))?;
-    let asked = run.sync.annotations().get(names::RECONCILE_AT).cloned();
-    let max_age = if asked == memory.asked { spec.interval() } else { Duration::ZERO };
-    run.context.memories.uses(run.owner, location.mirror());
-    let reference = reference(git.reference.as_ref());
-    let answer = run.context.sources.checkout(&location, &reference, max_age, spec.timeout()).await;
-    memory.asked = asked;
-    let trouble = match answer {
-        Ok(checkout) => {
-            memory.checkout = Some(checkout);
-            None
-        }
-        Err(error) => Some(Failure::of("source", &error)),
-    };
-    drop(timer);
-    let (checkout, trouble) = match (&memory.checkout, trouble) {
-        (Some(checkout), trouble) if checkout.is_of(&location, &reference) => (checkout, trouble),
-        (_, Some(failure)) => return Err(failure),
-        (_, None) => return Err(Failure::internal("source", "the checkout is of another repository")),
-    };
-    let path = spec.path.as_deref().unwrap_or_default();
-    let folder = checkout.folder(path).map_err(|error| Failure::of("source", &error))?;
-    let seen = Seen {
-        revision: checkout.revision().to_string(),
-        short: checkout.revision().short(),
-        tree: folder.id().clone(),
-    };
-    Ok(Source { seen, folder, location, reference, trouble })
+/// What differs from git now and did not when it was looked at, as positions in the render of this tree. `None` if that is
+/// not known.
+pub fn differing(run: &Run<'_>, tree: &str, memory: &Memory) -> Option<Differing> {
+    let rendered = memory.rendered.as_ref()?;
+    if !rendered.is_of(tree, run.sync) || rendered.objects.is_empty() {
+        return None;
+    }
+    let is_done = |object: &ObjectId, manifest| is_completed(run.status, object, manifest);
+    let mut differing = run.context.cluster.view.differing(run.owner, &rendered.objects, is_done);
+    differing.manifests.retain(|(at, seen)| {
+        let (object, _) = &rendered.objects[*at];
+        memory.drift.is_news(object, *seen, run.now)
+    });
+    Some(differing)
 }
 
-fn reference(git: Option<&crate::api::GitRef>) -> GitRef {
-    let Some(git) = git else { return GitRef::default() };
-    let crate::api::GitRef { branch, tag, semver, name, commit } = git.clone();
-    let chosen = [
-        commit.map(GitRef::Commit),
-        name.map(GitRef::Name),
-        semver.map(GitRef::Semver),
-        tag.map(GitRef::Tag),
-        branch.map(GitRef::Branch),
-    ];
-    chosen.into_iter().flatten().next().unwrap_or_default()
-}
-
-/// True if git, the Sync and every live object are as they were when they were seen to agree: nothing is asked.
+/// True if git, the Sync and every live object are as they were when they were looked at: nothing is asked.
 pub fn unchanged(run: &Run<'_>, source: &Source, memory: &Memory) -> bool {
-    memory.rendered.as_ref().is_some_and(|rendered| {
-        let is_done = |object: &ObjectId, manifest| is_completed(run.status, object, manifest);
-        rendered.is_of(&source.seen.tree, run.sync)
-            && !rendered.objects.is_empty()
-            && run.context.cluster.view.all_satisfied(run.owner, &rendered.objects, is_done)
-    })
+    differing(run, &source.seen.tree, memory).is_some_and(|differing| differing.is_nothing())
 }
 
-/// Reads and renders the files of the folder.
+/// What is to be looked at.
+pub struct Rendering {
+    pub manifests: Vec<Manifest>,
+    /// All that git says, if the manifests are only what differs of it.
+    pub part_of: Option<Arc<Vec<(ObjectId, Digest)>>>,
+}
+
+impl Rendering {
+    /// All that git says.
+    pub fn whole(manifests: Vec<Manifest>) -> Self {
+        Self { manifests, part_of: None }
+    }
+
+    /// True if git says nothing at all.
+    pub fn is_empty(&self) -> bool {
+        self.part_of.as_ref().map_or(self.manifests.is_empty(), |all| all.is_empty())
+    }
+}
+
+/// What differs of a render that is known; or else reads and renders the files of the folder.
 #[instrument(name = "render", skip_all)]
-pub async fn render(run: &Run<'_>, source: &Source) -> Result<Vec<Manifest>, Failure> {
+pub async fn render(run: &Run<'_>, source: &Source, memory: &Memory) -> Result<Rendering, Failure> {
     let _timer = run.context.metrics.stage("render");
+    if let (Some(differing), Some(rendered)) = (differing(run, &source.seen.tree, memory), &memory.rendered) {
+        let positions: Vec<usize> = differing.manifests.iter().map(|(at, _)| *at).collect();
+        let part_of = Some(rendered.objects.clone());
+        return match rendered.kept.get(&positions) {
+            Ok(manifests) => Ok(Rendering { manifests, part_of }),
+            Err(error) => Err(Failure::internal("render", error.to_string())),
+        };
+    }
     let folder = source.folder.clone();
     let rendered = tokio::task::spawn_blocking(move || {
         let mut files = Vec::new();
@@ -141,7 +114,7 @@ pub async fn render(run: &Run<'_>, source: &Source) -> Result<Vec<Manifest>, Fai
         render::render(&files).map_err(|error| Failure::of("render", &error))
     });
     let set = rendered.await.map_err(|error| Failure::internal("render", error.to_string()))??;
-    Ok(set.manifests)
+    Ok(Rendering::whole(set.manifests))
 }
 
 /// Waits until there is room for so many objects, and holds it.
@@ -155,7 +128,9 @@ pub async fn room<'a>(run: &Run<'a>, objects: usize) -> Result<SemaphorePermit<'
 pub struct Observed {
     requests: Requests,
     /// What every desired object must satisfy.
-    pub desired: Vec<(ObjectId, Digest)>,
+    pub desired: Arc<Vec<(ObjectId, Digest)>>,
+    /// The manifests, if these are all.
+    pub kept: Option<Kept>,
     seen: observe::Observed,
     /// What nothing can be said about.
     pub errors: Vec<ObjectError>,
@@ -165,7 +140,7 @@ pub struct Observed {
 
 /// Looks at every object that is desired or owned.
 #[instrument(name = "observe", skip_all, fields(sync = %run.owner))]
-pub async fn observe(run: &Run<'_>, manifests: Vec<Manifest>, revision: &str) -> Result<Observed, Failure> {
+pub async fn observe(run: &Run<'_>, rendering: Rendering, revision: &str) -> Result<Observed, Failure> {
     let _timer = run.context.metrics.stage("observe");
     let (context, spec) = (run.context, &run.sync.spec);
     let cluster = &context.cluster;
@@ -173,13 +148,23 @@ pub async fn observe(run: &Run<'_>, manifests: Vec<Manifest>, revision: &str) ->
         .requests(run.owner, spec.service_account_name.as_deref())
         .map_err(|error| Failure::internal("observe", error.to_string()))?;
     let namespace = spec.target_namespace.as_deref().unwrap_or(run.owner.namespace());
-    let (desired, mut errors) = resolve::resolve(&cluster.discovery, run.owner, namespace, manifests).await;
-    let names: Vec<ObjectId> = desired.iter().map(|desired| desired.object.clone()).collect();
-    let digests = desired.iter().map(|desired| (desired.object.clone(), desired.digest)).collect();
-    let (former, mut unknown) = parent::former_kinds(cluster, run.sync, &names).await;
+    let Rendering { manifests, part_of } = rendering;
+    let scope = if part_of.is_none() { Scope::Whole } else { Scope::Part };
+    let (found, mut errors) = resolve::resolve(&cluster.discovery, run.owner, namespace, manifests).await;
+    let all = || found.iter().map(|desired| (desired.object.clone(), desired.digest)).collect();
+    let desired = part_of.unwrap_or_else(|| Arc::new(all()));
+    let mut kept = None;
+    let (mut former, mut unknown) = (Vec::new(), Vec::new());
+    if scope == Scope::Whole {
+        let names: Vec<ObjectId> = desired.iter().map(|(object, _)| object.clone()).collect();
+        (former, unknown) = parent::former_kinds(cluster, run.sync, &names).await;
+        let packed = Kept::of(found.iter().map(|desired| &*desired.manifest));
+        kept = Some(packed.map_err(|error| Failure::internal("render", error.to_string()))?);
+    }
     errors.append(&mut unknown);
     let is_done = |desired: &Desired| is_completed(run.status, &desired.object, desired.digest);
-    let mut seen = observe::observe(cluster, &requests, run.owner, desired, &former, is_done).await;
+    let what = What { desired: found, all: &desired, scope, kinds: &former };
+    let mut seen = observe::observe(cluster, &requests, run.owner, what, is_done).await;
     errors.append(&mut seen.errors);
     // While another Sync of the same source has not looked at this revision, what it owns may be on its way to us.
     let moving = |error: &ObjectError| error.reason == observe::OWNED_BY_ANOTHER;
@@ -192,7 +177,7 @@ pub async fn observe(run: &Run<'_>, manifests: Vec<Manifest>, revision: &str) ->
             errors.retain(|error| !moving(error));
         }
     }
-    Ok(Observed { requests, desired: digests, seen, errors, waits })
+    Ok(Observed { requests, desired, kept, seen, errors, waits })
 }
 
 /// Writes what the Sync must say of its set before anything is applied that it does not cover.
@@ -207,8 +192,8 @@ pub async fn mark(run: &Run<'_>, observed: &Observed) -> Result<(), Failure> {
 pub struct Planned {
     pub plan: Plan,
     pub kinds: Kinds,
-    /// This very tree was applied wholly before, so what differs now is drift.
-    pub drift: bool,
+    /// The objects that satisfied their manifests before, so what differs now is drift; with the fields that we own of them.
+    pub drifted: BTreeMap<ObjectId, Differs>,
     /// Why what left git is not in the plan yet.
     pub waits: Option<String>,
 }
@@ -221,18 +206,26 @@ pub fn plan(run: &Run<'_>, Seen { tree, revision, .. }: &Seen, observed: &mut Ob
     let set = run.owner.applyset();
     let mut kinds = Kinds::new();
     let mut changes = Vec::new();
+    let mut drifted = BTreeMap::new();
     for (Desired { object, kind, served, manifest, digest }, state) in
         std::mem::take(&mut observed.seen.objects)
     {
         if served {
             kinds.insert(object.clone(), kind.clone());
         }
-        let live = match &state {
-            State::Exists { live, .. } => fields::fingerprint(live, &kind.api_version()),
-            State::Absent | State::Unchanged => None,
+        let was_applied = drift::was_applied(run, tree, &object, digest);
+        let (live, whole) = match &state {
+            State::Exists { live, .. } => (
+                fields::fingerprint(live, &kind.api_version()),
+                was_applied.then(|| view.note_left(&object, live)),
+            ),
+            State::Absent | State::Unchanged => (None, None),
         };
         match plan::desired(&manifest, &object, &set, state) {
             Some(change) if !(only_reported(run) && change.only_ownership()) => {
+                if was_applied {
+                    drifted.insert(object.clone(), Differs { manifest: digest, live, whole });
+                }
                 let risk = observed.risk(&object);
                 changes.push(change.with_risk(risk));
             }
@@ -265,11 +258,7 @@ pub fn plan(run: &Run<'_>, Seen { tree, revision, .. }: &Seen, observed: &mut Ob
         }
     }
     let plan = Plan::new(&run.context.cluster.uid, changes);
-    let applied = run.status.revision.as_ref().and_then(|revision| revision.tree.as_ref());
-    let drift = !plan.is_empty()
-        && applied.is_some_and(|applied| applied == tree)
-        && run.status.observed_generation == run.sync.metadata.generation;
-    Planned { plan, kinds, drift, waits }
+    Planned { plan, kinds, drifted, waits }
 }
 
 pub fn only_reported(run: &Run<'_>) -> bool {
@@ -346,15 +335,14 @@ async fn is_superseded(run: &Run<'_>, source: Option<&Source>) -> bool {
     changed || newer || run.context.stop.is_cancelled()
 }
 
-/// True if git has another tree than the one that is being applied. Asked at most once an interval.
-async fn is_newer(run: &Run<'_>, Source { seen, location, reference, .. }: &Source) -> bool {
-    let spec = &run.sync.spec;
-    let checkout = run.context.sources.checkout(location, reference, spec.interval(), spec.timeout()).await;
-    let path = spec.path.as_deref().unwrap_or_default();
-    checkout
-        .ok()
-        .and_then(|checkout| checkout.folder(path).ok())
-        .is_some_and(|folder| *folder.id() != seen.tree)
+/// Keeps what was rendered for the next run, if everything about it is known.
+pub fn keep(run: &Run<'_>, memory: &mut Memory, source: &Source, observed: Observed, known: bool) {
+    let Observed { desired, kept, .. } = observed;
+    memory.rendered = match kept {
+        Some(kept) if known => Some(Rendered::of(&source.seen.tree, run.sync, desired, kept)),
+        None if known => memory.rendered.take(),
+        _ => None,
+    };
 }
 
 /// What is being deleted and must be gone before it can be applied again.

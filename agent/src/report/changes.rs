@@ -17,8 +17,9 @@ pub fn number(count: usize) -> i64 {
 }
 
 /// Counts changes by operation.
-pub fn summary(changes: &[Change]) -> PlanSummary {
-    let count = |operation| number(changes.iter().filter(|change| change.operation == operation).count());
+pub fn summary<'a>(changes: impl IntoIterator<Item = &'a Change>) -> PlanSummary {
+    let operations: Vec<Operation> = changes.into_iter().map(|change| change.operation).collect();
+    let count = |operation| number(operations.iter().filter(|each| **each == operation).count());
     PlanSummary {
         create: count(Operation::Create),
         update: count(Operation::Update),
@@ -69,20 +70,6 @@ fn field(field: &FieldChange) -> FieldStatus {
         after: field.after.as_ref().map(text),
         manager: field.owners.first().map(ToString::to_string),
     }
-}
-
-/// One changed field for people: path, values, and which tool wrote the live one.
-pub fn describe(field: &FieldChange) -> String {
-    let FieldStatus { path, before, after, manager } = self::field(field);
-    if before.is_some() && before == after {
-        return format!(
-            "{path} is as git says and belongs to {}",
-            manager.unwrap_or_else(|| "nobody".to_owned())
-        );
-    }
-    let written = manager.map(|manager| format!(", written by {manager}")).unwrap_or_default();
-    let none = || "nothing".to_owned();
-    format!("{path} is {}, git says {}{written}", before.unwrap_or_else(none), after.unwrap_or_else(none))
 }
 
 /// Cuts a text at a character and says so.

@@ -1,12 +1,34 @@
 //! Drift as a status and an alert have it: which object, which fields, from what to what, by which manager. Pure.
 
+use holdfast_diff::object::ObjectId;
 use holdfast_diff::plan::{Change, FieldChange, Operation};
 use jiff::Timestamp;
+use serde_json::Value;
 
-use crate::api::{DriftChange, DriftObject, DriftState};
+use super::changes::{cut, number};
+use crate::api::{DriftChange, DriftObject, DriftState, DriftStatus};
+
+/// Bytes of JSON that the objects of an episode may have in a status and an alert.
+const LISTED_BYTES: usize = 8 * 1024;
+/// Fields that are told of one object.
+const LISTED_FIELDS: usize = 20;
+/// Bytes of a value that is told whole.
+const LISTED_VALUE: usize = 1024;
+
+/// What a run found of drift.
+#[derive(Debug, Default)]
+pub struct Drift {
+    /// What differs still.
+    pub left: Vec<DriftObject>,
+    /// What was put back.
+    pub corrected: Vec<DriftObject>,
+    /// Nothing was put back for so long that the episode may end.
+    pub settled: bool,
+}
 
 /// Drift of one object, as its change says it.
 pub fn object(change: &Change, state: DriftState, now: Timestamp) -> DriftObject {
+    let paths: Vec<&str> = change.fields.iter().map(|field| field.path.as_str()).collect();
     DriftObject {
         api_version: change.api_version.clone(),
         kind: change.object.kind.kind.clone(),
@@ -15,21 +37,27 @@ pub fn object(change: &Change, state: DriftState, now: Timestamp) -> DriftObject
         state,
         since: now,
         deleted: change.operation == Operation::Create,
-        changes: change.fields.iter().map(field).collect(),
-        omitted: None,
+        changes: change.fields.iter().take(LISTED_FIELDS).map(field).collect(),
+        omitted: change.fields.len().checked_sub(LISTED_FIELDS).filter(|more| *more > 0).map(number),
         note: None,
-        ignore: None,
+        ignore: None.filter(|_: &String| !paths.is_empty()),
         origin: change.origin.as_ref().map(ToString::to_string),
         manifest: None,
     }
+}
+
+/// True if this is drift of that object.
+pub fn is_of(told: &DriftObject, object: &ObjectId) -> bool {
+    let group = told.api_version.rsplit_once('/').map_or("", |(group, _)| group);
+    object.kind.is(group, &told.kind) && *object.namespace == *told.namespace && *object.name == *told.name
 }
 
 fn field(field: &FieldChange) -> DriftChange {
     let owner = field.owners.first();
     DriftChange {
         path: field.path.clone(),
-        desired: field.after.clone(),
-        live: field.before.clone(),
+        desired: field.after.as_ref().map(value),
+        live: field.before.as_ref().map(value),
         manager: owner.map(|owner| owner.manager.clone()),
         operation: owner.map(|owner| owner.operation.clone()),
         subresource: owner.and_then(|owner| owner.subresource.clone()),
@@ -37,4 +65,117 @@ fn field(field: &FieldChange) -> DriftChange {
         user: None,
         ghost: false,
     }
+}
+
+/// A value, or its beginning as text if it is long.
+fn value(value: &Value) -> Value {
+    match value {
+        Value::String(text) => cut(text, LISTED_VALUE).into(),
+        Value::Array(_) | Value::Object(_) => {
+            let text = value.to_string();
+            if text.len() > LISTED_VALUE { cut(&text, LISTED_VALUE).into() } else { value.clone() }
+        }
+        scalar => scalar.clone(),
+    }
+}
+
+/// The episode that goes on after a run, out of the one before.
+pub fn episode(
+    before: Option<&DriftStatus>,
+    Drift { left, corrected, settled }: &Drift,
+    corrects: bool,
+    now: Timestamp,
+) -> Option<DriftStatus> {
+    let mut objects: Vec<DriftObject> = left.iter().chain(corrected).cloned().collect();
+    for told in before.into_iter().flat_map(|before| &before.objects) {
+        if let Some(object) = objects.iter_mut().find(|object| is_same(object, told)) {
+            if object.state == told.state && object.changes == told.changes {
+                object.since = told.since;
+            }
+        } else if corrects && !settled && told.state != DriftState::Snoozed {
+            // What was told as drift and is none any more was put back, maybe just before a restart.
+            let since = if told.state == DriftState::Corrected { told.since } else { now };
+            let state = DriftState::Corrected;
+            objects.push(DriftObject { state, since, manifest: None, ..told.clone() });
+        }
+    }
+    if objects.is_empty() {
+        return None;
+    }
+    let all = objects.len();
+    let mut room = LISTED_BYTES;
+    objects.retain(|object| {
+        let size = serde_json::to_vec(object).map_or(LISTED_BYTES, |json| json.len());
+        let fits = size <= room;
+        room = room.saturating_sub(size);
+        fits
+    });
+    let before_omitted = before.and_then(|before| before.omitted).unwrap_or_default();
+    let omitted = number(all - objects.len()).max(if *settled { 0 } else { before_omitted });
+    let since = before.map_or(now, |before| before.since);
+    Some(DriftStatus { since, objects, omitted: Some(omitted).filter(|omitted| *omitted > 0) })
+}
+
+/// True if both are of one object. What others added to it is told apart from what differs of it.
+pub fn is_same(one: &DriftObject, other: &DriftObject) -> bool {
+    (&one.kind, &one.namespace, &one.name) == (&other.kind, &other.namespace, &other.name)
+        && one.api_version == other.api_version
+        && is_ghost(one) == is_ghost(other)
+}
+
+/// True if git says nothing about what is told.
+pub fn is_ghost(told: &DriftObject) -> bool {
+    !told.changes.is_empty() && told.changes.iter().all(|change| change.ghost)
+}
+
+/// Drift in one sentence an object, for people.
+pub fn describe(objects: &[DriftObject]) -> String {
+    let mut parts: Vec<String> = objects.iter().take(5).map(sentence).collect();
+    if objects.len() > 5 {
+        parts.push(format!("and {} more", objects.len() - 5));
+    }
+    parts.join("; ")
+}
+
+fn sentence(told: &DriftObject) -> String {
+    let DriftObject { kind, namespace, name, changes, deleted, note, .. } = told;
+    let place = if namespace.is_empty() { name.clone() } else { format!("{namespace}/{name}") };
+    let mut what: Vec<String> = changes.iter().take(5).map(words).collect();
+    if *deleted {
+        what.push("was deleted (the API server does not tell by whom)".to_owned());
+    }
+    if changes.len() > 5 {
+        what.push(format!("and {} more fields", changes.len() - 5));
+    }
+    let note = note.as_ref().map(|note| format!(" ({note})")).unwrap_or_default();
+    format!("{kind} {place}: {}{note}", what.join(", "))
+}
+
+/// One field for people: path, values, and which tool wrote the live one.
+pub fn words(change: &DriftChange) -> String {
+    let DriftChange { path, desired, live, ghost, .. } = change;
+    let text = |value: &Option<Value>| {
+        value.as_ref().map_or("nothing".to_owned(), |value| cut(&value.to_string(), 120))
+    };
+    let by = writer(change).map(|writer| format!(", written by {writer}")).unwrap_or_default();
+    if *ghost {
+        return format!("{path} is {}, git says nothing about it{by}", text(live));
+    }
+    if live.is_some() && live == desired {
+        return format!(
+            "{path} is as git says and belongs to {}",
+            writer(change).unwrap_or_else(|| "nobody".to_owned())
+        );
+    }
+    format!("{path} is {}, git says {}{by}", text(live), text(desired))
+}
+
+/// `kubectl-edit (Update, 2026-01-01T00:00:00Z)`, and the user if that is known.
+pub fn writer(change: &DriftChange) -> Option<String> {
+    let DriftChange { manager, operation, subresource, time, user, .. } = change;
+    let manager = manager.as_ref()?;
+    let of = subresource.as_ref().map(|name| format!(" of {name}")).unwrap_or_default();
+    let time = time.as_ref().map(|time| format!(", {time}")).unwrap_or_default();
+    let user = user.as_ref().map(|user| format!(" for user {user}")).unwrap_or_default();
+    Some(format!("{manager} ({}{of}{time}){user}", operation.as_deref().unwrap_or("unknown")))
 }

@@ -15,7 +15,8 @@ use holdfast_diff::object::ObjectId;
 use holdfast_diff::plan::{Change, PlanId};
 use jiff::Timestamp;
 
-use crate::api::{CompletedJob, Sync};
+use self::drift::Drift;
+use crate::api::{CommitNote, CompletedJob, DriftMode, DriftObject, DriftState, Sync};
 use crate::error::{Class, StageError};
 use crate::gate::Waiting;
 use crate::sync_ref::SyncRef;
@@ -29,6 +30,8 @@ pub struct Seen {
     pub short: String,
     /// The id of the git tree below the path.
     pub tree: String,
+    /// Who made the commit, and its subject.
+    pub commit: Option<CommitNote>,
 }
 
 /// A stage that failed.
@@ -70,10 +73,10 @@ pub struct Findings {
     pub again: bool,
     pub waiting: Option<Waiting>,
     pub done: Option<Done>,
-    /// The revision was applied before, so what was done is a correction.
-    pub corrected: bool,
-    /// Drift that the policy only reports.
-    pub drift: Option<Vec<Change>>,
+    /// What differs from git or was put back; `None` if that is not known.
+    pub drift: Option<Drift>,
+    /// Drift is put back, as far as nobody decided otherwise.
+    pub corrects: bool,
     pub objects: Option<Objects>,
     /// Jobs that have done their work; `None` if that is not known.
     pub completed: Option<Vec<CompletedJob>>,
@@ -98,8 +101,8 @@ impl Findings {
             again: false,
             waiting: None,
             done: None,
-            corrected: false,
             drift: None,
+            corrects: sync.spec.drift.mode == DriftMode::Correct,
             objects: None,
             completed: None,
             wait_for_health: sync.spec.wait_for_health(),
@@ -123,12 +126,23 @@ impl Findings {
             && unhealthy.iter().all(|(_, health)| health.status == Status::InProgress)
     }
 
+    /// What differs from git and should not.
+    pub fn differing(&self) -> impl Iterator<Item = &DriftObject> {
+        let left = self.drift.iter().flat_map(|drift| &drift.left);
+        left.filter(|told| told.state != DriftState::Snoozed && !drift::is_ghost(told))
+    }
+
+    /// What was put back.
+    pub fn corrected(&self) -> &[DriftObject] {
+        self.drift.as_ref().map_or(&[], |drift| &drift.corrected)
+    }
+
     /// True if nothing is wrong and nothing is missing, however the objects are.
     pub fn is_well(&self) -> bool {
         self.failure.is_none()
             && self.waits.is_none()
             && self.waiting.is_none()
-            && self.drift.is_none()
+            && self.differing().next().is_none()
             && self.suspended.is_none()
     }
 }

@@ -1,14 +1,14 @@
 //! The status that findings make of the status before. Pure.
 
 use holdfast_diff::health::Status as Health;
-use holdfast_diff::plan::{Change, Operation};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use super::changes::{cut, describe, listed, number, omitted, summary};
+use super::changes::{cut, listed, number, omitted, summary};
+use super::drift::{self, Drift};
 use super::{Failure, Findings, Objects};
 use crate::api::conditions::{self, reason};
-use crate::api::{DriftState, DriftStatus, HistoryEntry, ObjectCounts, PlanState, PlanStatus, SyncStatus};
+use crate::api::{DriftObject, DriftState, HistoryEntry, ObjectCounts, PlanState, PlanStatus, SyncStatus};
 use crate::error::Class;
 use crate::gate::Waiting;
 
@@ -46,7 +46,6 @@ fn complete(findings: &Findings) -> bool {
         && findings.waits.is_none()
         && findings.waiting.is_none()
         && findings.suspended.is_none()
-        && findings.drift.is_none()
 }
 
 fn revision(status: &mut SyncStatus, findings: &Findings) {
@@ -115,17 +114,8 @@ fn plan(status: &mut SyncStatus, findings: &Findings) {
 }
 
 fn drift(status: &mut SyncStatus, findings: &Findings) {
-    match &findings.drift {
-        Some(changes) => {
-            let since = status.drift.as_ref().map_or(findings.now, |drift| drift.since);
-            let objects = changes
-                .iter()
-                .map(|change| super::drift::object(change, DriftState::Drifted, since))
-                .collect();
-            status.drift = Some(DriftStatus { since, objects, omitted: None });
-        }
-        None if findings.failure.is_none() => status.drift = None,
-        None => {}
+    if let Some(found) = &findings.drift {
+        status.drift = drift::episode(status.drift.as_ref(), found, findings.corrects, findings.now);
     }
 }
 
@@ -165,41 +155,41 @@ fn conditions(all: &mut Vec<Condition>, findings: &Findings, applied: &str) {
 
 /// A correction stays told until the next change of the cluster or of git.
 fn drift_condition(all: &mut Vec<Condition>, findings: &Findings) {
-    let mut set = |value: bool, reason: &str, message: &str| {
-        conditions::set(
-            all,
-            conditions::DRIFTED,
-            Some(value),
-            reason,
-            &cut(message, LISTED_MESSAGE),
-            findings.generation,
-            findings.now,
-        );
+    let Some(Drift { left, corrected, settled: _ }) = &findings.drift else { return };
+    let by =
+        |which: fn(&DriftObject) -> bool| left.iter().filter(|told| which(told)).cloned().collect::<Vec<_>>();
+    let differing: Vec<DriftObject> = findings.differing().cloned().collect();
+    let (ghosts, snoozed) = (by(drift::is_ghost), by(|told| told.state == DriftState::Snoozed));
+    let told = all.iter().find(|condition| condition.type_ == conditions::DRIFTED);
+    let (value, reason, objects) = if differing.iter().any(|told| told.state == DriftState::Fighting) {
+        (true, reason::DRIFT_FIGHT, differing)
+    } else if !differing.is_empty() {
+        (true, reason::DRIFT_REPORTED, differing)
+    } else if !ghosts.is_empty() {
+        (true, reason::GHOSTS_REPORTED, ghosts)
+    } else if !corrected.is_empty() {
+        (false, reason::DRIFT_CORRECTED, corrected.clone())
+    } else if !snoozed.is_empty() {
+        (false, reason::DRIFT_SNOOZED, snoozed)
+    } else if findings.done.is_none() && told.is_some_and(|told| told.reason == reason::DRIFT_CORRECTED) {
+        return;
+    } else {
+        (false, reason::IN_SYNC, Vec::new())
     };
-    match (&findings.drift, &findings.done) {
-        (Some(changes), _) => set(true, reason::DRIFT_REPORTED, &drifted(changes)),
-        _ if findings.failure.is_some() || findings.suspended.is_some() => {}
-        (None, Some(done)) if findings.corrected => {
-            set(false, reason::DRIFT_CORRECTED, &format!("put back {}", drifted(&done.changes)));
-        }
-        (None, Some(_)) => set(false, reason::IN_SYNC, ""),
-        (None, None) => {
-            let told = all
-                .iter()
-                .any(|condition| condition.type_ == conditions::DRIFTED && condition.status == "False");
-            if !told {
-                conditions::set(
-                    all,
-                    conditions::DRIFTED,
-                    Some(false),
-                    reason::IN_SYNC,
-                    "",
-                    findings.generation,
-                    findings.now,
-                );
-            }
-        }
+    let mut message = drift::describe(&objects);
+    if reason == reason::DRIFT_CORRECTED {
+        message = format!("put back {message}");
     }
+    let message = cut(&message, LISTED_MESSAGE);
+    conditions::set(
+        all,
+        conditions::DRIFTED,
+        Some(value),
+        reason,
+        &message,
+        findings.generation,
+        findings.now,
+    );
 }
 
 fn since(all: &[Condition], kind: &str) -> Option<Timestamp> {
@@ -252,8 +242,11 @@ fn verdict(
             None => no(reason::PROGRESSING, waits, false),
         };
     }
-    if let Some(changes) = &findings.drift {
-        return Verdict { reconciling: false, ..no(reason::DRIFT_REPORTED, &drifted(changes), false) };
+    let differing: Vec<DriftObject> = findings.differing().cloned().collect();
+    if !differing.is_empty() {
+        let fight = differing.iter().any(|told| told.state == DriftState::Fighting);
+        let reason = if fight { reason::DRIFT_FIGHT } else { reason::DRIFT_REPORTED };
+        return Verdict { reconciling: false, ..no(reason, &drift::describe(&differing), false) };
     }
     if healthy == Some(false) && findings.wait_for_health {
         let overdue = since.is_some_and(|since| elapsed(since, findings.now) >= findings.health_timeout);
@@ -312,25 +305,6 @@ fn awaiting(findings: &Findings) -> (&'static str, Option<String>) {
         let how = &findings.approve;
         (reason::AWAITING_APPROVAL, Some(format!("{what}. {how} {}", plan.id)))
     }
-}
-
-fn drifted(changes: &[Change]) -> String {
-    let mut parts: Vec<String> = changes
-        .iter()
-        .take(5)
-        .map(|change| {
-            if change.operation == Operation::Create {
-                format!("{}: was deleted", change.object)
-            } else {
-                let fields: Vec<String> = change.fields.iter().take(5).map(describe).collect();
-                format!("{}: {}", change.object, fields.join(", "))
-            }
-        })
-        .collect();
-    if changes.len() > 5 {
-        parts.push(format!("and {} more", changes.len() - 5));
-    }
-    parts.join("; ")
 }
 
 #[cfg(test)]

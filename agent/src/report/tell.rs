@@ -6,12 +6,13 @@
 use std::collections::BTreeMap;
 
 use holdfast_diff::fields::{MANAGER, Owner};
-use holdfast_diff::plan::{Change, Operation};
+use holdfast_diff::plan::Change;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use tracing::{error, info, warn};
 
-use super::changes::{describe, summary};
+use super::changes::summary;
+use super::drift;
 use super::events::{Events, Note};
 use super::{Done, Findings};
 use crate::api::{SyncStatus, conditions};
@@ -40,28 +41,26 @@ pub fn tell(
         });
     };
     let revision = findings.seen.as_ref().map(|seen| seen.revision.as_str()).unwrap_or_default();
-    if let Some(Done { id, changes }) = &findings.done {
-        if findings.corrected {
-            for change in changes.iter().take(TOLD_OBJECTS) {
-                let fields = change.fields.iter().map(describe).collect::<Vec<_>>().join("; ");
-                let (manager, time) =
-                    change.fields.iter().find_map(|field| field.owners.first()).map_or_else(
-                        || (String::new(), String::new()),
-                        |owner| (owner.manager.clone(), owner.time.clone().unwrap_or_default()),
-                    );
-                let object = change.object.to_string();
-                warn!(sync = %sync, stage = "apply", revision, plan = %id, object, fields, manager, time, "Corrected drift");
-                let what = if change.operation == Operation::Create {
-                    format!(
-                        "{object} had been deleted and was created again (the API server does not tell by whom)"
-                    )
-                } else {
-                    format!("{object} was put back: {fields}")
-                };
-                event(true, "DriftCorrected", "Correct", what);
-            }
+    for told in findings.corrected().iter().take(TOLD_OBJECTS) {
+        let object = format!("{} {}/{}", told.kind, told.namespace, told.name);
+        let fields = told.changes.iter().map(drift::words).collect::<Vec<_>>().join("; ");
+        let by = told.changes.iter().find(|change| change.manager.is_some());
+        let manager = by.and_then(|change| change.manager.clone()).unwrap_or_default();
+        let time = by.and_then(|change| change.time.clone()).unwrap_or_default();
+        warn!(sync = %sync, stage = "apply", revision, object, fields, manager, time, "Corrected drift");
+        let what = if told.deleted {
+            format!("{object} had been deleted and was created again (the API server does not tell by whom)")
         } else {
-            let summary = summary(changes);
+            format!("{object} was put back: {fields}")
+        };
+        event(true, "DriftCorrected", "Correct", what);
+    }
+    if let Some(Done { id, changes }) = &findings.done {
+        let corrected =
+            |change: &Change| findings.corrected().iter().any(|told| drift::is_of(told, &change.object));
+        let changes: Vec<&Change> = changes.iter().filter(|change| !corrected(change)).collect();
+        if !changes.is_empty() {
+            let summary = summary(changes.iter().copied());
             info!(
                 sync = %sync, stage = "apply", revision, plan = %id, created = summary.create, updated = summary.update,
                 adopted = summary.adopt, recreated = summary.recreate, deleted = summary.delete, "Applied plan"
@@ -95,7 +94,7 @@ pub fn tell(
     } else if let (true, Some(ready)) = (news, condition(after, conditions::READY)) {
         let warning = ready.status != "True"
             && (findings.waiting.is_some()
-                || findings.drift.is_some()
+                || findings.differing().next().is_some()
                 || ready.reason == conditions::reason::UNHEALTHY);
         if warning {
             warn!(sync = %sync, revision, reason = ready.reason, detail = ready.message, "Sync is not ready");

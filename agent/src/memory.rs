@@ -1,0 +1,188 @@
+//! What is remembered of each Sync between two of its runs. All of it can be made again from git and the cluster.
+//!
+//! No I/O.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use holdfast_diff::digest::Digest;
+use holdfast_diff::object::ObjectId;
+use jiff::Timestamp;
+
+use crate::api::{DriftObject, Sync, SyncStatus};
+use crate::cluster::view::Differs;
+use crate::reconcile::fights::Fights;
+use crate::render::kept::Kept;
+use crate::report::Done;
+use crate::source::{Checkout, MirrorId};
+use crate::sync_ref::SyncRef;
+
+/// What is remembered of one Sync.
+#[derive(Default)]
+pub struct Memory {
+    /// Of the Sync that is remembered: another one can have the same name later.
+    pub uid: Option<String>,
+    pub checkout: Option<Checkout>,
+    pub rendered: Option<Rendered>,
+    /// The status as it was written last; the watch may not have brought it yet.
+    pub status: Option<SyncStatus>,
+    /// When git was asked last.
+    pub looked: Option<Instant>,
+    /// It is time to ask git, and drift came first.
+    pub postponed: bool,
+    /// The value of `holdfast.dev/reconcile-at` that was answered last.
+    pub asked: Option<String>,
+    /// What was done and is not reported yet: it is told together with how the objects are, a moment later.
+    pub unreported: Option<Unreported>,
+    /// When it was told last that objects are on their way.
+    pub told: Option<Instant>,
+    pub drift: Drift,
+    /// Failures in a row, for the backoff.
+    pub failures: u32,
+}
+
+/// What is remembered of drift.
+#[derive(Default)]
+pub struct Drift {
+    /// What differs and stays as it is for now, as it was when it was looked at: while it stays so, nothing is asked.
+    pub left: HashMap<ObjectId, Left>,
+    pub fights: Fights,
+    /// Since when nothing was put back.
+    pub calm: Option<Instant>,
+}
+
+/// An object that differs and stays so.
+#[derive(Clone)]
+pub struct Left {
+    pub seen: Differs,
+    /// When it is to be looked at again all the same.
+    pub until: Option<Timestamp>,
+    pub told: DriftObject,
+}
+
+impl Drift {
+    /// True if an object that differs was not looked at like this, or is to be looked at again.
+    pub fn is_news(&self, object: &ObjectId, seen: Differs, now: Timestamp) -> bool {
+        let left = self.left.get(object);
+        left.is_none_or(|left| left.seen != seen || left.until.is_some_and(|until| until <= now))
+    }
+}
+
+/// What a run found a moment ago.
+pub struct Unreported {
+    /// A plan that was carried out.
+    pub done: Option<Done>,
+    pub since: Instant,
+}
+
+/// A render, and what every object must satisfy by it.
+pub struct Rendered {
+    tree: String,
+    generation: Option<i64>,
+    /// In the order of the render.
+    pub objects: Arc<Vec<(ObjectId, Digest)>>,
+    pub kept: Kept,
+}
+
+impl Rendered {
+    pub fn of(tree: &str, sync: &Sync, objects: Arc<Vec<(ObjectId, Digest)>>, kept: Kept) -> Self {
+        Self { tree: tree.to_owned(), generation: sync.metadata.generation, objects, kept }
+    }
+
+    /// True if it is of this tree and of the Sync as it is now.
+    pub fn is_of(&self, tree: &str, sync: &Sync) -> bool {
+        self.tree == tree && self.generation == sync.metadata.generation
+    }
+}
+
+/// The memories of all Syncs, and where each of them reads.
+#[derive(Default)]
+pub struct Memories {
+    all: Mutex<HashMap<SyncRef, Arc<tokio::sync::Mutex<Memory>>>>,
+    places: Mutex<HashMap<SyncRef, Place>>,
+    /// Syncs that wait for others to read the same commit.
+    held: Mutex<HashSet<SyncRef>>,
+}
+
+/// What a Sync reads, and how far it is.
+#[derive(Clone)]
+struct Place {
+    mirror: MirrorId,
+    /// Of the last run that came to its end.
+    revision: Option<String>,
+    /// What was reported last: of which revision, and whether it was Ready.
+    reported: Option<(String, bool)>,
+}
+
+impl Memories {
+    pub fn of(&self, sync: &SyncRef) -> Arc<tokio::sync::Mutex<Memory>> {
+        lock(&self.all).entry(sync.clone()).or_default().clone()
+    }
+
+    /// Notes which mirror a Sync reads.
+    pub fn uses(&self, sync: &SyncRef, mirror: MirrorId) {
+        let mut places = lock(&self.places);
+        if places.get(sync).is_none_or(|place| place.mirror != mirror) {
+            places.insert(sync.clone(), Place { mirror, revision: None, reported: None });
+        }
+    }
+
+    /// Notes that a Sync has looked at a revision to the end, and returns the Syncs that waited for it.
+    pub fn looked_at(&self, sync: &SyncRef, revision: &str) -> Vec<SyncRef> {
+        let mut places = lock(&self.places);
+        let Some(place) = places.get_mut(sync) else { return Vec::new() };
+        if place.revision.as_deref() == Some(revision) {
+            return Vec::new();
+        }
+        place.revision = Some(revision.to_owned());
+        lock(&self.held).drain().collect()
+    }
+
+    /// Notes what was reported of a Sync; true if that is news to those who depend on it.
+    pub fn report(&self, sync: &SyncRef, revision: &str, ready: bool) -> bool {
+        let mut places = lock(&self.places);
+        let Some(place) = places.get_mut(sync) else { return true };
+        let now = Some((revision.to_owned(), ready));
+        std::mem::replace(&mut place.reported, now.clone()) != now
+    }
+
+    /// True if a Sync was Ready when a revision was reported of it.
+    pub fn is_ready_at(&self, sync: &SyncRef, revision: &str) -> bool {
+        let places = lock(&self.places);
+        let reported = places.get(sync).and_then(|place| place.reported.as_ref());
+        reported.is_some_and(|(at, ready)| at == revision && *ready)
+    }
+
+    /// The revision that a Sync looked at last.
+    pub fn revision(&self, sync: &SyncRef) -> Option<String> {
+        lock(&self.places).get(sync)?.revision.clone()
+    }
+
+    /// Lets a Sync run again when another one has looked at its revision.
+    pub fn hold(&self, sync: &SyncRef) {
+        lock(&self.held).insert(sync.clone());
+    }
+
+    /// The Syncs that read a mirror; all of them if it is not known which mirror it was.
+    pub fn users(&self, mirror: Option<MirrorId>) -> Vec<SyncRef> {
+        let all = lock(&self.places);
+        let reads = |place: &Place| mirror.is_none_or(|mirror| mirror == place.mirror);
+        all.iter().filter(|(_, place)| reads(place)).map(|(sync, _)| sync.clone()).collect()
+    }
+
+    /// The Syncs that something is remembered of.
+    pub fn known(&self) -> Vec<SyncRef> {
+        lock(&self.all).keys().cloned().collect()
+    }
+
+    pub fn forget(&self, sync: &SyncRef) {
+        lock(&self.all).remove(sync);
+        lock(&self.places).remove(sync);
+        lock(&self.held).remove(sync);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

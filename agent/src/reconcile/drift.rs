@@ -1,0 +1,134 @@
+//! What of a plan is drift, and what is done about it: put back now, or left as it is and told.
+//!
+//! Drift is a change of an object that satisfied the same manifest before. No I/O.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::{Duration, Instant};
+
+use holdfast_diff::digest::Digest;
+use holdfast_diff::object::ObjectId;
+use holdfast_diff::plan::Change;
+use jiff::Timestamp;
+
+use super::Run;
+use super::stages::{Observed, Planned, only_reported};
+use crate::api::{DriftObject, DriftState, Snooze};
+use crate::cluster::view::Differs;
+use crate::gate::Waiting;
+use crate::memory::{Left, Memory};
+use crate::report::drift::{self, Drift};
+
+/// The objects that satisfied their manifests before.
+type Drifted = BTreeMap<ObjectId, Differs>;
+
+/// How long an episode stays open after the last object was put back: what drifts meanwhile belongs to it.
+const HOLD: Duration = Duration::from_secs(5);
+
+/// True if an object satisfied this very manifest before: as the live view saw it, or since the tree was applied as a whole,
+/// or since it was told as drift.
+pub fn was_applied(run: &Run<'_>, tree: &str, object: &ObjectId, manifest: Digest) -> bool {
+    let applied = run.status.revision.as_ref().and_then(|revision| revision.tree.as_deref());
+    let by_tree = applied == Some(tree) && run.status.observed_generation == run.sync.metadata.generation;
+    by_tree || run.context.cluster.view.satisfied(object) == Some(manifest) || {
+        let mut told = run.status.drift.iter().flat_map(|drift| &drift.objects);
+        let text = manifest.to_string();
+        told.any(|told| told.manifest.as_deref() == Some(&text) && drift::is_of(told, object))
+    }
+}
+
+/// Takes out of a plan the drift that stays as it is for now, and remembers it.
+pub fn split(run: &Run<'_>, memory: &mut Memory, observed: &Observed, planned: Planned) -> Planned {
+    if observed.kept.is_some() {
+        memory.drift.left.clear();
+    }
+    let Planned { plan, kinds, drifted, waits } = planned;
+    let (plan, _) = plan.split(&run.context.cluster.uid, |change| {
+        let Some(seen) = drifted.get(&change.object) else { return true };
+        let Some((told, until)) = leave(run, memory, change) else { return true };
+        let told = DriftObject { manifest: Some(seen.manifest.to_string()), ..told };
+        memory.drift.left.insert(change.object.clone(), Left { seen: *seen, until, told });
+        false
+    });
+    Planned { plan, kinds, drifted, waits }
+}
+
+/// Why a change is not made now, as it is told, and until when that holds.
+fn leave(run: &Run<'_>, memory: &mut Memory, change: &Change) -> Option<(DriftObject, Option<Timestamp>)> {
+    if let Some(Snooze { until, reason, .. }) = snoozed(run, &change.object) {
+        let told = drift::object(change, DriftState::Snoozed, run.now);
+        return Some((
+            DriftObject { note: Some(format!("snoozed until {until}: {reason}")), ..told },
+            Some(*until),
+        ));
+    }
+    if only_reported(run) {
+        return Some((drift::object(change, DriftState::Drifted, run.now), None));
+    }
+    let told = memory.drift.fights.hold(change, run.now)?;
+    Some((told, memory.drift.fights.until(&change.object)))
+}
+
+/// The snooze that an object is under now.
+pub fn snoozed<'a>(run: &Run<'a>, object: &ObjectId) -> Option<&'a Snooze> {
+    run.sync.spec.drift.snooze.iter().find(|snooze| {
+        let Snooze { kind, group, namespace, name, until, reason: _ } = snooze;
+        *kind == object.kind.kind
+            && group.as_ref().is_none_or(|group| *group == object.kind.group)
+            && namespace.as_ref().is_none_or(|namespace| **namespace == *object.namespace)
+            && **name == *object.name
+            && *until > run.now
+    })
+}
+
+/// Writes down what is about to be put back, and tells those who want to know: what is lost by it is not lost by a restart.
+pub async fn announce(run: &Run<'_>, memory: &mut Memory, drifted: &Drifted, changes: &[Change]) {
+    let _ = (run, memory, drifted, changes);
+}
+
+/// What a run found of drift: what was put back, and what waits.
+pub fn found(
+    run: &Run<'_>,
+    memory: &mut Memory,
+    drifted: &Drifted,
+    done: &[Change],
+    waiting: Option<&Waiting>,
+) -> Drift {
+    let is_drift = |change: &&Change| drifted.contains_key(&change.object);
+    let tell = |change: &Change, state| drift::object(change, state, run.now);
+    let mut corrected = Vec::new();
+    for change in done.iter().filter(is_drift) {
+        memory.drift.fights.corrected(change, run.now);
+        corrected.push(tell(change, DriftState::Corrected));
+    }
+    if !corrected.is_empty() {
+        memory.drift.calm = Some(Instant::now());
+    }
+    let waiting = waiting.iter().flat_map(|waiting| &waiting.plan.changes);
+    let left = waiting.filter(is_drift).map(|change| tell(change, DriftState::Drifted)).collect();
+    Drift { left, corrected, settled: false }
+}
+
+/// Adds to what a run found what it did not look at, since it is as it was.
+pub fn complete(run: &Run<'_>, memory: &mut Memory, found: &mut Drift) {
+    let view = &run.context.cluster.view;
+    memory.drift.left.retain(|object, left| view.still_differs(run.owner, object, left.seen));
+    let differing: HashSet<&ObjectId> = memory.drift.left.keys().collect();
+    let fights = memory.drift.fights.going_on(&differing, run.now);
+    let mut left: Vec<(&ObjectId, DriftObject)> =
+        memory.drift.left.iter().map(|(object, left)| (object, left.told.clone())).collect();
+    left.extend(fights.iter().map(|(object, told)| (object, told.clone())));
+    left.sort_by_key(|(object, _)| *object);
+    found.left.extend(left.into_iter().map(|(_, told)| told));
+    let calm = *memory.drift.calm.get_or_insert_with(Instant::now);
+    found.settled = calm.elapsed() >= HOLD;
+}
+
+/// When something is to be done about drift without being woken.
+pub fn next(memory: &Memory) -> Option<Duration> {
+    let open = memory.status.as_ref().is_some_and(|status| status.drift.is_some());
+    let settles = memory.drift.calm.filter(|_| open).map(|calm| HOLD.saturating_sub(calm.elapsed()));
+    let snoozes = memory.drift.left.values().filter_map(|left| left.until);
+    let due = snoozes.chain(memory.drift.fights.next()).min();
+    let due = due.map(|due| Duration::try_from(due.duration_since(Timestamp::now())).unwrap_or_default());
+    settles.into_iter().chain(due).min().map(|next| next + Duration::from_millis(10))
+}

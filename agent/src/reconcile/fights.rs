@@ -1,0 +1,129 @@
+//! Fights: somebody writes the same field again and again after it was put back. It is put back more and more rarely, until
+//! the other side stops. Pure.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::time::Duration;
+
+use holdfast_diff::object::ObjectId;
+use holdfast_diff::plan::Change;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::api::{DriftObject, DriftState};
+use crate::report::drift;
+
+/// So many corrections of one field within [`WINDOW`] are no fight yet.
+const PATIENCE: usize = 3;
+const WINDOW: Duration = Duration::from_mins(10);
+/// The first pause of a fight; each correction doubles it.
+const PAUSE: Duration = Duration::from_secs(10);
+const PAUSE_LIMIT: Duration = Duration::from_mins(10);
+
+/// The corrections of one Sync that count, and its fights.
+#[derive(Default)]
+pub struct Fights {
+    all: HashMap<ObjectId, Corrections>,
+}
+
+#[derive(Default)]
+struct Corrections {
+    /// When each field was put back.
+    times: BTreeMap<String, VecDeque<Timestamp>>,
+    fight: Option<Fight>,
+}
+
+struct Fight {
+    /// How it is told. It stays as it was when the fight began, so that it is told once.
+    object: DriftObject,
+    pause: Duration,
+    /// Until then nothing is put back; if nothing has to be then, the fight is over.
+    until: Timestamp,
+}
+
+impl Fights {
+    /// How a change is told that must not be made now, because it would go on with a fight. Begins one if it is due.
+    pub fn hold(&mut self, change: &Change, now: Timestamp) -> Option<DriftObject> {
+        let Corrections { times, fight } = self.all.get_mut(&change.object)?;
+        if let Some(Fight { object, until, .. }) = fight {
+            return (now < *until).then(|| object.clone());
+        }
+        forget(times, now);
+        let fields = paths(change).filter_map(|path| Some((path, times.get(path)?)));
+        let (path, times) =
+            fields.max_by_key(|(_, times)| times.len()).filter(|(_, times)| times.len() >= PATIENCE)?;
+        let mut object = drift::object(change, DriftState::Fighting, now);
+        let first = times.front().copied().unwrap_or(now);
+        let seconds = now.duration_since(first).as_secs().max(1);
+        let who =
+            object.changes.iter().find(|field| field.path == path).and_then(|field| field.manager.clone());
+        let who = who.unwrap_or_else(|| "somebody".to_owned());
+        let what = if path.is_empty() { "deletes it".to_owned() } else { format!("writes {path}") };
+        object.note = Some(format!(
+            "{who} {what} again and again ({} times in {seconds} s), so it is put back more and more rarely; take the field out of git, or add this to spec.drift.ignore: {}",
+            times.len() + 1,
+            object.ignore.as_deref().unwrap_or_default()
+        ));
+        *fight = Some(Fight { object: object.clone(), pause: PAUSE, until: after(now, PAUSE) });
+        Some(object)
+    }
+
+    /// Notes that an object was put back.
+    pub fn corrected(&mut self, change: &Change, now: Timestamp) {
+        let Corrections { times, fight } = self.all.entry(change.object.clone()).or_default();
+        for path in paths(change) {
+            times.entry(path.to_owned()).or_default().push_back(now);
+        }
+        if let Some(Fight { pause, until, .. }) = fight {
+            *pause = pause.saturating_mul(2).min(PAUSE_LIMIT);
+            *until = after(now, *pause);
+        }
+    }
+
+    /// The fights that go on, beside those of objects that differ now. One ends when nothing had to be put back for as long
+    /// as its pause.
+    pub fn going_on(
+        &mut self,
+        differing: &HashSet<&ObjectId>,
+        now: Timestamp,
+    ) -> Vec<(ObjectId, DriftObject)> {
+        let mut found = Vec::new();
+        self.all.retain(|object, Corrections { times, fight }| {
+            forget(times, now);
+            if !differing.contains(object) {
+                match fight {
+                    Some(Fight { until, .. }) if *until <= now => return false,
+                    Some(fight) => found.push((object.clone(), fight.object.clone())),
+                    None => {}
+                }
+            }
+            fight.is_some() || !times.is_empty()
+        });
+        found
+    }
+
+    /// Until when an object is not put back, if it is fought about.
+    pub fn until(&self, object: &ObjectId) -> Option<Timestamp> {
+        Some(self.all.get(object)?.fight.as_ref()?.until)
+    }
+
+    /// When there is something to do about a fight.
+    pub fn next(&self) -> Option<Timestamp> {
+        self.all.values().filter_map(|corrections| Some(corrections.fight.as_ref()?.until)).min()
+    }
+}
+
+/// The fields of a change; the empty path, which is the whole object, if it has none.
+fn paths(change: &Change) -> impl Iterator<Item = &str> {
+    let whole = change.fields.is_empty().then_some("");
+    change.fields.iter().map(|field| field.path.as_str()).chain(whole)
+}
+
+fn forget(times: &mut BTreeMap<String, VecDeque<Timestamp>>, now: Timestamp) {
+    times.retain(|_, times| {
+        times.retain(|time| now.duration_since(*time) < SignedDuration::try_from(WINDOW).unwrap_or_default());
+        !times.is_empty()
+    });
+}
+
+fn after(now: Timestamp, pause: Duration) -> Timestamp {
+    now.checked_add(pause).unwrap_or(Timestamp::MAX)
+}
