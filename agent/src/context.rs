@@ -17,11 +17,12 @@ use crate::cluster::clients::{ClientError, Clients};
 use crate::cluster::discovery::Discovery;
 use crate::cluster::lookup::Lookups;
 use crate::cluster::refusal::chain;
-use crate::cluster::secrets::Secrets;
+use crate::cluster::secrets::{Secrets, User};
 use crate::cluster::view::View;
 use crate::cluster::watch::Watches;
 use crate::memory::Memories;
 use crate::metrics::Metrics;
+use crate::report::alert::Alerts;
 use crate::report::events::Events;
 use crate::source::{Moved, OnLook, SourceOptions, Sources};
 use crate::sync_ref::SyncRef;
@@ -34,7 +35,8 @@ pub struct Context {
     pub client: Client,
     pub cluster: Cluster,
     pub sources: Sources,
-    pub secrets: Secrets,
+    pub secrets: Arc<Secrets>,
+    pub alerts: Alerts,
     pub approvals: Store<Approval>,
     pub events: Events,
     pub metrics: Arc<Metrics>,
@@ -56,6 +58,8 @@ pub struct Options {
     /// Mirrors of repositories go below it; it may be lost at any time.
     pub cache_dir: PathBuf,
     pub allow_file: bool,
+    /// Whether alerts may go to link-local and metadata addresses.
+    pub allow_link_local: bool,
     /// The name of the pod, for Events.
     pub instance: Option<String>,
 }
@@ -102,9 +106,11 @@ impl Context {
                 counted.revision(&url, &reference, &now, before.as_deref());
             }
         });
+        let cluster_uid = system.metadata.uid.unwrap_or_default();
+        let alerts = Alerts::new(cluster_uid.clone(), syncs.clone());
         let context = Self {
             cluster: Cluster {
-                uid: system.metadata.uid.unwrap_or_default(),
+                uid: cluster_uid,
                 discovery: Discovery::new(client.clone()),
                 lookups: Lookups::new(options.namespaces.is_empty()),
                 watches: Watches::new(client.clone(), view.clone(), options.namespaces.clone()),
@@ -116,7 +122,8 @@ impl Context {
                 options.cache_dir.clone(),
                 SourceOptions { allow_file: options.allow_file, on_look },
             ),
-            secrets: Secrets::new(client.clone(), wake.clone()),
+            secrets: Arc::new(Secrets::new(client.clone(), wake.clone())),
+            alerts,
             approvals,
             events: Events::start(client.clone(), options.instance.clone()),
             metrics,
@@ -202,7 +209,8 @@ impl Context {
     /// Forgets a Sync that is gone.
     pub fn forget(&self, sync: &SyncRef) {
         self.cluster.view.disclaim(sync);
-        self.secrets.release(sync, None);
+        self.secrets.release(&User::Sync(sync.clone()), None);
+        self.alerts.forget(sync);
         self.metrics.forget(sync);
         self.memories.forget(sync);
     }

@@ -19,9 +19,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::admin::Health;
-use crate::api::{Approval, Sync, conditions, names};
+use crate::api::{Alert, Approval, Sync, conditions, names};
 use crate::cluster::refusal::chain;
 use crate::cluster::requests::refusal;
+use crate::cluster::secrets::User;
 use crate::context::{ConnectError, Context, Feeds, Options};
 use crate::error::Class;
 use crate::memory::{Memory, Unreported};
@@ -29,6 +30,8 @@ use crate::metrics::Metrics;
 use crate::reconcile::drift;
 use crate::reconcile::finalize::{Ended, finalize};
 use crate::reconcile::{Run, reconcile};
+use crate::report::alert::courier::Shared;
+use crate::report::alert::receiver::{Sender, SenderError};
 use crate::report::{Done, Failure, Findings, status, tell, write};
 use crate::sync_ref::SyncRef;
 
@@ -42,6 +45,8 @@ const PAUSE_LIMIT: Duration = Duration::from_mins(2);
 const ANSWER: Duration = Duration::from_secs(10);
 /// How long a report waits for the objects to become healthy.
 const GATHER: Duration = Duration::from_millis(500);
+/// How often it is looked at what changes by time alone.
+const TICK: Duration = Duration::from_secs(2);
 /// How often it is told how far objects are that stay on their way.
 const PROGRESS: Duration = Duration::from_secs(5);
 
@@ -57,6 +62,8 @@ pub enum StartError {
     NotInstalled(#[source] kube::Error),
     #[error("the API server does not answer")]
     Silent,
+    #[error(transparent)]
+    Alerts(#[from] SenderError),
 }
 
 /// Runs until the token is cancelled. What runs then comes to an end by itself, between two waves at the latest.
@@ -107,6 +114,7 @@ pub async fn run(
             info!("Watching Syncs");
         }
     };
+    let alerts = serve_alerts(&context, &options).map_err(StartError::Alerts)?;
     let runs = Controller::for_stream(triggers, syncs)
         .with_config(controller::Config::default().concurrency(CONCURRENCY))
         .reconcile_on(woken.map(|sync| ObjectRef::new(sync.name()).within(sync.namespace())))
@@ -126,7 +134,7 @@ pub async fn run(
     };
     tokio::select! {
         () = runs => {}
-        () = async { tokio::join!(ready, approvals_seen, beats); } => {}
+        () = async { tokio::join!(ready, approvals_seen, alerts, beats); } => {}
     }
     Ok(())
 }
@@ -135,7 +143,7 @@ impl StartError {
     /// True if trying again would be in vain: the server has answered, and its answer is no.
     fn is_final(&self) -> bool {
         match self {
-            Self::Connect(ConnectError::Client(_)) => true,
+            Self::Connect(ConnectError::Client(_)) | Self::Alerts(_) => true,
             Self::Connect(ConnectError::Cluster(error)) | Self::NotInstalled(error) => {
                 refusal(error).is_some_and(|status| status.code < 429)
             }
@@ -205,6 +213,42 @@ async fn feed_approvals(
             Err(error) => warn!(error = %chain(&error), "Watch of Approvals failed and is tried again"),
         }
     }
+}
+
+/// Keeps the couriers of the Alerts, and looks at what changes by time.
+fn serve_alerts<'a>(
+    context: &'a Arc<Context>,
+    options: &Options,
+) -> Result<impl Future<Output = ()> + use<'a>, SenderError> {
+    let secrets = context.secrets.clone();
+    let shared = Shared {
+        client: context.client.clone(),
+        sender: Sender::new(options.allow_link_local)?,
+        secrets: Arc::new(move |alert, name| {
+            let (secrets, user) = (secrets.clone(), User::Alert(alert));
+            Box::pin(async move {
+                secrets.release(&user, Some(&name));
+                secrets.read(&user, &name).await.map_err(|error| error.to_string())
+            })
+        }),
+        metrics: context.metrics.clone(),
+        allow_link_local: options.allow_link_local,
+    };
+    let events = stream::select_all(scopes(&options.namespaces).map(|namespace| {
+        watcher::watcher(api::<Alert>(&context.client, namespace), watcher::Config::default())
+            .default_backoff()
+            .boxed()
+    }));
+    Ok(async move {
+        let ticks = async {
+            let _ = context.cluster.syncs.wait_until_ready().await;
+            loop {
+                tokio::time::sleep(TICK).await;
+                context.alerts.tick();
+            }
+        };
+        tokio::join!(context.alerts.serve(Arc::new(shared), events), ticks);
+    })
 }
 
 /// The Syncs of a repository whose refs moved.
@@ -325,6 +369,13 @@ async fn report(run: &Run<'_>, memory: &mut Memory, findings: &Findings) -> Acti
         memory.status = Some(before);
         return Action::requeue(PAUSE);
     }
+    let trouble = context.cluster.watches.trouble(&context.cluster.view.kinds(owner));
+    let verified = findings.failure.is_none() && findings.suspended.is_none() && trouble.is_none();
+    if verified {
+        context.metrics.verified(owner, findings.now);
+    }
+    let suspended = findings.suspended.is_some();
+    context.alerts.tell(owner, &after, findings.failure.as_ref(), suspended, verified);
     let seen = findings.seen.as_ref().map(|seen| seen.revision.as_str()).unwrap_or_default();
     if context.memories.report(owner, seen, conditions::is_true(&after.conditions, conditions::READY)) {
         context.wake_dependents(owner);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::time::Instant;
 
+use jiff::Timestamp;
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -40,6 +41,12 @@ struct ChangeLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AlertLabels {
+    receiver: &'static str,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
     verb: String,
     code: u16,
@@ -65,6 +72,7 @@ pub struct Metrics {
     api_requests: Family<RequestLabels, Counter>,
     source_requests: Family<ResultLabels, Counter>,
     revisions: Family<RevisionLabels, Gauge>,
+    alerts: Family<AlertLabels, Counter>,
 }
 
 /// From a millisecond to minutes.
@@ -94,6 +102,7 @@ impl Metrics {
             api_requests: Family::default(),
             source_requests: Family::default(),
             revisions: Family::default(),
+            alerts: Family::default(),
         };
         metrics.register();
         metrics
@@ -122,6 +131,12 @@ impl Metrics {
             "The newest commit that was seen of a ref",
             self.revisions.clone(),
         );
+        all.register("alerts", "Notices to receivers of alerts", self.alerts.clone());
+    }
+
+    /// Notes what became of a notice: `ok`, `error`, `dropped`.
+    pub fn alert(&self, receiver: &'static str, result: &'static str) {
+        self.alerts.get_or_create(&AlertLabels { receiver, result }).inc();
     }
 
     /// Times a stage until the guard is dropped.
@@ -165,11 +180,13 @@ impl Metrics {
         self.awaiting.get_or_create(&labels).set(flag(conditions::AWAITING_APPROVAL));
         let total = findings.objects.as_ref().map_or(0, |objects| objects.total);
         self.objects.get_or_create(&labels).set(i64::try_from(total).unwrap_or(i64::MAX));
-        if findings.failure.is_none() {
-            self.verified.get_or_create(&labels).set(findings.now.as_duration().as_secs_f64());
-        }
         let drifts = findings.corrected().len() as u64 + news(before, findings);
         self.drifts.get_or_create(&labels).inc_by(drifts);
+    }
+
+    /// Notes that the live view confirmed the verdict about a Sync.
+    pub fn verified(&self, sync: &SyncRef, now: Timestamp) {
+        self.verified.get_or_create(&labels(sync)).set(now.as_duration().as_secs_f64());
     }
 
     /// Ends the series of a Sync that is gone.

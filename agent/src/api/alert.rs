@@ -134,6 +134,8 @@ pub struct Firing {
     /// The name of the Sync, in the namespace of the Alert.
     pub sync: String,
     pub starts_at: Timestamp,
+    /// A digest of what it was told. Notices of the same meaning are not told again.
+    pub meaning: String,
     /// What the receiver calls the message, where it can be edited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,

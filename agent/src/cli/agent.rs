@@ -39,6 +39,9 @@ pub struct Agent {
     /// Let Syncs name file:// repositories
     #[arg(long)]
     allow_file_sources: bool,
+    /// Let alerts go to link-local and metadata addresses
+    #[arg(long)]
+    allow_link_local_receivers: bool,
     /// Run only while holding the Lease `holdfast`, in the namespace that -n names
     #[arg(long)]
     leader_elect: bool,
@@ -69,6 +72,7 @@ impl Agent {
             namespaces: self.namespaces,
             cache_dir: self.cache_dir.unwrap_or_else(|| std::env::temp_dir().join("holdfast")),
             allow_file: self.allow_file_sources,
+            allow_link_local: self.allow_link_local_receivers,
             instance,
         };
         let work = async {

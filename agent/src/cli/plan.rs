@@ -153,8 +153,13 @@ fn watch(tree: &Path) -> anyhow::Result<(notify::RecommendedWatcher, mpsc::Recei
 
 /// A context that nothing feeds: the Syncs and approvals are those of now.
 async fn connect(config: kube::Config, cache: &Path) -> anyhow::Result<Context> {
-    let options =
-        Options { namespaces: Vec::new(), cache_dir: cache.to_path_buf(), allow_file: true, instance: None };
+    let options = Options {
+        namespaces: Vec::new(),
+        cache_dir: cache.to_path_buf(),
+        allow_file: true,
+        allow_link_local: false,
+        instance: None,
+    };
     let metrics = Arc::new(Metrics::new());
     let (mut context, mut feeds) =
         Context::connect(config, &options, metrics, CancellationToken::new()).await?;

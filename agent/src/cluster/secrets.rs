@@ -20,6 +20,20 @@ use crate::sync_ref::SyncRef;
 /// The data of a Secret. Has no `Debug`: it must not be printed.
 pub type Data = BTreeMap<String, Vec<u8>>;
 
+/// Who refers to a Secret, in its own namespace. An Alert reads its Secret again before it needs it; a Sync is woken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum User {
+    Sync(SyncRef),
+    Alert(SyncRef),
+}
+
+impl User {
+    fn namespace(&self) -> &str {
+        let (Self::Sync(name) | Self::Alert(name)) = self;
+        name.namespace()
+    }
+}
+
 /// How long the first answer may take.
 const LIMIT: Duration = Duration::from_secs(15);
 
@@ -34,7 +48,7 @@ enum Phase {
 struct Handle {
     phase: watch::Receiver<Phase>,
     task: AbortHandle,
-    users: std::sync::Arc<Mutex<Vec<SyncRef>>>,
+    users: std::sync::Arc<Mutex<Vec<User>>>,
 }
 
 /// All Secrets that are in use.
@@ -61,7 +75,7 @@ impl Secrets {
     }
 
     /// The data of a Secret in the namespace of a Sync.
-    pub async fn read(&self, user: &SyncRef, name: &str) -> Result<std::sync::Arc<Data>, SecretError> {
+    pub async fn read(&self, user: &User, name: &str) -> Result<std::sync::Arc<Data>, SecretError> {
         let namespace = user.namespace();
         let mut phase = self.start(user, name);
         let unreadable = |said: String| SecretError::Unreadable {
@@ -85,8 +99,8 @@ impl Secrets {
         }
     }
 
-    /// Ends the watches of Secrets that none of these Syncs uses any more.
-    pub fn release(&self, user: &SyncRef, still: Option<&str>) {
+    /// Ends the watches of Secrets that nobody uses any more.
+    pub fn release(&self, user: &User, still: Option<&str>) {
         let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         watched.retain(|(namespace, name), handle| {
             if namespace != user.namespace() || still == Some(name) {
@@ -101,7 +115,7 @@ impl Secrets {
         });
     }
 
-    fn start(&self, user: &SyncRef, name: &str) -> watch::Receiver<Phase> {
+    fn start(&self, user: &User, name: &str) -> watch::Receiver<Phase> {
         let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (user.namespace().to_owned(), name.to_owned());
         let handle = watched.entry(key).or_insert_with(|| {
@@ -123,7 +137,7 @@ async fn run(
     api: Api<Secret>,
     name: String,
     report: watch::Sender<Phase>,
-    users: std::sync::Arc<Mutex<Vec<SyncRef>>>,
+    users: std::sync::Arc<Mutex<Vec<User>>>,
     wake: mpsc::UnboundedSender<SyncRef>,
 ) {
     let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
@@ -150,8 +164,10 @@ async fn run(
         report.send_replace(news);
         if !first {
             for user in users.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-                // The receiver ends with the process.
-                let _ = wake.send(user.clone());
+                if let User::Sync(sync) = user {
+                    // The receiver ends with the process.
+                    let _ = wake.send(sync.clone());
+                }
             }
         }
     }

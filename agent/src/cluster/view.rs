@@ -165,6 +165,19 @@ impl View {
         self.members_that(owner, |_, _| true)
     }
 
+    /// The kinds of the objects of a Sync.
+    pub fn kinds(&self, owner: &SyncRef) -> Vec<Arc<ResourceType>> {
+        let state = self.lock();
+        let members = state.members.get(owner).into_iter().flatten();
+        let mut kinds: Vec<Arc<ResourceType>> = Vec::new();
+        for entry in members.filter_map(|object| state.objects.get(object)) {
+            if !kinds.contains(&entry.kind) {
+                kinds.push(entry.kind.clone());
+            }
+        }
+        kinds
+    }
+
     /// How many objects belong to a Sync.
     pub fn count(&self, owner: &SyncRef) -> usize {
         self.lock().members.get(owner).map_or(0, BTreeSet::len)

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::{TryStreamExt as _, pin_mut};
 use holdfast_diff::applyset::PART_OF;
@@ -39,8 +39,19 @@ enum Phase {
 
 struct Handle {
     phase: watch::Receiver<Phase>,
+    trouble: Arc<Mutex<Option<Trouble>>>,
     task: AbortHandle,
 }
+
+/// A watch that broke and may not be back: it says nothing until something changes, so it counts as back when it has not broken
+/// again for [`SILENCE`].
+struct Trouble {
+    last: Instant,
+    said: String,
+}
+
+/// The longest time between two tries to begin a watch anew, and what they may take.
+const SILENCE: Duration = Duration::from_secs(45);
 
 /// All watches of the process.
 pub struct Watches {
@@ -88,6 +99,19 @@ impl Watches {
         Ok(())
     }
 
+    /// What is wrong with the watches of these kinds, so that the view may miss what changes.
+    pub fn trouble(&self, kinds: &[Arc<ResourceType>]) -> Option<String> {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.iter().filter(|((kind, _), _)| kinds.iter().any(|one| **one == *kind)).find_map(
+            |((kind, _), handle)| {
+                let trouble = handle.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+                let Trouble { said, .. } =
+                    trouble.as_ref().filter(|trouble| trouble.last.elapsed() < SILENCE)?;
+                Some(format!("the watch of {} is broken: {said}", kind.kind))
+            },
+        )
+    }
+
     fn start(&self, kind: &Arc<ResourceType>, namespace: &str) -> watch::Receiver<Phase> {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let key = ((**kind).clone(), namespace.to_owned());
@@ -107,9 +131,16 @@ impl Watches {
         } else {
             Api::namespaced_with(self.client.clone(), namespace, &resource)
         };
-        let task = tokio::spawn(run(api, kind.clone(), namespace.to_owned(), self.view.clone(), report))
-            .abort_handle();
-        running.insert(key, Handle { phase: phase.clone(), task });
+        let trouble = Arc::new(Mutex::default());
+        let feed = Feed {
+            kind: kind.clone(),
+            namespace: namespace.to_owned(),
+            view: self.view.clone(),
+            report,
+            trouble: trouble.clone(),
+        };
+        let task = tokio::spawn(run(api, feed)).abort_handle();
+        running.insert(key, Handle { phase: phase.clone(), trouble, task });
         phase
     }
 }
@@ -121,20 +152,30 @@ impl Drop for Watches {
     }
 }
 
-/// Feeds the view until the kind is gone from the server.
-async fn run(
-    api: Api<Live>,
+/// What one watch feeds.
+struct Feed {
     kind: Arc<ResourceType>,
     namespace: String,
     view: Arc<View>,
     report: watch::Sender<Phase>,
-) {
+    trouble: Arc<Mutex<Option<Trouble>>>,
+}
+
+/// Feeds the view until the kind is gone from the server.
+async fn run(api: Api<Live>, Feed { kind, namespace, view, report, trouble }: Feed) {
+    let note = |trouble: &Mutex<Option<Trouble>>, now: Option<Trouble>| {
+        *trouble.lock().unwrap_or_else(PoisonError::into_inner) = now;
+    };
     let config = watcher::Config::default().labels(PART_OF).page_size(PAGE);
     let events = watcher::watcher(api, config).default_backoff();
     pin_mut!(events);
     let mut listed = Vec::new();
     loop {
-        match events.try_next().await {
+        let event = events.try_next().await;
+        if matches!(event, Ok(Some(Event::InitDone | Event::Apply(_) | Event::Delete(_)))) {
+            note(&trouble, None);
+        }
+        match event {
             Ok(Some(Event::Init)) => listed.clear(),
             Ok(Some(Event::InitApply(live))) => {
                 let object = live.id(&kind);
@@ -167,6 +208,7 @@ async fn run(
                     return;
                 }
                 warn!(kind = %kind.kind, %error, "Watch failed and is tried again");
+                note(&trouble, Some(Trouble { last: Instant::now(), said: error.to_string() }));
                 // A watch that breaks goes on where it was; only without a list is nothing known.
                 if let watcher::Error::InitialListFailed(error) = error {
                     report.send_replace(Phase::Broken(error.to_string()));

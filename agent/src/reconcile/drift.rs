@@ -9,14 +9,17 @@ use holdfast_diff::digest::Digest;
 use holdfast_diff::object::ObjectId;
 use holdfast_diff::plan::Change;
 use jiff::Timestamp;
+use tracing::warn;
 
 use super::Run;
 use super::stages::{Observed, Planned, only_reported};
 use crate::api::{DriftObject, DriftState, Snooze};
+use crate::cluster::refusal::chain;
 use crate::cluster::view::Differs;
 use crate::gate::Waiting;
 use crate::memory::{Left, Memory};
 use crate::report::drift::{self, Drift};
+use crate::report::write;
 
 /// The objects that satisfied their manifests before.
 type Drifted = BTreeMap<ObjectId, Differs>;
@@ -82,7 +85,26 @@ pub fn snoozed<'a>(run: &Run<'a>, object: &ObjectId) -> Option<&'a Snooze> {
 
 /// Writes down what is about to be put back, and tells those who want to know: what is lost by it is not lost by a restart.
 pub async fn announce(run: &Run<'_>, memory: &mut Memory, drifted: &Drifted, changes: &[Change]) {
-    let _ = (run, memory, drifted, changes);
+    let Run { context, owner, .. } = run;
+    let drift = changes.iter().filter(|change| drifted.contains_key(&change.object));
+    let left: Vec<DriftObject> =
+        drift.map(|change| drift::object(change, DriftState::Drifted, run.now)).collect();
+    if left.is_empty() || !context.alerts.wants_drift(owner) {
+        return;
+    }
+    let before = memory.status.clone().unwrap_or_else(|| run.status.clone());
+    let found = Drift { left, ..Drift::default() };
+    let mut after = before.clone();
+    after.drift = drift::episode(before.drift.as_ref(), &found, true, run.now);
+    match write::write(&context.client, owner, &before, &after).await {
+        Ok(()) => {
+            context.alerts.tell_drift(owner, &after);
+            memory.status = Some(after);
+        }
+        Err(error) => {
+            warn!(sync = %owner, stage = "report", error = %chain(&error), "Cannot write down what is put back");
+        }
+    }
 }
 
 /// What a run found of drift: what was put back, and what waits.

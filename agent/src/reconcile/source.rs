@@ -9,6 +9,7 @@ use tracing::instrument;
 
 use super::{Run, stages};
 use crate::api::names;
+use crate::cluster::secrets::User;
 use crate::memory::Memory;
 use crate::report::{Failure, Seen};
 use crate::source::{Checkout, Credential, Folder, GitRef, Location};
@@ -33,16 +34,17 @@ pub async fn source(run: &Run<'_>, memory: &mut Memory) -> Result<Source, Failur
     let timer = run.context.metrics.stage("source");
     let spec = &run.sync.spec;
     let git = &spec.source.git;
+    let user = User::Sync(run.owner.clone());
     let credential = match &git.secret_ref {
         Some(secret) => {
-            let data = run.context.secrets.read(run.owner, &secret.name).await;
+            let data = run.context.secrets.read(&user, &secret.name).await;
             let data =
                 data.map_err(|error| Failure::user("source", "SecretUnreadable", error.to_string()))?;
             Some(Credential::from_secret(&data).map_err(|error| Failure::of("source", &error))?)
         }
         None => None,
     };
-    run.context.secrets.release(run.owner, git.secret_ref.as_ref().map(|secret| secret.name.as_str()));
+    run.context.secrets.release(&user, git.secret_ref.as_ref().map(|secret| secret.name.as_str()));
     let location = Location::parse(&git.url, credential).map_err(|error| Failure::of("source", &error))?;
     let asked = run.sync.annotations().get(names::RECONCILE_AT).cloned();
     let max_age = if asked == memory.asked { spec.interval() } else { Duration::ZERO };

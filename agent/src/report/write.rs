@@ -4,6 +4,8 @@
 
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use crate::api::{Sync, SyncStatus};
@@ -16,21 +18,26 @@ pub async fn write(
     before: &SyncStatus,
     after: &SyncStatus,
 ) -> Result<(), kube::Error> {
-    let (before, after) = (to_value(before)?, to_value(after)?);
-    let patch = difference(&before, &after);
+    let api: Api<Sync> = Api::namespaced(client.clone(), sync.namespace());
+    patch(&api, sync.name(), before, after).await
+}
+
+/// Changes the status of an object from one form to the other. One that is gone needs none.
+pub async fn patch<K, S>(api: &Api<K>, name: &str, before: &S, after: &S) -> Result<(), kube::Error>
+where
+    K: Clone + DeserializeOwned + std::fmt::Debug,
+    S: Serialize,
+{
+    let value = |status: &S| serde_json::to_value(status).map_err(kube::Error::SerdeError);
+    let patch = difference(&value(before)?, &value(after)?);
     if patch.as_object().is_some_and(Map::is_empty) {
         return Ok(());
     }
-    let api: Api<Sync> = Api::namespaced(client.clone(), sync.namespace());
     let params = PatchParams { field_manager: Some("holdfast".to_owned()), ..PatchParams::default() };
-    match api.patch_status(sync.name(), &params, &Patch::Merge(json!({"status": patch}))).await {
+    match api.patch_status(name, &params, &Patch::Merge(json!({"status": patch}))).await {
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-        other => other.map(|_| ()),
+        other => other.map(drop),
     }
-}
-
-fn to_value(status: &SyncStatus) -> Result<Value, kube::Error> {
-    serde_json::to_value(status).map_err(kube::Error::SerdeError)
 }
 
 /// The JSON merge patch (RFC 7386) from one value to another.

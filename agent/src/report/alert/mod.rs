@@ -1,6 +1,311 @@
 //! Alerts: what happens to Syncs, told to receivers, with a beginning and an end.
 //!
-//! `notice` is what is told, `receiver` how each kind of receiver is told it. I/O: through the receivers.
+//! `wanted` says what there is to tell of a Sync, `ledger` what of it is due to one receiver, `courier` brings it there,
+//! `receiver` has the form that each kind of receiver wants. Nothing here is asked of the API server but the Alerts
+//! themselves. I/O: API watch of Alerts; the rest through the couriers.
 
+pub mod courier;
+pub mod ledger;
 pub mod notice;
 pub mod receiver;
+pub mod wanted;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures::future::BoxFuture;
+use futures::{Stream, StreamExt as _, pin_mut};
+use jiff::Timestamp;
+use kube::ResourceExt as _;
+use kube::runtime::reflector::Store;
+use kube::runtime::watcher::{self, Event};
+use tokio::sync::mpsc;
+use tracing::warn;
+
+use self::courier::{Command, Courier, Shared};
+use self::wanted::{Known, Snapshot, Staleness};
+use super::Failure;
+use crate::api::{Alert, AlertEvent, PlanStatus, Sync, SyncStatus};
+use crate::error::Class;
+use crate::sync_ref::SyncRef;
+
+/// The data of a Secret.
+pub type Data = BTreeMap<String, Vec<u8>>;
+
+/// Reads a Secret in the namespace of an Alert; an error is for the person who wrote the Alert.
+pub type ReadSecret =
+    Arc<dyn Fn(SyncRef, String) -> BoxFuture<'static, Result<Arc<Data>, String>> + Send + std::marker::Sync>;
+
+/// A failure that may pass by itself is told when it has lasted so long.
+const PASSING: Duration = Duration::from_secs(30);
+/// A verdict that was confirmed longer ago than this, and than three intervals of its Sync, is stale.
+const FRESH: Duration = Duration::from_mins(1);
+
+/// All Alerts of the process.
+pub struct Alerts {
+    cluster: String,
+    syncs: Store<Sync>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    couriers: HashMap<SyncRef, Handle>,
+    syncs: HashMap<SyncRef, Told>,
+}
+
+struct Handle {
+    alert: Arc<Alert>,
+    commands: mpsc::UnboundedSender<Command>,
+}
+
+/// What is known of one Sync.
+struct Told {
+    /// When it was heard of first.
+    since: Instant,
+    /// Without what no notice needs.
+    status: SyncStatus,
+    reported: bool,
+    failure: Option<(Failure, Instant, Timestamp)>,
+    suspended: bool,
+    /// When the live view confirmed the verdict.
+    verified: Option<(Instant, Timestamp)>,
+    staleness: Staleness,
+    snapshot: Arc<Snapshot>,
+}
+
+impl Alerts {
+    pub fn new(cluster: String, syncs: Store<Sync>) -> Self {
+        Self { cluster, syncs, state: Mutex::default() }
+    }
+
+    /// Keeps a courier for every Alert, until the stream of Alerts ends.
+    pub async fn serve(
+        &self,
+        shared: Arc<Shared>,
+        alerts: impl Stream<Item = watcher::Result<Event<Alert>>>,
+    ) {
+        pin_mut!(alerts);
+        let mut listed = Vec::new();
+        while let Some(event) = alerts.next().await {
+            match event {
+                Ok(Event::Init) => listed.clear(),
+                Ok(Event::InitApply(alert)) => {
+                    listed.push(name(&alert));
+                    self.seen(&shared, alert);
+                }
+                Ok(Event::InitDone) => self.lock().couriers.retain(|name, _| listed.contains(name)),
+                Ok(Event::Apply(alert)) => self.seen(&shared, alert),
+                Ok(Event::Delete(alert)) => drop(self.lock().couriers.remove(&name(&alert))),
+                Err(error) => warn!(%error, "Watch of Alerts failed and is tried again"),
+            }
+        }
+    }
+
+    /// Takes an Alert as it is now.
+    fn seen(&self, shared: &Arc<Shared>, alert: Alert) {
+        let (name, alert) = (name(&alert), Arc::new(alert));
+        let mut state = self.lock();
+        let known = state.couriers.get(&name).map(|handle| handle.alert.clone());
+        match known {
+            Some(known) if known.metadata.uid == alert.metadata.uid => {
+                if known.spec == alert.spec {
+                    return;
+                }
+            }
+            _ => {
+                let (commands, told) = mpsc::unbounded_channel();
+                tokio::spawn(Courier::new(shared.clone(), alert.clone()).run(told));
+                state.couriers.insert(name.clone(), Handle { alert: alert.clone(), commands });
+            }
+        }
+        let State { couriers, syncs } = &mut *state;
+        let Some(handle) = couriers.get_mut(&name) else { return };
+        handle.alert = alert.clone();
+        handle.send(Command::Spec(alert));
+        for (sync, told) in syncs.iter().filter(|(sync, _)| sync.namespace() == name.namespace()) {
+            if self.selects(&handle.alert, sync) {
+                handle.send(Command::Tell(sync.name().to_owned(), told.snapshot.clone()));
+            } else {
+                handle.send(Command::Gone(sync.name().to_owned()));
+            }
+        }
+    }
+
+    /// True if somebody is told the drift of a Sync.
+    pub fn wants_drift(&self, sync: &SyncRef) -> bool {
+        self.lock().couriers.values().any(|handle| {
+            courier::on(&handle.alert).contains(&AlertEvent::Drifted) && self.selects(&handle.alert, sync)
+        })
+    }
+
+    /// Takes what a run found. `verified`: the live view confirmed it.
+    pub fn tell(
+        &self,
+        sync: &SyncRef,
+        status: &SyncStatus,
+        failure: Option<&Failure>,
+        suspended: bool,
+        verified: bool,
+    ) {
+        let now = (Instant::now(), Timestamp::now());
+        let mut state = self.lock();
+        let told = state.syncs.entry(sync.clone()).or_insert_with(|| Told::unknown(status));
+        told.status = SyncStatus { plan: None, ..status.clone() };
+        told.status.plan =
+            status.plan.as_ref().map(|plan| PlanStatus { changes: Vec::new(), ..plan.clone() });
+        told.reported = true;
+        told.suspended = suspended;
+        told.failure = failure.map(|failure| {
+            let since = told.failure.take().filter(|(before, ..)| before.reason == failure.reason);
+            let (since, time) = since.map_or(now, |(_, since, time)| (since, time));
+            (failure.clone(), since, time)
+        });
+        if verified {
+            told.verified = Some(now);
+        }
+        self.update(&mut state, sync);
+    }
+
+    /// Takes what is about to be put back.
+    pub fn tell_drift(&self, sync: &SyncRef, status: &SyncStatus) {
+        let mut state = self.lock();
+        let told = state.syncs.entry(sync.clone()).or_insert_with(|| Told::unknown(status));
+        told.status.drift.clone_from(&status.drift);
+        self.update(&mut state, sync);
+    }
+
+    /// Looks at what changes by time alone: verdicts that became stale, failures that last, Alerts that select nothing. The
+    /// Syncs must be known.
+    pub fn tick(&self) {
+        let all: Vec<SyncRef> = self.syncs.state().iter().map(|sync| sync_name(sync)).collect();
+        let mut state = self.lock();
+        for sync in &all {
+            state.syncs.entry(sync.clone()).or_insert_with(|| Told::unknown(&SyncStatus::default()));
+            self.update(&mut state, sync);
+        }
+        for (name, handle) in &state.couriers {
+            let here: Vec<&SyncRef> =
+                all.iter().filter(|sync| sync.namespace() == name.namespace()).collect();
+            let selected: Vec<String> = here
+                .iter()
+                .filter(|sync| self.selects(&handle.alert, sync))
+                .map(|sync| sync.name().to_owned())
+                .collect();
+            let problem = selected.is_empty().then(|| selects_nothing(name.namespace(), &here));
+            handle.send(Command::Selected(selected, problem));
+        }
+    }
+
+    /// Forgets a Sync that is gone: what was firing about it ends.
+    pub fn forget(&self, sync: &SyncRef) {
+        let mut state = self.lock();
+        state.syncs.remove(sync);
+        for (name, handle) in &state.couriers {
+            if name.namespace() == sync.namespace() {
+                handle.send(Command::Gone(sync.name().to_owned()));
+            }
+        }
+    }
+
+    /// Makes the notices of a Sync anew and hands them to whom they concern.
+    fn update(&self, state: &mut State, sync: &SyncRef) {
+        let Some(told) = state.syncs.get_mut(sync) else { return };
+        told.staleness = self.staleness(sync, told);
+        let lasting = told.failure.as_ref().filter(|(failure, since, _)| {
+            failure.reason != "DependencyNotReady"
+                && (failure.class != Class::Transient || since.elapsed() >= PASSING)
+        });
+        let known = Known {
+            cluster: &self.cluster,
+            sync,
+            status: &told.status,
+            failure: lasting.map(|(failure, _, time)| (failure, *time)),
+            staleness: told.staleness.clone(),
+            reported: told.reported,
+        };
+        let snapshot = wanted::snapshot(&known);
+        if *told.snapshot == snapshot {
+            return;
+        }
+        told.snapshot = Arc::new(snapshot);
+        for (name, handle) in &state.couriers {
+            if name.namespace() == sync.namespace() && self.selects(&handle.alert, sync) {
+                handle.send(Command::Tell(sync.name().to_owned(), told.snapshot.clone()));
+            }
+        }
+    }
+
+    fn staleness(&self, sync: &SyncRef, told: &Told) -> Staleness {
+        let Some(found) = self.sync(sync).filter(|_| !told.suspended) else { return Staleness::Fresh };
+        let bound = FRESH.max(found.spec.interval() * 3);
+        match told.verified {
+            Some((since, _)) if since.elapsed() < bound => Staleness::Fresh,
+            Some((_, time)) => Staleness::Since(time),
+            None if told.since.elapsed() < bound => Staleness::Unknown,
+            None => match &told.staleness {
+                known @ Staleness::Since(_) => known.clone(),
+                _ => Staleness::Since(Timestamp::now()),
+            },
+        }
+    }
+
+    fn sync(&self, sync: &SyncRef) -> Option<Arc<Sync>> {
+        self.syncs.get(&kube::runtime::reflector::ObjectRef::new(sync.name()).within(sync.namespace()))
+    }
+
+    fn selects(&self, alert: &Alert, sync: &SyncRef) -> bool {
+        if alert.namespace().as_deref() != Some(sync.namespace()) {
+            return false;
+        }
+        let Some(selector) = &alert.spec.syncs else { return true };
+        let named = selector.names.as_ref().is_none_or(|names| names.iter().any(|name| name == sync.name()));
+        let labelled = selector.match_labels.as_ref().is_none_or(|wanted| {
+            let found = self.sync(sync);
+            let labels = found.as_ref().map(|sync| sync.labels());
+            wanted.iter().all(|(key, value)| labels.and_then(|labels| labels.get(key)) == Some(value))
+        });
+        named && labelled
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Handle {
+    fn send(&self, command: Command) {
+        // The courier ends with its Alert.
+        let _ = self.commands.send(command);
+    }
+}
+
+impl Told {
+    fn unknown(status: &SyncStatus) -> Self {
+        Self {
+            since: Instant::now(),
+            status: status.clone(),
+            reported: false,
+            failure: None,
+            suspended: false,
+            verified: None,
+            staleness: Staleness::Unknown,
+            snapshot: Arc::default(),
+        }
+    }
+}
+
+fn selects_nothing(namespace: &str, here: &[&SyncRef]) -> String {
+    let names: Vec<&str> = here.iter().map(|sync| sync.name()).take(10).collect();
+    let there = if names.is_empty() { "has none".to_owned() } else { format!("has {}", names.join(", ")) };
+    format!("spec.syncs selects no Sync, so nothing will be told; namespace {namespace} {there}")
+}
+
+fn name(alert: &Alert) -> SyncRef {
+    SyncRef::new(alert.namespace().unwrap_or_default(), alert.name_any())
+}
+
+fn sync_name(sync: &Sync) -> SyncRef {
+    SyncRef::new(sync.namespace().unwrap_or_default(), sync.name_any())
+}

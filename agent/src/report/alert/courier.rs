@@ -1,0 +1,338 @@
+//! Brings the notices of one Alert to its receiver, tries again what was not taken, and writes down how that goes.
+//!
+//! What is due is in the `ledger`. A receiver that is slow or down holds up no other. I/O: HTTP, API writes.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::StreamExt as _;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use jiff::Timestamp;
+use kube::ResourceExt as _;
+use kube::{Api, Client};
+use tokio::sync::mpsc;
+use tracing::{info, warn};
+
+use super::ledger::{Due, Ledger, Manner};
+use super::receiver::{DeliveryError, Retry, Sender, Target};
+use super::wanted::Snapshot;
+use super::{Data, ReadSecret};
+use crate::api::{Alert, AlertEvent, AlertStatus, conditions};
+use crate::metrics::Metrics;
+use crate::report::write;
+use crate::sync_ref::SyncRef;
+
+/// Notices on their way at once, each of another Sync.
+const AT_ONCE: usize = 8;
+/// The first pause after a failure; it doubles up to [`PAUSE_LIMIT`].
+const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE_LIMIT: Duration = Duration::from_secs(30);
+/// How often the Secret of a receiver that does not work is looked at. It comes by a watch, so that costs nothing.
+const LOOK: Duration = Duration::from_secs(2);
+/// The shortest time between two writes of the status.
+const PACE: Duration = Duration::from_secs(1);
+
+/// What a courier is told.
+pub enum Command {
+    /// The Alert as it is now.
+    Spec(Arc<Alert>),
+    /// What there is to tell of a Sync.
+    Tell(String, Arc<Snapshot>),
+    /// A Sync is gone, or not selected any more.
+    Gone(String),
+    /// Which Syncs are selected; the text says what is wrong if there are none.
+    Selected(Vec<String>, Option<String>),
+}
+
+/// What all couriers share.
+pub struct Shared {
+    pub client: Client,
+    pub sender: Sender,
+    pub secrets: ReadSecret,
+    pub metrics: Arc<Metrics>,
+    pub allow_link_local: bool,
+}
+
+/// What came back: what the receiver calls the notice, if it can be edited.
+type Delivery = Result<Option<String>, DeliveryError>;
+
+/// The courier of one Alert.
+pub struct Courier {
+    shared: Arc<Shared>,
+    name: SyncRef,
+    alert: Arc<Alert>,
+    ledger: Ledger,
+    target: Result<Arc<Target>, (&'static str, String)>,
+    secret: Option<Arc<Data>>,
+    on_the_way: FuturesUnordered<BoxFuture<'static, (Due, Delivery)>>,
+    /// The receiver is left alone until then.
+    paused: Option<Instant>,
+    failures: u32,
+    /// What came back last, if it was no good.
+    trouble: Option<(&'static str, String)>,
+    selects_nothing: Option<String>,
+    written: AlertStatus,
+    /// There is something to write, but not before then.
+    unwritten: bool,
+    write_at: Option<Instant>,
+}
+
+impl Courier {
+    pub fn new(shared: Arc<Shared>, alert: Arc<Alert>) -> Self {
+        let name = SyncRef::new(alert.namespace().unwrap_or_default(), alert.name_any());
+        let written = alert.status.clone().unwrap_or_default();
+        let made = alert.metadata.creation_timestamp.as_ref().map_or(Timestamp::now(), |time| time.0);
+        let ledger = Ledger::load(name.namespace(), &written, made, Instant::now());
+        Self {
+            shared,
+            name,
+            alert,
+            ledger,
+            target: Err(("Starting", "not looked at yet".to_owned())),
+            secret: None,
+            on_the_way: FuturesUnordered::new(),
+            paused: None,
+            failures: 0,
+            trouble: None,
+            selects_nothing: None,
+            written,
+            unwritten: false,
+            write_at: None,
+        }
+    }
+
+    /// Works until nobody can tell it anything any more.
+    pub async fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
+        self.prepare(true).await;
+        loop {
+            self.dispatch().await;
+            self.write().await;
+            let next = self.next();
+            tokio::select! {
+                command = commands.recv() => match command {
+                    Some(command) => self.take(command).await,
+                    None => return,
+                },
+                Some((due, result)) = self.on_the_way.next(), if !self.on_the_way.is_empty() => self.came_back(due, result),
+                () = sleep_until(next) => if self.trouble.is_some() || self.target.is_err() {
+                    self.prepare(false).await;
+                },
+            }
+        }
+    }
+
+    async fn take(&mut self, command: Command) {
+        let (now, time, manner) = (Instant::now(), Timestamp::now(), self.manner());
+        match command {
+            Command::Spec(alert) => {
+                self.alert = alert;
+                self.prepare(true).await;
+            }
+            Command::Tell(sync, snapshot) => {
+                self.ledger.take(&sync, &snapshot, &on(&self.alert), manner, now, time);
+            }
+            Command::Gone(sync) => self.ledger.forget(&sync, manner, now, time),
+            Command::Selected(selected, problem) => {
+                for sync in self.ledger.syncs().into_iter().filter(|sync| !selected.contains(sync)) {
+                    self.ledger.forget(&sync, manner, now, time);
+                }
+                self.selects_nothing = problem;
+            }
+        }
+    }
+
+    fn manner(&self) -> Manner {
+        match &self.target {
+            Ok(target) => Manner { keep: target.keep(), repeat: target.repeat() },
+            Err(_) => Manner { keep: Duration::from_secs(5), repeat: None },
+        }
+    }
+
+    /// Reads the receiver's Secret and makes a target of it, if anything about it is new.
+    async fn prepare(&mut self, anew: bool) {
+        let spec = &self.alert.spec.receiver;
+        let secret = match Target::secret_name(spec) {
+            None => None,
+            Some(name) => match (self.shared.secrets)(self.name.clone(), name.to_owned()).await {
+                Ok(data) => Some(data),
+                Err(error) => {
+                    self.target = Err(("SecretUnreadable", error));
+                    self.secret = None;
+                    return;
+                }
+            },
+        };
+        let same = match (&secret, &self.secret) {
+            (Some(one), Some(other)) => one == other,
+            (None, None) => true,
+            _ => false,
+        };
+        if same && !anew && self.target.is_ok() {
+            return;
+        }
+        self.target = Target::new(spec, secret.as_deref(), self.shared.allow_link_local)
+            .map(Arc::new)
+            .map_err(|error| ("ReceiverInvalid", error.to_string()));
+        self.secret = secret;
+        self.paused = None;
+        self.failures = 0;
+    }
+
+    /// Sends what is due.
+    async fn dispatch(&mut self) {
+        if self.paused.is_some_and(|until| until > Instant::now()) {
+            return;
+        }
+        if Target::secret_name(&self.alert.spec.receiver).is_some() && self.ledger.is_due(Instant::now()) {
+            // A Secret that was rotated counts from the next notice on.
+            self.prepare(false).await;
+        }
+        let Ok(target) = self.target.clone() else { return };
+        // While a receiver does not work, one notice tries it out.
+        let room = if self.failures > 0 { 1 } else { AT_ONCE };
+        while self.on_the_way.len() < room {
+            let Some(due) = self.ledger.due(Instant::now()) else { return };
+            let (shared, target) = (self.shared.clone(), target.clone());
+            self.on_the_way.push(Box::pin(async move {
+                let result = deliver(&shared.sender, &target, &due).await;
+                (due, result)
+            }));
+        }
+    }
+
+    fn came_back(&mut self, due: Due, result: Delivery) {
+        let now = Instant::now();
+        let kind = self.target.as_ref().map_or("unknown", |target| target.kind());
+        let (event, sync) = (due.notice.event, due.notice.sync.name.clone());
+        let error = match result {
+            Ok(reference) => {
+                if self.failures > 0 {
+                    info!(alert = %self.name, receiver = kind, "Receiver takes notices again");
+                }
+                self.ledger.delivered(&due, reference, self.manner(), now);
+                self.shared.metrics.alert(kind, "ok");
+                (self.failures, self.paused, self.trouble) = (0, None, None);
+                return;
+            }
+            Err(error) => error,
+        };
+        let retry = error.retry();
+        let said = error.to_string();
+        if self.trouble.as_ref().is_none_or(|(_, before)| *before != said) {
+            warn!(alert = %self.name, receiver = kind, sync, event = ?event, error = %error, "Receiver did not take a notice");
+        }
+        self.trouble = Some((error.name(), said));
+        match retry {
+            Retry::Never => {
+                self.ledger.failed(due, true, now);
+                self.shared.metrics.alert(kind, "dropped");
+            }
+            Retry::After(asked) => {
+                self.ledger.failed(due, false, now);
+                self.shared.metrics.alert(kind, "error");
+                let pause = PAUSE.saturating_mul(1 << self.failures.min(10)).min(PAUSE_LIMIT);
+                self.failures = self.failures.saturating_add(1);
+                self.paused = Some(now + asked.unwrap_or(pause));
+            }
+        }
+    }
+
+    /// When there is something to do without being told.
+    fn next(&self) -> Option<Instant> {
+        let due =
+            if self.target.is_ok() && self.on_the_way.len() < AT_ONCE { self.ledger.next() } else { None };
+        let due = due.map(|due| self.paused.map_or(due, |paused| paused.max(due)));
+        let broken = self.trouble.is_some() || self.target.is_err();
+        let look = broken.then(|| Instant::now() + LOOK);
+        due.into_iter().chain(look).chain(self.write_at.filter(|_| self.unwritten)).min()
+    }
+
+    /// Writes the status if it changed, at most once a second.
+    async fn write(&mut self) {
+        let status = self.status();
+        self.unwritten = status != self.written;
+        if !self.unwritten {
+            return;
+        }
+        let now = Instant::now();
+        if self.write_at.is_some_and(|at| at > now) {
+            return;
+        }
+        self.write_at = Some(now + PACE);
+        let api: Api<Alert> = Api::namespaced(self.shared.client.clone(), self.name.namespace());
+        match write::patch(&api, self.name.name(), &self.written, &status).await {
+            Ok(()) => {
+                self.written = status;
+                self.unwritten = false;
+            }
+            Err(error) => {
+                warn!(alert = %self.name, %error, "Cannot write the status of an Alert and tries again");
+            }
+        }
+    }
+
+    fn status(&self) -> AlertStatus {
+        let (firing, pending, told) = self.ledger.status(self.failures > 0 || self.target.is_err());
+        let mut status = AlertStatus {
+            observed_generation: self.alert.metadata.generation,
+            firing,
+            pending,
+            told,
+            dropped: Some(self.ledger.dropped).filter(|dropped| *dropped > 0),
+            conditions: self.written.conditions.clone(),
+        };
+        let (ready, reason, message) = match (&self.target, &self.trouble, &self.selects_nothing) {
+            (Err((reason, said)), ..) | (Ok(_), Some((reason, said)), _) => (false, *reason, said.clone()),
+            (Ok(_), None, Some(problem)) => (false, "SelectsNothing", problem.clone()),
+            (Ok(target), None, None) => {
+                let dropped = match self.ledger.dropped {
+                    0 => String::new(),
+                    dropped => format!(
+                        "; {dropped} notices were dropped, since the receiver refused them or there was no room for them"
+                    ),
+                };
+                (true, "Delivering", format!("the {} receiver takes what it is told{dropped}", target.kind()))
+            }
+        };
+        let generation = self.alert.metadata.generation.unwrap_or_default();
+        conditions::set(
+            &mut status.conditions,
+            conditions::READY,
+            Some(ready),
+            reason,
+            &message,
+            generation,
+            Timestamp::now(),
+        );
+        status
+    }
+}
+
+async fn deliver(sender: &Sender, target: &Target, due: &Due) -> Delivery {
+    let message = target.message(&due.notice, due.reference.as_deref(), due.update, Timestamp::now())?;
+    match message {
+        Some(message) => target.answered(&sender.send(&message).await?),
+        None => Ok(None),
+    }
+}
+
+/// What an Alert is about.
+pub fn on(alert: &Alert) -> Vec<AlertEvent> {
+    alert.spec.on.clone().unwrap_or_else(|| {
+        vec![
+            AlertEvent::Drifted,
+            AlertEvent::Failed,
+            AlertEvent::Unhealthy,
+            AlertEvent::AwaitingApproval,
+            AlertEvent::Stale,
+        ]
+    })
+}
+
+async fn sleep_until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant.into()).await,
+        None => std::future::pending().await,
+    }
+}
