@@ -5,6 +5,7 @@
 //! key is an error. Pure.
 
 mod decode;
+pub mod edit;
 mod error;
 mod manifest;
 mod near;

@@ -1,0 +1,145 @@
+//! From a path to the node it names.
+//!
+//! Follows fields as the decoder does, but stops at aliases and merge keys: what they bring stands
+//! elsewhere. Pure.
+
+use crate::yaml::scalar::{self, Scalar};
+use crate::yaml::tree::{Content, NodeId, Tree};
+
+/// Where a path leads.
+#[derive(Debug)]
+pub(super) struct Spot {
+    pub id: NodeId,
+    /// The line, from 1, on which a person looks for it.
+    pub line: u32,
+    /// The end of what stands before it: its key or the item before. None at the root.
+    pub after: Option<usize>,
+    /// True for the value of a key.
+    pub keyed: bool,
+    /// The collections that it stands in.
+    pub parents: Vec<NodeId>,
+}
+
+/// Why a path leads nowhere that can be edited.
+#[derive(Debug)]
+pub(super) enum Miss {
+    /// The node `at` holds no `segment`.
+    Absent { at: NodeId, segment: String },
+    /// The alias `at` stands for what is named.
+    Alias { at: NodeId },
+    /// What is named is merged in from `source`: a mapping, or an alias of one.
+    Merged { at: NodeId, source: NodeId },
+}
+
+/// Who sets a field: the last one in the order of the text.
+enum Setter {
+    Own { key: NodeId, value: NodeId },
+    Merge { source: NodeId },
+}
+
+/// Finds the node at an RFC 6901 path.
+pub(super) fn find(tree: &Tree, path: &str) -> Result<Spot, Miss> {
+    let root = Spot {
+        id: Tree::ROOT,
+        line: line_of(tree, Tree::ROOT),
+        after: None,
+        keyed: false,
+        parents: Vec::new(),
+    };
+    let mut segments = path.split('/');
+    if !segments.next().is_some_and(str::is_empty) {
+        return Err(Miss::Absent { at: Tree::ROOT, segment: path.to_owned() });
+    }
+    let spot =
+        segments.try_fold(root, |spot, raw| step(tree, spot, &raw.replace("~1", "/").replace("~0", "~")))?;
+    match tree.node(spot.id).map(|node| &node.content) {
+        Some(Content::Alias { .. }) => Err(Miss::Alias { at: spot.id }),
+        _ => Ok(spot),
+    }
+}
+
+pub(super) fn line_of(tree: &Tree, id: NodeId) -> u32 {
+    tree.node(id).map_or(1, |node| node.line)
+}
+
+/// Goes into one field or item.
+fn step(tree: &Tree, spot: Spot, segment: &str) -> Result<Spot, Miss> {
+    let Spot { id: at, after, mut parents, line: _, keyed: _ } = spot;
+    let absent = || Miss::Absent { at, segment: segment.to_owned() };
+    parents.push(at);
+    match tree.node(at).map(|node| &node.content) {
+        Some(Content::Mapping(_)) => match setter(tree, at, segment) {
+            Some(Setter::Own { key, value }) => {
+                let line = if is_block(tree, value) { line_of(tree, key) } else { line_of(tree, value) };
+                Ok(Spot { id: value, line, after: end_of(tree, key), keyed: true, parents })
+            }
+            Some(Setter::Merge { source }) => Err(Miss::Merged { at, source }),
+            None => Err(absent()),
+        },
+        Some(Content::Sequence(children)) => {
+            let index = index(segment).ok_or_else(absent)?;
+            let id = *children.get(index).ok_or_else(absent)?;
+            let before = index.checked_sub(1).and_then(|before| children.get(before));
+            // before a first item stand only the marks of its list
+            let after = before.map_or(after, |before| end_of(tree, *before));
+            Ok(Spot { id, line: line_of(tree, id), after, keyed: false, parents })
+        }
+        Some(Content::Alias { .. }) => Err(Miss::Alias { at }),
+        Some(Content::Scalar { .. }) | None => Err(absent()),
+    }
+}
+
+/// An index as RFC 6901 writes it: digits without a leading zero.
+fn index(segment: &str) -> Option<usize> {
+    let digits = segment.bytes().all(|byte| byte.is_ascii_digit());
+    let zero_led = segment.len() > 1 && segment.starts_with('0');
+    if digits && !zero_led { segment.parse().ok() } else { None }
+}
+
+fn setter(tree: &Tree, mapping: NodeId, name: &str) -> Option<Setter> {
+    let Content::Mapping(children) = &tree.node(tree.resolve(mapping))?.content else { return None };
+    children.as_chunks::<2>().0.iter().rev().find_map(|[key, value]| {
+        if is_merge(tree, *key) {
+            return merged(tree, *value, name).map(|source| Setter::Merge { source });
+        }
+        (key_name(tree, *key)? == name).then_some(Setter::Own { key: *key, value: *value })
+    })
+}
+
+/// The mapping among those that a `<<` merges which sets the field.
+fn merged(tree: &Tree, value: NodeId, name: &str) -> Option<NodeId> {
+    match &tree.node(value)?.content {
+        Content::Sequence(items) => {
+            items.iter().copied().find(|source| setter(tree, *source, name).is_some())
+        }
+        _ => setter(tree, value, name).map(|_| value),
+    }
+}
+
+fn is_merge(tree: &Tree, key: NodeId) -> bool {
+    match tree.node(key).map(|node| &node.content) {
+        Some(Content::Scalar { text, style, tag }) => {
+            text == "<<" && scalar::is_merge(*style, tag.as_deref())
+        }
+        _ => false,
+    }
+}
+
+/// A key as JSON names it: `yes` is `true`.
+fn key_name(tree: &Tree, key: NodeId) -> Option<String> {
+    match &tree.node(tree.resolve(key))?.content {
+        Content::Scalar { text, style, tag } => {
+            scalar::resolve(text, *style, tag.as_deref()).and_then(Scalar::into_key).ok()
+        }
+        _ => None,
+    }
+}
+
+fn is_block(tree: &Tree, id: NodeId) -> bool {
+    use granit_parser::ScalarStyle::{Folded, Literal};
+    matches!(tree.node(id).map(|node| &node.content), Some(Content::Scalar { style: Literal | Folded, .. }))
+}
+
+fn end_of(tree: &Tree, id: NodeId) -> Option<usize> {
+    tree.node(id).map(|node| node.span.end)
+}

@@ -1,0 +1,230 @@
+//! Edits of single scalars: the bytes of the scalar change, and nothing else in the file.
+//!
+//! `find` leads from a path to the node, `gap` to what stands before it, `quote` and `block` write the
+//! new text, and `proof` reads the result again. Pure.
+
+mod block;
+mod error;
+mod find;
+mod gap;
+mod proof;
+mod quote;
+
+use std::collections::HashSet;
+use std::ops::Range;
+use std::sync::Arc;
+
+use granit_parser::ScalarStyle;
+use serde::de::IgnoredAny;
+use serde_json::Value;
+
+use super::place::Lines;
+use super::tree::{Content, Node, NodeId, Tree};
+use super::{Document, json_values, read};
+use block::Block;
+use find::{Miss, Spot, find, line_of};
+use gap::before;
+use quote::{Place, allows, as_read, inline};
+
+pub use error::{EditError, EditProblem};
+
+/// One scalar that gets another value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Edit<'a> {
+    /// Counts from 0 over the documents that [`read`] returns.
+    pub document: usize,
+    /// RFC 6901, from the document's root. An index counts items as written.
+    pub path: String,
+    /// A string, a number, a bool or null.
+    pub value: &'a Value,
+}
+
+/// Replaces scalars of a YAML or JSON file and returns the file's new bytes.
+///
+/// A scalar keeps its style where the new value reads back in it. One that has its value already keeps
+/// its bytes.
+///
+/// # Guarantees
+/// Read again, each document equals the one before except at the paths of the edits, where it has their
+/// values. The edits are made together or not at all.
+///
+/// # Errors
+/// The first edit that cannot be made, with its line in the file and what to do.
+pub fn edit(file: &str, text: &[u8], edits: &[Edit]) -> Result<Vec<u8>, EditError> {
+    let file: Arc<str> = file.into();
+    let (documents, errors) = read(&file, text);
+    if let Some(error) = errors.into_iter().next() {
+        return Err(EditError::Unreadable(error));
+    }
+    let mut editor = Editor { text, json: is_json(text), seen: HashSet::new(), patches: Vec::new() };
+    for edit in edits {
+        editor.edit(&documents, edit).map_err(|(line, problem)| {
+            let (file, path) = (file.clone(), edit.path.clone());
+            EditError::Refused { file, line, path, problem }
+        })?;
+    }
+    let after = apply(text, editor.patches);
+    proof::prove(&file, &documents, edits, &after)?;
+    Ok(after)
+}
+
+/// The line, from 1, of what a path names, or of the alias or the mapping that brings it.
+pub fn line(document: &Document, path: &str) -> Option<u32> {
+    let tree = &document.tree;
+    match find(tree, path) {
+        Ok(spot) => Some(spot.line),
+        Err(Miss::Alias { at }) => Some(line_of(tree, at)),
+        Err(Miss::Merged { source, .. }) => Some(line_of(tree, source)),
+        Err(Miss::Absent { .. }) => None,
+    }
+}
+
+/// Bytes and what stands in their place.
+#[derive(Debug)]
+struct Patch {
+    range: Range<usize>,
+    with: String,
+}
+
+/// A refusal and the line it is about.
+type Refusal = (u32, EditProblem);
+
+struct Editor<'t> {
+    text: &'t [u8],
+    json: bool,
+    seen: HashSet<(usize, NodeId)>,
+    patches: Vec<Patch>,
+}
+
+impl Editor<'_> {
+    fn edit(&mut self, documents: &[Document], edit: &Edit) -> Result<(), Refusal> {
+        let Some(document) = documents.get(edit.document) else {
+            let problem = EditProblem::NoDocument { wanted: edit.document, held: documents.len() };
+            return Err((documents.last().map_or(1, |last| last.line), problem));
+        };
+        let tree = &document.tree;
+        let spot = find(tree, &edit.path).map_err(|miss| self.refusal(tree, miss))?;
+        if !self.seen.insert((edit.document, spot.id)) {
+            return Err((spot.line, EditProblem::Twice));
+        }
+        if let Some(kind) = collection(edit.value) {
+            return Err((spot.line, EditProblem::NewCollection(kind)));
+        }
+        let current = document.value.pointer(&edit.path);
+        if let Some(kind) = current.and_then(collection) {
+            return Err((spot.line, EditProblem::Collection(kind)));
+        }
+        if current == Some(&as_read(edit.value)) {
+            return Ok(());
+        }
+        let node = tree.node(spot.id).ok_or((spot.line, EditProblem::Unwritable))?;
+        let patches = self.write(tree, &spot, node, edit.value).map_err(|problem| (spot.line, problem))?;
+        self.patches.extend(patches);
+        Ok(())
+    }
+
+    fn write(&self, tree: &Tree, spot: &Spot, node: &Node, value: &Value) -> Result<Vec<Patch>, EditProblem> {
+        let Content::Scalar { style, tag, .. } = &node.content else { return Err(EditProblem::Unwritable) };
+        let tag = tag.as_deref();
+        let with = inline(value, *style, tag, self.place(tree, spot)).ok_or(EditProblem::Tag)?;
+        let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+        if !is_block && !node.span.is_empty() {
+            return Ok(vec![Patch { range: node.span.clone(), with }]);
+        }
+        let gap = before(self.text, spot, &node.span, is_block);
+        if is_block {
+            let head = gap.head.ok_or(EditProblem::Unwritable)?;
+            let block = Block::read(self.text, head, &node.span);
+            let lines = match value {
+                Value::String(string) if allows(string, *style, tag, value) => {
+                    block.replace_block(self.text, string)
+                }
+                _ => None,
+            };
+            return Ok(lines.unwrap_or_else(|| block.replace_inline(with)));
+        }
+        let with = match (spot.keyed && !gap.colon, self.place(tree, spot)) {
+            (false, _) => format!(" {with}"),
+            // `{a}` is `{a: null}`
+            (true, Place::Flow) => format!(": {with}"),
+            (true, _) => return Err(EditProblem::Unwritable),
+        };
+        Ok(vec![Patch { range: gap.end..gap.end, with }])
+    }
+
+    fn place(&self, tree: &Tree, spot: &Spot) -> Place {
+        let bracket = |id: &NodeId| {
+            let start = tree.node(*id).and_then(|node| self.text.get(node.span.start));
+            matches!(start, Some(b'{' | b'['))
+        };
+        match spot.parents.iter().any(bracket) {
+            _ if self.json => Place::Json,
+            true => Place::Flow,
+            false => Place::Block,
+        }
+    }
+
+    fn refusal(&self, tree: &Tree, miss: Miss) -> Refusal {
+        match miss {
+            Miss::Absent { at, segment } => (line_of(tree, at), EditProblem::Absent(segment)),
+            Miss::Alias { at } => {
+                let name = alias_name(tree, at).unwrap_or_default().to_owned();
+                (line_of(tree, at), EditProblem::Alias { name, anchor: self.anchor_line(tree, at) })
+            }
+            Miss::Merged { at, source } => {
+                (line_of(tree, at), EditProblem::Merged { anchor: self.anchor_line(tree, source) })
+            }
+        }
+    }
+
+    /// The line of the anchor of an alias; of anything else its own line.
+    fn anchor_line(&self, tree: &Tree, id: NodeId) -> u32 {
+        let Some(name) = alias_name(tree, id) else { return line_of(tree, id) };
+        let target = tree.resolve(id);
+        let start = tree.node(target).map_or(0, |node| node.span.start);
+        let before = self.text.get(..start).unwrap_or_default();
+        let anchor = format!("&{name}");
+        let found = before.windows(anchor.len()).rposition(|window| window == anchor.as_bytes());
+        found.map_or_else(|| line_of(tree, target), |at| Lines::new(self.text).place(at).0)
+    }
+}
+
+fn alias_name<'t>(tree: &'t Tree, id: NodeId) -> Option<&'t str> {
+    match tree.node(id).map(|node| &node.content) {
+        Some(Content::Alias { name, .. }) => Some(name),
+        _ => None,
+    }
+}
+
+fn collection(value: &Value) -> Option<&'static str> {
+    match value {
+        Value::Object(_) => Some("a mapping"),
+        Value::Array(_) => Some("a list"),
+        _ => None,
+    }
+}
+
+/// True for a file that is one JSON collection, or several JSON objects in a row.
+fn is_json(text: &[u8]) -> bool {
+    let text = str::from_utf8(text).unwrap_or_default();
+    let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
+    let is_list = || text.trim_start().starts_with('[') && serde_json::from_str::<IgnoredAny>(text).is_ok();
+    json_values(text, 0).is_some() || is_list()
+}
+
+/// The text with all patches made; they do not overlap, for each scalar has its own bytes.
+fn apply(text: &[u8], mut patches: Vec<Patch>) -> Vec<u8> {
+    patches.sort_by_key(|patch| patch.range.start);
+    let mut out = Vec::with_capacity(text.len());
+    let mut at = 0;
+    for Patch { range, with } in patches {
+        out.extend_from_slice(text.get(at..range.start).unwrap_or_default());
+        out.extend_from_slice(with.as_bytes());
+        at = range.end;
+    }
+    out.extend_from_slice(text.get(at..).unwrap_or_default());
+    out
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,75 @@
+//! The proof of an edit: read again, the file says the wanted values, and everything else as before.
+//!
+//! Pure.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::quote::as_read;
+use super::{Edit, EditError, EditProblem, line};
+use crate::yaml::{Document, read};
+
+/// Reads the edited text and compares it with the documents before.
+pub(super) fn prove(
+    file: &Arc<str>,
+    before: &[Document],
+    edits: &[Edit],
+    after: &[u8],
+) -> Result<(), EditError> {
+    let (found, errors) = read(file, after);
+    if let Some(error) = errors.into_iter().next() {
+        return Err(EditError::Broken(error));
+    }
+    for (number, document) in before.iter().enumerate() {
+        let wanted = wanted(document, number, edits);
+        let Some(path) = difference(&wanted, found.get(number).map(|found| &found.value)) else { continue };
+        return Err(failure(file, document, number, edits, path));
+    }
+    match before.last() {
+        Some(last) if found.len() > before.len() => {
+            Err(EditError::Elsewhere { file: file.clone(), line: last.line, path: String::new() })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The document's value with its edits made.
+fn wanted(document: &Document, number: usize, edits: &[Edit]) -> Value {
+    let mut wanted = document.value.clone();
+    for edit in edits.iter().filter(|edit| edit.document == number) {
+        if let Some(field) = wanted.pointer_mut(&edit.path) {
+            *field = as_read(edit.value);
+        }
+    }
+    wanted
+}
+
+fn failure(file: &Arc<str>, document: &Document, number: usize, edits: &[Edit], path: String) -> EditError {
+    let line = line(document, &path).unwrap_or(document.line);
+    let file = file.clone();
+    if edits.iter().any(|edit| edit.document == number && edit.path == path) {
+        return EditError::Refused { file, line, path, problem: EditProblem::Unwritable };
+    }
+    EditError::Elsewhere { file, line, path }
+}
+
+/// The path of the first difference.
+fn difference(wanted: &Value, found: Option<&Value>) -> Option<String> {
+    match (wanted, found) {
+        (Value::Object(wanted), Some(Value::Object(found))) => {
+            let names = wanted.keys().chain(found.keys().filter(|name| !wanted.contains_key(*name)));
+            names.into_iter().find_map(|name| {
+                let missing = || Some(String::new());
+                let inner = wanted.get(name).map_or_else(missing, |value| difference(value, found.get(name)));
+                inner.map(|rest| format!("/{}{rest}", name.replace('~', "~0").replace('/', "~1")))
+            })
+        }
+        (Value::Array(wanted), Some(Value::Array(found))) if wanted.len() == found.len() => wanted
+            .iter()
+            .zip(found)
+            .enumerate()
+            .find_map(|(at, (wanted, found))| Some(format!("/{at}{}", difference(wanted, Some(found))?))),
+        (wanted, found) => (Some(wanted) != found).then(String::new),
+    }
+}
