@@ -118,7 +118,8 @@ fn pair<'a>(before: &'a [Value], after: &'a [Value]) -> Option<Vec<Pair<'a>>> {
     })
 }
 
-fn by_name(items: &[Value]) -> Option<BTreeMap<&str, (usize, &Value)>> {
+/// The items of a list by their names, if all have one and no two the same.
+pub(crate) fn by_name(items: &[Value]) -> Option<BTreeMap<&str, (usize, &Value)>> {
     let mut named = BTreeMap::new();
     for (at, item) in items.iter().enumerate() {
         let name = item.as_object()?.get("name")?.as_str()?;
@@ -146,7 +147,8 @@ fn same(one: &Value, other: &Value) -> bool {
     }
 }
 
-fn escape(segment: &str) -> String {
+/// A segment as a JSON pointer writes it (RFC 6901).
+pub(crate) fn escape(segment: &str) -> String {
     segment.replace('~', "~0").replace('/', "~1")
 }
 

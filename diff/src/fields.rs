@@ -79,24 +79,28 @@ pub fn expected_fingerprint(manifest: &Value) -> Digest {
 pub fn owners(object: &Value, pointer: &str) -> Vec<Owner> {
     let mut found: Vec<Owner> = entries(object)
         .filter(|entry| entry.get("fieldsV1").is_some_and(|fields| owns(object, fields, pointer)))
-        .filter_map(|entry| {
-            Some(Owner {
-                manager: text(entry, "manager")?.to_owned(),
-                operation: text(entry, "operation")?.to_owned(),
-                subresource: text(entry, "subresource").filter(|name| !name.is_empty()).map(str::to_owned),
-                time: text(entry, "time").map(str::to_owned),
-            })
-        })
+        .filter_map(owner)
         .collect();
     found.sort_by(|one, other| other.time.cmp(&one.time));
     found
 }
 
-fn entries(object: &Value) -> impl Iterator<Item = &Value> {
+/// Who an entry of `metadata.managedFields` is about.
+pub(crate) fn owner(entry: &Value) -> Option<Owner> {
+    Some(Owner {
+        manager: text(entry, "manager")?.to_owned(),
+        operation: text(entry, "operation")?.to_owned(),
+        subresource: text(entry, "subresource").filter(|name| !name.is_empty()).map(str::to_owned),
+        time: text(entry, "time").map(str::to_owned),
+    })
+}
+
+/// The entries of `metadata.managedFields`.
+pub(crate) fn entries(object: &Value) -> impl Iterator<Item = &Value> {
     object.pointer("/metadata/managedFields").and_then(Value::as_array).into_iter().flatten()
 }
 
-fn text<'a>(value: &'a Value, field: &str) -> Option<&'a str> {
+pub(crate) fn text<'a>(value: &'a Value, field: &str) -> Option<&'a str> {
     value.get(field)?.as_str()
 }
 
@@ -147,14 +151,30 @@ pub(crate) fn position(items: &[Value], element: &str) -> Option<usize> {
     }
 }
 
+/// What a field set says of a path.
+pub(crate) enum Standing<'a> {
+    Nothing,
+    /// It ends above the path: in an atomic value that the path is a part of, or in a map that was empty.
+    Above,
+    /// It holds the path, or something below it: the part of the set from there on.
+    At(&'a Value),
+}
+
 /// True if a field set holds the path, or a leaf above it, or anything below it.
 fn owns(value: &Value, fields: &Value, pointer: &str) -> bool {
+    !matches!(standing(value, fields, segments(pointer)), Standing::Nothing)
+}
+
+/// Follows a path, in segments, through an object and a field set of it.
+pub(crate) fn standing<'a>(
+    value: &Value,
+    fields: &'a Value,
+    path: impl IntoIterator<Item = impl AsRef<str>>,
+) -> Standing<'a> {
     let (mut value, mut fields) = (Some(value), fields);
-    for segment in segments(pointer) {
-        let Some(set) = fields.as_object() else { return true };
-        if set.is_empty() {
-            return true;
-        }
+    for segment in path {
+        let segment = segment.as_ref();
+        let Some(set) = fields.as_object().filter(|set| !set.is_empty()) else { return Standing::Above };
         let next = if let Some(Value::Array(items)) = value {
             let at = segment.parse::<usize>().ok();
             set.iter()
@@ -163,14 +183,14 @@ fn owns(value: &Value, fields: &Value, pointer: &str) -> bool {
         } else {
             set.get(&format!("f:{segment}"))
         };
-        let Some(inner) = next else { return false };
+        let Some(inner) = next else { return Standing::Nothing };
         fields = inner;
         value = value.and_then(|value| match value {
             Value::Array(items) => segment.parse::<usize>().ok().and_then(|at| items.get(at)),
-            other => other.get(&segment),
+            other => other.get(segment),
         });
     }
-    true
+    Standing::At(fields)
 }
 
 /// The segments of a JSON pointer, unescaped (RFC 6901).

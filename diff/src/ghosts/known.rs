@@ -1,0 +1,51 @@
+//! Who writes into objects by profession: what these add is no ghost. Pure.
+
+use crate::ignore::Glob;
+
+/// Field managers, as globs: the control plane, its nodes, and controllers that fill in what an object leaves to them.
+const CONTROLLERS: [&str; 17] = [
+    "*cloud-controller-manager",
+    "cainjector",
+    "cert-manager-cainjector*",
+    "cluster-autoscaler",
+    "coredns",
+    "csi-attacher",
+    "csi-provisioner",
+    "csi-resizer",
+    "external-provisioner",
+    "horizontal-pod-autoscaler",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-proxy",
+    "kube-scheduler",
+    "kubelet",
+    "vertical-pod-autoscaler*",
+    "vpa-*",
+];
+
+/// Annotations that they keep, which may be left under the name of someone else.
+const ANNOTATIONS: [&str; 8] = [
+    "autoscaling.alpha.kubernetes.io/*",
+    "control-plane.alpha.kubernetes.io/*",
+    "deployment.kubernetes.io/revision*",
+    "endpoints.kubernetes.io/*",
+    "kubectl.kubernetes.io/last-applied-configuration",
+    "pv.kubernetes.io/*",
+    "volume.beta.kubernetes.io/*",
+    "volume.kubernetes.io/*",
+];
+
+/// Labels that the server sets in the name of whoever creates the object.
+const LABELS: [&str; 1] = ["kubernetes.io/metadata.name"];
+
+pub(super) fn is_controller(manager: &str) -> bool {
+    CONTROLLERS.iter().any(|glob| Glob::new(glob).matches(manager))
+}
+
+pub(super) fn is_annotation(name: &str) -> bool {
+    ANNOTATIONS.iter().any(|glob| Glob::new(glob).matches(name))
+}
+
+pub(super) fn is_label(name: &str) -> bool {
+    LABELS.contains(&name)
+}
