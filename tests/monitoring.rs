@@ -264,7 +264,7 @@ async fn has_data(prometheus: &Service) -> anyhow::Result<()> {
 fn client(receiver: &Receiver) -> anyhow::Result<reqwest::Client> {
     let ca = reqwest::Certificate::from_pem(receiver.ca().as_bytes())?;
     let client = reqwest::Client::builder().tls_certs_only([ca]).redirect(reqwest::redirect::Policy::none());
-    Ok(client.timeout(Duration::from_millis(500)).build()?)
+    Ok(client.timeout(Duration::from_secs(2)).build()?)
 }
 
 #[tokio::test]
