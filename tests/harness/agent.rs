@@ -100,6 +100,11 @@ impl Agent {
         bail!("the agent is not ready after {limit:?}:\n{}", tail(&self.log))
     }
 
+    /// Where it serves its probes and metrics.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
     /// Gets a page of the agent, which must answer with success.
     pub async fn get(&self, path: &str) -> anyhow::Result<String> {
         let answer = reqwest::get(format!("http://127.0.0.1:{}/{path}", self.port)).await?;

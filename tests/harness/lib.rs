@@ -17,6 +17,7 @@ pub mod kubelet;
 pub mod pki;
 pub mod ports;
 pub mod proxy;
+pub mod receiver;
 pub mod services;
 pub mod shared;
 pub mod sync;

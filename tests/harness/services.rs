@@ -1,11 +1,13 @@
-//! A plain registry and an Alertmanager, out of Debian's packages, for the suites that need them. I/O: processes.
+//! A plain registry, an Alertmanager and a Prometheus, out of Debian's packages, for the suites that need them.
+//! I/O: processes, network.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
+use serde_json::{Value, json};
 
 use crate::ports;
 use crate::tools::progress;
@@ -14,8 +16,51 @@ use crate::watchdog::{Folder, Process, tail};
 /// A service on loopback, ended when this is dropped.
 pub struct Service {
     pub url: String,
-    _process: Process,
-    _folder: Folder,
+    command: Command,
+    ready: &'static str,
+    /// None while it is stopped.
+    process: Option<Process>,
+    folder: Folder,
+}
+
+impl Service {
+    /// Ends it as a restart does. Its folder and its port stay as they are.
+    pub fn stop(&mut self) -> anyhow::Result<()> {
+        if let Some(mut process) = self.process.take() {
+            process.terminate(Duration::from_secs(10))?;
+        }
+        Ok(())
+    }
+
+    /// Starts it again, if it is stopped.
+    pub async fn start(&mut self) -> anyhow::Result<()> {
+        if self.process.is_some() {
+            return Ok(());
+        }
+        let log = self.folder.path().join("log");
+        let mut process = Process::start("service", &mut self.command, &log)?;
+        let url = format!("{}/{}", self.url, self.ready);
+        let started = Instant::now();
+        while !reqwest::get(&url).await.is_ok_and(|answer| answer.status().is_success()) {
+            process.check()?;
+            if started.elapsed() > Duration::from_secs(30) {
+                bail!("no answer from {url}:\n{}", tail(&log));
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        self.process = Some(process);
+        Ok(())
+    }
+
+    /// What it answers to a GET, as JSON.
+    pub async fn get(&self, path: &str) -> anyhow::Result<Value> {
+        let answer = reqwest::get(format!("{}/{path}", self.url)).await?;
+        let (status, text) = (answer.status(), answer.text().await?);
+        if !status.is_success() {
+            bail!("{path} is answered with {status}: {text}");
+        }
+        serde_json::from_str(&text).with_context(|| format!("{path} is answered with no JSON: {text}"))
+    }
 }
 
 /// Starts a registry (the distribution API) without a login.
@@ -31,38 +76,85 @@ pub async fn registry() -> anyhow::Result<Service> {
         data.display()
     );
     std::fs::write(&config, text)?;
-    start(folder, port, "v2/", Command::new("docker-registry").arg("serve").arg(&config)).await
+    let mut command = Command::new("docker-registry");
+    command.arg("serve").arg(&config);
+    service(folder, port, "v2/", command).await
 }
 
 /// Starts an Alertmanager that keeps what it is told.
 pub async fn alertmanager() -> anyhow::Result<Service> {
-    need("prometheus-alertmanager", "prometheus-alertmanager")?;
-    let (folder, port) = (Folder::make("alertmanager")?, ports::free()?);
-    let config = folder.path().join("config.yml");
-    std::fs::write(&config, "route: {receiver: none}\nreceivers: [{name: none}]\n")?;
-    let data = folder.path().join("data");
-    let mut command = Command::new("prometheus-alertmanager");
-    command
-        .arg(format!("--config.file={}", config.display()))
-        .arg(format!("--storage.path={}", data.display()))
-        .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-        .arg("--cluster.listen-address=");
-    start(folder, port, "-/ready", &mut command).await
+    alertmanager_of(&json!({"route": {"receiver": "none"}, "receivers": [{"name": "none"}]})).await
 }
 
-async fn start(folder: Folder, port: u16, ready: &str, command: &mut Command) -> anyhow::Result<Service> {
-    let log = folder.path().join("log");
-    let mut process = Process::start("service", command, &log)?;
+/// Starts an Alertmanager that tells a webhook what it is told: a group for each alert of a Sync, within a second.
+pub async fn alertmanager_with(webhook_url: &str) -> anyhow::Result<Service> {
+    alertmanager_of(&json!({
+        "route": {"receiver": "hook", "group_by": ["alertname", "namespace", "sync"],
+            "group_wait": "1s", "group_interval": "1s", "repeat_interval": "1h"},
+        "receivers": [{"name": "hook", "webhook_configs": [{"url": webhook_url, "send_resolved": true}]}],
+    }))
+    .await
+}
+
+async fn alertmanager_of(config: &Value) -> anyhow::Result<Service> {
+    need("prometheus-alertmanager", "prometheus-alertmanager")?;
+    let (folder, port) = (Folder::make("alertmanager")?, ports::free()?);
+    let file = folder.path().join("config.yml");
+    std::fs::write(&file, config.to_string())?;
+    let mut command = Command::new("prometheus-alertmanager");
+    command
+        .arg(format!("--config.file={}", file.display()))
+        .arg(format!("--storage.path={}", folder.path().join("data").display()))
+        .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+        .arg("--cluster.listen-address=");
+    service(folder, port, "-/ready", command).await
+}
+
+/// The alerts that an Alertmanager holds now, in the form of its API. Those that are resolved are not listed.
+pub async fn alerts(alertmanager: &Service) -> anyhow::Result<Vec<Value>> {
+    let alerts = alertmanager.get("api/v2/alerts").await?;
+    Ok(alerts.as_array().context("/api/v2/alerts has no list")?.clone())
+}
+
+/// Starts a Prometheus with this configuration, in which paths are absolute.
+pub async fn prometheus(config: &str) -> anyhow::Result<Service> {
+    need("prometheus", "prometheus")?;
+    let (folder, port) = (Folder::make("prometheus")?, ports::free()?);
+    let file = folder.path().join("config.yml");
+    std::fs::write(&file, config)?;
+    let mut command = Command::new("prometheus");
+    command
+        .arg(format!("--config.file={}", file.display()))
+        .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
+        .arg(format!("--web.listen-address=127.0.0.1:{port}"));
+    service(folder, port, "-/ready", command).await
+}
+
+/// The alerts of a Prometheus, pending and firing, in the form of its API.
+pub async fn rule_alerts(prometheus: &Service) -> anyhow::Result<Vec<Value>> {
+    let answer = prometheus.get("api/v1/alerts").await?;
+    Ok(answer["data"]["alerts"].as_array().context("/api/v1/alerts has no list")?.clone())
+}
+
+/// What an expression is now, in the form of the API of Prometheus. An expression that it refuses is an error.
+pub async fn query(prometheus: &Service, expression: &str) -> anyhow::Result<Vec<Value>> {
+    let mut url = reqwest::Url::parse(&prometheus.url)?.join("api/v1/query")?;
+    url.query_pairs_mut().append_pair("query", expression);
+    let answer: Value = reqwest::get(url).await?.json().await?;
+    let result = answer["data"]["result"].as_array();
+    Ok(result.with_context(|| format!("{expression}: {answer}"))?.clone())
+}
+
+async fn service(
+    folder: Folder,
+    port: u16,
+    ready: &'static str,
+    command: Command,
+) -> anyhow::Result<Service> {
     let url = format!("http://127.0.0.1:{port}");
-    let started = Instant::now();
-    while !reqwest::get(format!("{url}/{ready}")).await.is_ok_and(|answer| answer.status().is_success()) {
-        process.check()?;
-        if started.elapsed() > Duration::from_secs(30) {
-            bail!("no answer from {url}:\n{}", tail(&log));
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    Ok(Service { url, _process: process, _folder: folder })
+    let mut service = Service { url, command, ready, process: None, folder };
+    service.start().await?;
+    Ok(service)
 }
 
 /// Makes sure that a program is there; where this is root on Debian, by installing its package.
