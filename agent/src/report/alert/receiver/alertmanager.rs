@@ -1,0 +1,215 @@
+//! Alertmanager, by its API v2 (`POST /api/v2/alerts`). Pure.
+//!
+//! Labels are what Alertmanager tells alerts apart by, so that nothing in them varies; the rest are
+//! annotations. A firing alert is told again and again with an end in the future: it ends by itself if the
+//! agent falls silent.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use super::super::notice::{Notice, Status};
+use super::place::{Path, Place};
+use super::text::{self, Markup};
+use super::{Before, DeliveryError, Kind, Message, TargetError, json};
+use crate::api;
+
+const NAME: &str = "alertmanager";
+
+/// How often a firing alert is told.
+const REPEAT: Duration = Duration::from_mins(1);
+/// How long an alert lives that is not told again.
+const LIFE: SignedDuration = SignedDuration::from_mins(5);
+/// Alertmanager waits for so long (`group_wait`, 30 s if nothing else is said) before it tells anybody, and
+/// forgets what ended meanwhile.
+const KEEP: Duration = Duration::from_secs(35);
+/// Bytes of the description.
+const DESCRIPTION: usize = 4_000;
+
+/// An Alertmanager.
+pub struct Alertmanager(Place);
+
+/// One alert, as the API has it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Alert {
+    labels: BTreeMap<&'static str, String>,
+    annotations: BTreeMap<&'static str, String>,
+    starts_at: Timestamp,
+    ends_at: Timestamp,
+}
+
+impl Alertmanager {
+    pub fn new(spec: &api::Alertmanager, allow_link_local: bool) -> Result<Self, TargetError> {
+        let place = Place::parse(NAME, &spec.url, Path::Public, allow_link_local)?;
+        Ok(Self(place.below("api/v2/alerts")))
+    }
+}
+
+impl Kind for Alertmanager {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn message(&self, notice: &Notice, before: Before<'_>) -> Result<Option<Message>, DeliveryError> {
+        let body = json(&[alert(notice, before.now)])?;
+        Ok(Some(Message { place: self.0.clone(), headers: self.0.headers(), body }))
+    }
+
+    fn repeat(&self) -> Option<Duration> {
+        Some(REPEAT)
+    }
+
+    fn keep(&self) -> Duration {
+        KEEP
+    }
+}
+
+fn alert(notice: &Notice, now: Timestamp) -> Alert {
+    Alert {
+        labels: labels(notice),
+        annotations: annotations(notice),
+        starts_at: notice.starts_at,
+        ends_at: ends_at(notice, now),
+    }
+}
+
+/// Never before the beginning, which is refused. What is told late has not ended before it is told.
+fn ends_at(notice: &Notice, now: Timestamp) -> Timestamp {
+    let end = match notice.status {
+        Status::Resolved => notice.ends_at.unwrap_or(now),
+        Status::Firing => now.max(notice.starts_at).saturating_add(LIFE).unwrap_or(Timestamp::MAX),
+    };
+    end.max(notice.starts_at)
+}
+
+fn labels(notice: &Notice) -> BTreeMap<&'static str, String> {
+    [
+        ("alertname", format!("Holdfast{}", text::name(notice.event))),
+        ("namespace", notice.sync.namespace.clone()),
+        ("sync", notice.sync.name.clone()),
+        ("cluster", notice.cluster.clone()),
+        ("severity", notice.severity().word().to_owned()),
+    ]
+    .into()
+}
+
+fn annotations(notice: &Notice) -> BTreeMap<&'static str, String> {
+    let resolved = if notice.status == Status::Resolved { "Resolved: " } else { "" };
+    let summary = format!("{resolved}{}", text::sentence(&notice.summary));
+    let all = [
+        ("summary", Some(summary)),
+        ("description", Some(description(notice))),
+        ("revision", Some(notice.revision.clone())),
+        ("commit", text::commit(notice)),
+        ("command", notice.command.as_deref().map(text::sentence)),
+    ];
+    let said = all.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    said.filter(|(_, value)| !value.is_empty()).collect()
+}
+
+fn description(notice: &Notice) -> String {
+    let bare = Markup { plain: text::line, code: text::line, strong: text::line };
+    let end = text::end(notice);
+    let room = DESCRIPTION - end.as_ref().map_or(0, |end| end.len() + 1);
+    end.into_iter().chain(text::objects(notice, bare, room)).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::samples::{applied, at, drifted, huge, resolved};
+    use super::*;
+
+    fn told(notice: &Notice, update: bool, now: Timestamp) -> Value {
+        let spec = api::Alertmanager { url: "http://alertmanager:9093".to_owned() };
+        let target = Alertmanager::new(&spec, false).ok().unwrap();
+        let message = target.message(notice, Before { told: None, update, now }).unwrap().unwrap();
+        let alerts: Value = serde_json::from_slice(&message.body).unwrap();
+        assert_eq!(alerts.as_array().unwrap().len(), 1);
+        alerts[0].clone()
+    }
+
+    #[test]
+    fn the_url_may_have_a_prefix_and_a_slash() {
+        for (url, expected) in [
+            ("http://a:9093", "http://a:9093/api/v2/alerts"),
+            ("http://a:9093/", "http://a:9093/api/v2/alerts"),
+            ("https://alice:pw@a/am/x/?tenant=b#c", "https://a/am/x/api/v2/alerts?tenant=b"),
+        ] {
+            let target = Alertmanager::new(&api::Alertmanager { url: url.to_owned() }, false).ok().unwrap();
+            assert_eq!(target.0.url.as_str(), expected);
+        }
+    }
+
+    #[test]
+    fn a_firing_alert_says_what_where_and_how_urgent() {
+        let alert = told(&drifted(), false, at(60));
+        let labels = json!({
+            "alertname": "HoldfastDrifted", "namespace": "team-a", "sync": "shop", "cluster": "0b7f7a52",
+            "severity": "warning",
+        });
+        assert_eq!(alert["labels"], labels);
+        assert_eq!(alert["startsAt"], "2026-01-01T00:00:00Z");
+        assert_eq!(alert["endsAt"], "2026-01-01T00:06:00Z");
+        let annotations = &alert["annotations"];
+        assert_eq!(annotations["summary"], "2 objects differ from git <!channel>");
+        assert_eq!(annotations["revision"], drifted().revision);
+        assert_eq!(annotations["commit"], "Alice Smith <alice@example.com>: Three replicas & more");
+        assert_eq!(annotations["command"], "holdfast status -n team-a shop");
+        let description = annotations["description"].as_str().unwrap();
+        assert!(
+            description.contains("\n/spec/replicas: 3 → 5 by kubectl (Update of scale, "),
+            "{description}"
+        );
+    }
+
+    #[test]
+    fn no_label_changes_while_an_alert_goes_on_and_ends() {
+        let mut later = drifted();
+        later.objects.clear();
+        later.summary = "other".to_owned();
+        let labels = told(&drifted(), false, at(0))["labels"].clone();
+        assert_eq!(told(&later, true, at(60))["labels"], labels);
+        assert_eq!(told(&resolved(later), true, at(800))["labels"], labels);
+    }
+
+    #[test]
+    fn a_resolved_alert_says_when_it_ended() {
+        let alert = told(&resolved(drifted()), true, at(800));
+        assert_eq!(alert["endsAt"], "2026-01-01T00:12:03Z");
+        assert_eq!(alert["annotations"]["summary"], "Resolved: 2 objects differ from git <!channel>");
+        let description = alert["annotations"]["description"].as_str().unwrap();
+        assert!(description.starts_with("Resolved at 2026-01-01T00:12:03Z after 12m 3s.\nDeployment"));
+    }
+
+    #[test]
+    fn what_has_no_end_lives_for_five_minutes_also_when_it_is_told_late() {
+        assert_eq!(told(&applied(), false, at(0))["endsAt"], "2026-01-01T00:05:00Z");
+        assert_eq!(told(&applied(), false, at(3600))["endsAt"], "2026-01-01T01:05:00Z");
+        assert_eq!(told(&applied(), false, at(0))["annotations"].get("description"), None);
+    }
+
+    #[test]
+    fn an_alert_never_ends_before_it_begins() {
+        let notice = Notice { starts_at: at(900), ..resolved(drifted()) };
+        assert_eq!(told(&notice, true, at(0))["endsAt"], told(&notice, true, at(0))["startsAt"]);
+        let notice = Notice { starts_at: at(900), ..drifted() };
+        assert_eq!(told(&notice, true, at(0))["endsAt"], "2026-01-01T00:20:00Z");
+    }
+
+    #[test]
+    fn a_huge_notice_is_cut() {
+        for notice in [huge(), resolved(huge())] {
+            let alert = told(&notice, false, at(0));
+            for (name, value) in alert["annotations"].as_object().unwrap() {
+                assert!(value.as_str().unwrap().len() <= DESCRIPTION, "{name}");
+            }
+            assert!(alert["annotations"]["description"].as_str().unwrap().ends_with(" more objects"));
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Why a receiver did not take a notice, and whether trying again makes sense.
+//!
+//! Every message names the kind of the receiver and its host, and no secret. Pure.
+
+use std::time::Duration;
+
+use http::StatusCode;
+
+use super::guard;
+
+/// What to do with a notice that was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// Try again, not before the receiver asked for.
+    After(Option<Duration>),
+    /// The content was refused: the same will be refused again.
+    Never,
+}
+
+/// Why a notice was not taken. `to` is the kind and the host.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DeliveryError {
+    #[error("the notice cannot be written as JSON: {said}")]
+    Unwritable { said: String },
+    #[error("{to}: {source}")]
+    Forbidden { to: String, source: guard::Refused },
+    #[error("{to}: cannot connect: {said}; check host and port, and whether a network policy forbids it")]
+    Unreachable { to: String, said: String },
+    #[error("{to}: the TLS connection failed: {said}; check the scheme of the URL and the certificate")]
+    Tls { to: String, said: String },
+    #[error("{to}: no answer within {limit:?}; it is tried again, and may tell the same twice")]
+    Timeout { to: String, limit: Duration },
+    #[error("{to}: the connection broke before the answer: {said}")]
+    Broken { to: String, said: String },
+    #[error("{to} answered {status} and leads to {target}; redirects are not followed, correct the URL")]
+    Redirected { to: String, status: StatusCode, target: String },
+    #[error("{to} answered {status}{said}{}", hint(*.status))]
+    Answered { to: String, status: StatusCode, said: String, after: Option<Duration> },
+    #[error("{to} refused the content: {said}")]
+    ContentRefused { to: String, said: String },
+    #[error("{to} answered with the error {said}")]
+    Denied { to: String, said: String },
+    #[error("{to} answered what is not understood: {said}; check the URL")]
+    NotUnderstood { to: String, said: String },
+}
+
+impl DeliveryError {
+    /// Whether to try again.
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::Unwritable { .. } | Self::ContentRefused { .. } => Retry::Never,
+            Self::Answered { after, .. } => Retry::After(*after),
+            Self::Forbidden { .. }
+            | Self::Unreachable { .. }
+            | Self::Tls { .. }
+            | Self::Timeout { .. }
+            | Self::Broken { .. }
+            | Self::Redirected { .. }
+            | Self::Denied { .. }
+            | Self::NotUnderstood { .. } => Retry::After(None),
+        }
+    }
+
+    /// The static name of the variant: a metric's label, a condition's reason.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Unwritable { .. } => "Unwritable",
+            Self::Forbidden { .. } => "Forbidden",
+            Self::Unreachable { .. } => "Unreachable",
+            Self::Tls { .. } => "Tls",
+            Self::Timeout { .. } => "Timeout",
+            Self::Broken { .. } => "Broken",
+            Self::Redirected { .. } => "Redirected",
+            Self::Answered { .. } => "Answered",
+            Self::ContentRefused { .. } => "ContentRefused",
+            Self::Denied { .. } => "Denied",
+            Self::NotUnderstood { .. } => "NotUnderstood",
+        }
+    }
+}
+
+/// What a person can do about a status.
+fn hint(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        401 | 403 => "; check the login in the URL or in the Secret",
+        404 | 405 | 410 => "; check the path of the URL",
+        _ => "",
+    }
+}

@@ -1,0 +1,219 @@
+//! Where a receiver is: a URL that was checked, how messages name it, and what must never stand in a message.
+//! Pure.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderMap, HeaderValue, header};
+use reqwest::Url;
+
+use super::{TargetError, guard};
+
+/// What stands for a secret.
+const HIDDEN: &str = "***";
+/// A segment of a path that is as long may be a key.
+const KEY: usize = 8;
+
+/// Whether the path of a URL is a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Path {
+    Public,
+    Secret,
+}
+
+/// Where requests go. Has no `Debug`: the URL may be a secret.
+#[derive(Clone)]
+pub struct Place {
+    /// Without user and password.
+    pub url: Url,
+    /// The header `Authorization`, if the URL has a user.
+    authorization: Option<HeaderValue>,
+    /// For messages: the kind, and the URL as far as the port.
+    shown: String,
+    secrets: Vec<String>,
+}
+
+impl Place {
+    /// Reads the URL of a receiver.
+    pub fn parse(
+        kind: &'static str,
+        text: &str,
+        path: Path,
+        allow_link_local: bool,
+    ) -> Result<Self, TargetError> {
+        let bad = |why: &str| TargetError::BadUrl { kind, why: why.to_owned() };
+        let mut url = Url::parse(text.trim()).map_err(|error| bad(&error.to_string()))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(bad("it must begin with http:// or https://"));
+        }
+        let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| bad("it names no host"))?;
+        if !allow_link_local {
+            guard::check(host).map_err(|source| TargetError::Refused { kind, source })?;
+        }
+        let shown = format!("{kind} {}", origin(&url));
+        let mut secrets = secrets(&url, path);
+        let login = login(&url);
+        let unauthorized = url.set_username("").and_then(|()| url.set_password(None));
+        unauthorized.map_err(|()| bad("it cannot have a user"))?;
+        url.set_fragment(None);
+        let authorization = login.map(|login| STANDARD.encode(login)).map(|basic| {
+            let value = HeaderValue::from_str(&format!("Basic {basic}"));
+            secrets.push(basic);
+            value
+        });
+        let authorization = authorization.transpose().map_err(|_| bad("its user is not understood"))?;
+        let mut place = Self { url, authorization: authorization.map(sensitive), shown, secrets };
+        place.tidy();
+        Ok(place)
+    }
+
+    /// One more text that must not stand in a message.
+    pub fn hide(&mut self, secret: &str) {
+        self.secrets.push(secret.to_owned());
+        self.secrets.push(secret.replace('/', "\\/"));
+        self.tidy();
+    }
+
+    /// The headers of every message: JSON, and the login of the URL.
+    pub fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.extend(self.authorization.clone().map(|value| (header::AUTHORIZATION, value)));
+        headers
+    }
+
+    /// The same host at another path below this one.
+    pub fn below(&self, path: &str) -> Self {
+        let mut place = self.clone();
+        place.url.set_path(&format!("{}/{path}", self.url.path().trim_end_matches('/')));
+        place
+    }
+
+    /// How messages name it: `webhook https://example.com:8443/…`.
+    pub fn shown(&self) -> &str {
+        &self.shown
+    }
+
+    /// A text that came from the outside, without control characters, without secrets, cut.
+    pub fn cleaned(&self, text: &str, limit: usize) -> String {
+        let text: String = text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect();
+        let text = self.secrets.iter().fold(text, |text, secret| text.replace(secret, HIDDEN));
+        text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(limit).collect()
+    }
+
+    /// The longest first, so that no part of one is left over.
+    fn tidy(&mut self) {
+        self.secrets.retain(|secret| !secret.is_empty());
+        self.secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        self.secrets.dedup();
+    }
+}
+
+/// A value that no log of the HTTP client shows.
+pub fn sensitive(mut value: HeaderValue) -> HeaderValue {
+    value.set_sensitive(true);
+    value
+}
+
+/// A URL as far as the port: what stands behind may be a secret.
+pub fn origin(url: &Url) -> String {
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{}://{}{port}/…", url.scheme(), url.host_str().unwrap_or_default())
+}
+
+fn login(url: &Url) -> Option<Vec<u8>> {
+    let password = url.password();
+    if url.username().is_empty() && password.is_none() {
+        return None;
+    }
+    Some([decode(url.username()), b":".to_vec(), decode(password.unwrap_or_default())].concat())
+}
+
+fn secrets(url: &Url, path: Path) -> Vec<String> {
+    // A token may stand in the place of the user.
+    let login = [url.username(), url.password().unwrap_or_default()];
+    let mut secrets: Vec<String> = login.map(ToOwned::to_owned).into();
+    secrets.extend(login.map(|text| String::from_utf8_lossy(&decode(text)).into_owned()));
+    secrets.extend(url.query().map(ToOwned::to_owned));
+    secrets.extend(url.query_pairs().map(|(_, value)| value.into_owned()));
+    if path == Path::Secret {
+        let long = url.path().split('/').filter(|segment| segment.len() >= KEY);
+        secrets.extend(long.map(ToOwned::to_owned));
+        if url.path().len() > 1 {
+            secrets.push(url.path().to_owned());
+            secrets.push(url.path().replace('/', "\\/"));
+        }
+    }
+    secrets
+}
+
+/// Undoes `%40` and the like.
+fn decode(text: &str) -> Vec<u8> {
+    let bytes = text.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        let digits = text.get(at + 1..at + 3).filter(|_| *byte == b'%');
+        let value = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        decoded.push(value.unwrap_or(*byte));
+        at += if value.is_some() { 3 } else { 1 };
+    }
+    decoded
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn place(url: &str) -> Place {
+        Place::parse("webhook", url, Path::Secret, false).ok().unwrap()
+    }
+
+    #[test]
+    fn urls_are_checked_and_the_error_does_not_repeat_them() {
+        for (url, expected) in [
+            ("https://hooks.example.com/a", Ok("webhook https://hooks.example.com/…")),
+            (" http://alice:hunter2@10.0.0.1:8080/a?b=c\n", Ok("webhook http://10.0.0.1:8080/…")),
+            ("https://[::1]:9/", Ok("webhook https://[::1]:9/…")),
+            ("ftp://alice:hunter2@example.com", Err("must begin with http")),
+            ("hunter2", Err("not understood")),
+            ("https://", Err("not understood")),
+            ("https://alice:hunter2@169.254.169.254/", Err("--allow-link-local-receivers")),
+            // The same address as one number.
+            ("http://2852039166/latest/hunter2", Err("169.254.169.254")),
+            ("http://metadata.google.internal/hunter2", Err("--allow-link-local-receivers")),
+        ] {
+            let found = Place::parse("webhook", url, Path::Secret, false);
+            let found = found.map(|place| place.shown).map_err(|error| error.to_string());
+            match (&found, expected) {
+                (Ok(shown), Ok(expected)) => assert_eq!(shown, expected),
+                (Err(error), Err(part)) => assert!(error.contains(part), "{url}: {error}"),
+                (found, expected) => unreachable!("{url}: {found:?}, and not {expected:?}"),
+            }
+            assert!(!format!("{found:?}").contains("hunter2"), "{found:?}");
+        }
+        assert!(Place::parse("webhook", "http://169.254.169.254", Path::Public, true).is_ok());
+    }
+
+    #[test]
+    fn a_login_in_a_url_becomes_a_header() {
+        let place = place("https://alice:p%40ss%2@example.com/a");
+        assert_eq!(place.url.as_str(), "https://example.com/a");
+        let expected = format!("Basic {}", STANDARD.encode("alice:p@ss%2"));
+        assert_eq!(place.authorization.unwrap().to_str().unwrap(), expected);
+    }
+
+    #[test]
+    fn secrets_of_the_url_are_hidden() {
+        let mut place =
+            place("https://alice:p%40ss@example.com/services/T0/B0/sixteen-letters-?key=query-key");
+        place.hide("a/token");
+        let basic = STANDARD.encode("alice:p@ss");
+        let said = format!(
+            "alice p@ss p%40ss {basic} sixteen-letters- query-key \
+             \\/services\\/T0\\/B0\\/sixteen-letters- a/token a\\/token"
+        );
+        assert_eq!(place.cleaned(&said, 200), "*** *** *** *** *** *** *** *** ***");
+        assert_eq!(place.cleaned("a\u{1b}[31m\r\n  b", 4), "a [3");
+    }
+}

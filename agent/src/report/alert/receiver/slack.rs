@@ -1,0 +1,218 @@
+//! Slack: an incoming webhook, or an app with a token, whose message is edited while things go on. Pure.
+//!
+//! Messages are blocks within the limits that Slack documents. Nothing in a value can mention anybody: what
+//! has a meaning in Slack's markup is escaped, and Slack is told to look for nothing else.
+
+use http::{HeaderValue, header};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::super::notice::{Notice, Severity, Status};
+use super::place::{Path, Place, sensitive};
+use super::text::{self, Markup};
+use super::{Before, Data, DeliveryError, Kind, Message, TargetError, json as to_json, key};
+
+const NAME: &str = "slack";
+const API: &str = "https://slack.com/api";
+
+/// Characters of a header.
+const HEADER: usize = 150;
+/// Characters of a section, of 3,000. Counted in bytes, of which there are never fewer.
+const SECTION: usize = 2_900;
+/// Bytes of all objects: far below 50 blocks, and more than anybody reads.
+const OBJECTS: usize = 8_000;
+/// Characters of an answer that an error shows.
+const SHOWN: usize = 200;
+
+const MARKUP: Markup = Markup { plain: escape, code, strong };
+
+/// Errors of Slack's about what a message says: the same would be refused again.
+const REFUSED: [&str; 12] = [
+    "as_user_not_supported",
+    "cant_update_message",
+    "edit_window_closed",
+    "invalid_arguments",
+    "invalid_blocks",
+    "invalid_blocks_format",
+    "invalid_json",
+    "invalid_payload",
+    "message_not_found",
+    "msg_blocks_too_long",
+    "msg_too_long",
+    "no_text",
+];
+
+/// A channel of Slack.
+pub enum Slack {
+    /// It posts, and that is all.
+    Hook(Place),
+    App {
+        /// The root of the API.
+        root: Place,
+        authorization: HeaderValue,
+        channel: String,
+    },
+}
+
+/// What the API answers, with status 200 whatever happened.
+#[derive(Deserialize)]
+struct Answer {
+    ok: bool,
+    error: Option<String>,
+    channel: Option<String>,
+    ts: Option<String>,
+}
+
+impl Slack {
+    pub fn new(secret: Option<&Data>, allow_link_local: bool) -> Result<Self, TargetError> {
+        let secret = secret.ok_or(TargetError::NoSecret { kind: NAME })?;
+        let url = key(NAME, secret, "url")?;
+        let place = |url: &str| Place::parse(NAME, url, Path::Secret, allow_link_local);
+        match (url, key(NAME, secret, "token")?) {
+            (Some(url), None) => Ok(Self::Hook(place(&url)?)),
+            (url, Some(token)) => {
+                let channel = key(NAME, secret, "channel")?
+                    .ok_or(TargetError::NoKey { kind: NAME, keys: "key channel" })?;
+                let mut root = place(url.as_deref().unwrap_or(API))?;
+                root.hide(&token);
+                let bad = |_| TargetError::BadKey { kind: NAME, key: "token", why: "not a token" };
+                let authorization = sensitive(format!("Bearer {token}").parse().map_err(bad)?);
+                Ok(Self::App { root, authorization, channel })
+            }
+            (None, None) => Err(TargetError::NoKey { kind: NAME, keys: "key url, and no key token" }),
+        }
+    }
+}
+
+impl Kind for Slack {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn message(&self, notice: &Notice, before: Before<'_>) -> Result<Option<Message>, DeliveryError> {
+        let mut body = content(notice);
+        let (place, authorization) = match self {
+            Self::Hook(_) if before.update && notice.status == Status::Firing => return Ok(None),
+            Self::Hook(place) => (place.clone(), None),
+            Self::App { root, authorization, channel } => {
+                // Not to make links or mentions of words.
+                body["parse"] = json!("none");
+                let place = if let Some((channel, ts)) = before.told.and_then(|told| told.split_once('/')) {
+                    body["channel"] = json!(channel);
+                    body["ts"] = json!(ts);
+                    root.below("chat.update")
+                } else {
+                    body["channel"] = json!(channel);
+                    body["unfurl_links"] = json!(false);
+                    body["unfurl_media"] = json!(false);
+                    root.below("chat.postMessage")
+                };
+                (place, Some(authorization.clone()))
+            }
+        };
+        let mut headers = place.headers();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+        headers.extend(authorization.map(|value| (header::AUTHORIZATION, value)));
+        Ok(Some(Message { place, headers, body: to_json(&body)? }))
+    }
+
+    fn answered(&self, body: &[u8]) -> Result<Option<String>, DeliveryError> {
+        let Self::App { root, .. } = self else { return Ok(None) };
+        let to = root.shown().to_owned();
+        let Ok(answer) = serde_json::from_slice::<Answer>(body) else {
+            let said = root.cleaned(&String::from_utf8_lossy(body), SHOWN);
+            return Err(DeliveryError::NotUnderstood { to, said });
+        };
+        if answer.ok {
+            return Ok(answer.channel.zip(answer.ts).map(|(channel, ts)| format!("{channel}/{ts}")));
+        }
+        let error = root.cleaned(&answer.error.unwrap_or_default(), SHOWN);
+        if REFUSED.contains(&error.as_str()) {
+            return Err(DeliveryError::ContentRefused { to, said: error });
+        }
+        Err(DeliveryError::Denied { to, said: format!("{error}{}", hint(&error)) })
+    }
+}
+
+/// What a person can do about an error of the API.
+fn hint(error: &str) -> &'static str {
+    match error {
+        "channel_not_found" => {
+            "; check the key channel of the Secret (an id is best), and invite the app to a private channel"
+        }
+        "not_in_channel" => "; invite the app to the channel, or give it the scope chat:write.public",
+        "is_archived" => "; the channel is archived, name another in the key channel of the Secret",
+        "missing_scope" | "no_permission" => "; the app needs the scope chat:write",
+        "not_authed" | "invalid_auth" | "account_inactive" | "token_revoked" | "token_expired" => {
+            "; put a valid token of the app into the key token of the Secret"
+        }
+        _ => "",
+    }
+}
+
+/// The text for notifications, and the blocks.
+fn content(notice: &Notice) -> Value {
+    let title = format!("{} {}", emoji(notice), text::title(notice));
+    let header: String = title.chars().take(HEADER).collect();
+    let header = json!({"type": "plain_text", "text": header, "emoji": false});
+    let mut blocks = vec![json!({"type": "header", "text": header})];
+    let summary = escape(&text::sentence(&notice.summary));
+    let fallback = format!("{}: {summary}", escape(&title));
+    let head = [Some(summary).filter(|summary| !summary.is_empty()), text::end(notice)];
+    blocks.extend(sections(head.into_iter().flatten()));
+    blocks.extend(sections(text::objects(notice, MARKUP, OBJECTS)));
+    blocks.extend(sections(foot(notice)));
+    json!({"text": fallback, "blocks": blocks})
+}
+
+/// The revision, and what to do.
+fn foot(notice: &Notice) -> impl Iterator<Item = String> {
+    let revision = Some(&notice.revision).filter(|revision| !revision.is_empty());
+    let commit = text::commit(notice).map(|commit| format!(" {}", escape(&commit))).unwrap_or_default();
+    let revision = revision.map(|revision| format!("Revision {}{commit}", code(&text::sentence(revision))));
+    let command = notice.command.as_ref().map(|command| format!("Next: {}", code(&text::sentence(command))));
+    [revision, command].into_iter().flatten()
+}
+
+/// As few sections as the lines need. A line is never longer than a section.
+fn sections(lines: impl IntoIterator<Item = String>) -> Vec<Value> {
+    let mut texts: Vec<String> = Vec::new();
+    for line in lines {
+        match texts.last_mut() {
+            Some(text) if text.len() + 1 + line.len() <= SECTION => {
+                text.push('\n');
+                text.push_str(&line);
+            }
+            Some(_) | None => texts.push(line),
+        }
+    }
+    let section =
+        |text| json!({"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": true}});
+    texts.into_iter().map(section).collect()
+}
+
+fn emoji(notice: &Notice) -> &'static str {
+    match (notice.status, notice.severity()) {
+        (Status::Resolved, _) => "✅",
+        (Status::Firing, Severity::Critical) => "🔴",
+        (Status::Firing, Severity::Warning) => "🟠",
+        (Status::Firing, Severity::Info) => "🔵",
+    }
+}
+
+/// The three characters that mean something in Slack's markup, and the backtick, which cannot be escaped.
+fn escape(text: &str) -> String {
+    let text = text::line(text).replace('`', "'");
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+fn code(text: &str) -> String {
+    format!("`{}`", escape(text))
+}
+
+fn strong(text: &str) -> String {
+    format!("*{}*", escape(text))
+}
+
+#[cfg(test)]
+mod tests;
