@@ -1,7 +1,8 @@
 //! Alertmanager, by its API v2 (`POST /api/v2/alerts`). Pure.
 //!
-//! Labels are what Alertmanager tells alerts apart by, so that nothing in them varies; the rest are annotations. A
-//! firing alert is told again and again with an end in the future: it ends by itself if the agent falls silent.
+//! Labels are what Alertmanager tells alerts apart by, so that nothing in them varies; the rest are
+//! annotations. A firing alert is told again and again with an end in the future: it ends by itself if the
+//! agent falls silent.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,7 +13,6 @@ use serde::Serialize;
 use super::super::notice::{Notice, Status};
 use super::place::{Path, Place};
 use super::text::{self, Markup};
-use super::webhook::own_headers;
 use super::{Before, DeliveryError, Kind, Message, TargetError, json};
 use crate::api;
 
@@ -22,8 +22,8 @@ const NAME: &str = "alertmanager";
 const REPEAT: Duration = Duration::from_mins(1);
 /// How long an alert lives that is not told again.
 const LIFE: SignedDuration = SignedDuration::from_mins(5);
-/// Alertmanager waits for so long (`group_wait`, 30 s if nothing else is said) before it tells anybody, and forgets
-/// what ended meanwhile.
+/// Alertmanager waits for so long (`group_wait`, 30 s if nothing else is said) before it tells anybody, and
+/// forgets what ended meanwhile.
 const KEEP: Duration = Duration::from_secs(35);
 /// Bytes of the description.
 const DESCRIPTION: usize = 4_000;
@@ -55,7 +55,7 @@ impl Kind for Alertmanager {
 
     fn message(&self, notice: &Notice, before: Before<'_>) -> Result<Option<Message>, DeliveryError> {
         let body = json(&[alert(notice, before.now)])?;
-        Ok(Some(Message { place: self.0.clone(), headers: own_headers(&self.0), body }))
+        Ok(Some(Message { place: self.0.clone(), headers: self.0.headers(), body }))
     }
 
     fn repeat(&self) -> Option<Duration> {
@@ -150,7 +150,8 @@ mod tests {
     fn a_firing_alert_says_what_where_and_how_urgent() {
         let alert = told(&drifted(), false, at(60));
         let labels = json!({
-            "alertname": "HoldfastDrifted", "namespace": "team-a", "sync": "shop", "cluster": "0b7f7a52", "severity": "warning",
+            "alertname": "HoldfastDrifted", "namespace": "team-a", "sync": "shop", "cluster": "0b7f7a52",
+            "severity": "warning",
         });
         assert_eq!(alert["labels"], labels);
         assert_eq!(alert["startsAt"], "2026-01-01T00:00:00Z");

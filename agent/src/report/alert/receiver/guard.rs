@@ -1,16 +1,17 @@
-//! Where no receiver may be: link-local addresses and the metadata services of clouds, which hand out credentials to
-//! whoever asks from inside. Whoever may write an Alert could otherwise make the agent talk to them.
+//! Where no receiver may be: link-local addresses and the metadata services of clouds, which hand out
+//! credentials to whoever asks from inside. Whoever may write an Alert could otherwise make the agent talk to
+//! them.
 //!
-//! Hosts are checked when a URL is parsed, and every address that DNS gives when it is connected to. Behind a proxy of
-//! the environment it is the proxy that resolves names, and that must refuse. I/O: DNS.
+//! Hosts are checked when a URL is parsed, and every address that DNS gives when it is connected to. Behind a
+//! proxy of the environment it is the proxy that resolves names, and that must refuse. I/O: DNS.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 /// What a person can do.
-const HINT: &str = "link-local and metadata addresses are not sent to; correct the URL, or start the agent with \
-                    --allow-link-local-receivers";
+const HINT: &str = "link-local and metadata addresses are not sent to; \
+                    correct the URL, or start the agent with --allow-link-local-receivers";
 
 /// A place that is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

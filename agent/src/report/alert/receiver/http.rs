@@ -81,10 +81,11 @@ impl Sender {
         if let Some(refused) = causes(error).find_map(|cause| cause.downcast_ref::<Refused>()) {
             return DeliveryError::Forbidden { to, source: refused.clone() };
         }
+        if let Some(tls) = causes(error).find_map(|cause| cause.downcast_ref()) {
+            return DeliveryError::Tls { to, said: place.cleaned(&broken_tls(tls), SHOWN) };
+        }
         let said = place.cleaned(&root(error).to_string(), SHOWN);
-        if causes(error).any(is_tls) {
-            DeliveryError::Tls { to, said }
-        } else if error.is_timeout() && error.is_connect() {
+        if error.is_timeout() && error.is_connect() {
             DeliveryError::Unreachable { to, said: format!("no connection within {CONNECT:?}") }
         } else if error.is_timeout() {
             DeliveryError::Timeout { to, limit: self.limit }
@@ -96,7 +97,8 @@ impl Sender {
     }
 }
 
-/// What was answered, as far as the limit. The status was said before, so that a body that breaks changes nothing.
+/// What was answered, as far as the limit. The status was said before, so that a body that breaks changes
+/// nothing.
 async fn read(response: &mut Response) -> Vec<u8> {
     let mut answer = Vec::new();
     while answer.len() < ANSWER {
@@ -165,8 +167,27 @@ fn root<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
     causes(error).last().unwrap_or(error)
 }
 
-fn is_tls(error: &(dyn Error + 'static)) -> bool {
-    error.is::<rustls::Error>()
+/// What is wrong with TLS, in words where the library has none.
+fn broken_tls(error: &rustls::Error) -> String {
+    use rustls::CertificateError as Bad;
+    let rustls::Error::InvalidCertificate(bad) = error else {
+        return match error {
+            rustls::Error::InvalidMessage(_) => "the server does not speak TLS at this port".to_owned(),
+            other => other.to_string(),
+        };
+    };
+    match bad {
+        Bad::UnknownIssuer => "the certificate is signed by nobody who is trusted here".to_owned(),
+        Bad::Expired | Bad::ExpiredContext { .. } => "the certificate has expired".to_owned(),
+        Bad::NotValidYet | Bad::NotValidYetContext { .. } => "the certificate is not valid yet".to_owned(),
+        Bad::NotValidForName | Bad::NotValidForNameContext { .. } => {
+            "the certificate is for another name".to_owned()
+        }
+        Bad::Other(why) if why.to_string().contains("CaUsedAsEndEntity") => {
+            "the certificate is one of an authority, or signed by itself".to_owned()
+        }
+        other => format!("the certificate is not valid: {other}"),
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
-//! The kinds of receivers: one file each, that maps a notice to a request. Sending is the same for all of them.
+//! The kinds of receivers: one file each, that maps a notice to a request. Sending is the same for all of
+//! them.
 //!
-//! A new kind is a file with an implementation of `Kind`, and a line in [`Target::new`]. I/O: in `http` and `guard`.
+//! A new kind is a file with an implementation of `Kind`, and a line in [`Target::new`]. I/O: in `http` and
+//! `guard`.
 
 mod alertmanager;
 mod error;
@@ -127,7 +129,8 @@ impl Target {
         self.0.message(notice, Before { told, update, now })
     }
 
-    /// Reads the answer to a message that was taken: what the receiver calls the message, if it can be edited.
+    /// Reads the answer to a message that was taken: what the receiver calls the message, if it can be
+    /// edited.
     pub fn answered(&self, body: &[u8]) -> Result<Option<String>, DeliveryError> {
         self.0.answered(body)
     }
@@ -160,10 +163,14 @@ fn json(content: &impl serde::Serialize) -> Result<Vec<u8>, DeliveryError> {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use super::*;
     use serde_json::json;
 
-    fn check(spec: serde_json::Value, expected: Result<(&str, Option<&str>, u64, Option<u64>), &str>) {
+    use super::*;
+
+    /// Kind, Secret, seconds to keep, seconds between repetitions.
+    type Facts<'a> = (&'a str, Option<&'a str>, u64, Option<u64>);
+
+    fn check(spec: serde_json::Value, expected: Result<Facts<'_>, &str>) {
         let spec: api::Receiver = serde_json::from_value(spec).unwrap();
         let secret = Data::from([("url".to_owned(), b"https://hooks.slack.com/services/T0/B0/x".to_vec())]);
         let secret = Target::secret_name(&spec).map(|_| secret);

@@ -1,8 +1,9 @@
-//! Where a receiver is: a URL that was checked, how messages name it, and what must never stand in a message. Pure.
+//! Where a receiver is: a URL that was checked, how messages name it, and what must never stand in a message.
+//! Pure.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue, header};
 use reqwest::Url;
 
 use super::{TargetError, guard};
@@ -25,7 +26,7 @@ pub struct Place {
     /// Without user and password.
     pub url: Url,
     /// The header `Authorization`, if the URL has a user.
-    pub authorization: Option<HeaderValue>,
+    authorization: Option<HeaderValue>,
     /// For messages: the kind, and the URL as far as the port.
     shown: String,
     secrets: Vec<String>,
@@ -60,14 +61,24 @@ impl Place {
             value
         });
         let authorization = authorization.transpose().map_err(|_| bad("its user is not understood"))?;
-        Ok(Self { url, authorization, shown, secrets }.without_empty())
+        let mut place = Self { url, authorization: authorization.map(sensitive), shown, secrets };
+        place.tidy();
+        Ok(place)
     }
 
     /// One more text that must not stand in a message.
     pub fn hide(&mut self, secret: &str) {
         self.secrets.push(secret.to_owned());
         self.secrets.push(secret.replace('/', "\\/"));
-        *self = self.clone().without_empty();
+        self.tidy();
+    }
+
+    /// The headers of every message: JSON, and the login of the URL.
+    pub fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.extend(self.authorization.clone().map(|value| (header::AUTHORIZATION, value)));
+        headers
     }
 
     /// The same host at another path below this one.
@@ -90,12 +101,17 @@ impl Place {
     }
 
     /// The longest first, so that no part of one is left over.
-    fn without_empty(mut self) -> Self {
+    fn tidy(&mut self) {
         self.secrets.retain(|secret| !secret.is_empty());
         self.secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         self.secrets.dedup();
-        self
     }
+}
+
+/// A value that no log of the HTTP client shows.
+pub fn sensitive(mut value: HeaderValue) -> HeaderValue {
+    value.set_sensitive(true);
+    value
 }
 
 /// A URL as far as the port: what stands behind may be a secret.
@@ -113,8 +129,10 @@ fn login(url: &Url) -> Option<Vec<u8>> {
 }
 
 fn secrets(url: &Url, path: Path) -> Vec<String> {
-    let password = url.password().unwrap_or_default();
-    let mut secrets = vec![password.to_owned(), String::from_utf8_lossy(&decode(password)).into_owned()];
+    // A token may stand in the place of the user.
+    let login = [url.username(), url.password().unwrap_or_default()];
+    let mut secrets: Vec<String> = login.map(ToOwned::to_owned).into();
+    secrets.extend(login.map(|text| String::from_utf8_lossy(&decode(text)).into_owned()));
     secrets.extend(url.query().map(ToOwned::to_owned));
     secrets.extend(url.query_pairs().map(|(_, value)| value.into_owned()));
     if path == Path::Secret {
@@ -192,9 +210,10 @@ mod tests {
         place.hide("a/token");
         let basic = STANDARD.encode("alice:p@ss");
         let said = format!(
-            "p@ss p%40ss {basic} sixteen-letters- query-key \\/services\\/T0\\/B0\\/sixteen-letters- a/token a\\/token"
+            "alice p@ss p%40ss {basic} sixteen-letters- query-key \
+             \\/services\\/T0\\/B0\\/sixteen-letters- a/token a\\/token"
         );
-        assert_eq!(place.cleaned(&said, 200), "*** *** *** *** *** *** *** ***");
+        assert_eq!(place.cleaned(&said, 200), "*** *** *** *** *** *** *** *** ***");
         assert_eq!(place.cleaned("a\u{1b}[31m\r\n  b", 4), "a [3");
     }
 }

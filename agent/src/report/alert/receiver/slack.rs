@@ -1,16 +1,15 @@
 //! Slack: an incoming webhook, or an app with a token, whose message is edited while things go on. Pure.
 //!
-//! Messages are blocks within the limits that Slack documents. Nothing in a value can mention anybody: what has a
-//! meaning in Slack's markup is escaped, and Slack is told to look for nothing else.
+//! Messages are blocks within the limits that Slack documents. Nothing in a value can mention anybody: what
+//! has a meaning in Slack's markup is escaped, and Slack is told to look for nothing else.
 
 use http::{HeaderValue, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::super::notice::{Notice, Severity, Status};
-use super::place::{Path, Place};
+use super::place::{Path, Place, sensitive};
 use super::text::{self, Markup};
-use super::webhook::{own_headers, sensitive};
 use super::{Before, Data, DeliveryError, Kind, Message, TargetError, json as to_json, key};
 
 const NAME: &str = "slack";
@@ -83,12 +82,6 @@ impl Slack {
             (None, None) => Err(TargetError::NoKey { kind: NAME, keys: "key url, and no key token" }),
         }
     }
-
-    fn place(&self) -> &Place {
-        match self {
-            Self::Hook(place) | Self::App { root: place, .. } => place,
-        }
-    }
 }
 
 impl Kind for Slack {
@@ -104,23 +97,20 @@ impl Kind for Slack {
             Self::App { root, authorization, channel } => {
                 // Not to make links or mentions of words.
                 body["parse"] = json!("none");
-                let place = match before.told.and_then(|told| told.split_once('/')) {
-                    Some((channel, ts)) => {
-                        body["channel"] = json!(channel);
-                        body["ts"] = json!(ts);
-                        root.below("chat.update")
-                    }
-                    None => {
-                        body["channel"] = json!(channel);
-                        body["unfurl_links"] = json!(false);
-                        body["unfurl_media"] = json!(false);
-                        root.below("chat.postMessage")
-                    }
+                let place = if let Some((channel, ts)) = before.told.and_then(|told| told.split_once('/')) {
+                    body["channel"] = json!(channel);
+                    body["ts"] = json!(ts);
+                    root.below("chat.update")
+                } else {
+                    body["channel"] = json!(channel);
+                    body["unfurl_links"] = json!(false);
+                    body["unfurl_media"] = json!(false);
+                    root.below("chat.postMessage")
                 };
                 (place, Some(authorization.clone()))
             }
         };
-        let mut headers = own_headers(&place);
+        let mut headers = place.headers();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
         headers.extend(authorization.map(|value| (header::AUTHORIZATION, value)));
         Ok(Some(Message { place, headers, body: to_json(&body)? }))
@@ -130,7 +120,7 @@ impl Kind for Slack {
         let Self::App { root, .. } = self else { return Ok(None) };
         let to = root.shown().to_owned();
         let Ok(answer) = serde_json::from_slice::<Answer>(body) else {
-            let said = self.place().cleaned(&String::from_utf8_lossy(body), SHOWN);
+            let said = root.cleaned(&String::from_utf8_lossy(body), SHOWN);
             return Err(DeliveryError::NotUnderstood { to, said });
         };
         if answer.ok {
@@ -148,7 +138,7 @@ impl Kind for Slack {
 fn hint(error: &str) -> &'static str {
     match error {
         "channel_not_found" => {
-            "; check the key channel of the Secret (an id is best), and invite the app if the channel is private"
+            "; check the key channel of the Secret (an id is best), and invite the app to a private channel"
         }
         "not_in_channel" => "; invite the app to the channel, or give it the scope chat:write.public",
         "is_archived" => "; the channel is archived, name another in the key channel of the Secret",
@@ -163,10 +153,9 @@ fn hint(error: &str) -> &'static str {
 /// The text for notifications, and the blocks.
 fn content(notice: &Notice) -> Value {
     let title = format!("{} {}", emoji(notice), text::title(notice));
-    let mut blocks = vec![json!({
-        "type": "header",
-        "text": {"type": "plain_text", "text": title.chars().take(HEADER).collect::<String>(), "emoji": false},
-    })];
+    let header: String = title.chars().take(HEADER).collect();
+    let header = json!({"type": "plain_text", "text": header, "emoji": false});
+    let mut blocks = vec![json!({"type": "header", "text": header})];
     let summary = escape(&text::sentence(&notice.summary));
     let fallback = format!("{}: {summary}", escape(&title));
     let head = [Some(summary).filter(|summary| !summary.is_empty()), text::end(notice)];

@@ -1,4 +1,5 @@
-//! A notice in words, for receivers that show text to people. Everything is cut to what there is room for. Pure.
+//! A notice in words, for receivers that show text to people. Everything is cut to what there is room for.
+//! Pure.
 
 use serde_json::Value;
 
@@ -74,7 +75,8 @@ pub fn sentence(text: &str) -> String {
     cut(text, SENTENCE)
 }
 
-/// The objects, a line each, with a line each field: as many as there is room for, in bytes, and how many are missing.
+/// The objects, a line each, with a line each field: as many as there is room for, in bytes, and how many are
+/// missing.
 pub fn objects(notice: &Notice, markup: Markup, room: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut left = room.saturating_sub(REST);

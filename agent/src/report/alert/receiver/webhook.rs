@@ -1,6 +1,7 @@
 //! A webhook: the notice itself as JSON, signed if a token is given. Pure.
 //!
-//! The signature is the one that most receivers of webhooks can check: `sha256=` and the HMAC of the body, in hex.
+//! The signature is the one that most receivers of webhooks can check: `sha256=` and the HMAC of the body, in
+//! hex.
 
 use std::fmt::Write as _;
 
@@ -9,11 +10,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use sha2::Sha256;
 
 use super::super::notice::Notice;
-use super::place::{Path, Place};
+use super::place::{Path, Place, sensitive};
 use super::{Before, Data, DeliveryError, Kind, Message, TargetError, json, key};
 use crate::api;
 
-pub const NAME: &str = "webhook";
+const NAME: &str = "webhook";
 
 const SIGNATURE: HeaderName = HeaderName::from_static("x-signature-256");
 /// The client's own: they say how long the body is and where it ends.
@@ -37,7 +38,7 @@ impl Webhook {
             return Err(TargetError::NoSecret { kind: NAME });
         }
         let mut place = Place::parse(NAME, &spec.url, Path::Secret, allow_link_local)?;
-        let mut headers = own_headers(&place);
+        let mut headers = place.headers();
         let (mut token, mut given) = (None, None);
         if let Some(secret) = secret {
             token = key(NAME, secret, "token")?;
@@ -70,20 +71,6 @@ impl Kind for Webhook {
         }
         Ok(Some(Message { place: self.place.clone(), headers, body }))
     }
-}
-
-/// The headers of every message: JSON, and the login of the URL.
-pub fn own_headers(place: &Place) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.extend(place.authorization.clone().map(|value| (header::AUTHORIZATION, sensitive(value))));
-    headers
-}
-
-/// A value that no log of the HTTP client shows.
-pub fn sensitive(mut value: HeaderValue) -> HeaderValue {
-    value.set_sensitive(true);
-    value
 }
 
 /// A header whole, and what stands behind the scheme: `Bearer …`.

@@ -3,24 +3,28 @@
 
 use std::net::SocketAddr;
 
+use reqwest::dns::{Name, Resolve, Resolving};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
+use super::super::Retry;
 use super::super::place::Path;
-use super::super::{Retry, webhook};
 use super::*;
 
-const TIMEOUT: Duration = Duration::from_millis(400);
+/// Long for what answers at once, on a busy machine too.
+const LONG: Duration = Duration::from_secs(20);
+/// Short for what never answers.
+const SHORT: Duration = Duration::from_secs(1);
 
-fn sender() -> Sender {
-    Sender::of(Client::builder().no_proxy(), TIMEOUT, Some(Resolver::default())).unwrap()
+fn sender(limit: Duration) -> Sender {
+    Sender::of(Client::builder().no_proxy(), limit, Some(Resolver::default())).unwrap()
 }
 
 fn message(url: &str) -> Message {
     let mut place = Place::parse("webhook", url, Path::Secret, false).ok().unwrap();
     place.hide("hunter2");
-    let mut headers = webhook::own_headers(&place);
+    let mut headers = place.headers();
     headers.insert("authorization", "Bearer hunter2".parse().unwrap());
     Message { place, headers, body: br#"{"a":1}"#.to_vec() }
 }
@@ -32,15 +36,15 @@ async fn server(answer: &str) -> (SocketAddr, mpsc::UnboundedReceiver<String>) {
     let (heard, requests) = mpsc::unbounded_channel();
     let answer = answer.to_owned();
     tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let request = exchange(stream, &answer).await;
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let request = exchange(&mut stream, &answer).await;
             heard.send(request).unwrap_or_default();
         }
     });
     (address, requests)
 }
 
-async fn exchange(mut stream: TcpStream, answer: &str) -> String {
+async fn exchange(stream: &mut TcpStream, answer: &str) -> String {
     let mut request = vec![0; 4096];
     let mut length = 0;
     // TLS begins with 0x16.
@@ -61,7 +65,7 @@ fn answer(status: &str, headers: &str, body: &str) -> String {
 
 async fn send(answer: &str) -> Result<Vec<u8>, DeliveryError> {
     let (address, _) = server(answer).await;
-    sender().send(&message(&format!("http://{address}/hooks/a-secret-path"))).await
+    sender(LONG).send(&message(&format!("http://{address}/hooks/a-secret-path"))).await
 }
 
 /// Checks the variant and parts of the message of an error; no error has secrets.
@@ -79,7 +83,7 @@ fn check(error: &DeliveryError, name: &str, parts: &[&str]) {
 #[tokio::test]
 async fn a_message_is_posted_with_its_headers() {
     let (address, mut requests) = server(&answer("202 Accepted", "", "thanks")).await;
-    let told = sender().send(&message(&format!("http://alice:pw@{address}/a?b=c"))).await.unwrap();
+    let told = sender(LONG).send(&message(&format!("http://alice:pw@{address}/a?b=c"))).await.unwrap();
     assert_eq!(told, b"thanks");
     let request = requests.recv().await.unwrap();
     assert!(request.starts_with("POST /a?b=c HTTP/1.1\r\n"), "{request}");
@@ -134,8 +138,8 @@ async fn a_redirect_is_not_followed() {
 async fn a_server_that_hangs_is_given_up() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/hooks/a-secret-path", listener.local_addr().unwrap());
-    let error = sender().send(&message(&url)).await.unwrap_err();
-    check(&error, "Timeout", &["no answer within 400ms"]);
+    let error = sender(SHORT).send(&message(&url)).await.unwrap_err();
+    check(&error, "Timeout", &["no answer within 1s"]);
     assert_eq!(error.retry(), Retry::After(None));
 }
 
@@ -144,7 +148,7 @@ async fn a_connection_that_breaks_is_told() {
     check(&send("").await.unwrap_err(), "Broken", &["the connection broke"]);
     check(&send("SSH-2.0-OpenSSH\r\n").await.unwrap_err(), "Broken", &["the connection broke"]);
     let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let gone = sender().send(&message(&format!("http://{address}/hooks/a-secret-path"))).await;
+    let gone = sender(LONG).send(&message(&format!("http://{address}/hooks/a-secret-path"))).await;
     check(&gone.unwrap_err(), "Unreachable", &["refused", "check host and port"]);
 }
 
@@ -157,10 +161,10 @@ async fn a_body_that_breaks_or_hangs_does_not_undo_a_success() {
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let hang = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
-        stream.write_all(cut.as_bytes()).await.unwrap();
+        exchange(&mut stream, cut).await;
         std::future::pending::<()>().await;
     });
-    assert_eq!(sender().send(&message(&url)).await.unwrap(), b"abc");
+    assert_eq!(sender(SHORT).send(&message(&url)).await.unwrap(), b"abc");
     hang.abort();
 }
 
@@ -169,7 +173,7 @@ async fn a_name_that_leads_to_a_refused_address_is_not_connected_to() {
     let (address, mut requests) = server(&answer("200 OK", "", "")).await;
     let url = format!("http://localhost:{}/hooks/a-secret-path", address.port());
     let resolver = Resolver { refuses: |address| address.is_loopback() };
-    let strict = Sender::of(Client::builder().no_proxy(), TIMEOUT, Some(resolver)).unwrap();
+    let strict = Sender::of(Client::builder().no_proxy(), LONG, Some(resolver)).unwrap();
     let error = strict.send(&message(&url)).await.unwrap_err();
     check(
         &error,
@@ -177,7 +181,7 @@ async fn a_name_that_leads_to_a_refused_address_is_not_connected_to() {
         &["webhook http://localhost:", "has the address", "--allow-link-local-receivers"],
     );
     assert!(requests.try_recv().is_err(), "the address was connected to");
-    sender().send(&message(&url)).await.unwrap();
+    sender(LONG).send(&message(&url)).await.unwrap();
 }
 
 #[tokio::test]
@@ -191,14 +195,24 @@ async fn a_huge_answer_is_read_as_far_as_the_limit() {
 #[tokio::test]
 async fn a_server_without_tls_is_told() {
     let (address, _) = server("HTTP/1.1 400 Bad Request\r\n\r\n").await;
-    let error = sender().send(&message(&format!("https://{address}/hooks/a-secret-path"))).await;
-    check(&error.unwrap_err(), "Tls", &["the TLS connection failed", "check the scheme"]);
+    let error = sender(LONG).send(&message(&format!("https://{address}/hooks/a-secret-path"))).await;
+    check(&error.unwrap_err(), "Tls", &["the server does not speak TLS", "check the scheme"]);
+}
+
+/// DNS that knows nobody.
+struct Nobody;
+
+impl Resolve for Nobody {
+    fn resolve(&self, _: Name) -> Resolving {
+        Box::pin(async { Err(io::Error::other("name or service not known").into()) })
+    }
 }
 
 #[tokio::test]
 async fn a_host_that_does_not_exist_is_told() {
-    let error = sender().send(&message("http://a.invalid/hooks/a-secret-path")).await.unwrap_err();
-    check(&error, "Unreachable", &["webhook http://a.invalid/…"]);
+    let lost = Sender::of(Client::builder().no_proxy().dns_resolver(Nobody), LONG, None).unwrap();
+    let error = lost.send(&message("http://a.invalid/hooks/a-secret-path")).await.unwrap_err();
+    check(&error, "Unreachable", &["webhook http://a.invalid/…", "name or service not known"]);
 }
 
 #[test]
@@ -218,5 +232,21 @@ fn retry_after_is_seconds_or_a_date() {
         let mut headers = HeaderMap::new();
         headers.insert("retry-after", text.parse().unwrap());
         assert_eq!(retry_after(&headers, now), expected.map(Duration::from_secs), "{text}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_certificate_is_said_in_words() {
+    use rustls::{CertificateError as Bad, Error, InvalidMessage};
+    for (error, expected) in [
+        (Error::InvalidCertificate(Bad::UnknownIssuer), "signed by nobody who is trusted"),
+        (Error::InvalidCertificate(Bad::Expired), "has expired"),
+        (Error::InvalidCertificate(Bad::NotValidYet), "not valid yet"),
+        (Error::InvalidCertificate(Bad::NotValidForName), "for another name"),
+        (Error::InvalidCertificate(Bad::BadSignature), "the certificate is not valid: "),
+        (Error::InvalidMessage(InvalidMessage::InvalidContentType), "does not speak TLS"),
+        (Error::DecryptError, "decrypt"),
+    ] {
+        assert!(broken_tls(&error).contains(expected), "{}", broken_tls(&error));
     }
 }
