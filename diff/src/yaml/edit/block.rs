@@ -26,7 +26,12 @@ pub(super) struct Block {
 
 impl Block {
     /// Reads the block scalar whose indicators start at `head` and whose lines the parser saw in `span`.
-    pub fn read(text: &[u8], head: usize, span: &Range<usize>) -> Self {
+    /// None if a carriage return alone ends one of its lines.
+    pub fn read(text: &[u8], head: usize, span: &Range<usize>) -> Option<Self> {
+        let lone = |pair: &[u8]| pair[0] == b'\r' && pair[1] != b'\n';
+        if text.get(head..span.end.max(head))?.windows(2).any(lone) {
+            return None;
+        }
         let indicators = text.iter().skip(head + 1).take_while(|byte| b"+-0123456789".contains(byte));
         let head = head..head + 1 + indicators.count();
         let newline = position(text, head.end, |byte| byte == b'\n');
@@ -38,7 +43,7 @@ impl Block {
         let indent = first.map(|_| span.start.saturating_sub(line_start_before(text, span.start)));
         let text_end = text_end(text, body..end, indent).unwrap_or(line_end);
         let line_break = if returned || (newline.is_none() && text.contains(&b'\r')) { "\r\n" } else { "\n" };
-        Self { head, line_end, text_end, end, indent, line_break }
+        Some(Self { head, line_end, text_end, end, indent, line_break })
     }
 
     /// Puts a text on the head's line in place of the block.

@@ -30,7 +30,7 @@ pub(super) fn before(text: &[u8], spot: &Spot, span: &Range<usize>, is_block: bo
                 continue;
             }
             b'#' => {
-                at = end_where(text, at, |byte| byte == b'\n');
+                at = end_where(text, at, is_break);
                 continue;
             }
             b'|' | b'>' if is_block => {
@@ -55,11 +55,16 @@ pub(super) fn before(text: &[u8], spot: &Spot, span: &Range<usize>, is_block: bo
 /// The last `---` or `...` before a root, or the start of the file.
 fn document_start(text: &[u8], root: usize) -> usize {
     let before = text.get(..root).unwrap_or_default();
-    let starts = before.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
+    let mut starts = before.iter().enumerate().filter(|(_, byte)| is_break(**byte)).map(|(at, _)| at + 1);
     let marked = |at: &usize| before[*at..].starts_with(b"---") || before[*at..].starts_with(b"...");
-    starts.filter(marked).next_back().unwrap_or(0)
+    starts.rfind(marked).unwrap_or(0)
 }
 
 fn end_where(text: &[u8], from: usize, ends: impl Fn(u8) -> bool) -> usize {
     text.iter().skip(from).position(|byte| ends(*byte)).map_or(text.len(), |length| from + length)
+}
+
+/// A carriage return alone ends a line too.
+fn is_break(byte: u8) -> bool {
+    byte == b'\n' || byte == b'\r'
 }

@@ -134,7 +134,7 @@ impl Editor<'_> {
         let gap = before(self.text, spot, &node.span, is_block);
         if is_block {
             let head = gap.head.ok_or(EditProblem::Unwritable)?;
-            let block = Block::read(self.text, head, &node.span);
+            let block = Block::read(self.text, head, &node.span).ok_or(EditProblem::Unwritable)?;
             let lines = match value {
                 Value::String(string) if allows(string, *style, tag, value) => {
                     block.replace_block(self.text, string)

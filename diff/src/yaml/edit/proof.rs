@@ -73,3 +73,41 @@ fn difference(wanted: &Value, found: Option<&Value>) -> Option<String> {
         (wanted, found) => (Some(wanted) != found).then(String::new),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Edit, prove};
+    use crate::yaml::read;
+
+    /// What the proof says of a file in which `/a` of the second document was to become 2.
+    #[track_caller]
+    fn check(after: &str, expected: &str) {
+        let (before, _) = read("x.yaml", b"b: 1\n---\na: 1\nc: [d, {e: f}]\n");
+        let edits = [Edit { document: 1, path: "/a".to_owned(), value: &json!(2) }];
+        let proof = prove(&"x.yaml".into(), &before, &edits, after.as_bytes());
+        let message = proof.err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(message.starts_with(expected) && message.is_empty() == expected.is_empty(), "{message}");
+    }
+
+    #[test]
+    fn only_the_wanted_change_passes() {
+        check("b: 1\n---\na: 2\nc: [d, {e: f}]\n", "");
+        check("b: 1\n---\na: 3\nc: [d, {e: f}]\n", "x.yaml:3: `/a` has no form here");
+        check(
+            "b: 1\n---\na: 2\nc: [d, {e: g}]\n",
+            "x.yaml:4: changed elsewhere: the edit would change `/c/1/e`",
+        );
+        check("b: 1\n---\na: 2\nc: [d]\n", "x.yaml:4: changed elsewhere: the edit would change `/c`");
+        check(
+            "b: 1\n---\na: 2\nc: [d, {e: f}]\ng: 1\n",
+            "x.yaml:3: changed elsewhere: the edit would change `/g`",
+        );
+        check("b: 1\n---\na: 2\n", "x.yaml:4: changed elsewhere: the edit would change `/c`");
+        check("b: 2\n---\na: 2\nc: [d, {e: f}]\n", "x.yaml:1: changed elsewhere: the edit would change `/b`");
+        check("b: 1\n", "x.yaml:3: changed elsewhere");
+        check("b: 1\n---\na: 2\nc: [d, {e: f}]\n---\nx\n", "x.yaml:3: changed elsewhere");
+        check("b: [\n", "the edit would break the file, so edit it by hand: x.yaml:1:4: a `[`");
+    }
+}

@@ -16,14 +16,15 @@ fn one(before: &str, path: &str, value: &Value) -> Result<String, String> {
 }
 
 #[track_caller]
-fn check(before: &str, path: &str, value: Value, after: &str) {
+fn check(before: &str, path: &str, value: impl Into<Value>, after: &str) {
+    let value = value.into();
     assert_eq!(one(before, path, &value).as_deref(), Ok(after), "{path} = {value} in {before:?}");
 }
 
 /// Refused, with these words at the start of the message.
 #[track_caller]
-fn refused(before: &str, path: &str, value: Value, message: &str) {
-    let found = one(before, path, &value).expect_err("the edit is refused");
+fn refused(before: &str, path: &str, value: impl Into<Value>, message: &str) {
+    let found = one(before, path, &value.into()).expect_err("the edit is refused");
     assert!(found.starts_with(message), "{found}");
     assert!(!found.ends_with('.'), "{found}");
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::check;
+use super::{check, refused};
 
 #[test]
 fn a_literal_keeps_its_indentation() {
@@ -70,4 +70,22 @@ fn a_folded_text_stays_folded_on_one_line_and_becomes_literal_on_more() {
     check("a: >-\n  x\n  y\n\n  z\nb: 1\n", "/a", json!("one two"), "a: >-\n  one two\nb: 1\n");
     check("a: >-\n  x\n  y\n", "/a", json!("one\ntwo\n"), "a: |\n  one\n  two\n");
     check("a: >\n  x\n", "/a", json!("one "), "a: |-\n  one \n");
+}
+
+#[test]
+fn lines_that_end_in_a_carriage_return_alone_are_left_to_people() {
+    check("a: x\rb: |\n  y\n", "/a", json!("z"), "a: z\rb: |\n  y\n");
+    refused("a: |\r  x\r", "/a", json!("z"), "x.yaml:1: `/a` has no form here");
+}
+
+#[test]
+fn a_block_at_the_root_is_found_among_documents() {
+    check("# |\n--- # >\n|-\n x\n", "", json!("z"), "# |\n--- # >\n|-\n z\n");
+    check("|\n x\n", "", json!(2), "2\n");
+    check(
+        "\u{feff}%YAML 1.2\n--- !!str &a |\n x\n",
+        "",
+        json!("z"),
+        "\u{feff}%YAML 1.2\n--- !!str &a |-\n z\n",
+    );
 }
