@@ -1,9 +1,10 @@
 //! Figures, each against the machine's own limit in the same run:
-//! `bench [fresh-sync|idle|commit|restart|memory] [--minutes N]`.
+//! `bench [fresh-sync|idle|commit|restart|memory|drift] [--minutes N]`.
 //!
 //! One JSON line a case on stdout. Repositories are `file://`: the transport is not the point. I/O: processes, network.
 #![expect(clippy::print_stdout, reason = "figures go to stdout")]
 
+mod drift;
 mod fixture;
 
 use std::time::{Duration, Instant};
@@ -23,7 +24,7 @@ use self::fixture::{
     repository, requests, set,
 };
 
-const CASES: [&str; 5] = ["fresh-sync", "idle", "commit", "restart", "memory"];
+const CASES: [&str; 6] = ["fresh-sync", "idle", "commit", "restart", "memory", "drift"];
 const AGENT: [&str; 1] = ["--allow-file-sources"];
 
 #[tokio::main]
@@ -44,6 +45,7 @@ async fn main() -> anyhow::Result<()> {
             "idle" => idle(Duration::from_secs_f64(minutes * 60.0)).await?,
             "commit" => one_commit().await?,
             "restart" => restart().await?,
+            "drift" => drift::drift().await?,
             _ => memory().await?,
         }
     }
