@@ -2,7 +2,7 @@
 //!
 //! No I/O.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -48,6 +48,8 @@ pub struct Drift {
     /// What differs and stays as it is for now, as it was when it was looked at: while it stays so, nothing is asked.
     pub left: HashMap<ObjectId, Left>,
     pub fights: Fights,
+    /// What others added to objects, by what it was when it was looked at.
+    pub ghosts: BTreeMap<ObjectId, (Digest, DriftObject)>,
     /// Since when nothing was put back.
     pub calm: Option<Instant>,
 }

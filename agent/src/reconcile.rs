@@ -7,7 +7,9 @@ pub mod drift;
 pub mod failures;
 pub mod fights;
 pub mod finalize;
+pub mod ghosts;
 pub mod jobs;
+pub mod mistakes;
 pub mod source;
 pub mod stages;
 
@@ -44,6 +46,7 @@ pub async fn reconcile(run: &Run<'_>, memory: &mut Memory) -> Findings {
             .into_iter()
             .for_each(|held| run.context.wake(held));
     }
+    ghosts::look(run, memory).await;
     findings.drift.iter_mut().for_each(|found| drift::complete(run, memory, found));
     findings.objects = Some(stages::health(run));
     findings.completed = memory.rendered.is_some().then(|| jobs::completed(run, memory));
@@ -66,6 +69,7 @@ async fn pipeline(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) -
     let _room = stages::room(run, rendering.manifests.len()).await?;
     let empty = rendering.is_empty();
     let mut observed = stages::observe(run, rendering, &source.seen.revision).await?;
+    findings.warnings = observed.warnings.take();
     let planned = stages::plan(run, &source.seen, &mut observed);
     let Planned { plan, kinds, drifted, waits: unplanned } = drift::split(run, memory, &observed, planned);
     let plan = stages::rights(run, &mut observed, plan, &kinds).await?;

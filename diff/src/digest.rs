@@ -19,6 +19,15 @@ impl Digest {
         hasher.finish()
     }
 
+    /// The digest of both.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        let mut hasher = Hasher::default();
+        hasher.bytes(&self.0);
+        hasher.bytes(&other.0);
+        hasher.finish()
+    }
+
     /// Digests plain bytes.
     pub fn of_bytes(bytes: &[u8]) -> Self {
         let mut hasher = Hasher::default();

@@ -102,6 +102,9 @@ pub struct Change {
     /// Why more may go than the object itself, if it is deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub risk: Option<String>,
+    /// What the object is noted to satisfy when this is done; `None`: the manifest.
+    #[serde(skip)]
+    pub satisfies: Option<Digest>,
     /// The unmasked effect, for the plan's id.
     #[serde(skip)]
     effect: Digest,
@@ -112,6 +115,12 @@ impl Change {
     #[must_use]
     pub fn with_risk(self, risk: Option<String>) -> Self {
         Self { risk, ..self }
+    }
+
+    /// The same change, after which the object satisfies more than its manifest says.
+    #[must_use]
+    pub fn satisfying(self, digest: Digest) -> Self {
+        Self { satisfies: Some(digest), ..self }
     }
 
     /// True if no value changes, only who owns which field.
@@ -223,6 +232,7 @@ pub fn desired(manifest: &Arc<Manifest>, object: &ObjectId, set: &str, seen: See
         manifest: Some(manifest.clone()),
         takeover: None,
         risk: None,
+        satisfies: None,
         effect,
         object: object.clone(),
     };
@@ -285,6 +295,7 @@ pub fn removed(
         manifest: None,
         takeover: None,
         risk: None,
+        satisfies: None,
         effect: Digest::of_bytes(b""),
         object,
     }

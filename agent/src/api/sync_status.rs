@@ -21,6 +21,9 @@ pub struct SyncStatus {
     pub drift: Option<DriftStatus>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub objects: Option<ObjectCounts>,
+    /// What is amiss in git and stops nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// Jobs that have done their work and that remove themselves: they are not created again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub completed: Vec<CompletedJob>,

@@ -199,7 +199,8 @@ async fn write(
     if change.object.kind.is("apiextensions.k8s.io", "CustomResourceDefinition") {
         cluster.discovery.forget(defined_group(&manifest.value));
     }
-    cluster.view.verify(kind, &change.object, &live, Digest::of(&manifest.value));
+    let satisfies = change.satisfies.unwrap_or_else(|| Digest::of(&manifest.value));
+    cluster.view.verify(kind, &change.object, &live, satisfies);
     debug!(object = %change.object, operation = change.operation.word(), "Applied object");
     Ok(change)
 }

@@ -33,6 +33,8 @@ pub struct Entry {
     /// The version of the Sync's own checks that judged its health.
     pub judged: Option<Digest>,
     pub health: Health,
+    /// The fingerprint of what others added, where that is told.
+    pub ghosts: Option<Digest>,
     /// The fingerprint of the fields that we own; `None` if it cannot be told.
     pub live: Option<Digest>,
     /// All of it, if it is left as it is though it differs.
@@ -62,6 +64,7 @@ impl Entry {
             // Nobody is told why something is well.
             health.message = String::new();
         }
+        let ghosts = judges.ghosts(&owner, kind, object);
         Some(Self {
             uid: metadata.get("uid").and_then(Value::as_str).unwrap_or_default().into(),
             owner,
@@ -72,6 +75,7 @@ impl Entry {
             completed,
             judged,
             health,
+            ghosts,
             live: fields::fingerprint(object, &kind.api_version()),
             whole: None,
             verified: None,

@@ -1,76 +1,130 @@
-//! Which health checks each Sync brings, compiled once for as long as they stay as they are. No I/O.
+//! How each Sync wants its objects to be judged: its health checks, what others may write, and whether what they add is
+//! told. Compiled once for as long as the Sync stays as it is. No I/O.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use holdfast_diff::digest::Digest;
+use holdfast_diff::ghosts;
 use holdfast_diff::health::{self, Check, Checks, Health};
-use holdfast_diff::object::GroupKind;
-use serde_json::Value;
+use holdfast_diff::ignore::{self, Ignored, Rules};
+use holdfast_diff::object::{GroupKind, ObjectId};
+use serde_json::{Value, json};
 
-use crate::api::{HealthCheck, Sync};
+use super::requests::ResourceType;
+use crate::api::{Ghosts, HealthCheck, IgnoreRule, IgnoreTarget, Sync};
 use crate::sync_ref::SyncRef;
 
-/// The checks of one Sync.
+/// What one Sync says.
 #[derive(Clone)]
 struct Judge {
     spec: Digest,
     checks: Arc<Checks>,
-    error: Option<String>,
+    rules: Arc<Rules>,
+    /// Of the rules alone.
+    rules_spec: Digest,
+    ghosts: bool,
+    error: Option<JudgeError>,
 }
 
-/// The checks of all Syncs that bring any.
+/// What is wrong with what a Sync says about judging, for the person who wrote it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JudgeError {
+    #[error("{0}")]
+    HealthCheckInvalid(String),
+    #[error("{0}")]
+    IgnoreRuleInvalid(String),
+}
+
+/// What all Syncs say, as far as they say anything.
 #[derive(Default)]
 pub struct Judges {
     by_sync: Mutex<HashMap<SyncRef, Judge>>,
 }
 
 impl Judges {
-    /// Takes the checks of a Sync.
+    /// Takes what a Sync says.
     ///
     /// # Errors
     ///
-    /// What is wrong with a check, for the person who wrote it. The others count all the same.
-    pub fn take(&self, owner: &SyncRef, sync: &Sync) -> Result<(), String> {
-        let specs = &sync.spec.health.checks;
-        let mut by_sync = self.by_sync.lock().unwrap_or_else(PoisonError::into_inner);
-        if specs.is_empty() {
+    /// What is wrong with a check or a rule. The others count all the same.
+    pub fn take(&self, owner: &SyncRef, sync: &Sync) -> Result<(), JudgeError> {
+        let (checks, drift) = (&sync.spec.health.checks, &sync.spec.drift);
+        let ghosts = drift.ghosts == Ghosts::Report;
+        let mut by_sync = self.lock();
+        if checks.is_empty() && drift.ignore.is_empty() && !ghosts {
             by_sync.remove(owner);
             return Ok(());
         }
-        let spec = Digest::of(&serde_json::to_value(specs).unwrap_or_default());
+        let spec = Digest::of(&json!({"checks": checks, "ignore": drift.ignore, "ghosts": ghosts}));
         let known = by_sync.get(owner).filter(|judge| judge.spec == spec);
-        let judge = known.cloned().unwrap_or_else(|| compile(spec, specs));
+        let judge = known.cloned().unwrap_or_else(|| compile(spec, checks, &drift.ignore, ghosts));
         let error = judge.error.clone();
         by_sync.insert(owner.clone(), judge);
         error.map_or(Ok(()), Err)
     }
 
+    /// What others may write in the objects of a Sync, and a digest of it.
+    pub fn rules(&self, owner: &SyncRef) -> Option<(Arc<Rules>, Digest)> {
+        let by_sync = self.lock();
+        let judge = by_sync.get(owner).filter(|judge| !judge.rules.is_empty())?;
+        Some((judge.rules.clone(), judge.rules_spec))
+    }
+
+    /// The fingerprint of what others added to an object, if its Sync wants that to be told and there is anything.
+    pub fn ghosts(&self, owner: &SyncRef, kind: &ResourceType, object: &Value) -> Option<Digest> {
+        let rules = self.lock().get(owner).filter(|judge| judge.ghosts)?.rules.clone();
+        let ignored = ignored(&rules, kind, object);
+        ghosts::fingerprint(&ghosts::ghosts(&kind.kind, object, &ignored))
+    }
+
     pub fn forget(&self, owner: &SyncRef) {
-        self.by_sync.lock().unwrap_or_else(PoisonError::into_inner).remove(owner);
+        self.lock().remove(owner);
     }
 
     /// Judges an object of a Sync, and says by which version of its checks, if it brings one for the kind.
     pub fn judge(&self, owner: &SyncRef, kind: &GroupKind, object: &Value) -> (Health, Option<Digest>) {
-        match self.of(owner, kind) {
-            Some((checks, spec)) => (health::health_with(object, &checks), Some(spec)),
+        let judge = self.lock().get(owner).cloned();
+        match judge {
+            Some(judge) => {
+                let has_check = judge.checks.get(&kind.group, &kind.kind).is_some();
+                let health = if has_check {
+                    health::health_with(object, &judge.checks)
+                } else {
+                    health::health(object)
+                };
+                (health, judge.version(kind))
+            }
             None => (health::health(object), None),
         }
     }
 
-    /// The version of the checks by which objects of a kind are to be judged.
+    /// The version of what is said about objects of a kind.
     pub fn version(&self, owner: &SyncRef, kind: &GroupKind) -> Option<Digest> {
-        self.of(owner, kind).map(|(_, spec)| spec)
+        self.lock().get(owner)?.version(kind)
     }
 
-    fn of(&self, owner: &SyncRef, kind: &GroupKind) -> Option<(Arc<Checks>, Digest)> {
-        let by_sync = self.by_sync.lock().unwrap_or_else(PoisonError::into_inner);
-        let judge = by_sync.get(owner)?;
-        judge.checks.get(&kind.group, &kind.kind).map(|_| (judge.checks.clone(), judge.spec))
+    fn lock(&self) -> MutexGuard<'_, HashMap<SyncRef, Judge>> {
+        self.by_sync.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn compile(spec: Digest, specs: &[HealthCheck]) -> Judge {
+impl Judge {
+    fn version(&self, kind: &GroupKind) -> Option<Digest> {
+        (self.ghosts || self.checks.get(&kind.group, &kind.kind).is_some()).then_some(self.spec)
+    }
+}
+
+/// The rules that hold for a live object.
+pub fn ignored(rules: &Rules, kind: &ResourceType, object: &Value) -> Ignored {
+    let text =
+        |name: &str| object.pointer("/metadata").and_then(|all| all.get(name)?.as_str()).unwrap_or_default();
+    let id = ObjectId::new(kind.kind.clone(), text("namespace"), text("name"));
+    let labels = object.pointer("/metadata/labels").and_then(Value::as_object);
+    rules.of(&kind.api_version(), &id, labels)
+}
+
+fn compile(spec: Digest, specs: &[HealthCheck], ignore: &[IgnoreRule], ghosts: bool) -> Judge {
     let (mut checks, mut errors) = (Checks::default(), Vec::new());
     for HealthCheck { api_version, kind, current, failed, in_progress } in specs {
         match Check::compile(current, failed.as_deref(), in_progress.as_deref()) {
@@ -81,5 +135,21 @@ fn compile(spec: Digest, specs: &[HealthCheck]) -> Judge {
             Err(error) => errors.push(format!("spec.health.checks, {kind} of {api_version}: {error}")),
         }
     }
-    Judge { spec, checks: Arc::new(checks), error: (!errors.is_empty()).then(|| errors.join("; ")) }
+    let (rules, mistakes) = Rules::compile(ignore.iter().map(rule).collect());
+    let error = match (errors.is_empty(), mistakes.is_empty()) {
+        (false, _) => Some(JudgeError::HealthCheckInvalid([errors, mistakes].concat().join("; "))),
+        (true, false) => Some(JudgeError::IgnoreRuleInvalid(mistakes.join("; "))),
+        (true, true) => None,
+    };
+    let rules_spec = Digest::of(&json!(ignore));
+    Judge { spec, checks: Arc::new(checks), rules: Arc::new(rules), rules_spec, ghosts, error }
+}
+
+fn rule(IgnoreRule { target, paths, managers }: &IgnoreRule) -> ignore::Rule {
+    let IgnoreTarget { group, version, kind, name, namespace, label_selector } = target.clone();
+    ignore::Rule {
+        target: ignore::Target { group, version, kind, name, namespace, label_selector },
+        paths: paths.clone(),
+        managers: managers.clone(),
+    }
 }

@@ -105,12 +105,12 @@ pub async fn observe(
     let (unseen, seen): (Vec<_>, Vec<_>) =
         desired.into_iter().partition(|desired| blind.contains(&*desired.kind.kind));
     unseen.iter().for_each(|desired| observed.fail(Stage::of(&desired.manifest)));
-    let looks = seen.into_iter().map(|desired| {
+    let looks = seen.into_iter().map(|mut desired| {
         let other = taken.get(&desired.object).cloned();
         async move {
             let seen = match other {
                 Some(other) => Err(claimed(&desired, &other)),
-                None => look(cluster, requests, owner, &desired, absent).await,
+                None => look(cluster, requests, owner, &mut desired, absent).await,
             };
             (desired, seen)
         }
@@ -181,7 +181,7 @@ async fn look(
     cluster: &Cluster,
     requests: &Requests,
     owner: &SyncRef,
-    desired: &Desired,
+    desired: &mut Desired,
     absent: &HashSet<ObjectId>,
 ) -> Result<Look, ObjectError> {
     let policy = desired.manifest.annotation(names::APPLY);
@@ -234,6 +234,7 @@ async fn look(
         return Ok(Look::LeftAlone);
     }
     let takeover = takeover::takeover(&live, &desired.kind.api_version());
+    desired.keep_live(&live, takeover.as_ref());
     let prediction = predict(requests, desired, takeover.is_some()).await?;
     Ok(Look::Seen(Seen::Exists { live, prediction, takeover }))
 }

@@ -8,11 +8,14 @@ use std::sync::Arc;
 use holdfast_diff::applyset::PART_OF;
 use holdfast_diff::compare::BOOKKEEPING;
 use holdfast_diff::digest::Digest;
+use holdfast_diff::ignore::{Ignored, Rules};
 use holdfast_diff::normalise::normalise;
 use holdfast_diff::object::{GroupKind, Manifest, ObjectId};
+use holdfast_diff::takeover::Takeover;
 use serde_json::{Map, Value};
 
 use super::discovery::Discovery;
+use super::judges;
 use super::refusal::ObjectError;
 use super::requests::ResourceType;
 use crate::api::names;
@@ -26,7 +29,31 @@ pub struct Desired {
     /// False if the kind's definition is in the same render and not in the cluster yet.
     pub served: bool,
     pub manifest: Arc<Manifest>,
+    /// Of the manifest, and of what others may write in it.
     pub digest: Digest,
+    pub ignored: Ignored,
+}
+
+impl Desired {
+    /// Leaves the live values as they are where others may write them. `takeover` happens before the apply.
+    pub fn keep_live(&mut self, live: &Value, takeover: Option<&Takeover>) {
+        if self.ignored.is_empty() {
+            return;
+        }
+        let kept = match takeover {
+            Some(takeover) => {
+                let mut live = live.clone();
+                if let Some(metadata) = live.get_mut("metadata").and_then(Value::as_object_mut) {
+                    metadata.insert("managedFields".to_owned(), takeover.managed_fields.clone());
+                }
+                self.ignored.keep_live(&self.manifest.value, &live)
+            }
+            None => self.ignored.keep_live(&self.manifest.value, live),
+        };
+        if kept != self.manifest.value {
+            self.manifest = Arc::new(Manifest { value: kept, ..(*self.manifest).clone() });
+        }
+    }
 }
 
 /// Resolves all manifests of a Sync. Objects that cannot be resolved are errors, and the others are returned all the same.
@@ -34,6 +61,7 @@ pub async fn resolve(
     discovery: &Discovery,
     owner: &SyncRef,
     namespace: &str,
+    rules: Option<(Arc<Rules>, Digest)>,
     manifests: Vec<Manifest>,
 ) -> (Vec<Desired>, Vec<ObjectError>) {
     let set = owner.applyset();
@@ -70,7 +98,15 @@ pub async fn resolve(
         object.namespace.as_ref().clone_into(&mut manifest.namespace);
         let manifest = Arc::new(manifest);
         first.insert(object.clone(), manifest.clone());
-        desired.push(Desired { object, kind, served, digest: Digest::of(&manifest.value), manifest });
+        let mut digest = Digest::of(&manifest.value);
+        let mut ignored = Ignored::default();
+        if let Some((rules, spec)) = &rules {
+            ignored = judges::ignored(rules, &kind, &manifest.value);
+            if !ignored.is_empty() {
+                digest = digest.with(*spec);
+            }
+        }
+        desired.push(Desired { object, kind, served, manifest, digest, ignored });
     }
     (desired, errors)
 }

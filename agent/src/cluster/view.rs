@@ -338,6 +338,7 @@ impl State {
             before.uid != entry.uid
                 || before.live != entry.live
                 || before.whole != entry.whole
+                || before.ghosts != entry.ghosts
                 || before.ending != entry.ending
                 || before.health != entry.health
                 || before.judged != entry.judged

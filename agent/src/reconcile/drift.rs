@@ -141,6 +141,7 @@ pub fn complete(run: &Run<'_>, memory: &mut Memory, found: &mut Drift) {
     left.extend(fights.iter().map(|(object, told)| (object, told.clone())));
     left.sort_by_key(|(object, _)| *object);
     found.left.extend(left.into_iter().map(|(_, told)| told));
+    found.left.extend(memory.drift.ghosts.values().map(|(_, told)| told.clone()));
     let calm = *memory.drift.calm.get_or_insert_with(Instant::now);
     found.settled = calm.elapsed() >= HOLD;
 }

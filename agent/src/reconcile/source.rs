@@ -8,11 +8,15 @@ use kube::ResourceExt as _;
 use tracing::instrument;
 
 use super::{Run, stages};
-use crate::api::names;
+use crate::api::{CommitNote, names};
 use crate::cluster::secrets::User;
 use crate::memory::Memory;
+use crate::report::changes::cut;
 use crate::report::{Failure, Seen};
 use crate::source::{Checkout, Credential, Folder, GitRef, Location};
+
+/// Characters of an author and of a subject that are told.
+const SHOWN: usize = 200;
 
 /// What `source` found.
 pub struct Source {
@@ -78,7 +82,10 @@ fn at_path(run: &Run<'_>, checkout: &Checkout) -> Result<(Seen, Folder), Failure
         revision: checkout.revision().to_string(),
         short: checkout.revision().short(),
         tree: folder.id().clone(),
-        commit: None,
+        commit: checkout.commit().map(|(author, subject)| CommitNote {
+            author: cut(&author, SHOWN),
+            subject: cut(&subject, SHOWN),
+        }),
     };
     Ok((seen, folder))
 }

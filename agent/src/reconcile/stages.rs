@@ -18,10 +18,12 @@ use tracing::instrument;
 use super::Run;
 use super::drift;
 use super::jobs::is_completed;
+use super::mistakes;
 use super::source::{Source, is_newer};
 use crate::api::{DriftMode, Sync, names};
 use crate::cluster::apply::{self, Failed, Kinds, Outcome};
 use crate::cluster::entry::Entry;
+use crate::cluster::judges::JudgeError;
 use crate::cluster::observe::{self, Scope, What};
 use crate::cluster::parent;
 use crate::cluster::refusal::{ObjectError, chain};
@@ -46,10 +48,13 @@ pub fn suspended(run: &Run<'_>) -> Option<String> {
     }
 }
 
-/// Takes the health checks that the Sync brings.
+/// Takes what the Sync says about how its objects are judged.
 pub fn checks(run: &Run<'_>) -> Result<(), Failure> {
     let taken = run.context.cluster.view.judges.take(run.owner, run.sync);
-    taken.map_err(|error| Failure::user("health", "HealthCheckInvalid", error))
+    taken.map_err(|error| match &error {
+        JudgeError::HealthCheckInvalid(_) => Failure::user("health", "HealthCheckInvalid", error.to_string()),
+        JudgeError::IgnoreRuleInvalid(_) => Failure::user("plan", "IgnoreRuleInvalid", error.to_string()),
+    })
 }
 
 /// What differs from git now and did not when it was looked at, as positions in the render of this tree. `None` if that is
@@ -131,6 +136,8 @@ pub struct Observed {
     pub desired: Arc<Vec<(ObjectId, Digest)>>,
     /// The manifests, if these are all.
     pub kept: Option<Kept>,
+    /// What is amiss in git and stops nothing, if all of it was looked at.
+    pub warnings: Option<Vec<String>>,
     seen: observe::Observed,
     /// What nothing can be said about.
     pub errors: Vec<ObjectError>,
@@ -150,15 +157,19 @@ pub async fn observe(run: &Run<'_>, rendering: Rendering, revision: &str) -> Res
     let namespace = spec.target_namespace.as_deref().unwrap_or(run.owner.namespace());
     let Rendering { manifests, part_of } = rendering;
     let scope = if part_of.is_none() { Scope::Whole } else { Scope::Part };
-    let (found, mut errors) = resolve::resolve(&cluster.discovery, run.owner, namespace, manifests).await;
+    let rules = cluster.view.judges.rules(run.owner);
+    let (found, mut errors) =
+        resolve::resolve(&cluster.discovery, run.owner, namespace, rules, manifests).await;
     let all = || found.iter().map(|desired| (desired.object.clone(), desired.digest)).collect();
     let desired = part_of.unwrap_or_else(|| Arc::new(all()));
     let mut kept = None;
     let (mut former, mut unknown) = (Vec::new(), Vec::new());
+    let mut warnings = None;
     if scope == Scope::Whole {
         let names: Vec<ObjectId> = desired.iter().map(|(object, _)| object.clone()).collect();
         (former, unknown) = parent::former_kinds(cluster, run.sync, &names).await;
         let packed = Kept::of(found.iter().map(|desired| &*desired.manifest));
+        warnings = Some(mistakes::mistakes(run, &found));
         kept = Some(packed.map_err(|error| Failure::internal("render", error.to_string()))?);
     }
     errors.append(&mut unknown);
@@ -177,7 +188,7 @@ pub async fn observe(run: &Run<'_>, rendering: Rendering, revision: &str) -> Res
             errors.retain(|error| !moving(error));
         }
     }
-    Ok(Observed { requests, desired, kept, seen, errors, waits })
+    Ok(Observed { requests, desired, kept, warnings, seen, errors, waits })
 }
 
 /// Writes what the Sync must say of its set before anything is applied that it does not cover.
@@ -207,7 +218,7 @@ pub fn plan(run: &Run<'_>, Seen { tree, revision, .. }: &Seen, observed: &mut Ob
     let mut kinds = Kinds::new();
     let mut changes = Vec::new();
     let mut drifted = BTreeMap::new();
-    for (Desired { object, kind, served, manifest, digest }, state) in
+    for (Desired { object, kind, served, manifest, digest, ignored: _ }, state) in
         std::mem::take(&mut observed.seen.objects)
     {
         if served {
@@ -227,7 +238,7 @@ pub fn plan(run: &Run<'_>, Seen { tree, revision, .. }: &Seen, observed: &mut Ob
                     drifted.insert(object.clone(), Differs { manifest: digest, live, whole });
                 }
                 let risk = observed.risk(&object);
-                changes.push(change.with_risk(risk));
+                changes.push(change.with_risk(risk).satisfying(digest));
             }
             _ => {
                 if let Some(live) = live {

@@ -1,5 +1,7 @@
 //! Drift as a status and an alert have it: which object, which fields, from what to what, by which manager. Pure.
 
+use holdfast_diff::fields::Owner;
+use holdfast_diff::ignore;
 use holdfast_diff::object::ObjectId;
 use holdfast_diff::plan::{Change, FieldChange, Operation};
 use jiff::Timestamp;
@@ -14,6 +16,9 @@ const LISTED_BYTES: usize = 8 * 1024;
 const LISTED_FIELDS: usize = 20;
 /// Bytes of a value that is told whole.
 const LISTED_VALUE: usize = 1024;
+
+/// What is to be known where an autoscaler and git set the same field.
+const SCALED: &str = "an autoscaler sets spec.replicas: take it out of git";
 
 /// What a run found of drift.
 #[derive(Debug, Default)]
@@ -39,11 +44,22 @@ pub fn object(change: &Change, state: DriftState, now: Timestamp) -> DriftObject
         deleted: change.operation == Operation::Create,
         changes: change.fields.iter().take(LISTED_FIELDS).map(field).collect(),
         omitted: change.fields.len().checked_sub(LISTED_FIELDS).filter(|more| *more > 0).map(number),
-        note: None,
-        ignore: None.filter(|_: &String| !paths.is_empty()),
+        note: scaled(change).then(|| SCALED.to_owned()),
+        ignore: (!paths.is_empty()).then(|| ignore::suggest(&change.object, &paths)),
         origin: change.origin.as_ref().map(ToString::to_string),
         manifest: None,
     }
+}
+
+/// True if an autoscaler wrote the replicas.
+fn scaled(change: &Change) -> bool {
+    let by_autoscaler = |owner: &Owner| {
+        owner.manager == "kube-controller-manager" && owner.subresource.as_deref() == Some("scale")
+    };
+    change
+        .fields
+        .iter()
+        .any(|field| field.path == "/spec/replicas" && field.owners.first().is_some_and(by_autoscaler))
 }
 
 /// True if this is drift of that object.
@@ -68,7 +84,7 @@ fn field(field: &FieldChange) -> DriftChange {
 }
 
 /// A value, or its beginning as text if it is long.
-fn value(value: &Value) -> Value {
+pub fn value(value: &Value) -> Value {
     match value {
         Value::String(text) => cut(text, LISTED_VALUE).into(),
         Value::Array(_) | Value::Object(_) => {

@@ -80,6 +80,8 @@ pub struct Findings {
     pub objects: Option<Objects>,
     /// Jobs that have done their work; `None` if that is not known.
     pub completed: Option<Vec<CompletedJob>>,
+    /// What is amiss in git and stops nothing; `None` if that was not looked at.
+    pub warnings: Option<Vec<String>>,
     pub wait_for_health: bool,
     pub health_timeout: std::time::Duration,
     /// How long a run may wait.
@@ -105,6 +107,7 @@ impl Findings {
             corrects: sync.spec.drift.mode == DriftMode::Correct,
             objects: None,
             completed: None,
+            warnings: None,
             wait_for_health: sync.spec.wait_for_health(),
             health_timeout: sync.spec.health_timeout(),
             timeout: sync.spec.timeout(),

@@ -14,6 +14,8 @@ use crate::gate::Waiting;
 
 /// Characters of a message, of which a condition may have 32768.
 const LISTED_MESSAGE: usize = 4096;
+/// Warnings that a status lists.
+const WARNINGS: usize = 20;
 /// Entries of the history.
 const HISTORY: usize = 10;
 
@@ -31,6 +33,9 @@ pub fn build(before: &SyncStatus, findings: &Findings) -> SyncStatus {
             ready: number(ready),
             shown: format!("{ready}/{total}"),
         });
+    }
+    if let Some(warnings) = &findings.warnings {
+        status.warnings = warnings.iter().take(WARNINGS).cloned().collect();
     }
     if let Some(completed) = &findings.completed {
         status.completed.clone_from(completed);
@@ -57,6 +62,7 @@ fn revision(status: &mut SyncStatus, findings: &Findings) {
         return;
     }
     revision.seen = Some(seen.revision.clone());
+    revision.commit.clone_from(&seen.commit);
     if complete(findings) {
         revision.applied = Some(seen.revision.clone());
         revision.short = Some(seen.short.clone());

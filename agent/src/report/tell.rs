@@ -77,6 +77,10 @@ pub fn tell(
             }
         }
     }
+    for warning in after.warnings.iter().filter(|warning| !before.warnings.contains(warning)) {
+        warn!(sync = %sync, revision, warning, "Something is amiss in git");
+        event(true, "Mistake", "Plan", warning.clone());
+    }
     let ready = |status: &SyncStatus| {
         condition(status, conditions::READY).map(|ready| (ready.reason.clone(), ready.message.clone()))
     };

@@ -89,6 +89,11 @@ impl Checkout {
         &self.tree.revision
     }
 
+    /// Who made the commit, as `Name <address>`, and the first line of its message.
+    pub fn commit(&self) -> Option<(String, String)> {
+        self.tree.commit()
+    }
+
     /// The folder at the path that a Sync names.
     pub fn folder(&self, path: &str) -> Result<Folder, SourceError> {
         self.tree.folder(path)

@@ -48,6 +48,17 @@ struct Entry {
 }
 
 impl Tree {
+    /// Who made the commit, as `Name <address>`, and the first line of its message.
+    pub fn commit(&self) -> Option<(String, String)> {
+        let repo = self.repository.git.to_thread_local();
+        let id = ObjectId::from_hex(self.revision.commit.as_bytes()).ok()?;
+        let commit = repo.find_object(id).ok()?.try_into_commit().ok()?;
+        let author = commit.author().ok()?;
+        let subject = commit.message_raw_sloppy().to_string();
+        let subject = subject.lines().next().unwrap_or_default().to_owned();
+        Some((format!("{} <{}>", author.name, author.email), subject))
+    }
+
     /// The folder at a path that a Sync names. Symlinks inside the tree are followed.
     pub fn folder(&self, path: &str) -> Result<Folder, SourceError> {
         if path.starts_with('/') && path != "/" {

@@ -1,0 +1,88 @@
+//! What others added to the objects of a Sync, where its policy wants that to be told. Each object is read once for each form
+//! of what was added to it.
+//!
+//! I/O: API reads.
+
+use holdfast_diff::ghosts::{self, Ghost};
+use holdfast_diff::ignore::{self, Ignored};
+use holdfast_diff::object::ObjectId;
+use tracing::warn;
+
+use super::Run;
+use crate::api::{DriftChange, DriftObject, DriftState, Ghosts};
+use crate::cluster::entry::Entry;
+use crate::cluster::judges;
+use crate::cluster::refusal::chain;
+use crate::memory::Memory;
+
+/// Looks at what was added since the last run, and forgets what is gone.
+pub async fn look(run: &Run<'_>, memory: &mut Memory) {
+    let known = &mut memory.drift.ghosts;
+    if run.sync.spec.drift.ghosts == Ghosts::Ignore {
+        known.clear();
+        return;
+    }
+    let view = &run.context.cluster.view;
+    let haunted = view.members_that(run.owner, |_, entry| entry.ghosts.is_some() && entry.ending.is_none());
+    known.retain(|object, (seen, _)| {
+        haunted.iter().any(|(other, entry)| other == object && entry.ghosts == Some(*seen))
+    });
+    for (object, entry) in haunted {
+        let Some(seen) = entry.ghosts.filter(|_| !known.contains_key(&object)) else { continue };
+        match read(run, &object, &entry).await {
+            Ok(Some(told)) => drop(known.insert(object, (seen, told))),
+            Ok(None) => {}
+            Err(error) => {
+                warn!(sync = %run.owner, object = %object, error, "Cannot look at what others added and tries again");
+            }
+        }
+    }
+}
+
+async fn read(run: &Run<'_>, object: &ObjectId, entry: &Entry) -> Result<Option<DriftObject>, String> {
+    let cluster = &run.context.cluster;
+    let account = run.sync.spec.service_account_name.as_deref();
+    let requests = cluster.requests(run.owner, account).map_err(|error| error.to_string())?;
+    let live = requests.get(&entry.kind, object).await.map_err(|error| chain(&error))?;
+    let Some(live) = live else { return Ok(None) };
+    let rules = cluster.view.judges.rules(run.owner);
+    let ignored =
+        rules.map_or_else(Ignored::default, |(rules, _)| judges::ignored(&rules, &entry.kind, &live));
+    let found = ghosts::ghosts(&object.kind, &live, &ignored);
+    Ok((!found.is_empty()).then(|| told(run, object, entry, &found)))
+}
+
+fn told(run: &Run<'_>, object: &ObjectId, entry: &Entry, found: &[Ghost]) -> DriftObject {
+    let paths: Vec<&str> = found.iter().map(|ghost| ghost.path.as_str()).collect();
+    DriftObject {
+        api_version: entry.kind.api_version(),
+        kind: object.kind.kind.clone(),
+        namespace: object.namespace.to_string(),
+        name: object.name.to_string(),
+        state: DriftState::Drifted,
+        since: run.now,
+        deleted: false,
+        changes: found.iter().map(change).collect(),
+        omitted: None,
+        note: Some(
+            "git says nothing of it, so it is left as it is; put it into git, or remove it".to_owned(),
+        ),
+        ignore: Some(ignore::suggest(object, &paths)),
+        origin: None,
+        manifest: None,
+    }
+}
+
+fn change(Ghost { path, value, owner, .. }: &Ghost) -> DriftChange {
+    DriftChange {
+        path: path.clone(),
+        desired: None,
+        live: Some(crate::report::drift::value(value)),
+        manager: Some(owner.manager.clone()),
+        operation: Some(owner.operation.clone()),
+        subresource: owner.subresource.clone(),
+        time: owner.time.clone(),
+        user: None,
+        ghost: true,
+    }
+}

@@ -1,0 +1,49 @@
+//! What is amiss in git and stops nothing: told once, in the status and by an Event. Pure.
+
+use std::collections::BTreeSet;
+
+use holdfast_diff::object::ObjectId;
+use serde_json::Value;
+
+use super::Run;
+use crate::cluster::resolve::Desired;
+
+/// Finds what is amiss in what a Sync desires.
+pub fn mistakes(run: &Run<'_>, desired: &[Desired]) -> Vec<String> {
+    let mut found = scaled_twice(desired);
+    let matched: BTreeSet<usize> = desired.iter().flat_map(|desired| desired.ignored.rules()).collect();
+    let rules = run.sync.spec.drift.ignore.len();
+    found.extend((0..rules).filter(|rule| !matched.contains(rule)).map(|rule| {
+        format!(
+            "spec.drift.ignore[{rule}] matches no object of this Sync; correct its target, or take it out"
+        )
+    }));
+    found
+}
+
+/// Objects whose replicas are in git although an autoscaler in git sets them.
+fn scaled_twice(desired: &[Desired]) -> Vec<String> {
+    let scalers =
+        desired.iter().filter(|desired| desired.object.kind.is("autoscaling", "HorizontalPodAutoscaler"));
+    scalers
+        .filter_map(|scaler| {
+            let scaled = desired.iter().find(|other| is_scaled_by(&other.object, scaler))?;
+            let ignored = scaled.ignored.covers("/spec/replicas", &[]);
+            (scaled.manifest.value.pointer("/spec/replicas").is_some() && !ignored).then(|| {
+                format!(
+                    "{} sets spec.replicas of {}, and {} ({}) sets it too: take spec.replicas out of git",
+                    scaled.manifest.origin, scaled.object, scaler.object, scaler.manifest.origin
+                )
+            })
+        })
+        .collect()
+}
+
+fn is_scaled_by(object: &ObjectId, scaler: &Desired) -> bool {
+    let Some(target) = scaler.manifest.value.pointer("/spec/scaleTargetRef") else { return false };
+    let text = |name: &str| target.get(name).and_then(Value::as_str).unwrap_or_default();
+    let group = text("apiVersion").rsplit_once('/').map_or("", |(group, _)| group);
+    object.namespace == scaler.object.namespace
+        && object.kind.is(group, text("kind"))
+        && *object.name == *text("name")
+}
