@@ -325,8 +325,9 @@ async fn limited(run: &Run<'_>, memory: &mut Memory) -> Findings {
 fn gathered(memory: &mut Memory, mut findings: Findings) -> Result<Findings, Duration> {
     let now = Instant::now();
     let mut since = now;
-    if let Some(Unreported { done, since: first }) = memory.unreported.take() {
+    if let Some(Unreported { done, warnings, since: first }) = memory.unreported.take() {
         since = first;
+        findings.warnings = findings.warnings.or(warnings);
         findings.done = match (done, findings.done) {
             (Some(mut done), Some(newer)) => {
                 done.changes.extend(newer.changes);
@@ -348,7 +349,7 @@ fn gathered(memory: &mut Memory, mut findings: Findings) -> Result<Findings, Dur
         }
     };
     if now < due {
-        memory.unreported = Some(Unreported { done: findings.done, since });
+        memory.unreported = Some(Unreported { done: findings.done, warnings: findings.warnings, since });
         return Err(due.duration_since(now));
     }
     memory.told = Some(now);

@@ -75,6 +75,7 @@ impl Drift {
 pub struct Unreported {
     /// A plan that was carried out.
     pub done: Option<Done>,
+    pub warnings: Option<Vec<String>>,
     pub since: Instant,
 }
 

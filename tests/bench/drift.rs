@@ -99,7 +99,7 @@ type Corrected = Arc<Mutex<HashMap<Target, (bool, Option<Instant>)>>>;
 /// Watches all objects of the six kinds.
 fn watch(client: &Client) -> Corrected {
     let corrected = Corrected::default();
-    for kind in 0..KINDS.len() {
+    for (kind, (_, _, name)) in KINDS.iter().enumerate() {
         let (api, seen) =
             (Api::<DynamicObject>::all_with(client.clone(), &resource(kind)), corrected.clone());
         let (patch, path) = change(name);
