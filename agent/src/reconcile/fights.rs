@@ -127,3 +127,66 @@ fn forget(times: &mut BTreeMap<String, VecDeque<Timestamp>>, now: Timestamp) {
 fn after(now: Timestamp, pause: Duration) -> Timestamp {
     now.checked_add(pause).unwrap_or(Timestamp::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use holdfast_diff::object::GroupKind;
+    use holdfast_diff::order::Stage;
+    use holdfast_diff::plan::removed;
+
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + SignedDuration::from_secs(second)
+    }
+
+    fn change() -> Change {
+        let object = ObjectId::new(Arc::new(GroupKind::new("", "ConfigMap")), "shop", "a");
+        removed(object, "v1".to_owned(), "uid".to_owned(), Stage::default(), None)
+    }
+
+    /// Plays somebody who writes again whenever the object was put back. Returns when it was put back.
+    fn fight(fights: &mut Fights, seconds: std::ops::Range<i64>) -> Vec<i64> {
+        let change = change();
+        seconds
+            .filter(|second| {
+                let free = fights.hold(&change, at(*second)).is_none();
+                if free {
+                    fights.corrected(&change, at(*second));
+                }
+                free
+            })
+            .collect()
+    }
+
+    #[test]
+    fn pauses_double() {
+        assert_eq!(fight(&mut Fights::default(), 0..200), [0, 1, 2, 13, 33, 73, 153]);
+    }
+
+    #[test]
+    fn three_corrections_in_ten_minutes_are_no_fight() {
+        let mut fights = Fights::default();
+        let change = change();
+        for second in [0, 250, 500, 750, 1000] {
+            assert!(fights.hold(&change, at(second)).is_none(), "{second}");
+            fights.corrected(&change, at(second));
+        }
+        assert_eq!(fights.next(), None);
+    }
+
+    #[test]
+    fn a_fight_is_told_the_same_way_all_the_time_and_ends_after_a_calm_pause() {
+        let mut fights = Fights::default();
+        fight(&mut fights, 0..14);
+        let told = |fights: &mut Fights, second| fights.going_on(&HashSet::new(), at(second));
+        let first = told(&mut fights, 14);
+        assert_eq!(first.len(), 1);
+        assert!(first[0].1.note.as_ref().is_some_and(|note| note.contains("4 times")), "{:?}", first[0].1.note);
+        assert_eq!(told(&mut fights, 32), first);
+        assert_eq!(told(&mut fights, 33), []);
+        assert_eq!(fights.next(), None);
+    }
+}

@@ -354,3 +354,6 @@ const ALL: [AlertEvent; 5] = [
     AlertEvent::AwaitingApproval,
     AlertEvent::Stale,
 ];
+
+#[cfg(test)]
+mod tests;
