@@ -1,0 +1,201 @@
+//! What a receiver is told, and when. Pure.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use super::*;
+use crate::api::{DriftObject, DriftState};
+
+const MANNER: Manner = Manner { keep: Duration::from_secs(5), repeat: None };
+const ON: [AlertEvent; 2] = [AlertEvent::Drifted, AlertEvent::Applied];
+
+/// A ledger with a clock of its own.
+struct Case {
+    ledger: Ledger,
+    begun: Instant,
+    millis: u64,
+}
+
+impl Case {
+    fn new() -> Self {
+        Self::after(&AlertStatus::default())
+    }
+
+    /// After a restart.
+    fn after(status: &AlertStatus) -> Self {
+        let begun = Instant::now();
+        Self { ledger: Ledger::load("shop", status, Timestamp::UNIX_EPOCH, begun), begun, millis: 0 }
+    }
+
+    fn now(&self) -> Instant {
+        self.begun + Duration::from_millis(self.millis)
+    }
+
+    fn take(&mut self, snapshot: &Snapshot) {
+        let (now, time) = (self.now(), Timestamp::UNIX_EPOCH);
+        self.ledger.take("app", snapshot, &ON, MANNER, now, time);
+    }
+
+    /// Passes time up to so many milliseconds since the beginning, and delivers what is due meanwhile. Returns when what was
+    /// told: `50 firing a b`.
+    fn until(&mut self, millis: u64) -> Vec<String> {
+        let mut told = Vec::new();
+        loop {
+            while let Some(due) = self.ledger.due(self.now()) {
+                told.push(format!("{} {}", self.millis, words(&due.notice)));
+                self.ledger.delivered(&due, None, MANNER, self.now());
+            }
+            if self.millis >= millis {
+                return told;
+            }
+            self.millis += 10;
+        }
+    }
+
+    /// The status that a restart finds.
+    fn written(&self, down: bool) -> AlertStatus {
+        let (firing, pending, told) = self.ledger.status(down);
+        AlertStatus { firing, pending, told, ..AlertStatus::default() }
+    }
+}
+
+fn words(notice: &Notice) -> String {
+    let status = if notice.status == Status::Resolved { "resolved" } else { "firing" };
+    let names: Vec<&str> = notice.objects.iter().map(|object| object.name.as_str()).collect();
+    format!("{status} {}", names.join(" "))
+}
+
+fn object(name: &str) -> DriftObject {
+    DriftObject {
+        api_version: "v1".to_owned(),
+        kind: "ConfigMap".to_owned(),
+        namespace: "shop".to_owned(),
+        name: name.to_owned(),
+        state: DriftState::Drifted,
+        since: Timestamp::UNIX_EPOCH,
+        deleted: true,
+        changes: Vec::new(),
+        omitted: None,
+        note: None,
+        ignore: None,
+        origin: None,
+        manifest: None,
+    }
+}
+
+/// Drift of these objects; nothing at all if there are none.
+fn drift(names: &[&str]) -> Snapshot {
+    let ledger = Ledger::load("shop", &AlertStatus::default(), Timestamp::UNIX_EPOCH, Instant::now());
+    let notice = ledger.blank(AlertEvent::Drifted, "app", Timestamp::UNIX_EPOCH);
+    let notice = Notice { objects: names.iter().map(|name| object(name)).collect(), ..notice };
+    let wanted = Wanted { notice, meaning: names.join(" ") };
+    Snapshot { firing: if names.is_empty() { Vec::new() } else { vec![wanted] }, ..Snapshot::default() }
+}
+
+#[test]
+fn an_onset_goes_out_at_once_and_an_end_when_it_was_kept_long_enough() {
+    let mut case = Case::new();
+    case.take(&drift(&["a"]));
+    assert_eq!(case.until(100), ["50 firing a"]);
+    case.take(&drift(&[]));
+    assert_eq!(case.until(10_000), ["5050 resolved a"]);
+    assert_eq!(case.ledger.next(), None);
+}
+
+#[test]
+fn what_follows_is_told_at_most_once_a_second() {
+    let mut case = Case::new();
+    case.take(&drift(&["a"]));
+    case.until(100);
+    case.take(&drift(&["a", "b"]));
+    case.until(500);
+    case.take(&drift(&["a", "b", "c"]));
+    assert_eq!(case.until(3000), ["1050 firing a b c"]);
+    // The same again is no news.
+    case.take(&drift(&["a", "b", "c"]));
+    assert_eq!(case.until(6000), Vec::<String>::new());
+}
+
+#[test]
+fn what_goes_on_before_its_end_was_told_did_not_end() {
+    let mut case = Case::new();
+    case.take(&drift(&["a"]));
+    case.until(1000);
+    case.take(&drift(&[]));
+    case.until(2000);
+    case.take(&drift(&["a"]));
+    assert_eq!(case.until(20_000), Vec::<String>::new());
+}
+
+#[test]
+fn everything_is_told_after_a_receiver_was_down() {
+    let mut case = Case::new();
+    case.take(&drift(&["a"]));
+    case.millis = 60;
+    let due = case.ledger.due(case.now()).expect("the onset is due");
+    case.ledger.failed(due, false, case.now());
+    // It ends, and something else begins, before anybody could be told.
+    case.take(&drift(&[]));
+    case.take(&drift(&["b"]));
+    case.take(&drift(&[]));
+    let told = case.until(10_000);
+    assert_eq!(told, ["60 firing b a", "5060 resolved b a"]);
+}
+
+#[test]
+fn a_restart_tells_nothing_twice_and_what_ended_meanwhile() {
+    let mut case = Case::new();
+    case.take(&drift(&["a"]));
+    case.until(100);
+    let mut case = Case::after(&case.written(false));
+    case.take(&drift(&["a"]));
+    assert_eq!(case.until(10_000), Vec::<String>::new());
+    // What is more than before is told.
+    case.take(&drift(&["a", "b"]));
+    assert_eq!(case.until(11_000), ["10000 firing a b"]);
+    let mut case = Case::after(&case.written(false));
+    case.take(&drift(&[]));
+    assert_eq!(case.until(10_000).len(), 1);
+}
+
+#[test]
+fn what_a_receiver_that_is_down_was_not_told_outlives_a_restart() {
+    let mut case = Case::new();
+    case.take(&drift(&["a"]));
+    case.take(&drift(&[]));
+    let mut case = Case::after(&case.written(true));
+    case.take(&drift(&[]));
+    assert_eq!(case.until(10_000), ["0 firing a", "5000 resolved a"]);
+}
+
+#[test]
+fn until_a_sync_was_looked_at_nothing_about_it_ends() {
+    let mut case = Case::new();
+    case.take(&drift(&["a"]));
+    case.until(100);
+    let mut case = Case::after(&case.written(false));
+    case.take(&Snapshot { unknown: vec![AlertEvent::Drifted], ..Snapshot::default() });
+    assert_eq!(case.until(20_000), Vec::<String>::new());
+}
+
+#[test]
+fn events_are_told_once_in_their_order_and_the_oldest_go_when_there_is_no_room() {
+    let ledger = Ledger::load("shop", &AlertStatus::default(), Timestamp::UNIX_EPOCH, Instant::now());
+    let at = |second: i64| Timestamp::from_second(second).expect("a small number");
+    let happened = |seconds: std::ops::Range<i64>| Snapshot {
+        happened: seconds.map(|second| ledger.blank(AlertEvent::Applied, "app", at(second))).collect(),
+        ..Snapshot::default()
+    };
+    let mut case = Case::new();
+    case.take(&happened(1..4));
+    assert_eq!(case.until(10).len(), 3);
+    case.take(&happened(1..5));
+    assert_eq!(case.until(20).len(), 1);
+    let mut case = Case::after(&case.written(false));
+    case.take(&happened(1..5));
+    assert_eq!(case.until(10), Vec::<String>::new());
+    case.take(&happened(5..5 + 2 * 200));
+    assert_eq!(case.until(20).len(), 200);
+    assert_eq!(case.ledger.dropped, 200);
+}
