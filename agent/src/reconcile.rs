@@ -46,6 +46,7 @@ pub async fn reconcile(run: &Run<'_>, memory: &mut Memory) -> Findings {
             .into_iter()
             .for_each(|held| run.context.wake(held));
     }
+    drift::overwritten(run, memory, &mut findings).await;
     ghosts::look(run, memory).await;
     findings.drift.iter_mut().for_each(|found| drift::complete(run, memory, found));
     findings.objects = Some(stages::health(run));

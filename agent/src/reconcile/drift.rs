@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use holdfast_diff::digest::Digest;
 use holdfast_diff::object::ObjectId;
-use holdfast_diff::plan::Change;
+use holdfast_diff::plan::{self, Change};
 use jiff::Timestamp;
 use tracing::warn;
 
@@ -15,11 +15,11 @@ use super::Run;
 use super::stages::{Observed, Planned, only_reported};
 use crate::api::{DriftObject, DriftState, Snooze};
 use crate::cluster::refusal::chain;
-use crate::cluster::view::Differs;
+use crate::cluster::view::{Differs, Overwritten};
 use crate::gate::Waiting;
 use crate::memory::{Left, Memory};
 use crate::report::drift::{self, Drift};
-use crate::report::write;
+use crate::report::{Findings, write};
 
 /// The objects that satisfied their manifests before.
 type Drifted = BTreeMap<ObjectId, Differs>;
@@ -128,6 +128,28 @@ pub fn found(
     let waiting = waiting.iter().flat_map(|waiting| &waiting.plan.changes);
     let left = waiting.filter(is_drift).map(|change| tell(change, DriftState::Drifted)).collect();
     Drift { left, corrected, settled: false }
+}
+
+/// Adds what was overwritten before anybody had looked at it, since it was written between a plan and its apply.
+pub async fn overwritten(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) {
+    for Overwritten { kind, object, live } in run.context.cluster.view.take_overwritten(run.owner) {
+        let account = run.sync.spec.service_account_name.as_deref();
+        let Ok(requests) = run.context.cluster.requests(run.owner, account) else { continue };
+        let now = match requests.get(&kind, &object).await {
+            Ok(now) => now.unwrap_or_default(),
+            Err(error) => {
+                warn!(sync = %run.owner, object = %object, error = %chain(&error), "Cannot tell what was overwritten");
+                continue;
+            }
+        };
+        let change = plan::overwritten(&object, kind.api_version(), &live, &now);
+        if change.fields.is_empty() {
+            continue;
+        }
+        memory.drift.calm = Some(Instant::now());
+        let told = drift::object(&change, DriftState::Corrected, run.now);
+        findings.drift.get_or_insert_default().corrected.push(told);
+    }
 }
 
 /// Adds to what a run found what it did not look at, since it is as it was.
