@@ -73,6 +73,7 @@ pub struct Metrics {
     source_requests: Family<ResultLabels, Counter>,
     revisions: Family<RevisionLabels, Gauge>,
     alerts: Family<AlertLabels, Counter>,
+    audit_events: Family<ResultLabels, Counter>,
 }
 
 /// From a millisecond to minutes.
@@ -103,6 +104,7 @@ impl Metrics {
             source_requests: Family::default(),
             revisions: Family::default(),
             alerts: Family::default(),
+            audit_events: Family::default(),
         };
         metrics.register();
         metrics
@@ -132,6 +134,17 @@ impl Metrics {
             self.revisions.clone(),
         );
         all.register("alerts", "Notices to receivers of alerts", self.alerts.clone());
+        all.register(
+            "audit_events",
+            "Changes that audit events told of (ok), and batches of events that were not taken (refused, invalid)",
+            self.audit_events.clone(),
+        );
+    }
+
+    /// Notes what became of audit events: the changes that were taken (`ok`), or a batch that was not (`refused`,
+    /// `invalid`).
+    pub fn audit_events(&self, result: &'static str, count: usize) {
+        self.audit_events.get_or_create(&ResultLabels { result }).inc_by(count as u64);
     }
 
     /// Notes what became of a notice: `ok`, `error`, `dropped`.

@@ -26,6 +26,7 @@ use crate::metrics::Metrics;
 use crate::reconcile::stages::Rendering;
 use crate::reconcile::{Run, source, stages};
 use crate::render;
+use crate::report::audit::Told;
 use crate::report::{self, Seen};
 use crate::sync_ref::SyncRef;
 
@@ -158,6 +159,8 @@ async fn connect(config: kube::Config, cache: &Path) -> anyhow::Result<Context> 
         cache_dir: cache.to_path_buf(),
         allow_file: true,
         allow_link_local: false,
+        audit: None,
+        audited: Told::new(1),
         instance: None,
     };
     let metrics = Arc::new(Metrics::new());
