@@ -12,6 +12,7 @@ pub mod jobs;
 pub mod mistakes;
 pub mod source;
 pub mod stages;
+pub mod users;
 
 use jiff::Timestamp;
 

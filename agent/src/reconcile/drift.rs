@@ -11,7 +11,7 @@ use holdfast_diff::plan::{self, Change};
 use jiff::Timestamp;
 use tracing::warn;
 
-use super::Run;
+use super::{Run, users};
 use super::stages::{Observed, Planned, only_reported};
 use crate::api::{DriftObject, DriftState, Snooze};
 use crate::cluster::refusal::chain;
@@ -96,6 +96,7 @@ pub async fn announce(run: &Run<'_>, memory: &mut Memory, drifted: &Drifted, cha
     let found = Drift { left, ..Drift::default() };
     let mut after = before.clone();
     after.drift = drift::episode(before.drift.as_ref(), &found, true, run.now);
+    users::name(run, after.drift.as_mut()).await;
     match write::write(&context.client, owner, &before, &after).await {
         Ok(()) => {
             context.alerts.tell_drift(owner, &after);

@@ -42,6 +42,7 @@ pub fn object(change: &Change, state: DriftState, now: Timestamp) -> DriftObject
         state,
         since: now,
         deleted: change.operation == Operation::Create,
+        user: None,
         changes: change.fields.iter().take(LISTED_FIELDS).map(field).collect(),
         omitted: change.fields.len().checked_sub(LISTED_FIELDS).filter(|more| *more > 0).map(number),
         note: scaled(change).then(|| SCALED.to_owned()),
@@ -107,6 +108,7 @@ pub fn episode(
         if let Some(object) = objects.iter_mut().find(|object| is_same(object, told)) {
             if object.state == told.state && object.changes == told.changes {
                 object.since = told.since;
+                object.user.clone_from(&told.user);
             }
         } else if corrects && !settled && told.state != DriftState::Snoozed {
             // What was told as drift and is none any more was put back, maybe just before a restart.
@@ -158,13 +160,21 @@ fn sentence(told: &DriftObject) -> String {
     let place = if namespace.is_empty() { name.clone() } else { format!("{namespace}/{name}") };
     let mut what: Vec<String> = changes.iter().take(5).map(words).collect();
     if *deleted {
-        what.push("was deleted (the API server does not tell by whom)".to_owned());
+        what.push(deletion(told));
     }
     if changes.len() > 5 {
         what.push(format!("and {} more fields", changes.len() - 5));
     }
     let note = note.as_ref().map(|note| format!(" ({note})")).unwrap_or_default();
     format!("{kind} {place}: {}{note}", what.join(", "))
+}
+
+/// How an object went.
+pub fn deletion(told: &DriftObject) -> String {
+    match &told.user {
+        Some(user) => format!("was deleted by user {user}"),
+        None => "was deleted (the API server does not tell by whom)".to_owned(),
+    }
 }
 
 /// One field for people: path, values, and which tool wrote the live one.

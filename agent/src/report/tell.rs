@@ -49,7 +49,7 @@ pub fn tell(
         let time = by.and_then(|change| change.time.clone()).unwrap_or_default();
         warn!(sync = %sync, stage = "apply", revision, object, fields, manager, time, "Corrected drift");
         let what = if told.deleted {
-            format!("{object} had been deleted and was created again (the API server does not tell by whom)")
+            format!("{object} {}, and was created again", drift::deletion(told))
         } else {
             format!("{object} was put back: {fields}")
         };
