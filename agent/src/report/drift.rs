@@ -106,9 +106,10 @@ pub fn episode(
     let mut objects: Vec<DriftObject> = left.iter().chain(corrected).cloned().collect();
     for told in before.into_iter().flat_map(|before| &before.objects) {
         if let Some(object) = objects.iter_mut().find(|object| is_same(object, told)) {
-            if object.state == told.state && object.changes == told.changes {
+            if object.state == told.state && agree(&object.changes, &told.changes) {
                 object.since = told.since;
                 object.user.clone_from(&told.user);
+                object.changes.clone_from(&told.changes);
             }
         } else if corrects && !settled && told.state != DriftState::Snoozed {
             // What was told as drift and is none any more was put back, maybe just before a restart.
@@ -132,6 +133,12 @@ pub fn episode(
     let omitted = number(all - objects.len()).max(if *settled { 0 } else { before_omitted });
     let since = before.map_or(now, |before| before.since);
     Some(DriftStatus { since, objects, omitted: Some(omitted).filter(|omitted| *omitted > 0) })
+}
+
+/// True if both say the same, whether or not the users are known.
+fn agree(one: &[DriftChange], other: &[DriftChange]) -> bool {
+    let anonymous = |change: &DriftChange| DriftChange { user: None, ..change.clone() };
+    one.len() == other.len() && one.iter().zip(other).all(|(one, other)| anonymous(one) == anonymous(other))
 }
 
 /// True if both are of one object. What others added to it is told apart from what differs of it.
