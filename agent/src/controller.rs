@@ -376,7 +376,7 @@ async fn report(run: &Run<'_>, memory: &mut Memory, findings: &Findings) -> Acti
     users::name(run, after.drift.as_mut()).await;
     let result = findings.failure.as_ref().map_or("ok", |failure| failure.reason);
     context.metrics.reconcile(result);
-    context.metrics.sync(owner, &before, &after, findings);
+    context.metrics.sync(owner, &after, findings, findings.drifts(&before));
     tell::tell(&context.events, &sync.object_ref(&()), owner, &before, &after, findings);
     if let Err(error) = write::write(&context.client, owner, &before, &after).await {
         warn!(sync = %owner, stage = "report", error = %chain(&error), "Cannot write the status and tries again");

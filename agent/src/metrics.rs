@@ -14,8 +14,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::api::{DriftObject, SyncStatus, conditions};
-use crate::report::{Findings, drift};
+use crate::api::{SyncStatus, conditions};
+use crate::report::Findings;
 use crate::sync_ref::SyncRef;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -185,7 +185,7 @@ impl Metrics {
     }
 
     /// Notes how a Sync is.
-    pub fn sync(&self, sync: &SyncRef, before: &SyncStatus, status: &SyncStatus, findings: &Findings) {
+    pub fn sync(&self, sync: &SyncRef, status: &SyncStatus, findings: &Findings, drifts: u64) {
         let labels = labels(sync);
         let flag = |kind| i64::from(conditions::is_true(&status.conditions, kind));
         self.ready.get_or_create(&labels).set(flag(conditions::READY));
@@ -193,7 +193,6 @@ impl Metrics {
         self.awaiting.get_or_create(&labels).set(flag(conditions::AWAITING_APPROVAL));
         let total = findings.objects.as_ref().map_or(0, |objects| objects.total);
         self.objects.get_or_create(&labels).set(i64::try_from(total).unwrap_or(i64::MAX));
-        let drifts = findings.corrected().len() as u64 + news(before, findings);
         self.drifts.get_or_create(&labels).inc_by(drifts);
     }
 
@@ -265,14 +264,6 @@ fn cpu_seconds() -> Option<f64> {
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
     let ticks = fields.next()?.parse::<f64>().ok()? + fields.next()?.parse::<f64>().ok()?;
     Some(ticks / 100.0)
-}
-
-/// How many objects differ that did not before.
-fn news(before: &SyncStatus, findings: &Findings) -> u64 {
-    let told = |object: &DriftObject| {
-        before.drift.iter().flat_map(|drift| &drift.objects).any(|told| drift::is_same(told, object))
-    };
-    findings.drift.iter().flat_map(|drift| &drift.left).filter(|object| !told(object)).count() as u64
 }
 
 fn labels(sync: &SyncRef) -> SyncLabels {
