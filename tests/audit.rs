@@ -102,9 +102,28 @@ async fn each_change_that_others_make_arrives_once() -> anyhow::Result<()> {
     assert_eq!(counted(&agent, "ok").await? - before, 11);
     assert_eq!((counted(&agent, "refused").await?, counted(&agent, "invalid").await?), (0, 0));
 
+    drift_is_told_with_its_user(&env).await?;
     refused(&env, &mut agent).await?;
     agent.terminate(SOON)?;
     refused_for_its_token(&env, folder.path(), port).await
+}
+
+/// Drift names the user, though the audit event comes later than the change.
+async fn drift_is_told_with_its_user(env: &Env) -> anyhow::Result<()> {
+    let told = |path: &'static str| async move {
+        let sync = env.read("shop", "app").await?;
+        anyhow::Ok(sync.pointer(path).and_then(Value::as_str).map(str::to_owned))
+    };
+    alice(env, &["-n", "shop", "patch", "configmap", "app", "-p", r#"{"data":{"key":"hand"}}"#]).await?;
+    eventually(SOON, "alice to be named for the change", || async {
+        Ok(told("/status/drift/objects/0/changes/0/user").await?.as_deref() == Some("alice"))
+    })
+    .await?;
+    alice(env, &["-n", "shop", "delete", "configmap", "app"]).await?;
+    eventually(SOON, "alice to be named for the deletion", || async {
+        Ok(told("/status/drift/objects/0/user").await?.as_deref() == Some("alice"))
+    })
+    .await
 }
 
 /// What nobody may send is refused and counted, and the agent goes on.

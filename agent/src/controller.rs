@@ -27,9 +27,9 @@ use crate::context::{ConnectError, Context, Feeds, Options};
 use crate::error::Class;
 use crate::memory::{Memory, Unreported};
 use crate::metrics::Metrics;
-use crate::reconcile::{drift, users};
 use crate::reconcile::finalize::{Ended, finalize};
 use crate::reconcile::{Run, reconcile};
+use crate::reconcile::{drift, users};
 use crate::report::alert::courier::Shared;
 use crate::report::alert::receiver::{Sender, SenderError};
 use crate::report::{Done, Failure, Findings, status, tell, write};
@@ -256,7 +256,8 @@ async fn hear_audit(context: &Arc<Context>) {
     let mut audited = context.audited.subscribe();
     while !matches!(audited.recv().await, Err(broadcast::error::RecvError::Closed)) {
         let syncs = context.cluster.syncs.state();
-        let open = syncs.iter().filter(|sync| sync.status.as_ref().is_some_and(|status| status.drift.is_some()));
+        let open =
+            syncs.iter().filter(|sync| sync.status.as_ref().is_some_and(|status| status.drift.is_some()));
         for sync in open {
             context.wake(SyncRef::new(sync.namespace().unwrap_or_default(), sync.name_any()));
         }

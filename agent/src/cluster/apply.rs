@@ -104,7 +104,7 @@ pub async fn apply<'a>(
         let mut writes = futures::stream::iter(writes).buffer_unordered(SIDE_BY_SIDE);
         while let Some(written) = writes.next().await {
             match written {
-                Ok(Written::Done(change)) => outcome.done.push(change),
+                Ok(Written::Done(change)) => outcome.done.push(*change),
                 Ok(Written::Changed(object)) => {
                     let reason = format!("{object} was changed since this was planned, and is planned again");
                     outcome.waits.get_or_insert(reason);
@@ -173,7 +173,7 @@ fn blocked(cluster: &Cluster, owner: &SyncRef, next: Stage) -> Option<String> {
 
 /// What became of a write.
 enum Written {
-    Done(Change),
+    Done(Box<Change>),
     /// Somebody changed the object since it was planned: it is not overwritten unseen.
     Changed(ObjectId),
 }
@@ -185,7 +185,7 @@ async fn write(
     change: Change,
 ) -> Result<Written, ObjectError> {
     let kind = &kinds[&change.object];
-    let Some(manifest) = change.manifest.clone() else { return Ok(Written::Done(change)) };
+    let Some(manifest) = change.manifest.clone() else { return Ok(Written::Done(Box::new(change))) };
     // A write in two steps would find its own first step.
     let seen = change.seen.filter(|_| change.takeover.is_none() && change.operation == Operation::Update);
     if !cluster.view.begin_write(&change.object, seen) {
@@ -203,7 +203,7 @@ async fn write(
         if requests.delete(kind, &change.object, uid).await.map_err(|error| refused(&error))? {
             // Finalizers hold it; the watch tells when it is gone, and then it is created.
             cluster.view.abandon_write(&change.object);
-            return Ok(Written::Done(change));
+            return Ok(Written::Done(Box::new(change)));
         }
     }
     // What was not there when the plan was made is not overwritten if it is there now: that would be another plan.
@@ -224,7 +224,7 @@ async fn write(
     let satisfies = change.satisfies.unwrap_or_else(|| Digest::of(&manifest.value));
     cluster.view.verify(kind, &change.object, &live, satisfies);
     debug!(object = %change.object, operation = change.operation.word(), "Applied object");
-    Ok(Written::Done(change))
+    Ok(Written::Done(Box::new(change)))
 }
 
 /// Makes the fields of another tool ours, if the object is still as it was when that was planned. No value changes by it.

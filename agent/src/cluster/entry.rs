@@ -6,8 +6,8 @@ use std::sync::Arc;
 use holdfast_diff::digest::Digest;
 use holdfast_diff::fields;
 use holdfast_diff::health::{self, Health};
-use holdfast_diff::plan::SeenAt;
 use holdfast_diff::order::{Stage, rank, wave};
+use holdfast_diff::plan::SeenAt;
 use serde_json::Value;
 
 use super::judges::Judges;

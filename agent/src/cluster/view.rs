@@ -106,7 +106,10 @@ impl View {
         }
         let lost = state.was_overwritten(&object, &entry);
         if lost {
-            state.overwritten(Overwritten { kind: kind.clone(), object: object.clone(), live: live.clone() }, &owner);
+            state.overwritten(
+                Overwritten { kind: kind.clone(), object: object.clone(), live: live.clone() },
+                &owner,
+            );
         }
         let news = state.put(object, entry) || lost;
         drop(state);
@@ -145,7 +148,8 @@ impl View {
         let Some(mut entry) = entry else { return };
         entry.overwrote = writing.as_ref().map(|(seen, _)| *seen);
         for seen in writing.into_iter().flat_map(|(_, seen)| seen) {
-            let between = Entry::of(kind, &seen, &self.judges).is_some_and(|between| entry.overwrites(&between));
+            let between =
+                Entry::of(kind, &seen, &self.judges).is_some_and(|between| entry.overwrites(&between));
             if between {
                 let lost = Overwritten { kind: kind.clone(), object: object.clone(), live: seen };
                 state.overwritten(lost, &entry.owner);

@@ -11,8 +11,8 @@ use holdfast_diff::plan::{self, Change};
 use jiff::Timestamp;
 use tracing::warn;
 
-use super::{Run, users};
 use super::stages::{Observed, Planned, only_reported};
+use super::{Run, users};
 use crate::api::{DriftObject, DriftState, Snooze};
 use crate::cluster::refusal::chain;
 use crate::cluster::view::{Differs, Overwritten};

@@ -24,7 +24,9 @@ fn name_one(audit: &Audit, plural: &str, told: &mut DriftObject) {
     if *deleted && user.is_none() {
         *user = audit.deleter(object(), *since).map(|user| user.name.to_string());
     }
-    for DriftChange { manager, subresource, time, user, .. } in changes.iter_mut().filter(|change| change.user.is_none()) {
+    for DriftChange { manager, subresource, time, user, .. } in
+        changes.iter_mut().filter(|change| change.user.is_none())
+    {
         let write = Write {
             manager: manager.as_deref(),
             subresource: subresource.as_deref(),
