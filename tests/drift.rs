@@ -76,6 +76,16 @@ fn what_others_may_write_is_left_to_them_by_plan_apply_and_drift() -> anyhow::Re
         // What is ours is ours still.
         shared.patch("ignored", "configmap/m", &json!({"data": {"ours": "2"}})).await?;
         shared.until("ignored", "configmap/m", "{.data.ours}", "1").await?;
+        let wrong = |path: &str| {
+            json!({"spec": {"drift": {"ignore": [{"target": {}, "paths": [path]}]}}}).to_string()
+        };
+        let patch = |text: String| async move {
+            let arguments = ["-n", "ignored", "patch", "sync", "app", "--type=merge", "-p", &text];
+            shared.env.cluster.kubectl(&arguments).await
+        };
+        let refused = patch(wrong("spec.replicas")).await?;
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success() && said.contains("must be JSON pointers (RFC 6901)"), "{said}");
         let warnings = shared.jsonpath("ignored", "sync/app", "{.status.warnings}").await?;
         assert!(warnings.contains("spec.drift.ignore[2] matches no object"), "{warnings}");
         assert!(!warnings.contains("ignore[0]") && !warnings.contains("ignore[1]"), "{warnings}");
@@ -86,6 +96,9 @@ fn what_others_may_write_is_left_to_them_by_plan_apply_and_drift() -> anyhow::Re
         )
         .await?;
         assert_eq!(events.matches("matches no object").count(), 1, "told once: {events}");
+        assert!(patch(wrong("/a~2b")).await?.status.success());
+        let said = shared.env.reason("ignored", "app", "IgnoreRuleInvalid").await?;
+        assert!(said.message.contains("spec.drift.ignore[0].paths[0]"), "{}", said.message);
         // Without the rules everything is put back.
         shared.patch("ignored", "sync/app", &json!({"spec": {"drift": {"ignore": null}}})).await?;
         shared.until("ignored", "deployment/web", "{.spec.replicas}", "1").await?;

@@ -11,7 +11,7 @@ use super::changes::{cut, number};
 use crate::api::{DriftChange, DriftObject, DriftState, DriftStatus};
 
 /// Bytes of JSON that the objects of an episode may have in a status and an alert.
-const LISTED_BYTES: usize = 8 * 1024;
+const LISTED_BYTES: usize = 6 * 1024;
 /// Fields that are told of one object.
 const LISTED_FIELDS: usize = 20;
 /// Bytes of a value that is told whole.
@@ -29,6 +29,8 @@ pub struct Drift {
     pub corrected: Vec<DriftObject>,
     /// Nothing was put back for so long that the episode may end.
     pub settled: bool,
+    /// What is not told here may differ still.
+    pub partial: bool,
 }
 
 /// Drift of one object, as its change says it.
@@ -99,7 +101,7 @@ pub fn value(value: &Value) -> Value {
 /// The episode that goes on after a run, out of the one before.
 pub fn episode(
     before: Option<&DriftStatus>,
-    Drift { left, corrected, settled }: &Drift,
+    Drift { left, corrected, settled, partial }: &Drift,
     corrects: bool,
     now: Timestamp,
 ) -> Option<DriftStatus> {
@@ -111,6 +113,8 @@ pub fn episode(
                 object.user.clone_from(&told.user);
                 object.changes.clone_from(&told.changes);
             }
+        } else if *partial && told.state != DriftState::Corrected {
+            objects.push(told.clone());
         } else if corrects && !settled && told.state != DriftState::Snoozed {
             // What was told as drift and is none any more was put back, maybe just before a restart.
             let since = if told.state == DriftState::Corrected { told.since } else { now };
@@ -182,6 +186,13 @@ pub fn deletion(told: &DriftObject) -> String {
         Some(user) => format!("was deleted by user {user}"),
         None => "was deleted (the API server does not tell by whom)".to_owned(),
     }
+}
+
+/// The rule that would silence what is told, as a sentence.
+pub fn rule(told: &DriftObject) -> String {
+    let rule =
+        told.ignore.as_ref().map(|rule| format!("; to leave it to others, add to spec.drift.ignore: {rule}"));
+    rule.unwrap_or_default()
 }
 
 /// One field for people: path, values, and which tool wrote the live one.
