@@ -263,7 +263,7 @@ fn a_rude_receiver_holds_up_nobody_and_is_named_in_its_alert() -> anyhow::Result
                 all.iter().any(|one| one["objects"][0]["changes"][0]["live"] == *value)
             })
             .await?;
-            eventually(Duration::from_secs(60), said, || async {
+            eventually(Duration::from_mins(1), said, || async {
                 let message = shared.jsonpath("rude", "alert/on-call", path).await?;
                 if message.contains(said) { Ok(true) } else { anyhow::bail!("it says {message}") }
             })
@@ -271,7 +271,7 @@ fn a_rude_receiver_holds_up_nobody_and_is_named_in_its_alert() -> anyhow::Result
         }
         assert!(elsewhere.requests().is_empty(), "a redirect was followed");
         rude.behave(Behaviour::Ok);
-        eventually(Duration::from_secs(60), "it is told when it works again", || async {
+        eventually(Duration::from_mins(1), "it is told when it works again", || async {
             Ok(rude.notices()?.iter().any(|one| is(one, "Drifted", "firing")))
         })
         .await?;
@@ -406,5 +406,39 @@ fn what_fired_before_a_restart_fires_not_again_and_what_ended_meanwhile_is_told(
             receiver.until("the end", |all| all.iter().any(|one| is(one, "Drifted", "resolved"))).await?;
         assert_eq!(notices.len(), 2, "{notices:#?}");
         Ok(())
+    })
+}
+
+#[test]
+fn a_verdict_that_nobody_can_confirm_is_an_alert_of_its_own() -> anyhow::Result<()> {
+    run(AGENT, |shared| async move {
+        let receiver = Receiver::webhook(Some("s3cret-token")).await?;
+        let _agent = own(shared, "stale", &receiver, &json!({"interval": "5s"})).await?;
+        let login = |password: &str| {
+            let data = [
+                ("username", holdfast_tests::forge::USER),
+                ("password", password),
+                ("ca.crt", shared.env.forge.ca()),
+            ];
+            sync::secret("stale", "git", &data)
+        };
+        shared.env.cluster.apply(&login("expired")).await?;
+        receiver.until("the failure", |all| all.iter().any(|one| is(one, "Failed", "firing"))).await?;
+        let fires = |event: &'static str, status: &'static str| {
+            let receiver = &receiver;
+            eventually(Duration::from_mins(2), event, move || async move {
+                Ok(receiver.notices()?.iter().any(|one| is(one, event, status)))
+            })
+        };
+        fires("Stale", "firing").await?;
+        let notices = receiver.notices()?;
+        let stale = notices.iter().find(|one| is(one, "Stale", "firing")).context("it is not stale")?;
+        assert!(
+            stale["summary"].as_str().is_some_and(|text| text.contains("confirmed last at")),
+            "{stale:#}"
+        );
+        shared.env.cluster.apply(&login(holdfast_tests::forge::PASSWORD)).await?;
+        fires("Failed", "resolved").await?;
+        fires("Stale", "resolved").await
     })
 }

@@ -8,7 +8,7 @@ use holdfast_tests::{eventually, sync};
 use serde_json::{Value, json};
 
 /// The shared agent leaves one namespace to an agent of its own.
-const AGENT: &[&str] = &["--namespaces", "ignored,ghosts,fights,scaled,reported,monorepo"];
+const AGENT: &[&str] = &["--namespaces", "ignored,ghosts,fights,scaled,reported,twice"];
 
 const DEPLOYMENT: &str = "apiVersion: apps/v1
 kind: Deployment
@@ -76,6 +76,16 @@ fn what_others_may_write_is_left_to_them_by_plan_apply_and_drift() -> anyhow::Re
         // What is ours is ours still.
         shared.patch("ignored", "configmap/m", &json!({"data": {"ours": "2"}})).await?;
         shared.until("ignored", "configmap/m", "{.data.ours}", "1").await?;
+        let wrong = |path: &str| {
+            json!({"spec": {"drift": {"ignore": [{"target": {}, "paths": [path]}]}}}).to_string()
+        };
+        let patch = |text: String| async move {
+            let arguments = ["-n", "ignored", "patch", "sync", "app", "--type=merge", "-p", &text];
+            shared.env.cluster.kubectl(&arguments).await
+        };
+        let refused = patch(wrong("spec.replicas")).await?;
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success() && said.contains("must be JSON pointers (RFC 6901)"), "{said}");
         let warnings = shared.jsonpath("ignored", "sync/app", "{.status.warnings}").await?;
         assert!(warnings.contains("spec.drift.ignore[2] matches no object"), "{warnings}");
         assert!(!warnings.contains("ignore[0]") && !warnings.contains("ignore[1]"), "{warnings}");
@@ -86,6 +96,9 @@ fn what_others_may_write_is_left_to_them_by_plan_apply_and_drift() -> anyhow::Re
         )
         .await?;
         assert_eq!(events.matches("matches no object").count(), 1, "told once: {events}");
+        assert!(patch(wrong("/a~2b")).await?.status.success());
+        let said = shared.env.reason("ignored", "app", "IgnoreRuleInvalid").await?;
+        assert!(said.message.contains("spec.drift.ignore[0].paths[0]"), "{}", said.message);
         // Without the rules everything is put back.
         shared.patch("ignored", "sync/app", &json!({"spec": {"drift": {"ignore": null}}})).await?;
         shared.until("ignored", "deployment/web", "{.spec.replicas}", "1").await?;
@@ -162,7 +175,7 @@ fn a_fight_backs_off_is_told_once_and_ends_when_the_other_stops() -> anyhow::Res
         {
             assert!(ready.message.contains(part), "{part}: {}", ready.message);
         }
-        eventually(Duration::from_secs(60), "the fight to end", || async {
+        eventually(Duration::from_mins(1), "the fight to end", || async {
             Ok(shared.env.condition("fights", "app", "Ready").await?.status == "True"
                 && shared.jsonpath("fights", "configmap/a", "{.data.key}").await? == "git"
                 && told(shared, "fights").await?.is_empty())
@@ -247,5 +260,46 @@ fn a_change_while_the_agent_is_down_is_not_missed() -> anyhow::Result<()> {
                 .any(|line| line["message"] == "Corrected drift" && line["manager"] == "kubectl-patch"))
         })
         .await
+    })
+}
+
+/// Somebody who writes one object again and again, as fast as the API server takes it: everything that was written is told, also
+/// what was overwritten between a plan and its apply.
+#[test]
+fn what_is_overwritten_before_anybody_looked_at_it_is_told_too() -> anyhow::Result<()> {
+    run(AGENT, |shared| async move {
+        shared.begin("twice", &[("a.yaml", &shared::config_map("a", "git"))], &json!({})).await?;
+        let client = shared.env.cluster.client().await?;
+        let maps = kube::Api::<k8s_openapi::api::core::v1::ConfigMap>::namespaced(client, "twice");
+        let params = kube::api::PatchParams {
+            field_manager: Some("somebody".to_owned()),
+            ..kube::api::PatchParams::default()
+        };
+        // Three corrections are no fight.
+        let mut written = Vec::new();
+        for round in 0..3 {
+            for number in 0..4 {
+                let value = format!("{round}-{number}");
+                let patch = json!({"data": {"key": value}});
+                maps.patch("a", &params, &kube::api::Patch::Merge(&patch)).await?;
+                written.push(value);
+                tokio::time::sleep(Duration::from_millis(number * 7)).await;
+            }
+            shared.until("twice", "configmap/a", "{.data.key}", "git").await?;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        let lines = shared.agent.lines()?;
+        let told: Vec<&str> = lines
+            .iter()
+            .filter(|line| line["message"] == "Corrected drift" && line["object"] == "ConfigMap twice/a")
+            .filter_map(|line| line["fields"].as_str())
+            .collect();
+        // What was put back by us is told; what the same somebody wrote over himself is not ours to tell.
+        let last_of_round = |round: usize| format!("\"{round}-3\"");
+        for round in 0..3 {
+            let last = last_of_round(round);
+            assert!(told.iter().any(|fields| fields.contains(&last)), "{last} is not told: {told:#?}");
+        }
+        Ok(())
     })
 }

@@ -23,6 +23,7 @@ use crate::cluster::watch::Watches;
 use crate::memory::Memories;
 use crate::metrics::Metrics;
 use crate::report::alert::Alerts;
+use crate::report::audit::{Audit, Told};
 use crate::report::events::Events;
 use crate::source::{Moved, OnLook, SourceOptions, Sources};
 use crate::sync_ref::SyncRef;
@@ -37,6 +38,10 @@ pub struct Context {
     pub sources: Sources,
     pub secrets: Arc<Secrets>,
     pub alerts: Alerts,
+    /// Who changed what, if the API server tells.
+    pub audit: Option<Arc<Audit>>,
+    /// Tells of each change that the API server told of, which may be half a minute after it was seen.
+    pub audited: Told,
     pub approvals: Store<Approval>,
     pub events: Events,
     pub metrics: Arc<Metrics>,
@@ -60,6 +65,10 @@ pub struct Options {
     pub allow_file: bool,
     /// Whether alerts may go to link-local and metadata addresses.
     pub allow_link_local: bool,
+    /// Who changed what, if the API server tells.
+    pub audit: Option<Arc<Audit>>,
+    /// Tells of what the record takes.
+    pub audited: Told,
     /// The name of the pod, for Events.
     pub instance: Option<String>,
 }
@@ -124,6 +133,8 @@ impl Context {
             ),
             secrets: Arc::new(Secrets::new(client.clone(), wake.clone())),
             alerts,
+            audit: options.audit.clone(),
+            audited: options.audited.clone(),
             approvals,
             events: Events::start(client.clone(), options.instance.clone()),
             metrics,

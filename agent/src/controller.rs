@@ -27,9 +27,9 @@ use crate::context::{ConnectError, Context, Feeds, Options};
 use crate::error::Class;
 use crate::memory::{Memory, Unreported};
 use crate::metrics::Metrics;
-use crate::reconcile::drift;
 use crate::reconcile::finalize::{Ended, finalize};
 use crate::reconcile::{Run, reconcile};
+use crate::reconcile::{drift, users};
 use crate::report::alert::courier::Shared;
 use crate::report::alert::receiver::{Sender, SenderError};
 use crate::report::{Done, Failure, Findings, status, tell, write};
@@ -134,7 +134,7 @@ pub async fn run(
     };
     tokio::select! {
         () = runs => {}
-        () = async { tokio::join!(ready, approvals_seen, alerts, beats); } => {}
+        () = async { tokio::join!(ready, approvals_seen, alerts, hear_audit(&context), beats); } => {}
     }
     Ok(())
 }
@@ -251,6 +251,19 @@ fn serve_alerts<'a>(
     })
 }
 
+/// Runs the Syncs whose drift is told again when the API server has told who changed what: its audit events may come late.
+async fn hear_audit(context: &Arc<Context>) {
+    let mut audited = context.audited.subscribe();
+    while !matches!(audited.recv().await, Err(broadcast::error::RecvError::Closed)) {
+        let syncs = context.cluster.syncs.state();
+        let open =
+            syncs.iter().filter(|sync| sync.status.as_ref().is_some_and(|status| status.drift.is_some()));
+        for sync in open {
+            context.wake(SyncRef::new(sync.namespace().unwrap_or_default(), sync.name_any()));
+        }
+    }
+}
+
 /// The Syncs of a repository whose refs moved.
 fn moved(context: &Arc<Context>) -> impl Stream<Item = ObjectRef<Sync>> + Send + 'static {
     let context = context.clone();
@@ -360,10 +373,11 @@ fn gathered(memory: &mut Memory, mut findings: Findings) -> Result<Findings, Dur
 async fn report(run: &Run<'_>, memory: &mut Memory, findings: &Findings) -> Action {
     let Run { context, sync, owner, .. } = run;
     let before = memory.status.take().unwrap_or_else(|| run.status.clone());
-    let after = status::build(&before, findings);
+    let mut after = status::build(&before, findings);
+    users::name(run, after.drift.as_mut()).await;
     let result = findings.failure.as_ref().map_or("ok", |failure| failure.reason);
     context.metrics.reconcile(result);
-    context.metrics.sync(owner, &before, &after, findings);
+    context.metrics.sync(owner, &after, findings, findings.drifts(&before));
     tell::tell(&context.events, &sync.object_ref(&()), owner, &before, &after, findings);
     if let Err(error) = write::write(&context.client, owner, &before, &after).await {
         warn!(sync = %owner, stage = "report", error = %chain(&error), "Cannot write the status and tries again");

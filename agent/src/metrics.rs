@@ -14,8 +14,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::api::{DriftObject, SyncStatus, conditions};
-use crate::report::{Findings, drift};
+use crate::api::{SyncStatus, conditions};
+use crate::report::Findings;
 use crate::sync_ref::SyncRef;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -73,6 +73,7 @@ pub struct Metrics {
     source_requests: Family<ResultLabels, Counter>,
     revisions: Family<RevisionLabels, Gauge>,
     alerts: Family<AlertLabels, Counter>,
+    audit_events: Family<ResultLabels, Counter>,
 }
 
 /// From a millisecond to minutes.
@@ -103,6 +104,7 @@ impl Metrics {
             source_requests: Family::default(),
             revisions: Family::default(),
             alerts: Family::default(),
+            audit_events: Family::default(),
         };
         metrics.register();
         metrics
@@ -132,6 +134,17 @@ impl Metrics {
             self.revisions.clone(),
         );
         all.register("alerts", "Notices to receivers of alerts", self.alerts.clone());
+        all.register(
+            "audit_events",
+            "Changes that audit events told of (ok), and batches of events that were not taken (refused, invalid)",
+            self.audit_events.clone(),
+        );
+    }
+
+    /// Notes what became of audit events: the changes that were taken (`ok`), or a batch that was not (`refused`,
+    /// `invalid`).
+    pub fn audit_events(&self, result: &'static str, count: usize) {
+        self.audit_events.get_or_create(&ResultLabels { result }).inc_by(count as u64);
     }
 
     /// Notes what became of a notice: `ok`, `error`, `dropped`.
@@ -172,7 +185,7 @@ impl Metrics {
     }
 
     /// Notes how a Sync is.
-    pub fn sync(&self, sync: &SyncRef, before: &SyncStatus, status: &SyncStatus, findings: &Findings) {
+    pub fn sync(&self, sync: &SyncRef, status: &SyncStatus, findings: &Findings, drifts: u64) {
         let labels = labels(sync);
         let flag = |kind| i64::from(conditions::is_true(&status.conditions, kind));
         self.ready.get_or_create(&labels).set(flag(conditions::READY));
@@ -180,7 +193,6 @@ impl Metrics {
         self.awaiting.get_or_create(&labels).set(flag(conditions::AWAITING_APPROVAL));
         let total = findings.objects.as_ref().map_or(0, |objects| objects.total);
         self.objects.get_or_create(&labels).set(i64::try_from(total).unwrap_or(i64::MAX));
-        let drifts = findings.corrected().len() as u64 + news(before, findings);
         self.drifts.get_or_create(&labels).inc_by(drifts);
     }
 
@@ -252,14 +264,6 @@ fn cpu_seconds() -> Option<f64> {
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
     let ticks = fields.next()?.parse::<f64>().ok()? + fields.next()?.parse::<f64>().ok()?;
     Some(ticks / 100.0)
-}
-
-/// How many objects differ that did not before.
-fn news(before: &SyncStatus, findings: &Findings) -> u64 {
-    let told = |object: &DriftObject| {
-        before.drift.iter().flat_map(|drift| &drift.objects).any(|told| drift::is_same(told, object))
-    };
-    findings.drift.iter().flat_map(|drift| &drift.left).filter(|object| !told(object)).count() as u64
 }
 
 fn labels(sync: &SyncRef) -> SyncLabels {

@@ -12,6 +12,7 @@ pub mod jobs;
 pub mod mistakes;
 pub mod source;
 pub mod stages;
+pub mod users;
 
 use jiff::Timestamp;
 
@@ -46,8 +47,10 @@ pub async fn reconcile(run: &Run<'_>, memory: &mut Memory) -> Findings {
             .into_iter()
             .for_each(|held| run.context.wake(held));
     }
+    drift::overwritten(run, memory, &mut findings).await;
     ghosts::look(run, memory).await;
-    findings.drift.iter_mut().for_each(|found| drift::complete(run, memory, found));
+    let partial = findings.failure.is_some();
+    findings.drift.iter_mut().for_each(|found| drift::complete(run, memory, found, partial));
     findings.objects = Some(stages::health(run));
     findings.completed = memory.rendered.is_some().then(|| jobs::completed(run, memory));
     findings
@@ -77,11 +80,11 @@ async fn pipeline(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) -
     let Decision { approved, waiting } = stages::gate(run, plan, empty, false);
     findings.waiting = waiting;
     stages::mark(run, &observed).await?;
-    drift::announce(run, memory, &drifted, &approved.plan().changes).await;
+    let attempted = drift::announce(run, memory, &drifted, &approved.plan().changes).await;
     let id = approved.plan().id.clone();
     let Outcome { done, errors, waits, again } =
         stages::apply(run, Some(&source), &observed, approved, &kinds).await;
-    findings.drift = Some(drift::found(run, memory, &drifted, &done, findings.waiting.as_ref()));
+    findings.drift = Some(drift::found(run, memory, &drifted, attempted, &done, findings.waiting.as_ref()));
     findings.done = Some(Done { id, changes: done }).filter(|done| !done.changes.is_empty());
     findings.waits = waits.or(unplanned).or(observed.waits.take()).or_else(|| stages::ending(&observed));
     findings.again = again;

@@ -102,6 +102,9 @@ pub struct Change {
     /// Why more may go than the object itself, if it is deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub risk: Option<String>,
+    /// The live object as it was when this was planned.
+    #[serde(skip)]
+    pub seen: Option<SeenAt>,
     /// What the object is noted to satisfy when this is done; `None`: the manifest.
     #[serde(skip)]
     pub satisfies: Option<Digest>,
@@ -110,7 +113,22 @@ pub struct Change {
     effect: Digest,
 }
 
+/// One state of a live object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeenAt {
+    /// Its resourceVersion, comparable within its kind (KEP-5504).
+    pub version: u64,
+    /// The fingerprint of the fields that we own.
+    pub live: Option<Digest>,
+}
+
 impl Change {
+    /// The same change, of an object that was seen like this.
+    #[must_use]
+    pub fn seen_at(self, seen: Option<SeenAt>) -> Self {
+        Self { seen, ..self }
+    }
+
     /// The same change, with what would go along.
     #[must_use]
     pub fn with_risk(self, risk: Option<String>) -> Self {
@@ -232,6 +250,7 @@ pub fn desired(manifest: &Arc<Manifest>, object: &ObjectId, set: &str, seen: See
         manifest: Some(manifest.clone()),
         takeover: None,
         risk: None,
+        seen: None,
         satisfies: None,
         effect,
         object: object.clone(),
@@ -272,6 +291,32 @@ pub fn desired(manifest: &Arc<Manifest>, object: &ObjectId, set: &str, seen: See
     }
 }
 
+/// What was lost of a live object that was written over: fields that another manager had written and that Holdfast owns now.
+/// Fields that were removed are not told apart from those that the write brought.
+pub fn overwritten(object: &ObjectId, api_version: String, before: &Value, now: &Value) -> Change {
+    let ours = |path: &str| fields::owners(now, path).iter().any(|owner| owner.manager == MANAGER);
+    let theirs = |path: &str| fields::owners(before, path).iter().any(|owner| owner.manager != MANAGER);
+    let mut differences = compare::objects(before, now);
+    differences.retain(|Difference { path, before, .. }| before.is_some() && theirs(path) && ours(path));
+    let effect = effect(&differences);
+    Change {
+        operation: Operation::Update,
+        api_version,
+        reason: "differed from git".to_owned(),
+        fields: describe(object, before, differences),
+        origin: None,
+        uid: None,
+        stage: Stage::default(),
+        manifest: None,
+        takeover: None,
+        risk: None,
+        seen: None,
+        satisfies: None,
+        effect,
+        object: object.clone(),
+    }
+}
+
 /// Plans the removal of one of our objects that git does not have any more.
 pub fn removed(
     object: ObjectId,
@@ -295,6 +340,7 @@ pub fn removed(
         manifest: None,
         takeover: None,
         risk: None,
+        seen: None,
         satisfies: None,
         effect: Digest::of_bytes(b""),
         object,

@@ -57,12 +57,21 @@ pub struct Agent {
 impl Agent {
     /// Starts the agent and waits until its caches are synced.
     pub async fn start(kubeconfig: &Path, arguments: &[&str]) -> anyhow::Result<Self> {
-        let folder = Folder::make("agent")?;
-        Self::start_in(folder, kubeconfig, arguments).await
+        Self::start_at(ports::free()?, kubeconfig, arguments).await
     }
 
-    async fn start_in(folder: Folder, kubeconfig: &Path, arguments: &[&str]) -> anyhow::Result<Self> {
-        let port = ports::free()?;
+    /// The same at a port that somebody knows already.
+    pub async fn start_at(port: u16, kubeconfig: &Path, arguments: &[&str]) -> anyhow::Result<Self> {
+        let folder = Folder::make("agent")?;
+        Self::start_in(folder, port, kubeconfig, arguments).await
+    }
+
+    async fn start_in(
+        folder: Folder,
+        port: u16,
+        kubeconfig: &Path,
+        arguments: &[&str],
+    ) -> anyhow::Result<Self> {
         let log = folder.path().join("agent.log");
         let mut command = Command::new(program().await?);
         command
@@ -85,7 +94,7 @@ impl Agent {
         let Self { mut process, folder, .. } = self;
         process.kill()?;
         drop(process);
-        Self::start_in(folder, kubeconfig, arguments).await
+        Self::start_in(folder, ports::free()?, kubeconfig, arguments).await
     }
 
     async fn wait_ready(&mut self, limit: Duration) -> anyhow::Result<()> {

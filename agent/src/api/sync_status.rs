@@ -178,6 +178,9 @@ pub struct DriftObject {
     /// It was deleted, which no manager is known of.
     #[serde(default, skip_serializing_if = "is_false")]
     pub deleted: bool,
+    /// Who deleted it, where the API server's audit events are to be had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
     pub changes: Vec<DriftChange>,
     /// Changes that are not listed here.
     #[serde(default, skip_serializing_if = "Option::is_none")]

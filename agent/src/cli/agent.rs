@@ -1,24 +1,26 @@
 //! `holdfast agent`: the service. I/O: everything.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{Global, cluster};
 use crate::VERSION;
-use crate::admin::{self, Health};
+use crate::admin::{self, AuditEndpoint, Health, Token};
 use crate::context::Options;
 use crate::controller;
 use crate::leader::Candidate;
 use crate::metrics::Metrics;
+use crate::report::audit::{Audit, Told};
 use crate::telemetry::{self, LogFormat};
 
 /// How the agent runs
@@ -42,6 +44,9 @@ pub struct Agent {
     /// Let alerts go to link-local and metadata addresses
     #[arg(long)]
     allow_link_local_receivers: bool,
+    /// Take audit events of the API server at /audit, from whoever shows the token in this file
+    #[arg(long)]
+    audit_token_file: Option<PathBuf>,
     /// Run only while holding the Lease `holdfast`, in the namespace that -n names
     #[arg(long)]
     leader_elect: bool,
@@ -49,16 +54,23 @@ pub struct Agent {
 
 /// How long what runs may take to end after a signal.
 const GRACE: Duration = Duration::from_secs(4);
+/// Batches of audit events that may wait to be looked at.
+const BATCHES: usize = 64;
 
 impl Agent {
     pub async fn run(self, global: Global) -> anyhow::Result<ExitCode> {
         telemetry::init(self.log_format)?;
+        let token = self.audit_token_file.as_deref().map(token).transpose()?;
         let config = cluster::config(&global).await?;
         let metrics = Arc::new(Metrics::new());
         let health = Health::default();
         let stop = CancellationToken::new();
         health.beat();
-        let listen = admin::serve(self.listen, health.clone(), metrics.clone(), stop.clone()).await?;
+        let audit = token.is_some().then(Arc::<Audit>::default);
+        let audited = Told::new(BATCHES);
+        let endpoint = token.zip(audit.clone()).map(|(token, audit)| endpoint(token, audit, audited.clone()));
+        let listen =
+            admin::serve(self.listen, health.clone(), metrics.clone(), endpoint, stop.clone()).await?;
         info!(version = VERSION, listen = %listen, "Started");
         let instance = std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME")).ok();
         let candidate = if self.leader_elect {
@@ -73,6 +85,8 @@ impl Agent {
             cache_dir: self.cache_dir.unwrap_or_else(|| std::env::temp_dir().join("holdfast")),
             allow_file: self.allow_file_sources,
             allow_link_local: self.allow_link_local_receivers,
+            audit,
+            audited,
             instance,
         };
         let work = async {
@@ -120,5 +134,48 @@ impl Agent {
         }
         info!("Ended");
         Ok(code)
+    }
+}
+
+/// The token that a file holds.
+fn token(file: &Path) -> anyhow::Result<Token> {
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("cannot read the token of --audit-token-file {}", file.display()))?;
+    Token::parse(&text).with_context(|| format!("--audit-token-file {} is of no use", file.display()))
+}
+
+/// Takes audit events into the record, and tells of what they say.
+fn endpoint(token: Token, audit: Arc<Audit>, audited: Told) -> AuditEndpoint {
+    let take = move |body: &[u8]| {
+        let changes = audit.take(body, Timestamp::now()).map_err(|error| error.to_string())?;
+        let count = changes.len();
+        if count > 0 {
+            // There may be nobody who listens.
+            let _ = audited.send(changes.into());
+        }
+        Ok(count)
+    };
+    AuditEndpoint { token, take: Arc::new(take) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_record_takes_is_told_to_who_listens() {
+        let (audit, audited) = (Arc::<Audit>::default(), Told::new(BATCHES));
+        let token = Token::parse("0123456789abcdef").expect("a token");
+        let endpoint = endpoint(token, audit, audited.clone());
+        let events = include_bytes!("../report/audit/events.json");
+        // Nobody listens yet.
+        assert_eq!((endpoint.take)(events), Ok(10));
+        let mut listener = audited.subscribe();
+        assert_eq!((endpoint.take)(events), Ok(10));
+        assert_eq!(listener.try_recv().map(|changes| changes.len()), Ok(10));
+        // What is wrong, or of no interest, wakes nobody.
+        assert!((endpoint.take)(b"{}").is_err());
+        assert_eq!((endpoint.take)(br#"{"kind": "EventList", "apiVersion": "audit.k8s.io/v1"}"#), Ok(0));
+        assert!(listener.try_recv().is_err());
     }
 }

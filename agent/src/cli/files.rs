@@ -8,6 +8,15 @@ use holdfast_diff::yaml;
 use crate::api::Sync;
 use crate::render::{self, File};
 
+/// The folder that `spec.path` names in a working tree.
+pub fn folder(root: &Path, below: Option<&str>) -> anyhow::Result<PathBuf> {
+    let below = below.unwrap_or_default();
+    if below.split('/').any(|part| part == "..") {
+        bail!("spec.path {below} climbs out of the tree");
+    }
+    Ok(root.join(below.trim_start_matches('/')))
+}
+
 /// Reads the files below a folder that the renderer reads. Paths are told as they are from `root`.
 pub fn read(root: &Path, folder: &Path) -> anyhow::Result<Vec<File>> {
     let mut found = Vec::new();

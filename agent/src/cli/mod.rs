@@ -7,6 +7,7 @@ pub mod agent;
 mod approve;
 mod cluster;
 pub mod crd;
+mod drift;
 mod files;
 mod mark;
 mod plan;
@@ -64,6 +65,8 @@ enum Verb {
     Plan(plan::Plan),
     /// Print how the Syncs are
     Status(status::Status),
+    /// Print what drifted and who did it, or do something about it
+    Drift(drift::Drift),
     /// Approve the plan that a Sync waits with
     Approve(approve::Verdict),
     /// Reject the plan that a Sync waits with
@@ -86,6 +89,7 @@ impl Cli {
             Verb::Render(render) => render.run(),
             Verb::Plan(plan) => block_on(plan.run(global)),
             Verb::Status(status) => block_on(status.run(global)),
+            Verb::Drift(drift) => block_on(drift.run(global)),
             Verb::Approve(verdict) => block_on(verdict.run(global, ApprovalDecision::Approve)),
             Verb::Reject(verdict) => block_on(verdict.run(global, ApprovalDecision::Reject)),
             Verb::Reconcile(reconcile) => block_on(reconcile.run(global)),

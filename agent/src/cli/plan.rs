@@ -19,13 +19,14 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::{Global, Output, cluster, files, say};
-use crate::api::Sync;
+use crate::api::{Snooze, Sync};
 use crate::context::{Context, Options};
 use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::reconcile::stages::Rendering;
-use crate::reconcile::{Run, source, stages};
+use crate::reconcile::{Run, drift, source, stages};
 use crate::render;
+use crate::report::audit::Told;
 use crate::report::{self, Seen};
 use crate::sync_ref::SyncRef;
 
@@ -109,17 +110,27 @@ impl Plan {
         let stages::Planned { plan, kinds, drifted, .. } = stages::plan(&run, &seen, &mut observed);
         let plan = stages::rights(&run, &mut observed, plan, &kinds).await?;
         let waiting = stages::gate(&run, plan.clone(), empty, false).waiting;
+        let snoozed: Vec<String> = plan
+            .changes
+            .iter()
+            .filter(|change| drifted.contains_key(&change.object))
+            .filter_map(|change| {
+                let Snooze { until, reason, .. } = drift::snoozed(&run, &change.object)?;
+                Some(format!("{} is snoozed until {until}: {reason}", change.object))
+            })
+            .collect();
         match self.output {
             Output::Json => {
                 let errors: Vec<String> = observed.errors.iter().map(ToString::to_string).collect();
                 let waiting =
                     waiting.map(|waiting| json!({"planId": waiting.plan.id, "reasons": waiting.held()}));
                 let whole = json!({"id": plan.id, "revision": seen.revision, "summary": report::changes::summary(&plan.changes),
-                    "drift": !drifted.is_empty(), "changes": plan.changes, "waiting": waiting, "errors": errors});
+                    "drift": !drifted.is_empty(), "snoozed": snoozed, "changes": plan.changes, "waiting": waiting, "errors": errors});
                 println!("{}", serde_json::to_string_pretty(&whole)?);
             }
             Output::Text => {
                 print!("{}", text::plan(&plan, colour()));
+                snoozed.iter().for_each(|snoozed| println!("\n{snoozed}"));
                 if let Some(waiting) = waiting {
                     println!("\nwaits for an Approval of plan {}:", waiting.plan.id);
                     waiting.held().iter().for_each(|held| println!("  {held}"));
@@ -158,6 +169,8 @@ async fn connect(config: kube::Config, cache: &Path) -> anyhow::Result<Context> 
         cache_dir: cache.to_path_buf(),
         allow_file: true,
         allow_link_local: false,
+        audit: None,
+        audited: Told::new(1),
         instance: None,
     };
     let metrics = Arc::new(Metrics::new());

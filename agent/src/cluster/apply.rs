@@ -104,7 +104,13 @@ pub async fn apply<'a>(
         let mut writes = futures::stream::iter(writes).buffer_unordered(SIDE_BY_SIDE);
         while let Some(written) = writes.next().await {
             match written {
-                Ok(change) => outcome.done.push(change),
+                Ok(Written::Done(change)) => outcome.done.push(*change),
+                Ok(Written::Changed(object)) => {
+                    let reason = format!("{object} was changed since this was planned, and is planned again");
+                    outcome.waits.get_or_insert(reason);
+                    outcome.again = true;
+                    failed.push(object);
+                }
                 Err(error) => {
                     failed.extend(error.id.clone());
                     outcome.errors.push(error);
@@ -165,16 +171,30 @@ fn blocked(cluster: &Cluster, owner: &SyncRef, next: Stage) -> Option<String> {
     Some(format!("wave {} waits for {object}: {}", next.wave, entry.health.message))
 }
 
+/// What became of a write.
+enum Written {
+    Done(Box<Change>),
+    /// Somebody changed the object since it was planned: it is not overwritten unseen.
+    Changed(ObjectId),
+}
+
 async fn write(
     cluster: &Cluster,
     requests: &Requests,
     kinds: &Kinds,
     change: Change,
-) -> Result<Change, ObjectError> {
+) -> Result<Written, ObjectError> {
     let kind = &kinds[&change.object];
-    let Some(manifest) = change.manifest.clone() else { return Ok(change) };
-    let refused =
-        |error: &kube::Error| ObjectError::from_server(&change.object, change.origin.as_ref(), error);
+    let Some(manifest) = change.manifest.clone() else { return Ok(Written::Done(Box::new(change))) };
+    // A write in two steps would find its own first step.
+    let seen = change.seen.filter(|_| change.takeover.is_none() && change.operation == Operation::Update);
+    if !cluster.view.begin_write(&change.object, seen) {
+        return Ok(Written::Changed(change.object));
+    }
+    let refused = |error: &kube::Error| {
+        cluster.view.abandon_write(&change.object);
+        ObjectError::from_server(&change.object, change.origin.as_ref(), error)
+    };
     if let Some(takeover) = &change.takeover {
         take_over(requests, kind, &change.object, takeover).await.map_err(|error| refused(&error))?;
     }
@@ -182,7 +202,8 @@ async fn write(
         let uid = change.uid.as_deref().unwrap_or_default();
         if requests.delete(kind, &change.object, uid).await.map_err(|error| refused(&error))? {
             // Finalizers hold it; the watch tells when it is gone, and then it is created.
-            return Ok(change);
+            cluster.view.abandon_write(&change.object);
+            return Ok(Written::Done(Box::new(change)));
         }
     }
     // What was not there when the plan was made is not overwritten if it is there now: that would be another plan.
@@ -191,6 +212,7 @@ async fn write(
         requests.apply(kind, &change.object, &manifest.value, Apply { force, dry_run: false }).await;
     let live = applied.map_err(|error| {
         if !force && is_conflict(&error) {
+            cluster.view.abandon_write(&change.object);
             let message = "it was created by someone else since it was planned; it is planned again";
             return ObjectError::transient(&change.object, change.origin.as_ref(), "Appeared", message);
         }
@@ -202,7 +224,7 @@ async fn write(
     let satisfies = change.satisfies.unwrap_or_else(|| Digest::of(&manifest.value));
     cluster.view.verify(kind, &change.object, &live, satisfies);
     debug!(object = %change.object, operation = change.operation.word(), "Applied object");
-    Ok(change)
+    Ok(Written::Done(Box::new(change)))
 }
 
 /// Makes the fields of another tool ours, if the object is still as it was when that was planned. No value changes by it.

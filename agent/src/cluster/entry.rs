@@ -7,6 +7,7 @@ use holdfast_diff::digest::Digest;
 use holdfast_diff::fields;
 use holdfast_diff::health::{self, Health};
 use holdfast_diff::order::{Stage, rank, wave};
+use holdfast_diff::plan::SeenAt;
 use serde_json::Value;
 
 use super::judges::Judges;
@@ -42,6 +43,8 @@ pub struct Entry {
     /// The manifest, and the live fingerprint that the server has proven to satisfy it.
     pub(super) verified: Option<(Digest, Digest)>,
     pub(super) version: u64,
+    /// The version that our last write was planned upon: what came between was overwritten by it.
+    pub(super) overwrote: Option<SeenAt>,
 }
 
 impl Entry {
@@ -80,7 +83,15 @@ impl Entry {
             whole: None,
             verified: None,
             version: version(object),
+            overwrote: None,
             kind: kind.clone(),
+        })
+    }
+
+    /// True if this, as our write left it, overwrote another form that came after what the write was planned upon.
+    pub(super) fn overwrites(&self, other: &Self) -> bool {
+        self.overwrote.is_some_and(|seen| {
+            other.version > seen.version && other.version < self.version && other.live != seen.live
         })
     }
 
@@ -133,7 +144,7 @@ pub fn ending(object: &Value) -> Option<Arc<str>> {
 }
 
 /// The version of an object, comparable within its kind (KEP-5504).
-fn version(object: &Value) -> u64 {
+pub fn version(object: &Value) -> u64 {
     object
         .pointer("/metadata/resourceVersion")
         .and_then(Value::as_str)

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use holdfast_diff::compare;
 use holdfast_diff::digest::Digest;
 use holdfast_diff::object::ObjectId;
+use holdfast_diff::plan::SeenAt;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
@@ -29,7 +30,22 @@ struct State {
     claimants: HashSet<SyncRef>,
     /// What was as git said when somebody else removed it, and the manifest that it satisfied. Only of claimed objects.
     lost: HashMap<ObjectId, Digest>,
+    /// Objects that we are writing now: how they were when that was planned, and what was seen of them since.
+    writing: HashMap<ObjectId, (SeenAt, Vec<Value>)>,
+    /// What somebody wrote and we overwrote before anybody had looked at it.
+    overwritten: HashMap<SyncRef, Vec<Overwritten>>,
 }
+
+/// An object as somebody left it, before we wrote over it.
+#[derive(Clone)]
+pub struct Overwritten {
+    pub kind: Arc<ResourceType>,
+    pub object: ObjectId,
+    pub live: Value,
+}
+
+/// Objects of one Sync that were overwritten and not looked at yet.
+const OVERWRITTEN: usize = 100;
 
 /// A manifest, and the object that does not satisfy it: the fields of it that we own, and all of it if that was noted. Both
 /// are `None` if there is no such object.
@@ -85,17 +101,60 @@ impl View {
         if state.objects.get(&object).is_some_and(|before| before.whole.is_some()) {
             entry.whole = Some(Digest::of(&compare::essence(live)));
         }
-        let news = state.put(object, entry);
+        if let Some((_, seen)) = state.writing.get_mut(&object) {
+            seen.push(live.clone());
+        }
+        let lost = state.was_overwritten(&object, &entry);
+        if lost {
+            state.overwritten(
+                Overwritten { kind: kind.clone(), object: object.clone(), live: live.clone() },
+                &owner,
+            );
+        }
+        let news = state.put(object, entry) || lost;
         drop(state);
         if news {
             self.wake(owner);
         }
     }
 
+    /// Notes that an object is about to be written. False if it is not as it was when that was planned.
+    pub fn begin_write(&self, object: &ObjectId, seen: Option<SeenAt>) -> bool {
+        let mut state = self.lock();
+        let Some(seen) = seen else { return true };
+        let changed = |entry: &Entry| entry.version > seen.version && entry.live != seen.live;
+        if state.objects.get(object).is_some_and(changed) {
+            return false;
+        }
+        state.writing.insert(object.clone(), (seen, Vec::new()));
+        true
+    }
+
+    /// Notes that a write did not come to its end.
+    pub fn abandon_write(&self, object: &ObjectId) {
+        self.lock().writing.remove(object);
+    }
+
+    /// Takes what we overwrote of a Sync before anybody had looked at it.
+    pub fn take_overwritten(&self, owner: &SyncRef) -> Vec<Overwritten> {
+        self.lock().overwritten.remove(owner).unwrap_or_default()
+    }
+
     /// Takes an object from the answer to our own write, with the manifest that it now satisfies.
     pub fn verify(&self, kind: &Arc<ResourceType>, object: &ObjectId, live: &Value, manifest: Digest) {
-        let Some(entry) = Entry::of(kind, live, &self.judges) else { return };
+        let entry = Entry::of(kind, live, &self.judges);
         let mut state = self.lock();
+        let writing = state.writing.remove(object);
+        let Some(mut entry) = entry else { return };
+        entry.overwrote = writing.as_ref().map(|(seen, _)| *seen);
+        for seen in writing.into_iter().flat_map(|(_, seen)| seen) {
+            let between =
+                Entry::of(kind, &seen, &self.judges).is_some_and(|between| entry.overwrites(&between));
+            if between {
+                let lost = Overwritten { kind: kind.clone(), object: object.clone(), live: seen };
+                state.overwritten(lost, &entry.owner);
+            }
+        }
         state.put(object.clone(), entry);
         if let Some(entry) = state.objects.get_mut(object) {
             entry.verified = entry.live.map(|live| (manifest, live));
@@ -318,6 +377,18 @@ impl View {
 }
 
 impl State {
+    /// True if this is news of a form of an object that we wrote over before it came.
+    fn was_overwritten(&self, object: &ObjectId, entry: &Entry) -> bool {
+        self.objects.get(object).is_some_and(|now| now.uid == entry.uid && now.overwrites(entry))
+    }
+
+    fn overwritten(&mut self, lost: Overwritten, owner: &SyncRef) {
+        let all = self.overwritten.entry(owner.clone()).or_default();
+        if all.len() < OVERWRITTEN {
+            all.push(lost);
+        }
+    }
+
     /// Stores an entry; true if its owner has something to look at.
     fn put(&mut self, object: ObjectId, mut entry: Entry) -> bool {
         let before = self.objects.get(&object);
@@ -332,6 +403,7 @@ impl State {
                     return false;
                 }
                 entry.verified = before.verified;
+                entry.overwrote = entry.overwrote.or(before.overwrote);
             }
         }
         let news = before.is_none_or(|before| {

@@ -7,19 +7,19 @@ use std::time::{Duration, Instant};
 
 use holdfast_diff::digest::Digest;
 use holdfast_diff::object::ObjectId;
-use holdfast_diff::plan::Change;
+use holdfast_diff::plan::{self, Change};
 use jiff::Timestamp;
 use tracing::warn;
 
-use super::Run;
 use super::stages::{Observed, Planned, only_reported};
+use super::{Run, users};
 use crate::api::{DriftObject, DriftState, Snooze};
 use crate::cluster::refusal::chain;
-use crate::cluster::view::Differs;
+use crate::cluster::view::{Differs, Overwritten};
 use crate::gate::Waiting;
 use crate::memory::{Left, Memory};
 use crate::report::drift::{self, Drift};
-use crate::report::write;
+use crate::report::{Findings, write};
 
 /// The objects that satisfied their manifests before.
 type Drifted = BTreeMap<ObjectId, Differs>;
@@ -83,19 +83,34 @@ pub fn snoozed<'a>(run: &Run<'a>, object: &ObjectId) -> Option<&'a Snooze> {
     })
 }
 
+/// What is about to be put back.
+pub type Attempted = Vec<(ObjectId, DriftObject)>;
+
 /// Writes down what is about to be put back, and tells those who want to know: what is lost by it is not lost by a restart.
-pub async fn announce(run: &Run<'_>, memory: &mut Memory, drifted: &Drifted, changes: &[Change]) {
+pub async fn announce(
+    run: &Run<'_>,
+    memory: &mut Memory,
+    drifted: &Drifted,
+    changes: &[Change],
+) -> Attempted {
     let Run { context, owner, .. } = run;
     let drift = changes.iter().filter(|change| drifted.contains_key(&change.object));
-    let left: Vec<DriftObject> =
-        drift.map(|change| drift::object(change, DriftState::Drifted, run.now)).collect();
-    if left.is_empty() || !context.alerts.wants_drift(owner) {
-        return;
+    let attempted: Attempted = drift
+        .map(|change| {
+            let manifest = drifted.get(&change.object).map(|seen| seen.manifest.to_string());
+            let told = drift::object(change, DriftState::Drifted, run.now);
+            (change.object.clone(), DriftObject { manifest, ..told })
+        })
+        .collect();
+    if attempted.is_empty() || !context.alerts.wants_drift(owner) {
+        return attempted;
     }
+    let left = attempted.iter().map(|(_, told)| told.clone()).collect();
     let before = memory.status.clone().unwrap_or_else(|| run.status.clone());
-    let found = Drift { left, ..Drift::default() };
+    let found = Drift { left, partial: true, ..Drift::default() };
     let mut after = before.clone();
     after.drift = drift::episode(before.drift.as_ref(), &found, true, run.now);
+    users::name(run, after.drift.as_mut()).await;
     match write::write(&context.client, owner, &before, &after).await {
         Ok(()) => {
             context.alerts.tell_drift(owner, &after);
@@ -105,13 +120,15 @@ pub async fn announce(run: &Run<'_>, memory: &mut Memory, drifted: &Drifted, cha
             warn!(sync = %owner, stage = "report", error = %chain(&error), "Cannot write down what is put back");
         }
     }
+    attempted
 }
 
-/// What a run found of drift: what was put back, and what waits.
+/// What a run found of drift: what was put back, what was not although it was tried, and what waits.
 pub fn found(
     run: &Run<'_>,
     memory: &mut Memory,
     drifted: &Drifted,
+    attempted: Attempted,
     done: &[Change],
     waiting: Option<&Waiting>,
 ) -> Drift {
@@ -126,12 +143,38 @@ pub fn found(
         memory.drift.calm = Some(Instant::now());
     }
     let waiting = waiting.iter().flat_map(|waiting| &waiting.plan.changes);
-    let left = waiting.filter(is_drift).map(|change| tell(change, DriftState::Drifted)).collect();
-    Drift { left, corrected, settled: false }
+    let waiting = waiting.filter(is_drift).map(|change| tell(change, DriftState::Drifted));
+    let is_done = |object: &ObjectId| done.iter().any(|change| change.object == *object);
+    let failed = attempted.into_iter().filter(|(object, _)| !is_done(object)).map(|(_, told)| told);
+    let left = waiting.chain(failed).collect();
+    Drift { left, corrected, ..Drift::default() }
+}
+
+/// Adds what was overwritten before anybody had looked at it, since it was written between a plan and its apply.
+pub async fn overwritten(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) {
+    for Overwritten { kind, object, live } in run.context.cluster.view.take_overwritten(run.owner) {
+        let account = run.sync.spec.service_account_name.as_deref();
+        let Ok(requests) = run.context.cluster.requests(run.owner, account) else { continue };
+        let now = match requests.get(&kind, &object).await {
+            Ok(now) => now.unwrap_or_default(),
+            Err(error) => {
+                warn!(sync = %run.owner, object = %object, error = %chain(&error), "Cannot tell what was overwritten");
+                continue;
+            }
+        };
+        let change = plan::overwritten(&object, kind.api_version(), &live, &now);
+        if change.fields.is_empty() {
+            continue;
+        }
+        memory.drift.calm = Some(Instant::now());
+        let told = drift::object(&change, DriftState::Corrected, run.now);
+        findings.drift.get_or_insert_default().corrected.push(told);
+    }
 }
 
 /// Adds to what a run found what it did not look at, since it is as it was.
-pub fn complete(run: &Run<'_>, memory: &mut Memory, found: &mut Drift) {
+pub fn complete(run: &Run<'_>, memory: &mut Memory, found: &mut Drift, partial: bool) {
+    found.partial = partial;
     let view = &run.context.cluster.view;
     memory.drift.left.retain(|object, left| view.still_differs(run.owner, object, left.seen));
     let differing: HashSet<&ObjectId> = memory.drift.left.keys().collect();

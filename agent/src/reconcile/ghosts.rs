@@ -62,6 +62,7 @@ fn told(run: &Run<'_>, object: &ObjectId, entry: &Entry, found: &[Ghost]) -> Dri
         state: DriftState::Drifted,
         since: run.now,
         deleted: false,
+        user: None,
         changes: found.iter().map(change).collect(),
         omitted: None,
         note: Some(

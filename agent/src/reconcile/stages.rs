@@ -10,7 +10,7 @@ use holdfast_diff::digest::Digest;
 use holdfast_diff::fields;
 use holdfast_diff::health::Status as Health;
 use holdfast_diff::object::{Manifest, ObjectId};
-use holdfast_diff::plan::{self, Plan, Seen as State};
+use holdfast_diff::plan::{self, Plan, Seen as State, SeenAt};
 use kube::ResourceExt as _;
 use tokio::sync::SemaphorePermit;
 use tracing::instrument;
@@ -22,7 +22,7 @@ use super::mistakes;
 use super::source::{Source, is_newer};
 use crate::api::{DriftMode, Sync, names};
 use crate::cluster::apply::{self, Failed, Kinds, Outcome};
-use crate::cluster::entry::Entry;
+use crate::cluster::entry::{self, Entry};
 use crate::cluster::judges::JudgeError;
 use crate::cluster::observe::{self, Scope, What};
 use crate::cluster::parent;
@@ -225,12 +225,13 @@ pub fn plan(run: &Run<'_>, Seen { tree, revision, .. }: &Seen, observed: &mut Ob
             kinds.insert(object.clone(), kind.clone());
         }
         let was_applied = drift::was_applied(run, tree, &object, digest);
-        let (live, whole) = match &state {
-            State::Exists { live, .. } => (
-                fields::fingerprint(live, &kind.api_version()),
-                was_applied.then(|| view.note_left(&object, live)),
-            ),
-            State::Absent | State::Unchanged => (None, None),
+        let (live, whole, seen) = match &state {
+            State::Exists { live, .. } => {
+                let fingerprint = fields::fingerprint(live, &kind.api_version());
+                let seen = SeenAt { version: entry::version(live), live: fingerprint };
+                (fingerprint, was_applied.then(|| view.note_left(&object, live)), Some(seen))
+            }
+            State::Absent | State::Unchanged => (None, None, None),
         };
         match plan::desired(&manifest, &object, &set, state) {
             Some(change) if !(only_reported(run) && change.only_ownership()) => {
@@ -238,7 +239,7 @@ pub fn plan(run: &Run<'_>, Seen { tree, revision, .. }: &Seen, observed: &mut Ob
                     drifted.insert(object.clone(), Differs { manifest: digest, live, whole });
                 }
                 let risk = observed.risk(&object);
-                changes.push(change.with_risk(risk).satisfying(digest));
+                changes.push(change.with_risk(risk).satisfying(digest).seen_at(seen));
             }
             _ => {
                 if let Some(live) = live {

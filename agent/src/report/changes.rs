@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::api::{ChangeStatus, FieldStatus, ObjectStatus, PlanSummary};
 
 /// Bytes of JSON that the changes of a plan may have in a status; `holdfast plan` shows all.
-const LISTED_BYTES: usize = 16 * 1024;
+const LISTED_BYTES: usize = 9 * 1024;
 /// Fields that a status lists for one change.
 const LISTED_FIELDS: usize = 10;
 /// Characters of a value in a status.

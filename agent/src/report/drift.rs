@@ -11,7 +11,7 @@ use super::changes::{cut, number};
 use crate::api::{DriftChange, DriftObject, DriftState, DriftStatus};
 
 /// Bytes of JSON that the objects of an episode may have in a status and an alert.
-const LISTED_BYTES: usize = 8 * 1024;
+const LISTED_BYTES: usize = 6 * 1024;
 /// Fields that are told of one object.
 const LISTED_FIELDS: usize = 20;
 /// Bytes of a value that is told whole.
@@ -29,6 +29,8 @@ pub struct Drift {
     pub corrected: Vec<DriftObject>,
     /// Nothing was put back for so long that the episode may end.
     pub settled: bool,
+    /// What is not told here may differ still.
+    pub partial: bool,
 }
 
 /// Drift of one object, as its change says it.
@@ -42,6 +44,7 @@ pub fn object(change: &Change, state: DriftState, now: Timestamp) -> DriftObject
         state,
         since: now,
         deleted: change.operation == Operation::Create,
+        user: None,
         changes: change.fields.iter().take(LISTED_FIELDS).map(field).collect(),
         omitted: change.fields.len().checked_sub(LISTED_FIELDS).filter(|more| *more > 0).map(number),
         note: scaled(change).then(|| SCALED.to_owned()),
@@ -98,16 +101,20 @@ pub fn value(value: &Value) -> Value {
 /// The episode that goes on after a run, out of the one before.
 pub fn episode(
     before: Option<&DriftStatus>,
-    Drift { left, corrected, settled }: &Drift,
+    Drift { left, corrected, settled, partial }: &Drift,
     corrects: bool,
     now: Timestamp,
 ) -> Option<DriftStatus> {
     let mut objects: Vec<DriftObject> = left.iter().chain(corrected).cloned().collect();
     for told in before.into_iter().flat_map(|before| &before.objects) {
         if let Some(object) = objects.iter_mut().find(|object| is_same(object, told)) {
-            if object.state == told.state && object.changes == told.changes {
+            if object.state == told.state && agree(&object.changes, &told.changes) {
                 object.since = told.since;
+                object.user.clone_from(&told.user);
+                object.changes.clone_from(&told.changes);
             }
+        } else if *partial && told.state != DriftState::Corrected {
+            objects.push(told.clone());
         } else if corrects && !settled && told.state != DriftState::Snoozed {
             // What was told as drift and is none any more was put back, maybe just before a restart.
             let since = if told.state == DriftState::Corrected { told.since } else { now };
@@ -130,6 +137,12 @@ pub fn episode(
     let omitted = number(all - objects.len()).max(if *settled { 0 } else { before_omitted });
     let since = before.map_or(now, |before| before.since);
     Some(DriftStatus { since, objects, omitted: Some(omitted).filter(|omitted| *omitted > 0) })
+}
+
+/// True if both say the same, whether or not the users are known.
+fn agree(one: &[DriftChange], other: &[DriftChange]) -> bool {
+    let anonymous = |change: &DriftChange| DriftChange { user: None, ..change.clone() };
+    one.len() == other.len() && one.iter().zip(other).all(|(one, other)| anonymous(one) == anonymous(other))
 }
 
 /// True if both are of one object. What others added to it is told apart from what differs of it.
@@ -158,13 +171,28 @@ fn sentence(told: &DriftObject) -> String {
     let place = if namespace.is_empty() { name.clone() } else { format!("{namespace}/{name}") };
     let mut what: Vec<String> = changes.iter().take(5).map(words).collect();
     if *deleted {
-        what.push("was deleted (the API server does not tell by whom)".to_owned());
+        what.push(deletion(told));
     }
     if changes.len() > 5 {
         what.push(format!("and {} more fields", changes.len() - 5));
     }
     let note = note.as_ref().map(|note| format!(" ({note})")).unwrap_or_default();
     format!("{kind} {place}: {}{note}", what.join(", "))
+}
+
+/// How an object went.
+pub fn deletion(told: &DriftObject) -> String {
+    match &told.user {
+        Some(user) => format!("was deleted by user {user}"),
+        None => "was deleted (the API server does not tell by whom)".to_owned(),
+    }
+}
+
+/// The rule that would silence what is told, as a sentence.
+pub fn rule(told: &DriftObject) -> String {
+    let rule =
+        told.ignore.as_ref().map(|rule| format!("; to leave it to others, add to spec.drift.ignore: {rule}"));
+    rule.unwrap_or_default()
 }
 
 /// One field for people: path, values, and which tool wrote the live one.

@@ -3,6 +3,7 @@
 //! Decides what is told; leaves writing to `write` and `events`. The stage itself is pure.
 
 pub mod alert;
+pub mod audit;
 pub mod changes;
 pub mod drift;
 pub mod events;
@@ -16,7 +17,7 @@ use holdfast_diff::plan::{Change, PlanId};
 use jiff::Timestamp;
 
 use self::drift::Drift;
-use crate::api::{CommitNote, CompletedJob, DriftMode, DriftObject, DriftState, Sync};
+use crate::api::{CommitNote, CompletedJob, DriftMode, DriftObject, DriftState, Sync, SyncStatus};
 use crate::error::{Class, StageError};
 use crate::gate::Waiting;
 use crate::sync_ref::SyncRef;
@@ -138,6 +139,15 @@ impl Findings {
     /// What was put back.
     pub fn corrected(&self) -> &[DriftObject] {
         self.drift.as_ref().map_or(&[], |drift| &drift.corrected)
+    }
+
+    /// How many objects were found to differ that did not before.
+    pub fn drifts(&self, before: &SyncStatus) -> u64 {
+        let told = |object: &DriftObject| {
+            before.drift.iter().flat_map(|drift| &drift.objects).any(|told| drift::is_same(told, object))
+        };
+        let left = self.drift.iter().flat_map(|drift| &drift.left).filter(|object| !told(object)).count();
+        (left + self.corrected().len()) as u64
     }
 
     /// True if nothing is wrong and nothing is missing, however the objects are.

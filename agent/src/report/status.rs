@@ -161,7 +161,7 @@ fn conditions(all: &mut Vec<Condition>, findings: &Findings, applied: &str) {
 
 /// A correction stays told until the next change of the cluster or of git.
 fn drift_condition(all: &mut Vec<Condition>, findings: &Findings) {
-    let Some(Drift { left, corrected, settled: _ }) = &findings.drift else { return };
+    let Some(Drift { left, corrected, settled: _, partial: _ }) = &findings.drift else { return };
     let by =
         |which: fn(&DriftObject) -> bool| left.iter().filter(|told| which(told)).cloned().collect::<Vec<_>>();
     let differing: Vec<DriftObject> = findings.differing().cloned().collect();
@@ -183,6 +183,7 @@ fn drift_condition(all: &mut Vec<Condition>, findings: &Findings) {
         (false, reason::IN_SYNC, Vec::new())
     };
     let mut message = drift::describe(&objects);
+    message.push_str(&objects.first().map(drift::rule).unwrap_or_default());
     if reason == reason::DRIFT_CORRECTED {
         message = format!("put back {message}");
     }

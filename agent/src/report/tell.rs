@@ -9,16 +9,19 @@ use holdfast_diff::fields::{MANAGER, Owner};
 use holdfast_diff::plan::Change;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use serde_json::Value;
 use tracing::{error, info, warn};
 
-use super::changes::summary;
+use super::changes::{cut, summary};
 use super::drift;
 use super::events::{Events, Note};
 use super::{Done, Findings};
-use crate::api::{SyncStatus, conditions};
+use crate::api::{DriftObject, SyncStatus, conditions};
 use crate::error::Class;
 use crate::sync_ref::SyncRef;
 
+/// Characters of lost values that a log line holds.
+const LOST: usize = 32_768;
 /// Objects of a plan that get an Event of their own when they drifted.
 const TOLD_OBJECTS: usize = 10;
 
@@ -47,11 +50,11 @@ pub fn tell(
         let by = told.changes.iter().find(|change| change.manager.is_some());
         let manager = by.and_then(|change| change.manager.clone()).unwrap_or_default();
         let time = by.and_then(|change| change.time.clone()).unwrap_or_default();
-        warn!(sync = %sync, stage = "apply", revision, object, fields, manager, time, "Corrected drift");
+        warn!(sync = %sync, stage = "apply", revision, object, fields, manager, time, lost = lost_values(findings, told), ignore = told.ignore, "Corrected drift");
         let what = if told.deleted {
-            format!("{object} had been deleted and was created again (the API server does not tell by whom)")
+            format!("{object} {}, and was created again", drift::deletion(told))
         } else {
-            format!("{object} was put back: {fields}")
+            format!("{object} was put back: {fields}{}", drift::rule(told))
         };
         event(true, "DriftCorrected", "Correct", what);
     }
@@ -107,6 +110,16 @@ pub fn tell(
             info!(sync = %sync, revision, ready = ready.status, reason = ready.reason, "Sync reported");
         }
     }
+}
+
+/// The values that were lost by putting an object back, whole, so that they can be found again. Those of Secrets are masked.
+fn lost_values(findings: &Findings, told: &DriftObject) -> String {
+    let done = findings.done.iter().flat_map(|done| &done.changes);
+    let change = done.into_iter().find(|change| drift::is_of(told, &change.object));
+    let fields = change.into_iter().flat_map(|change| &change.fields);
+    let lost: BTreeMap<&str, &Value> =
+        fields.filter_map(|field| Some((field.path.as_str(), field.before.as_ref()?))).collect();
+    cut(&serde_json::to_string(&lost).unwrap_or_default(), LOST)
 }
 
 /// Which managers lost which fields to a change; `None` if it took none.

@@ -1,0 +1,231 @@
+//! `holdfast drift adopt`: the live values of what drifted, written into the files of a working tree. Of one
+//! object all is written or nothing. Leaves the commit to a person. I/O: API reads, disk.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use holdfast_diff::object::ObjectId;
+use holdfast_diff::yaml::edit::{Edit, edit};
+use holdfast_diff::yaml::read;
+use kube::{Client, ResourceExt as _};
+use serde_json::Value;
+
+use super::place::{self, PlaceError, Wanted};
+use super::target::{Target, label};
+use super::values::{self, Adopted, Git, kind, shown};
+use crate::api::{DriftChange, DriftObject, DriftState, Sync};
+use crate::cli::{Global, cluster, files, say};
+use crate::cluster::discovery::Discovery;
+use crate::cluster::requests::Requests;
+use crate::render::File;
+
+/// Which object, and where to write
+#[derive(Args, Debug)]
+pub struct Adopt {
+    /// The name of the Sync
+    name: String,
+    /// The object, such as deployment/web or Deployment.apps/web
+    #[arg(value_name = "KIND/OBJECT")]
+    object: Target,
+    /// The root of a working tree of the repository that the Sync reads
+    #[arg(long, value_name = "DIR")]
+    tree: PathBuf,
+}
+
+/// Why nothing is written of an object: a line for each thing that a person must do.
+type Refusal = Vec<String>;
+
+/// The files of a Sync in a working tree.
+struct Tree<'a> {
+    root: &'a Path,
+    files: Vec<File>,
+    sync: &'a Sync,
+}
+
+impl Adopt {
+    pub async fn run(self, global: Global) -> anyhow::Result<ExitCode> {
+        let Self { name, object, tree } = self;
+        let client = cluster::client(&global).await?;
+        let sync = cluster::sync(&client, &name).await?;
+        let objects = drifted(&sync, &object)?;
+        let folder = files::folder(&tree, sync.spec.path.as_deref())?;
+        let mut tree = Tree { root: &tree, files: files::read(&tree, &folder)?, sync: &sync };
+        let mut code = ExitCode::SUCCESS;
+        for told in &objects {
+            let object = label(&told.kind, &told.namespace, &told.name);
+            let live = live(&client, told).await?;
+            match tree.adopt(told, live.as_ref())? {
+                Ok(written) if written.is_empty() => {
+                    say(format_args!("{object}: the tree has its live values already"));
+                }
+                Ok(written) => {
+                    written.iter().for_each(|line| println!("{line}"));
+                    say(format_args!("wrote the live values of {object}; commit and push them"));
+                }
+                Err(refusal) => {
+                    code = ExitCode::FAILURE;
+                    say(format_args!("nothing is written of {object}, since a person must change it:"));
+                    refusal.iter().for_each(|line| say(format_args!("  {line}")));
+                }
+            }
+        }
+        Ok(code)
+    }
+}
+
+/// What is told of the objects that are meant, with everything of one object in one place. What was put back of it does not
+/// matter where something else of it differs.
+fn drifted(sync: &Sync, object: &Target) -> anyhow::Result<Vec<DriftObject>> {
+    let name = sync.name_any();
+    let drift = sync.status.as_ref().and_then(|status| status.drift.as_ref());
+    let mut found: BTreeMap<(&str, &str, &str), DriftObject> = BTreeMap::new();
+    for told in object.among(drift) {
+        let gone = told.state == DriftState::Corrected;
+        match found.get_mut(&(&*told.api_version, &*told.kind, &*told.namespace)) {
+            Some(known) if gone != (known.state == DriftState::Corrected) => {
+                if !gone {
+                    *known = told.clone();
+                }
+            }
+            Some(known) => {
+                known.changes.extend(told.changes.iter().cloned());
+                known.omitted = known.omitted.or(told.omitted);
+            }
+            None => {
+                found.insert((&told.api_version, &told.kind, &told.namespace), told.clone());
+            }
+        }
+    }
+    if !found.is_empty() {
+        return Ok(found.into_values().collect());
+    }
+    if let Some(more) = drift.and_then(|drift| drift.omitted) {
+        bail!(
+            "{object} is not among what is listed of the drift of Sync {name}; {more} objects are not listed"
+        );
+    }
+    bail!("{object} is not among what drifted of Sync {name}; `holdfast drift {name}` lists it")
+}
+
+/// The object as it is now. Nobody needs it if it was put back or deleted.
+async fn live(client: &Client, told: &DriftObject) -> anyhow::Result<Option<Value>> {
+    if told.deleted || told.state == DriftState::Corrected {
+        return Ok(None);
+    }
+    let object = label(&told.kind, &told.namespace, &told.name);
+    let found = Discovery::new(client.clone()).find(&told.api_version, &told.kind).await;
+    let found = found.with_context(|| format!("cannot ask the API server for {}", told.api_version))?;
+    let Some(kind) = found else { bail!("the API server serves no {} {}", told.api_version, told.kind) };
+    let id = ObjectId::new(kind.kind.clone(), &told.namespace, &told.name);
+    let live = Requests::new(client.clone(), "").get(&kind, &id).await;
+    live.with_context(|| format!("cannot read {object}"))
+}
+
+impl Tree<'_> {
+    /// Writes the live values of one object, and returns what was written.
+    fn adopt(
+        &mut self,
+        told: &DriftObject,
+        live: Option<&Value>,
+    ) -> anyhow::Result<Result<Vec<String>, Refusal>> {
+        let Some(live) = live else { return Ok(Err(without(told))) };
+        let (file, adopted) = match self.plan(told, live) {
+            Ok(planned) => planned,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        if adopted.is_empty() {
+            return Ok(Ok(Vec::new()));
+        }
+        Ok(match self.write(file, &adopted)? {
+            Ok(()) => Ok(adopted.into_iter().map(|(_, Adopted { told, .. })| told).collect()),
+            Err(line) => Err(vec![line]),
+        })
+    }
+
+    /// What goes where: the file's position, and for each value its document.
+    fn plan(&self, told: &DriftObject, live: &Value) -> Result<(usize, Vec<(usize, Adopted)>), Refusal> {
+        let Self { files, sync, .. } = self;
+        let namespace = sync.namespace().unwrap_or_default();
+        let wanted = Wanted {
+            api_version: &told.api_version,
+            kind: &told.kind,
+            namespace: &told.namespace,
+            name: &told.name,
+            fallback: sync.spec.target_namespace.as_deref().unwrap_or(&namespace),
+        };
+        let by_hand =
+            |why: String| std::iter::once(why).chain(by_hand(told, Some(live))).collect::<Refusal>();
+        let place = place::find(files, wanted).map_err(|error| by_hand(error.to_string()))?;
+        if let Some(more) = told.omitted {
+            return Err(by_hand(format!(
+                "{more} more fields differ, which the status of the Sync does not list"
+            )));
+        }
+        let absent = || by_hand(PlaceError::Absent.to_string());
+        let File { path, bytes } = files.get(place.file).ok_or_else(absent)?;
+        let (documents, _) = read(path, bytes);
+        let document = documents.get(place.document).ok_or_else(absent)?;
+        let git = Git { file: path, document, place: &place, substituted: sync.spec.render.is_some() };
+        let (mut adopted, mut refusal) = (Vec::new(), Vec::new());
+        for change in &told.changes {
+            match values::adopt(told, change, live, git) {
+                Ok(value) => adopted.extend(value.map(|value| (place.document, value))),
+                Err(error) => refusal.push(error.to_string()),
+            }
+        }
+        if refusal.is_empty() { Ok((place.file, adopted)) } else { Err(refusal) }
+    }
+
+    /// Writes values into one file, all or none; the inner error says why they have no form there.
+    fn write(&mut self, file: usize, adopted: &[(usize, Adopted)]) -> anyhow::Result<Result<(), String>> {
+        let root = self.root;
+        let File { path, bytes } = self.files.get_mut(file).context("the file was found a moment ago")?;
+        let edits: Vec<Edit<'_>> = adopted
+            .iter()
+            .map(|(document, Adopted { path, value, .. })| Edit {
+                document: *document,
+                path: path.clone(),
+                value,
+            })
+            .collect();
+        match edit(path, bytes, &edits) {
+            Ok(after) => {
+                std::fs::write(root.join(&*path), &after).with_context(|| format!("cannot write {path}"))?;
+                *bytes = after;
+                Ok(Ok(()))
+            }
+            Err(error) => Ok(Err(error.to_string())),
+        }
+    }
+}
+
+/// What a person can do about an object that has no live values.
+fn without(told: &DriftObject) -> Refusal {
+    let at = told.origin.as_deref().unwrap_or("the file that holds it");
+    if told.state != DriftState::Corrected {
+        return vec![format!("it was deleted from the cluster; remove it from git, {at}")];
+    }
+    let gone =
+        "it was put back, so its live values are gone; alerts and the log of the agent tell them".to_owned();
+    std::iter::once(gone).chain(by_hand(told, None)).collect()
+}
+
+/// A line for each field: where git has the object, and the value that the field has, or had if there is no live object.
+fn by_hand(told: &DriftObject, live: Option<&Value>) -> Refusal {
+    let at = told.origin.as_deref().unwrap_or("in git");
+    let kind = kind(told);
+    let line = |DriftChange { path, live: was, .. }: &DriftChange| {
+        let value = match live {
+            Some(live) => live.pointer(path).filter(|_| was.is_some()),
+            None => was.as_ref(),
+        };
+        match value {
+            Some(value) => format!("{at} {path}: the value is {}", shown(&kind, path, value)),
+            None => format!("{at} {path}: there is no value, so remove it"),
+        }
+    };
+    told.changes.iter().map(line).collect()
+}

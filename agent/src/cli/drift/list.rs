@@ -1,0 +1,220 @@
+//! `holdfast drift NAME`: what drifted of one Sync, field by field, and who wrote it. I/O: API reads.
+
+use std::collections::BTreeSet;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Args;
+use jiff::Timestamp;
+use kube::ResourceExt as _;
+use serde::Serialize;
+
+use super::target::label;
+use crate::api::{DriftObject, DriftState, DriftStatus, Snooze, Sync};
+use crate::cli::{Global, Output, cluster};
+use crate::report::drift::words;
+
+/// Which Sync, and in which form
+#[derive(Args, Debug)]
+pub struct List {
+    /// The name of the Sync
+    name: Option<String>,
+    /// The form of the result
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+}
+
+impl List {
+    pub async fn run(self, global: Global) -> anyhow::Result<ExitCode> {
+        let name = self.name.context("name a Sync: holdfast drift NAME; `holdfast status` lists them")?;
+        let sync = cluster::sync(&cluster::client(&global).await?, &name).await?;
+        let now = Timestamp::now();
+        match self.output {
+            Output::Text => print!("{}", text(&sync, now)),
+            Output::Json => println!("{}", serde_json::to_string_pretty(&whole(&sync, now))?),
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The drift of a Sync for programs: that of its status, and what it is about.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Whole<'a> {
+    sync: Named,
+    /// The one that is applied.
+    revision: Option<&'a str>,
+    since: Option<Timestamp>,
+    objects: &'a [DriftObject],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    omitted: Option<i64>,
+    /// The snoozes that have not ended.
+    snooze: Vec<&'a Snooze>,
+}
+
+#[derive(Serialize)]
+struct Named {
+    namespace: String,
+    name: String,
+}
+
+fn whole(sync: &Sync, now: Timestamp) -> Whole<'_> {
+    let drift = drift(sync);
+    Whole {
+        sync: Named { namespace: sync.namespace().unwrap_or_default(), name: sync.name_any() },
+        revision: revision(sync),
+        since: drift.map(|drift| drift.since),
+        objects: drift.map(|drift| &*drift.objects).unwrap_or_default(),
+        omitted: drift.and_then(|drift| drift.omitted),
+        snooze: snoozes(sync, now),
+    }
+}
+
+/// The drift of a Sync for people.
+fn text(sync: &Sync, now: Timestamp) -> String {
+    let name = format!("Sync {}/{}", sync.namespace().unwrap_or_default(), sync.name_any());
+    let at = revision(sync).map(|revision| format!(" at {revision}")).unwrap_or_default();
+    let mut lines = Vec::new();
+    match drift(sync) {
+        None => lines.push(format!("{name}{at}: no drift")),
+        Some(DriftStatus { since, objects, omitted }) => {
+            lines.push(format!("{name}{at}: drift since {since}"));
+            lines.extend(objects.iter().flat_map(object));
+            lines.extend(
+                omitted.map(|more| format!("  and {more} more objects, for which there was no room")),
+            );
+            lines.extend(ignores(objects));
+        }
+    }
+    let snoozes = snoozes(sync, now);
+    if !snoozes.is_empty() {
+        lines.push("snoozed:".to_owned());
+        lines.extend(snoozes.into_iter().map(|snooze| format!("  {}", sentence(snooze))));
+    }
+    lines.join("\n") + "\n"
+}
+
+fn object(told: &DriftObject) -> Vec<String> {
+    let DriftObject { kind, namespace, name, state, since, deleted, changes, omitted, note, origin, .. } =
+        told;
+    let origin = origin.as_ref().map(|origin| format!(", {origin} in git")).unwrap_or_default();
+    let mut lines =
+        vec![format!("  {}: {} since {since}{origin}", label(kind, namespace, name), word(*state))];
+    lines.extend(deleted.then(|| "    was deleted (the API server does not tell by whom)".to_owned()));
+    lines.extend(changes.iter().map(|change| format!("    {}", words(change))));
+    lines.extend(omitted.map(|more| format!("    and {more} more fields, for which there was no room")));
+    lines.extend(note.as_ref().map(|note| format!("    {note}")));
+    lines
+}
+
+fn word(state: DriftState) -> &'static str {
+    match state {
+        DriftState::Drifted => "drifted",
+        DriftState::Corrected => "put back",
+        DriftState::Fighting => "fighting",
+        DriftState::Snoozed => "snoozed",
+    }
+}
+
+/// The entries that would silence this, each once.
+fn ignores(objects: &[DriftObject]) -> Vec<String> {
+    let entries: BTreeSet<&String> = objects.iter().filter_map(|told| told.ignore.as_ref()).collect();
+    let head = (!entries.is_empty()).then(|| "to leave it to others, add to spec.drift.ignore:".to_owned());
+    head.into_iter().chain(entries.into_iter().map(|entry| format!("  - {entry}"))).collect()
+}
+
+/// A snooze in words.
+pub fn sentence(snooze: &Snooze) -> String {
+    let Snooze { kind, group, namespace, name, until, reason } = snooze;
+    let kind = group.as_ref().filter(|group| !group.is_empty()).map(|group| format!("{kind}.{group}"));
+    let kind = kind.as_ref().unwrap_or(&snooze.kind);
+    format!("{} until {until}: {reason}", label(kind, namespace.as_deref().unwrap_or_default(), name))
+}
+
+fn drift(sync: &Sync) -> Option<&DriftStatus> {
+    sync.status.as_ref()?.drift.as_ref()
+}
+
+fn revision(sync: &Sync) -> Option<&str> {
+    sync.status.as_ref()?.revision.as_ref()?.applied.as_deref()
+}
+
+fn snoozes(sync: &Sync, now: Timestamp) -> Vec<&Snooze> {
+    sync.spec.drift.snooze.iter().filter(|snooze| snooze.until > now).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// What is printed of a Sync with this drift and these snoozes, at noon.
+    fn check(drift: &serde_json::Value, snooze: &serde_json::Value, expected: &str) {
+        let sync: Sync = serde_json::from_value(json!({
+            "apiVersion": "holdfast.dev/v1alpha1", "kind": "Sync",
+            "metadata": {"namespace": "shop", "name": "app"},
+            "spec": {"source": {"git": {"url": "https://example.com/a.git"}}, "drift": {"snooze": snooze}},
+            "status": {"revision": {"applied": "main@sha1:1a2b"}, "drift": drift},
+        }))
+        .expect("a Sync");
+        assert_eq!(text(&sync, "2026-01-01T12:00:00Z".parse().expect("a time")), expected);
+    }
+
+    fn snooze(name: &str, until: &str) -> serde_json::Value {
+        json!({"kind": "Deployment", "group": "apps", "name": name, "until": until, "reason": "tests"})
+    }
+
+    #[test]
+    fn a_calm_sync_has_no_drift() {
+        check(&json!(null), &json!([]), "Sync shop/app at main@sha1:1a2b: no drift\n");
+    }
+
+    #[test]
+    fn everything_that_is_known_is_printed() {
+        let object = |kind: &str, state: &str, more: serde_json::Value| {
+            let mut object = json!({
+                "apiVersion": "v1", "kind": kind, "name": "web", "state": state,
+                "since": "2026-01-01T11:00:00Z", "changes": [],
+            });
+            let more = more.as_object().cloned().unwrap_or_default();
+            object.as_object_mut().expect("an object").extend(more);
+            object
+        };
+        let replicas = json!({"path": "/spec/replicas", "desired": 3, "live": 5, "manager": "kubectl", "operation": "Update",
+            "subresource": "scale", "time": "2026-01-01T10:59:00Z", "user": "alice"});
+        let ghost = json!({"path": "/spec/paused", "live": true, "manager": "kubectl-edit", "operation": "Update", "ghost": true});
+        let entry = "{target: {kind: A, name: web}, paths: [/spec/replicas]}";
+        let objects = [
+            object(
+                "A",
+                "Drifted",
+                json!({"namespace": "shop", "changes": [replicas], "ignore": entry, "origin": "a.yaml:1", "omitted": 2}),
+            ),
+            object("B", "Corrected", json!({"deleted": true})),
+            object("C", "Fighting", json!({"changes": [ghost], "note": "again and again", "ignore": entry})),
+            object("D", "Snoozed", json!({})),
+        ];
+        check(
+            &json!({"since": "2026-01-01T11:00:00Z", "objects": objects, "omitted": 7}),
+            &json!([snooze("web", "2026-01-01T13:00:00Z"), snooze("ended", "2026-01-01T12:00:00Z")]),
+            "\
+Sync shop/app at main@sha1:1a2b: drift since 2026-01-01T11:00:00Z
+  A shop/web: drifted since 2026-01-01T11:00:00Z, a.yaml:1 in git
+    /spec/replicas is 5, git says 3, written by kubectl (Update of scale, 2026-01-01T10:59:00Z) for user alice
+    and 2 more fields, for which there was no room
+  B web: put back since 2026-01-01T11:00:00Z
+    was deleted (the API server does not tell by whom)
+  C web: fighting since 2026-01-01T11:00:00Z
+    /spec/paused is true, git says nothing about it, written by kubectl-edit (Update)
+    again and again
+  D web: snoozed since 2026-01-01T11:00:00Z
+  and 7 more objects, for which there was no room
+to leave it to others, add to spec.drift.ignore:
+  - {target: {kind: A, name: web}, paths: [/spec/replicas]}
+snoozed:
+  Deployment.apps web until 2026-01-01T13:00:00Z: tests
+",
+        );
+    }
+}

@@ -1,0 +1,47 @@
+//! `holdfast drift`: what drifted and who did it, and what to do about it: leave it for a time, or take it into git.
+//!
+//! Leaves putting back to the agent. I/O: what the verbs below it need.
+
+mod adopt;
+mod list;
+mod place;
+mod snooze;
+mod target;
+mod values;
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use super::Global;
+
+/// One Sync, or what to do about its drift
+#[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Drift {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+    #[command(flatten)]
+    list: list::List,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Leave the drift of an object alone for a time
+    Snooze(snooze::Snooze),
+    /// Take the drift of an object seriously again
+    Unsnooze(snooze::Unsnooze),
+    /// Write the live values of what drifted into the files of a working tree
+    Adopt(adopt::Adopt),
+}
+
+impl Drift {
+    pub async fn run(self, global: Global) -> anyhow::Result<ExitCode> {
+        match self.verb {
+            Some(Verb::Snooze(snooze)) => snooze.run(global).await,
+            Some(Verb::Unsnooze(unsnooze)) => unsnooze.run(global).await,
+            Some(Verb::Adopt(adopt)) => adopt.run(global).await,
+            None => self.list.run(global).await,
+        }
+    }
+}

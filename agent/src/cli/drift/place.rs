@@ -1,0 +1,246 @@
+//! Where an object stands in the files of a working tree. Reads manifests as the plain renderer does, and leaves
+//! what another renderer makes to a person. Pure.
+
+use holdfast_diff::yaml::{self, Document};
+use serde_json::Value;
+
+use super::target::group;
+use crate::render::File;
+
+/// The object that is looked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    pub api_version: &'a str,
+    pub kind: &'a str,
+    /// Empty for a cluster-scoped object, whatever its file says.
+    pub namespace: &'a str,
+    pub name: &'a str,
+    /// The namespace of manifests that name none.
+    pub fallback: &'a str,
+}
+
+/// One object in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The position of its file.
+    pub file: usize,
+    /// Counts from 0 over the documents that [`yaml::read`] returns.
+    pub document: usize,
+    /// The path of the object in its document: empty, unless it stands in a list.
+    pub path: String,
+}
+
+/// Why there is no place to write to.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PlaceError {
+    #[error("the files have mistakes, mend them first: {}", .0.join("; "))]
+    Unreadable(Vec<String>),
+    #[error("no file of the tree holds it")]
+    Absent,
+    #[error("it stands at {one} and at {other}, keep one of them")]
+    Twice { one: String, other: String },
+    #[error("{at}: it has apiVersion {found} here, and drifted as {wanted}: let the tree be applied first")]
+    Version { at: String, found: String, wanted: String },
+    #[error("{renderer} makes it out of other files{}", .at.as_ref().map(|at| format!(", maybe of {at}")).unwrap_or_default())]
+    Rendered { at: Option<String>, renderer: String },
+    #[error("{at}: it is encrypted here, so it takes the tool that encrypted it")]
+    Encrypted { at: String },
+}
+
+/// Files that say that the YAML beside and below them is not applied as it is.
+const RENDERERS: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Chart.yaml"];
+
+/// An object that was found, and what decides whether it can be written to.
+struct Hit {
+    place: Place,
+    /// `file:line`
+    at: String,
+    api_version: String,
+    encrypted: bool,
+    renderer: Option<String>,
+}
+
+/// Finds the one place of an object in the files of a folder.
+pub fn find(files: &[File], wanted: Wanted<'_>) -> Result<Place, PlaceError> {
+    let (mut hits, mut mistakes) = (Vec::new(), Vec::new());
+    for (number, file) in files.iter().enumerate() {
+        let renderer = renderer(files, &file.path);
+        let (documents, errors) = yaml::read(&file.path, &file.bytes);
+        // A template need not be YAML.
+        if renderer.is_none() {
+            mistakes.extend(errors.iter().map(ToString::to_string));
+        }
+        for (document, read) in documents.iter().enumerate() {
+            for path in objects(&read.value, wanted) {
+                let at = format!("{}:{}", file.path, line(read, &path));
+                let api_version = text(read.value.pointer(&path), "/apiVersion").to_owned();
+                let encrypted = read.value.get("sops").is_some();
+                let place = Place { file: number, document, path };
+                hits.push(Hit { place, at, api_version, encrypted, renderer: renderer.clone() });
+            }
+        }
+    }
+    if !mistakes.is_empty() {
+        return Err(PlaceError::Unreadable(mistakes));
+    }
+    let any = || files.iter().find(|file| is_renderer(&file.path)).map(|file| file.path.clone());
+    match &*hits {
+        [] => Err(any().map_or(PlaceError::Absent, |renderer| PlaceError::Rendered { at: None, renderer })),
+        [hit] => writable(hit, wanted),
+        [one, other, ..] => Err(match hits.iter().find_map(|hit| hit.renderer.clone()) {
+            Some(renderer) => PlaceError::Rendered { at: Some(one.at.clone()), renderer },
+            None => PlaceError::Twice { one: one.at.clone(), other: other.at.clone() },
+        }),
+    }
+}
+
+fn writable(hit: &Hit, wanted: Wanted<'_>) -> Result<Place, PlaceError> {
+    let Hit { place, at, api_version, encrypted, renderer } = hit;
+    let at = at.clone();
+    if let Some(renderer) = renderer.clone() {
+        return Err(PlaceError::Rendered { at: Some(at), renderer });
+    }
+    if *encrypted {
+        return Err(PlaceError::Encrypted { at });
+    }
+    if api_version != wanted.api_version {
+        let (found, wanted) = (api_version.clone(), wanted.api_version.to_owned());
+        return Err(PlaceError::Version { at, found, wanted });
+    }
+    Ok(place.clone())
+}
+
+/// The line, from 1, of a path, or of the document if the path has none of its own.
+pub fn line(document: &Document, path: &str) -> u32 {
+    yaml::edit::line(document, path).unwrap_or(document.line)
+}
+
+/// What makes other objects out of a file: the nearest such file beside or above it.
+fn renderer(files: &[File], path: &str) -> Option<String> {
+    let above = |other: &&File| {
+        let folder = other.path.rsplit_once('/').map(|(folder, _)| folder);
+        is_renderer(&other.path)
+            && folder.is_none_or(|folder| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/')))
+    };
+    files.iter().filter(above).map(|file| file.path.clone()).max_by_key(String::len)
+}
+
+fn is_renderer(path: &str) -> bool {
+    RENDERERS.contains(&path.rsplit('/').next().unwrap_or(path))
+}
+
+/// The paths in a document at which the object stands.
+fn objects(document: &Value, wanted: Wanted<'_>) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut open = vec![(String::new(), document)];
+    while let Some((path, value)) = open.pop() {
+        match value.get("items").and_then(Value::as_array) {
+            Some(items) if text(Some(value), "/kind").ends_with("List") => {
+                let items = items.iter().enumerate();
+                open.extend(items.rev().map(|(at, item)| (format!("{path}/items/{at}"), item)));
+            }
+            _ if is(value, wanted) => found.push(path),
+            _ => {}
+        }
+    }
+    found
+}
+
+fn is(value: &Value, wanted: Wanted<'_>) -> bool {
+    let Wanted { api_version, kind, namespace, name, fallback } = wanted;
+    let text = |path| text(Some(value), path);
+    let place = match text("/metadata/namespace") {
+        "" => fallback,
+        named => named,
+    };
+    text("/kind") == kind
+        && group(text("/apiVersion")) == group(api_version)
+        && text("/metadata/name") == name
+        && (namespace.is_empty() || place == namespace)
+}
+
+/// The text at a path; empty if there is none.
+fn text<'a>(value: Option<&'a Value>, path: &str) -> &'a str {
+    value.and_then(|value| value.pointer(path)).and_then(Value::as_str).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WANTED: Wanted<'_> = Wanted {
+        api_version: "apps/v1",
+        kind: "Deployment",
+        namespace: "shop",
+        name: "web",
+        fallback: "shop",
+    };
+    const WEB: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\n";
+
+    /// Where it is found, as file, document and path, or why it is not.
+    fn check(files: &[(&str, &str)], expected: Result<(usize, usize, &str), &str>) {
+        let files: Vec<File> = files
+            .iter()
+            .map(|(path, text)| File { path: (*path).to_owned(), bytes: text.as_bytes().to_vec() })
+            .collect();
+        let found = find(&files, WANTED).map_err(|error| error.to_string());
+        let expected = expected
+            .map(|(file, document, path)| Place { file, document, path: path.to_owned() })
+            .map_err(ToOwned::to_owned);
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn an_object_is_found_by_group_kind_namespace_and_name() {
+        let named =
+            |namespace: &str| WEB.replace("{name: web}", &format!("{{name: web, namespace: {namespace}}}"));
+        let service = WEB.replace("apps/v1", "v1").replace("Deployment", "Service");
+        check(&[("a.yaml", &format!("# none\n---\n{service}---\n{WEB}"))], Ok((0, 1, "")));
+        check(&[("a.yaml", &named("other")), ("b.yml", &named("shop"))], Ok((1, 0, "")));
+        check(&[("a.yaml", &named("other"))], Err("no file of the tree holds it"));
+        check(&[("a.yaml", &WEB.replace("apps/", "other/"))], Err("no file of the tree holds it"));
+        check(
+            &[(
+                "a.json",
+                r#"{"kind":"List","apiVersion":"v1","items":[{},{"kind":"Deployment","apiVersion":"apps/v1","metadata":{"name":"web"}}]}"#,
+            )],
+            Ok((0, 0, "/items/1")),
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_written_to_says_why() {
+        check(
+            &[("a.yaml", WEB), ("b.yaml", &format!("\n{WEB}"))],
+            Err("it stands at a.yaml:1 and at b.yaml:2, keep one of them"),
+        );
+        check(
+            &[("a.yaml", WEB), ("b.yaml", "a: [1\n")],
+            Err("the files have mistakes, mend them first: b.yaml:1:4: a `[` is never closed: add `]`"),
+        );
+        check(
+            &[("a.yaml", &WEB.replace("v1", "v1beta1"))],
+            Err(
+                "a.yaml:1: it has apiVersion apps/v1beta1 here, and drifted as apps/v1: let the tree be applied first",
+            ),
+        );
+        check(
+            &[("a.yaml", &format!("{WEB}sops: {{mac: x}}\n"))],
+            Err("a.yaml:1: it is encrypted here, so it takes the tool that encrypted it"),
+        );
+    }
+
+    #[test]
+    fn what_another_renderer_makes_is_left_to_it() {
+        let base = "x/kustomization.yaml";
+        check(
+            &[(base, "resources: [a.yaml]\n"), ("x/y/a.yaml", WEB)],
+            Err("x/kustomization.yaml makes it out of other files, maybe of x/y/a.yaml:1"),
+        );
+        check(
+            &[("Chart.yaml", "name: a\n"), ("templates/a.yaml", "{{ .Values.a }}\n")],
+            Err("Chart.yaml makes it out of other files"),
+        );
+        check(&[(base, "resources: [a.yaml]\n"), ("xy/a.yaml", WEB)], Ok((1, 0, "")));
+    }
+}

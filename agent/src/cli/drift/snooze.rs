@@ -1,0 +1,205 @@
+//! `holdfast drift snooze` and `unsnooze`: entries of `spec.drift.snooze` that the agent heeds. I/O: API reads and writes.
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use jiff::Timestamp;
+use kube::Client;
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
+
+use super::list::sentence;
+use super::target::{Target, group};
+use crate::api::{self, DriftStatus, Duration, Sync};
+use crate::cli::{Global, cluster, say};
+use crate::cluster::requests::is_conflict;
+
+/// Which object, for how long, and why
+#[derive(Args, Debug)]
+pub struct Snooze {
+    /// The name of the Sync
+    name: String,
+    /// The object, such as deployment/web or Deployment.apps/web
+    #[arg(value_name = "KIND/OBJECT")]
+    object: Target,
+    /// Leave it alone for this time (2h, 1h30m)
+    #[arg(long = "for", value_name = "DURATION")]
+    time: Duration,
+    /// Say why, for those who wonder
+    #[arg(long)]
+    reason: String,
+}
+
+/// Which object
+#[derive(Args, Debug)]
+pub struct Unsnooze {
+    /// The name of the Sync
+    name: String,
+    /// The object, such as deployment/web or Deployment.apps/web
+    #[arg(value_name = "KIND/OBJECT")]
+    object: Target,
+}
+
+/// How often a Sync is read again that somebody else changed meanwhile: the agent writes its status.
+const PATIENCE: usize = 10;
+
+impl Snooze {
+    pub async fn run(self, global: Global) -> anyhow::Result<ExitCode> {
+        let Self { name, object, time, reason } = self;
+        let client = cluster::client(&global).await?;
+        let now = Timestamp::now();
+        let until = now.checked_add(time.get()).context("that is too long")?;
+        let added = rewrite(&client, &name, |sync| {
+            let status = sync.status.as_ref().and_then(|status| status.drift.as_ref());
+            let added = entries(&object, status, until, &reason)
+                .with_context(|| format!("no {object} is among what drifted of Sync {name}"))?;
+            Ok((with(&sync.spec.drift.snooze, &added, now), added))
+        })
+        .await?;
+        added.iter().for_each(|entry| say(format_args!("snoozed {}", sentence(entry))));
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Unsnooze {
+    pub async fn run(self, global: Global) -> anyhow::Result<ExitCode> {
+        let Self { name, object } = self;
+        let client = cluster::client(&global).await?;
+        let now = Timestamp::now();
+        let taken = rewrite(&client, &name, |sync| {
+            let active = sync.spec.drift.snooze.iter().filter(|entry| entry.until > now).cloned();
+            let (taken, left): (Vec<_>, Vec<_>) =
+                active.partition(|entry| object.is(&entry.kind, entry.group.as_deref(), &entry.name));
+            if taken.is_empty() {
+                bail!("Sync {name} snoozes no {object}; `holdfast drift {name}` lists what it snoozes");
+            }
+            Ok((left, taken))
+        })
+        .await?;
+        taken.iter().for_each(|entry| say(format_args!("no longer snoozed: {}", sentence(entry))));
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The entries for an object: those of the status that it fits, and else one as it is written.
+fn entries(
+    object: &Target,
+    drift: Option<&DriftStatus>,
+    until: Timestamp,
+    reason: &str,
+) -> anyhow::Result<Vec<api::Snooze>> {
+    let entry = |kind: &str, group: Option<&str>, namespace: &str| api::Snooze {
+        kind: kind.to_owned(),
+        group: group.map(ToOwned::to_owned),
+        namespace: Some(namespace.to_owned()).filter(|namespace| !namespace.is_empty()),
+        name: object.name.clone(),
+        until,
+        reason: reason.to_owned(),
+    };
+    let mut found: Vec<api::Snooze> = Vec::new();
+    for told in object.among(drift) {
+        let entry = entry(&told.kind, Some(group(&told.api_version)), &told.namespace);
+        if !found.contains(&entry) {
+            found.push(entry);
+        }
+    }
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    let Target { kind, group, .. } = object;
+    if !kind.starts_with(|first: char| first.is_ascii_uppercase()) {
+        bail!("write its kind as manifests do, such as Deployment/{}", object.name);
+    }
+    Ok(vec![entry(kind, group.as_deref(), "")])
+}
+
+/// The entries that have not ended, with these in place of others for the same objects.
+fn with(old: &[api::Snooze], added: &[api::Snooze], now: Timestamp) -> Vec<api::Snooze> {
+    let kept = old.iter().filter(|old| old.until > now && !added.iter().any(|added| meet(old, added)));
+    kept.chain(added).cloned().collect()
+}
+
+/// True if both can be of one object. What one of them leaves open fits everything.
+fn meet(one: &api::Snooze, other: &api::Snooze) -> bool {
+    let fit = |one: &Option<String>, other: &Option<String>| one.is_none() || other.is_none() || one == other;
+    (&one.kind, &one.name) == (&other.kind, &other.name)
+        && fit(&one.group, &other.group)
+        && fit(&one.namespace, &other.namespace)
+}
+
+/// Changes the snoozes of a Sync as it is now. `change` says what they become, and what is told of it.
+async fn rewrite<T>(
+    client: &Client,
+    name: &str,
+    change: impl Fn(&Sync) -> anyhow::Result<(Vec<api::Snooze>, T)>,
+) -> anyhow::Result<T> {
+    let params = PatchParams { field_manager: Some("holdfast-cli".to_owned()), ..PatchParams::default() };
+    for _ in 0..PATIENCE {
+        let sync = cluster::sync(client, name).await?;
+        let (snooze, told) = change(&sync)?;
+        let snooze = Some(snooze).filter(|snooze| !snooze.is_empty());
+        let patch = json!({
+            "metadata": {"resourceVersion": sync.metadata.resource_version},
+            "spec": {"drift": {"snooze": snooze}},
+        });
+        match cluster::syncs(client).patch(name, &params, &Patch::Merge(patch)).await {
+            Ok(_) => return Ok(told),
+            Err(error) if is_conflict(&error) => {}
+            Err(error) => {
+                let namespace = client.default_namespace();
+                return Err(error).with_context(|| format!("cannot change Sync {namespace}/{name}"));
+            }
+        }
+    }
+    bail!("Sync {name} changed {PATIENCE} times while it was to be changed here; try again")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: &str = "2026-01-01T12:00:00Z";
+
+    fn time(text: &str) -> Timestamp {
+        text.parse().expect(text)
+    }
+
+    fn snooze(group: Option<&str>, namespace: Option<&str>, until: &str) -> api::Snooze {
+        api::Snooze {
+            kind: "Deployment".to_owned(),
+            group: group.map(ToOwned::to_owned),
+            namespace: namespace.map(ToOwned::to_owned),
+            name: "web".to_owned(),
+            until: time(until),
+            reason: "tests".to_owned(),
+        }
+    }
+
+    #[test]
+    fn an_entry_takes_the_place_of_those_that_ended_or_are_of_the_same_object() {
+        let later = "2026-01-01T13:00:00Z";
+        let new = snooze(Some("apps"), Some("shop"), "2026-01-01T14:00:00Z");
+        let check = |old: api::Snooze, stays: bool| {
+            let after = with(std::slice::from_ref(&old), std::slice::from_ref(&new), time(NOW));
+            let expected = if stays { vec![old, new.clone()] } else { vec![new.clone()] };
+            assert_eq!(after, expected);
+        };
+        check(snooze(Some("apps"), Some("shop"), later), false);
+        check(snooze(None, None, later), false);
+        check(snooze(Some("apps"), Some("other"), later), true);
+        check(snooze(Some("other"), Some("shop"), later), true);
+        check(api::Snooze { name: "db".to_owned(), ..snooze(None, None, later) }, true);
+        check(api::Snooze { name: "db".to_owned(), ..snooze(None, None, NOW) }, false);
+    }
+
+    #[test]
+    fn a_kind_that_did_not_drift_is_written_as_in_manifests() {
+        let until = time(NOW);
+        let target = |text: &str| text.parse::<Target>().expect(text);
+        let made = entries(&target("Deployment.apps/web"), None, until, "tests").expect("a kind");
+        assert_eq!(made, [snooze(Some("apps"), None, NOW)]);
+        let error = entries(&target("deployment/web"), None, until, "tests").expect_err("lower case");
+        assert!(error.to_string().contains("Deployment/web"), "{error}");
+    }
+}

@@ -1,0 +1,227 @@
+//! What of the live values of one object goes where in its manifest: values in place of scalars, and nothing
+//! else. What would need a new line, or a guess, is refused with the place and the value for a person.
+//!
+//! Leaves finding the manifest to `place`, and bytes to the editor of YAML. Pure.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use holdfast_diff::compare::Difference;
+use holdfast_diff::mask::mask;
+use holdfast_diff::object::GroupKind;
+use holdfast_diff::yaml::Document;
+use serde_json::Value;
+
+use super::place::{Place, line};
+use super::target::group;
+use crate::api::{DriftChange, DriftObject};
+use crate::report::changes::cut;
+
+/// Characters of a value that was written, as it is told.
+const SHOWN: usize = 120;
+
+/// One object as git has it.
+#[derive(Clone, Copy)]
+pub struct Git<'a> {
+    pub file: &'a str,
+    pub document: &'a Document<'a>,
+    pub place: &'a Place,
+    /// True if values can hold variables that a renderer fills in.
+    pub substituted: bool,
+}
+
+/// A live value that takes the place of one in a file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Adopted {
+    /// The path in the document.
+    pub path: String,
+    pub value: Value,
+    /// `file:line path: old -> new`
+    pub told: String,
+}
+
+/// Why a live value is not written, with its place.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{at} {path}: {problem}")]
+pub struct ValueError {
+    /// `file:line`
+    at: String,
+    path: String,
+    problem: ValueProblem,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ValueProblem {
+    #[error("git does not have it; add it here, with the value {0}")]
+    New(String),
+    #[error("it is gone from the live object; remove {0} here")]
+    Gone(String),
+    #[error("it is more than one value; write {0} here")]
+    Whole(String),
+    #[error(
+        "it is in a list that has another length in the live object, so items cannot be told apart; make the list {0} here"
+    )]
+    Uneven(String),
+    #[error("it holds a variable; give it, or what it stands for, the value {0}")]
+    Variable(String),
+    #[error("the live value is no text; move the key from `stringData` to `data` and write it there")]
+    Bytes,
+}
+
+/// The value that goes into the file for one field, if it is not there already.
+pub fn adopt(
+    told: &DriftObject,
+    change: &DriftChange,
+    live: &Value,
+    git: Git<'_>,
+) -> Result<Option<Adopted>, ValueError> {
+    let Git { file, document, place, substituted } = git;
+    let kind = kind(told);
+    let manifest = document.value.pointer(&place.path).unwrap_or(&Value::Null);
+    let shown = |value: &Value| shown(&kind, &change.path, value);
+    let at = |path: &str| format!("{file}:{}", line(document, &format!("{}{path}", place.path)));
+    let refuse = |path: &str, problem| Err(ValueError { at: at(path), path: change.path.clone(), problem });
+
+    let Steps { path, live: value, git: old, uneven } = steps(&change.path, live, manifest);
+    let Some(value) = value.filter(|_| change.live.is_some()) else {
+        let desired = change.desired.as_ref().map_or_else(|| "it".to_owned(), shown);
+        return refuse(&gone_from(&change.path, live, manifest), ValueProblem::Gone(desired));
+    };
+    if let Some(list) = uneven {
+        return refuse(&path, ValueProblem::Uneven(shown(list)));
+    }
+    let (path, value, old) = match string_data(&kind, &change.path, manifest) {
+        Some((written, old)) => match decoded(value) {
+            Some(text) => (written, text, old),
+            None => return refuse(&written, ValueProblem::Bytes),
+        },
+        None => match old {
+            Some(old) => (path, value.clone(), old),
+            None => return refuse(&path, ValueProblem::New(shown(value))),
+        },
+    };
+    if *old == value {
+        return Ok(None);
+    }
+    if is_collection(old) || is_collection(&value) {
+        return refuse(&path, ValueProblem::Whole(shown(&value)));
+    }
+    if substituted && old.as_str().is_some_and(|text| text.contains("${")) {
+        return refuse(&path, ValueProblem::Variable(shown(&value)));
+    }
+    let [before, after] = [old, &value].map(|value| cut(&shown(value), SHOWN));
+    let told = format!("{} {path}: {before} -> {after}", at(&path));
+    Ok(Some(Adopted { path: format!("{}{path}", place.path), value, told }))
+}
+
+/// The kind of what is told.
+pub fn kind(told: &DriftObject) -> GroupKind {
+    GroupKind::new(group(&told.api_version), &*told.kind)
+}
+
+/// A value for people. Those of Secrets are masked.
+pub fn shown(kind: &GroupKind, path: &str, value: &Value) -> String {
+    let alone = Difference { path: path.to_owned(), before: Some(value.clone()), after: None };
+    match mask(kind, alone).before.unwrap_or_default() {
+        Value::String(hidden) if hidden == "***" => hidden,
+        value => value.to_string(),
+    }
+}
+
+/// Where a path of the live object leads, there and in git.
+struct Steps<'a> {
+    /// In git, as far as git has it.
+    path: String,
+    live: Option<&'a Value>,
+    git: Option<&'a Value>,
+    /// A live list on the way of whose items it is not known which are those of git.
+    uneven: Option<&'a Value>,
+}
+
+fn steps<'a>(path: &str, live: &'a Value, git: &'a Value) -> Steps<'a> {
+    let mut at = Steps { path: String::new(), live: Some(live), git: Some(git), uneven: None };
+    for segment in path.split('/').skip(1) {
+        let counterpart = match (at.live, at.git) {
+            (Some(Value::Array(live)), Some(Value::Array(git))) => counterpart(segment, live, git),
+            _ => Counterpart::At(segment.to_owned()),
+        };
+        if let Counterpart::Unknown = counterpart {
+            at.uneven = at.live;
+        }
+        at.live = at.live.and_then(|live| field(live, segment));
+        at.git = match (at.git, counterpart) {
+            (Some(git), Counterpart::At(segment)) => field(git, &segment).inspect(|_| {
+                at.path.push('/');
+                at.path.push_str(&segment);
+            }),
+            _ => None,
+        };
+    }
+    at
+}
+
+/// An item of git's list for one of the live list.
+enum Counterpart {
+    /// As a segment of a path.
+    At(String),
+    Absent,
+    Unknown,
+}
+
+/// The item of the same name if names are unique in both lists, and else the one at the same index if both have one length.
+fn counterpart(segment: &str, live: &[Value], git: &[Value]) -> Counterpart {
+    match (names(live), names(git)) {
+        (Some(_), Some(names)) => {
+            let name = segment.parse().ok().and_then(|at: usize| name(live.get(at)?));
+            let at = name.and_then(|name| names.get(name));
+            at.map_or(Counterpart::Absent, |at| Counterpart::At(at.to_string()))
+        }
+        _ if live.len() == git.len() => Counterpart::At(segment.to_owned()),
+        _ => Counterpart::Unknown,
+    }
+}
+
+/// The positions of items by their names, if all have one and no two the same.
+fn names(items: &[Value]) -> Option<BTreeMap<&str, usize>> {
+    let names: Option<BTreeMap<&str, usize>> =
+        items.iter().enumerate().map(|(at, item)| Some((name(item)?, at))).collect();
+    names.filter(|names| names.len() == items.len())
+}
+
+fn name(item: &Value) -> Option<&str> {
+    item.get("name")?.as_str()
+}
+
+fn field<'a>(value: &'a Value, segment: &str) -> Option<&'a Value> {
+    value.pointer(&format!("/{segment}"))
+}
+
+/// Where in git that stands which the live object has no more. The index of an item that is gone is that of another one now.
+fn gone_from(path: &str, live: &Value, git: &Value) -> String {
+    let above = path.rsplit_once('/').map(|(above, _)| steps(above, live, git));
+    match above {
+        Some(Steps { path, git: Some(Value::Array(_)), .. }) => path,
+        _ => steps(path, live, git).path,
+    }
+}
+
+/// The path and the value of a key of a Secret that git writes as text.
+fn string_data<'a>(kind: &GroupKind, path: &str, manifest: &'a Value) -> Option<(String, &'a Value)> {
+    let key = path.strip_prefix("/data/").filter(|_| kind.is("", "Secret"))?;
+    let path = format!("/stringData/{key}");
+    let value = manifest.pointer(&path)?;
+    Some((path, value))
+}
+
+fn decoded(value: &Value) -> Option<Value> {
+    let bytes = STANDARD.decode(value.as_str()?).ok()?;
+    String::from_utf8(bytes).ok().map(Value::String)
+}
+
+fn is_collection(value: &Value) -> bool {
+    value.is_array() || value.is_object()
+}
+
+#[cfg(test)]
+mod tests;

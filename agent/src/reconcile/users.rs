@@ -1,0 +1,37 @@
+//! The names of the users who drifted, out of the API server's audit events, where these are to be had.
+//!
+//! I/O: discovery, for kinds that were not asked for before.
+
+use super::Run;
+use crate::api::{DriftChange, DriftObject, DriftStatus};
+use crate::report::audit::{Audit, Object, Write};
+
+/// Names the users of an episode, as far as they are known by now.
+pub async fn name(run: &Run<'_>, drift: Option<&mut DriftStatus>) {
+    let Some(audit) = &run.context.audit else { return };
+    for told in drift.into_iter().flat_map(|drift| &mut drift.objects) {
+        let kind = run.context.cluster.discovery.find(&told.api_version, &told.kind).await;
+        if let Ok(Some(kind)) = kind {
+            name_one(audit, &kind.plural, told);
+        }
+    }
+}
+
+fn name_one(audit: &Audit, plural: &str, told: &mut DriftObject) {
+    let DriftObject { api_version, namespace, name, since, deleted, user, changes, .. } = told;
+    let group = api_version.rsplit_once('/').map_or("", |(group, _)| group);
+    let object = || Object { group, resource: plural, namespace, name };
+    if *deleted && user.is_none() {
+        *user = audit.deleter(object(), *since).map(|user| user.name.to_string());
+    }
+    for DriftChange { manager, subresource, time, user, .. } in
+        changes.iter_mut().filter(|change| change.user.is_none())
+    {
+        let write = Write {
+            manager: manager.as_deref(),
+            subresource: subresource.as_deref(),
+            at: Some(time.as_ref().and_then(|time| time.parse().ok()).unwrap_or(*since)),
+        };
+        *user = audit.user(object(), write).map(|user| user.name.to_string());
+    }
+}
