@@ -184,7 +184,11 @@ mod tests {
         let told = |fights: &mut Fights, second| fights.going_on(&HashSet::new(), at(second));
         let first = told(&mut fights, 14);
         assert_eq!(first.len(), 1);
-        assert!(first[0].1.note.as_ref().is_some_and(|note| note.contains("4 times")), "{:?}", first[0].1.note);
+        assert!(
+            first[0].1.note.as_ref().is_some_and(|note| note.contains("4 times")),
+            "{:?}",
+            first[0].1.note
+        );
         assert_eq!(told(&mut fights, 32), first);
         assert_eq!(told(&mut fights, 33), []);
         assert_eq!(fights.next(), None);

@@ -75,6 +75,7 @@ fn object(name: &str) -> DriftObject {
         state: DriftState::Drifted,
         since: Timestamp::UNIX_EPOCH,
         deleted: true,
+        user: None,
         changes: Vec::new(),
         omitted: None,
         note: None,
