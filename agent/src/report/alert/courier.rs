@@ -82,8 +82,8 @@ impl Courier {
     pub fn new(shared: Arc<Shared>, alert: Arc<Alert>) -> Self {
         let name = SyncRef::new(alert.namespace().unwrap_or_default(), alert.name_any());
         let written = alert.status.clone().unwrap_or_default();
-        let made = alert.metadata.creation_timestamp.as_ref().map_or(Timestamp::now(), |time| time.0);
-        let ledger = Ledger::load(name.namespace(), &written, made, Instant::now());
+        // What happened before an Alert was seen first is not told.
+        let ledger = Ledger::load(name.namespace(), &written, Timestamp::now(), Instant::now());
         Self {
             shared,
             name,

@@ -38,7 +38,6 @@ pub struct Ledger {
     seen: BTreeMap<String, Timestamp>,
     /// Events without an end before this are not told.
     since: Timestamp,
-    told: Option<Timestamp>,
     /// Syncs about which a notice is on its way.
     busy: BTreeSet<String>,
     pub dropped: i64,
@@ -81,15 +80,14 @@ pub struct Manner {
 }
 
 impl Ledger {
-    /// What was told before, as the status of the Alert has it. `since` is when the Alert was made.
-    pub fn load(namespace: &str, status: &AlertStatus, since: Timestamp, now: Instant) -> Self {
+    /// What was told before, as the status of the Alert has it. `time` is now.
+    pub fn load(namespace: &str, status: &AlertStatus, time: Timestamp, now: Instant) -> Self {
         let mut ledger = Self {
             namespace: namespace.to_owned(),
             open: BTreeMap::new(),
             events: VecDeque::new(),
             seen: BTreeMap::new(),
-            since: status.told.map_or(since, |told| told.max(since)),
-            told: status.told,
+            since: status.told.unwrap_or(time),
             busy: BTreeSet::new(),
             dropped: status.dropped.unwrap_or_default(),
         };
@@ -326,7 +324,7 @@ impl Ledger {
             });
         let told = match self.events.front() {
             Some(next) if !down => next.starts_at.checked_sub(Duration::from_millis(1)).ok(),
-            _ => self.seen.values().max().copied().filter(|seen| *seen > self.since).or(self.told),
+            _ => self.seen.values().max().copied().or(Some(self.since)),
         };
         (firing.collect(), pending.collect(), told)
     }
