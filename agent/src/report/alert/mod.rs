@@ -68,6 +68,8 @@ struct Told {
     status: SyncStatus,
     reported: bool,
     failure: Option<(Failure, Instant, Timestamp)>,
+    /// The failure is worth a person's time.
+    lasting: bool,
     suspended: bool,
     /// When the live view confirmed the verdict.
     verified: Option<(Instant, Timestamp)>,
@@ -179,11 +181,17 @@ impl Alerts {
     /// Looks at what changes by time alone: verdicts that became stale, failures that last, Alerts that select nothing. The
     /// Syncs must be known.
     pub fn tick(&self) {
-        let all: Vec<SyncRef> = self.syncs.state().iter().map(|sync| sync_name(sync)).collect();
         let mut state = self.lock();
+        if state.couriers.is_empty() {
+            return;
+        }
+        let all: Vec<SyncRef> = self.syncs.state().iter().map(|sync| sync_name(sync)).collect();
         for sync in &all {
-            state.syncs.entry(sync.clone()).or_insert_with(|| Told::unknown(&SyncStatus::default()));
-            self.update(&mut state, sync);
+            let told =
+                state.syncs.entry(sync.clone()).or_insert_with(|| Told::unknown(&SyncStatus::default()));
+            if self.staleness(sync, told) != told.staleness || told.is_lasting() != told.lasting {
+                self.update(&mut state, sync);
+            }
         }
         for (name, handle) in &state.couriers {
             let here: Vec<&SyncRef> =
@@ -213,10 +221,8 @@ impl Alerts {
     fn update(&self, state: &mut State, sync: &SyncRef) {
         let Some(told) = state.syncs.get_mut(sync) else { return };
         told.staleness = self.staleness(sync, told);
-        let lasting = told.failure.as_ref().filter(|(failure, since, _)| {
-            failure.reason != "DependencyNotReady"
-                && (failure.class != Class::Transient || since.elapsed() >= PASSING)
-        });
+        told.lasting = told.is_lasting();
+        let lasting = told.failure.as_ref().filter(|_| told.lasting);
         let known = Known {
             cluster: &self.cluster,
             sync,
@@ -288,11 +294,22 @@ impl Told {
             status: status.clone(),
             reported: false,
             failure: None,
+            lasting: false,
             suspended: false,
             verified: None,
             staleness: Staleness::Unknown,
             snapshot: Arc::default(),
         }
+    }
+}
+
+impl Told {
+    /// True if a failure will not pass by itself, or has not for some time. Who waits for another Sync has not failed.
+    fn is_lasting(&self) -> bool {
+        self.failure.as_ref().is_some_and(|(failure, since, _)| {
+            failure.reason != "DependencyNotReady"
+                && (failure.class != Class::Transient || since.elapsed() >= PASSING)
+        })
     }
 }
 
