@@ -22,7 +22,7 @@ use super::Running;
 use super::fixture::{self, Fleet, namespace};
 
 /// Syncs, and what each has: 2,000 objects of six kinds.
-const FLEET: Fleet = Fleet { syncs: 100, objects };
+pub(super) const FLEET: Fleet = Fleet { syncs: 100, objects };
 const CHANGES: usize = 500;
 const PAUSE: Duration = Duration::from_millis(50);
 const STORM: usize = 1000;
@@ -36,7 +36,7 @@ const KINDS: [(&str, &str, &str); 6] = [
 ];
 
 /// Twenty objects: some of each kind.
-fn objects(at: usize) -> Vec<Value> {
+pub(super) fn objects(at: usize) -> Vec<Value> {
     let name = |number: usize| format!("d-{at}-{number}");
     (0..20)
         .map(|number| {
@@ -78,17 +78,17 @@ fn change(kind: &str) -> (Value, &'static str) {
 
 /// One object that is changed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Target {
-    kind: usize,
-    namespace: String,
-    name: String,
+pub(super) struct Target {
+    pub kind: usize,
+    pub namespace: String,
+    pub name: String,
 }
 
-fn target(sync: usize, number: usize) -> Target {
+pub(super) fn target(sync: usize, number: usize) -> Target {
     Target { kind: number % 6, namespace: namespace(sync), name: format!("d-{sync}-{number}") }
 }
 
-fn resource(kind: usize) -> ApiResource {
+pub(super) fn resource(kind: usize) -> ApiResource {
     let (group, version, kind) = KINDS[kind];
     ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind))
 }
@@ -134,7 +134,7 @@ fn watch(client: &Client) -> Corrected {
 }
 
 /// Changes an object as kubectl does; returns when the API server has acknowledged it.
-async fn by_hand(client: &Client, target: &Target) -> anyhow::Result<Instant> {
+pub(super) async fn by_hand(client: &Client, target: &Target) -> anyhow::Result<Instant> {
     let api =
         Api::<DynamicObject>::namespaced_with(client.clone(), &target.namespace, &resource(target.kind));
     let (patch, _) = change(KINDS[target.kind].2);
