@@ -353,7 +353,11 @@ fn gathered(memory: &mut Memory, mut findings: Findings) -> Result<Findings, Dur
     // Where nobody waits for the objects, how they are is no urgent news.
     let minor = on_the_way || (!findings.wait_for_health && findings.is_well());
     let due = match memory.told {
-        Some(told) if minor && findings.done.is_none() => told + PROGRESS,
+        Some(told) if minor && findings.done.is_none() => {
+            // What is over after a moment is not told at all.
+            let gathered = if on_the_way { since + GATHER } else { since };
+            gathered.max(told + PROGRESS)
+        }
         // Who drifted is told at once.
         _ if on_the_way && findings.corrected().is_empty() => since + GATHER,
         _ => {

@@ -23,7 +23,7 @@ use super::Running;
 use super::fixture::{self, Fleet, namespace};
 
 /// 2,000 objects of six kinds: in a hundred Syncs, and in a single one.
-const MANY: Fleet = Fleet { syncs: 100, objects };
+pub(super) const MANY: Fleet = Fleet { syncs: 100, objects };
 const ONE: Fleet = Fleet { syncs: 1, objects: everything };
 /// Objects that come after one another.
 const GROUPS: usize = 100;
@@ -40,7 +40,7 @@ const KINDS: [(&str, &str, &str); 6] = [
 ];
 
 /// Twenty objects: some of each kind.
-fn objects(at: usize) -> Vec<Value> {
+pub(super) fn objects(at: usize) -> Vec<Value> {
     let name = |number: usize| format!("d-{at}-{number}");
     (0..20)
         .map(|number| {
@@ -87,18 +87,18 @@ fn change(kind: &str) -> (Value, &'static str) {
 
 /// One object that is changed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Target {
-    kind: usize,
-    namespace: String,
-    name: String,
+pub(super) struct Target {
+    pub kind: usize,
+    pub namespace: String,
+    pub name: String,
 }
 
-fn target(fleet: &Fleet, group: usize, number: usize) -> Target {
+pub(super) fn target(fleet: &Fleet, group: usize, number: usize) -> Target {
     let sync = if fleet.syncs == 1 { 0 } else { group };
     Target { kind: number % 6, namespace: namespace(sync), name: format!("d-{group}-{number}") }
 }
 
-fn resource(kind: usize) -> ApiResource {
+pub(super) fn resource(kind: usize) -> ApiResource {
     let (group, version, kind) = KINDS[kind];
     ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind))
 }
@@ -144,7 +144,7 @@ fn watch(client: &Client) -> Corrected {
 }
 
 /// Changes an object as kubectl does; returns when the API server has acknowledged it.
-async fn by_hand(client: &Client, target: &Target) -> anyhow::Result<Instant> {
+pub(super) async fn by_hand(client: &Client, target: &Target) -> anyhow::Result<Instant> {
     let api =
         Api::<DynamicObject>::namespaced_with(client.clone(), &target.namespace, &resource(target.kind));
     let (patch, _) = change(KINDS[target.kind].2);

@@ -215,16 +215,25 @@ pub struct Requests {
 }
 
 pub fn requests(env: &Env, since: Timestamp) -> anyhow::Result<Requests> {
+    sorted(&asked(env, since)?, since)
+}
+
+/// Their lines in the audit log.
+pub fn asked(env: &Env, since: Timestamp) -> anyhow::Result<Vec<Value>> {
     let start = since.to_string();
-    let found = env.cluster.requests(|line| {
+    env.cluster.requests(|line| {
         let text = |field: &str| line[field].as_str().unwrap_or_default();
         text("userAgent").starts_with("holdfast/")
             && text("verb") != "watch"
             && line["objectRef"]["resource"] != "leases"
             && *text("requestReceivedTimestamp") > *start
-    })?;
+    })
+}
+
+/// Counts lines of the audit log by their sort.
+pub fn sorted(found: &[Value], since: Timestamp) -> anyhow::Result<Requests> {
     let mut sorts: BTreeMap<String, (usize, f64, f64)> = BTreeMap::new();
-    for line in &found {
+    for line in found {
         let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let (resource, sub) = (word(&line["objectRef"]["resource"]), word(&line["objectRef"]["subresource"]));
         let at: Timestamp = word(&line["requestReceivedTimestamp"]).parse()?;

@@ -1,11 +1,12 @@
 //! Figures, each against the machine's own limit in the same run:
-//! `bench [fresh-sync|idle|commit|restart|memory|drift] [--minutes N]`.
+//! `bench [fresh-sync|idle|commit|restart|memory|drift|quiet] [--minutes N]`.
 //!
 //! One JSON line a case on stdout. Repositories are `file://`: the transport is not the point. I/O: processes, network.
 #![expect(clippy::print_stdout, reason = "figures go to stdout")]
 
 mod drift;
 mod fixture;
+mod quiet;
 
 use std::time::{Duration, Instant};
 
@@ -24,7 +25,7 @@ use self::fixture::{
     repository, requests, set,
 };
 
-const CASES: [&str; 6] = ["fresh-sync", "idle", "commit", "restart", "memory", "drift"];
+const CASES: [&str; 7] = ["fresh-sync", "idle", "commit", "restart", "memory", "drift", "quiet"];
 const AGENT: [&str; 1] = ["--allow-file-sources"];
 
 #[tokio::main]
@@ -46,6 +47,7 @@ async fn main() -> anyhow::Result<()> {
             "commit" => one_commit().await?,
             "restart" => restart().await?,
             "drift" => drift::drift().await?,
+            "quiet" => Box::pin(quiet::quiet(Duration::from_secs_f64(minutes * 60.0))).await?,
             _ => memory().await?,
         }
     }
