@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::admin::Health;
-use crate::api::{Alert, Approval, Sync, conditions, names};
+use crate::api::{Alert, Approval, Sync, SyncStatus, conditions, names};
 use crate::cluster::refusal::chain;
 use crate::cluster::requests::refusal;
 use crate::cluster::secrets::User;
@@ -27,9 +27,9 @@ use crate::context::{ConnectError, Context, Feeds, Options};
 use crate::error::Class;
 use crate::memory::{Memory, Unreported};
 use crate::metrics::Metrics;
+use crate::reconcile::drift;
 use crate::reconcile::finalize::{Ended, finalize};
 use crate::reconcile::{Run, reconcile};
-use crate::reconcile::{drift, users};
 use crate::report::alert::courier::Shared;
 use crate::report::alert::receiver::{Sender, SenderError};
 use crate::report::{Done, Failure, Findings, status, tell, write};
@@ -377,11 +377,15 @@ fn gathered(memory: &mut Memory, mut findings: Findings) -> Result<Findings, Dur
 async fn report(run: &Run<'_>, memory: &mut Memory, findings: &Findings) -> Action {
     let Run { context, sync, owner, .. } = run;
     let before = memory.status.take().unwrap_or_else(|| run.status.clone());
-    let mut after = status::build(&before, findings);
-    users::name(run, after.drift.as_mut()).await;
+    let known = memory.drift.episode.clone().or_else(|| before.drift.clone());
+    let episode = match &findings.drift {
+        Some(found) => drift::tell(run, memory, &before, found).await,
+        None => known.clone(),
+    };
+    let after = status::build(&before, findings, episode.as_ref());
     let result = findings.failure.as_ref().map_or("ok", |failure| failure.reason);
     context.metrics.reconcile(result);
-    context.metrics.sync(owner, &after, findings, findings.drifts(&before));
+    context.metrics.sync(owner, &after, findings, findings.drifts(known.as_ref()));
     tell::tell(&context.events, &sync.object_ref(&()), owner, &before, &after, findings);
     if let Err(error) = write::write(&context.client, owner, &before, &after).await {
         warn!(sync = %owner, stage = "report", error = %chain(&error), "Cannot write the status and tries again");
@@ -394,7 +398,8 @@ async fn report(run: &Run<'_>, memory: &mut Memory, findings: &Findings) -> Acti
         context.metrics.verified(owner, findings.now);
     }
     let suspended = findings.suspended.is_some();
-    context.alerts.tell(owner, &after, findings.failure.as_ref(), suspended, verified);
+    let told = SyncStatus { drift: episode, ..after.clone() };
+    context.alerts.tell(owner, &told, findings.failure.as_ref(), suspended, verified);
     let seen = findings.seen.as_ref().map(|seen| seen.revision.as_str()).unwrap_or_default();
     if context.memories.report(owner, seen, conditions::is_true(&after.conditions, conditions::READY)) {
         context.wake_dependents(owner);

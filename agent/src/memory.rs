@@ -10,7 +10,7 @@ use holdfast_diff::digest::Digest;
 use holdfast_diff::object::ObjectId;
 use jiff::Timestamp;
 
-use crate::api::{DriftObject, Sync, SyncStatus};
+use crate::api::{DriftObject, DriftStatus, Sync, SyncStatus};
 use crate::cluster::view::Differs;
 use crate::reconcile::fights::Fights;
 use crate::render::kept::Kept;
@@ -50,6 +50,8 @@ pub struct Drift {
     pub fights: Fights,
     /// What others added to objects, by what it was when it was looked at.
     pub ghosts: BTreeMap<ObjectId, (Digest, DriftObject)>,
+    /// What goes on, whole; the status has a part of it.
+    pub episode: Option<DriftStatus>,
     /// Since when nothing was put back.
     pub calm: Option<Instant>,
 }

@@ -13,7 +13,7 @@ use tracing::warn;
 
 use super::stages::{Observed, Planned, only_reported};
 use super::{Run, users};
-use crate::api::{DriftObject, DriftState, Snooze};
+use crate::api::{DriftObject, DriftState, DriftStatus, Snooze, SyncStatus};
 use crate::cluster::refusal::chain;
 use crate::cluster::view::{Differs, Overwritten};
 use crate::gate::Waiting;
@@ -108,12 +108,11 @@ pub async fn announce(
     let left = attempted.iter().map(|(_, told)| told.clone()).collect();
     let before = memory.status.clone().unwrap_or_else(|| run.status.clone());
     let found = Drift { left, partial: true, ..Drift::default() };
-    let mut after = before.clone();
-    after.drift = drift::episode(before.drift.as_ref(), &found, true, run.now);
-    users::name(run, after.drift.as_mut()).await;
+    let told = tell(run, memory, &before, &found).await;
+    let after = SyncStatus { drift: told.as_ref().map(drift::listed), ..before.clone() };
     match write::write(&context.client, owner, &before, &after).await {
         Ok(()) => {
-            context.alerts.tell_drift(owner, &after);
+            context.alerts.tell_drift(owner, &SyncStatus { drift: told, ..after.clone() });
             memory.status = Some(after);
         }
         Err(error) => {
@@ -121,6 +120,21 @@ pub async fn announce(
         }
     }
     attempted
+}
+
+/// The episode that goes on after what was found, with the names of users as far as they are known.
+pub async fn tell(
+    run: &Run<'_>,
+    memory: &mut Memory,
+    before: &SyncStatus,
+    found: &Drift,
+) -> Option<DriftStatus> {
+    let known = memory.drift.episode.take().or_else(|| before.drift.clone());
+    let corrects = !only_reported(run);
+    let mut episode = drift::episode(known.as_ref(), found, corrects, run.now);
+    users::name(run, episode.as_mut()).await;
+    memory.drift.episode.clone_from(&episode);
+    episode
 }
 
 /// What a run found of drift: what was put back, what was not although it was tried, and what waits.

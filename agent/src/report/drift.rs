@@ -1,5 +1,7 @@
 //! Drift as a status and an alert have it: which object, which fields, from what to what, by which manager. Pure.
 
+use std::collections::HashMap;
+
 use holdfast_diff::fields::Owner;
 use holdfast_diff::ignore;
 use holdfast_diff::object::ObjectId;
@@ -10,7 +12,9 @@ use serde_json::Value;
 use super::changes::{cut, number};
 use crate::api::{DriftChange, DriftObject, DriftState, DriftStatus};
 
-/// Bytes of JSON that the objects of an episode may have in a status and an alert.
+/// Objects of an episode that are told.
+const EPISODE: usize = 1000;
+/// Bytes of JSON that they may have in a status.
 const LISTED_BYTES: usize = 6 * 1024;
 /// Fields that are told of one object.
 const LISTED_FIELDS: usize = 20;
@@ -98,7 +102,7 @@ pub fn value(value: &Value) -> Value {
     }
 }
 
-/// The episode that goes on after a run, out of the one before.
+/// The episode that goes on after a run, out of the one before: whole, as an alert tells it.
 pub fn episode(
     before: Option<&DriftStatus>,
     Drift { left, corrected, settled, partial }: &Drift,
@@ -106,8 +110,11 @@ pub fn episode(
     now: Timestamp,
 ) -> Option<DriftStatus> {
     let mut objects: Vec<DriftObject> = left.iter().chain(corrected).cloned().collect();
+    let places: HashMap<_, usize> =
+        left.iter().chain(corrected).enumerate().map(|(at, object)| (identity(object), at)).collect();
     for told in before.into_iter().flat_map(|before| &before.objects) {
-        if let Some(object) = objects.iter_mut().find(|object| is_same(object, told)) {
+        if let Some(at) = places.get(&identity(told)) {
+            let object = &mut objects[*at];
             if object.state == told.state && agree(&object.changes, &told.changes) {
                 object.since = told.since;
                 object.user.clone_from(&told.user);
@@ -125,18 +132,24 @@ pub fn episode(
     if objects.is_empty() {
         return None;
     }
-    let all = objects.len();
-    let mut room = LISTED_BYTES;
-    objects.retain(|object| {
-        let size = serde_json::to_vec(object).map_or(LISTED_BYTES, |json| json.len());
-        let fits = size <= room;
-        room = room.saturating_sub(size);
-        fits
-    });
-    let before_omitted = before.and_then(|before| before.omitted).unwrap_or_default();
-    let omitted = number(all - objects.len()).max(if *settled { 0 } else { before_omitted });
+    let before_omitted = before.and_then(|before| before.omitted).filter(|_| !settled).unwrap_or_default();
+    let omitted = before_omitted + number(objects.len().saturating_sub(EPISODE));
+    objects.truncate(EPISODE);
     let since = before.map_or(now, |before| before.since);
     Some(DriftStatus { since, objects, omitted: Some(omitted).filter(|omitted| *omitted > 0) })
+}
+
+/// As much of an episode as a status has room for.
+pub fn listed(DriftStatus { since, objects, omitted }: &DriftStatus) -> DriftStatus {
+    let mut room = LISTED_BYTES;
+    let mut fits = |object: &DriftObject| {
+        let size = serde_json::to_vec(object).map_or(LISTED_BYTES, |json| json.len());
+        room = room.saturating_sub(size);
+        room > 0
+    };
+    let listed: Vec<DriftObject> = objects.iter().take_while(|object| fits(object)).cloned().collect();
+    let omitted = omitted.unwrap_or_default() + number(objects.len() - listed.len());
+    DriftStatus { since: *since, objects: listed, omitted: Some(omitted).filter(|omitted| *omitted > 0) }
 }
 
 /// True if both say the same, whether or not the users are known.
@@ -145,11 +158,14 @@ fn agree(one: &[DriftChange], other: &[DriftChange]) -> bool {
     one.len() == other.len() && one.iter().zip(other).all(|(one, other)| anonymous(one) == anonymous(other))
 }
 
-/// True if both are of one object. What others added to it is told apart from what differs of it.
+/// What makes an entry of an episode. What others added to an object is told apart from what differs of it.
+fn identity(told: &DriftObject) -> (&str, &str, &str, &str, bool) {
+    (&told.api_version, &told.kind, &told.namespace, &told.name, is_ghost(told))
+}
+
+/// True if both are of one object.
 pub fn is_same(one: &DriftObject, other: &DriftObject) -> bool {
-    (&one.kind, &one.namespace, &one.name) == (&other.kind, &other.namespace, &other.name)
-        && one.api_version == other.api_version
-        && is_ghost(one) == is_ghost(other)
+    identity(one) == identity(other)
 }
 
 /// True if git says nothing about what is told.

@@ -17,7 +17,7 @@ use holdfast_diff::plan::{Change, PlanId};
 use jiff::Timestamp;
 
 use self::drift::Drift;
-use crate::api::{CommitNote, CompletedJob, DriftMode, DriftObject, DriftState, Sync, SyncStatus};
+use crate::api::{CommitNote, CompletedJob, DriftObject, DriftState, DriftStatus, Sync};
 use crate::error::{Class, StageError};
 use crate::gate::Waiting;
 use crate::sync_ref::SyncRef;
@@ -76,8 +76,6 @@ pub struct Findings {
     pub done: Option<Done>,
     /// What differs from git or was put back; `None` if that is not known.
     pub drift: Option<Drift>,
-    /// Drift is put back, as far as nobody decided otherwise.
-    pub corrects: bool,
     pub objects: Option<Objects>,
     /// Jobs that have done their work; `None` if that is not known.
     pub completed: Option<Vec<CompletedJob>>,
@@ -105,7 +103,6 @@ impl Findings {
             waiting: None,
             done: None,
             drift: None,
-            corrects: sync.spec.drift.mode == DriftMode::Correct,
             objects: None,
             completed: None,
             warnings: None,
@@ -142,9 +139,9 @@ impl Findings {
     }
 
     /// How many objects were found to differ that did not before.
-    pub fn drifts(&self, before: &SyncStatus) -> u64 {
+    pub fn drifts(&self, before: Option<&DriftStatus>) -> u64 {
         let told = |object: &DriftObject| {
-            before.drift.iter().flat_map(|drift| &drift.objects).any(|told| drift::is_same(told, object))
+            before.iter().flat_map(|drift| &drift.objects).any(|told| drift::is_same(told, object))
         };
         let left = self.drift.iter().flat_map(|drift| &drift.left).filter(|object| !told(object)).count();
         (left + self.corrected().len()) as u64

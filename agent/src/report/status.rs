@@ -8,7 +8,9 @@ use super::changes::{cut, listed, number, omitted, summary};
 use super::drift::{self, Drift};
 use super::{Failure, Findings, Objects};
 use crate::api::conditions::{self, reason};
-use crate::api::{DriftObject, DriftState, HistoryEntry, ObjectCounts, PlanState, PlanStatus, SyncStatus};
+use crate::api::{
+    DriftObject, DriftState, DriftStatus, HistoryEntry, ObjectCounts, PlanState, PlanStatus, SyncStatus,
+};
 use crate::error::Class;
 use crate::gate::Waiting;
 
@@ -19,13 +21,13 @@ const WARNINGS: usize = 20;
 /// Entries of the history.
 const HISTORY: usize = 10;
 
-/// Makes the status out of the one before and what was found.
-pub fn build(before: &SyncStatus, findings: &Findings) -> SyncStatus {
+/// Makes the status out of the one before, what was found, and the episode of drift that goes on.
+pub fn build(before: &SyncStatus, findings: &Findings, episode: Option<&DriftStatus>) -> SyncStatus {
     let mut status = before.clone();
     status.observed_generation = Some(findings.generation);
     revision(&mut status, findings);
     plan(&mut status, findings);
-    drift(&mut status, findings);
+    status.drift = episode.map(drift::listed);
     if let Some(Objects { total, unhealthy }) = &findings.objects {
         let ready = total.saturating_sub(unhealthy.len());
         status.objects = Some(ObjectCounts {
@@ -116,12 +118,6 @@ fn plan(status: &mut SyncStatus, findings: &Findings) {
             // What waited is not needed any more.
             status.plan = None;
         }
-    }
-}
-
-fn drift(status: &mut SyncStatus, findings: &Findings) {
-    if let Some(found) = &findings.drift {
-        status.drift = drift::episode(status.drift.as_ref(), found, findings.corrects, findings.now);
     }
 }
 

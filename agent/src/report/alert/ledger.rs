@@ -24,6 +24,7 @@ const EVENTS: usize = 200;
 const OBJECTS: usize = 200;
 /// Notices that a status holds, and their bytes of JSON.
 const PENDING: usize = 20;
+const PENDING_OBJECTS: usize = 20;
 const PENDING_BYTES: usize = 100_000;
 
 /// A Sync, and what happens to it.
@@ -317,6 +318,7 @@ impl Ledger {
         let mut room = PENDING_BYTES;
         let pending = waiting
             .take(PENDING)
+            .map(bounded)
             .filter_map(|notice| serde_json::to_value(notice).ok())
             .take_while(|notice| {
                 room = room.saturating_sub(notice.to_string().len());
@@ -328,6 +330,17 @@ impl Ledger {
         };
         (firing.collect(), pending.collect(), told)
     }
+}
+
+/// A notice with as many objects as a status has room for.
+fn bounded(notice: &Notice) -> Notice {
+    let mut notice = notice.clone();
+    let more = notice.objects.len().saturating_sub(PENDING_OBJECTS);
+    if more > 0 {
+        notice.objects.truncate(PENDING_OBJECTS);
+        notice.omitted = Some(notice.omitted.unwrap_or_default() + i64::try_from(more).unwrap_or(i64::MAX));
+    }
+    notice
 }
 
 /// Adds the objects of an earlier notice that the newer one does not name.
