@@ -31,7 +31,7 @@ use crate::reconcile::drift;
 use crate::reconcile::finalize::{Ended, finalize};
 use crate::reconcile::{Run, reconcile};
 use crate::report::alert::courier::Shared;
-use crate::report::alert::receiver::{Sender, SenderError};
+use crate::report::alert::receiver::Sender;
 use crate::report::{Done, Failure, Findings, status, tell, write};
 use crate::sync_ref::SyncRef;
 
@@ -62,8 +62,6 @@ pub enum StartError {
     NotInstalled(#[source] kube::Error),
     #[error("the API server does not answer")]
     Silent,
-    #[error(transparent)]
-    Alerts(#[from] SenderError),
 }
 
 /// Runs until the token is cancelled. What runs then comes to an end by itself, between two waves at the latest.
@@ -114,7 +112,7 @@ pub async fn run(
             info!("Watching Syncs");
         }
     };
-    let alerts = serve_alerts(&context, &options).map_err(StartError::Alerts)?;
+    let alerts = serve_alerts(&context, &options);
     let runs = Controller::for_stream(triggers, syncs)
         .with_config(controller::Config::default().concurrency(CONCURRENCY))
         .reconcile_on(woken.map(|sync| ObjectRef::new(sync.name()).within(sync.namespace())))
@@ -143,7 +141,7 @@ impl StartError {
     /// True if trying again would be in vain: the server has answered, and its answer is no.
     fn is_final(&self) -> bool {
         match self {
-            Self::Connect(ConnectError::Client(_)) | Self::Alerts(_) => true,
+            Self::Connect(ConnectError::Client(_)) => true,
             Self::Connect(ConnectError::Cluster(error)) | Self::NotInstalled(error) => {
                 refusal(error).is_some_and(|status| status.code < 429)
             }
@@ -216,39 +214,36 @@ async fn feed_approvals(
 }
 
 /// Keeps the couriers of the Alerts, and looks at what changes by time.
-fn serve_alerts<'a>(
-    context: &'a Arc<Context>,
-    options: &Options,
-) -> Result<impl Future<Output = ()> + use<'a>, SenderError> {
-    let secrets = context.secrets.clone();
-    let shared = Shared {
-        client: context.client.clone(),
-        sender: Sender::new(options.allow_link_local)?,
-        secrets: Arc::new(move |alert, name| {
-            let (secrets, user) = (secrets.clone(), User::Alert(alert));
-            Box::pin(async move {
-                secrets.release(&user, Some(&name));
-                secrets.read(&user, &name).await.map_err(|error| error.to_string())
-            })
-        }),
-        metrics: context.metrics.clone(),
-        allow_link_local: options.allow_link_local,
+async fn serve_alerts(context: &Arc<Context>, options: &Options) {
+    let prepare = || {
+        let secrets = context.secrets.clone();
+        Ok(Shared {
+            client: context.client.clone(),
+            sender: Sender::new(options.allow_link_local)?,
+            secrets: Arc::new(move |alert, name| {
+                let (secrets, user) = (secrets.clone(), User::Alert(alert));
+                Box::pin(async move {
+                    secrets.release(&user, Some(&name));
+                    secrets.read(&user, &name).await.map_err(|error| error.to_string())
+                })
+            }),
+            metrics: context.metrics.clone(),
+            allow_link_local: options.allow_link_local,
+        })
     };
     let events = stream::select_all(scopes(&options.namespaces).map(|namespace| {
         watcher::watcher(api::<Alert>(&context.client, namespace), watcher::Config::default())
             .default_backoff()
             .boxed()
     }));
-    Ok(async move {
-        let ticks = async {
-            let _ = context.cluster.syncs.wait_until_ready().await;
-            loop {
-                tokio::time::sleep(TICK).await;
-                context.alerts.tick();
-            }
-        };
-        tokio::join!(context.alerts.serve(Arc::new(shared), events), ticks);
-    })
+    let ticks = async {
+        let _ = context.cluster.syncs.wait_until_ready().await;
+        loop {
+            tokio::time::sleep(TICK).await;
+            context.alerts.tick();
+        }
+    };
+    tokio::join!(context.alerts.serve(prepare, events), ticks);
 }
 
 /// Runs the Syncs whose drift is told again when the API server has told who changed what: its audit events may come late.

@@ -34,17 +34,24 @@ pub struct Entry {
     /// The version of the Sync's own checks that judged its health.
     pub judged: Option<Digest>,
     pub health: Health,
-    /// The fingerprint of what others added, where that is told.
-    pub ghosts: Option<Digest>,
     /// The fingerprint of the fields that we own; `None` if it cannot be told.
     pub live: Option<Digest>,
-    /// All of it, if it is left as it is though it differs.
-    pub(super) whole: Option<Digest>,
+    /// What few objects have.
+    rare: Option<Box<Rare>>,
     /// The manifest, and the live fingerprint that the server has proven to satisfy it.
     pub(super) verified: Option<(Digest, Digest)>,
     pub(super) version: u64,
-    /// The version that our last write was planned upon: what came between was overwritten by it.
-    pub(super) overwrote: Option<SeenAt>,
+}
+
+/// What the view keeps of few objects.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rare {
+    /// The fingerprint of what others added, where that is told.
+    pub ghosts: Option<Digest>,
+    /// The fingerprint of all of it, if it is left as it is though it differs.
+    pub whole: Option<Digest>,
+    /// What our last write was planned upon: what came between was overwritten by it.
+    pub overwrote: Option<SeenAt>,
 }
 
 impl Entry {
@@ -78,26 +85,36 @@ impl Entry {
             completed,
             judged,
             health,
-            ghosts,
             live: fields::fingerprint(object, &kind.api_version()),
-            whole: None,
+            rare: Some(Box::new(Rare { ghosts, ..Rare::default() })).filter(|rare| rare.ghosts.is_some()),
             verified: None,
             version: version(object),
-            overwrote: None,
             kind: kind.clone(),
         })
     }
 
+    /// What few objects have.
+    pub fn rare(&self) -> Rare {
+        self.rare.as_deref().copied().unwrap_or_default()
+    }
+
+    /// Changes what few objects have.
+    pub(super) fn with_rare(&mut self, change: impl FnOnce(&mut Rare)) {
+        let mut rare = self.rare();
+        change(&mut rare);
+        self.rare = (rare != Rare::default()).then(|| Box::new(rare));
+    }
+
     /// True if this, as our write left it, overwrote another form that came after what the write was planned upon.
     pub(super) fn overwrites(&self, other: &Self) -> bool {
-        self.overwrote.is_some_and(|seen| {
+        self.rare().overwrote.is_some_and(|seen| {
             other.version > seen.version && other.version < self.version && other.live != seen.live
         })
     }
 
     /// How it differs from a manifest.
     pub fn differs(&self, manifest: Digest) -> Differs {
-        Differs { manifest, live: self.live, whole: self.whole }
+        Differs { manifest, live: self.live, whole: self.rare().whole }
     }
 
     /// True if it was read at the same version.

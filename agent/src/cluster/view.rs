@@ -98,8 +98,9 @@ impl View {
         };
         let owner = entry.owner.clone();
         let mut state = self.lock();
-        if state.objects.get(&object).is_some_and(|before| before.whole.is_some()) {
-            entry.whole = Some(Digest::of(&compare::essence(live)));
+        if state.objects.get(&object).is_some_and(|before| before.rare().whole.is_some()) {
+            let whole = Digest::of(&compare::essence(live));
+            entry.with_rare(|rare| rare.whole = Some(whole));
         }
         if let Some((_, seen)) = state.writing.get_mut(&object) {
             seen.push(live.clone());
@@ -146,7 +147,8 @@ impl View {
         let mut state = self.lock();
         let writing = state.writing.remove(object);
         let Some(mut entry) = entry else { return };
-        entry.overwrote = writing.as_ref().map(|(seen, _)| *seen);
+        let seen = writing.as_ref().map(|(seen, _)| *seen);
+        entry.with_rare(|rare| rare.overwrote = seen);
         for seen in writing.into_iter().flat_map(|(_, seen)| seen) {
             let between =
                 Entry::of(kind, &seen, &self.judges).is_some_and(|between| entry.overwrites(&between));
@@ -158,7 +160,7 @@ impl View {
         state.put(object.clone(), entry);
         if let Some(entry) = state.objects.get_mut(object) {
             entry.verified = entry.live.map(|live| (manifest, live));
-            entry.whole = None;
+            entry.with_rare(|rare| rare.whole = None);
         }
     }
 
@@ -166,7 +168,7 @@ impl View {
     pub fn note_satisfied(&self, object: &ObjectId, manifest: Digest, live: Digest) {
         if let Some(entry) = self.lock().objects.get_mut(object) {
             entry.verified = Some((manifest, live));
-            entry.whole = None;
+            entry.with_rare(|rare| rare.whole = None);
         }
     }
 
@@ -174,7 +176,7 @@ impl View {
     pub fn note_left(&self, object: &ObjectId, live: &Value) -> Digest {
         let whole = Digest::of(&compare::essence(live));
         if let Some(entry) = self.lock().objects.get_mut(object).filter(|entry| entry.is_of(live)) {
-            entry.whole = Some(whole);
+            entry.with_rare(|rare| rare.whole = Some(whole));
         }
         whole
     }
@@ -403,14 +405,15 @@ impl State {
                     return false;
                 }
                 entry.verified = before.verified;
-                entry.overwrote = entry.overwrote.or(before.overwrote);
+                let overwrote = entry.rare().overwrote.or(before.rare().overwrote);
+                entry.with_rare(|rare| rare.overwrote = overwrote);
             }
         }
         let news = before.is_none_or(|before| {
             before.uid != entry.uid
                 || before.live != entry.live
-                || before.whole != entry.whole
-                || before.ghosts != entry.ghosts
+                || before.rare().whole != entry.rare().whole
+                || before.rare().ghosts != entry.rare().ghosts
                 || before.ending != entry.ending
                 || before.health != entry.health
                 || before.judged != entry.judged

@@ -23,12 +23,13 @@ pub async fn look(run: &Run<'_>, memory: &mut Memory) {
         return;
     }
     let view = &run.context.cluster.view;
-    let haunted = view.members_that(run.owner, |_, entry| entry.ghosts.is_some() && entry.ending.is_none());
+    let haunted =
+        view.members_that(run.owner, |_, entry| entry.rare().ghosts.is_some() && entry.ending.is_none());
     known.retain(|object, (seen, _)| {
-        haunted.iter().any(|(other, entry)| other == object && entry.ghosts == Some(*seen))
+        haunted.iter().any(|(other, entry)| other == object && entry.rare().ghosts == Some(*seen))
     });
     for (object, entry) in haunted {
-        let Some(seen) = entry.ghosts.filter(|_| !known.contains_key(&object)) else { continue };
+        let Some(seen) = entry.rare().ghosts.filter(|_| !known.contains_key(&object)) else { continue };
         match read(run, &object, &entry).await {
             Ok(Some(told)) => drop(known.insert(object, (seen, told))),
             Ok(None) => {}

@@ -21,9 +21,10 @@ use kube::ResourceExt as _;
 use kube::runtime::reflector::Store;
 use kube::runtime::watcher::{self, Event};
 use tokio::sync::mpsc;
-use tracing::warn;
+use tracing::{error, warn};
 
 use self::courier::{Command, Courier, Shared};
+use self::receiver::SenderError;
 use self::wanted::{Known, Snapshot, Staleness};
 use super::Failure;
 use crate::api::{Alert, AlertEvent, PlanStatus, Sync, SyncStatus};
@@ -82,23 +83,35 @@ impl Alerts {
         Self { cluster, syncs, state: Mutex::default() }
     }
 
-    /// Keeps a courier for every Alert, until the stream of Alerts ends.
+    /// Keeps a courier for every Alert, until the stream of Alerts ends. What couriers need is prepared when there is one.
     pub async fn serve(
         &self,
-        shared: Arc<Shared>,
+        prepare: impl Fn() -> Result<Shared, SenderError>,
         alerts: impl Stream<Item = watcher::Result<Event<Alert>>>,
     ) {
         pin_mut!(alerts);
         let mut listed = Vec::new();
+        let mut shared = None;
+        let mut see = |alert: Alert| {
+            if shared.is_none() {
+                match prepare() {
+                    Ok(prepared) => shared = Some(Arc::new(prepared)),
+                    Err(error) => error!(%error, "Cannot tell anybody of anything"),
+                }
+            }
+            if let Some(shared) = &shared {
+                self.seen(shared, alert);
+            }
+        };
         while let Some(event) = alerts.next().await {
             match event {
                 Ok(Event::Init) => listed.clear(),
                 Ok(Event::InitApply(alert)) => {
                     listed.push(name(&alert));
-                    self.seen(&shared, alert);
+                    see(alert);
                 }
                 Ok(Event::InitDone) => self.lock().couriers.retain(|name, _| listed.contains(name)),
-                Ok(Event::Apply(alert)) => self.seen(&shared, alert),
+                Ok(Event::Apply(alert)) => see(alert),
                 Ok(Event::Delete(alert)) => drop(self.lock().couriers.remove(&name(&alert))),
                 Err(error) => warn!(%error, "Watch of Alerts failed and is tried again"),
             }
