@@ -29,7 +29,7 @@ use crate::source::{Moved, OnLook, SourceOptions, Sources};
 use crate::sync_ref::SyncRef;
 
 /// Objects that all runs together hold at once: this bounds memory when many large Syncs start. A Sync of more runs alone.
-pub const ROOM: u32 = 1000;
+pub const ROOM: u32 = 500;
 
 /// Shared by all reconciles.
 pub struct Context {

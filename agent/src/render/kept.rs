@@ -27,13 +27,13 @@ impl Kept {
     pub fn of<'a>(manifests: impl IntoIterator<Item = &'a Manifest>) -> Result<Self, KeptError> {
         let mut chunks = Vec::new();
         let mut manifests = manifests.into_iter().peekable();
+        let mut packed = ZlibEncoder::new(Vec::new(), Compression::fast());
         while manifests.peek().is_some() {
-            let mut packed = ZlibEncoder::new(Vec::new(), Compression::fast());
             for manifest in manifests.by_ref().take(CHUNK) {
                 serde_json::to_writer(&mut packed, manifest).map_err(std::io::Error::from)?;
                 packed.write_all(b"\n")?;
             }
-            chunks.push(packed.finish()?.into());
+            chunks.push(packed.reset(Vec::new())?.into());
         }
         Ok(Self { chunks })
     }
