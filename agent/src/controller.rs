@@ -1,54 +1,49 @@
-//! The wiring: what wakes a Sync, what happens to what a run found, and when it runs again.
+//! The wiring: what starts the runs of Syncs, and what happens to what they found.
 //!
-//! Leaves the pipeline to `reconcile`. I/O: API watches, status writes.
+//! What wakes a Sync beside its own changes is in `feeds`, when it is told of and runs again in `pace`. Leaves the pipeline to
+//! `reconcile`. I/O: API watches, status writes.
+
+mod feeds;
+mod pace;
 
 use std::convert::Infallible;
 use std::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use kube::api::ListParams;
 use kube::runtime::controller::Action;
-use kube::runtime::reflector::{self, ObjectRef};
+use kube::runtime::reflector::ObjectRef;
 use kube::runtime::{Controller, WatchStreamExt as _, controller, watcher};
-use kube::{Api, Client, Resource as _, ResourceExt as _};
-use tokio::sync::broadcast;
+use kube::{Client, Resource as _, ResourceExt as _};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use self::feeds::{api, feed_approvals, hear_audit, moved, scopes, serve_alerts};
+use self::pace::{gathered, next};
 use crate::admin::Health;
-use crate::api::{Alert, Approval, Sync, SyncStatus, conditions, names};
+use crate::api::{Sync, SyncStatus, conditions, names};
 use crate::cluster::refusal::chain;
 use crate::cluster::requests::refusal;
-use crate::cluster::secrets::User;
 use crate::context::{ConnectError, Context, Feeds, Options};
 use crate::error::Class;
-use crate::memory::{Memory, Unreported};
+use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::reconcile::drift;
 use crate::reconcile::finalize::{Ended, finalize};
 use crate::reconcile::{Run, reconcile};
-use crate::report::alert::courier::Shared;
-use crate::report::alert::receiver::Sender;
-use crate::report::{Done, Failure, Findings, status, tell, write};
+use crate::report::{Failure, Findings, status, tell, write};
 use crate::sync_ref::SyncRef;
 
 /// How many Syncs run side by side. More would not be faster, since the API server has enough to do with these. How many
 /// objects they hold meanwhile has a bound of its own, [`crate::context::ROOM`].
 const CONCURRENCY: u16 = 16;
-/// The first pause after a failure that may pass; it doubles up to [`PAUSE_LIMIT`].
+/// The first pause after a failure that may pass.
 const PAUSE: Duration = Duration::from_secs(1);
-const PAUSE_LIMIT: Duration = Duration::from_mins(2);
 /// How long the API server may take for its first answers.
 const ANSWER: Duration = Duration::from_secs(10);
-/// How long a report waits for the objects to become healthy.
-const GATHER: Duration = Duration::from_millis(500);
-/// How often it is looked at what changes by time alone.
-const TICK: Duration = Duration::from_secs(2);
-/// How often it is told how far objects are that stay on their way.
-const PROGRESS: Duration = Duration::from_secs(5);
 
 /// Why the agent cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -166,112 +161,12 @@ async fn connect(
     tokio::time::timeout(ANSWER, connecting).await.unwrap_or(Err(StartError::Silent))
 }
 
-/// The namespaces to watch, where `None` stands for all.
-fn scopes(namespaces: &[String]) -> impl Iterator<Item = Option<&str>> {
-    let all = namespaces.is_empty().then_some(None);
-    all.into_iter().chain(namespaces.iter().map(|namespace| Some(namespace.as_str())))
-}
-
-fn api<K>(client: &Client, namespace: Option<&str>) -> Api<K>
-where
-    K: kube::Resource<Scope = kube::core::NamespaceResourceScope>,
-    K::DynamicType: Default,
-{
-    match namespace {
-        Some(namespace) => Api::namespaced(client.clone(), namespace),
-        None => Api::all(client.clone()),
-    }
-}
-
 async fn check_installed(client: &Client, namespaces: &[String]) -> Result<(), kube::Error> {
     let one = ListParams::default().limit(1);
     for namespace in scopes(namespaces) {
         api::<Sync>(client, namespace).list_metadata(&one).await?;
     }
     Ok(())
-}
-
-/// Keeps the approvals, and wakes the Sync that one names.
-async fn feed_approvals(
-    context: &Arc<Context>,
-    namespaces: &[String],
-    writer: reflector::store::Writer<Approval>,
-) {
-    let events = stream::select_all(scopes(namespaces).map(|namespace| {
-        watcher::watcher(api::<Approval>(&context.client, namespace), watcher::Config::default())
-            .default_backoff()
-            .boxed()
-    }));
-    let mut events = events.reflect(writer).touched_objects().boxed();
-    while let Some(event) = events.next().await {
-        match event {
-            Ok(approval) => {
-                context.wake(SyncRef::new(approval.namespace().unwrap_or_default(), approval.spec.sync));
-            }
-            Err(error) => warn!(error = %chain(&error), "Watch of Approvals failed and is tried again"),
-        }
-    }
-}
-
-/// Keeps the couriers of the Alerts, and looks at what changes by time.
-async fn serve_alerts(context: &Arc<Context>, options: &Options) {
-    let prepare = || {
-        let secrets = context.secrets.clone();
-        Ok(Shared {
-            client: context.client.clone(),
-            sender: Sender::new(options.allow_link_local)?,
-            secrets: Arc::new(move |alert, name| {
-                let (secrets, user) = (secrets.clone(), User::Alert(alert));
-                Box::pin(async move {
-                    secrets.release(&user, Some(&name));
-                    secrets.read(&user, &name).await.map_err(|error| error.to_string())
-                })
-            }),
-            metrics: context.metrics.clone(),
-            allow_link_local: options.allow_link_local,
-        })
-    };
-    let events = stream::select_all(scopes(&options.namespaces).map(|namespace| {
-        watcher::watcher(api::<Alert>(&context.client, namespace), watcher::Config::default())
-            .default_backoff()
-            .boxed()
-    }));
-    let ticks = async {
-        let _ = context.cluster.syncs.wait_until_ready().await;
-        loop {
-            tokio::time::sleep(TICK).await;
-            context.alerts.tick();
-        }
-    };
-    tokio::join!(context.alerts.serve(prepare, events), ticks);
-}
-
-/// Runs the Syncs whose drift is told again when the API server has told who changed what: its audit events may come late.
-async fn hear_audit(context: &Arc<Context>) {
-    let mut audited = context.audited.subscribe();
-    while !matches!(audited.recv().await, Err(broadcast::error::RecvError::Closed)) {
-        let syncs = context.cluster.syncs.state();
-        let open =
-            syncs.iter().filter(|sync| sync.status.as_ref().is_some_and(|status| status.drift.is_some()));
-        for sync in open {
-            context.wake(SyncRef::new(sync.namespace().unwrap_or_default(), sync.name_any()));
-        }
-    }
-}
-
-/// The Syncs of a repository whose refs moved.
-fn moved(context: &Arc<Context>) -> impl Stream<Item = ObjectRef<Sync>> + Send + 'static {
-    let context = context.clone();
-    let moved = context.sources.moved();
-    stream::unfold(moved, |mut moved| async move {
-        match moved.recv().await {
-            Ok(mirror) => Some((Some(mirror), moved)),
-            Err(broadcast::error::RecvError::Lagged(_)) => Some((None, moved)),
-            Err(broadcast::error::RecvError::Closed) => None,
-        }
-    })
-    .flat_map(move |mirror| stream::iter(context.memories.users(mirror)))
-    .map(|sync| ObjectRef::new(sync.name()).within(sync.namespace()))
 }
 
 /// What of a Sync asks for a run when it changes; our own writes do not.
@@ -328,46 +223,6 @@ async fn limited(run: &Run<'_>, memory: &mut Memory) -> Findings {
     }
 }
 
-/// Holds back for a moment the report that objects are on their way: mostly they are there before it is written, and one
-/// status tells both. While they stay on their way, how far they are is told every few seconds.
-fn gathered(memory: &mut Memory, mut findings: Findings) -> Result<Findings, Duration> {
-    let now = Instant::now();
-    let mut since = now;
-    if let Some(Unreported { done, warnings, since: first }) = memory.unreported.take() {
-        since = first;
-        findings.warnings = findings.warnings.or(warnings);
-        findings.done = match (done, findings.done) {
-            (Some(mut done), Some(newer)) => {
-                done.changes.extend(newer.changes);
-                Some(Done { id: newer.id, ..done })
-            }
-            (done, newer) => done.or(newer),
-        };
-    }
-    let on_the_way = findings.on_the_way();
-    // Where nobody waits for the objects, how they are is no urgent news.
-    let minor = on_the_way || (!findings.wait_for_health && findings.is_well());
-    let due = match memory.told {
-        Some(told) if minor && findings.done.is_none() => {
-            // What is over after a moment is not told at all.
-            let gathered = if on_the_way { since + GATHER } else { since };
-            gathered.max(told + PROGRESS)
-        }
-        // Who drifted is told at once.
-        _ if on_the_way && findings.corrected().is_empty() => since + GATHER,
-        _ => {
-            memory.told = minor.then_some(now);
-            return Ok(findings);
-        }
-    };
-    if now < due {
-        memory.unreported = Some(Unreported { done: findings.done, warnings: findings.warnings, since });
-        return Err(due.duration_since(now));
-    }
-    memory.told = Some(now);
-    Ok(findings)
-}
-
 /// Writes the status if it changed, tells what is new, and says when to run again.
 async fn report(run: &Run<'_>, memory: &mut Memory, findings: &Findings) -> Action {
     let Run { context, sync, owner, .. } = run;
@@ -405,18 +260,4 @@ async fn report(run: &Run<'_>, memory: &mut Memory, findings: &Findings) -> Acti
         _ => 0,
     };
     Action::requeue(next(run, memory, findings))
-}
-
-/// When a Sync runs again if nothing wakes it.
-fn next(run: &Run<'_>, memory: &Memory, findings: &Findings) -> Duration {
-    let looked = memory.looked.map_or(Duration::ZERO, |looked| looked.elapsed());
-    let mut next = run.sync.spec.interval().saturating_sub(looked);
-    if memory.failures > 0 {
-        let failures = memory.failures.saturating_sub(1).min(10);
-        next = next.min(PAUSE.saturating_mul(1 << failures).min(PAUSE_LIMIT));
-    }
-    if findings.again {
-        next = next.min(PAUSE);
-    }
-    drift::next(memory).map_or(next, |drift| next.min(drift))
 }

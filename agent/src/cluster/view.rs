@@ -3,7 +3,10 @@
 //! Watches and the answers to our own writes feed it; `observe` and `health` read it. An entry is a few hundred
 //! bytes: fingerprints, not objects. No I/O.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+mod claims;
+mod state;
+
+use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use holdfast_diff::compare;
@@ -13,39 +16,12 @@ use holdfast_diff::plan::SeenAt;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
+pub use self::state::Overwritten;
+use self::state::State;
 use super::entry::Entry;
 use super::judges::Judges;
 use super::requests::ResourceType;
 use crate::sync_ref::SyncRef;
-
-#[derive(Default)]
-struct State {
-    objects: HashMap<ObjectId, Entry>,
-    members: HashMap<SyncRef, BTreeSet<ObjectId>>,
-    /// Which Sync has an object in its newest render. One view over all Syncs, so that two never fight.
-    claims: HashMap<ObjectId, SyncRef>,
-    /// Who wants an object that another Sync has.
-    refused: HashMap<ObjectId, SyncRef>,
-    /// Syncs whose claims are known.
-    claimants: HashSet<SyncRef>,
-    /// What was as git said when somebody else removed it, and the manifest that it satisfied. Only of claimed objects.
-    lost: HashMap<ObjectId, Digest>,
-    /// Objects that we are writing now: how they were when that was planned, and what was seen of them since.
-    writing: HashMap<ObjectId, (SeenAt, Vec<Value>)>,
-    /// What somebody wrote and we overwrote before anybody had looked at it.
-    overwritten: HashMap<SyncRef, Vec<Overwritten>>,
-}
-
-/// An object as somebody left it, before we wrote over it.
-#[derive(Clone)]
-pub struct Overwritten {
-    pub kind: Arc<ResourceType>,
-    pub object: ObjectId,
-    pub live: Value,
-}
-
-/// Objects of one Sync that were overwritten and not looked at yet.
-const OVERWRITTEN: usize = 100;
 
 /// A manifest, and the object that does not satisfy it: the fields of it that we own, and all of it if that was noted. Both
 /// are `None` if there is no such object.
@@ -305,67 +281,11 @@ impl View {
         entry.map(|(manifest, _)| manifest).or_else(|| state.lost.get(object).copied())
     }
 
-    /// Claims objects for the newest render of a Sync and gives up what it does not name any more. Returns the
-    /// objects that another Sync has, and which. What is given up goes to the Sync that was refused it, if there is one.
-    pub fn claim(
-        &self,
-        owner: &SyncRef,
-        objects: &[(ObjectId, Digest)],
-        exists: impl Fn(&SyncRef) -> bool,
-    ) -> Vec<(ObjectId, SyncRef)> {
-        let mut state = self.lock();
-        let wanted: HashSet<&ObjectId> = objects.iter().map(|(object, _)| object).collect();
-        state.refused.retain(|_, other| other != owner);
-        let heirs = state.give_up(owner, |object| !wanted.contains(object));
-        state.claimants.insert(owner.clone());
-        let mut taken = Vec::new();
-        for (object, _) in objects {
-            // The label on the live object decides, as long as its Sync exists and may still want it.
-            let live = state.objects.get(object).map(|entry| entry.owner.clone()).filter(|other| {
-                other != owner
-                    && exists(other)
-                    && (!state.claimants.contains(other) || state.claims.get(object) == Some(other))
-            });
-            let claimed = state.claims.get(object).filter(|other| *other != owner && exists(other)).cloned();
-            if let Some(other) = live.or(claimed) {
-                state.refused.insert(object.clone(), owner.clone());
-                taken.push((object.clone(), other));
-            } else {
-                state.claims.insert(object.clone(), owner.clone());
-            }
-        }
-        drop(state);
-        heirs.into_iter().for_each(|heir| self.wake(heir));
-        taken
-    }
-
-    /// Which other Sync wants an object that this one is about to remove.
-    pub fn claimed_by_another(&self, owner: &SyncRef, object: &ObjectId) -> Option<SyncRef> {
-        self.lock().claims.get(object).filter(|other| *other != owner).cloned()
-    }
-
-    /// True if a Sync has an object in its newest render, or if its render is not known yet.
-    pub fn may_want(&self, owner: &SyncRef, object: &ObjectId) -> bool {
-        let state = self.lock();
-        !state.claimants.contains(owner) || state.claims.get(object) == Some(owner)
-    }
-
     /// Forgets an object that our own hand removed: nobody needs to be told.
     pub fn forget(&self, object: &ObjectId) {
         let mut state = self.lock();
         state.remove(object, u64::MAX);
         state.lost.remove(object);
-    }
-
-    /// Gives up all claims of a Sync that is gone.
-    pub fn disclaim(&self, owner: &SyncRef) {
-        self.judges.forget(owner);
-        let mut state = self.lock();
-        state.refused.retain(|_, other| other != owner);
-        let heirs = state.give_up(owner, |_| true);
-        state.claimants.remove(owner);
-        drop(state);
-        heirs.into_iter().for_each(|heir| self.wake(heir));
     }
 
     fn wake(&self, owner: SyncRef) {
@@ -375,155 +295,5 @@ impl View {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    /// True if this is news of a form of an object that we wrote over before it came.
-    fn was_overwritten(&self, object: &ObjectId, entry: &Entry) -> bool {
-        self.objects.get(object).is_some_and(|now| now.uid == entry.uid && now.overwrites(entry))
-    }
-
-    fn overwritten(&mut self, lost: Overwritten, owner: &SyncRef) {
-        let all = self.overwritten.entry(owner.clone()).or_default();
-        if all.len() < OVERWRITTEN {
-            all.push(lost);
-        }
-    }
-
-    /// Stores an entry; true if its owner has something to look at.
-    fn put(&mut self, object: ObjectId, mut entry: Entry) -> bool {
-        let before = self.objects.get(&object);
-        if let Some(before) = before {
-            if before.uid == entry.uid && before.version > entry.version {
-                return false;
-            }
-            if before.uid == entry.uid {
-                // A watch of another version of the kind cannot read the fields that we own, and the right one can.
-                if entry.live.is_none() && before.live.is_some() && before.kind.version != entry.kind.version
-                {
-                    return false;
-                }
-                entry.verified = before.verified;
-                let overwrote = entry.rare().overwrote.or(before.rare().overwrote);
-                entry.with_rare(|rare| rare.overwrote = overwrote);
-            }
-        }
-        let news = before.is_none_or(|before| {
-            before.uid != entry.uid
-                || before.live != entry.live
-                || before.rare().whole != entry.rare().whole
-                || before.rare().ghosts != entry.rare().ghosts
-                || before.ending != entry.ending
-                || before.health != entry.health
-                || before.judged != entry.judged
-                || before.owner != entry.owner
-        });
-        let former = before.map(|before| before.owner.clone()).filter(|owner| *owner != entry.owner);
-        if let Some(former) = former {
-            self.leave(&former, &object);
-        }
-        self.lost.remove(&object);
-        self.members.entry(entry.owner.clone()).or_default().insert(object.clone());
-        self.objects.insert(object, entry);
-        news
-    }
-
-    /// Takes claims from a Sync, and returns those who have them now.
-    fn give_up(&mut self, owner: &SyncRef, which: impl Fn(&ObjectId) -> bool) -> BTreeSet<SyncRef> {
-        let claimed = self.claims.iter().filter(|(_, by)| *by == owner).map(|(object, _)| object);
-        // After a restart a Sync owns what it has not claimed yet, and somebody may have been refused that already.
-        let owned = self.refused.keys().filter(|object| {
-            !self.claims.contains_key(*object)
-                && self.objects.get(*object).is_some_and(|entry| entry.owner == *owner)
-        });
-        let lost: Vec<ObjectId> = claimed.chain(owned).filter(|object| which(object)).cloned().collect();
-        let mut heirs = BTreeSet::new();
-        for object in lost {
-            if let Some(heir) = self.refused.remove(&object) {
-                heirs.insert(heir.clone());
-                self.claims.insert(object, heir);
-            } else {
-                self.claims.remove(&object);
-                self.lost.remove(&object);
-            }
-        }
-        heirs
-    }
-
-    fn remove(&mut self, object: &ObjectId, version: u64) -> Option<Entry> {
-        if self.objects.get(object)?.version > version {
-            return None;
-        }
-        let entry = self.objects.remove(object)?;
-        if let Some((manifest, _)) = entry.verified.filter(|_| self.claims.get(object) == Some(&entry.owner))
-        {
-            self.lost.insert(object.clone(), manifest);
-        }
-        self.leave(&entry.owner, object);
-        Some(entry)
-    }
-
-    fn leave(&mut self, owner: &SyncRef, object: &ObjectId) {
-        if let Some(members) = self.members.get_mut(owner) {
-            members.remove(object);
-            if members.is_empty() {
-                self.members.remove(owner);
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use holdfast_diff::object::GroupKind;
-    use serde_json::json;
-
-    use super::*;
-
-    fn kind() -> Arc<ResourceType> {
-        Arc::new(ResourceType {
-            kind: Arc::new(GroupKind::new("", "ConfigMap")),
-            version: "v1".to_owned(),
-            plural: "configmaps".to_owned(),
-            namespaced: true,
-        })
-    }
-
-    fn object() -> ObjectId {
-        ObjectId::new(kind().kind.clone(), "shop", "a")
-    }
-
-    /// A view with one object of a Sync, as a list after a restart has it.
-    fn view(owner: &SyncRef, managers: &serde_json::Value) -> View {
-        let (wake, woken) = mpsc::unbounded_channel();
-        std::mem::forget(woken);
-        let view = View::new(wake);
-        let live = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "shop", "uid": "u",
-            "resourceVersion": "7", "labels": {"applyset.kubernetes.io/part-of": owner.applyset()},
-            "annotations": {"holdfast.dev/sync": owner.to_string()}, "managedFields": managers}});
-        view.put(&kind(), object(), &live);
-        view
-    }
-
-    #[test]
-    fn what_moved_while_nobody_looked_goes_to_whoever_was_refused_it() {
-        let (one, two) = (SyncRef::new("shop", "one"), SyncRef::new("shop", "two"));
-        let ours = json!([{"manager": "holdfast", "operation": "Apply", "apiVersion": "v1", "fieldsV1": {"f:data": {}}}]);
-        let view = view(&two, &ours);
-        // The first one to look wants what the second one has, who may want it still.
-        let wanted = [(object(), Digest::of_bytes(b""))];
-        assert_eq!(view.claim(&one, &wanted, |_| true), [(object(), two.clone())]);
-        assert_eq!(view.claimed_by_another(&two, &object()), None);
-        // The second one does not: it must not remove it.
-        assert_eq!(view.claim(&two, &[], |_| true), []);
-        assert_eq!(view.claimed_by_another(&two, &object()), Some(one.clone()));
-        assert_eq!(view.claim(&one, &wanted, |_| true), []);
-    }
-
-    #[test]
-    fn marks_without_fields_of_ours_make_nobody_an_owner() {
-        let owner = SyncRef::new("shop", "one");
-        assert_eq!(view(&owner, &json!([])).count(&owner), 0);
     }
 }

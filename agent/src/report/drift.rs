@@ -217,7 +217,7 @@ pub fn words(change: &DriftChange) -> String {
     let text = |value: &Option<Value>| {
         value.as_ref().map_or("nothing".to_owned(), |value| cut(&value.to_string(), 120))
     };
-    let by = writer(change).map(|writer| format!(", written by {writer}")).unwrap_or_default();
+    let by = writer(change).map(|writer| format!(", written by the tool {writer}")).unwrap_or_default();
     if *ghost {
         return format!("{path} is {}, git says nothing about it{by}", text(live));
     }

@@ -104,7 +104,8 @@ fn object(object: &DriftObject, markup: Markup) -> Vec<String> {
     let place = if object.namespace.is_empty() { String::new() } else { format!("{}/", object.namespace) };
     let title = cut(&format!("{} {place}{}", object.kind, object.name), PATH);
     let origin = object.origin.as_ref().map(|origin| format!(" ({})", plain(&cut(origin, PATH))));
-    let mut lines = vec![format!("{}: {}{}", strong(&title), state(object), origin.unwrap_or_default())];
+    let mut lines =
+        vec![format!("{}: {}{}", strong(&title), state(object, markup), origin.unwrap_or_default())];
     lines.extend(object.changes.iter().take(FIELDS).map(|field| change(field, markup)));
     let hidden = object.changes.len().saturating_sub(FIELDS);
     let unlisted = usize::try_from(object.omitted.unwrap_or_default()).unwrap_or_default();
@@ -118,18 +119,19 @@ fn object(object: &DriftObject, markup: Markup) -> Vec<String> {
     lines
 }
 
-fn state(object: &DriftObject) -> &'static str {
+fn state(object: &DriftObject, Markup { plain, .. }: Markup) -> String {
+    let by = object.user.as_ref().map(|user| format!(" by {}", plain(&cut(user, NAME)))).unwrap_or_default();
     match (object.state, object.deleted) {
-        (DriftState::Drifted, false) => "differs from git",
-        (DriftState::Drifted, true) => "was deleted",
-        (DriftState::Corrected, false) => "put back",
-        (DriftState::Corrected, true) => "was deleted, put back",
-        (DriftState::Fighting, _) => "differs again and again, put back more and more rarely",
-        (DriftState::Snoozed, _) => "differs, left alone for a time",
+        (DriftState::Drifted, false) => "differs from git".to_owned(),
+        (DriftState::Drifted, true) => format!("was deleted{by}"),
+        (DriftState::Corrected, false) => "put back".to_owned(),
+        (DriftState::Corrected, true) => format!("was deleted{by}, put back"),
+        (DriftState::Fighting, _) => "differs again and again, put back more and more rarely".to_owned(),
+        (DriftState::Snoozed, _) => "differs, left alone for a time".to_owned(),
     }
 }
 
-/// `/spec/replicas: 3 → 5 by kubectl (Update of scale, 2026-01-01T00:00:00Z)`
+/// `/spec/replicas: 3 → 5 by the tool kubectl (Update of scale, 2026-01-01T00:00:00Z)`
 fn change(change: &DriftChange, markup: Markup) -> String {
     let DriftChange { path, desired, live, manager, operation, subresource, time, user, ghost } = change;
     let Markup { plain, code, .. } = markup;
@@ -143,8 +145,10 @@ fn change(change: &DriftChange, markup: Markup) -> String {
     let how = [Some(how), time.as_ref().map(name)].into_iter().flatten();
     let how = how.filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ");
     let by = match (user, manager) {
-        (Some(user), Some(manager)) => format!(" by {} with {}", name(user), name(manager)),
-        (Some(who), None) | (None, Some(who)) => format!(" by {}", name(who)),
+        (Some(user), Some(manager)) => format!(" by {} with the tool {}", name(user), name(manager)),
+        (Some(user), None) => format!(" by {}", name(user)),
+        // A field manager is a tool, not a person.
+        (None, Some(manager)) => format!(" by the tool {}", name(manager)),
         (None, None) => String::new(),
     };
     let how = if how.is_empty() { how } else { format!(" ({how})") };
@@ -164,8 +168,8 @@ mod tests {
         let lines = objects(&samples::drifted(), BARE, 4_000);
         let expected = [
             "Deployment team-a/web: put back (shop/web.yaml:7)",
-            "/spec/replicas: 3 → 5 by kubectl (Update of scale, 2026-01-01T00:00:00Z)",
-            "/spec/paused: nothing → true by alice@example.com with edit, which git says nothing about",
+            "/spec/replicas: 3 → 5 by the tool kubectl (Update of scale, 2026-01-01T00:00:00Z)",
+            "/spec/paused: nothing → true by alice@example.com with the tool edit, which git says nothing about",
             "kubectl wrote it 3 times",
             "to ignore it, add to spec.drift.ignore: {target: {kind: Deployment, name: web}, paths: [\"/spec/replicas\"]}",
             "ClusterRole <!channel>: was deleted",

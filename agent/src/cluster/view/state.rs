@@ -1,0 +1,138 @@
+//! What the live view holds, behind its lock. No I/O.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use holdfast_diff::digest::Digest;
+use holdfast_diff::object::ObjectId;
+use holdfast_diff::plan::SeenAt;
+use serde_json::Value;
+
+use crate::cluster::entry::Entry;
+use crate::cluster::requests::ResourceType;
+use crate::sync_ref::SyncRef;
+
+#[derive(Default)]
+pub(super) struct State {
+    pub objects: HashMap<ObjectId, Entry>,
+    pub members: HashMap<SyncRef, BTreeSet<ObjectId>>,
+    /// Which Sync has an object in its newest render. One view over all Syncs, so that two never fight.
+    pub claims: HashMap<ObjectId, SyncRef>,
+    /// Who wants an object that another Sync has.
+    pub refused: HashMap<ObjectId, SyncRef>,
+    /// Syncs whose claims are known.
+    pub claimants: HashSet<SyncRef>,
+    /// What was as git said when somebody else removed it, and the manifest that it satisfied. Only of claimed objects.
+    pub lost: HashMap<ObjectId, Digest>,
+    /// Objects that we are writing now: how they were when that was planned, and what was seen of them since.
+    pub writing: HashMap<ObjectId, (SeenAt, Vec<Value>)>,
+    /// What somebody wrote and we overwrote before anybody had looked at it.
+    pub overwritten: HashMap<SyncRef, Vec<Overwritten>>,
+}
+
+/// An object as somebody left it, before we wrote over it.
+#[derive(Clone)]
+pub struct Overwritten {
+    pub kind: Arc<ResourceType>,
+    pub object: ObjectId,
+    pub live: Value,
+}
+
+/// Objects of one Sync that were overwritten and not looked at yet.
+const OVERWRITTEN: usize = 100;
+
+impl State {
+    /// True if this is news of a form of an object that we wrote over before it came.
+    pub fn was_overwritten(&self, object: &ObjectId, entry: &Entry) -> bool {
+        self.objects.get(object).is_some_and(|now| now.uid == entry.uid && now.overwrites(entry))
+    }
+
+    pub fn overwritten(&mut self, lost: Overwritten, owner: &SyncRef) {
+        let all = self.overwritten.entry(owner.clone()).or_default();
+        if all.len() < OVERWRITTEN {
+            all.push(lost);
+        }
+    }
+
+    /// Stores an entry; true if its owner has something to look at.
+    pub fn put(&mut self, object: ObjectId, mut entry: Entry) -> bool {
+        let before = self.objects.get(&object);
+        if let Some(before) = before {
+            if before.uid == entry.uid && before.version > entry.version {
+                return false;
+            }
+            if before.uid == entry.uid {
+                // A watch of another version of the kind cannot read the fields that we own, and the right one can.
+                if entry.live.is_none() && before.live.is_some() && before.kind.version != entry.kind.version
+                {
+                    return false;
+                }
+                entry.verified = before.verified;
+                let overwrote = entry.rare().overwrote.or(before.rare().overwrote);
+                entry.with_rare(|rare| rare.overwrote = overwrote);
+            }
+        }
+        let news = before.is_none_or(|before| {
+            before.uid != entry.uid
+                || before.live != entry.live
+                || before.rare().whole != entry.rare().whole
+                || before.rare().ghosts != entry.rare().ghosts
+                || before.ending != entry.ending
+                || before.health != entry.health
+                || before.judged != entry.judged
+                || before.owner != entry.owner
+        });
+        let former = before.map(|before| before.owner.clone()).filter(|owner| *owner != entry.owner);
+        if let Some(former) = former {
+            self.leave(&former, &object);
+        }
+        self.lost.remove(&object);
+        self.members.entry(entry.owner.clone()).or_default().insert(object.clone());
+        self.objects.insert(object, entry);
+        news
+    }
+
+    /// Takes claims from a Sync, and returns those who have them now.
+    pub fn give_up(&mut self, owner: &SyncRef, which: impl Fn(&ObjectId) -> bool) -> BTreeSet<SyncRef> {
+        let claimed = self.claims.iter().filter(|(_, by)| *by == owner).map(|(object, _)| object);
+        // After a restart a Sync owns what it has not claimed yet, and somebody may have been refused that already.
+        let owned = self.refused.keys().filter(|object| {
+            !self.claims.contains_key(*object)
+                && self.objects.get(*object).is_some_and(|entry| entry.owner == *owner)
+        });
+        let lost: Vec<ObjectId> = claimed.chain(owned).filter(|object| which(object)).cloned().collect();
+        let mut heirs = BTreeSet::new();
+        for object in lost {
+            if let Some(heir) = self.refused.remove(&object) {
+                heirs.insert(heir.clone());
+                self.claims.insert(object, heir);
+            } else {
+                self.claims.remove(&object);
+                self.lost.remove(&object);
+            }
+        }
+        heirs
+    }
+
+    pub fn remove(&mut self, object: &ObjectId, version: u64) -> Option<Entry> {
+        if self.objects.get(object)?.version > version {
+            return None;
+        }
+        let entry = self.objects.remove(object)?;
+        if let Some((manifest, _)) = entry.verified.filter(|_| self.claims.get(object) == Some(&entry.owner))
+        {
+            self.lost.insert(object.clone(), manifest);
+        }
+        self.leave(&entry.owner, object);
+        Some(entry)
+    }
+
+    fn leave(&mut self, owner: &SyncRef, object: &ObjectId) {
+        if let Some(members) = self.members.get_mut(owner) {
+            members.remove(object);
+            if members.is_empty() {
+                self.members.remove(owner);
+            }
+        }
+    }
+}

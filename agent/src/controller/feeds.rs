@@ -1,0 +1,124 @@
+//! What feeds the runs beside the Syncs themselves, and what wakes them: approvals, Alerts, audit events, repositories.
+//!
+//! I/O: API watches.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{Stream, StreamExt as _, stream};
+use kube::runtime::reflector::{self, ObjectRef};
+use kube::runtime::{WatchStreamExt as _, watcher};
+use kube::{Api, Client, ResourceExt as _};
+use tokio::sync::broadcast;
+use tracing::warn;
+
+use crate::api::{Alert, Approval, Sync};
+use crate::cluster::refusal::chain;
+use crate::cluster::secrets::User;
+use crate::context::{Context, Options};
+use crate::report::alert::courier::Shared;
+use crate::report::alert::receiver::Sender;
+use crate::sync_ref::SyncRef;
+
+/// How often it is looked at what changes by time alone.
+const TICK: Duration = Duration::from_secs(2);
+
+/// The namespaces to watch, where `None` stands for all.
+pub(super) fn scopes(namespaces: &[String]) -> impl Iterator<Item = Option<&str>> {
+    let all = namespaces.is_empty().then_some(None);
+    all.into_iter().chain(namespaces.iter().map(|namespace| Some(namespace.as_str())))
+}
+
+pub(super) fn api<K>(client: &Client, namespace: Option<&str>) -> Api<K>
+where
+    K: kube::Resource<Scope = kube::core::NamespaceResourceScope>,
+    K::DynamicType: Default,
+{
+    match namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    }
+}
+
+/// Keeps the approvals, and wakes the Sync that one names.
+pub(super) async fn feed_approvals(
+    context: &Arc<Context>,
+    namespaces: &[String],
+    writer: reflector::store::Writer<Approval>,
+) {
+    let events = stream::select_all(scopes(namespaces).map(|namespace| {
+        watcher::watcher(api::<Approval>(&context.client, namespace), watcher::Config::default())
+            .default_backoff()
+            .boxed()
+    }));
+    let mut events = events.reflect(writer).touched_objects().boxed();
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(approval) => {
+                context.wake(SyncRef::new(approval.namespace().unwrap_or_default(), approval.spec.sync));
+            }
+            Err(error) => warn!(error = %chain(&error), "Watch of Approvals failed and is tried again"),
+        }
+    }
+}
+
+/// Keeps the couriers of the Alerts, and looks at what changes by time.
+pub(super) async fn serve_alerts(context: &Arc<Context>, options: &Options) {
+    let prepare = || {
+        let secrets = context.secrets.clone();
+        Ok(Shared {
+            client: context.client.clone(),
+            sender: Sender::new(options.allow_link_local)?,
+            secrets: Arc::new(move |alert, name| {
+                let (secrets, user) = (secrets.clone(), User::Alert(alert));
+                Box::pin(async move {
+                    secrets.release(&user, Some(&name));
+                    secrets.read(&user, &name).await.map_err(|error| error.to_string())
+                })
+            }),
+            metrics: context.metrics.clone(),
+            allow_link_local: options.allow_link_local,
+        })
+    };
+    let events = stream::select_all(scopes(&options.namespaces).map(|namespace| {
+        watcher::watcher(api::<Alert>(&context.client, namespace), watcher::Config::default())
+            .default_backoff()
+            .boxed()
+    }));
+    let ticks = async {
+        let _ = context.cluster.syncs.wait_until_ready().await;
+        loop {
+            tokio::time::sleep(TICK).await;
+            context.alerts.tick();
+        }
+    };
+    tokio::join!(context.alerts.serve(prepare, events), ticks);
+}
+
+/// Runs the Syncs whose drift is told again when the API server has told who changed what: its audit events may come late.
+pub(super) async fn hear_audit(context: &Arc<Context>) {
+    let mut audited = context.audited.subscribe();
+    while !matches!(audited.recv().await, Err(broadcast::error::RecvError::Closed)) {
+        let syncs = context.cluster.syncs.state();
+        let open =
+            syncs.iter().filter(|sync| sync.status.as_ref().is_some_and(|status| status.drift.is_some()));
+        for sync in open {
+            context.wake(SyncRef::new(sync.namespace().unwrap_or_default(), sync.name_any()));
+        }
+    }
+}
+
+/// The Syncs of a repository whose refs moved.
+pub(super) fn moved(context: &Arc<Context>) -> impl Stream<Item = ObjectRef<Sync>> + Send + 'static {
+    let context = context.clone();
+    let moved = context.sources.moved();
+    stream::unfold(moved, |mut moved| async move {
+        match moved.recv().await {
+            Ok(mirror) => Some((Some(mirror), moved)),
+            Err(broadcast::error::RecvError::Lagged(_)) => Some((None, moved)),
+            Err(broadcast::error::RecvError::Closed) => None,
+        }
+    })
+    .flat_map(move |mirror| stream::iter(context.memories.users(mirror)))
+    .map(|sync| ObjectRef::new(sync.name()).within(sync.namespace()))
+}
