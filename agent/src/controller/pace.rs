@@ -56,8 +56,10 @@ pub(super) fn gathered(memory: &mut Memory, mut findings: Findings) -> Result<Fi
 
 /// When a Sync runs again if nothing wakes it.
 pub(super) fn next(run: &Run<'_>, memory: &Memory, findings: &Findings) -> Duration {
-    let looked = memory.looked.map_or(Duration::ZERO, |looked| looked.elapsed());
-    let mut next = run.sync.spec.interval().saturating_sub(looked);
+    let interval = run.sync.spec.interval();
+    let left = interval.saturating_sub(memory.looked.map_or(Duration::ZERO, |looked| looked.elapsed()));
+    // A run that did not come as far as git must not be repeated at once.
+    let mut next = if left.is_zero() && !memory.postponed { interval } else { left };
     if memory.failures > 0 {
         let failures = memory.failures.saturating_sub(1).min(10);
         next = next.min(PAUSE.saturating_mul(1 << failures).min(PAUSE_LIMIT));

@@ -27,6 +27,11 @@ type Drifted = BTreeMap<ObjectId, Differs>;
 /// How long an episode stays open after the last object was put back: what drifts meanwhile belongs to it.
 const HOLD: Duration = Duration::from_secs(5);
 
+/// What a clock may be early.
+const SLACK: Duration = Duration::from_millis(10);
+/// How soon to try again what is overdue.
+const OVERDUE: Duration = Duration::from_secs(1);
+
 /// True if an object satisfied this very manifest before: as the live view saw it, or since the tree was applied as a whole,
 /// or since it was told as drift.
 pub fn was_applied(run: &Run<'_>, tree: &str, object: &ObjectId, manifest: Digest) -> bool {
@@ -207,8 +212,11 @@ pub fn complete(run: &Run<'_>, memory: &mut Memory, found: &mut Drift, partial: 
 pub fn next(memory: &Memory) -> Option<Duration> {
     let open = memory.status.as_ref().is_some_and(|status| status.drift.is_some());
     let settles = memory.drift.calm.filter(|_| open).map(|calm| HOLD.saturating_sub(calm.elapsed()));
+    let settles = settles.filter(|left| !left.is_zero()).map(|left| left + SLACK);
     let snoozes = memory.drift.left.values().filter_map(|left| left.until);
     let due = snoozes.chain(memory.drift.fights.next()).min();
-    let due = due.map(|due| Duration::try_from(due.duration_since(Timestamp::now())).unwrap_or_default());
-    settles.into_iter().chain(due).min().map(|next| next + Duration::from_millis(10))
+    // What is overdue was not looked at, since the run failed before.
+    let due =
+        due.map(|due| Duration::try_from(due.duration_since(Timestamp::now())).unwrap_or(OVERDUE) + SLACK);
+    settles.into_iter().chain(due).min()
 }

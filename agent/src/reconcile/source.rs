@@ -35,6 +35,7 @@ pub async fn source(run: &Run<'_>, memory: &mut Memory) -> Result<Source, Failur
         return Ok(known);
     }
     memory.postponed = false;
+    memory.looked = Some(Instant::now());
     let timer = run.context.metrics.stage("source");
     let spec = &run.sync.spec;
     let git = &spec.source.git;
@@ -70,7 +71,6 @@ pub async fn source(run: &Run<'_>, memory: &mut Memory) -> Result<Source, Failur
         (_, None) => return Err(Failure::internal("source", "the checkout is of another repository")),
     };
     let (seen, folder) = at_path(run, checkout)?;
-    memory.looked = Some(Instant::now());
     Ok(Source { seen, folder, asked: Some((location, reference)), trouble })
 }
 
