@@ -303,3 +303,32 @@ fn what_is_overwritten_before_anybody_looked_at_it_is_told_too() -> anyhow::Resu
         Ok(())
     })
 }
+
+/// A Sync that is suspended, or whose login is gone, waits for its interval.
+#[test]
+fn a_run_that_does_not_come_as_far_as_git_is_not_repeated_at_once() -> anyhow::Result<()> {
+    run(AGENT, |shared| async move {
+        let repository = shared.env.forge.repository("calm").await?;
+        let commit = repository.commit(&[("a.yaml", &shared::config_map("a", "git"))], "Begin")?;
+        shared.env.namespace("calm").await?;
+        let more = json!({"interval": "5s"});
+        shared.env.cluster.apply(&sync::sync("calm", "app", &repository.https_url, &more)).await?;
+        let agent = shared.env.agent(&["--namespaces", "calm"]).await?;
+        shared.env.ready("calm", "app", Some(&commit)).await?;
+        let runs = async |seconds: u64| {
+            let before = agent.metric("holdfast_reconciles_total").await?;
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            anyhow::Ok(agent.metric("holdfast_reconciles_total").await? - before)
+        };
+        shared.patch("calm", "sync/app", &json!({"spec": {"suspend": {"reason": "a test"}}})).await?;
+        let suspended = runs(12).await?;
+        assert!(suspended <= 5.0, "{suspended} runs while suspended");
+        shared.patch("calm", "sync/app", &json!({"spec": {"suspend": null}})).await?;
+        shared.env.ready("calm", "app", None).await?;
+        kubectl(shared, "calm", &["delete", "secret", "git"]).await?;
+        shared.env.reason("calm", "app", "SecretUnreadable").await?;
+        let without = runs(12).await?;
+        assert!(without <= 5.0, "{without} runs without a login");
+        Ok(())
+    })
+}
