@@ -120,6 +120,8 @@ pub struct SeenAt {
     pub version: u64,
     /// The fingerprint of the fields that we own.
     pub live: Option<Digest>,
+    /// The fingerprint of all of it, if others own what differs.
+    pub whole: Option<Digest>,
 }
 
 impl Change {

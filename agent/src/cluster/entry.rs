@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use holdfast_diff::compare;
 use holdfast_diff::digest::Digest;
 use holdfast_diff::fields;
 use holdfast_diff::health::{self, Health};
@@ -108,8 +109,22 @@ impl Entry {
     /// True if this, as our write left it, overwrote another form that came after what the write was planned upon.
     pub(super) fn overwrites(&self, other: &Self) -> bool {
         self.rare().overwrote.is_some_and(|seen| {
-            other.version > seen.version && other.version < self.version && other.live != seen.live
+            other.version > seen.version && other.version < self.version && other.is_other_than(seen)
         })
+    }
+
+    /// Notes the fingerprint of all of it.
+    pub(super) fn note_whole(&mut self, object: &Value) {
+        let whole = Digest::of(&compare::essence(object));
+        self.with_rare(|rare| rare.whole = Some(whole));
+    }
+
+    /// True if it is not as it was seen.
+    pub(super) fn is_other_than(&self, seen: SeenAt) -> bool {
+        match (seen.whole, self.rare().whole) {
+            (Some(before), Some(now)) => before != now,
+            _ => self.live != seen.live,
+        }
     }
 
     /// How it differs from a manifest.

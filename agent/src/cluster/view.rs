@@ -74,9 +74,9 @@ impl View {
         };
         let owner = entry.owner.clone();
         let mut state = self.lock();
-        if state.objects.get(&object).is_some_and(|before| before.rare().whole.is_some()) {
-            let whole = Digest::of(&compare::essence(live));
-            entry.with_rare(|rare| rare.whole = Some(whole));
+        let wanted = |before: &Entry| before.rare().whole.is_some() || before.version > entry.version;
+        if state.objects.get(&object).is_some_and(wanted) {
+            entry.note_whole(live);
         }
         if let Some((_, seen)) = state.writing.get_mut(&object) {
             seen.push(live.clone());
@@ -99,7 +99,7 @@ impl View {
     pub fn begin_write(&self, object: &ObjectId, seen: Option<SeenAt>) -> bool {
         let mut state = self.lock();
         let Some(seen) = seen else { return true };
-        let changed = |entry: &Entry| entry.version > seen.version && entry.live != seen.live;
+        let changed = |entry: &Entry| entry.version > seen.version && entry.is_other_than(seen);
         if state.objects.get(object).is_some_and(changed) {
             return false;
         }
@@ -126,8 +126,10 @@ impl View {
         let seen = writing.as_ref().map(|(seen, _)| *seen);
         entry.with_rare(|rare| rare.overwrote = seen);
         for seen in writing.into_iter().flat_map(|(_, seen)| seen) {
-            let between =
-                Entry::of(kind, &seen, &self.judges).is_some_and(|between| entry.overwrites(&between));
+            let between = Entry::of(kind, &seen, &self.judges).is_some_and(|mut between| {
+                between.note_whole(&seen);
+                entry.overwrites(&between)
+            });
             if between {
                 let lost = Overwritten { kind: kind.clone(), object: object.clone(), live: seen };
                 state.overwritten(lost, &entry.owner);

@@ -228,8 +228,9 @@ pub fn plan(run: &Run<'_>, Seen { tree, revision, .. }: &Seen, observed: &mut Ob
         let (live, whole, seen) = match &state {
             State::Exists { live, .. } => {
                 let fingerprint = fields::fingerprint(live, &kind.api_version());
-                let seen = SeenAt { version: entry::version(live), live: fingerprint };
-                (fingerprint, was_applied.then(|| view.note_left(&object, live)), Some(seen))
+                let whole = was_applied.then(|| view.note_left(&object, live));
+                let seen = SeenAt { version: entry::version(live), live: fingerprint, whole };
+                (fingerprint, whole, Some(seen))
             }
             State::Absent | State::Unchanged => (None, None, None),
         };
