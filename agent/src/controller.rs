@@ -237,19 +237,22 @@ async fn report(run: &Run<'_>, memory: &mut Memory, findings: &Findings) -> Acti
     context.metrics.reconcile(result);
     context.metrics.sync(owner, &after, findings, findings.drifts(known.as_ref()));
     tell::tell(&context.events, &sync.object_ref(&()), owner, &before, &after, findings);
-    if let Err(error) = write::write(&context.client, owner, &before, &after).await {
+    let written = write::write(&context.client, owner, &before, &after).await;
+    let trouble = context.cluster.watches.trouble(&context.cluster.view.kinds(owner));
+    let suspended = findings.suspended.is_some();
+    let verified = written.is_ok() && findings.failure.is_none() && !suspended && trouble.is_none();
+    if verified {
+        context.metrics.verified(owner, findings.now);
+    }
+    // Alerts go out also while the API server takes no status.
+    let known = if written.is_ok() { &after } else { &before };
+    let told = SyncStatus { drift: episode, ..known.clone() };
+    context.alerts.tell(owner, &told, findings.failure.as_ref(), suspended, verified);
+    if let Err(error) = written {
         warn!(sync = %owner, stage = "report", error = %chain(&error), "Cannot write the status and tries again");
         memory.status = Some(before);
         return Action::requeue(PAUSE);
     }
-    let trouble = context.cluster.watches.trouble(&context.cluster.view.kinds(owner));
-    let verified = findings.failure.is_none() && findings.suspended.is_none() && trouble.is_none();
-    if verified {
-        context.metrics.verified(owner, findings.now);
-    }
-    let suspended = findings.suspended.is_some();
-    let told = SyncStatus { drift: episode, ..after.clone() };
-    context.alerts.tell(owner, &told, findings.failure.as_ref(), suspended, verified);
     let seen = findings.seen.as_ref().map(|seen| seen.revision.as_str()).unwrap_or_default();
     if context.memories.report(owner, seen, conditions::is_true(&after.conditions, conditions::READY)) {
         context.wake_dependents(owner);

@@ -100,12 +100,16 @@ pub async fn apply<'a>(
                 None => free.push(change),
             }
         }
-        let writes = free.into_iter().map(|change| write(cluster, requests, kinds, change));
+        let writes = free.into_iter().map(|change| async move {
+            let written = write(cluster, requests, kinds, &change).await;
+            (change, written)
+        });
         let mut writes = futures::stream::iter(writes).buffer_unordered(SIDE_BY_SIDE);
-        while let Some(written) = writes.next().await {
+        while let Some((change, written)) = writes.next().await {
             match written {
-                Ok(Written::Done(change)) => outcome.done.push(*change),
-                Ok(Written::Changed(object)) => {
+                Ok(true) => outcome.done.push(change),
+                Ok(false) => {
+                    let object = change.object;
                     let reason = format!("{object} was changed since this was planned, and is planned again");
                     outcome.waits.get_or_insert(reason);
                     outcome.again = true;
@@ -171,60 +175,46 @@ fn blocked(cluster: &Cluster, owner: &SyncRef, next: Stage) -> Option<String> {
     Some(format!("wave {} waits for {object}: {}", next.wave, entry.health.message))
 }
 
-/// What became of a write.
-enum Written {
-    Done(Box<Change>),
-    /// Somebody changed the object since it was planned: it is not overwritten unseen.
-    Changed(ObjectId),
-}
-
+/// Makes one change. False if somebody changed the object since that was planned: it is not overwritten unseen.
 async fn write(
     cluster: &Cluster,
     requests: &Requests,
     kinds: &Kinds,
-    change: Change,
-) -> Result<Written, ObjectError> {
-    let kind = &kinds[&change.object];
-    let Some(manifest) = change.manifest.clone() else { return Ok(Written::Done(Box::new(change))) };
+    change: &Change,
+) -> Result<bool, ObjectError> {
+    let (kind, object) = (&kinds[&change.object], &change.object);
+    let Some(manifest) = change.manifest.clone() else { return Ok(true) };
     // A write in two steps would find its own first step.
     let seen = change.seen.filter(|_| change.takeover.is_none() && change.operation == Operation::Update);
-    if !cluster.view.begin_write(&change.object, seen) {
-        return Ok(Written::Changed(change.object));
-    }
-    let refused = |error: &kube::Error| {
-        cluster.view.abandon_write(&change.object);
-        ObjectError::from_server(&change.object, change.origin.as_ref(), error)
-    };
+    let Some(_writing) = cluster.view.begin_write(object, seen) else { return Ok(false) };
+    let refused = |error: &kube::Error| ObjectError::from_server(object, change.origin.as_ref(), error);
     if let Some(takeover) = &change.takeover {
-        take_over(requests, kind, &change.object, takeover).await.map_err(|error| refused(&error))?;
+        take_over(requests, kind, object, takeover).await.map_err(|error| refused(&error))?;
     }
     if change.operation == Operation::Recreate {
         let uid = change.uid.as_deref().unwrap_or_default();
-        if requests.delete(kind, &change.object, uid).await.map_err(|error| refused(&error))? {
+        if requests.delete(kind, object, uid).await.map_err(|error| refused(&error))? {
             // Finalizers hold it; the watch tells when it is gone, and then it is created.
-            cluster.view.abandon_write(&change.object);
-            return Ok(Written::Done(Box::new(change)));
+            return Ok(true);
         }
     }
     // What was not there when the plan was made is not overwritten if it is there now: that would be another plan.
     let force = change.operation != Operation::Create;
-    let applied =
-        requests.apply(kind, &change.object, &manifest.value, Apply { force, dry_run: false }).await;
+    let applied = requests.apply(kind, object, &manifest.value, Apply { force, dry_run: false }).await;
     let live = applied.map_err(|error| {
         if !force && is_conflict(&error) {
-            cluster.view.abandon_write(&change.object);
             let message = "it was created by someone else since it was planned; it is planned again";
-            return ObjectError::transient(&change.object, change.origin.as_ref(), "Appeared", message);
+            return ObjectError::transient(object, change.origin.as_ref(), "Appeared", message);
         }
         refused(&error)
     })?;
-    if change.object.kind.is("apiextensions.k8s.io", "CustomResourceDefinition") {
+    if object.kind.is("apiextensions.k8s.io", "CustomResourceDefinition") {
         cluster.discovery.forget(defined_group(&manifest.value));
     }
     let satisfies = change.satisfies.unwrap_or_else(|| Digest::of(&manifest.value));
-    cluster.view.verify(kind, &change.object, &live, satisfies);
-    debug!(object = %change.object, operation = change.operation.word(), "Applied object");
-    Ok(Written::Done(Box::new(change)))
+    cluster.view.verify(kind, object, &live, satisfies);
+    debug!(%object, operation = change.operation.word(), "Applied object");
+    Ok(true)
 }
 
 /// Makes the fields of another tool ours, if the object is still as it was when that was planned. No value changes by it.

@@ -61,6 +61,18 @@ pub struct View {
     wake: mpsc::UnboundedSender<SyncRef>,
 }
 
+/// An object is being written. What is seen of it meanwhile is kept until this ends, however it ends.
+pub struct Writing<'a> {
+    view: &'a View,
+    object: &'a ObjectId,
+}
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        self.view.lock().writing.remove(self.object);
+    }
+}
+
 impl View {
     /// `wake` hears of every Sync whose objects changed other than by its own hand.
     pub fn new(wake: mpsc::UnboundedSender<SyncRef>) -> Self {
@@ -95,21 +107,18 @@ impl View {
         }
     }
 
-    /// Notes that an object is about to be written. False if it is not as it was when that was planned.
-    pub fn begin_write(&self, object: &ObjectId, seen: Option<SeenAt>) -> bool {
+    /// Notes that an object is about to be written, for as long as the answer is kept. `None` if it is not as it was when that
+    /// was planned.
+    pub fn begin_write<'a>(&'a self, object: &'a ObjectId, seen: Option<SeenAt>) -> Option<Writing<'a>> {
         let mut state = self.lock();
-        let Some(seen) = seen else { return true };
-        let changed = |entry: &Entry| entry.version > seen.version && entry.is_other_than(seen);
-        if state.objects.get(object).is_some_and(changed) {
-            return false;
+        if let Some(seen) = seen {
+            let changed = |entry: &Entry| entry.version > seen.version && entry.is_other_than(seen);
+            if state.objects.get(object).is_some_and(changed) {
+                return None;
+            }
+            state.writing.insert(object.clone(), (seen, Vec::new()));
         }
-        state.writing.insert(object.clone(), (seen, Vec::new()));
-        true
-    }
-
-    /// Notes that a write did not come to its end.
-    pub fn abandon_write(&self, object: &ObjectId) {
-        self.lock().writing.remove(object);
+        Some(Writing { view: self, object })
     }
 
     /// Takes what we overwrote of a Sync before anybody had looked at it.

@@ -67,6 +67,7 @@ pub(super) async fn serve_alerts(context: &Arc<Context>, options: &Options) {
     let prepare = || {
         let secrets = context.secrets.clone();
         Ok(Shared {
+            cluster: context.cluster.uid.clone(),
             client: context.client.clone(),
             sender: Sender::new(options.allow_link_local)?,
             secrets: Arc::new(move |alert, name| {

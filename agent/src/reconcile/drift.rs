@@ -1,6 +1,7 @@
 //! What of a plan is drift, and what is done about it: put back now, or left as it is and told.
 //!
-//! Drift is a change of an object that satisfied the same manifest before. No I/O.
+//! Drift is a change of an object that satisfied the same manifest before. I/O: API reads, and the status in which drift is
+//! written down before it is put back.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};

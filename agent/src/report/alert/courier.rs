@@ -47,6 +47,8 @@ pub enum Command {
 
 /// What all couriers share.
 pub struct Shared {
+    /// The UID of the namespace `kube-system`.
+    pub cluster: String,
     pub client: Client,
     pub sender: Sender,
     pub secrets: ReadSecret,
@@ -83,7 +85,8 @@ impl Courier {
         let name = SyncRef::new(alert.namespace().unwrap_or_default(), alert.name_any());
         let written = alert.status.clone().unwrap_or_default();
         // What happened before an Alert was seen first is not told.
-        let ledger = Ledger::load(name.namespace(), &written, Timestamp::now(), Instant::now());
+        let ledger =
+            Ledger::load(&shared.cluster, name.namespace(), &written, Timestamp::now(), Instant::now());
         Self {
             shared,
             name,
@@ -189,9 +192,7 @@ impl Courier {
             self.prepare(false).await;
         }
         let Ok(target) = self.target.clone() else { return };
-        // While a receiver does not work, one notice tries it out.
-        let room = if self.failures > 0 { 1 } else { AT_ONCE };
-        while self.on_the_way.len() < room {
+        while self.has_room() {
             let Some(due) = self.ledger.due(Instant::now()) else { return };
             let (shared, target) = (self.shared.clone(), target.clone());
             self.on_the_way.push(Box::pin(async move {
@@ -199,6 +200,11 @@ impl Courier {
                 (due, result)
             }));
         }
+    }
+
+    /// True if another notice may go out. While a receiver does not work, one tries it out.
+    fn has_room(&self) -> bool {
+        self.on_the_way.len() < if self.failures > 0 { 1 } else { AT_ONCE }
     }
 
     fn came_back(&mut self, due: Due, result: Delivery) {
@@ -233,15 +239,14 @@ impl Courier {
                 self.shared.metrics.alert(kind, "error");
                 let pause = PAUSE.saturating_mul(1 << self.failures.min(10)).min(PAUSE_LIMIT);
                 self.failures = self.failures.saturating_add(1);
-                self.paused = Some(now + asked.unwrap_or(pause));
+                self.paused = Some(now + asked.map_or(pause, |asked| asked.max(PAUSE)));
             }
         }
     }
 
     /// When there is something to do without being told.
     fn next(&self) -> Option<Instant> {
-        let due =
-            if self.target.is_ok() && self.on_the_way.len() < AT_ONCE { self.ledger.next() } else { None };
+        let due = if self.target.is_ok() && self.has_room() { self.ledger.next() } else { None };
         let due = due.map(|due| self.paused.map_or(due, |paused| paused.max(due)));
         let broken = self.trouble.is_some() || self.target.is_err();
         let look = broken.then(|| Instant::now() + LOOK);

@@ -32,6 +32,7 @@ pub type Key = (String, AlertEvent);
 
 /// The ledger of one receiver.
 pub struct Ledger {
+    cluster: String,
     namespace: String,
     open: BTreeMap<Key, Entry>,
     events: VecDeque<Notice>,
@@ -82,8 +83,9 @@ pub struct Manner {
 
 impl Ledger {
     /// What was told before, as the status of the Alert has it. `time` is now.
-    pub fn load(namespace: &str, status: &AlertStatus, time: Timestamp, now: Instant) -> Self {
+    pub fn load(cluster: &str, namespace: &str, status: &AlertStatus, time: Timestamp, now: Instant) -> Self {
         let mut ledger = Self {
+            cluster: cluster.to_owned(),
             namespace: namespace.to_owned(),
             open: BTreeMap::new(),
             events: VecDeque::new(),
@@ -119,7 +121,7 @@ impl Ledger {
             version: VERSION,
             event,
             status: Status::Firing,
-            cluster: String::new(),
+            cluster: self.cluster.clone(),
             sync: SyncName { namespace: self.namespace.clone(), name: sync.to_owned() },
             revision: String::new(),
             commit: None,
@@ -227,7 +229,8 @@ impl Ledger {
         self.events.iter().position(|notice| !self.busy.contains(&notice.sync.name))
     }
 
-    /// Takes out a notice that is due, and holds back what else there is of its Sync until [`Self::done`].
+    /// Takes out a notice that is due, and holds back what else there is of its Sync until it was
+    /// [`Self::delivered`] or [`Self::failed`].
     pub fn due(&mut self, now: Instant) -> Option<Due> {
         if let Some(notice) = self.event().and_then(|at| self.events.remove(at)) {
             self.busy.insert(notice.sync.name.clone());
