@@ -1,0 +1,22 @@
+//! Kustomize in process: a tree of files in, objects out, the same bytes as `kubectl kustomize` gives.
+//!
+//! No subprocess, no disk, no network: whatever is not in the tree is asked of the [`Host`], which refuses unless it is
+//! told otherwise. The behaviour is that of kustomize 5.8, as kubectl 1.36 holds it. Pure.
+
+pub mod error;
+pub mod id;
+pub mod node;
+pub mod resource;
+pub mod resources;
+pub mod scope;
+
+pub use error::KustomizeError;
+pub use id::{Gvk, ResId};
+pub use node::{Map, Node, Scalar, Tag};
+pub use resource::Resource;
+pub use resources::Resources;
+
+/// A step of a build that changes resources.
+pub trait Transform {
+    fn transform(&self, resources: &mut Resources) -> Result<(), KustomizeError>;
+}

@@ -1,0 +1,220 @@
+//! YAML nodes that can be changed: what kustomize works on. A scalar keeps its text, so that what nobody changes stays as
+//! it was written, and its tag, which alone says what type it has.
+//!
+//! Comments and styles are not kept: they never reach the output. Pure.
+
+use smol_str::SmolStr;
+
+/// A value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Node {
+    Scalar(Scalar),
+    Map(Map),
+    Seq(Vec<Node>),
+}
+
+/// A text with a type.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Scalar {
+    pub text: SmolStr,
+    pub tag: Tag,
+}
+
+/// The type of a scalar, by the rules of go-yaml v3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Tag {
+    Str,
+    Int,
+    Float,
+    Bool,
+    Null,
+    Timestamp,
+    Binary,
+    Merge,
+}
+
+/// A mapping, in the order in which it was written. Keys are scalars.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Map {
+    entries: Vec<(Scalar, Node)>,
+}
+
+impl Scalar {
+    /// A string, whatever it looks like.
+    pub fn string(text: impl Into<SmolStr>) -> Self {
+        Self { text: text.into(), tag: Tag::Str }
+    }
+
+    pub fn null() -> Self {
+        Self { text: SmolStr::new_static("null"), tag: Tag::Null }
+    }
+
+    pub fn is_null(&self) -> bool {
+        self.tag == Tag::Null
+    }
+}
+
+impl Node {
+    /// A string, whatever it looks like.
+    pub fn string(text: impl Into<SmolStr>) -> Self {
+        Self::Scalar(Scalar::string(text))
+    }
+
+    pub fn null() -> Self {
+        Self::Scalar(Scalar::null())
+    }
+
+    pub fn is_null(&self) -> bool {
+        matches!(self, Self::Scalar(scalar) if scalar.is_null())
+    }
+
+    /// True for null, `{}` and `[]`.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Scalar(scalar) => scalar.is_null(),
+            Self::Map(map) => map.is_empty(),
+            Self::Seq(items) => items.is_empty(),
+        }
+    }
+
+    pub fn as_map(&self) -> Option<&Map> {
+        if let Self::Map(map) = self { Some(map) } else { None }
+    }
+
+    pub fn as_map_mut(&mut self) -> Option<&mut Map> {
+        if let Self::Map(map) = self { Some(map) } else { None }
+    }
+
+    pub fn as_seq(&self) -> Option<&[Node]> {
+        if let Self::Seq(items) = self { Some(items) } else { None }
+    }
+
+    pub fn as_seq_mut(&mut self) -> Option<&mut Vec<Node>> {
+        if let Self::Seq(items) = self { Some(items) } else { None }
+    }
+
+    pub fn as_scalar(&self) -> Option<&Scalar> {
+        if let Self::Scalar(scalar) = self { Some(scalar) } else { None }
+    }
+
+    /// The text of a scalar of any type but null.
+    pub fn text(&self) -> Option<&SmolStr> {
+        self.as_scalar().filter(|scalar| !scalar.is_null()).map(|scalar| &scalar.text)
+    }
+
+    /// The value of a key, if this is a mapping that has it.
+    pub fn get(&self, key: &str) -> Option<&Node> {
+        self.as_map()?.get(key)
+    }
+
+    pub fn get_mut(&mut self, key: &str) -> Option<&mut Node> {
+        self.as_map_mut()?.get_mut(key)
+    }
+
+    /// The value at a path of keys.
+    pub fn at(&self, path: &[&str]) -> Option<&Node> {
+        path.iter().try_fold(self, |node, key| node.get(key))
+    }
+
+    pub fn at_mut(&mut self, path: &[&str]) -> Option<&mut Node> {
+        path.iter().try_fold(self, |node, key| node.get_mut(key))
+    }
+
+    /// What this is, for messages.
+    pub fn describe(&self) -> &'static str {
+        match self {
+            Self::Map(_) => "a mapping",
+            Self::Seq(_) => "a list",
+            Self::Scalar(scalar) => match scalar.tag {
+                Tag::Null => "null",
+                Tag::Bool => "a boolean",
+                Tag::Int | Tag::Float => "a number",
+                _ => "a string",
+            },
+        }
+    }
+}
+
+impl Map {
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    pub fn get(&self, key: &str) -> Option<&Node> {
+        self.entries.iter().find(|(name, _)| name.text == key).map(|(_, value)| value)
+    }
+
+    pub fn get_mut(&mut self, key: &str) -> Option<&mut Node> {
+        self.entries.iter_mut().find(|(name, _)| name.text == key).map(|(_, value)| value)
+    }
+
+    pub fn contains(&self, key: &str) -> bool {
+        self.get(key).is_some()
+    }
+
+    /// Sets a key in place, or appends it.
+    pub fn set(&mut self, key: impl Into<SmolStr>, value: Node) {
+        let key = key.into();
+        match self.get_mut(&key) {
+            Some(there) => *there = value,
+            None => self.entries.push((Scalar::string(key), value)),
+        }
+    }
+
+    /// The value of a key; `new` is appended if it is not there.
+    pub fn entry(&mut self, key: &str, new: impl FnOnce() -> Node) -> &mut Node {
+        let found = self.entries.iter().position(|(name, _)| name.text == key);
+        let at = found.unwrap_or(self.entries.len());
+        if found.is_none() {
+            self.entries.push((Scalar::string(key), new()));
+        }
+        &mut self.entries[at].1
+    }
+
+    pub fn remove(&mut self, key: &str) -> Option<Node> {
+        let at = self.entries.iter().position(|(name, _)| name.text == key)?;
+        Some(self.entries.remove(at).1)
+    }
+
+    /// Appends without looking whether the key is there.
+    pub fn push(&mut self, key: Scalar, value: Node) {
+        self.entries.push((key, value));
+    }
+
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&Scalar, &Node)> {
+        self.entries.iter().map(|(key, value)| (key, value))
+    }
+
+    pub fn iter_mut(&mut self) -> impl DoubleEndedIterator<Item = (&Scalar, &mut Node)> {
+        self.entries.iter_mut().map(|(key, value)| (&*key, value))
+    }
+
+    pub fn retain(&mut self, mut keep: impl FnMut(&Scalar, &mut Node) -> bool) {
+        self.entries.retain_mut(|(key, value)| keep(key, value));
+    }
+}
+
+impl IntoIterator for Map {
+    type Item = (Scalar, Node);
+    type IntoIter = std::vec::IntoIter<Self::Item>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.entries.into_iter()
+    }
+}
+
+impl FromIterator<(Scalar, Node)> for Map {
+    fn from_iter<I: IntoIterator<Item = (Scalar, Node)>>(entries: I) -> Self {
+        Self { entries: entries.into_iter().collect() }
+    }
+}
+
+impl From<Map> for Node {
+    fn from(map: Map) -> Self {
+        Self::Map(map)
+    }
+}

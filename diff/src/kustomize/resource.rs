@@ -1,0 +1,165 @@
+//! A resource on its way through a build: its node, and what a build must remember of it, such as the names that it had.
+//!
+//! The original keeps this memory in annotations; here it has fields, and [`Resource::touch`] does what writing an
+//! annotation does to the others. Pure.
+
+use std::cell::OnceCell;
+
+use smol_str::SmolStr;
+
+use super::id::{Gvk, ResId};
+use super::node::{Map, Node, Scalar, Tag};
+use crate::object::Origin;
+
+/// What happens to a generated resource whose name is taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Behavior {
+    #[default]
+    Unspecified,
+    Create,
+    Replace,
+    Merge,
+}
+
+/// A name that a resource had: kind, name and effective namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Previous {
+    pub kind: SmolStr,
+    pub namespace: SmolStr,
+    pub name: SmolStr,
+}
+
+/// One resource. Its node changes only through [`Resource::edit`], so that its identity is always known.
+#[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "four things that a resource remembers, each by itself")]
+pub struct Resource {
+    node: Node,
+    id: OnceCell<ResId>,
+    /// Where it was read, for messages.
+    pub origin: Origin,
+    /// The names that it had, oldest first.
+    pub previous: Vec<Previous>,
+    pub prefixes: Vec<SmolStr>,
+    pub suffixes: Vec<SmolStr>,
+    pub behavior: Behavior,
+    /// True if a hash of its content is to be appended to its name.
+    pub needs_hash: bool,
+    /// What a patch may change: `options` of a patch.
+    pub allow_name_change: bool,
+    pub allow_kind_change: bool,
+    /// Who refers to it.
+    pub referred_by: Vec<ResId>,
+    /// The `vars` whose value it holds.
+    pub var_names: Vec<SmolStr>,
+    /// True once a build annotation would have been written.
+    touched: bool,
+}
+
+impl Resource {
+    pub fn new(node: Node, origin: Origin) -> Self {
+        Self {
+            node,
+            id: OnceCell::new(),
+            origin,
+            previous: Vec::new(),
+            prefixes: Vec::new(),
+            suffixes: Vec::new(),
+            behavior: Behavior::default(),
+            needs_hash: false,
+            allow_name_change: false,
+            allow_kind_change: false,
+            referred_by: Vec::new(),
+            var_names: Vec::new(),
+            touched: false,
+        }
+    }
+
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// The node, to be changed.
+    pub fn edit(&mut self) -> &mut Node {
+        self.id.take();
+        &mut self.node
+    }
+
+    pub fn into_node(self) -> Node {
+        self.node
+    }
+
+    /// Its identity as it is now.
+    pub fn id(&self) -> &ResId {
+        self.id.get_or_init(|| ResId {
+            gvk: Gvk::new(&self.text(&["apiVersion"]), &self.text(&["kind"])),
+            namespace: self.text(&["metadata", "namespace"]),
+            name: self.text(&["metadata", "name"]),
+        })
+    }
+
+    pub fn gvk(&self) -> &Gvk {
+        &self.id().gvk
+    }
+
+    pub fn name(&self) -> &SmolStr {
+        &self.id().name
+    }
+
+    pub fn namespace(&self) -> &SmolStr {
+        &self.id().namespace
+    }
+
+    /// The identities that it had, oldest first.
+    pub fn previous_ids(&self) -> impl Iterator<Item = ResId> {
+        let gvk = self.gvk();
+        self.previous.iter().map(move |Previous { kind, namespace, name }| ResId {
+            gvk: Gvk { kind: kind.clone(), ..gvk.clone() },
+            namespace: namespace.clone(),
+            name: name.clone(),
+        })
+    }
+
+    /// Its identity as it was first.
+    pub fn original_id(&self) -> ResId {
+        let first = self.previous_ids().next();
+        first.unwrap_or_else(|| self.id().clone())
+    }
+
+    /// The text at a path of keys; empty where there is none.
+    pub fn text(&self, path: &[&str]) -> SmolStr {
+        self.node.at(path).and_then(Node::text).cloned().unwrap_or_default()
+    }
+
+    /// The entries of `metadata.labels` or `metadata.annotations`.
+    pub fn metadata(&self, which: &str) -> impl Iterator<Item = (&SmolStr, &SmolStr)> {
+        let map = self.node.at(&["metadata", which]).and_then(Node::as_map);
+        map.into_iter()
+            .flat_map(Map::iter)
+            .filter_map(|(key, value)| Some((&key.text, &value.as_scalar()?.text)))
+    }
+
+    pub fn annotation(&self, name: &str) -> Option<&SmolStr> {
+        self.metadata("annotations").find(|(key, _)| *key == name).map(|(_, value)| value)
+    }
+
+    /// Does what the original does to all annotations when it notes something in them: their values become strings.
+    pub fn touch(&mut self) {
+        if std::mem::replace(&mut self.touched, true) {
+            return;
+        }
+        let annotations = self.node.at_mut(&["metadata", "annotations"]).and_then(Node::as_map_mut);
+        for (_, value) in annotations.into_iter().flat_map(Map::iter_mut) {
+            if let Node::Scalar(Scalar { text, tag }) = value {
+                if *tag == Tag::Null {
+                    *text = SmolStr::default();
+                }
+                *tag = Tag::Str;
+            }
+        }
+    }
+
+    /// True if the original would have noted something in the annotations, which it takes out at the end.
+    pub fn is_touched(&self) -> bool {
+        self.touched
+    }
+}

@@ -1,0 +1,36 @@
+//! The resources of a build, in their order.
+//!
+//! Pure.
+
+use super::error::KustomizeError;
+use super::id::ResId;
+use super::resource::Resource;
+
+/// Resources in the order in which they were read.
+#[derive(Clone, Debug, Default)]
+pub struct Resources {
+    pub list: Vec<Resource>,
+}
+
+impl Resources {
+    /// Appends a resource whose identity is new.
+    pub fn append(&mut self, resource: Resource) -> Result<(), KustomizeError> {
+        if let Some(there) = self.list.iter().find(|there| there.id().is_same(resource.id())) {
+            return Err(KustomizeError::at(
+                &resource.origin,
+                format!("{} is already in {}: remove one of the two", resource.id(), there.origin),
+            ));
+        }
+        self.list.push(resource);
+        Ok(())
+    }
+
+    /// The positions of the resources of which `matches` is true for the identity that they have now, or had.
+    pub fn with_any_id(&self, matches: impl Fn(&ResId) -> bool) -> Vec<usize> {
+        let found = self.list.iter().enumerate().filter(|(_, resource)| {
+            !resource.node().is_empty()
+                && (matches(resource.id()) || resource.previous_ids().any(|id| matches(&id)))
+        });
+        found.map(|(at, _)| at).collect()
+    }
+}
