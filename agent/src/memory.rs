@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use crate::api::{DriftObject, DriftStatus, Sync, SyncStatus};
 use crate::cluster::view::Differs;
 use crate::reconcile::fights::Fights;
+use crate::reconcile::rendering::Known;
 use crate::render::kept::Kept;
 use crate::report::Done;
 use crate::source::{Checkout, MirrorId};
@@ -25,6 +26,8 @@ pub struct Memory {
     pub uid: Option<String>,
     pub checkout: Option<Checkout>,
     pub rendered: Option<Rendered>,
+    /// What git says, as far as the Sync reads it.
+    pub known: Option<Known>,
     /// The status as it was written last; the watch may not have brought it yet.
     pub status: Option<SyncStatus>,
     /// When git was asked last.
