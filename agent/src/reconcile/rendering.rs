@@ -192,7 +192,8 @@ impl Work {
         let render = self.render.clone().unwrap_or_default();
         let job = Job { folder: &self.folder, options: &render, inputs: &self.inputs };
         let (rendered, reads) = render::render(&self.files, &job);
-        if let Some(trouble) = self.files.trouble() {
+        // A tree that cannot be read says more by itself than the renderer can say of it.
+        if let (Err(_), Some(trouble)) = (&rendered, self.files.trouble()) {
             return (reads, Err(Failure::of("source", &trouble)));
         }
         let fruit = rendered.and_then(|rendered| {

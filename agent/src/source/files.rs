@@ -1,6 +1,6 @@
 //! The tree of a commit as the renderer sees it.
 //!
-//! The first error that is git's, and not the user's, is kept for the caller. I/O: disk reads of the mirror.
+//! The first error is kept as it is for the caller. I/O: disk reads of the mirror.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,7 +9,6 @@ use holdfast_diff::files::{Entry, FileKind, Files, FilesError, Place, Version, V
 
 use super::tree::{Tree, below};
 use super::{Revision, SourceError};
-use crate::error::{Class, StageError as _};
 
 /// The files of a commit.
 pub struct CommitFiles {
@@ -26,7 +25,7 @@ impl CommitFiles {
         self.tree.revision()
     }
 
-    /// What kept git from being read: not what is wrong with the files.
+    /// The first thing that could not be read.
     pub fn trouble(&self) -> Option<SourceError> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -34,9 +33,7 @@ impl CommitFiles {
     fn told<T>(&self, result: Result<T, SourceError>) -> Result<T, FilesError> {
         result.map_err(|error| {
             let said = FilesError(error.to_string());
-            if error.class() != Class::User {
-                self.trouble.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-            }
+            self.trouble.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
             said
         })
     }
