@@ -98,9 +98,9 @@ impl Rendered {
         Self { tree: tree.to_owned(), generation: sync.metadata.generation, objects, kept }
     }
 
-    /// True if it is of this tree and of the Sync as it is now.
+    /// True if it is of this tree and of the Sync as it is now. An empty one is always looked at again.
     pub fn is_of(&self, tree: &str, sync: &Sync) -> bool {
-        self.tree == tree && self.generation == sync.metadata.generation
+        !self.objects.is_empty() && self.tree == tree && self.generation == sync.metadata.generation
     }
 }
 

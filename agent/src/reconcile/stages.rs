@@ -61,7 +61,7 @@ pub fn checks(run: &Run<'_>) -> Result<(), Failure> {
 /// not known.
 pub fn differing(run: &Run<'_>, tree: &str, memory: &Memory) -> Option<Differing> {
     let rendered = memory.rendered.as_ref()?;
-    if !rendered.is_of(tree, run.sync) || rendered.objects.is_empty() {
+    if !rendered.is_of(tree, run.sync) {
         return None;
     }
     let is_done = |object: &ObjectId, manifest| is_completed(run.status, object, manifest);
