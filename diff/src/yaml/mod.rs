@@ -8,7 +8,7 @@ mod decode;
 pub mod edit;
 mod error;
 mod manifest;
-mod near;
+pub(crate) mod near;
 mod number;
 mod place;
 mod scalar;
@@ -25,6 +25,7 @@ pub use error::{YamlError, YamlProblem};
 pub use manifest::{ManifestError, ManifestProblem, manifest, manifests};
 pub use tree::{Content, Node, NodeId, Tree};
 pub use write::write;
+pub(crate) use write::write_to_read;
 
 use decode::{Finding, MAX_DEPTH, decode};
 use place::Lines;
