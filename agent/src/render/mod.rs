@@ -4,6 +4,7 @@
 
 pub mod kept;
 pub mod plain;
+pub mod sops;
 
 use holdfast_diff::object::Manifest;
 
