@@ -195,7 +195,7 @@ async fn working_tree(run: &Run<'_>, tree: &Path) -> anyhow::Result<Fruit> {
     let rendered =
         render::of_files(&disk, &render::Job { folder: &folder, options: &options, inputs: &inputs })?;
     let warnings = rendered.warnings;
-    Ok(Fruit { manifests: render::manifests(rendered.objects)?, warnings })
+    Ok(Fruit { manifests: render::manifests(rendered.objects, inputs.keys.as_ref())?, warnings })
 }
 
 fn colour() -> Colour {

@@ -43,7 +43,7 @@ impl Render {
         std::io::stdout().write_all(text.as_bytes())?;
         rendered.warnings.iter().for_each(say);
         // What kustomize makes may be no object for a cluster: it is shown all the same.
-        if let Err(error) = render::manifests(rendered.objects) {
+        if let Err(error) = render::manifests(rendered.objects, inputs.keys.as_ref()) {
             error.errors.iter().for_each(say);
         }
         Ok(ExitCode::SUCCESS)

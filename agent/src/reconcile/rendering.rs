@@ -14,6 +14,7 @@ use crate::api::{CommitNote, InputKind, Render, Substitute};
 use crate::cluster::secrets::{Data, Held, Name, User};
 use crate::memory::Memory;
 use crate::render::reads::Reads;
+use crate::render::sops::{KeyError, Keys};
 use crate::render::store::Stored;
 use crate::render::{self, Inputs, Job};
 use crate::report::Failure;
@@ -80,7 +81,16 @@ pub async fn inputs(run: &Run<'_>) -> Result<Inputs, Failure> {
     let mut inputs = Inputs::default();
     let Some(options) = &run.sync.spec.render else { return Ok(inputs) };
     let mut version = Hasher::default();
-    let Render { substitute, .. } = options;
+    let Render { substitute, decrypt, .. } = options;
+    if let Some(decrypt) = decrypt {
+        let name = &decrypt.secret_ref.name;
+        if let Some(held) = look(run, InputKind::Secret, name, false).await? {
+            version.text(&held.version);
+            let keys = Keys::from_secret(&held.data);
+            let bad = |error: KeyError| Failure::user("render", "KeyUnreadable", format!("Secret {name}: {error}"));
+            inputs.keys = Some(keys.map_err(bad)?);
+        }
+    }
     if let Some(Substitute { vars, from, .. }) = substitute {
         for from in from {
             let Some(held) = look(run, from.kind, &from.name, from.optional).await? else { continue };
@@ -198,7 +208,7 @@ impl Work {
         }
         let fruit = rendered.and_then(|rendered| {
             let (secret, warnings) = (rendered.secret, rendered.warnings);
-            Ok((secret, Fruit { manifests: render::manifests(rendered.objects)?, warnings }))
+            Ok((secret, Fruit { manifests: render::manifests(rendered.objects, self.inputs.keys.as_ref())?, warnings }))
         });
         match fruit {
             Ok((secret, fruit)) => {

@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use holdfast_diff::files::{Entry, Files, FilesError, Place};
 
-use super::sops::{self, Keys};
+use serde_json::Value;
+
+use super::sops::{self, Keys, SopsError};
 
 /// Files, and the keys for those that are encrypted.
 pub struct Decrypted<'a> {
@@ -34,16 +36,32 @@ impl Files for Decrypted<'_> {
     }
 
     fn read(&self, path: &str) -> Result<Option<Arc<[u8]>>, FilesError> {
-        let (Some(bytes), Some(keys)) = (self.files.read(path)?, self.keys) else {
-            return self.files.read(path);
-        };
-        let Some(format) = sops::detect(path, &bytes) else { return Ok(Some(bytes)) };
+        let Some(bytes) = self.files.read(path)? else { return Ok(None) };
+        let Some(format) = self.keys.and_then(|_| sops::detect(path, &bytes)) else { return Ok(Some(bytes)) };
         self.used.set(true);
-        let plain = sops::decrypt(path, &bytes, format, keys);
+        let plain = sops::decrypt(path, &bytes, format, self.keys);
         Ok(Some(plain.map_err(|error| FilesError(error.to_string()))?.as_slice().into()))
     }
 
     fn list(&self, path: &str) -> Result<Option<Vec<Entry>>, FilesError> {
         self.files.list(path)
     }
+}
+
+/// An object that is still encrypted, as a whole or in an entry of a Secret.
+#[derive(Debug, thiserror::Error)]
+pub enum SealedError {
+    #[error("this object is encrypted by SOPS: name the Secret with its key in spec.render.decrypt.secretRef")]
+    Object,
+    #[error(transparent)]
+    Entry(#[from] SopsError),
+}
+
+/// Opens the entries of a Secret that are encrypted files. Whatever stays encrypted is an error: it must never be applied.
+pub fn open(object: &mut Value, keys: Option<&Keys>) -> Result<(), SealedError> {
+    if object.pointer("/sops/mac").is_some() {
+        return Err(SealedError::Object);
+    }
+    sops::decrypt_secret_data(object, keys)?;
+    Ok(())
 }

@@ -3,11 +3,13 @@
 //! Knows neither git nor a cluster: files come in as a tree, and what the Sync refers to in the cluster as [`Inputs`].
 //! I/O: through the programs that it is given.
 
+pub mod decrypted;
 pub mod detect;
 pub mod ignore;
 pub mod kept;
 pub mod plain;
 pub mod reads;
+pub mod sops;
 pub mod store;
 pub mod variables;
 
@@ -19,7 +21,9 @@ use holdfast_diff::object::{Manifest, Origin};
 use holdfast_diff::yaml;
 use serde_json::Value;
 
+use self::decrypted::Decrypted;
 use self::reads::{Reads, Recorder};
+use self::sops::Keys;
 use crate::api::{Render, RenderType as Renderer};
 use crate::error::{Class, StageError};
 
@@ -36,6 +40,8 @@ pub struct Job<'a> {
 pub struct Inputs {
     /// Variables, all of them.
     pub vars: BTreeMap<String, String>,
+    /// For encrypted files.
+    pub keys: Option<Keys>,
     /// True if some of it comes from a Secret: then nothing of the render is written to disk.
     pub secret: bool,
     /// The versions of all of it: when it changes, so may the render.
@@ -104,21 +110,27 @@ pub fn render(files: &dyn Versioned, job: &Job<'_>) -> (Result<Rendered, RenderE
 /// Renders a folder.
 pub fn of_files(files: &dyn Files, job: &Job<'_>) -> Result<Rendered, RenderError> {
     let Job { folder, options, inputs } = job;
-    let mut rendered = Rendered { secret: inputs.secret, ..Rendered::default() };
-    rendered.objects = match detect::renderer(files, folder, options)? {
-        Renderer::Plain | Renderer::Kustomize | Renderer::Helm => plain::render(files, folder)?,
+    let files = Decrypted::new(files, inputs.keys.as_ref());
+    let mut rendered = Rendered::default();
+    rendered.objects = match detect::renderer(&files, folder, options)? {
+        Renderer::Plain | Renderer::Kustomize | Renderer::Helm => plain::render(&files, folder)?,
     };
     if let Some(substitute) = &options.substitute {
-        variables::fill(&mut rendered.objects, substitute, &inputs.vars)?;
+        variables::fill(&files, &mut rendered.objects, substitute, &inputs.vars)?;
     }
+    rendered.secret = inputs.secret || files.used();
     Ok(rendered)
 }
 
-/// The manifests of what was rendered.
-pub fn manifests(objects: Vec<Object>) -> Result<Vec<Manifest>, RenderError> {
+/// The manifests of what was rendered; nothing in them is encrypted.
+pub fn manifests(objects: Vec<Object>, keys: Option<&Keys>) -> Result<Vec<Manifest>, RenderError> {
     let mut manifests = Vec::with_capacity(objects.len());
     let mut errors = Vec::new();
-    for Object { value, origin } in objects {
+    for Object { mut value, origin } in objects {
+        if let Err(error) = decrypted::open(&mut value, keys) {
+            errors.push(format!("{origin}: {error}"));
+            continue;
+        }
         let (found, mistakes) = yaml::manifest(value, &origin);
         manifests.extend(found);
         errors.extend(mistakes.into_iter().map(|mistake| mistake.to_string()));
