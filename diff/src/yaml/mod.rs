@@ -13,6 +13,7 @@ pub(crate) mod number;
 mod place;
 mod scalar;
 mod tree;
+mod write;
 
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ use serde_json::Value;
 pub use error::{YamlError, YamlProblem};
 pub use manifest::{ManifestError, ManifestProblem, manifests};
 pub use tree::{Content, Node, NodeId, Tree};
+pub use write::write;
 
 use decode::{Duplicates, Finding, MAX_DEPTH, decode};
 use place::Lines;
