@@ -6,9 +6,12 @@
 pub mod error;
 pub mod id;
 pub mod node;
+pub mod read;
 pub mod resource;
 pub mod resources;
+pub mod scalar;
 pub mod scope;
+pub mod value;
 
 pub use error::KustomizeError;
 pub use id::{Gvk, ResId};
