@@ -11,7 +11,8 @@ use super::host::Host;
 use super::loader::{LoadRestrictions, Loader};
 use super::resource::Resource;
 use super::target::Target;
-use super::{node, value};
+use super::node::{Map, Node, Scalar, Tag};
+use super::value;
 use crate::object::Origin;
 
 /// How to build.
@@ -49,9 +50,57 @@ pub fn build(host: &dyn Host, folder: &str, options: &Options) -> Result<Output,
     Ok(Output { resources, warnings: context.warnings.into_inner() })
 }
 
-/// The object of a resource. All annotations have become strings, as when the original takes its own out of them.
+/// The object of a resource.
 fn finish(mut resource: Resource) -> Result<(Value, Origin), KustomizeError> {
-    settle_annotations(&mut resource);
-    let value = value::to_json(resource.node()).map_err(|error| error.or_at(&resource.origin))?;
+    settle_annotations(&mut resource)?;
+    let value = value::value(resource.node()).map_err(|error| error.or_at(&resource.origin))?;
     Ok((value, resource.origin))
+}
+
+/// Annotations with which the original keeps its memory, and which it takes out at the end whoever wrote them.
+const PRIVATE: [&str; 19] = [
+    "internal.config.kubernetes.io/previousKinds",
+    "internal.config.kubernetes.io/previousNames",
+    "internal.config.kubernetes.io/prefixes",
+    "internal.config.kubernetes.io/suffixes",
+    "internal.config.kubernetes.io/previousNamespaces",
+    "internal.config.kubernetes.io/allowNameChange",
+    "internal.config.kubernetes.io/allowKindChange",
+    "internal.config.kubernetes.io/refBy",
+    "internal.config.kubernetes.io/generatorBehavior",
+    "internal.config.kubernetes.io/needsHashSuffix",
+    "internal.config.kubernetes.io/path",
+    "internal.config.kubernetes.io/index",
+    "internal.config.kubernetes.io/seqindent",
+    "internal.config.kubernetes.io/id",
+    "internal.config.kubernetes.io/annotations-migration-resource-id",
+    "internal.config.kubernetes.io/helm-generated",
+    "config.kubernetes.io/path",
+    "config.kubernetes.io/index",
+    "config.k8s.io/id",
+];
+
+/// Makes all annotations strings, as the original does when it takes its own out of them. Without any, the field is gone.
+///
+/// # Errors
+/// For a name that would be a number, a boolean or null without quotes: the original writes it without, and fails to read it.
+fn settle_annotations(resource: &mut Resource) -> Result<(), KustomizeError> {
+    let Some(metadata) = resource.edit().get_mut("metadata").and_then(Node::as_map_mut) else { return Ok(()) };
+    let Some(Node::Map(annotations)) = metadata.remove("annotations") else { return Ok(()) };
+    let mut settled = Map::default();
+    for (key, value) in annotations {
+        if PRIVATE.contains(&key.text.as_str()) {
+            continue;
+        }
+        if Scalar::plain(key.text.clone()).tag != Tag::Str {
+            let message = format!("kustomize cannot print an annotation that is called `{}`: rename it", key.text);
+            return Err(KustomizeError::at(&resource.origin, message));
+        }
+        let text = value.as_scalar().map(|scalar| scalar.text.clone()).unwrap_or_default();
+        settled.set(key.text, Node::string(text));
+    }
+    if !settled.is_empty() {
+        metadata.set("annotations", settled.into());
+    }
+    Ok(())
 }

@@ -41,7 +41,7 @@ pub struct Kustomization {
     pub name_suffix: String,
     pub namespace: String,
     pub common_labels: BTreeMap<String, String>,
-    pub labels: Vec<Label>,
+    pub labels: Vec<Value>,
     pub common_annotations: BTreeMap<String, String>,
     pub patches_strategic_merge: Vec<String>,
     pub patches_json6902: Vec<Value>,
@@ -67,16 +67,6 @@ pub struct Kustomization {
     /// The lines of fields and of the items of lists: `resources`, `resources[2]`.
     #[serde(skip)]
     lines: BTreeMap<String, u32>,
-}
-
-/// An entry of `labels`.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Label {
-    pub pairs: BTreeMap<String, String>,
-    pub include_selectors: bool,
-    pub include_templates: bool,
-    pub fields: Vec<Value>,
 }
 
 /// What all charts of a kustomization share.

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::error::KustomizeError;
 use super::loader::Loader;
-use super::node::{Map, Node, Scalar, Tag};
+use super::node::{Map, Node, Scalar};
 use super::resource::{Behavior, Resource};
 use crate::object::Origin;
 
@@ -91,7 +91,7 @@ impl GeneratorArgs {
         }
         let options = self.options.clone().unwrap_or_default();
         if options.immutable {
-            map.set("immutable", Node::Scalar(Scalar { text: "true".into(), tag: Tag::Bool }));
+            map.set("immutable", Node::Scalar(Scalar::plain("true")));
         }
         let mut resource = Resource::new(map.into(), origin.clone());
         resource.needs_hash = !options.disable_name_suffix_hash;

@@ -43,7 +43,7 @@ fn content(node: &Node, field: &str, resource: &Resource) -> Result<Value, Kusto
     match node.get(field) {
         None => Ok("".into()),
         Some(Node::Scalar(scalar)) => Ok(scalar.text.as_str().into()),
-        Some(node) => match value::to_json(node).map_err(|error| error.or_at(&resource.origin))? {
+        Some(node) => match value::value(node).map_err(|error| error.or_at(&resource.origin))? {
             map @ Value::Object(_) => Ok(map),
             _ => Ok(Value::Null),
         },

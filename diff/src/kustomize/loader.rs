@@ -140,6 +140,13 @@ impl<'a> Loader<'a> {
         Some(place.kind)
     }
 
+    /// True if a URL of http names a file, and not a repository.
+    pub fn is_remote_file(&self, url: &str) -> Result<bool, KustomizeError> {
+        let at = self.context.host.remote(url).map_err(refused)?;
+        let place = self.context.host.resolve(&at).map_err(refused)?;
+        Ok(place.is_some_and(|place| place.kind == FileKind::File))
+    }
+
     fn read(&self, path: &str, at: String) -> Result<Loaded, KustomizeError> {
         let bytes = self.context.host.read(&at).map_err(refused)?.ok_or_else(|| missing(path))?;
         Ok(Loaded { path: at, bytes })
