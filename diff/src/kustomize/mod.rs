@@ -9,12 +9,14 @@ pub mod node;
 pub mod resource;
 pub mod resources;
 pub mod scope;
+pub mod select;
 
 pub use error::KustomizeError;
 pub use id::{Gvk, ResId};
 pub use node::{Map, Node, Scalar, Tag};
 pub use resource::Resource;
 pub use resources::Resources;
+pub use select::Selector;
 
 /// A step of a build that changes resources.
 pub trait Transform {
