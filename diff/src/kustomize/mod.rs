@@ -3,15 +3,23 @@
 //! No subprocess, no disk, no network: whatever is not in the tree is asked of the [`Host`], which refuses unless it is
 //! told otherwise. The behaviour is that of kustomize 5.8, as kubectl 1.36 holds it. Pure.
 
+pub mod config;
+pub mod defaults;
 pub mod error;
+pub mod fieldspec;
 pub mod id;
 pub mod node;
+pub mod path;
 pub mod resource;
 pub mod resources;
+pub mod rewrite;
 pub mod scope;
 pub mod select;
+pub mod transform;
 
+pub use config::TransformerConfig;
 pub use error::KustomizeError;
+pub use fieldspec::FieldSpec;
 pub use id::{Gvk, ResId};
 pub use node::{Map, Node, Scalar, Tag};
 pub use resource::Resource;

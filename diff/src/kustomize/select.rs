@@ -12,7 +12,7 @@ use serde::Deserialize;
 use smol_str::SmolStr;
 
 use self::labels::Requirements;
-pub use self::pattern::Pattern;
+pub use self::pattern::{Pattern, compile};
 use super::error::KustomizeError;
 use super::id::Gvk;
 use super::node::{Map, Node};
