@@ -6,23 +6,36 @@ use std::collections::HashSet;
 
 use smol_str::SmolStr;
 
+use super::config::TransformerConfig;
 use super::error::KustomizeError;
 use super::id::{Gvk, ResId};
 use super::node::{Map, Node, Scalar};
 use super::resource::{Behavior, Resource};
 use super::resources::Resources;
+use super::transform::vars::VarSet;
 
 /// What a kustomization and its bases have made so far.
 #[derive(Default)]
 pub struct Accumulator {
     pub resources: Resources,
+    pub config: TransformerConfig,
+    pub vars: VarSet,
 }
 
 impl Accumulator {
     /// Adds what a base, or what a component has changed.
     pub fn merge(&mut self, other: Self) -> Result<(), KustomizeError> {
-        let Self { resources } = other;
-        self.resources.append_all(resources.list)
+        let Self { resources, config, vars } = other;
+        self.resources.append_all(resources.list)?;
+        self.merge_config(config)?;
+        self.vars.merge(vars)
+    }
+
+    /// Adds tables of transformers.
+    pub fn merge_config(&mut self, config: TransformerConfig) -> Result<(), KustomizeError> {
+        let there = std::mem::take(&mut self.config);
+        self.config = if there == TransformerConfig::default() { config } else { there.merge(&config)? };
+        Ok(())
     }
 }
 

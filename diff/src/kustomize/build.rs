@@ -45,9 +45,20 @@ pub struct Context<'a> {
 pub fn build(host: &dyn Host, folder: &str, options: &Options) -> Result<Output, KustomizeError> {
     let context = Context { host, options, warnings: RefCell::default() };
     let loader = Loader::new(&context, folder)?;
-    let resources = Target::load(&loader)?.build()?;
+    let target = Target::load(&loader)?;
+    let mut resources = target.build()?;
+    sort_order(&target)?.transform(&mut resources).map_err(|error| error.or_at(&target.origin("sortOptions", 0)))?;
     let resources = resources.list.into_iter().map(finish).collect::<Result<_, _>>()?;
     Ok(Output { resources, warnings: context.warnings.into_inner() })
+}
+
+/// The order that the kustomization asks for, or that of kustomize.
+fn sort_order(target: &Target) -> Result<SortOrderTransformer, KustomizeError> {
+    let options = match &target.kustomization.sort_options {
+        Some(options) => typed(options)?,
+        None => SortOptions { order: "legacy".to_owned(), legacy_sort_options: None },
+    };
+    Ok(SortOrderTransformer { sort_options: Some(options) })
 }
 
 /// The object of a resource.

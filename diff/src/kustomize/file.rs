@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use super::error::KustomizeError;
 use super::generate::{GeneratorArgs, GeneratorOptions};
 use super::host::HelmChart;
-use super::shape::{Place, Strictness, fit};
+use super::shape::{Misfit, Place, Strictness, fit};
 use crate::yaml::read_lenient;
 
 /// The names that a kustomization file can have.
@@ -108,11 +108,8 @@ pub fn read(file: &str, text: &[u8]) -> Result<Reading, KustomizeError> {
     }
     let Some(document) = document else { return Err(empty(file)) };
     let place = Place::root(&document.tree);
-    let fitted = fit(document.value, fields::KUSTOMIZATION, Strictness::Strict, place).map_err(|misfits| {
-        let line = misfits.first().map_or(0, |misfit| misfit.line);
-        let messages: Vec<_> = misfits.into_iter().map(|misfit| misfit.message).collect();
-        KustomizeError { file: file.to_owned(), line, message: messages.join("; ") }
-    })?;
+    let fitted = fit(document.value, fields::KUSTOMIZATION, Strictness::Strict, place);
+    let fitted = fitted.map_err(|misfits| misfit(file, misfits))?;
     let Value::Object(mut fields) = fitted else { return Err(empty(file)) };
     let warnings = deprecated(&fields).map(|text| format!("{file}: {text}")).collect();
     let mut lines = lines(&fields, place);
@@ -129,6 +126,13 @@ pub fn read(file: &str, text: &[u8]) -> Result<Reading, KustomizeError> {
     kustomization.file_type = file_type;
     kustomization.lines = lines;
     Ok(Reading { kustomization, warnings })
+}
+
+/// All that does not fit in a file as one error, at the first line of them.
+pub fn misfit(file: &str, misfits: Vec<Misfit>) -> KustomizeError {
+    let line = misfits.iter().map(|misfit| misfit.line).min().unwrap_or(0);
+    let messages: Vec<_> = misfits.into_iter().map(|misfit| misfit.message).collect();
+    KustomizeError { file: file.to_owned(), line, message: messages.join("; ") }
 }
 
 fn empty(file: &str) -> KustomizeError {

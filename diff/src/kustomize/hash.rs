@@ -8,12 +8,29 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use super::error::KustomizeError;
-use super::node::Node;
+use super::node::{Node, Scalar};
 use super::resource::Resource;
-use super::value;
+use super::resources::Resources;
+use super::{Transform, value};
+
+/// Appends hashes to the names of those that need one.
+pub struct HashTransformer;
+
+impl Transform for HashTransformer {
+    fn transform(&self, resources: &mut Resources) -> Result<(), KustomizeError> {
+        for resource in resources.list.iter_mut().filter(|resource| resource.needs_hash) {
+            let name = format!("{}-{}", resource.name(), hash(resource)?);
+            resource.remember_id();
+            if let Some(metadata) = resource.edit().get_mut("metadata").and_then(Node::as_map_mut) {
+                metadata.set("name", Node::Scalar(Scalar::plain(name)));
+            }
+        }
+        Ok(())
+    }
+}
 
 /// The hash of a resource.
-pub fn hash(resource: &Resource) -> Result<String, KustomizeError> {
+fn hash(resource: &Resource) -> Result<String, KustomizeError> {
     let node = resource.node();
     let mut fields = Map::new();
     let (kind, optional): (_, &[&str]) = match resource.gvk().kind.as_str() {

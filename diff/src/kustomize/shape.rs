@@ -34,6 +34,8 @@ pub type Fields = &'static [(&'static str, Shape)];
 pub enum Strictness {
     /// Unknown fields and wrong types are mistakes.
     Strict,
+    /// Unknown fields are mistakes, but numbers and booleans are read as strings where strings are wanted.
+    Converting,
     /// Unknown fields are dropped, and numbers and booleans are read as strings where strings are wanted.
     Lenient,
 }
@@ -109,7 +111,7 @@ impl Fitting {
             | (Shape::Bool, value @ Value::Bool(_))
             | (Shape::AnyMap, value @ Value::Object(_)) => Some(value),
             (Shape::Int, Value::Number(number)) if number.is_i64() => Some(Value::Number(number)),
-            (Shape::Text, value) if self.strictness == Strictness::Lenient => {
+            (Shape::Text, value) if self.strictness != Strictness::Strict => {
                 let text = as_text(&value);
                 text.map(Value::String).or_else(|| self.wrong(&value, shape, place))
             }

@@ -8,13 +8,12 @@ use serde_json::Value;
 use super::Transform;
 use super::config::TransformerConfig;
 use super::error::KustomizeError;
-use super::fieldspec::FieldSpec;
 use super::resources::Resources;
 use super::target::Target;
 use super::transform::annotations::AnnotationsTransformer;
 use super::transform::images::ImageTagTransformer;
 use super::transform::labels::{LabelArgs, LabelTransformer};
-use super::transform::namespace::NamespaceTransformer;
+use super::transform::namespace::{NamespaceMetadata, NamespaceTransformer};
 use super::transform::prefix::{PrefixTransformer, SuffixTransformer};
 use super::transform::replicas::ReplicaCountTransformer;
 use crate::object::Origin;
@@ -64,7 +63,11 @@ impl Steps<'_, '_> {
         let (target, config) = (self.target, self.config);
         let namespace = &target.kustomization.namespace;
         if !namespace.is_empty() {
-            let transform = NamespaceTransformer::new(namespace, config.namespace.clone());
+            let transform = NamespaceTransformer {
+                metadata: NamespaceMetadata { namespace: namespace.into() },
+                field_specs: config.namespace.clone(),
+                ..NamespaceTransformer::default()
+            };
             self.push("NamespaceTransformer", "namespace", 0, transform);
         }
         let prefix = &target.kustomization.name_prefix;

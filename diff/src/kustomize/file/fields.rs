@@ -181,3 +181,23 @@ const HELM_CHART_ARGS: Shape = Struct(&[
     ("releaseNamespace", Text),
     ("extraArgs", TEXTS),
 ]);
+
+const FIELD_SPECS: Shape = List(&FIELD_SPEC);
+
+/// A file of `configurations`.
+pub const CONFIGURATION: Shape = Struct(&[
+    ("namePrefix", FIELD_SPECS),
+    ("nameSuffix", FIELD_SPECS),
+    ("namespace", FIELD_SPECS),
+    ("commonLabels", FIELD_SPECS),
+    ("labels", FIELD_SPECS),
+    ("templateLabels", FIELD_SPECS),
+    ("commonAnnotations", FIELD_SPECS),
+    (
+        "nameReference",
+        List(&Struct(&[("group", Text), ("version", Text), ("kind", Text), ("fieldSpecs", FIELD_SPECS)])),
+    ),
+    ("varReference", FIELD_SPECS),
+    ("images", FIELD_SPECS),
+    ("replicas", FIELD_SPECS),
+]);

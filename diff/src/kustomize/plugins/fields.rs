@@ -55,6 +55,8 @@ pub const PLUGINS: &[(&str, Shape)] = &[
     ),
 ];
 
-/// A target of a ValueAddTransformer.
-pub const VALUE_TARGET: Shape =
+/// The file of a ValueAddTransformer's `targetFilePath`.
+pub const VALUE_TARGETS: Shape = Struct(&[("targets", List(&VALUE_TARGET))]);
+
+const VALUE_TARGET: Shape =
     Struct(&[("selector", SELECTOR), ("fieldPath", Text), ("filePathPosition", Int)]);
