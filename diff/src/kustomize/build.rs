@@ -10,9 +10,11 @@ use super::error::KustomizeError;
 use super::host::Host;
 use super::loader::{LoadRestrictions, Loader};
 use super::resource::Resource;
+use super::steps::typed;
 use super::target::Target;
+use super::transform::sort::{SortOptions, SortOrderTransformer};
 use super::node::{Map, Node, Scalar, Tag};
-use super::value;
+use super::{Transform as _, value};
 use crate::object::Origin;
 
 /// How to build.
