@@ -11,6 +11,7 @@ pub mod resource;
 pub mod resources;
 pub mod scalar;
 pub mod scope;
+pub mod select;
 pub mod value;
 
 pub use error::KustomizeError;
@@ -18,6 +19,7 @@ pub use id::{Gvk, ResId};
 pub use node::{Map, Node, Scalar, Tag};
 pub use resource::Resource;
 pub use resources::Resources;
+pub use select::Selector;
 
 /// A step of a build that changes resources.
 pub trait Transform {
