@@ -10,6 +10,7 @@ pub mod read;
 pub mod resource;
 pub mod resources;
 pub mod scalar;
+pub mod schema;
 pub mod scope;
 pub mod select;
 pub mod value;
@@ -19,6 +20,7 @@ pub use id::{Gvk, ResId};
 pub use node::{Map, Node, Scalar, Tag};
 pub use resource::Resource;
 pub use resources::Resources;
+pub use schema::Schema;
 pub use select::Selector;
 
 /// A step of a build that changes resources.
