@@ -25,6 +25,7 @@ pub mod resource;
 pub mod resources;
 pub mod rewrite;
 pub mod scalar;
+pub mod schema;
 pub mod scope;
 pub mod select;
 pub mod shape;
