@@ -8,7 +8,7 @@ use std::cell::OnceCell;
 use smol_str::SmolStr;
 
 use super::id::{Gvk, ResId};
-use super::node::{Map, Node, Scalar, Tag};
+use super::node::{Map, Node};
 use crate::object::Origin;
 
 /// What happens to a generated resource whose name is taken.
@@ -125,6 +125,17 @@ impl Resource {
         first.unwrap_or_else(|| self.id().clone())
     }
 
+    /// Notes the identity that it has now, before its name, namespace or kind changes. A name that is missing is not
+    /// noted.
+    pub fn remember_id(&mut self) {
+        let id = self.id();
+        if !id.name.is_empty() {
+            let (kind, namespace, name) = (id.gvk.kind.clone(), id.effective_namespace().into(), id.name.clone());
+            self.previous.push(Previous { kind, namespace, name });
+        }
+        self.touch();
+    }
+
     /// The text at a path of keys; empty where there is none.
     pub fn text(&self, path: &[&str]) -> SmolStr {
         self.node.at(path).and_then(Node::text).cloned().unwrap_or_default()
@@ -149,12 +160,9 @@ impl Resource {
         }
         let annotations = self.node.at_mut(&["metadata", "annotations"]).and_then(Node::as_map_mut);
         for (_, value) in annotations.into_iter().flat_map(Map::iter_mut) {
-            if let Node::Scalar(Scalar { text, tag }) = value {
-                if *tag == Tag::Null {
-                    *text = SmolStr::default();
-                }
-                *tag = Tag::Str;
-            }
+            // `null` becomes the text `null`, and what is no scalar has no text
+            let text = value.as_scalar().map(|scalar| scalar.text.clone());
+            *value = Node::string(text.unwrap_or_default());
         }
     }
 

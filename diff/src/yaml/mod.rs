@@ -6,10 +6,10 @@
 
 mod decode;
 pub mod edit;
-mod error;
+pub(crate) mod error;
 mod manifest;
 pub(crate) mod near;
-mod number;
+pub(crate) mod number;
 mod place;
 mod scalar;
 mod tree;
@@ -27,7 +27,7 @@ pub use tree::{Content, Node, NodeId, Tree};
 pub use write::write;
 pub(crate) use write::write_to_read;
 
-use decode::{Finding, MAX_DEPTH, decode};
+use decode::{Duplicates, Finding, MAX_DEPTH, decode};
 use place::Lines;
 
 /// One document of a file.
@@ -45,8 +45,21 @@ pub struct Document<'a> {
 /// A document with a mistake is left out and its mistakes are returned, in the order of the text: the
 /// documents are complete only where there are none.
 pub fn read<'a>(file: &str, text: &'a [u8]) -> (Vec<Document<'a>>, Vec<YamlError>) {
+    read_with(file, text, Duplicates::Refuse)
+}
+
+/// As [`read`], but the last of several equal keys of a mapping counts: kustomize reads its own files so.
+pub fn read_lenient<'a>(file: &str, text: &'a [u8]) -> (Vec<Document<'a>>, Vec<YamlError>) {
+    read_with(file, text, Duplicates::LastWins)
+}
+
+fn read_with<'a>(
+    file: &str,
+    text: &'a [u8],
+    duplicates: Duplicates,
+) -> (Vec<Document<'a>>, Vec<YamlError>) {
     let lines = Lines::new(text);
-    let mut reading = Reading { lines: &lines, documents: Vec::new(), findings: Vec::new() };
+    let mut reading = Reading { lines: &lines, duplicates, documents: Vec::new(), findings: Vec::new() };
     match check_text(text) {
         Ok(text) => reading.parts(text),
         Err(finding) => reading.findings.push(finding),
@@ -62,7 +75,7 @@ pub fn read<'a>(file: &str, text: &'a [u8]) -> (Vec<Document<'a>>, Vec<YamlError
 }
 
 /// The text if it is UTF-8 and free of characters that YAML forbids.
-fn check_text(text: &[u8]) -> Result<&str, Finding> {
+pub(crate) fn check_text(text: &[u8]) -> Result<&str, (usize, YamlProblem)> {
     if text.starts_with(&[0xFF, 0xFE]) || text.starts_with(&[0xFE, 0xFF]) {
         return Err((0, YamlProblem::Utf16));
     }
@@ -80,6 +93,7 @@ fn check_text(text: &[u8]) -> Result<&str, Finding> {
 
 struct Reading<'l, 'a> {
     lines: &'l Lines<'l>,
+    duplicates: Duplicates,
     documents: Vec<Document<'a>>,
     findings: Vec<Finding>,
 }
@@ -131,7 +145,7 @@ impl<'a> Reading<'_, 'a> {
     }
 
     fn document(&mut self, tree: Tree<'a>) {
-        match decode(&tree, self.lines) {
+        match decode(&tree, self.lines, self.duplicates) {
             Ok(Value::Null) => {}
             Ok(value) => {
                 let start = tree.node(Tree::ROOT).map_or(0, |node| node.span.start);
