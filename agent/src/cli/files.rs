@@ -9,7 +9,7 @@ use holdfast_diff::files::{Entry, FileKind, Files, FilesError, Place, join};
 use holdfast_diff::yaml;
 
 use crate::api::Sync;
-use crate::render::plain;
+use crate::render::plain::{self, Unit};
 
 /// The largest file that is read.
 const LIMIT: u64 = 50 * 1024 * 1024;
@@ -109,7 +109,8 @@ pub struct File {
 /// Reads the files below a folder that the plain renderer reads.
 pub fn read(tree: &Disk, folder: &str) -> anyhow::Result<Vec<File>> {
     let mut files = Vec::new();
-    for path in plain::paths(tree, folder)? {
+    for unit in plain::units(tree, folder)? {
+        let Unit::File(path) = unit else { continue };
         let bytes = tree.read(&path)?.unwrap_or_default().to_vec();
         files.push(File { path, bytes });
     }

@@ -192,8 +192,10 @@ async fn working_tree(run: &Run<'_>, tree: &Path) -> anyhow::Result<Fruit> {
     let disk = files::Disk::new(tree)?;
     let folder = disk.folder(run.sync.spec.path.as_deref())?;
     let options = run.sync.spec.render.clone().unwrap_or_default();
-    let rendered =
-        render::of_files(&disk, &render::Job { folder: &folder, options: &options, inputs: &inputs })?;
+    let rendered = render::of_files(
+        &disk,
+        &render::Job { folder: &folder, options: &options, inputs: &inputs, outside: None },
+    )?;
     let warnings = rendered.warnings;
     Ok(Fruit { manifests: render::manifests(rendered.objects, inputs.keys.as_ref())?, warnings })
 }

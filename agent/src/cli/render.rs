@@ -32,7 +32,10 @@ impl Render {
             (disk, folder, crate::api::Render::default())
         };
         let inputs = Inputs::default();
-        let rendered = render::of_files(&disk, &Job { folder: &folder, options: &options, inputs: &inputs })?;
+        let rendered = render::of_files(
+            &disk,
+            &Job { folder: &folder, options: &options, inputs: &inputs, outside: None },
+        )?;
         let mut text = String::new();
         for object in &rendered.objects {
             if !text.is_empty() {

@@ -87,7 +87,8 @@ pub async fn inputs(run: &Run<'_>) -> Result<Inputs, Failure> {
         if let Some(held) = look(run, InputKind::Secret, name, false).await? {
             version.text(&held.version);
             let keys = Keys::from_secret(&held.data);
-            let bad = |error: KeyError| Failure::user("render", "KeyUnreadable", format!("Secret {name}: {error}"));
+            let bad =
+                |error: KeyError| Failure::user("render", "KeyUnreadable", format!("Secret {name}: {error}"));
             inputs.keys = Some(keys.map_err(bad)?);
         }
     }
@@ -200,7 +201,7 @@ impl Work {
             return (reads, Ok(Fruit { manifests, warnings }));
         }
         let render = self.render.clone().unwrap_or_default();
-        let job = Job { folder: &self.folder, options: &render, inputs: &self.inputs };
+        let job = Job { folder: &self.folder, options: &render, inputs: &self.inputs, outside: None };
         let (rendered, reads) = render::render(&self.files, &job);
         // A tree that cannot be read says more by itself than the renderer can say of it.
         if let (Err(_), Some(trouble)) = (&rendered, self.files.trouble()) {
@@ -208,7 +209,13 @@ impl Work {
         }
         let fruit = rendered.and_then(|rendered| {
             let (secret, warnings) = (rendered.secret, rendered.warnings);
-            Ok((secret, Fruit { manifests: render::manifests(rendered.objects, self.inputs.keys.as_ref())?, warnings }))
+            Ok((
+                secret,
+                Fruit {
+                    manifests: render::manifests(rendered.objects, self.inputs.keys.as_ref())?,
+                    warnings,
+                },
+            ))
         });
         match fruit {
             Ok((secret, fruit)) => {

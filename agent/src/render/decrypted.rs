@@ -51,7 +51,9 @@ impl Files for Decrypted<'_> {
 /// An object that is still encrypted, as a whole or in an entry of a Secret.
 #[derive(Debug, thiserror::Error)]
 pub enum SealedError {
-    #[error("this object is encrypted by SOPS: name the Secret with its key in spec.render.decrypt.secretRef")]
+    #[error(
+        "this object is encrypted by SOPS: name the Secret with its key in spec.render.decrypt.secretRef"
+    )]
     Object,
     #[error(transparent)]
     Entry(#[from] SopsError),

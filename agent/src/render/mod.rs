@@ -7,6 +7,8 @@ pub mod decrypted;
 pub mod detect;
 pub mod ignore;
 pub mod kept;
+pub mod kustomize;
+pub mod overlay;
 pub mod plain;
 pub mod reads;
 pub mod sops;
@@ -22,6 +24,7 @@ use holdfast_diff::yaml;
 use serde_json::Value;
 
 use self::decrypted::Decrypted;
+use self::kustomize::{Outside, Surroundings};
 use self::reads::{Reads, Recorder};
 use self::sops::Keys;
 use crate::api::{Render, RenderType as Renderer};
@@ -33,6 +36,8 @@ pub struct Job<'a> {
     pub folder: &'a str,
     pub options: &'a Render,
     pub inputs: &'a Inputs,
+    /// What may be asked for beside files.
+    pub outside: Option<&'a dyn Outside>,
 }
 
 /// What a Sync refers to outside of git.
@@ -109,12 +114,16 @@ pub fn render(files: &dyn Versioned, job: &Job<'_>) -> (Result<Rendered, RenderE
 
 /// Renders a folder.
 pub fn of_files(files: &dyn Files, job: &Job<'_>) -> Result<Rendered, RenderError> {
-    let Job { folder, options, inputs } = job;
+    let Job { folder, options, inputs, outside } = job;
     let files = Decrypted::new(files, inputs.keys.as_ref());
-    let mut rendered = Rendered::default();
-    rendered.objects = match detect::renderer(&files, folder, options)? {
-        Renderer::Plain | Renderer::Kustomize | Renderer::Helm => plain::render(&files, folder)?,
+    let host = Surroundings { files: &files, outside: *outside };
+    let kustomize = options.kustomize.as_ref();
+    let mut rendered = match detect::renderer(&files, folder, options)? {
+        Renderer::Plain | Renderer::Helm => plain::render(&host, folder, kustomize)?,
+        Renderer::Kustomize => kustomize::render(&host, folder, kustomize)?,
     };
+    let patches = options.helm.as_ref().map(|helm| &*helm.patches).unwrap_or_default();
+    rendered.objects = overlay::apply(&host, folder, rendered.objects, kustomize, patches)?;
     if let Some(substitute) = &options.substitute {
         variables::fill(&files, &mut rendered.objects, substitute, &inputs.vars)?;
     }

@@ -68,8 +68,15 @@ fn kustomization(
     let mut fields = Map::new();
     let mut all: Vec<Patch> = patches.to_vec();
     if let Some(options) = options {
-        let KustomizeOptions { load_restrictions: _, enable_helm: _, patches, images, components, name_prefix, name_suffix } =
-            options;
+        let KustomizeOptions {
+            load_restrictions: _,
+            enable_helm: _,
+            patches,
+            images,
+            components,
+            name_prefix,
+            name_suffix,
+        } = options;
         all.extend(patches.clone());
         let seen = |component: &String| format!("../{folder}/{component}");
         let components: Vec<String> = components.iter().map(seen).collect();
