@@ -36,8 +36,8 @@ use place::Places;
 const OPT_OUTS: [(&str, &str); 2] =
     [("holdfast.dev/substitute", "Disabled"), ("kustomize.toolkit.fluxcd.io/substitute", "disabled")];
 
-/// What is filled in.
-#[derive(Clone, Copy, Debug)]
+/// What is filled in. It cannot be printed: values may be secret.
+#[derive(Clone, Copy)]
 pub struct Options<'a> {
     /// Values by name. Line ends in a value are left out. Names for which [`is_name`] is false never match.
     pub vars: &'a BTreeMap<String, String>,
