@@ -44,6 +44,12 @@ pub struct Options<'a> {
     pub mode: Mode,
 }
 
+impl<'a> Options<'a> {
+    fn value(&self, name: &str) -> Option<&'a str> {
+        self.vars.get(name).filter(|_| is_name(name)).map(String::as_str)
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// Every `${` belongs to an expression, `$$` is a dollar, and a name that has neither a value nor a
@@ -111,9 +117,11 @@ fn errors(
     let error = |finding: Finding| {
         let path = path(&finding);
         let problem = match finding.problem {
-            SubstituteProblem::Undefined { .. } => SubstituteProblem::Undefined {
-                near: nearest(finding.name, options.vars.keys()).map(ToOwned::to_owned),
-            },
+            SubstituteProblem::Undefined { .. } => {
+                let names = options.vars.keys().filter(|name| is_name(name));
+                let near = nearest(finding.name, names).map(ToOwned::to_owned);
+                SubstituteProblem::Undefined { near }
+            }
             other => other,
         };
         SubstituteError { variable: finding.name.to_owned(), path, problem }
