@@ -3,10 +3,11 @@
 //! An object is written as YAML, filled in as one text, and read again: so `replicas: ${n}` becomes a
 //! number, and `"${n}"` in a manifest does, too. Where Flux has a result it is the same here, except that
 //!
-//! - `${a:?message}` is an error where `a` is empty, and `${a-b}` works;
+//! - `${a:?message}` is an error where `a` is empty, `${a:+b}` always, and `${a-b}` works;
 //! - `${a%[0-9]}` and `${a/#b/}` do what Flux says that they do;
-//! - a default is only looked at where it is needed;
-//! - no expression reaches beyond the field in which it starts, and no character is cut in two.
+//! - a default is only looked at where it is needed, and text can stand beside an expression in another;
+//! - no expression reaches beyond the field in which it starts, long lines are not broken in the middle of
+//!   one, and no character is cut in two.
 //!
 //! Leaves the syntax to `syntax`, values to `expand`, functions to `function` and `glob`, and the names of
 //! fields to `place`. The files and lines of errors are the caller's. Pure.
