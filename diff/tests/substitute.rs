@@ -181,8 +181,8 @@ proptest! {
     }
 
     #[test]
-    fn other_fields_are_read_back_as_they_were(text in ".{0,12}", key in ".{0,6}") {
-        prop_assume!(!text.contains('$') && !key.contains('$') && key != "filled");
+    fn other_fields_are_read_back_as_they_were(text in "[^$]{0,12}", key in "[^$]{0,6}") {
+        prop_assume!(key != "filled");
         let vars = vars([("a", "1")]);
         let mut object = json!({"filled": "${a}", key.as_str(): [text.as_str()]});
         let done = substitute(&mut object, &Options { vars: &vars, mode: Mode::Strict });
