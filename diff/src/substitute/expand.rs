@@ -155,10 +155,10 @@ impl<'a> Expander<'a, '_> {
 
     /// The variable's value without its line ends, if it has one.
     fn lookup(&mut self, expression: &Expression<'a>) -> Result<Option<Cow<'a, str>>, Finding<'a>> {
-        let Some(value) = self.options.vars.get(expression.name) else { return Ok(None) };
+        let Some(value) = self.options.value(expression.name) else { return Ok(None) };
         self.work(expression, value.len())?;
         let without = || value.replace('\n', "");
-        Ok(Some(if value.contains('\n') { without().into() } else { value.as_str().into() }))
+        Ok(Some(if value.contains('\n') { without().into() } else { value.into() }))
     }
 
     fn word(&mut self, expression: &Expression<'a>, word: &Word<'a>) -> Value<'a> {

@@ -1,7 +1,7 @@
 //! Patterns at the start or the end of a value: `*`, `?`, `[a-z]`, `[^a-z]`, and `\` before any of them.
 //!
-//! `*` matches `/` as well. A piece between two stars is looked for once, from left to right, so that the work
-//! is the length of the value times that of the pattern at most. Pure.
+//! `*` matches `/` as well. A piece between two stars is looked for once, from left to right, so that the
+//! work is the length of the value times that of the pattern at most. Pure.
 
 pub(super) struct Glob {
     /// What stands between the stars; one more than there are stars.

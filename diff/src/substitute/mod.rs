@@ -3,10 +3,11 @@
 //! An object is written as YAML, filled in as one text, and read again: so `replicas: ${n}` becomes a
 //! number, and `"${n}"` in a manifest does, too. Where Flux has a result it is the same here, except that
 //!
-//! - `${a:?message}` is an error where `a` is empty, and `${a-b}` works;
+//! - `${a:?message}` is an error where `a` is empty, `${a:+b}` always, and `${a-b}` works;
 //! - `${a%[0-9]}` and `${a/#b/}` do what Flux says that they do;
-//! - a default is only looked at where it is needed;
-//! - no expression reaches beyond the field in which it starts, and no character is cut in two.
+//! - a default is only looked at where it is needed, and text can stand beside an expression in another;
+//! - no expression reaches beyond the field in which it starts, long lines are not broken in the middle of
+//!   one, and no character is cut in two.
 //!
 //! Leaves the syntax to `syntax`, values to `expand`, functions to `function` and `glob`, and the names of
 //! fields to `place`. The files and lines of errors are the caller's. Pure.
@@ -36,12 +37,18 @@ use place::Places;
 const OPT_OUTS: [(&str, &str); 2] =
     [("holdfast.dev/substitute", "Disabled"), ("kustomize.toolkit.fluxcd.io/substitute", "disabled")];
 
-/// What is filled in.
-#[derive(Clone, Copy, Debug)]
+/// What is filled in. It cannot be printed: values may be secret.
+#[derive(Clone, Copy)]
 pub struct Options<'a> {
     /// Values by name. Line ends in a value are left out. Names for which [`is_name`] is false never match.
     pub vars: &'a BTreeMap<String, String>,
     pub mode: Mode,
+}
+
+impl<'a> Options<'a> {
+    fn value(&self, name: &str) -> Option<&'a str> {
+        self.vars.get(name).filter(|_| is_name(name)).map(String::as_str)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,9 +118,11 @@ fn errors(
     let error = |finding: Finding| {
         let path = path(&finding);
         let problem = match finding.problem {
-            SubstituteProblem::Undefined { .. } => SubstituteProblem::Undefined {
-                near: nearest(finding.name, options.vars.keys()).map(ToOwned::to_owned),
-            },
+            SubstituteProblem::Undefined { .. } => {
+                let names = options.vars.keys().filter(|name| is_name(name));
+                let near = nearest(finding.name, names).map(ToOwned::to_owned);
+                SubstituteProblem::Undefined { near }
+            }
             other => other,
         };
         SubstituteError { variable: finding.name.to_owned(), path, problem }

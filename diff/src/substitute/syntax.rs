@@ -238,7 +238,7 @@ impl<'a, 'o> Parser<'a, 'o> {
 pub(super) fn is_ours(text: &str, at: usize, options: &Options) -> bool {
     match options.mode {
         Mode::Strict => true,
-        Mode::Declared => options.vars.contains_key(name_behind(text, at).0),
+        Mode::Declared => options.value(name_behind(text, at).0).is_some(),
     }
 }
 

@@ -3,13 +3,14 @@
 //! Leaves what a plain text would mean to `resolve`. Pure.
 
 use super::resolve;
+use crate::yaml::number;
 
 /// Who reads what is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Audience {
     /// Whoever reads what kubectl prints.
     Kubectl,
-    /// The reader in `yaml`, to which a plain `<<` merges and U+2028 is no line end.
+    /// The reader in `yaml`, to which `<<` merges, `._5` is a number, and U+2028 is no line end.
     Ourselves,
 }
 
@@ -26,7 +27,7 @@ impl Style {
     pub fn of(text: &str, audience: Audience) -> (Self, bool) {
         let mut marks = Marks::of(text);
         if audience == Audience::Ourselves {
-            marks.syntax |= text == "<<";
+            marks.syntax |= text == "<<" || (text.starts_with('.') && number::read(text).is_some());
             marks.unprintable |= text.contains(['\u{2028}', '\u{2029}']);
         }
         let style = if text.contains('\n') {
