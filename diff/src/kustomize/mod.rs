@@ -19,6 +19,7 @@ pub mod loader;
 pub mod node;
 pub mod path;
 pub mod plugins;
+pub mod provenance;
 pub mod read;
 pub mod remote;
 pub mod resource;
