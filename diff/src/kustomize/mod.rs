@@ -10,12 +10,15 @@ pub mod fieldspec;
 pub mod id;
 pub mod node;
 pub mod path;
+pub mod read;
 pub mod resource;
 pub mod resources;
 pub mod rewrite;
+pub mod scalar;
 pub mod scope;
 pub mod select;
 pub mod transform;
+pub mod value;
 
 pub use config::TransformerConfig;
 pub use error::KustomizeError;

@@ -3,6 +3,8 @@
 //!
 //! Comments and styles are not kept: they never reach the output. Pure.
 
+use std::hash::{Hash, Hasher};
+
 use smol_str::SmolStr;
 
 /// A value.
@@ -14,10 +16,13 @@ pub enum Node {
 }
 
 /// A text with a type.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug)]
 pub struct Scalar {
     pub text: SmolStr,
     pub tag: Tag,
+    /// True for a text in quotes or in a block. The original keeps the quotes of what it replaces in place, so that a
+    /// number there becomes text: see [`Node::assign`]. No part of what the scalar is equal to.
+    pub quoted: bool,
 }
 
 /// The type of a scalar, by the rules of go-yaml v3.
@@ -42,15 +47,29 @@ pub struct Map {
 impl Scalar {
     /// A string, whatever it looks like.
     pub fn string(text: impl Into<SmolStr>) -> Self {
-        Self { text: text.into(), tag: Tag::Str }
+        Self { text: text.into(), tag: Tag::Str, quoted: false }
     }
 
     pub fn null() -> Self {
-        Self { text: SmolStr::new_static("null"), tag: Tag::Null }
+        Self { text: SmolStr::new_static("null"), tag: Tag::Null, quoted: false }
     }
 
     pub fn is_null(&self) -> bool {
         self.tag == Tag::Null
+    }
+}
+
+impl PartialEq for Scalar {
+    fn eq(&self, other: &Self) -> bool {
+        self.tag == other.tag && self.text == other.text
+    }
+}
+
+impl Eq for Scalar {}
+
+impl Hash for Scalar {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.text, self.tag).hash(state);
     }
 }
 
@@ -120,6 +139,18 @@ impl Node {
         path.iter().try_fold(self, |node, key| node.get_mut(key))
     }
 
+    /// Puts another value in place of this one, as the original does: a scalar takes over the quotes of the scalar that it
+    /// replaces, and is text where they are.
+    pub fn assign(&mut self, mut value: Self) {
+        if let Self::Scalar(new) = &mut value {
+            new.quoted = matches!(self, Self::Scalar(old) if old.quoted);
+            if new.quoted && new.tag == Scalar::plain(new.text.clone()).tag {
+                new.tag = Tag::Str;
+            }
+        }
+        *self = value;
+    }
+
     /// What this is, for messages.
     pub fn describe(&self) -> &'static str {
         match self {
@@ -156,11 +187,11 @@ impl Map {
         self.get(key).is_some()
     }
 
-    /// Sets a key in place, or appends it.
+    /// Sets a key in place, as [`Node::assign`] does, or appends it.
     pub fn set(&mut self, key: impl Into<SmolStr>, value: Node) {
         let key = key.into();
         match self.get_mut(&key) {
-            Some(there) => *there = value,
+            Some(there) => there.assign(value),
             None => self.entries.push((Scalar::string(key), value)),
         }
     }

@@ -8,7 +8,7 @@ use std::cell::OnceCell;
 use smol_str::SmolStr;
 
 use super::id::{Gvk, ResId};
-use super::node::{Map, Node, Scalar, Tag};
+use super::node::{Map, Node};
 use crate::object::Origin;
 
 /// What happens to a generated resource whose name is taken.
@@ -130,7 +130,8 @@ impl Resource {
     pub fn remember_id(&mut self) {
         let id = self.id();
         if !id.name.is_empty() {
-            let (kind, namespace, name) = (id.gvk.kind.clone(), id.effective_namespace().into(), id.name.clone());
+            let (kind, namespace, name) =
+                (id.gvk.kind.clone(), id.effective_namespace().into(), id.name.clone());
             self.previous.push(Previous { kind, namespace, name });
         }
         self.touch();
@@ -160,12 +161,9 @@ impl Resource {
         }
         let annotations = self.node.at_mut(&["metadata", "annotations"]).and_then(Node::as_map_mut);
         for (_, value) in annotations.into_iter().flat_map(Map::iter_mut) {
-            if let Node::Scalar(Scalar { text, tag }) = value {
-                if *tag == Tag::Null {
-                    *text = SmolStr::default();
-                }
-                *tag = Tag::Str;
-            }
+            // `null` becomes the text `null`, and what is no scalar has no text
+            let text = value.as_scalar().map(|scalar| scalar.text.clone());
+            *value = Node::string(text.unwrap_or_default());
         }
     }
 

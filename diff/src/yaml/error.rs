@@ -54,7 +54,7 @@ pub enum YamlProblem {
 }
 
 /// The parser's finding as a sentence that says what to do.
-pub(super) fn syntax(kind: &ErrorKind, max_depth: usize) -> YamlProblem {
+pub(crate) fn syntax(kind: &ErrorKind, max_depth: usize) -> YamlProblem {
     use ErrorKind as K;
     let words = match kind {
         K::RecursionLimitExceeded => return YamlProblem::TooDeep(max_depth),

@@ -6,7 +6,7 @@
 
 mod decode;
 pub mod edit;
-mod error;
+pub(crate) mod error;
 mod manifest;
 mod near;
 mod number;
@@ -59,7 +59,7 @@ pub fn read<'a>(file: &str, text: &'a [u8]) -> (Vec<Document<'a>>, Vec<YamlError
 }
 
 /// The text if it is UTF-8 and free of characters that YAML forbids.
-fn check_text(text: &[u8]) -> Result<&str, Finding> {
+pub(crate) fn check_text(text: &[u8]) -> Result<&str, (usize, YamlProblem)> {
     if text.starts_with(&[0xFF, 0xFE]) || text.starts_with(&[0xFE, 0xFF]) {
         return Err((0, YamlProblem::Utf16));
     }

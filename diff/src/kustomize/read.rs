@@ -1,0 +1,157 @@
+//! From bytes to resources: YAML in the dialect of go-yaml v3, as the original cuts it into documents.
+//!
+//! Aliases and merge keys are written out, lists of objects are unpacked, empty documents are left out. What a user wrote
+//! into the annotations that the original keeps its memory in becomes the memory of the resource. Pure.
+
+mod build;
+mod documents;
+mod memory;
+mod merge_keys;
+
+use std::sync::Arc;
+
+use crate::object::Origin;
+
+use super::error::KustomizeError;
+use super::node::Node;
+use super::resource::Resource;
+use super::value;
+
+use build::{Keys, build};
+use documents::documents;
+pub use memory::remember;
+
+/// The resources of a file, in its order.
+///
+/// # Errors
+///
+/// What is no YAML, and an object without a kind or a name.
+pub fn resources(file: &str, bytes: &[u8]) -> Result<Vec<Resource>, KustomizeError> {
+    objects(file, bytes, Keys::Unique)
+}
+
+/// The patches of a file: as resources, but a key may be set twice, of which the first counts.
+pub fn patches(file: &str, bytes: &[u8]) -> Result<Vec<Resource>, KustomizeError> {
+    objects(file, bytes, Keys::Any)
+}
+
+/// The documents of a file that are not empty, each with the line at which it starts.
+pub fn nodes(file: &str, bytes: &[u8]) -> Result<Vec<(Node, u32)>, KustomizeError> {
+    parsed(file, bytes, Keys::Any).map(|(nodes, _)| nodes)
+}
+
+/// The documents that are not null, and the number of all, empty ones included.
+fn parsed(file: &str, bytes: &[u8], keys: Keys) -> Result<(Vec<(Node, u32)>, usize), KustomizeError> {
+    let text = documents::text(file, bytes)?;
+    let documents = documents(file, &text)?;
+    let count = documents.len();
+    let mut nodes = Vec::new();
+    for document in documents {
+        let found = build(file, document, keys)?;
+        nodes.extend(found.filter(|(node, _)| !node.is_null()));
+    }
+    Ok((nodes, count))
+}
+
+fn objects(file: &str, bytes: &[u8], keys: Keys) -> Result<Vec<Resource>, KustomizeError> {
+    let (mut nodes, documents) = parsed(file, bytes, keys)?;
+    let file: Arc<str> = file.into();
+    if let (1, Some((_, line))) = (documents, nodes.first()) {
+        let origin = Origin { file: file.clone(), line: *line };
+        let unwrapped = nodes.into_iter().map(|(node, _)| unwrapped(node, &origin));
+        nodes = unwrapped
+            .collect::<Result<Vec<_>, _>>()?
+            .into_iter()
+            .flatten()
+            .map(|node| (node, origin.line))
+            .collect();
+    }
+    let mut queue = Vec::with_capacity(nodes.len());
+    for (node, line) in nodes.into_iter().filter(|(node, _)| !node.is_empty()) {
+        queue.push(object(node, Origin { file: file.clone(), line })?);
+    }
+    let mut found = Vec::with_capacity(queue.len());
+    // what a list holds comes after all that the file holds
+    while !queue.is_empty() {
+        let mut inner = Vec::new();
+        for resource in queue {
+            match items(resource)? {
+                Items::None(resource) => found.push(remember(*resource)?),
+                Items::Of(origin, items) => {
+                    for item in items.into_iter().filter(|item| !item.is_empty()) {
+                        inner.push(object(item, origin.clone())?);
+                    }
+                }
+            }
+        }
+        queue = inner;
+    }
+    Ok(found)
+}
+
+/// The items of a `List` that is alone in its file, as they are; any other document.
+fn unwrapped(node: Node, origin: &Origin) -> Result<Vec<Node>, KustomizeError> {
+    let is_list = matches!(kind(&node), "List" | "ResourceList");
+    if !is_list || (node.get("items").is_none() && node.get("functionConfig").is_none()) {
+        return Ok(vec![node]);
+    }
+    let items = if let Node::Map(mut map) = node { map.remove("items") } else { None };
+    match items {
+        Some(Node::Seq(items)) => Ok(items),
+        Some(Node::Map(map)) if !map.is_empty() => Err(no_items(&map.into(), origin)),
+        _ => Ok(Vec::new()),
+    }
+}
+
+fn no_items(items: &Node, origin: &Origin) -> KustomizeError {
+    let message = format!("items is {}: a list must have a list of items", items.describe());
+    KustomizeError::at(origin, message)
+}
+
+fn kind(node: &Node) -> &str {
+    node.get("kind").and_then(Node::text).map_or("", |kind| kind.as_str())
+}
+
+/// A resource, if the node is an object with a kind and a name.
+fn object(node: Node, origin: Origin) -> Result<Resource, KustomizeError> {
+    let wrong = |message: String| Err(KustomizeError::at(&origin, message));
+    if node.as_map().is_none() {
+        let is = node.describe();
+        return wrong(format!(
+            "this is {is}, not a Kubernetes object: correct it, or drop the file from the list"
+        ));
+    }
+    let metadata = node.get("metadata").filter(|metadata| !metadata.is_empty());
+    let name = metadata.and_then(|metadata| metadata.get("name")).filter(|name| !name.is_null());
+    let has_name = name.and_then(Node::text).is_some_and(|name| !name.is_empty());
+    match kind(&node) {
+        "" => wrong("this object has no kind: add one".to_owned()),
+        kind if !has_name && !kind.ends_with("List") => {
+            wrong(format!("this {kind} has no metadata.name: add one (generateName is not enough)"))
+        }
+        _ => Ok(Resource::new(node, origin)),
+    }
+}
+
+enum Items {
+    None(Box<Resource>),
+    Of(Origin, Vec<Node>),
+}
+
+/// What a list like `ConfigMapList` holds, after the original's way through JSON.
+fn items(resource: Resource) -> Result<Items, KustomizeError> {
+    let is_list = kind(resource.node()).ends_with("List");
+    let Some(items) = resource.node().get("items").filter(|_| is_list) else {
+        return Ok(Items::None(Box::new(resource)));
+    };
+    let origin = resource.origin.clone();
+    match items {
+        Node::Seq(items) => {
+            let values = items.iter().map(|item| value::value(item).map(|value| value::written(&value)));
+            let items = values.collect::<Result<_, _>>().map_err(|error| error.or_at(&origin))?;
+            Ok(Items::Of(origin, items))
+        }
+        items if items.is_null() => Ok(Items::Of(origin, Vec::new())),
+        other => Err(no_items(other, &origin)),
+    }
+}

@@ -1,0 +1,112 @@
+//! The annotations in which the original keeps what it remembers of a resource: whoever writes them speaks to it.
+//!
+//! They are taken out of the resource, as the original does at the end, and become fields of it. Pure.
+
+use smol_str::SmolStr;
+
+use super::super::error::KustomizeError;
+use super::super::id::{Gvk, ResId};
+use super::super::node::Node;
+use super::super::resource::{Behavior, Previous, Resource};
+
+const DOMAIN: &str = "internal.config.kubernetes.io/";
+
+/// What of the domain is known, and so is taken out.
+const KNOWN: [&str; 16] = [
+    "previousKinds",
+    "previousNames",
+    "prefixes",
+    "suffixes",
+    "previousNamespaces",
+    "allowNameChange",
+    "allowKindChange",
+    "refBy",
+    "generatorBehavior",
+    "needsHashSuffix",
+    "path",
+    "index",
+    "seqindent",
+    "id",
+    "annotations-migration-resource-id",
+    "helm-generated",
+];
+
+const LEGACY: [&str; 3] = ["config.kubernetes.io/path", "config.kubernetes.io/index", "config.k8s.io/id"];
+
+/// Turns what a resource's annotations say to the original into the fields of the resource.
+pub fn remember(mut resource: Resource) -> Result<Resource, KustomizeError> {
+    if !resource.metadata("annotations").any(|(key, _)| is_memory(key)) {
+        return Ok(resource);
+    }
+    resource.touch();
+    let text = |name: &str| resource.annotation(&format!("{DOMAIN}{name}")).cloned();
+    let list =
+        |name: &str| text(name).map_or_else(Vec::new, |text| text.split(',').map(SmolStr::from).collect());
+    let enabled = |name: &str| text(name).is_some_and(|text| text == "enabled");
+    let previous = previous(list("previousKinds"), list("previousNamespaces"), list("previousNames"))
+        .map_err(|error| error.or_at(&resource.origin))?;
+    let (prefixes, suffixes) = (list("prefixes"), list("suffixes"));
+    let referred_by = list("refBy").iter().map(|text| res_id(text)).collect();
+    let behavior = match text("generatorBehavior").as_deref() {
+        Some("create") => Behavior::Create,
+        Some("replace") => Behavior::Replace,
+        Some("merge") => Behavior::Merge,
+        _ => Behavior::Unspecified,
+    };
+    let needs_hash = enabled("needsHashSuffix");
+    let (allow_name_change, allow_kind_change) = (enabled("allowNameChange"), enabled("allowKindChange"));
+    forget(resource.edit());
+    resource.previous = previous;
+    (resource.prefixes, resource.suffixes) = (prefixes, suffixes);
+    (resource.referred_by, resource.behavior, resource.needs_hash) = (referred_by, behavior, needs_hash);
+    (resource.allow_name_change, resource.allow_kind_change) = (allow_name_change, allow_kind_change);
+    Ok(resource)
+}
+
+fn is_memory(key: &str) -> bool {
+    key.strip_prefix(DOMAIN).is_some_and(|name| KNOWN.contains(&name)) || LEGACY.contains(&key)
+}
+
+/// Takes them out, and the annotations as a whole if nothing else is there.
+fn forget(node: &mut Node) {
+    let Some(metadata) = node.get_mut("metadata").and_then(Node::as_map_mut) else { return };
+    let Some(annotations) = metadata.get_mut("annotations").and_then(Node::as_map_mut) else { return };
+    annotations.retain(|key, _| !is_memory(&key.text));
+    if annotations.is_empty() {
+        metadata.remove("annotations");
+    }
+}
+
+fn previous(
+    kinds: Vec<SmolStr>,
+    namespaces: Vec<SmolStr>,
+    names: Vec<SmolStr>,
+) -> Result<Vec<Previous>, KustomizeError> {
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    if kinds.len() != names.len() || namespaces.len() != names.len() {
+        let message = format!(
+            "the annotations {DOMAIN}previousNames, previousNamespaces and previousKinds differ in length: remove them"
+        );
+        return Err(KustomizeError::new(message));
+    }
+    let parts = kinds.into_iter().zip(namespaces).zip(names);
+    Ok(parts.map(|((kind, namespace), name)| Previous { kind, namespace, name }).collect())
+}
+
+/// From `Kind.version.group/name.namespace`, where `[noName]` and the like stand for nothing.
+fn res_id(text: &str) -> ResId {
+    let (gvk, name) = text.split_once('/').unwrap_or((text, ""));
+    let mut parts = gvk.splitn(3, '.');
+    let mut part =
+        |missing: &str| SmolStr::from(parts.next().filter(|part| *part != missing).unwrap_or_default());
+    let (kind, version, group) = (part("[noKind]"), part("[noVer]"), part("[noGrp]"));
+    let (name, namespace) = name.rsplit_once('.').unwrap_or((name, ""));
+    let or = |text: &str, missing: &str| SmolStr::from(if text == missing { "" } else { text });
+    ResId {
+        gvk: Gvk { group, version, kind },
+        namespace: or(namespace, "[noNs]"),
+        name: or(name, "[noName]"),
+    }
+}

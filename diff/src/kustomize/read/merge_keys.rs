@@ -1,0 +1,37 @@
+//! `<<`: the keys of other mappings, written out.
+//!
+//! What a mapping sets itself counts before what it merges, and of a list of mappings the first counts most. Pure.
+
+use super::super::node::{Map, Node};
+use super::build::Added;
+
+/// The mapping with what it merges.
+pub(super) fn merge(mut map: Map, merged: Added) -> Result<Map, String> {
+    let mut sources = match merged.node {
+        Node::Map(source) => vec![source],
+        Node::Seq(items) if !merged.by_alias => {
+            let maps = items.into_iter().map(|item| if let Node::Map(map) = item { Some(map) } else { None });
+            maps.collect::<Option<Vec<_>>>().ok_or_else(wrong)?
+        }
+        _ => return Err(wrong()),
+    };
+    let own = map.len();
+    sources.reverse();
+    for (key, value) in sources.into_iter().flatten() {
+        let found = map.iter().position(|(name, _)| name.text == key.text);
+        match found {
+            Some(at) if at < own => {}
+            Some(_) => {
+                if let Some(there) = map.get_mut(&key.text) {
+                    *there = value;
+                }
+            }
+            None => map.push(key, value),
+        }
+    }
+    Ok(map)
+}
+
+fn wrong() -> String {
+    "`<<` merges a mapping or a list of mappings: give it an alias of one, or quote the key".to_owned()
+}
