@@ -136,7 +136,8 @@ impl Resource {
     pub fn remember_id(&mut self) {
         let id = self.id();
         if !id.name.is_empty() {
-            let (kind, namespace, name) = (id.gvk.kind.clone(), id.effective_namespace().into(), id.name.clone());
+            let (kind, namespace, name) =
+                (id.gvk.kind.clone(), id.effective_namespace().into(), id.name.clone());
             self.previous.push(Previous { kind, namespace, name });
         }
         self.touch();
