@@ -5,6 +5,7 @@
 
 pub mod error;
 pub mod id;
+pub mod merge;
 pub mod node;
 pub mod read;
 pub mod resource;
