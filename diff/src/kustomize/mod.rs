@@ -15,7 +15,7 @@ pub mod generators;
 pub mod hash;
 pub mod host;
 pub mod id;
-pub mod loader;
+pub mod merge;
 pub mod node;
 pub mod path;
 pub mod read;
