@@ -5,6 +5,7 @@
 
 pub mod error;
 pub mod id;
+pub mod json6902;
 pub mod merge;
 pub mod node;
 pub mod read;
@@ -14,6 +15,7 @@ pub mod scalar;
 pub mod schema;
 pub mod scope;
 pub mod select;
+pub mod transform;
 pub mod value;
 
 pub use error::KustomizeError;

@@ -125,6 +125,18 @@ impl Resource {
         first.unwrap_or_else(|| self.id().clone())
     }
 
+    /// Notes the identity that it has now, before its name, namespace or kind changes. A name that is missing is not
+    /// noted.
+    pub fn remember_id(&mut self) {
+        let id = self.id();
+        if !id.name.is_empty() {
+            let (kind, namespace, name) =
+                (id.gvk.kind.clone(), id.effective_namespace().into(), id.name.clone());
+            self.previous.push(Previous { kind, namespace, name });
+        }
+        self.touch();
+    }
+
     /// The text at a path of keys; empty where there is none.
     pub fn text(&self, path: &[&str]) -> SmolStr {
         self.node.at(path).and_then(Node::text).cloned().unwrap_or_default()
