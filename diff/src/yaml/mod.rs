@@ -8,11 +8,12 @@ mod decode;
 pub mod edit;
 pub(crate) mod error;
 mod manifest;
-mod near;
-mod number;
+pub(crate) mod near;
+pub(crate) mod number;
 mod place;
 mod scalar;
 mod tree;
+mod write;
 
 use std::sync::Arc;
 
@@ -23,8 +24,9 @@ use serde_json::Value;
 pub use error::{YamlError, YamlProblem};
 pub use manifest::{ManifestError, ManifestProblem, manifests};
 pub use tree::{Content, Node, NodeId, Tree};
+pub use write::write;
 
-use decode::{Finding, MAX_DEPTH, decode};
+use decode::{Duplicates, Finding, MAX_DEPTH, decode};
 use place::Lines;
 
 /// One document of a file.
@@ -42,8 +44,21 @@ pub struct Document<'a> {
 /// A document with a mistake is left out and its mistakes are returned, in the order of the text: the
 /// documents are complete only where there are none.
 pub fn read<'a>(file: &str, text: &'a [u8]) -> (Vec<Document<'a>>, Vec<YamlError>) {
+    read_with(file, text, Duplicates::Refuse)
+}
+
+/// As [`read`], but the last of several equal keys of a mapping counts: kustomize reads its own files so.
+pub fn read_lenient<'a>(file: &str, text: &'a [u8]) -> (Vec<Document<'a>>, Vec<YamlError>) {
+    read_with(file, text, Duplicates::LastWins)
+}
+
+fn read_with<'a>(
+    file: &str,
+    text: &'a [u8],
+    duplicates: Duplicates,
+) -> (Vec<Document<'a>>, Vec<YamlError>) {
     let lines = Lines::new(text);
-    let mut reading = Reading { lines: &lines, documents: Vec::new(), findings: Vec::new() };
+    let mut reading = Reading { lines: &lines, duplicates, documents: Vec::new(), findings: Vec::new() };
     match check_text(text) {
         Ok(text) => reading.parts(text),
         Err(finding) => reading.findings.push(finding),
@@ -77,6 +92,7 @@ pub(crate) fn check_text(text: &[u8]) -> Result<&str, (usize, YamlProblem)> {
 
 struct Reading<'l, 'a> {
     lines: &'l Lines<'l>,
+    duplicates: Duplicates,
     documents: Vec<Document<'a>>,
     findings: Vec<Finding>,
 }
@@ -128,7 +144,7 @@ impl<'a> Reading<'_, 'a> {
     }
 
     fn document(&mut self, tree: Tree<'a>) {
-        match decode(&tree, self.lines) {
+        match decode(&tree, self.lines, self.duplicates) {
             Ok(Value::Null) => {}
             Ok(value) => {
                 let start = tree.node(Tree::ROOT).map_or(0, |node| node.span.start);

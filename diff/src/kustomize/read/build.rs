@@ -113,7 +113,10 @@ impl<'a> Builder<'a> {
         }
         match event {
             Event::Scalar(text, style, anchor, tag) => {
-                let node = Node::Scalar(scalar(&text, style, tag.as_deref())?);
+                // the parser says `~` where nothing is written
+                let nothing = style == ScalarStyle::Plain && span.byte_range().is_some_and(|range| range.is_empty());
+                let text = if nothing { "" } else { &*text };
+                let node = Node::Scalar(scalar(text, style, tag.as_deref())?);
                 self.made += 1;
                 self.remember(anchor, &node, 1, 0);
                 self.add(Added { node, depth: 0, by_alias: false })

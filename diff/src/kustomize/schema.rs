@@ -1,0 +1,169 @@
+//! What a strategic merge knows of types: which lists are merged, and by which keys.
+//!
+//! Kubernetes' own types come from a table that is made of an API server's OpenAPI document (`schema/table.txt`), and so that
+//! repositories of long ago are merged as ever, from a second one of kinds that are gone (`schema/past.txt`). A
+//! kustomization can name a document of its own (`openapi`), which takes the place of both. Pure.
+
+mod openapi;
+mod table;
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+
+use smol_str::SmolStr;
+
+use super::error::KustomizeError;
+use super::id::Gvk;
+use super::scope;
+
+/// All types, cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Schema {
+    types: Arc<Types>,
+}
+
+/// What is known of the value at one place.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shape {
+    fields: HashMap<SmolStr, ShapeId>,
+    /// What all fields are that are not named, as in a map.
+    values: Option<ShapeId>,
+    /// What all items of a list are.
+    items: Option<ShapeId>,
+    /// The keys by which the items of a list are merged; none for plain values.
+    keys: Option<Vec<SmolStr>>,
+}
+
+type ShapeId = usize;
+
+#[derive(Debug, Default)]
+struct Types {
+    shapes: Vec<Shape>,
+    /// By `group/version` and kind.
+    kinds: HashMap<(SmolStr, SmolStr), ShapeId>,
+    /// Of the kinds of a document of one's own: whether they have a namespace.
+    namespaced: HashMap<(SmolStr, SmolStr), bool>,
+}
+
+impl Schema {
+    /// The types of Kubernetes.
+    pub fn kubernetes() -> Self {
+        static TABLE: LazyLock<Schema> = LazyLock::new(|| {
+            let tables = [include_str!("schema/table.txt"), include_str!("schema/past.txt")];
+            Schema { types: Arc::new(table::read(&tables.concat())) }
+        });
+        TABLE.clone()
+    }
+
+    /// The types of an OpenAPI document, YAML or JSON, and no others: the kustomization's field `openapi.path`.
+    ///
+    /// # Errors
+    ///
+    /// What is no OpenAPI document.
+    pub fn with_openapi(file: &str, bytes: &[u8]) -> Result<Self, KustomizeError> {
+        openapi::read(file, bytes).map(|types| Self { types: Arc::new(types) })
+    }
+
+    /// The types of a version that is built in: the kustomization's field `openapi.version`.
+    pub fn with_version(version: &str) -> Result<Self, KustomizeError> {
+        if matches!(version, "" | "v1.21.2") {
+            return Ok(Self::kubernetes());
+        }
+        let message = format!(
+            "openapi.version `{version}` is not built in: drop the field, or name a file in openapi.path"
+        );
+        Err(KustomizeError::new(message))
+    }
+
+    /// What is known of a kind.
+    pub fn kind(&self, api_version: &str, kind: &str) -> Option<&Shape> {
+        let id = self.types.kinds.get(&(api_version.into(), kind.into()))?;
+        self.types.shapes.get(*id)
+    }
+
+    /// What is known of a field.
+    pub fn field(&self, shape: &Shape, name: &str) -> Option<&Shape> {
+        self.types.shapes.get(shape.fields.get(name).copied().or(shape.values)?)
+    }
+
+    /// What is known of the items of a list.
+    pub fn items(&self, shape: &Shape) -> Option<&Shape> {
+        self.types.shapes.get(shape.items?)
+    }
+
+    /// True if it is certain that a kind has no namespace.
+    pub fn is_cluster_scoped(&self, gvk: &Gvk) -> bool {
+        let kind = || (SmolStr::from(gvk.api_version()), gvk.kind.clone());
+        scope::is_cluster_scoped(gvk)
+            || (!self.types.namespaced.is_empty() && self.types.namespaced.get(&kind()) == Some(&false))
+    }
+}
+
+impl Shape {
+    /// The keys by which the items of a list are merged, none for plain values; None if it is replaced as a whole.
+    pub fn merge_keys(&self) -> Option<&[SmolStr]> {
+        self.keys.as_deref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Schema, Shape};
+
+    /// The keys of the list at a path of a kind; None if it is not merged.
+    fn keys(schema: &Schema, kind: (&str, &str), path: &[&str]) -> Option<String> {
+        let mut shape: Option<&Shape> = schema.kind(kind.0, kind.1);
+        for part in path {
+            shape = if *part == "[]" { schema.items(shape?) } else { schema.field(shape?, part) };
+        }
+        Some(shape?.merge_keys()?.join(" "))
+    }
+
+    #[test]
+    fn lists_are_merged_by_the_keys_of_the_api_server() {
+        let schema = Schema::kubernetes();
+        let pod = ["spec", "template", "spec"];
+        let at = |more: &[&'static str]| [&pod[..], more].concat();
+        let deployment = ("apps/v1", "Deployment");
+        for (path, expected) in [
+            (at(&["containers"]), Some("name")),
+            (at(&["containers", "[]", "ports"]), Some("containerPort protocol")),
+            (at(&["topologySpreadConstraints"]), Some("topologyKey whenUnsatisfiable")),
+            (at(&["tolerations"]), None),
+            (at(&["containers", "[]", "args"]), None),
+            (vec!["metadata", "finalizers"], Some("")),
+            (vec!["metadata", "ownerReferences"], Some("uid")),
+        ] {
+            assert_eq!(keys(&schema, deployment, &path).as_deref(), expected, "{path:?}");
+        }
+        assert_eq!(keys(&schema, ("v1", "Service"), &["spec", "ports"]).as_deref(), Some("port protocol"));
+        assert_eq!(keys(&schema, ("v1", "ConfigMap"), &["metadata", "finalizers"]).as_deref(), Some(""));
+    }
+
+    #[test]
+    fn kinds_that_are_gone_merge_as_they_did() {
+        let schema = Schema::kubernetes();
+        let path = ["spec", "jobTemplate", "spec", "template", "spec", "containers"];
+        assert_eq!(keys(&schema, ("batch/v1beta1", "CronJob"), &path).as_deref(), Some("name"));
+        let ingress = ("networking.k8s.io/v1beta1", "Ingress");
+        assert_eq!(keys(&schema, ingress, &["metadata", "finalizers"]).as_deref(), Some(""));
+        assert_eq!(keys(&schema, ingress, &["spec", "rules"]), None);
+    }
+
+    #[test]
+    fn all_types_that_the_tables_name_are_there() {
+        let text = [include_str!("schema/table.txt"), include_str!("schema/past.txt")].concat();
+        let named = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
+            let word = line.split(' ').filter(|word| !word.is_empty()).nth(if line.starts_with("kind ") {
+                3
+            } else {
+                1
+            })?;
+            let word = word.trim_matches(['[', ']', '{', '}']);
+            (!word.is_empty() && word != "-").then_some(word)
+        });
+        for name in named {
+            assert!(text.lines().any(|line| line == name), "{name} is named, and is not there");
+        }
+    }
+}
