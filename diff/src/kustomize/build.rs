@@ -9,9 +9,11 @@ use serde_json::Value;
 use super::error::KustomizeError;
 use super::host::Host;
 use super::loader::{LoadRestrictions, Loader};
+use super::provenance;
 use super::resource::Resource;
 use super::steps::typed;
 use super::target::Target;
+use super::transform::metadata::managed_by;
 use super::transform::sort::{SortOptions, SortOrderTransformer};
 use super::node::{Map, Node, Scalar, Tag};
 use super::{Transform as _, value};
@@ -50,6 +52,11 @@ pub fn build(host: &dyn Host, folder: &str, options: &Options) -> Result<Output,
     let target = Target::load(&loader)?;
     let mut resources = target.build()?;
     sort_order(&target)?.transform(&mut resources).map_err(|error| error.or_at(&target.origin("sortOptions", 0)))?;
+    let metadata = &target.kustomization.build_metadata;
+    if metadata.iter().any(|option| option == "managedByLabel") {
+        managed_by().transform(&mut resources)?;
+    }
+    let finish = |resource| finish(resource, metadata);
     let resources = resources.list.into_iter().map(finish).collect::<Result<_, _>>()?;
     Ok(Output { resources, warnings: context.warnings.into_inner() })
 }
@@ -64,7 +71,8 @@ fn sort_order(target: &Target) -> Result<SortOrderTransformer, KustomizeError> {
 }
 
 /// The object of a resource.
-fn finish(mut resource: Resource) -> Result<(Value, Origin), KustomizeError> {
+fn finish(mut resource: Resource, metadata: &[String]) -> Result<(Value, Origin), KustomizeError> {
+    provenance::annotate(&mut resource, metadata);
     settle_annotations(&mut resource)?;
     let value = value::value(resource.node()).map_err(|error| error.or_at(&resource.origin))?;
     Ok((value, resource.origin))
