@@ -94,7 +94,10 @@ impl NamespaceTransformer {
         let gvk = resource.gvk().clone();
         if !is_cluster_scoped(&gvk) {
             let spec = FieldSpec::of_path("metadata/namespace", true);
-            spec.apply(resource, Create::Scalar(Tag::Str), &mut |node| self.set(node))?;
+            spec.apply(resource, Create::Scalar(Tag::Null), &mut |node| {
+                // As in the original, null that is written out counts as a namespace here.
+                if self.unset_only && !scalar_text(node)?.is_empty() { Ok(()) } else { self.set(node) }
+            })?;
         }
         let is_binding = is_role_binding(&gvk.kind);
         if is_binding {

@@ -7,6 +7,7 @@ use regex::Regex;
 use crate::kustomize::node::{Map, Node, Scalar};
 use crate::kustomize::path::Part;
 use crate::kustomize::read;
+use crate::kustomize::scalar::{Resolved, resolve};
 use crate::kustomize::select::compile;
 
 /// How deep a path may go.
@@ -182,5 +183,8 @@ fn written(node: &Node) -> Option<String> {
 
 /// The YAML that a text holds: its first document.
 pub(super) fn inner(text: &str) -> Option<Node> {
+    if !text.trim().is_empty() && resolve(text.trim()) == Resolved::Null {
+        return Some(Node::null());
+    }
     read::nodes("", text.as_bytes()).ok()?.into_iter().next().map(|(node, _)| node)
 }
