@@ -16,6 +16,7 @@ pub mod hash;
 pub mod host;
 pub mod id;
 pub mod json6902;
+pub mod loader;
 pub mod merge;
 pub mod node;
 pub mod path;
@@ -30,6 +31,10 @@ pub mod scalar;
 pub mod schema;
 pub mod scope;
 pub mod select;
+pub mod shape;
+pub mod steps;
+pub mod tables;
+pub mod target;
 pub mod transform;
 pub mod value;
 
