@@ -125,6 +125,10 @@ fn take_metadata(resource: &mut Resource, old: &Resource) {
     resource.suffixes.clone_from(&old.suffixes);
     resource.referred_by.clone_from(&old.referred_by);
     resource.var_names.clone_from(&old.var_names);
+    if resource.behavior == Behavior::Merge && old.provenance.is_some() {
+        resource.provenance.clone_from(&old.provenance);
+    }
+    resource.transformations.clone_from(&old.transformations);
     resource.behavior = old.behavior;
     resource.needs_hash &= old.needs_hash;
     resource.allow_name_change = old.allow_name_change;

@@ -9,9 +9,12 @@ use serde_json::Value;
 use super::error::KustomizeError;
 use super::host::Host;
 use super::loader::{LoadRestrictions, Loader};
+use super::provenance;
 use super::resource::Resource;
+use super::schema::Schema;
 use super::steps::typed;
 use super::target::Target;
+use super::transform::metadata::managed_by;
 use super::transform::sort::{SortOptions, SortOrderTransformer};
 use super::node::{Map, Node, Scalar, Tag};
 use super::{Transform as _, value};
@@ -38,6 +41,24 @@ pub struct Context<'a> {
     pub host: &'a dyn Host,
     pub options: &'a Options,
     pub warnings: RefCell<Vec<String>>,
+    /// The first schema that a kustomization names, the outermost one before all others.
+    schema: RefCell<Option<Schema>>,
+}
+
+impl Context<'_> {
+    /// What is known of types at this point of the build.
+    pub fn schema(&self) -> Schema {
+        self.schema.borrow().clone().unwrap_or_else(Schema::kubernetes)
+    }
+
+    /// True if no kustomization has named a schema yet.
+    pub fn wants_schema(&self) -> bool {
+        self.schema.borrow().is_none()
+    }
+
+    pub fn set_schema(&self, schema: Schema) {
+        self.schema.replace(Some(schema));
+    }
 }
 
 /// Builds the kustomization in a folder.
@@ -45,11 +66,16 @@ pub struct Context<'a> {
 /// # Errors
 /// All that is an error for kustomize, as the first mistake that it would meet, with its file and line.
 pub fn build(host: &dyn Host, folder: &str, options: &Options) -> Result<Output, KustomizeError> {
-    let context = Context { host, options, warnings: RefCell::default() };
+    let context = Context { host, options, warnings: RefCell::default(), schema: RefCell::default() };
     let loader = Loader::new(&context, folder)?;
     let target = Target::load(&loader)?;
     let mut resources = target.build()?;
     sort_order(&target)?.transform(&mut resources).map_err(|error| error.or_at(&target.origin("sortOptions", 0)))?;
+    let metadata = &target.kustomization.build_metadata;
+    if metadata.iter().any(|option| option == "managedByLabel") {
+        managed_by().transform(&mut resources)?;
+    }
+    let finish = |resource| finish(resource, metadata);
     let resources = resources.list.into_iter().map(finish).collect::<Result<_, _>>()?;
     Ok(Output { resources, warnings: context.warnings.into_inner() })
 }
@@ -64,7 +90,8 @@ fn sort_order(target: &Target) -> Result<SortOrderTransformer, KustomizeError> {
 }
 
 /// The object of a resource.
-fn finish(mut resource: Resource) -> Result<(Value, Origin), KustomizeError> {
+fn finish(mut resource: Resource, metadata: &[String]) -> Result<(Value, Origin), KustomizeError> {
+    provenance::annotate(&mut resource, metadata);
     settle_annotations(&mut resource)?;
     let value = value::value(resource.node()).map_err(|error| error.or_at(&resource.origin))?;
     Ok((value, resource.origin))

@@ -77,7 +77,8 @@ impl TransformerConfig {
             merge_specs(table, other.table(name)).map_err(|error| in_table(name, &error))?;
         }
         for reference in &other.name_reference {
-            merge_reference(&mut self.name_reference, reference).map_err(|error| in_table("nameReference", &error))?;
+            merge_reference(&mut self.name_reference, reference)
+                .map_err(|error| in_table("nameReference", &error))?;
         }
         self.sort();
         Ok(self)
@@ -214,7 +215,8 @@ fn rank(gvk: &Gvk) -> (usize, String) {
 
 /// The text by which the original sorts groups, versions and kinds.
 pub fn sort_text(gvk: &Gvk) -> String {
-    let or = |text: &SmolStr, missing: &'static str| if text.is_empty() { missing.into() } else { text.clone() };
+    let or =
+        |text: &SmolStr, missing: &'static str| if text.is_empty() { missing.into() } else { text.clone() };
     format!("{}_{}_{}", or(&gvk.group, "~G"), or(&gvk.version, "~V"), or(&gvk.kind, "~K"))
 }
 

@@ -132,7 +132,7 @@ fn walk_map(map: &mut Map, path: &str, create: Create, set: &mut Setter<'_>) -> 
         return Err(format!("{name} is for a list, and there is a mapping"));
     }
     let empty = match create {
-        Create::Scalar(tag) if rest.is_none() => Node::Scalar(Scalar { text: SmolStr::default(), tag, quoted: false }),
+        Create::Scalar(tag) if rest.is_none() => Node::Scalar(Scalar { tag, ..Scalar::string("") }),
         _ if is_list => Node::Seq(Vec::new()),
         _ => Node::Map(Map::default()),
     };
@@ -165,7 +165,9 @@ pub fn split_part(path: &str) -> (Cow<'_, str>, Option<&str>) {
             None => return (Cow::Owned(part + rest), None),
             Some((next, behind)) => {
                 rest = behind;
-                let Some(head) = next.strip_suffix('\\') else { return (Cow::Owned(part + next), Some(behind)) };
+                let Some(head) = next.strip_suffix('\\') else {
+                    return (Cow::Owned(part + next), Some(behind));
+                };
                 part.push_str(head);
             }
         }
@@ -174,14 +176,17 @@ pub fn split_part(path: &str) -> (Cow<'_, str>, Option<&str>) {
 
 /// True if a part stands for an item of a list, which the original looks for in mappings in vain.
 fn is_index(part: &str) -> bool {
-    part == "-" || part == "*" || part.parse::<i64>().is_ok() || (part.starts_with('[') && part.ends_with(']'))
+    part == "-"
+        || part == "*"
+        || part.parse::<i64>().is_ok()
+        || (part.starts_with('[') && part.ends_with(']'))
 }
 
 /// Sets an entry of a mapping to a string. Null stays null.
 pub fn set_entry(node: &mut Node, key: &str, value: &str) -> Result<(), String> {
     match node {
         Node::Map(map) => {
-            map.set(key, Node::string(value));
+            map.entry(key, Node::null).assign(Node::string(value));
             Ok(())
         }
         Node::Scalar(scalar) if scalar.is_null() => Ok(()),

@@ -11,14 +11,15 @@ use super::node::{Map, Node};
 use super::read;
 use super::resource::Resource;
 use super::target::Target;
+use super::transform::metadata::Provenance;
 use crate::object::Origin;
 
 /// A generator that is ready to be run.
 pub struct Generator {
     pub what: What,
-    /// The kind of the built-in plugin.
-    pub kind: &'static str,
     pub origin: Origin,
+    /// The place of the generator for `buildMetadata`, if that is asked for.
+    pub provenance: Option<Provenance>,
 }
 
 /// What a generator makes.
@@ -52,16 +53,22 @@ pub struct ServiceAccount {
 }
 
 impl Generator {
-    pub fn data(generated: Generated, args: GeneratorArgs, origin: Origin) -> Self {
-        let kind = match generated {
-            Generated::ConfigMap => "ConfigMapGenerator",
-            Generated::Secret => "SecretGenerator",
-        };
-        Self { what: What::Data(generated, args), kind, origin }
+    pub fn data(
+        generated: Generated,
+        args: GeneratorArgs,
+        origin: Origin,
+        provenance: Option<Provenance>,
+    ) -> Self {
+        Self { what: What::Data(generated, args), origin, provenance }
     }
 
     /// A chart, if charts are rendered at all.
-    pub fn chart(mut chart: HelmChart, target: &Target, origin: Origin) -> Result<Self, KustomizeError> {
+    pub fn chart(
+        mut chart: HelmChart,
+        target: &Target,
+        origin: Origin,
+        provenance: Option<Provenance>,
+    ) -> Result<Self, KustomizeError> {
         if !target.loader.context.options.enable_helm {
             let message = "charts are not rendered unless that is allowed: allow it, or put the rendered objects here";
             return Err(KustomizeError::at(&origin, message));
@@ -75,15 +82,19 @@ impl Generator {
         for file in &chart.additional_values_files {
             target.loader.load(file).map_err(|error| error.or_at(&origin))?;
         }
-        Ok(Self { what: What::Chart(Box::new(chart)), kind: "HelmChartInflationGenerator", origin })
+        Ok(Self { what: What::Chart(Box::new(chart)), origin, provenance })
     }
 
     pub fn run(&self, target: &Target) -> Result<Vec<Resource>, KustomizeError> {
-        match &self.what {
-            What::Data(generated, args) => Ok(vec![args.generate(*generated, target.loader, &self.origin)?]),
-            What::Chart(chart) => self.inflate(chart, target),
-            What::Policy(args) => self.policy(args),
+        let mut resources = match &self.what {
+            What::Data(generated, args) => vec![args.generate(*generated, target.loader, &self.origin)?],
+            What::Chart(chart) => self.inflate(chart, target)?,
+            What::Policy(args) => self.policy(args)?,
+        };
+        for resource in resources.iter_mut().filter(|resource| resource.provenance.is_none()) {
+            resource.provenance.clone_from(&self.provenance);
         }
+        Ok(resources)
     }
 
     fn inflate(&self, chart: &HelmChart, target: &Target) -> Result<Vec<Resource>, KustomizeError> {

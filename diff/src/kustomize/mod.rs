@@ -15,10 +15,13 @@ pub mod generators;
 pub mod hash;
 pub mod host;
 pub mod id;
+pub mod json6902;
 pub mod loader;
+pub mod merge;
 pub mod node;
 pub mod path;
 pub mod plugins;
+pub mod provenance;
 pub mod read;
 pub mod remote;
 pub mod resource;
@@ -45,6 +48,7 @@ pub use loader::LoadRestrictions;
 pub use node::{Map, Node, Scalar, Tag};
 pub use resource::Resource;
 pub use resources::Resources;
+pub use schema::Schema;
 pub use select::Selector;
 
 /// A step of a build that changes resources.

@@ -65,7 +65,9 @@ impl<'a> Part<'a> {
     /// If an index is negative, or brackets have no `=`.
     pub fn parse(part: &'a str) -> Result<Self, String> {
         if let Ok(index) = part.parse::<i64>() {
-            return usize::try_from(index).map(Self::Index).map_err(|_| format!("the index {index} is below 0"));
+            return usize::try_from(index)
+                .map(Self::Index)
+                .map_err(|_| format!("the index {index} is below 0"));
         }
         match part {
             "-" => Ok(Self::Last),

@@ -15,11 +15,12 @@ use super::hash::HashTransformer;
 use super::read;
 use super::resource::Resource;
 use super::shape::{Place, Strictness, fit};
-use super::steps::{Step, typed};
+use super::steps::{Step, patches, replacements, typed};
 use super::target::Target;
 use super::transform::annotations::AnnotationsTransformer;
 use super::transform::images::ImageTagTransformer;
 use super::transform::labels::LabelTransformer;
+use super::transform::metadata::{ConfiguredBy, Provenance};
 use super::transform::namespace::NamespaceTransformer;
 use super::transform::prefix::{PrefixTransformer, SuffixTransformer};
 use super::transform::replicas::ReplicaCountTransformer;
@@ -32,13 +33,17 @@ use fields::{PLUGINS, VALUE_TARGETS};
 pub fn generator(resource: &Resource, target: &Target) -> Result<Generator, KustomizeError> {
     let (kind, config) = configuration(resource)?;
     let origin = resource.origin.clone();
-    let at = |error: KustomizeError| error.or_at(&origin);
+    let provenance = provenance(resource);
+    let at = |error: KustomizeError| error.or_at(&resource.origin);
     match kind {
-        "ConfigMapGenerator" => Ok(Generator::data(Generated::ConfigMap, data(&config).map_err(at)?, origin)),
-        "SecretGenerator" => Ok(Generator::data(Generated::Secret, data(&config).map_err(at)?, origin)),
-        "HelmChartInflationGenerator" => Generator::chart(typed(&config).map_err(at)?, target, origin),
+        "ConfigMapGenerator" | "SecretGenerator" => {
+            let is_secret = kind == "SecretGenerator";
+            let generated = if is_secret { Generated::Secret } else { Generated::ConfigMap };
+            Ok(Generator::data(generated, data(&config).map_err(at)?, origin, provenance))
+        }
+        "HelmChartInflationGenerator" => Generator::chart(typed(&config).map_err(at)?, target, origin, provenance),
         "IAMPolicyGenerator" => {
-            Ok(Generator { what: What::Policy(typed(&config).map_err(at)?), kind, origin })
+            Ok(Generator { what: What::Policy(typed(&config).map_err(at)?), origin, provenance })
         }
         _ => Err(at(KustomizeError::new(format!("a {kind} makes nothing: name it in `transformers`")))),
     }
@@ -47,14 +52,20 @@ pub fn generator(resource: &Resource, target: &Target) -> Result<Generator, Kust
 /// The transformer that an object of `transformers` or `validators` configures.
 pub fn transformer(resource: &Resource, target: &Target) -> Result<Step, KustomizeError> {
     let (kind, config) = configuration(resource)?;
-    let origin = resource.origin.clone();
-    let at = |error: KustomizeError| error.or_at(&origin);
+    let at = |error: KustomizeError| error.or_at(&resource.origin);
     let transform: Box<dyn Transform> = match kind {
         "AnnotationsTransformer" => Box::new(typed::<AnnotationsTransformer>(&config).map_err(at)?),
         "HashTransformer" => Box::new(HashTransformer),
         "ImageTagTransformer" => Box::new(typed::<ImageTagTransformer>(&config).map_err(at)?),
         "LabelTransformer" => Box::new(typed::<LabelTransformer>(&config).map_err(at)?),
         "NamespaceTransformer" => Box::new(typed::<NamespaceTransformer>(&config).map_err(at)?),
+        "PatchTransformer" => Box::new(patches::patch(&config, target).map_err(at)?),
+        "PatchJson6902Transformer" => Box::new(patches::json6902(&config, "jsonOp", target).map_err(at)?),
+        "PatchStrategicMergeTransformer" => {
+            let paths: Vec<String> = config.get("paths").map_or(Ok(Vec::new()), typed).map_err(at)?;
+            let more = config.get("patches").and_then(Value::as_str).unwrap_or_default();
+            Box::new(patches::strategic_merge(&paths, more, target).map_err(at)?)
+        }
         "PrefixTransformer" => {
             field_specs(&config).map_err(at)?;
             Box::new(typed::<PrefixTransformer>(&config).map_err(at)?)
@@ -67,11 +78,27 @@ pub fn transformer(resource: &Resource, target: &Target) -> Result<Step, Kustomi
             field_specs(&config).map_err(at)?;
             Box::new(Both(typed(&config).map_err(at)?, typed(&config).map_err(at)?))
         }
+        "ReplacementTransformer" => {
+            let entries = config.get("replacements").and_then(Value::as_array);
+            Box::new(replacements(entries.map_or(&[], Vec::as_slice), target).map_err(at)?)
+        }
         "ReplicaCountTransformer" => Box::new(typed::<ReplicaCountTransformer>(&config).map_err(at)?),
         "ValueAddTransformer" => Box::new(value_add(&config, target).map_err(at)?),
         _ => return Err(at(KustomizeError::new(format!("a {kind} changes nothing: name it in `generators`")))),
     };
-    Ok(Step { transform, kind, origin })
+    Ok(Step { transform, origin: resource.origin.clone(), provenance: provenance(resource) })
+}
+
+/// What `buildMetadata` says of a plugin's file.
+fn provenance(resource: &Resource) -> Option<Provenance> {
+    let Provenance { path, repo, reference, .. } = resource.provenance.clone()?;
+    let configured_by = ConfiguredBy {
+        api_version: resource.gvk().api_version(),
+        kind: resource.gvk().kind.to_string(),
+        name: resource.name().to_string(),
+        namespace: resource.namespace().to_string(),
+    };
+    Some(Provenance { repo, reference, configured_in: path, configured_by, ..Provenance::default() })
 }
 
 /// The kind of a built-in plugin, and its fields.

@@ -13,12 +13,15 @@ use super::hash::HashTransformer;
 use super::host::HelmChart;
 use super::loader::Loader;
 use super::plugins;
+use super::provenance;
 use super::read;
 use super::remote;
 use super::resource::Resource;
 use super::resources::Resources;
+use super::schema::Schema;
 use super::steps::{self, Step, typed};
 use super::tables;
+use super::transform::metadata::Provenance;
 use super::transform::names::NameReferenceTransformer;
 use super::transform::vars::Var;
 use crate::files::FileKind;
@@ -41,6 +44,8 @@ pub struct Target<'a> {
 struct Inherited {
     /// The namespace of charts that have none.
     helm_namespace: String,
+    /// The way from the outermost folder to this one, if `buildMetadata` asks for it.
+    trail: Option<Provenance>,
 }
 
 impl<'a> Target<'a> {
@@ -58,7 +63,30 @@ impl<'a> Target<'a> {
         }
         let file::Reading { kustomization, warnings } = file::read(&loaded.path, &loaded.bytes)?;
         warnings.into_iter().for_each(|warning| loader.warn(warning));
-        Ok(Self { loader, file: loaded.path, kustomization, inherited: Inherited::default() })
+        let trail = (!kustomization.build_metadata.is_empty()).then(Provenance::default);
+        let inherited = Inherited { trail, ..Inherited::default() };
+        let target = Self { loader, file: loaded.path, kustomization, inherited };
+        target.set_schema().map_err(|error| error.or_at(&target.origin("openapi", 0)))?;
+        Ok(target)
+    }
+
+    /// Takes the schema that this kustomization names, if no other has named one.
+    fn set_schema(&self) -> Result<(), KustomizeError> {
+        let context = self.loader.context;
+        let [path, version] = ["path", "version"].map(|field| self.kustomization.openapi.get(field));
+        let file = path.map(|path| self.loader.open(path)).transpose()?;
+        if !context.wants_schema() {
+            return Ok(());
+        }
+        match (file, version) {
+            (Some(_), Some(_)) => {
+                return Err(KustomizeError::new("openapi has a path and a version: remove one of the two"));
+            }
+            (Some(file), None) => context.set_schema(Schema::with_openapi(&file.path, &file.bytes)?),
+            (None, Some(version)) if !version.is_empty() => context.set_schema(Schema::with_version(version)?),
+            (None, _) => {}
+        }
+        Ok(())
     }
 
     /// The resources of the outermost kustomization, with all that can only be done once they are all there.
@@ -101,10 +129,12 @@ impl<'a> Target<'a> {
             let at = |error: KustomizeError| error.or_at(&self.origin(field, index));
             if self.is_file(path).map_err(at)? {
                 let loaded = self.loader.open(path).map_err(at)?;
-                all.resources.append_all(read::resources(&loaded.path, &loaded.bytes)?)?;
+                let mut resources = read::resources(&loaded.path, &loaded.bytes)?;
+                self.note_provenance(&mut resources, path);
+                all.resources.append_all(resources)?;
             } else {
                 let loader = self.loader.base(path).map_err(at)?;
-                all = self.add_base(all, &loader, FileType::Kustomization).map_err(at)?;
+                all = self.add_base(all, path, &loader, FileType::Kustomization).map_err(at)?;
             }
         }
         Ok(all)
@@ -126,18 +156,25 @@ impl<'a> Target<'a> {
         for (index, path) in self.kustomization.components.iter().enumerate() {
             let at = |error: KustomizeError| error.or_at(&self.origin("components", index));
             let loader = self.loader.base(path).map_err(at)?;
-            all = self.add_base(all, &loader, FileType::Component).map_err(at)?;
+            all = self.add_base(all, path, &loader, FileType::Component).map_err(at)?;
         }
         Ok(all)
     }
 
     /// Adds a base, or lets a component change what is there.
-    fn add_base(&self, mut all: Accumulator, loader: &Loader, wanted: FileType) -> Result<Accumulator, KustomizeError> {
+    fn add_base(
+        &self,
+        mut all: Accumulator,
+        path: &str,
+        loader: &Loader,
+        wanted: FileType,
+    ) -> Result<Accumulator, KustomizeError> {
         let mut target = Target::load(loader)?;
         if target.kustomization.file_type != wanted {
             return Err(wrong_type(&target.file, wanted));
         }
         target.inherited = self.inherited.clone();
+        target.inherited.trail = self.inherited.trail.as_ref().map(|trail| provenance::append(trail, path));
         if !self.kustomization.namespace.is_empty() {
             target.inherited.helm_namespace.clone_from(&self.kustomization.namespace);
         }
@@ -171,11 +208,13 @@ impl<'a> Target<'a> {
         ] {
             for (index, args) in all.iter().enumerate() {
                 let args = args.clone().with_globals(globals);
-                generators.push(Generator::data(generated, args, self.origin(field, index)));
+                let provenance = self.provenance_of(&format!("{}Generator", generated.kind()));
+                generators.push(Generator::data(generated, args, self.origin(field, index), provenance));
             }
         }
         for (index, chart) in kustomization.helm_charts.iter().enumerate() {
-            generators.push(Generator::chart(self.chart(chart), self, self.origin("helmCharts", index))?);
+            let provenance = self.provenance_of("HelmChartInflationGenerator");
+            generators.push(Generator::chart(self.chart(chart), self, self.origin("helmCharts", index), provenance)?);
         }
         for resource in self.configured("generators", &kustomization.generators)?.list {
             generators.push(plugins::generator(&resource, self)?);
@@ -224,11 +263,31 @@ impl<'a> Target<'a> {
         let mut paths = Vec::new();
         for (index, entry) in entries.iter().enumerate() {
             match plugins::inline(entry, &self.origin(field, index)) {
-                Some(resources) => all.resources.append_all(resources)?,
+                Some(mut resources) => {
+                    self.note_provenance(&mut resources, self.file_name());
+                    all.resources.append_all(resources)?;
+                }
                 None => paths.push(entry.clone()),
             }
         }
         Ok(self.add_resources(all, field, &paths)?.resources)
+    }
+
+    fn note_provenance(&self, resources: &mut [Resource], path: &str) {
+        if let Some(trail) = &self.inherited.trail {
+            let provenance = provenance::append(trail, path);
+            resources.iter_mut().for_each(|resource| resource.provenance = Some(provenance.clone()));
+        }
+    }
+
+    /// What `buildMetadata` says of a plugin that a field of this kustomization stands for.
+    pub fn provenance_of(&self, kind: &str) -> Option<Provenance> {
+        let trail = self.inherited.trail.as_ref()?;
+        Some(provenance::configured(trail, self.file_name(), kind))
+    }
+
+    fn file_name(&self) -> &str {
+        self.file.rsplit('/').next().unwrap_or_default()
     }
 
     /// The place of an item of a field.

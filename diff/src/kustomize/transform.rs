@@ -5,11 +5,12 @@
 pub mod annotations;
 pub mod images;
 pub mod labels;
-//pub mod metadata;
+pub mod metadata;
 pub mod names;
 pub mod namespace;
+pub mod patch;
 pub mod prefix;
-//pub mod replacements;
+pub mod replacements;
 pub mod replicas;
 pub mod sort;
 pub mod valueadd;

@@ -61,7 +61,9 @@ impl<'a> Reader<'a> {
             }
             path.push(field);
             read_field(config, kind, property, path)?;
-            if let Some(reference) = property.get("$ref").and_then(Value::as_str).filter(|name| !name.is_empty()) {
+            if let Some(reference) =
+                property.get("$ref").and_then(Value::as_str).filter(|name| !name.is_empty())
+            {
                 self.read(config, kind, reference, path)?;
             }
             path.pop();
@@ -102,7 +104,10 @@ fn read_field(
 }
 
 /// The properties of a definition: `Schema.properties`.
-fn properties<'a>(name: &str, definition: &'a Value) -> Result<Option<&'a Map<String, Value>>, KustomizeError> {
+fn properties<'a>(
+    name: &str,
+    definition: &'a Value,
+) -> Result<Option<&'a Map<String, Value>>, KustomizeError> {
     let wrong = || {
         let message = format!(
             "crds: {name} is no OpenAPI definition (a mapping with Schema): list definitions as \
@@ -118,14 +123,16 @@ fn properties<'a>(name: &str, definition: &'a Value) -> Result<Option<&'a Map<St
             _ => return Err(wrong()),
         };
         // Go does not tell upper from lower case here.
-        let found = map.get(field).or_else(|| {
-            map.iter().find(|(key, _)| key.eq_ignore_ascii_case(field)).map(|(_, value)| value)
-        });
+        let found = map
+            .get(field)
+            .or_else(|| map.iter().find(|(key, _)| key.eq_ignore_ascii_case(field)).map(|(_, value)| value));
         value = found.unwrap_or(&Value::Null);
     }
     match value {
         Value::Null => Ok(None),
-        Value::Object(map) if map.values().all(|property| property.is_object() || property.is_null()) => Ok(Some(map)),
+        Value::Object(map) if map.values().all(|property| property.is_object() || property.is_null()) => {
+            Ok(Some(map))
+        }
         _ => Err(wrong()),
     }
 }

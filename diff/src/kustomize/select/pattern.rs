@@ -43,6 +43,11 @@ impl Pattern {
         compile(&format!("^(?:{text})$")).map(|regex| Self(Kind::Regex(Box::new(regex))))
     }
 
+    /// True if nothing was asked for.
+    pub fn is_any(&self) -> bool {
+        matches!(self.0, Kind::Any)
+    }
+
     pub fn matches(&self, text: &str) -> bool {
         match &self.0 {
             Kind::Any => true,

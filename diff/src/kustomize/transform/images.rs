@@ -143,7 +143,9 @@ impl Name {
         let all = format!("^{name}(:[a-zA-Z0-9_.{{}}-]*)?(@sha256:[a-zA-Z0-9_.{{}}-]*)?$");
         match compile(&all) {
             Ok(regex) => Self::Regex(Box::new(regex)),
-            Err(reason) => Self::Wrong(format!("the name {name:?} of an image is no regular expression: {reason}")),
+            Err(reason) => {
+                Self::Wrong(format!("the name {name:?} of an image is no regular expression: {reason}"))
+            }
         }
     }
 

@@ -71,10 +71,7 @@ impl<'a> Fixer<'a> {
 
     fn fix(&mut self, node: &mut Node) -> Result<(), String> {
         match node {
-            Node::Seq(items) => items.iter_mut().try_for_each(|item| match item {
-                Node::Seq(_) => Err("names in a list must be strings or mappings, not a list".to_owned()),
-                item => self.fix_one(item),
-            }),
+            Node::Seq(items) => items.iter_mut().try_for_each(|item| self.fix_one(item)),
             node => self.fix_one(node),
         }
     }
@@ -89,7 +86,7 @@ impl<'a> Fixer<'a> {
                 if *name == old { Ok(()) } else { set_text(node, name.clone()) }
             }
             Node::Map(map) => self.fix_map(map),
-            Node::Seq(_) => Ok(()),
+            Node::Seq(_) => Err("a string or a mapping is expected, not a list".to_owned()),
         }
     }
 
@@ -126,7 +123,7 @@ impl<'a> Fixer<'a> {
                 && role.as_ref().is_none_or(|role| index.was(*at, role))
                 && index.is_near(*at, referrer)
         });
-        if found.len() > 1 || found.is_empty() {
+        if found.len() > 1 {
             found.retain(|at| index.has_same_affixes(*at, referrer, true));
         }
         if found.len() > 1 {
@@ -155,7 +152,8 @@ fn set_field(map: &mut Map, field: &str, text: &SmolStr) -> Result<(), String> {
 /// Group and kind of `roleRef`, if both are there.
 fn role_of(node: &Node) -> Option<Gvk> {
     let role = node.get("roleRef")?;
-    let text = |field| Some(role.get(field)?.as_scalar().map(|scalar| scalar.text.clone()).unwrap_or_default());
+    let text =
+        |field| Some(role.get(field)?.as_scalar().map(|scalar| scalar.text.clone()).unwrap_or_default());
     Some(Gvk { group: text("apiGroup")?, version: SmolStr::default(), kind: text("kind")? })
 }
 

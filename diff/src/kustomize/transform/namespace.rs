@@ -64,7 +64,8 @@ impl Transform for NamespaceTransformer {
             let count = ids.entry(identity(resource.id())).or_default();
             *count += 1;
             if *count > 1 {
-                let message = format!("namespace: there are two resources {}: name one otherwise", resource.id());
+                let message =
+                    format!("namespace: there are two resources {}: name one otherwise", resource.id());
                 return Err(KustomizeError::at(&resource.origin, message));
             }
         }
@@ -93,7 +94,10 @@ impl NamespaceTransformer {
         let gvk = resource.gvk().clone();
         if !is_cluster_scoped(&gvk) {
             let spec = FieldSpec::of_path("metadata/namespace", true);
-            spec.apply(resource, Create::Scalar(Tag::Str), &mut |node| self.set(node))?;
+            spec.apply(resource, Create::Scalar(Tag::Null), &mut |node| {
+                // As in the original, null that is written out counts as a namespace here.
+                if self.unset_only && !scalar_text(node)?.is_empty() { Ok(()) } else { self.set(node) }
+            })?;
         }
         let is_binding = is_role_binding(&gvk.kind);
         if is_binding {
@@ -117,7 +121,7 @@ impl NamespaceTransformer {
     fn set(&self, node: &mut Node) -> Result<(), String> {
         let is_set = !scalar_text(node)?.is_empty() && !node.is_null();
         if !(self.unset_only && is_set) {
-            *node = Node::string(self.metadata.namespace.clone());
+            node.assign(Node::string(self.metadata.namespace.clone()));
         }
         Ok(())
     }
@@ -148,7 +152,8 @@ impl NamespaceTransformer {
             return Ok(());
         }
         let description = subject.describe();
-        let map = subject.as_map_mut().ok_or_else(|| format!("a subject must be a mapping, not {description}"))?;
+        let map =
+            subject.as_map_mut().ok_or_else(|| format!("a subject must be a mapping, not {description}"))?;
         let Some(found) = map.get(field).filter(|found| !found.is_null()) else { return Ok(()) };
         if scalar_text(found)? == value {
             self.set(map.entry("namespace", || Node::Scalar(Scalar::null())))?;

@@ -30,14 +30,26 @@ pub struct SuffixTransformer {
 impl Transform for PrefixTransformer {
     fn transform(&self, resources: &mut Resources) -> Result<(), KustomizeError> {
         let Self { prefix, field_specs } = self;
-        rename(resources, field_specs, prefix, |resource| &mut resource.prefixes, |name| format!("{prefix}{name}"))
+        rename(
+            resources,
+            field_specs,
+            prefix,
+            |resource| &mut resource.prefixes,
+            |name| format!("{prefix}{name}"),
+        )
     }
 }
 
 impl Transform for SuffixTransformer {
     fn transform(&self, resources: &mut Resources) -> Result<(), KustomizeError> {
         let Self { suffix, field_specs } = self;
-        rename(resources, field_specs, suffix, |resource| &mut resource.suffixes, |name| format!("{name}{suffix}"))
+        rename(
+            resources,
+            field_specs,
+            suffix,
+            |resource| &mut resource.suffixes,
+            |name| format!("{name}{suffix}"),
+        )
     }
 }
 

@@ -29,14 +29,14 @@ pub struct Replica {
 impl Transform for ReplicaCountTransformer {
     fn transform(&self, resources: &mut Resources) -> Result<(), KustomizeError> {
         let Self { replica: Replica { name, count }, field_specs } = self;
-        let number = Node::Scalar(Scalar { text: count.to_smolstr(), tag: Tag::Int, quoted: false });
+        let number = Node::Scalar(Scalar { tag: Tag::Int, ..Scalar::string(count.to_smolstr()) });
         let mut found = false;
         for spec in field_specs {
             for at in resources.with_any_id(|id| id.name == *name && spec.selects(&id.gvk)) {
                 found = true;
                 spec.apply(&mut resources.list[at], Create::Scalar(Tag::Int), &mut |node| {
                     scalar_text(node)?;
-                    *node = number.clone();
+                    node.assign(number.clone());
                     Ok(())
                 })?;
             }

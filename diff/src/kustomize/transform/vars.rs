@@ -45,7 +45,8 @@ pub struct FieldReference {
 
 impl ObjectReference {
     fn gvk(&self) -> Gvk {
-        let mut gvk = Gvk { group: self.group.clone(), version: self.version.clone(), kind: self.kind.clone() };
+        let mut gvk =
+            Gvk { group: self.group.clone(), version: self.version.clone(), kind: self.kind.clone() };
         match self.api_version.split('/').collect::<Vec<_>>().as_slice() {
             _ if self.api_version.is_empty() => {}
             [group, version] => (gvk.group, gvk.version) = ((*group).into(), (*version).into()),
@@ -112,9 +113,7 @@ impl VarSet {
         }
         match self.0.insert(var.name.clone(), var) {
             None => Ok(()),
-            Some(twice) => {
-                Err(KustomizeError::new(format!("there are two vars {}: rename one", twice.name)))
-            }
+            Some(twice) => Err(KustomizeError::new(format!("there are two vars {}: rename one", twice.name))),
         }
     }
 
@@ -122,7 +121,11 @@ impl VarSet {
     ///
     /// # Errors
     /// If a var has no value, or a list or mapping that may hold vars holds something else.
-    pub fn resolve(&self, resources: &mut Resources, specs: &[FieldSpec]) -> Result<Vec<SmolStr>, KustomizeError> {
+    pub fn resolve(
+        &self,
+        resources: &mut Resources,
+        specs: &[FieldSpec],
+    ) -> Result<Vec<SmolStr>, KustomizeError> {
         if self.is_empty() {
             return Ok(Vec::new());
         }
@@ -139,11 +142,18 @@ impl VarSet {
     fn values(&self, resources: &Resources) -> Result<BTreeMap<SmolStr, VarValue>, KustomizeError> {
         let value = |var: &Var| {
             let Var { name, objref, fieldref: FieldReference { field_path } } = var;
-            let holder = resources.list.iter().find(|resource| resource.var_names.contains(name)).ok_or_else(|| {
-                KustomizeError::new(format!("var {name}: there is no resource {} {}", objref.kind, objref.name))
+            let holder =
+                resources.list.iter().find(|resource| resource.var_names.contains(name)).ok_or_else(
+                    || {
+                        KustomizeError::new(format!(
+                            "var {name}: there is no resource {} {}",
+                            objref.kind, objref.name
+                        ))
+                    },
+                )?;
+            let value = value::at(holder.node(), field_path).map_err(|reason| {
+                KustomizeError::at(&holder.origin, format!("var {name}: {field_path}: {reason}"))
             })?;
-            let value = value::at(holder.node(), field_path)
-                .map_err(|reason| KustomizeError::at(&holder.origin, format!("var {name}: {field_path}: {reason}")))?;
             Ok((name.clone(), value))
         };
         self.0.values().map(value).collect()
@@ -176,7 +186,9 @@ fn replace_string(
     values: &BTreeMap<SmolStr, VarValue>,
     used: &mut HashSet<SmolStr>,
 ) -> Result<(), String> {
-    if let Some(scalar) = node.as_scalar().filter(|scalar| scalar.tag == Tag::Str && scalar.text.contains('$')) {
+    if let Some(scalar) =
+        node.as_scalar().filter(|scalar| scalar.tag == Tag::Str && scalar.text.contains('$'))
+    {
         let expanded = expand::expand(&scalar.text, |name| {
             let value = values.get(name).filter(|value| value.is_single())?;
             used.insert(name.into());

@@ -85,7 +85,8 @@ fn account_namespaces(node: &Node) -> Result<HashSet<SmolStr>, String> {
             return Err(format!("a subject must be a mapping, not {}", subject.describe()));
         };
         let (Some(namespace), Some(kind)) = (subject.get("namespace"), subject.get("kind")) else { continue };
-        let is_string = |node: &Node| node.as_scalar().is_some_and(|scalar| scalar.tag == crate::kustomize::Tag::Str);
+        let is_string =
+            |node: &Node| node.as_scalar().is_some_and(|scalar| scalar.tag == crate::kustomize::Tag::Str);
         if !is_string(kind) {
             return Err(format!("the kind of a subject must be a string, not {}", kind.describe()));
         }
@@ -126,7 +127,12 @@ impl Index {
 
     /// Those who had a name and may be referred to, in their order. A namespace that is written with the name is the one
     /// that they had first; only if nobody had it, the one that they have now.
-    pub(super) fn candidates(&self, referrer: &Referrer, name: &str, namespace: Option<&SmolStr>) -> Vec<usize> {
+    pub(super) fn candidates(
+        &self,
+        referrer: &Referrer,
+        name: &str,
+        namespace: Option<&SmolStr>,
+    ) -> Vec<usize> {
         let Some(named) = self.by_name.get(name) else { return Vec::new() };
         let reachable = |at: &usize| self.is_reachable(*at, referrer);
         let named = named.iter().copied().filter(reachable);
@@ -219,7 +225,9 @@ pub(super) struct Fields<'a> {
 
 pub(super) fn fields_by_kind(references: &[NameReference]) -> Fields<'_> {
     let kinds: HashSet<&str> = specs(references).map(|(_, spec)| spec.kind.as_str()).chain([""]).collect();
-    let of_kind = |kind: &str| specs(references).filter(|(_, spec)| spec.kind.is_empty() || spec.kind == kind).collect();
+    let of_kind = |kind: &str| {
+        specs(references).filter(|(_, spec)| spec.kind.is_empty() || spec.kind == kind).collect()
+    };
     Fields {
         targets: references.iter().map(NameReference::gvk).collect(),
         by_kind: kinds.into_iter().map(|kind| (kind, of_kind(kind))).collect(),

@@ -43,7 +43,11 @@ fn into_text(bytes: Vec<u8>) -> SmolStr {
         Ok(text) => text.into(),
         Err(error) => {
             let encoded = STANDARD.encode(error.as_bytes());
-            let lines: Vec<&str> = encoded.as_bytes().chunks(70).map(|line| std::str::from_utf8(line).unwrap_or_default()).collect();
+            let lines: Vec<&str> = encoded
+                .as_bytes()
+                .chunks(70)
+                .map(|line| std::str::from_utf8(line).unwrap_or_default())
+                .collect();
             if encoded.len() < 70 { encoded.into() } else { (lines.join("\n") + "\n").into() }
         }
     }

@@ -1,0 +1,221 @@
+//! Strategic merge: a patch laid over a resource, list items found by their keys.
+//!
+//! The rules are those of the original to the letter, also where they surprise: a null without a text that stands next to
+//! what is patched is dropped, `$patch: replace` at the top or in a list's item changes nothing, and `$retainKeys`,
+//! `$setElementOrder` and `$deleteFromPrimitiveList` are plain fields. Leaves lists to `list`. Pure.
+
+mod directive;
+mod elements;
+mod list;
+
+use std::collections::HashSet;
+
+use smol_str::SmolStr;
+
+use super::error::KustomizeError;
+use super::node::{Map, Node};
+use super::schema::{Schema, Shape};
+
+use directive::Directive;
+
+/// What became of the resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Merged {
+    Kept,
+    /// The patch says that it is to go.
+    Deleted,
+}
+
+/// Lays a patch over a resource.
+///
+/// # Errors
+///
+/// Where patch and resource have values of different kinds at one place, and for unknown directives.
+pub fn strategic(dest: &mut Node, patch: &Node, schema: &Schema) -> Result<Merged, KustomizeError> {
+    let walker = Walker { schema };
+    match walker.walk(Some(dest), Some(patch.clone()), None) {
+        Ok(Outcome::Gone) => Ok(Merged::Deleted),
+        // a new top is not put into the resource
+        Ok(Outcome::Same | Outcome::New(_)) => Ok(Merged::Kept),
+        Err(Failure { mut path, message }) => {
+            path.reverse();
+            Err(KustomizeError::new(match path.join(".") {
+                path if path.is_empty() => message,
+                path => format!("{path}: {message}"),
+            }))
+        }
+    }
+}
+
+/// What became of one value.
+enum Outcome {
+    /// It was changed in place, or not at all.
+    Same,
+    New(Node),
+    Gone,
+}
+
+/// What is wrong, and where: the innermost field first.
+struct Failure {
+    path: Vec<String>,
+    message: String,
+}
+
+type Step<T> = Result<T, Failure>;
+
+impl Failure {
+    fn new<T>(message: impl Into<String>) -> Step<T> {
+        Err(Self { path: Vec::new(), message: message.into() })
+    }
+
+    fn below(mut self, field: &str) -> Self {
+        self.path.push(field.to_owned());
+        self
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Walker<'s> {
+    schema: &'s Schema,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Scalar,
+    Map,
+    Seq,
+}
+
+/// The kind of a value that is not null.
+fn kind(node: &Node) -> Option<Kind> {
+    match node {
+        Node::Scalar(scalar) => (!scalar.is_null()).then_some(Kind::Scalar),
+        Node::Map(_) => Some(Kind::Map),
+        Node::Seq(_) => Some(Kind::Seq),
+    }
+}
+
+impl<'s> Walker<'s> {
+    fn walk(self, dest: Option<&mut Node>, patch: Option<Node>, shape: Option<&'s Shape>) -> Step<Outcome> {
+        let shape =
+            shape.or_else(|| self.shape_of(dest.as_deref())).or_else(|| self.shape_of(patch.as_ref()));
+        let kinds = [dest.as_deref().and_then(kind), patch.as_ref().and_then(kind)];
+        if let ([Some(old), Some(new)], Some(dest), Some(patch)) = (kinds, dest.as_deref(), &patch)
+            && old != new
+        {
+            let (new, old) = (patch.describe(), dest.describe());
+            return Failure::new(format!("{new} in the patch and {old} in the resource: make both the same"));
+        }
+        match kinds[0].or(kinds[1]) {
+            None | Some(Kind::Map) => self.map(dest, patch, shape),
+            Some(Kind::Seq) => match shape.and_then(Shape::merge_keys) {
+                Some(keys) => self.list(dest, patch, keys, shape.and_then(|shape| self.schema.items(shape))),
+                None => Ok(patch.map_or(Outcome::Same, Outcome::New)),
+            },
+            Some(Kind::Scalar) => Ok(patch.map_or(Outcome::Same, Outcome::New)),
+        }
+    }
+
+    /// What is known of a value that says of what kind it is.
+    fn shape_of(self, node: Option<&Node>) -> Option<&'s Shape> {
+        let text = |field| node?.get(field)?.text();
+        self.schema.kind(text("apiVersion")?, text("kind")?)
+    }
+
+    fn map(self, dest: Option<&mut Node>, patch: Option<Node>, shape: Option<&'s Shape>) -> Step<Outcome> {
+        match (dest, patch) {
+            (Some(Node::Map(dest)), None) => self.fields(dest, Map::default(), shape),
+            (Some(Node::Map(dest)), Some(Node::Map(mut patch))) => match directive::of_map(&mut patch)? {
+                Directive::Delete => Ok(Outcome::Gone),
+                Directive::Replace => self.fresh(patch.into(), shape).map(new_or_gone),
+                Directive::Merge => self.fields(dest, patch, shape),
+            },
+            (Some(Node::Map(_)), Some(_)) => Ok(Outcome::Gone),
+            (_, Some(patch)) => self.fresh(patch, shape).map(new_or_gone),
+            // a null that is written out stays, one without a text does not
+            (Some(Node::Scalar(null)), None) if !null.text.is_empty() => Ok(Outcome::Same),
+            (_, None) => Ok(Outcome::Gone),
+        }
+    }
+
+    fn fields(self, dest: &mut Map, patch: Map, shape: Option<&'s Shape>) -> Step<Outcome> {
+        let mut patch = first_of_each(patch);
+        let shape_of = |name: &str| shape.and_then(|shape| self.schema.field(shape, name));
+        let mut failure = None;
+        dest.retain(|key, value| {
+            if failure.is_some() {
+                return true;
+            }
+            let new = patch.remove(&key.text);
+            match self.walk(Some(value), new, shape_of(&key.text)) {
+                Ok(Outcome::Same) => true,
+                Ok(Outcome::New(new)) if !new.is_null() => {
+                    value.assign(new);
+                    true
+                }
+                Ok(Outcome::New(_) | Outcome::Gone) => false,
+                Err(error) => {
+                    failure = Some(error.below(&key.text));
+                    true
+                }
+            }
+        });
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
+        for (key, value) in patch {
+            let new =
+                self.walk(None, Some(value), shape_of(&key.text)).map_err(|error| error.below(&key.text))?;
+            if let Outcome::New(new) = new
+                && !new.is_null()
+            {
+                dest.push(key, new);
+            }
+        }
+        Ok(Outcome::Same)
+    }
+
+    /// What a patch brings to a place where nothing is: the original merges it with itself, which carries out the directives
+    /// in it and drops its nulls.
+    fn fresh(self, node: Node, shape: Option<&'s Shape>) -> Step<Option<Node>> {
+        let shape = shape.or_else(|| self.shape_of(Some(&node)));
+        match node {
+            Node::Scalar(scalar) if scalar.is_null() => Ok(None),
+            Node::Scalar(_) => Ok(Some(node)),
+            Node::Seq(_) => match shape.and_then(Shape::merge_keys) {
+                Some(keys) => {
+                    let items = shape.and_then(|shape| self.schema.items(shape));
+                    match self.list(None, Some(node), keys, items)? {
+                        Outcome::New(list) => Ok(Some(list)),
+                        Outcome::Same | Outcome::Gone => Ok(None),
+                    }
+                }
+                None => Ok(Some(node)),
+            },
+            Node::Map(mut map) => {
+                if directive::of_map(&mut map)? == Directive::Delete {
+                    return Ok(None);
+                }
+                let mut fresh = Map::default();
+                for (key, value) in map {
+                    let shape = shape.and_then(|shape| self.schema.field(shape, &key.text));
+                    let value = self.fresh(value, shape).map_err(|error| error.below(&key.text))?;
+                    if let Some(value) = value {
+                        fresh.push(key, value);
+                    }
+                }
+                Ok(Some(fresh.into()))
+            }
+        }
+    }
+}
+
+fn new_or_gone(node: Option<Node>) -> Outcome {
+    node.map_or(Outcome::Gone, Outcome::New)
+}
+
+/// The first value of each key.
+fn first_of_each(map: Map) -> Map {
+    let mut seen: HashSet<SmolStr> = HashSet::with_capacity(map.len());
+    map.into_iter().filter(|(key, _)| seen.insert(key.text.clone())).collect()
+}

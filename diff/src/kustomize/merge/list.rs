@@ -1,0 +1,175 @@
+//! Lists that are merged: their items found by keys, those of the patch first.
+//!
+//! Leaves what a list is to `elements`. Pure.
+
+use std::collections::HashSet;
+
+use smol_str::SmolStr;
+
+use super::super::node::{Node, Scalar, Tag};
+use super::super::schema::Shape;
+use super::directive::{self, Directive};
+use super::elements::{Id, Store, is_empty, text};
+use super::{Outcome, Step, Walker};
+
+/// The values of the keys in one item.
+type Row = Vec<SmolStr>;
+
+impl<'s> Walker<'s> {
+    /// Merges two lists; if the resource has none, the patch with itself.
+    pub(super) fn list(
+        self,
+        dest: Option<&mut Node>,
+        patch: Option<Node>,
+        keys: &[SmolStr],
+        shape: Option<&'s Shape>,
+    ) -> Step<Outcome> {
+        let dest = dest.and_then(Node::as_seq_mut);
+        let mut store = Store::default();
+        let (dest, patch) = match (dest, patch) {
+            (None, Some(Node::Seq(patch))) => {
+                let ids = store.add_all(patch);
+                (ids.clone(), ids)
+            }
+            (Some(dest), None) => (store.add_all(std::mem::take(dest)), Vec::new()),
+            (Some(dest), Some(Node::Seq(mut patch))) => match directive::of_list(&mut patch)? {
+                Directive::Delete => return Ok(Outcome::Gone),
+                Directive::Replace => {
+                    let ids = store.add_all(patch);
+                    (ids.clone(), ids)
+                }
+                Directive::Merge => (store.add_all(std::mem::take(dest)), store.add_all(patch)),
+            },
+            (Some(_), Some(_)) | (None, _) => return Ok(Outcome::Gone),
+        };
+        let plain = [SmolStr::default()];
+        let keys = if keys.is_empty() { &plain } else { keys };
+        let mut merge = Merge { walker: self, shape, store, dest, patch };
+        let list = merge.merged(keys)?;
+        let mut nodes: Vec<Option<Node>> = merge.store.0.into_iter().map(Some).collect();
+        // an item can be there twice; the second is a copy, but none was seen yet
+        let mut items = Vec::with_capacity(list.len());
+        for (at, id) in list.iter().enumerate() {
+            let again = list[at + 1..].contains(id);
+            items.extend(if again { nodes[*id].clone() } else { nodes[*id].take() });
+        }
+        Ok(Outcome::New(Node::Seq(items)))
+    }
+}
+
+struct Merge<'s> {
+    walker: Walker<'s>,
+    /// What is known of the items.
+    shape: Option<&'s Shape>,
+    store: Store,
+    dest: Vec<Id>,
+    patch: Vec<Id>,
+}
+
+impl Merge<'_> {
+    fn merged(&mut self, keys: &[SmolStr]) -> Step<Vec<Id>> {
+        let mut rows = self.rows(keys);
+        if keys.len() > 1 {
+            complete(&mut rows);
+        }
+        let mut new = Vec::new();
+        let mut set_keys = Vec::new();
+        for row in &rows {
+            let (keys, values) = valid(&rows, keys, row);
+            match self.item(&keys, &values)? {
+                Some(id) if !is_empty(&self.store.0[id]) => {
+                    self.complete_item(id, &keys, &values);
+                    self.store.set(&mut new, Some(id), &keys, &values)?;
+                }
+                _ => self.store.set(&mut self.dest, None, &keys, &values)?,
+            }
+            set_keys = keys;
+        }
+        if rows.is_empty() {
+            return Ok(std::mem::take(&mut self.dest));
+        }
+        self.store.append(&mut new, &self.dest, &set_keys)?;
+        Ok(new)
+    }
+
+    /// The values of the keys in all items, those of the patch first, each once.
+    fn rows(&self, keys: &[SmolStr]) -> Vec<Row> {
+        let value = |node: &Node, key: &SmolStr| -> SmolStr {
+            match (key.is_empty(), node.get(key)) {
+                (true, _) => text(node).into(),
+                (false, Some(value)) if !value.is_empty() => text(value).into(),
+                (false, _) => SmolStr::default(),
+            }
+        };
+        let items = self.patch.iter().chain(&self.dest).map(|id| &self.store.0[*id]);
+        let rows = items.map(|node| keys.iter().map(|key| value(node, key)).collect::<Row>());
+        let mut seen = HashSet::new();
+        rows.filter(|row| seen.insert(row.clone())).collect()
+    }
+
+    /// Merges the items that have the values, and says where the result stands.
+    fn item(&mut self, keys: &[SmolStr], values: &[SmolStr]) -> Step<Option<Id>> {
+        let (keys, values) = valid(&[values.to_vec()], keys, values);
+        let dest = self.store.find(&self.dest, &keys, &values);
+        let patch = self.store.find(&self.patch, &keys, &values);
+        let (walker, shape) = (self.walker, self.shape);
+        let below = |error: super::Failure| error.below(&format!("[{}]", values.join(",")));
+        match (dest, patch) {
+            (Some(dest), Some(patch)) if dest == patch => {
+                let node = self.store.0[dest].clone();
+                let Some(fresh) = walker.fresh(node, shape).map_err(below)? else { return Ok(None) };
+                self.store.0[dest] = fresh;
+                Ok(Some(dest))
+            }
+            (dest, patch) => {
+                let patch = patch.map(|id| self.store.0[id].clone());
+                let node = dest.map(|id| &mut self.store.0[id]);
+                match walker.walk(node, patch, shape).map_err(below)? {
+                    Outcome::Same => Ok(dest),
+                    Outcome::New(node) => Ok(Some(self.store.add(node))),
+                    Outcome::Gone => Ok(None),
+                }
+            }
+        }
+    }
+
+    /// Sets the keys that a result lacks.
+    fn complete_item(&mut self, id: Id, keys: &[SmolStr], values: &[SmolStr]) {
+        let Some(map) = self.store.0[id].as_map_mut() else { return };
+        for (key, value) in
+            keys.iter().zip(values).filter(|(key, value)| !key.is_empty() && !value.is_empty())
+        {
+            map.entry(key, || Node::Scalar(Scalar { text: value.clone(), tag: Tag::Str, quoted: true }));
+        }
+    }
+}
+
+/// Two rows that share a value, and differ only where one has none, become the same.
+fn complete(rows: &mut [Row]) {
+    for i in 0..rows.len() {
+        for j in 0..rows.len() {
+            if let Some(both) = shared(&rows[i], &rows[j]) {
+                rows[i].clone_from(&both);
+                rows[j] = both;
+            }
+        }
+    }
+}
+
+fn shared(one: &Row, other: &Row) -> Option<Row> {
+    let pairs = || one.iter().zip(other);
+    let fits = pairs().all(|(a, b)| a == b || a.is_empty() || b.is_empty());
+    let common = pairs().any(|(a, b)| a == b);
+    (fits && common).then(|| pairs().map(|(a, b)| if a.is_empty() { b.clone() } else { a.clone() }).collect())
+}
+
+/// The keys of which any row has a value, and the values of a row for them; all keys if there are none.
+fn valid(rows: &[Row], keys: &[SmolStr], row: &[SmolStr]) -> (Vec<SmolStr>, Row) {
+    let is_used = |at: usize| rows.iter().any(|row| row.get(at).is_some_and(|value| !value.is_empty()));
+    let used: Vec<usize> = (0..keys.len()).filter(|at| is_used(*at)).collect();
+    if used.is_empty() {
+        return (keys.to_vec(), row.to_vec());
+    }
+    let pick = |list: &[SmolStr]| used.iter().filter_map(|at| list.get(*at).cloned()).collect();
+    (pick(keys), pick(row))
+}
