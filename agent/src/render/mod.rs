@@ -2,6 +2,7 @@
 //!
 //! Knows neither git nor a cluster: files come in as bytes. Pure.
 
+pub mod helm;
 pub mod kept;
 pub mod plain;
 
