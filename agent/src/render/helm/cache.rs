@@ -3,6 +3,7 @@
 //!
 //! A file is written aside and renamed, so that a kill leaves nothing half. I/O: disk.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -84,7 +85,10 @@ impl Cache {
 
 /// 64 hex digits.
 pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// Marks a folder as used now.

@@ -21,7 +21,7 @@ pub enum HelmError {
     BadUrl { url: String, why: String },
     #[error("bad login for charts: {0}")]
     BadLogin(String),
-    #[error("values of {part}{}: {said}", at(.line))]
+    #[error("values of {part}{}: {said}", at(*.line))]
     ValuesInvalid { part: String, line: Option<u32>, said: String },
     #[error("the chart refuses the values: {said}")]
     ValuesRefused { said: String },
@@ -77,7 +77,7 @@ pub enum HelmError {
     Io { doing: &'static str, said: String },
 }
 
-fn at(line: &Option<u32>) -> String {
+fn at(line: Option<u32>) -> String {
     line.map(|line| format!(", line {line}")).unwrap_or_default()
 }
 

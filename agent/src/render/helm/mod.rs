@@ -8,6 +8,7 @@ mod cache;
 mod command;
 mod dependencies;
 mod error;
+mod fetch;
 pub mod hooks;
 mod login;
 mod metadata;

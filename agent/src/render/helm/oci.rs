@@ -10,8 +10,8 @@ use reqwest::Url;
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
+use super::fetch::Download;
 use super::repository::{check_digest, no_version, parse_range};
-use super::runner::Download;
 use super::web::{self, Answer, Get};
 use super::{HelmError, Login, range};
 

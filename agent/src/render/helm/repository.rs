@@ -9,8 +9,8 @@ use http::{StatusCode, header};
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
+use super::fetch::Download;
 use super::range::{self, Range};
-use super::runner::Download;
 use super::web::{self, Get};
 use super::{HelmError, Login};
 

@@ -1,5 +1,7 @@
 //! Reads what Helm says when it fails: the template and the line, in the words of Helm 3 and of Helm 4. Pure.
 
+use std::fmt::Write as _;
+
 use super::HelmError;
 
 /// What Helm adds to its words for somebody who types commands.
@@ -76,7 +78,7 @@ fn executing(said: &str) -> Option<HelmError> {
     let (file, line) = places.pop()?;
     let mut message = one_line(message);
     for (file, line) in places.iter().rev() {
-        message.push_str(&format!(", called at {file}:{line}"));
+        let _ = write!(message, ", called at {file}:{line}");
     }
     Some(HelmError::Template { file, line, message })
 }
