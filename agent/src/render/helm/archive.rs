@@ -25,11 +25,17 @@ pub struct Entry {
 pub fn entries(name: &str, archive: &[u8]) -> Result<Vec<Entry>, HelmError> {
     let bad = |said: String| HelmError::Unpack { archive: name.to_owned(), said };
     let failed = |error: std::io::Error| bad(format!("it is no chart archive: {error}"));
-    let limited = GzDecoder::new(archive).take(ALL);
+    // What is not in the sizes of the files, such as their headers, is limited too.
+    let limited = GzDecoder::new(archive).take(2 * ALL);
     let mut reader = tar::Archive::new(limited);
     let mut found = Vec::new();
+    let mut size = 0;
     for entry in reader.entries().map_err(failed)? {
         let mut entry = entry.map_err(failed)?;
+        size += entry.size();
+        if size > ALL {
+            return Err(bad(format!("it unpacks to more than {ALL} bytes")));
+        }
         if !entry.header().entry_type().is_file() {
             continue;
         }
@@ -47,9 +53,6 @@ pub fn entries(name: &str, archive: &[u8]) -> Result<Vec<Entry>, HelmError> {
         let mut bytes = Vec::new();
         entry.read_to_end(&mut bytes).map_err(failed)?;
         found.push(Entry { path, bytes });
-    }
-    if reader.into_inner().limit() == 0 {
-        return Err(bad(format!("it unpacks to more than {ALL} bytes")));
     }
     Ok(found)
 }

@@ -289,9 +289,9 @@ mod tests {
     #[test]
     fn jobs_of_one_weight_run_one_after_the_other_by_kind_and_name() {
         let jobs = ["b", "a"].map(|name| hook("Job", name, "pre-install", 0));
-        let others = [hook("ConfigMap", "z", "pre-install", 0), hook("Secret", "y", "pre-install", 0)];
+        let others = [hook("ConfigMap", "d", "pre-install", 0), hook("Secret", "e", "pre-install", 0)];
         let placed = place([jobs.as_slice(), others.as_slice()].concat(), Phase::Install);
-        assert_eq!(order(&placed), [(-2, "y"), (-2, "z"), (-2, "a"), (-1, "b")]);
+        assert_eq!(order(&placed), [(-2, "e"), (-2, "d"), (-2, "a"), (-1, "b")]);
     }
 
     #[test]

@@ -141,7 +141,8 @@ fn steps(path: &str) -> Option<Vec<Step>> {
             '.' => push(&mut found, &mut key),
             '[' => {
                 push(&mut found, &mut key);
-                let digits: String = letters.by_ref().take_while(|letter| *letter != ']').collect();
+                let digits: String = std::iter::from_fn(|| letters.next_if(char::is_ascii_digit)).collect();
+                letters.next_if_eq(&']')?;
                 let at: usize = digits.parse().ok().filter(|at| *at <= MAX_INDEX)?;
                 found.push(Step::Index(at));
                 if letters.peek().is_some_and(|next| !matches!(next, '.' | '[')) {
@@ -206,9 +207,9 @@ mod tests {
     #[test]
     fn later_values_win_and_maps_are_merged() {
         check(
-            &[("a: {x: 1, y: [1, 2]}\nb: 1", None), ("a: {y: [3], z: yes}\nc:", None)],
+            &[("a: {x: 1, v: [1, 2]}\nb: 1", None), ("a: {v: [3], z: yes}\nc:", None)],
             &json!({"a": {"x": 9}, "b": null}),
-            &json!({"a": {"x": 9, "y": [3], "z": true}, "b": null, "c": null}),
+            &json!({"a": {"x": 9, "v": [3], "z": true}, "b": null, "c": null}),
         );
         check(&[("", None), ("# nothing\n", None)], &Value::Null, &json!({}));
         check(&[("a: 1", None)], &json!({"a": {"b": 1}}), &json!({"a": {"b": 1}}));

@@ -105,12 +105,12 @@ mod tests {
         ));
         let other = manifests(&format!(
             "{}{stable}",
-            secret("a", "{p: Mw==, q: Mg==, 'x/y~z': Mg==, l: [1, 3], m: [1, 2], n: 1}")
+            secret("a", "{p: Mw==, q: Mg==, 'x/y~z': Mg==, l: [1, 3], m: [1, 2], s: 1}")
         ));
         let found = volatile(&one, &other).unwrap();
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].object.to_string(), "Secret shop/a");
-        assert_eq!(found[0].paths, ["/data/l/1", "/data/m", "/data/n", "/data/p", "/data/x~1y~0z"]);
+        assert_eq!(found[0].paths, ["/data/l/1", "/data/m", "/data/p", "/data/s", "/data/x~1y~0z"]);
         assert_eq!(volatile(&one, &one).unwrap(), []);
     }
 
