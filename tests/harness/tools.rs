@@ -104,6 +104,24 @@ pub fn sops() -> anyhow::Result<Sops> {
     Ok(Sops { sops: folder.join("sops"), age_keygen: folder.join("age-keygen") })
 }
 
+/// The real Helm, of the newest version. Built when a suite asks for it.
+pub fn helm() -> anyhow::Result<PathBuf> {
+    helm_of("Helm", "helm", "helm.sh/helm/v4/cmd/helm")
+}
+
+/// The real Helm 3, which most people still run.
+pub fn helm3() -> anyhow::Result<PathBuf> {
+    helm_of("Helm 3", "helm3", "helm.sh/helm/v3/cmd/helm")
+}
+
+fn helm_of(name: &str, module: &str, package: &str) -> anyhow::Result<PathBuf> {
+    check_prerequisites()?;
+    let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("harness/go").join(module);
+    let flags = &["-trimpath", "-ldflags", "-s -w"];
+    let folder = part(name, &module, &Recipe { packages: &[package], flags, cgo: false })?;
+    Ok(folder.join("helm"))
+}
+
 struct Recipe<'a> {
     packages: &'a [&'a str],
     flags: &'a [&'a str],

@@ -8,22 +8,26 @@ use holdfast_diff::files::{Entry, Files, FilesError, Place};
 use holdfast_diff::kustomize::host::{HelmChart, Host};
 use holdfast_diff::kustomize::{self, LoadRestrictions, Options, Output};
 
-use super::{Object, RenderError, Rendered};
+use super::chart::{self, Charts};
+use super::{NO_HELM, Object, RenderError, Rendered};
 use crate::api::{KustomizeOptions, LoadRestrictions as Restrictions};
 
-/// What a kustomization may ask for beside files.
-pub trait Outside {
-    /// See [`Host::remote`].
-    fn remote(&self, url: &str) -> Result<String, FilesError>;
+/// What may be asked for beside files.
+#[derive(Clone, Default)]
+pub struct Outside {
+    pub charts: Option<Charts>,
+}
 
-    /// See [`Host::chart`].
-    fn chart(&self, files: &dyn Files, chart: &HelmChart, folder: &str) -> Result<Vec<u8>, FilesError>;
+impl Outside {
+    pub fn charts(&self) -> Option<&Charts> {
+        self.charts.as_ref()
+    }
 }
 
 /// Files, and the outside.
 pub struct Surroundings<'a> {
     pub files: &'a dyn Files,
-    pub outside: Option<&'a dyn Outside>,
+    pub outside: Option<&'a Outside>,
 }
 
 /// Renders the kustomization in a folder.
@@ -40,7 +44,7 @@ pub fn render(
     let built = kustomize::build(host, folder, &Options { load_restrictions, enable_helm });
     let Output { resources, warnings } = built.map_err(|error| RenderError::of(vec![error.to_string()]))?;
     let objects = resources.into_iter().map(|(value, origin)| Object { value, origin }).collect();
-    Ok(Rendered { objects, warnings, secret: false })
+    Ok(Rendered { objects, warnings, ..Rendered::default() })
 }
 
 impl Files for Surroundings<'_> {
@@ -57,34 +61,10 @@ impl Files for Surroundings<'_> {
     }
 }
 
-/// Without an outside, the host's own refusals say what to do.
-struct Alone<'a>(&'a dyn Files);
-
-impl Files for Alone<'_> {
-    fn resolve(&self, path: &str) -> Result<Option<Place>, FilesError> {
-        self.0.resolve(path)
-    }
-
-    fn read(&self, path: &str) -> Result<Option<Arc<[u8]>>, FilesError> {
-        self.0.read(path)
-    }
-
-    fn list(&self, path: &str) -> Result<Option<Vec<Entry>>, FilesError> {
-        self.0.list(path)
-    }
-}
-
-impl Host for Alone<'_> {}
-
 impl Host for Surroundings<'_> {
-    fn remote(&self, url: &str) -> Result<String, FilesError> {
-        self.outside.map_or_else(|| Alone(self.files).remote(url), |outside| outside.remote(url))
-    }
-
     fn chart(&self, chart: &HelmChart, folder: &str) -> Result<Vec<u8>, FilesError> {
-        match self.outside {
-            Some(outside) => outside.chart(self.files, chart, folder),
-            None => Alone(self.files).chart(chart, folder),
-        }
+        let missing = || FilesError(NO_HELM.to_owned());
+        let charts = self.outside.and_then(Outside::charts).ok_or_else(missing)?;
+        chart::of_kustomization(charts, self.files, chart, folder)
     }
 }

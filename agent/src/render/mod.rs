@@ -3,8 +3,10 @@
 //! Knows neither git nor a cluster: files come in as a tree, and what the Sync refers to in the cluster as [`Inputs`].
 //! I/O: through the programs that it is given.
 
+pub mod chart;
 pub mod decrypted;
 pub mod detect;
+pub mod helm;
 pub mod ignore;
 pub mod kept;
 pub mod kustomize;
@@ -16,6 +18,7 @@ pub mod store;
 pub mod variables;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use holdfast_diff::digest::Digest;
 use holdfast_diff::files::{Files, FilesError, Versioned};
@@ -23,12 +26,17 @@ use holdfast_diff::object::{Manifest, Origin};
 use holdfast_diff::yaml;
 use serde_json::Value;
 
+use self::chart::Target;
 use self::decrypted::Decrypted;
+use self::helm::{Chart, Login, ValuesPart, Volatile};
 use self::kustomize::{Outside, Surroundings};
 use self::reads::{Reads, Recorder};
 use self::sops::Keys;
 use crate::api::{Render, RenderType as Renderer};
 use crate::error::{Class, StageError};
+
+/// Why a chart is not rendered.
+const NO_HELM: &str = "charts need Helm, which is not at hand here";
 
 /// What is to be rendered, and how.
 pub struct Job<'a> {
@@ -37,7 +45,7 @@ pub struct Job<'a> {
     pub options: &'a Render,
     pub inputs: &'a Inputs,
     /// What may be asked for beside files.
-    pub outside: Option<&'a dyn Outside>,
+    pub outside: Option<&'a Outside>,
 }
 
 /// What a Sync refers to outside of git.
@@ -47,6 +55,12 @@ pub struct Inputs {
     pub vars: BTreeMap<String, String>,
     /// For encrypted files.
     pub keys: Option<Keys>,
+    /// Of a chart: what it is told, where `valuesFrom` names a ConfigMap or Secret its text, logins, and the chart itself if
+    /// it is not in the tree.
+    pub target: Target,
+    pub values: Vec<Option<ValuesPart>>,
+    pub logins: Vec<(String, Login)>,
+    pub chart: Option<Arc<Chart>>,
     /// True if some of it comes from a Secret: then nothing of the render is written to disk.
     pub secret: bool,
     /// The versions of all of it: when it changes, so may the render.
@@ -66,26 +80,36 @@ pub struct Rendered {
     pub objects: Vec<Object>,
     /// What is odd and stops nothing.
     pub warnings: Vec<String>,
+    /// What a chart makes anew each time, which is kept as it is in the cluster.
+    pub volatile: Vec<Volatile>,
     /// True if some of it was encrypted, or came from a Secret.
     pub secret: bool,
 }
 
+/// A file: its path, and its bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    pub path: String,
+    pub bytes: Vec<u8>,
+}
+
 /// Everything that is wrong in the files, so that it can be mended in one go.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{} in git: {}", count(.errors.len()), .errors.join("; "))]
+#[error("{}{}", count(.errors.len()), .errors.join("; "))]
 pub struct RenderError {
     /// Each starts with `file:line`.
     pub errors: Vec<String>,
     class: Class,
+    name: &'static str,
 }
 
 fn count(errors: usize) -> String {
-    if errors == 1 { "1 mistake".to_owned() } else { format!("{errors} mistakes") }
+    if errors == 1 { "1 mistake in git: ".to_owned() } else { format!("{errors} mistakes in git: ") }
 }
 
 impl RenderError {
     pub fn of(errors: Vec<String>) -> Self {
-        Self { errors, class: Class::User }
+        Self { errors, class: Class::User, name: "RenderFailed" }
     }
 }
 
@@ -101,7 +125,7 @@ impl StageError for RenderError {
     }
 
     fn name(&self) -> &'static str {
-        "RenderFailed"
+        self.name
     }
 }
 
@@ -119,7 +143,11 @@ pub fn of_files(files: &dyn Files, job: &Job<'_>) -> Result<Rendered, RenderErro
     let host = Surroundings { files: &files, outside: *outside };
     let kustomize = options.kustomize.as_ref();
     let mut rendered = match detect::renderer(&files, folder, options)? {
-        Renderer::Plain | Renderer::Helm => plain::render(&host, folder, kustomize)?,
+        Renderer::Plain => plain::render(&host, folder, kustomize)?,
+        Renderer::Helm => {
+            let charts = outside.and_then(Outside::charts).ok_or_else(|| RenderError::of(vec![NO_HELM.to_owned()]))?;
+            chart::render(charts, &files, folder, options.helm.as_ref(), inputs)?
+        }
         Renderer::Kustomize => kustomize::render(&host, folder, kustomize)?,
     };
     let patches = options.helm.as_ref().map(|helm| &*helm.patches).unwrap_or_default();

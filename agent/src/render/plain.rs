@@ -80,7 +80,7 @@ pub fn render(
                 errors.extend(mistakes.into_iter().map(|mistake| mistake.to_string()));
             }
             Unit::Kustomization(folder) => match kustomize::render(host, &folder, options) {
-                Ok(Rendered { objects, warnings, secret: _ }) => {
+                Ok(Rendered { objects, warnings, .. }) => {
                     rendered.objects.extend(objects);
                     rendered.warnings.extend(warnings);
                 }

@@ -1,0 +1,260 @@
+//! The Helm renderer: a chart of the tree or from elsewhere, with the values that the Sync names.
+//!
+//! Leaves fetching and running to `helm`. Must be called where it may block. I/O: through Helm.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use holdfast_diff::files::{Entry, FileKind, Files, FilesError, join};
+use holdfast_diff::kustomize::host::HelmChart;
+use holdfast_diff::object::Manifest;
+use holdfast_diff::yaml;
+use serde_json::Value;
+use tokio::runtime::Handle;
+
+use super::helm::hooks::{self, Phase, Placed};
+use super::helm::{self, Chart, ChartSource, HelmError, Login, Release, Runner, ValuesPart, Volatile};
+use super::{File, Inputs, Object, RenderError, Rendered};
+use crate::api::HelmOptions;
+use crate::error::StageError as _;
+
+/// Bytes of a chart in the tree.
+const LIMIT: usize = 100 * 1024 * 1024;
+
+/// What a release is called, and what it is told of the cluster.
+#[derive(Clone, Debug, Default)]
+pub struct Target {
+    pub name: String,
+    pub namespace: String,
+    /// `v1.36.1`
+    pub kube_version: Option<String>,
+    pub api_versions: Vec<String>,
+    /// True if something of it was applied before.
+    pub installed: bool,
+}
+
+/// Helm, and the runtime on which it runs.
+#[derive(Clone)]
+pub struct Charts {
+    pub runner: Arc<Runner>,
+    pub runtime: Handle,
+}
+
+/// Renders the chart of a Sync: the one that was fetched, or the one in the folder.
+pub fn render(
+    charts: &Charts,
+    files: &dyn Files,
+    folder: &str,
+    options: Option<&HelmOptions>,
+    inputs: &Inputs,
+) -> Result<Rendered, RenderError> {
+    let options = options.cloned().unwrap_or_default();
+    let values = options.values.as_ref().map(|values| Value::Object(values.0.clone()));
+    let parts = parts(files, folder, &options, inputs)?;
+    let target = &inputs.target;
+    let release = Release {
+        name: options.release_name.clone().unwrap_or_else(|| target.name.clone()),
+        namespace: options.namespace.clone().unwrap_or_else(|| target.namespace.clone()),
+        values: helm::merge(&parts, values.as_ref())?,
+        skip_crds: options.skip_crds || options.include_crds == Some(false),
+        kube_version: options.kube_version.clone().or_else(|| target.kube_version.clone()),
+        api_versions: if options.api_versions.is_empty() {
+            target.api_versions.clone()
+        } else {
+            options.api_versions.clone()
+        },
+    };
+    let Charts { runner, runtime } = charts;
+    let rendered = if let Some(chart) = &inputs.chart {
+        runtime.block_on(runner.template(chart, &release))?
+    } else {
+        let root = tempfile::tempdir().map_err(|error| io("make a folder for the chart", &error))?;
+        let place = export(files, folder, root.path())?;
+        let source = ChartSource::Folder { path: &place, root: root.path(), logins: &inputs.logins };
+        let chart = runtime.block_on(runner.fetch(source))?;
+        runtime.block_on(runner.template(&chart, &release))?
+    };
+    let manifests = manifests(rendered.files)?;
+    let volatile = match rendered.again {
+        Some(again) => helm::volatile(&manifests, &self::manifests(again)?)?,
+        None => Vec::new(),
+    };
+    let phase = if target.installed { Phase::Upgrade } else { Phase::Install };
+    let Placed { manifests, hooks: _, left_out } = hooks::place(manifests, phase);
+    let mut warnings: Vec<String> = volatile.iter().map(told).collect();
+    let unused = left_out.into_iter().filter(|(_, events)| !events.contains("test"));
+    warnings.extend(unused.map(|(object, events)| format!("{object} is a hook for {events} and is not applied")));
+    let objects = manifests.into_iter().map(|Manifest { value, origin, .. }| Object { value, origin }).collect();
+    Ok(Rendered { objects, warnings, volatile, secret: false })
+}
+
+/// What a kustomization's `helmCharts` asks for.
+pub fn of_kustomization(
+    charts: &Charts,
+    files: &dyn Files,
+    wanted: &HelmChart,
+    folder: &str,
+) -> Result<Vec<u8>, FilesError> {
+    let failed = |error: HelmError| FilesError(format!("helmCharts, {}: {error}", wanted.name));
+    let HelmChart { name, version, repo, release_name, namespace, values_inline, .. } = wanted;
+    let mut parts = Vec::new();
+    for path in wanted.values_file.split_whitespace().chain(wanted.additional_values_files.iter().map(String::as_str)) {
+        let path = join(folder, path).ok_or_else(|| FilesError(format!("{path} climbs out of the repository")))?;
+        let missing = || FilesError(format!("{path}, which helmCharts names, does not exist"));
+        let text = files.read(&path)?.ok_or_else(missing)?.to_vec();
+        parts.push(ValuesPart { name: path, text, target_path: None });
+    }
+    let values = helm::merge(&parts, Some(&Value::Object(values_inline.clone()))).map_err(failed)?;
+    let release = Release {
+        name: if release_name.is_empty() { "release-name".to_owned() } else { release_name.clone() },
+        namespace: namespace.clone(),
+        values,
+        skip_crds: !wanted.include_crds,
+        kube_version: Some(wanted.kube_version.clone()).filter(|version| !version.is_empty()),
+        api_versions: wanted.api_versions.clone(),
+    };
+    let Charts { runner, runtime } = charts;
+    let root = tempfile::tempdir().map_err(|error| FilesError(format!("cannot make a folder: {error}")))?;
+    let oci = format!("{}/{name}", repo.trim_end_matches('/'));
+    let place;
+    let source = if repo.is_empty() {
+        let home = if wanted.chart_home.is_empty() { "charts" } else { &wanted.chart_home };
+        let path = join(folder, &format!("{home}/{name}"));
+        let path = path.ok_or_else(|| FilesError(format!("{home} climbs out of the repository")))?;
+        place = export(files, &path, root.path())?;
+        ChartSource::Folder { path: &place, root: root.path(), logins: &[] }
+    } else if repo.starts_with("oci://") {
+        ChartSource::Oci { url: &oci, version, login: None, plain_http: false }
+    } else {
+        ChartSource::Repository { url: repo, name, version, login: None }
+    };
+    let chart: Chart = runtime.block_on(runner.fetch(source)).map_err(failed)?;
+    let rendered = runtime.block_on(runner.template(&chart, &release)).map_err(failed)?;
+    let mut text = Vec::new();
+    for File { bytes, .. } in rendered.files {
+        text.extend_from_slice(b"---\n");
+        text.extend_from_slice(&bytes);
+        text.push(b'\n');
+    }
+    Ok(text)
+}
+
+/// The values from elsewhere, in their order.
+fn parts(
+    files: &dyn Files,
+    folder: &str,
+    options: &HelmOptions,
+    inputs: &Inputs,
+) -> Result<Vec<ValuesPart>, RenderError> {
+    let mut parts = Vec::new();
+    for (from, read) in options.values_from.iter().zip(&inputs.values) {
+        let Some(file) = &from.file else {
+            parts.extend(read.clone());
+            continue;
+        };
+        let path = join(folder, file).ok_or_else(|| FilesError(format!("valuesFrom: {file} climbs out of the repository")))?;
+        match files.read(&path)? {
+            Some(text) => {
+                let target_path = from.target_path.clone();
+                parts.push(ValuesPart { name: path, text: text.to_vec(), target_path });
+            }
+            None if from.optional => {}
+            None => return Err(FilesError(format!("valuesFrom: there is no file {path}; correct it, or set optional: true")).into()),
+        }
+    }
+    Ok(parts)
+}
+
+/// Puts a folder of the tree, and the charts beside it that it is made of, onto the disk.
+fn export(files: &dyn Files, folder: &str, root: &Path) -> Result<std::path::PathBuf, FilesError> {
+    let mut wanted = vec![folder.to_owned()];
+    let mut done = Vec::new();
+    let mut size = 0;
+    while let Some(folder) = wanted.pop() {
+        if done.contains(&folder) {
+            continue;
+        }
+        copy(files, &folder, root, &mut size)?;
+        for beside in beside(files, &folder)? {
+            wanted.push(beside);
+        }
+        done.push(folder);
+    }
+    Ok(root.join(folder))
+}
+
+/// The charts in the tree that a chart is made of: `file://../common`.
+fn beside(files: &dyn Files, folder: &str) -> Result<Vec<String>, FilesError> {
+    let mut found = Vec::new();
+    for name in ["Chart.yaml", "requirements.yaml"] {
+        let path = join(folder, name).unwrap_or_default();
+        let Some(bytes) = files.read(&path)? else { continue };
+        let (documents, _) = yaml::read(&path, &bytes);
+        let dependencies = documents.iter().filter_map(|document| document.value.get("dependencies")?.as_array());
+        for dependency in dependencies.flatten() {
+            let repository = dependency.get("repository").and_then(Value::as_str).unwrap_or_default();
+            if let Some(path) = repository.strip_prefix("file://") {
+                found.extend(join(folder, path));
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn copy(files: &dyn Files, folder: &str, root: &Path, size: &mut usize) -> Result<(), FilesError> {
+    let failed = |error: std::io::Error| FilesError(format!("cannot copy {folder}: {error}"));
+    let target = root.join(folder);
+    std::fs::create_dir_all(&target).map_err(failed)?;
+    for Entry { name, kind } in files.list(folder)?.unwrap_or_default() {
+        let path = join(folder, &name).unwrap_or_default();
+        match kind {
+            FileKind::Folder if name == ".git" => {}
+            FileKind::Folder => copy(files, &path, root, size)?,
+            FileKind::File => {
+                let bytes = files.read(&path)?.unwrap_or_default();
+                *size += bytes.len();
+                if *size > LIMIT {
+                    return Err(FilesError(format!("the chart in {folder} has more than {LIMIT} bytes")));
+                }
+                std::fs::write(target.join(&name), &bytes).map_err(failed)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn manifests(files: Vec<File>) -> Result<Vec<Manifest>, RenderError> {
+    let (mut all, mut errors) = (Vec::new(), Vec::new());
+    for File { path, bytes } in files {
+        let (manifests, mistakes) = yaml::manifests(&path, &bytes);
+        all.extend(manifests);
+        errors.extend(mistakes.into_iter().map(|mistake| mistake.to_string()));
+    }
+    if errors.is_empty() { Ok(all) } else { Err(RenderError::of(errors)) }
+}
+
+fn told(Volatile { object, paths }: &Volatile) -> String {
+    format!(
+        "the chart makes another {} of {object} each time: the live value is kept; give it a value of its own",
+        paths.join(", ")
+    )
+}
+
+fn io(doing: &'static str, error: &std::io::Error) -> HelmError {
+    HelmError::Io { doing, said: error.to_string() }
+}
+
+impl From<HelmError> for RenderError {
+    fn from(error: HelmError) -> Self {
+        Self { class: error.class(), name: error.name(), errors: vec![error.to_string()] }
+    }
+}
+
+/// A login for the host of a chart.
+pub fn login(
+    data: &std::collections::BTreeMap<String, Vec<u8>>,
+    url: &str,
+) -> Result<Login, HelmError> {
+    let host = url.split_once("://").map_or(url, |(_, rest)| rest).split('/').next().unwrap_or_default();
+    Login::from_secret(data, host)
+}

@@ -1,0 +1,156 @@
+//! The charts that were fetched, on disk: each by what it was asked by, under the digest of its bytes. What is damaged is
+//! thrown away when it is read, and what was used last stays when there are too many.
+//!
+//! A file is written aside and renamed, so that a kill leaves nothing half. I/O: disk.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use sha2::{Digest as _, Sha256};
+use tracing::{debug, warn};
+
+use super::HelmError;
+
+/// How many charts are kept.
+const KEPT: usize = 300;
+
+/// A folder of archives.
+#[derive(Clone, Debug)]
+pub struct Cache {
+    folder: PathBuf,
+}
+
+/// An archive of the cache.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    pub path: PathBuf,
+    /// SHA-256 of the archive, 64 hex digits.
+    pub digest: String,
+}
+
+impl Cache {
+    pub fn at(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    /// The archive of a key, and its bytes, if it is there and sound.
+    pub fn get(&self, key: &str) -> Option<(Stored, Vec<u8>)> {
+        let folder = self.folder.join(key);
+        for entry in folder.read_dir().ok()?.flatten() {
+            let path = entry.path();
+            let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+            if path.extension().is_none_or(|extension| extension != "tgz") {
+                continue;
+            }
+            match std::fs::read(&path) {
+                Ok(bytes) if sha256(&bytes) == name => {
+                    touch(&folder);
+                    return Some((Stored { path, digest: name }, bytes));
+                }
+                Ok(_) => warn!(file = %path.display(), "Cached chart is damaged and thrown away"),
+                Err(error) => warn!(file = %path.display(), %error, "Cached chart cannot be read"),
+            }
+            remove(&folder);
+            return None;
+        }
+        None
+    }
+
+    /// Keeps an archive.
+    pub fn put(&self, key: &str, bytes: &[u8]) -> Result<Stored, HelmError> {
+        let failed = HelmError::io("keep a chart in the cache folder");
+        let (folder, digest) = (self.folder.join(key), sha256(bytes));
+        std::fs::create_dir_all(&folder).map_err(&failed)?;
+        let path = folder.join(format!("{digest}.tgz"));
+        let aside = tempfile::NamedTempFile::new_in(&folder).map_err(&failed)?;
+        std::fs::write(aside.path(), bytes).map_err(&failed)?;
+        aside.persist(&path).map_err(|error| failed(error.error))?;
+        self.shrink(KEPT);
+        Ok(Stored { path, digest })
+    }
+
+    /// Removes what was not used for the longest time.
+    fn shrink(&self, kept: usize) {
+        let Ok(entries) = self.folder.read_dir() else { return };
+        let mut all: Vec<(SystemTime, PathBuf)> = entries
+            .flatten()
+            .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+            .collect();
+        all.sort();
+        let many = all.len().saturating_sub(kept);
+        all.iter().take(many).for_each(|(_, folder)| remove(folder));
+    }
+}
+
+/// 64 hex digits.
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Marks a folder as used now.
+fn touch(folder: &Path) {
+    let marked = std::fs::File::open(folder).and_then(|folder| folder.set_modified(SystemTime::now()));
+    if let Err(error) = marked {
+        debug!(folder = %folder.display(), %error, "Cannot mark a cached chart as used");
+    }
+}
+
+fn remove(folder: &Path) {
+    if let Err(error) = std::fs::remove_dir_all(folder) {
+        warn!(folder = %folder.display(), %error, "Cannot remove a cached chart");
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn cache(folder: &tempfile::TempDir) -> Cache {
+        Cache::at(folder.path().join("charts"))
+    }
+
+    #[test]
+    fn what_was_put_comes_back_until_it_is_damaged() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = cache(&folder);
+        assert_eq!(cache.get("a"), None);
+        let stored = cache.put("a", b"chart").unwrap();
+        assert_eq!(cache.get("a"), Some((stored.clone(), b"chart".to_vec())));
+        std::fs::write(&stored.path, b"chaos").unwrap();
+        assert_eq!(cache.get("a"), None);
+        assert!(!stored.path.exists());
+    }
+
+    #[test]
+    fn what_a_kill_left_is_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = cache(&folder);
+        std::fs::create_dir_all(folder.path().join("charts/a")).unwrap();
+        std::fs::write(folder.path().join("charts/a/.tmp123"), b"half").unwrap();
+        assert_eq!(cache.get("a"), None);
+        let stored = cache.put("a", b"chart").unwrap();
+        assert_eq!(cache.get("a").map(|(stored, _)| stored), Some(stored));
+    }
+
+    #[test]
+    fn the_least_recently_used_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = cache(&folder);
+        for (age, key) in [(3, "a"), (2, "b"), (1, "c")] {
+            cache.put(key, key.as_bytes()).unwrap();
+            let at = SystemTime::now() - Duration::from_hours(age);
+            std::fs::File::open(folder.path().join("charts").join(key)).unwrap().set_modified(at).unwrap();
+        }
+        assert!(cache.get("a").is_some());
+        cache.shrink(2);
+        assert!(cache.get("b").is_none());
+        assert!(cache.get("a").is_some() && cache.get("c").is_some());
+    }
+}

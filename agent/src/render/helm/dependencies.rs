@@ -1,0 +1,183 @@
+//! What a chart in git is made of and does not have in `charts/`: found and fetched, by the versions of its lock.
+//!
+//! Leaves fetching to the `Runner`. I/O: disk, HTTP.
+
+use std::path::{Path, PathBuf};
+
+use super::archive::{self, Entry};
+use super::metadata::{self, Dependency, Metadata};
+use super::{ChartSource, HelmError, Login, Runner, range, tree};
+
+/// How deep charts may be made of charts of the tree.
+const DEPTH: usize = 8;
+
+/// What is known of a chart in the tree.
+pub struct Folder<'a> {
+    /// The root of the tree, without links.
+    pub root: &'a Path,
+    /// Logins, each for the places that begin with its URL.
+    pub logins: &'a [(String, Login)],
+}
+
+/// Adds what is missing below `chart/charts/`. True if anything was.
+pub async fn complete(
+    runner: &Runner,
+    folder: &Folder<'_>,
+    place: &Path,
+    metadata: &Metadata,
+    files: &mut Vec<Entry>,
+    depth: usize,
+) -> Result<bool, HelmError> {
+    let missing: Vec<Dependency> =
+        wanted(files, metadata)?.into_iter().filter(|one| !is_there(files, &one.name)).collect();
+    let any = !missing.is_empty();
+    for dependency in missing {
+        let found = Box::pin(fetch(runner, folder, place, &dependency, depth)).await?;
+        // One chart can be there twice, under two aliases.
+        if !is_there(files, &dependency.name) {
+            files.extend(found);
+        }
+    }
+    Ok(any)
+}
+
+/// The dependencies, with the versions that are locked.
+fn wanted(files: &[Entry], metadata: &Metadata) -> Result<Vec<Dependency>, HelmError> {
+    let text = |name: &str| files.iter().find(|file| file.path == format!("chart/{name}"));
+    let (mut wanted, lock) = match text("requirements.yaml") {
+        Some(old) if metadata.dependencies.is_empty() => {
+            (metadata::dependencies("requirements.yaml", &old.bytes)?, "requirements.lock")
+        }
+        _ => (metadata.dependencies.clone(), "Chart.lock"),
+    };
+    if let Some(file) = text(lock) {
+        metadata::lock(lock, &mut wanted, &metadata::dependencies(lock, &file.bytes)?)?;
+    }
+    Ok(wanted)
+}
+
+/// True if `charts/` has a chart of this name, as a folder or as an archive.
+fn is_there(files: &[Entry], name: &str) -> bool {
+    files.iter().filter_map(|file| file.path.strip_prefix("chart/charts/")).any(|below| {
+        let version = below.strip_prefix(name).and_then(|rest| rest.strip_suffix(".tgz")?.strip_prefix('-'));
+        let archive = version.is_some_and(|version| range::version(version).is_some());
+        archive || below.strip_suffix("/Chart.yaml") == Some(name)
+    })
+}
+
+/// The files of one dependency, below `chart/charts/`.
+async fn fetch(
+    runner: &Runner,
+    folder: &Folder<'_>,
+    place: &Path,
+    dependency: &Dependency,
+    depth: usize,
+) -> Result<Vec<Entry>, HelmError> {
+    let Dependency { name, version, repository } = dependency;
+    let file = "Chart.yaml".to_owned();
+    if repository.starts_with('@') || repository.starts_with("alias:") {
+        return Err(HelmError::AliasRepository { file, name: name.clone(), repository: repository.clone() });
+    }
+    if repository.is_empty() {
+        let said = format!("the dependency {name} is not in charts/, and has no repository");
+        return Err(HelmError::BadChart { file, said });
+    }
+    if let Some(path) = repository.strip_prefix("file://") {
+        return local(runner, folder, &place.join(path), dependency, depth).await;
+    }
+    let login = login(folder.logins, repository);
+    let oci = format!("{}/{name}", repository.trim_end_matches('/'));
+    let source = if repository.starts_with("oci://") {
+        ChartSource::Oci { url: &oci, version, login, plain_http: false }
+    } else {
+        ChartSource::Repository { url: repository, name, version, login }
+    };
+    let (_, stored, bytes) = runner.download(&source).await?;
+    let path = format!("chart/charts/{name}-{}.tgz", stored.version);
+    Ok(vec![Entry { path, bytes }])
+}
+
+/// The files of a chart elsewhere in the tree, and of what that is made of.
+async fn local(
+    runner: &Runner,
+    folder: &Folder<'_>,
+    place: &Path,
+    dependency: &Dependency,
+    depth: usize,
+) -> Result<Vec<Entry>, HelmError> {
+    let Dependency { name, version, repository } = dependency;
+    let bad = |said: String| HelmError::BadChart { file: "Chart.yaml".to_owned(), said };
+    if depth == DEPTH {
+        return Err(bad(format!(
+            "the dependency {name} is made of charts deeper than {DEPTH}, or of itself"
+        )));
+    }
+    if !place.exists() {
+        return Err(bad(format!("the dependency {name} is not at {repository}")));
+    }
+    let place: PathBuf = tree::inside(place, folder.root)
+        .map_err(|_| HelmError::PathEscapes { path: format!("the dependency {name} at {repository}") })?;
+    let mut files = tree::read(&place, folder.root)?.files;
+    let chart =
+        archive::metadata(&files).ok_or_else(|| bad(format!("there is no Chart.yaml at {repository}")))?;
+    let found = metadata::chart(&format!("{repository}/Chart.yaml"), &chart.bytes)?;
+    let range = super::repository::parse_range(version)?;
+    if found.name != *name || !range::version(&found.version).is_some_and(|version| range.matches(&version)) {
+        return Err(bad(format!(
+            "it wants {name} {version}, but {} {} is at {repository}",
+            found.name, found.version
+        )));
+    }
+    complete(runner, folder, &place, &found, &mut files, depth + 1).await?;
+    let moved = |file: Entry| {
+        let below = file.path.strip_prefix("chart/").unwrap_or(&file.path);
+        Entry { path: format!("chart/charts/{name}/{below}"), bytes: file.bytes }
+    };
+    Ok(files.into_iter().map(moved).collect())
+}
+
+/// The login of the longest URL that a place begins with.
+fn login<'a>(logins: &'a [(String, Login)], place: &str) -> Option<&'a Login> {
+    let fits = |url: &str| {
+        let rest = place.strip_prefix(url.trim_end_matches('/'));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    logins.iter().filter(|(url, _)| fits(url)).max_by_key(|(url, _)| url.len()).map(|(_, login)| login)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn a_login_is_for_its_own_place_alone() {
+        let of = |user: &str| {
+            let data = [("username", user), ("password", "x")];
+            let data: BTreeMap<_, _> =
+                data.map(|(key, text)| (key.to_owned(), text.as_bytes().to_vec())).into();
+            Login::from_secret(&data, "").ok().unwrap()
+        };
+        let logins = [
+            ("https://a.example.com".to_owned(), of("host")),
+            ("https://a.example.com/stable/".to_owned(), of("stable")),
+        ];
+        let user =
+            |place: &str| login(&logins, place).and_then(|login| login.basic.clone()).map(|(user, _)| user);
+        assert_eq!(user("https://a.example.com/stable").as_deref(), Some("stable"));
+        assert_eq!(user("https://a.example.com/other").as_deref(), Some("host"));
+        assert_eq!(user("https://a.example.com.evil.com/stable"), None);
+        assert_eq!(user("http://a.example.com"), None);
+    }
+
+    #[test]
+    fn what_charts_has_is_found() {
+        let of = |path: &str| Entry { path: format!("chart/charts/{path}"), bytes: Vec::new() };
+        let files =
+            [of("redis-1.2.3.tgz"), of("common/Chart.yaml"), of("mysql-ha-1.0.0.tgz"), of("x/y/Chart.yaml")];
+        let there = ["redis", "common", "mysql-ha", "mysql", "x", "y"].map(|name| is_there(&files, name));
+        assert_eq!(there, [true, true, true, false, false, false]);
+    }
+}

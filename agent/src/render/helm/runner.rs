@@ -1,0 +1,116 @@
+//! The one place that runs Helm, for the whole process, and what it keeps.
+//!
+//! Leaves fetching charts to `fetch` and rendering them to `template`. I/O: disk, a subprocess.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use semver::Version;
+use tokio::sync::{Mutex, OnceCell, Semaphore};
+use tracing::{debug, warn};
+
+use super::cache::Cache;
+use super::web::Web;
+use super::{HelmError, Limits, NEEDED, command, range};
+
+/// How Helm is run, and where charts are kept.
+pub struct Runner {
+    program: PathBuf,
+    pub(super) limits: Limits,
+    pub(super) permits: Semaphore,
+    /// Folders of single runs.
+    work: PathBuf,
+    pub(super) charts: Cache,
+    pub(super) indexes: PathBuf,
+    pub(super) web: Web,
+    version: OnceCell<Version>,
+    /// When each index was asked for.
+    pub(super) asked: Mutex<HashMap<String, Arc<Mutex<Option<Instant>>>>>,
+}
+
+impl Runner {
+    /// `program` is a path, or a name that is looked for in `PATH` here and now. Everything below `cache` can be deleted
+    /// while nothing runs.
+    pub fn new(program: &Path, cache: &Path, limits: Limits) -> Self {
+        let work = cache.join("helm-runs");
+        clean(&work);
+        Self {
+            program: found(program),
+            permits: Semaphore::new(limits.parallel.max(1)),
+            limits,
+            work,
+            charts: Cache::at(cache.join("charts")),
+            indexes: cache.join("chart-indexes"),
+            web: Web::default(),
+            version: OnceCell::new(),
+            asked: Mutex::default(),
+        }
+    }
+
+    /// The version of Helm, of which the first call finds out. An error is not remembered: a mended image is seen.
+    pub async fn version(&self) -> Result<&Version, HelmError> {
+        self.version.get_or_try_init(|| self.ask_version()).await
+    }
+
+    async fn ask_version(&self) -> Result<Version, HelmError> {
+        let home = self.folder()?;
+        let arguments = ["version", "--template", "{{.Version}}"].map(OsString::from);
+        let output = command::run(&self.program, &arguments, home.path(), &self.limits).await?;
+        let program = self.program.display().to_string();
+        let found = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        let Some(version) = range::version(&found) else {
+            let found = found.chars().take(100).collect::<String>();
+            let said = format!("it says that it is version {found:?}");
+            return Err(HelmError::HelmMissing { program, said, needed: NEEDED });
+        };
+        if range::version(NEEDED).is_some_and(|needed| version < needed) {
+            return Err(HelmError::HelmTooOld { program, found, needed: NEEDED });
+        }
+        debug!(program, %version, "Found Helm");
+        Ok(version)
+    }
+
+    /// Runs Helm with these arguments, in a home of its own.
+    pub(super) async fn run(
+        &self,
+        arguments: &[OsString],
+        home: &Path,
+    ) -> Result<command::Output, HelmError> {
+        command::run(&self.program, arguments, home, &self.limits).await
+    }
+
+    /// A folder that nobody else can read and that is gone afterwards.
+    pub(super) fn folder(&self) -> Result<tempfile::TempDir, HelmError> {
+        let failed = HelmError::io("make a folder for Helm in the cache folder");
+        std::fs::create_dir_all(&self.work).map_err(&failed)?;
+        let prefix = format!("{}-", std::process::id());
+        tempfile::Builder::new().prefix(&prefix).tempdir_in(&self.work).map_err(failed)
+    }
+}
+
+/// A name is looked for in `PATH`: Helm itself runs without one.
+fn found(program: &Path) -> PathBuf {
+    if program.components().count() > 1 {
+        return std::path::absolute(program).unwrap_or_else(|_| program.to_path_buf());
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut places = std::env::split_paths(&path).map(|folder| folder.join(program));
+    places.find(|place| place.is_file()).unwrap_or_else(|| program.to_path_buf())
+}
+
+/// Removes what a process that is no more left behind: there are values in it.
+fn clean(work: &Path) {
+    let Ok(entries) = work.read_dir() else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let pid = name.to_str().and_then(|name| name.split('-').next()?.parse::<u32>().ok());
+        let alive =
+            pid.is_some_and(|pid| pid != std::process::id() && Path::new(&format!("/proc/{pid}")).exists());
+        if !alive && let Err(error) = std::fs::remove_dir_all(entry.path()) {
+            warn!(folder = %entry.path().display(), %error, "Cannot remove what a run of Helm left");
+        }
+    }
+}
