@@ -22,6 +22,7 @@ use crate::cluster::view::View;
 use crate::cluster::watch::Watches;
 use crate::memory::Memories;
 use crate::metrics::Metrics;
+use crate::render::kustomize::Outside;
 use crate::render::store::Renders;
 use crate::report::alert::Alerts;
 use crate::report::audit::{Audit, Told};
@@ -38,6 +39,8 @@ pub struct Context {
     pub cluster: Cluster,
     pub sources: Sources,
     pub renders: Arc<Renders>,
+    /// What a render may ask for beside files.
+    pub outside: Outside,
     pub secrets: Arc<Secrets>,
     pub alerts: Alerts,
     /// Who changed what, if the API server tells.
@@ -65,6 +68,8 @@ pub struct Options {
     /// Mirrors of repositories go below it; it may be lost at any time.
     pub cache_dir: PathBuf,
     pub allow_file: bool,
+    /// The program that renders charts.
+    pub helm: PathBuf,
     /// Whether alerts may go to link-local and metadata addresses.
     pub allow_link_local: bool,
     /// Who changed what, if the API server tells.
@@ -134,6 +139,7 @@ impl Context {
                 SourceOptions { allow_file: options.allow_file, on_look },
             ),
             renders: Arc::new(Renders::new(&options.cache_dir)),
+            outside: Outside::new(&options.helm, &options.cache_dir),
             secrets: Arc::new(Secrets::new(client.clone(), wake.clone())),
             alerts,
             audit: options.audit.clone(),

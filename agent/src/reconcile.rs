@@ -8,6 +8,7 @@ pub mod failures;
 pub mod fights;
 pub mod finalize;
 pub mod ghosts;
+pub mod inputs;
 pub mod jobs;
 pub mod mistakes;
 pub mod rendering;

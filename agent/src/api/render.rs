@@ -151,6 +151,9 @@ pub struct Chart {
     #[x_kube(validation = Rule::new("self.matches('^(https?|oci)://.+')").message("must be https://, http:// or oci://"))]
     pub repository: String,
     pub name: String,
+    /// Ask a registry by plain http.
+    #[serde(default)]
+    pub insecure: bool,
     /// A version, or a range of versions such as `>=1.2 <2`. Default: the newest one that is no prerelease.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,

@@ -35,6 +35,9 @@ pub struct Agent {
     /// Keep mirrors of repositories below this folder; it may be lost at any time
     #[arg(long)]
     cache_dir: Option<PathBuf>,
+    /// The program that renders charts, Helm 3.14 or newer
+    #[arg(long, value_name = "PATH", default_value = "helm")]
+    helm: PathBuf,
     /// The form of log lines
     #[arg(long, value_enum, default_value_t)]
     log_format: LogFormat,
@@ -84,6 +87,7 @@ impl Agent {
             namespaces: self.namespaces,
             cache_dir: self.cache_dir.unwrap_or_else(|| std::env::temp_dir().join("holdfast")),
             allow_file: self.allow_file_sources,
+            helm: self.helm,
             allow_link_local: self.allow_link_local_receivers,
             audit,
             audited,

@@ -86,7 +86,7 @@ impl Cli {
         match verb {
             Verb::Agent(agent) => block_on(agent.run(global)),
             Verb::Crd => crd::run().map(|()| ExitCode::SUCCESS),
-            Verb::Render(render) => render.run(),
+            Verb::Render(render) => block_on(render.run(global)),
             Verb::Plan(plan) => block_on(plan.run(global)),
             Verb::Status(status) => block_on(status.run(global)),
             Verb::Drift(drift) => block_on(drift.run(global)),

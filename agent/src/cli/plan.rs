@@ -22,10 +22,9 @@ use crate::api::{Snooze, Sync};
 use crate::context::{Context, Options};
 use crate::memory::Memory;
 use crate::metrics::Metrics;
-use crate::reconcile::rendering::Fruit;
 use crate::reconcile::stages::Rendering;
-use crate::reconcile::{Run, drift, rendering, source, stages};
-use crate::render;
+use crate::reconcile::{Run, drift, inputs, source, stages};
+use crate::render::{self, Fruit, Job};
 use crate::report::audit::Told;
 use crate::report::{self, Seen};
 use crate::sync_ref::SyncRef;
@@ -163,11 +162,12 @@ fn watch(tree: &Path) -> anyhow::Result<(notify::RecommendedWatcher, mpsc::Recei
 }
 
 /// A context that nothing feeds: the Syncs and approvals are those of now.
-async fn connect(config: kube::Config, cache: &Path) -> anyhow::Result<Context> {
+pub(super) async fn connect(config: kube::Config, cache: &Path) -> anyhow::Result<Context> {
     let options = Options {
         namespaces: Vec::new(),
         cache_dir: cache.to_path_buf(),
         allow_file: true,
+        helm: PathBuf::from("helm"),
         allow_link_local: false,
         audit: None,
         audited: Told::new(1),
@@ -188,16 +188,16 @@ async fn connect(config: kube::Config, cache: &Path) -> anyhow::Result<Context> 
 
 /// Renders a working tree as the agent would render a commit.
 async fn working_tree(run: &Run<'_>, tree: &Path) -> anyhow::Result<Fruit> {
-    let inputs = rendering::inputs(run).await?;
+    let inputs = inputs::inputs(run).await?;
     let disk = files::Disk::new(tree)?;
     let folder = disk.folder(run.sync.spec.path.as_deref())?;
     let options = run.sync.spec.render.clone().unwrap_or_default();
-    let rendered = render::of_files(
-        &disk,
-        &render::Job { folder: &folder, options: &options, inputs: &inputs, outside: None },
-    )?;
-    let warnings = rendered.warnings;
-    Ok(Fruit { manifests: render::manifests(rendered.objects, inputs.keys.as_ref())?, warnings })
+    let outside = run.context.outside.clone();
+    let rendered = tokio::task::spawn_blocking(move || {
+        let job = Job { folder: &folder, options: &options, inputs: &inputs, outside: Some(&outside) };
+        render::of_files(&disk, &job)?.fruit(inputs.keys.as_ref())
+    });
+    Ok(rendered.await??.0)
 }
 
 fn colour() -> Colour {

@@ -1,14 +1,21 @@
 //! `holdfast render`: what a folder renders to. No cluster, no network unless the Sync needs them. I/O: disk reads.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::Args;
 use holdfast_diff::yaml;
+use jiff::Timestamp;
+use kube::ResourceExt as _;
 
-use super::{files, say};
+use super::{Global, cluster, files, plan, say};
+use crate::api::Sync;
+use crate::reconcile::{Run, inputs};
+use crate::render::kustomize::Outside;
 use crate::render::{self, Inputs, Job};
+use crate::sync_ref::SyncRef;
 
 /// What to render
 #[derive(Args, Debug)]
@@ -18,24 +25,37 @@ pub struct Render {
     /// Render what this Sync reads below PATH, as it says
     #[arg(short, long, value_name = "SYNC.yaml")]
     file: Option<PathBuf>,
+    /// The program that renders charts
+    #[arg(long, value_name = "PATH", default_value = "helm")]
+    helm: PathBuf,
 }
 
 impl Render {
-    pub fn run(self) -> anyhow::Result<ExitCode> {
-        let (disk, folder, options) = if let Some(file) = &self.file {
-            let spec = files::sync(file)?.spec;
+    pub async fn run(self, global: Global) -> anyhow::Result<ExitCode> {
+        let cache = tempfile::tempdir().context("cannot make a folder for charts")?;
+        let outside = Outside::new(&self.helm, cache.path());
+        let (disk, folder, options, inputs) = if let Some(file) = &self.file {
+            let mut sync = files::sync(file)?;
             let disk = files::Disk::new(&self.path)?;
-            let folder = disk.folder(spec.path.as_deref())?;
-            (disk, folder, spec.render.unwrap_or_default())
+            let folder = disk.folder(sync.spec.path.as_deref())?;
+            let namespace = sync.namespace().or(global.namespace.clone()).unwrap_or("default".to_owned());
+            sync.metadata.namespace = Some(namespace.clone());
+            let owner = SyncRef::new(namespace, sync.name_any());
+            let inputs = match inputs::alone(&sync, &owner, &outside).await? {
+                Some(inputs) => inputs,
+                None => of_cluster(&global, &sync, &owner, cache.path()).await?,
+            };
+            (disk, folder, sync.spec.render.unwrap_or_default(), inputs)
         } else {
             let (disk, folder) = files::Disk::around(&self.path)?;
-            (disk, folder, crate::api::Render::default())
+            (disk, folder, crate::api::Render::default(), Inputs::default())
         };
-        let inputs = Inputs::default();
-        let rendered = render::of_files(
-            &disk,
-            &Job { folder: &folder, options: &options, inputs: &inputs, outside: None },
-        )?;
+        let (rendered, keys) = tokio::task::spawn_blocking(move || {
+            let job = Job { folder: &folder, options: &options, inputs: &inputs, outside: Some(&outside) };
+            (render::of_files(&disk, &job), inputs.keys)
+        })
+        .await?;
+        let rendered = rendered?;
         let mut text = String::new();
         for object in &rendered.objects {
             if !text.is_empty() {
@@ -46,9 +66,17 @@ impl Render {
         std::io::stdout().write_all(text.as_bytes())?;
         rendered.warnings.iter().for_each(say);
         // What kustomize makes may be no object for a cluster: it is shown all the same.
-        if let Err(error) = render::manifests(rendered.objects, inputs.keys.as_ref()) {
+        if let Err(error) = render::manifests(rendered.objects, keys.as_ref()) {
             error.errors.iter().for_each(say);
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// What a Sync refers to in the cluster.
+async fn of_cluster(global: &Global, sync: &Sync, owner: &SyncRef, cache: &Path) -> anyhow::Result<Inputs> {
+    let context = plan::connect(cluster::config(global).await?, cache).await?;
+    let status = sync.status.clone().unwrap_or_default();
+    let run = Run { context: &context, sync, owner, status: &status, now: Timestamp::now() };
+    Ok(inputs::inputs(&run).await?)
 }

@@ -9,17 +9,19 @@ use holdfast_diff::object::GroupKind;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::APIResource;
 use kube::Client;
 
+use super::capabilities::{Capabilities, Known};
 use super::requests::{ResourceType, is_not_found};
 
 /// What the server serves, by `apiVersion`. One for the process: kinds do not depend on who asks.
 pub struct Discovery {
     client: Client,
     served: Mutex<HashMap<String, Arc<Vec<ResourceType>>>>,
+    capabilities: Known,
 }
 
 impl Discovery {
     pub fn new(client: Client) -> Self {
-        Self { client, served: Mutex::default() }
+        Self { client, served: Mutex::default(), capabilities: Known::default() }
     }
 
     /// The resource type of a kind; `None` if the server does not serve it.
@@ -51,8 +53,14 @@ impl Discovery {
         Ok(None)
     }
 
+    /// What a chart is told of the cluster.
+    pub async fn capabilities(&self) -> Result<Arc<Capabilities>, kube::Error> {
+        self.capabilities.get(&self.client).await
+    }
+
     /// Forgets a group, because its definitions changed or a kind was missing in it.
     pub fn forget(&self, group: &str) {
+        self.capabilities.forget();
         self.lock().retain(|version, _| version.rsplit_once('/').map_or("", |(name, _)| name) != group);
     }
 

@@ -40,6 +40,8 @@ pub enum JudgeError {
 #[derive(Default)]
 pub struct Judges {
     by_sync: Mutex<HashMap<SyncRef, Judge>>,
+    /// What the charts of Syncs make anew each time.
+    volatile: Mutex<HashMap<SyncRef, Vec<IgnoreRule>>>,
 }
 
 impl Judges {
@@ -51,17 +53,34 @@ impl Judges {
     pub fn take(&self, owner: &SyncRef, sync: &Sync) -> Result<(), JudgeError> {
         let (checks, drift) = (&sync.spec.health.checks, &sync.spec.drift);
         let ghosts = drift.ghosts == Ghosts::Report;
+        let volatile = self.volatile.lock().unwrap_or_else(PoisonError::into_inner).get(owner).cloned();
+        let ignore = [drift.ignore.clone(), volatile.unwrap_or_default()].concat();
         let mut by_sync = self.lock();
-        if checks.is_empty() && drift.ignore.is_empty() && !ghosts {
+        if checks.is_empty() && ignore.is_empty() && !ghosts {
             by_sync.remove(owner);
             return Ok(());
         }
-        let spec = Digest::of(&json!({"checks": checks, "ignore": drift.ignore, "ghosts": ghosts}));
+        let spec = Digest::of(&json!({"checks": checks, "ignore": ignore, "ghosts": ghosts}));
         let known = by_sync.get(owner).filter(|judge| judge.spec == spec);
-        let judge = known.cloned().unwrap_or_else(|| compile(spec, checks, &drift.ignore, ghosts));
+        let judge = known.cloned().unwrap_or_else(|| compile(spec, checks, &ignore, ghosts));
         let error = judge.error.clone();
         by_sync.insert(owner.clone(), judge);
         error.map_or(Ok(()), Err)
+    }
+
+    /// Takes what the chart of a Sync makes anew each time: it stays as it is in the cluster. A mistake is told where the
+    /// Sync is taken.
+    pub fn take_volatile(&self, owner: &SyncRef, sync: &Sync, rules: Vec<IgnoreRule>) {
+        let mut volatile = self.volatile.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = if rules.is_empty() {
+            volatile.remove(owner).unwrap_or_default()
+        } else {
+            volatile.insert(owner.clone(), rules.clone()).unwrap_or_default()
+        };
+        drop(volatile);
+        if before != rules {
+            let _ = self.take(owner, sync);
+        }
     }
 
     /// What others may write in the objects of a Sync, and a digest of it.
@@ -79,6 +98,7 @@ impl Judges {
     }
 
     pub fn forget(&self, owner: &SyncRef) {
+        self.volatile.lock().unwrap_or_else(PoisonError::into_inner).remove(owner);
         self.lock().remove(owner);
     }
 

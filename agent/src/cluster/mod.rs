@@ -3,6 +3,7 @@
 //! I/O: everything that is asked of the API server for the sake of objects in git.
 
 pub mod apply;
+pub mod capabilities;
 pub mod clients;
 pub mod dependants;
 pub mod discovery;

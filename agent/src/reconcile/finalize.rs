@@ -4,12 +4,12 @@
 
 use holdfast_diff::plan::{self, Plan};
 
-use super::rendering::Fruit;
 use super::stages::Rendering;
 use super::{Run, failures, stages};
 use crate::cluster::apply::{self, Kinds};
 use crate::cluster::parent;
 use crate::cluster::refusal::chain;
+use crate::render::Fruit;
 use crate::report::{Done, Failure, Findings};
 
 /// What became of a Sync that is being deleted.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use kube::ResourceExt as _;
 use tracing::instrument;
 
+use super::inputs;
 use super::rendering::{self, Fresh, Known};
 use super::{Run, stages};
 use crate::api::names;
@@ -48,7 +49,7 @@ pub async fn source(run: &Run<'_>, memory: &mut Memory) -> Result<Source, Failur
         }
         None => None,
     };
-    run.context.secrets.release(&user, &rendering::names(run));
+    run.context.secrets.release(&user, &inputs::names(run));
     let location = Location::parse(&git.url, credential).map_err(|error| Failure::of("source", &error))?;
     let asked = run.sync.annotations().get(names::RECONCILE_AT).cloned();
     let max_age = if asked == memory.asked { spec.interval() } else { Duration::ZERO };

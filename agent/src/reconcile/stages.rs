@@ -18,8 +18,8 @@ use tracing::instrument;
 use super::Run;
 use super::drift;
 use super::jobs::is_completed;
+use super::inputs;
 use super::mistakes;
-use super::rendering::Fruit;
 use super::source::{Source, is_newer};
 use crate::api::{DriftMode, Sync, names};
 use crate::cluster::apply::{self, Failed, Kinds, Outcome};
@@ -35,6 +35,7 @@ use crate::cluster::view::{Differing, Differs};
 use crate::context::ROOM;
 use crate::gate::{self, ApprovedPlan, Decision};
 use crate::memory::{Memory, Rendered};
+use crate::render::Fruit;
 use crate::render::kept::Kept;
 use crate::report::{Failure, Objects, Seen};
 
@@ -89,7 +90,8 @@ pub struct Rendering {
 
 impl Rendering {
     /// All that git says.
-    pub fn whole(Fruit { manifests, warnings }: Fruit) -> Self {
+    pub fn whole(fruit: Fruit) -> Self {
+        let Fruit { manifests, warnings, volatile: _ } = fruit;
         Self { manifests, part_of: None, warnings }
     }
 
@@ -110,7 +112,10 @@ pub fn render(run: &Run<'_>, source: &mut Source, memory: &Memory) -> Result<Ren
         };
     }
     let missing = || Failure::internal("render", "nothing was rendered");
-    Ok(Rendering::whole(source.fresh.take().ok_or_else(missing)??))
+    let fruit = source.fresh.take().ok_or_else(missing)??;
+    let kept = fruit.volatile.iter().map(inputs::kept).collect();
+    run.context.cluster.view.judges.take_volatile(run.owner, run.sync, kept);
+    Ok(Rendering::whole(fruit))
 }
 
 /// Waits until there is room for so many objects, and holds it.

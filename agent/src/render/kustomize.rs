@@ -2,13 +2,16 @@
 //!
 //! Leaves the build to `holdfast_diff::kustomize`. I/O: charts and remote bases, through what it is given.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use holdfast_diff::files::{Entry, Files, FilesError, Place};
 use holdfast_diff::kustomize::host::{HelmChart, Host};
 use holdfast_diff::kustomize::{self, LoadRestrictions, Options, Output};
+use tokio::runtime::Handle;
 
 use super::chart::{self, Charts};
+use super::helm::{Limits, Runner};
 use super::{NO_HELM, Object, RenderError, Rendered};
 use crate::api::{KustomizeOptions, LoadRestrictions as Restrictions};
 
@@ -19,6 +22,12 @@ pub struct Outside {
 }
 
 impl Outside {
+    /// Charts by this program, kept below a folder. Must be called on the runtime that is to run it.
+    pub fn new(helm: &Path, cache: &Path) -> Self {
+        let runner = Arc::new(Runner::new(helm, cache, Limits::default()));
+        Self { charts: Some(Charts { runner, runtime: Handle::current() }) }
+    }
+
     pub fn charts(&self) -> Option<&Charts> {
         self.charts.as_ref()
     }

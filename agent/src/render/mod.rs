@@ -24,6 +24,7 @@ use holdfast_diff::digest::Digest;
 use holdfast_diff::files::{Files, FilesError, Versioned};
 use holdfast_diff::object::{Manifest, Origin};
 use holdfast_diff::yaml;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use self::chart::Target;
@@ -84,6 +85,32 @@ pub struct Rendered {
     pub volatile: Vec<Volatile>,
     /// True if some of it was encrypted, or came from a Secret.
     pub secret: bool,
+}
+
+/// What a render comes to.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Fruit {
+    pub manifests: Vec<Manifest>,
+    pub warnings: Vec<String>,
+    /// What a chart makes anew each time, which is kept as it is in the cluster.
+    pub volatile: Vec<Volatile>,
+}
+
+/// Whether a render may be written to disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Secrecy {
+    Plain,
+    /// Some of it was encrypted, or came from a Secret.
+    Secret,
+}
+
+impl Rendered {
+    /// The manifests of what was rendered; nothing in them is encrypted.
+    pub fn fruit(self, keys: Option<&Keys>) -> Result<(Fruit, Secrecy), RenderError> {
+        let Self { objects, warnings, volatile, secret } = self;
+        let secrecy = if secret { Secrecy::Secret } else { Secrecy::Plain };
+        Ok((Fruit { manifests: manifests(objects, keys)?, warnings, volatile }, secrecy))
+    }
 }
 
 /// A file: its path, and its bytes.

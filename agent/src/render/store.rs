@@ -15,10 +15,10 @@ use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
 use holdfast_diff::digest::Digest;
 use holdfast_diff::files::Versioned;
-use holdfast_diff::object::Manifest;
 use serde::{Deserialize, Serialize};
 use tracing::{debug, warn};
 
+use super::Fruit;
 use super::reads::Reads;
 
 /// Bytes that all renders together may have on disk.
@@ -42,8 +42,7 @@ pub struct Renders {
 #[derive(Serialize, Deserialize)]
 pub struct Stored {
     pub reads: Reads,
-    pub manifests: Vec<Manifest>,
-    pub warnings: Vec<String>,
+    pub fruit: Fruit,
 }
 
 impl Renders {

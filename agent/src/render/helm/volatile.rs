@@ -6,12 +6,13 @@
 use std::collections::BTreeMap;
 
 use holdfast_diff::object::{Manifest, ObjectId};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::HelmError;
 
 /// Paths of one object that differ each time, as JSON pointers (RFC 6901), sorted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Volatile {
     pub object: ObjectId,
     pub paths: Vec<String>,

@@ -1,0 +1,231 @@
+//! What a render needs from outside of git, brought to it: variables, values, keys, charts, what the cluster is.
+//!
+//! Secrets and ConfigMaps are watched, so that asking for them costs nothing. I/O: through the stages.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use holdfast_diff::digest::Hasher;
+
+use super::Run;
+use crate::api::{
+    self, Sync,
+    Decrypt, HelmOptions, IgnoreRule, IgnoreTarget, InputKind, Render, RenderType, Substitute, ValuesFrom,
+};
+use crate::cluster::refusal::chain;
+use crate::cluster::secrets::{Data, Held, Name, User};
+use crate::render::Inputs;
+use crate::render::chart::{self, Target};
+use crate::render::helm::{Chart, ChartSource, HelmError, Login, ValuesPart, Volatile};
+use crate::render::sops::{KeyError, Keys};
+use crate::render::kustomize::Outside;
+use crate::report::Failure;
+use crate::sync_ref::SyncRef;
+
+/// The Secrets and ConfigMaps that a Sync refers to.
+pub fn names(run: &Run<'_>) -> Vec<Name> {
+    let spec = &run.sync.spec;
+    let mut names: Vec<Name> = Vec::new();
+    let mut secret = |name: &str| names.push((InputKind::Secret, name.to_owned()));
+    spec.source.git.secret_ref.iter().for_each(|git| secret(&git.name));
+    let Some(Render { helm, substitute, decrypt, .. }) = &spec.render else { return names };
+    decrypt.iter().for_each(|decrypt| secret(&decrypt.secret_ref.name));
+    if let Some(helm) = helm {
+        helm.chart.iter().filter_map(|chart| chart.secret_ref.as_ref()).for_each(|chart| secret(&chart.name));
+        let values = helm.values_from.iter();
+        names.extend(values.filter_map(|from| Some((from.kind?, from.name.clone()?))));
+    }
+    let from = substitute.iter().flat_map(|substitute| &substitute.from);
+    names.extend(from.map(|from| (from.kind, from.name.clone())));
+    names
+}
+
+/// What a Sync refers to outside of git.
+pub async fn inputs(run: &Run<'_>) -> Result<Inputs, Failure> {
+    let mut gathered = Gathered { run, inputs: Inputs::default(), version: Hasher::default() };
+    gathered.target();
+    if let Some(Render { kind, kustomize: _, helm, substitute, decrypt }) = &run.sync.spec.render {
+        if let Some(decrypt) = decrypt {
+            gathered.keys(decrypt).await?;
+        }
+        if helm.is_some() || *kind == Some(RenderType::Helm) {
+            gathered.chart(helm.clone().unwrap_or_default()).await?;
+        }
+        if let Some(substitute) = substitute {
+            gathered.variables(substitute).await?;
+        }
+    }
+    let Gathered { mut inputs, version, .. } = gathered;
+    inputs.version = version.finish();
+    Ok(inputs)
+}
+
+/// What was gathered, and the versions of it.
+struct Gathered<'a> {
+    run: &'a Run<'a>,
+    inputs: Inputs,
+    version: Hasher,
+}
+
+impl Gathered<'_> {
+    fn target(&mut self) {
+        let Run { sync, owner, status, .. } = self.run;
+        let namespace = sync.spec.target_namespace.as_deref().unwrap_or(owner.namespace());
+        let installed = status.revision.as_ref().is_some_and(|revision| revision.applied.is_some());
+        let (name, namespace) = (owner.name().to_owned(), namespace.to_owned());
+        self.inputs.target = Target { name, namespace, installed, ..Target::default() };
+    }
+
+    async fn keys(&mut self, Decrypt { secret_ref }: &Decrypt) -> Result<(), Failure> {
+        let Some(held) = look(self.run, InputKind::Secret, &secret_ref.name, false).await? else { return Ok(()) };
+        self.version.text(&held.version);
+        let bad = |error: KeyError| {
+            Failure::user("render", "KeyUnreadable", format!("Secret {}: {error}", secret_ref.name))
+        };
+        self.inputs.keys = Some(Keys::from_secret(&held.data).map_err(bad)?);
+        Ok(())
+    }
+
+    async fn variables(&mut self, Substitute { vars, from, mode: _ }: &Substitute) -> Result<(), Failure> {
+        for from in from {
+            let Some(held) = look(self.run, from.kind, &from.name, from.optional).await? else { continue };
+            self.version.text(&held.version);
+            self.inputs.secret |= from.kind == InputKind::Secret;
+            self.inputs.vars.extend(texts(&held.data));
+        }
+        self.inputs.vars.extend(vars.clone());
+        Ok(())
+    }
+
+    /// Values, logins, what the cluster is, and the chart itself if it is from elsewhere.
+    async fn chart(&mut self, options: HelmOptions) -> Result<(), Failure> {
+        let capabilities = self.run.context.cluster.discovery.capabilities().await;
+        let capabilities = capabilities
+            .map_err(|error| Failure::transient("render", "Unreachable", chain(&error)))?;
+        self.inputs.target.kube_version = Some(capabilities.version.clone());
+        self.inputs.target.api_versions.clone_from(&capabilities.apis);
+        let Target { name, namespace, kube_version: _, api_versions: _, installed } = &self.inputs.target;
+        self.version.text(&format!("{name} {namespace} {installed} {}", capabilities.version));
+        capabilities.apis.iter().for_each(|api| self.version.text(api));
+        for from in &options.values_from {
+            let part = self.values(from).await?;
+            self.inputs.values.push(part);
+        }
+        let Some(chart) = &options.chart else { return Ok(()) };
+        let failed = |error: HelmError| Failure::of("render", &error);
+        let login = match &chart.secret_ref {
+            Some(secret) => {
+                let held = look(self.run, InputKind::Secret, &secret.name, false).await?;
+                let login = held.map(|held| chart::login(&held.data, &chart.repository));
+                login.transpose().map_err(failed)?
+            }
+            None => None,
+        };
+        if let Some(chart) = fetch(&self.run.context.outside, chart, login.as_ref()).await.map_err(failed)? {
+            self.version.text(&format!("{} {} {:?}", chart.name, chart.version, chart.digest));
+            self.inputs.chart = Some(Arc::new(chart));
+        }
+        Ok(())
+    }
+
+    /// The text of values in the cluster; `None` for those in a file, and for what need not exist.
+    async fn values(&mut self, from: &ValuesFrom) -> Result<Option<ValuesPart>, Failure> {
+        let ValuesFrom { kind, name, values_key, file: _, target_path, optional } = from;
+        let (Some(kind), Some(name)) = (*kind, name) else { return Ok(None) };
+        let Some(held) = look(self.run, kind, name, *optional).await? else { return Ok(None) };
+        self.version.text(&held.version);
+        self.inputs.secret |= kind == InputKind::Secret;
+        let key = values_key.as_deref().unwrap_or("values.yaml");
+        let place = format!("{kind:?} {}/{name}, key {key}", self.run.owner.namespace());
+        match held.data.get(key) {
+            Some(text) => {
+                Ok(Some(ValuesPart { name: place, text: text.clone(), target_path: target_path.clone() }))
+            }
+            None if *optional => Ok(None),
+            None => Err(Failure::user(
+                "render",
+                "InputUnreadable",
+                format!("{place}, which spec.render.helm.valuesFrom names, does not exist; add it, or set optional: true"),
+            )),
+        }
+    }
+}
+
+/// Fetches a chart that is not in the tree.
+async fn fetch(
+    outside: &Outside,
+    chart: &api::Chart,
+    login: Option<&Login>,
+) -> Result<Option<Chart>, HelmError> {
+    let Some(charts) = outside.charts() else { return Ok(None) };
+    let version = chart.version.as_deref().unwrap_or_default();
+    let oci = format!("{}/{}", chart.repository.trim_end_matches('/'), chart.name);
+    let source = if chart.repository.starts_with("oci://") {
+        ChartSource::Oci { url: &oci, version, login, plain_http: chart.insecure }
+    } else {
+        ChartSource::Repository { url: &chart.repository, name: &chart.name, version, login }
+    };
+    charts.runner.fetch(source).await.map(Some)
+}
+
+/// What a Sync in a file needs without a cluster; `None` if it refers to one.
+pub async fn alone(sync: &Sync, owner: &SyncRef, outside: &Outside) -> Result<Option<Inputs>, HelmError> {
+    let Render { helm, substitute, decrypt, .. } = sync.spec.render.clone().unwrap_or_default();
+    let (vars, from) = substitute.map(|Substitute { vars, from, .. }| (vars, from)).unwrap_or_default();
+    let HelmOptions { chart, values_from, .. } = helm.unwrap_or_default();
+    let refers = !from.is_empty()
+        || decrypt.is_some()
+        || values_from.iter().any(|from| from.kind.is_some())
+        || chart.as_ref().is_some_and(|chart| chart.secret_ref.is_some());
+    if refers {
+        return Ok(None);
+    }
+    let namespace = sync.spec.target_namespace.as_deref().unwrap_or(owner.namespace()).to_owned();
+    let target = Target { name: owner.name().to_owned(), namespace, ..Target::default() };
+    let chart = match &chart {
+        Some(chart) => fetch(outside, chart, None).await?.map(Arc::new),
+        None => None,
+    };
+    Ok(Some(Inputs { vars, target, chart, values: vec![None; values_from.len()], ..Inputs::default() }))
+}
+
+/// A Secret or ConfigMap; `None` only if it need not exist.
+async fn look(run: &Run<'_>, kind: InputKind, name: &str, optional: bool) -> Result<Option<Held>, Failure> {
+    let user = User::Sync(run.owner.clone());
+    let refused = |said: String| Failure::user("render", "InputUnreadable", said);
+    let held =
+        run.context.secrets.look(&user, kind, name).await.map_err(|error| refused(error.to_string()))?;
+    if held.is_none() && !optional {
+        let namespace = run.owner.namespace();
+        return Err(refused(format!(
+            "{kind:?} {namespace}/{name}, which spec.render names, does not exist; create it, or set optional: true"
+        )));
+    }
+    Ok(held)
+}
+
+/// The entries that are text.
+fn texts(data: &Data) -> BTreeMap<String, String> {
+    let text =
+        |(key, value): (&String, &Vec<u8>)| Some((key.clone(), String::from_utf8(value.clone()).ok()?));
+    data.iter().filter_map(text).collect()
+}
+
+
+/// What a chart makes anew each time stays as it is in the cluster, as if the Sync had a rule that says so.
+pub fn kept(Volatile { object, paths }: &Volatile) -> IgnoreRule {
+    let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    let target = IgnoreTarget {
+        group: Some(object.kind.group.clone()),
+        kind: Some(object.kind.kind.clone()),
+        name: given(&object.name),
+        namespace: given(&object.namespace),
+        ..IgnoreTarget::default()
+    };
+    // The API server keeps the strings of a Secret as data.
+    let stored = |path: &String| match path.strip_prefix("/stringData") {
+        Some(rest) if object.kind.is("", "Secret") => format!("/data{rest}"),
+        _ => path.clone(),
+    };
+    IgnoreRule { target, paths: paths.iter().map(stored).collect(), managers: Vec::new() }
+}
