@@ -170,7 +170,7 @@ async fn what_follows_from_a_volatile_value_is_named_too() -> anyhow::Result<()>
     let found =
         volatile_of(&bench, &[("templates/a.yaml", &a), ("templates/b.yaml", deployment)], &json!({}))
             .await?;
-    assert_eq!(found, ["b /spec/template/metadata/annotations/checksum~1a", "a /stringData/password"]);
+    assert_eq!(found, ["a /stringData/password", "b /spec/template/metadata/annotations/checksum~1a"]);
     // A packed chart inside of the chart.
     let bench = Bench::make()?;
     let inner = bench.chart("inner", "1.0.0", &[("templates/a.yaml", &a)])?;
@@ -197,7 +197,7 @@ async fn objects_whose_names_differ_each_time_are_an_error() -> anyhow::Result<(
 async fn hooks_of_a_real_render_become_waves() -> anyhow::Result<()> {
     let job = |name: &str, hook: &str| {
         format!(
-            "apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: {name}\n  annotations: {{'helm.sh/hook': {hook}}}\nspec: {{}}\n"
+            "apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: {name}\n  annotations: {{'helm.sh/hook': '{hook}'}}\nspec: {{}}\n"
         )
     };
     let files = [

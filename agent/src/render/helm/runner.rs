@@ -4,6 +4,8 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -87,7 +89,11 @@ impl Runner {
         let failed = HelmError::io("make a folder for Helm in the cache folder");
         std::fs::create_dir_all(&self.work).map_err(&failed)?;
         let prefix = format!("{}-", std::process::id());
-        tempfile::Builder::new().prefix(&prefix).tempdir_in(&self.work).map_err(failed)
+        tempfile::Builder::new()
+            .prefix(&prefix)
+            .permissions(Permissions::from_mode(0o700))
+            .tempdir_in(&self.work)
+            .map_err(failed)
     }
 }
 
