@@ -73,8 +73,7 @@ async fn a_chart_knows_its_release_and_the_cluster() -> anyhow::Result<()> {
         release.api_versions = vec!["example.com/v1/Queue".to_owned(), "example.com/v1".to_owned()];
         let rendered = runner.template(&chart, &release).await?;
         let paths: Vec<_> = rendered.files.iter().map(|file| file.path.as_str()).collect();
-        // Helm names the files of crds/ without the chart.
-        assert!(paths[0].ends_with("crds/a.yaml") && paths[1] == "web/templates/a.yaml", "{paths:?}");
+        assert_eq!(paths, ["web/crds/a.yaml", "web/templates/a.yaml"]);
         assert!(text(&rendered).contains("a: web shop v1.31.4 true false"), "{}", text(&rendered));
         release.skip_crds = true;
         assert_eq!(runner.template(&chart, &release).await?.files.len(), 1);
@@ -279,6 +278,7 @@ async fn a_chart_that_is_none_is_told() -> anyhow::Result<()> {
             said(bench.folder(&runner, "empty").await),
             "there is no chart in git at empty; it has no Chart.yaml"
         );
+        assert_eq!(said(bench.folder(&runner, "nowhere").await), "there is no chart in git at nowhere");
         bench.write("bad/Chart.yaml", "name: bad\nversion: [")?;
         assert!(
             said(bench.folder(&runner, "bad").await)
