@@ -73,8 +73,7 @@ async fn a_chart_knows_its_release_and_the_cluster() -> anyhow::Result<()> {
         release.api_versions = vec!["example.com/v1/Queue".to_owned(), "example.com/v1".to_owned()];
         let rendered = runner.template(&chart, &release).await?;
         let paths: Vec<_> = rendered.files.iter().map(|file| file.path.as_str()).collect();
-        // Helm names the files of crds/ without the chart.
-        assert!(paths[0].ends_with("crds/a.yaml") && paths[1] == "web/templates/a.yaml", "{paths:?}");
+        assert_eq!(paths, ["web/crds/a.yaml", "web/templates/a.yaml"]);
         assert!(text(&rendered).contains("a: web shop v1.31.4 true false"), "{}", text(&rendered));
         release.skip_crds = true;
         assert_eq!(runner.template(&chart, &release).await?.files.len(), 1);
@@ -170,7 +169,7 @@ async fn what_follows_from_a_volatile_value_is_named_too() -> anyhow::Result<()>
     let found =
         volatile_of(&bench, &[("templates/a.yaml", &a), ("templates/b.yaml", deployment)], &json!({}))
             .await?;
-    assert_eq!(found, ["b /spec/template/metadata/annotations/checksum~1a", "a /stringData/password"]);
+    assert_eq!(found, ["a /stringData/password", "b /spec/template/metadata/annotations/checksum~1a"]);
     // A packed chart inside of the chart.
     let bench = Bench::make()?;
     let inner = bench.chart("inner", "1.0.0", &[("templates/a.yaml", &a)])?;
@@ -197,7 +196,7 @@ async fn objects_whose_names_differ_each_time_are_an_error() -> anyhow::Result<(
 async fn hooks_of_a_real_render_become_waves() -> anyhow::Result<()> {
     let job = |name: &str, hook: &str| {
         format!(
-            "apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: {name}\n  annotations: {{'helm.sh/hook': {hook}}}\nspec: {{}}\n"
+            "apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: {name}\n  annotations: {{'helm.sh/hook': '{hook}'}}\nspec: {{}}\n"
         )
     };
     let files = [
@@ -279,6 +278,7 @@ async fn a_chart_that_is_none_is_told() -> anyhow::Result<()> {
             said(bench.folder(&runner, "empty").await),
             "there is no chart in git at empty; it has no Chart.yaml"
         );
+        assert_eq!(said(bench.folder(&runner, "nowhere").await), "there is no chart in git at nowhere");
         bench.write("bad/Chart.yaml", "name: bad\nversion: [")?;
         assert!(
             said(bench.folder(&runner, "bad").await)

@@ -119,6 +119,7 @@ async fn helm_knows_nothing_of_its_surroundings() -> anyhow::Result<()> {
     assert_eq!(
         names,
         [
+            "GOMAXPROCS",
             "GOMEMLIMIT",
             "GOTRACEBACK",
             "HELM_CACHE_HOME",
@@ -144,6 +145,36 @@ async fn helm_knows_nothing_of_its_surroundings() -> anyhow::Result<()> {
     assert_eq!(line("mode="), "700");
     assert_eq!(line("values="), "{\"password\":\"s3cret\"}");
     assert!(!line("arguments=").contains("s3cret"), "{text}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_system_limits_what_helm_uses() -> anyhow::Result<()> {
+    let bench = Bench::make()?;
+    // The limits are set right after the start.
+    let program = bench.fake("/bin/sleep 0.3; echo '# Source: limits'; /bin/cat /proc/self/limits")?;
+    let runner = bench.runner(&program);
+    let chart = chart_of(&bench, &runner, "a: 1\n").await?;
+    let text = text(&runner.template(&chart, &release(&json!({}))).await?);
+    let limit = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+        line.split_whitespace().take(2).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(limit("Max data size"), "536870912 536870912");
+    assert_eq!(limit("Max cpu time"), "130 130");
+    assert_eq!(limit("Max core file size"), "0 0");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_chart_that_gives_one_answer_is_rendered_once() -> anyhow::Result<()> {
+    for (template, runs) in [("{{ .Values.now }}", 1), ("{{ uuidv4 }}", 2), ("{{ now }}", 2)] {
+        let bench = Bench::make()?;
+        let runner = bench.runner(&bench.fake("echo run >> \"$HOME/../../runs\"")?);
+        let chart = chart_of(&bench, &runner, &config_map(template)).await?;
+        runner.template(&chart, &release(&json!({}))).await?;
+        assert_eq!(std::fs::read_to_string(bench.cache().join("runs"))?.lines().count(), runs, "{template}");
+    }
     Ok(())
 }
 

@@ -44,7 +44,7 @@ async fn a_repository_gives_the_highest_version_of_a_range() -> anyhow::Result<(
             assert_eq!(version_of(&runner, web(&server.url, wanted, None)).await?, expected, "{wanted}");
         }
     }
-    let place = format!("{}/", server.url);
+    let place = &server.url;
     let runner = runner(&bench)?;
     let of = async |name: &'static str, version: &'static str| {
         said(runner.fetch(ChartSource::Repository { url: &server.url, name, version, login: None }).await)
@@ -94,6 +94,31 @@ async fn what_is_known_is_not_asked_for_again() -> anyhow::Result<()> {
     let again = second.fetch(web(&server.url, "1.0.0", None)).await?;
     assert_eq!(again.digest, chart.digest);
     assert_eq!(server.paths(), ["304 /index.yaml", "200 /web-1.0.0.tgz"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_index_is_packed_for_the_way_and_read_again_if_it_is_damaged() -> anyhow::Result<()> {
+    let bench = Bench::make()?;
+    let folder = repository(&bench, &["1.0.0"])?;
+    let server = Server::start(&folder, None).await?;
+    let index = folder.join("index.yaml");
+    std::process::Command::new("gzip").arg("-k").arg(&index).status()?;
+    let header = Some(("content-encoding".to_owned(), "gzip".to_owned()));
+    server.answer(
+        "/index.yaml",
+        Answer { status: 200, header, body: std::fs::read(index.with_extension("yaml.gz"))? },
+    );
+    let runner = runner(&bench)?;
+    assert_eq!(version_of(&runner, web(&server.url, "1", None)).await?, "1.0.0");
+    let kept = walk(&bench.cache().join("chart-indexes"));
+    for path in kept.iter().filter(|path| !path.ends_with("state.json")) {
+        std::fs::write(path, "damaged")?;
+    }
+    let error = runner.fetch(web(&server.url, "1", None)).await.err();
+    assert_eq!(error.as_ref().map(HelmError::class), Some(Class::Transient), "{error:?}");
+    assert_eq!(version_of(&runner, web(&server.url, "1", None)).await?, "1.0.0");
+    assert_eq!(server.paths().len(), 4);
     Ok(())
 }
 
@@ -346,7 +371,7 @@ async fn a_forge_gives_charts_to_those_who_log_in() -> anyhow::Result<()> {
     let head = std::fs::read_to_string(bench.root().join("app/Chart.yaml"))?;
     bench.write("app/Chart.yaml", &format!("{head}{depends}"))?;
     let (path, root) = (bench.root().join("app"), bench.root());
-    let logins = [(format!("https://{host}"), right)];
+    let logins = [(format!("https://{host}"), right.clone()), (format!("oci://{host}"), right)];
     let chart = runner.fetch(ChartSource::Folder { path: &path, root: &root, logins: &logins }).await?;
     assert!(text(&runner.template(&chart, &release(&json!({}))).await?).contains("a: \"1.1.0\""));
     assert!(

@@ -20,6 +20,10 @@ use super::{HelmError, Limits, NEEDED, said};
 const STDERR: usize = 64 * 1024;
 /// Where nothing listens: the discard port of loopback.
 const NOWHERE: &str = "http://127.0.0.1:9";
+/// How many processors Helm uses.
+const PROCESSORS: u64 = 2;
+/// Seconds of a processor beyond what the limit of time gives.
+const SPARE: u64 = 10;
 /// What of the memory limit Go uses before it collects harder; stacks and code need the rest.
 const HEAP: u64 = 80;
 
@@ -55,7 +59,7 @@ pub async fn run(
         .kill_on_drop(true);
     let mut child = command.spawn().map_err(missing)?;
     let group = Group::of(&child)?;
-    group.limit_memory(limits.memory)?;
+    group.limit(limits)?;
     let done = tokio::time::timeout(limits.time, talk(&mut child, limits)).await;
     let (status, output) = match done {
         Ok(Ok(done)) => done,
@@ -83,6 +87,7 @@ fn environment(home: &Path, memory: u64) -> Vec<(&'static str, OsString)> {
         ("KUBECONFIG", below("kubeconfig")),
         ("GOMEMLIMIT", format!("{}B", memory / 100 * HEAP).into()),
         ("GOTRACEBACK", "none".into()),
+        ("GOMAXPROCS", PROCESSORS.to_string().into()),
     ];
     for name in ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"] {
         all.push((name, NOWHERE.into()));
@@ -150,12 +155,16 @@ impl Group {
         pid.map(|pid| Self(Some(pid))).ok_or_else(gone)
     }
 
-    /// Limits what is written to. Go reserves much more than it uses, so that addresses alone say nothing.
-    fn limit_memory(&self, limit: u64) -> Result<(), HelmError> {
-        let of = |limit| Rlimit { current: Some(limit), maximum: Some(limit) };
-        let failed = |error: rustix::io::Errno| HelmError::io("limit the memory of Helm")(error.into());
-        prlimit(self.0, Resource::Data, of(limit)).map_err(failed)?;
-        prlimit(self.0, Resource::Core, of(0)).map_err(failed)?;
+    /// Limits the memory that is written to; Go reserves much more than it uses, so that addresses say nothing. And the
+    /// time of processors, so that Helm ends even if the agent is killed: while the agent lives its clock is faster.
+    fn limit(&self, limits: &Limits) -> Result<(), HelmError> {
+        let failed = |error: rustix::io::Errno| HelmError::io("limit what Helm may use")(error.into());
+        let set = |resource, limit| {
+            prlimit(self.0, resource, Rlimit { current: Some(limit), maximum: Some(limit) }).map_err(failed)
+        };
+        set(Resource::Data, limits.memory)?;
+        set(Resource::Cpu, PROCESSORS * limits.time.as_secs() + SPARE)?;
+        set(Resource::Core, 0)?;
         Ok(())
     }
 

@@ -121,7 +121,7 @@ async fn local(
     let chart =
         archive::metadata(&files).ok_or_else(|| bad(format!("there is no Chart.yaml at {repository}")))?;
     let found = metadata::chart(&format!("{repository}/Chart.yaml"), &chart.bytes)?;
-    let range = super::repository::parse_range(version)?;
+    let range = super::index::parse_range(version)?;
     if found.name != *name || !range::version(&found.version).is_some_and(|version| range.matches(&version)) {
         return Err(bad(format!(
             "it wants {name} {version}, but {} {} is at {repository}",

@@ -2,16 +2,14 @@
 //!
 //! I/O: HTTP, disk.
 
-use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::path::PathBuf;
 
 use holdfast_diff::digest::Hasher;
-use reqwest::Url;
 
 use super::dependencies::{self, Folder};
 use super::metadata::{self, Metadata};
 use super::oci::Registry;
-use super::repository::{self, Index};
+use super::repository;
 use super::web::{self, Web};
 use super::{Chart, ChartSource, HelmError, Login, Runner, archive, range, tree};
 
@@ -45,6 +43,10 @@ impl Runner {
             });
         };
         let root = root.canonicalize().map_err(HelmError::io("read the tree"))?;
+        if !path.exists() {
+            let place = path.strip_prefix(&root).unwrap_or(path).display().to_string();
+            return Err(HelmError::ChartNotFound { chart: "in git".to_owned(), place, near: String::new() });
+        }
         let place = tree::inside(path, &root)?;
         let mut tree = tree::read(&place, &root)?;
         let shown = place.strip_prefix(&root).unwrap_or(&place).join("Chart.yaml").display().to_string();
@@ -99,8 +101,8 @@ impl Runner {
         }
         let base = web::parse(url)?;
         let download = Download { web: &self.web, login };
-        let index = self.index(&download, &base).await?;
-        let entry = index.choose(&base, name, wanted)?;
+        let listing = self.indexes.find(&download, &base, name).await?;
+        let entry = listing.choose(url, name, wanted)?;
         let promised =
             entry.digest.as_ref().map(|digest| digest.trim_start_matches("sha256:").to_lowercase());
         if let Some(found) = self.cached(&key(&entry.version), &entry.version)
@@ -156,26 +158,6 @@ impl Runner {
         let archive = Archive { path: stored.path, version: version.to_owned(), digest: stored.digest };
         Ok((metadata, archive, bytes))
     }
-
-    /// The index of a repository. Those who ask at the same time wait for one answer.
-    async fn index(&self, download: &Download<'_>, base: &Url) -> Result<Index, HelmError> {
-        let key = key(&[base.as_str().trim_end_matches('/')], download.login);
-        let slot = self.asked.lock().await.entry(key.clone()).or_default().clone();
-        let mut asked = slot.lock().await;
-        let path = self.indexes.join(format!("{key}.json"));
-        let known = load(&path);
-        if let Some(known) = &known
-            && asked.is_some_and(|at| at.elapsed() < self.limits.index_age)
-        {
-            return Ok(known.clone());
-        }
-        let index = repository::index(download, base, known.clone()).await?;
-        if known.as_ref() != Some(&index) {
-            store(&path, &index)?;
-        }
-        *asked = Some(Instant::now());
-        Ok(index)
-    }
 }
 
 /// What an archive says of itself.
@@ -187,26 +169,11 @@ fn read(shown: &str, bytes: &[u8]) -> Result<Metadata, HelmError> {
 }
 
 /// The name of a file of the cache. What one login may see, another may not.
-fn key(parts: &[&str], login: Option<&Login>) -> String {
+pub(super) fn key(parts: &[&str], login: Option<&Login>) -> String {
     let mut hasher = Hasher::default();
     parts.iter().for_each(|part| hasher.text(part));
     if let Some(login) = login {
         hasher.text(&login.id().to_string());
     }
     hasher.finish().to_string()
-}
-
-fn load(path: &Path) -> Option<Index> {
-    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
-}
-
-fn store(path: &Path, index: &Index) -> Result<(), HelmError> {
-    let failed = HelmError::io("keep an index in the cache folder");
-    let text = serde_json::to_vec(index).map_err(|error| failed(error.into()))?;
-    let folder = path.parent().unwrap_or(path);
-    std::fs::create_dir_all(folder).map_err(&failed)?;
-    let aside = tempfile::NamedTempFile::new_in(folder).map_err(&failed)?;
-    std::fs::write(aside.path(), text).map_err(&failed)?;
-    aside.persist(path).map_err(|error| failed(error.error))?;
-    Ok(())
 }

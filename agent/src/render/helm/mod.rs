@@ -10,6 +10,7 @@ mod dependencies;
 mod error;
 mod fetch;
 pub mod hooks;
+mod index;
 mod login;
 mod metadata;
 mod oci;
@@ -42,13 +43,13 @@ use super::File;
 const NEEDED: &str = "3.14";
 
 /// What charts may take.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// One run of Helm.
     pub time: Duration,
     /// What it prints, in bytes.
     pub output: u64,
-    /// What it writes to in memory, in bytes. At least 128 MiB: Helm needs half of that for a small chart.
+    /// What it writes to in memory, in bytes. Less than 128 MiB counts as that.
     pub memory: u64,
     /// An archive, in bytes.
     pub archive: u64,

@@ -11,7 +11,8 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 
 use super::fetch::Download;
-use super::repository::{check_digest, no_version, parse_range};
+use super::index::{no_version, parse_range};
+use super::repository::check_digest;
 use super::web::{self, Answer, Get};
 use super::{HelmError, Login, range};
 

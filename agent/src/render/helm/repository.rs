@@ -1,58 +1,98 @@
-//! Chart repositories over HTTP: an index, and archives beside it. The index is asked for with its ETag, and what was read
-//! of it is kept on disk, short.
+//! Chart repositories over HTTP: an index, and archives beside it. The index is asked for with its ETag and kept on disk, and
+//! beside it what was read of it for each chart.
 //!
 //! I/O: HTTP, disk.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use http::{StatusCode, header};
 use reqwest::Url;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
 
-use super::fetch::Download;
-use super::range::{self, Range};
+use super::cache::sha256;
+use super::fetch::{Download, key};
+use super::index::{Entry, Listing};
 use super::web::{self, Get};
 use super::{HelmError, Login};
 
 /// How large an index may be. That of Bitnami has 30 MB.
 const INDEX: u64 = 64 * 1024 * 1024;
-/// How deep an index may be nested.
-const DEPTH: usize = 100;
-/// How many names an error shows.
-const SHOWN: usize = 10;
+const FILE: &str = "index.yaml";
+const STATE: &str = "state.json";
 
-/// What is kept of an index.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
-pub struct Index {
+/// The indexes of all repositories, on disk.
+pub struct Indexes {
+    folder: PathBuf,
+    /// An index that was asked for less than this ago is not asked for again.
+    age: Duration,
+    asked: Mutex<HashMap<String, Arc<Mutex<Option<Instant>>>>>,
+}
+
+/// What is known of an index.
+#[derive(Clone, Serialize, Deserialize)]
+struct State {
     etag: Option<String>,
     modified: Option<String>,
-    pub charts: BTreeMap<String, Vec<Entry>>,
+    /// SHA-256 of its text.
+    digest: String,
 }
 
-/// One version of a chart.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
-pub struct Entry {
-    pub version: String,
-    #[serde(default)]
-    pub urls: Vec<String>,
-    /// SHA-256, 64 hex digits. Not every index has it.
-    #[serde(default)]
-    pub digest: Option<String>,
+/// What was read of an index for one chart.
+#[derive(Serialize, Deserialize)]
+struct Read {
+    /// Of the index.
+    digest: String,
+    listing: Listing,
 }
 
-/// The form of `index.yaml`, as far as it is read.
-#[derive(Deserialize)]
-struct Written {
-    #[serde(default)]
-    entries: BTreeMap<String, Option<Vec<Entry>>>,
+impl Indexes {
+    pub fn at(folder: PathBuf, age: Duration) -> Self {
+        Self { folder, age, asked: Mutex::default() }
+    }
+
+    /// What the index of a repository has of a chart. Those who ask at the same time wait for one answer.
+    pub async fn find(&self, download: &Download<'_>, base: &Url, name: &str) -> Result<Listing, HelmError> {
+        let key = key(&[base.as_str().trim_end_matches('/')], download.login);
+        let folder = self.folder.join(&key);
+        let slot = self.asked.lock().await.entry(key).or_default().clone();
+        let mut asked = slot.lock().await;
+        let known: Option<State> = load(&folder.join(STATE)).filter(|_| folder.join(FILE).is_file());
+        let fresh = asked.is_some_and(|at| at.elapsed() < self.age);
+        let state = match known {
+            Some(known) if fresh => known,
+            known => {
+                let state = ask(download, base, known, &folder).await?;
+                *asked = Some(Instant::now());
+                state
+            }
+        };
+        let (url, name) = (base.to_string(), name.to_owned());
+        let read = tokio::task::spawn_blocking(move || read(&url, &folder, &state, &name)).await;
+        let listing =
+            read.map_err(|error| HelmError::Io { doing: "read an index", said: error.to_string() })?;
+        if listing.is_err() {
+            *asked = None;
+        }
+        listing
+    }
 }
 
-/// The index of a repository, by what is known of it: asked for, and unchanged if the server says so.
-pub async fn index(download: &Download<'_>, base: &Url, known: Option<Index>) -> Result<Index, HelmError> {
-    let url = join(base, "index.yaml")?;
+/// Asks for an index, by what is known of it.
+async fn ask(
+    download: &Download<'_>,
+    base: &Url,
+    known: Option<State>,
+    folder: &Path,
+) -> Result<State, HelmError> {
+    let url = join(base, FILE)?;
     let mut headers = vec![(header::ACCEPT_ENCODING, "gzip".to_owned())];
-    if let Some(known) = &known {
-        let conditions = [(header::IF_NONE_MATCH, &known.etag), (header::IF_MODIFIED_SINCE, &known.modified)];
+    if let Some(State { etag, modified, digest: _ }) = &known {
+        let conditions = [(header::IF_NONE_MATCH, etag), (header::IF_MODIFIED_SINCE, modified)];
         headers.extend(conditions.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))));
     }
     let Download { web, login } = download;
@@ -60,93 +100,58 @@ pub async fn index(download: &Download<'_>, base: &Url, known: Option<Index>) ->
     let answer = web.get(Get { url: &url, login: *login, authorization, headers, limit: INDEX }).await?;
     let answer = answer.success(&url)?;
     if answer.status == StatusCode::NOT_MODIFIED {
-        return known.ok_or_else(|| bad(&url, "it is said to be unchanged, but was never read".to_owned()));
+        let said = "it is said to be unchanged, but was never read".to_owned();
+        return known.ok_or_else(|| HelmError::BadIndex { url: url.to_string(), said });
     }
     let text = |name| answer.header(name).map(ToOwned::to_owned);
     let (etag, modified) = (text(&header::ETAG), text(&header::LAST_MODIFIED));
-    let body = answer.body;
-    let parsed = tokio::task::spawn_blocking(move || parse(&url, &body)).await;
-    let charts =
-        parsed.map_err(|error| HelmError::Io { doing: "read an index", said: error.to_string() })??;
-    Ok(Index { etag, modified, charts })
+    let state = State { etag, modified, digest: sha256(&answer.body) };
+    store(&folder.join(FILE), &answer.body)?;
+    store(&folder.join(STATE), &json(&state)?)?;
+    Ok(state)
 }
 
-fn bad(url: &Url, said: String) -> HelmError {
-    HelmError::BadIndex { url: url.to_string(), said }
-}
-
-fn parse(url: &Url, text: &[u8]) -> Result<BTreeMap<String, Vec<Entry>>, HelmError> {
-    let text = str::from_utf8(text).map_err(|error| bad(url, error.to_string()))?;
-    // The size is limited already, and large ones are wanted; the depth is what could do harm.
-    let options = serde_saphyr::options! {
-        budget: serde_saphyr::budget! {
-            max_events: usize::MAX,
-            max_nodes: usize::MAX,
-            max_total_scalar_bytes: usize::MAX,
-            max_depth: DEPTH,
-        },
-        duplicate_keys: serde_saphyr::DuplicateKeyPolicy::LastWins,
-        with_snippet: false,
-    };
-    let written: Written = serde_saphyr::from_str_with_options(text, options)
-        .map_err(|error| bad(url, error.to_string().lines().next().unwrap_or_default().to_owned()))?;
-    Ok(written.entries.into_iter().map(|(name, entries)| (name, entries.unwrap_or_default())).collect())
-}
-
-impl Index {
-    /// The version of a chart that is asked for: exactly this one, or the highest in a range.
-    pub fn choose(&self, base: &Url, name: &str, wanted: &str) -> Result<&Entry, HelmError> {
-        let entries = self.charts.get(name).filter(|entries| !entries.is_empty());
-        let entries = entries.ok_or_else(|| self.not_found(base, name))?;
-        if let Some(exact) = entries.iter().find(|entry| entry.version == wanted) {
-            return Ok(exact);
-        }
-        let range = parse_range(wanted)?;
-        let versions = || entries.iter().map(|entry| entry.version.as_str());
-        let highest = range.highest(versions());
-        highest
-            .and_then(|version| entries.iter().find(|entry| entry.version == version))
-            .ok_or_else(|| no_version(base.as_str(), name, wanted, versions()))
+/// Reads a chart out of an index on disk, or what was read of it before.
+fn read(url: &str, folder: &Path, state: &State, name: &str) -> Result<Listing, HelmError> {
+    let path = folder.join(format!("{}.json", sha256(name.as_bytes())));
+    if let Some(Read { digest, listing }) = load(&path)
+        && digest == state.digest
+    {
+        return Ok(listing);
     }
-
-    fn not_found(&self, base: &Url, name: &str) -> HelmError {
-        let names: Vec<&str> = self.charts.keys().map(String::as_str).collect();
-        let more = names.len().saturating_sub(SHOWN);
-        let near = match (names.is_empty(), more) {
-            (true, _) => "; the repository is empty".to_owned(),
-            (false, 0) => format!("; it has {}", names.join(", ")),
-            (false, more) => format!("; it has {} and {more} more", names[..SHOWN].join(", ")),
-        };
-        HelmError::ChartNotFound { chart: name.to_owned(), place: base.to_string(), near }
+    let failed = HelmError::io("read an index of the cache folder");
+    let text = std::fs::read(folder.join(FILE)).map_err(&failed)?;
+    if sha256(&text) != state.digest {
+        std::fs::remove_file(folder.join(STATE)).map_err(&failed)?;
+        return Err(failed(std::io::Error::other("it is damaged, and will be fetched again")));
     }
+    let listing = Listing::find(&text, name)
+        .map_err(|said| HelmError::BadIndex { url: format!("{url}{FILE}"), said })?;
+    // A name that is not there could be any name: nothing is kept of it.
+    if !listing.entries.is_empty() {
+        let read = Read { digest: state.digest.clone(), listing };
+        store(&path, &json(&read)?)?;
+        return Ok(read.listing);
+    }
+    Ok(listing)
 }
 
-pub fn parse_range(text: &str) -> Result<Range, HelmError> {
-    Range::parse(text).map_err(|error| HelmError::BadRange { range: text.to_owned(), why: error.to_string() })
+fn load<T: DeserializeOwned>(path: &Path) -> Option<T> {
+    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
 }
 
-/// No version fits: names the newest, and the newest prerelease if it is newer.
-pub fn no_version<'a>(
-    place: &str,
-    chart: &str,
-    range: &str,
-    versions: impl Iterator<Item = &'a str>,
-) -> HelmError {
-    let mut all: Vec<_> = versions.filter_map(|text| Some((range::version(text)?, text))).collect();
-    all.sort();
-    let newest = |all: &[(semver::Version, &str)]| all.last().map(|(_, text)| (*text).to_owned());
-    let released: Vec<_> = all.iter().filter(|(version, _)| version.pre.is_empty()).cloned().collect();
-    let newest = match (newest(&released), newest(&all)) {
-        (Some(release), Some(any)) if release != any => {
-            format!("the newest is {release}, and of prereleases {any}")
-        }
-        (Some(release), _) => format!("the newest is {release}"),
-        (None, Some(any)) => {
-            format!("there are prereleases only, the newest is {any}: write a range such as >=0.0.0-0")
-        }
-        (None, None) => "it has none at all".to_owned(),
-    };
-    HelmError::NoVersion { chart: chart.to_owned(), place: place.to_owned(), range: range.to_owned(), newest }
+fn json(value: &impl Serialize) -> Result<Vec<u8>, HelmError> {
+    serde_json::to_vec(value).map_err(|error| HelmError::io("keep an index")(error.into()))
+}
+
+fn store(path: &Path, bytes: &[u8]) -> Result<(), HelmError> {
+    let failed = HelmError::io("keep an index in the cache folder");
+    let folder = path.parent().unwrap_or(path);
+    std::fs::create_dir_all(folder).map_err(&failed)?;
+    let aside = tempfile::NamedTempFile::new_in(folder).map_err(&failed)?;
+    std::fs::write(aside.path(), bytes).map_err(&failed)?;
+    aside.persist(path).map_err(|error| failed(error.error))?;
+    Ok(())
 }
 
 /// Fetches an archive and checks its digest, if the index has one. The login goes to the repository alone.
@@ -156,8 +161,7 @@ pub async fn archive(
     entry: &Entry,
     limit: u64,
 ) -> Result<Vec<u8>, HelmError> {
-    let first =
-        entry.urls.first().ok_or_else(|| bad(base, format!("version {} has no URL", entry.version)))?;
+    let first = entry.urls.first().ok_or_else(|| no_url(base, &entry.version))?;
     let url = join(base, first)?;
     let Download { web, login } = download;
     let same = url.origin() == base.origin();
@@ -172,7 +176,7 @@ pub async fn archive(
 
 pub fn check_digest(url: &str, expected: &str, bytes: &[u8]) -> Result<(), HelmError> {
     let expected = expected.trim_start_matches("sha256:").to_lowercase();
-    let found = super::cache::sha256(bytes);
+    let found = sha256(bytes);
     if expected == found {
         return Ok(());
     }
@@ -191,84 +195,27 @@ fn join(base: &Url, text: &str) -> Result<Url, HelmError> {
     web::parse(joined.as_str())
 }
 
+fn no_url(base: &Url, version: &str) -> HelmError {
+    HelmError::BadIndex { url: base.to_string(), said: format!("version {version} has no URL") }
+}
+
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 
-    const TEXT: &str = r#"apiVersion: v1
-entries:
-  web:
-  - version: 1.2.0
-    name: web
-    created: "2024-01-01T00:00:00Z"
-    dependencies: [{name: x, version: 1.x.x, repository: "https://example.com"}]
-    digest: 0a
-    urls: [web-1.2.0.tgz]
-  - {version: v1.10.0, urls: ["https://cdn.example.com/web-1.10.0.tgz"]}
-  - {version: 2.0.0-rc.1, urls: [charts/web-2.0.0-rc.1.tgz]}
-  - {version: nonsense, urls: []}
-  empty:
-generated: "2024-01-01T00:00:00Z"
-"#;
-
-    fn base() -> Url {
-        Url::parse("https://charts.example.com/stable").unwrap()
-    }
-
-    fn index() -> Index {
-        Index { etag: None, modified: None, charts: parse(&base(), TEXT.as_bytes()).unwrap() }
-    }
-
-    #[test]
-    fn the_highest_version_of_a_range_is_chosen() {
-        let index = index();
-        let choose = |wanted| index.choose(&base(), "web", wanted).map(|entry| entry.version.as_str());
-        assert_eq!(choose("1"), Ok("v1.10.0"));
-        assert_eq!(choose("1.2.0"), Ok("1.2.0"));
-        assert_eq!(choose("1.10.0"), Ok("v1.10.0"));
-        assert_eq!(choose("2.0.0-rc.1"), Ok("2.0.0-rc.1"));
-        assert_eq!(choose(">=1-0"), Ok("2.0.0-rc.1"));
-    }
-
-    #[test]
-    fn what_is_not_there_is_told_with_what_is() {
-        let index = index();
-        let said = |name, wanted| index.choose(&base(), name, wanted).unwrap_err().to_string();
-        let place = "https://charts.example.com/stable";
-        assert_eq!(said("wep", "1"), format!("there is no chart wep at {place}; it has empty, web"));
-        assert_eq!(
-            said("web", "3"),
-            format!(
-                "the chart web at {place} has no version in 3; the newest is v1.10.0, and of prereleases 2.0.0-rc.1"
-            )
-        );
-        assert!(said("web", "newest").contains("newest is not a range of versions"));
-        assert!(said("empty", "1").contains("there is no chart empty"));
-    }
-
-    #[test]
-    fn what_is_no_index_is_told() {
-        assert!(
-            parse(&base(), b"<html><body>hello: [")
-                .unwrap_err()
-                .to_string()
-                .contains("is no index of charts")
-        );
-        assert!(parse(&base(), b"- a").is_err());
-    }
-
     #[test]
     fn archives_are_beside_the_index_or_elsewhere() {
+        let base = Url::parse("https://charts.example.com/stable").unwrap();
         for (text, expected) in [
             ("index.yaml", "https://charts.example.com/stable/index.yaml"),
             ("charts/a.tgz", "https://charts.example.com/stable/charts/a.tgz"),
             ("/a.tgz", "https://charts.example.com/a.tgz"),
             ("https://cdn.example.com/a.tgz", "https://cdn.example.com/a.tgz"),
         ] {
-            assert_eq!(join(&base(), text).unwrap().as_str(), expected);
+            assert_eq!(join(&base, text).unwrap().as_str(), expected);
         }
-        assert!(join(&base(), "file:///etc/passwd").is_err());
-        assert!(join(&base(), "https://a:b@cdn.example.com/a.tgz").is_err());
+        assert!(join(&base, "file:///etc/passwd").is_err());
+        assert!(join(&base, "https://a:b@cdn.example.com/a.tgz").is_err());
     }
 }

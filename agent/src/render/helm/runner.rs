@@ -2,19 +2,22 @@
 //!
 //! Leaves fetching charts to `fetch` and rendering them to `template`. I/O: disk, a subprocess.
 
-use std::collections::HashMap;
 use std::ffi::OsString;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Instant;
 
 use semver::Version;
-use tokio::sync::{Mutex, OnceCell, Semaphore};
+use tokio::sync::{OnceCell, Semaphore};
 use tracing::{debug, warn};
 
 use super::cache::Cache;
+use super::repository::Indexes;
 use super::web::Web;
 use super::{HelmError, Limits, NEEDED, command, range};
+
+/// With less memory Helm does not even start: 96 MiB are enough for a small chart.
+const MEMORY: u64 = 128 * 1024 * 1024;
 
 /// How Helm is run, and where charts are kept.
 pub struct Runner {
@@ -24,11 +27,9 @@ pub struct Runner {
     /// Folders of single runs.
     work: PathBuf,
     pub(super) charts: Cache,
-    pub(super) indexes: PathBuf,
+    pub(super) indexes: Indexes,
     pub(super) web: Web,
     version: OnceCell<Version>,
-    /// When each index was asked for.
-    pub(super) asked: Mutex<HashMap<String, Arc<Mutex<Option<Instant>>>>>,
 }
 
 impl Runner {
@@ -40,13 +41,12 @@ impl Runner {
         Self {
             program: found(program),
             permits: Semaphore::new(limits.parallel.max(1)),
-            limits,
+            indexes: Indexes::at(cache.join("chart-indexes"), limits.index_age),
+            limits: Limits { memory: limits.memory.max(MEMORY), ..limits },
             work,
             charts: Cache::at(cache.join("charts")),
-            indexes: cache.join("chart-indexes"),
             web: Web::default(),
             version: OnceCell::new(),
-            asked: Mutex::default(),
         }
     }
 
@@ -87,7 +87,11 @@ impl Runner {
         let failed = HelmError::io("make a folder for Helm in the cache folder");
         std::fs::create_dir_all(&self.work).map_err(&failed)?;
         let prefix = format!("{}-", std::process::id());
-        tempfile::Builder::new().prefix(&prefix).tempdir_in(&self.work).map_err(failed)
+        tempfile::Builder::new()
+            .prefix(&prefix)
+            .permissions(Permissions::from_mode(0o700))
+            .tempdir_in(&self.work)
+            .map_err(failed)
     }
 }
 

@@ -22,6 +22,8 @@ const SILENCE: Duration = Duration::from_secs(30);
 /// How long one request may take in all.
 const LONGEST: Duration = Duration::from_mins(3);
 const REDIRECTS: usize = 5;
+/// How many clients are kept: logins change over time.
+const CLIENTS: usize = 50;
 
 /// The HTTP clients, one for each that must be trusted.
 #[derive(Default)]
@@ -115,6 +117,9 @@ impl Web {
             builder = builder.identity(reqwest::Identity::from_pem(pem).map_err(bad)?);
         }
         let client = builder.build().map_err(bad)?;
+        if clients.len() == CLIENTS {
+            clients.clear();
+        }
         clients.insert(id, client.clone());
         Ok(client)
     }
