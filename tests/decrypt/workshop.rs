@@ -84,6 +84,16 @@ impl Workshop {
         self.pgp_key(KeyType::Ed25519Legacy, KeyType::ECDH(ECCCurve::Curve25519Legacy))
     }
 
+    /// An SSH key: the private file, and the public line.
+    pub fn ssh_key(&self, kind: &str, passphrase: &str) -> anyhow::Result<(String, String)> {
+        let folder = tempfile::tempdir_in(self.folder.path())?;
+        let file = folder.path().join("key");
+        let arguments = ["-q", "-C", "shop", "-t", kind, "-N", passphrase, "-f"];
+        succeeded(Command::new("ssh-keygen").args(arguments).arg(&file).output()?)?;
+        let public = fs::read_to_string(file.with_extension("pub"))?;
+        Ok((fs::read_to_string(file)?, public.trim_end().to_owned()))
+    }
+
     /// Encrypts a file under this name, by one rule of SOPS' configuration: the fields of a creation rule.
     pub fn encrypt(&self, name: &str, plain: &[u8], rule: &str) -> anyhow::Result<Vec<u8>> {
         self.encrypt_with(name, plain, rule, &[])
@@ -127,6 +137,20 @@ impl AgeKey {
 impl PgpKey {
     pub fn armored(&self) -> anyhow::Result<String> {
         Ok(self.secret.to_armored_string(ArmorOptions::default())?)
+    }
+
+    pub fn public(&self) -> anyhow::Result<String> {
+        Ok(SignedPublicKey::from(self.secret.clone()).to_armored_string(ArmorOptions::default())?)
+    }
+
+    /// The key with this passphrase on all its parts.
+    pub fn locked(&self, passphrase: &str) -> anyhow::Result<String> {
+        let mut key = self.secret.clone();
+        key.primary_key.set_password(rand08::thread_rng(), &passphrase.into())?;
+        for subkey in &mut key.secret_subkeys {
+            subkey.key.set_password(rand08::thread_rng(), &passphrase.into())?;
+        }
+        Ok(key.to_armored_string(ArmorOptions::default())?)
     }
 
     pub fn binary(&self) -> anyhow::Result<Vec<u8>> {

@@ -39,6 +39,8 @@ pub(super) fn part(file: &str, text: &[u8]) -> Result<Part, SopsError> {
     let metadata =
         metadata.ok_or_else(|| problem(0, "the keys of the section `sops` do not fit together"))?;
     if let Some(start) = metadata_start {
+        // The empty line above goes with it.
+        let start = if text[..start].ends_with("\n\n") { start - 1 } else { start };
         edits.push(Edit::new(start..text.len(), []));
     }
     let all = 0..text.len();
