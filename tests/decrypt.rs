@@ -14,6 +14,7 @@ mod workshop;
 #[path = "decrypt/yaml.rs"]
 mod yaml;
 
+use anyhow::Context as _;
 use holdfast::render::sops::{Format, decrypt, detect};
 
 use workshop::Workshop;
@@ -23,7 +24,7 @@ fn check(name: &str, plain: &str, rule: &str) -> anyhow::Result<()> {
     let workshop = Workshop::open()?;
     let key = workshop.age_key()?;
     let encrypted = workshop.encrypt(name, plain.as_bytes(), &rule.replace("KEY", &key.recipient))?;
-    let format = detect(name, &encrypted).unwrap_or_else(|| panic!("{name} is not found to be encrypted"));
+    let format = detect(name, &encrypted).context("it is not found to be encrypted")?;
     let opened = decrypt(name, &encrypted, format, Some(&key.keys()))?;
     let expected = workshop.decrypt(name, &encrypted, &key)?;
     assert_eq!(String::from_utf8_lossy(&opened), String::from_utf8_lossy(&expected), "{name} by {rule}");

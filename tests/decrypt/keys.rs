@@ -24,6 +24,9 @@ fn any_of_several_age_keys_opens() -> anyhow::Result<()> {
     assert_eq!(opens(&encrypted, &two.keys())?, OPENED);
     let file = format!("{}\n\n  # the right one\r\n{}\r\n", other.file, two.file);
     assert_eq!(opens(&encrypted, &keys(&[("all.agekey", file.as_bytes())]))?, OPENED);
+    let quantum = workshop.new_age_key(&["-pq"])?;
+    let file = format!("{}{}", quantum.file, two.file);
+    assert_eq!(opens(&encrypted, &keys(&[("all.agekey", file.as_bytes())]))?, OPENED);
     let entries: &[(&str, &[u8])] =
         &[("a.agekey", other.file.as_bytes()), ("b.agekey", one.file.as_bytes()), ("sops.aws-kms", b"\xff")];
     assert_eq!(opens(&encrypted, &keys(entries))?, OPENED);
@@ -62,7 +65,7 @@ fn one_file_holds_several_openpgp_keys() -> anyhow::Result<()> {
     let workshop = Workshop::open()?;
     let (one, two) = (workshop.small_pgp_key()?, workshop.small_pgp_key()?);
     let encrypted = workshop.encrypt("a.yaml", PLAIN, &format!("pgp: {}", two.fingerprint))?;
-    let armored = format!("{}\n{}", one.armored()?, two.armored()?);
+    let armored = format!("{}\n{}\n{}", one.armored()?, one.public()?, two.armored()?);
     assert_eq!(opens(&encrypted, &keys(&[("keys.asc", armored.as_bytes())]))?, OPENED);
     let binary = [one.binary()?, two.binary()?].concat();
     assert_eq!(opens(&encrypted, &keys(&[("keys.asc", &binary)]))?, OPENED);
@@ -131,7 +134,10 @@ fn what_is_no_key_is_refused_with_its_place() -> anyhow::Result<()> {
     check(&[("key.asc", b"hunter2")], "key.asc: the OpenPGP key cannot be read");
     check(&[("key.asc", b"")], "key.asc: the OpenPGP key cannot be read: it holds no secret key");
     let pgp = workshop.small_pgp_key()?;
-    check(&[("key.asc", pgp.public()?.as_bytes())], "key.asc: the OpenPGP key cannot be read");
+    check(
+        &[("key.asc", pgp.public()?.as_bytes())],
+        "key.asc: the OpenPGP key cannot be read: it holds no secret key",
+    );
     let locked = pgp.locked("hunter2")?;
     check(
         &[("key.asc", locked.as_bytes())],

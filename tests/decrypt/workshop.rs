@@ -160,7 +160,7 @@ impl PgpKey {
 
 /// The keys of a Secret with these entries.
 pub fn keys(entries: &[(&str, &[u8])]) -> Keys {
-    Keys::from_secret(&secret(entries)).unwrap_or_else(|error| panic!("the keys are good: {error}"))
+    Keys::from_secret(&secret(entries)).map_err(|error| error.to_string()).expect("the keys are good")
 }
 
 pub fn secret(entries: &[(&str, &[u8])]) -> BTreeMap<String, Vec<u8>> {

@@ -1,5 +1,6 @@
 //! YAML: every rule, documents in one file, and whatever people do to an encrypted file without breaking it.
 
+use anyhow::{Context as _, bail};
 use holdfast::render::sops::{Format, decrypt, detect};
 use holdfast_diff::yaml;
 use proptest::prelude::*;
@@ -20,7 +21,7 @@ fn values(text: &[u8]) -> Vec<Value> {
 
 /// Opens a file, and compares its values with those that SOPS gives.
 fn same_values(workshop: &Workshop, name: &str, encrypted: &[u8], key: &AgeKey) -> anyhow::Result<String> {
-    let format = detect(name, encrypted).unwrap_or_else(|| panic!("{name} is not found to be encrypted"));
+    let format = detect(name, encrypted).context("it is not found to be encrypted")?;
     let opened = decrypt(name, encrypted, format, Some(&key.keys()))?;
     let expected = workshop.decrypt(name, encrypted, key)?;
     let shown = String::from_utf8_lossy(&opened).into_owned();
@@ -67,10 +68,10 @@ fn lines_stay_where_they_were() -> anyhow::Result<()> {
         let text = String::from_utf8_lossy(text).into_owned();
         text.lines()
             .position(|line| line.trim_start().starts_with(start))
-            .unwrap_or_else(|| panic!("{start}\n{text}"))
+            .with_context(|| format!("{start}\n{text}"))
     };
     for start in ["kind:", "token_secret:", "bools:", "second:", "third:"] {
-        assert_eq!(line(&opened, start), line(&encrypted, start), "{start}");
+        assert_eq!(line(&opened, start)?, line(&encrypted, start)?, "{start}");
     }
     Ok(())
 }
@@ -127,7 +128,7 @@ fn an_encrypted_file_may_be_formatted_anew() -> anyhow::Result<()> {
         encrypted.replace("two: ENC[", "\"two\": 'ENC[").replace("type:str]\nsops", "type:str]'\nsops"),
     )?;
     let (documents, _) = yaml::read("a.yaml", encrypted.as_bytes());
-    let [document] = documents.as_slice() else { panic!("one document") };
+    let [document] = documents.as_slice() else { bail!("one document") };
     // JSON sorts the keys, and so does this file: data, kind, more, quoted.
     let sorted = b"data: {one: 1, two: second}\nkind: Secret\nsame: x\n";
     let encrypted = workshop.encrypt("b.yaml", sorted, &rule)?;

@@ -54,7 +54,9 @@ pub(super) fn part(file: &str, text: &[u8]) -> Result<Part, SopsError> {
 /// True if the text carries metadata.
 pub(super) fn has_metadata(text: &[u8]) -> bool {
     let mut lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
-    lines.any(|line| line == b"[sops]") && lines.any(|line| line.starts_with(b"mac"))
+    let is_mac =
+        |line: &[u8]| line.strip_prefix(b"mac").is_some_and(|rest| rest.trim_ascii_start().starts_with(b"="));
+    lines.any(|line| line == b"[sops]") && lines.any(is_mac)
 }
 
 #[derive(Default)]
