@@ -39,6 +39,8 @@ pub(super) fn part(file: &str, text: &[u8]) -> Result<Part, SopsError> {
     let metadata =
         metadata.ok_or_else(|| problem(0, "the keys of the section `sops` do not fit together"))?;
     if let Some(start) = metadata_start {
+        // The empty line above goes with it.
+        let start = if text[..start].ends_with("\n\n") { start - 1 } else { start };
         edits.push(Edit::new(start..text.len(), []));
     }
     let all = 0..text.len();
@@ -52,7 +54,9 @@ pub(super) fn part(file: &str, text: &[u8]) -> Result<Part, SopsError> {
 /// True if the text carries metadata.
 pub(super) fn has_metadata(text: &[u8]) -> bool {
     let mut lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
-    lines.any(|line| line == b"[sops]") && lines.any(|line| line.starts_with(b"mac"))
+    let is_mac =
+        |line: &[u8]| line.strip_prefix(b"mac").is_some_and(|rest| rest.trim_ascii_start().starts_with(b"="));
+    lines.any(|line| line == b"[sops]") && lines.any(is_mac)
 }
 
 #[derive(Default)]

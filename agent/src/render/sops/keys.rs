@@ -37,12 +37,16 @@ impl Keys {
     /// (OpenPGP secret keys, armored or binary). Other entries are for others.
     pub fn from_secret(data: &BTreeMap<String, Vec<u8>>) -> Result<Self, KeyError> {
         let mut keys = Self::default();
+        let mut unusable = None;
         for (entry, bytes) in data {
             match entry.rsplit_once('.') {
-                Some((_, "agekey")) => keys.add_age(entry, bytes)?,
+                Some((_, "agekey")) => keys.add_age(entry, bytes, &mut unusable)?,
                 Some((_, "asc")) => keys.add_pgp(entry, bytes)?,
                 _ => {}
             }
+        }
+        if let (true, Some(error)) = (keys.age.is_empty() && keys.pgp.is_empty(), unusable) {
+            return Err(error);
         }
         if keys.names.is_empty() {
             let entries: Vec<&str> = data.keys().map(String::as_str).collect();
@@ -57,7 +61,13 @@ impl Keys {
         &self.names
     }
 
-    fn add_age(&mut self, entry: &str, bytes: &[u8]) -> Result<(), KeyError> {
+    /// An identity of a kind that cannot be used here does not keep the others from being used.
+    fn add_age(
+        &mut self,
+        entry: &str,
+        bytes: &[u8],
+        unusable: &mut Option<KeyError>,
+    ) -> Result<(), KeyError> {
         let entry = entry.to_owned();
         let text = str::from_utf8(bytes).map_err(|_| KeyError::Age { entry: entry.clone(), line: 1 })?;
         if text.trim_start().starts_with("-----BEGIN") {
@@ -74,7 +84,9 @@ impl Keys {
                 _ => None,
             };
             if let Some(kind) = kind {
-                return Err(KeyError::AgeKind { entry, line, kind });
+                self.names.push(format!("{kind} in {entry}, which cannot be used here"));
+                unusable.get_or_insert(KeyError::AgeKind { entry: entry.clone(), line, kind });
+                continue;
             }
             let identity: x25519::Identity =
                 identity.parse().map_err(|_| KeyError::Age { entry: entry.clone(), line })?;
@@ -100,19 +112,17 @@ impl Keys {
             entry: entry.to_owned(),
             reason: error.to_string(),
         };
-        let armored = memchr::memmem::find_iter(bytes, b"-----BEGIN PGP");
-        // A file may hold several armored blocks, one after the other.
-        let mut starts: Vec<usize> = armored.collect();
         let before = self.pgp.len();
-        if starts.is_empty() {
+        if memchr::memmem::find(bytes, b"-----BEGIN PGP").is_none() && !bytes.is_empty() {
             for key in SignedSecretKey::from_bytes_many(bytes).map_err(unreadable)? {
                 self.add_pgp_key(entry, key.map_err(unreadable)?)?;
             }
         }
-        starts.push(bytes.len());
-        for [start, end] in starts.array_windows::<2>() {
-            let (blocks, _) = SignedSecretKey::from_armor_many(&bytes[*start..*end]).map_err(unreadable)?;
-            for key in blocks {
+        // A file may hold several armored blocks, one after the other, and public keys among them.
+        let armored = memchr::memmem::find_iter(bytes, b"-----BEGIN PGP PRIVATE KEY BLOCK-----");
+        for start in armored {
+            let (block, _) = SignedSecretKey::from_armor_many(&bytes[start..]).map_err(unreadable)?;
+            for key in block {
                 self.add_pgp_key(entry, key.map_err(unreadable)?)?;
             }
         }

@@ -147,17 +147,16 @@ fn groups(value: &Value) -> Result<Vec<Vec<Wrapped>>, String> {
 
 fn group(value: &Value) -> Result<Vec<Wrapped>, String> {
     let entries = |key: &str| value.get(key).and_then(Value::as_array).into_iter().flatten();
-    let needed = |entry: &Value, list: &str, key: &str| {
-        text(entry, key).ok_or_else(|| format!("an entry of `{list}` is without `{key}`"))
+    let name = |entry: &Value, key: &str| text(entry, key).unwrap_or_else(|| "without a name".to_owned());
+    let enc = |entry: &Value, list: &str| {
+        text(entry, "enc").ok_or_else(|| format!("an entry of `{list}` is without `enc`"))
     };
     let mut group = Vec::new();
     for entry in entries("age") {
-        let (recipient, enc) = (needed(entry, "age", "recipient")?, needed(entry, "age", "enc")?);
-        group.push(Wrapped::Age { recipient, enc });
+        group.push(Wrapped::Age { recipient: name(entry, "recipient"), enc: enc(entry, "age")? });
     }
     for entry in entries("pgp") {
-        let (fingerprint, enc) = (needed(entry, "pgp", "fp")?, needed(entry, "pgp", "enc")?);
-        group.push(Wrapped::Pgp { fingerprint, enc });
+        group.push(Wrapped::Pgp { fingerprint: name(entry, "fp"), enc: enc(entry, "pgp")? });
     }
     for (list, service, name) in SERVICES {
         group.extend(

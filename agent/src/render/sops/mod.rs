@@ -54,6 +54,9 @@ pub fn decrypt(
     let file = File { name, bytes, format };
     let mut edits = Vec::new();
     let encrypted: Vec<(String, Part)> = parts.into_iter().filter_map(with_mac).collect();
+    if encrypted.is_empty() {
+        return Err(SopsError::Metadata { file: name.to_owned(), problem: "`mac` is missing".to_owned() });
+    }
     // SOPS writes the same metadata into all documents of a file, and one MAC for all. Files put one behind the other
     // have more than one.
     for documents in encrypted.chunk_by(|(one, _), (next, _)| one == next) {

@@ -115,7 +115,7 @@ pub(super) fn written(value: &Scalar, old: &[u8]) -> Option<Secret> {
 pub(super) fn written_json(value: &Scalar) -> Option<Secret> {
     match value {
         Scalar::Text(text) => {
-            let escaped = |c| matches!(c, '<' | '>' | '&' | '\u{2028}' | '\u{2029}');
+            let escaped = |c| matches!(c, '<' | '>' | '&') || is_unprinted(c);
             Some(quoted_with(str::from_utf8(text).ok()?, escaped))
         }
         Scalar::Time(text) => Some(quoted(text)),
@@ -137,11 +137,14 @@ fn float(value: f64) -> String {
     }
 }
 
-/// Text in double quotes. Everything that YAML does not print, or breaks lines at, is escaped.
+/// Text in double quotes, on one line.
 fn quoted(text: &str) -> Secret {
-    let escaped =
-        |c| matches!(c, '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}');
-    quoted_with(text, escaped)
+    quoted_with(text, is_unprinted)
+}
+
+/// True for what YAML does not print, or breaks lines at.
+fn is_unprinted(c: char) -> bool {
+    matches!(c, '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
 }
 
 fn quoted_with(text: &str, escaped: impl Fn(char) -> bool) -> Secret {

@@ -31,8 +31,8 @@ pub(super) fn without_metadata(
         let before = children.iter().take_while(|child| **child != key).last().copied();
         let span = match (next, before) {
             (Some(next), _) => start(key)..start(next),
-            (None, Some(before)) => end(tree, before)..end(tree, value),
-            (None, None) => start(key)..end(tree, value),
+            (None, Some(before)) => end(text, tree, before)..end(text, tree, value),
+            (None, None) => start(key)..end(text, tree, value),
         };
         return Ok(Edit::new(span, []));
     }
@@ -42,7 +42,7 @@ pub(super) fn without_metadata(
     }
     let to = match next {
         Some(next) => line_start(text, start(next)),
-        None => match end(tree, value) {
+        None => match end(text, tree, value) {
             end if text[..end].ends_with(b"\n") => end,
             end => next_line(text, end),
         },
@@ -56,12 +56,13 @@ pub(super) fn without_metadata(
 }
 
 /// Where a node ends: a block collection's own end may be well behind its last value.
-fn end(tree: &Tree, id: NodeId) -> usize {
+fn end(text: &[u8], tree: &Tree, id: NodeId) -> usize {
     let Some(node) = tree.node(id) else { return 0 };
     match &node.content {
-        Yaml::Sequence(children) | Yaml::Mapping(children) => {
-            let inner = children.iter().map(|child| end(tree, *child)).max();
-            // A flow collection has its own end, a bracket.
+        Yaml::Sequence(children) | Yaml::Mapping(children)
+            if !matches!(text.get(node.span.start), Some(b'{' | b'[')) =>
+        {
+            let inner = children.iter().map(|child| end(text, tree, *child)).max();
             inner.unwrap_or(node.span.end).max(node.span.start)
         }
         _ => node.span.end,
