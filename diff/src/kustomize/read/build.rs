@@ -7,11 +7,12 @@ use std::collections::{HashMap, HashSet};
 use granit_parser::{Event, Parser, ScalarStyle, Span, Tag as YamlTag, options};
 
 use super::super::error::KustomizeError;
-use super::super::node::{Map, Node, Scalar, Tag};
+use super::super::node::{Map, Node, Scalar, Style, Tag};
 use super::super::value::scalar_value;
 use super::documents::Document;
 use super::merge_keys::merge;
 use crate::yaml::error::syntax;
+use crate::yaml::tree::cut_break;
 
 /// The deepest nesting that is read, which is what the readers of JSON behind this can read.
 const MAX_DEPTH: usize = 120;
@@ -115,7 +116,7 @@ impl<'a> Builder<'a> {
             Event::Scalar(text, style, anchor, tag) => {
                 // the parser says `~` where nothing is written
                 let nothing = style == ScalarStyle::Plain && span.byte_range().is_some_and(|range| range.is_empty());
-                let text = if nothing { "" } else { &*text };
+                let text = if nothing { "" } else { cut_break(&text, style, self.text, &span) };
                 let node = Node::Scalar(scalar(text, style, tag.as_deref())?);
                 self.made += 1;
                 self.remember(anchor, &node, 1, 0);
@@ -260,9 +261,12 @@ fn scalar(text: &str, style: ScalarStyle, tag: Option<&YamlTag>) -> Result<Scala
     };
     match tag {
         None if style == ScalarStyle::Plain => Ok(Scalar::plain(text)),
-        None => Ok(Scalar { text: text.into(), tag: Tag::Str, quoted: true }),
+        None => {
+            let style = if style == ScalarStyle::Folded { Style::Folded } else { Style::Quoted };
+            Ok(Scalar { text: text.into(), tag: Tag::Str, style })
+        }
         Some(tag) => {
-            let scalar = Scalar { text: text.into(), tag, quoted: false };
+            let scalar = Scalar { text: text.into(), tag, style: Style::Plain };
             scalar_value(&scalar).map_err(|error| error.message)?;
             Ok(scalar)
         }
