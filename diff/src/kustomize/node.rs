@@ -21,7 +21,8 @@ pub struct Scalar {
     pub text: SmolStr,
     pub tag: Tag,
     /// True for a text in quotes or in a block. The original keeps the quotes of what it replaces in place, so that a
-    /// number there becomes text: see [`Node::assign`]. No part of what the scalar is equal to.
+    /// number there becomes text: see [`Node::assign`]. Of a null without a text it says that it stands between brackets,
+    /// where the original writes it as an empty text. No part of what the scalar is equal to.
     pub quoted: bool,
 }
 
