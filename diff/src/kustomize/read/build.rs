@@ -4,7 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use granit_parser::{Event, Parser, ScalarStyle, Span, Tag as YamlTag, options};
+use granit_parser::{Event, Parser, ScalarStyle, Span, StructureStyle, Tag as YamlTag, options};
 
 use super::super::error::KustomizeError;
 use super::super::node::{Map, Node, Scalar, Style, Tag};
@@ -69,6 +69,8 @@ struct Builder<'a> {
     root: Option<Node>,
     first_line: usize,
     anchors: HashMap<usize, Anchored>,
+    /// How many brackets are open.
+    flow: usize,
     /// Nodes made so far, and how many of them by aliases.
     made: usize,
     aliased: usize,
@@ -77,6 +79,8 @@ struct Builder<'a> {
 /// A collection whose end is still to come.
 struct Open {
     content: Content,
+    /// True between brackets.
+    in_flow: bool,
     anchor: usize,
     /// What was made before it.
     made: usize,
@@ -105,7 +109,7 @@ struct Anchored {
 impl<'a> Builder<'a> {
     fn new(text: &'a str, keys: Keys) -> Self {
         let (open, anchors) = (Vec::new(), HashMap::new());
-        Self { text, keys, open, root: None, first_line: 0, anchors, made: 0, aliased: 0 }
+        Self { text, keys, open, root: None, first_line: 0, anchors, flow: 0, made: 0, aliased: 0 }
     }
 
     fn event(&mut self, event: Event<'a>, span: Span) -> Result<(), Message> {
@@ -122,9 +126,9 @@ impl<'a> Builder<'a> {
                 self.remember(anchor, &node, 1, 0);
                 self.add(Added { node, depth: 0, by_alias: false })
             }
-            Event::SequenceStart(_, anchor, _) => self.begin(Content::Seq(Vec::new()), anchor),
-            Event::MappingStart(_, anchor, _) => {
-                self.begin(Content::Map { map: Map::default(), key: None, merged: None }, anchor)
+            Event::SequenceStart(style, anchor, _) => self.begin(Content::Seq(Vec::new()), style, anchor),
+            Event::MappingStart(style, anchor, _) => {
+                self.begin(Content::Map { map: Map::default(), key: None, merged: None }, style, anchor)
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(),
             Event::Alias(id) => self.alias(id, span),
@@ -135,17 +139,20 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn begin(&mut self, content: Content, anchor: usize) -> Result<(), Message> {
+    fn begin(&mut self, content: Content, style: StructureStyle, anchor: usize) -> Result<(), Message> {
         if matches!(self.open.last(), Some(Open { content: Content::Map { key: None, .. }, .. })) {
             return Err(not_a_key(if matches!(content, Content::Seq(_)) { "list" } else { "mapping" }));
         }
-        self.open.push(Open { content, anchor, made: self.made, depth: 0 });
+        let in_flow = style == StructureStyle::Flow;
+        self.flow += usize::from(in_flow);
+        self.open.push(Open { content, in_flow, anchor, made: self.made, depth: 0 });
         self.made += 1;
         self.check_depth(0)
     }
 
     fn end(&mut self) -> Result<(), Message> {
-        let Some(Open { content, anchor, made, depth }) = self.open.pop() else { return Ok(()) };
+        let Some(Open { content, in_flow, anchor, made, depth }) = self.open.pop() else { return Ok(()) };
+        self.flow -= usize::from(in_flow);
         let node = match content {
             Content::Seq(items) => Node::Seq(items),
             Content::Map { map, merged, .. } => {
