@@ -11,6 +11,7 @@ use super::host::Host;
 use super::loader::{LoadRestrictions, Loader};
 use super::provenance;
 use super::resource::Resource;
+use super::schema::Schema;
 use super::steps::typed;
 use super::target::Target;
 use super::transform::metadata::managed_by;
@@ -40,6 +41,24 @@ pub struct Context<'a> {
     pub host: &'a dyn Host,
     pub options: &'a Options,
     pub warnings: RefCell<Vec<String>>,
+    /// The first schema that a kustomization names, the outermost one before all others.
+    schema: RefCell<Option<Schema>>,
+}
+
+impl Context<'_> {
+    /// What is known of types at this point of the build.
+    pub fn schema(&self) -> Schema {
+        self.schema.borrow().clone().unwrap_or_else(Schema::kubernetes)
+    }
+
+    /// True if no kustomization has named a schema yet.
+    pub fn wants_schema(&self) -> bool {
+        self.schema.borrow().is_none()
+    }
+
+    pub fn set_schema(&self, schema: Schema) {
+        self.schema.replace(Some(schema));
+    }
 }
 
 /// Builds the kustomization in a folder.
@@ -47,7 +66,7 @@ pub struct Context<'a> {
 /// # Errors
 /// All that is an error for kustomize, as the first mistake that it would meet, with its file and line.
 pub fn build(host: &dyn Host, folder: &str, options: &Options) -> Result<Output, KustomizeError> {
-    let context = Context { host, options, warnings: RefCell::default() };
+    let context = Context { host, options, warnings: RefCell::default(), schema: RefCell::default() };
     let loader = Loader::new(&context, folder)?;
     let target = Target::load(&loader)?;
     let mut resources = target.build()?;

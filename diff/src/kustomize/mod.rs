@@ -15,6 +15,7 @@ pub mod generators;
 pub mod hash;
 pub mod host;
 pub mod id;
+pub mod json6902;
 pub mod loader;
 pub mod merge;
 pub mod node;

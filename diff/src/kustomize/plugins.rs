@@ -15,7 +15,7 @@ use super::hash::HashTransformer;
 use super::read;
 use super::resource::Resource;
 use super::shape::{Place, Strictness, fit};
-use super::steps::{Step, replacements, typed};
+use super::steps::{Step, patches, replacements, typed};
 use super::target::Target;
 use super::transform::annotations::AnnotationsTransformer;
 use super::transform::images::ImageTagTransformer;
@@ -59,6 +59,13 @@ pub fn transformer(resource: &Resource, target: &Target) -> Result<Step, Kustomi
         "ImageTagTransformer" => Box::new(typed::<ImageTagTransformer>(&config).map_err(at)?),
         "LabelTransformer" => Box::new(typed::<LabelTransformer>(&config).map_err(at)?),
         "NamespaceTransformer" => Box::new(typed::<NamespaceTransformer>(&config).map_err(at)?),
+        "PatchTransformer" => Box::new(patches::patch(&config, target).map_err(at)?),
+        "PatchJson6902Transformer" => Box::new(patches::json6902(&config, "jsonOp", target).map_err(at)?),
+        "PatchStrategicMergeTransformer" => {
+            let paths: Vec<String> = config.get("paths").map_or(Ok(Vec::new()), typed).map_err(at)?;
+            let more = config.get("patches").and_then(Value::as_str).unwrap_or_default();
+            Box::new(patches::strategic_merge(&paths, more, target).map_err(at)?)
+        }
         "PrefixTransformer" => {
             field_specs(&config).map_err(at)?;
             Box::new(typed::<PrefixTransformer>(&config).map_err(at)?)

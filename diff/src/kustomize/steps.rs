@@ -2,6 +2,8 @@
 //!
 //! Leaves what they do to `transform`, and those of `transformers` to `plugins`. Pure.
 
+pub mod patches;
+
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -58,9 +60,12 @@ fn note(resource: &mut Resource, provenance: &Provenance) {
 /// The transformers of the fields of a kustomization.
 pub fn built_in(target: &Target, config: &TransformerConfig) -> Result<Vec<Step>, KustomizeError> {
     let mut steps = Steps { target, config, steps: Vec::new() };
+    steps.strategic_merge()?;
+    steps.patches()?;
     steps.names();
     steps.labels()?;
     steps.annotations();
+    steps.json_patches()?;
     steps.replicas()?;
     steps.images()?;
     steps.replacements()?;
@@ -78,6 +83,37 @@ impl Steps<'_, '_> {
         let origin = self.target.origin(field, index);
         let provenance = self.target.provenance_of(kind);
         self.steps.push(Step { transform: Box::new(transform), origin, provenance });
+    }
+
+    fn strategic_merge(&mut self) -> Result<(), KustomizeError> {
+        let target = self.target;
+        let entries = &target.kustomization.patches_strategic_merge;
+        if !entries.is_empty() {
+            let origin = target.origin("patchesStrategicMerge", 0);
+            let transform = patches::strategic_merge(entries, "", target).map_err(|error| error.or_at(&origin))?;
+            self.push("PatchStrategicMergeTransformer", "patchesStrategicMerge", 0, transform);
+        }
+        Ok(())
+    }
+
+    fn patches(&mut self) -> Result<(), KustomizeError> {
+        let target = self.target;
+        for (index, entry) in target.kustomization.patches.iter().enumerate() {
+            let origin = target.origin("patches", index);
+            let transform = patches::patch(entry, target).map_err(|error| error.or_at(&origin))?;
+            self.push("PatchTransformer", "patches", index, transform);
+        }
+        Ok(())
+    }
+
+    fn json_patches(&mut self) -> Result<(), KustomizeError> {
+        let target = self.target;
+        for (index, entry) in target.kustomization.patches_json6902.iter().enumerate() {
+            let origin = target.origin("patchesJson6902", index);
+            let transform = patches::json6902(entry, "patch", target).map_err(|error| error.or_at(&origin))?;
+            self.push("PatchJson6902Transformer", "patchesJson6902", index, transform);
+        }
+        Ok(())
     }
 
     /// Namespace, prefix and suffix.

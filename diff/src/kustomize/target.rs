@@ -18,6 +18,7 @@ use super::read;
 use super::remote;
 use super::resource::Resource;
 use super::resources::Resources;
+use super::schema::Schema;
 use super::steps::{self, Step, typed};
 use super::tables;
 use super::transform::metadata::Provenance;
@@ -64,7 +65,28 @@ impl<'a> Target<'a> {
         warnings.into_iter().for_each(|warning| loader.warn(warning));
         let trail = (!kustomization.build_metadata.is_empty()).then(Provenance::default);
         let inherited = Inherited { trail, ..Inherited::default() };
-        Ok(Self { loader, file: loaded.path, kustomization, inherited })
+        let target = Self { loader, file: loaded.path, kustomization, inherited };
+        target.set_schema().map_err(|error| error.or_at(&target.origin("openapi", 0)))?;
+        Ok(target)
+    }
+
+    /// Takes the schema that this kustomization names, if no other has named one.
+    fn set_schema(&self) -> Result<(), KustomizeError> {
+        let context = self.loader.context;
+        let [path, version] = ["path", "version"].map(|field| self.kustomization.openapi.get(field));
+        let file = path.map(|path| self.loader.open(path)).transpose()?;
+        if !context.wants_schema() {
+            return Ok(());
+        }
+        match (file, version) {
+            (Some(_), Some(_)) => {
+                return Err(KustomizeError::new("openapi has a path and a version: remove one of the two"));
+            }
+            (Some(file), None) => context.set_schema(Schema::with_openapi(&file.path, &file.bytes)?),
+            (None, Some(version)) if !version.is_empty() => context.set_schema(Schema::with_version(version)?),
+            (None, _) => {}
+        }
+        Ok(())
     }
 
     /// The resources of the outermost kustomization, with all that can only be done once they are all there.

@@ -8,6 +8,7 @@ pub mod labels;
 pub mod metadata;
 pub mod names;
 pub mod namespace;
+pub mod patch;
 pub mod prefix;
 pub mod replacements;
 pub mod replicas;

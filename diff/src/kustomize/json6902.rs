@@ -1,0 +1,137 @@
+//! JSON patches (RFC 6902) in the reading of kustomize's library, which is laxer than the text: `replace` sets a field that
+//! is not there, `copy` of a field that is not there gives null, and negative indices count from the end.
+//!
+//! Leaves ways through documents to `pointer`. Pure.
+
+mod pointer;
+
+use serde_json::{Map, Value};
+
+use super::error::KustomizeError;
+use super::node::Node;
+use super::value;
+
+use pointer::locate;
+
+/// The operations of a patch.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Operations {
+    list: Vec<Operation>,
+}
+
+/// One operation, as written.
+type Operation = Map<String, Value>;
+
+impl Operations {
+    /// Reads a patch, in JSON if it starts with `[`, or else the first document of a YAML text.
+    ///
+    /// # Errors
+    ///
+    /// What is neither, or no list of mappings.
+    pub fn read(file: &str, text: &str) -> Result<Self, KustomizeError> {
+        let is_list = |list: Vec<Value>| {
+            let operations =
+                list.into_iter().map(|item| if let Value::Object(map) = item { Some(map) } else { None });
+            operations.collect::<Option<Vec<_>>>()
+        };
+        let list = match document(file, text)? {
+            Value::Null => Some(Vec::new()),
+            Value::Array(list) => is_list(list),
+            _ => None,
+        };
+        let message = "a JSON patch is a list of operations (`- op: add`): correct it";
+        list.map(|list| Self { list }).ok_or_else(|| KustomizeError::in_file(file, message))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+}
+
+fn document(file: &str, text: &str) -> Result<Value, KustomizeError> {
+    if text.starts_with('[') {
+        return serde_json::from_str(text).map_err(|error| KustomizeError {
+            file: file.to_owned(),
+            line: u32::try_from(error.line()).unwrap_or(0),
+            message: format!("no JSON: {error}"),
+        });
+    }
+    let (documents, errors) = crate::yaml::read(file, text.as_bytes());
+    match errors.into_iter().next() {
+        Some(error) => Err(KustomizeError {
+            file: file.to_owned(),
+            line: error.line,
+            message: error.problem.to_string(),
+        }),
+        None => Ok(documents.into_iter().next().map_or(Value::Null, |document| document.value)),
+    }
+}
+
+/// Carries out all operations on a resource, or none.
+///
+/// # Errors
+///
+/// An operation that does not apply, by its number and path.
+pub fn apply(node: &mut Node, operations: &Operations) -> Result<(), KustomizeError> {
+    let mut document = value::value(node)?;
+    for (at, operation) in operations.list.iter().enumerate() {
+        run(&mut document, operation).map_err(|problem| {
+            let text =
+                |field: &str| operation.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+            KustomizeError::new(format!("operation {} ({} {}): {problem}", at + 1, text("op"), text("path")))
+        })?;
+    }
+    if !document.is_object() {
+        return Err(KustomizeError::new("the patch leaves no object: correct the operation on its top"));
+    }
+    *node = value::node(&document);
+    Ok(())
+}
+
+fn run(document: &mut Value, operation: &Operation) -> Result<(), String> {
+    let text = |field: &str| {
+        let text = operation.get(field).and_then(Value::as_str);
+        text.ok_or_else(|| format!("it has no {field}: add one, as text"))
+    };
+    let value = || operation.get("value").cloned().unwrap_or_default();
+    match operation.get("op").and_then(Value::as_str).unwrap_or_default() {
+        "add" => locate(document, text("path")?)?.add(value()),
+        "remove" => locate(document, text("path")?)?.remove().map(drop),
+        "replace" => match text("path")? {
+            "" => {
+                *document = value();
+                if document.is_object() || document.is_array() {
+                    Ok(())
+                } else {
+                    Err("only an object can be the top".into())
+                }
+            }
+            path => locate(document, path)?.replace(value()),
+        },
+        "move" => {
+            let moved = locate(document, text("from")?)?.remove()?;
+            locate(document, text("path")?)?.add(moved)
+        }
+        "copy" => {
+            let copied = locate(document, text("from")?)?.get()?.cloned().unwrap_or_default();
+            locate(document, text("path")?)?.add(copied)
+        }
+        "test" => test(document, text("path")?, operation.get("value")),
+        other => {
+            Err(format!("there is no operation `{other}`: write add, remove, replace, move, copy or test"))
+        }
+    }
+}
+
+fn test(document: &mut Value, path: &str, expected: Option<&Value>) -> Result<(), String> {
+    let found = match path {
+        "" => Some(&*document),
+        path => locate(document, path)?.into_value()?,
+    };
+    // null is as good as nothing
+    if found.unwrap_or(&Value::Null) == expected.unwrap_or(&Value::Null) {
+        return Ok(());
+    }
+    let found = found.map_or("nothing".to_owned(), |found| format!("`{found}`"));
+    Err(format!("the test fails: {found} is there"))
+}
