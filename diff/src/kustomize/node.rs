@@ -21,7 +21,8 @@ pub struct Scalar {
     pub text: SmolStr,
     pub tag: Tag,
     /// How it is written. The original keeps the style of what it replaces in place, so that a number there becomes text:
-    /// see [`Node::assign`]. No part of what the scalar is equal to.
+    /// see [`Node::assign`]. A null without a text is `Quoted` between brackets, where the original writes it as an empty
+    /// text. No part of what the scalar is equal to.
     pub style: Style,
 }
 

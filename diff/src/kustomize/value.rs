@@ -66,7 +66,7 @@ pub fn scalar_value(scalar: &Scalar) -> Result<Value, KustomizeError> {
         (Tag::Merge, _) => text(),
         (Tag::Binary, _) => binary(scalar),
         // nothing between brackets: the original writes it with quotes
-        (Tag::Null, Resolved::Null) if scalar.quoted && scalar.text.is_empty() => text(),
+        (Tag::Null, Resolved::Null) if scalar.style != Style::Plain && scalar.text.is_empty() => text(),
         (Tag::Null, Resolved::Null) => Ok(Value::Null),
         (Tag::Bool, Resolved::Bool(value)) => Ok(value.into()),
         (Tag::Int, Resolved::Int(value)) => Ok(value.into()),

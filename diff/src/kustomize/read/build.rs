@@ -118,10 +118,15 @@ impl<'a> Builder<'a> {
         }
         match event {
             Event::Scalar(text, style, anchor, tag) => {
-                // the parser says `~` where nothing is written
-                let nothing = style == ScalarStyle::Plain && span.byte_range().is_some_and(|range| range.is_empty());
-                let text = if nothing { "" } else { cut_break(&text, style, self.text, &span) };
-                let node = Node::Scalar(scalar(text, style, tag.as_deref())?);
+                // the parser has a `~` for what has no text
+                let is_missing =
+                    style == ScalarStyle::Plain && span.byte_range().is_some_and(|range| range.is_empty());
+                let text = if is_missing { "" } else { cut_break(&text, style, self.text, &span) };
+                let mut scalar = scalar(text, style, tag.as_deref())?;
+                if is_missing && scalar.is_null() && self.flow > 0 {
+                    scalar.style = Style::Quoted;
+                }
+                let node = Node::Scalar(scalar);
                 self.made += 1;
                 self.remember(anchor, &node, 1, 0);
                 self.add(Added { node, depth: 0, by_alias: false })
