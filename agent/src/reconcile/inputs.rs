@@ -9,16 +9,16 @@ use holdfast_diff::digest::Hasher;
 
 use super::Run;
 use crate::api::{
-    self, Sync,
-    Decrypt, HelmOptions, IgnoreRule, IgnoreTarget, InputKind, Render, RenderType, Substitute, ValuesFrom,
+    self, Decrypt, HelmOptions, IgnoreRule, IgnoreTarget, InputKind, Render, RenderType, Substitute, Sync,
+    ValuesFrom,
 };
 use crate::cluster::refusal::chain;
 use crate::cluster::secrets::{Data, Held, Name, User};
 use crate::render::Inputs;
 use crate::render::chart::{self, Target};
 use crate::render::helm::{Chart, ChartSource, HelmError, Login, ValuesPart, Volatile};
-use crate::render::sops::{KeyError, Keys};
 use crate::render::kustomize::Outside;
+use crate::render::sops::{KeyError, Keys};
 use crate::report::Failure;
 use crate::sync_ref::SyncRef;
 
@@ -77,7 +77,9 @@ impl Gathered<'_> {
     }
 
     async fn keys(&mut self, Decrypt { secret_ref }: &Decrypt) -> Result<(), Failure> {
-        let Some(held) = look(self.run, InputKind::Secret, &secret_ref.name, false).await? else { return Ok(()) };
+        let Some(held) = look(self.run, InputKind::Secret, &secret_ref.name, false).await? else {
+            return Ok(());
+        };
         self.version.text(&held.version);
         let bad = |error: KeyError| {
             Failure::user("render", "KeyUnreadable", format!("Secret {}: {error}", secret_ref.name))
@@ -100,8 +102,8 @@ impl Gathered<'_> {
     /// Values, logins, what the cluster is, and the chart itself if it is from elsewhere.
     async fn chart(&mut self, options: HelmOptions) -> Result<(), Failure> {
         let capabilities = self.run.context.cluster.discovery.capabilities().await;
-        let capabilities = capabilities
-            .map_err(|error| Failure::transient("render", "Unreachable", chain(&error)))?;
+        let capabilities =
+            capabilities.map_err(|error| Failure::transient("render", "Unreachable", chain(&error)))?;
         self.inputs.target.kube_version = Some(capabilities.version.clone());
         self.inputs.target.api_versions.clone_from(&capabilities.apis);
         let Target { name, namespace, kube_version: _, api_versions: _, installed } = &self.inputs.target;
@@ -145,7 +147,9 @@ impl Gathered<'_> {
             None => Err(Failure::user(
                 "render",
                 "InputUnreadable",
-                format!("{place}, which spec.render.helm.valuesFrom names, does not exist; add it, or set optional: true"),
+                format!(
+                    "{place}, which spec.render.helm.valuesFrom names, does not exist; add it, or set optional: true"
+                ),
             )),
         }
     }
@@ -210,7 +214,6 @@ fn texts(data: &Data) -> BTreeMap<String, String> {
         |(key, value): (&String, &Vec<u8>)| Some((key.clone(), String::from_utf8(value.clone()).ok()?));
     data.iter().filter_map(text).collect()
 }
-
 
 /// What a chart makes anew each time stays as it is in the cluster, as if the Sync had a rule that says so.
 pub fn kept(Volatile { object, paths }: &Volatile) -> IgnoreRule {

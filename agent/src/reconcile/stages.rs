@@ -17,8 +17,8 @@ use tracing::instrument;
 
 use super::Run;
 use super::drift;
-use super::jobs::is_completed;
 use super::inputs;
+use super::jobs::is_completed;
 use super::mistakes;
 use super::source::{Source, is_newer};
 use crate::api::{DriftMode, Sync, names};

@@ -83,8 +83,10 @@ pub fn render(
     let Placed { manifests, hooks: _, left_out } = hooks::place(manifests, phase);
     let mut warnings: Vec<String> = volatile.iter().map(told).collect();
     let unused = left_out.into_iter().filter(|(_, events)| !events.contains("test"));
-    warnings.extend(unused.map(|(object, events)| format!("{object} is a hook for {events} and is not applied")));
-    let objects = manifests.into_iter().map(|Manifest { value, origin, .. }| Object { value, origin }).collect();
+    warnings
+        .extend(unused.map(|(object, events)| format!("{object} is a hook for {events} and is not applied")));
+    let objects =
+        manifests.into_iter().map(|Manifest { value, origin, .. }| Object { value, origin }).collect();
     Ok(Rendered { objects, warnings, volatile, secret: false })
 }
 
@@ -98,8 +100,11 @@ pub fn of_kustomization(
     let failed = |error: HelmError| FilesError(format!("helmCharts, {}: {error}", wanted.name));
     let HelmChart { name, version, repo, release_name, namespace, values_inline, .. } = wanted;
     let mut parts = Vec::new();
-    for path in wanted.values_file.split_whitespace().chain(wanted.additional_values_files.iter().map(String::as_str)) {
-        let path = join(folder, path).ok_or_else(|| FilesError(format!("{path} climbs out of the repository")))?;
+    for path in
+        wanted.values_file.split_whitespace().chain(wanted.additional_values_files.iter().map(String::as_str))
+    {
+        let path =
+            join(folder, path).ok_or_else(|| FilesError(format!("{path} climbs out of the repository")))?;
         let missing = || FilesError(format!("{path}, which helmCharts names, does not exist"));
         let text = files.read(&path)?.ok_or_else(missing)?.to_vec();
         parts.push(ValuesPart { name: path, text, target_path: None });
@@ -152,14 +157,20 @@ fn parts(
             parts.extend(read.clone());
             continue;
         };
-        let path = join(folder, file).ok_or_else(|| FilesError(format!("valuesFrom: {file} climbs out of the repository")))?;
+        let path = join(folder, file)
+            .ok_or_else(|| FilesError(format!("valuesFrom: {file} climbs out of the repository")))?;
         match files.read(&path)? {
             Some(text) => {
                 let target_path = from.target_path.clone();
                 parts.push(ValuesPart { name: path, text: text.to_vec(), target_path });
             }
             None if from.optional => {}
-            None => return Err(FilesError(format!("valuesFrom: there is no file {path}; correct it, or set optional: true")).into()),
+            None => {
+                return Err(FilesError(format!(
+                    "valuesFrom: there is no file {path}; correct it, or set optional: true"
+                ))
+                .into());
+            }
         }
     }
     Ok(parts)
@@ -190,7 +201,8 @@ fn beside(files: &dyn Files, folder: &str) -> Result<Vec<String>, FilesError> {
         let path = join(folder, name).unwrap_or_default();
         let Some(bytes) = files.read(&path)? else { continue };
         let (documents, _) = yaml::read(&path, &bytes);
-        let dependencies = documents.iter().filter_map(|document| document.value.get("dependencies")?.as_array());
+        let dependencies =
+            documents.iter().filter_map(|document| document.value.get("dependencies")?.as_array());
         for dependency in dependencies.flatten() {
             let repository = dependency.get("repository").and_then(Value::as_str).unwrap_or_default();
             if let Some(path) = repository.strip_prefix("file://") {
@@ -251,10 +263,7 @@ impl From<HelmError> for RenderError {
 }
 
 /// A login for the host of a chart.
-pub fn login(
-    data: &std::collections::BTreeMap<String, Vec<u8>>,
-    url: &str,
-) -> Result<Login, HelmError> {
+pub fn login(data: &std::collections::BTreeMap<String, Vec<u8>>, url: &str) -> Result<Login, HelmError> {
     let host = url.split_once("://").map_or(url, |(_, rest)| rest).split('/').next().unwrap_or_default();
     Login::from_secret(data, host)
 }

@@ -172,7 +172,8 @@ pub fn of_files(files: &dyn Files, job: &Job<'_>) -> Result<Rendered, RenderErro
     let mut rendered = match detect::renderer(&files, folder, options)? {
         Renderer::Plain => plain::render(&host, folder, kustomize)?,
         Renderer::Helm => {
-            let charts = outside.and_then(Outside::charts).ok_or_else(|| RenderError::of(vec![NO_HELM.to_owned()]))?;
+            let charts =
+                outside.and_then(Outside::charts).ok_or_else(|| RenderError::of(vec![NO_HELM.to_owned()]))?;
             chart::render(charts, &files, folder, options.helm.as_ref(), inputs)?
         }
         Renderer::Kustomize => kustomize::render(&host, folder, kustomize)?,

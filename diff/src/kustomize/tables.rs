@@ -19,9 +19,16 @@ pub fn read(target: &Target) -> Result<TransformerConfig, KustomizeError> {
     let mut files = Vec::new();
     for (index, path) in kustomization.configurations.iter().enumerate() {
         let origin = target.origin("configurations", index);
-        files.push(target.loader.open(path).and_then(|loaded| configuration(&loaded)).map_err(|e| e.or_at(&origin))?);
+        files.push(
+            target
+                .loader
+                .open(path)
+                .and_then(|loaded| configuration(&loaded))
+                .map_err(|e| e.or_at(&origin))?,
+        );
     }
-    let mut config = TransformerConfig::with_files(files).map_err(|e| e.or_at(&target.origin("configurations", 0)))?;
+    let mut config =
+        TransformerConfig::with_files(files).map_err(|e| e.or_at(&target.origin("configurations", 0)))?;
     for (index, path) in kustomization.crds.iter().enumerate() {
         let origin = target.origin("crds", index);
         let found = target.loader.open(path).and_then(|loaded| definitions(&loaded));

@@ -53,11 +53,7 @@ pub fn read_lenient<'a>(file: &str, text: &'a [u8]) -> (Vec<Document<'a>>, Vec<Y
     read_with(file, text, Duplicates::LastWins)
 }
 
-fn read_with<'a>(
-    file: &str,
-    text: &'a [u8],
-    duplicates: Duplicates,
-) -> (Vec<Document<'a>>, Vec<YamlError>) {
+fn read_with<'a>(file: &str, text: &'a [u8], duplicates: Duplicates) -> (Vec<Document<'a>>, Vec<YamlError>) {
     let lines = Lines::new(text);
     let mut reading = Reading { lines: &lines, duplicates, documents: Vec::new(), findings: Vec::new() };
     match check_text(text) {
