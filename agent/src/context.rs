@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{self, Store};
 use kube::{Api, Client};
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -22,7 +23,8 @@ use crate::cluster::view::View;
 use crate::cluster::watch::Watches;
 use crate::memory::Memories;
 use crate::metrics::Metrics;
-use crate::render::kustomize::Outside;
+use crate::reconcile::remotes::GitRemotes;
+use crate::render::outside::{Outside, Remotes};
 use crate::render::store::Renders;
 use crate::report::alert::Alerts;
 use crate::report::audit::{Audit, Told};
@@ -37,7 +39,7 @@ pub const ROOM: u32 = 500;
 pub struct Context {
     pub client: Client,
     pub cluster: Cluster,
-    pub sources: Sources,
+    pub sources: Arc<Sources>,
     pub renders: Arc<Renders>,
     /// What a render may ask for beside files.
     pub outside: Outside,
@@ -68,6 +70,8 @@ pub struct Options {
     /// Mirrors of repositories go below it; it may be lost at any time.
     pub cache_dir: PathBuf,
     pub allow_file: bool,
+    /// Whether kustomizations may name bases in other repositories.
+    pub allow_remotes: bool,
     /// The program that renders charts.
     pub helm: PathBuf,
     /// Whether alerts may go to link-local and metadata addresses.
@@ -124,6 +128,11 @@ impl Context {
         });
         let cluster_uid = system.metadata.uid.unwrap_or_default();
         let alerts = Alerts::new(cluster_uid.clone(), syncs.clone());
+        let source_options = SourceOptions { allow_file: options.allow_file, on_look };
+        let sources = Arc::new(Sources::new(options.cache_dir.clone(), source_options));
+        let git = GitRemotes { sources: sources.clone(), runtime: Handle::current() };
+        let remotes = options.allow_remotes.then(|| Arc::new(git) as Arc<dyn Remotes>);
+        let outside = Outside::new(&options.helm, &options.cache_dir, remotes);
         let context = Self {
             cluster: Cluster {
                 uid: cluster_uid,
@@ -134,12 +143,9 @@ impl Context {
                 syncs,
                 clients,
             },
-            sources: Sources::new(
-                options.cache_dir.clone(),
-                SourceOptions { allow_file: options.allow_file, on_look },
-            ),
+            sources,
             renders: Arc::new(Renders::new(&options.cache_dir)),
-            outside: Outside::new(&options.helm, &options.cache_dir),
+            outside,
             secrets: Arc::new(Secrets::new(client.clone(), wake.clone())),
             alerts,
             audit: options.audit.clone(),

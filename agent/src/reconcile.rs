@@ -11,6 +11,7 @@ pub mod ghosts;
 pub mod inputs;
 pub mod jobs;
 pub mod mistakes;
+pub mod remotes;
 pub mod rendering;
 pub mod source;
 pub mod stages;
@@ -72,6 +73,7 @@ async fn pipeline(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) -
     }
     let rendering = stages::render(run, &mut source, memory)?;
     let _room = stages::room(run, rendering.manifests.len()).await?;
+    findings.chart = rendering.chart.clone();
     let empty = rendering.is_empty();
     let mut observed = stages::observe(run, rendering, &source.seen.revision).await?;
     findings.warnings = observed.warnings.take();

@@ -21,6 +21,9 @@ pub struct SyncStatus {
     pub drift: Option<DriftStatus>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub objects: Option<ObjectCounts>,
+    /// The chart that was rendered, if it is not in git.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chart: Option<ChartStatus>,
     /// What is amiss in git and stops nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -32,6 +35,17 @@ pub struct SyncStatus {
     pub history: Vec<HistoryEntry>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
+}
+
+/// A chart at an exact version.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ChartStatus {
+    pub name: String,
+    pub version: String,
+    /// `sha256:<64 hex>` of its archive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
 }
 
 /// A Job that has done its work, as git says it.
@@ -55,7 +69,7 @@ pub struct RevisionStatus {
     /// The applied revision for people: `main@1a2b3c4`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub short: Option<String>,
-    /// The id of the git tree below the path, at the applied revision.
+    /// Names what was read of git, and what spec.render refers to, at the applied revision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tree: Option<String>,
     /// What the commit of `seen` says of itself.

@@ -35,6 +35,9 @@ pub struct Agent {
     /// Keep mirrors of repositories below this folder; it may be lost at any time
     #[arg(long)]
     cache_dir: Option<PathBuf>,
+    /// Let kustomizations name bases in other git repositories
+    #[arg(long)]
+    allow_remote_bases: bool,
     /// The program that renders charts, Helm 3.14 or newer
     #[arg(long, value_name = "PATH", default_value = "helm")]
     helm: PathBuf,
@@ -87,6 +90,7 @@ impl Agent {
             namespaces: self.namespaces,
             cache_dir: self.cache_dir.unwrap_or_else(|| std::env::temp_dir().join("holdfast")),
             allow_file: self.allow_file_sources,
+            allow_remotes: self.allow_remote_bases,
             helm: self.helm,
             allow_link_local: self.allow_link_local_receivers,
             audit,

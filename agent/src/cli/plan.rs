@@ -167,6 +167,7 @@ pub(super) async fn connect(config: kube::Config, cache: &Path) -> anyhow::Resul
         namespaces: Vec::new(),
         cache_dir: cache.to_path_buf(),
         allow_file: true,
+        allow_remotes: true,
         helm: PathBuf::from("helm"),
         allow_link_local: false,
         audit: None,
@@ -188,9 +189,9 @@ pub(super) async fn connect(config: kube::Config, cache: &Path) -> anyhow::Resul
 
 /// Renders a working tree as the agent would render a commit.
 async fn working_tree(run: &Run<'_>, tree: &Path) -> anyhow::Result<Fruit> {
-    let inputs = inputs::inputs(run).await?;
     let disk = files::Disk::new(tree)?;
     let folder = disk.folder(run.sync.spec.path.as_deref())?;
+    let inputs = inputs::inputs(run, inputs::is_chart(run.sync, &disk, &folder)).await?;
     let options = run.sync.spec.render.clone().unwrap_or_default();
     let outside = run.context.outside.clone();
     let rendered = tokio::task::spawn_blocking(move || {

@@ -13,7 +13,7 @@ use kube::ResourceExt as _;
 use super::{Global, cluster, files, plan, say};
 use crate::api::Sync;
 use crate::reconcile::{Run, inputs};
-use crate::render::kustomize::Outside;
+use crate::render::outside::Outside;
 use crate::render::{self, Inputs, Job};
 use crate::sync_ref::SyncRef;
 
@@ -33,7 +33,7 @@ pub struct Render {
 impl Render {
     pub async fn run(self, global: Global) -> anyhow::Result<ExitCode> {
         let cache = tempfile::tempdir().context("cannot make a folder for charts")?;
-        let outside = Outside::new(&self.helm, cache.path());
+        let outside = Outside::new(&self.helm, cache.path(), None);
         let (disk, folder, options, inputs) = if let Some(file) = &self.file {
             let mut sync = files::sync(file)?;
             let disk = files::Disk::new(&self.path)?;
@@ -43,7 +43,7 @@ impl Render {
             let owner = SyncRef::new(namespace, sync.name_any());
             let inputs = match inputs::alone(&sync, &owner, &outside).await? {
                 Some(inputs) => inputs,
-                None => of_cluster(&global, &sync, &owner, cache.path()).await?,
+                None => of_cluster(&global, &sync, &owner, (&disk, &folder), cache.path()).await?,
             };
             (disk, folder, sync.spec.render.unwrap_or_default(), inputs)
         } else {
@@ -74,9 +74,15 @@ impl Render {
 }
 
 /// What a Sync refers to in the cluster.
-async fn of_cluster(global: &Global, sync: &Sync, owner: &SyncRef, cache: &Path) -> anyhow::Result<Inputs> {
+async fn of_cluster(
+    global: &Global,
+    sync: &Sync,
+    owner: &SyncRef,
+    (disk, folder): (&files::Disk, &str),
+    cache: &Path,
+) -> anyhow::Result<Inputs> {
     let context = plan::connect(cluster::config(global).await?, cache).await?;
     let status = sync.status.clone().unwrap_or_default();
     let run = Run { context: &context, sync, owner, status: &status, now: Timestamp::now() };
-    Ok(inputs::inputs(&run).await?)
+    Ok(inputs::inputs(&run, inputs::is_chart(sync, disk, folder)).await?)
 }

@@ -70,12 +70,12 @@ impl Judges {
 
     /// Takes what the chart of a Sync makes anew each time: it stays as it is in the cluster. A mistake is told where the
     /// Sync is taken.
-    pub fn take_volatile(&self, owner: &SyncRef, sync: &Sync, rules: Vec<IgnoreRule>) {
+    pub fn take_volatile(&self, owner: &SyncRef, sync: &Sync, rules: &[IgnoreRule]) {
         let mut volatile = self.volatile.lock().unwrap_or_else(PoisonError::into_inner);
         let before = if rules.is_empty() {
             volatile.remove(owner).unwrap_or_default()
         } else {
-            volatile.insert(owner.clone(), rules.clone()).unwrap_or_default()
+            volatile.insert(owner.clone(), rules.to_vec()).unwrap_or_default()
         };
         drop(volatile);
         if before != rules {

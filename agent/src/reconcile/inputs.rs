@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use holdfast_diff::digest::Hasher;
+use holdfast_diff::files::Files;
 
 use super::Run;
 use crate::api::{
@@ -16,8 +17,9 @@ use crate::cluster::refusal::chain;
 use crate::cluster::secrets::{Data, Held, Name, User};
 use crate::render::Inputs;
 use crate::render::chart::{self, Target};
+use crate::render::detect;
 use crate::render::helm::{Chart, ChartSource, HelmError, Login, ValuesPart, Volatile};
-use crate::render::kustomize::Outside;
+use crate::render::outside::Outside;
 use crate::render::sops::{KeyError, Keys};
 use crate::report::Failure;
 use crate::sync_ref::SyncRef;
@@ -40,20 +42,26 @@ pub fn names(run: &Run<'_>) -> Vec<Name> {
     names
 }
 
+/// True if a folder is rendered by Helm. A tree that cannot be read is told where it is rendered.
+pub fn is_chart(sync: &Sync, files: &dyn Files, folder: &str) -> bool {
+    let options = sync.spec.render.clone().unwrap_or_default();
+    detect::renderer(files, folder, &options).is_ok_and(|renderer| renderer == RenderType::Helm)
+}
+
 /// What a Sync refers to outside of git.
-pub async fn inputs(run: &Run<'_>) -> Result<Inputs, Failure> {
+pub async fn inputs(run: &Run<'_>, is_chart: bool) -> Result<Inputs, Failure> {
+    let options = run.sync.spec.render.clone().unwrap_or_default();
     let mut gathered = Gathered { run, inputs: Inputs::default(), version: Hasher::default() };
     gathered.target();
-    if let Some(Render { kind, kustomize: _, helm, substitute, decrypt }) = &run.sync.spec.render {
-        if let Some(decrypt) = decrypt {
-            gathered.keys(decrypt).await?;
-        }
-        if helm.is_some() || *kind == Some(RenderType::Helm) {
-            gathered.chart(helm.clone().unwrap_or_default()).await?;
-        }
-        if let Some(substitute) = substitute {
-            gathered.variables(substitute).await?;
-        }
+    let Render { kind: _, kustomize: _, helm, substitute, decrypt } = options;
+    if let Some(decrypt) = decrypt {
+        gathered.keys(&decrypt).await?;
+    }
+    if is_chart {
+        gathered.chart(helm.unwrap_or_default()).await?;
+    }
+    if let Some(substitute) = substitute {
+        gathered.variables(&substitute).await?;
     }
     let Gathered { mut inputs, version, .. } = gathered;
     inputs.version = version.finish();

@@ -8,13 +8,15 @@ use holdfast_diff::digest::{Digest, Hasher};
 use tracing::instrument;
 
 use super::Run;
-use super::inputs::inputs;
+use super::inputs;
+use super::remotes;
 use crate::api::{CommitNote, Render};
 use crate::memory::Memory;
-use crate::render::kustomize::Outside;
+use crate::render::outside::Outside;
+use crate::render::outside::ReadRemote;
 use crate::render::reads::Reads;
 use crate::render::store::{Renders, Stored};
-use crate::render::{self, Fruit, Inputs, Job, Secrecy};
+use crate::render::{self, Fruit, Inputs, Job, Keep};
 use crate::report::Failure;
 use crate::report::changes::cut;
 use crate::source::{Checkout, CommitFiles};
@@ -30,6 +32,8 @@ pub struct Known {
     generation: Option<i64>,
     options: Digest,
     pub reads: Arc<Reads>,
+    /// What was read of other repositories.
+    remotes: Vec<ReadRemote>,
     /// Names what was read, and what the Sync refers to.
     pub tree: String,
 }
@@ -58,13 +62,19 @@ pub async fn look_at(
 ) -> Result<(Known, Fresh), Failure> {
     let path = run.sync.spec.path.as_deref().unwrap_or_default();
     let folder = checkout.folder(path).map_err(|error| Failure::of("source", &error))?;
-    let inputs = inputs(run).await?;
+    let is_chart = inputs::is_chart(run.sync, &checkout.files(), &folder);
+    let inputs = inputs::inputs(run, is_chart).await?;
     let options = options(run, &folder, &inputs);
     let commit = checkout.revision().commit.clone();
     let before = memory.known.take().filter(|known| known.options == options);
     // What was rendered may be gone, after an error: then it is wanted again.
     let rendered = |known: &Known| memory.rendered.as_ref().is_some_and(|it| it.is_of(&known.tree, run.sync));
-    let before = before.filter(rendered);
+    let mut before = before.filter(rendered);
+    if let Some(known) = &before
+        && remotes::moved(&run.context.sources, &known.remotes).await
+    {
+        before = None;
+    }
     if let Some(known) = before.clone().filter(|known| known.is_of(run, checkout)) {
         memory.known = Some(known.clone());
         return Ok((known, None));
@@ -74,15 +84,20 @@ pub async fn look_at(
     let (render, outside) = (run.sync.spec.render.clone(), context.outside.clone());
     let work = Work { files: checkout.files(), folder, options, inputs, render, outside };
     let renders = context.renders.clone();
-    let reads = before.map(|before| before.reads);
+    let (reads, mut remotes) = before.map(|before| (before.reads, before.remotes)).unzip();
     let worked = tokio::task::spawn_blocking(move || work.run(&renders, reads)).await;
     let (reads, fresh) = worked.map_err(|error| Failure::internal("render", error.to_string()))?;
-    let tree = reads.digest().with(options).to_string();
+    if let Some(Ok(fruit)) = &fresh {
+        remotes = Some(fruit.remotes.clone());
+    }
+    let remotes = remotes.unwrap_or_default();
+    let others = Digest::of_bytes(format!("{remotes:?}").as_bytes());
+    let tree = reads.digest().with(options).with(others).to_string();
     let note = checkout
         .commit()
         .map(|(author, subject)| CommitNote { author: cut(&author, SHOWN), subject: cut(&subject, SHOWN) });
     let generation = run.sync.metadata.generation;
-    let known = Known { commit, note, generation, options, reads, tree };
+    let known = Known { commit, note, generation, options, reads, remotes, tree };
     memory.known = Some(known.clone());
     Ok((known, fresh))
 }
@@ -131,8 +146,8 @@ impl Work {
             return (reads, Err(Failure::of("source", &trouble)));
         }
         match rendered.and_then(|rendered| rendered.fruit(self.inputs.keys.as_ref())) {
-            Ok((fruit, Secrecy::Secret)) => (reads, Ok(fruit)),
-            Ok((fruit, Secrecy::Plain)) => {
+            Ok((fruit, Keep::No)) => (reads, Ok(fruit)),
+            Ok((fruit, Keep::Yes)) => {
                 let stored = Stored { reads, fruit };
                 renders.put(self.options, &stored);
                 (stored.reads, Ok(stored.fruit))

@@ -21,7 +21,7 @@ use super::inputs;
 use super::jobs::is_completed;
 use super::mistakes;
 use super::source::{Source, is_newer};
-use crate::api::{DriftMode, Sync, names};
+use crate::api::{ChartStatus, DriftMode, IgnoreRule, Sync, names};
 use crate::cluster::apply::{self, Failed, Kinds, Outcome};
 use crate::cluster::entry::{self, Entry};
 use crate::cluster::judges::JudgeError;
@@ -86,13 +86,15 @@ pub struct Rendering {
     pub part_of: Option<Arc<Vec<(ObjectId, Digest)>>>,
     /// What is odd and stops nothing.
     pub warnings: Vec<String>,
+    /// The chart, if this is all, and it is not in git.
+    pub chart: Option<Option<ChartStatus>>,
 }
 
 impl Rendering {
     /// All that git says.
     pub fn whole(fruit: Fruit) -> Self {
-        let Fruit { manifests, warnings, volatile: _ } = fruit;
-        Self { manifests, part_of: None, warnings }
+        let Fruit { manifests, warnings, volatile: _, chart, remotes: _ } = fruit;
+        Self { manifests, part_of: None, warnings, chart: Some(chart) }
     }
 
     /// True if git says nothing at all.
@@ -107,14 +109,14 @@ pub fn render(run: &Run<'_>, source: &mut Source, memory: &Memory) -> Result<Ren
         let positions: Vec<usize> = differing.manifests.iter().map(|(at, _)| *at).collect();
         let part_of = Some(rendered.objects.clone());
         return match rendered.kept.get(&positions) {
-            Ok(manifests) => Ok(Rendering { manifests, part_of, warnings: Vec::new() }),
+            Ok(manifests) => Ok(Rendering { manifests, part_of, warnings: Vec::new(), chart: None }),
             Err(error) => Err(Failure::internal("render", error.to_string())),
         };
     }
     let missing = || Failure::internal("render", "nothing was rendered");
     let fruit = source.fresh.take().ok_or_else(missing)??;
-    let kept = fruit.volatile.iter().map(inputs::kept).collect();
-    run.context.cluster.view.judges.take_volatile(run.owner, run.sync, kept);
+    let kept: Vec<IgnoreRule> = fruit.volatile.iter().map(inputs::kept).collect();
+    run.context.cluster.view.judges.take_volatile(run.owner, run.sync, &kept);
     Ok(Rendering::whole(fruit))
 }
 
@@ -151,7 +153,7 @@ pub async fn observe(run: &Run<'_>, rendering: Rendering, revision: &str) -> Res
         .requests(run.owner, spec.service_account_name.as_deref())
         .map_err(|error| Failure::internal("observe", error.to_string()))?;
     let namespace = spec.target_namespace.as_deref().unwrap_or(run.owner.namespace());
-    let Rendering { manifests, part_of, warnings: odd } = rendering;
+    let Rendering { manifests, part_of, warnings: odd, chart: _ } = rendering;
     let scope = if part_of.is_none() { Scope::Whole } else { Scope::Part };
     let rules = cluster.view.judges.rules(run.owner);
     let (found, mut errors) =

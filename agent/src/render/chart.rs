@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 use super::helm::hooks::{self, Phase, Placed};
 use super::helm::{self, Chart, ChartSource, HelmError, Login, Release, Runner, ValuesPart, Volatile};
 use super::{File, Inputs, Object, RenderError, Rendered};
-use crate::api::HelmOptions;
+use crate::api::{ChartStatus, HelmOptions};
 use crate::error::StageError as _;
 
 /// Bytes of a chart in the tree.
@@ -87,7 +87,12 @@ pub fn render(
         .extend(unused.map(|(object, events)| format!("{object} is a hook for {events} and is not applied")));
     let objects =
         manifests.into_iter().map(|Manifest { value, origin, .. }| Object { value, origin }).collect();
-    Ok(Rendered { objects, warnings, volatile, secret: false })
+    let chart = inputs.chart.as_ref().map(|chart| ChartStatus {
+        name: chart.name.clone(),
+        version: chart.version.clone(),
+        digest: chart.digest.as_ref().map(|digest| format!("sha256:{digest}")),
+    });
+    Ok(Rendered { objects, warnings, volatile, chart, ..Rendered::default() })
 }
 
 /// What a kustomization's `helmCharts` asks for.

@@ -10,6 +10,7 @@ pub mod helm;
 pub mod ignore;
 pub mod kept;
 pub mod kustomize;
+pub mod outside;
 pub mod overlay;
 pub mod plain;
 pub mod reads;
@@ -30,10 +31,10 @@ use serde_json::Value;
 use self::chart::Target;
 use self::decrypted::Decrypted;
 use self::helm::{Chart, Login, ValuesPart, Volatile};
-use self::kustomize::{Outside, Surroundings};
+use self::outside::{Outside, ReadRemote, Surroundings};
 use self::reads::{Reads, Recorder};
 use self::sops::Keys;
-use crate::api::{Render, RenderType as Renderer};
+use crate::api::{ChartStatus, Render, RenderType as Renderer};
 use crate::error::{Class, StageError};
 
 /// Why a chart is not rendered.
@@ -83,6 +84,10 @@ pub struct Rendered {
     pub warnings: Vec<String>,
     /// What a chart makes anew each time, which is kept as it is in the cluster.
     pub volatile: Vec<Volatile>,
+    /// What was read of other repositories.
+    pub remotes: Vec<ReadRemote>,
+    /// The chart, if it is not of the tree.
+    pub chart: Option<ChartStatus>,
     /// True if some of it was encrypted, or came from a Secret.
     pub secret: bool,
 }
@@ -94,22 +99,28 @@ pub struct Fruit {
     pub warnings: Vec<String>,
     /// What a chart makes anew each time, which is kept as it is in the cluster.
     pub volatile: Vec<Volatile>,
+    /// The chart, if it is not of the tree.
+    pub chart: Option<ChartStatus>,
+    /// What was read of other repositories.
+    #[serde(skip)]
+    pub remotes: Vec<ReadRemote>,
 }
 
 /// Whether a render may be written to disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Secrecy {
-    Plain,
-    /// Some of it was encrypted, or came from a Secret.
-    Secret,
+pub enum Keep {
+    Yes,
+    /// Some of it was encrypted, or came from a Secret, or from elsewhere than the files.
+    No,
 }
 
 impl Rendered {
     /// The manifests of what was rendered; nothing in them is encrypted.
-    pub fn fruit(self, keys: Option<&Keys>) -> Result<(Fruit, Secrecy), RenderError> {
-        let Self { objects, warnings, volatile, secret } = self;
-        let secrecy = if secret { Secrecy::Secret } else { Secrecy::Plain };
-        Ok((Fruit { manifests: manifests(objects, keys)?, warnings, volatile }, secrecy))
+    pub fn fruit(self, keys: Option<&Keys>) -> Result<(Fruit, Keep), RenderError> {
+        let Self { objects, warnings, volatile, remotes, chart, secret } = self;
+        let keep = if secret || !remotes.is_empty() { Keep::No } else { Keep::Yes };
+        let manifests = manifests(objects, keys)?;
+        Ok((Fruit { manifests, warnings, volatile, chart, remotes }, keep))
     }
 }
 
@@ -167,7 +178,7 @@ pub fn render(files: &dyn Versioned, job: &Job<'_>) -> (Result<Rendered, RenderE
 pub fn of_files(files: &dyn Files, job: &Job<'_>) -> Result<Rendered, RenderError> {
     let Job { folder, options, inputs, outside } = job;
     let files = Decrypted::new(files, inputs.keys.as_ref());
-    let host = Surroundings { files: &files, outside: *outside };
+    let host = Surroundings::new(&files, *outside);
     let kustomize = options.kustomize.as_ref();
     let mut rendered = match detect::renderer(&files, folder, options)? {
         Renderer::Plain => plain::render(&host, folder, kustomize)?,
@@ -183,6 +194,7 @@ pub fn of_files(files: &dyn Files, job: &Job<'_>) -> Result<Rendered, RenderErro
     if let Some(substitute) = &options.substitute {
         variables::fill(&files, &mut rendered.objects, substitute, &inputs.vars)?;
     }
+    rendered.remotes = host.remotes();
     rendered.secret = inputs.secret || files.used();
     Ok(rendered)
 }

@@ -8,7 +8,8 @@ use holdfast_diff::object::Manifest;
 use holdfast_diff::yaml;
 
 use super::ignore::Ignored;
-use super::kustomize::{self, Surroundings};
+use super::kustomize;
+use super::outside::Surroundings;
 use super::{Object, RenderError, Rendered, detect};
 use crate::api::KustomizeOptions;
 

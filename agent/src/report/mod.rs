@@ -17,7 +17,7 @@ use holdfast_diff::plan::{Change, PlanId};
 use jiff::Timestamp;
 
 use self::drift::Drift;
-use crate::api::{CommitNote, CompletedJob, DriftObject, DriftState, DriftStatus, Sync};
+use crate::api::{ChartStatus, CommitNote, CompletedJob, DriftObject, DriftState, DriftStatus, Sync};
 use crate::error::{Class, StageError};
 use crate::gate::Waiting;
 use crate::sync_ref::SyncRef;
@@ -78,6 +78,8 @@ pub struct Findings {
     pub drift: Option<Drift>,
     pub objects: Option<Objects>,
     /// Jobs that have done their work; `None` if that is not known.
+    /// The chart, if all was rendered anew.
+    pub chart: Option<Option<ChartStatus>>,
     pub completed: Option<Vec<CompletedJob>>,
     /// What is amiss in git and stops nothing; `None` if that was not looked at.
     pub warnings: Option<Vec<String>>,
@@ -104,6 +106,7 @@ impl Findings {
             done: None,
             drift: None,
             objects: None,
+            chart: None,
             completed: None,
             warnings: None,
             wait_for_health: sync.spec.wait_for_health(),

@@ -39,6 +39,9 @@ pub fn build(before: &SyncStatus, findings: &Findings, episode: Option<&DriftSta
     if let Some(warnings) = &findings.warnings {
         status.warnings = warnings.iter().take(WARNINGS).cloned().collect();
     }
+    if let Some(chart) = &findings.chart {
+        status.chart.clone_from(chart);
+    }
     if let Some(completed) = &findings.completed {
         status.completed.clone_from(completed);
     }
