@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use holdfast::error::{Class, StageError as _};
-use holdfast::render::helm::{ChartSource, HelmError, Limits, Login, Runner};
+use holdfast::render::helm::{ChartSource, Fetched, HelmError, Limits, Login, Runner};
 use holdfast_tests::forge::{Forge, PASSWORD, USER};
 use holdfast_tests::services;
 use serde_json::json;
 
 use super::kit::{
-    Answer, Bench, Server, config_map, helm, login, processes, programs, release, repository, said, text,
-    version_of,
+    Answer, Bench, Server, config_map, helm, login, pack, processes, programs, release, repository, said,
+    text, version_of,
 };
 
 /// A runner with the newest Helm.
@@ -233,7 +233,7 @@ async fn an_archive_that_was_changed_is_refused() -> anyhow::Result<()> {
     let index = "entries: {web: [{version: 1.0.0, urls: [other.tgz]}, {version: 0.9.0, urls: [page.tgz]}]}";
     server.answer("/index.yaml", Answer { status: 200, header: None, body: index.into() });
     let other = bench.chart("sources/other", "7.0.0", &[])?;
-    bench.pack(&other, &folder)?;
+    pack(&other, &folder)?;
     std::fs::rename(folder.join("other-7.0.0.tgz"), folder.join("other.tgz"))?;
     std::fs::write(folder.join("page.tgz"), "<html>")?;
     let runner = runner(&bench)?;
@@ -402,6 +402,9 @@ async fn a_chart_in_git_gets_what_it_is_made_of() -> anyhow::Result<()> {
     let server = Server::start(&folder, None).await?;
     let depends = format!("- {{name: web, version: ^1, repository: '{}'}}\n", server.url);
     assert!(app(&bench, &depends).await?.contains("a: \"1.1.0\""));
+    let made_of = bench.folder(&runner(&bench)?, "app").await?.made_of;
+    let digest = sha256(&std::fs::read(folder.join("web-1.1.0.tgz"))?);
+    assert_eq!(made_of, [Fetched { name: "web".to_owned(), version: "1.1.0".to_owned(), digest }]);
     // The lock wins.
     bench.write("app/Chart.lock", "dependencies: [{name: web, version: 1.0.0}]")?;
     assert!(app(&bench, &depends).await?.contains("a: \"1.0.0\""));
