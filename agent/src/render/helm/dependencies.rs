@@ -37,8 +37,7 @@ pub async fn complete(
     files: &mut Vec<Entry>,
     depth: usize,
 ) -> Result<Added, HelmError> {
-    let missing: Vec<Dependency> =
-        wanted(files, metadata)?.into_iter().filter(|one| !is_there(files, &one.name)).collect();
+    let missing = missing(files, metadata)?;
     let mut added = Added { any: !missing.is_empty(), fetched: Vec::new() };
     for dependency in missing {
         // One chart can be there twice, under two aliases.
@@ -51,19 +50,20 @@ pub async fn complete(
     Ok(added)
 }
 
-/// The dependencies, with the versions that are locked.
-fn wanted(files: &[Entry], metadata: &Metadata) -> Result<Vec<Dependency>, HelmError> {
+/// The dependencies that are not there, with the versions that are locked.
+fn missing(files: &[Entry], metadata: &Metadata) -> Result<Vec<Dependency>, HelmError> {
     let text = |name: &str| files.iter().find(|file| file.path == format!("chart/{name}"));
-    let (mut wanted, lock) = match text("requirements.yaml") {
+    let (mut missing, lock) = match text("requirements.yaml") {
         Some(old) if metadata.dependencies.is_empty() => {
             (metadata::dependencies("requirements.yaml", &old.bytes)?, "requirements.lock")
         }
         _ => (metadata.dependencies.clone(), "Chart.lock"),
     };
+    missing.retain(|one| !is_there(files, &one.name));
     if let Some(file) = text(lock) {
-        metadata::lock(lock, &mut wanted, &metadata::dependencies(lock, &file.bytes)?)?;
+        metadata::lock(lock, &mut missing, &metadata::dependencies(lock, &file.bytes)?)?;
     }
-    Ok(wanted)
+    Ok(missing)
 }
 
 /// True if `charts/` has a chart of this name, as a folder or as an archive.
