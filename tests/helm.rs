@@ -16,7 +16,7 @@ use holdfast_diff::order::Stage;
 use holdfast_diff::yaml;
 use serde_json::{Value, json};
 
-use kit::{Bench, config_map, helm_by, programs, release, said, text};
+use kit::{Bench, config_map, helm_by, pack, programs, release, said, text};
 
 /// The objects of a render.
 fn manifests(files: &[holdfast::render::File]) -> Vec<Manifest> {
@@ -39,12 +39,11 @@ async fn a_chart_renders_to_what_helm_itself_prints() -> anyhow::Result<()> {
         let rendered = bench.render(&bench.runner(program), "web", &json!({"replicaCount": 3})).await?;
         let printed =
             helm_by(program, &["template", "web", &path, "--namespace", "shop", "--set", "replicaCount=3"])?;
-        let joined: String = rendered
+        let parts = rendered
             .files
             .iter()
-            .map(|file| format!("---\n# Source: {}\n{}", file.path, String::from_utf8_lossy(&file.bytes)))
-            .collect();
-        assert_eq!(joined, printed);
+            .map(|file| format!("---\n# Source: {}\n{}", file.path, String::from_utf8_lossy(&file.bytes)));
+        assert_eq!(parts.collect::<Vec<_>>().concat(), printed);
         assert!(rendered.again.is_none());
         let deployment = manifests(&rendered.files).into_iter().find(|one| one.kind.kind == "Deployment");
         let deployment =
@@ -174,7 +173,7 @@ async fn what_follows_from_a_volatile_value_is_named_too() -> anyhow::Result<()>
     let bench = Bench::make()?;
     let inner = bench.chart("inner", "1.0.0", &[("templates/a.yaml", &a)])?;
     std::fs::create_dir_all(bench.root().join("web/charts"))?;
-    bench.pack(&inner, &bench.root().join("web/charts"))?;
+    pack(&inner, &bench.root().join("web/charts"))?;
     assert_eq!(volatile_of(&bench, &[], &json!({})).await?, ["a /stringData/password"]);
     Ok(())
 }

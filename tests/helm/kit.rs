@@ -83,19 +83,19 @@ impl Bench {
         Ok(self.root().join(path))
     }
 
-    /// Packs a chart into a folder, as those who publish charts do.
-    pub fn pack(&self, chart: &Path, into: &Path) -> anyhow::Result<()> {
-        let (chart, into) = (chart.display().to_string(), into.display().to_string());
-        helm(&["package", &chart, "--destination", &into]).map(|_| ())
-    }
-
     /// A fake of Helm: a shell script that says its version and then does something else.
     pub fn fake(&self, script: &str) -> anyhow::Result<PathBuf> {
-        use std::os::unix::fs::PermissionsExt as _;
-        let path = self.folder.path().join("fake-helm");
-        let text = format!("#!/bin/sh\nif [ \"$1\" = version ]; then echo v3.15.0; exit; fi\n{script}\n");
-        std::fs::write(&path, text)?;
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
+        self.program(&format!("if [ \"$1\" = version ]; then echo v3.15.0; exit; fi\n{script}\n"))
+    }
+
+    /// A shell script that can be started.
+    pub fn program(&self, script: &str) -> anyhow::Result<PathBuf> {
+        let (text, path) =
+            (self.write("script", &format!("#!/bin/sh\n{script}\n"))?, self.root().join("fake-helm"));
+        // Another process writes it: what a thread of this one starts meanwhile would hold it open, and what is open for
+        // writing cannot be started.
+        let status = Command::new("install").args(["-m", "755"]).arg(&text).arg(&path).status()?;
+        ensure!(status.success(), "install failed");
         Ok(path)
     }
 
@@ -138,6 +138,12 @@ pub fn said<T>(result: Result<T, HelmError>) -> String {
 /// A ConfigMap whose only value is this template.
 pub fn config_map(template: &str) -> String {
     format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\ndata:\n  a: {template}\n")
+}
+
+/// Packs a chart into a folder, as those who publish charts do.
+pub fn pack(chart: &Path, into: &Path) -> anyhow::Result<()> {
+    let (chart, into) = (chart.display().to_string(), into.display().to_string());
+    helm(&["package", &chart, "--destination", &into]).map(|_| ())
 }
 
 /// Runs the real Helm as a person does.
@@ -286,7 +292,7 @@ pub fn repository(bench: &Bench, versions: &[&str]) -> anyhow::Result<PathBuf> {
     for version in versions {
         let template = config_map("{{ .Chart.Version | quote }}");
         let chart = bench.chart("sources/web", version, &[("templates/a.yaml", &template)])?;
-        bench.pack(&chart, &into)?;
+        pack(&chart, &into)?;
     }
     helm(&["repo", "index", &into.display().to_string()])?;
     Ok(into)
@@ -318,10 +324,18 @@ pub fn processes(text: &str) -> anyhow::Result<Vec<String>> {
     Ok(found)
 }
 
-/// Waits until no process has this text in its command line.
+/// How many of our own processes have ended and wait for that to be noticed.
+fn zombies() -> anyhow::Result<usize> {
+    let own = format!("PPid:\t{}", std::process::id());
+    let entries = Path::new("/proc").read_dir()?.flatten();
+    let all = entries.filter_map(|entry| std::fs::read_to_string(entry.path().join("status")).ok());
+    Ok(all.filter(|status| status.contains("State:\tZ") && status.contains(&own)).count())
+}
+
+/// Waits until no process has this text in its command line, and none that has ended is left over.
 pub async fn gone(text: &str) -> anyhow::Result<()> {
-    for _ in 0..100 {
-        if processes(text)?.is_empty() {
+    for _ in 0..250 {
+        if processes(text)?.is_empty() && zombies()? == 0 {
             return Ok(());
         }
         tokio::time::sleep(Duration::from_millis(20)).await;

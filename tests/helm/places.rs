@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use holdfast::error::{Class, StageError as _};
-use holdfast::render::helm::{ChartSource, HelmError, Limits, Login, Runner};
+use holdfast::render::helm::{ChartSource, Fetched, HelmError, Limits, Login, Runner};
 use holdfast_tests::forge::{Forge, PASSWORD, USER};
 use holdfast_tests::services;
 use serde_json::json;
 
 use super::kit::{
-    Answer, Bench, Server, config_map, helm, login, processes, programs, release, repository, said, text,
-    version_of,
+    Answer, Bench, Server, config_map, helm, login, pack, processes, programs, release, repository, said,
+    text, version_of,
 };
 
 /// A runner with the newest Helm.
@@ -233,7 +233,7 @@ async fn an_archive_that_was_changed_is_refused() -> anyhow::Result<()> {
     let index = "entries: {web: [{version: 1.0.0, urls: [other.tgz]}, {version: 0.9.0, urls: [page.tgz]}]}";
     server.answer("/index.yaml", Answer { status: 200, header: None, body: index.into() });
     let other = bench.chart("sources/other", "7.0.0", &[])?;
-    bench.pack(&other, &folder)?;
+    pack(&other, &folder)?;
     std::fs::rename(folder.join("other-7.0.0.tgz"), folder.join("other.tgz"))?;
     std::fs::write(folder.join("page.tgz"), "<html>")?;
     let runner = runner(&bench)?;
@@ -295,7 +295,7 @@ async fn an_exact_version_of_a_registry_is_asked_for_once() -> anyhow::Result<()
     // Tags on several pages.
     let next = Some(("link".to_owned(), "</v2/charts/web/tags/list?last=x>; rel=\"next\"".to_owned()));
     let tags = json!({"tags": ["0.1.0", "latest"]}).to_string().into();
-    server.answer("/v2/charts/web/tags/list?n=1000", Answer { status: 200, header: next, body: tags });
+    server.answer("/v2/charts/web/tags/list", Answer { status: 200, header: next, body: tags });
     server.answer("/v2/charts/web/tags/list?last=x", answer(json!({"tags": ["1.0.0"]}).to_string().into()));
     let url = format!("{}/charts/web", server.url.replace("http://", "oci://"));
     let runner = runner(&bench)?;
@@ -359,6 +359,9 @@ async fn a_forge_gives_charts_to_those_who_log_in() -> anyhow::Result<()> {
         let error = runner.fetch(source).await.err();
         assert!(matches!(error, Some(HelmError::LoginRefused { status: 401, .. })), "{error:?}");
     }
+    // Public charts are for those without a login too.
+    let nobody = Login::from_secret(&[("ca.crt".to_owned(), forge.ca().into())].into(), &host)?;
+    assert_eq!(version_of(&runner, oci(&oci_url, "^1", Some(&nobody))).await?, "1.1.0");
     // Without its authority.
     let untrusting = login(USER, PASSWORD, &[])?;
     for source in [web(&url, "^1", Some(&untrusting)), oci(&oci_url, "^1", Some(&untrusting))] {
@@ -402,6 +405,9 @@ async fn a_chart_in_git_gets_what_it_is_made_of() -> anyhow::Result<()> {
     let server = Server::start(&folder, None).await?;
     let depends = format!("- {{name: web, version: ^1, repository: '{}'}}\n", server.url);
     assert!(app(&bench, &depends).await?.contains("a: \"1.1.0\""));
+    let made_of = bench.folder(&runner(&bench)?, "app").await?.made_of;
+    let digest = sha256(&std::fs::read(folder.join("web-1.1.0.tgz"))?);
+    assert_eq!(made_of, [Fetched { name: "web".to_owned(), version: "1.1.0".to_owned(), digest }]);
     // The lock wins.
     bench.write("app/Chart.lock", "dependencies: [{name: web, version: 1.0.0}]")?;
     assert!(app(&bench, &depends).await?.contains("a: \"1.0.0\""));
@@ -415,8 +421,7 @@ async fn a_chart_in_git_gets_what_it_is_made_of() -> anyhow::Result<()> {
         "Chart.lock does not fit the dependencies of Chart.yaml: it has another version of web than ^1; \
          run helm dependency update, and commit"
     );
-    // What is there is used, without a request.
-    std::fs::remove_file(bench.root().join("app/Chart.lock"))?;
+    // What is there is used, without a request, whatever the lock says.
     let vendored = bench.root().join("app/charts");
     std::fs::create_dir_all(&vendored)?;
     std::fs::copy(folder.join("web-1.0.0.tgz"), vendored.join("web-1.0.0.tgz"))?;

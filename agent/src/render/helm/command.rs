@@ -139,8 +139,8 @@ fn judge(status: ExitStatus, output: Output, memory: u64) -> Result<Output, Helm
 /// Kills the group and reaps its head.
 async fn end(mut child: Child, group: Group, error: HelmError) -> HelmError {
     drop(group);
-    match child.wait().await {
-        Ok(_) => error,
+    match child.kill().await {
+        Ok(()) => error,
         Err(failed) => HelmError::io("end Helm")(failed),
     }
 }

@@ -5,8 +5,9 @@
 use std::path::{Path, PathBuf};
 
 use super::archive::{self, Entry};
+use super::fetch::Archive;
 use super::metadata::{self, Dependency, Metadata};
-use super::{ChartSource, HelmError, Login, Runner, range, tree};
+use super::{ChartSource, Fetched, HelmError, Login, Runner, range, tree};
 
 /// How deep charts may be made of charts of the tree.
 const DEPTH: usize = 8;
@@ -19,7 +20,15 @@ pub struct Folder<'a> {
     pub logins: &'a [(String, Login)],
 }
 
-/// Adds what is missing below `chart/charts/`. True if anything was.
+/// What was missing, and was added.
+#[derive(Default)]
+pub struct Added {
+    pub any: bool,
+    /// What was fetched, not what is elsewhere in the tree.
+    pub fetched: Vec<Fetched>,
+}
+
+/// Adds what is missing below `chart/charts/`.
 pub async fn complete(
     runner: &Runner,
     folder: &Folder<'_>,
@@ -27,33 +36,34 @@ pub async fn complete(
     metadata: &Metadata,
     files: &mut Vec<Entry>,
     depth: usize,
-) -> Result<bool, HelmError> {
-    let missing: Vec<Dependency> =
-        wanted(files, metadata)?.into_iter().filter(|one| !is_there(files, &one.name)).collect();
-    let any = !missing.is_empty();
+) -> Result<Added, HelmError> {
+    let missing = missing(files, metadata)?;
+    let mut added = Added { any: !missing.is_empty(), fetched: Vec::new() };
     for dependency in missing {
-        let found = Box::pin(fetch(runner, folder, place, &dependency, depth)).await?;
         // One chart can be there twice, under two aliases.
         if !is_there(files, &dependency.name) {
+            let (found, fetched) = Box::pin(fetch(runner, folder, place, &dependency, depth)).await?;
             files.extend(found);
+            added.fetched.extend(fetched);
         }
     }
-    Ok(any)
+    Ok(added)
 }
 
-/// The dependencies, with the versions that are locked.
-fn wanted(files: &[Entry], metadata: &Metadata) -> Result<Vec<Dependency>, HelmError> {
+/// The dependencies that are not there, with the versions that are locked.
+fn missing(files: &[Entry], metadata: &Metadata) -> Result<Vec<Dependency>, HelmError> {
     let text = |name: &str| files.iter().find(|file| file.path == format!("chart/{name}"));
-    let (mut wanted, lock) = match text("requirements.yaml") {
+    let (mut missing, lock) = match text("requirements.yaml") {
         Some(old) if metadata.dependencies.is_empty() => {
             (metadata::dependencies("requirements.yaml", &old.bytes)?, "requirements.lock")
         }
         _ => (metadata.dependencies.clone(), "Chart.lock"),
     };
+    missing.retain(|one| !is_there(files, &one.name));
     if let Some(file) = text(lock) {
-        metadata::lock(lock, &mut wanted, &metadata::dependencies(lock, &file.bytes)?)?;
+        metadata::lock(lock, &mut missing, &metadata::dependencies(lock, &file.bytes)?)?;
     }
-    Ok(wanted)
+    Ok(missing)
 }
 
 /// True if `charts/` has a chart of this name, as a folder or as an archive.
@@ -65,14 +75,14 @@ fn is_there(files: &[Entry], name: &str) -> bool {
     })
 }
 
-/// The files of one dependency, below `chart/charts/`.
+/// The files of one dependency, below `chart/charts/`, and what was fetched for it.
 async fn fetch(
     runner: &Runner,
     folder: &Folder<'_>,
     place: &Path,
     dependency: &Dependency,
     depth: usize,
-) -> Result<Vec<Entry>, HelmError> {
+) -> Result<(Vec<Entry>, Vec<Fetched>), HelmError> {
     let Dependency { name, version, repository } = dependency;
     let file = "Chart.yaml".to_owned();
     if repository.starts_with('@') || repository.starts_with("alias:") {
@@ -92,19 +102,20 @@ async fn fetch(
     } else {
         ChartSource::Repository { url: repository, name, version, login }
     };
-    let (_, stored, bytes) = runner.download(&source).await?;
-    let path = format!("chart/charts/{name}-{}.tgz", stored.version);
-    Ok(vec![Entry { path, bytes }])
+    let (_, archive, bytes) = runner.download(&source).await?;
+    let Archive { path: _, version, digest } = archive;
+    let path = format!("chart/charts/{name}-{version}.tgz");
+    Ok((vec![Entry { path, bytes }], vec![Fetched { name: name.clone(), version, digest }]))
 }
 
-/// The files of a chart elsewhere in the tree, and of what that is made of.
+/// The files of a chart elsewhere in the tree, and of what that is made of, and what was fetched for it.
 async fn local(
     runner: &Runner,
     folder: &Folder<'_>,
     place: &Path,
     dependency: &Dependency,
     depth: usize,
-) -> Result<Vec<Entry>, HelmError> {
+) -> Result<(Vec<Entry>, Vec<Fetched>), HelmError> {
     let Dependency { name, version, repository } = dependency;
     let bad = |said: String| HelmError::BadChart { file: "Chart.yaml".to_owned(), said };
     if depth == DEPTH {
@@ -128,12 +139,12 @@ async fn local(
             found.name, found.version
         )));
     }
-    complete(runner, folder, &place, &found, &mut files, depth + 1).await?;
+    let added = complete(runner, folder, &place, &found, &mut files, depth + 1).await?;
     let moved = |file: Entry| {
         let below = file.path.strip_prefix("chart/").unwrap_or(&file.path);
         Entry { path: format!("chart/charts/{name}/{below}"), bytes: file.bytes }
     };
-    Ok(files.into_iter().map(moved).collect())
+    Ok((files.into_iter().map(moved).collect(), added.fetched))
 }
 
 /// The login of the longest URL that a place begins with.

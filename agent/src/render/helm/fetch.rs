@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use holdfast_diff::digest::Hasher;
 
-use super::dependencies::{self, Folder};
+use super::dependencies::{self, Added, Folder};
 use super::metadata::{self, Metadata};
 use super::oci::Registry;
 use super::repository;
@@ -39,6 +39,7 @@ impl Runner {
                 digest: Some(digest),
                 root: path.clone(),
                 place: path,
+                made_of: Vec::new(),
                 _folder: None,
             });
         };
@@ -59,13 +60,14 @@ impl Runner {
         let folder = Folder { root: &root, logins };
         let added = dependencies::complete(self, &folder, &place, &metadata, &mut tree.files, 0).await?;
         let Metadata { name, version, .. } = metadata;
-        if !added && !tree.linked {
-            return Ok(Chart { name, version, digest: None, place, root, _folder: None });
+        let Added { any, fetched: made_of } = added;
+        if !any && !tree.linked {
+            return Ok(Chart { name, version, digest: None, made_of, place, root, _folder: None });
         }
         let folder = self.folder()?;
         archive::unpack(&tree.files, folder.path())?;
         let place = folder.path().to_path_buf();
-        Ok(Chart { name, version, digest: None, root: place.clone(), place, _folder: Some(folder) })
+        Ok(Chart { name, version, digest: None, made_of, root: place.clone(), place, _folder: Some(folder) })
     }
 
     /// An archive of a chart, out of the cache if it is there.

@@ -92,12 +92,23 @@ pub struct Chart {
     pub version: String,
     /// SHA-256 of its archive, 64 hex digits; none for one in git, which its commit tells.
     pub digest: Option<String>,
+    /// What was fetched for it: dependencies that are not in git.
+    pub made_of: Vec<Fetched>,
     /// An archive of the cache, or a folder.
     place: PathBuf,
     /// The root of what is read of a folder.
     root: PathBuf,
     /// Where it was put together.
     _folder: Option<TempDir>,
+}
+
+/// A chart that another one is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetched {
+    pub name: String,
+    pub version: String,
+    /// SHA-256 of its archive, 64 hex digits.
+    pub digest: String,
 }
 
 /// What a chart is rendered for. Has no `Debug`: values may be secret.

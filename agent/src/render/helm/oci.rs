@@ -128,7 +128,7 @@ impl<'a> Registry<'a> {
 
     async fn versions(&self) -> Result<Vec<String>, HelmError> {
         let mut found = Vec::new();
-        let mut next = Some(self.below("tags/list?n=1000")?);
+        let mut next = Some(self.below("tags/list")?);
         for _ in 0..PAGES {
             let Some(url) = next.take() else { break };
             let answer = self.get(&url, None, JSON).await?;

@@ -86,7 +86,8 @@ impl Web {
         let (status, headers) = (response.status(), response.headers().clone());
         let body = read(response, url, limit).await?;
         let packed = headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding == "gzip");
-        let body = if packed { unpacked(&body, url, limit)? } else { body };
+        // An answer without a body, such as 304, says it too.
+        let body = if packed && !body.is_empty() { unpacked(&body, url, limit)? } else { body };
         Ok(Answer { status, headers, body })
     }
 
