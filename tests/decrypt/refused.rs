@@ -1,5 +1,5 @@
-//! What somebody changed in an encrypted file is refused, and the message says what, where, and what to do. It never holds
-//! a value.
+//! What somebody changed in an encrypted file is refused, and the message says what, where, and what to do.
+//! It never holds a value.
 
 use anyhow::bail;
 use holdfast::render::sops::{Format, Keys, SopsError, decrypt};
@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 
 use crate::workshop::{AgeKey, Workshop};
 
-const PLAIN: &[u8] = b"kind: Secret\nname_unencrypted: shop\ndata:\n    user: hunter1\n    password: hunter2\n    port: 5432\n    open: true\n    list:\n        - hunter3\n        - hunter4\n";
+const PLAIN: &[u8] =
+    b"kind: Secret\nname_unencrypted: shop\ndata:\n    user: hunter1\n    password: hunter2\n\
+    \x20   port: 5432\n    open: true\n    list:\n        - hunter3\n        - hunter4\n";
 
 struct Fixture {
     workshop: Workshop,

@@ -98,7 +98,8 @@ fn an_encrypted_file_may_be_formatted_anew() -> anyhow::Result<()> {
     let workshop = Workshop::open()?;
     let key = workshop.age_key()?;
     let rule = format!("age: {}\nencrypted_regex: ^data$", key.recipient);
-    let plain = b"kind: Secret\nmore: {a: [x, z], b: [x, z]}\nquoted: \"yes\"\ndata:\n    one: 1\n    # about two\n    two: second\n";
+    let plain = b"kind: Secret\nmore: {a: [x, z], b: [x, z]}\nquoted: \"yes\"\n\
+        data:\n    one: 1\n    # about two\n    two: second\n";
     let encrypted = String::from_utf8(workshop.encrypt("a.yaml", plain, &rule)?)?;
     let (body, metadata) = encrypted.split_at(encrypted.find("sops:\n").unwrap_or_default());
     let check = |name: &str, text: String| {

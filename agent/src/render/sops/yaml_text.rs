@@ -127,8 +127,8 @@ fn places(root: &Node) -> Vec<(usize, String)> {
     found
 }
 
-/// The places that a comment can have: those of the values before and after it, and all that these stand in. Its bytes
-/// open for the right one only.
+/// The places that a comment can have: those of the values before and after it, and all that these stand in.
+/// Its bytes open for the right one only.
 fn around(places: &[(usize, String)], at: usize) -> Vec<String> {
     let after = places.partition_point(|(start, _)| *start < at);
     let near =
