@@ -192,3 +192,14 @@ impl Keys {
         Ok(Zeroizing::new(key))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_may_be_shared_among_threads() {
+        fn check<T: Send + Sync>() {}
+        check::<Keys>();
+    }
+}

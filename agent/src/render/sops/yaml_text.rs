@@ -50,7 +50,7 @@ pub(super) fn without_metadata(
     let mut with = if children.len() == 2 { b"{}\n".to_vec() } else { Vec::new() };
     if !(is_last && next.is_none()) {
         let lines = line_breaks(&text[from..to]);
-        with.extend(b"#\n".repeat(lines - with.len().min(1)));
+        with.extend(b"#\n".repeat(lines.saturating_sub(with.len().min(1))));
     }
     Ok(Edit::new(from..to, with))
 }
