@@ -1,5 +1,5 @@
-//! What SOPS encrypted is opened as SOPS opens it: every format and option, age and OpenPGP keys, and nothing that somebody
-//! changed. The files are made by the real SOPS. I/O: processes, disk.
+//! What SOPS encrypted is opened as SOPS opens it: every format and option, age and OpenPGP keys, and nothing
+//! that somebody changed. The files are made by the real SOPS. I/O: processes, disk.
 
 #[path = "decrypt/generate.rs"]
 mod generate;
@@ -44,7 +44,8 @@ fn json_is_opened_to_the_bytes_that_sops_writes() -> anyhow::Result<()> {
 #[test]
 fn dotenv_is_opened_to_the_bytes_that_sops_writes() -> anyhow::Result<()> {
     let plain = "# a comment\nUSER=admin\nPASSWORD=pass=word # this belongs to it\nEMPTY=\n\
-                 QUOTED=\"as it stands\"\nLINES=one\\ntwo\\\\n\nBACK=a\\b\n#last\nPLAIN_unencrypted=left\\nalone\nÜBER=ümläut\n";
+                 QUOTED=\"as it stands\"\nLINES=one\\ntwo\\\\n\nBACK=a\\b\n#last\n\
+                 PLAIN_unencrypted=left\\nalone\nÜBER=ümläut\n";
     check("shop.env", plain, "age: KEY")?;
     check("shop.env", plain, "age: KEY\nencrypted_regex: ^P\nmac_only_encrypted: true")
 }

@@ -1,4 +1,5 @@
-//! Keys of all kinds, in all the forms that a Secret holds them in, and data keys that are shared among groups.
+//! Keys of all kinds, in all the forms that a Secret holds them in, and data keys that are shared among
+//! groups.
 
 use holdfast::render::sops::{Format, Keys, SopsError, decrypt};
 use pgp::composed::KeyType;

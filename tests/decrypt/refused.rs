@@ -1,13 +1,18 @@
-//! What somebody changed in an encrypted file is refused, and the message says what, where, and what to do. It never holds
-//! a value.
+//! What somebody changed in an encrypted file is refused, and the message says what, where, and what to do.
+//! It never holds a value.
 
-use anyhow::bail;
-use holdfast::render::sops::{Format, Keys, SopsError, decrypt};
+use anyhow::{Context as _, bail};
+use holdfast::render::sops::{Format, Keys, SopsError, decrypt, detect};
+use proptest::prelude::*;
+use proptest::sample::Index;
+use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 
 use crate::workshop::{AgeKey, Workshop};
 
-const PLAIN: &[u8] = b"kind: Secret\nname_unencrypted: shop\ndata:\n    user: hunter1\n    password: hunter2\n    port: 5432\n    open: true\n    list:\n        - hunter3\n        - hunter4\n";
+const PLAIN: &[u8] =
+    b"kind: Secret\nname_unencrypted: shop\ndata:\n    user: hunter1\n    password: hunter2\n\
+    \x20   port: 5432\n    open: true\n    list:\n        - hunter3\n        - hunter4\n";
 
 struct Fixture {
     workshop: Workshop,
@@ -179,5 +184,61 @@ fn without_the_right_key_the_recipients_are_named() -> anyhow::Result<()> {
     let stranger = workshop.small_pgp_key()?;
     let keys = crate::workshop::keys(&[("key.asc", stranger.armored()?.as_bytes())]);
     assert!(open(Some(&keys)).contains("no given key opens this file"));
+    Ok(())
+}
+
+/// What a file says, whatever its form.
+fn said(format: Format, text: &[u8]) -> String {
+    match format {
+        Format::Yaml | Format::Json => {
+            let (documents, _) = holdfast_diff::yaml::read("a.yaml", text);
+            documents.iter().map(|document| document.value.to_string()).collect()
+        }
+        Format::Binary => String::from_utf8_lossy(text).into_owned(),
+        Format::Dotenv | Format::Ini => {
+            let text = String::from_utf8_lossy(text).into_owned();
+            let rows = text.lines().map(|row| row.split_whitespace().collect::<String>());
+            rows.filter(|row| !row.is_empty() && !row.starts_with(['#', ';'])).collect::<Vec<_>>().join("\n")
+        }
+    }
+}
+
+/// All values are encrypted here: a plain one is bound by its value alone, and not by its key.
+#[test]
+fn no_byte_is_changed_unseen() -> anyhow::Result<()> {
+    let workshop = Workshop::open()?;
+    let key = workshop.age_key()?;
+    let mut files = Vec::new();
+    for (name, plain) in [
+        ("a.yaml", "# first\na: text\nb:\n    - 1\n    # in it\n    - 2.5\nc: {d: true, e: x}\n---\nf: g\n"),
+        ("a.json", "{\"a\": \"text\", \"b\": [1, 2.5, {\"c\": true}], \"d\": {\"e\": \"f\"}}"),
+        ("a.env", "# first\nA=text\nB=more\n"),
+        ("a.ini", "; first\n[one]\na = b\n\n[two]\nc = d\n"),
+        ("token", "text"),
+    ] {
+        let encrypted = workshop.encrypt(name, plain.as_bytes(), &format!("age: {}", key.recipient))?;
+        let format = detect(name, &encrypted).context("it is encrypted")?;
+        let opened = decrypt(name, &encrypted, format, Some(&key.keys()))?;
+        files.push((name, encrypted, said(format, &opened)));
+    }
+    let change = (any::<Index>(), any::<Index>(), 0..3_u8, any::<u8>());
+    let config = Config { cases: 2000, failure_persistence: None, ..Config::default() };
+    let keys = key.keys();
+    TestRunner::new(config).run(&change, |(file, place, kind, byte)| {
+        let (name, encrypted, expected) = file.get(&files);
+        let mut text = encrypted.clone();
+        let at = place.index(text.len());
+        match kind {
+            0 => text[at] = byte,
+            1 => text.insert(at, byte),
+            _ => drop(text.remove(at)),
+        }
+        if let Some(format) = detect(name, &text)
+            && let Ok(opened) = decrypt(name, &text, format, Some(&keys))
+        {
+            prop_assert_eq!(&said(format, &opened), expected, "{}", String::from_utf8_lossy(&text));
+        }
+        Ok(())
+    })?;
     Ok(())
 }

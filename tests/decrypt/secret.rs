@@ -17,7 +17,8 @@ fn entries_that_are_encrypted_files_are_opened() -> anyhow::Result<()> {
     let workshop = Workshop::open()?;
     let key = workshop.age_key()?;
     let rule = format!("age: {}", key.recipient);
-    let mut secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "shop", "namespace": "web"}, "data": {}});
+    let metadata = json!({"name": "shop", "namespace": "web"});
+    let mut secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": {}});
     let docker = "{\n\t\"auths\": {\n\t\t\"example.com\": {\n\t\t\t\"auth\": \"eDp5\"\n\t\t}\n\t}\n}\n";
     let files = [
         ("config.yaml", "a: 1\n"),

@@ -1,5 +1,5 @@
-//! Makes keys and encrypted files with the real SOPS and age, and OpenPGP keys with rPGP. Each in a folder of its own, with
-//! nothing of the user's. I/O: processes, disk.
+//! Makes keys and encrypted files with the real SOPS and age, and OpenPGP keys with rPGP. Each in a folder of
+//! its own, with nothing of the user's. I/O: processes, disk.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -98,7 +98,8 @@ fn an_encrypted_file_may_be_formatted_anew() -> anyhow::Result<()> {
     let workshop = Workshop::open()?;
     let key = workshop.age_key()?;
     let rule = format!("age: {}\nencrypted_regex: ^data$", key.recipient);
-    let plain = b"kind: Secret\nmore: {a: [x, z], b: [x, z]}\nquoted: \"yes\"\ndata:\n    one: 1\n    # about two\n    two: second\n";
+    let plain = b"kind: Secret\nmore: {a: [x, z], b: [x, z]}\nquoted: \"yes\"\n\
+        data:\n    one: 1\n    # about two\n    two: second\n";
     let encrypted = String::from_utf8(workshop.encrypt("a.yaml", plain, &rule)?)?;
     let (body, metadata) = encrypted.split_at(encrypted.find("sops:\n").unwrap_or_default());
     let check = |name: &str, text: String| {
@@ -180,5 +181,31 @@ fn whatever_yaml_and_json_hold_comes_back() -> anyhow::Result<()> {
         prop_assert_eq!(serde_json::from_slice::<Value>(&opened).ok(), Some(value.clone()), "{}", json);
         Ok(())
     })?;
+    Ok(())
+}
+
+#[test]
+fn rare_forms_are_opened_as_well() -> anyhow::Result<()> {
+    let workshop = Workshop::open()?;
+    let key = workshop.age_key()?;
+    for plain in [
+        "list:\n    # nothing but this\n    []\nafter: 1\n",
+        "deep:\n    list:\n        # nothing but this\n        []\nafter: 1\n",
+        "a:\n  - # beside\n    - x\n    # between\n    - z\n  -\n    # above\n    - z\n",
+        "a:\n  - k: 1 # beside\n    # above\n    l: 2\n    # below\n  # below the list\nb: 1\n# end\n",
+        "a: &x {b: c}\nd: *x\ne: [*x, *x]\n",
+        "a: &x {b: c}\nd:\n  <<: *x\n  e: f\n",
+        "---\n# only a comment\n---\na: 1\n---\n---\nb: 2\n",
+        "a: !!str 12\nb: !!binary aGk=\nc: !custom text\nd: !!float 1\ne: !!int \"3\"\n",
+        "a: 2001-12-14 21:59:43.10\nb_unencrypted: 2001-12-14\nc_unencrypted: 2001-12-14T21:59:43+00:00\n",
+        "a: \"x\\\n  z\"\nb: 'it''s'\nc: >2\n    one\n    two\n\n  three\nd: |-\n  x\n",
+        "? a\n: b\n? \"c d\"\n: - e\n",
+        "\u{feff}a: b\n",
+        "a: b\r\nc: |\r\n  d\r\n  e\r\n",
+    ] {
+        let encrypted = workshop.encrypt("a.yaml", plain.as_bytes(), &format!("age: {}", key.recipient))?;
+        let shown = same_values(&workshop, "a.yaml", &encrypted, &key)?;
+        assert!(!shown.contains("ENC["), "{shown}");
+    }
     Ok(())
 }

@@ -89,7 +89,7 @@ pub struct Sops {
     pub age_keygen: PathBuf,
 }
 
-/// Builds SOPS and age's maker of keys, if they are missing: a minute or two, and only for the suite that asks.
+/// Builds SOPS and age's maker of keys, if they are missing: minutes, and only for the suite that asks.
 pub fn sops() -> anyhow::Result<Sops> {
     check_go()?;
     let folder = part(
@@ -223,7 +223,6 @@ fn go_output(module: &Path, arguments: &[&str]) -> anyhow::Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// What cannot be installed from here gets one clear sentence.
 fn check_go() -> anyhow::Result<()> {
     let version = Command::new("go").arg("version").output();
     let version = version.context("Go is missing: install Go 1.26 or newer, and have it on the PATH")?;
@@ -236,6 +235,7 @@ fn check_go() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What cannot be installed from here gets one clear sentence.
 fn check_prerequisites() -> anyhow::Result<()> {
     check_go()?;
     if Command::new("git").arg("--version").output().is_err() {

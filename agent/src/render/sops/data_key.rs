@@ -1,4 +1,5 @@
-//! The data key of a file: from the first key of each group that opens, and by Shamir's scheme if there are groups.
+//! The data key of a file: from the first key of each group that opens, and by Shamir's scheme if there are
+//! groups.
 //!
 //! Pure.
 

@@ -20,8 +20,8 @@ pub enum Format {
 
 /// What the file is if SOPS encrypted it. Costs next to nothing for other files.
 ///
-/// The name's extension says what is looked for first: yaml, yml, json, env, ini. A file of another name, or one that was
-/// encrypted as binary in spite of its name, is known by its content.
+/// The name's extension says what is looked for first: yaml, yml, json, env, ini. A file of another name, or
+/// one that was encrypted as binary in spite of its name, is known by its content.
 pub fn detect(name: &str, bytes: &[u8]) -> Option<Format> {
     memmem::find(bytes, b"ENC[AES256_GCM,")?;
     memmem::find(bytes, b"sops")?;

@@ -1,4 +1,5 @@
-//! dotenv: a line `KEY=value` a value, taken as it stands; `#` starts a comment; metadata are keys that start with `sops_`.
+//! dotenv: a line `KEY=value` a value, taken as it stands; `#` starts a comment; metadata are keys that start
+//! with `sops_`.
 //!
 //! Pure.
 

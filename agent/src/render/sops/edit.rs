@@ -20,7 +20,8 @@ impl Edit {
     }
 }
 
-/// The text after all edits. What two edits take away is taken away once, and the first of them says what comes there.
+/// The text after all edits. What two edits take away is taken away once, and the first of them says what
+/// comes there.
 pub(super) fn apply(text: &[u8], mut edits: Vec<Edit>) -> Secret {
     edits.sort_by_key(|edit| edit.span.start);
     let added: usize = edits.iter().map(|edit| edit.with.len()).sum();

@@ -1,4 +1,5 @@
-//! What can be wrong with an encrypted file or with the keys, in words that say what to do. Never a secret value.
+//! What can be wrong with an encrypted file or with the keys, in words that say what to do. Never a secret
+//! value.
 //!
 //! Pure.
 
@@ -6,27 +7,30 @@
 #[derive(Debug, thiserror::Error)]
 pub enum SopsError {
     #[error(
-        "{file}: SOPS encrypted this file, and no key is given: name a Secret with the private key of one of {recipients}"
+        "{file}: SOPS encrypted this file, and no key is given: name a Secret with the private \
+         key of one of {recipients}"
     )]
     NoKey { file: String, recipients: String },
     #[error(
-        "{file}: no given key opens this file: it is encrypted for {recipients}; given are the keys of {given}"
+        "{file}: no given key opens this file: it is encrypted for {recipients}; given are \
+         the keys of {given}"
     )]
     NoKeyFits { file: String, recipients: String, given: String },
     #[error(
-        "{file}: the key of this file can be had from {services} only, which Holdfast does not ask: add an age or \
-         OpenPGP recipient with `sops rotate --in-place --add-age <recipient>`"
+        "{file}: the key of this file can be had from {services} only, which Holdfast does not ask: add \
+         an age or OpenPGP recipient with `sops rotate --in-place --add-age <recipient>`"
     )]
     KeyElsewhere { file: String, services: String },
     #[error(
-        "{file}: the given keys open {have} key groups of the {need} that this file needs: give keys for more of {recipients}"
+        "{file}: the given keys open {have} key groups of the {need} that this file needs: give \
+         keys for more of {recipients}"
     )]
     TooFewGroups { file: String, have: usize, need: usize, recipients: String },
     #[error("{file}: a given key fits, and yet the data key cannot be had: {reason}")]
     DataKey { file: String, reason: String },
     #[error(
-        "{file}: the MAC does not match: something was changed, moved or taken away after the encryption; undo it, or \
-         check it and encrypt the file anew (`mac_only_encrypted` leaves plain values free to change)"
+        "{file}: the MAC does not match: something was changed, moved or taken away after the encryption; undo \
+         it, or check it and encrypt the file anew (`mac_only_encrypted` leaves plain values free to change)"
     )]
     Mac { file: String },
     #[error("{file}:{line}: {path}: {problem}")]
@@ -46,8 +50,8 @@ pub enum SopsError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ValueProblem {
     #[error(
-        "the value should be encrypted and is not: encrypt the file with `sops`, or take the value out of what its \
-         rules encrypt"
+        "the value should be encrypted and is not: encrypt the file with `sops`, or take the value out of what \
+         its rules encrypt"
     )]
     Plain,
     #[error(
@@ -59,7 +63,8 @@ pub enum ValueProblem {
     )]
     Authentic,
     #[error(
-        "the value has a type that is not known here; known are str, int, float, bool, bytes, comment and time"
+        "the value has a type that is not known here; known are str, int, float, bool, bytes, \
+         comment and time"
     )]
     Type,
     #[error("the decrypted value is not what its type says: encrypt it anew")]
@@ -74,11 +79,13 @@ pub enum ValueProblem {
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     #[error(
-        "the Secret holds no key: end the name of an entry in .agekey (age) or .asc (OpenPGP); it has {entries}"
+        "the Secret holds no key: end the name of an entry in .agekey (age) or .asc (OpenPGP); it \
+         has {entries}"
     )]
     None { entries: String },
     #[error(
-        "{entry}: line {line} is no age identity: give lines that start with AGE-SECRET-KEY-1, or an SSH private key"
+        "{entry}: line {line} is no age identity: give lines that start with AGE-SECRET-KEY-1, or \
+         an SSH private key"
     )]
     Age { entry: String, line: usize },
     #[error(

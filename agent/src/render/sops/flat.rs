@@ -1,4 +1,5 @@
-//! Metadata in formats without nesting: `age__list_0__map_recipient` stands for `recipient` in the first item of `age`.
+//! Metadata in formats without nesting: `age__list_0__map_recipient` stands for `recipient` in the first item
+//! of `age`.
 //!
 //! Pure.
 

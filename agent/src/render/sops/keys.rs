@@ -1,4 +1,5 @@
-//! Private keys out of a Secret, and what they open: data keys that SOPS wrapped for age and OpenPGP recipients.
+//! Private keys out of a Secret, and what they open: data keys that SOPS wrapped for age and OpenPGP
+//! recipients.
 //!
 //! Leaves what a data key opens to `enc`. Pure.
 
@@ -33,8 +34,8 @@ pub(super) enum Shut {
 }
 
 impl Keys {
-    /// Reads every entry whose name ends in `.agekey` (age identities, one a line, or an SSH private key) or `.asc`
-    /// (OpenPGP secret keys, armored or binary). Other entries are for others.
+    /// Reads every entry whose name ends in `.agekey` (age identities, one a line, or an SSH private key) or
+    /// `.asc` (OpenPGP secret keys, armored or binary). Other entries are for others.
     pub fn from_secret(data: &BTreeMap<String, Vec<u8>>) -> Result<Self, KeyError> {
         let mut keys = Self::default();
         let mut unusable = None;
@@ -189,5 +190,16 @@ impl Keys {
             if message.is_compressed() { message.decompress().map_err(broken)? } else { message };
         let key = message.as_data_vec().map_err(|error| Shut::Broken(format!("OpenPGP: {error}")))?;
         Ok(Zeroizing::new(key))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_may_be_shared_among_threads() {
+        fn check<T: Send + Sync>() {}
+        check::<Keys>();
     }
 }

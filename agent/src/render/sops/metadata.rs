@@ -10,7 +10,8 @@ use super::scalar::Scalar;
 
 /// The metadata of one document or file.
 pub(super) struct Metadata {
-    /// Each group holds one share of the data key, or all of it if there is one group. Every key of a group opens it.
+    /// Each group holds one share of the data key, or all of it if there is one group. Every key of a group
+    /// opens it.
     pub groups: Vec<Vec<Wrapped>>,
     /// How many groups are needed.
     pub threshold: usize,
@@ -34,8 +35,8 @@ pub(super) enum Rule {
     EncryptedSuffix(String),
     UnencryptedRegex(Regex),
     EncryptedRegex(Regex),
-    /// A comment above decides. Which comment is above which value is no matter here: the MAC says if an encrypted value
-    /// was taken for a plain one, so the form of the value decides.
+    /// A comment above decides. Which comment is above which value is no matter here: the MAC says if an
+    /// encrypted value was taken for a plain one, so the form of the value decides.
     ByComment,
 }
 

@@ -1,7 +1,8 @@
-//! Opens files that SOPS encrypted, in this process: YAML, JSON, dotenv, INI and binary, for age and OpenPGP keys.
+//! Opens files that SOPS encrypted, in this process: YAML, JSON, dotenv, INI and binary, for age and OpenPGP
+//! keys.
 //!
-//! A file keeps its form: only encrypted values and comments change, and the metadata goes. The MAC is always verified.
-//! Leaves where keys come from, and which files are looked at, to others. Pure.
+//! A file keeps its form: only encrypted values and comments change, and the metadata goes. The MAC is always
+//! verified. Leaves where keys come from, and which files are looked at, to others. Pure.
 
 mod data_key;
 mod detect;
@@ -57,8 +58,8 @@ pub fn decrypt(
     if encrypted.is_empty() {
         return Err(SopsError::Metadata { file: name.to_owned(), problem: "`mac` is missing".to_owned() });
     }
-    // SOPS writes the same metadata into all documents of a file, and one MAC for all. Files put one behind the other
-    // have more than one.
+    // SOPS writes the same metadata into all documents of a file, and one MAC for all. Files put one behind
+    // the other have more than one.
     for documents in encrypted.chunk_by(|(one, _), (next, _)| one == next) {
         let changes = file.open(documents, keys)?;
         if format == Format::Binary {

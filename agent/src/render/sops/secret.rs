@@ -1,4 +1,5 @@
-//! Encrypted files inside of a Kubernetes Secret: a generator takes a file as it is, and puts it under `data` in base64.
+//! Encrypted files inside of a Kubernetes Secret: a generator takes a file as it is, and puts it under `data`
+//! in base64.
 //!
 //! Pure.
 

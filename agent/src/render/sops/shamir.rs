@@ -1,4 +1,5 @@
-//! Puts together a data key that was shared among key groups, by Shamir's scheme over GF(256) with the polynomial of AES.
+//! Puts together a data key that was shared among key groups, by Shamir's scheme over GF(256) with the
+//! polynomial of AES.
 //!
 //! A share is the bytes of the key at one point, and at its end the point. Pure.
 

@@ -1,4 +1,5 @@
-//! Goes through the values of a file in their order: decrypts those that are encrypted, and sums all up in the MAC.
+//! Goes through the values of a file in their order: decrypts those that are encrypted, and sums all up in
+//! the MAC.
 //!
 //! Knows no format: a value is a place in the text. Pure.
 
@@ -11,7 +12,8 @@ use super::error::ValueProblem;
 use super::metadata::Rule;
 use super::scalar::Scalar;
 
-/// What the MAC of only the encrypted values starts with, so that it never equals that of all: SHA-256 of "sops".
+/// What the MAC of only the encrypted values starts with, so that it never equals that of all: SHA-256 of
+/// "sops".
 const ONLY_ENCRYPTED: [u8; 32] = [
     0x8a, 0x3f, 0xd2, 0xad, 0x54, 0xce, 0x66, 0x52, 0x7b, 0x10, 0x34, 0xf3, 0xd1, 0x47, 0xbe, 0x0b, 0x0b,
     0x97, 0x5b, 0x3b, 0xf4, 0x4f, 0x72, 0xc6, 0xfd, 0xad, 0xec, 0x81, 0x76, 0xf2, 0x7d, 0x69,

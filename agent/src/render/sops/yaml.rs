@@ -1,6 +1,8 @@
-//! YAML and JSON: documents as places in the text, without their metadata, and values as they are written there.
+//! YAML and JSON: documents as places in the text, without their metadata, and values as they are written
+//! there.
 //!
-//! Leaves parsing to `holdfast_diff::yaml` and finding the bytes of metadata and comments to `yaml_text`. Pure.
+//! Leaves parsing to `holdfast_diff::yaml` and finding the bytes of metadata and comments to `yaml_text`.
+//! Pure.
 
 use granit_parser::ScalarStyle;
 use holdfast_diff::yaml::{self, Content as Yaml, Document, NodeId, Tree};

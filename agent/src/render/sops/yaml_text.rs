@@ -50,7 +50,7 @@ pub(super) fn without_metadata(
     let mut with = if children.len() == 2 { b"{}\n".to_vec() } else { Vec::new() };
     if !(is_last && next.is_none()) {
         let lines = line_breaks(&text[from..to]);
-        with.extend(b"#\n".repeat(lines - with.len().min(1)));
+        with.extend(b"#\n".repeat(lines.saturating_sub(with.len().min(1))));
     }
     Ok(Edit::new(from..to, with))
 }
@@ -127,8 +127,8 @@ fn places(root: &Node) -> Vec<(usize, String)> {
     found
 }
 
-/// The places that a comment can have: those of the values before and after it, and all that these stand in. Its bytes
-/// open for the right one only.
+/// The places that a comment can have: those of the values before and after it, and all that these stand in.
+/// Its bytes open for the right one only.
 fn around(places: &[(usize, String)], at: usize) -> Vec<String> {
     let after = places.partition_point(|(start, _)| *start < at);
     let near =
