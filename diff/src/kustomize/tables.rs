@@ -13,21 +13,22 @@ use super::steps::typed;
 use super::target::Target;
 use crate::yaml;
 
-/// The built-in tables with what the files of a kustomization add to them.
-pub fn read(target: &Target) -> Result<TransformerConfig, KustomizeError> {
+/// The built-in tables with what the `configurations` of a kustomization add to them, and what its `crds` do.
+pub fn read(target: &Target) -> Result<[TransformerConfig; 2], KustomizeError> {
     let kustomization = &target.kustomization;
     let mut files = Vec::new();
     for (index, path) in kustomization.configurations.iter().enumerate() {
         let origin = target.origin("configurations", index);
         files.push(target.loader.open(path).and_then(|loaded| configuration(&loaded)).map_err(|e| e.or_at(&origin))?);
     }
-    let mut config = TransformerConfig::with_files(files).map_err(|e| e.or_at(&target.origin("configurations", 0)))?;
+    let config = TransformerConfig::with_files(files).map_err(|e| e.or_at(&target.origin("configurations", 0)))?;
+    let mut crds = TransformerConfig::default();
     for (index, path) in kustomization.crds.iter().enumerate() {
         let origin = target.origin("crds", index);
         let found = target.loader.open(path).and_then(|loaded| definitions(&loaded));
-        config = found.and_then(|found| config.merge(&found)).map_err(|error| error.or_at(&origin))?;
+        crds = found.and_then(|found| crds.merge(&found)).map_err(|error| error.or_at(&origin))?;
     }
-    Ok(config)
+    Ok([config, crds])
 }
 
 fn configuration(Loaded { path, bytes }: &Loaded) -> Result<TransformerConfig, KustomizeError> {
