@@ -18,7 +18,7 @@ use super::super::schema::Schema;
 use super::super::select::Selector;
 use super::super::{ResId, Transform};
 
-use one::{Fate, Remember, apply_json, apply_strategic, for_target, plain_annotations};
+use one::{Fate, Remember, apply_json, apply_strategic, for_target, of_version, plain_annotations};
 
 /// An entry of `patches`, its text loaded.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -222,6 +222,7 @@ impl PatchStep {
             if failure.is_some() || !selected.contains(resource.id()) {
                 return true;
             }
+            let patch = of_version(&patch, resource);
             match apply_strategic(resource, &patch, &self.schema) {
                 Ok(fate) => fate == Fate::Stays,
                 Err(error) => {
