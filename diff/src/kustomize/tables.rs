@@ -11,7 +11,7 @@ use super::loader::Loaded;
 use super::shape::{Place, Strictness, fit};
 use super::steps::typed;
 use super::target::Target;
-use crate::yaml;
+use crate::yaml::{Duplicates, read_first};
 
 /// The built-in tables with what the `configurations` of a kustomization add to them, and what its `crds` do.
 pub fn read(target: &Target) -> Result<[TransformerConfig; 2], KustomizeError> {
@@ -32,25 +32,15 @@ pub fn read(target: &Target) -> Result<[TransformerConfig; 2], KustomizeError> {
 }
 
 fn configuration(Loaded { path, bytes }: &Loaded) -> Result<TransformerConfig, KustomizeError> {
-    let (documents, errors) = yaml::read(path, bytes);
-    if let Some(error) = errors.first() {
-        return Err(failed(path, error));
-    }
-    let Some(document) = documents.into_iter().next() else { return Ok(TransformerConfig::default()) };
+    let document = read_first(path, bytes, Duplicates::Refuse).map_err(|error| KustomizeError::in_yaml(&error))?;
+    let Some(document) = document else { return Ok(TransformerConfig::default()) };
     let place = Place::root(&document.tree);
     let fitted = fit(document.value, CONFIGURATION, Strictness::Converting, place);
     typed(&fitted.map_err(|misfits| super::file::misfit(path, misfits))?)
 }
 
 fn definitions(Loaded { path, bytes }: &Loaded) -> Result<TransformerConfig, KustomizeError> {
-    let (documents, errors) = yaml::read_lenient(path, bytes);
-    if let Some(error) = errors.first() {
-        return Err(failed(path, error));
-    }
-    let value = documents.into_iter().next().map_or(Value::Null, |document| document.value);
+    let document = read_first(path, bytes, Duplicates::LastWins).map_err(|error| KustomizeError::in_yaml(&error))?;
+    let value = document.map_or(Value::Null, |document| document.value);
     crds::from_definitions(&value).map_err(|error| KustomizeError::in_file(path, error.message))
-}
-
-fn failed(path: &str, error: &yaml::YamlError) -> KustomizeError {
-    KustomizeError { file: path.to_owned(), line: error.line, message: error.problem.to_string() }
 }
