@@ -13,6 +13,7 @@ use super::Run;
 use crate::api::{CommitNote, InputKind, Render, Substitute};
 use crate::cluster::secrets::{Data, Held, Name, User};
 use crate::memory::Memory;
+use crate::metrics::Metrics;
 use crate::render::reads::Reads;
 use crate::render::sops::{KeyError, Keys};
 use crate::render::store::Stored;
@@ -147,10 +148,15 @@ pub async fn look_at(
         memory.known = Some(known.clone());
         return Ok((known, None));
     }
-    let _timer = run.context.metrics.stage("render");
-    let work =
-        Work { files: checkout.files(), folder, options, inputs, render: run.sync.spec.render.clone() };
     let context = run.context;
+    let work = Work {
+        files: checkout.files(),
+        folder,
+        options,
+        inputs,
+        render: run.sync.spec.render.clone(),
+        metrics: context.metrics.clone(),
+    };
     let renders = context.renders.clone();
     let reads = before.map(|before| before.reads);
     let worked = tokio::task::spawn_blocking(move || work.run(&renders, reads)).await;
@@ -181,6 +187,8 @@ struct Work {
     options: Digest,
     inputs: Inputs,
     render: Option<Render>,
+    /// Counts and times what is really rendered, and no look at what is known.
+    metrics: Arc<Metrics>,
 }
 
 impl Work {
@@ -200,6 +208,7 @@ impl Work {
         {
             return (reads, Ok(Fruit { manifests, warnings }));
         }
+        let _timer = self.metrics.stage("render");
         let render = self.render.clone().unwrap_or_default();
         let job = Job { folder: &self.folder, options: &render, inputs: &self.inputs, outside: None };
         let (rendered, reads) = render::render(&self.files, &job);
