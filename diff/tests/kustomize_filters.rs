@@ -16,7 +16,8 @@ use holdfast_diff::yaml;
 #[test]
 fn every_transformer_does_what_that_of_kubectl_does() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kustomize/filters");
-    let mut cases: Vec<_> = fs::read_dir(folder).expect("cases").map(|entry| entry.expect("a case").path()).collect();
+    let mut cases: Vec<_> =
+        fs::read_dir(folder).expect("cases").map(|entry| entry.expect("a case").path()).collect();
     cases.sort();
     assert!(cases.len() > 80, "only {} cases", cases.len());
     let wrong: Vec<String> = cases.iter().filter_map(|case| check(case)).collect();

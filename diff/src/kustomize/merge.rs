@@ -131,6 +131,11 @@ impl<'s> Walker<'s> {
                 Directive::Merge => self.fields(dest, patch, shape),
             },
             (Some(Node::Map(_)), Some(_)) => Ok(Outcome::Gone),
+            // an unknown directive is found only below the top of what is new
+            (_, Some(Node::Map(mut patch))) => match directive::of_map(&mut patch) {
+                Ok(Directive::Delete) => Ok(Outcome::Gone),
+                Ok(_) | Err(_) => self.fresh_map(patch, shape).map(|map| Outcome::New(map.into())),
+            },
             (_, Some(patch)) => self.fresh(patch, shape).map(new_or_gone),
             // a null that is written out stays, one without a text does not
             (Some(Node::Scalar(null)), None) if !null.text.is_empty() => Ok(Outcome::Same),
@@ -196,17 +201,21 @@ impl<'s> Walker<'s> {
                 if directive::of_map(&mut map)? == Directive::Delete {
                     return Ok(None);
                 }
-                let mut fresh = Map::default();
-                for (key, value) in map {
-                    let shape = shape.and_then(|shape| self.schema.field(shape, &key.text));
-                    let value = self.fresh(value, shape).map_err(|error| error.below(&key.text))?;
-                    if let Some(value) = value {
-                        fresh.push(key, value);
-                    }
-                }
-                Ok(Some(fresh.into()))
+                self.fresh_map(map, shape).map(|map| Some(map.into()))
             }
         }
+    }
+
+    fn fresh_map(self, map: Map, shape: Option<&'s Shape>) -> Step<Map> {
+        let mut fresh = Map::default();
+        for (key, value) in map {
+            let shape = shape.and_then(|shape| self.schema.field(shape, &key.text));
+            let value = self.fresh(value, shape).map_err(|error| error.below(&key.text))?;
+            if let Some(value) = value {
+                fresh.push(key, value);
+            }
+        }
+        Ok(fresh)
     }
 }
 

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Number, Value};
 
 use super::error::KustomizeError;
-use super::node::{Map, Node, Scalar, Tag};
+use super::node::{Map, Node, Scalar, Style, Tag};
 use super::scalar::{Resolved, resolve};
 
 /// The value of a resource, or of a part of one.
@@ -55,13 +55,18 @@ fn object(map: &Map, top: bool) -> Result<Value, KustomizeError> {
 
 /// The value of a scalar.
 pub fn scalar_value(scalar: &Scalar) -> Result<Value, KustomizeError> {
-    let text = || Ok(Value::String(scalar.text.to_string()));
+    let text = || match scalar.style {
+        Style::Folded => Ok(Value::String(refolded(&scalar.text))),
+        Style::Plain | Style::Quoted => Ok(Value::String(scalar.text.to_string())),
+    };
     if scalar.tag == Tag::Str {
         return text();
     }
     match (scalar.tag, resolve(&scalar.text)) {
         (Tag::Merge, _) => text(),
         (Tag::Binary, _) => binary(scalar),
+        // nothing between brackets: the original writes it with quotes
+        (Tag::Null, Resolved::Null) if scalar.style != Style::Plain && scalar.text.is_empty() => text(),
         (Tag::Null, Resolved::Null) => Ok(Value::Null),
         (Tag::Bool, Resolved::Bool(value)) => Ok(value.into()),
         (Tag::Int, Resolved::Int(value)) => Ok(value.into()),
@@ -76,6 +81,41 @@ pub fn scalar_value(scalar: &Scalar) -> Result<Value, KustomizeError> {
             Err(KustomizeError::new(message))
         }
     }
+}
+
+/// A folded text after the original has printed and read it again: line breaks before lines that begin with a space, and at
+/// the end, become one more.
+fn refolded(text: &str) -> String {
+    let is_block = !text.is_empty()
+        && !text.ends_with(' ')
+        && !text.contains(" \n")
+        && !text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t'));
+    if !is_block {
+        return text.to_owned();
+    }
+    let last_is_kept = text.ends_with("\n\n");
+    let mut folded = String::with_capacity(text.len() + 8);
+    let mut lines = text.split_inclusive('\n').peekable();
+    while let Some(line) = lines.next() {
+        folded.push_str(line);
+        if line == "\n" || line.starts_with([' ', '\t']) || !line.ends_with('\n') {
+            continue;
+        }
+        let mut breaks = String::new();
+        while lines.peek() == Some(&"\n") {
+            breaks.push('\n');
+            lines.next();
+        }
+        let more = match lines.peek() {
+            Some(next) => next.starts_with([' ', '\t']),
+            None => last_is_kept,
+        };
+        folded.push_str(&breaks);
+        if more {
+            folded.push('\n');
+        }
+    }
+    folded
 }
 
 fn binary(scalar: &Scalar) -> Result<Value, KustomizeError> {
@@ -125,7 +165,7 @@ pub fn node(value: &Value) -> Node {
 
 /// The node that is read of a JSON text: numbers as they are written, all strings in quotes.
 pub fn written(value: &Value) -> Node {
-    let string = |text: &str| Scalar { text: text.into(), tag: Tag::Str, quoted: true };
+    let string = |text: &str| Scalar { text: text.into(), tag: Tag::Str, style: Style::Quoted };
     match value {
         Value::Number(number) => Node::Scalar(Scalar::plain(number.to_string())),
         Value::String(text) => Node::Scalar(string(text)),
@@ -140,7 +180,8 @@ pub fn written(value: &Value) -> Node {
 /// A string, with quotes where it would be something else without.
 fn string(text: &str) -> Scalar {
     let quoted = text.contains('\n') || resolve(text).tag() != Tag::Str;
-    Scalar { text: text.into(), tag: Tag::Str, quoted }
+    let style = if quoted { Style::Quoted } else { Style::Plain };
+    Scalar { text: text.into(), tag: Tag::Str, style }
 }
 
 /// A float as Go prints it: the shortest digits, with an exponent below 1e-4 and from 1e6 on.

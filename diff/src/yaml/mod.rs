@@ -12,7 +12,7 @@ pub(crate) mod near;
 pub(crate) mod number;
 mod place;
 mod scalar;
-mod tree;
+pub(crate) mod tree;
 mod write;
 
 use std::sync::Arc;

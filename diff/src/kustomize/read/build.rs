@@ -4,14 +4,15 @@
 
 use std::collections::{HashMap, HashSet};
 
-use granit_parser::{Event, Parser, ScalarStyle, Span, Tag as YamlTag, options};
+use granit_parser::{Event, Parser, ScalarStyle, Span, StructureStyle, Tag as YamlTag, options};
 
 use super::super::error::KustomizeError;
-use super::super::node::{Map, Node, Scalar, Tag};
+use super::super::node::{Map, Node, Scalar, Style, Tag};
 use super::super::value::scalar_value;
 use super::documents::Document;
 use super::merge_keys::merge;
 use crate::yaml::error::syntax;
+use crate::yaml::tree::cut_break;
 
 /// The deepest nesting that is read, which is what the readers of JSON behind this can read.
 const MAX_DEPTH: usize = 120;
@@ -68,6 +69,8 @@ struct Builder<'a> {
     root: Option<Node>,
     first_line: usize,
     anchors: HashMap<usize, Anchored>,
+    /// How many brackets are open.
+    flow: usize,
     /// Nodes made so far, and how many of them by aliases.
     made: usize,
     aliased: usize,
@@ -76,6 +79,8 @@ struct Builder<'a> {
 /// A collection whose end is still to come.
 struct Open {
     content: Content,
+    /// True between brackets.
+    in_flow: bool,
     anchor: usize,
     /// What was made before it.
     made: usize,
@@ -104,7 +109,7 @@ struct Anchored {
 impl<'a> Builder<'a> {
     fn new(text: &'a str, keys: Keys) -> Self {
         let (open, anchors) = (Vec::new(), HashMap::new());
-        Self { text, keys, open, root: None, first_line: 0, anchors, made: 0, aliased: 0 }
+        Self { text, keys, open, root: None, first_line: 0, anchors, flow: 0, made: 0, aliased: 0 }
     }
 
     fn event(&mut self, event: Event<'a>, span: Span) -> Result<(), Message> {
@@ -113,17 +118,22 @@ impl<'a> Builder<'a> {
         }
         match event {
             Event::Scalar(text, style, anchor, tag) => {
-                // the parser says `~` where nothing is written
-                let nothing = style == ScalarStyle::Plain && span.byte_range().is_some_and(|range| range.is_empty());
-                let text = if nothing { "" } else { &*text };
-                let node = Node::Scalar(scalar(text, style, tag.as_deref())?);
+                // the parser has a `~` for what has no text
+                let is_missing =
+                    style == ScalarStyle::Plain && span.byte_range().is_some_and(|range| range.is_empty());
+                let text = if is_missing { "" } else { cut_break(&text, style, self.text, &span) };
+                let mut scalar = scalar(text, style, tag.as_deref())?;
+                if is_missing && scalar.is_null() && self.flow > 0 {
+                    scalar.style = Style::Quoted;
+                }
+                let node = Node::Scalar(scalar);
                 self.made += 1;
                 self.remember(anchor, &node, 1, 0);
                 self.add(Added { node, depth: 0, by_alias: false })
             }
-            Event::SequenceStart(_, anchor, _) => self.begin(Content::Seq(Vec::new()), anchor),
-            Event::MappingStart(_, anchor, _) => {
-                self.begin(Content::Map { map: Map::default(), key: None, merged: None }, anchor)
+            Event::SequenceStart(style, anchor, _) => self.begin(Content::Seq(Vec::new()), style, anchor),
+            Event::MappingStart(style, anchor, _) => {
+                self.begin(Content::Map { map: Map::default(), key: None, merged: None }, style, anchor)
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(),
             Event::Alias(id) => self.alias(id, span),
@@ -134,17 +144,20 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn begin(&mut self, content: Content, anchor: usize) -> Result<(), Message> {
+    fn begin(&mut self, content: Content, style: StructureStyle, anchor: usize) -> Result<(), Message> {
         if matches!(self.open.last(), Some(Open { content: Content::Map { key: None, .. }, .. })) {
             return Err(not_a_key(if matches!(content, Content::Seq(_)) { "list" } else { "mapping" }));
         }
-        self.open.push(Open { content, anchor, made: self.made, depth: 0 });
+        let in_flow = style == StructureStyle::Flow;
+        self.flow += usize::from(in_flow);
+        self.open.push(Open { content, in_flow, anchor, made: self.made, depth: 0 });
         self.made += 1;
         self.check_depth(0)
     }
 
     fn end(&mut self) -> Result<(), Message> {
-        let Some(Open { content, anchor, made, depth }) = self.open.pop() else { return Ok(()) };
+        let Some(Open { content, in_flow, anchor, made, depth }) = self.open.pop() else { return Ok(()) };
+        self.flow -= usize::from(in_flow);
         let node = match content {
             Content::Seq(items) => Node::Seq(items),
             Content::Map { map, merged, .. } => {
@@ -260,9 +273,12 @@ fn scalar(text: &str, style: ScalarStyle, tag: Option<&YamlTag>) -> Result<Scala
     };
     match tag {
         None if style == ScalarStyle::Plain => Ok(Scalar::plain(text)),
-        None => Ok(Scalar { text: text.into(), tag: Tag::Str, quoted: true }),
+        None => {
+            let style = if style == ScalarStyle::Folded { Style::Folded } else { Style::Quoted };
+            Ok(Scalar { text: text.into(), tag: Tag::Str, style })
+        }
         Some(tag) => {
-            let scalar = Scalar { text: text.into(), tag, quoted: false };
+            let scalar = Scalar { text: text.into(), tag, style: Style::Plain };
             scalar_value(&scalar).map_err(|error| error.message)?;
             Ok(scalar)
         }

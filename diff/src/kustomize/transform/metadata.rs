@@ -69,7 +69,10 @@ fn entries(fields: &[(&str, &String)], indent: &str) -> impl Iterator<Item = Str
 pub fn transformations(all: &[Provenance]) -> String {
     let item = |provenance: &Provenance| {
         let indents = std::iter::once("- ").chain(std::iter::repeat("  "));
-        indents.zip(provenance.lines()).map(|(indent, line)| format!("{indent}{line}\n")).collect::<String>()
+        indents
+            .zip(provenance.lines())
+            .map(|(indent, line)| [indent, &line, "\n"].concat())
+            .collect::<String>()
     };
     if all.is_empty() { "[]\n".to_owned() } else { all.iter().map(item).collect() }
 }

@@ -140,13 +140,11 @@ impl<'a> Fixer<'a> {
 
 /// Sets a field to a name. One that is there keeps its looks.
 fn set_field(map: &mut Map, field: &str, text: &SmolStr) -> Result<(), String> {
-    match map.get_mut(field) {
-        Some(node @ Node::Scalar(_)) => set_text(node, text.clone()),
-        _ => {
-            map.set(field, Node::string(text.clone()));
-            Ok(())
-        }
+    if let Some(node @ Node::Scalar(_)) = map.get_mut(field) {
+        return set_text(node, text.clone());
     }
+    map.set(field, Node::string(text.clone()));
+    Ok(())
 }
 
 /// Group and kind of `roleRef`, if both are there.

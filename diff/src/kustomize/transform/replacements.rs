@@ -293,9 +293,9 @@ fn set_value(
                 }
             };
             if found == Found::Created {
-                *scalar = Scalar::plain(text)
+                *scalar = Scalar::plain(text);
             } else {
-                scalar.text = text
+                scalar.text = text;
             }
             Ok(())
         }
@@ -306,6 +306,3 @@ fn set_value(
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

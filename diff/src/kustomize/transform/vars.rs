@@ -12,7 +12,7 @@ use smol_str::SmolStr;
 
 use self::value::VarValue;
 use crate::kustomize::fieldspec::{Create, FieldSpec};
-use crate::kustomize::node::{Node, Tag};
+use crate::kustomize::node::{Node, Scalar, Tag};
 use crate::kustomize::{Gvk, KustomizeError, ResId, Resources};
 
 /// An entry of `vars` in a kustomization.
@@ -167,37 +167,36 @@ fn replace(
     used: &mut HashSet<SmolStr>,
 ) -> Result<(), String> {
     match node {
-        Node::Scalar(_) => replace_string(node, values, used),
-        Node::Map(map) => map.iter_mut().try_for_each(|(key, value)| {
-            if key.tag != Tag::Str {
-                return Err(format!("the key {} is no string: quote it", key.text));
+        Node::Scalar(scalar) => replace_string(scalar, values, used),
+        Node::Map(map) => {
+            for (key, value) in map.iter_mut() {
+                if key.tag != Tag::Str {
+                    return Err(format!("the key {} is no string: quote it", key.text));
+                }
+                if let Node::Scalar(scalar) = value {
+                    replace_string(scalar, values, used);
+                }
             }
-            if value.as_scalar().is_some() { replace_string(value, values, used) } else { Ok(()) }
-        }),
-        Node::Seq(items) => items.iter_mut().try_for_each(|item| match item.as_scalar() {
-            Some(scalar) if scalar.tag == Tag::Str => replace_string(item, values, used),
-            _ => Err(format!("the items must be strings, not {}: quote it", item.describe())),
-        }),
-    }
-}
-
-fn replace_string(
-    node: &mut Node,
-    values: &BTreeMap<SmolStr, VarValue>,
-    used: &mut HashSet<SmolStr>,
-) -> Result<(), String> {
-    if let Some(scalar) =
-        node.as_scalar().filter(|scalar| scalar.tag == Tag::Str && scalar.text.contains('$'))
-    {
-        let expanded = expand::expand(&scalar.text, |name| {
-            let value = values.get(name).filter(|value| value.is_single())?;
-            used.insert(name.into());
-            Some(value)
-        });
-        *node = Node::Scalar(expanded);
+        }
+        Node::Seq(items) => {
+            for item in items {
+                match item {
+                    Node::Scalar(scalar) if scalar.tag == Tag::Str => replace_string(scalar, values, used),
+                    _ => return Err(format!("the items must be strings, not {}: quote it", item.describe())),
+                }
+            }
+        }
     }
     Ok(())
 }
 
-#[cfg(test)]
-mod tests;
+fn replace_string(scalar: &mut Scalar, values: &BTreeMap<SmolStr, VarValue>, used: &mut HashSet<SmolStr>) {
+    if scalar.tag != Tag::Str || !scalar.text.contains('$') {
+        return;
+    }
+    *scalar = expand::expand(&scalar.text, |name| {
+        let value = values.get(name).filter(|value| value.is_single())?;
+        used.insert(name.into());
+        Some(value)
+    });
+}

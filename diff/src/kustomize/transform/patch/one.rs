@@ -7,7 +7,7 @@ use smol_str::SmolStr;
 use super::super::super::error::KustomizeError;
 use super::super::super::json6902::{self, Operations};
 use super::super::super::merge::{Merged, strategic};
-use super::super::super::node::{Map, Node, Scalar, Tag};
+use super::super::super::node::{Map, Node, Scalar, Style, Tag};
 use super::super::super::resource::Resource;
 use super::super::super::schema::Schema;
 
@@ -67,14 +67,14 @@ fn metadata<'a>(map: &'a mut Map, origin: &crate::object::Origin) -> Result<&'a 
 fn set_text(map: &mut Map, key: &str, text: SmolStr) {
     match map.get_mut(key) {
         Some(Node::Scalar(scalar)) if scalar.text == text && !scalar.is_null() => {}
-        Some(Node::Scalar(scalar)) if !scalar.quoted => *scalar = Scalar::plain(text),
+        Some(Node::Scalar(scalar)) if scalar.style == Style::Plain => *scalar = Scalar::plain(text),
         Some(node) => *node = Node::Scalar(quoted(text)),
         None => map.push(Scalar::string(key), Node::Scalar(quoted(text))),
     }
 }
 
 fn quoted(text: SmolStr) -> Scalar {
-    Scalar { text, tag: Tag::Str, quoted: true }
+    Scalar { text, tag: Tag::Str, style: Style::Quoted }
 }
 
 /// Carries out a JSON patch on a resource.

@@ -61,7 +61,7 @@ fn as_json(text: &str, node: &Node) -> Result<Option<String>, String> {
     for character in json.chars() {
         match character {
             '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
-                out.push_str(&format!("\\u{:04x}", u32::from(character)))
+                out.extend(["\\u", &format!("{:04x}", u32::from(character))]);
             }
             other => out.push(other),
         }
@@ -96,14 +96,14 @@ fn changed(
         }
         (Node::Seq(before), Node::Seq(after)) if before.len() == after.len() => {
             for (at, (before, after)) in before.iter().zip(after).enumerate() {
-                path.push_str(&format!("/{at}"));
+                path.extend(["/", &at.to_string()]);
                 changed(before, after, path, changes)?;
                 path.truncate(length);
             }
         }
         (Node::Map(before), Node::Map(after)) if before.len() == after.len() => {
             for ((key, before), (_, after)) in before.iter().zip(after.iter()) {
-                path.push_str(&format!("/{}", key.text.replace('~', "~0").replace('/', "~1")));
+                path.extend(["/", &key.text.replace('~', "~0").replace('/', "~1")]);
                 changed(before, after, path, changes)?;
                 path.truncate(length);
             }
