@@ -51,7 +51,11 @@ async fn checkout(sources: &Sources, repository: &str, reference: &str) -> Resul
         }
     }
     let reference = reference.to_owned();
-    Err(last.unwrap_or(SourceError::RefNotFound { url: location.to_string(), reference, near: String::new() }))
+    Err(last.unwrap_or(SourceError::RefNotFound {
+        url: location.to_string(),
+        reference,
+        near: String::new(),
+    }))
 }
 
 /// What a ref in a URL may mean, in the order in which it is tried.

@@ -12,8 +12,8 @@ use super::inputs;
 use super::remotes;
 use crate::api::{CommitNote, Render};
 use crate::memory::Memory;
-use crate::render::outside::Outside;
-use crate::render::outside::ReadRemote;
+use crate::metrics::Metrics;
+use crate::render::outside::{Outside, ReadRemote};
 use crate::render::reads::Reads;
 use crate::render::store::{Renders, Stored};
 use crate::render::{self, Fruit, Inputs, Job, Keep};
@@ -82,7 +82,8 @@ pub async fn look_at(
     let _timer = run.context.metrics.stage("render");
     let context = run.context;
     let (render, outside) = (run.sync.spec.render.clone(), context.outside.clone());
-    let work = Work { files: checkout.files(), folder, options, inputs, render, outside };
+    let metrics = context.metrics.clone();
+    let work = Work { files: checkout.files(), folder, options, inputs, render, outside, metrics };
     let renders = context.renders.clone();
     let (reads, mut remotes) = before.map(|before| (before.reads, before.remotes)).unzip();
     let worked = tokio::task::spawn_blocking(move || work.run(&renders, reads)).await;
@@ -119,6 +120,8 @@ struct Work {
     inputs: Inputs,
     render: Option<Render>,
     outside: Outside,
+    /// Counts and times what is really rendered, and no look at what is known.
+    metrics: Arc<Metrics>,
 }
 
 impl Work {
@@ -137,6 +140,7 @@ impl Work {
         if let Some(Stored { reads, fruit }) = kept {
             return (reads, Ok(fruit));
         }
+        let _timer = self.metrics.stage("render");
         let render = self.render.clone().unwrap_or_default();
         let outside = Some(&self.outside);
         let job = Job { folder: &self.folder, options: &render, inputs: &self.inputs, outside };

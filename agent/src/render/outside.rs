@@ -128,9 +128,11 @@ impl Host for Surroundings<'_> {
                 "{url} is no git repository: only bases in git are fetched; copy the file into the repository"
             )));
         };
-        let known = self.mounted.borrow().iter().position(|(read, _)| {
-            read.repository == repository && read.reference == reference
-        });
+        let known = self
+            .mounted
+            .borrow()
+            .iter()
+            .position(|(read, _)| read.repository == repository && read.reference == reference);
         let number = match known {
             Some(number) => number,
             None => {
