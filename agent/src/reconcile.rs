@@ -73,7 +73,7 @@ async fn pipeline(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) -
     }
     let rendering = stages::render(run, &mut source, memory)?;
     let _room = stages::room(run, rendering.manifests.len()).await?;
-    findings.chart = rendering.chart.clone();
+    findings.chart.clone_from(&rendering.chart);
     let empty = rendering.is_empty();
     let mut observed = stages::observe(run, rendering, &source.seen.revision).await?;
     findings.warnings = observed.warnings.take();

@@ -109,6 +109,11 @@ impl Agent {
         bail!("the agent is not ready after {limit:?}:\n{}", tail(&self.log))
     }
 
+    /// Its cache folder.
+    pub fn cache(&self) -> PathBuf {
+        self.folder.path().join("cache")
+    }
+
     /// Where it serves its probes and metrics.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
