@@ -152,6 +152,28 @@ fn changed_metadata_is_refused() -> anyhow::Result<()> {
 }
 
 #[test]
+fn a_broken_file_is_still_known_to_be_encrypted() -> anyhow::Result<()> {
+    let workshop = Workshop::open()?;
+    let key = workshop.age_key()?;
+    for (name, plain, old, new) in [
+        ("a.yaml", "a: b\n", "a: ENC[", "a: \"ENC["),
+        ("a.json", "{\"a\": \"b\"}", "\"a\": ", "\"a\" "),
+        ("token", "text", "\"data\": ", "\"data\": \t,"),
+    ] {
+        let encrypted = workshop.encrypt(name, plain.as_bytes(), &format!("age: {}", key.recipient))?;
+        let text = String::from_utf8(encrypted)?;
+        let broken = text.replacen(old, new, 1);
+        assert_ne!(text, broken);
+        let format = detect(name, text.as_bytes());
+        assert_eq!(detect(name, broken.as_bytes()), format, "{name}");
+        let error = decrypt(name, broken.as_bytes(), format.context("it is encrypted")?, Some(&key.keys()));
+        let error = error.err().context("it is broken")?.to_string();
+        assert!(error.starts_with(&format!("{name}:")), "{error}");
+    }
+    Ok(())
+}
+
+#[test]
 fn other_versions_and_services_are_refused_by_name() -> anyhow::Result<()> {
     let f = fixture("")?;
     let version = f.text.replace("version: 3.", "version: 4.");
@@ -187,19 +209,35 @@ fn without_the_right_key_the_recipients_are_named() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What a file says, whatever its form.
+/// What a file says, as far as SOPS binds it: neither lists around values nor nulls.
 fn said(format: Format, text: &[u8]) -> String {
     match format {
         Format::Yaml | Format::Json => {
             let (documents, _) = holdfast_diff::yaml::read("a.yaml", text);
-            documents.iter().map(|document| document.value.to_string()).collect()
+            let mut out = String::new();
+            documents.iter().for_each(|document| leaves(&document.value, "", &mut out));
+            out
         }
         Format::Binary => String::from_utf8_lossy(text).into_owned(),
         Format::Dotenv | Format::Ini => {
             let text = String::from_utf8_lossy(text).into_owned();
-            let rows = text.lines().map(|row| row.split_whitespace().collect::<String>());
+            let rows = text.lines().map(|row| match row.split_once(']') {
+                Some((section, _)) => section.trim().to_owned(),
+                None => row.split_whitespace().collect::<String>(),
+            });
             rows.filter(|row| !row.is_empty() && !row.starts_with(['#', ';'])).collect::<Vec<_>>().join("\n")
         }
+    }
+}
+
+fn leaves(value: &Value, path: &str, out: &mut String) {
+    match value {
+        Value::Null => {}
+        Value::Array(items) => items.iter().for_each(|item| leaves(item, path, out)),
+        Value::Object(fields) => {
+            fields.iter().for_each(|(key, field)| leaves(field, &format!("{path}.{key}"), out));
+        }
+        leaf => *out += &format!("{path}={leaf}\n"),
     }
 }
 

@@ -32,16 +32,19 @@ pub fn detect(name: &str, bytes: &[u8]) -> Option<Format> {
         "ini" => Some(Format::Ini),
         _ => None,
     };
-    match (named, json(bytes)) {
-        (Some(Format::Yaml), _) => yaml::has_metadata(bytes).then_some(Format::Yaml),
-        (Some(Format::Json), Some(_)) => Some(Format::Json),
-        (_, Some(other)) => Some(other),
-        (Some(Format::Json), None) => None,
-        (Some(Format::Dotenv), None) => dotenv::has_metadata(bytes).then_some(Format::Dotenv),
-        (Some(Format::Ini), None) => ini::has_metadata(bytes).then_some(Format::Ini),
-        (_, None) if dotenv::has_metadata(bytes) => Some(Format::Dotenv),
-        (_, None) if ini::has_metadata(bytes) => Some(Format::Ini),
-        (_, None) => yaml::has_metadata(bytes).then_some(Format::Yaml),
+    if named == Some(Format::Yaml) {
+        return yaml::has_metadata(bytes).then_some(Format::Yaml);
+    }
+    if bytes.trim_ascii_start().starts_with(b"{") {
+        return json(bytes, named == Some(Format::Json));
+    }
+    match named {
+        Some(Format::Json) => None,
+        Some(Format::Dotenv) => dotenv::has_metadata(bytes).then_some(Format::Dotenv),
+        Some(Format::Ini) => ini::has_metadata(bytes).then_some(Format::Ini),
+        _ if dotenv::has_metadata(bytes) => Some(Format::Dotenv),
+        _ if ini::has_metadata(bytes) => Some(Format::Ini),
+        _ => yaml::has_metadata(bytes).then_some(Format::Yaml),
     }
 }
 
@@ -49,16 +52,18 @@ fn extension(name: &str) -> &str {
     name.rsplit_once('.').map_or("", |(_, extension)| extension)
 }
 
-/// Binary or JSON, if the text is an encrypted file of one of the two.
-fn json(bytes: &[u8]) -> Option<Format> {
-    if !bytes.trim_ascii_start().starts_with(b"{") {
-        return None;
-    }
-    let value: Value = serde_json::from_slice(bytes).ok()?;
+/// Binary or JSON, if the text is an encrypted file of one of the two. One that is broken is taken for encrypted, too:
+/// opening it says what is wrong.
+fn json(bytes: &[u8], is_named_json: bool) -> Option<Format> {
+    let by_name = if is_named_json { Format::Json } else { Format::Binary };
+    let Ok(value) = serde_json::from_slice::<Value>(bytes) else {
+        memmem::find(bytes, b"\"sops\"").and(memmem::find(bytes, b"\"mac\""))?;
+        return Some(by_name);
+    };
     let fields = value.as_object()?;
     if !fields.get("sops").is_some_and(part::is_metadata) {
         return None;
     }
     let is_binary = fields.len() == 2 && fields.get("data").is_some_and(Value::is_string);
-    Some(if is_binary { Format::Binary } else { Format::Json })
+    Some(if is_binary { by_name } else { Format::Json })
 }

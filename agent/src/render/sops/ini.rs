@@ -99,6 +99,10 @@ impl Reader<'_> {
 
     fn section(&mut self, from: usize, row: &str) -> Result<(), &'static str> {
         let close = row.rfind(']').ok_or("the section's name has no `]`")?;
+        let behind = row[close + 1..].trim();
+        if !(behind.is_empty() || behind.starts_with(['#', ';'])) {
+            return Err("something stands behind the section's name");
+        }
         let name = row[1..close].to_owned();
         self.comments_at(&name);
         match (name == METADATA, self.metadata_start) {

@@ -48,7 +48,8 @@ pub fn decrypt(
     keys: Option<&Keys>,
 ) -> Result<Zeroizing<Vec<u8>>, SopsError> {
     let parts = match format {
-        Format::Yaml | Format::Json | Format::Binary => yaml::parts(name, bytes)?,
+        Format::Yaml => yaml::parts(name, bytes)?,
+        Format::Json | Format::Binary => yaml::json_part(name, bytes)?,
         Format::Dotenv => vec![dotenv::part(name, bytes)?],
         Format::Ini => vec![ini::part(name, bytes)?],
     };

@@ -6,6 +6,7 @@
 
 use granit_parser::ScalarStyle;
 use holdfast_diff::yaml::{self, Content as Yaml, Document, NodeId, Tree};
+use serde::de::IgnoredAny;
 use zeroize::Zeroizing;
 
 use super::edit::Edit;
@@ -30,10 +31,30 @@ pub(super) fn parts(file: &str, text: &[u8]) -> Result<Vec<Part>, SopsError> {
     Ok(parts)
 }
 
-/// True if a document carries metadata.
+/// Reads JSON, which is stricter than YAML, and one value.
+pub(super) fn json_part(file: &str, text: &[u8]) -> Result<Vec<Part>, SopsError> {
+    match serde_json::from_slice::<IgnoredAny>(text) {
+        Ok(IgnoredAny) => parts(file, text),
+        Err(error) => {
+            let (file, line) = (file.to_owned(), error.line());
+            Err(SopsError::Syntax {
+                file,
+                line,
+                problem: "the file is encrypted, and it is not JSON any more",
+            })
+        }
+    }
+}
+
+/// True if a document carries metadata, or looks like it and is broken: opening it says what is wrong.
 pub(super) fn has_metadata(text: &[u8]) -> bool {
-    let (documents, _) = yaml::read("", text);
+    let (documents, errors) = yaml::read("", text);
+    let looks_like_it = || {
+        let mut lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+        lines.any(|line| line == b"sops:") && lines.any(|line| line.starts_with(b"mac: ENC["))
+    };
     documents.iter().any(|document| document.value.get("sops").is_some_and(is_metadata))
+        || (!errors.is_empty() && looks_like_it())
 }
 
 fn part(file: &str, text: &[u8], document: &Document, is_last: bool) -> Result<Part, SopsError> {
