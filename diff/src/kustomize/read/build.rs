@@ -171,7 +171,11 @@ impl<'a> Maker<'a> {
 }
 
 impl Entries {
-    pub fn push(&mut self, key: Scalar, value: Made) -> Result<(), Message> {
+    pub fn push(&mut self, mut key: Scalar, value: Made) -> Result<(), Message> {
+        if key.is_null() && key.text.is_empty() {
+            // the original writes a key without a text with quotes
+            key = Scalar { text: key.text, tag: Tag::Str, quoted: true };
+        }
         self.depth = self.depth.max(value.depth);
         if key.tag != Tag::Merge {
             self.map.push(key, value.node);

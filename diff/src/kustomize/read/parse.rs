@@ -58,6 +58,7 @@ pub(super) fn parse(text: &str, lines_before: u32, keys: Keys) -> Result<Option<
     }
     let line = cursor.line;
     let made = parser.node(-1, Indentless::No)?;
+    parser.behind()?;
     Ok(Some((made.node, line)))
 }
 
@@ -159,7 +160,8 @@ impl<'a> Parser<'a> {
                 (quoted::quoted(cursor)?, Style::Quoted)
             }
             _ if plain::can_start(cursor) => (plain::plain(cursor, around)?, Style::Plain),
-            _ => return self.nothing(&inner),
+            _ if inner.is_empty() => return self.nothing(),
+            _ => return self.empty_leaf(start, &inner),
         };
         let is_key = self.is_key(start)?;
         let properties = if is_key { inner } else { self.joined(outer.clone(), inner)? };
@@ -190,6 +192,10 @@ impl<'a> Parser<'a> {
     /// True if a `:` follows what started there, so that it is a key.
     fn is_key(&mut self, start: Start) -> Result<bool, Fail> {
         let cursor = &mut self.cursor;
+        // behind a text that ended with its line
+        if cursor.flow == 0 && cursor.key_allowed {
+            return Ok(false);
+        }
         while cursor.is_blank(0) {
             cursor.at += 1;
         }
@@ -212,15 +218,45 @@ impl<'a> Parser<'a> {
         Ok(self.maker.leaf(scalar, properties.anchor))
     }
 
-    fn nothing(&mut self, inner: &Properties<'a>) -> Result<Leaf, Fail> {
+    /// What has an anchor or a tag and nothing else may be a key.
+    fn empty_leaf(&mut self, start: Start, properties: &Properties<'a>) -> Result<Leaf, Fail> {
+        let is_key = self.is_key(start)?;
+        let made = self.empty(properties)?;
+        match made.node {
+            Node::Scalar(key) if is_key => Ok(Leaf::Key(key)),
+            node => Ok(Leaf::Value(Made { node, ..made })),
+        }
+    }
+
+    fn nothing(&self) -> Result<Leaf, Fail> {
         let cursor = &self.cursor;
         match cursor.byte(0) {
             _ if cursor.is_over() => cursor.fail("the document ends here, where a value is expected: add it"),
-            _ if cursor.flow > 0 && !inner.is_empty() => self.empty(inner).map(Leaf::Value),
             b'\t' => cursor.fail("a tab cannot indent: use spaces"),
             b':' => cursor.fail("a `:` without a key before it: add the key, or quote the text"),
             b',' | b']' | b'}' => cursor.fail("a value is missing here: add it, or quote the text"),
             byte => cursor.fail(format!("a plain value cannot start with `{}`: quote it", char::from(byte))),
+        }
+    }
+
+    /// Reads what comes next behind the document, as far as the original looks: what cannot be there is an error.
+    fn behind(&mut self) -> Result<(), Fail> {
+        self.cursor.next();
+        let (byte, is_alone) = (self.cursor.byte(0), self.cursor.is_gap(1));
+        match byte {
+            _ if self.cursor.is_over() => Ok(()),
+            b'-' | b'?' if is_alone => self.must_allow_key("a list item has no place here: align it"),
+            b':' | b'{' | b'[' | b'}' | b']' | b',' | b'|' | b'>' => Ok(()),
+            _ => {
+                let start = self.start();
+                let properties = self.properties()?;
+                let is_text = properties.is_empty() && byte != b'*';
+                if is_text {
+                    self.leaf(start, -1, &Properties::default(), properties).map(drop)
+                } else {
+                    Ok(())
+                }
+            }
         }
     }
 

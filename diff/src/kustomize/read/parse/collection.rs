@@ -49,7 +49,10 @@ impl<'a> Parser<'a> {
         self.cursor.next();
         let column = self.cursor.column();
         let is_list = column == indent && indentless == Indentless::Yes && self.cursor.is_indicator(b'-');
-        if self.cursor.is_over() || column < indent || (column == indent && !is_list) {
+        // a text in a block can start as far left as the key that it belongs to
+        let can_start =
+            column > indent || (column == indent && (is_list || matches!(self.cursor.byte(0), b'|' | b'>')));
+        if self.cursor.is_over() || !can_start {
             return self.empty(&Properties::default());
         }
         self.node(indent, indentless)

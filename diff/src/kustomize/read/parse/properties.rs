@@ -83,6 +83,10 @@ impl<'a> Parser<'a> {
             }
             let uri = cursor.slice(start + 2, cursor.at);
             cursor.at += 1;
+            if uri.is_empty() || !cursor.is_gap(0) {
+                return cursor
+                    .fail("a blank must follow a tag: add it, or quote the text if `!` belongs to it");
+            }
             return Ok(uri
                 .strip_prefix("tag:yaml.org,2002:")
                 .map_or_else(|| Cow::Owned(format!("!{uri}")), Cow::Borrowed));
