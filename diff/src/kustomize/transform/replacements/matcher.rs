@@ -143,7 +143,14 @@ impl<'a, 's> Matcher<'a, 's> {
         let value = Node::Scalar(Scalar::plain(value));
         let named = |value| Node::Map([(Scalar::string(field), value)].into_iter().collect());
         items(node)?.push(if field.is_empty() { value } else { named(value) });
-        self.walk_matching(node, field, &regex, rest)
+        self.walk_matching(node, field, &regex, rest)?;
+        // What was created has no type but that of its text, whatever was set.
+        let item = items(node)?.last_mut();
+        let created = if field.is_empty() { item } else { item.and_then(|item| item.get_mut(field)) };
+        if let Some(Node::Scalar(scalar)) = created {
+            *scalar = Scalar::plain(scalar.text.clone());
+        }
+        Ok(())
     }
 
     /// Goes on in the items whose field matches; items without fields are found themselves.
