@@ -63,7 +63,14 @@ impl<'a, 's> Matcher<'a, 's> {
             self.count += 1;
             return (self.set)(node, found);
         };
-        match Part::parse(part) {
+        let parsed = Part::parse(part);
+        if node.is_null() {
+            // As in the original, what is created below null is lost.
+            let is_list = parsed.is_ok_and(|part| part.is_item() || part == Part::Every);
+            let mut lost = if is_list { Node::Seq(Vec::new()) } else { Node::Map(Map::default()) };
+            return self.walk(&mut lost, path, Found::There);
+        }
+        match parsed {
             Ok(Part::Index(index)) => self.walk_index(node, index, rest),
             Ok(Part::With(field, value)) => self.walk_items(node, field, value, rest),
             Ok(Part::Every) => {
@@ -88,13 +95,6 @@ impl<'a, 's> Matcher<'a, 's> {
 
     fn walk_field(&mut self, node: &mut Node, name: &str, rest: &[&str]) -> Result<(), String> {
         let created = self.created(rest);
-        if node.is_null() {
-            // As in the original, what is created below null is lost.
-            return match created {
-                Some(mut lost) => self.walk(&mut lost, rest, Found::Created),
-                None => Ok(()),
-            };
-        }
         let description = node.describe();
         let Node::Map(map) = node else {
             return Err(format!("{name} is the key of a mapping, and there is {description}"));
@@ -172,11 +172,7 @@ impl<'a, 's> Matcher<'a, 's> {
     }
 }
 
-/// The items of a list; null has none.
 fn items(node: &mut Node) -> Result<&mut Vec<Node>, String> {
-    if node.is_null() {
-        return Err("the list is null".to_owned());
-    }
     let description = node.describe();
     node.as_seq_mut().ok_or_else(|| format!("there is {description} and no list"))
 }
