@@ -51,7 +51,7 @@ pub fn table(openapi: &Value) -> anyhow::Result<String> {
             writeln!(out, "  {field} {}", of.text(&names))?;
         }
     }
-    for (group_version, kind, name) in kinds(definitions) {
+    for (group_version, kind, name) in kinds(definitions).into_iter().filter(|(_, _, name)| names.used.contains(name)) {
         writeln!(out, "kind {group_version} {kind} {}", names.text(&name))?;
     }
     Ok(out)
