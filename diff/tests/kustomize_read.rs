@@ -63,11 +63,24 @@ fn lists_are_unpacked_and_what_is_no_object_is_refused() {
         ("\nmetadata: {name: a}\n", "a.yaml:2: this object has no kind"),
         ("kind: A\nmetadata: {generateName: a}\n", "a.yaml:1: this A has no metadata.name"),
         ("a\n", "a.yaml:1: this is a string, not a Kubernetes object"),
-        ("kind: A\nmetadata:\n  name: a\n  name: b\n", "a.yaml:4: the key `name` is set twice"),
         ("kind: AList\nitems: {a: b}\n", "a.yaml:1: items is a mapping"),
     ] {
         assert!(names(text).is_err_and(|error| error.starts_with(said)), "{text:?}: {:?}", names(text));
     }
+}
+
+#[test]
+fn a_key_that_is_set_twice_is_found_with_its_line() {
+    let said = |text: &str| read::key_set_twice("a.yaml", text.as_bytes()).map(|error| error.to_string());
+    assert_eq!(said("a: 1\nb: {a: 1}\n"), None);
+    assert_eq!(
+        said("kind: A\nmetadata:\n  name: a\n  'name': b\n  labels: {}\n").as_deref(),
+        Some("a.yaml:4: the key `name` is set twice: remove one of the two")
+    );
+    let many: String = (0..40).map(|at| format!("key{at}: 1\n")).collect();
+    assert_eq!(said(&many), None);
+    let twice = said(&format!("{many}key7: 2\nlast: 3\n"));
+    assert_eq!(twice.as_deref(), Some("a.yaml:41: the key `key7` is set twice: remove one of the two"));
 }
 
 #[test]

@@ -12,6 +12,7 @@
 
 pub mod agent;
 pub mod controlplane;
+pub mod disk;
 pub mod forge;
 pub mod kubelet;
 pub mod pki;

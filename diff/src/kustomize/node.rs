@@ -20,10 +20,21 @@ pub enum Node {
 pub struct Scalar {
     pub text: SmolStr,
     pub tag: Tag,
-    /// True for a text in quotes or in a block. The original keeps the quotes of what it replaces in place, so that a
-    /// number there becomes text: see [`Node::assign`]. Of a null without a text it says that it stands between brackets,
-    /// where the original writes it as an empty text. No part of what the scalar is equal to.
-    pub quoted: bool,
+    /// How it is written. The original keeps the style of what it replaces in place, so that a number there becomes text:
+    /// see [`Node::assign`]. A null without a text is `Quoted` between brackets, where the original writes it as an empty
+    /// text. No part of what the scalar is equal to.
+    pub style: Style,
+}
+
+/// How a scalar is written, as far as that matters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Style {
+    #[default]
+    Plain,
+    /// In quotes or in a literal block.
+    Quoted,
+    /// In a folded block, which the original does not print as it was read.
+    Folded,
 }
 
 /// The type of a scalar, by the rules of go-yaml v3.
@@ -48,11 +59,11 @@ pub struct Map {
 impl Scalar {
     /// A string, whatever it looks like.
     pub fn string(text: impl Into<SmolStr>) -> Self {
-        Self { text: text.into(), tag: Tag::Str, quoted: false }
+        Self { text: text.into(), tag: Tag::Str, style: Style::Plain }
     }
 
     pub fn null() -> Self {
-        Self { text: SmolStr::new_static("null"), tag: Tag::Null, quoted: false }
+        Self { text: SmolStr::new_static("null"), tag: Tag::Null, style: Style::Plain }
     }
 
     pub fn is_null(&self) -> bool {
@@ -144,8 +155,8 @@ impl Node {
     /// replaces, and is text where they are.
     pub fn assign(&mut self, mut value: Self) {
         if let Self::Scalar(new) = &mut value {
-            new.quoted = matches!(self, Self::Scalar(old) if old.quoted);
-            if new.quoted && new.tag == Scalar::plain(new.text.clone()).tag {
+            new.style = self.as_scalar().map_or(Style::Plain, |old| old.style);
+            if new.style != Style::Plain && new.tag == Scalar::plain(new.text.clone()).tag {
                 new.tag = Tag::Str;
             }
         }

@@ -9,6 +9,7 @@ use smol_str::SmolStr;
 
 use super::id::{Gvk, ResId};
 use super::node::{Map, Node};
+use super::transform::metadata::Provenance;
 use crate::object::Origin;
 
 /// What happens to a generated resource whose name is taken.
@@ -51,6 +52,9 @@ pub struct Resource {
     pub referred_by: Vec<ResId>,
     /// The `vars` whose value it holds.
     pub var_names: Vec<SmolStr>,
+    /// Where it is from, and what changed it: kept only if `buildMetadata` asks for it.
+    pub provenance: Option<Provenance>,
+    pub transformations: Vec<Provenance>,
     /// True once a build annotation would have been written.
     touched: bool,
 }
@@ -70,6 +74,8 @@ impl Resource {
             allow_kind_change: false,
             referred_by: Vec::new(),
             var_names: Vec::new(),
+            provenance: None,
+            transformations: Vec::new(),
             touched: false,
         }
     }

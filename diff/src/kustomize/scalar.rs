@@ -4,7 +4,7 @@
 
 use smol_str::SmolStr;
 
-use super::node::{Scalar, Tag};
+use super::node::{Scalar, Style, Tag};
 
 mod number;
 mod timestamp;
@@ -29,7 +29,7 @@ impl Scalar {
     pub fn plain(text: impl Into<SmolStr>) -> Self {
         let text = text.into();
         let tag = resolve(&text).tag();
-        Self { text, tag, quoted: false }
+        Self { text, tag, style: Style::Plain }
     }
 }
 

@@ -12,9 +12,9 @@ use serde::Deserialize;
 use smol_str::SmolStr;
 
 use self::labels::Requirements;
-pub use self::pattern::Pattern;
+pub use self::pattern::{Pattern, compile};
 use super::error::KustomizeError;
-use super::id::Gvk;
+use super::id::{Gvk, ResId};
 use super::node::{Map, Node};
 use super::resource::Resource;
 use super::resources::Resources;
@@ -71,6 +71,16 @@ impl Compiled<'_> {
         either(&self.namespace, first.effective_namespace(), now.effective_namespace())
             && either(&self.name, &first.name, &now.name)
             && self.matches_gvk(&now.gvk)
+    }
+
+    /// True if group, version, kind, name and namespace of an identity match as they are written.
+    pub fn matches(&self, id: &ResId) -> bool {
+        self.matches_gvk(&id.gvk) && self.name.matches(&id.name) && self.namespace.matches(&id.namespace)
+    }
+
+    /// True if there is no expression at all.
+    pub fn is_for_any_id(&self) -> bool {
+        [&self.group, &self.version, &self.kind, &self.name, &self.namespace].iter().all(|part| part.is_any())
     }
 
     pub fn matches_gvk(&self, gvk: &Gvk) -> bool {

@@ -2,4 +2,16 @@
 //!
 //! Leaves which steps there are, and their order, to `target`. Pure.
 
+pub mod annotations;
+pub mod images;
+pub mod labels;
+pub mod metadata;
+pub mod names;
+pub mod namespace;
 pub mod patch;
+pub mod prefix;
+pub mod replacements;
+pub mod replicas;
+pub mod sort;
+pub mod valueadd;
+pub mod vars;

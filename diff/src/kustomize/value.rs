@@ -2,12 +2,14 @@
 //!
 //! Pure.
 
+mod folded;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Number, Value};
 
 use super::error::KustomizeError;
-use super::node::{Map, Node, Scalar, Tag};
+use super::node::{Map, Node, Scalar, Style, Tag};
 use super::scalar::{Resolved, resolve};
 
 /// The value of a resource, or of a part of one.
@@ -54,7 +56,10 @@ fn object(map: &Map, top: bool) -> Result<Value, KustomizeError> {
 
 /// The value of a scalar.
 pub fn scalar_value(scalar: &Scalar) -> Result<Value, KustomizeError> {
-    let text = || Ok(Value::String(scalar.text.to_string()));
+    let text = || match scalar.style {
+        Style::Folded => Ok(Value::String(folded::rewritten(&scalar.text).into_owned())),
+        Style::Plain | Style::Quoted => Ok(Value::String(scalar.text.to_string())),
+    };
     if scalar.tag == Tag::Str {
         return text();
     }
@@ -62,7 +67,7 @@ pub fn scalar_value(scalar: &Scalar) -> Result<Value, KustomizeError> {
         (Tag::Merge, _) => text(),
         (Tag::Binary, _) => binary(scalar),
         // nothing between brackets: the original writes it with quotes
-        (Tag::Null, Resolved::Null) if scalar.quoted && scalar.text.is_empty() => text(),
+        (Tag::Null, Resolved::Null) if scalar.style != Style::Plain && scalar.text.is_empty() => text(),
         (Tag::Null, Resolved::Null) => Ok(Value::Null),
         (Tag::Bool, Resolved::Bool(value)) => Ok(value.into()),
         (Tag::Int, Resolved::Int(value)) => Ok(value.into()),
@@ -126,7 +131,7 @@ pub fn node(value: &Value) -> Node {
 
 /// The node that is read of a JSON text: numbers as they are written, all strings in quotes.
 pub fn written(value: &Value) -> Node {
-    let string = |text: &str| Scalar { text: text.into(), tag: Tag::Str, quoted: true };
+    let string = |text: &str| Scalar { text: text.into(), tag: Tag::Str, style: Style::Quoted };
     match value {
         Value::Number(number) => Node::Scalar(Scalar::plain(number.to_string())),
         Value::String(text) => Node::Scalar(string(text)),
@@ -141,7 +146,8 @@ pub fn written(value: &Value) -> Node {
 /// A string, with quotes where it would be something else without.
 fn string(text: &str) -> Scalar {
     let quoted = text.contains('\n') || resolve(text).tag() != Tag::Str;
-    Scalar { text: text.into(), tag: Tag::Str, quoted }
+    let style = if quoted { Style::Quoted } else { Style::Plain };
+    Scalar { text: text.into(), tag: Tag::Str, style }
 }
 
 /// A float as Go prints it: the shortest digits, with an exponent below 1e-4 and from 1e6 on.

@@ -19,10 +19,25 @@ pub(super) const MAX_DEPTH: usize = 120;
 /// A mistake and the byte it stands at.
 pub(super) type Finding = (usize, YamlProblem);
 
+/// What to do about a key that is set twice in one mapping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Duplicates {
+    Refuse,
+    /// As kustomize reads its own files.
+    LastWins,
+}
+
 /// Makes a document's value, or says all that is wrong with it.
-pub(super) fn decode(tree: &Tree, lines: &Lines) -> Result<Value, Vec<Finding>> {
-    let mut decoder =
-        Decoder { tree, lines, expanding: Vec::new(), decoded: 0, aliased: 0, findings: Vec::new() };
+pub(super) fn decode(tree: &Tree, lines: &Lines, duplicates: Duplicates) -> Result<Value, Vec<Finding>> {
+    let mut decoder = Decoder {
+        tree,
+        lines,
+        duplicates,
+        expanding: Vec::new(),
+        decoded: 0,
+        aliased: 0,
+        findings: Vec::new(),
+    };
     match decoder.value(Tree::ROOT, 0) {
         Ok(value) if decoder.findings.is_empty() => Ok(value),
         _ => Err(decoder.findings),
@@ -32,6 +47,7 @@ pub(super) fn decode(tree: &Tree, lines: &Lines) -> Result<Value, Vec<Finding>> 
 struct Decoder<'t, 'a> {
     tree: &'t Tree<'a>,
     lines: &'t Lines<'t>,
+    duplicates: Duplicates,
     /// The aliases that are being expanded, outermost first.
     expanding: Vec<NodeId>,
     decoded: u32,
@@ -86,7 +102,7 @@ impl Decoder<'_, '_> {
             let name = self.key(*key, depth)?;
             let value = self.value(*value, depth + 1)?;
             let Some(name) = name else { continue };
-            if let Some(first) = first_set.get(&name) {
+            if let Some(first) = first_set.get(&name).filter(|_| self.duplicates == Duplicates::Refuse) {
                 let (first, _) = self.lines.place(*first);
                 self.found(at, YamlProblem::DuplicateKey { key: name, first });
                 continue;

@@ -8,11 +8,12 @@ mod decode;
 pub mod edit;
 pub(crate) mod error;
 mod manifest;
-mod near;
-mod number;
+pub(crate) mod near;
+pub(crate) mod number;
 mod place;
 mod scalar;
-mod tree;
+pub(crate) mod tree;
+mod write;
 
 use std::sync::Arc;
 
@@ -23,7 +24,9 @@ use serde_json::Value;
 pub use error::{YamlError, YamlProblem};
 pub use manifest::{ManifestError, ManifestProblem, manifests};
 pub use tree::{Content, Node, NodeId, Tree};
+pub use write::write;
 
+pub use decode::Duplicates;
 use decode::{Finding, MAX_DEPTH, decode};
 use place::Lines;
 
@@ -42,8 +45,38 @@ pub struct Document<'a> {
 /// A document with a mistake is left out and its mistakes are returned, in the order of the text: the
 /// documents are complete only where there are none.
 pub fn read<'a>(file: &str, text: &'a [u8]) -> (Vec<Document<'a>>, Vec<YamlError>) {
+    read_with(file, text, Extent::All, Duplicates::Refuse)
+}
+
+/// Reads the first document of a file and nothing behind it, as kustomize reads its own files. None if it is empty.
+pub fn read_first<'a>(
+    file: &str,
+    text: &'a [u8],
+    duplicates: Duplicates,
+) -> Result<Option<Document<'a>>, YamlError> {
+    let (documents, errors) = read_with(file, text, Extent::First, duplicates);
+    match errors.into_iter().next() {
+        Some(error) => Err(error),
+        None => Ok(documents.into_iter().next()),
+    }
+}
+
+/// How much of a file is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    All,
+    First,
+}
+
+fn read_with<'a>(
+    file: &str,
+    text: &'a [u8],
+    extent: Extent,
+    duplicates: Duplicates,
+) -> (Vec<Document<'a>>, Vec<YamlError>) {
     let lines = Lines::new(text);
-    let mut reading = Reading { lines: &lines, documents: Vec::new(), findings: Vec::new() };
+    let mut reading =
+        Reading { lines: &lines, extent, duplicates, documents: Vec::new(), findings: Vec::new() };
     match check_text(text) {
         Ok(text) => reading.parts(text),
         Err(finding) => reading.findings.push(finding),
@@ -77,6 +110,8 @@ pub(crate) fn check_text(text: &[u8]) -> Result<&str, (usize, YamlProblem)> {
 
 struct Reading<'l, 'a> {
     lines: &'l Lines<'l>,
+    extent: Extent,
+    duplicates: Duplicates,
     documents: Vec<Document<'a>>,
     findings: Vec<Finding>,
 }
@@ -90,6 +125,9 @@ impl<'a> Reading<'_, 'a> {
                 let mut from = start;
                 for end in ends {
                     self.stream(&text[from..end], from);
+                    if self.extent == Extent::First {
+                        return;
+                    }
                     from = end;
                 }
             }
@@ -114,12 +152,15 @@ impl<'a> Reading<'_, 'a> {
                 Ok((Event::DocumentEnd, _)) => {
                     let done = std::mem::replace(&mut builder, new_builder());
                     self.document(done.finish());
+                    if self.extent == Extent::First {
+                        return;
+                    }
                 }
                 Ok((event, span)) => builder.event(event, span),
                 Err(error) => {
                     let at = error.marker().byte_offset().unwrap_or(0);
                     self.findings.push((base + at, error::syntax(error.kind(), MAX_DEPTH)));
-                    if !matches!(parser.proceed_next_document(), Ok(true)) {
+                    if self.extent == Extent::First || !matches!(parser.proceed_next_document(), Ok(true)) {
                         return;
                     }
                 }
@@ -128,7 +169,7 @@ impl<'a> Reading<'_, 'a> {
     }
 
     fn document(&mut self, tree: Tree<'a>) {
-        match decode(&tree, self.lines) {
+        match decode(&tree, self.lines, self.duplicates) {
             Ok(Value::Null) => {}
             Ok(value) => {
                 let start = tree.node(Tree::ROOT).map_or(0, |node| node.span.start);

@@ -3,11 +3,14 @@
 //! Pure.
 
 /// The key among `keys` that is nearly `wanted`: other case or separators, or a typing slip in it.
-pub(super) fn nearest<'k>(wanted: &str, keys: impl Iterator<Item = &'k String>) -> Option<&'k str> {
+pub(crate) fn nearest<'k, K: AsRef<str> + 'k>(
+    wanted: &str,
+    keys: impl Iterator<Item = &'k K>,
+) -> Option<&'k str> {
     let slips = if wanted.len() > 6 { 2 } else { 1 };
-    let near = keys.filter_map(|key| {
+    let near = keys.map(AsRef::as_ref).filter_map(|key| {
         let distance = if plain(key) == plain(wanted) { 0 } else { distance(key, wanted) };
-        (distance <= slips).then_some((distance, key.as_str()))
+        (distance <= slips).then_some((distance, key))
     });
     near.min().map(|(_, key)| key)
 }

@@ -85,7 +85,7 @@ pub(super) fn widen(value: u64) -> f64 {
 /// A float as a field's name: the shortest digits of single precision, with an exponent below 1e-4 and
 /// from 1e6 on.
 #[expect(clippy::cast_possible_truncation, reason = "sigs.k8s.io/yaml formats keys in single precision")]
-pub(super) fn key(value: f64) -> String {
+pub(crate) fn key(value: f64) -> String {
     let single = value as f32;
     if !single.is_finite() {
         return if single.is_nan() {

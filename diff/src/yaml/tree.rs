@@ -79,6 +79,17 @@ impl<'a> Tree<'a> {
     }
 }
 
+/// The text of a scalar without the line break that a block has for the parser, but not for go-yaml, if the file ends in
+/// its last line without one.
+pub(crate) fn cut_break<'t>(text: &'t str, style: ScalarStyle, file: &str, span: &Span) -> &'t str {
+    let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+    if !is_block || file.trim_end_matches([' ', '\t']).ends_with(['\n', '\r']) {
+        return text;
+    }
+    let is_last = span.byte_range().is_some_and(|range| range.end >= file.len());
+    text.strip_suffix('\n').filter(|_| is_last).unwrap_or(text)
+}
+
 /// Builds a tree from the parser's events, without recursion.
 pub(super) struct Builder<'a> {
     text: &'a str,
@@ -102,6 +113,8 @@ impl<'a> Builder<'a> {
     pub fn event(&mut self, event: Event<'a>, span: Span) {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
+                let cut = cut_break(&text, style, self.text, &span).len();
+                let text = if cut < text.len() { Cow::Owned(text[..cut].to_owned()) } else { text };
                 self.add(Content::Scalar { text, style, tag }, span, anchor);
             }
             Event::SequenceStart(_, anchor, _) => self.begin(Content::Sequence(Vec::new()), span, anchor),

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use smol_str::SmolStr;
 
-use super::super::node::{Node, Scalar, Tag};
+use super::super::node::{Node, Scalar, Style, Tag};
 use super::super::schema::Shape;
 use super::directive::{self, Directive};
 use super::elements::{Id, Store, is_empty, text};
@@ -139,7 +139,9 @@ impl Merge<'_> {
         for (key, value) in
             keys.iter().zip(values).filter(|(key, value)| !key.is_empty() && !value.is_empty())
         {
-            map.entry(key, || Node::Scalar(Scalar { text: value.clone(), tag: Tag::Str, quoted: true }));
+            map.entry(key, || {
+                Node::Scalar(Scalar { text: value.clone(), tag: Tag::Str, style: Style::Quoted })
+            });
         }
     }
 }

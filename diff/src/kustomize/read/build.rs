@@ -6,9 +6,8 @@ use std::collections::{HashMap, HashSet};
 
 use smol_str::SmolStr;
 
-use super::super::node::{Map, Node, Scalar, Tag};
+use super::super::node::{Map, Node, Scalar, Style as Written, Tag};
 use super::super::value::scalar_value;
-use super::folded;
 use super::merge_keys::merge;
 
 /// Whether a key may be set twice in a mapping.
@@ -99,15 +98,13 @@ impl<'a> Maker<'a> {
         };
         match (tag, style) {
             (None, Style::Plain) => Ok(Scalar::plain(text)),
-            (None, Style::Quoted) => Ok(Scalar { text: text.into(), tag: Tag::Str, quoted: true }),
-            (None, Style::Folded) => {
-                Ok(Scalar { text: folded::rewritten(text).into(), tag: Tag::Str, quoted: true })
-            }
+            (None, Style::Quoted) => Ok(Scalar { text: text.into(), tag: Tag::Str, style: Written::Quoted }),
+            (None, Style::Folded) => Ok(Scalar { text: text.into(), tag: Tag::Str, style: Written::Folded }),
             (None, Style::NothingInBrackets) => {
-                Ok(Scalar { text: text.into(), tag: Tag::Null, quoted: true })
+                Ok(Scalar { text: text.into(), tag: Tag::Null, style: Written::Quoted })
             }
             (Some(tag), _) => {
-                let scalar = Scalar { text: text.into(), tag, quoted: false };
+                let scalar = Scalar { text: text.into(), tag, style: Written::Plain };
                 scalar_value(&scalar).map_err(|error| error.message)?;
                 Ok(scalar)
             }
@@ -196,7 +193,7 @@ impl Entries {
     pub fn push(&mut self, mut key: Scalar, value: Made) -> Result<(), Message> {
         if key.is_null() && key.text.is_empty() {
             // the original writes a key without a text with quotes
-            key = Scalar { text: key.text, tag: Tag::Str, quoted: true };
+            key = Scalar { text: key.text, tag: Tag::Str, style: Written::Quoted };
         }
         self.depth = self.depth.max(value.depth);
         if key.tag != Tag::Merge {

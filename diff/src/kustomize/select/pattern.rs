@@ -39,17 +39,13 @@ impl Pattern {
         {
             return Ok(Self(Kind::Text(text.to_owned())));
         }
-        if text.len() > LENGTH {
-            return Err(format!("it is longer than {LENGTH} bytes"));
-        }
         // Anchored before it is read, as the original does: brackets need not be balanced inside.
-        let translated = go::translate(&format!("^(?:{text})$"))?;
-        let regex = RegexBuilder::new(&translated).size_limit(SIZE).dfa_size_limit(SIZE).build();
-        let regex = regex.map_err(|error| match error {
-            regex::Error::CompiledTooBig(_) => "it is too large: use fewer or smaller repetitions".to_owned(),
-            other => other.to_string().lines().last().unwrap_or_default().trim().to_owned(),
-        });
-        regex.map(|regex| Self(Kind::Regex(Box::new(regex))))
+        compile(&format!("^(?:{text})$")).map(|regex| Self(Kind::Regex(Box::new(regex))))
+    }
+
+    /// True if nothing was asked for.
+    pub fn is_any(&self) -> bool {
+        matches!(self.0, Kind::Any)
     }
 
     pub fn matches(&self, text: &str) -> bool {
@@ -59,4 +55,20 @@ impl Pattern {
             Kind::Regex(regex) => regex.is_match(text),
         }
     }
+}
+
+/// Compiles an expression in Go's syntax. The error says what is wrong with it.
+///
+/// # Errors
+/// If it is no expression, or too large.
+pub fn compile(expression: &str) -> Result<Regex, String> {
+    if expression.len() > LENGTH {
+        return Err(format!("it is longer than {LENGTH} bytes"));
+    }
+    let translated = go::translate(expression)?;
+    let regex = RegexBuilder::new(&translated).size_limit(SIZE).dfa_size_limit(SIZE).build();
+    regex.map_err(|error| match error {
+        regex::Error::CompiledTooBig(_) => "it is too large: use fewer or smaller repetitions".to_owned(),
+        other => other.to_string().lines().last().unwrap_or_default().trim().to_owned(),
+    })
 }

@@ -2,12 +2,14 @@
 //!
 //! Pure.
 
+use std::borrow::Cow;
+
 use smol_str::SmolStr;
 
 use super::super::super::error::KustomizeError;
 use super::super::super::json6902::{self, Operations};
 use super::super::super::merge::{Merged, strategic};
-use super::super::super::node::{Map, Node, Scalar, Tag};
+use super::super::super::node::{Map, Node, Scalar, Style, Tag};
 use super::super::super::resource::Resource;
 use super::super::super::schema::Schema;
 
@@ -67,14 +69,14 @@ fn metadata<'a>(map: &'a mut Map, origin: &crate::object::Origin) -> Result<&'a 
 fn set_text(map: &mut Map, key: &str, text: SmolStr) {
     match map.get_mut(key) {
         Some(Node::Scalar(scalar)) if scalar.text == text && !scalar.is_null() => {}
-        Some(Node::Scalar(scalar)) if !scalar.quoted => *scalar = Scalar::plain(text),
+        Some(Node::Scalar(scalar)) if scalar.style == Style::Plain => *scalar = Scalar::plain(text),
         Some(node) => *node = Node::Scalar(quoted(text)),
         None => map.push(Scalar::string(key), Node::Scalar(quoted(text))),
     }
 }
 
 fn quoted(text: SmolStr) -> Scalar {
-    Scalar { text, tag: Tag::Str, quoted: true }
+    Scalar { text, tag: Tag::Str, style: Style::Quoted }
 }
 
 /// Carries out a JSON patch on a resource.
@@ -117,6 +119,18 @@ pub(super) fn for_target(patch: &Resource) -> Resource {
         }
     }
     patch
+}
+
+/// A patch for another kind than its own, with the version of the resource: the lists of its own kind are merged.
+pub(super) fn of_version<'a>(patch: &'a Resource, resource: &Resource) -> Cow<'a, Resource> {
+    if patch.gvk().kind == resource.gvk().kind {
+        return Cow::Borrowed(patch);
+    }
+    let mut patch = patch.clone();
+    if let Node::Map(map) = patch.edit() {
+        map.set("apiVersion", Node::string(resource.gvk().api_version()));
+    }
+    Cow::Owned(patch)
 }
 
 /// Makes texts of all annotations, and drops them if there are none.

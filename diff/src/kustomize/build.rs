@@ -1,0 +1,158 @@
+//! A build from its first file to its last object: the public entry.
+//!
+//! Leaves the steps to `target`, and their order within one kustomization. Pure.
+
+use std::cell::RefCell;
+
+use serde_json::Value;
+
+use super::error::KustomizeError;
+use super::host::Host;
+use super::loader::{LoadRestrictions, Loader};
+use super::node::{Map, Node, Scalar, Tag};
+use super::provenance;
+use super::read;
+use super::resource::Resource;
+use super::schema::Schema;
+use super::steps::typed;
+use super::target::Target;
+use super::transform::metadata::managed_by;
+use super::transform::sort::{SortOptions, SortOrderTransformer};
+use super::{Transform as _, value};
+use crate::object::Origin;
+
+/// How to build.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    pub load_restrictions: LoadRestrictions,
+    /// Whether `helmCharts` are rendered; else they are an error.
+    pub enable_helm: bool,
+}
+
+/// What a kustomization renders to.
+#[derive(Clone, Debug, Default)]
+pub struct Output {
+    /// The objects in their order, each with the place from which it comes: that of the file, or of the generator.
+    pub resources: Vec<(Value, Origin)>,
+    pub warnings: Vec<String>,
+}
+
+/// What all kustomizations of a build share.
+pub struct Context<'a> {
+    pub host: &'a dyn Host,
+    pub options: &'a Options,
+    pub warnings: RefCell<Vec<String>>,
+    /// The first schema that a kustomization names, the outermost one before all others.
+    schema: RefCell<Option<Schema>>,
+}
+
+impl Context<'_> {
+    /// What is known of types at this point of the build.
+    pub fn schema(&self) -> Schema {
+        self.schema.borrow().clone().unwrap_or_else(Schema::kubernetes)
+    }
+
+    /// True if no kustomization has named a schema yet.
+    pub fn wants_schema(&self) -> bool {
+        self.schema.borrow().is_none()
+    }
+
+    pub fn set_schema(&self, schema: Schema) {
+        self.schema.replace(Some(schema));
+    }
+}
+
+/// Builds the kustomization in a folder.
+///
+/// # Errors
+/// All that is an error for kustomize, as the first mistake that it would meet, with its file and line.
+pub fn build(host: &dyn Host, folder: &str, options: &Options) -> Result<Output, KustomizeError> {
+    let context = Context { host, options, warnings: RefCell::default(), schema: RefCell::default() };
+    let loader = Loader::new(&context, folder)?;
+    let target = Target::load(&loader)?;
+    let mut resources = target.build()?;
+    sort_order(&target)?
+        .transform(&mut resources)
+        .map_err(|error| error.or_at(&target.origin("sortOptions", 0)))?;
+    let metadata = &target.kustomization.build_metadata;
+    if metadata.iter().any(|option| option == "managedByLabel") {
+        managed_by().transform(&mut resources)?;
+    }
+    let finish = |resource| finish(resource, metadata).map_err(|error| explain(error, host));
+    let resources = resources.list.into_iter().map(finish).collect::<Result<_, _>>()?;
+    Ok(Output { resources, warnings: context.warnings.into_inner() })
+}
+
+/// The order that the kustomization asks for, or that of kustomize.
+fn sort_order(target: &Target) -> Result<SortOrderTransformer, KustomizeError> {
+    let options = match &target.kustomization.sort_options {
+        Some(options) => typed(options)?,
+        None => SortOptions { order: "legacy".to_owned(), legacy_sort_options: None },
+    };
+    Ok(SortOrderTransformer { sort_options: Some(options) })
+}
+
+/// The mistake with its very line, if it is a key that is set twice.
+fn explain(error: KustomizeError, host: &dyn Host) -> KustomizeError {
+    let bytes = host.read(&error.file).ok().flatten();
+    bytes.and_then(|bytes| read::key_set_twice(&error.file, &bytes)).unwrap_or(error)
+}
+
+/// The object of a resource.
+fn finish(mut resource: Resource, metadata: &[String]) -> Result<(Value, Origin), KustomizeError> {
+    provenance::annotate(&mut resource, metadata);
+    settle_annotations(&mut resource)?;
+    let value = value::value(resource.node()).map_err(|error| error.or_at(&resource.origin))?;
+    Ok((value, resource.origin))
+}
+
+/// Annotations with which the original keeps its memory, and which it takes out at the end whoever wrote them.
+const PRIVATE: [&str; 19] = [
+    "internal.config.kubernetes.io/previousKinds",
+    "internal.config.kubernetes.io/previousNames",
+    "internal.config.kubernetes.io/prefixes",
+    "internal.config.kubernetes.io/suffixes",
+    "internal.config.kubernetes.io/previousNamespaces",
+    "internal.config.kubernetes.io/allowNameChange",
+    "internal.config.kubernetes.io/allowKindChange",
+    "internal.config.kubernetes.io/refBy",
+    "internal.config.kubernetes.io/generatorBehavior",
+    "internal.config.kubernetes.io/needsHashSuffix",
+    "internal.config.kubernetes.io/path",
+    "internal.config.kubernetes.io/index",
+    "internal.config.kubernetes.io/seqindent",
+    "internal.config.kubernetes.io/id",
+    "internal.config.kubernetes.io/annotations-migration-resource-id",
+    "internal.config.kubernetes.io/helm-generated",
+    "config.kubernetes.io/path",
+    "config.kubernetes.io/index",
+    "config.k8s.io/id",
+];
+
+/// Makes all annotations strings, as the original does when it takes its own out of them. Without any, the field is gone.
+///
+/// # Errors
+/// For a name that would be a number, a boolean or null without quotes: the original writes it without, and fails to read it.
+fn settle_annotations(resource: &mut Resource) -> Result<(), KustomizeError> {
+    let Some(metadata) = resource.edit().get_mut("metadata").and_then(Node::as_map_mut) else {
+        return Ok(());
+    };
+    let Some(Node::Map(annotations)) = metadata.remove("annotations") else { return Ok(()) };
+    let mut settled = Map::default();
+    for (key, value) in annotations {
+        if PRIVATE.contains(&key.text.as_str()) {
+            continue;
+        }
+        if Scalar::plain(key.text.clone()).tag != Tag::Str {
+            let message =
+                format!("kustomize cannot print an annotation that is called `{}`: rename it", key.text);
+            return Err(KustomizeError::at(&resource.origin, message));
+        }
+        let text = value.as_scalar().map(|scalar| scalar.text.clone()).unwrap_or_default();
+        settled.set(key.text, Node::string(text));
+    }
+    if !settled.is_empty() {
+        metadata.set("annotations", settled.into());
+    }
+    Ok(())
+}

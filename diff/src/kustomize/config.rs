@@ -1,0 +1,224 @@
+//! Which fields the transformers of a build change: the built-in tables and what `configurations` and `crds` add to them.
+//!
+//! Leaves reading files to its caller, and OpenAPI definitions to `crds`. Pure.
+
+pub mod crds;
+
+use serde::Deserialize;
+use smol_str::SmolStr;
+
+use super::defaults;
+use super::error::KustomizeError;
+use super::fieldspec::FieldSpec;
+use super::id::Gvk;
+
+/// The field specs of each transformer, as in a file of `configurations`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct TransformerConfig {
+    pub name_prefix: Vec<FieldSpec>,
+    pub name_suffix: Vec<FieldSpec>,
+    pub namespace: Vec<FieldSpec>,
+    pub common_labels: Vec<FieldSpec>,
+    pub labels: Vec<FieldSpec>,
+    pub template_labels: Vec<FieldSpec>,
+    pub common_annotations: Vec<FieldSpec>,
+    pub name_reference: Vec<NameReference>,
+    pub var_reference: Vec<FieldSpec>,
+    pub images: Vec<FieldSpec>,
+    pub replicas: Vec<FieldSpec>,
+}
+
+/// The fields that hold the names of resources of one group, version and kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct NameReference {
+    pub group: SmolStr,
+    pub version: SmolStr,
+    pub kind: SmolStr,
+    /// Where the names stand.
+    pub field_specs: Vec<FieldSpec>,
+}
+
+impl NameReference {
+    pub fn gvk(&self) -> Gvk {
+        Gvk { group: self.group.clone(), version: self.version.clone(), kind: self.kind.clone() }
+    }
+}
+
+impl TransformerConfig {
+    /// The built-in tables, and on top of them the files of `configurations`.
+    ///
+    /// # Errors
+    /// If two specs of a field do not agree whether it is created.
+    pub fn with_files(files: impl IntoIterator<Item = Self>) -> Result<Self, KustomizeError> {
+        let mut added = None;
+        for mut file in files {
+            file.sort();
+            added = Some(added.unwrap_or_else(Self::default).merge(&file)?);
+        }
+        match added {
+            Some(added) => defaults::built_in().clone().merge(&added),
+            None => Ok(defaults::built_in().clone()),
+        }
+    }
+
+    /// All of both; what both have is there once.
+    ///
+    /// # Errors
+    /// If two specs of a field do not agree whether it is created.
+    pub fn merge(mut self, other: &Self) -> Result<Self, KustomizeError> {
+        // Most builds have nothing but the built-in tables, which have no conflicts.
+        let built_in = defaults::built_in();
+        if other == built_in && (self == *built_in || self == Self::default()) {
+            return Ok(other.clone());
+        }
+        for (name, table) in self.tables_mut() {
+            merge_specs(table, other.table(name)).map_err(|error| in_table(name, &error))?;
+        }
+        for reference in &other.name_reference {
+            merge_reference(&mut self.name_reference, reference)
+                .map_err(|error| in_table("nameReference", &error))?;
+        }
+        self.sort();
+        Ok(self)
+    }
+
+    /// Puts the specs in the order in which the original applies them.
+    pub fn sort(&mut self) {
+        for (_, table) in self.tables_mut() {
+            table.sort_by_cached_key(|spec| rank(&spec.gvk()));
+        }
+        self.name_reference.sort_by_cached_key(|reference| rank(&reference.gvk()));
+    }
+
+    /// A table by the name of its field.
+    pub fn table_mut(&mut self, name: &str) -> Option<&mut Vec<FieldSpec>> {
+        self.tables_mut().into_iter().find(|(own, _)| *own == name).map(|(_, table)| table)
+    }
+
+    fn tables_mut(&mut self) -> [(&'static str, &mut Vec<FieldSpec>); 10] {
+        [
+            ("namePrefix", &mut self.name_prefix),
+            ("nameSuffix", &mut self.name_suffix),
+            ("namespace", &mut self.namespace),
+            ("commonAnnotations", &mut self.common_annotations),
+            ("commonLabels", &mut self.common_labels),
+            ("labels", &mut self.labels),
+            ("templateLabels", &mut self.template_labels),
+            ("varReference", &mut self.var_reference),
+            ("images", &mut self.images),
+            ("replicas", &mut self.replicas),
+        ]
+    }
+
+    fn table(&self, name: &str) -> &[FieldSpec] {
+        match name {
+            "namePrefix" => &self.name_prefix,
+            "nameSuffix" => &self.name_suffix,
+            "namespace" => &self.namespace,
+            "commonAnnotations" => &self.common_annotations,
+            "commonLabels" => &self.common_labels,
+            "labels" => &self.labels,
+            "templateLabels" => &self.template_labels,
+            "varReference" => &self.var_reference,
+            "images" => &self.images,
+            "replicas" => &self.replicas,
+            _ => &[],
+        }
+    }
+}
+
+/// Adds the specs that are not there yet.
+///
+/// # Errors
+/// If one is there that does not agree whether the field is created.
+pub fn merge_specs(specs: &mut Vec<FieldSpec>, others: &[FieldSpec]) -> Result<(), KustomizeError> {
+    others.iter().try_for_each(|other| merge_spec(specs, other))
+}
+
+/// Adds a spec that is not there yet.
+///
+/// # Errors
+/// As [`merge_specs`].
+pub fn merge_spec(specs: &mut Vec<FieldSpec>, other: &FieldSpec) -> Result<(), KustomizeError> {
+    // A spec for some resources is in the one for all of them, but not the other way round.
+    let there = specs.iter().find(|own| own.path == other.path && other.selects(&own.gvk()));
+    match there {
+        None => specs.push(other.clone()),
+        Some(own) if own.create == other.create => {}
+        Some(_) => {
+            let message = format!(
+                "the field spec of {} for {} has create: {}, and another one says otherwise: make them agree",
+                other.path,
+                other.gvk(),
+                other.create
+            );
+            return Err(KustomizeError::new(message));
+        }
+    }
+    Ok(())
+}
+
+fn merge_reference(own: &mut Vec<NameReference>, other: &NameReference) -> Result<(), KustomizeError> {
+    let mut found = false;
+    for reference in own.iter_mut().filter(|reference| reference.gvk() == other.gvk()) {
+        merge_specs(&mut reference.field_specs, &other.field_specs)?;
+        found = true;
+    }
+    if !found {
+        own.push(other.clone());
+    }
+    Ok(())
+}
+
+fn in_table(name: &str, error: &KustomizeError) -> KustomizeError {
+    KustomizeError::new(format!("{name}: {}", error.message))
+}
+
+/// Kinds that go before all others, and those that go behind them.
+pub const ORDER_FIRST: [&str; 22] = [
+    "Namespace",
+    "ResourceQuota",
+    "StorageClass",
+    "CustomResourceDefinition",
+    "ServiceAccount",
+    "PodSecurityPolicy",
+    "Role",
+    "ClusterRole",
+    "RoleBinding",
+    "ClusterRoleBinding",
+    "ConfigMap",
+    "Secret",
+    "Endpoints",
+    "Service",
+    "LimitRange",
+    "PriorityClass",
+    "PersistentVolume",
+    "PersistentVolumeClaim",
+    "Deployment",
+    "StatefulSet",
+    "CronJob",
+    "PodDisruptionBudget",
+];
+pub const ORDER_LAST: [&str; 2] = ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"];
+
+fn rank(gvk: &Gvk) -> (usize, String) {
+    let position = |kinds: &[&str]| kinds.iter().position(|kind| *kind == gvk.kind);
+    let place = match (position(&ORDER_FIRST), position(&ORDER_LAST)) {
+        (_, Some(last)) => ORDER_FIRST.len() + 1 + last,
+        (Some(first), None) => first,
+        (None, None) => ORDER_FIRST.len(),
+    };
+    (place, sort_text(gvk))
+}
+
+/// The text by which the original sorts groups, versions and kinds.
+pub fn sort_text(gvk: &Gvk) -> String {
+    let or =
+        |text: &SmolStr, missing: &'static str| if text.is_empty() { missing.into() } else { text.clone() };
+    format!("{}_{}_{}", or(&gvk.group, "~G"), or(&gvk.version, "~V"), or(&gvk.kind, "~K"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,25 @@
+//! AnnotationsTransformer: the same annotations on all resources, and in the templates that the field specs name.
+//!
+//! Pure.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::labels::set_entries;
+use crate::kustomize::fieldspec::FieldSpec;
+use crate::kustomize::{KustomizeError, Resources, Transform};
+
+/// Annotations and where they are written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct AnnotationsTransformer {
+    pub annotations: BTreeMap<String, String>,
+    pub field_specs: Vec<FieldSpec>,
+}
+
+impl Transform for AnnotationsTransformer {
+    fn transform(&self, resources: &mut Resources) -> Result<(), KustomizeError> {
+        set_entries(resources, &self.annotations, &self.field_specs)
+    }
+}

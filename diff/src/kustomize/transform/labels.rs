@@ -1,0 +1,76 @@
+//! LabelTransformer: the same labels on all resources, and in the selectors and templates that the field specs name.
+//!
+//! Pure.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::kustomize::config::{TransformerConfig, merge_spec, merge_specs};
+use crate::kustomize::fieldspec::{Create, FieldSpec, set_entry};
+use crate::kustomize::{KustomizeError, Resources, Transform};
+
+/// Labels and where they are written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct LabelTransformer {
+    pub labels: BTreeMap<String, String>,
+    pub field_specs: Vec<FieldSpec>,
+}
+
+/// An entry of `labels` in a kustomization.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct LabelArgs {
+    pub pairs: BTreeMap<String, String>,
+    pub include_selectors: bool,
+    pub include_templates: bool,
+    pub fields: Vec<FieldSpec>,
+}
+
+impl LabelArgs {
+    /// The transformer for an entry of `labels`.
+    ///
+    /// # Errors
+    /// If its own field specs and those of the configuration do not agree.
+    pub fn transformer(&self, config: &TransformerConfig) -> Result<LabelTransformer, KustomizeError> {
+        let Self { pairs, include_selectors, include_templates, fields } = self;
+        let mut field_specs = fields.clone();
+        merge_specs(&mut field_specs, &config.labels)?;
+        if *include_selectors {
+            merge_specs(&mut field_specs, &config.common_labels)?;
+        } else {
+            if *include_templates {
+                merge_specs(&mut field_specs, &config.template_labels)?;
+            }
+            merge_spec(&mut field_specs, &FieldSpec::of_path("metadata/labels", true))?;
+        }
+        Ok(LabelTransformer { labels: pairs.clone(), field_specs })
+    }
+}
+
+impl Transform for LabelTransformer {
+    fn transform(&self, resources: &mut Resources) -> Result<(), KustomizeError> {
+        set_entries(resources, &self.labels, &self.field_specs)
+    }
+}
+
+/// Sets entries in all mappings that field specs name.
+pub(super) fn set_entries(
+    resources: &mut Resources,
+    entries: &BTreeMap<String, String>,
+    specs: &[FieldSpec],
+) -> Result<(), KustomizeError> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    for resource in &mut resources.list {
+        for spec in specs {
+            spec.apply(resource, Create::Map, &mut |node| {
+                entries.iter().try_for_each(|(key, value)| set_entry(node, key, value))
+            })?;
+        }
+    }
+    resources.list.retain(|resource| !resource.node().is_empty());
+    Ok(())
+}
