@@ -21,6 +21,7 @@ pub mod ports;
 pub mod proxy;
 pub mod random;
 pub mod receiver;
+pub mod schema;
 pub mod services;
 pub mod shared;
 pub mod sync;

@@ -7,6 +7,7 @@ mod build;
 mod documents;
 mod memory;
 mod merge_keys;
+mod parse;
 
 use std::sync::Arc;
 
@@ -17,9 +18,10 @@ use super::node::Node;
 use super::resource::Resource;
 use super::value;
 
-use build::{Keys, build};
-use documents::documents;
+use build::Keys;
+use documents::{Document, documents};
 pub use memory::remember;
+use parse::{Fail, parse};
 
 /// The resources of a file, in its order.
 ///
@@ -48,8 +50,12 @@ fn parsed(file: &str, bytes: &[u8], keys: Keys) -> Result<(Vec<(Node, u32)>, usi
     let documents = documents(file, &text)?;
     let count = documents.len();
     let mut nodes = Vec::new();
-    for document in documents {
-        let found = build(file, document, keys)?;
+    for Document { text, lines_before } in documents {
+        let found = parse(text, lines_before, keys).map_err(|Fail { line, message }| KustomizeError {
+            file: file.to_owned(),
+            line,
+            message,
+        })?;
         nodes.extend(found.filter(|(node, _)| !node.is_null()));
     }
     Ok((nodes, count))

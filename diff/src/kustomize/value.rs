@@ -2,6 +2,8 @@
 //!
 //! Pure.
 
+mod folded;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Number, Value};
@@ -36,9 +38,8 @@ fn object(map: &Map, top: bool) -> Result<Value, KustomizeError> {
     for (key, child) in map.iter() {
         match key.tag {
             Tag::Str | Tag::Merge => {}
-            // the top of an object takes any key for a text, and drops null
-            Tag::Null if top => continue,
-            _ if top => {}
+            // the top of an object takes any other key for a text
+            Tag::Bool | Tag::Int | Tag::Float | Tag::Timestamp | Tag::Binary if top => {}
             _ => {
                 let is = Node::Scalar(key.clone()).describe();
                 let message = format!("the key `{}` is {is}, and JSON knows only text: quote it", key.text);
@@ -56,7 +57,7 @@ fn object(map: &Map, top: bool) -> Result<Value, KustomizeError> {
 /// The value of a scalar.
 pub fn scalar_value(scalar: &Scalar) -> Result<Value, KustomizeError> {
     let text = || match scalar.style {
-        Style::Folded => Ok(Value::String(refolded(&scalar.text))),
+        Style::Folded => Ok(Value::String(folded::rewritten(&scalar.text).into_owned())),
         Style::Plain | Style::Quoted => Ok(Value::String(scalar.text.to_string())),
     };
     if scalar.tag == Tag::Str {
@@ -81,41 +82,6 @@ pub fn scalar_value(scalar: &Scalar) -> Result<Value, KustomizeError> {
             Err(KustomizeError::new(message))
         }
     }
-}
-
-/// A folded text after the original has printed and read it again: line breaks before lines that begin with a space, and at
-/// the end, become one more.
-fn refolded(text: &str) -> String {
-    let is_block = !text.is_empty()
-        && !text.ends_with(' ')
-        && !text.contains(" \n")
-        && !text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t'));
-    if !is_block {
-        return text.to_owned();
-    }
-    let last_is_kept = text.ends_with("\n\n");
-    let mut folded = String::with_capacity(text.len() + 8);
-    let mut lines = text.split_inclusive('\n').peekable();
-    while let Some(line) = lines.next() {
-        folded.push_str(line);
-        if line == "\n" || line.starts_with([' ', '\t']) || !line.ends_with('\n') {
-            continue;
-        }
-        let mut breaks = String::new();
-        while lines.peek() == Some(&"\n") {
-            breaks.push('\n');
-            lines.next();
-        }
-        let more = match lines.peek() {
-            Some(next) => next.starts_with([' ', '\t']),
-            None => last_is_kept,
-        };
-        folded.push_str(&breaks);
-        if more {
-            folded.push('\n');
-        }
-    }
-    folded
 }
 
 fn binary(scalar: &Scalar) -> Result<Value, KustomizeError> {

@@ -1,21 +1,14 @@
-//! From the events of the YAML parser to the nodes of one document, without a list of events in between.
+//! What nodes are made of: scalars by their style and tag, anchors and what stands for them, mappings without doubles.
 //!
-//! Aliases become copies of what they stand for. Leaves `<<` to `merge_keys` and what scalars mean to `scalar`. Pure.
+//! Leaves `<<` to `merge_keys` and what scalars mean to `scalar`. Pure.
 
 use std::collections::{HashMap, HashSet};
 
-use granit_parser::{Event, Parser, ScalarStyle, Span, StructureStyle, Tag as YamlTag, options};
+use smol_str::SmolStr;
 
-use super::super::error::KustomizeError;
-use super::super::node::{Map, Node, Scalar, Style, Tag};
+use super::super::node::{Map, Node, Scalar, Style as Written, Tag};
 use super::super::value::scalar_value;
-use super::documents::Document;
 use super::merge_keys::merge;
-use crate::yaml::error::syntax;
-use crate::yaml::tree::cut_break;
-
-/// The deepest nesting that is read, which is what the readers of JSON behind this can read.
-const MAX_DEPTH: usize = 120;
 
 /// Whether a key may be set twice in a mapping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,84 +17,57 @@ pub(super) enum Keys {
     Any,
 }
 
-/// Reads a document: its node and the line of its first token. None if it has no token.
-pub(super) fn build(
-    file: &str,
-    document: Document<'_>,
-    keys: Keys,
-) -> Result<Option<(Node, u32)>, KustomizeError> {
-    let options = options! {
-        emit_comments: false,
-        emit_unresolved_aliases: true,
-        flow_nesting_limit: MAX_DEPTH,
-        block_nesting_limit: MAX_DEPTH,
-    };
-    let Document { text, lines_before } = document;
-    let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
-    let mut parser = Parser::new_from_str_with_options(text, options);
-    let mut builder = Builder::new(text, keys);
-    let line = |at: usize| lines_before.saturating_add(u32::try_from(at).unwrap_or(u32::MAX));
-    let fail = |at, message| Err(KustomizeError { file: file.to_owned(), line: line(at), message });
-    let is_blank = |(_, line): &(usize, &str)| line.trim().is_empty() || line.trim_start().starts_with('#');
-    if let Some((at, "...")) = text.lines().map(str::trim_end).enumerate().find(|line| !is_blank(line)) {
-        return fail(at + 1, "`...` ends a document that has not begun: remove the line".to_owned());
-    }
-    while let Some(event) = parser.next_event() {
-        match event {
-            Ok((Event::DocumentEnd, _)) => break,
-            Ok((event, span)) => {
-                if let Err(message) = builder.event(event, span) {
-                    return fail(span.start.line(), message);
-                }
-            }
-            Err(error) => {
-                let message = syntax(error.kind(), MAX_DEPTH).to_string();
-                return fail(error.marker().line(), message);
-            }
-        }
-    }
-    Ok(builder.root.map(|node| (node, line(builder.first_line))))
+/// How a text is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Style {
+    Plain,
+    /// In quotes, or in a block that keeps its lines.
+    Quoted,
+    /// In a block whose lines are joined.
+    Folded,
+    /// Not at all, between brackets.
+    NothingInBrackets,
 }
+
+/// A node, on its way into the collection around it.
+#[derive(Debug)]
+pub(super) struct Made {
+    pub node: Node,
+    /// How deep it nests.
+    pub depth: usize,
+    pub by_alias: bool,
+}
+
+/// A collection whose end is still to come.
+pub(super) struct Opened<'a> {
+    anchor: Option<&'a str>,
+    /// What was made before it.
+    made: usize,
+}
+
+/// The entries of a mapping.
+#[derive(Default)]
+pub(super) struct Entries {
+    map: Map,
+    merged: Option<Made>,
+    depth: usize,
+    /// The keys, once there are many.
+    seen: HashSet<SmolStr>,
+}
+
+/// From here on a set finds doubles faster than a look at all keys.
+const MANY_KEYS: usize = 16;
 
 /// What is wrong, without its place.
 type Message = String;
 
-struct Builder<'a> {
-    text: &'a str,
+pub(super) struct Maker<'a> {
     keys: Keys,
-    open: Vec<Open>,
-    root: Option<Node>,
-    first_line: usize,
-    anchors: HashMap<usize, Anchored>,
-    /// How many brackets are open.
-    flow: usize,
+    /// By name; None for what is still open.
+    anchors: HashMap<&'a str, Option<Anchored>>,
     /// Nodes made so far, and how many of them by aliases.
     made: usize,
     aliased: usize,
-}
-
-/// A collection whose end is still to come.
-struct Open {
-    content: Content,
-    /// True between brackets.
-    in_flow: bool,
-    anchor: usize,
-    /// What was made before it.
-    made: usize,
-    /// How deep its content nests.
-    depth: usize,
-}
-
-enum Content {
-    Seq(Vec<Node>),
-    Map { map: Map, key: Option<Scalar>, merged: Option<Added> },
-}
-
-/// A node on its way into the collection around it.
-pub(super) struct Added {
-    pub node: Node,
-    depth: usize,
-    pub by_alias: bool,
 }
 
 struct Anchored {
@@ -110,181 +76,136 @@ struct Anchored {
     depth: usize,
 }
 
-impl<'a> Builder<'a> {
-    fn new(text: &'a str, keys: Keys) -> Self {
-        let (open, anchors) = (Vec::new(), HashMap::new());
-        Self { text, keys, open, root: None, first_line: 0, anchors, flow: 0, made: 0, aliased: 0 }
+impl<'a> Maker<'a> {
+    pub fn new(keys: Keys) -> Self {
+        Self { keys, anchors: HashMap::new(), made: 0, aliased: 0 }
     }
 
-    fn event(&mut self, event: Event<'a>, span: Span) -> Result<(), Message> {
-        if self.first_line == 0 && !matches!(event, Event::StreamStart | Event::DocumentStart(..)) {
-            self.first_line = span.start.line();
+    /// Makes a scalar; the tag comes without what stands for `tag:yaml.org,2002:`.
+    #[expect(clippy::unused_self, reason = "all that is made is made here")]
+    pub fn scalar(&self, text: &str, style: Style, tag: Option<&str>) -> Result<Scalar, Message> {
+        let tag = match tag {
+            // `! text`: as if no tag were there
+            None | Some("!") => None,
+            Some("int") => Some(Tag::Int),
+            Some("float") => Some(Tag::Float),
+            Some("bool") => Some(Tag::Bool),
+            Some("null") => Some(Tag::Null),
+            Some("timestamp") => Some(Tag::Timestamp),
+            Some("binary") => Some(Tag::Binary),
+            Some("merge") => Some(Tag::Merge),
+            Some(_) => Some(Tag::Str),
+        };
+        match (tag, style) {
+            (None, Style::Plain) => Ok(Scalar::plain(text)),
+            (None, Style::Quoted) => Ok(Scalar { text: text.into(), tag: Tag::Str, style: Written::Quoted }),
+            (None, Style::Folded) => Ok(Scalar { text: text.into(), tag: Tag::Str, style: Written::Folded }),
+            (None, Style::NothingInBrackets) => {
+                Ok(Scalar { text: text.into(), tag: Tag::Null, style: Written::Quoted })
+            }
+            (Some(tag), _) => {
+                let scalar = Scalar { text: text.into(), tag, style: Written::Plain };
+                scalar_value(&scalar).map_err(|error| error.message)?;
+                Ok(scalar)
+            }
         }
-        match event {
-            Event::Scalar(text, style, anchor, tag) => {
-                // the parser has a `~` for what has no text
-                let is_missing =
-                    style == ScalarStyle::Plain && span.byte_range().is_some_and(|range| range.is_empty());
-                let text = if is_missing { "" } else { cut_break(&text, style, self.text, &span) };
-                let mut scalar = scalar(text, style, tag.as_deref())?;
-                if is_missing && scalar.is_null() && self.flow > 0 {
-                    scalar.style = Style::Quoted;
-                }
-                let node = Node::Scalar(scalar);
-                self.made += 1;
-                self.remember(anchor, &node, 1, 0);
-                self.add(Added { node, depth: 0, by_alias: false })
-            }
-            Event::SequenceStart(style, anchor, _) => self.begin(Content::Seq(Vec::new()), style, anchor),
-            Event::MappingStart(style, anchor, _) => {
-                self.begin(Content::Map { map: Map::default(), key: None, merged: None }, style, anchor)
-            }
-            Event::SequenceEnd | Event::MappingEnd => self.end(),
-            Event::Alias(id) => self.alias(id, span),
-            Event::UnresolvedAlias(name) => Err(format!(
+    }
+
+    pub fn leaf(&mut self, scalar: Scalar, anchor: Option<&'a str>) -> Made {
+        let opened = self.open(anchor);
+        self.close(Node::Scalar(scalar), 0, &opened)
+    }
+
+    /// Begins a collection: an alias of its anchor inside of it would contain itself.
+    pub fn open(&mut self, anchor: Option<&'a str>) -> Opened<'a> {
+        if let Some(name) = anchor {
+            self.anchors.insert(name, None);
+        }
+        let made = self.made;
+        self.made += 1;
+        Opened { anchor, made }
+    }
+
+    pub fn list(&mut self, items: Vec<Node>, depth: usize, opened: &Opened<'a>) -> Made {
+        self.close(Node::Seq(items), depth + 1, opened)
+    }
+
+    /// Checks a key before its value is read.
+    pub fn check(&self, entries: &mut Entries, key: &Scalar) -> Result<(), Message> {
+        if self.keys == Keys::Unique { entries.check(&key.text) } else { Ok(()) }
+    }
+
+    pub fn mapping(&mut self, entries: Entries, opened: &Opened<'a>) -> Result<Made, Message> {
+        let Entries { map, merged, depth, .. } = entries;
+        let map = match merged {
+            Some(merged) => merge(map, merged)?,
+            None => map,
+        };
+        Ok(self.close(map.into(), depth + 1, opened))
+    }
+
+    fn close(&mut self, node: Node, depth: usize, opened: &Opened<'a>) -> Made {
+        if let Some(name) = opened.anchor {
+            let size = self.made - opened.made;
+            self.anchors.insert(name, Some(Anchored { node: node.clone(), size, depth }));
+        }
+        Made { node, depth, by_alias: false }
+    }
+
+    /// A copy of what an alias stands for.
+    pub fn alias(&mut self, name: &str) -> Result<Made, Message> {
+        match self.anchors.get(name) {
+            None => Err(format!(
                 "no anchor `&{name}` stands before this alias: define it, or quote the text if `*` belongs to it"
             )),
-            _ => Ok(()),
-        }
-    }
-
-    fn begin(&mut self, content: Content, style: StructureStyle, anchor: usize) -> Result<(), Message> {
-        if matches!(self.open.last(), Some(Open { content: Content::Map { key: None, .. }, .. })) {
-            return Err(not_a_key(if matches!(content, Content::Seq(_)) { "list" } else { "mapping" }));
-        }
-        let in_flow = style == StructureStyle::Flow;
-        self.flow += usize::from(in_flow);
-        self.open.push(Open { content, in_flow, anchor, made: self.made, depth: 0 });
-        self.made += 1;
-        self.check_depth(0)
-    }
-
-    fn end(&mut self) -> Result<(), Message> {
-        let Some(Open { content, in_flow, anchor, made, depth }) = self.open.pop() else { return Ok(()) };
-        self.flow -= usize::from(in_flow);
-        let node = match content {
-            Content::Seq(items) => Node::Seq(items),
-            Content::Map { map, merged, .. } => {
-                if self.keys == Keys::Unique {
-                    check_keys(&map)?;
+            Some(None) => Err(format!("the anchor `&{name}` contains itself: remove the alias")),
+            Some(Some(Anchored { node, size, depth })) => {
+                self.made += size;
+                self.aliased += size;
+                let is_too_much = self.aliased > 100
+                    && self.made > 1000
+                    && share(self.aliased, self.made) > allowed(self.made);
+                if is_too_much {
+                    return Err(
+                        "aliases make up too much of the document: write out what they stand for".to_owned()
+                    );
                 }
-                match merged {
-                    Some(merged) => merge(map, merged)?.into(),
-                    None => map.into(),
-                }
+                Ok(Made { node: node.clone(), depth: *depth, by_alias: true })
             }
-        };
-        self.remember(anchor, &node, self.made - made, depth + 1);
-        self.add(Added { node, depth: depth + 1, by_alias: false })
-    }
-
-    /// Puts a copy of what an alias stands for in its place.
-    fn alias(&mut self, id: usize, span: Span) -> Result<(), Message> {
-        let name = || span.slice(self.text).unwrap_or_default().trim_start_matches('*');
-        let Some(anchored) = self.anchors.get(&id) else {
-            return Err(format!("the anchor `&{}` contains itself: remove the alias", name()));
-        };
-        self.made += anchored.size;
-        self.aliased += anchored.size;
-        if self.aliased > 100 && self.made > 1000 && share(self.aliased, self.made) > allowed(self.made) {
-            return Err("aliases make up too much of the document: write out what they stand for".to_owned());
-        }
-        let added = Added { node: anchored.node.clone(), depth: anchored.depth, by_alias: true };
-        self.add(added)
-    }
-
-    fn remember(&mut self, anchor: usize, node: &Node, size: usize, depth: usize) {
-        if anchor != 0 {
-            self.anchors.insert(anchor, Anchored { node: node.clone(), size, depth });
         }
     }
+}
 
-    fn add(&mut self, added: Added) -> Result<(), Message> {
-        self.check_depth(added.depth)?;
-        let Some(open) = self.open.last_mut() else {
-            self.root = Some(added.node);
+impl Entries {
+    /// Checks that a key is not set yet. It counts as set by its text alone, whatever its type.
+    fn check(&mut self, key: &SmolStr) -> Result<(), Message> {
+        let is_new = if self.map.len() < MANY_KEYS {
+            !self.map.contains(key)
+        } else {
+            if self.seen.is_empty() {
+                self.seen.extend(self.map.iter().map(|(key, _)| key.text.clone()));
+            }
+            self.seen.insert(key.clone())
+        };
+        if is_new { Ok(()) } else { Err(format!("the key `{key}` is set twice: remove one of the two")) }
+    }
+
+    pub fn push(&mut self, mut key: Scalar, value: Made) -> Result<(), Message> {
+        if key.is_null() && key.text.is_empty() {
+            // the original writes a key without a text with quotes
+            key = Scalar { text: key.text, tag: Tag::Str, style: Written::Quoted };
+        }
+        self.depth = self.depth.max(value.depth);
+        if key.tag != Tag::Merge {
+            // the original takes `<<` in quotes out as well, without merging it
+            if key.text != "<<" {
+                self.map.push(key, value.node);
+            }
             return Ok(());
-        };
-        open.depth = open.depth.max(added.depth);
-        match &mut open.content {
-            Content::Seq(items) => items.push(added.node),
-            Content::Map { map, key, merged } => match key.take() {
-                None => match added.node {
-                    Node::Scalar(scalar) => *key = Some(scalar),
-                    Node::Map(_) => return Err(not_a_key("mapping")),
-                    Node::Seq(_) => return Err(not_a_key("list")),
-                },
-                Some(key) if key.tag == Tag::Merge => {
-                    if merged.replace(added).is_some() {
-                        return Err(
-                            "the key `<<` is already set: give one of the two a list of both".to_owned()
-                        );
-                    }
-                }
-                Some(key) => map.push(key, added.node),
-            },
         }
-        Ok(())
-    }
-
-    fn check_depth(&self, depth: usize) -> Result<(), Message> {
-        if self.open.len() + depth > MAX_DEPTH {
-            return Err(format!("nested deeper than {MAX_DEPTH} levels: flatten it"));
-        }
-        Ok(())
-    }
-}
-
-fn not_a_key(what: &str) -> Message {
-    format!(
-        "a {what} cannot be a key: if this is a template (`{{{{ ... }}}}`), render it first or quote it; otherwise \
-         write a plain key"
-    )
-}
-
-/// A key counts as set twice by its text alone, whatever its type.
-fn check_keys(map: &Map) -> Result<(), Message> {
-    let mut seen = HashSet::new();
-    let twice = if map.len() <= 16 {
-        let keys = || map.iter().map(|(key, _)| key);
-        keys().enumerate().find(|(at, key)| keys().take(*at).any(|other| other.text == key.text))
-    } else {
-        map.iter().map(|(key, _)| key).enumerate().find(|(_, key)| !seen.insert(&key.text))
-    };
-    match twice {
-        Some((_, key)) => Err(format!(
-            "the key `{}` is set twice in the mapping that ends here: remove one of the two",
-            key.text
-        )),
-        None => Ok(()),
-    }
-}
-
-fn scalar(text: &str, style: ScalarStyle, tag: Option<&YamlTag>) -> Result<Scalar, Message> {
-    let name = tag.map(|tag| tag.suffix_in_namespace("tag:yaml.org,2002:").unwrap_or_default());
-    let tag = match (name.as_deref(), tag) {
-        (None, _) => None,
-        // `! text`: as if no tag were there
-        (Some(""), Some(tag)) if tag.original() == "!" => None,
-        (Some("int"), _) => Some(Tag::Int),
-        (Some("float"), _) => Some(Tag::Float),
-        (Some("bool"), _) => Some(Tag::Bool),
-        (Some("null"), _) => Some(Tag::Null),
-        (Some("timestamp"), _) => Some(Tag::Timestamp),
-        (Some("binary"), _) => Some(Tag::Binary),
-        (Some("merge"), _) => Some(Tag::Merge),
-        _ => Some(Tag::Str),
-    };
-    match tag {
-        None if style == ScalarStyle::Plain => Ok(Scalar::plain(text)),
-        None => {
-            let style = if style == ScalarStyle::Folded { Style::Folded } else { Style::Quoted };
-            Ok(Scalar { text: text.into(), tag: Tag::Str, style })
-        }
-        Some(tag) => {
-            let scalar = Scalar { text: text.into(), tag, style: Style::Plain };
-            scalar_value(&scalar).map_err(|error| error.message)?;
-            Ok(scalar)
+        match self.merged.replace(value) {
+            None => Ok(()),
+            Some(_) => Err("the key `<<` is already set: give one of the two a list of both".to_owned()),
         }
     }
 }

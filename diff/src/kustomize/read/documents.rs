@@ -16,11 +16,15 @@ pub(super) struct Document<'a> {
 
 /// The text of a file, with the line ends of Unix.
 pub(super) fn text<'a>(file: &str, bytes: &'a [u8]) -> Result<Cow<'a, str>, KustomizeError> {
-    let text = check_text(bytes).map_err(|(at, problem)| KustomizeError {
-        file: file.to_owned(),
-        line: lines(&bytes[..at.min(bytes.len())]) + 1,
-        message: problem.to_string(),
-    })?;
+    let is_plain = bytes.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\n' | b'\r' | b'\t'));
+    let text = match str::from_utf8(bytes) {
+        Ok(text) if is_plain => text,
+        _ => check_text(bytes).map_err(|(at, problem)| KustomizeError {
+            file: file.to_owned(),
+            line: lines(&bytes[..at.min(bytes.len())]) + 1,
+            message: problem.to_string(),
+        })?,
+    };
     Ok(if text.contains("\r\n") { text.replace("\r\n", "\n").into() } else { text.into() })
 }
 

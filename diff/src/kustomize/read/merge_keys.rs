@@ -3,10 +3,10 @@
 //! What a mapping sets itself counts before what it merges, and of a list of mappings the first counts most. Pure.
 
 use super::super::node::{Map, Node};
-use super::build::Added;
+use super::build::Made;
 
 /// The mapping with what it merges.
-pub(super) fn merge(mut map: Map, merged: Added) -> Result<Map, String> {
+pub(super) fn merge(mut map: Map, merged: Made) -> Result<Map, String> {
     let mut sources = match merged.node {
         Node::Map(source) => vec![source],
         Node::Seq(items) if !merged.by_alias => {
