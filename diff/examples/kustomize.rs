@@ -30,7 +30,8 @@ fn render(folder: &str) -> Result<String, String> {
     let root = folder.ancestors().find(|above| above.join(".git").exists()).unwrap_or(&folder);
     let inside = folder.strip_prefix(root).map_err(|error| error.to_string())?;
     let disk = Disk { root: root.to_owned() };
-    let output = build(&disk, &inside.to_string_lossy(), &Options::default()).map_err(|error| error.to_string())?;
+    let output =
+        build(&disk, &inside.to_string_lossy(), &Options::default()).map_err(|error| error.to_string())?;
     for warning in output.warnings {
         let _ = writeln!(std::io::stderr(), "warning: {warning}");
     }

@@ -40,8 +40,12 @@ impl Accumulator {
 
 impl Resources {
     /// Appends resources whose identities are new.
-    pub fn append_all(&mut self, resources: impl IntoIterator<Item = Resource>) -> Result<(), KustomizeError> {
-        let mut known: HashSet<(Gvk, SmolStr, SmolStr)> = self.list.iter().map(|there| key(there.id())).collect();
+    pub fn append_all(
+        &mut self,
+        resources: impl IntoIterator<Item = Resource>,
+    ) -> Result<(), KustomizeError> {
+        let mut known: HashSet<(Gvk, SmolStr, SmolStr)> =
+            self.list.iter().map(|there| key(there.id())).collect();
         for resource in resources {
             if known.insert(key(resource.id())) {
                 self.list.push(resource);
@@ -140,7 +144,8 @@ fn merge_texts(resource: &mut Resource, old: &Resource, path: &[&str]) {
     let texts = |node: &Node| -> Vec<(SmolStr, SmolStr)> {
         let map = node.at(path).and_then(Node::as_map);
         // labels and annotations that are null keep their text, data does not
-        let scalar = |value: &Node| value.as_scalar().filter(|found| !parents.is_empty() || !found.is_null()).cloned();
+        let scalar =
+            |value: &Node| value.as_scalar().filter(|found| !parents.is_empty() || !found.is_null()).cloned();
         let raw = |(key, value): (&Scalar, &Node)| {
             (key.text.clone(), scalar(value).map(|scalar| scalar.text).unwrap_or_default())
         };

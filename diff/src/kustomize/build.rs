@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::error::KustomizeError;
 use super::host::Host;
 use super::loader::{LoadRestrictions, Loader};
+use super::node::{Map, Node, Scalar, Tag};
 use super::provenance;
 use super::read;
 use super::resource::Resource;
@@ -17,7 +18,6 @@ use super::steps::typed;
 use super::target::Target;
 use super::transform::metadata::managed_by;
 use super::transform::sort::{SortOptions, SortOrderTransformer};
-use super::node::{Map, Node, Scalar, Tag};
 use super::{Transform as _, value};
 use crate::object::Origin;
 
@@ -71,7 +71,9 @@ pub fn build(host: &dyn Host, folder: &str, options: &Options) -> Result<Output,
     let loader = Loader::new(&context, folder)?;
     let target = Target::load(&loader)?;
     let mut resources = target.build()?;
-    sort_order(&target)?.transform(&mut resources).map_err(|error| error.or_at(&target.origin("sortOptions", 0)))?;
+    sort_order(&target)?
+        .transform(&mut resources)
+        .map_err(|error| error.or_at(&target.origin("sortOptions", 0)))?;
     let metadata = &target.kustomization.build_metadata;
     if metadata.iter().any(|option| option == "managedByLabel") {
         managed_by().transform(&mut resources)?;
@@ -132,7 +134,9 @@ const PRIVATE: [&str; 19] = [
 /// # Errors
 /// For a name that would be a number, a boolean or null without quotes: the original writes it without, and fails to read it.
 fn settle_annotations(resource: &mut Resource) -> Result<(), KustomizeError> {
-    let Some(metadata) = resource.edit().get_mut("metadata").and_then(Node::as_map_mut) else { return Ok(()) };
+    let Some(metadata) = resource.edit().get_mut("metadata").and_then(Node::as_map_mut) else {
+        return Ok(());
+    };
     let Some(Node::Map(annotations)) = metadata.remove("annotations") else { return Ok(()) };
     let mut settled = Map::default();
     for (key, value) in annotations {
@@ -140,7 +144,8 @@ fn settle_annotations(resource: &mut Resource) -> Result<(), KustomizeError> {
             continue;
         }
         if Scalar::plain(key.text.clone()).tag != Tag::Str {
-            let message = format!("kustomize cannot print an annotation that is called `{}`: rename it", key.text);
+            let message =
+                format!("kustomize cannot print an annotation that is called `{}`: rename it", key.text);
             return Err(KustomizeError::at(&resource.origin, message));
         }
         let text = value.as_scalar().map(|scalar| scalar.text.clone()).unwrap_or_default();

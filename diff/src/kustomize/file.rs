@@ -98,7 +98,8 @@ impl Kustomization {
 
 /// Reads a kustomization file; `file` is its path, for messages.
 pub fn read(file: &str, text: &[u8]) -> Result<Reading, KustomizeError> {
-    let document = read_first(file, text, Duplicates::LastWins).map_err(|error| KustomizeError::in_yaml(&error))?;
+    let document =
+        read_first(file, text, Duplicates::LastWins).map_err(|error| KustomizeError::in_yaml(&error))?;
     let Some(document) = document else { return Err(empty(file)) };
     let place = Place::root(&document.tree);
     let fitted = fit(document.value, fields::KUSTOMIZATION, Strictness::Strict, place);

@@ -70,7 +70,8 @@ impl Generator {
         provenance: Option<Provenance>,
     ) -> Result<Self, KustomizeError> {
         if !target.loader.context.options.enable_helm {
-            let message = "charts are not rendered unless that is allowed: allow it, or put the rendered objects here";
+            let message =
+                "charts are not rendered unless that is allowed: allow it, or put the rendered objects here";
             return Err(KustomizeError::at(&origin, message));
         }
         if chart.name.is_empty() {

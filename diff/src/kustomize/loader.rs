@@ -71,10 +71,9 @@ impl<'a> Loader<'a> {
         } else {
             let clean = self.clean(path)?;
             let found = self.context.host.resolve(&clean).map_err(refused)?;
-            found.filter(|found| found.kind == FileKind::Folder || self.may_read(&found.path)).map_or_else(
-                || self.not_found(path, &clean).map(|()| None),
-                |found| Ok(Some(found)),
-            )?
+            found
+                .filter(|found| found.kind == FileKind::Folder || self.may_read(&found.path))
+                .map_or_else(|| self.not_found(path, &clean).map(|()| None), |found| Ok(Some(found)))?
         };
         match found {
             Some(Place { path: at, kind: FileKind::File }) => self.read(path, at),
@@ -91,7 +90,9 @@ impl<'a> Loader<'a> {
         'a: 'b,
     {
         if self.depth() >= DEEPEST {
-            return Err(KustomizeError::new(format!("more than {DEEPEST} kustomizations stand within each other")));
+            return Err(KustomizeError::new(format!(
+                "more than {DEEPEST} kustomizations stand within each other"
+            )));
         }
         if let Some(spec) = remote::parse(path) {
             return self.remote_base(path, &spec);
@@ -187,7 +188,9 @@ impl<'a> Loader<'a> {
     }
 
     fn refuse_cycle(&self, root: &str) -> Result<(), KustomizeError> {
-        let Some(steps) = self.chain().position(|visited| contains(root, &visited.root)) else { return Ok(()) };
+        let Some(steps) = self.chain().position(|visited| contains(root, &visited.root)) else {
+            return Ok(());
+        };
         let mut path: Vec<_> = self.chain().take(steps + 1).map(|loader| shown(&loader.root)).collect();
         path.reverse();
         path.push(shown(root));
@@ -224,7 +227,6 @@ fn outside(path: &str) -> KustomizeError {
     KustomizeError::new(format!("`{path}` leads out of the repository"))
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn refused(error: FilesError) -> KustomizeError {
     KustomizeError::new(error.0)
 }

@@ -41,7 +41,9 @@ pub fn generator(resource: &Resource, target: &Target) -> Result<Generator, Kust
             let generated = if is_secret { Generated::Secret } else { Generated::ConfigMap };
             Ok(Generator::data(generated, data(&config).map_err(at)?, origin, provenance))
         }
-        "HelmChartInflationGenerator" => Generator::chart(typed(&config).map_err(at)?, target, origin, provenance),
+        "HelmChartInflationGenerator" => {
+            Generator::chart(typed(&config).map_err(at)?, target, origin, provenance)
+        }
         "IAMPolicyGenerator" => {
             Ok(Generator { what: What::Policy(typed(&config).map_err(at)?), origin, provenance })
         }
@@ -84,7 +86,11 @@ pub fn transformer(resource: &Resource, target: &Target) -> Result<Step, Kustomi
         }
         "ReplicaCountTransformer" => Box::new(typed::<ReplicaCountTransformer>(&config).map_err(at)?),
         "ValueAddTransformer" => Box::new(value_add(&config, target).map_err(at)?),
-        _ => return Err(at(KustomizeError::new(format!("a {kind} changes nothing: name it in `generators`")))),
+        _ => {
+            return Err(at(KustomizeError::new(format!(
+                "a {kind} changes nothing: name it in `generators`"
+            ))));
+        }
     };
     Ok(Step { transform, origin: resource.origin.clone(), provenance: provenance(resource) })
 }
@@ -114,7 +120,11 @@ fn configuration(resource: &Resource) -> Result<(&'static str, Value), Kustomize
     }
     let Some((kind, shape)) = PLUGINS.iter().find(|(kind, _)| gvk.kind == *kind) else {
         let kinds: Vec<_> = PLUGINS.iter().map(|(kind, _)| *kind).collect();
-        return Err(error(format!("there is no built-in plugin {}: it must be one of {}", gvk.kind, kinds.join(", "))));
+        return Err(error(format!(
+            "there is no built-in plugin {}: it must be one of {}",
+            gvk.kind,
+            kinds.join(", ")
+        )));
     };
     let value = value(resource.node()).map_err(|error| error.or_at(&resource.origin))?;
     let fitted = fit(value, *shape, Strictness::Lenient, Place::line(resource.origin.line));

@@ -20,9 +20,9 @@ use super::target::Target;
 use super::transform::annotations::AnnotationsTransformer;
 use super::transform::images::ImageTagTransformer;
 use super::transform::labels::{LabelArgs, LabelTransformer};
+use super::transform::metadata::Provenance;
 use super::transform::namespace::{NamespaceMetadata, NamespaceTransformer};
 use super::transform::prefix::{PrefixTransformer, SuffixTransformer};
-use super::transform::metadata::Provenance;
 use super::transform::replacements::{Replacement, ReplacementTransformer};
 use super::transform::replicas::ReplicaCountTransformer;
 use crate::object::Origin;
@@ -59,7 +59,7 @@ fn note(resource: &mut Resource, provenance: &Provenance) {
 
 /// The transformers of the fields of a kustomization.
 pub fn built_in(target: &Target, config: &TransformerConfig) -> Result<Vec<Step>, KustomizeError> {
-    let mut steps = Steps { target, config, steps: Vec::new() };
+    let mut steps = Steps { target, config, made: Vec::new() };
     steps.strategic_merge()?;
     steps.patches()?;
     steps.names();
@@ -69,20 +69,20 @@ pub fn built_in(target: &Target, config: &TransformerConfig) -> Result<Vec<Step>
     steps.replicas()?;
     steps.images()?;
     steps.replacements()?;
-    Ok(steps.steps)
+    Ok(steps.made)
 }
 
 struct Steps<'s, 'a> {
     target: &'s Target<'a>,
     config: &'s TransformerConfig,
-    steps: Vec<Step>,
+    made: Vec<Step>,
 }
 
 impl Steps<'_, '_> {
     fn push(&mut self, kind: &'static str, field: &str, index: usize, transform: impl Transform + 'static) {
         let origin = self.target.origin(field, index);
         let provenance = self.target.provenance_of(kind);
-        self.steps.push(Step { transform: Box::new(transform), origin, provenance });
+        self.made.push(Step { transform: Box::new(transform), origin, provenance });
     }
 
     fn strategic_merge(&mut self) -> Result<(), KustomizeError> {
@@ -90,7 +90,8 @@ impl Steps<'_, '_> {
         let entries = &target.kustomization.patches_strategic_merge;
         if !entries.is_empty() {
             let origin = target.origin("patchesStrategicMerge", 0);
-            let transform = patches::strategic_merge(entries, "", target).map_err(|error| error.or_at(&origin))?;
+            let transform =
+                patches::strategic_merge(entries, "", target).map_err(|error| error.or_at(&origin))?;
             self.push("PatchStrategicMergeTransformer", "patchesStrategicMerge", 0, transform);
         }
         Ok(())
@@ -110,7 +111,8 @@ impl Steps<'_, '_> {
         let target = self.target;
         for (index, entry) in target.kustomization.patches_json6902.iter().enumerate() {
             let origin = target.origin("patchesJson6902", index);
-            let transform = patches::json6902(entry, "patch", target).map_err(|error| error.or_at(&origin))?;
+            let transform =
+                patches::json6902(entry, "patch", target).map_err(|error| error.or_at(&origin))?;
             self.push("PatchJson6902Transformer", "patchesJson6902", index, transform);
         }
         Ok(())
@@ -130,12 +132,14 @@ impl Steps<'_, '_> {
         }
         let prefix = &target.kustomization.name_prefix;
         if !prefix.is_empty() {
-            let transform = PrefixTransformer { prefix: prefix.into(), field_specs: config.name_prefix.clone() };
+            let transform =
+                PrefixTransformer { prefix: prefix.into(), field_specs: config.name_prefix.clone() };
             self.push("PrefixTransformer", "namePrefix", 0, transform);
         }
         let suffix = &target.kustomization.name_suffix;
         if !suffix.is_empty() {
-            let transform = SuffixTransformer { suffix: suffix.into(), field_specs: config.name_suffix.clone() };
+            let transform =
+                SuffixTransformer { suffix: suffix.into(), field_specs: config.name_suffix.clone() };
             self.push("SuffixTransformer", "nameSuffix", 0, transform);
         }
     }
@@ -153,7 +157,8 @@ impl Steps<'_, '_> {
             let transform = args.transformer(config).map_err(|error| error.or_at(&origin))?;
             self.push("LabelTransformer", "labels", index, transform);
         }
-        let transform = LabelTransformer { labels: common.clone(), field_specs: config.common_labels.clone() };
+        let transform =
+            LabelTransformer { labels: common.clone(), field_specs: config.common_labels.clone() };
         self.push("LabelTransformer", "commonLabels", 0, transform);
         Ok(())
     }
@@ -202,11 +207,14 @@ pub fn replacements(entries: &[Value], target: &Target) -> Result<ReplacementTra
     let mut replacements: Vec<Replacement> = Vec::new();
     for entry in entries {
         let path = entry.get("path").and_then(Value::as_str).unwrap_or_default();
-        let is_list = |field| entry.get(field).and_then(Value::as_array).is_some_and(|items| !items.is_empty());
+        let is_list =
+            |field| entry.get(field).and_then(Value::as_array).is_some_and(|items| !items.is_empty());
         match path {
             "" => replacements.push(typed(entry)?),
             path if entry.get("source").is_some() || is_list("targets") => {
-                let message = format!("a replacement has the file `{path}` and fields of its own: remove one of the two");
+                let message = format!(
+                    "a replacement has the file `{path}` and fields of its own: remove one of the two"
+                );
                 return Err(KustomizeError::new(message));
             }
             path => replacements.extend(replacement_file(&target.loader.open(path)?)?),
@@ -218,9 +226,13 @@ pub fn replacements(entries: &[Value], target: &Target) -> Result<ReplacementTra
 /// The replacement of a file, or all of them.
 fn replacement_file(Loaded { path, bytes }: &Loaded) -> Result<Vec<Replacement>, KustomizeError> {
     const LIST: Shape = Shape::List(&REPLACEMENT);
-    let document = read_first(path, bytes, Duplicates::LastWins).map_err(|error| KustomizeError::in_yaml(&error))?;
+    let document =
+        read_first(path, bytes, Duplicates::LastWins).map_err(|error| KustomizeError::in_yaml(&error))?;
     let Some(document) = document else {
-        return Err(KustomizeError::in_file(path, "there is no replacement in this file: add one, or drop the file"));
+        return Err(KustomizeError::in_file(
+            path,
+            "there is no replacement in this file: add one, or drop the file",
+        ));
     };
     let is_list = document.value.is_array();
     let shape = if is_list { LIST } else { REPLACEMENT };

@@ -19,9 +19,16 @@ pub fn read(target: &Target) -> Result<[TransformerConfig; 2], KustomizeError> {
     let mut files = Vec::new();
     for (index, path) in kustomization.configurations.iter().enumerate() {
         let origin = target.origin("configurations", index);
-        files.push(target.loader.open(path).and_then(|loaded| configuration(&loaded)).map_err(|e| e.or_at(&origin))?);
+        files.push(
+            target
+                .loader
+                .open(path)
+                .and_then(|loaded| configuration(&loaded))
+                .map_err(|e| e.or_at(&origin))?,
+        );
     }
-    let config = TransformerConfig::with_files(files).map_err(|e| e.or_at(&target.origin("configurations", 0)))?;
+    let config =
+        TransformerConfig::with_files(files).map_err(|e| e.or_at(&target.origin("configurations", 0)))?;
     let mut crds = TransformerConfig::default();
     for (index, path) in kustomization.crds.iter().enumerate() {
         let origin = target.origin("crds", index);
@@ -32,7 +39,8 @@ pub fn read(target: &Target) -> Result<[TransformerConfig; 2], KustomizeError> {
 }
 
 fn configuration(Loaded { path, bytes }: &Loaded) -> Result<TransformerConfig, KustomizeError> {
-    let document = read_first(path, bytes, Duplicates::Refuse).map_err(|error| KustomizeError::in_yaml(&error))?;
+    let document =
+        read_first(path, bytes, Duplicates::Refuse).map_err(|error| KustomizeError::in_yaml(&error))?;
     let Some(document) = document else { return Ok(TransformerConfig::default()) };
     let place = Place::root(&document.tree);
     let fitted = fit(document.value, CONFIGURATION, Strictness::Converting, place);
@@ -40,7 +48,8 @@ fn configuration(Loaded { path, bytes }: &Loaded) -> Result<TransformerConfig, K
 }
 
 fn definitions(Loaded { path, bytes }: &Loaded) -> Result<TransformerConfig, KustomizeError> {
-    let document = read_first(path, bytes, Duplicates::LastWins).map_err(|error| KustomizeError::in_yaml(&error))?;
+    let document =
+        read_first(path, bytes, Duplicates::LastWins).map_err(|error| KustomizeError::in_yaml(&error))?;
     let value = document.map_or(Value::Null, |document| document.value);
     crds::from_definitions(&value).map_err(|error| KustomizeError::in_file(path, error.message))
 }

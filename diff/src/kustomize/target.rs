@@ -55,10 +55,14 @@ impl<'a> Target<'a> {
         let folder = if loader.root().is_empty() { "." } else { loader.root() };
         let Some(loaded) = found.next() else {
             let names = file::NAMES.join(", ");
-            return Err(KustomizeError::in_file(folder, format!("there is no kustomization here: add one of {names}")));
+            return Err(KustomizeError::in_file(
+                folder,
+                format!("there is no kustomization here: add one of {names}"),
+            ));
         };
         if let Some(second) = found.next() {
-            let message = format!("there are several kustomizations here: remove {} or {}", loaded.path, second.path);
+            let message =
+                format!("there are several kustomizations here: remove {} or {}", loaded.path, second.path);
             return Err(KustomizeError::in_file(folder, message));
         }
         let file::Reading { kustomization, warnings } = file::read(&loaded.path, &loaded.bytes)?;
@@ -83,7 +87,9 @@ impl<'a> Target<'a> {
                 return Err(KustomizeError::new("openapi has a path and a version: remove one of the two"));
             }
             (Some(file), None) => context.set_schema(Schema::with_openapi(&file.path, &file.bytes)?),
-            (None, Some(version)) if !version.is_empty() => context.set_schema(Schema::with_version(version)?),
+            (None, Some(version)) if !version.is_empty() => {
+                context.set_schema(Schema::with_version(version)?);
+            }
             (None, _) => {}
         }
         Ok(())
@@ -94,7 +100,9 @@ impl<'a> Target<'a> {
         let Accumulator { mut resources, config, vars } = self.accumulate(Accumulator::default())?;
         HashTransformer.transform(&mut resources)?;
         NameReferenceTransformer { references: &config.name_reference }.transform(&mut resources)?;
-        let unused = vars.resolve(&mut resources, &config.var_reference).map_err(|e| e.or_at(&self.origin("vars", 0)))?;
+        let unused = vars
+            .resolve(&mut resources, &config.var_reference)
+            .map_err(|e| e.or_at(&self.origin("vars", 0)))?;
         for name in unused {
             self.loader.warn(format!("{}: the var {name} stands nowhere", self.file));
         }
@@ -216,7 +224,12 @@ impl<'a> Target<'a> {
         }
         for (index, chart) in kustomization.helm_charts.iter().enumerate() {
             let provenance = self.provenance_of("HelmChartInflationGenerator");
-            generators.push(Generator::chart(self.chart(chart), self, self.origin("helmCharts", index), provenance)?);
+            generators.push(Generator::chart(
+                self.chart(chart),
+                self,
+                self.origin("helmCharts", index),
+                provenance,
+            )?);
         }
         for resource in self.configured("generators", &kustomization.generators)?.list {
             generators.push(plugins::generator(&resource, self)?);
@@ -227,7 +240,8 @@ impl<'a> Target<'a> {
     /// A chart with the globals, and with the nearest namespace if it has none.
     fn chart(&self, chart: &HelmChart) -> HelmChart {
         let globals = self.kustomization.helm_globals.clone();
-        let mut chart = HelmChart { chart_home: globals.chart_home, config_home: globals.config_home, ..chart.clone() };
+        let mut chart =
+            HelmChart { chart_home: globals.chart_home, config_home: globals.config_home, ..chart.clone() };
         for namespace in [&self.kustomization.namespace, &self.inherited.helm_namespace] {
             if chart.namespace.is_empty() {
                 chart.namespace.clone_from(namespace);
@@ -251,7 +265,9 @@ impl<'a> Target<'a> {
             let mut changed = resources.clone();
             step.transform.transform(&mut changed).map_err(|error| error.or_at(&step.origin))?;
             let same = |(before, after): (&Resource, &Resource)| before.node() == after.node();
-            if changed.list.len() != resources.list.len() || !resources.list.iter().zip(&changed.list).all(same) {
+            if changed.list.len() != resources.list.len()
+                || !resources.list.iter().zip(&changed.list).all(same)
+            {
                 let message = "this validator changes resources: name it in `transformers`";
                 return Err(KustomizeError::at(&step.origin, message));
             }
@@ -310,5 +326,6 @@ fn wrong_type(file: &str, wanted: FileType) -> KustomizeError {
 fn drop_local(resources: &mut Resources) -> Result<(), KustomizeError> {
     let list = std::mem::take(&mut resources.list);
     let is_local = |resource: &Resource| resource.annotation(LOCAL).is_some_and(|value| value != "false");
-    resources.append_all(list.into_iter().filter(|resource| !resource.node().is_empty() && !is_local(resource)))
+    resources
+        .append_all(list.into_iter().filter(|resource| !resource.node().is_empty() && !is_local(resource)))
 }

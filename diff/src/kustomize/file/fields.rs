@@ -2,8 +2,8 @@
 //!
 //! Pure data.
 
-use crate::kustomize::shape::Shape::{self, AnyMap, Bool, Int, Joined, List, Struct, Text, TextMap};
 use crate::kustomize::shape::Fields;
+use crate::kustomize::shape::Shape::{self, AnyMap, Bool, Int, Joined, List, Struct, Text, TextMap};
 
 const TEXTS: Shape = List(&Text);
 
@@ -117,10 +117,8 @@ const VAR: Shape = Struct(&[
     ("fieldref", Struct(&[("fieldPath", Text)])),
 ]);
 
-const SORT_OPTIONS: Shape = Struct(&[
-    ("order", Text),
-    ("legacySortOptions", Struct(&[("orderFirst", TEXTS), ("orderLast", TEXTS)])),
-]);
+const SORT_OPTIONS: Shape =
+    Struct(&[("order", Text), ("legacySortOptions", Struct(&[("orderFirst", TEXTS), ("orderLast", TEXTS)]))]);
 
 const GENERATOR_OPTIONS: Shape = Struct(&[
     ("labels", TextMap),

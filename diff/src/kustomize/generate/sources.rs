@@ -37,7 +37,10 @@ pub(super) fn read(
     let mut data = BTreeMap::new();
     for (key, value) in pairs {
         if data.contains_key(&key) {
-            return Err(error(format!("the key `{key}` of `{}` is there twice: remove one of the two", args.name)));
+            return Err(error(format!(
+                "the key `{key}` of `{}` is there twice: remove one of the two",
+                args.name
+            )));
         }
         data.insert(key, value);
     }
@@ -71,16 +74,14 @@ fn env_lines(path: &str, text: &[u8], loader: &Loader) -> Result<Pairs, String> 
     Ok(pairs)
 }
 
-
 /// `key=value`, with one pair of quotes around the value taken off.
 fn parse_literal(literal: &str) -> Result<(String, Vec<u8>), String> {
     let split = literal.split_once('=').filter(|(key, _)| !key.is_empty());
     let Some((key, value)) = split else {
         return Err(format!("the literal `{literal}` is not of the form key=value: correct it"));
     };
-    let quoted = |quote: char| {
-        (value.len() >= 2).then(|| value.strip_prefix(quote)?.strip_suffix(quote)).flatten()
-    };
+    let quoted =
+        |quote: char| (value.len() >= 2).then(|| value.strip_prefix(quote)?.strip_suffix(quote)).flatten();
     let value = quoted('"').or_else(|| quoted('\'')).unwrap_or(value);
     Ok((key.to_owned(), value.as_bytes().to_vec()))
 }

@@ -139,7 +139,9 @@ impl Merge<'_> {
         for (key, value) in
             keys.iter().zip(values).filter(|(key, value)| !key.is_empty() && !value.is_empty())
         {
-            map.entry(key, || Node::Scalar(Scalar { text: value.clone(), tag: Tag::Str, style: Style::Quoted }));
+            map.entry(key, || {
+                Node::Scalar(Scalar { text: value.clone(), tag: Tag::Str, style: Style::Quoted })
+            });
         }
     }
 }

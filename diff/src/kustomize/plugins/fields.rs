@@ -58,5 +58,4 @@ pub const PLUGINS: &[(&str, Shape)] = &[
 /// The file of a ValueAddTransformer's `targetFilePath`.
 pub const VALUE_TARGETS: Shape = Struct(&[("targets", List(&VALUE_TARGET))]);
 
-const VALUE_TARGET: Shape =
-    Struct(&[("selector", SELECTOR), ("fieldPath", Text), ("filePathPosition", Int)]);
+const VALUE_TARGET: Shape = Struct(&[("selector", SELECTOR), ("fieldPath", Text), ("filePathPosition", Int)]);

@@ -62,7 +62,8 @@ fn source(
             Ok((Some(loaded.path), String::from_utf8_lossy(&loaded.bytes).into_owned()))
         }
         (path, _) => {
-            let message = format!("a patch has the file `{path}` and a text of its own: remove one of the two");
+            let message =
+                format!("a patch has the file `{path}` and a text of its own: remove one of the two");
             Err(KustomizeError::new(message))
         }
     }

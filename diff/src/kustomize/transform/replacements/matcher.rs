@@ -181,7 +181,11 @@ fn items(node: &mut Node) -> Result<&mut Vec<Node>, String> {
 fn written(node: &Node) -> Option<String> {
     let scalar = node.as_scalar()?;
     let text = scalar.text.trim();
-    Some(if scalar.style != Style::Plain && !text.contains('\n') { format!("\"{text}\"") } else { text.to_owned() })
+    Some(if scalar.style != Style::Plain && !text.contains('\n') {
+        format!("\"{text}\"")
+    } else {
+        text.to_owned()
+    })
 }
 
 /// The YAML that a text holds: its first document.
