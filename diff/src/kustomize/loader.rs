@@ -227,7 +227,6 @@ fn outside(path: &str) -> KustomizeError {
     KustomizeError::new(format!("`{path}` leads out of the repository"))
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn refused(error: FilesError) -> KustomizeError {
     KustomizeError::new(error.0)
 }

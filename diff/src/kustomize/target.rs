@@ -88,7 +88,7 @@ impl<'a> Target<'a> {
             }
             (Some(file), None) => context.set_schema(Schema::with_openapi(&file.path, &file.bytes)?),
             (None, Some(version)) if !version.is_empty() => {
-                context.set_schema(Schema::with_version(version)?)
+                context.set_schema(Schema::with_version(version)?);
             }
             (None, _) => {}
         }
