@@ -27,14 +27,13 @@ impl Accumulator {
     pub fn merge(&mut self, other: Self) -> Result<(), KustomizeError> {
         let Self { resources, config, vars } = other;
         self.resources.append_all(resources.list)?;
-        self.merge_config(config)?;
+        self.merge_config(&config)?;
         self.vars.merge(vars)
     }
 
     /// Adds tables of transformers.
-    pub fn merge_config(&mut self, config: TransformerConfig) -> Result<(), KustomizeError> {
-        let there = std::mem::take(&mut self.config);
-        self.config = if there == TransformerConfig::default() { config } else { there.merge(&config)? };
+    pub fn merge_config(&mut self, config: &TransformerConfig) -> Result<(), KustomizeError> {
+        self.config = std::mem::take(&mut self.config).merge(config)?;
         Ok(())
     }
 }

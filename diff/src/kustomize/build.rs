@@ -10,6 +10,7 @@ use super::error::KustomizeError;
 use super::host::Host;
 use super::loader::{LoadRestrictions, Loader};
 use super::provenance;
+use super::read;
 use super::resource::Resource;
 use super::schema::Schema;
 use super::steps::typed;
@@ -75,7 +76,7 @@ pub fn build(host: &dyn Host, folder: &str, options: &Options) -> Result<Output,
     if metadata.iter().any(|option| option == "managedByLabel") {
         managed_by().transform(&mut resources)?;
     }
-    let finish = |resource| finish(resource, metadata);
+    let finish = |resource| finish(resource, metadata).map_err(|error| explain(error, host));
     let resources = resources.list.into_iter().map(finish).collect::<Result<_, _>>()?;
     Ok(Output { resources, warnings: context.warnings.into_inner() })
 }
@@ -87,6 +88,12 @@ fn sort_order(target: &Target) -> Result<SortOrderTransformer, KustomizeError> {
         None => SortOptions { order: "legacy".to_owned(), legacy_sort_options: None },
     };
     Ok(SortOrderTransformer { sort_options: Some(options) })
+}
+
+/// The mistake with its very line, if it is a key that is set twice.
+fn explain(error: KustomizeError, host: &dyn Host) -> KustomizeError {
+    let bytes = host.read(&error.file).ok().flatten();
+    bytes.and_then(|bytes| read::key_set_twice(&error.file, &bytes)).unwrap_or(error)
 }
 
 /// The object of a resource.

@@ -5,6 +5,7 @@
 use std::fmt;
 
 use crate::object::Origin;
+use crate::yaml::YamlError;
 
 /// One mistake, with its place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,6 +34,11 @@ impl KustomizeError {
 
     pub fn in_file(file: &str, message: impl Into<String>) -> Self {
         Self { file: file.to_owned(), line: 0, message: message.into() }
+    }
+
+    /// A mistake in a YAML text.
+    pub fn in_yaml(error: &YamlError) -> Self {
+        Self { file: error.file.to_string(), line: error.line, message: error.problem.to_string() }
     }
 
     /// Without a place; who knows one adds it by [`KustomizeError::or_at`].

@@ -81,6 +81,9 @@ impl FieldSpec {
         if !self.create && !is_there(resource.node(), &self.path) {
             return Ok(());
         }
+        if resource.is_touched() && self.path.starts_with("metadata/annotations") {
+            add_annotations(resource.edit());
+        }
         let create = if self.create { create } else { Create::Never };
         let path = trim_root(&self.path);
         let walked = if path.matches('/').count() < PARTS {
@@ -103,6 +106,13 @@ fn is_there(node: &Node, path: &str) -> bool {
     let first = trim_root(path).split('/').next().unwrap_or_default();
     let plain = !first.ends_with('\\') && !first.ends_with("[]") && !first.is_empty() && !is_index(first);
     !plain || node.get(first).is_some()
+}
+
+/// Where the original notes something in the annotations, they are there to be changed. Empty ones go at the end.
+fn add_annotations(node: &mut Node) {
+    if let Some(Node::Map(metadata)) = node.get_mut("metadata") {
+        metadata.entry("annotations", || Node::Map(Map::default()));
+    }
 }
 
 /// Without the slash with which a path may begin.

@@ -14,7 +14,7 @@ use super::error::KustomizeError;
 use super::generate::{GeneratorArgs, GeneratorOptions};
 use super::host::HelmChart;
 use super::shape::{Misfit, Place, Strictness, fit};
-use crate::yaml::read_lenient;
+use crate::yaml::{Duplicates, read_first};
 
 /// The names that a kustomization file can have.
 pub const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
@@ -98,14 +98,7 @@ impl Kustomization {
 
 /// Reads a kustomization file; `file` is its path, for messages.
 pub fn read(file: &str, text: &[u8]) -> Result<Reading, KustomizeError> {
-    let (documents, errors) = read_lenient(file, text);
-    let document = documents.into_iter().next();
-    // the original reads the first document alone
-    let before = |line| document.as_ref().is_none_or(|document| line < document.line);
-    if let Some(error) = errors.first().filter(|error| before(error.line)) {
-        let message = error.problem.to_string();
-        return Err(KustomizeError { file: file.to_owned(), line: error.line, message });
-    }
+    let document = read_first(file, text, Duplicates::LastWins).map_err(|error| KustomizeError::in_yaml(&error))?;
     let Some(document) = document else { return Err(empty(file)) };
     let place = Place::root(&document.tree);
     let fitted = fit(document.value, fields::KUSTOMIZATION, Strictness::Strict, place);

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::error::KustomizeError;
 use super::node::Node;
 use super::value;
+use crate::yaml::{Duplicates, read_first};
 
 use pointer::locate;
 
@@ -56,15 +57,9 @@ fn document(file: &str, text: &str) -> Result<Value, KustomizeError> {
             message: format!("no JSON: {error}"),
         });
     }
-    let (documents, errors) = crate::yaml::read(file, text.as_bytes());
-    match errors.into_iter().next() {
-        Some(error) => Err(KustomizeError {
-            file: file.to_owned(),
-            line: error.line,
-            message: error.problem.to_string(),
-        }),
-        None => Ok(documents.into_iter().next().map_or(Value::Null, |document| document.value)),
-    }
+    let document = read_first(file, text.as_bytes(), Duplicates::LastWins);
+    let document = document.map_err(|error| KustomizeError::in_yaml(&error))?;
+    Ok(document.map_or(Value::Null, |document| document.value))
 }
 
 /// Carries out all operations on a resource, or none.

@@ -26,13 +26,15 @@ pub use memory::remember;
 /// # Errors
 ///
 /// What is no YAML, and an object without a kind or a name.
+///
+/// A key that is set twice is none yet: a patch may still take it out, and before that the first counts.
 pub fn resources(file: &str, bytes: &[u8]) -> Result<Vec<Resource>, KustomizeError> {
-    objects(file, bytes, Keys::Unique)
+    objects(file, bytes)
 }
 
-/// The patches of a file: as resources, but a key may be set twice, of which the first counts.
-pub fn patches(file: &str, bytes: &[u8]) -> Result<Vec<Resource>, KustomizeError> {
-    objects(file, bytes, Keys::Any)
+/// The first key of a file that is set twice in its mapping.
+pub fn key_set_twice(file: &str, bytes: &[u8]) -> Option<KustomizeError> {
+    parsed(file, bytes, Keys::Unique).err()
 }
 
 /// The documents of a file that are not empty, each with the line at which it starts.
@@ -53,8 +55,8 @@ fn parsed(file: &str, bytes: &[u8], keys: Keys) -> Result<(Vec<(Node, u32)>, usi
     Ok((nodes, count))
 }
 
-fn objects(file: &str, bytes: &[u8], keys: Keys) -> Result<Vec<Resource>, KustomizeError> {
-    let (mut nodes, documents) = parsed(file, bytes, keys)?;
+fn objects(file: &str, bytes: &[u8]) -> Result<Vec<Resource>, KustomizeError> {
+    let (mut nodes, documents) = parsed(file, bytes, Keys::Any)?;
     let file: Arc<str> = file.into();
     if let (1, Some((_, line))) = (documents, nodes.first()) {
         let origin = Origin { file: file.clone(), line: *line };

@@ -26,7 +26,7 @@ use super::transform::metadata::Provenance;
 use super::transform::replacements::{Replacement, ReplacementTransformer};
 use super::transform::replicas::ReplicaCountTransformer;
 use crate::object::Origin;
-use crate::yaml::read_lenient;
+use crate::yaml::{Duplicates, read_first};
 
 /// A transformer and who asks for it.
 pub struct Step {
@@ -218,12 +218,8 @@ pub fn replacements(entries: &[Value], target: &Target) -> Result<ReplacementTra
 /// The replacement of a file, or all of them.
 fn replacement_file(Loaded { path, bytes }: &Loaded) -> Result<Vec<Replacement>, KustomizeError> {
     const LIST: Shape = Shape::List(&REPLACEMENT);
-    let (documents, errors) = read_lenient(path, bytes);
-    if let Some(error) = errors.first() {
-        let message = error.problem.to_string();
-        return Err(KustomizeError { file: path.clone(), line: error.line, message });
-    }
-    let Some(document) = documents.into_iter().next() else {
+    let document = read_first(path, bytes, Duplicates::LastWins).map_err(|error| KustomizeError::in_yaml(&error))?;
+    let Some(document) = document else {
         return Err(KustomizeError::in_file(path, "there is no replacement in this file: add one, or drop the file"));
     };
     let is_list = document.value.is_array();

@@ -11,45 +11,36 @@ use super::loader::Loaded;
 use super::shape::{Place, Strictness, fit};
 use super::steps::typed;
 use super::target::Target;
-use crate::yaml;
+use crate::yaml::{Duplicates, read_first};
 
-/// The built-in tables with what the files of a kustomization add to them.
-pub fn read(target: &Target) -> Result<TransformerConfig, KustomizeError> {
+/// The built-in tables with what the `configurations` of a kustomization add to them, and what its `crds` do.
+pub fn read(target: &Target) -> Result<[TransformerConfig; 2], KustomizeError> {
     let kustomization = &target.kustomization;
     let mut files = Vec::new();
     for (index, path) in kustomization.configurations.iter().enumerate() {
         let origin = target.origin("configurations", index);
         files.push(target.loader.open(path).and_then(|loaded| configuration(&loaded)).map_err(|e| e.or_at(&origin))?);
     }
-    let mut config = TransformerConfig::with_files(files).map_err(|e| e.or_at(&target.origin("configurations", 0)))?;
+    let config = TransformerConfig::with_files(files).map_err(|e| e.or_at(&target.origin("configurations", 0)))?;
+    let mut crds = TransformerConfig::default();
     for (index, path) in kustomization.crds.iter().enumerate() {
         let origin = target.origin("crds", index);
         let found = target.loader.open(path).and_then(|loaded| definitions(&loaded));
-        config = found.and_then(|found| config.merge(&found)).map_err(|error| error.or_at(&origin))?;
+        crds = found.and_then(|found| crds.merge(&found)).map_err(|error| error.or_at(&origin))?;
     }
-    Ok(config)
+    Ok([config, crds])
 }
 
 fn configuration(Loaded { path, bytes }: &Loaded) -> Result<TransformerConfig, KustomizeError> {
-    let (documents, errors) = yaml::read(path, bytes);
-    if let Some(error) = errors.first() {
-        return Err(failed(path, error));
-    }
-    let Some(document) = documents.into_iter().next() else { return Ok(TransformerConfig::default()) };
+    let document = read_first(path, bytes, Duplicates::Refuse).map_err(|error| KustomizeError::in_yaml(&error))?;
+    let Some(document) = document else { return Ok(TransformerConfig::default()) };
     let place = Place::root(&document.tree);
     let fitted = fit(document.value, CONFIGURATION, Strictness::Converting, place);
     typed(&fitted.map_err(|misfits| super::file::misfit(path, misfits))?)
 }
 
 fn definitions(Loaded { path, bytes }: &Loaded) -> Result<TransformerConfig, KustomizeError> {
-    let (documents, errors) = yaml::read_lenient(path, bytes);
-    if let Some(error) = errors.first() {
-        return Err(failed(path, error));
-    }
-    let value = documents.into_iter().next().map_or(Value::Null, |document| document.value);
+    let document = read_first(path, bytes, Duplicates::LastWins).map_err(|error| KustomizeError::in_yaml(&error))?;
+    let value = document.map_or(Value::Null, |document| document.value);
     crds::from_definitions(&value).map_err(|error| KustomizeError::in_file(path, error.message))
-}
-
-fn failed(path: &str, error: &yaml::YamlError) -> KustomizeError {
-    KustomizeError { file: path.to_owned(), line: error.line, message: error.problem.to_string() }
 }

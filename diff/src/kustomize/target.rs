@@ -105,7 +105,9 @@ impl<'a> Target<'a> {
     /// Adds what this kustomization makes to what is there: nothing, or for a component what it is a part of.
     fn accumulate(&self, there: Accumulator) -> Result<Accumulator, KustomizeError> {
         let mut all = self.add_resources(there, "resources", &self.kustomization.resources)?;
-        all.merge_config(tables::read(self)?)?;
+        for config in tables::read(self)? {
+            all.merge_config(&config)?;
+        }
         self.generate(&mut all)?;
         let mut all = self.add_components(all)?;
         for step in self.transformers(&all)? {

@@ -21,7 +21,7 @@ pub(super) type Finding = (usize, YamlProblem);
 
 /// What to do about a key that is set twice in one mapping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Duplicates {
+pub enum Duplicates {
     Refuse,
     /// As kustomize reads its own files.
     LastWins,

@@ -27,7 +27,8 @@ pub use tree::{Content, Node, NodeId, Tree};
 pub use write::write;
 pub(crate) use write::write_to_read;
 
-use decode::{Duplicates, Finding, MAX_DEPTH, decode};
+pub use decode::Duplicates;
+use decode::{Finding, MAX_DEPTH, decode};
 use place::Lines;
 
 /// One document of a file.
@@ -45,21 +46,38 @@ pub struct Document<'a> {
 /// A document with a mistake is left out and its mistakes are returned, in the order of the text: the
 /// documents are complete only where there are none.
 pub fn read<'a>(file: &str, text: &'a [u8]) -> (Vec<Document<'a>>, Vec<YamlError>) {
-    read_with(file, text, Duplicates::Refuse)
+    read_with(file, text, Extent::All, Duplicates::Refuse)
 }
 
-/// As [`read`], but the last of several equal keys of a mapping counts: kustomize reads its own files so.
-pub fn read_lenient<'a>(file: &str, text: &'a [u8]) -> (Vec<Document<'a>>, Vec<YamlError>) {
-    read_with(file, text, Duplicates::LastWins)
+/// Reads the first document of a file and nothing behind it, as kustomize reads its own files. None if it is empty.
+pub fn read_first<'a>(
+    file: &str,
+    text: &'a [u8],
+    duplicates: Duplicates,
+) -> Result<Option<Document<'a>>, YamlError> {
+    let (documents, errors) = read_with(file, text, Extent::First, duplicates);
+    match errors.into_iter().next() {
+        Some(error) => Err(error),
+        None => Ok(documents.into_iter().next()),
+    }
+}
+
+/// How much of a file is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    All,
+    First,
 }
 
 fn read_with<'a>(
     file: &str,
     text: &'a [u8],
+    extent: Extent,
     duplicates: Duplicates,
 ) -> (Vec<Document<'a>>, Vec<YamlError>) {
     let lines = Lines::new(text);
-    let mut reading = Reading { lines: &lines, duplicates, documents: Vec::new(), findings: Vec::new() };
+    let mut reading =
+        Reading { lines: &lines, extent, duplicates, documents: Vec::new(), findings: Vec::new() };
     match check_text(text) {
         Ok(text) => reading.parts(text),
         Err(finding) => reading.findings.push(finding),
@@ -93,6 +111,7 @@ pub(crate) fn check_text(text: &[u8]) -> Result<&str, (usize, YamlProblem)> {
 
 struct Reading<'l, 'a> {
     lines: &'l Lines<'l>,
+    extent: Extent,
     duplicates: Duplicates,
     documents: Vec<Document<'a>>,
     findings: Vec<Finding>,
@@ -107,6 +126,9 @@ impl<'a> Reading<'_, 'a> {
                 let mut from = start;
                 for end in ends {
                     self.stream(&text[from..end], from);
+                    if self.extent == Extent::First {
+                        return;
+                    }
                     from = end;
                 }
             }
@@ -131,12 +153,15 @@ impl<'a> Reading<'_, 'a> {
                 Ok((Event::DocumentEnd, _)) => {
                     let done = std::mem::replace(&mut builder, new_builder());
                     self.document(done.finish());
+                    if self.extent == Extent::First {
+                        return;
+                    }
                 }
                 Ok((event, span)) => builder.event(event, span),
                 Err(error) => {
                     let at = error.marker().byte_offset().unwrap_or(0);
                     self.findings.push((base + at, error::syntax(error.kind(), MAX_DEPTH)));
-                    if !matches!(parser.proceed_next_document(), Ok(true)) {
+                    if self.extent == Extent::First || !matches!(parser.proceed_next_document(), Ok(true)) {
                         return;
                     }
                 }

@@ -42,6 +42,10 @@ pub(super) fn build(
     let mut builder = Builder::new(text, keys);
     let line = |at: usize| lines_before.saturating_add(u32::try_from(at).unwrap_or(u32::MAX));
     let fail = |at, message| Err(KustomizeError { file: file.to_owned(), line: line(at), message });
+    let is_blank = |(_, line): &(usize, &str)| line.trim().is_empty() || line.trim_start().starts_with('#');
+    if let Some((at, "...")) = text.lines().map(str::trim_end).enumerate().find(|line| !is_blank(line)) {
+        return fail(at + 1, "`...` ends a document that has not begun: remove the line".to_owned());
+    }
     while let Some(event) = parser.next_event() {
         match event {
             Ok((Event::DocumentEnd, _)) => break,

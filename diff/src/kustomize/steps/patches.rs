@@ -29,7 +29,7 @@ pub fn json6902(entry: &Value, field: &str, target: &Target) -> Result<PatchStep
 pub fn strategic_merge(entries: &[String], more: &str, target: &Target) -> Result<PatchStep, KustomizeError> {
     let mut texts = Vec::new();
     for entry in entries {
-        if read::patches("", entry.as_bytes()).is_ok() {
+        if read::resources("", entry.as_bytes()).is_ok() {
             texts.push((String::new(), entry.clone()));
         } else {
             let loaded = target.loader.open(entry)?;

@@ -18,7 +18,7 @@ use super::super::schema::Schema;
 use super::super::select::Selector;
 use super::super::{ResId, Transform};
 
-use one::{Fate, Remember, apply_json, apply_strategic, for_target, plain_annotations};
+use one::{Fate, Remember, apply_json, apply_strategic, for_target, of_version, plain_annotations};
 
 /// An entry of `patches`, its text loaded.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -77,7 +77,7 @@ impl Patch {
             Some(path) => (path.as_str(), self.patch.as_str()),
             None => ("", self.patch.trim()),
         };
-        let strategic = read::patches(file, text.as_bytes());
+        let strategic = read::resources(file, text.as_bytes());
         let json = if text.is_empty() { None } else { Operations::read(file, text).ok() };
         let content = match (strategic, json) {
             (Ok(patches), Some(json)) if !patches.is_empty() && !json.is_empty() => {
@@ -149,7 +149,7 @@ pub fn strategic_merge<'a>(
 ) -> Result<PatchStep, KustomizeError> {
     let mut patches = Vec::new();
     for (file, text) in entries {
-        patches.extend(read::patches(file, text.as_bytes())?);
+        patches.extend(read::resources(file, text.as_bytes())?);
     }
     if patches.is_empty() {
         return Err(KustomizeError::new("patchesStrategicMerge holds no patch: add one, or drop the field"));
@@ -222,6 +222,7 @@ impl PatchStep {
             if failure.is_some() || !selected.contains(resource.id()) {
                 return true;
             }
+            let patch = of_version(&patch, resource);
             match apply_strategic(resource, &patch, &self.schema) {
                 Ok(fate) => fate == Fate::Stays,
                 Err(error) => {

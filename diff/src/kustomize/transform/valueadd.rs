@@ -76,6 +76,7 @@ impl ValueAddTransformer {
         let parts: Vec<String> = split_field(&target.field_path);
         let position = usize::try_from(target.file_path_position).unwrap_or_default();
         let added = lookup_or_create(resource.edit(), &parts).and_then(|node| match node {
+            None if position > 0 => Err("there is no file path below null".to_owned()),
             None => Ok(()),
             Some(node) => {
                 let old = node.as_scalar().map(|scalar| scalar.text.clone()).unwrap_or_default();

@@ -2,6 +2,8 @@
 //!
 //! Pure.
 
+use std::borrow::Cow;
+
 use smol_str::SmolStr;
 
 use super::super::super::error::KustomizeError;
@@ -117,6 +119,18 @@ pub(super) fn for_target(patch: &Resource) -> Resource {
         }
     }
     patch
+}
+
+/// A patch for another kind than its own, with the version of the resource: the lists of its own kind are merged.
+pub(super) fn of_version<'a>(patch: &'a Resource, resource: &Resource) -> Cow<'a, Resource> {
+    if patch.gvk().kind == resource.gvk().kind {
+        return Cow::Borrowed(patch);
+    }
+    let mut patch = patch.clone();
+    if let Node::Map(map) = patch.edit() {
+        map.set("apiVersion", Node::string(resource.gvk().api_version()));
+    }
+    Cow::Owned(patch)
 }
 
 /// Makes texts of all annotations, and drops them if there are none.

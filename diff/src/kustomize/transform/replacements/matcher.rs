@@ -63,7 +63,14 @@ impl<'a, 's> Matcher<'a, 's> {
             self.count += 1;
             return (self.set)(node, found);
         };
-        match Part::parse(part) {
+        let parsed = Part::parse(part);
+        if node.is_null() {
+            // As in the original, what is created below null is lost.
+            let is_list = parsed.is_ok_and(|part| part.is_item() || part == Part::Every);
+            let mut lost = if is_list { Node::Seq(Vec::new()) } else { Node::Map(Map::default()) };
+            return self.walk(&mut lost, path, Found::There);
+        }
+        match parsed {
             Ok(Part::Index(index)) => self.walk_index(node, index, rest),
             Ok(Part::With(field, value)) => self.walk_items(node, field, value, rest),
             Ok(Part::Every) => {
@@ -88,13 +95,6 @@ impl<'a, 's> Matcher<'a, 's> {
 
     fn walk_field(&mut self, node: &mut Node, name: &str, rest: &[&str]) -> Result<(), String> {
         let created = self.created(rest);
-        if node.is_null() {
-            // As in the original, what is created below null is lost.
-            return match created {
-                Some(mut lost) => self.walk(&mut lost, rest, Found::Created),
-                None => Ok(()),
-            };
-        }
         let description = node.describe();
         let Node::Map(map) = node else {
             return Err(format!("{name} is the key of a mapping, and there is {description}"));
@@ -143,7 +143,14 @@ impl<'a, 's> Matcher<'a, 's> {
         let value = Node::Scalar(Scalar::plain(value));
         let named = |value| Node::Map([(Scalar::string(field), value)].into_iter().collect());
         items(node)?.push(if field.is_empty() { value } else { named(value) });
-        self.walk_matching(node, field, &regex, rest)
+        self.walk_matching(node, field, &regex, rest)?;
+        // What was created has no type but that of its text, whatever was set.
+        let item = items(node)?.last_mut();
+        let created = if field.is_empty() { item } else { item.and_then(|item| item.get_mut(field)) };
+        if let Some(Node::Scalar(scalar)) = created {
+            *scalar = Scalar::plain(scalar.text.clone());
+        }
+        Ok(())
     }
 
     /// Goes on in the items whose field matches; items without fields are found themselves.
@@ -165,11 +172,7 @@ impl<'a, 's> Matcher<'a, 's> {
     }
 }
 
-/// The items of a list; null has none.
 fn items(node: &mut Node) -> Result<&mut Vec<Node>, String> {
-    if node.is_null() {
-        return Err("the list is null".to_owned());
-    }
     let description = node.describe();
     node.as_seq_mut().ok_or_else(|| format!("there is {description} and no list"))
 }
