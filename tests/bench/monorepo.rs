@@ -27,6 +27,8 @@ const ROUNDS: usize = 5;
 const MESSENGER: usize = 499;
 /// How long every Sync may take to have looked at a commit.
 const LIMIT: Duration = Duration::from_mins(1);
+/// Behind a commit: what is well is told at most every five seconds, and a run that is not told is not counted.
+const PAUSE: Duration = Duration::from_secs(6);
 
 /// A sort of commit.
 struct Case {
@@ -156,7 +158,7 @@ async fn one_commit(running: &Running, syncs: usize, case: &Case, round: usize) 
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     };
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    tokio::time::sleep(PAUSE).await;
     let renders = counts(&running.agent).await?.renders - before.renders;
     println!(
         "{}",

@@ -57,15 +57,15 @@ pub fn run(plan: &Plan) -> anyhow::Result<Outcome> {
         let mut worker = Worker::start(plan, outcome.inputs)?;
         let end = worker.watch(plan, started)?;
         outcome.peak = outcome.peak.max(worker.peak);
-        let Some(number) = worker.number() else {
-            anyhow::bail!("the process ended before its first input: {}", worker.said()?);
-        };
-        outcome.inputs = number + 1;
+        if let Some(number) = worker.number() {
+            outcome.inputs = number + 1;
+        }
         let why = match end {
             End::Time => break,
             End::Slow => format!("it takes more than {SLOW} s"),
             End::Died => worker.said()?,
         };
+        let number = worker.number().with_context(|| format!("no input was run: {why}"))?;
         let (Plan { target, seed, .. }, input) = (plan, make(plan.target, &seeds, plan.seed, number));
         let path = Finding { target: *target, seed: *seed, number, why, input }.write(&folder)?;
         progress(&format!("fuzz: a finding; `fuzz replay {}`", path.display()));
