@@ -237,7 +237,7 @@ fn leaves(value: &Value, path: &str, out: &mut String) {
         Value::Object(fields) => {
             fields.iter().for_each(|(key, field)| leaves(field, &format!("{path}.{key}"), out));
         }
-        leaf => *out += &format!("{path}={leaf}\n"),
+        leaf => out.extend([path, "=", &leaf.to_string(), "\n"]),
     }
 }
 
