@@ -10,61 +10,9 @@ use holdfast_tests::shared::{SOON, config_map, run};
 use holdfast_tests::{eventually, sync};
 use serde_json::json;
 
-use self::kit::{Vault, agent, ask, is_kept, kubectl, renders, says};
+use self::kit::{Vault, agent, ask, begin, is_kept, kubectl, says};
 
-const BASE: &str = "resources: [web.yaml]\nconfigMapGenerator:\n- name: settings\n  literals: [level=info]\n";
 const WEB: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: web}\ndata: {uses: \"1\"}\n";
-const OVERLAY: &str = "resources: [../../base]\nnamePrefix: prod-\npatches:\n- patch: |-\n    {\"apiVersion\": \"v1\", \"kind\": \"ConfigMap\", \"metadata\": {\"name\": \"web\"}, \"data\": {\"uses\": \"2\"}}\n";
-
-#[test]
-fn an_overlay_is_applied_and_its_base_belongs_to_what_it_reads() -> anyhow::Result<()> {
-    run(agent(), |shared| async move {
-        let namespace = "overlay";
-        let files = [
-            ("base/kustomization.yaml", BASE),
-            ("base/web.yaml", WEB),
-            ("overlays/prod/kustomization.yaml", OVERLAY),
-            ("elsewhere/a.yaml", WEB),
-        ];
-        let images = json!({"path": "overlays/prod", "render": {"kustomize": {"nameSuffix": "-x"}}});
-        let repository = shared.begin(namespace, &files, &images).await?;
-        shared.until(namespace, "configmap/prod-web-x", "{.data.uses}", "2").await?;
-        let revision = || shared.jsonpath(namespace, "sync/app", "{.status.revision.applied}");
-        let before = revision().await?;
-        let rendered = renders(shared).await?;
-        // A commit that changes nothing that is read moves nothing, and renders nothing.
-        repository.commit(&[("elsewhere/a.yaml", &WEB.replace('1', "7"))], "Elsewhere")?;
-        ask(shared, namespace, "1").await?;
-        assert_eq!(revision().await?, before);
-        assert_eq!(renders(shared).await?, rendered);
-        // One in the base does both.
-        let commit =
-            repository.commit(&[("base/kustomization.yaml", &BASE.replace("info", "debug"))], "Base")?;
-        ask(shared, namespace, "2").await?;
-        shared.env.ready(namespace, "app", Some(&commit)).await?;
-        assert!(renders(shared).await? > rendered);
-        let maps = kubectl(shared, namespace, &["get", "configmap", "-o", "name"]).await?;
-        assert_eq!(maps.matches("settings").count(), 1, "the former one is pruned: {maps}");
-        Ok(())
-    })
-}
-
-#[test]
-fn two_syncs_that_read_the_same_share_a_render() -> anyhow::Result<()> {
-    run(agent(), |shared| async move {
-        let namespace = "sharing";
-        let files = [("kustomization.yaml", "resources: [web.yaml]\n"), ("web.yaml", WEB)];
-        let repository = shared.begin(namespace, &files, &json!({})).await?;
-        let before = renders(shared).await?;
-        shared.env.namespace("sharing-too").await?;
-        let other = sync::sync("sharing-too", "app", &repository.https_url, &json!({}));
-        shared.env.cluster.apply(&other).await?;
-        shared.env.ready("sharing-too", "app", None).await?;
-        assert_eq!(renders(shared).await?, before);
-        Ok(())
-    })
-}
-
 #[test]
 fn variables_come_from_the_cluster_and_a_changed_one_is_applied_at_once() -> anyhow::Result<()> {
     run(agent(), |shared| async move {
@@ -78,7 +26,7 @@ fn variables_come_from_the_cluster_and_a_changed_one_is_applied_at_once() -> any
         let spec = json!({"render": {"substitute": {"vars": {"inline": "won"}, "from": [
             {"kind": "ConfigMap", "name": "vars"}, {"kind": "Secret", "name": "vars"},
             {"kind": "ConfigMap", "name": "absent", "optional": true}]}}});
-        let repository = shared.begin(namespace, &[("a.yaml", map), ("script.yaml", script)], &spec).await?;
+        let repository = begin(shared, namespace, &[("a.yaml", map), ("script.yaml", script)], &spec).await?;
         let data = || {
             shared.jsonpath(
                 namespace,

@@ -5,7 +5,7 @@ use holdfast_tests::shared::run;
 use holdfast_tests::{eventually, sync};
 use serde_json::json;
 
-use super::kit::{agent, ask, kubectl, says};
+use super::kit::{agent, ask, begin, kubectl, says};
 
 #[path = "../helm/kit.rs"]
 #[expect(dead_code, reason = "the suite of charts uses all of it")]
@@ -41,7 +41,7 @@ fn a_chart_in_git_with_values_from_the_cluster() -> anyhow::Result<()> {
         let spec = json!({"path": "chart", "render": {"helm": {"releaseName": "shop",
             "valuesFrom": [{"file": "prod.yaml"}, {"kind": "ConfigMap", "name": "values"}],
             "patches": [{"target": {"kind": "ConfigMap", "name": ".*-web"}, "patch": "- {op: add, path: /data/patched, value: \"yes\"}"}]}}});
-        let repository = shared.begin(namespace, &files, &spec).await?;
+        let repository = begin(shared, namespace, &files, &spec).await?;
         let map =
             |path: &'static str| async move { shared.jsonpath(namespace, "configmap/shop-web", path).await };
         assert_eq!(map("{.data.level} {.data.apps} {.data.patched}").await?, "warn true yes");

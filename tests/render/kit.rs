@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use flate2::read::ZlibDecoder;
-use holdfast_tests::eventually;
+use holdfast_tests::forge::Repository;
 use holdfast_tests::shared::{SOON, Shared};
 use holdfast_tests::tools::{self, Sops};
-use serde_json::json;
+use holdfast_tests::{eventually, sync};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// The arguments of the agent: with the real Helm, and with bases in other repositories.
@@ -26,11 +27,6 @@ pub fn agent() -> &'static [&'static str] {
 
 pub async fn kubectl(shared: &Shared, namespace: &str, arguments: &[&str]) -> anyhow::Result<String> {
     shared.env.cluster.must(&[&["-n", namespace], arguments].concat()).await
-}
-
-/// How often something was really rendered.
-pub async fn renders(shared: &Shared) -> anyhow::Result<f64> {
-    shared.agent.metric("holdfast_stage_seconds_count{stage=\"render\"}").await
 }
 
 /// Asks for a run of the Sync `app`, and gives it the time that it takes.
@@ -108,4 +104,18 @@ impl Vault {
         ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         Ok(String::from_utf8(output.stdout)?)
     }
+}
+
+/// In a namespace that is there: the Sync `app` of a new repository that has these files, and Ready.
+pub async fn begin(
+    shared: &Shared,
+    namespace: &str,
+    files: &[(&str, &str)],
+    more: &Value,
+) -> anyhow::Result<Repository> {
+    let repository = shared.env.forge.repository(namespace).await?;
+    let commit = repository.commit(files, "Begin")?;
+    shared.env.cluster.apply(&sync::sync(namespace, "app", &repository.https_url, more)).await?;
+    shared.env.ready(namespace, "app", Some(&commit)).await?;
+    Ok(repository)
 }

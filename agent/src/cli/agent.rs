@@ -25,6 +25,7 @@ use crate::telemetry::{self, LogFormat};
 
 /// How the agent runs
 #[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Agent {
     /// Watch Syncs in these namespaces only, and change nothing outside of them
     #[arg(long, value_delimiter = ',')]

@@ -6,6 +6,7 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use holdfast_diff::files::{Entry, Files, FilesError, Place};
 
 use serde_json::Value;
@@ -65,5 +66,22 @@ pub fn open(object: &mut Value, keys: Option<&Keys>) -> Result<(), SealedError> 
         return Err(SealedError::Object);
     }
     sops::decrypt_secret_data(object, keys)?;
+    if is_sealed(object) {
+        return Err(SealedError::Object);
+    }
     Ok(())
+}
+
+/// True if an entry of a Secret is a value as SOPS writes it, out of a file that was taken apart.
+fn is_sealed(object: &Value) -> bool {
+    const SEALED: &str = "ENC[AES256_GCM,";
+    if object.get("kind").and_then(Value::as_str) != Some("Secret") {
+        return false;
+    }
+    let of = |field: &str| object.get(field).and_then(Value::as_object).into_iter().flatten();
+    let plain =
+        of("stringData").any(|(_, value)| value.as_str().is_some_and(|text| text.starts_with(SEALED)));
+    let bytes = |value: &Value| BASE64_STANDARD.decode(value.as_str()?).ok();
+    plain
+        || of("data").any(|(_, value)| bytes(value).is_some_and(|bytes| bytes.starts_with(SEALED.as_bytes())))
 }

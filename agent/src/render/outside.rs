@@ -128,21 +128,15 @@ impl Host for Surroundings<'_> {
                 "{url} is no git repository: only bases in git are fetched; copy the file into the repository"
             )));
         };
-        let known = self
-            .mounted
-            .borrow()
-            .iter()
-            .position(|(read, _)| read.repository == repository && read.reference == reference);
-        let number = match known {
-            Some(number) => number,
-            None => {
-                let remote = remotes.open(&repository, &reference)?;
-                let commit = remote.commit.clone();
-                let mut mounted = self.mounted.borrow_mut();
-                mounted.push((ReadRemote { repository, reference, commit }, remote));
-                mounted.len() - 1
-            }
-        };
+        let is_it =
+            |(read, _): &(ReadRemote, Remote)| read.repository == repository && read.reference == reference;
+        let known = self.mounted.borrow().iter().position(is_it);
+        let number = known.unwrap_or(self.mounted.borrow().len());
+        if known.is_none() {
+            let remote = remotes.open(&repository, &reference)?;
+            let commit = remote.commit.clone();
+            self.mounted.borrow_mut().push((ReadRemote { repository, reference, commit }, remote));
+        }
         let root = format!("{MOUNT}/{number}");
         join(&root, &folder).ok_or_else(|| FilesError(format!("{url} climbs out of its repository")))
     }

@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn two_points_of_a_line_give_its_start() {
         // y = 42 + 7x
-        let share = |x: u8| Zeroizing::new(vec![42 ^ multiply(7, x), x]);
+        let share = |x: u8| Zeroizing::new(vec![0x2a ^ multiply(7, x), x]);
         let combined = combine(&[share(3), share(9)]).map(|secret| secret.to_vec());
         assert_eq!(combined, Some(vec![42]));
         assert!(combine(&[share(3)]).is_none());
