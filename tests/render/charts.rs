@@ -65,7 +65,7 @@ fn a_chart_in_git_with_values_from_the_cluster() -> anyhow::Result<()> {
         let broken = MAP.replace(".Values.level", "required \"set a level\" .Values.none");
         repository.commit(&[("chart/templates/map.yaml", &broken)], "Break")?;
         ask(shared, namespace, "1").await?;
-        says(shared, namespace, "Template", &["templates/map.yaml:5", "set a level"]).await?;
+        says(shared, namespace, "TemplateFailed", &["templates/map.yaml:5", "set a level"]).await?;
         kubectl(shared, namespace, &["get", "configmap", "shop-web"]).await?;
         Ok(())
     })

@@ -81,7 +81,9 @@ fn is_sealed(object: &Value) -> bool {
     let of = |field: &str| object.get(field).and_then(Value::as_object).into_iter().flatten();
     let plain =
         of("stringData").any(|(_, value)| value.as_str().is_some_and(|text| text.starts_with(SEALED)));
-    let bytes = |value: &Value| BASE64_STANDARD.decode(value.as_str()?).ok();
+    // Kustomize breaks long values into lines.
+    let packed = |text: &str| text.split_ascii_whitespace().collect::<String>();
+    let bytes = |value: &Value| BASE64_STANDARD.decode(packed(value.as_str()?)).ok();
     plain
         || of("data").any(|(_, value)| bytes(value).is_some_and(|bytes| bytes.starts_with(SEALED.as_bytes())))
 }
