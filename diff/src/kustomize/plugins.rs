@@ -87,7 +87,9 @@ pub fn transformer(resource: &Resource, target: &Target) -> Result<Step, Kustomi
         "ReplicaCountTransformer" => Box::new(typed::<ReplicaCountTransformer>(&config).map_err(at)?),
         "ValueAddTransformer" => Box::new(value_add(&config, target).map_err(at)?),
         _ => {
-            return Err(at(KustomizeError::new(format!("a {kind} changes nothing: name it in `generators`"))));
+            return Err(at(KustomizeError::new(format!(
+                "a {kind} changes nothing: name it in `generators`"
+            ))));
         }
     };
     Ok(Step { transform, origin: resource.origin.clone(), provenance: provenance(resource) })
