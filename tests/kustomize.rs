@@ -70,11 +70,14 @@ fn unpack(text: &str, repository: &Path) -> anyhow::Result<String> {
         if let Some((path, content)) = file.take() {
             fs::write(path, content)?;
         }
-        let (name, target) = header.split_once(" -> ").map_or((header, None), |(name, target)| (name, Some(target)));
+        let (name, target) =
+            header.split_once(" -> ").map_or((header, None), |(name, target)| (name, Some(target)));
         let path = repository.join(name);
         let parent = path.parent().context("a file has a folder")?;
         fs::create_dir_all(parent)?;
-        first.get_or_insert_with(|| name.rsplit_once('/').map_or(String::new(), |(folder, _)| folder.to_owned()));
+        first.get_or_insert_with(|| {
+            name.rsplit_once('/').map_or(String::new(), |(folder, _)| folder.to_owned())
+        });
         match target {
             Some(target) => std::os::unix::fs::symlink(target, path)?,
             None => file = Some((path, String::new())),

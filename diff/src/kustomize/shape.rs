@@ -14,8 +14,6 @@ pub enum Shape {
     Text,
     Bool,
     Int,
-    /// Anything at all.
-    Any,
     /// A mapping of anything.
     AnyMap,
     /// A mapping of strings.
@@ -76,12 +74,14 @@ impl<'t, 'a> Place<'t, 'a> {
     }
 
     /// The value of a key, on the line of the key.
+    #[must_use]
     pub fn field(self, key: &str) -> Self {
         let entry = self.entry(key);
         let line = self.at(entry.map(|(name, _)| name)).line;
         Self { line, ..self.at(entry.map(|(_, value)| value)) }
     }
 
+    #[must_use]
     pub fn item(self, index: usize) -> Self {
         self.at(self.node.zip(self.tree).and_then(|(node, tree)| tree.item(node, index)))
     }
@@ -105,7 +105,6 @@ impl Fitting {
     /// The value as it is to be; `None` for null and for what does not fit.
     fn value(&mut self, value: Value, shape: Shape, place: Place) -> Option<Value> {
         match (shape, value) {
-            (Shape::Any, value) => Some(value),
             (_, Value::Null) => None,
             (Shape::Text, value @ Value::String(_))
             | (Shape::Bool, value @ Value::Bool(_))
@@ -195,7 +194,6 @@ impl Shape {
             Self::Text => "a string",
             Self::Bool => "true or false",
             Self::Int => "a whole number",
-            Self::Any => "anything",
             Self::TextMap => "a mapping of strings",
             Self::List(Self::Text) => "a list of strings",
             Self::List(Self::Struct(_) | Self::Joined(_)) => "a list of mappings",
@@ -209,7 +207,6 @@ impl Shape {
             Self::Text => Value::String(String::new()),
             Self::Bool => Value::Bool(false),
             Self::Int => Value::from(0),
-            Self::Any => Value::Null,
             Self::List(_) => Value::Array(Vec::new()),
             Self::AnyMap | Self::TextMap | Self::Struct(_) | Self::Joined(_) => Value::Object(Map::new()),
         }

@@ -59,7 +59,7 @@ fn note(resource: &mut Resource, provenance: &Provenance) {
 
 /// The transformers of the fields of a kustomization.
 pub fn built_in(target: &Target, config: &TransformerConfig) -> Result<Vec<Step>, KustomizeError> {
-    let mut steps = Steps { target, config, steps: Vec::new() };
+    let mut steps = Steps { target, config, made: Vec::new() };
     steps.strategic_merge()?;
     steps.patches()?;
     steps.names();
@@ -69,20 +69,20 @@ pub fn built_in(target: &Target, config: &TransformerConfig) -> Result<Vec<Step>
     steps.replicas()?;
     steps.images()?;
     steps.replacements()?;
-    Ok(steps.steps)
+    Ok(steps.made)
 }
 
 struct Steps<'s, 'a> {
     target: &'s Target<'a>,
     config: &'s TransformerConfig,
-    steps: Vec<Step>,
+    made: Vec<Step>,
 }
 
 impl Steps<'_, '_> {
     fn push(&mut self, kind: &'static str, field: &str, index: usize, transform: impl Transform + 'static) {
         let origin = self.target.origin(field, index);
         let provenance = self.target.provenance_of(kind);
-        self.steps.push(Step { transform: Box::new(transform), origin, provenance });
+        self.made.push(Step { transform: Box::new(transform), origin, provenance });
     }
 
     fn strategic_merge(&mut self) -> Result<(), KustomizeError> {

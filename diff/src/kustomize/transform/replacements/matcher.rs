@@ -130,20 +130,19 @@ impl<'a, 's> Matcher<'a, 's> {
     }
 
     fn walk_items(&mut self, node: &mut Node, field: &str, value: &str, rest: &[&str]) -> Result<(), String> {
-        let regex =
-            compile(value).map_err(|reason| format!("{value:?} is no regular expression: {reason}"))?;
+        let pattern = Contained::new(value)?;
         let before = self.count;
-        self.walk_matching(node, field, &regex, rest)?;
+        self.walk_matching(node, field, &pattern, rest)?;
         if self.count > before || self.empty.is_none() {
             return Ok(());
         }
-        if !regex.is_match(value) {
+        if !pattern.is_in(value) {
             return Err(format!("{value:?} matches no item, and an item with it would not match either"));
         }
         let value = Node::Scalar(Scalar::plain(value));
         let named = |value| Node::Map([(Scalar::string(field), value)].into_iter().collect());
         items(node)?.push(if field.is_empty() { value } else { named(value) });
-        self.walk_matching(node, field, &regex, rest)?;
+        self.walk_matching(node, field, &pattern, rest)?;
         // What was created has no type but that of its text, whatever was set.
         let item = items(node)?.last_mut();
         let created = if field.is_empty() { item } else { item.and_then(|item| item.get_mut(field)) };
@@ -158,17 +157,43 @@ impl<'a, 's> Matcher<'a, 's> {
         &mut self,
         node: &mut Node,
         field: &str,
-        regex: &Regex,
+        pattern: &Contained<'_>,
         rest: &[&str],
     ) -> Result<(), String> {
         for item in items(node)? {
             let found = if field.is_empty() { Some(&*item) } else { item.get(field) };
-            if found.and_then(written).is_some_and(|text| regex.is_match(&text)) {
+            if found.and_then(written).is_some_and(|text| pattern.is_in(&text)) {
                 let rest = if field.is_empty() { &[] } else { rest };
                 self.walk(item, rest, Found::There)?;
             }
         }
         Ok(())
+    }
+}
+
+/// An expression that a part of a text must match.
+enum Contained<'a> {
+    /// Nothing in it is special.
+    Text(&'a str),
+    Regex(Regex),
+}
+
+impl<'a> Contained<'a> {
+    fn new(value: &'a str) -> Result<Self, String> {
+        if value.chars().all(|character| character.is_ascii_alphanumeric() || matches!(character, '-' | '_'))
+        {
+            return Ok(Self::Text(value));
+        }
+        let regex =
+            compile(value).map_err(|reason| format!("{value:?} is no regular expression: {reason}"))?;
+        Ok(Self::Regex(regex))
+    }
+
+    fn is_in(&self, text: &str) -> bool {
+        match self {
+            Self::Text(own) => text.contains(own),
+            Self::Regex(regex) => regex.is_match(text),
+        }
     }
 }
 
