@@ -40,12 +40,13 @@ impl Accumulator {
 
 impl Resources {
     /// Appends resources whose identities are new.
-    pub fn append_all(
-        &mut self,
-        resources: impl IntoIterator<Item = Resource>,
-    ) -> Result<(), KustomizeError> {
-        let mut known: HashSet<(Gvk, SmolStr, SmolStr)> =
-            self.list.iter().map(|there| key(there.id())).collect();
+    pub fn append_all(&mut self, resources: Vec<Resource>) -> Result<(), KustomizeError> {
+        /// From how many on an index is worth its while.
+        const MANY: usize = 8;
+        if resources.len() < MANY {
+            return resources.into_iter().try_for_each(|resource| self.append(resource));
+        }
+        let mut known: HashSet<_> = self.list.iter().map(|there| key(there.id())).collect();
         for resource in resources {
             if known.insert(key(resource.id())) {
                 self.list.push(resource);

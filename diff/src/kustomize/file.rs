@@ -256,3 +256,6 @@ fn move_env(generator: &mut Map<String, Value>) {
         envs.push(env);
     }
 }
+
+#[cfg(test)]
+mod tests;

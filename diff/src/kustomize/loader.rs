@@ -11,7 +11,7 @@ use super::remote;
 use crate::files::{FileKind, FilesError, Place, join};
 
 /// How many kustomizations can stand within each other. The original has no limit but its memory.
-const DEEPEST: usize = 64;
+const DEEPEST: usize = 40;
 
 /// Which files a kustomization may read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

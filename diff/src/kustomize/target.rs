@@ -326,6 +326,6 @@ fn wrong_type(file: &str, wanted: FileType) -> KustomizeError {
 fn drop_local(resources: &mut Resources) -> Result<(), KustomizeError> {
     let list = std::mem::take(&mut resources.list);
     let is_local = |resource: &Resource| resource.annotation(LOCAL).is_some_and(|value| value != "false");
-    resources
-        .append_all(list.into_iter().filter(|resource| !resource.node().is_empty() && !is_local(resource)))
+    let kept = list.into_iter().filter(|resource| !resource.node().is_empty() && !is_local(resource));
+    resources.append_all(kept.collect())
 }
