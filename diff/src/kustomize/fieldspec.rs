@@ -62,7 +62,8 @@ impl FieldSpec {
         create: Create,
         set: &mut Setter<'_>,
     ) -> Result<(), KustomizeError> {
-        if self.selects(resource.gvk()) {
+        let is_for_all = self.kind.is_empty() && self.group.is_empty() && self.version.is_empty();
+        if is_for_all || self.selects(resource.gvk()) {
             self.apply_to_any(resource, create, set)?;
         }
         Ok(())
@@ -82,12 +83,12 @@ impl FieldSpec {
             return Ok(());
         }
         if resource.is_touched() && self.path.starts_with("metadata/annotations") {
-            add_annotations(resource.edit());
+            add_annotations(resource.edit_at(&self.path));
         }
         let create = if self.create { create } else { Create::Never };
         let path = trim_root(&self.path);
         let walked = if path.matches('/').count() < PARTS {
-            walk(resource.edit(), Some(path), create, set)
+            walk(resource.edit_at(path), Some(path), create, set)
         } else {
             Err(format!("a path has at most {PARTS} parts"))
         };
