@@ -11,10 +11,8 @@ use smol_str::SmolStr;
 use super::error::KustomizeError;
 use super::id::Gvk;
 use super::node::{Map, Node, Scalar, Tag};
+use super::path::MAX_PARTS;
 use super::resource::Resource;
-
-/// The most parts of a path: more would make objects that are too deep.
-const PARTS: usize = 200;
 
 /// A field of the resources of a group, version and kind; an empty part matches any.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
@@ -87,10 +85,10 @@ impl FieldSpec {
         }
         let create = if self.create { create } else { Create::Never };
         let path = trim_root(&self.path);
-        let walked = if path.matches('/').count() < PARTS {
+        let walked = if path.matches('/').count() < MAX_PARTS {
             walk(resource.edit_at(path), Some(path), create, set)
         } else {
-            Err(format!("a path has at most {PARTS} parts"))
+            Err(format!("a path has at most {MAX_PARTS} parts"))
         };
         walked.map_err(|reason| {
             let message = format!("field {} of {}: {reason}", self.path, resource.id());
