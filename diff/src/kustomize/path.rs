@@ -5,6 +5,9 @@
 
 use super::node::Node;
 
+/// The most parts of a path along which fields are created: more would make objects that are too deep.
+pub const MAX_PARTS: usize = 200;
+
 /// Splits a path at a delimiter, which a backslash in front makes a part of a part.
 pub fn split(path: &str, delimiter: char) -> Vec<String> {
     let mut rest = path;

@@ -90,6 +90,21 @@ impl Resource {
         &mut self.node
     }
 
+    /// The node, to be changed at a path of field names between `/`, or below it: unless it leads to a part of the
+    /// identity, that stays known.
+    pub fn edit_at(&mut self, path: &str) -> &mut Node {
+        let mut parts = path.split('/');
+        let is_identity = match parts.next() {
+            Some("metadata") => !matches!(parts.next(), Some("labels" | "annotations")),
+            Some(first) => {
+                !first.bytes().all(|byte| byte.is_ascii_alphabetic())
+                    || matches!(first, "apiVersion" | "kind" | "")
+            }
+            None => true,
+        };
+        if is_identity { self.edit() } else { &mut self.node }
+    }
+
     pub fn into_node(self) -> Node {
         self.node
     }

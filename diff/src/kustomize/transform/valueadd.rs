@@ -7,7 +7,7 @@ use smol_str::SmolStr;
 
 use super::namespace::{NamespaceMetadata, NamespaceTransformer};
 use crate::kustomize::node::{Map, Node, Scalar};
-use crate::kustomize::path::{Part, split};
+use crate::kustomize::path::{MAX_PARTS, Part, split};
 use crate::kustomize::rewrite::set_text;
 use crate::kustomize::{KustomizeError, Resource, Resources, Selector, Transform};
 
@@ -102,6 +102,9 @@ fn split_field(path: &str) -> Vec<String> {
 
 /// What is at a path, created where it is missing; `None` below null.
 fn lookup_or_create<'a>(node: &'a mut Node, path: &[String]) -> Result<Option<&'a mut Node>, String> {
+    if path.len() > MAX_PARTS {
+        return Err(format!("a path has at most {MAX_PARTS} parts"));
+    }
     let mut node = node;
     for (at, part) in path.iter().enumerate() {
         if node.is_null() {

@@ -5,13 +5,10 @@
 use regex::Regex;
 
 use crate::kustomize::node::{Map, Node, Scalar, Style};
-use crate::kustomize::path::Part;
+use crate::kustomize::path::{MAX_PARTS, Part};
 use crate::kustomize::read;
 use crate::kustomize::scalar::{Resolved, resolve};
 use crate::kustomize::select::compile;
-
-/// How deep a path may go.
-const DEPTH: usize = 200;
 
 /// How a field came to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,8 +48,8 @@ impl<'a, 's> Matcher<'a, 's> {
     /// # Errors
     /// If a part does not fit what is there.
     pub(super) fn run(&mut self, node: &mut Node, path: &[impl AsRef<str>]) -> Result<(), String> {
-        if path.len() > DEPTH {
-            return Err(format!("a path has at most {DEPTH} parts"));
+        if path.len() > MAX_PARTS {
+            return Err(format!("a path has at most {MAX_PARTS} parts"));
         }
         let path: Vec<&str> = path.iter().map(AsRef::as_ref).collect();
         self.walk(node, &path, Found::There)
