@@ -17,18 +17,27 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     cargo build --locked --release -p holdfast --bin holdfast --target "$target" && \
     cp "target/$target/release/holdfast" /holdfast
 
+# Helm at the version that the tests render with: its module, pinned by go.sum.
+FROM golang:1.26-bookworm AS helm
+WORKDIR /src
+COPY tests/harness/go/helm ./
+RUN --mount=type=cache,target=/go/pkg/mod \
+    CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o /helm helm.sh/helm/v4/cmd/helm
+
 FROM debian:bookworm-slim AS ssh
 RUN apt-get update && \
     apt-get install --yes --no-install-recommends ca-certificates openssh-client && \
     rm -rf /var/lib/apt/lists/* && \
     useradd --uid 65532 --user-group --create-home nonroot
 COPY --from=build /holdfast /holdfast
+COPY --from=helm /helm /usr/local/bin/helm
 USER 65532
 ENTRYPOINT ["/holdfast"]
 CMD ["agent"]
 
 FROM gcr.io/distroless/static-debian12:nonroot
 COPY --from=build /holdfast /holdfast
+COPY --from=helm /helm /usr/local/bin/helm
 USER 65532
 ENTRYPOINT ["/holdfast"]
 CMD ["agent"]

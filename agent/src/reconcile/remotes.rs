@@ -24,34 +24,41 @@ pub struct GitRemotes {
 
 impl Remotes for GitRemotes {
     fn open(&self, repository: &str, reference: &str) -> Result<Remote, FilesError> {
-        let checkout = self.runtime.block_on(checkout(&self.sources, repository, reference));
-        let checkout = checkout.map_err(|error| FilesError(format!("remote base: {error}")))?;
-        Ok(Remote { commit: checkout.revision().commit.clone(), files: Arc::new(checkout.files()) })
+        let found = self.runtime.block_on(checkout(&self.sources, repository, &refs(reference)));
+        let (checkout, name) = found.map_err(|error| FilesError(format!("remote base: {error}")))?;
+        Ok(Remote { commit: checkout.revision().commit.clone(), name, files: Arc::new(checkout.files()) })
     }
 }
 
 /// True if another repository is at another commit than the one that was read. One that does not answer is at the same.
 pub async fn moved(sources: &Sources, read: &[ReadRemote]) -> bool {
-    for ReadRemote { repository, reference, commit } in read {
-        match checkout(sources, repository, reference).await {
-            Ok(checkout) if checkout.revision().commit != *commit => return true,
+    for ReadRemote { repository, reference: _, name, commit } in read {
+        match checkout(sources, repository, std::slice::from_ref(name)).await {
+            Ok((checkout, _)) if checkout.revision().commit != *commit => return true,
             _ => {}
         }
     }
     false
 }
 
-async fn checkout(sources: &Sources, repository: &str, reference: &str) -> Result<Checkout, SourceError> {
+/// The first of these refs that is there, and its name.
+async fn checkout(
+    sources: &Sources,
+    repository: &str,
+    names: &[String],
+) -> Result<(Checkout, String), SourceError> {
     let location = Location::parse(repository, None)?;
-    let mut last = None;
-    for wanted in refs(reference) {
+    let mut missing = None;
+    for name in names {
+        let wanted = if is_commit(name) { GitRef::Commit(name.clone()) } else { GitRef::Name(name.clone()) };
         match sources.checkout(&location, &wanted, AGE, LIMIT).await {
-            Err(error @ SourceError::RefNotFound { .. }) => last = Some(error),
-            other => return other,
+            Ok(checkout) => return Ok((checkout, name.clone())),
+            Err(error @ SourceError::RefNotFound { .. }) => missing = Some(error),
+            Err(error) => return Err(error),
         }
     }
-    let reference = reference.to_owned();
-    Err(last.unwrap_or(SourceError::RefNotFound {
+    let reference = names.join(" or ");
+    Err(missing.unwrap_or(SourceError::RefNotFound {
         url: location.to_string(),
         reference,
         near: String::new(),
@@ -59,15 +66,18 @@ async fn checkout(sources: &Sources, repository: &str, reference: &str) -> Resul
 }
 
 /// What a ref in a URL may mean, in the order in which it is tried.
-fn refs(reference: &str) -> Vec<GitRef> {
-    let name = reference.to_owned();
+fn refs(reference: &str) -> Vec<String> {
     if reference.is_empty() {
-        vec![GitRef::Name("HEAD".to_owned())]
-    } else if reference.len() == 40 && reference.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        vec![GitRef::Commit(name.to_lowercase())]
+        vec!["HEAD".to_owned()]
+    } else if is_commit(reference) {
+        vec![reference.to_lowercase()]
     } else if reference.starts_with("refs/") {
-        vec![GitRef::Name(name)]
+        vec![reference.to_owned()]
     } else {
-        vec![GitRef::Tag(name.clone()), GitRef::Branch(name)]
+        vec![format!("refs/tags/{reference}"), format!("refs/heads/{reference}")]
     }
+}
+
+fn is_commit(name: &str) -> bool {
+    name.len() == 40 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }

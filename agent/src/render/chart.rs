@@ -8,7 +8,7 @@ use std::sync::Arc;
 use holdfast_diff::files::{Entry, FileKind, Files, FilesError, join};
 use holdfast_diff::kustomize::host::HelmChart;
 use holdfast_diff::object::Manifest;
-use holdfast_diff::yaml;
+use holdfast_diff::yaml::{self, Duplicates};
 use serde_json::Value;
 use tokio::runtime::Handle;
 
@@ -243,7 +243,8 @@ fn copy(files: &dyn Files, folder: &str, root: &Path, size: &mut usize) -> Resul
 fn manifests(files: Vec<File>) -> Result<Vec<Manifest>, RenderError> {
     let (mut all, mut errors) = (Vec::new(), Vec::new());
     for File { path, bytes } in files {
-        let (manifests, mistakes) = yaml::manifests(&path, &bytes);
+        // Helm lets a key stand twice, and the last one counts.
+        let (manifests, mistakes) = yaml::manifests_with(&path, &bytes, Duplicates::LastWins);
         all.extend(manifests);
         errors.extend(mistakes.into_iter().map(|mistake| mistake.to_string()));
     }

@@ -28,6 +28,8 @@ pub trait Remotes: Send + Sync {
 #[derive(Clone)]
 pub struct Remote {
     pub commit: String,
+    /// Of the ref that it was found by.
+    pub name: String,
     pub files: Arc<dyn Files + Send + Sync>,
 }
 
@@ -36,6 +38,8 @@ pub struct Remote {
 pub struct ReadRemote {
     pub repository: String,
     pub reference: String,
+    /// Of the ref that it was found by.
+    pub name: String,
     pub commit: String,
 }
 
@@ -134,8 +138,9 @@ impl Host for Surroundings<'_> {
         let number = known.unwrap_or(self.mounted.borrow().len());
         if known.is_none() {
             let remote = remotes.open(&repository, &reference)?;
-            let commit = remote.commit.clone();
-            self.mounted.borrow_mut().push((ReadRemote { repository, reference, commit }, remote));
+            let (commit, name) = (remote.commit.clone(), remote.name.clone());
+            let read = ReadRemote { repository, reference, name, commit };
+            self.mounted.borrow_mut().push((read, remote));
         }
         let root = format!("{MOUNT}/{number}");
         join(&root, &folder).ok_or_else(|| FilesError(format!("{url} climbs out of its repository")))

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::near::nearest;
 use super::tree::{NodeId, Tree};
-use super::{Document, YamlError, read};
+use super::{Document, Duplicates, Extent, YamlError, read_with};
 use crate::object::{GroupKind, Manifest, Origin};
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -61,7 +61,16 @@ fn meant(field: &str, near: Option<&str>) -> String {
 ///
 /// The manifests are complete only where there are no errors.
 pub fn manifests(file: &str, text: &[u8]) -> (Vec<Manifest>, Vec<ManifestError>) {
-    let (documents, errors) = read(file, text);
+    manifests_with(file, text, Duplicates::Refuse)
+}
+
+/// As [`manifests`], with a word on keys that a mapping has twice: what a program wrote is nobody's to mend.
+pub fn manifests_with(
+    file: &str,
+    text: &[u8],
+    duplicates: Duplicates,
+) -> (Vec<Manifest>, Vec<ManifestError>) {
+    let (documents, errors) = read_with(file, text, Extent::All, duplicates);
     let errors = errors.into_iter().map(ManifestError::Yaml).collect();
     let mut reader = Reader { file: file.into(), manifests: Vec::new(), errors };
     for Document { value, tree, .. } in documents {
