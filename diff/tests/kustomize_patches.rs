@@ -2,12 +2,14 @@
 //!
 //! A case is a file of `tests/kustomize/patches`: lines `-- path --` begin the files of a kustomization with one file of
 //! resources and its patches; behind `-- expected --` is what `kubectl kustomize` of Kubernetes 1.36 prints, and
-//! `-- error --` says that it refuses. I/O: reads the cases.
+//! `-- error --` says that it refuses. `tests/kustomize/merge.txt` holds resources and patches by themselves. I/O: reads
+//! the cases.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use holdfast_diff::kustomize::merge::{Merged, strategic};
 use holdfast_diff::kustomize::transform::patch::{Json6902, Patch, PatchStep, strategic_merge};
 use holdfast_diff::kustomize::value::value;
 use holdfast_diff::kustomize::{KustomizeError, Map, Node, Resources, Schema, Transform, read};
@@ -24,6 +26,31 @@ fn every_patch_does_what_it_does_in_kubectl() {
     assert!(cases.len() > 150, "only {} cases", cases.len());
     let wrong: Vec<String> = cases.iter().filter_map(|case| check(case)).collect();
     assert!(wrong.is_empty(), "{} of {} cases differ:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+}
+
+#[test]
+fn a_merge_gives_what_that_of_kustomize_gives() {
+    let text = include_str!("kustomize/merge.txt");
+    let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with("##")).collect();
+    let (cases, rest) = lines.as_chunks::<3>();
+    assert!(cases.len() > 150 && rest.is_empty());
+    let wrong: Vec<String> = cases.iter().filter_map(check_merge).collect();
+    assert!(wrong.is_empty(), "{} of {} differ:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+}
+
+fn check_merge([dest, patch, answer]: &[&str; 3]) -> Option<String> {
+    let first = |text: &str| read::nodes("", text.as_bytes()).expect("a document").remove(0).0;
+    let mut node = first(dest);
+    let merged = strategic(&mut node, &first(patch), &Schema::kubernetes());
+    let ours = merged.and_then(|merged| match merged {
+        Merged::Deleted => Ok("deleted".to_owned()),
+        Merged::Kept => value(&node).map(|value| value.to_string()),
+    });
+    let ours = ours.unwrap_or_else(|_| "error".to_owned());
+    let same = *answer == ours
+        || serde_json::from_str::<Value>(answer)
+            .is_ok_and(|answer| Some(answer) == serde_json::from_str(&ours).ok());
+    (!same).then(|| format!("{dest}\n{patch}\n  kustomize: {answer}\n  ours: {ours}"))
 }
 
 type Files = BTreeMap<String, String>;

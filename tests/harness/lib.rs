@@ -19,6 +19,7 @@ pub mod pki;
 pub mod ports;
 pub mod proxy;
 pub mod receiver;
+pub mod schema;
 pub mod services;
 pub mod shared;
 pub mod sync;

@@ -187,15 +187,17 @@ impl<'s> Walker<'s> {
         match node {
             Node::Scalar(scalar) if scalar.is_null() => Ok(None),
             Node::Scalar(_) => Ok(Some(node)),
-            Node::Seq(_) => match shape.and_then(Shape::merge_keys) {
+            Node::Seq(mut list) => match shape.and_then(Shape::merge_keys) {
+                Some(_) if directive::of_list(&mut list)? == Directive::Delete => Ok(None),
                 Some(keys) => {
+                    let node = Node::Seq(list);
                     let items = shape.and_then(|shape| self.schema.items(shape));
                     match self.list(None, Some(node), keys, items)? {
                         Outcome::New(list) => Ok(Some(list)),
                         Outcome::Same | Outcome::Gone => Ok(None),
                     }
                 }
-                None => Ok(Some(node)),
+                None => Ok(Some(Node::Seq(list))),
             },
             Node::Map(mut map) => {
                 if directive::of_map(&mut map)? == Directive::Delete {

@@ -155,7 +155,7 @@ impl Node {
     /// replaces, and is text where they are.
     pub fn assign(&mut self, mut value: Self) {
         if let Self::Scalar(new) = &mut value {
-            new.style = self.as_scalar().map_or(Style::Plain, |old| old.style);
+            new.style = self.as_scalar().filter(|old| !old.is_null()).map_or(Style::Plain, |old| old.style);
             if new.style != Style::Plain && new.tag == Scalar::plain(new.text.clone()).tag {
                 new.tag = Tag::Str;
             }

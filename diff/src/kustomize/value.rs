@@ -38,9 +38,8 @@ fn object(map: &Map, top: bool) -> Result<Value, KustomizeError> {
     for (key, child) in map.iter() {
         match key.tag {
             Tag::Str | Tag::Merge => {}
-            // the top of an object takes any key for a text, and drops null
-            Tag::Null if top => continue,
-            _ if top => {}
+            // the top of an object takes any other key for a text
+            Tag::Bool | Tag::Int | Tag::Float | Tag::Timestamp | Tag::Binary if top => {}
             _ => {
                 let is = Node::Scalar(key.clone()).describe();
                 let message = format!("the key `{}` is {is}, and JSON knows only text: quote it", key.text);

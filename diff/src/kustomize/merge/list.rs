@@ -81,7 +81,14 @@ impl Merge<'_> {
                     self.complete_item(id, &keys, &values);
                     self.store.set(&mut new, Some(id), &keys, &values)?;
                 }
-                _ => self.store.set(&mut self.dest, None, &keys, &values)?,
+                _ => {
+                    let is_same = self.dest == self.patch;
+                    self.store.set(&mut self.dest, None, &keys, &values)?;
+                    if is_same {
+                        // a list that is merged with itself loses its items on both sides
+                        self.patch.clone_from(&self.dest);
+                    }
+                }
             }
             set_keys = keys;
         }
@@ -113,18 +120,22 @@ impl Merge<'_> {
         let dest = self.store.find(&self.dest, &keys, &values);
         let patch = self.store.find(&self.patch, &keys, &values);
         let (walker, shape) = (self.walker, self.shape);
+        let new = patch.map(|id| self.store.0[id].clone());
+        if let Some(Node::Map(map)) = patch.and_then(|id| self.store.0.get_mut(id)) {
+            // a directive is carried out once: who is wrong is found below
+            let _ = directive::of_map(map);
+        }
         let below = |error: super::Failure| error.below(&format!("[{}]", values.join(",")));
         match (dest, patch) {
             (Some(dest), Some(patch)) if dest == patch => {
-                let node = self.store.0[dest].clone();
+                let Some(node) = new else { return Ok(None) };
                 let Some(fresh) = walker.fresh(node, shape).map_err(below)? else { return Ok(None) };
                 self.store.0[dest] = fresh;
                 Ok(Some(dest))
             }
-            (dest, patch) => {
-                let patch = patch.map(|id| self.store.0[id].clone());
+            (dest, _) => {
                 let node = dest.map(|id| &mut self.store.0[id]);
-                match walker.walk(node, patch, shape).map_err(below)? {
+                match walker.walk(node, new, shape).map_err(below)? {
                     Outcome::Same => Ok(dest),
                     Outcome::New(node) => Ok(Some(self.store.add(node))),
                     Outcome::Gone => Ok(None),
@@ -149,8 +160,10 @@ impl Merge<'_> {
 /// Two rows that share a value, and differ only where one has none, become the same.
 fn complete(rows: &mut [Row]) {
     for i in 0..rows.len() {
+        // compared as it was before this round
+        let row = rows[i].clone();
         for j in 0..rows.len() {
-            if let Some(both) = shared(&rows[i], &rows[j]) {
+            if let Some(both) = shared(&row, &rows[j]) {
                 rows[i].clone_from(&both);
                 rows[j] = both;
             }

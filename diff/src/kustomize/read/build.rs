@@ -4,6 +4,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use smol_str::SmolStr;
+
 use super::super::node::{Map, Node, Scalar, Style as Written, Tag};
 use super::super::value::scalar_value;
 use super::merge_keys::merge;
@@ -49,7 +51,12 @@ pub(super) struct Entries {
     map: Map,
     merged: Option<Made>,
     depth: usize,
+    /// The keys, once there are many.
+    seen: HashSet<SmolStr>,
 }
+
+/// From here on a set finds doubles faster than a look at all keys.
+const MANY_KEYS: usize = 16;
 
 /// What is wrong, without its place.
 type Message = String;
@@ -123,11 +130,13 @@ impl<'a> Maker<'a> {
         self.close(Node::Seq(items), depth + 1, opened)
     }
 
+    /// Checks a key before its value is read.
+    pub fn check(&self, entries: &mut Entries, key: &Scalar) -> Result<(), Message> {
+        if self.keys == Keys::Unique { entries.check(&key.text) } else { Ok(()) }
+    }
+
     pub fn mapping(&mut self, entries: Entries, opened: &Opened<'a>) -> Result<Made, Message> {
-        let Entries { map, merged, depth } = entries;
-        if self.keys == Keys::Unique {
-            check_keys(&map)?;
-        }
+        let Entries { map, merged, depth, .. } = entries;
         let map = match merged {
             Some(merged) => merge(map, merged)?,
             None => map,
@@ -168,6 +177,19 @@ impl<'a> Maker<'a> {
 }
 
 impl Entries {
+    /// Checks that a key is not set yet. It counts as set by its text alone, whatever its type.
+    fn check(&mut self, key: &SmolStr) -> Result<(), Message> {
+        let is_new = if self.map.len() < MANY_KEYS {
+            !self.map.contains(key)
+        } else {
+            if self.seen.is_empty() {
+                self.seen.extend(self.map.iter().map(|(key, _)| key.text.clone()));
+            }
+            self.seen.insert(key.clone())
+        };
+        if is_new { Ok(()) } else { Err(format!("the key `{key}` is set twice: remove one of the two")) }
+    }
+
     pub fn push(&mut self, mut key: Scalar, value: Made) -> Result<(), Message> {
         if key.is_null() && key.text.is_empty() {
             // the original writes a key without a text with quotes
@@ -175,7 +197,10 @@ impl Entries {
         }
         self.depth = self.depth.max(value.depth);
         if key.tag != Tag::Merge {
-            self.map.push(key, value.node);
+            // the original takes `<<` in quotes out as well, without merging it
+            if key.text != "<<" {
+                self.map.push(key, value.node);
+            }
             return Ok(());
         }
         match self.merged.replace(value) {
@@ -183,20 +208,6 @@ impl Entries {
             Some(_) => Err("the key `<<` is already set: give one of the two a list of both".to_owned()),
         }
     }
-}
-
-/// A key counts as set twice by its text alone, whatever its type.
-fn check_keys(map: &Map) -> Result<(), Message> {
-    let mut seen = HashSet::new();
-    let keys = || map.iter().map(|(key, _)| &key.text);
-    let twice = if map.len() <= 16 {
-        keys().enumerate().find(|(at, key)| keys().take(*at).any(|other| other == *key)).map(|(_, key)| key)
-    } else {
-        keys().find(|key| !seen.insert(*key))
-    };
-    twice.map_or(Ok(()), |key| {
-        Err(format!("the key `{key}` is set twice in the mapping that ends here: remove one of the two"))
-    })
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a share need not be exact")]

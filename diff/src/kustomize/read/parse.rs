@@ -207,6 +207,9 @@ impl<'a> Parser<'a> {
         if start.possible && start.line == cursor.line && is_short {
             return Ok(true);
         }
+        if cursor.flow > 0 {
+            return Ok(false);
+        }
         cursor.fail("a second `: ` has no place here: quote the value, or put the key on a line of its own")
     }
 

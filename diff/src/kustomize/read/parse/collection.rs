@@ -23,6 +23,7 @@ impl<'a> Parser<'a> {
             None => self.long_key(indent)?,
         });
         while let Some(key) = next {
+            self.maker.check(&mut entries, &key).or_else(|message| self.cursor.fail(message))?;
             let value = self.value_of(indent)?;
             let line = self.cursor.line;
             entries.push(key, value).or_else(|message| super::fail(line, message))?;

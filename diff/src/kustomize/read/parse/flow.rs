@@ -57,7 +57,8 @@ impl<'a> Parser<'a> {
     }
 
     fn push(&self, entries: &mut Entries, key: Scalar, value: Made) -> Result<(), Fail> {
-        entries.push(key, value).or_else(|message| self.cursor.fail(message))
+        let checked = self.maker.check(entries, &key).and_then(|()| entries.push(key, value));
+        checked.or_else(|message| self.cursor.fail(message))
     }
 
     /// Reads what comes next, and the comma behind it. None at the closing bracket, behind which the cursor is then.
