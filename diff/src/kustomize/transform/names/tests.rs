@@ -1,4 +1,5 @@
-//! References among many resources. Whom a name means is tested against kubectl in `tests/kustomize_filters.rs`.
+//! References among many resources. Whom a name means is tested against kubectl in
+//! `tests/kustomize_filters.rs`.
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
