@@ -1,3 +1,5 @@
+//! Reading kustomizations: what is said of mistakes, and what becomes of old fields. Pure.
+
 use super::{FileType, read};
 
 /// What reading says: the error, or the warnings.
