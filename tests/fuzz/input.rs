@@ -23,6 +23,10 @@ const LARGEST: usize = 256 * 1024;
 pub fn make(target: Target, seeds: &Seeds, seed: u64, number: u64) -> Input {
     let mut random = Random::new(seed.wrapping_mul(0x2545_F491_4F6C_DD1D) ^ number);
     let mut input = seeds.pick(target, &mut random);
+    if target == Target::Patch && random.one_in(6) {
+        input.files.iter_mut().take(1).for_each(|(_, bytes)| *bytes = mutate::operations(&mut random));
+        return input;
+    }
     for _ in 0..random.between(1, 4) {
         let count = input.files.len();
         // What is read first says what is done with the others.

@@ -1,5 +1,7 @@
 //! Mutations of a text: of its lines, its words and its bytes. Pure.
 
+use std::fmt::Write as _;
+
 use holdfast_tests::random::Random;
 
 use crate::seeds::Seeds;
@@ -50,6 +52,25 @@ pub fn text(bytes: &[u8], seeds: &Seeds, random: &mut Random) -> Vec<u8> {
     }
     let mut text = lines.join("\n");
     text.push('\n');
+    text.into_bytes()
+}
+
+/// A JSON patch of many operations in few places: what one makes, the next one copies or moves.
+pub fn operations(random: &mut Random) -> Vec<u8> {
+    let deep = "{x: ".repeat(60) + "1" + &"}".repeat(60);
+    let mut text = "- {op: add, path: /a, value: {}}\n- {op: add, path: /b, value: {}}\n".to_owned();
+    for at in 0..random.between(1, 60) {
+        let mut place = || random.pick(&["/a", "/b", "/metadata", "/a", "/b"]).copied().unwrap_or_default();
+        let (from, to) = (place(), place());
+        let _ = match random.below(6) {
+            0 => writeln!(text, "- {{op: add, path: {to}/x, value: {deep}}}"),
+            1 => writeln!(
+                text,
+                "- {{op: move, from: {from}, path: {to}/m}}\n- {{op: add, path: {from}, value: {{}}}}"
+            ),
+            _ => writeln!(text, "- {{op: copy, from: {from}, path: {to}/k{at}}}"),
+        };
+    }
     text.into_bytes()
 }
 

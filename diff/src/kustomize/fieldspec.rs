@@ -1,7 +1,7 @@
 //! Field specs: which field of which resources a transformer changes, and the way to it.
 //!
-//! A path has its parts between `/`; `\/` is a slash of a part. Lists on the way are gone through item by item, whether
-//! or not the part says `[]`; one that does is never created. Pure.
+//! A path has its parts between `/`; `\/` is a slash of a part. Lists on the way are gone through item by
+//! item, whether or not the part says `[]`; one that does is never created. Pure.
 
 use std::borrow::Cow;
 
@@ -50,7 +50,8 @@ impl FieldSpec {
         same(&self.kind, &gvk.kind) && same(&self.group, &gvk.group) && same(&self.version, &gvk.version)
     }
 
-    /// Calls `set` on the field of a resource, if the spec is for it; on each, where there are lists on the way.
+    /// Calls `set` on the field of a resource, if the spec is for it; on each, where there are lists on the
+    /// way.
     ///
     /// # Errors
     /// If the way leads through a scalar, or `set` refuses.
@@ -107,7 +108,8 @@ fn is_there(node: &Node, path: &str) -> bool {
     !plain || node.get(first).is_some()
 }
 
-/// Where the original notes something in the annotations, they are there to be changed. Empty ones go at the end.
+/// Where the original notes something in the annotations, they are there to be changed. Empty ones go at the
+/// end.
 fn add_annotations(node: &mut Node) {
     if let Some(Node::Map(metadata)) = node.get_mut("metadata") {
         metadata.entry("annotations", || Node::Map(Map::default()));

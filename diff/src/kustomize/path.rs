@@ -1,7 +1,8 @@
 //! Paths to single fields: splitting them, and looking up what is there.
 //!
-//! A part is the key of a mapping, the index of an item, `-` for the last one, or `[key=value]` for the first item that has
-//! the value. Leaves creating to `transform::valueadd`, and wildcards to `transform::replacements`. Pure.
+//! A part is the key of a mapping, the index of an item, `-` for the last one, or `[key=value]` for the first
+//! item that has the value. Leaves creating to `transform::valueadd`, and wildcards to
+//! `transform::replacements`. Pure.
 
 use super::node::Node;
 

@@ -56,6 +56,7 @@ fn note(resource: &mut Resource, provenance: &Provenance) {
     } else {
         resource.provenance = Some(provenance.clone());
     }
+    resource.touch();
 }
 
 /// The transformers of the fields of a kustomization.

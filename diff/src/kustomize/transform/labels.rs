@@ -1,4 +1,5 @@
-//! LabelTransformer: the same labels on all resources, and in the selectors and templates that the field specs name.
+//! LabelTransformer: the same labels on all resources, and in the selectors and templates that the field
+//! specs name.
 //!
 //! Pure.
 

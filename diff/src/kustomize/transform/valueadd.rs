@@ -15,7 +15,8 @@ use crate::kustomize::{KustomizeError, Resource, Resources, Selector, Transform}
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct ValueAddTransformer {
-    /// The caller has taken spaces away at both ends, and for none has put the name of the kustomization's folder.
+    /// The caller has taken spaces away at both ends, and for none has put the name of the kustomization's
+    /// folder.
     pub value: SmolStr,
     pub targets: Vec<ValueTarget>,
     pub target_file_path: String,

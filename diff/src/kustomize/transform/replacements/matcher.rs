@@ -22,7 +22,8 @@ pub(super) type Set<'a> = dyn FnMut(&mut Node, Found) -> Result<(), String> + 'a
 
 /// One search.
 pub(super) struct Matcher<'a, 's> {
-    /// What is put in place of a missing field: something of the kind of the value. `None` if nothing is created.
+    /// What is put in place of a missing field: something of the kind of the value. `None` if nothing is
+    /// created.
     empty: Option<Node>,
     set: &'a mut Set<'s>,
     count: usize,
