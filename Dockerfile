@@ -20,7 +20,8 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
 # Helm at the version that the tests render with: its module, pinned by go.sum.
 FROM golang:1.26-bookworm AS helm
 WORKDIR /src
-COPY tests/harness/go/helm ./
+COPY tests tests
+WORKDIR /src/tests/harness/go/helm
 RUN --mount=type=cache,target=/go/pkg/mod \
     CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o /helm helm.sh/helm/v4/cmd/helm
 

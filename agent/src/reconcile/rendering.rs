@@ -79,7 +79,6 @@ pub async fn look_at(
         memory.known = Some(known.clone());
         return Ok((known, None));
     }
-    let _timer = run.context.metrics.stage("render");
     let context = run.context;
     let (render, outside) = (run.sync.spec.render.clone(), context.outside.clone());
     let metrics = context.metrics.clone();

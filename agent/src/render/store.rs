@@ -176,3 +176,81 @@ fn read(path: &Path) -> std::io::Result<Stored> {
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use holdfast_diff::files::{Entry, Files, FilesError, Place, Version};
+
+    use super::*;
+    use crate::render::reads::Recorder;
+
+    /// One file, and its content's name.
+    struct One(u8);
+
+    impl Files for One {
+        fn resolve(&self, path: &str) -> Result<Option<Place>, FilesError> {
+            let kind = holdfast_diff::files::FileKind::File;
+            Ok((path == "a.yaml").then(|| Place { path: path.to_owned(), kind }))
+        }
+
+        fn read(&self, path: &str) -> Result<Option<Arc<[u8]>>, FilesError> {
+            Ok((path == "a.yaml").then(|| vec![self.0].into()))
+        }
+
+        fn list(&self, path: &str) -> Result<Option<Vec<Entry>>, FilesError> {
+            let kind = holdfast_diff::files::FileKind::File;
+            Ok(path.is_empty().then(|| vec![Entry { name: "a.yaml".to_owned(), kind }]))
+        }
+    }
+
+    impl Versioned for One {
+        fn version(&self, path: &str) -> Result<Option<Version>, FilesError> {
+            Ok((path == "a.yaml").then_some(Version([self.0; 20])))
+        }
+    }
+
+    fn stored(files: &One) -> Stored {
+        let recorder = Recorder::new(files);
+        recorder.list("").unwrap();
+        recorder.read("a.yaml").unwrap();
+        recorder.read("b.yaml").unwrap();
+        Stored { reads: recorder.into_reads(), fruit: Fruit::default() }
+    }
+
+    #[test]
+    fn a_render_is_found_again_while_its_files_are_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = Digest::of_bytes(b"options");
+        Renders::new(folder.path()).put(options, &stored(&One(1)));
+        let renders = Renders::new(folder.path());
+        assert!(renders.find(options, &One(1)).is_some());
+        assert!(renders.find(options, &One(2)).is_none());
+        assert!(renders.find(Digest::of_bytes(b"others"), &One(1)).is_none());
+    }
+
+    #[test]
+    fn a_damaged_render_is_thrown_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = Digest::of_bytes(b"options");
+        let renders = Renders::new(folder.path());
+        renders.put(options, &stored(&One(1)));
+        let path = renders.of(options).pop().unwrap();
+        let mut bytes = fs::read(&path).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        fs::write(&path, bytes).unwrap();
+        assert!(renders.find(options, &One(1)).is_none());
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn what_was_not_used_for_the_longest_time_is_forgotten_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let renders = Renders::limited(folder.path(), 2000);
+        for number in 0..20_u8 {
+            renders.put(Digest::of_bytes(&[number]), &stored(&One(number)));
+        }
+        assert!(renders.find(Digest::of_bytes(&[0]), &One(0)).is_none());
+        assert!(renders.find(Digest::of_bytes(&[19]), &One(19)).is_some());
+    }
+}
