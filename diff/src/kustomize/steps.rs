@@ -41,6 +41,7 @@ pub struct Step {
 impl Step {
     pub fn run(&self, resources: &mut Resources) -> Result<(), KustomizeError> {
         self.transform.transform(resources).map_err(|error| error.or_at(&self.origin))?;
+        resources.list.iter_mut().for_each(Resource::settle_shared);
         if let Some(provenance) = &self.provenance {
             resources.list.iter_mut().for_each(|resource| note(resource, provenance));
         }

@@ -70,7 +70,7 @@ fn metadata<'a>(map: &'a mut Map, origin: &crate::object::Origin) -> Result<&'a 
 fn set_text(map: &mut Map, key: &str, text: SmolStr) {
     match map.get_mut(key) {
         Some(Node::Scalar(scalar)) if scalar.text == text && !scalar.is_null() => {}
-        Some(Node::Scalar(scalar)) if scalar.style == Style::Plain => *scalar = Scalar::plain(text),
+        Some(Node::Scalar(scalar)) if scalar.style.is_plain() => *scalar = Scalar::plain(text),
         Some(node) => *node = Node::Scalar(quoted(text)),
         None => map.push(Scalar::string(key), Node::Scalar(quoted(text))),
     }
@@ -95,6 +95,7 @@ pub(super) fn apply_json(
     {
         metadata.entry("annotations", || Map::default().into());
     }
+    resource.forget_shared();
     show_provenance(resource);
     let node = resource.edit();
     json6902::apply(node, operations)?;

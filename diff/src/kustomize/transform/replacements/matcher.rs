@@ -4,7 +4,7 @@
 
 use regex::Regex;
 
-use crate::kustomize::node::{Map, Node, Scalar, Style};
+use crate::kustomize::node::{Map, Node, Scalar};
 use crate::kustomize::path::{MAX_PARTS, Part};
 use crate::kustomize::read;
 use crate::kustomize::scalar::{Resolved, resolve};
@@ -204,7 +204,7 @@ fn items(node: &mut Node) -> Result<&mut Vec<Node>, String> {
 fn written(node: &Node) -> Option<String> {
     let scalar = node.as_scalar()?;
     let text = scalar.text.trim();
-    Some(if scalar.style != Style::Plain && !text.contains('\n') {
+    Some(if !scalar.style.is_plain() && !text.contains('\n') {
         format!("\"{text}\"")
     } else {
         text.to_owned()
