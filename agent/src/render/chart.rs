@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use holdfast_diff::files::{Entry, FileKind, Files, FilesError, join};
-use holdfast_diff::kustomize::host::HelmChart;
+use holdfast_diff::kustomize::host::{HelmChart, Values};
 use holdfast_diff::object::Manifest;
 use holdfast_diff::yaml::{self, Duplicates};
 use serde_json::Value;
@@ -103,18 +103,25 @@ pub fn of_kustomization(
     folder: &str,
 ) -> Result<Vec<u8>, FilesError> {
     let failed = |error: HelmError| FilesError(format!("helmCharts, {}: {error}", wanted.name));
-    let HelmChart { name, version, repo, release_name, namespace, values_inline, .. } = wanted;
+    let HelmChart { name, version, repo, release_name, namespace, .. } = wanted;
     let mut parts = Vec::new();
-    for path in
-        wanted.values_file.split_whitespace().chain(wanted.additional_values_files.iter().map(String::as_str))
-    {
-        let path =
-            join(folder, path).ok_or_else(|| FilesError(format!("{path} climbs out of the repository")))?;
-        let missing = || FilesError(format!("{path}, which helmCharts names, does not exist"));
-        let text = files.read(&path)?.ok_or_else(missing)?.to_vec();
-        parts.push(ValuesPart { name: path, text, target_path: None });
+    for values in wanted.values() {
+        let (name, text) = match values {
+            Values::OfChart => continue,
+            Values::Inline(values) => {
+                ("valuesInline".to_owned(), Value::Object(values.clone()).to_string().into_bytes())
+            }
+            Values::File(path) => {
+                let climbs = || FilesError(format!("{path} climbs out of the repository"));
+                let path = join(folder, path).ok_or_else(climbs)?;
+                let missing = || FilesError(format!("{path}, which helmCharts names, does not exist"));
+                let text = files.read(&path)?.ok_or_else(missing)?.to_vec();
+                (path, text)
+            }
+        };
+        parts.push(ValuesPart { name, text, target_path: None });
     }
-    let values = helm::merge(&parts, Some(&Value::Object(values_inline.clone()))).map_err(failed)?;
+    let values = helm::merge(&parts, None).map_err(failed)?;
     let release = Release {
         name: if release_name.is_empty() { "release-name".to_owned() } else { release_name.clone() },
         namespace: namespace.clone(),
