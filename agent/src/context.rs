@@ -22,6 +22,7 @@ use crate::cluster::view::View;
 use crate::cluster::watch::Watches;
 use crate::memory::Memories;
 use crate::metrics::Metrics;
+use crate::render::store::Renders;
 use crate::report::alert::Alerts;
 use crate::report::audit::{Audit, Told};
 use crate::report::events::Events;
@@ -36,6 +37,7 @@ pub struct Context {
     pub client: Client,
     pub cluster: Cluster,
     pub sources: Sources,
+    pub renders: Arc<Renders>,
     pub secrets: Arc<Secrets>,
     pub alerts: Alerts,
     /// Who changed what, if the API server tells.
@@ -131,6 +133,7 @@ impl Context {
                 options.cache_dir.clone(),
                 SourceOptions { allow_file: options.allow_file, on_look },
             ),
+            renders: Arc::new(Renders::new(&options.cache_dir)),
             secrets: Arc::new(Secrets::new(client.clone(), wake.clone())),
             alerts,
             audit: options.audit.clone(),
@@ -220,7 +223,7 @@ impl Context {
     /// Forgets a Sync that is gone.
     pub fn forget(&self, sync: &SyncRef) {
         self.cluster.view.disclaim(sync);
-        self.secrets.release(&User::Sync(sync.clone()), None);
+        self.secrets.release(&User::Sync(sync.clone()), &[]);
         self.alerts.forget(sync);
         self.metrics.forget(sync);
         self.memories.forget(sync);

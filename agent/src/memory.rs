@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use crate::api::{DriftObject, DriftStatus, Sync, SyncStatus};
 use crate::cluster::view::Differs;
 use crate::reconcile::fights::Fights;
+use crate::reconcile::rendering::Known;
 use crate::render::kept::Kept;
 use crate::report::Done;
 use crate::source::{Checkout, MirrorId};
@@ -25,6 +26,8 @@ pub struct Memory {
     pub uid: Option<String>,
     pub checkout: Option<Checkout>,
     pub rendered: Option<Rendered>,
+    /// What git says, as far as the Sync reads it.
+    pub known: Option<Known>,
     /// The status as it was written last; the watch may not have brought it yet.
     pub status: Option<SyncStatus>,
     /// When git was asked last.
@@ -95,9 +98,9 @@ impl Rendered {
         Self { tree: tree.to_owned(), generation: sync.metadata.generation, objects, kept }
     }
 
-    /// True if it is of this tree and of the Sync as it is now.
+    /// True if it is of this tree and of the Sync as it is now. An empty one is always looked at again.
     pub fn is_of(&self, tree: &str, sync: &Sync) -> bool {
-        self.tree == tree && self.generation == sync.metadata.generation
+        !self.objects.is_empty() && self.tree == tree && self.generation == sync.metadata.generation
     }
 }
 

@@ -10,6 +10,7 @@ pub mod finalize;
 pub mod ghosts;
 pub mod jobs;
 pub mod mistakes;
+pub mod rendering;
 pub mod source;
 pub mod stages;
 pub mod users;
@@ -62,13 +63,13 @@ async fn pipeline(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) -
         return Ok(());
     }
     let checks = stages::checks(run);
-    let source = source::source(run, memory).await?;
+    let mut source = source::source(run, memory).await?;
     findings.seen = Some(source.seen.clone());
     if stages::unchanged(run, &source, memory) {
         findings.drift = Some(Drift::default());
         return source.trouble.map_or(checks, Err);
     }
-    let rendering = stages::render(run, &source, memory).await?;
+    let rendering = stages::render(run, &mut source, memory)?;
     let _room = stages::room(run, rendering.manifests.len()).await?;
     let empty = rendering.is_empty();
     let mut observed = stages::observe(run, rendering, &source.seen.revision).await?;

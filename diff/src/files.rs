@@ -43,6 +43,16 @@ pub trait Files {
     fn list(&self, path: &str) -> Result<Option<Vec<Entry>>, FilesError>;
 }
 
+/// Files whose content has a name, as git gives it: the same name is the same content.
+pub trait Versioned: Files {
+    /// The name of what stands at a path, all that is below it included; `None` if nothing is there.
+    fn version(&self, path: &str) -> Result<Option<Version>, FilesError>;
+}
+
+/// The name of a content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Version(pub [u8; 20]);
+
 /// A path as seen from a folder, without `.` and `..`; `None` if it climbs above the root.
 pub fn join(folder: &str, path: &str) -> Option<String> {
     let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();

@@ -17,6 +17,7 @@ pub mod normalise;
 pub mod object;
 pub mod order;
 pub mod plan;
+pub mod substitute;
 pub mod takeover;
 pub mod text;
 pub mod yaml;

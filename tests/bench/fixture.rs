@@ -85,11 +85,22 @@ pub fn repository(folder: &Path, fleet: &Fleet, more: usize) -> anyhow::Result<S
             std::fs::write(place.join(format!("{number}.json")), object.to_string())?;
         }
     }
-    for at in 0..more {
+    unread(folder, more)?;
+    begin(folder)
+}
+
+/// Writes files that no Sync reads.
+pub fn unread(folder: &Path, count: usize) -> anyhow::Result<()> {
+    for at in 0..count {
         let place = folder.join(format!("more/{}", at / 100));
         std::fs::create_dir_all(&place)?;
         std::fs::write(place.join(format!("{at}.json")), config_map(&format!("more-{at}"), at).to_string())?;
     }
+    Ok(())
+}
+
+/// Makes a repository of a folder. Returns its URL.
+pub fn begin(folder: &Path) -> anyhow::Result<String> {
     git(folder, &["init", "--quiet", "-b", "main"])?;
     commit(folder, "Begin")?;
     Ok(format!("file://{}", folder.display()))

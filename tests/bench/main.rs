@@ -1,13 +1,16 @@
 //! Figures, each against the machine's own limit in the same run:
-//! `bench [fresh-sync|idle|commit|restart|memory|drift|quiet] [--minutes N]`.
+//! `bench [fresh-sync|idle|commit|restart|memory|drift|quiet|render|crds|monorepo] [--minutes N] [--sample N]`.
 //!
-//! One JSON line a case on stdout. Repositories are `file://`: the transport is not the point. I/O: processes, network.
+//! One JSON line a case on stdout. `--sample` says how many of the 1,000 kustomizations of `render` are rendered. Repositories are `file://`: the transport is not the point. I/O: processes, network.
 #![expect(clippy::print_stdout, reason = "figures go to stdout")]
 
 mod drift;
 mod fixture;
+mod monorepo;
 mod quiet;
+mod render;
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -25,14 +28,15 @@ use self::fixture::{
     repository, requests, set,
 };
 
-const CASES: [&str; 7] = ["fresh-sync", "idle", "commit", "restart", "memory", "drift", "quiet"];
+const CASES: [&str; 10] =
+    ["fresh-sync", "idle", "commit", "restart", "memory", "drift", "quiet", "render", "crds", "monorepo"];
 const AGENT: [&str; 1] = ["--allow-file-sources"];
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let minutes = arguments.iter().position(|argument| argument == "--minutes");
-    let minutes = minutes.and_then(|at| arguments.get(at + 1)?.parse().ok()).unwrap_or(10.0);
+    let minutes = option(&arguments, "--minutes").unwrap_or(10.0);
+    let sample = option(&arguments, "--sample").unwrap_or(usize::MAX);
     let chosen = arguments.first().filter(|name| !name.starts_with("--")).map_or("all", String::as_str);
     if chosen != "all" && !CASES.contains(&chosen) {
         bail!("there is no bench {chosen}; there are {}", CASES.join(", "));
@@ -47,11 +51,20 @@ async fn main() -> anyhow::Result<()> {
             "commit" => one_commit().await?,
             "restart" => restart().await?,
             "drift" => drift::drift().await?,
+            "render" => render::render(sample).await?,
+            "crds" => render::definitions().await?,
+            "monorepo" => monorepo::monorepo().await?,
             "quiet" => Box::pin(quiet::quiet(Duration::from_secs_f64(minutes * 60.0))).await?,
             _ => memory().await?,
         }
     }
     Ok(())
+}
+
+/// The value behind an option.
+fn option<T: std::str::FromStr>(arguments: &[String], name: &str) -> Option<T> {
+    let at = arguments.iter().position(|argument| argument == name)?;
+    arguments.get(at + 1)?.parse().ok()
 }
 
 /// From the start of the agent, with all Syncs there and nothing applied, to the last one Ready; against nothing but the
@@ -98,10 +111,18 @@ struct Running {
 
 impl Running {
     async fn start(fleet: &Fleet, more: usize) -> anyhow::Result<Self> {
+        Self::of(fleet, |folder| repository(folder, fleet, more)).await
+    }
+
+    /// The same with another repository, made in a folder.
+    async fn of(
+        fleet: &Fleet,
+        repository: impl FnOnce(&Path) -> anyhow::Result<String>,
+    ) -> anyhow::Result<Self> {
         let env = Env::start().await?;
         fixture::namespaces(&env, fleet.syncs).await?;
         let folder = Folder::make("bench")?;
-        let url = repository(folder.path(), fleet, more)?;
+        let url = repository(folder.path())?;
         let agent = env.agent(&AGENT).await?;
         // The API server holds back the first objects of a definition that is younger than two seconds.
         tokio::time::sleep(Duration::from_secs(3)).await;
@@ -109,9 +130,13 @@ impl Running {
     }
 
     async fn sync(&self, syncs: std::ops::Range<usize>) -> anyhow::Result<()> {
+        self.sync_every(syncs, "1m").await
+    }
+
+    async fn sync_every(&self, syncs: std::ops::Range<usize>, interval: &str) -> anyhow::Result<()> {
         let client = self.env.cluster.client().await?;
         let total = syncs.end;
-        create_syncs(&client, syncs, &self.url, "1m").await?;
+        create_syncs(&client, syncs, &self.url, interval).await?;
         all_ready(&client, total).await
     }
 

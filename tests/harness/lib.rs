@@ -12,12 +12,14 @@
 
 pub mod agent;
 pub mod controlplane;
+pub mod corpus;
 pub mod disk;
 pub mod forge;
 pub mod kubelet;
 pub mod pki;
 pub mod ports;
 pub mod proxy;
+pub mod random;
 pub mod receiver;
 pub mod schema;
 pub mod services;

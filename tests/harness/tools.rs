@@ -82,6 +82,28 @@ pub fn build() -> anyhow::Result<Tools> {
     })
 }
 
+/// Programs that encrypt files, for the suite that decrypts them.
+#[derive(Clone, Debug)]
+pub struct Sops {
+    pub sops: PathBuf,
+    pub age_keygen: PathBuf,
+}
+
+/// Builds SOPS and age's maker of keys, if they are missing: a minute or two, and only for the suite that asks.
+pub fn sops() -> anyhow::Result<Sops> {
+    check_go()?;
+    let folder = part(
+        "SOPS",
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("harness/go/sops"),
+        &Recipe {
+            packages: &["github.com/getsops/sops/v3/cmd/sops", "filippo.io/age/cmd/age-keygen"],
+            flags: &["-trimpath", "-ldflags", "-s -w"],
+            cgo: false,
+        },
+    )?;
+    Ok(Sops { sops: folder.join("sops"), age_keygen: folder.join("age-keygen") })
+}
+
 struct Recipe<'a> {
     packages: &'a [&'a str],
     flags: &'a [&'a str],
@@ -184,7 +206,7 @@ fn go_output(module: &Path, arguments: &[&str]) -> anyhow::Result<String> {
 }
 
 /// What cannot be installed from here gets one clear sentence.
-fn check_prerequisites() -> anyhow::Result<()> {
+fn check_go() -> anyhow::Result<()> {
     let version = Command::new("go").arg("version").output();
     let version = version.context("Go is missing: install Go 1.26 or newer, and have it on the PATH")?;
     let text = String::from_utf8_lossy(&version.stdout).into_owned();
@@ -193,6 +215,11 @@ fn check_prerequisites() -> anyhow::Result<()> {
     if (1, minor) < GO {
         bail!("Go is too old ({}): install Go {}.{} or newer", text.trim(), GO.0, GO.1);
     }
+    Ok(())
+}
+
+fn check_prerequisites() -> anyhow::Result<()> {
+    check_go()?;
     if Command::new("git").arg("--version").output().is_err() {
         bail!("git is missing: install git, and have it on the PATH");
     }

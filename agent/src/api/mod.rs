@@ -6,6 +6,7 @@ pub mod conditions;
 mod duration;
 mod image_update;
 pub mod names;
+mod render;
 mod sync;
 mod sync_status;
 
@@ -13,5 +14,6 @@ pub use alert::*;
 pub use approval::*;
 pub use duration::*;
 pub use image_update::*;
+pub use render::*;
 pub use sync::*;
 pub use sync_status::*;

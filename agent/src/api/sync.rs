@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::duration::Duration;
+use super::render::Render;
 use super::sync_status::SyncStatus;
 use crate::sync_ref::SyncRef;
 
@@ -81,7 +82,7 @@ pub struct SyncSpec {
     /// Change nothing while this is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspend: Option<Suspend>,
-    /// Options of rendering.
+    /// How the folder becomes objects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub render: Option<Render>,
 }
@@ -328,8 +329,3 @@ pub struct Suspend {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
 }
-
-/// Options of rendering.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Render {}

@@ -1,58 +1,120 @@
 //! Files of a working tree, and Syncs in files, for the verbs that need no git. I/O: disk reads.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
+use holdfast_diff::files::{Entry, FileKind, Files, FilesError, Place, join};
 use holdfast_diff::yaml;
 
 use crate::api::Sync;
-use crate::render::{self, File};
+use crate::render::plain::{self, Unit};
 
-/// The folder that `spec.path` names in a working tree.
-pub fn folder(root: &Path, below: Option<&str>) -> anyhow::Result<PathBuf> {
-    let below = below.unwrap_or_default();
-    if below.split('/').any(|part| part == "..") {
-        bail!("spec.path {below} climbs out of the tree");
-    }
-    Ok(root.join(below.trim_start_matches('/')))
+/// The largest file that is read.
+const LIMIT: u64 = 50 * 1024 * 1024;
+
+/// A working tree on disk. Nothing outside of it is read.
+pub struct Disk {
+    root: PathBuf,
 }
 
-/// Reads the files below a folder that the renderer reads. Paths are told as they are from `root`.
-pub fn read(root: &Path, folder: &Path) -> anyhow::Result<Vec<File>> {
-    let mut found = Vec::new();
-    let mut open = vec![folder.to_path_buf()];
-    while let Some(path) = open.pop() {
-        let metadata = path.symlink_metadata().with_context(|| format!("cannot read {}", path.display()))?;
-        if metadata.is_dir() {
-            let mut entries: Vec<PathBuf> =
-                path.read_dir()?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
-            entries.retain(|entry| {
-                !entry.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))
-            });
-            open.extend(entries);
-            continue;
-        }
-        let name = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
-        if metadata.is_symlink() {
-            inside(root, &path)?;
-        }
-        if render::reads(&name) {
-            let bytes = std::fs::read(&path).with_context(|| format!("cannot read {name}"))?;
-            found.push(File { path: name, bytes });
+impl Disk {
+    /// The tree below a folder.
+    pub fn new(root: &Path) -> anyhow::Result<Self> {
+        let root = root.canonicalize().with_context(|| format!("cannot read {}", root.display()))?;
+        Ok(Self { root })
+    }
+
+    /// The repository that a folder is in, and the folder's path in it: up to the next `.git`, else the whole disk.
+    pub fn around(folder: &Path) -> anyhow::Result<(Self, String)> {
+        let folder = folder.canonicalize().with_context(|| format!("cannot read {}", folder.display()))?;
+        let root = folder.ancestors().find(|above| above.join(".git").exists());
+        let root = root.or(folder.ancestors().last()).unwrap_or(&folder).to_path_buf();
+        let below = folder.strip_prefix(&root).unwrap_or(&folder).to_string_lossy().into_owned();
+        Ok((Self { root }, below))
+    }
+
+    /// The clean path that `spec.path` names.
+    pub fn folder(&self, below: Option<&str>) -> anyhow::Result<String> {
+        let below = below.unwrap_or_default();
+        let clean = join("", below).with_context(|| format!("spec.path {below} climbs out of the tree"))?;
+        match self.resolve(&clean)? {
+            Some(Place { path, kind: FileKind::Folder }) => Ok(path),
+            Some(_) => bail!("{below} is a file, not a folder"),
+            None => bail!("there is no {below} in {}", self.root.display()),
         }
     }
-    found.sort_by(|one, other| one.path.cmp(&other.path));
-    Ok(found)
+
+    fn real(&self, path: &str) -> Result<Option<PathBuf>, FilesError> {
+        let whole = self.root.join(path);
+        match whole.canonicalize() {
+            Ok(real) if real.starts_with(&self.root) => Ok(Some(real)),
+            Ok(real) => {
+                Err(FilesError(format!("the symlink {path} leads out of the tree, to {}", real.display())))
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                match whole.symlink_metadata() {
+                    Ok(_) => Err(FilesError(format!("the symlink {path} leads nowhere"))),
+                    Err(_) => Ok(None),
+                }
+            }
+            Err(error) => Err(FilesError(format!("cannot read {path}: {error}"))),
+        }
+    }
 }
 
-/// Refuses a symlink that leaves the tree.
-fn inside(root: &Path, link: &Path) -> anyhow::Result<()> {
-    let target =
-        link.canonicalize().with_context(|| format!("the symlink {} leads nowhere", link.display()))?;
-    if !target.starts_with(root.canonicalize()?) {
-        bail!("the symlink {} leads out of the tree, to {}", link.display(), target.display());
+impl Files for Disk {
+    fn resolve(&self, path: &str) -> Result<Option<Place>, FilesError> {
+        let Some(real) = self.real(path)? else { return Ok(None) };
+        let kind = if real.is_dir() { FileKind::Folder } else { FileKind::File };
+        let path = real.strip_prefix(&self.root).unwrap_or(&real).to_string_lossy().into_owned();
+        Ok(Some(Place { path, kind }))
     }
-    Ok(())
+
+    fn read(&self, path: &str) -> Result<Option<Arc<[u8]>>, FilesError> {
+        let Some(real) = self.real(path)?.filter(|real| real.is_file()) else { return Ok(None) };
+        let failed = |error: std::io::Error| FilesError(format!("cannot read {path}: {error}"));
+        let size = real.metadata().map_err(failed)?.len();
+        if size > LIMIT {
+            return Err(FilesError(format!(
+                "{path} has {size} bytes; files over {LIMIT} bytes are not read"
+            )));
+        }
+        Ok(Some(std::fs::read(real).map_err(failed)?.into()))
+    }
+
+    fn list(&self, path: &str) -> Result<Option<Vec<Entry>>, FilesError> {
+        let Some(real) = self.real(path)?.filter(|real| real.is_dir()) else { return Ok(None) };
+        let failed = |error: std::io::Error| FilesError(format!("cannot read {path}: {error}"));
+        let mut found = Vec::new();
+        for entry in real.read_dir().map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
+            let below = if path.is_empty() { name.clone() } else { format!("{path}/{name}") };
+            let Some(Place { kind, .. }) = self.resolve(&below)? else { continue };
+            found.push(Entry { name, kind });
+        }
+        found.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(Some(found))
+    }
+}
+
+/// A file of a working tree: its path from the root, and its bytes.
+#[derive(Clone, Debug)]
+pub struct File {
+    pub path: String,
+    pub bytes: Vec<u8>,
+}
+
+/// Reads the files below a folder that the plain renderer reads.
+pub fn read(tree: &Disk, folder: &str) -> anyhow::Result<Vec<File>> {
+    let mut files = Vec::new();
+    for unit in plain::units(tree, folder)? {
+        let Unit::File(path) = unit else { continue };
+        let bytes = tree.read(&path)?.unwrap_or_default().to_vec();
+        files.push(File { path, bytes });
+    }
+    Ok(files)
 }
 
 /// Reads a Sync from a file, as the API server would: unknown fields are refused, with the line.

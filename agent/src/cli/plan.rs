@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use holdfast_diff::object::Manifest;
 use holdfast_diff::text::{self, Colour};
 use jiff::Timestamp;
 use kube::api::ListParams;
@@ -23,8 +22,9 @@ use crate::api::{Snooze, Sync};
 use crate::context::{Context, Options};
 use crate::memory::Memory;
 use crate::metrics::Metrics;
+use crate::reconcile::rendering::Fruit;
 use crate::reconcile::stages::Rendering;
-use crate::reconcile::{Run, drift, source, stages};
+use crate::reconcile::{Run, drift, rendering, source, stages};
 use crate::render;
 use crate::report::audit::Told;
 use crate::report::{self, Seen};
@@ -99,11 +99,11 @@ impl Plan {
         let status = sync.status.clone().unwrap_or_default();
         let run = Run { context, sync, owner, status: &status, now: Timestamp::now() };
         let (rendering, seen) = if let Some(tree) = &self.tree {
-            (Rendering::whole(working_tree(tree, sync)?), Seen::default())
+            (Rendering::whole(working_tree(&run, tree).await?), Seen::default())
         } else {
             let mut memory = Memory::default();
-            let source = source::source(&run, &mut memory).await?;
-            (stages::render(&run, &source, &memory).await?, source.seen)
+            let mut source = source::source(&run, &mut memory).await?;
+            (stages::render(&run, &mut source, &memory)?, source.seen)
         };
         let empty = rendering.is_empty();
         let mut observed = stages::observe(&run, rendering, &seen.revision).await?;
@@ -186,13 +186,18 @@ async fn connect(config: kube::Config, cache: &Path) -> anyhow::Result<Context> 
     Ok(context)
 }
 
-fn working_tree(tree: &Path, sync: &Sync) -> anyhow::Result<Vec<Manifest>> {
-    let below = sync.spec.path.as_deref().unwrap_or_default();
-    if below.split('/').any(|part| part == "..") {
-        bail!("spec.path {below} climbs out of the tree");
-    }
-    let folder = tree.join(below.trim_start_matches('/'));
-    Ok(render::render(&files::read(tree, &folder)?)?.manifests)
+/// Renders a working tree as the agent would render a commit.
+async fn working_tree(run: &Run<'_>, tree: &Path) -> anyhow::Result<Fruit> {
+    let inputs = rendering::inputs(run).await?;
+    let disk = files::Disk::new(tree)?;
+    let folder = disk.folder(run.sync.spec.path.as_deref())?;
+    let options = run.sync.spec.render.clone().unwrap_or_default();
+    let rendered = render::of_files(
+        &disk,
+        &render::Job { folder: &folder, options: &options, inputs: &inputs, outside: None },
+    )?;
+    let warnings = rendered.warnings;
+    Ok(Fruit { manifests: render::manifests(rendered.objects, inputs.keys.as_ref())?, warnings })
 }
 
 fn colour() -> Colour {

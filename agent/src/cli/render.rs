@@ -1,18 +1,19 @@
-//! `holdfast render`: what a folder renders to. No cluster, no network. I/O: disk reads.
+//! `holdfast render`: what a folder renders to. No cluster, no network unless the Sync needs them. I/O: disk reads.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::bail;
 use clap::Args;
+use holdfast_diff::yaml;
 
-use super::files;
-use crate::render;
+use super::{files, say};
+use crate::render::{self, Inputs, Job};
 
 /// What to render
 #[derive(Args, Debug)]
 pub struct Render {
-    /// The root of a working tree, or the folder itself
+    /// The folder, which may be anywhere in a working tree; with -f the root of the tree
     path: PathBuf,
     /// Render what this Sync reads below PATH, as it says
     #[arg(short, long, value_name = "SYNC.yaml")]
@@ -21,19 +22,32 @@ pub struct Render {
 
 impl Render {
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        let folder = match &self.file {
-            Some(file) => {
-                let below = files::sync(file)?.spec.path.unwrap_or_default();
-                if below.split('/').any(|part| part == "..") {
-                    bail!("spec.path {below} climbs out of the tree");
-                }
-                self.path.join(below.trim_start_matches('/'))
-            }
-            None => self.path.clone(),
+        let (disk, folder, options) = if let Some(file) = &self.file {
+            let spec = files::sync(file)?.spec;
+            let disk = files::Disk::new(&self.path)?;
+            let folder = disk.folder(spec.path.as_deref())?;
+            (disk, folder, spec.render.unwrap_or_default())
+        } else {
+            let (disk, folder) = files::Disk::around(&self.path)?;
+            (disk, folder, crate::api::Render::default())
         };
-        let set = render::render(&files::read(&self.path, &folder)?)?;
-        for manifest in &set.manifests {
-            println!("---\n{}", serde_saphyr::to_string(&manifest.value)?.trim_end());
+        let inputs = Inputs::default();
+        let rendered = render::of_files(
+            &disk,
+            &Job { folder: &folder, options: &options, inputs: &inputs, outside: None },
+        )?;
+        let mut text = String::new();
+        for object in &rendered.objects {
+            if !text.is_empty() {
+                text.push_str("---\n");
+            }
+            text.push_str(&yaml::write(&object.value));
+        }
+        std::io::stdout().write_all(text.as_bytes())?;
+        rendered.warnings.iter().for_each(say);
+        // What kustomize makes may be no object for a cluster: it is shown all the same.
+        if let Err(error) = render::manifests(rendered.objects, inputs.keys.as_ref()) {
+            error.errors.iter().for_each(say);
         }
         Ok(ExitCode::SUCCESS)
     }

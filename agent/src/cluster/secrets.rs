@@ -1,26 +1,39 @@
-//! The Secrets that Syncs refer to, each watched by name, so that reading one costs nothing and a rotated one is
-//! noticed at once.
+//! The Secrets and ConfigMaps that Syncs refer to, each watched by name, so that reading one costs nothing and a changed
+//! one is noticed at once.
 //!
 //! I/O: API watches.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::{StreamExt as _, pin_mut};
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event};
-use kube::{Api, Client};
+use kube::{Api, Client, Resource};
+use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
+use crate::api::InputKind;
 use crate::sync_ref::SyncRef;
 
-/// The data of a Secret. Has no `Debug`: it must not be printed.
+/// The data of a Secret or ConfigMap. Has no `Debug`: it must not be printed.
 pub type Data = BTreeMap<String, Vec<u8>>;
 
-/// Who refers to a Secret, in its own namespace. An Alert reads its Secret again before it needs it; a Sync is woken.
+/// The data, and what tells it from what it was before. Has no `Debug` either.
+#[derive(Clone)]
+pub struct Held {
+    pub data: Arc<Data>,
+    pub version: String,
+}
+
+/// Which object of a namespace.
+pub type Name = (InputKind, String);
+
+/// Who refers to a Secret or ConfigMap, in its own namespace. An Alert reads its Secret again before it needs it; a Sync is woken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum User {
     Sync(SyncRef),
@@ -41,31 +54,31 @@ const LIMIT: Duration = Duration::from_secs(15);
 enum Phase {
     Starting,
     /// `None`: there is no such Secret.
-    Known(Option<std::sync::Arc<Data>>),
+    Known(Option<Held>),
     Broken(String),
 }
 
 struct Handle {
     phase: watch::Receiver<Phase>,
     task: AbortHandle,
-    users: std::sync::Arc<Mutex<Vec<User>>>,
+    users: Arc<Mutex<Vec<User>>>,
 }
 
-/// All Secrets that are in use.
+/// All Secrets and ConfigMaps that are in use.
 pub struct Secrets {
     client: Client,
     wake: mpsc::UnboundedSender<SyncRef>,
-    watched: Mutex<HashMap<(String, String), Handle>>,
+    watched: Mutex<HashMap<(String, Name), Handle>>,
 }
 
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
-    #[error("Secret {namespace}/{name} does not exist; create it, or change secretRef")]
-    Missing { namespace: String, name: String },
+    #[error("{kind:?} {namespace}/{name} does not exist; create it, or change what refers to it")]
+    Missing { kind: InputKind, namespace: String, name: String },
     #[error(
-        "cannot read Secret {namespace}/{name}: {said}; the agent must be allowed to get, list and watch it"
+        "cannot read {kind:?} {namespace}/{name}: {said}; the agent must be allowed to get, list and watch it"
     )]
-    Unreadable { namespace: String, name: String, said: String },
+    Unreadable { kind: InputKind, namespace: String, name: String, said: String },
 }
 
 impl Secrets {
@@ -75,10 +88,19 @@ impl Secrets {
     }
 
     /// The data of a Secret in the namespace of a Sync.
-    pub async fn read(&self, user: &User, name: &str) -> Result<std::sync::Arc<Data>, SecretError> {
+    pub async fn read(&self, user: &User, name: &str) -> Result<Arc<Data>, SecretError> {
+        let held = self.look(user, InputKind::Secret, name).await?;
+        let namespace = user.namespace().to_owned();
+        let missing = || SecretError::Missing { kind: InputKind::Secret, namespace, name: name.to_owned() };
+        held.map(|held| held.data).ok_or_else(missing)
+    }
+
+    /// A Secret or ConfigMap in the namespace of a Sync; `None` if there is none.
+    pub async fn look(&self, user: &User, kind: InputKind, name: &str) -> Result<Option<Held>, SecretError> {
         let namespace = user.namespace();
-        let mut phase = self.start(user, name);
+        let mut phase = self.start(user, kind, name);
         let unreadable = |said: String| SecretError::Unreadable {
+            kind,
             namespace: namespace.to_owned(),
             name: name.to_owned(),
             said,
@@ -91,19 +113,17 @@ impl Secrets {
             Err(_) => return Err(unreadable(format!("no answer within {} s", LIMIT.as_secs()))),
         };
         match phase {
-            Phase::Known(Some(data)) => Ok(data),
+            Phase::Known(held) => Ok(held),
             Phase::Broken(said) => Err(unreadable(said)),
-            Phase::Known(None) | Phase::Starting => {
-                Err(SecretError::Missing { namespace: namespace.to_owned(), name: name.to_owned() })
-            }
+            Phase::Starting => Err(unreadable("the watch has not begun".to_owned())),
         }
     }
 
-    /// Ends the watches of Secrets that nobody uses any more.
-    pub fn release(&self, user: &User, still: Option<&str>) {
+    /// Ends the watches of what nobody uses any more; this user still uses some.
+    pub fn release(&self, user: &User, still: &[Name]) {
         let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         watched.retain(|(namespace, name), handle| {
-            if namespace != user.namespace() || still == Some(name) {
+            if namespace != user.namespace() || still.contains(name) {
                 return true;
             }
             let mut users = handle.users.lock().unwrap_or_else(PoisonError::into_inner);
@@ -115,15 +135,24 @@ impl Secrets {
         });
     }
 
-    fn start(&self, user: &User, name: &str) -> watch::Receiver<Phase> {
+    fn start(&self, user: &User, kind: InputKind, name: &str) -> watch::Receiver<Phase> {
         let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (user.namespace().to_owned(), name.to_owned());
+        let key = (user.namespace().to_owned(), (kind, name.to_owned()));
         let handle = watched.entry(key).or_insert_with(|| {
             let (report, phase) = watch::channel(Phase::Starting);
-            let users = std::sync::Arc::default();
-            let api = Api::namespaced(self.client.clone(), user.namespace());
-            let task = run(api, name.to_owned(), report, std::sync::Arc::clone(&users), self.wake.clone());
-            Handle { phase, task: tokio::spawn(task).abort_handle(), users }
+            let users = Arc::default();
+            let news = News { report, users: Arc::clone(&users), wake: self.wake.clone() };
+            let (client, namespace) = (self.client.clone(), user.namespace());
+            let name = name.to_owned();
+            let task = match kind {
+                InputKind::Secret => {
+                    tokio::spawn(run(Api::namespaced(client, namespace), name, news, of_secret))
+                }
+                InputKind::ConfigMap => {
+                    tokio::spawn(run(Api::namespaced(client, namespace), name, news, of_config_map))
+                }
+            };
+            Handle { phase, task: task.abort_handle(), users }
         });
         let mut users = handle.users.lock().unwrap_or_else(PoisonError::into_inner);
         if !users.contains(user) {
@@ -133,46 +162,63 @@ impl Secrets {
     }
 }
 
-async fn run(
-    api: Api<Secret>,
-    name: String,
+/// Who hears of an object.
+struct News {
     report: watch::Sender<Phase>,
-    users: std::sync::Arc<Mutex<Vec<User>>>,
+    users: Arc<Mutex<Vec<User>>>,
     wake: mpsc::UnboundedSender<SyncRef>,
-) {
-    let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
-    let events = watcher::watcher(api, config).default_backoff();
-    pin_mut!(events);
-    let mut listed = None;
-    while let Some(event) = events.next().await {
-        let news = match event {
-            Ok(Event::Init) => {
-                listed = None;
-                continue;
-            }
-            Ok(Event::InitApply(secret)) => {
-                listed = Some(data(secret));
-                continue;
-            }
-            Ok(Event::InitDone) => Phase::Known(listed.take().map(std::sync::Arc::new)),
-            Ok(Event::Apply(secret)) => Phase::Known(Some(std::sync::Arc::new(data(secret)))),
-            Ok(Event::Delete(_)) => Phase::Known(None),
-            Err(watcher::Error::InitialListFailed(error)) => Phase::Broken(error.to_string()),
-            Err(_) => continue,
-        };
-        let first = matches!(&*report.borrow(), Phase::Starting);
-        report.send_replace(news);
-        if !first {
-            for user in users.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-                if let User::Sync(sync) = user {
-                    // The receiver ends with the process.
-                    let _ = wake.send(sync.clone());
-                }
+}
+
+impl News {
+    fn tell(&self, phase: Phase) {
+        let first = matches!(&*self.report.borrow(), Phase::Starting);
+        self.report.send_replace(phase);
+        if first {
+            return;
+        }
+        for user in self.users.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            if let User::Sync(sync) = user {
+                // The receiver ends with the process.
+                let _ = self.wake.send(sync.clone());
             }
         }
     }
 }
 
-fn data(secret: Secret) -> Data {
-    secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect()
+async fn run<K>(api: Api<K>, name: String, news: News, held: fn(K) -> Held)
+where
+    K: Resource + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static,
+{
+    let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
+    let events = watcher::watcher(api, config).default_backoff();
+    pin_mut!(events);
+    let mut listed = None;
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(Event::Init) => listed = None,
+            Ok(Event::InitApply(object)) => listed = Some(held(object)),
+            Ok(Event::InitDone) => news.tell(Phase::Known(listed.take())),
+            Ok(Event::Apply(object)) => news.tell(Phase::Known(Some(held(object)))),
+            Ok(Event::Delete(_)) => news.tell(Phase::Known(None)),
+            Err(watcher::Error::InitialListFailed(error)) => news.tell(Phase::Broken(error.to_string())),
+            Err(_) => {}
+        }
+    }
+}
+
+/// An object that is made anew is another one, whatever it holds.
+fn version(metadata: ObjectMeta) -> String {
+    let ObjectMeta { uid, resource_version, .. } = metadata;
+    format!("{}/{}", uid.unwrap_or_default(), resource_version.unwrap_or_default())
+}
+
+fn of_secret(secret: Secret) -> Held {
+    let data = secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect();
+    Held { data: Arc::new(data), version: version(secret.metadata) }
+}
+
+fn of_config_map(map: ConfigMap) -> Held {
+    let text = map.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.into_bytes()));
+    let bytes = map.binary_data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0));
+    Held { data: Arc::new(text.chain(bytes).collect()), version: version(map.metadata) }
 }

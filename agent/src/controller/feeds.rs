@@ -12,7 +12,7 @@ use kube::{Api, Client, ResourceExt as _};
 use tokio::sync::broadcast;
 use tracing::warn;
 
-use crate::api::{Alert, Approval, Sync};
+use crate::api::{Alert, Approval, InputKind, Sync};
 use crate::cluster::refusal::chain;
 use crate::cluster::secrets::User;
 use crate::context::{Context, Options};
@@ -73,7 +73,7 @@ pub(super) async fn serve_alerts(context: &Arc<Context>, options: &Options) {
             secrets: Arc::new(move |alert, name| {
                 let (secrets, user) = (secrets.clone(), User::Alert(alert));
                 Box::pin(async move {
-                    secrets.release(&user, Some(&name));
+                    secrets.release(&user, &[(InputKind::Secret, name.clone())]);
                     secrets.read(&user, &name).await.map_err(|error| error.to_string())
                 })
             }),

@@ -4,6 +4,7 @@
 
 use holdfast_diff::plan::{self, Plan};
 
+use super::rendering::Fruit;
 use super::stages::Rendering;
 use super::{Run, failures, stages};
 use crate::cluster::apply::{self, Kinds};
@@ -40,7 +41,7 @@ async fn remove(run: &Run<'_>, findings: &mut Findings) -> Result<bool, Failure>
         (true, Some(_)) => Some("the Sync was suspended"),
         (true, None) => None,
     };
-    let mut observed = stages::observe(run, Rendering::whole(Vec::new()), "").await?;
+    let mut observed = stages::observe(run, Rendering::whole(Fruit::default()), "").await?;
     failures::failure(&observed.errors, None)?;
     let mut kinds = Kinds::new();
     let mut changes = Vec::new();

@@ -1,4 +1,4 @@
-//! The stage `source`, brought what it needs: the login, the ref, and the folder that the Sync names.
+//! The stage `source`, brought what it needs: the login and the ref; and what the commit says, as far as the Sync reads it.
 //!
 //! I/O: through the stage.
 
@@ -7,21 +7,20 @@ use std::time::{Duration, Instant};
 use kube::ResourceExt as _;
 use tracing::instrument;
 
+use super::rendering::{self, Fresh, Known};
 use super::{Run, stages};
-use crate::api::{CommitNote, names};
+use crate::api::names;
 use crate::cluster::secrets::User;
 use crate::memory::Memory;
-use crate::report::changes::cut;
 use crate::report::{Failure, Seen};
-use crate::source::{Checkout, Credential, Folder, GitRef, Location};
-
-/// Characters of an author and of a subject that are told.
-const SHOWN: usize = 200;
+use crate::source::{Checkout, Credential, GitRef, Location};
 
 /// What `source` found.
 pub struct Source {
     pub seen: Seen,
-    pub(super) folder: Folder,
+    known: Known,
+    /// What was rendered, if that was needed to know what the Sync reads.
+    pub(super) fresh: Fresh,
     /// Where it was asked for; `None` if nothing was asked.
     asked: Option<(Location, GitRef)>,
     /// Git could not be asked; this is what it said last.
@@ -49,7 +48,7 @@ pub async fn source(run: &Run<'_>, memory: &mut Memory) -> Result<Source, Failur
         }
         None => None,
     };
-    run.context.secrets.release(&user, git.secret_ref.as_ref().map(|secret| secret.name.as_str()));
+    run.context.secrets.release(&user, &rendering::names(run));
     let location = Location::parse(&git.url, credential).map_err(|error| Failure::of("source", &error))?;
     let asked = run.sync.annotations().get(names::RECONCILE_AT).cloned();
     let max_age = if asked == memory.asked { spec.interval() } else { Duration::ZERO };
@@ -65,29 +64,23 @@ pub async fn source(run: &Run<'_>, memory: &mut Memory) -> Result<Source, Failur
         Err(error) => Some(Failure::of("source", &error)),
     };
     drop(timer);
-    let (checkout, trouble) = match (&memory.checkout, trouble) {
+    let (checkout, trouble) = match (memory.checkout.clone(), trouble) {
         (Some(checkout), trouble) if checkout.is_of(&location, &reference) => (checkout, trouble),
         (_, Some(failure)) => return Err(failure),
         (_, None) => return Err(Failure::internal("source", "the checkout is of another repository")),
     };
-    let (seen, folder) = at_path(run, checkout)?;
-    Ok(Source { seen, folder, asked: Some((location, reference)), trouble })
+    let (known, fresh) = rendering::look_at(run, memory, &checkout).await?;
+    Ok(Source { seen: seen(&known, &checkout), known, fresh, asked: Some((location, reference)), trouble })
 }
 
-/// The folder of the Sync in a checkout.
-fn at_path(run: &Run<'_>, checkout: &Checkout) -> Result<(Seen, Folder), Failure> {
-    let path = run.sync.spec.path.as_deref().unwrap_or_default();
-    let folder = checkout.folder(path).map_err(|error| Failure::of("source", &error))?;
-    let seen = Seen {
+/// What is told of a commit.
+fn seen(known: &Known, checkout: &Checkout) -> Seen {
+    Seen {
         revision: checkout.revision().to_string(),
         short: checkout.revision().short(),
-        tree: folder.id().clone(),
-        commit: checkout.commit().map(|(author, subject)| CommitNote {
-            author: cut(&author, SHOWN),
-            subject: cut(&subject, SHOWN),
-        }),
-    };
-    Ok((seen, folder))
+        tree: known.tree.clone(),
+        commit: known.note.clone(),
+    }
 }
 
 /// What git said last, if the cluster differs from it: what drifted is put back before git is asked anything, so that it
@@ -97,10 +90,12 @@ fn known(run: &Run<'_>, memory: &mut Memory) -> Option<Source> {
     if (due && memory.postponed) || run.sync.annotations().get(names::RECONCILE_AT) != memory.asked.as_ref() {
         return None;
     }
-    let (seen, folder) = at_path(run, memory.checkout.as_ref()?).ok()?;
+    let checkout = memory.checkout.as_ref()?;
+    let known = memory.known.clone().filter(|known| known.is_of(run, checkout))?;
+    let seen = seen(&known, checkout);
     let differs = !stages::differing(run, &seen.tree, memory)?.is_nothing();
     memory.postponed = due && differs;
-    differs.then_some(Source { seen, folder, asked: None, trouble: None })
+    differs.then_some(Source { seen, known, fresh: None, asked: None, trouble: None })
 }
 
 fn reference(git: Option<&crate::api::GitRef>) -> GitRef {
@@ -116,14 +111,10 @@ fn reference(git: Option<&crate::api::GitRef>) -> GitRef {
     chosen.into_iter().flatten().next().unwrap_or_default()
 }
 
-/// True if git has another tree than the one that is being applied. Asked at most once an interval.
-pub async fn is_newer(run: &Run<'_>, Source { seen, asked, .. }: &Source) -> bool {
+/// True if git says something else than what is being applied. Asked at most once an interval.
+pub async fn is_newer(run: &Run<'_>, Source { known, asked, .. }: &Source) -> bool {
     let Some((location, reference)) = asked else { return false };
     let spec = &run.sync.spec;
     let checkout = run.context.sources.checkout(location, reference, spec.interval(), spec.timeout()).await;
-    let path = spec.path.as_deref().unwrap_or_default();
-    checkout
-        .ok()
-        .and_then(|checkout| checkout.folder(path).ok())
-        .is_some_and(|folder| *folder.id() != seen.tree)
+    checkout.is_ok_and(|checkout| known.differs_at(&checkout.files()))
 }

@@ -19,6 +19,7 @@ use super::Run;
 use super::drift;
 use super::jobs::is_completed;
 use super::mistakes;
+use super::rendering::Fruit;
 use super::source::{Source, is_newer};
 use crate::api::{DriftMode, Sync, names};
 use crate::cluster::apply::{self, Failed, Kinds, Outcome};
@@ -34,7 +35,6 @@ use crate::cluster::view::{Differing, Differs};
 use crate::context::ROOM;
 use crate::gate::{self, ApprovedPlan, Decision};
 use crate::memory::{Memory, Rendered};
-use crate::render;
 use crate::render::kept::Kept;
 use crate::report::{Failure, Objects, Seen};
 
@@ -61,7 +61,7 @@ pub fn checks(run: &Run<'_>) -> Result<(), Failure> {
 /// not known.
 pub fn differing(run: &Run<'_>, tree: &str, memory: &Memory) -> Option<Differing> {
     let rendered = memory.rendered.as_ref()?;
-    if !rendered.is_of(tree, run.sync) || rendered.objects.is_empty() {
+    if !rendered.is_of(tree, run.sync) {
         return None;
     }
     let is_done = |object: &ObjectId, manifest| is_completed(run.status, object, manifest);
@@ -83,12 +83,14 @@ pub struct Rendering {
     pub manifests: Vec<Manifest>,
     /// All that git says, if the manifests are only what differs of it.
     pub part_of: Option<Arc<Vec<(ObjectId, Digest)>>>,
+    /// What is odd and stops nothing.
+    pub warnings: Vec<String>,
 }
 
 impl Rendering {
     /// All that git says.
-    pub fn whole(manifests: Vec<Manifest>) -> Self {
-        Self { manifests, part_of: None }
+    pub fn whole(Fruit { manifests, warnings }: Fruit) -> Self {
+        Self { manifests, part_of: None, warnings }
     }
 
     /// True if git says nothing at all.
@@ -97,29 +99,18 @@ impl Rendering {
     }
 }
 
-/// What differs of a render that is known; or else reads and renders the files of the folder.
-#[instrument(name = "render", skip_all)]
-pub async fn render(run: &Run<'_>, source: &Source, memory: &Memory) -> Result<Rendering, Failure> {
-    let _timer = run.context.metrics.stage("render");
+/// What differs of a render that is known; or else all of it.
+pub fn render(run: &Run<'_>, source: &mut Source, memory: &Memory) -> Result<Rendering, Failure> {
     if let (Some(differing), Some(rendered)) = (differing(run, &source.seen.tree, memory), &memory.rendered) {
         let positions: Vec<usize> = differing.manifests.iter().map(|(at, _)| *at).collect();
         let part_of = Some(rendered.objects.clone());
         return match rendered.kept.get(&positions) {
-            Ok(manifests) => Ok(Rendering { manifests, part_of }),
+            Ok(manifests) => Ok(Rendering { manifests, part_of, warnings: Vec::new() }),
             Err(error) => Err(Failure::internal("render", error.to_string())),
         };
     }
-    let folder = source.folder.clone();
-    let rendered = tokio::task::spawn_blocking(move || {
-        let mut files = Vec::new();
-        for file in folder.files(render::reads).map_err(|error| Failure::of("source", &error))? {
-            let bytes = folder.read(&file).map_err(|error| Failure::of("source", &error))?;
-            files.push(render::File { path: file.path, bytes });
-        }
-        render::render(&files).map_err(|error| Failure::of("render", &error))
-    });
-    let set = rendered.await.map_err(|error| Failure::internal("render", error.to_string()))??;
-    Ok(Rendering::whole(set.manifests))
+    let missing = || Failure::internal("render", "nothing was rendered");
+    Ok(Rendering::whole(source.fresh.take().ok_or_else(missing)??))
 }
 
 /// Waits until there is room for so many objects, and holds it.
@@ -155,7 +146,7 @@ pub async fn observe(run: &Run<'_>, rendering: Rendering, revision: &str) -> Res
         .requests(run.owner, spec.service_account_name.as_deref())
         .map_err(|error| Failure::internal("observe", error.to_string()))?;
     let namespace = spec.target_namespace.as_deref().unwrap_or(run.owner.namespace());
-    let Rendering { manifests, part_of } = rendering;
+    let Rendering { manifests, part_of, warnings: odd } = rendering;
     let scope = if part_of.is_none() { Scope::Whole } else { Scope::Part };
     let rules = cluster.view.judges.rules(run.owner);
     let (found, mut errors) =
@@ -169,7 +160,7 @@ pub async fn observe(run: &Run<'_>, rendering: Rendering, revision: &str) -> Res
         let names: Vec<ObjectId> = desired.iter().map(|(object, _)| object.clone()).collect();
         (former, unknown) = parent::former_kinds(cluster, run.sync, &names).await;
         let packed = Kept::of(found.iter().map(|desired| &*desired.manifest));
-        warnings = Some(mistakes::mistakes(run, &found));
+        warnings = Some([odd, mistakes::mistakes(run, &found)].concat());
         kept = Some(packed.map_err(|error| Failure::internal("render", error.to_string()))?);
     }
     errors.append(&mut unknown);

@@ -1,29 +1,94 @@
-//! The plain renderer: every YAML and JSON file below the path, as kubectl reads it.
+//! The plain renderer: every YAML and JSON file below the path, as kubectl reads it. A folder below with a kustomization
+//! of its own is rendered by that.
 //!
-//! Leaves the dialect to `holdfast_diff::yaml`. Pure.
+//! Leaves the dialect to `holdfast_diff::yaml`. Pure, beside the files that it is given.
 
+use holdfast_diff::files::{Entry, FileKind, Files, FilesError};
+use holdfast_diff::object::Manifest;
 use holdfast_diff::yaml;
 
-use super::{File, ManifestSet, RenderError};
+use super::ignore::Ignored;
+use super::kustomize::{self, Surroundings};
+use super::{Object, RenderError, Rendered, detect};
+use crate::api::KustomizeOptions;
+
+/// Folders that may be inside one another: symlinks can make it endless.
+const DEPTH: usize = 64;
 
 /// True for YAML and JSON files that are not hidden.
-pub fn reads(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or(path);
+fn reads(name: &str) -> bool {
     let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
     !name.starts_with('.')
         && ["yaml", "yml", "json"].iter().any(|known| extension.eq_ignore_ascii_case(known))
 }
 
-/// Reads all files. One mistake anywhere means that nothing is rendered: half a set would be read as deletions.
-pub fn render(files: &[File]) -> Result<ManifestSet, RenderError> {
-    let mut set = ManifestSet::default();
-    let mut errors = Vec::new();
-    for File { path, bytes } in files {
-        let (manifests, mistakes) = yaml::manifests(path, bytes);
-        set.manifests.extend(manifests);
-        errors.extend(mistakes.into_iter().map(|mistake| mistake.to_string()));
+/// What is rendered below a folder.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unit {
+    File(String),
+    /// A folder with a kustomization of its own.
+    Kustomization(String),
+}
+
+/// The files and kustomizations below a folder that are rendered, in the order of their paths.
+pub fn units(files: &dyn Files, folder: &str) -> Result<Vec<Unit>, FilesError> {
+    let mut found = Vec::new();
+    let mut open = vec![(folder.to_owned(), Ignored::at_root(files, folder)?, 0)];
+    while let Some((folder, above, depth)) = open.pop() {
+        if depth > 0 && detect::is_kustomization(files, &folder)? {
+            found.push((folder.clone(), Unit::Kustomization(folder)));
+            continue;
+        }
+        if depth > DEPTH {
+            return Err(FilesError(format!(
+                "{folder} is more than {DEPTH} folders deep: is a symlink in a circle?"
+            )));
+        }
+        let ignored = above.and(files, &folder)?;
+        for Entry { name, kind } in files.list(&folder)?.unwrap_or_default() {
+            let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
+            let is_folder = kind == FileKind::Folder;
+            if ignored.has(&path, is_folder) {
+                continue;
+            }
+            if is_folder && !name.starts_with('.') {
+                open.push((path, ignored.clone(), depth + 1));
+            } else if !is_folder && reads(&name) {
+                found.push((path.clone(), Unit::File(path)));
+            }
+        }
     }
-    if errors.is_empty() { Ok(set) } else { Err(RenderError { errors }) }
+    found.sort_unstable();
+    Ok(found.into_iter().map(|(_, unit)| unit).collect())
+}
+
+/// Reads all files. One mistake anywhere means that nothing is rendered: half a set would be read as deletions.
+pub fn render(
+    host: &Surroundings<'_>,
+    folder: &str,
+    options: Option<&KustomizeOptions>,
+) -> Result<Rendered, RenderError> {
+    let mut rendered = Rendered::default();
+    let mut errors = Vec::new();
+    for unit in units(host, folder)? {
+        match unit {
+            Unit::File(path) => {
+                let bytes = host.read(&path)?.unwrap_or_default();
+                let (manifests, mistakes) = yaml::manifests(&path, &bytes);
+                let object = |Manifest { value, origin, .. }| Object { value, origin };
+                rendered.objects.extend(manifests.into_iter().map(object));
+                errors.extend(mistakes.into_iter().map(|mistake| mistake.to_string()));
+            }
+            Unit::Kustomization(folder) => match kustomize::render(host, &folder, options) {
+                Ok(Rendered { objects, warnings, secret: _ }) => {
+                    rendered.objects.extend(objects);
+                    rendered.warnings.extend(warnings);
+                }
+                Err(error) => errors.extend(error.errors),
+            },
+        }
+    }
+    if errors.is_empty() { Ok(rendered) } else { Err(RenderError::of(errors)) }
 }
 
 #[cfg(test)]
@@ -32,7 +97,7 @@ mod tests {
 
     #[test]
     fn hidden_files_and_other_types_are_not_read() {
-        let read = ["a.yaml", "b/c.YML", "d.json", ".github.yaml", "e.txt", "yaml"].map(reads);
+        let read = ["a.yaml", "c.YML", "d.json", ".github.yaml", "e.txt", "yaml"].map(reads);
         assert_eq!(read, [true, true, true, false, false, false]);
     }
 }

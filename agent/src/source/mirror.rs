@@ -18,6 +18,7 @@ use tracing::{debug, warn};
 use super::error::classify;
 use super::reference::Range;
 use super::transport::Connection;
+use super::tree::Folders;
 use super::{GitRef, Location, Revision, SourceError};
 
 /// After so many packs a mirror is fetched afresh: packs are never joined.
@@ -26,6 +27,8 @@ const PACKS: usize = 50;
 /// A repository on disk. A retired one goes when the last checkout of it does.
 pub struct Repository {
     pub git: ThreadSafeRepository,
+    /// What its folders hold, as far as they were read.
+    pub folders: Folders,
     folder: PathBuf,
     retired: AtomicBool,
 }
@@ -115,6 +118,7 @@ impl Mirror {
         };
         let repository = Arc::new(Repository {
             git: repository.into_sync(),
+            folders: Folders::default(),
             folder: self.folder.clone(),
             retired: AtomicBool::new(false),
         });

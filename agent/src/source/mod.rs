@@ -5,6 +5,7 @@
 
 mod credential;
 mod error;
+mod files;
 mod location;
 mod mirror;
 mod reference;
@@ -22,9 +23,10 @@ use tokio::sync::broadcast;
 
 pub use credential::Credential;
 pub use error::SourceError;
+pub use files::CommitFiles;
 pub use location::{Location, MirrorId};
 pub use reference::{GitRef, Revision};
-pub use tree::{File, Folder, Tree};
+pub use tree::Tree;
 
 use location::Scheme;
 use mirror::{Mirror, Repository};
@@ -94,9 +96,14 @@ impl Checkout {
         self.tree.commit()
     }
 
-    /// The folder at the path that a Sync names.
-    pub fn folder(&self, path: &str) -> Result<Folder, SourceError> {
+    /// The clean path of the folder that a Sync names.
+    pub fn folder(&self, path: &str) -> Result<String, SourceError> {
         self.tree.folder(path)
+    }
+
+    /// The files of the commit.
+    pub fn files(&self) -> CommitFiles {
+        CommitFiles::new(self.tree.clone())
     }
 
     /// True if it is of this repository and ref.

@@ -71,6 +71,14 @@ pub fn manifests(file: &str, text: &[u8]) -> (Vec<Manifest>, Vec<ManifestError>)
     (reader.manifests, reader.errors)
 }
 
+/// The object that a value is, or the objects of a list, and everything that is wrong with it. All of it stands where the
+/// value does.
+pub fn manifest(value: Value, origin: &Origin) -> (Vec<Manifest>, Vec<ManifestError>) {
+    let mut reader = Reader { file: origin.file.clone(), manifests: Vec::new(), errors: Vec::new() };
+    reader.object(value, Place { tree: &Tree::default(), node: None, line: origin.line });
+    (reader.manifests, reader.errors)
+}
+
 impl ManifestError {
     /// The line, from 1, at which to look.
     pub fn line(&self) -> u32 {

@@ -22,9 +22,10 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 pub use error::{YamlError, YamlProblem};
-pub use manifest::{ManifestError, ManifestProblem, manifests};
+pub use manifest::{ManifestError, ManifestProblem, manifest, manifests};
 pub use tree::{Content, Node, NodeId, Tree};
 pub use write::write;
+pub(crate) use write::write_to_read;
 
 pub use decode::Duplicates;
 use decode::{Finding, MAX_DEPTH, decode};

@@ -16,14 +16,24 @@ use serde_json::Value;
 
 use order::Field;
 use page::{Fold, Page};
-use style::Style;
+use style::{Audience, Style};
 
 /// The longest field name, in bytes, that stands before its `:` on the same line.
 const LONGEST_KEY: usize = 128;
 
 /// Writes a value as a YAML document with a line end behind it, at any depth.
 pub fn write(value: &Value) -> String {
-    let mut page = Page::default();
+    write_for(Audience::Kubectl, value)
+}
+
+/// Writes a value as [`write`] does, but so that this module's reader reads every text back as it was, and
+/// no line is broken.
+pub(crate) fn write_to_read(value: &Value) -> String {
+    write_for(Audience::Ourselves, value)
+}
+
+fn write_for(audience: Audience, value: &Value) -> String {
+    let mut page = Page::new(audience);
     let mut open = Vec::new();
     open.extend(node(&mut page, value, None));
     while let Some(collection) = open.last_mut() {
@@ -68,7 +78,7 @@ fn next<'v>(page: &mut Page, collection: &mut Open<'v>) -> Option<(&'v Value, Pa
 
 /// Writes a field's name and its colon, and tells whether both are on one line.
 fn key(page: &mut Page, name: &str, indent: usize) -> bool {
-    let (style, one_line) = Style::of(name);
+    let (style, one_line) = Style::of(name, page.audience());
     page.start_line(indent);
     let simple = one_line && name.len() <= LONGEST_KEY;
     if simple {
@@ -91,7 +101,7 @@ fn node<'v>(page: &mut Page, value: &'v Value, parent: Option<Parent>) -> Option
         Value::Bool(true) => page.word("true"),
         Value::Bool(false) => page.word("false"),
         Value::Number(number) => page.word(&number::text(number)),
-        Value::String(text) => page.scalar(text, Style::of(text).0, Fold::To(deeper.max(2))),
+        Value::String(text) => page.scalar(text, Style::of(text, page.audience()).0, Fold::To(deeper.max(2))),
         Value::Array(items) if items.is_empty() => page.word("[]"),
         Value::Object(fields) if fields.is_empty() => page.word("{}"),
         Value::Array(items) => {

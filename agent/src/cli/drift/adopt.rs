@@ -17,10 +17,10 @@ use super::place::{self, PlaceError, Wanted};
 use super::target::{Target, label};
 use super::values::{self, Adopted, Git, kind, shown};
 use crate::api::{DriftChange, DriftObject, DriftState, Sync};
+use crate::cli::files::File;
 use crate::cli::{Global, cluster, files, say};
 use crate::cluster::discovery::Discovery;
 use crate::cluster::requests::Requests;
-use crate::render::File;
 
 /// Which object, and where to write
 #[derive(Args, Debug)]
@@ -51,8 +51,9 @@ impl Adopt {
         let client = cluster::client(&global).await?;
         let sync = cluster::sync(&client, &name).await?;
         let objects = drifted(&sync, &object)?;
-        let folder = files::folder(&tree, sync.spec.path.as_deref())?;
-        let mut tree = Tree { root: &tree, files: files::read(&tree, &folder)?, sync: &sync };
+        let disk = files::Disk::new(&tree)?;
+        let folder = disk.folder(sync.spec.path.as_deref())?;
+        let mut tree = Tree { root: &tree, files: files::read(&disk, &folder)?, sync: &sync };
         let mut code = ExitCode::SUCCESS;
         for told in &objects {
             let object = label(&told.kind, &told.namespace, &told.name);

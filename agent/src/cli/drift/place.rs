@@ -5,7 +5,7 @@ use holdfast_diff::yaml::{self, Document};
 use serde_json::Value;
 
 use super::target::group;
-use crate::render::File;
+use crate::cli::files::File;
 
 /// The object that is looked for.
 #[derive(Clone, Copy, Debug)]

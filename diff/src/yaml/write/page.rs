@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use super::style::{Style, is_break, is_printable};
+use super::style::{Audience, Style, is_break, is_printable};
 
 /// A line longer than this is broken at its next space.
 const WIDTH: usize = 80;
@@ -18,8 +18,8 @@ pub(super) enum Fold {
     To(usize),
 }
 
-#[derive(Default)]
 pub(super) struct Page {
+    audience: Audience,
     text: String,
     /// Where the last line starts.
     line: usize,
@@ -28,6 +28,14 @@ pub(super) struct Page {
 }
 
 impl Page {
+    pub fn new(audience: Audience) -> Self {
+        Self { audience, text: String::new(), line: 0, used: false }
+    }
+
+    pub fn audience(&self) -> Audience {
+        self.audience
+    }
+
     pub fn finish(mut self) -> String {
         if self.used {
             self.text.push('\n');
@@ -98,9 +106,11 @@ impl Page {
         self.used = true;
     }
 
-    /// True if a text of this many bytes can reach beyond the width.
-    fn reaches_beyond(&self, bytes: usize) -> bool {
-        self.text.len() - self.line + bytes > WIDTH
+    fn width(&self) -> usize {
+        match self.audience {
+            Audience::Kubectl => WIDTH,
+            Audience::Ourselves => usize::MAX,
+        }
     }
 
     fn column(&self) -> usize {
@@ -109,8 +119,9 @@ impl Page {
 
     /// Plain text, or what stands between single quotes.
     fn flow(&mut self, text: &str, fold: Fold, quoted: bool) {
+        let width = self.width();
         let special = quoted && text.contains(['\'', '\u{2028}', '\u{2029}']);
-        if !special && !self.reaches_beyond(text.len()) {
+        if !special && self.text.len() - self.line + text.len() <= width {
             self.text.push_str(text);
             return;
         }
@@ -124,7 +135,7 @@ impl Page {
         for (at, c) in text.char_indices() {
             let inside = at > 0 && at + 1 < bytes.len();
             let alone = previous != ' ' && bytes.get(at + 1) != Some(&b' ');
-            if c == ' ' && can_fold && column > WIDTH && inside && alone {
+            if c == ' ' && can_fold && column > width && inside && alone {
                 self.fold(indent);
                 column = indent;
             } else if is_break(c) {
@@ -151,7 +162,7 @@ impl Page {
         self.text.push('"');
         // go-yaml looks for the byte order mark at the start of the text, whichever character it is at
         let escapes_all = text.starts_with('\u{FEFF}');
-        let mut column = self.column();
+        let (width, mut column) = (self.width(), self.column());
         let mut after_space = false;
         for (at, c) in text.char_indices() {
             let inside = at > 0 && at + 1 < text.len();
@@ -163,7 +174,7 @@ impl Page {
                 continue;
             }
             match fold {
-                Fold::To(indent) if c == ' ' && !after_space && column > WIDTH && inside => {
+                Fold::To(indent) if c == ' ' && !after_space && column > width && inside => {
                     self.fold(indent);
                     column = indent;
                     if text.as_bytes().get(at + 1) == Some(&b' ') {

@@ -3,6 +3,16 @@
 //! Leaves what a plain text would mean to `resolve`. Pure.
 
 use super::resolve;
+use crate::yaml::number;
+
+/// Who reads what is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Audience {
+    /// Whoever reads what kubectl prints.
+    Kubectl,
+    /// The reader in `yaml`, to which `<<` merges, `._5` is a number, and U+2028 is no line end.
+    Ourselves,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Style {
@@ -14,8 +24,12 @@ pub(super) enum Style {
 
 impl Style {
     /// The form of a text, and whether the text is free of line breaks.
-    pub fn of(text: &str) -> (Self, bool) {
-        let marks = Marks::of(text);
+    pub fn of(text: &str, audience: Audience) -> (Self, bool) {
+        let mut marks = Marks::of(text);
+        if audience == Audience::Ourselves {
+            marks.syntax |= text == "<<" || (text.starts_with('.') && number::read(text).is_some());
+            marks.unprintable |= text.contains(['\u{2028}', '\u{2029}']);
+        }
         let style = if text.contains('\n') {
             if marks.bars_literal() { Self::DoubleQuoted } else { Self::Literal }
         } else if !resolve::is_text(text) || marks.bars_single_quotes() {

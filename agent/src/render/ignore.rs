@@ -1,0 +1,89 @@
+//! Which files of a folder are not rendered: `.holdfastignore` and `.sourceignore`, in the syntax of gitignore.
+//!
+//! The files are read at the root of the tree, at the folder that is rendered, and in every folder below it, and hold for
+//! what is below them, the deeper ones last. Pure.
+
+use holdfast_diff::files::{Files, FilesError};
+use ignore::Match;
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
+
+/// The names of such files, the later one stronger.
+const NAMES: [&str; 2] = [".sourceignore", ".holdfastignore"];
+
+/// The rules of a folder and of all folders above it.
+#[derive(Clone, Default)]
+pub struct Ignored {
+    rules: Vec<(String, Gitignore)>,
+}
+
+impl Ignored {
+    /// The rules at the root, if the folder is not the root itself.
+    pub fn at_root(files: &dyn Files, folder: &str) -> Result<Self, FilesError> {
+        if folder.is_empty() { Ok(Self::default()) } else { Self::default().and(files, "") }
+    }
+
+    /// The same with the rules that are in a folder.
+    pub fn and(&self, files: &dyn Files, folder: &str) -> Result<Self, FilesError> {
+        let mut all = self.clone();
+        for name in NAMES {
+            let path = if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
+            let Some(bytes) = files.read(&path)? else { continue };
+            all.rules.push((folder.to_owned(), rules(&path, &bytes)?));
+        }
+        Ok(all)
+    }
+
+    /// True if what stands at a path is left out.
+    pub fn has(&self, path: &str, is_folder: bool) -> bool {
+        for (folder, rules) in self.rules.iter().rev() {
+            let below = path.strip_prefix(folder.as_str()).unwrap_or(path).trim_start_matches('/');
+            match rules.matched(below, is_folder) {
+                Match::Ignore(_) => return true,
+                Match::Whitelist(_) => return false,
+                Match::None => {}
+            }
+        }
+        false
+    }
+}
+
+fn rules(path: &str, bytes: &[u8]) -> Result<Gitignore, FilesError> {
+    let text = str::from_utf8(bytes).map_err(|_| FilesError(format!("{path}: the file is not UTF-8")))?;
+    let mut builder = GitignoreBuilder::new("");
+    for (number, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
+        builder
+            .add_line(None, line)
+            .map_err(|error| FilesError(format!("{path}:{}: {error}: correct the pattern", number + 1)))?;
+    }
+    builder.build().map_err(|error| FilesError(format!("{path}: {error}")))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_mean_what_they_mean_to_git() {
+        let rules = rules("x", b"# note\n*.md\n/charts/\n!keep.md\ntmp/**/*.yaml\n").unwrap();
+        let ignored = Ignored { rules: vec![("shop".to_owned(), rules)] };
+        let cases = [
+            ("shop/readme.md", false, true),
+            ("shop/a/readme.md", false, true),
+            ("shop/a/keep.md", false, false),
+            ("shop/charts", true, true),
+            ("shop/a/charts", true, false),
+            ("shop/tmp/a/b.yaml", false, true),
+            ("shop/web.yaml", false, false),
+        ];
+        for (path, is_folder, expected) in cases {
+            assert_eq!(ignored.has(path, is_folder), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_bad_pattern_is_told_with_its_line() {
+        let error = rules("shop/.holdfastignore", b"ok\n[z-a]\n").err().unwrap().to_string();
+        assert!(error.starts_with("shop/.holdfastignore:2: "), "{error}");
+    }
+}

@@ -1,0 +1,153 @@
+//! Variables in objects: `${name}` and its kin, filled in as Flux does it after a build.
+//!
+//! An object is written as YAML, filled in as one text, and read again: so `replicas: ${n}` becomes a
+//! number, and `"${n}"` in a manifest does, too. Where Flux has a result it is the same here, except that
+//!
+//! - `${a:?message}` is an error where `a` is empty, `${a:+b}` always, and `${a-b}` works;
+//! - `${a%[0-9]}` and `${a/#b/}` do what Flux says that they do;
+//! - a default is only looked at where it is needed, and text can stand beside an expression in another;
+//! - no expression reaches beyond the field in which it starts, long lines are not broken in the middle of
+//!   one, and no character is cut in two.
+//!
+//! Leaves the syntax to `syntax`, values to `expand`, functions to `function` and `glob`, and the names of
+//! fields to `place`. The files and lines of errors are the caller's. Pure.
+
+mod error;
+mod expand;
+mod function;
+mod glob;
+mod place;
+mod reread;
+mod syntax;
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::yaml::near::nearest;
+use crate::yaml::write_to_read;
+
+pub use error::{SubstituteError, SubstituteProblem};
+
+use error::Finding;
+use expand::expand;
+use place::Places;
+
+/// The annotations and labels, and their values, with which an object opts out.
+const OPT_OUTS: [(&str, &str); 2] =
+    [("holdfast.dev/substitute", "Disabled"), ("kustomize.toolkit.fluxcd.io/substitute", "disabled")];
+
+/// What is filled in. It cannot be printed: values may be secret.
+#[derive(Clone, Copy)]
+pub struct Options<'a> {
+    /// Values by name. Line ends in a value are left out. Names for which [`is_name`] is false never match.
+    pub vars: &'a BTreeMap<String, String>,
+    pub mode: Mode,
+}
+
+impl<'a> Options<'a> {
+    fn value(&self, name: &str) -> Option<&'a str> {
+        self.vars.get(name).filter(|_| is_name(name)).map(String::as_str)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Every `${` belongs to an expression, `$$` is a dollar, and a name that has neither a value nor a
+    /// default is an error.
+    Strict,
+    /// Only expressions with a name in `vars`, and their escapes `$${name}`, are touched.
+    Declared,
+}
+
+/// True for names that a variable can have: letters, digits and `_`, but no digit first.
+pub fn is_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+/// Fills in an object's variables.
+///
+/// Nothing happens to an object without `${`, and to one with the annotation or label
+/// `holdfast.dev/substitute: Disabled` or `kustomize.toolkit.fluxcd.io/substitute: disabled`.
+///
+/// # Errors
+/// Returns all that is wrong, in the order in which the fields are written; the object is as it was.
+pub fn substitute(value: &mut Value, options: &Options) -> Result<(), Vec<SubstituteError>> {
+    if !mentions_variables(value) || opts_out(value) {
+        return Ok(());
+    }
+    let written = write_to_read(value);
+    let mut filled = expand(&written, options);
+    let places = Places::new(&written);
+    filled.findings.extend(places.crossings(&filled.spots));
+    if filled.findings.is_empty() {
+        if filled.text == written {
+            return Ok(());
+        }
+        match reread::object(&written, &filled) {
+            Ok(object) => {
+                *value = object;
+                return Ok(());
+            }
+            Err(finding) => filled.findings.push(finding),
+        }
+    }
+    let path = |finding: &Finding| places.path(finding.at);
+    Err(errors(filled.findings, options, path))
+}
+
+/// Fills in the variables of a text.
+///
+/// # Errors
+/// Returns all that is wrong, in the order of the text.
+pub fn text(input: &str, options: &Options) -> Result<String, Vec<SubstituteError>> {
+    let filled = expand(input, options);
+    if filled.findings.is_empty() {
+        return Ok(filled.text);
+    }
+    Err(errors(filled.findings, options, |_| String::new()))
+}
+
+fn errors(
+    mut findings: Vec<Finding>,
+    options: &Options,
+    path: impl Fn(&Finding) -> String,
+) -> Vec<SubstituteError> {
+    findings.sort_by_key(|finding| finding.at);
+    let error = |finding: Finding| {
+        let path = path(&finding);
+        let problem = match finding.problem {
+            SubstituteProblem::Undefined { .. } => {
+                let names = options.vars.keys().filter(|name| is_name(name));
+                let near = nearest(finding.name, names).map(ToOwned::to_owned);
+                SubstituteProblem::Undefined { near }
+            }
+            other => other,
+        };
+        SubstituteError { variable: finding.name.to_owned(), path, problem }
+    };
+    findings.into_iter().map(error).collect()
+}
+
+/// True if a text or a name of a field in the value has `${`.
+fn mentions_variables(value: &Value) -> bool {
+    let mut left = vec![value];
+    while let Some(value) = left.pop() {
+        match value {
+            Value::String(text) if text.contains("${") => return true,
+            Value::Array(items) => left.extend(items),
+            Value::Object(fields) if fields.keys().any(|name| name.contains("${")) => return true,
+            Value::Object(fields) => left.extend(fields.values()),
+            _ => {}
+        }
+    }
+    false
+}
+
+fn opts_out(value: &Value) -> bool {
+    ["annotations", "labels"].iter().any(|field| {
+        let marks = &value["metadata"][field];
+        OPT_OUTS.iter().any(|(name, disabled)| marks[name] == *disabled)
+    })
+}

@@ -1,0 +1,95 @@
+//! The fields in which bytes of a written object stand.
+//!
+//! Pure.
+
+use super::error::{Finding, SubstituteProblem};
+use super::expand::Spot;
+use crate::yaml::{Content, NodeId, Tree, read};
+
+/// An object as written, read only where that is needed.
+pub(super) struct Places<'a> {
+    text: &'a str,
+}
+
+impl<'a> Places<'a> {
+    pub fn new(text: &'a str) -> Self {
+        Self { text }
+    }
+
+    /// The path, as in RFC 6901, of the field at a byte.
+    pub fn path(&self, at: usize) -> String {
+        self.with_tree(|tree| {
+            let mut path = String::new();
+            let mut id = Tree::ROOT;
+            while let Some((segment, child)) = step(tree, id, at) {
+                path.push('/');
+                path.push_str(&segment.replace('~', "~0").replace('/', "~1"));
+                let Some(child) = child else { break };
+                id = child;
+            }
+            path
+        })
+        .unwrap_or_default()
+    }
+
+    /// The expressions that end elsewhere than in the scalar in which they start.
+    pub fn crossings<'s>(&self, spots: &[Spot<'s>]) -> Vec<Finding<'s>> {
+        // where a field ends on the line there is a `: ` at least
+        let can_cross = |spot: &&Spot| {
+            self.text.get(spot.from.clone()).is_some_and(|text| text.contains('\n') || text.contains(": "))
+        };
+        let suspects: Vec<&Spot> = spots.iter().filter(can_cross).collect();
+        if suspects.is_empty() {
+            return Vec::new();
+        }
+        let crosses =
+            |tree: &Tree, spot: &Spot| scalar(tree, spot.from.start) != scalar(tree, spot.from.end - 1);
+        let finding = |spot: &Spot<'s>| Finding {
+            at: spot.from.start,
+            name: spot.name,
+            problem: SubstituteProblem::Crosses,
+        };
+        let found = self.with_tree(|tree| {
+            suspects.iter().filter(|spot| crosses(tree, spot)).map(|spot| finding(spot)).collect()
+        });
+        found.unwrap_or_default()
+    }
+
+    fn with_tree<T>(&self, then: impl FnOnce(&Tree) -> T) -> Option<T> {
+        let (documents, _) = read("", self.text.as_bytes());
+        documents.first().map(|document| then(&document.tree))
+    }
+}
+
+/// The name or number of the entry of a collection in which a byte stands, and its value's node unless the
+/// byte stands in the name.
+fn step(tree: &Tree, id: NodeId, at: usize) -> Option<(String, Option<NodeId>)> {
+    let starts = |id: &NodeId| tree.node(*id).is_some_and(|node| node.span.start <= at);
+    match &tree.node(id)?.content {
+        Content::Mapping(children) => {
+            let [name, value] = children.as_chunks::<2>().0.iter().rfind(|[name, _]| starts(name))?;
+            let Content::Scalar { text, .. } = &tree.node(*name)?.content else { return None };
+            Some((text.to_string(), starts(value).then_some(*value)))
+        }
+        Content::Sequence(children) => {
+            let index = children.iter().rposition(starts)?;
+            Some((index.to_string(), children.get(index).copied()))
+        }
+        _ => None,
+    }
+}
+
+/// The scalar in which a byte stands.
+fn scalar(tree: &Tree, at: usize) -> Option<NodeId> {
+    let mut id = Tree::ROOT;
+    loop {
+        match &tree.node(id)?.content {
+            Content::Mapping(children) | Content::Sequence(children) => {
+                id = *children
+                    .iter()
+                    .rfind(|child| tree.node(**child).is_some_and(|node| node.span.start <= at))?;
+            }
+            _ => return Some(id),
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! The object that a filled-in text is, or the variable that broke it.
+//!
+//! Pure.
+
+use serde_json::Value;
+
+use super::error::{Finding, SubstituteProblem};
+use super::expand::{Filled, Spot};
+use crate::yaml::read;
+
+/// Reads a filled-in text as one mapping. Where it is none, the variable is found whose value makes the
+/// difference when all before it are filled in.
+pub(super) fn object<'a>(written: &str, filled: &Filled<'a>) -> Result<Value, Finding<'a>> {
+    let problem = match mapping(&filled.text) {
+        Ok(object) => return Ok(object),
+        Err(problem) => problem,
+    };
+    let breaks = |count: usize| mapping(&partly(written, filled, count)).is_err();
+    // with `low` spots filled in it is an object, with `high` spots it is none
+    let (mut low, mut high) = (0, filled.spots.len());
+    while high - low > 1 {
+        let middle = low.midpoint(high);
+        if breaks(middle) {
+            high = middle;
+        } else {
+            low = middle;
+        }
+    }
+    let culprit = filled.spots.get(low);
+    Err(Finding {
+        at: culprit.map_or(0, |spot| spot.from.start),
+        name: culprit.map_or("", |spot| spot.name),
+        problem,
+    })
+}
+
+fn mapping(text: &str) -> Result<Value, SubstituteProblem> {
+    let (mut documents, errors) = read("", text.as_bytes());
+    match (documents.pop(), documents.is_empty() && errors.is_empty()) {
+        (Some(document), true) if document.value.is_object() => Ok(document.value),
+        (_, true) => Err(SubstituteProblem::NotAnObject),
+        _ => Err(SubstituteProblem::NotYaml),
+    }
+}
+
+/// The text with only the first spots filled in.
+fn partly(written: &str, filled: &Filled, count: usize) -> String {
+    let mut text = String::new();
+    let mut at = 0;
+    for (index, Spot { from, to, .. }) in filled.spots.iter().enumerate() {
+        text.push_str(filled.text.get(at..to.start).unwrap_or_default());
+        let piece = if index < count { filled.text.get(to.clone()) } else { written.get(from.clone()) };
+        text.push_str(piece.unwrap_or_default());
+        at = to.end;
+    }
+    text.push_str(filled.text.get(at..).unwrap_or_default());
+    text
+}
