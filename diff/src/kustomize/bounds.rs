@@ -8,10 +8,12 @@ use super::node::Node;
 
 /// Levels of an object, as many as one that is read may have.
 const DEEPEST: usize = 120;
-/// Bytes of an object, counted roughly: far more than an API server takes.
-const HEAVIEST: usize = 8 * 1024 * 1024;
+/// Bytes of memory of an object, counted roughly: some times what an API server takes.
+const HEAVIEST: usize = 32 * 1024 * 1024;
 /// Bytes that a value takes beside its text.
 const VALUE: usize = 32;
+/// Bytes that a mapping or a list takes beside its values, however few they are.
+const COLLECTION: usize = 640;
 
 /// A value that holds others.
 pub trait Tree {
@@ -50,7 +52,7 @@ pub fn weight(object: &impl Tree) -> Result<(), String> {
 }
 
 fn too_heavy() -> String {
-    format!("the object would have more than {HEAVIEST} bytes: copy less")
+    format!("the object would take more than {HEAVIEST} bytes: copy less")
 }
 
 fn levels(value: &impl Tree) -> usize {
@@ -58,7 +60,8 @@ fn levels(value: &impl Tree) -> usize {
 }
 
 fn bytes(value: &impl Tree) -> usize {
-    VALUE + value.text() + value.below().map(bytes).sum::<usize>()
+    let own = if value.is_collection() { COLLECTION } else { VALUE };
+    own + value.text() + value.below().map(bytes).sum::<usize>()
 }
 
 impl Tree for Value {
