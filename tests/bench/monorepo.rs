@@ -115,18 +115,19 @@ struct Counts {
     looks: u64,
     renders: u64,
     runs: u64,
+    cpu: f64,
 }
 
 async fn counts(agent: &Agent) -> anyhow::Result<Counts> {
     let text = agent.get("metrics").await?;
-    let sum = |start: &str| {
-        let values = text.lines().filter(|line| line.starts_with(start));
-        values.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
-    };
+    let value = |line: &str| line.rsplit(' ').next()?.parse::<u64>().ok();
+    let sum = |start: &str| text.lines().filter(|line| line.starts_with(start)).filter_map(value).sum();
+    let cpu = text.lines().find_map(|line| line.strip_prefix("process_cpu_seconds_total ")?.parse().ok());
     Ok(Counts {
         looks: sum("holdfast_source_requests_total"),
         renders: sum("holdfast_stage_seconds_count{stage=\"render\"}"),
         runs: sum("holdfast_reconciles_total"),
+        cpu: cpu.unwrap_or_default(),
     })
 }
 
@@ -139,7 +140,7 @@ async fn one_commit(running: &Running, syncs: usize, case: &Case, round: usize) 
     commit(folder, "Change one file")?;
     let before = counts(&running.agent).await?;
     look(running).await?;
-    let (mut unfetched, mut rendered, started) = (Instant::now(), None, Instant::now());
+    let (mut unfetched, mut rendered, mut cpu, started) = (Instant::now(), None, 0.0, Instant::now());
     let all = before.renders + readers;
     let seen = loop {
         let asked = Instant::now();
@@ -147,7 +148,7 @@ async fn one_commit(running: &Running, syncs: usize, case: &Case, round: usize) 
         if now.looks <= before.looks {
             unfetched = asked;
         } else if rendered.is_none() && now.renders >= all {
-            rendered = Some(unfetched.elapsed());
+            (rendered, cpu) = (Some(unfetched.elapsed()), now.cpu - before.cpu);
         }
         if rendered.is_some() && now.runs >= before.runs + syncs as u64 {
             break unfetched.elapsed();
@@ -164,7 +165,7 @@ async fn one_commit(running: &Running, syncs: usize, case: &Case, round: usize) 
         "{}",
         json!({"bench": "monorepo", "case": format!("{name}, {syncs} Syncs, {FILES} files, round {}", round + 1),
             "renders": renders, "wanted": readers, "seconds": rendered.map(|time| time.as_secs_f64()),
-            "all_looked_seconds": seen.as_secs_f64()})
+            "agent_cpu_seconds": cpu, "all_looked_seconds": seen.as_secs_f64()})
     );
     ensure!(renders == *readers, "{name}: {renders} renders, not {readers}");
     Ok(())

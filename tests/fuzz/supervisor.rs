@@ -19,8 +19,8 @@ use crate::seeds::Seeds;
 use crate::target::Target;
 use crate::worker::peak_of;
 
-/// Processor seconds that an input may take.
-const SLOW: f64 = 2.0;
+/// Processor seconds that an input may take; a program that is not optimised takes some times as long.
+const SLOW: f64 = if cfg!(debug_assertions) { 10.0 } else { 2.0 };
 /// Findings after which it is enough.
 const ENOUGH: usize = 20;
 /// How often the process is looked at.
