@@ -1,8 +1,8 @@
 //! What each transformer of a kustomization does, against answers of kubectl.
 //!
-//! A case is a file of `tests/kustomize/filters`: lines `-- path --` begin the files of a repository whose root is built;
-//! behind `-- expected --` is what `kubectl kustomize` of Kubernetes 1.36 prints, and `-- error --` says that it refuses.
-//! I/O: reads the cases.
+//! A case is a file of `tests/kustomize/filters`: lines `-- path --` begin the files of a repository whose
+//! root is built; behind `-- expected --` is what `kubectl kustomize` of Kubernetes 1.36 prints, and `--
+//! error --` says that it refuses. I/O: reads the cases.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -77,7 +77,7 @@ fn a_key_that_is_set_twice_is_found_with_its_line() {
         said("kind: A\nmetadata:\n  name: a\n  'name': b\n  labels: {}\n").as_deref(),
         Some("a.yaml:4: the key `name` is set twice: remove one of the two")
     );
-    let many: String = (0..40).map(|at| format!("key{at}: 1\n")).collect();
+    let many = (0..40).map(|at| format!("key{at}: 1")).collect::<Vec<_>>().join("\n") + "\n";
     assert_eq!(said(&many), None);
     let twice = said(&format!("{many}key7: 2\nlast: 3\n"));
     assert_eq!(twice.as_deref(), Some("a.yaml:41: the key `key7` is set twice: remove one of the two"));

@@ -42,8 +42,7 @@ pub fn table(openapi: &Value) -> anyhow::Result<String> {
         let named = properties.into_iter().flatten();
         named.filter_map(|(field, schema)| Some((field.clone(), Field::of(schema)?))).collect()
     };
-    let types: Types<'_> =
-        definitions.keys().map(|name| (name, fields(name))).collect();
+    let types: Types<'_> = definitions.keys().map(|name| (name, fields(name))).collect();
     let names = Names::of(&types);
     let mut out = HEAD.to_owned();
     for (name, fields) in types.iter().filter(|(name, _)| names.is_type(name)) {
@@ -52,7 +51,9 @@ pub fn table(openapi: &Value) -> anyhow::Result<String> {
             writeln!(out, "  {field} {}", of.text(&names))?;
         }
     }
-    for (group_version, kind, name) in kinds(definitions).into_iter().filter(|(_, _, name)| names.used.contains(name)) {
+    for (group_version, kind, name) in
+        kinds(definitions).into_iter().filter(|(_, _, name)| names.used.contains(name))
+    {
         writeln!(out, "kind {group_version} {kind} {}", names.text(&name))?;
     }
     Ok(out)
@@ -152,7 +153,8 @@ fn kinds(definitions: &serde_json::Map<String, Value>) -> Vec<(String, String, S
     let mut kinds = Vec::new();
     for (name, definition) in definitions.iter().filter(|(_, it)| it["properties"]["metadata"].is_object()) {
         for of in definition["x-kubernetes-group-version-kind"].as_array().into_iter().flatten() {
-            let [group, version, kind] = ["group", "version", "kind"].map(|part| of[part].as_str().unwrap_or(""));
+            let [group, version, kind] =
+                ["group", "version", "kind"].map(|part| of[part].as_str().unwrap_or(""));
             if !kind.ends_with("List") {
                 let group_version = format!("{group}/{version}").trim_start_matches('/').to_owned();
                 kinds.push((group_version, kind.to_owned(), name.clone()));

@@ -1,4 +1,5 @@
-//! Which fields the transformers of a build change: the built-in tables and what `configurations` and `crds` add to them.
+//! Which fields the transformers of a build change: the built-in tables and what `configurations` and `crds`
+//! add to them.
 //!
 //! Leaves reading files to its caller, and OpenAPI definitions to `crds`. Pure.
 

@@ -1,8 +1,8 @@
 //! The fields that transformers change when nobody says otherwise, read once from a table.
 //!
-//! The table (`defaults/tables.txt`) has a section a transformer: `[images]`, or `[nameReference Secret.v1]` for the
-//! references to what changes its name. A line is a path, `+` if the field is created where it is missing, and the kinds,
-//! each with its version and group as `kind.version.group`; `*` is any kind. Pure.
+//! The table (`defaults/tables.txt`) has a section a transformer: `[images]`, or `[nameReference Secret.v1]`
+//! for the references to what changes its name. A line is a path, `+` if the field is created where it is
+//! missing, and the kinds, each with its version and group as `kind.version.group`; `*` is any kind. Pure.
 
 use std::sync::LazyLock;
 

@@ -1,7 +1,7 @@
 //! Field specs: which field of which resources a transformer changes, and the way to it.
 //!
-//! A path has its parts between `/`; `\/` is a slash of a part. Lists on the way are gone through item by item, whether
-//! or not the part says `[]`; one that does is never created. Pure.
+//! A path has its parts between `/`; `\/` is a slash of a part. Lists on the way are gone through item by
+//! item, whether or not the part says `[]`; one that does is never created. Pure.
 
 use std::borrow::Cow;
 
@@ -11,10 +11,8 @@ use smol_str::SmolStr;
 use super::error::KustomizeError;
 use super::id::Gvk;
 use super::node::{Map, Node, Scalar, Tag};
+use super::path::MAX_PARTS;
 use super::resource::Resource;
-
-/// The most parts of a path: more would make objects that are too deep.
-const PARTS: usize = 200;
 
 /// A field of the resources of a group, version and kind; an empty part matches any.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
@@ -52,7 +50,8 @@ impl FieldSpec {
         same(&self.kind, &gvk.kind) && same(&self.group, &gvk.group) && same(&self.version, &gvk.version)
     }
 
-    /// Calls `set` on the field of a resource, if the spec is for it; on each, where there are lists on the way.
+    /// Calls `set` on the field of a resource, if the spec is for it; on each, where there are lists on the
+    /// way.
     ///
     /// # Errors
     /// If the way leads through a scalar, or `set` refuses.
@@ -62,7 +61,8 @@ impl FieldSpec {
         create: Create,
         set: &mut Setter<'_>,
     ) -> Result<(), KustomizeError> {
-        if self.selects(resource.gvk()) {
+        let is_for_all = self.kind.is_empty() && self.group.is_empty() && self.version.is_empty();
+        if is_for_all || self.selects(resource.gvk()) {
             self.apply_to_any(resource, create, set)?;
         }
         Ok(())
@@ -82,14 +82,14 @@ impl FieldSpec {
             return Ok(());
         }
         if resource.is_touched() && self.path.starts_with("metadata/annotations") {
-            add_annotations(resource.edit());
+            add_annotations(resource.edit_at(&self.path));
         }
         let create = if self.create { create } else { Create::Never };
         let path = trim_root(&self.path);
-        let walked = if path.matches('/').count() < PARTS {
-            walk(resource.edit(), Some(path), create, set)
+        let walked = if path.matches('/').count() < MAX_PARTS {
+            walk(resource.edit_at(path), Some(path), create, set)
         } else {
-            Err(format!("a path has at most {PARTS} parts"))
+            Err(format!("a path has at most {MAX_PARTS} parts"))
         };
         walked.map_err(|reason| {
             let message = format!("field {} of {}: {reason}", self.path, resource.id());
@@ -108,7 +108,8 @@ fn is_there(node: &Node, path: &str) -> bool {
     !plain || node.get(first).is_some()
 }
 
-/// Where the original notes something in the annotations, they are there to be changed. Empty ones go at the end.
+/// Where the original notes something in the annotations, they are there to be changed. Empty ones go at the
+/// end.
 fn add_annotations(node: &mut Node) {
     if let Some(Node::Map(metadata)) = node.get_mut("metadata") {
         metadata.entry("annotations", || Node::Map(Map::default()));

@@ -13,8 +13,9 @@ use serde_json::{Map, Value};
 use super::error::KustomizeError;
 use super::generate::{GeneratorArgs, GeneratorOptions};
 use super::host::HelmChart;
+use super::own;
 use super::shape::{Misfit, Place, Strictness, fit};
-use crate::yaml::{Duplicates, read_first};
+use crate::yaml::Duplicates;
 
 /// The names that a kustomization file can have.
 pub const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
@@ -98,8 +99,7 @@ impl Kustomization {
 
 /// Reads a kustomization file; `file` is its path, for messages.
 pub fn read(file: &str, text: &[u8]) -> Result<Reading, KustomizeError> {
-    let document =
-        read_first(file, text, Duplicates::LastWins).map_err(|error| KustomizeError::in_yaml(&error))?;
+    let document = own::first(file, text, Duplicates::LastWins)?;
     let Some(document) = document else { return Err(empty(file)) };
     let place = Place::root(&document.tree);
     let fitted = fit(document.value, fields::KUSTOMIZATION, Strictness::Strict, place);

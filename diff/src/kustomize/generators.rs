@@ -94,8 +94,11 @@ impl Generator {
             What::Chart(chart) => self.inflate(chart, target)?,
             What::Policy(args) => self.policy(args)?,
         };
-        for resource in resources.iter_mut().filter(|resource| resource.provenance.is_none()) {
-            resource.provenance.clone_from(&self.provenance);
+        if let Some(provenance) = &self.provenance {
+            for resource in resources.iter_mut().filter(|resource| resource.provenance.is_none()) {
+                resource.provenance = Some(provenance.clone());
+                resource.touch();
+            }
         }
         Ok(resources)
     }

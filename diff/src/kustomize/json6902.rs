@@ -10,8 +10,9 @@ use serde_json::{Map, Value};
 use super::bounds::{self, Room};
 use super::error::KustomizeError;
 use super::node::Node;
+use super::own;
 use super::value;
-use crate::yaml::{Duplicates, read_first};
+use crate::yaml::Duplicates;
 
 use pointer::locate;
 
@@ -58,8 +59,7 @@ fn document(file: &str, text: &str) -> Result<Value, KustomizeError> {
             message: format!("no JSON: {error}"),
         });
     }
-    let document = read_first(file, text.as_bytes(), Duplicates::LastWins);
-    let document = document.map_err(|error| KustomizeError::in_yaml(&error))?;
+    let document = own::first(file, text.as_bytes(), Duplicates::LastWins)?;
     Ok(document.map_or(Value::Null, |document| document.value))
 }
 

@@ -20,6 +20,7 @@ pub mod json6902;
 pub mod loader;
 pub mod merge;
 pub mod node;
+pub mod own;
 pub mod path;
 pub mod plugins;
 pub mod provenance;

@@ -35,6 +35,23 @@ pub enum Style {
     Quoted,
     /// In a folded block, which the original does not print as it was read.
     Folded,
+    /// Plain, and one with all others of the group in its resource: the original writes the labels of one transformer into
+    /// all its fields as one node, so that who changes one of them later changes them all.
+    Shared { group: u32, changed: bool },
+}
+
+impl Style {
+    pub fn is_plain(self) -> bool {
+        matches!(self, Self::Plain | Self::Shared { .. })
+    }
+
+    /// The style of what takes the place of a scalar of this one.
+    fn of_successor(self) -> Self {
+        match self {
+            Self::Shared { group, .. } => Self::Shared { group, changed: true },
+            other => other,
+        }
+    }
 }
 
 /// The type of a scalar, by the rules of go-yaml v3.
@@ -155,12 +172,22 @@ impl Node {
     /// replaces, and is text where they are.
     pub fn assign(&mut self, mut value: Self) {
         if let Self::Scalar(new) = &mut value {
-            new.style = self.as_scalar().filter(|old| !old.is_null()).map_or(Style::Plain, |old| old.style);
-            if new.style != Style::Plain && new.tag == Scalar::plain(new.text.clone()).tag {
+            let old = self.as_scalar().filter(|old| !old.is_null());
+            new.style = old.map_or(Style::Plain, |old| old.style.of_successor());
+            if !new.style.is_plain() && new.tag == Scalar::plain(new.text.clone()).tag {
                 new.tag = Tag::Str;
             }
         }
         *self = value;
+    }
+
+    /// Calls `change` on all scalars that are values.
+    pub fn for_each_scalar(&mut self, change: &mut impl FnMut(&mut Scalar)) {
+        match self {
+            Self::Scalar(scalar) => change(scalar),
+            Self::Map(map) => map.iter_mut().for_each(|(_, value)| value.for_each_scalar(change)),
+            Self::Seq(items) => items.iter_mut().for_each(|item| item.for_each_scalar(change)),
+        }
     }
 
     /// What this is, for messages.

@@ -1,9 +1,13 @@
 //! Paths to single fields: splitting them, and looking up what is there.
 //!
-//! A part is the key of a mapping, the index of an item, `-` for the last one, or `[key=value]` for the first item that has
-//! the value. Leaves creating to `transform::valueadd`, and wildcards to `transform::replacements`. Pure.
+//! A part is the key of a mapping, the index of an item, `-` for the last one, or `[key=value]` for the first
+//! item that has the value. Leaves creating to `transform::valueadd`, and wildcards to
+//! `transform::replacements`. Pure.
 
 use super::node::Node;
+
+/// The most parts of a path along which fields are created: more would make objects that are too deep.
+pub const MAX_PARTS: usize = 200;
 
 /// Splits a path at a delimiter, which a backslash in front makes a part of a part.
 pub fn split(path: &str, delimiter: char) -> Vec<String> {

@@ -8,7 +8,7 @@ use std::cell::OnceCell;
 use smol_str::SmolStr;
 
 use super::id::{Gvk, ResId};
-use super::node::{Map, Node};
+use super::node::{Map, Node, Scalar, Style};
 use super::transform::metadata::Provenance;
 use crate::object::Origin;
 
@@ -55,6 +55,8 @@ pub struct Resource {
     /// Where it is from, and what changed it: kept only if `buildMetadata` asks for it.
     pub provenance: Option<Provenance>,
     pub transformations: Vec<Provenance>,
+    /// How many groups of shared scalars there have been.
+    groups: u32,
     /// True once a build annotation would have been written.
     touched: bool,
 }
@@ -76,6 +78,7 @@ impl Resource {
             var_names: Vec::new(),
             provenance: None,
             transformations: Vec::new(),
+            groups: 0,
             touched: false,
         }
     }
@@ -88,6 +91,21 @@ impl Resource {
     pub fn edit(&mut self) -> &mut Node {
         self.id.take();
         &mut self.node
+    }
+
+    /// The node, to be changed at a path of field names between `/`, or below it: unless it leads to a part of the
+    /// identity, that stays known.
+    pub fn edit_at(&mut self, path: &str) -> &mut Node {
+        let mut parts = path.split('/');
+        let is_identity = match parts.next() {
+            Some("metadata") => !matches!(parts.next(), Some("labels" | "annotations")),
+            Some(first) => {
+                !first.bytes().all(|byte| byte.is_ascii_alphabetic())
+                    || matches!(first, "apiVersion" | "kind" | "")
+            }
+            None => true,
+        };
+        if is_identity { self.edit() } else { &mut self.node }
     }
 
     pub fn into_node(self) -> Node {
@@ -160,8 +178,52 @@ impl Resource {
         self.metadata("annotations").find(|(key, _)| *key == name).map(|(_, value)| value)
     }
 
+    /// The first of `count` new groups of shared scalars.
+    pub fn new_groups(&mut self, count: usize) -> u32 {
+        let first = self.groups + 1;
+        self.groups = self.groups.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+        first
+    }
+
+    /// Lets what was changed of shared scalars be the same in all of their group.
+    pub fn settle_shared(&mut self) {
+        if self.groups == 0 {
+            return;
+        }
+        let mut news: Vec<(u32, Scalar)> = Vec::new();
+        self.node.for_each_scalar(&mut |scalar| {
+            if let Style::Shared { group, changed: changed @ true } = &mut scalar.style {
+                *changed = false;
+                let group = *group;
+                news.push((group, scalar.clone()));
+            }
+        });
+        if news.is_empty() {
+            return;
+        }
+        self.node.for_each_scalar(&mut |scalar| {
+            if let Style::Shared { group, .. } = scalar.style
+                && let Some((_, new)) = news.iter().rev().find(|(changed, _)| *changed == group)
+            {
+                *scalar = new.clone();
+            }
+        });
+    }
+
+    /// Makes each shared scalar one for itself.
+    pub fn forget_shared(&mut self) {
+        if std::mem::take(&mut self.groups) > 0 {
+            self.node.for_each_scalar(&mut unshare);
+        }
+    }
+
     /// Does what the original does to all annotations when it notes something in them: their values become strings.
     pub fn touch(&mut self) {
+        if self.groups > 0
+            && let Some(annotations) = self.node.at_mut(&["metadata", "annotations"])
+        {
+            annotations.for_each_scalar(&mut unshare);
+        }
         if std::mem::replace(&mut self.touched, true) {
             return;
         }
@@ -176,5 +238,11 @@ impl Resource {
     /// True if the original would have noted something in the annotations, which it takes out at the end.
     pub fn is_touched(&self) -> bool {
         self.touched
+    }
+}
+
+fn unshare(scalar: &mut Scalar) {
+    if scalar.style.is_plain() {
+        scalar.style = Style::Plain;
     }
 }

@@ -1,8 +1,8 @@
 //! Which resources a patch or a replacement is for: a selector of regular expressions and label selectors.
 //!
-//! Every part matches the identity that a resource has now or the one that it had first, except group, version and kind,
-//! which are those of now. Expressions are Go's and must match all of a text (`pattern`); label selectors are those of
-//! Kubernetes (`labels`). Pure.
+//! Every part matches the identity that a resource has now or the one that it had first, except group,
+//! version and kind, which are those of now. Expressions are Go's and must match all of a text (`pattern`);
+//! label selectors are those of Kubernetes (`labels`). Pure.
 
 mod go;
 mod labels;
@@ -92,7 +92,8 @@ impl Resources {
     /// The positions of the resources that a selector selects.
     ///
     /// # Errors
-    /// If an expression is none, or if a label or annotation selector is none and there is a resource to try it on.
+    /// If an expression is none, or if a label or annotation selector is none and there is a resource to try
+    /// it on.
     pub fn select(&self, selector: &Selector) -> Result<Vec<usize>, KustomizeError> {
         let compiled = selector.compile()?;
         let mut labels = Metadata::new("labels", compiled.labels);
@@ -108,7 +109,8 @@ impl Resources {
     }
 }
 
-/// True if a label selector matches the labels of an object; with `annotations` for the field, its annotations.
+/// True if a label selector matches the labels of an object; with `annotations` for the field, its
+/// annotations.
 ///
 /// # Errors
 /// If the selector is none.
@@ -116,8 +118,8 @@ pub fn matches_metadata(node: &Node, field: &'static str, selector: &str) -> Res
     Metadata::new(field, selector).matches(node)
 }
 
-/// A selector of labels or annotations, parsed when there is something to try it on: the original finds mistakes no
-/// earlier.
+/// A selector of labels or annotations, parsed when there is something to try it on: the original finds
+/// mistakes no earlier.
 struct Metadata<'a> {
     field: &'static str,
     text: &'a str,

@@ -182,7 +182,9 @@ impl Fitting {
 
     fn wrong(&mut self, value: &Value, shape: Shape, place: Place) -> Option<Value> {
         let field = if self.path.is_empty() { "the document" } else { self.path.as_str() };
-        let message = format!("`{field}` is {}, but must be {}", describe(value), shape.describe());
+        let quote = matches!(shape, Shape::Text) && (value.is_boolean() || value.is_number());
+        let hint = if quote { ": quote it" } else { "" };
+        let message = format!("`{field}` is {}, but must be {}{hint}", describe(value), shape.describe());
         self.misfits.push(Misfit { line: place.line, message });
         None
     }

@@ -13,6 +13,7 @@ use super::error::KustomizeError;
 use super::file::fields::REPLACEMENT;
 use super::file::misfit;
 use super::loader::Loaded;
+use super::own;
 use super::resource::Resource;
 use super::resources::Resources;
 use super::shape::{Place, Shape, Strictness, fit};
@@ -26,7 +27,7 @@ use super::transform::prefix::{PrefixTransformer, SuffixTransformer};
 use super::transform::replacements::{Replacement, ReplacementTransformer};
 use super::transform::replicas::ReplicaCountTransformer;
 use crate::object::Origin;
-use crate::yaml::{Duplicates, read_first};
+use crate::yaml::Duplicates;
 
 /// A transformer and who asks for it.
 pub struct Step {
@@ -40,6 +41,7 @@ pub struct Step {
 impl Step {
     pub fn run(&self, resources: &mut Resources) -> Result<(), KustomizeError> {
         self.transform.transform(resources).map_err(|error| error.or_at(&self.origin))?;
+        resources.list.iter_mut().for_each(Resource::settle_shared);
         if let Some(provenance) = &self.provenance {
             resources.list.iter_mut().for_each(|resource| note(resource, provenance));
         }
@@ -55,6 +57,7 @@ fn note(resource: &mut Resource, provenance: &Provenance) {
     } else {
         resource.provenance = Some(provenance.clone());
     }
+    resource.touch();
 }
 
 /// The transformers of the fields of a kustomization.
@@ -226,8 +229,7 @@ pub fn replacements(entries: &[Value], target: &Target) -> Result<ReplacementTra
 /// The replacement of a file, or all of them.
 fn replacement_file(Loaded { path, bytes }: &Loaded) -> Result<Vec<Replacement>, KustomizeError> {
     const LIST: Shape = Shape::List(&REPLACEMENT);
-    let document =
-        read_first(path, bytes, Duplicates::LastWins).map_err(|error| KustomizeError::in_yaml(&error))?;
+    let document = own::first(path, bytes, Duplicates::LastWins)?;
     let Some(document) = document else {
         return Err(KustomizeError::in_file(
             path,

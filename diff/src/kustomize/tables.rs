@@ -8,10 +8,11 @@ use super::config::{TransformerConfig, crds};
 use super::error::KustomizeError;
 use super::file::fields::CONFIGURATION;
 use super::loader::Loaded;
+use super::own;
 use super::shape::{Place, Strictness, fit};
 use super::steps::typed;
 use super::target::Target;
-use crate::yaml::{Duplicates, read_first};
+use crate::yaml::Duplicates;
 
 /// The built-in tables with what the `configurations` of a kustomization add to them, and what its `crds` do.
 pub fn read(target: &Target) -> Result<[TransformerConfig; 2], KustomizeError> {
@@ -39,8 +40,7 @@ pub fn read(target: &Target) -> Result<[TransformerConfig; 2], KustomizeError> {
 }
 
 fn configuration(Loaded { path, bytes }: &Loaded) -> Result<TransformerConfig, KustomizeError> {
-    let document =
-        read_first(path, bytes, Duplicates::Refuse).map_err(|error| KustomizeError::in_yaml(&error))?;
+    let document = own::first(path, bytes, Duplicates::Refuse)?;
     let Some(document) = document else { return Ok(TransformerConfig::default()) };
     let place = Place::root(&document.tree);
     let fitted = fit(document.value, CONFIGURATION, Strictness::Converting, place);
@@ -48,8 +48,7 @@ fn configuration(Loaded { path, bytes }: &Loaded) -> Result<TransformerConfig, K
 }
 
 fn definitions(Loaded { path, bytes }: &Loaded) -> Result<TransformerConfig, KustomizeError> {
-    let document =
-        read_first(path, bytes, Duplicates::LastWins).map_err(|error| KustomizeError::in_yaml(&error))?;
+    let document = own::first(path, bytes, Duplicates::LastWins)?;
     let value = document.map_or(Value::Null, |document| document.value);
     crds::from_definitions(&value).map_err(|error| KustomizeError::in_file(path, error.message))
 }

@@ -294,7 +294,10 @@ impl<'a> Target<'a> {
     fn note_provenance(&self, resources: &mut [Resource], path: &str) {
         if let Some(trail) = &self.inherited.trail {
             let provenance = provenance::append(trail, path);
-            resources.iter_mut().for_each(|resource| resource.provenance = Some(provenance.clone()));
+            for resource in resources {
+                resource.provenance = Some(provenance.clone());
+                resource.touch();
+            }
         }
     }
 

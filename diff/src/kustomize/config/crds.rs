@@ -1,5 +1,5 @@
-//! What `crds` say: OpenAPI definitions of custom resources, whose extensions mark the fields that hold names, labels and
-//! annotations.
+//! What `crds` say: OpenAPI definitions of custom resources, whose extensions mark the fields that hold
+//! names, labels and annotations.
 //!
 //! Leaves reading the files to its caller. Pure.
 

@@ -1,3 +1,5 @@
+//! Reading kustomizations: what is said of mistakes, and what becomes of old fields. Pure.
+
 use super::{FileType, read};
 
 /// What reading says: the error, or the warnings.
@@ -31,10 +33,13 @@ fn a_mistake_has_its_line_and_its_field() {
         "resources:\n- a\n- b: c\n",
         "kustomization.yaml:3: `resources[1]` is a mapping, but must be a string",
     );
-    check("namePrefix: 12\n", "kustomization.yaml:1: `namePrefix` is the number 12, but must be a string");
+    check(
+        "namePrefix: 12\n",
+        "kustomization.yaml:1: `namePrefix` is the number 12, but must be a string: quote it",
+    );
     check(
         "commonLabels:\n  a: x\n  b: true\n",
-        "kustomization.yaml:3: `commonLabels.b` is the boolean true, but must be a string",
+        "kustomization.yaml:3: `commonLabels.b` is the boolean true, but must be a string: quote it",
     );
     check(
         "replicas:\n- name: a\n  count: 1.5\n",

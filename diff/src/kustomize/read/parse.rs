@@ -249,7 +249,8 @@ impl<'a> Parser<'a> {
         match byte {
             _ if self.cursor.is_over() => Ok(()),
             b'-' | b'?' if is_alone => self.must_allow_key("a list item has no place here: align it"),
-            b':' | b'{' | b'[' | b'}' | b']' | b',' | b'|' | b'>' => Ok(()),
+            b'|' | b'>' => block::block(&mut self.cursor, -1).map(drop),
+            b':' | b'{' | b'[' | b'}' | b']' | b',' => Ok(()),
             _ => {
                 let start = self.start();
                 let properties = self.properties()?;

@@ -1,8 +1,8 @@
 //! The syntax of Go's regular expressions, in that of the crate `regex`.
 //!
-//! Both are RE2's children; what differs is translated: classes of ASCII, `\Q..\E`, octal escapes, brackets and braces
-//! that stand for themselves. What only the crate accepts is refused: repetitions of repetitions, counts above 1000, its
-//! own flags. The crate finds all other mistakes itself. Pure.
+//! Both are RE2's children; what differs is translated: classes of ASCII, `\Q..\E`, octal escapes, brackets
+//! and braces that stand for themselves. What only the crate accepts is refused: repetitions of repetitions,
+//! counts above 1000, its own flags. The crate finds all other mistakes itself. Pure.
 
 use std::iter::Peekable;
 use std::str::Chars;

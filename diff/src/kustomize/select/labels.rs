@@ -1,7 +1,8 @@
-//! Label selectors as kustomize reads them: `a=b`, `a==b`, `a!=b`, `a in (x, y)`, `a notin (x, y)`, `a`, `!a`, `a>1`,
-//! `a<1`, all of which must hold.
+//! Label selectors as kustomize reads them: `a=b`, `a==b`, `a!=b`, `a in (x, y)`, `a notin (x, y)`, `a`,
+//! `!a`, `a>1`, `a<1`, all of which must hold.
 //!
-//! Follows "Labels and Selectors" of the Kubernetes documentation, and its reference implementation in what is odd. Pure.
+//! Follows "Labels and Selectors" of the Kubernetes documentation, and its reference implementation in what
+//! is odd. Pure.
 
 use std::iter::Peekable;
 use std::vec::IntoIter;

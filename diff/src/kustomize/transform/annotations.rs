@@ -1,4 +1,5 @@
-//! AnnotationsTransformer: the same annotations on all resources, and in the templates that the field specs name.
+//! AnnotationsTransformer: the same annotations on all resources, and in the templates that the field specs
+//! name.
 //!
 //! Pure.
 

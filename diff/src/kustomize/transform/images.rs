@@ -36,7 +36,7 @@ impl Transform for ImageTagTransformer {
     fn transform(&self, resources: &mut Resources) -> Result<(), KustomizeError> {
         let update = Update { image: &self.image_tag, name: Name::new(&self.image_tag.name) };
         for resource in resources.list.iter_mut().filter(|resource| is_changed(resource)) {
-            update_containers(resource.edit(), &update).map_err(|reason| {
+            update_containers(resource.edit_at("spec"), &update).map_err(|reason| {
                 KustomizeError::at(&resource.origin, format!("images: {}: {reason}", resource.id()))
             })?;
         }

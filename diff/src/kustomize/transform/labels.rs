@@ -1,4 +1,5 @@
-//! LabelTransformer: the same labels on all resources, and in the selectors and templates that the field specs name.
+//! LabelTransformer: the same labels on all resources, and in the selectors and templates that the field
+//! specs name.
 //!
 //! Pure.
 
@@ -8,6 +9,7 @@ use serde::Deserialize;
 
 use crate::kustomize::config::{TransformerConfig, merge_spec, merge_specs};
 use crate::kustomize::fieldspec::{Create, FieldSpec, set_entry};
+use crate::kustomize::node::{Node, Scalar, Style};
 use crate::kustomize::{KustomizeError, Resources, Transform};
 
 /// Labels and where they are written.
@@ -65,12 +67,27 @@ pub(super) fn set_entries(
         return Ok(());
     }
     for resource in &mut resources.list {
+        let first = resource.new_groups(entries.len());
         for spec in specs {
             spec.apply(resource, Create::Map, &mut |node| {
-                entries.iter().try_for_each(|(key, value)| set_entry(node, key, value))
+                (first..)
+                    .zip(entries)
+                    .try_for_each(|(group, (key, value))| set_shared(node, key, value, group))
             })?;
         }
     }
     resources.list.retain(|resource| !resource.node().is_empty());
     Ok(())
+}
+
+/// Sets an entry; a new one is one with all that the same label has made in the resource.
+fn set_shared(node: &mut Node, key: &str, value: &str, group: u32) -> Result<(), String> {
+    match node {
+        Node::Map(map) if !map.contains(key) => {
+            let style = Style::Shared { group, changed: false };
+            map.push(Scalar::string(key), Node::Scalar(Scalar { style, ..Scalar::string(value) }));
+            Ok(())
+        }
+        node => set_entry(node, key, value),
+    }
 }

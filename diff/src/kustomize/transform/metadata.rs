@@ -1,4 +1,5 @@
-//! `buildMetadata`: annotations that say where a resource is from and what changed it, and the label of kustomize.
+//! `buildMetadata`: annotations that say where a resource is from and what changed it, and the label of
+//! kustomize.
 //!
 //! Leaves knowing where a resource is from to its caller. Pure.
 
@@ -104,7 +105,8 @@ pub fn set_annotation(resource: &mut Resource, name: &str, text: impl Into<SmolS
     put(resource, annotations);
 }
 
-/// Takes annotations away as the original does: all others become strings, and where none is left there is no field.
+/// Takes annotations away as the original does: all others become strings, and where none is left there is no
+/// field.
 pub fn remove_annotations(resource: &mut Resource, names: &[&str]) {
     let mut annotations = annotations(resource);
     annotations.retain(|key, _| !names.contains(&&*key.text));

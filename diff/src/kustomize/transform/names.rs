@@ -1,7 +1,8 @@
 //! Makes references follow the names of resources: who held a former name of a resource gets its present one.
 //!
-//! Which fields hold the names of what is in the configuration (`nameReference`). Whom a name means is found in `index`
-//! and decided here: by kind, by namespace, and by the prefixes and suffixes that both came by. Pure.
+//! Which fields hold the names of what is in the configuration (`nameReference`). Whom a name means is found
+//! in `index` and decided here: by kind, by namespace, and by the prefixes and suffixes that both came by.
+//! Pure.
 
 mod index;
 

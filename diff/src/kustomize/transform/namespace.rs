@@ -1,7 +1,7 @@
 //! NamespaceTransformer: one namespace for all resources that have one.
 //!
-//! Besides `metadata.namespace` it changes what the field specs name, such as the name of a Namespace, and subjects of
-//! role bindings. A resource remembers its former namespace. Pure.
+//! Besides `metadata.namespace` it changes what the field specs name, such as the name of a Namespace, and
+//! subjects of role bindings. A resource remembers its former namespace. Pure.
 
 use std::collections::HashMap;
 

@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::super::error::KustomizeError;
 use super::super::json6902::Operations;
+use super::super::node::Node;
 use super::super::read;
 use super::super::resource::Resource;
 use super::super::resources::Resources;
@@ -223,8 +224,14 @@ impl PatchStep {
                 return true;
             }
             let patch = of_version(&patch, resource);
+            let has_version = !resource.gvk().version.is_empty();
             match apply_strategic(resource, &patch, &self.schema) {
-                Ok(fate) => fate == Fate::Stays,
+                Ok(fate) => {
+                    if let (false, Node::Map(map)) = (has_version, resource.edit()) {
+                        map.set("apiVersion", Node::null());
+                    }
+                    fate == Fate::Stays
+                }
                 Err(error) => {
                     failure = Some(self.explain(error, resource));
                     true

@@ -1,7 +1,8 @@
 //! PrefixTransformer and SuffixTransformer: texts before and behind the names of resources.
 //!
-//! Definitions, namespaces and API services keep their names, which are no free choice. A resource remembers its former
-//! name, and with which prefixes and suffixes it came by the new one; references to it follow in `names`. Pure.
+//! Definitions, namespaces and API services keep their names, which are no free choice. A resource remembers
+//! its former name, and with which prefixes and suffixes it came by the new one; references to it follow in
+//! `names`. Pure.
 
 use serde::Deserialize;
 use smol_str::SmolStr;

@@ -1,7 +1,7 @@
 //! ReplacementTransformer: copies the value of a field into fields of other resources.
 //!
-//! `matcher` finds the fields, and `inside` those within a text that is YAML or JSON itself. Leaves loading files of
-//! replacements to its caller. Pure.
+//! `matcher` finds the fields, and `inside` those within a text that is YAML or JSON itself. Leaves loading
+//! files of replacements to its caller. Pure.
 
 mod inside;
 mod matcher;

@@ -72,7 +72,8 @@ impl<'a> Ranks<'a> {
         self.0.get(gvk.kind.as_str()).copied().unwrap_or_default()
     }
 
-    /// The text by which kinds at one place are sorted. Kubernetes' own Namespace is the first of those that are called so.
+    /// The text by which kinds at one place are sorted. Kubernetes' own Namespace is the first of those that
+    /// are called so.
     fn text(&self, gvk: &Gvk) -> String {
         let is_first = gvk.kind == "Namespace" && gvk.group.is_empty() && self.0.contains_key("Namespace");
         if is_first { String::new() } else { sort_text(gvk) }

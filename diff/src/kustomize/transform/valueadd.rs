@@ -7,7 +7,7 @@ use smol_str::SmolStr;
 
 use super::namespace::{NamespaceMetadata, NamespaceTransformer};
 use crate::kustomize::node::{Map, Node, Scalar};
-use crate::kustomize::path::{Part, split};
+use crate::kustomize::path::{MAX_PARTS, Part, split};
 use crate::kustomize::rewrite::set_text;
 use crate::kustomize::{KustomizeError, Resource, Resources, Selector, Transform};
 
@@ -15,7 +15,8 @@ use crate::kustomize::{KustomizeError, Resource, Resources, Selector, Transform}
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct ValueAddTransformer {
-    /// The caller has taken spaces away at both ends, and for none has put the name of the kustomization's folder.
+    /// The caller has taken spaces away at both ends, and for none has put the name of the kustomization's
+    /// folder.
     pub value: SmolStr,
     pub targets: Vec<ValueTarget>,
     pub target_file_path: String,
@@ -102,6 +103,9 @@ fn split_field(path: &str) -> Vec<String> {
 
 /// What is at a path, created where it is missing; `None` below null.
 fn lookup_or_create<'a>(node: &'a mut Node, path: &[String]) -> Result<Option<&'a mut Node>, String> {
+    if path.len() > MAX_PARTS {
+        return Err(format!("a path has at most {MAX_PARTS} parts"));
+    }
     let mut node = node;
     for (at, part) in path.iter().enumerate() {
         if node.is_null() {

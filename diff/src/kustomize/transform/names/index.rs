@@ -1,5 +1,5 @@
-//! Who had which name: everything that is asked of the targets of references, so that no reference is compared with every
-//! resource.
+//! Who had which name: everything that is asked of the targets of references, so that no reference is
+//! compared with every resource.
 //!
 //! Pure.
 
@@ -125,8 +125,8 @@ impl Index {
         &self.targets[at].id.namespace
     }
 
-    /// Those who had a name and may be referred to, in their order. A namespace that is written with the name is the one
-    /// that they had first; only if nobody had it, the one that they have now.
+    /// Those who had a name and may be referred to, in their order. A namespace that is written with the name
+    /// is the one that they had first; only if nobody had it, the one that they have now.
     pub(super) fn candidates(
         &self,
         referrer: &Referrer,
@@ -171,8 +171,8 @@ impl Index {
             || referrer.others.contains(&target.id.namespace)
     }
 
-    /// True if both came by the same prefixes and suffixes, as far as the shorter row goes; with `lenient`, none is the
-    /// same as any.
+    /// True if both came by the same prefixes and suffixes, as far as the shorter row goes; with `lenient`,
+    /// none is the same as any.
     pub(super) fn has_same_affixes(&self, at: usize, referrer: &Referrer, lenient: bool) -> bool {
         let same = |own: &[SmolStr], other: &[SmolStr]| {
             if own.is_empty() || other.is_empty() {

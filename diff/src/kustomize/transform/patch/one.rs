@@ -12,6 +12,7 @@ use super::super::super::merge::{Merged, strategic};
 use super::super::super::node::{Map, Node, Scalar, Style, Tag};
 use super::super::super::resource::Resource;
 use super::super::super::schema::Schema;
+use super::super::metadata::{ORIGIN, TRANSFORMATIONS};
 
 /// What becomes of a resource by a patch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +70,7 @@ fn metadata<'a>(map: &'a mut Map, origin: &crate::object::Origin) -> Result<&'a 
 fn set_text(map: &mut Map, key: &str, text: SmolStr) {
     match map.get_mut(key) {
         Some(Node::Scalar(scalar)) if scalar.text == text && !scalar.is_null() => {}
-        Some(Node::Scalar(scalar)) if scalar.style == Style::Plain => *scalar = Scalar::plain(text),
+        Some(Node::Scalar(scalar)) if scalar.style.is_plain() => *scalar = Scalar::plain(text),
         Some(node) => *node = Node::Scalar(quoted(text)),
         None => map.push(Scalar::string(key), Node::Scalar(quoted(text))),
     }
@@ -94,13 +95,44 @@ pub(super) fn apply_json(
     {
         metadata.entry("annotations", || Map::default().into());
     }
+    resource.forget_shared();
+    show_provenance(resource);
     let node = resource.edit();
     json6902::apply(node, operations)?;
     if let Node::Map(map) = node {
         map.entry("metadata", || Map::default().into());
     }
-    plain_annotations(node);
+    hide_provenance(resource);
+    plain_annotations(resource.edit());
     Ok(())
+}
+
+/// Puts what `buildMetadata` keeps in mind where the original keeps it, in annotations: operations can take it away.
+fn show_provenance(resource: &mut Resource) {
+    let notes =
+        [(ORIGIN, resource.provenance.is_some()), (TRANSFORMATIONS, !resource.transformations.is_empty())];
+    let annotations = resource.edit().at_mut(&["metadata", "annotations"]).and_then(Node::as_map_mut);
+    let Some(annotations) = annotations else { return };
+    for (name, _) in notes.iter().filter(|(_, is_noted)| *is_noted) {
+        annotations.set(*name, Node::string(""));
+    }
+}
+
+/// Takes that out of the annotations again, and forgets what is not there any more.
+fn hide_provenance(resource: &mut Resource) {
+    if resource.provenance.is_none() && resource.transformations.is_empty() {
+        return;
+    }
+    let [origin, transformations] = [ORIGIN, TRANSFORMATIONS].map(|name| {
+        let annotations = resource.edit().at_mut(&["metadata", "annotations"]).and_then(Node::as_map_mut);
+        annotations.is_some_and(|map| map.remove(name).is_some())
+    });
+    if !origin {
+        resource.provenance = None;
+    }
+    if !transformations {
+        resource.transformations.clear();
+    }
 }
 
 /// A patch as the original lays it over what a target selects: its labels and annotations are texts, so that null deletes

@@ -1,7 +1,8 @@
 //! Fields within a text that is YAML or JSON itself, such as an entry of a ConfigMap.
 //!
-//! JSON is written anew, with its keys sorted, as the original does. YAML keeps all of its text but the scalars that change:
-//! the original writes it anew too, which is the same for a text in the usual layout. Pure.
+//! JSON is written anew, with its keys sorted, as the original does. YAML keeps all of its text but the
+//! scalars that change: the original writes it anew too, which is the same for a text in the usual layout.
+//! Pure.
 
 use serde_json::Value;
 
@@ -11,7 +12,8 @@ use crate::kustomize::path::{lookup, lookup_mut};
 use crate::kustomize::value::{scalar_value, value};
 use crate::yaml::edit::{Edit, edit};
 
-/// Sets the fields at a path, a part of which leads into a text. False if there are none, and nothing is changed then.
+/// Sets the fields at a path, a part of which leads into a text. False if there are none, and nothing is
+/// changed then.
 ///
 /// # Errors
 /// If the text cannot be written again.

@@ -4,14 +4,11 @@
 
 use regex::Regex;
 
-use crate::kustomize::node::{Map, Node, Scalar, Style};
-use crate::kustomize::path::Part;
+use crate::kustomize::node::{Map, Node, Scalar};
+use crate::kustomize::path::{MAX_PARTS, Part};
 use crate::kustomize::read;
 use crate::kustomize::scalar::{Resolved, resolve};
 use crate::kustomize::select::compile;
-
-/// How deep a path may go.
-const DEPTH: usize = 200;
 
 /// How a field came to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +22,8 @@ pub(super) type Set<'a> = dyn FnMut(&mut Node, Found) -> Result<(), String> + 'a
 
 /// One search.
 pub(super) struct Matcher<'a, 's> {
-    /// What is put in place of a missing field: something of the kind of the value. `None` if nothing is created.
+    /// What is put in place of a missing field: something of the kind of the value. `None` if nothing is
+    /// created.
     empty: Option<Node>,
     set: &'a mut Set<'s>,
     count: usize,
@@ -51,8 +49,8 @@ impl<'a, 's> Matcher<'a, 's> {
     /// # Errors
     /// If a part does not fit what is there.
     pub(super) fn run(&mut self, node: &mut Node, path: &[impl AsRef<str>]) -> Result<(), String> {
-        if path.len() > DEPTH {
-            return Err(format!("a path has at most {DEPTH} parts"));
+        if path.len() > MAX_PARTS {
+            return Err(format!("a path has at most {MAX_PARTS} parts"));
         }
         let path: Vec<&str> = path.iter().map(AsRef::as_ref).collect();
         self.walk(node, &path, Found::There)
@@ -206,7 +204,7 @@ fn items(node: &mut Node) -> Result<&mut Vec<Node>, String> {
 fn written(node: &Node) -> Option<String> {
     let scalar = node.as_scalar()?;
     let text = scalar.text.trim();
-    Some(if scalar.style != Style::Plain && !text.contains('\n') {
+    Some(if !scalar.style.is_plain() && !text.contains('\n') {
         format!("\"{text}\"")
     } else {
         text.to_owned()

@@ -9,7 +9,8 @@ use smol_str::SmolStr;
 use super::value::VarValue;
 use crate::kustomize::node::Scalar;
 
-/// Replaces the vars that `value` knows; others stay as they are. A text that is nothing but a var has its type.
+/// Replaces the vars that `value` knows; others stay as they are. A text that is nothing but a var has its
+/// type.
 pub(super) fn expand<'a>(text: &str, mut value: impl FnMut(&str) -> Option<&'a VarValue>) -> Scalar {
     let mut out: Vec<u8> = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -1,0 +1,190 @@
+//! What a build asks of its host: files within limits, remote bases, charts. Pure: the host is a table of files.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use holdfast_diff::files::{Entry, FileKind, Files, FilesError, Place};
+use holdfast_diff::kustomize::host::HelmChart;
+use holdfast_diff::kustomize::{Host, LoadRestrictions, Options, build};
+use holdfast_diff::yaml;
+
+/// Files by path; some are what a URL names.
+#[derive(Default)]
+struct Table {
+    files: BTreeMap<String, String>,
+    remote: BTreeMap<String, String>,
+}
+
+impl Files for Table {
+    fn resolve(&self, path: &str) -> Result<Option<Place>, FilesError> {
+        let place = |kind| Ok(Some(Place { path: path.to_owned(), kind }));
+        let folder = if path.is_empty() { String::new() } else { format!("{path}/") };
+        if self.files.contains_key(path) {
+            place(FileKind::File)
+        } else if self.files.keys().any(|file| file.starts_with(&folder)) {
+            place(FileKind::Folder)
+        } else {
+            Ok(None)
+        }
+    }
+
+    fn read(&self, path: &str) -> Result<Option<Arc<[u8]>>, FilesError> {
+        Ok(self.files.get(path).map(|text| text.as_bytes().into()))
+    }
+
+    fn list(&self, _: &str) -> Result<Option<Vec<Entry>>, FilesError> {
+        Ok(None)
+    }
+}
+
+impl Host for Table {
+    fn remote(&self, url: &str) -> Result<String, FilesError> {
+        self.remote.get(url).cloned().ok_or_else(|| FilesError(format!("{url} is not at hand")))
+    }
+
+    fn chart(&self, chart: &HelmChart, folder: &str) -> Result<Vec<u8>, FilesError> {
+        let HelmChart { name, namespace, chart_home, .. } = chart;
+        let data = format!("{{folder: {folder}, home: {chart_home}, namespace: {namespace}}}");
+        Ok(format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {data}\n")
+            .into_bytes())
+    }
+}
+
+const MAP: &str = "{apiVersion: v1, kind: ConfigMap, metadata: {name: a}}";
+
+fn table(files: &[(&str, &str)], remote: &[(&str, &str)]) -> Table {
+    let owned = |pairs: &[(&str, &str)]| {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    };
+    Table { files: owned(files), remote: owned(remote) }
+}
+
+/// What the folder `app` builds to, or why it does not.
+fn built(table: &Table, options: &Options) -> String {
+    match build(table, "app", options) {
+        Ok(output) => {
+            output.resources.iter().map(|(value, _)| yaml::write(value)).collect::<Vec<_>>().join("---\n")
+        }
+        Err(error) => error.to_string(),
+    }
+}
+
+fn check(table: &Table, options: &Options, expected: &str) {
+    assert_eq!(built(table, options), expected);
+}
+
+#[test]
+fn a_remote_base_is_where_the_host_says() {
+    let url = "https://git.example.com/team/bases//web?ref=v1";
+    let files = [
+        (
+            "app/kustomization.yaml",
+            "namePrefix: x-\nresources: ['https://git.example.com/team/bases//web?ref=v1']\n",
+        ),
+        (".remote/1/web/kustomization.yaml", "resources: [map.yaml, ../other]\n"),
+        (".remote/1/web/map.yaml", MAP),
+        (".remote/1/other/kustomization.yaml", "namespace: shop\n"),
+    ];
+    let expected = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: x-a\n";
+    check(&table(&files, &[(url, ".remote/1/web")]), &Options::default(), expected);
+    let refused = "app/kustomization.yaml:2: https://git.example.com/team/bases//web?ref=v1 is not at hand";
+    check(&table(&files, &[]), &Options::default(), refused);
+}
+
+#[test]
+fn a_remote_base_sees_nothing_of_our_repository() {
+    let url = "https://git.example.com/team/bases//web";
+    let files = [
+        ("app/kustomization.yaml", "resources: ['https://git.example.com/team/bases//web']\n"),
+        (".remote/1/web/kustomization.yaml", "resources: [../../../secret]\n"),
+        ("secret/kustomization.yaml", "namespace: shop\n"),
+    ];
+    let expected = ".remote/1/web/kustomization.yaml:1: `../../../secret` is outside of the remote repository \
+                    https://git.example.com/team/bases//web";
+    check(&table(&files, &[(url, ".remote/1/web")]), &Options::default(), expected);
+    let files = [
+        files[0],
+        (".remote/1/web/kustomization.yaml", "resources: [../../../secret.yaml]\n"),
+        ("secret.yaml", MAP),
+    ];
+    let options = Options { load_restrictions: LoadRestrictions::None, ..Options::default() };
+    let said = built(&table(&files, &[(url, ".remote/1/web")]), &options);
+    assert!(said.contains("is not in or below the folder"), "{said}");
+}
+
+#[test]
+fn a_url_of_http_can_be_a_file() {
+    let url = "https://example.com/a/b/map.yaml";
+    let files = [
+        ("app/kustomization.yaml", "resources: ['https://example.com/a/b/map.yaml']\n"),
+        (".remote/map.yaml", MAP),
+    ];
+    let expected = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n";
+    check(&table(&files, &[(url, ".remote/map.yaml")]), &Options::default(), expected);
+}
+
+#[test]
+fn a_chart_is_rendered_by_the_host_if_that_is_allowed() {
+    let base =
+        "helmCharts: [{name: c}]\nconfigMapGenerator: [{name: g, options: {disableNameSuffixHash: true}}]\n";
+    let files = [
+        ("app/kustomization.yaml", "namespace: shop\nresources: [../base]\n"),
+        ("base/kustomization.yaml", base),
+    ];
+    let table = table(&files, &[]);
+    let options = Options { enable_helm: true, ..Options::default() };
+    let expected = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: g\n  namespace: shop\n---\napiVersion: v1\n\
+                    data:\n  folder: base\n  home: charts\n  namespace: shop\nkind: ConfigMap\nmetadata:\n  name: c\n";
+    check(&table, &options, expected);
+    let refused = "base/kustomization.yaml:1: charts are not rendered unless that is allowed: allow it, or put the rendered \
+                   objects here";
+    check(&table, &Options::default(), refused);
+}
+
+#[test]
+fn no_path_leaves_the_repository_whatever_is_allowed() {
+    let options = Options { load_restrictions: LoadRestrictions::None, ..Options::default() };
+    let files = [("app/kustomization.yaml", "resources: [../../etc/a.yaml]\n")];
+    check(
+        &table(&files, &[]),
+        &options,
+        "app/kustomization.yaml:1: `../../etc/a.yaml` leads out of the repository",
+    );
+    let files = [("app/kustomization.yaml", "resources: [../map.yaml]\n"), ("map.yaml", MAP)];
+    let expected = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n";
+    check(&table(&files, &[]), &options, expected);
+}
+
+#[test]
+fn a_cycle_is_shown_with_its_way() {
+    let files = [
+        ("app/kustomization.yaml", "resources: [../b]\n"),
+        ("b/kustomization.yaml", "components: [../c]\n"),
+        ("c/kustomization.yaml", "kind: Component\nresources: [../app]\n"),
+    ];
+    let expected = "c/kustomization.yaml:2: a cycle of kustomizations: app → b → c → app: a base must not be, or contain, \
+                    what refers to it";
+    check(&table(&files, &[]), &Options::default(), expected);
+}
+
+#[test]
+fn a_mistake_in_a_base_names_the_file_of_the_base() {
+    let files = [
+        ("app/kustomization.yaml", "resources: [../b]\n"),
+        ("b/kustomization.yaml", "resources:\n- map.yaml\n- none.yaml\n"),
+        ("b/map.yaml", MAP),
+    ];
+    let expected = "b/kustomization.yaml:3: `none.yaml` does not exist: correct the path, or add the file";
+    check(&table(&files, &[]), &Options::default(), expected);
+}
+
+#[test]
+fn a_long_chain_of_bases_ends_in_an_error_and_not_in_the_stack() {
+    let file =
+        |number: usize| (format!("{number}/kustomization.yaml"), format!("resources: [../{}]\n", number + 1));
+    let files =
+        (0..60).map(file).chain([("app/kustomization.yaml".to_owned(), "resources: [../0]\n".to_owned())]);
+    let table = Table { files: files.collect(), ..Table::default() };
+    let said = built(&table, &Options::default());
+    assert!(said.contains("more than 40 kustomizations"), "{said}");
+}
