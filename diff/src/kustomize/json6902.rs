@@ -7,6 +7,7 @@ mod pointer;
 
 use serde_json::{Map, Value};
 
+use super::bounds::{self, Room};
 use super::error::KustomizeError;
 use super::node::Node;
 use super::own;
@@ -68,9 +69,9 @@ fn document(file: &str, text: &str) -> Result<Value, KustomizeError> {
 ///
 /// An operation that does not apply, by its number and path.
 pub fn apply(node: &mut Node, operations: &Operations) -> Result<(), KustomizeError> {
-    let mut document = value::value(node)?;
+    let (mut document, mut room) = (value::value(node)?, Room::default());
     for (at, operation) in operations.list.iter().enumerate() {
-        run(&mut document, operation).map_err(|problem| {
+        run(&mut document, operation, &mut room).map_err(|problem| {
             let text =
                 |field: &str| operation.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
             KustomizeError::new(format!("operation {} ({} {}): {problem}", at + 1, text("op"), text("path")))
@@ -83,14 +84,14 @@ pub fn apply(node: &mut Node, operations: &Operations) -> Result<(), KustomizeEr
     Ok(())
 }
 
-fn run(document: &mut Value, operation: &Operation) -> Result<(), String> {
+fn run(document: &mut Value, operation: &Operation, room: &mut Room) -> Result<(), String> {
     let text = |field: &str| {
         let text = operation.get(field).and_then(Value::as_str);
         text.ok_or_else(|| format!("it has no {field}: add one, as text"))
     };
     let value = || operation.get("value").cloned().unwrap_or_default();
     match operation.get("op").and_then(Value::as_str).unwrap_or_default() {
-        "add" => locate(document, text("path")?)?.add(value()),
+        "add" => add(document, text("path")?, value()),
         "remove" => locate(document, text("path")?)?.remove().map(drop),
         "replace" => match text("path")? {
             "" => {
@@ -101,21 +102,31 @@ fn run(document: &mut Value, operation: &Operation) -> Result<(), String> {
                     Err("only an object can be the top".into())
                 }
             }
-            path => locate(document, path)?.replace(value()),
+            path => {
+                bounds::depth(path.matches('/').count(), &value())?;
+                locate(document, path)?.replace(value())
+            }
         },
         "move" => {
             let moved = locate(document, text("from")?)?.remove()?;
-            locate(document, text("path")?)?.add(moved)
+            add(document, text("path")?, moved)
         }
         "copy" => {
             let copied = locate(document, text("from")?)?.get()?.cloned().unwrap_or_default();
-            locate(document, text("path")?)?.add(copied)
+            room.take(document, &copied)?;
+            add(document, text("path")?, copied)
         }
         "test" => test(document, text("path")?, operation.get("value")),
         other => {
             Err(format!("there is no operation `{other}`: write add, remove, replace, move, copy or test"))
         }
     }
+}
+
+/// Sets a field, or inserts an item, unless it would stand too deep.
+fn add(document: &mut Value, path: &str, value: Value) -> Result<(), String> {
+    bounds::depth(path.matches('/').count(), &value)?;
+    locate(document, path)?.add(value)
 }
 
 fn test(document: &mut Value, path: &str, expected: Option<&Value>) -> Result<(), String> {

@@ -4,6 +4,7 @@
 //! told otherwise. The behaviour is that of kustomize 5.8, as kubectl 1.36 holds it. Pure.
 
 pub mod accumulate;
+pub mod bounds;
 pub mod build;
 pub mod config;
 pub mod defaults;

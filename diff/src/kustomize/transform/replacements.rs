@@ -10,6 +10,7 @@ use serde::Deserialize;
 use smol_str::SmolStr;
 
 use self::matcher::{Found, Matcher};
+use crate::kustomize::bounds;
 use crate::kustomize::node::{Node, Scalar};
 use crate::kustomize::path::{lookup, split_with_brackets};
 use crate::kustomize::select::{Compiled, matches_metadata};
@@ -210,8 +211,8 @@ impl Target {
         let create = options.is_some_and(|options| options.create);
         let parts = split_with_brackets(path, '.');
         let node = resource.edit();
-        let copied = inside::copy(node, &parts, value, create).and_then(|is_copied| {
-            if is_copied {
+        let copied = bounds::depth(parts.len(), value).and_then(|()| {
+            if inside::copy(node, &parts, value, create)? {
                 return Ok(());
             }
             let mut set = |target: &mut Node, found: Found| set_value(options, target, found, value);
@@ -220,7 +221,8 @@ impl Target {
             match matcher.count() {
                 0 if create => Err("there is no such field, and none can be created".to_owned()),
                 0 => Err("there is no such field".to_owned()),
-                _ => Ok(()),
+                _ if value.as_scalar().is_some() => Ok(()),
+                _ => bounds::weight(node),
             }
         });
         copied.map_err(|reason| {
