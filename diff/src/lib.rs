@@ -10,6 +10,7 @@ pub mod files;
 pub mod ghosts;
 pub mod health;
 pub mod ignore;
+pub mod image;
 pub mod kustomize;
 pub mod mask;
 pub mod needs;

@@ -1,0 +1,1 @@
+//! Images: which tag to take, and how to write it into a file. Pure.
