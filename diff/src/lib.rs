@@ -18,6 +18,7 @@ pub mod normalise;
 pub mod object;
 pub mod order;
 pub mod plan;
+pub mod range;
 pub mod substitute;
 pub mod takeover;
 pub mod text;

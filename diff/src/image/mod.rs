@@ -1,1 +1,3 @@
 //! Images: which tag to take, and how to write it into a file. Pure.
+
+pub mod select;
