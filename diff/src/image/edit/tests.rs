@@ -1,0 +1,1 @@
+//! Files and what the images want of them.
