@@ -76,26 +76,29 @@ pub(super) fn places(text: &[u8], documents: &[Document]) -> Vec<Result<Marker, 
         all.extend(leaves(document));
         numbers.resize(all.len(), number);
     }
-    let mut marked: Vec<usize> = Vec::new();
-    let mut places = Vec::new();
+    let mut places: Vec<(u32, Result<(usize, Named), Cause>)> = Vec::new();
     for comment in comments(text, &all) {
         let Some(named) = read(&comment) else { continue };
-        let line = line_of(bytes, comment.at);
-        let place = named.and_then(|named| Ok((comment.leaf(text, &all)?, named))).and_then(|(at, named)| {
-            if marked.contains(&at) {
-                return Err(Cause::Second);
-            }
-            marked.push(at);
-            let leaf = all.get(at).ok_or(Cause::Misplaced)?;
-            let Role::Value(path) = &leaf.role else { return Err(Cause::Misplaced) };
-            let document = numbers.get(at).copied().unwrap_or_default();
-            let (path, value) = (path.clone(), leaf.text.to_owned());
-            let Named { namespace, name, part } = named;
-            Ok(Marker { document, path, line, namespace, name, part, value })
-        });
-        places.push(place.map_err(|cause| (line, cause)));
+        let place = named.and_then(|named| Ok((comment.leaf(text, &all)?, named)));
+        places.push((line_of(bytes, comment.at), place));
     }
-    places
+    let marked: Vec<usize> = places.iter().filter_map(|(_, place)| Some(place.as_ref().ok()?.0)).collect();
+    let is_sole = |at: usize| marked.iter().filter(|other| **other == at).count() == 1;
+    let marker = |line, (at, named): (usize, Named)| {
+        if !is_sole(at) {
+            return Err(Cause::Second);
+        }
+        let leaf = all.get(at).ok_or(Cause::Misplaced)?;
+        let Role::Value(path) = &leaf.role else { return Err(Cause::Misplaced) };
+        let document = numbers.get(at).copied().unwrap_or_default();
+        let (path, value) = (path.clone(), leaf.text.to_owned());
+        let Named { namespace, name, part } = named;
+        Ok(Marker { document, path, line, namespace, name, part, value })
+    };
+    let marker = |(line, place): (u32, Result<_, _>)| {
+        place.and_then(|place| marker(line, place)).map_err(|cause| (line, cause))
+    };
+    places.into_iter().map(marker).collect()
 }
 
 /// What a marker names.

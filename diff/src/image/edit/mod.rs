@@ -141,6 +141,9 @@ pub fn settings(file: &str, text: &[u8], wanted: &Wanted) -> Settings {
 /// # Errors
 /// The first setting that cannot be made; nothing is changed then.
 pub fn apply(file: &str, text: &[u8], settings: &[Setting]) -> Result<Vec<u8>, EditError> {
+    if settings.is_empty() {
+        return Ok(text.to_vec());
+    }
     let values: Vec<Value> = settings.iter().map(|setting| setting.after.as_str().into()).collect();
     let (mut edits, mut fields) = (Vec::new(), Vec::new());
     for (setting, value) in settings.iter().zip(&values) {
