@@ -2,14 +2,17 @@
 //!
 //! A comment is a marker if all of it is a JSON object of strings with `$imagepolicy`. Pure.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value};
 
 use super::ImagePart;
 use super::comment::{Comment, SIGN, comments};
 use super::problem::{Cause, Problem};
-use super::read::{documents, line_of};
+use super::read::documents;
 use crate::yaml::Document;
 use crate::yaml::edit::{Leaf, Role, leaves};
+use crate::yaml::place::Lines;
 
 /// A scalar with a marker.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +73,7 @@ pub fn markers(file: &str, text: &[u8]) -> Found {
 pub(super) fn places(text: &[u8], documents: &[Document]) -> Vec<Result<Marker, (u32, Cause)>> {
     let bytes = text;
     let text = str::from_utf8(bytes).unwrap_or_default();
+    let lines = Lines::new(bytes);
     let mut numbers = Vec::new();
     let mut all: Vec<Leaf> = Vec::new();
     for (number, document) in documents.iter().enumerate() {
@@ -80,12 +84,16 @@ pub(super) fn places(text: &[u8], documents: &[Document]) -> Vec<Result<Marker, 
     for comment in comments(text, &all) {
         let Some(named) = read(&comment) else { continue };
         let place = named.and_then(|named| Ok((comment.leaf(text, &all)?, named)));
-        places.push((line_of(bytes, comment.at), place));
+        places.push((lines.place(comment.at).0, place));
     }
-    let marked: Vec<usize> = places.iter().filter_map(|(_, place)| Some(place.as_ref().ok()?.0)).collect();
-    let is_sole = |at: usize| marked.iter().filter(|other| **other == at).count() == 1;
+    let mut marked: HashMap<usize, u32> = HashMap::new();
+    for (_, place) in &places {
+        if let Ok((at, _)) = place {
+            *marked.entry(*at).or_default() += 1;
+        }
+    }
     let marker = |line, (at, named): (usize, Named)| {
-        if !is_sole(at) {
+        if marked.get(&at) != Some(&1) {
             return Err(Cause::Second);
         }
         let leaf = all.get(at).ok_or(Cause::Misplaced)?;

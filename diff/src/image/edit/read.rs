@@ -20,12 +20,6 @@ pub(super) fn documents<'t>(file: &Arc<str>, text: &'t [u8]) -> Result<Vec<Docum
     }
 }
 
-/// The line of the byte at `at`, from 1.
-pub(super) fn line_of(text: &[u8], at: usize) -> u32 {
-    let breaks = text.iter().take(at).filter(|byte| **byte == b'\n').count();
-    u32::try_from(breaks + 1).unwrap_or(u32::MAX)
-}
-
 /// The line on which git wrote that two versions begin.
 fn conflict(text: &[u8]) -> Option<u32> {
     let mut lines = text.split(|byte| *byte == b'\n').enumerate();

@@ -3,6 +3,7 @@
 //! Wishes that agree become one, those that contradict each other become a problem, and those that are
 //! fulfilled go. What then cannot be edited is a problem too, and the rest goes on. Pure.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -45,7 +46,8 @@ impl<'f> Wishes<'f> {
                 continue;
             };
             if image.tag.is_some() || image.digest.is_some() {
-                self.set(image, marker.document, &marker.path, marker.part);
+                let Marker { document, path, part, value, line: _, namespace: _, name: _ } = marker;
+                self.set_from(image, document, &path, part, value);
             }
         }
     }
@@ -62,9 +64,24 @@ impl<'f> Wishes<'f> {
     /// The scalar at a path is to hold the part of the image.
     pub fn set(&mut self, image: &WantedImage, document: usize, path: &str, part: ImagePart) {
         let before = self.before(document, path);
+        self.set_from(image, document, path, part, before);
+    }
+
+    fn set_from(
+        &mut self,
+        image: &WantedImage,
+        document: usize,
+        path: &str,
+        part: ImagePart,
+        before: String,
+    ) {
+        let line = self.line(document, path);
         match value::text(image, part, path, &before) {
-            Ok(after) => self.wish(image, document, path, part, after),
-            Err(cause) => self.problem(Some(image), self.line(document, path), cause),
+            Ok(after) => {
+                let (image, path) = (image.name.clone(), path.to_owned());
+                self.wishes.push(Setting { image, document, path, line, part, before, after, behind: None });
+            }
+            Err(cause) => self.problem(Some(image), line, cause),
         }
     }
 
@@ -99,8 +116,10 @@ impl<'f> Wishes<'f> {
     pub fn settle(mut self) -> Settings {
         self.agree();
         self.wishes.retain(|wish| !is_fulfilled(self.documents, wish));
-        self.try_out();
-        let Self { mut wishes, unknown, mut problems, .. } = self;
+        let all = std::mem::take(&mut self.wishes);
+        let mut wishes = Vec::new();
+        self.sift(&mut wishes, all);
+        let Self { unknown, mut problems, .. } = self;
         wishes.sort_by_key(|wish| (wish.document, wish.line));
         problems.sort_by_key(|problem| problem.line);
         problems.dedup();
@@ -119,42 +138,41 @@ impl<'f> Wishes<'f> {
 
     /// Leaves one wish for each place, and none where they contradict each other.
     fn agree(&mut self) {
-        let mut agreed: Vec<Setting> = Vec::new();
-        let mut at_odds: Vec<(usize, String)> = Vec::new();
+        let mut places: HashMap<(usize, String), usize> = HashMap::new();
+        let mut agreed: Vec<Option<Setting>> = Vec::new();
         for wish in std::mem::take(&mut self.wishes) {
-            let place = (wish.document, wish.path.clone());
-            match agreed.iter().find(|other| (other.document, &other.path) == (place.0, &place.1)) {
-                Some(other) if other.after != wish.after => {
-                    let (one, other) = (other.after.clone(), wish.after);
-                    let cause = Cause::Disagree { path: wish.path, one, other };
-                    let (file, line) = (self.file.clone(), wish.line);
-                    self.problems.push(Problem { file, line, image: Some(wish.image), cause });
-                    at_odds.push(place);
-                }
-                Some(_) => {}
-                None => agreed.push(wish),
+            let Some(at) = places.get(&(wish.document, wish.path.clone())) else {
+                places.insert((wish.document, wish.path.clone()), agreed.len());
+                agreed.push(Some(wish));
+                continue;
+            };
+            let Some(first) = agreed.get_mut(*at) else { continue };
+            if let Some(other) = first.take_if(|first| first.after != wish.after) {
+                let cause = Cause::Disagree { path: wish.path, one: other.after, other: wish.after };
+                self.refuse(wish.image, wish.line, cause);
             }
         }
-        agreed.retain(|wish| {
-            !at_odds.iter().any(|(document, path)| (*document, path) == (wish.document, &wish.path))
-        });
-        self.wishes = agreed;
+        self.wishes = agreed.into_iter().flatten().collect();
     }
 
-    /// Drops what cannot be edited.
-    fn try_out(&mut self) {
-        if apply(&self.file, self.text, &self.wishes).is_ok() {
-            return;
-        }
-        let mut possible: Vec<Setting> = Vec::new();
-        for wish in std::mem::take(&mut self.wishes) {
-            possible.push(wish);
-            let Err(error) = apply(&self.file, self.text, &possible) else { continue };
-            let Some(Setting { path, line, image, .. }) = possible.pop() else { continue };
+    /// Adds wishes to those that can be edited together, and drops those that cannot.
+    fn sift(&mut self, possible: &mut Vec<Setting>, wishes: Vec<Setting>) {
+        let (held, count) = (possible.len(), wishes.len());
+        possible.extend(wishes);
+        let Err(error) = apply(&self.file, self.text, possible) else { return };
+        let mut wishes = possible.split_off(held);
+        if count > 1 {
+            let rest = wishes.split_off(count / 2);
+            self.sift(possible, wishes);
+            self.sift(possible, rest);
+        } else if let Some(Setting { path, line, image, .. }) = wishes.pop() {
             let (line, cause) = Cause::of(error, &path, line);
-            self.problems.push(Problem { file: self.file.clone(), line, image: Some(image), cause });
+            self.refuse(image, line, cause);
         }
-        self.wishes = possible;
+    }
+
+    fn refuse(&mut self, image: String, line: u32, cause: Cause) {
+        self.problems.push(Problem { file: self.file.clone(), line, image: Some(image), cause });
     }
 }
 
