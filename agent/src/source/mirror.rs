@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use gix::bstr::ByteSlice as _;
 use gix::protocol::handshake::Ref;
+use gix::protocol::transport::Protocol;
 use gix::remote::Direction;
 use gix::remote::fetch::{Shallow, Tags};
 use gix::{ObjectId, ThreadSafeRepository};
@@ -41,6 +42,15 @@ impl Drop for Repository {
     }
 }
 
+/// A commit that is in the mirror.
+#[derive(Clone)]
+pub struct Found {
+    pub repository: Arc<Repository>,
+    pub revision: Revision,
+    pub commit: ObjectId,
+    pub root: ObjectId,
+}
+
 /// Finds the commit of a ref, and fetches it if it is not there yet. Blocking.
 pub struct Mirror {
     folder: PathBuf,
@@ -60,12 +70,12 @@ impl Mirror {
         reference: &GitRef,
         limit: Duration,
         interrupt: &AtomicBool,
-    ) -> Result<(Arc<Repository>, Revision, ObjectId), SourceError> {
+    ) -> Result<Found, SourceError> {
         let repository = self.open()?;
         if let GitRef::Commit(id) = reference {
             let commit = parse_commit(location, id)?;
-            if let Some(tree) = tree_of(&repository, commit) {
-                return Ok((repository, revision(reference, None, commit), tree));
+            if let Some((commit, root)) = peel(&repository, commit) {
+                return Ok(Found { repository, revision: revision(reference, None, commit), commit, root });
             }
         }
         let reference_name = match reference {
@@ -74,7 +84,7 @@ impl Mirror {
         };
         let spec = refspec(reference, reference_name.as_deref());
         let commit = fetch(location, &repository, reference, &spec, limit, interrupt)?;
-        let Some((commit, tree)) = peel(&repository, commit) else {
+        let Some((commit, root)) = peel(&repository, commit) else {
             // It is there and cannot be read: begin again with an empty mirror.
             self.discard();
             let said = format!("{commit} in the mirror cannot be read; the mirror is fetched afresh");
@@ -84,7 +94,8 @@ impl Mirror {
             debug!(folder = %self.folder.display(), "Mirror has many packs and is fetched afresh next time");
             self.discard();
         }
-        Ok((repository, revision(reference, reference_name.as_deref(), commit), tree))
+        let revision = revision(reference, reference_name.as_deref(), commit);
+        Ok(Found { repository, revision, commit, root })
     }
 
     /// Begins again with an empty mirror. Checkouts of the old one stay readable.
@@ -167,7 +178,7 @@ fn parse_commit(location: &Location, id: &str) -> Result<ObjectId, SourceError> 
 }
 
 /// The full name on the server.
-fn server_name(reference: &GitRef, tag: Option<&str>) -> String {
+pub(super) fn server_name(reference: &GitRef, tag: Option<&str>) -> String {
     match reference {
         GitRef::Branch(name) => format!("refs/heads/{name}"),
         GitRef::Tag(name) => format!("refs/tags/{name}"),
@@ -224,7 +235,7 @@ fn list(
     limit: Duration,
 ) -> Result<Vec<String>, SourceError> {
     let repo = repository.git.to_thread_local();
-    let mut connection = Connection::open(location, limit)?;
+    let mut connection = Connection::open(location, Protocol::V2, limit)?;
     let keys = connection.keys();
     let failed = |error: gix::Error| {
         let said = keys.as_ref().map(super::transport::Keys::said).unwrap_or_default();
@@ -264,7 +275,7 @@ fn fetch(
     interrupt: &AtomicBool,
 ) -> Result<ObjectId, SourceError> {
     let repo = repository.git.to_thread_local();
-    let mut connection = Connection::open(location, limit)?;
+    let mut connection = Connection::open(location, Protocol::V2, limit)?;
     let keys = connection.keys();
     let failed = |error: gix::Error| {
         let said = keys.as_ref().map(super::transport::Keys::said).unwrap_or_default();
@@ -332,8 +343,4 @@ fn peel(repository: &Repository, id: ObjectId) -> Option<(ObjectId, ObjectId)> {
     let repo = repository.git.to_thread_local();
     let commit = repo.try_find_object(id).ok()??.peel_to_commit().ok()?;
     Some((commit.id, commit.tree_id().ok()?.detach()))
-}
-
-fn tree_of(repository: &Repository, commit: ObjectId) -> Option<ObjectId> {
-    peel(repository, commit).map(|(_, tree)| tree)
 }

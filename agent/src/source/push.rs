@@ -1,0 +1,375 @@
+//! Moves a branch of a server forward, by what `git send-pack` speaks over gix's transports.
+//!
+//! The old value that is sent is always the commit that the new one was built on, never the one that the server shows:
+//! the server compares it under its lock, so whoever is late is told so, and nothing of theirs is lost. (gitprotocol-pack,
+//! "Pushing Data To a Server") I/O: network, blocking.
+
+use std::error::Error;
+use std::io::{self, Write as _};
+use std::time::Duration;
+
+use gix::ObjectId;
+use gix::bstr::ByteSlice as _;
+use gix::protocol::transport::client::blocking_io::{ReadlineBufRead, Transport};
+use gix::protocol::transport::client::{Capabilities, MessageKind, TransportWithoutIO as _, WriteMode};
+use gix::protocol::transport::packetline::PacketLineRef;
+use gix::protocol::transport::{Protocol, Service};
+
+use super::answer::{self, Answer, cleaned};
+use super::error::{classify, told};
+use super::refusal::{PushError, Refusal};
+use super::transport::{Connection, Keys};
+use super::{CommitId, Location, SourceError};
+
+/// How many bytes of the talk of a server are read with attention.
+const TALK: usize = 64 * 1024;
+/// How many bytes an answer may have.
+const ANSWER: usize = 1024 * 1024;
+/// How long the last words of a server may take that has hung up.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// A branch that is to move.
+pub struct Update<'a> {
+    pub location: &'a Location,
+    /// Without `refs/heads/`.
+    pub branch: &'a str,
+    /// Where it must be now. Nothing if it must not be there.
+    pub expected: Option<ObjectId>,
+    pub commit: ObjectId,
+    /// The objects of the commit that the server does not have.
+    pub pack: &'a [u8],
+}
+
+/// The commit that a branch is at, if it is there, as one sees it who may push.
+pub fn head(location: &Location, branch: &str, limit: Duration) -> Result<Option<ObjectId>, PushError> {
+    let mut server = Server::connect(location, branch, limit)?;
+    let shown = server.shown()?;
+    server.leave();
+    Ok(shown.branch(branch))
+}
+
+/// Pushes. `may_send` is asked right before anything is sent that could change the server.
+pub fn send(update: &Update<'_>, limit: Duration, may_send: impl FnOnce() -> bool) -> Result<(), PushError> {
+    let Update { location, branch, expected, commit, pack } = update;
+    let mut server = Server::connect(location, branch, limit)?;
+    let shown = server.shown()?;
+    let now = shown.branch(branch);
+    if now == Some(*commit) {
+        // It arrived before, and whoever sent it did not hear of it.
+        server.leave();
+        return Ok(());
+    }
+    if now != *expected {
+        server.leave();
+        return Err(match now {
+            None => server.refused(Refusal::Gone, String::new()),
+            Some(now) => server.moved(Some(now)),
+        });
+    }
+    if expected.is_none() && shown.is_in_the_way(branch) {
+        server.leave();
+        return Err(server.refused(Refusal::NameTaken, String::new()));
+    }
+    if !may_send() {
+        server.leave();
+        return Err(PushError::Timeout { url: location.to_string(), seconds: limit.as_secs() });
+    }
+    let command = command(branch, *expected, *commit, &shown.capabilities);
+    let banded = shown.capabilities.contains(BANDS);
+    let (packets, broken) = server.exchange(&[command.as_bytes(), b"0000", pack].concat());
+    let answer = answer::read(&packets, banded, &full(branch));
+    server.outcome(&answer, *commit, broken.as_ref())
+}
+
+const BANDS: &str = "side-band-64k";
+
+fn full(branch: &str) -> String {
+    format!("refs/heads/{branch}")
+}
+
+/// The packet line that says what shall happen.
+fn command(branch: &str, old: Option<ObjectId>, new: ObjectId, capabilities: &Capabilities) -> String {
+    let old = old.unwrap_or_else(|| ObjectId::null(gix::hash::Kind::Sha1));
+    let mut wanted = String::from("report-status");
+    if capabilities.contains(BANDS) {
+        wanted.push(' ');
+        wanted.push_str(BANDS);
+    }
+    if capabilities.contains("object-format") {
+        wanted.push_str(" object-format=sha1");
+    }
+    if capabilities.contains("agent") {
+        wanted.push_str(concat!(" agent=holdfast/", env!("CARGO_PKG_VERSION")));
+    }
+    let line = format!("{old} {new} {}\0{wanted}", full(branch));
+    format!("{:04x}{line}", line.len() + 4)
+}
+
+/// What a server shows to one who wants to push.
+struct Shown {
+    refs: Vec<(ObjectId, String)>,
+    capabilities: Capabilities,
+}
+
+impl Shown {
+    fn branch(&self, branch: &str) -> Option<ObjectId> {
+        let full = full(branch);
+        self.refs.iter().find(|(_, name)| *name == full).map(|(id, _)| *id)
+    }
+
+    /// True if there is `a` or `a/b/c`, so that there cannot be `a/b`.
+    fn is_in_the_way(&self, branch: &str) -> bool {
+        let full = full(branch);
+        let leads =
+            |one: &str, other: &str| other.strip_prefix(one).is_some_and(|rest| rest.starts_with('/'));
+        self.refs.iter().any(|(_, name)| leads(name, &full) || leads(&full, name))
+    }
+}
+
+/// A connection to `git-receive-pack`.
+struct Server<'a> {
+    location: &'a Location,
+    branch: &'a str,
+    transport: Box<dyn Transport + Send>,
+    keys: Option<Keys>,
+}
+
+impl<'a> Server<'a> {
+    fn connect(location: &'a Location, branch: &'a str, limit: Duration) -> Result<Self, PushError> {
+        let mut connection = Connection::open(location, Protocol::V1, limit)?;
+        let keys = connection.keys();
+        let mut server = Self { location, branch, transport: connection.transport, keys };
+        if let Some(options) = connection.options {
+            server.transport.configure(&*options).map_err(|error| server.broken(&error))?;
+        }
+        Ok(server)
+    }
+
+    /// Says hello, and reads what there is.
+    fn shown(&mut self) -> Result<Shown, PushError> {
+        let shown = self.hello().map_err(|error| self.broken(error.as_ref()))?;
+        if shown.capabilities.contains("report-status") {
+            return Ok(shown);
+        }
+        // It hung up at once, or it is too old to say what becomes of a push.
+        Err(self.broken(&io::Error::other("the server does not offer to report on a push")))
+    }
+
+    fn hello(&mut self) -> Result<Shown, Box<dyn Error>> {
+        let mut shown = self.transport.handshake(Service::ReceivePack, &[])?;
+        let refs = shown.refs.as_mut().map_or_else(|| Ok(Vec::new()), |refs| refs_of(refs.as_mut()))?;
+        Ok(Shown { refs, capabilities: shown.capabilities })
+    }
+
+    /// Ends a talk in which nothing is pushed.
+    fn leave(&mut self) {
+        if self.transport.connection_persists_across_multiple_requests() {
+            // Whether it hears that makes no difference.
+            let _ = self.write(b"0000");
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Box<dyn Error>> {
+        let request =
+            self.transport.request(WriteMode::OneLfTerminatedLinePerWriteCall, MessageKind::Flush, false)?;
+        let (mut writer, _) = request.into_parts();
+        writer.write_all(bytes)?;
+        Ok(writer.flush()?)
+    }
+
+    /// Sends, and reads the answer as far as it comes.
+    fn exchange(&mut self, bytes: &[u8]) -> (Vec<Vec<u8>>, Option<Box<dyn Error>>) {
+        // In this mode the length of the body is known before it is sent, which some servers need; what is written to
+        // the parts goes as it is.
+        let mode = WriteMode::OneLfTerminatedLinePerWriteCall;
+        let (mut writer, mut reader) = match self.transport.request(mode, MessageKind::Flush, false) {
+            Ok(request) => request.into_parts(),
+            Err(error) => return (Vec::new(), Some(error.into())),
+        };
+        let written = writer.write_all(bytes).and_then(|()| writer.flush());
+        drop(writer);
+        let mut packets = Vec::new();
+        let mut broken: Option<Box<dyn Error>> = None;
+        // A server that refuses early says why, and does not read to the end.
+        if let Err(error) = read(reader.as_mut(), &mut packets) {
+            broken = Some(error);
+        }
+        (packets, broken.or(written.err().map(Into::into)))
+    }
+
+    /// What became of a commit that was sent.
+    fn outcome(
+        &self,
+        answer: &Answer,
+        commit: ObjectId,
+        broken: Option<&Box<dyn Error>>,
+    ) -> Result<(), PushError> {
+        let Answer { unpacked, moved, said } = answer;
+        match (unpacked, moved) {
+            (_, Some(Ok(()))) => Ok(()),
+            (Some(Err(why)), moved) => {
+                let ng = moved.as_ref().and_then(|moved| moved.as_ref().err()).map_or("", String::as_str);
+                let said = joined(&[ng, why, said]);
+                Err(self.refused(Refusal::of(&said).unwrap_or(Refusal::Other), said))
+            }
+            (_, Some(Err(reason))) if Refusal::is_late(reason) => Err(self.moved(None)),
+            (_, Some(Err(reason))) => {
+                let said = joined(&[reason, said]);
+                Err(self.refused(Refusal::of(&said).unwrap_or(Refusal::Other), said))
+            }
+            (_, None) => Err(self.unanswered(said, commit, broken)),
+        }
+    }
+
+    /// There is no report. The server may have said why all the same.
+    fn unanswered(&self, said: &str, commit: ObjectId, broken: Option<&Box<dyn Error>>) -> PushError {
+        let chain = broken.map(|error| told(error.as_ref(), "")).unwrap_or_default();
+        let words = cleaned(&format!("{said}\n{}", self.last_words()));
+        // 4xx: it did not want it. Of 5xx and of lost connections nobody knows.
+        let status = status(&chain);
+        let refused = Refusal::of(&words).or_else(|| Refusal::of(status?));
+        if let Some(reason) =
+            refused.or(status.filter(|status| status.contains(" 4")).map(|_| Refusal::Other))
+        {
+            return self.refused(reason, cleaned(&format!("{words}\n{}", status.unwrap_or_default())));
+        }
+        let said = cleaned(&format!("{words}\n{chain}"));
+        let (url, branch) = (self.location.to_string(), self.branch.to_owned());
+        PushError::Unknown { url, branch, commit: CommitId(commit), said }
+    }
+
+    fn moved(&self, now: Option<ObjectId>) -> PushError {
+        let (url, branch) = (self.location.to_string(), self.branch.to_owned());
+        PushError::Moved { url, branch, now: now.map(CommitId) }
+    }
+
+    fn refused(&self, reason: Refusal, said: String) -> PushError {
+        PushError::Refused { url: self.location.to_string(), branch: self.branch.to_owned(), reason, said }
+    }
+
+    /// What is wrong with a connection by which nothing was sent.
+    fn broken(&self, error: &(dyn Error + 'static)) -> PushError {
+        let words = self.last_words();
+        let chain = told(error, "");
+        if let Some(reason) = Refusal::of(&words).or_else(|| Refusal::of(status(&chain)?)) {
+            return self.refused(reason, cleaned(&words));
+        }
+        let said = self.keys.as_ref().map(Keys::said).unwrap_or_default();
+        match classify(&self.location.to_string(), &self.location.host, error, &said) {
+            SourceError::Git { url, said } => SourceError::Git { url, said: cleaned(&said) }.into(),
+            other => other.into(),
+        }
+    }
+
+    /// What the server wrote beside its answer. It may be still on its way when the connection has ended already.
+    fn last_words(&self) -> String {
+        let Some(keys) = &self.keys else { return String::new() };
+        let step = LAST_WORDS / 10;
+        for _ in 0..10 {
+            if !keys.said().is_empty() {
+                break;
+            }
+            std::thread::sleep(step);
+        }
+        keys.remote()
+    }
+}
+
+fn joined(parts: &[&str]) -> String {
+    parts.iter().copied().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": ")
+}
+
+/// `HTTP status 403`, if that is in the text.
+fn status(text: &str) -> Option<&str> {
+    let at = text.find("HTTP status ")?;
+    text.get(at..at + "HTTP status 403".len())
+        .filter(|status| status.ends_with(|at: char| at.is_ascii_digit()))
+}
+
+fn refs_of(lines: &mut dyn ReadlineBufRead) -> io::Result<Vec<(ObjectId, String)>> {
+    let mut refs = Vec::new();
+    while let Some(line) = lines.readline() {
+        let line = line?.map_err(io::Error::other)?;
+        let Some(text) = line.as_bstr().map(|line| line.trim_end().to_str_lossy().into_owned()) else {
+            break;
+        };
+        // `shallow …` and the objects that are there by other means are of no use here.
+        let Some((id, name)) = text.split_once(' ') else { continue };
+        if let (Ok(id), true) = (ObjectId::from_hex(id.as_bytes()), name.starts_with("refs/")) {
+            refs.push((id, name.to_owned()));
+        }
+    }
+    Ok(refs)
+}
+
+fn read(lines: &mut dyn ReadlineBufRead, packets: &mut Vec<Vec<u8>>) -> Result<(), Box<dyn Error>> {
+    let (mut talk, mut all) = (0, 0);
+    while let Some(line) = lines.readline() {
+        let line = line?.map_err(|error| error.to_string())?;
+        let PacketLineRef::Data(data) = line else { continue };
+        all += data.len();
+        if all > ANSWER {
+            return Err("the answer is too long".into());
+        }
+        if data.first() == Some(&2) {
+            talk += data.len();
+            if talk > TALK {
+                continue;
+            }
+        }
+        packets.push(data.to_vec());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "ce013625030ba8dba906f756967f9e9ca394464a";
+
+    fn shown(names: &[&str]) -> Shown {
+        let id = ObjectId::null(gix::hash::Kind::Sha1);
+        let refs = names.iter().map(|name| (id, full(name))).collect();
+        Shown { refs, capabilities: Capabilities::default() }
+    }
+
+    #[test]
+    fn the_command_names_what_it_was_built_on() -> Result<(), Box<dyn Error>> {
+        let id = ObjectId::from_hex(ID.as_bytes())?;
+        let none = Capabilities::default();
+        let line = command("main", Some(id), id, &none);
+        assert_eq!(line, format!("0073{ID} {ID} refs/heads/main\0report-status"));
+        let (many, _) =
+            Capabilities::from_bytes(b"x\0report-status side-band-64k object-format=sha1 agent=git/2")?;
+        let line = command("a/b", None, id, &many);
+        let zero = "0".repeat(40);
+        let asked = concat!(
+            "report-status side-band-64k object-format=sha1 agent=holdfast/",
+            env!("CARGO_PKG_VERSION")
+        );
+        assert_eq!(line[4..], format!("{zero} {ID} refs/heads/a/b\0{asked}"));
+        assert_eq!(usize::from_str_radix(&line[..4], 16)?, line.len());
+        Ok(())
+    }
+
+    #[test]
+    fn a_branch_stands_in_the_way_of_one_below_it() {
+        let check = |there: &str, wanted: &str, expected| {
+            assert_eq!(shown(&[there]).is_in_the_way(wanted), expected, "{there} {wanted}");
+        };
+        check("images", "images/web", true);
+        check("images/web", "images", true);
+        check("images-web", "images", false);
+        check("images", "images", false);
+        assert!(shown(&["a"]).branch("a").is_some() && shown(&["ab"]).branch("a").is_none());
+    }
+
+    #[test]
+    fn the_status_of_http_is_found() {
+        let check = |text: &str, expected: Option<&str>| assert_eq!(status(text), expected, "{text}");
+        check("An IO error: Received HTTP status 403: x", Some("HTTP status 403"));
+        check("HTTP status 5", None);
+        check("403", None);
+    }
+}

@@ -1,0 +1,268 @@
+//! Signatures of commits, with an SSH key or an OpenPGP key out of a Secret.
+//!
+//! The same key and text always make the same signature. Pure; chance only hides the time that RSA takes.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use pgp::composed::{ArmorOptions, Deserializable as _, DetachedSignature, SignedSecretKey, SubpacketConfig};
+use pgp::packet::{SignatureType, Subpacket, SubpacketData};
+use pgp::types::{KeyDetails as _, KeyVersion, Password, SigningKey};
+use rsa::Pkcs1v15Sign;
+use rsa::rand_core::OsRng;
+use rsa::sha2::{Digest as _, Sha512};
+use ssh_key::private::{KeypairData, RsaKeypair};
+use ssh_key::{Algorithm, HashAlg, LineEnding, PrivateKey, Signature, SshSig};
+
+use crate::error::{Class, StageError};
+
+/// What git's signatures are for, among all that an SSH key may sign.
+const NAMESPACE: &str = "git";
+
+/// Signs commits. It is secret: there is no `Debug`.
+pub struct Signer(Key);
+
+enum Key {
+    Ssh(Box<PrivateKey>),
+    OpenPgp { key: Box<SignedSecretKey>, part: Part, password: Password },
+}
+
+/// Why there is no signature.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum SignError {
+    #[error(
+        "the Secret of the signing key has neither identity (an SSH private key) nor git.asc (an OpenPGP one); add one of them"
+    )]
+    NoKey,
+    #[error("the Secret of the signing key has both identity and git.asc; remove one of them")]
+    TwoKeys,
+    #[error("the key {entry} of the Secret is not {wanted}: {why}")]
+    BadKey { entry: &'static str, wanted: &'static str, why: String },
+    #[error("the signing key {entry} is locked, and the Secret has no password; add it as password")]
+    Locked { entry: &'static str },
+    #[error("the password of the Secret does not open the signing key {entry}")]
+    WrongPassword { entry: &'static str },
+    #[error("an SSH key of the kind {kind} cannot sign here; use ed25519, rsa or ecdsa")]
+    Kind { kind: String },
+    #[error("the OpenPGP key in git.asc has no key that may sign; add a subkey for signatures")]
+    NotForSigning,
+    #[error("cannot sign the commit: {said}")]
+    Failed { said: String },
+}
+
+impl StageError for SignError {
+    fn class(&self) -> Class {
+        Class::User
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::NoKey => "NoSigningKey",
+            Self::TwoKeys => "TwoSigningKeys",
+            Self::BadKey { .. } => "BadSigningKey",
+            Self::Locked { .. } => "SigningKeyLocked",
+            Self::WrongPassword { .. } => "WrongPassword",
+            Self::Kind { .. } => "SigningKeyKind",
+            Self::NotForSigning => "NotForSigning",
+            Self::Failed { .. } => "SignFailed",
+        }
+    }
+}
+
+impl Signer {
+    /// Reads the data of a Secret: `identity` or `git.asc`, and `password` if the key is locked.
+    pub fn from_secret(data: &BTreeMap<String, Vec<u8>>) -> Result<Self, SignError> {
+        let password = data.get("password").map(|bytes| bytes.trim_ascii_end());
+        let key = match (data.get("identity"), data.get("git.asc")) {
+            (Some(identity), None) => Key::Ssh(Box::new(ssh(identity, password)?)),
+            (None, Some(armored)) => open_pgp(armored, password)?,
+            (Some(_), Some(_)) => return Err(SignError::TwoKeys),
+            (None, None) => return Err(SignError::NoKey),
+        };
+        // A key that cannot sign is found now, and not when there is something to commit.
+        let signer = Self(key);
+        signer.sign(b"", Timestamp::UNIX_EPOCH)?;
+        Ok(signer)
+    }
+
+    /// The armored signature of a text.
+    pub(super) fn sign(&self, text: &[u8], at: Timestamp) -> Result<String, SignError> {
+        match &self.0 {
+            Key::Ssh(key) => sign_ssh(key, text),
+            Key::OpenPgp { key, part, password } => sign_open_pgp(key, *part, password, text, at),
+        }
+    }
+}
+
+fn ssh(identity: &[u8], password: Option<&[u8]>) -> Result<PrivateKey, SignError> {
+    let bad = |why: String| SignError::BadKey { entry: "identity", wanted: "an OpenSSH private key", why };
+    // OpenSSH takes a key without its last line end, and with those of Windows.
+    let text = str::from_utf8(identity).map_err(|_| bad("it is not text".to_owned()))?;
+    let text = format!("{}\n", text.replace("\r\n", "\n").trim());
+    if !text.starts_with("-----BEGIN OPENSSH PRIVATE KEY-----") && text.starts_with("-----BEGIN ") {
+        let why = "it has another format; `ssh-keygen -p -f FILE` rewrites a key in OpenSSH's".to_owned();
+        return Err(bad(why));
+    }
+    let key = PrivateKey::from_openssh(&text).map_err(|error| bad(error.to_string()))?;
+    if !key.is_encrypted() {
+        return Ok(key);
+    }
+    let password = password.ok_or(SignError::Locked { entry: "identity" })?;
+    key.decrypt(password).map_err(|_| SignError::WrongPassword { entry: "identity" })
+}
+
+fn sign_ssh(key: &PrivateKey, text: &[u8]) -> Result<String, SignError> {
+    let failed = |said: String| SignError::Failed { said };
+    let signed = match key.key_data() {
+        KeypairData::Rsa(pair) => sign_rsa(key, pair, text),
+        KeypairData::Ed25519(_) | KeypairData::Ecdsa(_) => {
+            key.sign(NAMESPACE, HashAlg::Sha512, text).map_err(|error| failed(error.to_string()))
+        }
+        _ => Err(SignError::Kind { kind: key.algorithm().to_string() }),
+    }?;
+    signed.to_pem(LineEnding::LF).map_err(|error| failed(error.to_string()))
+}
+
+/// RSA with SHA-512, the only way of RSA that OpenSSH signs texts in.
+fn sign_rsa(key: &PrivateKey, pair: &RsaKeypair, text: &[u8]) -> Result<SshSig, SignError> {
+    let ssh = |error: ssh_key::Error| SignError::Failed { said: error.to_string() };
+    let failed = |error: rsa::Error| SignError::Failed { said: error.to_string() };
+    let number = |mpint: &ssh_key::Mpint| {
+        let bytes = mpint
+            .as_positive_bytes()
+            .ok_or_else(|| SignError::Failed { said: "a number of the key is negative".to_owned() })?;
+        Ok(rsa::BigUint::from_bytes_be(bytes))
+    };
+    let private = rsa::RsaPrivateKey::from_components(
+        number(&pair.public.n)?,
+        number(&pair.public.e)?,
+        number(&pair.private.d)?,
+        vec![number(&pair.private.p)?, number(&pair.private.q)?],
+    )
+    .map_err(failed)?;
+    let data = SshSig::signed_data(NAMESPACE, HashAlg::Sha512, text).map_err(ssh)?;
+    let signature = private
+        .sign_with_rng(&mut OsRng, Pkcs1v15Sign::new::<Sha512>(), &Sha512::digest(&data))
+        .map_err(failed)?;
+    let signature = Signature::new(Algorithm::Rsa { hash: Some(HashAlg::Sha512) }, signature).map_err(ssh)?;
+    SshSig::new(key.public_key().key_data().clone(), NAMESPACE, HashAlg::Sha512, signature).map_err(ssh)
+}
+
+/// Which key of an OpenPGP key signs.
+#[derive(Clone, Copy)]
+enum Part {
+    Primary,
+    /// A subkey, by its place.
+    Sub(usize),
+}
+
+fn open_pgp(armored: &[u8], password: Option<&[u8]>) -> Result<Key, SignError> {
+    let entry = "git.asc";
+    let bad = |why: String| SignError::BadKey { entry, wanted: "an armored OpenPGP private key", why };
+    let (key, _) = SignedSecretKey::from_armor_single(armored).map_err(|error| bad(error.to_string()))?;
+    if key.primary_key.version() != KeyVersion::V4 {
+        return Err(bad("only keys of version 4 make signatures that git's tools know".to_owned()));
+    }
+    let part = part_that_signs(&key).ok_or(SignError::NotForSigning)?;
+    let params = match part {
+        Part::Primary => key.primary_key.secret_params(),
+        Part::Sub(at) => key.secret_subkeys.get(at).ok_or(SignError::NotForSigning)?.key.secret_params(),
+    };
+    let password = match password {
+        Some(password) if params.is_encrypted() => Password::from(password),
+        None if params.is_encrypted() => return Err(SignError::Locked { entry }),
+        _ => Password::empty(),
+    };
+    let opened = match part {
+        Part::Primary => key.primary_key.unlock(&password, |_, _| Ok(())),
+        Part::Sub(at) => match key.secret_subkeys.get(at) {
+            Some(subkey) => subkey.key.unlock(&password, |_, _| Ok(())),
+            None => return Err(SignError::NotForSigning),
+        },
+    };
+    opened.and_then(|opened| opened).map_err(|_| SignError::WrongPassword { entry })?;
+    Ok(Key::OpenPgp { key: Box::new(key), part, password })
+}
+
+/// The newest subkey that is for signatures and not revoked, as gpg chooses; the primary key if there is none.
+fn part_that_signs(key: &SignedSecretKey) -> Option<Part> {
+    let subkeys = key.secret_subkeys.iter().enumerate();
+    let newest = subkeys
+        .filter(|(_, subkey)| {
+            let revoked =
+                subkey.signatures.iter().any(|one| one.typ() == Some(SignatureType::SubkeyRevocation));
+            !revoked && subkey.signatures.iter().any(|one| one.key_flags().sign())
+        })
+        .max_by_key(|(_, subkey)| subkey.key.created_at());
+    if let Some((at, _)) = newest {
+        return Some(Part::Sub(at));
+    }
+    let users = key.details.users.iter().flat_map(|user| &user.signatures);
+    let mut own = users.chain(&key.details.direct_signatures);
+    own.any(|one| one.key_flags().sign()).then_some(Part::Primary)
+}
+
+fn sign_open_pgp(
+    key: &SignedSecretKey,
+    part: Part,
+    password: &Password,
+    text: &[u8],
+    at: Timestamp,
+) -> Result<String, SignError> {
+    match part {
+        Part::Primary => detached(&key.primary_key, password, text, at),
+        Part::Sub(place) => {
+            let subkey = key.secret_subkeys.get(place).ok_or(SignError::NotForSigning)?;
+            detached(&subkey.key, password, text, at)
+        }
+    }
+}
+
+fn detached(
+    key: &impl SigningKey,
+    password: &Password,
+    text: &[u8],
+    at: Timestamp,
+) -> Result<String, SignError> {
+    let failed = |error: pgp::errors::Error| SignError::Failed { said: error.to_string() };
+    let made = pgp::types::Timestamp::from_secs(u32::try_from(at.as_second().max(0)).unwrap_or(u32::MAX));
+    let subpackets = SubpacketConfig::UserDefined {
+        hashed: vec![
+            Subpacket::regular(SubpacketData::IssuerFingerprint(key.fingerprint())).map_err(failed)?,
+            Subpacket::regular(SubpacketData::SignatureCreationTime(made)).map_err(failed)?,
+        ],
+        unhashed: vec![Subpacket::regular(SubpacketData::IssuerKeyId(key.legacy_key_id())).map_err(failed)?],
+    };
+    DetachedSignature::sign_binary_data_with_subpackets(
+        OsRng,
+        key,
+        password,
+        key.hash_alg(),
+        text,
+        subpackets,
+    )
+    .and_then(|signature| signature.to_armored_string(ArmorOptions::default()))
+    .map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(entries: &[(&str, &str)]) -> &'static str {
+        let data = entries.iter().map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec()));
+        Signer::from_secret(&data.collect()).err().map_or("taken", |error| error.name())
+    }
+
+    #[test]
+    fn a_secret_without_a_key_to_sign_with_is_refused() {
+        let check =
+            |entries: &[(&str, &str)], expected| assert_eq!(refused(entries), expected, "{entries:?}");
+        check(&[], "NoSigningKey");
+        check(&[("password", "x")], "NoSigningKey");
+        check(&[("identity", "x"), ("git.asc", "x")], "TwoSigningKeys");
+        check(&[("identity", "not a key")], "BadSigningKey");
+        check(&[("identity", "-----BEGIN RSA PRIVATE KEY-----")], "BadSigningKey");
+        check(&[("git.asc", "not a key")], "BadSigningKey");
+    }
+}
