@@ -74,6 +74,7 @@ pub struct Metrics {
     revisions: Family<RevisionLabels, Gauge>,
     alerts: Family<AlertLabels, Counter>,
     audit_events: Family<ResultLabels, Counter>,
+    hooks: Family<ResultLabels, Counter>,
 }
 
 /// From a millisecond to minutes.
@@ -105,6 +106,7 @@ impl Metrics {
             revisions: Family::default(),
             alerts: Family::default(),
             audit_events: Family::default(),
+            hooks: Family::default(),
         };
         metrics.register();
         metrics
@@ -139,6 +141,16 @@ impl Metrics {
             "Changes that audit events told of (ok), and batches of events that were not taken (refused, invalid)",
             self.audit_events.clone(),
         );
+        all.register(
+            "hooks",
+            "Calls of webhooks: taken (ok), without proof (refused), for nobody (unknown), or not read to the end",
+            self.hooks.clone(),
+        );
+    }
+
+    /// Notes what became of a call of a webhook: `ok`, `refused`, `unknown`, `too_large`, `slow`, `broken`, `busy`.
+    pub fn hook(&self, result: &'static str) {
+        self.hooks.get_or_create(&ResultLabels { result }).inc();
     }
 
     /// Notes what became of audit events: the changes that were taken (`ok`), or a batch that was not (`refused`,

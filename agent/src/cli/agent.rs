@@ -77,7 +77,7 @@ impl Agent {
         let audited = Told::new(BATCHES);
         let endpoint = token.zip(audit.clone()).map(|(token, audit)| endpoint(token, audit, audited.clone()));
         let listen =
-            admin::serve(self.listen, health.clone(), metrics.clone(), endpoint, stop.clone()).await?;
+            admin::serve(self.listen, health.clone(), metrics.clone(), endpoint, None, stop.clone()).await?;
         info!(version = VERSION, listen = %listen, "Started");
         let instance = std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME")).ok();
         let candidate = if self.leader_elect {
