@@ -3,6 +3,8 @@
 
 #[path = "helm/kit.rs"]
 mod kit;
+#[path = "helm/kustomizations.rs"]
+mod kustomizations;
 #[path = "helm/limits.rs"]
 mod limits;
 #[path = "helm/places.rs"]

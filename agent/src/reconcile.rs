@@ -56,6 +56,10 @@ pub async fn reconcile(run: &Run<'_>, memory: &mut Memory) -> Findings {
     findings.drift.iter_mut().for_each(|found| drift::complete(run, memory, found, partial));
     findings.objects = Some(stages::health(run));
     findings.completed = memory.rendered.is_some().then(|| jobs::completed(run, memory));
+    match jobs::remove(run, memory, &findings).await {
+        Ok(waits) => findings.again |= waits,
+        Err(failure) => findings.failure = findings.failure.or(Some(failure)),
+    }
     findings
 }
 

@@ -116,9 +116,12 @@ impl Bench {
 pub fn release(values: &Value) -> Release {
     Release {
         name: "web".to_owned(),
+        name_template: None,
         namespace: "shop".to_owned(),
         values: values.clone(),
         skip_crds: false,
+        skip_hooks: false,
+        skip_tests: false,
         kube_version: None,
         api_versions: Vec::new(),
     }

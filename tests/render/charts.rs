@@ -1,7 +1,7 @@
 //! Charts on a real cluster: values from the cluster, hooks in their order, what a chart makes anew each time, and charts
 //! from a repository. I/O: processes, network.
 
-use holdfast_tests::shared::run;
+use holdfast_tests::shared::{Shared, run};
 use holdfast_tests::{eventually, sync};
 use serde_json::json;
 
@@ -16,6 +16,7 @@ const VALUES: &str = "level: info\nextra: {}\n";
 const MAP: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: {{ .Release.Name }}-web, namespace: {{ .Release.Namespace }}}\ndata:\n  level: {{ .Values.level }}\n  kube: {{ .Capabilities.KubeVersion.Version }}\n  apps: {{ .Capabilities.APIVersions.Has \"apps/v1/Deployment\" | quote }}\n";
 const PASSWORD: &str = "apiVersion: v1\nkind: Secret\nmetadata: {name: {{ .Release.Name }}-password}\nstringData:\n  password: {{ randAlphaNum 16 }}\n  user: {{ .Values.level }}\n";
 const HOOK: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: first\n  annotations: {helm.sh/hook: \"pre-install,pre-upgrade\", helm.sh/hook-weight: \"-5\"}\n";
+const JOB: &str = "apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: notify\n  annotations: {helm.sh/hook: \"post-install,post-upgrade\", helm.sh/hook-delete-policy: hook-succeeded}\nspec:\n  template: {spec: {restartPolicy: Never, containers: [{name: a, image: \"a:1\"}]}}\n";
 const TEST: &str =
     "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: tested, annotations: {helm.sh/hook: test}}\n";
 
@@ -35,6 +36,7 @@ fn a_chart_in_git_with_values_from_the_cluster() -> anyhow::Result<()> {
             ("chart/templates/map.yaml", MAP),
             ("chart/templates/password.yaml", PASSWORD),
             ("chart/templates/hook.yaml", HOOK),
+            ("chart/templates/job.yaml", JOB),
             ("chart/templates/test.yaml", TEST),
             ("chart/prod.yaml", "level: prod\n"),
         ];
@@ -52,6 +54,10 @@ fn a_chart_in_git_with_values_from_the_cluster() -> anyhow::Result<()> {
         assert!(wave.parse::<i32>()? < 0, "{wave}");
         let all = kubectl(shared, namespace, &["get", "configmap", "-o", "name"]).await?;
         assert!(!all.contains("tested"), "{all}");
+        // A hook that succeeded goes, and does not come back.
+        shared.gone(namespace, "job/notify").await?;
+        let completed = shared.jsonpath(namespace, "sync/app", "{.status.completed[*].name}").await?;
+        assert_eq!(completed, "notify");
         // What the chart makes anew each time is told, and stays.
         let password = || shared.jsonpath(namespace, "secret/shop-password", "{.data.password}");
         let before = password().await?;
@@ -60,6 +66,7 @@ fn a_chart_in_git_with_values_from_the_cluster() -> anyhow::Result<()> {
         shared.env.cluster.apply(&values("error").to_string()).await?;
         shared.until(namespace, "configmap/shop-web", "{.data.level}", "error").await?;
         shared.until(namespace, "secret/shop-password", "{.data.user}", "ZXJyb3I=").await?;
+        assert_eq!(runs_of_the_hook(shared, namespace)?, 1);
         assert_eq!(password().await?, before);
         // A template that fails is told with its line, and nothing is pruned.
         let broken = MAP.replace(".Values.level", "required \"set a level\" .Values.none");
@@ -69,6 +76,17 @@ fn a_chart_in_git_with_values_from_the_cluster() -> anyhow::Result<()> {
         kubectl(shared, namespace, &["get", "configmap", "shop-web"]).await?;
         Ok(())
     })
+}
+
+/// How often the agent made the Job.
+fn runs_of_the_hook(shared: &Shared, namespace: &'static str) -> anyhow::Result<usize> {
+    let made = shared.env.cluster.requests(move |line| {
+        line["userAgent"].as_str().unwrap_or_default().starts_with("holdfast/")
+            && line["objectRef"]["namespace"] == namespace
+            && line["objectRef"]["resource"] == "jobs"
+            && line["verb"] == "patch"
+    })?;
+    Ok(made.len())
 }
 
 #[test]

@@ -12,6 +12,9 @@ pub const NEVER: &str = "Never";
 /// On an object in git: [`ALLOWED`] lets an immutable field be changed by delete and create without an approval.
 pub const RECREATE: &str = "holdfast.dev/recreate";
 pub const ALLOWED: &str = "Allowed";
+/// On a Job in git: [`DELETE`] deletes it when it has succeeded. It is not run again.
+pub const COMPLETED: &str = "holdfast.dev/completed";
+pub const DELETE: &str = "Delete";
 /// On a Sync: any new value asks for a run now.
 pub const RECONCILE_AT: &str = "holdfast.dev/reconcile-at";
 /// On a Sync: its objects are pruned before it goes.

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use kube::ResourceExt as _;
 
 use super::{Global, cluster, files, plan, say};
-use crate::api::Sync;
+use crate::api::{KustomizeOptions, Render as Options, Sync};
 use crate::reconcile::{Run, inputs};
 use crate::render::outside::Outside;
 use crate::render::{self, Inputs, Job};
@@ -28,6 +28,9 @@ pub struct Render {
     /// The program that renders charts
     #[arg(long, value_name = "PATH", default_value = "helm")]
     helm: PathBuf,
+    /// Render the charts of kustomizations, without -f
+    #[arg(long)]
+    enable_helm: bool,
 }
 
 impl Render {
@@ -48,7 +51,9 @@ impl Render {
             (disk, folder, sync.spec.render.unwrap_or_default(), inputs)
         } else {
             let (disk, folder) = files::Disk::around(&self.path)?;
-            (disk, folder, crate::api::Render::default(), Inputs::default())
+            let kustomize = KustomizeOptions { enable_helm: self.enable_helm, ..KustomizeOptions::default() };
+            let options = Options { kustomize: Some(kustomize), ..Options::default() };
+            (disk, folder, options, Inputs::default())
         };
         let (rendered, keys) = tokio::task::spawn_blocking(move || {
             let job = Job { folder: &folder, options: &options, inputs: &inputs, outside: Some(&outside) };
@@ -56,14 +61,15 @@ impl Render {
         })
         .await?;
         let rendered = rendered?;
-        let mut text = String::new();
-        for object in &rendered.objects {
-            if !text.is_empty() {
-                text.push_str("---\n");
+        let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+        for (at, object) in rendered.objects.iter().enumerate() {
+            if at > 0 {
+                out.write_all(b"---\n")?;
             }
-            text.push_str(&yaml::write(&object.value));
+            out.write_all(yaml::write(&object.value).as_bytes())?;
         }
-        std::io::stdout().write_all(text.as_bytes())?;
+        out.flush()?;
+        drop(out);
         rendered.warnings.iter().for_each(say);
         // What kustomize makes may be no object for a cluster: it is shown all the same.
         if let Err(error) = render::manifests(rendered.objects, keys.as_ref()) {

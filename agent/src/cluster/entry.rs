@@ -30,8 +30,8 @@ pub struct Entry {
     pub ending: Option<Arc<str>>,
     /// A finalizer of somebody who may remove more than the object when it goes.
     pub finalizer: Option<Arc<str>>,
-    /// A Job that has done its work and removes itself (`ttlSecondsAfterFinished`).
-    pub completed: bool,
+    /// A Job that has done its work and does not stay.
+    pub completed: Option<Goes>,
     /// The version of the Sync's own checks that judged its health.
     pub judged: Option<Digest>,
     pub health: Health,
@@ -42,6 +42,15 @@ pub struct Entry {
     /// The manifest, and the live fingerprint that the server has proven to satisfy it.
     pub(super) verified: Option<(Digest, Digest)>,
     pub(super) version: u64,
+}
+
+/// How a Job that has done its work goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goes {
+    /// `ttlSecondsAfterFinished`.
+    ByItself,
+    /// `holdfast.dev/completed: Delete`.
+    ByUs,
 }
 
 /// What the view keeps of few objects.
@@ -68,9 +77,10 @@ impl Entry {
             return None;
         }
         let (mut health, judged) = judges.judge(&owner, &kind.kind, object);
-        let completed = kind.kind.is("batch", "Job")
-            && object.pointer("/spec/ttlSecondsAfterFinished").is_some()
-            && is_complete(object);
+        let by_us = annotation(names::COMPLETED) == Some(names::DELETE);
+        let by_itself = object.pointer("/spec/ttlSecondsAfterFinished").is_some();
+        let goes = by_us.then_some(Goes::ByUs).or(by_itself.then_some(Goes::ByItself));
+        let completed = goes.filter(|_| kind.kind.is("batch", "Job") && is_complete(object));
         if health.status == health::Status::Current {
             // Nobody is told why something is well.
             health.message = String::new();

@@ -1,12 +1,16 @@
-//! Jobs that remove themselves when they have done their work (`ttlSecondsAfterFinished`): the status remembers them, so that
-//! they are not run again. No I/O.
+//! Jobs that go when they have done their work, by themselves (`ttlSecondsAfterFinished`) or by us
+//! (`holdfast.dev/completed: Delete`): the status remembers them, so that they are not run again. I/O: API writes.
 
 use holdfast_diff::digest::Digest;
 use holdfast_diff::object::ObjectId;
+use tracing::info;
 
 use super::Run;
 use crate::api::{CompletedJob, SyncStatus};
+use crate::cluster::entry::{Entry, Goes};
+use crate::cluster::refusal::chain;
 use crate::memory::Memory;
+use crate::report::{Failure, Findings};
 
 /// True if a status says that this very Job has done its work.
 pub fn is_completed(status: &SyncStatus, object: &ObjectId, manifest: Digest) -> bool {
@@ -30,7 +34,7 @@ pub fn completed(run: &Run<'_>, memory: &Memory) -> Vec<CompletedJob> {
         .filter(|(object, digest)| {
             is_job(object)
                 && match view.get(object) {
-                    Some(entry) => entry.completed && entry.satisfies(*digest),
+                    Some(entry) => entry.completed.is_some() && entry.satisfies(*digest),
                     None => is_completed(run.status, object, *digest),
                 }
         })
@@ -40,4 +44,42 @@ pub fn completed(run: &Run<'_>, memory: &Memory) -> Vec<CompletedJob> {
             manifest: digest.to_string(),
         })
         .collect()
+}
+
+/// Deletes the Jobs that are to go by us, of which the status says already that they have done their work. Returns whether
+/// others wait for the status to say so.
+pub async fn remove(run: &Run<'_>, memory: &Memory, findings: &Findings) -> Result<bool, Failure> {
+    let mut waits = false;
+    if findings.suspended.is_some() {
+        return Ok(waits);
+    }
+    for (object, digest, entry) in leaving(run, memory) {
+        if !is_completed(run.status, &object, digest) {
+            waits = true;
+            continue;
+        }
+        let account = run.sync.spec.service_account_name.as_deref();
+        let requests = run.context.cluster.requests(run.owner, account);
+        let requests = requests.map_err(|error| Failure::internal("apply", error.to_string()))?;
+        requests.delete(&entry.kind, &object, &entry.uid).await.map_err(|error| {
+            let message = format!("cannot delete {object}, which has done its work: {}", chain(&error));
+            Failure::transient("apply", "JobNotDeleted", message)
+        })?;
+        run.context.cluster.view.forget(&object);
+        info!(sync = %run.owner, %object, "Deleted Job that has succeeded");
+    }
+    Ok(waits)
+}
+
+/// The Jobs that have done their work and that are to be deleted by us.
+fn leaving(run: &Run<'_>, memory: &Memory) -> Vec<(ObjectId, Digest, Entry)> {
+    let desired = memory.rendered.iter().flat_map(|rendered| &*rendered.objects);
+    let jobs = desired.filter(|(object, _)| is_job(object));
+    let seen = jobs.filter_map(|(object, digest)| {
+        let entry = run.context.cluster.view.get(object)?;
+        let leaves =
+            entry.completed == Some(Goes::ByUs) && entry.ending.is_none() && entry.satisfies(*digest);
+        leaves.then(|| (object.clone(), *digest, entry))
+    });
+    seen.collect()
 }

@@ -6,14 +6,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use holdfast_diff::files::{Entry, FileKind, Files, FilesError, join};
-use holdfast_diff::kustomize::host::{HelmChart, Values};
 use holdfast_diff::object::Manifest;
 use holdfast_diff::yaml::{self, Duplicates};
 use serde_json::Value;
 use tokio::runtime::Handle;
 
 use super::helm::hooks::{self, Phase, Placed};
-use super::helm::{self, Chart, ChartSource, HelmError, Login, Release, Runner, ValuesPart, Volatile};
+use super::helm::{self, ChartSource, HelmError, Login, Release, Runner, ValuesPart, Volatile};
 use super::{File, Inputs, Object, RenderError, Rendered};
 use crate::api::{ChartStatus, HelmOptions};
 use crate::error::StageError as _;
@@ -54,9 +53,12 @@ pub fn render(
     let target = &inputs.target;
     let release = Release {
         name: options.release_name.clone().unwrap_or_else(|| target.name.clone()),
+        name_template: None,
         namespace: options.namespace.clone().unwrap_or_else(|| target.namespace.clone()),
         values: helm::merge(&parts, values.as_ref())?,
         skip_crds: options.skip_crds || options.include_crds == Some(false),
+        skip_hooks: false,
+        skip_tests: false,
         kube_version: options.kube_version.clone().or_else(|| target.kube_version.clone()),
         api_versions: if options.api_versions.is_empty() {
             target.api_versions.clone()
@@ -95,67 +97,6 @@ pub fn render(
     Ok(Rendered { objects, warnings, volatile, chart, ..Rendered::default() })
 }
 
-/// What a kustomization's `helmCharts` asks for.
-pub fn of_kustomization(
-    charts: &Charts,
-    files: &dyn Files,
-    wanted: &HelmChart,
-    folder: &str,
-) -> Result<Vec<u8>, FilesError> {
-    let failed = |error: HelmError| FilesError(format!("helmCharts, {}: {error}", wanted.name));
-    let HelmChart { name, version, repo, release_name, namespace, .. } = wanted;
-    let mut parts = Vec::new();
-    for values in wanted.values() {
-        let (name, text) = match values {
-            Values::OfChart => continue,
-            Values::Inline(values) => {
-                ("valuesInline".to_owned(), Value::Object(values.clone()).to_string().into_bytes())
-            }
-            Values::File(path) => {
-                let climbs = || FilesError(format!("{path} climbs out of the repository"));
-                let path = join(folder, path).ok_or_else(climbs)?;
-                let missing = || FilesError(format!("{path}, which helmCharts names, does not exist"));
-                let text = files.read(&path)?.ok_or_else(missing)?.to_vec();
-                (path, text)
-            }
-        };
-        parts.push(ValuesPart { name, text, target_path: None });
-    }
-    let values = helm::merge(&parts, None).map_err(failed)?;
-    let release = Release {
-        name: if release_name.is_empty() { "release-name".to_owned() } else { release_name.clone() },
-        namespace: namespace.clone(),
-        values,
-        skip_crds: !wanted.include_crds,
-        kube_version: Some(wanted.kube_version.clone()).filter(|version| !version.is_empty()),
-        api_versions: wanted.api_versions.clone(),
-    };
-    let Charts { runner, runtime } = charts;
-    let root = tempfile::tempdir().map_err(|error| FilesError(format!("cannot make a folder: {error}")))?;
-    let oci = format!("{}/{name}", repo.trim_end_matches('/'));
-    let place;
-    let source = if repo.is_empty() {
-        let home = if wanted.chart_home.is_empty() { "charts" } else { &wanted.chart_home };
-        let path = join(folder, &format!("{home}/{name}"));
-        let path = path.ok_or_else(|| FilesError(format!("{home} climbs out of the repository")))?;
-        place = export(files, &path, root.path())?;
-        ChartSource::Folder { path: &place, root: root.path(), logins: &[] }
-    } else if repo.starts_with("oci://") {
-        ChartSource::Oci { url: &oci, version, login: None, plain_http: false }
-    } else {
-        ChartSource::Repository { url: repo, name, version, login: None }
-    };
-    let chart: Chart = runtime.block_on(runner.fetch(source)).map_err(failed)?;
-    let rendered = runtime.block_on(runner.template(&chart, &release)).map_err(failed)?;
-    let mut text = Vec::new();
-    for File { bytes, .. } in rendered.files {
-        text.extend_from_slice(b"---\n");
-        text.extend_from_slice(&bytes);
-        text.push(b'\n');
-    }
-    Ok(text)
-}
-
 /// The values from elsewhere, in their order.
 fn parts(
     files: &dyn Files,
@@ -189,7 +130,7 @@ fn parts(
 }
 
 /// Puts a folder of the tree, and the charts beside it that it is made of, onto the disk.
-fn export(files: &dyn Files, folder: &str, root: &Path) -> Result<std::path::PathBuf, FilesError> {
+pub(super) fn export(files: &dyn Files, folder: &str, root: &Path) -> Result<std::path::PathBuf, FilesError> {
     let mut wanted = vec![folder.to_owned()];
     let mut done = Vec::new();
     let mut size = 0;

@@ -7,6 +7,7 @@ pub mod chart;
 pub mod decrypted;
 pub mod detect;
 pub mod helm;
+pub mod helm_charts;
 pub mod ignore;
 pub mod kept;
 pub mod kustomize;

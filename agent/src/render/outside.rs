@@ -12,8 +12,9 @@ use holdfast_diff::kustomize::remote;
 use tokio::runtime::Handle;
 
 use super::NO_HELM;
-use super::chart::{self, Charts};
+use super::chart::Charts;
 use super::helm::{Limits, Runner};
+use super::helm_charts;
 
 /// Where other repositories are mounted.
 const MOUNT: &str = ".remote\u{1}";
@@ -149,6 +150,6 @@ impl Host for Surroundings<'_> {
     fn chart(&self, chart: &HelmChart, folder: &str) -> Result<Vec<u8>, FilesError> {
         let missing = || FilesError(NO_HELM.to_owned());
         let charts = self.outside.and_then(Outside::charts).ok_or_else(missing)?;
-        chart::of_kustomization(charts, self, chart, folder)
+        helm_charts::render(charts, self, chart, folder)
     }
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::error::KustomizeError;
 use super::generate::{Generated, GeneratorArgs};
-use super::host::{HelmChart, Values};
+use super::host::HelmChart;
 use super::node::{Map, Node};
 use super::read;
 use super::resource::Resource;
@@ -80,10 +80,8 @@ impl Generator {
         if chart.chart_home.is_empty() {
             "charts".clone_into(&mut chart.chart_home);
         }
-        for values in chart.values() {
-            if let Values::File(file) = values {
-                target.loader.load(file).map_err(|error| error.or_at(&origin))?;
-            }
+        for file in chart.files() {
+            target.loader.load(file).map_err(|error| error.or_at(&origin))?;
         }
         Ok(Self { what: What::Chart(Box::new(chart)), origin, provenance })
     }

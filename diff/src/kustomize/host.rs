@@ -77,62 +77,11 @@ pub enum ValuesMerge {
     Replace,
 }
 
-/// Values of a chart, from one place.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Values<'a> {
-    /// The chart's own file, as if it were given to helm once more.
-    OfChart,
-    /// A file, relative to the folder of the kustomization.
-    File(&'a str),
-    Inline(&'a Map<String, Value>),
-}
-
 impl HelmChart {
-    /// The values in the order in which they are laid over one another, and over those of the chart.
-    pub fn values(&self) -> Vec<Values<'_>> {
-        let inline = Values::Inline(&self.values_inline);
-        let file = match self.values_file.as_str() {
-            "" => Values::OfChart,
-            file => Values::File(file),
-        };
-        let mut values = match self.values_merge {
-            _ if self.values_inline.is_empty() => vec![file],
-            ValuesMerge::Override => vec![file, inline],
-            ValuesMerge::Merge => vec![inline, file],
-            ValuesMerge::Replace => vec![inline],
-        };
-        values.extend(self.additional_values_files.iter().map(|file| Values::File(file)));
-        values
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::{HelmChart, Values};
-
-    fn word(values: Values<'_>) -> &str {
-        match values {
-            Values::OfChart => "chart",
-            Values::File(file) => file,
-            Values::Inline(_) => "inline",
-        }
-    }
-
-    #[expect(clippy::unwrap_used, reason = "a test")]
-    fn check(chart: serde_json::Value, expected: &str) {
-        let chart: HelmChart = serde_json::from_value(chart).unwrap();
-        assert_eq!(chart.values().into_iter().map(word).collect::<Vec<_>>().join(" "), expected);
-    }
-
-    #[test]
-    fn values_are_laid_over_one_another_as_values_merge_says() {
-        check(json!({}), "chart");
-        check(json!({"valuesFile": "v", "additionalValuesFiles": ["a", "b"]}), "v a b");
-        check(json!({"valuesInline": {"k": 1}, "additionalValuesFiles": ["a"]}), "chart inline a");
-        check(json!({"valuesInline": {"k": 1}, "valuesFile": "v", "valuesMerge": "override"}), "v inline");
-        check(json!({"valuesInline": {"k": 1}, "valuesFile": "v", "valuesMerge": "merge"}), "inline v");
-        check(json!({"valuesInline": {"k": 1}, "valuesFile": "v", "valuesMerge": "replace"}), "inline");
+    /// The files with values that are read.
+    pub fn files(&self) -> impl Iterator<Item = &str> {
+        let replaced = self.values_merge == ValuesMerge::Replace && !self.values_inline.is_empty();
+        let own = Some(self.values_file.as_str()).filter(|file| !file.is_empty() && !replaced);
+        own.into_iter().chain(self.additional_values_files.iter().map(String::as_str))
     }
 }

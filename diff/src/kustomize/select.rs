@@ -19,6 +19,9 @@ use super::node::{Map, Node};
 use super::resource::Resource;
 use super::resources::Resources;
 
+/// Characters of an expression that an error shows.
+const SHOWN: usize = 100;
+
 /// What a resource must be to be selected; an empty part is no condition.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -155,7 +158,12 @@ fn value<'a>(map: &'a Map, key: &str) -> Option<&'a str> {
 
 fn pattern(field: &str, text: &str) -> Result<Pattern, KustomizeError> {
     Pattern::new(text).map_err(|reason| {
-        KustomizeError::new(format!("{field} {text:?} of a selector is no regular expression: {reason}"))
+        let shown: String = text.chars().take(SHOWN).collect();
+        let cut = if shown.len() < text.len() { "…" } else { "" };
+        KustomizeError::new(format!(
+            "{field} \"{}{cut}\" of a selector is no regular expression: {reason}",
+            shown.escape_debug()
+        ))
     })
 }
 

@@ -11,7 +11,18 @@ pub(super) fn read(text: &str) -> Option<Scalar> {
     if !text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c)) {
         return None;
     }
+    // After a point, underscores stand between digits only.
+    let is_digit = |part: Option<char>| part.is_some_and(|c| c.is_ascii_digit());
+    let mut around = text.split('_').zip(text.split('_').skip(1));
+    if text.starts_with('.')
+        && !around.all(|(left, right)| is_digit(left.chars().last()) && is_digit(right.chars().next()))
+    {
+        return None;
+    }
     let digits = text.replace('_', "");
+    if let Some(signed) = digits.strip_prefix("0b").filter(|rest| rest.starts_with(['-', '+'])) {
+        return i64::from_str_radix(signed, 2).ok().map(Scalar::Int);
+    }
     integer(&digits).or_else(|| is_decimal(&digits).then(|| finite(&digits)).flatten())
 }
 

@@ -37,7 +37,9 @@ pub enum Side {
 pub struct DeletePolicy {
     /// Before the next one of its name is made: `holdfast.dev/recreate` does that for a Job or a Pod that changes.
     pub before_creation: bool,
+    /// `holdfast.dev/completed` does that for a Job.
     pub succeeded: bool,
+    /// Not followed: what failed stays for people to read, until it changes.
     pub failed: bool,
 }
 
@@ -80,6 +82,9 @@ pub fn place(manifests: Vec<Manifest>, phase: Phase) -> Placed {
                 placed.hooks.push(Hook { object: manifest.id(), side, delete });
                 if runs(&manifest) {
                     annotate(&mut manifest, names::RECREATE, names::ALLOWED);
+                }
+                if delete.succeeded && manifest.kind.is("batch", "Job") {
+                    annotate(&mut manifest, names::COMPLETED, names::DELETE);
                 }
             }
         }
@@ -324,6 +329,8 @@ mod tests {
             let placed = place(vec![hook], Phase::Install);
             assert_eq!(placed.manifests[0].annotation(names::RECREATE), Some(names::ALLOWED));
             assert_eq!(placed.manifests[0].annotation(HOOK), Some("pre-install"));
+            let goes = placed.manifests[0].annotation(names::COMPLETED) == Some(names::DELETE);
+            assert_eq!(goes, placed.hooks[0].delete.succeeded);
             placed.hooks[0].delete
         };
         let [before_creation, succeeded, failed] = [true; 3];

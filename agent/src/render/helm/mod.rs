@@ -114,11 +114,17 @@ pub struct Fetched {
 #[derive(Clone)]
 pub struct Release {
     pub name: String,
+    /// Makes the name, if it is empty.
+    pub name_template: Option<String>,
     pub namespace: String,
     /// As [`merge`] makes it.
     pub values: Value,
     /// Leave out the folder `crds/` of the chart.
     pub skip_crds: bool,
+    /// Leave out the hooks of the chart.
+    pub skip_hooks: bool,
+    /// Leave out the test hooks of the chart.
+    pub skip_tests: bool,
     /// `v1.36.1`. None: what Helm was built with.
     pub kube_version: Option<String>,
     /// `apps/v1`, `example.com/v1/Queue`. Helm adds these to what it knows.

@@ -18,7 +18,9 @@ impl Runner {
     /// Renders a chart. A run that is dropped is killed.
     pub async fn template(&self, chart: &Chart, release: &Release) -> Result<Rendered, HelmError> {
         self.version().await?;
-        check_name(&release.name)?;
+        if release.name_template.is_none() {
+            check_name(&release.name)?;
+        }
         let closed = |_| HelmError::Io { doing: "start Helm", said: "the agent ends".to_owned() };
         let _permit = self.permits.acquire().await.map_err(closed)?;
         let text = self.once(&chart.place, release).await?;
@@ -63,17 +65,32 @@ impl Runner {
     }
 }
 
+impl Chart {
+    /// Its own `values.yaml`, if it has one.
+    pub fn values(&self) -> Result<Option<Vec<u8>>, HelmError> {
+        let own = |file: &Entry| file.path.split_once('/').is_some_and(|(_, below)| below == "values.yaml");
+        Ok(contents(self)?.into_iter().find(own).map(|file| file.bytes))
+    }
+}
+
 fn arguments(place: &Path, release: &Release, values: &Path) -> Vec<OsString> {
-    let Release { name, namespace, values: _, skip_crds, kube_version, api_versions } = release;
+    let Release { name, name_template, namespace, values: _, skip_crds, .. } = release;
+    let Release { skip_hooks, skip_tests, kube_version, api_versions, .. } = release;
     let mut all: Vec<OsString> = vec!["template".into(), format!("--namespace={namespace}").into()];
     all.push("--values".into());
     all.push(values.into());
     if !skip_crds {
         all.push("--include-crds".into());
     }
+    let flags = [(skip_hooks, "--no-hooks"), (skip_tests, "--skip-tests")];
+    all.extend(flags.into_iter().filter(|(is_set, _)| **is_set).map(|(_, flag)| flag.into()));
     all.extend(kube_version.iter().map(|version| format!("--kube-version={version}").into()));
     all.extend(api_versions.iter().map(|version| format!("--api-versions={version}").into()));
-    all.extend(["--".into(), name.into(), place.into()]);
+    match name_template {
+        Some(template) => all.extend([format!("--name-template={template}").into(), "--".into()]),
+        None => all.extend(["--".into(), name.into()]),
+    }
+    all.push(place.into());
     all
 }
 
