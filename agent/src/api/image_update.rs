@@ -336,6 +336,9 @@ pub struct ImageUpdateStatus {
     /// The pull request that is open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pull_request: Option<PullRequestStatus>,
+    /// The value of `holdfast.dev/unban` that was answered last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unbanned: Option<String>,
     /// Where a registry may tell of pushes: `/hooks/…`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook_path: Option<String>,
@@ -362,6 +365,20 @@ pub struct ImageStatus {
     pub since: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub banned: Vec<Ban>,
+    /// Where it was seen as it should be, at most 100: another value there later is somebody's decision.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub places: Vec<Written>,
+}
+
+/// A scalar as it was when it was right.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Written {
+    /// The file, as seen from the root of the repository.
+    pub file: String,
+    /// The scalar, as RFC 6901 writes it, after the number of its document: `0/spec/image`.
+    pub path: String,
+    pub value: String,
 }
 
 /// What somebody took back: it is not written to this marker again while it is the newest.

@@ -93,6 +93,11 @@ impl Location {
         self.id
     }
 
+    /// True if both are ways to one repository, as far as their URLs tell.
+    pub fn is_same_repository(&self, other: &Self) -> bool {
+        self.repository() == other.repository()
+    }
+
     /// Host and path, by which the URLs of one repository are known as such, however they are reached. Two repositories
     /// may share it, on two ports of a host: it says who should look, and never what is there.
     pub(super) fn repository(&self) -> String {

@@ -92,6 +92,8 @@ pub struct Setting {
 pub struct Settings {
     /// In the order of the text. All of them together can be made.
     pub set: Vec<Setting>,
+    /// What is as it should be already.
+    pub fulfilled: Vec<Setting>,
     /// Markers of the namespace that name none of the images: perhaps another ImageUpdate's.
     pub unknown: Vec<Marker>,
     pub problems: Vec<Problem>,

@@ -115,15 +115,15 @@ impl<'f> Wishes<'f> {
     /// What can be made of the wishes.
     pub fn settle(mut self) -> Settings {
         self.agree();
-        self.wishes.retain(|wish| !is_fulfilled(self.documents, wish));
         let all = std::mem::take(&mut self.wishes);
+        let (fulfilled, all) = all.into_iter().partition(|wish| is_fulfilled(self.documents, wish));
         let mut wishes = Vec::new();
         self.sift(&mut wishes, all);
         let Self { unknown, mut problems, .. } = self;
         wishes.sort_by_key(|wish| (wish.document, wish.line));
         problems.sort_by_key(|problem| problem.line);
         problems.dedup();
-        Settings { set: wishes, unknown, problems }
+        Settings { set: wishes, fulfilled, unknown, problems }
     }
 
     /// The scalar's text as it stands; where an alias brings it, its value.
