@@ -8,8 +8,11 @@ use proptest::prelude::*;
 fn ranges_are_read_as_masterminds_reads_them() {
     let mut wrong = Vec::new();
     for line in include_str!("range/standing.txt").lines().filter(|line| !line.starts_with("##")) {
-        let columns: Vec<&str> = line.split(" ; ").map(|column| column.trim_end_matches(" ;").trim()).collect();
-        let [range, inside, outside] = columns.as_slice() else { panic!("three columns: {line}") };
+        let columns: Vec<&str> =
+            line.split(" ; ").map(|column| column.trim_end_matches(" ;").trim()).collect();
+        let &[range, inside, outside] = columns.as_slice() else {
+            return assert_eq!(columns.len(), 3, "{line}");
+        };
         let parsed = Range::parse(range).expect(range);
         let mut check = |text: &str, expected: bool| {
             let version = version(text).expect(text);
@@ -35,7 +38,11 @@ fn an_empty_text_is_any_release() {
 #[test]
 fn nonsense_is_an_error_that_names_it() {
     let check = |text: &str, message: &str| {
-        assert_eq!(Range::parse(text).err().map(|error| error.to_string()).as_deref(), Some(message), "{text}");
+        assert_eq!(
+            Range::parse(text).err().map(|error| error.to_string()).as_deref(),
+            Some(message),
+            "{text}"
+        );
     };
     check("newest", "newest is no condition on a version");
     check(">=", "a condition is missing in \">=\"");
@@ -55,7 +62,7 @@ fn nonsense_is_an_error_that_names_it() {
     check("> = 1", "> = is no condition on a version");
     check("~ > 1", "~ > is no condition on a version");
     check("!1", "!1 is no condition on a version");
-    check(">1<2", "1<2 is no condition on a version");
+    check(">1<2", ">1<2 is no condition on a version");
     check("a.b", "a.b is no condition on a version");
     check("1..2", "1..2 is no condition on a version");
     check("1x", "1x is no condition on a version");
@@ -97,8 +104,23 @@ fn versions_may_lack_parts_but_have_no_wildcards() {
         assert_eq!(read(text).as_deref(), Some(expected), "{text}");
     }
     for text in [
-        "", "v", "foo", "1.x", "*", "1.2.beta", "\n1.2", "1.2.3.4", "1.2.3-alpha.01", "1.2.3-alpha.-1.01",
-        "1.1.2+.123", "1.0.0-alpha_beta", "1.0.0-alpha..1", "9.8.7+meta+meta", "+invalid", "-invalid", "V1.2.3",
+        "",
+        "v",
+        "foo",
+        "1.x",
+        "*",
+        "1.2.beta",
+        "\n1.2",
+        "1.2.3.4",
+        "1.2.3-alpha.01",
+        "1.2.3-alpha.-1.01",
+        "1.1.2+.123",
+        "1.0.0-alpha_beta",
+        "1.0.0-alpha..1",
+        "9.8.7+meta+meta",
+        "+invalid",
+        "-invalid",
+        "V1.2.3",
         "1.2.31----RC-SNAPSHOT.12.09.1--.12+788",
     ] {
         assert_eq!(read(text), None, "{text}");
@@ -110,7 +132,17 @@ fn exact_versions_have_three_numbers() {
     for text in ["1.2.3", "v1.2.3", "1.2.3-rc.1+build"] {
         assert!(is_exact(text), "{text}");
     }
-    for text in ["1.2", "v1", "01.2.3", "1.2.3.4", "1.2.x", "^1.2.3", "1.2.3-01", "latest", "1.2.99999999999999999999"] {
+    for text in [
+        "1.2",
+        "v1",
+        "01.2.3",
+        "1.2.3.4",
+        "1.2.x",
+        "^1.2.3",
+        "1.2.3-01",
+        "latest",
+        "1.2.99999999999999999999",
+    ] {
         assert!(exact(text).is_none(), "{text}");
     }
 }
@@ -118,7 +150,8 @@ fn exact_versions_have_three_numbers() {
 #[test]
 fn prereleases_that_a_range_does_not_name_are_told_apart() {
     let check = |range: &str, text: &str, expected: Standing| {
-        let standing = Range::parse(range).ok().zip(exact(text)).map(|(range, version)| range.standing(&version));
+        let standing =
+            Range::parse(range).ok().zip(exact(text)).map(|(range, version)| range.standing(&version));
         assert_eq!(standing, Some(expected), "{text} in {range}");
     };
     check("^1.2", "1.3.0-rc.1", Standing::Prerelease);

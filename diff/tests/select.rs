@@ -16,7 +16,8 @@ use serde::Deserialize;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Case {
-    case: String,
+    #[serde(rename = "case")]
+    name: String,
     semver: Option<String>,
     alphabetical: Option<String>,
     numerical: Option<String>,
@@ -28,7 +29,7 @@ struct Case {
     #[serde(default)]
     tags: String,
     #[serde(default)]
-    created: BTreeMap<String, Timestamp>,
+    created: BTreeMap<String, String>,
     current: Option<String>,
     #[serde(default)]
     banned: Vec<String>,
@@ -59,7 +60,7 @@ impl Case {
     }
 
     fn check(&self) {
-        let name = &self.case;
+        let name = &self.name;
         let selector = match Selector::new(&self.policy()) {
             Ok(selector) => selector,
             Err(error) => return assert_eq!(Some(error.to_string()), self.error, "{name}"),
@@ -71,7 +72,8 @@ impl Case {
             Context { current: self.current.as_deref(), banned: &banned, downgrade: self.downgrade };
         let mut tags: Vec<&str> = self.tags.split_ascii_whitespace().collect();
         for _ in 0..2 {
-            let created = |tag: &str| self.created.get(tag).copied();
+            let created =
+                |tag: &str| self.created.get(tag).map(|time| time.parse::<Timestamp>().expect(time));
             let decision = selector.decide(&Tags { tags: &tags, created: &created }, &context);
             assert_eq!(decision.winner(), self.winner.as_deref(), "{name}: {decision}");
             if let Some(message) = &self.message {
@@ -295,7 +297,9 @@ proptest! {
         let policy = Policy { filter: Some(filter), exclude: None, rule: Rule::Alphabetical(Order::Ascending) };
         if let Ok(selector) = Selector::new(&policy) {
             let tags = [tag];
-            prop_assert!(!selector.decide(&Tags { tags: &tags, created: &none }, &Context::default()).explain().is_empty());
+            let decision = selector.decide(&Tags { tags: &tags, created: &none }, &Context::default());
+            let told = decision.explain();
+            prop_assert!(!told.is_empty());
         }
     }
 }

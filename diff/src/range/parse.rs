@@ -68,18 +68,13 @@ fn conditions(text: &str) -> Result<Vec<Condition>, BadRange> {
     loop {
         let (operator, after) = operator(rest);
         let (from, after) = word(after).ok_or_else(missing)?;
-        rest = match until(after).filter(|_| operator.is_empty()) {
-            Some((to, after)) => {
-                found.push(condition(">=", from)?);
-                found.push(condition("<=", to)?);
-                after
-            }
-            None => {
-                found.push(condition(operator, from)?);
-                after
-            }
-        }
-        .trim_ascii_start();
+        rest = if let Some((to, after)) = until(after).filter(|_| operator.is_empty()) {
+            found.extend([condition(">=", from)?, condition("<=", to)?]);
+            after.trim_ascii_start()
+        } else {
+            found.push(condition(operator, from)?);
+            after.trim_ascii_start()
+        };
         if rest.is_empty() {
             return Ok(found);
         }

@@ -87,13 +87,20 @@ impl<'a, T: AsRef<str>> Decision<'a, T> {
     fn nothing(&self) -> String {
         let mut tallies: Vec<_> = self.tallies().into_iter().collect();
         tallies.sort_by_key(|(_, tally)| std::cmp::Reverse(tally.count));
-        let mut parts: Vec<_> =
-            tallies.iter().take(REASONS).map(|(reason, tally)| format!("{} {reason}", tally.count)).collect();
-        if tallies.len() > REASONS {
-            parts.push(format!("{} other reasons", tallies.len() - REASONS));
-        }
         let near: Vec<_> =
             self.near_misses().iter().map(|near| format!("{} ({})", shown(near.tag), near.why)).collect();
+        let part = |(reason, Tally { count, examples }): &(Reason, Tally)| {
+            let example = examples.first().filter(|_| near.is_empty());
+            let example = example.map_or_else(String::new, |tag| format!(" such as {}", shown(tag)));
+            format!("{count} {reason}{example}")
+        };
+        let mut parts: Vec<_> = tallies.iter().take(REASONS).map(part).collect();
+        if tallies.len() > REASONS {
+            parts.push(format!(
+                "{} for other reasons",
+                tallies.iter().skip(REASONS).map(|(_, tally)| tally.count).sum::<usize>()
+            ));
+        }
         let near = if near.is_empty() { String::new() } else { format!("; nearest: {}", near.join(", ")) };
         format!("no tag of {} can be taken: {}{near}", self.tags.len(), parts.join(", "))
     }
@@ -130,7 +137,11 @@ impl<T: AsRef<str>> fmt::Display for Decision<'_, T> {
         match self.outcome() {
             Outcome::Winner(tag) => writeln!(f, "taken: {}", shown(tag))?,
             Outcome::Keep { .. } => {
-                writeln!(f, "nothing changes: {} stays", self.current.as_deref().map_or("what is there".to_owned(), shown))?;
+                writeln!(
+                    f,
+                    "nothing changes: {} stays",
+                    self.current.as_deref().map_or("what is there".to_owned(), shown)
+                )?;
             }
             Outcome::Nothing => writeln!(f, "nothing found")?,
         }

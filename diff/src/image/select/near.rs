@@ -52,8 +52,10 @@ impl<'a, T: AsRef<str>> Decision<'a, T> {
             low = Some(low.filter(|low| low.cmp_precedence(bound).is_le()).unwrap_or(bound));
             high = Some(high.filter(|high| high.cmp_precedence(bound).is_ge()).unwrap_or(bound));
         }
-        let below = |bound: &Version| outside.iter().rfind(|(version, _)| version.cmp_precedence(bound).is_lt());
-        let above = |bound: &Version| outside.iter().find(|(version, _)| version.cmp_precedence(bound).is_ge());
+        let below =
+            |bound: &Version| outside.iter().rfind(|(version, _)| version.cmp_precedence(bound).is_lt());
+        let above =
+            |bound: &Version| outside.iter().find(|(version, _)| version.cmp_precedence(bound).is_ge());
         let misses = [
             (prerelease.as_ref(), "a prerelease, which the range does not name"),
             (outside.last(), "the highest version"),
@@ -73,7 +75,8 @@ impl<'a, T: AsRef<str>> Decision<'a, T> {
     fn unmatched(&self) -> Vec<NearMiss<'a>> {
         let head = self.selector.sieve.pattern().map(head);
         let Some(wanted) = self.current.as_deref().or(head.as_deref()) else { return Vec::new() };
-        let alike = |tag: &str| tag.bytes().zip(wanted.bytes()).take_while(|(one, other)| one == other).count();
+        let alike =
+            |tag: &str| tag.bytes().zip(wanted.bytes()).take_while(|(one, other)| one == other).count();
         let mut best: Vec<(usize, &str)> = Vec::new();
         for tag in self.dropped_by(Cause::NotMatched) {
             let one = (alike(tag), tag);

@@ -48,9 +48,9 @@ impl Ord for Number {
         let size = |number: &Self, other: &Self| {
             number.exponent.cmp(&other.exponent).then_with(|| number.digits.cmp(&other.digits))
         };
-        sign(self).cmp(&sign(other)).then_with(|| {
-            if self.negative { size(other, self) } else { size(self, other) }
-        })
+        sign(self)
+            .cmp(&sign(other))
+            .then_with(|| if self.negative { size(other, self) } else { size(self, other) })
     }
 }
 
@@ -87,9 +87,28 @@ mod tests {
     #[test]
     fn numbers_have_an_order_of_any_size() {
         let ascending = [
-            "-1e300", "-18446744073709551617", "-18446744073709551616", "-88", "-9", "-1.5", "-0.25", "0", "1e-7",
-            "0.00001", ".5", "1", "1.4999", "1.50", "9", "10", "99", "100", "1606364286",
-            "18446744073709551616", "18446744073709551617", "1e30",
+            "-1e300",
+            "-18446744073709551617",
+            "-18446744073709551616",
+            "-88",
+            "-9",
+            "-1.5",
+            "-0.25",
+            "0",
+            "1e-7",
+            "0.00001",
+            ".5",
+            "1",
+            "1.4999",
+            "1.50",
+            "9",
+            "10",
+            "99",
+            "100",
+            "1606364286",
+            "18446744073709551616",
+            "18446744073709551617",
+            "1e30",
         ];
         for (at, one) in ascending.iter().enumerate() {
             for (other_at, other) in ascending.iter().enumerate() {
@@ -101,7 +120,9 @@ mod tests {
 
     #[test]
     fn one_number_is_written_in_many_ways() {
-        for same in [["1", "1.0"], ["1", "+001."], ["-0", "0.00"], ["0e5", "0"], ["1e2", "100"], ["12.5E-1", "1.25"]] {
+        for same in
+            [["1", "1.0"], ["1", "+001."], ["-0", "0.00"], ["0e5", "0"], ["1e2", "100"], ["12.5E-1", "1.25"]]
+        {
             assert_eq!(Number::parse(same[0]), Number::parse(same[1]), "{same:?}");
         }
     }
@@ -109,8 +130,8 @@ mod tests {
     #[test]
     fn other_texts_are_no_numbers() {
         for text in [
-            "", "-", "+", ".", "1a", "a1", "1.2.3", "--1", "+-1", "1e", "e1", "1e+", "1e1.5", "0x1p-2", "1_000", "inf",
-            "NaN", " 1", "1 ", "12e4567", "１",
+            "", "-", "+", ".", "1a", "a1", "1.2.3", "--1", "+-1", "1e", "e1", "1e+", "1e1.5", "0x1p-2",
+            "1_000", "inf", "NaN", " 1", "1 ", "12e4567", "１",
         ] {
             assert_eq!(Number::parse(text), None, "{text}");
         }

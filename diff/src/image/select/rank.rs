@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use semver::Version;
 
 use super::decision::Cause;
-use super::error::PolicyError;
+use super::error::{PolicyError, shortened};
 use super::number::Number;
 use super::{Order, Rule, time};
 use crate::range::{self, Range, Standing};
@@ -18,7 +18,10 @@ pub(super) type Created<'c> = &'c dyn Fn(&str) -> Option<Timestamp>;
 /// A rule, ready for use.
 #[derive(Clone, Debug)]
 pub(super) enum Ranker {
-    Semver { range: Range, written: String },
+    Semver {
+        range: Range,
+        written: String,
+    },
     Alphabetical(Order),
     Numerical(Order),
     /// By what a group of the pattern says.
@@ -41,7 +44,10 @@ impl Ranker {
             Rule::Semver(range) if range.trim().is_empty() => return Err(PolicyError::EmptyRange),
             Rule::Semver(written) => {
                 let bad = |source| PolicyError::Range { range: shortened(written), source };
-                Self::Semver { range: Range::parse(written).map_err(bad)?, written: written.trim().to_owned() }
+                Self::Semver {
+                    range: Range::parse(written).map_err(bad)?,
+                    written: written.trim().to_owned(),
+                }
             }
             Rule::Alphabetical(order) => Self::Alphabetical(*order),
             Rule::Numerical(order) => Self::Numerical(*order),
@@ -99,9 +105,4 @@ impl Ranker {
             Self::Created => "the image that was created last".to_owned(),
         }
     }
-}
-
-/// The beginning of a text that may be long.
-fn shortened(text: &str) -> String {
-    text.chars().take(100).collect()
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use regex::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
 use super::decision::Cause;
-use super::error::PolicyError;
+use super::error::{PolicyError, shortened};
 use super::syntax::translate;
 use super::template::Template;
 use super::{Filter, Rule};
@@ -49,7 +49,7 @@ impl Sieve {
         let excluded = excluded.map_err(|error| bad("exclude", &exclude.join(" | "), &error))?;
         let filter = filter.map(|filter| compile(filter, rule)).transpose()?;
         if let (Rule::Newest { group: Some(group) }, None) = (rule, &filter) {
-            return Err(PolicyError::NoPattern { group: group.clone() });
+            return Err(PolicyError::NoPattern { group: shortened(group) });
         }
         Ok(Self { exclude, excluded, filter })
     }
@@ -61,7 +61,9 @@ impl Sieve {
         }
         if self.excluded.is_match(tag) {
             let first = self.excluded.matches(tag).iter().next();
-            return Err(Cause::Excluded(first.and_then(|first| u16::try_from(first).ok()).unwrap_or_default()));
+            return Err(Cause::Excluded(
+                first.and_then(|first| u16::try_from(first).ok()).unwrap_or_default(),
+            ));
         }
         let Some(Compiled { pattern, template, .. }) = &self.filter else { return Ok(Cow::Borrowed(tag)) };
         match template {
@@ -99,11 +101,12 @@ fn compile(filter: &Filter, rule: &Rule) -> Result<Compiled, PolicyError> {
             (true, 0) => "no group".to_owned(),
             (true, count) => format!("{count} without a name"),
         };
-        PolicyError::NoGroup { field, group, groups }
+        PolicyError::NoGroup { field, group: shortened(&group), groups: shortened(&groups) }
     };
     let template = match (rule, extract.as_deref().filter(|extract| !extract.is_empty())) {
         (Rule::Newest { group: Some(group) }, _) => Some(
-            Template::of_group(group, &pattern).ok_or_else(|| no_group("policy.newest.group", group.clone()))?,
+            Template::of_group(group, &pattern)
+                .ok_or_else(|| no_group("policy.newest.group", group.clone()))?,
         ),
         (_, Some(extract)) if extract.len() > LONGEST => return Err(too_long("filterTags.extract", extract)),
         (_, Some(extract)) => Some(
@@ -136,5 +139,5 @@ fn bad(field: &str, pattern: &str, error: &regex::Error) -> PolicyError {
             last.trim_start_matches("error: ").to_owned()
         }
     };
-    PolicyError::Pattern { field: field.to_owned(), pattern: pattern.to_owned(), why }
+    PolicyError::Pattern { field: field.to_owned(), pattern: shortened(pattern), why }
 }
