@@ -235,8 +235,16 @@ fn a_marker_that_belongs_to_no_scalar_is_a_problem() {
         "a:\n  <<: {b: x, # <M>\n    c: y}\n",
         &["x.yaml:2: this marker stands in a mapping that `<<` merges"],
     );
+}
+
+#[test]
+fn of_two_markers_the_one_on_the_line_counts() {
     let second = |line| format!("x.yaml:{line}: the value of this marker has another marker: leave one");
-    refused("# <M>\n- x # <V:tag>\n", &[&second(1), &second(2)]);
+    refused("# <M>\n# <V:tag>\n- x\n", &[&second(1), &second(2)]);
+    let text = "# {\"$imagepolicy\": \"ns:app\"}\n- x # {\"$imagepolicy\": \"ns:v:tag\"}\n";
+    let (after, problems, _) = run(text, &table());
+    assert_eq!(after, text.replace("- x", "- v2"));
+    assert_eq!(problems, [second(1)]);
 }
 
 #[test]
