@@ -4,6 +4,8 @@
 //! line of its own, to the item or the value that begins the next line. That is where go-yaml v3 hangs comments
 //! on values, and it also takes the comment behind a key whose value begins below. Pure.
 
+use std::ops::Range;
+
 use super::problem::Cause;
 use crate::yaml::edit::{Leaf, Role};
 
@@ -19,6 +21,8 @@ pub(super) struct Comment<'t> {
     pub text: &'t str,
     /// Nothing stands before it on its line.
     pub is_alone: bool,
+    /// In bytes, with its `#`.
+    length: usize,
     /// The leaf before it that is not left out, and the one behind it.
     before: Option<usize>,
     behind: Option<usize>,
@@ -46,7 +50,7 @@ pub(super) fn comments<'t>(text: &'t str, leaves: &[Leaf]) -> Vec<Comment<'t>> {
                 let is_alone =
                     line_before(text, start).trim_matches(['\u{FEFF}', ' ', '\t', '\r']).is_empty();
                 let text = comment.trim_start_matches('#').trim();
-                comments.push(Comment { at: start, text, is_alone, before, behind });
+                comments.push(Comment { at: start, text, is_alone, length: comment.len(), before, behind });
             }
         }
         (from, before) = (span.end.max(from), behind);
@@ -68,36 +72,56 @@ impl Comment<'_> {
     }
 
     fn beside(&self, text: &str, leaves: &[Leaf]) -> Option<usize> {
-        let after = self.before.map_or(0, |before| before + 1);
         let line = line_before(text, self.at);
-        let before = self.before.and_then(|at| leaves.get(at));
-        let same_line = before.filter(|leaf| leaf.span.end + line.len() >= self.at);
-        let marks = same_line.map_or(Some(line), |leaf| text.get(leaf.span.end..self.at))?;
-        match same_line.map(|leaf| &leaf.role) {
-            Some(Role::Key(path)) => {
-                let leaf = leaves.get(after)?;
-                let is_its_value = match (&leaf.role, path) {
-                    (Role::Value(value), Some(path)) => value == path,
-                    (Role::Alias, _) => true,
-                    _ => false,
-                };
-                (is_its_value && !marks.contains([']', '}'])).then_some(after)
-            }
-            Some(_) => self.before.filter(|_| marks.trim_matches([' ', '\t', ',']).is_empty()),
-            None => (!marks.contains([']', '}', ','])).then_some(after),
+        let line_start = self.at - line.len();
+        let before = self.before.and_then(|at| Some((at, leaves.get(at)?)));
+        let Some((at, leaf)) = before.filter(|(_, leaf)| !leaf.is_block && leaf.span.end >= line_start)
+        else {
+            return self.behind_marks(text, leaves, line_start..self.at + self.length);
+        };
+        let marks = text.get(leaf.span.end..self.at)?;
+        let Role::Key(path) = &leaf.role else {
+            return marks.trim_matches([' ', '\t', ',']).is_empty().then_some(at);
+        };
+        let is_its_value = match (leaves.get(at + 1).map(|leaf| &leaf.role), path) {
+            (Some(Role::Value(value)), Some(path)) => value == path,
+            (Some(Role::Alias), _) => true,
+            _ => false,
+        };
+        (is_its_value && !marks.contains([']', '}'])).then_some(at + 1)
+    }
+
+    /// Only a dash, an anchor or the like stands before it: the item is left out, or begins below.
+    fn behind_marks(&self, text: &str, leaves: &[Leaf], line: Range<usize>) -> Option<usize> {
+        let first = self.before.map_or(0, |before| before + 1);
+        let is_here = |leaf: &Leaf| line.start <= leaf.span.start && leaf.span.start <= line.end;
+        let left_out =
+            (first..self.behind.unwrap_or(leaves.len())).find(|at| leaves.get(*at).is_some_and(is_here));
+        let marks = text.get(line.start..self.at)?;
+        match left_out {
+            Some(at) => Some(at),
+            None if marks.contains([']', '}', ',']) => None,
+            None => self.next(text, leaves).filter(|(_, marks)| !marks.contains(&"-")).map(|(at, _)| at),
         }
     }
 
     fn below(&self, text: &str, leaves: &[Leaf]) -> Option<usize> {
-        let leaf = leaves.get(self.behind?)?;
+        self.next(text, leaves).map(|(at, _)| at)
+    }
+
+    /// The leaf that begins the next line which is more than a comment, and the marks before it there.
+    fn next<'t>(&self, text: &'t str, leaves: &[Leaf]) -> Option<(usize, Vec<&'t str>)> {
+        let behind = self.behind?;
+        let leaf = leaves.get(behind)?;
         let between = text.get(self.at..leaf.span.start)?;
         let is_silent = |line: &&str| line.trim().is_empty() || line.trim_start().starts_with('#');
-        let mut marks = between.lines().skip_while(is_silent);
-        let first = marks.next().unwrap_or_default();
+        let mut lines = between.lines().skip_while(is_silent);
+        let first = lines.next().unwrap_or_default();
         let first = if leaf.is_block { first.split(['|', '>']).next().unwrap_or_default() } else { first };
-        let is_mark = |word: &str| word == "-" || word.starts_with(['&', '!']);
-        let ends = leaf.is_block || marks.next().is_none();
-        (ends && first.split_whitespace().all(is_mark)).then_some(self.behind?)
+        let marks: Vec<&str> = first.split_whitespace().collect();
+        let is_mark = |word: &&str| *word == "-" || word.starts_with(['&', '!']);
+        let is_next = leaf.is_block || lines.next().is_none();
+        (is_next && marks.iter().all(is_mark)).then_some((behind, marks))
     }
 }
 

@@ -69,7 +69,8 @@ pub fn markers(file: &str, text: &[u8]) -> Found {
     }
 }
 
-/// The markers of documents, and what is wrong with others, each with its line.
+/// The markers of documents, and what is wrong with others, each with its line. The marker on the line of a scalar
+/// counts before one above it.
 pub(super) fn places(text: &[u8], documents: &[Document]) -> Vec<Result<Marker, (u32, Cause)>> {
     let bytes = text;
     let text = str::from_utf8(bytes).unwrap_or_default();
@@ -80,20 +81,21 @@ pub(super) fn places(text: &[u8], documents: &[Document]) -> Vec<Result<Marker, 
         all.extend(leaves(document));
         numbers.resize(all.len(), number);
     }
-    let mut places: Vec<(u32, Result<(usize, Named), Cause>)> = Vec::new();
+    let mut places: Vec<(u32, bool, Result<(usize, Named), Cause>)> = Vec::new();
+    // of each marked leaf: how many markers are on its line, and how many above it
+    let mut marked: HashMap<usize, (u32, u32)> = HashMap::new();
     for comment in comments(text, &all) {
         let Some(named) = read(&comment) else { continue };
         let place = named.and_then(|named| Ok((comment.leaf(text, &all)?, named)));
-        places.push((lines.place(comment.at).0, place));
-    }
-    let mut marked: HashMap<usize, u32> = HashMap::new();
-    for (_, place) in &places {
         if let Ok((at, _)) = place {
-            *marked.entry(*at).or_default() += 1;
+            let (beside, above) = marked.entry(at).or_default();
+            *(if comment.is_alone { above } else { beside }) += 1;
         }
+        places.push((lines.place(comment.at).0, comment.is_alone, place));
     }
-    let marker = |line, (at, named): (usize, Named)| {
-        if marked.get(&at) != Some(&1) {
+    let marker = |line, is_alone, (at, named): (usize, Named)| {
+        let counts = marked.get(&at).copied().unwrap_or_default();
+        if !matches!((is_alone, counts), (false, (1, _)) | (true, (0, 1))) {
             return Err(Cause::Second);
         }
         let leaf = all.get(at).ok_or(Cause::Misplaced)?;
@@ -103,8 +105,8 @@ pub(super) fn places(text: &[u8], documents: &[Document]) -> Vec<Result<Marker, 
         let Named { namespace, name, part } = named;
         Ok(Marker { document, path, line, namespace, name, part, value })
     };
-    let marker = |(line, place): (u32, Result<_, _>)| {
-        place.and_then(|place| marker(line, place)).map_err(|cause| (line, cause))
+    let marker = |(line, is_alone, place): (u32, bool, Result<_, _>)| {
+        place.and_then(|place| marker(line, is_alone, place)).map_err(|cause| (line, cause))
     };
     places.into_iter().map(marker).collect()
 }

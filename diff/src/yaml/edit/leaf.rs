@@ -16,7 +16,7 @@ use crate::yaml::tree::{Content, NodeId, Tree};
 pub struct Leaf<'d> {
     /// Its bytes, without the head of a block. Empty where the scalar is left out (`key:`).
     pub span: Range<usize>,
-    /// Its text without quotes; of an alias the name.
+    /// Its text without quotes, empty where it is left out; of an alias the name.
     pub text: &'d str,
     pub is_block: bool,
     pub role: Role,
@@ -74,7 +74,9 @@ impl Walk<'_> {
         let Some(node) = self.tree.node(id) else { return };
         let (text, is_block) = match &node.content {
             Content::Scalar { text, style, .. } => {
-                (text.as_ref(), matches!(style, ScalarStyle::Literal | ScalarStyle::Folded))
+                // the parser writes `~` for what is left out
+                let text = if node.span.is_empty() { "" } else { text.as_ref() };
+                (text, matches!(style, ScalarStyle::Literal | ScalarStyle::Folded))
             }
             Content::Alias { name, .. } => (name.as_str(), false),
             Content::Sequence(_) | Content::Mapping(_) => return,

@@ -54,6 +54,11 @@ fn a_marker_counts_above_an_item_and_above_a_value_of_its_own_line() {
     check("a: # <M>\n  x\nb: 1\n", "a: # <M>\n  r.io/app:2.0\nb: 1\n");
     check("a: &n # <M>\n  x\n", "a: &n # <M>\n  r.io/app:2.0\n");
     check("-\n# <M>\n- x\n", "-\n# <M>\n- r.io/app:2.0\n");
+    check("-\n- # <M>\n-  # <V:tag>\n- y\n", "-\n- r.io/app:2.0 # <M>\n- v2  # <V:tag>\n- y\n");
+    check("- |\n  x\n- # <M>\n  y\n", "- |\n  x\n- # <M>\n  r.io/app:2.0\n");
+    check("- &n # <M>\n- y\n", "- &n r.io/app:2.0 # <M>\n- y\n");
+    check("- ? a\n  : # <M>\n- x\n", "- ? a\n  : r.io/app:2.0 # <M>\n- x\n");
+    check("--- # <M>\nx\n", "--- # <M>\nr.io/app:2.0\n");
     check("a: |\n  y\n# why\nl:\n# <M>\n- x\n", "a: |\n  y\n# why\nl:\n# <M>\n- r.io/app:2.0\n");
     check("- |\n  y\n# <M>\n- x\n", "- |\n  y\n# <M>\n- r.io/app:2.0\n");
 }
@@ -215,6 +220,7 @@ fn a_marker_that_belongs_to_no_scalar_is_a_problem() {
         "a: x\n# <M>\n",
         "k:\n  a: x\n  # <M>\nb: 1\n",
         "- # <M>\n  a: x\n",
+        "- # <M>\n  - x\n",
         "- a: y\n  # <M>\n  b: x\n",
         "# <M>\n--- x\n",
         "[a\n# <M>\n]\n",
@@ -229,8 +235,16 @@ fn a_marker_that_belongs_to_no_scalar_is_a_problem() {
         "a:\n  <<: {b: x, # <M>\n    c: y}\n",
         &["x.yaml:2: this marker stands in a mapping that `<<` merges"],
     );
+}
+
+#[test]
+fn of_two_markers_the_one_on_the_line_counts() {
     let second = |line| format!("x.yaml:{line}: the value of this marker has another marker: leave one");
-    refused("# <M>\n- x # <V:tag>\n", &[&second(1), &second(2)]);
+    refused("# <M>\n# <V:tag>\n- x\n", &[&second(1), &second(2)]);
+    let text = "# {\"$imagepolicy\": \"ns:app\"}\n- x # {\"$imagepolicy\": \"ns:v:tag\"}\n";
+    let (after, problems, _) = run(text, &table());
+    assert_eq!(after, text.replace("- x", "- v2"));
+    assert_eq!(problems, [second(1)]);
 }
 
 #[test]
