@@ -157,6 +157,9 @@ impl<'a> Server<'a> {
 
     fn hello(&mut self) -> Result<Shown, Box<dyn Error>> {
         let mut shown = self.transport.handshake(Service::ReceivePack, &[])?;
+        if shown.actual_protocol != Protocol::V1 {
+            return Err("the server says nothing about its branches".into());
+        }
         let refs = shown.refs.as_mut().map_or_else(|| Ok(Vec::new()), |refs| refs_of(refs.as_mut()))?;
         Ok(Shown { refs, capabilities: shown.capabilities })
     }
@@ -337,8 +340,8 @@ mod tests {
     #[test]
     fn the_command_names_what_it_was_built_on() -> Result<(), Box<dyn Error>> {
         let id = ObjectId::from_hex(ID.as_bytes())?;
-        let none = Capabilities::default();
-        let line = command("main", Some(id), id, &none);
+        let (few, _) = Capabilities::from_bytes(b"x\0report-status delete-refs")?;
+        let line = command("main", Some(id), id, &few);
         assert_eq!(line, format!("0073{ID} {ID} refs/heads/main\0report-status"));
         let (many, _) =
             Capabilities::from_bytes(b"x\0report-status side-band-64k object-format=sha1 agent=git/2")?;
