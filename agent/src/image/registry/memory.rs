@@ -36,6 +36,7 @@ pub struct Slot {
 /// The last answer.
 pub struct Listed {
     pub asked: Instant,
+    pub answered: Instant,
     pub found: Result<Arc<Tags>, RegistryError>,
 }
 

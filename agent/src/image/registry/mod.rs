@@ -113,9 +113,10 @@ impl Registries {
         within(place, limit, async {
             let slot = self.memory.slot(place.id(), max_age, started);
             let mut slot = slot.lock().await;
-            if let Some(Listed { asked, found }) = &slot.listed {
-                let fresh = found.is_ok() && asked.elapsed() < max_age;
+            if let Some(Listed { asked, answered, found }) = &slot.listed {
                 // Whoever waited while it was asked takes the same answer, a bad one too.
+                let waited = *answered >= started;
+                let fresh = asked.elapsed() < max_age && (found.is_ok() || waited);
                 if fresh || *asked >= started {
                     return found.clone();
                 }
@@ -134,7 +135,7 @@ impl Registries {
                 }
                 Err(error) => Err(error),
             };
-            slot.listed = Some(Listed { asked, found: found.clone() });
+            slot.listed = Some(Listed { asked, answered: Instant::now(), found: found.clone() });
             found
         })
         .await
