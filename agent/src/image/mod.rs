@@ -2,3 +2,5 @@
 //! `holdfast-diff`, pure), `publish` commits.
 
 pub mod registry;
+pub mod message;
+pub mod pull_request;
