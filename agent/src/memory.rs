@@ -112,6 +112,8 @@ pub struct Memories {
     places: Mutex<HashMap<SyncRef, Place>>,
     /// Syncs that wait for others to read the same commit.
     held: Mutex<HashSet<SyncRef>>,
+    /// Syncs of which a forge says that there is news.
+    called: Mutex<HashSet<SyncRef>>,
     /// What each Sync read when it was rendered last.
     reads: Mutex<HashMap<SyncRef, Arc<Reads>>>,
 }
@@ -129,6 +131,21 @@ struct Place {
 impl Memories {
     pub fn of(&self, sync: &SyncRef) -> Arc<tokio::sync::Mutex<Memory>> {
         lock(&self.all).entry(sync.clone()).or_default().clone()
+    }
+
+    /// Notes that a forge says that there is news for a Sync.
+    pub fn call(&self, sync: &SyncRef) {
+        lock(&self.called).insert(sync.clone());
+    }
+
+    /// True if a forge says that there is news.
+    pub fn is_called(&self, sync: &SyncRef) -> bool {
+        lock(&self.called).contains(sync)
+    }
+
+    /// True if a forge said so; from now on it is answered.
+    pub fn take_call(&self, sync: &SyncRef) -> bool {
+        lock(&self.called).remove(sync)
     }
 
     /// Notes what a Sync read.
@@ -202,6 +219,7 @@ impl Memories {
         lock(&self.places).remove(sync);
         lock(&self.held).remove(sync);
         lock(&self.reads).remove(sync);
+        lock(&self.called).remove(sync);
     }
 }
 

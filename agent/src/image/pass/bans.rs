@@ -27,7 +27,13 @@ impl Spot {
 }
 
 /// Notes that a scalar has another value than it had when it was right. True if that is so.
-pub fn notice(status: &mut ImageStatus, spot: &Spot, setting: &Setting, commit: &str, now: Timestamp) -> bool {
+pub fn notice(
+    status: &mut ImageStatus,
+    spot: &Spot,
+    setting: &Setting,
+    commit: &str,
+    now: Timestamp,
+) -> bool {
     let was_right = status.places.iter().find(|place| spot.is_of(&place.file, &place.path));
     let Some(Written { value, .. }) = was_right.filter(|place| place.value != setting.before) else {
         return false;
@@ -54,13 +60,11 @@ pub fn of(status: &ImageStatus, spot: &Spot) -> Vec<Banned> {
 /// Notes that a scalar is right.
 pub fn right(status: &mut ImageStatus, spot: &Spot, value: &str) {
     status.banned.retain(|ban| !spot.is_of(&ban.file, &ban.path));
-    match status.places.iter_mut().find(|place| spot.is_of(&place.file, &place.path)) {
-        Some(place) => value.clone_into(&mut place.value),
-        None if status.places.len() < PLACES => {
-            let Spot { file, path } = spot.clone();
-            status.places.push(Written { file, path, value: value.to_owned() });
-        }
-        None => {}
+    if let Some(place) = status.places.iter_mut().find(|place| spot.is_of(&place.file, &place.path)) {
+        value.clone_into(&mut place.value);
+    } else if status.places.len() < PLACES {
+        let Spot { file, path } = spot.clone();
+        status.places.push(Written { file, path, value: value.to_owned() });
     }
 }
 
@@ -88,9 +92,15 @@ mod tests {
         let spot = Spot::of("a.yaml", &setting("web:1", "web:2"));
         let mut status = ImageStatus::default();
         let now = Timestamp::UNIX_EPOCH;
-        assert!(!notice(&mut status, &spot, &setting("web:1", "web:2"), "c1", now), "nobody was right before");
+        assert!(
+            !notice(&mut status, &spot, &setting("web:1", "web:2"), "c1", now),
+            "nobody was right before"
+        );
         right(&mut status, &spot, "web:2");
-        assert!(!notice(&mut status, &spot, &setting("web:2", "web:3"), "c2", now), "an update is no decision");
+        assert!(
+            !notice(&mut status, &spot, &setting("web:2", "web:3"), "c2", now),
+            "an update is no decision"
+        );
         assert!(notice(&mut status, &spot, &setting("web:1", "web:2"), "c3", now));
         let banned = Banned { tag: Some("2".to_owned()), digest: None };
         assert_eq!(of(&status, &spot), [banned.clone()]);

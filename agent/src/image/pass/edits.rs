@@ -2,12 +2,13 @@
 //!
 //! A blob that was seen to have no marker is not read again. I/O: disk reads of the mirror.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use holdfast_diff::files::{FileKind, Files, FilesError, Version, Versioned, join};
+use holdfast_diff::files::{FileKind, FilesError, Version, Versioned, join};
 use holdfast_diff::image::edit::{
-    ImagePart, Problem, Setting, Settings, Wanted, WantedImage, apply, current, has_marker, is_candidate, settings,
+    ImagePart, Problem, Setting, Settings, Wanted, WantedImage, apply, current, has_marker, is_candidate,
+    settings,
 };
 
 use super::bans::{self, Spot};
@@ -38,6 +39,8 @@ pub struct Edits {
     pub problems: Vec<String>,
     /// Scalars that name each image of the update.
     pub found: BTreeMap<String, usize>,
+    /// Images that stand somewhere as they should.
+    pub right: BTreeSet<String>,
     /// What is known of the images: places and bans.
     pub images: Vec<ImageStatus>,
 }
@@ -70,7 +73,9 @@ impl Look<'_> {
         let mut files = self.marked()?;
         for target in targets {
             if self.files.resolve(target)?.is_none_or(|place| place.kind != FileKind::File) {
-                edits.problems.push(format!("{target}, which a target names, does not exist: correct the target"));
+                edits
+                    .problems
+                    .push(format!("{target}, which a target names, does not exist: correct the target"));
             } else if !files.iter().any(|file| file == target) {
                 files.push(target.to_owned());
             }
@@ -112,9 +117,12 @@ impl Look<'_> {
         let mut open = vec![(self.folder.to_owned(), 0)];
         while let Some((folder, depth)) = open.pop() {
             for entry in self.files.list(&folder)?.unwrap_or_default() {
-                let path = if folder.is_empty() { entry.name.clone() } else { format!("{folder}/{}", entry.name) };
+                let path =
+                    if folder.is_empty() { entry.name.clone() } else { format!("{folder}/{}", entry.name) };
                 let is_folder = entry.kind == FileKind::Folder;
-                if !is_folder && !is_candidate(&entry.name) || is_folder && (entry.name == ".git" || depth > DEPTH) {
+                if !is_folder && !is_candidate(&entry.name)
+                    || is_folder && (entry.name == ".git" || depth > DEPTH)
+                {
                     continue;
                 }
                 if self.files.resolve(&path)?.is_none_or(|place| place.path != path) {
@@ -156,6 +164,7 @@ impl Look<'_> {
         for setting in &fulfilled {
             let spot = Spot::of(file, setting);
             *edits.found.entry(setting.image.clone()).or_default() += 1;
+            edits.right.insert(setting.image.clone());
             bans::right(status(&mut edits.images, &setting.image), &spot, &setting.after);
             spots.push(spot);
         }

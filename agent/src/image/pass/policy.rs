@@ -37,9 +37,11 @@ pub fn names(update: &api::ImageUpdateSpec) -> Vec<Name> {
 
 /// Makes an image ready.
 pub async fn watched(pass: &Pass<'_>, image: &Image) -> Result<Watched, Failure> {
-    let told = |reason, said: String| Failure::user("select", reason, format!("image {}: {said}", image.name));
+    let told =
+        |reason, said: String| Failure::user("select", reason, format!("image {}: {said}", image.name));
     let selector = Selector::new(&policy(image)).map_err(|error| told("PolicyInvalid", error.to_string()))?;
-    let parse = |text: &str| Repository::parse(text).map_err(|error| told("RepositoryInvalid", error.to_string()));
+    let parse =
+        |text: &str| Repository::parse(text).map_err(|error| told("RepositoryInvalid", error.to_string()));
     let mirrors = image.mirrors.iter().map(|mirror| parse(mirror)).collect::<Result<Vec<_>, _>>()?;
     let mut place = Place { mirrors, insecure: image.insecure, ..Place::of(parse(&image.repository)?) };
     let login = read(pass, image.secret_ref.as_ref()).await?;
@@ -52,8 +54,8 @@ pub async fn watched(pass: &Pass<'_>, image: &Image) -> Result<Watched, Failure>
         place.login = Some(Arc::new(login));
     }
     if let Some(data) = read(pass, image.cert_secret_ref.as_ref()).await? {
-        let certificates =
-            Certificates::from_secret(&data).map_err(|error| unfit(&image.cert_secret_ref, error.to_string()))?;
+        let certificates = Certificates::from_secret(&data)
+            .map_err(|error| unfit(&image.cert_secret_ref, error.to_string()))?;
         place.certificates = Some(Arc::new(certificates));
     }
     Ok(Watched { image: image.clone(), selector, place })
@@ -105,7 +107,8 @@ pub fn in_words(ImagePolicy { semver, alphabetical, numerical, newest }: &ImageP
 /// Where an image is to be written beside markers; files are named from the root of the repository. A target that names no
 /// file is refused by the schema.
 pub fn targets(image: &Image, place: impl Fn(&str) -> Option<String>) -> Result<Vec<Target>, String> {
-    let within = |file: &String| place(file).ok_or_else(|| format!("the target {file} climbs out of git.path"));
+    let within =
+        |file: &String| place(file).ok_or_else(|| format!("the target {file} climbs out of git.path"));
     let mut all = Vec::new();
     for target in &image.targets {
         let api::Target { file, kustomization, helm_values, path, document, part, name } = target;
@@ -113,7 +116,7 @@ pub fn targets(image: &Image, place: impl Fn(&str) -> Option<String>) -> Result<
         if let Some(file) = file {
             let document = document.map_or(0, |document| document as usize);
             let part = self::part(part.unwrap_or_default());
-            all.push(Target::File { file: within(file)?, document, path, part });
+            all.push(Target::File { file: within(file)?, document, path: path.clone(), part });
         }
         if let Some(file) = kustomization {
             all.push(Target::Kustomization { file: within(file)?, name: name.clone() });

@@ -33,7 +33,12 @@ impl Compared {
 }
 
 /// Compares what was rendered before and after.
-pub fn compare(before: &[Manifest], after: &[Manifest], settings: &[&Setting], wanted: &[Reference]) -> Compared {
+pub fn compare(
+    before: &[Manifest],
+    after: &[Manifest],
+    settings: &[&Setting],
+    wanted: &[Reference],
+) -> Compared {
     let mut compared = Compared::default();
     let mut known: HashMap<ObjectId, &Manifest> = before.iter().map(|one| (one.id(), one)).collect();
     for manifest in after {
@@ -56,7 +61,8 @@ pub fn compare(before: &[Manifest], after: &[Manifest], settings: &[&Setting], w
                 explained = true;
                 continue;
             }
-            let values = if is_secret { String::new() } else { format!(": {} → {}", shown(one), shown(other)) };
+            let values =
+                if is_secret { String::new() } else { format!(": {} → {}", shown(one), shown(other)) };
             compared.other(format!("{id} {path}{values}"));
         }
         if explained {
@@ -150,9 +156,11 @@ fn is_replaced(one: &str, other: &str, settings: &[&Setting]) -> bool {
         if !seen.insert((at, to)) {
             continue;
         }
-        let (rest, next) = (one.as_bytes().get(at..).unwrap_or_default(), other.as_bytes().get(to..).unwrap_or_default());
+        let (rest, next) =
+            (one.as_bytes().get(at..).unwrap_or_default(), other.as_bytes().get(to..).unwrap_or_default());
         for Setting { before, after, .. } in settings {
-            if !before.is_empty() && rest.starts_with(before.as_bytes()) && next.starts_with(after.as_bytes()) {
+            if !before.is_empty() && rest.starts_with(before.as_bytes()) && next.starts_with(after.as_bytes())
+            {
                 open.push((at + before.len(), to + after.len()));
             }
         }
@@ -187,11 +195,14 @@ mod tests {
     /// Compares two objects in which one field has these values, after `web:1` became `web:2`.
     fn check(before: &str, after: &str) -> Vec<String> {
         let object = |value: &str| {
-            let text = format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: a}}\ndata: {{a: {value}, b: x}}\n");
+            let text = format!(
+                "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: a}}\ndata: {{a: {value}, b: x}}\n"
+            );
             yaml::manifests("a.yaml", text.as_bytes()).0
         };
         let setting = setting(ImagePart::Tag, "1.0", "2.0");
-        let wanted = Reference { repository: "r.io/web".to_owned(), tag: Some("2.0".to_owned()), digest: None };
+        let wanted =
+            Reference { repository: "r.io/web".to_owned(), tag: Some("2.0".to_owned()), digest: None };
         compare(&object(before), &object(after), &[&setting], &[wanted]).others
     }
 

@@ -64,9 +64,9 @@ pub async fn prove(
             }
         }
     }
-    for sync in syncs.iter().filter(|_| !files.is_empty()) {
+    for sync in &syncs {
         let owner = SyncRef::new(sync.namespace().unwrap_or_default(), sync.name_any());
-        if !reads(pass, sync, &owner, checkout, &files) {
+        if files.is_empty() || !reads(pass, sync, &owner, checkout, &files) {
             continue;
         }
         match one(pass, sync, &owner, checkout, &files, wanted).await {
@@ -107,7 +107,9 @@ fn reads_branch(sync: &Sync, location: &Location, branch: &str) -> bool {
         }
     };
     let other = Location::parse(&git.url, None);
-    follows && sync.metadata.deletion_timestamp.is_none() && other.is_ok_and(|other| other.is_same_repository(location))
+    follows
+        && sync.metadata.deletion_timestamp.is_none()
+        && other.is_ok_and(|other| other.is_same_repository(location))
 }
 
 /// True if a Sync would read something else with these changes; also if that is not known.

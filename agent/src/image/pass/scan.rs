@@ -7,7 +7,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt as _;
+use futures::future::BoxFuture;
+use futures::{FutureExt as _, StreamExt as _};
 use holdfast_diff::image::select::{Banned, Context, Kept, Outcome, Tags};
 use jiff::Timestamp;
 use tracing::instrument;
@@ -15,7 +16,7 @@ use tracing::instrument;
 use super::Pass;
 use super::policy::{self, Watched};
 use crate::api::{DigestPolicy, Image};
-use crate::image::registry::{self, RegistryError};
+use crate::image::registry::{self, Registries, RegistryError};
 use crate::report::Failure;
 
 /// How many repositories are asked side by side.
@@ -50,11 +51,10 @@ pub enum Verdict {
 #[instrument(name = "scan", skip_all, fields(update = %pass.owner))]
 pub async fn scan(pass: &Pass<'_>, failures: &mut Vec<Failure>) -> Vec<Scanned> {
     let _timer = pass.context.metrics.stage("scan");
-    let all: Vec<Result<Scanned, Failure>> = futures::stream::iter(&pass.update.spec.images)
-        .map(|image| one(pass, image))
-        .buffered(SIDE_BY_SIDE)
-        .collect()
-        .await;
+    let images = &pass.update.spec.images;
+    let asking: Vec<BoxFuture<'_, _>> = images.iter().map(|image| one(pass, image).boxed()).collect();
+    let all: Vec<Result<Scanned, Failure>> =
+        futures::stream::iter(asking).buffered(SIDE_BY_SIDE).collect().await;
     let mut scanned = Vec::new();
     for one in all {
         match one {
@@ -74,14 +74,7 @@ async fn one(pass: &Pass<'_>, image: &Image) -> Result<Scanned, Failure> {
     let registries = &pass.context.registries;
     let tags = registries.list(&watched.place, pass.max_age, LIMIT).await.map_err(failed)?;
     let listed: Vec<&str> = tags.iter().collect();
-    let mut created = HashMap::new();
-    let mut times = futures::stream::iter(watched.selector.wanted_times(&listed))
-        .map(|tag| async { (tag.to_owned(), registries.created(&watched.place, tag, CREATED, LIMIT).await) })
-        .buffer_unordered(SIDE_BY_SIDE);
-    while let Some((tag, time)) = times.next().await {
-        created.insert(tag, time.map_err(failed)?);
-    }
-    drop(times);
+    let created = times(registries, &watched, &listed).await.map_err(failed)?;
     let best = {
         let time = |tag: &str| created.get(tag).copied();
         let tags = Tags { tags: &listed, created: &time };
@@ -106,6 +99,23 @@ async fn one(pass: &Pass<'_>, image: &Image) -> Result<Scanned, Failure> {
     Ok(Scanned { watched, tags, created, best, digest })
 }
 
+/// When images were created, of the tags of which that decides.
+async fn times(
+    registries: &Registries,
+    watched: &Watched,
+    listed: &[&str],
+) -> Result<HashMap<String, Timestamp>, RegistryError> {
+    let ask = |tag: &str| {
+        let tag = tag.to_owned();
+        async move { Ok((tag.clone(), registries.created(&watched.place, &tag, CREATED, LIMIT).await?)) }
+            .boxed()
+    };
+    let asking: Vec<BoxFuture<'_, _>> = watched.selector.wanted_times(listed).into_iter().map(ask).collect();
+    let asked: Vec<Result<(String, Timestamp), RegistryError>> =
+        futures::stream::iter(asking).buffer_unordered(SIDE_BY_SIDE).collect().await;
+    asked.into_iter().collect()
+}
+
 /// The digest that the tag had when it was selected.
 fn known_digest(pass: &Pass<'_>, image: &Image, tag: &str) -> Option<String> {
     let known = pass.status.images.iter().find(|known| known.name == image.name)?;
@@ -128,7 +138,11 @@ impl Scanned {
         if current == Some(&*self.best) {
             // Only its digest or the repository differ.
             let taken_back = banned.iter().any(|ban| ban.tag.as_deref() == current);
-            return if taken_back { Verdict::Banned(format!("{} was taken back", self.best)) } else { Verdict::Write };
+            return if taken_back {
+                Verdict::Banned(format!("{} was taken back", self.best))
+            } else {
+                Verdict::Write
+            };
         }
         let listed: Vec<&str> = self.tags.iter().collect();
         let time = |tag: &str| self.created.get(tag).copied();

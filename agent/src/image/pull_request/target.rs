@@ -47,6 +47,15 @@ impl Target {
         self.repository.rsplit_once('/').unwrap_or(("", &self.repository))
     }
 
+    /// The page of the repository, for links.
+    pub fn page(&self) -> String {
+        let host = self.api.host_str().unwrap_or_default();
+        match (self.provider, host) {
+            (Forge::GitHub, "api.github.com") => format!("https://github.com/{}", self.repository),
+            _ => format!("{}/{}", self.host(), self.repository),
+        }
+    }
+
     /// Where it is, to be shown.
     pub(super) fn host(&self) -> String {
         origin(&self.api)
