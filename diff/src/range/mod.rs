@@ -1,5 +1,8 @@
 //! Ranges of versions, by the rules of Helm and Flux (Masterminds' semver): `1.2` is any `1.2.x`, and prereleases count
-//! only in an alternative that names one. Leaves reading the text of a range to `parse`. Pure.
+//! only in an alternative that names one. Leaves reading the text of a range to `parse`.
+//!
+//! Two things differ: `^*` is any version, as it is documented there, and ` - ` may also stand behind other conditions
+//! (`1 2 - 3`). Pure.
 
 mod parse;
 

@@ -17,7 +17,7 @@ const EXCLUDED: [&str; 4] = [r"\.sig$", r"\.att$", r"\.sbom$", r"^sha(256|384|51
 /// How long a pattern may be, in bytes.
 const LONGEST: usize = 4096;
 /// How much memory a compiled pattern may take, in bytes.
-const LARGEST: usize = 1 << 20;
+const LARGEST: usize = 1 << 18;
 
 #[derive(Clone, Debug)]
 pub(super) struct Sieve {
