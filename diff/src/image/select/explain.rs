@@ -1,5 +1,5 @@
-//! A decision in words: a sentence for a condition, and the text of `holdfast image explain`. Both are bounded, however
-//! many tags there are. Pure.
+//! A decision in words: a sentence for a condition, and the text of `holdfast image explain`. Both are
+//! bounded, however many tags there are. Pure.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};

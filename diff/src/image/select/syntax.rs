@@ -1,5 +1,5 @@
-//! Regular expressions as Go reads them (RE2), put into the words of the crate `regex`. What means the same in both stays
-//! as it is; what neither of them has is left for the crate to refuse. Pure.
+//! Regular expressions as Go reads them (RE2), put into the words of the crate `regex`. What means the same
+//! in both stays as it is; what neither of them has is left for the crate to refuse. Pure.
 
 /// The classes of one letter are of ASCII in RE2.
 const ASCII: [(char, &str); 3] = [('d', "0-9"), ('s', r"\t\n\f\r "), ('w', "0-9A-Za-z_")];
@@ -12,9 +12,9 @@ const NAMED: [&str; 14] = [
 
 /// Writes a pattern of RE2 as a pattern of the crate `regex`.
 ///
-/// They differ in brackets in a class, which are plain letters in RE2, in `&&`, `--` and `~~` there, in `\Q...\E`, in `\<`
-/// and `\>`, in `\012`, in what `\d`, `\s` and `\w` are, and in braces that are no repetition, which are plain letters in
-/// RE2.
+/// They differ in brackets in a class, which are plain letters in RE2, in `&&`, `--` and `~~` there, in
+/// `\Q...\E`, in `\<` and `\>`, in `\012`, in what `\d`, `\s` and `\w` are, and in braces that are no
+/// repetition, which are plain letters in RE2.
 pub(super) fn translate(pattern: &str) -> String {
     let mut out = String::with_capacity(pattern.len());
     let mut rest = pattern;

@@ -1,7 +1,7 @@
 //! What `extract` takes out of a tag: text with `$name`, `${name}` and `$1`, by the rules of Go.
 //!
-//! A name is as long as it can be, so `$1x` is the group `1x`; `$$` is a dollar, and so is a `$` before anything else. Go
-//! takes a group that is not in the pattern for empty; here it is an error. Pure.
+//! A name is as long as it can be, so `$1x` is the group `1x`; `$$` is a dollar, and so is a `$` before
+//! anything else. Go takes a group that is not in the pattern for empty; here it is an error. Pure.
 
 use regex::{Captures, Regex};
 
