@@ -1,5 +1,5 @@
-//! Ranges of versions, by what Masterminds' semver and so Helm and Flux say of them. `tests/range/standing.txt` holds the
-//! facts. Pure.
+//! Ranges of versions, by what Masterminds' semver and so Helm and Flux say of them.
+//! `tests/range/standing.txt` holds the facts. Pure.
 
 use holdfast_diff::range::{Range, Standing, exact, is_exact, version};
 use proptest::prelude::*;

@@ -1,7 +1,7 @@
 //! The selection of tags.
 //!
-//! Each document of `tests/select/*.yaml` has a policy, tags, and what is decided: `winner` (null for none), and where it
-//! matters `message`, `explain` and `wanted`, or the `error` of the policy.
+//! Each document of `tests/select/*.yaml` has a policy, tags, and what is decided: `winner` (null for none),
+//! and where it matters `message`, `explain` and `wanted`, or the `error` of the policy.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,8 @@
-//! Ranges of versions, by the rules of Helm and Flux (Masterminds' semver): `1.2` is any `1.2.x`, and prereleases count
-//! only in an alternative that names one. Leaves reading the text of a range to `parse`. Pure.
+//! Ranges of versions, by the rules of Helm and Flux (Masterminds' semver): `1.2` is any `1.2.x`, and
+//! prereleases count only in an alternative that names one. Leaves reading the text of a range to `parse`.
+//!
+//! Two things differ: `^*` is any version, as it is documented there, and ` - ` may also stand behind other
+//! conditions (`1 2 - 3`). Pure.
 
 mod parse;
 
@@ -90,7 +93,8 @@ pub fn version(text: &str) -> Option<Version> {
     parse::partial(text).filter(|(_, parts)| parts.wildcard.is_none()).map(|(version, _)| version)
 }
 
-/// The version that a text says in full, with three numbers and without leading zeros; `v` may stand before it.
+/// The version that a text says in full, with three numbers and without leading zeros; `v` may stand before
+/// it.
 pub fn exact(text: &str) -> Option<Version> {
     Version::parse(text.strip_prefix('v').unwrap_or(text)).ok()
 }

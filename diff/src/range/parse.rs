@@ -1,5 +1,5 @@
-//! Reading the text of a range: its alternatives, conditions, operators and versions of which parts may be missing.
-//! Leaves what a range means to the module above. Pure.
+//! Reading the text of a range: its alternatives, conditions, operators and versions of which parts may be
+//! missing. Leaves what a range means to the module above. Pure.
 
 use semver::{BuildMetadata, Prerelease, Version};
 

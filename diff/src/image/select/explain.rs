@@ -1,5 +1,5 @@
-//! A decision in words: a sentence for a condition, and the text of `holdfast image explain`. Both are bounded, however
-//! many tags there are. Pure.
+//! A decision in words: a sentence for a condition, and the text of `holdfast image explain`. Both are
+//! bounded, however many tags there are. Pure.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
@@ -96,10 +96,8 @@ impl<'a, T: AsRef<str>> Decision<'a, T> {
         };
         let mut parts: Vec<_> = tallies.iter().take(REASONS).map(part).collect();
         if tallies.len() > REASONS {
-            parts.push(format!(
-                "{} for other reasons",
-                tallies.iter().skip(REASONS).map(|(_, tally)| tally.count).sum::<usize>()
-            ));
+            let others: usize = tallies.iter().skip(REASONS).map(|(_, tally)| tally.count).sum();
+            parts.push(format!("{others} for other reasons"));
         }
         let near = if near.is_empty() { String::new() } else { format!("; nearest: {}", near.join(", ")) };
         format!("no tag of {} can be taken: {}{near}", self.tags.len(), parts.join(", "))

@@ -1,14 +1,14 @@
 //! Which tag of a repository to take, and why: a policy, tags in, a decision out that explains itself.
 //!
-//! A tag goes through the same gates in the same order: it is a tag at all, `exclude`, `filterTags`, the form that the rule
-//! needs (a version, a number, a time), and the range. What is left are the candidates. The best of them by the rule is
-//! taken, unless somebody took it back, or it ranks below the current one.
+//! A tag goes through the same gates in the same order: it is a tag at all, `exclude`, `filterTags`, the form
+//! that the rule needs (a version, a number, a time), and the range. What is left are the candidates. The
+//! best of them by the rule is taken, unless somebody took it back, or it ranks below the current one.
 //!
-//! **Ties.** Tags that rank the same (`1.2.3` and `v1.2.3`, `7` and `007`) are ordered by their bytes, and the greater one
-//! is the better one, by whatever rule and order: so the order of the list never matters.
+//! **Ties.** Tags that rank the same (`1.2.3` and `v1.2.3`, `7` and `007`) are ordered by their bytes, and
+//! the greater one is the better one, by whatever rule and order: so the order of the list never matters.
 //!
-//! Patterns are read by `syntax` and `template` as Go reads them, keys by `range`, `number` and `time`. Leaves listing
-//! tags, asking for times and digests, and what is written to the caller. Pure.
+//! Patterns are read by `syntax` and `template` as Go reads them, keys by `range`, `number` and `time`.
+//! Leaves listing tags, asking for times and digests, and what is written to the caller. Pure.
 
 mod decision;
 mod error;
@@ -37,7 +37,8 @@ use sieve::Sieve;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     pub filter: Option<Filter>,
-    /// Regular expressions of tags that are never taken. Default: `.sig`, `.att`, `.sbom`, and `sha256-<hex>`.
+    /// Regular expressions of tags that are never taken. Default: `.sig`, `.att`, `.sbom`, and
+    /// `sha256-<hex>`.
     pub exclude: Option<Vec<String>>,
     pub rule: Rule,
 }
@@ -46,8 +47,8 @@ pub struct Policy {
 pub struct Filter {
     /// A regular expression of RE2. Tags in which it is not found are left out.
     pub pattern: String,
-    /// What of a tag the rule sees: text with `$name`, `${name}` or `$1` of the pattern. Default, and if it is empty: the
-    /// whole tag. `Rule::Newest` does not look at it.
+    /// What of a tag the rule sees: text with `$name`, `${name}` or `$1` of the pattern. Default, and if it
+    /// is empty: the whole tag. `Rule::Newest` does not look at it.
     pub extract: Option<String>,
 }
 
@@ -97,8 +98,8 @@ pub struct Context<'a> {
     pub downgrade: bool,
 }
 
-/// Something that was taken back. Only the tag counts here: a ban whose digest is not any more that of its tag is for the
-/// caller to leave out.
+/// Something that was taken back. Only the tag counts here: a ban whose digest is not any more that of its
+/// tag is for the caller to leave out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Banned {
     pub tag: Option<String>,
@@ -194,8 +195,8 @@ impl Selector {
         self.ranker.admit(&key).map(|()| key)
     }
 
-    /// What somebody took back and the best candidate is not better than. It need not be in the registry any more, but
-    /// what the policy itself would not take now is forgotten.
+    /// What somebody took back and the best candidate is not better than. It need not be in the registry any
+    /// more, but what the policy itself would not take now is forgotten.
     fn ban(&self, best: &Ranked, banned: &[Banned], created: Created) -> Option<String> {
         let mut tags = banned.iter().filter_map(|ban| ban.tag.as_deref());
         let holds = tags.find(|tag| {

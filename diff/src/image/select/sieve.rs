@@ -1,4 +1,5 @@
-//! What of the tags a policy looks at: tags that are none, `exclude` and `filterTags`. Leaves their order to `rank`. Pure.
+//! What of the tags a policy looks at: tags that are none, `exclude` and `filterTags`. Leaves their order to
+//! `rank`. Pure.
 
 use std::borrow::Cow;
 
@@ -10,14 +11,14 @@ use super::syntax::translate;
 use super::template::Template;
 use super::{Filter, Rule};
 
-/// What is excluded where a policy does not say: signatures, attestations and bills of material beside an image, and the
-/// tags by which a registry without a referrers API knows what refers to an image.
+/// What is excluded where a policy does not say: signatures, attestations and bills of material beside an
+/// image, and the tags by which a registry without a referrers API knows what refers to an image.
 const EXCLUDED: [&str; 4] = [r"\.sig$", r"\.att$", r"\.sbom$", r"^sha(256|384|512)-[0-9a-f]+$"];
 
 /// How long a pattern may be, in bytes.
 const LONGEST: usize = 4096;
 /// How much memory a compiled pattern may take, in bytes.
-const LARGEST: usize = 1 << 20;
+const LARGEST: usize = 1 << 18;
 
 #[derive(Clone, Debug)]
 pub(super) struct Sieve {
@@ -84,7 +85,8 @@ impl Sieve {
     }
 }
 
-/// True for tags by the distribution specification: a letter, digit or `_`, then up to 127 of these and `.` and `-`.
+/// True for tags by the distribution specification: a letter, digit or `_`, then up to 127 of these and `.`
+/// and `-`.
 pub(super) fn is_tag(text: &str) -> bool {
     let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     (1..=128).contains(&text.len())

@@ -1,5 +1,8 @@
-//! Regular expressions as Go reads them (RE2), put into the words of the crate `regex`. What means the same in both stays
-//! as it is; what neither of them has is left for the crate to refuse. Pure.
+//! Regular expressions as Go reads them (RE2), put into the words of the crate `regex`. What means the same
+//! in both stays as it is; what neither of them has is left for the crate to refuse. Pure.
+
+/// The classes of one letter are of ASCII in RE2.
+const ASCII: [(char, &str); 3] = [('d', "0-9"), ('s', r"\t\n\f\r "), ('w', "0-9A-Za-z_")];
 
 /// The classes that have a name.
 const NAMED: [&str; 14] = [
@@ -9,14 +12,15 @@ const NAMED: [&str; 14] = [
 
 /// Writes a pattern of RE2 as a pattern of the crate `regex`.
 ///
-/// They differ in brackets in a class, which are plain letters in RE2, in `&&`, `--` and `~~` there, in `\Q...\E`, in `\<`
-/// and `\>`, and in braces that are no repetition, which are plain letters in RE2.
+/// They differ in brackets in a class, which are plain letters in RE2, in `&&`, `--` and `~~` there, in
+/// `\Q...\E`, in `\<` and `\>`, in `\012`, in what `\d`, `\s` and `\w` are, and in braces that are no
+/// repetition, which are plain letters in RE2.
 pub(super) fn translate(pattern: &str) -> String {
     let mut out = String::with_capacity(pattern.len());
     let mut rest = pattern;
     while let Some(letter) = rest.chars().next() {
         let length = match letter {
-            '\\' => escape(rest, &mut out),
+            '\\' => escape(rest, false, &mut out),
             '[' => class(rest, &mut out),
             '{' if !is_repetition(rest) => {
                 out.push_str("\\{");
@@ -33,40 +37,44 @@ pub(super) fn translate(pattern: &str) -> String {
 }
 
 /// Writes what begins with a backslash, and says how long it is.
-fn escape(text: &str, out: &mut String) -> usize {
+fn escape(text: &str, in_class: bool, out: &mut String) -> usize {
     if let Some(quoted) = text.strip_prefix("\\Q") {
         let end = quoted.find("\\E");
         out.push_str(&regex::escape(&quoted[..end.unwrap_or(quoted.len())]));
         return end.map_or(text.len(), |end| end + 4);
     }
-    let mut letters = text.chars();
-    letters.next();
-    match letters.next() {
-        Some(letter @ ('<' | '>')) => {
-            out.push(letter);
-            2
-        }
-        // A class by its name: `\p{Greek}`, of which the braces are no repetition.
-        Some('p' | 'P') if text[2..].starts_with('{') => {
-            let end = text.find('}').map_or(text.len(), |end| end + 1);
-            out.push_str(&text[..end]);
-            end
-        }
-        Some('x') if text[2..].starts_with('{') => {
-            let end = text.find('}').map_or(text.len(), |end| end + 1);
-            out.push_str(&text[..end]);
-            end
-        }
-        Some(letter) => {
-            out.push('\\');
-            out.push(letter);
-            1 + letter.len_utf8()
-        }
-        None => {
-            out.push('\\');
-            1
-        }
+    let rest = &text[1..];
+    let Some(letter) = rest.chars().next() else {
+        out.push('\\');
+        return 1;
+    };
+    if let Some((_, inside)) = ASCII.iter().find(|(class, _)| *class == letter.to_ascii_lowercase()) {
+        let (start, end) = match (letter.is_ascii_uppercase(), in_class) {
+            (true, _) => ("[^", "]"),
+            (false, false) => ("[", "]"),
+            (false, true) => ("", ""),
+        };
+        out.extend([start, inside, end]);
+        return 2;
     }
+    let octal = rest.bytes().take(3).take_while(|byte| matches!(byte, b'0'..=b'7')).count();
+    match letter {
+        '<' | '>' => out.push(letter),
+        // `\1` alone would be a reference to a group, which neither of them has.
+        '0'..='7' if letter == '0' || octal > 1 => {
+            let code = u32::from_str_radix(&rest[..octal], 8).unwrap_or_default();
+            out.extend(char::from_u32(code).map(|letter| format!("\\x{{{:x}}}", u32::from(letter))));
+            return 1 + octal;
+        }
+        // A name or a number in braces, which are no repetition.
+        'p' | 'P' | 'x' if rest[1..].starts_with('{') => {
+            let end = text.find('}').map_or(text.len(), |end| end + 1);
+            out.push_str(&text[..end]);
+            return end;
+        }
+        _ => out.extend(['\\', letter]),
+    }
+    1 + letter.len_utf8()
 }
 
 /// Writes a class, and says how long it is.
@@ -84,7 +92,7 @@ fn class(text: &str, out: &mut String) -> usize {
             }
             ']' => out.push_str("\\]"),
             '\\' => {
-                at += escape(rest, out);
+                at += escape(rest, true, out);
                 continue;
             }
             '[' if named(rest).is_some() => {
@@ -162,6 +170,9 @@ mod tests {
         check(r"^a{x}$", &["a{x}"], &["a"]);
         check(r"^{$", &["{"], &[""]);
         check(r"^\x{41}\x42$", &["AB"], &["ab"]);
+        check(r"^\101\060\0{0}$", &["A0"], &["A", "101"]);
+        check(r"^\d\w\S$", &["1_a"], &["١_a", "1é ", "1a "]);
+        check(r"^[\d-][\D][^\W]$", &["-a_"], &["11a", "-a."]);
         check(r"^\p{Greek}\pN$", &["α1"], &["a1"]);
         check(r"(?i)^REL-(?P<a>\d)(?<b>\d)$", &["rel-12"], &["rel-1"]);
         check(r"(?U)^a+", &["a"], &["b"]);

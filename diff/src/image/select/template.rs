@@ -1,9 +1,12 @@
-//! What `extract` takes out of a tag: text with `$name`, `${name}` and `$1`, by the rules of Go. Pure.
+//! What `extract` takes out of a tag: text with `$name`, `${name}` and `$1`, by the rules of Go.
 //!
-//! A name is as long as it can be, so `$1x` is the group `1x`; `$$` is a dollar, and so is a `$` before anything else. Go
-//! takes a group that is not in the pattern for empty; here it is an error.
+//! A name is as long as it can be, so `$1x` is the group `1x`; `$$` is a dollar, and so is a `$` before
+//! anything else. Go takes a group that is not in the pattern for empty; here it is an error. Pure.
 
 use regex::{Captures, Regex};
+
+/// The longest text that is made of a tag, in bytes; a tag has at most 128.
+const LONGEST: usize = 512;
 
 /// A template, ready for use with one pattern.
 #[derive(Clone, Debug)]
@@ -41,12 +44,20 @@ impl Template {
         Some(Self(vec![Part::Group(group(name, pattern)?)]))
     }
 
+    /// Fills it in with what was found, up to the part with which it would get too long.
     pub(super) fn fill(&self, found: &Captures) -> String {
-        let parts = self.0.iter().map(|part| match part {
-            Part::Text(text) => text.as_str(),
-            Part::Group(index) => found.get(*index).map_or("", |group| group.as_str()),
-        });
-        parts.collect()
+        let mut filled = String::new();
+        for part in &self.0 {
+            let part = match part {
+                Part::Text(text) => text.as_str(),
+                Part::Group(index) => found.get(*index).map_or("", |group| group.as_str()),
+            };
+            if filled.len() + part.len() > LONGEST {
+                break;
+            }
+            filled.push_str(part);
+        }
+        filled
     }
 }
 
@@ -107,5 +118,10 @@ mod tests {
         ] {
             assert_eq!(made(template), expected, "{template}");
         }
+    }
+
+    #[test]
+    fn texts_do_not_grow_without_bounds() {
+        assert_eq!(made(&"$0".repeat(1000)).len(), LONGEST / 6 * 6);
     }
 }

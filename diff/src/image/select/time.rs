@@ -1,9 +1,9 @@
-//! Times as they are written in tags. Pure.
+//! Times as they are written in tags.
 //!
 //! `2024-01-02T03:04:05Z` (RFC 3339) with any or no separators, since a tag can have no colon: `20240102`,
-//! `202401020304`, `20240102030405`, `20240102T030405Z`, `2024-01-02-03-04-05`, `2024.1.2`. Only digits are a date with 8,
-//! 12, 14 and 17 of them (milliseconds), and seconds since 1970 with 9 or 10, milliseconds with 13, microseconds with 16
-//! and nanoseconds with 19. Without a zone it is UTC.
+//! `202401020304`, `20240102030405`, `20240102T030405Z`, `2024-01-02-03-04-05`, `2024.1.2`. Only digits are a
+//! date with 8, 12, 14 and 17 of them (milliseconds), and seconds since 1970 with 9 or 10, milliseconds with
+//! 13, microseconds with 16 and nanoseconds with 19. Without a zone it is UTC. Pure.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
