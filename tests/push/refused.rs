@@ -145,7 +145,7 @@ async fn a_lost_answer_is_told_apart_and_the_push_can_be_repeated() -> anyhow::R
     assert_eq!(error.class(), Class::Transient);
     assert_eq!(workshop.at("main")?, head.id().to_string());
     std::fs::remove_file(workshop.bare.join("hooks/pre-receive"))?;
-    workshop.hook("post-receive", "kill -9 $PPID")?;
+    workshop.hook("reference-transaction", "[ \"$1\" = committed ] && kill -9 $PPID; true")?;
     let outcome = workshop.push(&new).await;
     let Err(PushError::Unknown { commit: second, .. }) = &outcome else { anyhow::bail!("{outcome:?}") };
     assert_eq!(workshop.at("main")?, second.to_string());

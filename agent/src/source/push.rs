@@ -23,7 +23,9 @@ use super::{CommitId, Location, SourceError};
 
 /// How many bytes of the talk of a server are read with attention.
 const TALK: usize = 64 * 1024;
-/// How many bytes an answer may have.
+/// How many bytes of its talk are read at all.
+const BABBLE: usize = 64 * 1024 * 1024;
+/// How many bytes an answer may have beside that.
 const ANSWER: usize = 1024 * 1024;
 /// How long the last words of a server may take that has hung up.
 const LAST_WORDS: Duration = Duration::from_millis(500);
@@ -306,19 +308,20 @@ fn refs_of(lines: &mut dyn ReadlineBufRead) -> io::Result<Vec<(ObjectId, String)
 }
 
 fn read(lines: &mut dyn ReadlineBufRead, packets: &mut Vec<Vec<u8>>) -> Result<(), Box<dyn Error>> {
-    let (mut talk, mut all) = (0, 0);
+    let (mut talk, mut answer) = (0, 0);
     while let Some(line) = lines.readline() {
         let line = line?.map_err(|error| error.to_string())?;
         let PacketLineRef::Data(data) = line else { continue };
-        all += data.len();
-        if all > ANSWER {
-            return Err("the answer is too long".into());
-        }
         if data.first() == Some(&2) {
             talk += data.len();
-            if talk > TALK {
-                continue;
-            }
+        } else {
+            answer += data.len();
+        }
+        if talk > BABBLE || answer > ANSWER {
+            return Err("the answer does not end".into());
+        }
+        if data.first() == Some(&2) && talk > TALK {
+            continue;
         }
         packets.push(data.to_vec());
     }

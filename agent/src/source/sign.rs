@@ -1,6 +1,7 @@
 //! Signatures of commits, with an SSH key or an OpenPGP key out of a Secret.
 //!
-//! The same key and text always make the same signature. Pure; chance only hides the time that RSA takes.
+//! The same key and text make the same signature, but for ECDSA keys of 521 bits. Pure, but for chance: those keys take
+//! it, and RSA hides behind it how long it takes.
 
 use std::collections::BTreeMap;
 
