@@ -78,10 +78,14 @@ impl Asker<'_> {
     /// One page of tags.
     async fn page(&self, url: &Url, known: Option<&Known>, limit: usize) -> Result<Answer, Trouble> {
         let headers = known.map(|known| (header::IF_NONE_MATCH, known.etag.clone())).into_iter().collect();
-        let mut answer = self.get(Method::GET, url, Purpose::Tags, headers, limit).await?;
+        let whole = |trouble| match trouble {
+            Trouble::TooLarge { host, .. } => Trouble::TooLarge { host, limit: self.web.options.bytes },
+            other => other,
+        };
+        let mut answer = self.get(Method::GET, url, Purpose::Tags, headers, limit).await.map_err(whole)?;
         if answer.status == StatusCode::BAD_REQUEST && url.query() == Some("n=1000") {
             let url = self.target.below("tags/list")?;
-            answer = self.get(Method::GET, &url, Purpose::Tags, Vec::new(), limit).await?;
+            answer = self.get(Method::GET, &url, Purpose::Tags, Vec::new(), limit).await.map_err(whole)?;
         }
         match answer.status {
             StatusCode::OK => Ok(answer),

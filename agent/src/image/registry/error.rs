@@ -24,7 +24,9 @@ pub enum Trouble {
     BadLogin(String),
     #[error("the Secret of the certificates cannot be used: {0}")]
     BadCertificates(String),
-    #[error("{host} wants a login, and there is none for it{said}; name a Secret that has one")]
+    #[error(
+        "{host} wants a login, and there is none for it{said}; name a Secret that has one, and check the name"
+    )]
     LoginNeeded { host: String, said: String },
     #[error(
         "{host} refuses the login with {status}{said}; check that the Secret is right and not expired, and its rights"
@@ -42,8 +44,8 @@ pub enum Trouble {
     RateLimited { host: String, after: Option<Duration> },
     #[error("{host} answers with {status}{said}{}", again(*after))]
     Unavailable { host: String, status: u16, said: String, after: Option<Duration> },
-    #[error("cannot reach {host}: {said}{}", again(*after))]
-    Unreachable { host: String, said: String, after: Option<Duration> },
+    #[error("cannot reach {host}: {said}")]
+    Unreachable { host: String, said: String },
     #[error("no answer within {seconds} s")]
     Timeout { seconds: u64 },
     #[error("TLS with {host} failed: {said}")]
@@ -133,9 +135,7 @@ impl Trouble {
     /// How long the host asks to be left alone.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::RateLimited { after, .. }
-            | Self::Unavailable { after, .. }
-            | Self::Unreachable { after, .. } => *after,
+            Self::RateLimited { after, .. } | Self::Unavailable { after, .. } => *after,
             _ => None,
         }
     }
@@ -148,17 +148,6 @@ impl Trouble {
     /// It as the trouble of a repository.
     pub fn at(self, repository: &Repository) -> RegistryError {
         RegistryError { repository: repository.to_string(), trouble: self }
-    }
-
-    /// The same, with this time to wait.
-    pub(super) fn with_after(mut self, wait: Duration) -> Self {
-        if let Self::RateLimited { after, .. }
-        | Self::Unavailable { after, .. }
-        | Self::Unreachable { after, .. } = &mut self
-        {
-            *after = Some(wait);
-        }
-        self
     }
 }
 
@@ -205,16 +194,15 @@ mod tests {
 
     #[test]
     fn an_error_says_when_it_is_asked_again() {
-        let trouble = Trouble::RateLimited { host: "docker.io".to_owned(), after: None };
-        assert_eq!(trouble.to_string(), "docker.io allows no more requests for now");
-        let error = RegistryError {
-            repository: "docker.io/library/nginx".to_owned(),
-            trouble: trouble.with_after(Duration::from_secs(60)),
-        };
+        let limited = |after| Trouble::RateLimited { host: "docker.io".to_owned(), after };
+        assert_eq!(limited(None).to_string(), "docker.io allows no more requests for now");
+        let minute = Some(Duration::from_mins(1));
+        let error =
+            RegistryError { repository: "docker.io/library/nginx".to_owned(), trouble: limited(minute) };
         let said = "image repository docker.io/library/nginx: docker.io allows no more requests for now; it is asked \
                     again in 60 s";
         assert_eq!(error.to_string(), said);
         assert_eq!((error.name(), error.class()), ("RateLimited", Class::Transient));
-        assert_eq!(error.retry_after(), Some(Duration::from_secs(60)));
+        assert_eq!(error.retry_after(), minute);
     }
 }

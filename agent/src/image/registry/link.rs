@@ -7,8 +7,8 @@ use reqwest::Url;
 
 /// The next page after that of `url`; an error says what is wrong with it.
 pub fn next_page(url: &Url, headers: &HeaderMap) -> Result<Option<Url>, (String, &'static str)> {
-    let values = headers.get_all(header::LINK).iter().filter_map(|value| value.to_str().ok());
-    let Some(target) = values.filter_map(next_target).next() else { return Ok(None) };
+    let mut values = headers.get_all(header::LINK).iter().filter_map(|value| value.to_str().ok());
+    let Some(target) = values.find_map(next_target) else { return Ok(None) };
     let shown = || target.chars().take(200).collect::<String>();
     let next = url.join(target).map_err(|_| (shown(), "which is no URL"))?;
     if next.host_str() != url.host_str() {
@@ -31,7 +31,7 @@ fn next_target(value: &str) -> Option<&str> {
     loop {
         let (_, after) = rest.split_once('<')?;
         let (target, after) = after.split_once('>')?;
-        let parameters = after.split_once(",").map_or(after, |(own, _)| own);
+        let parameters = after.split_once(',').map_or(after, |(own, _)| own);
         if parameters.split(';').any(is_next) {
             return Some(target.trim());
         }

@@ -29,7 +29,7 @@ pub struct Hosts {
     concurrency: usize,
     /// How many requests a second.
     rate: u32,
-    hosts: Mutex<HashMap<String, Arc<Host>>>,
+    known: Mutex<HashMap<String, Arc<Host>>>,
 }
 
 pub struct Host {
@@ -47,7 +47,7 @@ struct State {
 
 impl Hosts {
     pub fn new(concurrency: usize, rate: u32) -> Self {
-        Self { concurrency: concurrency.max(1), rate: rate.max(1), hosts: Mutex::default() }
+        Self { concurrency: concurrency.max(1), rate: rate.max(1), known: Mutex::default() }
     }
 
     /// Waits for a turn. A host that wants to be left alone for longer than `patience` is not asked.
@@ -79,17 +79,17 @@ impl Hosts {
     }
 
     pub fn rate(&self, name: &str) -> Option<Rate> {
-        let hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let hosts = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         hosts.get(name).and_then(|host| host.state().rate)
     }
 
     pub fn rates(&self) -> Vec<(String, Rate)> {
-        let hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let hosts = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         hosts.iter().filter_map(|(name, host)| Some((name.clone(), host.state().rate?))).collect()
     }
 
     fn host(&self, name: &str) -> Arc<Host> {
-        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut hosts = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(host) = hosts.get(name) {
             return host.clone();
         }
@@ -118,7 +118,10 @@ impl Host {
         if wait <= patience && matches!(why, Trouble::RateLimited { .. }) {
             return Ok(wait);
         }
-        Err(why.clone().with_after(wait))
+        Err(match why.clone() {
+            Trouble::RateLimited { host, .. } => Trouble::RateLimited { host, after: Some(wait) },
+            other => other,
+        })
     }
 
     /// How long to wait for one's turn: those of one second may come at once.
@@ -178,7 +181,7 @@ mod tests {
 
     #[test]
     fn what_docker_hub_says_of_its_limits_is_read() {
-        let window = Some(Duration::from_secs(21600));
+        let window = Some(Duration::from_hours(6));
         for (pairs, expected) in [
             (
                 &[("ratelimit-limit", "100;w=21600"), ("ratelimit-remaining", "76;w=21600")][..],
@@ -232,14 +235,14 @@ mod tests {
     fn a_host_that_wants_to_be_left_alone_is() {
         let hosts = Hosts::new(1, 10);
         let limited = || Trouble::RateLimited { host: "a".to_owned(), after: None };
-        hosts.block("a", Duration::from_secs(60), limited());
+        hosts.block("a", Duration::from_mins(1), limited());
         let host = hosts.host("a");
         let now = Instant::now();
         let error = host.free(now, Duration::from_secs(10)).unwrap_err();
         assert!(error.retry_after().is_some_and(|wait| wait > Duration::from_secs(50)), "{error}");
         assert!(host.free(now, Duration::from_secs(100)).is_ok_and(|wait| wait > Duration::from_secs(50)));
         assert!(host.free(now + Duration::from_secs(61), Duration::ZERO).is_ok_and(|wait| wait.is_zero()));
-        let down = Trouble::Unreachable { host: "a".to_owned(), said: String::new(), after: None };
+        let down = Trouble::Unreachable { host: "a".to_owned(), said: String::new() };
         hosts.block("a", Duration::from_secs(5), down);
         assert!(host.free(now, Duration::from_secs(100)).is_err(), "there is no use in waiting for it");
     }

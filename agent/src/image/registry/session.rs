@@ -12,6 +12,7 @@ use holdfast_diff::digest::{Digest, Hasher};
 use http::{Method, StatusCode};
 use reqwest::Url;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::Trouble;
 use super::answer::Answer;
@@ -21,9 +22,9 @@ use super::target::{Purpose, Target};
 use super::web::{Ask, Web, authority};
 
 /// How long a token lives if nobody says.
-const UNSAID: u64 = 60;
+const UNSAID: Duration = Duration::from_mins(1);
 /// The longest that a token is kept.
-const LONGEST: u64 = 12 * 60 * 60;
+const LONGEST: Duration = Duration::from_hours(12);
 /// How long before its end a token is not used any more.
 const MARGIN: Duration = Duration::from_secs(5);
 /// How many tokens are kept before those that have expired are dropped.
@@ -66,7 +67,7 @@ struct Token {
 struct Granted {
     token: Option<String>,
     access_token: Option<String>,
-    expires_in: Option<f64>,
+    expires_in: Option<Value>,
 }
 
 impl Sessions {
@@ -112,16 +113,19 @@ impl Sessions {
         let found = challenges(&answer.headers);
         let of = |scheme: &str| found.iter().find(|challenge| challenge.scheme == scheme);
         let basic = target.credential.and_then(Credential::basic);
-        let (door, header) = match (of("basic"), of("bearer"), basic) {
-            (Some(_), _, Some(basic)) => (Door::Basic, basic),
-            (_, Some(challenge), _) => {
+        // As Docker does: a token first, which a registry checks faster than a password.
+        let (door, header) = match (of("bearer"), of("basic"), basic) {
+            (Some(_), _, _) if matches!(target.credential, Some(Credential::Token(_))) => {
+                return Err(refused(target, answer));
+            }
+            (Some(challenge), _, _) => {
                 let (realm, service, scope) = bearer(target, answer, challenge)?;
                 let token = self.token(web, target, &realm, service.as_deref(), &scope, before).await?;
                 (Door::Bearer { realm, service, scope: Scope::read(target, &scope) }, token)
             }
-            (Some(_), None, None) => return Err(refused(target, answer)),
+            (None, Some(_), Some(basic)) => (Door::Basic, basic),
             (None, None, _) if answer.is_page() => return Err(answer.unexpected("")),
-            (None, None, _) => return Err(refused(target, answer)),
+            (None, _, _) => return Err(refused(target, answer)),
         };
         if before == Some(header.as_str()) {
             return Err(refused(target, answer));
@@ -249,8 +253,8 @@ async fn granted(web: &Web, target: &Target<'_>, ask: &Ask<'_>, realm: &Url) -> 
     let Granted { token, access_token, expires_in } = granted.map_err(|_| no_token())?;
     let given = |token: Option<String>| token.filter(|token| !token.is_empty());
     let token = given(token).or(given(access_token)).ok_or_else(no_token)?;
-    let life = expires_in.filter(|life| *life >= 0.0).map_or(UNSAID, |life| life.min(1e9) as u64);
-    let life = Duration::from_secs(life.min(LONGEST));
+    let life = expires_in.and_then(|life| life.as_f64().or_else(|| life.as_str()?.parse().ok()));
+    let life = life.and_then(|life| Duration::try_from_secs_f64(life).ok()).unwrap_or(UNSAID).min(LONGEST);
     Ok(Token { header: format!("Bearer {token}"), until: asked + life.saturating_sub(MARGIN) })
 }
 
@@ -260,5 +264,76 @@ pub fn refused(target: &Target<'_>, answer: &Answer) -> Trouble {
     match target.credential {
         Some(_) => Trouble::LoginRefused { host, status: answer.status.as_u16(), said },
         None => Trouble::LoginNeeded { host, said },
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use http::HeaderMap;
+
+    use super::super::{Place, Repository};
+    use super::*;
+
+    fn found(insecure: bool, realm: &str) -> String {
+        let place = Place { insecure, ..Place::of(Repository::parse("a.example.com/team/app").unwrap()) };
+        let target = Target::all(&place, 1).unwrap().remove(0);
+        let parameters = BTreeMap::from([("realm".to_owned(), realm.to_owned())]);
+        let challenge = Challenge { scheme: "bearer".to_owned(), parameters };
+        let (host, headers, status) =
+            ("a.example.com".to_owned(), HeaderMap::new(), StatusCode::UNAUTHORIZED);
+        let answer = Answer { host, status, headers, body: Vec::new(), secrets: Vec::new() };
+        match bearer(&target, &answer, &challenge) {
+            Ok((realm, _, scope)) => format!("{realm} {scope}"),
+            Err(trouble) => trouble.to_string(),
+        }
+    }
+
+    #[test]
+    fn a_login_is_not_sent_in_the_clear() {
+        for (insecure, realm, expected) in [
+            (
+                false,
+                "https://auth.example.com/token",
+                "https://auth.example.com/token repository:team/app:pull",
+            ),
+            (false, "/token", "https://a.example.com/token repository:team/app:pull"),
+            (true, "http://auth.example.com/token", "http://auth.example.com/token repository:team/app:pull"),
+            (
+                false,
+                "http://auth.example.com/token",
+                "a.example.com has its tokens at http://auth.example.com, without TLS: nothing is sent there",
+            ),
+            (
+                true,
+                "ftp://auth.example.com/token",
+                "a.example.com has its tokens at ftp://auth.example.com, without TLS: nothing is sent there",
+            ),
+        ] {
+            assert_eq!(found(insecure, realm), expected);
+        }
+        for realm in ["mailto:a", "https://u:p@auth.example.com/", "https://"] {
+            assert!(found(true, realm).contains("names no place for tokens"), "{realm}");
+        }
+    }
+
+    #[test]
+    fn a_scope_is_known_for_other_repositories() {
+        let place = |path: &str| Place::of(Repository::parse(&format!("a.example.com/{path}")).unwrap());
+        let (here, there) = (place("team/app"), place("b"));
+        let target = |place| Target::all(place, 1).unwrap().remove(0);
+        for (scope, expected) in [
+            ("repository:team/app:metadata_read", "repository:b:metadata_read"),
+            ("repository:team/app:pull,push", "repository:b:pull,push"),
+            ("*", "*"),
+            (
+                "repository:team/app:pull repository:team/base:pull",
+                "repository:team/app:pull repository:team/base:pull",
+            ),
+        ] {
+            assert_eq!(Scope::read(&target(&here), scope).of(&target(&there)), expected);
+        }
     }
 }

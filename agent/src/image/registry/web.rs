@@ -1,5 +1,5 @@
 //! Asks hosts: with patience, within limits, and in turn; follows redirects without the login. Knows nothing of what is
-//! asked. I/O: HTTP.
+//! asked. A proxy is taken from the environment. I/O: HTTP.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -82,9 +82,7 @@ impl Web {
             let Options { backoff: first, patience, chance, .. } = &self.options;
             let wait = trouble.retry_after().unwrap_or_else(|| backoff(*first, tries - 1, chance()));
             let again = asked && trouble.passes() && tries < ask.tries && wait <= *patience;
-            if asked {
-                self.leave_alone(&host, &trouble, again);
-            }
+            let trouble = if asked { self.leave_alone(&host, trouble, again) } else { trouble };
             if !again {
                 return Err(trouble);
             }
@@ -92,15 +90,18 @@ impl Web {
         }
     }
 
-    /// Leaves a host alone that asks for it; one that cannot be reached only when it is given up.
-    fn leave_alone(&self, host: &str, trouble: &Trouble, again: bool) {
-        let wait = match (trouble, trouble.retry_after()) {
-            (Trouble::RateLimited { .. }, Some(wait)) => wait,
-            (Trouble::RateLimited { .. }, None) if !again => ENOUGH,
-            (Trouble::Unreachable { .. }, _) if !again => DOWN,
-            _ => return,
+    /// Leaves a host alone that asks for it; one that does not say so, or cannot be reached, only when it is given up.
+    fn leave_alone(&self, host: &str, trouble: Trouble, again: bool) -> Trouble {
+        let (trouble, wait) = match trouble {
+            Trouble::RateLimited { host, after } if after.is_some() || !again => {
+                let wait = after.unwrap_or(ENOUGH);
+                (Trouble::RateLimited { host, after: Some(wait) }, wait)
+            }
+            Trouble::Unreachable { .. } if !again => (trouble, DOWN),
+            _ => return trouble,
         };
         self.hosts.block(host, wait, trouble.clone());
+        trouble
     }
 
     /// Asks once, wherever that leads.
@@ -259,7 +260,7 @@ fn unsent(host: &str, error: &reqwest::Error) -> Trouble {
     } else {
         format!("the connection broke: {}", cleaned(&root(error).to_string(), &[]))
     };
-    Trouble::Unreachable { host, said, after: None }
+    Trouble::Unreachable { host, said }
 }
 
 /// What is wrong with TLS, in words where the library has none.

@@ -33,7 +33,7 @@ async fn what_passes_is_tried_again() {
 async fn answers_that_are_no_success_are_told() {
     for (status, body, name, parts, requests) in [
         (500, "no hunter2 at all", "Unavailable", &["500", "no *** at all"][..], 3),
-        (429, "", "RateLimited", &["allows no more requests"], 3),
+        (429, "", "RateLimited", &["allows no more requests", "again in 30 s"], 3),
         (403, r#"{"errors":[{"code":"DENIED"}]}"#, "LoginRefused", &["403", "DENIED", "not expired"], 1),
         (401, "", "LoginRefused", &["401"], 1),
         (
@@ -92,16 +92,20 @@ async fn a_registry_that_is_down_is_told_and_not_asked_again_at_once() {
     drop(listener);
     let repository = Repository::parse(&format!("{host}/a")).unwrap();
     let place = Place { insecure: true, ..Place::of(repository) };
-    let registries = registries();
-    for _ in 0..2 {
+    let heard = Arc::new(AtomicUsize::new(0));
+    let counted = heard.clone();
+    let on_request: OnRequest = Arc::new(move |_, _| {
+        counted.fetch_add(1, Ordering::Relaxed);
+    });
+    let registries = Registries::new(Options { on_request, ..options() });
+    for _ in 0..3 {
         check(
             &tags(&registries, &place).await.unwrap_err(),
             "Unreachable",
             &["cannot reach 127.0.0.1:", "refused"],
         );
     }
-    let error = tags(&registries, &place).await.unwrap_err();
-    assert!(error.retry_after().is_some(), "{error}");
+    assert_eq!(heard.load(Ordering::Relaxed), 3, "tried three times, and then left alone");
 }
 
 /// A server that gives the same bytes to everybody and closes.

@@ -46,7 +46,7 @@ async fn play(exchanges: &'static [Exchange]) -> Server {
                 .body(format!("unexpected: {} with {brought}; not {line} with {brings}", seen.line));
         }
         let with = |reply: Reply, (name, value): &(&'static str, &str)| {
-            reply.header(*name, value.replace("HOST", &seen.host))
+            reply.header(name, value.replace("HOST", &seen.host))
         };
         headers.iter().fold(reply(*status).body(*body), with)
     })
@@ -157,7 +157,6 @@ async fn ghcr_pages_relatively_and_denies_what_is_not_there() {
             r#"{"name":"o/app","tags":["v2"]}"#,
         ),
     ];
-    check_tags("o/app", ALICE, PAGES, &["v1", "v2"]).await;
     static DENIED: &[Exchange] = &[
         exchange("GET /v2/o/app/tags/list?n=1000", "", 401, CHALLENGED, ""),
         exchange(
@@ -168,6 +167,7 @@ async fn ghcr_pages_relatively_and_denies_what_is_not_there() {
             r#"{"errors":[{"code":"DENIED","message":"requested access to the resource is denied"}]}"#,
         ),
     ];
+    check_tags("o/app", ALICE, PAGES, &["v1", "v2"]).await;
     check_error("o/app", ANONYMOUS, DENIED, "LoginNeeded", &["DENIED requested access"]).await;
 }
 
@@ -285,7 +285,6 @@ async fn ecr_takes_a_basic_login_that_expires() {
             r#"{"name":"team/app","tags":["b"]}"#,
         ),
     ];
-    check_tags("team/app", r#"{"auth":"QVdTOmgxZGRlbg=="}"#, PAGES, &["a", "b"]).await;
     static EXPIRED: &[Exchange] = &[
         exchange("GET /v2/team/app/tags/list?n=1000", "", 401, CHALLENGED, "Not Authorized\n"),
         exchange(
@@ -296,6 +295,7 @@ async fn ecr_takes_a_basic_login_that_expires() {
             r#"{"errors":[{"code":"DENIED","message":"Your authorization token has expired. Reauthenticate and try again."}]}"#,
         ),
     ];
+    check_tags("team/app", r#"{"auth":"QVdTOmgxZGRlbg=="}"#, PAGES, &["a", "b"]).await;
     let parts = ["403", "token has expired", "check that the Secret is right and not expired"];
     check_error("team/app", r#"{"auth":"QVdTOmgxZGRlbg=="}"#, EXPIRED, "LoginRefused", &parts).await;
 }
@@ -405,13 +405,25 @@ async fn nexus_shouts_and_offers_two_logins() {
             401,
             &[
                 (CHALLENGE, r#"BASIC realm="Sonatype Nexus Repository Manager""#),
-                (CHALLENGE, r#"Bearer realm="http://HOST/v2/token",service="http://HOST/v2/token""#),
+                (CHALLENGE, r#"Bearer realm="http://HOST/v2/token",service="nexus""#),
             ],
             "",
         ),
-        exchange("GET /v2/app/tags/list?n=1000", BASIC, 200, &[], r#"{"name":"app","tags":["1"]}"#),
+        exchange(
+            "GET /v2/token?service=nexus&scope=repository%3Aapp%3Apull",
+            BASIC,
+            200,
+            &[],
+            r#"{"token":"DockerToken.1"}"#,
+        ),
+        exchange(
+            "GET /v2/app/tags/list?n=1000",
+            "Bearer DockerToken.1",
+            200,
+            &[],
+            r#"{"name":"app","tags":["1"]}"#,
+        ),
     ];
-    check_tags("app", ALICE, NEXUS, &["1"]).await;
     static ANYBODY: &[Exchange] = &[
         exchange("GET /v2/app/tags/list?n=1000", "", 401, &[(CHALLENGE, r#"Bearer realm="/v2/token""#)], ""),
         exchange("GET /v2/token?scope=repository%3Aapp%3Apull", "", 200, &[], r#"{"token":"DockerToken.1"}"#),
@@ -423,6 +435,7 @@ async fn nexus_shouts_and_offers_two_logins() {
             r#"{"name":"app","tags":["1"]}"#,
         ),
     ];
+    check_tags("app", ALICE, NEXUS, &["1"]).await;
     check_tags("app", ANONYMOUS, ANYBODY, &["1"]).await;
 }
 
@@ -430,7 +443,6 @@ async fn nexus_shouts_and_offers_two_logins() {
 async fn zot_and_the_plain_registry_need_nothing() {
     static ZOT: &[Exchange] =
         &[exchange("GET /v2/app/tags/list?n=1000", "", 200, &[], r#"{"name":"app","tags":["1","2"]}"#)];
-    check_tags("app", ALICE, ZOT, &["1", "2"]).await;
     static GONE: &[Exchange] = &[exchange(
         "GET /v2/app/tags/list?n=1000",
         "",
@@ -438,6 +450,7 @@ async fn zot_and_the_plain_registry_need_nothing() {
         &[],
         r#"{"errors":[{"code":"NAME_UNKNOWN","message":"repository name not known to registry","detail":{"name":"app"}}]}"#,
     )];
+    check_tags("app", ALICE, ZOT, &["1", "2"]).await;
     check_error("app", ANONYMOUS, GONE, "NoSuchRepository", &["NAME_UNKNOWN"]).await;
 }
 
@@ -447,7 +460,6 @@ async fn a_login_that_is_refused_is_asked_for_once() {
         exchange("GET /v2/app/tags/list?n=1000", "", 401, &[(CHALLENGE, "Basic realm=x")], ""),
         exchange("GET /v2/app/tags/list?n=1000", BASIC, 401, &[(CHALLENGE, "Basic realm=x")], ""),
     ];
-    check_error("app", ALICE, BASIC_REFUSED, "LoginRefused", &["401"]).await;
     static TOKEN_REFUSED: &[Exchange] = &[
         exchange(
             "GET /v2/app/tags/list?n=1000",
@@ -458,7 +470,6 @@ async fn a_login_that_is_refused_is_asked_for_once() {
         ),
         exchange("GET /t?scope=*", BASIC, 401, &[], r#"{"details":"incorrect hunter2"}"#),
     ];
-    check_error("app", ALICE, TOKEN_REFUSED, "LoginRefused", &["401", "incorrect ***"]).await;
     static NO_TOKEN: &[Exchange] = &[
         exchange(
             "GET /v2/app/tags/list?n=1000",
@@ -469,7 +480,6 @@ async fn a_login_that_is_refused_is_asked_for_once() {
         ),
         exchange("GET /t?scope=*", BASIC, 200, &[], r#"{"token":""}"#),
     ];
-    check_error("app", ALICE, NO_TOKEN, "BadAnswer", &["gives no token"]).await;
     static FIXED: &[Exchange] = &[exchange(
         "GET /v2/app/tags/list?n=1000",
         "Bearer hunter2",
@@ -477,10 +487,15 @@ async fn a_login_that_is_refused_is_asked_for_once() {
         &[(CHALLENGE, "Basic realm=x")],
         "",
     )];
-    check_error("app", r#"{"registrytoken":"hunter2"}"#, FIXED, "LoginRefused", &["401"]).await;
+    static FIXED_BEARER: &[Exchange] = &[exchange(
+        "GET /v2/app/tags/list?n=1000",
+        "Bearer hunter2",
+        401,
+        &[(CHALLENGE, r#"Bearer realm="/t""#)],
+        "",
+    )];
     static UNKNOWN: &[Exchange] =
         &[exchange("GET /v2/app/tags/list?n=1000", "", 401, &[(CHALLENGE, "Negotiate")], "")];
-    check_error("app", ALICE, UNKNOWN, "LoginRefused", &["401"]).await;
     static BAD_REALM: &[Exchange] = &[exchange(
         "GET /v2/app/tags/list?n=1000",
         "",
@@ -488,6 +503,12 @@ async fn a_login_that_is_refused_is_asked_for_once() {
         &[(CHALLENGE, r#"Bearer realm="mailto:a""#)],
         "",
     )];
+    check_error("app", ALICE, BASIC_REFUSED, "LoginRefused", &["401"]).await;
+    check_error("app", ALICE, TOKEN_REFUSED, "LoginRefused", &["401", "incorrect ***"]).await;
+    check_error("app", ALICE, NO_TOKEN, "BadAnswer", &["gives no token"]).await;
+    check_error("app", r#"{"registrytoken":"hunter2"}"#, FIXED, "LoginRefused", &["401"]).await;
+    check_error("app", r#"{"registrytoken":"hunter2"}"#, FIXED_BEARER, "LoginRefused", &["401"]).await;
+    check_error("app", ALICE, UNKNOWN, "LoginRefused", &["401"]).await;
     check_error("app", ALICE, BAD_REALM, "BadAnswer", &["names no place for tokens"]).await;
 }
 
