@@ -4,6 +4,7 @@
 
 pub mod bans;
 pub mod edits;
+pub mod explain;
 pub mod overlay;
 pub mod policy;
 pub mod proof;
