@@ -20,14 +20,14 @@ pub(super) struct Wishes<'f> {
     text: &'f [u8],
     pub documents: &'f [Document<'f>],
     /// Fulfilled ones too.
-    wishes: Vec<Setting>,
+    all: Vec<Setting>,
     unknown: Vec<Marker>,
     problems: Vec<Problem>,
 }
 
 impl<'f> Wishes<'f> {
     pub fn new(file: Arc<str>, text: &'f [u8], documents: &'f [Document<'f>]) -> Self {
-        Self { file, text, documents, wishes: Vec::new(), unknown: Vec::new(), problems: Vec::new() }
+        Self { file, text, documents, all: Vec::new(), unknown: Vec::new(), problems: Vec::new() }
     }
 
     /// What the markers of the namespace want.
@@ -79,7 +79,7 @@ impl<'f> Wishes<'f> {
         match value::text(image, part, path, &before) {
             Ok(after) => {
                 let (image, path) = (image.name.clone(), path.to_owned());
-                self.wishes.push(Setting { image, document, path, line, part, before, after, behind: None });
+                self.all.push(Setting { image, document, path, line, part, before, after, behind: None });
             }
             Err(cause) => self.problem(Some(image), line, cause),
         }
@@ -89,7 +89,7 @@ impl<'f> Wishes<'f> {
     pub fn wish(&mut self, image: &WantedImage, document: usize, path: &str, part: ImagePart, after: String) {
         let (line, before) = (self.line(document, path), self.before(document, path));
         let (image, path) = (image.name.clone(), path.to_owned());
-        self.wishes.push(Setting { image, document, path, line, part, before, after, behind: None });
+        self.all.push(Setting { image, document, path, line, part, before, after, behind: None });
     }
 
     /// The mapping at a path is to get a field behind another.
@@ -98,7 +98,7 @@ impl<'f> Wishes<'f> {
         let line = self.line(0, &format!("{mapping}/{behind}"));
         let (image, path) = (image.name.clone(), format!("{mapping}/{name}"));
         let (before, after, behind) = (String::new(), after.to_owned(), Some(behind.to_owned()));
-        self.wishes.push(Setting { image, document: 0, path, line, part, before, after, behind });
+        self.all.push(Setting { image, document: 0, path, line, part, before, after, behind });
     }
 
     pub fn problem(&mut self, image: Option<&WantedImage>, line: u32, cause: Cause) {
@@ -115,8 +115,8 @@ impl<'f> Wishes<'f> {
     /// What can be made of the wishes.
     pub fn settle(mut self) -> Settings {
         self.agree();
-        self.wishes.retain(|wish| !is_fulfilled(self.documents, wish));
-        let all = std::mem::take(&mut self.wishes);
+        self.all.retain(|wish| !is_fulfilled(self.documents, wish));
+        let all = std::mem::take(&mut self.all);
         let mut wishes = Vec::new();
         self.sift(&mut wishes, all);
         let Self { unknown, mut problems, .. } = self;
@@ -140,7 +140,7 @@ impl<'f> Wishes<'f> {
     fn agree(&mut self) {
         let mut places: HashMap<(usize, String), usize> = HashMap::new();
         let mut agreed: Vec<Option<Setting>> = Vec::new();
-        for wish in std::mem::take(&mut self.wishes) {
+        for wish in std::mem::take(&mut self.all) {
             let Some(at) = places.get(&(wish.document, wish.path.clone())) else {
                 places.insert((wish.document, wish.path.clone()), agreed.len());
                 agreed.push(Some(wish));
@@ -152,7 +152,7 @@ impl<'f> Wishes<'f> {
                 self.refuse(wish.image, wish.line, cause);
             }
         }
-        self.wishes = agreed.into_iter().flatten().collect();
+        self.all = agreed.into_iter().flatten().collect();
     }
 
     /// Adds wishes to those that can be edited together, and drops those that cannot.

@@ -94,6 +94,7 @@ fn an_entry_of_a_kustomization_gets_its_tag() {
         &before.replace("r.io/a", "r.io/c").replace("'v1'", "'v2'"),
     );
     check(kustomization(None), "r.io/b:v2", before, &before.replace(" v1}", " v2}"));
+    check(kustomization(None), "r.io/a:v2", before, &before.replace("'v1'", "'v2'"));
 }
 
 #[test]
