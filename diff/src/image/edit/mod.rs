@@ -85,6 +85,8 @@ pub struct Setting {
     pub after: String,
     /// The field behind which this one is new. None where it is there.
     pub behind: Option<String>,
+    /// The same for all settings of one target, which are to be made together.
+    pub group: usize,
 }
 
 /// What is to change in a file.
@@ -147,7 +149,8 @@ pub fn apply(file: &str, text: &[u8], settings: &[Setting]) -> Result<Vec<u8>, E
     let values: Vec<Value> = settings.iter().map(|setting| setting.after.as_str().into()).collect();
     let (mut edits, mut fields) = (Vec::new(), Vec::new());
     for (setting, value) in settings.iter().zip(&values) {
-        let Setting { document, path, after, behind, image: _, line: _, part: _, before: _ } = setting;
+        let Setting { document, path, after, behind, image: _, line: _, part: _, before: _, group: _ } =
+            setting;
         match (behind, path.rsplit_once('/')) {
             (Some(behind), Some((mapping, name))) => fields.push(NewField {
                 document: *document,
