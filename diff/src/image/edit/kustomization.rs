@@ -10,8 +10,8 @@ use super::{ImagePart, WantedImage};
 use crate::image::reference::is_same_repository;
 
 impl Wishes<'_> {
-    /// The entries of `images` with this name are to say the image. Without a name those of the repository, or else
-    /// those that have it as their newName.
+    /// The entries of `images` with this name are to say the image. Without a name those of the repository,
+    /// or else those that have it as their newName.
     pub(super) fn kustomization(&mut self, image: &WantedImage, name: Option<&str>) {
         let is_repository = name.is_none();
         let name = name.unwrap_or(&image.repository);

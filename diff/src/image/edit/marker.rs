@@ -69,8 +69,8 @@ pub fn markers(file: &str, text: &[u8]) -> Found {
     }
 }
 
-/// The markers of documents, and what is wrong with others, each with its line. The marker on the line of a scalar
-/// counts before one above it.
+/// The markers of documents, and what is wrong with others, each with its line. The marker on the line of a
+/// scalar counts before one above it.
 pub(super) fn places(text: &[u8], documents: &[Document]) -> Vec<Result<Marker, (u32, Cause)>> {
     let lines = Lines::new(text);
     let text = str::from_utf8(text).unwrap_or_default();

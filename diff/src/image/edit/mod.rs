@@ -137,8 +137,8 @@ pub fn settings(file: &str, text: &[u8], wanted: &Wanted) -> Settings {
 /// Makes settings: those that [`settings`] found in the same text, or some of them.
 ///
 /// # Guarantees
-/// Only the bytes of the scalars change, or of the new fields. Read again, the file differs at the paths of the
-/// settings and nowhere else.
+/// Only the bytes of the scalars change, or of the new fields. Read again, the file differs at the paths of
+/// the settings and nowhere else.
 ///
 /// # Errors
 /// The first setting that cannot be made; nothing is changed then.

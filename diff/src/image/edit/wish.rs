@@ -14,8 +14,8 @@ use super::{ImagePart, Marker, Setting, Settings, Target, Wanted, WantedImage, a
 use crate::yaml::Document;
 use crate::yaml::edit::{Role, leaves, line};
 
-/// What is wanted of a file. What a target wants is done as a whole or not at all: a new tag beside an old digest
-/// would be no image that anybody selected.
+/// What is wanted of a file. What a target wants is done as a whole or not at all: a new tag beside an old
+/// digest would be no image that anybody selected.
 pub(super) struct Wishes<'f> {
     pub file: Arc<str>,
     text: &'f [u8],
