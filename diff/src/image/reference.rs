@@ -42,8 +42,8 @@ impl fmt::Display for Reference {
     }
 }
 
-/// The host of a repository, which for Docker Hub is `docker.io`, and its path, which for Docker Hub's own images begins
-/// with `library/`.
+/// The host of a repository, which for Docker Hub is `docker.io`, and its path, which for Docker Hub's own
+/// images begins with `library/`.
 pub fn host_and_path(repository: &str) -> (&str, String) {
     let (host, path) = split_host(repository).unwrap_or(("docker.io", repository));
     match host {

@@ -1,8 +1,8 @@
 //! Comments that hold a marker, and the scalars that they stand beside.
 //!
-//! A comment belongs to the scalar before it on its line, to the one whose key or dash stands there, or, on a
-//! line of its own, to the item or the value that begins the next line. That is where go-yaml v3 hangs comments
-//! on values, and it also takes the comment behind a key whose value begins below. Pure.
+//! A comment belongs to the scalar before it on its line, to the one whose key or dash stands there, or, on
+//! a line of its own, to the item or the value that begins the next line. That is where go-yaml v3 hangs
+//! comments on values, and it also takes the comment behind a key whose value begins below. Pure.
 
 use std::ops::Range;
 

@@ -63,13 +63,11 @@ impl Wishes<'_> {
             return;
         }
         let at = |name: &str| format!("{path}/{name}");
-        match registry {
-            None => self.wish(image, 0, &at("repository"), ImagePart::Name, image.repository.clone()),
-            Some(_) => {
-                let (registry, repository) = registry_and_path(&image.repository);
-                self.wish(image, 0, &at("registry"), ImagePart::Name, registry.to_owned());
-                self.wish(image, 0, &at("repository"), ImagePart::Name, repository.to_owned());
-            }
+        if registry.is_none() {
+            return self.wish(image, 0, &at("repository"), ImagePart::Name, image.repository.clone());
         }
+        let (registry, repository) = registry_and_path(&image.repository);
+        self.wish(image, 0, &at("registry"), ImagePart::Name, registry.to_owned());
+        self.wish(image, 0, &at("repository"), ImagePart::Name, repository.to_owned());
     }
 }

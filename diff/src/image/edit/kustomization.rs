@@ -10,8 +10,10 @@ use super::{ImagePart, WantedImage};
 use crate::image::reference::is_same_repository;
 
 impl Wishes<'_> {
-    /// The entries of `images` with this name, or else with the repository as name, are to say the image.
+    /// The entries of `images` with this name are to say the image. Without a name those of the repository,
+    /// or else those that have it as their newName.
     pub(super) fn kustomization(&mut self, image: &WantedImage, name: Option<&str>) {
+        let is_repository = name.is_none();
         let name = name.unwrap_or(&image.repository);
         let Some(Value::Object(root)) = self.documents.first().map(|document| &document.value) else {
             return self.problem(Some(image), 1, Cause::NoMapping(0));
@@ -19,14 +21,18 @@ impl Wishes<'_> {
         let empty = Vec::new();
         let entries = root.get("images").and_then(Value::as_array).unwrap_or(&empty);
         let entries: Vec<_> = entries.iter().map(Value::as_object).enumerate().collect();
-        let named = |is_it: &dyn Fn(&str) -> bool| -> Vec<(usize, &Map<String, Value>)> {
+        let with = |key: &str, is_it: &dyn Fn(&str) -> bool| -> Vec<(usize, &Map<String, Value>)> {
             let entries = entries.iter().filter_map(|(at, entry)| Some((*at, (*entry)?)));
-            entries
-                .filter(|(_, entry)| entry.get("name").and_then(Value::as_str).is_some_and(is_it))
-                .collect()
+            entries.filter(|(_, entry)| entry.get(key).and_then(Value::as_str).is_some_and(is_it)).collect()
         };
-        let exact = named(&|found| found == name);
-        let meant = if exact.is_empty() { named(&|found| is_same_repository(found, name)) } else { exact };
+        let is_same = |found: &str| is_same_repository(found, name);
+        let mut meant = with("name", &|found| found == name);
+        if meant.is_empty() {
+            meant = with("name", &is_same);
+        }
+        if meant.is_empty() && is_repository {
+            meant = with("newName", &is_same);
+        }
         if meant.is_empty() {
             let name = name.to_owned();
             return self.problem(Some(image), self.line(0, "/images"), Cause::NoEntry { name });

@@ -69,46 +69,62 @@ pub fn markers(file: &str, text: &[u8]) -> Found {
     }
 }
 
-/// The markers of documents, and what is wrong with others, each with its line. The marker on the line of a scalar
-/// counts before one above it.
+/// The markers of documents, and what is wrong with others, each with its line. The marker on the line of a
+/// scalar counts before one above it.
 pub(super) fn places(text: &[u8], documents: &[Document]) -> Vec<Result<Marker, (u32, Cause)>> {
-    let bytes = text;
-    let text = str::from_utf8(bytes).unwrap_or_default();
-    let lines = Lines::new(bytes);
+    let lines = Lines::new(text);
+    let text = str::from_utf8(text).unwrap_or_default();
     let mut numbers = Vec::new();
     let mut all: Vec<Leaf> = Vec::new();
     for (number, document) in documents.iter().enumerate() {
         all.extend(leaves(document));
         numbers.resize(all.len(), number);
     }
-    let mut places: Vec<(u32, bool, Result<(usize, Named), Cause>)> = Vec::new();
-    // of each marked leaf: how many markers are on its line, and how many above it
-    let mut marked: HashMap<usize, (u32, u32)> = HashMap::new();
+    let mut signs: Vec<Sign> = Vec::new();
+    let mut counts: HashMap<usize, Count> = HashMap::new();
     for comment in comments(text, &all) {
         let Some(named) = read(&comment) else { continue };
-        let place = named.and_then(|named| Ok((comment.leaf(text, &all)?, named)));
-        if let Ok((at, _)) = place {
-            let (beside, above) = marked.entry(at).or_default();
-            *(if comment.is_alone { above } else { beside }) += 1;
+        let (line, is_alone) = (lines.place(comment.at).0, comment.is_alone);
+        let marked = named.and_then(|named| Ok((comment.leaf(text, &all)?, named)));
+        if let Ok((leaf, _)) = marked {
+            let Count { beside, above } = counts.entry(leaf).or_default();
+            *(if is_alone { above } else { beside }) += 1;
         }
-        places.push((lines.place(comment.at).0, comment.is_alone, place));
+        signs.push(Sign { line, is_alone, marked });
     }
-    let marker = |line, is_alone, (at, named): (usize, Named)| {
-        let counts = marked.get(&at).copied().unwrap_or_default();
-        if !matches!((is_alone, counts), (false, (1, _)) | (true, (0, 1))) {
-            return Err(Cause::Second);
+    let marker = |Sign { line, is_alone, marked }| {
+        let (at, Named { namespace, name, part }) = marked.map_err(|cause| (line, cause))?;
+        if !counts.get(&at).is_some_and(|count| count.elects(is_alone)) {
+            return Err((line, Cause::Second));
         }
-        let leaf = all.get(at).ok_or(Cause::Misplaced)?;
-        let Role::Value(path) = &leaf.role else { return Err(Cause::Misplaced) };
+        let Some(Leaf { role: Role::Value(path), text, .. }) = all.get(at) else {
+            return Err((line, Cause::Misplaced));
+        };
         let document = numbers.get(at).copied().unwrap_or_default();
-        let (path, value) = (path.clone(), leaf.text.to_owned());
-        let Named { namespace, name, part } = named;
+        let (path, value) = (path.clone(), (*text).to_owned());
         Ok(Marker { document, path, line, namespace, name, part, value })
     };
-    let marker = |(line, is_alone, place): (u32, bool, Result<_, _>)| {
-        place.and_then(|place| marker(line, is_alone, place)).map_err(|cause| (line, cause))
-    };
-    places.into_iter().map(marker).collect()
+    signs.into_iter().map(marker).collect()
+}
+
+/// A comment that wants to be a marker: the leaf that it stands beside, and what it says.
+struct Sign {
+    line: u32,
+    is_alone: bool,
+    marked: Result<(usize, Named), Cause>,
+}
+
+/// How many markers a leaf has on its line and above it.
+#[derive(Default)]
+struct Count {
+    beside: u32,
+    above: u32,
+}
+
+impl Count {
+    fn elects(&self, is_alone: bool) -> bool {
+        matches!((is_alone, self.beside, self.above), (false, 1, _) | (true, 0, 1))
+    }
 }
 
 /// What a marker names.

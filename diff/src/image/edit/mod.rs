@@ -85,6 +85,8 @@ pub struct Setting {
     pub after: String,
     /// The field behind which this one is new. None where it is there.
     pub behind: Option<String>,
+    /// The same for all settings of one target, which are to be made together.
+    pub group: usize,
 }
 
 /// What is to change in a file.
@@ -137,8 +139,8 @@ pub fn settings(file: &str, text: &[u8], wanted: &Wanted) -> Settings {
 /// Makes settings: those that [`settings`] found in the same text, or some of them.
 ///
 /// # Guarantees
-/// Only the bytes of the scalars change, or of the new fields. Read again, the file differs at the paths of the
-/// settings and nowhere else.
+/// Only the bytes of the scalars change, or of the new fields. Read again, the file differs at the paths of
+/// the settings and nowhere else.
 ///
 /// # Errors
 /// The first setting that cannot be made; nothing is changed then.
@@ -149,7 +151,8 @@ pub fn apply(file: &str, text: &[u8], settings: &[Setting]) -> Result<Vec<u8>, E
     let values: Vec<Value> = settings.iter().map(|setting| setting.after.as_str().into()).collect();
     let (mut edits, mut fields) = (Vec::new(), Vec::new());
     for (setting, value) in settings.iter().zip(&values) {
-        let Setting { document, path, after, behind, image: _, line: _, part: _, before: _ } = setting;
+        let Setting { document, path, after, behind, image: _, line: _, part: _, before: _, group: _ } =
+            setting;
         match (behind, path.rsplit_once('/')) {
             (Some(behind), Some((mapping, name))) => fields.push(NewField {
                 document: *document,

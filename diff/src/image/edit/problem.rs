@@ -26,12 +26,13 @@ pub enum Cause {
     #[error("{0}")]
     Unreadable(YamlProblem),
     #[error(
-        "this marker does not read: write `# {{\"$imagepolicy\": \"namespace:name\"}}`, with `:tag`, `:name` or \
-         `:digest` behind the name where the value is a part of the image, and nothing else in the comment"
+        "this marker does not read: write `# {{\"$imagepolicy\": \"namespace:name\"}}`, with `:tag`, `:name` \
+         or `:digest` behind the name where the value is a part of the image, and nothing else in the comment"
     )]
     Malformed,
     #[error(
-        "this marker names the part `{0}`: write `tag`, `name` or `digest`, or leave it out for the whole image"
+        "this marker names the part `{0}`: write `tag`, `name` or `digest`, or leave it out for the \
+         whole image"
     )]
     Part(String),
     #[error("this marker belongs to no value: put it on the value's line, behind the value")]
@@ -47,7 +48,8 @@ pub enum Cause {
     #[error("`{path}` is to hold the tag, but the image is known by its digest alone: mark the digest")]
     NoTag { path: String },
     #[error(
-        "`{path}` is to hold the digest, but none is known: set `digest: IfNotPresent` or `Always` for the image"
+        "`{path}` is to hold the digest, but none is known: set `digest: IfNotPresent` or `Always` for \
+         the image"
     )]
     NoDigest { path: String },
     #[error("`{path}` is to hold both `{one}` and `{other}`: let one image set it")]
@@ -55,8 +57,8 @@ pub enum Cause {
     #[error("`{path}` {problem}")]
     Edit { path: String, problem: EditProblem },
     #[error(
-        "a change of `{path}` would change `{elsewhere}` on line {line} as well: write the value out where an alias \
-         or a merge repeats it"
+        "a change of `{path}` would change `{elsewhere}` on line {line} as well: write the value out where an \
+         alias or a merge repeats it"
     )]
     Elsewhere { path: String, elsewhere: String, line: u32 },
     #[error("{0}")]

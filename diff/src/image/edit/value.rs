@@ -31,8 +31,8 @@ pub fn current(value: &str, part: ImagePart) -> Option<Reference> {
     }
 }
 
-/// The text that the scalar at `path` is to hold. The line ends behind a block's text stay. A tag with a digest
-/// behind it, as charts have it that know no `digest`, gets both where both are known.
+/// The text that the scalar at `path` is to hold. The line ends behind a block's text stay. A tag with a
+/// digest behind it, as charts have it that know no `digest`, gets both where both are known.
 pub(super) fn text(image: &WantedImage, part: ImagePart, path: &str, before: &str) -> Result<String, Cause> {
     let WantedImage { repository, tag, digest, name: _, targets: _ } = image;
     let path = || path.to_owned();

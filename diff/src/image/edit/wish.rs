@@ -3,7 +3,7 @@
 //! Wishes that agree become one, those that contradict each other become a problem, and those that are
 //! fulfilled go. What then cannot be edited is a problem too, and the rest goes on. Pure.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -14,25 +14,32 @@ use super::{ImagePart, Marker, Setting, Settings, Target, Wanted, WantedImage, a
 use crate::yaml::Document;
 use crate::yaml::edit::{Role, leaves, line};
 
-/// What is wanted of a file.
+/// What is wanted of a file. What a target wants is done as a whole or not at all: a new tag beside an old
+/// digest would be no image that anybody selected.
 pub(super) struct Wishes<'f> {
     pub file: Arc<str>,
     text: &'f [u8],
     pub documents: &'f [Document<'f>],
     /// Fulfilled ones too.
-    wishes: Vec<Setting>,
+    all: Vec<Setting>,
+    /// The number of the marker or the target that is looked at.
+    group: usize,
+    /// Those of which a part cannot be.
+    broken: HashSet<usize>,
     unknown: Vec<Marker>,
     problems: Vec<Problem>,
 }
 
 impl<'f> Wishes<'f> {
     pub fn new(file: Arc<str>, text: &'f [u8], documents: &'f [Document<'f>]) -> Self {
-        Self { file, text, documents, wishes: Vec::new(), unknown: Vec::new(), problems: Vec::new() }
+        let (all, broken, unknown, problems) = (Vec::new(), HashSet::new(), Vec::new(), Vec::new());
+        Self { file, text, documents, all, group: 0, broken, unknown, problems }
     }
 
     /// What the markers of the namespace want.
     pub fn markers(&mut self, wanted: &Wanted) {
         for place in places(self.text, self.documents) {
+            self.group += 1;
             let marker = match place {
                 Ok(marker) if marker.namespace == wanted.namespace => marker,
                 Ok(_) => continue,
@@ -54,6 +61,7 @@ impl<'f> Wishes<'f> {
 
     /// What a target wants.
     pub fn target(&mut self, image: &WantedImage, target: &Target) {
+        self.group += 1;
         match target {
             Target::File { file: _, document, path, part } => self.set(image, *document, path, *part),
             Target::Kustomization { file: _, name } => self.kustomization(image, name.as_deref()),
@@ -79,7 +87,8 @@ impl<'f> Wishes<'f> {
         match value::text(image, part, path, &before) {
             Ok(after) => {
                 let (image, path) = (image.name.clone(), path.to_owned());
-                self.wishes.push(Setting { image, document, path, line, part, before, after, behind: None });
+                let (group, behind) = (self.group, None);
+                self.all.push(Setting { image, document, path, line, part, before, after, behind, group });
             }
             Err(cause) => self.problem(Some(image), line, cause),
         }
@@ -89,7 +98,8 @@ impl<'f> Wishes<'f> {
     pub fn wish(&mut self, image: &WantedImage, document: usize, path: &str, part: ImagePart, after: String) {
         let (line, before) = (self.line(document, path), self.before(document, path));
         let (image, path) = (image.name.clone(), path.to_owned());
-        self.wishes.push(Setting { image, document, path, line, part, before, after, behind: None });
+        let (group, behind) = (self.group, None);
+        self.all.push(Setting { image, document, path, line, part, before, after, behind, group });
     }
 
     /// The mapping at a path is to get a field behind another.
@@ -98,11 +108,17 @@ impl<'f> Wishes<'f> {
         let line = self.line(0, &format!("{mapping}/{behind}"));
         let (image, path) = (image.name.clone(), format!("{mapping}/{name}"));
         let (before, after, behind) = (String::new(), after.to_owned(), Some(behind.to_owned()));
-        self.wishes.push(Setting { image, document: 0, path, line, part, before, after, behind });
+        let group = self.group;
+        self.all.push(Setting { image, document: 0, path, line, part, before, after, behind, group });
     }
 
+    /// What is looked at cannot be.
     pub fn problem(&mut self, image: Option<&WantedImage>, line: u32, cause: Cause) {
-        let image = image.map(|image| image.name.clone());
+        self.broken.insert(self.group);
+        self.refuse(image.map(|image| image.name.clone()), line, cause);
+    }
+
+    fn refuse(&mut self, image: Option<String>, line: u32, cause: Cause) {
         self.problems.push(Problem { file: self.file.clone(), line, image, cause });
     }
 
@@ -119,11 +135,20 @@ impl<'f> Wishes<'f> {
         let (fulfilled, all) = all.into_iter().partition(|wish| is_fulfilled(self.documents, wish));
         let mut wishes = Vec::new();
         self.sift(&mut wishes, all);
+        let mut groups: BTreeMap<usize, Vec<Setting>> = BTreeMap::new();
+        for setting in self.agreed() {
+            if !self.broken.contains(&setting.group) && !is_fulfilled(self.documents, &setting) {
+                groups.entry(setting.group).or_default().push(setting);
+            }
+        }
+        let mut set = Vec::new();
+        self.sift(&mut set, groups.into_values().collect());
         let Self { unknown, mut problems, .. } = self;
-        wishes.sort_by_key(|wish| (wish.document, wish.line));
+        set.sort_by_key(|setting| (setting.document, setting.line));
         problems.sort_by_key(|problem| problem.line);
         problems.dedup();
         Settings { set: wishes, fulfilled, unknown, problems }
+        Settings { set, unknown, problems }
     }
 
     /// The scalar's text as it stands; where an alias brings it, its value.
@@ -136,43 +161,43 @@ impl<'f> Wishes<'f> {
         }
     }
 
-    /// Leaves one wish for each place, and none where they contradict each other.
-    fn agree(&mut self) {
+    /// One wish for each place. Those that contradict each other are broken.
+    fn agreed(&mut self) -> Vec<Setting> {
         let mut places: HashMap<(usize, String), usize> = HashMap::new();
-        let mut agreed: Vec<Option<Setting>> = Vec::new();
-        for wish in std::mem::take(&mut self.wishes) {
-            let Some(at) = places.get(&(wish.document, wish.path.clone())) else {
-                places.insert((wish.document, wish.path.clone()), agreed.len());
-                agreed.push(Some(wish));
+        let mut agreed: Vec<Setting> = Vec::new();
+        for wish in std::mem::take(&mut self.all) {
+            let place = (wish.document, wish.path.clone());
+            let Some(first) = places.get(&place).and_then(|at| agreed.get(*at)) else {
+                places.insert(place, agreed.len());
+                agreed.push(wish);
                 continue;
             };
-            let Some(first) = agreed.get_mut(*at) else { continue };
-            if let Some(other) = first.take_if(|first| first.after != wish.after) {
-                let cause = Cause::Disagree { path: wish.path, one: other.after, other: wish.after };
-                self.refuse(wish.image, wish.line, cause);
+            if first.after != wish.after {
+                self.broken.extend([first.group, wish.group]);
+                let Setting { image, path, line, after: other, .. } = wish;
+                let one = first.after.clone();
+                self.refuse(Some(image), line, Cause::Disagree { path, one, other });
             }
         }
-        self.wishes = agreed.into_iter().flatten().collect();
+        agreed
     }
 
-    /// Adds wishes to those that can be edited together, and drops those that cannot.
-    fn sift(&mut self, possible: &mut Vec<Setting>, wishes: Vec<Setting>) {
-        let (held, count) = (possible.len(), wishes.len());
-        possible.extend(wishes);
+    /// Adds groups of wishes to those that can be edited together, and drops those that cannot.
+    fn sift(&mut self, possible: &mut Vec<Setting>, mut groups: Vec<Vec<Setting>>) {
+        let held = possible.len();
+        possible.extend(groups.iter().flatten().cloned());
         let Err(error) = apply(&self.file, self.text, possible) else { return };
-        let mut wishes = possible.split_off(held);
-        if count > 1 {
-            let rest = wishes.split_off(count / 2);
-            self.sift(possible, wishes);
+        possible.truncate(held);
+        if groups.len() > 1 {
+            let rest = groups.split_off(groups.len() / 2);
+            self.sift(possible, groups);
             self.sift(possible, rest);
-        } else if let Some(Setting { path, line, image, .. }) = wishes.pop() {
+        } else if let Some(Setting { path, line, image, .. }) =
+            groups.pop().and_then(|group| group.into_iter().next())
+        {
             let (line, cause) = Cause::of(error, &path, line);
-            self.refuse(image, line, cause);
+            self.refuse(Some(image), line, cause);
         }
-    }
-
-    fn refuse(&mut self, image: String, line: u32, cause: Cause) {
-        self.problems.push(Problem { file: self.file.clone(), line, image: Some(image), cause });
     }
 }
 

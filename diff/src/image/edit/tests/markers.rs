@@ -284,7 +284,8 @@ fn a_file_that_cannot_be_read_is_a_problem_if_it_has_markers() {
 
 #[test]
 fn markers_tell_what_stands_there() {
-    let text = "a: 1\n---\n# nothing\n---\nspec:\n- a/b: 'x:1' # {\"$imagepolicy\": \"n:i:tag\"}\n- 1.10 # {\"$imagepolicy\": \"m:j\"}\n";
+    let text = "a: 1\n---\n# nothing\n---\nspec:\n- a/b: 'x:1' # {\"$imagepolicy\": \"n:i:tag\"}\n\
+        - 1.10 # {\"$imagepolicy\": \"m:j\"}\n";
     let found = markers("x.yaml", text.as_bytes());
     let marker = |path: &str, line, namespace: &str, name: &str, part, value: &str| Marker {
         document: 1,

@@ -94,6 +94,7 @@ fn an_entry_of_a_kustomization_gets_its_tag() {
         &before.replace("r.io/a", "r.io/c").replace("'v1'", "'v2'"),
     );
     check(kustomization(None), "r.io/b:v2", before, &before.replace(" v1}", " v2}"));
+    check(kustomization(None), "r.io/a:v2", before, &before.replace("'v1'", "'v2'"));
 }
 
 #[test]
@@ -194,6 +195,26 @@ fn a_digest_that_would_stay_is_a_problem() {
     let chart = "image:\n  tag: v1\n  digest: sha256:1\n";
     refused(values(""), "r.io/a:v2", chart, "x.yaml:3: `/image/digest` pins a digest, and the image");
     check(values(""), "r.io/a:v2", "image: {tag: v1, digest: ''}\n", "image: {tag: v2, digest: ''}\n");
+}
+
+#[test]
+fn a_target_is_done_as_a_whole_or_not_at_all() {
+    let entry = "d: &d sha256:1\nimages:\n- name: a\n  newTag: v1\n  digest: *d\n";
+    refused(
+        kustomization(Some("a")),
+        "r.io/a:v2@DIGEST",
+        entry,
+        "x.yaml:5: `/images/0/digest` comes from the anchor",
+    );
+    let chart = "image:\n  repository: b\n  tag: |\n    v1\n    v1\n";
+    refused(values(""), "r.io/a:v2", chart, "x.yaml:3: `/image/tag` holds 2 lines");
+    let chart = "image:\n  repository: r.io/b # {\"$imagepolicy\": \"ns:app\"}\n  tag: v1\n";
+    refused(
+        values(""),
+        "r.io/a:v2",
+        chart,
+        "x.yaml:2: `/image/repository` is to hold both `r.io/a:v2` and `r.io/a`",
+    );
 }
 
 #[test]
