@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 
-use crate::pki::Authority;
+use crate::pki::{Authority, Leaf};
 use crate::ports;
 use crate::tools::progress;
 use crate::watchdog::{Folder, Process, tail};
@@ -75,13 +75,25 @@ impl Service {
     }
 }
 
-/// Starts a registry (the distribution API) without a login.
-pub async fn registry() -> anyhow::Result<Service> {
-    registry_with(None, false).await
+/// How a registry wants to be asked.
+#[derive(Clone, Copy, Default)]
+pub struct RegistryOptions<'a> {
+    /// Over TLS, with a certificate that this authority signs.
+    pub authority: Option<&'a Authority>,
+    /// By a certificate that the authority signed, too.
+    pub client_certificates: bool,
+    /// By `REGISTRY_LOGIN` only.
+    pub login: bool,
 }
 
-/// Starts a registry with a certificate of this authority, if there is one, that takes `REGISTRY_LOGIN` only, or anybody.
-pub async fn registry_with(authority: Option<&Authority>, login: bool) -> anyhow::Result<Service> {
+/// Starts a registry (the distribution API) that wants no login.
+pub async fn registry() -> anyhow::Result<Service> {
+    registry_with(RegistryOptions::default()).await
+}
+
+/// Starts a registry.
+pub async fn registry_with(options: RegistryOptions<'_>) -> anyhow::Result<Service> {
+    let RegistryOptions { authority, client_certificates, login } = options;
     need("docker-registry", "docker-registry")?;
     let (folder, port) = (Folder::make("registry")?, ports::free()?);
     let mut http = json!({"addr": format!("127.0.0.1:{port}"), "secret": "loopback"});
@@ -91,6 +103,11 @@ pub async fn registry_with(authority: Option<&Authority>, login: bool) -> anyhow
         http["tls"] =
             json!({"certificate": authority.path("registry.crt"), "key": authority.path("registry.key")});
         client = client.tls_certs_only([reqwest::Certificate::from_pem(authority.certificate.as_bytes())?]);
+        if client_certificates {
+            http["tls"]["clientcas"] = json!([authority.path("ca.crt")]);
+            let Leaf { certificate, key } = authority.client("probe", "probe", None)?;
+            client = client.identity(reqwest::Identity::from_pem(format!("{certificate}{key}").as_bytes())?);
+        }
     }
     let mut config = json!({
         "version": "0.1",

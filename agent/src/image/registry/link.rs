@@ -7,8 +7,9 @@ use reqwest::Url;
 
 /// The next page after that of `url`; an error says what is wrong with it.
 pub fn next_page(url: &Url, headers: &HeaderMap) -> Result<Option<Url>, (String, &'static str)> {
-    let mut values = headers.get_all(header::LINK).iter().filter_map(|value| value.to_str().ok());
-    let Some(target) = values.find_map(next_target) else { return Ok(None) };
+    let values = headers.get_all(header::LINK).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let values: Vec<_> = values.collect();
+    let Some(target) = values.iter().find_map(|value| next_target(value)) else { return Ok(None) };
     let shown = || target.chars().take(200).collect::<String>();
     let next = url.join(target).map_err(|_| (shown(), "which is no URL"))?;
     if next.host_str() != url.host_str() {
@@ -48,11 +49,14 @@ fn is_next(parameter: &str) -> bool {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     fn next(link: &str) -> String {
         let url = Url::parse("https://r.example.com/v2/team/app/tags/list?n=1000").unwrap();
-        let headers = HeaderMap::from_iter([(header::LINK, link.parse().unwrap())]);
+        let headers =
+            HeaderMap::from_iter([(header::LINK, HeaderValue::from_bytes(link.as_bytes()).unwrap())]);
         match next_page(&url, &headers) {
             Ok(Some(url)) => url.to_string(),
             Ok(None) => "none".to_owned(),
@@ -83,6 +87,7 @@ mod tests {
             ("</a>; rel=\"prev\"", "none".to_owned()),
             ("rel=\"next\"", "none".to_owned()),
             ("</a", "none".to_owned()),
+            ("</v2/team/app/tags/list?last=ü>; rel=next", page("?last=%C3%BC")),
             (
                 "<https://evil.example.com/v2/>; rel=\"next\"",
                 "at another host, which the login must not see".to_owned(),

@@ -180,14 +180,29 @@ fn fits_host(pattern: &str, host: &str) -> bool {
         && labels().all(|(pattern, label)| fits_label(pattern.as_bytes(), label.as_bytes()))
 }
 
+/// Goes back to the last star alone, so that no pattern takes long.
 fn fits_label(pattern: &[u8], label: &[u8]) -> bool {
-    match (pattern, label) {
-        ([], []) => true,
-        ([b'*', rest @ ..], _) => (0..=label.len()).any(|at| fits_label(rest, &label[at..])),
-        ([b'?', rest @ ..], [_, more @ ..]) => fits_label(rest, more),
-        ([wanted, rest @ ..], [found, more @ ..]) => wanted == found && fits_label(rest, more),
-        _ => false,
+    let (mut at, mut read) = (0, 0);
+    // Behind the last star, and where what it stands for ends.
+    let mut star = None;
+    while read < label.len() {
+        match (pattern.get(at), star) {
+            (Some(b'*'), _) => {
+                at += 1;
+                star = Some((at, read));
+            }
+            (Some(letter), _) if *letter == b'?' || *letter == label[read] => {
+                at += 1;
+                read += 1;
+            }
+            (_, Some((behind, end))) => {
+                star = Some((behind, end + 1));
+                (at, read) = (behind, end + 1);
+            }
+            (_, None) => return false,
+        }
     }
+    pattern[at..].iter().all(|letter| *letter == b'*')
 }
 
 #[cfg(test)]
@@ -283,6 +298,24 @@ mod tests {
         ] {
             let said = login(key, text).err().unwrap().to_string();
             assert!(said.contains(part) && !said.contains("hunter2"), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_glob_is_for_one_label() {
+        let long = format!("{}b", "*a".repeat(500));
+        for (pattern, host, expected) in [
+            ("*.example.com", "a.example.com", true),
+            ("*.example.com", "a.b.example.com", false),
+            ("*.dkr.ecr.*.amazonaws.com", "1.dkr.ecr.eu-west-1.amazonaws.com", true),
+            ("a*b*c", "aXbXbXc", true),
+            ("a*b*c", "aXbXbX", false),
+            ("a**", "a", true),
+            ("a?", "a", false),
+            ("*", "", true),
+            (&long, &"a".repeat(5000), false),
+        ] {
+            assert_eq!(fits_host(pattern, host), expected, "{pattern} {host}");
         }
     }
 }

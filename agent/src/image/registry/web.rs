@@ -295,3 +295,37 @@ fn below<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'stati
 fn root<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
     causes(error).last().unwrap_or(error)
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::super::target::Target;
+    use super::super::{Place, Repository};
+    use super::*;
+
+    #[test]
+    fn a_redirect_does_not_lead_away_from_tls_nor_take_a_login_along() {
+        let leads = |insecure: bool, form: bool, from: &str, location: &str| {
+            let place = Place { insecure, ..Place::of(Repository::parse("a.example.com/b").unwrap()) };
+            let from = Url::parse(from).unwrap();
+            let mut ask = Target::all(&place, 1).unwrap().remove(0).ask(Method::GET, from.clone(), 1);
+            ask.form = form.then(Vec::new);
+            target_of(&ask, &from, location).map_or_else(ToOwned::to_owned, |url| url.to_string())
+        };
+        let (tls, plain) = ("https://a.example.com/v2/b", "http://a.example.com/v2/b");
+        for (insecure, form, from, location, expected) in [
+            (false, false, tls, "/c", "https://a.example.com/c"),
+            (false, false, tls, "https://s3.example.com/c?d=e", "https://s3.example.com/c?d=e"),
+            (false, false, tls, "https://u:p@s3.example.com/c", "https://s3.example.com/c"),
+            (false, false, tls, "http://s3.example.com/c", "away from TLS"),
+            (true, false, tls, "http://s3.example.com/c", "http://s3.example.com/c"),
+            (true, false, plain, "http://s3.example.com/c", "http://s3.example.com/c"),
+            (true, false, plain, "ftp://s3.example.com/c", "away from TLS"),
+            (true, false, plain, "data:text/plain,a", "and not to a host"),
+            (true, false, plain, "http://[", "and not to a URL"),
+            (false, true, tls, "/c", "with a login that goes to nobody else"),
+        ] {
+            assert_eq!(leads(insecure, form, from, location), expected);
+        }
+    }
+}
