@@ -221,3 +221,15 @@ async fn the_pushed_commit_is_read_at_once_by_all_who_read_the_branch() -> anyho
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn a_mirror_lives_through_many_fetches() -> anyhow::Result<()> {
+    let workshop = Workshop::new()?;
+    // Each one is a pack of its own in the mirror.
+    for number in 0..60 {
+        let theirs = workshop.human(&[("b.yaml", &number.to_string())], "Theirs")?;
+        assert_eq!(workshop.checkout("main").await?.id().to_string(), theirs);
+    }
+    pushed(workshop.update("image: web:2\n").await?)?;
+    Ok(())
+}

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use gix::bstr::ByteSlice as _;
+use gix::odb::store::init::Slots;
 use gix::protocol::handshake::Ref;
 use gix::protocol::transport::Protocol;
 use gix::remote::Direction;
@@ -24,6 +25,8 @@ use super::{GitRef, Location, Revision, SourceError};
 
 /// After so many packs a mirror is fetched afresh: packs are never joined.
 const PACKS: usize = 50;
+/// Packs that gix can know of an open mirror. It takes no more, and says so by an error, so there is room to spare.
+const SLOTS: u16 = 200;
 
 /// A repository on disk. A retired one goes when the last checkout of it does.
 pub struct Repository {
@@ -118,7 +121,8 @@ impl Mirror {
             warn!(folder = %self.folder.display(), "Mirror was left in the middle of a fetch and is thrown away");
             remove(&self.folder);
         }
-        let open = |folder: &Path| gix::open_opts(folder, gix::open::Options::isolated());
+        let options = gix::open::Options::isolated().object_store_slots(Slots::Given(SLOTS));
+        let open = |folder: &Path| gix::open_opts(folder, options.clone());
         let repository = if let Ok(repository) = open(&self.folder) {
             repository
         } else {

@@ -80,7 +80,7 @@ pub fn send(update: &Update<'_>, limit: Duration, may_send: impl FnOnce() -> boo
     let banded = shown.capabilities.contains(BANDS);
     let (packets, broken) = server.exchange(&[command.as_bytes(), b"0000", pack].concat());
     let answer = answer::read(&packets, banded, &full(branch));
-    server.outcome(&answer, *commit, broken.as_ref())
+    server.outcome(&answer, *commit, broken.as_deref())
 }
 
 const BANDS: &str = "side-band-64k";
@@ -207,7 +207,7 @@ impl<'a> Server<'a> {
         &self,
         answer: &Answer,
         commit: ObjectId,
-        broken: Option<&Box<dyn Error>>,
+        broken: Option<&(dyn Error + 'static)>,
     ) -> Result<(), PushError> {
         let Answer { unpacked, moved, said } = answer;
         match (unpacked, moved) {
@@ -227,8 +227,8 @@ impl<'a> Server<'a> {
     }
 
     /// There is no report. The server may have said why all the same.
-    fn unanswered(&self, said: &str, commit: ObjectId, broken: Option<&Box<dyn Error>>) -> PushError {
-        let chain = broken.map(|error| told(error.as_ref(), "")).unwrap_or_default();
+    fn unanswered(&self, said: &str, commit: ObjectId, broken: Option<&(dyn Error + 'static)>) -> PushError {
+        let chain = broken.map(|error| told(error, "")).unwrap_or_default();
         let words = cleaned(&format!("{said}\n{}", self.last_words()));
         // 4xx: it did not want it. Of 5xx and of lost connections nobody knows.
         let status = status(&chain);
@@ -257,7 +257,8 @@ impl<'a> Server<'a> {
         let words = self.last_words();
         let chain = told(error, "");
         if let Some(reason) = Refusal::of(&words).or_else(|| Refusal::of(status(&chain)?)) {
-            return self.refused(reason, cleaned(&words));
+            return self
+                .refused(reason, cleaned(&format!("{words}\n{}", status(&chain).unwrap_or_default())));
         }
         let said = self.keys.as_ref().map(Keys::said).unwrap_or_default();
         match classify(&self.location.to_string(), &self.location.host, error, &said) {

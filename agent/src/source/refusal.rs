@@ -177,7 +177,9 @@ impl Refusal {
         match self {
             Self::Protected => "let this login push to it, or push to another branch and open a pull request",
             Self::Hook => "see what it asks for",
-            Self::ReadOnly => "give the deploy key or the token write access",
+            Self::ReadOnly => {
+                "give the deploy key or the token write access, and check that the repository is there"
+            }
             Self::Archived => "unarchive it, or suspend the updates",
             Self::Gone => "create it again, or name another one",
             Self::NameTaken => "name it otherwise, or remove the other one",

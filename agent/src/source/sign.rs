@@ -6,9 +6,12 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use pgp::composed::{ArmorOptions, Deserializable as _, DetachedSignature, SignedSecretKey, SubpacketConfig};
-use pgp::packet::{SignatureType, Subpacket, SubpacketData};
-use pgp::types::{KeyDetails as _, KeyVersion, Password, SigningKey};
+use pgp::composed::{
+    ArmorOptions, Deserializable as _, DetachedSignature, SignedSecretKey, SignedSecretSubKey,
+    SubpacketConfig,
+};
+use pgp::packet::{SecretKey, SecretSubkey, SignatureType, Subpacket, SubpacketData};
+use pgp::types::{KeyDetails as _, KeyVersion, Password, SecretParams, SigningKey};
 use rsa::Pkcs1v15Sign;
 use rsa::rand_core::OsRng;
 use rsa::sha2::{Digest as _, Sha512};
@@ -23,9 +26,11 @@ const NAMESPACE: &str = "git";
 /// Signs commits. It is secret: there is no `Debug`.
 pub struct Signer(Key);
 
+/// A key without its password.
 enum Key {
     Ssh(Box<PrivateKey>),
-    OpenPgp { key: Box<SignedSecretKey>, part: Part, password: Password },
+    OpenPgp(Box<SecretKey>),
+    OpenPgpSubkey(Box<SecretSubkey>),
 }
 
 /// Why there is no signature.
@@ -90,7 +95,8 @@ impl Signer {
     pub(super) fn sign(&self, text: &[u8], at: Timestamp) -> Result<String, SignError> {
         match &self.0 {
             Key::Ssh(key) => sign_ssh(key, text),
-            Key::OpenPgp { key, part, password } => sign_open_pgp(key, *part, password, text, at),
+            Key::OpenPgp(key) => detached(&**key, text, at),
+            Key::OpenPgpSubkey(key) => detached(&**key, text, at),
         }
     }
 }
@@ -149,14 +155,6 @@ fn sign_rsa(key: &PrivateKey, pair: &RsaKeypair, text: &[u8]) -> Result<SshSig, 
     SshSig::new(key.public_key().key_data().clone(), NAMESPACE, HashAlg::Sha512, signature).map_err(ssh)
 }
 
-/// Which key of an OpenPGP key signs.
-#[derive(Clone, Copy)]
-enum Part {
-    Primary,
-    /// A subkey, by its place.
-    Sub(usize),
-}
-
 fn open_pgp(armored: &[u8], password: Option<&[u8]>) -> Result<Key, SignError> {
     let entry = "git.asc";
     let bad = |why: String| SignError::BadKey { entry, wanted: "an armored OpenPGP private key", why };
@@ -164,67 +162,44 @@ fn open_pgp(armored: &[u8], password: Option<&[u8]>) -> Result<Key, SignError> {
     if key.primary_key.version() != KeyVersion::V4 {
         return Err(bad("only keys of version 4 make signatures that git's tools know".to_owned()));
     }
-    let part = part_that_signs(&key).ok_or(SignError::NotForSigning)?;
-    let params = match part {
-        Part::Primary => key.primary_key.secret_params(),
-        Part::Sub(at) => key.secret_subkeys.get(at).ok_or(SignError::NotForSigning)?.key.secret_params(),
+    let wrong = |_| SignError::WrongPassword { entry };
+    let password = |params: &SecretParams| match password {
+        Some(password) => Ok(Password::from(password)),
+        None if params.is_encrypted() => Err(SignError::Locked { entry }),
+        None => Ok(Password::empty()),
     };
-    let password = match password {
-        Some(password) if params.is_encrypted() => Password::from(password),
-        None if params.is_encrypted() => return Err(SignError::Locked { entry }),
-        _ => Password::empty(),
-    };
-    let opened = match part {
-        Part::Primary => key.primary_key.unlock(&password, |_, _| Ok(())),
-        Part::Sub(at) => match key.secret_subkeys.get(at) {
-            Some(subkey) => subkey.key.unlock(&password, |_, _| Ok(())),
-            None => return Err(SignError::NotForSigning),
-        },
-    };
-    opened.and_then(|opened| opened).map_err(|_| SignError::WrongPassword { entry })?;
-    Ok(Key::OpenPgp { key: Box::new(key), part, password })
+    match part_that_signs(key).ok_or(SignError::NotForSigning)? {
+        Key::OpenPgp(mut key) => {
+            key.remove_password(&password(key.secret_params())?).map_err(wrong)?;
+            Ok(Key::OpenPgp(key))
+        }
+        Key::OpenPgpSubkey(mut key) => {
+            key.remove_password(&password(key.secret_params())?).map_err(wrong)?;
+            Ok(Key::OpenPgpSubkey(key))
+        }
+        other @ Key::Ssh(_) => Ok(other),
+    }
 }
 
 /// The newest subkey that is for signatures and not revoked, as gpg chooses; the primary key if there is none.
-fn part_that_signs(key: &SignedSecretKey) -> Option<Part> {
-    let subkeys = key.secret_subkeys.iter().enumerate();
-    let newest = subkeys
-        .filter(|(_, subkey)| {
-            let revoked =
-                subkey.signatures.iter().any(|one| one.typ() == Some(SignatureType::SubkeyRevocation));
-            !revoked && subkey.signatures.iter().any(|one| one.key_flags().sign())
+fn part_that_signs(key: SignedSecretKey) -> Option<Key> {
+    let SignedSecretKey { primary_key, details, public_subkeys: _, secret_subkeys } = key;
+    let newest = secret_subkeys
+        .into_iter()
+        .filter(|SignedSecretSubKey { signatures, .. }| {
+            let revoked = signatures.iter().any(|one| one.typ() == Some(SignatureType::SubkeyRevocation));
+            !revoked && signatures.iter().any(|one| one.key_flags().sign())
         })
-        .max_by_key(|(_, subkey)| subkey.key.created_at());
-    if let Some((at, _)) = newest {
-        return Some(Part::Sub(at));
+        .max_by_key(|subkey| subkey.key.created_at());
+    if let Some(subkey) = newest {
+        return Some(Key::OpenPgpSubkey(Box::new(subkey.key)));
     }
-    let users = key.details.users.iter().flat_map(|user| &user.signatures);
-    let mut own = users.chain(&key.details.direct_signatures);
-    own.any(|one| one.key_flags().sign()).then_some(Part::Primary)
+    let users = details.users.iter().flat_map(|user| &user.signatures);
+    let mut own = users.chain(&details.direct_signatures);
+    own.any(|one| one.key_flags().sign()).then(|| Key::OpenPgp(Box::new(primary_key)))
 }
 
-fn sign_open_pgp(
-    key: &SignedSecretKey,
-    part: Part,
-    password: &Password,
-    text: &[u8],
-    at: Timestamp,
-) -> Result<String, SignError> {
-    match part {
-        Part::Primary => detached(&key.primary_key, password, text, at),
-        Part::Sub(place) => {
-            let subkey = key.secret_subkeys.get(place).ok_or(SignError::NotForSigning)?;
-            detached(&subkey.key, password, text, at)
-        }
-    }
-}
-
-fn detached(
-    key: &impl SigningKey,
-    password: &Password,
-    text: &[u8],
-    at: Timestamp,
-) -> Result<String, SignError> {
+fn detached(key: &impl SigningKey, text: &[u8], at: Timestamp) -> Result<String, SignError> {
     let failed = |error: pgp::errors::Error| SignError::Failed { said: error.to_string() };
     let made = pgp::types::Timestamp::from_secs(u32::try_from(at.as_second().max(0)).unwrap_or(u32::MAX));
     let subpackets = SubpacketConfig::UserDefined {
@@ -237,7 +212,7 @@ fn detached(
     DetachedSignature::sign_binary_data_with_subpackets(
         OsRng,
         key,
-        password,
+        &Password::empty(),
         key.hash_alg(),
         text,
         subpackets,

@@ -255,7 +255,8 @@ fn header(
     author: &Person,
     committer: &Person,
 ) -> Result<String, WriteError> {
-    let parents: String = parents.iter().map(|parent| format!("parent {parent}\n")).collect();
+    let parents: Vec<String> = parents.iter().map(|parent| format!("parent {parent}\n")).collect();
+    let parents = parents.concat();
     let (author, committer) = (person("the author", author)?, person("the committer", committer)?);
     Ok(format!("tree {root}\n{parents}author {author}\ncommitter {committer}\n"))
 }
