@@ -56,6 +56,9 @@ pub trait Dialect: Sync {
     /// The refusal says that there is nothing to merge.
     fn is_empty(&self, refusal: &Refusal) -> bool;
 
+    /// The refusal says that a branch is not there. Forges may say so for a moment after it was pushed.
+    fn lacks_branch(&self, refusal: &Refusal) -> bool;
+
     fn update(&self, target: &Target, number: i64, title: &str, body: &str) -> Call;
 
     fn close(&self, target: &Target, number: i64) -> Call;

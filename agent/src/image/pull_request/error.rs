@@ -25,12 +25,14 @@ pub enum PullRequestError {
     #[error("the token may not {what} of {repository}: {said}; it needs {}", rights(*.provider))]
     Forbidden { what: &'static str, repository: String, provider: Forge, said: String },
     #[error(
-        "{host} knows no repository {repository} or no such branch, or does not show it to this token, which needs {}: {said}",
+        "{host} knows no repository {repository}, or does not show it to this token, which needs {}: {said}",
         rights(*.provider)
     )]
     NotFound { host: String, repository: String, provider: Forge, said: String },
     #[error("there is nothing between {base} and {head} that a pull request could be about")]
     NothingToMerge { head: String, base: String },
+    #[error("{host} does not know the branch {head}, or {base}: {said}")]
+    NoBranch { host: String, head: String, base: String, said: String },
     #[error("the forge refuses to {what}: {said}")]
     Refused { what: &'static str, said: String },
     #[error("{host} asks to be left alone{}", wait(*.after))]
@@ -60,6 +62,7 @@ impl StageError for PullRequestError {
         match self {
             Self::Unreachable { .. }
             | Self::NothingToMerge { .. }
+            | Self::NoBranch { .. }
             | Self::Busy { .. }
             | Self::Answered { .. }
             | Self::TooLarge { .. } => Class::Transient,
@@ -87,6 +90,7 @@ impl StageError for PullRequestError {
             Self::Forbidden { .. } => "Forbidden",
             Self::NotFound { .. } => "NotFound",
             Self::NothingToMerge { .. } => "NothingToMerge",
+            Self::NoBranch { .. } => "NoBranch",
             Self::Refused { .. } => "Refused",
             Self::Busy { .. } => "Busy",
             Self::Answered { .. } => "Answered",

@@ -91,8 +91,14 @@ impl Dialect for Gitea {
         refusal.status == 409
     }
 
-    fn is_empty(&self, refusal: &Refusal) -> bool {
-        refusal.status == 422 && refusal.said.contains("no changes between")
+    /// Gitea opens it all the same.
+    fn is_empty(&self, _: &Refusal) -> bool {
+        false
+    }
+
+    /// The list was shown before, so the repository is there.
+    fn lacks_branch(&self, refusal: &Refusal) -> bool {
+        refusal.status == 404
     }
 
     fn update(&self, target: &Target, number: i64, title: &str, body: &str) -> Call {

@@ -67,6 +67,11 @@ impl Dialect for GitHub {
         refusal.status == 422 && refusal.said.contains("No commits between")
     }
 
+    fn lacks_branch(&self, refusal: &Refusal) -> bool {
+        let field = ["head", "base"].iter().any(|side| refusal.said.contains(&format!("field {side}")));
+        refusal.status == 422 && field
+    }
+
     fn update(&self, target: &Target, number: i64, title: &str, body: &str) -> Call {
         let body = json!({"title": title, "body": body});
         Call { body: Some(body), ..pulls(target, EDIT, Method::PATCH, &["pulls", &number.to_string()]) }

@@ -71,6 +71,10 @@ impl Dialect for GitLab {
         false
     }
 
+    fn lacks_branch(&self, refusal: &Refusal) -> bool {
+        refusal.status == 400 && refusal.said.contains("does not exist")
+    }
+
     fn update(&self, target: &Target, number: i64, title: &str, body: &str) -> Call {
         let body = json!({"title": title, "description": body});
         Call { body: Some(body), ..requests(target, EDIT, Method::PUT, &[&number.to_string()]) }

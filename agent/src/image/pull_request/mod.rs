@@ -13,6 +13,10 @@ mod target;
 mod tests;
 mod web;
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
 use serde_json::Value;
 
 use self::dialect::{Dialect, Found};
@@ -23,6 +27,9 @@ use crate::api::Forge;
 
 /// Pages of a list that are read.
 const PAGES: usize = 40;
+/// How long a forge may take to know a branch that was pushed: it is asked again after each.
+const PUSHED: [Duration; 3] =
+    [Duration::from_millis(200), Duration::from_millis(600), Duration::from_secs(2)];
 
 /// How a pull request should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,13 +77,19 @@ pub struct Closed {
 #[derive(Default)]
 pub struct PullRequests {
     web: Web,
+    /// One at a time for each branch: Gitea opens a second one to whoever asks in the same moment.
+    turns: Mutex<HashMap<String, Arc<Turn>>>,
 }
+
+type Turn = tokio::sync::Mutex<()>;
 
 /// What the creation of a pull request led to.
 enum Creation {
     Created(Found),
     /// Somebody else was faster.
     Exists(PullRequestError),
+    /// A branch is not there, or not yet.
+    NoBranch(PullRequestError),
 }
 
 impl PullRequests {
@@ -84,18 +97,22 @@ impl PullRequests {
         Self::default()
     }
 
-    /// Opens a pull request, or makes the one that is open as it should be.
+    /// Opens a pull request, or makes the one that is open as it should be. GitHub alone refuses to open one for a branch
+    /// without a commit of its own: whoever calls must know that there is one.
     pub async fn ensure(&self, target: &Target, wanted: &Wanted) -> Result<Opened, PullRequestError> {
+        let turn = self.turn(target, &wanted.head, &wanted.base);
+        let _turn = turn.lock().await;
         let desk = Desk { web: &self.web, target, dialect: dialect(target.provider) };
         if let Some(found) = desk.find(&wanted.head, &wanted.base).await? {
             return desk.correct(found, wanted).await;
         }
-        match desk.create(wanted).await? {
+        match desk.create_soon(wanted).await? {
             Creation::Created(found) => {
                 let unlabelled = desk.label(&found, wanted).await.err();
                 let Found { number, url, .. } = found;
                 Ok(Opened { number, url, done: Done::Created, unlabelled })
             }
+            Creation::NoBranch(error) => Err(error),
             Creation::Exists(error) => match desk.find(&wanted.head, &wanted.base).await? {
                 Some(found) => desk.correct(found, wanted).await,
                 None => Err(error),
@@ -111,11 +128,21 @@ impl PullRequests {
         base: &str,
         comment: &str,
     ) -> Result<Option<Closed>, PullRequestError> {
+        let turn = self.turn(target, head, base);
+        let _turn = turn.lock().await;
         let desk = Desk { web: &self.web, target, dialect: dialect(target.provider) };
         let Some(Found { number, url, .. }) = desk.find(head, base).await? else { return Ok(None) };
         desk.send(desk.dialect.close(target, number)).await?;
         let silent = desk.send(desk.dialect.comment(target, number, comment)).await.err();
         Ok(Some(Closed { number, url, silent }))
+    }
+
+    fn turn(&self, target: &Target, head: &str, base: &str) -> Arc<Turn> {
+        let key = format!("{} {} {head} {base}", target.api, target.repository);
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        // What nobody holds is of no more use.
+        turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+        turns.entry(key).or_default().clone()
     }
 }
 
@@ -157,6 +184,17 @@ impl Desk<'_> {
         Ok(None)
     }
 
+    /// Creates it, and asks again for a branch that was just pushed.
+    async fn create_soon(&self, wanted: &Wanted) -> Result<Creation, PullRequestError> {
+        for wait in PUSHED {
+            match self.create(wanted).await? {
+                Creation::NoBranch(_) => tokio::time::sleep(wait).await,
+                other => return Ok(other),
+            }
+        }
+        self.create(wanted).await
+    }
+
     async fn create(&self, wanted: &Wanted) -> Result<Creation, PullRequestError> {
         let call = self.dialect.create(self.target, wanted);
         let what = call.what;
@@ -164,6 +202,11 @@ impl Desk<'_> {
             Ok(answer) => Ok(Creation::Created(self.read(&answer.body)?)),
             Err(refusal) if self.dialect.is_taken(&refusal) => {
                 Ok(Creation::Exists(refusal.into_error(self.target, what)))
+            }
+            Err(refusal) if self.dialect.lacks_branch(&refusal) => {
+                let (head, base) = (wanted.head.clone(), wanted.base.clone());
+                let (host, said) = (self.target.host(), refusal.said);
+                Ok(Creation::NoBranch(PullRequestError::NoBranch { host, head, base, said }))
             }
             Err(refusal) if self.dialect.is_empty(&refusal) => {
                 let (head, base) = (wanted.head.clone(), wanted.base.clone());
@@ -221,12 +264,11 @@ impl Desk<'_> {
         }
         let mut ids = Vec::new();
         for name in names {
-            let id = match known.iter().find(|(known, _)| known == name) {
-                Some((_, id)) => id.clone(),
-                None => {
-                    let made = self.send(gitea::make_label(self.target, name)).await?;
-                    gitea::label(&made.body).ok_or_else(|| self.odd("its label has no id"))?.1
-                }
+            let id = if let Some((_, id)) = known.iter().find(|(known, _)| known == name) {
+                id.clone()
+            } else {
+                let made = self.send(gitea::make_label(self.target, name)).await?;
+                gitea::label(&made.body).ok_or_else(|| self.odd("its label has no id"))?.1
             };
             ids.push(id);
         }

@@ -54,6 +54,18 @@ impl Target {
             (Forge::GitHub, "api.github.com") => format!("https://github.com/{}", self.repository),
             _ => format!("{}/{}", self.host(), self.repository),
         }
+    /// The page of the repository, which pages of files are below.
+    pub fn page(&self) -> String {
+        let mut url = self.api.clone();
+        let path = url.path().trim_end_matches('/').to_owned();
+        let suffix = ["/api/v1", "/api/v3", "/api/v4"].iter().find_map(|suffix| path.strip_suffix(suffix));
+        let host = url.host_str().and_then(|host| host.strip_prefix("api.")).map(ToOwned::to_owned);
+        if let (Forge::GitHub, None, Some(host)) = (self.provider, suffix, host) {
+            // Cannot fail: what stands behind "api." is a host.
+            let _ = url.set_host(Some(&host));
+        }
+        url.set_path(&format!("{}/{}", suffix.unwrap_or(&path), self.repository));
+        url.to_string()
     }
 
     /// Where it is, to be shown.

@@ -1,11 +1,10 @@
 //! What is asked of forges, against stand-ins that hold to their documentation and refuse what it does not allow.
 
+mod gitea;
 mod github;
 mod gitlab;
 mod standin;
 mod targets;
-
-use std::time::Duration;
 
 use self::standin::Standin;
 use super::*;
@@ -187,9 +186,9 @@ async fn a_redirect_at_the_same_host_is_followed() {
     let standin = Standin::start(|state, asked| {
         state.calls.push(asked.path.clone());
         if asked.path.starts_with("/repositories/1") {
-            return standin::Reply::json(200, serde_json::json!([]));
+            return standin::Reply::json(200, &serde_json::json!([]));
         }
-        let mut reply = standin::Reply::json(301, Value::Null);
+        let mut reply = standin::Reply::json(301, &Value::Null);
         reply.headers.push(("location", "/repositories/1/pulls".to_owned()));
         reply
     })

@@ -7,6 +7,7 @@ use super::super::{Done, PullRequests, Wanted};
 use super::standin::{Asked, Pull, Reply, Standin, State, TOKEN};
 use super::{lives, wanted};
 use crate::api::Forge;
+use crate::error::{Class, StageError as _};
 
 const PULLS: &str = "/api/v3/repos/org/config/pulls";
 const ISSUES: &str = "/api/v3/repos/org/config/issues/";
@@ -18,7 +19,7 @@ fn answer(state: &mut State, asked: &Asked) -> Reply {
 
 fn judged(state: &mut State, asked: &Asked) -> Result<Reply, Reply> {
     if asked.header("authorization") != format!("Bearer {TOKEN}") {
-        return Err(Reply::json(401, json!({"message": "Bad credentials", "status": "401"})));
+        return Err(Reply::json(401, &json!({"message": "Bad credentials", "status": "401"})));
     }
     for (name, value) in [("accept", "application/vnd.github+json"), ("x-github-api-version", "2022-11-28")] {
         if asked.header(name) != value {
@@ -26,7 +27,7 @@ fn judged(state: &mut State, asked: &Asked) -> Result<Reply, Reply> {
         }
     }
     if !asked.header("user-agent").starts_with("holdfast/") {
-        return Err(Reply::json(403, json!({"message": "Request forbidden by administrative rules."})));
+        return Err(Reply::json(403, &json!({"message": "Request forbidden by administrative rules."})));
     }
     if let Some(rest) = asked.path.strip_prefix(ISSUES) {
         return issue(state, asked, rest);
@@ -35,7 +36,7 @@ fn judged(state: &mut State, asked: &Asked) -> Result<Reply, Reply> {
         ("GET", Some("")) => Ok(list(state, asked)),
         ("POST", Some("")) => create(state, asked),
         ("PATCH", Some(rest)) => edit(state, asked, rest.trim_start_matches('/')),
-        _ => Err(Reply::json(404, json!({"message": "Not Found", "status": "404"}))),
+        _ => Err(Reply::json(404, &json!({"message": "Not Found", "status": "404"}))),
     }
 }
 
@@ -47,7 +48,7 @@ fn list(state: &State, asked: &Asked) -> Reply {
             && head.is_none_or(|(owner, head)| owner == "org" && head == pull.head)
             && (asked.query("base").is_empty() || asked.query("base") == pull.base)
     });
-    Reply::json(200, found.map(shown).collect())
+    Reply::json(200, &found.map(shown).collect())
 }
 
 fn create(state: &mut State, asked: &Asked) -> Result<Reply, Reply> {
@@ -55,21 +56,28 @@ fn create(state: &mut State, asked: &Asked) -> Result<Reply, Reply> {
     let (head, base) = (asked.text("head")?, asked.text("base")?);
     let invalid = |why: String| {
         let errors = json!([{"resource": "PullRequest", "code": "custom", "message": why}]);
-        Reply::json(422, json!({"message": "Validation Failed", "errors": errors, "status": "422"}))
+        Reply::json(422, &json!({"message": "Validation Failed", "errors": errors, "status": "422"}))
     };
     if head == "empty" {
         return Err(invalid(format!("No commits between {base} and {head}")));
+    }
+    if head == "nowhere" {
+        let errors = json!([{"resource": "PullRequest", "field": "head", "code": "invalid"}]);
+        return Err(Reply::json(
+            422,
+            &json!({"message": "Validation Failed", "errors": errors, "status": "422"}),
+        ));
     }
     if state.open(&head, &base).is_some() {
         return Err(invalid(format!("A pull request already exists for org:{head}.")));
     }
     let (title, body) = (asked.text("title")?, asked.text("body")?);
-    Ok(Reply::json(201, shown(&state.add(Pull { head, base, title, body, ..Pull::default() }))))
+    Ok(Reply::json(201, &shown(&state.add(Pull { head, base, title, body, ..Pull::default() }))))
 }
 
 fn edit(state: &mut State, asked: &Asked, number: &str) -> Result<Reply, Reply> {
     asked.only(&["title", "body", "state", "base", "maintainer_can_modify"])?;
-    let pull = state.pull(number).ok_or_else(|| Reply::json(404, json!({"message": "Not Found"})))?;
+    let pull = state.pull(number).ok_or_else(|| Reply::json(404, &json!({"message": "Not Found"})))?;
     if let Some(title) = asked.body["title"].as_str() {
         title.clone_into(&mut pull.title);
     }
@@ -77,17 +85,17 @@ fn edit(state: &mut State, asked: &Asked, number: &str) -> Result<Reply, Reply> 
         body.clone_into(&mut pull.body);
     }
     pull.closed = asked.body["state"] == "closed";
-    Ok(Reply::json(200, shown(pull)))
+    Ok(Reply::json(200, &shown(pull)))
 }
 
 fn issue(state: &mut State, asked: &Asked, rest: &str) -> Result<Reply, Reply> {
     let (number, what) = rest.split_once('/').unwrap_or((rest, ""));
-    let pull = state.pull(number).ok_or_else(|| Reply::json(404, json!({"message": "Not Found"})))?;
+    let pull = state.pull(number).ok_or_else(|| Reply::json(404, &json!({"message": "Not Found"})))?;
     match (asked.method.as_str(), what) {
         ("POST", "comments") => {
             asked.only(&["body"])?;
             pull.comments.push(asked.text("body")?);
-            Ok(Reply::json(201, json!({"id": 1})))
+            Ok(Reply::json(201, &json!({"id": 1})))
         }
         ("POST", "labels") => {
             asked.only(&["labels"])?;
@@ -98,10 +106,10 @@ fn issue(state: &mut State, asked: &Asked, rest: &str) -> Result<Reply, Reply> {
             }
             Ok(Reply::json(
                 200,
-                json!(pull.labels.iter().map(|name| json!({"name": name})).collect::<Vec<_>>()),
+                &json!(pull.labels.iter().map(|name| json!({"name": name})).collect::<Vec<_>>()),
             ))
         }
-        _ => Err(Reply::json(404, json!({"message": "Not Found"}))),
+        _ => Err(Reply::json(404, &json!({"message": "Not Found"}))),
     }
 }
 
@@ -138,6 +146,17 @@ async fn nothing_to_merge_is_known_as_such() {
     assert_eq!(found, Err(expected));
 }
 
+#[tokio::test]
+async fn a_branch_that_is_not_there_is_waited_for_and_named() {
+    let standin = Standin::start(answer).await;
+    let nowhere = Wanted { head: "nowhere".to_owned(), ..wanted() };
+    let found = PullRequests::new().ensure(&standin.target(Forge::GitHub), &nowhere).await;
+    let error = found.expect_err("there is no such branch");
+    assert_eq!((error.name(), error.class()), ("NoBranch", Class::Transient));
+    assert!(error.to_string().contains("branch nowhere, or main"), "{error}");
+    assert_eq!(standin.asked(), 5, "a look, and four attempts");
+}
+
 /// The list does not show it yet, and then it does.
 #[tokio::test]
 async fn who_opens_at_the_same_time_finds_the_one_that_was_faster() {
@@ -162,7 +181,7 @@ async fn who_opens_at_the_same_time_finds_the_one_that_was_faster() {
 async fn a_pull_request_without_its_labels_is_open_all_the_same() {
     let standin = Standin::start(|state, asked| {
         if asked.path.ends_with("/labels") && state.next < 2 {
-            return Reply::json(403, json!({"message": "Resource not accessible by personal access token"}));
+            return Reply::json(403, &json!({"message": "Resource not accessible by personal access token"}));
         }
         answer(state, asked)
     })
@@ -185,7 +204,7 @@ async fn the_pull_request_of_a_fork_is_not_ours() {
             let Wanted { head, base, title, body, labels } = wanted();
             let mut theirs = shown(&Pull { number: 3, head, base, title, body, labels, ..Pull::default() });
             theirs["head"]["repo"]["id"] = json!(2);
-            reply = Reply::json(200, json!([theirs]));
+            reply = Reply::json(200, &json!([theirs]));
         }
         reply
     })

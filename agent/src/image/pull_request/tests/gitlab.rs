@@ -18,10 +18,10 @@ fn answer(state: &mut State, asked: &Asked) -> Reply {
 fn judged(state: &mut State, asked: &Asked) -> Result<Reply, Reply> {
     let bearer = asked.header("authorization") == format!("Bearer {TOKEN}");
     if !bearer && asked.header("private-token") != TOKEN {
-        return Err(Reply::json(401, json!({"message": "401 Unauthorized"})));
+        return Err(Reply::json(401, &json!({"message": "401 Unauthorized"})));
     }
     let Some(rest) = asked.path.strip_prefix(REQUESTS) else {
-        return Err(Reply::json(404, json!({"message": "404 Project Not Found"})));
+        return Err(Reply::json(404, &json!({"message": "404 Project Not Found"})));
     };
     let parts: Vec<&str> = rest.split('/').skip(1).collect();
     match (asked.method.as_str(), parts.as_slice()) {
@@ -31,24 +31,24 @@ fn judged(state: &mut State, asked: &Asked) -> Result<Reply, Reply> {
         ("POST", [number, "notes"]) => {
             asked.only(&["body", "internal", "created_at"])?;
             let pull =
-                state.pull(number).ok_or_else(|| Reply::json(404, json!({"message": "404 Not found"})))?;
+                state.pull(number).ok_or_else(|| Reply::json(404, &json!({"message": "404 Not found"})))?;
             pull.comments.push(asked.text("body")?);
-            Ok(Reply::json(201, json!({"id": 1})))
+            Ok(Reply::json(201, &json!({"id": 1})))
         }
-        _ => Err(Reply::json(404, json!({"error": "404 Not Found"}))),
+        _ => Err(Reply::json(404, &json!({"error": "404 Not Found"}))),
     }
 }
 
 fn list(state: &State, asked: &Asked) -> Result<Reply, Reply> {
     if !["opened", "closed", "locked", "merged", "all", ""].contains(&asked.query("state")) {
-        return Err(Reply::json(400, json!({"error": "state does not have a valid value"})));
+        return Err(Reply::json(400, &json!({"error": "state does not have a valid value"})));
     }
     let found = state.pulls.iter().filter(|pull| {
         (asked.query("state") != "opened" || !pull.closed)
             && (asked.query("source_branch").is_empty() || asked.query("source_branch") == pull.head)
             && (asked.query("target_branch").is_empty() || asked.query("target_branch") == pull.base)
     });
-    Ok(Reply::json(200, found.map(shown).collect()))
+    Ok(Reply::json(200, &found.map(shown).collect()))
 }
 
 fn create(state: &mut State, asked: &Asked) -> Result<Reply, Reply> {
@@ -64,12 +64,12 @@ fn create(state: &mut State, asked: &Asked) -> Result<Reply, Reply> {
     if let Some(pull) = state.open(&head, &base) {
         let text =
             format!("Another open merge request already exists for this source branch: !{}", pull.number);
-        return Err(Reply::json(409, json!({"message": [text]})));
+        return Err(Reply::json(409, &json!({"message": [text]})));
     }
     let (title, body) =
         (asked.text("title")?, asked.body["description"].as_str().unwrap_or_default().to_owned());
     let labels = listed(&asked.body["labels"])?;
-    Ok(Reply::json(201, shown(&state.add(Pull { head, base, title, body, labels, ..Pull::default() }))))
+    Ok(Reply::json(201, &shown(&state.add(Pull { head, base, title, body, labels, ..Pull::default() }))))
 }
 
 fn edit(state: &mut State, asked: &Asked, number: &str) -> Result<Reply, Reply> {
@@ -82,7 +82,7 @@ fn edit(state: &mut State, asked: &Asked, number: &str) -> Result<Reply, Reply> 
         "state_event",
         "target_branch",
     ])?;
-    let pull = state.pull(number).ok_or_else(|| Reply::json(404, json!({"message": "404 Not found"})))?;
+    let pull = state.pull(number).ok_or_else(|| Reply::json(404, &json!({"message": "404 Not found"})))?;
     if let Some(title) = asked.body["title"].as_str() {
         title.clone_into(&mut pull.title);
     }
@@ -94,9 +94,11 @@ fn edit(state: &mut State, asked: &Asked, number: &str) -> Result<Reply, Reply> 
         Some("close") => pull.closed = true,
         Some("reopen") => pull.closed = false,
         None => {}
-        Some(_) => return Err(Reply::json(400, json!({"error": "state_event does not have a valid value"}))),
+        Some(_) => {
+            return Err(Reply::json(400, &json!({"error": "state_event does not have a valid value"})));
+        }
     }
-    Ok(Reply::json(200, shown(pull)))
+    Ok(Reply::json(200, &shown(pull)))
 }
 
 /// Labels come as one text.
@@ -104,7 +106,7 @@ fn listed(labels: &Value) -> Result<Vec<String>, Reply> {
     match labels {
         Value::Null => Ok(Vec::new()),
         Value::String(text) => Ok(text.split(',').map(ToOwned::to_owned).collect()),
-        _ => Err(Reply::json(400, json!({"error": "labels is invalid"}))),
+        _ => Err(Reply::json(400, &json!({"error": "labels is invalid"}))),
     }
 }
 

@@ -97,16 +97,18 @@ pub struct Reply {
 }
 
 impl Reply {
-    pub fn json(status: u16, body: Value) -> Self {
+    pub fn json(status: u16, body: &Value) -> Self {
         let body = if body.is_null() { String::new() } else { body.to_string() };
         Self { status, headers: Vec::new(), body }
     }
 
     /// What was asked is not what the documentation has.
     pub fn odd(why: &str) -> Self {
-        Self::json(400, json!({"message": format!("stand-in: {why}")}))
+        Self::json(400, &json!({"message": format!("stand-in: {why}")}))
     }
 }
+
+type Answer = Arc<dyn Fn(&mut State, &Asked) -> Reply + Send + Sync>;
 
 /// The stand-in. Ends with the runtime.
 pub struct Standin {
@@ -135,7 +137,7 @@ impl Standin {
         .await
     }
 
-    async fn of(answer: Arc<dyn Fn(&mut State, &Asked) -> Reply + Send + Sync>) -> Self {
+    async fn of(answer: Answer) -> Self {
         let state = Arc::<Mutex<State>>::default();
         let shared = state.clone();
         let page = Router::new().fallback(move |request: Request| {

@@ -73,6 +73,23 @@ fn the_api_is_where_the_documentation_says() {
 }
 
 #[test]
+fn the_page_of_a_repository_is_known() {
+    let check = |provider, git: &str, url: Option<&str>, page: &str| {
+        let target = Target::parse(provider, git, url, TOKEN, None);
+        let found = target.map(|target| target.page());
+        assert_eq!(found.as_deref(), Ok(page), "{git}");
+    };
+    check(GitHub, "git@github.com:org/config.git", None, "https://github.com/org/config");
+    check(GitHub, "https://org.ghe.com/org/config", None, "https://org.ghe.com/org/config");
+    check(GitHub, "git@git.example.com:org/config", None, "https://git.example.com/org/config");
+    check(GitLab, "git@gitlab.com:org/team/config.git", None, "https://gitlab.com/org/team/config");
+    let own = Some("https://example.com/gitlab");
+    check(GitLab, "git@example.com:org/config.git", own, "https://example.com/gitlab/org/config");
+    check(Gitea, "https://example.com/git/org/config", None, "https://example.com/git/org/config");
+    check(Gitea, "http://gitea:3000/org/config.git", None, "http://gitea:3000/org/config");
+}
+
+#[test]
 fn a_url_that_names_no_repository_is_refused_and_shows_no_password() {
     let check = |provider, git: &str, url: Option<&str>, part: &str| {
         let error = parse(provider, git, url).expect_err(git).to_string();
