@@ -168,7 +168,7 @@ impl Look<'_> {
             bans::right(status(&mut edits.images, &setting.image), &spot, &setting.after);
             spots.push(spot);
         }
-        let (mut taken, mut left) = (Vec::new(), HashSet::new());
+        let (mut taken, mut left, mut broken) = (Vec::new(), HashSet::new(), HashSet::new());
         for setting in set {
             let spot = Spot::of(file, &setting);
             *edits.found.entry(setting.image.clone()).or_default() += 1;
@@ -177,12 +177,13 @@ impl Look<'_> {
                 taken.push(setting);
             } else {
                 left.insert(setting.image);
+                broken.insert(setting.group);
             }
         }
-        // What names no tag goes with the tag beside it.
+        // What names no tag goes with the tag beside it, and a target is done as a whole.
         taken.retain(|setting| {
             let has_tag = matches!(setting.part, ImagePart::Image | ImagePart::Tag);
-            has_tag || !left.contains(&setting.image)
+            (has_tag || !left.contains(&setting.image)) && !broken.contains(&setting.group)
         });
         edits.problems.extend(problems.iter().map(|problem: &Problem| problem.to_string()));
         for marker in unknown.into_iter().filter(|marker| !(self.is_anothers)(&marker.name)) {

@@ -189,6 +189,7 @@ mod tests {
             before,
             after,
             behind: None,
+            group: 0,
         }
     }
 

@@ -47,13 +47,6 @@ impl Target {
         self.repository.rsplit_once('/').unwrap_or(("", &self.repository))
     }
 
-    /// The page of the repository, for links.
-    pub fn page(&self) -> String {
-        let host = self.api.host_str().unwrap_or_default();
-        match (self.provider, host) {
-            (Forge::GitHub, "api.github.com") => format!("https://github.com/{}", self.repository),
-            _ => format!("{}/{}", self.host(), self.repository),
-        }
     /// The page of the repository, which pages of files are below.
     pub fn page(&self) -> String {
         let mut url = self.api.clone();

@@ -130,14 +130,12 @@ impl<'f> Wishes<'f> {
 
     /// What can be made of the wishes.
     pub fn settle(mut self) -> Settings {
-        self.agree();
-        let all = std::mem::take(&mut self.wishes);
-        let (fulfilled, all) = all.into_iter().partition(|wish| is_fulfilled(self.documents, wish));
-        let mut wishes = Vec::new();
-        self.sift(&mut wishes, all);
         let mut groups: BTreeMap<usize, Vec<Setting>> = BTreeMap::new();
+        let mut fulfilled = Vec::new();
         for setting in self.agreed() {
-            if !self.broken.contains(&setting.group) && !is_fulfilled(self.documents, &setting) {
+            if is_fulfilled(self.documents, &setting) {
+                fulfilled.push(setting);
+            } else if !self.broken.contains(&setting.group) {
                 groups.entry(setting.group).or_default().push(setting);
             }
         }
@@ -147,8 +145,7 @@ impl<'f> Wishes<'f> {
         set.sort_by_key(|setting| (setting.document, setting.line));
         problems.sort_by_key(|problem| problem.line);
         problems.dedup();
-        Settings { set: wishes, fulfilled, unknown, problems }
-        Settings { set, unknown, problems }
+        Settings { set, fulfilled, unknown, problems }
     }
 
     /// The scalar's text as it stands; where an alias brings it, its value.
