@@ -57,8 +57,8 @@ pub enum Cause {
     #[error("`{path}` {problem}")]
     Edit { path: String, problem: EditProblem },
     #[error(
-        "a change of `{path}` would change `{elsewhere}` on line {line} as well: write the value out where an \
-         alias or a merge repeats it"
+        "a change of `{path}` would change `{elsewhere}` on line {line} as well: write the value out where \
+         an alias or a merge repeats it"
     )]
     Elsewhere { path: String, elsewhere: String, line: u32 },
     #[error("{0}")]
