@@ -1,11 +1,12 @@
 //! What a commit of ours holds: what git itself would have made, and nothing else. I/O: processes, disk.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use holdfast::error::StageError as _;
+use holdfast::error::StageError;
 use holdfast::source::Pushed;
 
 use super::workshop::{Workshop, commit, git, pushed, read};
@@ -121,7 +122,7 @@ async fn what_cannot_be_changed_is_refused() -> anyhow::Result<()> {
         ("module/x", "NotFile"),
     ] {
         let outcome = workshop.push(&commit(&head, &[(path, b"y")], "Update")?).await;
-        assert_eq!(outcome.as_ref().err().map(|error| error.name()), Some(expected), "{path}: {outcome:?}");
+        assert_eq!(outcome.as_ref().err().map(StageError::name), Some(expected), "{path}: {outcome:?}");
     }
     let twice = workshop.push(&commit(&head, &[("a.yaml", b"y"), ("a.yaml", b"z")], "Update")?).await;
     assert_eq!(twice.err().map(|error| error.name()), Some("ChangedTwice"));
@@ -165,8 +166,8 @@ async fn big_trees_are_written_soon() -> anyhow::Result<()> {
     let blob = blob.trim();
     let mut index = String::new();
     for number in 0..20_000 {
-        index.push_str(&format!("100644 {blob}\tmany/file-{number}.yaml\n"));
-        index.push_str(&format!("100644 {blob}\tfolders/{number}/a.yaml\n"));
+        writeln!(index, "100644 {blob}\tmany/file-{number}.yaml")?;
+        writeln!(index, "100644 {blob}\tfolders/{number}/a.yaml")?;
     }
     let list = workshop.folder.path().join("index");
     std::fs::write(&list, index)?;

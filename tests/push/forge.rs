@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use holdfast::error::StageError as _;
+use holdfast::error::StageError;
 use holdfast::source::{Checkout, GitRef, Location, Onto, PushError, Pushed, Refusal, Sources};
 use holdfast_tests::forge::{Forge, PASSWORD, Repository, USER};
 use holdfast_tests::tools;
@@ -217,11 +217,11 @@ fn logins_that_are_wrong_are_named_as_for_a_fetch() -> anyhow::Result<()> {
             (&gone, &right[..], "LoginReadOnly"),
         ] {
             let outcome = Desk::new(url, entries)?.push(&head, "2\n").await?;
-            assert_eq!(outcome.as_ref().err().map(|error| error.name()), Some(expected), "{outcome:?}");
+            assert_eq!(outcome.as_ref().err().map(StageError::name), Some(expected), "{outcome:?}");
         }
         let stranger = forge.deploy_key(&self::repository(forge, "push-other").await?, true).await?;
         let outcome = Desk::ssh(forge, &repository, &stranger)?.push(&head, "2\n").await?;
-        let name = outcome.as_ref().err().map(|error| error.name());
+        let name = outcome.as_ref().err().map(StageError::name);
         assert!(name.is_some_and(|name| name != "PushUnknown"), "{outcome:?}");
         assert_eq!(main_of(&repository)?, head.id().to_string());
         Ok(())

@@ -36,7 +36,7 @@ async fn the_branch_begins_at_the_source_and_moves_forward() -> anyhow::Result<(
     let workshop = Workshop::new()?;
     let main = workshop.at("main")?;
     let (_, parents) = update(&workshop, "image: web:2\n").await?;
-    assert_eq!(parents, [main.clone()]);
+    assert_eq!(parents, std::slice::from_ref(&main));
     // Made on the same source: one commit after the other.
     let second = workshop.at(BRANCH)?;
     let (_, parents) = update(&workshop, "image: web:3\n").await?;

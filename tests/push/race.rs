@@ -16,7 +16,7 @@ use super::workshop::{Workshop, git, git_command};
 
 const PEOPLE: usize = 4;
 /// How many commits of each side make a race.
-const ENOUGH: usize = 10;
+const ENOUGH: usize = 6;
 /// A slow machine has so much time for them.
 const LIMIT: Duration = Duration::from_mins(2);
 

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::ensure;
-use holdfast::error::StageError as _;
-use holdfast::source::NewCommit;
+use holdfast::error::StageError;
+use holdfast::source::{NewCommit, SignError};
 
 use super::workshop::{LIMIT, Workshop, commit, git_command, pushed, signer};
 
@@ -25,7 +25,6 @@ fn ssh_key(folder: &Path, kind: &str, bits: &str, password: &str) -> anyhow::Res
 async fn check(
     workshop: &Workshop,
     secret: &[(&str, &str)],
-    is_repeatable: bool,
     git: impl Fn(&[&str]) -> Command,
 ) -> anyhow::Result<()> {
     let signer = signer(secret)?;
@@ -39,9 +38,6 @@ async fn check(
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         ensure!(output.status.success(), "{said}\n{}", workshop.show(&id)?);
         ensure!(said.contains("Good"), "{said}");
-        if !is_repeatable {
-            continue;
-        }
         // The same signature again: the same commit.
         let (location, onto) = (workshop.location()?, holdfast::source::Onto::head_of(&head));
         let again = workshop.sources.push(&location, "main", &onto, &new, LIMIT).await;
@@ -61,9 +57,14 @@ async fn ssh_keys_of_all_kinds_sign() -> anyhow::Result<()> {
         ("rsa", "3072", "opens it"),
         ("ecdsa", "256", ""),
         ("ecdsa", "384", ""),
-        ("ecdsa", "521", ""),
     ] {
-        let (private, public) = ssh_key(folder, kind, bits, password)?;
+        let (mut private, mut public) = ssh_key(folder, kind, bits, password)?;
+        // One ECDSA key of 256 begins with a zero byte, which is refused.
+        while kind == "ecdsa" && name_of(&[("identity", &private)]) == Some("SigningKeyShort") {
+            std::fs::remove_file(public.with_extension(""))?;
+            std::fs::remove_file(&public)?;
+            (private, public) = ssh_key(folder, kind, bits, password)?;
+        }
         let allowed = folder.join("allowed");
         std::fs::write(&allowed, format!("alice@example.com {}", std::fs::read_to_string(public)?))?;
         let allowed = format!("gpg.ssh.allowedSignersFile={}", allowed.display());
@@ -71,7 +72,7 @@ async fn ssh_keys_of_all_kinds_sign() -> anyhow::Result<()> {
         if !password.is_empty() {
             secret.push(("password", password));
         }
-        check(&workshop, &secret, bits != "521", |arguments| {
+        check(&workshop, &secret, |arguments| {
             let mut git = git_command(&workshop.bare);
             git.args(["-c", &allowed]).args(arguments);
             git
@@ -82,19 +83,23 @@ async fn ssh_keys_of_all_kinds_sign() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The name of the error of a signer with these keys, if it has one.
+fn name_of(secret: &[(&str, &str)]) -> Option<&'static str> {
+    let error = signer(secret).err()?;
+    error.downcast_ref::<SignError>().map(StageError::name)
+}
+
 #[test]
 fn a_locked_ssh_key_needs_its_password() -> anyhow::Result<()> {
     let folder = holdfast_tests::watchdog::Folder::make("locked")?;
     let (private, _) = ssh_key(folder.path(), "ed25519", "", "opens it")?;
-    let check = |secret: &[(&str, &str)], expected: &str| {
-        let found = signer(secret).err();
-        let found = found.as_ref().and_then(|error| error.downcast_ref::<holdfast::source::SignError>());
-        assert_eq!(found.map(|error| error.name()), Some(expected));
-    };
+    let check = |secret: &[(&str, &str)], expected: &str| assert_eq!(name_of(secret), Some(expected));
     check(&[("identity", &private)], "SigningKeyLocked");
     check(&[("identity", &private), ("password", "wrong")], "WrongPassword");
     let cut = &private[..private.len() / 2];
     check(&[("identity", cut), ("password", "opens it")], "BadSigningKey");
+    let (big, _) = ssh_key(folder.path(), "ecdsa", "521", "")?;
+    check(&[("identity", &big)], "SigningKeyKind");
     // As it stands in a Secret that somebody typed.
     let windows = private.trim_end().replace('\n', "\r\n");
     signer(&[("identity", &windows), ("password", "opens it\n")]).map(|_| ())
@@ -142,12 +147,13 @@ async fn openpgp_keys_of_all_kinds_sign() -> anyhow::Result<()> {
         let usage = if sub.is_some() { "cert" } else { "cert,sign" };
         // The key is older than the commits.
         let old = ["--faked-system-time", "20200101T000000", "--passphrase", password];
+        let later = ["--faked-system-time", "20210101T000000", "--passphrase", password];
         gpg.run(&[&old[..], &["--quick-generate-key", &user, primary, usage, "never"]].concat())?;
         if let Some(sub) = sub {
             let listed = gpg.run(&["--list-keys", "--with-colons", &user])?;
             let fingerprint = listed.lines().find_map(|line| line.strip_prefix("fpr:")).unwrap_or_default();
             let fingerprint = fingerprint.trim_matches(':');
-            gpg.run(&[&old[..], &["--quick-add-key", fingerprint, sub, "sign", "never"]].concat())?;
+            gpg.run(&[&later[..], &["--quick-add-key", fingerprint, sub, "sign", "never"]].concat())?;
         }
         let key = gpg.run(&["--passphrase", password, "--armor", "--export-secret-keys", &user])?;
         let mut secret = vec![("git.asc", key.as_str())];
@@ -158,7 +164,7 @@ async fn openpgp_keys_of_all_kinds_sign() -> anyhow::Result<()> {
             assert!(wrong.is_some_and(|error| error.to_string().contains("does not open")));
             secret.push(("password", password));
         }
-        check(&workshop, &secret, true, |arguments| {
+        check(&workshop, &secret, |arguments| {
             let mut git = git_command(&workshop.bare);
             git.env("GNUPGHOME", &gpg.0).args(arguments);
             git

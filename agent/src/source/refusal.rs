@@ -90,7 +90,8 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// What servers write, in small letters, and what it means. The first that fits counts: what says more stands first.
+/// What servers write, in small letters, and what it means. The first that fits counts: what only one server says stands
+/// first, and what the text of any hook may say stands last.
 const WORDS: &[(Refusal, &[&str])] = &[
     (Refusal::Archived, &["was archived", "is archived", "has been archived"]),
     (
@@ -109,14 +110,11 @@ const WORDS: &[(Refusal, &[&str])] = &[
     (
         Refusal::ReadOnly,
         &[
-            "read only",
-            "read-only",
-            "readonly",
+            "marked as read only",
             "not authorized to write",
             "not have write access",
-            "not allowed to push",
-            "not allowed to upload",
-            "no write access",
+            "not allowed to push code",
+            "not allowed to upload code",
             "write access to repository not granted",
             "genericcontribute",
             "denied to ",
@@ -126,18 +124,18 @@ const WORDS: &[(Refusal, &[&str])] = &[
     (
         Refusal::TooLarge,
         &[
-            "quota",
             "exceeds maximum",
             "exceeds github's file size limit",
             "exceed the maximum",
-            "too large",
-            "larger than",
+            "exceeded its quota",
             "no space left",
             "http status 413",
         ],
     ),
     (Refusal::Shallow, &["shallow update not allowed"]),
     (Refusal::Hook, &["hook declined"]),
+    (Refusal::ReadOnly, &["read only", "read-only", "readonly", "no write access"]),
+    (Refusal::TooLarge, &["quota", "too large", "larger than"]),
 ];
 
 /// A branch that is at another commit than was said: `ng` for one who was too late.
@@ -263,6 +261,7 @@ mod tests {
         // git itself, and the server before it
         check("pre-receive hook declined: only on weekdays", Some(Refusal::Hook));
         check("hook declined", Some(Refusal::Hook));
+        check("pre-receive hook declined: apps/ is read-only on Fridays", Some(Refusal::Hook));
         check("shallow update not allowed", Some(Refusal::Shallow));
         check("Received HTTP status 403", Some(Refusal::ReadOnly));
         check("Received HTTP status 413", Some(Refusal::TooLarge));

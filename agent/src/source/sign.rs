@@ -1,10 +1,11 @@
 //! Signatures of commits, with an SSH key or an OpenPGP key out of a Secret.
 //!
-//! The same key and text make the same signature, but for ECDSA keys of 521 bits. Pure, but for chance: those keys take
-//! it, and RSA hides behind it how long it takes.
+//! The same key and text always make the same signature. Pure; chance only hides the time that RSA takes.
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use pgp::composed::{
     ArmorOptions, Deserializable as _, DetachedSignature, SignedSecretKey, SignedSecretSubKey,
@@ -48,8 +49,12 @@ pub enum SignError {
     Locked { entry: &'static str },
     #[error("the password of the Secret does not open the signing key {entry}")]
     WrongPassword { entry: &'static str },
-    #[error("an SSH key of the kind {kind} cannot sign here; use ed25519, rsa or ecdsa")]
+    #[error("an SSH key of the kind {kind} cannot sign here; use ed25519")]
     Kind { kind: String },
+    #[error(
+        "this ECDSA key cannot be read here: its number begins with a zero byte; make another one, or use ed25519"
+    )]
+    ShortNumber,
     #[error("the OpenPGP key in git.asc has no key that may sign; add a subkey for signatures")]
     NotForSigning,
     #[error("cannot sign the commit: {said}")]
@@ -69,6 +74,7 @@ impl StageError for SignError {
             Self::Locked { .. } => "SigningKeyLocked",
             Self::WrongPassword { .. } => "WrongPassword",
             Self::Kind { .. } => "SigningKeyKind",
+            Self::ShortNumber => "SigningKeyShort",
             Self::NotForSigning => "NotForSigning",
             Self::Failed { .. } => "SignFailed",
         }
@@ -110,12 +116,34 @@ fn ssh(identity: &[u8], password: Option<&[u8]>) -> Result<PrivateKey, SignError
         let why = "it has another format; `ssh-keygen -p -f FILE` rewrites a key in OpenSSH's".to_owned();
         return Err(bad(why));
     }
-    let key = PrivateKey::from_openssh(&text).map_err(|error| bad(error.to_string()))?;
+    let ecdsa = ecdsa_of(&text);
+    if ecdsa == Some("nistp521") {
+        return Err(SignError::Kind { kind: "ecdsa with 521 bits".to_owned() });
+    }
+    let unread = |error: ssh_key::Error| match (error, ecdsa) {
+        (ssh_key::Error::Encoding(_) | ssh_key::Error::FormatEncoding, Some(_)) => SignError::ShortNumber,
+        (error, _) => bad(error.to_string()),
+    };
+    let key = PrivateKey::from_openssh(&text).map_err(unread)?;
     if !key.is_encrypted() {
         return Ok(key);
     }
     let password = password.ok_or(SignError::Locked { entry: "identity" })?;
-    key.decrypt(password).map_err(|_| SignError::WrongPassword { entry: "identity" })
+    key.decrypt(password).map_err(|error| match error {
+        ssh_key::Error::Crypto => SignError::WrongPassword { entry: "identity" },
+        other => unread(other),
+    })
+}
+
+/// The curve of an ECDSA key. Its name stands in the public part, which is never locked.
+fn ecdsa_of(text: &str) -> Option<&'static str> {
+    let body: String = text.lines().filter(|line| !line.starts_with("-----")).collect();
+    let bytes = STANDARD.decode(body.trim()).ok()?;
+    let curves = ["nistp256", "nistp384", "nistp521"];
+    curves.into_iter().find(|curve| {
+        let name = format!("ecdsa-sha2-{curve}");
+        memchr::memmem::find(&bytes, name.as_bytes()).is_some()
+    })
 }
 
 fn sign_ssh(key: &PrivateKey, text: &[u8]) -> Result<String, SignError> {
@@ -225,6 +253,16 @@ fn detached(key: &impl SigningKey, text: &[u8], at: Timestamp) -> Result<String,
 mod tests {
     use super::*;
 
+    /// A key of nobody, made until it began with a zero byte.
+    const SHORT: &str = "-----BEGIN OPENSSH PRIVATE KEY-----\n\
+        b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAaAAAABNlY2RzYS\n\
+        1zaGEyLW5pc3RwMjU2AAAACG5pc3RwMjU2AAAAQQTa3u11gUPUa5bWtGjpGTvfj3ndNYO+\n\
+        CjZ4vppHGaR0ALJXTwvSSNwDZi0lyjRG72m+NKLEWVcNokO3vSrgdPu9AAAAmJxy3DWcct\n\
+        w1AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBNre7XWBQ9Rrlta0\n\
+        aOkZO9+Ped01g74KNni+mkcZpHQAsldPC9JI3ANmLSXKNEbvab40osRZVw2iQ7e9KuB0+7\n\
+        0AAAAfBPB5Xcgik8jK25lpO9CH745TvdnnAPVxPTO3i9WEbwAAAAAB\n\
+        -----END OPENSSH PRIVATE KEY-----";
+
     fn refused(entries: &[(&str, &str)]) -> &'static str {
         let data = entries.iter().map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec()));
         Signer::from_secret(&data.collect()).err().map_or("taken", |error| error.name())
@@ -240,5 +278,6 @@ mod tests {
         check(&[("identity", "not a key")], "BadSigningKey");
         check(&[("identity", "-----BEGIN RSA PRIVATE KEY-----")], "BadSigningKey");
         check(&[("git.asc", "not a key")], "BadSigningKey");
+        check(&[("identity", SHORT)], "SigningKeyShort");
     }
 }
