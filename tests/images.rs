@@ -47,7 +47,7 @@ fn a_new_image_becomes_one_commit_of_one_line_and_is_rolled_out() -> anyhow::Res
             "1.0.0",
             "1.2.3",
             "app/web.yaml",
-            "Deployment image-new/web",
+            "Deployment.apps web (image-new/app)",
             "semver >=1.0.0",
             "Signed-off-by: Robot <robot@example.com>",
         ] {
@@ -200,9 +200,14 @@ fn another_branch_gets_one_pull_request_that_is_closed_when_it_is_moot() -> anyh
             let all = all.as_array().cloned().unwrap_or_default();
             anyhow::Ok(all.iter().map(|one| format!("{} {}", one["title"], one["state"])).collect::<Vec<_>>())
         };
-        eventually(Duration::from_secs(10), "a pull request", || async {
-            Ok(requests().await? == ["\"Update web to 1.1.0\" \"open\""])
-        })
+        let is = |expected: &'static str| async move {
+            let found = requests().await?;
+            if found != [expected] {
+                bail!("{found:?} {}", stage.says("{.status}").await?);
+            }
+            Ok(true)
+        };
+        eventually(SOON, "a pull request", || is("\"Update web to 1.1.0\" \"open\""))
         .await?;
         // It moves forward with the source branch and with newer images.
         stage.pull("main")?;
@@ -291,6 +296,6 @@ fn a_push_that_is_refused_says_why() -> anyhow::Result<()> {
         shared.env.cluster.apply(&sync::secret("image-reader", "key", &login)).await?;
         let git = json!({"git": {"url": stage.git.ssh_url, "secretRef": {"name": "key"}}});
         stage.update(&git, &json!({})).await?;
-        stage.ready("ReadOnly", &["may read but not write"]).await
+        stage.ready("LoginReadOnly", &["may read but not write"]).await
     })
 }

@@ -271,6 +271,7 @@ impl Context {
     pub fn forget_update(&self, update: &SyncRef) {
         self.secrets.release(&User::Update(update.clone()), &[]);
         self.metrics.forget_image_update(update);
+        self.alerts.forget_update(update);
         self.hooks.remove(&HookOwner {
             kind: HookKind::ImageUpdate,
             namespace: update.namespace().to_owned(),

@@ -295,6 +295,7 @@ async fn report(
         memory.status = Some(ImageUpdateStatus { conditions: before.conditions.clone(), ..after });
         return Action::requeue(PAUSE);
     }
+    context.alerts.tell_update(owner, update.labels(), &after, failures.first());
     memory.status = Some(after);
     let passing = failures.iter().any(|failure| failure.class != Class::User);
     memory.failures = if passing { memory.failures.saturating_add(1) } else { 0 };

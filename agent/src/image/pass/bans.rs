@@ -84,7 +84,17 @@ mod tests {
     fn setting(before: &str, after: &str) -> Setting {
         let (image, path) = ("web".to_owned(), "/spec/image".to_owned());
         let (before, after) = (before.to_owned(), after.to_owned());
-        Setting { image, document: 0, path, line: 3, part: ImagePart::Image, before, after, behind: None, group: 0 }
+        Setting {
+            image,
+            document: 0,
+            path,
+            line: 3,
+            part: ImagePart::Image,
+            before,
+            after,
+            behind: None,
+            group: 0,
+        }
     }
 
     #[test]
