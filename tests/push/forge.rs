@@ -1,6 +1,8 @@
 //! Pushes to a real forge: every login, and what it says to those that may not. I/O: processes, network.
 
 use std::future::Future;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -151,6 +153,24 @@ fn ssh_with_a_deploy_key() -> anyhow::Result<()> {
         let repository = repository(forge, "push-ssh").await?;
         let key = forge.deploy_key(&repository, true).await?;
         can_push(&repository, &Desk::ssh(forge, &repository, &key)?).await
+    })
+}
+
+#[test]
+fn ssh_with_a_key_that_is_locked() -> anyhow::Result<()> {
+    run(async |forge| {
+        let repository = repository(forge, "push-locked").await?;
+        let folder = Folder::make("locked-key")?;
+        let path = folder.path().join("key");
+        std::fs::write(&path, forge.deploy_key(&repository, true).await?)?;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+        let password = "it's \"open\" $now";
+        let mut lock = Command::new("ssh-keygen");
+        anyhow::ensure!(lock.args(["-q", "-p", "-N", password, "-f"]).arg(&path).status()?.success());
+        let key = std::fs::read_to_string(&path)?;
+        let entries =
+            [("identity", key.as_str()), ("password", password), ("known_hosts", forge.known_hosts())];
+        can_push(&repository, &Desk::new(&repository.ssh_url, &entries)?).await
     })
 }
 
