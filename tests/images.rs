@@ -6,7 +6,8 @@ mod kit;
 
 use std::time::Duration;
 
-use holdfast_tests::shared::{Shared, run};
+use anyhow::bail;
+use holdfast_tests::shared::{SOON, Shared, run};
 use holdfast_tests::{eventually, sync};
 use serde_json::json;
 
@@ -188,7 +189,12 @@ fn another_branch_gets_one_pull_request_that_is_closed_when_it_is_moot() -> anyh
         let stage = Stage::set(shared, "image-pull", &["1.0.0"]).await?;
         let web = deployment(&format!("{}:1.0.0", stage.repository()), "image-pull:web");
         stage.git.commit(&[("web.yaml", &web), ("other.yaml", "a: 1\n")], "Begin")?;
-        let push = json!({"push": {"branch": "images"}, "pullRequest": {"provider": "gitea"}});
+        let push = json!({"push": {"branch": "images"}, "pullRequest": {"provider": "gitea", "secretRef": {"name": "forge"}}});
+        let scopes = json!({"name": "images", "scopes": ["write:repository", "write:issue"]});
+        let path = format!("users/{}/tokens", holdfast_tests::forge::USER);
+        let token = shared.env.forge.api(reqwest::Method::POST, &path, &scopes).await?;
+        let token = token["sha1"].as_str().unwrap_or_default();
+        shared.env.cluster.apply(&sync::secret("image-pull", "forge", &[("token", token)])).await?;
         stage.update(&push, &json!({})).await?;
         stage.ready("UpToDate", &[]).await?;
         stage.image("1.1.0").await?;
@@ -200,33 +206,27 @@ fn another_branch_gets_one_pull_request_that_is_closed_when_it_is_moot() -> anyh
             let all = all.as_array().cloned().unwrap_or_default();
             anyhow::Ok(all.iter().map(|one| format!("{} {}", one["title"], one["state"])).collect::<Vec<_>>())
         };
+        let (asked, told) = (&requests, &stage);
         let is = |expected: &'static str| async move {
-            let found = requests().await?;
+            let found = asked().await?;
             if found != [expected] {
-                bail!("{found:?} {}", stage.says("{.status}").await?);
+                bail!("{found:?} {}", told.says("{.status}").await?);
             }
             Ok(true)
         };
-        eventually(SOON, "a pull request", || is("\"Update web to 1.1.0\" \"open\""))
-        .await?;
+        eventually(SOON, "a pull request", || is("\"Update web to 1.1.0\" \"open\"")).await?;
         // It moves forward with the source branch and with newer images.
         stage.pull("main")?;
         stage.git.commit(&[("other.yaml", "a: 2\n")], "Another change")?;
         stage.image("1.2.0").await?;
         stage.has("images", "web.yaml", ":1.2.0 # {").await?;
         stage.has("images", "other.yaml", "a: 2").await?;
-        eventually(Duration::from_secs(10), "the newer title", || async {
-            Ok(requests().await? == ["\"Update web to 1.2.0\" \"open\""])
-        })
-        .await?;
+        eventually(SOON, "the newer title", || is("\"Update web to 1.2.0\" \"open\"")).await?;
         stage.stays("images").await?;
         // Somebody writes it by hand.
         stage.pull("main")?;
         stage.git.commit(&[("web.yaml", &web.replace(":1.0.0", ":1.2.0"))], "By hand")?;
-        eventually(Duration::from_secs(20), "it to be closed", || async {
-            Ok(requests().await? == ["\"Update web to 1.2.0\" \"closed\""])
-        })
-        .await
+        eventually(SOON, "it to be closed", || is("\"Update web to 1.2.0\" \"closed\"")).await
     })
 }
 
