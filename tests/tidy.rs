@@ -22,6 +22,7 @@ const COMPOSERS: &[&str] = &[
     "controller/",
     "memory.rs",
     "image/mod.rs",
+    "image/pass/",
     "cli/",
 ];
 

@@ -1,7 +1,9 @@
-//! `/healthz`, `/readyz` and `/metrics`, and `/audit` for what the API server tells of. I/O: listens.
+//! `/healthz`, `/readyz` and `/metrics`, `/audit` for what the API server tells of, and `/hooks/…` for what forges and
+//! registries do. I/O: listens.
 //!
 //! Leaves reading audit events to whoever is given their bytes.
 
+pub mod hooks;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +26,7 @@ use subtle::ConstantTimeEq as _;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use self::hooks::Hooks;
 use crate::metrics::Metrics;
 
 /// How long the main loop may be silent before the process counts as hung.
@@ -141,6 +144,7 @@ pub async fn serve(
     health: Health,
     metrics: Arc<Metrics>,
     audit: Option<AuditEndpoint>,
+    hooks: Option<Hooks>,
     stop: CancellationToken,
 ) -> Result<SocketAddr, ListenError> {
     let failed = |source| ListenError { address, source };
@@ -153,7 +157,12 @@ pub async fn serve(
         .with_state(Shared { health, metrics: metrics.clone() });
     if let Some(endpoint) = audit {
         let route = post(take).layer(DefaultBodyLimit::max(BATCH));
-        routes = routes.merge(Router::new().route("/audit", route).with_state(Inbox { endpoint, metrics }));
+        routes = routes.merge(
+            Router::new().route("/audit", route).with_state(Inbox { endpoint, metrics: metrics.clone() }),
+        );
+    }
+    if let Some(hooks) = hooks {
+        routes = routes.merge(hooks::routes(hooks, metrics));
     }
     let server = axum::serve(listener, routes).with_graceful_shutdown(stop.cancelled_owned());
     tokio::spawn(async move {

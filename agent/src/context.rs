@@ -12,7 +12,8 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{Approval, ApprovalSpec, Sync};
+use crate::admin::hooks::{HookKind, HookOwner, Hooks};
+use crate::api::{Approval, ApprovalSpec, ImageUpdate, Sync};
 use crate::cluster::Cluster;
 use crate::cluster::clients::{ClientError, Clients};
 use crate::cluster::discovery::Discovery;
@@ -21,6 +22,8 @@ use crate::cluster::refusal::chain;
 use crate::cluster::secrets::{Secrets, User};
 use crate::cluster::view::View;
 use crate::cluster::watch::Watches;
+use crate::image::pull_request::PullRequests;
+use crate::image::registry::{self, Registries};
 use crate::memory::Memories;
 use crate::metrics::Metrics;
 use crate::reconcile::remotes::GitRemotes;
@@ -57,6 +60,11 @@ pub struct Context {
     pub room: Semaphore,
     /// Asks for a run of a Sync.
     pub wake: mpsc::UnboundedSender<SyncRef>,
+    pub registries: Registries,
+    pub pull_requests: PullRequests,
+    pub updates: Store<ImageUpdate>,
+    /// Who may call, and what for.
+    pub hooks: Hooks,
     /// The agent is ending.
     pub stop: CancellationToken,
     /// Other Syncs run in this process too; not so when a single plan is made.
@@ -82,12 +90,15 @@ pub struct Options {
     pub audited: Told,
     /// The name of the pod, for Events.
     pub instance: Option<String>,
+    /// Where webhooks come in.
+    pub hooks: Hooks,
 }
 
 /// The ends that feed a context.
 pub struct Feeds {
     pub syncs: Writer<Sync>,
     pub approvals: Writer<Approval>,
+    pub updates: Writer<ImageUpdate>,
     /// The Syncs that something asks a run of.
     pub woken: mpsc::UnboundedReceiver<SyncRef>,
 }
@@ -118,6 +129,12 @@ impl Context {
         let (wake, woken) = mpsc::unbounded_channel();
         let (syncs, sync_writer) = reflector::store();
         let (approvals, approval_writer) = reflector::store();
+        let (updates, update_writer) = reflector::store();
+        let asked = metrics.clone();
+        let registries = Registries::new(registry::Options {
+            on_request: Arc::new(move |host, result| asked.registry_request(host, result)),
+            ..registry::Options::default()
+        });
         let view = Arc::new(View::new(wake.clone()));
         let counted = metrics.clone();
         let on_look: OnLook = Arc::new(move |result, moved| {
@@ -156,11 +173,15 @@ impl Context {
             memories: Memories::default(),
             room: Semaphore::new(ROOM as usize),
             wake,
+            registries,
+            pull_requests: PullRequests::new(),
+            updates,
+            hooks: options.hooks.clone(),
             stop,
             client,
             together: true,
         };
-        Ok((context, Feeds { syncs: sync_writer, approvals: approval_writer, woken }))
+        Ok((context, Feeds { syncs: sync_writer, approvals: approval_writer, updates: update_writer, woken }))
     }
 
     /// Takes the health checks of a Sync as soon as it is seen, so that its objects are judged by them at first sight. What
@@ -239,6 +260,23 @@ impl Context {
         self.alerts.forget(sync);
         self.metrics.forget(sync);
         self.memories.forget(sync);
+        self.hooks.remove(&HookOwner {
+            kind: HookKind::Sync,
+            namespace: sync.namespace().to_owned(),
+            name: sync.name().to_owned(),
+        });
+    }
+
+    /// Forgets an ImageUpdate that is gone.
+    pub fn forget_update(&self, update: &SyncRef) {
+        self.secrets.release(&User::Update(update.clone()), &[]);
+        self.metrics.forget_image_update(update);
+        self.alerts.forget_update(update);
+        self.hooks.remove(&HookOwner {
+            kind: HookKind::ImageUpdate,
+            namespace: update.namespace().to_owned(),
+            name: update.name().to_owned(),
+        });
     }
 
     /// The approvals and rejections that name a Sync, the oldest first.

@@ -4,6 +4,8 @@
 //! `reconcile`. I/O: API watches, status writes.
 
 mod feeds;
+mod hooks;
+mod images;
 mod pace;
 
 use std::convert::Infallible;
@@ -18,12 +20,14 @@ use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::{Controller, WatchStreamExt as _, controller, watcher};
 use kube::{Client, Resource as _, ResourceExt as _};
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use self::feeds::{api, feed_approvals, hear_audit, moved, scopes, serve_alerts};
 use self::pace::{gathered, next};
 use crate::admin::Health;
+use crate::admin::hooks::HookOwner;
 use crate::api::{Sync, SyncStatus, conditions, names};
 use crate::cluster::refusal::chain;
 use crate::cluster::requests::refusal;
@@ -65,6 +69,7 @@ pub async fn run(
     options: Options,
     metrics: Arc<Metrics>,
     health: Health,
+    called: UnboundedReceiver<HookOwner>,
     stop: CancellationToken,
 ) -> Result<(), StartError> {
     let (context, feeds) = loop {
@@ -78,7 +83,7 @@ pub async fn run(
     };
     let context = Arc::new(context);
     let client = context.client.clone();
-    let Feeds { syncs: sync_writer, approvals: approval_writer, woken } = feeds;
+    let Feeds { syncs: sync_writer, approvals: approval_writer, updates: update_writer, woken } = feeds;
     let syncs = context.cluster.syncs.clone();
     let approvals_seen = feed_approvals(&context, &options.namespaces, approval_writer);
     let triggers = stream::select_all(scopes(&options.namespaces).map(|namespace| {
@@ -108,6 +113,7 @@ pub async fn run(
         }
     };
     let alerts = serve_alerts(&context, &options);
+    let updates = images::run(&context, &options.namespaces, update_writer, called, stop.clone());
     let runs = Controller::for_stream(triggers, syncs)
         .with_config(controller::Config::default().concurrency(CONCURRENCY))
         .reconcile_on(woken.map(|sync| ObjectRef::new(sync.name()).within(sync.namespace())))
@@ -126,7 +132,7 @@ pub async fn run(
         }
     };
     tokio::select! {
-        () = runs => {}
+        () = async { tokio::join!(runs, updates); } => {}
         () = async { tokio::join!(ready, approvals_seen, alerts, hear_audit(&context), beats); } => {}
     }
     Ok(())
@@ -201,7 +207,12 @@ async fn run_one(sync: Arc<Sync>, context: Arc<Context>) -> Result<Action, Infal
             Ended::Waits(findings) => *findings,
         }
     } else {
-        limited(&run, &mut memory).await
+        let mut findings = limited(&run, &mut memory).await;
+        match hooks::of_sync(&run).await {
+            Ok(path) => findings.webhook_path = Some(path),
+            Err(failure) => findings.failure = findings.failure.or(Some(failure)),
+        }
+        findings
     };
     Ok(match gathered(&mut memory, findings) {
         Ok(findings) => report(&run, &mut memory, &findings).await,

@@ -11,6 +11,8 @@ pub mod render;
 pub mod report;
 pub mod source;
 
+pub mod image;
+
 pub mod admin;
 pub mod cli;
 pub mod context;

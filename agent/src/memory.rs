@@ -15,6 +15,7 @@ use crate::cluster::view::Differs;
 use crate::reconcile::fights::Fights;
 use crate::reconcile::rendering::Known;
 use crate::render::kept::Kept;
+use crate::render::reads::Reads;
 use crate::report::Done;
 use crate::source::{Checkout, MirrorId};
 use crate::sync_ref::SyncRef;
@@ -111,6 +112,10 @@ pub struct Memories {
     places: Mutex<HashMap<SyncRef, Place>>,
     /// Syncs that wait for others to read the same commit.
     held: Mutex<HashSet<SyncRef>>,
+    /// Syncs of which a forge says that there is news.
+    called: Mutex<HashSet<SyncRef>>,
+    /// What each Sync read when it was rendered last.
+    reads: Mutex<HashMap<SyncRef, Arc<Reads>>>,
 }
 
 /// What a Sync reads, and how far it is.
@@ -126,6 +131,31 @@ struct Place {
 impl Memories {
     pub fn of(&self, sync: &SyncRef) -> Arc<tokio::sync::Mutex<Memory>> {
         lock(&self.all).entry(sync.clone()).or_default().clone()
+    }
+
+    /// Notes that a forge says that there is news for a Sync.
+    pub fn call(&self, sync: &SyncRef) {
+        lock(&self.called).insert(sync.clone());
+    }
+
+    /// True if a forge says that there is news.
+    pub fn is_called(&self, sync: &SyncRef) -> bool {
+        lock(&self.called).contains(sync)
+    }
+
+    /// True if a forge said so; from now on it is answered.
+    pub fn take_call(&self, sync: &SyncRef) -> bool {
+        lock(&self.called).remove(sync)
+    }
+
+    /// Notes what a Sync read.
+    pub fn note_reads(&self, sync: &SyncRef, reads: &Arc<Reads>) {
+        lock(&self.reads).insert(sync.clone(), reads.clone());
+    }
+
+    /// What a Sync read when it was rendered last.
+    pub fn reads(&self, sync: &SyncRef) -> Option<Arc<Reads>> {
+        lock(&self.reads).get(sync).cloned()
     }
 
     /// Notes which mirror a Sync reads.
@@ -188,6 +218,8 @@ impl Memories {
         lock(&self.all).remove(sync);
         lock(&self.places).remove(sync);
         lock(&self.held).remove(sync);
+        lock(&self.reads).remove(sync);
+        lock(&self.called).remove(sync);
     }
 }
 

@@ -52,6 +52,29 @@ struct RequestLabels {
     code: u16,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct UpdateLabels {
+    namespace: String,
+    name: String,
+}
+
+impl UpdateLabels {
+    fn of(update: &SyncRef) -> Self {
+        Self { namespace: update.namespace().to_owned(), name: update.name().to_owned() }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RegistryLabels {
+    host: String,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HostLabels {
+    host: String,
+}
+
 /// `url`, `ref`, `revision`: `ref` cannot be the name of a field.
 type RevisionLabels = Vec<(&'static str, String)>;
 
@@ -74,6 +97,11 @@ pub struct Metrics {
     revisions: Family<RevisionLabels, Gauge>,
     alerts: Family<AlertLabels, Counter>,
     audit_events: Family<ResultLabels, Counter>,
+    hooks: Family<ResultLabels, Counter>,
+    update_ready: Family<UpdateLabels, Gauge<i64, AtomicI64>>,
+    image_updates: Family<UpdateLabels, Counter>,
+    registry_requests: Family<RegistryLabels, Counter>,
+    registry_remaining: Family<HostLabels, Gauge<i64, AtomicI64>>,
 }
 
 /// From a millisecond to minutes.
@@ -105,6 +133,11 @@ impl Metrics {
             revisions: Family::default(),
             alerts: Family::default(),
             audit_events: Family::default(),
+            hooks: Family::default(),
+            update_ready: Family::default(),
+            image_updates: Family::default(),
+            registry_requests: Family::default(),
+            registry_remaining: Family::default(),
         };
         metrics.register();
         metrics
@@ -139,6 +172,51 @@ impl Metrics {
             "Changes that audit events told of (ok), and batches of events that were not taken (refused, invalid)",
             self.audit_events.clone(),
         );
+        all.register(
+            "hooks",
+            "Calls of webhooks: taken (ok), without proof (refused), for nobody (unknown), or not read to the end",
+            self.hooks.clone(),
+        );
+        all.register("image_update_ready", "1 if the ImageUpdate is Ready", self.update_ready.clone());
+        all.register("image_updates", "Images that were written into git", self.image_updates.clone());
+        all.register("registry_requests", "Requests to registries", self.registry_requests.clone());
+        all.register(
+            "registry_ratelimit_remaining",
+            "Requests that a registry still allows, where it says so",
+            self.registry_remaining.clone(),
+        );
+    }
+
+    /// Notes how an ImageUpdate is.
+    pub fn image_update(&self, update: &SyncRef, ready: bool) {
+        self.update_ready.get_or_create(&UpdateLabels::of(update)).set(i64::from(ready));
+    }
+
+    /// Notes images that were written into git.
+    pub fn image_updates(&self, update: &SyncRef, images: usize) {
+        self.image_updates.get_or_create(&UpdateLabels::of(update)).inc_by(images as u64);
+    }
+
+    /// Forgets an ImageUpdate that is gone.
+    pub fn forget_image_update(&self, update: &SyncRef) {
+        self.update_ready.remove(&UpdateLabels::of(update));
+        self.image_updates.remove(&UpdateLabels::of(update));
+    }
+
+    /// Notes what became of a request to a registry.
+    pub fn registry_request(&self, host: &str, result: &'static str) {
+        self.registry_requests.get_or_create(&RegistryLabels { host: host.to_owned(), result }).inc();
+    }
+
+    /// Notes how many requests a registry still allows.
+    pub fn registry_remaining(&self, host: &str, remaining: u64) {
+        let remaining = i64::try_from(remaining).unwrap_or(i64::MAX);
+        self.registry_remaining.get_or_create(&HostLabels { host: host.to_owned() }).set(remaining);
+    }
+
+    /// Notes what became of a call of a webhook: `ok`, `refused`, `unknown`, `too_large`, `slow`, `broken`, `busy`.
+    pub fn hook(&self, result: &'static str) {
+        self.hooks.get_or_create(&ResultLabels { result }).inc();
     }
 
     /// Notes what became of audit events: the changes that were taken (`ok`), or a batch that was not (`refused`,

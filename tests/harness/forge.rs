@@ -42,7 +42,8 @@ pub struct Repository {
     /// A clone of it, in which `git` may be run.
     pub clone: PathBuf,
     /// With the login in it, for `git`.
-    push_url: String,
+    /// With the login of the administrator in it.
+    pub push_url: String,
     ca: PathBuf,
 }
 

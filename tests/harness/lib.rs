@@ -15,6 +15,7 @@ pub mod controlplane;
 pub mod corpus;
 pub mod disk;
 pub mod forge;
+pub mod images;
 pub mod kubelet;
 pub mod pki;
 pub mod ports;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 
+use crate::pki::{Authority, Leaf};
 use crate::ports;
 use crate::tools::progress;
 use crate::watchdog::{Folder, Process, tail};
@@ -21,7 +22,13 @@ pub struct Service {
     /// None while it is stopped.
     process: Option<Process>,
     folder: Folder,
+    client: reqwest::Client,
 }
+
+/// A login that a registry takes, if it wants one.
+pub const REGISTRY_LOGIN: (&str, &str) = ("bob", "s3cret-pass");
+/// The same as `htpasswd -B` writes it.
+const HTPASSWD: &str = "bob:$2b$05$MWE/9Qwv9UqcFC1JCNCuOOmjjSGXmmPj9.z7GcGBAXP7rcKslZawK\n";
 
 impl Service {
     /// Ends it as a restart does. Its folder and its port stay as they are.
@@ -41,7 +48,7 @@ impl Service {
         let mut process = Process::start("service", &mut self.command, &log)?;
         let url = format!("{}/{}", self.url, self.ready);
         let started = Instant::now();
-        while !reqwest::get(&url).await.is_ok_and(|answer| answer.status().is_success()) {
+        while !self.client.get(&url).send().await.is_ok_and(|answer| answer.status().is_success()) {
             process.check()?;
             if started.elapsed() > Duration::from_secs(30) {
                 bail!("no answer from {url}:\n{}", tail(&log));
@@ -52,9 +59,14 @@ impl Service {
         Ok(())
     }
 
+    /// Its folder, with all that it keeps.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// What it answers to a GET, as JSON.
     pub async fn get(&self, path: &str) -> anyhow::Result<Value> {
-        let answer = reqwest::get(format!("{}/{path}", self.url)).await?;
+        let answer = self.client.get(format!("{}/{path}", self.url)).send().await?;
         let (status, text) = (answer.status(), answer.text().await?);
         if !status.is_success() {
             bail!("{path} is answered with {status}: {text}");
@@ -63,22 +75,62 @@ impl Service {
     }
 }
 
-/// Starts a registry (the distribution API) without a login.
+/// How a registry wants to be asked.
+#[derive(Clone, Copy, Default)]
+pub struct RegistryOptions<'a> {
+    /// Over TLS, with a certificate that this authority signs.
+    pub authority: Option<&'a Authority>,
+    /// By a certificate that the authority signed, too.
+    pub client_certificates: bool,
+    /// By `REGISTRY_LOGIN` only.
+    pub login: bool,
+}
+
+/// Starts a registry (the distribution API) that wants no login.
 pub async fn registry() -> anyhow::Result<Service> {
+    registry_with(RegistryOptions::default()).await
+}
+
+/// Starts a registry.
+pub async fn registry_with(options: RegistryOptions<'_>) -> anyhow::Result<Service> {
+    let RegistryOptions { authority, client_certificates, login } = options;
     need("docker-registry", "docker-registry")?;
     let (folder, port) = (Folder::make("registry")?, ports::free()?);
-    let config = folder.path().join("config.yml");
-    let data = folder.path().join("data");
-    let text = format!(
-        "version: 0.1\nlog: {{level: warn, accesslog: {{disabled: true}}}}\n\
-         storage: {{filesystem: {{rootdirectory: {}}}, delete: {{enabled: true}}}}\n\
-         http: {{addr: \"127.0.0.1:{port}\", secret: loopback}}\n",
-        data.display()
-    );
-    std::fs::write(&config, text)?;
+    let mut http = json!({"addr": format!("127.0.0.1:{port}"), "secret": "loopback"});
+    let mut client = reqwest::Client::builder();
+    if let Some(authority) = authority {
+        authority.server("registry", &["127.0.0.1", "localhost"])?;
+        http["tls"] =
+            json!({"certificate": authority.path("registry.crt"), "key": authority.path("registry.key")});
+        client = client.tls_certs_only([reqwest::Certificate::from_pem(authority.certificate.as_bytes())?]);
+        if client_certificates {
+            http["tls"]["clientcas"] = json!([authority.path("ca.crt")]);
+            let Leaf { certificate, key } = authority.client("probe", "probe", None)?;
+            client = client.identity(reqwest::Identity::from_pem(format!("{certificate}{key}").as_bytes())?);
+        }
+    }
+    let mut config = json!({
+        "version": "0.1",
+        "log": {"level": "warn", "accesslog": {"disabled": true}},
+        "storage": {"filesystem": {"rootdirectory": folder.path().join("data")}, "delete": {"enabled": true}},
+        "http": http,
+    });
+    if login {
+        let passwords = folder.path().join("htpasswd");
+        std::fs::write(&passwords, HTPASSWD)?;
+        config["auth"] = json!({"htpasswd": {"realm": "loopback", "path": passwords}});
+    }
+    let file = folder.path().join("config.yml");
+    std::fs::write(&file, config.to_string())?;
     let mut command = Command::new("docker-registry");
-    command.arg("serve").arg(&config);
-    service(folder, port, "v2/", command).await
+    command.arg("serve").arg(&file);
+    let scheme = if authority.is_some() { "https" } else { "http" };
+    // Its root wants no login.
+    let url = format!("{scheme}://127.0.0.1:{port}");
+    let client = client.build()?;
+    let mut service = Service { url, command, ready: "", process: None, folder, client };
+    service.start().await?;
+    Ok(service)
 }
 
 /// Starts an Alertmanager that keeps what it is told.
@@ -152,7 +204,8 @@ async fn service(
     command: Command,
 ) -> anyhow::Result<Service> {
     let url = format!("http://127.0.0.1:{port}");
-    let mut service = Service { url, command, ready, process: None, folder };
+    let client = reqwest::Client::new();
+    let mut service = Service { url, command, ready, process: None, folder, client };
     service.start().await?;
     Ok(service)
 }

@@ -30,7 +30,8 @@ pub fn sync(namespace: &str, name: &str, url: &str, more: &Value) -> String {
         .to_string()
 }
 
-fn merge(into: &mut Value, more: &Value) {
+/// Lays fields over others.
+pub fn merge(into: &mut Value, more: &Value) {
     match (into, more) {
         (Value::Object(into), Value::Object(more)) => {
             for (key, value) in more {

@@ -18,7 +18,8 @@ async fn serve_with(audit: bool) -> (SocketAddr, Arc<Metrics>, Arc<Mutex<Vec<usi
     });
     let endpoint = audit.then(|| AuditEndpoint { token: Token::parse(SECRET).expect("a token"), take });
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    let address = serve(any, Health::default(), metrics.clone(), endpoint, CancellationToken::new()).await;
+    let address =
+        serve(any, Health::default(), metrics.clone(), endpoint, None, CancellationToken::new()).await;
     (address.expect("an address"), metrics, taken)
 }
 

@@ -21,6 +21,10 @@ pub mod reason {
     pub const IN_SYNC: &str = "InSync";
     pub const PROGRESSING: &str = "Progressing";
     pub const SUSPENDED: &str = "Suspended";
+    /// Of an ImageUpdate: git has what the policies select.
+    pub const UP_TO_DATE: &str = "UpToDate";
+    /// Of an ImageUpdate: a Sync that reads what would change is suspended.
+    pub const HELD_BACK: &str = "HeldBack";
     pub const HEALTHY: &str = "Healthy";
     pub const UNHEALTHY: &str = "Unhealthy";
     pub const HEALTH_TIMEOUT: &str = "HealthTimeout";

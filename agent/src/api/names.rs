@@ -15,7 +15,9 @@ pub const ALLOWED: &str = "Allowed";
 /// On a Job in git: [`DELETE`] deletes it when it has succeeded. It is not run again.
 pub const COMPLETED: &str = "holdfast.dev/completed";
 pub const DELETE: &str = "Delete";
-/// On a Sync: any new value asks for a run now.
+/// On a Sync or an ImageUpdate: any new value asks for a run now.
 pub const RECONCILE_AT: &str = "holdfast.dev/reconcile-at";
+/// On an ImageUpdate: takes back what was banned. `NAME@<any new value>` of one image, `*@<any new value>` of all.
+pub const UNBAN: &str = "holdfast.dev/unban";
 /// On a Sync: its objects are pruned before it goes.
 pub const FINALIZER: &str = "holdfast.dev/prune";

@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::duration::Duration;
+use super::hook::Hook;
 use super::render::Render;
 use super::sync_status::SyncStatus;
 use crate::sync_ref::SyncRef;
@@ -85,6 +86,9 @@ pub struct SyncSpec {
     /// How the folder becomes objects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub render: Option<Render>,
+    /// Lets the forge tell of pushes: git is looked at at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<Hook>,
 }
 
 fn yes() -> bool {

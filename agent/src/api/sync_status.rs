@@ -30,6 +30,9 @@ pub struct SyncStatus {
     /// Jobs that have done their work and that remove themselves: they are not created again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub completed: Vec<CompletedJob>,
+    /// Where a forge may tell of pushes: `/hooks/…`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook_path: Option<String>,
     /// The last 10 applied revisions, the newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<HistoryEntry>,

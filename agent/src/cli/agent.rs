@@ -10,11 +10,13 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{Global, cluster};
 use crate::VERSION;
+use crate::admin::hooks::Hooks;
 use crate::admin::{self, AuditEndpoint, Health, Token};
 use crate::context::Options;
 use crate::controller;
@@ -76,8 +78,12 @@ impl Agent {
         let audit = token.is_some().then(Arc::<Audit>::default);
         let audited = Told::new(BATCHES);
         let endpoint = token.zip(audit.clone()).map(|(token, audit)| endpoint(token, audit, audited.clone()));
+        let (calls, called) = mpsc::unbounded_channel();
+        // The receiver ends with the process.
+        let hooks = Hooks::new(Arc::new(move |owner| drop(calls.send(owner))));
+        let open = Some(hooks.clone());
         let listen =
-            admin::serve(self.listen, health.clone(), metrics.clone(), endpoint, stop.clone()).await?;
+            admin::serve(self.listen, health.clone(), metrics.clone(), endpoint, open, stop.clone()).await?;
         info!(version = VERSION, listen = %listen, "Started");
         let instance = std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME")).ok();
         let candidate = if self.leader_elect {
@@ -97,6 +103,7 @@ impl Agent {
             audit,
             audited,
             instance,
+            hooks,
         };
         let work = async {
             if let Some(candidate) = &candidate {
@@ -111,7 +118,7 @@ impl Agent {
                     }
                 }
             }
-            controller::run(config, options, metrics, health.clone(), stop.clone()).await
+            controller::run(config, options, metrics, health.clone(), called, stop.clone()).await
         };
         let lost = async {
             match &candidate {

@@ -9,6 +9,7 @@ mod cluster;
 pub mod crd;
 mod drift;
 mod files;
+mod image;
 mod mark;
 mod plan;
 mod render;
@@ -67,6 +68,8 @@ enum Verb {
     Status(status::Status),
     /// Print what drifted and who did it, or do something about it
     Drift(drift::Drift),
+    /// Explain which image is selected, or take back a ban
+    Image(image::Image),
     /// Approve the plan that a Sync waits with
     Approve(approve::Verdict),
     /// Reject the plan that a Sync waits with
@@ -90,6 +93,7 @@ impl Cli {
             Verb::Plan(plan) => block_on(plan.run(global)),
             Verb::Status(status) => block_on(status.run(global)),
             Verb::Drift(drift) => block_on(drift.run(global)),
+            Verb::Image(image) => block_on(image.run(global)),
             Verb::Approve(verdict) => block_on(verdict.run(global, ApprovalDecision::Approve)),
             Verb::Reject(verdict) => block_on(verdict.run(global, ApprovalDecision::Reject)),
             Verb::Reconcile(reconcile) => block_on(reconcile.run(global)),

@@ -18,6 +18,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::{Global, Output, cluster, files, say};
+use crate::admin::hooks::Hooks;
 use crate::api::{Snooze, Sync};
 use crate::context::{Context, Options};
 use crate::memory::Memory;
@@ -173,6 +174,7 @@ pub(super) async fn connect(config: kube::Config, cache: &Path) -> anyhow::Resul
         audit: None,
         audited: Told::new(1),
         instance: None,
+        hooks: Hooks::new(Arc::new(|_| {})),
     };
     let metrics = Arc::new(Metrics::new());
     let (mut context, mut feeds) =

@@ -33,16 +33,18 @@ pub struct Held {
 /// Which object of a namespace.
 pub type Name = (InputKind, String);
 
-/// Who refers to a Secret or ConfigMap, in its own namespace. An Alert reads its Secret again before it needs it; a Sync is woken.
+/// Who refers to a Secret or ConfigMap, in its own namespace. An Alert reads its Secret again before it needs it, as an
+/// ImageUpdate does; a Sync is woken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum User {
     Sync(SyncRef),
     Alert(SyncRef),
+    Update(SyncRef),
 }
 
 impl User {
     fn namespace(&self) -> &str {
-        let (Self::Sync(name) | Self::Alert(name)) = self;
+        let (Self::Sync(name) | Self::Alert(name) | Self::Update(name)) = self;
         name.namespace()
     }
 }

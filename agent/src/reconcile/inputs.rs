@@ -30,6 +30,7 @@ pub fn names(run: &Run<'_>) -> Vec<Name> {
     let mut names: Vec<Name> = Vec::new();
     let mut secret = |name: &str| names.push((InputKind::Secret, name.to_owned()));
     spec.source.git.secret_ref.iter().for_each(|git| secret(&git.name));
+    spec.webhook.iter().for_each(|hook| secret(&hook.secret_ref.name));
     let Some(Render { helm, substitute, decrypt, .. }) = &spec.render else { return names };
     decrypt.iter().for_each(|decrypt| secret(&decrypt.secret_ref.name));
     if let Some(helm) = helm {

@@ -87,6 +87,7 @@ pub async fn look_at(
     let (reads, mut remotes) = before.map(|before| (before.reads, before.remotes)).unzip();
     let worked = tokio::task::spawn_blocking(move || work.run(&renders, reads)).await;
     let (reads, fresh) = worked.map_err(|error| Failure::internal("render", error.to_string()))?;
+    context.memories.note_reads(run.owner, &reads);
     if let Some(Ok(fruit)) = &fresh {
         remotes = Some(fruit.remotes.clone());
     }

@@ -52,7 +52,8 @@ pub async fn source(run: &Run<'_>, memory: &mut Memory) -> Result<Source, Failur
     run.context.secrets.release(&user, &inputs::names(run));
     let location = Location::parse(&git.url, credential).map_err(|error| Failure::of("source", &error))?;
     let asked = run.sync.annotations().get(names::RECONCILE_AT).cloned();
-    let max_age = if asked == memory.asked { spec.interval() } else { Duration::ZERO };
+    let called = run.context.memories.take_call(run.owner);
+    let max_age = if asked == memory.asked && !called { spec.interval() } else { Duration::ZERO };
     run.context.memories.uses(run.owner, location.mirror());
     let reference = reference(git.reference.as_ref());
     let answer = run.context.sources.checkout(&location, &reference, max_age, spec.timeout()).await;
@@ -87,6 +88,9 @@ fn seen(known: &Known, checkout: &Checkout) -> Seen {
 /// What git said last, if the cluster differs from it: what drifted is put back before git is asked anything, so that it
 /// never waits for a server that is slow. Not twice in a row when it is time to ask.
 fn known(run: &Run<'_>, memory: &mut Memory) -> Option<Source> {
+    if run.context.memories.is_called(run.owner) {
+        return None;
+    }
     let due = memory.looked.is_none_or(|looked| looked.elapsed() >= run.sync.spec.interval());
     if (due && memory.postponed) || run.sync.annotations().get(names::RECONCILE_AT) != memory.asked.as_ref() {
         return None;

@@ -9,6 +9,7 @@ pub mod drift;
 pub mod events;
 pub mod status;
 pub mod tell;
+pub mod updates;
 pub mod write;
 
 use holdfast_diff::health::{Health, Status};
@@ -81,6 +82,8 @@ pub struct Findings {
     /// The chart, if all was rendered anew.
     pub chart: Option<Option<ChartStatus>>,
     pub completed: Option<Vec<CompletedJob>>,
+    /// Where a forge may call, if that is known.
+    pub webhook_path: Option<Option<String>>,
     /// What is amiss in git and stops nothing; `None` if that was not looked at.
     pub warnings: Option<Vec<String>>,
     pub wait_for_health: bool,
@@ -108,6 +111,7 @@ impl Findings {
             objects: None,
             chart: None,
             completed: None,
+            webhook_path: None,
             warnings: None,
             wait_for_health: sync.spec.wait_for_health(),
             health_timeout: sync.spec.health_timeout(),

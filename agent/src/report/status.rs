@@ -42,6 +42,9 @@ pub fn build(before: &SyncStatus, findings: &Findings, episode: Option<&DriftSta
     if let Some(chart) = &findings.chart {
         status.chart.clone_from(chart);
     }
+    if let Some(path) = &findings.webhook_path {
+        status.webhook_path.clone_from(path);
+    }
     if let Some(completed) = &findings.completed {
         status.completed.clone_from(completed);
     }

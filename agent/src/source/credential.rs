@@ -62,6 +62,16 @@ impl Credential {
         })
     }
 
+    /// What a forge's API takes as a token: the bearer, or the password.
+    pub fn token(&self) -> Option<&str> {
+        self.bearer.as_deref().or(self.password.as_deref())
+    }
+
+    /// The authorities to trust, as PEM.
+    pub fn ca(&self) -> Option<&[u8]> {
+        self.ca.as_deref()
+    }
+
     /// What tells two credentials apart.
     pub(super) fn id(&self) -> Option<Digest> {
         self.id

@@ -171,7 +171,7 @@ pub fn classify(url: &str, host: &str, error: &(dyn Error + 'static), stderr: &s
 }
 
 /// The messages of an error and all its sources, each once, and what ssh said.
-fn told(error: &(dyn Error + 'static), stderr: &str) -> String {
+pub(super) fn told(error: &(dyn Error + 'static), stderr: &str) -> String {
     let mut parts: Vec<String> = Vec::new();
     let mut next: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = next {

@@ -92,6 +92,21 @@ impl Location {
     pub fn mirror(&self) -> MirrorId {
         self.id
     }
+
+    /// True if both are ways to one repository, as far as their URLs tell.
+    pub fn is_same_repository(&self, other: &Self) -> bool {
+        self.repository() == other.repository()
+    }
+
+    /// Host and path, by which the URLs of one repository are known as such, however they are reached. Two repositories
+    /// may share it, on two ports of a host: it says who should look, and never what is there.
+    pub(super) fn repository(&self) -> String {
+        let rest = self.url.split_once("://").map_or(self.url.as_str(), |(_, rest)| rest);
+        let separator = if self.url.contains("://") { '/' } else { ':' };
+        let path = rest.split_once(separator).map_or("", |(_, path)| path);
+        let path = path.trim_matches('/');
+        format!("{}/{}", self.host.to_lowercase(), path.strip_suffix(".git").unwrap_or(path))
+    }
 }
 
 /// A URL without what stands between user and host.
@@ -137,6 +152,22 @@ mod tests {
         check("--upload-pack=x:y", Err("names no host"));
         check("ssh://-oProxyCommand=x/a", Err("names no host"));
         check("config", Err("not a URL"));
+    }
+
+    #[test]
+    fn one_repository_is_known_by_all_its_urls() -> Result<(), SourceError> {
+        let name = |url: &str| Location::parse(url, None).map(|location| location.repository());
+        for url in [
+            "https://git@GIT.example.com/org/config.git",
+            "https://git.example.com:8443/org/config/",
+            "ssh://git@git.example.com:2222/org/config.git",
+            "git@git.example.com:org/config.git",
+        ] {
+            assert_eq!(name(url)?, "git.example.com/org/config", "{url}");
+        }
+        assert_eq!(name("file:///srv/git/a.git")?, "/srv/git/a");
+        assert_ne!(name("https://git.example.com/org/other")?, "git.example.com/org/config");
+        Ok(())
     }
 
     #[test]

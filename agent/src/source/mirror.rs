@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use gix::bstr::ByteSlice as _;
+use gix::odb::store::init::Slots;
 use gix::protocol::handshake::Ref;
+use gix::protocol::transport::Protocol;
 use gix::remote::Direction;
 use gix::remote::fetch::{Shallow, Tags};
 use gix::{ObjectId, ThreadSafeRepository};
@@ -23,6 +25,8 @@ use super::{GitRef, Location, Revision, SourceError};
 
 /// After so many packs a mirror is fetched afresh: packs are never joined.
 const PACKS: usize = 50;
+/// Packs that gix can know of an open mirror. It takes no more, and says so by an error, so there is room to spare.
+const SLOTS: u16 = 200;
 
 /// A repository on disk. A retired one goes when the last checkout of it does.
 pub struct Repository {
@@ -39,6 +43,15 @@ impl Drop for Repository {
             remove(&self.folder);
         }
     }
+}
+
+/// A commit that is in the mirror.
+#[derive(Clone)]
+pub struct Found {
+    pub repository: Arc<Repository>,
+    pub revision: Revision,
+    pub commit: ObjectId,
+    pub root: ObjectId,
 }
 
 /// Finds the commit of a ref, and fetches it if it is not there yet. Blocking.
@@ -60,12 +73,12 @@ impl Mirror {
         reference: &GitRef,
         limit: Duration,
         interrupt: &AtomicBool,
-    ) -> Result<(Arc<Repository>, Revision, ObjectId), SourceError> {
+    ) -> Result<Found, SourceError> {
         let repository = self.open()?;
         if let GitRef::Commit(id) = reference {
             let commit = parse_commit(location, id)?;
-            if let Some(tree) = tree_of(&repository, commit) {
-                return Ok((repository, revision(reference, None, commit), tree));
+            if let Some((commit, root)) = peel(&repository, commit) {
+                return Ok(Found { repository, revision: revision(reference, None, commit), commit, root });
             }
         }
         let reference_name = match reference {
@@ -74,7 +87,7 @@ impl Mirror {
         };
         let spec = refspec(reference, reference_name.as_deref());
         let commit = fetch(location, &repository, reference, &spec, limit, interrupt)?;
-        let Some((commit, tree)) = peel(&repository, commit) else {
+        let Some((commit, root)) = peel(&repository, commit) else {
             // It is there and cannot be read: begin again with an empty mirror.
             self.discard();
             let said = format!("{commit} in the mirror cannot be read; the mirror is fetched afresh");
@@ -84,7 +97,8 @@ impl Mirror {
             debug!(folder = %self.folder.display(), "Mirror has many packs and is fetched afresh next time");
             self.discard();
         }
-        Ok((repository, revision(reference, reference_name.as_deref(), commit), tree))
+        let revision = revision(reference, reference_name.as_deref(), commit);
+        Ok(Found { repository, revision, commit, root })
     }
 
     /// Begins again with an empty mirror. Checkouts of the old one stay readable.
@@ -107,7 +121,8 @@ impl Mirror {
             warn!(folder = %self.folder.display(), "Mirror was left in the middle of a fetch and is thrown away");
             remove(&self.folder);
         }
-        let open = |folder: &Path| gix::open_opts(folder, gix::open::Options::isolated());
+        let options = gix::open::Options::isolated().object_store_slots(Slots::Given(SLOTS));
+        let open = |folder: &Path| gix::open_opts(folder, options.clone());
         let repository = if let Ok(repository) = open(&self.folder) {
             repository
         } else {
@@ -167,7 +182,7 @@ fn parse_commit(location: &Location, id: &str) -> Result<ObjectId, SourceError> 
 }
 
 /// The full name on the server.
-fn server_name(reference: &GitRef, tag: Option<&str>) -> String {
+pub(super) fn server_name(reference: &GitRef, tag: Option<&str>) -> String {
     match reference {
         GitRef::Branch(name) => format!("refs/heads/{name}"),
         GitRef::Tag(name) => format!("refs/tags/{name}"),
@@ -224,7 +239,7 @@ fn list(
     limit: Duration,
 ) -> Result<Vec<String>, SourceError> {
     let repo = repository.git.to_thread_local();
-    let mut connection = Connection::open(location, limit)?;
+    let mut connection = Connection::open(location, Protocol::V2, limit)?;
     let keys = connection.keys();
     let failed = |error: gix::Error| {
         let said = keys.as_ref().map(super::transport::Keys::said).unwrap_or_default();
@@ -264,7 +279,7 @@ fn fetch(
     interrupt: &AtomicBool,
 ) -> Result<ObjectId, SourceError> {
     let repo = repository.git.to_thread_local();
-    let mut connection = Connection::open(location, limit)?;
+    let mut connection = Connection::open(location, Protocol::V2, limit)?;
     let keys = connection.keys();
     let failed = |error: gix::Error| {
         let said = keys.as_ref().map(super::transport::Keys::said).unwrap_or_default();
@@ -332,8 +347,4 @@ fn peel(repository: &Repository, id: ObjectId) -> Option<(ObjectId, ObjectId)> {
     let repo = repository.git.to_thread_local();
     let commit = repo.try_find_object(id).ok()??.peel_to_commit().ok()?;
     Some((commit.id, commit.tree_id().ok()?.detach()))
-}
-
-fn tree_of(repository: &Repository, commit: ObjectId) -> Option<ObjectId> {
-    peel(repository, commit).map(|(_, tree)| tree)
 }

@@ -1,16 +1,25 @@
 //! Where the desired state comes from: a git repository, a ref, and the tree of its commit.
 //!
-//! One mirror for each URL and credential, shared by all Syncs; one look at the server for each interval and ref, and a
+//! A branch is moved forward by commits made of the objects of another one. One mirror for each URL and credential, shared by all Syncs; one look at the server for each interval and ref, and a
 //! fetch only when the ref moved. Knows no cluster: credentials come in as values. I/O: network, disk.
 
+mod answer;
 mod credential;
 mod error;
 mod files;
 mod location;
 mod mirror;
+mod offer;
+mod pack;
+mod publish;
+mod push;
 mod reference;
+mod refusal;
+mod sign;
+mod slot;
 mod transport;
 mod tree;
+mod write;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -18,18 +27,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use gix::ObjectId;
 use tokio::sync::broadcast;
 
 pub use credential::Credential;
 pub use error::SourceError;
 pub use files::CommitFiles;
 pub use location::{Location, MirrorId};
-pub use reference::{GitRef, Revision};
+pub use publish::{Onto, Pushed};
+pub use reference::{CommitId, GitRef, Revision};
+pub use refusal::{PushError, Refusal};
+pub use sign::{SignError, Signer};
 pub use tree::Tree;
+pub use write::{NewCommit, Person, WriteError};
 
 use location::Scheme;
-use mirror::{Mirror, Repository};
+use mirror::{Found, Mirror, server_name};
 
 /// How sources are read.
 pub struct SourceOptions {
@@ -55,8 +67,26 @@ pub struct Moved {
 pub struct Sources {
     folder: PathBuf,
     options: SourceOptions,
-    mirrors: Mutex<HashMap<MirrorId, Arc<tokio::sync::Mutex<Shared>>>>,
+    mirrors: Mutex<HashMap<MirrorId, Known>>,
     moved: broadcast::Sender<MirrorId>,
+    turns: publish::Turns,
+}
+
+/// A mirror that somebody asked for.
+#[derive(Clone)]
+struct Known {
+    shared: Arc<tokio::sync::Mutex<Shared>>,
+    /// What all mirrors of a repository have in common.
+    repository: String,
+    /// When full names of refs were known to move, if not by a look. Answers from before are not taken.
+    moved: Arc<Mutex<HashMap<String, Instant>>>,
+}
+
+impl Known {
+    fn has_moved_since(&self, reference: &GitRef, asked: Instant) -> bool {
+        let moved = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
+        moved.get(&server_name(reference, None)).is_some_and(|moved| *moved > asked)
+    }
 }
 
 /// One mirror, and what was answered last about its refs.
@@ -71,13 +101,6 @@ struct Answer {
     found: Result<Found, SourceError>,
 }
 
-#[derive(Clone)]
-struct Found {
-    repository: Arc<Repository>,
-    revision: Revision,
-    root: ObjectId,
-}
-
 /// A commit of a repository.
 #[derive(Clone)]
 pub struct Checkout {
@@ -89,6 +112,10 @@ pub struct Checkout {
 impl Checkout {
     pub fn revision(&self) -> &Revision {
         &self.tree.revision
+    }
+
+    pub fn id(&self) -> CommitId {
+        CommitId(self.tree.commit)
     }
 
     /// Who made the commit, as `Name <address>`, and the first line of its message.
@@ -115,7 +142,13 @@ impl Checkout {
 impl Sources {
     /// Sources whose mirrors are below a folder, which may be lost at any time.
     pub fn new(folder: PathBuf, options: SourceOptions) -> Self {
-        Self { folder, options, mirrors: Mutex::default(), moved: broadcast::channel(256).0 }
+        Self {
+            folder,
+            options,
+            mirrors: Mutex::default(),
+            moved: broadcast::channel(256).0,
+            turns: Mutex::default(),
+        }
     }
 
     /// Hears of every mirror of which a ref has moved.
@@ -132,9 +165,7 @@ impl Sources {
         max_age: Duration,
         limit: Duration,
     ) -> Result<Checkout, SourceError> {
-        if location.scheme == Scheme::File && !self.options.allow_file {
-            return Err(SourceError::FileNotAllowed { url: location.to_string() });
-        }
+        self.check_allowed(location)?;
         let started = Instant::now();
         let asking = self.ask(location, reference, max_age, limit, started);
         let found = match tokio::time::timeout(limit, asking).await {
@@ -143,11 +174,11 @@ impl Sources {
                 return Err(SourceError::Timeout { url: location.to_string(), seconds: limit.as_secs() });
             }
         };
-        let Found { repository, revision, root } = found;
+        let Found { repository, revision, commit, root } = found;
         Ok(Checkout {
             mirror: location.mirror(),
             reference: reference.clone(),
-            tree: Tree { repository, root, revision },
+            tree: Tree { repository, commit, root, revision },
         })
     }
 
@@ -159,11 +190,13 @@ impl Sources {
         limit: Duration,
         started: Instant,
     ) -> Result<Found, SourceError> {
-        let mut shared = self.mirror(location).lock_owned().await;
+        let known = self.mirror(location);
+        let mut shared = known.shared.clone().lock_owned().await;
         if let Some(answer) = shared.answers.get(reference) {
             let fresh = answer.found.is_ok() && answer.asked.elapsed() < max_age;
             // Whoever waited while it was asked takes the same answer, a bad one too.
-            if fresh || answer.asked >= started {
+            let good = fresh || answer.asked >= started;
+            if good && !known.has_moved_since(reference, answer.asked) {
                 return answer.found.clone();
             }
         }
@@ -175,7 +208,6 @@ impl Sources {
         let looking = tokio::task::spawn_blocking(move || {
             let asked = Instant::now();
             let found = shared.mirror.update(&location, &reference, limit, &flag);
-            let found = found.map(|(repository, revision, root)| Found { repository, revision, root });
             let answer = Answer { asked, found: found.clone() };
             let before =
                 shared.answers.insert(reference.clone(), answer).and_then(|before| before.found.ok());
@@ -208,13 +240,35 @@ impl Sources {
         found
     }
 
-    fn mirror(&self, location: &Location) -> Arc<tokio::sync::Mutex<Shared>> {
+    fn check_allowed(&self, location: &Location) -> Result<(), SourceError> {
+        if location.scheme == Scheme::File && !self.options.allow_file {
+            return Err(SourceError::FileNotAllowed { url: location.to_string() });
+        }
+        Ok(())
+    }
+
+    fn mirror(&self, location: &Location) -> Known {
         let mut mirrors = self.mirrors.lock().unwrap_or_else(PoisonError::into_inner);
-        let shared = mirrors.entry(location.mirror()).or_insert_with(|| {
+        let known = mirrors.entry(location.mirror()).or_insert_with(|| {
             let folder = self.folder.join("mirrors").join(location.mirror().to_string());
-            Arc::new(tokio::sync::Mutex::new(Shared { mirror: Mirror::at(folder), answers: HashMap::new() }))
+            let shared = Shared { mirror: Mirror::at(folder), answers: HashMap::new() };
+            let shared = Arc::new(tokio::sync::Mutex::new(shared));
+            Known { shared, repository: location.repository(), moved: Arc::default() }
         });
-        shared.clone()
+        known.clone()
+    }
+
+    /// Lets everybody who reads this branch look at once, by whatever URL and login they read it. For what is known from
+    /// elsewhere than a look: a push of ours, or a webhook.
+    pub fn tell_moved(&self, location: &Location, branch: &str) {
+        let name = server_name(&GitRef::Branch(branch.to_owned()), None);
+        let (repository, now) = (location.repository(), Instant::now());
+        let mirrors = self.mirrors.lock().unwrap_or_else(PoisonError::into_inner);
+        for (id, known) in mirrors.iter().filter(|(_, known)| known.repository == repository) {
+            known.moved.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), now);
+            // Nobody needs to listen.
+            let _ = self.moved.send(*id);
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use gix::ObjectId;
 use semver::{Version, VersionReq};
 
 use super::SourceError;
@@ -53,6 +54,23 @@ impl Revision {
 impl fmt::Display for Revision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@sha1:{}", self.name, self.commit)
+    }
+}
+
+/// The id of a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CommitId(pub(super) ObjectId);
+
+impl CommitId {
+    /// Reads all 40 hex digits.
+    pub fn parse(hex: &str) -> Option<Self> {
+        ObjectId::from_hex(hex.as_bytes()).ok().map(Self)
+    }
+}
+
+impl fmt::Display for CommitId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
     }
 }
 

@@ -30,8 +30,8 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Prepares a connection; nothing is sent yet.
-    pub fn open(location: &Location, limit: Duration) -> Result<Self, SourceError> {
+    /// Prepares a connection; nothing is sent yet. A fetch speaks version 2; a push knows none but the first.
+    pub fn open(location: &Location, version: Protocol, limit: Duration) -> Result<Self, SourceError> {
         let keys = match location.scheme {
             Scheme::Ssh => Some(Keys::write(location)?),
             Scheme::Http | Scheme::File => None,
@@ -41,7 +41,7 @@ impl Connection {
             said: error.to_string(),
         };
         let options = connect::Options {
-            version: Protocol::V2,
+            version,
             ssh: keys.as_ref().map(Keys::command).unwrap_or_default(),
             trace: false,
         };
@@ -100,7 +100,10 @@ pub struct Keys {
     folder: TempDir,
     identity: Option<PathBuf>,
     known_hosts: PathBuf,
+    /// What ssh itself wrote.
     log: PathBuf,
+    /// What the program on the other side wrote beside its answer.
+    remote: PathBuf,
 }
 
 impl Keys {
@@ -132,8 +135,8 @@ impl Keys {
             None => None,
         };
         let known_hosts = put("known_hosts", known_hosts).map_err(failed)?;
-        let log = folder.path().join("log");
-        let keys = Self { folder, identity, known_hosts, log };
+        let (log, remote) = (folder.path().join("log"), folder.path().join("remote"));
+        let keys = Self { folder, identity, known_hosts, log, remote };
         if let (Some(_), Some(password)) = (&keys.identity, &credential.identity_password) {
             keys.write_askpass(password).map_err(failed)?;
         }
@@ -160,12 +163,13 @@ impl Keys {
             None => " -o PubkeyAuthentication=no".to_owned(),
         };
         let command = format!(
-            "{ask}ssh -F none -E {} -o BatchMode={batch} -o StrictHostKeyChecking=yes -o UserKnownHostsFile={} \
+            "exec {ask}ssh -F none -E {} -o BatchMode={batch} -o StrictHostKeyChecking=yes -o UserKnownHostsFile={} \
              -o GlobalKnownHostsFile=none -o ConnectTimeout={} -o ServerAliveInterval=10 -o ServerAliveCountMax=2 \
-             -o NumberOfPasswordPrompts=1{identity}",
+             -o NumberOfPasswordPrompts=1{identity} 2>>{}",
             quote(&shown(&self.log)),
             quote(&shown(&self.known_hosts)),
             CONNECT.as_secs(),
+            quote(&shown(&self.remote)),
         );
         ssh::connect::Options {
             command: Some(command.into()),
@@ -174,9 +178,16 @@ impl Keys {
         }
     }
 
-    /// What ssh wrote.
+    /// What ssh wrote, and what the server wrote through it.
     pub fn said(&self) -> String {
-        std::fs::read_to_string(&self.log).unwrap_or_default()
+        let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+        format!("{log}{}", self.remote())
+    }
+
+    /// What the server wrote beside its answer: why it hung up, for example.
+    pub fn remote(&self) -> String {
+        let bytes = std::fs::read(&self.remote).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 }
 

@@ -23,6 +23,7 @@ const REMEMBERED: usize = 50_000;
 #[derive(Clone)]
 pub struct Tree {
     pub(super) repository: Arc<Repository>,
+    pub(super) commit: ObjectId,
     pub(super) root: ObjectId,
     pub(super) revision: Revision,
 }
@@ -65,12 +66,19 @@ impl Tree {
     /// Who made the commit, as `Name <address>`, and the first line of its message.
     pub fn commit(&self) -> Option<(String, String)> {
         let repo = self.repository.git.to_thread_local();
-        let id = ObjectId::from_hex(self.revision.commit.as_bytes()).ok()?;
-        let commit = repo.find_object(id).ok()?.try_into_commit().ok()?;
+        let commit = repo.find_object(self.commit).ok()?.try_into_commit().ok()?;
         let author = commit.author().ok()?;
         let subject = commit.message_raw_sloppy().to_string();
         let subject = subject.lines().next().unwrap_or_default().to_owned();
         Some((format!("{} <{}>", author.name, author.email), subject))
+    }
+
+    /// The ids of the commits that it was made from. They need not be in the mirror.
+    pub(super) fn parents(&self) -> Result<Vec<ObjectId>, SourceError> {
+        let repo = self.repository.git.to_thread_local();
+        let object = repo.find_object(self.commit).map_err(|error| self.unreadable("the commit", &error))?;
+        let commit = object.try_into_commit().map_err(|error| self.unreadable("the commit", &error))?;
+        Ok(commit.parent_ids().map(gix::Id::detach).collect())
     }
 
     /// The clean path of the folder that a Sync names. Symlinks inside the tree are followed.
@@ -183,7 +191,7 @@ impl Tree {
         Ok(object.detach().data)
     }
 
-    fn unreadable(&self, path: &str, error: &dyn std::fmt::Display) -> SourceError {
+    pub(super) fn unreadable(&self, path: &str, error: &dyn std::fmt::Display) -> SourceError {
         SourceError::Git {
             url: self.revision.to_string(),
             said: format!("cannot read {path} in the mirror: {error}"),

@@ -10,7 +10,7 @@ pub(crate) mod error;
 mod manifest;
 pub(crate) mod near;
 pub(crate) mod number;
-mod place;
+pub(crate) mod place;
 mod scalar;
 pub(crate) mod tree;
 mod write;

@@ -3,7 +3,7 @@
 //! Pure.
 
 /// The starts of a text's lines.
-pub(super) struct Lines<'a> {
+pub(crate) struct Lines<'a> {
     text: &'a [u8],
     starts: Vec<usize>,
 }

@@ -4,10 +4,12 @@
 
 use std::path::{Path, PathBuf};
 
+use holdfast_diff::range;
+
 use super::archive::{self, Entry};
 use super::fetch::Archive;
 use super::metadata::{self, Dependency, Metadata};
-use super::{ChartSource, Fetched, HelmError, Login, Runner, range, tree};
+use super::{ChartSource, Fetched, HelmError, Login, Runner, tree};
 
 /// How deep charts may be made of charts of the tree.
 const DEPTH: usize = 8;

@@ -5,13 +5,14 @@
 use std::path::PathBuf;
 
 use holdfast_diff::digest::Hasher;
+use holdfast_diff::range;
 
 use super::dependencies::{self, Added, Folder};
 use super::metadata::{self, Metadata};
 use super::oci::Registry;
 use super::repository;
 use super::web::{self, Web};
-use super::{Chart, ChartSource, HelmError, Login, Runner, archive, range, tree};
+use super::{Chart, ChartSource, HelmError, Login, Runner, archive, tree};
 
 /// How something is fetched.
 pub(super) struct Download<'a> {

@@ -5,10 +5,10 @@
 
 use std::collections::BTreeMap;
 
+use holdfast_diff::range::{self, Range};
 use serde::{Deserialize, Serialize};
 
 use super::HelmError;
-use super::range::{self, Range};
 
 /// How deep an index may be nested.
 const DEPTH: usize = 100;

@@ -1,10 +1,10 @@
 //! What a chart says of itself: `Chart.yaml`, and the lock beside it. Charts for Helm 2 have their dependencies in
 //! `requirements.yaml`. Pure.
 
-use holdfast_diff::yaml;
+use holdfast_diff::{range, yaml};
 use serde_json::Value;
 
-use super::{HelmError, range};
+use super::HelmError;
 
 /// `Chart.yaml`, as far as it is read.
 #[derive(Clone, Debug, PartialEq, Eq)]

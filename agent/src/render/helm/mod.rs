@@ -14,7 +14,6 @@ mod index;
 mod login;
 mod metadata;
 mod oci;
-mod range;
 mod repository;
 mod runner;
 mod said;

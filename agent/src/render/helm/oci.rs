@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use holdfast_diff::range;
 use http::{StatusCode, header};
 use reqwest::Url;
 use serde::Deserialize;
@@ -14,7 +15,7 @@ use super::fetch::Download;
 use super::index::{no_version, parse_range};
 use super::repository::check_digest;
 use super::web::{self, Answer, Get};
-use super::{HelmError, Login, range};
+use super::{HelmError, Login};
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const CHART: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";

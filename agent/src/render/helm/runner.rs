@@ -7,6 +7,7 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use holdfast_diff::range;
 use semver::Version;
 use tokio::sync::{OnceCell, Semaphore};
 use tracing::{debug, warn};
@@ -14,7 +15,7 @@ use tracing::{debug, warn};
 use super::cache::Cache;
 use super::repository::Indexes;
 use super::web::Web;
-use super::{HelmError, Limits, NEEDED, command, range};
+use super::{HelmError, Limits, NEEDED, command};
 
 /// With less memory Helm does not even start: 96 MiB are enough for a small chart.
 const MEMORY: u64 = 128 * 1024 * 1024;

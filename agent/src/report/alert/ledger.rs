@@ -151,9 +151,8 @@ impl Ledger {
                 None => self.ends(sync, event, manner, now, time),
             }
         }
-        if on.contains(&AlertEvent::Applied) {
-            self.happened(sync, &snapshot.happened);
-        }
+        let wanted = snapshot.happened.iter().filter(|notice| on.contains(&notice.event));
+        self.happened(sync, wanted);
     }
 
     fn goes_on(&mut self, sync: &str, Wanted { notice, meaning }: &Wanted, manner: Manner, now: Instant) {
@@ -192,7 +191,7 @@ impl Ledger {
         }
     }
 
-    fn happened(&mut self, sync: &str, notices: &[Notice]) {
+    fn happened<'a>(&mut self, sync: &str, notices: impl Iterator<Item = &'a Notice>) {
         let seen = self.seen.entry(sync.to_owned()).or_insert(self.since);
         for notice in notices {
             if notice.starts_at > *seen {

@@ -8,6 +8,7 @@ pub mod courier;
 pub mod ledger;
 pub mod notice;
 pub mod receiver;
+pub mod updates;
 pub mod wanted;
 
 use std::collections::{BTreeMap, HashMap};
@@ -27,7 +28,7 @@ use self::courier::{Command, Courier, Shared};
 use self::receiver::SenderError;
 use self::wanted::{Known, Snapshot, Staleness};
 use super::Failure;
-use crate::api::{Alert, AlertEvent, PlanStatus, Sync, SyncStatus};
+use crate::api::{Alert, AlertEvent, ImageUpdateStatus, PlanStatus, Sync, SyncStatus};
 use crate::error::Class;
 use crate::sync_ref::SyncRef;
 
@@ -54,6 +55,15 @@ pub struct Alerts {
 struct State {
     couriers: HashMap<SyncRef, Handle>,
     syncs: HashMap<SyncRef, Told>,
+    updates: HashMap<SyncRef, Update>,
+}
+
+/// What is known of one ImageUpdate.
+struct Update {
+    labels: BTreeMap<String, String>,
+    /// Since when it fails for this reason.
+    failing: Option<(&'static str, Instant, Timestamp)>,
+    snapshot: Arc<Snapshot>,
 }
 
 struct Handle {
@@ -135,7 +145,7 @@ impl Alerts {
                 state.couriers.insert(name.clone(), Handle { alert: alert.clone(), commands });
             }
         }
-        let State { couriers, syncs } = &mut *state;
+        let State { couriers, syncs, updates } = &mut *state;
         let Some(handle) = couriers.get_mut(&name) else { return };
         handle.alert = alert.clone();
         handle.send(Command::Spec(alert));
@@ -144,6 +154,50 @@ impl Alerts {
                 handle.send(Command::Tell(sync.name().to_owned(), told.snapshot.clone()));
             } else {
                 handle.send(Command::Gone(sync.name().to_owned()));
+            }
+        }
+        for (update, told) in updates.iter().filter(|(update, _)| update.namespace() == name.namespace()) {
+            if selects_update(&handle.alert, update, &told.labels) {
+                handle.send(Command::Tell(updates::subject(update), told.snapshot.clone()));
+            }
+        }
+    }
+
+    /// Takes what a pass of an ImageUpdate found. A failure that may pass is told when it has lasted.
+    pub fn tell_update(
+        &self,
+        update: &SyncRef,
+        labels: &BTreeMap<String, String>,
+        status: &ImageUpdateStatus,
+        failure: Option<&Failure>,
+    ) {
+        let mut state = self.lock();
+        let State { couriers, updates, .. } = &mut *state;
+        let before = updates.get(update).and_then(|told| told.failing);
+        let failing = failure.map(|failure| {
+            let since = before.filter(|(reason, ..)| *reason == failure.reason);
+            since.unwrap_or_else(|| (failure.reason, Instant::now(), Timestamp::now()))
+        });
+        let lasting = failure.zip(failing).filter(|(failure, (_, since, _))| {
+            failure.class != Class::Transient || since.elapsed() >= PASSING
+        });
+        let lasting = lasting.map(|(failure, (_, _, time))| (failure, time));
+        let snapshot = Arc::new(updates::snapshot(&self.cluster, update, status, lasting));
+        for (name, handle) in couriers.iter() {
+            if name.namespace() == update.namespace() && selects_update(&handle.alert, update, labels) {
+                handle.send(Command::Tell(updates::subject(update), snapshot.clone()));
+            }
+        }
+        updates.insert(update.clone(), Update { labels: labels.clone(), failing, snapshot });
+    }
+
+    /// Forgets an ImageUpdate that is gone: what was firing about it ends.
+    pub fn forget_update(&self, update: &SyncRef) {
+        let mut state = self.lock();
+        state.updates.remove(update);
+        for (name, handle) in &state.couriers {
+            if name.namespace() == update.namespace() {
+                handle.send(Command::Gone(updates::subject(update)));
             }
         }
     }
@@ -209,11 +263,15 @@ impl Alerts {
         for (name, handle) in &state.couriers {
             let here: Vec<&SyncRef> =
                 all.iter().filter(|sync| sync.namespace() == name.namespace()).collect();
-            let selected: Vec<String> = here
+            let mut selected: Vec<String> = here
                 .iter()
                 .filter(|sync| self.selects(&handle.alert, sync))
                 .map(|sync| sync.name().to_owned())
                 .collect();
+            let updates = state.updates.iter().filter(|(update, told)| {
+                update.namespace() == name.namespace() && selects_update(&handle.alert, update, &told.labels)
+            });
+            selected.extend(updates.map(|(update, _)| updates::subject(update)));
             let problem = selected.is_empty().then(|| selects_nothing(name.namespace(), &here));
             handle.send(Command::Selected(selected, problem));
         }
@@ -324,6 +382,16 @@ impl Told {
                 && (failure.class != Class::Transient || since.elapsed() >= PASSING)
         })
     }
+}
+
+fn selects_update(alert: &Alert, update: &SyncRef, labels: &BTreeMap<String, String>) -> bool {
+    let Some(selector) = &alert.spec.syncs else { return true };
+    let named = selector.names.as_ref().is_none_or(|names| names.iter().any(|name| name == update.name()));
+    let labelled = selector
+        .match_labels
+        .as_ref()
+        .is_none_or(|wanted| wanted.iter().all(|(key, value)| labels.get(key) == Some(value)));
+    named && labelled
 }
 
 fn selects_nothing(namespace: &str, here: &[&SyncRef]) -> String {

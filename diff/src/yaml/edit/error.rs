@@ -36,6 +36,8 @@ pub enum EditProblem {
     Collection(&'static str),
     #[error("cannot become {0}: give it a string, a number, a bool or null")]
     NewCollection(&'static str),
+    #[error("is there already: edit it instead of adding it")]
+    Present,
     #[error("is named by two edits: leave one")]
     Twice,
     #[error(

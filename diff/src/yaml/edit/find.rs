@@ -116,7 +116,7 @@ fn merged(tree: &Tree, value: NodeId, name: &str) -> Option<NodeId> {
     }
 }
 
-fn is_merge(tree: &Tree, key: NodeId) -> bool {
+pub(super) fn is_merge(tree: &Tree, key: NodeId) -> bool {
     match tree.node(key).map(|node| &node.content) {
         Some(Content::Scalar { text, style, tag }) => {
             text == "<<" && scalar::is_merge(*style, tag.as_deref())
@@ -126,7 +126,7 @@ fn is_merge(tree: &Tree, key: NodeId) -> bool {
 }
 
 /// A key as JSON names it: `yes` is `true`.
-fn key_name(tree: &Tree, key: NodeId) -> Option<String> {
+pub(super) fn key_name(tree: &Tree, key: NodeId) -> Option<String> {
     match &tree.node(tree.resolve(key))?.content {
         Content::Scalar { text, style, tag } => {
             scalar::resolve(text, *style, tag.as_deref()).and_then(Scalar::into_key).ok()

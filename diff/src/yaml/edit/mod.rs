@@ -1,12 +1,16 @@
 //! Edits of single scalars: the bytes of the scalar change, and nothing else in the file.
 //!
 //! `find` leads from a path to the node, `gap` to what stands before it, `quote` and `block` write the
-//! new text, and `proof` reads the result again. Pure.
+//! new text, and `proof` reads the result again. `insert` adds a field beside another, and `leaf` lists the
+//! scalars as they stand in the text. Pure.
 
 mod block;
 mod error;
 mod find;
 mod gap;
+mod insert;
+mod leaf;
+mod path;
 mod proof;
 mod quote;
 
@@ -27,6 +31,8 @@ use gap::before;
 use quote::{Place, allows, as_read, inline};
 
 pub use error::{EditError, EditProblem};
+pub use leaf::{Leaf, Role, leaves};
+pub use path::child;
 
 /// One scalar that gets another value.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +43,19 @@ pub struct Edit<'a> {
     pub path: String,
     /// A string, a number, a bool or null.
     pub value: &'a Value,
+}
+
+/// A field that a mapping does not have yet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewField<'a> {
+    /// As in [`Edit`].
+    pub document: usize,
+    /// The path of the mapping.
+    pub mapping: String,
+    /// The field of the mapping below or behind which the new one goes: a scalar on its own line or lines.
+    pub behind: &'a str,
+    pub name: &'a str,
+    pub value: &'a str,
 }
 
 /// Replaces scalars of a YAML or JSON file and returns the file's new bytes.
@@ -51,6 +70,14 @@ pub struct Edit<'a> {
 /// # Errors
 /// The first edit that cannot be made, with its line in the file and what to do.
 pub fn edit(file: &str, text: &[u8], edits: &[Edit]) -> Result<Vec<u8>, EditError> {
+    edit_with(file, text, edits, &[])
+}
+
+/// Does what [`edit`] does, and adds fields: several behind the same one in the order given.
+///
+/// # Errors
+/// As [`edit`]; also where a field is there already, or has no place behind the other.
+pub fn edit_with(file: &str, text: &[u8], edits: &[Edit], fields: &[NewField]) -> Result<Vec<u8>, EditError> {
     let file: Arc<str> = file.into();
     let (documents, errors) = read(&file, text);
     if let Some(error) = errors.into_iter().next() {
@@ -63,8 +90,14 @@ pub fn edit(file: &str, text: &[u8], edits: &[Edit]) -> Result<Vec<u8>, EditErro
             EditError::Refused { file, line, path, problem }
         })?;
     }
+    for field in fields {
+        editor.insert(&documents, field).map_err(|(line, problem)| {
+            let (file, path) = (file.clone(), child(&field.mapping, field.name));
+            EditError::Refused { file, line, path, problem }
+        })?;
+    }
     let after = apply(text, editor.patches);
-    proof::prove(&file, &documents, edits, &after)?;
+    proof::prove(&file, &documents, edits, fields, &after)?;
     Ok(after)
 }
 
@@ -98,10 +131,7 @@ struct Editor<'t> {
 
 impl Editor<'_> {
     fn edit(&mut self, documents: &[Document], edit: &Edit) -> Result<(), Refusal> {
-        let Some(document) = documents.get(edit.document) else {
-            let problem = EditProblem::NoDocument { wanted: edit.document, held: documents.len() };
-            return Err((documents.last().map_or(1, |last| last.line), problem));
-        };
+        let document = document(documents, edit.document)?;
         let tree = &document.tree;
         let spot = find(tree, &edit.path).map_err(|miss| self.refusal(tree, miss))?;
         if !self.seen.insert((edit.document, spot.id)) {
@@ -187,6 +217,13 @@ impl Editor<'_> {
         let found = before.windows(anchor.len()).rposition(|window| window == anchor.as_bytes());
         found.map_or_else(|| line_of(tree, target), |at| Lines::new(self.text).place(at).0)
     }
+}
+
+fn document<'d, 'a>(documents: &'d [Document<'a>], number: usize) -> Result<&'d Document<'a>, Refusal> {
+    documents.get(number).ok_or_else(|| {
+        let problem = EditProblem::NoDocument { wanted: number, held: documents.len() };
+        (documents.last().map_or(1, |last| last.line), problem)
+    })
 }
 
 fn alias_name<'t>(tree: &'t Tree, id: NodeId) -> Option<&'t str> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::quote::as_read;
-use super::{Edit, EditError, EditProblem, line};
+use super::{Edit, EditError, EditProblem, NewField, child, line};
 use crate::yaml::{Document, read};
 
 /// Reads the edited text and compares it with the documents before.
@@ -15,6 +15,7 @@ pub(super) fn prove(
     file: &Arc<str>,
     before: &[Document],
     edits: &[Edit],
+    fields: &[NewField],
     after: &[u8],
 ) -> Result<(), EditError> {
     let (found, errors) = read(file, after);
@@ -22,9 +23,11 @@ pub(super) fn prove(
         return Err(EditError::Broken(error));
     }
     for (number, document) in before.iter().enumerate() {
-        let wanted = wanted(document, number, edits);
+        let wanted = wanted(document, number, edits, fields);
         let Some(path) = difference(&wanted, found.get(number).map(|found| &found.value)) else { continue };
-        return Err(failure(file, document, number, edits, path));
+        let is_meant = edits.iter().any(|edit| edit.document == number && edit.path == path)
+            || fields.iter().any(|field| field.document == number && path_of(field) == path);
+        return Err(failure(file, document, is_meant, path));
     }
     match before.last() {
         Some(last) if found.len() > before.len() => {
@@ -34,21 +37,30 @@ pub(super) fn prove(
     }
 }
 
-/// The document's value with its edits made.
-fn wanted(document: &Document, number: usize, edits: &[Edit]) -> Value {
+fn path_of(field: &NewField) -> String {
+    child(&field.mapping, field.name)
+}
+
+/// The document's value with its edits made and its fields added.
+fn wanted(document: &Document, number: usize, edits: &[Edit], fields: &[NewField]) -> Value {
     let mut wanted = document.value.clone();
     for edit in edits.iter().filter(|edit| edit.document == number) {
         if let Some(field) = wanted.pointer_mut(&edit.path) {
             *field = as_read(edit.value);
         }
     }
+    for field in fields.iter().filter(|field| field.document == number) {
+        if let Some(Value::Object(mapping)) = wanted.pointer_mut(&field.mapping) {
+            mapping.insert(field.name.to_owned(), field.value.into());
+        }
+    }
     wanted
 }
 
-fn failure(file: &Arc<str>, document: &Document, number: usize, edits: &[Edit], path: String) -> EditError {
+fn failure(file: &Arc<str>, document: &Document, is_meant: bool, path: String) -> EditError {
     let line = line(document, &path).unwrap_or(document.line);
     let file = file.clone();
-    if edits.iter().any(|edit| edit.document == number && edit.path == path) {
+    if is_meant {
         return EditError::Refused { file, line, path, problem: EditProblem::Unwritable };
     }
     EditError::Elsewhere { file, line, path }
@@ -62,7 +74,7 @@ fn difference(wanted: &Value, found: Option<&Value>) -> Option<String> {
             names.into_iter().find_map(|name| {
                 let missing = || Some(String::new());
                 let inner = wanted.get(name).map_or_else(missing, |value| difference(value, found.get(name)));
-                inner.map(|rest| format!("/{}{rest}", name.replace('~', "~0").replace('/', "~1")))
+                inner.map(|rest| child("", name) + &rest)
             })
         }
         (Value::Array(wanted), Some(Value::Array(found))) if wanted.len() == found.len() => wanted
@@ -86,7 +98,7 @@ mod tests {
     fn check(after: &str, expected: &str) {
         let (before, _) = read("x.yaml", b"b: 1\n---\na: 1\nc: [d, {e: f}]\n");
         let edits = [Edit { document: 1, path: "/a".to_owned(), value: &json!(2) }];
-        let proof = prove(&"x.yaml".into(), &before, &edits, after.as_bytes());
+        let proof = prove(&"x.yaml".into(), &before, &edits, &[], after.as_bytes());
         let message = proof.err().map(|error| error.to_string()).unwrap_or_default();
         assert!(message.starts_with(expected) && message.is_empty() == expected.is_empty(), "{message}");
     }

@@ -1,6 +1,7 @@
 //! Files before and after an edit, byte for byte.
 
 mod blocks;
+mod fields;
 
 use serde_json::{Value, json};
 

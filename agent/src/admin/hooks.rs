@@ -1,0 +1,157 @@
+//! `POST /hooks/<path>`: who may tell of news, and under which path.
+//!
+//! A call only causes a look: its body is never parsed, so nothing in it is believed, and a call that is sent again
+//! does no harm. Leaves to others what a look is. The path of an owner has 256 bits that nobody can guess, is the same
+//! after a restart, and changes with the token. Pure.
+
+mod burst;
+mod page;
+mod proof;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::{Digest as _, Sha256};
+
+use self::burst::Bursts;
+pub(super) use self::page::routes;
+use super::Token;
+use crate::api::HookProvider;
+
+/// What the key of a path is made with, so that a path is never the signature of a body: who may read the path could
+/// else send a body that is signed with it.
+const LABEL: &[u8] = b"holdfast.dev/hooks/path\0";
+
+/// Bytes of a block of SHA-256.
+const BLOCK: usize = 64;
+
+/// The kind of the object that a call is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HookKind {
+    Sync,
+    ImageUpdate,
+}
+
+/// The object that a call is for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct HookOwner {
+    pub kind: HookKind,
+    pub namespace: String,
+    pub name: String,
+}
+
+impl fmt::Display for HookOwner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, namespace, name } = self;
+        let kind = match kind {
+            HookKind::Sync => "Sync",
+            HookKind::ImageUpdate => "ImageUpdate",
+        };
+        write!(f, "{kind}/{namespace}/{name}")
+    }
+}
+
+/// Who calls, and what proves it.
+#[derive(Clone)]
+pub struct Endpoint {
+    pub provider: HookProvider,
+    pub token: Token,
+}
+
+/// Causes a look. Must return at once.
+pub type OnCall = Arc<dyn Fn(HookOwner) + Send + Sync>;
+
+/// The endpoints of all owners. Cheap to clone.
+#[derive(Clone)]
+pub struct Hooks {
+    table: Arc<RwLock<Table>>,
+    bursts: Bursts,
+}
+
+/// What a path is looked up by.
+type Key = [u8; 32];
+
+/// An owner stands in both maps, or in none.
+#[derive(Default)]
+struct Table {
+    paths: HashMap<HookOwner, Key>,
+    endpoints: HashMap<Key, (HookOwner, Endpoint)>,
+}
+
+impl Table {
+    fn remove(&mut self, owner: &HookOwner) {
+        if let Some(key) = self.paths.remove(owner) {
+            self.endpoints.remove(&key);
+        }
+    }
+}
+
+impl Hooks {
+    /// Calls `on_call` at once for the first call of a burst, and once more at its end.
+    pub fn new(on_call: OnCall) -> Self {
+        Self { table: Arc::default(), bursts: Bursts::new(on_call) }
+    }
+
+    /// Takes calls for an owner, in place of what was set before. Returns the path: `/hooks/…`.
+    pub fn set(&self, owner: HookOwner, endpoint: Endpoint) -> String {
+        let key = key(&endpoint.token, &owner);
+        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        table.remove(&owner);
+        table.paths.insert(owner.clone(), key);
+        table.endpoints.insert(key, (owner, endpoint));
+        format!("/hooks/{}", hex(&key))
+    }
+
+    /// Takes no more calls for an owner.
+    pub fn remove(&self, owner: &HookOwner) {
+        self.table.write().unwrap_or_else(PoisonError::into_inner).remove(owner);
+    }
+
+    /// What stands under the last part of a path. How long this takes tells nothing: the hash that is looked up is keyed
+    /// by chance of this process, and of 256 bits no part can be tried alone.
+    fn find(&self, path: &str) -> Option<(HookOwner, Endpoint)> {
+        let key = unhex(path.as_bytes())?;
+        self.table.read().unwrap_or_else(PoisonError::into_inner).endpoints.get(&key).cloned()
+    }
+}
+
+/// The path of an owner.
+fn key(token: &Token, owner: &HookOwner) -> Key {
+    let secret = Sha256::new().chain_update(LABEL).chain_update(token.0.as_bytes()).finalize();
+    let mut mac = keyed(&secret);
+    mac.update(owner.to_string().as_bytes());
+    mac.finalize().into_bytes().into()
+}
+
+fn keyed(secret: &[u8]) -> Hmac<Sha256> {
+    // As RFC 2104 has it: a key that is longer than a block is hashed, a shorter one filled up with zeros.
+    let long = (secret.len() > BLOCK).then(|| Sha256::digest(secret));
+    let mut block = [0; BLOCK];
+    block.iter_mut().zip(long.as_deref().unwrap_or(secret)).for_each(|(to, from)| *to = *from);
+    Hmac::new(&block.into())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Reads 64 digits, of either case.
+fn unhex(text: &[u8]) -> Option<Key> {
+    let mut bytes = Key::default();
+    if text.len() != 2 * bytes.len() {
+        return None;
+    }
+    let digit = |digit: u8| char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
+        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+    }
+    Some(bytes)
+}

@@ -1,0 +1,121 @@
+//! `holdfast image`: why an ImageUpdate does what it does, and taking back what was banned. I/O: API, registries, git.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Client};
+use serde_json::json;
+
+use super::{Global, cluster, plan, say};
+use crate::api::{ImageUpdate, names};
+use crate::image::pass::edits::Plain;
+use crate::image::pass::{Pass, explain};
+use crate::sync_ref::SyncRef;
+
+/// What to do with an ImageUpdate
+#[derive(Args, Debug)]
+pub struct Image {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// List the candidates of each image, which rule dropped which, and the winner
+    Explain(Which),
+    /// Let a version be written again that somebody took back
+    Unban(Which),
+}
+
+/// Which image
+#[derive(Args, Debug)]
+struct Which {
+    /// The name of the ImageUpdate
+    name: String,
+    /// One of its images; all of them without it
+    image: Option<String>,
+}
+
+impl Image {
+    pub async fn run(self, global: Global) -> anyhow::Result<ExitCode> {
+        match self.verb {
+            Verb::Explain(which) => explain(&global, &which).await,
+            Verb::Unban(which) => unban(&global, &which).await,
+        }
+    }
+}
+
+async fn explain(global: &Global, Which { name, image }: &Which) -> anyhow::Result<ExitCode> {
+    let config = cluster::config(global).await?;
+    let cache = tempfile::tempdir().context("cannot make a folder for the repository")?;
+    let client = cluster::client(global).await?;
+    let update = read(&client, name, image.as_deref()).await?;
+    let context = plan::connect(config, cache.path()).await?;
+    let owner = SyncRef::new(client.default_namespace(), name);
+    let status = update.status.clone().unwrap_or_default();
+    let pass = Pass {
+        context: &context,
+        update: &update,
+        owner: &owner,
+        status: &status,
+        max_age: Duration::ZERO,
+        plain: &Arc::<Plain>::default(),
+        others: Vec::new(),
+        now: Timestamp::now(),
+        chance: || 0.0,
+    };
+    let text = explain::explain(&pass, image.as_deref()).await;
+    std::io::stdout().write_all(text.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn unban(global: &Global, Which { name, image }: &Which) -> anyhow::Result<ExitCode> {
+    let client = cluster::client(global).await?;
+    let update = read(&client, name, image.as_deref()).await?;
+    let status = update.status.unwrap_or_default();
+    let named = |one: &&crate::api::ImageStatus| image.as_ref().is_none_or(|image| one.name == *image);
+    let banned: Vec<String> = status
+        .images
+        .iter()
+        .filter(named)
+        .flat_map(|one| {
+            one.banned
+                .iter()
+                .map(|ban| format!("{} in {}", ban.tag.as_deref().unwrap_or("a digest"), ban.file))
+        })
+        .collect();
+    if banned.is_empty() {
+        say(format_args!("nothing is banned in ImageUpdate {name}"));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mark = format!("{}@{}", image.as_deref().unwrap_or("*"), Timestamp::now());
+    let patch = json!({"metadata": {"annotations": {names::UNBAN: mark}}});
+    let params = PatchParams { field_manager: Some("holdfast-cli".to_owned()), ..PatchParams::default() };
+    let api: Api<ImageUpdate> = Api::default_namespaced(client.clone());
+    api.patch(name, &params, &Patch::Merge(patch))
+        .await
+        .with_context(|| format!("cannot change ImageUpdate {}/{name}", client.default_namespace()))?;
+    say(format_args!("may be written again: {}", banned.join(", ")));
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn read(client: &Client, name: &str, image: Option<&str>) -> anyhow::Result<ImageUpdate> {
+    let api: Api<ImageUpdate> = Api::default_namespaced(client.clone());
+    let update = api
+        .get(name)
+        .await
+        .with_context(|| format!("cannot read ImageUpdate {}/{name}", client.default_namespace()))?;
+    if let Some(image) = image
+        && !update.spec.images.iter().any(|one| one.name == image)
+    {
+        let all: Vec<&str> = update.spec.images.iter().map(|one| one.name.as_str()).collect();
+        bail!("ImageUpdate {name} has no image {image}; it has {}", all.join(", "));
+    }
+    Ok(update)
+}

@@ -1,0 +1,129 @@
+//! The text of a pull request, in Markdown: a table of what changed, with links to the files.
+//!
+//! Whatever comes from outside stands in code spans, in which a forge sees no links, mentions or markup. Pure.
+
+use std::fmt::Write as _;
+
+use super::{Change, Place, Update, Version, clean};
+use crate::api::Forge;
+
+/// Characters of a text, below what every forge takes.
+const LIMIT: usize = 60_000;
+/// Characters that are left to what stands below the table.
+const END: usize = 1_000;
+/// Files of one image that are named.
+const FILES: usize = 10;
+/// Objects that are named.
+const OBJECTS: usize = 100;
+
+/// Where the pages of files are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Links {
+    pub provider: Forge,
+    /// The page of the repository: `https://github.com/org/config`.
+    pub page: String,
+    pub branch: String,
+}
+
+impl Links {
+    fn file(&self, place: &Place) -> String {
+        let Self { provider, page, branch } = self;
+        let page = page.trim_end_matches('/');
+        let (branch, file) = (encoded(branch), encoded(&place.file));
+        let folder = match provider {
+            Forge::GitHub => "blob",
+            Forge::GitLab => "-/blob",
+            Forge::Gitea => "src/branch",
+        };
+        format!("{page}/{folder}/{branch}/{file}#L{}", place.line)
+    }
+}
+
+/// The text of a pull request.
+pub fn description(update: &Update, changes: &[Change], links: Option<&Links>) -> String {
+    let Update { namespace, name } = update;
+    let mut text = format!(
+        "The ImageUpdate {} changes {}.\n\n| Image | From | To | Policy | Files |\n|---|---|---|---|---|\n",
+        code(&format!("{namespace}/{name}")),
+        if changes.len() == 1 { "one image".to_owned() } else { format!("{} images", changes.len()) }
+    );
+    let mut size = text.chars().count();
+    for (index, change) in changes.iter().enumerate() {
+        let row = row(change, links);
+        let length = row.chars().count();
+        if size + length > LIMIT - END {
+            let _ = writeln!(text, "\nand {} more images", changes.len() - index);
+            break;
+        }
+        text.push_str(&row);
+        size += length;
+    }
+    let objects = objects(changes);
+    if text.chars().count() + objects.chars().count() < LIMIT - END {
+        text.push_str(&objects);
+    }
+    text.push_str("\nHoldfast keeps this text up to date: what is written into it is lost.\n");
+    text
+}
+
+fn row(change: &Change, links: Option<&Links>) -> String {
+    let Change { image, repository, old, new, places, objects: _, policy } = change;
+    let mut files: Vec<String> = places.iter().take(FILES).map(|place| file(place, links)).collect();
+    if places.len() > FILES {
+        files.push(format!("and {} more", places.len() - FILES));
+    }
+    let old = old.as_ref().map_or_else(String::new, version);
+    let name = format!("{}<br>{}", code(image), code(repository));
+    format!("| {name} | {old} | {} | {} | {} |\n", version(new), code(policy), files.join("<br>"))
+}
+
+/// The tag and the whole digest: this is what a person compares.
+fn version(version: &Version) -> String {
+    let Version { tag, digest } = version;
+    let parts = tag.iter().chain(digest).map(|part| code(part));
+    parts.collect::<Vec<_>>().join("<br>")
+}
+
+fn file(place: &Place, links: Option<&Links>) -> String {
+    let Place { file, line, path } = place;
+    let shown = code(&format!("{file}:{line}"));
+    let shown = links.map_or(shown.clone(), |links| format!("[{shown}]({})", links.file(place)));
+    format!("{shown} {}", code(path))
+}
+
+fn objects(changes: &[Change]) -> String {
+    let mut objects: Vec<&str> =
+        changes.iter().flat_map(|change| &change.objects).map(String::as_str).collect();
+    objects.sort_unstable();
+    objects.dedup();
+    if objects.is_empty() {
+        return String::new();
+    }
+    let mut text = "\nObjects that change:\n\n".to_owned();
+    for object in objects.iter().take(OBJECTS) {
+        let _ = writeln!(text, "- {}", code(object));
+    }
+    if objects.len() > OBJECTS {
+        let _ = writeln!(text, "- and {} more", objects.len() - OBJECTS);
+    }
+    text
+}
+
+/// A code span that can stand in a cell of a table.
+fn code(text: &str) -> String {
+    let text = clean(text).replace('`', "'").replace('|', "\\|");
+    if text.is_empty() { text } else { format!("`{text}`") }
+}
+
+/// A path as it stands in a URL, and between the brackets of a link.
+fn encoded(path: &str) -> String {
+    let mut text = String::new();
+    for byte in path.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
+            text.push(char::from(byte));
+        } else {
+            let _ = write!(text, "%{byte:02X}");
+        }
+    }
+    text
+}

@@ -1,0 +1,9 @@
+//! Image automation, one line a stage: from a tag in the registry to a commit in git.
+//!
+//! `scan` asks registries and selects, `edits` finds what is to be written (both by the pure half in `holdfast-diff`),
+//! `readers` holds back and proves, `publish` commits and pushes. I/O: through the stages.
+
+pub mod message;
+pub mod pass;
+pub mod pull_request;
+pub mod registry;

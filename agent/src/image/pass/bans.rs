@@ -1,0 +1,131 @@
+//! What people took back: another value where one was right is a decision, and is not fought over. Pure.
+
+use holdfast_diff::image::edit::{Setting, current};
+use holdfast_diff::image::select::Banned;
+use jiff::Timestamp;
+
+use crate::api::{Ban, ImageStatus, Written};
+
+/// How many places of an image are remembered.
+const PLACES: usize = 100;
+
+/// A scalar: its file, and its path after the number of its document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spot {
+    pub file: String,
+    pub path: String,
+}
+
+impl Spot {
+    pub fn of(file: &str, setting: &Setting) -> Self {
+        Self { file: file.to_owned(), path: format!("{}{}", setting.document, setting.path) }
+    }
+
+    fn is_of(&self, file: &str, path: &str) -> bool {
+        self.file == file && self.path == path
+    }
+}
+
+/// Notes that a scalar has another value than it had when it was right. True if that is so.
+pub fn notice(
+    status: &mut ImageStatus,
+    spot: &Spot,
+    setting: &Setting,
+    commit: &str,
+    now: Timestamp,
+) -> bool {
+    let was_right = status.places.iter().find(|place| spot.is_of(&place.file, &place.path));
+    let Some(Written { value, .. }) = was_right.filter(|place| place.value != setting.before) else {
+        return false;
+    };
+    let taken_back = current(value, setting.part);
+    let (tag, digest) = taken_back.map(|image| (image.tag, image.digest)).unwrap_or_default();
+    status.places.retain(|place| !spot.is_of(&place.file, &place.path));
+    if tag.is_none() && digest.is_none() {
+        return false;
+    }
+    let Spot { file, path } = spot.clone();
+    status.banned.retain(|ban| !spot.is_of(&ban.file, &ban.path));
+    let (value, commit) = (setting.before.clone(), commit.to_owned());
+    status.banned.push(Ban { tag, digest, file, path, value, commit, since: Some(now) });
+    true
+}
+
+/// What was taken back at a scalar.
+pub fn of(status: &ImageStatus, spot: &Spot) -> Vec<Banned> {
+    let here = status.banned.iter().filter(|ban| spot.is_of(&ban.file, &ban.path));
+    here.map(|ban| Banned { tag: ban.tag.clone(), digest: ban.digest.clone() }).collect()
+}
+
+/// Notes that a scalar is right.
+pub fn right(status: &mut ImageStatus, spot: &Spot, value: &str) {
+    status.banned.retain(|ban| !spot.is_of(&ban.file, &ban.path));
+    if let Some(place) = status.places.iter_mut().find(|place| spot.is_of(&place.file, &place.path)) {
+        value.clone_into(&mut place.value);
+    } else if status.places.len() < PLACES {
+        let Spot { file, path } = spot.clone();
+        status.places.push(Written { file, path, value: value.to_owned() });
+    }
+}
+
+/// Forgets the places that are no more.
+pub fn keep_only(status: &mut ImageStatus, spots: &[Spot]) {
+    let is_there = |file: &str, path: &str| spots.iter().any(|spot| spot.is_of(file, path));
+    status.places.retain(|place| is_there(&place.file, &place.path));
+    status.banned.retain(|ban| is_there(&ban.file, &ban.path));
+}
+
+#[cfg(test)]
+mod tests {
+    use holdfast_diff::image::edit::ImagePart;
+
+    use super::*;
+
+    fn setting(before: &str, after: &str) -> Setting {
+        let (image, path) = ("web".to_owned(), "/spec/image".to_owned());
+        let (before, after) = (before.to_owned(), after.to_owned());
+        Setting {
+            image,
+            document: 0,
+            path,
+            line: 3,
+            part: ImagePart::Image,
+            before,
+            after,
+            behind: None,
+            group: 0,
+        }
+    }
+
+    #[test]
+    fn another_value_where_one_was_right_is_banned_until_it_is_right_again() {
+        let spot = Spot::of("a.yaml", &setting("web:1", "web:2"));
+        let mut status = ImageStatus::default();
+        let now = Timestamp::UNIX_EPOCH;
+        assert!(
+            !notice(&mut status, &spot, &setting("web:1", "web:2"), "c1", now),
+            "nobody was right before"
+        );
+        right(&mut status, &spot, "web:2");
+        assert!(
+            !notice(&mut status, &spot, &setting("web:2", "web:3"), "c2", now),
+            "an update is no decision"
+        );
+        assert!(notice(&mut status, &spot, &setting("web:1", "web:2"), "c3", now));
+        let banned = Banned { tag: Some("2".to_owned()), digest: None };
+        assert_eq!(of(&status, &spot), std::slice::from_ref(&banned));
+        assert!(!notice(&mut status, &spot, &setting("web:1", "web:2"), "c4", now), "told once");
+        assert_eq!(of(&status, &spot), [banned]);
+        right(&mut status, &spot, "web:3");
+        assert_eq!(of(&status, &spot), []);
+    }
+
+    #[test]
+    fn what_is_no_more_is_forgotten() {
+        let spot = Spot::of("a.yaml", &setting("web:1", "web:2"));
+        let mut status = ImageStatus::default();
+        right(&mut status, &spot, "web:2");
+        keep_only(&mut status, &[]);
+        assert_eq!(status, ImageStatus::default());
+    }
+}

@@ -1,0 +1,227 @@
+//! What the files of a commit need so that they hold what was selected: each file that changes, and why others do not.
+//!
+//! A blob that was seen to have no marker is not read again. I/O: disk reads of the mirror.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use holdfast_diff::files::{FileKind, FilesError, Version, Versioned, join};
+use holdfast_diff::image::edit::{
+    ImagePart, Problem, Setting, Settings, Target, Wanted, WantedImage, apply, current, has_marker,
+    is_candidate, settings,
+};
+
+use super::bans::{self, Spot};
+use super::policy;
+use super::scan::{Scanned, Verdict};
+use crate::api::ImageStatus;
+use jiff::Timestamp;
+
+/// Folders that may be inside one another.
+const DEPTH: usize = 64;
+
+/// A file that changes.
+#[derive(Clone)]
+pub struct Edited {
+    /// From the root of the repository.
+    pub file: String,
+    pub settings: Vec<Setting>,
+    pub after: Vec<u8>,
+}
+
+/// What is to be done to the files, and what is told of them.
+#[derive(Default)]
+pub struct Edits {
+    pub files: Vec<Edited>,
+    /// Why some scalars stay as they are.
+    pub stay: Vec<String>,
+    /// What is wrong in files, or in what names them.
+    pub problems: Vec<String>,
+    /// Scalars that name each image of the update.
+    pub found: BTreeMap<String, usize>,
+    /// Images that stand somewhere as they should.
+    pub right: BTreeSet<String>,
+    /// What is known of the images: places and bans.
+    pub images: Vec<ImageStatus>,
+}
+
+/// Blobs that have no marker.
+#[derive(Default)]
+pub struct Plain(Mutex<HashSet<Version>>);
+
+/// What is looked at.
+pub struct Look<'a> {
+    pub files: &'a dyn Versioned,
+    /// The clean path below which edits may be.
+    pub folder: &'a str,
+    pub commit: &'a str,
+    pub namespace: &'a str,
+    pub scanned: &'a [Scanned],
+    /// True for images of other ImageUpdates of the namespace.
+    pub is_anothers: &'a dyn Fn(&str) -> bool,
+    pub plain: &'a Plain,
+    pub now: Timestamp,
+}
+
+impl Look<'_> {
+    /// Looks at all files. `images` is what is known of the images.
+    pub fn edits(&self, images: Vec<ImageStatus>) -> Result<Edits, FilesError> {
+        let mut edits = Edits { images, ..Edits::default() };
+        let wanted = self.wanted(&mut edits);
+        let targets: Vec<&str> =
+            wanted.images.iter().flat_map(|image| &image.targets).map(Target::file).collect();
+        let mut files = self.marked()?;
+        for target in targets {
+            if self.files.resolve(target)?.is_none_or(|place| place.kind != FileKind::File) {
+                edits
+                    .problems
+                    .push(format!("{target}, which a target names, does not exist: correct the target"));
+            } else if !files.iter().any(|file| file == target) {
+                files.push(target.to_owned());
+            }
+        }
+        let mut spots = Vec::new();
+        for file in files {
+            self.one(&file, &wanted, &mut edits, &mut spots)?;
+        }
+        for status in &mut edits.images {
+            bans::keep_only(status, &spots);
+        }
+        Ok(edits)
+    }
+
+    fn wanted(&self, edits: &mut Edits) -> Wanted {
+        let mut images = Vec::new();
+        for scanned in self.scanned {
+            let image = scanned.image();
+            edits.found.insert(image.name.clone(), 0);
+            let targets = policy::targets(image, |file| join(self.folder, file));
+            let targets = targets.unwrap_or_else(|said| {
+                edits.problems.push(format!("image {}: {said}", image.name));
+                Vec::new()
+            });
+            images.push(WantedImage {
+                name: image.name.clone(),
+                repository: image.repository.clone(),
+                tag: Some(scanned.best.clone()),
+                digest: scanned.digest.clone(),
+                targets,
+            });
+        }
+        Wanted { namespace: self.namespace.to_owned(), images }
+    }
+
+    /// The files below the folder that have a marker. Those that a symlink leads to are looked at where they are.
+    fn marked(&self) -> Result<Vec<String>, FilesError> {
+        let mut found = Vec::new();
+        let mut open = vec![(self.folder.to_owned(), 0)];
+        while let Some((folder, depth)) = open.pop() {
+            for entry in self.files.list(&folder)?.unwrap_or_default() {
+                let path =
+                    if folder.is_empty() { entry.name.clone() } else { format!("{folder}/{}", entry.name) };
+                let is_folder = entry.kind == FileKind::Folder;
+                if !is_folder && !is_candidate(&entry.name)
+                    || is_folder && (entry.name == ".git" || depth > DEPTH)
+                {
+                    continue;
+                }
+                if self.files.resolve(&path)?.is_none_or(|place| place.path != path) {
+                    continue;
+                }
+                if is_folder {
+                    open.push((path, depth + 1));
+                } else if self.has_marker(&path)? {
+                    found.push(path);
+                }
+            }
+        }
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    fn has_marker(&self, path: &str) -> Result<bool, FilesError> {
+        let version = self.files.version(path)?;
+        let mut plain = self.plain.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if version.is_some_and(|version| plain.contains(&version)) {
+            return Ok(false);
+        }
+        let has = self.files.read(path)?.is_some_and(|bytes| has_marker(&bytes));
+        if !has {
+            plain.extend(version);
+        }
+        Ok(has)
+    }
+
+    fn one(
+        &self,
+        file: &str,
+        wanted: &Wanted,
+        edits: &mut Edits,
+        spots: &mut Vec<Spot>,
+    ) -> Result<(), FilesError> {
+        let text: Arc<[u8]> = self.files.read(file)?.unwrap_or_default();
+        let Settings { set, fulfilled, unknown, problems } = settings(file, &text, wanted);
+        for setting in &fulfilled {
+            let spot = Spot::of(file, setting);
+            *edits.found.entry(setting.image.clone()).or_default() += 1;
+            edits.right.insert(setting.image.clone());
+            bans::right(status(&mut edits.images, &setting.image), &spot, &setting.after);
+            spots.push(spot);
+        }
+        let (mut taken, mut left, mut broken) = (Vec::new(), HashSet::new(), HashSet::new());
+        for setting in set {
+            let spot = Spot::of(file, &setting);
+            *edits.found.entry(setting.image.clone()).or_default() += 1;
+            spots.push(spot.clone());
+            if self.may_write(file, &setting, &spot, edits) {
+                taken.push(setting);
+            } else {
+                left.insert(setting.image);
+                broken.insert(setting.group);
+            }
+        }
+        // What names no tag goes with the tag beside it, and a target is done as a whole.
+        taken.retain(|setting| {
+            let has_tag = matches!(setting.part, ImagePart::Image | ImagePart::Tag);
+            (has_tag || !left.contains(&setting.image)) && !broken.contains(&setting.group)
+        });
+        edits.problems.extend(problems.iter().map(|problem: &Problem| problem.to_string()));
+        for marker in unknown.into_iter().filter(|marker| !(self.is_anothers)(&marker.name)) {
+            let (line, name) = (marker.line, marker.name);
+            edits.problems.push(format!("{file}:{line}: the marker names {}:{name}, which no ImageUpdate has: correct the name, or add it to spec.images", self.namespace));
+        }
+        if taken.is_empty() {
+            return Ok(());
+        }
+        match apply(file, &text, &taken) {
+            Ok(after) => edits.files.push(Edited { file: file.to_owned(), settings: taken, after }),
+            Err(error) => edits.problems.push(error.to_string()),
+        }
+        Ok(())
+    }
+
+    fn may_write(&self, file: &str, setting: &Setting, spot: &Spot, edits: &mut Edits) -> bool {
+        let Some(scanned) = self.scanned.iter().find(|one| one.image().name == setting.image) else {
+            return false;
+        };
+        let status = status(&mut edits.images, &setting.image);
+        bans::notice(status, spot, setting, self.commit, self.now);
+        let now = current(&setting.before, setting.part).and_then(|image| image.tag);
+        match scanned.verdict(now.as_deref(), &bans::of(status, spot)) {
+            Verdict::Write => true,
+            Verdict::Stay(why) | Verdict::Banned(why) => {
+                edits.stay.push(format!("{file}:{}: {}: {why}", setting.line, setting.image));
+                false
+            }
+        }
+    }
+}
+
+/// What is known of an image.
+fn status<'s>(all: &'s mut Vec<ImageStatus>, name: &str) -> &'s mut ImageStatus {
+    let at = all.iter().position(|image| image.name == name).unwrap_or_else(|| {
+        all.push(ImageStatus { name: name.to_owned(), ..ImageStatus::default() });
+        all.len() - 1
+    });
+    &mut all[at]
+}

@@ -1,0 +1,272 @@
+//! One pass of an ImageUpdate: scan, edit, prove, publish, and again from the new head when somebody pushed meanwhile.
+//!
+//! Composes the stages of the image loop. I/O: through the stages.
+
+pub mod bans;
+pub mod edits;
+pub mod explain;
+pub mod overlay;
+pub mod policy;
+pub mod proof;
+pub mod publish;
+pub mod readers;
+pub mod scan;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use holdfast_diff::image::reference::Reference;
+use jiff::Timestamp;
+use tracing::instrument;
+
+use self::edits::{Edits, Look, Plain};
+use self::publish::{Ended, Published};
+use self::scan::Scanned;
+use crate::api::{ImageStatus, ImageUpdate, ImageUpdateStatus, PullRequestStatus};
+use crate::context::Context;
+use crate::report::Failure;
+use crate::source::{Checkout, Credential, GitRef, Location};
+use crate::sync_ref::SyncRef;
+
+/// How often a push is tried when others push too.
+const TRIES: u32 = 6;
+/// The longest pause before the next try; each doubles it.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// One ImageUpdate in one pass.
+pub struct Pass<'a> {
+    pub context: &'a Context,
+    pub update: &'a ImageUpdate,
+    pub owner: &'a SyncRef,
+    pub status: &'a ImageUpdateStatus,
+    /// How old an answer of a registry may be, and of git.
+    pub max_age: Duration,
+    /// Blobs without markers.
+    pub plain: &'a Arc<Plain>,
+    /// True for images of other ImageUpdates of the namespace.
+    pub others: Vec<String>,
+    pub now: Timestamp,
+    /// Numbers from 0 to 1, for pauses.
+    pub chance: fn() -> f64,
+}
+
+/// What a pass found.
+#[derive(Default)]
+pub struct Found {
+    /// What is known of the images now.
+    pub images: Vec<ImageStatus>,
+    pub published: Option<Published>,
+    /// The pull request that is open; not touched if the outer one is none.
+    pub pull_request: Option<Option<PullRequestStatus>>,
+    /// What stops nothing else.
+    pub failures: Vec<Failure>,
+    /// Why updates wait, or are not made.
+    pub held: Vec<String>,
+    pub stay: Vec<String>,
+    /// Images that no marker and no target names.
+    pub unmarked: Vec<String>,
+    /// The agent does nothing while this is set.
+    pub suspended: Option<String>,
+}
+
+/// Makes one pass.
+#[instrument(name = "image", skip_all, fields(update = %pass.owner))]
+pub async fn pass(pass: &Pass<'_>) -> Found {
+    let mut found = Found { images: known(pass), ..Found::default() };
+    found.suspended = suspended(pass);
+    if found.suspended.is_some() {
+        return found;
+    }
+    let scanned = scan::scan(pass, &mut found.failures).await;
+    if scanned.is_empty() {
+        return found;
+    }
+    if let Err(failure) = write(pass, scanned, &mut found).await {
+        found.failures.push(failure);
+    }
+    found
+}
+
+/// Brings what was selected into git.
+async fn write(pass: &Pass<'_>, scanned: Vec<Scanned>, found: &mut Found) -> Result<(), Failure> {
+    let (location, credential) = place(pass).await?;
+    let scanned = Arc::new(scanned);
+    let wanted: Vec<Reference> = scanned.iter().map(reference).collect();
+    let mut max_age = pass.max_age;
+    let mut pause = PAUSE;
+    for _ in 0..TRIES {
+        let checkout = checkout(pass, &location, max_age).await?;
+        let edits = look(pass, &checkout, scanned.clone(), found.images.clone()).await?;
+        let Edits { files, stay, problems, found: named, right, images } = edits;
+        found.images = images;
+        selected(found, &scanned, pass.now, |image| right.contains(image));
+        found.stay = stay;
+        found.unmarked =
+            named.into_iter().filter(|(_, places)| *places == 0).map(|(image, _)| image).collect();
+        let failed = |said: &String| Failure::user("edit", "EditRefused", said.clone());
+        let earlier = found.failures.iter().filter(|failure| failure.reason != "EditRefused").cloned();
+        found.failures = earlier.chain(problems.iter().map(failed)).collect();
+        let proven =
+            readers::prove(pass, &location, pass.update.spec.branch(), &checkout, files, &wanted).await;
+        found.held.clone_from(&proven.held);
+        if let Some(failure) = proven.failure {
+            return Err(failure);
+        }
+        if proven.files.is_empty() {
+            return moot(pass, credential.as_ref(), found).await;
+        }
+        match publish::publish(pass, &location, &checkout, &proven, &scanned).await? {
+            Ended::Published(published) => {
+                let changes = &published.changes;
+                selected(found, &scanned, pass.now, |image| changes.iter().any(|one| one.image == image));
+                if published.commit.branch == pass.update.spec.branch() {
+                    written(found, &proven);
+                }
+                let opened = open(pass, credential.as_ref(), changes).await;
+                found.published = Some(published);
+                found.pull_request = opened?.map(Some);
+                return Ok(());
+            }
+            Ended::Nothing => {
+                let is_open = pass.status.pull_request.is_some();
+                if !is_open {
+                    let changes = publish::changes(&proven, &scanned);
+                    found.pull_request = open(pass, credential.as_ref(), &changes).await?.map(Some);
+                }
+                return Ok(());
+            }
+            Ended::Moved => {}
+        }
+        tokio::time::sleep(pause.mul_f64((pass.chance)())).await;
+        pause *= 2;
+        max_age = Duration::ZERO;
+    }
+    let message = format!(
+        "others pushed to {} {TRIES} times in a row; it is tried again",
+        pass.update.spec.push_branch()
+    );
+    Err(Failure::transient("publish", "BranchMoved", message))
+}
+
+/// Why nothing is done now.
+fn suspended(pass: &Pass<'_>) -> Option<String> {
+    let suspend = pass.update.spec.suspend.as_ref()?;
+    match suspend.until {
+        Some(until) if until <= pass.now => None,
+        Some(until) => Some(format!("suspended until {until}: {}", suspend.reason)),
+        None => Some(format!("suspended: {}", suspend.reason)),
+    }
+}
+
+/// What is known of the images that are still asked for.
+fn known(pass: &Pass<'_>) -> Vec<ImageStatus> {
+    let wanted = &pass.update.spec.images;
+    let known = pass.status.images.iter().filter(|known| wanted.iter().any(|image| image.name == known.name));
+    known.cloned().collect()
+}
+
+/// Where the repository is, and with which login.
+async fn place(pass: &Pass<'_>) -> Result<(Location, Option<Credential>), Failure> {
+    let git = &pass.update.spec.git;
+    let credential = match policy::read(pass, git.secret_ref.as_ref()).await? {
+        Some(data) => Some(Credential::from_secret(&data).map_err(|error| Failure::of("source", &error))?),
+        None => None,
+    };
+    let location =
+        Location::parse(&git.url, credential.clone()).map_err(|error| Failure::of("source", &error))?;
+    Ok((location, credential))
+}
+
+async fn checkout(pass: &Pass<'_>, location: &Location, max_age: Duration) -> Result<Checkout, Failure> {
+    let reference = GitRef::Branch(pass.update.spec.branch().to_owned());
+    let checkout = pass.context.sources.checkout(location, &reference, max_age, publish::LIMIT).await;
+    checkout.map_err(|error| Failure::of("source", &error))
+}
+
+async fn look(
+    pass: &Pass<'_>,
+    checkout: &Checkout,
+    scanned: Arc<Vec<Scanned>>,
+    images: Vec<ImageStatus>,
+) -> Result<Edits, Failure> {
+    let failed = |said: String| Failure::user("edit", "EditRefused", said);
+    let path = pass.update.spec.git.path.as_deref().unwrap_or_default();
+    let folder = checkout.folder(path).map_err(|error| Failure::of("source", &error))?;
+    let (files, commit) = (checkout.files(), checkout.id().to_string());
+    let (namespace, plain) = (pass.owner.namespace().to_owned(), pass.plain.clone());
+    let (others, now) = (pass.others.clone(), pass.now);
+    let looking = tokio::task::spawn_blocking(move || {
+        let is_anothers = |name: &str| others.iter().any(|other| other == name);
+        let look = Look {
+            files: &files,
+            folder: &folder,
+            commit: &commit,
+            namespace: &namespace,
+            scanned: &scanned,
+            is_anothers: &is_anothers,
+            plain: &plain,
+            now,
+        };
+        look.edits(images)
+    });
+    let looked = looking.await.map_err(|error| Failure::internal("edit", error.to_string()))?;
+    looked.map_err(|error| failed(error.to_string()))
+}
+
+fn reference(scanned: &Scanned) -> Reference {
+    let repository = scanned.image().repository.clone();
+    Reference { repository, tag: Some(scanned.best.clone()), digest: scanned.digest.clone() }
+}
+
+/// Nothing is left to change: a pull request that is open has come to its end.
+async fn moot(pass: &Pass<'_>, credential: Option<&Credential>, found: &mut Found) -> Result<(), Failure> {
+    let (Some(request), Some(_)) = (&pass.update.spec.pull_request, &pass.status.pull_request) else {
+        return Ok(());
+    };
+    if found.held.is_empty() && found.stay.is_empty() && found.failures.is_empty() {
+        publish::close(pass, request, credential).await?;
+        found.pull_request = Some(None);
+    }
+    Ok(())
+}
+
+async fn open(
+    pass: &Pass<'_>,
+    credential: Option<&Credential>,
+    changes: &[crate::image::message::Change],
+) -> Result<Option<PullRequestStatus>, Failure> {
+    match &pass.update.spec.pull_request {
+        Some(request) => publish::open(pass, request, credential, changes).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Notes where what was selected is written now.
+fn written(found: &mut Found, proven: &readers::Proven) {
+    for edited in &proven.files {
+        for setting in &edited.settings {
+            if let Some(image) = found.images.iter_mut().find(|image| image.name == setting.image) {
+                bans::right(image, &bans::Spot::of(&edited.file, setting), &setting.after);
+            }
+        }
+    }
+}
+
+/// Notes what is selected, of the images that git or a pull request has.
+fn selected(found: &mut Found, scanned: &[Scanned], now: Timestamp, has: impl Fn(&str) -> bool) {
+    for one in scanned.iter().filter(|one| has(&one.image().name)) {
+        let name = &one.image().name;
+        let Some(known) = found.images.iter_mut().find(|known| known.name == *name) else { continue };
+        let (tag, digest) = (Some(one.best.clone()), one.digest.clone());
+        if known.tag == tag && known.digest == digest {
+            continue;
+        }
+        known.previous = known.tag.take().map(|tag| version(&tag, known.digest.as_deref()));
+        known.image = Some(reference(one).to_string());
+        (known.tag, known.digest, known.since) = (tag, digest, Some(now));
+    }
+}
+
+fn version(tag: &str, digest: Option<&str>) -> String {
+    digest.map_or_else(|| tag.to_owned(), |digest| format!("{tag}@{digest}"))
+}

@@ -1,0 +1,162 @@
+//! What registries have of the images, and which tag each policy takes of it.
+//!
+//! One list a repository and interval for all who ask; creation times and digests only where a policy needs them.
+//! I/O: through the registries.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use futures::{FutureExt as _, StreamExt as _};
+use holdfast_diff::image::select::{Banned, Context, Kept, Outcome, Tags};
+use jiff::Timestamp;
+use tracing::instrument;
+
+use super::Pass;
+use super::policy::{self, Watched};
+use crate::api::{DigestPolicy, Image};
+use crate::image::registry::{self, Registries, RegistryError};
+use crate::report::Failure;
+
+/// How many repositories are asked side by side.
+const SIDE_BY_SIDE: usize = 16;
+/// How long one question may take, with all its pages and tries.
+const LIMIT: Duration = Duration::from_mins(1);
+/// How long the creation time of a tag is believed: what this policy is made for are tags that do not move.
+const CREATED: Duration = Duration::from_hours(24);
+
+/// An image, the tags of its repository, and what its policy takes of them.
+pub struct Scanned {
+    pub watched: Watched,
+    tags: Arc<registry::Tags>,
+    created: HashMap<String, Timestamp>,
+    /// What the policy takes, whatever is written now.
+    pub best: String,
+    /// Of the best one, where digests are written.
+    pub digest: Option<String>,
+}
+
+/// What is to be done where an image is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Write,
+    /// What is there stays, and this is why.
+    Stay(String),
+    /// Somebody took the best one back.
+    Banned(String),
+}
+
+/// Asks for all images. Those of which nothing can be said are failures, and the rest goes on.
+#[instrument(name = "scan", skip_all, fields(update = %pass.owner))]
+pub async fn scan(pass: &Pass<'_>, failures: &mut Vec<Failure>) -> Vec<Scanned> {
+    let _timer = pass.context.metrics.stage("scan");
+    let images = &pass.update.spec.images;
+    let asking: Vec<BoxFuture<'_, _>> = images.iter().map(|image| one(pass, image).boxed()).collect();
+    let all: Vec<Result<Scanned, Failure>> =
+        futures::stream::iter(asking).buffered(SIDE_BY_SIDE).collect().await;
+    let mut scanned = Vec::new();
+    for one in all {
+        match one {
+            Ok(one) => scanned.push(one),
+            Err(failure) => failures.push(failure),
+        }
+    }
+    scanned
+}
+
+async fn one(pass: &Pass<'_>, image: &Image) -> Result<Scanned, Failure> {
+    let watched = policy::watched(pass, image).await?;
+    let failed = |error: RegistryError| {
+        let failure = Failure::of("scan", &error);
+        Failure { message: format!("image {}: {}", image.name, failure.message), ..failure }
+    };
+    let registries = &pass.context.registries;
+    let tags = registries.list(&watched.place, pass.max_age, LIMIT).await.map_err(failed)?;
+    let listed: Vec<&str> = tags.iter().collect();
+    let created = times(registries, &watched, &listed).await.map_err(failed)?;
+    let best = {
+        let time = |tag: &str| created.get(tag).copied();
+        let tags = Tags { tags: &listed, created: &time };
+        let decision = watched.selector.decide(&tags, &Context { downgrade: true, ..Context::default() });
+        decision.winner().map(ToOwned::to_owned).ok_or_else(|| {
+            let message = format!("image {}: {}", image.name, decision.message());
+            Failure::user("select", "NoCandidate", message)
+        })?
+    };
+    let known = known_digest(pass, image, &best).filter(|_| image.digest == DigestPolicy::IfNotPresent);
+    let digest = if image.digest == DigestPolicy::Never || known.is_some() {
+        known
+    } else {
+        let digest = registries.digest(&watched.place, &best, LIMIT).await.map_err(failed)?;
+        Some(digest.to_string())
+    };
+    Ok(Scanned { watched, tags, created, best, digest })
+}
+
+/// When images were created, of the tags of which that decides.
+async fn times(
+    registries: &Registries,
+    watched: &Watched,
+    listed: &[&str],
+) -> Result<HashMap<String, Timestamp>, RegistryError> {
+    let ask = |tag: &str| {
+        let tag = tag.to_owned();
+        async move { Ok((tag.clone(), registries.created(&watched.place, &tag, CREATED, LIMIT).await?)) }
+            .boxed()
+    };
+    let asking: Vec<BoxFuture<'_, _>> = watched.selector.wanted_times(listed).into_iter().map(ask).collect();
+    let asked: Vec<Result<(String, Timestamp), RegistryError>> =
+        futures::stream::iter(asking).buffer_unordered(SIDE_BY_SIDE).collect().await;
+    asked.into_iter().collect()
+}
+
+/// The digest that the tag had when it was selected.
+fn known_digest(pass: &Pass<'_>, image: &Image, tag: &str) -> Option<String> {
+    let known = pass.status.images.iter().find(|known| known.name == image.name)?;
+    known.digest.clone().filter(|_| known.tag.as_deref() == Some(tag))
+}
+
+impl Scanned {
+    pub fn image(&self) -> &Image {
+        &self.watched.image
+    }
+
+    /// What is to be done where this tag is written now, and these were taken back.
+    pub fn verdict(&self, current: Option<&str>, banned: &[Banned]) -> Verdict {
+        // A tag that has another digest now is another image.
+        let same = |ban: &&Banned| {
+            let is_other = ban.digest.is_some() && self.digest.is_some() && ban.digest != self.digest;
+            !(is_other && ban.tag.as_deref() == Some(&*self.best))
+        };
+        let banned: Vec<Banned> = banned.iter().filter(same).cloned().collect();
+        if current == Some(&*self.best) {
+            // Only its digest or the repository differ.
+            let taken_back = banned.iter().any(|ban| ban.tag.as_deref() == current);
+            return if taken_back {
+                Verdict::Banned(format!("{} was taken back", self.best))
+            } else {
+                Verdict::Write
+            };
+        }
+        let listed: Vec<&str> = self.tags.iter().collect();
+        let time = |tag: &str| self.created.get(tag).copied();
+        let tags = Tags { tags: &listed, created: &time };
+        let context = Context { current, banned: &banned, downgrade: self.image().downgrade };
+        let decision = self.watched.selector.decide(&tags, &context);
+        match decision.outcome() {
+            Outcome::Winner(tag) if *tag == self.best => Verdict::Write,
+            Outcome::Keep { why: Kept::Banned { .. }, .. } => Verdict::Banned(decision.message()),
+            Outcome::Winner(_) | Outcome::Keep { .. } | Outcome::Nothing => Verdict::Stay(decision.message()),
+        }
+    }
+
+    /// The whole decision in words, for a person.
+    pub fn explain(&self, current: Option<&str>, banned: &[Banned]) -> String {
+        let listed: Vec<&str> = self.tags.iter().collect();
+        let time = |tag: &str| self.created.get(tag).copied();
+        let tags = Tags { tags: &listed, created: &time };
+        let context = Context { current, banned, downgrade: self.image().downgrade };
+        self.watched.selector.decide(&tags, &context).explain()
+    }
+}

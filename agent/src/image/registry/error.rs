@@ -1,0 +1,208 @@
+//! What can go wrong with a registry: for whom it is, and what to do about it. No message has a secret. Pure.
+
+use std::time::Duration;
+
+use super::Repository;
+use crate::error::{Class, StageError};
+
+/// A question to a repository that has no answer.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("image repository {repository}: {trouble}")]
+pub struct RegistryError {
+    /// As it is shown: `docker.io/library/nginx`.
+    pub repository: String,
+    #[source]
+    pub trouble: Trouble,
+}
+
+/// What is wrong, whatever the repository.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Trouble {
+    #[error("{0}")]
+    BadRepository(String),
+    #[error("the Secret of the login cannot be used: {0}")]
+    BadLogin(String),
+    #[error("the Secret of the certificates cannot be used: {0}")]
+    BadCertificates(String),
+    #[error(
+        "{host} wants a login, and there is none for it{said}; name a Secret that has one, and check the name"
+    )]
+    LoginNeeded { host: String, said: String },
+    #[error(
+        "{host} refuses the login with {status}{said}; check that the Secret is right and not expired, and its rights"
+    )]
+    LoginRefused { host: String, status: u16, said: String },
+    #[error("{host} has its tokens at {realm}, without TLS: nothing is sent there")]
+    TokensWithoutTls { host: String, realm: String },
+    #[error("{host} does not know it{said}; check its name, and the rights of the login")]
+    NoSuchRepository { host: String, said: String },
+    #[error("there is no tag {tag}{said}")]
+    NoSuchTag { tag: String, said: String },
+    #[error("{tag} does not say when it was created: {said}; choose another policy")]
+    NotCreated { tag: String, said: String },
+    #[error("{host} allows no more requests for now{}", again(*after))]
+    RateLimited { host: String, after: Option<Duration> },
+    #[error("{host} answers with {status}{said}{}", again(*after))]
+    Unavailable { host: String, status: u16, said: String, after: Option<Duration> },
+    #[error("cannot reach {host}: {said}")]
+    Unreachable { host: String, said: String },
+    #[error("no answer within {seconds} s")]
+    Timeout { seconds: u64 },
+    #[error("TLS with {host} failed: {said}")]
+    Untrusted { host: String, said: String },
+    #[error("{host} answers with a web page, not as a registry does; check the host")]
+    NotARegistry { host: String },
+    #[error("{host} answers with {status}{said}")]
+    Refused { host: String, status: u16, said: String },
+    #[error("the answer of {host} is not what a registry says: {said}")]
+    BadAnswer { host: String, said: String },
+    #[error("{host} has its next page of tags at {link}, {why}")]
+    BadLink { host: String, link: String, why: &'static str },
+    #[error("{host} leads elsewhere, {why}")]
+    BadRedirect { host: String, why: &'static str },
+    #[error("the answer of {host} is larger than {limit} bytes")]
+    TooLarge { host: String, limit: usize },
+    #[error("it has more than {limit} tags; delete old ones")]
+    TooManyTags { limit: usize },
+    #[error("the digest of what {host} sent is {found}, but should be {expected}")]
+    DigestMismatch { host: String, expected: String, found: String },
+    #[error("the HTTP client cannot be made: {0}")]
+    Client(String),
+}
+
+fn again(after: Option<Duration>) -> String {
+    after.map_or_else(String::new, |after| format!("; it is asked again in {} s", after.as_secs().max(1)))
+}
+
+impl Trouble {
+    /// The static name of the variant.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::BadRepository(_) => "BadRepository",
+            Self::BadLogin(_) => "BadLogin",
+            Self::BadCertificates(_) => "BadCertificates",
+            Self::LoginNeeded { .. } => "LoginNeeded",
+            Self::LoginRefused { .. } => "LoginRefused",
+            Self::TokensWithoutTls { .. } => "TokensWithoutTls",
+            Self::NoSuchRepository { .. } => "NoSuchRepository",
+            Self::NoSuchTag { .. } => "NoSuchTag",
+            Self::NotCreated { .. } => "NotCreated",
+            Self::RateLimited { .. } => "RateLimited",
+            Self::Unavailable { .. } => "Unavailable",
+            Self::Unreachable { .. } => "Unreachable",
+            Self::Timeout { .. } => "Timeout",
+            Self::Untrusted { .. } => "Untrusted",
+            Self::NotARegistry { .. } => "NotARegistry",
+            Self::Refused { .. } => "Refused",
+            Self::BadAnswer { .. } => "BadAnswer",
+            Self::BadLink { .. } => "BadLink",
+            Self::BadRedirect { .. } => "BadRedirect",
+            Self::TooLarge { .. } => "TooLarge",
+            Self::TooManyTags { .. } => "TooManyTags",
+            Self::DigestMismatch { .. } => "DigestMismatch",
+            Self::Client(_) => "Client",
+        }
+    }
+
+    pub fn class(&self) -> Class {
+        match self {
+            Self::BadRepository(_)
+            | Self::BadLogin(_)
+            | Self::BadCertificates(_)
+            | Self::LoginNeeded { .. }
+            | Self::LoginRefused { .. }
+            | Self::TokensWithoutTls { .. }
+            | Self::NoSuchRepository { .. }
+            | Self::NoSuchTag { .. }
+            | Self::NotCreated { .. }
+            | Self::Untrusted { .. }
+            | Self::NotARegistry { .. }
+            | Self::TooManyTags { .. } => Class::User,
+            Self::RateLimited { .. }
+            | Self::Unavailable { .. }
+            | Self::Unreachable { .. }
+            | Self::Timeout { .. }
+            | Self::Refused { .. }
+            | Self::BadAnswer { .. }
+            | Self::BadLink { .. }
+            | Self::BadRedirect { .. }
+            | Self::TooLarge { .. }
+            | Self::DigestMismatch { .. } => Class::Transient,
+            Self::Client(_) => Class::Internal,
+        }
+    }
+
+    /// How long the host asks to be left alone.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::RateLimited { after, .. } | Self::Unavailable { after, .. } => *after,
+            _ => None,
+        }
+    }
+
+    /// True if the same request may have another answer in a moment.
+    pub(super) fn passes(&self) -> bool {
+        matches!(self, Self::RateLimited { .. } | Self::Unavailable { .. } | Self::Unreachable { .. })
+    }
+
+    /// It as the trouble of a repository.
+    pub fn at(self, repository: &Repository) -> RegistryError {
+        RegistryError { repository: repository.to_string(), trouble: self }
+    }
+}
+
+impl RegistryError {
+    /// How long the registry asks to be left alone. `None`: the caller's own interval.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.trouble.retry_after()
+    }
+}
+
+impl StageError for RegistryError {
+    fn class(&self) -> Class {
+        self.trouble.class()
+    }
+
+    fn name(&self) -> &'static str {
+        self.trouble.name()
+    }
+}
+
+/// What a server said, fit to be shown: printable, short, without these secrets.
+pub(super) fn cleaned(text: &str, secrets: &[String]) -> String {
+    const SHOWN: usize = 200;
+    let mut text = text.to_owned();
+    for secret in secrets.iter().filter(|secret| secret.len() > 2) {
+        text = text.replace(secret.as_str(), "***");
+    }
+    let printable = text.chars().map(|letter| if letter.is_control() { ' ' } else { letter });
+    let words: String = printable.take(SHOWN * 4).collect();
+    words.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(SHOWN).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_says_is_shown_short_and_without_secrets() {
+        let text = format!("no \u{1b}[31m\nhunter2, {}", "a".repeat(1000));
+        let shown = cleaned(&text, &["hunter2".to_owned(), String::new()]);
+        assert!(shown.starts_with("no [31m ***, aaa"), "{shown}");
+        assert_eq!(shown.len(), 200);
+    }
+
+    #[test]
+    fn an_error_says_when_it_is_asked_again() {
+        let limited = |after| Trouble::RateLimited { host: "docker.io".to_owned(), after };
+        assert_eq!(limited(None).to_string(), "docker.io allows no more requests for now");
+        let minute = Some(Duration::from_mins(1));
+        let error =
+            RegistryError { repository: "docker.io/library/nginx".to_owned(), trouble: limited(minute) };
+        let said = "image repository docker.io/library/nginx: docker.io allows no more requests for now; it is asked \
+                    again in 60 s";
+        assert_eq!(error.to_string(), said);
+        assert_eq!((error.name(), error.class()), ("RateLimited", Class::Transient));
+        assert_eq!(error.retry_after(), minute);
+    }
+}

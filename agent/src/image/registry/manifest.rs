@@ -1,0 +1,196 @@
+//! What the manifest of an image or an index of them says of when the image was created. Pure.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::digest::ImageDigest;
+
+/// All media types of indexes and manifests, so that a registry gives what the tag names and converts nothing.
+pub const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, \
+    application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.oci.image.manifest.v1+json, \
+    application/vnd.docker.distribution.manifest.v2+json";
+/// What the configuration of an artifact is that has none.
+const NO_CONFIG: &str = "application/vnd.oci.empty.v1+json";
+const CREATED: &str = "org.opencontainers.image.created";
+/// With what builders mark the attestations of an index.
+const REFERENCE: &str = "vnd.docker.reference.type";
+
+type Annotations = BTreeMap<String, String>;
+
+/// A manifest, or an index.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Manifest {
+    #[serde(default)]
+    schema_version: u64,
+    config: Option<Config>,
+    manifests: Option<Vec<Entry>>,
+    #[serde(default)]
+    annotations: Option<Annotations>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Config {
+    digest: String,
+    media_type: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry {
+    digest: String,
+    platform: Option<Platform>,
+    #[serde(default)]
+    annotations: Option<Annotations>,
+    artifact_type: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Platform {
+    #[serde(default)]
+    architecture: String,
+    #[serde(default)]
+    os: String,
+}
+
+/// Where the time is.
+#[derive(Debug, PartialEq)]
+pub enum Next {
+    Created(Timestamp),
+    Manifest(ImageDigest),
+    Config(ImageDigest),
+}
+
+impl Manifest {
+    pub fn read(bytes: &[u8]) -> Result<Self, &'static str> {
+        let manifest: Self = serde_json::from_slice(bytes).map_err(|_| "it is no manifest of an image")?;
+        match (&manifest.config, &manifest.manifests, manifest.schema_version) {
+            (_, _, 1) => Err("its manifest is of the old schema 1: push the image anew"),
+            (None, None, _) => Err("it is no manifest of an image"),
+            _ => Ok(manifest),
+        }
+    }
+
+    /// Where the time is, or why there is none.
+    pub fn next(&self) -> Result<Next, &'static str> {
+        let created = self.annotations.as_ref().and_then(|annotations| time(annotations.get(CREATED)?));
+        if let Some(time) = created {
+            return Ok(Next::Created(time));
+        }
+        let unknown = "it has a digest of a kind that is not known";
+        if let Some(entries) = &self.manifests {
+            let entry = preferred(entries).ok_or("its index has no image")?;
+            return ImageDigest::parse(&entry.digest).map(Next::Manifest).ok_or(unknown);
+        }
+        let config = self.config.as_ref().ok_or("it has no configuration")?;
+        if config.media_type.as_deref() == Some(NO_CONFIG) {
+            return Err("it is no image, and has no configuration");
+        }
+        ImageDigest::parse(&config.digest).map(Next::Config).ok_or(unknown)
+    }
+}
+
+/// The image for linux/amd64, or the first one. Attestations are none.
+fn preferred(entries: &[Entry]) -> Option<&Entry> {
+    let attests = |entry: &Entry| {
+        entry.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(REFERENCE))
+            || entry.artifact_type.is_some()
+            || entry.platform.as_ref().is_some_and(|platform| platform.os == "unknown")
+    };
+    let images = || entries.iter().filter(|entry| !attests(entry));
+    let usual = |entry: &&Entry| {
+        entry
+            .platform
+            .as_ref()
+            .is_some_and(|platform| platform.os == "linux" && platform.architecture == "amd64")
+    };
+    images().find(usual).or_else(|| images().next())
+}
+
+/// When an image was created, by its configuration.
+pub fn created_in_config(bytes: &[u8]) -> Result<Timestamp, &'static str> {
+    #[derive(Deserialize)]
+    struct Image {
+        created: Option<String>,
+    }
+    let image: Image =
+        serde_json::from_slice(bytes).map_err(|_| "its configuration is not that of an image")?;
+    let text = image.created.ok_or("its configuration has no time")?;
+    time(&text).ok_or("the time of its configuration cannot be read")
+}
+
+fn time(text: &str) -> Option<Timestamp> {
+    text.trim().parse().ok()
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn next(text: &str) -> String {
+        let (a, b) = (format!("sha256:{}", "a".repeat(64)), format!("sha256:{}", "b".repeat(64)));
+        let text = text.replace("AAA", &a).replace("BBB", &b);
+        match Manifest::read(text.as_bytes()).and_then(|manifest| manifest.next()) {
+            Ok(Next::Created(time)) => time.to_string(),
+            Ok(Next::Manifest(digest)) => format!("manifest {}", &digest.to_string()[7..8]),
+            Ok(Next::Config(digest)) => format!("config {}", &digest.to_string()[7..8]),
+            Err(said) => said.to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_time_is_in_an_annotation_or_below() {
+        let attestation = r#"{"digest": "AAA", "platform": {"os": "unknown", "architecture": "unknown"},
+            "annotations": {"vnd.docker.reference.type": "attestation-manifest"}}"#;
+        for (text, expected) in [
+            (r#"{"schemaVersion": 2, "config": {"digest": "AAA"}}"#.to_owned(), "config a"),
+            (
+                r#"{"config": {"digest": "AAA"}, "annotations": {"org.opencontainers.image.created": "2026-01-02T03:04:05Z"}}"#.to_owned(),
+                "2026-01-02T03:04:05Z",
+            ),
+            (
+                r#"{"config": {"digest": "AAA"}, "annotations": {"org.opencontainers.image.created": "soon"}}"#.to_owned(),
+                "config a",
+            ),
+            (r#"{"config": {"digest": "AAA"}, "annotations": null}"#.to_owned(), "config a"),
+            (
+                r#"{"manifests": [{"digest": "AAA", "platform": {"os": "linux", "architecture": "arm64"}},
+                    {"digest": "BBB", "platform": {"os": "linux", "architecture": "amd64"}}]}"#.to_owned(),
+                "manifest b",
+            ),
+            (
+                format!(r#"{{"manifests": [{attestation}, {{"digest": "BBB", "platform": {{"os": "windows", "architecture": "amd64"}}}}]}}"#),
+                "manifest b",
+            ),
+            (r#"{"manifests": [{"digest": "AAA"}]}"#.to_owned(), "manifest a"),
+            (format!(r#"{{"manifests": [{attestation}]}}"#), "its index has no image"),
+            (r#"{"manifests": []}"#.to_owned(), "its index has no image"),
+            (r#"{"config": {"digest": "md5:00"}}"#.to_owned(), "it has a digest of a kind that is not known"),
+            (
+                r#"{"config": {"digest": "AAA", "mediaType": "application/vnd.oci.empty.v1+json"}}"#.to_owned(),
+                "it is no image, and has no configuration",
+            ),
+            (r#"{"schemaVersion": 1, "history": []}"#.to_owned(), "its manifest is of the old schema 1: push the image anew"),
+            ("{}".to_owned(), "it is no manifest of an image"),
+            ("<html>".to_owned(), "it is no manifest of an image"),
+        ] {
+            assert_eq!(next(&text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_time_of_a_configuration_is_read() {
+        let time = created_in_config(br#"{"created": "2026-01-02T03:04:05.123456789+01:00"}"#).unwrap();
+        assert_eq!(time.to_string(), "2026-01-02T02:04:05.123456789Z");
+        assert!(created_in_config(br#"{"created": "0001-01-01T00:00:00Z"}"#).is_ok());
+        for (text, part) in
+            [("{}", "has no time"), (r#"{"created": "x"}"#, "cannot be read"), ("[", "not that")]
+        {
+            assert!(created_in_config(text.as_bytes()).unwrap_err().contains(part), "{text}");
+        }
+    }
+}

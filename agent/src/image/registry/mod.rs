@@ -1,0 +1,227 @@
+//! Registries of images: which tags a repository has, what a tag names, and when that was made.
+//!
+//! Follows the distribution specification and its token authentication. One look at a repository for each interval, for
+//! however many ask; a host is asked only as fast as it allows. Selects nothing, and knows no cluster: Secrets come in as
+//! values. I/O: HTTP.
+
+mod answer;
+mod ask;
+mod certificates;
+mod challenge;
+mod digest;
+mod error;
+mod link;
+mod login;
+mod manifest;
+mod memory;
+mod pace;
+mod place;
+mod session;
+mod tags;
+mod target;
+mod web;
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use tracing::info;
+
+pub use certificates::Certificates;
+pub use digest::ImageDigest;
+pub use error::{RegistryError, Trouble};
+pub use login::Login;
+pub use pace::Rate;
+pub use place::{Place, Repository};
+pub use tags::Tags;
+
+use ask::Asker;
+use memory::{Listed, Memory};
+use session::Sessions;
+use target::Target;
+use web::Web;
+
+/// Hears of every request: the host, and `ok` or a name of what went wrong.
+pub type OnRequest = Arc<dyn Fn(&str, &'static str) + Send + Sync>;
+
+/// How registries are asked.
+#[derive(Clone)]
+pub struct Options {
+    pub user_agent: String,
+    pub on_request: OnRequest,
+    /// How many requests one host gets at the same time.
+    pub concurrency: usize,
+    /// How many requests one host gets in a second.
+    pub rate: u32,
+    /// How many tags a repository may have, and how many bytes the list of them.
+    pub tags: usize,
+    pub bytes: usize,
+    /// How often a request is tried that failed for a reason that may pass, and how long to wait before the second time.
+    pub tries: u32,
+    pub backoff: Duration,
+    /// How long a request waits for a host that wants to be left alone, before it fails.
+    pub patience: Duration,
+    /// A number from 0 to 1.
+    pub chance: fn() -> f64,
+}
+
+/// All registries of the process.
+pub struct Registries {
+    web: Web,
+    sessions: Sessions,
+    memory: Memory,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            user_agent: concat!("holdfast/", env!("CARGO_PKG_VERSION")).to_owned(),
+            on_request: Arc::new(|_, _| {}),
+            concurrency: 8,
+            rate: 100,
+            tags: 500_000,
+            bytes: 64 * 1024 * 1024,
+            tries: 3,
+            backoff: Duration::from_millis(500),
+            patience: Duration::from_secs(10),
+            chance,
+        }
+    }
+}
+
+/// Any number from 0 to 1: what the standard library begins its hashes with.
+fn chance() -> f64 {
+    f64::from(u32::try_from(RandomState::new().hash_one(0) >> 32).unwrap_or(0)) / f64::from(u32::MAX)
+}
+
+impl Registries {
+    pub fn new(options: Options) -> Self {
+        Self { web: Web::new(options), sessions: Sessions::default(), memory: Memory::default() }
+    }
+
+    /// The tags of a repository. It is asked if nobody asked within `max_age`; callers at the same time share one
+    /// request. A registry that hangs holds nobody longer than `limit`.
+    pub async fn list(
+        &self,
+        place: &Place,
+        max_age: Duration,
+        limit: Duration,
+    ) -> Result<Arc<Tags>, RegistryError> {
+        let started = Instant::now();
+        within(place, limit, async {
+            let slot = self.memory.slot(place.id(), max_age, started);
+            let mut slot = slot.lock().await;
+            if let Some(Listed { asked, answered, found }) = &slot.listed {
+                // Whoever waited while it was asked takes the same answer, a bad one too.
+                let waited = *answered >= started;
+                let fresh = asked.elapsed() < max_age && (found.is_ok() || waited);
+                if fresh || *asked >= started {
+                    return found.clone();
+                }
+            }
+            let asked = Instant::now();
+            let known = slot.known.clone();
+            let found = self.each(place, |asker| {
+                let known = known.clone();
+                Box::pin(async move { asker.tags(known.as_ref()).await })
+            });
+            let found = match found.await {
+                Ok((tags, known)) => {
+                    slot.known = known;
+                    slot.forget_others(&tags);
+                    Ok(tags)
+                }
+                Err(error) => Err(error),
+            };
+            slot.listed = Some(Listed { asked, answered: Instant::now(), found: found.clone() });
+            found
+        })
+        .await
+    }
+
+    /// The digest of what a tag names now: of an index, not of one of its platforms.
+    pub async fn digest(
+        &self,
+        place: &Place,
+        tag: &str,
+        limit: Duration,
+    ) -> Result<ImageDigest, RegistryError> {
+        let found = self.each(place, |asker| {
+            let tag = tag.to_owned();
+            Box::pin(async move { asker.digest(&tag).await })
+        });
+        within(place, limit, found).await
+    }
+
+    /// When the image of a tag was created. What was asked within `max_age` is not asked again while the tag is listed.
+    pub async fn created(
+        &self,
+        place: &Place,
+        tag: &str,
+        max_age: Duration,
+        limit: Duration,
+    ) -> Result<Timestamp, RegistryError> {
+        let now = Instant::now();
+        within(place, limit, async {
+            let slot = self.memory.slot(place.id(), max_age, now);
+            if let Some(time) = slot.lock().await.created(tag, max_age) {
+                return Ok(time);
+            }
+            let time = self.each(place, |asker| {
+                let tag = tag.to_owned();
+                Box::pin(async move { asker.created(&tag).await })
+            });
+            let time = time.await?;
+            slot.lock().await.keep_created(tag, time);
+            Ok(time)
+        })
+        .await
+    }
+
+    /// What a host said last of how much may still be asked. Docker Hub is `registry-1.docker.io`.
+    pub fn rate(&self, host: &str) -> Option<Rate> {
+        self.web.hosts.rate(host)
+    }
+
+    /// The same of all hosts that say so.
+    pub fn rates(&self) -> Vec<(String, Rate)> {
+        self.web.hosts.rates()
+    }
+
+    /// Asks the mirrors and then the repository, until one of them answers.
+    async fn each<T>(
+        &self,
+        place: &Place,
+        ask: impl for<'a> Fn(&'a Asker<'a>) -> BoxFuture<'a, Result<T, Trouble>>,
+    ) -> Result<T, RegistryError> {
+        let Self { web, sessions, memory: _ } = self;
+        let targets =
+            Target::all(place, web.options.tries).map_err(|trouble| trouble.at(&place.repository))?;
+        let mut failed = Trouble::Client("there is nobody to ask".to_owned());
+        for target in targets {
+            let asker = Asker { web, sessions, target };
+            match ask(&asker).await {
+                Ok(found) => return Ok(found),
+                Err(trouble) => failed = trouble,
+            }
+            if asker.target.repository != &place.repository {
+                info!(mirror = %asker.target.repository, error = %failed, "A mirror does not answer");
+            }
+        }
+        Err(failed.at(&place.repository))
+    }
+}
+
+async fn within<T>(
+    place: &Place,
+    limit: Duration,
+    asking: impl Future<Output = Result<T, RegistryError>>,
+) -> Result<T, RegistryError> {
+    let late = |_| Trouble::Timeout { seconds: limit.as_secs() }.at(&place.repository);
+    tokio::time::timeout(limit, asking).await.map_err(late)?
+}
+
+#[cfg(test)]
+mod tests;

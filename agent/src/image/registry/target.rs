@@ -1,0 +1,58 @@
+//! One repository of one host, as it is asked: its URLs, its login and its certificates. Pure.
+
+use http::Method;
+use reqwest::Url;
+
+use super::login::Credential;
+use super::web::Ask;
+use super::{Certificates, Place, Repository, Trouble};
+
+/// For what a repository is asked: some registries give tokens that are good for one of them only.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    Tags,
+    Content,
+}
+
+/// A mirror, or the repository itself. Has no `Debug`: it may have a login.
+pub struct Target<'a> {
+    pub repository: &'a Repository,
+    /// `https://host/v2/path/`
+    pub base: Url,
+    pub insecure: bool,
+    pub credential: Option<&'a Credential>,
+    pub certificates: Option<&'a Certificates>,
+    /// How often it is asked before it is given up.
+    pub tries: u32,
+}
+
+impl<'a> Target<'a> {
+    /// The mirrors of a place, each of which is asked once, and then its repository.
+    pub fn all(place: &'a Place, tries: u32) -> Result<Vec<Self>, Trouble> {
+        let mirrors = place.mirrors.iter().map(|mirror| (mirror, 1));
+        mirrors.chain([(&place.repository, tries)]).map(|(of, tries)| Self::of(place, of, tries)).collect()
+    }
+
+    fn of(place: &'a Place, repository: &'a Repository, tries: u32) -> Result<Self, Trouble> {
+        let Place { repository: _, mirrors: _, insecure, login, certificates } = place;
+        let scheme = if *insecure { "http" } else { "https" };
+        let base = Url::parse(&format!("{scheme}://{}/v2/{}/", repository.server(), repository.path()))
+            .map_err(|error| Trouble::BadRepository(error.to_string()))?;
+        let credential = login.as_ref().and_then(|login| login.of(repository));
+        let certificates = certificates.as_deref();
+        Ok(Self { repository, base, insecure: *insecure, credential, certificates, tries })
+    }
+
+    /// A URL below that of the repository.
+    pub fn below(&self, path: &str) -> Result<Url, Trouble> {
+        self.base.join(path).map_err(|error| Trouble::BadRepository(error.to_string()))
+    }
+
+    pub fn ask(&self, method: Method, url: Url, limit: usize) -> Ask<'a> {
+        let Self { certificates, insecure, tries, .. } = self;
+        let (authorization, headers, form) = (None, Vec::new(), None);
+        let (certificates, insecure, tries) = (*certificates, *insecure, *tries);
+        let secrets = self.credential.map(|credential| credential.secret().to_owned()).into_iter().collect();
+        Ask { method, url, headers, authorization, form, certificates, insecure, limit, tries, secrets }
+    }
+}

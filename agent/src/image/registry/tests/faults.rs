@@ -1,0 +1,182 @@
+//! Registries that misbehave.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+
+use super::server::{Reply, Seen, ok, options, registries, reply};
+use super::*;
+
+async fn failing(reply: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> (Server, RegistryError) {
+    let server = Server::start(reply).await;
+    let place = server.place_with("a", r#"{"username":"alice","password":"hunter2"}"#);
+    let error = tags(&registries(), &place).await.unwrap_err();
+    (server, error)
+}
+
+#[tokio::test]
+async fn what_passes_is_tried_again() {
+    for status in [429, 500, 502, 503, 504] {
+        let count = AtomicUsize::new(0);
+        let server = Server::start(move |_| match count.fetch_add(1, Ordering::Relaxed) {
+            0 | 1 => reply(status),
+            _ => ok(r#"{"tags":["a"]}"#),
+        })
+        .await;
+        assert_eq!(tags(&registries(), &server.place("a")).await.unwrap(), ["a"], "{status}");
+    }
+}
+
+#[tokio::test]
+async fn answers_that_are_no_success_are_told() {
+    for (status, body, name, parts, requests) in [
+        (500, "no hunter2 at all", "Unavailable", &["500", "no *** at all"][..], 3),
+        (429, "", "RateLimited", &["allows no more requests", "again in 30 s"], 3),
+        (403, r#"{"errors":[{"code":"DENIED"}]}"#, "LoginRefused", &["403", "DENIED", "not expired"], 1),
+        (401, "", "LoginRefused", &["401"], 1),
+        (
+            404,
+            r#"{"errors":[{"code":"NAME_UNKNOWN"}]}"#,
+            "NoSuchRepository",
+            &["NAME_UNKNOWN", "check its name"],
+            1,
+        ),
+        (410, "gone", "Refused", &["410", ": gone"], 1),
+        (418, "", "Refused", &["418"], 1),
+        (304, "", "Refused", &["304"], 1),
+        (200, "", "BadAnswer", &["no list of tags"], 1),
+        (200, "{}", "BadAnswer", &["no list of tags"], 1),
+        (200, "<!DOCTYPE html><title>Sign in", "NotARegistry", &["a web page", "check the host"], 1),
+        (404, "<html>", "NotARegistry", &[], 1),
+    ] {
+        let (server, error) = failing(move |_| reply(status).body(body)).await;
+        check(&error, name, parts);
+        assert_eq!(server.lines().len(), requests, "{status} {body}");
+        assert!(error.to_string().starts_with(&format!("image repository {}/a: ", server.host)), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_has_enough_is_left_alone_until_the_time_it_says() {
+    let server = Server::start(|_| reply(429).header("retry-after", "77")).await;
+    let registries = registries();
+    for path in ["a", "b", "c"] {
+        let error = tags(&registries, &server.place(path)).await.unwrap_err();
+        check(&error, "RateLimited", &["it is asked again in 7"]);
+        let after = error.retry_after().unwrap();
+        assert!((70..=77).contains(&after.as_secs()), "{after:?}");
+    }
+    assert_eq!(server.lines().len(), 1);
+}
+
+#[tokio::test]
+async fn a_short_time_to_wait_is_waited_for() {
+    let count = AtomicUsize::new(0);
+    let server = Server::start(move |_| match count.fetch_add(1, Ordering::Relaxed) {
+        0 => reply(429).header("retry-after", "1"),
+        _ => ok(r#"{"tags":["a"]}"#),
+    })
+    .await;
+    let patient = Registries::new(Options { patience: LONG, ..options() });
+    let started = Instant::now();
+    assert_eq!(tags(&patient, &server.place("a")).await.unwrap(), ["a"]);
+    assert!(started.elapsed() >= Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn a_registry_that_is_down_is_told_and_not_asked_again_at_once() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let host = listener.local_addr().unwrap();
+    drop(listener);
+    let repository = Repository::parse(&format!("{host}/a")).unwrap();
+    let place = Place { insecure: true, ..Place::of(repository) };
+    let heard = Arc::new(AtomicUsize::new(0));
+    let counted = heard.clone();
+    let on_request: OnRequest = Arc::new(move |_, _| {
+        counted.fetch_add(1, Ordering::Relaxed);
+    });
+    let registries = Registries::new(Options { on_request, ..options() });
+    for _ in 0..3 {
+        check(
+            &tags(&registries, &place).await.unwrap_err(),
+            "Unreachable",
+            &["cannot reach 127.0.0.1:", "refused"],
+        );
+    }
+    assert_eq!(heard.load(Ordering::Relaxed), 3, "tried three times, and then left alone");
+}
+
+/// A server that gives the same bytes to everybody and closes.
+async fn raw(bytes: &'static [u8], hang: bool) -> Place {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let host = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut open = Vec::new();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.read(&mut [0; 4096]).await;
+            stream.write_all(bytes).await.unwrap_or_default();
+            if hang {
+                open.push(stream);
+            }
+        }
+    });
+    let repository = Repository::parse(&format!("{host}/a")).unwrap();
+    Place { insecure: true, ..Place::of(repository) }
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_or_hangs_is_told() {
+    for bytes in
+        [&b""[..], b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"tags\""]
+    {
+        let place = raw(bytes, false).await;
+        check(&tags(&registries(), &place).await.unwrap_err(), "Unreachable", &["the connection broke"]);
+    }
+    for bytes in [&b""[..], b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"tags\""] {
+        let place = raw(bytes, true).await;
+        let error = registries().list(&place, NOW, Duration::from_secs(1)).await.err().unwrap();
+        check(&error, "Timeout", &["no answer within 1 s"]);
+    }
+}
+
+#[tokio::test]
+async fn a_registry_without_tls_is_told() {
+    let place = raw(b"HTTP/1.1 400 Bad Request\r\n\r\n", false).await;
+    let place = Place { insecure: false, ..place };
+    check(&tags(&registries(), &place).await.unwrap_err(), "Untrusted", &["does not speak TLS", "insecure"]);
+}
+
+#[tokio::test]
+async fn an_endless_answer_is_cut() {
+    let server = Server::start(|_| ok("[".repeat(3_000_000))).await;
+    let small = Registries::new(Options { bytes: 1_000_000, ..options() });
+    check(&tags(&small, &server.place("a")).await.unwrap_err(), "TooLarge", &["larger than 1000000 bytes"]);
+    let error = small.created(&server.place("a"), "1", NOW, LONG).await.unwrap_err();
+    check(&error, "BadAnswer", &["no manifest"]);
+}
+
+#[tokio::test]
+async fn redirects_without_end_or_sense_are_refused() {
+    for (location, why) in
+        [("/v2/a/tags/list?n=1000", "too often"), ("file:///etc/passwd", "leads elsewhere")]
+    {
+        let server = Server::start(move |_| reply(302).header("location", location)).await;
+        check(&tags(&registries(), &server.place("a")).await.unwrap_err(), "BadRedirect", &[why]);
+    }
+    let server = Server::start(|_| reply(302)).await;
+    check(&tags(&registries(), &server.place("a")).await.unwrap_err(), "Refused", &["302"]);
+}
+
+#[tokio::test]
+async fn no_more_requests_at_a_time_than_allowed() {
+    let delay = Duration::from_millis(50);
+    let server = Server::start(move |_| ok(r#"{"tags":[]}"#).delay(delay)).await;
+    let few = Registries::new(Options { concurrency: 2, ..options() });
+    let places: Vec<Place> = (0..10).map(|number| server.place(&format!("a{number}"))).collect();
+    let started = Instant::now();
+    let all = futures::future::join_all(places.iter().map(|place| tags(&few, place))).await;
+    assert!(all.iter().all(Result::is_ok));
+    assert!(started.elapsed() >= delay * 5, "ten requests, two at a time");
+}

@@ -1,0 +1,130 @@
+//! What a pass of an ImageUpdate found becomes its status, Events and log lines. The status is pure.
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ObjectReference;
+use tracing::warn;
+
+use super::Failure;
+use super::changes::cut;
+use super::events::{Events, Note};
+use crate::api::{Ban, CommitStatus, ImageStatus, ImageUpdateStatus, PullRequestStatus, conditions};
+use crate::error::Class;
+use crate::sync_ref::SyncRef;
+
+/// Characters of a condition's message.
+const MESSAGE: usize = 4096;
+
+/// What a pass found, for those who are told of it.
+#[derive(Default)]
+pub struct Told<'a> {
+    pub generation: Option<i64>,
+    pub images: Vec<ImageStatus>,
+    pub commit: Option<CommitStatus>,
+    /// What was written, in words: `web to 1.2.3`.
+    pub written: Vec<String>,
+    pub pull_request: Option<Option<PullRequestStatus>>,
+    pub webhook_path: Option<Option<String>>,
+    pub unbanned: Option<String>,
+    pub failures: &'a [Failure],
+    pub held: &'a [String],
+    pub stay: &'a [String],
+    pub unmarked: &'a [String],
+    pub suspended: Option<String>,
+}
+
+/// The status after a pass.
+pub fn status(before: &ImageUpdateStatus, told: &Told<'_>, now: Timestamp) -> ImageUpdateStatus {
+    let mut status = ImageUpdateStatus {
+        observed_generation: told.generation,
+        images: told.images.clone(),
+        unbanned: told.unbanned.clone(),
+        ..before.clone()
+    };
+    status.images.sort_by(|one, other| one.name.cmp(&other.name));
+    if let Some(commit) = &told.commit {
+        status.commit = Some(commit.clone());
+    }
+    if let Some(request) = &told.pull_request {
+        status.pull_request.clone_from(request);
+    }
+    if let Some(path) = &told.webhook_path {
+        status.webhook_path.clone_from(path);
+    }
+    let generation = told.generation.unwrap_or_default();
+    let (ready, reason, message) = verdict(told);
+    let message = cut(&message, MESSAGE);
+    conditions::set(
+        &mut status.conditions,
+        conditions::READY,
+        Some(ready),
+        reason,
+        &message,
+        generation,
+        now,
+    );
+    let user = told.failures.iter().find(|failure| failure.class == Class::User);
+    let (reason, message) = user.map_or(("", ""), |failure| (failure.reason, failure.message.as_str()));
+    let stalled = user.is_some().then_some(true);
+    let message = cut(message, MESSAGE);
+    conditions::set(&mut status.conditions, conditions::STALLED, stalled, reason, &message, generation, now);
+    status
+}
+
+/// Whether all is well, the reason, and the whole of it in words.
+fn verdict<'t>(told: &'t Told<'_>) -> (bool, &'t str, String) {
+    if let Some(why) = &told.suspended {
+        return (false, conditions::reason::SUSPENDED, why.clone());
+    }
+    if let Some(first) = told.failures.first() {
+        let all: Vec<&str> = told.failures.iter().map(|failure| failure.message.as_str()).collect();
+        return (false, first.reason, all.join("; "));
+    }
+    if !told.held.is_empty() {
+        return (false, conditions::reason::HELD_BACK, told.held.join("; "));
+    }
+    let named = told.images.iter().filter_map(|image| {
+        let version = image.tag.as_ref().or(image.digest.as_ref())?;
+        Some(format!("{} is {version}", image.name))
+    });
+    let unmarked = told.unmarked.iter().map(|image| format!("no marker and no target names {image}"));
+    let banned = told.images.iter().flat_map(|image| image.banned.iter().map(|ban| taken_back(image, ban)));
+    let all: Vec<String> = named.chain(banned).chain(told.stay.iter().cloned()).chain(unmarked).collect();
+    (true, conditions::reason::UP_TO_DATE, all.join("; "))
+}
+
+fn taken_back(image: &ImageStatus, ban: &Ban) -> String {
+    let version = ban.tag.as_ref().or(ban.digest.as_ref()).map_or("it", String::as_str);
+    format!(
+        "{} {version} was taken back in {} (now {}) and is not written there again; undo this with `holdfast image unban`",
+        image.name, ban.file, ban.value
+    )
+}
+
+/// Tells what is new.
+pub fn tell(
+    events: &Events,
+    update: &SyncRef,
+    about: &ObjectReference,
+    before: &ImageUpdateStatus,
+    told: &Told<'_>,
+) {
+    let note = |warning: bool, reason: &str, action: &str, text: String| {
+        let (about, reason, action) = (about.clone(), reason.to_owned(), action.to_owned());
+        events.tell(Note { about, warning, reason, action, text });
+    };
+    if let Some(CommitStatus { sha, branch, .. }) = &told.commit {
+        note(false, "ImageUpdated", "Publish", format!("{} by {sha} on {branch}", told.written.join(", ")));
+    }
+    let known = before.conditions.iter().find(|condition| condition.type_ == conditions::READY);
+    for failure in told.failures {
+        let is_new = known.is_none_or(|known| {
+            known.status != "False"
+                || known.reason != failure.reason && !known.message.contains(&failure.message)
+        });
+        if is_new {
+            let Failure { stage, reason, message, .. } = failure;
+            warn!(update = %update, stage, error = %message, "ImageUpdate failed and is tried again");
+            note(true, reason, "Update", message.clone());
+        }
+    }
+}

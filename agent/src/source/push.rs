@@ -1,0 +1,282 @@
+//! Moves a branch of a server forward, by what `git send-pack` speaks over gix's transports.
+//!
+//! The old value that is sent is always the commit that the new one was built on, never the one that the server shows:
+//! the server compares it under its lock, so whoever is late is told so, and nothing of theirs is lost. (gitprotocol-pack,
+//! "Pushing Data To a Server") I/O: network, blocking.
+
+use std::error::Error;
+use std::io::{self, Write as _};
+use std::time::Duration;
+
+use gix::ObjectId;
+use gix::protocol::transport::client::blocking_io::{ReadlineBufRead, Transport};
+use gix::protocol::transport::client::{MessageKind, TransportWithoutIO as _, WriteMode};
+use gix::protocol::transport::packetline::PacketLineRef;
+use gix::protocol::transport::{Protocol, Service};
+
+use super::answer::{self, Answer, cleaned};
+use super::error::{classify, told};
+use super::offer::{BANDS, Shown, command, full, refs_of};
+use super::refusal::{PushError, Refusal};
+use super::transport::{Connection, Keys};
+use super::{CommitId, Location, SourceError};
+
+/// How many bytes of the talk of a server are read with attention.
+const TALK: usize = 64 * 1024;
+/// How many bytes of its talk are read at all.
+const BABBLE: usize = 64 * 1024 * 1024;
+/// How many bytes an answer may have beside that.
+const ANSWER: usize = 1024 * 1024;
+/// How long the last words of a server may take that has hung up.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// A branch that is to move.
+pub struct Update<'a> {
+    pub location: &'a Location,
+    /// Without `refs/heads/`.
+    pub branch: &'a str,
+    /// Where it must be now. Nothing if it must not be there.
+    pub expected: Option<ObjectId>,
+    pub commit: ObjectId,
+    /// The objects of the commit that the server does not have.
+    pub pack: &'a [u8],
+}
+
+/// The commit that a branch is at, if it is there, as one sees it who may push.
+pub fn head(location: &Location, branch: &str, limit: Duration) -> Result<Option<ObjectId>, PushError> {
+    let mut server = Server::connect(location, branch, limit)?;
+    let shown = server.shown()?;
+    server.leave();
+    Ok(shown.branch(branch))
+}
+
+/// Pushes. `may_send` is asked right before anything is sent that could change the server.
+pub fn send(update: &Update<'_>, limit: Duration, may_send: impl FnOnce() -> bool) -> Result<(), PushError> {
+    let Update { location, branch, expected, commit, pack } = update;
+    let mut server = Server::connect(location, branch, limit)?;
+    let shown = server.shown()?;
+    let now = shown.branch(branch);
+    if now == Some(*commit) {
+        // It arrived before, and whoever sent it did not hear of it.
+        server.leave();
+        return Ok(());
+    }
+    if now != *expected {
+        server.leave();
+        return Err(match now {
+            None => server.refused(Refusal::Gone, String::new()),
+            Some(now) => server.moved(Some(now)),
+        });
+    }
+    if expected.is_none() && shown.is_in_the_way(branch) {
+        server.leave();
+        return Err(server.refused(Refusal::NameTaken, String::new()));
+    }
+    if !may_send() {
+        server.leave();
+        return Err(PushError::Timeout { url: location.to_string(), seconds: limit.as_secs() });
+    }
+    let command = command(branch, *expected, *commit, &shown.capabilities);
+    let banded = shown.capabilities.contains(BANDS);
+    let (packets, broken) = server.exchange(&[command.as_bytes(), b"0000", pack].concat());
+    let answer = answer::read(&packets, banded, &full(branch));
+    server.outcome(&answer, *commit, broken.as_deref())
+}
+
+/// A connection to `git-receive-pack`.
+struct Server<'a> {
+    location: &'a Location,
+    branch: &'a str,
+    transport: Box<dyn Transport + Send>,
+    keys: Option<Keys>,
+}
+
+impl<'a> Server<'a> {
+    fn connect(location: &'a Location, branch: &'a str, limit: Duration) -> Result<Self, PushError> {
+        let mut connection = Connection::open(location, Protocol::V1, limit)?;
+        let keys = connection.keys();
+        let mut server = Self { location, branch, transport: connection.transport, keys };
+        if let Some(options) = connection.options {
+            server.transport.configure(&*options).map_err(|error| server.broken(&error))?;
+        }
+        Ok(server)
+    }
+
+    /// Says hello, and reads what there is.
+    fn shown(&mut self) -> Result<Shown, PushError> {
+        let shown = self.hello().map_err(|error| self.broken(error.as_ref()))?;
+        if shown.capabilities.contains("report-status") {
+            return Ok(shown);
+        }
+        // It hung up at once, or it is too old to say what becomes of a push.
+        Err(self.broken(&io::Error::other("the server does not offer to report on a push")))
+    }
+
+    fn hello(&mut self) -> Result<Shown, Box<dyn Error>> {
+        let mut shown = self.transport.handshake(Service::ReceivePack, &[])?;
+        if shown.actual_protocol != Protocol::V1 {
+            return Err("the server says nothing about its branches".into());
+        }
+        let refs = shown.refs.as_mut().map_or_else(|| Ok(Vec::new()), |refs| refs_of(refs.as_mut()))?;
+        Ok(Shown { refs, capabilities: shown.capabilities })
+    }
+
+    /// Ends a talk in which nothing is pushed.
+    fn leave(&mut self) {
+        if self.transport.connection_persists_across_multiple_requests() {
+            // Whether it hears that makes no difference.
+            let _ = self.write(b"0000");
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Box<dyn Error>> {
+        let request =
+            self.transport.request(WriteMode::OneLfTerminatedLinePerWriteCall, MessageKind::Flush, false)?;
+        let (mut writer, _) = request.into_parts();
+        writer.write_all(bytes)?;
+        Ok(writer.flush()?)
+    }
+
+    /// Sends, and reads the answer as far as it comes.
+    fn exchange(&mut self, bytes: &[u8]) -> (Vec<Vec<u8>>, Option<Box<dyn Error>>) {
+        // In this mode the length of the body is known before it is sent, which some servers need; what is written to
+        // the parts goes as it is.
+        let mode = WriteMode::OneLfTerminatedLinePerWriteCall;
+        let (mut writer, mut reader) = match self.transport.request(mode, MessageKind::Flush, false) {
+            Ok(request) => request.into_parts(),
+            Err(error) => return (Vec::new(), Some(error.into())),
+        };
+        let written = writer.write_all(bytes).and_then(|()| writer.flush());
+        drop(writer);
+        let mut packets = Vec::new();
+        let mut broken: Option<Box<dyn Error>> = None;
+        // A server that refuses early says why, and does not read to the end.
+        if let Err(error) = read(reader.as_mut(), &mut packets) {
+            broken = Some(error);
+        }
+        (packets, broken.or(written.err().map(Into::into)))
+    }
+
+    /// What became of a commit that was sent.
+    fn outcome(
+        &self,
+        answer: &Answer,
+        commit: ObjectId,
+        broken: Option<&(dyn Error + 'static)>,
+    ) -> Result<(), PushError> {
+        let Answer { unpacked, moved, said } = answer;
+        match (unpacked, moved) {
+            (_, Some(Ok(()))) => Ok(()),
+            (Some(Err(why)), moved) => {
+                let ng = moved.as_ref().and_then(|moved| moved.as_ref().err()).map_or("", String::as_str);
+                let said = joined(&[ng, why, said]);
+                Err(self.refused(Refusal::of(&said).unwrap_or(Refusal::Other), said))
+            }
+            (_, Some(Err(reason))) if Refusal::is_late(reason) => Err(self.moved(None)),
+            (_, Some(Err(reason))) => {
+                let said = joined(&[reason, said]);
+                Err(self.refused(Refusal::of(&said).unwrap_or(Refusal::Other), said))
+            }
+            (_, None) => Err(self.unanswered(said, commit, broken)),
+        }
+    }
+
+    /// There is no report. The server may have said why all the same.
+    fn unanswered(&self, said: &str, commit: ObjectId, broken: Option<&(dyn Error + 'static)>) -> PushError {
+        let chain = broken.map(|error| told(error, "")).unwrap_or_default();
+        let words = cleaned(&format!("{said}\n{}", self.last_words()));
+        // 4xx: it did not want it. Of 5xx and of lost connections nobody knows.
+        let status = status(&chain);
+        let refused = Refusal::of(&words).or_else(|| Refusal::of(status?));
+        if let Some(reason) =
+            refused.or(status.filter(|status| status.contains(" 4")).map(|_| Refusal::Other))
+        {
+            return self.refused(reason, cleaned(&format!("{words}\n{}", status.unwrap_or_default())));
+        }
+        let said = cleaned(&format!("{words}\n{chain}"));
+        let (url, branch) = (self.location.to_string(), self.branch.to_owned());
+        PushError::Unknown { url, branch, commit: CommitId(commit), said }
+    }
+
+    fn moved(&self, now: Option<ObjectId>) -> PushError {
+        let (url, branch) = (self.location.to_string(), self.branch.to_owned());
+        PushError::Moved { url, branch, now: now.map(CommitId) }
+    }
+
+    fn refused(&self, reason: Refusal, said: String) -> PushError {
+        PushError::Refused { url: self.location.to_string(), branch: self.branch.to_owned(), reason, said }
+    }
+
+    /// What is wrong with a connection by which nothing was sent.
+    fn broken(&self, error: &(dyn Error + 'static)) -> PushError {
+        let words = self.last_words();
+        let chain = told(error, "");
+        if let Some(reason) = Refusal::of(&words).or_else(|| Refusal::of(status(&chain)?)) {
+            return self
+                .refused(reason, cleaned(&format!("{words}\n{}", status(&chain).unwrap_or_default())));
+        }
+        let said = self.keys.as_ref().map(Keys::said).unwrap_or_default();
+        match classify(&self.location.to_string(), &self.location.host, error, &said) {
+            SourceError::Git { url, said } => SourceError::Git { url, said: cleaned(&said) }.into(),
+            other => other.into(),
+        }
+    }
+
+    /// What the server wrote beside its answer. It may be still on its way when the connection has ended already.
+    fn last_words(&self) -> String {
+        let Some(keys) = &self.keys else { return String::new() };
+        let step = LAST_WORDS / 10;
+        for _ in 0..10 {
+            if !keys.said().is_empty() {
+                break;
+            }
+            std::thread::sleep(step);
+        }
+        keys.remote()
+    }
+}
+
+fn joined(parts: &[&str]) -> String {
+    parts.iter().copied().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": ")
+}
+
+/// `HTTP status 403`, if that is in the text.
+fn status(text: &str) -> Option<&str> {
+    let at = text.find("HTTP status ")?;
+    text.get(at..at + "HTTP status 403".len())
+        .filter(|status| status.ends_with(|at: char| at.is_ascii_digit()))
+}
+
+fn read(lines: &mut dyn ReadlineBufRead, packets: &mut Vec<Vec<u8>>) -> Result<(), Box<dyn Error>> {
+    let (mut talk, mut answer) = (0, 0);
+    while let Some(line) = lines.readline() {
+        let line = line?.map_err(|error| error.to_string())?;
+        let PacketLineRef::Data(data) = line else { continue };
+        if data.first() == Some(&2) {
+            talk += data.len();
+        } else {
+            answer += data.len();
+        }
+        if talk > BABBLE || answer > ANSWER {
+            return Err("the answer does not end".into());
+        }
+        if data.first() == Some(&2) && talk > TALK {
+            continue;
+        }
+        packets.push(data.to_vec());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_status_of_http_is_found() {
+        let check = |text: &str, expected: Option<&str>| assert_eq!(status(text), expected, "{text}");
+        check("An IO error: Received HTTP status 403: x", Some("HTTP status 403"));
+        check("HTTP status 5", None);
+        check("403", None);
+    }
+}

@@ -1,0 +1,277 @@
+//! A new commit, made of another one by changing files of it: new blobs, the trees that lead to them, the commit.
+//!
+//! Nothing is checked out and nothing is written: the new objects stay in memory until a push takes them. The same
+//! arguments always make the same commit, so what was killed on its way can be done again. I/O: disk reads of the
+//! mirror.
+
+use std::sync::Arc;
+
+use gix::ObjectId;
+use gix::objs::Kind;
+use jiff::Timestamp;
+
+use super::pack::Objects;
+use super::sign::{SignError, Signer};
+use super::slot::{ID, SlotKind, find};
+use super::tree::{Tree, below};
+use super::{Checkout, SourceError};
+use crate::error::{Class, StageError};
+
+/// What to commit.
+#[derive(Clone)]
+pub struct NewCommit {
+    /// The commit whose files are changed.
+    pub base: Checkout,
+    /// Files that are there already, by their clean paths without symlinks, and what is in them now. Their modes stay.
+    pub changes: Vec<(String, Vec<u8>)>,
+    pub author: Person,
+    pub committer: Person,
+    pub message: String,
+    pub signer: Option<Arc<Signer>>,
+}
+
+/// Who made a commit, and when. Times are written in UTC.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Person {
+    pub name: String,
+    pub email: String,
+    pub at: Timestamp,
+}
+
+/// Why no commit can be made.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum WriteError {
+    #[error("{path} is not at {revision}; look at the files again and change what is there")]
+    NoFile { path: String, revision: String },
+    #[error("{link} is a symlink, and {path} leads through it; change the file that it leads to")]
+    Symlink { path: String, link: String },
+    #[error("{path} is a folder or a submodule, not a file")]
+    NotFile { path: String },
+    #[error("{path} is changed twice in one commit")]
+    Twice { path: String },
+    #[error("{who} of the commit has no {what}; give it one")]
+    Person { who: &'static str, what: &'static str },
+    #[error("{branch} cannot be the name of a branch")]
+    BadBranch { branch: String },
+    #[error("{0}")]
+    Sign(#[from] SignError),
+    #[error("{0}")]
+    Source(#[from] SourceError),
+    #[error("cannot make the objects of the commit: {said}")]
+    Object { said: String },
+}
+
+impl StageError for WriteError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Symlink { .. } | Self::Person { .. } | Self::BadBranch { .. } => Class::User,
+            Self::Sign(error) => error.class(),
+            Self::Source(error) => error.class(),
+            Self::NoFile { .. } | Self::NotFile { .. } | Self::Twice { .. } | Self::Object { .. } => {
+                Class::Internal
+            }
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::NoFile { .. } => "NoFile",
+            Self::Symlink { .. } => "Symlink",
+            Self::NotFile { .. } => "NotFile",
+            Self::Twice { .. } => "ChangedTwice",
+            Self::Person { .. } => "NoPerson",
+            Self::BadBranch { .. } => "BadBranch",
+            Self::Sign(error) => error.name(),
+            Self::Source(error) => error.name(),
+            Self::Object { .. } => "ObjectFailed",
+        }
+    }
+}
+
+/// A commit that is on no server yet.
+pub struct Built {
+    pub id: ObjectId,
+    pub root: ObjectId,
+    pub objects: Objects,
+}
+
+/// Makes the objects of a commit.
+pub fn build(commit: &NewCommit, parents: &[ObjectId]) -> Result<Built, WriteError> {
+    let NewCommit { base, changes, author, committer, message, signer } = commit;
+    let mut changes: Vec<Change<'_>> =
+        changes.iter().map(|(path, content)| Change { path, rest: path, content }).collect();
+    changes.sort_unstable_by_key(|change| change.path);
+    if let Some(twice) = changes.windows(2).find(|pair| pair[0].path == pair[1].path) {
+        return Err(WriteError::Twice { path: twice[0].path.to_owned() });
+    }
+    let mut writer = Writer { tree: &base.tree, objects: Objects::default() };
+    let root = writer.folder(base.tree.root, "", &changes)?;
+    let header = header(root, parents, author, committer)?;
+    let text = text(&header, None, message);
+    let text = match signer {
+        Some(signer) => {
+            let signature = signer.sign(text.as_bytes(), committer.at)?;
+            self::text(&header, Some(&signature), message)
+        }
+        None => text,
+    };
+    let id = writer.add(Kind::Commit, text.into_bytes())?;
+    Ok(Built { id, root, objects: writer.objects })
+}
+
+/// A changed file.
+struct Change<'a> {
+    path: &'a str,
+    /// What is left of the path, below the folder that is worked on.
+    rest: &'a str,
+    content: &'a [u8],
+}
+
+impl Change<'_> {
+    /// The next name of the path.
+    fn name(&self) -> &str {
+        self.rest.split_once('/').map_or(self.rest, |(name, _)| name)
+    }
+}
+
+struct Writer<'a> {
+    tree: &'a Tree,
+    objects: Objects,
+}
+
+impl Writer<'_> {
+    fn add(&mut self, kind: Kind, data: Vec<u8>) -> Result<ObjectId, WriteError> {
+        self.objects.add(kind, data).map_err(|error| WriteError::Object { said: error.to_string() })
+    }
+
+    /// Writes a folder with its changes, which are sorted. All else of it stays as it is, byte for byte.
+    fn folder(&mut self, id: ObjectId, path: &str, changes: &[Change<'_>]) -> Result<ObjectId, WriteError> {
+        let mut data = self.data(id, path)?;
+        let mut changed = false;
+        for same in changes.chunk_by(|one, other| one.name() == other.name()) {
+            let Some(first) = same.first() else { continue };
+            let slot = find(&data, first.name().as_bytes()).ok_or_else(|| self.missing(first.path))?;
+            let here = below(path, first.name());
+            let old = slot.id(&data).ok_or_else(|| self.missing(first.path))?;
+            let new = match slot.kind {
+                SlotKind::Folder => self.entry(old, &here, same)?,
+                SlotKind::File => self.file(old, same)?,
+                SlotKind::Link => {
+                    return Err(WriteError::Symlink { path: first.path.to_owned(), link: here });
+                }
+                SlotKind::Submodule => return Err(WriteError::NotFile { path: here }),
+            };
+            if new != old {
+                data[slot.at..slot.at + ID].copy_from_slice(new.as_slice());
+                changed = true;
+            }
+        }
+        if changed { self.add(Kind::Tree, data) } else { Ok(id) }
+    }
+
+    fn entry(&mut self, id: ObjectId, path: &str, changes: &[Change<'_>]) -> Result<ObjectId, WriteError> {
+        let below: Option<Vec<Change<'_>>> = changes
+            .iter()
+            .map(|Change { path, rest, content }| {
+                let (_, rest) = rest.split_once('/')?;
+                Some(Change { path, rest, content })
+            })
+            .collect();
+        match below {
+            Some(below) => self.folder(id, path, &below),
+            None => Err(WriteError::NotFile { path: path.to_owned() }),
+        }
+    }
+
+    fn file(&mut self, old: ObjectId, changes: &[Change<'_>]) -> Result<ObjectId, WriteError> {
+        match changes {
+            [Change { rest, content, .. }] if !rest.contains('/') => {
+                let id = gix::objs::compute_hash(gix::hash::Kind::Sha1, Kind::Blob, content)
+                    .map_err(|error| WriteError::Object { said: error.to_string() })?;
+                if id == old { Ok(id) } else { self.add(Kind::Blob, content.to_vec()) }
+            }
+            [first, ..] => Err(self.missing(first.path)),
+            [] => Err(WriteError::Object { said: "a file without a change".to_owned() }),
+        }
+    }
+
+    fn data(&self, id: ObjectId, path: &str) -> Result<Vec<u8>, WriteError> {
+        let repo = self.tree.repository.git.to_thread_local();
+        let tree = repo.find_tree(id).map_err(|error| self.tree.unreadable(path, &error))?;
+        Ok(tree.detach().data)
+    }
+
+    fn missing(&self, path: &str) -> WriteError {
+        WriteError::NoFile { path: path.to_owned(), revision: self.tree.revision.to_string() }
+    }
+}
+
+/// The lines of a commit before its signature and its message.
+fn header(
+    root: ObjectId,
+    parents: &[ObjectId],
+    author: &Person,
+    committer: &Person,
+) -> Result<String, WriteError> {
+    let parents: Vec<String> = parents.iter().map(|parent| format!("parent {parent}\n")).collect();
+    let parents = parents.concat();
+    let (author, committer) = (person("the author", author)?, person("the committer", committer)?);
+    Ok(format!("tree {root}\n{parents}author {author}\ncommitter {committer}\n"))
+}
+
+fn person(who: &'static str, Person { name, email, at }: &Person) -> Result<String, WriteError> {
+    let (name, email) = (clean(name), clean(email));
+    let missing = |what| Err(WriteError::Person { who, what });
+    match (name.as_str(), email.as_str()) {
+        ("", _) => missing("name"),
+        (_, "") => missing("email"),
+        // git knows no time before 1970.
+        (name, email) => Ok(format!("{name} <{email}> {} +0000", at.as_second().max(0))),
+    }
+}
+
+/// A name as it may stand in a commit: git takes brackets and line ends for its own.
+fn clean(name: &str) -> String {
+    let kept: String = name.chars().filter(|at| !at.is_control() && !['<', '>'].contains(at)).collect();
+    kept.trim().to_owned()
+}
+
+/// The commit, as it is signed and, with the signature, as it is stored.
+fn text(header: &str, signature: Option<&str>, message: &str) -> String {
+    let signature = match signature {
+        // The lines after the first one are set in by a space.
+        Some(signature) => format!("gpgsig {}\n", signature.trim_end().replace('\n', "\n ")),
+        None => String::new(),
+    };
+    let message = message.replace('\0', "").replace("\r\n", "\n");
+    format!("{header}{signature}\n{}\n", message.trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn someone(name: &str, email: &str) -> Person {
+        Person { name: name.to_owned(), email: email.to_owned(), at: Timestamp::UNIX_EPOCH }
+    }
+
+    #[test]
+    fn a_person_is_written_as_git_reads_it() {
+        let check = |name: &str, email: &str, expected: Result<&str, &str>| {
+            let found = person("the author", &someone(name, email)).map_err(|error| error.to_string());
+            assert_eq!(found, expected.map(ToOwned::to_owned).map_err(ToOwned::to_owned), "{name}");
+        };
+        check("Ada", "ada@example.com", Ok("Ada <ada@example.com> 0 +0000"));
+        check("Ada\n<x>", " <ada@example.com>\r\n", Ok("Adax <ada@example.com> 0 +0000"));
+        check("Ünal ß", "u@example.com", Ok("Ünal ß <u@example.com> 0 +0000"));
+        check(" ", "ada@example.com", Err("the author of the commit has no name; give it one"));
+        check("Ada", "<>", Err("the author of the commit has no email; give it one"));
+    }
+
+    #[test]
+    fn a_signature_is_set_in() {
+        let signed = text("tree x\n", Some("-----BEGIN\na\n\nb\n-----END\n"), "Subject\r\n\r\nBody\0\n\n");
+        assert_eq!(signed, "tree x\ngpgsig -----BEGIN\n a\n \n b\n -----END\n\nSubject\n\nBody\n");
+        assert_eq!(text("tree x\n", None, "Subject"), "tree x\n\nSubject\n");
+    }
+}

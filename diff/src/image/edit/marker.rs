@@ -1,0 +1,164 @@
+//! Flux's markers: comments that name the image of the scalar beside them.
+//!
+//! A comment is a marker if all of it is a JSON object of strings with `$imagepolicy`. Pure.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value};
+
+use super::ImagePart;
+use super::comment::{Comment, SIGN, comments};
+use super::problem::{Cause, Problem};
+use super::read::documents;
+use crate::yaml::Document;
+use crate::yaml::edit::{Leaf, Role, leaves};
+use crate::yaml::place::Lines;
+
+/// A scalar with a marker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Marker {
+    /// Counts from 0, without documents that hold nothing.
+    pub document: usize,
+    /// Of the scalar, as RFC 6901 writes it.
+    pub path: String,
+    /// Of the marker.
+    pub line: u32,
+    pub namespace: String,
+    pub name: String,
+    pub part: ImagePart,
+    /// What the scalar says now, without quotes.
+    pub value: String,
+}
+
+/// The markers of a file, in the order of the text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    pub markers: Vec<Marker>,
+    pub problems: Vec<Problem>,
+}
+
+/// True for a file that has to be read for its markers.
+pub fn has_marker(text: &[u8]) -> bool {
+    match str::from_utf8(text) {
+        Ok(text) => text.contains(SIGN),
+        Err(_) => text.windows(SIGN.len()).any(|window| window == SIGN.as_bytes()),
+    }
+}
+
+/// Finds the markers of a file. A file without any is not parsed; one that cannot be read is a problem.
+pub fn markers(file: &str, text: &[u8]) -> Found {
+    if !has_marker(text) {
+        return Found::default();
+    }
+    let name = file.into();
+    match documents(&name, text) {
+        Ok(documents) => {
+            let mut found = Found::default();
+            for place in places(text, &documents) {
+                match place {
+                    Ok(marker) => found.markers.push(marker),
+                    Err((line, cause)) => {
+                        let file = name.clone();
+                        found.problems.push(Problem { file, line, image: None, cause });
+                    }
+                }
+            }
+            found
+        }
+        Err(problem) => Found { markers: Vec::new(), problems: vec![problem] },
+    }
+}
+
+/// The markers of documents, and what is wrong with others, each with its line. The marker on the line of a
+/// scalar counts before one above it.
+pub(super) fn places(text: &[u8], documents: &[Document]) -> Vec<Result<Marker, (u32, Cause)>> {
+    let lines = Lines::new(text);
+    let text = str::from_utf8(text).unwrap_or_default();
+    let mut numbers = Vec::new();
+    let mut all: Vec<Leaf> = Vec::new();
+    for (number, document) in documents.iter().enumerate() {
+        all.extend(leaves(document));
+        numbers.resize(all.len(), number);
+    }
+    let mut signs: Vec<Sign> = Vec::new();
+    let mut counts: HashMap<usize, Count> = HashMap::new();
+    for comment in comments(text, &all) {
+        let Some(named) = read(&comment) else { continue };
+        let (line, is_alone) = (lines.place(comment.at).0, comment.is_alone);
+        let marked = named.and_then(|named| Ok((comment.leaf(text, &all)?, named)));
+        if let Ok((leaf, _)) = marked {
+            let Count { beside, above } = counts.entry(leaf).or_default();
+            *(if is_alone { above } else { beside }) += 1;
+        }
+        signs.push(Sign { line, is_alone, marked });
+    }
+    let marker = |Sign { line, is_alone, marked }| {
+        let (at, Named { namespace, name, part }) = marked.map_err(|cause| (line, cause))?;
+        if !counts.get(&at).is_some_and(|count| count.elects(is_alone)) {
+            return Err((line, Cause::Second));
+        }
+        let Some(Leaf { role: Role::Value(path), text, .. }) = all.get(at) else {
+            return Err((line, Cause::Misplaced));
+        };
+        let document = numbers.get(at).copied().unwrap_or_default();
+        let (path, value) = (path.clone(), (*text).to_owned());
+        Ok(Marker { document, path, line, namespace, name, part, value })
+    };
+    signs.into_iter().map(marker).collect()
+}
+
+/// A comment that wants to be a marker: the leaf that it stands beside, and what it says.
+struct Sign {
+    line: u32,
+    is_alone: bool,
+    marked: Result<(usize, Named), Cause>,
+}
+
+/// How many markers a leaf has on its line and above it.
+#[derive(Default)]
+struct Count {
+    beside: u32,
+    above: u32,
+}
+
+impl Count {
+    fn elects(&self, is_alone: bool) -> bool {
+        matches!((is_alone, self.beside, self.above), (false, 1, _) | (true, 0, 1))
+    }
+}
+
+/// What a marker names.
+struct Named {
+    namespace: String,
+    name: String,
+    part: ImagePart,
+}
+
+/// Reads a comment. None for prose, and for a line with a marker that is commented out as a whole.
+fn read(comment: &Comment) -> Option<Result<Named, Cause>> {
+    if comment.is_alone && !comment.text.starts_with('{') {
+        return None;
+    }
+    let Ok(fields) = serde_json::from_str::<Map<String, Value>>(comment.text) else {
+        return Some(Err(Cause::Malformed));
+    };
+    let are_strings = fields.values().all(Value::is_string);
+    let name = fields.get(SIGN).and_then(Value::as_str).filter(|_| are_strings);
+    Some(name.map_or(Err(Cause::Malformed), named))
+}
+
+fn named(text: &str) -> Result<Named, Cause> {
+    let words: Vec<&str> = text.split(':').collect();
+    let (namespace, name, part) = match words.as_slice() {
+        [namespace, name] => (namespace, name, ImagePart::Image),
+        [namespace, name, "name"] => (namespace, name, ImagePart::Name),
+        [namespace, name, "tag"] => (namespace, name, ImagePart::Tag),
+        [namespace, name, "digest"] => (namespace, name, ImagePart::Digest),
+        [_, _, part] if !part.is_empty() => return Err(Cause::Part((*part).to_owned())),
+        _ => return Err(Cause::Malformed),
+    };
+    if namespace.is_empty() || name.is_empty() {
+        return Err(Cause::Malformed);
+    }
+    Ok(Named { namespace: (*namespace).to_owned(), name: (*name).to_owned(), part })
+}

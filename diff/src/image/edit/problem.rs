@@ -1,0 +1,94 @@
+//! What keeps an image out of a file, in words that say what to do.
+//!
+//! Pure.
+
+use std::sync::Arc;
+
+use crate::yaml::YamlProblem;
+use crate::yaml::edit::{EditError, EditProblem};
+
+/// One mistake at one place. The rest of the file goes on. Lines count from 1.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{file}:{line}: {cause}")]
+pub struct Problem {
+    pub file: Arc<str>,
+    pub line: u32,
+    /// The image that it keeps back, where that is known.
+    pub image: Option<String>,
+    #[source]
+    pub cause: Cause,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Cause {
+    #[error("a merge conflict begins here: resolve it")]
+    Conflict,
+    #[error("{0}")]
+    Unreadable(YamlProblem),
+    #[error(
+        "this marker does not read: write `# {{\"$imagepolicy\": \"namespace:name\"}}`, with `:tag`, `:name` \
+         or `:digest` behind the name where the value is a part of the image, and nothing else in the comment"
+    )]
+    Malformed,
+    #[error(
+        "this marker names the part `{0}`: write `tag`, `name` or `digest`, or leave it out for the \
+         whole image"
+    )]
+    Part(String),
+    #[error("this marker belongs to no value: put it on the value's line, behind the value")]
+    Misplaced,
+    #[error("this marker stands behind an alias: write the value out here, or mark the anchor")]
+    Alias,
+    #[error("this marker stands in a mapping that `<<` merges: mark the value where it is used")]
+    Merged,
+    #[error("the value of this marker has another marker: leave one")]
+    Second,
+    #[error("`{path}` holds {lines} lines, so it is no image: mark a value of one line")]
+    Lines { path: String, lines: usize },
+    #[error("`{path}` is to hold the tag, but the image is known by its digest alone: mark the digest")]
+    NoTag { path: String },
+    #[error(
+        "`{path}` is to hold the digest, but none is known: set `digest: IfNotPresent` or `Always` for \
+         the image"
+    )]
+    NoDigest { path: String },
+    #[error("`{path}` is to hold both `{one}` and `{other}`: let one image set it")]
+    Disagree { path: String, one: String, other: String },
+    #[error("`{path}` {problem}")]
+    Edit { path: String, problem: EditProblem },
+    #[error(
+        "a change of `{path}` would change `{elsewhere}` on line {line} as well: write the value out where \
+         an alias or a merge repeats it"
+    )]
+    Elsewhere { path: String, elsewhere: String, line: u32 },
+    #[error("{0}")]
+    Broken(String),
+    #[error("the file holds no mapping in document {0}: correct the target")]
+    NoMapping(usize),
+    #[error("no `{name}` in `images`: add `- name: {name}` to the `images` of this kustomization")]
+    NoEntry { name: String },
+    #[error(
+        "`{path}` pins a digest, and the image would stay there whatever its tag: remove it, or set \
+         `digest: IfNotPresent` or `Always` for the image"
+    )]
+    Pinned { path: String },
+    #[error("no `{path}`: correct the path of the target, or add `image` with `repository` and `tag` there")]
+    NoImage { path: String },
+    #[error("nothing in `{path}` holds the {part} of the image: add `{part}:` to it")]
+    NothingToSet { path: String, part: &'static str },
+}
+
+impl Cause {
+    /// Why an edit at `path` was not made, and the line that it is about.
+    pub(super) fn of(error: EditError, path: &str, line: u32) -> (u32, Self) {
+        let path = path.to_owned();
+        match error {
+            EditError::Unreadable(error) => (error.line, Self::Unreadable(error.problem)),
+            EditError::Refused { line, path, problem, file: _ } => (line, Self::Edit { path, problem }),
+            EditError::Elsewhere { line: other, path: elsewhere, file: _ } => {
+                (line, Self::Elsewhere { path, elsewhere, line: other })
+            }
+            error @ EditError::Broken(_) => (line, Self::Broken(error.to_string())),
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! What markers and targets want of one file, made one list that can be carried out.
+//!
+//! Wishes that agree become one, those that contradict each other become a problem, and those that are
+//! fulfilled go. What then cannot be edited is a problem too, and the rest goes on. Pure.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::marker::places;
+use super::problem::{Cause, Problem};
+use super::{ImagePart, Marker, Setting, Settings, Target, Wanted, WantedImage, apply, value};
+use crate::yaml::Document;
+use crate::yaml::edit::{Role, leaves, line};
+
+/// What is wanted of a file. What a target wants is done as a whole or not at all: a new tag beside an old
+/// digest would be no image that anybody selected.
+pub(super) struct Wishes<'f> {
+    pub file: Arc<str>,
+    text: &'f [u8],
+    pub documents: &'f [Document<'f>],
+    /// Fulfilled ones too.
+    all: Vec<Setting>,
+    /// The number of the marker or the target that is looked at.
+    group: usize,
+    /// Those of which a part cannot be.
+    broken: HashSet<usize>,
+    unknown: Vec<Marker>,
+    problems: Vec<Problem>,
+}
+
+impl<'f> Wishes<'f> {
+    pub fn new(file: Arc<str>, text: &'f [u8], documents: &'f [Document<'f>]) -> Self {
+        let (all, broken, unknown, problems) = (Vec::new(), HashSet::new(), Vec::new(), Vec::new());
+        Self { file, text, documents, all, group: 0, broken, unknown, problems }
+    }
+
+    /// What the markers of the namespace want.
+    pub fn markers(&mut self, wanted: &Wanted) {
+        for place in places(self.text, self.documents) {
+            self.group += 1;
+            let marker = match place {
+                Ok(marker) if marker.namespace == wanted.namespace => marker,
+                Ok(_) => continue,
+                Err((line, cause)) => {
+                    self.problem(None, line, cause);
+                    continue;
+                }
+            };
+            let Some(image) = wanted.images.iter().find(|image| image.name == marker.name) else {
+                self.unknown.push(marker);
+                continue;
+            };
+            if image.tag.is_some() || image.digest.is_some() {
+                let Marker { document, path, part, value, line: _, namespace: _, name: _ } = marker;
+                self.set_from(image, document, &path, part, value);
+            }
+        }
+    }
+
+    /// What a target wants.
+    pub fn target(&mut self, image: &WantedImage, target: &Target) {
+        self.group += 1;
+        match target {
+            Target::File { file: _, document, path, part } => self.set(image, *document, path, *part),
+            Target::Kustomization { file: _, name } => self.kustomization(image, name.as_deref()),
+            Target::HelmValues { file: _, path } => self.helm(image, path),
+        }
+    }
+
+    /// The scalar at a path is to hold the part of the image.
+    pub fn set(&mut self, image: &WantedImage, document: usize, path: &str, part: ImagePart) {
+        let before = self.before(document, path);
+        self.set_from(image, document, path, part, before);
+    }
+
+    fn set_from(
+        &mut self,
+        image: &WantedImage,
+        document: usize,
+        path: &str,
+        part: ImagePart,
+        before: String,
+    ) {
+        let line = self.line(document, path);
+        match value::text(image, part, path, &before) {
+            Ok(after) => {
+                let (image, path) = (image.name.clone(), path.to_owned());
+                let (group, behind) = (self.group, None);
+                self.all.push(Setting { image, document, path, line, part, before, after, behind, group });
+            }
+            Err(cause) => self.problem(Some(image), line, cause),
+        }
+    }
+
+    /// The scalar at a path is to hold this text.
+    pub fn wish(&mut self, image: &WantedImage, document: usize, path: &str, part: ImagePart, after: String) {
+        let (line, before) = (self.line(document, path), self.before(document, path));
+        let (image, path) = (image.name.clone(), path.to_owned());
+        let (group, behind) = (self.group, None);
+        self.all.push(Setting { image, document, path, line, part, before, after, behind, group });
+    }
+
+    /// The mapping at a path is to get a field behind another.
+    pub fn add(&mut self, image: &WantedImage, mapping: &str, field: (&str, ImagePart, &str), behind: &str) {
+        let (name, part, after) = field;
+        let line = self.line(0, &format!("{mapping}/{behind}"));
+        let (image, path) = (image.name.clone(), format!("{mapping}/{name}"));
+        let (before, after, behind) = (String::new(), after.to_owned(), Some(behind.to_owned()));
+        let group = self.group;
+        self.all.push(Setting { image, document: 0, path, line, part, before, after, behind, group });
+    }
+
+    /// What is looked at cannot be.
+    pub fn problem(&mut self, image: Option<&WantedImage>, line: u32, cause: Cause) {
+        self.broken.insert(self.group);
+        self.refuse(image.map(|image| image.name.clone()), line, cause);
+    }
+
+    fn refuse(&mut self, image: Option<String>, line: u32, cause: Cause) {
+        self.problems.push(Problem { file: self.file.clone(), line, image, cause });
+    }
+
+    /// The line of a path, or of its document.
+    pub fn line(&self, document: usize, path: &str) -> u32 {
+        let document = self.documents.get(document);
+        document.map_or(1, |document| line(document, path).unwrap_or(document.line))
+    }
+
+    /// What can be made of the wishes.
+    pub fn settle(mut self) -> Settings {
+        let mut groups: BTreeMap<usize, Vec<Setting>> = BTreeMap::new();
+        let mut fulfilled = Vec::new();
+        for setting in self.agreed() {
+            if is_fulfilled(self.documents, &setting) {
+                fulfilled.push(setting);
+            } else if !self.broken.contains(&setting.group) {
+                groups.entry(setting.group).or_default().push(setting);
+            }
+        }
+        let mut set = Vec::new();
+        self.sift(&mut set, groups.into_values().collect());
+        let Self { unknown, mut problems, .. } = self;
+        set.sort_by_key(|setting| (setting.document, setting.line));
+        problems.sort_by_key(|problem| problem.line);
+        problems.dedup();
+        Settings { set, fulfilled, unknown, problems }
+    }
+
+    /// The scalar's text as it stands; where an alias brings it, its value.
+    fn before(&self, document: usize, path: &str) -> String {
+        let Some(document) = self.documents.get(document) else { return String::new() };
+        let is_it = |role: &Role| matches!(role, Role::Value(value) if value == path);
+        match leaves(document).into_iter().find(|leaf| is_it(&leaf.role)) {
+            Some(leaf) => leaf.text.to_owned(),
+            None => text_of(document.value.pointer(path)),
+        }
+    }
+
+    /// One wish for each place. Those that contradict each other are broken.
+    fn agreed(&mut self) -> Vec<Setting> {
+        let mut places: HashMap<(usize, String), usize> = HashMap::new();
+        let mut agreed: Vec<Setting> = Vec::new();
+        for wish in std::mem::take(&mut self.all) {
+            let place = (wish.document, wish.path.clone());
+            let Some(first) = places.get(&place).and_then(|at| agreed.get(*at)) else {
+                places.insert(place, agreed.len());
+                agreed.push(wish);
+                continue;
+            };
+            if first.after != wish.after {
+                self.broken.extend([first.group, wish.group]);
+                let Setting { image, path, line, after: other, .. } = wish;
+                let one = first.after.clone();
+                self.refuse(Some(image), line, Cause::Disagree { path, one, other });
+            }
+        }
+        agreed
+    }
+
+    /// Adds groups of wishes to those that can be edited together, and drops those that cannot.
+    fn sift(&mut self, possible: &mut Vec<Setting>, mut groups: Vec<Vec<Setting>>) {
+        let held = possible.len();
+        possible.extend(groups.iter().flatten().cloned());
+        let Err(error) = apply(&self.file, self.text, possible) else { return };
+        possible.truncate(held);
+        if groups.len() > 1 {
+            let rest = groups.split_off(groups.len() / 2);
+            self.sift(possible, groups);
+            self.sift(possible, rest);
+        } else if let Some(Setting { path, line, image, .. }) =
+            groups.pop().and_then(|group| group.into_iter().next())
+        {
+            let (line, cause) = Cause::of(error, &path, line);
+            self.refuse(Some(image), line, cause);
+        }
+    }
+}
+
+/// True if the scalar is that text already, for every reader: a number that looks like it is not.
+fn is_fulfilled(documents: &[Document], wish: &Setting) -> bool {
+    let value = documents.get(wish.document).and_then(|document| document.value.pointer(&wish.path));
+    wish.behind.is_none() && value.and_then(Value::as_str) == Some(&wish.after)
+}
+
+fn text_of(value: Option<&Value>) -> String {
+    match value {
+        Some(Value::String(text)) => text.clone(),
+        Some(value @ (Value::Bool(_) | Value::Number(_))) => value.to_string(),
+        _ => String::new(),
+    }
+}

@@ -1,0 +1,108 @@
+//! The order of tags by the rule of a policy. Leaves which tags are looked at to `sieve`. Pure.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
+use jiff::Timestamp;
+use semver::Version;
+
+use super::decision::Cause;
+use super::error::{PolicyError, shortened};
+use super::number::Number;
+use super::{Order, Rule, time};
+use crate::range::{self, Range, Standing};
+
+/// When an image was created, by its tag.
+pub(super) type Created<'c> = &'c dyn Fn(&str) -> Option<Timestamp>;
+
+/// A rule, ready for use.
+#[derive(Clone, Debug)]
+pub(super) enum Ranker {
+    Semver {
+        range: Range,
+        written: String,
+    },
+    Alphabetical(Order),
+    Numerical(Order),
+    /// By what a group of the pattern says.
+    Group(String),
+    Created,
+}
+
+/// What a tag is ranked by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Key<'t> {
+    Version(Version),
+    Text(Cow<'t, str>),
+    Number(Number),
+    Time(Timestamp),
+}
+
+impl Ranker {
+    pub(super) fn compile(rule: &Rule) -> Result<Self, PolicyError> {
+        Ok(match rule {
+            Rule::Semver(range) if range.trim().is_empty() => return Err(PolicyError::EmptyRange),
+            Rule::Semver(written) => {
+                let bad = |source| PolicyError::Range { range: shortened(written), source };
+                Self::Semver {
+                    range: Range::parse(written).map_err(bad)?,
+                    written: written.trim().to_owned(),
+                }
+            }
+            Rule::Alphabetical(order) => Self::Alphabetical(*order),
+            Rule::Numerical(order) => Self::Numerical(*order),
+            Rule::Newest { group: Some(group) } => Self::Group(group.clone()),
+            Rule::Newest { group: None } => Self::Created,
+        })
+    }
+
+    /// What a tag is ranked by, of what the policy sees of it. Says nothing of ranges.
+    pub(super) fn key<'t>(&self, tag: &str, seen: Cow<'t, str>, created: Created) -> Result<Key<'t>, Cause> {
+        match self {
+            Self::Semver { .. } => range::exact(&seen).map(Key::Version).ok_or(Cause::NotSemver),
+            Self::Alphabetical(_) => Ok(Key::Text(seen)),
+            Self::Numerical(_) => Number::parse(&seen).map(Key::Number).ok_or(Cause::NotANumber),
+            Self::Group(_) => time::parse(&seen).map(Key::Time).ok_or(Cause::NoTime),
+            Self::Created => created(tag).map(Key::Time).ok_or(Cause::NoTime),
+        }
+    }
+
+    /// Says why a tag that can be ranked is no candidate.
+    pub(super) fn admit(&self, key: &Key) -> Result<(), Cause> {
+        let (Self::Semver { range, .. }, Key::Version(version)) = (self, key) else { return Ok(()) };
+        match range.standing(version) {
+            Standing::Inside => Ok(()),
+            Standing::Prerelease => Err(Cause::Prerelease),
+            Standing::Outside => Err(Cause::OutOfRange),
+        }
+    }
+
+    /// Compares by the rule: the greater one is the better one. Ties are for the caller to break.
+    pub(super) fn compare(&self, one: &Key, other: &Key) -> Ordering {
+        let order = match (one, other) {
+            (Key::Version(one), Key::Version(other)) => one.cmp_precedence(other),
+            (Key::Text(one), Key::Text(other)) => one.cmp(other),
+            (Key::Number(one), Key::Number(other)) => one.cmp(other),
+            (Key::Time(one), Key::Time(other)) => one.cmp(other),
+            // One rule makes one kind of key.
+            _ => Ordering::Equal,
+        };
+        match self {
+            Self::Alphabetical(Order::Descending) | Self::Numerical(Order::Descending) => order.reverse(),
+            _ => order,
+        }
+    }
+
+    /// What the best tag is by this rule, for a sentence.
+    pub(super) fn superlative(&self) -> String {
+        match self {
+            Self::Semver { written, .. } => format!("the highest version in {written}"),
+            Self::Alphabetical(Order::Ascending) => "the last in alphabetical order".to_owned(),
+            Self::Alphabetical(Order::Descending) => "the first in alphabetical order".to_owned(),
+            Self::Numerical(Order::Ascending) => "the highest number".to_owned(),
+            Self::Numerical(Order::Descending) => "the lowest number".to_owned(),
+            Self::Group(group) => format!("the newest by the group {group}"),
+            Self::Created => "the image that was created last".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! The scalars and aliases of a document in the order of the text, each with the path of its value.
+//!
+//! For those who look for something beside a scalar, as a comment. Pure.
+
+use std::ops::Range;
+
+use granit_parser::ScalarStyle;
+
+use super::find::{is_merge, key_name};
+use super::path::child;
+use crate::yaml::Document;
+use crate::yaml::tree::{Content, NodeId, Tree};
+
+/// A scalar or an alias as written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Leaf<'d> {
+    /// Its bytes, without the head of a block. Empty where the scalar is left out (`key:`).
+    pub span: Range<usize>,
+    /// Its text without quotes, empty where it is left out; of an alias the name.
+    pub text: &'d str,
+    pub is_block: bool,
+    pub role: Role,
+}
+
+/// What a leaf is. Paths are those of [`super::Edit`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A key, with the path of its value. None where no path leads to that.
+    Key(Option<String>),
+    /// A scalar that a path names.
+    Value(String),
+    /// An alias in place of a value.
+    Alias,
+    /// A scalar that no path names: it stands in what a `<<` merges.
+    Merged,
+}
+
+/// All leaves of a document.
+pub fn leaves<'d>(document: &'d Document) -> Vec<Leaf<'d>> {
+    let mut walk = Walk { tree: &document.tree, leaves: Vec::new() };
+    walk.node(Tree::ROOT, Some(String::new()));
+    walk.leaves
+}
+
+struct Walk<'d> {
+    tree: &'d Tree<'d>,
+    leaves: Vec<Leaf<'d>>,
+}
+
+impl Walk<'_> {
+    /// Goes no deeper than documents are read.
+    fn node(&mut self, id: NodeId, path: Option<String>) {
+        let Some(node) = self.tree.node(id) else { return };
+        match &node.content {
+            Content::Scalar { .. } => self.leaf(id, path.map_or(Role::Merged, Role::Value)),
+            Content::Alias { .. } => self.leaf(id, Role::Alias),
+            Content::Sequence(items) => {
+                for (at, item) in items.iter().enumerate() {
+                    self.node(*item, path.as_deref().map(|path| child(path, &at.to_string())));
+                }
+            }
+            Content::Mapping(children) => {
+                for [key, value] in children.as_chunks::<2>().0 {
+                    let name = key_name(self.tree, *key).filter(|_| !is_merge(self.tree, *key));
+                    let path = path.as_deref().zip(name).map(|(path, name)| child(path, &name));
+                    self.leaf(*key, Role::Key(path.clone()));
+                    self.node(*value, path);
+                }
+            }
+        }
+    }
+
+    fn leaf(&mut self, id: NodeId, role: Role) {
+        let Some(node) = self.tree.node(id) else { return };
+        let (text, is_block) = match &node.content {
+            Content::Scalar { text, style, .. } => {
+                // the parser writes `~` for what is left out
+                let text = if node.span.is_empty() { "" } else { text.as_ref() };
+                (text, matches!(style, ScalarStyle::Literal | ScalarStyle::Folded))
+            }
+            Content::Alias { name, .. } => (name.as_str(), false),
+            Content::Sequence(_) | Content::Mapping(_) => return,
+        };
+        self.leaves.push(Leaf { span: node.span.clone(), text, is_block, role });
+    }
+}

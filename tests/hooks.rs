@@ -1,0 +1,70 @@
+//! Webhooks of the real forge: its calls are taken by their signatures, and refused with another secret. I/O: processes,
+//! network.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use holdfast::admin::hooks::{Endpoint, HookKind, HookOwner, Hooks};
+use holdfast::admin::{Health, Token, serve};
+use holdfast::api::HookProvider;
+use holdfast::metrics::Metrics;
+use holdfast_tests::forge::{Forge, Repository, USER};
+use holdfast_tests::{eventually, tools};
+use reqwest::Method;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+const SECRET: &str = "0123456789abcdef";
+const SOON: Duration = Duration::from_secs(20);
+
+/// Makes a webhook of a repository, for pushes.
+async fn subscribe(forge: &Forge, repository: &Repository, url: &str, secret: &str) -> anyhow::Result<()> {
+    let config = json!({"url": url, "content_type": "json", "secret": secret});
+    let body = json!({"type": "gitea", "active": true, "events": ["push"], "config": config});
+    forge.api(Method::POST, &format!("repos/{USER}/{}/hooks", repository.name), &body).await?;
+    Ok(())
+}
+
+fn counted(metrics: &Metrics, result: &str) -> bool {
+    let start = format!("holdfast_hooks_total{{result=\"{result}\"}} ");
+    metrics.encode().is_ok_and(|text| text.lines().any(|line| line.starts_with(&start)))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_is_told_of_and_proven() -> anyhow::Result<()> {
+    let forge = Forge::start(&tools().await?).await?;
+    let looks = Arc::new(Mutex::new(Vec::new()));
+    let noted = looks.clone();
+    let hooks = Hooks::new(Arc::new(move |owner: HookOwner| {
+        noted.lock().expect("no panic").push(owner.to_string());
+    }));
+    let (metrics, any) = (Arc::new(Metrics::new()), SocketAddr::from(([127, 0, 0, 1], 0)));
+    let stop = CancellationToken::new();
+    let address = serve(any, Health::default(), metrics.clone(), None, Some(hooks.clone()), stop).await?;
+    // Gitea signs in its own way, in that of its fork, and in that of GitHub.
+    let providers = [HookProvider::Gitea, HookProvider::Forgejo, HookProvider::GitHub, HookProvider::Generic];
+    for provider in providers {
+        let name = format!("{provider:?}").to_lowercase();
+        let owner = HookOwner { kind: HookKind::Sync, namespace: "team".to_owned(), name: name.clone() };
+        let path = hooks.set(owner, Endpoint { provider, token: Token::parse(SECRET)? });
+        let repository = forge.repository(&name).await?;
+        subscribe(&forge, &repository, &format!("http://{address}{path}"), SECRET).await?;
+        repository.commit(&[("a.yaml", "a: 1\n")], "Change")?;
+        let told = format!("Sync/team/{name}");
+        eventually(SOON, "the push is told of", || async {
+            Ok(looks.lock().expect("no panic").contains(&told))
+        })
+        .await?;
+    }
+    assert!(!counted(&metrics, "refused"));
+
+    let owner = HookOwner { kind: HookKind::Sync, namespace: "team".to_owned(), name: "other".to_owned() };
+    let path = hooks.set(owner, Endpoint { provider: HookProvider::Gitea, token: Token::parse(SECRET)? });
+    let repository = forge.repository("other").await?;
+    subscribe(&forge, &repository, &format!("http://{address}{path}"), "another secret").await?;
+    repository.commit(&[("a.yaml", "a: 1\n")], "Change")?;
+    eventually(SOON, "the call is refused", || async { Ok(counted(&metrics, "refused")) }).await?;
+    assert!(!looks.lock().expect("no panic").iter().any(|look| look.ends_with("other")));
+    Ok(())
+}

@@ -1,0 +1,17 @@
+//! Commits that are pushed: what they hold, that they are never forced, and what is said when a server does not want them.
+//! I/O: processes, network, disk.
+
+#[path = "push/content.rs"]
+mod content;
+#[path = "push/forge.rs"]
+mod forge;
+#[path = "push/onto.rs"]
+mod onto;
+#[path = "push/race.rs"]
+mod race;
+#[path = "push/refused.rs"]
+mod refused;
+#[path = "push/signed.rs"]
+mod signed;
+#[path = "push/workshop.rs"]
+mod workshop;
