@@ -62,7 +62,10 @@ pub async fn publish(
     let sha = match pushed {
         Ok(Pushed::Commit(id)) => id.to_string(),
         Ok(Pushed::Nothing) => return Ok(Ended::Nothing),
-        Err(PushError::Moved { .. }) => return Ok(Ended::Moved),
+        Err(PushError::Moved { .. }) => {
+            info!(update = %pass.owner, branch, "Somebody was faster, and it is tried again");
+            return Ok(Ended::Moved);
+        }
         // The branch itself tells, when it is looked at again: what arrived is there then.
         Err(PushError::Unknown { .. }) => return Ok(Ended::Moved),
         Err(error) => return Err(failed(&error)),
