@@ -1,17 +1,17 @@
-//! Images: how long it takes from a registry to git and to the cluster, and what is asked for it. Fails if one request too
-//! many or one commit too few is seen; times are told, and judged by who reads them.
+//! What the benches of images share, and one of them: from a new image to the commit and to the cluster, and what is asked
+//! for it. Fails if one request too many or one commit too few is seen; times are told, and judged by who reads them.
 //!
-//! Leaves the race for a branch to `race`. I/O: processes, network, disk.
+//! Leaves registries to `scan`, and others who push to `race`. I/O: processes, network, disk.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::TryStreamExt as _;
 use holdfast::api::{ImageUpdate, conditions};
 use holdfast_tests::agent::Agent;
 use holdfast_tests::forge::Repository;
-use holdfast_tests::images::{Pusher, pretend_tags};
+use holdfast_tests::images::Pusher;
 use holdfast_tests::services::{self, Service};
 use holdfast_tests::tools::progress;
 use holdfast_tests::{Env, sync};
@@ -31,16 +31,8 @@ const APP: &str = "app";
 /// What is asked for at the most because of one new image, beside what the Sync asks.
 const ASKED: usize = 5;
 const ROUNDS: usize = 5;
-
-const UPDATES: usize = 5;
-const EACH: usize = 100;
-const REPOSITORIES: usize = 250;
-const TAGS: usize = 200;
-/// Between two scans.
-const INTERVAL: Duration = Duration::from_secs(20);
-const MANY: usize = 100_000;
 /// How long anything may take before it is given up.
-const LIMIT: Duration = Duration::from_mins(1);
+pub const LIMIT: Duration = Duration::from_mins(1);
 
 /// A cluster, a forge with one repository, a registry and an agent.
 pub struct Stage {
@@ -114,6 +106,13 @@ impl Stage {
         }
     }
 
+    /// The file in which the forge keeps its branch: reading it disturbs nobody.
+    pub fn branch(&self) -> anyhow::Result<PathBuf> {
+        let file = self.env.forge.bare(&self.git).join("refs/heads/main");
+        ensure!(file.is_file(), "the forge has no file {}", file.display());
+        Ok(file)
+    }
+
     /// Where the agent takes calls for an ImageUpdate.
     pub async fn hook(&self, name: &str) -> anyhow::Result<String> {
         let status = self.updates().get(name).await?.status.unwrap_or_default();
@@ -122,177 +121,11 @@ impl Stage {
     }
 
     /// How often the agent says that it asked registries.
-    async fn counted(&self) -> anyhow::Result<usize> {
+    pub async fn counted(&self) -> anyhow::Result<usize> {
         let text = self.agent.get("metrics").await?;
         let lines = text.lines().filter(|line| line.starts_with("holdfast_registry_requests_total{"));
         Ok(lines.filter_map(|line| line.rsplit(' ').next()?.parse::<usize>().ok()).sum())
     }
-
-    /// How often the registry says that the agent asked it.
-    fn served(&self) -> anyhow::Result<usize> {
-        let log = std::fs::read_to_string(self.registry.folder().join("log"))?;
-        Ok(log.lines().filter(|line| line.contains("HTTP/1.1\" ") && line.contains("\"holdfast/")).count())
-    }
-
-    /// Waits until the agent has asked registries so often. Returns when it had not asked as often at the latest.
-    async fn until(&self, count: usize, limit: Duration) -> anyhow::Result<Instant> {
-        let started = Instant::now();
-        loop {
-            let (asked, now) = (Instant::now(), self.counted().await?);
-            if now >= count {
-                return Ok(asked);
-            }
-            if started.elapsed() > limit {
-                bail!("{now} requests to the registry after {limit:?}, of which {count} were waited for");
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    }
-
-    /// Fails unless the agent and the registry count the same.
-    fn same(&self, what: &str, counted: usize, wanted: usize) -> anyhow::Result<()> {
-        let served = self.served()?;
-        ensure!(
-            counted == wanted && served == wanted,
-            "{what}: the agent counts {counted} requests, the registry {served}; {wanted} were to be made"
-        );
-        Ok(())
-    }
-}
-
-/// Asks 250 repositories for 500 images, and one repository with 100,000 tags.
-pub async fn scan() -> anyhow::Result<()> {
-    many_repositories().await?;
-    many_tags().await
-}
-
-/// The first scan, and the second one at its interval.
-async fn many_repositories() -> anyhow::Result<()> {
-    progress(&format!("scan: {} images in {REPOSITORIES} repositories", UPDATES * EACH));
-    let stage = Stage::set().await?;
-    for at in 0..REPOSITORIES {
-        let tags = (0..TAGS).map(|number| format!("1.0.{number}"));
-        pretend_tags(stage.registry.folder(), &format!("team/app-{at}"), tags)?;
-    }
-    let numbers = |update: usize| update * EACH..(update + 1) * EACH;
-    let named = |at: usize| (format!("image-{at}"), format!("team/app-{}", at % REPOSITORIES));
-    let (mut files, newest) = (Vec::new(), format!("1.0.{}", TAGS - 1));
-    for update in 0..UPDATES {
-        let lines = numbers(update)
-            .map(named)
-            .map(|(name, repository)| stage.line(&name, &name, &repository, &newest));
-        files.push((format!("{update}/images.yaml"), lines.collect::<String>()));
-    }
-    let borrowed: Vec<(&str, &str)> =
-        files.iter().map(|(file, text)| (file.as_str(), text.as_str())).collect();
-    let head = stage.git.commit(&borrowed, "Begin")?;
-    let raw_seconds = raw(&stage).await?;
-    let started = Instant::now();
-    for update in 0..UPDATES {
-        let images: Vec<Value> =
-            numbers(update).map(named).map(|(name, repository)| stage.image(&name, &repository)).collect();
-        let more =
-            json!({"interval": format!("{}s", INTERVAL.as_secs()), "git": {"path": update.to_string()}});
-        stage.create(&format!("update-{update}"), &images, &more).await?;
-    }
-    let lists = stage.until(REPOSITORIES, LIMIT).await?.duration_since(started).as_secs_f64();
-    stage.ready(UPDATES).await?;
-    let first = started.elapsed().as_secs_f64();
-    let after_first = stage.counted().await?;
-    stage.same("the first scan", after_first, REPOSITORIES)?;
-    let begun = stage.until(REPOSITORIES + 1, INTERVAL * 2).await?;
-    let ended = stage.until(REPOSITORIES * 2, LIMIT).await?;
-    // Whoever asks again within the interval does it now.
-    tokio::time::sleep(INTERVAL.saturating_sub(begun.elapsed() + Duration::from_secs(2))).await;
-    let after_second = stage.counted().await?;
-    println!(
-        "{}",
-        json!({"bench": "scan", "case": format!("{} images in {REPOSITORIES} repositories of {TAGS} tags", UPDATES * EACH),
-            "requests": after_first, "again": after_second - after_first, "seconds": first, "lists_seconds": lists,
-            "raw_seconds": raw_seconds, "ratio": first / raw_seconds,
-            "again_seconds": ended.duration_since(begun).as_secs_f64(), "rss_mib": stage.agent.rss_mib()?})
-    );
-    stage.same("both scans", after_second, REPOSITORIES * 2)?;
-    ensure!(
-        std::fs::read_to_string(branch(&stage)?)?.trim() == head,
-        "there is a commit, and nothing to change"
-    );
-    Ok(())
-}
-
-/// The same lists with nothing but requests. Returns the seconds.
-async fn raw(stage: &Stage) -> anyhow::Result<f64> {
-    let (client, started) = (reqwest::Client::new(), Instant::now());
-    let lists = stream::iter(0..REPOSITORIES).map(|at| list(stage, &client, format!("team/app-{at}")));
-    let found: Vec<usize> = lists.buffer_unordered(8).try_collect().await?;
-    ensure!(found.iter().all(|tags| *tags == TAGS), "the registry lists other tags than it has");
-    Ok(started.elapsed().as_secs_f64())
-}
-
-/// How many tags a repository has.
-async fn list(stage: &Stage, client: &reqwest::Client, repository: String) -> anyhow::Result<usize> {
-    let url = format!("{}/v2/{repository}/tags/list", stage.registry.url);
-    let answer: Value = serde_json::from_slice(&client.get(url).send().await?.bytes().await?)?;
-    Ok(answer["tags"].as_array().map_or(0, Vec::len))
-}
-
-/// One repository with very many tags: the time, and what the agent keeps of it.
-async fn many_tags() -> anyhow::Result<()> {
-    progress(&format!("scan: {MANY} tags"));
-    let stage = Stage::set().await?;
-    pretend_tags(stage.registry.folder(), "team/few", (0..TAGS).map(|number| format!("1.0.{number}")))?;
-    let tags = (0..MANY).map(|number| format!("1.{}.{}", number / 1000, number % 1000));
-    pretend_tags(stage.registry.folder(), "team/many", tags)?;
-    let newest = format!("1.{}.999", MANY / 1000 - 1);
-    let text =
-        stage.line("few", "few", "team/few", "1.0.199") + &stage.line("many", "many", "team/many", &newest);
-    stage.git.commit(&[("images.yaml", &text)], "Begin")?;
-    // What any first one needs is there before anything is measured.
-    stage.create("few", &[stage.image("few", "team/few")], &json!({"interval": "1h"})).await?;
-    stage.ready(1).await?;
-    tokio::time::sleep(Duration::from_secs(3)).await;
-    let raw = Instant::now();
-    let found = list(&stage, &reqwest::Client::new(), "team/many".to_owned()).await?;
-    ensure!(found == MANY, "the registry lists {found} tags");
-    let raw_seconds = raw.elapsed().as_secs_f64();
-    let (before, started) = (Memory::begin(&stage.agent)?, Instant::now());
-    stage.create("many", &[stage.image("many", "team/many")], &json!({"interval": "1h"})).await?;
-    stage.ready(2).await?;
-    let seconds = started.elapsed().as_secs_f64();
-    let peak = before.peak(&stage.agent)?;
-    tokio::time::sleep(Duration::from_secs(3)).await;
-    let kept = stage.agent.rss_mib()? - before.0;
-    println!(
-        "{}",
-        json!({"bench": "scan", "case": format!("{MANY} tags in one repository"), "seconds": seconds, "raw_seconds": raw_seconds,
-            "ratio": seconds / raw_seconds, "requests": stage.counted().await? - 1, "more_mib": kept, "peak_mib": peak, "rss_mib": before.0})
-    );
-    stage.same("one list each", stage.counted().await?, 2)
-}
-
-/// Resident memory at a moment, in MiB. From then on the kernel notes the most.
-struct Memory(f64);
-
-impl Memory {
-    fn begin(agent: &Agent) -> anyhow::Result<Self> {
-        std::fs::write(format!("/proc/{}/clear_refs", agent.pid()), "5")?;
-        Ok(Self(agent.rss_mib()?))
-    }
-
-    /// How much more there was at the most.
-    fn peak(&self, agent: &Agent) -> anyhow::Result<f64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", agent.pid()))?;
-        let line = status.lines().find(|line| line.starts_with("VmHWM:")).context("no VmHWM in /proc")?;
-        let kib: f64 = line.split_whitespace().nth(1).context("no number in VmHWM")?.parse()?;
-        Ok(kib / 1024.0 - self.0)
-    }
-}
-
-/// The file in which the forge keeps its branch: reading it disturbs nobody.
-fn branch(stage: &Stage) -> anyhow::Result<PathBuf> {
-    let file = stage.env.forge.bare(&stage.git).join("refs/heads/main");
-    ensure!(file.is_file(), "the forge has no file {}", file.display());
-    Ok(file)
 }
 
 /// From the end of the push of an image, with the call of its registry, to the commit, and to the Deployment.
@@ -315,8 +148,11 @@ pub async fn update() -> anyhow::Result<()> {
     let hook = stage.hook("web").await?;
     // What is told late of the beginning is told by then.
     tokio::time::sleep(Duration::from_secs(20)).await;
+    let other = stage.env.forge.repository("raw").await?;
+    other.commit(&[("app/web.yaml", &web)], "Begin")?;
     for round in 1..=ROUNDS {
-        one_update(&stage, &hook, round).await?;
+        let raw_seconds = raw_push(&other, round)?;
+        one_update(&stage, &hook, round, raw_seconds).await?;
     }
     let commits = stage.git.git(&["ls-remote", "--quiet", &stage.git.push_url, "main"])?;
     stage.git.git(&["fetch", "--quiet", &stage.git.push_url, "main"])?;
@@ -326,8 +162,18 @@ pub async fn update() -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn one_update(stage: &Stage, hook: &str, round: usize) -> anyhow::Result<()> {
-    let file = branch(stage)?;
+/// What git itself needs to learn where the branch is and to push a commit that is made already. Returns the seconds.
+fn raw_push(git: &Repository, round: usize) -> anyhow::Result<f64> {
+    std::fs::write(git.clone.join("app/web.yaml"), format!("# {round}\n"))?;
+    git.git(&["commit", "--quiet", "--all", "-m", "Update web"])?;
+    let started = Instant::now();
+    git.git(&["ls-remote", "--quiet", &git.push_url, "main"])?;
+    git.push("main")?;
+    Ok(started.elapsed().as_secs_f64())
+}
+
+async fn one_update(stage: &Stage, hook: &str, round: usize, raw_seconds: f64) -> anyhow::Result<()> {
+    let file = stage.branch()?;
     let (tag, head) = (format!("1.0.{round}"), std::fs::read_to_string(&file)?);
     let client = reqwest::Client::new();
     let (before, stages) = (stage.counted().await?, stages(&stage.agent).await?);
@@ -377,7 +223,7 @@ async fn one_update(stage: &Stage, hook: &str, round: usize) -> anyhow::Result<(
     println!(
         "{}",
         json!({"bench": "update", "case": format!("round {round}"), "called_seconds": called, "commit_seconds": committed,
-            "deployment_seconds": applied, "requests": count, "sorts": sorts, "sync_requests": others,
+            "deployment_seconds": applied, "raw_seconds": raw_seconds, "ratio": committed / raw_seconds, "requests": count, "sorts": sorts, "sync_requests": others,
             "sync_sorts": other_sorts, "registry_requests": lists, "stages": spent})
     );
     ensure!((1..=ASKED).contains(&count), "{count} requests for one update: at most {ASKED}, and a status");

@@ -11,6 +11,7 @@ mod monorepo;
 mod quiet;
 mod race;
 mod render;
+mod scan;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -70,7 +71,7 @@ async fn main() -> anyhow::Result<()> {
             "render" => render::render(sample).await?,
             "crds" => render::definitions().await?,
             "monorepo" => monorepo::monorepo().await?,
-            "scan" => Box::pin(images::scan()).await?,
+            "scan" => Box::pin(scan::scan()).await?,
             "update" => Box::pin(images::update()).await?,
             "race" => Box::pin(race::race(Duration::from_secs_f64(asked.unwrap_or(1.0) * 60.0))).await?,
             "quiet" => Box::pin(quiet::quiet(Duration::from_secs_f64(minutes * 60.0))).await?,
