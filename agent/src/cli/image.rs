@@ -65,6 +65,7 @@ async fn explain(global: &Global, Which { name, image }: &Which) -> anyhow::Resu
         owner: &owner,
         status: &status,
         max_age: Duration::ZERO,
+        git_age: Duration::ZERO,
         plain: &Arc::<Plain>::default(),
         others: Vec::new(),
         now: Timestamp::now(),

@@ -171,7 +171,11 @@ async fn one(update: Arc<ImageUpdate>, shared: Arc<Shared>) -> Result<Action, In
     let asked = update.annotations().get(names::RECONCILE_AT).cloned();
     let called = shared.lock_called().remove(&owner);
     let interval = update.spec.interval();
-    let max_age = if called || asked != memory.asked { Duration::ZERO } else { interval };
+    let is_asked = asked != memory.asked;
+    let age = |is_now: bool| if is_now { Duration::ZERO } else { interval };
+    // A call tells of a registry, and nothing of git. Only onto the branch that is read is a push refused that comes late.
+    let is_same = update.spec.push_branch() == update.spec.branch();
+    let (max_age, git_age) = (age(called || is_asked), age(is_asked || called && !is_same));
     let due = memory.looked.is_none_or(|looked| looked.elapsed() >= interval);
     context.secrets.release(&User::Update(owner.clone()), &policy::names(&update.spec));
     let path = hooks::of_update(context, &owner, update.spec.webhook.as_ref()).await;
@@ -182,6 +186,7 @@ async fn one(update: Arc<ImageUpdate>, shared: Arc<Shared>) -> Result<Action, In
             owner: &owner,
             status: &known,
             max_age,
+            git_age,
             plain: &memory.plain,
             others: others(context, &update),
             now,

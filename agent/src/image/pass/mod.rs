@@ -30,8 +30,10 @@ use crate::sync_ref::SyncRef;
 
 /// How often a push is tried when others push too.
 const TRIES: u32 = 6;
-/// The longest pause before the next try; each doubles it.
-const PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause before the second try; each doubles it, up to the longest of all. Those who push all the time wait for
+/// nobody, so waiting long only loses time.
+const PAUSE: Duration = Duration::from_millis(50);
+const LONGEST: Duration = Duration::from_millis(400);
 
 /// One ImageUpdate in one pass.
 pub struct Pass<'a> {
@@ -39,8 +41,10 @@ pub struct Pass<'a> {
     pub update: &'a ImageUpdate,
     pub owner: &'a SyncRef,
     pub status: &'a ImageUpdateStatus,
-    /// How old an answer of a registry may be, and of git.
+    /// How old an answer of a registry may be.
     pub max_age: Duration,
+    /// How old an answer of git may be. A push onto what is too old is refused, and git is asked then.
+    pub git_age: Duration,
     /// Blobs without markers.
     pub plain: &'a Arc<Plain>,
     /// True for images of other ImageUpdates of the namespace.
@@ -92,7 +96,7 @@ async fn write(pass: &Pass<'_>, scanned: Vec<Scanned>, found: &mut Found) -> Res
     let (location, credential) = place(pass).await?;
     let scanned = Arc::new(scanned);
     let wanted: Vec<Reference> = scanned.iter().map(reference).collect();
-    let mut max_age = pass.max_age;
+    let mut max_age = pass.git_age;
     let mut pause = PAUSE;
     for _ in 0..TRIES {
         let checkout = checkout(pass, &location, max_age).await?;
@@ -138,7 +142,7 @@ async fn write(pass: &Pass<'_>, scanned: Vec<Scanned>, found: &mut Found) -> Res
             Ended::Moved => {}
         }
         tokio::time::sleep(pause.mul_f64((pass.chance)())).await;
-        pause *= 2;
+        pause = LONGEST.min(pause * 2);
         max_age = Duration::ZERO;
     }
     let message = format!(
