@@ -3,6 +3,12 @@
 
 #[path = "images/kit.rs"]
 mod kit;
+#[path = "images/kills.rs"]
+mod kills;
+#[path = "images/people.rs"]
+mod people;
+#[path = "images/several.rs"]
+mod several;
 
 use std::time::Duration;
 

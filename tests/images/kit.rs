@@ -58,6 +58,24 @@ impl Stage {
         self.pusher.push(&format!("{}/web", self.namespace), tag, created, &["linux/amd64"]).await
     }
 
+    /// Pushes an image of another name.
+    pub async fn image_of(&self, name: &str, tag: &str) -> anyhow::Result<String> {
+        let created = "2026-01-01T00:00:00Z";
+        self.pusher.push(&format!("{}/{name}", self.namespace), tag, created, &["linux/amd64"]).await
+    }
+
+    /// An image of `spec.images`, whose repository is called as it is.
+    pub fn named(&self, name: &str) -> Value {
+        let repository = format!("{}/{}/{name}", self.pusher.host(), self.namespace);
+        json!({"name": name, "repository": repository, "insecure": true, "policy": {"semver": {"range": ">=1.0.0"}}})
+    }
+
+    /// A line with an image and its marker, under a key.
+    pub fn line(&self, name: &str, tag: &str) -> String {
+        let (host, namespace) = (self.pusher.host(), self.namespace);
+        format!("{name}: {host}/{namespace}/{name}:{tag} # {{\"$imagepolicy\": \"{namespace}:{name}\"}}\n")
+    }
+
     /// Applies an ImageUpdate of the image `web`, with more fields in its spec, and of its image.
     pub async fn update(&self, more: &Value, image: &Value) -> anyhow::Result<()> {
         let mut web = json!({"name": "web", "repository": self.repository(), "insecure": true, "policy": {"semver": {"range": ">=1.0.0"}}});
