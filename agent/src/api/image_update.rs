@@ -37,6 +37,10 @@ use super::sync::{SecretRef, Suspend};
     printcolumn(name = "Commit", type_ = "string", json_path = ".status.commit.sha"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
+#[x_kube(
+    validation = Rule::new("!has(self.pullRequest) || (has(self.push) && self.push.branch != (has(self.git.branch) ? self.git.branch : 'main'))")
+        .message("pullRequest needs push.branch, another branch than git.branch")
+)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ImageUpdateSpec {
     /// How often tags are asked for. Default 5m, at least 5s.
@@ -53,6 +57,7 @@ pub struct ImageUpdateSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<CommitSpec>,
     #[schemars(length(max = 200))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub images: Vec<Image>,
     /// Hold updates back while a Sync that reads what they change is suspended. Default true.
     #[serde(default = "yes")]

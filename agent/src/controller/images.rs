@@ -198,14 +198,12 @@ async fn one(update: Arc<ImageUpdate>, shared: Arc<Shared>) -> Result<Action, In
 
 /// One pass, within a time.
 async fn limited(one: &Pass<'_>) -> Found {
-    match tokio::time::timeout(LIMIT, pass(one)).await {
-        Ok(found) => found,
-        Err(_) => {
-            let message = format!("the pass took longer than {} s; it is tried again", LIMIT.as_secs());
-            let failures = vec![Failure::transient("image", "Timeout", message)];
-            Found { images: one.status.images.clone(), failures, ..Found::default() }
-        }
+    if let Ok(found) = tokio::time::timeout(LIMIT, pass(one)).await {
+        return found;
     }
+    let message = format!("the pass took longer than {} s; it is tried again", LIMIT.as_secs());
+    let failures = vec![Failure::transient("image", "Timeout", message)];
+    Found { images: one.status.images.clone(), failures, ..Found::default() }
 }
 
 /// A number from 0 to 1.

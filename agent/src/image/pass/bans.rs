@@ -113,7 +113,7 @@ mod tests {
         );
         assert!(notice(&mut status, &spot, &setting("web:1", "web:2"), "c3", now));
         let banned = Banned { tag: Some("2".to_owned()), digest: None };
-        assert_eq!(of(&status, &spot), [banned.clone()]);
+        assert_eq!(of(&status, &spot), std::slice::from_ref(&banned));
         assert!(!notice(&mut status, &spot, &setting("web:1", "web:2"), "c4", now), "told once");
         assert_eq!(of(&status, &spot), [banned]);
         right(&mut status, &spot, "web:3");

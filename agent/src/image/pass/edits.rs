@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use holdfast_diff::files::{FileKind, FilesError, Version, Versioned, join};
 use holdfast_diff::image::edit::{
-    ImagePart, Problem, Setting, Settings, Wanted, WantedImage, apply, current, has_marker, is_candidate,
-    settings,
+    ImagePart, Problem, Setting, Settings, Target, Wanted, WantedImage, apply, current, has_marker,
+    is_candidate, settings,
 };
 
 use super::bans::{self, Spot};
@@ -69,7 +69,7 @@ impl Look<'_> {
         let mut edits = Edits { images, ..Edits::default() };
         let wanted = self.wanted(&mut edits);
         let targets: Vec<&str> =
-            wanted.images.iter().flat_map(|image| &image.targets).map(|target| target.file()).collect();
+            wanted.images.iter().flat_map(|image| &image.targets).map(Target::file).collect();
         let mut files = self.marked()?;
         for target in targets {
             if self.files.resolve(target)?.is_none_or(|place| place.kind != FileKind::File) {

@@ -2,6 +2,7 @@
 //! images that were set, and nowhere else. Pure.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt::Write as _;
 
 use holdfast_diff::image::edit::{Setting, current};
 use holdfast_diff::image::reference::{Reference, is_same_repository};
@@ -111,7 +112,7 @@ fn walk<'v>(one: &'v Value, other: &'v Value, path: &mut String, found: &mut Vec
         }
         (Value::Array(one), Value::Array(other)) if one.len() == other.len() => {
             for (at, (one, other)) in one.iter().zip(other).enumerate() {
-                path.push_str(&format!("/{at}"));
+                let _ = write!(path, "/{at}");
                 walk(one, other, path, found);
                 path.truncate(length);
             }
@@ -164,7 +165,7 @@ fn is_replaced(one: &str, other: &str, settings: &[&Setting]) -> bool {
                 open.push((at + before.len(), to + after.len()));
             }
         }
-        if rest.first().is_some() && rest.first() == next.first() {
+        if !rest.is_empty() && rest.first() == next.first() {
             open.push((at + 1, to + 1));
         }
     }

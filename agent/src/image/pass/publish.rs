@@ -62,9 +62,8 @@ pub async fn publish(
     let sha = match pushed {
         Ok(Pushed::Commit(id)) => id.to_string(),
         Ok(Pushed::Nothing) => return Ok(Ended::Nothing),
-        Err(PushError::Moved { .. }) => return Ok(Ended::Moved),
-        // The branch itself tells, when it is looked at again: what arrived is there then.
-        Err(PushError::Unknown { .. }) => return Ok(Ended::Moved),
+        // Of what is not known to have arrived the branch itself tells, when it is looked at again.
+        Err(PushError::Moved { .. } | PushError::Unknown { .. }) => return Ok(Ended::Moved),
         Err(error) => return Err(failed(&error)),
     };
     info!(update = %pass.owner, branch, commit = sha, images = changes.len(), "Pushed new images");

@@ -117,13 +117,10 @@ fn reads(pass: &Pass<'_>, sync: &Sync, owner: &SyncRef, checkout: &Checkout, fil
     let commit = checkout.files();
     let changed = files.iter().map(|edited| (edited.file.as_str(), edited.after.as_slice()));
     let overlay = Overlay::new(&commit, changed);
-    match pass.context.memories.reads(owner) {
-        Some(reads) => reads.matches(&overlay).is_none(),
-        None => {
-            let path = sync.spec.path.as_deref().unwrap_or_default();
-            checkout.folder(path).is_ok()
-        }
+    if let Some(reads) = pass.context.memories.reads(owner) {
+        return reads.matches(&overlay).is_none();
     }
+    checkout.folder(sync.spec.path.as_deref().unwrap_or_default()).is_ok()
 }
 
 /// Renders a Sync before and after.

@@ -84,17 +84,12 @@ async fn one(pass: &Pass<'_>, image: &Image) -> Result<Scanned, Failure> {
             Failure::user("select", "NoCandidate", message)
         })?
     };
-    let digest = match image.digest {
-        DigestPolicy::Never => None,
-        DigestPolicy::IfNotPresent => known_digest(pass, image, &best),
-        DigestPolicy::Always => None,
-    };
-    let digest = match (digest, image.digest) {
-        (None, DigestPolicy::IfNotPresent | DigestPolicy::Always) => {
-            let digest = registries.digest(&watched.place, &best, LIMIT).await.map_err(failed)?;
-            Some(digest.to_string())
-        }
-        (digest, _) => digest,
+    let known = known_digest(pass, image, &best).filter(|_| image.digest == DigestPolicy::IfNotPresent);
+    let digest = if image.digest == DigestPolicy::Never || known.is_some() {
+        known
+    } else {
+        let digest = registries.digest(&watched.place, &best, LIMIT).await.map_err(failed)?;
+        Some(digest.to_string())
     };
     Ok(Scanned { watched, tags, created, best, digest })
 }
