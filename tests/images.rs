@@ -1,10 +1,10 @@
 //! The image loop on real parts: a registry, a forge, a cluster. From the push of an image to the commit, and what holds a
 //! commit back. I/O: processes, network.
 
-#[path = "images/kit.rs"]
-mod kit;
 #[path = "images/kills.rs"]
 mod kills;
+#[path = "images/kit.rs"]
+mod kit;
 #[path = "images/people.rs"]
 mod people;
 #[path = "images/several.rs"]

@@ -22,12 +22,13 @@ async fn an_agent_that_is_killed_commits_each_tag_once() -> anyhow::Result<()> {
     let mut agent = shared.env.agent(&[]).await?;
     let stage = Stage::set(shared, "kills", &["1.0.0"]).await?;
     stage.git.commit(&[("web.yaml", &stage.line("web", "1.0.0"))], "Begin")?;
-    stage.update(&json!({"interval": "1s"}), &json!({})).await?;
+    stage.update(&json!({"interval": "1h"}), &json!({})).await?;
     stage.ready("UpToDate", &["web is 1.0.0"]).await?;
     let mut random = Random::new(7);
     for round in 1..=ROUNDS {
         stage.image(&format!("1.{round}.0")).await?;
-        tokio::time::sleep(Duration::from_millis(random.number() % 1500)).await;
+        stage.ask().await?;
+        tokio::time::sleep(Duration::from_millis(random.number() % 400)).await;
         agent = agent.restart(&kubeconfig, &[]).await?;
         stage.has("main", "web.yaml", &format!(":1.{round}.0 # {{")).await?;
         stage.ready("UpToDate", &[&format!("web is 1.{round}.0")]).await?;

@@ -13,8 +13,8 @@ use holdfast_diff::image::select::{Banned, Context, Kept, Outcome, Tags};
 use jiff::Timestamp;
 use tracing::instrument;
 
-use super::Pass;
 use super::policy::{self, Watched};
+use super::{Pass, owners};
 use crate::api::{DigestPolicy, Image};
 use crate::image::registry::{self, Registries, RegistryError};
 use crate::report::Failure;
@@ -51,8 +51,8 @@ pub enum Verdict {
 #[instrument(name = "scan", skip_all, fields(update = %pass.owner))]
 pub async fn scan(pass: &Pass<'_>, failures: &mut Vec<Failure>) -> Vec<Scanned> {
     let _timer = pass.context.metrics.stage("scan");
-    let images = &pass.update.spec.images;
-    let asking: Vec<BoxFuture<'_, _>> = images.iter().map(|image| one(pass, image).boxed()).collect();
+    let images = owners::own(pass.update, &pass.others, failures);
+    let asking: Vec<BoxFuture<'_, _>> = images.into_iter().map(|image| one(pass, image).boxed()).collect();
     let all: Vec<Result<Scanned, Failure>> =
         futures::stream::iter(asking).buffered(SIDE_BY_SIDE).collect().await;
     let mut scanned = Vec::new();
@@ -130,6 +130,12 @@ impl Scanned {
             !(is_other && ban.tag.as_deref() == Some(&*self.best))
         };
         let banned: Vec<Banned> = banned.iter().filter(same).cloned().collect();
+        let is_digest = |ban: &Banned| ban.tag.is_none() && ban.digest.is_some() && ban.digest == self.digest;
+        if banned.iter().any(is_digest) {
+            // A scalar without a tag, of which the digest alone was taken back.
+            let digest = self.digest.as_deref().unwrap_or_default();
+            return Verdict::Banned(format!("{digest} was taken back"));
+        }
         if current == Some(&*self.best) {
             // Only its digest or the repository differ.
             let taken_back = banned.iter().any(|ban| ban.tag.as_deref() == current);
