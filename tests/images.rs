@@ -7,8 +7,12 @@ mod kills;
 mod kit;
 #[path = "images/people.rs"]
 mod people;
+#[path = "images/policies.rs"]
+mod policies;
 #[path = "images/several.rs"]
 mod several;
+#[path = "images/targets.rs"]
+mod targets;
 
 use std::time::Duration;
 

@@ -228,6 +228,6 @@ mod tests {
         ] {
             assert_eq!(check(before, after).len(), 1, "{before} {after}");
         }
-        assert_eq!(check("x", "z"), ["ConfigMap a /data/a: \"x\" → \"y\""]);
+        assert_eq!(check("x", "z"), ["ConfigMap a /data/a: \"x\" → \"z\""]);
     }
 }

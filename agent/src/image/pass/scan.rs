@@ -88,7 +88,7 @@ async fn one(pass: &Pass<'_>, image: &Image) -> Result<Scanned, Failure> {
     let digest = if image.digest == DigestPolicy::Never || known.is_some() {
         known
     } else {
-        let digest = registries.digest(&watched.place, &best, LIMIT).await.map_err(failed)?;
+        let digest = registries.digest(&watched.place, &best, pass.max_age, LIMIT).await.map_err(failed)?;
         Some(digest.to_string())
     };
     Ok(Scanned { watched, tags, created, best, digest })
