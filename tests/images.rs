@@ -5,6 +5,8 @@
 mod kills;
 #[path = "images/kit.rs"]
 mod kit;
+#[path = "images/limits.rs"]
+mod limits;
 #[path = "images/people.rs"]
 mod people;
 #[path = "images/policies.rs"]
