@@ -8,14 +8,14 @@ use std::hash::{Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures::{Stream, StreamExt as _, stream};
+use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::{ObjectRef, store::Writer};
 use kube::runtime::{Controller, WatchStreamExt as _, controller, watcher};
 use kube::{Api, Resource as _, ResourceExt as _};
 use tokio::sync::broadcast;
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -77,16 +77,26 @@ pub(super) async fn run(
             .boxed()
     }));
     let gone = shared.clone();
+    let (changed, changes) = unbounded_channel();
+    let ended = changed.clone();
     let triggers = triggers
         .reflect(writer)
         .map(move |event| {
             if let Ok(watcher::Event::Delete(update)) = &event {
                 gone.forget(&name(update));
+                let _ = ended.send(name(update));
             }
             event
         })
         .applied_objects()
-        .predicate_filter(asks, kube::runtime::PredicateConfig::default());
+        .predicate_filter(asks, kube::runtime::PredicateConfig::default())
+        .inspect_ok(move |update| {
+            let _ = changed.send(name(update));
+        });
+    let siblings =
+        stream::unfold(changes, |mut changes| async move { Some((changes.recv().await?, changes)) });
+    let found = context.clone();
+    let siblings = siblings.flat_map(move |update| stream::iter(others(&found, &update)));
     let told = shared.clone();
     let calls =
         stream::unfold(called, |mut called| async move { called.recv().await.map(|call| (call, called)) })
@@ -101,6 +111,7 @@ pub(super) async fn run(
         .with_config(controller::Config::default().concurrency(CONCURRENCY))
         .reconcile_on(calls.map(|update| ObjectRef::new(update.name()).within(update.namespace())))
         .reconcile_on(moved(context))
+        .reconcile_on(siblings.map(|update| ObjectRef::from_obj(&*update)))
         .graceful_shutdown_on(stop.cancelled_owned())
         .run(one, |_, _, _| Action::requeue(PAUSE), shared)
         .for_each(|_| std::future::ready(()))
@@ -188,7 +199,7 @@ async fn one(update: Arc<ImageUpdate>, shared: Arc<Shared>) -> Result<Action, In
             max_age,
             git_age,
             plain: &memory.plain,
-            others: others(context, &update),
+            others: others(context, &owner),
             now,
             chance,
         };
@@ -218,15 +229,10 @@ fn chance() -> f64 {
     f64::from(u32::try_from(bits).unwrap_or(0)) / f64::from(u32::MAX)
 }
 
-/// Images of the other ImageUpdates of the namespace.
-fn others(context: &Context, update: &ImageUpdate) -> Vec<String> {
-    let all = context.updates.state().into_iter();
-    let others = all.filter(|other| {
-        other.metadata.namespace == update.metadata.namespace && other.metadata.name != update.metadata.name
-    });
-    others
-        .flat_map(|other| other.spec.images.iter().map(|image| image.name.clone()).collect::<Vec<_>>())
-        .collect()
+/// The other ImageUpdates of the namespace.
+fn others(context: &Context, update: &SyncRef) -> Vec<Arc<ImageUpdate>> {
+    let is_other = |other: &SyncRef| other.namespace() == update.namespace() && other.name() != update.name();
+    context.updates.state().into_iter().filter(|other| is_other(&name(other))).collect()
 }
 
 /// The status without what a person asks to be forgotten.

@@ -6,6 +6,7 @@ pub mod bans;
 pub mod edits;
 pub mod explain;
 pub mod overlay;
+pub mod owners;
 pub mod policy;
 pub mod proof;
 pub mod publish;
@@ -47,8 +48,8 @@ pub struct Pass<'a> {
     pub git_age: Duration,
     /// Blobs without markers.
     pub plain: &'a Arc<Plain>,
-    /// True for images of other ImageUpdates of the namespace.
-    pub others: Vec<String>,
+    /// The other ImageUpdates of the namespace.
+    pub others: Vec<Arc<ImageUpdate>>,
     pub now: Timestamp,
     /// Numbers from 0 to 1, for pauses.
     pub chance: fn() -> f64,
@@ -101,7 +102,7 @@ async fn write(pass: &Pass<'_>, scanned: Vec<Scanned>, found: &mut Found) -> Res
     for _ in 0..TRIES {
         let checkout = checkout(pass, &location, max_age).await?;
         let edits = look(pass, &checkout, scanned.clone(), found.images.clone()).await?;
-        let Edits { files, stay, problems, found: named, right, images } = edits;
+        let Edits { files, stay, problems, found: named, right, images, unread: _ } = edits;
         found.images = images;
         selected(found, &scanned, pass.now, |image| right.contains(image));
         found.stay = stay;
@@ -198,16 +199,19 @@ async fn look(
     let folder = checkout.folder(path).map_err(|error| Failure::of("source", &error))?;
     let (files, commit) = (checkout.files(), checkout.id().to_string());
     let (namespace, plain) = (pass.owner.namespace().to_owned(), pass.plain.clone());
-    let (others, now) = (pass.others.clone(), pass.now);
+    let all = std::iter::once(pass.update).chain(pass.others.iter().map(|other| &**other));
+    let names: Vec<String> =
+        all.flat_map(|update| &update.spec.images).map(|image| image.name.clone()).collect();
+    let now = pass.now;
     let looking = tokio::task::spawn_blocking(move || {
-        let is_anothers = |name: &str| others.iter().any(|other| other == name);
+        let is_known = |name: &str| names.iter().any(|known| known == name);
         let look = Look {
             files: &files,
             folder: &folder,
             commit: &commit,
             namespace: &namespace,
             scanned: &scanned,
-            is_anothers: &is_anothers,
+            is_known: &is_known,
             plain: &plain,
             now,
         };
