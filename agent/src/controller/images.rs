@@ -2,7 +2,7 @@
 //!
 //! Leaves the pass to `image`. I/O: API watches, status writes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::hash::{Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -58,7 +58,7 @@ struct Shared {
     context: Arc<Context>,
     memories: Mutex<HashMap<SyncRef, Arc<tokio::sync::Mutex<Memory>>>>,
     /// ImageUpdates of which a registry says that there is news.
-    called: Mutex<std::collections::HashSet<SyncRef>>,
+    called: Mutex<HashSet<SyncRef>>,
 }
 
 /// Runs until the token is cancelled.
@@ -82,9 +82,13 @@ pub(super) async fn run(
     let triggers = triggers
         .reflect(writer)
         .map(move |event| {
-            if let Ok(watcher::Event::Delete(update)) = &event {
-                gone.forget(&name(update));
-                let _ = ended.send(name(update));
+            match &event {
+                Ok(watcher::Event::Delete(update)) => {
+                    gone.forget(&name(update));
+                    let _ = ended.send(name(update));
+                }
+                Ok(watcher::Event::InitDone) => gone.sweep(),
+                _ => {}
             }
             event
         })
@@ -148,13 +152,24 @@ fn moved(context: &Arc<Context>) -> impl Stream<Item = ObjectRef<ImageUpdate>> +
 }
 
 impl Shared {
-    fn lock_called(&self) -> std::sync::MutexGuard<'_, std::collections::HashSet<SyncRef>> {
+    fn lock_called(&self) -> std::sync::MutexGuard<'_, HashSet<SyncRef>> {
         self.called.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn memory(&self, update: &SyncRef) -> Arc<tokio::sync::Mutex<Memory>> {
         let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
         memories.entry(update.clone()).or_default().clone()
+    }
+
+    /// Forgets those that went while nobody watched.
+    fn sweep(&self) {
+        let there: HashSet<SyncRef> =
+            self.context.updates.state().iter().map(|update| name(update)).collect();
+        let known: Vec<SyncRef> = {
+            let memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
+            memories.keys().filter(|update| !there.contains(*update)).cloned().collect()
+        };
+        known.iter().for_each(|update| self.forget(update));
     }
 
     fn forget(&self, update: &SyncRef) {
@@ -307,7 +322,13 @@ async fn report(
     context.alerts.tell_update(owner, update.labels(), &after, failures.first());
     memory.status = Some(after);
     let passing = failures.iter().any(|failure| failure.class != Class::User);
-    memory.failures = if passing { memory.failures.saturating_add(1) } else { 0 };
+    // Who pushes all the time would else be waited for longer and longer.
+    let is_race = failures.iter().all(|failure| failure.reason == "BranchMoved");
+    memory.failures = match (passing, is_race) {
+        (true, true) => 1,
+        (true, false) => memory.failures.saturating_add(1),
+        (false, _) => 0,
+    };
     Action::requeue(next(update, memory))
 }
 
