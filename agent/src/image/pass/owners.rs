@@ -83,9 +83,9 @@ mod tests {
     }
 
     /// Whether the younger of two has the image too.
-    fn check(one: serde_json::Value, other: serde_json::Value) -> bool {
-        let older = Arc::new(update("b", "2026-01-01T00:00:00Z", &one));
-        let younger = Arc::new(update("a", "2026-01-02T00:00:00Z", &other));
+    fn check(one: &serde_json::Value, other: &serde_json::Value) -> bool {
+        let older = Arc::new(update("b", "2026-01-01T00:00:00Z", one));
+        let younger = Arc::new(update("a", "2026-01-02T00:00:00Z", other));
         let mut failures = Vec::new();
         assert_eq!(own(&older, std::slice::from_ref(&younger), &mut failures).len(), 1, "the older has it");
         let has = own(&younger, std::slice::from_ref(&older), &mut failures).len() == 1;
@@ -106,7 +106,7 @@ mod tests {
             (git("https://git.example.com/shop.git", "next", "a"), true),
             (git("https://git.example.com/other.git", "main", "a"), true),
         ] {
-            assert_eq!(check(one.clone(), other.clone()), has, "{other}");
+            assert_eq!(check(&one, &other), has, "{other}");
         }
     }
 }
