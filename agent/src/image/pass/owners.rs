@@ -72,7 +72,7 @@ mod tests {
 
     use super::*;
 
-    fn update(name: &str, created: &str, git: serde_json::Value) -> ImageUpdate {
+    fn update(name: &str, created: &str, git: &serde_json::Value) -> ImageUpdate {
         let images = json!([{"name": "web", "repository": "r.io/web", "policy": {"semver": {"range": "*"}}}]);
         serde_json::from_value(json!({
             "apiVersion": "holdfast.dev/v1alpha1", "kind": "ImageUpdate",
@@ -83,7 +83,7 @@ mod tests {
     }
 
     /// Whether the younger of two has the image too.
-    fn check(one: serde_json::Value, other: serde_json::Value) -> bool {
+    fn check(one: &serde_json::Value, other: &serde_json::Value) -> bool {
         let older = Arc::new(update("b", "2026-01-01T00:00:00Z", one));
         let younger = Arc::new(update("a", "2026-01-02T00:00:00Z", other));
         let mut failures = Vec::new();
@@ -106,7 +106,7 @@ mod tests {
             (git("https://git.example.com/shop.git", "next", "a"), true),
             (git("https://git.example.com/other.git", "main", "a"), true),
         ] {
-            assert_eq!(check(one.clone(), other.clone()), has, "{other}");
+            assert_eq!(check(&one, &other), has, "{other}");
         }
     }
 }
