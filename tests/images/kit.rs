@@ -116,8 +116,9 @@ impl Stage {
         self.shared.jsonpath(self.namespace, "imageupdate/web", path).await
     }
 
-    /// Waits until Ready has this reason, with these parts in its message.
+    /// Asks for a pass, and waits until Ready has this reason, with these parts in its message.
     pub async fn ready(&self, reason: &str, parts: &[&str]) -> anyhow::Result<()> {
+        self.ask().await?;
         let what = format!("ImageUpdate {} to say {reason}", self.namespace);
         eventually(SOON, &what, || async {
             let ready = self.says("{.status.conditions[?(@.type==\"Ready\")]}").await?;

@@ -126,7 +126,6 @@ fn only_what_is_below_the_path_is_edited_even_where_no_sync_reads_it() -> anyhow
             ],
             "Begin",
         )?;
-        stage.sync(&json!({"path": "none"})).await.ok();
         stage.update(&json!({"git": {"path": "./in/"}}), &json!({})).await?;
         stage.ready("UpToDate", &["web is 1.0.0"]).await?;
         let before = stage.log("main", "%H")?;
