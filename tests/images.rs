@@ -1,8 +1,20 @@
 //! The image loop on real parts: a registry, a forge, a cluster. From the push of an image to the commit, and what holds a
 //! commit back. I/O: processes, network.
 
+#[path = "images/kills.rs"]
+mod kills;
 #[path = "images/kit.rs"]
 mod kit;
+#[path = "images/limits.rs"]
+mod limits;
+#[path = "images/people.rs"]
+mod people;
+#[path = "images/policies.rs"]
+mod policies;
+#[path = "images/several.rs"]
+mod several;
+#[path = "images/targets.rs"]
+mod targets;
 
 use std::time::Duration;
 

@@ -75,10 +75,14 @@ async fn check_images(pusher: &Pusher, place: &Place) -> anyhow::Result<()> {
     for (tag, digest, created) in
         [("1.0.0", one, "2026-01-02T03:04:05Z"), ("2.0.0", many, "2026-02-03T04:05:06.5Z")]
     {
-        assert_eq!(registries.digest(place, tag, LONG).await?.to_string(), digest, "{tag}");
+        assert_eq!(registries.digest(place, tag, Duration::ZERO, LONG).await?.to_string(), digest, "{tag}");
         assert_eq!(registries.created(place, tag, NOW, LONG).await?.to_string(), created, "{tag}");
     }
-    let error = registries.digest(place, "3.0.0", LONG).await.err().context("there is no such tag")?;
+    let error = registries
+        .digest(place, "3.0.0", Duration::ZERO, LONG)
+        .await
+        .err()
+        .context("there is no such tag")?;
     assert_eq!(error.name(), "NoSuchTag", "{error}");
     Ok(())
 }

@@ -1,14 +1,17 @@
 //! Figures, each against the machine's own limit in the same run:
-//! `bench [fresh-sync|idle|commit|restart|memory|drift|quiet|render|crds|monorepo] [--minutes N] [--sample N]`.
+//! `bench [fresh-sync|idle|commit|restart|memory|drift|quiet|render|crds|monorepo|scan|update|race] [--minutes N] [--sample N]`.
 //!
 //! One JSON line a case on stdout. `--sample` says how many of the 1,000 kustomizations of `render` are rendered. Repositories are `file://`: the transport is not the point. I/O: processes, network.
 #![expect(clippy::print_stdout, reason = "figures go to stdout")]
 
 mod drift;
 mod fixture;
+mod images;
 mod monorepo;
 mod quiet;
+mod race;
 mod render;
+mod scan;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -28,14 +31,28 @@ use self::fixture::{
     repository, requests, set,
 };
 
-const CASES: [&str; 10] =
-    ["fresh-sync", "idle", "commit", "restart", "memory", "drift", "quiet", "render", "crds", "monorepo"];
+const CASES: [&str; 13] = [
+    "fresh-sync",
+    "idle",
+    "commit",
+    "restart",
+    "memory",
+    "drift",
+    "quiet",
+    "render",
+    "crds",
+    "monorepo",
+    "scan",
+    "update",
+    "race",
+];
 const AGENT: [&str; 1] = ["--allow-file-sources"];
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let minutes = option(&arguments, "--minutes").unwrap_or(10.0);
+    let asked: Option<f64> = option(&arguments, "--minutes");
+    let minutes = asked.unwrap_or(10.0);
     let sample = option(&arguments, "--sample").unwrap_or(usize::MAX);
     let chosen = arguments.first().filter(|name| !name.starts_with("--")).map_or("all", String::as_str);
     if chosen != "all" && !CASES.contains(&chosen) {
@@ -54,6 +71,9 @@ async fn main() -> anyhow::Result<()> {
             "render" => render::render(sample).await?,
             "crds" => render::definitions().await?,
             "monorepo" => monorepo::monorepo().await?,
+            "scan" => Box::pin(scan::scan()).await?,
+            "update" => Box::pin(images::update()).await?,
+            "race" => Box::pin(race::race(Duration::from_secs_f64(asked.unwrap_or(1.0) * 60.0))).await?,
             "quiet" => Box::pin(quiet::quiet(Duration::from_secs_f64(minutes * 60.0))).await?,
             _ => memory().await?,
         }

@@ -162,6 +162,11 @@ impl Forge {
         Ok(repository)
     }
 
+    /// The folder in which the forge keeps a repository.
+    pub fn bare(&self, repository: &Repository) -> PathBuf {
+        self.folder.path().join(format!("repos/{USER}/{}.git", repository.name))
+    }
+
     /// Makes an access token of the administrator that may read repositories.
     pub async fn token(&self, name: &str) -> anyhow::Result<String> {
         let body = json!({"name": name, "scopes": ["read:repository"]});

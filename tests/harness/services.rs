@@ -111,7 +111,7 @@ pub async fn registry_with(options: RegistryOptions<'_>) -> anyhow::Result<Servi
     }
     let mut config = json!({
         "version": "0.1",
-        "log": {"level": "warn", "accesslog": {"disabled": true}},
+        "log": {"level": "warn", "accesslog": {"disabled": false}},
         "storage": {"filesystem": {"rootdirectory": folder.path().join("data")}, "delete": {"enabled": true}},
         "http": http,
     });

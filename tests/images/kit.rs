@@ -8,7 +8,7 @@ use holdfast_tests::forge::Repository;
 use holdfast_tests::images::Pusher;
 use holdfast_tests::services::{self, Service};
 use holdfast_tests::shared::{SOON, Shared};
-use holdfast_tests::{eventually, sync};
+use holdfast_tests::{Env, eventually, sync};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
@@ -21,6 +21,13 @@ pub struct Stage {
     pub namespace: &'static str,
     pub git: Repository,
     pub pusher: Pusher,
+}
+
+/// A control plane, a forge and an agent for one test alone. The watchdog ends them with the binary.
+pub async fn apart(arguments: &[&str]) -> anyhow::Result<&'static Shared> {
+    let env = Env::start().await?;
+    let agent = env.agent(arguments).await?;
+    Ok(Box::leak(Box::new(Shared { env, agent })))
 }
 
 /// A Deployment whose image has a marker.
@@ -38,9 +45,19 @@ impl Stage {
         tags: &[&str],
     ) -> anyhow::Result<Self> {
         let registry = REGISTRY.get_or_try_init(services::registry).await?;
+        Self::set_at(shared, namespace, tags, Pusher::new(&registry.url)).await
+    }
+
+    /// The same with a registry of one's own.
+    pub async fn set_at(
+        shared: &'static Shared,
+        namespace: &'static str,
+        tags: &[&str],
+        pusher: Pusher,
+    ) -> anyhow::Result<Self> {
         let git = shared.env.forge.repository(namespace).await?;
         shared.env.namespace(namespace).await?;
-        let stage = Self { shared, namespace, git, pusher: Pusher::new(&registry.url) };
+        let stage = Self { shared, namespace, git, pusher };
         for tag in tags {
             stage.image(tag).await?;
         }
@@ -56,6 +73,24 @@ impl Stage {
     pub async fn image(&self, tag: &str) -> anyhow::Result<String> {
         let created = "2026-01-01T00:00:00Z";
         self.pusher.push(&format!("{}/web", self.namespace), tag, created, &["linux/amd64"]).await
+    }
+
+    /// Pushes an image of another name.
+    pub async fn image_of(&self, name: &str, tag: &str) -> anyhow::Result<String> {
+        let created = "2026-01-01T00:00:00Z";
+        self.pusher.push(&format!("{}/{name}", self.namespace), tag, created, &["linux/amd64"]).await
+    }
+
+    /// An image of `spec.images`, whose repository is called as it is.
+    pub fn named(&self, name: &str) -> Value {
+        let repository = format!("{}/{}/{name}", self.pusher.host(), self.namespace);
+        json!({"name": name, "repository": repository, "insecure": true, "policy": {"semver": {"range": ">=1.0.0"}}})
+    }
+
+    /// A line with an image and its marker, under a key.
+    pub fn line(&self, name: &str, tag: &str) -> String {
+        let (host, namespace) = (self.pusher.host(), self.namespace);
+        format!("{name}: {host}/{namespace}/{name}:{tag} # {{\"$imagepolicy\": \"{namespace}:{name}\"}}\n")
     }
 
     /// Applies an ImageUpdate of the image `web`, with more fields in its spec, and of its image.
@@ -81,8 +116,9 @@ impl Stage {
         self.shared.jsonpath(self.namespace, "imageupdate/web", path).await
     }
 
-    /// Waits until Ready has this reason, with these parts in its message.
+    /// Asks for a pass, and waits until Ready has this reason, with these parts in its message.
     pub async fn ready(&self, reason: &str, parts: &[&str]) -> anyhow::Result<()> {
+        self.ask().await?;
         let what = format!("ImageUpdate {} to say {reason}", self.namespace);
         eventually(SOON, &what, || async {
             let ready = self.says("{.status.conditions[?(@.type==\"Ready\")]}").await?;

@@ -8,8 +8,8 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
-use kube::api::{Patch, PatchParams};
-use kube::{Api, Client};
+use kube::api::{ListParams, Patch, PatchParams};
+use kube::{Api, Client, ResourceExt as _};
 use serde_json::json;
 
 use super::{Global, cluster, plan, say};
@@ -56,6 +56,9 @@ async fn explain(global: &Global, Which { name, image }: &Which) -> anyhow::Resu
     let cache = tempfile::tempdir().context("cannot make a folder for the repository")?;
     let client = cluster::client(global).await?;
     let update = read(&client, name, image.as_deref()).await?;
+    let all = Api::<ImageUpdate>::default_namespaced(client.clone());
+    let all = all.list(&ListParams::default()).await.context("cannot list ImageUpdates")?;
+    let others = all.items.into_iter().filter(|other| other.name_any() != *name).map(Arc::new).collect();
     let context = plan::connect(config, cache.path()).await?;
     let owner = SyncRef::new(client.default_namespace(), name);
     let status = update.status.clone().unwrap_or_default();
@@ -65,8 +68,9 @@ async fn explain(global: &Global, Which { name, image }: &Which) -> anyhow::Resu
         owner: &owner,
         status: &status,
         max_age: Duration::ZERO,
+        git_age: Duration::ZERO,
         plain: &Arc::<Plain>::default(),
-        others: Vec::new(),
+        others,
         now: Timestamp::now(),
         chance: || 0.0,
     };

@@ -2,20 +2,20 @@
 //!
 //! Leaves the pass to `image`. I/O: API watches, status writes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::hash::{Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures::{Stream, StreamExt as _, stream};
+use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::{ObjectRef, store::Writer};
 use kube::runtime::{Controller, WatchStreamExt as _, controller, watcher};
 use kube::{Api, Resource as _, ResourceExt as _};
 use tokio::sync::broadcast;
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -58,7 +58,7 @@ struct Shared {
     context: Arc<Context>,
     memories: Mutex<HashMap<SyncRef, Arc<tokio::sync::Mutex<Memory>>>>,
     /// ImageUpdates of which a registry says that there is news.
-    called: Mutex<std::collections::HashSet<SyncRef>>,
+    called: Mutex<HashSet<SyncRef>>,
 }
 
 /// Runs until the token is cancelled.
@@ -77,16 +77,30 @@ pub(super) async fn run(
             .boxed()
     }));
     let gone = shared.clone();
+    let (changed, changes) = unbounded_channel();
+    let ended = changed.clone();
     let triggers = triggers
         .reflect(writer)
         .map(move |event| {
-            if let Ok(watcher::Event::Delete(update)) = &event {
-                gone.forget(&name(update));
+            match &event {
+                Ok(watcher::Event::Delete(update)) => {
+                    gone.forget(&name(update));
+                    let _ = ended.send(name(update));
+                }
+                Ok(watcher::Event::InitDone) => gone.sweep(),
+                _ => {}
             }
             event
         })
         .applied_objects()
-        .predicate_filter(asks, kube::runtime::PredicateConfig::default());
+        .predicate_filter(asks, kube::runtime::PredicateConfig::default())
+        .inspect_ok(move |update| {
+            let _ = changed.send(name(update));
+        });
+    let siblings =
+        stream::unfold(changes, |mut changes| async move { Some((changes.recv().await?, changes)) });
+    let found = context.clone();
+    let siblings = siblings.flat_map(move |update| stream::iter(others(&found, &update)));
     let told = shared.clone();
     let calls =
         stream::unfold(called, |mut called| async move { called.recv().await.map(|call| (call, called)) })
@@ -101,6 +115,7 @@ pub(super) async fn run(
         .with_config(controller::Config::default().concurrency(CONCURRENCY))
         .reconcile_on(calls.map(|update| ObjectRef::new(update.name()).within(update.namespace())))
         .reconcile_on(moved(context))
+        .reconcile_on(siblings.map(|update| ObjectRef::from_obj(&*update)))
         .graceful_shutdown_on(stop.cancelled_owned())
         .run(one, |_, _, _| Action::requeue(PAUSE), shared)
         .for_each(|_| std::future::ready(()))
@@ -137,13 +152,24 @@ fn moved(context: &Arc<Context>) -> impl Stream<Item = ObjectRef<ImageUpdate>> +
 }
 
 impl Shared {
-    fn lock_called(&self) -> std::sync::MutexGuard<'_, std::collections::HashSet<SyncRef>> {
+    fn lock_called(&self) -> std::sync::MutexGuard<'_, HashSet<SyncRef>> {
         self.called.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn memory(&self, update: &SyncRef) -> Arc<tokio::sync::Mutex<Memory>> {
         let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
         memories.entry(update.clone()).or_default().clone()
+    }
+
+    /// Forgets those that went while nobody watched.
+    fn sweep(&self) {
+        let there: HashSet<SyncRef> =
+            self.context.updates.state().iter().map(|update| name(update)).collect();
+        let known: Vec<SyncRef> = {
+            let memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
+            memories.keys().filter(|update| !there.contains(*update)).cloned().collect()
+        };
+        known.iter().for_each(|update| self.forget(update));
     }
 
     fn forget(&self, update: &SyncRef) {
@@ -171,7 +197,11 @@ async fn one(update: Arc<ImageUpdate>, shared: Arc<Shared>) -> Result<Action, In
     let asked = update.annotations().get(names::RECONCILE_AT).cloned();
     let called = shared.lock_called().remove(&owner);
     let interval = update.spec.interval();
-    let max_age = if called || asked != memory.asked { Duration::ZERO } else { interval };
+    let is_asked = asked != memory.asked;
+    let age = |is_now: bool| if is_now { Duration::ZERO } else { interval };
+    // A call tells of a registry, and nothing of git. Only onto the branch that is read is a push refused that comes late.
+    let is_same = update.spec.push_branch() == update.spec.branch();
+    let (max_age, git_age) = (age(called || is_asked), age(is_asked || called && !is_same));
     let due = memory.looked.is_none_or(|looked| looked.elapsed() >= interval);
     context.secrets.release(&User::Update(owner.clone()), &policy::names(&update.spec));
     let path = hooks::of_update(context, &owner, update.spec.webhook.as_ref()).await;
@@ -182,8 +212,9 @@ async fn one(update: Arc<ImageUpdate>, shared: Arc<Shared>) -> Result<Action, In
             owner: &owner,
             status: &known,
             max_age,
+            git_age,
             plain: &memory.plain,
-            others: others(context, &update),
+            others: others(context, &owner),
             now,
             chance,
         };
@@ -213,15 +244,10 @@ fn chance() -> f64 {
     f64::from(u32::try_from(bits).unwrap_or(0)) / f64::from(u32::MAX)
 }
 
-/// Images of the other ImageUpdates of the namespace.
-fn others(context: &Context, update: &ImageUpdate) -> Vec<String> {
-    let all = context.updates.state().into_iter();
-    let others = all.filter(|other| {
-        other.metadata.namespace == update.metadata.namespace && other.metadata.name != update.metadata.name
-    });
-    others
-        .flat_map(|other| other.spec.images.iter().map(|image| image.name.clone()).collect::<Vec<_>>())
-        .collect()
+/// The other ImageUpdates of the namespace.
+fn others(context: &Context, update: &SyncRef) -> Vec<Arc<ImageUpdate>> {
+    let is_other = |other: &SyncRef| other.namespace() == update.namespace() && other.name() != update.name();
+    context.updates.state().into_iter().filter(|other| is_other(&name(other))).collect()
 }
 
 /// The status without what a person asks to be forgotten.
@@ -296,7 +322,13 @@ async fn report(
     context.alerts.tell_update(owner, update.labels(), &after, failures.first());
     memory.status = Some(after);
     let passing = failures.iter().any(|failure| failure.class != Class::User);
-    memory.failures = if passing { memory.failures.saturating_add(1) } else { 0 };
+    // Who pushes all the time would else be waited for longer and longer.
+    let is_race = failures.iter().all(|failure| failure.reason == "BranchMoved");
+    memory.failures = match (passing, is_race) {
+        (true, true) => 1,
+        (true, false) => memory.failures.saturating_add(1),
+        (false, _) => 0,
+    };
     Action::requeue(next(update, memory))
 }
 

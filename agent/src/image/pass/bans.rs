@@ -34,6 +34,9 @@ pub fn notice(
     commit: &str,
     now: Timestamp,
 ) -> bool {
+    if let Some(ban) = status.banned.iter_mut().find(|ban| spot.is_of(&ban.file, &ban.path)) {
+        setting.before.clone_into(&mut ban.value);
+    }
     let was_right = status.places.iter().find(|place| spot.is_of(&place.file, &place.path));
     let Some(Written { value, .. }) = was_right.filter(|place| place.value != setting.before) else {
         return false;
@@ -68,9 +71,11 @@ pub fn right(status: &mut ImageStatus, spot: &Spot, value: &str) {
     }
 }
 
-/// Forgets the places that are no more.
-pub fn keep_only(status: &mut ImageStatus, spots: &[Spot]) {
-    let is_there = |file: &str, path: &str| spots.iter().any(|spot| spot.is_of(file, path));
+/// Forgets the places that are no more. Of files that could not be read nothing is forgotten.
+pub fn keep_only(status: &mut ImageStatus, spots: &[Spot], unread: &[String]) {
+    let is_there = |file: &str, path: &str| {
+        unread.iter().any(|one| one == file) || spots.iter().any(|spot| spot.is_of(file, path))
+    };
     status.places.retain(|place| is_there(&place.file, &place.path));
     status.banned.retain(|ban| is_there(&ban.file, &ban.path));
 }
@@ -114,7 +119,8 @@ mod tests {
         assert!(notice(&mut status, &spot, &setting("web:1", "web:2"), "c3", now));
         let banned = Banned { tag: Some("2".to_owned()), digest: None };
         assert_eq!(of(&status, &spot), std::slice::from_ref(&banned));
-        assert!(!notice(&mut status, &spot, &setting("web:1", "web:2"), "c4", now), "told once");
+        assert!(!notice(&mut status, &spot, &setting("web:0", "web:2"), "c4", now), "told once");
+        assert_eq!(status.banned[0].value, "web:0", "and what is there now is");
         assert_eq!(of(&status, &spot), [banned]);
         right(&mut status, &spot, "web:3");
         assert_eq!(of(&status, &spot), []);
@@ -125,7 +131,9 @@ mod tests {
         let spot = Spot::of("a.yaml", &setting("web:1", "web:2"));
         let mut status = ImageStatus::default();
         right(&mut status, &spot, "web:2");
-        keep_only(&mut status, &[]);
+        keep_only(&mut status, &[], &["a.yaml".to_owned()]);
+        assert_eq!(status.places.len(), 1, "not while its file cannot be read");
+        keep_only(&mut status, &[], &[]);
         assert_eq!(status, ImageStatus::default());
     }
 }

@@ -12,6 +12,7 @@ use holdfast_diff::image::edit::{
 };
 
 use super::bans::{self, Spot};
+use super::owners;
 use super::policy;
 use super::scan::{Scanned, Verdict};
 use crate::api::ImageStatus;
@@ -43,6 +44,8 @@ pub struct Edits {
     pub right: BTreeSet<String>,
     /// What is known of the images: places and bans.
     pub images: Vec<ImageStatus>,
+    /// Files of which something could not be read: what is known of them stays known.
+    pub unread: Vec<String>,
 }
 
 /// Blobs that have no marker.
@@ -57,8 +60,8 @@ pub struct Look<'a> {
     pub commit: &'a str,
     pub namespace: &'a str,
     pub scanned: &'a [Scanned],
-    /// True for images of other ImageUpdates of the namespace.
-    pub is_anothers: &'a dyn Fn(&str) -> bool,
+    /// True for images of which some ImageUpdate of the namespace has the name, be they scanned or not.
+    pub is_known: &'a dyn Fn(&str) -> bool,
     pub plain: &'a Plain,
     pub now: Timestamp,
 }
@@ -72,10 +75,16 @@ impl Look<'_> {
             wanted.images.iter().flat_map(|image| &image.targets).map(Target::file).collect();
         let mut files = self.marked()?;
         for target in targets {
-            if self.files.resolve(target)?.is_none_or(|place| place.kind != FileKind::File) {
-                edits
-                    .problems
-                    .push(format!("{target}, which a target names, does not exist: correct the target"));
+            let place = self.files.resolve(target)?.filter(|place| place.kind == FileKind::File);
+            let Some(place) = place else {
+                let said = format!("{target}, which a target names, does not exist: correct the target");
+                edits.problems.push(said);
+                continue;
+            };
+            if place.path != target {
+                let real = place.path;
+                let said = format!("{target}, which a target names, leads to {real} by a symlink: name that");
+                edits.problems.push(said);
             } else if !files.iter().any(|file| file == target) {
                 files.push(target.to_owned());
             }
@@ -84,8 +93,10 @@ impl Look<'_> {
         for file in files {
             self.one(&file, &wanted, &mut edits, &mut spots)?;
         }
-        for status in &mut edits.images {
-            bans::keep_only(status, &spots);
+        let Edits { images, unread, .. } = &mut edits;
+        let is_scanned = |name: &str| self.scanned.iter().any(|one| one.image().name == name);
+        for status in images.iter_mut().filter(|status| is_scanned(&status.name)) {
+            bans::keep_only(status, &spots, unread);
         }
         Ok(edits)
     }
@@ -95,7 +106,9 @@ impl Look<'_> {
         for scanned in self.scanned {
             let image = scanned.image();
             edits.found.insert(image.name.clone(), 0);
-            let targets = policy::targets(image, |file| join(self.folder, file));
+            let targets = policy::targets(image, |file| {
+                join(self.folder, file).filter(|file| owners::is_within(file, self.folder))
+            });
             let targets = targets.unwrap_or_else(|said| {
                 edits.problems.push(format!("image {}: {said}", image.name));
                 Vec::new()
@@ -185,8 +198,11 @@ impl Look<'_> {
             let has_tag = matches!(setting.part, ImagePart::Image | ImagePart::Tag);
             (has_tag || !left.contains(&setting.image)) && !broken.contains(&setting.group)
         });
+        if !problems.is_empty() {
+            edits.unread.push(file.to_owned());
+        }
         edits.problems.extend(problems.iter().map(|problem: &Problem| problem.to_string()));
-        for marker in unknown.into_iter().filter(|marker| !(self.is_anothers)(&marker.name)) {
+        for marker in unknown.into_iter().filter(|marker| !(self.is_known)(&marker.name)) {
             let (line, name) = (marker.line, marker.name);
             edits.problems.push(format!("{file}:{line}: the marker names {}:{name}, which no ImageUpdate has: correct the name, or add it to spec.images", self.namespace));
         }

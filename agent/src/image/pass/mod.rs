@@ -6,6 +6,7 @@ pub mod bans;
 pub mod edits;
 pub mod explain;
 pub mod overlay;
+pub mod owners;
 pub mod policy;
 pub mod proof;
 pub mod publish;
@@ -30,8 +31,10 @@ use crate::sync_ref::SyncRef;
 
 /// How often a push is tried when others push too.
 const TRIES: u32 = 6;
-/// The longest pause before the next try; each doubles it.
-const PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause before the second try; each doubles it, up to the longest of all. Those who push all the time wait for
+/// nobody, so waiting long only loses time.
+const PAUSE: Duration = Duration::from_millis(50);
+const LONGEST: Duration = Duration::from_millis(400);
 
 /// One ImageUpdate in one pass.
 pub struct Pass<'a> {
@@ -39,12 +42,14 @@ pub struct Pass<'a> {
     pub update: &'a ImageUpdate,
     pub owner: &'a SyncRef,
     pub status: &'a ImageUpdateStatus,
-    /// How old an answer of a registry may be, and of git.
+    /// How old an answer of a registry may be.
     pub max_age: Duration,
+    /// How old an answer of git may be. A push onto what is too old is refused, and git is asked then.
+    pub git_age: Duration,
     /// Blobs without markers.
     pub plain: &'a Arc<Plain>,
-    /// True for images of other ImageUpdates of the namespace.
-    pub others: Vec<String>,
+    /// The other ImageUpdates of the namespace.
+    pub others: Vec<Arc<ImageUpdate>>,
     pub now: Timestamp,
     /// Numbers from 0 to 1, for pauses.
     pub chance: fn() -> f64,
@@ -92,12 +97,12 @@ async fn write(pass: &Pass<'_>, scanned: Vec<Scanned>, found: &mut Found) -> Res
     let (location, credential) = place(pass).await?;
     let scanned = Arc::new(scanned);
     let wanted: Vec<Reference> = scanned.iter().map(reference).collect();
-    let mut max_age = pass.max_age;
+    let mut max_age = pass.git_age;
     let mut pause = PAUSE;
     for _ in 0..TRIES {
         let checkout = checkout(pass, &location, max_age).await?;
         let edits = look(pass, &checkout, scanned.clone(), found.images.clone()).await?;
-        let Edits { files, stay, problems, found: named, right, images } = edits;
+        let Edits { files, stay, problems, found: named, right, images, unread: _ } = edits;
         found.images = images;
         selected(found, &scanned, pass.now, |image| right.contains(image));
         found.stay = stay;
@@ -138,7 +143,7 @@ async fn write(pass: &Pass<'_>, scanned: Vec<Scanned>, found: &mut Found) -> Res
             Ended::Moved => {}
         }
         tokio::time::sleep(pause.mul_f64((pass.chance)())).await;
-        pause *= 2;
+        pause = LONGEST.min(pause * 2);
         max_age = Duration::ZERO;
     }
     let message = format!(
@@ -194,16 +199,19 @@ async fn look(
     let folder = checkout.folder(path).map_err(|error| Failure::of("source", &error))?;
     let (files, commit) = (checkout.files(), checkout.id().to_string());
     let (namespace, plain) = (pass.owner.namespace().to_owned(), pass.plain.clone());
-    let (others, now) = (pass.others.clone(), pass.now);
+    let all = std::iter::once(pass.update).chain(pass.others.iter().map(|other| &**other));
+    let names: Vec<String> =
+        all.flat_map(|update| &update.spec.images).map(|image| image.name.clone()).collect();
+    let now = pass.now;
     let looking = tokio::task::spawn_blocking(move || {
-        let is_anothers = |name: &str| others.iter().any(|other| other == name);
+        let is_known = |name: &str| names.iter().any(|known| known == name);
         let look = Look {
             files: &files,
             folder: &folder,
             commit: &commit,
             namespace: &namespace,
             scanned: &scanned,
-            is_anothers: &is_anothers,
+            is_known: &is_known,
             plain: &plain,
             now,
         };

@@ -223,11 +223,11 @@ mod tests {
             ("r.io/web:1.0", "r.io/web:2.1"),
             ("r.io/other:1.1", "r.io/other:2.0"),
             ("'1.0'", "'2.0-x'"),
-            ("x", "y"),
+            ("x", "z"),
             ("'1.0'", "~"),
         ] {
             assert_eq!(check(before, after).len(), 1, "{before} {after}");
         }
-        assert_eq!(check("x", "y"), ["ConfigMap a /data/a: \"x\" → \"y\""]);
+        assert_eq!(check("x", "z"), ["ConfigMap a /data/a: \"x\" → \"z\""]);
     }
 }

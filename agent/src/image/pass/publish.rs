@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use holdfast_diff::image::edit::{Setting, current};
-use tracing::{info, instrument};
+use tracing::{info, instrument, warn};
 
 use super::Pass;
 use super::policy::{self, read};
@@ -62,8 +62,15 @@ pub async fn publish(
     let sha = match pushed {
         Ok(Pushed::Commit(id)) => id.to_string(),
         Ok(Pushed::Nothing) => return Ok(Ended::Nothing),
-        // Of what is not known to have arrived the branch itself tells, when it is looked at again.
-        Err(PushError::Moved { .. } | PushError::Unknown { .. }) => return Ok(Ended::Moved),
+        Err(PushError::Moved { .. }) => {
+            info!(update = %pass.owner, branch, "Somebody was faster, and it is tried again");
+            return Ok(Ended::Moved);
+        }
+        // The branch itself tells, when it is looked at again: what arrived is there then.
+        Err(error @ PushError::Unknown { .. }) => {
+            warn!(update = %pass.owner, branch, %error, "Looks at the branch again");
+            return Ok(Ended::Moved);
+        }
         Err(error) => return Err(failed(&error)),
     };
     info!(update = %pass.owner, branch, commit = sha, images = changes.len(), "Pushed new images");
@@ -175,7 +182,7 @@ pub async fn open(
     let pull_request::Opened { number, url, done, unlabelled } =
         opened.map_err(|error| Failure::of("publish", &error))?;
     if let Some(error) = unlabelled {
-        tracing::warn!(update = %pass.owner, %error, "Pull request lacks labels");
+        warn!(update = %pass.owner, %error, "Pull request lacks labels");
     }
     info!(update = %pass.owner, number, ?done, "Pull request is open");
     Ok(PullRequestStatus { number, url })

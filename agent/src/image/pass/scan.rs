@@ -13,8 +13,8 @@ use holdfast_diff::image::select::{Banned, Context, Kept, Outcome, Tags};
 use jiff::Timestamp;
 use tracing::instrument;
 
-use super::Pass;
 use super::policy::{self, Watched};
+use super::{Pass, owners};
 use crate::api::{DigestPolicy, Image};
 use crate::image::registry::{self, Registries, RegistryError};
 use crate::report::Failure;
@@ -51,8 +51,8 @@ pub enum Verdict {
 #[instrument(name = "scan", skip_all, fields(update = %pass.owner))]
 pub async fn scan(pass: &Pass<'_>, failures: &mut Vec<Failure>) -> Vec<Scanned> {
     let _timer = pass.context.metrics.stage("scan");
-    let images = &pass.update.spec.images;
-    let asking: Vec<BoxFuture<'_, _>> = images.iter().map(|image| one(pass, image).boxed()).collect();
+    let images = owners::own(pass.update, &pass.others, failures);
+    let asking: Vec<BoxFuture<'_, _>> = images.into_iter().map(|image| one(pass, image).boxed()).collect();
     let all: Vec<Result<Scanned, Failure>> =
         futures::stream::iter(asking).buffered(SIDE_BY_SIDE).collect().await;
     let mut scanned = Vec::new();
@@ -88,7 +88,7 @@ async fn one(pass: &Pass<'_>, image: &Image) -> Result<Scanned, Failure> {
     let digest = if image.digest == DigestPolicy::Never || known.is_some() {
         known
     } else {
-        let digest = registries.digest(&watched.place, &best, LIMIT).await.map_err(failed)?;
+        let digest = registries.digest(&watched.place, &best, pass.max_age, LIMIT).await.map_err(failed)?;
         Some(digest.to_string())
     };
     Ok(Scanned { watched, tags, created, best, digest })
@@ -130,6 +130,12 @@ impl Scanned {
             !(is_other && ban.tag.as_deref() == Some(&*self.best))
         };
         let banned: Vec<Banned> = banned.iter().filter(same).cloned().collect();
+        let is_digest = |ban: &Banned| ban.tag.is_none() && ban.digest.is_some() && ban.digest == self.digest;
+        if banned.iter().any(is_digest) {
+            // A scalar without a tag, of which the digest alone was taken back.
+            let digest = self.digest.as_deref().unwrap_or_default();
+            return Verdict::Banned(format!("{digest} was taken back"));
+        }
         if current == Some(&*self.best) {
             // Only its digest or the repository differ.
             let taken_back = banned.iter().any(|ban| ban.tag.as_deref() == current);

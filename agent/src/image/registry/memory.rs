@@ -8,7 +8,7 @@ use holdfast_diff::digest::Digest;
 use jiff::Timestamp;
 
 use super::ask::Known;
-use super::{RegistryError, Tags};
+use super::{ImageDigest, RegistryError, Tags};
 
 /// How long a place is kept that nobody asks for, at the least.
 const KEPT: Duration = Duration::from_hours(1);
@@ -31,6 +31,7 @@ pub struct Slot {
     /// By which the registry can say that nothing changed.
     pub known: Option<Known>,
     created: HashMap<Box<str>, (Instant, Timestamp)>,
+    digests: HashMap<Box<str>, (Instant, ImageDigest)>,
 }
 
 /// The last answer.
@@ -66,12 +67,27 @@ impl Slot {
         self.created.insert(tag.into(), (Instant::now(), time));
     }
 
+    /// The digest of a tag, if that was asked within `max_age`.
+    pub fn digest(&self, tag: &str, max_age: Duration) -> Option<ImageDigest> {
+        self.digests.get(tag).filter(|(asked, _)| asked.elapsed() < max_age).map(|(_, found)| found.clone())
+    }
+
+    /// Keeps the digest of a tag as it was at a time.
+    pub fn keep_digest(&mut self, tag: &str, asked: Instant, digest: ImageDigest) {
+        self.digests.insert(tag.into(), (asked, digest));
+    }
+
     /// Forgets the tags that are gone.
     pub fn forget_others(&mut self, tags: &Tags) {
-        if !self.created.is_empty() {
-            let mut gone = std::mem::take(&mut self.created);
-            self.created = tags.iter().filter_map(|tag| gone.remove_entry(tag)).collect();
-        }
+        keep_only(&mut self.created, tags);
+        keep_only(&mut self.digests, tags);
+    }
+}
+
+fn keep_only<T>(known: &mut HashMap<Box<str>, T>, tags: &Tags) {
+    if !known.is_empty() {
+        let mut all = std::mem::take(known);
+        *known = tags.iter().filter_map(|tag| all.remove_entry(tag)).collect();
     }
 }
 

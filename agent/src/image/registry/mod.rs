@@ -141,18 +141,30 @@ impl Registries {
         .await
     }
 
-    /// The digest of what a tag names now: of an index, not of one of its platforms.
+    /// The digest of what a tag names now: of an index, not of one of its platforms. What was asked within `max_age` is not
+    /// asked again.
     pub async fn digest(
         &self,
         place: &Place,
         tag: &str,
+        max_age: Duration,
         limit: Duration,
     ) -> Result<ImageDigest, RegistryError> {
-        let found = self.each(place, |asker| {
-            let tag = tag.to_owned();
-            Box::pin(async move { asker.digest(&tag).await })
-        });
-        within(place, limit, found).await
+        let asked = Instant::now();
+        within(place, limit, async {
+            let slot = self.memory.slot(place.id(), max_age, asked);
+            if let Some(digest) = slot.lock().await.digest(tag, max_age) {
+                return Ok(digest);
+            }
+            let digest = self.each(place, |asker| {
+                let tag = tag.to_owned();
+                Box::pin(async move { asker.digest(&tag).await })
+            });
+            let digest = digest.await?;
+            slot.lock().await.keep_digest(tag, asked, digest.clone());
+            Ok(digest)
+        })
+        .await
     }
 
     /// When the image of a tag was created. What was asked within `max_age` is not asked again while the tag is listed.

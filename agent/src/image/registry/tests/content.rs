@@ -44,7 +44,7 @@ async fn image(change: impl Fn(&str) -> Option<Reply> + Send + Sync + 'static) -
 }
 
 async fn digest_of(server: &Server, tag: &str) -> Result<String, RegistryError> {
-    Ok(registries().digest(&server.place("a"), tag, LONG).await?.to_string())
+    Ok(registries().digest(&server.place("a"), tag, Duration::ZERO, LONG).await?.to_string())
 }
 
 async fn created_of(server: &Server, tag: &str) -> Result<String, RegistryError> {

@@ -122,7 +122,7 @@ async fn docker_hub_gives_tokens_to_everybody() {
     let place = server.place("library/nginx");
     assert_eq!(tags(&registries, &place).await.unwrap(), ["1"]);
     assert_eq!(registries.rate(&server.host), None);
-    let digest = registries.digest(&place, "1", LONG).await.unwrap();
+    let digest = registries.digest(&place, "1", Duration::ZERO, LONG).await.unwrap();
     assert_eq!(digest.to_string(), "sha256:767a3815c34823b355bed31760d5fa3daca0aec2ce15b217c9cd83229e0e2020");
     let rate = registries.rate(&server.host).unwrap();
     assert_eq!((rate.remaining, rate.limit), (76, Some(100)));
@@ -391,7 +391,7 @@ async fn acr_changes_a_refresh_token_into_one_for_each_purpose() {
         r#"{"auth":"MDAwMDAwMDAtMDAwMC0wMDAwLTAwMDAtMDAwMDAwMDAwMDAwOg==","identitytoken":"hunter2"}"#;
     let place = server.place_with("app", entry);
     assert_eq!(tags(&registries, &place).await.unwrap(), ["v1", "v2"]);
-    check(&registries.digest(&place, "v2", LONG).await.unwrap_err(), "NoSuchTag", &["v2"]);
+    check(&registries.digest(&place, "v2", Duration::ZERO, LONG).await.unwrap_err(), "NoSuchTag", &["v2"]);
     assert_eq!(tags(&registries, &place).await.unwrap(), ["v3"]);
     assert_eq!(server.lines().len(), AZURE.len());
 }
