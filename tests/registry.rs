@@ -147,13 +147,12 @@ async fn a_registry_that_wants_a_certificate() -> anyhow::Result<()> {
     check(&place, "NoSuchRepository", &["NAME_UNKNOWN"]).await
 }
 
-/// The place that another test asks for, in a process of its own.
+/// Set in a process that this suite starts of itself: the place that it asks for.
 const ASKED: &str = "HOLDFAST_TEST_PLACE";
 
-#[tokio::test]
-#[ignore = "a proxy is taken from the environment: another test runs this with one"]
-async fn asks_by_the_environment() -> anyhow::Result<()> {
-    let repository = Repository::parse(&std::env::var(ASKED)?)?;
+/// Asks for a place through the proxy of the environment, which a process reads once.
+async fn ask_by_the_environment(place: &str) -> anyhow::Result<()> {
+    let repository = Repository::parse(place)?;
     let place = Place { insecure: true, ..Place::of(repository) };
     assert_eq!(tags(&Registries::new(Options::default()), &place).await?, ["1"]);
     Ok(())
@@ -161,12 +160,15 @@ async fn asks_by_the_environment() -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn a_proxy_of_the_environment_is_used() -> anyhow::Result<()> {
+    if let Ok(place) = std::env::var(ASKED) {
+        return ask_by_the_environment(&place).await;
+    }
     let service = registry().await?;
     let pusher = Pusher::new(&service.url);
     pusher.push("app", "1", "2026-01-02T03:04:05Z", &["linux/amd64"]).await?;
     let ask = |place: &str, without: &str| {
         Command::new(std::env::current_exe()?)
-            .args(["--exact", "--ignored", "asks_by_the_environment"])
+            .args(["--exact", "a_proxy_of_the_environment_is_used"])
             .env(ASKED, place)
             .env("HTTP_PROXY", &service.url)
             .env("http_proxy", &service.url)
