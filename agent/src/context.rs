@@ -26,6 +26,7 @@ use crate::image::pull_request::PullRequests;
 use crate::image::registry::{self, Registries};
 use crate::memory::Memories;
 use crate::metrics::Metrics;
+use crate::policy::Policy;
 use crate::reconcile::remotes::GitRemotes;
 use crate::render::outside::{Outside, Remotes};
 use crate::render::store::Renders;
@@ -42,6 +43,8 @@ pub const ROOM: u32 = 500;
 pub struct Context {
     pub client: Client,
     pub cluster: Cluster,
+    /// What the installation allows its tenants.
+    pub policy: Policy,
     pub sources: Arc<Sources>,
     pub renders: Arc<Renders>,
     /// What a render may ask for beside files.
@@ -73,8 +76,8 @@ pub struct Context {
 
 /// What a context is made with.
 pub struct Options {
-    /// Empty: the whole cluster.
-    pub namespaces: Vec<String>,
+    /// What the installation allows its tenants.
+    pub policy: Policy,
     /// Mirrors of repositories go below it; it may be lost at any time.
     pub cache_dir: PathBuf,
     pub allow_file: bool,
@@ -154,12 +157,13 @@ impl Context {
             cluster: Cluster {
                 uid: cluster_uid,
                 discovery: Discovery::new(client.clone()),
-                lookups: Lookups::new(options.namespaces.is_empty()),
-                watches: Watches::new(client.clone(), view.clone(), options.namespaces.clone()),
+                lookups: Lookups::new(options.policy.namespaces.is_empty()),
+                watches: Watches::new(client.clone(), view.clone(), options.policy.namespaces.clone()),
                 view,
                 syncs,
                 clients,
             },
+            policy: options.policy.clone(),
             sources,
             renders: Arc::new(Renders::new(&options.cache_dir)),
             outside,

@@ -85,8 +85,8 @@ pub async fn run(
     let client = context.client.clone();
     let Feeds { syncs: sync_writer, approvals: approval_writer, updates: update_writer, woken } = feeds;
     let syncs = context.cluster.syncs.clone();
-    let approvals_seen = feed_approvals(&context, &options.namespaces, approval_writer);
-    let triggers = stream::select_all(scopes(&options.namespaces).map(|namespace| {
+    let approvals_seen = feed_approvals(&context, &options.policy.namespaces, approval_writer);
+    let triggers = stream::select_all(scopes(&options.policy.namespaces).map(|namespace| {
         watcher::watcher(api::<Sync>(&client, namespace), watcher::Config::default())
             .default_backoff()
             .boxed()
@@ -113,7 +113,7 @@ pub async fn run(
         }
     };
     let alerts = serve_alerts(&context, &options);
-    let updates = images::run(&context, &options.namespaces, update_writer, called, stop.clone());
+    let updates = images::run(&context, &options.policy.namespaces, update_writer, called, stop.clone());
     let runs = Controller::for_stream(triggers, syncs)
         .with_config(controller::Config::default().concurrency(CONCURRENCY))
         .reconcile_on(woken.map(|sync| ObjectRef::new(sync.name()).within(sync.namespace())))
@@ -161,7 +161,9 @@ async fn connect(
     let connecting = async {
         let (context, feeds) =
             Context::connect(config.clone(), options, metrics.clone(), stop.clone()).await?;
-        check_installed(&context.client, &options.namespaces).await.map_err(StartError::NotInstalled)?;
+        check_installed(&context.client, &options.policy.namespaces)
+            .await
+            .map_err(StartError::NotInstalled)?;
         Ok((context, feeds))
     };
     tokio::time::timeout(ANSWER, connecting).await.unwrap_or(Err(StartError::Silent))

@@ -20,6 +20,7 @@ pub mod controller;
 pub mod leader;
 pub mod memory;
 pub mod metrics;
+pub mod policy;
 pub mod telemetry;
 
 /// The version of the program.

@@ -8,6 +8,7 @@ pub mod digest;
 pub mod fields;
 pub mod files;
 pub mod ghosts;
+pub mod go_number;
 pub mod health;
 pub mod ignore;
 pub mod image;

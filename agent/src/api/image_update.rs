@@ -94,7 +94,7 @@ impl ImageUpdateSpec {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct UpdateGit {
     pub url: String,
-    /// With the keys of a Sync's. It must be allowed to push.
+    /// With the keys of a Sync's. It must be allowed to push. Default: that of a Sync of this namespace with this url.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretRef>,
     /// Default main.

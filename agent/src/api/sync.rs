@@ -333,3 +333,14 @@ pub struct Suspend {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
 }
+
+impl Suspend {
+    /// Why nothing is done at a time, if that is so.
+    pub fn holds(&self, now: Timestamp) -> Option<String> {
+        match self.until {
+            Some(until) if until <= now => None,
+            Some(until) => Some(format!("suspended until {until}: {}", self.reason)),
+            None => Some(format!("suspended: {}", self.reason)),
+        }
+    }
+}

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::policy::PolicyArgs;
 use super::{Global, cluster};
 use crate::VERSION;
 use crate::admin::hooks::Hooks;
@@ -29,9 +30,8 @@ use crate::telemetry::{self, LogFormat};
 #[derive(Args, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Agent {
-    /// Watch Syncs in these namespaces only, and change nothing outside of them
-    #[arg(long, value_delimiter = ',')]
-    namespaces: Vec<String>,
+    #[command(flatten)]
+    policy: PolicyArgs,
     /// Serve /healthz, /readyz and /metrics at this address
     #[arg(long, default_value = "0.0.0.0:8080")]
     listen: SocketAddr,
@@ -94,7 +94,7 @@ impl Agent {
             None
         };
         let options = Options {
-            namespaces: self.namespaces,
+            policy: self.policy.policy(),
             cache_dir: self.cache_dir.unwrap_or_else(|| std::env::temp_dir().join("holdfast")),
             allow_file: self.allow_file_sources,
             allow_remotes: self.allow_remote_bases,

@@ -12,6 +12,7 @@ mod files;
 mod image;
 mod mark;
 mod plan;
+mod policy;
 mod render;
 mod status;
 

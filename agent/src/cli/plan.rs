@@ -23,6 +23,7 @@ use crate::api::{Snooze, Sync};
 use crate::context::{Context, Options};
 use crate::memory::Memory;
 use crate::metrics::Metrics;
+use crate::policy::Policy;
 use crate::reconcile::stages::Rendering;
 use crate::reconcile::{Run, drift, inputs, source, stages};
 use crate::render::{self, Fruit, Job};
@@ -165,7 +166,7 @@ fn watch(tree: &Path) -> anyhow::Result<(notify::RecommendedWatcher, mpsc::Recei
 /// A context that nothing feeds: the Syncs and approvals are those of now.
 pub(super) async fn connect(config: kube::Config, cache: &Path) -> anyhow::Result<Context> {
     let options = Options {
-        namespaces: Vec::new(),
+        policy: Policy::default(),
         cache_dir: cache.to_path_buf(),
         allow_file: true,
         allow_remotes: true,

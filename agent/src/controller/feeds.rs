@@ -81,7 +81,7 @@ pub(super) async fn serve_alerts(context: &Arc<Context>, options: &Options) {
             allow_link_local: options.allow_link_local,
         })
     };
-    let events = stream::select_all(scopes(&options.namespaces).map(|namespace| {
+    let events = stream::select_all(scopes(&options.policy.namespaces).map(|namespace| {
         watcher::watcher(api::<Alert>(&context.client, namespace), watcher::Config::default())
             .default_backoff()
             .boxed()

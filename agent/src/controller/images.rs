@@ -29,6 +29,7 @@ use crate::context::Context;
 use crate::error::Class;
 use crate::image::pass::edits::Plain;
 use crate::image::pass::{Found, Pass, pass, policy};
+use crate::image::registry;
 use crate::report::{Failure, updates, write};
 use crate::sync_ref::SyncRef;
 
@@ -203,7 +204,7 @@ async fn one(update: Arc<ImageUpdate>, shared: Arc<Shared>) -> Result<Action, In
     let is_same = update.spec.push_branch() == update.spec.branch();
     let (max_age, git_age) = (age(called || is_asked), age(is_asked || called && !is_same));
     let due = memory.looked.is_none_or(|looked| looked.elapsed() >= interval);
-    context.secrets.release(&User::Update(owner.clone()), &policy::names(&update.spec));
+    context.secrets.release(&User::Update(owner.clone()), &policy::names(context, &owner, &update.spec));
     let path = hooks::of_update(context, &owner, update.spec.webhook.as_ref()).await;
     let found = {
         let pass = Pass {
@@ -216,7 +217,7 @@ async fn one(update: Arc<ImageUpdate>, shared: Arc<Shared>) -> Result<Action, In
             plain: &memory.plain,
             others: others(context, &owner),
             now,
-            chance,
+            chance: registry::chance,
         };
         limited(&pass).await
     };
@@ -235,13 +236,6 @@ async fn limited(one: &Pass<'_>) -> Found {
     let message = format!("the pass took longer than {} s; it is tried again", LIMIT.as_secs());
     let failures = vec![Failure::transient("image", "Timeout", message)];
     Found { images: one.status.images.clone(), failures, ..Found::default() }
-}
-
-/// A number from 0 to 1.
-fn chance() -> f64 {
-    use std::hash::BuildHasher as _;
-    let bits = std::hash::RandomState::new().hash_one(0) >> 32;
-    f64::from(u32::try_from(bits).unwrap_or(0)) / f64::from(u32::MAX)
 }
 
 /// The other ImageUpdates of the namespace.

@@ -41,12 +41,7 @@ use crate::report::{Failure, Objects, Seen};
 
 /// Why nothing is done now, if the Sync is suspended.
 pub fn suspended(run: &Run<'_>) -> Option<String> {
-    let suspend = run.sync.spec.suspend.as_ref()?;
-    match suspend.until {
-        Some(until) if until <= run.now => None,
-        Some(until) => Some(format!("suspended until {until}: {}", suspend.reason)),
-        None => Some(format!("suspended: {}", suspend.reason)),
-    }
+    run.sync.spec.suspend.as_ref()?.holds(run.now)
 }
 
 /// Takes what the Sync says about how its objects are judged.

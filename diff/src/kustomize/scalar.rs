@@ -5,6 +5,7 @@
 use smol_str::SmolStr;
 
 use super::node::{Scalar, Style, Tag};
+use crate::go_number::decimal;
 
 mod number;
 mod timestamp;
@@ -54,7 +55,7 @@ pub fn resolve(text: &str) -> Resolved {
         b'~' | b'n' | b'N' | b't' | b'T' | b'f' | b'F' | b'<' => word(text),
         b'.' => match infinite(text) {
             Some(float) => Resolved::Float(float),
-            None => number::float(text).map_or(Resolved::Text, Resolved::Float),
+            None => decimal(text).map_or(Resolved::Text, Resolved::Float),
         },
         b'0'..=b'9' | b'+' | b'-' => {
             if let Some(float) = infinite(text) {

@@ -5,6 +5,7 @@
 use serde_json::{Number, Value};
 
 use super::scalar::Scalar;
+use crate::go_number::{Integer, decimal};
 
 /// Reads a number, or says None: then the scalar is text.
 pub(super) fn read(text: &str) -> Option<Scalar> {
@@ -23,59 +24,17 @@ pub(super) fn read(text: &str) -> Option<Scalar> {
     if let Some(signed) = digits.strip_prefix("0b").filter(|rest| rest.starts_with(['-', '+'])) {
         return i64::from_str_radix(signed, 2).ok().map(Scalar::Int);
     }
-    integer(&digits).or_else(|| is_decimal(&digits).then(|| finite(&digits)).flatten())
+    integer(&digits).or_else(|| decimal(&digits).map(Scalar::Float))
 }
 
-/// Integers as Go's base 0 reads them: `0x`, `0o`, `0b`, and octal after a leading zero.
+/// A whole number. One beyond 64 bits with a sign has none.
 fn integer(text: &str) -> Option<Scalar> {
-    let (negative, digits) = match text.as_bytes().first()? {
-        b'-' => (true, &text[1..]),
-        b'+' => (false, &text[1..]),
-        _ => (false, text),
-    };
-    let (radix, digits) = match digits.as_bytes() {
-        [b'0', b'x' | b'X', ..] => (16, &digits[2..]),
-        [b'0', b'o' | b'O', ..] => (8, &digits[2..]),
-        [b'0', b'b' | b'B', ..] => (2, &digits[2..]),
-        [b'0', _, ..] => (8, &digits[1..]),
-        _ => (10, digits),
-    };
-    if !digits.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-        return None;
-    }
-    let magnitude = u64::from_str_radix(digits, radix).ok()?;
-    let signed = if negative { 0i64.checked_sub_unsigned(magnitude) } else { i64::try_from(magnitude).ok() };
-    match signed {
+    let integer = Integer::read(text)?;
+    match integer.signed() {
         Some(value) => Some(Scalar::Int(value)),
-        None if text.starts_with(['-', '+']) => None,
-        None => Some(Scalar::Uint(magnitude)),
+        None if integer.has_sign => None,
+        None => Some(Scalar::Uint(integer.magnitude)),
     }
-}
-
-/// True for `[-+]? ( .digits | digits [. digits*] ) ( e [-+]? digits )?`.
-fn is_decimal(text: &str) -> bool {
-    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
-    let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, Some(exponent)),
-        None => (unsigned, None),
-    };
-    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    let mantissa_ok = match mantissa.split_once('.') {
-        Some((whole, fraction)) => {
-            !(whole.is_empty() && fraction.is_empty()) && digits(whole) && digits(fraction)
-        }
-        None => !mantissa.is_empty() && digits(mantissa),
-    };
-    let exponent_ok = exponent.is_none_or(|exponent| {
-        let exponent = exponent.strip_prefix(['-', '+']).unwrap_or(exponent);
-        !exponent.is_empty() && digits(exponent)
-    });
-    mantissa_ok && exponent_ok
-}
-
-/// A float, or None where it is out of range: Go leaves that as text.
-fn finite(text: &str) -> Option<Scalar> {
-    text.parse().ok().filter(|value: &f64| value.is_finite()).map(Scalar::Float)
 }
 
 /// A float in JSON. One without a fraction is an integer where 64 bits hold it, for that is how

@@ -96,7 +96,7 @@ pub async fn pass(pass: &Pass<'_>) -> Found {
 async fn write(pass: &Pass<'_>, scanned: Vec<Scanned>, found: &mut Found) -> Result<(), Failure> {
     let (location, credential) = place(pass).await?;
     let scanned = Arc::new(scanned);
-    let wanted: Vec<Reference> = scanned.iter().map(reference).collect();
+    let wanted: Vec<_> = scanned.iter().map(|one| (one.image().name.clone(), reference(one))).collect();
     let mut max_age = pass.git_age;
     let mut pause = PAUSE;
     for _ in 0..TRIES {
@@ -155,12 +155,7 @@ async fn write(pass: &Pass<'_>, scanned: Vec<Scanned>, found: &mut Found) -> Res
 
 /// Why nothing is done now.
 fn suspended(pass: &Pass<'_>) -> Option<String> {
-    let suspend = pass.update.spec.suspend.as_ref()?;
-    match suspend.until {
-        Some(until) if until <= pass.now => None,
-        Some(until) => Some(format!("suspended until {until}: {}", suspend.reason)),
-        None => Some(format!("suspended: {}", suspend.reason)),
-    }
+    pass.update.spec.suspend.as_ref()?.holds(pass.now)
 }
 
 /// What is known of the images that are still asked for.
@@ -173,7 +168,8 @@ fn known(pass: &Pass<'_>) -> Vec<ImageStatus> {
 /// Where the repository is, and with which login.
 async fn place(pass: &Pass<'_>) -> Result<(Location, Option<Credential>), Failure> {
     let git = &pass.update.spec.git;
-    let credential = match policy::read(pass, git.secret_ref.as_ref()).await? {
+    let secret = policy::login(pass.context, pass.owner, git);
+    let credential = match policy::read(pass, secret.as_ref()).await? {
         Some(data) => Some(Credential::from_secret(&data).map_err(|error| Failure::of("source", &error))?),
         None => None,
     };

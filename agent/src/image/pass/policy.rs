@@ -8,10 +8,15 @@ use holdfast_diff::image::edit::{ImagePart, Target};
 use holdfast_diff::image::select::{Filter, Order, Policy, Rule, Selector};
 
 use super::Pass;
-use crate::api::{self, FilterTags, Image, ImagePolicy, InputKind, NewestPolicy, OrderPolicy, SemverPolicy};
+use crate::api::{
+    self, FilterTags, Image, ImagePolicy, InputKind, NewestPolicy, OrderPolicy, SecretRef, SemverPolicy,
+    UpdateGit,
+};
 use crate::cluster::secrets::{Data, Name, User};
+use crate::context::Context;
 use crate::image::registry::{Certificates, Login, Place, Repository};
 use crate::report::Failure;
+use crate::sync_ref::SyncRef;
 
 /// An image that is watched.
 pub struct Watched {
@@ -20,18 +25,30 @@ pub struct Watched {
     pub place: Place,
 }
 
+/// The Secret that logs in to git: the one that is named, or that of a Sync of the namespace that reads the same URL.
+pub fn login(context: &Context, owner: &SyncRef, git: &UpdateGit) -> Option<SecretRef> {
+    let of_a_sync = || {
+        let mut syncs = context.cluster.syncs.state();
+        syncs.retain(|sync| {
+            sync.metadata.namespace.as_deref() == Some(owner.namespace())
+                && sync.spec.source.git.url == git.url
+        });
+        syncs.sort_by(|one, other| one.metadata.name.cmp(&other.metadata.name));
+        syncs.iter().find_map(|sync| sync.spec.source.git.secret_ref.clone())
+    };
+    git.secret_ref.clone().or_else(of_a_sync)
+}
+
 /// The Secrets that an ImageUpdate refers to.
-pub fn names(update: &api::ImageUpdateSpec) -> Vec<Name> {
+pub fn names(context: &Context, owner: &SyncRef, update: &api::ImageUpdateSpec) -> Vec<Name> {
     let images = update.images.iter();
     let of_images = images.flat_map(|image| image.secret_ref.iter().chain(&image.cert_secret_ref));
     let signing = update.commit.iter().filter_map(|commit| commit.signing.as_ref());
     let forge = update.pull_request.iter().filter_map(|request| request.secret_ref.as_ref());
+    let git = login(context, owner, &update.git);
     let hook = update.webhook.iter().map(|hook| &hook.secret_ref);
-    let all = of_images
-        .chain(&update.git.secret_ref)
-        .chain(signing.map(|signing| &signing.secret_ref))
-        .chain(forge)
-        .chain(hook);
+    let all =
+        of_images.chain(&git).chain(signing.map(|signing| &signing.secret_ref)).chain(forge).chain(hook);
     all.map(|secret| (InputKind::Secret, secret.name.clone())).collect()
 }
 

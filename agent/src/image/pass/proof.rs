@@ -1,7 +1,7 @@
 //! The proof that an edit changes what it should and nothing else: what a Sync renders to before and after may differ in the
 //! images that were set, and nowhere else. Pure.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt::Write as _;
 
 use holdfast_diff::image::edit::{Setting, current};
@@ -19,8 +19,8 @@ const LONG: usize = 4096;
 /// What was compared.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Compared {
-    /// Objects in which an image changed.
-    pub objects: Vec<ObjectId>,
+    /// Objects in which an image changed, each with the names of these images.
+    pub objects: Vec<(ObjectId, BTreeSet<String>)>,
     /// What else would change.
     pub others: Vec<String>,
     /// How many others are not named.
@@ -33,13 +33,17 @@ impl Compared {
     }
 }
 
+/// What was set, and what may be told.
+pub struct Proof<'a> {
+    pub settings: &'a [&'a Setting],
+    /// The images that are wanted, by name.
+    pub wanted: &'a [(String, Reference)],
+    /// Whether values may be told: not where they may come from Secrets.
+    pub shows_values: bool,
+}
+
 /// Compares what was rendered before and after.
-pub fn compare(
-    before: &[Manifest],
-    after: &[Manifest],
-    settings: &[&Setting],
-    wanted: &[Reference],
-) -> Compared {
+pub fn compare(before: &[Manifest], after: &[Manifest], proof: &Proof<'_>) -> Compared {
     let mut compared = Compared::default();
     let mut known: HashMap<ObjectId, &Manifest> = before.iter().map(|one| (one.id(), one)).collect();
     for manifest in after {
@@ -51,23 +55,21 @@ pub fn compare(
         if was.value == manifest.value {
             continue;
         }
-        let is_secret = manifest.kind.is("", "Secret");
+        let shows = proof.shows_values && !manifest.kind.is("", "Secret");
         let mut differences = Vec::new();
         walk(&was.value, &manifest.value, &mut String::new(), &mut differences);
-        let mut explained = false;
+        let mut images = BTreeSet::new();
         for (path, one, other) in differences {
-            if let (Some(one), Some(other)) = (one.and_then(text), other.and_then(text))
-                && is_explained(&one, &other, settings, wanted)
-            {
-                explained = true;
+            let texts = one.and_then(text).zip(other.and_then(text));
+            if let Some(explained) = texts.and_then(|(one, other)| proof.explained(&one, &other)) {
+                images.extend(explained);
                 continue;
             }
-            let values =
-                if is_secret { String::new() } else { format!(": {} → {}", shown(one), shown(other)) };
+            let values = if shows { format!(": {} → {}", shown(one), shown(other)) } else { String::new() };
             compared.other(format!("{id} {path}{values}"));
         }
-        if explained {
-            compared.objects.push(id);
+        if !images.is_empty() {
+            compared.objects.push((id, images));
         }
     }
     let mut gone: Vec<ObjectId> = known.into_keys().collect();
@@ -121,26 +123,38 @@ fn walk<'v>(one: &'v Value, other: &'v Value, path: &mut String, found: &mut Vec
     }
 }
 
-/// True if one text became the other by what was set: it is an image of a repository that was set, or what was set
-/// stands in it where the value before stood.
-fn is_explained(one: &str, other: &str, settings: &[&Setting], wanted: &[Reference]) -> bool {
-    is_image(one, other, settings, wanted) || is_replaced(one, other, settings)
-}
+impl Proof<'_> {
+    /// The images by which one text became the other: it is an image of a repository that was set, or what was set stands
+    /// in it where the value before stood. `None` if something else changed it.
+    fn explained(&self, one: &str, other: &str) -> Option<BTreeSet<String>> {
+        let images = self.settings.iter().map(|setting| setting.image.clone());
+        let alone = |image: &String| {
+            let settings: Vec<&Setting> =
+                self.settings.iter().copied().filter(|setting| setting.image == *image).collect();
+            self.is_image(one, other, image, &settings) || is_replaced(one, other, &settings)
+        };
+        let all: BTreeSet<String> = images.collect();
+        if let Some(image) = all.iter().find(|image| alone(image)) {
+            return Some(BTreeSet::from([image.clone()]));
+        }
+        is_replaced(one, other, self.settings).then_some(all)
+    }
 
-fn is_image(one: &str, other: &str, settings: &[&Setting], wanted: &[Reference]) -> bool {
-    let (Some(one), Some(other)) = (Reference::parse(one), Reference::parse(other)) else { return false };
-    let was_set = |repository: &str| {
-        let before = settings.iter().filter_map(|setting| current(&setting.before, setting.part));
-        before.map(|image| image.repository).any(|before| is_same_repository(&before, repository))
-    };
-    wanted.iter().any(|wanted| {
-        let (tag, digest) = (other.tag.as_ref(), other.digest.as_ref());
-        is_same_repository(&wanted.repository, &other.repository)
-            && (is_same_repository(&wanted.repository, &one.repository) || was_set(&one.repository))
-            && tag.is_none_or(|tag| Some(tag) == wanted.tag.as_ref())
-            && digest.is_none_or(|digest| Some(digest) == wanted.digest.as_ref())
-            && (tag.is_some() || digest.is_some())
-    })
+    fn is_image(&self, one: &str, other: &str, image: &str, settings: &[&Setting]) -> bool {
+        let (Some(one), Some(other)) = (Reference::parse(one), Reference::parse(other)) else { return false };
+        let was_set = |repository: &str| {
+            let before = settings.iter().filter_map(|setting| current(&setting.before, setting.part));
+            before.map(|image| image.repository).any(|before| is_same_repository(&before, repository))
+        };
+        self.wanted.iter().filter(|(name, _)| name == image).any(|(_, wanted)| {
+            let (tag, digest) = (other.tag.as_ref(), other.digest.as_ref());
+            is_same_repository(&wanted.repository, &other.repository)
+                && (is_same_repository(&wanted.repository, &one.repository) || was_set(&one.repository))
+                && tag.is_none_or(|tag| Some(tag) == wanted.tag.as_ref())
+                && digest.is_none_or(|digest| Some(digest) == wanted.digest.as_ref())
+                && (tag.is_some() || digest.is_some())
+        })
+    }
 }
 
 /// Walks both texts side by side; where they part, a value before must stand in the one and the value after in the other.
@@ -196,6 +210,10 @@ mod tests {
 
     /// Compares two objects in which one field has these values, after `web:1` became `web:2`.
     fn check(before: &str, after: &str) -> Vec<String> {
+        told(before, after, true)
+    }
+
+    fn told(before: &str, after: &str, shows_values: bool) -> Vec<String> {
         let object = |value: &str| {
             let text = format!(
                 "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: a}}\ndata: {{a: {value}, b: x}}\n"
@@ -205,7 +223,12 @@ mod tests {
         let setting = setting(ImagePart::Tag, "1.0", "2.0");
         let wanted =
             Reference { repository: "r.io/web".to_owned(), tag: Some("2.0".to_owned()), digest: None };
-        compare(&object(before), &object(after), &[&setting], &[wanted]).others
+        let wanted = [("web".to_owned(), wanted)];
+        let proof = Proof { settings: &[&setting], wanted: &wanted, shows_values };
+        let compared = compare(&object(before), &object(after), &proof);
+        let images = compared.objects.iter().flat_map(|(_, images)| images);
+        assert!(images.eq(compared.others.is_empty().then_some("web")), "{compared:?}");
+        compared.others
     }
 
     #[test]
@@ -229,5 +252,6 @@ mod tests {
             assert_eq!(check(before, after).len(), 1, "{before} {after}");
         }
         assert_eq!(check("x", "z"), ["ConfigMap a /data/a: \"x\" → \"z\""]);
+        assert_eq!(told("x", "z", false), ["ConfigMap a /data/a"]);
     }
 }

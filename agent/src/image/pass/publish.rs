@@ -136,13 +136,14 @@ pub fn changes(proven: &Proven, scanned: &[Scanned]) -> Vec<Change> {
             line: setting.line as usize,
             path: setting.path.clone(),
         };
+        let objects = proven.objects.iter().filter(|(name, ..)| *name == image.name);
         Some(Change {
             image: image.name.clone(),
             repository: image.repository.clone(),
             old: if before.len() == 1 { before.pop() } else { None },
             new: Version { tag: Some(one.best.clone()), digest: one.digest.clone() },
             places: settings.iter().map(place).collect(),
-            objects: proven.objects.iter().map(|(object, sync)| format!("{object} ({sync})")).collect(),
+            objects: objects.map(|(_, object, sync)| format!("{object} ({sync})")).collect(),
             policy: policy::in_words(&image.policy),
         })
     });

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use holdfast_diff::files::Versioned;
 use holdfast_diff::image::edit::Setting;
 use holdfast_diff::image::reference::Reference;
-use holdfast_diff::object::{Manifest, ObjectId};
+use holdfast_diff::object::Manifest;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 use tracing::instrument;
@@ -17,9 +17,9 @@ use tracing::instrument;
 use super::Pass;
 use super::edits::Edited;
 use super::overlay::Overlay;
-use super::proof::{Compared, compare};
+use super::proof::{Compared, Proof, compare};
 use crate::api::{Render, Sync};
-use crate::reconcile::{Run, inputs, stages};
+use crate::reconcile::{Run, inputs};
 use crate::render::outside::Outside;
 use crate::render::{self, Inputs, Job};
 use crate::report::Failure;
@@ -30,8 +30,8 @@ use crate::sync_ref::SyncRef;
 #[derive(Default)]
 pub struct Proven {
     pub files: Vec<Edited>,
-    /// Objects whose images change, with the image: `Deployment shop/web`.
-    pub objects: BTreeSet<(String, String)>,
+    /// Objects whose images change: the name of the image, the object, and its Sync.
+    pub objects: BTreeSet<(String, String, String)>,
     /// Why something is held back.
     pub held: Vec<String>,
     /// What else would have changed: nothing is committed then.
@@ -46,7 +46,7 @@ pub async fn prove(
     branch: &str,
     checkout: &Checkout,
     mut files: Vec<Edited>,
-    wanted: &[Reference],
+    wanted: &[(String, Reference)],
 ) -> Proven {
     let mut proven = Proven::default();
     let all = pass.context.cluster.syncs.state();
@@ -54,9 +54,8 @@ pub async fn prove(
     if pass.update.spec.respect_suspend {
         for sync in &syncs {
             let owner = SyncRef::new(sync.namespace().unwrap_or_default(), sync.name_any());
-            let status = sync.status.clone().unwrap_or_default();
-            let run = Run { context: pass.context, sync, owner: &owner, status: &status, now: pass.now };
-            let Some(why) = stages::suspended(&run) else { continue };
+            let suspend = sync.spec.suspend.as_ref();
+            let Some(why) = suspend.and_then(|suspend| suspend.holds(pass.now)) else { continue };
             let before = files.len();
             files.retain(|edited| !reads(pass, sync, &owner, checkout, std::slice::from_ref(edited)));
             if files.len() < before {
@@ -71,8 +70,10 @@ pub async fn prove(
         }
         match one(pass, sync, &owner, checkout, &files, wanted).await {
             Ok(compared) if compared.others.is_empty() => {
-                let images = |id: &ObjectId| (id.to_string(), owner.to_string());
-                proven.objects.extend(compared.objects.iter().map(images));
+                for (id, images) in compared.objects {
+                    let named = |image| (image, id.to_string(), owner.to_string());
+                    proven.objects.extend(images.into_iter().map(named));
+                }
             }
             Ok(Compared { others, omitted, .. }) => {
                 let more = if omitted > 0 { format!("; and {omitted} more") } else { String::new() };
@@ -130,7 +131,7 @@ async fn one(
     owner: &SyncRef,
     checkout: &Checkout,
     files: &[Edited],
-    wanted: &[Reference],
+    wanted: &[(String, Reference)],
 ) -> Result<Compared, String> {
     let status = sync.status.clone().unwrap_or_default();
     let run = Run { context: pass.context, sync, owner, status: &status, now: Timestamp::now() };
@@ -139,6 +140,9 @@ async fn one(
     let is_chart = inputs::is_chart(sync, &checkout.files(), &folder);
     let inputs = inputs::inputs(&run, is_chart).await.map_err(|failure| failure.message)?;
     let options = sync.spec.render.clone().unwrap_or_default();
+    // Another team's values are not for this one to see, and what was decrypted or came from a Secret for nobody.
+    let is_ours = owner.namespace() == pass.owner.namespace();
+    let shows_values = is_ours && !inputs.secret && inputs.keys.is_none();
     let (commit, outside) = (checkout.files(), pass.context.outside.clone());
     let (files, wanted) = (files.to_vec(), wanted.to_vec());
     let comparing = tokio::task::spawn_blocking(move || {
@@ -147,7 +151,11 @@ async fn one(
         let before = work.manifests(&commit)?;
         let after = work.manifests(&Overlay::new(&commit, changed))?;
         let settings: Vec<&Setting> = files.iter().flat_map(|edited| &edited.settings).collect();
-        Ok::<_, String>(compare(&before, &after, &settings, &wanted))
+        Ok::<_, String>(compare(
+            &before,
+            &after,
+            &Proof { settings: &settings, wanted: &wanted, shows_values },
+        ))
     });
     comparing.await.map_err(|error| error.to_string())?
 }

@@ -92,7 +92,7 @@ impl Default for Options {
 }
 
 /// Any number from 0 to 1: what the standard library begins its hashes with.
-fn chance() -> f64 {
+pub fn chance() -> f64 {
     f64::from(u32::try_from(RandomState::new().hash_one(0) >> 32).unwrap_or(0)) / f64::from(u32::MAX)
 }
 

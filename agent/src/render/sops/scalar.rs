@@ -4,6 +4,7 @@
 //! kubectl reads go-yaml v2, to which `yes` is a bool and a date is text. Pure.
 
 use granit_parser::{ScalarStyle, Tag};
+use holdfast_diff::go_number::{Integer, decimal};
 use zeroize::Zeroizing;
 
 use super::time;
@@ -105,55 +106,17 @@ fn number(text: &str) -> Option<Scalar> {
         return Some(Scalar::Time(time));
     }
     let digits = if text.starts_with('.') { text.to_owned() } else { text.replace('_', "") };
-    let finite = |value: &f64| value.is_finite();
-    integer(&digits).or_else(|| {
-        is_decimal(&digits).then(|| digits.parse().ok().filter(finite).map(Scalar::Float)).flatten()
-    })
+    integer(&digits).or_else(|| decimal(&digits).map(Scalar::Float))
 }
 
-/// Integers as Go's base 0 reads them: `0x`, `0o`, `0b`, and octal after a leading zero.
+/// A whole number. One that is beyond 64 bits with a sign is a float.
 fn integer(text: &str) -> Option<Scalar> {
-    let (negative, digits) = match text.as_bytes().first()? {
-        b'-' => (true, &text[1..]),
-        b'+' => (false, &text[1..]),
-        _ => (false, text),
-    };
-    let (radix, digits) = match digits.as_bytes() {
-        [b'0', b'x' | b'X', ..] => (16, &digits[2..]),
-        [b'0', b'o' | b'O', ..] => (8, &digits[2..]),
-        [b'0', b'b' | b'B', ..] => (2, &digits[2..]),
-        [b'0', _, ..] => (8, &digits[1..]),
-        _ => (10, digits),
-    };
-    if !digits.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-        return None;
+    let integer = Integer::read(text)?;
+    match integer.signed() {
+        Some(value) => Some(Scalar::Int(value)),
+        None if integer.is_negative => None,
+        None => Some(Scalar::Float(widen(&integer.magnitude))),
     }
-    let magnitude = u64::from_str_radix(digits, radix).ok()?;
-    if negative {
-        return 0_i64.checked_sub_unsigned(magnitude).map(Scalar::Int);
-    }
-    Some(i64::try_from(magnitude).map_or_else(|_| Scalar::Float(widen(&magnitude)), Scalar::Int))
-}
-
-/// True for `[-+]? ( .digits | digits [. digits*] ) ( e [-+]? digits )?`.
-fn is_decimal(text: &str) -> bool {
-    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
-    let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, Some(exponent)),
-        None => (unsigned, None),
-    };
-    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    let mantissa_ok = match mantissa.split_once('.') {
-        Some((whole, fraction)) => {
-            !(whole.is_empty() && fraction.is_empty()) && digits(whole) && digits(fraction)
-        }
-        None => !mantissa.is_empty() && digits(mantissa),
-    };
-    mantissa_ok
-        && exponent.is_none_or(|exponent| {
-            let exponent = exponent.strip_prefix(['-', '+']).unwrap_or(exponent);
-            !exponent.is_empty() && digits(exponent)
-        })
 }
 
 /// A number that SOPS holds as a float. Go rounds in the same way.

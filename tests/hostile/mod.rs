@@ -1,0 +1,1 @@
+//! What a hostile tenant makes: trees, servers and repositories.

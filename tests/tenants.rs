@@ -1,0 +1,7 @@
+//! Two tenants of one cluster, and what a hostile one can do to the other: nothing. On real parts, with the agent running as
+//! its own ServiceAccount and each tenant with the ClusterRole `admin` in its own namespace only. I/O: processes, network.
+
+#[path = "hostile/mod.rs"]
+mod hostile;
+#[path = "tenants/stage.rs"]
+mod stage;
