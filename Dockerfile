@@ -3,6 +3,8 @@
 # `docker build --target ssh .` makes the one with an ssh client, for repositories at ssh:// and user@host:path.
 
 FROM rust:1.95-bookworm AS build
+# The program holds the list of what it was built from, for scanners such as Trivy, Grype and `cargo audit bin`.
+RUN cargo install --locked cargo-auditable --version 0.7.7
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY agent agent
@@ -14,7 +16,7 @@ ENV RUSTFLAGS="-C target-feature=+crt-static"
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
     target="$(uname -m)-unknown-linux-gnu" && \
-    cargo build --locked --release -p holdfast --bin holdfast --target "$target" && \
+    cargo auditable build --locked --release -p holdfast --bin holdfast --target "$target" && \
     cp "target/$target/release/holdfast" /holdfast
 
 # Helm at the version that the tests render with: its module, pinned by go.sum.

@@ -90,6 +90,8 @@ fn a_tenant_deploys_into_its_own_namespace() -> anyhow::Result<()> {
         let made = stage.env.cluster.kubectl_with(&tenant.person, &["apply", "-f", "-"], &sync).await?;
         anyhow::ensure!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         stage.env.ready(&tenant.namespace, "app", Some(&commit)).await?;
+        let lines = stage.agent.lines()?;
+        anyhow::ensure!(lines.iter().all(|line| line["level"] != "ERROR"), "{lines:?}");
         Ok(())
     })
 }
