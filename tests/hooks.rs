@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use holdfast::admin::hooks::{Endpoint, HookKind, HookOwner, Hooks};
-use holdfast::admin::{Health, Token, serve};
 use holdfast::api::HookProvider;
 use holdfast::metrics::Metrics;
+use holdfast::server::hooks::{Endpoint, HookKind, HookOwner, Hooks};
+use holdfast::server::{Health, Token, serve};
 use holdfast_tests::forge::{Forge, Repository, USER};
 use holdfast_tests::{eventually, tools};
 use reqwest::Method;

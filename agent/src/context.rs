@@ -12,7 +12,6 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::hooks::{HookKind, HookOwner, Hooks};
 use crate::api::{Approval, ApprovalSpec, ImageUpdate, Sync};
 use crate::cluster::Cluster;
 use crate::cluster::clients::{ClientError, Clients};
@@ -33,6 +32,7 @@ use crate::render::store::Renders;
 use crate::report::alert::Alerts;
 use crate::report::audit::{Audit, Told};
 use crate::report::events::Events;
+use crate::server::hooks::{HookKind, HookOwner, Hooks};
 use crate::source::{Moved, OnLook, SourceOptions, Sources};
 use crate::sync_ref::SyncRef;
 

@@ -26,8 +26,6 @@ use tracing::{info, warn};
 
 use self::feeds::{api, feed_approvals, hear_audit, moved, scopes, serve_alerts};
 use self::pace::{gathered, next};
-use crate::admin::Health;
-use crate::admin::hooks::HookOwner;
 use crate::api::{Sync, SyncStatus, conditions, names};
 use crate::cluster::refusal::chain;
 use crate::cluster::requests::refusal;
@@ -39,6 +37,8 @@ use crate::reconcile::drift;
 use crate::reconcile::finalize::{Ended, finalize};
 use crate::reconcile::{Run, reconcile};
 use crate::report::{Failure, Findings, status, tell, write};
+use crate::server::Health;
+use crate::server::hooks::HookOwner;
 use crate::sync_ref::SyncRef;
 
 /// How many Syncs run side by side. More would not be faster, since the API server has enough to do with these. How many

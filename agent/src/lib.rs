@@ -13,7 +13,6 @@ pub mod source;
 
 pub mod image;
 
-pub mod admin;
 pub mod cli;
 pub mod context;
 pub mod controller;
@@ -21,6 +20,7 @@ pub mod leader;
 pub mod memory;
 pub mod metrics;
 pub mod policy;
+pub mod server;
 pub mod telemetry;
 
 /// The version of the program.

@@ -17,13 +17,13 @@ use tracing::{info, warn};
 use super::policy::PolicyArgs;
 use super::{Global, cluster};
 use crate::VERSION;
-use crate::admin::hooks::Hooks;
-use crate::admin::{self, AuditEndpoint, Health, Token};
 use crate::context::Options;
 use crate::controller;
 use crate::leader::Candidate;
 use crate::metrics::Metrics;
 use crate::report::audit::{Audit, Told};
+use crate::server::hooks::Hooks;
+use crate::server::{self, AuditEndpoint, Health, Token};
 use crate::telemetry::{self, LogFormat};
 
 /// How the agent runs
@@ -83,7 +83,7 @@ impl Agent {
         let hooks = Hooks::new(Arc::new(move |owner| drop(calls.send(owner))));
         let open = Some(hooks.clone());
         let listen =
-            admin::serve(self.listen, health.clone(), metrics.clone(), endpoint, open, stop.clone()).await?;
+            server::serve(self.listen, health.clone(), metrics.clone(), endpoint, open, stop.clone()).await?;
         info!(version = VERSION, listen = %listen, "Started");
         let instance = std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME")).ok();
         let candidate = if self.leader_elect {

@@ -18,7 +18,6 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::{Global, Output, cluster, files, say};
-use crate::admin::hooks::Hooks;
 use crate::api::{Snooze, Sync};
 use crate::context::{Context, Options};
 use crate::memory::Memory;
@@ -29,6 +28,7 @@ use crate::reconcile::{Run, drift, inputs, source, stages};
 use crate::render::{self, Fruit, Job};
 use crate::report::audit::Told;
 use crate::report::{self, Seen};
+use crate::server::hooks::Hooks;
 use crate::sync_ref::SyncRef;
 
 /// What to plan

@@ -4,13 +4,13 @@
 
 use std::sync::Arc;
 
-use crate::admin::Token;
-use crate::admin::hooks::{Endpoint, HookKind, HookOwner};
 use crate::api::Hook;
 use crate::cluster::secrets::User;
 use crate::context::Context;
 use crate::reconcile::Run;
 use crate::report::Failure;
+use crate::server::Token;
+use crate::server::hooks::{Endpoint, HookKind, HookOwner};
 use crate::sync_ref::SyncRef;
 
 /// Lets calls in for a Sync, or no more. Returns where.

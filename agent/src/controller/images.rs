@@ -21,7 +21,6 @@ use tracing::warn;
 
 use super::feeds::{api, scopes};
 use super::hooks;
-use crate::admin::hooks::HookOwner;
 use crate::api::{ImageUpdate, ImageUpdateStatus, conditions, names};
 use crate::cluster::refusal::chain;
 use crate::cluster::secrets::User;
@@ -31,6 +30,7 @@ use crate::image::pass::edits::Plain;
 use crate::image::pass::{Found, Pass, pass, policy};
 use crate::image::registry;
 use crate::report::{Failure, updates, write};
+use crate::server::hooks::HookOwner;
 use crate::sync_ref::SyncRef;
 
 /// How many ImageUpdates are at work side by side.

@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::page::{CALLS, LARGEST};
 use super::*;
-use crate::admin::{Health, serve};
 use crate::metrics::Metrics;
+use crate::server::{Health, serve};
 
 const SECRET: &str = "0123456789abcdef";
 const BODY: &str = r#"{"ref":"refs/heads/main"}"#;
