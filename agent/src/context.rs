@@ -9,7 +9,7 @@ use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{self, Store};
 use kube::{Api, Client};
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{Approval, ApprovalSpec, ImageUpdate, Sync};
@@ -32,12 +32,10 @@ use crate::render::store::Renders;
 use crate::report::alert::Alerts;
 use crate::report::audit::{Audit, Told};
 use crate::report::events::Events;
+use crate::rooms::Rooms;
 use crate::server::hooks::{HookKind, HookOwner, Hooks};
 use crate::source::{Moved, OnLook, SourceOptions, Sources};
 use crate::sync_ref::SyncRef;
-
-/// Objects that all runs together hold at once: this bounds memory when many large Syncs start. A Sync of more runs alone.
-pub const ROOM: u32 = 500;
 
 /// Shared by all reconciles.
 pub struct Context {
@@ -59,8 +57,8 @@ pub struct Context {
     pub events: Events,
     pub metrics: Arc<Metrics>,
     pub memories: Memories,
-    /// Room for objects that runs hold.
-    pub room: Semaphore,
+    /// What each namespace has for its runs.
+    pub rooms: Rooms,
     /// Asks for a run of a Sync.
     pub wake: mpsc::UnboundedSender<SyncRef>,
     pub registries: Registries,
@@ -172,10 +170,10 @@ impl Context {
             audit: options.audit.clone(),
             audited: options.audited.clone(),
             approvals,
-            events: Events::start(client.clone(), options.instance.clone()),
+            events: Events::new(client.clone(), options.instance.clone()),
             metrics,
             memories: Memories::default(),
-            room: Semaphore::new(ROOM as usize),
+            rooms: Rooms::default(),
             wake,
             registries,
             pull_requests: PullRequests::new(),

@@ -7,43 +7,35 @@ mod feeds;
 mod hooks;
 mod images;
 mod pace;
+mod turn;
 
-use std::convert::Infallible;
 use std::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use jiff::Timestamp;
 use kube::api::ListParams;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::{Controller, WatchStreamExt as _, controller, watcher};
-use kube::{Client, Resource as _, ResourceExt as _};
+use kube::{Client, ResourceExt as _};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use self::feeds::{api, feed_approvals, hear_audit, moved, scopes, serve_alerts};
-use self::pace::{gathered, next};
-use crate::api::{Sync, SyncStatus, conditions, names};
+use crate::api::{Sync, names};
 use crate::cluster::refusal::chain;
 use crate::cluster::requests::refusal;
 use crate::context::{ConnectError, Context, Feeds, Options};
-use crate::error::Class;
-use crate::memory::Memory;
 use crate::metrics::Metrics;
-use crate::reconcile::drift;
-use crate::reconcile::finalize::{Ended, finalize};
-use crate::reconcile::{Run, reconcile};
-use crate::report::{Failure, Findings, status, tell, write};
 use crate::server::Health;
 use crate::server::hooks::HookOwner;
 use crate::sync_ref::SyncRef;
 
-/// How many Syncs run side by side. More would not be faster, since the API server has enough to do with these. How many
-/// objects they hold meanwhile has a bound of its own, [`crate::context::ROOM`].
-const CONCURRENCY: u16 = 16;
+/// Any number of Syncs may run, since most of them wait. What they use has bounds of its own for each namespace, in
+/// [`crate::rooms`].
+const CONCURRENCY: u16 = 0;
 /// The first pause after a failure that may pass.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long the API server may take for its first answers.
@@ -91,13 +83,16 @@ pub async fn run(
             .default_backoff()
             .boxed()
     }));
-    let judges = context.clone();
+    let seen = context.clone();
     let triggers = triggers
         .reflect(sync_writer)
-        .inspect_ok(move |event| {
-            if let watcher::Event::Apply(sync) | watcher::Event::InitApply(sync) = event {
-                judges.take_checks(sync);
+        .inspect_ok(move |event| match event {
+            watcher::Event::Apply(sync) | watcher::Event::InitApply(sync) => {
+                seen.take_checks(sync);
+                seen.memories.supersede(&name(sync), asks(sync));
             }
+            watcher::Event::Delete(sync) => seen.memories.supersede(&name(sync), None),
+            watcher::Event::Init | watcher::Event::InitDone => {}
         })
         .applied_objects()
         .predicate_filter(asks, kube::runtime::PredicateConfig::default());
@@ -119,7 +114,7 @@ pub async fn run(
         .reconcile_on(woken.map(|sync| ObjectRef::new(sync.name()).within(sync.namespace())))
         .reconcile_on(moved(&context))
         .graceful_shutdown_on(stop.clone().cancelled_owned())
-        .run(run_one, |_, _, _| Action::requeue(PAUSE), context.clone())
+        .run(turn::run_one, |_, _, _| Action::requeue(PAUSE), context.clone())
         .for_each(|_| {
             health.beat();
             std::future::ready(())
@@ -180,100 +175,18 @@ async fn check_installed(client: &Client, namespaces: &[String]) -> Result<(), k
 /// What of a Sync asks for a run when it changes; our own writes do not.
 #[expect(clippy::unnecessary_wraps, reason = "the form of a predicate")]
 fn asks(sync: &Sync) -> Option<u64> {
+    Some(form(sync))
+}
+
+fn form(sync: &Sync) -> u64 {
     let mut hasher = std::hash::DefaultHasher::new();
     sync.metadata.generation.hash(&mut hasher);
     sync.metadata.uid.hash(&mut hasher);
     sync.metadata.deletion_timestamp.as_ref().map(|time| time.0).hash(&mut hasher);
     sync.annotations().get(names::RECONCILE_AT).hash(&mut hasher);
-    Some(hasher.finish())
+    hasher.finish()
 }
 
-/// Runs one Sync, writes what was found, and says when it runs next.
-async fn run_one(sync: Arc<Sync>, context: Arc<Context>) -> Result<Action, Infallible> {
-    let owner = SyncRef::new(sync.namespace().unwrap_or_default(), sync.name_any());
-    let memory = context.memories.of(&owner);
-    let mut memory = memory.lock().await;
-    let _busy = context.events.busy();
-    if memory.uid != sync.metadata.uid {
-        *memory = Memory { uid: sync.metadata.uid.clone(), ..Memory::default() };
-    }
-    let status = memory.status.clone().or_else(|| sync.status.clone()).unwrap_or_default();
-    let run = Run { context: &context, sync: &sync, owner: &owner, status: &status, now: Timestamp::now() };
-    let findings = if sync.metadata.deletion_timestamp.is_some() {
-        match finalize(&run).await {
-            Ended::Gone => {
-                context.forget(&owner);
-                info!(sync = %owner, "Sync ended");
-                return Ok(Action::await_change());
-            }
-            Ended::Waits(findings) => *findings,
-        }
-    } else {
-        let mut findings = limited(&run, &mut memory).await;
-        match hooks::of_sync(&run).await {
-            Ok(path) => findings.webhook_path = Some(path),
-            Err(failure) => findings.failure = findings.failure.or(Some(failure)),
-        }
-        findings
-    };
-    Ok(match gathered(&mut memory, findings) {
-        Ok(findings) => report(&run, &mut memory, &findings).await,
-        Err(pause) => Action::requeue(pause),
-    })
-}
-
-/// One run, within the time that its Sync gives it.
-async fn limited(run: &Run<'_>, memory: &mut Memory) -> Findings {
-    let limit = run.sync.spec.timeout();
-    if let Ok(findings) = tokio::time::timeout(limit + PAUSE, reconcile(run, memory)).await {
-        findings
-    } else {
-        let message =
-            format!("the run took longer than spec.timeout ({} s); it goes on where it was", limit.as_secs());
-        let mut findings = Findings::of(run.sync, run.owner, run.now);
-        findings.failure = Some(Failure::transient("reconcile", "Timeout", message));
-        findings
-    }
-}
-
-/// Writes the status if it changed, tells what is new, and says when to run again.
-async fn report(run: &Run<'_>, memory: &mut Memory, findings: &Findings) -> Action {
-    let Run { context, sync, owner, .. } = run;
-    let before = memory.status.take().unwrap_or_else(|| run.status.clone());
-    let known = memory.drift.episode.clone().or_else(|| before.drift.clone());
-    let episode = match &findings.drift {
-        Some(found) => drift::tell(run, memory, &before, found).await,
-        None => known.clone(),
-    };
-    let after = status::build(&before, findings, episode.as_ref());
-    let result = findings.failure.as_ref().map_or("ok", |failure| failure.reason);
-    context.metrics.reconcile(result);
-    context.metrics.sync(owner, &after, findings, findings.drifts(known.as_ref()));
-    tell::tell(&context.events, &sync.object_ref(&()), owner, &before, &after, findings);
-    let written = write::write(&context.client, owner, &before, &after).await;
-    let trouble = context.cluster.watches.trouble(&context.cluster.view.kinds(owner));
-    let suspended = findings.suspended.is_some();
-    let verified = written.is_ok() && findings.failure.is_none() && !suspended && trouble.is_none();
-    if verified {
-        context.metrics.verified(owner, findings.now);
-    }
-    // Alerts go out also while the API server takes no status.
-    let known = if written.is_ok() { &after } else { &before };
-    let told = SyncStatus { drift: episode, ..known.clone() };
-    context.alerts.tell(owner, &told, findings.failure.as_ref(), suspended, verified);
-    if let Err(error) = written {
-        warn!(sync = %owner, stage = "report", error = %chain(&error), "Cannot write the status and tries again");
-        memory.status = Some(before);
-        return Action::requeue(PAUSE);
-    }
-    let seen = findings.seen.as_ref().map(|seen| seen.revision.as_str()).unwrap_or_default();
-    if context.memories.report(owner, seen, conditions::is_true(&after.conditions, conditions::READY)) {
-        context.wake_dependents(owner);
-    }
-    memory.status = Some(after);
-    memory.failures = match &findings.failure {
-        Some(failure) if failure.class != Class::User => memory.failures.saturating_add(1),
-        _ => 0,
-    };
-    Action::requeue(next(run, memory, findings))
+fn name(sync: &Sync) -> SyncRef {
+    SyncRef::new(sync.namespace().unwrap_or_default(), sync.name_any())
 }

@@ -20,7 +20,9 @@ pub mod leader;
 pub mod memory;
 pub mod metrics;
 pub mod policy;
+pub mod rooms;
 pub mod server;
+pub mod shares;
 pub mod telemetry;
 
 /// The version of the program.

@@ -9,6 +9,7 @@ use std::time::Instant;
 use holdfast_diff::digest::Digest;
 use holdfast_diff::object::ObjectId;
 use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
 
 use crate::api::{DriftObject, DriftStatus, Sync, SyncStatus};
 use crate::cluster::view::Differs;
@@ -116,6 +117,22 @@ pub struct Memories {
     called: Mutex<HashSet<SyncRef>>,
     /// What each Sync read when it was rendered last.
     reads: Mutex<HashMap<SyncRef, Arc<Reads>>>,
+    /// The runs that go on, and the form of their Sync.
+    running: Mutex<HashMap<SyncRef, (u64, CancellationToken)>>,
+}
+
+/// A run that goes on until this is dropped.
+pub struct Running<'a> {
+    memories: &'a Memories,
+    sync: &'a SyncRef,
+    /// Cancelled when the Sync has changed or is gone.
+    pub superseded: CancellationToken,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        lock(&self.memories.running).remove(self.sync);
+    }
 }
 
 /// What a Sync reads, and how far it is.
@@ -131,6 +148,22 @@ struct Place {
 impl Memories {
     pub fn of(&self, sync: &SyncRef) -> Arc<tokio::sync::Mutex<Memory>> {
         lock(&self.all).entry(sync.clone()).or_default().clone()
+    }
+
+    /// Notes that a Sync runs, in the form that it has now. `end` ends all runs.
+    pub fn run<'a>(&'a self, sync: &'a SyncRef, form: u64, end: &CancellationToken) -> Running<'a> {
+        let superseded = end.child_token();
+        lock(&self.running).insert(sync.clone(), (form, superseded.clone()));
+        Running { memories: self, sync, superseded }
+    }
+
+    /// Ends the run of a Sync that has another form now; of one that is gone, if there is none.
+    pub fn supersede(&self, sync: &SyncRef, form: Option<u64>) {
+        if let Some((runs, superseded)) = lock(&self.running).get(sync)
+            && Some(*runs) != form
+        {
+            superseded.cancel();
+        }
     }
 
     /// Notes that a forge says that there is news for a Sync.

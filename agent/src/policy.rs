@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use crate::api::{self, SyncSpec};
+
 /// The default of [`Policy::max_timeout`].
 pub const MAX_TIMEOUT: Duration = Duration::from_mins(30);
 /// The default of [`Policy::cache_limit`], in bytes.
@@ -45,5 +47,47 @@ impl Default for Policy {
             render_memory: RENDER_MEMORY,
             destinations: Vec::new(),
         }
+    }
+}
+
+impl Policy {
+    /// What a Sync wants, with timeouts as long as they may be, and what was shortened; `None` if nothing is.
+    pub fn shortened(&self, spec: &SyncSpec) -> Option<(SyncSpec, String)> {
+        let (mut shorter, mut names) = (spec.clone(), Vec::new());
+        let fields = [("spec.timeout", &mut shorter.timeout), ("spec.health.timeout", &mut shorter.health.timeout)];
+        for (name, timeout) in fields {
+            if timeout.is_some_and(|timeout| timeout.get() > self.max_timeout) {
+                *timeout = Some(api::Duration::from(self.max_timeout));
+                names.push(name);
+            }
+        }
+        let limit = humantime::format_duration(self.max_timeout);
+        let what = names.join(" and ");
+        (!names.is_empty()).then(|| {
+            (shorter, format!("{what} is longer than this installation allows; {limit} is used (--max-timeout)"))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn timeouts_are_shortened_to_what_the_installation_allows() -> Result<(), serde_json::Error> {
+        let spec = |timeout: &str, health: &str| {
+            let git = json!({"url": "https://git.example.com/a"});
+            let spec = json!({"source": {"git": git}, "timeout": timeout, "health": {"timeout": health}});
+            serde_json::from_value::<SyncSpec>(spec)
+        };
+        let policy = Policy::default();
+        assert!(policy.shortened(&spec("30m", "5m")?).is_none());
+        let shortened = policy.shortened(&spec("99999999999999h", "31m")?);
+        let said = shortened.map(|(spec, said)| (spec.timeout(), spec.health_timeout(), said));
+        let message = "spec.timeout and spec.health.timeout is longer than this installation allows; 30m is used (--max-timeout)";
+        assert_eq!(said, Some((MAX_TIMEOUT, MAX_TIMEOUT, message.to_owned())));
+        Ok(())
     }
 }

@@ -10,6 +10,7 @@ pub mod finalize;
 pub mod ghosts;
 pub mod inputs;
 pub mod jobs;
+pub mod limits;
 pub mod mistakes;
 pub mod remotes;
 pub mod rendering;
@@ -20,6 +21,7 @@ pub mod users;
 use jiff::Timestamp;
 
 use self::failures::failure;
+use self::limits::{Limits, is_superseded};
 use self::stages::Planned;
 use crate::api::{Sync, SyncStatus};
 use crate::cluster::apply::Outcome;
@@ -37,12 +39,17 @@ pub struct Run<'a> {
     pub owner: &'a SyncRef,
     pub status: &'a SyncStatus,
     pub now: Timestamp,
+    /// What ends it before it has done everything.
+    pub limits: Limits,
 }
 
 /// Runs the pipeline once and says what it found.
 pub async fn reconcile(run: &Run<'_>, memory: &mut Memory) -> Findings {
     let mut findings = Findings::of(run.sync, run.owner, run.now);
     findings.failure = pipeline(run, memory, &mut findings).await.err();
+    if findings.failure.as_ref().is_some_and(is_superseded) {
+        return findings;
+    }
     if let Some(seen) = &findings.seen {
         run.context
             .memories
@@ -69,21 +76,22 @@ async fn pipeline(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) -
         return Ok(());
     }
     let checks = stages::checks(run);
-    let mut source = source::source(run, memory).await?;
+    let mut source = run.limits.wait("source", source::source(run, memory)).await?;
     findings.seen = Some(source.seen.clone());
     if stages::unchanged(run, &source, memory) {
         findings.drift = Some(Drift::default());
         return source.trouble.map_or(checks, Err);
     }
     let rendering = stages::render(run, &mut source, memory)?;
-    let _room = stages::room(run, rendering.manifests.len()).await?;
+    let _room = run.limits.wait("observe", stages::room(run, &rendering)).await?;
     findings.chart.clone_from(&rendering.chart);
     let empty = rendering.is_empty();
-    let mut observed = stages::observe(run, rendering, &source.seen.revision).await?;
+    let observing = stages::observe(run, rendering, &source.seen.revision);
+    let mut observed = run.limits.wait("observe", observing).await?;
     findings.warnings = observed.warnings.take();
     let planned = stages::plan(run, &source.seen, &mut observed);
     let Planned { plan, kinds, drifted, waits: unplanned } = drift::split(run, memory, &observed, planned);
-    let plan = stages::rights(run, &mut observed, plan, &kinds).await?;
+    let plan = run.limits.wait("plan", stages::rights(run, &mut observed, plan, &kinds)).await?;
     let (plan, held) = dependencies::hold(run, &source.seen, plan, &drifted);
     let Decision { approved, waiting } = stages::gate(run, plan, empty, false);
     findings.waiting = waiting;

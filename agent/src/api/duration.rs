@@ -7,6 +7,9 @@ use std::time::Duration as Time;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+/// What is longer counts as this: ten years.
+const LONGEST: Time = Time::from_hours(10 * 366 * 24);
+
 /// A duration that is written as text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
@@ -21,8 +24,15 @@ pub struct DurationError {
 }
 
 impl Duration {
+    /// At most [`LONGEST`], so that it can be added to any time and multiplied.
     pub fn get(self) -> Time {
-        self.0
+        self.0.min(LONGEST)
+    }
+}
+
+impl From<Time> for Duration {
+    fn from(time: Time) -> Self {
+        Self(time)
     }
 }
 

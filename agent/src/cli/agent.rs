@@ -61,8 +61,10 @@ pub struct Agent {
     leader_elect: bool,
 }
 
-/// How long what runs may take to end after a signal.
-const GRACE: Duration = Duration::from_secs(4);
+/// How long what runs may take to end after a signal. What only waits ends at once.
+const GRACE: Duration = Duration::from_secs(3);
+/// How long giving back the Lease may take; without that it ends by itself.
+const RELEASE: Duration = Duration::from_secs(1);
 /// Batches of audit events that may wait to be looked at.
 const BATCHES: usize = 64;
 
@@ -131,7 +133,7 @@ impl Agent {
             let mut terminate = signal(SignalKind::terminate())?;
             let mut interrupt = signal(SignalKind::interrupt())?;
             tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
-            info!("Ends, after what runs has come to an end");
+            info!("Shutting down");
             stop.cancel();
             tokio::time::sleep(GRACE).await;
             anyhow::Ok(())
@@ -145,8 +147,10 @@ impl Agent {
             }
             () = lost => bail!("the Lease was lost, and another agent may be at work"),
         };
-        if let Some(candidate) = &candidate {
-            candidate.release().await;
+        if let Some(candidate) = &candidate
+            && tokio::time::timeout(RELEASE, candidate.release()).await.is_err()
+        {
+            warn!("Cannot give the Lease back in time; it ends by itself");
         }
         info!("Ended");
         Ok(code)

@@ -105,7 +105,11 @@ impl Cli {
 }
 
 fn block_on(verb: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(verb)
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let ended = runtime.block_on(verb);
+    // A thread that still waits for a server does not hold up the end of the process.
+    runtime.shutdown_background();
+    ended
 }
 
 /// Writes a message to stderr.

@@ -24,6 +24,7 @@ use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::policy::Policy;
 use crate::reconcile::stages::Rendering;
+use crate::reconcile::limits::Limits;
 use crate::reconcile::{Run, drift, inputs, source, stages};
 use crate::render::{self, Fruit, Job};
 use crate::report::audit::Told;
@@ -98,7 +99,7 @@ impl Plan {
     /// Plans once; true if there are changes.
     async fn once(&self, context: &Context, sync: &Sync, owner: &SyncRef) -> anyhow::Result<bool> {
         let status = sync.status.clone().unwrap_or_default();
-        let run = Run { context, sync, owner, status: &status, now: Timestamp::now() };
+        let run = Run { context, sync, owner, status: &status, now: Timestamp::now(), limits: Limits::default() };
         let (rendering, seen) = if let Some(tree) = &self.tree {
             (Rendering::whole(working_tree(&run, tree).await?), Seen::default())
         } else {

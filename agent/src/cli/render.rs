@@ -12,6 +12,7 @@ use kube::ResourceExt as _;
 
 use super::{Global, cluster, files, plan, say};
 use crate::api::{KustomizeOptions, Render as Options, Sync};
+use crate::reconcile::limits::Limits;
 use crate::reconcile::{Run, inputs};
 use crate::render::outside::Outside;
 use crate::render::{self, Inputs, Job};
@@ -89,6 +90,6 @@ async fn of_cluster(
 ) -> anyhow::Result<Inputs> {
     let context = plan::connect(cluster::config(global).await?, cache).await?;
     let status = sync.status.clone().unwrap_or_default();
-    let run = Run { context: &context, sync, owner, status: &status, now: Timestamp::now() };
+    let run = Run { context: &context, sync, owner, status: &status, now: Timestamp::now(), limits: Limits::default() };
     Ok(inputs::inputs(&run, inputs::is_chart(sync, disk, folder)).await?)
 }

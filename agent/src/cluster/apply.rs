@@ -48,6 +48,14 @@ pub struct Failed {
     pub wave: Option<i32>,
 }
 
+/// What ends an apply before everything is done.
+pub struct Until<S, E> {
+    /// Asked between two waves: is there something newer to apply?
+    pub superseded: S,
+    /// Asked before each write: why does no other one begin?
+    pub ended: E,
+}
+
 /// The kinds of everything that a plan can touch.
 pub type Kinds = HashMap<ObjectId, Arc<ResourceType>>;
 
@@ -60,7 +68,7 @@ pub async fn apply<'a>(
     approved: ApprovedPlan,
     kinds: &Kinds,
     Failed { objects: mut failed, wave: failed_wave }: Failed,
-    superseded: impl Fn() -> BoxFuture<'a, bool>,
+    Until { superseded, ended }: Until<impl Fn() -> BoxFuture<'a, bool>, impl Fn() -> Option<String>>,
 ) -> Outcome {
     let (removals, writes): (Vec<Change>, Vec<Change>) =
         approved.into_plan().changes.into_iter().partition(|change| change.operation.removes());
@@ -100,15 +108,26 @@ pub async fn apply<'a>(
                 None => free.push(change),
             }
         }
-        let writes = free.into_iter().map(|change| async move {
-            let written = write(cluster, requests, kinds, &change).await;
-            (change, written)
+        let writes = free.into_iter().map(|change| {
+            let ended = ended();
+            async move {
+                let written = match ended {
+                    Some(why) => Ok(Written::NotBegun(why)),
+                    None => write(cluster, requests, kinds, &change).await,
+                };
+                (change, written)
+            }
         });
         let mut writes = futures::stream::iter(writes).buffer_unordered(SIDE_BY_SIDE);
         while let Some((change, written)) = writes.next().await {
             match written {
-                Ok(true) => outcome.done.push(change),
-                Ok(false) => {
+                Ok(Written::Done) => outcome.done.push(change),
+                Ok(Written::NotBegun(why)) => {
+                    outcome.waits.get_or_insert(why);
+                    outcome.again = true;
+                    failed.push(change.object);
+                }
+                Ok(Written::Changed) => {
                     let object = change.object;
                     let reason = format!("{object} was changed since this was planned, and is planned again");
                     outcome.waits.get_or_insert(reason);
@@ -127,7 +146,7 @@ pub async fn apply<'a>(
             .waits
             .get_or_insert_with(|| "nothing is removed before everything else is applied".to_owned());
     } else {
-        prune::prune(cluster, requests, removals, kinds, &mut outcome).await;
+        prune::prune(cluster, requests, removals, kinds, &mut outcome, ended).await;
     }
     outcome
 }
@@ -175,18 +194,27 @@ fn blocked(cluster: &Cluster, owner: &SyncRef, next: Stage) -> Option<String> {
     Some(format!("wave {} waits for {object}: {}", next.wave, entry.health.message))
 }
 
-/// Makes one change. False if somebody changed the object since that was planned: it is not overwritten unseen.
+/// What became of a change.
+enum Written {
+    Done,
+    /// Somebody changed the object since that was planned: it is not overwritten unseen.
+    Changed,
+    /// The run has ended, and this is why.
+    NotBegun(String),
+}
+
+/// Makes one change.
 async fn write(
     cluster: &Cluster,
     requests: &Requests,
     kinds: &Kinds,
     change: &Change,
-) -> Result<bool, ObjectError> {
+) -> Result<Written, ObjectError> {
     let (kind, object) = (&kinds[&change.object], &change.object);
-    let Some(manifest) = change.manifest.clone() else { return Ok(true) };
+    let Some(manifest) = change.manifest.clone() else { return Ok(Written::Done) };
     // A write in two steps would find its own first step.
     let seen = change.seen.filter(|_| change.takeover.is_none() && change.operation == Operation::Update);
-    let Some(_writing) = cluster.view.begin_write(object, seen) else { return Ok(false) };
+    let Some(_writing) = cluster.view.begin_write(object, seen) else { return Ok(Written::Changed) };
     let refused = |error: &kube::Error| ObjectError::from_server(object, change.origin.as_ref(), error);
     if let Some(takeover) = &change.takeover {
         take_over(requests, kind, object, takeover).await.map_err(|error| refused(&error))?;
@@ -195,7 +223,7 @@ async fn write(
         let uid = change.uid.as_deref().unwrap_or_default();
         if requests.delete(kind, object, uid).await.map_err(|error| refused(&error))? {
             // Finalizers hold it; the watch tells when it is gone, and then it is created.
-            return Ok(true);
+            return Ok(Written::Done);
         }
     }
     // What was not there when the plan was made is not overwritten if it is there now: that would be another plan.
@@ -214,7 +242,7 @@ async fn write(
     let satisfies = change.satisfies.unwrap_or_else(|| Digest::of(&manifest.value));
     cluster.view.verify(kind, object, &live, satisfies);
     debug!(%object, operation = change.operation.word(), "Applied object");
-    Ok(true)
+    Ok(Written::Done)
 }
 
 /// Makes the fields of another tool ours, if the object is still as it was when that was planned. No value changes by it.

@@ -102,7 +102,7 @@ impl Lookups {
         if matches!(known.answer, Answer::NotAsked) && known.questions >= WORTH_A_LIST {
             let limit = (known.questions * NAMES_A_QUESTION).max(NAMES);
             known.since = Instant::now();
-            known.answer = match requests.names(kind, namespace, limit).await {
+            known.answer = match requests.unbounded().names(kind, namespace, limit).await {
                 Ok(Some(names)) => Answer::Names(Arc::new(names)),
                 Ok(None) | Err(_) => Answer::TooMany,
             };

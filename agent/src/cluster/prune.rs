@@ -17,13 +17,14 @@ use crate::api::names;
 const SIDE_BY_SIDE: usize = 16;
 
 /// Removes objects, which come in the order of removal. What has finalizers is waited for without holding anything:
-/// an earlier stage that is not gone makes the later ones wait for the watch.
+/// an earlier stage that is not gone makes the later ones wait for the watch. `ended` says why no other one begins.
 pub async fn prune(
     cluster: &Cluster,
     requests: &Requests,
     removals: Vec<Change>,
     kinds: &Kinds,
     outcome: &mut Outcome,
+    ended: impl Fn() -> Option<String>,
 ) {
     let mut removals = removals.into_iter().peekable();
     while let Some(first) = removals.next() {
@@ -32,9 +33,12 @@ pub async fn prune(
         while let Some(next) = removals.next_if(|next| next.stage == stage) {
             group.push(next);
         }
-        let mut removing =
-            futures::stream::iter(group.into_iter().map(|change| remove(cluster, requests, kinds, change)))
-                .buffer_unordered(SIDE_BY_SIDE);
+        let mut not_begun = None;
+        let begun = group.into_iter().map_while(|change| {
+            not_begun = ended();
+            not_begun.is_none().then(|| remove(cluster, requests, kinds, change))
+        });
+        let mut removing = futures::stream::iter(begun).buffer_unordered(SIDE_BY_SIDE);
         let mut lingers = None;
         while let Some(removed) = removing.next().await {
             match removed {
@@ -45,6 +49,12 @@ pub async fn prune(
                 }
                 Err(error) => outcome.errors.push(error),
             }
+        }
+        drop(removing);
+        if not_begun.is_some() {
+            outcome.waits = not_begun;
+            outcome.again = true;
+            return;
         }
         if removals.peek().is_some() && (lingers.is_some() || !outcome.errors.is_empty()) {
             outcome.waits =

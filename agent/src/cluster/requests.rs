@@ -16,6 +16,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::shares::Shares;
+
 /// A kind as the API server serves it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ResourceType {
@@ -85,12 +87,26 @@ const PATIENCE: usize = 4;
 pub struct Requests {
     client: Client,
     identity: Arc<str>,
+    /// How many are on their way at a time, and which tenant's they are.
+    lane: Option<(Shares, Arc<str>)>,
 }
 
 impl Requests {
     /// Requests of a client, whose identity is told apart by its name; the agent's own is empty.
     pub fn new(client: Client, identity: &str) -> Self {
-        Self { client, identity: identity.into() }
+        Self { client, identity: identity.into(), lane: None }
+    }
+
+    /// The same requests, of which a tenant has only so many on their way.
+    #[must_use]
+    pub fn within(self, shares: &Shares, tenant: &str) -> Self {
+        Self { lane: Some((shares.clone(), tenant.into())), ..self }
+    }
+
+    /// The same requests without that bound, for what others wait for too.
+    #[must_use]
+    pub fn unbounded(&self) -> Self {
+        Self { lane: None, ..self.clone() }
     }
 
     pub fn identity(&self) -> Arc<str> {
@@ -241,6 +257,10 @@ impl Requests {
         body: Vec<u8>,
     ) -> Result<T, kube::Error> {
         let request = request.body(body).map_err(kube::Error::HttpError)?;
+        let _slot = match &self.lane {
+            Some((shares, tenant)) => Some(shares.take(tenant).await),
+            None => None,
+        };
         let asking = async {
             for _ in 0..PATIENCE {
                 match self.client.request(request.clone()).await {

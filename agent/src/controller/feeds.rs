@@ -18,8 +18,11 @@ use crate::cluster::secrets::User;
 use crate::context::{Context, Options};
 use crate::report::alert::courier::Shared;
 use crate::report::alert::receiver::Sender;
+use crate::shares::Shares;
 use crate::sync_ref::SyncRef;
 
+/// Notices of the Alerts of one namespace that are on their way at a time.
+const DELIVERIES: u32 = 16;
 /// How often it is looked at what changes by time alone.
 const TICK: Duration = Duration::from_secs(2);
 
@@ -79,6 +82,7 @@ pub(super) async fn serve_alerts(context: &Arc<Context>, options: &Options) {
             }),
             metrics: context.metrics.clone(),
             allow_link_local: options.allow_link_local,
+            deliveries: Shares::new(DELIVERIES),
         })
     };
     let events = stream::select_all(scopes(&options.policy.namespaces).map(|namespace| {

@@ -41,7 +41,8 @@ async fn remove(run: &Run<'_>, findings: &mut Findings) -> Result<bool, Failure>
         (true, Some(_)) => Some("the Sync was suspended"),
         (true, None) => None,
     };
-    let mut observed = stages::observe(run, Rendering::whole(Fruit::default()), "").await?;
+    let observing = stages::observe(run, Rendering::whole(Fruit::default()), "");
+    let mut observed = run.limits.wait("observe", observing).await?;
     failures::failure(&observed.errors, None)?;
     let mut kinds = Kinds::new();
     let mut changes = Vec::new();

@@ -14,6 +14,7 @@ use crate::api::names;
 use crate::cluster::secrets::User;
 use crate::memory::Memory;
 use crate::report::{Failure, Seen};
+use crate::shares::Share;
 use crate::source::{Checkout, Credential, GitRef, Location};
 
 /// What `source` found.
@@ -24,6 +25,8 @@ pub struct Source {
     pub(super) fresh: Fresh,
     /// Where it was asked for; `None` if nothing was asked.
     asked: Option<(Location, GitRef)>,
+    /// Held from the render to the end of the run, if something may be rendered.
+    _turn: Option<Share>,
     /// Git could not be asked; this is what it said last.
     pub trouble: Option<Failure>,
 }
@@ -51,6 +54,7 @@ pub async fn source(run: &Run<'_>, memory: &mut Memory) -> Result<Source, Failur
     };
     run.context.secrets.release(&user, &inputs::names(run));
     let location = Location::parse(&git.url, credential).map_err(|error| Failure::of("source", &error))?;
+    let location = location.for_tenant(run.owner.namespace());
     let asked = run.sync.annotations().get(names::RECONCILE_AT).cloned();
     let called = run.context.memories.take_call(run.owner);
     let max_age = if asked == memory.asked && !called { spec.interval() } else { Duration::ZERO };
@@ -71,8 +75,11 @@ pub async fn source(run: &Run<'_>, memory: &mut Memory) -> Result<Source, Failur
         (_, Some(failure)) => return Err(failure),
         (_, None) => return Err(Failure::internal("source", "the checkout is of another repository")),
     };
+    let same = memory.known.as_ref().is_some_and(|known| known.is_of(run, &checkout));
+    let turn = if same { None } else { Some(run.context.rooms.runs.take(run.owner.namespace()).await) };
     let (known, fresh) = rendering::look_at(run, memory, &checkout).await?;
-    Ok(Source { seen: seen(&known, &checkout), known, fresh, asked: Some((location, reference)), trouble })
+    let asked = Some((location, reference));
+    Ok(Source { seen: seen(&known, &checkout), known, fresh, asked, _turn: turn, trouble })
 }
 
 /// What is told of a commit.
@@ -100,7 +107,7 @@ fn known(run: &Run<'_>, memory: &mut Memory) -> Option<Source> {
     let seen = seen(&known, checkout);
     let differs = !stages::differing(run, &seen.tree, memory)?.is_nothing();
     memory.postponed = due && differs;
-    differs.then_some(Source { seen, known, fresh: None, asked: None, trouble: None })
+    differs.then_some(Source { seen, known, fresh: None, asked: None, _turn: None, trouble: None })
 }
 
 fn reference(git: Option<&crate::api::GitRef>) -> GitRef {

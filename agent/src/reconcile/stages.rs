@@ -12,7 +12,6 @@ use holdfast_diff::health::Status as Health;
 use holdfast_diff::object::{Manifest, ObjectId};
 use holdfast_diff::plan::{self, Plan, Seen as State, SeenAt};
 use kube::ResourceExt as _;
-use tokio::sync::SemaphorePermit;
 use tracing::instrument;
 
 use super::Run;
@@ -22,7 +21,7 @@ use super::jobs::is_completed;
 use super::mistakes;
 use super::source::{Source, is_newer};
 use crate::api::{ChartStatus, DriftMode, IgnoreRule, Sync, names};
-use crate::cluster::apply::{self, Failed, Kinds, Outcome};
+use crate::cluster::apply::{self, Failed, Kinds, Outcome, Until};
 use crate::cluster::entry::{self, Entry};
 use crate::cluster::judges::JudgeError;
 use crate::cluster::observe::{self, Scope, What};
@@ -32,12 +31,13 @@ use crate::cluster::requests::Requests;
 use crate::cluster::resolve::{self, Desired};
 use crate::cluster::rights;
 use crate::cluster::view::{Differing, Differs};
-use crate::context::ROOM;
 use crate::gate::{self, ApprovedPlan, Decision};
 use crate::memory::{Memory, Rendered};
 use crate::render::Fruit;
 use crate::render::kept::Kept;
 use crate::report::{Failure, Objects, Seen};
+use crate::rooms;
+use crate::shares::Share;
 
 /// Why nothing is done now, if the Sync is suspended.
 pub fn suspended(run: &Run<'_>) -> Option<String> {
@@ -115,11 +115,13 @@ pub fn render(run: &Run<'_>, source: &mut Source, memory: &Memory) -> Result<Ren
     Ok(Rendering::whole(fruit))
 }
 
-/// Waits until there is room for so many objects, and holds it.
-pub async fn room<'a>(run: &Run<'a>, objects: usize) -> Result<SemaphorePermit<'a>, Failure> {
-    let wanted = u32::try_from(objects).map_or(ROOM, |objects| objects.min(ROOM));
-    let room = run.context.room.acquire_many(wanted).await;
-    room.map_err(|error| Failure::internal("observe", error.to_string()))
+/// Waits until the namespace of a Sync has room for what was rendered, and holds it. What drifted needs none of the room of
+/// what is new.
+pub async fn room(run: &Run<'_>, rendering: &Rendering) -> Result<Share, Failure> {
+    let rooms = &run.context.rooms;
+    let rooms = if rendering.part_of.is_some() { &rooms.drift } else { &rooms.whole };
+    let bytes = rendering.manifests.iter().map(|manifest| rooms::size(&manifest.value)).sum();
+    Ok(rooms.take_many(run.owner.namespace(), rooms::units(bytes)).await)
 }
 
 /// What there is of what is desired.
@@ -147,6 +149,8 @@ pub async fn observe(run: &Run<'_>, rendering: Rendering, revision: &str) -> Res
     let requests = cluster
         .requests(run.owner, spec.service_account_name.as_deref())
         .map_err(|error| Failure::internal("observe", error.to_string()))?;
+    let lane = if rendering.part_of.is_some() { &context.rooms.drift_requests } else { &context.rooms.requests };
+    let requests = requests.within(lane, run.owner.namespace());
     let namespace = spec.target_namespace.as_deref().unwrap_or(run.owner.namespace());
     let Rendering { manifests, part_of, warnings: odd, chart: _ } = rendering;
     let scope = if part_of.is_none() { Scope::Whole } else { Scope::Part };
@@ -162,7 +166,8 @@ pub async fn observe(run: &Run<'_>, rendering: Rendering, revision: &str) -> Res
         let names: Vec<ObjectId> = desired.iter().map(|(object, _)| object.clone()).collect();
         (former, unknown) = parent::former_kinds(cluster, run.sync, &names).await;
         let packed = Kept::of(found.iter().map(|desired| &*desired.manifest));
-        warnings = Some([odd, mistakes::mistakes(run, &found)].concat());
+        let shortened = run.limits.shortened.iter().cloned().collect();
+        warnings = Some([shortened, odd, mistakes::mistakes(run, &found)].concat());
         kept = Some(packed.map_err(|error| Failure::internal("render", error.to_string()))?);
     }
     errors.append(&mut unknown);
@@ -311,11 +316,11 @@ pub async fn apply(
 ) -> Outcome {
     let _timer = run.context.metrics.stage("apply");
     let cluster = &run.context.cluster;
-    let superseded = || is_superseded(run, source).boxed();
+    let until = Until { superseded: || is_superseded(run, source).boxed(), ended: || run.limits.reached() };
     let objects = observed.errors.iter().filter_map(|error| error.id.clone()).collect();
     let failed = Failed { objects, wave: observed.seen.failed_wave };
     let outcome =
-        apply::apply(cluster, &observed.requests, run.owner, approved, kinds, failed, superseded).await;
+        apply::apply(cluster, &observed.requests, run.owner, approved, kinds, failed, until).await;
     for change in &outcome.done {
         run.context.metrics.change(change.operation.word(), "ok");
     }

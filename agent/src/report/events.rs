@@ -1,10 +1,11 @@
-//! Kubernetes Events, each with its own words and so an object of its own, told when there is nothing more urgent to write. An Event is never worth a failed or a slower sync.
+//! Kubernetes Events, each with its own words and so an object of its own. An Event is never worth a failed or a slower sync.
 //!
-//! I/O: API writes.
+//! Each namespace has a queue and a writer of its own, which ends when the queue is empty: one namespace whose Events are
+//! slow to write, or many, delays no other one. I/O: API writes.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -12,13 +13,16 @@ use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
-use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
-/// Events that may wait to be written; what comes on top is dropped and counted in the log.
-const QUEUE: usize = 1024;
-/// How long an Event waits at most for the writes that matter more.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Events of one namespace that wait to be written. Each further one takes the place of the oldest.
+const QUEUE: usize = 128;
+/// How long an Event waits at most for the runs of its namespace, whose writes matter more.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How often it is checked whether those runs have ended.
+const PAUSE: Duration = Duration::from_millis(100);
+/// How long one write may take.
+const LIMIT: Duration = Duration::from_secs(10);
 /// What an Event's note may have.
 const NOTE: usize = 1000;
 
@@ -33,76 +37,196 @@ pub struct Note {
     pub text: String,
 }
 
-/// The queue of Events.
+/// The queues of Events.
 #[derive(Clone)]
-pub struct Events {
-    queue: mpsc::Sender<Note>,
-    busy: Arc<AtomicUsize>,
+pub struct Events(Arc<Shared>);
+
+struct Shared {
+    client: Client,
+    /// The name of the agent's pod.
+    instance: String,
+    /// The namespaces that have something to write, or that run.
+    namespaces: Mutex<HashMap<String, Namespace>>,
 }
 
-/// Counts one reconcile as under way until it is dropped.
-pub struct Busy(Arc<AtomicUsize>);
+#[derive(Default)]
+struct Namespace {
+    queue: Queue,
+    is_writing: bool,
+    /// Runs that go on.
+    runs: usize,
+}
 
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
+#[derive(Default)]
+struct Queue {
+    notes: VecDeque<(Instant, Note)>,
+    /// Notes that gave way to newer ones, since that was logged last.
+    dropped: usize,
+}
+
+/// Counts one reconcile of a namespace as under way until it is dropped.
+pub struct Busy {
+    shared: Arc<Shared>,
+    namespace: String,
 }
 
 impl Events {
-    /// Starts the writer. `instance` is the name of the agent's pod.
-    pub fn start(client: Client, instance: Option<String>) -> Self {
-        let (queue, notes) = mpsc::channel(QUEUE);
-        let busy = Arc::new(AtomicUsize::new(0));
+    /// `instance` is the name of the agent's pod.
+    pub fn new(client: Client, instance: Option<String>) -> Self {
         let instance = instance.unwrap_or_else(|| "holdfast".to_owned());
-        tokio::spawn(write(client, instance, notes, busy.clone()));
-        Self { queue, busy }
+        Self(Arc::new(Shared { client, instance, namespaces: Mutex::default() }))
     }
 
     /// Notes that a reconcile is under way.
-    pub fn busy(&self) -> Busy {
-        self.busy.fetch_add(1, Ordering::Relaxed);
-        Busy(self.busy.clone())
+    pub fn busy(&self, namespace: &str) -> Busy {
+        self.0.lock().entry(namespace.to_owned()).or_default().runs += 1;
+        Busy { shared: self.0.clone(), namespace: namespace.to_owned() }
     }
 
+    /// Puts an Event into the queue of its namespace.
     pub fn tell(&self, note: Note) {
-        if let Err(error) = self.queue.try_send(note) {
-            warn!(%error, "Dropped an Event");
+        let name = note.about.namespace.clone().unwrap_or_default();
+        let mut namespaces = self.0.lock();
+        let namespace = namespaces.entry(name.clone()).or_default();
+        namespace.queue.push(note);
+        if !std::mem::replace(&mut namespace.is_writing, true) {
+            drop(tokio::spawn(write_all(self.0.clone(), name)));
+        }
+    }
+
+    /// Namespaces of which something is remembered.
+    pub fn namespaces(&self) -> usize {
+        self.0.lock().len()
+    }
+}
+
+impl Queue {
+    fn push(&mut self, note: Note) {
+        if self.notes.len() >= QUEUE {
+            self.notes.pop_front();
+            self.dropped += 1;
+        }
+        self.notes.push_back((Instant::now(), note));
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Namespace>> {
+        self.namespaces.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_busy(&self, namespace: &str) -> bool {
+        self.lock().get(namespace).is_some_and(|namespace| namespace.runs > 0)
+    }
+
+    /// The next Event of a namespace; without one its writer ends.
+    fn next(&self, name: &str) -> Option<(Instant, Note)> {
+        let mut namespaces = self.lock();
+        let namespace = namespaces.get_mut(name)?;
+        let dropped = std::mem::take(&mut namespace.queue.dropped);
+        let next = namespace.queue.notes.pop_front();
+        namespace.is_writing = next.is_some();
+        if next.is_none() && namespace.runs == 0 {
+            namespaces.remove(name);
+        }
+        drop(namespaces);
+        if dropped > 0 {
+            warn!(namespace = name, dropped, "Dropped Events, since there were more than could be written");
+        }
+        next
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let mut namespaces = self.shared.lock();
+        if let Some(namespace) = namespaces.get_mut(&self.namespace) {
+            namespace.runs = namespace.runs.saturating_sub(1);
+            if namespace.runs == 0 && !namespace.is_writing {
+                namespaces.remove(&self.namespace);
+            }
         }
     }
 }
 
-async fn write(client: Client, instance: String, mut notes: mpsc::Receiver<Note>, busy: Arc<AtomicUsize>) {
-    while let Some(Note { about, warning, reason, action, text }) = notes.recv().await {
-        let pause = Duration::from_millis(100);
-        let mut waited = Duration::ZERO;
-        while busy.load(Ordering::Relaxed) > 0 && waited < PATIENCE {
-            tokio::time::sleep(pause).await;
-            waited += pause;
+/// Writes the Events of a namespace, one after the other, until there is none.
+async fn write_all(shared: Arc<Shared>, namespace: String) {
+    while let Some((told, note)) = shared.next(&namespace) {
+        while shared.is_busy(&namespace) && told.elapsed() < PATIENCE {
+            tokio::time::sleep(PAUSE).await;
         }
-        let time = Timestamp::now();
-        let namespace = about.namespace.clone().unwrap_or_default();
-        let name = format!("{}.{:x}", about.name.as_deref().unwrap_or_default(), time.as_nanosecond());
-        let event = Event {
-            metadata: ObjectMeta {
-                name: Some(name),
-                namespace: Some(namespace.clone()),
-                ..ObjectMeta::default()
-            },
-            type_: Some(if warning { "Warning" } else { "Normal" }.to_owned()),
-            reason: Some(reason),
-            note: Some(super::changes::cut(&text, NOTE)),
-            action: Some(action),
-            event_time: Some(MicroTime(time)),
-            regarding: Some(about),
-            reporting_controller: Some("holdfast".to_owned()),
-            reporting_instance: Some(instance.clone()),
-            ..Event::default()
-        };
-        let written =
-            Api::<Event>::namespaced(client.clone(), &namespace).create(&PostParams::default(), &event).await;
-        if let Err(error) = written {
-            debug!(%error, "Cannot write an Event");
+        let event = event(&shared.instance, &namespace, note);
+        let api = Api::<Event>::namespaced(shared.client.clone(), &namespace);
+        match tokio::time::timeout(LIMIT, api.create(&PostParams::default(), &event)).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => debug!(namespace, %error, "Cannot write an Event"),
+            Err(_) => debug!(namespace, "Cannot write an Event in time"),
         }
+    }
+}
+
+fn event(instance: &str, namespace: &str, note: Note) -> Event {
+    let Note { about, warning, reason, action, text } = note;
+    let time = Timestamp::now();
+    let name = format!("{}.{:x}", about.name.as_deref().unwrap_or_default(), time.as_nanosecond());
+    Event {
+        metadata: ObjectMeta {
+            name: Some(name),
+            namespace: Some(namespace.to_owned()),
+            ..ObjectMeta::default()
+        },
+        type_: Some(if warning { "Warning" } else { "Normal" }.to_owned()),
+        reason: Some(reason),
+        note: Some(super::changes::cut(&text, NOTE)),
+        action: Some(action),
+        event_time: Some(MicroTime(time)),
+        regarding: Some(about),
+        reporting_controller: Some("holdfast".to_owned()),
+        reporting_instance: Some(instance.to_owned()),
+        ..Event::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn note(namespace: &str, reason: usize) -> Note {
+        Note {
+            about: ObjectReference { namespace: Some(namespace.to_owned()), ..ObjectReference::default() },
+            warning: false,
+            reason: reason.to_string(),
+            action: String::new(),
+            text: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_full_queue_drops_the_oldest_and_counts_it() {
+        let mut queue = Queue::default();
+        (0..QUEUE + 2).for_each(|at| queue.push(note("a", at)));
+        assert_eq!((queue.notes.len(), queue.dropped), (QUEUE, 2));
+        assert_eq!(queue.notes.front().map(|(_, note)| note.reason.clone()), Some("2".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn two_thousand_namespaces_that_went_leave_nothing_behind() {
+        // Nobody listens there, so every write fails at once.
+        let config = kube::Config::new(http::Uri::from_static("http://127.0.0.1:9"));
+        let client = Client::try_from(config).expect("a client without TLS needs nothing");
+        let events = Events::new(client, None);
+        for at in 0..2000 {
+            let name = format!("tenant-{at}");
+            let busy = events.busy(&name);
+            events.tell(note(&name, 1));
+            drop(busy);
+        }
+        for _ in 0..600 {
+            if events.namespaces() == 0 {
+                return;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        assert_eq!(events.namespaces(), 0);
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! I/O: API writes.
 
+use std::time::Duration;
+
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
 use serde::Serialize;
@@ -10,6 +12,9 @@ use serde_json::{Map, Value, json};
 
 use crate::api::{Sync, SyncStatus};
 use crate::sync_ref::SyncRef;
+
+/// How long one write may take.
+const LIMIT: Duration = Duration::from_secs(10);
 
 /// Writes a status. A Sync that is gone needs none.
 pub async fn write(
@@ -34,9 +39,11 @@ where
         return Ok(());
     }
     let params = PatchParams { field_manager: Some("holdfast".to_owned()), ..PatchParams::default() };
-    match api.patch_status(name, &params, &Patch::Merge(json!({"status": patch}))).await {
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-        other => other.map(drop),
+    let patch = Patch::Merge(json!({"status": patch}));
+    match tokio::time::timeout(LIMIT, api.patch_status(name, &params, &patch)).await {
+        Ok(Err(kube::Error::Api(status))) if status.code == 404 => Ok(()),
+        Ok(written) => written.map(drop),
+        Err(late) => Err(kube::Error::Service(Box::new(late))),
     }
 }
 

@@ -24,6 +24,7 @@ pub struct Location {
     pub(super) host: String,
     pub(super) credential: Arc<Credential>,
     id: MirrorId,
+    tenant: Option<Arc<str>>,
 }
 
 /// What tells two mirrors apart: the URL and the credential.
@@ -86,7 +87,19 @@ impl Location {
             host: host.split(':').next().unwrap_or_default().to_owned(),
             credential: Arc::new(credential),
             id: MirrorId(hasher.finish()),
+            tenant: None,
         })
+    }
+
+    /// The same repository, read for a tenant: its connections count as the tenant's.
+    #[must_use]
+    pub fn for_tenant(self, namespace: &str) -> Self {
+        Self { tenant: Some(namespace.into()), ..self }
+    }
+
+    /// Whose connections these are: a tenant's, or else those of whoever reads from this host.
+    pub(super) fn tenant(&self) -> &str {
+        self.tenant.as_deref().unwrap_or(&self.host)
     }
 
     pub fn mirror(&self) -> MirrorId {

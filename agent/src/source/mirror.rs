@@ -4,9 +4,9 @@
 
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
 
 use gix::bstr::ByteSlice as _;
 use gix::odb::store::init::Slots;
@@ -27,6 +27,8 @@ use super::{GitRef, Location, Revision, SourceError};
 const PACKS: usize = 50;
 /// Packs that gix can know of an open mirror. It takes no more, and says so by an error, so there is room to spare.
 const SLOTS: u16 = 200;
+/// How often it is tried to receive a pack while another one is received.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// A repository on disk. A retired one goes when the last checkout of it does.
 pub struct Repository {
@@ -54,8 +56,14 @@ pub struct Found {
     pub root: ObjectId,
 }
 
-/// Finds the commit of a ref, and fetches it if it is not there yet. Blocking.
+/// Finds the commit of a ref, and fetches it if it is not there yet. Blocking. Servers are asked side by side, and packs are
+/// received one after the other, since git locks a shallow repository while it takes one.
 pub struct Mirror {
+    state: Mutex<State>,
+    receiving: Mutex<()>,
+}
+
+struct State {
     folder: PathBuf,
     open: Option<Arc<Repository>>,
 }
@@ -63,18 +71,18 @@ pub struct Mirror {
 impl Mirror {
     /// The mirror in a folder, which need not exist.
     pub fn at(folder: PathBuf) -> Self {
-        Self { folder, open: None }
+        Self { state: Mutex::new(State { folder, open: None }), receiving: Mutex::default() }
     }
 
     /// The commit of a ref on the server, in the mirror. One connection, and no pack if the commit is there.
     pub fn update(
-        &mut self,
+        &self,
         location: &Location,
         reference: &GitRef,
         limit: Duration,
         interrupt: &AtomicBool,
     ) -> Result<Found, SourceError> {
-        let repository = self.open()?;
+        let repository = self.lock().open()?;
         if let GitRef::Commit(id) = reference {
             let commit = parse_commit(location, id)?;
             if let Some((commit, root)) = peel(&repository, commit) {
@@ -86,30 +94,52 @@ impl Mirror {
             _ => None,
         };
         let spec = refspec(reference, reference_name.as_deref());
-        let commit = fetch(location, &repository, reference, &spec, limit, interrupt)?;
+        let turn = || wait_for(&self.receiving, limit, interrupt);
+        let commit = fetch(location, &repository, reference, &spec, limit, interrupt, turn)?;
         let Some((commit, root)) = peel(&repository, commit) else {
             // It is there and cannot be read: begin again with an empty mirror.
-            self.discard();
+            self.lock().discard(&repository);
             let said = format!("{commit} in the mirror cannot be read; the mirror is fetched afresh");
             return Err(SourceError::Git { url: location.to_string(), said });
         };
-        if packs(&self.folder) > PACKS {
-            debug!(folder = %self.folder.display(), "Mirror has many packs and is fetched afresh next time");
-            self.discard();
+        if packs(&repository.folder) > PACKS {
+            debug!(folder = %repository.folder.display(), "Mirror has many packs and is fetched afresh next time");
+            self.lock().discard(&repository);
         }
         let revision = revision(reference, reference_name.as_deref(), commit);
         Ok(Found { repository, revision, commit, root })
     }
 
-    /// Begins again with an empty mirror. Checkouts of the old one stay readable.
-    fn discard(&mut self) {
-        let aside = self.folder.with_extension(format!("old-{}", std::process::id()));
-        remove(&aside);
-        match self.open.take() {
-            Some(open) => open.retired.store(true, Ordering::Relaxed),
-            None => remove(&self.folder),
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Waits until no other pack is received into the mirror; not longer than the limit, and not for a caller that has gone.
+fn wait_for<'a>(
+    receiving: &'a Mutex<()>,
+    limit: Duration,
+    interrupt: &AtomicBool,
+) -> Option<MutexGuard<'a, ()>> {
+    let started = Instant::now();
+    while !interrupt.load(Ordering::Relaxed) && started.elapsed() < limit {
+        match receiving.try_lock() {
+            Ok(turn) => return Some(turn),
+            Err(TryLockError::Poisoned(turn)) => return Some(turn.into_inner()),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
         }
-        self.folder = next_folder(&self.folder);
+    }
+    None
+}
+
+impl State {
+    /// Begins again with an empty mirror, unless another look has done so. Checkouts of the old one stay readable.
+    fn discard(&mut self, repository: &Arc<Repository>) {
+        if self.open.as_ref().is_some_and(|open| Arc::ptr_eq(open, repository)) {
+            self.open = None;
+            repository.retired.store(true, Ordering::Relaxed);
+            self.folder = next_folder(&self.folder);
+        }
     }
 
     fn open(&mut self) -> Result<Arc<Repository>, SourceError> {
@@ -270,13 +300,14 @@ fn last(names: &[String]) -> String {
 }
 
 /// Asks the server for the ref, and for the pack if the commit is not in the mirror.
-fn fetch(
+fn fetch<'a>(
     location: &Location,
     repository: &Repository,
     reference: &GitRef,
     spec: &str,
     limit: Duration,
     interrupt: &AtomicBool,
+    turn: impl FnOnce() -> Option<MutexGuard<'a, ()>>,
 ) -> Result<ObjectId, SourceError> {
     let repo = repository.git.to_thread_local();
     let mut connection = Connection::open(location, Protocol::V2, limit)?;
@@ -302,6 +333,13 @@ fn fetch(
         drop(prepared);
         return Err(missing(location, repository, reference, limit));
     };
+    if peel(repository, id).is_some() {
+        return Ok(id);
+    }
+    let Some(_turn) = turn() else {
+        return Err(SourceError::Timeout { url: location.to_string(), seconds: limit.as_secs() });
+    };
+    // It may have come with another pack meanwhile.
     if peel(repository, id).is_some() {
         return Ok(id);
     }

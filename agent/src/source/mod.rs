@@ -17,6 +17,7 @@ mod reference;
 mod refusal;
 mod sign;
 mod slot;
+mod thread;
 mod transport;
 mod tree;
 mod write;
@@ -42,6 +43,11 @@ pub use write::{NewCommit, Person, WriteError};
 
 use location::Scheme;
 use mirror::{Found, Mirror, server_name};
+
+use crate::shares::Shares;
+
+/// Connections to git servers that one tenant has at a time.
+const CONNECTIONS: u32 = 8;
 
 /// How sources are read.
 pub struct SourceOptions {
@@ -69,30 +75,50 @@ pub struct Sources {
     options: SourceOptions,
     mirrors: Mutex<HashMap<MirrorId, Known>>,
     moved: broadcast::Sender<MirrorId>,
-    turns: publish::Turns,
+    /// One push at a time for each branch and tenant.
+    turns: Shares,
+    /// Connections to servers, for each tenant: those that hang cost a tenant its own.
+    connections: Shares,
 }
 
 /// A mirror that somebody asked for.
 #[derive(Clone)]
 struct Known {
-    shared: Arc<tokio::sync::Mutex<Shared>>,
+    mirror: Arc<Mirror>,
+    answers: Arc<Mutex<HashMap<GitRef, Line>>>,
     /// What all mirrors of a repository have in common.
     repository: String,
     /// When full names of refs were known to move, if not by a look. Answers from before are not taken.
     moved: Arc<Mutex<HashMap<String, Instant>>>,
 }
 
+/// What was answered last about a ref. Locked while the server is asked about it: who comes meanwhile takes the same answer.
+type Line = Arc<tokio::sync::Mutex<Option<Answer>>>;
+
 impl Known {
     fn has_moved_since(&self, reference: &GitRef, asked: Instant) -> bool {
         let moved = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
         moved.get(&server_name(reference, None)).is_some_and(|moved| *moved > asked)
     }
-}
 
-/// One mirror, and what was answered last about its refs.
-struct Shared {
-    mirror: Mirror,
-    answers: HashMap<GitRef, Answer>,
+    fn line(&self, reference: &GitRef) -> Line {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.entry(reference.clone()).or_default().clone()
+    }
+
+    /// An answer that is young enough, or that was given while its reader waited, be it a bad one.
+    fn good(
+        &self,
+        answer: Option<&Answer>,
+        reference: &GitRef,
+        max_age: Duration,
+        started: Instant,
+    ) -> Option<Result<Found, SourceError>> {
+        let answer = answer?;
+        let fresh = answer.found.is_ok() && answer.asked.elapsed() < max_age;
+        let good = fresh || answer.asked >= started;
+        (good && !self.has_moved_since(reference, answer.asked)).then(|| answer.found.clone())
+    }
 }
 
 #[derive(Clone)]
@@ -147,7 +173,8 @@ impl Sources {
             options,
             mirrors: Mutex::default(),
             moved: broadcast::channel(256).0,
-            turns: Mutex::default(),
+            turns: Shares::new(1),
+            connections: Shares::new(CONNECTIONS),
         }
     }
 
@@ -191,50 +218,33 @@ impl Sources {
         started: Instant,
     ) -> Result<Found, SourceError> {
         let known = self.mirror(location);
-        let mut shared = known.shared.clone().lock_owned().await;
-        if let Some(answer) = shared.answers.get(reference) {
-            let fresh = answer.found.is_ok() && answer.asked.elapsed() < max_age;
-            // Whoever waited while it was asked takes the same answer, a bad one too.
-            let good = fresh || answer.asked >= started;
-            if good && !known.has_moved_since(reference, answer.asked) {
-                return answer.found.clone();
-            }
+        let line = known.line(reference);
+        if let Some(found) = known.good(line.lock().await.as_ref(), reference, max_age, started) {
+            return found;
         }
+        // Whoever waits for a connection of its own holds up nobody who has one.
+        let connection = self.connections.take(location.tenant()).await;
+        let mut answer = line.lock_owned().await;
+        if let Some(found) = known.good(answer.as_ref(), reference, max_age, started) {
+            return found;
+        }
+        let url = location.to_string();
         let (location, reference) = (location.clone(), reference.clone());
         let (on_look, moved) = (self.options.on_look.clone(), self.moved.clone());
         let interrupt = Interrupt(Arc::default());
         let flag = interrupt.0.clone();
         // The lock goes along: a look that its caller gave up comes to its end before the next one begins.
-        let looking = tokio::task::spawn_blocking(move || {
+        let looking = thread::run(move || {
+            let _connection = connection;
             let asked = Instant::now();
-            let found = shared.mirror.update(&location, &reference, limit, &flag);
-            let answer = Answer { asked, found: found.clone() };
-            let before =
-                shared.answers.insert(reference.clone(), answer).and_then(|before| before.found.ok());
-            match &found {
-                Ok(now) if before.as_ref().is_none_or(|before| before.revision != now.revision) => {
-                    let news = Moved {
-                        url: location.to_string(),
-                        reference: reference.to_string(),
-                        before: before.as_ref().map(|before| before.revision.to_string()),
-                        now: now.revision.to_string(),
-                    };
-                    on_look("ok", Some(news));
-                    if before.is_some() {
-                        // Nobody needs to listen.
-                        let _ = moved.send(location.mirror());
-                    }
-                }
-                Ok(_) => on_look("ok", None),
-                Err(error) => on_look(crate::error::StageError::name(error), None),
-            }
+            let found = known.mirror.update(&location, &reference, limit, &flag);
+            let before = answer.replace(Answer { asked, found: found.clone() });
+            let before = before.and_then(|before| before.found.ok());
+            announce(&on_look, &moved, &location, &reference, before.as_ref(), &found);
             found
         });
         let found = looking.await.unwrap_or_else(|error| {
-            Err(SourceError::Git {
-                url: "the mirror".to_owned(),
-                said: format!("reading it failed: {error}"),
-            })
+            Err(SourceError::Git { url, said: format!("cannot read the repository: {error}") })
         });
         drop(interrupt);
         found
@@ -251,9 +261,8 @@ impl Sources {
         let mut mirrors = self.mirrors.lock().unwrap_or_else(PoisonError::into_inner);
         let known = mirrors.entry(location.mirror()).or_insert_with(|| {
             let folder = self.folder.join("mirrors").join(location.mirror().to_string());
-            let shared = Shared { mirror: Mirror::at(folder), answers: HashMap::new() };
-            let shared = Arc::new(tokio::sync::Mutex::new(shared));
-            Known { shared, repository: location.repository(), moved: Arc::default() }
+            let mirror = Arc::new(Mirror::at(folder));
+            Known { mirror, answers: Arc::default(), repository: location.repository(), moved: Arc::default() }
         });
         known.clone()
     }
@@ -269,6 +278,34 @@ impl Sources {
             // Nobody needs to listen.
             let _ = self.moved.send(*id);
         }
+    }
+}
+
+/// Says what a look found, and who should look too.
+fn announce(
+    on_look: &OnLook,
+    moved: &broadcast::Sender<MirrorId>,
+    location: &Location,
+    reference: &GitRef,
+    before: Option<&Found>,
+    found: &Result<Found, SourceError>,
+) {
+    match found {
+        Ok(now) if before.is_none_or(|before| before.revision != now.revision) => {
+            let news = Moved {
+                url: location.to_string(),
+                reference: reference.to_string(),
+                before: before.map(|before| before.revision.to_string()),
+                now: now.revision.to_string(),
+            };
+            on_look("ok", Some(news));
+            if before.is_some() {
+                // Nobody needs to listen.
+                let _ = moved.send(location.mirror());
+            }
+        }
+        Ok(_) => on_look("ok", None),
+        Err(error) => on_look(crate::error::StageError::name(error), None),
     }
 }
 

@@ -1,10 +1,9 @@
 //! The writing half of the sources: where a branch is, what a commit for it is built on, and the push.
 //!
-//! One push at a time for each branch of a repository, and nothing is ever forced. I/O: network, disk.
+//! One push at a time of each tenant for each branch of a repository, and nothing is ever forced. I/O: network, disk.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use gix::ObjectId;
@@ -13,7 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use super::push::Update;
 use super::refusal::PushError;
 use super::write::{Built, NewCommit, WriteError, build};
-use super::{Checkout, CommitId, GitRef, Location, SourceError, Sources, push};
+use super::{Checkout, CommitId, GitRef, Location, SourceError, Sources, push, thread};
 
 /// Where a commit is put: where the branch must be until then, and what the commit comes after.
 #[derive(Clone)]
@@ -53,9 +52,6 @@ pub enum Pushed {
     Nothing,
 }
 
-/// One push at a time: a lock for each branch of a repository.
-pub(super) type Turns = Mutex<HashMap<(String, String), Arc<tokio::sync::Mutex<()>>>>;
-
 /// How far a push is, for the one who waits for it.
 #[derive(Clone, Default)]
 struct Progress(Arc<AtomicU8>);
@@ -87,7 +83,14 @@ impl Sources {
     ) -> Result<Option<CommitId>, PushError> {
         self.check_allowed(location)?;
         let (place, name) = (location.clone(), branch.to_owned());
-        let asking = tokio::task::spawn_blocking(move || push::head(&place, &name, limit));
+        let asking = async {
+            let connection = self.connections.take(location.tenant()).await;
+            thread::run(move || {
+                let _connection = connection;
+                push::head(&place, &name, limit)
+            })
+            .await
+        };
         match tokio::time::timeout(limit, asking).await {
             Ok(Ok(head)) => Ok(head?.map(CommitId)),
             Ok(Err(error)) => Err(failed(location, &error)),
@@ -155,14 +158,16 @@ impl Sources {
         if onto.trees.contains(&root) {
             return Ok(Pushed::Nothing);
         }
-        let turn = self.turn(location, branch);
-        let turn = timeout_at(deadline, turn.lock_owned()).await.map_err(late)?;
+        // Two tenants who push to one branch find out by the answer of the server.
+        let line = format!("{} {} {branch}", location.tenant(), location.repository());
+        let turn = timeout_at(deadline, self.turns.take(&line)).await.map_err(late)?;
+        let connection = timeout_at(deadline, self.connections.take(location.tenant())).await.map_err(late)?;
         let progress = Progress::default();
         let (place, name, expected, asked) =
             (location.clone(), branch.to_owned(), onto.expected, progress.clone());
         // The turn goes along: a push that its caller gave up comes to its end before the next one begins.
-        let sending = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
+        let sending = thread::run(move || {
+            let (_turn, _connection) = (turn, connection);
             let (location, branch) = (&place, name.as_str());
             let update = Update { location, branch, expected, commit: id, pack: &pack };
             push::send(&update, limit, || asked.send())
@@ -181,11 +186,6 @@ impl Sources {
             self.tell_moved(location, branch);
         }
         outcome.map(|()| Pushed::Commit(CommitId(id)))
-    }
-
-    fn turn(&self, location: &Location, branch: &str) -> Arc<tokio::sync::Mutex<()>> {
-        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        turns.entry((location.repository(), branch.to_owned())).or_default().clone()
     }
 }
 
@@ -210,7 +210,7 @@ fn check_branch(branch: &str) -> Result<(), WriteError> {
     }
 }
 
-fn failed(location: &Location, error: &tokio::task::JoinError) -> PushError {
+fn failed(location: &Location, error: &dyn std::fmt::Display) -> PushError {
     SourceError::Git { url: location.to_string(), said: format!("the push failed: {error}") }.into()
 }
 

@@ -19,6 +19,7 @@ use super::edits::Edited;
 use super::overlay::Overlay;
 use super::proof::{Compared, Proof, compare};
 use crate::api::{Render, Sync};
+use crate::reconcile::limits::Limits;
 use crate::reconcile::{Run, inputs};
 use crate::render::outside::Outside;
 use crate::render::{self, Inputs, Job};
@@ -134,7 +135,7 @@ async fn one(
     wanted: &[(String, Reference)],
 ) -> Result<Compared, String> {
     let status = sync.status.clone().unwrap_or_default();
-    let run = Run { context: pass.context, sync, owner, status: &status, now: Timestamp::now() };
+    let run = Run { context: pass.context, sync, owner, status: &status, now: Timestamp::now(), limits: Limits::default() };
     let path = sync.spec.path.as_deref().unwrap_or_default();
     let folder = checkout.folder(path).map_err(|error| error.to_string())?;
     let is_chart = inputs::is_chart(sync, &checkout.files(), &folder);

@@ -21,6 +21,7 @@ use super::{Data, ReadSecret};
 use crate::api::{Alert, AlertEvent, AlertStatus, conditions};
 use crate::metrics::Metrics;
 use crate::report::write;
+use crate::shares::Shares;
 use crate::sync_ref::SyncRef;
 
 /// Notices on their way at once, each of another Sync.
@@ -32,6 +33,8 @@ const PAUSE_LIMIT: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_secs(2);
 /// The shortest time between two writes of the status.
 const PACE: Duration = Duration::from_secs(1);
+/// How long reading the Secret may hold up the notices. It is watched, so only the first time takes any.
+const READ: Duration = Duration::from_secs(1);
 
 /// What a courier is told.
 pub enum Command {
@@ -54,10 +57,15 @@ pub struct Shared {
     pub secrets: ReadSecret,
     pub metrics: Arc<Metrics>,
     pub allow_link_local: bool,
+    /// Notices on their way, for each namespace.
+    pub deliveries: Shares,
 }
 
 /// What came back: what the receiver calls the notice, if it can be edited.
 type Delivery = Result<Option<String>, DeliveryError>;
+
+/// A status that was written, or was not.
+type Written = (AlertStatus, Result<(), String>);
 
 /// The courier of one Alert.
 pub struct Courier {
@@ -78,6 +86,8 @@ pub struct Courier {
     /// There is something to write, but not before then.
     unwritten: bool,
     write_at: Option<Instant>,
+    /// The write that goes on.
+    writing: Option<BoxFuture<'static, Written>>,
 }
 
 impl Courier {
@@ -102,6 +112,7 @@ impl Courier {
             written,
             unwritten: false,
             write_at: None,
+            writing: None,
         }
     }
 
@@ -110,7 +121,7 @@ impl Courier {
         self.prepare(true).await;
         loop {
             self.dispatch().await;
-            self.write().await;
+            self.write();
             let next = self.next();
             tokio::select! {
                 command = commands.recv() => match command {
@@ -118,6 +129,7 @@ impl Courier {
                     None => return,
                 },
                 Some((due, result)) = self.on_the_way.next(), if !self.on_the_way.is_empty() => self.came_back(due, result),
+                written = ended(&mut self.writing) => self.was_written(written),
                 () = sleep_until(next) => if self.trouble.is_some() || self.target.is_err() {
                     self.prepare(false).await;
                 },
@@ -157,14 +169,24 @@ impl Courier {
         let spec = &self.alert.spec.receiver;
         let secret = match Target::secret_name(spec) {
             None => None,
-            Some(name) => match (self.shared.secrets)(self.name.clone(), name.to_owned()).await {
-                Ok(data) => Some(data),
-                Err(error) => {
-                    self.target = Err(("SecretUnreadable", error));
-                    self.secret = None;
-                    return;
+            Some(name) => {
+                let reading = (self.shared.secrets)(self.name.clone(), name.to_owned());
+                match tokio::time::timeout(READ, reading).await {
+                    Ok(Ok(data)) => Some(data),
+                    Ok(Err(error)) => {
+                        self.target = Err(("SecretUnreadable", error));
+                        self.secret = None;
+                        return;
+                    }
+                    // What is known goes on, and it is read again soon.
+                    Err(_) if self.target.is_ok() && !anew => return,
+                    Err(_) => {
+                        let said = format!("the Secret {name} is not read yet");
+                        self.target = Err(("SecretUnreadable", said));
+                        return;
+                    }
                 }
-            },
+            }
         };
         let same = match (&secret, &self.secret) {
             (Some(one), Some(other)) => one == other,
@@ -195,7 +217,9 @@ impl Courier {
         while self.has_room() {
             let Some(due) = self.ledger.due(Instant::now()) else { return };
             let (shared, target) = (self.shared.clone(), target.clone());
+            let namespace = self.name.namespace().to_owned();
             self.on_the_way.push(Box::pin(async move {
+                let _turn = shared.deliveries.take(&namespace).await;
                 let result = deliver(&shared.sender, &target, &due).await;
                 (due, result)
             }));
@@ -250,29 +274,32 @@ impl Courier {
         let due = due.map(|due| self.paused.map_or(due, |paused| paused.max(due)));
         let broken = self.trouble.is_some() || self.target.is_err();
         let look = broken.then(|| Instant::now() + LOOK);
-        due.into_iter().chain(look).chain(self.write_at.filter(|_| self.unwritten)).min()
+        due.into_iter().chain(look).chain(self.write_at.filter(|_| self.unwritten && self.writing.is_none())).min()
     }
 
-    /// Writes the status if it changed, at most once a second.
-    async fn write(&mut self) {
+    /// Begins to write the status if it changed, at most once a second. Nothing waits for it.
+    fn write(&mut self) {
         let status = self.status();
         self.unwritten = status != self.written;
-        if !self.unwritten {
-            return;
-        }
         let now = Instant::now();
-        if self.write_at.is_some_and(|at| at > now) {
+        if !self.unwritten || self.writing.is_some() || self.write_at.is_some_and(|at| at > now) {
             return;
         }
         self.write_at = Some(now + PACE);
-        let api: Api<Alert> = Api::namespaced(self.shared.client.clone(), self.name.namespace());
-        match write::patch(&api, self.name.name(), &self.written, &status).await {
-            Ok(()) => {
-                self.written = status;
-                self.unwritten = false;
-            }
+        let (name, before) = (self.name.clone(), self.written.clone());
+        let api: Api<Alert> = Api::namespaced(self.shared.client.clone(), name.namespace());
+        self.writing = Some(Box::pin(async move {
+            let written = write::patch(&api, name.name(), &before, &status).await;
+            (status, written.map_err(|error| error.to_string()))
+        }));
+    }
+
+    fn was_written(&mut self, (status, written): Written) {
+        self.writing = None;
+        match written {
+            Ok(()) => self.written = status,
             Err(error) => {
-                warn!(alert = %self.name, %error, "Cannot write the status of an Alert and tries again");
+                warn!(alert = %self.name, error, "Cannot write the status of an Alert and tries again");
             }
         }
     }
@@ -333,6 +360,14 @@ pub fn on(alert: &Alert) -> Vec<AlertEvent> {
             AlertEvent::Stale,
         ]
     })
+}
+
+/// Waits for what goes on, if anything does.
+async fn ended(writing: &mut Option<BoxFuture<'static, Written>>) -> Written {
+    match writing {
+        Some(writing) => writing.await,
+        None => std::future::pending().await,
+    }
 }
 
 async fn sleep_until(instant: Option<Instant>) {

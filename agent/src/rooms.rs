@@ -1,0 +1,70 @@
+//! What each namespace has for the runs of its Syncs: it bounds memory, and requests to the API server. What one namespace
+//! uses up, only its own Syncs wait for. No I/O.
+
+use serde_json::Value;
+
+use crate::shares::Shares;
+
+/// Runs of one namespace that render and apply at a time. Those that wait for a git server are not among them.
+const RUNS: u32 = 8;
+/// Bytes of rendered objects that the runs of one namespace hold in memory at a time. A larger render is alone.
+const ROOM: usize = 8 * 1024 * 1024;
+/// Bytes that are counted as one.
+const UNIT: usize = 16 * 1024;
+/// Requests of the runs of one namespace that are on their way at a time.
+const REQUESTS: u32 = 32;
+/// The same for what drifted, which does not wait for what is new.
+const DRIFT_REQUESTS: u32 = 16;
+
+/// The shares of all namespaces.
+pub struct Rooms {
+    pub runs: Shares,
+    /// In units: see [`units`].
+    pub whole: Shares,
+    /// The same for what drifted.
+    pub drift: Shares,
+    pub requests: Shares,
+    pub drift_requests: Shares,
+}
+
+impl Default for Rooms {
+    fn default() -> Self {
+        Self {
+            runs: Shares::new(RUNS),
+            whole: Shares::new(units(ROOM)),
+            drift: Shares::new(units(ROOM)),
+            requests: Shares::new(REQUESTS),
+            drift_requests: Shares::new(DRIFT_REQUESTS),
+        }
+    }
+}
+
+/// The units that so many bytes are counted as.
+pub fn units(bytes: usize) -> u32 {
+    u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX)
+}
+
+/// Bytes that a value takes in memory, roughly.
+pub fn size(value: &Value) -> usize {
+    let own = size_of::<Value>();
+    own + match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(size).sum(),
+        Value::Object(fields) => fields.iter().map(|(name, value)| own + name.len() + size(value)).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_large_counts_as_large() {
+        assert!(size(&json!({"data": {"text": "x".repeat(1000)}})) > 1000);
+        assert_eq!((units(0), units(1), units(UNIT), units(UNIT + 1)), (0, 1, 1, 2));
+        assert_eq!(units(usize::MAX), u32::MAX);
+    }
+}

@@ -1,0 +1,37 @@
+//! Threads for what blocks while it waits for a server. The pool that everything else shares would be used up by servers
+//! that never answer.
+//!
+//! Starts threads; leaves to its callers how many there may be.
+
+use tokio::sync::oneshot;
+
+/// The work came to no end: its thread could not be started, or it panicked.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ThreadError {
+    #[error("cannot start a thread: {0}")]
+    Start(String),
+    #[error("the work ended by a defect; the log has the place")]
+    Panicked,
+}
+
+/// Does blocking work on a thread of its own, and waits for its result. The work goes on if the caller goes away.
+pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ThreadError> {
+    let (done, result) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("git".to_owned())
+        .spawn(move || drop(done.send(work())))
+        .map_err(|error| ThreadError::Start(error.to_string()))?;
+    result.await.map_err(|_| ThreadError::Panicked)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_an_error_of_its_caller_alone() {
+        assert_eq!(run(|| 1).await.ok(), Some(1));
+        let ended = run(|| assert!(std::hint::black_box(false), "it panics")).await;
+        assert!(matches!(ended, Err(ThreadError::Panicked)));
+    }
+}
