@@ -3,5 +3,7 @@
 
 #[path = "hostile/mod.rs"]
 mod hostile;
+#[path = "tenants/isolation.rs"]
+mod isolation;
 #[path = "tenants/stage.rs"]
 mod stage;

@@ -23,7 +23,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use self::feeds::{api, feed_approvals, hear_audit, moved, scopes, serve_alerts};
+use self::feeds::{api, feed_approvals, hear_audit, moved, scopes, serve_alerts, watch};
 use crate::api::{Sync, names};
 use crate::cluster::refusal::chain;
 use crate::cluster::requests::refusal;
@@ -78,11 +78,7 @@ pub async fn run(
     let Feeds { syncs: sync_writer, approvals: approval_writer, updates: update_writer, woken } = feeds;
     let syncs = context.cluster.syncs.clone();
     let approvals_seen = feed_approvals(&context, &options.policy.namespaces, approval_writer);
-    let triggers = stream::select_all(scopes(&options.policy.namespaces).map(|namespace| {
-        watcher::watcher(api::<Sync>(&client, namespace), watcher::Config::default())
-            .default_backoff()
-            .boxed()
-    }));
+    let triggers = watch::<Sync>(&client, &options.policy.namespaces);
     let seen = context.clone();
     let triggers = triggers
         .reflect(sync_writer)

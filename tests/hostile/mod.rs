@@ -1,1 +1,3 @@
 //! What a hostile tenant makes: trees, servers and repositories.
+
+pub mod servers;

@@ -2,13 +2,18 @@
 //!
 //! I/O: API watches.
 
+use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt as _, stream};
 use kube::runtime::reflector::{self, ObjectRef};
+use kube::core::error_boundary::InvalidObject;
+use kube::core::DeserializeGuard;
+use kube::runtime::watcher::Event;
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client, ResourceExt as _};
+use serde::de::DeserializeOwned;
 use tokio::sync::broadcast;
 use tracing::warn;
 
@@ -43,17 +48,64 @@ where
     }
 }
 
+/// Watches a kind. An object that cannot be read is logged, and hides no other one: the schema of a definition can admit
+/// what the agent does not.
+pub(super) fn watch<K>(
+    client: &Client,
+    namespaces: &[String],
+) -> impl Stream<Item = watcher::Result<Event<K>>> + Send + 'static
+where
+    K: kube::Resource<Scope = kube::core::NamespaceResourceScope>,
+    K: Clone + DeserializeOwned + Debug + Send + std::marker::Sync + 'static,
+    K::DynamicType: Default,
+{
+    let watches = scopes(namespaces).map(|namespace| {
+        let api = api::<DeserializeGuard<K>>(client, namespace);
+        watcher::watcher(api, watcher::Config::default()).default_backoff().boxed()
+    });
+    stream::select_all(watches).filter_map(|event| std::future::ready(readable(event)))
+}
+
+fn readable<K>(event: watcher::Result<Event<DeserializeGuard<K>>>) -> Option<watcher::Result<Event<K>>>
+where
+    K: kube::Resource,
+    K::DynamicType: Default,
+{
+    let event = match event {
+        Err(error) => return Some(Err(error)),
+        Ok(event) => event,
+    };
+    Some(Ok(match event {
+        Event::Apply(object) => Event::Apply(read(object)?),
+        Event::Delete(object) => Event::Delete(read(object)?),
+        Event::InitApply(object) => Event::InitApply(read(object)?),
+        Event::Init => Event::Init,
+        Event::InitDone => Event::InitDone,
+    }))
+}
+
+fn read<K>(DeserializeGuard(object): DeserializeGuard<K>) -> Option<K>
+where
+    K: kube::Resource,
+    K::DynamicType: Default,
+{
+    object
+        .inspect_err(|InvalidObject { error, metadata }| {
+            let kind = K::kind(&K::DynamicType::default()).into_owned();
+            let name = |name: &Option<String>| name.clone().unwrap_or_default();
+            let (namespace, name) = (name(&metadata.namespace), name(&metadata.name));
+            warn!(kind, namespace, name, error, "Cannot read an object, which is left out; correct its spec");
+        })
+        .ok()
+}
+
 /// Keeps the approvals, and wakes the Sync that one names.
 pub(super) async fn feed_approvals(
     context: &Arc<Context>,
     namespaces: &[String],
     writer: reflector::store::Writer<Approval>,
 ) {
-    let events = stream::select_all(scopes(namespaces).map(|namespace| {
-        watcher::watcher(api::<Approval>(&context.client, namespace), watcher::Config::default())
-            .default_backoff()
-            .boxed()
-    }));
+    let events = watch::<Approval>(&context.client, namespaces);
     let mut events = events.reflect(writer).touched_objects().boxed();
     while let Some(event) = events.next().await {
         match event {
@@ -85,11 +137,7 @@ pub(super) async fn serve_alerts(context: &Arc<Context>, options: &Options) {
             deliveries: Shares::new(DELIVERIES),
         })
     };
-    let events = stream::select_all(scopes(&options.policy.namespaces).map(|namespace| {
-        watcher::watcher(api::<Alert>(&context.client, namespace), watcher::Config::default())
-            .default_backoff()
-            .boxed()
-    }));
+    let events = watch::<Alert>(&context.client, &options.policy.namespaces);
     let ticks = async {
         let _ = context.cluster.syncs.wait_until_ready().await;
         loop {

@@ -5,10 +5,11 @@
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::hash::{Hash as _, Hasher as _};
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
+use futures::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::{ObjectRef, store::Writer};
@@ -19,7 +20,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::feeds::{api, scopes};
+use super::feeds::watch;
 use super::hooks;
 use crate::api::{ImageUpdate, ImageUpdateStatus, conditions, names};
 use crate::cluster::refusal::chain;
@@ -31,12 +32,19 @@ use crate::image::pass::{Found, Pass, pass, policy};
 use crate::image::registry;
 use crate::report::{Failure, updates, write};
 use crate::server::hooks::HookOwner;
+use crate::shares::Shares;
 use crate::sync_ref::SyncRef;
 
-/// How many ImageUpdates are at work side by side.
-const CONCURRENCY: u16 = 8;
+/// Any number of ImageUpdates may wait for their turn; see [`PASSES`].
+const CONCURRENCY: u16 = 0;
+/// How many ImageUpdates of one namespace are at work side by side.
+const PASSES: u32 = 4;
+/// How often a pass checks that its ImageUpdate is still as it was.
+const CHECK: Duration = Duration::from_secs(1);
 /// The first pause after a failure that may pass; each doubles it.
 const PAUSE: Duration = Duration::from_secs(5);
+/// The pause after a pass that panicked.
+const AFTER_PANIC: Duration = Duration::from_mins(1);
 /// How long a pass may take.
 const LIMIT: Duration = Duration::from_mins(10);
 
@@ -60,6 +68,7 @@ struct Shared {
     memories: Mutex<HashMap<SyncRef, Arc<tokio::sync::Mutex<Memory>>>>,
     /// ImageUpdates of which a registry says that there is news.
     called: Mutex<HashSet<SyncRef>>,
+    passes: Shares,
 }
 
 /// Runs until the token is cancelled.
@@ -70,13 +79,13 @@ pub(super) async fn run(
     called: UnboundedReceiver<HookOwner>,
     stop: CancellationToken,
 ) {
-    let shared =
-        Arc::new(Shared { context: context.clone(), memories: Mutex::default(), called: Mutex::default() });
-    let triggers = stream::select_all(scopes(namespaces).map(|namespace| {
-        watcher::watcher(api::<ImageUpdate>(&context.client, namespace), watcher::Config::default())
-            .default_backoff()
-            .boxed()
-    }));
+    let shared = Arc::new(Shared {
+        context: context.clone(),
+        memories: Mutex::default(),
+        called: Mutex::default(),
+        passes: Shares::new(PASSES),
+    });
+    let triggers = watch::<ImageUpdate>(&context.client, namespaces);
     let gone = shared.clone();
     let (changed, changes) = unbounded_channel();
     let ended = changed.clone();
@@ -180,21 +189,29 @@ impl Shared {
     }
 }
 
-/// Makes one pass of an ImageUpdate, writes what was found, and says when the next one is.
+/// Makes one pass of an ImageUpdate. A defect that it leads to is its own trouble alone.
 async fn one(update: Arc<ImageUpdate>, shared: Arc<Shared>) -> Result<Action, Infallible> {
+    let working = Box::pin(work(&update, &shared));
+    // The place of a panic is in the log.
+    Ok(AssertUnwindSafe(working).catch_unwind().await.unwrap_or(Action::requeue(AFTER_PANIC)))
+}
+
+/// Makes one pass of an ImageUpdate, writes what was found, and says when the next one is.
+async fn work(update: &ImageUpdate, shared: &Shared) -> Action {
     if update.metadata.deletion_timestamp.is_some() {
-        return Ok(Action::await_change());
+        return Action::await_change();
     }
-    let owner = name(&update);
+    let owner = name(update);
     let memory = shared.memory(&owner);
     let mut memory = memory.lock().await;
+    let _turn = shared.passes.take(owner.namespace()).await;
     if memory.uid != update.metadata.uid {
         *memory = Memory { uid: update.metadata.uid.clone(), ..Memory::default() };
     }
     let context = &*shared.context;
     let before = memory.status.clone().or_else(|| update.status.clone()).unwrap_or_default();
     let now = Timestamp::now();
-    let known = unbanned(&update, &before);
+    let known = unbanned(update, &before);
     let asked = update.annotations().get(names::RECONCILE_AT).cloned();
     let called = shared.lock_called().remove(&owner);
     let interval = update.spec.interval();
@@ -209,7 +226,7 @@ async fn one(update: Arc<ImageUpdate>, shared: Arc<Shared>) -> Result<Action, In
     let found = {
         let pass = Pass {
             context,
-            update: &update,
+            update,
             owner: &owner,
             status: &known,
             max_age,
@@ -219,13 +236,16 @@ async fn one(update: Arc<ImageUpdate>, shared: Arc<Shared>) -> Result<Action, In
             now,
             chance: registry::chance,
         };
-        limited(&pass).await
+        tokio::select! {
+            found = limited(&pass) => found,
+            () = changed(context, update) => return Action::requeue(Duration::ZERO),
+        }
     };
     memory.asked = asked;
     if due || max_age.is_zero() {
         memory.looked = Some(Instant::now());
     }
-    Ok(report(context, &update, &owner, &mut memory, &before, &known, found, path, now).await)
+    report(context, update, &owner, &mut memory, &before, &known, found, path, now).await
 }
 
 /// One pass, within a time.
@@ -236,6 +256,14 @@ async fn limited(one: &Pass<'_>) -> Found {
     let message = format!("the pass took longer than {} s; it is tried again", LIMIT.as_secs());
     let failures = vec![Failure::transient("image", "Timeout", message)];
     Found { images: one.status.images.clone(), failures, ..Found::default() }
+}
+
+/// Returns when an ImageUpdate is gone, or is another one than it was: whatever its pass waits for is of no use any more.
+async fn changed(context: &Context, update: &ImageUpdate) {
+    let form = |update: &ImageUpdate| (update.metadata.uid.clone(), update.metadata.generation);
+    while context.updates.get(&ObjectRef::from_obj(update)).is_some_and(|now| form(&now) == form(update)) {
+        tokio::time::sleep(CHECK).await;
+    }
 }
 
 /// The other ImageUpdates of the namespace.

@@ -3,6 +3,7 @@
 //!
 //! Starts threads; leaves to its callers how many there may be.
 
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 /// The work came to no end: its thread could not be started, or it panicked.
@@ -17,9 +18,15 @@ pub enum ThreadError {
 /// Does blocking work on a thread of its own, and waits for its result. The work goes on if the caller goes away.
 pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ThreadError> {
     let (done, result) = oneshot::channel();
+    let runtime = Handle::current();
+    let work = move || {
+        // The work may ask for the runtime that its caller is on.
+        let _runtime = runtime.enter();
+        drop(done.send(work()));
+    };
     std::thread::Builder::new()
         .name("git".to_owned())
-        .spawn(move || drop(done.send(work())))
+        .spawn(work)
         .map_err(|error| ThreadError::Start(error.to_string()))?;
     result.await.map_err(|_| ThreadError::Panicked)
 }
