@@ -54,7 +54,8 @@ impl Policy {
     /// What a Sync wants, with timeouts as long as they may be, and what was shortened; `None` if nothing is.
     pub fn shortened(&self, spec: &SyncSpec) -> Option<(SyncSpec, String)> {
         let (mut shorter, mut names) = (spec.clone(), Vec::new());
-        let fields = [("spec.timeout", &mut shorter.timeout), ("spec.health.timeout", &mut shorter.health.timeout)];
+        let fields =
+            [("spec.timeout", &mut shorter.timeout), ("spec.health.timeout", &mut shorter.health.timeout)];
         for (name, timeout) in fields {
             if timeout.is_some_and(|timeout| timeout.get() > self.max_timeout) {
                 *timeout = Some(api::Duration::from(self.max_timeout));
@@ -64,7 +65,10 @@ impl Policy {
         let limit = humantime::format_duration(self.max_timeout);
         let what = names.join(" and ");
         (!names.is_empty()).then(|| {
-            (shorter, format!("{what} is longer than this installation allows; {limit} is used (--max-timeout)"))
+            (
+                shorter,
+                format!("{what} is longer than this installation allows; {limit} is used (--max-timeout)"),
+            )
         })
     }
 }

@@ -25,6 +25,10 @@ pub enum Manner {
     Circle,
 }
 
+/// All of them.
+pub const MANNERS: [Manner; 5] =
+    [Manner::Circle, Manner::Headers, Manner::Body, Manner::Dribble, Manner::Silent];
+
 /// A running server. It and its connections end when it is dropped.
 pub struct Server {
     address: SocketAddr,
@@ -129,8 +133,10 @@ async fn answer(to: &mut tokio::net::tcp::OwnedWriteHalf, manner: Manner) -> std
             }
         }
         Manner::Circle => {
-            to.write_all(b"HTTP/1.1 302 Found\r\nLocation: /again\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-                .await?;
+            to.write_all(
+                b"HTTP/1.1 302 Found\r\nLocation: /again\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+            )
+            .await?;
             to.shutdown().await?;
         }
     }

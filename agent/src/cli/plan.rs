@@ -23,8 +23,8 @@ use crate::context::{Context, Options};
 use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::policy::Policy;
-use crate::reconcile::stages::Rendering;
 use crate::reconcile::limits::Limits;
+use crate::reconcile::stages::Rendering;
 use crate::reconcile::{Run, drift, inputs, source, stages};
 use crate::render::{self, Fruit, Job};
 use crate::report::audit::Told;
@@ -99,7 +99,8 @@ impl Plan {
     /// Plans once; true if there are changes.
     async fn once(&self, context: &Context, sync: &Sync, owner: &SyncRef) -> anyhow::Result<bool> {
         let status = sync.status.clone().unwrap_or_default();
-        let run = Run { context, sync, owner, status: &status, now: Timestamp::now(), limits: Limits::default() };
+        let run =
+            Run { context, sync, owner, status: &status, now: Timestamp::now(), limits: Limits::default() };
         let (rendering, seen) = if let Some(tree) = &self.tree {
             (Rendering::whole(working_tree(&run, tree).await?), Seen::default())
         } else {

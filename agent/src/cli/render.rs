@@ -90,6 +90,13 @@ async fn of_cluster(
 ) -> anyhow::Result<Inputs> {
     let context = plan::connect(cluster::config(global).await?, cache).await?;
     let status = sync.status.clone().unwrap_or_default();
-    let run = Run { context: &context, sync, owner, status: &status, now: Timestamp::now(), limits: Limits::default() };
+    let run = Run {
+        context: &context,
+        sync,
+        owner,
+        status: &status,
+        now: Timestamp::now(),
+        limits: Limits::default(),
+    };
     Ok(inputs::inputs(&run, inputs::is_chart(sync, disk, folder)).await?)
 }

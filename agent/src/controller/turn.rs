@@ -27,8 +27,7 @@ use crate::report::{Failure, Findings, status, tell, write};
 use crate::sync_ref::SyncRef;
 
 /// What is told of a Sync whose run panicked.
-const PANICKED: &str =
-    "a defect in the agent ended the run, which is tried again; the agent's log has its place (\"a task panicked\")";
+const PANICKED: &str = "a defect in the agent ended the run, which is tried again; the agent's log has its place (\"a task panicked\")";
 
 /// Runs one Sync. A defect that a Sync leads to is its own trouble alone.
 pub(super) async fn run_one(sync: Arc<Sync>, context: Arc<Context>) -> Result<Action, Infallible> {

@@ -149,7 +149,8 @@ pub async fn observe(run: &Run<'_>, rendering: Rendering, revision: &str) -> Res
     let requests = cluster
         .requests(run.owner, spec.service_account_name.as_deref())
         .map_err(|error| Failure::internal("observe", error.to_string()))?;
-    let lane = if rendering.part_of.is_some() { &context.rooms.drift_requests } else { &context.rooms.requests };
+    let lane =
+        if rendering.part_of.is_some() { &context.rooms.drift_requests } else { &context.rooms.requests };
     let requests = requests.within(lane, run.owner.namespace());
     let namespace = spec.target_namespace.as_deref().unwrap_or(run.owner.namespace());
     let Rendering { manifests, part_of, warnings: odd, chart: _ } = rendering;
@@ -319,8 +320,7 @@ pub async fn apply(
     let until = Until { superseded: || is_superseded(run, source).boxed(), ended: || run.limits.reached() };
     let objects = observed.errors.iter().filter_map(|error| error.id.clone()).collect();
     let failed = Failed { objects, wave: observed.seen.failed_wave };
-    let outcome =
-        apply::apply(cluster, &observed.requests, run.owner, approved, kinds, failed, until).await;
+    let outcome = apply::apply(cluster, &observed.requests, run.owner, approved, kinds, failed, until).await;
     for change in &outcome.done {
         run.context.metrics.change(change.operation.word(), "ok");
     }

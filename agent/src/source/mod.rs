@@ -262,7 +262,12 @@ impl Sources {
         let known = mirrors.entry(location.mirror()).or_insert_with(|| {
             let folder = self.folder.join("mirrors").join(location.mirror().to_string());
             let mirror = Arc::new(Mirror::at(folder));
-            Known { mirror, answers: Arc::default(), repository: location.repository(), moved: Arc::default() }
+            Known {
+                mirror,
+                answers: Arc::default(),
+                repository: location.repository(),
+                moved: Arc::default(),
+            }
         });
         known.clone()
     }

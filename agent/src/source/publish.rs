@@ -2,8 +2,8 @@
 //!
 //! One push at a time of each tenant for each branch of a repository, and nothing is ever forced. I/O: network, disk.
 
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use gix::ObjectId;
@@ -161,7 +161,8 @@ impl Sources {
         // Two tenants who push to one branch find out by the answer of the server.
         let line = format!("{} {} {branch}", location.tenant(), location.repository());
         let turn = timeout_at(deadline, self.turns.take(&line)).await.map_err(late)?;
-        let connection = timeout_at(deadline, self.connections.take(location.tenant())).await.map_err(late)?;
+        let connection =
+            timeout_at(deadline, self.connections.take(location.tenant())).await.map_err(late)?;
         let progress = Progress::default();
         let (place, name, expected, asked) =
             (location.clone(), branch.to_owned(), onto.expected, progress.clone());

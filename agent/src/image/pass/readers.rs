@@ -135,7 +135,14 @@ async fn one(
     wanted: &[(String, Reference)],
 ) -> Result<Compared, String> {
     let status = sync.status.clone().unwrap_or_default();
-    let run = Run { context: pass.context, sync, owner, status: &status, now: Timestamp::now(), limits: Limits::default() };
+    let run = Run {
+        context: pass.context,
+        sync,
+        owner,
+        status: &status,
+        now: Timestamp::now(),
+        limits: Limits::default(),
+    };
     let path = sync.spec.path.as_deref().unwrap_or_default();
     let folder = checkout.folder(path).map_err(|error| error.to_string())?;
     let is_chart = inputs::is_chart(sync, &checkout.files(), &folder);

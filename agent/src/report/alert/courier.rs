@@ -274,7 +274,10 @@ impl Courier {
         let due = due.map(|due| self.paused.map_or(due, |paused| paused.max(due)));
         let broken = self.trouble.is_some() || self.target.is_err();
         let look = broken.then(|| Instant::now() + LOOK);
-        due.into_iter().chain(look).chain(self.write_at.filter(|_| self.unwritten && self.writing.is_none())).min()
+        due.into_iter()
+            .chain(look)
+            .chain(self.write_at.filter(|_| self.unwritten && self.writing.is_none()))
+            .min()
     }
 
     /// Begins to write the status if it changed, at most once a second. Nothing waits for it.
