@@ -7,3 +7,5 @@ mod hostile;
 mod isolation;
 #[path = "tenants/stage.rs"]
 mod stage;
+#[path = "tenants/trees.rs"]
+mod trees;

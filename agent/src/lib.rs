@@ -1,6 +1,7 @@
 //! Holdfast keeps a Kubernetes cluster fast to git. The modules stand in the order of the pipeline.
 
 pub mod api;
+pub mod disk;
 pub mod error;
 pub mod sync_ref;
 

@@ -2,7 +2,14 @@
 //!
 //! Paths are clean, from the root of the tree, with `/` between names; the root itself is empty. Pure.
 
+pub mod name;
+
 use std::sync::Arc;
+
+/// How many folders may be inside of one another.
+pub const MAX_DEPTH: usize = 64;
+/// How many entries one walk through folders may visit.
+pub const MAX_VISITS: usize = 100_000;
 
 /// What stands at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,9 +75,46 @@ pub fn join(folder: &str, path: &str) -> Option<String> {
     Some(parts.join("/"))
 }
 
+/// How many names a path has.
+pub fn depth(path: &str) -> usize {
+    path.split('/').filter(|name| !name.is_empty()).count()
+}
+
+/// Counts what a walk visits, so that it ends whatever the tree is made of: folders in a circle of symlinks, or equal
+/// folders inside of one another, of which a few objects make more paths than can be visited.
+#[derive(Default)]
+pub struct Walk(usize);
+
+impl Walk {
+    /// Visits the entry at a path.
+    pub fn visit(&mut self, path: &str) -> Result<(), FilesError> {
+        if depth(path) > MAX_DEPTH {
+            return Err(FilesError(format!(
+                "{path} is nested deeper than {MAX_DEPTH} folders; check for a symlink to a folder above it"
+            )));
+        }
+        if self.0 == MAX_VISITS {
+            return Err(FilesError(format!(
+                "more than {MAX_VISITS} entries, the last of them {path}; set the path to a smaller folder"
+            )));
+        }
+        self.0 += 1;
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::join;
+    use super::{MAX_DEPTH, MAX_VISITS, Walk, join};
+
+    #[test]
+    fn a_walk_ends() {
+        let mut walk = Walk::default();
+        assert_eq!(walk.visit(&"a/".repeat(MAX_DEPTH)), Ok(()));
+        assert!(walk.visit(&"a/".repeat(MAX_DEPTH + 1)).is_err());
+        assert_eq!((1..MAX_VISITS).find(|_| walk.visit("a").is_err()), None);
+        assert!(walk.visit("a").is_err());
+    }
 
     #[test]
     fn no_path_climbs_above_the_root() {

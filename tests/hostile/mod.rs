@@ -1,3 +1,4 @@
 //! What a hostile tenant makes: trees, servers and repositories.
 
 pub mod servers;
+pub mod trees;

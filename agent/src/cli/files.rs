@@ -1,10 +1,12 @@
 //! Files of a working tree, and Syncs in files, for the verbs that need no git. I/O: disk reads.
 
 use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
+use holdfast_diff::files::name;
 use holdfast_diff::files::{Entry, FileKind, Files, FilesError, Place, join};
 use holdfast_diff::yaml;
 
@@ -89,7 +91,14 @@ impl Files for Disk {
         let failed = |error: std::io::Error| FilesError(format!("cannot read {path}: {error}"));
         let mut found = Vec::new();
         for entry in real.read_dir().map_err(failed)? {
-            let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
+            let raw = entry.map_err(failed)?.file_name();
+            if raw == ".git" {
+                continue;
+            }
+            let name = name::check(raw.as_bytes()).map_err(|why| {
+                FilesError(format!("{} in {path} {why}; rename it", name::shown(raw.as_bytes())))
+            })?;
+            let name = name.to_owned();
             let below = if path.is_empty() { name.clone() } else { format!("{path}/{name}") };
             let Some(Place { kind, .. }) = self.resolve(&below)? else { continue };
             found.push(Entry { name, kind });

@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use holdfast_diff::files::{Entry, FileKind, Files, FilesError, join};
+use holdfast_diff::files::{Entry, FileKind, Files, FilesError, Walk, join};
 use holdfast_diff::object::Manifest;
 use holdfast_diff::yaml::{self, Duplicates};
 use serde_json::Value;
@@ -15,6 +15,7 @@ use super::helm::hooks::{self, Phase, Placed};
 use super::helm::{self, ChartSource, HelmError, Login, Release, Runner, ValuesPart, Volatile};
 use super::{File, Inputs, Object, RenderError, Rendered};
 use crate::api::{ChartStatus, HelmOptions};
+use crate::disk::Beneath;
 use crate::error::StageError as _;
 
 /// Bytes of a chart in the tree.
@@ -131,14 +132,15 @@ fn parts(
 
 /// Puts a folder of the tree, and the charts beside it that it is made of, onto the disk.
 pub(super) fn export(files: &dyn Files, folder: &str, root: &Path) -> Result<std::path::PathBuf, FilesError> {
+    let to = Beneath::open(root).map_err(|error| FilesError(format!("cannot copy {folder}: {error}")))?;
+    let mut copying = Copying { files, to, walk: Walk::default(), size: 0 };
     let mut wanted = vec![folder.to_owned()];
     let mut done = Vec::new();
-    let mut size = 0;
     while let Some(folder) = wanted.pop() {
         if done.contains(&folder) {
             continue;
         }
-        copy(files, &folder, root, &mut size)?;
+        copying.folder(&folder)?;
         for beside in beside(files, &folder)? {
             wanted.push(beside);
         }
@@ -166,26 +168,35 @@ fn beside(files: &dyn Files, folder: &str) -> Result<Vec<String>, FilesError> {
     Ok(found)
 }
 
-fn copy(files: &dyn Files, folder: &str, root: &Path, size: &mut usize) -> Result<(), FilesError> {
-    let failed = |error: std::io::Error| FilesError(format!("cannot copy {folder}: {error}"));
-    let target = root.join(folder);
-    std::fs::create_dir_all(&target).map_err(failed)?;
-    for Entry { name, kind } in files.list(folder)?.unwrap_or_default() {
-        let path = join(folder, &name).unwrap_or_default();
-        match kind {
-            FileKind::Folder if name == ".git" => {}
-            FileKind::Folder => copy(files, &path, root, size)?,
-            FileKind::File => {
-                let bytes = files.read(&path)?.unwrap_or_default();
-                *size += bytes.len();
-                if *size > LIMIT {
-                    return Err(FilesError(format!("the chart in {folder} has more than {LIMIT} bytes")));
-                }
-                std::fs::write(target.join(&name), &bytes).map_err(failed)?;
+/// Files on their way to the disk.
+struct Copying<'a> {
+    files: &'a dyn Files,
+    to: Beneath,
+    walk: Walk,
+    /// Bytes that were written.
+    size: usize,
+}
+
+impl Copying<'_> {
+    fn folder(&mut self, folder: &str) -> Result<(), FilesError> {
+        let failed = |error: std::io::Error| FilesError(format!("cannot copy {folder}: {error}"));
+        self.to.make_folder(folder).map_err(failed)?;
+        for Entry { name, kind } in self.files.list(folder)?.unwrap_or_default() {
+            let path = if folder.is_empty() { name } else { format!("{folder}/{name}") };
+            self.walk.visit(&path)?;
+            if kind == FileKind::Folder {
+                self.folder(&path)?;
+                continue;
             }
+            let bytes = self.files.read(&path)?.unwrap_or_default();
+            self.size += bytes.len();
+            if self.size > LIMIT {
+                return Err(FilesError(format!("the chart in {folder} has more than {LIMIT} bytes")));
+            }
+            self.to.write(&path, &bytes).map_err(failed)?;
         }
+        Ok(())
     }
-    Ok(())
 }
 
 fn manifests(files: Vec<File>) -> Result<Vec<Manifest>, RenderError> {

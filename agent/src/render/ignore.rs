@@ -10,6 +10,9 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 /// The names of such files, the later one stronger.
 const NAMES: [&str; 2] = [".sourceignore", ".holdfastignore"];
 
+/// The largest such file, in bytes: its patterns become far larger than their text.
+const LIMIT: usize = 64 * 1024;
+
 /// The rules of a folder and of all folders above it.
 #[derive(Clone, Default)]
 pub struct Ignored {
@@ -48,6 +51,11 @@ impl Ignored {
 }
 
 fn rules(path: &str, bytes: &[u8]) -> Result<Gitignore, FilesError> {
+    if bytes.len() > LIMIT {
+        return Err(FilesError(format!(
+            "{path}: the file has more than {LIMIT} bytes; write fewer patterns"
+        )));
+    }
     let text = str::from_utf8(bytes).map_err(|_| FilesError(format!("{path}: the file is not UTF-8")))?;
     let mut builder = GitignoreBuilder::new("");
     for (number, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {

@@ -3,7 +3,7 @@
 //!
 //! Leaves the dialect to `holdfast_diff::yaml`. Pure, beside the files that it is given.
 
-use holdfast_diff::files::{Entry, FileKind, Files, FilesError};
+use holdfast_diff::files::{Entry, FileKind, Files, FilesError, Walk};
 use holdfast_diff::object::Manifest;
 use holdfast_diff::yaml;
 
@@ -12,9 +12,6 @@ use super::kustomize;
 use super::outside::Surroundings;
 use super::{Object, RenderError, Rendered, detect};
 use crate::api::KustomizeOptions;
-
-/// Folders that may be inside one another: symlinks can make it endless.
-const DEPTH: usize = 64;
 
 /// True for YAML and JSON files that are not hidden.
 fn reads(name: &str) -> bool {
@@ -34,26 +31,23 @@ pub enum Unit {
 /// The files and kustomizations below a folder that are rendered, in the order of their paths.
 pub fn units(files: &dyn Files, folder: &str) -> Result<Vec<Unit>, FilesError> {
     let mut found = Vec::new();
-    let mut open = vec![(folder.to_owned(), Ignored::at_root(files, folder)?, 0)];
-    while let Some((folder, above, depth)) = open.pop() {
-        if depth > 0 && detect::is_kustomization(files, &folder)? {
+    let mut walk = Walk::default();
+    let mut open = vec![(folder.to_owned(), Ignored::at_root(files, folder)?, true)];
+    while let Some((folder, above, is_top)) = open.pop() {
+        if !is_top && detect::is_kustomization(files, &folder)? {
             found.push((folder.clone(), Unit::Kustomization(folder)));
             continue;
-        }
-        if depth > DEPTH {
-            return Err(FilesError(format!(
-                "{folder} is more than {DEPTH} folders deep: is a symlink in a circle?"
-            )));
         }
         let ignored = above.and(files, &folder)?;
         for Entry { name, kind } in files.list(&folder)?.unwrap_or_default() {
             let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
+            walk.visit(&path)?;
             let is_folder = kind == FileKind::Folder;
             if ignored.has(&path, is_folder) {
                 continue;
             }
             if is_folder && !name.starts_with('.') {
-                open.push((path, ignored.clone(), depth + 1));
+                open.push((path, ignored.clone(), false));
             } else if !is_folder && reads(&name) {
                 found.push((path.clone(), Unit::File(path)));
             }

@@ -5,6 +5,8 @@
 use std::error::Error;
 use std::io;
 
+use holdfast_diff::files::name::BadName;
+
 use crate::error::{Class, StageError};
 
 /// Why a source cannot be had.
@@ -64,6 +66,21 @@ pub enum SourceError {
         "{path} is a submodule, and those are not read; commit its files, or make another Sync of its repository"
     )]
     Submodule { path: String },
+    #[error(
+        "{entry} {why} at {revision}; names that could lead out of their folder are refused: rename or remove it, and let \
+         the git server check what is pushed (receive.fsckObjects)"
+    )]
+    BadEntry { entry: String, revision: String, why: BadName },
+    #[error(
+        "the folder {folder} is not a valid git tree at {revision}: {why}; run git fsck, and push a commit with a valid tree"
+    )]
+    BadTree { folder: String, revision: String, why: String },
+    #[error("{path} is nested deeper than {limit} folders; move it up")]
+    TooDeep { path: String, limit: usize },
+    #[error(
+        "more than {limit} entries were read at {revision}; set spec.path to a smaller folder, or remove symlinks to folders"
+    )]
+    TooManyEntries { revision: String, limit: usize },
     #[error("{path} has {size} bytes; files over {limit} bytes are not read")]
     FileTooLarge { path: String, size: u64, limit: u64 },
     #[error("{url}: {said}")]
@@ -106,6 +123,10 @@ impl StageError for SourceError {
             Self::SymlinkEscapes { .. } => "SymlinkEscapes",
             Self::BadSymlink { .. } => "BadSymlink",
             Self::Submodule { .. } => "Submodule",
+            Self::BadEntry { .. } => "BadEntry",
+            Self::BadTree { .. } => "BadTree",
+            Self::TooDeep { .. } => "TooDeep",
+            Self::TooManyEntries { .. } => "TooManyEntries",
             Self::FileTooLarge { .. } => "FileTooLarge",
             Self::Git { .. } => "GitFailed",
             Self::Cache { .. } => "CacheFailed",

@@ -2,23 +2,33 @@
 //!
 //! The first error is kept as it is for the caller. I/O: disk reads of the mirror.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gix::objs::tree::EntryKind;
 use holdfast_diff::files::{Entry, FileKind, Files, FilesError, Place, Version, Versioned};
 
+use super::folders::Entries;
 use super::tree::{Tree, below};
 use super::{Revision, SourceError};
+
+/// Entries of folders that may be read of one [`CommitFiles`], all looks at them counted. Folders that are equal take no
+/// room in a repository, and can make the paths in it more than anybody can visit.
+const LIMIT: usize = 1_000_000;
+/// How many entries a symlink counts as: it is followed through others.
+const LINK: usize = 20;
 
 /// The files of a commit.
 pub struct CommitFiles {
     tree: Tree,
+    /// Entries that were read.
+    read: AtomicUsize,
     trouble: Mutex<Option<SourceError>>,
 }
 
 impl CommitFiles {
     pub fn new(tree: Tree) -> Self {
-        Self { tree, trouble: Mutex::default() }
+        Self { tree, read: AtomicUsize::default(), trouble: Mutex::default() }
     }
 
     pub fn revision(&self) -> &Revision {
@@ -43,12 +53,24 @@ impl CommitFiles {
         if folder.kind != EntryKind::Tree {
             return Ok(None);
         }
-        let mut found = Vec::new();
-        for (name, entry) in self.tree.entries(folder.id, path)?.iter() {
+        let entries = self.tree.entries(folder.id, path)?;
+        self.count(&entries)?;
+        let mut found = Vec::with_capacity(entries.len());
+        for (name, entry) in entries.iter() {
             let entry = self.tree.entry(&below(&real, name), *entry)?;
             found.push(Entry { name: name.to_string(), kind: kind(entry.kind) });
         }
         Ok(Some(found))
+    }
+
+    fn count(&self, entries: &Entries) -> Result<(), SourceError> {
+        let links = entries.iter().filter(|(_, entry)| entry.kind == EntryKind::Link).count();
+        let more = 1 + entries.len() + links * LINK;
+        if self.read.fetch_add(more, Ordering::Relaxed) > LIMIT {
+            let revision = self.tree.revision().to_string();
+            return Err(SourceError::TooManyEntries { revision, limit: LIMIT });
+        }
+        Ok(())
     }
 
     fn bytes(&self, path: &str) -> Result<Option<Arc<[u8]>>, SourceError> {

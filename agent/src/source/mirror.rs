@@ -18,9 +18,9 @@ use gix::{ObjectId, ThreadSafeRepository};
 use tracing::{debug, warn};
 
 use super::error::classify;
+use super::folders::Folders;
 use super::reference::Range;
 use super::transport::Connection;
-use super::tree::Folders;
 use super::{GitRef, Location, Revision, SourceError};
 
 /// After so many packs a mirror is fetched afresh: packs are never joined.

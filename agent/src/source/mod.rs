@@ -7,6 +7,7 @@ mod answer;
 mod credential;
 mod error;
 mod files;
+mod folders;
 mod location;
 mod mirror;
 mod offer;

@@ -2,13 +2,14 @@
 //!
 //! What a folder holds is remembered by the folder's id, for all commits of a mirror. I/O: disk reads of the mirror.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use gix::ObjectId;
+use gix::objs::Kind;
 use gix::objs::tree::EntryKind;
-use holdfast_diff::files::join;
+use holdfast_diff::files::{MAX_DEPTH, depth, join};
 
+use super::folders::{self, BadFolder, Entries, Entry};
 use super::mirror::Repository;
 use super::{Revision, SourceError};
 
@@ -16,8 +17,10 @@ use super::{Revision, SourceError};
 const FILE_LIMIT: u64 = 50 * 1024 * 1024;
 /// How many symlinks may lead to one another.
 const LINKS: usize = 20;
-/// Entries of folders that are remembered of a mirror.
-const REMEMBERED: usize = 50_000;
+/// The largest folder that is read, and the largest commit, in bytes.
+const FOLDER_LIMIT: u64 = 16 * 1024 * 1024;
+/// The longest path that a symlink may hold, in bytes, as Linux has it.
+const LINK_LIMIT: u64 = 4096;
 
 /// The root of a commit's tree.
 #[derive(Clone)]
@@ -26,36 +29,6 @@ pub struct Tree {
     pub(super) commit: ObjectId,
     pub(super) root: ObjectId,
     pub(super) revision: Revision,
-}
-
-/// What stands at a path.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub kind: EntryKind,
-    pub id: ObjectId,
-}
-
-/// What a folder holds, by name.
-pub(super) type Entries = Arc<[(Box<str>, Entry)]>;
-
-/// What folders hold, by their ids.
-#[derive(Default)]
-pub struct Folders(Mutex<(HashMap<ObjectId, Entries>, usize)>);
-
-impl Folders {
-    fn get(&self, id: ObjectId) -> Option<Entries> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).0.get(&id).cloned()
-    }
-
-    fn put(&self, id: ObjectId, entries: &Entries) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.1 + entries.len() > REMEMBERED {
-            *known = Default::default();
-        }
-        if entries.len() < REMEMBERED && known.0.insert(id, entries.clone()).is_none() {
-            known.1 += entries.len();
-        }
-    }
 }
 
 impl Tree {
@@ -102,6 +75,9 @@ impl Tree {
     }
 
     fn follow(&self, path: &str, links: usize) -> Result<Option<(String, Entry)>, SourceError> {
+        if depth(path) > MAX_DEPTH {
+            return Err(SourceError::TooDeep { path: path.to_owned(), limit: MAX_DEPTH });
+        }
         let mut at = Entry { kind: EntryKind::Tree, id: self.root };
         let mut walked = String::new();
         let mut parts = path.split('/').filter(|part| !part.is_empty());
@@ -131,7 +107,7 @@ impl Tree {
 
     /// The clean path that a symlink leads to.
     fn target(&self, link: &str, id: ObjectId, links: usize) -> Result<String, SourceError> {
-        let bytes = self.blob(link, id)?;
+        let bytes = self.object(link, id, Kind::Blob, LINK_LIMIT)?;
         let target = String::from_utf8_lossy(&bytes).into_owned();
         if links == 0 {
             let why = "is a symlink in a circle";
@@ -147,16 +123,8 @@ impl Tree {
         if let Some(known) = self.repository.folders.get(id) {
             return Ok(known);
         }
-        let repo = self.repository.git.to_thread_local();
-        let tree = repo.find_tree(id).map_err(|error| self.unreadable(path, &error))?;
-        let mut found = Vec::new();
-        for entry in tree.iter() {
-            let entry = entry.map_err(|error| self.unreadable(path, &error))?;
-            let name = entry.filename().to_string().into_boxed_str();
-            found.push((name, Entry { kind: entry.mode().kind(), id: entry.object_id() }));
-        }
-        found.sort_by(|(one, _), (other, _)| one.cmp(other));
-        let found: Entries = found.into();
+        let bytes = self.object(path, id, Kind::Tree, FOLDER_LIMIT)?;
+        let found = folders::read(&bytes).map_err(|bad| self.refused(path, bad))?;
         self.repository.folders.put(id, &found);
         Ok(found)
     }
@@ -182,13 +150,36 @@ impl Tree {
     }
 
     pub(super) fn blob(&self, path: &str, id: ObjectId) -> Result<Vec<u8>, SourceError> {
+        self.object(path, id, Kind::Blob, FILE_LIMIT)
+    }
+
+    /// The bytes of an object. Its size is known before it is unpacked.
+    fn object(&self, path: &str, id: ObjectId, kind: Kind, limit: u64) -> Result<Vec<u8>, SourceError> {
         let repo = self.repository.git.to_thread_local();
-        let size = repo.find_header(id).map_err(|error| self.unreadable(path, &error))?.size();
-        if size > FILE_LIMIT {
-            return Err(SourceError::FileTooLarge { path: path.to_owned(), size, limit: FILE_LIMIT });
+        let header = repo.find_header(id).map_err(|error| self.unreadable(path, &error))?;
+        if header.kind() != kind {
+            let why = format!("an object of it is a {}, not a {kind}", header.kind());
+            return Err(self.bad_tree(path, why));
+        }
+        if header.size() > limit {
+            return Err(SourceError::FileTooLarge { path: path.to_owned(), size: header.size(), limit });
         }
         let object = repo.find_object(id).map_err(|error| self.unreadable(path, &error))?;
         Ok(object.detach().data)
+    }
+
+    fn refused(&self, path: &str, bad: BadFolder) -> SourceError {
+        match bad {
+            BadFolder::Entry { name, why } => {
+                SourceError::BadEntry { entry: below(path, &name), revision: self.revision.to_string(), why }
+            }
+            BadFolder::Tree(why) => self.bad_tree(path, why.to_owned()),
+        }
+    }
+
+    fn bad_tree(&self, path: &str, why: String) -> SourceError {
+        let folder = if path.is_empty() { "./" } else { path }.to_owned();
+        SourceError::BadTree { folder, revision: self.revision.to_string(), why }
     }
 
     pub(super) fn unreadable(&self, path: &str, error: &dyn std::fmt::Display) -> SourceError {

@@ -21,6 +21,7 @@ use crate::cli::files::File;
 use crate::cli::{Global, cluster, files, say};
 use crate::cluster::discovery::Discovery;
 use crate::cluster::requests::Requests;
+use crate::disk::Beneath;
 
 /// Which object, and where to write
 #[derive(Args, Debug)]
@@ -194,13 +195,22 @@ impl Tree<'_> {
             .collect();
         match edit(path, bytes, &edits) {
             Ok(after) => {
-                std::fs::write(root.join(&*path), &after).with_context(|| format!("cannot write {path}"))?;
+                put(root, path, &after).with_context(|| format!("cannot write {path}"))?;
                 *bytes = after;
                 Ok(Ok(()))
             }
             Err(error) => Ok(Err(error.to_string())),
         }
     }
+}
+
+/// Writes a file of a working tree where its links lead to, if that is in the tree.
+fn put(root: &Path, path: &str, bytes: &[u8]) -> anyhow::Result<()> {
+    let root = root.canonicalize()?;
+    let real = root.join(path).canonicalize()?;
+    let below = real.strip_prefix(&root).context("it is a link out of the tree")?;
+    let below = below.to_str().context("its path is not UTF-8")?;
+    Ok(Beneath::open(&root)?.write(below, bytes)?)
 }
 
 /// What a person can do about an object that has no live values.

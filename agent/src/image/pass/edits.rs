@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use holdfast_diff::files::{FileKind, FilesError, Version, Versioned, join};
+use holdfast_diff::files::{FileKind, FilesError, Version, Versioned, Walk, join};
 use holdfast_diff::image::edit::{
     ImagePart, Problem, Setting, Settings, Target, Wanted, WantedImage, apply, current, has_marker,
     is_candidate, settings,
@@ -17,9 +17,6 @@ use super::policy;
 use super::scan::{Scanned, Verdict};
 use crate::api::ImageStatus;
 use jiff::Timestamp;
-
-/// Folders that may be inside one another.
-const DEPTH: usize = 64;
 
 /// A file that changes.
 #[derive(Clone)]
@@ -127,22 +124,22 @@ impl Look<'_> {
     /// The files below the folder that have a marker. Those that a symlink leads to are looked at where they are.
     fn marked(&self) -> Result<Vec<String>, FilesError> {
         let mut found = Vec::new();
-        let mut open = vec![(self.folder.to_owned(), 0)];
-        while let Some((folder, depth)) = open.pop() {
+        let mut walk = Walk::default();
+        let mut open = vec![self.folder.to_owned()];
+        while let Some(folder) = open.pop() {
             for entry in self.files.list(&folder)?.unwrap_or_default() {
                 let path =
                     if folder.is_empty() { entry.name.clone() } else { format!("{folder}/{}", entry.name) };
+                walk.visit(&path)?;
                 let is_folder = entry.kind == FileKind::Folder;
-                if !is_folder && !is_candidate(&entry.name)
-                    || is_folder && (entry.name == ".git" || depth > DEPTH)
-                {
+                if !is_folder && !is_candidate(&entry.name) {
                     continue;
                 }
                 if self.files.resolve(&path)?.is_none_or(|place| place.path != path) {
                     continue;
                 }
                 if is_folder {
-                    open.push((path, depth + 1));
+                    open.push(path);
                 } else if self.has_marker(&path)? {
                     found.push(path);
                 }

@@ -4,11 +4,13 @@
 //! I/O: disk writes, in [`unpack`].
 
 use std::io::Read;
-use std::path::{Component, Path};
+use std::path::Path;
 
 use flate2::read::GzDecoder;
+use holdfast_diff::files::name;
 
 use super::HelmError;
+use crate::disk::Beneath;
 
 /// What an archive may hold, unpacked: in all, in one file, and how many files.
 const ALL: u64 = 100 * 1024 * 1024;
@@ -39,11 +41,7 @@ pub fn entries(name: &str, archive: &[u8]) -> Result<Vec<Entry>, HelmError> {
         if !entry.header().entry_type().is_file() {
             continue;
         }
-        let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        let path = path.strip_prefix("./").map(ToOwned::to_owned).unwrap_or(path);
-        if !is_inside(&path) {
-            return Err(bad(format!("the path {path} leads out of it")));
-        }
+        let path = path(&entry.path_bytes()).map_err(bad)?;
         if entry.size() > FILE {
             return Err(bad(format!("{path} has {} bytes, more than {FILE}", entry.size())));
         }
@@ -60,13 +58,10 @@ pub fn entries(name: &str, archive: &[u8]) -> Result<Vec<Entry>, HelmError> {
 /// Writes files below a folder. The first part of each path, the chart's name, is left off.
 pub fn unpack(entries: &[Entry], folder: &Path) -> Result<(), HelmError> {
     let failed = HelmError::io("unpack a chart");
+    let folder = Beneath::open(folder).map_err(&failed)?;
     for Entry { path, bytes } in entries {
         let Some((_, below)) = path.split_once('/') else { continue };
-        let path = folder.join(below);
-        if let Some(parent) = path.parent() {
-            std::fs::create_dir_all(parent).map_err(&failed)?;
-        }
-        std::fs::write(path, bytes).map_err(&failed)?;
+        folder.write(below, bytes).map_err(&failed)?;
     }
     Ok(())
 }
@@ -76,11 +71,18 @@ pub fn metadata(entries: &[Entry]) -> Option<&Entry> {
     entries.iter().find(|entry| entry.path.split_once('/').is_some_and(|(_, below)| below == "Chart.yaml"))
 }
 
-/// True for a relative path without `..` that has a name.
-fn is_inside(path: &str) -> bool {
-    !path.is_empty()
-        && !path.contains('\\')
-        && Path::new(path).components().all(|part| matches!(part, Component::Normal(_)))
+/// A path of an archive: relative, and only names that may stand in a folder. `.` and empty parts mean nothing.
+fn path(raw: &[u8]) -> Result<String, String> {
+    let shown = || name::shown(raw);
+    let text = str::from_utf8(raw).map_err(|_| format!("the path {} is not UTF-8", shown()))?;
+    if text.starts_with('/') {
+        return Err(format!("the path {} leads out of it", shown()));
+    }
+    let names: Vec<&str> = text.split('/').filter(|name| !matches!(*name, "" | ".")).collect();
+    let path = names.join("/");
+    name::check_path(&path)
+        .map_err(|why| format!("the path {} leads out of it: a part of it {why}", shown()))?;
+    Ok(path)
 }
 
 #[cfg(test)]
@@ -132,10 +134,15 @@ mod tests {
 
     #[test]
     fn no_path_leads_out_and_links_are_passed_over() {
-        for path in ["../a.yaml", "web/../../a.yaml", "/etc/a.yaml", "web\\..\\a.yaml"] {
+        for path in
+            ["../a.yaml", "web/../../a.yaml", "/etc/a.yaml", "web\\..\\a.yaml", "web/.git/config", "."]
+        {
             let bytes = archive(&[(path, FILE, b"a: 1")]);
-            assert_eq!(said(&bytes), format!("web.tgz cannot be unpacked: the path {path} leads out of it"));
+            let expected = format!("web.tgz cannot be unpacked: the path {path} leads out of it");
+            assert!(said(&bytes).starts_with(&expected), "{}", said(&bytes));
         }
+        let bytes = archive(&[("./web//a.yaml", FILE, b"a: 1")]);
+        assert_eq!(entries("web.tgz", &bytes).unwrap()[0].path, "web/a.yaml");
         let linked = archive(&[
             ("web/templates", tar::EntryType::Symlink, b""),
             ("web/Chart.yaml", FILE, b"name: web"),

@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use holdfast_diff::files::join;
 use holdfast_diff::range;
 
 use super::archive::{self, Entry};
@@ -95,7 +96,8 @@ async fn fetch(
         return Err(HelmError::BadChart { file, said });
     }
     if let Some(path) = repository.strip_prefix("file://") {
-        return local(runner, folder, &place.join(path), dependency, depth).await;
+        let place = beside(folder.root, place, path).ok_or_else(|| escapes(dependency))?;
+        return local(runner, folder, &place, dependency, depth).await;
     }
     let login = login(folder.logins, repository);
     let oci = format!("{}/{name}", repository.trim_end_matches('/'));
@@ -128,8 +130,7 @@ async fn local(
     if !place.exists() {
         return Err(bad(format!("the dependency {name} is not at {repository}")));
     }
-    let place: PathBuf = tree::inside(place, folder.root)
-        .map_err(|_| HelmError::PathEscapes { path: format!("the dependency {name} at {repository}") })?;
+    let place: PathBuf = tree::inside(place, folder.root).map_err(|_| escapes(dependency))?;
     let mut files = tree::read(&place, folder.root)?.files;
     let chart =
         archive::metadata(&files).ok_or_else(|| bad(format!("there is no Chart.yaml at {repository}")))?;
@@ -147,6 +148,19 @@ async fn local(
         Entry { path: format!("chart/charts/{name}/{below}"), bytes: file.bytes }
     };
     Ok((files.into_iter().map(moved).collect(), added.fetched))
+}
+
+/// A folder as seen from another one, by their names alone: what is outside of the tree is not even looked for.
+fn beside(root: &Path, place: &Path, path: &str) -> Option<PathBuf> {
+    if path.starts_with('/') {
+        return None;
+    }
+    let below = place.strip_prefix(root).ok()?.to_str()?;
+    Some(root.join(join(below, path)?))
+}
+
+fn escapes(Dependency { name, repository, .. }: &Dependency) -> HelmError {
+    HelmError::PathEscapes { path: format!("the dependency {name} at {repository}") }
 }
 
 /// The login of the longest URL that a place begins with.
@@ -183,6 +197,17 @@ mod tests {
         assert_eq!(user("https://a.example.com/other").as_deref(), Some("host"));
         assert_eq!(user("https://a.example.com.evil.com/stable"), None);
         assert_eq!(user("http://a.example.com"), None);
+    }
+
+    #[test]
+    fn a_chart_beside_another_one_is_in_the_tree() {
+        let root = Path::new("/tree");
+        let of = |path: &str| beside(root, Path::new("/tree/apps/web"), path);
+        assert_eq!(of("../../common"), Some(root.join("common")));
+        assert_eq!(of("charts/x"), Some(root.join("apps/web/charts/x")));
+        for path in ["/etc", "../../../etc", "../../../tree2/x"] {
+            assert_eq!(of(path), None, "{path}");
+        }
     }
 
     #[test]

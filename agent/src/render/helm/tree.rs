@@ -1,6 +1,9 @@
 //! Charts in folders: their files, with links followed inside of the repository and nowhere else. I/O: disk.
 
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+
+use holdfast_diff::files::name;
 
 use super::HelmError;
 use super::archive::Entry;
@@ -50,7 +53,10 @@ impl Reading {
             folder.read_dir().map_err(&failed)?.collect::<Result<_, _>>().map_err(&failed)?;
         entries.sort_by_key(std::fs::DirEntry::file_name);
         for entry in entries {
-            let name = format!("{name}/{}", entry.file_name().to_string_lossy());
+            let raw = entry.file_name();
+            let own = name::check(raw.as_bytes())
+                .map_err(|why| too_much(&name::shown(raw.as_bytes()), format!("it {why}")))?;
+            let name = format!("{name}/{own}");
             let mut path = entry.path();
             if entry.file_type().map_err(&failed)?.is_symlink() {
                 self.tree.linked = true;
