@@ -9,7 +9,7 @@ use anyhow::{Context as _, ensure};
 use holdfast::render::plain;
 use holdfast::source::{Checkout, GitRef, Location, SourceOptions, Sources};
 use holdfast_diff::files::Files as _;
-use holdfast_tests::sync;
+use holdfast_tests::{eventually, sync};
 use serde_json::json;
 
 use super::hostile::trees::{self, Loose, Objects as _};
@@ -175,9 +175,14 @@ fn a_chart_with_a_path_as_a_name_writes_nothing() -> anyhow::Result<()> {
             repository.git(&["push", "--quiet", "--force", &repository.push_url, "main"])?;
             apply("evil", "chart").await?;
             apply("good", "good").await?;
-            stage.env.ready(&tenant.namespace, "good", Some(&commit)).await?;
-            let ready = stage.env.reason(&tenant.namespace, "evil", "BadEntry").await?;
-            ensure!(ready.message.contains("chart/templates"), "{ready:?}");
+            stage.env.ready(&tenant.namespace, "good", None).await?;
+            eventually(LIMIT, "the chart to be refused", || async {
+                let ready = stage.env.condition(&tenant.namespace, "evil", "Ready").await?;
+                let said = ready.message.contains("chart/templates") && ready.message.contains(&commit[..7]);
+                ensure!(ready.reason == "BadEntry" && said, "{ready:?}");
+                Ok(true)
+            })
+            .await?;
             ensure!(!Path::new(path).exists(), "{path} was written");
             stage.agent.get("healthz").await?;
         }
