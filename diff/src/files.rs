@@ -6,6 +6,8 @@ pub mod name;
 
 use std::sync::Arc;
 
+use crate::budget::{Budget, Exceeded, Resource};
+
 /// How many folders may be inside of one another.
 pub const MAX_DEPTH: usize = 64;
 /// How many entries one walk through folders may visit.
@@ -38,6 +40,12 @@ pub struct Entry {
 #[error("{0}")]
 pub struct FilesError(pub String);
 
+impl From<Exceeded> for FilesError {
+    fn from(exceeded: Exceeded) -> Self {
+        Self(exceeded.to_string())
+    }
+}
+
 /// The files of one tree.
 pub trait Files {
     /// Where a path leads; `None` if nothing is there.
@@ -48,6 +56,19 @@ pub trait Files {
 
     /// What a folder holds, in the order of names, symlinks followed; `None` if there is no folder.
     fn list(&self, path: &str) -> Result<Option<Vec<Entry>>, FilesError>;
+
+    /// What the render that reads these files may take; `None` if nothing is counted.
+    fn budget(&self) -> Option<&Budget> {
+        None
+    }
+
+    /// Counts what is about to be taken from the budget.
+    ///
+    /// # Errors
+    /// If it is more than what is left.
+    fn spend(&self, resource: Resource, amount: usize) -> Result<(), Exceeded> {
+        self.budget().map_or(Ok(()), |budget| budget.take(resource, amount))
+    }
 }
 
 /// Files whose content has a name, as git gives it: the same name is the same content.

@@ -3,6 +3,7 @@
 //! Architecture invariant: nothing here knows tokio, kube, a file system, a clock or an environment.
 
 pub mod applyset;
+pub mod budget;
 pub mod compare;
 pub mod digest;
 pub mod fields;
@@ -23,4 +24,5 @@ pub mod range;
 pub mod substitute;
 pub mod takeover;
 pub mod text;
+pub mod weight;
 pub mod yaml;

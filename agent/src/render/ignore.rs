@@ -3,6 +3,8 @@
 //! The files are read at the root of the tree, at the folder that is rendered, and in every folder below it, and hold for
 //! what is below them, the deeper ones last. Pure.
 
+use std::sync::Arc;
+
 use holdfast_diff::files::{Files, FilesError};
 use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
@@ -10,13 +12,14 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 /// The names of such files, the later one stronger.
 const NAMES: [&str; 2] = [".sourceignore", ".holdfastignore"];
 
-/// The largest such file, in bytes: its patterns become far larger than their text.
-const LIMIT: usize = 64 * 1024;
+/// The most bytes and patterns of one file: each file of the tree is matched with all of them.
+const LONGEST: usize = 64 * 1024;
+const PATTERNS: usize = 1000;
 
 /// The rules of a folder and of all folders above it.
 #[derive(Clone, Default)]
 pub struct Ignored {
-    rules: Vec<(String, Gitignore)>,
+    rules: Vec<(String, Arc<Gitignore>)>,
 }
 
 impl Ignored {
@@ -31,7 +34,7 @@ impl Ignored {
         for name in NAMES {
             let path = if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
             let Some(bytes) = files.read(&path)? else { continue };
-            all.rules.push((folder.to_owned(), rules(&path, &bytes)?));
+            all.rules.push((folder.to_owned(), Arc::new(rules(&path, &bytes)?)));
         }
         Ok(all)
     }
@@ -51,12 +54,12 @@ impl Ignored {
 }
 
 fn rules(path: &str, bytes: &[u8]) -> Result<Gitignore, FilesError> {
-    if bytes.len() > LIMIT {
+    let text = str::from_utf8(bytes).map_err(|_| FilesError(format!("{path}: the file is not UTF-8")))?;
+    if bytes.len() > LONGEST || text.lines().count() > PATTERNS {
         return Err(FilesError(format!(
-            "{path}: the file has more than {LIMIT} bytes; write fewer patterns"
+            "{path}: the file has more than {LONGEST} bytes or {PATTERNS} lines; write fewer patterns"
         )));
     }
-    let text = str::from_utf8(bytes).map_err(|_| FilesError(format!("{path}: the file is not UTF-8")))?;
     let mut builder = GitignoreBuilder::new("");
     for (number, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
         builder
@@ -74,7 +77,7 @@ mod tests {
     #[test]
     fn patterns_mean_what_they_mean_to_git() {
         let rules = rules("x", b"# note\n*.md\n/charts/\n!keep.md\ntmp/**/*.yaml\n").unwrap();
-        let ignored = Ignored { rules: vec![("shop".to_owned(), rules)] };
+        let ignored = Ignored { rules: vec![("shop".to_owned(), Arc::new(rules))] };
         let cases = [
             ("shop/readme.md", false, true),
             ("shop/a/readme.md", false, true),

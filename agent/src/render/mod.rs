@@ -22,6 +22,7 @@ pub mod variables;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use holdfast_diff::budget::Exceeded;
 use holdfast_diff::digest::Digest;
 use holdfast_diff::files::{Files, FilesError, Versioned};
 use holdfast_diff::object::{Manifest, Origin};
@@ -142,13 +143,25 @@ pub struct RenderError {
     name: &'static str,
 }
 
+/// How many mistakes are told: nobody reads more, and a bad file may have as many as it has bytes.
+const TOLD: usize = 100;
+
 fn count(errors: usize) -> String {
     if errors == 1 { "1 mistake in git: ".to_owned() } else { format!("{errors} mistakes in git: ") }
 }
 
 impl RenderError {
-    pub fn of(errors: Vec<String>) -> Self {
+    pub fn of(mut errors: Vec<String>) -> Self {
+        let more = errors.len().saturating_sub(TOLD);
+        errors.truncate(TOLD);
+        errors.extend((more > 0).then(|| format!("and {more} more")));
         Self { errors, class: Class::User, name: "RenderFailed" }
+    }
+}
+
+impl From<Exceeded> for RenderError {
+    fn from(exceeded: Exceeded) -> Self {
+        Self::of(vec![exceeded.to_string()])
     }
 }
 
@@ -186,14 +199,14 @@ pub fn of_files(files: &dyn Files, job: &Job<'_>) -> Result<Rendered, RenderErro
         Renderer::Helm => {
             let charts =
                 outside.and_then(Outside::charts).ok_or_else(|| RenderError::of(vec![NO_HELM.to_owned()]))?;
-            chart::render(charts, &files, folder, options.helm.as_ref(), inputs)?
+            chart::render(charts, &host, folder, options.helm.as_ref(), inputs)?
         }
         Renderer::Kustomize => kustomize::render(&host, folder, kustomize)?,
     };
     let patches = options.helm.as_ref().map(|helm| &*helm.patches).unwrap_or_default();
     rendered.objects = overlay::apply(&host, folder, rendered.objects, kustomize, patches)?;
     if let Some(substitute) = &options.substitute {
-        variables::fill(&files, &mut rendered.objects, substitute, &inputs.vars)?;
+        variables::fill(&host, &mut rendered.objects, substitute, &inputs.vars)?;
     }
     rendered.remotes = host.remotes();
     rendered.secret = inputs.secret || files.used();

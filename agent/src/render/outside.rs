@@ -6,6 +6,7 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::sync::Arc;
 
+use holdfast_diff::budget::{Budget, Resource};
 use holdfast_diff::files::{Entry, Files, FilesError, Place, join};
 use holdfast_diff::kustomize::host::{HelmChart, Host};
 use holdfast_diff::kustomize::remote;
@@ -64,16 +65,17 @@ impl Outside {
     }
 }
 
-/// Files, and the outside.
+/// Files, and the outside; and the budget of the render, which counts all that is asked of them.
 pub struct Surroundings<'a> {
     files: &'a dyn Files,
     outside: Option<&'a Outside>,
     mounted: RefCell<Vec<(ReadRemote, Remote)>>,
+    budget: Budget,
 }
 
 impl<'a> Surroundings<'a> {
     pub fn new(files: &'a dyn Files, outside: Option<&'a Outside>) -> Self {
-        Self { files, outside, mounted: RefCell::default() }
+        Self { files, outside, mounted: RefCell::default(), budget: Budget::default() }
     }
 
     /// The commits of other repositories that were read.
@@ -103,6 +105,7 @@ fn mounted(path: &str) -> Option<(usize, &str)> {
 
 impl Files for Surroundings<'_> {
     fn resolve(&self, path: &str) -> Result<Option<Place>, FilesError> {
+        self.spend(Resource::Visits, 1)?;
         let place = self.ask(path, |files, path| files.resolve(path))?;
         let mount = mounted(path).map(|(number, _)| format!("{MOUNT}/{number}"));
         Ok(place.map(|place| match mount {
@@ -112,11 +115,20 @@ impl Files for Surroundings<'_> {
     }
 
     fn read(&self, path: &str) -> Result<Option<Arc<[u8]>>, FilesError> {
-        self.ask(path, |files, path| files.read(path))
+        self.spend(Resource::Visits, 1)?;
+        let bytes = self.ask(path, |files, path| files.read(path))?;
+        self.spend(Resource::Bytes, bytes.as_ref().map_or(0, |bytes| bytes.len()))?;
+        Ok(bytes)
     }
 
     fn list(&self, path: &str) -> Result<Option<Vec<Entry>>, FilesError> {
-        self.ask(path, |files, path| files.list(path))
+        let entries = self.ask(path, |files, path| files.list(path))?;
+        self.spend(Resource::Visits, 1 + entries.as_ref().map_or(0, Vec::len))?;
+        Ok(entries)
+    }
+
+    fn budget(&self) -> Option<&Budget> {
+        Some(&self.budget)
     }
 }
 

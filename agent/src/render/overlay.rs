@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use holdfast_diff::budget::Budget;
 use holdfast_diff::files::{Entry, FileKind, Files, FilesError, Place};
 use holdfast_diff::kustomize::host::{HelmChart, Host};
 use holdfast_diff::kustomize::{self, Options};
@@ -115,6 +116,10 @@ impl Files for Overlay<'_> {
 
     fn list(&self, path: &str) -> Result<Option<Vec<Entry>>, FilesError> {
         self.host.list(path)
+    }
+
+    fn budget(&self) -> Option<&Budget> {
+        self.host.budget()
     }
 }
 

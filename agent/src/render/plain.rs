@@ -3,9 +3,10 @@
 //!
 //! Leaves the dialect to `holdfast_diff::yaml`. Pure, beside the files that it is given.
 
+use holdfast_diff::budget::{Exceeded, Resource};
 use holdfast_diff::files::{Entry, FileKind, Files, FilesError, Walk};
 use holdfast_diff::object::Manifest;
-use holdfast_diff::yaml;
+use holdfast_diff::{weight, yaml};
 
 use super::ignore::Ignored;
 use super::kustomize;
@@ -70,8 +71,9 @@ pub fn render(
             Unit::File(path) => {
                 let bytes = host.read(&path)?.unwrap_or_default();
                 let (manifests, mistakes) = yaml::manifests(&path, &bytes);
-                let object = |Manifest { value, origin, .. }| Object { value, origin };
-                rendered.objects.extend(manifests.into_iter().map(object));
+                let objects =
+                    manifests.into_iter().map(|Manifest { value, origin, .. }| Object { value, origin });
+                rendered.objects.extend(counted(host, objects.collect()).map_err(|error| at(&path, error))?);
                 errors.extend(mistakes.into_iter().map(|mistake| mistake.to_string()));
             }
             Unit::Kustomization(folder) => match kustomize::render(host, &folder, options) {
@@ -84,6 +86,17 @@ pub fn render(
         }
     }
     if errors.is_empty() { Ok(rendered) } else { Err(RenderError::of(errors)) }
+}
+
+/// Counts objects that were read.
+fn counted(host: &Surroundings<'_>, objects: Vec<Object>) -> Result<Vec<Object>, Exceeded> {
+    host.spend(Resource::Objects, objects.len())?;
+    host.spend(Resource::Memory, objects.iter().map(|object| weight::bytes(&object.value)).sum())?;
+    Ok(objects)
+}
+
+fn at(path: &str, error: Exceeded) -> RenderError {
+    RenderError::of(vec![format!("{path}: {error}")])
 }
 
 #[cfg(test)]

@@ -4,9 +4,11 @@
 
 use std::collections::BTreeMap;
 
+use holdfast_diff::budget::Resource;
 use holdfast_diff::files::Files;
 use holdfast_diff::object::Origin;
 use holdfast_diff::substitute::{self, Mode, Options, SubstituteError};
+use holdfast_diff::weight;
 
 use super::{Object, RenderError};
 use crate::api::{Substitute, SubstituteMode};
@@ -24,6 +26,7 @@ pub fn fill(
     };
     let mut errors = Vec::new();
     for Object { value, origin } in objects {
+        let before = weight::bytes(value);
         if let Err(mistakes) = substitute::substitute(value, &Options { vars, mode }) {
             let told = |mistake: SubstituteError| {
                 let line = line(files, origin, &mistake.variable).unwrap_or(origin.line);
@@ -31,6 +34,9 @@ pub fn fill(
             };
             errors.extend(mistakes.into_iter().map(told));
         }
+        let grown = weight::bytes(value).saturating_sub(before);
+        let spent = files.spend(Resource::Memory, grown);
+        spent.map_err(|error| RenderError::of(vec![format!("{origin}: {error}")]))?;
     }
     if errors.is_empty() { Ok(()) } else { Err(RenderError::of(errors)) }
 }

@@ -1,29 +1,17 @@
-//! How large a patch or a replacement may make an object: a few copies and moves could make one of any size.
+//! How large a patch or a replacement may make an object, and how much a step may add to all of them: a few copies and
+//! moves could make objects of any size, and one value could be written into each of many.
 //!
 //! Pure.
 
-use serde_json::Value;
+use std::cell::Cell;
 
 use super::node::Node;
+use crate::weight::{Tree, bytes, levels};
 
 /// Levels of an object, as many as one that is read may have.
 const DEEPEST: usize = 120;
 /// Bytes of memory of an object, counted roughly: some times what an API server takes.
 const HEAVIEST: usize = 32 * 1024 * 1024;
-/// Bytes that a value takes beside its text.
-const VALUE: usize = 32;
-/// Bytes that a mapping or a list takes beside its values, however few they are.
-const COLLECTION: usize = 640;
-
-/// A value that holds others.
-pub trait Tree {
-    fn below(&self) -> impl Iterator<Item = &Self>;
-
-    fn is_collection(&self) -> bool;
-
-    /// Bytes of its own text, and of its keys.
-    fn text(&self) -> usize;
-}
 
 /// Refuses a value that would stand too deep below so many levels.
 pub fn depth(above: usize, value: &impl Tree) -> Result<(), String> {
@@ -46,6 +34,37 @@ impl Room {
     }
 }
 
+/// Bytes of memory that one step may add to all resources together, counted roughly.
+const GROWTH: usize = 64 * 1024 * 1024;
+/// Bytes of a name, of which the API server takes at most 253.
+const NAME: usize = 1024;
+
+/// What a step adds to all resources together, counted as it is added.
+#[derive(Debug, Default)]
+pub struct Growth(Cell<usize>);
+
+impl Growth {
+    /// Counts bytes that are about to be added.
+    pub fn add(&self, bytes: usize) -> Result<(), String> {
+        self.0.set(self.0.get().saturating_add(bytes));
+        if self.0.get() <= GROWTH {
+            return Ok(());
+        }
+        Err(format!(
+            "the step would add more than {GROWTH} bytes to all objects together: change fewer objects, or less in each"
+        ))
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.0.get()
+    }
+}
+
+/// Refuses a part of a name that is longer than any name: it would be written into each object.
+pub fn name(field: &str, text: &str) -> Result<(), String> {
+    if text.len() <= NAME { Ok(()) } else { Err(format!("{field} is longer than {NAME} bytes: shorten it")) }
+}
+
 /// Refuses an object that has grown too large.
 pub fn weight(object: &impl Tree) -> Result<(), String> {
     if bytes(object) <= HEAVIEST { Ok(()) } else { Err(too_heavy()) }
@@ -53,31 +72,6 @@ pub fn weight(object: &impl Tree) -> Result<(), String> {
 
 fn too_heavy() -> String {
     format!("the object would take more than {HEAVIEST} bytes: copy less")
-}
-
-fn levels(value: &impl Tree) -> usize {
-    usize::from(value.is_collection()) + value.below().map(levels).max().unwrap_or(0)
-}
-
-fn bytes(value: &impl Tree) -> usize {
-    let own = if value.is_collection() { COLLECTION } else { VALUE };
-    own + value.text() + value.below().map(bytes).sum::<usize>()
-}
-
-impl Tree for Value {
-    fn below(&self) -> impl Iterator<Item = &Self> {
-        let fields = self.as_object().into_iter().flat_map(|map| map.values());
-        fields.chain(self.as_array().into_iter().flatten())
-    }
-
-    fn is_collection(&self) -> bool {
-        self.is_object() || self.is_array()
-    }
-
-    fn text(&self) -> usize {
-        let keys: usize = self.as_object().into_iter().flat_map(|map| map.keys()).map(String::len).sum();
-        keys + self.as_str().map_or(0, str::len)
-    }
 }
 
 impl Tree for Node {

@@ -8,7 +8,10 @@ use std::sync::Arc;
 use super::build::Context;
 use super::error::KustomizeError;
 use super::remote;
+use super::resource::Resource;
+use crate::budget::Resource as Taken;
 use crate::files::{FileKind, FilesError, Place, join};
+use crate::weight;
 
 /// How many kustomizations can stand within each other. The original has no limit but its memory.
 const DEEPEST: usize = 40;
@@ -52,6 +55,19 @@ impl<'a> Loader<'a> {
 
     pub fn root(&self) -> &str {
         &self.root
+    }
+
+    /// Counts what is about to be taken from the budget of the render.
+    pub fn spend(&self, what: Taken, amount: usize) -> Result<(), KustomizeError> {
+        let spent = self.context.host.spend(what, amount);
+        spent.map_err(|exceeded| KustomizeError::new(exceeded.to_string()))
+    }
+
+    /// Counts resources that were read or generated.
+    pub fn count(&self, resources: &[Resource]) -> Result<(), KustomizeError> {
+        self.spend(Taken::Objects, resources.len())?;
+        let memory = resources.iter().map(|resource| weight::bytes(resource.node())).sum();
+        self.spend(Taken::Memory, memory)
     }
 
     pub fn warn(&self, warning: String) {

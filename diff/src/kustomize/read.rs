@@ -11,6 +11,7 @@ mod parse;
 
 use std::sync::Arc;
 
+use crate::budget::Copies;
 use crate::object::Origin;
 
 use super::error::KustomizeError;
@@ -49,13 +50,11 @@ fn parsed(file: &str, bytes: &[u8], keys: Keys) -> Result<(Vec<(Node, u32)>, usi
     let text = documents::text(file, bytes)?;
     let documents = documents(file, &text)?;
     let count = documents.len();
+    let copies = Copies::default();
     let mut nodes = Vec::new();
     for Document { text, lines_before } in documents {
-        let found = parse(text, lines_before, keys).map_err(|Fail { line, message }| KustomizeError {
-            file: file.to_owned(),
-            line,
-            message,
-        })?;
+        let found = parse(text, lines_before, keys, &copies)
+            .map_err(|Fail { line, message }| KustomizeError { file: file.to_owned(), line, message })?;
         nodes.extend(found.filter(|(node, _)| !node.is_null()));
     }
     Ok((nodes, count))

@@ -2,6 +2,7 @@
 //!
 //! Pure.
 
+use super::bounds::Growth;
 use super::error::KustomizeError;
 use super::id::ResId;
 use super::resource::Resource;
@@ -10,9 +11,16 @@ use super::resource::Resource;
 #[derive(Clone, Debug, Default)]
 pub struct Resources {
     pub list: Vec<Resource>,
+    /// Bytes that the steps added since this was last asked for.
+    pub grown: usize,
 }
 
 impl Resources {
+    /// Notes what a step added.
+    pub fn grew(&mut self, growth: &Growth) {
+        self.grown = self.grown.saturating_add(growth.bytes());
+    }
+
     /// Appends a resource whose identity is new.
     pub fn append(&mut self, resource: Resource) -> Result<(), KustomizeError> {
         if let Some(there) = self.list.iter().find(|there| there.id().is_same(resource.id())) {

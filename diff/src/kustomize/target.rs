@@ -24,6 +24,7 @@ use super::tables;
 use super::transform::metadata::Provenance;
 use super::transform::names::NameReferenceTransformer;
 use super::transform::vars::Var;
+use crate::budget::Resource as Taken;
 use crate::files::FileKind;
 use crate::object::Origin;
 
@@ -65,6 +66,7 @@ impl<'a> Target<'a> {
                 format!("there are several kustomizations here: remove {} or {}", loaded.path, second.path);
             return Err(KustomizeError::in_file(folder, message));
         }
+        loader.spend(Taken::Kustomizations, 1)?;
         let file::Reading { kustomization, warnings } = file::read(&loaded.path, &loaded.bytes)?;
         warnings.into_iter().for_each(|warning| loader.warn(warning));
         let trail = (!kustomization.build_metadata.is_empty()).then(Provenance::default);
@@ -103,6 +105,7 @@ impl<'a> Target<'a> {
         let unused = vars
             .resolve(&mut resources, &config.var_reference)
             .map_err(|e| e.or_at(&self.origin("vars", 0)))?;
+        self.count_growth(&mut resources).map_err(|error| error.or_at(&self.origin("vars", 0)))?;
         for name in unused {
             self.loader.warn(format!("{}: the var {name} stands nowhere", self.file));
         }
@@ -120,6 +123,7 @@ impl<'a> Target<'a> {
         let mut all = self.add_components(all)?;
         for step in self.transformers(&all)? {
             step.run(&mut all.resources)?;
+            self.count_growth(&mut all.resources).map_err(|error| error.or_at(&step.origin))?;
         }
         self.validate(&all.resources)?;
         let vars: Vec<Var> = self.kustomization.vars.iter().map(typed).collect::<Result<_, _>>()?;
@@ -140,6 +144,7 @@ impl<'a> Target<'a> {
             if self.is_file(path).map_err(at)? {
                 let loaded = self.loader.open(path).map_err(at)?;
                 let mut resources = read::resources(&loaded.path, &loaded.bytes)?;
+                self.loader.count(&resources).map_err(at)?;
                 self.note_provenance(&mut resources, path);
                 all.resources.append_all(resources)?;
             } else {
@@ -201,7 +206,9 @@ impl<'a> Target<'a> {
 
     fn generate(&self, all: &mut Accumulator) -> Result<(), KustomizeError> {
         for generator in self.generators()? {
-            for resource in generator.run(self)? {
+            let generated = generator.run(self)?;
+            self.loader.count(&generated).map_err(|error| error.or_at(&generator.origin))?;
+            for resource in generated {
                 all.resources.absorb(resource)?;
             }
         }
@@ -256,6 +263,11 @@ impl<'a> Target<'a> {
             transformers.push(plugins::transformer(&resource, self)?);
         }
         Ok(transformers)
+    }
+
+    /// Counts what the last step added.
+    fn count_growth(&self, resources: &mut Resources) -> Result<(), KustomizeError> {
+        self.loader.spend(Taken::Memory, std::mem::take(&mut resources.grown))
     }
 
     /// Runs transformers that must not change anything.

@@ -11,10 +11,15 @@ use super::error::YamlProblem;
 use super::place::Lines;
 use super::scalar;
 use super::tree::{Content, NodeId, Tree};
+use crate::budget::Copies;
+use crate::weight::{COLLECTION, VALUE};
 
 /// The deepest nesting that is read. go-yaml reads 10,000 levels; serde_json, through which every object
 /// returns from the API server, reads 127, and a watch event wraps two around it.
 pub(super) const MAX_DEPTH: usize = 120;
+
+/// How many mistakes of one document are told: then it is not read further.
+const MAX_FINDINGS: usize = 100;
 
 /// A mistake and the byte it stands at.
 pub(super) type Finding = (usize, YamlProblem);
@@ -28,11 +33,17 @@ pub enum Duplicates {
 }
 
 /// Makes a document's value, or says all that is wrong with it.
-pub(super) fn decode(tree: &Tree, lines: &Lines, duplicates: Duplicates) -> Result<Value, Vec<Finding>> {
+pub(super) fn decode(
+    tree: &Tree,
+    lines: &Lines,
+    duplicates: Duplicates,
+    copies: &Copies,
+) -> Result<Value, Vec<Finding>> {
     let mut decoder = Decoder {
         tree,
         lines,
         duplicates,
+        copies,
         expanding: Vec::new(),
         decoded: 0,
         aliased: 0,
@@ -48,6 +59,8 @@ struct Decoder<'t, 'a> {
     tree: &'t Tree<'a>,
     lines: &'t Lines<'t>,
     duplicates: Duplicates,
+    /// What aliases may still add to the file.
+    copies: &'t Copies,
     /// The aliases that are being expanded, outermost first.
     expanding: Vec<NodeId>,
     decoded: u32,
@@ -190,13 +203,33 @@ impl Decoder<'_, '_> {
         self.decoded += 1;
         self.aliased += u32::from(!self.expanding.is_empty());
         let share = f64::from(self.aliased) / f64::from(self.decoded);
+        if self.findings.len() >= MAX_FINDINGS {
+            return Err(Stop);
+        }
         if self.aliased > 100 && self.decoded > 1000 && share > allowed_share(self.decoded) {
             return Err(self.stop(id, YamlProblem::ExcessiveAliases));
+        }
+        if !self.expanding.is_empty() || self.is_alias(id) {
+            self.copy(id)?;
         }
         if depth > MAX_DEPTH {
             return Err(self.stop(id, YamlProblem::TooDeep(MAX_DEPTH)));
         }
         Ok(())
+    }
+
+    fn is_alias(&self, id: NodeId) -> bool {
+        matches!(self.tree.node(id).map(|node| &node.content), Some(Content::Alias { .. }))
+    }
+
+    /// Counts the memory of a node that is repeated: the node itself, and not what is below it.
+    fn copy(&mut self, id: NodeId) -> Step<()> {
+        let tree = self.tree;
+        let weight = match tree.node(tree.resolve(id)).map(|node| &node.content) {
+            Some(Content::Scalar { text, .. }) => VALUE + text.len(),
+            _ => COLLECTION,
+        };
+        if self.copies.take(weight) { Ok(()) } else { Err(self.stop(id, YamlProblem::ExcessiveAliases)) }
     }
 
     fn start(&self, id: NodeId) -> usize {

@@ -43,6 +43,8 @@ pub enum YamlProblem {
     AliasLoop(String),
     #[error("aliases make up too much of the document: write out what they stand for")]
     ExcessiveAliases,
+    #[error("the file has more than {0} values: split it into several files")]
+    TooMany(usize),
     #[error("nested deeper than {0} levels: flatten it")]
     TooDeep(usize),
     #[error("`{text}` does not read as {tag}: correct the value or drop the tag")]

@@ -31,6 +31,8 @@ pub use decode::Duplicates;
 use decode::{Finding, MAX_DEPTH, decode};
 use place::Lines;
 
+use crate::budget::Copies;
+
 /// One document of a file.
 #[derive(Clone, Debug)]
 pub struct Document<'a> {
@@ -62,6 +64,10 @@ pub fn read_first<'a>(
     }
 }
 
+/// The most values and keys of one file, all documents together: some times as many as the largest files of definitions
+/// have.
+const MAX_NODES: usize = 4_000_000;
+
 /// How much of a file is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Extent {
@@ -76,8 +82,15 @@ fn read_with<'a>(
     duplicates: Duplicates,
 ) -> (Vec<Document<'a>>, Vec<YamlError>) {
     let lines = Lines::new(text);
-    let mut reading =
-        Reading { lines: &lines, extent, duplicates, documents: Vec::new(), findings: Vec::new() };
+    let mut reading = Reading {
+        lines: &lines,
+        extent,
+        duplicates,
+        copies: Copies::default(),
+        nodes: 0,
+        documents: Vec::new(),
+        findings: Vec::new(),
+    };
     match check_text(text) {
         Ok(text) => reading.parts(text),
         Err(finding) => reading.findings.push(finding),
@@ -113,6 +126,9 @@ struct Reading<'l, 'a> {
     lines: &'l Lines<'l>,
     extent: Extent,
     duplicates: Duplicates,
+    copies: Copies,
+    /// Nodes that were read, of all documents.
+    nodes: usize,
     documents: Vec<Document<'a>>,
     findings: Vec<Finding>,
 }
@@ -157,7 +173,15 @@ impl<'a> Reading<'_, 'a> {
                         return;
                     }
                 }
-                Ok((event, span)) => builder.event(event, span),
+                Ok((event, span)) => {
+                    self.nodes += 1;
+                    if self.nodes > MAX_NODES {
+                        let at = base + span.byte_range().map_or(0, |range| range.start);
+                        self.findings.push((at, YamlProblem::TooMany(MAX_NODES)));
+                        return;
+                    }
+                    builder.event(event, span);
+                }
                 Err(error) => {
                     let at = error.marker().byte_offset().unwrap_or(0);
                     self.findings.push((base + at, error::syntax(error.kind(), MAX_DEPTH)));
@@ -170,7 +194,7 @@ impl<'a> Reading<'_, 'a> {
     }
 
     fn document(&mut self, tree: Tree<'a>) {
-        match decode(&tree, self.lines, self.duplicates) {
+        match decode(&tree, self.lines, self.duplicates, &self.copies) {
             Ok(Value::Null) => {}
             Ok(value) => {
                 let start = tree.node(Tree::ROOT).map_or(0, |node| node.span.start);

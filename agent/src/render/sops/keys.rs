@@ -4,7 +4,7 @@
 //! Leaves what a data key opens to `enc`. Pure.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
+use std::io::Read;
 
 use age::armor::ArmoredReader;
 use age::{DecryptError, Identity, ssh, x25519};
@@ -15,6 +15,9 @@ use zeroize::Zeroizing;
 use super::error::KeyError;
 use super::metadata::Wrapped;
 use super::scalar::Secret;
+
+/// Bytes that a data key, or a share of one, has at most: SOPS makes 32, and one more in a share.
+const LONGEST_KEY: usize = 64;
 
 /// The private keys of a Secret. They are secret: there is no `Debug`.
 #[derive(Default)]
@@ -166,10 +169,8 @@ impl Keys {
             let identity: &dyn Identity = identity.as_ref();
             identity
         });
-        let mut reader = decryptor.decrypt(identities).map_err(shut)?;
-        let mut key = Zeroizing::new(Vec::with_capacity(64));
-        reader.read_to_end(&mut key).map_err(|error| Shut::Broken(format!("age: {error}")))?;
-        Ok(key)
+        let reader = decryptor.decrypt(identities).map_err(shut)?;
+        data_key(reader).map_err(|error| Shut::Broken(format!("age: {error}")))
     }
 
     fn open_pgp(&self, enc: &str) -> Result<Secret, Shut> {
@@ -186,10 +187,19 @@ impl Keys {
             pgp::errors::Error::MissingKey => Shut::NotOurs,
             other => broken(other),
         })?;
-        let mut message =
-            if message.is_compressed() { message.decompress().map_err(broken)? } else { message };
-        let key = message.as_data_vec().map_err(|error| Shut::Broken(format!("OpenPGP: {error}")))?;
-        Ok(Zeroizing::new(key))
+        let message = if message.is_compressed() { message.decompress().map_err(broken)? } else { message };
+        data_key(message).map_err(|error| Shut::Broken(format!("OpenPGP: {error}")))
+    }
+}
+
+/// Reads a data key, or a share of one. What is longer is none: a message may unpack to any size.
+fn data_key(reader: impl Read) -> std::io::Result<Secret> {
+    let mut key = Zeroizing::new(Vec::with_capacity(LONGEST_KEY));
+    reader.take(LONGEST_KEY as u64 + 1).read_to_end(&mut key)?;
+    if key.len() <= LONGEST_KEY {
+        Ok(key)
+    } else {
+        Err(std::io::Error::other("it holds no key, for it is too long"))
     }
 }
 

@@ -2,11 +2,16 @@
 //!
 //! Leaves opening to `keys`. Pure.
 
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
 use super::error::SopsError;
 use super::scalar::Scalar;
+
+/// The most keys of one file: each of ours is tried with each of them.
+const KEYS: usize = 100;
+/// The size of a compiled expression, in bytes.
+const REGEX: usize = 1 << 20;
 
 /// The metadata of one document or file.
 pub(super) struct Metadata {
@@ -94,7 +99,11 @@ impl Metadata {
 impl Rule {
     fn read(text: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
         let regex = |pattern: String| {
-            Regex::new(&pattern).map_err(|_| format!("`{pattern}` is no regular expression"))
+            RegexBuilder::new(&pattern)
+                .size_limit(REGEX)
+                .dfa_size_limit(REGEX)
+                .build()
+                .map_err(|_| format!("`{pattern}` is no regular expression, or too large a one"))
         };
         let mut rules = Vec::new();
         if let Some(suffix) = text("unencrypted_suffix") {
@@ -140,6 +149,9 @@ fn groups(value: &Value) -> Result<Vec<Vec<Wrapped>>, String> {
         (true, Some(groups)) => groups.iter().map(group).collect::<Result<_, _>>()?,
         _ => vec![own],
     };
+    if groups.iter().map(Vec::len).sum::<usize>() > KEYS {
+        return Err(format!("it is encrypted for more than {KEYS} keys"));
+    }
     if groups.iter().any(Vec::is_empty) {
         return Err("no key is named that opens it".to_owned());
     }

@@ -9,6 +9,8 @@ use smol_str::SmolStr;
 use super::super::node::{Map, Node, Scalar, Style as Written, Tag};
 use super::super::value::scalar_value;
 use super::merge_keys::merge;
+use crate::budget::Copies;
+use crate::weight;
 
 /// Whether a key may be set twice in a mapping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,17 +70,21 @@ pub(super) struct Maker<'a> {
     /// Nodes made so far, and how many of them by aliases.
     made: usize,
     aliased: usize,
+    /// What copies may still take: an anchor keeps one, and each alias makes one.
+    copies: &'a Copies,
 }
 
 struct Anchored {
     node: Node,
     size: usize,
     depth: usize,
+    /// Bytes of memory.
+    weight: usize,
 }
 
 impl<'a> Maker<'a> {
-    pub fn new(keys: Keys) -> Self {
-        Self { keys, anchors: HashMap::new(), made: 0, aliased: 0 }
+    pub fn new(keys: Keys, copies: &'a Copies) -> Self {
+        Self { keys, anchors: HashMap::new(), made: 0, aliased: 0, copies }
     }
 
     /// Makes a scalar; the tag comes without what stands for `tag:yaml.org,2002:`.
@@ -111,7 +117,7 @@ impl<'a> Maker<'a> {
         }
     }
 
-    pub fn leaf(&mut self, scalar: Scalar, anchor: Option<&'a str>) -> Made {
+    pub fn leaf(&mut self, scalar: Scalar, anchor: Option<&'a str>) -> Result<Made, Message> {
         let opened = self.open(anchor);
         self.close(Node::Scalar(scalar), 0, &opened)
     }
@@ -126,7 +132,7 @@ impl<'a> Maker<'a> {
         Opened { anchor, made }
     }
 
-    pub fn list(&mut self, items: Vec<Node>, depth: usize, opened: &Opened<'a>) -> Made {
+    pub fn list(&mut self, items: Vec<Node>, depth: usize, opened: &Opened<'a>) -> Result<Made, Message> {
         self.close(Node::Seq(items), depth + 1, opened)
     }
 
@@ -141,15 +147,22 @@ impl<'a> Maker<'a> {
             Some(merged) => merge(map, merged)?,
             None => map,
         };
-        Ok(self.close(map.into(), depth + 1, opened))
+        self.close(map.into(), depth + 1, opened)
     }
 
-    fn close(&mut self, node: Node, depth: usize, opened: &Opened<'a>) -> Made {
+    fn close(&mut self, node: Node, depth: usize, opened: &Opened<'a>) -> Result<Made, Message> {
         if let Some(name) = opened.anchor {
             let size = self.made - opened.made;
-            self.anchors.insert(name, Some(Anchored { node: node.clone(), size, depth }));
+            let weight = weight::bytes(&node);
+            self.copy(weight)?;
+            self.anchors.insert(name, Some(Anchored { node: node.clone(), size, depth, weight }));
         }
-        Made { node, depth, by_alias: false }
+        Ok(Made { node, depth, by_alias: false })
+    }
+
+    /// Counts a copy before it is made.
+    fn copy(&self, weight: usize) -> Result<(), Message> {
+        if self.copies.take(weight) { Ok(()) } else { Err(too_much()) }
     }
 
     /// A copy of what an alias stands for.
@@ -159,21 +172,23 @@ impl<'a> Maker<'a> {
                 "no anchor `&{name}` stands before this alias: define it, or quote the text if `*` belongs to it"
             )),
             Some(None) => Err(format!("the anchor `&{name}` contains itself: remove the alias")),
-            Some(Some(Anchored { node, size, depth })) => {
+            Some(Some(Anchored { node, size, depth, weight })) => {
                 self.made += size;
                 self.aliased += size;
                 let is_too_much = self.aliased > 100
                     && self.made > 1000
                     && share(self.aliased, self.made) > allowed(self.made);
-                if is_too_much {
-                    return Err(
-                        "aliases make up too much of the document: write out what they stand for".to_owned()
-                    );
+                if is_too_much || !self.copies.take(*weight) {
+                    return Err(too_much());
                 }
                 Ok(Made { node: node.clone(), depth: *depth, by_alias: true })
             }
         }
     }
+}
+
+fn too_much() -> Message {
+    "aliases make up too much of the document: write out what they stand for".to_owned()
 }
 
 impl Entries {

@@ -17,6 +17,8 @@ use super::build::{Keys, Made, Maker, Style};
 use cursor::Cursor;
 use properties::Properties;
 
+use crate::budget::Copies;
+
 /// What is wrong, and on which line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Fail {
@@ -36,10 +38,15 @@ const MAX_DEPTH: usize = 120;
 
 /// Reads the first document of a text that starts after a number of lines: its node and the line of its first token. None
 /// if it has no token.
-pub(super) fn parse(text: &str, lines_before: u32, keys: Keys) -> Result<Option<(Node, u32)>, Fail> {
+pub(super) fn parse(
+    text: &str,
+    lines_before: u32,
+    keys: Keys,
+    copies: &Copies,
+) -> Result<Option<(Node, u32)>, Fail> {
     let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
     let cursor = Cursor::new(text, lines_before.saturating_add(1));
-    let mut parser = Parser { cursor, maker: Maker::new(keys), depth: 0 };
+    let mut parser = Parser { cursor, maker: Maker::new(keys, copies), depth: 0 };
     let cursor = &mut parser.cursor;
     cursor.next();
     if cursor.is_end() {
@@ -167,7 +174,7 @@ impl<'a> Parser<'a> {
         let properties = if is_key { inner } else { self.joined(outer.clone(), inner)? };
         let scalar = self.maker.scalar(&text, style, properties.tag.as_deref());
         let scalar = scalar.or_else(|message| fail(line, message))?;
-        let made = self.maker.leaf(scalar, properties.anchor);
+        let made = self.leaf_of(scalar, &properties)?;
         match (is_key, made.node) {
             (true, Node::Scalar(key)) => Ok(Leaf::Key(key)),
             (_, node) => Ok(Leaf::Value(Made { node, ..made })),
@@ -218,7 +225,11 @@ impl<'a> Parser<'a> {
         let style = if self.cursor.flow > 0 { Style::NothingInBrackets } else { Style::Plain };
         let scalar = self.maker.scalar("", style, properties.tag.as_deref());
         let scalar = scalar.or_else(|message| self.cursor.fail(message))?;
-        Ok(self.maker.leaf(scalar, properties.anchor))
+        self.leaf_of(scalar, properties)
+    }
+
+    fn leaf_of(&mut self, scalar: Scalar, properties: &Properties<'a>) -> Result<Made, Fail> {
+        self.maker.leaf(scalar, properties.anchor).or_else(|message| self.cursor.fail(message))
     }
 
     /// What has an anchor or a tag and nothing else may be a key.

@@ -6,6 +6,7 @@
 use regex::Regex;
 use serde::Deserialize;
 
+use crate::kustomize::bounds;
 use crate::kustomize::fieldspec::{Create, FieldSpec, scalar_text};
 use crate::kustomize::node::Node;
 use crate::kustomize::rewrite::set_text;
@@ -34,6 +35,12 @@ pub struct Image {
 
 impl Transform for ImageTagTransformer {
     fn transform(&self, resources: &mut Resources) -> Result<(), KustomizeError> {
+        let Image { name: _, new_name, tag_suffix, new_tag, digest } = &self.image_tag;
+        for (field, text) in
+            [("newName", new_name), ("tagSuffix", tag_suffix), ("newTag", new_tag), ("digest", digest)]
+        {
+            bounds::name(field, text).map_err(|reason| KustomizeError::new(format!("images: {reason}")))?;
+        }
         let update = Update { image: &self.image_tag, name: Name::new(&self.image_tag.name) };
         for resource in resources.list.iter_mut().filter(|resource| is_changed(resource)) {
             update_containers(resource.edit_at("spec"), &update).map_err(|reason| {

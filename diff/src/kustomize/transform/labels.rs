@@ -7,10 +7,12 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::kustomize::bounds::Growth;
 use crate::kustomize::config::{TransformerConfig, merge_spec, merge_specs};
 use crate::kustomize::fieldspec::{Create, FieldSpec, set_entry};
 use crate::kustomize::node::{Node, Scalar, Style};
 use crate::kustomize::{KustomizeError, Resources, Transform};
+use crate::weight;
 
 /// Labels and where they are written.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -66,16 +68,19 @@ pub(super) fn set_entries(
     if entries.is_empty() {
         return Ok(());
     }
+    let growth = Growth::default();
     for resource in &mut resources.list {
         let first = resource.new_groups(entries.len());
         for spec in specs {
             spec.apply(resource, Create::Map, &mut |node| {
-                (first..)
-                    .zip(entries)
-                    .try_for_each(|(group, (key, value))| set_shared(node, key, value, group))
+                (first..).zip(entries).try_for_each(|(group, (key, value))| {
+                    growth.add(weight::VALUE + key.len() + value.len())?;
+                    set_shared(node, key, value, group)
+                })
             })?;
         }
     }
+    resources.grew(&growth);
     resources.list.retain(|resource| !resource.node().is_empty());
     Ok(())
 }

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use smol_str::SmolStr;
 
+use crate::kustomize::bounds;
 use crate::kustomize::fieldspec::{Create, FieldSpec, scalar_text};
 use crate::kustomize::node::{Node, Scalar, Tag};
 use crate::kustomize::scope::is_cluster_scoped;
@@ -48,6 +49,7 @@ impl Transform for NamespaceTransformer {
         if self.metadata.namespace.is_empty() {
             return Ok(());
         }
+        bounds::name("namespace", &self.metadata.namespace).map_err(KustomizeError::new)?;
         let mut ids: HashMap<Identity, usize> = HashMap::new();
         for resource in &resources.list {
             *ids.entry(identity(resource.id())).or_default() += 1;

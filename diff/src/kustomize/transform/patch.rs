@@ -9,6 +9,7 @@ use std::collections::HashSet;
 
 use serde::Deserialize;
 
+use super::super::bounds::Growth;
 use super::super::error::KustomizeError;
 use super::super::json6902::Operations;
 use super::super::node::Node;
@@ -18,6 +19,7 @@ use super::super::resources::Resources;
 use super::super::schema::Schema;
 use super::super::select::Selector;
 use super::super::{ResId, Transform};
+use crate::weight;
 
 use one::{Fate, Remember, apply_json, apply_strategic, for_target, of_version, plain_annotations};
 
@@ -184,11 +186,15 @@ impl Transform for PatchStep {
                 Err(KustomizeError::in_file(&self.source, "a JSON patch names nothing itself: add a target"))
             }
             (Content::Json(operations, remember), Some(target)) => {
+                let growth = Growth::default();
                 for at in resources.select(target)? {
                     let resource = &mut resources.list[at];
+                    let before = weight::bytes(resource.node());
                     apply_json(resource, operations, *remember)
+                        .and_then(|()| counted(&growth, before, resource))
                         .map_err(|error| self.explain(error, resource))?;
                 }
+                resources.grew(&growth);
                 Ok(())
             }
         }
@@ -219,13 +225,17 @@ impl PatchStep {
         let selected: HashSet<ResId> = selected.iter().map(|at| resources.list[*at].id().clone()).collect();
         let patch = for_target(patch);
         let mut failure = None;
+        let growth = Growth::default();
         resources.list.retain_mut(|resource| {
             if failure.is_some() || !selected.contains(resource.id()) {
                 return true;
             }
             let patch = of_version(&patch, resource);
             let has_version = !resource.gvk().version.is_empty();
-            match apply_strategic(resource, &patch, &self.schema) {
+            let before = weight::bytes(resource.node());
+            let applied = apply_strategic(resource, &patch, &self.schema)
+                .and_then(|fate| counted(&growth, before, resource).map(|()| fate));
+            match applied {
                 Ok(fate) => {
                     if let (false, Node::Map(map)) = (has_version, resource.edit()) {
                         map.set("apiVersion", Node::null());
@@ -238,6 +248,7 @@ impl PatchStep {
                 }
             }
         });
+        resources.grew(&growth);
         failure.map_or_else(|| check_identities(resources), Err)
     }
 
@@ -247,6 +258,12 @@ impl PatchStep {
         let message = format!("{} ({}): {}", resource.id(), resource.origin, error.message);
         KustomizeError { file, line: error.line, message }
     }
+}
+
+/// Counts what a patch added to a resource.
+fn counted(growth: &Growth, before: usize, resource: &Resource) -> Result<(), KustomizeError> {
+    let added = weight::bytes(resource.node()).saturating_sub(before);
+    growth.add(added).map_err(KustomizeError::new)
 }
 
 /// The one resource that is called as a patch is, now or before.

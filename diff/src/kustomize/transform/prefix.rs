@@ -7,6 +7,7 @@
 use serde::Deserialize;
 use smol_str::SmolStr;
 
+use crate::kustomize::bounds;
 use crate::kustomize::fieldspec::{Create, FieldSpec, scalar_text};
 use crate::kustomize::node::Tag;
 use crate::kustomize::rewrite::set_text;
@@ -61,6 +62,7 @@ fn rename(
     memory: impl Fn(&mut Resource) -> &mut Vec<SmolStr>,
     new_name: impl Fn(&str) -> String,
 ) -> Result<(), KustomizeError> {
+    bounds::name("a prefix or suffix", added).map_err(KustomizeError::new)?;
     for resource in &mut resources.list {
         let gvk = resource.original_id().gvk;
         if keeps_its_name(&gvk) {

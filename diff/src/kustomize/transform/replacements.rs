@@ -10,11 +10,12 @@ use serde::Deserialize;
 use smol_str::SmolStr;
 
 use self::matcher::{Found, Matcher};
-use crate::kustomize::bounds;
+use crate::kustomize::bounds::{self, Growth};
 use crate::kustomize::node::{Node, Scalar};
 use crate::kustomize::path::{lookup, split_with_brackets};
 use crate::kustomize::select::{Compiled, matches_metadata};
 use crate::kustomize::{Gvk, KustomizeError, ResId, Resource, Resources, Selector, Transform};
+use crate::weight;
 
 /// What is copied, in this order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -71,7 +72,9 @@ pub struct FieldOptions {
 
 impl Transform for ReplacementTransformer {
     fn transform(&self, resources: &mut Resources) -> Result<(), KustomizeError> {
-        self.replacements.iter().try_for_each(|replacement| replacement.apply(resources))?;
+        let growth = Growth::default();
+        self.replacements.iter().try_for_each(|replacement| replacement.apply(resources, &growth))?;
+        resources.grew(&growth);
         resources.list.retain(|resource| !resource.node().is_empty());
         Ok(())
     }
@@ -84,7 +87,7 @@ struct Value {
 }
 
 impl Replacement {
-    fn apply(&self, resources: &mut Resources) -> Result<(), KustomizeError> {
+    fn apply(&self, resources: &mut Resources, growth: &Growth) -> Result<(), KustomizeError> {
         let Self { source, source_value, targets } = self;
         let Some(targets) = targets else {
             return Err(KustomizeError::new("replacements: one has no targets"));
@@ -101,7 +104,7 @@ impl Replacement {
                 ));
             }
         };
-        targets.iter().try_for_each(|target| target.apply(resources, &mut value))
+        targets.iter().try_for_each(|target| target.apply(resources, &mut value, growth))
     }
 }
 
@@ -183,7 +186,12 @@ impl FieldOptions {
 }
 
 impl Target {
-    fn apply(&self, resources: &mut Resources, value: &mut Value) -> Result<(), KustomizeError> {
+    fn apply(
+        &self,
+        resources: &mut Resources,
+        value: &mut Value,
+        growth: &Growth,
+    ) -> Result<(), KustomizeError> {
         let Some(select) = &self.select else {
             return Err(KustomizeError::new("replacements: a target has no select"));
         };
@@ -199,23 +207,34 @@ impl Target {
                 continue;
             }
             for path in paths {
-                self.copy(&mut resources.list[at], path, &value.node)?;
+                self.copy(&mut resources.list[at], path, &value.node, growth)?;
                 value.refresh(resources, at);
             }
         }
         Ok(())
     }
 
-    fn copy(&self, resource: &mut Resource, path: &str, value: &Node) -> Result<(), KustomizeError> {
+    fn copy(
+        &self,
+        resource: &mut Resource,
+        path: &str,
+        value: &Node,
+        growth: &Growth,
+    ) -> Result<(), KustomizeError> {
         let options = self.options.as_ref();
         let create = options.is_some_and(|options| options.create);
         let parts = split_with_brackets(path, '.');
         let node = resource.edit();
         let copied = bounds::depth(parts.len(), value).and_then(|()| {
+            growth.add(weight::bytes(value))?;
             if inside::copy(node, &parts, value, create)? {
                 return Ok(());
             }
-            let mut set = |target: &mut Node, found: Found| set_value(options, target, found, value);
+            let weight = weight::bytes(value);
+            let mut set = |target: &mut Node, found: Found| {
+                growth.add(weight)?;
+                set_value(options, target, found, value)
+            };
             let mut matcher = Matcher::new(value, create, &mut set);
             matcher.run(node, &parts)?;
             match matcher.count() {

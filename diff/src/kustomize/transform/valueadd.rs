@@ -6,6 +6,7 @@ use serde::Deserialize;
 use smol_str::SmolStr;
 
 use super::namespace::{NamespaceMetadata, NamespaceTransformer};
+use crate::kustomize::bounds::Growth;
 use crate::kustomize::node::{Map, Node, Scalar};
 use crate::kustomize::path::{MAX_PARTS, Part, split};
 use crate::kustomize::rewrite::set_text;
@@ -55,15 +56,18 @@ impl ValueAddTransformer {
 impl Transform for ValueAddTransformer {
     fn transform(&self, resources: &mut Resources) -> Result<(), KustomizeError> {
         self.check()?;
+        let growth = Growth::default();
         for target in &self.targets {
             let selected = match &target.selector {
                 Some(selector) => resources.select(selector)?,
                 None => (0..resources.list.len()).collect(),
             };
             for at in selected {
+                growth.add(self.value.len()).map_err(KustomizeError::new)?;
                 self.add(&mut resources.list[at], target)?;
             }
         }
+        resources.grew(&growth);
         Ok(())
     }
 }

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use smol_str::SmolStr;
 
 use self::value::VarValue;
+use crate::kustomize::bounds::Growth;
 use crate::kustomize::fieldspec::{Create, FieldSpec};
 use crate::kustomize::node::{Node, Scalar, Tag};
 use crate::kustomize::{Gvk, KustomizeError, ResId, Resources};
@@ -131,11 +132,13 @@ impl VarSet {
         }
         let values = self.values(resources)?;
         let mut used = HashSet::new();
+        let growth = Growth::default();
         for resource in &mut resources.list {
             for spec in specs {
-                spec.apply(resource, Create::Never, &mut |node| replace(node, &values, &mut used))?;
+                spec.apply(resource, Create::Never, &mut |node| replace(node, &values, &mut used, &growth))?;
             }
         }
+        resources.grew(&growth);
         Ok(values.into_keys().filter(|name| !used.contains(name)).collect())
     }
 
@@ -165,23 +168,26 @@ fn replace(
     node: &mut Node,
     values: &BTreeMap<SmolStr, VarValue>,
     used: &mut HashSet<SmolStr>,
+    growth: &Growth,
 ) -> Result<(), String> {
     match node {
-        Node::Scalar(scalar) => replace_string(scalar, values, used),
+        Node::Scalar(scalar) => replace_string(scalar, values, used, growth)?,
         Node::Map(map) => {
             for (key, value) in map.iter_mut() {
                 if key.tag != Tag::Str {
                     return Err(format!("the key {} is no string: quote it", key.text));
                 }
                 if let Node::Scalar(scalar) = value {
-                    replace_string(scalar, values, used);
+                    replace_string(scalar, values, used, growth)?;
                 }
             }
         }
         Node::Seq(items) => {
             for item in items {
                 match item {
-                    Node::Scalar(scalar) if scalar.tag == Tag::Str => replace_string(scalar, values, used),
+                    Node::Scalar(scalar) if scalar.tag == Tag::Str => {
+                        replace_string(scalar, values, used, growth)?;
+                    }
                     _ => return Err(format!("the items must be strings, not {}: quote it", item.describe())),
                 }
             }
@@ -190,13 +196,24 @@ fn replace(
     Ok(())
 }
 
-fn replace_string(scalar: &mut Scalar, values: &BTreeMap<SmolStr, VarValue>, used: &mut HashSet<SmolStr>) {
+fn replace_string(
+    scalar: &mut Scalar,
+    values: &BTreeMap<SmolStr, VarValue>,
+    used: &mut HashSet<SmolStr>,
+    growth: &Growth,
+) -> Result<(), String> {
     if scalar.tag != Tag::Str || !scalar.text.contains('$') {
-        return;
+        return Ok(());
     }
+    let mut grown = Ok(());
     *scalar = expand::expand(&scalar.text, |name| {
         let value = values.get(name).filter(|value| value.is_single())?;
+        if grown.is_ok() {
+            grown = growth.add(value.text().len());
+        }
+        grown.is_ok().then_some(())?;
         used.insert(name.into());
         Some(value)
     });
+    grown
 }

@@ -138,7 +138,7 @@ impl<'a> Parser<'a> {
                     .fail("expected a list item here: align the `-` with the other items of its list");
             }
         }
-        let made = self.maker.list(items, depth, &opened);
+        let made = self.maker.list(items, depth, &opened).or_else(|message| self.cursor.fail(message))?;
         self.leave(made)
     }
 
@@ -149,6 +149,6 @@ impl<'a> Parser<'a> {
         let text = super::block::block(&mut self.cursor, around)?;
         let scalar = self.maker.scalar(&text, style, properties.tag.as_deref());
         let scalar = scalar.or_else(|message| super::fail(line, message))?;
-        Ok(self.maker.leaf(scalar, properties.anchor))
+        self.leaf_of(scalar, properties)
     }
 }

@@ -49,7 +49,7 @@ impl<'a> Parser<'a> {
         self.cursor.flow -= 1;
         self.cursor.key_allowed = false;
         let made = if is_list {
-            self.maker.list(items, depth, &opened)
+            self.maker.list(items, depth, &opened).or_else(|message| self.cursor.fail(message))?
         } else {
             self.maker.mapping(entries, &opened).or_else(|message| self.cursor.fail(message))?
         };
