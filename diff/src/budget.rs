@@ -40,7 +40,7 @@ impl Default for Limits {
         Self {
             visits: 250_000,
             bytes: 256 * 1024 * 1024,
-            kustomizations: 5_000,
+            kustomizations: 2_000,
             objects: 100_000,
             memory: 1024 * 1024 * 1024,
         }

@@ -250,6 +250,11 @@ impl Map {
         Some(self.entries.remove(at).1)
     }
 
+    /// The value of the entry at a position.
+    pub fn value_at_mut(&mut self, at: usize) -> Option<&mut Node> {
+        self.entries.get_mut(at).map(|(_, value)| value)
+    }
+
     /// Appends without looking whether the key is there.
     pub fn push(&mut self, key: Scalar, value: Node) {
         self.entries.push((key, value));

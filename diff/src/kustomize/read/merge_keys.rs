@@ -2,6 +2,10 @@
 //!
 //! What a mapping sets itself counts before what it merges, and of a list of mappings the first counts most. Pure.
 
+use std::collections::HashMap;
+
+use smol_str::SmolStr;
+
 use super::super::node::{Map, Node};
 use super::build::Made;
 
@@ -17,16 +21,22 @@ pub(super) fn merge(mut map: Map, merged: Made) -> Result<Map, String> {
     };
     let own = map.len();
     sources.reverse();
+    let mut known: HashMap<SmolStr, usize> = HashMap::new();
+    for (at, (key, _)) in map.iter().enumerate() {
+        known.entry(key.text.clone()).or_insert(at);
+    }
     for (key, value) in sources.into_iter().flatten() {
-        let found = map.iter().position(|(name, _)| name.text == key.text);
-        match found {
+        match known.get(&key.text).copied() {
             Some(at) if at < own => {}
-            Some(_) => {
-                if let Some(there) = map.get_mut(&key.text) {
+            Some(at) => {
+                if let Some(there) = map.value_at_mut(at) {
                     *there = value;
                 }
             }
-            None => map.push(key, value),
+            None => {
+                known.insert(key.text.clone(), map.len());
+                map.push(key, value);
+            }
         }
     }
     Ok(map)
