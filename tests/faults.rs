@@ -7,6 +7,7 @@ use std::time::Duration;
 use holdfast_tests::agent::Agent;
 use holdfast_tests::forge::Repository;
 use holdfast_tests::proxy::{Action, Proxy, Rule};
+use holdfast_tests::receiver::Receiver;
 use holdfast_tests::shared::{self, SOON, Shared, config_map};
 use holdfast_tests::webhook::Webhook;
 use holdfast_tests::{eventually, sync};
@@ -289,6 +290,39 @@ fn credentials_that_end_and_a_slow_server_are_lived_through() -> anyhow::Result<
         proxy.fault(Rule::new(Action::Delay(Duration::from_secs(1))).watch(false));
         let commit = repository.commit(&[("0.yaml", &config_map("map-0", "1"))], "Change it back")?;
         shared.env.ready(namespace, "app", Some(&commit)).await
+    })
+}
+
+/// A silent API server refuses nothing and closes nothing: it is told from one at which nothing happens by its bookmarks.
+#[test]
+fn a_silent_api_server_is_told_as_stale_and_the_agent_ends_all_the_same() -> anyhow::Result<()> {
+    run(|shared| async move {
+        let namespace = "silent";
+        let (proxy, mut agent) = behind(shared, namespace).await?;
+        let receiver = Receiver::webhook(None).await?;
+        let alert = json!({"apiVersion": "holdfast.dev/v1alpha1", "kind": "Alert", "metadata": {"name": "all", "namespace": namespace},
+            "spec": {"receiver": {"webhook": {"url": receiver.url()}}}});
+        shared.begin(namespace, &[("a.yaml", &*config_map("a", "1"))], &json!({})).await?;
+        shared.env.cluster.apply(&alert.to_string()).await?;
+        shared.env.cluster.must(&["-n", namespace, "wait", "--for=condition=Ready", "alert/all"]).await?;
+        let told = |status: &'static str| {
+            let receiver = &receiver;
+            move || async move {
+                let notices = receiver.notices()?;
+                Ok(notices.iter().any(|notice| notice["event"] == "Stale" && notice["status"] == status))
+            }
+        };
+        proxy.dark(true);
+        eventually(Duration::from_secs(100), "the silence to be told", told("firing")).await?;
+        agent.get("healthz").await?;
+        agent.get("metrics").await?;
+        proxy.dark(false);
+        eventually(Duration::from_mins(2), "the end of the silence to be told", told("resolved")).await?;
+        drift(shared, namespace, "a").await?;
+        proxy.dark(true);
+        let (status, took) = agent.terminate(Duration::from_secs(5))?;
+        assert!(status.success() && took < Duration::from_secs(5), "{status} after {took:?}");
+        Ok(())
     })
 }
 

@@ -18,6 +18,7 @@ pub mod cli;
 pub mod context;
 pub mod controller;
 pub mod leader;
+pub mod local;
 pub mod memory;
 pub mod metrics;
 pub mod policy;

@@ -243,8 +243,13 @@ impl Memories {
     }
 
     /// The Syncs that something is remembered of.
-    pub fn known(&self) -> Vec<SyncRef> {
-        lock(&self.all).keys().cloned().collect()
+    pub fn known(&self) -> HashSet<SyncRef> {
+        let mut known: HashSet<SyncRef> = lock(&self.all).keys().cloned().collect();
+        known.extend(lock(&self.places).keys().cloned());
+        known.extend(lock(&self.held).iter().cloned());
+        known.extend(lock(&self.reads).keys().cloned());
+        known.extend(lock(&self.called).iter().cloned());
+        known
     }
 
     pub fn forget(&self, sync: &SyncRef) {

@@ -2,8 +2,9 @@
 //!
 //! No label holds an object or a message. I/O: reads `/proc` when asked.
 
-use std::sync::Arc;
+use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use jiff::Timestamp;
@@ -80,6 +81,11 @@ type RevisionLabels = Vec<(&'static str, String)>;
 
 type Flag = Family<SyncLabels, Gauge<i64, AtomicI64>>;
 
+/// Hosts of registries that have a label of their own; all others are `other`.
+const HOSTS: usize = 200;
+/// Refs whose newest commit is told. Beyond that the oldest go.
+const REFS: usize = 2000;
+
 /// All metrics of the process.
 pub struct Metrics {
     registry: Registry,
@@ -100,6 +106,10 @@ pub struct Metrics {
     hooks: Family<ResultLabels, Counter>,
     update_ready: Family<UpdateLabels, Gauge<i64, AtomicI64>>,
     image_updates: Family<UpdateLabels, Counter>,
+    /// The hosts that have a label of their own.
+    hosts: Mutex<HashSet<String>>,
+    /// The refs that have a series, the oldest first.
+    refs: Mutex<VecDeque<RevisionLabels>>,
     registry_requests: Family<RegistryLabels, Counter>,
     registry_remaining: Family<HostLabels, Gauge<i64, AtomicI64>>,
 }
@@ -136,6 +146,8 @@ impl Metrics {
             hooks: Family::default(),
             update_ready: Family::default(),
             image_updates: Family::default(),
+            hosts: Mutex::default(),
+            refs: Mutex::default(),
             registry_requests: Family::default(),
             registry_remaining: Family::default(),
         };
@@ -205,13 +217,22 @@ impl Metrics {
 
     /// Notes what became of a request to a registry.
     pub fn registry_request(&self, host: &str, result: &'static str) {
-        self.registry_requests.get_or_create(&RegistryLabels { host: host.to_owned(), result }).inc();
+        self.registry_requests.get_or_create(&RegistryLabels { host: self.host(host), result }).inc();
     }
 
     /// Notes how many requests a registry still allows.
     pub fn registry_remaining(&self, host: &str, remaining: u64) {
         let remaining = i64::try_from(remaining).unwrap_or(i64::MAX);
-        self.registry_remaining.get_or_create(&HostLabels { host: host.to_owned() }).set(remaining);
+        self.registry_remaining.get_or_create(&HostLabels { host: self.host(host) }).set(remaining);
+    }
+
+    /// The label of a host. Hosts come from resources, so only so many have one of their own.
+    fn host(&self, host: &str) -> String {
+        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        if hosts.len() < HOSTS {
+            hosts.insert(host.to_owned());
+        }
+        if hosts.contains(host) { host.to_owned() } else { "other".to_owned() }
     }
 
     /// Notes what became of a call of a webhook: `ok`, `refused`, `unknown`, `too_large`, `slow`, `broken`, `busy`.
@@ -256,8 +277,20 @@ impl Metrics {
         let labels = |revision: &str| {
             vec![("url", url.to_owned()), ("ref", reference.to_owned()), ("revision", revision.to_owned())]
         };
-        if let Some(before) = before.filter(|before| *before != revision) {
-            self.revisions.remove(&labels(before));
+        let mut refs = self.refs.lock().unwrap_or_else(PoisonError::into_inner);
+        let former = before.map(labels);
+        refs.retain(|known| {
+            let is_former = Some(known) == former.as_ref() || *known == labels(revision);
+            if is_former {
+                self.revisions.remove(known);
+            }
+            !is_former
+        });
+        refs.push_back(labels(revision));
+        if refs.len() > REFS
+            && let Some(oldest) = refs.pop_front()
+        {
+            self.revisions.remove(&oldest);
         }
         self.revisions.get_or_create(&labels(revision)).set(1);
     }

@@ -27,6 +27,7 @@ use crate::api::{Sync, SyncStatus};
 use crate::cluster::apply::Outcome;
 use crate::context::Context;
 use crate::gate::Decision;
+use crate::local;
 use crate::memory::Memory;
 use crate::report::drift::Drift;
 use crate::report::{Done, Failure, Findings};
@@ -89,7 +90,7 @@ async fn pipeline(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) -
     let observing = stages::observe(run, rendering, &source.seen.revision);
     let mut observed = run.limits.wait("observe", observing).await?;
     findings.warnings = observed.warnings.take();
-    let planned = stages::plan(run, &source.seen, &mut observed);
+    let planned = local::work(|| stages::plan(run, &source.seen, &mut observed));
     let Planned { plan, kinds, drifted, waits: unplanned } = drift::split(run, memory, &observed, planned);
     let plan = run.limits.wait("plan", stages::rights(run, &mut observed, plan, &kinds)).await?;
     let (plan, held) = dependencies::hold(run, &source.seen, plan, &drifted);

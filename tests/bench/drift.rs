@@ -192,7 +192,7 @@ fn told(
     Ok((first, onsets, count))
 }
 
-fn percentile(times: &mut [f64], share: f64) -> f64 {
+pub(super) fn percentile(times: &mut [f64], share: f64) -> f64 {
     times.sort_by(f64::total_cmp);
     #[expect(
         clippy::cast_possible_truncation,
@@ -204,7 +204,7 @@ fn percentile(times: &mut [f64], share: f64) -> f64 {
     times.get(at).copied().unwrap_or(f64::NAN)
 }
 
-fn millis(from: Instant, to: Instant) -> f64 {
+pub(super) fn millis(from: Instant, to: Instant) -> f64 {
     to.saturating_duration_since(from).as_secs_f64() * 1000.0
 }
 

@@ -1,5 +1,5 @@
 //! Figures, each against the machine's own limit in the same run:
-//! `bench [fresh-sync|idle|commit|restart|memory|drift|quiet|render|crds|monorepo|scan|update|race] [--minutes N] [--sample N]`.
+//! `bench [fresh-sync|idle|commit|restart|memory|drift|quiet|render|crds|monorepo|scan|update|race|isolation] [--minutes N] [--sample N]`.
 //!
 //! One JSON line a case on stdout. `--sample` says how many of the 1,000 kustomizations of `render` are rendered. Repositories are `file://`: the transport is not the point. I/O: processes, network.
 #![expect(clippy::print_stdout, reason = "figures go to stdout")]
@@ -7,11 +7,14 @@
 mod drift;
 mod fixture;
 mod images;
+mod isolation;
 mod monorepo;
 mod quiet;
 mod race;
 mod render;
 mod scan;
+#[path = "../hostile/servers.rs"]
+mod servers;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -31,7 +34,7 @@ use self::fixture::{
     repository, requests, set,
 };
 
-const CASES: [&str; 13] = [
+const CASES: [&str; 14] = [
     "fresh-sync",
     "idle",
     "commit",
@@ -45,6 +48,7 @@ const CASES: [&str; 13] = [
     "scan",
     "update",
     "race",
+    "isolation",
 ];
 const AGENT: [&str; 1] = ["--allow-file-sources"];
 
@@ -68,6 +72,7 @@ async fn main() -> anyhow::Result<()> {
             "commit" => one_commit().await?,
             "restart" => restart().await?,
             "drift" => drift::drift().await?,
+            "isolation" => Box::pin(isolation::isolation()).await?,
             "render" => render::render(sample).await?,
             "crds" => render::definitions().await?,
             "monorepo" => monorepo::monorepo().await?,

@@ -81,6 +81,8 @@ struct Shared {
     connections: Mutex<watch::Sender<()>>,
     /// Has a receiver for each open watch; what is sent ends them.
     watches: watch::Sender<()>,
+    /// Not a byte passes in any direction.
+    dark: watch::Sender<bool>,
 }
 
 /// A body on its way to the client.
@@ -107,6 +109,7 @@ impl Proxy {
             seen: AtomicUsize::new(0),
             connections: Mutex::new(watch::Sender::new(())),
             watches: watch::Sender::new(()),
+            dark: watch::Sender::new(false),
         };
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, ports::free()?));
         let folder = Folder::make("proxy")?;
@@ -169,6 +172,12 @@ impl Proxy {
     /// Closes every open connection, whatever is on it. They are closed when this returns.
     pub async fn cut(&self) {
         self.shared.cut().await;
+    }
+
+    /// Lets no byte pass in any direction, as a network that drops packets: connections stay, new ones are accepted, nothing
+    /// is refused and nothing ends, until `false` lets go on what waits.
+    pub fn dark(&self, dark: bool) {
+        self.shared.dark.send_replace(dark);
     }
 
     /// Refuses connections, and closes those that are open.
@@ -236,6 +245,12 @@ impl Shared {
         self.watches.send_replace(());
     }
 
+    /// Waits while the proxy is dark.
+    async fn light(&self) {
+        // It lives as long as this.
+        let _ = self.dark.subscribe().wait_for(|dark| !dark).await;
+    }
+
     async fn cut(&self) {
         let connections = mem::replace(&mut *lock(&self.connections), watch::Sender::new(()));
         connections.send_replace(());
@@ -262,6 +277,10 @@ impl Flow {
             _ = self.cut.changed() => return None,
             frame = self.body.frame(), if !self.silent => frame,
         };
+        tokio::select! {
+            _ = self.cut.changed() => return None,
+            () = self.shared.light() => {}
+        }
         if self.shared.swallows(&self.asked) {
             // Not a byte, and not the end either. The body is kept, as its end would be heard.
             let _ = self.cut.changed().await;
@@ -296,6 +315,7 @@ async fn serve(shared: Arc<Shared>, stream: TcpStream, mut cut: watch::Receiver<
 
 /// The answer to a request. An error closes the connection without one.
 async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> anyhow::Result<Answer> {
+    shared.light().await;
     shared.seen.fetch_add(1, Ordering::SeqCst);
     let asked = Asked::of(&request);
     let action = shared.action(&asked);
@@ -314,6 +334,7 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> anyhow::Resu
     }
     let silent = matches!(action, Action::Swallow);
     let response = shared.forward(&asked, request).await?;
+    shared.light().await;
     let followed = silent || (asked.watch && response.status().is_success());
     Ok(response.map(|body| {
         if !followed {

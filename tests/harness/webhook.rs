@@ -61,7 +61,7 @@ impl Webhook {
         Ok(Self { port, ca: STANDARD.encode(&authority.certificate), task })
     }
 
-    /// How the API server reaches a behaviour: `inject`, `deny` or `hang`.
+    /// How the API server reaches a behaviour: `inject`, `deny`, `slow` (it allows everything, after eight seconds) or `hang`.
     pub fn client_config(&self, behaviour: &str) -> Value {
         json!({"url": format!("https://127.0.0.1:{}/{behaviour}", self.port), "caBundle": self.ca})
     }
@@ -87,6 +87,9 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Inf
     };
     if behaviour == "hang" {
         tokio::time::sleep(Duration::from_mins(1)).await;
+    }
+    if behaviour == "slow" {
+        tokio::time::sleep(Duration::from_secs(8)).await;
     }
     let mut response = json!({"uid": review["request"]["uid"], "allowed": behaviour != "deny"});
     if behaviour == "deny" {

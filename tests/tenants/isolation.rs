@@ -92,9 +92,9 @@ fn servers_that_never_answer_delay_nobody_else() -> anyhow::Result<()> {
         let threads = stage.agent.metric("process_threads").await?;
         anyhow::ensure!(threads < 60.0, "{threads} threads");
         // What is deleted ends, whatever it waits for.
-        let arguments = ["-n", &bad.namespace, "delete", "syncs", "--all", "--timeout=20s"];
+        let arguments = ["-n", &bad.namespace, "delete", "syncs", "--all", "--wait=false"];
         stage.env.cluster.must(&arguments).await?;
-        eventually(Duration::from_secs(5), "the connections to end", || async { Ok(open() == 0) }).await
+        eventually(Duration::from_secs(20), "the connections to end", || async { Ok(open() == 0) }).await
     })
 }
 
@@ -113,7 +113,7 @@ fn the_agent_ends_whatever_hangs() -> anyhow::Result<()> {
         let (status, took) = agent.terminate(Duration::from_secs(5))?;
         anyhow::ensure!(status.success(), "{status}");
         anyhow::ensure!(took < Duration::from_secs(5), "{took:?}");
-        let arguments = ["-n", &tenant.namespace, "delete", "syncs", "--all", "--timeout=20s"];
+        let arguments = ["-n", &tenant.namespace, "delete", "syncs", "--all", "--wait=false"];
         stage.env.cluster.must(&arguments).await?;
         Ok(())
     })

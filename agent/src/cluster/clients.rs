@@ -14,6 +14,8 @@ use kube::client::{Body, ClientBuilder};
 use kube::{Client, Config};
 use tower::{BoxError, Layer, Service};
 
+use super::contact::{Contact, Listening};
+
 /// Hears of every request: its method, and the code of its answer (0 if there was none).
 pub type OnRequest = Arc<dyn Fn(&Method, u16) + Send + Sync>;
 
@@ -29,6 +31,7 @@ pub struct Clients {
     on_request: OnRequest,
     own: Client,
     by_user: Mutex<HashMap<String, Client>>,
+    contact: Arc<Contact>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -45,13 +48,19 @@ impl Clients {
         config.read_timeout = Some(SILENCE);
         // Who asks decides whether to ask again: a kind that is down must not hold up the others for minutes.
         config.default_retry = false;
-        let own = build(config.clone(), &on_request)?;
-        Ok(Self { config, on_request, own, by_user: Mutex::default() })
+        let contact = Arc::<Contact>::default();
+        let own = build(config.clone(), &on_request, &contact)?;
+        Ok(Self { config, on_request, own, by_user: Mutex::default(), contact })
     }
 
     /// The client in the agent's own name.
     pub fn own(&self) -> Client {
         self.own.clone()
+    }
+
+    /// When the API server was heard last.
+    pub fn contact(&self) -> &Contact {
+        &self.contact
     }
 
     /// The client in the name of a ServiceAccount.
@@ -63,15 +72,15 @@ impl Clients {
         }
         let mut config = self.config.clone();
         config.headers.push((HeaderName::from_static("impersonate-user"), HeaderValue::from_str(&user)?));
-        let client = build(config, &self.on_request)?;
+        let client = build(config, &self.on_request, &self.contact)?;
         by_user.insert(user, client.clone());
         Ok(client)
     }
 }
 
-fn build(config: Config, on_request: &OnRequest) -> Result<Client, ClientError> {
+fn build(config: Config, on_request: &OnRequest, contact: &Arc<Contact>) -> Result<Client, ClientError> {
     let builder = ClientBuilder::try_from(config).map_err(ClientError::Build)?;
-    Ok(builder.with_layer(&Count(on_request.clone())).build())
+    Ok(builder.with_layer(&Listening(contact.clone())).with_layer(&Count(on_request.clone())).build())
 }
 
 /// Counts answers by method and code.

@@ -5,6 +5,7 @@
 pub mod apply;
 pub mod capabilities;
 pub mod clients;
+pub mod contact;
 pub mod dependants;
 pub mod discovery;
 pub mod entry;

@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
+use super::requests::refusal;
 use crate::api::InputKind;
 use crate::sync_ref::SyncRef;
 
@@ -172,6 +173,11 @@ struct News {
 }
 
 impl News {
+    /// True if nothing is known yet.
+    fn is_first(&self) -> bool {
+        !matches!(&*self.report.borrow(), Phase::Known(_))
+    }
+
     fn tell(&self, phase: Phase) {
         let first = matches!(&*self.report.borrow(), Phase::Starting);
         self.report.send_replace(phase);
@@ -202,7 +208,10 @@ where
             Ok(Event::InitDone) => news.tell(Phase::Known(listed.take())),
             Ok(Event::Apply(object)) => news.tell(Phase::Known(Some(held(object)))),
             Ok(Event::Delete(_)) => news.tell(Phase::Known(None)),
-            Err(watcher::Error::InitialListFailed(error)) => news.tell(Phase::Broken(error.to_string())),
+            // An API server that does not answer takes nothing back.
+            Err(watcher::Error::InitialListFailed(error)) if refusal(&error).is_some() || news.is_first() => {
+                news.tell(Phase::Broken(error.to_string()));
+            }
             Err(_) => {}
         }
     }

@@ -120,7 +120,7 @@ pub(super) async fn feed_approvals(
 /// Keeps the couriers of the Alerts, and looks at what changes by time.
 pub(super) async fn serve_alerts(context: &Arc<Context>, options: &Options) {
     let prepare = || {
-        let secrets = context.secrets.clone();
+        let (secrets, released) = (context.secrets.clone(), context.secrets.clone());
         Ok(Shared {
             cluster: context.cluster.uid.clone(),
             client: context.client.clone(),
@@ -132,6 +132,7 @@ pub(super) async fn serve_alerts(context: &Arc<Context>, options: &Options) {
                     secrets.read(&user, &name).await.map_err(|error| error.to_string())
                 })
             }),
+            release: Arc::new(move |alert| released.release(&User::Alert(alert), &[])),
             metrics: context.metrics.clone(),
             allow_link_local: options.allow_link_local,
             deliveries: Shares::new(DELIVERIES),

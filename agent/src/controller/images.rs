@@ -45,6 +45,8 @@ const CHECK: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_secs(5);
 /// The pause after a pass that panicked.
 const AFTER_PANIC: Duration = Duration::from_mins(1);
+/// How often it is looked for what is remembered of ImageUpdates that are gone.
+const SWEEP: Duration = Duration::from_secs(30);
 /// How long a pass may take.
 const LIMIT: Duration = Duration::from_mins(10);
 
@@ -121,15 +123,23 @@ pub(super) async fn run(
                 }
                 std::future::ready(update)
             });
-    Controller::for_stream(triggers, context.updates.clone())
+    let swept = shared.clone();
+    let sweeps = async move {
+        context.updates.wait_until_ready().await.ok();
+        loop {
+            tokio::time::sleep(SWEEP).await;
+            swept.sweep();
+        }
+    };
+    let passes = Controller::for_stream(triggers, context.updates.clone())
         .with_config(controller::Config::default().concurrency(CONCURRENCY))
         .reconcile_on(calls.map(|update| ObjectRef::new(update.name()).within(update.namespace())))
         .reconcile_on(moved(context))
         .reconcile_on(siblings.map(|update| ObjectRef::from_obj(&*update)))
         .graceful_shutdown_on(stop.cancelled_owned())
         .run(one, |_, _, _| Action::requeue(PAUSE), shared)
-        .for_each(|_| std::future::ready(()))
-        .await;
+        .for_each(|_| std::future::ready(()));
+    tokio::select! { () = passes => {} () = sweeps => {} }
 }
 
 /// What of an ImageUpdate asks for a pass when it changes; our own writes do not.
@@ -193,7 +203,12 @@ impl Shared {
 async fn one(update: Arc<ImageUpdate>, shared: Arc<Shared>) -> Result<Action, Infallible> {
     let working = Box::pin(work(&update, &shared));
     // The place of a panic is in the log.
-    Ok(AssertUnwindSafe(working).catch_unwind().await.unwrap_or(Action::requeue(AFTER_PANIC)))
+    let action = AssertUnwindSafe(working).catch_unwind().await.unwrap_or(Action::requeue(AFTER_PANIC));
+    if shared.context.updates.get(&ObjectRef::from_obj(&*update)).is_none() {
+        // It has gone meanwhile, and its pass noted things again.
+        shared.forget(&name(&update));
+    }
+    Ok(action)
 }
 
 /// Makes one pass of an ImageUpdate, writes what was found, and says when the next one is.

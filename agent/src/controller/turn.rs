@@ -42,6 +42,7 @@ pub(super) async fn run_one(sync: Arc<Sync>, context: Arc<Context>) -> Result<Ac
         Some((spec, said)) => (Arc::new(Sync { spec, ..(*sync).clone() }), Some(said)),
         None => (sync, None),
     };
+    let gone = Gone { context: &context, owner: &owner };
     let running = Box::pin(turn(&sync, shortened, &context, &owner, &mut memory));
     if let Ok(action) = AssertUnwindSafe(running).catch_unwind().await {
         return Ok(action);
@@ -53,7 +54,23 @@ pub(super) async fn run_one(sync: Arc<Sync>, context: Arc<Context>) -> Result<Ac
     let run = start(&context, &sync, &owner, &known, Limits::default());
     let mut findings = Findings::of(&sync, &owner, run.now);
     findings.failure = Some(Failure::internal("reconcile", PANICKED));
-    Ok(report(&run, &mut memory, &findings).await)
+    let action = report(&run, &mut memory, &findings).await;
+    drop(gone);
+    Ok(action)
+}
+
+/// Forgets a Sync that has gone while it ran, since its run noted things again.
+struct Gone<'a> {
+    context: &'a Context,
+    owner: &'a SyncRef,
+}
+
+impl Drop for Gone<'_> {
+    fn drop(&mut self) {
+        if !self.context.cluster.exists(self.owner) {
+            self.context.forget(self.owner);
+        }
+    }
 }
 
 fn start<'a>(
@@ -123,13 +140,16 @@ async fn report(run: &Run<'_>, memory: &mut Memory, findings: &Findings) -> Acti
     let trouble = context.cluster.watches.trouble(&context.cluster.view.kinds(owner));
     let suspended = findings.suspended.is_some();
     let verified = written.is_ok() && findings.failure.is_none() && !suspended && trouble.is_none();
-    if verified {
-        context.metrics.verified(owner, findings.now);
+    // The view knows no more than what was heard last.
+    let heard = verified.then(|| context.cluster.clients.contact().last());
+    if let Some(heard) = heard {
+        let time = findings.now.checked_sub(heard.elapsed()).unwrap_or(findings.now);
+        context.metrics.verified(owner, time);
     }
     // Alerts go out also while the API server takes no status.
     let known = if written.is_ok() { &after } else { &before };
     let told = SyncStatus { drift: episode, ..known.clone() };
-    context.alerts.tell(owner, &told, findings.failure.as_ref(), suspended, verified);
+    context.alerts.tell(owner, &told, findings.failure.as_ref(), suspended, heard);
     if let Err(error) = written {
         warn!(sync = %owner, stage = "report", error = %chain(&error), "Cannot write the status and tries again");
         memory.status = Some(before);

@@ -32,6 +32,7 @@ use crate::cluster::resolve::{self, Desired};
 use crate::cluster::rights;
 use crate::cluster::view::{Differing, Differs};
 use crate::gate::{self, ApprovedPlan, Decision};
+use crate::local;
 use crate::memory::{Memory, Rendered};
 use crate::render::Fruit;
 use crate::render::kept::Kept;
@@ -166,7 +167,7 @@ pub async fn observe(run: &Run<'_>, rendering: Rendering, revision: &str) -> Res
     if scope == Scope::Whole {
         let names: Vec<ObjectId> = desired.iter().map(|(object, _)| object.clone()).collect();
         (former, unknown) = parent::former_kinds(cluster, run.sync, &names).await;
-        let packed = Kept::of(found.iter().map(|desired| &*desired.manifest));
+        let packed = local::work(|| Kept::of(found.iter().map(|desired| &*desired.manifest)));
         let shortened = run.limits.shortened.iter().cloned().collect();
         warnings = Some([shortened, odd, mistakes::mistakes(run, &found)].concat());
         kept = Some(packed.map_err(|error| Failure::internal("render", error.to_string()))?);

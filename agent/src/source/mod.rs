@@ -47,6 +47,8 @@ use mirror::{Found, Mirror, server_name};
 
 use crate::shares::Shares;
 
+/// Refs of one mirror whose answers are remembered.
+const REFS: usize = 256;
 /// Connections to git servers that one tenant has at a time.
 const CONNECTIONS: u32 = 8;
 
@@ -104,6 +106,10 @@ impl Known {
 
     fn line(&self, reference: &GitRef) -> Line {
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        if answers.len() >= REFS && !answers.contains_key(reference) {
+            // Those that nobody is asking about now are asked about again.
+            answers.retain(|_, line| Arc::strong_count(line) > 1);
+        }
         answers.entry(reference.clone()).or_default().clone()
     }
 

@@ -15,6 +15,9 @@ use super::Trouble;
 /// How long a host may ask to be left alone.
 const LONGEST: Duration = Duration::from_hours(1);
 
+/// Hosts that are remembered. Of those beyond, only what still holds is kept.
+const HOSTS: usize = 500;
+
 /// What a host says of how much may still be asked, as Docker Hub does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
@@ -93,11 +96,21 @@ impl Hosts {
         if let Some(host) = hosts.get(name) {
             return host.clone();
         }
+        if hosts.len() >= HOSTS {
+            let now = Instant::now();
+            hosts.retain(|_, host| Arc::strong_count(host) > 1 || host.state().is_blocked(now));
+        }
         let state = State { next: Instant::now(), blocked: None, rate: None };
         let slots = Arc::new(Semaphore::new(self.concurrency));
         let host = Arc::new(Host { slots, state: Mutex::new(state) });
         hosts.insert(name.to_owned(), host.clone());
         host
+    }
+}
+
+impl State {
+    fn is_blocked(&self, now: Instant) -> bool {
+        self.blocked.as_ref().is_some_and(|(until, _)| *until > now)
     }
 }
 
@@ -229,6 +242,21 @@ mod tests {
         let waits: Vec<Duration> = (0..13).map(|_| host.evenly(start, 10)).collect();
         assert!(waits[..11].iter().all(Duration::is_zero), "{waits:?}");
         assert_eq!(waits[11..], [Duration::from_millis(100), Duration::from_millis(200)]);
+    }
+
+    #[test]
+    fn hosts_that_come_and_go_leave_no_more_than_what_still_holds() {
+        let hosts = Hosts::new(1, 10);
+        hosts.block(
+            "blocked",
+            Duration::from_mins(1),
+            Trouble::RateLimited { host: "blocked".to_owned(), after: None },
+        );
+        for at in 0..2000 {
+            hosts.host(&format!("host-{at}"));
+        }
+        let known = hosts.known.lock().unwrap();
+        assert!(known.len() <= HOSTS && known.contains_key("blocked"), "{}", known.len());
     }
 
     #[test]

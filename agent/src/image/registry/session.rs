@@ -27,6 +27,8 @@ const UNSAID: Duration = Duration::from_mins(1);
 const LONGEST: Duration = Duration::from_hours(12);
 /// How long before its end a token is not used any more.
 const MARGIN: Duration = Duration::from_secs(5);
+/// How many hosts are remembered.
+const DOORS: usize = 1000;
 /// How many tokens are kept before those that have expired are dropped.
 const TOKENS: usize = 2000;
 /// How large the answer with a token may be.
@@ -131,7 +133,12 @@ impl Sessions {
             return Err(refused(target, answer));
         }
         let key = (target.base.origin().ascii_serialization(), purpose);
-        self.doors.lock().unwrap_or_else(PoisonError::into_inner).insert(key, door);
+        let mut doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
+        if doors.len() >= DOORS {
+            // They are learnt again where they are still in use.
+            doors.clear();
+        }
+        doors.insert(key, door);
         Ok(header)
     }
 

@@ -55,6 +55,8 @@ pub struct Shared {
     pub client: Client,
     pub sender: Sender,
     pub secrets: ReadSecret,
+    /// Ends what is kept for an Alert that is gone.
+    pub release: Arc<dyn Fn(SyncRef) + Send + std::marker::Sync>,
     pub metrics: Arc<Metrics>,
     pub allow_link_local: bool,
     /// Notices on their way, for each namespace.
@@ -126,7 +128,7 @@ impl Courier {
             tokio::select! {
                 command = commands.recv() => match command {
                     Some(command) => self.take(command).await,
-                    None => return,
+                    None => return (self.shared.release)(self.name.clone()),
                 },
                 Some((due, result)) = self.on_the_way.next(), if !self.on_the_way.is_empty() => self.came_back(due, result),
                 written = ended(&mut self.writing) => self.was_written(written),

@@ -41,8 +41,9 @@ pub type ReadSecret =
 
 /// A failure that may pass by itself is told when it has lasted so long.
 const PASSING: Duration = Duration::from_secs(30);
-/// A verdict that was confirmed longer ago than this, and than three intervals of its Sync, is stale.
-const FRESH: Duration = Duration::from_mins(1);
+/// A verdict that was confirmed longer ago than this and an interval of its Sync, and than three intervals, is stale. An API
+/// server at which nothing happens is heard once a minute.
+const FRESH: Duration = Duration::from_secs(75);
 
 /// All Alerts of the process.
 pub struct Alerts {
@@ -209,14 +210,14 @@ impl Alerts {
         })
     }
 
-    /// Takes what a run found. `verified`: the live view confirmed it.
+    /// Takes what a run found. `verified`: the live view confirmed it, as far as the API server was heard by then.
     pub fn tell(
         &self,
         sync: &SyncRef,
         status: &SyncStatus,
         failure: Option<&Failure>,
         suspended: bool,
-        verified: bool,
+        verified: Option<Instant>,
     ) {
         let now = (Instant::now(), Timestamp::now());
         let mut state = self.lock();
@@ -231,8 +232,8 @@ impl Alerts {
             let (since, time) = since.map_or(now, |(_, since, time)| (since, time));
             (failure.clone(), since, time)
         });
-        if verified {
-            told.verified = Some(now);
+        if let Some(heard) = verified {
+            told.verified = Some((heard, now.1.checked_sub(heard.elapsed()).unwrap_or(now.1)));
         }
         self.update(&mut state, sync);
     }
@@ -249,10 +250,10 @@ impl Alerts {
     /// Syncs must be known.
     pub fn tick(&self) {
         let mut state = self.lock();
+        let all: Vec<SyncRef> = self.syncs.state().iter().map(|sync| sync_name(sync)).collect();
         if state.couriers.is_empty() {
             return;
         }
-        let all: Vec<SyncRef> = self.syncs.state().iter().map(|sync| sync_name(sync)).collect();
         for sync in &all {
             let told =
                 state.syncs.entry(sync.clone()).or_insert_with(|| Told::unknown(&SyncStatus::default()));
@@ -316,7 +317,8 @@ impl Alerts {
 
     fn staleness(&self, sync: &SyncRef, told: &Told) -> Staleness {
         let Some(found) = self.sync(sync).filter(|_| !told.suspended) else { return Staleness::Fresh };
-        let bound = FRESH.max(found.spec.interval() * 3);
+        let interval = found.spec.interval();
+        let bound = (FRESH + interval).max(interval * 3);
         match told.verified {
             Some((since, _)) if since.elapsed() < bound => Staleness::Fresh,
             Some((_, time)) => Staleness::Since(time),
