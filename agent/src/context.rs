@@ -17,6 +17,7 @@ use crate::cluster::Cluster;
 use crate::cluster::clients::{ClientError, Clients};
 use crate::cluster::discovery::Discovery;
 use crate::cluster::lookup::Lookups;
+use crate::cluster::marks::key::{KeyError, KeyIn};
 use crate::cluster::refusal::chain;
 use crate::cluster::secrets::{Secrets, User};
 use crate::cluster::view::View;
@@ -93,6 +94,8 @@ pub struct Options {
     pub instance: Option<String>,
     /// Where webhooks come in.
     pub hooks: Hooks,
+    /// Where the key for marks on objects is.
+    pub key: KeyIn,
 }
 
 /// The ends that feed a context.
@@ -111,6 +114,8 @@ pub enum ConnectError {
     Client(#[from] ClientError),
     #[error("cannot read the namespace kube-system, whose UID names the cluster: {}", chain(.0))]
     Cluster(#[source] kube::Error),
+    #[error(transparent)]
+    Key(#[from] KeyError),
 }
 
 impl Context {
@@ -136,7 +141,6 @@ impl Context {
             on_request: Arc::new(move |host, result| asked.registry_request(host, result)),
             ..registry::Options::default()
         });
-        let view = Arc::new(View::new(wake.clone()));
         let counted = metrics.clone();
         let on_look: OnLook = Arc::new(move |result, moved| {
             counted.source_request(result);
@@ -145,6 +149,8 @@ impl Context {
             }
         });
         let cluster_uid = system.metadata.uid.unwrap_or_default();
+        let marks = options.key.load(&client, &cluster_uid).await?;
+        let view = Arc::new(View::new(marks, wake.clone()));
         let alerts = Alerts::new(cluster_uid.clone(), syncs.clone());
         let source_options = SourceOptions { allow_file: options.allow_file, on_look };
         let sources = Arc::new(Sources::new(options.cache_dir.clone(), source_options));
@@ -192,6 +198,11 @@ impl Context {
         let name = |name: &Option<String>| name.clone().unwrap_or_default();
         let owner = SyncRef::new(name(&sync.metadata.namespace), name(&sync.metadata.name));
         let _ = self.cluster.view.judges.take(&owner, sync);
+    }
+
+    /// True if a Sync acts as the agent itself.
+    pub fn acts_as_agent(&self, sync: &Sync) -> bool {
+        sync.spec.service_account_name.is_none() && self.policy.default_service_account.is_none()
     }
 
     /// Asks for a run of a Sync.
@@ -250,6 +261,7 @@ impl Context {
 
     /// Forgets the Syncs that went without having owned anything.
     pub fn sweep(&self) {
+        self.cluster.view.sweep(|sync| self.cluster.exists(sync));
         for sync in self.memories.known().into_iter().filter(|sync| !self.cluster.exists(sync)) {
             self.forget(&sync);
         }

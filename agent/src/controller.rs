@@ -134,6 +134,7 @@ impl StartError {
     fn is_final(&self) -> bool {
         match self {
             Self::Connect(ConnectError::Client(_)) => true,
+            Self::Connect(ConnectError::Key(error)) => error.is_final(),
             Self::Connect(ConnectError::Cluster(error)) | Self::NotInstalled(error) => {
                 refusal(error).is_some_and(|status| status.code < 429)
             }

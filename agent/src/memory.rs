@@ -2,7 +2,7 @@
 //!
 //! No I/O.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -43,6 +43,10 @@ pub struct Memory {
     /// When it was told last that objects are on their way.
     pub told: Option<Instant>,
     pub drift: Drift,
+    /// What is amiss in git, as it was told when all of it was looked at last.
+    pub mistakes: Option<Vec<String>>,
+    /// Objects that carry the marks of the Sync and are ignored, as they were told last.
+    pub ignored: BTreeSet<ObjectId>,
     /// Failures in a row, for the backoff.
     pub failures: u32,
 }

@@ -8,6 +8,7 @@ pub mod failures;
 pub mod fights;
 pub mod finalize;
 pub mod ghosts;
+pub mod ignored;
 pub mod inputs;
 pub mod jobs;
 pub mod limits;
@@ -44,6 +45,13 @@ pub struct Run<'a> {
     pub limits: Limits,
 }
 
+impl Run<'_> {
+    /// True if the Sync acts as the agent itself.
+    pub fn acts_as_agent(&self) -> bool {
+        self.context.acts_as_agent(self.sync)
+    }
+}
+
 /// Runs the pipeline once and says what it found.
 pub async fn reconcile(run: &Run<'_>, memory: &mut Memory) -> Findings {
     let mut findings = Findings::of(run.sync, run.owner, run.now);
@@ -63,6 +71,7 @@ pub async fn reconcile(run: &Run<'_>, memory: &mut Memory) -> Findings {
     let partial = findings.failure.is_some();
     findings.drift.iter_mut().for_each(|found| drift::complete(run, memory, found, partial));
     findings.objects = Some(stages::health(run));
+    findings.warnings = ignored::warnings(run, memory, findings.warnings.take());
     findings.completed = memory.rendered.is_some().then(|| jobs::completed(run, memory));
     match jobs::remove(run, memory, &findings).await {
         Ok(waits) => findings.again |= waits,

@@ -9,12 +9,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 
-use crate::object::GroupKind;
+use crate::object::{GroupKind, ObjectId};
 
 /// On every member: the id of its set.
 pub const PART_OF: &str = "applyset.kubernetes.io/part-of";
 /// On every member: `<namespace>/<name>` of its Sync. Our own addition.
 pub const SYNC: &str = "holdfast.dev/sync";
+/// On every member: the proof that the agent applied this very object for its Sync. See [`marked`].
+pub const MARK: &str = "holdfast.dev/mark";
 /// On the parent: the id of its set.
 pub const ID: &str = "applyset.kubernetes.io/id";
 /// On the parent: which tool keeps the set.
@@ -28,6 +30,19 @@ pub const NAMESPACES: &str = "applyset.kubernetes.io/additional-namespaces";
 pub fn id(namespace: &str, name: &str) -> String {
     let digest = Sha256::digest(format!("{name}.{namespace}.Sync.holdfast.dev"));
     format!("applyset-{}-v1", URL_SAFE_NO_PAD.encode(digest))
+}
+
+/// What the mark of a member proves: the cluster, the Sync and the identity of the object. A copy under another name or in
+/// another namespace has another one. Every part comes with its length, so that no two identities have the same bytes.
+pub fn marked(cluster: &str, namespace: &str, name: &str, object: &ObjectId) -> Vec<u8> {
+    let ObjectId { kind, namespace: place, name: own } = object;
+    let parts = [MARK, cluster, namespace, name, &kind.group, &kind.kind, place, own];
+    let mut bytes = Vec::with_capacity(parts.iter().map(|part| part.len() + size_of::<u64>()).sum());
+    for part in parts {
+        bytes.extend((part.len() as u64).to_be_bytes());
+        bytes.extend(part.as_bytes());
+    }
+    bytes
 }
 
 /// The value of [`GROUP_KINDS`].
@@ -59,13 +74,33 @@ pub fn parse_kinds(text: &str) -> Vec<GroupKind> {
 
 #[cfg(test)]
 mod tests {
-    use super::{format_kinds, id, parse_kinds};
-    use crate::object::GroupKind;
+    use std::sync::Arc;
+
+    use super::{format_kinds, id, marked, parse_kinds};
+    use crate::object::{GroupKind, ObjectId};
 
     #[test]
     fn an_id_is_a_label_value() {
         let id = id("team-a", "shop");
         assert!(id.len() <= 63 && id.starts_with("applyset-") && id.ends_with("-v1"), "{id}");
+    }
+
+    #[test]
+    fn no_two_identities_are_marked_alike() {
+        let object = |group: &str, kind: &str, namespace: &str, name: &str| {
+            ObjectId::new(Arc::new(GroupKind::new(group, kind)), namespace, name)
+        };
+        let all = [
+            marked("c", "team", "shop", &object("", "ConfigMap", "a", "b")),
+            marked("c", "team", "shop", &object("", "ConfigMap", "ab", "")),
+            marked("c", "team", "shop", &object("", "ConfigMap", "", "ab")),
+            marked("c", "team", "shop", &object("C", "onfigMap", "a", "b")),
+            marked("c", "teams", "hop", &object("", "ConfigMap", "a", "b")),
+            marked("ct", "eam", "shop", &object("", "ConfigMap", "a", "b")),
+            marked("c", "team", "shop", &object("", "Secret", "a", "b")),
+        ];
+        let different: std::collections::BTreeSet<&Vec<u8>> = all.iter().collect();
+        assert_eq!(different.len(), all.len());
     }
 
     #[test]

@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
+
+use crate::applyset::MARK;
 
 /// One path at which two values differ.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,21 +28,32 @@ pub const BOOKKEEPING: [&str; 7] = [
     "uid",
 ];
 
-/// Compares two forms of one object: what the API server keeps books of, and `status`, left out.
+/// Compares two forms of one object: what the API server keeps books of, `status` and the mark left out.
 pub fn objects(before: &Value, after: &Value) -> Vec<Difference> {
     values(&essence(before), &essence(after))
 }
 
-/// An object without `status` and the server's bookkeeping.
+/// An object without `status`, the server's bookkeeping and ours: whose the object is says `plan::Standing`.
 pub fn essence(object: &Value) -> Value {
     let mut object = object.clone();
     if let Some(fields) = object.as_object_mut() {
         fields.remove("status");
         if let Some(metadata) = fields.get_mut("metadata").and_then(Value::as_object_mut) {
             metadata.retain(|name, _| !BOOKKEEPING.contains(&name.as_str()));
+            unmark(metadata);
         }
     }
     object
+}
+
+/// Takes the mark out of metadata. Only the agent can make one, so a plan that a person makes must not depend on it.
+pub(crate) fn unmark(metadata: &mut Map<String, Value>) {
+    if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
+        let marked = annotations.remove(MARK).is_some();
+        if marked && annotations.is_empty() {
+            metadata.remove("annotations");
+        }
+    }
 }
 
 /// Compares two values, in the order of paths.

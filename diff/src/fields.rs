@@ -7,6 +7,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::compare;
 use crate::digest::Digest;
 
 /// The field manager of everything that Holdfast applies.
@@ -52,12 +53,18 @@ pub fn applied(object: &Value) -> Option<(&str, &Value)> {
 }
 
 /// The fingerprint of a live object that was read in `api_version`: a digest of the values of the fields that
-/// Holdfast owns.
+/// Holdfast owns, the mark left out.
 ///
 /// `None` if Holdfast owns nothing in it, or if its fields are written in another API version.
 pub fn fingerprint(object: &Value, api_version: &str) -> Option<Digest> {
     let (version, fields) = applied(object)?;
-    (version == api_version).then(|| Digest::of(&extract(object, fields)))
+    (version == api_version).then(|| {
+        let mut owned = extract(object, fields);
+        if let Some(metadata) = owned.get_mut("metadata").and_then(Value::as_object_mut) {
+            compare::unmark(metadata);
+        }
+        Digest::of(&owned)
+    })
 }
 
 /// The fingerprint that an object would have if the server stored a manifest as it is written.

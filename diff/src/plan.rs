@@ -9,58 +9,16 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
-use crate::applyset;
+use crate::applyset::MARK;
 use crate::compare::{self, Difference};
 use crate::digest::{Digest, Hasher};
 use crate::fields::{self, MANAGER, Owner};
 use crate::mask::mask;
 use crate::object::{Manifest, ObjectId, Origin};
+pub use crate::operation::Operation;
 use crate::order::Stage;
+use crate::standing::Standing;
 use crate::takeover::Takeover;
-
-/// What is done to one object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Operation {
-    /// It does not exist.
-    Create,
-    /// It exists and was not ours.
-    Adopt,
-    /// It belonged to another Sync that does not claim it any more: the label changes, nothing is deleted.
-    Move,
-    /// It is ours and differs.
-    Update,
-    /// An immutable field differs: deleted and created anew.
-    Recreate,
-    /// It is ours and git does not have it any more.
-    Delete,
-    /// It is ours, git does not have it any more, and it must stay: the label is taken off.
-    Orphan,
-}
-
-impl Operation {
-    /// The word for people, and the metric's label.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Create => "create",
-            Self::Adopt => "adopt",
-            Self::Move => "move",
-            Self::Update => "update",
-            Self::Recreate => "recreate",
-            Self::Delete => "delete",
-            Self::Orphan => "orphan",
-        }
-    }
-
-    /// True if git does not have the object any more.
-    pub fn removes(self) -> bool {
-        matches!(self, Self::Delete | Self::Orphan)
-    }
-
-    /// True if the object that is there now ends.
-    pub fn deletes(self) -> bool {
-        matches!(self, Self::Delete | Self::Recreate)
-    }
-}
 
 /// One field that changes. Values of Secrets are masked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -145,9 +103,16 @@ impl Change {
 
     /// True if no value changes, only who owns which field.
     pub fn only_ownership(&self) -> bool {
-        self.operation == Operation::Update
-            && !self.fields.is_empty()
-            && self.fields.iter().all(|field| field.before.is_some() && field.before == field.after)
+        self.operation == Operation::Update && !self.fields.is_empty() && self.keeps_values()
+    }
+
+    /// True if no value changes, only whose the object is.
+    pub fn only_marks(&self) -> bool {
+        matches!(self.operation, Operation::Adopt | Operation::Move) && self.keeps_values()
+    }
+
+    fn keeps_values(&self) -> bool {
+        self.fields.iter().all(|field| field.before.is_some() && field.before == field.after)
     }
 }
 
@@ -235,6 +200,7 @@ pub enum Seen {
         live: Value,
         prediction: Prediction,
         takeover: Option<Takeover>,
+        standing: Standing,
     },
 }
 
@@ -263,13 +229,13 @@ pub fn desired(manifest: &Arc<Manifest>, object: &ObjectId, set: &str, seen: See
             let effect = Digest::of(&compare::essence(&manifest.value));
             Some(change(Operation::Create, "not in the cluster".to_owned(), Vec::new(), effect, None))
         }
-        Seen::Exists { live, prediction: Prediction::Becomes(predicted), takeover } => {
+        Seen::Exists { live, prediction: Prediction::Becomes(predicted), takeover, standing } => {
             let mut differences = compare::objects(&live, &predicted);
             // What admission writes at every update is no reason for one.
             if differences.iter().all(|difference| is_side_effect(&live, &predicted, &difference.path)) {
                 differences.clear();
             }
-            let (operation, reason) = ownership(&live, set);
+            let (operation, reason) = standing.operation(&live, set);
             if differences.is_empty() || operation == Operation::Adopt {
                 let told: BTreeSet<String> =
                     differences.iter().map(|difference| difference.path.clone()).collect();
@@ -277,7 +243,7 @@ pub fn desired(manifest: &Arc<Manifest>, object: &ObjectId, set: &str, seen: See
                     taken_over(&live, &predicted).into_iter().filter(|taken| !told.contains(&taken.path)),
                 );
             }
-            if differences.is_empty() {
+            if differences.is_empty() && !standing.changes() {
                 return None;
             }
             let effect = effect(&differences);
@@ -349,27 +315,6 @@ pub fn removed(
     }
 }
 
-/// Whose the live object is, as seen from this set.
-fn ownership(live: &Value, set: &str) -> (Operation, String) {
-    let label = live
-        .pointer("/metadata/labels")
-        .and_then(|labels| labels.get(applyset::PART_OF))
-        .and_then(Value::as_str);
-    match label {
-        Some(label) if label == set => (Operation::Update, "differs from git".to_owned()),
-        Some(_) => {
-            let former = live
-                .pointer("/metadata/annotations")
-                .and_then(|annotations| annotations.get(applyset::SYNC))
-                .and_then(Value::as_str);
-            let whose = former.map_or("another set".to_owned(), |sync| format!("Sync {sync}"));
-            (Operation::Move, format!("was part of {whose}"))
-        }
-        None if fields::applied(live).is_some() => (Operation::Update, "lost its label".to_owned()),
-        None => (Operation::Adopt, "exists and was not managed".to_owned()),
-    }
-}
-
 /// True if a path is not what we applied, but what admission made of an apply of ours: the API server notes it as an
 /// update by the manager that applied.
 fn is_side_effect(live: &Value, predicted: &Value, path: &str) -> bool {
@@ -387,8 +332,10 @@ fn is_side_effect(live: &Value, predicted: &Value, path: &str) -> bool {
 fn taken_over(live: &Value, predicted: &Value) -> Vec<Difference> {
     let own = |object: &Value| fields::applied(object).map(|(_, fields)| leaves(object, fields));
     let (before, after) = (own(live).unwrap_or_default(), own(predicted).unwrap_or_default());
+    let mark = format!("/metadata/annotations/{}", compare::escape(MARK));
     before
         .symmetric_difference(&after)
+        .filter(|path| **path != mark)
         .map(|path| Difference {
             path: path.clone(),
             before: live.pointer(path).cloned(),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use holdfast_diff::object::{GroupKind, Manifest, ObjectId, Origin};
 use holdfast_diff::order::Stage;
 use holdfast_diff::plan::{Change, Plan, Prediction, Seen, desired, removed};
+use holdfast_diff::standing::Standing;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -81,6 +82,7 @@ fn change(case: &Case, noise: Noise) -> Option<Change> {
             live: stored(case, live, noise),
             prediction: Prediction::Becomes(stored(case, git, noise)),
             takeover: None,
+            standing: Standing::Ours,
         },
     };
     desired(&manifest, &object, SET, seen)

@@ -17,6 +17,7 @@ use tracing::{info, warn};
 use super::policy::PolicyArgs;
 use super::{Global, cluster};
 use crate::VERSION;
+use crate::cluster::marks::key::KeyIn;
 use crate::context::Options;
 use crate::controller;
 use crate::leader::Candidate;
@@ -56,7 +57,7 @@ pub struct Agent {
     /// Take audit events of the API server at /audit, from whoever shows the token in this file
     #[arg(long)]
     audit_token_file: Option<PathBuf>,
-    /// Run only while holding the Lease `holdfast`, in the namespace that -n names
+    /// Run only while holding the Lease `holdfast`, in the agent's namespace, which -n names
     #[arg(long)]
     leader_elect: bool,
 }
@@ -96,6 +97,7 @@ impl Agent {
             None
         };
         let options = Options {
+            key: KeyIn::Agent(config.default_namespace.clone()),
             policy: self.policy.policy(),
             cache_dir: self.cache_dir.unwrap_or_else(|| std::env::temp_dir().join("holdfast")),
             allow_file: self.allow_file_sources,

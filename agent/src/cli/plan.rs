@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Global, Output, cluster, files, say};
 use crate::api::{Snooze, Sync};
+use crate::cluster::marks::key::KeyIn;
 use crate::context::{Context, Options};
 use crate::memory::Memory;
 use crate::metrics::Metrics;
@@ -53,7 +54,13 @@ pub struct Plan {
     /// Exit with 2 when there are changes
     #[arg(long)]
     exit_code: bool,
+    /// Verify marks on objects with the public key that the agent published in this namespace, its own
+    #[arg(long, value_name = "NAMESPACE", default_value = AGENT_NAMESPACE)]
+    agent_namespace: String,
 }
+
+/// Where manifests/ installs the agent.
+pub(super) const AGENT_NAMESPACE: &str = "holdfast-system";
 
 /// How long saves are gathered before they are planned.
 const SETTLE: Duration = Duration::from_millis(50);
@@ -71,7 +78,12 @@ impl Plan {
         sync.metadata.namespace = Some(namespace.clone());
         let owner = SyncRef::new(namespace, sync.name_any());
         let cache = tempfile::tempdir().context("cannot make a folder for the mirror")?;
-        let context = connect(config, cache.path()).await?;
+        let context = connect(config, cache.path(), &self.agent_namespace).await?;
+        if let Some(why) = context.cluster.view.marks.unverified() {
+            say(format_args!(
+                "warning: marks on objects are not verified, so this plan may count copied objects: {why}; name the agent's namespace with --agent-namespace"
+            ));
+        }
         // Watches first: a save while the first plan is made is not missed.
         let watching = self.tree.as_deref().filter(|_| self.watch).map(watch).transpose()?;
         let mut changed = self.once(&context, &sync, &owner).await?;
@@ -166,8 +178,13 @@ fn watch(tree: &Path) -> anyhow::Result<(notify::RecommendedWatcher, mpsc::Recei
 }
 
 /// A context that nothing feeds: the Syncs and approvals are those of now.
-pub(super) async fn connect(config: kube::Config, cache: &Path) -> anyhow::Result<Context> {
+pub(super) async fn connect(
+    config: kube::Config,
+    cache: &Path,
+    agent_namespace: &str,
+) -> anyhow::Result<Context> {
     let options = Options {
+        key: KeyIn::Published(agent_namespace.to_owned()),
         policy: Policy::default(),
         cache_dir: cache.to_path_buf(),
         allow_file: true,

@@ -88,7 +88,7 @@ async fn of_cluster(
     (disk, folder): (&files::Disk, &str),
     cache: &Path,
 ) -> anyhow::Result<Inputs> {
-    let context = plan::connect(cluster::config(global).await?, cache).await?;
+    let context = plan::connect(cluster::config(global).await?, cache, plan::AGENT_NAMESPACE).await?;
     let status = sync.status.clone().unwrap_or_default();
     let run = Run {
         context: &context,

@@ -113,7 +113,7 @@ pub async fn apply<'a>(
             async move {
                 let written = match ended {
                     Some(why) => Ok(Written::NotBegun(why)),
-                    None => write(cluster, requests, kinds, &change).await,
+                    None => write(cluster, requests, owner, kinds, &change).await,
                 };
                 (change, written)
             }
@@ -207,6 +207,7 @@ enum Written {
 async fn write(
     cluster: &Cluster,
     requests: &Requests,
+    owner: &SyncRef,
     kinds: &Kinds,
     change: &Change,
 ) -> Result<Written, ObjectError> {
@@ -228,7 +229,8 @@ async fn write(
     }
     // What was not there when the plan was made is not overwritten if it is there now: that would be another plan.
     let force = change.operation != Operation::Create;
-    let applied = requests.apply(kind, object, &manifest.value, Apply { force, dry_run: false }).await;
+    let marked = cluster.view.marks.stamp(owner, object, &manifest.value);
+    let applied = requests.apply(kind, object, &marked, Apply { force, dry_run: false }).await;
     let live = applied.map_err(|error| {
         if !force && is_conflict(&error) {
             let message = "it was created by someone else since it was planned; it is planned again";
@@ -236,6 +238,9 @@ async fn write(
         }
         refused(&error)
     })?;
+    if cluster.view.marks.is_lost(owner, object, &live) {
+        return Err(ObjectError::mark_lost(object, change.origin.as_ref()));
+    }
     if object.kind.is("apiextensions.k8s.io", "CustomResourceDefinition") {
         cluster.discovery.forget(defined_group(&manifest.value));
     }

@@ -3,15 +3,18 @@
 
 use std::sync::Arc;
 
+use holdfast_diff::applyset::PART_OF;
 use holdfast_diff::compare;
 use holdfast_diff::digest::Digest;
 use holdfast_diff::fields;
 use holdfast_diff::health::{self, Health};
+use holdfast_diff::object::ObjectId;
 use holdfast_diff::order::{Stage, rank, wave};
 use holdfast_diff::plan::SeenAt;
 use serde_json::Value;
 
 use super::judges::Judges;
+use super::marks::{Marks, Whose};
 use super::requests::ResourceType;
 use super::view::Differs;
 use crate::api::names;
@@ -64,18 +67,65 @@ pub struct Rare {
     pub overwrote: Option<SeenAt>,
 }
 
+/// What a live object that carries the label of a set is.
+#[derive(Clone, Debug)]
+pub enum Sight {
+    Member(Box<Entry>),
+    /// It carries all marks of this Sync, and was not applied for it.
+    Copy(SyncRef),
+    /// Neither.
+    Other,
+}
+
+impl Sight {
+    /// Tells what a live object is: only one whose label, annotation and mark agree is a member.
+    pub fn of(
+        kind: &Arc<ResourceType>,
+        id: &ObjectId,
+        object: &Value,
+        judges: &Judges,
+        marks: &Marks,
+    ) -> Self {
+        let label = object.pointer("/metadata/labels").and_then(|labels| labels.get(PART_OF)?.as_str());
+        let belongs = |owner: &SyncRef| label.is_some_and(|label| label == owner.applyset());
+        match marks.whose(id, object) {
+            Whose::Of(owner) if belongs(&owner) => Self::Member(Box::new(Entry::of(kind, owner, object, judges))),
+            // What a controller makes of a member often carries its labels and annotations: EndpointSlices do.
+            Whose::Claimed(owner) if belongs(&owner) && !is_made_by_controller(object) => Self::Copy(owner),
+            Whose::Of(_) | Whose::Claimed(_) | Whose::Nobody => Self::Other,
+        }
+    }
+
+    /// The member, if it is one.
+    pub fn member(self) -> Option<Entry> {
+        match self {
+            Self::Member(entry) => Some(*entry),
+            Self::Copy(_) | Self::Other => None,
+        }
+    }
+}
+
+fn is_made_by_controller(object: &Value) -> bool {
+    let owners = object.pointer("/metadata/ownerReferences").and_then(Value::as_array).into_iter().flatten();
+    owners.into_iter().any(|owner| owner["controller"] == true)
+}
+
+/// The fingerprint of the fields that we own of a live object. Where who owns what was removed, that of the whole object: it
+/// is as it was for as long as nobody changes anything.
+pub fn fingerprint(object: &Value, api_version: &str) -> Option<Digest> {
+    match fields::applied(object) {
+        Some(_) => fields::fingerprint(object, api_version),
+        None => Some(Digest::of(&compare::essence(object))),
+    }
+}
+
 impl Entry {
-    /// Reads what the view keeps out of a live object. `None` if the object is not ours: it needs the marks of a Sync and
-    /// fields that Holdfast applied, for marks can be copied.
-    pub fn of(kind: &Arc<ResourceType>, object: &Value, judges: &Judges) -> Option<Self> {
-        let metadata = object.get("metadata")?;
+    /// Reads what the view keeps out of a live object of a Sync.
+    fn of(kind: &Arc<ResourceType>, owner: SyncRef, object: &Value, judges: &Judges) -> Self {
+        let none = Value::Null;
+        let metadata = object.get("metadata").unwrap_or(&none);
         let annotations = metadata.get("annotations");
         let annotation = |name: &str| annotations.and_then(|all| all.get(name)).and_then(Value::as_str);
-        let owner = SyncRef::parse(annotation(names::SYNC)?)?;
-        let label = metadata.get("labels")?.get(holdfast_diff::applyset::PART_OF)?.as_str()?;
-        if label != owner.applyset() || fields::applied(object).is_none() {
-            return None;
-        }
         let (mut health, judged) = judges.judge(&owner, &kind.kind, object);
         let by_us = annotation(names::COMPLETED) == Some(names::DELETE);
         let by_itself = object.pointer("/spec/ttlSecondsAfterFinished").is_some();
@@ -86,7 +136,7 @@ impl Entry {
             health.message = String::new();
         }
         let ghosts = judges.ghosts(&owner, kind, object);
-        Some(Self {
+        Self {
             uid: metadata.get("uid").and_then(Value::as_str).unwrap_or_default().into(),
             owner,
             stage: Stage { wave: wave(annotation), rank: rank(&kind.kind) },
@@ -96,12 +146,12 @@ impl Entry {
             completed,
             judged,
             health,
-            live: fields::fingerprint(object, &kind.api_version()),
+            live: fingerprint(object, &kind.api_version()),
             rare: Some(Box::new(Rare { ghosts, ..Rare::default() })).filter(|rare| rare.ghosts.is_some()),
             verified: None,
             version: version(object),
             kind: kind.clone(),
-        })
+        }
     }
 
     /// What few objects have.

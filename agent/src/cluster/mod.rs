@@ -11,6 +11,7 @@ pub mod discovery;
 pub mod entry;
 pub mod judges;
 pub mod lookup;
+pub mod marks;
 pub mod observe;
 pub mod parent;
 pub mod prune;

@@ -13,12 +13,14 @@ use holdfast_diff::fields;
 use holdfast_diff::object::ObjectId;
 use holdfast_diff::order::Stage;
 use holdfast_diff::plan::{Prediction, Seen};
+use holdfast_diff::standing::Standing;
 use holdfast_diff::takeover;
 use serde_json::Value;
 
 use super::Cluster;
 use super::dependants;
 use super::entry::{self, Entry};
+use super::marks::Whose;
 use super::refusal::{ObjectError, chain};
 use super::requests::{Apply, Requests, ResourceType};
 use super::resolve::Desired;
@@ -109,7 +111,9 @@ pub async fn observe(
         let other = taken.get(&desired.object).cloned();
         async move {
             let seen = match other {
-                Some(other) => Err(claimed(&desired, &other)),
+                Some(other) => {
+                    Err(claimed(&desired, Some(&other).filter(|other| may_name(requests, owner, other))))
+                }
                 None => look(cluster, requests, owner, &mut desired, absent).await,
             };
             (desired, seen)
@@ -222,10 +226,13 @@ async fn look(
     else {
         return Ok(Look::Seen(Seen::Absent));
     };
-    if let Some(other) = annotated_owner(&live)
-        .filter(|other| other != owner && cluster.exists(other) && cluster.claims(other, &desired.object))
+    let may_name = |other: &SyncRef| may_name(requests, owner, other);
+    if let Whose::Of(other) = cluster.view.marks.whose(&desired.object, &live)
+        && other != *owner
+        && cluster.exists(&other)
+        && cluster.claims(&other, &desired.object)
     {
-        return Err(claimed(desired, &other));
+        return Err(claimed(desired, Some(&other).filter(|other| may_name(other))));
     }
     if let Some(how) = entry::ending(&live) {
         return Ok(Look::Ending(how));
@@ -235,8 +242,18 @@ async fn look(
     }
     let takeover = takeover::takeover(&live, &desired.kind.api_version());
     desired.keep_live(&live, takeover.as_ref());
-    let prediction = predict(requests, desired, takeover.is_some()).await?;
-    Ok(Look::Seen(Seen::Exists { live, prediction, takeover }))
+    let prediction = predict(cluster, requests, owner, desired, takeover.is_some()).await?;
+    let standing = match cluster.view.marks.standing(owner, &desired.object, &live, may_name) {
+        // Somebody created it again with the mark of its predecessor.
+        Standing::Ours if !cluster.view.knows(&desired.object, &live) => Standing::Copied,
+        standing => standing,
+    };
+    Ok(Look::Seen(Seen::Exists { live, prediction, takeover, standing }))
+}
+
+/// True if a Sync may know the name of another one: in its own namespace, or when it acts as the agent itself.
+fn may_name(requests: &Requests, owner: &SyncRef, other: &SyncRef) -> bool {
+    requests.is_own() || owner.namespace() == other.namespace()
 }
 
 /// Reads an object again whose health was judged by other checks than those of now.
@@ -252,19 +269,25 @@ async fn judge(cluster: &Cluster, requests: &Requests, desired: &Desired) -> Res
 
 /// Asks the server what an apply would make of an object that exists.
 async fn predict(
+    cluster: &Cluster,
     requests: &Requests,
+    owner: &SyncRef,
     desired: &Desired,
     takes_over: bool,
 ) -> Result<Prediction, ObjectError> {
     let (kind, object, value) = (&desired.kind, &desired.object, &desired.manifest.value);
+    let marked = cluster.view.marks.stamp(owner, object, value);
     let predicting = async {
-        let predicted = requests.apply(kind, object, value, Apply { force: true, dry_run: true }).await?;
+        let predicted = requests.apply(kind, object, &marked, Apply { force: true, dry_run: true }).await?;
         match takeover::without_leftovers(&predicted).filter(|_| takes_over) {
             Some(left) => replaced(requests, desired, predicted, left).await,
             None => Ok(predicted),
         }
     };
     let error = match predicting.await {
+        Ok(predicted) if cluster.view.marks.is_lost(owner, object, &predicted) => {
+            return Err(ObjectError::mark_lost(object, Some(&desired.manifest.origin)));
+        }
         Ok(predicted) => return Ok(Prediction::Becomes(predicted)),
         Err(error) => error,
     };
@@ -313,13 +336,10 @@ async fn replaced(
     Ok(becomes)
 }
 
-fn claimed(desired: &Desired, other: &SyncRef) -> ObjectError {
+fn claimed(desired: &Desired, other: Option<&SyncRef>) -> ObjectError {
+    let other = other.map_or_else(|| "another Sync".to_owned(), |other| format!("Sync {other}"));
     let message = format!(
-        "owned by Sync {other}, so it was not touched; remove it from one of the two, and it moves without being deleted"
+        "owned by {other}, so it was not touched; remove it from one of the two, and it moves without being deleted"
     );
     ObjectError::user(&desired.object, Some(&desired.manifest.origin), OWNED_BY_ANOTHER, message)
-}
-
-fn annotated_owner(live: &Value) -> Option<SyncRef> {
-    SyncRef::parse(live.pointer("/metadata/annotations")?.get(names::SYNC)?.as_str()?)
 }

@@ -3,7 +3,7 @@
 //! I/O: API writes.
 
 use futures::StreamExt as _;
-use holdfast_diff::applyset::PART_OF;
+use holdfast_diff::applyset::{MARK, PART_OF};
 use holdfast_diff::plan::{Change, Operation};
 use serde_json::json;
 use tracing::debug;
@@ -107,8 +107,8 @@ async fn release(
     change: &Change,
     uid: &str,
 ) -> Result<bool, kube::Error> {
-    let marks =
-        json!({"metadata": {"uid": uid, "labels": {PART_OF: null}, "annotations": {names::SYNC: null}}});
+    let marks = json!({"metadata": {"uid": uid, "labels": {PART_OF: null},
+        "annotations": {names::SYNC: null, MARK: null}}});
     match requests.merge(kind, &change.object, None, &marks).await {
         Ok(_) => Ok(false),
         Err(error) if is_not_found(&error) => Ok(false),

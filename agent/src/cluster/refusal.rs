@@ -2,6 +2,7 @@
 //!
 //! Pure.
 
+use holdfast_diff::applyset::{MARK, PART_OF, SYNC};
 use holdfast_diff::object::{ObjectId, Origin};
 use kube::core::Status;
 
@@ -79,6 +80,14 @@ impl ObjectError {
             message
         };
         Self { object: object.to_string(), id, origin: origin.cloned(), reason, class, message }
+    }
+
+    /// The server stores an object without its mark, so that it would not be a member of anything.
+    pub fn mark_lost(object: &ObjectId, origin: Option<&Origin>) -> Self {
+        let message = format!(
+            "the API server stored it without its labels and annotations of ownership ({PART_OF}, {SYNC}, {MARK}), so it could never be pruned; let the admission webhook or policy that removes them keep them"
+        );
+        Self { id: Some(object.clone()), ..Self::user(object, origin, "MarkRemoved", message) }
     }
 
     /// True if the server says that a field cannot be changed on an object that exists.

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use holdfast_diff::applyset::PART_OF;
+use holdfast_diff::applyset::{MARK, PART_OF};
 use holdfast_diff::compare::BOOKKEEPING;
 use holdfast_diff::digest::Digest;
 use holdfast_diff::ignore::{Ignored, Rules};
@@ -166,7 +166,8 @@ fn definitions(manifest: &Manifest) -> Vec<ResourceType> {
         .collect()
 }
 
-/// Writes namespace and ownership into an object, and leaves out what only the server writes.
+/// Writes namespace and ownership into an object, and leaves out what only the server writes, and the mark, which is made when
+/// the object is sent.
 fn stamp(value: &Value, object: &ObjectId, owner: &SyncRef, set: &str) -> Value {
     let mut value = value.clone();
     let Some(fields) = value.as_object_mut() else { return value };
@@ -178,7 +179,9 @@ fn stamp(value: &Value, object: &ObjectId, owner: &SyncRef, set: &str) -> Value 
         metadata.insert("namespace".to_owned(), (*object.namespace).into());
     }
     map(metadata, "labels").insert(PART_OF.to_owned(), set.into());
-    map(metadata, "annotations").insert(names::SYNC.to_owned(), owner.to_string().into());
+    let annotations = map(metadata, "annotations");
+    annotations.remove(MARK);
+    annotations.insert(names::SYNC.to_owned(), owner.to_string().into());
     value
 }
 
@@ -202,7 +205,8 @@ mod tests {
 
     #[test]
     fn leftovers_of_an_export_are_not_applied() {
-        let value = json!({"metadata": {"name": "a", "resourceVersion": "7", "uid": "u", "creationTimestamp": null, "labels": null}});
+        let value = json!({"metadata": {"name": "a", "resourceVersion": "7", "uid": "u", "creationTimestamp": null,
+            "labels": null, "annotations": {"holdfast.dev/mark": "of another object"}}});
         let object = ObjectId::new(Arc::new(GroupKind::new("", "ConfigMap")), "shop", "a");
         let owner = SyncRef::new("team", "shop");
         assert_eq!(

@@ -4,7 +4,10 @@
 //! bytes: fingerprints, not objects. No I/O.
 
 mod claims;
+mod ignored;
+mod listed;
 mod state;
+mod writing;
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,10 +19,14 @@ use holdfast_diff::plan::SeenAt;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
+pub use self::listed::Listed;
 pub use self::state::Overwritten;
 use self::state::State;
-use super::entry::Entry;
+use self::writing::Flight;
+pub use self::writing::Writing;
+use super::entry::{self, Entry, Sight};
 use super::judges::Judges;
+use super::marks::Marks;
 use super::requests::ResourceType;
 use crate::sync_ref::SyncRef;
 
@@ -57,41 +64,46 @@ impl Differing {
 /// The live view of one cluster.
 pub struct View {
     pub judges: Judges,
+    pub marks: Marks,
     state: Mutex<State>,
     wake: mpsc::UnboundedSender<SyncRef>,
 }
 
-/// An object is being written. What is seen of it meanwhile is kept until this ends, however it ends.
-pub struct Writing<'a> {
-    view: &'a View,
-    object: &'a ObjectId,
-}
-
-impl Drop for Writing<'_> {
-    fn drop(&mut self) {
-        self.view.lock().writing.remove(self.object);
-    }
-}
-
 impl View {
     /// `wake` hears of every Sync whose objects changed other than by its own hand.
-    pub fn new(wake: mpsc::UnboundedSender<SyncRef>) -> Self {
-        Self { judges: Judges::default(), state: Mutex::default(), wake }
+    pub fn new(marks: Marks, wake: mpsc::UnboundedSender<SyncRef>) -> Self {
+        Self { judges: Judges::default(), marks, state: Mutex::default(), wake }
     }
 
-    /// Takes an object from a watch. Events older than what is known are ignored.
+    /// Tells what a live object is.
+    pub fn sight(&self, kind: &Arc<ResourceType>, object: &ObjectId, live: &Value) -> Sight {
+        Sight::of(kind, object, live, &self.judges, &self.marks)
+    }
+
+    /// Takes an object from a watch. Events older than what is known are ignored. An object that was neither in the first
+    /// list nor written by us is no member, whatever mark it carries.
     pub fn put(&self, kind: &Arc<ResourceType>, object: ObjectId, live: &Value) {
-        let Some(mut entry) = Entry::of(kind, live, &self.judges) else {
-            return self.remove(&object, u64::MAX);
+        let mut entry = match self.sight(kind, &object, live) {
+            Sight::Member(entry) => *entry,
+            Sight::Copy(owner) => {
+                let removed = self.lock().ignore(object, owner, entry::version(live));
+                return self.wake_owner(removed);
+            }
+            Sight::Other => return self.remove(&object, entry::version(live)),
         };
         let owner = entry.owner.clone();
         let mut state = self.lock();
+        if !state.knows(&object, &entry.uid) {
+            let removed = state.meet(object, entry);
+            drop(state);
+            return self.wake_owner(removed);
+        }
         let wanted = |before: &Entry| before.rare().whole.is_some() || before.version > entry.version;
         if state.objects.get(&object).is_some_and(wanted) {
             entry.note_whole(live);
         }
-        if let Some((_, seen)) = state.writing.get_mut(&object) {
-            seen.push(live.clone());
+        if let Some(flight) = state.writing.get_mut(&object) {
+            flight.see(live);
         }
         let lost = state.was_overwritten(&object, &entry);
         if lost {
@@ -116,9 +128,9 @@ impl View {
             if state.objects.get(object).is_some_and(changed) {
                 return None;
             }
-            state.writing.insert(object.clone(), (seen, Vec::new()));
         }
-        Some(Writing { view: self, object })
+        state.writing.insert(object.clone(), Flight::new(seen));
+        Some(Writing::new(self, object))
     }
 
     /// Takes what we overwrote of a Sync before anybody had looked at it.
@@ -128,14 +140,14 @@ impl View {
 
     /// Takes an object from the answer to our own write, with the manifest that it now satisfies.
     pub fn verify(&self, kind: &Arc<ResourceType>, object: &ObjectId, live: &Value, manifest: Digest) {
-        let entry = Entry::of(kind, live, &self.judges);
+        let entry = self.sight(kind, object, live).member();
         let mut state = self.lock();
-        let writing = state.writing.remove(object);
+        let flight = state.writing.remove(object);
         let Some(mut entry) = entry else { return };
-        let seen = writing.as_ref().map(|(seen, _)| *seen);
-        entry.with_rare(|rare| rare.overwrote = seen);
-        for seen in writing.into_iter().flat_map(|(_, seen)| seen) {
-            let between = Entry::of(kind, &seen, &self.judges).is_some_and(|mut between| {
+        let Flight { planned, seen, newest } = flight.unwrap_or_else(|| Flight::new(None));
+        entry.with_rare(|rare| rare.overwrote = planned);
+        for seen in seen {
+            let between = self.sight(kind, object, &seen).member().is_some_and(|mut between| {
                 between.note_whole(&seen);
                 entry.overwrites(&between)
             });
@@ -144,10 +156,20 @@ impl View {
                 state.overwritten(lost, &entry.owner);
             }
         }
+        let (uid, version) = (entry.uid.clone(), entry.version);
         state.put(object.clone(), entry);
         if let Some(entry) = state.objects.get_mut(object) {
             entry.verified = entry.live.map(|live| (manifest, live));
             entry.with_rare(|rare| rare.whole = None);
+        }
+        // The watch may have been faster with what became of it since.
+        if let Some(newer) = newest.filter(|newest| newest.uid == uid && newest.version > version) {
+            let owner = newer.owner.clone();
+            let news = state.put(object.clone(), newer);
+            drop(state);
+            if news {
+                self.wake(owner);
+            }
         }
     }
 
@@ -171,15 +193,17 @@ impl View {
     /// Forgets an object that is gone, or not ours any more.
     pub fn remove(&self, object: &ObjectId, version: u64) {
         let removed = self.lock().remove(object, version);
-        if let Some(entry) = removed {
-            self.wake(entry.owner);
-        }
+        self.wake_owner(removed);
     }
 
-    /// Replaces all objects of one kind, within one namespace unless that is empty, by what a list said.
-    pub fn replace(&self, kind: &ResourceType, namespace: &str, listed: Vec<(ObjectId, Entry)>) {
+    /// Replaces all objects of one kind, within one namespace unless that is empty, by what a list said. What is in the
+    /// first list of a watch and has a valid mark was written by an agent before this one; in a later one it was not, unless
+    /// it was known.
+    pub fn replace(&self, kind: &ResourceType, namespace: &str, listed: Listed, first: bool) {
+        let Listed { members, copies } = listed;
         let mut state = self.lock();
-        let present: HashSet<&ObjectId> = listed.iter().map(|(object, _)| object).collect();
+        state.ignored.forget_kind(&kind.kind, namespace);
+        let present: HashSet<&ObjectId> = members.iter().map(|(object, _)| object).collect();
         let gone: Vec<ObjectId> = state
             .objects
             .iter()
@@ -194,14 +218,25 @@ impl View {
         for object in gone {
             woken.extend(state.remove(&object, u64::MAX).map(|entry| entry.owner));
         }
-        for (object, entry) in listed {
+        for (object, entry) in members {
+            if !first && !state.knows(&object, &entry.uid) {
+                woken.extend(state.meet(object, entry).map(|entry| entry.owner));
+                continue;
+            }
             let owner = entry.owner.clone();
             if state.put(object, entry) {
                 woken.insert(owner);
             }
         }
+        copies.into_iter().for_each(|(object, owner)| state.ignored.note(owner, object));
         drop(state);
         woken.into_iter().for_each(|owner| self.wake(owner));
+    }
+
+    /// True if this very object is a member of a set, and no other one of the same name.
+    pub fn knows(&self, object: &ObjectId, live: &Value) -> bool {
+        let uid = live.pointer("/metadata/uid").and_then(Value::as_str);
+        uid.is_some_and(|uid| self.lock().knows(object, uid))
     }
 
     pub fn get(&self, object: &ObjectId) -> Option<Entry> {
@@ -297,6 +332,22 @@ impl View {
         let mut state = self.lock();
         state.remove(object, u64::MAX);
         state.lost.remove(object);
+    }
+
+    /// Objects that carry the marks of a Sync and are no members of it; a few of them, if there are many.
+    pub fn ignored(&self, owner: &SyncRef) -> Vec<ObjectId> {
+        self.lock().ignored.of(owner)
+    }
+
+    /// Forgets what names Syncs that do not exist.
+    pub fn sweep(&self, exists: impl Fn(&SyncRef) -> bool) {
+        self.lock().ignored.sweep(exists);
+    }
+
+    fn wake_owner(&self, removed: Option<Entry>) {
+        if let Some(entry) = removed {
+            self.wake(entry.owner);
+        }
     }
 
     fn wake(&self, owner: SyncRef) {

@@ -21,9 +21,8 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tracing::{debug, warn};
 
-use super::entry::Entry;
 use super::requests::{ResourceType, is_not_found};
-use super::view::View;
+use super::view::{Listed, View};
 
 /// Objects of one page of a list: the initial burst is what memory is measured by.
 const PAGE: u32 = 100;
@@ -169,21 +168,22 @@ async fn run(api: Api<Live>, Feed { kind, namespace, view, report, trouble }: Fe
     let config = watcher::Config::default().labels(PART_OF).page_size(PAGE);
     let events = watcher::watcher(api, config).default_backoff();
     pin_mut!(events);
-    let mut listed = Vec::new();
+    let (mut listed, mut first) = (Listed::default(), true);
     loop {
         let event = events.try_next().await;
         if matches!(event, Ok(Some(Event::InitDone | Event::Apply(_) | Event::Delete(_)))) {
             note(&trouble, None);
         }
         match event {
-            Ok(Some(Event::Init)) => listed.clear(),
+            Ok(Some(Event::Init)) => listed = Listed::default(),
             Ok(Some(Event::InitApply(live))) => {
                 let object = live.id(&kind);
-                listed
-                    .extend(Entry::of(&kind, &live.value(&kind), &view.judges).map(|entry| (object, entry)));
+                let sight = view.sight(&kind, &object, &live.value(&kind));
+                listed.push(object, sight);
             }
             Ok(Some(Event::InitDone)) => {
-                view.replace(&kind, &namespace, std::mem::take(&mut listed));
+                view.replace(&kind, &namespace, std::mem::take(&mut listed), first);
+                first = false;
                 report.send_replace(Phase::Live);
             }
             Ok(Some(Event::Apply(live))) => {
@@ -201,7 +201,7 @@ async fn run(api: Api<Live>, Feed { kind, namespace, view, report, trouble }: Fe
                     watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error) if is_not_found(error));
                 if gone {
                     debug!(kind = %kind.kind, "Kind is not served any more");
-                    view.replace(&kind, &namespace, Vec::new());
+                    view.replace(&kind, &namespace, Listed::default(), first);
                     report.send_replace(Phase::Broken(
                         "the API server does not serve this kind any more".to_owned(),
                     ));

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use futures::FutureExt as _;
 use holdfast_diff::digest::Digest;
-use holdfast_diff::fields;
 use holdfast_diff::health::Status as Health;
 use holdfast_diff::object::{Manifest, ObjectId};
 use holdfast_diff::plan::{self, Plan, Seen as State, SeenAt};
@@ -227,7 +226,7 @@ pub fn plan(run: &Run<'_>, Seen { tree, revision, .. }: &Seen, observed: &mut Ob
         let was_applied = drift::was_applied(run, tree, &object, digest);
         let (live, whole, seen) = match &state {
             State::Exists { live, .. } => {
-                let fingerprint = fields::fingerprint(live, &kind.api_version());
+                let fingerprint = entry::fingerprint(live, &kind.api_version());
                 let whole = was_applied.then(|| view.note_left(&object, live));
                 let seen = SeenAt { version: entry::version(live), live: fingerprint, whole };
                 (fingerprint, whole, Some(seen))
@@ -236,7 +235,7 @@ pub fn plan(run: &Run<'_>, Seen { tree, revision, .. }: &Seen, observed: &mut Ob
         };
         match plan::desired(&manifest, &object, &set, state) {
             Some(change) if !(only_reported(run) && change.only_ownership()) => {
-                if was_applied {
+                if was_applied && !change.only_marks() {
                     drifted.insert(object.clone(), Differs { manifest: digest, live, whole });
                 }
                 let risk = observed.risk(&object);

@@ -22,7 +22,7 @@ pub use suggest::suggest;
 use pattern::Pattern;
 use selector::Selector;
 
-use crate::applyset::{PART_OF, SYNC};
+use crate::applyset::{MARK, PART_OF, SYNC};
 use crate::fields::{MANAGER, Owner, segments};
 use crate::object::ObjectId;
 
@@ -202,13 +202,14 @@ impl Ignored {
 }
 
 /// What makes an object itself, and what makes it ours.
-const IDENTITY: [&[&str]; 6] = [
+const IDENTITY: [&[&str]; 7] = [
     &["apiVersion"],
     &["kind"],
     &["metadata", "name"],
     &["metadata", "namespace"],
     &["metadata", "labels", PART_OF],
     &["metadata", "annotations", SYNC],
+    &["metadata", "annotations", MARK],
 ];
 
 fn is_identity(path: &[String]) -> bool {

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use holdfast_diff::digest::Digest;
 use holdfast_diff::object::ObjectId;
-use holdfast_diff::plan::SeenAt;
 use serde_json::Value;
 
+use super::ignored::Ignored;
+use super::writing::Flight;
 use crate::cluster::entry::Entry;
 use crate::cluster::requests::ResourceType;
 use crate::sync_ref::SyncRef;
@@ -24,8 +25,10 @@ pub(super) struct State {
     pub claimants: HashSet<SyncRef>,
     /// What was as git said when somebody else removed it, and the manifest that it satisfied. Only of claimed objects.
     pub lost: HashMap<ObjectId, Digest>,
-    /// Objects that we are writing now: how they were when that was planned, and what was seen of them since.
-    pub writing: HashMap<ObjectId, (SeenAt, Vec<Value>)>,
+    /// Objects that we are writing now.
+    pub writing: HashMap<ObjectId, Flight>,
+    /// Objects that carry the marks of a Sync and are no members.
+    pub ignored: Ignored,
     /// What somebody wrote and we overwrote before anybody had looked at it.
     pub overwritten: HashMap<SyncRef, Vec<Overwritten>>,
 }
@@ -42,6 +45,33 @@ pub struct Overwritten {
 const OVERWRITTEN: usize = 100;
 
 impl State {
+    /// True if this very object is a member, and no other one of the same name.
+    pub fn knows(&self, object: &ObjectId, uid: &str) -> bool {
+        self.objects.get(object).is_some_and(|entry| &*entry.uid == uid)
+    }
+
+    /// Takes an object whose mark is valid and which nobody knows: somebody created it again with the mark of its
+    /// predecessor, unless it is what we are writing now. Returns what it replaces.
+    pub fn meet(&mut self, object: ObjectId, entry: Entry) -> Option<Entry> {
+        if let Some(flight) = self.writing.get_mut(&object) {
+            flight.hold(entry);
+            return None;
+        }
+        self.ignore(object, entry.owner, entry.version)
+    }
+
+    /// Notes an object that is no member, as it was at this version, though it carries the marks of a Sync. Returns the
+    /// member that had its name.
+    pub fn ignore(&mut self, object: ObjectId, owner: SyncRef, version: u64) -> Option<Entry> {
+        // News of how it was before we wrote it may come late.
+        if self.objects.get(&object).is_some_and(|before| before.version > version) {
+            return None;
+        }
+        let removed = self.remove(&object, u64::MAX);
+        self.ignored.note(owner, object);
+        removed
+    }
+
     /// True if this is news of a form of an object that we wrote over before it came.
     pub fn was_overwritten(&self, object: &ObjectId, entry: &Entry) -> bool {
         self.objects.get(object).is_some_and(|now| now.uid == entry.uid && now.overwrites(entry))
@@ -87,6 +117,7 @@ impl State {
             self.leave(&former, &object);
         }
         self.lost.remove(&object);
+        self.ignored.forget(&object);
         self.members.entry(entry.owner.clone()).or_default().insert(object.clone());
         self.objects.insert(object, entry);
         news
@@ -115,6 +146,7 @@ impl State {
     }
 
     pub fn remove(&mut self, object: &ObjectId, version: u64) -> Option<Entry> {
+        self.ignored.forget(object);
         if self.objects.get(object)?.version > version {
             return None;
         }

@@ -1,0 +1,75 @@
+//! Objects that carry the marks of a Sync and are no members of it: told in its status, once in the log, and left alone.
+//!
+//! They wake nobody: whoever may write objects could otherwise make another one's Sync run. No I/O.
+
+use std::collections::BTreeSet;
+
+use holdfast_diff::object::ObjectId;
+use tracing::warn;
+
+use super::Run;
+use crate::memory::Memory;
+
+/// Objects that are named.
+const NAMED: usize = 5;
+
+/// Adds to the warnings of a Sync the objects that are ignored. `mistakes` are the warnings about git, if they are known anew.
+pub fn warnings(run: &Run<'_>, memory: &mut Memory, mistakes: Option<Vec<String>>) -> Option<Vec<String>> {
+    if let Some(mistakes) = mistakes {
+        memory.mistakes = Some(mistakes);
+    }
+    let ignored: BTreeSet<ObjectId> = run.context.cluster.view.ignored(run.owner).into_iter().collect();
+    for object in ignored.difference(&memory.ignored) {
+        warn!(sync = %run.owner, %object, "Ignores an object that carries the marks of a Sync and was not applied by it");
+    }
+    let told = tell(&ignored, |object| run.acts_as_agent() || *object.namespace == *run.owner.namespace());
+    memory.ignored = ignored;
+    memory.mistakes.as_ref().map(|mistakes| [told, mistakes.clone()].concat())
+}
+
+/// One line for each of a few objects. Those of namespaces that the Sync may know nothing about are only counted.
+fn tell(ignored: &BTreeSet<ObjectId>, may_name: impl Fn(&ObjectId) -> bool) -> Vec<String> {
+    let (named, hidden): (Vec<&ObjectId>, Vec<&ObjectId>) = ignored.iter().partition(|object| may_name(object));
+    let mut told: Vec<String> = named
+        .iter()
+        .take(NAMED)
+        .map(|object| {
+            format!(
+                "{object} carries the marks of this Sync and was not applied by it (copied or forged), so it is ignored; remove its labels and annotations of ownership, or add it to git"
+            )
+        })
+        .collect();
+    if let Some(more) = named.len().checked_sub(NAMED).filter(|more| *more > 0) {
+        told.push(format!("{more} or more other objects carry the marks of this Sync too, and are ignored"));
+    }
+    if !hidden.is_empty() {
+        told.push(
+            "objects in other namespaces carry the marks of this Sync and were not applied by it (copied or forged), so they are ignored"
+                .to_owned(),
+        );
+    }
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use holdfast_diff::object::GroupKind;
+
+    use super::*;
+
+    #[test]
+    fn a_few_objects_are_named_and_none_of_another_namespace() {
+        let kind = Arc::new(GroupKind::new("", "ConfigMap"));
+        let object = |namespace: &str, name: String| ObjectId::new(kind.clone(), namespace, &name);
+        let ignored: BTreeSet<ObjectId> = (0..8)
+            .flat_map(|number| [object("team-a", format!("copy-{number}")), object("team-b", format!("evil-{number}"))])
+            .collect();
+        let told = tell(&ignored, |object| &*object.namespace == "team-a");
+        assert_eq!(told.len(), NAMED + 2, "{told:?}");
+        assert!(told[0].starts_with("ConfigMap team-a/copy-0 carries the marks"), "{told:?}");
+        assert!(told.iter().all(|line| !line.contains("team-b") && !line.contains("evil")), "{told:?}");
+        assert_eq!(tell(&BTreeSet::new(), |_| true), Vec::<String>::new());
+    }
+}
