@@ -5,6 +5,8 @@
 mod hostile;
 #[path = "tenants/isolation.rs"]
 mod isolation;
+#[path = "tenants/marks.rs"]
+mod marks;
 #[path = "tenants/stage.rs"]
 mod stage;
 #[path = "tenants/trees.rs"]

@@ -7,6 +7,8 @@ mod claims;
 mod ignored;
 mod listed;
 mod state;
+#[cfg(test)]
+mod tests;
 mod writing;
 
 use std::collections::{BTreeSet, HashSet};

@@ -1,0 +1,120 @@
+//! Who is a member: what the first list has and what we write, and nothing that only carries a mark.
+
+use std::sync::Arc;
+
+use holdfast_diff::digest::Digest;
+use holdfast_diff::object::{GroupKind, ObjectId};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use zeroize::Zeroizing;
+
+use super::{Listed, View};
+use crate::cluster::marks::Marks;
+use crate::cluster::requests::ResourceType;
+use crate::sync_ref::SyncRef;
+
+fn kind() -> Arc<ResourceType> {
+    Arc::new(ResourceType {
+        kind: Arc::new(GroupKind::new("", "ConfigMap")),
+        version: "v1".to_owned(),
+        plural: "configmaps".to_owned(),
+        namespaced: true,
+    })
+}
+
+fn object() -> ObjectId {
+    ObjectId::new(kind().kind.clone(), "shop", "a")
+}
+
+fn owner() -> SyncRef {
+    SyncRef::new("shop", "app")
+}
+
+fn view() -> View {
+    let (wake, woken) = mpsc::unbounded_channel();
+    std::mem::forget(woken);
+    let marks = Marks::own("cluster", &Zeroizing::new([1; 32])).expect("any 32 bytes are a seed");
+    View::new(marks, wake)
+}
+
+/// The object with a valid mark.
+fn live(view: &View, uid: &str, version: u64) -> Value {
+    let manifest = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "shop", "uid": uid,
+        "resourceVersion": version.to_string(), "labels": {"applyset.kubernetes.io/part-of": owner().applyset()},
+        "annotations": {"holdfast.dev/sync": owner().to_string()}}});
+    view.marks.stamp(&owner(), &object(), &manifest)
+}
+
+fn list(view: &View, uid: &str, version: u64, first: bool) {
+    let mut listed = Listed::default();
+    listed.push(object(), view.sight(&kind(), &object(), &live(view, uid, version)));
+    view.replace(&kind(), "", listed, first);
+}
+
+fn members(view: &View) -> Vec<(String, u64)> {
+    view.members(&owner()).into_iter().map(|(_, entry)| (entry.uid.to_string(), entry.version)).collect()
+}
+
+#[test]
+fn what_appears_by_itself_is_no_member_until_we_write_it() {
+    let view = view();
+    view.put(&kind(), object(), &live(&view, "one", 5));
+    assert_eq!((members(&view), view.ignored(&owner())), (vec![], vec![object()]));
+    assert!(!view.knows(&object(), &live(&view, "one", 5)));
+    view.verify(&kind(), &object(), &live(&view, "one", 6), Digest::of_bytes(b""));
+    assert_eq!((members(&view), view.ignored(&owner())), (vec![("one".to_owned(), 6)], vec![]));
+    view.put(&kind(), object(), &live(&view, "one", 7));
+    assert_eq!(members(&view), [("one".to_owned(), 7)]);
+}
+
+#[test]
+fn the_first_list_is_believed_and_later_ones_are_not() {
+    let view = view();
+    list(&view, "one", 5, true);
+    assert_eq!(members(&view), [("one".to_owned(), 5)]);
+    list(&view, "one", 6, false);
+    assert_eq!(members(&view), [("one".to_owned(), 6)]);
+    // It was deleted and created again while the watch was broken.
+    list(&view, "two", 9, false);
+    assert_eq!((members(&view), view.ignored(&owner())), (vec![], vec![object()]));
+    view.replace(&kind(), "", Listed::default(), false);
+    assert_eq!(view.ignored(&owner()), []);
+}
+
+#[test]
+fn the_watch_may_be_faster_than_the_answer_to_our_write() {
+    let view = view();
+    let target = object();
+    let writing = view.begin_write(&target, None).expect("nobody changed it");
+    view.put(&kind(), object(), &live(&view, "one", 5));
+    view.put(&kind(), object(), &live(&view, "one", 6));
+    assert_eq!((members(&view), view.ignored(&owner())), (vec![], vec![]));
+    view.verify(&kind(), &object(), &live(&view, "one", 5), Digest::of_bytes(b""));
+    drop(writing);
+    assert_eq!(members(&view), [("one".to_owned(), 6)]);
+
+    // What somebody else made while we tried to write is not ours.
+    let writing = view.begin_write(&target, None).expect("nobody changed it");
+    view.put(&kind(), object(), &live(&view, "two", 9));
+    drop(writing);
+    assert_eq!(members(&view), [("one".to_owned(), 6)]);
+}
+
+#[test]
+fn old_news_of_a_broken_mark_takes_nothing_away() {
+    let view = view();
+    list(&view, "one", 5, true);
+    let mut broken = live(&view, "one", 6);
+    broken["metadata"]["annotations"]["holdfast.dev/mark"] = "broken".into();
+    view.verify(&kind(), &object(), &live(&view, "one", 7), Digest::of_bytes(b""));
+    view.put(&kind(), object(), &broken);
+    assert_eq!(members(&view), [("one".to_owned(), 7)]);
+    broken["metadata"]["resourceVersion"] = "8".into();
+    view.put(&kind(), object(), &broken);
+    assert_eq!((members(&view), view.ignored(&owner())), (vec![], vec![object()]));
+    // What a controller makes of a member is no forgery.
+    broken["metadata"]["ownerReferences"] = json!([{"controller": true}]);
+    broken["metadata"]["resourceVersion"] = "9".into();
+    view.put(&kind(), object(), &broken);
+    assert_eq!(view.ignored(&owner()), []);
+}
