@@ -15,7 +15,7 @@ use super::stage::{FLAGS, Stage, Tenant, run};
 const SOON: Duration = Duration::from_secs(40);
 
 fn map(name: &str, value: &str) -> String {
-    format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{key: {value}}}\n")
+    format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{key: \"{value}\"}}\n")
 }
 
 /// A tenant whose Sync `app` has applied these ConfigMaps.
