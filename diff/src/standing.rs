@@ -40,9 +40,10 @@ impl Standing {
             Self::Ours => (Operation::Update, "differs from git"),
             Self::Others(Some(sync)) => return (Operation::Move, format!("was part of Sync {sync}")),
             Self::Others(None) => (Operation::Move, "was part of another Sync"),
-            Self::Copied => {
-                (Operation::Adopt, "carries the marks of this Sync and was not applied by it (copied or forged)")
-            }
+            Self::Copied => (
+                Operation::Adopt,
+                "carries the marks of this Sync and was not applied by it (copied or forged)",
+            ),
             Self::Foreign if label.is_some() => (Operation::Adopt, "is part of another ApplySet"),
             Self::Foreign => (Operation::Adopt, "exists and was not managed"),
         };

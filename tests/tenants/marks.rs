@@ -55,11 +55,8 @@ async fn create(stage: &Stage, tenant: &Tenant, mut object: Value) -> anyhow::Re
     for field in ["uid", "resourceVersion", "creationTimestamp", "deletionTimestamp"] {
         object["metadata"].as_object_mut().context("an object has metadata")?.remove(field);
     }
-    let output = stage
-        .env
-        .cluster
-        .kubectl_with(&tenant.person, &["create", "-f", "-"], &object.to_string())
-        .await?;
+    let output =
+        stage.env.cluster.kubectl_with(&tenant.person, &["create", "-f", "-"], &object.to_string()).await?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Ok(())
 }
@@ -122,7 +119,11 @@ fn copies_and_forgeries_are_neither_pruned_nor_counted_nor_waited_for() -> anyho
         ensure!(!told.contains("copied-b") && !told.contains("evil"), "{told}");
         ensure!(told.contains("other namespaces"), "{told}");
         let free = r#"{"metadata":{"finalizers":null}}"#;
-        stage.env.cluster.must(&["-n", "copied-b", "patch", "configmap", "evil", "--type=merge", "-p", free]).await?;
+        stage
+            .env
+            .cluster
+            .must(&["-n", "copied-b", "patch", "configmap", "evil", "--type=merge", "-p", free])
+            .await?;
         Ok(())
     })
 }
@@ -159,7 +160,11 @@ fn an_object_without_managed_fields_is_a_member_all_the_same() -> anyhow::Result
         let report = json!({"drift": {"mode": "Report"}});
         let (_, repository) = begin(stage, "wiped", &["a", "b"], &report).await?;
         let wipe = r#"{"metadata":{"managedFields":[{}]}}"#;
-        stage.env.cluster.must(&["-n", "wiped", "patch", "configmap", "b", "--type=merge", "-p", wipe]).await?;
+        stage
+            .env
+            .cluster
+            .must(&["-n", "wiped", "patch", "configmap", "b", "--type=merge", "-p", wipe])
+            .await?;
         let commit = repository.commit(&[("a.yaml", &map("a", "2"))], "Change a")?;
         stage.env.ready("wiped", "app", Some(&commit)).await?;
         let fields = &live(stage, "wiped", "b").await?["metadata"]["managedFields"];

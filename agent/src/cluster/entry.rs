@@ -89,7 +89,9 @@ impl Sight {
         let label = object.pointer("/metadata/labels").and_then(|labels| labels.get(PART_OF)?.as_str());
         let belongs = |owner: &SyncRef| label.is_some_and(|label| label == owner.applyset());
         match marks.whose(id, object) {
-            Whose::Of(owner) if belongs(&owner) => Self::Member(Box::new(Entry::of(kind, owner, object, judges))),
+            Whose::Of(owner) if belongs(&owner) => {
+                Self::Member(Box::new(Entry::of(kind, owner, object, judges)))
+            }
             // What a controller makes of a member often carries its labels and annotations: EndpointSlices do.
             Whose::Claimed(owner) if belongs(&owner) && !is_made_by_controller(object) => Self::Copy(owner),
             Whose::Of(_) | Whose::Claimed(_) | Whose::Nobody => Self::Other,

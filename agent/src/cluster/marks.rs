@@ -101,9 +101,10 @@ impl Marks {
     /// made: that is enough for a dry run.
     pub fn stamp(&self, owner: &SyncRef, object: &ObjectId, manifest: &Value) -> Value {
         let mut value = manifest.clone();
-        if let (Some(mark), Some(annotations)) =
-            (self.mark(owner, object), value.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut))
-        {
+        if let (Some(mark), Some(annotations)) = (
+            self.mark(owner, object),
+            value.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut),
+        ) {
             annotations.insert(MARK.to_owned(), mark.into());
         }
         value
@@ -161,9 +162,11 @@ impl Marks {
         let (signature, seal) = bytes.split_at(SIGNATURE);
         let message = self.message(owner, object);
         match &self.keys {
-            Keys::Own { sealing, .. } => {
-                keyed(sealing).chain_update(&message).chain_update(signature).verify_truncated_left(seal).is_ok()
-            }
+            Keys::Own { sealing, .. } => keyed(sealing)
+                .chain_update(&message)
+                .chain_update(signature)
+                .verify_truncated_left(seal)
+                .is_ok(),
             Keys::Public(key) => key.verify(&message, signature).is_ok(),
             Keys::Unknown(_) => true,
         }
@@ -242,7 +245,8 @@ mod tests {
         };
         assert_eq!(public.whose(&own, &live), Whose::Of(owner.clone()));
         let (signature, seal) = mark.split_at(80);
-        let changed = |text: &str| text.replacen(|_: char| true, if text.starts_with('A') { "B" } else { "A" }, 1);
+        let changed =
+            |text: &str| text.replacen(|_: char| true, if text.starts_with('A') { "B" } else { "A" }, 1);
         let broken = [
             String::new(),
             "A".repeat(mark.len()),
@@ -266,16 +270,25 @@ mod tests {
         let live = applied(&marks, &owner, &own);
         let unknown = Marks::public("cluster", Err("no key".to_owned()));
         assert_eq!(unknown.whose(&own, &live), Whose::Of(owner.clone()));
-        let unmarked = unknown.stamp(&owner, &own, &json!({"metadata": {"annotations": {"holdfast.dev/sync": "team-a/shop"}}}));
+        let unmarked = unknown.stamp(
+            &owner,
+            &own,
+            &json!({"metadata": {"annotations": {"holdfast.dev/sync": "team-a/shop"}}}),
+        );
         assert_eq!(unknown.whose(&own, &unmarked), Whose::Claimed(owner));
     }
 
     #[test]
     fn how_an_object_stands_to_a_sync() {
-        let (marks, owner, other) = (marks(1), SyncRef::new("team-a", "shop"), SyncRef::new("team-b", "evil"));
+        let (marks, owner, other) =
+            (marks(1), SyncRef::new("team-a", "shop"), SyncRef::new("team-b", "evil"));
         let own = object("", "ConfigMap", "team-a", "a");
         let check = |live: &Value, expected: &Standing| {
-            assert_eq!(marks.standing(&owner, &own, live, |other| other.namespace() == "team-a"), *expected, "{live}");
+            assert_eq!(
+                marks.standing(&owner, &own, live, |other| other.namespace() == "team-a"),
+                *expected,
+                "{live}"
+            );
         };
         check(&applied(&marks, &owner, &own), &Standing::Ours);
         check(&applied(&marks, &other, &own), &Standing::Others(None));
@@ -283,7 +296,10 @@ mod tests {
         check(&applied(&marks, &neighbour, &own), &Standing::Others(Some("team-a/other".to_owned())));
         check(&applied(&marks, &owner, &object("", "ConfigMap", "team-a", "b")), &Standing::Copied);
         check(&json!({"metadata": {"labels": {PART_OF: owner.applyset()}}}), &Standing::Copied);
-        check(&json!({"metadata": {"annotations": {"holdfast.dev/sync": "team-b/evil"}}}), &Standing::Foreign);
+        check(
+            &json!({"metadata": {"annotations": {"holdfast.dev/sync": "team-b/evil"}}}),
+            &Standing::Foreign,
+        );
         check(&json!({"metadata": {}}), &Standing::Foreign);
     }
 }

@@ -29,7 +29,8 @@ pub fn warnings(run: &Run<'_>, memory: &mut Memory, mistakes: Option<Vec<String>
 
 /// One line for each of a few objects. Those of namespaces that the Sync may know nothing about are only counted.
 fn tell(ignored: &BTreeSet<ObjectId>, may_name: impl Fn(&ObjectId) -> bool) -> Vec<String> {
-    let (named, hidden): (Vec<&ObjectId>, Vec<&ObjectId>) = ignored.iter().partition(|object| may_name(object));
+    let (named, hidden): (Vec<&ObjectId>, Vec<&ObjectId>) =
+        ignored.iter().partition(|object| may_name(object));
     let mut told: Vec<String> = named
         .iter()
         .take(NAMED)
@@ -64,7 +65,9 @@ mod tests {
         let kind = Arc::new(GroupKind::new("", "ConfigMap"));
         let object = |namespace: &str, name: String| ObjectId::new(kind.clone(), namespace, &name);
         let ignored: BTreeSet<ObjectId> = (0..8)
-            .flat_map(|number| [object("team-a", format!("copy-{number}")), object("team-b", format!("evil-{number}"))])
+            .flat_map(|number| {
+                [object("team-a", format!("copy-{number}")), object("team-b", format!("evil-{number}"))]
+            })
             .collect();
         let told = tell(&ignored, |object| &*object.namespace == "team-a");
         assert_eq!(told.len(), NAMED + 2, "{told:?}");

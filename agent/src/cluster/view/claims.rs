@@ -72,8 +72,8 @@ mod tests {
 
     use holdfast_diff::object::GroupKind;
     use serde_json::json;
-    use zeroize::Zeroizing;
     use tokio::sync::mpsc;
+    use zeroize::Zeroizing;
 
     use super::*;
     use crate::cluster::marks::Marks;
