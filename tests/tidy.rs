@@ -48,6 +48,9 @@ const GIT: &[&str] = &["source/", "image/publish.rs"];
 /// Where other programs may be started. (git's own transport starts `ssh` by itself.)
 const SUBPROCESS: &[&str] = &["render/"];
 
+/// Where the terminal may be written to.
+const TERMINAL: &[&str] = &["cli/print.rs", "telemetry.rs"];
+
 /// What must not be under the pure crate.
 const IMPURE: &[&str] = &["tokio", "kube", "hyper", "gix", "reqwest"];
 
@@ -310,6 +313,15 @@ fn other_programs_are_started_by_renderers_only() -> anyhow::Result<()> {
         "use a library, or a renderer",
         &broken,
     )
+}
+
+#[test]
+fn the_terminal_is_written_in_one_place() -> anyhow::Result<()> {
+    let broken = elsewhere(TERMINAL, |line| {
+        ["io::stdout()", "io::stderr()", "print!(", "println!("].iter().any(|word| line.contains(word))
+    })?;
+    let remedy = "call cli/print.rs, which shows what a terminal would obey";
+    check(&format!("the terminal is in {} only", TERMINAL.join(", ")), remedy, &broken)
 }
 
 #[test]

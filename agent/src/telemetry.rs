@@ -1,8 +1,11 @@
-//! Logs: one JSON object a line on stdout, or text for people. I/O: stdout.
+//! Logs: one JSON object a line on stdout, or text for people. An event is one line, in which control characters and invisible
+//! ones are escaped. I/O: stdout.
 
 use std::fmt;
+use std::io;
 
 use clap::ValueEnum;
+use holdfast_diff::visible;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
@@ -35,7 +38,7 @@ pub fn init(format: LogFormat) -> Result<(), TelemetryError> {
         LogFormat::Json => {
             tracing_subscriber::fmt::layer().fmt_fields(JsonFields).event_format(JsonLines).boxed()
         }
-        LogFormat::Text => tracing_subscriber::fmt::layer().boxed(),
+        LogFormat::Text => tracing_subscriber::fmt::layer().with_ansi(false).with_writer(|| Lines).boxed(),
     };
     tracing_subscriber::registry().with(filter).with(lines).try_init()?;
     std::panic::set_hook(Box::new(|panic| {
@@ -79,7 +82,25 @@ where
         line.insert("timestamp".to_owned(), Timestamp::now().to_string().into());
         line.insert("level".to_owned(), metadata.level().as_str().into());
         line.insert("target".to_owned(), metadata.target().into());
-        writeln!(writer, "{}", Value::Object(line))
+        writeln!(writer, "{}", visible::json(&Value::Object(line).to_string()))
+    }
+}
+
+/// Stdout, to which one event at a time is written: on one line, whatever its fields hold.
+struct Lines;
+
+impl io::Write for Lines {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(event);
+        let line = visible::line(text.trim_end_matches('\n'));
+        let mut out = io::stdout().lock();
+        io::Write::write_all(&mut out, line.as_bytes())?;
+        io::Write::write_all(&mut out, b"\n")?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::Write::flush(&mut io::stdout())
     }
 }
 

@@ -26,5 +26,6 @@ pub mod standing;
 pub mod substitute;
 pub mod takeover;
 pub mod text;
+pub mod visible;
 pub mod weight;
 pub mod yaml;

@@ -1,6 +1,7 @@
 //! A plan as people like to read it.
 //!
-//! Values of Secrets are masked before they come here. Pure.
+//! Values of Secrets are masked before they come here. Everything that comes from git or from the cluster stands on a line
+//! of its own or within one, with hidden characters shown: a plan cannot hide what it does. Pure.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,6 +12,7 @@ use similar::udiff::UnifiedDiffHunk;
 use similar::{ChangeTag, TextDiff};
 
 use crate::plan::{Change, FieldChange, Operation, Plan};
+use crate::visible;
 
 /// Lines of one multi-line value that are shown.
 const LINES: usize = 60;
@@ -18,6 +20,8 @@ const LINES: usize = 60;
 const PATHS: usize = 12;
 /// Characters of one value that are shown.
 const WIDTH: usize = 160;
+/// Characters of a name, a path, a reason or a line of a text that are shown.
+const LONG: usize = 400;
 /// How long the search for the smallest difference of two texts may take.
 const DEADLINE: Duration = Duration::from_millis(200);
 
@@ -66,8 +70,9 @@ pub fn plan(plan: &Plan, colour: Colour) -> String {
 
 fn object(text: &mut String, change: &Change, colour: Colour) {
     let (sign, code) = sign(change.operation);
-    let head = format!("{sign} {} {}", change.operation.word(), change.object);
-    let origin = change.origin.as_ref().map(|origin| format!("  {origin}")).unwrap_or_default();
+    let head = format!("{sign} {} {}", change.operation.word(), line(&change.object.to_string()));
+    let origin =
+        change.origin.as_ref().map(|origin| format!("  {}", line(&origin.to_string()))).unwrap_or_default();
     let wave = match change.stage.wave {
         0 => String::new(),
         wave => format!("  wave {wave}"),
@@ -77,10 +82,10 @@ fn object(text: &mut String, change: &Change, colour: Colour) {
         "{}{}  ({})",
         colour.paint(code, &head),
         colour.paint("2", &format!("{origin}{wave}")),
-        change.reason
+        line(&change.reason)
     );
     if let Some(risk) = &change.risk {
-        let _ = writeln!(text, "    {}", colour.paint("31", risk));
+        let _ = writeln!(text, "    {}", colour.paint("31", &line(risk)));
     }
     // A field that changes its owner and not its value is told with the others of that owner.
     let mut owners: BTreeMap<String, Vec<&str>> = BTreeMap::new();
@@ -97,7 +102,8 @@ fn object(text: &mut String, change: &Change, colour: Colour) {
             0 => String::new(),
             more => format!(" and {more} more"),
         };
-        let shown = paths[..paths.len().min(PATHS)].join(", ");
+        let shown: Vec<String> = paths.iter().take(PATHS).map(|path| line(path)).collect();
+        let (owner, shown) = (line(&owner), shown.join(", "));
         let _ = writeln!(text, "    takes over from {owner}: {shown}{more}");
     }
 }
@@ -127,7 +133,8 @@ fn sign(operation: Operation) -> (char, &'static str) {
 }
 
 fn field(text: &mut String, FieldChange { path, before, after, owners }: &FieldChange, colour: Colour) {
-    let owner = owners.first().map_or_else(String::new, |first| format!("  [{first}]"));
+    let owner = owners.first().map_or_else(String::new, |first| format!("  [{}]", line(&first.to_string())));
+    let path = line(path);
     if let (Some(Value::String(before)), Some(Value::String(after))) = (before, after)
         && (before.contains('\n') || after.contains('\n'))
     {
@@ -150,8 +157,8 @@ fn unified(text: &mut String, before: &str, after: &str, colour: Colour) {
             ChangeTag::Insert => ('+', "32"),
             ChangeTag::Equal => (' ', "0"),
         };
-        let line = format!("{sign} {}", change.value().trim_end_matches('\n'));
-        let _ = writeln!(text, "      {}", colour.paint(code, &line));
+        let shown = format!("{sign} {}", line(change.value().trim_end_matches('\n')));
+        let _ = writeln!(text, "      {}", colour.paint(code, &shown));
     }
     if let Some(more) = changes.len().checked_sub(LINES).filter(|more| *more > 0) {
         let _ = writeln!(text, "      … ({more} more lines)");
@@ -159,10 +166,18 @@ fn unified(text: &mut String, before: &str, after: &str, colour: Colour) {
 }
 
 fn short(value: &Value) -> String {
-    let text = value.to_string();
-    match text.char_indices().nth(WIDTH) {
+    cut(&visible::json(&value.to_string()), WIDTH)
+}
+
+/// A text on one line, with hidden characters shown, cut where it is long.
+fn line(text: &str) -> String {
+    cut(&visible::line(text), LONG)
+}
+
+fn cut(text: &str, limit: usize) -> String {
+    match text.char_indices().nth(limit) {
         Some((at, _)) => format!("{}… ({} more characters)", &text[..at], text[at..].chars().count()),
-        None => text,
+        None => text.to_owned(),
     }
 }
 
@@ -172,6 +187,42 @@ mod tests {
 
     use super::*;
     use crate::fields::Owner;
+
+    #[test]
+    fn a_plan_cannot_hide_its_lines() {
+        use std::sync::Arc;
+
+        use crate::object::{GroupKind, ObjectId};
+        use crate::order::Stage;
+        use crate::plan::removed;
+
+        let object = ObjectId::new(Arc::new(GroupKind::new("", "ConfigMap")), "shop", "a\u{202e}b");
+        let mut change = removed(object, "v1".to_owned(), "uid".to_owned(), Stage::default(), None);
+        change.reason = "because\r\u{1b}[1A".to_owned();
+        change.risk = Some("more\nlines".to_owned());
+        let field = |path: &str, before: Value, after: Value| FieldChange {
+            path: path.to_owned(),
+            before: Some(before),
+            after: Some(after),
+            owners: Vec::new(),
+        };
+        change.fields = vec![
+            field("/data/a\u{1b}[8m", json!("\u{9b}8m"), json!("\u{200b}\u{7f}")),
+            field("/data/b", json!("one\ntwo"), json!("one\r\ntwo\u{1b}[2K\n")),
+            field("/data/c\nplan 0: nothing to do", json!(1), json!(1)),
+        ];
+        let text = super::plan(&Plan::new("cluster", vec![change]), Colour::Never);
+        assert!(text.chars().all(|each| each == '\n' || !visible::is_hidden(each)), "{text}");
+        for line in [
+            "- delete ConfigMap shop/a\\u{202e}b  (because\\r\\x1b[1A)",
+            "    more\\nlines",
+            "    /data/a\\x1b[8m: \"\\u009b8m\" -> \"\\u200b\\u007f\"",
+            "      + two\\x1b[2K",
+            "    takes over from nobody: /data/c\\nplan 0: nothing to do",
+        ] {
+            assert!(text.lines().any(|each| each == line), "{line} is missing in {text}");
+        }
+    }
 
     #[test]
     fn a_multi_line_value_is_a_unified_difference() {

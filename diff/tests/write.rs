@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use holdfast_diff::yaml::{read, write};
+use holdfast_diff::yaml::{read, write, write_shown};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -50,6 +50,14 @@ fn numbers_look_as_go_prints_them() {
 #[test]
 fn fields_and_lists_have_their_order_and_indentation() {
     check(include_str!("write/shapes.txt"));
+}
+
+#[test]
+fn what_a_terminal_obeys_is_escaped_for_it() {
+    assert_eq!(write_shown(&json!("a\u{202E}b\n\u{200B}")), "\"a\\u202Eb\\n\\u200B\"\n");
+    assert_eq!(write_shown(&json!({"a\u{2028}": "x\u{ad}"})), "\"a\\L\": \"x\\xAD\"\n");
+    let value = json!({"b": ["one\ntwo\n", "é ✅ 五", 1, {"c": "\u{1B}[2K"}]});
+    assert_eq!(write_shown(&value), write(&value));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Condition types and all their reasons. Pure.
 
+use holdfast_diff::visible;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
@@ -42,7 +43,7 @@ pub mod reason {
     pub const DRIFT_CORRECTED: &str = "DriftCorrected";
 }
 
-/// Sets a condition; `None` takes it away. The time of transition stays unless the status changes.
+/// Sets a condition; `None` takes it away. The message is shown on one line, with hidden characters escaped. The time of transition stays unless the status changes.
 pub fn set(
     all: &mut Vec<Condition>,
     kind: &str,
@@ -67,7 +68,7 @@ pub fn set(
         type_: kind.to_owned(),
         status: status.to_owned(),
         reason: reason.to_owned(),
-        message: message.to_owned(),
+        message: visible::line(message).into_owned(),
         observed_generation: Some(generation),
         last_transition_time: since,
     };

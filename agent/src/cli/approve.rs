@@ -1,6 +1,5 @@
 //! `holdfast approve` and `reject`: an Approval for the plan that a Sync waits with. I/O: API, terminal.
 
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
@@ -8,7 +7,7 @@ use clap::Args;
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use kube::api::{Api, PostParams};
 
-use super::{Global, cluster, say};
+use super::{Global, cluster, print};
 use crate::api::{Approval, ApprovalDecision, ApprovalSpec, Duration, PlanState, PlanStatus};
 
 /// Which plan of which Sync, and why
@@ -65,7 +64,10 @@ impl Verdict {
         let made = api.create(&PostParams::default(), &approval).await;
         let made = made.with_context(|| format!("cannot create an Approval in namespace {namespace}"))?;
         let word = if decision == ApprovalDecision::Approve { "approved" } else { "rejected" };
-        say(format_args!("{word} plan {plan_id} by Approval {}", made.metadata.name.unwrap_or_default()));
+        print::say(format_args!(
+            "{word} plan {plan_id} by Approval {}",
+            made.metadata.name.unwrap_or_default()
+        ));
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -74,30 +76,26 @@ impl Verdict {
 fn ask(plan: Option<&PlanStatus>, name: &str, decision: ApprovalDecision) -> anyhow::Result<String> {
     let waits = |plan: &&PlanStatus| matches!(plan.state, PlanState::AwaitingApproval | PlanState::Rejected);
     let Some(plan) = plan.filter(waits) else { bail!("Sync {name} waits for no approval") };
-    say(format_args!("plan {} of Sync {name}:", plan.id));
+    print::say(format_args!("plan {} of Sync {name}:", plan.id));
     for change in &plan.changes {
         let place = if change.object.namespace.is_empty() {
             String::new()
         } else {
             format!("{}/", change.object.namespace)
         };
-        say(format_args!(
+        print::say(format_args!(
             "  {} {} {place}{} ({})",
             change.operation, change.object.kind, change.object.name, change.reason
         ));
     }
     if let Some(more) = plan.omitted {
-        say(format_args!("  and {more} more; `holdfast plan {name}` shows all"));
+        print::say(format_args!("  and {more} more; `holdfast plan {name}` shows all"));
     }
-    if !std::io::stdin().is_terminal() {
+    if !print::is_interactive() {
         bail!("name the plan to decide without being asked: {}", plan.id);
     }
     let word = if decision == ApprovalDecision::Approve { "approve" } else { "reject" };
-    let mut stderr = std::io::stderr();
-    write!(stderr, "Type {word} to {word} it: ")?;
-    stderr.flush()?;
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer)?;
+    let answer = print::ask(format_args!("Type {word} to {word} it: "))?;
     if answer.trim() != word {
         bail!("nothing was decided");
     }

@@ -2,6 +2,7 @@
 
 use kube::CustomResourceExt as _;
 
+use super::print;
 use crate::api::{Alert, Approval, ImageUpdate, Sync};
 
 /// The definitions as YAML documents.
@@ -16,6 +17,5 @@ pub fn yaml() -> anyhow::Result<String> {
 }
 
 pub fn run() -> anyhow::Result<()> {
-    print!("{}", yaml()?);
-    Ok(())
+    Ok(print::written(&yaml()?)?)
 }

@@ -1,6 +1,5 @@
 //! `holdfast image`: why an ImageUpdate does what it does, and taking back what was banned. I/O: API, registries, git.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +11,7 @@ use kube::api::{ListParams, Patch, PatchParams};
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::json;
 
-use super::{Global, cluster, plan, say};
+use super::{Global, cluster, plan, print};
 use crate::api::{ImageUpdate, names};
 use crate::image::pass::edits::Plain;
 use crate::image::pass::{Pass, explain};
@@ -75,7 +74,7 @@ async fn explain(global: &Global, Which { name, image }: &Which) -> anyhow::Resu
         chance: || 0.0,
     };
     let text = explain::explain(&pass, image.as_deref()).await;
-    std::io::stdout().write_all(text.as_bytes())?;
+    print::lines(&text);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -95,7 +94,7 @@ async fn unban(global: &Global, Which { name, image }: &Which) -> anyhow::Result
         })
         .collect();
     if banned.is_empty() {
-        say(format_args!("nothing is banned in ImageUpdate {name}"));
+        print::say(format_args!("nothing is banned in ImageUpdate {name}"));
         return Ok(ExitCode::SUCCESS);
     }
     let mark = format!("{}@{}", image.as_deref().unwrap_or("*"), Timestamp::now());
@@ -105,7 +104,7 @@ async fn unban(global: &Global, Which { name, image }: &Which) -> anyhow::Result
     api.patch(name, &params, &Patch::Merge(patch))
         .await
         .with_context(|| format!("cannot change ImageUpdate {}/{name}", client.default_namespace()))?;
-    say(format_args!("may be written again: {}", banned.join(", ")));
+    print::say(format_args!("may be written again: {}", banned.join(", ")));
     Ok(ExitCode::SUCCESS)
 }
 

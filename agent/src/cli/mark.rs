@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
-use super::{Global, cluster, say};
+use super::{Global, cluster, print};
 use crate::api::{Duration, names};
 
 /// Which Sync
@@ -42,7 +42,7 @@ impl Reconcile {
     pub async fn run(self, global: Global) -> anyhow::Result<ExitCode> {
         let now = Timestamp::now().to_string();
         patch(&global, &self.name, json!({"metadata": {"annotations": {names::RECONCILE_AT: now}}})).await?;
-        say(format_args!("asked Sync {} for a run", self.name));
+        print::say(format_args!("asked Sync {} for a run", self.name));
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -56,7 +56,7 @@ impl Suspend {
         };
         patch(&global, &name, json!({"spec": {"suspend": {"reason": reason, "until": until}}})).await?;
         let end = until.map(|until| format!(" until {until}")).unwrap_or_default();
-        say(format_args!("suspended Sync {name}{end}: {reason}"));
+        print::say(format_args!("suspended Sync {name}{end}: {reason}"));
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -64,7 +64,7 @@ impl Suspend {
 impl Resume {
     pub async fn run(self, global: Global) -> anyhow::Result<ExitCode> {
         patch(&global, &self.name, json!({"spec": {"suspend": null}})).await?;
-        say(format_args!("Sync {} goes on", self.name));
+        print::say(format_args!("Sync {} goes on", self.name));
         Ok(ExitCode::SUCCESS)
     }
 }

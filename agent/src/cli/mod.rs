@@ -1,7 +1,6 @@
 //! The command line: one file a verb. Messages go to stderr, results to stdout.
 //!
 //! Exit codes: 0 it worked, 1 an error, 2 there are changes (`plan --exit-code`). I/O: everything that a verb needs.
-#![expect(clippy::print_stdout, reason = "results of a command line go to stdout")]
 
 pub mod agent;
 mod approve;
@@ -13,6 +12,7 @@ mod image;
 mod mark;
 mod plan;
 mod policy;
+mod print;
 mod render;
 mod status;
 
@@ -112,14 +112,8 @@ fn block_on(verb: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Res
     ended
 }
 
-/// Writes a message to stderr.
-#[expect(clippy::print_stderr, reason = "messages of a command line go to stderr")]
-pub fn say(message: impl std::fmt::Display) {
-    eprintln!("{message}");
-}
-
 /// Writes an error and what led to it, each once.
 pub fn complain(error: &anyhow::Error) {
     let cause: &(dyn std::error::Error + 'static) = error.as_ref();
-    say(format_args!("holdfast: {}", crate::cluster::refusal::chain(cause)));
+    print::say(format_args!("holdfast: {}", crate::cluster::refusal::chain(cause)));
 }

@@ -1,6 +1,5 @@
 //! `holdfast plan`: what would be done, by the code that would do it, doing nothing. I/O: git, disk, API reads, dry runs.
 
-use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, mpsc};
@@ -17,7 +16,7 @@ use notify::{RecursiveMode, Watcher as _};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::{Global, Output, cluster, files, say};
+use super::{Global, Output, cluster, files, print};
 use crate::api::{Snooze, Sync};
 use crate::cluster::marks::key::KeyIn;
 use crate::context::{Context, Options};
@@ -141,20 +140,24 @@ impl Plan {
                     waiting.map(|waiting| json!({"planId": waiting.plan.id, "reasons": waiting.held()}));
                 let whole = json!({"id": plan.id, "revision": seen.revision, "summary": report::changes::summary(&plan.changes),
                     "drift": !drifted.is_empty(), "snoozed": snoozed, "changes": plan.changes, "waiting": waiting, "errors": errors});
-                println!("{}", serde_json::to_string_pretty(&whole)?);
+                print::json(&whole)?;
             }
             Output::Text => {
-                print!("{}", text::plan(&plan, colour()));
-                snoozed.iter().for_each(|snoozed| println!("\n{snoozed}"));
+                print::written(&text::plan(&plan, colour()))?;
+                for snoozed in snoozed {
+                    print::line("");
+                    print::line(snoozed);
+                }
                 if let Some(waiting) = waiting {
-                    println!("\nwaits for an Approval of plan {}:", waiting.plan.id);
-                    waiting.held().iter().for_each(|held| println!("  {held}"));
+                    print::line("");
+                    print::line(format_args!("waits for an Approval of plan {}:", waiting.plan.id));
+                    waiting.held().iter().for_each(|held| print::line(format_args!("  {held}")));
                 }
             }
         }
         if !observed.errors.is_empty() {
             for error in &observed.errors {
-                say(error);
+                print::say(error);
             }
             bail!("{} of the objects cannot be planned", observed.errors.len());
         }
@@ -224,7 +227,5 @@ async fn working_tree(run: &Run<'_>, tree: &Path) -> anyhow::Result<Fruit> {
 }
 
 fn colour() -> Colour {
-    let wanted =
-        std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    if wanted { Colour::Always } else { Colour::Never }
+    if print::is_coloured() { Colour::Always } else { Colour::Never }
 }

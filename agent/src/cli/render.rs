@@ -1,6 +1,5 @@
 //! `holdfast render`: what a folder renders to. No cluster, no network unless the Sync needs them. I/O: disk reads.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -10,7 +9,7 @@ use holdfast_diff::yaml;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
-use super::{Global, cluster, files, plan, say};
+use super::{Global, cluster, files, plan, print};
 use crate::api::{KustomizeOptions, Render as Options, Sync};
 use crate::reconcile::limits::Limits;
 use crate::reconcile::{Run, inputs};
@@ -62,19 +61,14 @@ impl Render {
         })
         .await?;
         let rendered = rendered?;
-        let mut out = std::io::BufWriter::new(std::io::stdout().lock());
         for (at, object) in rendered.objects.iter().enumerate() {
-            if at > 0 {
-                out.write_all(b"---\n")?;
-            }
-            out.write_all(yaml::write(&object.value).as_bytes())?;
+            let document = yaml::write_shown(&object.value);
+            print::written(&if at > 0 { format!("---\n{document}") } else { document })?;
         }
-        out.flush()?;
-        drop(out);
-        rendered.warnings.iter().for_each(say);
+        rendered.warnings.iter().for_each(print::say);
         // What kustomize makes may be no object for a cluster: it is shown all the same.
         if let Err(error) = render::manifests(rendered.objects, keys.as_ref()) {
-            error.errors.iter().for_each(say);
+            error.errors.iter().for_each(print::say);
         }
         Ok(ExitCode::SUCCESS)
     }

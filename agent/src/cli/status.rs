@@ -3,11 +3,12 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use holdfast_diff::visible;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt as _;
 use kube::api::ListParams;
 
-use super::{Global, Output, cluster};
+use super::{Global, Output, cluster, print};
 use crate::api::{ChangeStatus, Sync, SyncStatus, conditions};
 
 /// Which Syncs, and in which form
@@ -25,13 +26,13 @@ impl Status {
         let client = cluster::client(&global).await?;
         match (self.name, self.output) {
             (Some(name), Output::Json) => {
-                println!("{}", serde_json::to_string_pretty(&cluster::sync(&client, &name).await?)?);
+                print::json(&cluster::sync(&client, &name).await?)?;
             }
             (Some(name), Output::Text) => detail(&cluster::sync(&client, &name).await?),
             (None, output) => {
                 let syncs = cluster::syncs(&client).list(&ListParams::default()).await?.items;
                 if output == Output::Json {
-                    println!("{}", serde_json::to_string_pretty(&syncs)?);
+                    print::json(&syncs)?;
                 } else {
                     list(&syncs);
                 }
@@ -51,7 +52,7 @@ fn list(syncs: &[Sync]) {
         let status = sync.status.clone().unwrap_or_default();
         let ready = condition(&status, conditions::READY);
         let objects = status.objects.as_ref().map(|count| count.shown.clone()).unwrap_or_default();
-        rows.push([
+        let cells = [
             sync.name_any(),
             ready.map_or_else(|| "Unknown".to_owned(), |ready| ready.status.clone()),
             ready.map(|ready| ready.reason.clone()).unwrap_or_default(),
@@ -60,7 +61,8 @@ fn list(syncs: &[Sync]) {
             ready
                 .map(|ready| ready.message.lines().next().unwrap_or_default().to_owned())
                 .unwrap_or_default(),
-        ]);
+        ];
+        rows.push(cells.map(|cell| visible::line(&cell).into_owned()));
     }
     let widths: Vec<usize> =
         (0..5).map(|at| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0)).collect();
@@ -69,44 +71,51 @@ fn list(syncs: &[Sync]) {
             "{name:0$}  {ready:1$}  {status:2$}  {revision:3$}  {objects:4$}  {message}",
             widths[0], widths[1], widths[2], widths[3], widths[4]
         );
-        println!("{}", line.trim_end());
+        print::line(line.trim_end());
     }
 }
 
 fn detail(sync: &Sync) {
     let status = sync.status.clone().unwrap_or_default();
-    println!("Sync {}/{}", sync.namespace().unwrap_or_default(), sync.name_any());
-    println!("  source    {} {}", sync.spec.source.git.url, sync.spec.path.as_deref().unwrap_or("./"));
+    print::line(format_args!("Sync {}/{}", sync.namespace().unwrap_or_default(), sync.name_any()));
+    print::line(format_args!(
+        "  source    {} {}",
+        sync.spec.source.git.url,
+        sync.spec.path.as_deref().unwrap_or("./")
+    ));
     if let Some(revision) = &status.revision {
-        println!("  seen      {}", revision.seen.as_deref().unwrap_or("nothing yet"));
-        println!("  applied   {}", revision.applied.as_deref().unwrap_or("nothing yet"));
+        print::line(format_args!("  seen      {}", revision.seen.as_deref().unwrap_or("nothing yet")));
+        print::line(format_args!("  applied   {}", revision.applied.as_deref().unwrap_or("nothing yet")));
     }
     if let Some(count) = &status.objects {
-        println!("  objects   {} of {} are healthy", count.ready, count.total);
+        print::line(format_args!("  objects   {} of {} are healthy", count.ready, count.total));
     }
     if let Some(suspend) = &sync.spec.suspend {
         let until = suspend.until.map(|until| format!(" until {until}")).unwrap_or_default();
-        println!("  suspended{until}: {}", suspend.reason);
+        print::line(format_args!("  suspended{until}: {}", suspend.reason));
     }
     for condition in &status.conditions {
         let since = condition.last_transition_time.0;
-        println!("  {:<17} {:<5} {} since {since}", condition.type_, condition.status, condition.reason);
+        print::line(format_args!(
+            "  {:<17} {:<5} {} since {since}",
+            condition.type_, condition.status, condition.reason
+        ));
         for line in condition.message.split("; ").filter(|line| !line.is_empty()) {
-            println!("    {line}");
+            print::line(format_args!("    {line}"));
         }
     }
     if let Some(plan) = &status.plan {
-        println!("  plan {} {:?} since {}", plan.id, plan.state, plan.since);
+        print::line(format_args!("  plan {} {:?} since {}", plan.id, plan.state, plan.since));
         plan.changes.iter().for_each(change);
     }
     if let Some(drift) = &status.drift {
-        println!("  drift since {}", drift.since);
+        print::line(format_args!("  drift since {}", drift.since));
         for object in &drift.objects {
-            println!("    {} {}", object.kind, object.name);
+            print::line(format_args!("    {} {}", object.kind, object.name));
         }
     }
     for entry in &status.history {
-        println!("  {} {} {}", entry.at, entry.revision, entry.outcome);
+        print::line(format_args!("  {} {} {}", entry.at, entry.revision, entry.outcome));
     }
 }
 
@@ -116,15 +125,15 @@ fn change(change: &ChangeStatus) {
     } else {
         format!("{}/", change.object.namespace)
     };
-    println!(
+    print::line(format_args!(
         "    {} {} {place}{}: {}",
         change.operation, change.object.kind, change.object.name, change.reason
-    );
+    ));
     for field in &change.fields {
         let none = "nothing";
         let (before, after) =
             (field.before.as_deref().unwrap_or(none), field.after.as_deref().unwrap_or(none));
         let manager = field.manager.as_ref().map(|manager| format!("  [{manager}]")).unwrap_or_default();
-        println!("      {}: {before} -> {after}{manager}", field.path);
+        print::line(format_args!("      {}: {before} -> {after}{manager}", field.path));
     }
 }

@@ -11,6 +11,8 @@ mod tests;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
+use holdfast_diff::visible;
+
 pub use self::markdown::{Links, description};
 pub use self::template::MessageError;
 
@@ -263,12 +265,8 @@ fn clean(text: &str) -> String {
 
 /// A text without characters that end a line, move the cursor, or turn the direction of writing.
 fn line(text: &str) -> String {
-    let unseen = |character: &char| {
-        !(character.is_control()
-            || matches!(character, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
-    };
     let spaced = text.chars().map(|character| if character == '\t' { ' ' } else { character });
-    spaced.filter(unseen).collect::<String>().trim_end().to_owned()
+    spaced.filter(|character| !visible::is_hidden(*character)).collect::<String>().trim_end().to_owned()
 }
 
 /// At most so many characters.

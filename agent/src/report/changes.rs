@@ -1,6 +1,7 @@
 //! How the changes of a plan stand in a status and in messages: cut to what there is room for. Pure.
 
 use holdfast_diff::plan::{Change, FieldChange, Operation};
+use holdfast_diff::visible;
 use serde_json::Value;
 
 use crate::api::{ChangeStatus, FieldStatus, ObjectStatus, PlanSummary};
@@ -11,6 +12,8 @@ const LISTED_BYTES: usize = 9 * 1024;
 const LISTED_FIELDS: usize = 10;
 /// Characters of a value in a status.
 const LISTED_VALUE: usize = 120;
+/// Characters of a path in a status.
+const LISTED_PATH: usize = 1024;
 
 pub fn number(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
@@ -56,24 +59,34 @@ fn change(change: &Change) -> ChangeStatus {
             name: change.object.name.to_string(),
         },
         reason: cut(&change.reason, LISTED_VALUE * 4),
-        origin: change.origin.as_ref().map(ToString::to_string),
+        origin: change.origin.as_ref().map(|origin| cut(&origin.to_string(), LISTED_PATH)),
         fields: change.fields.iter().take(LISTED_FIELDS).map(field).collect(),
         omitted: omitted(change.fields.len(), change.fields.len().min(LISTED_FIELDS)),
     }
 }
 
 fn field(field: &FieldChange) -> FieldStatus {
-    let text = |value: &Value| cut(&value.to_string(), LISTED_VALUE);
+    let text = |value: &Value| cut(&json(value), LISTED_VALUE);
     FieldStatus {
-        path: field.path.clone(),
+        path: cut(&field.path, LISTED_PATH),
         before: field.before.as_ref().map(text),
         after: field.after.as_ref().map(text),
-        manager: field.owners.first().map(ToString::to_string),
+        manager: field.owners.first().map(|owner| cut(&owner.to_string(), LISTED_VALUE)),
     }
 }
 
-/// Cuts a text at a character and says so.
+/// A value as JSON on one line, with hidden characters as escapes of JSON.
+pub fn json(value: &Value) -> String {
+    visible::json(&value.to_string()).into_owned()
+}
+
+/// A text on one line with hidden characters shown, cut at a character where it is too long, which it says then.
 pub fn cut(text: &str, limit: usize) -> String {
+    beginning(&visible::line(text), limit)
+}
+
+/// A text cut at a character where it is too long, which it says then. Its characters are what they were: for data.
+pub fn beginning(text: &str, limit: usize) -> String {
     match text.char_indices().nth(limit) {
         Some((at, _)) => format!("{}… ({} more)", &text[..at], text.len() - at),
         None => text.to_owned(),

@@ -9,7 +9,7 @@ use holdfast_diff::plan::{Change, FieldChange, Operation};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::changes::{cut, number};
+use super::changes::{beginning, cut, json, number};
 use crate::api::{DriftChange, DriftObject, DriftState, DriftStatus};
 
 /// Objects of an episode that are told.
@@ -93,10 +93,10 @@ fn field(field: &FieldChange) -> DriftChange {
 /// A value, or its beginning as text if it is long.
 pub fn value(value: &Value) -> Value {
     match value {
-        Value::String(text) => cut(text, LISTED_VALUE).into(),
+        Value::String(text) => beginning(text, LISTED_VALUE).into(),
         Value::Array(_) | Value::Object(_) => {
             let text = value.to_string();
-            if text.len() > LISTED_VALUE { cut(&text, LISTED_VALUE).into() } else { value.clone() }
+            if text.len() > LISTED_VALUE { beginning(&text, LISTED_VALUE).into() } else { value.clone() }
         }
         scalar => scalar.clone(),
     }
@@ -214,9 +214,8 @@ pub fn rule(told: &DriftObject) -> String {
 /// One field for people: path, values, and which tool wrote the live one.
 pub fn words(change: &DriftChange) -> String {
     let DriftChange { path, desired, live, ghost, .. } = change;
-    let text = |value: &Option<Value>| {
-        value.as_ref().map_or("nothing".to_owned(), |value| cut(&value.to_string(), 120))
-    };
+    let text =
+        |value: &Option<Value>| value.as_ref().map_or("nothing".to_owned(), |value| cut(&json(value), 120));
     let by = writer(change).map(|writer| format!(", written by the tool {writer}")).unwrap_or_default();
     if *ghost {
         return format!("{path} is {}, git says nothing about it{by}", text(live));

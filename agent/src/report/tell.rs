@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use holdfast_diff::fields::{MANAGER, Owner};
 use holdfast_diff::plan::Change;
+use holdfast_diff::visible;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde_json::Value;
@@ -119,7 +120,7 @@ fn lost_values(findings: &Findings, told: &DriftObject) -> String {
     let fields = change.into_iter().flat_map(|change| &change.fields);
     let lost: BTreeMap<&str, &Value> =
         fields.filter_map(|field| Some((field.path.as_str(), field.before.as_ref()?))).collect();
-    cut(&serde_json::to_string(&lost).unwrap_or_default(), LOST)
+    cut(&visible::json(&serde_json::to_string(&lost).unwrap_or_default()), LOST)
 }
 
 /// Which managers lost which fields to a change; `None` if it took none.

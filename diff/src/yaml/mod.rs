@@ -24,8 +24,8 @@ use serde_json::Value;
 pub use error::{YamlError, YamlProblem};
 pub use manifest::{ManifestError, ManifestProblem, manifest, manifests, manifests_with};
 pub use tree::{Content, Node, NodeId, Tree};
-pub use write::write;
 pub(crate) use write::write_to_read;
+pub use write::{write, write_shown};
 
 pub use decode::Duplicates;
 use decode::{Finding, MAX_DEPTH, decode};

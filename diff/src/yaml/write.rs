@@ -26,6 +26,11 @@ pub fn write(value: &Value) -> String {
     write_for(Audience::Kubectl, value)
 }
 
+/// Writes a value as [`write`] does, with characters escaped that a terminal obeys or that nobody sees.
+pub fn write_shown(value: &Value) -> String {
+    write_for(Audience::Terminal, value)
+}
+
 /// Writes a value as [`write`] does, but so that this module's reader reads every text back as it was, and
 /// no line is broken.
 pub(crate) fn write_to_read(value: &Value) -> String {

@@ -18,7 +18,7 @@ use super::target::{Target, label};
 use super::values::{self, Adopted, Git, kind, shown};
 use crate::api::{DriftChange, DriftObject, DriftState, Sync};
 use crate::cli::files::File;
-use crate::cli::{Global, cluster, files, say};
+use crate::cli::{Global, cluster, files, print};
 use crate::cluster::discovery::Discovery;
 use crate::cluster::requests::Requests;
 use crate::disk::Beneath;
@@ -61,16 +61,18 @@ impl Adopt {
             let live = live(&client, told).await?;
             match tree.adopt(told, live.as_ref())? {
                 Ok(written) if written.is_empty() => {
-                    say(format_args!("{object}: the tree has its live values already"));
+                    print::say(format_args!("{object}: the tree has its live values already"));
                 }
                 Ok(written) => {
-                    written.iter().for_each(|line| println!("{line}"));
-                    say(format_args!("wrote the live values of {object}; commit and push them"));
+                    written.iter().for_each(print::line);
+                    print::say(format_args!("wrote the live values of {object}; commit and push them"));
                 }
                 Err(refusal) => {
                     code = ExitCode::FAILURE;
-                    say(format_args!("nothing is written of {object}, since a person must change it:"));
-                    refusal.iter().for_each(|line| say(format_args!("  {line}")));
+                    print::say(format_args!(
+                        "nothing is written of {object}, since a person must change it:"
+                    ));
+                    refusal.iter().for_each(|line| print::say(format_args!("  {line}")));
                 }
             }
         }

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::target::label;
 use crate::api::{DriftObject, DriftState, DriftStatus, Snooze, Sync};
-use crate::cli::{Global, Output, cluster};
+use crate::cli::{Global, Output, cluster, print};
 use crate::report::drift::words;
 
 /// Which Sync, and in which form
@@ -30,8 +30,8 @@ impl List {
         let sync = cluster::sync(&cluster::client(&global).await?, &name).await?;
         let now = Timestamp::now();
         match self.output {
-            Output::Text => print!("{}", text(&sync, now)),
-            Output::Json => println!("{}", serde_json::to_string_pretty(&whole(&sync, now))?),
+            Output::Text => text(&sync, now).iter().for_each(print::line),
+            Output::Json => print::json(&whole(&sync, now))?,
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -71,7 +71,7 @@ fn whole(sync: &Sync, now: Timestamp) -> Whole<'_> {
 }
 
 /// The drift of a Sync for people.
-fn text(sync: &Sync, now: Timestamp) -> String {
+fn text(sync: &Sync, now: Timestamp) -> Vec<String> {
     let name = format!("Sync {}/{}", sync.namespace().unwrap_or_default(), sync.name_any());
     let at = revision(sync).map(|revision| format!(" at {revision}")).unwrap_or_default();
     let mut lines = Vec::new();
@@ -91,7 +91,7 @@ fn text(sync: &Sync, now: Timestamp) -> String {
         lines.push("snoozed:".to_owned());
         lines.extend(snoozes.into_iter().map(|snooze| format!("  {}", sentence(snooze))));
     }
-    lines.join("\n") + "\n"
+    lines
 }
 
 fn object(told: &DriftObject) -> Vec<String> {
@@ -158,7 +158,8 @@ mod tests {
             "status": {"revision": {"applied": "main@sha1:1a2b"}, "drift": drift},
         }))
         .expect("a Sync");
-        assert_eq!(text(&sync, "2026-01-01T12:00:00Z".parse().expect("a time")), expected);
+        let text = text(&sync, "2026-01-01T12:00:00Z".parse().expect("a time"));
+        assert_eq!(text.join("\n") + "\n", expected);
     }
 
     fn snooze(name: &str, until: &str) -> serde_json::Value {

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::list::sentence;
 use super::target::{Target, group};
 use crate::api::{self, DriftStatus, Duration, Sync};
-use crate::cli::{Global, cluster, say};
+use crate::cli::{Global, cluster, print};
 use crate::cluster::requests::is_conflict;
 
 /// Which object, for how long, and why
@@ -57,7 +57,7 @@ impl Snooze {
             Ok((with(&sync.spec.drift.snooze, &added, now), added))
         })
         .await?;
-        added.iter().for_each(|entry| say(format_args!("snoozed {}", sentence(entry))));
+        added.iter().for_each(|entry| print::say(format_args!("snoozed {}", sentence(entry))));
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -77,7 +77,7 @@ impl Unsnooze {
             Ok((left, taken))
         })
         .await?;
-        taken.iter().for_each(|entry| say(format_args!("no longer snoozed: {}", sentence(entry))));
+        taken.iter().for_each(|entry| print::say(format_args!("no longer snoozed: {}", sentence(entry))));
         Ok(ExitCode::SUCCESS)
     }
 }

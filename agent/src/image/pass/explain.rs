@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use holdfast_diff::visible;
+
 use super::edits::Edits;
 use super::scan::Scanned;
 use super::{Pass, checkout, known, look, place, policy, scan};
@@ -17,7 +19,7 @@ pub async fn explain(pass: &Pass<'_>, image: Option<&str>) -> String {
     let mut scanned = scan::scan(pass, &mut failures).await;
     scanned.retain(|one| image.is_none_or(|image| one.image().name == image));
     for Failure { stage, message, .. } in &failures {
-        let _ = writeln!(text, "{stage}: {message}");
+        let _ = writeln!(text, "{stage}: {}", visible::line(message));
     }
     let scanned = Arc::new(scanned);
     let edits = match git(pass, scanned.clone()).await {
@@ -26,7 +28,7 @@ pub async fn explain(pass: &Pass<'_>, image: Option<&str>) -> String {
             edits
         }
         Err(Failure { stage, message, .. }) => {
-            let _ = writeln!(text, "{stage}: {message}");
+            let _ = writeln!(text, "{stage}: {}", visible::line(&message));
             Edits::default()
         }
     };
@@ -34,7 +36,7 @@ pub async fn explain(pass: &Pass<'_>, image: Option<&str>) -> String {
         of_image(&mut text, pass, one, &edits);
     }
     for problem in &edits.problems {
-        let _ = writeln!(text, "\n{problem}");
+        let _ = writeln!(text, "\n{}", visible::line(problem));
     }
     text
 }
@@ -57,11 +59,14 @@ fn of_image(text: &mut String, pass: &Pass<'_>, scanned: &Scanned, edits: &Edits
         let _ = writeln!(
             text,
             "would write {}:{}: {} -> {}",
-            edited.file, setting.line, setting.before, setting.after
+            visible::line(&edited.file),
+            setting.line,
+            visible::line(&setting.before),
+            visible::line(&setting.after)
         );
     }
     for stays in edits.stay.iter().filter(|stays| stays.contains(&format!(": {}: ", image.name))) {
-        let _ = writeln!(text, "stays: {stays}");
+        let _ = writeln!(text, "stays: {}", visible::line(stays));
     }
     match edits.found.get(&image.name) {
         Some(0) => {

@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 
 use super::style::{Audience, Style, is_break, is_printable};
+use crate::visible;
 
 /// A line longer than this is broken at its next space.
 const WIDTH: usize = 80;
@@ -108,7 +109,7 @@ impl Page {
 
     fn width(&self) -> usize {
         match self.audience {
-            Audience::Kubectl => WIDTH,
+            Audience::Kubectl | Audience::Terminal => WIDTH,
             Audience::Ourselves => usize::MAX,
         }
     }
@@ -162,11 +163,13 @@ impl Page {
         self.text.push('"');
         // go-yaml looks for the byte order mark at the start of the text, whichever character it is at
         let escapes_all = text.starts_with('\u{FEFF}');
+        let escapes_hidden = self.audience == Audience::Terminal;
         let (width, mut column) = (self.width(), self.column());
         let mut after_space = false;
         for (at, c) in text.char_indices() {
             let inside = at > 0 && at + 1 < text.len();
-            if escapes_all || !is_printable(c) || is_break(c) || c == '"' || c == '\\' {
+            let escaped = !is_printable(c) || is_break(c) || (escapes_hidden && visible::is_hidden(c));
+            if escapes_all || escaped || c == '"' || c == '\\' {
                 let before = self.text.len();
                 self.escape(c);
                 column += self.text.len() - before;

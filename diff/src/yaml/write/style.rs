@@ -3,6 +3,7 @@
 //! Leaves what a plain text would mean to `resolve`. Pure.
 
 use super::resolve;
+use crate::visible;
 use crate::yaml::number;
 
 /// Who reads what is written.
@@ -10,6 +11,8 @@ use crate::yaml::number;
 pub(super) enum Audience {
     /// Whoever reads what kubectl prints.
     Kubectl,
+    /// Somebody at a terminal: as for kubectl, with every hidden character escaped.
+    Terminal,
     /// The reader in `yaml`, to which `<<` merges, `._5` is a number, and U+2028 is no line end.
     Ourselves,
 }
@@ -29,6 +32,9 @@ impl Style {
         if audience == Audience::Ourselves {
             marks.syntax |= text == "<<" || (text.starts_with('.') && number::read(text).is_some());
             marks.unprintable |= text.contains(['\u{2028}', '\u{2029}']);
+        }
+        if audience == Audience::Terminal {
+            marks.unprintable |= text.contains(|c| c != '\n' && visible::is_hidden(c));
         }
         let style = if text.contains('\n') {
             if marks.bars_literal() { Self::DoubleQuoted } else { Self::Literal }

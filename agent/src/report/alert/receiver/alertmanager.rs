@@ -102,7 +102,7 @@ fn annotations(notice: &Notice) -> BTreeMap<&'static str, String> {
     let all = [
         ("summary", Some(summary)),
         ("description", Some(description(notice))),
-        ("revision", Some(notice.revision.clone())),
+        ("revision", Some(text::line(&notice.revision))),
         ("commit", text::commit(notice)),
         ("command", notice.command.as_deref().map(text::sentence)),
     ];

@@ -18,6 +18,7 @@ mod webhook;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use holdfast_diff::visible;
 use jiff::Timestamp;
 
 pub use self::error::{DeliveryError, Retry};
@@ -155,9 +156,11 @@ fn key(kind: &'static str, secret: &Data, key: &'static str) -> Result<Option<St
     if text.is_empty() { Err(bad("empty")) } else { Ok(Some(text.to_owned())) }
 }
 
-/// The content as JSON.
+/// The content as JSON, in which hidden characters are written as escapes.
 fn json(content: &impl serde::Serialize) -> Result<Vec<u8>, DeliveryError> {
-    serde_json::to_vec(content).map_err(|error| DeliveryError::Unwritable { said: error.to_string() })
+    let text = serde_json::to_string(content);
+    let text = text.map_err(|error| DeliveryError::Unwritable { said: error.to_string() })?;
+    Ok(visible::json(&text).into_owned().into_bytes())
 }
 
 #[cfg(test)]

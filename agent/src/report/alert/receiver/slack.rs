@@ -24,7 +24,8 @@ const OBJECTS: usize = 8_000;
 /// Characters of an answer that an error shows.
 const SHOWN: usize = 200;
 
-const MARKUP: Markup = Markup { plain: escape, code, strong };
+/// What others wrote stands in code or in plain text: of Slack's other marks (`*`, `_`, `~`, `:`) none can be escaped.
+const MARKUP: Markup = Markup { plain: code, code, strong };
 
 /// Errors of Slack's about what a message says: the same would be refused again.
 const REFUSED: [&str; 12] = [
@@ -159,19 +160,25 @@ fn content(notice: &Notice) -> Value {
     let summary = escape(&text::sentence(&notice.summary));
     let fallback = format!("{}: {summary}", escape(&title));
     let head = [Some(summary).filter(|summary| !summary.is_empty()), text::end(notice)];
-    blocks.extend(sections(head.into_iter().flatten()));
+    blocks.extend(plain(&head.into_iter().flatten().collect::<Vec<_>>()));
     blocks.extend(sections(text::objects(notice, MARKUP, OBJECTS)));
     blocks.extend(sections(foot(notice)));
-    json!({"text": fallback, "blocks": blocks})
+    json!({"text": fallback, "mrkdwn": false, "blocks": blocks})
 }
 
 /// The revision, and what to do.
 fn foot(notice: &Notice) -> impl Iterator<Item = String> {
     let revision = Some(&notice.revision).filter(|revision| !revision.is_empty());
-    let commit = text::commit(notice).map(|commit| format!(" {}", escape(&commit))).unwrap_or_default();
+    let commit = text::commit(notice).map(|commit| format!(" {}", code(&commit))).unwrap_or_default();
     let revision = revision.map(|revision| format!("Revision {}{commit}", code(&text::sentence(revision))));
     let command = notice.command.as_ref().map(|command| format!("Next: {}", code(&text::sentence(command))));
     [revision, command].into_iter().flatten()
+}
+
+/// Lines in which no mark means anything; `None` if there are none.
+fn plain(lines: &[String]) -> Option<Value> {
+    let text = json!({"type": "plain_text", "text": lines.join("\n"), "emoji": false});
+    (!lines.is_empty()).then(|| json!({"type": "section", "text": text}))
 }
 
 /// As few sections as the lines need. A line is never longer than a section.

@@ -1,11 +1,12 @@
 //! A notice in words, for receivers that show text to people. Everything is cut to what there is room for.
 //! Pure.
 
+use holdfast_diff::visible;
 use serde_json::Value;
 
 use super::super::notice::{Notice, Status};
 use crate::api::{AlertEvent, DriftChange, DriftObject, DriftState};
-use crate::report::changes::cut;
+use crate::report::changes::{cut, json};
 
 /// Characters of a name, a path or a value.
 const NAME: usize = 60;
@@ -65,9 +66,9 @@ pub fn commit(notice: &Notice) -> Option<String> {
     Some(cut(&format!("{}: {}", commit.author, commit.subject), SENTENCE))
 }
 
-/// A text on one line: what controls a terminal becomes spaces.
+/// A text on one line, with the characters shown that a reader would not see.
 pub fn line(text: &str) -> String {
-    text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect()
+    visible::line(text).into_owned()
 }
 
 /// A sentence, cut.
@@ -136,7 +137,7 @@ fn change(change: &DriftChange, markup: Markup) -> String {
     let DriftChange { path, desired, live, manager, operation, subresource, time, user, ghost } = change;
     let Markup { plain, code, .. } = markup;
     let value = |value: &Option<Value>| match value {
-        Some(value) => code(&cut(&value.to_string(), VALUE)),
+        Some(value) => code(&cut(&json(value), VALUE)),
         None => "nothing".to_owned(),
     };
     let name = |name: &String| plain(&cut(name, NAME));

@@ -72,21 +72,33 @@ fn a_message_says_what_changed_and_values_mention_nobody() {
     let expected = [
         "🟠 Drifted: team-a/shop",
         "2 objects differ from git &lt;!channel&gt;",
-        "*Deployment team-a/web*: put back (shop/web.yaml:7)\n\
-         `/spec/replicas`: `3` → `5` by the tool kubectl (Update of scale, 2026-01-01T00:00:00Z)\n\
-         `/spec/paused`: nothing → `true` by alice@example.com with the tool edit, which git says nothing about\n\
-         kubectl wrote it 3 times\n\
+        "*Deployment team-a/web*: put back (`shop/web.yaml:7`)\n\
+         `/spec/replicas`: `3` → `5` by the tool `kubectl` (`Update` of `scale`, `2026-01-01T00:00:00Z`)\n\
+         `/spec/paused`: nothing → `true` by `alice@example.com` with the tool `edit`, which git says nothing about\n\
+         `kubectl wrote it 3 times`\n\
          to ignore it, add to spec.drift.ignore: `{target: {kind: Deployment, name: web}, paths: [\"/spec/replicas\"]}`\n\
          *ClusterRole &lt;!channel&gt;*: was deleted",
         "Revision `main@sha1:1111111111111111111111111111111111111111` \
-         Alice Smith &lt;alice@example.com&gt;: Three replicas &amp; more\n\
+         `Alice Smith &lt;alice@example.com&gt;: Three replicas &amp; more`\n\
          Next: `holdfast status -n team-a shop`",
     ];
     assert_eq!(texts(&body), expected);
     assert_eq!(body["text"], "🟠 Drifted: team-a/shop: 2 objects differ from git &lt;!channel&gt;");
-    for block in &body["blocks"].as_array().unwrap()[1..] {
+    for block in &body["blocks"].as_array().unwrap()[2..] {
         assert_eq!(block["text"]["verbatim"], true);
     }
+}
+
+#[test]
+fn a_value_can_mark_up_nothing_and_hide_nothing() {
+    let mut notice = drifted();
+    notice.summary = "*all is well* :white_check_mark:\u{202e}".to_owned();
+    notice.objects[0].note = Some("_a_ ~b~ `c` :ok:\u{200b}".to_owned());
+    let (_, body) = told(&APP, &notice, None, false).unwrap();
+    assert_eq!(body["blocks"][1]["text"]["type"], "plain_text");
+    assert_eq!(texts(&body)[1], "*all is well* :white_check_mark:\\u{202e}");
+    assert!(texts(&body)[2].contains("\n`_a_ ~b~ 'c' :ok:\\u{200b}`\n"), "{}", texts(&body)[2]);
+    assert_eq!(body["mrkdwn"], false);
 }
 
 #[test]

@@ -1,0 +1,60 @@
+//! The only place that writes to the terminal. Results go to stdout, messages to stderr.
+//!
+//! What comes from git, from the cluster or from a server is shown and never obeyed: every call writes one line, in which
+//! control characters and invisible ones are escaped. I/O: stdout, stderr.
+#![expect(clippy::print_stdout, reason = "results of a command line go to stdout")]
+#![expect(clippy::print_stderr, reason = "messages of a command line go to stderr")]
+
+use std::fmt::Display;
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+
+use holdfast_diff::visible;
+use serde::Serialize;
+
+/// Writes one line of a result.
+pub fn line(text: impl Display) {
+    println!("{}", visible::line(&text.to_string()));
+}
+
+/// Writes the lines of a result.
+pub fn lines(text: &str) {
+    text.lines().for_each(line);
+}
+
+/// Writes a result as JSON, in which hidden characters are written as escapes.
+pub fn json(value: &impl Serialize) -> serde_json::Result<()> {
+    println!("{}", visible::json(&serde_json::to_string_pretty(value)?));
+    Ok(())
+}
+
+/// Writes a result whose writer has escaped every value itself: a plan with its colours, or YAML.
+pub fn written(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+/// Writes one line of a message.
+pub fn say(message: impl Display) {
+    eprintln!("{}", visible::line(&message.to_string()));
+}
+
+/// Asks a question on stderr and reads one line from stdin.
+pub fn ask(question: impl Display) -> io::Result<String> {
+    let mut stderr = io::stderr();
+    write!(stderr, "{}", visible::line(&question.to_string()))?;
+    stderr.flush()?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    Ok(answer)
+}
+
+/// True if a person can answer.
+pub fn is_interactive() -> bool {
+    io::stdin().is_terminal()
+}
+
+/// True if results go to a terminal that shows colours.
+pub fn is_coloured() -> bool {
+    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
