@@ -1,6 +1,8 @@
 //! Two tenants of one cluster, and what a hostile one can do to the other: nothing. On real parts, with the agent running as
 //! its own ServiceAccount and each tenant with the ClusterRole `admin` in its own namespace only. I/O: processes, network.
 
+#[path = "tenants/approvals.rs"]
+mod approvals;
 #[path = "hostile/mod.rs"]
 mod hostile;
 #[path = "tenants/isolation.rs"]

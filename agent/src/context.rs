@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{Approval, ApprovalSpec, ImageUpdate, Sync};
+use crate::api::{Approval, ApprovalDecision, ApprovalSpec, ImageUpdate, Sync};
 use crate::cluster::Cluster;
 use crate::cluster::clients::{ClientError, Clients};
 use crate::cluster::discovery::Discovery;
@@ -22,6 +22,7 @@ use crate::cluster::refusal::chain;
 use crate::cluster::secrets::{Secrets, User};
 use crate::cluster::view::View;
 use crate::cluster::watch::Watches;
+use crate::gate::Given;
 use crate::image::pull_request::PullRequests;
 use crate::image::registry::{self, Registries};
 use crate::memory::Memories;
@@ -293,9 +294,10 @@ impl Context {
         });
     }
 
-    /// The approvals and rejections that name a Sync, the oldest first.
-    pub fn approvals(&self, sync: &SyncRef) -> Vec<ApprovalSpec> {
-        let mut found: Vec<_> = self
+    /// The approvals and rejections that name a Sync, the oldest first. Approvals of an identity that Syncs act as do not
+    /// count: whoever may write to git would approve their own changes, with a Job for example.
+    pub fn approvals(&self, sync: &SyncRef) -> Vec<Given> {
+        let found: Vec<_> = self
             .approvals
             .state()
             .into_iter()
@@ -304,7 +306,39 @@ impl Context {
                     && approval.spec.sync == sync.name()
             })
             .collect();
-        found.sort_by_key(|approval| approval.metadata.creation_timestamp.as_ref().map(|time| time.0));
-        found.into_iter().map(|approval| approval.spec.clone()).collect()
+        if found.is_empty() {
+            return Vec::new();
+        }
+        let identities = self.identities();
+        let counts = |spec: &ApprovalSpec| {
+            spec.decision == ApprovalDecision::Reject || !identities.contains(&spec.approver)
+        };
+        let mut found: Vec<Given> = found.iter().map(|approval| given(approval)).collect();
+        found.retain(|given| counts(&given.spec));
+        found.sort_by(|one, other| (one.created, &one.name).cmp(&(other.created, &other.name)));
+        found
+    }
+
+    /// The users that Syncs act as.
+    fn identities(&self) -> HashSet<String> {
+        let syncs = self.cluster.syncs.state();
+        let identity = |sync: &Arc<Sync>| {
+            let account = sync.spec.service_account_name.as_ref();
+            let account = account.or(self.policy.default_service_account.as_ref())?;
+            Some(format!("system:serviceaccount:{}:{account}", sync.metadata.namespace.as_ref()?))
+        };
+        syncs.iter().filter_map(identity).collect()
+    }
+}
+
+/// An Approval as the gate reads it.
+fn given(approval: &Approval) -> Given {
+    let Approval { metadata, spec, status } = approval;
+    Given {
+        name: metadata.name.clone().unwrap_or_default(),
+        version: metadata.resource_version.clone(),
+        created: metadata.creation_timestamp.as_ref().map(|time| time.0),
+        spec: spec.clone(),
+        status: status.clone().unwrap_or_default(),
     }
 }

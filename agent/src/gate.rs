@@ -3,10 +3,14 @@
 //! [`ApprovedPlan`] is made here and nowhere else, and `apply` takes nothing else: applying what nobody approved does
 //! not compile. Automatic sync is only a policy that approves. Pure.
 
+mod verdict;
+
 use holdfast_diff::plan::{Change, Operation, Plan, PlanId};
 use jiff::Timestamp;
 
-use crate::api::{ApprovalDecision, ApprovalPolicy, ApprovalSpec};
+pub use self::verdict::Given;
+use self::verdict::{Verdict, verdict};
+use crate::api::ApprovalPolicy;
 
 /// A plan that may be applied.
 #[derive(Debug)]
@@ -19,7 +23,6 @@ impl ApprovedPlan {
         &self.plan
     }
 
-    /// The approval is used up by this.
     pub fn into_plan(self) -> Plan {
         self.plan
     }
@@ -42,6 +45,21 @@ pub struct Waiting {
 pub struct Decision {
     pub approved: ApprovedPlan,
     pub waiting: Option<Waiting>,
+    /// The approval that lets changes through which would wait without it.
+    pub used: Option<Used>,
+}
+
+/// An approval that is used. It must be noted as used before any of its changes is carried out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Used {
+    pub approval: Given,
+    /// The changes that it lets through, as digests.
+    pub changes: Vec<String>,
+}
+
+/// The digests of changes, as a used approval lists them.
+pub fn digests<'a>(cluster: &str, changes: impl IntoIterator<Item = &'a Change>) -> Vec<String> {
+    changes.into_iter().map(|change| change.digest(cluster).to_string()).collect()
 }
 
 /// What the gate must know of the set beside its plan.
@@ -62,33 +80,35 @@ pub fn decide(
     plan: Plan,
     policy: ApprovalPolicy,
     set: Set,
-    approvals: &[ApprovalSpec],
+    approvals: &[Given],
     now: Timestamp,
 ) -> Decision {
     let deletions = plan.changes.iter().filter(|change| change.operation == Operation::Delete).count();
     let many = !set.ending && set.owned > 3 && deletions * 2 > set.owned;
     let (free, held) = plan.split(cluster, |change| needs_approval(change, policy, set, many).is_none());
     if held.is_empty() {
-        return Decision { approved: ApprovedPlan { plan: free }, waiting: None };
+        return Decision { approved: ApprovedPlan { plan: free }, waiting: None, used: None };
     }
-    let verdict = approvals
-        .iter()
-        .rev()
-        .find(|approval| approval.plan_id == held.id.as_str() && !expired(approval, now));
-    match verdict.map(|approval| (approval.decision, approval)) {
-        Some((ApprovalDecision::Approve, _)) => {
+    let changes = digests(cluster, &held.changes);
+    match verdict(approvals, held.id.as_str(), &changes, now) {
+        Verdict::Approved(approval) => {
+            let used = Some(Used { approval: approval.clone(), changes });
             let whole = Plan::new(cluster, free.changes.into_iter().chain(held.changes).collect());
-            Decision { approved: ApprovedPlan { plan: whole }, waiting: None }
+            Decision { approved: ApprovedPlan { plan: whole }, waiting: None, used }
         }
         verdict => {
             let reasons =
                 held.changes.iter().filter_map(|change| needs_approval(change, policy, set, many)).collect();
-            let rejected = verdict.map(|(_, approval)| (approval.approver.clone(), approval.reason.clone()));
+            let rejected = match verdict {
+                Verdict::Rejected(Given { spec, .. }) => Some((spec.approver.clone(), spec.reason.clone())),
+                Verdict::Approved(_) | Verdict::Open => None,
+            };
             let order = Order::after(&held);
             let (free, later) = free.split(cluster, |change| order.allows(change));
             Decision {
                 approved: ApprovedPlan { plan: free },
                 waiting: Some(Waiting { plan: held, reasons, later: later.changes.len(), rejected }),
+                used: None,
             }
         }
     }
@@ -117,11 +137,6 @@ impl Order {
             self.write.is_none_or(|held| wave <= held)
         }
     }
-}
-
-fn expired(approval: &ApprovalSpec, now: Timestamp) -> bool {
-    // A rejection is a fact about a plan and does not end; an approval is a permission and does.
-    approval.decision == ApprovalDecision::Approve && approval.expires_at.is_some_and(|end| end <= now)
 }
 
 /// Why a change waits under a policy; `None` if it does not.
@@ -200,6 +215,7 @@ mod tests {
     use holdfast_diff::plan::removed;
 
     use super::*;
+    use crate::api::{ApprovalDecision, ApprovalSpec, ApprovalStatus};
 
     const SET: Set = Set { owned: 10, empty: false, ending: false };
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
@@ -213,15 +229,18 @@ mod tests {
         Plan::new("cluster", changes)
     }
 
-    fn approval(plan: &PlanId, decision: ApprovalDecision) -> ApprovalSpec {
-        ApprovalSpec {
+    fn approval(plan: &PlanId, decision: ApprovalDecision) -> Given {
+        let spec = ApprovalSpec {
             sync: "shop".to_owned(),
             plan_id: plan.to_string(),
             decision,
             approver: "alice".to_owned(),
             reason: "agreed".to_owned(),
             expires_at: None,
-        }
+            origin: None,
+        };
+        let status = ApprovalStatus::default();
+        Given { name: "a".to_owned(), version: None, created: Some(NOW), spec, status }
     }
 
     fn check(policy: ApprovalPolicy, set: Set, changes: Vec<Change>, free: usize, held: usize) {
@@ -284,7 +303,7 @@ mod tests {
     fn an_approval_is_for_one_meaning_and_ends() {
         let held = || plan(vec![deletion("", "Namespace", "a")]);
         let id = held().id;
-        let open = |approvals: &[ApprovalSpec]| {
+        let open = |approvals: &[Given]| {
             decide("cluster", held(), ApprovalPolicy::Irreversible, SET, approvals, NOW).waiting.is_none()
         };
         assert!(open(&[approval(&id, ApprovalDecision::Approve)]));
@@ -292,7 +311,16 @@ mod tests {
             &plan(vec![deletion("", "Namespace", "b")]).id,
             ApprovalDecision::Approve
         )]));
-        assert!(!open(&[ApprovalSpec { expires_at: Some(NOW), ..approval(&id, ApprovalDecision::Approve) }]));
+        let used = decide(
+            "cluster",
+            held(),
+            ApprovalPolicy::Irreversible,
+            SET,
+            &[approval(&id, ApprovalDecision::Approve)],
+            NOW,
+        )
+        .used;
+        assert_eq!(used.map(|used| used.changes), Some(digests("cluster", &held().changes)));
         assert!(!open(&[approval(&id, ApprovalDecision::Approve), approval(&id, ApprovalDecision::Reject)]));
         assert!(open(&[approval(&id, ApprovalDecision::Reject), approval(&id, ApprovalDecision::Approve)]));
     }

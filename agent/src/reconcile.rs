@@ -2,6 +2,7 @@
 //!
 //! Composes the stages, and nothing else does beside the image loop and the CLI. I/O: through the stages.
 
+pub mod approvals;
 pub mod dependencies;
 pub mod drift;
 pub mod failures;
@@ -21,6 +22,7 @@ pub mod users;
 
 use jiff::Timestamp;
 
+use self::approvals::Noted;
 use self::failures::failure;
 use self::limits::{Limits, is_superseded};
 use self::stages::Planned;
@@ -73,6 +75,7 @@ pub async fn reconcile(run: &Run<'_>, memory: &mut Memory) -> Findings {
     findings.objects = Some(stages::health(run));
     findings.warnings = ignored::warnings(run, memory, findings.warnings.take());
     findings.completed = memory.rendered.is_some().then(|| jobs::completed(run, memory));
+    approvals::sweep(run, &findings).await;
     match jobs::remove(run, memory, &findings).await {
         Ok(waits) => findings.again |= waits,
         Err(failure) => findings.failure = findings.failure.or(Some(failure)),
@@ -103,13 +106,18 @@ async fn pipeline(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) -
     let Planned { plan, kinds, drifted, waits: unplanned } = drift::split(run, memory, &observed, planned);
     let plan = run.limits.wait("plan", stages::rights(run, &mut observed, plan, &kinds)).await?;
     let (plan, held) = dependencies::hold(run, &source.seen, plan, &drifted);
-    let Decision { approved, waiting } = stages::gate(run, plan, empty, false);
+    let set = stages::set(run, empty, false);
+    let decision = stages::gate(run, plan, set);
+    let Noted { decision, begun, failure: unnoted } =
+        approvals::note(run, decision, set, &source.seen.revision).await;
+    let Decision { approved, waiting, used: _ } = decision;
     findings.waiting = waiting;
     stages::mark(run, &observed).await?;
     let attempted = drift::announce(run, memory, &drifted, &approved.plan().changes).await;
     let id = approved.plan().id.clone();
     let Outcome { done, errors, waits, again } =
         stages::apply(run, Some(&source), &observed, approved, &kinds).await;
+    let settled = approvals::settle(run, begun, &done).await;
     findings.drift = Some(drift::found(run, memory, &drifted, attempted, &done, findings.waiting.as_ref()));
     findings.done = Some(Done { id, changes: done }).filter(|done| !done.changes.is_empty());
     findings.waits = waits.or(unplanned).or(observed.waits.take()).or_else(|| stages::ending(&observed));
@@ -119,5 +127,6 @@ async fn pipeline(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) -
     if empty {
         return Err(failures::empty(run));
     }
-    failure(&errors, source.trouble).and(held).and(checks)
+    let noted = unnoted.map_or(Ok(()), Err).and(settled);
+    failure(&errors, source.trouble).and(noted).and(held).and(checks)
 }

@@ -101,6 +101,21 @@ impl Change {
         Self { satisfies: Some(digest), ..self }
     }
 
+    /// The digest of this change's meaning, by the same rules as the id of a plan.
+    pub fn digest(&self, cluster: &str) -> Digest {
+        let mut hasher = Hasher::default();
+        hasher.text(cluster);
+        self.hash(&mut hasher);
+        hasher.finish()
+    }
+
+    fn hash(&self, hasher: &mut Hasher) {
+        hasher.text(self.operation.word());
+        hasher.text(&self.object.to_string());
+        hasher.text(self.uid.as_deref().filter(|_| self.operation.deletes()).unwrap_or_default());
+        hasher.text(&self.effect.to_string());
+    }
+
     /// True if no value changes, only who owns which field.
     pub fn only_ownership(&self) -> bool {
         self.operation == Operation::Update && !self.fields.is_empty() && self.keeps_values()
@@ -152,12 +167,7 @@ impl Plan {
         changes.sort_by(|one, other| place(one).cmp(&place(other)));
         let mut hasher = Hasher::default();
         hasher.text(cluster);
-        for change in &changes {
-            hasher.text(change.operation.word());
-            hasher.text(&change.object.to_string());
-            hasher.text(change.uid.as_deref().filter(|_| change.operation.deletes()).unwrap_or_default());
-            hasher.text(&change.effect.to_string());
-        }
+        changes.iter().for_each(|change| change.hash(&mut hasher));
         Self { id: PlanId(hasher.finish().to_string()), changes }
     }
 

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 /// Approves or rejects one plan of a Sync in the same namespace.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
@@ -13,32 +14,91 @@ use serde::{Deserialize, Serialize};
     version = "v1alpha1",
     kind = "Approval",
     namespaced,
+    status = "ApprovalStatus",
     doc = "Approves or rejects one plan of a Sync",
     category = "holdfast",
     printcolumn(name = "Sync", type_ = "string", json_path = ".spec.sync"),
-    printcolumn(name = "Plan", type_ = "string", json_path = ".spec.planId"),
     printcolumn(name = "Decision", type_ = "string", json_path = ".spec.decision"),
+    printcolumn(name = "State", type_ = "string", json_path = ".status.state"),
     printcolumn(name = "Approver", type_ = "string", json_path = ".spec.approver"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Plan", type_ = "string", json_path = ".spec.planId", priority = 1),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".spec.reason", priority = 1)
 )]
 #[x_kube(validation = Rule::new("self == oldSelf").message("an Approval cannot be changed; create another one"))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ApprovalSpec {
-    /// The name of the Sync.
+    /// Name of the Sync, in the namespace of the Approval.
     pub sync: String,
-    /// The id of the plan, as the status of the Sync says it.
+    /// Id of the plan, as the status of the Sync shows it.
     pub plan_id: String,
+    /// Approve lets the plan through once. Reject holds it back for good.
     pub decision: ApprovalDecision,
-    /// The user who decides; `manifests/` pins it to the one who asks.
+    /// Name of the user who decides. A ValidatingAdmissionPolicy in `manifests/` requires that it is the user who creates the
+    /// Approval.
     pub approver: String,
+    /// Why the plan is approved or rejected.
     pub reason: String,
-    /// An approval is good until then. A rejection has no end.
+    /// Time from which an approval is no longer valid. Defaults to 7 days after its creation. A rejection does not expire.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
+    /// Pull request in which the decision was given. Only the agent may set it, and the agent may create no Approval without
+    /// it: the ValidatingAdmissionPolicy in `manifests/` refuses both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<ApprovalOrigin>,
 }
 
+/// What a plan's Approval decides.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 pub enum ApprovalDecision {
     Approve,
     Reject,
+}
+
+/// The place in a pull request at which a decision was given.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ApprovalOrigin {
+    /// Name of the Repository, in the namespace of the Approval.
+    pub repository: String,
+    /// Number of the pull request.
+    pub pull_request: i64,
+    /// Id of the comment at the forge.
+    pub comment: String,
+    /// Name of the user at the forge.
+    pub user: String,
+}
+
+/// What became of an Approval.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("default" = json!({"state": "Pending"})))]
+pub struct ApprovalStatus {
+    /// Whether the decision has taken effect. Defaults to Pending.
+    #[serde(default)]
+    pub state: ApprovalState,
+    /// When the decision took effect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used_at: Option<Timestamp>,
+    /// Revision of the source whose plan was decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+    /// Changes of the approved plan that are not carried out yet, each as a digest. The approval stays valid for these alone,
+    /// so that a plan goes on after an interruption. Empty once the plan has been carried out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remaining: Vec<String>,
+}
+
+/// How far an Approval is.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+pub enum ApprovalState {
+    /// No plan has met the decision yet.
+    #[default]
+    Pending,
+    /// The decision has taken effect. An approval lets no other plan through; a rejection stays in force.
+    Used,
+    /// The approval was not used in time.
+    Expired,
+    /// The plan changed, or another Approval let it through.
+    Superseded,
 }

@@ -2,6 +2,11 @@
 
 pub use holdfast_diff::applyset::SYNC;
 
+/// The API group of the custom resources.
+pub const GROUP: &str = "holdfast.dev";
+/// The extra of a user who is impersonated by the agent. Admission sees it: it refuses Approvals that come with it.
+pub const IMPERSONATED: &str = "holdfast.dev/agent";
+
 /// On an object in git: [`DISABLED`] keeps it when it leaves git.
 pub const PRUNE: &str = "holdfast.dev/prune";
 pub const DISABLED: &str = "Disabled";

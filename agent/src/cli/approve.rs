@@ -20,7 +20,7 @@ pub struct Verdict {
     /// Say why
     #[arg(long)]
     reason: String,
-    /// Let the approval end after this time (2h, 1h30m)
+    /// Let the approval expire after this time (2h, 1h30m); without it, after 7 days
     #[arg(long = "for", value_name = "DURATION")]
     time: Option<Duration>,
 }
@@ -55,6 +55,7 @@ impl Verdict {
             approver,
             reason,
             expires_at,
+            origin: None,
         };
         let mut approval = Approval::new("", spec);
         approval.metadata.name = None;

@@ -123,7 +123,7 @@ impl Plan {
         let mut observed = stages::observe(&run, rendering, &seen.revision).await?;
         let stages::Planned { plan, kinds, drifted, .. } = stages::plan(&run, &seen, &mut observed);
         let plan = stages::rights(&run, &mut observed, plan, &kinds).await?;
-        let waiting = stages::gate(&run, plan.clone(), empty, false).waiting;
+        let waiting = stages::gate(&run, plan.clone(), stages::set(&run, empty, false)).waiting;
         let snoozed: Vec<String> = plan
             .changes
             .iter()

@@ -5,11 +5,14 @@ use std::process::ExitCode;
 use clap::Args;
 use holdfast_diff::visible;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::ResourceExt as _;
 use kube::api::ListParams;
+use kube::{Api, Client, ResourceExt as _};
 
 use super::{Global, Output, cluster, print};
-use crate::api::{ChangeStatus, Sync, SyncStatus, conditions};
+use crate::api::{Approval, ApprovalSpec, ChangeStatus, Sync, SyncStatus, conditions};
+
+/// Approvals that are shown of one Sync.
+const APPROVALS: usize = 10;
 
 /// Which Syncs, and in which form
 #[derive(Args, Debug)]
@@ -28,7 +31,10 @@ impl Status {
             (Some(name), Output::Json) => {
                 print::json(&cluster::sync(&client, &name).await?)?;
             }
-            (Some(name), Output::Text) => detail(&cluster::sync(&client, &name).await?),
+            (Some(name), Output::Text) => {
+                detail(&cluster::sync(&client, &name).await?);
+                approvals(&client, &name).await;
+            }
             (None, output) => {
                 let syncs = cluster::syncs(&client).list(&ListParams::default()).await?.items;
                 if output == Output::Json {
@@ -116,6 +122,22 @@ fn detail(sync: &Sync) {
     }
     for entry in &status.history {
         print::line(format_args!("  {} {} {}", entry.at, entry.revision, entry.outcome));
+    }
+}
+
+/// The Approvals of a Sync, the newest first, if the user may read them.
+async fn approvals(client: &Client, name: &str) {
+    let all = Api::<Approval>::default_namespaced(client.clone()).list(&ListParams::default()).await;
+    let mut all = all.map(|all| all.items).unwrap_or_default();
+    all.retain(|approval| approval.spec.sync == name);
+    all.sort_by_key(|approval| std::cmp::Reverse(approval.metadata.creation_timestamp.clone()));
+    for approval in all.iter().take(APPROVALS) {
+        let ApprovalSpec { decision, approver, reason, plan_id, .. } = &approval.spec;
+        let state = approval.status.as_ref().map(|status| status.state).unwrap_or_default();
+        print::line(format_args!(
+            "  approval {}: {decision:?}, {state:?}, plan {plan_id}, by {approver}: {reason}",
+            approval.name_any()
+        ));
     }
 }
 

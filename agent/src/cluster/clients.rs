@@ -22,6 +22,9 @@ pub type OnRequest = Arc<dyn Fn(&Method, u16) + Send + Sync>;
 /// `holdfast/<version>`.
 const AGENT: &str = concat!("holdfast/", env!("CARGO_PKG_VERSION"));
 
+/// The header of the extra [`names::IMPERSONATED`](crate::api::names::IMPERSONATED), in which `/` is encoded.
+const IMPERSONATED: &str = "impersonate-extra-holdfast.dev%2fagent";
+
 /// How long a connection may be silent before it counts as broken. A watch has a bookmark about every minute.
 const SILENCE: Duration = Duration::from_mins(2);
 
@@ -72,6 +75,8 @@ impl Clients {
         }
         let mut config = self.config.clone();
         config.headers.push((HeaderName::from_static("impersonate-user"), HeaderValue::from_str(&user)?));
+        // Admission cannot see otherwise that the agent asks in the name of another.
+        config.headers.push((HeaderName::from_static(IMPERSONATED), HeaderValue::from_static("true")));
         let client = build(config, &self.on_request, &self.contact)?;
         by_user.insert(user, client.clone());
         Ok(client)

@@ -4,8 +4,9 @@
 
 use holdfast_diff::plan::{self, Plan};
 
+use super::approvals::Noted;
 use super::stages::Rendering;
-use super::{Run, failures, stages};
+use super::{Run, approvals, failures, stages};
 use crate::cluster::apply::{self, Kinds};
 use crate::cluster::parent;
 use crate::cluster::refusal::chain;
@@ -54,15 +55,19 @@ async fn remove(run: &Run<'_>, findings: &mut Findings) -> Result<bool, Failure>
         changes.push(plan::removed(object, version, uid, entry.stage, keep).with_risk(risk));
     }
     let plan = Plan::new(&cluster.uid, changes);
-    let decision = stages::gate(run, plan, true, true);
+    let set = stages::set(run, true, true);
+    let decision = stages::gate(run, plan, set);
+    let Noted { decision, begun, failure: unnoted } = approvals::note(run, decision, set, "").await;
     findings.waiting = decision.waiting;
     let id = decision.approved.plan().id.clone();
     let apply::Outcome { done, errors, waits, again } =
         stages::apply(run, None, &observed, decision.approved, &kinds).await;
+    let settled = approvals::settle(run, begun, &done).await;
     findings.done = Some(Done { id, changes: done }).filter(|done| !done.changes.is_empty());
     findings.waits = waits.or_else(|| stages::ending(&observed));
     findings.again = again;
     failures::failure(&errors, None)?;
+    unnoted.map_or(Ok(()), Err).and(settled)?;
     if findings.waiting.is_some() || cluster.view.count(run.owner) > 0 {
         findings.waits.get_or_insert_with(|| "objects are being deleted".to_owned());
         return Ok(false);

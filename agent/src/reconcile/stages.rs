@@ -277,12 +277,16 @@ pub fn only_reported(run: &Run<'_>) -> bool {
     run.sync.spec.drift.mode == DriftMode::Report
 }
 
+/// What the gate must know of the set of a Sync.
+pub fn set(run: &Run<'_>, empty: bool, ending: bool) -> gate::Set {
+    gate::Set { owned: run.context.cluster.view.count(run.owner), empty, ending }
+}
+
 /// What may be done now.
 #[instrument(name = "gate", skip_all, fields(sync = %run.owner, plan = %plan.id))]
-pub fn gate(run: &Run<'_>, plan: Plan, empty: bool, ending: bool) -> Decision {
+pub fn gate(run: &Run<'_>, plan: Plan, set: gate::Set) -> Decision {
     let _timer = run.context.metrics.stage("gate");
     let context = run.context;
-    let set = gate::Set { owned: context.cluster.view.count(run.owner), empty, ending };
     let approvals = context.approvals(run.owner);
     gate::decide(&context.cluster.uid, plan, run.sync.spec.approval, set, &approvals, run.now)
 }

@@ -36,7 +36,7 @@ use self::helm::{Chart, Login, ValuesPart, Volatile};
 use self::outside::{Outside, ReadRemote, Surroundings};
 use self::reads::{Reads, Recorder};
 use self::sops::Keys;
-use crate::api::{ChartStatus, Render, RenderType as Renderer};
+use crate::api::{ChartStatus, Render, RenderType as Renderer, names};
 use crate::error::{Class, StageError};
 
 /// Why a chart is not rendered.
@@ -213,7 +213,17 @@ pub fn of_files(files: &dyn Files, job: &Job<'_>) -> Result<Rendered, RenderErro
     Ok(rendered)
 }
 
-/// The manifests of what was rendered; nothing in them is encrypted.
+/// True for an Approval of any version. The names of groups and kinds have one spelling, and a definition converts only
+/// within its group, so nothing else becomes one in the API server.
+fn is_approval(manifest: &Manifest) -> bool {
+    manifest.kind.is(names::GROUP, "Approval")
+}
+
+/// The manifests of what was rendered: nothing in them is encrypted, and none of them approves anything.
+///
+/// A Sync may hold other Syncs, and change itself: what is merged is wanted. What such a Sync renders passes through here too.
+/// Objects that grant rights are refused by the API server unless the identity of the Sync holds these rights; the agent's
+/// own identity holds all of them in an installation for one team.
 pub fn manifests(objects: Vec<Object>, keys: Option<&Keys>) -> Result<Vec<Manifest>, RenderError> {
     let mut manifests = Vec::with_capacity(objects.len());
     let mut errors = Vec::new();
@@ -223,8 +233,46 @@ pub fn manifests(objects: Vec<Object>, keys: Option<&Keys>) -> Result<Vec<Manife
             continue;
         }
         let (found, mistakes) = yaml::manifest(value, &origin);
+        errors.extend(found.iter().filter(|manifest| is_approval(manifest)).map(|manifest| {
+            format!(
+                "{}: Approval {} must not be in git, since whoever may write to git would approve their own changes; \
+                 remove it, and approve with `holdfast approve`",
+                manifest.origin, manifest.name
+            )
+        }));
         manifests.extend(found);
         errors.extend(mistakes.into_iter().map(|mistake| mistake.to_string()));
     }
     if errors.is_empty() { Ok(manifests) } else { Err(RenderError::of(errors)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn check(value: Value, expected: Option<&str>) {
+        let origin = Origin { file: "a.yaml".into(), line: 7 };
+        let found = manifests(vec![Object { value, origin }], None).map_err(|error| error.to_string());
+        assert_eq!(found.err().map(|error| error.contains("a.yaml:7: Approval ")), expected.map(|_| true));
+    }
+
+    #[test]
+    fn git_approves_nothing() {
+        let of = |version: &str, kind: &str| json!({"apiVersion": version, "kind": kind, "metadata": {"name": "a"}});
+        for version in ["holdfast.dev/v1alpha1", "holdfast.dev/v1", "holdfast.dev/v9beta9"] {
+            check(of(version, "Approval"), Some("refused"));
+            let approval = of(version, "Approval");
+            let item = json!({"apiVersion": "v1", "kind": "List", "items": [approval]});
+            check(item.clone(), Some("refused"));
+            check(
+                json!({"apiVersion": version, "kind": "ApprovalList", "items": [approval]}),
+                Some("refused"),
+            );
+            check(json!({"apiVersion": "v1", "kind": "List", "items": [item]}), Some("refused"));
+        }
+        check(of("holdfast.dev/v1alpha1", "Sync"), None);
+        check(of("example.com/v1", "Approval"), None);
+    }
 }

@@ -3,6 +3,7 @@
 //! Decides what is told; leaves writing to `write` and `events`. The stage itself is pure.
 
 pub mod alert;
+pub mod approvals;
 pub mod audit;
 pub mod changes;
 pub mod drift;
