@@ -152,6 +152,39 @@ fn nothing_is_committed_that_changes_more_than_images() -> anyhow::Result<()> {
     })
 }
 
+/// A Sync of another namespace that reads the same host and path has no say: it does not hold the update back, and nothing of
+/// it is told, whatever its Secrets say.
+#[test]
+fn syncs_of_other_tenants_hold_nothing_up_and_are_not_rendered() -> anyhow::Result<()> {
+    run(&[], |shared| async move {
+        let stage = Stage::set(shared, "image-own", &["1.0.0"]).await?;
+        let web = deployment(&format!("{}:1.0.0", stage.repository()), "image-own:web");
+        stage.git.commit(&[("web.yaml", &web)], "Begin")?;
+        stage.sync(&json!({})).await?;
+        shared.env.namespace("image-others").await?;
+        // Another login: not the same mirror. It would be renamed by the new tag, and one is suspended.
+        let other =
+            sync::secret("image-others", "other", &[("username", "x"), ("password", "s3cr3t-Canary")]);
+        shared.env.cluster.apply(&other).await?;
+        let source = json!({"source": {"git": {"secretRef": {"name": "other"}}}});
+        for (name, more) in [
+            ("renders", json!({"render": {"substitute": {"from": [{"kind": "Secret", "name": "other"}]}}})),
+            ("held", json!({"suspend": {"reason": "s3cr3t-Canary"}})),
+        ] {
+            let mut spec = source.clone();
+            sync::merge(&mut spec, &more);
+            let text = sync::sync("image-others", name, &stage.git.https_url, &spec);
+            shared.env.cluster.apply(&text).await?;
+        }
+        stage.update(&json!({}), &json!({})).await?;
+        stage.image("1.1.0").await?;
+        stage.has("main", "web.yaml", ":1.1.0 # {").await?;
+        let status = shared.jsonpath("image-own", "imageupdate/web", "{.status}").await?;
+        assert!(!status.contains("Canary") && !status.contains("image-others"), "{status}");
+        Ok(())
+    })
+}
+
 #[test]
 fn a_suspended_sync_holds_updates_back() -> anyhow::Result<()> {
     run(&[], |shared| async move {

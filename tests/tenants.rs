@@ -13,3 +13,5 @@ mod marks;
 mod stage;
 #[path = "tenants/trees.rs"]
 mod trees;
+#[path = "tenants/values.rs"]
+mod values;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use holdfast_diff::digest::Digest;
+use holdfast_diff::mask::Masks;
 use holdfast_diff::object::ObjectId;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
@@ -47,6 +48,8 @@ pub struct Memory {
     pub mistakes: Option<Vec<String>>,
     /// Objects that carry the marks of the Sync and are ignored, as they were told last.
     pub ignored: BTreeSet<ObjectId>,
+    /// What must not be shown of what was rendered last, and before: a value that is replaced may be of then.
+    pub masks: Arc<Masks>,
     /// Failures in a row, for the backoff.
     pub failures: u32,
 }
@@ -201,6 +204,11 @@ impl Memories {
         if places.get(sync).is_none_or(|place| place.mirror != mirror) {
             places.insert(sync.clone(), Place { mirror, revision: None, reported: None });
         }
+    }
+
+    /// The mirror that a Sync reads.
+    pub fn mirror(&self, sync: &SyncRef) -> Option<MirrorId> {
+        lock(&self.places).get(sync).map(|place| place.mirror)
     }
 
     /// Notes that a Sync has looked at a revision to the end, and returns the Syncs that waited for it.

@@ -80,6 +80,7 @@ pub async fn reconcile(run: &Run<'_>, memory: &mut Memory) -> Findings {
         Ok(waits) => findings.again |= waits,
         Err(failure) => findings.failure = findings.failure.or(Some(failure)),
     }
+    findings.hide(&memory.masks);
     findings
 }
 

@@ -12,7 +12,7 @@ use crate::compare::{BOOKKEEPING, Difference};
 use crate::digest::{Digest, Hasher};
 use crate::fields::{MANAGER, Owner, entries, extract, owner, position, text};
 use crate::ignore::{Ignored, pointer};
-use crate::mask::mask;
+use crate::mask::{Masks, mask};
 use crate::object::GroupKind;
 
 /// Maps in which tools share the keys: each key is a ghost of its own. And what they are in.
@@ -111,7 +111,7 @@ impl Search<'_> {
         let Some(value) = self.ignored.rest_of(&self.path, value, live, self.owner) else { return };
         let digest = Digest::of(&value);
         let difference = Difference { path: pointer(&self.path), before: None, after: Some(value) };
-        let Difference { path, before: _, after } = mask(self.kind, difference);
+        let Difference { path, before: _, after } = mask(self.kind, &Masks::default(), difference);
         let value = after.unwrap_or_default();
         self.found.push(Ghost { path, value, owner: self.owner.clone(), digest });
     }

@@ -1,12 +1,17 @@
-//! Hides the values of Secrets before a difference leaves this crate. Pure.
+//! Hides secret values before a difference leaves this crate: those of Secrets, and those of other kinds that came from a
+//! Secret or from decryption. Pure.
+
+mod forms;
+mod masks;
 
 use serde_json::{Map, Value};
 
+pub use self::masks::Masks;
 use crate::compare::Difference;
 use crate::object::GroupKind;
 
 /// What stands for a value that is the same on both sides, or the only one.
-const HIDDEN: &str = "***";
+pub const HIDDEN: &str = "***";
 const HIDDEN_BEFORE: &str = "*** (before)";
 const HIDDEN_AFTER: &str = "*** (after)";
 
@@ -15,16 +20,28 @@ const COPIES: [&str; 1] = ["/metadata/annotations/kubectl.kubernetes.io~1last-ap
 
 /// Hides what is secret in one difference of an object of this kind. Keys stay visible, and whether the
 /// value before equals the one after.
-pub fn mask(kind: &GroupKind, difference: Difference) -> Difference {
-    if !kind.is("", "Secret") {
-        return difference;
-    }
+///
+/// Where one side holds a text of `masks` both are hidden: the value before may be the one that was secret before.
+pub fn mask(kind: &GroupKind, masks: &Masks, difference: Difference) -> Difference {
+    let is_secret = kind.is("", "Secret");
     let Difference { path, before, after } = difference;
+    let touched = [&before, &after].into_iter().flatten().any(|value| masks.touches(value));
+    if !is_secret && !touched {
+        let path = masks.hide(&path).into_owned();
+        return Difference { path, before, after };
+    }
     let equal = before == after;
     let (as_before, as_after) = match (&before, &after) {
         (Some(_), Some(_)) if !equal => (HIDDEN_BEFORE, HIDDEN_AFTER),
         _ => (HIDDEN, HIDDEN),
     };
+    if !is_secret {
+        return Difference {
+            before: before.map(|value| scalars(value, as_before, masks)),
+            after: after.map(|value| scalars(value, as_after, masks)),
+            path: masks.hide(&path).into_owned(),
+        };
+    }
     Difference {
         before: before.map(|value| hide(&path, value, as_before)),
         after: after.map(|value| hide(&path, value, as_after)),
@@ -35,7 +52,7 @@ pub fn mask(kind: &GroupKind, difference: Difference) -> Difference {
 /// Hides by place: below `/data` and `/stringData` every scalar, above them only those two.
 fn hide(path: &str, value: Value, by: &str) -> Value {
     if secret(path) || COPIES.contains(&path) {
-        return scalars(value, by);
+        return scalars(value, by, &Masks::default());
     }
     match value {
         Value::Object(fields) => Value::Object(
@@ -58,10 +75,14 @@ fn secret(path: &str) -> bool {
         .any(|root| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 
-fn scalars(value: Value, by: &str) -> Value {
+/// Every scalar hidden, and what is secret in keys.
+fn scalars(value: Value, by: &str, masks: &Masks) -> Value {
     match value {
-        Value::Object(fields) => fields.into_iter().map(|(name, field)| (name, scalars(field, by))).collect(),
-        Value::Array(items) => items.into_iter().map(|item| scalars(item, by)).collect(),
+        Value::Object(fields) => fields
+            .into_iter()
+            .map(|(name, field)| (masks.hide(&name).into_owned(), scalars(field, by, masks)))
+            .collect(),
+        Value::Array(items) => items.into_iter().map(|item| scalars(item, by, masks)).collect(),
         _ => Value::String(by.to_owned()),
     }
 }
@@ -70,13 +91,13 @@ fn scalars(value: Value, by: &str) -> Value {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::mask;
+    use super::{Masks, mask};
     use crate::compare::Difference;
     use crate::object::GroupKind;
 
     fn masked(path: &str, before: Option<Value>, after: Option<Value>) -> (Option<Value>, Option<Value>) {
         let difference = Difference { path: path.to_owned(), before, after };
-        let difference = mask(&GroupKind::new("", "Secret"), difference);
+        let difference = mask(&GroupKind::new("", "Secret"), &Masks::default(), difference);
         (difference.before, difference.after)
     }
 
@@ -97,6 +118,37 @@ mod tests {
     fn the_copy_that_kubectl_keeps_is_hidden() {
         let path = "/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration";
         assert_eq!(masked(path, Some(json!("{...}")), None), (Some(json!("***")), None));
+    }
+
+    #[test]
+    fn what_came_from_a_secret_is_hidden_in_every_kind() {
+        let mut masks = Masks::default();
+        masks.add("hunter2!");
+        let check =
+            |path: &str, before: Option<Value>, after: Option<Value>, expected: [Option<Value>; 2]| {
+                let difference = Difference { path: path.to_owned(), before, after };
+                let found = mask(&GroupKind::new("", "ConfigMap"), &masks, difference);
+                assert_eq!([found.before, found.after], expected, "{path}");
+                assert!(!found.path.contains("hunter2"), "{}", found.path);
+            };
+        let (before, after) = (Some(json!("*** (before)")), Some(json!("*** (after)")));
+        // The value before may be the one that the Secret had before.
+        check(
+            "/data/url",
+            Some(json!("u:old@db")),
+            Some(json!("u:hunter2!@db")),
+            [before.clone(), after.clone()],
+        );
+        check("/data/url", Some(json!("u:hunter2!@db")), Some(json!("none")), [before, after]);
+        check(
+            "/spec/args",
+            Some(json!(["--pw=old"])),
+            Some(json!(["-v", "--pw=hunter2!"])),
+            [Some(json!(["*** (before)"])), Some(json!(["*** (after)", "*** (after)"]))],
+        );
+        check("/data/hunter2!", None, Some(json!("a")), [None, Some(json!("a"))]);
+        check("/data", None, Some(json!({"x-hunter2!": 1})), [None, Some(json!({"x-***": "***"}))]);
+        check("/data/a", Some(json!("b")), Some(json!("c")), [Some(json!("b")), Some(json!("c"))]);
     }
 
     #[test]

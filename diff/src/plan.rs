@@ -13,7 +13,7 @@ use crate::applyset::MARK;
 use crate::compare::{self, Difference};
 use crate::digest::{Digest, Hasher};
 use crate::fields::{self, MANAGER, Owner};
-use crate::mask::mask;
+use crate::mask::{Masks, mask};
 use crate::object::{Manifest, ObjectId, Origin};
 pub use crate::operation::Operation;
 use crate::order::Stage;
@@ -214,8 +214,14 @@ pub enum Seen {
     },
 }
 
-/// Plans one desired object. `None` if there is nothing to do.
-pub fn desired(manifest: &Arc<Manifest>, object: &ObjectId, set: &str, seen: Seen) -> Option<Change> {
+/// Plans one desired object. `None` if there is nothing to do. What `masks` hold is hidden in the change.
+pub fn desired(
+    manifest: &Arc<Manifest>,
+    object: &ObjectId,
+    set: &str,
+    masks: &Masks,
+    seen: Seen,
+) -> Option<Change> {
     let stage = Stage::of(manifest);
     let change = |operation, reason: String, fields, effect, uid| Change {
         operation,
@@ -257,13 +263,15 @@ pub fn desired(manifest: &Arc<Manifest>, object: &ObjectId, set: &str, seen: See
                 return None;
             }
             let effect = effect(&differences);
-            let fields = describe(object, &live, differences);
+            let fields = describe(object, &live, masks, differences);
             Some(Change { takeover, ..change(operation, reason, fields, effect, uid(&live)) })
         }
         Seen::Exists { live, prediction: Prediction::NeedsRecreate { replacement, because }, .. } => {
             let differences = compare::objects(&live, &replacement);
             let effect = effect(&differences);
-            let fields = describe(object, &live, differences);
+            let fields = describe(object, &live, masks, differences);
+            // The server's words can quote the value.
+            let because = masks.hide(&because).into_owned();
             Some(change(Operation::Recreate, because, fields, effect, uid(&live)))
         }
     }
@@ -271,7 +279,13 @@ pub fn desired(manifest: &Arc<Manifest>, object: &ObjectId, set: &str, seen: See
 
 /// What was lost of a live object that was written over: fields that another manager had written and that Holdfast owns now.
 /// Fields that were removed are not told apart from those that the write brought.
-pub fn overwritten(object: &ObjectId, api_version: String, before: &Value, now: &Value) -> Change {
+pub fn overwritten(
+    object: &ObjectId,
+    api_version: String,
+    masks: &Masks,
+    before: &Value,
+    now: &Value,
+) -> Change {
     let ours = |path: &str| fields::owners(now, path).iter().any(|owner| owner.manager == MANAGER);
     let theirs = |path: &str| fields::owners(before, path).iter().any(|owner| owner.manager != MANAGER);
     let mut differences = compare::objects(before, now);
@@ -281,7 +295,7 @@ pub fn overwritten(object: &ObjectId, api_version: String, before: &Value, now: 
         operation: Operation::Update,
         api_version,
         reason: "differed from git".to_owned(),
-        fields: describe(object, before, differences),
+        fields: describe(object, before, masks, differences),
         origin: None,
         uid: None,
         stage: Stage::default(),
@@ -393,7 +407,12 @@ fn effect(differences: &[Difference]) -> Digest {
     hasher.finish()
 }
 
-fn describe(object: &ObjectId, live: &Value, differences: Vec<Difference>) -> Vec<FieldChange> {
+fn describe(
+    object: &ObjectId,
+    live: &Value,
+    masks: &Masks,
+    differences: Vec<Difference>,
+) -> Vec<FieldChange> {
     differences
         .into_iter()
         .map(|difference| {
@@ -401,7 +420,7 @@ fn describe(object: &ObjectId, live: &Value, differences: Vec<Difference>) -> Ve
                 Some(_) => fields::owners(live, &difference.path),
                 None => Vec::new(),
             };
-            let Difference { path, before, after } = mask(&object.kind, difference);
+            let Difference { path, before, after } = mask(&object.kind, masks, difference);
             FieldChange { path, before, after, owners }
         })
         .collect()

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use holdfast_diff::mask::Masks;
 use holdfast_diff::text::{self, Colour};
 use jiff::Timestamp;
 use kube::api::ListParams;
@@ -113,11 +114,11 @@ impl Plan {
         let run =
             Run { context, sync, owner, status: &status, now: Timestamp::now(), limits: Limits::default() };
         let (rendering, seen) = if let Some(tree) = &self.tree {
-            (Rendering::whole(working_tree(&run, tree).await?), Seen::default())
+            (Rendering::whole(working_tree(&run, tree).await?, &Masks::default()), Seen::default())
         } else {
             let mut memory = Memory::default();
             let mut source = source::source(&run, &mut memory).await?;
-            (stages::render(&run, &mut source, &memory)?, source.seen)
+            (stages::render(&run, &mut source, &mut memory)?, source.seen)
         };
         let empty = rendering.is_empty();
         let mut observed = stages::observe(&run, rendering, &seen.revision).await?;

@@ -182,7 +182,7 @@ pub async fn overwritten(run: &Run<'_>, memory: &mut Memory, findings: &mut Find
                 continue;
             }
         };
-        let change = plan::overwritten(&object, kind.api_version(), &live, &now);
+        let change = plan::overwritten(&object, kind.api_version(), &memory.masks, &live, &now);
         if change.fields.is_empty() {
             continue;
         }

@@ -2,6 +2,7 @@
 //!
 //! I/O: through the stages.
 
+use holdfast_diff::mask::Masks;
 use holdfast_diff::plan::{self, Plan};
 
 use super::approvals::Noted;
@@ -22,19 +23,22 @@ pub enum Ended {
 }
 
 /// Removes what a Sync owns, then its finalizer. Suspended, or with `prune: false`, it leaves everything.
-pub async fn finalize(run: &Run<'_>) -> Ended {
+pub async fn finalize(run: &Run<'_>, masks: &Masks) -> Ended {
     let mut findings = Findings::of(run.sync, run.owner, run.now);
-    match remove(run, &mut findings).await {
+    let removed = remove(run, masks, &mut findings).await;
+    findings.hide(masks);
+    match removed {
         Ok(true) => Ended::Gone,
         Ok(false) => Ended::Waits(Box::new(findings)),
         Err(failure) => {
-            findings.failure = Some(failure);
+            let message = masks.hide(&failure.message).into_owned();
+            findings.failure = Some(Failure { message, ..failure });
             Ended::Waits(Box::new(findings))
         }
     }
 }
 
-async fn remove(run: &Run<'_>, findings: &mut Findings) -> Result<bool, Failure> {
+async fn remove(run: &Run<'_>, masks: &Masks, findings: &mut Findings) -> Result<bool, Failure> {
     let cluster = &run.context.cluster;
     cluster.view.disclaim(run.owner);
     let keep = match (run.sync.spec.prune, &run.sync.spec.suspend) {
@@ -42,7 +46,7 @@ async fn remove(run: &Run<'_>, findings: &mut Findings) -> Result<bool, Failure>
         (true, Some(_)) => Some("the Sync was suspended"),
         (true, None) => None,
     };
-    let observing = stages::observe(run, Rendering::whole(Fruit::default()), "");
+    let observing = stages::observe(run, Rendering::whole(Fruit::default(), masks), "");
     let mut observed = run.limits.wait("observe", observing).await?;
     failures::failure(&observed.errors, None)?;
     let mut kinds = Kinds::new();

@@ -5,6 +5,7 @@
 
 use holdfast_diff::ghosts::{self, Ghost};
 use holdfast_diff::ignore::{self, Ignored};
+use holdfast_diff::mask::{HIDDEN, Masks};
 use holdfast_diff::object::ObjectId;
 use tracing::warn;
 
@@ -13,11 +14,11 @@ use crate::api::{DriftChange, DriftObject, DriftState, Ghosts};
 use crate::cluster::entry::Entry;
 use crate::cluster::judges;
 use crate::cluster::refusal::chain;
-use crate::memory::Memory;
+use crate::memory::{Drift, Memory};
 
 /// Looks at what was added since the last run, and forgets what is gone.
 pub async fn look(run: &Run<'_>, memory: &mut Memory) {
-    let known = &mut memory.drift.ghosts;
+    let Memory { drift: Drift { ghosts: known, .. }, masks, .. } = memory;
     if run.sync.spec.drift.ghosts == Ghosts::Ignore {
         known.clear();
         return;
@@ -30,7 +31,7 @@ pub async fn look(run: &Run<'_>, memory: &mut Memory) {
     });
     for (object, entry) in haunted {
         let Some(seen) = entry.rare().ghosts.filter(|_| !known.contains_key(&object)) else { continue };
-        match read(run, &object, &entry).await {
+        match read(run, masks, &object, &entry).await {
             Ok(Some(told)) => drop(known.insert(object, (seen, told))),
             Ok(None) => {}
             Err(error) => {
@@ -40,7 +41,12 @@ pub async fn look(run: &Run<'_>, memory: &mut Memory) {
     }
 }
 
-async fn read(run: &Run<'_>, object: &ObjectId, entry: &Entry) -> Result<Option<DriftObject>, String> {
+async fn read(
+    run: &Run<'_>,
+    masks: &Masks,
+    object: &ObjectId,
+    entry: &Entry,
+) -> Result<Option<DriftObject>, String> {
     let cluster = &run.context.cluster;
     let account = run.sync.spec.service_account_name.as_deref();
     let requests = cluster.requests(run.owner, account).map_err(|error| error.to_string())?;
@@ -50,10 +56,10 @@ async fn read(run: &Run<'_>, object: &ObjectId, entry: &Entry) -> Result<Option<
     let ignored =
         rules.map_or_else(Ignored::default, |(rules, _)| judges::ignored(&rules, &entry.kind, &live));
     let found = ghosts::ghosts(&object.kind, &live, &ignored);
-    Ok((!found.is_empty()).then(|| told(run, object, entry, &found)))
+    Ok((!found.is_empty()).then(|| told(run, masks, object, entry, &found)))
 }
 
-fn told(run: &Run<'_>, object: &ObjectId, entry: &Entry, found: &[Ghost]) -> DriftObject {
+fn told(run: &Run<'_>, masks: &Masks, object: &ObjectId, entry: &Entry, found: &[Ghost]) -> DriftObject {
     let paths: Vec<&str> = found.iter().map(|ghost| ghost.path.as_str()).collect();
     DriftObject {
         api_version: entry.kind.api_version(),
@@ -64,7 +70,7 @@ fn told(run: &Run<'_>, object: &ObjectId, entry: &Entry, found: &[Ghost]) -> Dri
         since: run.now,
         deleted: false,
         user: None,
-        changes: found.iter().map(change).collect(),
+        changes: found.iter().map(|ghost| change(masks, ghost)).collect(),
         omitted: None,
         note: Some(
             "git says nothing of it, so it is left as it is; put it into git, or remove it".to_owned(),
@@ -75,11 +81,12 @@ fn told(run: &Run<'_>, object: &ObjectId, entry: &Entry, found: &[Ghost]) -> Dri
     }
 }
 
-fn change(Ghost { path, value, owner, .. }: &Ghost) -> DriftChange {
+fn change(masks: &Masks, Ghost { path, value, owner, .. }: &Ghost) -> DriftChange {
+    let live = if masks.touches(value) { HIDDEN.into() } else { crate::report::drift::value(value) };
     DriftChange {
-        path: path.clone(),
+        path: masks.hide(path).into_owned(),
         desired: None,
-        live: Some(crate::report::drift::value(value)),
+        live: Some(live),
         manager: Some(owner.manager.clone()),
         operation: Some(owner.operation.clone()),
         subresource: owner.subresource.clone(),

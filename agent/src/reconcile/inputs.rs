@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use holdfast_diff::digest::Hasher;
 use holdfast_diff::files::Files;
+use holdfast_diff::mask::Masks;
+use holdfast_diff::yaml;
 
 use super::Run;
 use crate::api::{
@@ -101,7 +103,10 @@ impl Gathered<'_> {
         for from in from {
             let Some(held) = look(self.run, from.kind, &from.name, from.optional).await? else { continue };
             self.version.text(&held.version);
-            self.inputs.secret |= from.kind == InputKind::Secret;
+            if from.kind == InputKind::Secret {
+                self.inputs.secret = true;
+                texts(&held.data).values().for_each(|text| self.inputs.masks.add(text));
+            }
             self.inputs.vars.extend(texts(&held.data));
         }
         self.inputs.vars.extend(vars.clone());
@@ -147,6 +152,11 @@ impl Gathered<'_> {
         self.version.text(&held.version);
         self.inputs.secret |= kind == InputKind::Secret;
         let key = values_key.as_deref().unwrap_or("values.yaml");
+        if kind == InputKind::Secret
+            && let Some(text) = held.data.get(key)
+        {
+            note_values(&mut self.inputs.masks, text, target_path.is_some());
+        }
         let place = format!("{kind:?} {}/{name}, key {key}", self.run.owner.namespace());
         match held.data.get(key) {
             Some(text) => {
@@ -215,6 +225,15 @@ async fn look(run: &Run<'_>, kind: InputKind, name: &str, optional: bool) -> Res
         )));
     }
     Ok(held)
+}
+
+/// Adds the values of a Secret that a chart takes: one value, or a document of them.
+fn note_values(masks: &mut Masks, text: &[u8], is_one: bool) {
+    let (documents, errors) = yaml::read("", text);
+    if is_one || !errors.is_empty() {
+        return masks.add(&String::from_utf8_lossy(text));
+    }
+    documents.iter().for_each(|document| masks.add_values(&document.value));
 }
 
 /// The entries that are text.

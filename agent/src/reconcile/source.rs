@@ -42,19 +42,8 @@ pub async fn source(run: &Run<'_>, memory: &mut Memory) -> Result<Source, Failur
     let timer = run.context.metrics.stage("source");
     let spec = &run.sync.spec;
     let git = &spec.source.git;
-    let user = User::Sync(run.owner.clone());
-    let credential = match &git.secret_ref {
-        Some(secret) => {
-            let data = run.context.secrets.read(&user, &secret.name).await;
-            let data =
-                data.map_err(|error| Failure::user("source", "SecretUnreadable", error.to_string()))?;
-            Some(Credential::from_secret(&data).map_err(|error| Failure::of("source", &error))?)
-        }
-        None => None,
-    };
-    run.context.secrets.release(&user, &inputs::names(run));
-    let location = Location::parse(&git.url, credential).map_err(|error| Failure::of("source", &error))?;
-    let location = location.for_tenant(run.owner.namespace());
+    let location = location(run).await?;
+    run.context.secrets.release(&User::Sync(run.owner.clone()), &inputs::names(run));
     let asked = run.sync.annotations().get(names::RECONCILE_AT).cloned();
     let called = run.context.memories.take_call(run.owner);
     let max_age = if asked == memory.asked && !called { spec.interval() } else { Duration::ZERO };
@@ -80,6 +69,22 @@ pub async fn source(run: &Run<'_>, memory: &mut Memory) -> Result<Source, Failur
     let (known, fresh) = rendering::look_at(run, memory, &checkout).await?;
     let asked = Some((location, reference));
     Ok(Source { seen: seen(&known, &checkout), known, fresh, asked, _turn: turn, trouble })
+}
+
+/// Where the repository of a Sync is, with its own login.
+pub async fn location(run: &Run<'_>) -> Result<Location, Failure> {
+    let git = &run.sync.spec.source.git;
+    let credential = match &git.secret_ref {
+        Some(secret) => {
+            let data = run.context.secrets.read(&User::Sync(run.owner.clone()), &secret.name).await;
+            let data =
+                data.map_err(|error| Failure::user("source", "SecretUnreadable", error.to_string()))?;
+            Some(Credential::from_secret(&data).map_err(|error| Failure::of("source", &error))?)
+        }
+        None => None,
+    };
+    let location = Location::parse(&git.url, credential).map_err(|error| Failure::of("source", &error))?;
+    Ok(location.for_tenant(run.owner.namespace()))
 }
 
 /// What is told of a commit.

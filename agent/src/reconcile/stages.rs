@@ -8,6 +8,7 @@ use std::sync::Arc;
 use futures::FutureExt as _;
 use holdfast_diff::digest::Digest;
 use holdfast_diff::health::Status as Health;
+use holdfast_diff::mask::Masks;
 use holdfast_diff::object::{Manifest, ObjectId};
 use holdfast_diff::plan::{self, Plan, Seen as State, SeenAt};
 use kube::ResourceExt as _;
@@ -83,13 +84,19 @@ pub struct Rendering {
     pub warnings: Vec<String>,
     /// The chart, if this is all, and it is not in git.
     pub chart: Option<Option<ChartStatus>>,
+    /// What must not be shown of the manifests, and of what they replace.
+    pub masks: Arc<Masks>,
 }
 
 impl Rendering {
-    /// All that git says.
-    pub fn whole(fruit: Fruit) -> Self {
-        let Fruit { manifests, warnings, volatile: _, chart, remotes: _ } = fruit;
-        Self { manifests, part_of: None, warnings, chart: Some(chart) }
+    /// All that git says. `before` are the masks of the render before: a value that is replaced may be one of them.
+    pub fn whole(fruit: Fruit, before: &Masks) -> Self {
+        let Fruit { manifests, warnings, volatile: _, chart, remotes: _, mut masks } = fruit;
+        manifests.iter().for_each(|manifest| masks.add_secret(&manifest.value));
+        if !masks.is_full_with(before) {
+            masks.extend(before);
+        }
+        Self { manifests, part_of: None, warnings, chart: Some(chart), masks: Arc::new(masks) }
     }
 
     /// True if git says nothing at all.
@@ -99,12 +106,15 @@ impl Rendering {
 }
 
 /// What differs of a render that is known; or else all of it.
-pub fn render(run: &Run<'_>, source: &mut Source, memory: &Memory) -> Result<Rendering, Failure> {
+pub fn render(run: &Run<'_>, source: &mut Source, memory: &mut Memory) -> Result<Rendering, Failure> {
     if let (Some(differing), Some(rendered)) = (differing(run, &source.seen.tree, memory), &memory.rendered) {
         let positions: Vec<usize> = differing.manifests.iter().map(|(at, _)| *at).collect();
         let part_of = Some(rendered.objects.clone());
         return match rendered.kept.get(&positions) {
-            Ok(manifests) => Ok(Rendering { manifests, part_of, warnings: Vec::new(), chart: None }),
+            Ok(manifests) => {
+                let masks = memory.masks.clone();
+                Ok(Rendering { manifests, part_of, warnings: Vec::new(), chart: None, masks })
+            }
             Err(error) => Err(Failure::internal("render", error.to_string())),
         };
     }
@@ -112,7 +122,9 @@ pub fn render(run: &Run<'_>, source: &mut Source, memory: &Memory) -> Result<Ren
     let fruit = source.fresh.take().ok_or_else(missing)??;
     let kept: Vec<IgnoreRule> = fruit.volatile.iter().map(inputs::kept).collect();
     run.context.cluster.view.judges.take_volatile(run.owner, run.sync, &kept);
-    Ok(Rendering::whole(fruit))
+    let rendering = Rendering::whole(fruit, &memory.masks);
+    memory.masks = rendering.masks.clone();
+    Ok(rendering)
 }
 
 /// Waits until the namespace of a Sync has room for what was rendered, and holds it. What drifted needs none of the room of
@@ -138,6 +150,8 @@ pub struct Observed {
     pub errors: Vec<ObjectError>,
     /// Why some objects are not looked at yet.
     pub waits: Option<String>,
+    /// What must not be shown.
+    masks: Arc<Masks>,
 }
 
 /// Looks at every object that is desired or owned.
@@ -153,7 +167,7 @@ pub async fn observe(run: &Run<'_>, rendering: Rendering, revision: &str) -> Res
         if rendering.part_of.is_some() { &context.rooms.drift_requests } else { &context.rooms.requests };
     let requests = requests.within(lane, run.owner.namespace());
     let namespace = spec.target_namespace.as_deref().unwrap_or(run.owner.namespace());
-    let Rendering { manifests, part_of, warnings: odd, chart: _ } = rendering;
+    let Rendering { manifests, part_of, warnings: odd, chart: _, masks } = rendering;
     let scope = if part_of.is_none() { Scope::Whole } else { Scope::Part };
     let rules = cluster.view.judges.rules(run.owner);
     let (found, mut errors) =
@@ -187,7 +201,15 @@ pub async fn observe(run: &Run<'_>, rendering: Rendering, revision: &str) -> Res
             errors.retain(|error| !moving(error));
         }
     }
-    Ok(Observed { requests, desired, kept, warnings, seen, errors, waits })
+    hide(&masks, &mut errors);
+    Ok(Observed { requests, desired, kept, warnings, seen, errors, waits, masks })
+}
+
+/// Takes out of the API server's words what must not be shown: it quotes values that it refuses.
+fn hide(masks: &Masks, errors: &mut [ObjectError]) {
+    for error in errors.iter_mut().filter(|_| !masks.is_empty()) {
+        error.message = masks.hide(&error.message).into_owned();
+    }
 }
 
 /// Writes what the Sync must say of its set before anything is applied that it does not cover.
@@ -233,7 +255,7 @@ pub fn plan(run: &Run<'_>, Seen { tree, revision, .. }: &Seen, observed: &mut Ob
             }
             State::Absent | State::Unchanged => (None, None, None),
         };
-        match plan::desired(&manifest, &object, &set, state) {
+        match plan::desired(&manifest, &object, &set, &observed.masks, state) {
             Some(change) if !(only_reported(run) && change.only_ownership()) => {
                 if was_applied && !change.only_marks() {
                     drifted.insert(object.clone(), Differs { manifest: digest, live, whole });
@@ -324,7 +346,9 @@ pub async fn apply(
     let until = Until { superseded: || is_superseded(run, source).boxed(), ended: || run.limits.reached() };
     let objects = observed.errors.iter().filter_map(|error| error.id.clone()).collect();
     let failed = Failed { objects, wave: observed.seen.failed_wave };
-    let outcome = apply::apply(cluster, &observed.requests, run.owner, approved, kinds, failed, until).await;
+    let mut outcome =
+        apply::apply(cluster, &observed.requests, run.owner, approved, kinds, failed, until).await;
+    hide(&observed.masks, &mut outcome.errors);
     for change in &outcome.done {
         run.context.metrics.change(change.operation.word(), "ok");
     }

@@ -3,11 +3,12 @@
 //! Without keys encrypted files are read as they are; what is left encrypted in an object is refused later. Leaves the
 //! format to `sops`. Pure, beside the files that it is given.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use holdfast_diff::files::{Entry, Files, FilesError, Place};
+use holdfast_diff::mask::Masks;
 
 use serde_json::Value;
 
@@ -18,16 +19,22 @@ pub struct Decrypted<'a> {
     files: &'a dyn Files,
     keys: Option<&'a Keys>,
     used: Cell<bool>,
+    masks: RefCell<Masks>,
 }
 
 impl<'a> Decrypted<'a> {
     pub fn new(files: &'a dyn Files, keys: Option<&'a Keys>) -> Self {
-        Self { files, keys, used: Cell::new(false) }
+        Self { files, keys, used: Cell::new(false), masks: RefCell::default() }
     }
 
     /// True if a file was decrypted.
     pub fn used(&self) -> bool {
         self.used.get()
+    }
+
+    /// The texts that were decrypted so far.
+    pub fn masks(&self) -> Masks {
+        self.masks.borrow().clone()
     }
 }
 
@@ -40,7 +47,7 @@ impl Files for Decrypted<'_> {
         let Some(bytes) = self.files.read(path)? else { return Ok(None) };
         let Some(format) = self.keys.and_then(|_| sops::detect(path, &bytes)) else { return Ok(Some(bytes)) };
         self.used.set(true);
-        let plain = sops::decrypt(path, &bytes, format, self.keys);
+        let plain = sops::decrypt_noting(path, &bytes, format, self.keys, &mut self.masks.borrow_mut());
         Ok(Some(plain.map_err(|error| FilesError(error.to_string()))?.as_slice().into()))
     }
 
@@ -60,16 +67,17 @@ pub enum SealedError {
     Entry(#[from] SopsError),
 }
 
-/// Opens the entries of a Secret that are encrypted files. Whatever stays encrypted is an error: it must never be applied.
-pub fn open(object: &mut Value, keys: Option<&Keys>) -> Result<(), SealedError> {
+/// Opens the entries of a Secret that are encrypted files, and says whether there were any. Whatever stays encrypted is an
+/// error: it must never be applied.
+pub fn open(object: &mut Value, keys: Option<&Keys>) -> Result<bool, SealedError> {
     if object.pointer("/sops/mac").is_some() {
         return Err(SealedError::Object);
     }
-    sops::decrypt_secret_data(object, keys)?;
+    let opened = sops::decrypt_secret_data(object, keys)?;
     if is_sealed(object) {
         return Err(SealedError::Object);
     }
-    Ok(())
+    Ok(opened)
 }
 
 /// True if an entry of a Secret is a value as SOPS writes it, out of a file that was taken apart.

@@ -25,6 +25,7 @@ use std::sync::Arc;
 use holdfast_diff::budget::Exceeded;
 use holdfast_diff::digest::Digest;
 use holdfast_diff::files::{Files, FilesError, Versioned};
+use holdfast_diff::mask::Masks;
 use holdfast_diff::object::{Manifest, Origin};
 use holdfast_diff::yaml;
 use serde::{Deserialize, Serialize};
@@ -67,6 +68,8 @@ pub struct Inputs {
     pub chart: Option<Arc<Chart>>,
     /// True if some of it comes from a Secret: then nothing of the render is written to disk.
     pub secret: bool,
+    /// The texts that come from Secrets.
+    pub masks: Masks,
     /// The versions of all of it: when it changes, so may the render.
     pub version: Digest,
 }
@@ -92,6 +95,8 @@ pub struct Rendered {
     pub chart: Option<ChartStatus>,
     /// True if some of it was encrypted, or came from a Secret.
     pub secret: bool,
+    /// The texts that were encrypted, or came from a Secret.
+    pub masks: Masks,
 }
 
 /// What a render comes to.
@@ -106,6 +111,9 @@ pub struct Fruit {
     /// What was read of other repositories.
     #[serde(skip)]
     pub remotes: Vec<ReadRemote>,
+    /// The texts that were encrypted, or came from a Secret. A render that has any is not written to disk.
+    #[serde(default)]
+    pub masks: Masks,
 }
 
 /// Whether a render may be written to disk.
@@ -119,10 +127,10 @@ pub enum Keep {
 impl Rendered {
     /// The manifests of what was rendered; nothing in them is encrypted.
     pub fn fruit(self, keys: Option<&Keys>) -> Result<(Fruit, Keep), RenderError> {
-        let Self { objects, warnings, volatile, remotes, chart, secret } = self;
+        let Self { objects, warnings, volatile, remotes, chart, secret, mut masks } = self;
         let keep = if secret || !remotes.is_empty() { Keep::No } else { Keep::Yes };
-        let manifests = manifests(objects, keys)?;
-        Ok((Fruit { manifests, warnings, volatile, chart, remotes }, keep))
+        let manifests = opened(objects, keys, &mut masks).map_err(|error| error.hiding(&masks))?;
+        Ok((Fruit { manifests, warnings, volatile, chart, remotes, masks }, keep))
     }
 }
 
@@ -157,6 +165,11 @@ impl RenderError {
         errors.extend((more > 0).then(|| format!("and {more} more")));
         Self { errors, class: Class::User, name: "RenderFailed" }
     }
+
+    /// The same without secret texts, which a message can quote.
+    fn hiding(self, masks: &Masks) -> Self {
+        Self { errors: self.errors.iter().map(|error| masks.hide(error).into_owned()).collect(), ..self }
+    }
 }
 
 impl From<Exceeded> for RenderError {
@@ -190,11 +203,24 @@ pub fn render(files: &dyn Versioned, job: &Job<'_>) -> (Result<Rendered, RenderE
 
 /// Renders a folder.
 pub fn of_files(files: &dyn Files, job: &Job<'_>) -> Result<Rendered, RenderError> {
+    let files = Decrypted::new(files, job.inputs.keys.as_ref());
+    let rendered = of_plain(&files, job);
+    let mut masks = job.inputs.masks.clone();
+    masks.extend(&files.masks());
+    match rendered {
+        Ok(mut rendered) => {
+            rendered.warnings.iter_mut().for_each(|warning| *warning = masks.hide(warning).into_owned());
+            Ok(Rendered { secret: job.inputs.secret || files.used(), masks, ..rendered })
+        }
+        Err(error) => Err(error.hiding(&masks)),
+    }
+}
+
+fn of_plain(files: &Decrypted<'_>, job: &Job<'_>) -> Result<Rendered, RenderError> {
     let Job { folder, options, inputs, outside } = job;
-    let files = Decrypted::new(files, inputs.keys.as_ref());
-    let host = Surroundings::new(&files, *outside);
+    let host = Surroundings::new(files, *outside);
     let kustomize = options.kustomize.as_ref();
-    let mut rendered = match detect::renderer(&files, folder, options)? {
+    let mut rendered = match detect::renderer(files, folder, options)? {
         Renderer::Plain => plain::render(&host, folder, kustomize)?,
         Renderer::Helm => {
             let charts =
@@ -209,7 +235,6 @@ pub fn of_files(files: &dyn Files, job: &Job<'_>) -> Result<Rendered, RenderErro
         variables::fill(&host, &mut rendered.objects, substitute, &inputs.vars)?;
     }
     rendered.remotes = host.remotes();
-    rendered.secret = inputs.secret || files.used();
     Ok(rendered)
 }
 
@@ -225,12 +250,25 @@ fn is_approval(manifest: &Manifest) -> bool {
 /// Objects that grant rights are refused by the API server unless the identity of the Sync holds these rights; the agent's
 /// own identity holds all of them in an installation for one team.
 pub fn manifests(objects: Vec<Object>, keys: Option<&Keys>) -> Result<Vec<Manifest>, RenderError> {
+    opened(objects, keys, &mut Masks::default())
+}
+
+/// The manifests, and what of them was encrypted until now.
+fn opened(
+    objects: Vec<Object>,
+    keys: Option<&Keys>,
+    masks: &mut Masks,
+) -> Result<Vec<Manifest>, RenderError> {
     let mut manifests = Vec::with_capacity(objects.len());
     let mut errors = Vec::new();
     for Object { mut value, origin } in objects {
-        if let Err(error) = decrypted::open(&mut value, keys) {
-            errors.push(format!("{origin}: {error}"));
-            continue;
+        match decrypted::open(&mut value, keys) {
+            Ok(true) => masks.add_secret(&value),
+            Ok(false) => {}
+            Err(error) => {
+                errors.push(format!("{origin}: {error}"));
+                continue;
+            }
         }
         let (found, mistakes) = yaml::manifest(value, &origin);
         errors.extend(found.iter().filter(|manifest| is_approval(manifest)).map(|manifest| {

@@ -14,6 +14,7 @@ pub mod updates;
 pub mod write;
 
 use holdfast_diff::health::{Health, Status};
+use holdfast_diff::mask::Masks;
 use holdfast_diff::object::ObjectId;
 use holdfast_diff::plan::{Change, PlanId};
 use jiff::Timestamp;
@@ -139,6 +140,19 @@ impl Findings {
     pub fn differing(&self) -> impl Iterator<Item = &DriftObject> {
         let left = self.drift.iter().flat_map(|drift| &drift.left);
         left.filter(|told| told.state != DriftState::Snoozed && !drift::is_ghost(told))
+    }
+
+    /// Takes secret texts out of what servers and renderers say, which can quote them.
+    pub fn hide(&mut self, masks: &Masks) {
+        if masks.is_empty() {
+            return;
+        }
+        let hide = |text: &mut String| *text = masks.hide(text).into_owned();
+        self.failure.iter_mut().for_each(|failure| hide(&mut failure.message));
+        self.waits.iter_mut().for_each(hide);
+        self.warnings.iter_mut().flatten().for_each(hide);
+        let unhealthy = self.objects.iter_mut().flat_map(|objects| &mut objects.unhealthy);
+        unhealthy.for_each(|(_, health)| hide(&mut health.message));
     }
 
     /// What was put back.

@@ -102,6 +102,11 @@ impl Location {
         self.tenant.as_deref().unwrap_or(&self.host)
     }
 
+    /// True if it logs in.
+    pub fn has_login(&self) -> bool {
+        self.credential.id().is_some()
+    }
+
     pub fn mirror(&self) -> MirrorId {
         self.id
     }

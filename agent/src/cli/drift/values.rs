@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use holdfast_diff::compare::Difference;
-use holdfast_diff::mask::mask;
+use holdfast_diff::mask::{HIDDEN, Masks, mask};
 use holdfast_diff::object::GroupKind;
 use holdfast_diff::yaml::Document;
 use serde_json::Value;
@@ -79,7 +79,11 @@ pub fn adopt(
     let Git { file, document, place, substituted } = git;
     let kind = kind(told);
     let manifest = document.value.pointer(&place.path).unwrap_or(&Value::Null);
-    let shown = |value: &Value| shown(&kind, &change.path, value);
+    // What the agent hides in the status stays hidden here.
+    let is_hidden = [&change.live, &change.desired].into_iter().flatten().any(is_hidden);
+    let shown = |value: &Value| {
+        if is_hidden { HIDDEN.to_owned() } else { shown(&kind, &change.path, value) }
+    };
     let at = |path: &str| format!("{file}:{}", line(document, &format!("{}{path}", place.path)));
     let refuse = |path: &str, problem| Err(ValueError { at: at(path), path: change.path.clone(), problem });
 
@@ -120,11 +124,16 @@ pub fn kind(told: &DriftObject) -> GroupKind {
     GroupKind::new(group(&told.api_version), &*told.kind)
 }
 
+/// True for a value that the agent hides, because it came from a Secret or from decryption.
+fn is_hidden(told: &Value) -> bool {
+    told.as_str().is_some_and(|text| text.starts_with(HIDDEN))
+}
+
 /// A value for people. Those of Secrets are masked.
 pub fn shown(kind: &GroupKind, path: &str, value: &Value) -> String {
     let alone = Difference { path: path.to_owned(), before: Some(value.clone()), after: None };
-    match mask(kind, alone).before.unwrap_or_default() {
-        Value::String(hidden) if hidden == "***" => hidden,
+    match mask(kind, &Masks::default(), alone).before.unwrap_or_default() {
+        Value::String(hidden) if hidden == HIDDEN => hidden,
         value => value.to_string(),
     }
 }

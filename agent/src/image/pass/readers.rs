@@ -1,10 +1,11 @@
-//! The Syncs of this cluster that read what is to be changed: those that are suspended hold it back, and all others prove
-//! that nothing but images changes.
+//! The Syncs that read what is to be changed: those that are suspended hold it back, and all others prove that nothing but
+//! images changes. Each is rendered from its own mirror. Of another namespace little counts, and nothing is told.
 //!
 //! I/O: disk reads of the mirror, Helm; no request to the API server beyond what a render needs.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use holdfast_diff::files::Versioned;
 use holdfast_diff::image::edit::Setting;
@@ -20,11 +21,11 @@ use super::overlay::Overlay;
 use super::proof::{Compared, Proof, compare};
 use crate::api::{Render, Sync};
 use crate::reconcile::limits::Limits;
-use crate::reconcile::{Run, inputs};
+use crate::reconcile::{Run, inputs, source};
 use crate::render::outside::Outside;
 use crate::render::{self, Inputs, Job};
 use crate::report::Failure;
-use crate::source::{Checkout, Location};
+use crate::source::{Checkout, GitRef, Location};
 use crate::sync_ref::SyncRef;
 
 /// What was found out about an edit.
@@ -39,7 +40,37 @@ pub struct Proven {
     pub failure: Option<Failure>,
 }
 
-/// Looks at all Syncs that read this branch of the repository.
+/// A Sync that reads the branch.
+struct Reader {
+    sync: Arc<Sync>,
+    owner: SyncRef,
+    /// It is in the namespace of the ImageUpdate.
+    is_ours: bool,
+}
+
+impl Reader {
+    /// How it is named in a condition of the ImageUpdate. Nothing is told of other namespaces.
+    fn named(&self) -> String {
+        if self.is_ours { format!("Sync {}", self.owner) } else { "another Sync".to_owned() }
+    }
+}
+
+/// The Syncs that have a say. One of another namespace has none, unless it reads the very same mirror by a login: who has
+/// that login may read the repository, and may write what the Sync reads.
+fn readers(pass: &Pass<'_>, location: &Location, branch: &str) -> Vec<Reader> {
+    let all = pass.context.cluster.syncs.state().into_iter();
+    let all = all.filter(|sync| reads_branch(sync, location, branch)).map(|sync| {
+        let owner = SyncRef::new(sync.namespace().unwrap_or_default(), sync.name_any());
+        let is_ours = owner.namespace() == pass.owner.namespace();
+        Reader { sync, owner, is_ours }
+    });
+    let shares = |reader: &Reader| {
+        location.has_login() && pass.context.memories.mirror(&reader.owner) == Some(location.mirror())
+    };
+    all.filter(|reader| reader.is_ours || shares(reader)).collect()
+}
+
+/// Looks at the Syncs that read this branch of the repository.
 #[instrument(name = "prove", skip_all, fields(update = %pass.owner))]
 pub async fn prove(
     pass: &Pass<'_>,
@@ -50,44 +81,53 @@ pub async fn prove(
     wanted: &[(String, Reference)],
 ) -> Proven {
     let mut proven = Proven::default();
-    let all = pass.context.cluster.syncs.state();
-    let syncs: Vec<Arc<Sync>> = all.into_iter().filter(|sync| reads_branch(sync, location, branch)).collect();
+    let readers = readers(pass, location, branch);
     if pass.update.spec.respect_suspend {
-        for sync in &syncs {
-            let owner = SyncRef::new(sync.namespace().unwrap_or_default(), sync.name_any());
-            let suspend = sync.spec.suspend.as_ref();
+        for reader in &readers {
+            let suspend = reader.sync.spec.suspend.as_ref();
             let Some(why) = suspend.and_then(|suspend| suspend.holds(pass.now)) else { continue };
             let before = files.len();
-            files.retain(|edited| !reads(pass, sync, &owner, checkout, std::slice::from_ref(edited)));
+            files.retain(|edited| !reads(pass, reader, checkout, std::slice::from_ref(edited)));
             if files.len() < before {
-                proven.held.push(format!("Sync {owner}, which reads what would change, is {why}"));
+                let why = if reader.is_ours { why } else { "suspended".to_owned() };
+                proven.held.push(format!("{}, which reads what would change, is {why}", reader.named()));
             }
         }
     }
-    for sync in &syncs {
-        let owner = SyncRef::new(sync.namespace().unwrap_or_default(), sync.name_any());
-        if files.is_empty() || !reads(pass, sync, &owner, checkout, &files) {
+    for reader in &readers {
+        if files.is_empty() || !reads(pass, reader, checkout, &files) {
             continue;
         }
-        match one(pass, sync, &owner, checkout, &files, wanted).await {
-            Ok(compared) if compared.others.is_empty() => {
-                for (id, images) in compared.objects {
-                    let named = |image| (image, id.to_string(), owner.to_string());
+        match one(pass, reader, location, checkout, &files, wanted).await {
+            Ok(None) => {}
+            Ok(Some(compared)) if compared.others.is_empty() => {
+                let objects = compared.objects.into_iter().filter(|_| reader.is_ours);
+                for (id, images) in objects {
+                    let named = |image| (image, id.to_string(), reader.owner.to_string());
                     proven.objects.extend(images.into_iter().map(named));
                 }
             }
-            Ok(Compared { others, omitted, .. }) => {
+            Ok(Some(_)) if !reader.is_ours => {
+                let message = "nothing is committed, for another Sync would change in more than its images";
+                proven.failure = Some(Failure::user("edit", "ProofFailed", message));
+                return proven;
+            }
+            Ok(Some(Compared { others, omitted, .. })) => {
                 let more = if omitted > 0 { format!("; and {omitted} more") } else { String::new() };
                 let message = format!(
-                    "nothing is committed, for more than images would change in Sync {owner}: {}{more}",
+                    "nothing is committed, for more than images would change in {}: {}{more}",
+                    reader.named(),
                     others.join("; ")
                 );
                 proven.failure = Some(Failure::user("edit", "ProofFailed", message));
                 return proven;
             }
+            // What cannot be rendered proves nothing, and of another namespace it holds nothing up.
+            Err(_) if !reader.is_ours => {}
             Err(said) => {
                 let message = format!(
-                    "nothing is committed, for it cannot be told what would change in Sync {owner}: {said}"
+                    "nothing is committed, for it cannot be told what would change in {}: {said}",
+                    reader.named()
                 );
                 proven.failure = Some(Failure::user("edit", "ProofImpossible", message));
                 return proven;
@@ -115,7 +155,12 @@ fn reads_branch(sync: &Sync, location: &Location, branch: &str) -> bool {
 }
 
 /// True if a Sync would read something else with these changes; also if that is not known.
-fn reads(pass: &Pass<'_>, sync: &Sync, owner: &SyncRef, checkout: &Checkout, files: &[Edited]) -> bool {
+fn reads(
+    pass: &Pass<'_>,
+    Reader { sync, owner, .. }: &Reader,
+    checkout: &Checkout,
+    files: &[Edited],
+) -> bool {
     let commit = checkout.files();
     let changed = files.iter().map(|edited| (edited.file.as_str(), edited.after.as_slice()));
     let overlay = Overlay::new(&commit, changed);
@@ -125,15 +170,17 @@ fn reads(pass: &Pass<'_>, sync: &Sync, owner: &SyncRef, checkout: &Checkout, fil
     checkout.folder(sync.spec.path.as_deref().unwrap_or_default()).is_ok()
 }
 
-/// Renders a Sync before and after.
+/// Renders a Sync before and after, from its own mirror at the same commit. `None` if it is of another namespace and refers
+/// to anything there: an edit could be made so that the answer tells about a Secret.
 async fn one(
     pass: &Pass<'_>,
-    sync: &Arc<Sync>,
-    owner: &SyncRef,
+    reader: &Reader,
+    location: &Location,
     checkout: &Checkout,
     files: &[Edited],
     wanted: &[(String, Reference)],
-) -> Result<Compared, String> {
+) -> Result<Option<Compared>, String> {
+    let Reader { sync, owner, is_ours } = reader;
     let status = sync.status.clone().unwrap_or_default();
     let run = Run {
         context: pass.context,
@@ -143,15 +190,23 @@ async fn one(
         now: Timestamp::now(),
         limits: Limits::default(),
     };
+    let own = own_checkout(pass, &run, location, checkout).await?;
     let path = sync.spec.path.as_deref().unwrap_or_default();
-    let folder = checkout.folder(path).map_err(|error| error.to_string())?;
-    let is_chart = inputs::is_chart(sync, &checkout.files(), &folder);
-    let inputs = inputs::inputs(&run, is_chart).await.map_err(|failure| failure.message)?;
+    let folder = own.folder(path).map_err(|error| error.to_string())?;
+    let is_chart = inputs::is_chart(sync, &own.files(), &folder);
+    let inputs = if *is_ours {
+        inputs::inputs(&run, is_chart).await.map_err(|failure| failure.message)?
+    } else {
+        let alone = inputs::alone(sync, owner, &pass.context.outside).await;
+        match alone.map_err(|error| error.to_string())? {
+            Some(inputs) => inputs,
+            None => return Ok(None),
+        }
+    };
     let options = sync.spec.render.clone().unwrap_or_default();
-    // Another team's values are not for this one to see, and what was decrypted or came from a Secret for nobody.
-    let is_ours = owner.namespace() == pass.owner.namespace();
-    let shows_values = is_ours && !inputs.secret && inputs.keys.is_none();
-    let (commit, outside) = (checkout.files(), pass.context.outside.clone());
+    // What was decrypted or came from a Secret is for nobody to see.
+    let shows_values = *is_ours && !inputs.secret && inputs.keys.is_none();
+    let (commit, outside) = (own.files(), pass.context.outside.clone());
     let (files, wanted) = (files.to_vec(), wanted.to_vec());
     let comparing = tokio::task::spawn_blocking(move || {
         let work = Work { folder: &folder, options: &options, inputs: &inputs, outside: &outside };
@@ -165,7 +220,35 @@ async fn one(
             &Proof { settings: &settings, wanted: &wanted, shows_values },
         ))
     });
-    comparing.await.map_err(|error| error.to_string())?
+    comparing.await.map_err(|error| error.to_string())?.map(Some)
+}
+
+/// The commit as the Sync itself reads it, by its own URL and login.
+async fn own_checkout(
+    pass: &Pass<'_>,
+    run: &Run<'_>,
+    location: &Location,
+    checkout: &Checkout,
+) -> Result<Checkout, String> {
+    if pass.context.memories.mirror(run.owner) == Some(location.mirror()) {
+        return Ok(checkout.clone());
+    }
+    let own = source::location(run).await.map_err(|failure| failure.message)?;
+    if own.mirror() == location.mirror() {
+        return Ok(checkout.clone());
+    }
+    let branch = GitRef::Branch(pass.update.spec.branch().to_owned());
+    // What is known of it may be older than the commit.
+    let mut said = String::new();
+    for max_age in [pass.git_age, Duration::ZERO] {
+        let found = pass.context.sources.checkout(&own, &branch, max_age, run.sync.spec.timeout()).await;
+        let found = found.map_err(|error| error.to_string())?;
+        if found.revision().commit == checkout.revision().commit {
+            return Ok(found);
+        }
+        said = format!("its own URL and login read {}, and not {}", found.revision(), checkout.revision());
+    }
+    Err(said)
 }
 
 struct Work<'a> {

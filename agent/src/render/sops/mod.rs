@@ -23,6 +23,7 @@ mod walk;
 mod yaml;
 mod yaml_text;
 
+use holdfast_diff::mask::Masks;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
@@ -47,6 +48,17 @@ pub fn decrypt(
     format: Format,
     keys: Option<&Keys>,
 ) -> Result<Zeroizing<Vec<u8>>, SopsError> {
+    decrypt_noting(name, bytes, format, keys, &mut Masks::default())
+}
+
+/// As [`decrypt`], and adds every value that was encrypted to `masks`, also if another one cannot be opened.
+pub fn decrypt_noting(
+    name: &str,
+    bytes: &[u8],
+    format: Format,
+    keys: Option<&Keys>,
+    masks: &mut Masks,
+) -> Result<Zeroizing<Vec<u8>>, SopsError> {
     let parts = match format {
         Format::Yaml => yaml::parts(name, bytes)?,
         Format::Json | Format::Binary => yaml::json_part(name, bytes)?,
@@ -63,6 +75,7 @@ pub fn decrypt(
     // the other have more than one.
     for documents in encrypted.chunk_by(|(one, _), (next, _)| one == next) {
         let changes = file.open(documents, keys)?;
+        changes.iter().for_each(|change| note(change, masks));
         if format == Format::Binary {
             return file.binary(documents, changes);
         }
@@ -70,6 +83,21 @@ pub fn decrypt(
     }
     edits.extend(encrypted.into_iter().flat_map(|(_, part)| part.edits));
     Ok(edit::apply(bytes, edits))
+}
+
+/// Adds a value that was encrypted.
+fn note(change: &Change, masks: &mut Masks) {
+    let value = match change {
+        Change::Value { value, .. } => value,
+        Change::Comment { text, .. } => return masks.add(&String::from_utf8_lossy(text)),
+    };
+    match value {
+        Scalar::Text(text) | Scalar::Comment(text) => masks.add(&String::from_utf8_lossy(text)),
+        Scalar::Time(text) => masks.add(text),
+        Scalar::Int(number) => masks.add(&number.to_string()),
+        Scalar::Float(number) => masks.add(&number.to_string()),
+        Scalar::Bool(_) | Scalar::Null => {}
+    }
 }
 
 fn with_mac(part: Part) -> Option<(String, Part)> {

@@ -1,0 +1,98 @@
+//! The forms in which tools write a text into another one. Pure.
+
+use std::fmt::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+/// Bytes of a text that is looked for in every form. Of a longer one the lines are looked for, and base64.
+const LONG: usize = 256;
+/// Bytes of one piece of a long text: what is longer is found piece by piece.
+const PIECE: usize = 96;
+/// Characters of the shortest line of a text that is looked for by itself.
+const LINE: usize = 8;
+/// Characters of the shortest form that is not the text itself.
+const FORM: usize = 6;
+
+/// All forms of a text.
+pub(super) fn of(text: &str) -> Vec<String> {
+    let mut all = Vec::new();
+    let lines = text.lines().map(str::trim).filter(|line| line.chars().count() >= LINE);
+    lines.for_each(|line| all.extend(pieces(line)));
+    if text.len() > LONG {
+        all.extend(pieces(&encoded(text.as_bytes())));
+        return all;
+    }
+    all.push(text.to_owned());
+    let bytes = text.as_bytes();
+    let forms = (0..3).map(|offset| within_base64(bytes, offset));
+    let forms = forms.chain([encoded(bytes), hexadecimal(bytes), percent(bytes), escaped(text)]);
+    for form in forms.filter(|form| form.len() >= FORM) {
+        // The alphabet for URLs has two other letters.
+        if form.contains(['+', '/']) {
+            all.push(form.replace('+', "-").replace('/', "_"));
+        }
+        all.push(form);
+    }
+    all
+}
+
+/// The text of base64, whole.
+pub(super) fn encoded(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
+}
+
+/// The text that base64 holds, which may be broken into lines.
+pub(super) fn decoded(code: &str) -> Option<String> {
+    let code: String = code.split_ascii_whitespace().collect();
+    String::from_utf8(STANDARD.decode(code).ok()?).ok()
+}
+
+/// The letters that every base64 has in which these bytes stand behind `offset` others (modulo 3).
+fn within_base64(bytes: &[u8], offset: usize) -> String {
+    let padded = [&b"\0\0"[..offset.min(2)], bytes].concat();
+    let code = STANDARD.encode(&padded);
+    let (from, to) = ((offset * 8).div_ceil(6), padded.len() * 8 / 6);
+    code.get(from..to).unwrap_or_default().to_owned()
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn percent(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(byte) {
+            text.push(char::from(*byte));
+        } else {
+            let _ = write!(text, "%{byte:02X}");
+        }
+        text
+    })
+}
+
+/// As JSON and Go write it between quotes.
+fn escaped(text: &str) -> String {
+    let text = serde_json::to_string(text).unwrap_or_default();
+    text.trim_matches('"').to_owned()
+}
+
+fn pieces(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut rest = text;
+    while rest.len() > PIECE {
+        let at = (PIECE / 2..=PIECE).rev().find(|at| rest.is_char_boundary(*at)).unwrap_or(rest.len());
+        let (piece, after) = rest.split_at(at);
+        found.push(piece.to_owned());
+        rest = after;
+    }
+    // The end alone may be too short to be told apart from other texts.
+    if rest.len() >= LINE || found.is_empty() {
+        found.push(rest.to_owned());
+    }
+    found
+}
