@@ -113,6 +113,7 @@ async fn pipeline(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) -
         approvals::note(run, decision, set, &source.seen.revision).await;
     let Decision { approved, waiting, used: _ } = decision;
     findings.waiting = waiting;
+    findings.approval = begun.as_ref().map(|begun| begun.name().to_owned());
     stages::mark(run, &observed).await?;
     let attempted = drift::announce(run, memory, &drifted, &approved.plan().changes).await;
     let id = approved.plan().id.clone();

@@ -55,7 +55,7 @@ fn fields_and_lists_have_their_order_and_indentation() {
 #[test]
 fn what_a_terminal_obeys_is_escaped_for_it() {
     assert_eq!(write_shown(&json!("a\u{202E}b\n\u{200B}")), "\"a\\u202Eb\\n\\u200B\"\n");
-    assert_eq!(write_shown(&json!({"a\u{2028}": "x\u{ad}"})), "\"a\\L\": \"x\\xAD\"\n");
+    assert_eq!(write_shown(&json!({"a\u{200B}": "x\u{ad}"})), "\"a\\u200B\": \"x\\xAD\"\n");
     let value = json!({"b": ["one\ntwo\n", "é ✅ 五", 1, {"c": "\u{1B}[2K"}]});
     assert_eq!(write_shown(&value), write(&value));
 }

@@ -125,15 +125,14 @@ fn an_approval_is_used_up() -> anyhow::Result<()> {
         let (env, namespace) = (&stage.env, "approve-once");
         stage.tenant(namespace).await?;
         let repository = env.forge.repository(namespace).await?;
-        repository.commit(&[("map.yaml", &config_map("map", "1"))], "One")?;
         let always = sync::sync(namespace, "app", &repository.https_url, &json!({"approval": "Always"}));
-        env.cluster.apply(&always).await?;
         let mut plans = Vec::new();
         for value in ["1", "2", "1", "2"] {
-            let commit = repository.commit(&[("map.yaml", &config_map("map", value))], value);
+            let commit = repository.commit(&[("map.yaml", &config_map("map", value))], value)?;
+            env.cluster.apply(&always).await?;
             let plan = waiting(env, namespace, plans.last().map(String::as_str)).await?;
             approve(env, namespace, &plan).await?;
-            env.ready(namespace, "app", commit.ok().as_deref()).await?;
+            env.ready(namespace, "app", Some(&commit)).await?;
             plans.push(plan);
         }
         // The same change has the same id, and waited for an approval of its own.
@@ -200,8 +199,8 @@ fn an_approved_plan_goes_on_after_a_kill() -> anyhow::Result<()> {
         let left = env.cluster.must(&["-n", namespace, "get", "configmaps", "-o", "name"]).await?;
         assert!(!left.contains("configmap/a\n") && !left.contains("configmap/b\n"), "{left}");
         // The same change again is another one.
-        repository.commit(&files, "Back")?;
-        env.ready(namespace, "app", None).await?;
+        let back = repository.commit(&files, "Back")?;
+        env.ready(namespace, "app", Some(&back)).await?;
         repository.remove(&["a.yaml", "b.yaml"], "Remove two again")?;
         waiting(env, namespace, None).await?;
         drop::<Agent>(agent);

@@ -107,6 +107,19 @@ fn what_came_from_a_secret_is_shown_nowhere() -> anyhow::Result<()> {
 
         // Quoted by a policy of the cluster.
         env.cluster.apply(&policy(namespace)).await?;
+        let probe = [
+            "-n",
+            namespace,
+            "patch",
+            "configmap",
+            "settings",
+            "--type=merge",
+            "--dry-run=server",
+            "-p",
+            &hand,
+        ];
+        eventually(SOON, "the policy", || async { Ok(!env.cluster.kubectl(&probe).await?.status.success()) })
+            .await?;
         env.cluster.apply(&spec("Never", "Correct")).await?;
         let denied = env.reason(namespace, "app", "Denied").await?;
         assert!(denied.message.contains("I do not like") && !denied.message.contains("Canary"), "{denied:?}");
@@ -140,11 +153,11 @@ fn what_a_terminal_obeys_is_shown_and_not_sent() -> anyhow::Result<()> {
         stage.tenant(namespace).await?;
         let receiver = Receiver::webhook(None).await?;
         let repository = env.forge.repository(namespace).await?;
-        let hostile = "\u{1b}[1A\u{1b}[2K\u{202e}gnihton\u{2066}\u{200b}\u{9b}8m\r\u{7f}\u{2028}\u{e0041}";
+        let hostile = "\u{1b}[1A\u{1b}[2K\u{202e}gnihton\u{2066}\u{200b}\r\u{2028}\u{feff}\u{e0041}";
         let of = |value: &str| {
-            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "map",
-                "annotations": {"example.com/a": value}}, "data": {"key": value, "lines": format!("a\n{value}\nb")}})
-            .to_string()
+            let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "map",
+                "annotations": {"example.com/a": value}}, "data": {"key": value, "lines": format!("a\n{value}\nb")}});
+            holdfast_diff::visible::json(&map.to_string()).into_owned()
         };
         repository.commit(&[("map.json", &of("calm"))], "Begin")?;
         env.cluster.apply(&alert(namespace, &receiver.url())).await?;

@@ -65,8 +65,13 @@ impl Verdict {
         let made = api.create(&PostParams::default(), &approval).await;
         let made = made.with_context(|| format!("cannot create an Approval in namespace {namespace}"))?;
         let word = if decision == ApprovalDecision::Approve { "approved" } else { "rejected" };
+        let end = match (decision, expires_at) {
+            (ApprovalDecision::Reject, _) => String::new(),
+            (ApprovalDecision::Approve, Some(end)) => format!(", once, until {end:.0}"),
+            (ApprovalDecision::Approve, None) => ", once, within 7 days".to_owned(),
+        };
         print::say(format_args!(
-            "{word} plan {plan_id} by Approval {}",
+            "{word} plan {plan_id} by Approval {}{end}",
             made.metadata.name.unwrap_or_default()
         ));
         Ok(ExitCode::SUCCESS)

@@ -30,6 +30,13 @@ pub struct Noted {
     pub failure: Option<Failure>,
 }
 
+impl Begun {
+    /// The name of the Approval.
+    pub fn name(&self) -> &str {
+        &self.used.approval.name
+    }
+}
+
 /// Notes the use of an approval. If that fails, what needs the approval waits and the rest goes ahead.
 pub async fn note(run: &Run<'_>, decision: Decision, set: gate::Set, revision: &str) -> Noted {
     let Some(used) = decision.used.clone() else { return Noted { decision, begun: None, failure: None } };
@@ -113,7 +120,11 @@ pub async fn sweep(run: &Run<'_>, findings: &Findings) {
 
 /// The status of an Approval that has ended; `None` if it has not, or says so already.
 fn end(run: &Run<'_>, findings: &Findings, one: &Given, given: &[Given]) -> Option<ApprovalStatus> {
-    let Given { spec, status, .. } = one;
+    let Given { name, spec, status, .. } = one;
+    if findings.approval.as_ref() == Some(name) {
+        // What is known of it here is older than what was just written.
+        return None;
+    }
     let waiting = findings.waiting.as_ref();
     let is_waiting = waiting.is_some_and(|waiting| waiting.plan.id.as_str() == spec.plan_id);
     let ended = |state| Some(ApprovalStatus { state, ..status.clone() });

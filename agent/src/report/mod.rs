@@ -76,6 +76,8 @@ pub struct Findings {
     /// No watch tells when that is over.
     pub again: bool,
     pub waiting: Option<Waiting>,
+    /// The name of the Approval that this run has used.
+    pub approval: Option<String>,
     pub done: Option<Done>,
     /// What differs from git or was put back; `None` if that is not known.
     pub drift: Option<Drift>,
@@ -108,6 +110,7 @@ impl Findings {
             waits: None,
             again: false,
             waiting: None,
+            approval: None,
             done: None,
             drift: None,
             objects: None,

@@ -37,7 +37,8 @@ pub fn build(before: &SyncStatus, findings: &Findings, episode: Option<&DriftSta
         });
     }
     if let Some(warnings) = &findings.warnings {
-        status.warnings = warnings.iter().take(WARNINGS).cloned().collect();
+        status.warnings =
+            warnings.iter().take(WARNINGS).map(|warning| cut(warning, LISTED_MESSAGE)).collect();
     }
     if let Some(chart) = &findings.chart {
         status.chart.clone_from(chart);
