@@ -80,7 +80,7 @@ impl Plan {
         let cache = tempfile::tempdir().context("cannot make a folder for the mirror")?;
         let context = connect(config, cache.path(), &self.agent_namespace).await?;
         if let Some(why) = context.cluster.view.marks.unverified() {
-            say(format_args!(
+            print::say(format_args!(
                 "warning: marks on objects are not verified, so this plan may count copied objects: {why}; name the agent's namespace with --agent-namespace"
             ));
         }
