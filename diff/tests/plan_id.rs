@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use holdfast_diff::mask::Masks;
 use holdfast_diff::object::{GroupKind, Manifest, ObjectId, Origin};
 use holdfast_diff::order::Stage;
 use holdfast_diff::plan::{Change, Plan, Prediction, Seen, desired, removed};
@@ -85,7 +86,7 @@ fn change(case: &Case, noise: Noise) -> Option<Change> {
             standing: Standing::Ours,
         },
     };
-    desired(&manifest, &object, SET, seen)
+    desired(&manifest, &object, SET, &Masks::default(), seen)
 }
 
 fn plan(cases: &[Case], noise: Noise) -> Plan {
