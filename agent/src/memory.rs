@@ -276,3 +276,46 @@ impl Memories {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::Location;
+
+    #[test]
+    fn two_thousand_syncs_that_went_leave_nothing_behind() {
+        let memories = Memories::default();
+        let mirror = Location::parse("https://git.example.com/a", None).map(|location| location.mirror());
+        let (end, reads) = (CancellationToken::new(), Arc::<Reads>::default());
+        for at in 0..2000 {
+            let sync = SyncRef::new("tenant", format!("sync-{at}"));
+            drop(memories.of(&sync));
+            if let Ok(mirror) = &mirror {
+                memories.uses(&sync, *mirror);
+            }
+            memories.call(&sync);
+            memories.hold(&sync);
+            memories.note_reads(&sync, &reads);
+            drop(memories.run(&sync, 1, &end));
+        }
+        assert_eq!(memories.known().len(), 2000);
+        assert!(lock(&memories.running).is_empty());
+        memories.known().iter().for_each(|sync| memories.forget(sync));
+        assert!(memories.known().is_empty());
+    }
+
+    #[test]
+    fn a_run_is_superseded_by_another_form_of_its_sync_alone() {
+        let (memories, end) = (Memories::default(), CancellationToken::new());
+        let sync = SyncRef::new("tenant", "sync");
+        let running = memories.run(&sync, 1, &end);
+        memories.supersede(&sync, Some(1));
+        memories.supersede(&SyncRef::new("tenant", "other"), None);
+        assert!(!running.superseded.is_cancelled());
+        memories.supersede(&sync, Some(2));
+        assert!(running.superseded.is_cancelled());
+        let gone = memories.run(&sync, 2, &end);
+        memories.supersede(&sync, None);
+        assert!(gone.superseded.is_cancelled());
+    }
+}

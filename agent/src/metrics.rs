@@ -394,3 +394,23 @@ impl Drop for Timer {
         self.metrics.stages.get_or_create(&stage).observe(self.started.elapsed().as_secs_f64());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_and_refs_without_end_have_labels_with_an_end() -> Result<(), std::fmt::Error> {
+        let metrics = Metrics::new();
+        for at in 0..2 * REFS {
+            metrics.registry_request(&format!("host-{at}.example.com"), "ok");
+            metrics.revision(&format!("https://git.example.com/{at}"), "main", "main@1", None);
+            metrics.revision(&format!("https://git.example.com/{at}"), "main", "main@2", Some("main@1"));
+        }
+        let text = metrics.encode()?;
+        let count = |start: &str| text.lines().filter(|line| line.starts_with(start)).count();
+        assert_eq!(count("holdfast_registry_requests_total{"), HOSTS + 1, "the last one is that of all others");
+        assert_eq!(count("holdfast_source_revision_info{"), REFS);
+        Ok(())
+    }
+}

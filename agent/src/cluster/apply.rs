@@ -121,7 +121,8 @@ pub async fn apply<'a>(
         let mut writes = futures::stream::iter(writes).buffer_unordered(SIDE_BY_SIDE);
         while let Some((change, written)) = writes.next().await {
             match written {
-                Ok(Written::Done) => outcome.done.push(change),
+                // What was applied is not held while the rest waits for its answers.
+                Ok(Written::Done) => outcome.done.push(Change { manifest: None, takeover: None, ..change }),
                 Ok(Written::NotBegun(why)) => {
                     outcome.waits.get_or_insert(why);
                     outcome.again = true;
