@@ -1,5 +1,6 @@
 //! Fifty Syncs by themselves, and the same fifty beside a neighbour whose objects, servers, renders and receivers hang, fail
-//! and never end: how much later their commits are applied, their drift is corrected and their alerts arrive.
+//! and never end: how much later their commits are applied, their drift is corrected and their alerts arrive. Fails if one
+//! of the fifty reports a timeout.
 //! I/O: processes, network.
 
 use std::collections::HashMap;
@@ -80,6 +81,9 @@ pub async fn isolation() -> anyhow::Result<()> {
             "alert_alone_p99_ms": alone[2], "alert_p99_ms": beside[2], "timeouts": late,
             "threads": running.agent.metric("process_threads").await?, "rss_mib": running.agent.rss_mib()?})
     );
+    if late > 0 {
+        bail!("{late} Syncs report a timeout that is their neighbour's");
+    }
     Ok(())
 }
 
