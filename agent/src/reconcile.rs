@@ -68,8 +68,13 @@ pub async fn reconcile(run: &Run<'_>, memory: &mut Memory) -> Findings {
             .into_iter()
             .for_each(|held| run.context.wake(held));
     }
-    drift::overwritten(run, memory, &mut findings).await;
-    ghosts::look(run, memory).await;
+    let looking = async {
+        drift::overwritten(run, memory, &mut findings).await;
+        ghosts::look(run, memory).await;
+        Ok(())
+    };
+    // What is not looked at now is looked at by the next run.
+    let _ = run.limits.wait("observe", looking).await;
     let partial = findings.failure.is_some();
     findings.drift.iter_mut().for_each(|found| drift::complete(run, memory, found, partial));
     findings.objects = Some(stages::health(run));

@@ -107,8 +107,10 @@ async fn turn(
         }
     } else {
         let mut findings = reconcile(&run, memory).await;
-        match hooks::of_sync(&run).await {
+        match run.limits.wait("source", hooks::of_sync(&run)).await {
             Ok(path) => findings.webhook_path = Some(path),
+            // What was done is reported all the same.
+            Err(failure) if is_superseded(&failure) => {}
             Err(failure) => findings.failure = findings.failure.or(Some(failure)),
         }
         findings
