@@ -72,10 +72,13 @@ pub async fn isolation() -> anyhow::Result<()> {
     tokio::time::sleep(Duration::from_secs(20)).await;
     let mut beside = measure(&running, &client, &receiver, &seen, 2000).await?;
     let late = timeouts(&client).await?;
-    let (alone, beside) = (alone.p99(), beside.p99());
+    let (half_alone, half) = (alone.at(0.5), beside.at(0.5));
+    let (alone, beside) = (alone.at(0.99), beside.at(0.99));
     println!(
         "{}",
         json!({"bench": "isolation", "case": format!("{} Syncs beside a hostile neighbour", GOOD.syncs),
+            "commit_alone_p50_ms": half_alone[0], "commit_p50_ms": half[0], "corrected_alone_p50_ms": half_alone[1],
+            "corrected_p50_ms": half[1], "alert_alone_p50_ms": half_alone[2], "alert_p50_ms": half[2],
             "commit_alone_p99_ms": alone[0], "commit_p99_ms": beside[0], "commit_later_ms": beside[0] - alone[0],
             "corrected_alone_p99_ms": alone[1], "corrected_p99_ms": beside[1],
             "alert_alone_p99_ms": alone[2], "alert_p99_ms": beside[2], "timeouts": late,
@@ -88,8 +91,8 @@ pub async fn isolation() -> anyhow::Result<()> {
 }
 
 impl Figures {
-    fn p99(&mut self) -> [f64; 3] {
-        [&mut self.commits, &mut self.corrected, &mut self.alerted].map(|times| percentile(times, 0.99))
+    fn at(&mut self, share: f64) -> [f64; 3] {
+        [&mut self.commits, &mut self.corrected, &mut self.alerted].map(|times| percentile(times, share))
     }
 }
 

@@ -121,16 +121,12 @@ async fn answer(to: &mut tokio::net::tcp::OwnedWriteHalf, manner: Manner) -> std
         }
         Manner::Headers => {
             to.write_all(BEGIN).await?;
-            loop {
-                to.write_all(b"X-More: and more\r\n").await?;
-            }
+            endless(to, b"X-More: and more\r\n").await?;
         }
         Manner::Body => {
             to.write_all(BEGIN).await?;
             to.write_all(b"Transfer-Encoding: chunked\r\n\r\n").await?;
-            loop {
-                to.write_all(b"1f\r\n001e# service=git-upload-pack\n0\r\n").await?;
-            }
+            endless(to, b"1e\r\n001e# service=git-upload-pack\n\r\n").await?;
         }
         Manner::Circle => {
             to.write_all(
@@ -141,4 +137,13 @@ async fn answer(to: &mut tokio::net::tcp::OwnedWriteHalf, manner: Manner) -> std
         }
     }
     Ok(())
+}
+
+/// Writes the same bytes for ever, as fast as a network could bring them.
+async fn endless(to: &mut tokio::net::tcp::OwnedWriteHalf, bytes: &[u8]) -> std::io::Result<()> {
+    let many = bytes.repeat(1000);
+    loop {
+        to.write_all(&many).await?;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
