@@ -409,7 +409,11 @@ mod tests {
         }
         let text = metrics.encode()?;
         let count = |start: &str| text.lines().filter(|line| line.starts_with(start)).count();
-        assert_eq!(count("holdfast_registry_requests_total{"), HOSTS + 1, "the last one is that of all others");
+        assert_eq!(
+            count("holdfast_registry_requests_total{"),
+            HOSTS + 1,
+            "the last one is that of all others"
+        );
         assert_eq!(count("holdfast_source_revision_info{"), REFS);
         Ok(())
     }

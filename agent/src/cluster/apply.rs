@@ -119,10 +119,13 @@ pub async fn apply<'a>(
             }
         });
         let mut writes = futures::stream::iter(writes).buffer_unordered(SIDE_BY_SIDE);
-        while let Some((change, written)) = writes.next().await {
+        while let Some((mut change, written)) = writes.next().await {
             match written {
                 // What was applied is not held while the rest waits for its answers.
-                Ok(Written::Done) => outcome.done.push(Change { manifest: None, takeover: None, ..change }),
+                Ok(Written::Done) => {
+                    (change.manifest, change.takeover) = (None, None);
+                    outcome.done.push(change);
+                }
                 Ok(Written::NotBegun(why)) => {
                     outcome.waits.get_or_insert(why);
                     outcome.again = true;
