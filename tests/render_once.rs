@@ -81,7 +81,7 @@ async fn only_what_is_read_is_rendered_and_only_once() -> anyhow::Result<()> {
     let agent = agent.restart(&env.cluster.kubeconfig(), &[]).await?;
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(renders(&agent).await?, 0);
-    for folder in kept.read_dir()? {
+    for folder in kept.join("installation").read_dir()? {
         for file in folder?.path().read_dir()? {
             let path = file?.path();
             let bytes = std::fs::read(&path)?;

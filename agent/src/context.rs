@@ -22,6 +22,7 @@ use crate::cluster::refusal::chain;
 use crate::cluster::secrets::{Secrets, User};
 use crate::cluster::view::View;
 use crate::cluster::watch::Watches;
+use crate::disk::Usage;
 use crate::gate::Given;
 use crate::image::pull_request::PullRequests;
 use crate::image::registry::{self, Registries};
@@ -153,7 +154,8 @@ impl Context {
         let marks = options.key.load(&client, &cluster_uid).await?;
         let view = Arc::new(View::new(marks, wake.clone()));
         let alerts = Alerts::new(cluster_uid.clone(), syncs.clone());
-        let source_options = SourceOptions { allow_file: options.allow_file, on_look };
+        let usage = Arc::new(Usage::new(options.policy.cache_limit));
+        let source_options = SourceOptions { allow_file: options.allow_file, on_look, usage: usage.clone() };
         let sources = Arc::new(Sources::new(options.cache_dir.clone(), source_options));
         let git = GitRemotes { sources: sources.clone(), runtime: Handle::current() };
         let remotes = options.allow_remotes.then(|| Arc::new(git) as Arc<dyn Remotes>);
@@ -170,7 +172,7 @@ impl Context {
             },
             policy: options.policy.clone(),
             sources,
-            renders: Arc::new(Renders::new(&options.cache_dir)),
+            renders: Arc::new(Renders::new(&options.cache_dir, usage)),
             outside,
             secrets: Arc::new(Secrets::new(client.clone(), wake.clone())),
             alerts,

@@ -103,6 +103,7 @@ pub async fn run(
             info!("Watching Syncs");
         }
     };
+    tokio::spawn(context.sources.clone().keep(stop.clone()));
     let alerts = serve_alerts(&context, &options);
     let updates = images::run(&context, &options.policy.namespaces, update_writer, called, stop.clone());
     let runs = Controller::for_stream(triggers, syncs)

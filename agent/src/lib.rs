@@ -4,6 +4,7 @@ pub mod api;
 pub mod disk;
 pub mod error;
 pub mod sync_ref;
+pub mod trust;
 
 pub mod cluster;
 pub mod gate;

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::api::{self, SyncSpec};
+use crate::trust::Domain;
 
 /// The default of [`Policy::max_timeout`].
 pub const MAX_TIMEOUT: Duration = Duration::from_mins(30);
@@ -51,6 +52,16 @@ impl Default for Policy {
 }
 
 impl Policy {
+    /// True if the users of a namespace have less rights than the agent.
+    fn serves_tenants(&self) -> bool {
+        self.default_service_account.is_some() || self.require_service_account
+    }
+
+    /// Who shares with a namespace what is kept.
+    pub fn domain(&self, namespace: &str) -> Domain {
+        if self.serves_tenants() { Domain::Namespace(namespace.into()) } else { Domain::Installation }
+    }
+
     /// What a Sync wants, with timeouts as long as they may be, and what was shortened; `None` if nothing is.
     pub fn shortened(&self, spec: &SyncSpec) -> Option<(SyncSpec, String)> {
         let (mut shorter, mut names) = (spec.clone(), Vec::new());

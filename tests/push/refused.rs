@@ -209,8 +209,11 @@ async fn a_server_that_cannot_be_reached_is_named_as_for_a_fetch() -> anyhow::Re
 #[tokio::test]
 async fn files_are_pushed_to_only_if_allowed() -> anyhow::Result<()> {
     let workshop = Workshop::new()?;
-    let options =
-        holdfast::source::SourceOptions { allow_file: false, on_look: std::sync::Arc::new(|_, _| {}) };
+    let options = holdfast::source::SourceOptions {
+        allow_file: false,
+        on_look: std::sync::Arc::new(|_, _| {}),
+        usage: std::sync::Arc::default(),
+    };
     let strict = holdfast::source::Sources::new(workshop.folder.path().join("strict"), options);
     let head = workshop.checkout("main").await?;
     let new = commit(&head, &[("a.yaml", b"image: web:2\n")], "Ours")?;

@@ -52,7 +52,8 @@ pub fn git_command(folder: &Path) -> Command {
 }
 
 pub fn sources(folder: &Path) -> Sources {
-    let options = SourceOptions { allow_file: true, on_look: Arc::new(|_, _| {}) };
+    let options =
+        SourceOptions { allow_file: true, on_look: Arc::new(|_, _| {}), usage: std::sync::Arc::default() };
     Sources::new(folder.join("cache"), options)
 }
 

@@ -54,13 +54,17 @@ impl Forged {
     fn new() -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let location = Location::parse("file:///nowhere/forged.git", None)?;
-        let mirror = folder.path().join("mirrors").join(location.mirror().to_string());
+        let mirror = folder.path().join("mirrors").join(location.place());
         Ok(Self { objects: Loose::init(&mirror)?, folder, location })
     }
 
     /// Reads a commit of the mirror; no server is asked for it.
     async fn checkout(&self, commit: &str) -> anyhow::Result<Checkout> {
-        let options = SourceOptions { allow_file: true, on_look: Arc::new(|_, _| {}) };
+        let options = SourceOptions {
+            allow_file: true,
+            on_look: Arc::new(|_, _| {}),
+            usage: std::sync::Arc::default(),
+        };
         let sources = Sources::new(self.folder.path().to_path_buf(), options);
         let reference = GitRef::Commit(commit.to_owned());
         Ok(sources.checkout(&self.location, &reference, LIMIT, LIMIT).await?)

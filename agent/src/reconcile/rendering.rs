@@ -15,7 +15,7 @@ use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::render::outside::{Outside, ReadRemote};
 use crate::render::reads::Reads;
-use crate::render::store::{Renders, Stored};
+use crate::render::store::{RenderKey, Renders, Stored};
 use crate::render::{self, Fruit, Inputs, Job, Keep};
 use crate::report::Failure;
 use crate::report::changes::cut;
@@ -82,10 +82,21 @@ pub async fn look_at(
     let context = run.context;
     let (render, outside) = (run.sync.spec.render.clone(), context.outside.clone());
     let metrics = context.metrics.clone();
-    let work = Work { files: checkout.files(), folder, options, inputs, render, outside, metrics };
+    let key = RenderKey {
+        domain: context.policy.domain(run.owner.namespace()),
+        mirror: checkout.mirror().to_string(),
+        options,
+    };
     let renders = context.renders.clone();
+    let turn = renders.turn(&key, &checkout.tree()).await;
+    let work = Work { files: checkout.files(), folder, key, inputs, render, outside, metrics };
     let (reads, mut remotes) = before.map(|before| (before.reads, before.remotes)).unzip();
-    let worked = tokio::task::spawn_blocking(move || work.run(&renders, reads)).await;
+    // The turn goes along: a render that its caller gave up comes to its end before the next one begins.
+    let worked = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        work.run(&renders, reads)
+    })
+    .await;
     let (reads, fresh) = worked.map_err(|error| Failure::internal("render", error.to_string()))?;
     context.memories.note_reads(run.owner, &reads);
     if let Some(Ok(fruit)) = &fresh {
@@ -116,7 +127,7 @@ fn options(run: &Run<'_>, folder: &str, inputs: &Inputs) -> Digest {
 struct Work {
     files: CommitFiles,
     folder: String,
-    options: Digest,
+    key: RenderKey,
     inputs: Inputs,
     render: Option<Render>,
     outside: Outside,
@@ -130,13 +141,13 @@ impl Work {
         if let Some(before) = before.filter(|before| before.matches(&self.files).is_some()) {
             return (before, None);
         }
-        let (reads, fruit) = renders.alone(self.options, || self.found(renders));
+        let (reads, fruit) = self.found(renders);
         (Arc::new(reads), Some(fruit))
     }
 
     /// Kept by an earlier run or another Sync, or rendered now.
     fn found(&self, renders: &Renders) -> (Reads, Result<Fruit, Failure>) {
-        let kept = if self.inputs.secret { None } else { renders.find(self.options, &self.files) };
+        let kept = if self.inputs.secret { None } else { renders.find(&self.key, &self.files) };
         if let Some(Stored { reads, fruit }) = kept {
             return (reads, Ok(fruit));
         }
@@ -153,7 +164,7 @@ impl Work {
             Ok((fruit, Keep::No)) => (reads, Ok(fruit)),
             Ok((fruit, Keep::Yes)) => {
                 let stored = Stored { reads, fruit };
-                renders.put(self.options, &stored);
+                renders.put(&self.key, &stored);
                 (stored.reads, Ok(stored.fruit))
             }
             Err(error) => (reads, Err(Failure::of("render", &error))),

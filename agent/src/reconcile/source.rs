@@ -84,7 +84,8 @@ pub async fn location(run: &Run<'_>) -> Result<Location, Failure> {
         None => None,
     };
     let location = Location::parse(&git.url, credential).map_err(|error| Failure::of("source", &error))?;
-    Ok(location.for_tenant(run.owner.namespace()))
+    let namespace = run.owner.namespace();
+    Ok(location.for_tenant(namespace).within(run.context.policy.domain(namespace)))
 }
 
 /// What is told of a commit.

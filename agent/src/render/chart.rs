@@ -71,7 +71,7 @@ pub fn render(
     let rendered = if let Some(chart) = &inputs.chart {
         runtime.block_on(runner.template(chart, &release))?
     } else {
-        let root = tempfile::tempdir().map_err(|error| io("make a folder for the chart", &error))?;
+        let root = runner.folder()?;
         let place = export(files, folder, root.path())?;
         let source = ChartSource::Folder { path: &place, root: root.path(), logins: &inputs.logins };
         let chart = runtime.block_on(runner.fetch(source))?;
@@ -215,10 +215,6 @@ fn told(Volatile { object, paths }: &Volatile) -> String {
         "the chart makes another {} of {object} each time: the live value is kept; give it a value of its own",
         paths.join(", ")
     )
-}
-
-fn io(doing: &'static str, error: &std::io::Error) -> HelmError {
-    HelmError::Io { doing, said: error.to_string() }
 }
 
 impl From<HelmError> for RenderError {

@@ -24,7 +24,7 @@ pub fn render(
     let failed = |error: HelmError| FilesError(format!("helmCharts, {}: {error}", wanted.name));
     let Charts { runner, runtime } = charts;
     let HelmChart { name, version, repo, .. } = wanted;
-    let root = tempfile::tempdir().map_err(|error| FilesError(format!("cannot make a folder: {error}")))?;
+    let root = runner.folder().map_err(failed)?;
     let oci = format!("{}/{name}", repo.trim_end_matches('/'));
     let version = if version.is_empty() && wanted.devel { ANY } else { version };
     let place;

@@ -9,6 +9,9 @@ use holdfast_diff::files::name::BadName;
 
 use crate::error::{Class, StageError};
 
+/// The largest object that is received, unpacked, in bytes. Forges take none that are larger.
+pub(super) const OBJECT_LIMIT: usize = 128 * 1024 * 1024;
+
 /// Why a source cannot be had.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum SourceError {
@@ -85,6 +88,18 @@ pub enum SourceError {
     FileTooLarge { path: String, size: u64, limit: u64 },
     #[error("{url}: {said}")]
     Git { url: String, said: String },
+    #[error(
+        "{url}: the repository sends more than {limit} bytes, which is more than is received; keep large files out of it, or raise --cache-limit"
+    )]
+    TooLarge { url: String, limit: u64 },
+    #[error(
+        "{url}: the repositories of {domain} use more than their share of the cache folder; it is fetched when there is room: use fewer or smaller repositories, or raise --cache-limit"
+    )]
+    CacheFull { url: String, domain: String },
+    #[error(
+        "{url}: the disk of the cache folder is full; it is fetched when there is room: use smaller repositories, or give the folder more room"
+    )]
+    DiskFull { url: String },
     #[error("cannot use the cache folder {path}: {said}")]
     Cache { path: String, said: String },
 }
@@ -96,6 +111,8 @@ impl StageError for SourceError {
             | Self::Unreachable { .. }
             | Self::Timeout { .. }
             | Self::Git { .. }
+            | Self::CacheFull { .. }
+            | Self::DiskFull { .. }
             | Self::Cache { .. } => Class::Transient,
             _ => Class::User,
         }
@@ -129,6 +146,9 @@ impl StageError for SourceError {
             Self::TooManyEntries { .. } => "TooManyEntries",
             Self::FileTooLarge { .. } => "FileTooLarge",
             Self::Git { .. } => "GitFailed",
+            Self::TooLarge { .. } => "RepositoryTooLarge",
+            Self::CacheFull { .. } => "CacheFull",
+            Self::DiskFull { .. } => "DiskFull",
             Self::Cache { .. } => "CacheFailed",
         }
     }
@@ -140,6 +160,12 @@ pub fn classify(url: &str, host: &str, error: &(dyn Error + 'static), stderr: &s
     let low = said.to_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| low.contains(word));
     let url = url.to_owned();
+    if has(&["no space left on device", "disk quota exceeded"]) {
+        return SourceError::DiskFull { url };
+    }
+    if has(&["allocation limit", "too large to fit in memory"]) {
+        return SourceError::TooLarge { url, limit: OBJECT_LIMIT as u64 };
+    }
     if has(&[
         "remote host identification has changed",
         "host key verification failed",

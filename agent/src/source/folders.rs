@@ -6,7 +6,7 @@
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gix::ObjectId;
 use gix::hash::Kind;
@@ -16,6 +16,8 @@ use holdfast_diff::files::name::{self, BadName};
 
 /// Entries of folders that are remembered of a mirror.
 const REMEMBERED: usize = 50_000;
+/// The same for all mirrors. The one that has most gives way.
+const ALL: usize = 200_000;
 /// The most entries of one folder.
 const ENTRIES: usize = 100_000;
 /// The bits of a mode that say what an entry is.
@@ -42,22 +44,65 @@ pub(super) enum BadFolder {
     Tree(&'static str),
 }
 
-/// What folders hold, by their ids.
+/// What the folders of all mirrors hold, as far as they were read. Each mirror sees its own: an id that is guessed shows
+/// nothing of another one's.
+#[derive(Clone, Default)]
+pub struct FolderCache(Arc<Mutex<Remembered>>);
+
 #[derive(Default)]
-pub struct Folders(Mutex<(HashMap<ObjectId, Entries>, usize)>);
+struct Remembered {
+    mirrors: HashMap<u64, (HashMap<ObjectId, Entries>, usize)>,
+    /// The number of the next mirror.
+    next: u64,
+}
+
+/// What the folders of one mirror hold, by their ids.
+pub struct Folders {
+    cache: FolderCache,
+    mirror: u64,
+}
+
+impl FolderCache {
+    /// Those of a mirror that was just opened.
+    pub fn repository(&self) -> Folders {
+        let mut all = self.lock();
+        all.next += 1;
+        Folders { cache: self.clone(), mirror: all.next }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Remembered> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Folders {
+    fn drop(&mut self) {
+        self.cache.lock().mirrors.remove(&self.mirror);
+    }
+}
 
 impl Folders {
     pub(super) fn get(&self, id: ObjectId) -> Option<Entries> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).0.get(&id).cloned()
+        self.cache.lock().mirrors.get(&self.mirror)?.0.get(&id).cloned()
     }
 
     pub(super) fn put(&self, id: ObjectId, entries: &Entries) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.1 + entries.len() > REMEMBERED {
-            *known = Default::default();
+        if entries.len() >= REMEMBERED {
+            return;
         }
-        if entries.len() < REMEMBERED && known.0.insert(id, entries.clone()).is_none() {
-            known.1 += entries.len();
+        let mut all = self.cache.lock();
+        let own = all.mirrors.entry(self.mirror).or_default();
+        if own.1 + entries.len() > REMEMBERED {
+            *own = Default::default();
+        }
+        if own.0.insert(id, entries.clone()).is_none() {
+            // An empty folder takes room too.
+            own.1 += entries.len() + 1;
+        }
+        if all.mirrors.values().map(|(_, count)| count).sum::<usize>() > ALL
+            && let Some((_, largest)) = all.mirrors.iter_mut().max_by_key(|(_, (_, count))| *count)
+        {
+            *largest = Default::default();
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use holdfast_diff::digest::{Digest, Hasher};
 
 use super::{Credential, SourceError};
+use crate::trust::Domain;
 
 /// How a repository is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,9 +26,10 @@ pub struct Location {
     pub(super) credential: Arc<Credential>,
     id: MirrorId,
     tenant: Option<Arc<str>>,
+    domain: Domain,
 }
 
-/// What tells two mirrors apart: the URL and the credential.
+/// What tells two mirrors apart: the trust domain, the URL and the credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MirrorId(Digest);
 
@@ -76,18 +78,15 @@ impl Location {
             ));
         }
         let credential = credential.unwrap_or_default();
-        let mut hasher = Hasher::default();
-        hasher.text(url);
-        if let Some(id) = credential.id() {
-            hasher.text(&id.to_string());
-        }
+        let id = id(url, &credential, &Domain::Installation);
         Ok(Self {
             scheme,
             url: url.to_owned(),
             host: host.split(':').next().unwrap_or_default().to_owned(),
             credential: Arc::new(credential),
-            id: MirrorId(hasher.finish()),
+            id,
             tenant: None,
+            domain: Domain::Installation,
         })
     }
 
@@ -105,6 +104,24 @@ impl Location {
     /// True if it logs in.
     pub fn has_login(&self) -> bool {
         self.credential.id().is_some()
+    }
+
+    /// The same repository, in a mirror of this trust domain: what one tenant fetches, or how much, delays no other one.
+    #[must_use]
+    pub fn within(self, domain: Domain) -> Self {
+        let Self { scheme, url, host, credential, id: _, tenant, domain: _ } = self;
+        let id = id(&url, &credential, &domain);
+        Self { scheme, url, host, credential, id, tenant, domain }
+    }
+
+    /// Whose mirror it is.
+    pub(super) fn domain(&self) -> &Domain {
+        &self.domain
+    }
+
+    /// Where the mirror is, below the folder of all mirrors.
+    pub fn place(&self) -> String {
+        format!("{}/{}", self.domain, self.id)
     }
 
     pub fn mirror(&self) -> MirrorId {
@@ -125,6 +142,16 @@ impl Location {
         let path = path.trim_matches('/');
         format!("{}/{}", self.host.to_lowercase(), path.strip_suffix(".git").unwrap_or(path))
     }
+}
+
+fn id(url: &str, credential: &Credential, domain: &Domain) -> MirrorId {
+    let mut hasher = Hasher::default();
+    hasher.text(&domain.to_string());
+    hasher.text(url);
+    if let Some(id) = credential.id() {
+        hasher.text(&id.to_string());
+    }
+    MirrorId(hasher.finish())
 }
 
 /// A URL without what stands between user and host.
@@ -185,6 +212,19 @@ mod tests {
         }
         assert_eq!(name("file:///srv/git/a.git")?, "/srv/git/a");
         assert_ne!(name("https://git.example.com/org/other")?, "git.example.com/org/config");
+        Ok(())
+    }
+
+    #[test]
+    fn each_trust_domain_has_a_mirror_of_its_own() -> Result<(), SourceError> {
+        let of = |domain: Domain| {
+            let location = Location::parse("https://git.example.com/a", None)?.within(domain);
+            Ok((location.mirror(), location.place()))
+        };
+        let a = of(Domain::Namespace("a".into()))?;
+        assert!(a.1.starts_with("namespace-a/"));
+        assert_ne!(a.0, of(Domain::Namespace("b".into()))?.0);
+        assert_eq!(of(Domain::Installation)?.0, Location::parse("https://git.example.com/a", None)?.mirror());
         Ok(())
     }
 

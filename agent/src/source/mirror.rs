@@ -2,11 +2,12 @@
 //!
 //! All of it can be fetched again, so anything odd about it is answered by throwing it away. I/O: disk, git.
 
+use std::collections::HashSet;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use gix::bstr::ByteSlice as _;
 use gix::odb::store::init::Slots;
@@ -17,11 +18,13 @@ use gix::remote::fetch::{Shallow, Tags};
 use gix::{ObjectId, ThreadSafeRepository};
 use tracing::{debug, warn};
 
-use super::error::classify;
-use super::folders::Folders;
+use super::error::{OBJECT_LIMIT, classify};
+use super::folders::{FolderCache, Folders};
+use super::progress::Received;
 use super::reference::Range;
 use super::transport::Connection;
 use super::{GitRef, Location, Revision, SourceError};
+use crate::disk::{Usage, leftovers};
 
 /// After so many packs a mirror is fetched afresh: packs are never joined.
 const PACKS: usize = 50;
@@ -29,6 +32,10 @@ const PACKS: usize = 50;
 const SLOTS: u16 = 200;
 /// How often it is tried to receive a pack while another one is received.
 const PAUSE: Duration = Duration::from_millis(10);
+/// A pack may take this part of the cache folder.
+const PACK: u64 = 4;
+/// A mirror is marked as used when its last mark is older.
+const MARK: Duration = Duration::from_mins(10);
 
 /// A repository on disk. A retired one goes when the last checkout of it does.
 pub struct Repository {
@@ -37,10 +44,19 @@ pub struct Repository {
     pub folders: Folders,
     folder: PathBuf,
     retired: AtomicBool,
+    /// Something of it could not be read: it is fetched afresh.
+    pub broken: AtomicBool,
+    open: Open,
 }
+
+/// The folders of all repositories that are open.
+pub type Open = Arc<Mutex<HashSet<PathBuf>>>;
 
 impl Drop for Repository {
     fn drop(&mut self) {
+        // One that is opened at the same folder must not lose it again.
+        let mut open = lock(&self.open);
+        open.remove(&self.folder);
         if self.retired.load(Ordering::Relaxed) {
             remove(&self.folder);
         }
@@ -61,17 +77,42 @@ pub struct Found {
 pub struct Mirror {
     state: Mutex<State>,
     receiving: Mutex<()>,
+    usage: Arc<Usage>,
 }
 
 struct State {
     folder: PathBuf,
     open: Option<Arc<Repository>>,
+    all: Open,
+    folders: FolderCache,
 }
 
 impl Mirror {
     /// The mirror in a folder, which need not exist.
-    pub fn at(folder: PathBuf) -> Self {
-        Self { state: Mutex::new(State { folder, open: None }), receiving: Mutex::default() }
+    pub fn at(folder: PathBuf, all: Open, folders: FolderCache, usage: Arc<Usage>) -> Self {
+        let state = Mutex::new(State { folder, open: None, all, folders });
+        Self { state, receiving: Mutex::default(), usage }
+    }
+
+    /// Where it is now.
+    pub fn folder(&self) -> PathBuf {
+        self.lock().folder.clone()
+    }
+
+    /// True if somebody has a checkout of it.
+    pub fn is_held(&self) -> bool {
+        self.lock().open.as_ref().is_some_and(|open| Arc::strong_count(open) > 1)
+    }
+
+    /// Closes it for good: its folder, which is returned, goes with the last checkout.
+    pub fn retire(&self) -> PathBuf {
+        let mut state = self.lock();
+        let folder = state.folder.clone();
+        match state.open.clone() {
+            Some(open) => state.discard(&open),
+            None => remove(&folder),
+        }
+        folder
     }
 
     /// The commit of a ref on the server, in the mirror. One connection, and no pack if the commit is there.
@@ -80,9 +121,9 @@ impl Mirror {
         location: &Location,
         reference: &GitRef,
         limit: Duration,
-        interrupt: &AtomicBool,
+        interrupt: &Arc<AtomicBool>,
     ) -> Result<Found, SourceError> {
-        let repository = self.lock().open()?;
+        let repository = self.open(location)?;
         if let GitRef::Commit(id) = reference {
             let commit = parse_commit(location, id)?;
             if let Some((commit, root)) = peel(&repository, commit) {
@@ -95,7 +136,8 @@ impl Mirror {
         };
         let spec = refspec(reference, reference_name.as_deref());
         let turn = || wait_for(&self.receiving, limit, interrupt);
-        let commit = fetch(location, &repository, reference, &spec, limit, interrupt, turn)?;
+        let asking = Asking { location, reference, spec: &spec, limit, interrupt, usage: &self.usage };
+        let commit = fetch(&asking, &repository, turn)?;
         let Some((commit, root)) = peel(&repository, commit) else {
             // It is there and cannot be read: begin again with an empty mirror.
             self.lock().discard(&repository);
@@ -108,6 +150,27 @@ impl Mirror {
         }
         let revision = revision(reference, reference_name.as_deref(), commit);
         Ok(Found { repository, revision, commit, root })
+    }
+
+    /// The repository, empty if something of it could not be read.
+    fn open(&self, location: &Location) -> Result<Arc<Repository>, SourceError> {
+        let mut state = self.lock();
+        if let Some(open) = state.open.clone().filter(|open| open.broken.load(Ordering::Relaxed)) {
+            warn!(folder = %open.folder.display(), "Mirror cannot be read and is fetched afresh");
+            state.discard(&open);
+        }
+        let open = state.open().inspect_err(|error| {
+            let full = matches!(error, SourceError::Cache { said, .. } if said.contains("No space left"));
+            if full {
+                self.usage.no_room();
+            }
+        });
+        match open {
+            Err(SourceError::Cache { said, .. }) if said.contains("No space left") => {
+                Err(SourceError::DiskFull { url: location.to_string() })
+            }
+            open => open,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -144,14 +207,30 @@ impl State {
 
     fn open(&mut self) -> Result<Arc<Repository>, SourceError> {
         if let Some(open) = &self.open {
+            mark(&self.folder);
             return Ok(open.clone());
         }
+        lock(&self.all).insert(self.folder.clone());
+        let opened = self.open_anew();
+        match &opened {
+            Ok(open) => self.open = Some(open.clone()),
+            Err(_) => drop(lock(&self.all).remove(&self.folder)),
+        }
+        opened
+    }
+
+    fn open_anew(&self) -> Result<Arc<Repository>, SourceError> {
         let failed = |said: String| SourceError::Cache { path: self.folder.display().to_string(), said };
         if interrupted(&self.folder) {
             warn!(folder = %self.folder.display(), "Mirror was left in the middle of a fetch and is thrown away");
             remove(&self.folder);
         }
-        let options = gix::open::Options::isolated().object_store_slots(Slots::Given(SLOTS));
+        leftovers::beginning_with(&self.folder.join("objects/pack"), ".tmp");
+        // An object is known to be too large before memory is taken for it; the more threads, the more of them at a time.
+        let limits = [format!("gitoxide.objects.allocLimit={OBJECT_LIMIT}"), "pack.threads=1".to_owned()];
+        let options = gix::open::Options::isolated()
+            .object_store_slots(Slots::Given(SLOTS))
+            .config_overrides(limits.map(gix::bstr::BString::from));
         let open = |folder: &Path| gix::open_opts(folder, options.clone());
         let repository = if let Ok(repository) = open(&self.folder) {
             repository
@@ -161,14 +240,28 @@ impl State {
             gix::init_bare(&self.folder).map_err(|error| failed(error.to_string()))?;
             open(&self.folder).map_err(|error| failed(error.to_string()))?
         };
-        let repository = Arc::new(Repository {
+        mark(&self.folder);
+        Ok(Arc::new(Repository {
             git: repository.into_sync(),
-            folders: Folders::default(),
+            folders: self.folders.repository(),
             folder: self.folder.clone(),
             retired: AtomicBool::new(false),
-        });
-        self.open = Some(repository.clone());
-        Ok(repository)
+            broken: AtomicBool::new(false),
+            open: self.all.clone(),
+        }))
+    }
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Marks a mirror as used. Only what goes first depends on it.
+fn mark(folder: &Path) {
+    let marked = folder.metadata().and_then(|metadata| metadata.modified());
+    let is_old = marked.is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|age| age > MARK));
+    if is_old {
+        let _ = std::fs::File::open(folder).and_then(|folder| folder.set_modified(SystemTime::now()));
     }
 }
 
@@ -299,16 +392,23 @@ fn last(names: &[String]) -> String {
     names.iter().rev().take(5).cloned().collect::<Vec<_>>().join(", ")
 }
 
+/// What a server is asked for.
+struct Asking<'a> {
+    location: &'a Location,
+    reference: &'a GitRef,
+    spec: &'a str,
+    limit: Duration,
+    interrupt: &'a Arc<AtomicBool>,
+    usage: &'a Usage,
+}
+
 /// Asks the server for the ref, and for the pack if the commit is not in the mirror.
 fn fetch<'a>(
-    location: &Location,
+    asking: &Asking<'_>,
     repository: &Repository,
-    reference: &GitRef,
-    spec: &str,
-    limit: Duration,
-    interrupt: &AtomicBool,
     turn: impl FnOnce() -> Option<MutexGuard<'a, ()>>,
 ) -> Result<ObjectId, SourceError> {
+    let Asking { location, reference, spec, limit, interrupt, usage } = *asking;
     let repo = repository.git.to_thread_local();
     let mut connection = Connection::open(location, Protocol::V2, limit)?;
     let keys = connection.keys();
@@ -343,10 +443,21 @@ fn fetch<'a>(
     if peel(repository, id).is_some() {
         return Ok(id);
     }
+    let domain = location.domain().to_string();
+    if !usage.admits(&domain) {
+        return Err(SourceError::CacheFull { url: location.to_string(), domain });
+    }
     let one = Shallow::DepthAtRemote(NonZeroU32::MIN);
-    let received = prepared.with_shallow(one).receive(gix::progress::Discard, interrupt);
-    match received {
-        Ok(_) => Ok(id),
+    let received = Received::new(usage.limit() / PACK, interrupt.clone());
+    let outcome = prepared.with_shallow(one).receive(received.clone(), interrupt);
+    match outcome {
+        _ if received.is_too_much() => {
+            Err(SourceError::TooLarge { url: location.to_string(), limit: usage.limit() / PACK })
+        }
+        Ok(_) => {
+            usage.grow(&domain, received.bytes());
+            Ok(id)
+        }
         Err(error) if matches!(reference, GitRef::Commit(_)) => {
             let said = failed(error);
             warn!(error = %said, "Server does not give a commit by its id");
@@ -357,7 +468,13 @@ fn fetch<'a>(
                     .to_owned(),
             })
         }
-        Err(error) => Err(failed(error)),
+        Err(error) => {
+            let error = failed(error);
+            if matches!(error, SourceError::DiskFull { .. }) {
+                usage.no_room();
+            }
+            Err(error)
+        }
     }
 }
 

@@ -8,10 +8,12 @@ mod credential;
 mod error;
 mod files;
 mod folders;
+mod keep;
 mod location;
 mod mirror;
 mod offer;
 mod pack;
+mod progress;
 mod publish;
 mod push;
 mod reference;
@@ -42,9 +44,11 @@ pub use sign::{SignError, Signer};
 pub use tree::Tree;
 pub use write::{NewCommit, Person, WriteError};
 
+use folders::FolderCache;
 use location::Scheme;
-use mirror::{Found, Mirror, server_name};
+use mirror::{Found, Mirror, Open, lock, server_name};
 
+use crate::disk::Usage;
 use crate::shares::Shares;
 
 /// Refs of one mirror whose answers are remembered.
@@ -58,6 +62,8 @@ pub struct SourceOptions {
     pub allow_file: bool,
     /// Hears of every look at a server.
     pub on_look: OnLook,
+    /// How much of the cache folder is used.
+    pub usage: Arc<Usage>,
 }
 
 /// Hears of a look at a server: its result, and the commit if there is a new one.
@@ -77,6 +83,10 @@ pub struct Sources {
     folder: PathBuf,
     options: SourceOptions,
     mirrors: Mutex<HashMap<MirrorId, Known>>,
+    /// The folders of repositories that are open, also of those that were replaced.
+    open: Open,
+    /// What the folders of mirrors hold.
+    folders: FolderCache,
     moved: broadcast::Sender<MirrorId>,
     /// One push at a time for each branch and tenant.
     turns: Shares,
@@ -88,6 +98,8 @@ pub struct Sources {
 #[derive(Clone)]
 struct Known {
     mirror: Arc<Mirror>,
+    /// When somebody asked last.
+    used: Arc<Mutex<Instant>>,
     answers: Arc<Mutex<HashMap<GitRef, Line>>>,
     /// What all mirrors of a repository have in common.
     repository: String,
@@ -161,6 +173,16 @@ impl Checkout {
         self.tree.folder(path)
     }
 
+    /// The id of the root of its tree.
+    pub fn tree(&self) -> String {
+        self.tree.root.to_string()
+    }
+
+    /// The mirror that it is of.
+    pub fn mirror(&self) -> MirrorId {
+        self.mirror
+    }
+
     /// The files of the commit.
     pub fn files(&self) -> CommitFiles {
         CommitFiles::new(self.tree.clone())
@@ -175,14 +197,18 @@ impl Checkout {
 impl Sources {
     /// Sources whose mirrors are below a folder, which may be lost at any time.
     pub fn new(folder: PathBuf, options: SourceOptions) -> Self {
-        Self {
+        let sources = Self {
             folder,
             options,
             mirrors: Mutex::default(),
+            open: Open::default(),
+            folders: FolderCache::default(),
             moved: broadcast::channel(256).0,
             turns: Shares::new(1),
             connections: Shares::new(CONNECTIONS),
-        }
+        };
+        sources.clear();
+        sources
     }
 
     /// Hears of every mirror of which a ref has moved.
@@ -267,15 +293,18 @@ impl Sources {
     fn mirror(&self, location: &Location) -> Known {
         let mut mirrors = self.mirrors.lock().unwrap_or_else(PoisonError::into_inner);
         let known = mirrors.entry(location.mirror()).or_insert_with(|| {
-            let folder = self.folder.join("mirrors").join(location.mirror().to_string());
-            let mirror = Arc::new(Mirror::at(folder));
+            let folder = self.folder.join(keep::MIRRORS).join(location.place());
+            let (open, folders, usage) =
+                (self.open.clone(), self.folders.clone(), self.options.usage.clone());
             Known {
-                mirror,
+                mirror: Arc::new(Mirror::at(folder, open, folders, usage)),
+                used: Arc::new(Mutex::new(Instant::now())),
                 answers: Arc::default(),
                 repository: location.repository(),
                 moved: Arc::default(),
             }
         });
+        *lock(&known.used) = Instant::now();
         known.clone()
     }
 

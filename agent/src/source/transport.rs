@@ -21,6 +21,8 @@ use super::{Credential, Location, SourceError};
 
 /// How long the connection itself may take.
 const CONNECT: Duration = Duration::from_secs(10);
+/// How the folders of keys begin; the number of the process follows.
+pub(super) const SSH: &str = "holdfast-ssh-";
 
 /// One connection: the transport, its options, and what ssh needs on disk.
 pub struct Connection {
@@ -117,7 +119,7 @@ impl Keys {
             said: error.to_string(),
         };
         let folder = tempfile::Builder::new()
-            .prefix("holdfast-ssh-")
+            .prefix(&format!("{SSH}{}-", std::process::id()))
             .permissions(Permissions::from_mode(0o700))
             .tempdir()
             .map_err(failed)?;

@@ -3,6 +3,7 @@
 //! What a folder holds is remembered by the folder's id, for all commits of a mirror. I/O: disk reads of the mirror.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use gix::ObjectId;
 use gix::objs::Kind;
@@ -183,6 +184,8 @@ impl Tree {
     }
 
     pub(super) fn unreadable(&self, path: &str, error: &dyn std::fmt::Display) -> SourceError {
+        // Whatever it is, a mirror that is fetched afresh does not have it.
+        self.repository.broken.store(true, Ordering::Relaxed);
         SourceError::Git {
             url: self.revision.to_string(),
             said: format!("cannot read {path} in the mirror: {error}"),

@@ -175,7 +175,8 @@ async fn place(pass: &Pass<'_>) -> Result<(Location, Option<Credential>), Failur
     };
     let location =
         Location::parse(&git.url, credential.clone()).map_err(|error| Failure::of("source", &error))?;
-    Ok((location.for_tenant(pass.owner.namespace()), credential))
+    let namespace = pass.owner.namespace();
+    Ok((location.for_tenant(namespace).within(pass.context.policy.domain(namespace)), credential))
 }
 
 async fn checkout(pass: &Pass<'_>, location: &Location, max_age: Duration) -> Result<Checkout, Failure> {

@@ -10,12 +10,13 @@ use std::path::{Path, PathBuf};
 use holdfast_diff::range;
 use semver::Version;
 use tokio::sync::{OnceCell, Semaphore};
-use tracing::{debug, warn};
+use tracing::debug;
 
 use super::cache::Cache;
 use super::repository::Indexes;
 use super::web::Web;
 use super::{HelmError, Limits, NEEDED, command};
+use crate::disk::leftovers;
 
 /// With less memory Helm does not even start: 96 MiB are enough for a small chart.
 const MEMORY: u64 = 128 * 1024 * 1024;
@@ -38,7 +39,7 @@ impl Runner {
     /// while nothing runs.
     pub fn new(program: &Path, cache: &Path, limits: Limits) -> Self {
         let work = cache.join("helm-runs");
-        clean(&work);
+        leftovers::of_dead_processes(&work, "");
         Self {
             program: found(program),
             permits: Semaphore::new(limits.parallel.max(1)),
@@ -84,7 +85,7 @@ impl Runner {
     }
 
     /// A folder that nobody else can read and that is gone afterwards.
-    pub(super) fn folder(&self) -> Result<tempfile::TempDir, HelmError> {
+    pub fn folder(&self) -> Result<tempfile::TempDir, HelmError> {
         let failed = HelmError::io("make a folder for Helm in the cache folder");
         std::fs::create_dir_all(&self.work).map_err(&failed)?;
         let prefix = format!("{}-", std::process::id());
@@ -104,18 +105,4 @@ fn found(program: &Path) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut places = std::env::split_paths(&path).map(|folder| folder.join(program));
     places.find(|place| place.is_file()).unwrap_or_else(|| program.to_path_buf())
-}
-
-/// Removes what a process that is no more left behind: there are values in it.
-fn clean(work: &Path) {
-    let Ok(entries) = work.read_dir() else { return };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let pid = name.to_str().and_then(|name| name.split('-').next()?.parse::<u32>().ok());
-        let alive =
-            pid.is_some_and(|pid| pid != std::process::id() && Path::new(&format!("/proc/{pid}")).exists());
-        if !alive && let Err(error) = std::fs::remove_dir_all(entry.path()) {
-            warn!(folder = %entry.path().display(), %error, "Cannot remove what a run of Helm left");
-        }
-    }
 }

@@ -1,0 +1,55 @@
+//! What a process that was killed left behind: removed when the next one starts. I/O: disk.
+
+use std::path::Path;
+
+use tracing::warn;
+
+/// Removes entries of a folder that begin with `prefix` and the number of a process, if that process is no more. In a
+/// container every process has the same number, and whoever starts has left nothing yet.
+pub fn of_dead_processes(folder: &Path, prefix: &str) {
+    remove(folder, |name| {
+        let pid = name.strip_prefix(prefix).and_then(|rest| rest.split('-').next()?.parse::<u32>().ok());
+        pid.is_some_and(|pid| pid == std::process::id() || !Path::new(&format!("/proc/{pid}")).exists())
+    });
+}
+
+/// Removes the entries of a folder whose names begin so.
+pub fn beginning_with(folder: &Path, prefix: &str) {
+    remove(folder, |name| name.starts_with(prefix));
+}
+
+fn remove(folder: &Path, is_left: impl Fn(&str) -> bool) {
+    for entry in folder.read_dir().into_iter().flatten().flatten() {
+        if !entry.file_name().to_str().is_some_and(&is_left) {
+            continue;
+        }
+        let path = entry.path();
+        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        let removed = if is_folder { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+        if let Err(error) = removed {
+            warn!(path = %path.display(), %error, "Cannot remove what an earlier process left");
+        }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_dead_process_left_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let (own, parent) = (std::process::id(), std::os::unix::process::parent_id());
+        let names =
+            [format!("x-{own}-a"), format!("x-{parent}-b"), "x-4294967295-c".to_owned(), "other".to_owned()];
+        names.iter().for_each(|name| std::fs::create_dir(folder.path().join(name)).unwrap());
+        std::fs::write(folder.path().join(".tmpabc"), "").unwrap();
+        of_dead_processes(folder.path(), "x-");
+        let there = names.map(|name| folder.path().join(name).exists());
+        assert_eq!(there, [false, true, false, true]);
+        beginning_with(folder.path(), ".tmp");
+        assert!(!folder.path().join(".tmpabc").exists());
+        of_dead_processes(&folder.path().join("missing"), "x-");
+    }
+}

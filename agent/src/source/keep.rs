@@ -1,0 +1,168 @@
+//! What of the cache folder stays: mirrors that something uses, and as much of everything as fits.
+//!
+//! A mirror that nothing has used for an hour goes; so does what a process that was killed left. When all together is too
+//! large, what was not used for the longest time goes, of the trust domain that uses most; what a Sync still holds goes
+//! last. I/O: disk.
+
+use std::path::Path;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use super::mirror::lock;
+use super::transport::SSH;
+use super::{Known, Sources};
+use crate::disk::{self, Item, excess, leftovers};
+
+/// A mirror that nothing has used for so long is out of use. A Sync that looks less often fetches afresh each time.
+const IDLE: Duration = Duration::from_hours(1);
+/// How often it is looked what can go.
+const PERIOD: Duration = Duration::from_mins(1);
+/// How long at least is between two looks when there is too much.
+const PAUSE: Duration = Duration::from_secs(1);
+/// What the cache folder holds, and how many folders are above each thing in it.
+const ROOMS: [(&str, usize); 4] = [(MIRRORS, 2), ("renders", 2), ("charts", 1), ("chart-indexes", 1)];
+/// The folder of mirrors, one folder for each trust domain.
+pub(super) const MIRRORS: &str = "mirrors";
+/// Temporary files, as the crate of that name calls them.
+const TEMPORARY: &str = ".tmp";
+
+impl Sources {
+    /// Keeps the cache folder within its limit until the process ends.
+    pub async fn keep(self: Arc<Self>, stop: CancellationToken) {
+        loop {
+            let sources = self.clone();
+            self.blocking(move || sources.sweep(IDLE)).await;
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(PERIOD) => {}
+                () = self.options.usage.exceeded() => tokio::time::sleep(PAUSE).await,
+            }
+        }
+    }
+
+    async fn blocking(&self, work: impl FnOnce() + Send + 'static) {
+        if let Err(error) = tokio::task::spawn_blocking(work).await {
+            warn!(%error, "The cache folder could not be swept");
+        }
+    }
+
+    /// Removes what an earlier process was killed over. Before anything is written.
+    pub(super) fn clear(&self) {
+        for folder in [&self.folder, &std::env::temp_dir()] {
+            leftovers::of_dead_processes(folder, SSH);
+        }
+        leftovers::beginning_with(&self.folder, TEMPORARY);
+        for (room, depth) in ROOMS {
+            for item in disk::items(&self.folder.join(room), depth) {
+                leftovers::beginning_with(&item.path, TEMPORARY);
+            }
+        }
+    }
+
+    /// Removes mirrors that were idle for so long, and what is too much.
+    pub fn sweep(&self, idle: Duration) {
+        self.forget_idle(idle);
+        self.remove_strays(idle);
+        self.shrink();
+    }
+
+    /// Forgets mirrors that nothing uses any more: no Sync, no ImageUpdate, no base, or not with this login.
+    fn forget_idle(&self, idle: Duration) {
+        lock(&self.mirrors).retain(|_, known| {
+            known.forget_answers(idle);
+            // Who holds the mirror is about to use it, under the lock that is held here.
+            let unused = lock(&known.used).elapsed() >= idle && Arc::strong_count(&known.mirror) == 1;
+            if !unused || known.mirror.is_held() {
+                return true;
+            }
+            let folder = known.mirror.retire();
+            debug!(folder = %folder.display(), "Removed a mirror that nothing uses");
+            false
+        });
+    }
+
+    /// Removes folders that no mirror of this process has.
+    fn remove_strays(&self, idle: Duration) {
+        for Item { path, used, .. } in disk::items(&self.folder.join(MIRRORS), 2) {
+            // A mirror with a number was a replacement, and is opened by nobody who starts.
+            let is_old = path.extension().is_some() || age(used) >= idle;
+            // Held, so that nobody opens it meanwhile.
+            let open = lock(&self.open);
+            if is_old && !open.contains(&path) {
+                remove(&path);
+            }
+        }
+    }
+
+    fn shrink(&self) {
+        let mut items = Vec::new();
+        for (room, depth) in ROOMS {
+            items.extend(disk::items(&self.folder.join(room), depth));
+        }
+        let usage = &self.options.usage;
+        let room = usage.measured(&items);
+        let sum: u64 = items.iter().map(|item| item.bytes).sum();
+        if sum <= room {
+            return;
+        }
+        let (held, free): (Vec<Item>, Vec<Item>) =
+            items.into_iter().partition(|item| lock(&self.open).contains(&item.path));
+        let held_bytes: u64 = held.iter().map(|item| item.bytes).sum();
+        let mut gone = excess(free, room.saturating_sub(held_bytes));
+        gone.extend(excess(held, room));
+        let bytes: u64 = gone.iter().map(|item| item.bytes).sum();
+        for item in &gone {
+            self.evict(&item.path);
+            usage.gone(item);
+        }
+        info!(
+            bytes,
+            limit = usage.limit(),
+            items = gone.len(),
+            "Removed what was used least from the cache folder"
+        );
+    }
+
+    /// Removes a thing. A mirror that is open is fetched afresh when it is needed again.
+    fn evict(&self, path: &Path) {
+        let mut known: Vec<Known> = lock(&self.mirrors).values().cloned().collect();
+        known.retain(|known| known.mirror.folder() == path);
+        for known in known {
+            known.forget_answers(Duration::ZERO);
+            known.mirror.retire();
+        }
+        // Folders of whatever is above it stay; they are few and empty.
+        remove(path);
+    }
+}
+
+impl Known {
+    /// Forgets what was answered long ago, and is not being asked.
+    fn forget_answers(&self, idle: Duration) {
+        lock(&self.answers).retain(|_, line| {
+            let old = |line: &super::Line| {
+                let answer = line.try_lock().ok();
+                answer
+                    .is_some_and(|answer| answer.as_ref().is_none_or(|answer| answer.asked.elapsed() >= idle))
+            };
+            Arc::strong_count(line) > 1 || !old(line)
+        });
+        let mut moved = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
+        moved.retain(|_, at: &mut Instant| at.elapsed() < IDLE);
+    }
+}
+
+fn age(used: SystemTime) -> Duration {
+    SystemTime::now().duration_since(used).unwrap_or_default()
+}
+
+fn remove(folder: &Path) {
+    if let Err(error) = std::fs::remove_dir_all(folder)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        warn!(folder = %folder.display(), %error, "Cannot remove a folder of the cache");
+    }
+}
