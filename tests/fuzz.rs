@@ -46,7 +46,9 @@ fn every_sort_of_finding_is_found() -> anyhow::Result<()> {
 
 #[test]
 fn some_inputs_break_no_reader() -> anyhow::Result<()> {
-    for (target, inputs) in [("yaml", 400), ("kustomization", 150), ("patch", 400)] {
+    for (target, inputs) in
+        [("yaml", 400), ("kustomization", 150), ("patch", 400), ("tree", 300), ("cache", 200)]
+    {
         let (output, told) = fuzz(target, inputs)?;
         ensure!(output.status.success(), "{told}: {}", String::from_utf8_lossy(&output.stderr));
     }

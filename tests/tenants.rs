@@ -3,6 +3,8 @@
 
 #[path = "tenants/approvals.rs"]
 mod approvals;
+#[path = "tenants/cache.rs"]
+mod cache;
 #[path = "hostile/mod.rs"]
 mod hostile;
 #[path = "tenants/isolation.rs"]

@@ -33,6 +33,7 @@ pub fn make(target: Target, seeds: &Seeds, seed: u64, number: u64) -> Input {
         let at = if random.one_in(3) { 0 } else { random.below(count) };
         let Some((_, bytes)) = input.files.get_mut(at) else { continue };
         *bytes = match random.below(3) {
+            _ if target.is_binary() => mutate::raw(bytes, &mut random),
             0 => tree::mutate(bytes, seeds, &mut random)
                 .unwrap_or_else(|| mutate::text(bytes, seeds, &mut random)),
             _ => mutate::text(bytes, seeds, &mut random),

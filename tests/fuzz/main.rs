@@ -1,11 +1,12 @@
 //! Inputs that nobody writes, for everything that reads what people push to git:
-//! `fuzz [yaml|kustomization|patch] [--minutes N] [--seed N] [--inputs N]`, `fuzz replay FILE`.
+//! `fuzz [yaml|kustomization|patch|tree|cache] [--minutes N] [--seed N] [--inputs N]`, `fuzz replay FILE`.
 //!
 //! Inputs are mutations of good ones, and are the same for the same seed. A panic, a stack overflow, a property that does
 //! not hold, two seconds of work or a hundred megabytes for one input are findings: each is written to a file. One JSON
 //! line a target on stdout; the exit code is 1 if there are findings. I/O: processes, disk.
 #![expect(clippy::print_stdout, reason = "figures go to stdout")]
 
+mod disk;
 mod finding;
 mod input;
 mod mutate;

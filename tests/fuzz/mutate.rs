@@ -75,7 +75,7 @@ pub fn operations(random: &mut Random) -> Vec<u8> {
 }
 
 /// Flips, cuts and repeats bytes.
-fn raw(bytes: &[u8], random: &mut Random) -> Vec<u8> {
+pub fn raw(bytes: &[u8], random: &mut Random) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     let at = random.below(bytes.len());
     match random.below(4) {

@@ -7,6 +7,7 @@ use holdfast_diff::yaml;
 use holdfast_tests::random::Random;
 use holdfast_tests::{corpus, root};
 
+use crate::disk;
 use crate::input::{File, Input};
 use crate::target::Target;
 
@@ -73,6 +74,8 @@ impl Seeds {
         let of = |texts: &[String], random: &mut Random| random.pick(texts).cloned().unwrap_or_default();
         match target {
             Target::Yaml | Target::Itself => Input { files: vec![file("a.yaml", &of(&self.texts, random))] },
+            Target::Tree => disk::tree(),
+            Target::Cache => disk::kept_render(),
             Target::Kustomization => random.pick(&self.trees).cloned().unwrap_or_default(),
             Target::Patch => {
                 let (patch, object) = (of(&self.patches, random), of(&self.objects, random));

@@ -14,6 +14,7 @@ use holdfast_diff::yaml;
 use holdfast_diff::yaml::edit::{Edit, edit};
 use serde_json::{Value, json};
 
+use crate::disk;
 use crate::input::{File, Input};
 
 /// A reader under test.
@@ -22,20 +23,31 @@ pub enum Target {
     Yaml,
     Kustomization,
     Patch,
+    /// Objects of git.
+    Tree,
+    /// Files of the cache folder.
+    Cache,
     /// The fuzzer: some of its inputs are findings of every sort.
     Itself,
 }
 
 impl Target {
-    pub const ALL: [Self; 3] = [Self::Yaml, Self::Kustomization, Self::Patch];
+    pub const ALL: [Self; 5] = [Self::Yaml, Self::Kustomization, Self::Patch, Self::Tree, Self::Cache];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Yaml => "yaml",
             Self::Kustomization => "kustomization",
             Self::Patch => "patch",
+            Self::Tree => "tree",
+            Self::Cache => "cache",
             Self::Itself => "itself",
         }
+    }
+
+    /// True if its inputs are bytes, of which any may change.
+    pub fn is_binary(self) -> bool {
+        matches!(self, Self::Tree | Self::Cache)
     }
 
     /// Runs an input. The error says which property does not hold.
@@ -44,6 +56,8 @@ impl Target {
             Self::Yaml => input.files.iter().try_for_each(|(path, bytes)| manifests(path, bytes)),
             Self::Kustomization => kustomization(input),
             Self::Patch => patch(input),
+            Self::Tree => disk::read_tree(input),
+            Self::Cache => disk::find_render(input),
             Self::Itself => Ok(()),
         }
     }
@@ -53,8 +67,8 @@ impl FromStr for Target {
     type Err = anyhow::Error;
 
     fn from_str(name: &str) -> anyhow::Result<Self> {
-        let found = [Self::Yaml, Self::Kustomization, Self::Patch, Self::Itself].into_iter();
-        match found.into_iter().find(|target| target.name() == name) {
+        let mut all = Self::ALL.into_iter().chain([Self::Itself]);
+        match all.find(|target| target.name() == name) {
             Some(target) => Ok(target),
             None => bail!("there is no target {name}; there are {}", Self::ALL.map(Self::name).join(", ")),
         }

@@ -17,6 +17,7 @@ pub mod disk;
 pub mod forge;
 pub mod images;
 pub mod kubelet;
+pub mod objects;
 pub mod pki;
 pub mod ports;
 pub mod proxy;

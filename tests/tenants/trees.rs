@@ -12,7 +12,9 @@ use holdfast_diff::files::Files as _;
 use holdfast_tests::{eventually, sync};
 use serde_json::json;
 
-use super::hostile::trees::{self, Loose, Objects as _};
+use holdfast_tests::objects::{Loose, Objects as _, commit, tree, tree_bytes};
+
+use super::hostile::trees::{self, Pushed};
 use super::stage::run;
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -103,8 +105,8 @@ async fn objects_that_git_does_not_write_are_errors() -> anyhow::Result<()> {
     let objects = &forged.objects;
     let blob = objects.put("blob", b"a: 1\n")?;
     let file: (&str, &[u8], &str) = ("100644", b"a.yaml", &blob);
-    let sub = trees::tree(objects, &[file])?;
-    let whole = trees::tree_bytes(&[file])?;
+    let sub = tree(objects, &[file])?;
+    let whole = tree_bytes(&[file])?;
     let missing = "12".repeat(20);
     let many: Vec<String> = (0..100_001).map(|number| format!("{number:06}")).collect();
     let many: Vec<(&str, &[u8], &str)> =
@@ -112,18 +114,18 @@ async fn objects_that_git_does_not_write_are_errors() -> anyhow::Result<()> {
     let roots = [
         ("cut", objects.put("tree", &whole[..whole.len() - 3])?, "cannot be read"),
         ("no mode", objects.put("tree", b"a.yaml\0")?, "cannot be read"),
-        ("twice", trees::tree(objects, &[file, file])?, "twice"),
-        ("order", trees::tree(objects, &[("100644", b"b", &blob), file])?, "order"),
-        ("mode", trees::tree(objects, &[("7777777", b"a", &blob)])?, "git tree"),
-        ("blob as folder", trees::tree(objects, &[("40000", b"a", &blob)])?, "is a blob, not a tree"),
-        ("folder as file", trees::tree(objects, &[("100644", b"a.yaml", &sub)])?, "is a tree, not a blob"),
+        ("twice", tree(objects, &[file, file])?, "twice"),
+        ("order", tree(objects, &[("100644", b"b", &blob), file])?, "order"),
+        ("mode", tree(objects, &[("7777777", b"a", &blob)])?, "git tree"),
+        ("blob as folder", tree(objects, &[("40000", b"a", &blob)])?, "is a blob, not a tree"),
+        ("folder as file", tree(objects, &[("100644", b"a.yaml", &sub)])?, "is a tree, not a blob"),
         ("blob as root", blob.clone(), "is a blob, not a tree"),
-        ("missing", trees::tree(objects, &[("40000", b"a", &missing)])?, "cannot read a"),
-        ("many", trees::tree(objects, &many)?, "more than 100,000 entries"),
+        ("missing", tree(objects, &[("40000", b"a", &missing)])?, "cannot read a"),
+        ("many", tree(objects, &many)?, "more than 100,000 entries"),
         ("huge", objects.put("tree", &vec![b'x'; 17 << 20])?, "bytes are not read"),
     ];
     for (what, root, expected) in roots {
-        let checkout = forged.checkout(&trees::commit(objects, &root)?).await?;
+        let checkout = forged.checkout(&commit(objects, &root)?).await?;
         let said = plain::units(&checkout.files(), "")
             .and_then(|_| checkout.files().read("a.yaml").map(|_| ()))
             .err()
@@ -133,8 +135,8 @@ async fn objects_that_git_does_not_write_are_errors() -> anyhow::Result<()> {
     }
     let long = vec![b'a'; 5000];
     let link = objects.put("blob", &long)?;
-    let root = trees::tree(objects, &[("120000", b"link", &link)])?;
-    ensure!(said(&forged.checkout(&trees::commit(objects, &root)?).await?, "").contains("4096"));
+    let root = tree(objects, &[("120000", b"link", &link)])?;
+    ensure!(said(&forged.checkout(&commit(objects, &root)?).await?, "").contains("4096"));
     Ok(())
 }
 
@@ -174,7 +176,7 @@ fn a_chart_with_a_path_as_a_name_writes_nothing() -> anyhow::Result<()> {
         };
         for name in [path, &climbing, ".", ".."] {
             let mode = if name.starts_with('.') && name.len() < 3 { "40000" } else { "100644" };
-            let commit = trees::chart(&repository, mode, name.as_bytes(), "written: true\n")?;
+            let commit = trees::chart(&Pushed(&repository), mode, name.as_bytes(), "written: true\n")?;
             repository.git(&["update-ref", "refs/heads/main", &commit])?;
             repository.git(&["push", "--quiet", "--force", &repository.push_url, "main"])?;
             apply("evil", "chart").await?;

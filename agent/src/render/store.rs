@@ -57,7 +57,7 @@ pub struct RenderKey {
 
 impl RenderKey {
     /// Where the renders are, below the folder of all.
-    fn place(&self) -> String {
+    pub fn place(&self) -> String {
         let mut hasher = Hasher::default();
         hasher.text(&self.mirror);
         hasher.text(&self.options.to_string());
