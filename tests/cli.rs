@@ -151,14 +151,14 @@ fn one_agent_works_and_another_goes_on_when_it_ends() -> anyhow::Result<()> {
         shared.env.ready("lease", "app", None).await?;
         let second = Agent::start(&kubeconfig, &arguments).await?;
         eventually(SOON, "the second to wait", || async {
-            Ok(second.output()?.contains("Waits for the Lease"))
+            Ok(second.output()?.contains("Waiting for the Lease"))
         })
         .await?;
         let (status, _) = first.terminate(Duration::from_secs(5))?;
         assert!(status.success(), "{status}");
         let commit = repository.commit(&[("a.yaml", &MAP.replace("two", "three"))], "Change")?;
         shared.env.ready("lease", "app", Some(&commit)).await?;
-        assert!(second.output()?.contains("Holds the Lease"));
+        assert!(second.output()?.contains("Acquired the Lease"));
         let metrics = second.get("metrics").await?;
         for name in [
             "holdfast_sync_ready{",

@@ -8,7 +8,7 @@ use std::time::Duration;
 use holdfast::api::HookProvider;
 use holdfast::metrics::Metrics;
 use holdfast::server::hooks::{Endpoint, HookKind, HookOwner, Hooks};
-use holdfast::server::{Health, Token, serve};
+use holdfast::server::{CONNECTIONS, Health, Pages, Relay, Scrape, Token, serve};
 use holdfast_tests::forge::{Forge, Repository, USER};
 use holdfast_tests::{eventually, tools};
 use reqwest::Method;
@@ -41,7 +41,15 @@ async fn a_push_is_told_of_and_proven() -> anyhow::Result<()> {
     }));
     let (metrics, any) = (Arc::new(Metrics::new()), SocketAddr::from(([127, 0, 0, 1], 0)));
     let stop = CancellationToken::new();
-    let address = serve(any, Health::default(), metrics.clone(), None, Some(hooks.clone()), stop).await?;
+    let pages = Pages {
+        health: Health::default(),
+        metrics: metrics.clone(),
+        scrape: Scrape::Open,
+        audit: None,
+        hooks: hooks.clone(),
+        relay: Relay::alone(stop.clone()),
+    };
+    let address = serve(any, pages, CONNECTIONS, None, stop)?;
     // Gitea signs in its own way, in that of its fork, and in that of GitHub.
     let providers = [HookProvider::Gitea, HookProvider::Forgejo, HookProvider::GitHub, HookProvider::Generic];
     for provider in providers {

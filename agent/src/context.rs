@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use http::Method;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{self, Store};
@@ -14,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{Approval, ApprovalDecision, ApprovalSpec, ImageUpdate, Sync};
 use crate::cluster::Cluster;
-use crate::cluster::clients::{ClientError, Clients};
+use crate::cluster::clients::{ClientError, Clients, MayWrite};
 use crate::cluster::discovery::Discovery;
 use crate::cluster::lookup::Lookups;
 use crate::cluster::marks::key::{KeyError, KeyIn};
@@ -98,6 +99,8 @@ pub struct Options {
     pub hooks: Hooks,
     /// Where the key for marks on objects is.
     pub key: KeyIn,
+    /// Whether a request that writes may begin.
+    pub may_write: MayWrite,
 }
 
 /// The ends that feed a context.
@@ -129,8 +132,8 @@ impl Context {
         stop: CancellationToken,
     ) -> Result<(Self, Feeds), ConnectError> {
         let counted = metrics.clone();
-        let clients =
-            Clients::new(config, Arc::new(move |method, code| counted.api_request(method.as_str(), code)))?;
+        let on_request = Arc::new(move |method: &Method, code| counted.api_request(method.as_str(), code));
+        let clients = Clients::new(config, on_request, options.may_write.clone())?;
         let client = clients.own();
         let system =
             Api::<Namespace>::all(client.clone()).get("kube-system").await.map_err(ConnectError::Cluster)?;

@@ -1,144 +1,299 @@
 //! Leader election by Lease: of several agents one works, and another goes on within seconds when it ends.
 //!
-//! I/O: API reads and writes of one Lease.
+//! As client-go does it: a Lease ends by the clock of whoever waits for it ([`observed`]), a holder renews it well before that
+//! and stops working when it cannot ([`fence`]), and whoever waits does so with jitter. I/O: API reads and writes of one Lease.
 
+mod fence;
+mod observed;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher as _, RandomState};
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::Client;
 use kube::api::{Api, ObjectMeta, PostParams};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{Mutex, watch};
+use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
+
+pub use self::fence::{Clock, Fence, clock};
+use self::observed::{Observed, holder};
 
 /// The name of the Lease.
 const NAME: &str = "holdfast";
-/// How long a Lease is good without being renewed.
-const TERM: Duration = Duration::from_secs(15);
-/// How long a holder goes on that cannot renew: it ends well before another one can begin.
-const GIVE_UP: Duration = Duration::from_secs(10);
-/// How often it is renewed, or asked for.
-const PERIOD: Duration = Duration::from_secs(3);
+/// The annotation of the Lease that says where its holder takes calls.
+const ADDRESS: &str = "holdfast.dev/address";
+/// How long giving the Lease back may take.
+const RELEASE: Duration = Duration::from_secs(1);
+
+/// How long everything about the Lease takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    /// How long the Lease is good without being renewed. Whole seconds.
+    pub term: Duration,
+    /// How long after its last renewal a holder stops working: well before another one can begin.
+    pub give_up: Duration,
+    /// How often it is renewed, or tried.
+    pub period: Duration,
+    /// How much longer the pause of one that waits can be, so that several do not try at the same time.
+    pub jitter: Duration,
+    /// How long one attempt may take.
+    pub attempt: Duration,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self {
+            term: Duration::from_secs(15),
+            give_up: Duration::from_secs(10),
+            period: Duration::from_secs(2),
+            jitter: Duration::from_secs(1),
+            attempt: Duration::from_secs(4),
+        }
+    }
+}
+
+/// Who holds the Lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Holder {
+    Nobody,
+    Us,
+    /// Another agent, which takes calls at this address.
+    Other {
+        address: Option<SocketAddr>,
+    },
+}
+
+/// What a candidate is.
+pub struct Identity {
+    /// Another one for each process.
+    pub name: String,
+    /// Where this agent takes calls, if others can reach it.
+    pub address: Option<SocketAddr>,
+}
 
 /// A candidate for the Lease.
 pub struct Candidate {
     leases: Api<Lease>,
-    identity: String,
-    /// Cancelled when the Lease is ours for the first time.
-    held: CancellationToken,
+    identity: Identity,
+    times: Times,
+    clock: Clock,
+    fence: Fence,
+    holder: watch::Sender<Holder>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    observed: Observed,
+    /// The Lease as we last wrote it.
+    ours: Option<Lease>,
+    /// When the request began that renewed it.
+    renewed: Duration,
+}
+
+/// The Lease is not ours.
+#[derive(Debug, thiserror::Error)]
+enum NotHeld {
+    /// Another agent has it.
+    #[error("another agent holds the Lease: {0}")]
+    By(String),
+    #[error(transparent)]
+    Api(#[from] kube::Error),
+    #[error("the API server does not answer")]
+    Silent,
 }
 
 impl Candidate {
-    /// A candidate in the client's namespace. The identity must be another one for each process.
-    pub fn new(client: Client, identity: String) -> Self {
-        Self { leases: Api::default_namespaced(client), identity, held: CancellationToken::new() }
+    /// A candidate in the client's namespace.
+    /// Says to `holder` who holds the Lease, as far as this process knows.
+    pub fn new(
+        client: Client,
+        identity: Identity,
+        times: Times,
+        clock: Clock,
+        holder: watch::Sender<Holder>,
+    ) -> Self {
+        Self {
+            leases: Api::default_namespaced(client),
+            identity,
+            times,
+            fence: Fence::closed(clock.clone()),
+            clock,
+            holder,
+            state: Mutex::default(),
+        }
     }
 
-    /// Waits until the Lease is ours.
+    /// Whether this process may write. It may only while it holds the Lease.
+    pub fn fence(&self) -> Fence {
+        self.fence.clone()
+    }
+
+    /// Waits until the Lease is ours. Nobody is told before [`Candidate::begin`].
     pub async fn acquire(&self) {
-        let mut told = false;
+        let mut waiting: Option<String> = None;
         loop {
             match self.try_hold().await {
-                Ok(None) => {
-                    info!(identity = self.identity, "Holds the Lease");
-                    self.held.cancel();
-                    return;
+                Ok(()) => return info!(identity = self.identity.name, "Acquired the Lease"),
+                Err(NotHeld::By(other)) => {
+                    if waiting.as_ref() != Some(&other) {
+                        info!(holder = other, "Waiting for the Lease");
+                    }
+                    waiting = Some(other);
                 }
-                Ok(Some(other)) if !told => {
-                    told = true;
-                    info!(holder = other, "Waits for the Lease");
-                }
-                Ok(Some(_)) => {}
-                Err(error) => warn!(error = %error, "Cannot ask for the Lease and tries again"),
+                Err(error) => warn!(%error, "Cannot acquire the Lease, trying again"),
             }
-            tokio::time::sleep(PERIOD).await;
+            sleep(self.times.period + self.times.jitter.mul_f64(chance())).await;
         }
     }
 
-    /// Renews the Lease, once it is ours, until it is lost.
+    /// Says that the Lease is ours.
+    pub fn begin(&self) {
+        self.holder.send_replace(Holder::Us);
+    }
+
+    /// Renews the Lease, which is ours, until it is lost. Writes have ended when this returns.
     pub async fn lost(&self) {
-        self.held.cancelled().await;
-        let mut renewed = tokio::time::Instant::now();
         loop {
-            tokio::time::sleep(PERIOD).await;
-            match tokio::time::timeout(PERIOD, self.try_hold()).await {
-                Ok(Ok(None)) => renewed = tokio::time::Instant::now(),
-                Ok(Ok(Some(other))) => {
+            sleep(self.times.period.min(self.left().await)).await;
+            match timeout(self.left().await, self.try_hold()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(NotHeld::By(other))) => {
                     warn!(holder = other, "Lost the Lease");
-                    return;
+                    break;
                 }
-                Ok(Err(error)) => warn!(error = %error, "Cannot renew the Lease and tries again"),
-                Err(_) => warn!("Cannot renew the Lease in time and tries again"),
+                Ok(Err(error)) => warn!(%error, "Cannot renew the Lease, trying again"),
+                Err(_) => warn!("Cannot renew the Lease in time"),
             }
-            if renewed.elapsed() > GIVE_UP {
-                warn!("Gives up a Lease that could not be renewed");
-                return;
+            if self.left().await.is_zero() {
+                warn!("Gave up the Lease, which could not be renewed");
+                break;
             }
         }
+        self.fence.close();
+        self.holder.send_replace(Holder::Nobody);
     }
 
     /// Gives the Lease back, so that another agent need not wait for its end.
     pub async fn release(&self) {
-        let Ok(Some(mut lease)) = self.leases.get_opt(NAME).await else { return };
-        let Some(spec) =
-            lease.spec.as_mut().filter(|spec| spec.holder_identity.as_deref() == Some(&self.identity))
-        else {
-            return;
-        };
-        spec.holder_identity = None;
-        if let Err(error) = self.leases.replace(NAME, &PostParams::default(), &lease).await {
-            warn!(error = %error, "Cannot give the Lease back; it ends by itself");
+        self.fence.close();
+        self.holder.send_replace(Holder::Nobody);
+        let Some(mut lease) = self.state.lock().await.ours.take() else { return };
+        lease.metadata.annotations.get_or_insert_default().remove(ADDRESS);
+        let spec = lease.spec.get_or_insert_default();
+        spec.holder_identity = Some(String::new());
+        spec.lease_duration_seconds = Some(1);
+        spec.renew_time = Some(MicroTime(Timestamp::now()));
+        match timeout(RELEASE, self.leases.replace(NAME, &PostParams::default(), &lease)).await {
+            Ok(Ok(_)) => info!("Released the Lease"),
+            Ok(Err(error)) => warn!(%error, "Cannot release the Lease; it ends by itself"),
+            Err(_) => warn!("Cannot release the Lease in time; it ends by itself"),
         }
     }
 
-    /// Takes or renews the Lease. Returns the holder if it is somebody else's.
-    async fn try_hold(&self) -> Result<Option<String>, kube::Error> {
-        let now = Timestamp::now();
-        let Some(mut lease) = self.leases.get_opt(NAME).await? else {
+    /// How long our Lease can still be used.
+    async fn left(&self) -> Duration {
+        (self.state.lock().await.renewed + self.times.give_up).saturating_sub((self.clock)())
+    }
+
+    /// Takes or renews the Lease.
+    async fn try_hold(&self) -> Result<(), NotHeld> {
+        let mut state = self.state.lock().await;
+        let began = (self.clock)();
+        let written =
+            timeout(self.times.attempt, self.write(&mut state)).await.map_err(|_| NotHeld::Silent)??;
+        // Others count from when they see it, which is later than this.
+        state.renewed = began;
+        state.ours = Some(written);
+        self.fence.open_until(began + self.times.give_up);
+        Ok(())
+    }
+
+    async fn write(&self, state: &mut State) -> Result<Lease, NotHeld> {
+        // What we wrote last is still what is there, as a rule: then renewing it is one request.
+        if let Some(ours) = state.ours.take() {
+            match self.leases.replace(NAME, &PostParams::default(), &self.renewed(ours.clone())).await {
+                Err(kube::Error::Api(status)) if status.code == 409 || status.code == 404 => {}
+                Err(error) => {
+                    state.ours = Some(ours);
+                    return Err(error.into());
+                }
+                Ok(lease) => return Ok(lease),
+            }
+        }
+        let Some(lease) = self.leases.get_opt(NAME).await? else {
             let metadata = ObjectMeta { name: Some(NAME.to_owned()), ..ObjectMeta::default() };
-            let lease = Lease { metadata, spec: Some(self.spec(now, None)) };
+            let lease = self.renewed(Lease { metadata, spec: None });
             return Self::won(self.leases.create(&PostParams::default(), &lease).await);
         };
-        let spec = lease.spec.take().unwrap_or_default();
-        let holder =
-            spec.holder_identity.clone().filter(|holder| !holder.is_empty() && *holder != self.identity);
-        if let Some(holder) = holder
-            && !ended(&spec, now)
+        let spec = lease.spec.clone().unwrap_or_default();
+        let now = (self.clock)();
+        state.observed.note(&spec, now);
+        if let Some(other) = holder(&spec).filter(|holder| *holder != self.identity.name)
+            && !state.observed.has_ended(now)
         {
-            return Ok(Some(holder));
+            self.see(&lease);
+            return Err(NotHeld::By(other.to_owned()));
         }
-        lease.spec = Some(self.spec(now, Some(&spec)));
         // The resourceVersion in it makes sure that nobody else was faster.
-        Self::won(self.leases.replace(NAME, &PostParams::default(), &lease).await)
+        Self::won(self.leases.replace(NAME, &PostParams::default(), &self.renewed(lease)).await)
     }
 
-    fn won(written: Result<Lease, kube::Error>) -> Result<Option<String>, kube::Error> {
-        match written {
-            Ok(_) => Ok(None),
-            Err(kube::Error::Api(status)) if status.code == 409 => {
-                Ok(Some("another agent, just now".to_owned()))
+    fn won(written: Result<Lease, kube::Error>) -> Result<Lease, NotHeld> {
+        written.map_err(|error| match error {
+            kube::Error::Api(status) if status.code == 409 => {
+                NotHeld::By("another agent, since a moment".to_owned())
             }
-            Err(error) => Err(error),
-        }
+            error => error.into(),
+        })
     }
 
-    fn spec(&self, now: Timestamp, before: Option<&LeaseSpec>) -> LeaseSpec {
-        let same = before.filter(|spec| spec.holder_identity.as_deref() == Some(&self.identity));
-        LeaseSpec {
-            holder_identity: Some(self.identity.clone()),
-            lease_duration_seconds: i32::try_from(TERM.as_secs()).ok(),
-            acquire_time: same.map_or(Some(MicroTime(now)), |spec| spec.acquire_time.clone()),
-            renew_time: Some(MicroTime(now)),
-            lease_transitions: before
-                .map(|spec| spec.lease_transitions.unwrap_or(0) + i32::from(same.is_none())),
-            ..LeaseSpec::default()
+    /// Notes who else holds the Lease.
+    fn see(&self, lease: &Lease) {
+        let annotations = lease.metadata.annotations.as_ref();
+        let address = annotations.and_then(|all| all.get(ADDRESS)?.parse().ok());
+        let seen = Holder::Other { address };
+        self.holder.send_if_modified(|known| {
+            *known != seen && {
+                *known = seen;
+                true
+            }
+        });
+    }
+
+    /// The Lease as it is when we hold it from now on.
+    fn renewed(&self, mut lease: Lease) -> Lease {
+        let Identity { name, address } = &self.identity;
+        let annotations: &mut BTreeMap<String, String> = lease.metadata.annotations.get_or_insert_default();
+        match address {
+            Some(address) => drop(annotations.insert(ADDRESS.to_owned(), address.to_string())),
+            None => drop(annotations.remove(ADDRESS)),
         }
+        let before = lease.spec.take();
+        let now = MicroTime(Timestamp::now());
+        let same = before.as_ref().filter(|spec| holder(spec) == Some(name));
+        lease.spec = Some(LeaseSpec {
+            holder_identity: Some(name.clone()),
+            lease_duration_seconds: i32::try_from(self.times.term.as_secs()).ok(),
+            acquire_time: same.map_or_else(|| Some(now.clone()), |spec| spec.acquire_time.clone()),
+            renew_time: Some(now.clone()),
+            lease_transitions: before
+                .as_ref()
+                .map(|spec| spec.lease_transitions.unwrap_or(0).saturating_add(i32::from(same.is_none()))),
+            ..LeaseSpec::default()
+        });
+        lease
     }
 }
 
-fn ended(spec: &LeaseSpec, now: Timestamp) -> bool {
-    let Some(renewed) = spec.renew_time.as_ref() else { return true };
-    let term = i64::from(spec.lease_duration_seconds.unwrap_or(0));
-    now.duration_since(renewed.0) > SignedDuration::from_secs(term)
+/// Any number from 0 to 1.
+fn chance() -> f64 {
+    f64::from(u32::try_from(RandomState::new().hash_one(0) >> 32).unwrap_or(0)) / f64::from(u32::MAX)
 }

@@ -104,6 +104,7 @@ pub struct Metrics {
     alerts: Family<AlertLabels, Counter>,
     audit_events: Family<ResultLabels, Counter>,
     hooks: Family<ResultLabels, Counter>,
+    connections: Family<ResultLabels, Counter>,
     update_ready: Family<UpdateLabels, Gauge<i64, AtomicI64>>,
     image_updates: Family<UpdateLabels, Counter>,
     /// The hosts that have a label of their own.
@@ -144,6 +145,7 @@ impl Metrics {
             alerts: Family::default(),
             audit_events: Family::default(),
             hooks: Family::default(),
+            connections: Family::default(),
             update_ready: Family::default(),
             image_updates: Family::default(),
             hosts: Mutex::default(),
@@ -186,8 +188,13 @@ impl Metrics {
         );
         all.register(
             "hooks",
-            "Calls of webhooks: taken (ok), without proof (refused), for nobody (unknown), or not read to the end",
+            "Calls of webhooks: taken (ok), without proof (refused), for nobody (unknown), early, or not read to the end",
             self.hooks.clone(),
+        );
+        all.register(
+            "connections",
+            "Connections to the listener: accepted, evicted (accepted, and another one closed for it), or refused",
+            self.connections.clone(),
         );
         all.register("image_update_ready", "1 if the ImageUpdate is Ready", self.update_ready.clone());
         all.register("image_updates", "Images that were written into git", self.image_updates.clone());
@@ -238,6 +245,11 @@ impl Metrics {
     /// Notes what became of a call of a webhook: `ok`, `refused`, `unknown`, `too_large`, `slow`, `broken`, `busy`.
     pub fn hook(&self, result: &'static str) {
         self.hooks.get_or_create(&ResultLabels { result }).inc();
+    }
+
+    /// Notes what became of a connection to the listener: `accepted`, `evicted` (another one was closed for it), `refused`.
+    pub fn connection(&self, result: &'static str) {
+        self.connections.get_or_create(&ResultLabels { result }).inc();
     }
 
     /// Notes what became of audit events: the changes that were taken (`ok`), or a batch that was not (`refused`,

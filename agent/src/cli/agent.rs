@@ -1,30 +1,32 @@
 //! `holdfast agent`: the service. I/O: everything.
 
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::hash::{BuildHasher as _, RandomState};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::listen::{ListenArgs, MetricsAuth, audit_endpoint, connections};
 use super::policy::PolicyArgs;
 use super::{Global, cluster};
 use crate::VERSION;
 use crate::cluster::marks::key::KeyIn;
+use crate::cluster::scraper::may_scrape;
 use crate::context::Options;
 use crate::controller;
-use crate::leader::Candidate;
+use crate::leader::{Candidate, Fence, Holder, Identity, Times, clock};
 use crate::metrics::Metrics;
 use crate::report::audit::{Audit, Told};
 use crate::server::hooks::Hooks;
-use crate::server::{self, AuditEndpoint, Health, Token};
+use crate::server::{self, Health, Pages, Relay, Scrape, probes};
 use crate::telemetry::{self, LogFormat};
 
 /// How the agent runs
@@ -33,9 +35,8 @@ use crate::telemetry::{self, LogFormat};
 pub struct Agent {
     #[command(flatten)]
     policy: PolicyArgs,
-    /// Serve /healthz, /readyz and /metrics at this address
-    #[arg(long, default_value = "0.0.0.0:8080")]
-    listen: SocketAddr,
+    #[command(flatten)]
+    listen: ListenArgs,
     /// Keep mirrors of repositories below this folder; it may be lost at any time
     #[arg(long)]
     cache_dir: Option<PathBuf>,
@@ -54,48 +55,63 @@ pub struct Agent {
     /// Let alerts go to link-local and metadata addresses
     #[arg(long)]
     allow_link_local_receivers: bool,
-    /// Take audit events of the API server at /audit, from whoever shows the token in this file
-    #[arg(long)]
-    audit_token_file: Option<PathBuf>,
     /// Run only while holding the Lease `holdfast`, in the agent's namespace, which -n names
     #[arg(long)]
     leader_elect: bool,
 }
 
-/// How long what runs may take to end after a signal. What only waits ends at once.
+/// How long what runs may take to end after a signal. With what follows, the process ends within five seconds.
 const GRACE: Duration = Duration::from_secs(3);
-/// How long giving back the Lease may take; without that it ends by itself.
-const RELEASE: Duration = Duration::from_secs(1);
-/// Batches of audit events that may wait to be looked at.
+/// Batches of audit events that may wait to be handled.
 const BATCHES: usize = 64;
+/// How often a loop says that it is alive.
+const BEAT: Duration = Duration::from_secs(5);
+/// How long the threads that run everything may all be busy before the process counts as hung.
+const SILENCE: Duration = Duration::from_mins(1);
 
 impl Agent {
     pub async fn run(self, global: Global) -> anyhow::Result<ExitCode> {
         telemetry::init(self.log_format)?;
-        let token = self.audit_token_file.as_deref().map(token).transpose()?;
+        let (token, tls) = (self.listen.audit_token()?, self.listen.tls()?);
         let config = cluster::config(&global).await?;
+        let client = cluster::client(&global).await?;
         let metrics = Arc::new(Metrics::new());
         let health = Health::default();
         let stop = CancellationToken::new();
         health.beat();
+        tokio::spawn(beat(health.clone()));
         let audit = token.is_some().then(Arc::<Audit>::default);
         let audited = Told::new(BATCHES);
-        let endpoint = token.zip(audit.clone()).map(|(token, audit)| endpoint(token, audit, audited.clone()));
+        let endpoint =
+            token.zip(audit.clone()).map(|(token, audit)| audit_endpoint(token, audit, audited.clone()));
         let (calls, called) = mpsc::unbounded_channel();
         // The receiver ends with the process.
         let hooks = Hooks::new(Arc::new(move |owner| drop(calls.send(owner))));
-        let open = Some(hooks.clone());
-        let listen =
-            server::serve(self.listen, health.clone(), metrics.clone(), endpoint, open, stop.clone()).await?;
+        let (holder, seen) = watch::channel(Holder::Nobody);
+        let reviewer = client.clone();
+        let pages = Pages {
+            health: health.clone(),
+            metrics: metrics.clone(),
+            scrape: match self.listen.metrics_auth {
+                MetricsAuth::Off => Scrape::Open,
+                MetricsAuth::Token => Scrape::Token(Arc::new(move |token| may_scrape(&reviewer, token))),
+            },
+            audit: endpoint,
+            hooks: hooks.clone(),
+            relay: Relay { holder: self.leader_elect.then_some(seen), tls: tls.clone(), stop: stop.clone() },
+        };
+        tls.clone().map(|tls| tokio::spawn(tls.renew()));
+        let listen = server::serve(self.listen.listen, pages, connections(), tls, stop.clone())?;
+        if let Some(address) = self.listen.probe_listen {
+            probes::serve(address, health.clone())?;
+        }
         info!(version = VERSION, listen = %listen, "Started");
         let instance = std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME")).ok();
-        let candidate = if self.leader_elect {
-            let name = instance.clone().unwrap_or_else(|| "holdfast".to_owned());
-            let identity = format!("{name}_{}", std::process::id());
-            Some(Candidate::new(cluster::client(&global).await?, identity))
-        } else {
-            None
-        };
+        let candidate = self.leader_elect.then(|| {
+            let identity = Identity { name: identity(instance.as_deref()), address: reachable(listen) };
+            Arc::new(Candidate::new(client, identity, Times::default(), clock(), holder))
+        });
+        let fence = candidate.as_ref().map(|candidate| candidate.fence());
         let options = Options {
             key: KeyIn::Agent(config.default_namespace.clone()),
             policy: self.policy.policy(),
@@ -107,30 +123,21 @@ impl Agent {
             audit,
             audited,
             instance,
-            hooks,
+            hooks: hooks.clone(),
+            may_write: Arc::new(move || fence.as_ref().is_none_or(Fence::is_open)),
         };
+        let leads = CancellationToken::new();
         let work = async {
             if let Some(candidate) = &candidate {
                 health.set_ready();
-                let acquired = candidate.acquire();
-                tokio::pin!(acquired);
-                loop {
-                    health.beat();
-                    tokio::select! {
-                        () = &mut acquired => break,
-                        () = tokio::time::sleep(Duration::from_secs(5)) => {}
-                    }
-                }
+                beating(&health, candidate.acquire()).await;
+                hooks.start();
+                candidate.begin();
+                leads.cancel();
             }
             controller::run(config, options, metrics, health.clone(), called, stop.clone()).await
         };
-        let lost = async {
-            match &candidate {
-                // Before the Lease is ours there is nothing to lose.
-                Some(candidate) => candidate.lost().await,
-                None => std::future::pending().await,
-            }
-        };
+        let lost = lost(candidate.clone(), leads.clone());
         let ended = async {
             let mut terminate = signal(SignalKind::terminate())?;
             let mut interrupt = signal(SignalKind::interrupt())?;
@@ -144,60 +151,66 @@ impl Agent {
             result = work => result.map(|()| ExitCode::SUCCESS)?,
             result = ended => {
                 result.context("cannot listen for signals")?;
-                warn!("What ran did not end in time; it is taken up again at the next start");
+                warn!("Some work did not end in time; it resumes at the next start");
                 ExitCode::SUCCESS
             }
-            () = lost => bail!("the Lease was lost, and another agent may be at work"),
+            () = lost => {
+                stop.cancel();
+                bail!("the Lease was lost, and another agent may be at work")
+            }
         };
-        if let Some(candidate) = &candidate
-            && tokio::time::timeout(RELEASE, candidate.release()).await.is_err()
-        {
-            warn!("Cannot give the Lease back in time; it ends by itself");
+        if let Some(candidate) = &candidate {
+            candidate.release().await;
         }
         info!("Ended");
         Ok(code)
     }
 }
 
-/// The token that a file holds.
-fn token(file: &Path) -> anyhow::Result<Token> {
-    let text = std::fs::read_to_string(file)
-        .with_context(|| format!("cannot read the token of --audit-token-file {}", file.display()))?;
-    Token::parse(&text).with_context(|| format!("--audit-token-file {} is of no use", file.display()))
+/// Waits until the Lease, once it is ours, is lost. It is renewed by a task of its own, whatever the others do.
+async fn lost(candidate: Option<Arc<Candidate>>, leads: CancellationToken) {
+    // Without an election there is nothing to lose.
+    let Some(candidate) = candidate else { return std::future::pending().await };
+    let renewed = tokio::spawn(async move {
+        leads.cancelled().await;
+        candidate.lost().await;
+    });
+    // A task that panicked renews nothing either.
+    let _ = renewed.await;
 }
 
-/// Takes audit events into the record, and tells of what they say.
-fn endpoint(token: Token, audit: Arc<Audit>, audited: Told) -> AuditEndpoint {
-    let take = move |body: &[u8]| {
-        let changes = audit.take(body, Timestamp::now()).map_err(|error| error.to_string())?;
-        let count = changes.len();
-        if count > 0 {
-            // There may be nobody who listens.
-            let _ = audited.send(changes.into());
-        }
-        Ok(count)
-    };
-    AuditEndpoint { token, take: Arc::new(take) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_the_record_takes_is_told_to_who_listens() {
-        let (audit, audited) = (Arc::<Audit>::default(), Told::new(BATCHES));
-        let token = Token::parse("0123456789abcdef").expect("a token");
-        let endpoint = endpoint(token, audit, audited.clone());
-        let events = include_bytes!("../report/audit/events.json");
-        // Nobody listens yet.
-        assert_eq!((endpoint.take)(events), Ok(10));
-        let mut listener = audited.subscribe();
-        assert_eq!((endpoint.take)(events), Ok(10));
-        assert_eq!(listener.try_recv().map(|changes| changes.len()), Ok(10));
-        // What is wrong, or of no interest, wakes nobody.
-        assert!((endpoint.take)(b"{}").is_err());
-        assert_eq!((endpoint.take)(br#"{"kind": "EventList", "apiVersion": "audit.k8s.io/v1"}"#), Ok(0));
-        assert!(listener.try_recv().is_err());
+/// Waits, and says meanwhile that the main loop is alive.
+async fn beating(health: &Health, waiting: impl Future<Output = ()>) {
+    tokio::pin!(waiting);
+    loop {
+        health.beat();
+        tokio::select! { () = &mut waiting => return, () = tokio::time::sleep(BEAT) => {} }
     }
+}
+
+/// Says that tasks are run at all.
+async fn beat(health: Health) {
+    let pulse = health.expect("task", SILENCE);
+    loop {
+        pulse.beat();
+        tokio::time::sleep(BEAT).await;
+    }
+}
+
+/// Another name for each process. The name of a pod with a process in it is one; elsewhere, two machines may have the same.
+fn identity(instance: Option<&str>) -> String {
+    let process = std::process::id();
+    match instance.filter(|_| std::env::var_os("POD_NAME").is_some()) {
+        Some(pod) => format!("{pod}_{process}"),
+        None => {
+            format!("{}_{process}_{:016x}", instance.unwrap_or("holdfast"), RandomState::new().hash_one(0))
+        }
+    }
+}
+
+/// Where other agents reach the pages that are served at this address.
+fn reachable(listen: SocketAddr) -> Option<SocketAddr> {
+    let pod = std::env::var("POD_IP").ok().and_then(|address| address.parse::<IpAddr>().ok());
+    let address = pod.or_else(|| (!listen.ip().is_unspecified()).then_some(listen.ip()))?;
+    Some(SocketAddr::new(address, listen.port()))
 }

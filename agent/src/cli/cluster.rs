@@ -1,5 +1,7 @@
 //! The connection to the cluster that all verbs share. I/O: kubeconfig, API.
 
+use std::sync::Arc;
+
 use anyhow::{Context as _, anyhow};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
@@ -30,7 +32,7 @@ pub async fn config(global: &Global) -> anyhow::Result<Config> {
 
 /// A client, in the namespace that the flags name.
 pub async fn client(global: &Global) -> anyhow::Result<Client> {
-    Ok(Clients::new(config(global).await?, std::sync::Arc::new(|_, _| {}))?.own())
+    Ok(Clients::new(config(global).await?, Arc::new(|_, _| {}), Arc::new(|| true))?.own())
 }
 
 /// The Syncs of the namespace that the flags name.

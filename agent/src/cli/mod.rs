@@ -9,6 +9,7 @@ pub mod crd;
 mod drift;
 mod files;
 mod image;
+mod listen;
 mod mark;
 mod plan;
 mod policy;

@@ -199,6 +199,7 @@ pub(super) async fn connect(
         audited: Told::new(1),
         instance: None,
         hooks: Hooks::new(Arc::new(|_| {})),
+        may_write: Arc::new(|| true),
     };
     let metrics = Arc::new(Metrics::new());
     let (mut context, mut feeds) =

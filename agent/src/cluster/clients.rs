@@ -19,6 +19,9 @@ use super::contact::{Contact, Listening};
 /// Hears of every request: its method, and the code of its answer (0 if there was none).
 pub type OnRequest = Arc<dyn Fn(&Method, u16) + Send + Sync>;
 
+/// Whether a request that writes may begin. It may not while another agent could hold the Lease.
+pub type MayWrite = Arc<dyn Fn() -> bool + Send + Sync>;
+
 /// `holdfast/<version>`.
 const AGENT: &str = concat!("holdfast/", env!("CARGO_PKG_VERSION"));
 
@@ -31,7 +34,7 @@ const SILENCE: Duration = Duration::from_mins(2);
 /// Makes clients, one for each identity.
 pub struct Clients {
     config: Config,
-    on_request: OnRequest,
+    watched: Watched,
     own: Client,
     by_user: Mutex<HashMap<String, Client>>,
     contact: Arc<Contact>,
@@ -45,15 +48,22 @@ pub enum ClientError {
     Header(#[from] InvalidHeaderValue),
 }
 
+/// A request was not sent.
+#[derive(Debug, thiserror::Error)]
+#[error("the agent does not hold the Lease and writes nothing")]
+struct Fenced;
+
 impl Clients {
-    pub fn new(mut config: Config, on_request: OnRequest) -> Result<Self, ClientError> {
+    /// Clients whose requests are heard of, and whose writes are asked for.
+    pub fn new(mut config: Config, on_request: OnRequest, may_write: MayWrite) -> Result<Self, ClientError> {
         config.headers.push((USER_AGENT, HeaderValue::from_static(AGENT)));
         config.read_timeout = Some(SILENCE);
         // Who asks decides whether to ask again: a kind that is down must not hold up the others for minutes.
         config.default_retry = false;
         let contact = Arc::<Contact>::default();
-        let own = build(config.clone(), &on_request, &contact)?;
-        Ok(Self { config, on_request, own, by_user: Mutex::default(), contact })
+        let watched = Watched { on_request, may_write };
+        let own = build(config.clone(), &watched, &contact)?;
+        Ok(Self { config, watched, own, by_user: Mutex::default(), contact })
     }
 
     /// The client in the agent's own name.
@@ -77,31 +87,35 @@ impl Clients {
         config.headers.push((HeaderName::from_static("impersonate-user"), HeaderValue::from_str(&user)?));
         // Admission cannot see otherwise that the agent asks in the name of another.
         config.headers.push((HeaderName::from_static(IMPERSONATED), HeaderValue::from_static("true")));
-        let client = build(config, &self.on_request, &self.contact)?;
+        let client = build(config, &self.watched, &self.contact)?;
         by_user.insert(user, client.clone());
         Ok(client)
     }
 }
 
-fn build(config: Config, on_request: &OnRequest, contact: &Arc<Contact>) -> Result<Client, ClientError> {
+fn build(config: Config, watched: &Watched, contact: &Arc<Contact>) -> Result<Client, ClientError> {
     let builder = ClientBuilder::try_from(config).map_err(ClientError::Build)?;
-    Ok(builder.with_layer(&Listening(contact.clone())).with_layer(&Count(on_request.clone())).build())
+    Ok(builder.with_layer(&Listening(contact.clone())).with_layer(watched).build())
 }
 
-/// Counts answers by method and code.
-struct Count(OnRequest);
+/// Counts answers by method and code, and lets nothing be written that may not be.
+#[derive(Clone)]
+struct Watched {
+    on_request: OnRequest,
+    may_write: MayWrite,
+}
 
-impl<S> Layer<S> for Count {
+impl<S> Layer<S> for Watched {
     type Service = Counted<S>;
 
     fn layer(&self, inner: S) -> Counted<S> {
-        Counted { inner, on_request: self.0.clone() }
+        Counted { inner, watched: self.clone() }
     }
 }
 
 struct Counted<S> {
     inner: S,
-    on_request: OnRequest,
+    watched: Watched,
 }
 
 impl<S, B> Service<Request<Body>> for Counted<S>
@@ -120,7 +134,10 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let (method, on_request) = (request.method().clone(), self.on_request.clone());
+        let (method, on_request) = (request.method().clone(), self.watched.on_request.clone());
+        if method != Method::GET && !(self.watched.may_write)() {
+            return Box::pin(async { Err(Fenced.into()) });
+        }
         let answer = self.inner.call(request);
         Box::pin(async move {
             let answer = answer.await;

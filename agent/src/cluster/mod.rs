@@ -19,6 +19,7 @@ pub mod refusal;
 pub mod requests;
 pub mod resolve;
 pub mod rights;
+pub mod scraper;
 pub mod secrets;
 pub mod view;
 pub mod watch;

@@ -2,24 +2,28 @@
 //!
 //! A call only causes a look: its body is never parsed, so nothing in it is believed, and a call that is sent again
 //! does no harm. Leaves to others what a look is. The path of an owner has 256 bits that nobody can guess, is the same
-//! after a restart, and changes with the token. Pure.
+//! after a restart, and changes with the token. I/O: the clock.
 
 mod burst;
+mod early;
 mod page;
 mod proof;
+mod slots;
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Instant;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 
 use self::burst::Bursts;
-pub(super) use self::page::routes;
-use super::Token;
+use self::early::Early;
+pub(super) use self::page::{PACE, routes};
+use super::token::Token;
 use crate::api::HookProvider;
 
 /// What the key of a path is made with, so that a path is never the signature of a body: who may read the path could
@@ -69,6 +73,7 @@ pub type OnCall = Arc<dyn Fn(HookOwner) + Send + Sync>;
 #[derive(Clone)]
 pub struct Hooks {
     table: Arc<RwLock<Table>>,
+    early: Arc<Mutex<Early>>,
     bursts: Bursts,
 }
 
@@ -93,16 +98,27 @@ impl Table {
 impl Hooks {
     /// Calls `on_call` at once for the first call of a burst, and once more at its end.
     pub fn new(on_call: OnCall) -> Self {
-        Self { table: Arc::default(), bursts: Bursts::new(on_call) }
+        Self { table: Arc::default(), early: Arc::default(), bursts: Bursts::new(on_call) }
+    }
+
+    /// Begins to remember calls of paths that are not set yet, since the agent is starting. Each causes a look once its path
+    /// is set.
+    pub fn start(&self) {
+        self.early.lock().unwrap_or_else(PoisonError::into_inner).open(Instant::now());
     }
 
     /// Takes calls for an owner, in place of what was set before. Returns the path: `/hooks/…`.
     pub fn set(&self, owner: HookOwner, endpoint: Endpoint) -> String {
         let key = key(&endpoint.token, &owner);
-        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
-        table.remove(&owner);
-        table.paths.insert(owner.clone(), key);
-        table.endpoints.insert(key, (owner, endpoint));
+        {
+            let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+            table.remove(&owner);
+            table.paths.insert(owner.clone(), key);
+            table.endpoints.insert(key, (owner.clone(), endpoint));
+        }
+        if self.early.lock().unwrap_or_else(PoisonError::into_inner).take(&key) {
+            self.bursts.call(owner);
+        }
         format!("/hooks/{}", hex(&key))
     }
 
@@ -111,11 +127,15 @@ impl Hooks {
         self.table.write().unwrap_or_else(PoisonError::into_inner).remove(owner);
     }
 
-    /// What stands under the last part of a path. How long this takes tells nothing: the hash that is looked up is keyed
+    /// What stands under a key, which is the last part of a path. How long this takes tells nothing: the hash that is looked up is keyed
     /// by chance of this process, and of 256 bits no part can be tried alone.
-    fn find(&self, path: &str) -> Option<(HookOwner, Endpoint)> {
-        let key = unhex(path.as_bytes())?;
-        self.table.read().unwrap_or_else(PoisonError::into_inner).endpoints.get(&key).cloned()
+    fn find(&self, key: &Key) -> Option<(HookOwner, Endpoint)> {
+        self.table.read().unwrap_or_else(PoisonError::into_inner).endpoints.get(key).cloned()
+    }
+
+    /// Remembers a call of a path that is not set, as [`Early::note`] does.
+    fn note_early(&self, key: Key) -> Option<bool> {
+        self.early.lock().unwrap_or_else(PoisonError::into_inner).note(key, Instant::now())
     }
 }
 

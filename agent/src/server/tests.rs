@@ -1,15 +1,44 @@
 //! Served on loopback.
 
+mod doors;
+mod standby;
+mod wire;
+
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::Mutex;
 
+use axum::http::header;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::*;
+
+/// Bytes of a batch of audit events.
+const BATCH: usize = audit::BATCH.largest;
 
 const SECRET: &str = "0123456789abcdef";
 
+/// What an agent serves that has no Syncs.
+pub fn pages() -> Pages {
+    Pages {
+        health: Health::default(),
+        metrics: Arc::new(Metrics::new()),
+        scrape: Scrape::Open,
+        audit: None,
+        hooks: Hooks::new(Arc::new(|_| {})),
+        relay: Relay::alone(CancellationToken::new()),
+    }
+}
+
+/// Serves on a port that the system chooses.
+pub fn served(pages: Pages, limits: Limits) -> SocketAddr {
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    serve(any, pages, limits, None, CancellationToken::new()).expect("an address")
+}
+
 /// Serves, with the endpoint if asked to. A batch is taken if it says `changes`.
-async fn serve_with(audit: bool) -> (SocketAddr, Arc<Metrics>, Arc<Mutex<Vec<usize>>>) {
+fn serve_with(audit: bool) -> (SocketAddr, Arc<Metrics>, Arc<Mutex<Vec<usize>>>) {
     let (metrics, taken) = (Arc::new(Metrics::new()), Arc::<Mutex<Vec<usize>>>::default());
     let sizes = taken.clone();
     let take: TakeAudit = Arc::new(move |body| {
@@ -17,10 +46,8 @@ async fn serve_with(audit: bool) -> (SocketAddr, Arc<Metrics>, Arc<Mutex<Vec<usi
         if body.starts_with(b"changes") { Ok(3) } else { Err("it must say changes".to_owned()) }
     });
     let endpoint = audit.then(|| AuditEndpoint { token: Token::parse(SECRET).expect("a token"), take });
-    let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    let address =
-        serve(any, Health::default(), metrics.clone(), endpoint, None, CancellationToken::new()).await;
-    (address.expect("an address"), metrics, taken)
+    let pages = Pages { audit: endpoint, metrics: metrics.clone(), ..pages() };
+    (served(pages, CONNECTIONS), metrics, taken)
 }
 
 async fn post(address: SocketAddr, authorization: &str, body: Vec<u8>) -> (u16, String) {
@@ -37,7 +64,7 @@ fn counted(metrics: &Metrics, result: &str) -> Option<String> {
 
 #[tokio::test]
 async fn a_batch_is_taken_from_who_shows_the_token() {
-    let (address, metrics, taken) = serve_with(true).await;
+    let (address, metrics, taken) = serve_with(true);
     let basic = |pair: String| format!("Basic {}", STANDARD.encode(pair));
     for shown in [format!("Bearer {SECRET}"), format!("bearer {SECRET}"), basic(format!("audit:{SECRET}"))] {
         assert_eq!(post(address, &shown, b"changes".to_vec()).await, (200, String::new()), "{shown}");
@@ -64,7 +91,7 @@ async fn a_batch_is_taken_from_who_shows_the_token() {
 
 #[tokio::test]
 async fn what_is_wrong_with_a_batch_is_said() {
-    let (address, metrics, taken) = serve_with(true).await;
+    let (address, metrics, taken) = serve_with(true);
     let shown = format!("Bearer {SECRET}");
     let answer = post(address, &shown, b"nothing".to_vec()).await;
     assert_eq!(answer, (400, "it must say changes\n".to_owned()));
@@ -78,7 +105,7 @@ async fn what_is_wrong_with_a_batch_is_said() {
 /// The answer comes although nothing of the body is ever sent.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_token_is_refused_before_the_body_is_read() {
-    let (address, ..) = serve_with(true).await;
+    let (address, ..) = serve_with(true);
     let answer = tokio::task::spawn_blocking(move || {
         let mut stream = TcpStream::connect(address)?;
         stream.set_read_timeout(Some(Duration::from_secs(10)))?;
@@ -94,21 +121,7 @@ async fn a_wrong_token_is_refused_before_the_body_is_read() {
 
 #[tokio::test]
 async fn without_a_token_there_is_no_such_page() {
-    let (address, metrics, _) = serve_with(false).await;
+    let (address, metrics, _) = serve_with(false);
     assert_eq!(post(address, &format!("Bearer {SECRET}"), b"changes".to_vec()).await, (404, String::new()));
     assert_eq!(counted(&metrics, "refused"), None);
-}
-
-#[test]
-fn a_token_is_long_enough_and_fits_into_a_header() {
-    let check =
-        |text: &str, expected: Option<TokenError>| assert_eq!(Token::parse(text).err(), expected, "{text:?}");
-    check("0123456789abcdef", None);
-    check("0123456789abcdef\n", None);
-    check("0123456789abcdef\r\n", None);
-    check("0123456789abcde\n", Some(TokenError::Short(15)));
-    check("", Some(TokenError::Short(0)));
-    check("0123456789 abcdef", Some(TokenError::Characters));
-    check("0123456789abcdef\n\nx", Some(TokenError::Characters));
-    check("0123456789abcdeé", Some(TokenError::Characters));
 }

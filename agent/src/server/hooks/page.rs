@@ -1,8 +1,8 @@
-//! The page `/hooks/<path>`. Reads a body only to sign it, piece by piece, so that a call costs no memory.
+//! The page `/hooks/<path>`. Reads a body only to sign it, piece by piece, so that a call costs no memory; and only that of a
+//! call whose path exists, so that a caller who does not know one holds nothing.
 //!
-//! Whatever is wrong with path, method or proof is answered with the same 404 after the same work: nothing tells a caller
-//! that a path exists. What else is refused (a body that is too large or too slow, too many calls at once) is refused for
-//! every path. I/O: HTTP.
+//! Whatever is wrong with path, method or proof is answered with the same 404: nothing tells a caller that a path exists.
+//! I/O: HTTP.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,54 +13,55 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
-use futures::StreamExt as _;
 use hmac::Mac as _;
-use tokio::sync::Semaphore;
-use tokio::time::timeout;
 
-use super::{Endpoint, HookOwner, Hooks, Key, keyed, proof};
+use super::slots::Slots;
+use super::{Endpoint, HookOwner, Hooks, Key, keyed, proof, unhex};
 use crate::metrics::Metrics;
+use crate::server::body::{BodyError, Pace, read};
 
-/// Bytes of a body. GitHub sends up to 25 MB and drops what is larger, Bitbucket 256 KB; the others name no limit.
-pub const LARGEST: usize = 25 * 1024 * 1024;
-/// How long a body may take. GitHub and GitLab give up after 10 s by themselves.
-const SLOWEST: Duration = Duration::from_secs(10);
-/// Calls at the same time.
-pub const CALLS: usize = 64;
-
-/// What signs the bodies of calls that are for nobody.
-const NOBODY: &[u8] = &[0; 32];
+/// GitHub sends up to 25 MB and drops what is larger, Bitbucket 256 KB; the others name no limit. GitHub and GitLab give up
+/// after 10 s by themselves.
+pub const PACE: Pace =
+    Pace { largest: 25 * 1024 * 1024, whole: Duration::from_secs(10), gap: Duration::from_secs(3) };
+/// What is heard of an early call, whose path may not exist.
+const BRIEF: Pace =
+    Pace { largest: 1024 * 1024, whole: Duration::from_secs(1), gap: Duration::from_millis(500) };
 
 #[derive(Clone)]
 struct Shared {
     hooks: Hooks,
     metrics: Arc<Metrics>,
-    calls: Arc<Semaphore>,
-    slowest: Duration,
+    slots: Slots,
+    pace: Pace,
 }
 
 /// The page of these hooks.
 pub fn routes(hooks: Hooks, metrics: Arc<Metrics>) -> Router {
-    limited(hooks, metrics, SLOWEST)
+    limited(hooks, metrics, PACE)
 }
 
-pub fn limited(hooks: Hooks, metrics: Arc<Metrics>, slowest: Duration) -> Router {
-    let calls = Arc::new(Semaphore::new(CALLS));
-    Router::new().route("/hooks/{*path}", any(called)).with_state(Shared { hooks, metrics, calls, slowest })
+pub fn limited(hooks: Hooks, metrics: Arc<Metrics>, pace: Pace) -> Router {
+    let shared = Shared { hooks, metrics, slots: Slots::default(), pace };
+    Router::new().route("/hooks/{*path}", any(called)).with_state(shared)
 }
 
 /// Why a call causes no look.
 #[derive(Clone, Copy)]
 enum Refusal {
-    /// Too many calls at the same time.
+    /// Too many calls of this path or namespace at the same time, or too many early ones.
     Busy,
-    TooLarge,
-    Slow,
-    /// The caller went away.
-    Broken,
-    /// No such path, another method than POST, or no proof.
+    Body(BodyError),
+    /// No such path, or another method than POST.
     Unknown,
     Unproven,
+}
+
+/// What becomes of a call.
+enum Verdict {
+    Look(HookOwner),
+    /// The agent is starting; there is a look once the path is known.
+    Later,
 }
 
 impl Refusal {
@@ -68,9 +69,9 @@ impl Refusal {
     fn name(self) -> &'static str {
         match self {
             Self::Busy => "busy",
-            Self::TooLarge => "too_large",
-            Self::Slow => "slow",
-            Self::Broken => "broken",
+            Self::Body(BodyError::TooLarge) => "too_large",
+            Self::Body(BodyError::Slow) => "slow",
+            Self::Body(BodyError::Broken) => "broken",
             Self::Unknown => "unknown",
             Self::Unproven => "refused",
         }
@@ -79,9 +80,7 @@ impl Refusal {
     fn answer(self) -> Response {
         match self {
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")]).into_response(),
-            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE.into_response(),
-            Self::Slow => StatusCode::REQUEST_TIMEOUT.into_response(),
-            Self::Broken => StatusCode::BAD_REQUEST.into_response(),
+            Self::Body(error) => error.answer(),
             Self::Unknown | Self::Unproven => StatusCode::NOT_FOUND.into_response(),
         }
     }
@@ -95,11 +94,15 @@ async fn called(
     body: Body,
 ) -> Response {
     match judge(&shared, &method, uri.path(), &headers, body).await {
-        Ok(owner) => {
+        Ok(Verdict::Look(owner)) => {
             shared.metrics.hook("ok");
             tracing::debug!(%owner, "Took a call of a webhook");
             shared.hooks.bursts.call(owner);
             StatusCode::OK.into_response()
+        }
+        Ok(Verdict::Later) => {
+            shared.metrics.hook("early");
+            StatusCode::ACCEPTED.into_response()
         }
         Err(refusal) => {
             shared.metrics.hook(refusal.name());
@@ -115,17 +118,27 @@ async fn judge(
     path: &str,
     headers: &HeaderMap,
     body: Body,
-) -> Result<HookOwner, Refusal> {
-    let _permit = shared.calls.try_acquire().map_err(|_| Refusal::Busy)?;
-    let found = path.strip_prefix("/hooks/").and_then(|path| shared.hooks.find(path));
-    let key = found.as_ref().map_or(NOBODY, |(_, endpoint)| endpoint.token.0.as_bytes());
-    let hmac = timeout(shared.slowest, sign(key, headers, body)).await.map_err(|_| Refusal::Slow)??;
-    let Some((owner, Endpoint { provider, token })) = found else { return Err(Refusal::Unknown) };
+) -> Result<Verdict, Refusal> {
+    let Shared { hooks, slots, pace, .. } = shared;
+    let key = path.strip_prefix("/hooks/").and_then(|path| unhex(path.as_bytes())).ok_or(Refusal::Unknown)?;
     if method != Method::POST {
         return Err(Refusal::Unknown);
     }
+    let Some((owner, Endpoint { provider, token })) = hooks.find(&key) else {
+        return match hooks.note_early(key) {
+            Some(true) => {
+                // A caller that is not heard to its end may take the answer for a failure.
+                let _ = read(body, headers, BRIEF, |_| {}).await;
+                Ok(Verdict::Later)
+            }
+            Some(false) => Err(Refusal::Busy),
+            None => Err(Refusal::Unknown),
+        };
+    };
+    let _slot = slots.take(&owner).ok_or(Refusal::Busy)?;
+    let hmac = sign(token.0.as_bytes(), headers, body, *pace).await.map_err(Refusal::Body)?;
     match proof::check(provider, &token, headers, &hmac) {
-        Ok(()) => Ok(owner),
+        Ok(()) => Ok(Verdict::Look(owner)),
         Err(error) => {
             tracing::warn!(%owner, %error, "Refused a call of a webhook");
             Err(Refusal::Unproven)
@@ -134,19 +147,8 @@ async fn judge(
 }
 
 /// The HMAC-SHA256 of a body.
-async fn sign(key: &[u8], headers: &HeaderMap, body: Body) -> Result<Key, Refusal> {
-    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    if length.is_some_and(|length: usize| length > LARGEST) {
-        return Err(Refusal::TooLarge);
-    }
-    let (mut mac, mut size, mut pieces) = (keyed(key), 0_usize, body.into_data_stream());
-    while let Some(piece) = pieces.next().await {
-        let piece = piece.map_err(|_| Refusal::Broken)?;
-        size = size.saturating_add(piece.len());
-        if size > LARGEST {
-            return Err(Refusal::TooLarge);
-        }
-        mac.update(&piece);
-    }
+async fn sign(key: &[u8], headers: &HeaderMap, body: Body, pace: Pace) -> Result<Key, BodyError> {
+    let mut mac = keyed(key);
+    read(body, headers, pace, |piece| mac.update(piece)).await?;
     Ok(mac.finalize().into_bytes().into())
 }

@@ -6,7 +6,7 @@
 use http::HeaderMap;
 use subtle::ConstantTimeEq as _;
 
-use super::super::Token;
+use super::super::token::Token;
 use super::unhex;
 use crate::api::HookProvider;
 

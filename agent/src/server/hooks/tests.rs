@@ -6,12 +6,14 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use tokio_util::sync::CancellationToken;
 
-use super::page::{CALLS, LARGEST};
+use super::page::PACE;
+use super::slots::EACH;
 use super::*;
 use crate::metrics::Metrics;
-use crate::server::{Health, serve};
+use crate::server::body::Pace;
+use crate::server::tests as pages;
+use crate::server::{CONNECTIONS, Pages};
 
 const SECRET: &str = "0123456789abcdef";
 const BODY: &str = r#"{"ref":"refs/heads/main"}"#;
@@ -35,6 +37,10 @@ fn owner(name: &str) -> HookOwner {
     HookOwner { kind: HookKind::Sync, namespace: "team".to_owned(), name: name.to_owned() }
 }
 
+fn found(hooks: &Hooks, path: &str) -> Option<HookOwner> {
+    hooks.find(&unhex(path.as_bytes())?).map(|(owner, _)| owner)
+}
+
 fn token(text: &str) -> Token {
     Token(text.into())
 }
@@ -49,12 +55,11 @@ fn noted() -> (Hooks, Looks) {
     (Hooks::new(Arc::new(move |owner| noted.lock().expect("no panic").push(owner))), looks)
 }
 
-async fn served() -> Served {
+fn served() -> Served {
     let (hooks, looks) = noted();
-    let (metrics, any) = (Arc::new(Metrics::new()), SocketAddr::from(([127, 0, 0, 1], 0)));
-    let stop = CancellationToken::new();
-    let address = serve(any, Health::default(), metrics.clone(), None, Some(hooks.clone()), stop).await;
-    Served { hooks, looks, address: address.expect("an address"), metrics }
+    let metrics = Arc::new(Metrics::new());
+    let pages = Pages { metrics: metrics.clone(), hooks: hooks.clone(), ..pages::pages() };
+    Served { hooks, looks, address: pages::served(pages, CONNECTIONS), metrics }
 }
 
 impl Served {
@@ -92,7 +97,7 @@ struct Answer {
 
 /// Calls each time with one header, and asks that exactly the first ones are taken.
 async fn check(provider: HookProvider, taken: &[(&str, &str)], refused: &[(&str, &str)]) {
-    let served = served().await;
+    let served = served();
     for (index, header) in taken.iter().chain(refused).enumerate() {
         // An owner of its own, since those of one are put together.
         let path = served.hooks.set(owner(&format!("app-{index}")), endpoint(provider));
@@ -175,7 +180,7 @@ async fn tokens_are_taken_where_each_service_shows_them() {
 /// The example of GitHub's documentation.
 #[tokio::test]
 async fn githubs_own_example_is_taken() {
-    let served = served().await;
+    let served = served();
     let secret = token("It's a Secret to Everybody");
     let path = served.hooks.set(owner("app"), Endpoint { provider: HookProvider::GitHub, token: secret });
     let signature = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
@@ -186,7 +191,7 @@ async fn githubs_own_example_is_taken() {
 
 #[tokio::test]
 async fn a_token_that_is_longer_than_a_block_signs_too() {
-    let served = served().await;
+    let served = served();
     let long = Endpoint { provider: HookProvider::Gitea, token: token(&"x".repeat(100)) };
     let path = served.hooks.set(owner("app"), long);
     let answer = served.call(Method::POST, &path, &[("x-gitea-signature", LONG)], BODY.into()).await;
@@ -195,7 +200,7 @@ async fn a_token_that_is_longer_than_a_block_signs_too() {
 
 #[tokio::test]
 async fn nothing_tells_a_path_that_exists_from_one_that_does_not() {
-    let served = served().await;
+    let served = served();
     let path = served.hooks.set(owner("app"), endpoint(HookProvider::GitHub));
     let signature = sha256(SIGNATURE);
     let right = ("x-hub-signature-256", signature.as_str());
@@ -227,20 +232,21 @@ async fn nothing_tells_a_path_that_exists_from_one_that_does_not() {
 
 #[tokio::test]
 async fn a_body_as_large_as_githubs_largest_is_taken_and_no_larger_one() {
-    let served = served().await;
+    let served = served();
     let path = served.hooks.set(owner("app"), endpoint(HookProvider::Gitea));
     let other = format!("/hooks/{}", "0".repeat(64));
     let header = [("x-gitea-signature", LARGE)];
-    assert_eq!(served.call(Method::POST, &path, &header, vec![0; LARGEST]).await.status, 200);
+    assert_eq!(served.call(Method::POST, &path, &header, vec![0; PACE.largest]).await.status, 200);
     // The server answers without reading on, and closes: whoever still sends may see that before the answer.
-    for path in [&path, &other] {
-        let head = format!("POST {path} HTTP/1.1\r\nhost: a\r\ncontent-length: {}\r\n\r\n", LARGEST + 1);
-        assert_eq!(answer(served.address, vec![head.into_bytes()]).await, "HTTP/1.1 413");
-        let head = format!("POST {path} HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n");
-        let piece = [format!("{:x}\r\n", LARGEST + 1).into_bytes(), vec![0; LARGEST + 1]].concat();
-        assert_eq!(answer(served.address, vec![head.into_bytes(), piece]).await, "HTTP/1.1 413");
+    for (path, expected) in [(&path, "HTTP/1.1 413"), (&other, "HTTP/1.1 404")] {
+        let head = format!("POST {path} HTTP/1.1\r\nhost: a\r\ncontent-length: {}\r\n\r\n", PACE.largest + 1);
+        assert_eq!(answer(served.address, vec![head.into_bytes()]).await, expected);
     }
-    assert_eq!(served.counted("too_large"), 4);
+    let head = format!("POST {path} HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n");
+    let most = [format!("{:x}\r\n", PACE.largest).into_bytes(), vec![0; PACE.largest]].concat();
+    let piece = [most, b"\r\n1\r\nx".to_vec()].concat();
+    assert_eq!(answer(served.address, vec![head.into_bytes(), piece]).await, "HTTP/1.1 413");
+    assert_eq!(served.counted("too_large"), 2);
 }
 
 /// Sends pieces, and returns how the answer begins.
@@ -259,26 +265,52 @@ async fn answer(address: SocketAddr, pieces: Vec<Vec<u8>>) -> String {
 }
 
 #[tokio::test]
-async fn who_sends_slowly_holds_nothing_for_long() {
+async fn slow_bodies_hold_slots_of_their_own_path_only_and_not_for_long() {
     let (hooks, looks) = noted();
     let path = hooks.set(owner("app"), endpoint(HookProvider::DockerHub));
-    let metrics = Arc::new(Metrics::new());
-    let page = page::limited(hooks, metrics.clone(), Duration::from_millis(300));
+    let other = hooks.set(owner("other"), endpoint(HookProvider::DockerHub));
+    let (short, whole) = (Duration::from_millis(500), Duration::from_secs(2));
+    let page = page::limited(hooks, Arc::new(Metrics::new()), Pace { largest: 100, whole, gap: short });
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     tokio::spawn(async move { axum::serve(listener, page).await });
-    let head = format!("POST {path} HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\n12345").into_bytes();
+    let head = |path: &str| {
+        format!("POST {path} HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\n12345").into_bytes()
+    };
     let started = Instant::now();
-    let slow: Vec<_> = (0..CALLS).map(|_| tokio::spawn(answer(address, vec![head.clone()]))).collect();
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    assert_eq!(answer(address, vec![head.clone()]).await, "HTTP/1.1 503");
+    let slow: Vec<_> = (0..EACH).map(|_| tokio::spawn(answer(address, vec![head(&path)]))).collect();
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    assert_eq!(answer(address, vec![head(&path)]).await, "HTTP/1.1 503");
+    // Another path, and one that does not exist, are answered meanwhile; the latter without its body.
+    assert_eq!(answer(address, vec![head(&other), b"67890".to_vec()]).await, "HTTP/1.1 200");
+    assert_eq!(answer(address, vec![head(&format!("/hooks/{}", "0".repeat(64)))]).await, "HTTP/1.1 404");
+    assert!(started.elapsed() < short + Duration::from_millis(150), "{:?}", started.elapsed());
     for call in slow {
         assert_eq!(call.await.expect("no panic"), "HTTP/1.1 408");
     }
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
-    let whole = [head, b"67890".to_vec()];
-    assert_eq!(answer(address, whole.to_vec()).await, "HTTP/1.1 200");
-    assert_eq!(looks.lock().expect("no panic").len(), 1);
+    assert_eq!(answer(address, vec![head(&path), b"67890".to_vec()]).await, "HTTP/1.1 200");
+    assert_eq!(looks.lock().expect("no panic").len(), 2);
+}
+
+#[tokio::test]
+async fn a_call_that_comes_while_the_agent_starts_is_a_look_once_its_path_is_known() {
+    let served = served();
+    served.hooks.start();
+    let (hooks, _) = noted();
+    let path = hooks.set(owner("app"), endpoint(HookProvider::GitHub));
+    let early = served.call(Method::POST, &path, &[], BODY.into()).await;
+    assert_eq!((early.status, served.looks()), (202, 0));
+    assert_eq!(served.call(Method::GET, &path, &[], String::new().into()).await.status, 404);
+    assert_eq!(served.hooks.set(owner("app"), endpoint(HookProvider::GitHub)), path);
+    assert_eq!(served.looks(), 1);
+    served.hooks.set(owner("other"), endpoint(HookProvider::GitHub));
+    assert_eq!(served.looks(), 1, "nobody called it");
+    assert_eq!(
+        served.call(Method::POST, &path, &[], BODY.into()).await.status,
+        404,
+        "it is proven from now on"
+    );
 }
 
 #[tokio::test]
@@ -313,7 +345,7 @@ fn a_path_is_the_same_after_a_restart_and_changes_with_the_token() {
     let changed = Endpoint { provider: HookProvider::GitHub, token: token("fedcba9876543210") };
     assert_ne!(hooks.set(owner("app"), changed), path);
     let last = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
-    assert!(hooks.find(&last(&path)).is_none(), "the path of the old token is gone");
+    assert!(found(&hooks, &last(&path)).is_none(), "the path of the old token is gone");
 }
 
 #[test]
@@ -321,10 +353,10 @@ fn what_is_removed_is_no_longer_there() {
     let (hooks, _) = noted();
     let path = hooks.set(owner("app"), endpoint(HookProvider::Quay));
     let last = path.rsplit('/').next().unwrap_or_default();
-    assert!(hooks.find(last).is_some());
+    assert!(found(&hooks, last).is_some());
     hooks.remove(&owner("app"));
     hooks.remove(&owner("app"));
-    assert!(hooks.find(last).is_none());
+    assert!(found(&hooks, last).is_none());
 }
 
 /// Who reads the path of an object and knows how it is made must not be able to sign a body with it.

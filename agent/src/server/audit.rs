@@ -1,0 +1,85 @@
+//! The page `/audit`, to which the API server sends its audit events. Reads a body only from a caller that shows the token.
+//!
+//! Leaves reading audit events to whoever is given their bytes. I/O: HTTP.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::post;
+use tokio::sync::Semaphore;
+
+use super::body::{Pace, read};
+use super::relay::{self, Relay};
+use super::token::Token;
+use crate::metrics::Metrics;
+
+/// A batch of audit events. The API server gives up after 30 s by itself.
+pub(super) const BATCH: Pace =
+    Pace { largest: 16 * 1024 * 1024, whole: Duration::from_secs(20), gap: Duration::from_secs(5) };
+/// Batches that are held at the same time, which bounds memory. The API server sends again what was not taken.
+const BATCHES: usize = 4;
+
+/// Takes a batch of audit events as it came, and returns how many changes it holds, or what is wrong with it.
+pub type TakeAudit = Arc<dyn Fn(&[u8]) -> Result<usize, String> + Send + Sync>;
+
+/// Where the API server sends its audit events.
+#[derive(Clone)]
+pub struct AuditEndpoint {
+    pub token: Token,
+    pub take: TakeAudit,
+}
+
+#[derive(Clone)]
+struct Inbox {
+    endpoint: AuditEndpoint,
+    metrics: Arc<Metrics>,
+    batches: Arc<Semaphore>,
+}
+
+/// The page of this endpoint.
+pub(super) fn routes(endpoint: AuditEndpoint, metrics: Arc<Metrics>, relay: Relay) -> Router {
+    let inbox = Inbox { endpoint, metrics, batches: Arc::new(Semaphore::new(BATCHES)) };
+    let page = Router::new().route("/audit", post(take)).with_state(inbox.clone());
+    relay::at(page, relay, BATCH).layer(middleware::from_fn_with_state(inbox, authorise))
+}
+
+/// Refuses a caller that does not show the token, before its body is read.
+async fn authorise(State(inbox): State<Inbox>, request: Request, next: Next) -> Response {
+    if inbox.endpoint.token.is_shown(request.headers()) {
+        return next.run(request).await;
+    }
+    inbox.metrics.audit_events("refused", 1);
+    (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")]).into_response()
+}
+
+/// The API server sends again what is not answered with success, and then drops it.
+async fn take(State(inbox): State<Inbox>, headers: HeaderMap, body: Body) -> Response {
+    let Ok(_batch) = inbox.batches.try_acquire() else {
+        inbox.metrics.audit_events("busy", 1);
+        return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")]).into_response();
+    };
+    let mut batch = Vec::new();
+    if let Err(error) = read(body, &headers, BATCH, |piece| batch.extend_from_slice(piece)).await {
+        inbox.metrics.audit_events("invalid", 1);
+        tracing::warn!(%error, "Cannot read audit events");
+        return error.answer();
+    }
+    match (inbox.endpoint.take)(&batch) {
+        Ok(changes) => {
+            inbox.metrics.audit_events("ok", changes);
+            tracing::debug!(changes, "Took audit events");
+            StatusCode::OK.into_response()
+        }
+        Err(error) => {
+            inbox.metrics.audit_events("invalid", 1);
+            tracing::warn!(%error, "Cannot take audit events");
+            (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response()
+        }
+    }
+}
