@@ -14,7 +14,7 @@ use kube::client::{Body, ClientBuilder};
 use kube::{Client, Config};
 use tower::{BoxError, Layer, Service};
 
-use super::contact::{Contact, Listening};
+use super::contact::{Contact, LIMIT, Listening};
 
 /// Hears of every request: its method, and the code of its answer (0 if there was none).
 pub type OnRequest = Arc<dyn Fn(&Method, u16) + Send + Sync>;
@@ -95,7 +95,7 @@ impl Clients {
 
 fn build(config: Config, watched: &Watched, contact: &Arc<Contact>) -> Result<Client, ClientError> {
     let builder = ClientBuilder::try_from(config).map_err(ClientError::Build)?;
-    Ok(builder.with_layer(&Listening(contact.clone())).with_layer(watched).build())
+    Ok(builder.with_layer(&Listening(contact.clone(), LIMIT)).with_layer(watched).build())
 }
 
 /// Counts answers by method and code, and lets nothing be written that may not be.

@@ -15,7 +15,7 @@ use kube::client::Body;
 use tower::{BoxError, Layer, Service};
 
 /// How long the beginning of any answer may take. The API server itself gives up after a minute.
-const LIMIT: Duration = Duration::from_secs(65);
+pub const LIMIT: Duration = Duration::from_secs(65);
 
 /// When the API server was heard last.
 pub struct Contact {
@@ -42,20 +42,21 @@ impl Contact {
     }
 }
 
-/// Notes what is heard, and gives up what is not answered.
-pub struct Listening(pub Arc<Contact>);
+/// Notes what is heard, and gives up what is not answered within a limit.
+pub struct Listening(pub Arc<Contact>, pub Duration);
 
 impl<S> Layer<S> for Listening {
     type Service = Listener<S>;
 
     fn layer(&self, inner: S) -> Listener<S> {
-        Listener { inner, contact: self.0.clone() }
+        Listener { inner, contact: self.0.clone(), limit: self.1 }
     }
 }
 
 pub struct Listener<S> {
     inner: S,
     contact: Arc<Contact>,
+    limit: Duration,
 }
 
 impl<S, B> Service<Request<Body>> for Listener<S>
@@ -74,13 +75,13 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let contact = self.contact.clone();
+        let (contact, limit) = (self.contact.clone(), self.limit);
         let answer = self.inner.call(request);
         Box::pin(async move {
-            let answer = match tokio::time::timeout(LIMIT, answer).await {
+            let answer = match tokio::time::timeout(limit, answer).await {
                 Ok(answer) => answer.map_err(Into::into)?,
                 Err(_) => {
-                    return Err(format!("the API server gave no answer within {} s", LIMIT.as_secs()).into());
+                    return Err(format!("the API server gave no answer within {} s", limit.as_secs()).into());
                 }
             };
             contact.heard();
@@ -125,13 +126,13 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn what_is_not_answered_is_given_up() {
         let contact = Arc::new(Contact::default());
         let silent = service_fn(|_: Request<Body>| std::future::pending::<Result<Response<()>, BoxError>>());
-        let mut client = Listening(contact.clone()).layer(silent);
+        let mut client = Listening(contact.clone(), Duration::from_secs(1)).layer(silent);
         let answer = client.call(Request::new(Body::empty())).await;
-        assert!(answer.is_err_and(|error| error.to_string().contains("no answer within 65 s")));
+        assert!(answer.is_err_and(|error| error.to_string().contains("no answer within 1 s")));
     }
 
     #[tokio::test]
@@ -140,7 +141,9 @@ mod tests {
         let before = contact.last();
         tokio::time::sleep(Duration::from_millis(5)).await;
         let prompt = service_fn(|_: Request<Body>| async { Ok::<_, BoxError>(Response::new(())) });
-        assert!(Listening(contact.clone()).layer(prompt).call(Request::new(Body::empty())).await.is_ok());
+        assert!(
+            Listening(contact.clone(), LIMIT).layer(prompt).call(Request::new(Body::empty())).await.is_ok()
+        );
         assert!(contact.last() > before);
     }
 }
