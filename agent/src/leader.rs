@@ -163,7 +163,12 @@ impl Candidate {
     pub async fn lost(&self) {
         loop {
             sleep(self.times.period.min(self.left().await)).await;
-            match timeout(self.left().await, self.try_hold()).await {
+            let left = self.left().await;
+            if left.is_zero() {
+                warn!("Gave up the Lease, which could not be renewed");
+                break;
+            }
+            match timeout(left, self.try_hold()).await {
                 Ok(Ok(())) => {}
                 Ok(Err(NotHeld::By(other))) => {
                     warn!(holder = other, "Lost the Lease");
@@ -171,10 +176,6 @@ impl Candidate {
                 }
                 Ok(Err(error)) => warn!(%error, "Cannot renew the Lease, trying again"),
                 Err(_) => warn!("Cannot renew the Lease in time"),
-            }
-            if self.left().await.is_zero() {
-                warn!("Gave up the Lease, which could not be renewed");
-                break;
             }
         }
         self.fence.close();

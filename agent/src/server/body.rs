@@ -110,7 +110,8 @@ impl Reading {
 
     /// When more than what has come must have come, after the start.
     fn due(&self) -> Duration {
-        self.pace.gap + Duration::from_secs(u64::try_from(self.size).unwrap_or(u64::MAX) / RATE)
+        self.pace.gap
+            + Duration::from_millis(u64::try_from(self.size).unwrap_or(u64::MAX).saturating_mul(1000) / RATE)
     }
 }
 
