@@ -35,7 +35,8 @@ impl Runner {
             .map_err(HelmError::io("write the values for Helm"))?;
         let output = self.run(&arguments(place, release, &values), home.path()).await?;
         if !output.stderr.trim().is_empty() {
-            debug!(release = release.name, said = output.stderr.trim(), "Helm has something to say");
+            // It can quote values, which may be secret.
+            debug!(release = release.name, bytes = output.stderr.len(), "Helm warning");
         }
         Ok(output.stdout)
     }
@@ -58,7 +59,7 @@ impl Runner {
             match self.once(folder.path(), &release).await {
                 Ok(text) => return Ok(Some(text)),
                 // A chart may refuse another time; then it is rendered again as it is.
-                Err(error) => debug!(%error, "Chart does not render at another time"),
+                Err(_) => debug!("Chart does not render at another time"),
             }
         }
         self.once(&chart.place, release).await.map(Some)
