@@ -7,6 +7,8 @@ mod approvals;
 mod cache;
 #[path = "hostile/mod.rs"]
 mod hostile;
+#[path = "tenants/identity.rs"]
+mod identity;
 #[path = "tenants/isolation.rs"]
 mod isolation;
 #[path = "tenants/marks.rs"]

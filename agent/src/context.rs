@@ -3,11 +3,12 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::Method;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::runtime::reflector::store::Writer;
-use kube::runtime::reflector::{self, Store};
+use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::{Api, Client};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -15,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{Approval, ApprovalDecision, ApprovalSpec, ImageUpdate, Sync};
 use crate::cluster::Cluster;
+use crate::cluster::accounts::Accounts;
 use crate::cluster::clients::{ClientError, Clients, MayWrite};
 use crate::cluster::discovery::Discovery;
 use crate::cluster::lookup::Lookups;
@@ -22,9 +24,10 @@ use crate::cluster::marks::key::{KeyError, KeyIn};
 use crate::cluster::refusal::chain;
 use crate::cluster::secrets::{Secrets, User};
 use crate::cluster::view::View;
-use crate::cluster::watch::Watches;
+use crate::cluster::watch::{ActsAs, Watches};
 use crate::disk::Usage;
 use crate::gate::Given;
+use crate::identity::Identity;
 use crate::image::pull_request::PullRequests;
 use crate::image::registry::{self, Registries};
 use crate::memory::Memories;
@@ -123,6 +126,14 @@ pub enum ConnectError {
     Key(#[from] KeyError),
 }
 
+/// The identities of the Syncs of a store. Of one that may not act at all there is none.
+fn acting(syncs: Store<Sync>, policy: Policy) -> ActsAs {
+    Arc::new(move |owner| {
+        let sync = syncs.get(&ObjectRef::new(owner.name()).within(owner.namespace()))?;
+        Identity::of(owner, &sync.spec, &policy).ok()
+    })
+}
+
 impl Context {
     /// Connects to a cluster.
     pub async fn connect(
@@ -133,7 +144,7 @@ impl Context {
     ) -> Result<(Self, Feeds), ConnectError> {
         let counted = metrics.clone();
         let on_request = Arc::new(move |method: &Method, code| counted.api_request(method.as_str(), code));
-        let clients = Clients::new(config, on_request, options.may_write.clone())?;
+        let clients = Arc::new(Clients::new(config, on_request, options.may_write.clone())?);
         let client = clients.own();
         let system =
             Api::<Namespace>::all(client.clone()).get("kube-system").await.map_err(ConnectError::Cluster)?;
@@ -168,7 +179,13 @@ impl Context {
                 uid: cluster_uid,
                 discovery: Discovery::new(client.clone()),
                 lookups: Lookups::new(options.policy.namespaces.is_empty()),
-                watches: Watches::new(client.clone(), view.clone(), options.policy.namespaces.clone()),
+                accounts: Accounts::new(client.clone()),
+                watches: Watches::new(
+                    clients.clone(),
+                    view.clone(),
+                    acting(syncs.clone(), options.policy.clone()),
+                    &options.policy.namespaces,
+                ),
                 view,
                 syncs,
                 clients,
@@ -221,11 +238,17 @@ impl Context {
     pub fn wake_dependents(&self, sync: &SyncRef) {
         for other in self.cluster.syncs.state() {
             let namespace = other.metadata.namespace.clone().unwrap_or_default();
-            let waits = other.spec.depends_on.iter().any(|dependency| dependency.of(&namespace) == *sync);
+            let waits = self.dependencies(&other, &namespace).any(|dependency| dependency == *sync);
             if waits {
                 self.wake(SyncRef::new(namespace, other.metadata.name.clone().unwrap_or_default()));
             }
         }
+    }
+
+    /// The dependencies of a Sync that the installation allows.
+    fn dependencies(&self, sync: &Sync, namespace: &str) -> impl Iterator<Item = SyncRef> {
+        let all = sync.spec.depends_on.iter().map(|dependency| dependency.of(namespace));
+        all.filter(|other| self.policy.allows_reference(namespace, other.namespace()))
     }
 
     /// The way from a dependency back to the Sync that has it, if there is one.
@@ -240,7 +263,7 @@ impl Context {
             if seen.insert(last.clone())
                 && let Some(sync) = self.cluster.sync(&last)
             {
-                let next = sync.spec.depends_on.iter().map(|next| next.of(last.namespace()));
+                let next = self.dependencies(&sync, last.namespace());
                 ways.extend(next.map(|next| [way.clone(), vec![next]].concat()));
             }
         }
@@ -265,8 +288,12 @@ impl Context {
         found
     }
 
-    /// Forgets the Syncs that went without having owned anything.
+    /// Forgets the Syncs that went without having owned anything, and what nothing uses any more.
     pub fn sweep(&self) {
+        let now = Instant::now();
+        self.cluster.clients.sweep(now);
+        self.cluster.accounts.sweep(now);
+        self.cluster.watches.sweep(now);
         self.cluster.view.sweep(|sync| self.cluster.exists(sync));
         for sync in self.memories.known().into_iter().filter(|sync| !self.cluster.exists(sync)) {
             self.forget(&sync);
@@ -276,6 +303,7 @@ impl Context {
     /// Forgets a Sync that is gone.
     pub fn forget(&self, sync: &SyncRef) {
         self.cluster.view.disclaim(sync);
+        self.cluster.watches.forget(sync);
         self.secrets.release(&User::Sync(sync.clone()), &[]);
         self.alerts.forget(sync);
         self.metrics.forget(sync);

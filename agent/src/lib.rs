@@ -3,6 +3,8 @@
 pub mod api;
 pub mod disk;
 pub mod error;
+pub mod identity;
+pub mod policy;
 pub mod sync_ref;
 pub mod trust;
 
@@ -22,7 +24,6 @@ pub mod leader;
 pub mod local;
 pub mod memory;
 pub mod metrics;
-pub mod policy;
 pub mod rooms;
 pub mod server;
 pub mod shares;

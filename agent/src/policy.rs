@@ -36,6 +36,18 @@ pub struct Policy {
     pub destinations: Vec<String>,
 }
 
+impl Policy {
+    /// True if objects may be written to a namespace; to the cluster as a whole if that is empty.
+    pub fn writes_to(&self, namespace: &str) -> bool {
+        self.namespaces.is_empty() || self.namespaces.iter().any(|one| one == namespace)
+    }
+
+    /// True if a resource of one namespace may refer to one of another namespace.
+    pub fn allows_reference(&self, from: &str, to: &str) -> bool {
+        self.allow_cross_namespace_refs || from == to
+    }
+}
+
 impl Default for Policy {
     fn default() -> Self {
         Self {

@@ -2,7 +2,9 @@
 //!
 //! Composes the stages, and nothing else does beside the image loop and the CLI. I/O: through the stages.
 
+pub mod acting;
 pub mod approvals;
+pub mod bounds;
 pub mod dependencies;
 pub mod drift;
 pub mod failures;
@@ -94,6 +96,7 @@ async fn pipeline(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) -
     if findings.suspended.is_some() {
         return Ok(());
     }
+    acting::identity(run)?;
     let checks = stages::checks(run);
     let mut source = run.limits.wait("source", source::source(run, memory)).await?;
     findings.seen = Some(source.seen.clone());

@@ -64,7 +64,7 @@ impl Env {
 
     /// Installs the definitions of `manifests/`.
     async fn install(&self) -> anyhow::Result<()> {
-        let definitions = root().join("manifests/crds.yaml");
+        let definitions = root().join("manifests/base/crds.yaml");
         let definitions = definitions.display().to_string();
         self.cluster.must(&["apply", "--server-side", "-f", &definitions]).await?;
         self.cluster

@@ -1,4 +1,4 @@
-//! The stage: a cluster with the manifests applied, two tenants in it, and the agent running as its ServiceAccount. One for
+//! The stage: a cluster with `manifests/tenants` applied, and the agent running as its ServiceAccount. One for
 //! all tests of the binary; each test makes its own pair of namespaces. I/O: processes, network.
 
 use std::future::Future;
@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::runtime::Runtime;
 use tokio::sync::OnceCell;
 
-/// The flags of an agent that serves several tenants.
+/// The flags of an agent that serves several tenants, as `manifests/tenants` has them.
 pub const FLAGS: [&str; 4] =
     ["--leader-elect", "-n", "holdfast-system", "--default-service-account=deployer"];
 
@@ -46,7 +46,7 @@ impl Stage {
     /// Starts everything, with these flags of the agent.
     pub async fn start(flags: &[&str]) -> anyhow::Result<Self> {
         let env = Env::start().await?;
-        let manifests = root().join("manifests").display().to_string();
+        let manifests = root().join("manifests/tenants").display().to_string();
         env.cluster.must(&["apply", "--server-side", "--force-conflicts", "-k", &manifests]).await?;
         let token = env.cluster.must(&["-n", "holdfast-system", "create", "token", "holdfast"]).await?;
         let account = env.cluster.kubeconfig_for_token("holdfast", token.trim())?;
@@ -54,7 +54,7 @@ impl Stage {
         Ok(Self { env, agent })
     }
 
-    /// Makes a tenant with the Secret `git`, which logs in to the forge.
+    /// Makes a tenant that the agent is bound to serve, with the Secret `git`, which logs in to the forge.
     pub async fn tenant(&self, namespace: &str) -> anyhow::Result<Tenant> {
         self.env.namespace(namespace).await?;
         let person = format!("person-{namespace}");
@@ -70,7 +70,11 @@ impl Stage {
             "metadata": {"name": "tenant-syncs", "namespace": namespace},
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "holdfast-edit"},
             "subjects": [{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": person}]});
-        for object in [account, admin, edit] {
+        let agent = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+            "metadata": {"name": "holdfast", "namespace": namespace},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "holdfast-tenant"},
+            "subjects": [{"kind": "ServiceAccount", "name": "holdfast", "namespace": "holdfast-system"}]});
+        for object in [account, admin, edit, agent] {
             self.env.cluster.apply(&object.to_string()).await?;
         }
         let person = self.env.cluster.kubeconfig_for_user(&person)?;

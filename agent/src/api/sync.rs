@@ -61,11 +61,16 @@ pub struct SyncSpec {
     /// Of one run. Default 5m.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Duration>,
-    /// For namespaced objects that name none. Default: the namespace of the Sync. Never overrides one in git.
+    /// Namespace for namespaced objects that do not set one. Defaults to the namespace of the Sync. Never overrides a
+    /// namespace that is set in the repository.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self.size() <= 63 && self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')").message("must be the name of a namespace"))]
     pub target_namespace: Option<String>,
-    /// The ServiceAccount, in the namespace of the Sync, in whose name objects are read and written.
+    /// Name of the ServiceAccount in the namespace of the Sync whose rights are used to read, write and watch the objects.
+    /// Defaults to the ServiceAccount that the installation sets with `--default-service-account`, or else to the agent's
+    /// own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self.size() <= 253 && self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')").message("must be the name of a ServiceAccount"))]
     pub service_account_name: Option<String>,
     /// Delete what leaves git. Default true.
     #[serde(default = "yes")]
@@ -281,7 +286,8 @@ pub enum DriftMode {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Dependency {
     pub name: String,
-    /// Default: the namespace of this Sync.
+    /// Namespace of the Sync. Defaults to the namespace of this Sync. Another one is refused unless the agent runs with
+    /// `--allow-cross-namespace-refs`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
 }

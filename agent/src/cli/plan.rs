@@ -20,7 +20,9 @@ use tokio_util::sync::CancellationToken;
 use super::{Global, Output, cluster, files, print};
 use crate::api::{Snooze, Sync};
 use crate::cluster::marks::key::KeyIn;
+use crate::cluster::rights;
 use crate::context::{Context, Options};
+use crate::identity::Identity;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::policy::Policy;
@@ -84,6 +86,7 @@ impl Plan {
                 "warning: marks on objects are not verified, so this plan may count copied objects: {why}; name the agent's namespace with --agent-namespace"
             ));
         }
+        act(&context, &mut sync, &owner).await?;
         // Watches first: a save while the first plan is made is not missed.
         let watching = self.tree.as_deref().filter(|_| self.watch).map(watch).transpose()?;
         let mut changed = self.once(&context, &sync, &owner).await?;
@@ -164,6 +167,20 @@ impl Plan {
         }
         Ok(!plan.is_empty())
     }
+}
+
+/// Plans as the ServiceAccount of a Sync if the user may impersonate it, and else with the user's own rights.
+async fn act(context: &Context, sync: &mut Sync, owner: &SyncRef) -> anyhow::Result<()> {
+    let identity = Identity::of(owner, &sync.spec, &context.policy)?;
+    let Identity::ServiceAccount { namespace, name } = &identity else { return Ok(()) };
+    let may = rights::may_impersonate(&context.client, namespace, name).await;
+    if !may.with_context(|| format!("cannot find out whether you may impersonate {identity}"))? {
+        say(format!(
+            "Planned with your own rights: you may not impersonate {identity}, which the agent acts as"
+        ));
+        sync.spec.service_account_name = None;
+    }
+    Ok(())
 }
 
 /// Tells of every change below a folder, for as long as the watcher is kept.

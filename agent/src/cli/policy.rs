@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::api;
+use crate::identity::is_name;
 use crate::policy::Policy;
 
 /// What tenants may do
@@ -14,7 +15,7 @@ pub struct PolicyArgs {
     #[arg(long, value_delimiter = ',')]
     namespaces: Vec<String>,
     /// Let Syncs without spec.serviceAccountName act as this ServiceAccount of their namespace
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = account)]
     default_service_account: Option<String>,
     /// Refuse Syncs that would act with the agent's own rights
     #[arg(long)]
@@ -59,6 +60,11 @@ impl PolicyArgs {
             destinations: allow_destinations,
         }
     }
+}
+
+fn account(text: &str) -> Result<String, String> {
+    let named = is_name(text).then(|| text.to_owned());
+    named.ok_or_else(|| format!("{text} is not the name of a ServiceAccount, such as deployer"))
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -1,4 +1,4 @@
-//! Clients of the API server: the agent's own, and one for each identity that a Sync asks for.
+//! Clients of the API server: the agent's own, and one for each identity that Syncs act as.
 //!
 //! I/O: makes connections.
 
@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{self, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::header::{HeaderName, HeaderValue, InvalidHeaderValue, USER_AGENT};
 use http::{Method, Request, Response};
@@ -15,6 +15,7 @@ use kube::{Client, Config};
 use tower::{BoxError, Layer, Service};
 
 use super::contact::{Contact, LIMIT, Listening};
+use crate::identity::Identity;
 
 /// Hears of every request: its method, and the code of its answer (0 if there was none).
 pub type OnRequest = Arc<dyn Fn(&Method, u16) + Send + Sync>;
@@ -25,18 +26,21 @@ pub type MayWrite = Arc<dyn Fn() -> bool + Send + Sync>;
 /// `holdfast/<version>`.
 const AGENT: &str = concat!("holdfast/", env!("CARGO_PKG_VERSION"));
 
-/// The header of the extra [`names::IMPERSONATED`](crate::api::names::IMPERSONATED), in which `/` is encoded.
-const IMPERSONATED: &str = "impersonate-extra-holdfast.dev%2fagent";
+const IMPERSONATE: HeaderName = HeaderName::from_static("impersonate-user");
+/// The header of the extra [`names::IMPERSONATED`](crate::api::names::IMPERSONATED), in which `/` is encoded. Admission cannot
+/// see otherwise that the agent acts as another user.
+const IMPERSONATED: HeaderName = HeaderName::from_static("impersonate-extra-holdfast.dev%2fagent");
 
 /// How long a connection may be silent before it counts as broken. A watch has a bookmark about every minute.
 const SILENCE: Duration = Duration::from_mins(2);
 
-/// Makes clients, one for each identity.
+/// How long a client that nothing asks for is kept. Watches that use it go on.
+const KEPT: Duration = Duration::from_mins(10);
+
+/// Makes clients, one for each identity. All of them share the connections of the agent's own.
 pub struct Clients {
-    config: Config,
-    watched: Watched,
     own: Client,
-    by_user: Mutex<HashMap<String, Client>>,
+    by_identity: Mutex<HashMap<Identity, (Client, Instant)>>,
     contact: Arc<Contact>,
 }
 
@@ -62,11 +66,17 @@ impl Clients {
         config.default_retry = false;
         let contact = Arc::<Contact>::default();
         let watched = Watched { on_request, may_write };
-        let own = build(config.clone(), &watched, &contact)?;
-        Ok(Self { config, watched, own, by_user: Mutex::default(), contact })
+        let own = build(config, &watched, &contact)?;
+        Ok(Self { own, by_identity: Mutex::default(), contact })
     }
 
-    /// The client in the agent's own name.
+    /// Clients over the connections of another one.
+    #[cfg(test)]
+    pub fn over(own: Client) -> Self {
+        Self { own, by_identity: Mutex::default(), contact: Arc::default() }
+    }
+
+    /// The client of the agent's own identity.
     pub fn own(&self) -> Client {
         self.own.clone()
     }
@@ -76,21 +86,37 @@ impl Clients {
         &self.contact
     }
 
-    /// The client in the name of a ServiceAccount.
-    pub fn service_account(&self, namespace: &str, name: &str) -> Result<Client, ClientError> {
-        let user = format!("system:serviceaccount:{namespace}:{name}");
-        let mut by_user = self.by_user.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = by_user.get(&user) {
+    /// The client of an identity.
+    pub fn of(&self, identity: &Identity) -> Result<Client, ClientError> {
+        let Some(user) = identity.user() else { return Ok(self.own()) };
+        let mut all = self.by_identity.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if let Some((client, used)) = all.get_mut(identity) {
+            *used = now;
             return Ok(client.clone());
         }
-        let mut config = self.config.clone();
-        config.headers.push((HeaderName::from_static("impersonate-user"), HeaderValue::from_str(&user)?));
-        // Admission cannot see otherwise that the agent asks in the name of another.
-        config.headers.push((HeaderName::from_static(IMPERSONATED), HeaderValue::from_static("true")));
-        let client = build(config, &self.watched, &self.contact)?;
-        by_user.insert(user, client.clone());
+        let client = impersonating(self.own(), HeaderValue::from_str(&user)?);
+        all.insert(identity.clone(), (client.clone(), now));
         Ok(client)
     }
+
+    /// Forgets the clients that nothing asked for in a while.
+    pub fn sweep(&self, now: Instant) {
+        let mut all = self.by_identity.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|_, (_, used)| now.saturating_duration_since(*used) < KEPT);
+    }
+}
+
+/// A client that asks the API server to act as a user, over the connections of another client.
+fn impersonating(own: Client, user: HeaderValue) -> Client {
+    let namespace = own.default_namespace().to_owned();
+    let service = tower::service_fn(move |mut request: Request<Body>| {
+        request.headers_mut().insert(IMPERSONATE, user.clone());
+        request.headers_mut().insert(IMPERSONATED, HeaderValue::from_static("true"));
+        let own = own.clone();
+        async move { own.send(request).await }
+    });
+    Client::new(service, namespace)
 }
 
 fn build(config: Config, watched: &Watched, contact: &Arc<Contact>) -> Result<Client, ClientError> {
@@ -144,5 +170,29 @@ where
             on_request(&method, answer.as_ref().map_or(0, |answer| answer.status().as_u16()));
             answer.map_err(Into::into)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn clients_of_names_that_come_and_go_are_forgotten() {
+        let config = Config::new("http://127.0.0.1:1".parse().expect("a URL"));
+        let clients =
+            Clients::new(config, Arc::new(|_, _| {}), Arc::new(|| true)).expect("a client without TLS");
+        let account =
+            |at: usize| Identity::ServiceAccount { namespace: "team".into(), name: format!("a{at}").into() };
+        let kept = || clients.by_identity.lock().expect("no test panics with it").len();
+        for at in 0..2000 {
+            clients.of(&account(at)).expect("a name that fits into a header");
+        }
+        clients.of(&Identity::Agent).expect("the agent's own");
+        assert_eq!(kept(), 2000);
+        clients.sweep(Instant::now());
+        assert_eq!(kept(), 2000);
+        clients.sweep(Instant::now() + KEPT);
+        assert_eq!(kept(), 0);
     }
 }

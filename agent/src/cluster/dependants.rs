@@ -11,14 +11,18 @@ use serde_json::Value;
 
 use super::Cluster;
 use super::entry::Entry;
-use super::requests::{Requests, ResourceType};
+use super::refusal;
+use super::requests::{Requests, ResourceType, is_forbidden};
 
 /// Owners above a claim that are looked at: a claim of a StatefulSet of a custom object has two.
 const DEPTH: usize = 4;
 
 /// Why deleting objects would remove more than themselves.
+///
+/// Claims that may not be listed may be there: then everything that could own one is at risk.
 pub async fn risks(
     cluster: &Cluster,
+    requests: &Requests,
     objects: impl Iterator<Item = (&ObjectId, &Entry)>,
 ) -> Result<HashMap<ObjectId, String>, kube::Error> {
     let mut risks = HashMap::new();
@@ -31,16 +35,36 @@ pub async fn risks(
             owners.entry(object.namespace.clone()).or_default().insert(&entry.uid, object);
         }
     }
-    // In the agent's own name: a Sync may delete a StatefulSet without being allowed to see its claims.
-    let requests = Requests::new(cluster.clients.own(), "");
     for (namespace, owners) in owners {
-        for claim in requests.metadata(&claims(), &namespace).await? {
-            if let Some(object) = owner(cluster, &requests, &namespace, &claim, &owners).await? {
-                let name = claim.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
-                risks.entry(object.clone()).or_insert_with(|| {
-                    format!("PersistentVolumeClaim {namespace}/{name} belongs to it and would be deleted too")
-                });
+        match claimed(cluster, requests, &namespace, &owners).await {
+            Ok(found) => risks.extend(found),
+            Err(error) if is_forbidden(&error) => {
+                let risk = format!(
+                    "whether claims would be deleted with it is not known, since {}",
+                    refusal::said(&error)
+                );
+                risks.extend(owners.values().map(|object| ((*object).clone(), risk.clone())));
             }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(risks)
+}
+
+/// The objects of a namespace that claims belong to.
+async fn claimed(
+    cluster: &Cluster,
+    requests: &Requests,
+    namespace: &str,
+    owners: &HashMap<&str, &ObjectId>,
+) -> Result<HashMap<ObjectId, String>, kube::Error> {
+    let mut risks = HashMap::new();
+    for claim in requests.metadata(&claims(), namespace).await? {
+        if let Some(object) = owner(cluster, requests, namespace, &claim, owners).await? {
+            let name = claim.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+            risks.entry(object.clone()).or_insert_with(|| {
+                format!("PersistentVolumeClaim {namespace}/{name} belongs to it and would be deleted too")
+            });
         }
     }
     Ok(risks)

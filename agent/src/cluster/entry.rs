@@ -98,6 +98,15 @@ impl Sight {
         }
     }
 
+    /// The Sync whose member, or copy of a member, it is.
+    pub fn owner(&self) -> Option<&SyncRef> {
+        match self {
+            Self::Member(entry) => Some(&entry.owner),
+            Self::Copy(owner) => Some(owner),
+            Self::Other => None,
+        }
+    }
+
     /// The member, if it is one.
     pub fn member(self) -> Option<Entry> {
         match self {

@@ -11,6 +11,7 @@ use holdfast_diff::object::ObjectId;
 
 use super::requests::{Names, Requests, ResourceType};
 use super::resolve::Desired;
+use crate::identity::Identity;
 
 /// How long a list of names is believed. What appears meanwhile is not overwritten: creating is an apply without force.
 const BELIEVED: Duration = Duration::from_secs(2);
@@ -22,7 +23,7 @@ const NAMES_A_QUESTION: usize = 20;
 const NAMES: usize = 500;
 
 /// Who asks, of what kind, and in which namespace; of all of them if that is empty.
-type Place = (Arc<str>, ResourceType, Arc<str>);
+type Place = (Identity, ResourceType, Arc<str>);
 
 /// What is known of one place.
 struct Known {
@@ -65,7 +66,7 @@ impl Lookups {
         for (kind, namespaces) in kinds {
             // Many Syncs of a fleet ask about many namespaces; one Sync mostly about one.
             let questions = namespaces.values().map(Vec::len).sum();
-            let everywhere = if self.everywhere && requests.is_own() {
+            let everywhere = if self.everywhere && requests.identity().is_agent() {
                 self.names(requests, kind, &"".into(), questions).await
             } else {
                 None
@@ -92,7 +93,7 @@ impl Lookups {
         namespace: &Arc<str>,
         questions: usize,
     ) -> Option<Arc<Names>> {
-        let known = self.place((requests.identity(), kind.clone(), namespace.clone()));
+        let known = self.place((requests.identity().clone(), kind.clone(), namespace.clone()));
         // Whoever comes while the list is under way waits for it.
         let mut known = known.lock().await;
         if known.since.elapsed() > BELIEVED {

@@ -2,6 +2,7 @@
 //!
 //! I/O: everything that is asked of the API server for the sake of objects in git.
 
+pub mod accounts;
 pub mod apply;
 pub mod capabilities;
 pub mod clients;
@@ -29,6 +30,7 @@ use std::sync::Arc;
 use holdfast_diff::object::ObjectId;
 use kube::runtime::reflector::{ObjectRef, Store};
 
+use self::accounts::Accounts;
 use self::clients::{ClientError, Clients};
 use self::discovery::Discovery;
 use self::lookup::Lookups;
@@ -36,13 +38,15 @@ use self::requests::Requests;
 use self::view::View;
 use self::watch::Watches;
 use crate::api::Sync;
+use crate::identity::Identity;
 use crate::sync_ref::SyncRef;
 
 /// The cluster as all Syncs share it.
 pub struct Cluster {
     /// The UID of the namespace `kube-system`: which cluster this is.
     pub uid: String,
-    pub clients: Clients,
+    pub clients: Arc<Clients>,
+    pub accounts: Accounts,
     pub discovery: Discovery,
     pub lookups: Lookups,
     pub view: Arc<View>,
@@ -65,14 +69,8 @@ impl Cluster {
         self.view.may_want(sync, object)
     }
 
-    /// Requests in the name that a Sync acts in.
-    pub fn requests(&self, sync: &SyncRef, service_account: Option<&str>) -> Result<Requests, ClientError> {
-        Ok(match service_account {
-            Some(name) => {
-                let client = self.clients.service_account(sync.namespace(), name)?;
-                Requests::new(client, &format!("{}/{name}", sync.namespace()))
-            }
-            None => Requests::new(self.clients.own(), ""),
-        })
+    /// Requests of an identity.
+    pub fn requests(&self, identity: &Identity) -> Result<Requests, ClientError> {
+        Ok(Requests::new(self.clients.of(identity)?, identity.clone()))
     }
 }

@@ -3,14 +3,14 @@
 //! Asks nothing about objects that the live view vouches for. The server's dry run is the oracle for the rest, and
 //! one that fails is an error of its object, never "no change". I/O: API reads and dry runs.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
 use holdfast_diff::digest::Digest;
 use holdfast_diff::fields;
-use holdfast_diff::object::ObjectId;
+use holdfast_diff::object::{GroupKind, ObjectId};
 use holdfast_diff::order::Stage;
 use holdfast_diff::plan::{Prediction, Seen};
 use holdfast_diff::standing::Standing;
@@ -24,6 +24,7 @@ use super::marks::Whose;
 use super::refusal::{ObjectError, chain};
 use super::requests::{Apply, Requests, ResourceType};
 use super::resolve::Desired;
+use super::watch::{Wanted, WatchError, Watched};
 use crate::api::names;
 use crate::error::Class;
 use crate::sync_ref::SyncRef;
@@ -49,6 +50,10 @@ pub struct Observed {
     pub ending: Vec<(ObjectId, Arc<str>)>,
     /// Why more would go than an object itself, if it were deleted.
     pub risks: HashMap<ObjectId, String>,
+    /// Desired objects that may not be seen.
+    pub hidden: HashSet<ObjectId>,
+    /// Why members that left git some time ago may not be seen.
+    pub unseen: Vec<String>,
     /// The first wave that has an error.
     pub failed_wave: Option<i32>,
 }
@@ -69,6 +74,8 @@ pub struct What<'a> {
     pub scope: Scope,
     /// Those that its set is known to contain.
     pub kinds: &'a [Arc<ResourceType>],
+    /// The namespaces that its members are known to have been in.
+    pub places: &'a [Arc<str>],
 }
 
 /// Observes what a Sync desires, and what it owns beside that. Objects that are done need not exist any more.
@@ -76,37 +83,28 @@ pub async fn observe(
     cluster: &Cluster,
     requests: &Requests,
     owner: &SyncRef,
-    What { desired, all, scope, kinds }: What<'_>,
+    What { desired, all, scope, kinds, places }: What<'_>,
     is_done: impl Fn(&Desired) -> bool,
 ) -> Observed {
     let mut observed = Observed::default();
-    let mut watched: Vec<&Arc<ResourceType>> = kinds.iter().collect();
-    watched.extend(desired.iter().filter(|desired| desired.served).map(|desired| &desired.kind));
-    watched.sort_by_key(|kind| (kind.kind.clone(), kind.version.clone()));
-    watched.dedup();
-    let mut starting: futures::stream::FuturesUnordered<_> =
-        watched.into_iter().map(|kind| cluster.watches.ensure(kind, LIST_LIMIT)).collect();
-    // Nothing can be said of a kind that cannot be watched, and the others go on.
-    let mut blind = HashSet::new();
-    while let Some(started) = starting.next().await {
-        if let Err(error) = started {
-            cluster.discovery.forget(&error.kind.group);
-            observed.errors.push(ObjectError::transient(&error.kind, None, "WatchFailed", error.to_string()));
-            blind.insert(error.kind);
-        }
-    }
-    drop(starting);
+    let needs = Needs { requests, owner, desired: &desired, kinds, places };
+    let blind = watch(cluster, needs, scope, &mut observed).await;
 
     let taken: HashMap<ObjectId, SyncRef> = match scope {
         Scope::Whole => cluster.view.claim(owner, all, |other| cluster.exists(other)).into_iter().collect(),
         Scope::Part => HashMap::new(),
     };
-    let unknown =
-        desired.iter().filter(|desired| desired.served && cluster.view.get(&desired.object).is_none());
+    let is_unknown = |desired: &&Desired| {
+        desired.served && !blind.hides(&desired.object) && cluster.view.get(&desired.object).is_none()
+    };
+    let unknown = desired.iter().filter(is_unknown);
     let absent = &cluster.lookups.absent(requests, unknown).await;
     let (unseen, seen): (Vec<_>, Vec<_>) =
-        desired.into_iter().partition(|desired| blind.contains(&*desired.kind.kind));
-    unseen.iter().for_each(|desired| observed.fail(Stage::of(&desired.manifest)));
+        desired.into_iter().partition(|desired| blind.hides(&desired.object));
+    for desired in unseen {
+        observed.fail(Stage::of(&desired.manifest));
+        observed.hidden.insert(desired.object);
+    }
     let looks = seen.into_iter().map(|mut desired| {
         let other = taken.get(&desired.object).cloned();
         async move {
@@ -144,8 +142,88 @@ pub async fn observe(
             None => observed.surplus.push((object, entry)),
         }
     }
-    look_below(cluster, &mut observed).await;
+    look_below(cluster, requests, &mut observed).await;
     observed
+}
+
+/// What a Sync must see before anything can be said about its objects.
+struct Needs<'a> {
+    requests: &'a Requests,
+    owner: &'a SyncRef,
+    desired: &'a [Desired],
+    kinds: &'a [Arc<ResourceType>],
+    places: &'a [Arc<str>],
+}
+
+/// Where nothing can be said of a kind. A namespace that is empty stands for all of them.
+#[derive(Default)]
+struct Blind(HashSet<(Arc<GroupKind>, Arc<str>)>);
+
+impl Blind {
+    fn hides(&self, object: &ObjectId) -> bool {
+        !self.0.is_empty()
+            && [object.namespace.clone(), "".into()]
+                .into_iter()
+                .any(|place| self.0.contains(&(object.kind.clone(), place)))
+    }
+}
+
+/// A kind, and the namespaces in which it is desired or owned.
+type Here<'a> = (&'a Arc<ResourceType>, BTreeSet<Arc<str>>);
+
+/// Watches every kind that is desired or owned, where it is desired or owned. What cannot be watched is an error, and the
+/// others go on.
+async fn watch(cluster: &Cluster, needs: Needs<'_>, scope: Scope, observed: &mut Observed) -> Blind {
+    let Needs { requests, owner, desired, kinds, places } = needs;
+    let mut wanted: BTreeMap<(Arc<GroupKind>, String), Here<'_>> = BTreeMap::new();
+    for Desired { object, kind, .. } in desired.iter().filter(|desired| desired.served) {
+        let key = (kind.kind.clone(), kind.version.clone());
+        wanted.entry(key).or_insert_with(|| (kind, BTreeSet::new())).1.insert(object.namespace.clone());
+    }
+    for kind in kinds {
+        wanted.entry((kind.kind.clone(), kind.version.clone())).or_insert_with(|| (kind, BTreeSet::new()));
+    }
+    let members = if scope == Scope::Whole { cluster.view.places(owner) } else { BTreeMap::new() };
+    let starting = wanted.into_values().map(|(kind, mut here)| {
+        here.extend(members.get(&kind.kind).into_iter().flatten().cloned());
+        let former = places.iter().cloned().collect();
+        let wanted = Wanted { owner, identity: requests.identity(), kind, places: here, former };
+        async move { cluster.watches.ensure(&wanted, LIST_LIMIT).await }
+    });
+    let (mut used, mut blind) = (Vec::new(), Blind::default());
+    for Watched { used: mut keys, errors, unseen } in futures::future::join_all(starting).await {
+        used.append(&mut keys);
+        observed.unseen.extend(unseen.iter().map(ToString::to_string));
+        for error in errors {
+            cluster.discovery.forget(&error.kind.group);
+            observed.errors.extend(unwatched(&error, desired));
+            blind.0.insert((error.kind, error.namespace));
+        }
+    }
+    if scope == Scope::Whole {
+        cluster.watches.keep(owner, &used);
+    }
+    blind
+}
+
+/// What a watch that is refused means for the objects that it would show.
+fn unwatched(error: &WatchError, desired: &[Desired]) -> Vec<ObjectError> {
+    if !error.forbidden {
+        return vec![ObjectError::transient(&error.kind, None, "WatchFailed", error.to_string())];
+    }
+    let hidden = desired.iter().filter(|desired| {
+        desired.object.kind == error.kind
+            && (error.namespace.is_empty() || desired.object.namespace == error.namespace)
+    });
+    let of = |desired: &Desired| {
+        let origin = Some(&desired.manifest.origin);
+        ObjectError::user(&desired.object, origin, "Forbidden", error.said.as_str())
+    };
+    let found: Vec<ObjectError> = hidden.map(of).collect();
+    if found.is_empty() {
+        return vec![ObjectError::user(&error.kind, None, "Forbidden", error.said.as_str())];
+    }
+    found
 }
 
 impl Observed {
@@ -156,7 +234,7 @@ impl Observed {
 }
 
 /// Finds out what would go along with what is to be deleted.
-async fn look_below(cluster: &Cluster, observed: &mut Observed) {
+async fn look_below(cluster: &Cluster, requests: &Requests, observed: &mut Observed) {
     let recreated: Vec<(ObjectId, Entry)> = observed
         .objects
         .iter()
@@ -164,7 +242,7 @@ async fn look_below(cluster: &Cluster, observed: &mut Observed) {
         .filter_map(|(desired, _)| Some((desired.object.clone(), cluster.view.get(&desired.object)?)))
         .collect();
     let doomed = observed.surplus.iter().chain(&recreated).map(|(object, entry)| (object, entry));
-    match dependants::risks(cluster, doomed).await {
+    match dependants::risks(cluster, requests, doomed).await {
         Ok(risks) => observed.risks = risks,
         Err(error) => {
             let what = "what belongs to objects that are to be deleted";

@@ -20,21 +20,26 @@ use crate::sync_ref::SyncRef;
 
 const TOOL: &str = concat!("holdfast/v", env!("CARGO_PKG_VERSION"));
 
+/// What the marks of a parent must cover.
+pub struct Members<'a> {
+    /// What the Sync desires, and may see.
+    pub desired: Vec<&'a ObjectId>,
+    /// False if it may have more than is known.
+    pub complete: bool,
+}
+
 /// Writes the marks of a parent, before anything is applied that they do not cover yet.
 pub async fn mark(
     client: &Client,
     cluster: &Cluster,
     sync: &Sync,
     owner: &SyncRef,
-    desired: &[&ObjectId],
+    Members { desired, complete }: Members<'_>,
 ) -> Result<(), kube::Error> {
     let written: BTreeSet<GroupKind> = kinds(sync).into_iter().collect();
-    let places: BTreeSet<&str> =
-        sync.annotations().get(NAMESPACES).map(String::as_str).unwrap_or_default().split(',').collect();
+    let places = places(sync, owner);
     let covered = desired.iter().all(|object| {
-        let place = &*object.namespace;
-        written.contains(&object.kind)
-            && (place.is_empty() || place == owner.namespace() || places.contains(place))
+        written.contains(&object.kind) && (object.namespace.is_empty() || places.contains(&object.namespace))
     });
     let has_finalizer = sync.finalizers().iter().any(|finalizer| finalizer == names::FINALIZER);
     let id = owner.applyset();
@@ -43,9 +48,12 @@ pub async fn mark(
     }
     let members: Vec<ObjectId> = cluster.view.members(owner).into_iter().map(|(object, _)| object).collect();
     let all = || desired.iter().copied().chain(&members);
-    let namespaces = all()
-        .map(|object| &*object.namespace)
-        .filter(|place| !place.is_empty() && *place != owner.namespace());
+    let former = places.iter().filter(|_| !complete).map(|place| &**place);
+    let inhabited: BTreeSet<&str> =
+        all().map(|object| &*object.namespace).chain(former).filter(|place| !place.is_empty()).collect();
+    // The Sync's own namespace goes without saying where there is no other one, and is named beside others.
+    let only_own = inhabited.iter().all(|place| *place == owner.namespace());
+    let namespaces = inhabited.into_iter().filter(|_| !only_own);
     let mut finalizers: BTreeSet<&str> = sync.finalizers().iter().map(String::as_str).collect();
     finalizers.insert(names::FINALIZER);
     let patch = json!({"metadata": {
@@ -86,6 +94,13 @@ async fn patch_metadata(
 /// The kinds that the members of a set have, as the parent says.
 pub fn kinds(sync: &Sync) -> Vec<GroupKind> {
     sync.annotations().get(GROUP_KINDS).map(|text| applyset::parse_kinds(text)).unwrap_or_default()
+}
+
+/// The namespaces that the members of a set have, as the parent says: its own, if it names no others.
+pub fn places(sync: &Sync, owner: &SyncRef) -> Vec<Arc<str>> {
+    let named = sync.annotations().get(NAMESPACES).map(String::as_str).unwrap_or_default();
+    let named: Vec<Arc<str>> = named.split(',').filter(|name| !name.is_empty()).map(Arc::from).collect();
+    if named.is_empty() && !kinds(sync).is_empty() { vec![owner.namespace().into()] } else { named }
 }
 
 /// The kinds of a set that its newest render does not name, as the server serves them, and those that it cannot tell

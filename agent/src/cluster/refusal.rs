@@ -147,6 +147,11 @@ fn explain(status: &Status) -> (Class, &'static str, String) {
     }
 }
 
+/// What a refusal of a list or a watch says.
+pub fn said(error: &kube::Error) -> String {
+    refusal(error).map_or_else(|| chain(error), |status| explain(status).2)
+}
+
 /// `... User "u" cannot patch resource "deployments" in API group "apps" in the namespace "x"` with what to do.
 fn missing_right(said: &str) -> String {
     let quoted: Vec<&str> = said.split('"').skip(1).step_by(2).collect();
@@ -165,12 +170,25 @@ fn missing_right(said: &str) -> String {
                 .and_then(|rest| rest.split('"').next())
                 .unwrap_or_default();
             let dot = if group.is_empty() { "" } else { "." };
+            let needs = verb == "impersonate" || ["secrets", "configmaps"].contains(&resource);
+            let bind = if needs { binding(user, said) } else { String::new() };
             format!(
-                "{user} may not {verb} {resource}{dot}{group} {place}; grant the verb {verb} on {resource}{dot}{group} there"
+                "{user} may not {verb} {resource}{dot}{group} {place}; grant the verb {verb} on {resource}{dot}{group} there{bind}"
             )
         }
         _ => said.to_owned(),
     }
+}
+
+/// How the agent, as `manifests/` installs it, gets the rights that it needs in the namespace of a tenant.
+fn binding(user: &str, said: &str) -> String {
+    let account =
+        user.strip_prefix("system:serviceaccount:").filter(|account| account.ends_with(":holdfast"));
+    let namespace = said.split("in the namespace \"").nth(1).and_then(|rest| rest.split('"').next());
+    let (Some(account), Some(namespace)) = (account, namespace) else { return String::new() };
+    format!(
+        ", for example with: kubectl -n {namespace} create rolebinding holdfast --clusterrole=holdfast-tenant --serviceaccount={account}"
+    )
 }
 
 /// The fields and kinds of error that a refusal names, without the values.
@@ -227,6 +245,20 @@ mod tests {
                 "Forbidden",
                 "system:serviceaccount:a:b may not patch deployments.apps in namespace shop; grant the verb patch on deployments.apps there"
             )
+        );
+    }
+
+    #[test]
+    fn a_namespace_without_the_rights_of_the_agent_says_how_to_bind_them() {
+        let error = status(
+            403,
+            "serviceaccounts \"deployer\" is forbidden: User \"system:serviceaccount:holdfast-system:holdfast\" cannot impersonate resource \"serviceaccounts\" in API group \"\" in the namespace \"team-a\"",
+        );
+        assert_eq!(
+            said(&error),
+            "system:serviceaccount:holdfast-system:holdfast may not impersonate serviceaccounts in namespace team-a; \
+             grant the verb impersonate on serviceaccounts there, for example with: kubectl -n team-a create rolebinding \
+             holdfast --clusterrole=holdfast-tenant --serviceaccount=holdfast-system:holdfast"
         );
     }
 

@@ -16,6 +16,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::identity::Identity;
 use crate::shares::Shares;
 
 /// A kind as the API server serves it.
@@ -86,15 +87,15 @@ const PATIENCE: usize = 4;
 #[derive(Clone)]
 pub struct Requests {
     client: Client,
-    identity: Arc<str>,
+    identity: Identity,
     /// How many are on their way at a time, and which tenant's they are.
     lane: Option<(Shares, Arc<str>)>,
 }
 
 impl Requests {
-    /// Requests of a client, whose identity is told apart by its name; the agent's own is empty.
-    pub fn new(client: Client, identity: &str) -> Self {
-        Self { client, identity: identity.into(), lane: None }
+    /// Requests of a client, and the identity that it has.
+    pub fn new(client: Client, identity: Identity) -> Self {
+        Self { client, identity, lane: None }
     }
 
     /// The same requests, of which a tenant has only so many on their way.
@@ -109,13 +110,8 @@ impl Requests {
         Self { lane: None, ..self.clone() }
     }
 
-    pub fn identity(&self) -> Arc<str> {
-        self.identity.clone()
-    }
-
-    /// True if the agent asks in its own name.
-    pub fn is_own(&self) -> bool {
-        self.identity.is_empty()
+    pub fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     /// The client of this identity.
@@ -364,6 +360,10 @@ pub fn refusal(error: &kube::Error) -> Option<&Status> {
 
 pub fn is_not_found(error: &kube::Error) -> bool {
     refusal(error).is_some_and(|status| status.code == 404)
+}
+
+pub fn is_forbidden(error: &kube::Error) -> bool {
+    refusal(error).is_some_and(|status| status.code == 403)
 }
 
 pub fn is_conflict(error: &kube::Error) -> bool {

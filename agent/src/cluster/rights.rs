@@ -18,6 +18,7 @@ use kube::{Api, Client};
 use super::apply::Kinds;
 use super::refusal::ObjectError;
 use super::requests::ResourceType;
+use crate::api::names;
 
 /// What may be asked of one namespace; of the whole cluster if that is empty.
 type Question = (&'static str, Arc<ResourceType>, Arc<str>, Arc<str>);
@@ -46,6 +47,26 @@ pub async fn missing(
         }
     }
     Ok(missing)
+}
+
+/// True if the user of a client may act as a ServiceAccount, and mark the requests as the agent marks them.
+pub async fn may_impersonate(client: &Client, namespace: &str, name: &str) -> Result<bool, kube::Error> {
+    let attributes = |group: &str, resource: &str, name: &str| ResourceAttributes {
+        verb: Some("impersonate".to_owned()),
+        group: Some(group.to_owned()),
+        resource: Some(resource.to_owned()),
+        name: Some(name.to_owned()),
+        ..ResourceAttributes::default()
+    };
+    let account = ResourceAttributes {
+        namespace: Some(namespace.to_owned()),
+        ..attributes("", "serviceaccounts", name)
+    };
+    let mark = ResourceAttributes {
+        subresource: Some(names::IMPERSONATED.to_owned()),
+        ..attributes("authentication.k8s.io", "userextras", "true")
+    };
+    Ok(review(client, account).await? && review(client, mark).await?)
 }
 
 /// What an operation needs: a server-side apply that makes an object needs both.
@@ -113,6 +134,10 @@ async fn ask(client: &Client, (verb, kind, namespace, name): &Question) -> Resul
         name: Some(name.to_string()),
         ..ResourceAttributes::default()
     };
+    review(client, attributes).await
+}
+
+async fn review(client: &Client, attributes: ResourceAttributes) -> Result<bool, kube::Error> {
     let review = SelfSubjectAccessReview {
         spec: SelfSubjectAccessReviewSpec {
             resource_attributes: Some(attributes),

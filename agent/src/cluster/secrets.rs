@@ -17,7 +17,8 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
-use super::requests::refusal;
+use super::refusal;
+use super::requests;
 use crate::api::InputKind;
 use crate::sync_ref::SyncRef;
 
@@ -78,9 +79,7 @@ pub struct Secrets {
 pub enum SecretError {
     #[error("{kind:?} {namespace}/{name} does not exist; create it, or change what refers to it")]
     Missing { kind: InputKind, namespace: String, name: String },
-    #[error(
-        "cannot read {kind:?} {namespace}/{name}: {said}; the agent must be allowed to get, list and watch it"
-    )]
+    #[error("cannot read {kind:?} {namespace}/{name}: {said}")]
     Unreadable { kind: InputKind, namespace: String, name: String, said: String },
 }
 
@@ -209,8 +208,10 @@ where
             Ok(Event::Apply(object)) => news.tell(Phase::Known(Some(held(object)))),
             Ok(Event::Delete(_)) => news.tell(Phase::Known(None)),
             // An API server that does not answer takes nothing back.
-            Err(watcher::Error::InitialListFailed(error)) if refusal(&error).is_some() || news.is_first() => {
-                news.tell(Phase::Broken(error.to_string()));
+            Err(watcher::Error::InitialListFailed(error))
+                if requests::refusal(&error).is_some() || news.is_first() =>
+            {
+                news.tell(Phase::Broken(refusal::said(&error)));
             }
             Err(_) => {}
         }

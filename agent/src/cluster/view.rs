@@ -11,12 +11,12 @@ mod state;
 mod tests;
 mod writing;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use holdfast_diff::compare;
 use holdfast_diff::digest::Digest;
-use holdfast_diff::object::ObjectId;
+use holdfast_diff::object::{GroupKind, ObjectId};
 use holdfast_diff::plan::SeenAt;
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -85,7 +85,13 @@ impl View {
     /// Takes an object from a watch. Events older than what is known are ignored. An object that was neither in the first
     /// list nor written by us is no member, whatever mark it carries.
     pub fn put(&self, kind: &Arc<ResourceType>, object: ObjectId, live: &Value) {
-        let mut entry = match self.sight(kind, &object, live) {
+        let sight = self.sight(kind, &object, live);
+        self.take(kind, object, live, sight);
+    }
+
+    /// The same, of an object of which it is known what it is.
+    pub fn take(&self, kind: &Arc<ResourceType>, object: ObjectId, live: &Value, sight: Sight) {
+        let mut entry = match sight {
             Sight::Member(entry) => *entry,
             Sight::Copy(owner) => {
                 let removed = self.lock().ignore(object, owner, entry::version(live));
@@ -192,27 +198,39 @@ impl View {
         whole
     }
 
-    /// Forgets an object that is gone, or not ours any more.
+    /// Forgets an object that is gone.
     pub fn remove(&self, object: &ObjectId, version: u64) {
         let removed = self.lock().remove(object, version);
         self.wake_owner(removed);
     }
 
-    /// Replaces all objects of one kind, within one namespace unless that is empty, by what a list said. What is in the
-    /// first list of a watch and has a valid mark was written by an agent before this one; in a later one it was not, unless
-    /// it was known.
-    pub fn replace(&self, kind: &ResourceType, namespace: &str, listed: Listed, first: bool) {
+    /// Forgets an object that is not a member of one of these Syncs any more.
+    pub fn remove_of(&self, ours: impl Fn(&SyncRef) -> bool, object: &ObjectId, version: u64) {
+        let mut state = self.lock();
+        let is_ours = state.objects.get(object).is_some_and(|entry| ours(&entry.owner));
+        let removed = if is_ours { state.remove(object, version) } else { None };
+        drop(state);
+        self.wake_owner(removed);
+    }
+
+    /// Replaces the objects of one kind that are `within` what a list covers, by what it said. What is in the first list of
+    /// a watch and has a valid mark was written by an agent before this one; in a later one it was not, unless it was known.
+    pub fn replace(
+        &self,
+        kind: &ResourceType,
+        within: impl Fn(&ObjectId, &SyncRef) -> bool,
+        listed: Listed,
+        first: bool,
+    ) {
         let Listed { members, copies } = listed;
         let mut state = self.lock();
-        state.ignored.forget_kind(&kind.kind, namespace);
+        state.ignored.forget_kind(&kind.kind, &within);
         let present: HashSet<&ObjectId> = members.iter().map(|(object, _)| object).collect();
         let gone: Vec<ObjectId> = state
             .objects
             .iter()
             .filter(|(object, entry)| {
-                *entry.kind == *kind
-                    && (namespace.is_empty() || &*object.namespace == namespace)
-                    && !present.contains(object)
+                *entry.kind == *kind && !present.contains(object) && within(object, &entry.owner)
             })
             .map(|(object, _)| object.clone())
             .collect();
@@ -261,6 +279,15 @@ impl View {
             }
         }
         kinds
+    }
+
+    /// The namespaces of the objects of a Sync, by their kind.
+    pub fn places(&self, owner: &SyncRef) -> BTreeMap<Arc<GroupKind>, BTreeSet<Arc<str>>> {
+        let mut places: BTreeMap<Arc<GroupKind>, BTreeSet<Arc<str>>> = BTreeMap::new();
+        for object in self.lock().members.get(owner).into_iter().flatten() {
+            places.entry(object.kind.clone()).or_default().insert(object.namespace.clone());
+        }
+        places
     }
 
     /// How many objects belong to a Sync.

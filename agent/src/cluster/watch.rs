@@ -1,300 +1,249 @@
-//! The watches that feed the live view: one for each kind in use, on the ownership label, so that only managed
-//! objects stream in.
+//! The watches that feed the live view: for each identity and kind in use one of the whole cluster, or one of each namespace
+//! where the identity has no more rights. They select on the ownership label, so that only managed objects stream in.
 //!
-//! I/O: API watches.
+//! A watch ends when no Sync uses it any more. I/O: API watches.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+mod feed;
+mod live;
+#[cfg(test)]
+mod tests;
+mod users;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures::{TryStreamExt as _, pin_mut};
-use holdfast_diff::applyset::PART_OF;
-use holdfast_diff::object::{GroupKind, ObjectId};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{Api, ApiResource};
-use kube::runtime::WatchStreamExt as _;
-use kube::runtime::watcher::{self, Event};
-use kube::{Client, Resource};
-use serde::Deserialize;
-use serde_json::Value;
+use holdfast_diff::object::GroupKind;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
-use tracing::{debug, warn};
 
-use super::requests::{ResourceType, is_not_found};
-use super::view::{Listed, View};
+use self::feed::{Feed, Phase, Trouble};
+use super::clients::Clients;
+use super::requests::ResourceType;
+use super::view::View;
+use crate::identity::Identity;
+use crate::sync_ref::SyncRef;
 
-/// Objects of one page of a list: the initial burst is what memory is measured by.
-const PAGE: u32 = 100;
+/// So many namespaces of a kind are watched one by one, without a try at the whole cluster.
+const FEW: usize = 3;
+/// How long an identity that may not list a kind in the whole cluster is not tried with it again.
+const REFUSED: Duration = Duration::from_mins(10);
 
-/// How far a watch is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Phase {
-    Starting,
-    Live,
-    /// What the API server said last.
-    Broken(String),
+/// The identity that a Sync acts as; `None` if there is no such Sync.
+pub type ActsAs = Arc<dyn Fn(&SyncRef) -> Option<Identity> + Send + Sync>;
+
+/// Which watch.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
+    identity: Identity,
+    kind: ResourceType,
+    /// Empty: the whole cluster.
+    namespace: Arc<str>,
+}
+
+impl Key {
+    /// True if it sees the objects of a namespace.
+    fn covers(&self, namespace: &str) -> bool {
+        self.namespace.is_empty() || *self.namespace == *namespace
+    }
 }
 
 struct Handle {
     phase: watch::Receiver<Phase>,
     trouble: Arc<Mutex<Option<Trouble>>>,
     task: AbortHandle,
+    users: HashSet<SyncRef>,
 }
 
-/// A watch that broke and may not be back: it says nothing until something changes, so it counts as back when it has not broken
-/// again for [`SILENCE`].
-struct Trouble {
-    last: Instant,
-    said: String,
+#[derive(Default)]
+struct State {
+    running: HashMap<Key, Handle>,
+    /// When an identity was refused a list of the whole cluster.
+    refused: HashMap<(Identity, ResourceType), Instant>,
+    /// What the Syncs acted as last.
+    acting: HashMap<SyncRef, Identity>,
 }
-
-/// The longest time between two tries to begin a watch anew, and what they may take.
-const SILENCE: Duration = Duration::from_secs(45);
 
 /// All watches of the process.
 pub struct Watches {
-    client: Client,
+    clients: Arc<Clients>,
     view: Arc<View>,
+    acts_as: ActsAs,
     /// Empty: the whole cluster.
-    namespaces: Vec<String>,
-    running: Mutex<HashMap<(ResourceType, String), Handle>>,
+    namespaces: Vec<Arc<str>>,
+    state: Mutex<State>,
 }
 
-/// A kind cannot be watched, so nothing can be said about its objects.
+/// What a Sync needs to see of one kind.
+pub struct Wanted<'a> {
+    pub owner: &'a SyncRef,
+    pub identity: &'a Identity,
+    pub kind: &'a Arc<ResourceType>,
+    /// Where the Sync wants or has objects of this kind.
+    pub places: BTreeSet<Arc<str>>,
+    /// Where it may have some that it wanted before.
+    pub former: BTreeSet<Arc<str>>,
+}
+
+/// What came of it.
+#[derive(Default)]
+pub struct Watched {
+    pub used: Vec<Key>,
+    pub errors: Vec<WatchError>,
+    /// Former places that may not be watched.
+    pub unseen: Vec<WatchError>,
+}
+
+/// A kind cannot be watched, so that nothing is known of its objects.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot watch {kind}: {said}; the agent must be allowed to get, list and watch it")]
+#[error("cannot watch {kind}: {said}")]
 pub struct WatchError {
-    pub kind: GroupKind,
+    pub kind: Arc<GroupKind>,
+    /// Where; empty: in the whole cluster.
+    pub namespace: Arc<str>,
     pub said: String,
+    /// True if a right is missing.
+    pub forbidden: bool,
 }
 
 impl Watches {
-    pub fn new(client: Client, view: Arc<View>, namespaces: Vec<String>) -> Self {
-        Self { client, view, namespaces, running: Mutex::default() }
+    pub fn new(clients: Arc<Clients>, view: Arc<View>, acts_as: ActsAs, namespaces: &[String]) -> Self {
+        let namespaces = namespaces.iter().map(|namespace| namespace.as_str().into()).collect();
+        Self { clients, view, acts_as, namespaces, state: Mutex::default() }
     }
 
-    /// Starts the watch of a kind if there is none, and waits until the view has all its objects.
-    pub async fn ensure(&self, kind: &Arc<ResourceType>, limit: Duration) -> Result<(), WatchError> {
-        let scopes = if kind.namespaced && !self.namespaces.is_empty() {
-            &self.namespaces[..]
-        } else {
-            &[String::new()]
-        };
-        for namespace in scopes {
-            let mut phase = self.start(kind, namespace);
-            let settled = phase.wait_for(|phase| *phase != Phase::Starting);
-            let settled = tokio::time::timeout(limit, settled).await;
-            let said = match settled {
-                Ok(Ok(phase)) => match &*phase {
-                    Phase::Broken(said) => said.clone(),
-                    Phase::Starting | Phase::Live => continue,
-                },
-                Ok(Err(_)) => "the watch has ended".to_owned(),
-                Err(_) => format!("no answer within {} s", limit.as_secs()),
-            };
-            return Err(WatchError { kind: (*kind.kind).clone(), said });
+    /// Starts the watches of a kind that are not there yet, and waits until the view has all its objects.
+    pub async fn ensure(&self, wanted: &Wanted<'_>, limit: Duration) -> Watched {
+        self.acts(wanted.owner, wanted.identity);
+        let mut watched = Watched::default();
+        let scopes = self.scopes(wanted);
+        if self.tries_whole(wanted, &scopes) {
+            match self.one(wanted, &"".into(), limit).await {
+                Err(error) if error.forbidden => {
+                    let key = (wanted.identity.clone(), (**wanted.kind).clone());
+                    self.lock().refused.insert(key, Instant::now());
+                }
+                Ok(key) => {
+                    watched.used.push(key);
+                    return watched;
+                }
+                Err(error) => {
+                    watched.errors.push(error);
+                    return watched;
+                }
+            }
         }
-        Ok(())
+        let starting = scopes.iter().map(|namespace| self.one(wanted, namespace, limit));
+        for (namespace, found) in scopes.iter().zip(futures::future::join_all(starting).await) {
+            match found {
+                Ok(key) => watched.used.push(key),
+                Err(error) if error.forbidden && is_former(wanted, namespace) => watched.unseen.push(error),
+                Err(error) => watched.errors.push(error),
+            }
+        }
+        watched
     }
 
-    /// What is wrong with the watches of these kinds, so that the view may miss what changes.
-    pub fn trouble(&self, kinds: &[Arc<ResourceType>]) -> Option<String> {
-        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        running.iter().filter(|((kind, _), _)| kinds.iter().any(|one| **one == *kind)).find_map(
-            |((kind, _), handle)| {
-                let trouble = handle.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-                let Trouble { said, .. } =
-                    trouble.as_ref().filter(|trouble| trouble.last.elapsed() < SILENCE)?;
-                Some(format!("the watch of {} is broken: {said}", kind.kind))
+    /// The namespaces to watch one by one; an empty one is the whole cluster.
+    fn scopes(&self, Wanted { identity, kind, places, former, .. }: &Wanted<'_>) -> Vec<Arc<str>> {
+        if !kind.namespaced {
+            return vec!["".into()];
+        }
+        match (identity, self.namespaces.is_empty()) {
+            (Identity::Agent, true) => vec!["".into()],
+            (Identity::Agent, false) => self.namespaces.clone(),
+            (Identity::ServiceAccount { .. }, all) => {
+                let known = places.union(former).cloned();
+                known.filter(|place| all || self.namespaces.contains(place)).collect()
+            }
+        }
+    }
+
+    /// True if an identity may have the right to see a kind in the whole cluster, and if that is worth a question.
+    fn tries_whole(&self, Wanted { identity, kind, .. }: &Wanted<'_>, scopes: &[Arc<str>]) -> bool {
+        let key = (*identity).clone();
+        let refused = self.lock().refused.get(&(key, (***kind).clone())).copied();
+        scopes.len() > FEW && self.namespaces.is_empty() && refused.is_none_or(|at| at.elapsed() >= REFUSED)
+    }
+
+    /// Starts one watch if there is none, and waits until it has listed.
+    async fn one(
+        &self,
+        Wanted { owner, identity, kind, .. }: &Wanted<'_>,
+        namespace: &Arc<str>,
+        limit: Duration,
+    ) -> Result<Key, WatchError> {
+        let key =
+            Key { identity: (*identity).clone(), kind: (***kind).clone(), namespace: namespace.clone() };
+        let failed = |said: String, forbidden: bool| WatchError {
+            kind: kind.kind.clone(),
+            namespace: namespace.clone(),
+            said,
+            forbidden,
+        };
+        let mut phase = self.start(&key, kind, owner).map_err(|said| failed(said, false))?;
+        let settled = phase.wait_for(|phase| *phase != Phase::Starting);
+        match tokio::time::timeout(limit, settled).await {
+            Ok(Ok(phase)) => match &*phase {
+                Phase::Broken { said, forbidden } => Err(failed(said.clone(), *forbidden)),
+                Phase::Starting | Phase::Live => Ok(key),
             },
-        )
+            Ok(Err(_)) => Err(failed("the watch has ended".to_owned(), false)),
+            Err(_) => Err(failed(format!("no answer within {} s", limit.as_secs()), false)),
+        }
     }
 
-    fn start(&self, kind: &Arc<ResourceType>, namespace: &str) -> watch::Receiver<Phase> {
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = ((**kind).clone(), namespace.to_owned());
-        if let Some(handle) = running.get(&key).filter(|handle| !handle.task.is_finished()) {
-            return handle.phase.clone();
+    fn start(
+        &self,
+        key: &Key,
+        kind: &Arc<ResourceType>,
+        owner: &SyncRef,
+    ) -> Result<watch::Receiver<Phase>, String> {
+        let mut state = self.lock();
+        if let Some(handle) = state.running.get_mut(key) {
+            handle.users.insert(owner.clone());
+            if !handle.task.is_finished() {
+                return Ok(handle.phase.clone());
+            }
         }
+        let mut handle = self.spawn(key, kind)?;
+        handle.users = state.running.remove(key).map(|handle| handle.users).unwrap_or_default();
+        handle.users.insert(owner.clone());
+        let phase = handle.phase.clone();
+        state.running.insert(key.clone(), handle);
+        Ok(phase)
+    }
+
+    /// Starts a watch that nobody uses yet.
+    fn spawn(&self, key: &Key, kind: &Arc<ResourceType>) -> Result<Handle, String> {
+        let client = self.clients.of(&key.identity).map_err(|error| error.to_string())?;
         let (report, phase) = watch::channel(Phase::Starting);
-        let resource = ApiResource {
-            group: kind.kind.group.clone(),
-            version: kind.version.clone(),
-            api_version: kind.api_version(),
-            kind: kind.kind.kind.clone(),
-            plural: kind.plural.clone(),
-        };
-        let api: Api<Live> = if namespace.is_empty() {
-            Api::all_with(self.client.clone(), &resource)
-        } else {
-            Api::namespaced_with(self.client.clone(), namespace, &resource)
-        };
         let trouble = Arc::new(Mutex::default());
         let feed = Feed {
+            key: key.clone(),
             kind: kind.clone(),
-            namespace: namespace.to_owned(),
             view: self.view.clone(),
+            acts_as: self.acts_as.clone(),
             report,
             trouble: trouble.clone(),
         };
-        let task = tokio::spawn(run(api, feed)).abort_handle();
-        running.insert(key, Handle { phase: phase.clone(), trouble, task });
-        phase
+        let task = tokio::spawn(feed.run(client)).abort_handle();
+        Ok(Handle { phase, trouble, task, users: HashSet::new() })
     }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// True if nothing that the Sync wants or has is known to be in a scope.
+fn is_former(Wanted { kind, places, .. }: &Wanted<'_>, scope: &Arc<str>) -> bool {
+    if kind.namespaced && scope.is_empty() { places.is_empty() } else { !places.contains(scope) }
 }
 
 impl Drop for Watches {
     fn drop(&mut self) {
-        let running = self.running.get_mut().unwrap_or_else(PoisonError::into_inner);
-        running.values().for_each(|handle| handle.task.abort());
-    }
-}
-
-/// What one watch feeds.
-struct Feed {
-    kind: Arc<ResourceType>,
-    namespace: String,
-    view: Arc<View>,
-    report: watch::Sender<Phase>,
-    trouble: Arc<Mutex<Option<Trouble>>>,
-}
-
-/// Feeds the view until the kind is gone from the server.
-async fn run(api: Api<Live>, Feed { kind, namespace, view, report, trouble }: Feed) {
-    let note = |trouble: &Mutex<Option<Trouble>>, now: Option<Trouble>| {
-        *trouble.lock().unwrap_or_else(PoisonError::into_inner) = now;
-    };
-    let config = watcher::Config::default().labels(PART_OF).page_size(PAGE);
-    let events = watcher::watcher(api, config).default_backoff();
-    pin_mut!(events);
-    let (mut listed, mut first) = (Listed::default(), true);
-    loop {
-        let event = events.try_next().await;
-        if matches!(event, Ok(Some(Event::InitDone | Event::Apply(_) | Event::Delete(_)))) {
-            note(&trouble, None);
-        }
-        match event {
-            Ok(Some(Event::Init)) => listed = Listed::default(),
-            Ok(Some(Event::InitApply(live))) => {
-                let object = live.id(&kind);
-                let sight = view.sight(&kind, &object, &live.value(&kind));
-                listed.push(object, sight);
-            }
-            Ok(Some(Event::InitDone)) => {
-                view.replace(&kind, &namespace, std::mem::take(&mut listed), first);
-                first = false;
-                report.send_replace(Phase::Live);
-            }
-            Ok(Some(Event::Apply(live))) => {
-                report.send_if_modified(|phase| std::mem::replace(phase, Phase::Live) != Phase::Live);
-                view.put(&kind, live.id(&kind), &live.value(&kind));
-            }
-            Ok(Some(Event::Delete(live))) => {
-                let version =
-                    live.metadata.resource_version.as_deref().and_then(|version| version.parse().ok());
-                view.remove(&live.id(&kind), version.unwrap_or(u64::MAX));
-            }
-            Ok(None) => return,
-            Err(error) => {
-                let gone = matches!(&error,
-                    watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error) if is_not_found(error));
-                if gone {
-                    debug!(kind = %kind.kind, "Kind is not served any more");
-                    view.replace(&kind, &namespace, Listed::default(), first);
-                    report.send_replace(Phase::Broken(
-                        "the API server does not serve this kind any more".to_owned(),
-                    ));
-                    return;
-                }
-                warn!(kind = %kind.kind, %error, "Watch failed and is tried again");
-                note(&trouble, Some(Trouble { last: Instant::now(), said: error.to_string() }));
-                // A watch that breaks goes on where it was; only without a list is nothing known.
-                if let watcher::Error::InitialListFailed(error) = error {
-                    report.send_replace(Phase::Broken(error.to_string()));
-                }
-            }
-        }
-    }
-}
-
-/// A live object on its way from the watch to the view. Its value is never logged: it may be a Secret.
-#[derive(Clone, Deserialize)]
-#[serde(from = "Value")]
-struct Live {
-    metadata: ObjectMeta,
-    value: Value,
-}
-
-impl From<Value> for Live {
-    fn from(value: Value) -> Self {
-        let text = |name: &str| {
-            value.pointer("/metadata").and_then(|all| all.get(name)?.as_str()).map(str::to_owned)
-        };
-        let metadata = ObjectMeta {
-            name: text("name"),
-            namespace: text("namespace"),
-            resource_version: text("resourceVersion"),
-            ..ObjectMeta::default()
-        };
-        Self { metadata, value }
-    }
-}
-
-impl std::fmt::Debug for Live {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Live").field("name", &self.metadata.name).finish_non_exhaustive()
-    }
-}
-
-impl Live {
-    fn id(&self, kind: &ResourceType) -> ObjectId {
-        ObjectId::new(
-            kind.kind.clone(),
-            self.metadata.namespace.as_deref().unwrap_or_default(),
-            self.metadata.name.as_deref().unwrap_or_default(),
-        )
-    }
-
-    /// The object, with the type that items of lists come without and that `health` needs.
-    fn value(mut self, kind: &ResourceType) -> Value {
-        if let Some(fields) = self.value.as_object_mut() {
-            fields.entry("apiVersion").or_insert_with(|| kind.api_version().into());
-            fields.entry("kind").or_insert_with(|| kind.kind.kind.as_str().into());
-        }
-        self.value
-    }
-}
-
-impl Resource for Live {
-    type DynamicType = ApiResource;
-    type Scope = kube::core::DynamicResourceScope;
-
-    fn kind(resource: &ApiResource) -> std::borrow::Cow<'_, str> {
-        resource.kind.as_str().into()
-    }
-
-    fn group(resource: &ApiResource) -> std::borrow::Cow<'_, str> {
-        resource.group.as_str().into()
-    }
-
-    fn version(resource: &ApiResource) -> std::borrow::Cow<'_, str> {
-        resource.version.as_str().into()
-    }
-
-    fn api_version(resource: &ApiResource) -> std::borrow::Cow<'_, str> {
-        resource.api_version.as_str().into()
-    }
-
-    fn plural(resource: &ApiResource) -> std::borrow::Cow<'_, str> {
-        resource.plural.as_str().into()
-    }
-
-    fn meta(&self) -> &ObjectMeta {
-        &self.metadata
-    }
-
-    fn meta_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.metadata
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        state.running.values().for_each(|handle| handle.task.abort());
     }
 }

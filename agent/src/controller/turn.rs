@@ -139,7 +139,7 @@ async fn report(run: &Run<'_>, memory: &mut Memory, findings: &Findings) -> Acti
     context.metrics.sync(owner, &after, findings, findings.drifts(known.as_ref()));
     tell::tell(&context.events, &sync.object_ref(&()), owner, &before, &after, findings);
     let written = write::write(&context.client, owner, &before, &after).await;
-    let trouble = context.cluster.watches.trouble(&context.cluster.view.kinds(owner));
+    let trouble = context.cluster.watches.trouble(owner, &context.cluster.view.kinds(owner));
     let suspended = findings.suspended.is_some();
     let verified = written.is_ok() && findings.failure.is_none() && !suspended && trouble.is_none();
     // The view knows no more than what was heard last.

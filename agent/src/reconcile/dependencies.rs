@@ -33,6 +33,12 @@ fn ready(run: &Run<'_>, seen: &Seen) -> Result<(), Failure> {
     let context = run.context;
     for dependency in &run.sync.spec.depends_on {
         let other = dependency.of(run.owner.namespace());
+        if !context.policy.allows_reference(run.owner.namespace(), other.namespace()) {
+            let message = format!(
+                "spec.dependsOn names Sync {other} of another namespace, which this installation does not allow; remove it, or start the agent with --allow-cross-namespace-refs"
+            );
+            return Err(Failure::user("source", "CrossNamespaceRefused", message));
+        }
         if let Some(circle) = context.circle(run.owner, &other) {
             let message = format!("dependsOn goes in a circle, so nothing can begin: {circle}; take one out");
             return Err(Failure::user("source", "DependencyCircle", message));

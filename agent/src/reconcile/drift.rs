@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use tracing::warn;
 
 use super::stages::{Observed, Planned, only_reported};
-use super::{Run, users};
+use super::{Run, acting, users};
 use crate::api::{DriftObject, DriftState, DriftStatus, Snooze, SyncStatus};
 use crate::cluster::refusal::chain;
 use crate::cluster::view::{Differs, Overwritten};
@@ -173,8 +173,7 @@ pub fn found(
 /// Adds what was overwritten before anybody had looked at it, since it was written between a plan and its apply.
 pub async fn overwritten(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) {
     for Overwritten { kind, object, live } in run.context.cluster.view.take_overwritten(run.owner) {
-        let account = run.sync.spec.service_account_name.as_deref();
-        let Ok(requests) = run.context.cluster.requests(run.owner, account) else { continue };
+        let Ok(requests) = acting::requests(run).await else { continue };
         let now = match requests.get(&kind, &object).await {
             Ok(now) => now.unwrap_or_default(),
             Err(error) => {

@@ -4,6 +4,7 @@
 
 use holdfast_diff::mask::Masks;
 use holdfast_diff::plan::{self, Plan};
+use tracing::warn;
 
 use super::approvals::Noted;
 use super::stages::Rendering;
@@ -30,12 +31,28 @@ pub async fn finalize(run: &Run<'_>, masks: &Masks) -> Ended {
     match removed {
         Ok(true) => Ended::Gone,
         Ok(false) => Ended::Waits(Box::new(findings)),
+        Err(failure) if is_abandoned(run, &failure).await => {
+            warn!(sync = %run.owner, error = failure.message, "Sync ends with its namespace and leaves what it may not remove");
+            match release(run).await {
+                Ok(()) => Ended::Gone,
+                Err(failure) => {
+                    findings.failure = Some(failure);
+                    Ended::Waits(Box::new(findings))
+                }
+            }
+        }
         Err(failure) => {
             let message = masks.hide(&failure.message).into_owned();
             findings.failure = Some(Failure { message, ..failure });
             Ended::Waits(Box::new(findings))
         }
     }
+}
+
+/// True if the rights of a Sync went with its namespace: that must not wait for the Sync, and takes what is in it along.
+async fn is_abandoned(run: &Run<'_>, failure: &Failure) -> bool {
+    let without_rights = ["Forbidden", "ServiceAccountNotFound"].contains(&failure.reason);
+    without_rights && run.context.cluster.accounts.namespace_ends(run.owner.namespace()).await
 }
 
 async fn remove(run: &Run<'_>, masks: &Masks, findings: &mut Findings) -> Result<bool, Failure> {
@@ -49,6 +66,12 @@ async fn remove(run: &Run<'_>, masks: &Masks, findings: &mut Findings) -> Result
     let observing = stages::observe(run, Rendering::whole(Fruit::default(), masks), "");
     let mut observed = run.limits.wait("observe", observing).await?;
     failures::failure(&observed.errors, None)?;
+    if let Some(said) = observed.unseen().filter(|_| keep.is_none()) {
+        let message = format!(
+            "objects of this Sync may still be there: {said}; or set spec.prune to false, and they are left"
+        );
+        return Err(Failure::user("observe", "Forbidden", message));
+    }
     let mut kinds = Kinds::new();
     let mut changes = Vec::new();
     for (object, entry) in observed.surplus() {
@@ -76,7 +99,12 @@ async fn remove(run: &Run<'_>, masks: &Masks, findings: &mut Findings) -> Result
         findings.waits.get_or_insert_with(|| "objects are being deleted".to_owned());
         return Ok(false);
     }
-    let released = parent::release(&run.context.client, run.sync, run.owner).await;
-    released.map_err(|error| Failure::transient("report", "Unreachable", chain(&error)))?;
+    release(run).await?;
     Ok(true)
+}
+
+/// Takes the finalizer off.
+async fn release(run: &Run<'_>) -> Result<(), Failure> {
+    let released = parent::release(&run.context.client, run.sync, run.owner).await;
+    released.map_err(|error| Failure::transient("report", "Unreachable", chain(&error)))
 }

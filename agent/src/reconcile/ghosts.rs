@@ -9,7 +9,7 @@ use holdfast_diff::mask::{HIDDEN, Masks};
 use holdfast_diff::object::ObjectId;
 use tracing::warn;
 
-use super::Run;
+use super::{Run, acting};
 use crate::api::{DriftChange, DriftObject, DriftState, Ghosts};
 use crate::cluster::entry::Entry;
 use crate::cluster::judges;
@@ -48,8 +48,7 @@ async fn read(
     entry: &Entry,
 ) -> Result<Option<DriftObject>, String> {
     let cluster = &run.context.cluster;
-    let account = run.sync.spec.service_account_name.as_deref();
-    let requests = cluster.requests(run.owner, account).map_err(|error| error.to_string())?;
+    let requests = acting::requests(run).await.map_err(|failure| failure.message)?;
     let live = requests.get(&entry.kind, object).await.map_err(|error| chain(&error))?;
     let Some(live) = live else { return Ok(None) };
     let rules = cluster.view.judges.rules(run.owner);

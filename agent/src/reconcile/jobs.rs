@@ -5,7 +5,7 @@ use holdfast_diff::digest::Digest;
 use holdfast_diff::object::ObjectId;
 use tracing::info;
 
-use super::Run;
+use super::{Run, acting};
 use crate::api::{CompletedJob, SyncStatus};
 use crate::cluster::entry::{Entry, Goes};
 use crate::cluster::refusal::chain;
@@ -58,9 +58,7 @@ pub async fn remove(run: &Run<'_>, memory: &Memory, findings: &Findings) -> Resu
             waits = true;
             continue;
         }
-        let account = run.sync.spec.service_account_name.as_deref();
-        let requests = run.context.cluster.requests(run.owner, account);
-        let requests = requests.map_err(|error| Failure::internal("apply", error.to_string()))?;
+        let requests = acting::requests(run).await?;
         requests.delete(&entry.kind, &object, &entry.uid).await.map_err(|error| {
             let message = format!("cannot delete {object}, which has done its work: {}", chain(&error));
             Failure::transient("apply", "JobNotDeleted", message)

@@ -14,12 +14,12 @@ use holdfast_diff::plan::{self, Plan, Seen as State, SeenAt};
 use kube::ResourceExt as _;
 use tracing::instrument;
 
-use super::Run;
 use super::drift;
 use super::inputs;
 use super::jobs::is_completed;
 use super::mistakes;
 use super::source::{Source, is_newer};
+use super::{Run, acting, bounds};
 use crate::api::{ChartStatus, DriftMode, IgnoreRule, Sync, names};
 use crate::cluster::apply::{self, Failed, Kinds, Outcome, Until};
 use crate::cluster::entry::{self, Entry};
@@ -160,26 +160,27 @@ pub async fn observe(run: &Run<'_>, rendering: Rendering, revision: &str) -> Res
     let _timer = run.context.metrics.stage("observe");
     let (context, spec) = (run.context, &run.sync.spec);
     let cluster = &context.cluster;
-    let requests = cluster
-        .requests(run.owner, spec.service_account_name.as_deref())
-        .map_err(|error| Failure::internal("observe", error.to_string()))?;
+    let requests = acting::requests(run).await?;
     let lane =
         if rendering.part_of.is_some() { &context.rooms.drift_requests } else { &context.rooms.requests };
     let requests = requests.within(lane, run.owner.namespace());
     let namespace = spec.target_namespace.as_deref().unwrap_or(run.owner.namespace());
-    let Rendering { manifests, part_of, warnings: odd, chart: _, masks } = rendering;
+    let Rendering { manifests, part_of, warnings: mut odd, chart: _, masks } = rendering;
     let scope = if part_of.is_none() { Scope::Whole } else { Scope::Part };
     let rules = cluster.view.judges.rules(run.owner);
     let (found, mut errors) =
         resolve::resolve(&cluster.discovery, run.owner, namespace, rules, manifests).await;
+    let found = bounds::within(&context.policy, found, &mut errors);
     let all = || found.iter().map(|desired| (desired.object.clone(), desired.digest)).collect();
     let desired = part_of.unwrap_or_else(|| Arc::new(all()));
     let mut kept = None;
-    let (mut former, mut unknown) = (Vec::new(), Vec::new());
+    let (mut former, mut unknown, mut places) = (Vec::new(), Vec::new(), Vec::new());
     let mut warnings = None;
     if scope == Scope::Whole {
         let names: Vec<ObjectId> = desired.iter().map(|(object, _)| object.clone()).collect();
         (former, unknown) = parent::former_kinds(cluster, run.sync, &names).await;
+        places = parent::places(run.sync, run.owner);
+        odd.extend(bounds::former(&context.policy, &mut former));
         let packed = local::work(|| Kept::of(found.iter().map(|desired| &*desired.manifest)));
         let shortened = run.limits.shortened.iter().cloned().collect();
         warnings = Some([shortened, odd, mistakes::mistakes(run, &found)].concat());
@@ -187,9 +188,14 @@ pub async fn observe(run: &Run<'_>, rendering: Rendering, revision: &str) -> Res
     }
     errors.append(&mut unknown);
     let is_done = |desired: &Desired| is_completed(run.status, &desired.object, desired.digest);
-    let what = What { desired: found, all: &desired, scope, kinds: &former };
+    let what = What { desired: found, all: &desired, scope, kinds: &former, places: &places };
     let mut seen = observe::observe(cluster, &requests, run.owner, what, is_done).await;
     errors.append(&mut seen.errors);
+    if let Some(warnings) = &mut warnings {
+        warnings.extend(
+            seen.unseen.iter().map(|said| format!("objects that left git may still be there: {said}")),
+        );
+    }
     // While another Sync of the same source has not looked at this revision, what it owns may be on its way to us.
     let moving = |error: &ObjectError| error.reason == observe::OWNED_BY_ANOTHER;
     let mut waits = None;
@@ -214,8 +220,13 @@ fn hide(masks: &Masks, errors: &mut [ObjectError]) {
 
 /// Writes what the Sync must say of its set before anything is applied that it does not cover.
 pub async fn mark(run: &Run<'_>, observed: &Observed) -> Result<(), Failure> {
-    let names: Vec<&ObjectId> = observed.desired.iter().map(|(object, _)| object).collect();
-    parent::mark(&run.context.client, &run.context.cluster, run.sync, run.owner, &names)
+    let observe::Observed { hidden, unseen, .. } = &observed.seen;
+    let desired = observed.desired.iter().map(|(object, _)| object);
+    let members = parent::Members {
+        desired: desired.filter(|object| !hidden.contains(*object)).collect(),
+        complete: unseen.is_empty() && observed.errors.is_empty(),
+    };
+    parent::mark(&run.context.client, &run.context.cluster, run.sync, run.owner, members)
         .await
         .map_err(|error| Failure::transient("apply", "Unreachable", chain(&error)))
 }
@@ -321,10 +332,8 @@ pub async fn rights(
     plan: Plan,
     kinds: &Kinds,
 ) -> Result<Plan, Failure> {
-    let Some(name) = run.sync.spec.service_account_name.as_deref().filter(|_| !plan.is_empty()) else {
-        return Ok(plan);
-    };
-    let user = format!("system:serviceaccount:{}:{name}", run.owner.namespace());
+    let user = observed.requests.identity().user();
+    let Some(user) = user.filter(|_| !plan.is_empty()) else { return Ok(plan) };
     let missing = rights::missing(observed.requests.client(), &user, &plan.changes, kinds).await;
     let missing = missing.map_err(|error| Failure::transient("plan", "Unreachable", chain(&error)))?;
     let (refused, errors): (HashSet<ObjectId>, Vec<ObjectError>) = missing.into_iter().unzip();
@@ -396,6 +405,11 @@ impl Observed {
     /// Why more would go than an object itself, if it were deleted.
     pub fn risk(&self, object: &ObjectId) -> Option<String> {
         self.seen.risks.get(object).cloned()
+    }
+
+    /// Why objects that left git may not be seen.
+    pub fn unseen(&self) -> Option<&str> {
+        self.seen.unseen.first().map(String::as_str)
     }
 
     /// What is ours and not desired any more.

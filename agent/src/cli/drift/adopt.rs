@@ -22,6 +22,7 @@ use crate::cli::{Global, cluster, files, print};
 use crate::cluster::discovery::Discovery;
 use crate::cluster::requests::Requests;
 use crate::disk::Beneath;
+use crate::identity::Identity;
 
 /// Which object, and where to write
 #[derive(Args, Debug)]
@@ -124,7 +125,7 @@ async fn live(client: &Client, told: &DriftObject) -> anyhow::Result<Option<Valu
     let found = found.with_context(|| format!("cannot ask the API server for {}", told.api_version))?;
     let Some(kind) = found else { bail!("the API server serves no {} {}", told.api_version, told.kind) };
     let id = ObjectId::new(kind.kind.clone(), &told.namespace, &told.name);
-    let live = Requests::new(client.clone(), "").get(&kind, &id).await;
+    let live = Requests::new(client.clone(), Identity::Agent).get(&kind, &id).await;
     live.with_context(|| format!("cannot read {object}"))
 }
 

@@ -105,7 +105,7 @@ mod tests {
         let live = view.marks.stamp(owner, &object(), &live);
         let mut listed = Listed::default();
         listed.push(object(), view.sight(&kind(), &object(), &live));
-        view.replace(&kind(), "", listed, true);
+        view.replace(&kind(), |_, _| true, listed, true);
         view
     }
 

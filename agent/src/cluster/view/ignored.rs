@@ -44,12 +44,11 @@ impl Ignored {
         }
     }
 
-    /// Forgets all objects of a kind, within one namespace unless that is empty.
-    pub fn forget_kind(&mut self, kind: &GroupKind, namespace: &str) {
-        let of_kind = self.by_object.keys().filter(|object| {
-            *object.kind == *kind && (namespace.is_empty() || &*object.namespace == namespace)
-        });
-        let gone: Vec<ObjectId> = of_kind.cloned().collect();
+    /// Forgets the objects of a kind that are `within` what a list covers.
+    pub fn forget_kind(&mut self, kind: &GroupKind, within: impl Fn(&ObjectId, &SyncRef) -> bool) {
+        let of_kind =
+            self.by_object.iter().filter(|(object, owner)| *object.kind == *kind && within(object, owner));
+        let gone: Vec<ObjectId> = of_kind.map(|(object, _)| object.clone()).collect();
         gone.iter().for_each(|object| self.forget(object));
     }
 
@@ -85,9 +84,9 @@ mod tests {
         assert_eq!(ignored.by_object.len(), OBJECTS + SYNCS - 1);
         ignored.sweep(|sync| *sync == owner);
         assert_eq!((ignored.by_sync.len(), ignored.by_object.len()), (1, OBJECTS));
-        ignored.forget_kind(&kind, "team-a");
+        ignored.forget_kind(&kind, |object, _| &*object.namespace == "team-a");
         assert_eq!(ignored.of(&owner).len(), OBJECTS);
-        ignored.forget_kind(&kind, "");
+        ignored.forget_kind(&kind, |_, _| true);
         assert_eq!((ignored.by_sync.len(), ignored.by_object.len()), (0, 0));
     }
 }

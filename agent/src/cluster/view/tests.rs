@@ -48,7 +48,7 @@ fn live(view: &View, uid: &str, version: u64) -> Value {
 fn list(view: &View, uid: &str, version: u64, first: bool) {
     let mut listed = Listed::default();
     listed.push(object(), view.sight(&kind(), &object(), &live(view, uid, version)));
-    view.replace(&kind(), "", listed, first);
+    view.replace(&kind(), |_, _| true, listed, first);
 }
 
 fn members(view: &View) -> Vec<(String, u64)> {
@@ -77,7 +77,7 @@ fn the_first_list_is_believed_and_later_ones_are_not() {
     // It was deleted and created again while the watch was broken.
     list(&view, "two", 9, false);
     assert_eq!((members(&view), view.ignored(&owner())), (vec![], vec![object()]));
-    view.replace(&kind(), "", Listed::default(), false);
+    view.replace(&kind(), |_, _| true, Listed::default(), false);
     assert_eq!(view.ignored(&owner()), []);
 }
 

@@ -1,0 +1,194 @@
+//! The watches against a server that answers lists and keeps watches open.
+
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use holdfast_diff::object::ObjectId;
+use http::{Request, Response};
+use kube::Client;
+use kube::client::Body;
+use serde_json::json;
+use tokio::sync::mpsc;
+use zeroize::Zeroizing;
+
+use super::*;
+use crate::cluster::marks::Marks;
+
+/// A server of ConfigMaps, one member of Sync `team/one` in each namespace. Cluster-wide lists are forbidden.
+#[derive(Default)]
+struct Server {
+    whole: AtomicUsize,
+    namespaced: AtomicUsize,
+}
+
+impl Server {
+    fn answer(&self, request: &Request<Body>) -> Option<(u16, serde_json::Value)> {
+        let uri = request.uri();
+        if uri.query().is_some_and(|query| query.contains("watch=true")) {
+            return None;
+        }
+        let namespace =
+            uri.path().strip_prefix("/api/v1/namespaces/").and_then(|rest| rest.split('/').next());
+        let Some(namespace) = namespace else {
+            self.whole.fetch_add(1, Ordering::Relaxed);
+            let message = "configmaps is forbidden: User \"system:serviceaccount:team:a\" cannot list resource \"configmaps\" in API group \"\" at the cluster scope";
+            return Some((
+                403,
+                json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+                "message": message, "reason": "Forbidden", "code": 403}),
+            ));
+        };
+        self.namespaced.fetch_add(1, Ordering::Relaxed);
+        let owner = SyncRef::new("team", "one");
+        let object = ObjectId::new(kind().kind.clone(), namespace, "a");
+        let item = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": namespace, "uid": format!("u-{namespace}"),
+            "resourceVersion": "7", "labels": {"applyset.kubernetes.io/part-of": owner.applyset()},
+            "annotations": {"holdfast.dev/sync": owner.to_string()}}});
+        let item = marks().stamp(&owner, &object, &item);
+        Some((
+            200,
+            json!({"kind": "ConfigMapList", "apiVersion": "v1", "metadata": {"resourceVersion": "9"}, "items": [item]}),
+        ))
+    }
+}
+
+/// Watches of a server, and what Sync `team/one` acts as.
+struct Stage {
+    server: Arc<Server>,
+    view: Arc<View>,
+    acting: Arc<Mutex<Identity>>,
+    watches: Watches,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let server = Arc::new(Server::default());
+        let answering = server.clone();
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let answer = answering.answer(&request);
+            async move {
+                let Some((code, body)) = answer else { return std::future::pending().await };
+                let mut response = Response::new(Body::from(body.to_string().into_bytes()));
+                *response.status_mut() = http::StatusCode::from_u16(code).expect("a code");
+                Ok::<_, Infallible>(response)
+            }
+        });
+        let (wake, woken) = mpsc::unbounded_channel();
+        std::mem::forget(woken);
+        let view = Arc::new(View::new(marks(), wake));
+        let acting = Arc::new(Mutex::new(account("a")));
+        let now = acting.clone();
+        let acts_as: ActsAs = Arc::new(move |owner| {
+            (*owner == one()).then(|| now.lock().expect("no test panics with it").clone())
+        });
+        let clients = Arc::new(Clients::over(Client::new(service, "default")));
+        let watches = Watches::new(clients, view.clone(), acts_as, &[]);
+        Self { server, view, acting, watches }
+    }
+
+    async fn ensure(&self, owner: &SyncRef, identity: &Identity, places: &[&str]) -> Watched {
+        let kind = kind();
+        let places = places.iter().map(|place| Arc::from(*place)).collect();
+        let wanted = Wanted { owner, identity, kind: &kind, places, former: BTreeSet::new() };
+        self.watches.ensure(&wanted, Duration::from_secs(20)).await
+    }
+
+    /// How many lists of the whole cluster and of namespaces were asked for.
+    fn lists(&self) -> (usize, usize) {
+        let Server { whole, namespaced } = &*self.server;
+        (whole.load(Ordering::Relaxed), namespaced.load(Ordering::Relaxed))
+    }
+}
+
+fn marks() -> Marks {
+    Marks::own("cluster", &Zeroizing::new([1; 32])).expect("any 32 bytes are a seed")
+}
+
+fn one() -> SyncRef {
+    SyncRef::new("team", "one")
+}
+
+fn account(name: &str) -> Identity {
+    Identity::ServiceAccount { namespace: "team".into(), name: name.into() }
+}
+
+fn kind() -> Arc<ResourceType> {
+    Arc::new(ResourceType {
+        kind: Arc::new(GroupKind::new("", "ConfigMap")),
+        version: "v1".to_owned(),
+        plural: "configmaps".to_owned(),
+        namespaced: true,
+    })
+}
+
+#[tokio::test]
+async fn many_namespaces_are_tried_as_a_whole_once_and_then_one_by_one() {
+    let stage = Stage::new();
+    let (a, few, many) = (account("a"), ["p", "q"], ["p", "q", "r", "s"]);
+    let watched = stage.ensure(&one(), &a, &few).await;
+    assert_eq!((watched.used.len(), watched.errors.len()), (2, 0));
+    assert_eq!((stage.lists(), stage.view.count(&one())), ((0, 2), 2));
+    stage.ensure(&one(), &a, &many).await;
+    assert_eq!((stage.lists(), stage.view.count(&one())), ((1, 4), 4));
+    stage.ensure(&one(), &a, &many).await;
+    assert_eq!(stage.lists(), (1, 4));
+}
+
+#[tokio::test]
+async fn the_agent_itself_watches_the_whole_cluster_and_says_what_is_missing() {
+    let stage = Stage::new();
+    let watched = stage.ensure(&one(), &Identity::Agent, &["p"]).await;
+    let said: Vec<String> = watched.errors.iter().map(ToString::to_string).collect();
+    assert!(
+        said[0].contains("may not list configmaps in the whole cluster; grant the verb list"),
+        "{said:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_watch_feeds_the_members_of_syncs_that_act_as_its_identity_only() {
+    let stage = Stage::new();
+    let two = SyncRef::new("team", "two");
+    stage.ensure(&two, &account("b"), &["p"]).await;
+    assert_eq!(stage.view.count(&one()), 0);
+    stage.ensure(&one(), &account("a"), &["p"]).await;
+    assert_eq!(stage.view.count(&one()), 1);
+    // The Sync acts as the other one from now on, whose watch passed over its members.
+    *stage.acting.lock().expect("no test panics with it") = account("b");
+    let watched = stage.ensure(&one(), &account("b"), &["p"]).await;
+    stage.watches.keep(&one(), &watched.used);
+    assert_eq!((stage.lists(), stage.view.count(&one())), ((0, 3), 1));
+    assert_eq!(stage.watches.lock().running.len(), 1);
+}
+
+#[tokio::test]
+async fn the_end_of_a_watch_forgets_what_no_other_one_feeds() {
+    let stage = Stage::new();
+    let a = account("a");
+    let both = stage.ensure(&one(), &a, &["p", "q"]).await;
+    stage.watches.keep(&one(), &both.used);
+    let less = stage.ensure(&one(), &a, &["p"]).await;
+    stage.watches.keep(&one(), &less.used);
+    assert_eq!(stage.view.count(&one()), 1);
+    assert_eq!(stage.watches.lock().running.len(), 1);
+}
+
+#[tokio::test]
+async fn watches_of_syncs_that_come_and_go_end() {
+    let stage = Stage::new();
+    let names: Vec<SyncRef> = (0..2000).map(|at| SyncRef::new("team", format!("s{at}"))).collect();
+    for (at, name) in names.iter().enumerate() {
+        stage.ensure(name, &account(&format!("a{at}")), &["p"]).await;
+    }
+    let size = || {
+        let state = stage.watches.lock();
+        (state.running.len(), state.acting.len())
+    };
+    assert_eq!(size(), (2000, 2000));
+    names.iter().for_each(|name| stage.watches.forget(name));
+    assert_eq!(size(), (0, 0));
+    let refused = (account("a"), (*kind()).clone());
+    stage.watches.lock().refused.insert(refused, Instant::now());
+    stage.watches.sweep(Instant::now() + REFUSED);
+    assert!(stage.watches.lock().refused.is_empty());
+}
