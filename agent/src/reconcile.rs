@@ -97,6 +97,7 @@ async fn pipeline(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) -
         return Ok(());
     }
     acting::identity(run)?;
+    dependencies::allowed(run)?;
     let checks = stages::checks(run);
     let mut source = run.limits.wait("source", source::source(run, memory)).await?;
     findings.seen = Some(source.seen.clone());

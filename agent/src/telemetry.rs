@@ -15,8 +15,9 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
-/// What is logged unless `RUST_LOG` says otherwise.
-const FILTER: &str = "info,kube=warn,kube_client=error,kube_runtime=warn,hyper=warn,gix=warn,rustls=warn";
+/// What is logged unless `RUST_LOG` says otherwise. Errors of watches are reported by those who watch: kube writes them in the
+/// debug form of Rust.
+const FILTER: &str = "info,kube=warn,kube_client=error,kube_runtime=error,hyper=warn,gix=warn,rustls=warn";
 
 /// The form of log lines
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

@@ -64,12 +64,12 @@ fn a_sync_may_do_what_the_service_account_of_its_namespace_may_and_nothing_else(
         let env = &stage.env;
         let (evil, _victim) = (stage.tenant("identity-a").await?, stage.tenant("identity-b").await?);
         let repository = env.forge.repository("identity").await?;
-        let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: own}\n";
+        let map = |name: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: own-{name}}}\n");
         let mut files: Vec<(String, String)> = FORBIDDEN
             .iter()
-            .map(|(name, text, ..)| (format!("{name}/a.yaml"), format!("{text}---\n{map}")))
+            .map(|(name, text, ..)| (format!("{name}/a.yaml"), format!("{text}---\n{}", map(name))))
             .collect();
-        files.push(("target/a.yaml".to_owned(), map.to_owned()));
+        files.push(("target/a.yaml".to_owned(), map("target")));
         let files: Vec<(&str, &str)> =
             files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
         repository.commit(&files, "Try")?;
@@ -82,13 +82,15 @@ fn a_sync_may_do_what_the_service_account_of_its_namespace_may_and_nothing_else(
         for (name, _, word, lookup) in FORBIDDEN {
             let said = refused(stage, name).await?;
             ensure!(said.contains(word), "{name}: {word} is missing in: {said}");
+            let own = format!("own-{name}");
+            env.cluster.must(&["-n", "identity-a", "get", "configmap", &own]).await?;
             let lookup: Vec<&str> = lookup.split(' ').collect();
             let found = env.cluster.kubectl_with(&env.cluster.kubeconfig(), &lookup, "").await?;
             ensure!(!found.status.success(), "{name}: the object was created");
         }
         let said = refused(stage, "target").await?;
         ensure!(said.contains("configmaps in namespace identity-b"), "{said}");
-        let lookup = ["-n", "identity-b", "get", "configmap", "own"];
+        let lookup = ["-n", "identity-b", "get", "configmap", "own-target"];
         let found = env.cluster.kubectl_with(&env.cluster.kubeconfig(), &lookup, "").await?;
         ensure!(!found.status.success(), "targetNamespace of another tenant was written to");
         Ok(())

@@ -17,6 +17,9 @@ const KNOWN: Duration = Duration::from_mins(10);
 /// How long an account that is missing is not asked for again.
 const MISSING: Duration = Duration::from_secs(10);
 
+/// How long an answer may take.
+const LIMIT: Duration = Duration::from_secs(10);
+
 /// Remembers which ServiceAccounts exist.
 pub struct Accounts {
     client: Client,
@@ -36,15 +39,18 @@ impl Accounts {
         }
         let api = Api::<ServiceAccount>::namespaced(self.client.clone(), namespace);
         // An agent that may not read ServiceAccounts cannot tell.
-        let exists = api.get_metadata_opt(name).await.map_or(true, |found| found.is_some());
+        let Ok(found) = tokio::time::timeout(LIMIT, api.get_metadata_opt(name)).await else { return false };
+        let exists = found.map_or(true, |found| found.is_some());
         self.remember(identity, Instant::now(), exists);
         !exists
     }
 
     /// True if a namespace is being deleted, surely.
     pub async fn namespace_ends(&self, namespace: &str) -> bool {
-        let found = Api::<Namespace>::all(self.client.clone()).get_metadata_opt(namespace).await;
-        found.is_ok_and(|found| found.is_some_and(|found| found.metadata.deletion_timestamp.is_some()))
+        let api = Api::<Namespace>::all(self.client.clone());
+        let found = tokio::time::timeout(LIMIT, api.get_metadata_opt(namespace)).await;
+        let found = found.ok().and_then(Result::ok).flatten();
+        found.is_some_and(|found| found.metadata.deletion_timestamp.is_some())
     }
 
     fn remembered(&self, identity: &Identity, now: Instant) -> Option<bool> {

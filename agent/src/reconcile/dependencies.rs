@@ -10,6 +10,21 @@ use crate::api::{Sync, conditions};
 use crate::cluster::view::Differs;
 use crate::report::{Failure, Seen};
 
+/// Refuses a Sync that refers to one of another namespace, unless the installation allows it. Whether there is such a Sync is
+/// not looked up.
+pub fn allowed(run: &Run<'_>) -> Result<(), Failure> {
+    let own = run.owner.namespace();
+    let mut others = run.sync.spec.depends_on.iter().map(|dependency| dependency.of(own));
+    let Some(other) = others.find(|other| !run.context.policy.allows_reference(own, other.namespace()))
+    else {
+        return Ok(());
+    };
+    let message = format!(
+        "spec.dependsOn names Sync {other} of another namespace, which this installation does not allow; remove it, or start the agent with --allow-cross-namespace-refs"
+    );
+    Err(Failure::user("source", "CrossNamespaceRefused", message))
+}
+
 /// Leaves in a plan what may go ahead while other Syncs are not ready, and says which are not: drift is put back all the same.
 pub fn hold(
     run: &Run<'_>,
@@ -33,12 +48,6 @@ fn ready(run: &Run<'_>, seen: &Seen) -> Result<(), Failure> {
     let context = run.context;
     for dependency in &run.sync.spec.depends_on {
         let other = dependency.of(run.owner.namespace());
-        if !context.policy.allows_reference(run.owner.namespace(), other.namespace()) {
-            let message = format!(
-                "spec.dependsOn names Sync {other} of another namespace, which this installation does not allow; remove it, or start the agent with --allow-cross-namespace-refs"
-            );
-            return Err(Failure::user("source", "CrossNamespaceRefused", message));
-        }
         if let Some(circle) = context.circle(run.owner, &other) {
             let message = format!("dependsOn goes in a circle, so nothing can begin: {circle}; take one out");
             return Err(Failure::user("source", "DependencyCircle", message));

@@ -52,9 +52,10 @@ impl Watches {
         let left: Vec<Key> = state
             .running
             .iter_mut()
-            .filter(|(key, _)| !used.contains(key))
+            .filter(|(key, handle)| handle.users.contains(owner) && !used.contains(key))
             .filter_map(|(key, handle)| {
-                (handle.users.remove(owner) && handle.users.is_empty()).then(|| key.clone())
+                handle.users.remove(owner);
+                handle.users.is_empty().then(|| key.clone())
             })
             .collect();
         for key in left {
