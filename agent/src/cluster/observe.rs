@@ -331,7 +331,7 @@ async fn look(
 
 /// True if a Sync may know the name of another one: in its own namespace, or when it acts as the agent itself.
 fn may_name(requests: &Requests, owner: &SyncRef, other: &SyncRef) -> bool {
-    requests.is_own() || owner.namespace() == other.namespace()
+    requests.identity().is_agent() || owner.namespace() == other.namespace()
 }
 
 /// Reads an object again whose health was judged by other checks than those of now.
