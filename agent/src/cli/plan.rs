@@ -175,7 +175,7 @@ async fn act(context: &Context, sync: &mut Sync, owner: &SyncRef) -> anyhow::Res
     let Identity::ServiceAccount { namespace, name } = &identity else { return Ok(()) };
     let may = rights::may_impersonate(&context.client, namespace, name).await;
     if !may.with_context(|| format!("cannot find out whether you may impersonate {identity}"))? {
-        say(format!(
+        print::say(format_args!(
             "Planned with your own rights: you may not impersonate {identity}, which the agent acts as"
         ));
         sync.spec.service_account_name = None;
