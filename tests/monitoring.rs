@@ -167,10 +167,10 @@ fn the_kustomization_renders() -> anyhow::Result<()> {
     })
 }
 
-/// The monitor selects `manifests/service.yaml`, and a port that it has.
+/// The monitor selects `manifests/base/service.yaml`, and a port that it has.
 fn monitors_the_service(monitor: &Value) -> anyhow::Result<()> {
     let service: Value =
-        serde_saphyr::from_str(&std::fs::read_to_string(root().join("manifests/service.yaml"))?)?;
+        serde_saphyr::from_str(&std::fs::read_to_string(root().join("manifests/base/service.yaml"))?)?;
     assert_eq!(monitor["spec"]["selector"]["matchLabels"], service["metadata"]["labels"]);
     assert_eq!(monitor["spec"]["endpoints"][0]["port"], service["spec"]["ports"][0]["name"]);
     Ok(())

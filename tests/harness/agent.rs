@@ -81,7 +81,7 @@ impl Agent {
             .args(arguments)
             .env("KUBECONFIG", kubeconfig)
             .env("TMPDIR", folder.path())
-            // As manifests/deployment.yaml sets them.
+            // As manifests/base/deployment.yaml sets them.
             .envs([("MALLOC_ARENA_MAX", "1"), ("MALLOC_TRIM_THRESHOLD_", "131072")]);
         let process = Process::start("holdfast", &mut command, &log)?;
         let mut agent = Self { process, port, log, folder };

@@ -30,12 +30,12 @@ const PUBLIC: &str = "publicKey";
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     #[error(
-        "cannot read Secret {NAME} in namespace {namespace}, which holds the key for marks on objects: {}; grant get, create and patch on it (see manifests/rbac.yaml), or name another namespace with -n",
+        "cannot read Secret {NAME} in namespace {namespace}, which holds the key for marks on objects: {}; grant get, create and patch on it (see manifests/base/rbac.yaml), or name another namespace with -n",
         chain(.error)
     )]
     Unreadable { namespace: String, error: kube::Error },
     #[error(
-        "cannot create Secret {NAME} in namespace {namespace}, which holds the key for marks on objects: {}; grant get, create and patch on it (see manifests/rbac.yaml), or name another namespace with -n",
+        "cannot create Secret {NAME} in namespace {namespace}, which holds the key for marks on objects: {}; grant get, create and patch on it (see manifests/base/rbac.yaml), or name another namespace with -n",
         chain(.error)
     )]
     Uncreatable { namespace: String, error: kube::Error },
