@@ -182,6 +182,22 @@ impl Candidate {
         self.holder.send_replace(Holder::Nobody);
     }
 
+    /// Waits, after the Lease was lost, until it is ours again: true, or another agent's. While the API server is silent
+    /// nothing is written, and alerts still tell what nobody can confirm.
+    pub async fn regained(&self) -> bool {
+        loop {
+            match self.try_hold().await {
+                Ok(()) => {
+                    info!(identity = self.identity.name, "Acquired the Lease again");
+                    self.begin();
+                    return true;
+                }
+                Err(NotHeld::By(_)) => return false,
+                Err(NotHeld::Api(_) | NotHeld::Silent) => sleep(self.times.period).await,
+            }
+        }
+    }
+
     /// Gives the Lease back, so that another agent need not wait for its end.
     pub async fn release(&self) {
         self.fence.close();

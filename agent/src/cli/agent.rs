@@ -174,6 +174,9 @@ async fn lost(candidate: Option<Arc<Candidate>>, leads: CancellationToken) {
     let renewed = tokio::spawn(async move {
         leads.cancelled().await;
         candidate.lost().await;
+        while candidate.regained().await {
+            candidate.lost().await;
+        }
     });
     // A task that panicked renews nothing either.
     let _ = renewed.await;

@@ -125,17 +125,20 @@ impl Known {
         answers.entry(reference.clone()).or_default().clone()
     }
 
-    /// An answer that is young enough, or that was given while its reader waited, be it a bad one.
+    /// An answer that is young enough, or that was given while its reader waited, be it a bad one: that is taken of the own
+    /// tenant alone, since another one may have given up sooner.
     fn good(
         &self,
         answer: Option<&Answer>,
+        location: &Location,
         reference: &GitRef,
         max_age: Duration,
         started: Instant,
     ) -> Option<Result<Found, SourceError>> {
         let answer = answer?;
         let fresh = answer.found.is_ok() && answer.asked.elapsed() < max_age;
-        let good = fresh || answer.asked >= started;
+        let own = answer.found.is_ok() || *answer.tenant == *location.tenant();
+        let good = fresh || (answer.asked >= started && own);
         (good && !self.has_moved_since(reference, answer.asked)).then(|| answer.found.clone())
     }
 }
@@ -144,6 +147,8 @@ impl Known {
 struct Answer {
     asked: Instant,
     found: Result<Found, SourceError>,
+    /// Who asked.
+    tenant: Arc<str>,
 }
 
 /// A commit of a repository.
@@ -252,13 +257,13 @@ impl Sources {
     ) -> Result<Found, SourceError> {
         let known = self.mirror(location);
         let line = known.line(reference);
-        if let Some(found) = known.good(line.lock().await.as_ref(), reference, max_age, started) {
+        if let Some(found) = known.good(line.lock().await.as_ref(), location, reference, max_age, started) {
             return found;
         }
         // Whoever waits for a connection of its own holds up nobody who has one.
         let connection = self.connections.take(location.tenant()).await;
         let mut answer = line.lock_owned().await;
-        if let Some(found) = known.good(answer.as_ref(), reference, max_age, started) {
+        if let Some(found) = known.good(answer.as_ref(), location, reference, max_age, started) {
             return found;
         }
         let url = location.to_string();
@@ -271,7 +276,12 @@ impl Sources {
             let _connection = connection;
             let asked = Instant::now();
             let found = known.mirror.update(&location, &reference, limit, &flag);
-            let before = answer.replace(Answer { asked, found: found.clone() });
+            if flag.load(Ordering::Relaxed) && found.is_err() {
+                // It was given up, and says nothing about the server.
+                return found;
+            }
+            let tenant = location.tenant().into();
+            let before = answer.replace(Answer { asked, found: found.clone(), tenant });
             let before = before.and_then(|before| before.found.ok());
             announce(&on_look, &moved, &location, &reference, before.as_ref(), &found);
             found

@@ -19,6 +19,8 @@ use tempfile::TempDir;
 use super::location::Scheme;
 use super::{Credential, Location, SourceError};
 
+/// How long a server may be silent.
+const SILENCE: Duration = Duration::from_mins(1);
 /// How long the connection itself may take.
 const CONNECT: Duration = Duration::from_secs(10);
 /// How the folders of keys begin; the number of the process follows.
@@ -65,7 +67,7 @@ fn http_options(credential: &Arc<Credential>, limit: Duration) -> http::Options 
     let trust = credential.clone();
     let backend = backend::Options {
         configure_client: Some(Box::new(move |client| {
-            let mut client = client.connect_timeout(CONNECT).timeout(limit);
+            let mut client = client.connect_timeout(CONNECT).timeout(limit.min(SILENCE));
             if let Some(ca) = &trust.ca {
                 for certificate in reqwest::Certificate::from_pem_bundle(ca).map_err(gix_error)? {
                     client = client.add_root_certificate(certificate);
