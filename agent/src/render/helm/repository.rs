@@ -22,6 +22,8 @@ use super::{HelmError, Login};
 
 /// How large an index may be. That of Bitnami has 30 MB.
 const INDEX: u64 = 64 * 1024 * 1024;
+/// Indexes whose age is remembered, before those that are old are forgotten.
+const SLOTS: usize = 1000;
 const FILE: &str = "index.yaml";
 const STATE: &str = "state.json";
 
@@ -59,7 +61,7 @@ impl Indexes {
     pub async fn find(&self, download: &Download<'_>, base: &Url, name: &str) -> Result<Listing, HelmError> {
         let key = key(&[base.as_str().trim_end_matches('/')], download.login);
         let folder = self.folder.join(&key);
-        let slot = self.asked.lock().await.entry(key).or_default().clone();
+        let slot = self.slot(key).await;
         let mut asked = slot.lock().await;
         let known: Option<State> = load(&folder.join(STATE)).filter(|_| folder.join(FILE).is_file());
         let fresh = asked.is_some_and(|at| at.elapsed() < self.age);
@@ -79,6 +81,20 @@ impl Indexes {
             *asked = None;
         }
         listing
+    }
+}
+
+impl Indexes {
+    /// The slot of an index. Those that are old, or were never asked for, are forgotten when there are many.
+    async fn slot(&self, key: String) -> Arc<Mutex<Option<Instant>>> {
+        let mut all = self.asked.lock().await;
+        if all.len() >= SLOTS {
+            all.retain(|_, slot| {
+                let asked = slot.try_lock().ok();
+                asked.is_none_or(|asked| asked.is_some_and(|at| at.elapsed() < self.age))
+            });
+        }
+        all.entry(key).or_default().clone()
     }
 }
 
