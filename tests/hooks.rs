@@ -1,5 +1,10 @@
-//! Webhooks of the real forge: its calls are taken by their signatures, and refused with another secret. I/O: processes,
-//! network.
+//! Webhooks of the real forge: its calls are taken by their signatures, and refused with another secret. And what strangers
+//! do to the listener that takes them. I/O: processes, network.
+
+#[path = "hooks/listener.rs"]
+mod listener;
+#[path = "hooks/tls.rs"]
+mod tls;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
