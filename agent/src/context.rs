@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::Method;
 use k8s_openapi::api::core::v1::Namespace;
@@ -14,14 +14,16 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{Approval, ApprovalDecision, ApprovalSpec, ImageUpdate, Sync};
+use crate::api::{Approval, ApprovalDecision, ApprovalSpec, ImageUpdate, Sync, conditions};
 use crate::cluster::Cluster;
 use crate::cluster::accounts::Accounts;
 use crate::cluster::clients::{ClientError, Clients, MayWrite};
 use crate::cluster::discovery::Discovery;
 use crate::cluster::lookup::Lookups;
 use crate::cluster::marks::key::{KeyError, KeyIn};
+use crate::cluster::permissions::Permissions;
 use crate::cluster::refusal::chain;
+use crate::cluster::requests::Requests;
 use crate::cluster::secrets::{Secrets, User};
 use crate::cluster::view::View;
 use crate::cluster::watch::{ActsAs, Watches};
@@ -43,6 +45,15 @@ use crate::rooms::Rooms;
 use crate::server::hooks::{HookKind, HookOwner, Hooks};
 use crate::source::{Moved, OnLook, SourceOptions, Sources};
 use crate::sync_ref::SyncRef;
+
+/// The longest time that a Sync waits for others to look at a commit. It is less if its interval is.
+const BEHIND: Duration = Duration::from_mins(1);
+
+/// A Sync that has not looked at a commit yet, and for how long it may be waited for.
+pub struct Behind {
+    pub sync: SyncRef,
+    pub left: Duration,
+}
 
 /// Shared by all reconciles.
 pub struct Context {
@@ -178,6 +189,7 @@ impl Context {
             cluster: Cluster {
                 uid: cluster_uid,
                 discovery: Discovery::new(client.clone()),
+                permissions: Permissions::default(),
                 lookups: Lookups::new(options.policy.namespaces.is_empty()),
                 accounts: Accounts::new(client.clone()),
                 watches: Watches::new(
@@ -221,6 +233,13 @@ impl Context {
         let name = |name: &Option<String>| name.clone().unwrap_or_default();
         let owner = SyncRef::new(name(&sync.metadata.namespace), name(&sync.metadata.name));
         let _ = self.cluster.view.judges.take(&owner, sync);
+    }
+
+    /// The requests of a Sync, in the name that it acts in.
+    pub fn acts_as(&self, name: &SyncRef) -> Option<Requests> {
+        let sync = self.cluster.sync(name)?;
+        let account = sync.spec.service_account_name.as_deref();
+        self.cluster.requests(name, account).ok()
     }
 
     /// True if a Sync acts as the agent itself.
@@ -270,22 +289,41 @@ impl Context {
         None
     }
 
-    /// Another Sync of the same source that has not looked at this revision yet: until it has, nobody knows whether an
-    /// object left git or moved to it. The Sync runs again when it has.
-    pub fn behind(&self, sync: &Sync, owner: &SyncRef, revision: &str) -> Option<SyncRef> {
+    /// A Sync of the same source and the same trust domain that works and has not looked at this revision yet: until it has,
+    /// nobody knows whether an object left git or moved to it. The Sync runs again when it has, and does not wait for long.
+    pub fn behind(&self, sync: &Sync, owner: &SyncRef, revision: &str) -> Option<Behind> {
         if !self.together {
             return None;
         }
         let found = self.cluster.syncs.state().into_iter().find_map(|other| {
             let name = SyncRef::new(other.metadata.namespace.clone()?, other.metadata.name.clone()?);
-            let runs = other.metadata.deletion_timestamp.is_none() && other.spec.suspend.is_none();
-            let same = name != *owner && other.spec.source == sync.spec.source;
-            (same && runs && self.memories.revision(&name).as_deref() != Some(revision)).then_some(name)
+            let awaited = name != *owner
+                && other.spec.source == sync.spec.source
+                && self.trusts(sync, owner, &other, &name)
+                && self.works(&other, &name)
+                && self.memories.revision(&name).as_deref() != Some(revision);
+            awaited.then_some(name)
         });
-        if found.is_some() {
-            self.memories.hold(owner);
-        }
-        found
+        let Some(sync_behind) = found else {
+            self.memories.release(owner);
+            return None;
+        };
+        let left = BEHIND.min(sync.spec.interval()).saturating_sub(self.memories.hold(owner, revision));
+        (!left.is_zero()).then_some(Behind { sync: sync_behind, left })
+    }
+
+    /// True if two Syncs are of one trust domain: of one namespace, or both act as the agent itself.
+    fn trusts(&self, sync: &Sync, owner: &SyncRef, other: &Sync, name: &SyncRef) -> bool {
+        owner.namespace() == name.namespace() || (self.acts_as_agent(sync) && self.acts_as_agent(other))
+    }
+
+    /// True if a Sync can be expected to look at the next revision soon: its last run worked, or it had none yet.
+    fn works(&self, sync: &Sync, name: &SyncRef) -> bool {
+        let runs = sync.metadata.deletion_timestamp.is_none() && sync.spec.suspend.is_none();
+        runs && self.memories.worked(name).unwrap_or_else(|| {
+            let status = sync.status.as_ref();
+            status.is_none_or(|status| !conditions::is_true(&status.conditions, conditions::STALLED))
+        })
     }
 
     /// Forgets the Syncs that went without having owned anything, and what nothing uses any more.

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use holdfast_diff::digest::Digest;
 use holdfast_diff::mask::Masks;
@@ -119,7 +119,7 @@ pub struct Memories {
     all: Mutex<HashMap<SyncRef, Arc<tokio::sync::Mutex<Memory>>>>,
     places: Mutex<HashMap<SyncRef, Place>>,
     /// Syncs that wait for others to read the same commit.
-    held: Mutex<HashSet<SyncRef>>,
+    held: Mutex<HashMap<SyncRef, Held>>,
     /// Syncs of which a forge says that there is news.
     called: Mutex<HashSet<SyncRef>>,
     /// What each Sync read when it was rendered last.
@@ -148,8 +148,18 @@ struct Place {
     mirror: MirrorId,
     /// Of the last run that came to its end.
     revision: Option<String>,
+    /// Whether the last run came to its end without a failure; `None` if there was none yet.
+    worked: Option<bool>,
     /// What was reported last: of which revision, and whether it was Ready.
     reported: Option<(String, bool)>,
+}
+
+/// A Sync that waits for others to read a commit.
+struct Held {
+    revision: String,
+    since: Instant,
+    /// It is to be woken by the next one that has read it.
+    waits: bool,
 }
 
 impl Memories {
@@ -202,7 +212,7 @@ impl Memories {
     pub fn uses(&self, sync: &SyncRef, mirror: MirrorId) {
         let mut places = lock(&self.places);
         if places.get(sync).is_none_or(|place| place.mirror != mirror) {
-            places.insert(sync.clone(), Place { mirror, revision: None, reported: None });
+            places.insert(sync.clone(), Place { mirror, revision: None, worked: None, reported: None });
         }
     }
 
@@ -211,15 +221,24 @@ impl Memories {
         lock(&self.places).get(sync).map(|place| place.mirror)
     }
 
-    /// Notes that a Sync has looked at a revision to the end, and returns the Syncs that waited for it.
-    pub fn looked_at(&self, sync: &SyncRef, revision: &str) -> Vec<SyncRef> {
+    /// Notes how a run of a Sync ended, and which revision it looked at, and returns the Syncs that waited for it.
+    pub fn ended(&self, sync: &SyncRef, revision: Option<&str>, worked: bool) -> Vec<SyncRef> {
         let mut places = lock(&self.places);
         let Some(place) = places.get_mut(sync) else { return Vec::new() };
-        if place.revision.as_deref() == Some(revision) {
+        let failed = place.worked != Some(worked) && !worked;
+        place.worked = Some(worked);
+        let newer = revision.filter(|revision| place.revision.as_deref() != Some(*revision));
+        if let Some(revision) = newer {
+            place.revision = Some(revision.to_owned());
+        }
+        // Nobody waits for a Sync that fails.
+        if newer.is_none() && !failed {
             return Vec::new();
         }
-        place.revision = Some(revision.to_owned());
-        lock(&self.held).drain().collect()
+        drop(places);
+        let mut held = lock(&self.held);
+        let waiting = held.iter_mut().filter(|(_, held)| std::mem::take(&mut held.waits));
+        waiting.map(|(sync, _)| sync.clone()).collect()
     }
 
     /// Notes what was reported of a Sync; true if that is news to those who depend on it.
@@ -242,9 +261,26 @@ impl Memories {
         lock(&self.places).get(sync)?.revision.clone()
     }
 
-    /// Lets a Sync run again when another one has looked at its revision.
-    pub fn hold(&self, sync: &SyncRef) {
-        lock(&self.held).insert(sync.clone());
+    /// Whether the last run of a Sync worked, if there was one.
+    pub fn worked(&self, sync: &SyncRef) -> Option<bool> {
+        lock(&self.places).get(sync)?.worked
+    }
+
+    /// Lets a Sync run again when another one has looked at its revision, and says for how long it has waited for that.
+    pub fn hold(&self, sync: &SyncRef, revision: &str) -> Duration {
+        let mut held = lock(&self.held);
+        let new = || Held { revision: revision.to_owned(), since: Instant::now(), waits: true };
+        let held = held.entry(sync.clone()).or_insert_with(new);
+        if held.revision != revision {
+            *held = new();
+        }
+        held.waits = true;
+        held.since.elapsed()
+    }
+
+    /// Forgets that a Sync waited: nobody is behind it.
+    pub fn release(&self, sync: &SyncRef) {
+        lock(&self.held).remove(sync);
     }
 
     /// The Syncs that read a mirror; all of them if it is not known which mirror it was.
@@ -294,7 +330,7 @@ mod tests {
                 memories.uses(&sync, *mirror);
             }
             memories.call(&sync);
-            memories.hold(&sync);
+            memories.hold(&sync, "a");
             memories.note_reads(&sync, &reads);
             drop(memories.run(&sync, 1, &end));
         }
@@ -317,5 +353,24 @@ mod tests {
         let gone = memories.run(&sync, 2, &end);
         memories.supersede(&sync, None);
         assert!(gone.superseded.is_cancelled());
+    }
+
+    #[test]
+    fn who_waits_is_woken_once_by_each_that_reads_on_or_fails_and_the_time_goes_on() {
+        let (memories, one, two) =
+            (Memories::default(), SyncRef::new("team", "one"), SyncRef::new("team", "two"));
+        let location = Location::parse("https://git.example.com/config", None).expect("a URL");
+        memories.uses(&two, location.mirror());
+        assert_eq!((memories.worked(&two), memories.revision(&two)), (None, None));
+        memories.hold(&one, "b");
+        assert_eq!(memories.ended(&two, Some("a"), true), std::slice::from_ref(&one));
+        assert_eq!(memories.ended(&two, Some("b"), true), []);
+        std::thread::sleep(Duration::from_millis(2));
+        assert!(memories.hold(&one, "b") >= Duration::from_millis(2));
+        assert_eq!(memories.ended(&two, None, true), []);
+        assert_eq!(memories.ended(&two, None, false), std::slice::from_ref(&one));
+        assert_eq!((memories.worked(&two), memories.revision(&two)), (Some(false), Some("b".to_owned())));
+        memories.release(&one);
+        assert!(memories.hold(&one, "c") < Duration::from_secs(1));
     }
 }

@@ -63,13 +63,10 @@ pub async fn reconcile(run: &Run<'_>, memory: &mut Memory) -> Findings {
     if findings.failure.as_ref().is_some_and(is_superseded) {
         return findings;
     }
-    if let Some(seen) = &findings.seen {
-        run.context
-            .memories
-            .looked_at(run.owner, &seen.revision)
-            .into_iter()
-            .for_each(|held| run.context.wake(held));
-    }
+    let revision = findings.seen.as_ref().map(|seen| seen.revision.as_str());
+    let worked = findings.failure.is_none() && findings.suspended.is_none();
+    let waiting = run.context.memories.ended(run.owner, revision, worked);
+    waiting.into_iter().for_each(|held| run.context.wake(held));
     let looking = async {
         drift::overwritten(run, memory, &mut findings).await;
         ghosts::look(run, memory).await;

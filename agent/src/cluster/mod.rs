@@ -7,6 +7,7 @@ pub mod apply;
 pub mod capabilities;
 pub mod clients;
 pub mod contact;
+pub mod contest;
 pub mod dependants;
 pub mod discovery;
 pub mod entry;
@@ -15,6 +16,7 @@ pub mod lookup;
 pub mod marks;
 pub mod observe;
 pub mod parent;
+pub mod permissions;
 pub mod prune;
 pub mod refusal;
 pub mod requests;
@@ -34,6 +36,7 @@ use self::accounts::Accounts;
 use self::clients::{ClientError, Clients};
 use self::discovery::Discovery;
 use self::lookup::Lookups;
+use self::permissions::Permissions;
 use self::requests::Requests;
 use self::view::View;
 use self::watch::Watches;
@@ -49,6 +52,7 @@ pub struct Cluster {
     pub accounts: Accounts,
     pub discovery: Discovery,
     pub lookups: Lookups,
+    pub permissions: Permissions,
     pub view: Arc<View>,
     pub watches: Watches,
     pub syncs: Store<Sync>,

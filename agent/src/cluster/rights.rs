@@ -10,7 +10,7 @@ use holdfast_diff::object::ObjectId;
 use holdfast_diff::plan::{Change, Operation};
 use k8s_openapi::api::authorization::v1::{
     ResourceAttributes, ResourceRule, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
-    SelfSubjectRulesReview, SelfSubjectRulesReviewSpec,
+    SelfSubjectRulesReview, SelfSubjectRulesReviewSpec, SubjectRulesReviewStatus,
 };
 use kube::api::PostParams;
 use kube::{Api, Client};
@@ -89,7 +89,7 @@ async fn may(
     // The rules of a namespace say nothing about objects of the cluster.
     if !namespace.is_empty() {
         if !rules.contains_key(namespace) {
-            rules.insert(namespace.clone(), ask_rules(client, namespace).await?);
+            rules.insert(namespace.clone(), ask_rules(client, namespace).await?.resource_rules);
         }
         if rules[namespace].iter().any(|rule| grants(rule, verb, kind, name)) {
             return Ok(true);
@@ -104,7 +104,7 @@ async fn may(
     Ok(answer)
 }
 
-fn grants(rule: &ResourceRule, verb: &str, kind: &ResourceType, name: &str) -> bool {
+pub(super) fn grants(rule: &ResourceRule, verb: &str, kind: &ResourceType, name: &str) -> bool {
     let has = |list: &[String], item: &str| list.iter().any(|entry| entry == "*" || entry == item);
     let names = rule.resource_names.as_deref().unwrap_or_default();
     // A right that is bound to names does not let anybody create.
@@ -115,16 +115,19 @@ fn grants(rule: &ResourceRule, verb: &str, kind: &ResourceType, name: &str) -> b
         && named
 }
 
-async fn ask_rules(client: &Client, namespace: &str) -> Result<Vec<ResourceRule>, kube::Error> {
+pub(super) async fn ask_rules(
+    client: &Client,
+    namespace: &str,
+) -> Result<SubjectRulesReviewStatus, kube::Error> {
     let review = SelfSubjectRulesReview {
         spec: SelfSubjectRulesReviewSpec { namespace: Some(namespace.to_owned()) },
         ..SelfSubjectRulesReview::default()
     };
     let answer = Api::all(client.clone()).create(&PostParams::default(), &review).await?;
-    Ok(answer.status.map(|status| status.resource_rules).unwrap_or_default())
+    Ok(answer.status.unwrap_or_default())
 }
 
-async fn ask(client: &Client, (verb, kind, namespace, name): &Question) -> Result<bool, kube::Error> {
+pub(super) async fn ask(client: &Client, (verb, kind, namespace, name): &Question) -> Result<bool, kube::Error> {
     let attributes = ResourceAttributes {
         verb: Some((*verb).to_owned()),
         group: Some(kind.kind.group.clone()),

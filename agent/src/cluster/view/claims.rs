@@ -1,6 +1,6 @@
 //! Which Sync has which object: one view over all of them, so that two never fight, and what moves is not deleted. No I/O.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use holdfast_diff::digest::Digest;
 use holdfast_diff::object::ObjectId;
@@ -9,28 +9,48 @@ use super::View;
 use crate::sync_ref::SyncRef;
 
 impl View {
+    /// The other Syncs that have or want what one Sync wants, and that it may have to give way to or that may have to give way
+    /// to it.
+    pub fn rivals(&self, owner: &SyncRef, objects: &[(ObjectId, Digest)]) -> Vec<(ObjectId, BTreeSet<SyncRef>)> {
+        let state = self.lock();
+        let found = objects.iter().map(|(object, _)| {
+            let live = state.objects.get(object).map(|entry| &entry.owner);
+            let all = [live, state.claims.get(object), state.refused.get(object)];
+            (object, all.into_iter().flatten().filter(|other| *other != owner).cloned().collect::<BTreeSet<_>>())
+        });
+        found.filter(|(_, others)| !others.is_empty()).map(|(object, others)| (object.clone(), others)).collect()
+    }
+
     /// Claims objects for the newest render of a Sync and gives up what it does not name any more. Returns the
     /// objects that another Sync has, and which. What is given up goes to the Sync that was refused it, if there is one.
+    /// Claims that do not count are none.
     pub fn claim(
         &self,
         owner: &SyncRef,
         objects: &[(ObjectId, Digest)],
         exists: impl Fn(&SyncRef) -> bool,
+        barred: &HashSet<(ObjectId, SyncRef)>,
     ) -> Vec<(ObjectId, SyncRef)> {
         let mut state = self.lock();
-        let wanted: HashSet<&ObjectId> = objects.iter().map(|(object, _)| object).collect();
+        for (object, sync) in barred {
+            state.bar(object, sync);
+        }
+        let is_barred =
+            |object: &ObjectId, sync: &SyncRef| !barred.is_empty() && barred.contains(&(object.clone(), sync.clone()));
+        let wanted: HashSet<&ObjectId> =
+            objects.iter().map(|(object, _)| object).filter(|object| !is_barred(object, owner)).collect();
         state.refused.retain(|_, other| other != owner);
         let heirs = state.give_up(owner, |object| !wanted.contains(object));
         state.claimants.insert(owner.clone());
         let mut taken = Vec::new();
-        for (object, _) in objects {
+        for (object, _) in objects.iter().filter(|(object, _)| wanted.contains(object)) {
+            let stands = |other: &SyncRef| other != owner && exists(other) && !is_barred(object, other);
             // The label on the live object decides, as long as its Sync exists and may still want it.
             let live = state.objects.get(object).map(|entry| entry.owner.clone()).filter(|other| {
-                other != owner
-                    && exists(other)
+                stands(other)
                     && (!state.claimants.contains(other) || state.claims.get(object) == Some(other))
             });
-            let claimed = state.claims.get(object).filter(|other| *other != owner && exists(other)).cloned();
+            let claimed = state.claims.get(object).filter(|other| stands(other)).cloned();
             if let Some(other) = live.or(claimed) {
                 state.refused.insert(object.clone(), owner.clone());
                 taken.push((object.clone(), other));
@@ -41,6 +61,16 @@ impl View {
         drop(state);
         heirs.into_iter().for_each(|heir| self.wake(heir));
         taken
+    }
+
+    /// Takes back a claim that does not count.
+    pub fn bar(&self, object: &ObjectId, sync: &SyncRef) {
+        self.lock().bar(object, sync);
+    }
+
+    /// True if an object is in the newest render of a Sync.
+    pub fn wants(&self, owner: &SyncRef, object: &ObjectId) -> bool {
+        self.lock().claims.get(object) == Some(owner)
     }
 
     /// Which other Sync wants an object that this one is about to remove.
@@ -112,14 +142,42 @@ mod tests {
     #[test]
     fn what_moved_while_nobody_looked_goes_to_whoever_was_refused_it() {
         let (one, two) = (SyncRef::new("shop", "one"), SyncRef::new("shop", "two"));
+        let none = HashSet::new();
         let view = view(&two);
         // The first one to look wants what the second one has, who may want it still.
         let wanted = [(object(), Digest::of_bytes(b""))];
-        assert_eq!(view.claim(&one, &wanted, |_| true), [(object(), two.clone())]);
+        assert_eq!(view.claim(&one, &wanted, |_| true, &none), [(object(), two.clone())]);
         assert_eq!(view.claimed_by_another(&two, &object()), None);
         // The second one does not: it must not remove it.
-        assert_eq!(view.claim(&two, &[], |_| true), []);
+        assert_eq!(view.claim(&two, &[], |_| true, &none), []);
         assert_eq!(view.claimed_by_another(&two, &object()), Some(one.clone()));
-        assert_eq!(view.claim(&one, &wanted, |_| true), []);
+        assert_eq!(view.claim(&one, &wanted, |_| true, &none), []);
+    }
+
+    #[test]
+    fn a_claim_that_does_not_count_neither_refuses_an_object_nor_keeps_it_from_being_pruned() {
+        let (good, evil) = (SyncRef::new("shop", "good"), SyncRef::new("evil", "evil"));
+        let wanted = [(object(), Digest::of_bytes(b""))];
+        let barred = HashSet::from([(object(), evil.clone())]);
+        let none = HashSet::new();
+        // Nobody else wants it yet, so nobody asks whether it may have it.
+        let empty = HashSet::new();
+        let view = view(&SyncRef::new("shop", "gone"));
+        view.forget(&object());
+        assert_eq!(view.claim(&evil, &wanted, |_| true, &empty), []);
+        let rivals = view.rivals(&good, &wanted);
+        assert_eq!(rivals, [(object(), BTreeSet::from([evil.clone()]))]);
+        assert_eq!(view.claim(&good, &wanted, |_| true, &barred), []);
+        // It tries again, and is nothing again.
+        assert_eq!(view.rivals(&evil, &wanted), [(object(), BTreeSet::from([good.clone()]))]);
+        assert_eq!(view.claim(&evil, &wanted, |_| true, &barred), []);
+        assert!(view.wants(&good, &object()));
+        assert_eq!(view.claim(&good, &[], |_| true, &none), []);
+        assert_eq!(view.claimed_by_another(&good, &object()), None);
+        // What it claims after that is found when the other one is about to prune.
+        assert_eq!(view.claim(&evil, &wanted, |_| true, &none), []);
+        assert_eq!(view.claimed_by_another(&good, &object()), Some(evil.clone()));
+        view.bar(&object(), &evil);
+        assert_eq!(view.claimed_by_another(&good, &object()), None);
     }
 }

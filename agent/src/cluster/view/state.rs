@@ -145,6 +145,17 @@ impl State {
         heirs
     }
 
+    /// Takes back a claim, and a refusal that would become one.
+    pub fn bar(&mut self, object: &ObjectId, sync: &SyncRef) {
+        if self.claims.get(object) == Some(sync) {
+            self.claims.remove(object);
+            self.lost.remove(object);
+        }
+        if self.refused.get(object) == Some(sync) {
+            self.refused.remove(object);
+        }
+    }
+
     pub fn remove(&mut self, object: &ObjectId, version: u64) -> Option<Entry> {
         self.ignored.forget(object);
         if self.objects.get(object)?.version > version {

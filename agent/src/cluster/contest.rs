@@ -1,0 +1,60 @@
+//! Which of several Syncs may have an object that more than one of them names. A claim counts only if the identity of its
+//! Sync may write the object; a claim that does not count is nothing: it neither refuses the object to another Sync, nor keeps
+//! that from pruning it. I/O: API reads, only where a claim is contested.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use holdfast_diff::digest::Digest;
+use holdfast_diff::object::ObjectId;
+
+use super::Cluster;
+use super::requests::{Requests, ResourceType};
+use crate::sync_ref::SyncRef;
+
+/// The requests of a Sync, in the name that it acts in; `None` if there is no such Sync, or if it can act as nobody.
+pub type ActsAs<'a> = &'a (dyn Fn(&SyncRef) -> Option<Requests> + Sync);
+
+/// Claims that do not count.
+pub type Barred = HashSet<(ObjectId, SyncRef)>;
+
+/// True if a Sync may write an object.
+pub async fn may_write(
+    cluster: &Cluster,
+    acts_as: ActsAs<'_>,
+    sync: &SyncRef,
+    kind: &Arc<ResourceType>,
+    object: &ObjectId,
+) -> Result<bool, kube::Error> {
+    match acts_as(sync) {
+        Some(requests) => cluster.permissions.may_write(&requests, kind, object).await,
+        None => Ok(false),
+    }
+}
+
+/// The claims on objects of one Sync that do not count, be they its own or those of others.
+pub async fn barred(
+    cluster: &Cluster,
+    acts_as: ActsAs<'_>,
+    owner: &SyncRef,
+    objects: &[(ObjectId, Digest)],
+    kinds: &HashMap<ObjectId, Arc<ResourceType>>,
+) -> Result<Barred, kube::Error> {
+    let mut barred = Barred::new();
+    for (object, rivals) in cluster.view.rivals(owner, objects) {
+        // What is not served yet can be written by nobody.
+        let Some(kind) = kinds.get(&object) else { continue };
+        let mut stands = false;
+        for rival in rivals {
+            if may_write(cluster, acts_as, &rival, kind, &object).await? {
+                stands = true;
+            } else {
+                barred.insert((object.clone(), rival));
+            }
+        }
+        if stands && !may_write(cluster, acts_as, owner, kind, &object).await? {
+            barred.insert((object, owner.clone()));
+        }
+    }
+    Ok(barred)
+}

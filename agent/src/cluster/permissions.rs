@@ -1,0 +1,127 @@
+//! Who may write an object, remembered for a while: asked where two Syncs want one object, so that a claim counts only if
+//! whoever makes it may write what it claims.
+//!
+//! The rules of a namespace are read at once (SelfSubjectRulesReview). Only where the API server says that they are not
+//! complete, and for objects of the cluster, is each object asked for by itself (SelfSubjectAccessReview), and no more than a
+//! few at a time: whoever claims ten thousand objects of another one must not make it ask ten thousand questions.
+//! I/O: API reads.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use holdfast_diff::object::ObjectId;
+use k8s_openapi::api::authorization::v1::SubjectRulesReviewStatus;
+
+use super::requests::{Requests, ResourceType, refusal};
+use super::rights::{ask, ask_rules, grants};
+
+/// How long an answer is believed.
+const BELIEVED: Duration = Duration::from_secs(30);
+/// Answers that are remembered.
+const ANSWERS: usize = 10_000;
+/// Objects that one identity is asked about by themselves within [`BELIEVED`]. The others count as not granted.
+const QUESTIONS: usize = 100;
+
+type Rules = Arc<SubjectRulesReviewStatus>;
+/// An identity and a namespace.
+type Place = (Arc<str>, Arc<str>);
+/// An identity, and an object with its kind.
+type Question = (Arc<str>, Arc<ResourceType>, ObjectId);
+
+/// What identities may write, as far as that was asked.
+#[derive(Default)]
+pub struct Permissions {
+    rules: Mutex<HashMap<Place, (Instant, Rules)>>,
+    answers: Mutex<HashMap<Question, (Instant, bool)>>,
+}
+
+impl Permissions {
+    /// True if an identity may write an object. The agent itself may, as far as this matters.
+    pub async fn may_write(
+        &self,
+        requests: &Requests,
+        kind: &Arc<ResourceType>,
+        object: &ObjectId,
+    ) -> Result<bool, kube::Error> {
+        if requests.is_own() {
+            return Ok(true);
+        }
+        // The rules of a namespace say nothing about objects of the cluster.
+        if !object.namespace.is_empty() {
+            let rules = self.rules(requests, &object.namespace).await?;
+            if rules.resource_rules.iter().any(|rule| grants(rule, "patch", kind, &object.name)) {
+                return Ok(true);
+            }
+            if !rules.incomplete {
+                return Ok(false);
+            }
+        }
+        let question = (requests.identity(), kind.clone(), object.clone());
+        if let Some(answer) = known(&self.answers, &question) {
+            return Ok(answer);
+        }
+        if self.questions(&question.0) >= QUESTIONS {
+            return Ok(false);
+        }
+        let asked = ("patch", kind.clone(), object.namespace.clone(), object.name.clone());
+        let answer = denied(ask(requests.client(), &asked).await, false)?;
+        remember(&self.answers, question, answer);
+        Ok(answer)
+    }
+
+    async fn rules(&self, requests: &Requests, namespace: &Arc<str>) -> Result<Rules, kube::Error> {
+        let place = (requests.identity(), namespace.clone());
+        if let Some(rules) = known(&self.rules, &place) {
+            return Ok(rules);
+        }
+        let rules = denied(ask_rules(requests.client(), namespace).await, SubjectRulesReviewStatus::default())?;
+        let rules = Arc::new(rules);
+        remember(&self.rules, place, rules.clone());
+        Ok(rules)
+    }
+
+    fn questions(&self, identity: &Arc<str>) -> usize {
+        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.iter().filter(|((who, ..), (since, _))| who == identity && since.elapsed() < BELIEVED).count()
+    }
+}
+
+/// An identity that the agent may not act as, or that the server does not accept, may nothing.
+fn denied<T>(answer: Result<T, kube::Error>, nothing: T) -> Result<T, kube::Error> {
+    match answer {
+        Err(error) if refusal(&error).is_some_and(|status| (400..429).contains(&status.code)) => Ok(nothing),
+        answer => answer,
+    }
+}
+
+fn known<K: Eq + Hash, V: Clone>(all: &Mutex<HashMap<K, (Instant, V)>>, key: &K) -> Option<V> {
+    let all = all.lock().unwrap_or_else(PoisonError::into_inner);
+    all.get(key).filter(|(since, _)| since.elapsed() < BELIEVED).map(|(_, value)| value.clone())
+}
+
+fn remember<K: Eq + Hash, V>(all: &Mutex<HashMap<K, (Instant, V)>>, key: K, value: V) {
+    let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+    all.retain(|_, (since, _)| since.elapsed() < BELIEVED);
+    if all.len() >= ANSWERS {
+        all.clear();
+    }
+    all.insert(key, (Instant::now(), value));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_remembered_has_a_bound() {
+        let all = Mutex::default();
+        for number in 0..=ANSWERS {
+            remember(&all, number, number);
+        }
+        assert_eq!(known(&all, &ANSWERS), Some(ANSWERS));
+        assert_eq!(known(&all, &0), None);
+        assert_eq!(all.lock().map(|all| all.len()).ok(), Some(1));
+    }
+}
