@@ -5,6 +5,8 @@
 mod approvals;
 #[path = "tenants/cache.rs"]
 mod cache;
+#[path = "tenants/claims.rs"]
+mod claims;
 #[path = "hostile/mod.rs"]
 mod hostile;
 #[path = "tenants/identity.rs"]

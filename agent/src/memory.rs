@@ -46,6 +46,8 @@ pub struct Memory {
     pub drift: Drift,
     /// What is amiss in git, as it was told when all of it was looked at last.
     pub mistakes: Option<Vec<String>>,
+    /// What was told last of objects that are not removed though they left git.
+    pub notes: Vec<String>,
     /// Objects that carry the marks of the Sync and are ignored, as they were told last.
     pub ignored: BTreeSet<ObjectId>,
     /// What must not be shown of what was rendered last, and before: a value that is replaced may be of then.

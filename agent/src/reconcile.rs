@@ -15,6 +15,7 @@ pub mod ignored;
 pub mod inputs;
 pub mod jobs;
 pub mod limits;
+pub mod lingering;
 pub mod mistakes;
 pub mod remotes;
 pub mod rendering;
@@ -76,8 +77,8 @@ pub async fn reconcile(run: &Run<'_>, memory: &mut Memory) -> Findings {
     let _ = run.limits.wait("observe", looking).await;
     let partial = findings.failure.is_some();
     findings.drift.iter_mut().for_each(|found| drift::complete(run, memory, found, partial));
-    findings.objects = Some(stages::health(run));
-    findings.warnings = ignored::warnings(run, memory, findings.warnings.take());
+    findings.objects = Some(lingering::health(run));
+    findings.warnings = ignored::warnings(run, memory, findings.warnings.take(), findings.notes.take());
     findings.completed = memory.rendered.is_some().then(|| jobs::completed(run, memory));
     approvals::sweep(run, &findings).await;
     match jobs::remove(run, memory, &findings).await {
@@ -100,6 +101,7 @@ async fn pipeline(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) -
     findings.seen = Some(source.seen.clone());
     if stages::unchanged(run, &source, memory) {
         findings.drift = Some(Drift::default());
+        findings.notes = Some(Vec::new());
         return source.trouble.map_or(checks, Err);
     }
     let rendering = stages::render(run, &mut source, memory)?;
@@ -109,8 +111,11 @@ async fn pipeline(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) -
     let observing = stages::observe(run, rendering, &source.seen.revision);
     let mut observed = run.limits.wait("observe", observing).await?;
     findings.warnings = observed.warnings.take();
+    findings.notes = Some(lingering::notes(run, &observed));
     let planned = local::work(|| stages::plan(run, &source.seen, &mut observed));
-    let Planned { plan, kinds, drifted, waits: unplanned } = drift::split(run, memory, &observed, planned);
+    let Planned { plan, kinds, drifted, waits: unplanned, next } =
+        drift::split(run, memory, &observed, planned);
+    findings.next = next;
     let plan = run.limits.wait("plan", stages::rights(run, &mut observed, plan, &kinds)).await?;
     let (plan, held) = dependencies::hold(run, &source.seen, plan, &drifted);
     let set = stages::set(run, empty, false);
@@ -128,7 +133,7 @@ async fn pipeline(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) -
     let settled = approvals::settle(run, begun, &done).await;
     findings.drift = Some(drift::found(run, memory, &drifted, attempted, &done, findings.waiting.as_ref()));
     findings.done = Some(Done { id, changes: done }).filter(|done| !done.changes.is_empty());
-    findings.waits = waits.or(unplanned).or(observed.waits.take()).or_else(|| stages::ending(&observed));
+    findings.waits = waits.or(unplanned).or(observed.waits.take()).or_else(|| lingering::ending(run, &observed));
     findings.again = again;
     let errors = [std::mem::take(&mut observed.errors), errors].concat();
     stages::keep(run, memory, &source, observed, errors.is_empty() && held.is_ok());

@@ -20,6 +20,7 @@ use tracing::debug;
 
 use super::Cluster;
 use super::entry::Entry;
+use super::observe::Lingering;
 use super::prune;
 use super::refusal::ObjectError;
 use super::requests::{Apply, Requests, ResourceType, is_conflict};
@@ -46,6 +47,8 @@ pub struct Failed {
     pub objects: Vec<ObjectId>,
     /// The first wave that it is in.
     pub wave: Option<i32>,
+    /// What is still being removed, and must be gone before the stages below it are removed.
+    pub lingering: Vec<Lingering>,
 }
 
 /// What ends an apply before everything is done.
@@ -67,7 +70,7 @@ pub async fn apply<'a>(
     owner: &SyncRef,
     approved: ApprovedPlan,
     kinds: &Kinds,
-    Failed { objects: mut failed, wave: failed_wave }: Failed,
+    Failed { objects: mut failed, wave: failed_wave, lingering }: Failed,
     Until { superseded, ended }: Until<impl Fn() -> BoxFuture<'a, bool>, impl Fn() -> Option<String>>,
 ) -> Outcome {
     let (removals, writes): (Vec<Change>, Vec<Change>) =
@@ -150,7 +153,7 @@ pub async fn apply<'a>(
             .waits
             .get_or_insert_with(|| "nothing is removed before everything else is applied".to_owned());
     } else {
-        prune::prune(cluster, requests, removals, kinds, &mut outcome, ended).await;
+        prune::prune(cluster, requests, (removals, &lingering), kinds, &mut outcome, ended).await;
     }
     outcome
 }

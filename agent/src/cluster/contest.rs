@@ -9,6 +9,8 @@ use holdfast_diff::digest::Digest;
 use holdfast_diff::object::ObjectId;
 
 use super::Cluster;
+use super::entry::Entry;
+use super::refusal::{ObjectError, chain};
 use super::requests::{Requests, ResourceType};
 use crate::sync_ref::SyncRef;
 
@@ -19,7 +21,7 @@ pub type ActsAs<'a> = &'a (dyn Fn(&SyncRef) -> Option<Requests> + Sync);
 pub type Barred = HashSet<(ObjectId, SyncRef)>;
 
 /// True if a Sync may write an object.
-pub async fn may_write(
+async fn may_write(
     cluster: &Cluster,
     acts_as: ActsAs<'_>,
     sync: &SyncRef,
@@ -35,12 +37,13 @@ pub async fn may_write(
 /// The claims on objects of one Sync that do not count, be they its own or those of others.
 pub async fn barred(
     cluster: &Cluster,
-    acts_as: ActsAs<'_>,
+    acts_as: Option<ActsAs<'_>>,
     owner: &SyncRef,
     objects: &[(ObjectId, Digest)],
     kinds: &HashMap<ObjectId, Arc<ResourceType>>,
 ) -> Result<Barred, kube::Error> {
     let mut barred = Barred::new();
+    let Some(acts_as) = acts_as else { return Ok(barred) };
     for (object, rivals) in cluster.view.rivals(owner, objects) {
         // What is not served yet can be written by nobody.
         let Some(kind) = kinds.get(&object) else { continue };
@@ -57,4 +60,29 @@ pub async fn barred(
         }
     }
     Ok(barred)
+}
+
+/// The Sync that an object which one Sync gives up moves to: it wants the object, and may write it.
+pub async fn heir(
+    cluster: &Cluster,
+    acts_as: Option<ActsAs<'_>>,
+    owner: &SyncRef,
+    object: &ObjectId,
+    entry: &Entry,
+) -> Result<Option<SyncRef>, kube::Error> {
+    let Some(other) = cluster.view.claimed_by_another(owner, object) else { return Ok(None) };
+    let counts = match acts_as {
+        Some(acts_as) => contest::may_write(cluster, acts_as, &other, &entry.kind, object).await?,
+        None => true,
+    };
+    if !counts {
+        cluster.view.bar(object, &other);
+    }
+    Ok(counts.then_some(other))
+}
+
+/// Nobody knows whose claims count.
+pub fn unknown(error: &kube::Error) -> ObjectError {
+    let what = "what other Syncs may write of the same objects";
+    ObjectError::transient(&what, None, "Unreachable", chain(error))
 }

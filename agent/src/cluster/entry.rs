@@ -1,7 +1,9 @@
 //! What the live view keeps of one object: a few hundred bytes that tell whose it is, how it is, and whether it is as it was
 //! when it was verified. Pure.
 
+use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use holdfast_diff::applyset::PART_OF;
 use holdfast_diff::compare;
@@ -11,6 +13,7 @@ use holdfast_diff::health::{self, Health};
 use holdfast_diff::object::ObjectId;
 use holdfast_diff::order::{Stage, rank, wave};
 use holdfast_diff::plan::SeenAt;
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::judges::Judges;
@@ -29,8 +32,8 @@ pub struct Entry {
     pub stage: Stage,
     /// Git says that the object must stay when it leaves git.
     pub keep: bool,
-    /// A deletion is under way: since when, and what holds it.
-    pub ending: Option<Arc<str>>,
+    /// Its deletion is under way.
+    pub ending: Option<Arc<Ending>>,
     /// A finalizer of somebody who may remove more than the object when it goes.
     pub finalizer: Option<Arc<str>>,
     /// A Job that has done its work and does not stay.
@@ -152,7 +155,7 @@ impl Entry {
             owner,
             stage: Stage { wave: wave(annotation), rank: rank(&kind.kind) },
             keep: annotation(names::PRUNE) == Some(names::DISABLED),
-            ending: ending(object),
+            ending: Ending::of(object),
             finalizer: finalizers(metadata).find(|name| !HARMLESS.contains(name)).map(Arc::from),
             completed,
             judged,
@@ -236,14 +239,35 @@ fn finalizers(metadata: &Value) -> impl Iterator<Item = &str> {
     metadata.get("finalizers").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }
 
-/// How far the deletion of a live object is, if one is under way: `since 2026-01-01T00:00:00Z, held by
-/// example.com/backup`.
-pub fn ending(object: &Value) -> Option<Arc<str>> {
-    let metadata = object.get("metadata")?;
-    let since = metadata.get("deletionTimestamp")?.as_str()?;
-    let held: Vec<&str> = finalizers(metadata).collect();
-    let by = if held.is_empty() { "its grace period".to_owned() } else { held.join(", ") };
-    Some(format!("since {since}, held by {by}").into())
+/// The deletion of a live object that is under way: since when, and what holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ending {
+    since: Timestamp,
+    held_by: String,
+}
+
+/// `since 2026-01-01T00:00:00Z, held by example.com/backup`
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "since {}, held by {}", self.since, self.held_by)
+    }
+}
+
+impl Ending {
+    /// Reads how far the deletion of a live object is, if one is under way.
+    pub fn of(object: &Value) -> Option<Arc<Self>> {
+        let metadata = object.get("metadata")?;
+        let since = metadata.get("deletionTimestamp")?.as_str()?.parse().unwrap_or_default();
+        let held: Vec<&str> = finalizers(metadata).collect();
+        let held_by = if held.is_empty() { "its grace period".to_owned() } else { held.join(", ") };
+        Some(Arc::new(Self { since, held_by }))
+    }
+
+    /// How long others may still have to wait for it; `None` if they have waited for long enough.
+    pub fn left(&self, patience: Duration, now: Timestamp) -> Option<Duration> {
+        let age = now.duration_since(self.since).try_into().unwrap_or(Duration::ZERO);
+        patience.checked_sub(age).filter(|left| !left.is_zero())
+    }
 }
 
 /// The version of an object, comparable within its kind (KEP-5504).
@@ -253,4 +277,25 @@ pub fn version(object: &Value) -> u64 {
         .and_then(Value::as_str)
         .and_then(|version| version.parse().ok())
         .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_lingers_is_waited_for_for_a_while() {
+        let object = json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["example.com/a", "b"]}});
+        let ending = Ending::of(&object).expect("it is being deleted");
+        assert_eq!(ending.to_string(), "since 2026-01-01T00:00:00Z, held by example.com/a, b");
+        let at = |text: &str| text.parse::<Timestamp>().expect("a time");
+        let minute = Duration::from_mins(1);
+        assert_eq!(ending.left(minute, at("2026-01-01T00:00:20Z")), Some(Duration::from_secs(40)));
+        assert_eq!(ending.left(minute, at("2026-01-01T00:01:00Z")), None);
+        // The clock of the API server is ahead of ours.
+        assert_eq!(ending.left(minute, at("2025-12-31T23:59:50Z")), Some(minute));
+        assert_eq!(Ending::of(&json!({"metadata": {}})), None);
+    }
 }

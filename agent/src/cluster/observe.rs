@@ -18,8 +18,9 @@ use holdfast_diff::takeover;
 use serde_json::Value;
 
 use super::Cluster;
+use super::contest::{self, ActsAs, Barred};
 use super::dependants;
-use super::entry::{self, Entry};
+use super::entry::{Ending, Entry};
 use super::marks::Whose;
 use super::refusal::{ObjectError, chain};
 use super::requests::{Apply, Requests, ResourceType};
@@ -46,8 +47,12 @@ pub struct Observed {
     pub surplus: Vec<(ObjectId, Entry)>,
     /// Objects that nothing can be said about now. Nothing is removed while there are any whose kind is unknown.
     pub errors: Vec<ObjectError>,
-    /// Objects whose deletion is under way, by whoever, and how far it is: they are looked at again when they are gone.
-    pub ending: Vec<(ObjectId, Arc<str>)>,
+    /// Desired objects whose deletion is under way, by whoever: they are looked at again when they are gone.
+    pub ending: Vec<(ObjectId, Arc<Ending>)>,
+    /// Ours and not desired any more, and its deletion is under way.
+    pub lingering: Vec<Lingering>,
+    /// Ours and not desired any more, and desired by another Sync that may write it.
+    pub moving: Vec<(ObjectId, SyncRef)>,
     /// Why more would go than an object itself, if it were deleted.
     pub risks: HashMap<ObjectId, String>,
     /// Desired objects that may not be seen.
@@ -56,6 +61,14 @@ pub struct Observed {
     pub unseen: Vec<String>,
     /// The first wave that has an error.
     pub failed_wave: Option<i32>,
+}
+
+/// An object that is being removed.
+#[derive(Clone, Debug)]
+pub struct Lingering {
+    pub object: ObjectId,
+    pub stage: Stage,
+    pub ending: Arc<Ending>,
 }
 
 /// How much of what a Sync desires is looked at.
@@ -76,6 +89,8 @@ pub struct What<'a> {
     pub kinds: &'a [Arc<ResourceType>],
     /// The namespaces that its members are known to have been in.
     pub places: &'a [Arc<str>],
+    /// Who the Syncs act as, where claims of other Syncs are judged by that.
+    pub acts_as: Option<ActsAs<'a>>,
 }
 
 /// Observes what a Sync desires, and what it owns beside that. Objects that are done need not exist any more.
@@ -83,7 +98,7 @@ pub async fn observe(
     cluster: &Cluster,
     requests: &Requests,
     owner: &SyncRef,
-    What { desired, all, scope, kinds, places }: What<'_>,
+    What { desired, all, scope, kinds, places, acts_as }: What<'_>,
     is_done: impl Fn(&Desired) -> bool,
 ) -> Observed {
     let mut observed = Observed::default();
@@ -91,7 +106,16 @@ pub async fn observe(
     let blind = watch(cluster, needs, scope, &mut observed).await;
 
     let taken: HashMap<ObjectId, SyncRef> = match scope {
-        Scope::Whole => cluster.view.claim(owner, all, |other| cluster.exists(other)).into_iter().collect(),
+        Scope::Whole => {
+            let kinds = desired.iter().filter(|desired| desired.served);
+            let kinds = kinds.map(|desired| (desired.object.clone(), desired.kind.clone())).collect();
+            let barred = contest::barred(cluster, acts_as, owner, all, &kinds).await;
+            let barred = barred.unwrap_or_else(|error| {
+                observed.errors.push(contest::unknown(&error));
+                Barred::new()
+            });
+            cluster.view.claim(owner, all, |other| cluster.exists(other), &barred).into_iter().collect()
+        }
         Scope::Part => HashMap::new(),
     };
     let is_unknown = |desired: &&Desired| {
@@ -134,11 +158,20 @@ pub async fn observe(
     }
     let wanted: HashSet<&ObjectId> = all.iter().map(|(object, _)| object).collect();
     for (object, entry) in cluster.view.members_that(owner, |object, _| !wanted.contains(object)) {
-        if cluster.view.claimed_by_another(owner, &object).is_some() {
-            continue;
+        match contest::heir(cluster, acts_as, owner, &object, &entry).await {
+            Ok(Some(heir)) => {
+                observed.moving.push((object, heir));
+                continue;
+            }
+            Ok(None) => {}
+            Err(error) => {
+                observed.errors.push(contest::unknown(&error));
+                continue;
+            }
         }
-        match entry.ending {
-            Some(how) => observed.ending.push((object, how)),
+        let stage = entry.stage;
+        match entry.ending.clone() {
+            Some(ending) => observed.lingering.push(Lingering { object, stage, ending }),
             None => observed.surplus.push((object, entry)),
         }
     }
@@ -253,8 +286,8 @@ async fn look_below(cluster: &Cluster, requests: &Requests, observed: &mut Obser
 
 enum Look {
     Seen(Seen),
-    /// Its deletion is under way, and how far it is.
-    Ending(Arc<str>),
+    /// Its deletion is under way.
+    Ending(Arc<Ending>),
     /// Git says that an object that exists is not to be touched.
     LeftAlone,
 }
@@ -312,7 +345,7 @@ async fn look(
     {
         return Err(claimed(desired, Some(&other).filter(|other| may_name(other))));
     }
-    if let Some(how) = entry::ending(&live) {
+    if let Some(how) = Ending::of(&live) {
         return Ok(Look::Ending(how));
     }
     if policy == Some(names::IF_NOT_PRESENT) {

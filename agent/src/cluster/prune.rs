@@ -10,6 +10,7 @@ use tracing::debug;
 
 use super::Cluster;
 use super::apply::{Kinds, Outcome};
+use super::observe::Lingering;
 use super::refusal::ObjectError;
 use super::requests::{Requests, ResourceType, is_conflict, is_not_found};
 use crate::api::names;
@@ -17,11 +18,12 @@ use crate::api::names;
 const SIDE_BY_SIDE: usize = 16;
 
 /// Removes objects, which come in the order of removal. What has finalizers is waited for without holding anything:
-/// an earlier stage that is not gone makes the later ones wait for the watch. `ended` says why no other one begins.
+/// an earlier stage that is not gone, be it of an earlier plan, makes the later ones wait for the watch. `ended` says why no
+/// other one begins.
 pub async fn prune(
     cluster: &Cluster,
     requests: &Requests,
-    removals: Vec<Change>,
+    (removals, lingering): (Vec<Change>, &[Lingering]),
     kinds: &Kinds,
     outcome: &mut Outcome,
     ended: impl Fn() -> Option<String>,
@@ -29,6 +31,10 @@ pub async fn prune(
     let mut removals = removals.into_iter().peekable();
     while let Some(first) = removals.next() {
         let stage = first.stage;
+        if let Some(Lingering { object, ending, .. }) = lingering.iter().find(|one| one.stage > stage) {
+            outcome.waits = Some(format!("waits until {object} is gone, which is being deleted {ending}"));
+            return;
+        }
         let mut group = vec![first];
         while let Some(next) = removals.next_if(|next| next.stage == stage) {
             group.push(next);

@@ -11,6 +11,8 @@ use crate::report::{Done, Findings};
 const GATHER: Duration = Duration::from_millis(500);
 /// How often it is told how far objects are that stay on their way.
 const PROGRESS: Duration = Duration::from_secs(5);
+/// What a clock may be early.
+const SLACK: Duration = Duration::from_millis(100);
 /// The longest pause after failures in a row; each doubles it.
 const PAUSE_LIMIT: Duration = Duration::from_mins(2);
 
@@ -66,6 +68,9 @@ pub(super) fn next(run: &Run<'_>, memory: &Memory, findings: &Findings) -> Durat
     }
     if findings.again {
         next = next.min(PAUSE);
+    }
+    if let Some(sooner) = findings.next {
+        next = next.min(sooner + SLACK);
     }
     drift::next(memory).map_or(next, |drift| next.min(drift))
 }

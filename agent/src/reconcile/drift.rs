@@ -50,7 +50,7 @@ pub fn split(run: &Run<'_>, memory: &mut Memory, observed: &Observed, planned: P
     if observed.kept.is_some() {
         memory.drift.left.clear();
     }
-    let Planned { plan, kinds, drifted, waits } = planned;
+    let Planned { plan, kinds, drifted, waits, next } = planned;
     let (plan, _) = plan.split(&run.context.cluster.uid, |change| {
         let Some(seen) = drifted.get(&change.object) else { return true };
         let Some((told, until)) = leave(run, memory, change) else { return true };
@@ -58,7 +58,7 @@ pub fn split(run: &Run<'_>, memory: &mut Memory, observed: &Observed, planned: P
         memory.drift.left.insert(change.object.clone(), Left { seen: *seen, until, told });
         false
     });
-    Planned { plan, kinds, drifted, waits }
+    Planned { plan, kinds, drifted, waits, next }
 }
 
 /// Why a change is not made now, as it is told, and until when that holds.

@@ -3,12 +3,12 @@
 //! I/O: through the stages.
 
 use holdfast_diff::mask::Masks;
-use holdfast_diff::plan::{self, Plan};
+use holdfast_diff::plan::Plan;
 use tracing::warn;
 
 use super::approvals::Noted;
 use super::stages::Rendering;
-use super::{Run, approvals, failures, stages};
+use super::{Run, approvals, failures, lingering, stages};
 use crate::cluster::apply::{self, Kinds};
 use crate::cluster::parent;
 use crate::cluster::refusal::chain;
@@ -73,14 +73,8 @@ async fn remove(run: &Run<'_>, masks: &Masks, findings: &mut Findings) -> Result
         return Err(Failure::user("observe", "Forbidden", message));
     }
     let mut kinds = Kinds::new();
-    let mut changes = Vec::new();
-    for (object, entry) in observed.surplus() {
-        kinds.insert(object.clone(), entry.kind.clone());
-        let keep = keep.or(entry.keep.then_some("holdfast.dev/prune: Disabled"));
-        let risk = observed.risk(&object);
-        let (version, uid) = (entry.kind.api_version(), entry.uid.to_string());
-        changes.push(plan::removed(object, version, uid, entry.stage, keep).with_risk(risk));
-    }
+    let surplus = observed.surplus();
+    let changes = stages::removals(&observed, surplus, keep, &mut kinds);
     let plan = Plan::new(&cluster.uid, changes);
     let set = stages::set(run, true, true);
     let decision = stages::gate(run, plan, set);
@@ -91,7 +85,10 @@ async fn remove(run: &Run<'_>, masks: &Masks, findings: &mut Findings) -> Result
         stages::apply(run, None, &observed, decision.approved, &kinds).await;
     let settled = approvals::settle(run, begun, &done).await;
     findings.done = Some(Done { id, changes: done }).filter(|done| !done.changes.is_empty());
-    findings.waits = waits.or_else(|| stages::ending(&observed));
+    // Those that nothing waits for any more keep the Sync too, and are named.
+    let overdue = || lingering::overdue(run, &observed).into_iter().next();
+    findings.waits = waits.or_else(|| lingering::ending(run, &observed)).or_else(overdue);
+    findings.next = lingering::next(run, &observed);
     findings.again = again;
     failures::failure(&errors, None)?;
     unnoted.map_or(Ok(()), Err).and(settled)?;

@@ -13,10 +13,19 @@ use crate::memory::Memory;
 /// Objects that are named.
 const NAMED: usize = 5;
 
-/// Adds to the warnings of a Sync the objects that are ignored. `mistakes` are the warnings about git, if they are known anew.
-pub fn warnings(run: &Run<'_>, memory: &mut Memory, mistakes: Option<Vec<String>>) -> Option<Vec<String>> {
+/// The warnings of a Sync: the objects that are ignored, notes on objects that are not removed, and mistakes in git. The
+/// latter two are as before, if they are not known anew.
+pub fn warnings(
+    run: &Run<'_>,
+    memory: &mut Memory,
+    mistakes: Option<Vec<String>>,
+    notes: Option<Vec<String>>,
+) -> Option<Vec<String>> {
     if let Some(mistakes) = mistakes {
         memory.mistakes = Some(mistakes);
+    }
+    if let Some(notes) = notes {
+        memory.notes = notes;
     }
     let ignored: BTreeSet<ObjectId> = run.context.cluster.view.ignored(run.owner).into_iter().collect();
     for object in ignored.difference(&memory.ignored) {
@@ -24,7 +33,7 @@ pub fn warnings(run: &Run<'_>, memory: &mut Memory, mistakes: Option<Vec<String>
     }
     let told = tell(&ignored, |object| run.acts_as_agent() || *object.namespace == *run.owner.namespace());
     memory.ignored = ignored;
-    memory.mistakes.as_ref().map(|mistakes| [told, mistakes.clone()].concat())
+    memory.mistakes.as_ref().map(|mistakes| [told, memory.notes.clone(), mistakes.clone()].concat())
 }
 
 /// One line for each of a few objects. Those of namespaces that the Sync may know nothing about are only counted.

@@ -4,24 +4,26 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt as _;
 use holdfast_diff::digest::Digest;
-use holdfast_diff::health::Status as Health;
 use holdfast_diff::mask::Masks;
 use holdfast_diff::object::{Manifest, ObjectId};
-use holdfast_diff::plan::{self, Plan, Seen as State, SeenAt};
+use holdfast_diff::plan::{self, Change, Plan, Seen as State, SeenAt};
 use kube::ResourceExt as _;
 use tracing::instrument;
 
 use super::drift;
 use super::inputs;
 use super::jobs::is_completed;
+use super::lingering;
 use super::mistakes;
 use super::source::{Source, is_newer};
 use super::{Run, acting, bounds};
 use crate::api::{ChartStatus, DriftMode, IgnoreRule, Sync, names};
 use crate::cluster::apply::{self, Failed, Kinds, Outcome, Until};
+use crate::cluster::contest::ActsAs;
 use crate::cluster::entry::{self, Entry};
 use crate::cluster::judges::JudgeError;
 use crate::cluster::observe::{self, Scope, What};
@@ -31,14 +33,16 @@ use crate::cluster::requests::Requests;
 use crate::cluster::resolve::{self, Desired};
 use crate::cluster::rights;
 use crate::cluster::view::{Differing, Differs};
+use crate::context::Behind;
 use crate::gate::{self, ApprovedPlan, Decision};
 use crate::local;
 use crate::memory::{Memory, Rendered};
 use crate::render::Fruit;
 use crate::render::kept::Kept;
-use crate::report::{Failure, Objects, Seen};
+use crate::report::{Failure, Seen};
 use crate::rooms;
 use crate::shares::Share;
+use crate::sync_ref::SyncRef;
 
 /// Why nothing is done now, if the Sync is suspended.
 pub fn suspended(run: &Run<'_>) -> Option<String> {
@@ -145,7 +149,7 @@ pub struct Observed {
     pub kept: Option<Kept>,
     /// What is amiss in git and stops nothing, if all of it was looked at.
     pub warnings: Option<Vec<String>>,
-    seen: observe::Observed,
+    pub(super) seen: observe::Observed,
     /// What nothing can be said about.
     pub errors: Vec<ObjectError>,
     /// Why some objects are not looked at yet.
@@ -188,7 +192,11 @@ pub async fn observe(run: &Run<'_>, rendering: Rendering, revision: &str) -> Res
     }
     errors.append(&mut unknown);
     let is_done = |desired: &Desired| is_completed(run.status, &desired.object, desired.digest);
-    let what = What { desired: found, all: &desired, scope, kinds: &former, places: &places };
+    let acts_as = |sync: &SyncRef| context.acts_as(sync);
+    // A person who plans cannot ask in the name of others.
+    let acts_as: Option<ActsAs<'_>> = if context.together { Some(&acts_as) } else { None };
+    let what =
+        What { desired: found, all: &desired, scope, kinds: &former, places: &places, acts_as };
     let mut seen = observe::observe(cluster, &requests, run.owner, what, is_done).await;
     errors.append(&mut seen.errors);
     if let Some(warnings) = &mut warnings {
@@ -202,7 +210,7 @@ pub async fn observe(run: &Run<'_>, rendering: Rendering, revision: &str) -> Res
     if errors.iter().any(moving) {
         waits = context
             .behind(run.sync, run.owner, revision)
-            .map(|other| format!("waits for Sync {other} to look at {revision} too"));
+            .map(|behind| format!("waits for Sync {} to reconcile {revision} too", behind.sync));
         if waits.is_some() {
             errors.retain(|error| !moving(error));
         }
@@ -239,6 +247,8 @@ pub struct Planned {
     pub drifted: BTreeMap<ObjectId, Differs>,
     /// Why what left git is not in the plan yet.
     pub waits: Option<String>,
+    /// When to look again, if nothing tells before that something is to be removed.
+    pub next: Option<Duration>,
 }
 
 /// Plans what would make the cluster what git says. With anything unknown, nothing is removed.
@@ -282,28 +292,37 @@ pub fn plan(run: &Run<'_>, Seen { tree, revision, .. }: &Seen, observed: &mut Ob
         }
     }
     let surplus = observed.surplus();
-    let mut waits = None;
+    let (mut waits, mut next) = (None, lingering::next(run, observed));
     if !surplus.is_empty() && observed.errors.is_empty() {
-        waits = run.context.behind(run.sync, run.owner, revision).map(|other| {
-            format!("nothing is removed before Sync {other} has looked at {revision} too: an object may have moved to it")
-        });
-        if waits.is_none() {
-            for (object, entry) in surplus {
-                let keep = match (run.sync.spec.prune, entry.keep) {
-                    (_, true) => Some("holdfast.dev/prune: Disabled"),
-                    (false, _) => Some("prune is off"),
-                    (true, false) => None,
-                };
-                kinds.insert(object.clone(), entry.kind.clone());
-                let risk = observed.risk(&object);
-                let (version, uid) = (entry.kind.api_version(), entry.uid.to_string());
-                let removed = plan::removed(object, version, uid, entry.stage, keep);
-                changes.push(removed.with_risk(risk));
-            }
+        if let Some(Behind { sync, left }) = run.context.behind(run.sync, run.owner, revision) {
+            waits = Some(format!(
+                "nothing is removed before Sync {sync} has reconciled {revision} too: an object may have moved to it"
+            ));
+            next = Some(next.map_or(left, |next| next.min(left)));
+        } else {
+            let keep = (!run.sync.spec.prune).then_some("prune is off");
+            changes.extend(removals(observed, surplus, keep, &mut kinds));
         }
     }
     let plan = Plan::new(&run.context.cluster.uid, changes);
-    Planned { plan, kinds, drifted, waits }
+    Planned { plan, kinds, drifted, waits, next }
+}
+
+/// Plans the removal of what is ours and not desired any more. `keep` says why all of it stays, if it does.
+pub fn removals(
+    observed: &Observed,
+    surplus: Vec<(ObjectId, Entry)>,
+    keep: Option<&str>,
+    kinds: &mut Kinds,
+) -> Vec<Change> {
+    let removal = |(object, entry): (ObjectId, Entry)| {
+        kinds.insert(object.clone(), entry.kind.clone());
+        let keep = keep.or(entry.keep.then_some("holdfast.dev/prune: Disabled"));
+        let risk = observed.risk(&object);
+        let (version, uid) = (entry.kind.api_version(), entry.uid.to_string());
+        plan::removed(object, version, uid, entry.stage, keep).with_risk(risk)
+    };
+    surplus.into_iter().map(removal).collect()
 }
 
 pub fn only_reported(run: &Run<'_>) -> bool {
@@ -354,7 +373,8 @@ pub async fn apply(
     let cluster = &run.context.cluster;
     let until = Until { superseded: || is_superseded(run, source).boxed(), ended: || run.limits.reached() };
     let objects = observed.errors.iter().filter_map(|error| error.id.clone()).collect();
-    let failed = Failed { objects, wave: observed.seen.failed_wave };
+    let lingering = lingering::awaited(run, observed);
+    let failed = Failed { objects, wave: observed.seen.failed_wave, lingering };
     let mut outcome =
         apply::apply(cluster, &observed.requests, run.owner, approved, kinds, failed, until).await;
     hide(&observed.masks, &mut outcome.errors);
@@ -393,14 +413,6 @@ pub fn keep(run: &Run<'_>, memory: &mut Memory, source: &Source, observed: Obser
     };
 }
 
-/// What is being deleted and must be gone before it can be applied again.
-pub fn ending(observed: &Observed) -> Option<String> {
-    let (object, how) = observed.seen.ending.first()?;
-    let more = observed.seen.ending.len() - 1;
-    let more = if more > 0 { format!(", and {more} more") } else { String::new() };
-    Some(format!("{object} is being deleted {how}{more}"))
-}
-
 impl Observed {
     /// Why more would go than an object itself, if it were deleted.
     pub fn risk(&self, object: &ObjectId) -> Option<String> {
@@ -416,13 +428,4 @@ impl Observed {
     pub fn surplus(&mut self) -> Vec<(ObjectId, Entry)> {
         std::mem::take(&mut self.seen.surplus)
     }
-}
-
-/// How the objects of a Sync are, out of the live view.
-pub fn health(run: &Run<'_>) -> Objects {
-    let view = &run.context.cluster.view;
-    let total = view.count(run.owner);
-    let unhealthy = view.members_that(run.owner, |_, entry| entry.health.status != Health::Current);
-    let unhealthy = unhealthy.into_iter().map(|(object, entry)| (object, entry.health)).collect();
-    Objects { total, unhealthy }
 }

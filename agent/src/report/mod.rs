@@ -75,6 +75,8 @@ pub struct Findings {
     pub waits: Option<String>,
     /// No watch tells when that is over.
     pub again: bool,
+    /// When to run again at the latest, if that is sooner than usual.
+    pub next: Option<std::time::Duration>,
     pub waiting: Option<Waiting>,
     /// The name of the Approval that this run has used.
     pub approval: Option<String>,
@@ -90,6 +92,8 @@ pub struct Findings {
     pub webhook_path: Option<Option<String>>,
     /// What is amiss in git and stops nothing; `None` if that was not looked at.
     pub warnings: Option<Vec<String>>,
+    /// What is told of objects that are not removed though they left git; `None` if that was not looked at.
+    pub notes: Option<Vec<String>>,
     pub wait_for_health: bool,
     pub health_timeout: std::time::Duration,
     /// How long a run may wait.
@@ -109,6 +113,7 @@ impl Findings {
             suspended: None,
             waits: None,
             again: false,
+            next: None,
             waiting: None,
             approval: None,
             done: None,
@@ -118,6 +123,7 @@ impl Findings {
             completed: None,
             webhook_path: None,
             warnings: None,
+            notes: None,
             wait_for_health: sync.spec.wait_for_health(),
             health_timeout: sync.spec.health_timeout(),
             timeout: sync.spec.timeout(),
