@@ -239,8 +239,9 @@ impl Memories {
         }
         drop(places);
         let mut held = lock(&self.held);
-        let waiting = held.iter_mut().filter(|(_, held)| std::mem::take(&mut held.waits));
-        waiting.map(|(sync, _)| sync.clone()).collect()
+        let waiting =
+            held.iter_mut().filter_map(|(sync, held)| std::mem::take(&mut held.waits).then(|| sync.clone()));
+        waiting.collect()
     }
 
     /// Notes what was reported of a Sync; true if that is news to those who depend on it.
@@ -296,7 +297,7 @@ impl Memories {
     pub fn known(&self) -> HashSet<SyncRef> {
         let mut known: HashSet<SyncRef> = lock(&self.all).keys().cloned().collect();
         known.extend(lock(&self.places).keys().cloned());
-        known.extend(lock(&self.held).iter().cloned());
+        known.extend(lock(&self.held).keys().cloned());
         known.extend(lock(&self.reads).keys().cloned());
         known.extend(lock(&self.called).iter().cloned());
         known

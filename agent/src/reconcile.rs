@@ -133,7 +133,8 @@ async fn pipeline(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) -
     let settled = approvals::settle(run, begun, &done).await;
     findings.drift = Some(drift::found(run, memory, &drifted, attempted, &done, findings.waiting.as_ref()));
     findings.done = Some(Done { id, changes: done }).filter(|done| !done.changes.is_empty());
-    findings.waits = waits.or(unplanned).or(observed.waits.take()).or_else(|| lingering::ending(run, &observed));
+    findings.waits =
+        waits.or(unplanned).or(observed.waits.take()).or_else(|| lingering::ending(run, &observed));
     findings.again = again;
     let errors = [std::mem::take(&mut observed.errors), errors].concat();
     stages::keep(run, memory, &source, observed, errors.is_empty() && held.is_ok());

@@ -127,7 +127,8 @@ fn a_finalizer_holds_up_the_rest_for_no_longer_than_the_timeout() -> anyhow::Res
         let status = &stage.env.read("linger-a", "app").await?["status"];
         let warnings = status["warnings"].to_string();
         ensure!(
-            warnings.contains("ConfigMap linger-b/held is being deleted since") && warnings.contains("example.com/hold"),
+            warnings.contains("ConfigMap linger-b/held is being deleted since")
+                && warnings.contains("example.com/hold"),
             "{warnings}"
         );
         ensure!(status["objects"]["total"] == 1, "{}", status["objects"]);
@@ -141,7 +142,11 @@ fn a_finalizer_holds_up_the_rest_for_no_longer_than_the_timeout() -> anyhow::Res
         })
         .await?;
         let free = r#"{"metadata":{"finalizers":null}}"#;
-        stage.env.cluster.must(&["-n", "linger-b", "patch", "configmap", "held", "--type=merge", "-p", free]).await?;
+        stage
+            .env
+            .cluster
+            .must(&["-n", "linger-b", "patch", "configmap", "held", "--type=merge", "-p", free])
+            .await?;
         eventually(SOON, "the Sync to be gone", || async {
             let found = ["-n", "linger-a", "get", "sync", "app", "--ignore-not-found", "-o", "name"];
             Ok(stage.env.cluster.must(&found).await?.trim().is_empty())

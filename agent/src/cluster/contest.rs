@@ -12,6 +12,7 @@ use super::Cluster;
 use super::entry::Entry;
 use super::refusal::{ObjectError, chain};
 use super::requests::{Requests, ResourceType};
+use super::resolve::Desired;
 use crate::sync_ref::SyncRef;
 
 /// The requests of a Sync, in the name that it acts in; `None` if there is no such Sync, or if it can act as nobody.
@@ -40,12 +41,19 @@ pub async fn barred(
     acts_as: Option<ActsAs<'_>>,
     owner: &SyncRef,
     objects: &[(ObjectId, Digest)],
-    kinds: &HashMap<ObjectId, Arc<ResourceType>>,
+    desired: &[Desired],
 ) -> Result<Barred, kube::Error> {
     let mut barred = Barred::new();
     let Some(acts_as) = acts_as else { return Ok(barred) };
-    for (object, rivals) in cluster.view.rivals(owner, objects) {
-        // What is not served yet can be written by nobody.
+    let contested = cluster.view.rivals(owner, objects);
+    if contested.is_empty() {
+        return Ok(barred);
+    }
+    // What is not served yet can be written by nobody.
+    let served = desired.iter().filter(|desired| desired.served);
+    let kinds: HashMap<&ObjectId, &Arc<ResourceType>> =
+        served.map(|desired| (&desired.object, &desired.kind)).collect();
+    for (object, rivals) in contested {
         let Some(kind) = kinds.get(&object) else { continue };
         let mut stands = false;
         for rival in rivals {
@@ -72,7 +80,7 @@ pub async fn heir(
 ) -> Result<Option<SyncRef>, kube::Error> {
     let Some(other) = cluster.view.claimed_by_another(owner, object) else { return Ok(None) };
     let counts = match acts_as {
-        Some(acts_as) => contest::may_write(cluster, acts_as, &other, &entry.kind, object).await?,
+        Some(acts_as) => may_write(cluster, acts_as, &other, &entry.kind, object).await?,
         None => true,
     };
     if !counts {

@@ -107,9 +107,7 @@ pub async fn observe(
 
     let taken: HashMap<ObjectId, SyncRef> = match scope {
         Scope::Whole => {
-            let kinds = desired.iter().filter(|desired| desired.served);
-            let kinds = kinds.map(|desired| (desired.object.clone(), desired.kind.clone())).collect();
-            let barred = contest::barred(cluster, acts_as, owner, all, &kinds).await;
+            let barred = contest::barred(cluster, acts_as, owner, all, &desired).await;
             let barred = barred.unwrap_or_else(|error| {
                 observed.errors.push(contest::unknown(&error));
                 Barred::new()

@@ -76,7 +76,8 @@ impl Permissions {
         if let Some(rules) = known(&self.rules, &place) {
             return Ok(rules);
         }
-        let rules = denied(ask_rules(requests.client(), namespace).await, SubjectRulesReviewStatus::default())?;
+        let rules =
+            denied(ask_rules(requests.client(), namespace).await, SubjectRulesReviewStatus::default())?;
         let rules = Arc::new(rules);
         remember(&self.rules, place, rules.clone());
         Ok(rules)

@@ -127,7 +127,10 @@ pub(super) async fn ask_rules(
     Ok(answer.status.unwrap_or_default())
 }
 
-pub(super) async fn ask(client: &Client, (verb, kind, namespace, name): &Question) -> Result<bool, kube::Error> {
+pub(super) async fn ask(
+    client: &Client,
+    (verb, kind, namespace, name): &Question,
+) -> Result<bool, kube::Error> {
     let attributes = ResourceAttributes {
         verb: Some((*verb).to_owned()),
         group: Some(kind.kind.group.clone()),

@@ -65,14 +65,12 @@ fn left(run: &Run<'_>, one: &Lingering) -> Option<Duration> {
 pub fn health(run: &Run<'_>) -> Objects {
     let view = &run.context.cluster.view;
     let patience = run.sync.spec.timeout();
-    let overdue = |entry: &Entry| {
-        entry.ending.as_ref().is_some_and(|ending| ending.left(patience, run.now).is_none())
-    };
+    let overdue =
+        |entry: &Entry| entry.ending.as_ref().is_some_and(|ending| ending.left(patience, run.now).is_none());
     let unhealthy =
         view.members_that(run.owner, |_, entry| entry.health.status != Health::Current || overdue(entry));
-    let (left, unhealthy): (Vec<_>, Vec<_>) = unhealthy
-        .into_iter()
-        .partition(|(object, entry)| overdue(entry) && !view.wants(run.owner, object));
+    let (left, unhealthy): (Vec<_>, Vec<_>) =
+        unhealthy.into_iter().partition(|(object, entry)| overdue(entry) && !view.wants(run.owner, object));
     let unhealthy = unhealthy
         .into_iter()
         .filter(|(_, entry)| entry.health.status != Health::Current)

@@ -11,14 +11,24 @@ use crate::sync_ref::SyncRef;
 impl View {
     /// The other Syncs that have or want what one Sync wants, and that it may have to give way to or that may have to give way
     /// to it.
-    pub fn rivals(&self, owner: &SyncRef, objects: &[(ObjectId, Digest)]) -> Vec<(ObjectId, BTreeSet<SyncRef>)> {
+    pub fn rivals(
+        &self,
+        owner: &SyncRef,
+        objects: &[(ObjectId, Digest)],
+    ) -> Vec<(ObjectId, BTreeSet<SyncRef>)> {
         let state = self.lock();
         let found = objects.iter().map(|(object, _)| {
             let live = state.objects.get(object).map(|entry| &entry.owner);
             let all = [live, state.claims.get(object), state.refused.get(object)];
-            (object, all.into_iter().flatten().filter(|other| *other != owner).cloned().collect::<BTreeSet<_>>())
+            (
+                object,
+                all.into_iter().flatten().filter(|other| *other != owner).cloned().collect::<BTreeSet<_>>(),
+            )
         });
-        found.filter(|(_, others)| !others.is_empty()).map(|(object, others)| (object.clone(), others)).collect()
+        found
+            .filter(|(_, others)| !others.is_empty())
+            .map(|(object, others)| (object.clone(), others))
+            .collect()
     }
 
     /// Claims objects for the newest render of a Sync and gives up what it does not name any more. Returns the
@@ -35,8 +45,9 @@ impl View {
         for (object, sync) in barred {
             state.bar(object, sync);
         }
-        let is_barred =
-            |object: &ObjectId, sync: &SyncRef| !barred.is_empty() && barred.contains(&(object.clone(), sync.clone()));
+        let is_barred = |object: &ObjectId, sync: &SyncRef| {
+            !barred.is_empty() && barred.contains(&(object.clone(), sync.clone()))
+        };
         let wanted: HashSet<&ObjectId> =
             objects.iter().map(|(object, _)| object).filter(|object| !is_barred(object, owner)).collect();
         state.refused.retain(|_, other| other != owner);
@@ -47,8 +58,7 @@ impl View {
             let stands = |other: &SyncRef| other != owner && exists(other) && !is_barred(object, other);
             // The label on the live object decides, as long as its Sync exists and may still want it.
             let live = state.objects.get(object).map(|entry| entry.owner.clone()).filter(|other| {
-                stands(other)
-                    && (!state.claimants.contains(other) || state.claims.get(object) == Some(other))
+                stands(other) && (!state.claimants.contains(other) || state.claims.get(object) == Some(other))
             });
             let claimed = state.claims.get(object).filter(|other| stands(other)).cloned();
             if let Some(other) = live.or(claimed) {
