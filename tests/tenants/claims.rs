@@ -48,7 +48,7 @@ fn whoever_names_an_object_that_it_may_not_write_has_no_claim_on_it() -> anyhow:
     run(|stage| async move {
         let (victim, attacker) = (stage.tenant("claim-a").await?, stage.tenant("claim-b").await?);
         let repository = stage.env.forge.repository("claim-a").await?;
-        let files = ["x", "y"].map(|name| (format!("{name}.yaml"), map("claim-a", name, "")));
+        let files = ["first", "second"].map(|name| (format!("{name}.yaml"), map("claim-a", name, "")));
         let files: Vec<(&str, &str)> = files.iter().map(|(file, text)| (&**file, &**text)).collect();
         let commit = repository.commit(&files, "Begin")?;
         create(stage, &victim, "app", &repository, &json!({})).await?;
@@ -56,7 +56,7 @@ fn whoever_names_an_object_that_it_may_not_write_has_no_claim_on_it() -> anyhow:
 
         // The other one names what is there, and what is not there yet.
         let hostile = stage.env.forge.repository("claim-b").await?;
-        let all = ["x", "y", "z"].map(|name| map("claim-a", name, "")).join("---\n");
+        let all = ["first", "second", "third"].map(|name| map("claim-a", name, "")).join("---\n");
         hostile.commit(&[("all.yaml", &all)], "Name what is not ours")?;
         create(stage, &attacker, "evil", &hostile, &json!({})).await?;
         eventually(SOON, "the attacker to be refused", || async {
@@ -65,10 +65,10 @@ fn whoever_names_an_object_that_it_may_not_write_has_no_claim_on_it() -> anyhow:
         })
         .await?;
 
-        let commit = repository.commit(&[("z.yaml", &map("claim-a", "z", ""))], "Add z")?;
+        let commit = repository.commit(&[("third.yaml", &map("claim-a", "third", ""))], "Add the third")?;
         stage.env.ready("claim-a", "app", Some(&commit)).await?;
-        repository.remove(&["y.yaml"], "Remove y")?;
-        gone(stage, "claim-a", "y").await?;
+        repository.remove(&["second.yaml"], "Remove the second")?;
+        gone(stage, "claim-a", "second").await?;
         let said = stage.env.read("claim-a", "app").await?["status"].to_string();
         ensure!(!said.contains("claim-b") && !said.contains("evil"), "{said}");
         Ok(())
@@ -80,8 +80,8 @@ fn a_broken_sync_of_the_same_repository_holds_up_nobody() -> anyhow::Result<()> 
     run(|stage| async move {
         let (victim, other) = (stage.tenant("behind-a").await?, stage.tenant("behind-b").await?);
         let repository = stage.env.forge.repository("behind").await?;
-        let maps = ["x", "y"].map(|name| map("behind-a", name, ""));
-        repository.commit(&[("good/x.yaml", &maps[0]), ("good/y.yaml", &maps[1])], "Begin")?;
+        let maps = ["first", "second"].map(|name| map("behind-a", name, ""));
+        repository.commit(&[("good/first.yaml", &maps[0]), ("good/second.yaml", &maps[1])], "Begin")?;
         create(stage, &victim, "app", &repository, &json!({"path": "good"})).await?;
         stage.env.ready("behind-a", "app", None).await?;
         create(stage, &other, "parasite", &repository, &json!({"path": "missing"})).await?;
@@ -92,8 +92,8 @@ fn a_broken_sync_of_the_same_repository_holds_up_nobody() -> anyhow::Result<()> 
             })
             .await?;
         }
-        repository.remove(&["good/y.yaml"], "Remove y")?;
-        gone(stage, "behind-a", "y").await?;
+        repository.remove(&["good/second.yaml"], "Remove the second")?;
+        gone(stage, "behind-a", "second").await?;
         stage.env.ready("behind-a", "app", None).await
     })
 }
