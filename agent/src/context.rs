@@ -238,13 +238,13 @@ impl Context {
     /// The requests of a Sync, in the name that it acts in.
     pub fn acts_as(&self, name: &SyncRef) -> Option<Requests> {
         let sync = self.cluster.sync(name)?;
-        let account = sync.spec.service_account_name.as_deref();
-        self.cluster.requests(name, account).ok()
+        let identity = Identity::of(name, &sync.spec, &self.policy).ok()?;
+        self.cluster.requests(&identity).ok()
     }
 
     /// True if a Sync acts as the agent itself.
-    pub fn acts_as_agent(&self, sync: &Sync) -> bool {
-        sync.spec.service_account_name.is_none() && self.policy.default_service_account.is_none()
+    pub fn acts_as_agent(&self, owner: &SyncRef, sync: &Sync) -> bool {
+        Identity::of(owner, &sync.spec, &self.policy).is_ok_and(|identity| identity.is_agent())
     }
 
     /// Asks for a run of a Sync.
@@ -314,7 +314,7 @@ impl Context {
 
     /// True if two Syncs are of one trust domain: of one namespace, or both act as the agent itself.
     fn trusts(&self, sync: &Sync, owner: &SyncRef, other: &Sync, name: &SyncRef) -> bool {
-        owner.namespace() == name.namespace() || (self.acts_as_agent(sync) && self.acts_as_agent(other))
+        owner.namespace() == name.namespace() || (self.acts_as_agent(owner, sync) && self.acts_as_agent(name, other))
     }
 
     /// True if a Sync can be expected to look at the next revision soon: its last run worked, or it had none yet.

@@ -53,7 +53,7 @@ pub struct Run<'a> {
 impl Run<'_> {
     /// True if the Sync acts as the agent itself.
     pub fn acts_as_agent(&self) -> bool {
-        self.context.acts_as_agent(self.sync)
+        self.context.acts_as_agent(self.owner, self.sync)
     }
 }
 

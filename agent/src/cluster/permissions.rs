@@ -16,6 +16,7 @@ use k8s_openapi::api::authorization::v1::SubjectRulesReviewStatus;
 
 use super::requests::{Requests, ResourceType, refusal};
 use super::rights::{ask, ask_rules, grants};
+use crate::identity::Identity;
 
 /// How long an answer is believed.
 const BELIEVED: Duration = Duration::from_secs(30);
@@ -26,9 +27,9 @@ const QUESTIONS: usize = 100;
 
 type Rules = Arc<SubjectRulesReviewStatus>;
 /// An identity and a namespace.
-type Place = (Arc<str>, Arc<str>);
+type Place = (Identity, Arc<str>);
 /// An identity, and an object with its kind.
-type Question = (Arc<str>, Arc<ResourceType>, ObjectId);
+type Question = (Identity, Arc<ResourceType>, ObjectId);
 
 /// What identities may write, as far as that was asked.
 #[derive(Default)]
@@ -45,7 +46,7 @@ impl Permissions {
         kind: &Arc<ResourceType>,
         object: &ObjectId,
     ) -> Result<bool, kube::Error> {
-        if requests.is_own() {
+        if requests.identity().is_agent() {
             return Ok(true);
         }
         // The rules of a namespace say nothing about objects of the cluster.
@@ -58,7 +59,7 @@ impl Permissions {
                 return Ok(false);
             }
         }
-        let question = (requests.identity(), kind.clone(), object.clone());
+        let question = (requests.identity().clone(), kind.clone(), object.clone());
         if let Some(answer) = known(&self.answers, &question) {
             return Ok(answer);
         }
@@ -72,7 +73,7 @@ impl Permissions {
     }
 
     async fn rules(&self, requests: &Requests, namespace: &Arc<str>) -> Result<Rules, kube::Error> {
-        let place = (requests.identity(), namespace.clone());
+        let place = (requests.identity().clone(), namespace.clone());
         if let Some(rules) = known(&self.rules, &place) {
             return Ok(rules);
         }
@@ -83,7 +84,7 @@ impl Permissions {
         Ok(rules)
     }
 
-    fn questions(&self, identity: &Arc<str>) -> usize {
+    fn questions(&self, identity: &Identity) -> usize {
         let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         answers.iter().filter(|((who, ..), (since, _))| who == identity && since.elapsed() < BELIEVED).count()
     }
