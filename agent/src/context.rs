@@ -314,7 +314,8 @@ impl Context {
 
     /// True if two Syncs are of one trust domain: of one namespace, or both act as the agent itself.
     fn trusts(&self, sync: &Sync, owner: &SyncRef, other: &Sync, name: &SyncRef) -> bool {
-        owner.namespace() == name.namespace() || (self.acts_as_agent(owner, sync) && self.acts_as_agent(name, other))
+        owner.namespace() == name.namespace()
+            || (self.acts_as_agent(owner, sync) && self.acts_as_agent(name, other))
     }
 
     /// True if a Sync can be expected to look at the next revision soon: its last run worked, or it had none yet.

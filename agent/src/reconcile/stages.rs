@@ -195,8 +195,7 @@ pub async fn observe(run: &Run<'_>, rendering: Rendering, revision: &str) -> Res
     let acts_as = |sync: &SyncRef| context.acts_as(sync);
     // A person who plans cannot ask in the name of others.
     let acts_as: Option<ActsAs<'_>> = if context.together { Some(&acts_as) } else { None };
-    let what =
-        What { desired: found, all: &desired, scope, kinds: &former, places: &places, acts_as };
+    let what = What { desired: found, all: &desired, scope, kinds: &former, places: &places, acts_as };
     let mut seen = observe::observe(cluster, &requests, run.owner, what, is_done).await;
     errors.append(&mut seen.errors);
     if let Some(warnings) = &mut warnings {
