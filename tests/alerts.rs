@@ -319,7 +319,7 @@ fn what_is_wrong_with_an_alert_is_said_in_its_status() -> anyhow::Result<()> {
         says(
             json!({"alertmanager": {"url": "http://169.254.169.254/latest"}}),
             all(),
-            "--allow-link-local-receivers",
+            "--allow-destinations",
         )
         .await?;
         shared.env.cluster.apply(&sync::secret("select", "slack", &[("token", "x")])).await?;

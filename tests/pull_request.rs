@@ -1,7 +1,7 @@
 //! Pull requests at the real forge: opened once, kept as they should be, closed when they are moot. I/O: processes,
 //! network.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -106,7 +106,7 @@ fn one_is_opened_and_kept_as_it_should_be() -> anyhow::Result<()> {
     run(|forge| async move {
         let repository = branched(forge, "kept", "image-updates/web").await?;
         let target = target(forge, &repository.https_url, &token(forge, "kept", WRITER).await?)?;
-        let (all, mut wanted) = (PullRequests::new(), wanted("image-updates/web"));
+        let (all, mut wanted) = (PullRequests::new(Arc::default()), wanted("image-updates/web"));
         // One of the labels is there, the other is made.
         let path = format!("repos/{USER}/{}/labels", repository.name);
         forge.api(Method::POST, &path, &json!({"name": "images", "color": "#00ff00"})).await?;
@@ -142,7 +142,8 @@ fn many_at_the_same_time_open_one() -> anyhow::Result<()> {
     run(|forge| async move {
         let repository = branched(forge, "race", "images").await?;
         let target = target(forge, &repository.ssh_url, &token(forge, "race", WRITER).await?)?;
-        let (all, wanted) = (PullRequests::new(), Wanted { labels: Vec::new(), ..wanted("images") });
+        let (all, wanted) =
+            (PullRequests::new(Arc::default()), Wanted { labels: Vec::new(), ..wanted("images") });
         let calls = (0..4).map(|_| all.ensure(&target, &wanted));
         let mut numbers = Vec::new();
         for opened in futures::future::join_all(calls).await {
@@ -159,7 +160,7 @@ fn it_is_closed_when_it_is_moot() -> anyhow::Result<()> {
     run(|forge| async move {
         let repository = branched(forge, "moot", "images").await?;
         let target = target(forge, &repository.https_url, &token(forge, "moot", WRITER).await?)?;
-        let (all, wanted) = (PullRequests::new(), wanted("images"));
+        let (all, wanted) = (PullRequests::new(Arc::default()), wanted("images"));
         let opened = all.ensure(&target, &wanted).await?;
         let closed =
             all.close(&target, "images", "main", "Nothing is left of it.").await?.context("closed")?;
@@ -181,7 +182,7 @@ fn a_branch_that_is_not_there_is_named() -> anyhow::Result<()> {
     run(|forge| async move {
         let repository = repository(forge, "branch").await?;
         let target = target(forge, &repository.https_url, &token(forge, "branch", WRITER).await?)?;
-        let found = PullRequests::new().ensure(&target, &wanted("nowhere")).await;
+        let found = PullRequests::new(Arc::default()).ensure(&target, &wanted("nowhere")).await;
         let error = found.err().context("there is no such branch")?;
         assert_eq!((error.name(), error.class()), ("NoBranch", Class::Transient), "{error}");
         assert!(error.to_string().contains("branch nowhere, or main"), "{error}");
@@ -193,7 +194,7 @@ fn a_branch_that_is_not_there_is_named() -> anyhow::Result<()> {
 fn a_token_without_rights_is_told_what_it_needs() -> anyhow::Result<()> {
     run(|forge| async move {
         let repository = branched(forge, "rights", "images").await?;
-        let (all, wanted) = (PullRequests::new(), wanted("images"));
+        let (all, wanted) = (PullRequests::new(Arc::default()), wanted("images"));
         let check = async |token: &str, name: &str, part: &str| {
             let target = target(forge, &repository.https_url, token)?;
             let error = all.ensure(&target, &wanted).await.err().context("it was refused")?;

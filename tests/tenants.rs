@@ -7,6 +7,8 @@ mod approvals;
 mod cache;
 #[path = "tenants/claims.rs"]
 mod claims;
+#[path = "tenants/guard.rs"]
+mod guard;
 #[path = "hostile/mod.rs"]
 mod hostile;
 #[path = "tenants/identity.rs"]

@@ -51,6 +51,34 @@ const SUBPROCESS: &[&str] = &["render/"];
 /// Where the terminal may be written to.
 const TERMINAL: &[&str] = &["cli/print.rs", "telemetry.rs"];
 
+/// Where HTTP clients are made and connections are opened.
+const CONNECTIONS: &[&str] = &["http/"];
+
+/// What makes an HTTP client or opens a connection. The client of the API server is kube's, and made elsewhere.
+const CONNECTING: &[&str] = &[
+    "Client::builder(",
+    "ClientBuilder::new(",
+    "reqwest::get(",
+    "reqwest::blocking",
+    "reqwest::Client::new(",
+    "TcpStream::connect",
+    "TcpSocket::",
+    "UdpSocket::",
+    "UnixStream::connect",
+    "lookup_host(",
+    "to_socket_addrs(",
+];
+
+/// Who opens one beside them, and why.
+const CONNECTS: &[(&str, &str, &str)] = &[
+    ("cli/cluster.rs", "lookup_host(", "it resolves the name of the API server, which is refused to others"),
+    (
+        "server/pinned.rs",
+        "TcpStream::connect",
+        "it hands calls on to another agent, whose Lease says where it is",
+    ),
+];
+
 /// What must not be under the pure crate.
 const IMPURE: &[&str] = &["tokio", "kube", "hyper", "gix", "reqwest"];
 
@@ -322,6 +350,24 @@ fn the_terminal_is_written_in_one_place() -> anyhow::Result<()> {
     })?;
     let remedy = "call cli/print.rs, which shows what a terminal would obey";
     check(&format!("the terminal is in {} only", TERMINAL.join(", ")), remedy, &broken)
+}
+
+#[test]
+fn connections_are_made_in_one_place() -> anyhow::Result<()> {
+    let files = files()?;
+    let mut broken = Vec::new();
+    for file in files.iter().filter(|file| file.is_rust() && !file.is_test()) {
+        let Some(path) = file.agent().filter(|path| !is_in(path, CONNECTIONS)) else { continue };
+        for (number, line) in file.code() {
+            let allowed =
+                |call: &str| CONNECTS.iter().any(|(file, known, _)| *file == path && *known == call);
+            if CONNECTING.iter().any(|call| line.contains(call) && !allowed(call)) {
+                broken.push(format!("agent/src/{path}:{number}: {line}"));
+            }
+        }
+    }
+    let remedy = "ask through crate::http::Clients, whose guard refuses what no resource may name";
+    check(&format!("connections are opened in {} only", CONNECTIONS.join(", ")), remedy, &broken)
 }
 
 #[test]

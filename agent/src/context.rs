@@ -29,6 +29,7 @@ use crate::cluster::view::View;
 use crate::cluster::watch::{ActsAs, Watches};
 use crate::disk::Usage;
 use crate::gate::Given;
+use crate::http::Guard;
 use crate::identity::Identity;
 use crate::image::pull_request::PullRequests;
 use crate::image::registry::{self, Registries};
@@ -101,8 +102,8 @@ pub struct Options {
     pub allow_remotes: bool,
     /// The program that renders charts.
     pub helm: PathBuf,
-    /// Whether alerts may go to link-local and metadata addresses.
-    pub allow_link_local: bool,
+    /// Where may be connected to on behalf of a resource.
+    pub guard: Arc<Guard>,
     /// Who changed what, if the API server tells.
     pub audit: Option<Arc<Audit>>,
     /// Tells of what the record takes.
@@ -165,6 +166,7 @@ impl Context {
         let (updates, update_writer) = reflector::store();
         let asked = metrics.clone();
         let registries = Registries::new(registry::Options {
+            guard: options.guard.clone(),
             on_request: Arc::new(move |host, result| asked.registry_request(host, result)),
             ..registry::Options::default()
         });
@@ -180,11 +182,16 @@ impl Context {
         let view = Arc::new(View::new(marks, wake.clone()));
         let alerts = Alerts::new(cluster_uid.clone(), syncs.clone());
         let usage = Arc::new(Usage::new(options.policy.cache_limit));
-        let source_options = SourceOptions { allow_file: options.allow_file, on_look, usage: usage.clone() };
+        let source_options = SourceOptions {
+            allow_file: options.allow_file,
+            guard: options.guard.clone(),
+            on_look,
+            usage: usage.clone(),
+        };
         let sources = Arc::new(Sources::new(options.cache_dir.clone(), source_options));
         let git = GitRemotes { sources: sources.clone(), runtime: Handle::current() };
         let remotes = options.allow_remotes.then(|| Arc::new(git) as Arc<dyn Remotes>);
-        let outside = Outside::new(&options.helm, &options.cache_dir, remotes);
+        let outside = Outside::new(&options.helm, &options.cache_dir, options.guard.clone(), remotes);
         let context = Self {
             cluster: Cluster {
                 uid: cluster_uid,
@@ -217,7 +224,7 @@ impl Context {
             rooms: Rooms::default(),
             wake,
             registries,
-            pull_requests: PullRequests::new(),
+            pull_requests: PullRequests::new(options.guard.clone()),
             updates,
             hooks: options.hooks.clone(),
             stop,

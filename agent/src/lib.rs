@@ -3,6 +3,7 @@
 pub mod api;
 pub mod disk;
 pub mod error;
+pub mod http;
 pub mod identity;
 pub mod policy;
 pub mod sync_ref;

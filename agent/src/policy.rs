@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::api::{self, SyncSpec};
+use crate::http::Destination;
 use crate::trust::Domain;
 
 /// The default of [`Policy::max_timeout`].
@@ -33,7 +34,7 @@ pub struct Policy {
     pub render_memory: u64,
     /// The only hosts and networks that a resource may name, as `--allow-destinations` lists them. Empty: all but the
     /// refused ones.
-    pub destinations: Vec<String>,
+    pub destinations: Vec<Destination>,
 }
 
 impl Policy {

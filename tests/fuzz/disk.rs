@@ -53,7 +53,12 @@ pub fn read_tree(input: &Input) -> Result<(), String> {
     let location = Location::parse("file:///nowhere", None).map_err(|error| failed(&error))?;
     let mirror = folder.path().join("mirrors").join(location.place());
     put(&mirror, &input.files).map_err(|error| failed(&error))?;
-    let options = SourceOptions { allow_file: true, on_look: Arc::new(|_, _| {}), usage: Arc::default() };
+    let options = SourceOptions {
+        allow_file: true,
+        guard: Arc::default(),
+        on_look: Arc::new(|_, _| {}),
+        usage: Arc::default(),
+    };
     let sources = Sources::new(folder.path().to_path_buf(), options);
     let reference = GitRef::Commit(COMMIT.to_owned());
     let Ok(checkout) = RUNTIME.block_on(sources.checkout(&location, &reference, LIMIT, LIMIT)) else {

@@ -59,7 +59,8 @@ impl Bench {
     }
 
     pub fn runner_with(&self, program: &Path, limits: Limits) -> Runner {
-        Runner::new(program, &self.cache(), Limits { index_age: Duration::ZERO, ..limits })
+        let limits = Limits { index_age: Duration::ZERO, ..limits };
+        Runner::new(program, &self.cache(), limits, Arc::default())
     }
 
     /// Writes a file of the tree.

@@ -1,6 +1,7 @@
 //! Where charts are: repositories over HTTP, OCI registries, and what a chart in git is made of.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use holdfast::error::{Class, StageError as _};
 use holdfast::render::helm::{ChartSource, Fetched, HelmError, Limits, Login, Runner};
@@ -80,7 +81,7 @@ async fn what_is_known_is_not_asked_for_again() -> anyhow::Result<()> {
     assert_eq!(server.paths(), ["304 /index.yaml"]);
     // Many Syncs at the same time.
     let limits = Limits { index_age: Limits::default().index_age, ..Limits::default() };
-    let shared = Runner::new(&programs()?[0], &bench.cache(), limits);
+    let shared = Runner::new(&programs()?[0], &bench.cache(), limits, Arc::default());
     futures::future::try_join_all((0..5).map(|_| shared.fetch(web(&server.url, "^1", None)))).await?;
     assert_eq!(server.paths(), ["304 /index.yaml"]);
     // A new version.

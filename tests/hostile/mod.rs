@@ -1,4 +1,5 @@
 //! What a hostile tenant makes: trees, servers and repositories.
 
+pub mod decoy;
 pub mod servers;
 pub mod trees;

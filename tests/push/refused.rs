@@ -211,6 +211,7 @@ async fn files_are_pushed_to_only_if_allowed() -> anyhow::Result<()> {
     let workshop = Workshop::new()?;
     let options = holdfast::source::SourceOptions {
         allow_file: false,
+        guard: std::sync::Arc::default(),
         on_look: std::sync::Arc::new(|_, _| {}),
         usage: std::sync::Arc::default(),
     };

@@ -52,8 +52,12 @@ pub fn git_command(folder: &Path) -> Command {
 }
 
 pub fn sources(folder: &Path) -> Sources {
-    let options =
-        SourceOptions { allow_file: true, on_look: Arc::new(|_, _| {}), usage: std::sync::Arc::default() };
+    let options = SourceOptions {
+        allow_file: true,
+        guard: Arc::default(),
+        on_look: Arc::new(|_, _| {}),
+        usage: Arc::default(),
+    };
     Sources::new(folder.join("cache"), options)
 }
 

@@ -45,7 +45,10 @@ impl House {
 
     fn sources(&self) -> Sources {
         let (on_look, usage) = (Arc::new(|_: &'static str, _: Option<_>| {}), self.usage.clone());
-        Sources::new(self.cache.clone(), SourceOptions { allow_file: true, on_look, usage })
+        Sources::new(
+            self.cache.clone(),
+            SourceOptions { allow_file: true, guard: Arc::default(), on_look, usage },
+        )
     }
 
     /// A repository with a file of so many bytes that cannot be compressed.

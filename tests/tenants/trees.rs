@@ -64,6 +64,7 @@ impl Forged {
     async fn checkout(&self, commit: &str) -> anyhow::Result<Checkout> {
         let options = SourceOptions {
             allow_file: true,
+            guard: Arc::default(),
             on_look: Arc::new(|_, _| {}),
             usage: std::sync::Arc::default(),
         };

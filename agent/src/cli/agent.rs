@@ -31,7 +31,6 @@ use crate::telemetry::{self, LogFormat};
 
 /// How the agent runs
 #[derive(Args, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Agent {
     #[command(flatten)]
     policy: PolicyArgs,
@@ -52,9 +51,6 @@ pub struct Agent {
     /// Let Syncs name file:// repositories
     #[arg(long)]
     allow_file_sources: bool,
-    /// Let alerts go to link-local and metadata addresses
-    #[arg(long)]
-    allow_link_local_receivers: bool,
     /// Run only while holding the Lease `holdfast`, in the agent's namespace, which -n names
     #[arg(long)]
     leader_elect: bool,
@@ -112,14 +108,17 @@ impl Agent {
             Arc::new(Candidate::new(client, identity, Times::default(), clock(), holder))
         });
         let fence = candidate.as_ref().map(|candidate| candidate.fence());
+        let policy = self.policy.policy();
+        let listeners = [Some(listen), self.listen.probe_listen];
         let options = Options {
             key: KeyIn::Agent(config.default_namespace.clone()),
-            policy: self.policy.policy(),
+            guard: cluster::guard(&config, policy.destinations.clone(), listeners.into_iter().flatten())
+                .await,
+            policy,
             cache_dir: self.cache_dir.unwrap_or_else(|| std::env::temp_dir().join("holdfast")),
             allow_file: self.allow_file_sources,
             allow_remotes: self.allow_remote_bases,
             helm: self.helm,
-            allow_link_local: self.allow_link_local_receivers,
             audit,
             audited,
             instance,

@@ -1,6 +1,8 @@
 //! The connection to the cluster that all verbs share. I/O: kubeconfig, API.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -9,6 +11,10 @@ use kube::{Api, Client, Config};
 use super::Global;
 use crate::api::Sync;
 use crate::cluster::clients::Clients;
+use crate::http::{Destination, Guard, Own};
+
+/// How long the name of the API server may take to resolve.
+const RESOLVE: Duration = Duration::from_secs(2);
 
 /// The configuration that the flags name. Without any, the ServiceAccount of the pod, then the usual kubeconfig.
 pub async fn config(global: &Global) -> anyhow::Result<Config> {
@@ -28,6 +34,25 @@ pub async fn config(global: &Global) -> anyhow::Result<Config> {
         config.default_namespace.clone_from(namespace);
     }
     Ok(config)
+}
+
+/// Where may be connected to on behalf of resources: not to the API server of this configuration, and not to a listener of
+/// this process.
+pub async fn guard(
+    config: &Config,
+    listed: Vec<Destination>,
+    listeners: impl IntoIterator<Item = SocketAddr>,
+) -> Arc<Guard> {
+    let variable = |name: &str| std::env::var(name).ok();
+    let mut own = Own::of(Some(&config.cluster_url.to_string()), Some(&config.default_namespace), &variable);
+    for (name, port) in own.api_names().to_vec() {
+        let found = tokio::time::timeout(RESOLVE, tokio::net::lookup_host((name.as_str(), port))).await;
+        // What cannot be resolved is refused by its name all the same.
+        if let Ok(Ok(found)) = found {
+            own = own.with_api_addresses(found);
+        }
+    }
+    Arc::new(Guard::new(listed, listeners.into_iter().fold(own, Own::with_listener)))
 }
 
 /// A client, in the namespace that the flags name.

@@ -204,6 +204,7 @@ pub(super) async fn connect(
     cache: &Path,
     agent_namespace: &str,
 ) -> anyhow::Result<Context> {
+    let guard = cluster::guard(&config, Vec::new(), []).await;
     let options = Options {
         key: KeyIn::Published(agent_namespace.to_owned()),
         policy: Policy::default(),
@@ -211,7 +212,7 @@ pub(super) async fn connect(
         allow_file: true,
         allow_remotes: true,
         helm: PathBuf::from("helm"),
-        allow_link_local: false,
+        guard,
         audit: None,
         audited: Told::new(1),
         instance: None,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::api;
+use crate::http::Destination;
 use crate::identity::is_name;
 use crate::policy::Policy;
 
@@ -34,7 +35,7 @@ pub struct PolicyArgs {
     render_memory: u64,
     /// Let resources name only these hosts and networks, such as git.example.com,*.svc.cluster.local,10.0.0.0/8
     #[arg(long, value_name = "CIDR-OR-HOST", value_delimiter = ',')]
-    allow_destinations: Vec<String>,
+    allow_destinations: Vec<Destination>,
 }
 
 impl PolicyArgs {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Args;
@@ -36,7 +37,7 @@ pub struct Render {
 impl Render {
     pub async fn run(self, global: Global) -> anyhow::Result<ExitCode> {
         let cache = tempfile::tempdir().context("cannot make a folder for charts")?;
-        let outside = Outside::new(&self.helm, cache.path(), None);
+        let outside = Outside::new(&self.helm, cache.path(), Arc::default(), None);
         let (disk, folder, options, inputs) = if let Some(file) = &self.file {
             let mut sync = files::sync(file)?;
             let disk = files::Disk::new(&self.path)?;

@@ -121,10 +121,10 @@ pub(super) async fn feed_approvals(
 pub(super) async fn serve_alerts(context: &Arc<Context>, options: &Options) {
     let prepare = || {
         let (secrets, released) = (context.secrets.clone(), context.secrets.clone());
-        Ok(Shared {
+        Shared {
             cluster: context.cluster.uid.clone(),
             client: context.client.clone(),
-            sender: Sender::new(options.allow_link_local)?,
+            sender: Sender::new(options.guard.clone()),
             secrets: Arc::new(move |alert, name| {
                 let (secrets, user) = (secrets.clone(), User::Alert(alert));
                 Box::pin(async move {
@@ -134,9 +134,9 @@ pub(super) async fn serve_alerts(context: &Arc<Context>, options: &Options) {
             }),
             release: Arc::new(move |alert| released.release(&User::Alert(alert), &[])),
             metrics: context.metrics.clone(),
-            allow_link_local: options.allow_link_local,
+            guard: options.guard.clone(),
             deliveries: Shares::new(DELIVERIES),
-        })
+        }
     };
     let events = watch::<Alert>(&context.client, &options.policy.namespaces);
     let ticks = async {

@@ -106,7 +106,7 @@ async fn turn(
             Ended::Waits(findings) => *findings,
         }
     } else {
-        let mut findings = reconcile(&run, memory).await;
+        let mut findings = Box::pin(reconcile(&run, memory)).await;
         match run.limits.wait("source", hooks::of_sync(&run)).await {
             Ok(path) => findings.webhook_path = Some(path),
             // What was done is reported all the same.

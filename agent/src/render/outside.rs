@@ -16,6 +16,7 @@ use super::NO_HELM;
 use super::chart::Charts;
 use super::helm::{Limits, Runner};
 use super::helm_charts;
+use crate::http::Guard;
 
 /// Where other repositories are mounted.
 const MOUNT: &str = ".remote\u{1}";
@@ -55,8 +56,8 @@ pub struct Outside {
 
 impl Outside {
     /// Charts by this program, kept below a folder. Must be called on the runtime that is to run it.
-    pub fn new(helm: &Path, cache: &Path, remotes: Option<Arc<dyn Remotes>>) -> Self {
-        let runner = Arc::new(Runner::new(helm, cache, Limits::default()));
+    pub fn new(helm: &Path, cache: &Path, guard: Arc<Guard>, remotes: Option<Arc<dyn Remotes>>) -> Self {
+        let runner = Arc::new(Runner::new(helm, cache, Limits::default(), guard));
         Self { charts: Some(Charts { runner, runtime: Handle::current() }), remotes }
     }
 

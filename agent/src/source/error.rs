@@ -8,6 +8,7 @@ use std::io;
 use holdfast_diff::files::name::BadName;
 
 use crate::error::{Class, StageError};
+use crate::http::Refused;
 
 /// The largest object that is received, unpacked, in bytes. Forges take none that are larger.
 pub(super) const OBJECT_LIMIT: usize = 128 * 1024 * 1024;
@@ -86,6 +87,14 @@ pub enum SourceError {
     TooManyEntries { revision: String, limit: usize },
     #[error("{path} has {size} bytes; files over {limit} bytes are not read")]
     FileTooLarge { path: String, size: u64, limit: u64 },
+    #[error("{url}: {source}")]
+    Refused { url: String, source: Refused },
+    #[error("{url}: the server redirects {why}; correct the URL")]
+    Redirected { url: String, why: &'static str },
+    #[error("{url}: the server answers with the status {status}; check the server")]
+    Answered { url: String, status: u16 },
+    #[error("{url}: the server answers, and not as a git server does; check the URL")]
+    NotGit { url: String },
     #[error("{url}: {said}")]
     Git { url: String, said: String },
     #[error(
@@ -110,6 +119,7 @@ impl StageError for SourceError {
             Self::UnknownHost { .. }
             | Self::Unreachable { .. }
             | Self::Timeout { .. }
+            | Self::Answered { .. }
             | Self::Git { .. }
             | Self::CacheFull { .. }
             | Self::DiskFull { .. }
@@ -145,6 +155,10 @@ impl StageError for SourceError {
             Self::TooDeep { .. } => "TooDeep",
             Self::TooManyEntries { .. } => "TooManyEntries",
             Self::FileTooLarge { .. } => "FileTooLarge",
+            Self::Refused { .. } => "DestinationRefused",
+            Self::Redirected { .. } => "Redirected",
+            Self::Answered { .. } => "ServerFailed",
+            Self::NotGit { .. } => "NotGit",
             Self::Git { .. } => "GitFailed",
             Self::TooLarge { .. } => "RepositoryTooLarge",
             Self::CacheFull { .. } => "CacheFull",
@@ -154,10 +168,11 @@ impl StageError for SourceError {
     }
 }
 
-/// Reads the answer of a transport: what it says, and what is behind it.
-pub fn classify(url: &str, host: &str, error: &(dyn Error + 'static), stderr: &str) -> SourceError {
-    let said = told(error, stderr);
-    let low = said.to_lowercase();
+/// What an error of a transport means, and what ssh wrote, if it was ssh. What ssh wrote is not repeated, since the server
+/// has a part in it.
+pub fn classify(url: &str, host: &str, error: &(dyn Error + 'static), ssh: Option<&str>) -> SourceError {
+    let said = told(error, "");
+    let low = format!("{said} {}", ssh.unwrap_or_default()).to_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| low.contains(word));
     let url = url.to_owned();
     if has(&["no space left on device", "disk quota exceeded"]) {
@@ -176,36 +191,26 @@ pub fn classify(url: &str, host: &str, error: &(dyn Error + 'static), stderr: &s
         }
         return SourceError::HostKeyUnknown { url };
     }
-    if has(&[
-        "dns error",
-        "failed to lookup",
-        "name or service not known",
-        "could not resolve hostname",
-        "no address associated",
-    ]) {
+    if has(&["could not resolve hostname", "name or service not known", "no address associated"]) {
         return SourceError::UnknownHost { url, host: host.to_owned() };
-    }
-    if has(&["certificate", "unknownissuer", "invalid peer"]) {
-        return SourceError::UntrustedCertificate { url, said };
     }
     if has(&["timed out", "timeout", "deadline"]) {
         return SourceError::Unreachable { url, said: "no answer in time".to_owned() };
     }
-    if has(&[
+    let lost = [
         "connection refused",
         "no route to host",
         "network is unreachable",
         "connection reset",
         "connection closed",
-    ]) {
-        return SourceError::Unreachable { url, said };
+    ];
+    if let Some(words) = lost.iter().find(|words| low.contains(**words)) {
+        return SourceError::Unreachable { url, said: (*words).to_owned() };
     }
-    if has(&["401", "403", "permission denied", "authentication", "credentials", "unauthorized", "forbidden"])
-    {
+    if has(&["permission denied", "authentication", "credentials", "unauthorized", "forbidden"]) {
         return SourceError::AuthenticationFailed { url, said: "the server refuses the login".to_owned() };
     }
     if has(&[
-        "404",
         "not found",
         "does not exist",
         "no such file",
@@ -214,6 +219,11 @@ pub fn classify(url: &str, host: &str, error: &(dyn Error + 'static), stderr: &s
     ]) {
         return SourceError::RepositoryNotFound { url };
     }
+    let said = match ssh {
+        Some(_) => "the ssh connection ended before git answered; check the path and the rights of the key"
+            .to_owned(),
+        None => said,
+    };
     SourceError::Git { url, said }
 }
 

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::mirror::lock;
-use super::transport::SSH;
+use super::transport::FOLDER;
 use super::{Known, Sources};
 use crate::disk::{self, Item, excess, leftovers};
 
@@ -52,7 +52,7 @@ impl Sources {
     /// Removes what an earlier process was killed over. Before anything is written.
     pub(super) fn clear(&self) {
         for folder in [&self.folder, &std::env::temp_dir()] {
-            leftovers::of_dead_processes(folder, SSH);
+            leftovers::of_dead_processes(folder, FOLDER);
         }
         leftovers::beginning_with(&self.folder, TEMPORARY);
         for (room, depth) in ROOMS {

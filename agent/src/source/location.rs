@@ -23,6 +23,7 @@ pub struct Location {
     /// As gix takes it, without any password.
     pub(super) url: String,
     pub(super) host: String,
+    pub(super) port: Option<u16>,
     pub(super) credential: Arc<Credential>,
     id: MirrorId,
     tenant: Option<Arc<str>>,
@@ -65,24 +66,20 @@ impl Location {
         let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
         let authority = if url.contains("://") { rest.split('/').next() } else { rest.split(':').next() }
             .unwrap_or_default();
-        let (user, host) =
-            authority.rsplit_once('@').map_or((None, authority), |(user, host)| (Some(user), host));
-        if scheme != Scheme::File
-            && (host.is_empty() || host.starts_with('-') || user.is_some_and(|user| user.starts_with('-')))
-        {
-            return Err(bad("it names no host"));
-        }
+        let user = authority.rsplit_once('@').map(|(user, _)| user);
         if scheme != Scheme::Ssh && user.is_some_and(|user| user.contains(':')) {
             return Err(bad(
                 "it has a password in it, which everyone who may read the Sync could see; put it into a Secret that secretRef names",
             ));
         }
+        let Server { host, port } = server(url, scheme).map_err(bad)?;
         let credential = credential.unwrap_or_default();
         let id = id(url, &credential, &Domain::Installation);
         Ok(Self {
             scheme,
             url: url.to_owned(),
-            host: host.split(':').next().unwrap_or_default().to_owned(),
+            host,
+            port,
             credential: Arc::new(credential),
             id,
             tenant: None,
@@ -109,9 +106,9 @@ impl Location {
     /// The same repository, in a mirror of this trust domain: what one tenant fetches, or how much, delays no other one.
     #[must_use]
     pub fn within(self, domain: Domain) -> Self {
-        let Self { scheme, url, host, credential, id: _, tenant, domain: _ } = self;
+        let Self { scheme, url, host, port, credential, id: _, tenant, domain: _ } = self;
         let id = id(&url, &credential, &domain);
-        Self { scheme, url, host, credential, id, tenant, domain }
+        Self { scheme, url, host, port, credential, id, tenant, domain }
     }
 
     /// Whose mirror it is.
@@ -154,6 +151,39 @@ fn id(url: &str, credential: &Credential, domain: &Domain) -> MirrorId {
     MirrorId(hasher.finish())
 }
 
+/// The server that a URL names; of a file there is none.
+struct Server {
+    host: String,
+    port: Option<u16>,
+}
+
+/// Reads the server of a URL as gix does, and refuses what a program on the way could take for one of its options, however
+/// it is written.
+fn server(url: &str, scheme: Scheme) -> Result<Server, &'static str> {
+    if scheme == Scheme::File {
+        return Ok(Server { host: String::new(), port: None });
+    }
+    let url = gix::Url::try_from(url).map_err(|_| "it is not a URL that git understands")?;
+    let host = url.host().filter(|host| !host.is_empty()).ok_or("it names no host")?;
+    let path: &[u8] = url.path.as_ref();
+    let option = host.starts_with('-')
+        || url.user().is_some_and(|user| user.starts_with('-'))
+        || path.trim_ascii_start().starts_with(b"-");
+    if option {
+        return Err("its user, host or path begins with a dash");
+    }
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
+    if scheme == Scheme::Ssh && !host.bytes().all(good) {
+        return Err("its host has characters that no host has");
+    }
+    let bad_user = |user: &str| user.chars().any(|letter| letter.is_control() || letter.is_whitespace());
+    if url.user().is_some_and(bad_user) {
+        return Err("its user has spaces or control characters");
+    }
+    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+    Ok(Server { host, port: url.port })
+}
+
 /// A URL without what stands between user and host.
 fn redact(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
@@ -194,8 +224,25 @@ mod tests {
         check("git@example.com:org/config.git", Ok((Scheme::Ssh, "example.com")));
         check("file:///srv/git/a", Ok((Scheme::File, "")));
         check("ext::sh -c id", Err("no spaces"));
-        check("--upload-pack=x:y", Err("names no host"));
-        check("ssh://-oProxyCommand=x/a", Err("names no host"));
+        check("ssh://git@[::1]:2222/a.git", Ok((Scheme::Ssh, "::1")));
+        for url in [
+            "--upload-pack=x:y",
+            "-oProxyCommand=x:y",
+            "ssh://-oProxyCommand=x/a",
+            "ssh://%2doProxyCommand=x/a",
+            "ssh://-oProxyCommand=x@example.com/a",
+            "ssh://%2doProxyCommand=x@example.com/a",
+            "ssh://-F/a@example.com/a",
+            "git@-oProxyCommand=x:a",
+            "git@example.com:-a",
+            "https://-oProxyCommand=x/a",
+        ] {
+            check(url, Err(""));
+        }
+        check("git@example.com:--upload-pack=x", Err("begins with a dash"));
+        check("ssh://exa$(id)mple.com/a", Err(""));
+        check("ssh://fe80::1%25eth0/a", Err(""));
+        check("https:///a", Err(""));
         check("config", Err("not a URL"));
     }
 

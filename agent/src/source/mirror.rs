@@ -18,11 +18,11 @@ use gix::remote::fetch::{Shallow, Tags};
 use gix::{ObjectId, ThreadSafeRepository};
 use tracing::{debug, warn};
 
-use super::error::{OBJECT_LIMIT, classify};
+use super::error::OBJECT_LIMIT;
 use super::folders::{FolderCache, Folders};
 use super::progress::Received;
 use super::reference::Range;
-use super::transport::Connection;
+use super::transport::{Connection, Network, Peer};
 use super::{GitRef, Location, Revision, SourceError};
 use crate::disk::{Usage, leftovers};
 
@@ -118,12 +118,14 @@ impl Mirror {
     /// The commit of a ref on the server, in the mirror. One connection, and no pack if the commit is there.
     pub fn update(
         &self,
+        network: &Network,
         location: &Location,
         reference: &GitRef,
         limit: Duration,
         interrupt: &Arc<AtomicBool>,
     ) -> Result<Found, SourceError> {
         let repository = self.open(location)?;
+        let peer = Peer { network, location, limit };
         if let GitRef::Commit(id) = reference {
             let commit = parse_commit(location, id)?;
             if let Some((commit, root)) = peel(&repository, commit) {
@@ -131,12 +133,12 @@ impl Mirror {
             }
         }
         let reference_name = match reference {
-            GitRef::Semver(range) => Some(choose_tag(location, &repository, range, limit)?),
+            GitRef::Semver(range) => Some(choose_tag(&peer, &repository, range)?),
             _ => None,
         };
         let spec = refspec(reference, reference_name.as_deref());
         let turn = || wait_for(&self.receiving, limit, interrupt);
-        let asking = Asking { location, reference, spec: &spec, limit, interrupt, usage: &self.usage };
+        let asking = Asking { peer: &peer, reference, spec: &spec, interrupt, usage: &self.usage };
         let commit = fetch(&asking, &repository, turn)?;
         let Some((commit, root)) = peel(&repository, commit) else {
             // It is there and cannot be read: begin again with an empty mirror.
@@ -332,14 +334,9 @@ fn revision(reference: &GitRef, tag: Option<&str>, commit: ObjectId) -> Revision
 }
 
 /// Takes the highest tag in the range.
-fn choose_tag(
-    location: &Location,
-    repository: &Repository,
-    range: &str,
-    limit: Duration,
-) -> Result<String, SourceError> {
+fn choose_tag(peer: &Peer<'_>, repository: &Repository, range: &str) -> Result<String, SourceError> {
     let parsed = Range::parse(range)?;
-    let tags = list(location, repository, "refs/tags/", limit)?;
+    let tags = list(peer, repository, "refs/tags/")?;
     parsed.highest(tags.iter().map(String::as_str)).map(str::to_owned).ok_or_else(|| {
         let near = if tags.is_empty() {
             "; the repository has no tags".to_owned()
@@ -347,7 +344,7 @@ fn choose_tag(
             format!("; its tags end with {}", last(&tags))
         };
         SourceError::RefNotFound {
-            url: location.to_string(),
+            url: peer.location.to_string(),
             reference: format!("tag in the range {range}"),
             near,
         }
@@ -355,30 +352,18 @@ fn choose_tag(
 }
 
 /// Lists the names of the refs below a folder, without the folder.
-fn list(
-    location: &Location,
-    repository: &Repository,
-    folder: &str,
-    limit: Duration,
-) -> Result<Vec<String>, SourceError> {
+fn list(peer: &Peer<'_>, repository: &Repository, folder: &str) -> Result<Vec<String>, SourceError> {
     let repo = repository.git.to_thread_local();
-    let mut connection = Connection::open(location, Protocol::V2, limit)?;
-    let keys = connection.keys();
-    let failed = |error: gix::Error| {
-        let said = keys.as_ref().map(super::transport::Keys::said).unwrap_or_default();
-        classify(&location.to_string(), &location.host, &error, &said)
-    };
+    let Connection { transport, said } = peer.connect(Protocol::V2)?;
+    let failed = |error: gix::Error| said.explain(&error);
     let spec = format!("+{folder}*:refs/holdfast/list/*");
     let remote = repo
-        .remote_at_without_url_rewrite(location.url.as_str())
+        .remote_at_without_url_rewrite(peer.location.url.as_str())
         .and_then(|remote| {
             remote.with_fetch_tags(Tags::None).with_refspecs([spec.as_str()], Direction::Fetch)
         })
         .map_err(&failed)?;
-    let mut client = remote.to_connection_with_transport(connection.transport).with_credentials(|_| Ok(None));
-    if let Some(options) = connection.options {
-        client.set_transport_options(options);
-    }
+    let client = remote.to_connection_with_transport(transport).with_credentials(|_| Ok(None));
     let (map, _) =
         client.ref_map(gix::progress::Discard, gix::remote::ref_map::Options::default()).map_err(&failed)?;
     Ok(map
@@ -394,10 +379,9 @@ fn last(names: &[String]) -> String {
 
 /// What a server is asked for.
 struct Asking<'a> {
-    location: &'a Location,
+    peer: &'a Peer<'a>,
     reference: &'a GitRef,
     spec: &'a str,
-    limit: Duration,
     interrupt: &'a Arc<AtomicBool>,
     usage: &'a Usage,
 }
@@ -408,22 +392,16 @@ fn fetch<'a>(
     repository: &Repository,
     turn: impl FnOnce() -> Option<MutexGuard<'a, ()>>,
 ) -> Result<ObjectId, SourceError> {
-    let Asking { location, reference, spec, limit, interrupt, usage } = *asking;
+    let Asking { peer, reference, spec, interrupt, usage } = *asking;
+    let Peer { location, limit, .. } = *peer;
     let repo = repository.git.to_thread_local();
-    let mut connection = Connection::open(location, Protocol::V2, limit)?;
-    let keys = connection.keys();
-    let failed = |error: gix::Error| {
-        let said = keys.as_ref().map(super::transport::Keys::said).unwrap_or_default();
-        classify(&location.to_string(), &location.host, &error, &said)
-    };
+    let Connection { transport, said } = peer.connect(Protocol::V2)?;
+    let failed = |error: gix::Error| said.explain(&error);
     let remote = repo
-        .remote_at_without_url_rewrite(location.url.as_str())
+        .remote_at_without_url_rewrite(peer.location.url.as_str())
         .and_then(|remote| remote.with_fetch_tags(Tags::None).with_refspecs([spec], Direction::Fetch))
         .map_err(&failed)?;
-    let mut client = remote.to_connection_with_transport(connection.transport).with_credentials(|_| Ok(None));
-    if let Some(options) = connection.options {
-        client.set_transport_options(options);
-    }
+    let client = remote.to_connection_with_transport(transport).with_credentials(|_| Ok(None));
     let prepared = client
         .prepare_fetch(gix::progress::Discard, gix::remote::ref_map::Options::default())
         .map_err(&failed)?;
@@ -431,7 +409,7 @@ fn fetch<'a>(
     let found = map.mappings.first().and_then(|mapping| mapping.remote.as_id().map(ToOwned::to_owned));
     let Some(id) = found else {
         drop(prepared);
-        return Err(missing(location, repository, reference, limit));
+        return Err(missing(peer, repository, reference));
     };
     if peel(repository, id).is_some() {
         return Ok(id);
@@ -462,7 +440,7 @@ fn fetch<'a>(
             let said = failed(error);
             warn!(error = %said, "Server does not give a commit by its id");
             Err(SourceError::RefNotFound {
-                url: location.to_string(),
+                url: peer.location.to_string(),
                 reference: reference.to_string(),
                 near: "; the server may not serve commits by their id: name a branch or a tag that has it"
                     .to_owned(),
@@ -483,10 +461,10 @@ fn name_of(found: &Ref) -> String {
 }
 
 /// Why a ref is not there, with the names that are.
-fn missing(location: &Location, repository: &Repository, reference: &GitRef, limit: Duration) -> SourceError {
-    let url = location.to_string();
+fn missing(peer: &Peer<'_>, repository: &Repository, reference: &GitRef) -> SourceError {
+    let url = peer.location.to_string();
     let folder = if matches!(reference, GitRef::Tag(_)) { "refs/tags/" } else { "refs/heads/" };
-    let near = match list(location, repository, folder, limit) {
+    let near = match list(peer, repository, folder) {
         Ok(names) if names.is_empty() && folder == "refs/heads/" => {
             return SourceError::EmptyRepository { url };
         }

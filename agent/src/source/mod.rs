@@ -9,6 +9,7 @@ mod error;
 mod files;
 mod folders;
 mod keep;
+mod known_hosts;
 mod location;
 mod mirror;
 mod offer;
@@ -23,6 +24,7 @@ mod slot;
 mod thread;
 mod transport;
 mod tree;
+mod web;
 mod write;
 
 use std::collections::HashMap;
@@ -31,6 +33,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
 use tokio::sync::broadcast;
 
 pub use credential::Credential;
@@ -44,9 +47,11 @@ pub use sign::{SignError, Signer};
 pub use tree::Tree;
 pub use write::{NewCommit, Person, WriteError};
 
+use crate::http::{Clients, Guard};
 use folders::FolderCache;
 use location::Scheme;
 use mirror::{Found, Mirror, Open, lock, server_name};
+use transport::Network;
 
 use crate::disk::Usage;
 use crate::shares::Shares;
@@ -60,6 +65,8 @@ const CONNECTIONS: u32 = 8;
 pub struct SourceOptions {
     /// Whether Syncs may name `file://` repositories.
     pub allow_file: bool,
+    /// Which servers may be connected to.
+    pub guard: Arc<Guard>,
     /// Hears of every look at a server.
     pub on_look: OnLook,
     /// How much of the cache folder is used.
@@ -82,6 +89,7 @@ pub struct Moved {
 pub struct Sources {
     folder: PathBuf,
     options: SourceOptions,
+    clients: Arc<Clients>,
     mirrors: Mutex<HashMap<MirrorId, Known>>,
     /// The folders of repositories that are open, also of those that were replaced.
     open: Open,
@@ -204,6 +212,7 @@ impl Sources {
     pub fn new(folder: PathBuf, options: SourceOptions) -> Self {
         let sources = Self {
             folder,
+            clients: transport::clients(options.guard.clone()),
             options,
             mirrors: Mutex::default(),
             open: Open::default(),
@@ -269,13 +278,14 @@ impl Sources {
         let url = location.to_string();
         let (location, reference) = (location.clone(), reference.clone());
         let (on_look, moved) = (self.options.on_look.clone(), self.moved.clone());
+        let network = self.network();
         let interrupt = Interrupt(Arc::default());
         let flag = interrupt.0.clone();
         // The lock goes along: a look that its caller gave up comes to its end before the next one begins.
         let looking = thread::run(move || {
             let _connection = connection;
             let asked = Instant::now();
-            let found = known.mirror.update(&location, &reference, limit, &flag);
+            let found = known.mirror.update(&network, &location, &reference, limit, &flag);
             if flag.load(Ordering::Relaxed) && found.is_err() {
                 // It was given up, and says nothing about the server.
                 return found;
@@ -291,6 +301,12 @@ impl Sources {
         });
         drop(interrupt);
         found
+    }
+
+    /// What connections are made with, on the runtime of the caller.
+    fn network(&self) -> Network {
+        let (guard, clients) = (self.options.guard.clone(), self.clients.clone());
+        Network { guard, clients, runtime: Handle::current() }
     }
 
     fn check_allowed(&self, location: &Location) -> Result<(), SourceError> {

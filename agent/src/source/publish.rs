@@ -85,9 +85,10 @@ impl Sources {
         let (place, name) = (location.clone(), branch.to_owned());
         let asking = async {
             let connection = self.connections.take(location.tenant()).await;
+            let network = self.network();
             thread::run(move || {
                 let _connection = connection;
-                push::head(&place, &name, limit)
+                push::head(&network, &place, &name, limit)
             })
             .await
         };
@@ -167,11 +168,12 @@ impl Sources {
         let (place, name, expected, asked) =
             (location.clone(), branch.to_owned(), onto.expected, progress.clone());
         // The turn goes along: a push that its caller gave up comes to its end before the next one begins.
+        let network = self.network();
         let sending = thread::run(move || {
             let (_turn, _connection) = (turn, connection);
             let (location, branch) = (&place, name.as_str());
             let update = Update { location, branch, expected, commit: id, pack: &pack };
-            push::send(&update, limit, || asked.send())
+            push::send(&network, &update, limit, || asked.send())
         });
         let outcome = match timeout_at(deadline, sending).await {
             Ok(sent) => sent.unwrap_or_else(|error| Err(failed(location, &error))),

@@ -15,10 +15,10 @@ use gix::protocol::transport::packetline::PacketLineRef;
 use gix::protocol::transport::{Protocol, Service};
 
 use super::answer::{self, Answer, cleaned};
-use super::error::{classify, told};
+use super::error::told;
 use super::offer::{BANDS, Shown, command, full, refs_of};
 use super::refusal::{PushError, Refusal};
-use super::transport::{Connection, Keys};
+use super::transport::{Connection, Network, Said};
 use super::{CommitId, Location, SourceError};
 
 /// How many bytes of the talk of a server are read with attention.
@@ -43,17 +43,27 @@ pub struct Update<'a> {
 }
 
 /// The commit that a branch is at, if it is there, as one sees it who may push.
-pub fn head(location: &Location, branch: &str, limit: Duration) -> Result<Option<ObjectId>, PushError> {
-    let mut server = Server::connect(location, branch, limit)?;
+pub fn head(
+    network: &Network,
+    location: &Location,
+    branch: &str,
+    limit: Duration,
+) -> Result<Option<ObjectId>, PushError> {
+    let mut server = Server::connect(network, location, branch, limit)?;
     let shown = server.shown()?;
     server.leave();
     Ok(shown.branch(branch))
 }
 
 /// Pushes. `may_send` is asked right before anything is sent that could change the server.
-pub fn send(update: &Update<'_>, limit: Duration, may_send: impl FnOnce() -> bool) -> Result<(), PushError> {
+pub fn send(
+    network: &Network,
+    update: &Update<'_>,
+    limit: Duration,
+    may_send: impl FnOnce() -> bool,
+) -> Result<(), PushError> {
     let Update { location, branch, expected, commit, pack } = update;
-    let mut server = Server::connect(location, branch, limit)?;
+    let mut server = Server::connect(network, location, branch, limit)?;
     let shown = server.shown()?;
     let now = shown.branch(branch);
     if now == Some(*commit) {
@@ -88,18 +98,18 @@ struct Server<'a> {
     location: &'a Location,
     branch: &'a str,
     transport: Box<dyn Transport + Send>,
-    keys: Option<Keys>,
+    said: Said,
 }
 
 impl<'a> Server<'a> {
-    fn connect(location: &'a Location, branch: &'a str, limit: Duration) -> Result<Self, PushError> {
-        let mut connection = Connection::open(location, Protocol::V1, limit)?;
-        let keys = connection.keys();
-        let mut server = Self { location, branch, transport: connection.transport, keys };
-        if let Some(options) = connection.options {
-            server.transport.configure(&*options).map_err(|error| server.broken(&error))?;
-        }
-        Ok(server)
+    fn connect(
+        network: &Network,
+        location: &'a Location,
+        branch: &'a str,
+        limit: Duration,
+    ) -> Result<Self, PushError> {
+        let Connection { transport, said } = Connection::open(network, location, Protocol::V1, limit)?;
+        Ok(Self { location, branch, transport, said })
     }
 
     /// Says hello, and reads what there is.
@@ -186,14 +196,13 @@ impl<'a> Server<'a> {
         let chain = broken.map(|error| told(error, "")).unwrap_or_default();
         let words = cleaned(&format!("{said}\n{}", self.last_words()));
         // 4xx: it did not want it. Of 5xx and of lost connections nobody knows.
-        let status = status(&chain);
-        let refused = Refusal::of(&words).or_else(|| Refusal::of(status?));
-        if let Some(reason) =
-            refused.or(status.filter(|status| status.contains(" 4")).map(|_| Refusal::Other))
-        {
-            return self.refused(reason, cleaned(&format!("{words}\n{}", status.unwrap_or_default())));
+        let status = self.status();
+        let shown = status.as_deref().unwrap_or_default();
+        let refused = Refusal::of(&words).or_else(|| Refusal::of(shown));
+        if let Some(reason) = refused.or(shown.contains(" 4").then_some(Refusal::Other)) {
+            return self.refused(reason, cleaned(&format!("{words}\n{shown}")));
         }
-        let said = cleaned(&format!("{words}\n{chain}"));
+        let said = cleaned(&format!("{words}\n{}", if shown.is_empty() { &chain } else { shown }));
         let (url, branch) = (self.location.to_string(), self.branch.to_owned());
         PushError::Unknown { url, branch, commit: CommitId(commit), said }
     }
@@ -210,21 +219,24 @@ impl<'a> Server<'a> {
     /// What is wrong with a connection by which nothing was sent.
     fn broken(&self, error: &(dyn Error + 'static)) -> PushError {
         let words = self.last_words();
-        let chain = told(error, "");
-        if let Some(reason) = Refusal::of(&words).or_else(|| Refusal::of(status(&chain)?)) {
-            return self
-                .refused(reason, cleaned(&format!("{words}\n{}", status(&chain).unwrap_or_default())));
+        let status = self.status().unwrap_or_default();
+        if let Some(reason) = Refusal::of(&words).or_else(|| Refusal::of(&status)) {
+            return self.refused(reason, cleaned(&format!("{words}\n{status}")));
         }
-        let said = self.keys.as_ref().map(Keys::said).unwrap_or_default();
-        match classify(&self.location.to_string(), &self.location.host, error, &said) {
+        match self.said.explain(error) {
             SourceError::Git { url, said } => SourceError::Git { url, said: cleaned(&said) }.into(),
             other => other.into(),
         }
     }
 
+    /// `HTTP status 403`, if the last answer was that.
+    fn status(&self) -> Option<String> {
+        self.said.status().map(|status| format!("HTTP status {}", status.as_str()))
+    }
+
     /// What the server wrote beside its answer. It may be still on its way when the connection has ended already.
     fn last_words(&self) -> String {
-        let Some(keys) = &self.keys else { return String::new() };
+        let Some(keys) = self.said.keys() else { return String::new() };
         let step = LAST_WORDS / 10;
         for _ in 0..10 {
             if !keys.said().is_empty() {
@@ -238,13 +250,6 @@ impl<'a> Server<'a> {
 
 fn joined(parts: &[&str]) -> String {
     parts.iter().copied().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": ")
-}
-
-/// `HTTP status 403`, if that is in the text.
-fn status(text: &str) -> Option<&str> {
-    let at = text.find("HTTP status ")?;
-    text.get(at..at + "HTTP status 403".len())
-        .filter(|status| status.ends_with(|at: char| at.is_ascii_digit()))
 }
 
 fn read(lines: &mut dyn ReadlineBufRead, packets: &mut Vec<Vec<u8>>) -> Result<(), Box<dyn Error>> {
@@ -266,17 +271,4 @@ fn read(lines: &mut dyn ReadlineBufRead, packets: &mut Vec<Vec<u8>>) -> Result<(
         packets.push(data.to_vec());
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_status_of_http_is_found() {
-        let check = |text: &str, expected: Option<&str>| assert_eq!(status(text), expected, "{text}");
-        check("An IO error: Received HTTP status 403: x", Some("HTTP status 403"));
-        check("HTTP status 5", None);
-        check("403", None);
-    }
 }

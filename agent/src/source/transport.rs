@@ -2,101 +2,198 @@
 //!
 //! I/O: writes the keys of one connection into a private folder, and reads what ssh said.
 
-use std::any::Any;
+use std::error::Error;
 use std::fs::{OpenOptions, Permissions};
 use std::io::Write as _;
+use std::net::IpAddr;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use gix::protocol::transport::Protocol;
 use gix::protocol::transport::client::blocking_io::connect::{self, connect};
-use gix::protocol::transport::client::blocking_io::http::{self, reqwest as backend};
+use gix::protocol::transport::client::blocking_io::http::Transport as HttpTransport;
 use gix::protocol::transport::client::blocking_io::{Transport, ssh};
+use http::{HeaderValue, StatusCode};
 use tempfile::TempDir;
+use tokio::runtime::Handle;
 
+use super::error::{classify, told};
 use super::location::Scheme;
-use super::{Credential, Location, SourceError};
+use super::web::{GitHttp, Last, Trouble};
+use super::{Credential, Location, SourceError, known_hosts};
+use crate::http::{Clients, Failure, Guard, Times, Trust, reachable};
 
 /// How long a server may be silent.
 const SILENCE: Duration = Duration::from_mins(1);
-/// How long the connection itself may take.
-const CONNECT: Duration = Duration::from_secs(10);
 /// How the folders of keys begin; the number of the process follows.
-pub(super) const SSH: &str = "holdfast-ssh-";
+pub(super) const FOLDER: &str = "holdfast-ssh-";
+/// How git names itself. Some servers give what they give to git only to a program of this name.
+const USER_AGENT: &str = concat!("git/2.0 holdfast/", env!("CARGO_PKG_VERSION"));
+/// The port of ssh.
+const SSH: u16 = 22;
 
-/// One connection: the transport, its options, and what ssh needs on disk.
+/// What connections are made with.
+#[derive(Clone)]
+pub struct Network {
+    pub guard: Arc<Guard>,
+    pub clients: Arc<Clients>,
+    /// Where requests over http run, while a thread of its own waits for them.
+    pub runtime: Handle,
+}
+
+/// A repository that is asked, and how long one request may take.
+pub struct Peer<'a> {
+    pub network: &'a Network,
+    pub location: &'a Location,
+    pub limit: Duration,
+}
+
+impl Peer<'_> {
+    /// A new connection; nothing is sent yet.
+    pub fn connect(&self, version: Protocol) -> Result<Connection, SourceError> {
+        Connection::open(self.network, self.location, version, self.limit)
+    }
+}
+
+/// The HTTP clients of git.
+pub fn clients(guard: Arc<Guard>) -> Arc<Clients> {
+    let times = Times { connect: Times::CONNECT, silence: Some(SILENCE), total: None };
+    Arc::new(Clients::new(guard, times).with_user_agent(USER_AGENT))
+}
+
+/// One connection, and what went wrong on it.
 pub struct Connection {
     pub transport: Box<dyn Transport + Send>,
-    pub options: Option<Box<dyn Any>>,
+    pub said: Said,
+}
+
+/// What is known of a connection beside the errors of gix. The keys of ssh stay on disk as long as this lives.
+pub struct Said {
+    url: String,
+    host: String,
+    last: Last,
     keys: Option<Keys>,
 }
 
 impl Connection {
-    /// Prepares a connection; nothing is sent yet. A fetch speaks version 2; a push knows none but the first.
-    pub fn open(location: &Location, version: Protocol, limit: Duration) -> Result<Self, SourceError> {
-        let keys = match location.scheme {
-            Scheme::Ssh => Some(Keys::write(location)?),
-            Scheme::Http | Scheme::File => None,
-        };
-        let failed = |error: &dyn std::fmt::Display| SourceError::Git {
+    /// Prepares a connection; nothing is sent yet. A fetch speaks version 2; a push knows none but the first. Must be called
+    /// where it may block.
+    pub fn open(
+        network: &Network,
+        location: &Location,
+        version: Protocol,
+        limit: Duration,
+    ) -> Result<Self, SourceError> {
+        let mut said = Said {
             url: location.to_string(),
-            said: error.to_string(),
+            host: location.host.clone(),
+            last: Last::default(),
+            keys: None,
         };
-        let options = connect::Options {
-            version,
-            ssh: keys.as_ref().map(Keys::command).unwrap_or_default(),
-            trace: false,
-        };
-        let transport = connect(location.url.as_str(), options).map_err(|error| failed(&error))?;
-        let options = match location.scheme {
-            Scheme::Http => Some(Box::new(http_options(&location.credential, limit)) as Box<dyn Any>),
-            Scheme::Ssh | Scheme::File => None,
-        };
-        Ok(Self { transport, options, keys })
-    }
-
-    /// What ssh wrote, for the error. The keys stay on disk as long as this lives.
-    pub fn keys(&mut self) -> Option<Keys> {
-        self.keys.take()
+        let failed =
+            |error: gix::Error| SourceError::Git { url: location.to_string(), said: told(&error, "") };
+        if location.scheme == Scheme::Http {
+            let url = gix::Url::try_from(location.url.as_str())
+                .map_err(|error| SourceError::BadUrl { url: location.to_string(), why: error.to_string() })?;
+            let asker = http(network, &location.credential, limit, said.last.clone())?;
+            let transport = Box::new(HttpTransport::new_http(asker, url, version, false));
+            return Ok(Self { transport, said });
+        }
+        let mut options = connect::Options { version, ssh: ssh::connect::Options::default(), trace: false };
+        if location.scheme == Scheme::Ssh {
+            let keys = Keys::write(location, &network.guard)?;
+            options.ssh = keys.command();
+            said.keys = Some(keys);
+        }
+        let transport = connect(location.url.as_str(), options).map_err(failed)?;
+        Ok(Self { transport, said })
     }
 }
 
-fn http_options(credential: &Arc<Credential>, limit: Duration) -> http::Options {
-    let trust = credential.clone();
-    let backend = backend::Options {
-        configure_client: Some(Box::new(move |client| {
-            let mut client = client.connect_timeout(CONNECT).timeout(limit.min(SILENCE));
-            if let Some(ca) = &trust.ca {
-                for certificate in reqwest::Certificate::from_pem_bundle(ca).map_err(gix_error)? {
-                    client = client.add_root_certificate(certificate);
+fn http(
+    network: &Network,
+    credential: &Credential,
+    limit: Duration,
+    last: Last,
+) -> Result<GitHttp, SourceError> {
+    let client = credential.client.as_ref().map(|(certificate, key)| (&certificate[..], &key[..]));
+    let trust = Trust::read(credential.ca.as_deref(), client);
+    let trust = trust.map_err(|error| SourceError::BadCredential(format!("the Secret: {error}")))?;
+    let authorization = credential.authorization().map(|value| {
+        let mut value = HeaderValue::from_str(&value).map_err(|_| {
+            SourceError::BadCredential("the login has characters that HTTP cannot send".to_owned())
+        })?;
+        value.set_sensitive(true);
+        Ok(value)
+    });
+    Ok(GitHttp {
+        clients: network.clients.clone(),
+        runtime: network.runtime.clone(),
+        trust,
+        authorization: authorization.transpose()?,
+        limit,
+        last,
+        moved: None,
+    })
+}
+
+impl Said {
+    /// What an error of gix means on this connection.
+    pub fn explain(&self, error: &(dyn Error + 'static)) -> SourceError {
+        if let Some(trouble) = self.last.trouble() {
+            return self.of_http(trouble);
+        }
+        let ssh = self.keys.as_ref().map(Keys::said);
+        classify(&self.url, &self.host, error, ssh.as_deref())
+    }
+
+    /// The status of the last answer over http that was no success.
+    pub fn status(&self) -> Option<StatusCode> {
+        match self.last.trouble()? {
+            Trouble::Status(status) => Some(status),
+            Trouble::Failed(_) | Trouble::NotGit(_) => None,
+        }
+    }
+
+    /// What the server wrote beside its answer.
+    pub fn keys(&self) -> Option<&Keys> {
+        self.keys.as_ref()
+    }
+
+    fn of_http(&self, trouble: Trouble) -> SourceError {
+        let (url, host) = (self.url.clone(), self.host.clone());
+        match trouble {
+            Trouble::Status(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
+                SourceError::AuthenticationFailed { url, said: "the server refuses the login".to_owned() }
+            }
+            Trouble::Status(StatusCode::NOT_FOUND | StatusCode::GONE) => {
+                SourceError::RepositoryNotFound { url }
+            }
+            Trouble::Status(status) => SourceError::Answered { url, status: status.as_u16() },
+            Trouble::NotGit(_) => SourceError::NotGit { url },
+            Trouble::Failed(failure) => match failure {
+                Failure::Refused(source) => SourceError::Refused { url, source },
+                Failure::Redirected { why } => SourceError::Redirected { url, why },
+                Failure::Tls { said, certificate: true } => SourceError::UntrustedCertificate { url, said },
+                Failure::ConnectTimeout | Failure::Timeout => {
+                    SourceError::Unreachable { url, said: "no answer in time".to_owned() }
                 }
-            }
-            if let Some((certificate, key)) = &trust.client {
-                let pem = [certificate.as_slice(), b"\n", key.as_slice()].concat();
-                client = client.identity(reqwest::Identity::from_pem(&pem).map_err(gix_error)?);
-            }
-            Ok(client)
-        })),
-        configure_request: None,
-    };
-    http::Options {
-        // gix follows no redirect to another place with these.
-        extra_headers: credential
-            .authorization()
-            .map(|value| format!("Authorization: {value}"))
-            .into_iter()
-            .collect(),
-        user_agent: Some(concat!("git/2.0 holdfast/", env!("CARGO_PKG_VERSION")).to_owned()),
-        connect_timeout: Some(CONNECT),
-        backend: Some(Arc::new(Mutex::new(backend))),
-        ..http::Options::default()
+                Failure::Connect { said } if is_unknown_host(&said) => SourceError::UnknownHost { url, host },
+                Failure::Connect { said } | Failure::Tls { said, .. } => {
+                    SourceError::Unreachable { url, said }
+                }
+                other => SourceError::Git { url, said: other.to_string() },
+            },
+        }
     }
 }
 
-fn gix_error(error: reqwest::Error) -> gix::Error {
-    gix::Error::from_error(error)
+fn is_unknown_host(said: &str) -> bool {
+    ["failed to lookup", "Name or service not known", "No address associated"]
+        .iter()
+        .any(|words| said.contains(words))
 }
 
 /// The keys of one ssh connection, in a folder that nobody else can read and that is gone afterwards.
@@ -104,6 +201,9 @@ pub struct Keys {
     folder: TempDir,
     identity: Option<PathBuf>,
     known_hosts: PathBuf,
+    /// The address that was checked, and the name by which the key of the host is looked up.
+    address: IpAddr,
+    alias: String,
     /// What ssh itself wrote.
     log: PathBuf,
     /// What the program on the other side wrote beside its answer.
@@ -111,17 +211,24 @@ pub struct Keys {
 }
 
 impl Keys {
-    fn write(location: &Location) -> Result<Self, SourceError> {
+    fn write(location: &Location, guard: &Guard) -> Result<Self, SourceError> {
         let credential = &location.credential;
-        let Some(known_hosts) = &credential.known_hosts else {
-            return Err(SourceError::HostKeyUnknown { url: location.to_string() });
+        let url = location.to_string();
+        let Some(hosts) = &credential.known_hosts else {
+            return Err(SourceError::HostKeyUnknown { url });
         };
+        let port = location.port.unwrap_or(SSH);
+        let alias = known_hosts::name(hosts, &location.host, port);
+        let address = reachable(guard, &location.host, port).map_err(|failure| match failure {
+            Failure::Refused(source) => SourceError::Refused { url, source },
+            _ => SourceError::UnknownHost { url, host: location.host.clone() },
+        })?;
         let failed = |error: std::io::Error| SourceError::Cache {
             path: "of temporary files".to_owned(),
             said: error.to_string(),
         };
         let folder = tempfile::Builder::new()
-            .prefix(&format!("{SSH}{}-", std::process::id()))
+            .prefix(&format!("{FOLDER}{}-", std::process::id()))
             .permissions(Permissions::from_mode(0o700))
             .tempdir()
             .map_err(failed)?;
@@ -138,9 +245,9 @@ impl Keys {
             Some(key) => Some(put("identity", key).map_err(failed)?),
             None => None,
         };
-        let known_hosts = put("known_hosts", known_hosts).map_err(failed)?;
+        let known_hosts = put("known_hosts", hosts).map_err(failed)?;
         let (log, remote) = (folder.path().join("log"), folder.path().join("remote"));
-        let keys = Self { folder, identity, known_hosts, log, remote };
+        let keys = Self { folder, identity, known_hosts, address, alias, log, remote };
         if let (Some(_), Some(password)) = (&keys.identity, &credential.identity_password) {
             keys.write_askpass(password).map_err(failed)?;
         }
@@ -167,12 +274,14 @@ impl Keys {
             None => " -o PubkeyAuthentication=no".to_owned(),
         };
         let command = format!(
-            "exec {ask}ssh -F none -E {} -o BatchMode={batch} -o StrictHostKeyChecking=yes -o UserKnownHostsFile={} \
+            "exec {ask}ssh -F none -E {} -o HostName={} -o HostKeyAlias={} -o BatchMode={batch} -o StrictHostKeyChecking=yes -o UserKnownHostsFile={} \
              -o GlobalKnownHostsFile=none -o ConnectTimeout={} -o ServerAliveInterval=10 -o ServerAliveCountMax=2 \
              -o NumberOfPasswordPrompts=1{identity} 2>>{}",
             quote(&shown(&self.log)),
+            self.address,
+            quote(&self.alias),
             quote(&shown(&self.known_hosts)),
-            CONNECT.as_secs(),
+            Times::CONNECT.as_secs(),
             quote(&shown(&self.remote)),
         );
         ssh::connect::Options {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::api::Forge;
 use crate::error::{Class, StageError};
+use crate::http::Refused;
 
 /// No pull request was opened, changed or closed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -12,8 +13,10 @@ pub enum PullRequestError {
     BadUrl { url: String, why: &'static str },
     #[error("the token for pull requests has letters that HTTP cannot send")]
     BadToken,
-    #[error("the certificates of ca.crt cannot be read: {said}")]
-    BadCertificate { said: String },
+    #[error("ca.crt of the Secret is not a certificate in PEM")]
+    BadCertificate,
+    #[error("{source}")]
+    Destination { source: Refused },
     #[error("cannot reach {host}: {said}")]
     Unreachable { host: String, said: String },
     #[error(
@@ -22,29 +25,29 @@ pub enum PullRequestError {
     Untrusted { host: String, said: String },
     #[error("{host} refuses the token: it is wrong or has expired; make one with {}", rights(*.provider))]
     LoginRefused { host: String, provider: Forge },
-    #[error("the token may not {what} of {repository}: {said}; it needs {}", rights(*.provider))]
-    Forbidden { what: &'static str, repository: String, provider: Forge, said: String },
+    #[error("the token may not {what} of {repository}; it needs {}", rights(*.provider))]
+    Forbidden { what: &'static str, repository: String, provider: Forge },
     #[error(
-        "{host} knows no repository {repository}, or does not show it to this token, which needs {}: {said}",
+        "{host} knows no repository {repository}, or does not show it to this token, which needs {}",
         rights(*.provider)
     )]
-    NotFound { host: String, repository: String, provider: Forge, said: String },
+    NotFound { host: String, repository: String, provider: Forge },
     #[error("there is nothing between {base} and {head} that a pull request could be about")]
     NothingToMerge { head: String, base: String },
-    #[error("{host} does not know the branch {head}, or {base}: {said}")]
-    NoBranch { host: String, head: String, base: String, said: String },
-    #[error("the forge refuses to {what}: {said}")]
-    Refused { what: &'static str, said: String },
+    #[error("{host} does not know the branch {head}, or {base}")]
+    NoBranch { host: String, head: String, base: String },
+    #[error("{host} refuses to {what} with the status {status}; see the log of the forge")]
+    Refused { what: &'static str, host: String, status: u16 },
     #[error("{host} asks to be left alone{}", wait(*.after))]
     Busy { host: String, after: Option<Duration> },
-    #[error("{host} answers with {status}{said}")]
-    Answered { host: String, status: u16, said: String },
-    #[error("{host} leads to {to}, which is not followed; set pullRequest.url to where the forge is")]
-    Redirected { host: String, to: String },
+    #[error("{host} answers with the status {status}")]
+    Answered { host: String, status: u16 },
+    #[error("{host} redirects {why}; set pullRequest.url to where the forge is")]
+    Redirected { host: String, why: &'static str },
     #[error("the answer of {host} has more than {limit} bytes")]
-    TooLarge { host: String, limit: usize },
+    TooLarge { host: String, limit: u64 },
     #[error("{host} does not answer as {} does: {said}; is pullRequest.url that of the forge?", called(*.provider))]
-    NotTheApi { host: String, provider: Forge, said: String },
+    NotTheApi { host: String, provider: Forge, said: &'static str },
 }
 
 impl PullRequestError {
@@ -68,7 +71,8 @@ impl StageError for PullRequestError {
             | Self::TooLarge { .. } => Class::Transient,
             Self::BadUrl { .. }
             | Self::BadToken
-            | Self::BadCertificate { .. }
+            | Self::BadCertificate
+            | Self::Destination { .. }
             | Self::Untrusted { .. }
             | Self::LoginRefused { .. }
             | Self::Forbidden { .. }
@@ -83,7 +87,8 @@ impl StageError for PullRequestError {
         match self {
             Self::BadUrl { .. } => "BadUrl",
             Self::BadToken => "BadToken",
-            Self::BadCertificate { .. } => "BadCertificate",
+            Self::BadCertificate => "BadCertificate",
+            Self::Destination { .. } => "DestinationRefused",
             Self::Unreachable { .. } => "Unreachable",
             Self::Untrusted { .. } => "Untrusted",
             Self::LoginRefused { .. } => "LoginRefused",

@@ -24,6 +24,7 @@ pub use self::error::PullRequestError;
 pub use self::target::Target;
 use self::web::{Answer, Call, Refusal, Web};
 use crate::api::Forge;
+use crate::http::Guard;
 
 /// Pages of a list that are read.
 const PAGES: usize = 40;
@@ -74,7 +75,6 @@ pub struct Closed {
 }
 
 /// The pull requests of all forges.
-#[derive(Default)]
 pub struct PullRequests {
     web: Web,
     /// One at a time for each branch: Gitea opens a second one to whoever asks in the same moment.
@@ -93,8 +93,9 @@ enum Creation {
 }
 
 impl PullRequests {
-    pub fn new() -> Self {
-        Self::default()
+    /// `guard` says which servers may be connected to.
+    pub fn new(guard: Arc<Guard>) -> Self {
+        Self { web: Web::new(guard), turns: Mutex::default() }
     }
 
     /// Opens a pull request, or makes the one that is open as it should be. GitHub alone refuses to open one for a branch
@@ -205,8 +206,8 @@ impl Desk<'_> {
             }
             Err(refusal) if self.dialect.lacks_branch(&refusal) => {
                 let (head, base) = (wanted.head.clone(), wanted.base.clone());
-                let (host, said) = (self.target.host(), refusal.said);
-                Ok(Creation::NoBranch(PullRequestError::NoBranch { host, head, base, said }))
+                let host = self.target.host();
+                Ok(Creation::NoBranch(PullRequestError::NoBranch { host, head, base }))
             }
             Err(refusal) if self.dialect.is_empty(&refusal) => {
                 let (head, base) = (wanted.head.clone(), wanted.base.clone());
@@ -279,9 +280,9 @@ impl Desk<'_> {
         self.dialect.read(item).ok_or_else(|| self.odd("its pull request has no number or no branches"))
     }
 
-    fn odd(&self, said: &str) -> PullRequestError {
+    fn odd(&self, said: &'static str) -> PullRequestError {
         let provider = self.target.provider;
-        PullRequestError::NotTheApi { host: self.target.host(), provider, said: said.to_owned() }
+        PullRequestError::NotTheApi { host: self.target.host(), provider, said }
     }
 
     async fn ask(&self, call: Call) -> Result<Result<Answer, Refusal>, PullRequestError> {

@@ -1,10 +1,10 @@
 //! Which repository of which forge: read from the URL that git uses, with the URL of the API that belongs to it. Pure.
 
-use holdfast_diff::digest::{Digest, Hasher};
 use reqwest::Url;
 
 use super::PullRequestError;
 use crate::api::Forge;
+use crate::http::Trust;
 
 /// A repository of a forge, and how to log in there. Has no `Debug`: it has the token.
 #[derive(Clone)]
@@ -66,12 +66,9 @@ impl Target {
         origin(&self.api)
     }
 
-    /// What tells apart whom to trust.
-    pub(super) fn trust(&self) -> Option<Digest> {
-        let ca = self.ca.as_ref()?;
-        let mut hasher = Hasher::default();
-        hasher.bytes(ca);
-        Some(hasher.finish())
+    /// The certificates for a connection.
+    pub(super) fn trust(&self) -> Result<Trust, PullRequestError> {
+        Trust::read(self.ca.as_deref(), None).map_err(|_| PullRequestError::BadCertificate)
     }
 }
 

@@ -22,7 +22,7 @@ fn wanted() -> Wanted {
 
 /// Opens, leaves alone, changes, labels and closes, and counts what was asked.
 async fn lives(standin: &Standin, target: &Target) {
-    let (all, mut wanted) = (PullRequests::new(), wanted());
+    let (all, mut wanted) = (PullRequests::new(Arc::default()), wanted());
     let opened = all.ensure(target, &wanted).await.expect("it is opened");
     assert_eq!((opened.number, opened.done, opened.unlabelled), (7, Done::Created, None));
     assert!(opened.url.ends_with("/7"), "{}", opened.url);
@@ -53,7 +53,7 @@ async fn lives(standin: &Standin, target: &Target) {
 /// Asks a forge that answers in this way, and returns what is said about it.
 async fn refused(provider: Forge, status: u16, headers: &[(&str, &str)], body: &str) -> PullRequestError {
     let standin = Standin::fixed(status, headers, body).await;
-    let found = PullRequests::new().ensure(&standin.target(provider), &wanted()).await;
+    let found = PullRequests::new(Arc::default()).ensure(&standin.target(provider), &wanted()).await;
     found.expect_err("it is refused")
 }
 
@@ -78,7 +78,7 @@ async fn what_forges_refuse_is_said_with_what_to_do() {
             json("Resource not accessible by personal access token"),
             User,
             "Forbidden",
-            "not accessible",
+            "Pull requests and Contents",
         ),
         (
             Forge::GitLab,
@@ -118,7 +118,7 @@ async fn what_forges_refuse_is_said_with_what_to_do() {
             "for 60 s",
         ),
         (Forge::GitLab, 429, vec![("retry-after", "30")], String::new(), Transient, "Busy", "for 30 s"),
-        (Forge::Gitea, 500, vec![], json("broken"), Transient, "Answered", "500: broken"),
+        (Forge::Gitea, 500, vec![], json("broken"), Transient, "Answered", "the status 500"),
         (Forge::Gitea, 503, vec![], "<html>".to_owned(), Transient, "Answered", "503"),
         (
             Forge::GitLab,
@@ -127,7 +127,7 @@ async fn what_forges_refuse_is_said_with_what_to_do() {
             "{\"message\":{\"title\":[\"can't be blank\"]}}".to_owned(),
             User,
             "Refused",
-            "title can't be blank",
+            "the status 400",
         ),
         (Forge::GitHub, 200, vec![], "<html>".to_owned(), User, "NotTheApi", "no JSON"),
         (Forge::GitHub, 200, vec![], "{}".to_owned(), User, "NotTheApi", "list"),
@@ -139,10 +139,10 @@ async fn what_forges_refuse_is_said_with_what_to_do() {
             String::new(),
             User,
             "Redirected",
-            "https://elsewhere.example.com",
+            "to another host",
         ),
-        (Forge::GitHub, 302, vec![("location", "/again")], String::new(), User, "Redirected", "again"),
-        (Forge::GitHub, 302, vec![], String::new(), User, "Redirected", "nowhere"),
+        (Forge::GitHub, 302, vec![("location", "/again")], String::new(), User, "Redirected", "too often"),
+        (Forge::GitHub, 302, vec![], String::new(), User, "Redirected", "not to a URL"),
     ] {
         let error = refused(provider, status, &headers, &body).await;
         assert_eq!((error.class(), error.name()), (class, name), "{status} {body}: {error}");
@@ -193,7 +193,8 @@ async fn a_redirect_at_the_same_host_is_followed() {
         reply
     })
     .await;
-    let found = PullRequests::new().close(&standin.target(Forge::GitHub), "a", "main", "").await;
+    let found =
+        PullRequests::new(Arc::default()).close(&standin.target(Forge::GitHub), "a", "main", "").await;
     assert_eq!(found, Ok(None));
     assert_eq!(standin.asked(), 2);
 }
@@ -201,15 +202,17 @@ async fn a_redirect_at_the_same_host_is_followed() {
 #[tokio::test]
 async fn an_endless_answer_is_not_read_to_its_end() {
     let standin = Standin::fixed(200, &[], &format!("[{}]", " ".repeat(17 * 1024 * 1024))).await;
-    let found = PullRequests::new().close(&standin.target(Forge::GitHub), "a", "main", "").await;
+    let found =
+        PullRequests::new(Arc::default()).close(&standin.target(Forge::GitHub), "a", "main", "").await;
     assert_eq!(found.expect_err("too large").name(), "TooLarge");
 }
 
 #[tokio::test]
 async fn a_forge_that_is_not_there_may_come_back() {
     let target = Target::parse(Forge::Gitea, "http://127.0.0.1:1/org/config", None, standin::TOKEN, None);
-    let found =
-        PullRequests::new().ensure(&target.unwrap_or_else(|error| unreachable!("{error}")), &wanted()).await;
+    let found = PullRequests::new(Arc::default())
+        .ensure(&target.unwrap_or_else(|error| unreachable!("{error}")), &wanted())
+        .await;
     let error = found.expect_err("nobody listens");
     assert_eq!((error.class(), error.name()), (Class::Transient, "Unreachable"));
 }

@@ -1,40 +1,31 @@
 //! Asks the API of a forge, within limits, and puts what can go wrong into words.
 //!
-//! The token goes to the origin of the API, and after a redirect to no other. I/O: HTTP.
+//! The token goes to the origin of the API, and after a redirect to no other. What a refusal says is read to know what it
+//! means, and never shown: the URL of the API can be that of any server. I/O: HTTP.
 
-use std::collections::HashMap;
-use std::error::Error;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use holdfast_diff::digest::Digest;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use jiff::Timestamp;
-use jiff::fmt::rfc2822;
-use reqwest::redirect::Policy;
-use reqwest::{Client, Response, Url};
+use reqwest::{Response, Url};
 use serde_json::Value;
 
-use super::target::origin;
 use super::{PullRequestError, Target};
+use crate::http::{self as web, Clients, Failure, Guard, Redirects, Request, Times};
 
-const CONNECT: Duration = Duration::from_secs(10);
-/// How long one request may take.
-const LONGEST: Duration = Duration::from_secs(30);
-const REDIRECTS: usize = 3;
+/// How long a connection and one request may take.
+const TIMES: Times = Times { connect: Times::CONNECT, silence: None, total: Some(Duration::from_secs(30)) };
 /// Bytes of an answer: a page of pull requests with all that belongs to them.
-const ANSWER: usize = 16 * 1024 * 1024;
-/// How much of an answer a message shows.
-const SHOWN: usize = 200;
+const ANSWER: u64 = 16 * 1024 * 1024;
+/// How much of a refusal is read to know what it means.
+const READ: usize = 1000;
 /// How long a forge may ask to be left alone.
 const PATIENCE: Duration = Duration::from_hours(1);
-/// How many clients are kept: those who are trusted change over time.
-const CLIENTS: usize = 50;
 
-/// The HTTP clients, one for each that must be trusted.
-#[derive(Default)]
+/// The HTTP clients of all forges.
 pub struct Web {
-    clients: Mutex<HashMap<Option<Digest>, Client>>,
+    clients: Clients,
 }
 
 /// A request to the API.
@@ -60,11 +51,15 @@ pub struct Answer {
 pub struct Refusal {
     pub status: StatusCode,
     headers: HeaderMap,
-    /// What the forge says about it, cut.
+    /// What the forge says about it, cut. Never shown.
     pub said: String,
 }
 
 impl Web {
+    pub fn new(guard: Arc<Guard>) -> Self {
+        Self { clients: Clients::new(guard, TIMES) }
+    }
+
     /// Sends a request. What the forge refuses is not yet an error: it may be what was asked for.
     pub async fn send(
         &self,
@@ -72,51 +67,19 @@ impl Web {
         headers: &[(HeaderName, String)],
         call: &Call,
     ) -> Result<Result<Answer, Refusal>, PullRequestError> {
-        let client = self.client(target)?;
-        let mut url = place(target, call);
-        for _ in 0..=REDIRECTS {
-            let mut request = client.request(call.method.clone(), url.clone());
-            for (name, value) in headers {
-                let mut value = HeaderValue::from_str(value).map_err(|_| PullRequestError::BadToken)?;
-                value.set_sensitive(true);
-                request = request.header(name, value);
-            }
-            if let Some(body) = &call.body {
-                request = request.json(body);
-            }
-            let response = request.send().await.map_err(|error| unsent(target, &error))?;
-            match next(&url, call, &response) {
-                Some(Ok(other)) => url = other,
-                Some(Err(to)) => return Err(PullRequestError::Redirected { host: target.host(), to }),
-                None => return answer(target, response).await,
-            }
+        let mut request = Request::new(call.method.clone(), place(target, call));
+        for (name, value) in headers {
+            let mut value = HeaderValue::from_str(value).map_err(|_| PullRequestError::BadToken)?;
+            value.set_sensitive(true);
+            request.secret.insert(name, value);
         }
-        Err(PullRequestError::Redirected { host: target.host(), to: "itself, again and again".to_owned() })
-    }
-
-    fn client(&self, target: &Target) -> Result<Client, PullRequestError> {
-        let trust = target.trust();
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(&trust) {
-            return Ok(client.clone());
+        if let Some(body) = &call.body {
+            request.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            request.body = Some(body.to_string().into_bytes());
         }
-        let bad = |error: reqwest::Error| PullRequestError::BadCertificate { said: root(&error).to_string() };
-        let mut builder = Client::builder()
-            .connect_timeout(CONNECT)
-            .timeout(LONGEST)
-            .redirect(Policy::none())
-            .user_agent(concat!("holdfast/", env!("CARGO_PKG_VERSION")));
-        if let Some(ca) = &target.ca {
-            for certificate in reqwest::Certificate::from_pem_bundle(ca).map_err(bad)? {
-                builder = builder.add_root_certificate(certificate);
-            }
-        }
-        let client = builder.build().map_err(bad)?;
-        if clients.len() == CLIENTS {
-            clients.clear();
-        }
-        clients.insert(trust, client.clone());
-        Ok(client)
+        let trust = target.trust()?;
+        let asking = self.clients.follow(&trust, &request, Redirects::SameOrigin).await;
+        answer(target, asking.map_err(|failure| unsent(target, failure))?).await
     }
 }
 
@@ -131,84 +94,40 @@ fn place(target: &Target, call: &Call) -> Url {
     url
 }
 
-/// Where a redirect leads: a URL of the same origin, or what is not followed. A request that changes something is only
-/// followed where it stays what it is.
-fn next(url: &Url, call: &Call, response: &Response) -> Option<Result<Url, String>> {
-    let status = response.status();
-    if !status.is_redirection() || status == StatusCode::NOT_MODIFIED {
-        return None;
-    }
-    let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
-    let Some(to) = location.and_then(|location| url.join(location).ok()) else {
-        return Some(Err("nowhere".to_owned()));
-    };
-    let kept = matches!(status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
-    if to.origin() == url.origin() && (call.method == Method::GET || kept) {
-        Some(Ok(to))
-    } else {
-        Some(Err(if to.origin() == url.origin() { to.path().to_owned() } else { origin(&to) }))
-    }
-}
-
-async fn answer(
-    target: &Target,
-    mut response: Response,
-) -> Result<Result<Answer, Refusal>, PullRequestError> {
+async fn answer(target: &Target, response: Response) -> Result<Result<Answer, Refusal>, PullRequestError> {
     let (status, headers) = (response.status(), response.headers().clone());
-    let too_large = || PullRequestError::TooLarge { host: target.host(), limit: ANSWER };
-    if response.content_length().is_some_and(|length| length > ANSWER as u64) {
-        return Err(too_large());
-    }
-    let mut bytes = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| unsent(target, &error))? {
-        if bytes.len() + chunk.len() > ANSWER {
-            return Err(too_large());
-        }
-        bytes.extend_from_slice(&chunk);
-    }
+    let bytes = web::read(response, ANSWER).await.map_err(|failure| unsent(target, failure))?;
     let body = serde_json::from_slice(&bytes);
     if !status.is_success() {
-        let text = body.map_or_else(|_| String::from_utf8_lossy(&bytes).into_owned(), |body| words(&body));
-        return Ok(Err(Refusal { status, headers, said: cleaned(target, &text) }));
+        let said = body.map(|body| words(&body).chars().take(READ).collect()).unwrap_or_default();
+        return Ok(Err(Refusal { status, headers, said }));
     }
     // Some answers of success have no body.
     let body = if bytes.is_empty() { Ok(Value::Null) } else { body };
-    let body = body.map_err(|_| PullRequestError::NotTheApi {
-        host: target.host(),
-        provider: target.provider,
-        said: "it sends no JSON".to_owned(),
-    })?;
+    let (host, provider) = (target.host(), target.provider);
+    let body = body.map_err(|_| PullRequestError::NotTheApi { host, provider, said: "it sends no JSON" })?;
     Ok(Ok(Answer { headers, body }))
 }
 
 impl Refusal {
     /// What a refusal means that is not expected.
     pub fn into_error(self, target: &Target, what: &'static str) -> PullRequestError {
-        let Self { status, headers, said } = self;
-        let (host, provider) = (target.host(), target.provider);
-        if status == StatusCode::TOO_MANY_REQUESTS || (status == StatusCode::FORBIDDEN && is_spent(&headers))
-        {
-            return PullRequestError::Busy { host, after: retry_after(&headers, Timestamp::now()) };
-        }
+        let Self { status, headers, said: _ } = self;
+        let (host, provider, repository) = (target.host(), target.provider, target.repository.clone());
+        let busy = |host| PullRequestError::Busy { host, after: retry_after(&headers, Timestamp::now()) };
+        let spent = status == StatusCode::FORBIDDEN && is_spent(&headers);
+        let asks = status == StatusCode::SERVICE_UNAVAILABLE && headers.contains_key(header::RETRY_AFTER);
         match status {
+            _ if spent || asks || status == StatusCode::TOO_MANY_REQUESTS => busy(host),
             StatusCode::UNAUTHORIZED => PullRequestError::LoginRefused { host, provider },
-            StatusCode::FORBIDDEN => {
-                PullRequestError::Forbidden { what, repository: target.repository.clone(), provider, said }
-            }
+            StatusCode::FORBIDDEN => PullRequestError::Forbidden { what, repository, provider },
             StatusCode::NOT_FOUND | StatusCode::GONE => {
-                PullRequestError::NotFound { host, repository: target.repository.clone(), provider, said }
-            }
-            StatusCode::SERVICE_UNAVAILABLE if headers.contains_key(header::RETRY_AFTER) => {
-                PullRequestError::Busy { host, after: retry_after(&headers, Timestamp::now()) }
+                PullRequestError::NotFound { host, repository, provider }
             }
             _ if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => {
-                let said = if said.is_empty() { said } else { format!(": {said}") };
-                PullRequestError::Answered { host, status: status.as_u16(), said }
+                PullRequestError::Answered { host, status: status.as_u16() }
             }
-            _ => {
-                let said = if said.is_empty() { status.to_string() } else { said };
-                PullRequestError::Refused { what, said }
-            }
+            _ => PullRequestError::Refused { what, host, status: status.as_u16() },
         }
     }
 }
@@ -224,15 +143,11 @@ fn is_spent(headers: &HeaderMap) -> bool {
 fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     let until = |then: Timestamp| Duration::try_from(then.duration_since(now)).unwrap_or_default();
-    let asked = text("retry-after").and_then(|text| match text.parse() {
-        Ok(seconds) => Some(Duration::from_secs(seconds)),
-        Err(_) => rfc2822::parse(text).ok().map(|date| until(date.timestamp())),
-    });
     let reset = || {
         let seconds = text("x-ratelimit-reset").or_else(|| text("ratelimit-reset"))?;
         Timestamp::from_second(seconds.parse().ok()?).ok().map(until)
     };
-    asked.or_else(reset).map(|wait| wait.min(PATIENCE))
+    web::retry_after(headers, now).or_else(reset).map(|wait| wait.min(PATIENCE))
 }
 
 /// What an error says, in the forms of the forges: a text, or lists and maps of texts.
@@ -257,46 +172,17 @@ fn words(body: &Value) -> String {
     }
 }
 
-/// A text in one line, without the token.
-fn cleaned(target: &Target, text: &str) -> String {
-    let text = text.replace(&target.token, "…");
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let line: String = line.chars().filter(|character| !character.is_control()).collect();
-    match line.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
-    }
-}
-
-fn unsent(target: &Target, error: &reqwest::Error) -> PullRequestError {
+fn unsent(target: &Target, failure: Failure) -> PullRequestError {
     let host = target.host();
-    let root = root(error);
-    if let Some(rustls::Error::InvalidCertificate(bad)) = root.downcast_ref::<rustls::Error>() {
-        let said = match bad {
-            rustls::CertificateError::UnknownIssuer => "nobody who is trusted here signed it".to_owned(),
-            other => other.to_string(),
-        };
-        return PullRequestError::Untrusted { host, said };
-    }
-    let said = if error.is_timeout() && error.is_connect() {
-        format!("no connection within {} s", CONNECT.as_secs())
-    } else if error.is_timeout() {
-        format!("no answer within {} s", LONGEST.as_secs())
-    } else {
-        cleaned(target, &root.to_string())
+    let said = match failure {
+        Failure::Refused(source) => return PullRequestError::Destination { source },
+        Failure::Tls { said, certificate: true } => return PullRequestError::Untrusted { host, said },
+        Failure::TooLarge { limit } => return PullRequestError::TooLarge { host, limit },
+        Failure::Redirected { why } => return PullRequestError::Redirected { host, why },
+        Failure::ConnectTimeout => format!("no connection within {} s", Times::CONNECT.as_secs()),
+        Failure::Timeout => "no answer within 30 s".to_owned(),
+        Failure::Connect { said } => said,
+        other => other.to_string(),
     };
     PullRequestError::Unreachable { host, said }
-}
-
-/// The cause of it all. What is above says less.
-fn root<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
-    let mut last = error;
-    loop {
-        // What an io::Error wraps is not its source, but the error itself.
-        let wrapped = last.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        match wrapped.map(|inner| inner as &(dyn Error + 'static)).or_else(|| last.source()) {
-            Some(next) => last = next,
-            None => return last,
-        }
-    }
 }

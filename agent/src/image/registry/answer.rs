@@ -4,7 +4,6 @@ use http::{HeaderMap, HeaderName, StatusCode, header};
 use serde::Deserialize;
 
 use super::Trouble;
-use super::error::cleaned;
 
 /// An answer of any status that a caller may know what to do with.
 pub struct Answer {
@@ -13,11 +12,9 @@ pub struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Vec<u8>,
-    /// What was sent and may not be shown.
-    pub secrets: Vec<String>,
 }
 
-/// How the distribution specification writes errors.
+/// How the distribution specification writes errors. Their messages are not read: any server may have written them.
 #[derive(Deserialize)]
 struct Errors {
     errors: Vec<Code>,
@@ -27,37 +24,44 @@ struct Errors {
 struct Code {
     #[serde(default)]
     code: String,
-    #[serde(default)]
-    message: String,
 }
 
-/// How token servers write theirs.
-#[derive(Deserialize)]
-struct Details {
-    #[serde(alias = "message", alias = "error_description", alias = "error")]
-    details: String,
-}
+/// The codes of errors in the distribution specification, and those that registries have beside them.
+const CODES: [&str; 20] = [
+    "BLOB_UNKNOWN",
+    "BLOB_UPLOAD_INVALID",
+    "BLOB_UPLOAD_UNKNOWN",
+    "DENIED",
+    "DIGEST_INVALID",
+    "MANIFEST_BLOB_UNKNOWN",
+    "MANIFEST_INVALID",
+    "MANIFEST_UNKNOWN",
+    "MANIFEST_UNVERIFIED",
+    "NAME_INVALID",
+    "NAME_UNKNOWN",
+    "NOT_FOUND",
+    "PAGINATION_NUMBER_INVALID",
+    "RANGE_INVALID",
+    "SIZE_INVALID",
+    "TAG_INVALID",
+    "TOOMANYREQUESTS",
+    "UNAUTHORIZED",
+    "UNKNOWN",
+    "UNSUPPORTED",
+];
 
 impl Answer {
     pub fn header(&self, name: impl Into<HeaderName>) -> Option<&str> {
         self.headers.get(name.into())?.to_str().ok()
     }
 
-    /// What the server said of an error, to be put behind a message.
+    /// The codes of the error, to be put behind a message. Nothing else of a body is shown: any server may have sent it.
     pub fn said(&self) -> String {
-        if self.body.is_empty() || self.is_page() {
-            return String::new();
-        }
-        let text = if let Ok(Errors { errors }) = serde_json::from_slice(&self.body) {
-            let words = errors.iter().map(|Code { code, message }| format!("{code} {message}"));
-            words.collect::<Vec<_>>().join(", ")
-        } else if let Ok(Details { details }) = serde_json::from_slice(&self.body) {
-            details
-        } else {
-            String::from_utf8_lossy(&self.body[..self.body.len().min(4096)]).into_owned()
-        };
-        let text = cleaned(&text, &self.secrets);
-        if text.is_empty() { text } else { format!(": {text}") }
+        let Ok(Errors { errors }) = serde_json::from_slice(&self.body) else { return String::new() };
+        let known = |Code { code }: &Code| CODES.iter().find(|known| *known == code).copied();
+        let mut codes: Vec<&str> = errors.iter().filter_map(known).collect();
+        codes.dedup();
+        if codes.is_empty() { String::new() } else { format!(": {}", codes.join(", ")) }
     }
 
     /// True if it is HTML.
@@ -90,22 +94,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_are_shown_in_every_form() {
+    fn codes_are_shown_and_nothing_else() {
         for (body, expected) in [
             (
                 r#"{"errors":[{"code":"NAME_UNKNOWN","message":"repository name not known to registry","detail":{}}]}"#,
-                ": NAME_UNKNOWN repository name not known to registry",
+                ": NAME_UNKNOWN",
             ),
-            (r#"{"errors":[{"code":"DENIED"},{"message":"no hunter2"}]}"#, ": DENIED , no ***"),
-            (r#"{"details":"incorrect username or password"}"#, ": incorrect username or password"),
-            (r#"{"error":"invalid_grant"}"#, ": invalid_grant"),
-            ("404 page not found\n", ": 404 page not found"),
+            (r#"{"errors":[{"code":"DENIED"},{"message":"no hunter2"}]}"#, ": DENIED"),
+            (r#"{"details":"incorrect username or password"}"#, ""),
+            (r#"{"error":"invalid_grant"}"#, ""),
+            ("404 page not found\n", ""),
             ("<html><body>Not found", ""),
             ("", ""),
         ] {
             let (host, headers) = ("a".to_owned(), HeaderMap::new());
-            let (status, body, secrets) = (StatusCode::NOT_FOUND, body.into(), vec!["hunter2".to_owned()]);
-            let answer = Answer { host, status, headers, body, secrets };
+            let (status, body) = (StatusCode::NOT_FOUND, body.into());
+            let answer = Answer { host, status, headers, body };
             assert_eq!(answer.said(), expected);
         }
     }

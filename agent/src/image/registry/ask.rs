@@ -50,19 +50,16 @@ impl Asker<'_> {
         let mut etag = None;
         while let Some(url) = next.take() {
             if seen.len() == PAGES || !seen.insert(url.clone()) {
-                let (host, link) = (self.host(), url.path().to_owned());
-                return Err(Trouble::BadLink { host, link, why: "where it was already, or there is no end" });
+                let why = "that was read already, or there is no end of them";
+                return Err(Trouble::BadLink { host: self.host(), why });
             }
             let known = known.filter(|known| known.url == url);
             let answer = self.page(&url, known, left).await?;
             if let Some(known) = known.filter(|_| answer.status == StatusCode::NOT_MODIFIED) {
                 return Ok((known.tags.clone(), Some(known.clone())));
             }
-            next = next_page(&url, &answer.headers).map_err(|(link, why)| Trouble::BadLink {
-                host: self.host(),
-                link,
-                why,
-            })?;
+            let bad = |why| Trouble::BadLink { host: self.host(), why };
+            next = next_page(&url, &answer.headers).map_err(bad)?;
             self.read(&mut tags, &answer)?;
             left = left.saturating_sub(answer.body.len());
             etag = answer.header(header::ETAG).map(ToOwned::to_owned);

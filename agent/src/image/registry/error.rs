@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Repository;
 use crate::error::{Class, StageError};
+use crate::http::Refused;
 
 /// A question to a repository that has no answer.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -32,8 +33,8 @@ pub enum Trouble {
         "{host} refuses the login with {status}{said}; check that the Secret is right and not expired, and its rights"
     )]
     LoginRefused { host: String, status: u16, said: String },
-    #[error("{host} has its tokens at {realm}, without TLS: nothing is sent there")]
-    TokensWithoutTls { host: String, realm: String },
+    #[error("{host} has its tokens at a URL without TLS: nothing is sent there")]
+    TokensWithoutTls { host: String },
     #[error("{host} does not know it{said}; check its name, and the rights of the login")]
     NoSuchRepository { host: String, said: String },
     #[error("there is no tag {tag}{said}")]
@@ -44,6 +45,8 @@ pub enum Trouble {
     RateLimited { host: String, after: Option<Duration> },
     #[error("{host} answers with {status}{said}{}", again(*after))]
     Unavailable { host: String, status: u16, said: String, after: Option<Duration> },
+    #[error("{source}")]
+    Destination { source: Refused },
     #[error("cannot reach {host}: {said}")]
     Unreachable { host: String, said: String },
     #[error("no answer within {seconds} s")]
@@ -56,8 +59,8 @@ pub enum Trouble {
     Refused { host: String, status: u16, said: String },
     #[error("the answer of {host} is not what a registry says: {said}")]
     BadAnswer { host: String, said: String },
-    #[error("{host} has its next page of tags at {link}, {why}")]
-    BadLink { host: String, link: String, why: &'static str },
+    #[error("{host} names a next page of tags {why}")]
+    BadLink { host: String, why: &'static str },
     #[error("{host} leads elsewhere, {why}")]
     BadRedirect { host: String, why: &'static str },
     #[error("the answer of {host} is larger than {limit} bytes")]
@@ -89,6 +92,7 @@ impl Trouble {
             Self::NotCreated { .. } => "NotCreated",
             Self::RateLimited { .. } => "RateLimited",
             Self::Unavailable { .. } => "Unavailable",
+            Self::Destination { .. } => "DestinationRefused",
             Self::Unreachable { .. } => "Unreachable",
             Self::Timeout { .. } => "Timeout",
             Self::Untrusted { .. } => "Untrusted",
@@ -115,6 +119,7 @@ impl Trouble {
             | Self::NoSuchRepository { .. }
             | Self::NoSuchTag { .. }
             | Self::NotCreated { .. }
+            | Self::Destination { .. }
             | Self::Untrusted { .. }
             | Self::NotARegistry { .. }
             | Self::TooManyTags { .. } => Class::User,
@@ -168,29 +173,9 @@ impl StageError for RegistryError {
     }
 }
 
-/// What a server said, fit to be shown: printable, short, without these secrets.
-pub(super) fn cleaned(text: &str, secrets: &[String]) -> String {
-    const SHOWN: usize = 200;
-    let mut text = text.to_owned();
-    for secret in secrets.iter().filter(|secret| secret.len() > 2) {
-        text = text.replace(secret.as_str(), "***");
-    }
-    let printable = text.chars().map(|letter| if letter.is_control() { ' ' } else { letter });
-    let words: String = printable.take(SHOWN * 4).collect();
-    words.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(SHOWN).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_a_server_says_is_shown_short_and_without_secrets() {
-        let text = format!("no \u{1b}[31m\nhunter2, {}", "a".repeat(1000));
-        let shown = cleaned(&text, &["hunter2".to_owned(), String::new()]);
-        assert!(shown.starts_with("no [31m ***, aaa"), "{shown}");
-        assert_eq!(shown.len(), 200);
-    }
 
     #[test]
     fn an_error_says_when_it_is_asked_again() {

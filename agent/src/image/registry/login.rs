@@ -117,14 +117,6 @@ impl Credential {
         let Self::Basic { user, password } = self else { return None };
         Some(format!("Basic {}", BASE64.encode(format!("{user}:{password}"))))
     }
-
-    /// What no message may show.
-    pub(super) fn secret(&self) -> &str {
-        match self {
-            Self::Basic { password, .. } => password,
-            Self::Identity(token) | Self::Token(token) => token,
-        }
-    }
 }
 
 fn parse<T: for<'de> Deserialize<'de>>(key: &str, text: &[u8]) -> Result<T, String> {

@@ -37,6 +37,7 @@ pub use pace::Rate;
 pub use place::{Place, Repository};
 pub use tags::Tags;
 
+use crate::http::{Guard, USER_AGENT};
 use ask::Asker;
 use memory::{Listed, Memory};
 use session::Sessions;
@@ -50,6 +51,8 @@ pub type OnRequest = Arc<dyn Fn(&str, &'static str) + Send + Sync>;
 #[derive(Clone)]
 pub struct Options {
     pub user_agent: String,
+    /// Which servers may be connected to.
+    pub guard: Arc<Guard>,
     pub on_request: OnRequest,
     /// How many requests one host gets at the same time.
     pub concurrency: usize,
@@ -77,7 +80,8 @@ pub struct Registries {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            user_agent: concat!("holdfast/", env!("CARGO_PKG_VERSION")).to_owned(),
+            user_agent: USER_AGENT.to_owned(),
+            guard: Arc::default(),
             on_request: Arc::new(|_, _| {}),
             concurrency: 8,
             rate: 100,

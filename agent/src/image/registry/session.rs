@@ -19,7 +19,7 @@ use super::answer::Answer;
 use super::challenge::{Challenge, challenges};
 use super::login::Credential;
 use super::target::{Purpose, Target};
-use super::web::{Ask, Web, authority};
+use super::web::{Ask, Web};
 
 /// How long a token lives if nobody says.
 const UNSAID: Duration = Duration::from_mins(1);
@@ -212,8 +212,7 @@ fn bearer(
     };
     let plain = realm.scheme() == "http" && target.insecure;
     if realm.scheme() != "https" && !plain {
-        let realm = realm.origin().ascii_serialization();
-        return Err(Trouble::TokensWithoutTls { host: answer.host.clone(), realm });
+        return Err(Trouble::TokensWithoutTls { host: answer.host.clone() });
     }
     let scope = parameters.get("scope").filter(|scope| !scope.is_empty()).cloned();
     let scope = scope.unwrap_or_else(|| format!("repository:{}:pull", target.repository.path()));
@@ -241,10 +240,10 @@ async fn ask(
         drop(query);
         ask.authorization = target.credential.and_then(Credential::basic);
     }
-    granted(web, target, &ask, realm).await
+    granted(web, target, &ask).await
 }
 
-async fn granted(web: &Web, target: &Target<'_>, ask: &Ask<'_>, realm: &Url) -> Result<Token, Trouble> {
+async fn granted(web: &Web, target: &Target<'_>, ask: &Ask<'_>) -> Result<Token, Trouble> {
     let asked = Instant::now();
     let answer = web.ask(ask).await?;
     match answer.status {
@@ -256,7 +255,7 @@ async fn granted(web: &Web, target: &Target<'_>, ask: &Ask<'_>, realm: &Url) -> 
     }
     // The parser's own words could show a token.
     let granted = serde_json::from_slice(&answer.body);
-    let no_token = || answer.unexpected(&format!("{} gives no token", authority(realm)));
+    let no_token = || answer.unexpected("its server of tokens gives none");
     let Granted { token, access_token, expires_in } = granted.map_err(|_| no_token())?;
     let given = |token: Option<String>| token.filter(|token| !token.is_empty());
     let token = given(token).or(given(access_token)).ok_or_else(no_token)?;
@@ -291,7 +290,7 @@ mod tests {
         let challenge = Challenge { scheme: "bearer".to_owned(), parameters };
         let (host, headers, status) =
             ("a.example.com".to_owned(), HeaderMap::new(), StatusCode::UNAUTHORIZED);
-        let answer = Answer { host, status, headers, body: Vec::new(), secrets: Vec::new() };
+        let answer = Answer { host, status, headers, body: Vec::new() };
         match bearer(&target, &answer, &challenge) {
             Ok((realm, _, scope)) => format!("{realm} {scope}"),
             Err(trouble) => trouble.to_string(),
@@ -311,12 +310,12 @@ mod tests {
             (
                 false,
                 "http://auth.example.com/token",
-                "a.example.com has its tokens at http://auth.example.com, without TLS: nothing is sent there",
+                "a.example.com has its tokens at a URL without TLS: nothing is sent there",
             ),
             (
                 true,
                 "ftp://auth.example.com/token",
-                "a.example.com has its tokens at ftp://auth.example.com, without TLS: nothing is sent there",
+                "a.example.com has its tokens at a URL without TLS: nothing is sent there",
             ),
         ] {
             assert_eq!(found(insecure, realm), expected);

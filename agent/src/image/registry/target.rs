@@ -52,7 +52,6 @@ impl<'a> Target<'a> {
         let Self { certificates, insecure, tries, .. } = self;
         let (authorization, headers, form) = (None, Vec::new(), None);
         let (certificates, insecure, tries) = (*certificates, *insecure, *tries);
-        let secrets = self.credential.map(|credential| credential.secret().to_owned()).into_iter().collect();
-        Ask { method, url, headers, authorization, form, certificates, insecure, limit, tries, secrets }
+        Ask { method, url, headers, authorization, form, certificates, insecure, limit, tries }
     }
 }

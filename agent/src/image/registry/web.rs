@@ -1,28 +1,20 @@
 //! Asks hosts: with patience, within limits, and in turn; follows redirects without the login. Knows nothing of what is
-//! asked. A proxy is taken from the environment. I/O: HTTP.
+//! asked. I/O: HTTP.
 
-use std::collections::HashMap;
-use std::error::Error;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use holdfast_diff::digest::Digest;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use jiff::Timestamp;
-use reqwest::redirect::Policy;
-use reqwest::{Client, Response, Url};
+use reqwest::Url;
 
 use super::answer::Answer;
-use super::error::cleaned;
 use super::pace::{Hosts, backoff, retry_after};
 use super::{Certificates, Options, Trouble};
+use crate::http::{Clients, Failure, Redirects, Request, Times, is_redirect, read, target};
 
-/// How long a connection may take, and how long a server may be silent.
-const CONNECT: Duration = Duration::from_secs(10);
+/// How long a server may be silent.
 const SILENCE: Duration = Duration::from_secs(30);
 const REDIRECTS: usize = 5;
-/// How many clients are kept: certificates change over time.
-const CLIENTS: usize = 50;
 /// How long a host is left alone that cannot be reached, and one that has enough and does not say for how long.
 const DOWN: Duration = Duration::from_secs(5);
 const ENOUGH: Duration = Duration::from_secs(30);
@@ -31,7 +23,7 @@ const ENOUGH: Duration = Duration::from_secs(30);
 pub struct Web {
     pub options: Options,
     pub hosts: Hosts,
-    clients: Mutex<HashMap<Option<Digest>, Client>>,
+    clients: Clients,
 }
 
 /// A request. Has no `Debug`: it may have a login.
@@ -49,8 +41,6 @@ pub struct Ask<'a> {
     /// How much is read.
     pub limit: usize,
     pub tries: u32,
-    /// What no message may show.
-    pub secrets: Vec<String>,
 }
 
 /// A try that failed.
@@ -64,7 +54,9 @@ struct Failed {
 impl Web {
     pub fn new(options: Options) -> Self {
         let hosts = Hosts::new(options.concurrency, options.rate);
-        Self { options, hosts, clients: Mutex::default() }
+        let times = Times { connect: Times::CONNECT, silence: Some(SILENCE), total: None };
+        let clients = Clients::new(options.guard.clone(), times).with_user_agent(&options.user_agent);
+        Self { options, hosts, clients }
     }
 
     /// Asks, and again where that may help.
@@ -107,6 +99,10 @@ impl Web {
     /// Asks once, wherever that leads.
     async fn follow(&self, ask: &Ask<'_>) -> Result<Answer, Failed> {
         let mut url = ask.url.clone();
+        let request = ask.request().map_err(|trouble| {
+            let host = authority(&url);
+            Failed { host, trouble, asked: false }
+        })?;
         for _ in 0..=REDIRECTS {
             let host = authority(&url);
             let failed = |asked| {
@@ -114,7 +110,7 @@ impl Web {
                 move |trouble| Failed { host, trouble, asked }
             };
             let turn = self.hosts.turn(&host, self.options.patience).await.map_err(failed(false))?;
-            let asked = self.once(ask, &url, &host).await;
+            let asked = self.once(ask, &request, &url, &host).await;
             drop(turn);
             let result = match &asked {
                 Ok(answer) => outcome(answer.status),
@@ -123,44 +119,26 @@ impl Web {
             (self.options.on_request)(&host, result);
             let answer = asked.map_err(failed(true))?;
             let location = answer.header(header::LOCATION);
-            let Some(target) = location.filter(|_| redirects(answer.status)) else { return Ok(answer) };
-            url = target_of(ask, &url, target)
+            let Some(location) = location.filter(|_| is_redirect(answer.status)) else { return Ok(answer) };
+            url = target_of(ask, &url, location)
                 .map_err(|why| failed(true)(Trouble::BadRedirect { host: host.clone(), why }))?;
         }
         let (host, why) = (authority(&url), "too often");
-        Err(Failed { trouble: Trouble::BadRedirect { host: host.clone(), why }, host, asked: true })
+        Err(Failed { host: host.clone(), trouble: Trouble::BadRedirect { host, why }, asked: true })
     }
 
-    async fn once(&self, ask: &Ask<'_>, url: &Url, host: &str) -> Result<Answer, Trouble> {
-        let Ask { method, url: first, headers, authorization, form, certificates, limit, .. } = ask;
-        let mut request = self.client(*certificates)?.request(method.clone(), url.clone());
-        if let Some(value) = authorization.as_ref().filter(|_| url.origin() == first.origin()) {
-            let mut value = HeaderValue::from_str(value)
-                .map_err(|_| Trouble::BadLogin("it has letters that HTTP cannot send".to_owned()))?;
-            value.set_sensitive(true);
-            request = request.header(header::AUTHORIZATION, value);
-        }
-        for (name, value) in headers {
-            request = request.header(name, value);
-        }
-        if let Some(form) = form {
-            let mut body = Url::parse("form:").map_err(|error| Trouble::Client(error.to_string()))?;
-            body.query_pairs_mut().extend_pairs(form);
-            let body = body.query().unwrap_or_default().to_owned();
-            request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded").body(body);
-        }
-        let response = request.send().await.map_err(|error| unsent(host, &error))?;
+    async fn once(&self, ask: &Ask<'_>, request: &Request, url: &Url, host: &str) -> Result<Answer, Trouble> {
+        let trust = ask.certificates.map(Certificates::trust).unwrap_or_default();
+        let sent = self.clients.send(&trust, request, url).await;
+        let response = sent.map_err(|failure| unsent(host, failure))?;
         let (status, headers) = (response.status(), response.headers().clone());
         self.hosts.heard(host, &headers);
         let after = retry_after(&headers, Timestamp::now());
         if status == StatusCode::TOO_MANY_REQUESTS {
             return Err(Trouble::RateLimited { host: host.to_owned(), after });
         }
-        let body = read(response, host, *limit).await?;
-        let mut secrets = ask.secrets.clone();
-        // Behind the word Basic or Bearer.
-        secrets.extend(authorization.iter().filter_map(|value| Some(value.split_once(' ')?.1.to_owned())));
-        let answer = Answer { host: host.to_owned(), status, headers, body, secrets };
+        let body = read(response, ask.limit as u64).await.map_err(|failure| unsent(host, failure))?;
+        let answer = Answer { host: host.to_owned(), status, headers, body };
         let broken = status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED;
         if broken || status == StatusCode::REQUEST_TIMEOUT {
             let (host, said) = (answer.host.clone(), answer.said());
@@ -168,29 +146,30 @@ impl Web {
         }
         Ok(answer)
     }
+}
 
-    fn client(&self, certificates: Option<&Certificates>) -> Result<Client, Trouble> {
-        let id = certificates.map(Certificates::id);
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(&id) {
-            return Ok(client.clone());
+impl Ask<'_> {
+    /// It as the clients send it.
+    fn request(&self) -> Result<Request, Trouble> {
+        let mut request = Request::new(self.method.clone(), self.url.clone());
+        if let Some(value) = &self.authorization {
+            let mut value = HeaderValue::from_str(value)
+                .map_err(|_| Trouble::BadLogin("it has characters that HTTP cannot send".to_owned()))?;
+            value.set_sensitive(true);
+            request.secret.insert(header::AUTHORIZATION, value);
         }
-        let builder = Client::builder()
-            .connect_timeout(CONNECT)
-            .read_timeout(SILENCE)
-            .redirect(Policy::none())
-            .pool_max_idle_per_host(self.options.concurrency)
-            .user_agent(&self.options.user_agent);
-        let builder = match certificates {
-            Some(certificates) => certificates.build(builder)?,
-            None => builder,
-        };
-        let client = builder.build().map_err(|error| Trouble::Client(root(&error).to_string()))?;
-        if clients.len() == CLIENTS {
-            clients.clear();
+        for (name, value) in &self.headers {
+            let value = HeaderValue::from_str(value).map_err(|error| Trouble::Client(error.to_string()))?;
+            request.headers.insert(name, value);
         }
-        clients.insert(id, client.clone());
-        Ok(client)
+        if let Some(form) = &self.form {
+            let mut body = Url::parse("form:").map_err(|error| Trouble::Client(error.to_string()))?;
+            body.query_pairs_mut().extend_pairs(form);
+            let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
+            request.headers.insert(header::CONTENT_TYPE, kind);
+            request.body = Some(body.query().unwrap_or_default().as_bytes().to_vec());
+        }
+        Ok(request)
     }
 }
 
@@ -210,90 +189,33 @@ fn outcome(status: StatusCode) -> &'static str {
     }
 }
 
-fn redirects(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
-}
-
 /// Where a redirect leads, or why it is not followed.
 fn target_of(ask: &Ask<'_>, from: &Url, location: &str) -> Result<Url, &'static str> {
-    let mut url = from.join(location).map_err(|_| "and not to a URL")?;
     if ask.form.is_some() {
         return Err("with a login that goes to nobody else");
     }
-    // A login in it would be sent.
-    let bare = url.set_username("").and_then(|()| url.set_password(None));
-    match url.scheme() {
-        _ if bare.is_err() || !url.has_host() => Err("and not to a host"),
-        "https" => Ok(url),
-        "http" if from.scheme() == "http" || ask.insecure => Ok(url),
-        _ => Err("away from TLS"),
-    }
+    let redirects = if ask.insecure { Redirects::AnywherePlain } else { Redirects::Anywhere };
+    target(from, Some(location), redirects)
 }
 
-async fn read(mut response: Response, host: &str, limit: usize) -> Result<Vec<u8>, Trouble> {
-    let too_large = || Trouble::TooLarge { host: host.to_owned(), limit };
-    let length = response.content_length().unwrap_or(0);
-    if length > limit as u64 {
-        return Err(too_large());
-    }
-    let mut body = Vec::with_capacity(usize::try_from(length).unwrap_or(0).min(1024 * 1024));
-    while let Some(chunk) = response.chunk().await.map_err(|error| unsent(host, &error))? {
-        if body.len() + chunk.len() > limit {
-            return Err(too_large());
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
-
-fn unsent(host: &str, error: &reqwest::Error) -> Trouble {
+fn unsent(host: &str, failure: Failure) -> Trouble {
     let host = host.to_owned();
-    if let Some(tls) = causes(error).find_map(|cause| cause.downcast_ref::<rustls::Error>()) {
-        return Trouble::Untrusted { host, said: broken_tls(tls) };
-    }
-    let said = if error.is_timeout() && error.is_connect() {
-        format!("no connection within {} s", CONNECT.as_secs())
-    } else if error.is_timeout() {
-        format!("it was silent for {} s", SILENCE.as_secs())
-    } else if error.is_connect() {
-        cleaned(&root(error).to_string(), &[])
-    } else {
-        format!("the connection broke: {}", cleaned(&root(error).to_string(), &[]))
+    let said = match failure {
+        Failure::Refused(source) => return Trouble::Destination { source },
+        Failure::Tls { said, certificate } => {
+            let hint =
+                if certificate { "name a Secret with its ca.crt" } else { "set insecure if that is meant" };
+            return Trouble::Untrusted { host, said: format!("{said}; {hint}") };
+        }
+        Failure::TooLarge { limit } => {
+            return Trouble::TooLarge { host, limit: usize::try_from(limit).unwrap_or(usize::MAX) };
+        }
+        Failure::ConnectTimeout => format!("no connection within {} s", Times::CONNECT.as_secs()),
+        Failure::Timeout => format!("it was silent for {} s", SILENCE.as_secs()),
+        Failure::Connect { said } => said,
+        other => other.to_string(),
     };
     Trouble::Unreachable { host, said }
-}
-
-/// What is wrong with TLS, in words where the library has none.
-fn broken_tls(error: &rustls::Error) -> String {
-    use rustls::CertificateError as Bad;
-    match error {
-        rustls::Error::InvalidCertificate(Bad::UnknownIssuer) => {
-            "its certificate is signed by nobody who is trusted here; name a Secret with its ca.crt"
-                .to_owned()
-        }
-        rustls::Error::InvalidMessage(_) => {
-            "it does not speak TLS at this port; set insecure if that is meant".to_owned()
-        }
-        other => cleaned(&other.to_string(), &[]),
-    }
-}
-
-/// An error and what is below it.
-fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |error| below(*error))
-}
-
-fn below<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
-    // What an io::Error wraps is not its source, but the error itself.
-    match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
-        Some(wrapped) => Some(wrapped),
-        None => error.source(),
-    }
-}
-
-/// The cause of it all. What is above says less, and may have the URL.
-fn root<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
-    causes(error).last().unwrap_or(error)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Leaves reading what Helm says to `said`. Pure.
 
 use crate::error::{Class, StageError};
+use crate::http::Refused;
 
 /// Why a chart cannot be rendered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,6 +38,8 @@ pub enum HelmError {
     OutputTooLarge { limit: u64 },
     #[error("rendering needs more than {limit} bytes of memory; split the chart, or raise the limit")]
     OutOfMemory { limit: u64 },
+    #[error("{url}: {source}")]
+    Destination { url: String, source: Refused },
     #[error("{url}: {said}")]
     Download { url: String, said: String },
     #[error("{url}: the certificate is not trusted: {said}; put the CA into the key ca.crt of the Secret")]
@@ -112,6 +115,7 @@ impl StageError for HelmError {
             Self::Timeout { .. } => "HelmTimeout",
             Self::OutputTooLarge { .. } => "HelmOutputTooLarge",
             Self::OutOfMemory { .. } => "HelmOutOfMemory",
+            Self::Destination { .. } => "DestinationRefused",
             Self::Download { .. } => "ChartDownloadFailed",
             Self::UntrustedCertificate { .. } => "UntrustedCertificate",
             Self::LoginRefused { .. } => "ChartLoginRefused",

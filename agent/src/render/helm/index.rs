@@ -44,7 +44,7 @@ struct Written {
 impl Listing {
     /// Finds a chart in the text of an index. The error says what is wrong with the text.
     pub fn find(text: &[u8], name: &str) -> Result<Self, String> {
-        let text = str::from_utf8(text).map_err(|error| error.to_string())?;
+        let text = str::from_utf8(text).map_err(|_| "it is not text".to_owned())?;
         let fast = parts(text).and_then(|parts| {
             let mut parts = parts.into_iter();
             match parts.clone().find(|(key, _)| *key == name) {
@@ -86,10 +86,14 @@ impl Listing {
     }
 }
 
+/// Reads a text that should be an index. What the parsers say could repeat a part of the text, so only the line is told.
 fn parse(text: &str) -> Result<Written, String> {
-    let said = |error: String| error.lines().next().unwrap_or_default().to_owned();
+    let bad = |line: Option<u64>| {
+        let line = line.map(|line| format!(" at line {line}")).unwrap_or_default();
+        format!("it is not YAML or JSON with a map `entries` of lists of versions{line}")
+    };
     if text.starts_with('{') {
-        return serde_json::from_str(text).map_err(|error| said(error.to_string()));
+        return serde_json::from_str(text).map_err(|error| bad(Some(error.line() as u64)));
     }
     // The size is limited already, and large ones are wanted; the depth is what could do harm.
     let options = serde_saphyr::options! {
@@ -102,7 +106,8 @@ fn parse(text: &str) -> Result<Written, String> {
         duplicate_keys: serde_saphyr::DuplicateKeyPolicy::LastWins,
         with_snippet: false,
     };
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| said(error.to_string()))
+    let line = |error: &serde_saphyr::Error| error.location().map(|location| location.line());
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| bad(line(&error)))
 }
 
 /// The charts of an index in the form in which Helm writes it, each with its lines. None if it is in another form.

@@ -8,6 +8,7 @@ use holdfast_diff::digest::{Digest, Hasher};
 use serde::Deserialize;
 
 use super::HelmError;
+use crate::http::Trust;
 
 /// A login. Has no `Debug`: it must not be printed.
 #[derive(Clone)]
@@ -15,9 +16,9 @@ pub struct Login {
     /// User and password.
     pub(super) basic: Option<(String, String)>,
     /// PEM.
-    pub(super) ca: Option<Vec<u8>>,
-    /// PEM, the certificate and then the key.
-    pub(super) client: Option<Vec<u8>>,
+    ca: Option<Vec<u8>>,
+    /// PEM, the certificate and the key.
+    client: Option<(Vec<u8>, Vec<u8>)>,
     id: Digest,
 }
 
@@ -53,7 +54,7 @@ impl Login {
             _ => return Err(bad("the Secret has one of username and password; it needs both or none")),
         };
         let client = match (data.get("tls.crt"), data.get("tls.key")) {
-            (Some(certificate), Some(key)) => Some([certificate.as_slice(), b"\n", key.as_slice()].concat()),
+            (Some(certificate), Some(key)) => Some((certificate.clone(), key.clone())),
             (None, None) => None,
             _ => return Err(bad("the Secret has one of tls.crt and tls.key; it needs both or none")),
         };
@@ -69,6 +70,12 @@ impl Login {
     /// What tells two logins apart.
     pub(super) fn id(&self) -> Digest {
         self.id
+    }
+
+    /// The certificates for a connection.
+    pub(super) fn trust(&self) -> Result<Trust, HelmError> {
+        let client = self.client.as_ref().map(|(certificate, key)| (&certificate[..], &key[..]));
+        Trust::read(self.ca.as_deref(), client).map_err(|error| HelmError::BadLogin(error.to_string()))
     }
 
     /// The value of the header `Authorization`.

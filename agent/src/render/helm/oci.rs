@@ -116,7 +116,7 @@ impl<'a> Registry<'a> {
             return Err(self.bad(said));
         };
         if !digest.starts_with("sha256:") {
-            return Err(self.bad(format!("the digest {digest} is of no kind that is known")));
+            return Err(self.bad("the digest of its layer is of no kind that is known".to_owned()));
         }
         let url = self.below(&format!("blobs/{digest}"))?;
         if size > limit {
@@ -153,7 +153,8 @@ impl<'a> Registry<'a> {
         let target = link.split_once('<').and_then(|(_, rest)| Some(rest.split_once('>')?.0));
         let next =
             target.and_then(|target| url.join(target).ok()).filter(|next| next.origin() == url.origin());
-        next.map(Some).ok_or_else(|| self.bad(format!("the next page of tags is nowhere: {link}")))
+        next.map(Some)
+            .ok_or_else(|| self.bad("the next page of tags is at another host, or nowhere".to_owned()))
     }
 
     /// Asks, and once more with what the registry wants to see.
@@ -192,14 +193,15 @@ impl<'a> Registry<'a> {
             return basic.ok_or_else(refused);
         }
         if !scheme.eq_ignore_ascii_case("bearer") {
-            return Err(self.bad(format!("it wants a login of an unknown kind: {scheme}")));
+            return Err(self.bad("it wants a login of an unknown kind, neither Basic nor Bearer".to_owned()));
         }
         let mut parameters = parameters(rest);
         let realm = parameters.remove("realm").unwrap_or_default();
-        let mut realm = web::parse(&realm)?;
+        let nowhere = |_| self.bad("its challenge names no URL for tokens".to_owned());
+        let mut realm = web::parse(&realm).map_err(nowhere)?;
         // A registry with TLS must not have the login sent in the clear.
         if realm.scheme() != self.base.scheme() && realm.scheme() != "https" {
-            return Err(self.bad(format!("it has its tokens at {realm}, without TLS")));
+            return Err(self.bad("it has its tokens at a URL without TLS".to_owned()));
         }
         for key in ["service", "scope"] {
             if let Some(value) = parameters.get(key) {
@@ -262,7 +264,7 @@ mod tests {
 
     #[test]
     fn a_place_that_is_none_is_refused() {
-        let web = web::Web::default();
+        let web = web::Web::new(std::sync::Arc::default());
         let download = Download { web: &web, login: None };
         let said = |url| Registry::of(&download, url, false).err().map(|error| error.to_string());
         for (url, part) in [

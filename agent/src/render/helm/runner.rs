@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use holdfast_diff::range;
 use semver::Version;
@@ -17,6 +18,7 @@ use super::repository::Indexes;
 use super::web::Web;
 use super::{HelmError, Limits, NEEDED, command};
 use crate::disk::leftovers;
+use crate::http::Guard;
 
 /// With less memory Helm does not even start: 96 MiB are enough for a small chart.
 const MEMORY: u64 = 128 * 1024 * 1024;
@@ -36,8 +38,8 @@ pub struct Runner {
 
 impl Runner {
     /// `program` is a path, or a name that is looked for in `PATH` here and now. Everything below `cache` can be deleted
-    /// while nothing runs.
-    pub fn new(program: &Path, cache: &Path, limits: Limits) -> Self {
+    /// while nothing runs. `guard` says which servers may be connected to.
+    pub fn new(program: &Path, cache: &Path, limits: Limits, guard: Arc<Guard>) -> Self {
         let work = cache.join("helm-runs");
         leftovers::of_dead_processes(&work, "");
         Self {
@@ -47,7 +49,7 @@ impl Runner {
             limits: Limits { memory: limits.memory.max(MEMORY), ..limits },
             work,
             charts: Cache::at(cache.join("charts")),
-            web: Web::default(),
+            web: Web::new(guard),
             version: OnceCell::new(),
         }
     }

@@ -56,11 +56,11 @@ impl Runner {
             let changed: Vec<Entry> = files.into_iter().map(at_another_time).collect();
             archive::unpack(&changed, folder.path())?;
             let release = Release { values: values_at_another_time(&release.values), ..release.clone() };
-            match self.once(folder.path(), &release).await {
-                Ok(text) => return Ok(Some(text)),
-                // A chart may refuse another time; then it is rendered again as it is.
-                Err(_) => debug!("Chart does not render at another time"),
+            // A chart may refuse another time; then it is rendered again as it is.
+            if let Ok(text) = self.once(folder.path(), &release).await {
+                return Ok(Some(text));
             }
+            debug!("Chart does not render at another time");
         }
         self.once(&chart.place, release).await.map(Some)
     }

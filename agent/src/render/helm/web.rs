@@ -2,33 +2,27 @@
 //!
 //! A login goes to the place that it is for, and to no other host, nor after a redirect. I/O: HTTP.
 
-use std::collections::HashMap;
-use std::error::Error;
 use std::io::Read as _;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use flate2::read::GzDecoder;
-use holdfast_diff::digest::Digest;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use reqwest::redirect::Policy;
-use reqwest::{Client, Response, Url};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use reqwest::Url;
 
 use super::{HelmError, Login};
+use crate::http::{Clients, Failure, Guard, Redirects, Request, Times, read};
 
-/// How long a connection may take, and how long a server may be silent.
-const CONNECT: Duration = Duration::from_secs(10);
-const SILENCE: Duration = Duration::from_secs(30);
-/// How long one request may take in all.
-const LONGEST: Duration = Duration::from_mins(3);
-const REDIRECTS: usize = 5;
-/// How many clients are kept: logins change over time.
-const CLIENTS: usize = 50;
+/// How long a connection may take, how long a server may be silent, and how long one request may take in all.
+const TIMES: Times = Times {
+    connect: Times::CONNECT,
+    silence: Some(Duration::from_secs(30)),
+    total: Some(Duration::from_mins(3)),
+};
 
-/// The HTTP clients, one for each that must be trusted.
-#[derive(Default)]
+/// The HTTP clients of all charts.
 pub struct Web {
-    clients: Mutex<HashMap<Option<Digest>, Client>>,
+    clients: Clients,
 }
 
 /// A GET. Has no `Debug`: it may have a login.
@@ -70,60 +64,39 @@ impl Answer {
 }
 
 impl Web {
+    pub fn new(guard: Arc<Guard>) -> Self {
+        Self { clients: Clients::new(guard, TIMES) }
+    }
+
     pub async fn get(&self, get: Get<'_>) -> Result<Answer, HelmError> {
         let Get { url, login, authorization, headers, limit } = get;
-        let mut request = self.client(login)?.get(url.clone());
+        let mut request = Request::new(Method::GET, url.clone());
         if let Some(value) = authorization {
-            let mut value = HeaderValue::from_str(&value)
-                .map_err(|_| HelmError::BadLogin("it has letters that HTTP cannot send".to_owned()))?;
-            value.set_sensitive(true);
-            request = request.header(header::AUTHORIZATION, value);
+            request.secret.insert(header::AUTHORIZATION, sensitive(&value)?);
         }
         for (name, value) in headers {
-            request = request.header(name, value);
+            let value = HeaderValue::from_str(&value)
+                .map_err(|_| broken(url, "it gave a header that cannot be sent"))?;
+            request.headers.insert(name, value);
         }
-        let response = request.send().await.map_err(|error| failed(url, &error))?;
+        let trust = login.map(Login::trust).transpose()?.unwrap_or_default();
+        let failed = |failure| failed(url, failure);
+        let response = self.clients.follow(&trust, &request, Redirects::Anywhere).await.map_err(failed)?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = read(response, url, limit).await?;
+        let body = read(response, limit).await.map_err(failed)?;
         let packed = headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding == "gzip");
         // An answer without a body, such as 304, says it too.
         let body = if packed && !body.is_empty() { unpacked(&body, url, limit)? } else { body };
         Ok(Answer { status, headers, body })
     }
+}
 
-    fn client(&self, login: Option<&Login>) -> Result<Client, HelmError> {
-        let id = login.map(Login::id);
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(&id) {
-            return Ok(client.clone());
-        }
-        let bad = |error: reqwest::Error| HelmError::BadLogin(root(&error).to_string());
-        let mut builder = Client::builder()
-            .connect_timeout(CONNECT)
-            .read_timeout(SILENCE)
-            .timeout(LONGEST)
-            .redirect(Policy::custom(|attempt| {
-                let previous = attempt.previous();
-                let downgraded = attempt.url().scheme() != "https"
-                    && previous.last().is_some_and(|from| from.scheme() == "https");
-                if downgraded || previous.len() > REDIRECTS { attempt.stop() } else { attempt.follow() }
-            }))
-            .user_agent(concat!("holdfast/", env!("CARGO_PKG_VERSION")));
-        if let Some(ca) = login.and_then(|login| login.ca.as_ref()) {
-            for certificate in reqwest::Certificate::from_pem_bundle(ca).map_err(bad)? {
-                builder = builder.add_root_certificate(certificate);
-            }
-        }
-        if let Some(pem) = login.and_then(|login| login.client.as_ref()) {
-            builder = builder.identity(reqwest::Identity::from_pem(pem).map_err(bad)?);
-        }
-        let client = builder.build().map_err(bad)?;
-        if clients.len() == CLIENTS {
-            clients.clear();
-        }
-        clients.insert(id, client.clone());
-        Ok(client)
-    }
+/// A value that no log of the HTTP client shows.
+fn sensitive(value: &str) -> Result<HeaderValue, HelmError> {
+    let bad = |_| HelmError::BadLogin("it has characters that HTTP cannot send".to_owned());
+    let mut value = HeaderValue::from_str(value).map_err(bad)?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// Reads a URL of charts. A login in it would be shown with it.
@@ -142,66 +115,30 @@ pub fn parse(text: &str) -> Result<Url, HelmError> {
     Ok(url)
 }
 
-async fn read(mut response: Response, url: &Url, limit: u64) -> Result<Vec<u8>, HelmError> {
-    let too_large = || HelmError::TooLarge { url: url.to_string(), limit };
-    if response.content_length().is_some_and(|length| length > limit) {
-        return Err(too_large());
-    }
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| failed(url, &error))? {
-        if (body.len() + chunk.len()) as u64 > limit {
-            return Err(too_large());
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
-
 fn unpacked(body: &[u8], url: &Url, limit: u64) -> Result<Vec<u8>, HelmError> {
     let mut text = Vec::new();
-    GzDecoder::new(body).take(limit + 1).read_to_end(&mut text).map_err(|error| HelmError::Download {
-        url: url.to_string(),
-        said: format!("the answer is no gzip: {error}"),
-    })?;
+    GzDecoder::new(body)
+        .take(limit + 1)
+        .read_to_end(&mut text)
+        .map_err(|_| broken(url, "the answer is not gzip"))?;
     if text.len() as u64 > limit {
         return Err(HelmError::TooLarge { url: url.to_string(), limit });
     }
     Ok(text)
 }
 
-fn failed(url: &Url, error: &reqwest::Error) -> HelmError {
-    let url = url.to_string();
-    let root = root(error);
-    if let Some(rustls::Error::InvalidCertificate(bad)) = root.downcast_ref::<rustls::Error>() {
-        let said = match bad {
-            rustls::CertificateError::UnknownIssuer => {
-                "it is signed by nobody who is trusted here".to_owned()
-            }
-            other => other.to_string(),
-        };
-        return HelmError::UntrustedCertificate { url, said };
-    }
-    let said = if error.is_timeout() && error.is_connect() {
-        format!("no connection within {} s", CONNECT.as_secs())
-    } else if error.is_timeout() {
-        "no answer in time".to_owned()
-    } else if error.is_connect() {
-        format!("cannot connect: {root}")
-    } else {
-        root.to_string()
-    };
-    HelmError::Download { url, said }
+fn broken(url: &Url, said: &str) -> HelmError {
+    HelmError::Download { url: url.to_string(), said: said.to_owned() }
 }
 
-/// The cause of it all. What is above says less.
-fn root<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
-    let mut last = error;
-    loop {
-        // What an io::Error wraps is not its source, but the error itself.
-        let wrapped = last.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        match wrapped.map(|inner| inner as &(dyn Error + 'static)).or_else(|| last.source()) {
-            Some(next) => last = next,
-            None => return last,
-        }
+fn failed(url: &Url, failure: Failure) -> HelmError {
+    let shown = url.to_string();
+    match failure {
+        Failure::Refused(source) => HelmError::Destination { url: shown, source },
+        Failure::Tls { said, certificate: true } => HelmError::UntrustedCertificate { url: shown, said },
+        Failure::TooLarge { limit } => HelmError::TooLarge { url: shown, limit },
+        Failure::ConnectTimeout => broken(url, "no connection within 10 s"),
+        Failure::Timeout => broken(url, "no answer in time"),
+        other => broken(url, &other.to_string()),
     }
 }

@@ -19,6 +19,7 @@ use super::receiver::{DeliveryError, Retry, Sender, Target};
 use super::wanted::Snapshot;
 use super::{Data, ReadSecret};
 use crate::api::{Alert, AlertEvent, AlertStatus, conditions};
+use crate::http::Guard;
 use crate::metrics::Metrics;
 use crate::report::write;
 use crate::shares::Shares;
@@ -58,7 +59,8 @@ pub struct Shared {
     /// Ends what is kept for an Alert that is gone.
     pub release: Arc<dyn Fn(SyncRef) + Send + std::marker::Sync>,
     pub metrics: Arc<Metrics>,
-    pub allow_link_local: bool,
+    /// Where may be connected to.
+    pub guard: Arc<Guard>,
     /// Notices on their way, for each namespace.
     pub deliveries: Shares,
 }
@@ -198,7 +200,7 @@ impl Courier {
         if same && !anew && self.target.is_ok() {
             return;
         }
-        self.target = Target::new(spec, secret.as_deref(), self.shared.allow_link_local)
+        self.target = Target::new(spec, secret.as_deref(), &self.shared.guard)
             .map(Arc::new)
             .map_err(|error| ("ReceiverInvalid", error.to_string()));
         self.secret = secret;

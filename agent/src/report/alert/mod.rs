@@ -22,10 +22,9 @@ use kube::ResourceExt as _;
 use kube::runtime::reflector::Store;
 use kube::runtime::watcher::{self, Event};
 use tokio::sync::mpsc;
-use tracing::{error, warn};
+use tracing::warn;
 
 use self::courier::{Command, Courier, Shared};
-use self::receiver::SenderError;
 use self::wanted::{Known, Snapshot, Staleness};
 use super::Failure;
 use crate::api::{Alert, AlertEvent, ImageUpdateStatus, PlanStatus, Sync, SyncStatus};
@@ -97,22 +96,15 @@ impl Alerts {
     /// Keeps a courier for every Alert, until the stream of Alerts ends. What couriers need is prepared when there is one.
     pub async fn serve(
         &self,
-        prepare: impl Fn() -> Result<Shared, SenderError>,
+        prepare: impl Fn() -> Shared,
         alerts: impl Stream<Item = watcher::Result<Event<Alert>>>,
     ) {
         pin_mut!(alerts);
         let mut listed = Vec::new();
         let mut shared = None;
         let mut see = |alert: Alert| {
-            if shared.is_none() {
-                match prepare() {
-                    Ok(prepared) => shared = Some(Arc::new(prepared)),
-                    Err(error) => error!(%error, "Cannot tell anybody of anything"),
-                }
-            }
-            if let Some(shared) = &shared {
-                self.seen(shared, alert);
-            }
+            let shared = shared.get_or_insert_with(|| Arc::new(prepare()));
+            self.seen(shared, alert);
         };
         while let Some(event) = alerts.next().await {
             match event {

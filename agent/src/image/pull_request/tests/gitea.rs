@@ -68,7 +68,7 @@ async fn one_far_down_in_the_list_is_found_and_its_labels_by_their_ids() {
             state.pulls.push(Pull { number, head, base, title, body, ..Pull::default() });
         }
     });
-    let (all, target) = (PullRequests::new(), standin.target(Forge::Gitea));
+    let (all, target) = (PullRequests::new(std::sync::Arc::default()), standin.target(Forge::Gitea));
     let opened = all.ensure(&target, &wanted()).await.expect("it is found");
     assert_eq!((opened.number, opened.done, opened.unlabelled), (30, Done::Updated, None));
     standin.forget();

@@ -32,7 +32,7 @@ async fn what_passes_is_tried_again() {
 #[tokio::test]
 async fn answers_that_are_no_success_are_told() {
     for (status, body, name, parts, requests) in [
-        (500, "no hunter2 at all", "Unavailable", &["500", "no *** at all"][..], 3),
+        (500, "no hunter2 at all", "Unavailable", &["500"][..], 3),
         (429, "", "RateLimited", &["allows no more requests", "again in 30 s"], 3),
         (403, r#"{"errors":[{"code":"DENIED"}]}"#, "LoginRefused", &["403", "DENIED", "not expired"], 1),
         (401, "", "LoginRefused", &["401"], 1),
@@ -43,7 +43,7 @@ async fn answers_that_are_no_success_are_told() {
             &["NAME_UNKNOWN", "check its name"],
             1,
         ),
-        (410, "gone", "Refused", &["410", ": gone"], 1),
+        (410, "gone", "Refused", &["410"], 1),
         (418, "", "Refused", &["418"], 1),
         (304, "", "Refused", &["304"], 1),
         (200, "", "BadAnswer", &["no list of tags"], 1),

@@ -168,7 +168,7 @@ async fn ghcr_pages_relatively_and_denies_what_is_not_there() {
         ),
     ];
     check_tags("o/app", ALICE, PAGES, &["v1", "v2"]).await;
-    check_error("o/app", ANONYMOUS, DENIED, "LoginNeeded", &["DENIED requested access"]).await;
+    check_error("o/app", ANONYMOUS, DENIED, "LoginNeeded", &["DENIED"]).await;
 }
 
 #[tokio::test]
@@ -296,7 +296,7 @@ async fn ecr_takes_a_basic_login_that_expires() {
         ),
     ];
     check_tags("team/app", r#"{"auth":"QVdTOmgxZGRlbg=="}"#, PAGES, &["a", "b"]).await;
-    let parts = ["403", "token has expired", "check that the Secret is right and not expired"];
+    let parts = ["403", "DENIED", "check that the Secret is right and not expired"];
     check_error("team/app", r#"{"auth":"QVdTOmgxZGRlbg=="}"#, EXPIRED, "LoginRefused", &parts).await;
 }
 
@@ -504,8 +504,8 @@ async fn a_login_that_is_refused_is_asked_for_once() {
         "",
     )];
     check_error("app", ALICE, BASIC_REFUSED, "LoginRefused", &["401"]).await;
-    check_error("app", ALICE, TOKEN_REFUSED, "LoginRefused", &["401", "incorrect ***"]).await;
-    check_error("app", ALICE, NO_TOKEN, "BadAnswer", &["gives no token"]).await;
+    check_error("app", ALICE, TOKEN_REFUSED, "LoginRefused", &["401"]).await;
+    check_error("app", ALICE, NO_TOKEN, "BadAnswer", &["tokens gives none"]).await;
     check_error("app", r#"{"registrytoken":"hunter2"}"#, FIXED, "LoginRefused", &["401"]).await;
     check_error("app", r#"{"registrytoken":"hunter2"}"#, FIXED_BEARER, "LoginRefused", &["401"]).await;
     check_error("app", ALICE, UNKNOWN, "LoginRefused", &["401"]).await;

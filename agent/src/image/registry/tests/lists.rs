@@ -38,13 +38,9 @@ async fn pages_that_lead_in_a_circle_or_elsewhere_are_refused() {
     ])
     .await;
     let error = tags(&registries(), &circle.place("a")).await.unwrap_err();
-    check(&error, "BadLink", &["/v2/a/tags/list", "where it was already"]);
+    check(&error, "BadLink", &["that was read already"]);
     let error = tags(&registries(), &circle.place("b")).await.unwrap_err();
-    check(
-        &error,
-        "BadLink",
-        &["https://evil.example.com/v2/, at another host, which the login must not see"],
-    );
+    check(&error, "BadLink", &["at another host, which the login must not see"]);
 }
 
 #[tokio::test]

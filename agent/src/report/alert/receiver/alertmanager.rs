@@ -15,6 +15,7 @@ use super::place::{Path, Place};
 use super::text::{self, Markup};
 use super::{Before, DeliveryError, Kind, Message, TargetError, json};
 use crate::api;
+use crate::http::Guard;
 
 const NAME: &str = "alertmanager";
 
@@ -42,8 +43,8 @@ struct Alert {
 }
 
 impl Alertmanager {
-    pub fn new(spec: &api::Alertmanager, allow_link_local: bool) -> Result<Self, TargetError> {
-        let place = Place::parse(NAME, &spec.url, Path::Public, allow_link_local)?;
+    pub fn new(spec: &api::Alertmanager, guard: &Guard) -> Result<Self, TargetError> {
+        let place = Place::parse(NAME, &spec.url, Path::Public, guard)?;
         Ok(Self(place.below("api/v2/alerts")))
     }
 }
@@ -127,7 +128,7 @@ mod tests {
 
     fn told(notice: &Notice, update: bool, now: Timestamp) -> Value {
         let spec = api::Alertmanager { url: "http://alertmanager:9093".to_owned() };
-        let target = Alertmanager::new(&spec, false).ok().unwrap();
+        let target = Alertmanager::new(&spec, &Guard::default()).ok().unwrap();
         let message = target.message(notice, Before { told: None, update, now }).unwrap().unwrap();
         let alerts: Value = serde_json::from_slice(&message.body).unwrap();
         assert_eq!(alerts.as_array().unwrap().len(), 1);
@@ -141,7 +142,9 @@ mod tests {
             ("http://a:9093/", "http://a:9093/api/v2/alerts"),
             ("https://alice:pw@a/am/x/?tenant=b#c", "https://a/am/x/api/v2/alerts?tenant=b"),
         ] {
-            let target = Alertmanager::new(&api::Alertmanager { url: url.to_owned() }, false).ok().unwrap();
+            let target = Alertmanager::new(&api::Alertmanager { url: url.to_owned() }, &Guard::default())
+                .ok()
+                .unwrap();
             assert_eq!(target.0.url.as_str(), expected);
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use super::guard;
+use crate::http::Refused;
 
 /// What to do with a notice that was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub enum DeliveryError {
     #[error("the notice cannot be written as JSON: {said}")]
     Unwritable { said: String },
     #[error("{to}: {source}")]
-    Forbidden { to: String, source: guard::Refused },
+    Forbidden { to: String, source: Refused },
     #[error("{to}: cannot connect: {said}; check host and port, and whether a network policy forbids it")]
     Unreachable { to: String, said: String },
     #[error("{to}: the TLS connection failed: {said}; check the scheme of the URL and the certificate")]
@@ -34,14 +34,16 @@ pub enum DeliveryError {
     Broken { to: String, said: String },
     #[error("{to} answered {status} and leads to {target}; redirects are not followed, correct the URL")]
     Redirected { to: String, status: StatusCode, target: String },
-    #[error("{to} answered {status}{said}{}", hint(*.status))]
-    Answered { to: String, status: StatusCode, said: String, after: Option<Duration> },
+    #[error("{to} answered {status}{}", hint(*.status))]
+    Answered { to: String, status: StatusCode, after: Option<Duration> },
+    #[error("{to} answered 400 Bad Request, since it speaks TLS at this port; write https:// in the URL")]
+    WantsTls { to: String },
     #[error("{to} refused the content: {said}")]
     ContentRefused { to: String, said: String },
     #[error("{to} answered with the error {said}")]
     Denied { to: String, said: String },
-    #[error("{to} answered what is not understood: {said}; check the URL")]
-    NotUnderstood { to: String, said: String },
+    #[error("{to} did not answer as it should; check the URL")]
+    NotUnderstood { to: String },
 }
 
 impl DeliveryError {
@@ -56,6 +58,7 @@ impl DeliveryError {
             | Self::Timeout { .. }
             | Self::Broken { .. }
             | Self::Redirected { .. }
+            | Self::WantsTls { .. }
             | Self::Denied { .. }
             | Self::NotUnderstood { .. } => Retry::After(None),
         }
@@ -72,6 +75,7 @@ impl DeliveryError {
             Self::Broken { .. } => "Broken",
             Self::Redirected { .. } => "Redirected",
             Self::Answered { .. } => "Answered",
+            Self::WantsTls { .. } => "WantsTls",
             Self::ContentRefused { .. } => "ContentRefused",
             Self::Denied { .. } => "Denied",
             Self::NotUnderstood { .. } => "NotUnderstood",

@@ -1,12 +1,10 @@
 //! The kinds of receivers: one file each, that maps a notice to a request. Sending is the same for all of
 //! them.
 //!
-//! A new kind is a file with an implementation of `Kind`, and a line in [`Target::new`]. I/O: in `http` and
-//! `guard`.
+//! A new kind is a file with an implementation of `Kind`, and a line in [`Target::new`]. I/O: in `http`.
 
 mod alertmanager;
 mod error;
-mod guard;
 mod http;
 mod place;
 #[cfg(test)]
@@ -22,10 +20,10 @@ use holdfast_diff::visible;
 use jiff::Timestamp;
 
 pub use self::error::{DeliveryError, Retry};
-pub use self::guard::Refused;
-pub use self::http::{Message, Sender, SenderError};
+pub use self::http::{Message, Sender};
 use super::notice::Notice;
 use crate::api;
+use crate::http::{Guard, Refused};
 
 /// How long a notice stays firing at least, so that a blink is not told as two.
 const KEEP: Duration = Duration::from_secs(5);
@@ -91,16 +89,12 @@ pub enum TargetError {
 
 impl Target {
     /// Checks a receiver. `secret` is the data of the Secret that [`Target::secret_name`] names.
-    pub fn new(
-        spec: &api::Receiver,
-        secret: Option<&Data>,
-        allow_link_local: bool,
-    ) -> Result<Self, TargetError> {
+    pub fn new(spec: &api::Receiver, secret: Option<&Data>, guard: &Guard) -> Result<Self, TargetError> {
         let api::Receiver { alertmanager, slack, webhook } = spec;
         let kind: Box<dyn Kind> = match (alertmanager, slack, webhook) {
-            (Some(spec), None, None) => Box::new(alertmanager::Alertmanager::new(spec, allow_link_local)?),
-            (None, Some(_), None) => Box::new(slack::Slack::new(secret, allow_link_local)?),
-            (None, None, Some(spec)) => Box::new(webhook::Webhook::new(spec, secret, allow_link_local)?),
+            (Some(spec), None, None) => Box::new(alertmanager::Alertmanager::new(spec, guard)?),
+            (None, Some(_), None) => Box::new(slack::Slack::new(secret, guard)?),
+            (None, None, Some(spec)) => Box::new(webhook::Webhook::new(spec, secret, guard)?),
             _ => return Err(TargetError::NoKind),
         };
         Ok(Self(kind))
@@ -177,7 +171,7 @@ mod tests {
         let spec: api::Receiver = serde_json::from_value(spec).unwrap();
         let secret = Data::from([("url".to_owned(), b"https://hooks.slack.com/services/T0/B0/x".to_vec())]);
         let secret = Target::secret_name(&spec).map(|_| secret);
-        let found = Target::new(&spec, secret.as_ref(), false);
+        let found = Target::new(&spec, secret.as_ref(), &Guard::default());
         let found = found.map_err(|error| error.to_string());
         match (found, expected) {
             (Ok(target), Ok(expected)) => {
@@ -200,9 +194,6 @@ mod tests {
         check(named, Err("has no key token or headers"));
         check(json!({}), Err("name exactly one"));
         check(json!({"alertmanager": url, "webhook": url}), Err("name exactly one"));
-        check(
-            json!({"alertmanager": {"url": "http://169.254.169.254"}}),
-            Err("--allow-link-local-receivers"),
-        );
+        check(json!({"alertmanager": {"url": "http://169.254.169.254"}}), Err("--allow-destinations"));
     }
 }

@@ -6,10 +6,13 @@ use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderValue, header};
 use reqwest::Url;
 
-use super::{TargetError, guard};
+use super::TargetError;
+use crate::http::Guard;
 
 /// What stands for a secret.
 const HIDDEN: &str = "***";
+/// How much of a text from outside a message shows.
+const SHOWN: usize = 200;
 /// A segment of a path that is as long may be a key.
 const KEY: usize = 8;
 
@@ -34,21 +37,16 @@ pub struct Place {
 
 impl Place {
     /// Reads the URL of a receiver.
-    pub fn parse(
-        kind: &'static str,
-        text: &str,
-        path: Path,
-        allow_link_local: bool,
-    ) -> Result<Self, TargetError> {
+    pub fn parse(kind: &'static str, text: &str, path: Path, guard: &Guard) -> Result<Self, TargetError> {
         let bad = |why: &str| TargetError::BadUrl { kind, why: why.to_owned() };
         let mut url = Url::parse(text.trim()).map_err(|error| bad(&error.to_string()))?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(bad("it must begin with http:// or https://"));
         }
-        let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| bad("it names no host"))?;
-        if !allow_link_local {
-            guard::check(host).map_err(|source| TargetError::Refused { kind, source })?;
+        if url.host_str().is_none_or(str::is_empty) {
+            return Err(bad("it names no host"));
         }
+        guard.url(&url).map_err(|source| TargetError::Refused { kind, source })?;
         let shown = format!("{kind} {}", origin(&url));
         let mut secrets = secrets(&url, path);
         let login = login(&url);
@@ -94,10 +92,10 @@ impl Place {
     }
 
     /// A text that came from the outside, without control characters, without secrets, cut.
-    pub fn cleaned(&self, text: &str, limit: usize) -> String {
+    pub fn cleaned(&self, text: &str) -> String {
         let text: String = text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect();
         let text = self.secrets.iter().fold(text, |text, secret| text.replace(secret, HIDDEN));
-        text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(limit).collect()
+        text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(SHOWN).collect()
     }
 
     /// The longest first, so that no part of one is left over.
@@ -164,9 +162,10 @@ fn decode(text: &str) -> Vec<u8> {
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use crate::http::Own;
 
     fn place(url: &str) -> Place {
-        Place::parse("webhook", url, Path::Secret, false).ok().unwrap()
+        Place::parse("webhook", url, Path::Secret, &Guard::default()).ok().unwrap()
     }
 
     #[test]
@@ -178,12 +177,12 @@ mod tests {
             ("ftp://alice:hunter2@example.com", Err("must begin with http")),
             ("hunter2", Err("not understood")),
             ("https://", Err("not understood")),
-            ("https://alice:hunter2@169.254.169.254/", Err("--allow-link-local-receivers")),
+            ("https://alice:hunter2@169.254.169.254/", Err("--allow-destinations")),
             // The same address as one number.
             ("http://2852039166/latest/hunter2", Err("169.254.169.254")),
-            ("http://metadata.google.internal/hunter2", Err("--allow-link-local-receivers")),
+            ("http://metadata.google.internal/hunter2", Err("--allow-destinations")),
         ] {
-            let found = Place::parse("webhook", url, Path::Secret, false);
+            let found = Place::parse("webhook", url, Path::Secret, &Guard::default());
             let found = found.map(|place| place.shown).map_err(|error| error.to_string());
             match (&found, expected) {
                 (Ok(shown), Ok(expected)) => assert_eq!(shown, expected),
@@ -192,7 +191,8 @@ mod tests {
             }
             assert!(!format!("{found:?}").contains("hunter2"), "{found:?}");
         }
-        assert!(Place::parse("webhook", "http://169.254.169.254", Path::Public, true).is_ok());
+        let listed = Guard::new(vec!["169.254.0.0/16".parse().unwrap()], Own::default());
+        assert!(Place::parse("webhook", "http://169.254.169.254", Path::Public, &listed).is_ok());
     }
 
     #[test]
@@ -213,7 +213,7 @@ mod tests {
             "alice p@ss p%40ss {basic} sixteen-letters- query-key \
              \\/services\\/T0\\/B0\\/sixteen-letters- a/token a\\/token"
         );
-        assert_eq!(place.cleaned(&said, 200), "*** *** *** *** *** *** *** *** ***");
-        assert_eq!(place.cleaned("a\u{1b}[31m\r\n  b", 4), "a [3");
+        assert_eq!(place.cleaned(&said), "*** *** *** *** *** *** *** *** ***");
+        assert_eq!(place.cleaned("a\u{1b}[31m\r\n  b"), "a [31m b");
     }
 }

@@ -11,6 +11,7 @@ use super::super::notice::{Notice, Severity, Status};
 use super::place::{Path, Place, sensitive};
 use super::text::{self, Markup};
 use super::{Before, Data, DeliveryError, Kind, Message, TargetError, json as to_json, key};
+use crate::http::Guard;
 
 const NAME: &str = "slack";
 const API: &str = "https://slack.com/api";
@@ -21,9 +22,6 @@ const HEADER: usize = 150;
 const SECTION: usize = 2_900;
 /// Bytes of all objects: far below 50 blocks, and more than anybody reads.
 const OBJECTS: usize = 8_000;
-/// Characters of an answer that an error shows.
-const SHOWN: usize = 200;
-
 /// What others wrote stands in code or in plain text: of Slack's other marks (`*`, `_`, `~`, `:`) none can be escaped.
 const MARKUP: Markup = Markup { plain: code, code, strong };
 
@@ -41,6 +39,35 @@ const REFUSED: [&str; 12] = [
     "msg_blocks_too_long",
     "msg_too_long",
     "no_text",
+];
+
+const UNKNOWN: &str = "that is not one of Slack's; check the URL and the token";
+const TOKEN: &str = "; put a valid token of the app into the key token of the Secret";
+const SCOPE: &str = "; the app needs the scope chat:write";
+
+/// Other errors of Slack's, and what a person can do about them.
+const DENIED: [(&str, &str); 18] = [
+    (
+        "channel_not_found",
+        "; check the key channel of the Secret (an id is best), and invite the app to a private channel",
+    ),
+    ("not_in_channel", "; invite the app to the channel, or give it the scope chat:write.public"),
+    ("is_archived", "; the channel is archived, name another in the key channel of the Secret"),
+    ("restricted_action", "; the workspace does not let the app post there"),
+    ("missing_scope", SCOPE),
+    ("no_permission", SCOPE),
+    ("not_authed", TOKEN),
+    ("invalid_auth", TOKEN),
+    ("account_inactive", TOKEN),
+    ("token_revoked", TOKEN),
+    ("token_expired", TOKEN),
+    ("access_denied", TOKEN),
+    ("ratelimited", ""),
+    ("rate_limited", ""),
+    ("internal_error", ""),
+    ("fatal_error", ""),
+    ("service_unavailable", ""),
+    ("request_timeout", ""),
 ];
 
 /// A channel of Slack.
@@ -65,10 +92,10 @@ struct Answer {
 }
 
 impl Slack {
-    pub fn new(secret: Option<&Data>, allow_link_local: bool) -> Result<Self, TargetError> {
+    pub fn new(secret: Option<&Data>, guard: &Guard) -> Result<Self, TargetError> {
         let secret = secret.ok_or(TargetError::NoSecret { kind: NAME })?;
         let url = key(NAME, secret, "url")?;
-        let place = |url: &str| Place::parse(NAME, url, Path::Secret, allow_link_local);
+        let place = |url: &str| Place::parse(NAME, url, Path::Secret, guard);
         match (url, key(NAME, secret, "token")?) {
             (Some(url), None) => Ok(Self::Hook(place(&url)?)),
             (url, Some(token)) => {
@@ -121,33 +148,19 @@ impl Kind for Slack {
         let Self::App { root, .. } = self else { return Ok(None) };
         let to = root.shown().to_owned();
         let Ok(answer) = serde_json::from_slice::<Answer>(body) else {
-            let said = root.cleaned(&String::from_utf8_lossy(body), SHOWN);
-            return Err(DeliveryError::NotUnderstood { to, said });
+            return Err(DeliveryError::NotUnderstood { to });
         };
         if answer.ok {
             return Ok(answer.channel.zip(answer.ts).map(|(channel, ts)| format!("{channel}/{ts}")));
         }
-        let error = root.cleaned(&answer.error.unwrap_or_default(), SHOWN);
-        if REFUSED.contains(&error.as_str()) {
-            return Err(DeliveryError::ContentRefused { to, said: error });
+        let error = answer.error.unwrap_or_default();
+        if let Some(known) = REFUSED.iter().find(|known| **known == error) {
+            return Err(DeliveryError::ContentRefused { to, said: (*known).to_owned() });
         }
-        Err(DeliveryError::Denied { to, said: format!("{error}{}", hint(&error)) })
-    }
-}
-
-/// What a person can do about an error of the API.
-fn hint(error: &str) -> &'static str {
-    match error {
-        "channel_not_found" => {
-            "; check the key channel of the Secret (an id is best), and invite the app to a private channel"
-        }
-        "not_in_channel" => "; invite the app to the channel, or give it the scope chat:write.public",
-        "is_archived" => "; the channel is archived, name another in the key channel of the Secret",
-        "missing_scope" | "no_permission" => "; the app needs the scope chat:write",
-        "not_authed" | "invalid_auth" | "account_inactive" | "token_revoked" | "token_expired" => {
-            "; put a valid token of the app into the key token of the Secret"
-        }
-        _ => "",
+        // An error that is not one of Slack's may be anything: the server may be another one.
+        let known = DENIED.iter().find(|(known, _)| *known == error);
+        let said = known.map_or_else(|| UNKNOWN.to_owned(), |(known, hint)| format!("{known}{hint}"));
+        Err(DeliveryError::Denied { to, said })
     }
 }
 

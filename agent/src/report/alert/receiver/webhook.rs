@@ -13,6 +13,7 @@ use super::super::notice::Notice;
 use super::place::{Path, Place, sensitive};
 use super::{Before, Data, DeliveryError, Kind, Message, TargetError, json, key};
 use crate::api;
+use crate::http::Guard;
 
 const NAME: &str = "webhook";
 
@@ -29,15 +30,11 @@ pub struct Webhook {
 }
 
 impl Webhook {
-    pub fn new(
-        spec: &api::Webhook,
-        secret: Option<&Data>,
-        allow_link_local: bool,
-    ) -> Result<Self, TargetError> {
+    pub fn new(spec: &api::Webhook, secret: Option<&Data>, guard: &Guard) -> Result<Self, TargetError> {
         if spec.secret_ref.is_some() && secret.is_none() {
             return Err(TargetError::NoSecret { kind: NAME });
         }
-        let mut place = Place::parse(NAME, &spec.url, Path::Secret, allow_link_local)?;
+        let mut place = Place::parse(NAME, &spec.url, Path::Secret, guard)?;
         let mut headers = place.headers();
         let (mut token, mut given) = (None, None);
         if let Some(secret) = secret {
@@ -126,7 +123,7 @@ mod tests {
         let data = |keys: &[(&str, &str)]| -> Data {
             keys.iter().map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec())).collect()
         };
-        Webhook::new(&spec, secret.map(data).as_ref(), false)
+        Webhook::new(&spec, secret.map(data).as_ref(), &Guard::default())
     }
 
     #[test]
@@ -187,7 +184,7 @@ mod tests {
         let hook = webhook("http://alice:pw@example.com/", Some(&keys)).ok().unwrap();
         assert_eq!(hook.headers["authorization"], "Bearer abc");
         assert!(hook.headers["authorization"].is_sensitive());
-        assert_eq!(hook.place.cleaned("you sent abc, as Bearer abc", 200), "you sent ***, as ***");
+        assert_eq!(hook.place.cleaned("you sent abc, as Bearer abc"), "you sent ***, as ***");
     }
 
     #[test]
@@ -196,7 +193,7 @@ mod tests {
             url: "http://example.com".to_owned(),
             secret_ref: Some(SecretRef { name: "hook".to_owned() }),
         };
-        assert!(matches!(Webhook::new(&spec, None, false), Err(TargetError::NoSecret { .. })));
+        assert!(matches!(Webhook::new(&spec, None, &Guard::default()), Err(TargetError::NoSecret { .. })));
         assert!(matches!(
             webhook("http://example.com", Some(&[("Token", "a")])),
             Err(TargetError::NoKey { .. })

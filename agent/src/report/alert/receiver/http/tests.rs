@@ -3,7 +3,6 @@
 
 use std::net::SocketAddr;
 
-use reqwest::dns::{Name, Resolve, Resolving};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -11,6 +10,7 @@ use tokio::sync::mpsc;
 use super::super::Retry;
 use super::super::place::Path;
 use super::*;
+use crate::http::Own;
 
 /// Long for what answers at once, on a busy machine too.
 const LONG: Duration = Duration::from_secs(20);
@@ -18,11 +18,11 @@ const LONG: Duration = Duration::from_secs(20);
 const SHORT: Duration = Duration::from_secs(1);
 
 fn sender(limit: Duration) -> Sender {
-    Sender::of(Client::builder().no_proxy(), limit, Some(Resolver::default())).unwrap()
+    Sender::of(Arc::default(), limit)
 }
 
 fn message(url: &str) -> Message {
-    let mut place = Place::parse("webhook", url, Path::Secret, false).ok().unwrap();
+    let mut place = Place::parse("webhook", url, Path::Secret, &Guard::default()).ok().unwrap();
     place.hide("hunter2");
     let mut headers = place.headers();
     headers.insert("authorization", "Bearer hunter2".parse().unwrap());
@@ -109,7 +109,8 @@ async fn answers_that_are_no_success_are_told_and_classed() {
     ] {
         let said = "no \u{1b}[31m hunter2 at /hooks/a-secret-path";
         let error = send(&answer(status, headers, said)).await.unwrap_err();
-        check(&error, name, &["webhook http://127.0.0.1:", &status[..3], "no [31m *** at ***"]);
+        check(&error, name, &["webhook http://127.0.0.1:", &status[..3]]);
+        assert!(!error.to_string().contains("[31m"), "{error}");
         assert_eq!(error.retry(), retry, "{status}");
     }
 }
@@ -118,7 +119,7 @@ async fn answers_that_are_no_success_are_told_and_classed() {
 async fn http_to_an_https_server_is_not_the_fault_of_the_content() {
     let said = "Client sent an HTTP request to an HTTPS server.";
     let error = send(&answer("400 Bad Request", "", said)).await.unwrap_err();
-    check(&error, "Answered", &[said]);
+    check(&error, "WantsTls", &["write https://"]);
     assert_eq!(error.retry(), Retry::After(None));
 }
 
@@ -172,14 +173,10 @@ async fn a_body_that_breaks_or_hangs_does_not_undo_a_success() {
 async fn a_name_that_leads_to_a_refused_address_is_not_connected_to() {
     let (address, mut requests) = server(&answer("200 OK", "", "")).await;
     let url = format!("http://localhost:{}/hooks/a-secret-path", address.port());
-    let resolver = Resolver { refuses: |address| address.is_loopback() };
-    let strict = Sender::of(Client::builder().no_proxy(), LONG, Some(resolver)).unwrap();
+    let own = Own::default().with_listener(address);
+    let strict = Sender::of(Arc::new(Guard::new(Vec::new(), own)), LONG);
     let error = strict.send(&message(&url)).await.unwrap_err();
-    check(
-        &error,
-        "Forbidden",
-        &["webhook http://localhost:", "has the address", "--allow-link-local-receivers"],
-    );
+    check(&error, "Forbidden", &["webhook http://localhost:", "an address that is not allowed"]);
     assert!(requests.try_recv().is_err(), "the address was connected to");
     sender(LONG).send(&message(&url)).await.unwrap();
 }
@@ -199,54 +196,8 @@ async fn a_server_without_tls_is_told() {
     check(&error.unwrap_err(), "Tls", &["the server does not speak TLS", "check the scheme"]);
 }
 
-/// DNS that knows nobody.
-struct Nobody;
-
-impl Resolve for Nobody {
-    fn resolve(&self, _: Name) -> Resolving {
-        Box::pin(async { Err(io::Error::other("name or service not known").into()) })
-    }
-}
-
 #[tokio::test]
 async fn a_host_that_does_not_exist_is_told() {
-    let lost = Sender::of(Client::builder().no_proxy().dns_resolver(Nobody), LONG, None).unwrap();
-    let error = lost.send(&message("http://a.invalid/hooks/a-secret-path")).await.unwrap_err();
-    check(&error, "Unreachable", &["webhook http://a.invalid/…", "name or service not known"]);
-}
-
-#[test]
-fn retry_after_is_seconds_or_a_date() {
-    let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
-    for (text, expected) in [
-        ("0", Some(0)),
-        (" 5 ", Some(5)),
-        ("901", Some(900)),
-        ("99999999999999999999999", None),
-        ("-1", None),
-        ("soon", None),
-        ("Thu, 01 Jan 2026 00:01:00 GMT", Some(60)),
-        ("Fri, 02 Jan 2026 00:00:00 GMT", Some(900)),
-        ("Wed, 31 Dec 2025 23:59:00 GMT", None),
-    ] {
-        let mut headers = HeaderMap::new();
-        headers.insert("retry-after", text.parse().unwrap());
-        assert_eq!(retry_after(&headers, now), expected.map(Duration::from_secs), "{text}");
-    }
-}
-
-#[test]
-fn what_is_wrong_with_a_certificate_is_said_in_words() {
-    use rustls::{CertificateError as Bad, Error, InvalidMessage};
-    for (error, expected) in [
-        (Error::InvalidCertificate(Bad::UnknownIssuer), "signed by nobody who is trusted"),
-        (Error::InvalidCertificate(Bad::Expired), "has expired"),
-        (Error::InvalidCertificate(Bad::NotValidYet), "not valid yet"),
-        (Error::InvalidCertificate(Bad::NotValidForName), "for another name"),
-        (Error::InvalidCertificate(Bad::BadSignature), "the certificate is not valid: "),
-        (Error::InvalidMessage(InvalidMessage::InvalidContentType), "does not speak TLS"),
-        (Error::DecryptError, "decrypt"),
-    ] {
-        assert!(broken_tls(&error).contains(expected), "{}", broken_tls(&error));
-    }
+    let error = sender(LONG).send(&message("http://a.invalid/hooks/a-secret-path")).await.unwrap_err();
+    check(&error, "Unreachable", &["webhook http://a.invalid/…"]);
 }

@@ -9,7 +9,7 @@ const APP: [(&str, &str); 2] = [("token", "xoxb-secret"), ("channel", "alerts")]
 
 fn slack(keys: &[(&str, &str)]) -> Result<Slack, TargetError> {
     let data = keys.iter().map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec())).collect();
-    Slack::new(Some(&data), false)
+    Slack::new(Some(&data), &Guard::default())
 }
 
 fn told(
@@ -128,10 +128,10 @@ fn answers_name_the_message_or_the_error() {
         (r#"{"ok":false,"error":"channel_not_found"}"#, Err(("Denied", "check the key channel"))),
         (r#"{"ok":false,"error":"invalid_auth"}"#, Err(("Denied", "invalid_auth; put a valid token"))),
         (r#"{"ok":false,"error":"ratelimited"}"#, Err(("Denied", "the error ratelimited"))),
-        (r#"{"ok":false,"error":"bad xoxb-secret"}"#, Err(("Denied", "the error bad ***"))),
+        (r#"{"ok":false,"error":"bad xoxb-secret"}"#, Err(("Denied", "not one of Slack's"))),
         (r#"{"ok":false,"error":"invalid_blocks"}"#, Err(("ContentRefused", "invalid_blocks"))),
         (r#"{"ok":false}"#, Err(("Denied", "with the error"))),
-        ("<html>xoxb-secret", Err(("NotUnderstood", "<html>***"))),
+        ("<html>xoxb-secret", Err(("NotUnderstood", "check the URL"))),
     ] {
         let found = slack(&APP).ok().unwrap().answered(answer.as_bytes());
         match (found, expected) {
@@ -152,7 +152,7 @@ fn a_secret_needs_a_url_or_a_token_and_a_channel() {
     assert!(matches!(slack(&[]), Err(TargetError::NoKey { .. })));
     assert!(matches!(slack(&APP[..1]), Err(TargetError::NoKey { .. })));
     assert!(matches!(slack(&[("channel", "a")]), Err(TargetError::NoKey { .. })));
-    assert!(matches!(Slack::new(None, false), Err(TargetError::NoSecret { .. })));
+    assert!(matches!(Slack::new(None, &Guard::default()), Err(TargetError::NoSecret { .. })));
     let error = slack(&[("token", "xoxb\nsecret"), APP[1]]).err().unwrap().to_string();
     assert!(error.contains("token") && !error.contains("secret\n"), "{error}");
     let error = slack(&[("url", "hooks.slack.com/services/T0/B0/x")]).err().unwrap().to_string();

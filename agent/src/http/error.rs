@@ -1,0 +1,115 @@
+//! Why a request has no answer, in words. Nothing here quotes what a server sent. Pure.
+
+use std::error::Error;
+use std::io;
+
+use super::Refused;
+
+/// A request that was not answered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    #[error("no connection within the time limit")]
+    ConnectTimeout,
+    #[error("no answer within the time limit")]
+    Timeout,
+    #[error("cannot connect: {said}")]
+    Connect { said: String },
+    #[error("{said}")]
+    Tls {
+        said: String,
+        /// The certificate of the server is the reason.
+        certificate: bool,
+    },
+    #[error("the connection broke: {said}")]
+    Broken { said: String },
+    #[error("the answer has more than {limit} bytes")]
+    TooLarge { limit: u64 },
+    #[error("it redirects {why}")]
+    Redirected { why: &'static str },
+    #[error("the HTTP client cannot be made: {said}")]
+    Client { said: String },
+}
+
+impl Failure {
+    /// Reads an error of the HTTP library.
+    pub(super) fn of(error: &reqwest::Error) -> Self {
+        if let Some(refused) = causes(error).find_map(|cause| cause.downcast_ref::<Refused>()) {
+            return Self::Refused(refused.clone());
+        }
+        if let Some(tls) = causes(error).find_map(|cause| cause.downcast_ref::<rustls::Error>()) {
+            let certificate = matches!(tls, rustls::Error::InvalidCertificate(_));
+            return Self::Tls { said: broken_tls(tls), certificate };
+        }
+        let said = || root(error).to_string();
+        match (error.is_timeout(), error.is_connect()) {
+            (true, true) => Self::ConnectTimeout,
+            (true, false) => Self::Timeout,
+            (false, true) => Self::Connect { said: said() },
+            (false, false) => Self::Broken { said: said() },
+        }
+    }
+}
+
+/// An error and what is below it.
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| below(*error))
+}
+
+fn below<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    // What an io::Error wraps is not its source, but the error itself.
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(wrapped) => Some(wrapped),
+        None => error.source(),
+    }
+}
+
+/// The innermost cause. What is above says less, and may have the URL.
+pub(super) fn root<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
+    causes(error).last().unwrap_or(error)
+}
+
+/// What is wrong with TLS. The names in a certificate are not repeated.
+fn broken_tls(error: &rustls::Error) -> String {
+    use rustls::CertificateError as Bad;
+    let said = match error {
+        rustls::Error::InvalidMessage(_) => "the server does not speak TLS at this port",
+        rustls::Error::InvalidCertificate(bad) => match bad {
+            Bad::UnknownIssuer => "certificate signed by an unknown authority",
+            Bad::Expired | Bad::ExpiredContext { .. } => "the certificate has expired",
+            Bad::NotValidYet | Bad::NotValidYetContext { .. } => "the certificate is not valid yet",
+            Bad::NotValidForName | Bad::NotValidForNameContext { .. } => {
+                "the certificate is for another name"
+            }
+            Bad::Revoked => "the certificate is revoked",
+            Bad::Other(why) if why.to_string().contains("CaUsedAsEndEntity") => {
+                "the certificate is one of an authority, or self-signed"
+            }
+            _ => "the certificate is not valid",
+        },
+        other => return other.to_string(),
+    };
+    said.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_certificate_is_said_in_words() {
+        use rustls::{CertificateError as Bad, Error, InvalidMessage};
+        for (error, expected) in [
+            (Error::InvalidCertificate(Bad::UnknownIssuer), "signed by an unknown authority"),
+            (Error::InvalidCertificate(Bad::Expired), "has expired"),
+            (Error::InvalidCertificate(Bad::NotValidYet), "not valid yet"),
+            (Error::InvalidCertificate(Bad::NotValidForName), "for another name"),
+            (Error::InvalidCertificate(Bad::BadSignature), "the certificate is not valid"),
+            (Error::InvalidMessage(InvalidMessage::InvalidContentType), "does not speak TLS"),
+            (Error::DecryptError, "decrypt"),
+        ] {
+            assert!(broken_tls(&error).contains(expected), "{}", broken_tls(&error));
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! The one way to make an HTTP request for a resource: certificates, proxies, timeouts, redirects, limits, the text of
+//! errors, and above all the guard against destinations that no resource may name.
+//!
+//! Registries, charts, forges, receivers and git all ask through [`Clients`]; what differs between them is in their own
+//! rooms. The client of the API server is another one, and is not made here.
+//!
+//! Architecture invariants: no other room makes an HTTP client or opens a connection; a client follows no redirect by
+//! itself, since every hop is checked; a credential and a client certificate leave the origin they are meant for with no
+//! hop; no error quotes the body of an answer.
+
+mod address;
+mod body;
+mod client;
+mod destination;
+mod error;
+mod guard;
+mod own;
+mod proxy;
+mod redirect;
+mod resolver;
+mod retry_after;
+mod trust;
+
+pub use body::{piece, read};
+pub use client::{Clients, Request, Times};
+pub use destination::{BadDestination, Destination};
+pub use error::Failure;
+pub use guard::{Guard, Refused};
+pub use own::Own;
+pub use redirect::{Redirects, is_redirect, target};
+pub use resolver::reachable;
+pub use retry_after::retry_after;
+pub use trust::{BadTrust, Trust};
+
+/// How the agent names itself.
+pub const USER_AGENT: &str = concat!("holdfast/", env!("CARGO_PKG_VERSION"));

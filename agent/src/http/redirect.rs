@@ -1,0 +1,79 @@
+//! Where a redirect may lead. Pure.
+
+use http::StatusCode;
+use reqwest::Url;
+
+/// How many redirects one request follows.
+pub const LIMIT: usize = 5;
+
+/// Which redirects are followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Redirects {
+    /// To the same scheme, host and port: what is sent is meant for nobody else.
+    SameOrigin,
+    /// To any host that the guard allows; credentials stay behind.
+    Anywhere,
+    /// The same, and away from TLS too.
+    AnywherePlain,
+}
+
+/// True for a status that leads to another URL.
+pub fn is_redirect(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
+}
+
+/// The URL that a redirect leads to, or why it is not followed.
+pub fn target(from: &Url, location: Option<&str>, redirects: Redirects) -> Result<Url, &'static str> {
+    let mut url = location.and_then(|location| from.join(location).ok()).ok_or("and not to a URL")?;
+    // A login in it would be sent.
+    let bare = url.set_username("").and_then(|()| url.set_password(None));
+    if bare.is_err() || !url.has_host() {
+        return Err("and not to a host");
+    }
+    url.set_fragment(None);
+    match (redirects, url.scheme()) {
+        (Redirects::SameOrigin, _) if url.origin() != from.origin() => {
+            Err("to another host, scheme or port, which what is sent is not meant for")
+        }
+        (_, "https") | (Redirects::AnywherePlain, "http") => Ok(url),
+        (_, "http") if from.scheme() == "http" => Ok(url),
+        _ => Err("away from TLS"),
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redirect_does_not_lead_away_from_tls_nor_what_is_secret_to_another_host() {
+        let (tls, plain) = ("https://a.example.com/v2/b", "http://a.example.com/v2/b");
+        let (same, any, loose) = (Redirects::SameOrigin, Redirects::Anywhere, Redirects::AnywherePlain);
+        for (redirects, from, location, expected) in [
+            (any, tls, "/c", "https://a.example.com/c"),
+            (any, tls, "//s3.example.com/c", "https://s3.example.com/c"),
+            (any, tls, "https://s3.example.com/c?d=e#f", "https://s3.example.com/c?d=e"),
+            (any, tls, "https://u:p@s3.example.com/c", "https://s3.example.com/c"),
+            (any, tls, "http://s3.example.com/c", "away from TLS"),
+            (any, tls, "http://a.example.com/c", "away from TLS"),
+            (any, plain, "http://s3.example.com/c", "http://s3.example.com/c"),
+            (loose, tls, "http://s3.example.com/c", "http://s3.example.com/c"),
+            (loose, plain, "ftp://s3.example.com/c", "away from TLS"),
+            (any, plain, "file:///etc/passwd", "and not to a host"),
+            (any, plain, "data:text/plain,a", "and not to a host"),
+            (any, plain, "http://[", "and not to a URL"),
+            (same, tls, "/c", "https://a.example.com/c"),
+            (same, tls, "https://a.example.com:443/c", "https://a.example.com/c"),
+            (same, tls, "https://a.example.com:8443/c", "to another host"),
+            (same, tls, "https://b.example.com/c", "to another host"),
+            (same, tls, "http://a.example.com/c", "to another host"),
+            (same, plain, "https://a.example.com/c", "to another host"),
+        ] {
+            let found = target(&Url::parse(from).unwrap(), Some(location), redirects);
+            let found = found.map_or_else(ToOwned::to_owned, |url| url.to_string());
+            assert!(found.starts_with(expected), "{from} {location}: {found}");
+        }
+        assert_eq!(target(&Url::parse(tls).unwrap(), None, any), Err("and not to a URL"));
+    }
+}

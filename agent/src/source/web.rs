@@ -1,0 +1,280 @@
+//! git over http: what gix asks for, through the HTTP clients of the agent, so that the same rules hold as everywhere.
+//!
+//! The body of an answer is handed on only if its status and its type are those of git. A request is sent when its answer
+//! is read, since its body is written piece by piece before. I/O: HTTP, blocking.
+
+use std::any::Any;
+use std::io::{self, BufRead, Cursor, Read, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use gix::protocol::transport::client::blocking_io::http::{
+    GetResponse, Http, PostBodyDataKind, PostResponse,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use reqwest::{Response, Url};
+use tokio::runtime::Handle;
+
+use crate::http::{Clients, Failure, Redirects, Request, Trust};
+
+/// The types of answers that git gives.
+const TYPES: &str = "application/x-git-";
+
+/// Why there was no answer of git.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    Failed(Failure),
+    /// A status that is no success.
+    Status(StatusCode),
+    /// A success of another type than git's.
+    NotGit(StatusCode),
+}
+
+/// What went wrong last on one connection: the errors of gix say less.
+#[derive(Clone, Default)]
+pub struct Last(Arc<Mutex<Option<Trouble>>>);
+
+impl Last {
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn keep(&self, trouble: Trouble) -> io::Error {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(trouble);
+        io::Error::other("the server did not answer as git does")
+    }
+}
+
+/// A connection to one repository. Has no `Debug`: it has the login.
+#[derive(Clone)]
+pub struct GitHttp {
+    pub clients: Arc<Clients>,
+    pub runtime: Handle,
+    pub trust: Trust,
+    pub authorization: Option<HeaderValue>,
+    /// How long one request may take.
+    pub limit: Duration,
+    pub last: Last,
+    /// Where the repository is, if that is not where it was asked for.
+    pub moved: Option<String>,
+}
+
+impl GitHttp {
+    fn request(&self, method: Method, url: &str, headers: &HeaderMap) -> io::Result<Request> {
+        let mut url = Url::parse(url).map_err(|error| io::Error::other(error.to_string()))?;
+        // The login is in the Secret; a user in the URL would be sent as another one.
+        let bare = url.set_username("").and_then(|()| url.set_password(None));
+        bare.map_err(|()| io::Error::other("the URL has no host"))?;
+        let mut request = Request { limit: Some(self.limit), ..Request::new(method, url) };
+        request.headers = headers.clone();
+        request.secret.extend(self.authorization.clone().map(|value| (header::AUTHORIZATION, value)));
+        Ok(request)
+    }
+
+    /// Sends a request, and takes only an answer of git's.
+    fn ask(&self, request: &Request) -> io::Result<Response> {
+        let secret = self.authorization.is_some() || self.trust.shows_certificate();
+        let redirects = if secret { Redirects::SameOrigin } else { Redirects::Anywhere };
+        let asking = self.clients.follow(&self.trust, request, redirects);
+        let response =
+            self.runtime.block_on(asking).map_err(|failure| self.last.keep(Trouble::Failed(failure)))?;
+        let status = response.status();
+        if !status.is_success() {
+            return Err(self.last.keep(Trouble::Status(status)));
+        }
+        let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+        if !kind.is_some_and(|kind| kind.starts_with(TYPES)) {
+            return Err(self.last.keep(Trouble::NotGit(status)));
+        }
+        Ok(response)
+    }
+
+    fn exchange(&self, state: State) -> (Headers, Body) {
+        let exchange = Exchange(Arc::new(Mutex::new(state)));
+        let body = Body {
+            exchange: exchange.clone(),
+            runtime: self.runtime.clone(),
+            last: self.last.clone(),
+            response: None,
+            piece: Cursor::default(),
+        };
+        (Headers { exchange, text: None }, body)
+    }
+}
+
+impl Http for GitHttp {
+    type Headers = Headers;
+    type ResponseBody = Body;
+    type PostBody = PostBody;
+
+    fn get(
+        &mut self,
+        url: &str,
+        base_url: &str,
+        headers: impl IntoIterator<Item = impl AsRef<str>>,
+    ) -> gix::Result<GetResponse<Headers, Body>> {
+        let failed = |error: io::Error| gix::Error::from_error(error);
+        let request = self.request(Method::GET, url, &lines(headers)).map_err(failed)?;
+        let response = self.ask(&request).map_err(failed)?;
+        if response.url() != &request.url {
+            let tail = url.strip_prefix(base_url).unwrap_or(url);
+            let why = "to what is not the same repository";
+            let moved = response.url().as_str().strip_suffix(tail);
+            let moved =
+                moved.ok_or_else(|| failed(self.last.keep(Trouble::Failed(Failure::Redirected { why }))))?;
+            self.moved = Some(moved.to_owned());
+        }
+        let (headers, body) = self.exchange(State::Answered(response));
+        Ok(GetResponse { headers, body })
+    }
+
+    fn post(
+        &mut self,
+        url: &str,
+        _: &str,
+        headers: impl IntoIterator<Item = impl AsRef<str>>,
+        _: PostBodyDataKind,
+    ) -> gix::Result<PostResponse<Headers, Body, PostBody>> {
+        let request = self.request(Method::POST, url, &lines(headers)).map_err(gix::Error::from_error)?;
+        let (headers, body) = self.exchange(State::Waiting(Box::new((self.clone(), request))));
+        Ok(PostResponse { post_body: PostBody(headers.exchange.clone()), headers, body })
+    }
+
+    fn configure(&mut self, _: &dyn Any) -> gix::Result<()> {
+        Ok(())
+    }
+
+    fn redirected_base_url(&self) -> Option<String> {
+        self.moved.clone()
+    }
+}
+
+/// The headers that gix gives, a line each.
+fn lines(headers: impl IntoIterator<Item = impl AsRef<str>>) -> HeaderMap {
+    let parsed = headers.into_iter().filter_map(|line| {
+        let (name, value) = line.as_ref().split_once(':')?;
+        Some((name.trim().parse::<HeaderName>().ok()?, HeaderValue::from_str(value.trim()).ok()?))
+    });
+    parsed.collect()
+}
+
+/// A request and its answer, shared by who writes the one and who reads the other.
+#[derive(Clone)]
+struct Exchange(Arc<Mutex<State>>);
+
+enum State {
+    Waiting(Box<(GitHttp, Request)>),
+    Answered(Response),
+    /// The answer is being read, or there is none.
+    Gone,
+}
+
+impl Exchange {
+    fn with<T>(&self, act: impl FnOnce(&mut State) -> io::Result<T>) -> io::Result<T> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let State::Waiting(_) = &*state
+            && let State::Waiting(waiting) = std::mem::replace(&mut *state, State::Gone)
+        {
+            let (asker, request) = *waiting;
+            *state = State::Answered(asker.ask(&request)?);
+        }
+        act(&mut state)
+    }
+}
+
+/// Takes the body of a request, which is sent when its answer is read.
+pub struct PostBody(Exchange);
+
+impl Write for PostBody {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut state = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *state {
+            State::Waiting(waiting) => waiting.1.body.get_or_insert_default().extend_from_slice(bytes),
+            State::Answered(_) | State::Gone => return Err(io::ErrorKind::BrokenPipe.into()),
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The headers of an answer, a line each.
+pub struct Headers {
+    exchange: Exchange,
+    text: Option<Cursor<Vec<u8>>>,
+}
+
+impl Headers {
+    fn text(&mut self) -> io::Result<&mut Cursor<Vec<u8>>> {
+        let text = match self.text.take() {
+            Some(text) => text,
+            None => self.exchange.with(|state| {
+                let State::Answered(response) = state else { return Err(io::ErrorKind::BrokenPipe.into()) };
+                let kind = response.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+                Ok(Cursor::new([b"content-type:", kind.unwrap_or_default(), b"\n"].concat()))
+            })?,
+        };
+        Ok(self.text.insert(text))
+    }
+}
+
+impl Read for Headers {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.text()?.read(bytes)
+    }
+}
+
+impl BufRead for Headers {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.text()?.fill_buf()
+    }
+
+    fn consume(&mut self, count: usize) {
+        if let Some(text) = &mut self.text {
+            text.consume(count);
+        }
+    }
+}
+
+/// The body of an answer, as it comes.
+pub struct Body {
+    exchange: Exchange,
+    runtime: Handle,
+    last: Last,
+    response: Option<Response>,
+    piece: Cursor<Vec<u8>>,
+}
+
+impl Read for Body {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let count = self.fill_buf()?.read(bytes)?;
+        self.consume(count);
+        Ok(count)
+    }
+}
+
+impl BufRead for Body {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.response.is_none() {
+            self.response = self.exchange.with(|state| match std::mem::replace(state, State::Gone) {
+                State::Answered(response) => Ok(Some(response)),
+                State::Waiting(_) | State::Gone => Ok(None),
+            })?;
+        }
+        while self.piece.fill_buf()?.is_empty() {
+            let Some(response) = &mut self.response else { break };
+            match self.runtime.block_on(crate::http::piece(response)) {
+                Ok(Some(piece)) => self.piece = Cursor::new(piece),
+                Ok(None) => break,
+                Err(failure) => return Err(self.last.keep(Trouble::Failed(failure))),
+            }
+        }
+        self.piece.fill_buf()
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.piece.consume(count);
+    }
+}
