@@ -17,6 +17,8 @@ pub async fn write(
 ) -> Result<Option<String>, kube::Error> {
     let api = Api::<Approval>::namespaced(client.clone(), namespace);
     let ApprovalStatus { state, used_at, revision, remaining } = status;
+    // Nothing is no list: then the field goes.
+    let remaining = Some(remaining).filter(|remaining| !remaining.is_empty());
     let status = json!({"state": state, "usedAt": used_at, "revision": revision, "remaining": remaining});
     let patch = json!({"metadata": {"resourceVersion": version}, "status": status});
     let params = PatchParams { field_manager: Some("holdfast".to_owned()), ..PatchParams::default() };
