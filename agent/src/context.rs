@@ -9,7 +9,6 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{self, Store};
 use kube::{Api, Client};
-use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -31,7 +30,11 @@ use crate::memory::Memories;
 use crate::metrics::Metrics;
 use crate::policy::Policy;
 use crate::reconcile::remotes::GitRemotes;
+use crate::reconcile::trees::MirrorTrees;
+use crate::render::helm::Limits;
 use crate::render::outside::{Outside, Remotes};
+use crate::render::renderer::Renderer;
+use crate::render::worker::{Capacity, Workers};
 use crate::render::store::Renders;
 use crate::report::alert::Alerts;
 use crate::report::audit::{Audit, Told};
@@ -41,6 +44,9 @@ use crate::server::hooks::{HookKind, HookOwner, Hooks};
 use crate::source::{Moved, OnLook, SourceOptions, Sources};
 use crate::sync_ref::SyncRef;
 
+/// This program, also when its file was replaced.
+const SELF: &str = "/proc/self/exe";
+
 /// Shared by all reconciles.
 pub struct Context {
     pub client: Client,
@@ -49,6 +55,8 @@ pub struct Context {
     pub policy: Policy,
     pub sources: Arc<Sources>,
     pub renders: Arc<Renders>,
+    /// What makes renders.
+    pub renderer: Renderer,
     /// What a render may ask for beside files.
     pub outside: Outside,
     pub secrets: Arc<Secrets>,
@@ -87,6 +95,8 @@ pub struct Options {
     pub allow_remotes: bool,
     /// The program that renders charts.
     pub helm: PathBuf,
+    /// What renders may use in processes of their own; `None`: they are made in this process.
+    pub capacity: Option<Capacity>,
     /// Whether alerts may go to link-local and metadata addresses.
     pub allow_link_local: bool,
     /// Who changed what, if the API server tells.
@@ -160,9 +170,20 @@ impl Context {
         let usage = Arc::new(Usage::new(options.policy.cache_limit));
         let source_options = SourceOptions { allow_file: options.allow_file, on_look, usage: usage.clone() };
         let sources = Arc::new(Sources::new(options.cache_dir.clone(), source_options));
-        let git = GitRemotes { sources: sources.clone(), runtime: Handle::current() };
+        let git = GitRemotes { sources: sources.clone() };
         let remotes = options.allow_remotes.then(|| Arc::new(git) as Arc<dyn Remotes>);
-        let outside = Outside::new(&options.helm, &options.cache_dir, remotes);
+        let helm = options.capacity.map_or_else(Limits::default, |capacity| Limits {
+            memory: capacity.helm_memory,
+            parallel: capacity.helm,
+            ..Limits::default()
+        });
+        let outside = Outside::new(&options.helm, &options.cache_dir, helm, remotes);
+        let renderer = match options.capacity {
+            Some(Capacity { workers, .. }) => {
+                Renderer::Workers(Workers::new(PathBuf::from(SELF), options.policy.render_memory, workers))
+            }
+            None => Renderer::Here(Arc::new(MirrorTrees::default())),
+        };
         let context = Self {
             cluster: Cluster {
                 uid: cluster_uid,
@@ -176,6 +197,7 @@ impl Context {
             policy: options.policy.clone(),
             sources,
             renders: Arc::new(Renders::new(&options.cache_dir, usage)),
+            renderer,
             outside,
             secrets: Arc::new(Secrets::new(client.clone(), wake.clone())),
             alerts,

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use holdfast_diff::range;
 use semver::Version;
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::OnceCell;
 use tracing::debug;
 
 use super::cache::Cache;
@@ -25,7 +25,6 @@ const MEMORY: u64 = 128 * 1024 * 1024;
 pub struct Runner {
     program: PathBuf,
     pub(super) limits: Limits,
-    pub(super) permits: Semaphore,
     /// Folders of single runs.
     work: PathBuf,
     pub(super) charts: Cache,
@@ -42,7 +41,6 @@ impl Runner {
         leftovers::of_dead_processes(&work, "");
         Self {
             program: found(program),
-            permits: Semaphore::new(limits.parallel.max(1)),
             indexes: Indexes::at(cache.join("chart-indexes"), limits.index_age),
             limits: Limits { memory: limits.memory.max(MEMORY), ..limits },
             work,
