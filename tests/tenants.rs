@@ -11,6 +11,8 @@ mod hostile;
 mod isolation;
 #[path = "tenants/marks.rs"]
 mod marks;
+#[path = "tenants/render.rs"]
+mod render;
 #[path = "tenants/stage.rs"]
 mod stage;
 #[path = "tenants/trees.rs"]

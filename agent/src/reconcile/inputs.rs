@@ -12,16 +12,16 @@ use holdfast_diff::yaml;
 
 use super::Run;
 use crate::api::{
-    self, ChartStatus, Decrypt, HelmOptions, IgnoreRule, IgnoreTarget, InputKind, Render, RenderType, Substitute, Sync,
-    ValuesFrom,
+    self, ChartStatus, Decrypt, HelmOptions, IgnoreRule, IgnoreTarget, InputKind, Render, RenderType,
+    Substitute, Sync, ValuesFrom,
 };
 use crate::cluster::refusal::chain;
 use crate::cluster::secrets::{Data, Held, Name, User};
-use crate::render::{Inputs, KeySecret};
 use crate::render::chart::{self, Target};
 use crate::render::detect;
 use crate::render::helm::{Chart, ChartSource, HelmError, Login, ValuesPart, Volatile};
 use crate::render::outside::Outside;
+use crate::render::{Inputs, KeySecret};
 use crate::report::Failure;
 use crate::sync_ref::SyncRef;
 
@@ -91,7 +91,8 @@ impl Gathered<'_> {
             return Ok(());
         };
         self.version.text(&held.version);
-        self.inputs.keys = Some(KeySecret { name: secret_ref.name.clone(), data: held.data.as_ref().clone() });
+        self.inputs.keys =
+            Some(KeySecret { name: secret_ref.name.clone(), data: held.data.as_ref().clone() });
         Ok(())
     }
 
@@ -213,7 +214,14 @@ pub async fn alone(sync: &Sync, owner: &SyncRef, outside: &Outside) -> Result<Op
         None => None,
     };
     let fetched = chart.as_deref().map(status);
-    Ok(Some(Inputs { vars, target, chart, fetched, values: vec![None; values_from.len()], ..Inputs::default() }))
+    Ok(Some(Inputs {
+        vars,
+        target,
+        chart,
+        fetched,
+        values: vec![None; values_from.len()],
+        ..Inputs::default()
+    }))
 }
 
 /// A Secret or ConfigMap; `None` only if it need not exist.

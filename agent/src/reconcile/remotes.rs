@@ -5,9 +5,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use holdfast_diff::files::FilesError;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use holdfast_diff::files::FilesError;
 
 use super::trees::place;
 use crate::render::ask::RemoteTree;

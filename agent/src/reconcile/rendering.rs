@@ -92,17 +92,13 @@ pub async fn look_at(
     }
     let context = run.context;
     let (reads, mut remotes) = before.map(|before| (before.reads, before.remotes)).unzip();
-    let (reads, fresh) = match unchanged(checkout, reads).await? {
-        Some(reads) => (reads, None),
-        None => {
-            let key = RenderKey {
-                domain: context.policy.domain(run.owner.namespace()),
-                mirror: checkout.mirror().to_string(),
-                options,
-            };
-            let (reads, fruit) = found(run, checkout, folder, key, Arc::new(inputs)).await?;
-            (Arc::new(reads), Some(fruit))
-        }
+    let (reads, fresh) = if let Some(reads) = unchanged(checkout, reads).await? {
+        (reads, None)
+    } else {
+        let domain = context.policy.domain(run.owner.namespace());
+        let key = RenderKey { domain, mirror: checkout.mirror().to_string(), options };
+        let (reads, fruit) = Box::pin(found(run, checkout, folder, key, Arc::new(inputs))).await?;
+        (Arc::new(reads), Some(fruit))
     };
     // A render that was ended does not say what it read.
     if !reads.is_empty() {
@@ -128,11 +124,7 @@ pub async fn look_at(
 }
 
 /// A commit whose render was ended for what it takes: it would be ended again.
-async fn hopeless(
-    run: &Run<'_>,
-    checkout: &Checkout,
-    before: Option<&Known>,
-) -> Option<(Known, Failure)> {
+async fn hopeless(run: &Run<'_>, checkout: &Checkout, before: Option<&Known>) -> Option<(Known, Failure)> {
     let known = before.filter(|known| known.is_of(run, checkout))?;
     let failure = known.failure.clone()?;
     let moved = remotes::moved(&run.context.sources, &known.remotes).await;

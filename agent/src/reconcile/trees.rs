@@ -26,7 +26,10 @@ pub fn place(checkout: &Checkout) -> TreePlace {
 }
 
 impl Trees for MirrorTrees {
-    fn open(&self, TreePlace { mirror, commit, name }: &TreePlace) -> Result<Box<dyn TreeFiles>, RenderError> {
+    fn open(
+        &self,
+        TreePlace { mirror, commit, name }: &TreePlace,
+    ) -> Result<Box<dyn TreeFiles>, RenderError> {
         let failed = |error: crate::source::SourceError| RenderError::of_source(&error);
         let known = {
             let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);

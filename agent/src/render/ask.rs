@@ -46,7 +46,10 @@ pub enum Answer {
     /// Empty if there is none.
     Values(#[serde(with = "bytes")] Vec<u8>),
     /// The documents of a chart, and those of a second render if that is another one.
-    Template { files: Vec<File>, again: Option<Vec<File>> },
+    Template {
+        files: Vec<File>,
+        again: Option<Vec<File>>,
+    },
     Remote(RemoteTree),
     Refused(RenderError),
 }

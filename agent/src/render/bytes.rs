@@ -21,7 +21,10 @@ pub mod map {
     #[derive(Serialize, Deserialize)]
     struct Bytes(#[serde(with = "super")] Vec<u8>);
 
-    pub fn serialize<S: Serializer>(map: &BTreeMap<String, Vec<u8>>, serializer: S) -> Result<S::Ok, S::Error> {
+    pub fn serialize<S: Serializer>(
+        map: &BTreeMap<String, Vec<u8>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         serializer.collect_map(map.iter().map(|(name, bytes)| (name, Bytes(bytes.clone()))))
     }
 

@@ -9,13 +9,14 @@ use holdfast_diff::files::{Entry, FileKind, Files, FilesError, Walk, join};
 use holdfast_diff::object::Manifest;
 use holdfast_diff::weight;
 use holdfast_diff::yaml::{self, Duplicates};
-use serde_json::Value;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tempfile::TempDir;
 
 use super::ask::{Answer, Ask, ChartFrom};
 use super::helm::hooks::{self, Phase, Placed};
 use super::helm::{self, HelmError, Login, Release, ValuesPart, Volatile};
+use super::names::Name;
 use super::surroundings::Surroundings;
 use super::{Cause, File, Inputs, Object, RenderError, Rendered};
 use crate::api::HelmOptions;
@@ -68,7 +69,8 @@ pub fn render(
     } else {
         ChartFrom::Folder { path: folder.to_owned(), files: collect(files, folder)?, logins: true }
     };
-    let Answer::Template { files: rendered, again } = files.answers().get(Ask::Template(from, Box::new(release)))?
+    let Answer::Template { files: rendered, again } =
+        files.answers().get(Ask::Template(from, Box::new(release)))?
     else {
         return Err(RenderError::internal("a chart was answered by something else"));
     };
@@ -220,7 +222,12 @@ fn told(Volatile { object, paths }: &Volatile) -> String {
 
 impl From<HelmError> for RenderError {
     fn from(error: HelmError) -> Self {
-        Self { class: error.class(), name: error.name(), errors: vec![error.to_string()], cause: Cause::Git }
+        Self {
+            class: error.class(),
+            name: Name(error.name()),
+            errors: vec![error.to_string()],
+            cause: Cause::Git,
+        }
     }
 }
 

@@ -40,10 +40,11 @@ use holdfast_diff::yaml;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use self::ask::Answers;
 use self::chart::Target;
 use self::decrypted::Decrypted;
 use self::helm::{Chart, Login, ValuesPart, Volatile};
-use self::ask::Answers;
+use self::names::Name;
 use self::outside::ReadRemote;
 use self::sops::Keys;
 use self::surroundings::Surroundings;
@@ -186,8 +187,7 @@ pub struct RenderError {
     /// Each starts with `file:line`, if it is wrong in git.
     pub errors: Vec<String>,
     class: Class,
-    #[serde(with = "names")]
-    name: &'static str,
+    name: Name,
     cause: Cause,
 }
 
@@ -218,12 +218,12 @@ impl RenderError {
         let more = errors.len().saturating_sub(TOLD);
         errors.truncate(TOLD);
         errors.extend((more > 0).then(|| format!("and {more} more")));
-        Self { errors, class: Class::User, name: "RenderFailed", cause: Cause::Git }
+        Self { errors, class: Class::User, name: Name("RenderFailed"), cause: Cause::Git }
     }
 
     /// What nothing in git is to blame for by itself.
     pub fn outside(class: Class, name: &'static str, said: String) -> Self {
-        Self { errors: vec![said], class, name, cause: Cause::Outside }
+        Self { errors: vec![said], class, name: Name(name), cause: Cause::Outside }
     }
 
     /// A defect of Holdfast, or of the machine.
@@ -233,7 +233,12 @@ impl RenderError {
 
     /// A tree that cannot be read.
     pub fn of_source(error: &dyn StageError) -> Self {
-        Self { errors: vec![error.to_string()], class: error.class(), name: error.name(), cause: Cause::Source }
+        Self {
+            errors: vec![error.to_string()],
+            class: error.class(),
+            name: Name(error.name()),
+            cause: Cause::Source,
+        }
     }
 
     /// The stage that failed.
@@ -265,7 +270,7 @@ impl StageError for RenderError {
     }
 
     fn name(&self) -> &'static str {
-        self.name
+        self.name.0
     }
 }
 

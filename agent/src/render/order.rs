@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::ask::{Answer, Answers, Ask, TreeFiles, TreePlace, Trees};
 use super::changed::Changed;
-use super::reads::{Reads, Recorder};
 use super::outside::Outside;
+use super::reads::{Reads, Recorder};
 use super::{File, Fruit, Inputs, Job, Keep, RenderError, Rendered, of_files};
 use crate::api::Render;
 
@@ -107,7 +107,8 @@ pub async fn render_here(
             let rendered = of_files(&*files, &job);
             Ok::<_, RenderError>((rendered, answers.into_missing()))
         });
-        let (rendered, missing) = working.await.map_err(|error| RenderError::internal(&error.to_string()))??;
+        let (rendered, missing) =
+            working.await.map_err(|error| RenderError::internal(&error.to_string()))??;
         match missing {
             Some(ask) => asked.answer(ask).await?,
             None => return rendered,

@@ -121,7 +121,8 @@ impl Asked<'_> {
     }
 
     async fn remote(&mut self, repository: &str, reference: &str) -> Result<Answer, RenderError> {
-        let remotes = self.outside.remotes.as_ref().ok_or_else(|| RenderError::internal("nothing opens remotes"))?;
+        let remotes =
+            self.outside.remotes.as_ref().ok_or_else(|| RenderError::internal("nothing opens remotes"))?;
         let (tree, held) = remotes.open(repository, reference).await?;
         self.held.push(held);
         Ok(Answer::Remote(tree))
@@ -132,7 +133,8 @@ impl Asked<'_> {
         let source = match &from {
             ChartFrom::Given => {
                 let given = self.inputs.chart.clone();
-                let chart = given.ok_or_else(|| RenderError::internal("there is no chart of spec.render.helm"))?;
+                let chart =
+                    given.ok_or_else(|| RenderError::internal("there is no chart of spec.render.helm"))?;
                 return Ok(Fetched { chart, _folder: None });
             }
             ChartFrom::Repository { url, name, version } => {

@@ -4,11 +4,11 @@
 
 use std::sync::Arc;
 
+use super::RenderError;
 use super::ask::Trees;
 use super::order::{Attempt, Given, Order, attempt};
 use super::outside::Outside;
 use super::worker::Workers;
-use super::RenderError;
 
 /// What makes renders.
 #[derive(Clone)]
@@ -26,7 +26,7 @@ impl Renderer {
         loop {
             let mut attempt = self.once(&order, asked.given().to_vec(), tenant).await;
             let Some(ask) = attempt.missing.take() else { return attempt };
-            if let Err(error) = asked.answer(ask).await {
+            if let Err(error) = Box::pin(asked.answer(ask)).await {
                 return Attempt { end: Err(error), ..attempt };
             }
         }
@@ -37,7 +37,9 @@ impl Renderer {
             Self::Here(trees) => {
                 let (trees, order) = (trees.clone(), order.clone());
                 let working = tokio::task::spawn_blocking(move || attempt(&order, &given, &*trees));
-                working.await.unwrap_or_else(|error| Attempt::failed(RenderError::internal(&error.to_string())))
+                working
+                    .await
+                    .unwrap_or_else(|error| Attempt::failed(RenderError::internal(&error.to_string())))
             }
             Self::Workers(workers) => workers.attempt(order, &given, tenant).await,
         }

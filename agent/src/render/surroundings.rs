@@ -139,8 +139,7 @@ impl Surroundings<'_> {
             return Err(FilesError(format!("{repository} was answered by something else than a tree")));
         };
         let files: Box<dyn Files> = trees.open(place).map_err(refused)?;
-        let read =
-            ReadRemote { repository, reference, name: name.clone(), commit: place.commit.clone() };
+        let read = ReadRemote { repository, reference, name: name.clone(), commit: place.commit.clone() };
         Ok((read, files.into()))
     }
 }

@@ -68,13 +68,16 @@ impl Turns {
 
     /// Waits for a turn of a tenant.
     pub async fn take(&self, tenant: &str) -> Turn {
+        self.queue(tenant).wait().await
+    }
+
+    fn queue(&self, tenant: &str) -> Waiter {
         let (grant, granted) = oneshot::channel();
         let mut state = self.lock();
         state.waiting.push_back((tenant.to_owned(), grant));
         state.grant();
         drop(state);
-        let waiter = Waiter { turns: self.clone(), tenant: tenant.to_owned(), granted, took: false };
-        waiter.wait().await
+        Waiter { turns: self.clone(), tenant: tenant.to_owned(), granted, took: false }
     }
 
     /// How many tenants are remembered.
@@ -122,9 +125,8 @@ impl State {
         let has = |tenant: &str| self.tenants.get(tenant).map_or((0, 0.0), |it| (it.running, it.used));
         let all = self.waiting.iter().enumerate().map(|(at, (tenant, _))| (at, has(tenant)));
         let may = all.filter(|(_, (running, _))| *running < self.share);
-        let least = may.min_by(|(_, (runs, used)), (_, (others, other))| {
-            runs.cmp(others).then(used.total_cmp(other))
-        });
+        let least = may
+            .min_by(|(_, (runs, used)), (_, (others, other))| runs.cmp(others).then(used.total_cmp(other)));
         least.map(|(at, _)| at)
     }
 

@@ -63,7 +63,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             time: Duration::from_mins(1),
-            output: 100 * 1024 * 1024,
+            output: 32 * 1024 * 1024,
             memory: 512 * 1024 * 1024,
             archive: 20 * 1024 * 1024,
             parallel: 2,

@@ -137,18 +137,27 @@ fn contents(chart: &Chart) -> Result<Vec<Entry>, HelmError> {
         let bytes = std::fs::read(&chart.place).map_err(HelmError::io("read a chart of the cache"))?;
         archive::entries(&chart.name, &bytes)?
     };
-    Ok(expand(files, 0))
+    let mut left = archive::ALL;
+    Ok(expand(files, 0, &mut left))
 }
 
-fn expand(files: Vec<Entry>, depth: usize) -> Vec<Entry> {
+/// Archives in archives share one limit: each could hold many more. What is over it stays packed.
+fn expand(files: Vec<Entry>, depth: usize, left: &mut u64) -> Vec<Entry> {
     let mut all = Vec::new();
     for file in files {
         let packed = file.path.strip_suffix(".tgz").filter(|path| path.contains("/charts/") && depth < DEPTH);
-        match packed.and_then(|path| Some((path, archive::entries(&file.path, &file.bytes).ok()?))) {
-            Some((path, inner)) => all.extend(expand(inner, depth + 1).into_iter().map(|inner| {
-                let below = inner.path.split_once('/').map_or(inner.path.as_str(), |(_, below)| below);
-                Entry { path: format!("{path}/{below}"), bytes: inner.bytes }
-            })),
+        let unpacked = packed
+            .and_then(|path| Some((path, archive::entries_within(&file.path, &file.bytes, *left).ok()?)));
+        match unpacked {
+            Some((path, inner)) => {
+                let size: u64 = inner.iter().map(|file| file.bytes.len() as u64).sum();
+                *left = left.saturating_sub(size);
+                let below = |inner: Entry| {
+                    let below = inner.path.split_once('/').map_or(inner.path.as_str(), |(_, below)| below);
+                    Entry { path: format!("{path}/{below}"), bytes: inner.bytes }
+                };
+                all.extend(expand(inner, depth + 1, left).into_iter().map(below));
+            }
             None => all.push(file),
         }
     }

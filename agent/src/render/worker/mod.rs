@@ -31,7 +31,7 @@ use process::{Outcome, Worker};
 /// How long a worker waits for something to do.
 const IDLE: Duration = Duration::from_secs(10);
 /// The most seconds of a processor that a render may use, whatever its Sync allows.
-const PROCESSOR: Duration = Duration::from_secs(120);
+const PROCESSOR: Duration = Duration::from_mins(2);
 
 /// The reasons of renders that were ended for what they take: the same render would be ended again.
 pub const ENDED: &[&str] = &["RenderTooLarge", "RenderTooSlow", "RenderTooDeep"];

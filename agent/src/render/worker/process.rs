@@ -89,9 +89,8 @@ impl Worker {
             };
             let bytes = match frame::receive(&mut self.output, left).await {
                 Ok(Some(bytes)) => bytes,
-                Ok(None) => return Outcome::Died,
                 Err(error) if error.kind() == ErrorKind::FileTooLarge => return Outcome::TooMuch,
-                Err(_) => return Outcome::Died,
+                Ok(None) | Err(_) => return Outcome::Died,
             };
             left -= bytes.len().min(left);
             match kind {
