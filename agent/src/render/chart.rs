@@ -14,9 +14,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::ask::{Answer, Ask, ChartFrom};
+use super::error_name::Name;
 use super::helm::hooks::{self, Phase, Placed};
 use super::helm::{self, HelmError, Login, Release, ValuesPart, Volatile};
-use super::names::Name;
 use super::surroundings::Surroundings;
 use super::{Cause, File, Inputs, Object, RenderError, Rendered};
 use crate::api::HelmOptions;

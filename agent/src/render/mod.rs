@@ -9,12 +9,12 @@ pub mod changed;
 pub mod chart;
 pub mod decrypted;
 pub mod detect;
+mod error_name;
 pub mod helm;
 pub mod helm_charts;
 pub mod ignore;
 pub mod kept;
 pub mod kustomize;
-mod names;
 pub mod order;
 pub mod outside;
 pub mod overlay;
@@ -43,12 +43,12 @@ use serde_json::Value;
 use self::ask::Answers;
 use self::chart::Target;
 use self::decrypted::Decrypted;
+use self::error_name::Name;
 use self::helm::{Chart, Login, ValuesPart, Volatile};
-use self::names::Name;
 use self::outside::ReadRemote;
 use self::sops::Keys;
 use self::surroundings::Surroundings;
-use crate::api::{ChartStatus, Render, RenderType as Renderer, names as api_names};
+use crate::api::{ChartStatus, Render, RenderType as Renderer, names};
 use crate::error::{Class, StageError};
 
 /// Why a chart is not rendered.
@@ -315,7 +315,7 @@ fn of_plain(files: &Decrypted<'_>, job: &Job<'_>) -> Result<Rendered, RenderErro
 /// True for an Approval of any version. The names of groups and kinds have one spelling, and a definition converts only
 /// within its group, so nothing else becomes one in the API server.
 fn is_approval(manifest: &Manifest) -> bool {
-    manifest.kind.is(api_names::GROUP, "Approval")
+    manifest.kind.is(names::GROUP, "Approval")
 }
 
 /// The manifests of what was rendered: nothing in them is encrypted, and none of them approves anything.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use holdfast_diff::digest::Digest;
+use holdfast_diff::mask::Masks;
 use holdfast_diff::object::Manifest;
 use serde::{Deserialize, Serialize};
 
@@ -48,19 +49,20 @@ pub struct Beside {
     volatile: Vec<Volatile>,
     chart: Option<ChartStatus>,
     remotes: Vec<ReadRemote>,
+    masks: Masks,
     keep: Keep,
 }
 
 impl Beside {
     /// Parts what a render comes to.
     pub fn of(fruit: Fruit, keep: Keep) -> (Self, Vec<Manifest>) {
-        let Fruit { manifests, warnings, volatile, chart, remotes } = fruit;
-        (Self { warnings, volatile, chart, remotes, keep }, manifests)
+        let Fruit { manifests, warnings, volatile, chart, remotes, masks } = fruit;
+        (Self { warnings, volatile, chart, remotes, masks, keep }, manifests)
     }
 
     fn with(self, manifests: Vec<Manifest>) -> (Fruit, Keep) {
-        let Self { warnings, volatile, chart, remotes, keep } = self;
-        (Fruit { manifests, warnings, volatile, chart, remotes }, keep)
+        let Self { warnings, volatile, chart, remotes, masks, keep } = self;
+        (Fruit { manifests, warnings, volatile, chart, remotes, masks }, keep)
     }
 }
 
