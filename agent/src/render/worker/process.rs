@@ -54,7 +54,6 @@ impl Worker {
             .env_clear()
             // One arena, and what is free goes back to the system, as manifests/deployment.yaml has it for the agent.
             .envs([("MALLOC_ARENA_MAX", "1"), ("MALLOC_TRIM_THRESHOLD_", "131072")])
-            .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
