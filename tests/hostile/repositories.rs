@@ -91,7 +91,7 @@ pub fn bombs() -> Vec<Bomb> {
                 objects(900, &lines("data:\n", 9, |at| format!("  k{at}: ${{big}}"))),
             )],
             render: variable,
-            says: &["all.yaml", "bytes of memory"],
+            says: &["all.yaml", "to all objects together"],
         },
         Bomb {
             name: "diamond",
