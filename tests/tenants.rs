@@ -17,6 +17,8 @@ mod identity;
 mod isolation;
 #[path = "tenants/marks.rs"]
 mod marks;
+#[path = "tenants/render.rs"]
+mod render;
 #[path = "tenants/stage.rs"]
 mod stage;
 #[path = "tenants/trees.rs"]

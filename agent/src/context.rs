@@ -10,7 +10,6 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::{Api, Client};
-use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -37,8 +36,12 @@ use crate::memory::Memories;
 use crate::metrics::Metrics;
 use crate::policy::Policy;
 use crate::reconcile::remotes::GitRemotes;
+use crate::reconcile::trees::MirrorTrees;
+use crate::render::helm::Limits;
 use crate::render::outside::{Outside, Remotes};
+use crate::render::renderer::Renderer;
 use crate::render::store::Renders;
+use crate::render::worker::{Capacity, Workers};
 use crate::report::alert::Alerts;
 use crate::report::audit::{Audit, Told};
 use crate::report::events::Events;
@@ -56,6 +59,9 @@ pub struct Behind {
     pub left: Duration,
 }
 
+/// This program, also when its file was replaced.
+const SELF: &str = "/proc/self/exe";
+
 /// Shared by all reconciles.
 pub struct Context {
     pub client: Client,
@@ -64,6 +70,8 @@ pub struct Context {
     pub policy: Policy,
     pub sources: Arc<Sources>,
     pub renders: Arc<Renders>,
+    /// What makes renders.
+    pub renderer: Renderer,
     /// What a render may ask for beside files.
     pub outside: Outside,
     pub secrets: Arc<Secrets>,
@@ -104,6 +112,8 @@ pub struct Options {
     pub helm: PathBuf,
     /// Where may be connected to on behalf of a resource.
     pub guard: Arc<Guard>,
+    /// What renders may use in processes of their own; `None`: they are made in this process.
+    pub capacity: Option<Capacity>,
     /// Who changed what, if the API server tells.
     pub audit: Option<Arc<Audit>>,
     /// Tells of what the record takes.
@@ -189,9 +199,20 @@ impl Context {
             usage: usage.clone(),
         };
         let sources = Arc::new(Sources::new(options.cache_dir.clone(), source_options));
-        let git = GitRemotes { sources: sources.clone(), runtime: Handle::current() };
+        let git = GitRemotes { sources: sources.clone() };
         let remotes = options.allow_remotes.then(|| Arc::new(git) as Arc<dyn Remotes>);
-        let outside = Outside::new(&options.helm, &options.cache_dir, options.guard.clone(), remotes);
+        let helm = options.capacity.map_or_else(Limits::default, |capacity| Limits {
+            memory: capacity.helm_memory,
+            parallel: capacity.helm,
+            ..Limits::default()
+        });
+        let outside = Outside::new(&options.helm, &options.cache_dir, helm, options.guard.clone(), remotes);
+        let renderer = match options.capacity {
+            Some(Capacity { workers, .. }) => {
+                Renderer::Workers(Workers::new(PathBuf::from(SELF), options.policy.render_memory, workers))
+            }
+            None => Renderer::Here(Arc::new(MirrorTrees::default())),
+        };
         let context = Self {
             cluster: Cluster {
                 uid: cluster_uid,
@@ -212,6 +233,7 @@ impl Context {
             policy: options.policy.clone(),
             sources,
             renders: Arc::new(Renders::new(&options.cache_dir, usage)),
+            renderer,
             outside,
             secrets: Arc::new(Secrets::new(client.clone(), wake.clone())),
             alerts,

@@ -2,8 +2,10 @@
 //!
 //! Every stage has an error enum of its own; each can say its class, its static name and a hint. Pure.
 
+use serde::{Deserialize, Serialize};
+
 /// Who can end an error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Class {
     /// A person must change something in git, in the Sync, or in the cluster: `Stalled`.
     User,

@@ -21,6 +21,7 @@ pub mod remotes;
 pub mod rendering;
 pub mod source;
 pub mod stages;
+pub mod trees;
 pub mod users;
 
 use jiff::Timestamp;

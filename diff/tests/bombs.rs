@@ -60,7 +60,7 @@ impl Host for Table {}
 /// Every bomb is small.
 const SMALL: usize = 400_000;
 /// Long enough for a build without optimisation on a machine that has other work.
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 /// Builds a kustomization, which must fail with these words.
 fn check(name: &str, files: &[(&str, String)], words: &[&str]) {
@@ -90,6 +90,11 @@ fn map(name: &str, more: &str) -> String {
     format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\n{more}")
 }
 
+/// The texts of many numbers, one after the other.
+fn each(count: usize, text: impl Fn(usize) -> String) -> String {
+    (0..count).map(text).collect()
+}
+
 fn maps(count: usize) -> String {
     (0..count).fold(String::new(), |text, at| text + &map(&format!("m{at}"), "data: {a: b}\n") + "---\n")
 }
@@ -112,11 +117,11 @@ const ALIASES: &str = "aliases make up too much";
 /// Texts of one file that repeat a part of it, by themselves.
 fn repeating() -> Vec<(&'static str, String)> {
     let big = large();
-    let scalar = format!("{}", map("a", &format!("data:\n  a: &a {big}\n")));
+    let scalar = map("a", &format!("data:\n  a: &a {big}\n"));
     let keys = map("a", &format!("a: &a {big}\nb:\n"));
-    let merged: String = (0..3000).map(|at| format!("k{at}: v, ")).collect();
+    let merged: String = each(3000, |at| format!("k{at}: v, "));
     let list = "x, ".repeat(40_000);
-    let (open, close): (String, String) = ((0..100).map(|at| format!("&a{at} [")).collect(), "]".repeat(100));
+    let (open, close): (String, String) = (each(100, |at| format!("&a{at} [")), "]".repeat(100));
     vec![
         ("a large text with many aliases", repeated(&scalar, 10_000, |at| format!("  k{at}: *a"))),
         ("a large key with many aliases", repeated(&keys, 10_000, |_| "- {*a : b}".to_owned())),
@@ -202,8 +207,7 @@ fn a_diamond_of_bases_ends_at_a_number_of_kustomizations() {
 fn what_steps_write_into_many_objects_is_bounded() {
     let (big, objects) = (large(), maps(1500));
     let target = "target: {kind: ConfigMap}";
-    let copies: String =
-        (0..14).map(|at| format!("    - {{op: copy, from: /data, path: /data/c{at}}}\n")).collect();
+    let copies: String = each(14, |at| format!("    - {{op: copy, from: /data, path: /data/c{at}}}\n"));
     let growth = "to all objects together";
     for (name, fields, word) in [
         ("labels", format!("commonLabels: {{a: {big}}}\n"), growth),
@@ -242,7 +246,7 @@ fn what_steps_write_into_many_objects_is_bounded() {
 
 #[test]
 fn a_var_that_stands_often_is_bounded() {
-    let used: String = (0..2000).map(|at| format!("{{name: E{at}, value: $(BIG)}}, ")).collect();
+    let used: String = each(2000, |at| format!("{{name: E{at}, value: $(BIG)}}, "));
     let pod = format!(
         "apiVersion: v1\nkind: Pod\nmetadata: {{name: p, annotations: {{big: {}}}}}\nspec: {{containers: [{{name: a, env: [{used}]}}]}}\n",
         large()

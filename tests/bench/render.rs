@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use holdfast::api;
+use holdfast::render::ask::Answers;
 use holdfast::render::{self, Inputs, Job};
+use holdfast_diff::budget::Limits;
 use holdfast_diff::yaml;
 use holdfast_tests::agent::program;
 use holdfast_tests::corpus::{self, File};
@@ -102,7 +104,9 @@ fn run(program: &Path, verb: &str, folder: &Path) -> anyhow::Result<Vec<u8>> {
 /// What the library makes of a folder: its text, and how many objects there are.
 fn in_process(disk: &Disk, folder: &str) -> anyhow::Result<(Vec<u8>, usize)> {
     let (options, inputs) = (api::Render::default(), Inputs::default());
-    let job = Job { folder, options: &options, inputs: &inputs, outside: None };
+    let answers = Answers::default();
+    let (limits, keys) = (Limits::default(), None);
+    let job = Job { folder, options: &options, inputs: &inputs, keys, answers: &answers, limits };
     let objects = render::of_files(disk, &job).with_context(|| folder.to_owned())?.objects;
     let texts: Vec<String> = objects.iter().map(|object| yaml::write(&object.value)).collect();
     let count = objects.len();

@@ -24,6 +24,7 @@ use crate::context::Options;
 use crate::controller;
 use crate::leader::{Candidate, Fence, Holder, Identity, Times, clock};
 use crate::metrics::Metrics;
+use crate::render::worker::Capacity;
 use crate::report::audit::{Audit, Told};
 use crate::server::hooks::Hooks;
 use crate::server::{self, Health, Pages, Relay, Scrape, probes};
@@ -110,11 +111,13 @@ impl Agent {
         let fence = candidate.as_ref().map(|candidate| candidate.fence());
         let policy = self.policy.policy();
         let listeners = [Some(listen), self.listen.probe_listen];
+        let capacity = capacity(policy.render_memory);
         let options = Options {
             key: KeyIn::Agent(config.default_namespace.clone()),
             guard: cluster::guard(&config, policy.destinations.clone(), listeners.into_iter().flatten())
                 .await,
             policy,
+            capacity: Some(capacity),
             cache_dir: self.cache_dir.unwrap_or_else(|| std::env::temp_dir().join("holdfast")),
             allow_file: self.allow_file_sources,
             allow_remotes: self.allow_remote_bases,
@@ -164,6 +167,22 @@ impl Agent {
         info!("Ended");
         Ok(code)
     }
+}
+
+/// What renders may use, of the memory that the container has.
+fn capacity(render_memory: u64) -> Capacity {
+    let capacity = Capacity::here(render_memory);
+    let Capacity { workers, helm, helm_memory, fits } = capacity;
+    info!(workers, render_memory, helm, helm_memory, "Renders share the memory of the container");
+    if !fits {
+        warn!(
+            render_memory,
+            helm_memory,
+            "The memory limit of the container is too small for the agent, one render and one run of Helm; raise it, or lower \
+             --render-memory"
+        );
+    }
+    capacity
 }
 
 /// Waits until the Lease, once it is ours, is lost. It is renewed by a task of its own, whatever the others do.

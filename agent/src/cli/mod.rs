@@ -15,6 +15,7 @@ mod plan;
 mod policy;
 mod print;
 mod render;
+mod render_worker;
 mod status;
 
 use std::path::PathBuf;
@@ -82,6 +83,9 @@ enum Verb {
     Suspend(mark::Suspend),
     /// Let a suspended Sync go on
     Resume(mark::Resume),
+    /// Render for an agent, which says what on standard input
+    #[command(hide = true)]
+    RenderWorker(render_worker::RenderWorker),
 }
 
 impl Cli {
@@ -101,6 +105,7 @@ impl Cli {
             Verb::Reconcile(reconcile) => block_on(reconcile.run(global)),
             Verb::Suspend(suspend) => block_on(suspend.run(global)),
             Verb::Resume(resume) => block_on(resume.run(global)),
+            Verb::RenderWorker(worker) => worker.run(),
         }
     }
 }

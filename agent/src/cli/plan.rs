@@ -28,8 +28,10 @@ use crate::metrics::Metrics;
 use crate::policy::Policy;
 use crate::reconcile::limits::Limits;
 use crate::reconcile::stages::Rendering;
+use crate::reconcile::trees::MirrorTrees;
 use crate::reconcile::{Run, drift, inputs, source, stages};
-use crate::render::{self, Fruit, Job};
+use crate::render::Fruit;
+use crate::render::order::render_here;
 use crate::report::audit::Told;
 use crate::report::{self, Seen};
 use crate::server::hooks::Hooks;
@@ -213,6 +215,7 @@ pub(super) async fn connect(
         allow_remotes: true,
         helm: PathBuf::from("helm"),
         guard,
+        capacity: None,
         audit: None,
         audited: Told::new(1),
         instance: None,
@@ -238,12 +241,11 @@ async fn working_tree(run: &Run<'_>, tree: &Path) -> anyhow::Result<Fruit> {
     let folder = disk.folder(run.sync.spec.path.as_deref())?;
     let inputs = inputs::inputs(run, inputs::is_chart(run.sync, &disk, &folder)).await?;
     let options = run.sync.spec.render.clone().unwrap_or_default();
-    let outside = run.context.outside.clone();
-    let rendered = tokio::task::spawn_blocking(move || {
-        let job = Job { folder: &folder, options: &options, inputs: &inputs, outside: Some(&outside) };
-        render::of_files(&disk, &job)?.fruit(inputs.keys.as_ref())
-    });
-    Ok(rendered.await??.0)
+    let inputs = Arc::new(inputs);
+    let trees = Arc::new(MirrorTrees::default());
+    let rendered =
+        render_here(Arc::new(disk), folder, options, inputs.clone(), &run.context.outside, trees).await?;
+    Ok(rendered.fruit(inputs.keys()?.as_ref())?.0)
 }
 
 fn colour() -> Colour {

@@ -13,9 +13,11 @@ use kube::ResourceExt as _;
 use super::{Global, cluster, files, plan, print};
 use crate::api::{KustomizeOptions, Render as Options, Sync};
 use crate::reconcile::limits::Limits;
+use crate::reconcile::trees::MirrorTrees;
 use crate::reconcile::{Run, inputs};
+use crate::render::order::render_here;
 use crate::render::outside::Outside;
-use crate::render::{self, Inputs, Job};
+use crate::render::{self, Inputs, helm};
 use crate::sync_ref::SyncRef;
 
 /// What to render
@@ -37,7 +39,7 @@ pub struct Render {
 impl Render {
     pub async fn run(self, global: Global) -> anyhow::Result<ExitCode> {
         let cache = tempfile::tempdir().context("cannot make a folder for charts")?;
-        let outside = Outside::new(&self.helm, cache.path(), Arc::default(), None);
+        let outside = Outside::new(&self.helm, cache.path(), helm::Limits::default(), Arc::default(), None);
         let (disk, folder, options, inputs) = if let Some(file) = &self.file {
             let mut sync = files::sync(file)?;
             let disk = files::Disk::new(&self.path)?;
@@ -56,12 +58,10 @@ impl Render {
             let options = Options { kustomize: Some(kustomize), ..Options::default() };
             (disk, folder, options, Inputs::default())
         };
-        let (rendered, keys) = tokio::task::spawn_blocking(move || {
-            let job = Job { folder: &folder, options: &options, inputs: &inputs, outside: Some(&outside) };
-            (render::of_files(&disk, &job), inputs.keys)
-        })
-        .await?;
-        let rendered = rendered?;
+        let inputs = Arc::new(inputs);
+        let trees = Arc::new(MirrorTrees::default());
+        let rendered = render_here(Arc::new(disk), folder, options, inputs.clone(), &outside, trees).await?;
+        let keys = inputs.keys()?;
         for (at, object) in rendered.objects.iter().enumerate() {
             let document = yaml::write_shown(&object.value);
             print::written(&if at > 0 { format!("---\n{document}") } else { document })?;

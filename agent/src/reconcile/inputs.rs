@@ -12,17 +12,16 @@ use holdfast_diff::yaml;
 
 use super::Run;
 use crate::api::{
-    self, Decrypt, HelmOptions, IgnoreRule, IgnoreTarget, InputKind, Render, RenderType, Substitute, Sync,
-    ValuesFrom,
+    self, ChartStatus, Decrypt, HelmOptions, IgnoreRule, IgnoreTarget, InputKind, Render, RenderType,
+    Substitute, Sync, ValuesFrom,
 };
 use crate::cluster::refusal::chain;
 use crate::cluster::secrets::{Data, Held, Name, User};
-use crate::render::Inputs;
 use crate::render::chart::{self, Target};
 use crate::render::detect;
 use crate::render::helm::{Chart, ChartSource, HelmError, Login, ValuesPart, Volatile};
 use crate::render::outside::Outside;
-use crate::render::sops::{KeyError, Keys};
+use crate::render::{Inputs, KeySecret};
 use crate::report::Failure;
 use crate::sync_ref::SyncRef;
 
@@ -92,10 +91,8 @@ impl Gathered<'_> {
             return Ok(());
         };
         self.version.text(&held.version);
-        let bad = |error: KeyError| {
-            Failure::user("render", "KeyUnreadable", format!("Secret {}: {error}", secret_ref.name))
-        };
-        self.inputs.keys = Some(Keys::from_secret(&held.data).map_err(bad)?);
+        self.inputs.keys =
+            Some(KeySecret { name: secret_ref.name.clone(), data: held.data.as_ref().clone() });
         Ok(())
     }
 
@@ -139,6 +136,7 @@ impl Gathered<'_> {
         };
         if let Some(chart) = fetch(&self.run.context.outside, chart, login.as_ref()).await.map_err(failed)? {
             self.version.text(&format!("{} {} {:?}", chart.name, chart.version, chart.digest));
+            self.inputs.fetched = Some(status(&chart));
             self.inputs.chart = Some(Arc::new(chart));
         }
         Ok(())
@@ -180,7 +178,7 @@ async fn fetch(
     chart: &api::Chart,
     login: Option<&Login>,
 ) -> Result<Option<Chart>, HelmError> {
-    let Some(charts) = outside.charts() else { return Ok(None) };
+    let Some(charts) = &outside.charts else { return Ok(None) };
     let version = chart.version.as_deref().unwrap_or_default();
     let oci = format!("{}/{}", chart.repository.trim_end_matches('/'), chart.name);
     let source = if chart.repository.starts_with("oci://") {
@@ -188,7 +186,13 @@ async fn fetch(
     } else {
         ChartSource::Repository { url: &chart.repository, name: &chart.name, version, login }
     };
-    charts.runner.fetch(source).await.map(Some)
+    charts.fetch(source).await.map(Some)
+}
+
+/// A chart, as the status tells of it.
+fn status(Chart { name, version, digest, .. }: &Chart) -> ChartStatus {
+    let digest = digest.as_ref().map(|digest| format!("sha256:{digest}"));
+    ChartStatus { name: name.clone(), version: version.clone(), digest }
 }
 
 /// What a Sync in a file needs without a cluster; `None` if it refers to one.
@@ -209,7 +213,15 @@ pub async fn alone(sync: &Sync, owner: &SyncRef, outside: &Outside) -> Result<Op
         Some(chart) => fetch(outside, chart, None).await?.map(Arc::new),
         None => None,
     };
-    Ok(Some(Inputs { vars, target, chart, values: vec![None; values_from.len()], ..Inputs::default() }))
+    let fetched = chart.as_deref().map(status);
+    Ok(Some(Inputs {
+        vars,
+        target,
+        chart,
+        fetched,
+        values: vec![None; values_from.len()],
+        ..Inputs::default()
+    }))
 }
 
 /// A Secret or ConfigMap; `None` only if it need not exist.

@@ -5,10 +5,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use holdfast_diff::files::FilesError;
-use tokio::runtime::Handle;
 
-use crate::render::outside::{ReadRemote, Remote, Remotes};
+use super::trees::place;
+use crate::render::ask::RemoteTree;
+use crate::render::outside::{Held, ReadRemote, Remotes};
 use crate::source::{Checkout, GitRef, Location, SourceError, Sources};
 
 /// A ref that was asked for less than this ago is not asked for again.
@@ -19,14 +22,21 @@ const LIMIT: Duration = Duration::from_mins(1);
 /// The repositories of kustomizations, read without a login.
 pub struct GitRemotes {
     pub sources: Arc<Sources>,
-    pub runtime: Handle,
 }
 
 impl Remotes for GitRemotes {
-    fn open(&self, repository: &str, reference: &str) -> Result<Remote, FilesError> {
-        let found = self.runtime.block_on(checkout(&self.sources, repository, &refs(reference)));
-        let (checkout, name) = found.map_err(|error| FilesError(format!("remote base: {error}")))?;
-        Ok(Remote { commit: checkout.revision().commit.clone(), name, files: Arc::new(checkout.files()) })
+    fn open<'a>(
+        &'a self,
+        repository: &'a str,
+        reference: &'a str,
+    ) -> BoxFuture<'a, Result<(RemoteTree, Held), FilesError>> {
+        async move {
+            let found = checkout(&self.sources, repository, &refs(reference)).await;
+            let (checkout, name) = found.map_err(|error| FilesError(format!("remote base: {error}")))?;
+            let tree = RemoteTree { name, place: place(&checkout) };
+            Ok((tree, Box::new(checkout) as Held))
+        }
+        .boxed()
     }
 }
 

@@ -4,23 +4,28 @@
 
 use std::sync::Arc;
 
+use holdfast_diff::budget::Limits;
 use holdfast_diff::digest::{Digest, Hasher};
 use tracing::instrument;
 
 use super::Run;
 use super::inputs;
 use super::remotes;
-use crate::api::{CommitNote, Render};
+use super::trees::place;
+use crate::api::CommitNote;
+use crate::error::StageError as _;
 use crate::memory::Memory;
-use crate::metrics::Metrics;
-use crate::render::outside::{Outside, ReadRemote};
+use crate::render::order::{Attempt, Order};
+use crate::render::outside::ReadRemote;
 use crate::render::reads::Reads;
-use crate::render::store::{RenderKey, Renders, Stored};
-use crate::render::{self, Fruit, Inputs, Job, Keep};
+use crate::render::store::{RenderKey, Stored};
+use crate::render::{Fruit, Inputs, Keep, worker};
 use crate::report::Failure;
 use crate::report::changes::cut;
 use crate::source::{Checkout, CommitFiles};
 
+/// The error of a mirror that cannot be read.
+const UNREADABLE: &str = "GitFailed";
 /// Characters of an author and of a subject that are told.
 const SHOWN: usize = 200;
 
@@ -36,6 +41,8 @@ pub struct Known {
     remotes: Vec<ReadRemote>,
     /// Names what was read, and what the Sync refers to.
     pub tree: String,
+    /// Why it cannot be rendered, if trying again would only take as much again.
+    failure: Option<Failure>,
 }
 
 /// What a render came to, if it had to be made.
@@ -67,6 +74,10 @@ pub async fn look_at(
     let options = options(run, &folder, &inputs);
     let commit = checkout.revision().commit.clone();
     let before = memory.known.take().filter(|known| known.options == options);
+    if let Some((known, failure)) = hopeless(run, checkout, before.as_ref()).await {
+        memory.known = Some(known.clone());
+        return Ok((known, Some(Err(failure))));
+    }
     // What was rendered may be gone, after an error: then it is wanted again.
     let rendered = |known: &Known| memory.rendered.as_ref().is_some_and(|it| it.is_of(&known.tree, run.sync));
     let mut before = before.filter(rendered);
@@ -80,25 +91,19 @@ pub async fn look_at(
         return Ok((known, None));
     }
     let context = run.context;
-    let (render, outside) = (run.sync.spec.render.clone(), context.outside.clone());
-    let metrics = context.metrics.clone();
-    let key = RenderKey {
-        domain: context.policy.domain(run.owner.namespace()),
-        mirror: checkout.mirror().to_string(),
-        options,
-    };
-    let renders = context.renders.clone();
-    let turn = renders.turn(&key, &checkout.tree()).await;
-    let work = Work { files: checkout.files(), folder, key, inputs, render, outside, metrics };
     let (reads, mut remotes) = before.map(|before| (before.reads, before.remotes)).unzip();
-    // The turn goes along: a render that its caller gave up comes to its end before the next one begins.
-    let worked = tokio::task::spawn_blocking(move || {
-        let _turn = turn;
-        work.run(&renders, reads)
-    })
-    .await;
-    let (reads, fresh) = worked.map_err(|error| Failure::internal("render", error.to_string()))?;
-    context.memories.note_reads(run.owner, &reads);
+    let (reads, fresh) = if let Some(reads) = unchanged(checkout, reads).await? {
+        (reads, None)
+    } else {
+        let domain = context.policy.domain(run.owner.namespace());
+        let key = RenderKey { domain, mirror: checkout.mirror().to_string(), options };
+        let (reads, fruit) = Box::pin(found(run, checkout, folder, key, Arc::new(inputs))).await?;
+        (Arc::new(reads), Some(fruit))
+    };
+    // A render that was ended does not say what it read.
+    if !reads.is_empty() {
+        context.memories.note_reads(run.owner, &reads);
+    }
     if let Some(Ok(fruit)) = &fresh {
         remotes = Some(fruit.remotes.clone());
     }
@@ -109,9 +114,21 @@ pub async fn look_at(
         .commit()
         .map(|(author, subject)| CommitNote { author: cut(&author, SHOWN), subject: cut(&subject, SHOWN) });
     let generation = run.sync.metadata.generation;
-    let known = Known { commit, note, generation, options, reads, remotes, tree };
+    let failure = match &fresh {
+        Some(Err(failure)) if worker::ENDED.contains(&failure.reason) => Some(failure.clone()),
+        _ => None,
+    };
+    let known = Known { commit, note, generation, options, reads, remotes, tree, failure };
     memory.known = Some(known.clone());
     Ok((known, fresh))
+}
+
+/// A commit whose render was ended for what it takes: it would be ended again.
+async fn hopeless(run: &Run<'_>, checkout: &Checkout, before: Option<&Known>) -> Option<(Known, Failure)> {
+    let known = before.filter(|known| known.is_of(run, checkout))?;
+    let failure = known.failure.clone()?;
+    let moved = remotes::moved(&run.context.sources, &known.remotes).await;
+    (!moved).then(|| (known.clone(), failure))
 }
 
 /// Names everything that a render depends on beside the files.
@@ -123,51 +140,68 @@ fn options(run: &Run<'_>, folder: &str, inputs: &Inputs) -> Digest {
     hasher.finish()
 }
 
-/// One render, to be made where it may block.
-struct Work {
-    files: CommitFiles,
-    folder: String,
-    key: RenderKey,
-    inputs: Inputs,
-    render: Option<Render>,
-    outside: Outside,
-    /// Counts and times what is really rendered, and no look at what is known.
-    metrics: Arc<Metrics>,
+/// What was read before, if the commit holds the same of it.
+async fn unchanged(checkout: &Checkout, before: Option<Arc<Reads>>) -> Result<Option<Arc<Reads>>, Failure> {
+    let Some(before) = before else { return Ok(None) };
+    let files = checkout.files();
+    blocking(move || before.matches(&files).is_some().then_some(before)).await
 }
 
-impl Work {
-    /// What is read, and what it renders to if that is not known to be the same as before.
-    fn run(self, renders: &Renders, before: Option<Arc<Reads>>) -> (Arc<Reads>, Fresh) {
-        if let Some(before) = before.filter(|before| before.matches(&self.files).is_some()) {
-            return (before, None);
+/// Kept by an earlier run or another Sync, or rendered now.
+async fn found(
+    run: &Run<'_>,
+    checkout: &Checkout,
+    folder: String,
+    key: RenderKey,
+    inputs: Arc<Inputs>,
+) -> Result<(Reads, Result<Fruit, Failure>), Failure> {
+    let (context, tenant) = (run.context, run.owner.namespace());
+    let _turn = context.renders.turn(&key, &checkout.tree()).await;
+    if !inputs.secret {
+        let (renders, files, key) = (context.renders.clone(), checkout.files(), key.clone());
+        if let Some(Stored { reads, fruit }) = blocking(move || renders.find(&key, &files)).await? {
+            return Ok((reads, Ok(fruit)));
         }
-        let (reads, fruit) = self.found(renders);
-        (Arc::new(reads), Some(fruit))
     }
-
-    /// Kept by an earlier run or another Sync, or rendered now.
-    fn found(&self, renders: &Renders) -> (Reads, Result<Fruit, Failure>) {
-        let kept = if self.inputs.secret { None } else { renders.find(&self.key, &self.files) };
-        if let Some(Stored { reads, fruit }) = kept {
-            return (reads, Ok(fruit));
-        }
-        let _timer = self.metrics.stage("render");
-        let render = self.render.clone().unwrap_or_default();
-        let outside = Some(&self.outside);
-        let job = Job { folder: &self.folder, options: &render, inputs: &self.inputs, outside };
-        let (rendered, reads) = render::render(&self.files, &job);
-        // A tree that cannot be read says more by itself than the renderer can say of it.
-        if let (Err(_), Some(trouble)) = (&rendered, self.files.trouble()) {
-            return (reads, Err(Failure::of("source", &trouble)));
-        }
-        match rendered.and_then(|rendered| rendered.fruit(self.inputs.keys.as_ref())) {
-            Ok((fruit, Keep::No)) => (reads, Ok(fruit)),
-            Ok((fruit, Keep::Yes)) => {
+    // Counts and times what is really rendered, and no look at what is known.
+    let timer = context.metrics.stage("render");
+    let order = order(run, checkout, folder, inputs);
+    let Attempt { reads, end, missing: _ } = context.renderer.render(order, &context.outside, tenant).await;
+    drop(timer);
+    if end.as_ref().is_err_and(|error| error.stage() == "source" && error.name() == UNREADABLE) {
+        checkout.mark_broken();
+    }
+    match end {
+        Ok((fruit, Keep::No)) => Ok((reads, Ok(fruit))),
+        Ok((fruit, Keep::Yes)) => {
+            let renders = context.renders.clone();
+            let put = move || {
                 let stored = Stored { reads, fruit };
-                renders.put(&self.key, &stored);
+                renders.put(&key, &stored);
                 (stored.reads, Ok(stored.fruit))
-            }
-            Err(error) => (reads, Err(Failure::of("render", &error))),
+            };
+            blocking(put).await
         }
+        Err(error) => Ok((reads, Err(Failure::of(error.stage(), &error)))),
     }
+}
+
+/// A render of a Sync at a commit.
+pub fn order(run: &Run<'_>, checkout: &Checkout, folder: String, inputs: Arc<Inputs>) -> Order {
+    let policy = &run.context.policy;
+    Order {
+        place: place(checkout),
+        changed: Vec::new(),
+        folder,
+        options: run.sync.spec.render.clone().unwrap_or_default(),
+        inputs,
+        limits: Limits::default(),
+        time: run.sync.spec.timeout().min(policy.max_timeout),
+        charts: run.context.outside.charts.is_some(),
+        remotes: run.context.outside.remotes.is_some(),
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| Failure::internal("render", error.to_string()))
 }

@@ -66,7 +66,7 @@ pub async fn source(run: &Run<'_>, memory: &mut Memory) -> Result<Source, Failur
     };
     let same = memory.known.as_ref().is_some_and(|known| known.is_of(run, &checkout));
     let turn = if same { None } else { Some(run.context.rooms.runs.take(run.owner.namespace()).await) };
-    let (known, fresh) = rendering::look_at(run, memory, &checkout).await?;
+    let (known, fresh) = Box::pin(rendering::look_at(run, memory, &checkout)).await?;
     let asked = Some((location, reference));
     Ok(Source { seen: seen(&known, &checkout), known, fresh, asked, _turn: turn, trouble })
 }

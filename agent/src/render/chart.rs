@@ -1,28 +1,33 @@
 //! The Helm renderer: a chart of the tree or from elsewhere, with the values that the Sync names.
 //!
-//! Leaves fetching and running to `helm`. Must be called where it may block. I/O: through Helm.
+//! Asks the outside for what the chart renders to. I/O: disk, in [`write`].
 
-use std::path::Path;
-use std::sync::Arc;
+use std::path::PathBuf;
 
+use holdfast_diff::budget::Resource;
 use holdfast_diff::files::{Entry, FileKind, Files, FilesError, Walk, join};
 use holdfast_diff::object::Manifest;
+use holdfast_diff::weight;
 use holdfast_diff::yaml::{self, Duplicates};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::runtime::Handle;
+use tempfile::TempDir;
 
+use super::ask::{Answer, Ask, ChartFrom};
+use super::error_name::Name;
 use super::helm::hooks::{self, Phase, Placed};
-use super::helm::{self, ChartSource, HelmError, Login, Release, Runner, ValuesPart, Volatile};
-use super::{File, Inputs, Object, RenderError, Rendered};
-use crate::api::{ChartStatus, HelmOptions};
+use super::helm::{self, HelmError, Login, Release, ValuesPart, Volatile};
+use super::surroundings::Surroundings;
+use super::{Cause, File, Inputs, Object, RenderError, Rendered};
+use crate::api::HelmOptions;
 use crate::disk::Beneath;
 use crate::error::StageError as _;
 
 /// Bytes of a chart in the tree.
-const LIMIT: usize = 100 * 1024 * 1024;
+const LIMIT: usize = 32 * 1024 * 1024;
 
 /// What a release is called, and what it is told of the cluster.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Target {
     pub name: String,
     pub namespace: String,
@@ -33,17 +38,9 @@ pub struct Target {
     pub installed: bool,
 }
 
-/// Helm, and the runtime on which it runs.
-#[derive(Clone)]
-pub struct Charts {
-    pub runner: Arc<Runner>,
-    pub runtime: Handle,
-}
-
 /// Renders the chart of a Sync: the one that was fetched, or the one in the folder.
 pub fn render(
-    charts: &Charts,
-    files: &dyn Files,
+    files: &Surroundings<'_>,
     folder: &str,
     options: Option<&HelmOptions>,
     inputs: &Inputs,
@@ -67,19 +64,19 @@ pub fn render(
             options.api_versions.clone()
         },
     };
-    let Charts { runner, runtime } = charts;
-    let rendered = if let Some(chart) = &inputs.chart {
-        runtime.block_on(runner.template(chart, &release))?
+    let from = if inputs.fetched.is_some() {
+        ChartFrom::Given
     } else {
-        let root = runner.folder()?;
-        let place = export(files, folder, root.path())?;
-        let source = ChartSource::Folder { path: &place, root: root.path(), logins: &inputs.logins };
-        let chart = runtime.block_on(runner.fetch(source))?;
-        runtime.block_on(runner.template(&chart, &release))?
+        ChartFrom::Folder { path: folder.to_owned(), files: collect(files, folder)?, logins: true }
     };
-    let manifests = manifests(rendered.files)?;
-    let volatile = match rendered.again {
-        Some(again) => helm::volatile(&manifests, &self::manifests(again)?)?,
+    let Answer::Template { files: rendered, again } =
+        files.answers().get(Ask::Template(from, Box::new(release)))?
+    else {
+        return Err(RenderError::internal("a chart was answered by something else"));
+    };
+    let manifests = manifests(files, rendered)?;
+    let volatile = match again {
+        Some(again) => helm::volatile(&manifests, &self::manifests(files, again)?)?,
         None => Vec::new(),
     };
     let phase = if target.installed { Phase::Upgrade } else { Phase::Install };
@@ -90,12 +87,7 @@ pub fn render(
         .extend(unused.map(|(object, events)| format!("{object} is a hook for {events} and is not applied")));
     let objects =
         manifests.into_iter().map(|Manifest { value, origin, .. }| Object { value, origin }).collect();
-    let chart = inputs.chart.as_ref().map(|chart| ChartStatus {
-        name: chart.name.clone(),
-        version: chart.version.clone(),
-        digest: chart.digest.as_ref().map(|digest| format!("sha256:{digest}")),
-    });
-    Ok(Rendered { objects, warnings, volatile, chart, ..Rendered::default() })
+    Ok(Rendered { objects, warnings, volatile, chart: inputs.fetched.clone(), ..Rendered::default() })
 }
 
 /// The values from elsewhere, in their order.
@@ -130,10 +122,9 @@ fn parts(
     Ok(parts)
 }
 
-/// Puts a folder of the tree, and the charts beside it that it is made of, onto the disk.
-pub(super) fn export(files: &dyn Files, folder: &str, root: &Path) -> Result<std::path::PathBuf, FilesError> {
-    let to = Beneath::open(root).map_err(|error| FilesError(format!("cannot copy {folder}: {error}")))?;
-    let mut copying = Copying { files, to, walk: Walk::default(), size: 0 };
+/// The files of a folder of the tree, and of the charts beside it that it is made of.
+pub(super) fn collect(files: &dyn Files, folder: &str) -> Result<Vec<File>, FilesError> {
+    let mut copying = Copying { files, found: Vec::new(), walk: Walk::default(), size: 0 };
     let mut wanted = vec![folder.to_owned()];
     let mut done = Vec::new();
     while let Some(folder) = wanted.pop() {
@@ -146,7 +137,19 @@ pub(super) fn export(files: &dyn Files, folder: &str, root: &Path) -> Result<std
         }
         done.push(folder);
     }
-    Ok(root.join(folder))
+    Ok(copying.found)
+}
+
+/// Puts the files of a chart below a folder of the disk. Returns that and the chart's own folder.
+pub(super) fn write(root: TempDir, files: &[File], folder: &str) -> Result<(TempDir, PathBuf), HelmError> {
+    let failed = |error: std::io::Error| HelmError::Io { doing: "write a chart", said: error.to_string() };
+    let to = Beneath::open(root.path()).map_err(failed)?;
+    to.make_folder(folder).map_err(failed)?;
+    for File { path, bytes } in files {
+        to.write(path, bytes).map_err(failed)?;
+    }
+    let place = root.path().join(folder);
+    Ok((root, place))
 }
 
 /// The charts in the tree that a chart is made of: `file://../common`.
@@ -168,19 +171,17 @@ fn beside(files: &dyn Files, folder: &str) -> Result<Vec<String>, FilesError> {
     Ok(found)
 }
 
-/// Files on their way to the disk.
+/// Files on their way out of the tree.
 struct Copying<'a> {
     files: &'a dyn Files,
-    to: Beneath,
+    found: Vec<File>,
     walk: Walk,
-    /// Bytes that were written.
+    /// Bytes that were found.
     size: usize,
 }
 
 impl Copying<'_> {
     fn folder(&mut self, folder: &str) -> Result<(), FilesError> {
-        let failed = |error: std::io::Error| FilesError(format!("cannot copy {folder}: {error}"));
-        self.to.make_folder(folder).map_err(failed)?;
         for Entry { name, kind } in self.files.list(folder)?.unwrap_or_default() {
             let path = if folder.is_empty() { name } else { format!("{folder}/{name}") };
             self.walk.visit(&path)?;
@@ -193,17 +194,19 @@ impl Copying<'_> {
             if self.size > LIMIT {
                 return Err(FilesError(format!("the chart in {folder} has more than {LIMIT} bytes")));
             }
-            self.to.write(&path, &bytes).map_err(failed)?;
+            self.found.push(File { path, bytes: bytes.to_vec() });
         }
         Ok(())
     }
 }
 
-fn manifests(files: Vec<File>) -> Result<Vec<Manifest>, RenderError> {
+fn manifests(host: &Surroundings<'_>, files: &[File]) -> Result<Vec<Manifest>, RenderError> {
     let (mut all, mut errors) = (Vec::new(), Vec::new());
     for File { path, bytes } in files {
         // Helm lets a key stand twice, and the last one counts.
-        let (manifests, mistakes) = yaml::manifests_with(&path, &bytes, Duplicates::LastWins);
+        let (manifests, mistakes) = yaml::manifests_with(path, bytes, Duplicates::LastWins);
+        host.spend(Resource::Objects, manifests.len())?;
+        host.spend(Resource::Memory, manifests.iter().map(|manifest| weight::bytes(&manifest.value)).sum())?;
         all.extend(manifests);
         errors.extend(mistakes.into_iter().map(|mistake| mistake.to_string()));
     }
@@ -219,7 +222,12 @@ fn told(Volatile { object, paths }: &Volatile) -> String {
 
 impl From<HelmError> for RenderError {
     fn from(error: HelmError) -> Self {
-        Self { class: error.class(), name: error.name(), errors: vec![error.to_string()] }
+        Self {
+            class: error.class(),
+            name: Name(error.name()),
+            errors: vec![error.to_string()],
+            cause: Cause::Git,
+        }
     }
 }
 

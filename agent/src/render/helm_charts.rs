@@ -1,54 +1,63 @@
 //! What `helmCharts` of a kustomization asks for, as kustomize asks Helm for it.
 //!
-//! Leaves fetching and running to `helm`. Must be called where it may block. I/O: through Helm.
+//! Leaves fetching and running to whoever answers. Pure, beside the files that it is given.
 
 use holdfast_diff::files::{Files, FilesError, join};
 use holdfast_diff::kustomize::host::{HelmChart, ValuesMerge};
 use holdfast_diff::kustomize::{read, value};
 use serde_json::{Map, Value};
 
-use super::File;
-use super::chart::{Charts, export};
-use super::helm::{self, Chart, ChartSource, HelmError, Release, ValuesPart};
+use super::ask::{Answer, Ask, ChartFrom};
+use super::chart::collect;
+use super::helm::{self, HelmError, Release, ValuesPart};
+use super::surroundings::Surroundings;
+use super::{File, NO_HELM, RenderError};
 
 /// Every version, prereleases too.
 const ANY: &str = ">0.0.0-0";
 
 /// The YAML that a chart renders to; `folder` is that of the kustomization.
-pub fn render(
-    charts: &Charts,
-    files: &dyn Files,
-    wanted: &HelmChart,
-    folder: &str,
-) -> Result<Vec<u8>, FilesError> {
+pub fn render(files: &Surroundings<'_>, wanted: &HelmChart, folder: &str) -> Result<Vec<u8>, FilesError> {
+    if !files.answers().charts {
+        return Err(FilesError(NO_HELM.to_owned()));
+    }
     let failed = |error: HelmError| FilesError(format!("helmCharts, {}: {error}", wanted.name));
-    let Charts { runner, runtime } = charts;
-    let HelmChart { name, version, repo, .. } = wanted;
-    let root = runner.folder().map_err(failed)?;
-    let oci = format!("{}/{name}", repo.trim_end_matches('/'));
-    let version = if version.is_empty() && wanted.devel { ANY } else { version };
-    let place;
-    let source = if repo.is_empty() {
-        let home = if wanted.chart_home.is_empty() { "charts" } else { &wanted.chart_home };
-        let path = join(folder, &format!("{home}/{name}"));
-        let path = path.ok_or_else(|| FilesError(format!("{home} climbs out of the repository")))?;
-        place = export(files, &path, root.path())?;
-        ChartSource::Folder { path: &place, root: root.path(), logins: &[] }
-    } else if repo.starts_with("oci://") {
-        ChartSource::Oci { url: &oci, version, login: None, plain_http: false }
-    } else {
-        ChartSource::Repository { url: repo, name, version, login: None }
+    let refused =
+        |error: RenderError| FilesError(format!("helmCharts, {}: {}", wanted.name, error.errors.join("; ")));
+    let from = || source(files, wanted, folder);
+    let own = || match files.answers().get(Ask::Values(from()?)).map_err(refused)? {
+        Answer::Values(text) => Ok(text.clone()),
+        _ => Err(FilesError("the values of a chart were answered by something else".to_owned())),
     };
-    let chart = runtime.block_on(runner.fetch(source)).map_err(failed)?;
-    let values = helm::merge(&parts(files, wanted, folder, &chart)?, None).map_err(failed)?;
-    let rendered = runtime.block_on(runner.template(&chart, &release(wanted, values))).map_err(failed)?;
+    let values = helm::merge(&parts(files, wanted, folder, own)?, None).map_err(failed)?;
+    let ask = Ask::Template(from()?, Box::new(release(wanted, values)));
+    let Answer::Template { files: rendered, again: _ } = files.answers().get(ask).map_err(refused)? else {
+        return Err(FilesError("a chart was answered by something else".to_owned()));
+    };
     let mut text = Vec::new();
-    for File { bytes, .. } in rendered.files {
+    for File { bytes, .. } in rendered {
         text.extend_from_slice(b"---\n");
-        text.extend_from_slice(&bytes);
+        text.extend_from_slice(bytes);
         text.push(b'\n');
     }
     Ok(text)
+}
+
+/// Where the chart comes from.
+fn source(files: &Surroundings<'_>, wanted: &HelmChart, folder: &str) -> Result<ChartFrom, FilesError> {
+    let HelmChart { name, version, repo, .. } = wanted;
+    let version = if version.is_empty() && wanted.devel { ANY } else { version };
+    let version = version.to_owned();
+    if repo.is_empty() {
+        let home = if wanted.chart_home.is_empty() { "charts" } else { &wanted.chart_home };
+        let path = join(folder, &format!("{home}/{name}"));
+        let path = path.ok_or_else(|| FilesError(format!("{home} climbs out of the repository")))?;
+        return Ok(ChartFrom::Folder { files: collect(files, &path)?, path, logins: false });
+    }
+    if repo.starts_with("oci://") {
+        return Ok(ChartFrom::Oci { url: format!("{}/{name}", repo.trim_end_matches('/')), version });
+    }
+    Ok(ChartFrom::Repository { url: repo.clone(), name: name.clone(), version })
 }
 
 fn release(wanted: &HelmChart, values: Value) -> Release {
@@ -73,14 +82,11 @@ fn parts(
     files: &dyn Files,
     wanted: &HelmChart,
     folder: &str,
-    chart: &Chart,
+    own: impl Fn() -> Result<Vec<u8>, FilesError>,
 ) -> Result<Vec<ValuesPart>, FilesError> {
     let HelmChart { values_file, values_inline: inline, values_merge, .. } = wanted;
     let of_file = || match values_file.as_str() {
-        "" => {
-            let text = chart.values().map_err(|error| FilesError(error.to_string()))?;
-            Ok(part("values.yaml of the chart".to_owned(), text.unwrap_or_default()))
-        }
+        "" => Ok(part("values.yaml of the chart".to_owned(), own()?)),
         file => read_file(files, folder, file),
     };
     let mut parts = match values_merge {

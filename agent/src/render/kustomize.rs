@@ -4,7 +4,7 @@
 
 use holdfast_diff::kustomize::{self, LoadRestrictions, Options, Output};
 
-use super::outside::Surroundings;
+use super::surroundings::Surroundings;
 use super::{Object, RenderError, Rendered};
 use crate::api::{KustomizeOptions, LoadRestrictions as Restrictions};
 

@@ -3,40 +3,51 @@
 //! Knows neither git nor a cluster: files come in as a tree, and what the Sync refers to in the cluster as [`Inputs`].
 //! I/O: through the programs that it is given.
 
+pub mod ask;
+pub mod bytes;
+pub mod changed;
 pub mod chart;
 pub mod decrypted;
 pub mod detect;
+mod error_name;
 pub mod helm;
 pub mod helm_charts;
 pub mod ignore;
 pub mod kept;
 pub mod kustomize;
+pub mod order;
 pub mod outside;
 pub mod overlay;
 pub mod plain;
 pub mod reads;
+pub mod renderer;
 pub mod sops;
 pub mod store;
+pub mod surroundings;
+pub mod turns;
 pub mod variables;
+pub mod worker;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use holdfast_diff::budget::Exceeded;
+use holdfast_diff::budget::{Exceeded, Limits};
 use holdfast_diff::digest::Digest;
-use holdfast_diff::files::{Files, FilesError, Versioned};
+use holdfast_diff::files::{Files, FilesError};
 use holdfast_diff::mask::Masks;
 use holdfast_diff::object::{Manifest, Origin};
 use holdfast_diff::yaml;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use self::ask::Answers;
 use self::chart::Target;
 use self::decrypted::Decrypted;
+use self::error_name::Name;
 use self::helm::{Chart, Login, ValuesPart, Volatile};
-use self::outside::{Outside, ReadRemote, Surroundings};
-use self::reads::{Reads, Recorder};
+use self::outside::ReadRemote;
 use self::sops::Keys;
+use self::surroundings::Surroundings;
 use crate::api::{ChartStatus, Render, RenderType as Renderer, names};
 use crate::error::{Class, StageError};
 
@@ -49,29 +60,56 @@ pub struct Job<'a> {
     pub folder: &'a str,
     pub options: &'a Render,
     pub inputs: &'a Inputs,
-    /// What may be asked for beside files.
-    pub outside: Option<&'a Outside>,
+    /// For encrypted files.
+    pub keys: Option<&'a Keys>,
+    /// What may be asked for beside files, and what was answered.
+    pub answers: &'a Answers<'a>,
+    pub limits: Limits,
 }
 
-/// What a Sync refers to outside of git.
-#[derive(Default)]
+/// What a Sync refers to outside of git. What is not sent to a worker is for whoever answers its questions.
+#[derive(Default, Serialize, Deserialize)]
 pub struct Inputs {
     /// Variables, all of them.
     pub vars: BTreeMap<String, String>,
     /// For encrypted files.
-    pub keys: Option<Keys>,
+    pub keys: Option<KeySecret>,
     /// Of a chart: what it is told, where `valuesFrom` names a ConfigMap or Secret its text, logins, and the chart itself if
     /// it is not in the tree.
     pub target: Target,
     pub values: Vec<Option<ValuesPart>>,
+    #[serde(skip)]
     pub logins: Vec<(String, Login)>,
+    #[serde(skip)]
     pub chart: Option<Arc<Chart>>,
+    /// The same chart, as the status tells of it.
+    pub fetched: Option<ChartStatus>,
     /// True if some of it comes from a Secret: then nothing of the render is written to disk.
     pub secret: bool,
     /// The texts that come from Secrets.
     pub masks: Masks,
     /// The versions of all of it: when it changes, so may the render.
+    #[serde(skip)]
     pub version: Digest,
+}
+
+/// A Secret with private keys. They are secret: there is no `Debug`.
+#[derive(Serialize, Deserialize)]
+pub struct KeySecret {
+    pub name: String,
+    #[serde(with = "bytes::map")]
+    pub data: BTreeMap<String, Vec<u8>>,
+}
+
+impl Inputs {
+    /// The private keys, which are read where they are used: reading them may take as much as whoever made them wants.
+    pub fn keys(&self) -> Result<Option<Keys>, RenderError> {
+        let Some(KeySecret { name, data }) = &self.keys else { return Ok(None) };
+        let bad = |error: sops::KeyError| {
+            RenderError::outside(Class::User, "KeyUnreadable", format!("Secret {name}: {error}"))
+        };
+        Keys::from_secret(data).map(Some).map_err(bad)
+    }
 }
 
 /// An object as it was rendered.
@@ -117,7 +155,7 @@ pub struct Fruit {
 }
 
 /// Whether a render may be written to disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Keep {
     Yes,
     /// Some of it was encrypted, or came from a Secret, or from elsewhere than the files.
@@ -135,20 +173,37 @@ impl Rendered {
 }
 
 /// A file: its path, and its bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct File {
     pub path: String,
+    #[serde(with = "bytes")]
     pub bytes: Vec<u8>,
 }
 
-/// Everything that is wrong in the files, so that it can be mended in one go.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("{}{}", count(.errors.len()), .errors.join("; "))]
+/// Everything that is wrong in the files, so that it can be mended in one go; or what else ended a render.
+#[derive(Clone, Debug, Serialize, Deserialize, thiserror::Error)]
+#[error("{}{}", head(*.cause, .errors.len()), .errors.join("; "))]
 pub struct RenderError {
-    /// Each starts with `file:line`.
+    /// Each starts with `file:line`, if it is wrong in git.
     pub errors: Vec<String>,
     class: Class,
-    name: &'static str,
+    name: Name,
+    cause: Cause,
+}
+
+/// What a render failed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Cause {
+    /// Something in the files.
+    Git,
+    /// The tree itself cannot be read.
+    Source,
+    /// A limit, or a defect.
+    Outside,
+}
+
+fn head(cause: Cause, errors: usize) -> String {
+    if cause == Cause::Git { count(errors) } else { String::new() }
 }
 
 /// How many mistakes are told: nobody reads more, and a bad file may have as many as it has bytes.
@@ -163,7 +218,32 @@ impl RenderError {
         let more = errors.len().saturating_sub(TOLD);
         errors.truncate(TOLD);
         errors.extend((more > 0).then(|| format!("and {more} more")));
-        Self { errors, class: Class::User, name: "RenderFailed" }
+        Self { errors, class: Class::User, name: Name("RenderFailed"), cause: Cause::Git }
+    }
+
+    /// What nothing in git is to blame for by itself.
+    pub fn outside(class: Class, name: &'static str, said: String) -> Self {
+        Self { errors: vec![said], class, name: Name(name), cause: Cause::Outside }
+    }
+
+    /// A defect of Holdfast, or of the machine.
+    pub fn internal(said: &str) -> Self {
+        Self::outside(Class::Internal, "RenderFault", said.to_owned())
+    }
+
+    /// A tree that cannot be read.
+    pub fn of_source(error: &dyn StageError) -> Self {
+        Self {
+            errors: vec![error.to_string()],
+            class: error.class(),
+            name: Name(error.name()),
+            cause: Cause::Source,
+        }
+    }
+
+    /// The stage that failed.
+    pub fn stage(&self) -> &'static str {
+        if self.cause == Cause::Source { "source" } else { "render" }
     }
 
     /// The same without secret texts, which a message can quote.
@@ -190,20 +270,13 @@ impl StageError for RenderError {
     }
 
     fn name(&self) -> &'static str {
-        self.name
+        self.name.0
     }
-}
-
-/// Renders a folder, and says what it read: also when it failed.
-pub fn render(files: &dyn Versioned, job: &Job<'_>) -> (Result<Rendered, RenderError>, Reads) {
-    let recorder = Recorder::new(files);
-    let rendered = of_files(&recorder, job);
-    (rendered, recorder.into_reads())
 }
 
 /// Renders a folder.
 pub fn of_files(files: &dyn Files, job: &Job<'_>) -> Result<Rendered, RenderError> {
-    let files = Decrypted::new(files, job.inputs.keys.as_ref());
+    let files = Decrypted::new(files, job.keys);
     let rendered = of_plain(&files, job);
     let mut masks = job.inputs.masks.clone();
     masks.extend(&files.masks());
@@ -217,15 +290,16 @@ pub fn of_files(files: &dyn Files, job: &Job<'_>) -> Result<Rendered, RenderErro
 }
 
 fn of_plain(files: &Decrypted<'_>, job: &Job<'_>) -> Result<Rendered, RenderError> {
-    let Job { folder, options, inputs, outside } = job;
-    let host = Surroundings::new(files, *outside);
+    let Job { folder, options, inputs, keys: _, answers, limits } = job;
+    let host = Surroundings::new(files, answers, *limits);
     let kustomize = options.kustomize.as_ref();
     let mut rendered = match detect::renderer(files, folder, options)? {
         Renderer::Plain => plain::render(&host, folder, kustomize)?,
         Renderer::Helm => {
-            let charts =
-                outside.and_then(Outside::charts).ok_or_else(|| RenderError::of(vec![NO_HELM.to_owned()]))?;
-            chart::render(charts, &host, folder, options.helm.as_ref(), inputs)?
+            if !answers.charts {
+                return Err(RenderError::of(vec![NO_HELM.to_owned()]));
+            }
+            chart::render(&host, folder, options.helm.as_ref(), inputs)?
         }
         Renderer::Kustomize => kustomize::render(&host, folder, kustomize)?,
     };

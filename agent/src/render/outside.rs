@@ -1,43 +1,44 @@
 //! What a render may ask for beside the files of its repository: charts, and bases in other repositories.
 //!
-//! Another repository is mounted beside the files, at a path that no repository can have. I/O: through what it is given.
+//! Whoever asks waits without holding anything that others need, but for a turn at Helm while it runs. I/O: through what it
+//! is given.
 
-use std::cell::RefCell;
+use std::any::Any;
 use std::path::Path;
 use std::sync::Arc;
 
-use holdfast_diff::budget::{Budget, Resource};
-use holdfast_diff::files::{Entry, Files, FilesError, Place, join};
-use holdfast_diff::kustomize::host::{HelmChart, Host};
-use holdfast_diff::kustomize::remote;
-use tokio::runtime::Handle;
+use futures::future::BoxFuture;
+use holdfast_diff::digest::Digest;
+use holdfast_diff::files::FilesError;
+use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
 
-use super::NO_HELM;
-use super::chart::Charts;
-use super::helm::{Limits, Runner};
-use super::helm_charts;
+use super::ask::{Answer, Ask, ChartFrom, RemoteTree};
+use super::chart;
+use super::helm::{Chart, ChartSource, Limits, Release, Rendered, Runner};
+use super::turns::Turns;
+use super::{Inputs, NO_HELM, RenderError};
 use crate::http::Guard;
 
-/// Where other repositories are mounted.
-const MOUNT: &str = ".remote\u{1}";
+/// How many questions one render may ask.
+const QUESTIONS: usize = 100;
 
-/// Other repositories. Called where it may block.
+/// Other repositories.
 pub trait Remotes: Send + Sync {
-    /// The tree of a ref, a branch, a tag or a commit; empty is the default branch.
-    fn open(&self, repository: &str, reference: &str) -> Result<Remote, FilesError>;
+    /// The tree of a ref, a branch, a tag or a commit; empty is the default branch. It stays on disk as long as what is
+    /// given along with it is held.
+    fn open<'a>(
+        &'a self,
+        repository: &'a str,
+        reference: &'a str,
+    ) -> BoxFuture<'a, Result<(RemoteTree, Held), FilesError>>;
 }
 
-/// The tree of another repository.
-#[derive(Clone)]
-pub struct Remote {
-    pub commit: String,
-    /// Of the ref that it was found by.
-    pub name: String,
-    pub files: Arc<dyn Files + Send + Sync>,
-}
+/// Something that is held, for as long as it is needed.
+pub type Held = Box<dyn Any + Send + Sync>;
 
 /// Which commit of another repository was read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReadRemote {
     pub repository: String,
     pub reference: String,
@@ -49,120 +50,129 @@ pub struct ReadRemote {
 /// What may be asked for beside files.
 #[derive(Clone)]
 pub struct Outside {
-    pub charts: Option<Charts>,
+    /// Helm; `None` if there is none at hand.
+    pub charts: Option<Arc<Runner>>,
     /// `None`: not allowed.
     pub remotes: Option<Arc<dyn Remotes>>,
+    /// Turns at Helm.
+    turns: Turns,
+}
+
+/// The questions of one render, and what was made to answer them.
+pub struct Asked<'a> {
+    outside: &'a Outside,
+    inputs: &'a Inputs,
+    /// Whose turn at Helm it is.
+    tenant: &'a str,
+    given: Vec<(Digest, Arc<Answer>)>,
+    held: Vec<Held>,
+}
+
+/// A chart that was fetched, and where it was put together.
+struct Fetched {
+    chart: Arc<Chart>,
+    _folder: Option<TempDir>,
 }
 
 impl Outside {
-    /// Charts by this program, kept below a folder. Must be called on the runtime that is to run it.
-    pub fn new(helm: &Path, cache: &Path, guard: Arc<Guard>, remotes: Option<Arc<dyn Remotes>>) -> Self {
-        let runner = Arc::new(Runner::new(helm, cache, Limits::default(), guard));
-        Self { charts: Some(Charts { runner, runtime: Handle::current() }), remotes }
+    /// Charts by this program, kept below a folder, fetched from where the guard lets them come from.
+    pub fn new(
+        helm: &Path,
+        cache: &Path,
+        limits: Limits,
+        guard: Arc<Guard>,
+        remotes: Option<Arc<dyn Remotes>>,
+    ) -> Self {
+        let turns = Turns::new(limits.parallel);
+        Self { charts: Some(Arc::new(Runner::new(helm, cache, limits, guard))), remotes, turns }
     }
 
-    pub fn charts(&self) -> Option<&Charts> {
-        self.charts.as_ref()
-    }
-}
-
-/// Files, and the outside; and the budget of the render, which counts all that is asked of them.
-pub struct Surroundings<'a> {
-    files: &'a dyn Files,
-    outside: Option<&'a Outside>,
-    mounted: RefCell<Vec<(ReadRemote, Remote)>>,
-    budget: Budget,
-}
-
-impl<'a> Surroundings<'a> {
-    pub fn new(files: &'a dyn Files, outside: Option<&'a Outside>) -> Self {
-        Self { files, outside, mounted: RefCell::default(), budget: Budget::default() }
-    }
-
-    /// The commits of other repositories that were read.
-    pub fn remotes(&self) -> Vec<ReadRemote> {
-        self.mounted.borrow().iter().map(|(read, _)| read.clone()).collect()
-    }
-
-    /// Asks the files that a path belongs to, by the path that it has in them.
-    fn ask<T>(
-        &self,
-        path: &str,
-        ask: impl FnOnce(&dyn Files, &str) -> Result<T, FilesError>,
-    ) -> Result<T, FilesError> {
-        let Some((number, rest)) = mounted(path) else { return ask(self.files, path) };
-        let remote = self.mounted.borrow().get(number).map(|(_, remote)| remote.clone());
-        let remote = remote.ok_or_else(|| FilesError(format!("there is no {path}")))?;
-        ask(&*remote.files, rest)
+    /// The questions of a render of this tenant.
+    pub fn asked<'a>(&'a self, inputs: &'a Inputs, tenant: &'a str) -> Asked<'a> {
+        Asked { outside: self, inputs, tenant, given: Vec::new(), held: Vec::new() }
     }
 }
 
-/// The number of the repository that a path belongs to, and the path in it.
-fn mounted(path: &str) -> Option<(usize, &str)> {
-    let rest = path.strip_prefix(MOUNT)?.strip_prefix('/')?;
-    let (number, rest) = rest.split_once('/').unwrap_or((rest, ""));
-    Some((number.parse().ok()?, rest))
-}
-
-impl Files for Surroundings<'_> {
-    fn resolve(&self, path: &str) -> Result<Option<Place>, FilesError> {
-        self.spend(Resource::Visits, 1)?;
-        let place = self.ask(path, |files, path| files.resolve(path))?;
-        let mount = mounted(path).map(|(number, _)| format!("{MOUNT}/{number}"));
-        Ok(place.map(|place| match mount {
-            Some(mount) => Place { path: join(&mount, &place.path).unwrap_or(mount), ..place },
-            None => place,
-        }))
+impl Asked<'_> {
+    /// What was answered so far.
+    pub fn given(&self) -> &[(Digest, Arc<Answer>)] {
+        &self.given
     }
 
-    fn read(&self, path: &str) -> Result<Option<Arc<[u8]>>, FilesError> {
-        self.spend(Resource::Visits, 1)?;
-        let bytes = self.ask(path, |files, path| files.read(path))?;
-        self.spend(Resource::Bytes, bytes.as_ref().map_or(0, |bytes| bytes.len()))?;
-        Ok(bytes)
-    }
-
-    fn list(&self, path: &str) -> Result<Option<Vec<Entry>>, FilesError> {
-        let entries = self.ask(path, |files, path| files.list(path))?;
-        self.spend(Resource::Visits, 1 + entries.as_ref().map_or(0, Vec::len))?;
-        Ok(entries)
-    }
-
-    fn budget(&self) -> Option<&Budget> {
-        Some(&self.budget)
-    }
-}
-
-impl Host for Surroundings<'_> {
-    fn remote(&self, url: &str) -> Result<String, FilesError> {
-        let Some(remotes) = self.outside.and_then(|outside| outside.remotes.as_ref()) else {
-            return Err(FilesError(format!(
-                "remote resources are not allowed: copy {url} into the repository, or start the agent with \
-                 --allow-remote-bases"
-            )));
-        };
-        let Some(remote::Spec { repository, folder, reference }) = remote::parse(url) else {
-            return Err(FilesError(format!(
-                "{url} is no git repository: only bases in git are fetched; copy the file into the repository"
-            )));
-        };
-        let is_it =
-            |(read, _): &(ReadRemote, Remote)| read.repository == repository && read.reference == reference;
-        let known = self.mounted.borrow().iter().position(is_it);
-        let number = known.unwrap_or(self.mounted.borrow().len());
-        if known.is_none() {
-            let remote = remotes.open(&repository, &reference)?;
-            let (commit, name) = (remote.commit.clone(), remote.name.clone());
-            let read = ReadRemote { repository, reference, name, commit };
-            self.mounted.borrow_mut().push((read, remote));
+    /// Answers a question.
+    pub async fn answer(&mut self, ask: Ask) -> Result<(), RenderError> {
+        if self.given.len() >= QUESTIONS {
+            let said = format!("the render asks for more than {QUESTIONS} charts and other repositories");
+            return Err(RenderError::of(vec![said]));
         }
-        let root = format!("{MOUNT}/{number}");
-        join(&root, &folder).ok_or_else(|| FilesError(format!("{url} climbs out of its repository")))
+        let digest = ask.digest();
+        let answer = match ask {
+            Ask::Values(from) => self.values(from).await.map(Answer::Values),
+            Ask::Template(from, release) => self.template(from, &release).await,
+            Ask::Remote { repository, reference } => self.remote(&repository, &reference).await,
+        };
+        self.given.push((digest, Arc::new(answer.unwrap_or_else(Answer::Refused))));
+        Ok(())
     }
 
-    fn chart(&self, chart: &HelmChart, folder: &str) -> Result<Vec<u8>, FilesError> {
-        let missing = || FilesError(NO_HELM.to_owned());
-        let charts = self.outside.and_then(Outside::charts).ok_or_else(missing)?;
-        helm_charts::render(charts, self, chart, folder)
+    async fn values(&self, from: ChartFrom) -> Result<Vec<u8>, RenderError> {
+        let Fetched { chart, _folder } = self.fetch(from).await?;
+        Ok(blocking(move || chart.values()).await??.unwrap_or_default())
     }
+
+    async fn template(&self, from: ChartFrom, release: &Release) -> Result<Answer, RenderError> {
+        let Fetched { chart, _folder } = self.fetch(from).await?;
+        let _turn = self.outside.turns.take(self.tenant).await;
+        let Rendered { files, again } = self.runner()?.template(&chart, release).await?;
+        Ok(Answer::Template { files, again })
+    }
+
+    async fn remote(&mut self, repository: &str, reference: &str) -> Result<Answer, RenderError> {
+        let remotes =
+            self.outside.remotes.as_ref().ok_or_else(|| RenderError::internal("nothing opens remotes"))?;
+        let (tree, held) = remotes.open(repository, reference).await?;
+        self.held.push(held);
+        Ok(Answer::Remote(tree))
+    }
+
+    async fn fetch(&self, from: ChartFrom) -> Result<Fetched, RenderError> {
+        let runner = self.runner()?;
+        let source = match &from {
+            ChartFrom::Given => {
+                let given = self.inputs.chart.clone();
+                let chart =
+                    given.ok_or_else(|| RenderError::internal("there is no chart of spec.render.helm"))?;
+                return Ok(Fetched { chart, _folder: None });
+            }
+            ChartFrom::Repository { url, name, version } => {
+                ChartSource::Repository { url, name, version, login: None }
+            }
+            ChartFrom::Oci { url, version } => {
+                ChartSource::Oci { url, version, login: None, plain_http: false }
+            }
+            ChartFrom::Folder { .. } => return self.of_folder(from).await,
+        };
+        Ok(Fetched { chart: Arc::new(runner.fetch(source).await?), _folder: None })
+    }
+
+    async fn of_folder(&self, from: ChartFrom) -> Result<Fetched, RenderError> {
+        let ChartFrom::Folder { path, files, logins } = from else {
+            return Err(RenderError::internal("a chart is no folder"));
+        };
+        let folder = self.runner()?.folder()?;
+        let (folder, place) = blocking(move || chart::write(folder, &files, &path)).await??;
+        let logins = if logins { self.inputs.logins.as_slice() } else { &[] };
+        let source = ChartSource::Folder { path: &place, root: folder.path(), logins };
+        let chart = Arc::new(self.runner()?.fetch(source).await?);
+        Ok(Fetched { chart, _folder: Some(folder) })
+    }
+
+    fn runner(&self) -> Result<&Runner, RenderError> {
+        self.outside.charts.as_deref().ok_or_else(|| RenderError::of(vec![NO_HELM.to_owned()]))
+    }
+}
+
+/// Does what blocks where it may.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, RenderError> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| RenderError::internal(&error.to_string()))
 }

@@ -10,7 +10,7 @@ use holdfast_diff::{weight, yaml};
 
 use super::ignore::Ignored;
 use super::kustomize;
-use super::outside::Surroundings;
+use super::surroundings::Surroundings;
 use super::{Object, RenderError, Rendered, detect};
 use crate::api::KustomizeOptions;
 

@@ -205,6 +205,8 @@ impl<W: Write> Write for Bounded<W> {
 mod tests {
     use holdfast_diff::files::{Entry, Files, FilesError, Place, Version};
 
+    use std::sync::Arc;
+
     use super::*;
     use crate::render::reads::Recorder;
 

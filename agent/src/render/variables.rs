@@ -13,6 +13,9 @@ use holdfast_diff::weight;
 use super::{Object, RenderError};
 use crate::api::{Substitute, SubstituteMode};
 
+/// Bytes of memory that variables may add to all objects together, counted roughly.
+const GROWTH: usize = 64 * 1024 * 1024;
+
 /// Fills in the variables of all objects; all that is wrong is told at once.
 pub fn fill(
     files: &dyn Files,
@@ -25,6 +28,7 @@ pub fn fill(
         SubstituteMode::Declared => Mode::Declared,
     };
     let mut errors = Vec::new();
+    let mut added = 0_usize;
     for Object { value, origin } in objects {
         let before = weight::bytes(value);
         if let Err(mistakes) = substitute::substitute(value, &Options { vars, mode }) {
@@ -35,6 +39,12 @@ pub fn fill(
             errors.extend(mistakes.into_iter().map(told));
         }
         let grown = weight::bytes(value).saturating_sub(before);
+        added = added.saturating_add(grown);
+        if added > GROWTH {
+            return Err(RenderError::of(vec![format!(
+                "{origin}: variables add more than {GROWTH} bytes to all objects together: shorten them, or use them less often"
+            )]));
+        }
         let spent = files.spend(Resource::Memory, grown);
         spent.map_err(|error| RenderError::of(vec![format!("{origin}: {error}")]))?;
     }

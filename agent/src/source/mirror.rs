@@ -52,6 +52,12 @@ pub struct Repository {
 /// The folders of all repositories that are open.
 pub type Open = Arc<Mutex<HashSet<PathBuf>>>;
 
+impl Repository {
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
+
 impl Drop for Repository {
     fn drop(&mut self) {
         // One that is opened at the same folder must not lose it again.
@@ -228,12 +234,7 @@ impl State {
             remove(&self.folder);
         }
         leftovers::beginning_with(&self.folder.join("objects/pack"), ".tmp");
-        // An object is known to be too large before memory is taken for it; the more threads, the more of them at a time.
-        let limits = [format!("gitoxide.objects.allocLimit={OBJECT_LIMIT}"), "pack.threads=1".to_owned()];
-        let options = gix::open::Options::isolated()
-            .object_store_slots(Slots::Given(SLOTS))
-            .config_overrides(limits.map(gix::bstr::BString::from));
-        let open = |folder: &Path| gix::open_opts(folder, options.clone());
+        let open = |folder: &Path| gix::open_opts(folder, options());
         let repository = if let Ok(repository) = open(&self.folder) {
             repository
         } else {
@@ -265,6 +266,28 @@ fn mark(folder: &Path) {
     if is_old {
         let _ = std::fs::File::open(folder).and_then(|folder| folder.set_modified(SystemTime::now()));
     }
+}
+
+fn options() -> gix::open::Options {
+    // An object is known to be too large before memory is taken for it; the more threads, the more of them at a time.
+    let limits = [format!("gitoxide.objects.allocLimit={OBJECT_LIMIT}"), "pack.threads=1".to_owned()];
+    gix::open::Options::isolated()
+        .object_store_slots(Slots::Given(SLOTS))
+        .config_overrides(limits.map(gix::bstr::BString::from))
+}
+
+/// Opens a mirror that another process fetches.
+pub fn open_to_read(folder: &Path) -> Result<Arc<Repository>, SourceError> {
+    let failed = |said: String| SourceError::Cache { path: folder.display().to_string(), said };
+    let repository = gix::open_opts(folder, options()).map_err(|error| failed(error.to_string()))?;
+    Ok(Arc::new(Repository {
+        git: repository.into_sync(),
+        folders: FolderCache::default().repository(),
+        folder: folder.to_path_buf(),
+        retired: AtomicBool::new(false),
+        broken: AtomicBool::new(false),
+        open: Open::default(),
+    }))
 }
 
 fn remove(folder: &Path) {
@@ -476,7 +499,7 @@ fn missing(peer: &Peer<'_>, repository: &Repository, reference: &GitRef) -> Sour
 }
 
 /// The commit that an object leads to, and its tree, if both are in the mirror.
-fn peel(repository: &Repository, id: ObjectId) -> Option<(ObjectId, ObjectId)> {
+pub fn peel(repository: &Repository, id: ObjectId) -> Option<(ObjectId, ObjectId)> {
     let repo = repository.git.to_thread_local();
     let commit = repo.try_find_object(id).ok()??.peel_to_commit().ok()?;
     Some((commit.id, commit.tree_id().ok()?.detach()))

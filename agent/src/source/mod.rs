@@ -13,6 +13,7 @@ mod known_hosts;
 mod location;
 mod mirror;
 mod offer;
+mod open;
 mod pack;
 mod progress;
 mod publish;
@@ -28,7 +29,7 @@ mod web;
 mod write;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -40,6 +41,7 @@ pub use credential::Credential;
 pub use error::SourceError;
 pub use files::CommitFiles;
 pub use location::{Location, MirrorId};
+pub use open::OpenMirror;
 pub use publish::{Onto, Pushed};
 pub use reference::{CommitId, GitRef, Revision};
 pub use refusal::{PushError, Refusal};
@@ -170,6 +172,16 @@ pub struct Checkout {
 impl Checkout {
     pub fn revision(&self) -> &Revision {
         &self.tree.revision
+    }
+
+    /// Lets the mirror be fetched afresh: something of it cannot be read.
+    pub fn mark_broken(&self) {
+        self.tree.repository.broken.store(true, Ordering::Relaxed);
+    }
+
+    /// The folder of the mirror that it is in, which stays as long as this does.
+    pub fn mirror_folder(&self) -> &Path {
+        self.tree.repository.folder()
     }
 
     pub fn id(&self) -> CommitId {

@@ -5,7 +5,6 @@
 pub mod bans;
 pub mod edits;
 pub mod explain;
-pub mod overlay;
 pub mod owners;
 pub mod policy;
 pub mod proof;

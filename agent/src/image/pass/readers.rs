@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use holdfast_diff::files::Versioned;
 use holdfast_diff::image::edit::Setting;
 use holdfast_diff::image::reference::Reference;
 use holdfast_diff::object::Manifest;
@@ -17,13 +16,13 @@ use tracing::instrument;
 
 use super::Pass;
 use super::edits::Edited;
-use super::overlay::Overlay;
 use super::proof::{Compared, Proof, compare};
-use crate::api::{Render, Sync};
+use crate::api::Sync;
 use crate::reconcile::limits::Limits;
-use crate::reconcile::{Run, inputs, source};
-use crate::render::outside::Outside;
-use crate::render::{self, Inputs, Job};
+use crate::reconcile::{Run, inputs, rendering, source};
+use crate::render::changed::Changed;
+use crate::render::order::Order;
+use crate::render::{File, Inputs};
 use crate::report::Failure;
 use crate::source::{Checkout, GitRef, Location};
 use crate::sync_ref::SyncRef;
@@ -163,7 +162,7 @@ fn reads(
 ) -> bool {
     let commit = checkout.files();
     let changed = files.iter().map(|edited| (edited.file.as_str(), edited.after.as_slice()));
-    let overlay = Overlay::new(&commit, changed);
+    let overlay = Changed::new(&commit, changed);
     if let Some(reads) = pass.context.memories.reads(owner) {
         return reads.matches(&overlay).is_none();
     }
@@ -203,24 +202,14 @@ async fn one(
             None => return Ok(None),
         }
     };
-    let options = sync.spec.render.clone().unwrap_or_default();
     // What was decrypted or came from a Secret is for nobody to see.
     let shows_values = *is_ours && !inputs.secret && inputs.keys.is_none();
-    let (commit, outside) = (own.files(), pass.context.outside.clone());
-    let (files, wanted) = (files.to_vec(), wanted.to_vec());
-    let comparing = tokio::task::spawn_blocking(move || {
-        let work = Work { folder: &folder, options: &options, inputs: &inputs, outside: &outside };
-        let changed = files.iter().map(|edited| (edited.file.as_str(), edited.after.as_slice()));
-        let before = work.manifests(&commit)?;
-        let after = work.manifests(&Overlay::new(&commit, changed))?;
-        let settings: Vec<&Setting> = files.iter().flat_map(|edited| &edited.settings).collect();
-        Ok::<_, String>(compare(
-            &before,
-            &after,
-            &Proof { settings: &settings, wanted: &wanted, shows_values },
-        ))
-    });
-    comparing.await.map_err(|error| error.to_string())?.map(Some)
+    let inputs = Arc::new(inputs);
+    let changed = files.iter().map(|edited| File { path: edited.file.clone(), bytes: edited.after.clone() });
+    let before = manifests(pass, &run, &own, &folder, &inputs, Vec::new()).await?;
+    let after = manifests(pass, &run, &own, &folder, &inputs, changed.collect()).await?;
+    let settings: Vec<&Setting> = files.iter().flat_map(|edited| &edited.settings).collect();
+    Ok(Some(compare(&before, &after, &Proof { settings: &settings, wanted, shows_values })))
 }
 
 /// The commit as the Sync itself reads it, by its own URL and login.
@@ -251,19 +240,18 @@ async fn own_checkout(
     Err(said)
 }
 
-struct Work<'a> {
-    folder: &'a str,
-    options: &'a Render,
-    inputs: &'a Inputs,
-    outside: &'a Outside,
-}
-
-impl Work<'_> {
-    fn manifests(&self, files: &dyn Versioned) -> Result<Vec<Manifest>, String> {
-        let Self { folder, options, inputs, outside } = *self;
-        let job = Job { folder, options, inputs, outside: Some(outside) };
-        let rendered = render::render(files, &job).0.map_err(|error| error.to_string())?;
-        let (fruit, _) = rendered.fruit(inputs.keys.as_ref()).map_err(|error| error.to_string())?;
-        Ok(fruit.manifests)
-    }
+/// What a Sync renders to if some files are others.
+async fn manifests(
+    pass: &Pass<'_>,
+    run: &Run<'_>,
+    checkout: &Checkout,
+    folder: &str,
+    inputs: &Arc<Inputs>,
+    changed: Vec<File>,
+) -> Result<Vec<Manifest>, String> {
+    let order = rendering::order(run, checkout, folder.to_owned(), inputs.clone());
+    let order = Order { changed, ..order };
+    let context = pass.context;
+    let attempt = context.renderer.render(order, &context.outside, pass.owner.namespace()).await;
+    attempt.end.map(|(fruit, _)| fruit.manifests).map_err(|error| error.to_string())
 }

@@ -13,7 +13,7 @@ use super::HelmError;
 use crate::disk::Beneath;
 
 /// What an archive may hold, unpacked: in all, in one file, and how many files.
-const ALL: u64 = 100 * 1024 * 1024;
+pub const ALL: u64 = 64 * 1024 * 1024;
 const FILE: u64 = 10 * 1024 * 1024;
 const FILES: usize = 20_000;
 
@@ -25,18 +25,23 @@ pub struct Entry {
 
 /// Reads all files of an archive, which errors call `name`.
 pub fn entries(name: &str, archive: &[u8]) -> Result<Vec<Entry>, HelmError> {
+    entries_within(name, archive, ALL)
+}
+
+/// The same, if they have so many bytes at most.
+pub fn entries_within(name: &str, archive: &[u8], limit: u64) -> Result<Vec<Entry>, HelmError> {
     let bad = |said: String| HelmError::Unpack { archive: name.to_owned(), said };
     let failed = |error: std::io::Error| bad(format!("it is no chart archive: {error}"));
     // What is not in the sizes of the files, such as their headers, is limited too.
-    let limited = GzDecoder::new(archive).take(2 * ALL);
+    let limited = GzDecoder::new(archive).take(2 * limit);
     let mut reader = tar::Archive::new(limited);
     let mut found = Vec::new();
     let mut size = 0;
     for entry in reader.entries().map_err(failed)? {
         let mut entry = entry.map_err(failed)?;
         size += entry.size();
-        if size > ALL {
-            return Err(bad(format!("it unpacks to more than {ALL} bytes")));
+        if size > limit {
+            return Err(bad(format!("it unpacks to more than {limit} bytes")));
         }
         if !entry.header().entry_type().is_file() {
             continue;
@@ -157,7 +162,7 @@ mod tests {
         let zeros = vec![0_u8; 9 * 1024 * 1024];
         let many: Vec<_> = (0..12).map(|_| ("web/a", FILE, zeros.as_slice())).collect();
         assert!(
-            said(&archive(&many)).contains("unpacks to more than 104857600 bytes"),
+            said(&archive(&many)).contains("unpacks to more than 67108864 bytes"),
             "{}",
             said(&archive(&many))
         );

@@ -27,6 +27,7 @@ mod web;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -62,7 +63,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             time: Duration::from_mins(1),
-            output: 100 * 1024 * 1024,
+            output: 32 * 1024 * 1024,
             memory: 512 * 1024 * 1024,
             archive: 20 * 1024 * 1024,
             parallel: 2,
@@ -111,7 +112,7 @@ pub struct Fetched {
 }
 
 /// What a chart is rendered for. Has no `Debug`: values may be secret.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Release {
     pub name: String,
     /// Makes the name, if it is empty.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use holdfast_diff::range;
 use semver::Version;
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::OnceCell;
 use tracing::debug;
 
 use super::cache::Cache;
@@ -27,7 +27,6 @@ const MEMORY: u64 = 128 * 1024 * 1024;
 pub struct Runner {
     program: PathBuf,
     pub(super) limits: Limits,
-    pub(super) permits: Semaphore,
     /// Folders of single runs.
     work: PathBuf,
     pub(super) charts: Cache,
@@ -44,7 +43,6 @@ impl Runner {
         leftovers::of_dead_processes(&work, "");
         Self {
             program: found(program),
-            permits: Semaphore::new(limits.parallel.max(1)),
             indexes: Indexes::at(cache.join("chart-indexes"), limits.index_age),
             limits: Limits { memory: limits.memory.max(MEMORY), ..limits },
             work,

@@ -15,14 +15,12 @@ use super::{Chart, File, HelmError, Release, Rendered, Runner, scan, tree};
 const DEPTH: usize = 5;
 
 impl Runner {
-    /// Renders a chart. A run that is dropped is killed.
+    /// Renders a chart. A run that is dropped is killed. How many run side by side is the caller's business.
     pub async fn template(&self, chart: &Chart, release: &Release) -> Result<Rendered, HelmError> {
         self.version().await?;
         if release.name_template.is_none() {
             check_name(&release.name)?;
         }
-        let closed = |_| HelmError::Io { doing: "start Helm", said: "the agent ends".to_owned() };
-        let _permit = self.permits.acquire().await.map_err(closed)?;
         let text = self.once(&chart.place, release).await?;
         let again = self.again(chart, release).await?.filter(|again| *again != text);
         Ok(Rendered { files: split(&text), again: again.map(|again| split(&again)) })
@@ -139,18 +137,27 @@ fn contents(chart: &Chart) -> Result<Vec<Entry>, HelmError> {
         let bytes = std::fs::read(&chart.place).map_err(HelmError::io("read a chart of the cache"))?;
         archive::entries(&chart.name, &bytes)?
     };
-    Ok(expand(files, 0))
+    let mut left = archive::ALL;
+    Ok(expand(files, 0, &mut left))
 }
 
-fn expand(files: Vec<Entry>, depth: usize) -> Vec<Entry> {
+/// Archives in archives share one limit: each could hold many more. What is over it stays packed.
+fn expand(files: Vec<Entry>, depth: usize, left: &mut u64) -> Vec<Entry> {
     let mut all = Vec::new();
     for file in files {
         let packed = file.path.strip_suffix(".tgz").filter(|path| path.contains("/charts/") && depth < DEPTH);
-        match packed.and_then(|path| Some((path, archive::entries(&file.path, &file.bytes).ok()?))) {
-            Some((path, inner)) => all.extend(expand(inner, depth + 1).into_iter().map(|inner| {
-                let below = inner.path.split_once('/').map_or(inner.path.as_str(), |(_, below)| below);
-                Entry { path: format!("{path}/{below}"), bytes: inner.bytes }
-            })),
+        let unpacked = packed
+            .and_then(|path| Some((path, archive::entries_within(&file.path, &file.bytes, *left).ok()?)));
+        match unpacked {
+            Some((path, inner)) => {
+                let size: u64 = inner.iter().map(|file| file.bytes.len() as u64).sum();
+                *left = left.saturating_sub(size);
+                let below = |inner: Entry| {
+                    let below = inner.path.split_once('/').map_or(inner.path.as_str(), |(_, below)| below);
+                    Entry { path: format!("{path}/{below}"), bytes: inner.bytes }
+                };
+                all.extend(expand(inner, depth + 1, left).into_iter().map(below));
+            }
             None => all.push(file),
         }
     }

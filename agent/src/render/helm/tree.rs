@@ -11,7 +11,7 @@ use super::archive::Entry;
 /// How deep and how large a chart may be. Links can make it much larger than what is on disk.
 const DEPTH: usize = 30;
 const FILES: usize = 20_000;
-const ALL: u64 = 100 * 1024 * 1024;
+const ALL: u64 = 64 * 1024 * 1024;
 
 /// The files of a chart.
 pub struct Tree {

@@ -4,16 +4,18 @@
 //! Leaves the chart's own values to Helm. Pure.
 
 use holdfast_diff::yaml;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::HelmError;
 
 /// Values that were read somewhere. Has no `Debug`: they may be secret.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct ValuesPart {
     /// Where they are from, for errors: `ConfigMap shop/web, key values.yaml`.
     pub name: String,
     /// YAML; with a `target_path` one value as it is.
+    #[serde(with = "crate::render::bytes")]
     pub text: Vec<u8>,
     /// Where the one value goes: `auth.password`, `hosts[0].name`, `labels.example\.com/tier`.
     pub target_path: Option<String>,

@@ -7,12 +7,12 @@ use holdfast_diff::digest::Digest;
 use holdfast_diff::files::{Entry, Files, FilesError, Place, Version, Versioned};
 
 /// Files, some of which are changed.
-pub struct Overlay<'a> {
+pub struct Changed<'a> {
     files: &'a dyn Versioned,
     changed: HashMap<&'a str, Arc<[u8]>>,
 }
 
-impl<'a> Overlay<'a> {
+impl<'a> Changed<'a> {
     /// `changed` by clean paths.
     pub fn new(files: &'a dyn Versioned, changed: impl Iterator<Item = (&'a str, &'a [u8])>) -> Self {
         Self { files, changed: changed.map(|(path, bytes)| (path, bytes.into())).collect() }
@@ -25,7 +25,7 @@ impl<'a> Overlay<'a> {
     }
 }
 
-impl Files for Overlay<'_> {
+impl Files for Changed<'_> {
     fn resolve(&self, path: &str) -> Result<Option<Place>, FilesError> {
         self.files.resolve(path)
     }
@@ -42,7 +42,7 @@ impl Files for Overlay<'_> {
     }
 }
 
-impl Versioned for Overlay<'_> {
+impl Versioned for Changed<'_> {
     /// Of a changed file a name that no blob of git has, which is enough to tell it from what it was.
     fn version(&self, path: &str) -> Result<Option<Version>, FilesError> {
         let Some(bytes) = self.changed(path)? else { return self.files.version(path) };

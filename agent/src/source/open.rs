@@ -1,0 +1,30 @@
+//! A mirror that another process fetches, and this one only reads. I/O: disk reads.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use gix::ObjectId;
+
+use super::mirror::{self, Repository};
+use super::{CommitFiles, Revision, SourceError, Tree};
+
+/// A mirror that is open for reading.
+pub struct OpenMirror(Arc<Repository>);
+
+impl OpenMirror {
+    /// Opens the mirror in a folder.
+    pub fn open(folder: &Path) -> Result<Self, SourceError> {
+        mirror::open_to_read(folder).map(Self)
+    }
+
+    /// The files of a commit, which messages say to be found by a name.
+    pub fn files(&self, name: &str, commit: &str) -> Result<CommitFiles, SourceError> {
+        let found = ObjectId::from_hex(commit.as_bytes()).ok().and_then(|id| mirror::peel(&self.0, id));
+        let revision = Revision { name: name.to_owned(), commit: commit.to_owned() };
+        let Some((commit, root)) = found else {
+            let said = format!("there is no commit {commit} in the mirror");
+            return Err(SourceError::Git { url: revision.to_string(), said });
+        };
+        Ok(CommitFiles::new(Tree { repository: self.0.clone(), commit, root, revision }))
+    }
+}
