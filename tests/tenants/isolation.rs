@@ -94,7 +94,7 @@ fn servers_that_never_answer_delay_nobody_else() -> anyhow::Result<()> {
         // What is deleted ends, whatever it waits for.
         let arguments = ["-n", &bad.namespace, "delete", "syncs", "--all", "--wait=false"];
         stage.env.cluster.must(&arguments).await?;
-        eventually(Duration::from_secs(90), "the connections to end", || async { Ok(open() == 0) }).await
+        eventually(Duration::from_secs(30), "the connections to end", || async { Ok(open() == 0) }).await
     })
 }
 

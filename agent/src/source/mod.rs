@@ -36,6 +36,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
 
 pub use credential::Credential;
 pub use error::SourceError;
@@ -290,9 +291,9 @@ impl Sources {
         let url = location.to_string();
         let (location, reference) = (location.clone(), reference.clone());
         let (on_look, moved) = (self.options.on_look.clone(), self.moved.clone());
-        let network = self.network();
-        let interrupt = Interrupt(Arc::default());
-        let flag = interrupt.0.clone();
+        let interrupt = Interrupt::default();
+        let (flag, ended) = (interrupt.flag.clone(), interrupt.ended.clone());
+        let network = self.network(ended.clone());
         // The lock goes along: a look that its caller gave up comes to its end before the next one begins.
         let looking = thread::run(move || {
             let _connection = connection;
@@ -316,9 +317,9 @@ impl Sources {
     }
 
     /// What connections are made with, on the runtime of the caller.
-    fn network(&self) -> Network {
+    fn network(&self, ended: CancellationToken) -> Network {
         let (guard, clients) = (self.options.guard.clone(), self.clients.clone());
-        Network { guard, clients, runtime: Handle::current() }
+        Network { guard, clients, runtime: Handle::current(), ended }
     }
 
     fn check_allowed(&self, location: &Location) -> Result<(), SourceError> {
@@ -388,11 +389,16 @@ fn announce(
     }
 }
 
-/// Tells a fetch to stop when its caller has gone.
-struct Interrupt(Arc<AtomicBool>);
+/// Tells a fetch to stop when its caller has gone, and ends its connection.
+#[derive(Default)]
+struct Interrupt {
+    flag: Arc<AtomicBool>,
+    ended: CancellationToken,
+}
 
 impl Drop for Interrupt {
     fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.flag.store(true, Ordering::Relaxed);
+        self.ended.cancel();
     }
 }

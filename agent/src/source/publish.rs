@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use gix::ObjectId;
 use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
 
 use super::push::Update;
 use super::refusal::PushError;
@@ -85,7 +86,9 @@ impl Sources {
         let (place, name) = (location.clone(), branch.to_owned());
         let asking = async {
             let connection = self.connections.take(location.tenant()).await;
-            let network = self.network();
+            let ended = CancellationToken::new();
+            let network = self.network(ended.clone());
+            let _gone = ended.drop_guard();
             thread::run(move || {
                 let _connection = connection;
                 push::head(&network, &place, &name, limit)
@@ -168,7 +171,7 @@ impl Sources {
         let (place, name, expected, asked) =
             (location.clone(), branch.to_owned(), onto.expected, progress.clone());
         // The turn goes along: a push that its caller gave up comes to its end before the next one begins.
-        let network = self.network();
+        let network = self.network(CancellationToken::new());
         let sending = thread::run(move || {
             let (_turn, _connection) = (turn, connection);
             let (location, branch) = (&place, name.as_str());

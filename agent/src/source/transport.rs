@@ -16,8 +16,11 @@ use gix::protocol::transport::client::blocking_io::connect::{self, connect};
 use gix::protocol::transport::client::blocking_io::http::Transport as HttpTransport;
 use gix::protocol::transport::client::blocking_io::{Transport, ssh};
 use http::{HeaderValue, StatusCode};
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::error::{classify, told};
 use super::location::Scheme;
@@ -25,12 +28,15 @@ use super::web::{GitHttp, Last, Trouble};
 use super::{Credential, Location, SourceError, known_hosts};
 use crate::http::{Clients, Failure, Guard, Times, Trust, reachable};
 
-/// How long a server may be silent.
-const SILENCE: Duration = Duration::from_mins(1);
 /// How the folders of keys begin; the number of the process follows.
 pub(super) const FOLDER: &str = "holdfast-ssh-";
 /// How git names itself. Some servers give what they give to git only to a program of this name.
 const USER_AGENT: &str = concat!("git/2.0 holdfast/", env!("CARGO_PKG_VERSION"));
+/// How long a server may be silent.
+const SILENCE: Duration = Duration::from_mins(1);
+/// How often, and how many times, it is tried to end an ssh that has not begun yet.
+const PAUSE: Duration = Duration::from_millis(100);
+const TRIES: usize = 50;
 /// The port of ssh.
 const SSH: u16 = 22;
 
@@ -41,6 +47,8 @@ pub struct Network {
     pub clients: Arc<Clients>,
     /// Where requests over http run, while a thread of its own waits for them.
     pub runtime: Handle,
+    /// Cancelled when nobody waits for the answer any more: the connection ends then.
+    pub ended: CancellationToken,
 }
 
 /// A repository that is asked, and how long one request may take.
@@ -75,6 +83,7 @@ pub struct Said {
     host: String,
     last: Last,
     keys: Option<Keys>,
+    _ending: Option<Ending>,
 }
 
 impl Connection {
@@ -86,11 +95,16 @@ impl Connection {
         version: Protocol,
         limit: Duration,
     ) -> Result<Self, SourceError> {
-        let mut said = Said {
+        let keys = match location.scheme {
+            Scheme::Ssh => Some(Keys::write(location, &network.guard)?),
+            Scheme::Http | Scheme::File => None,
+        };
+        let said = Said {
             url: location.to_string(),
             host: location.host.clone(),
             last: Last::default(),
-            keys: None,
+            _ending: keys.as_ref().map(|keys| Ending::of(network, keys.pid())),
+            keys,
         };
         let failed =
             |error: gix::Error| SourceError::Git { url: location.to_string(), said: told(&error, "") };
@@ -101,12 +115,8 @@ impl Connection {
             let transport = Box::new(HttpTransport::new_http(asker, url, version, false));
             return Ok(Self { transport, said });
         }
-        let mut options = connect::Options { version, ssh: ssh::connect::Options::default(), trace: false };
-        if location.scheme == Scheme::Ssh {
-            let keys = Keys::write(location, &network.guard)?;
-            options.ssh = keys.command();
-            said.keys = Some(keys);
-        }
+        let ssh = said.keys.as_ref().map(Keys::command).unwrap_or_default();
+        let options = connect::Options { version, ssh, trace: false };
         let transport = connect(location.url.as_str(), options).map_err(failed)?;
         Ok(Self { transport, said })
     }
@@ -131,6 +141,7 @@ fn http(
     Ok(GitHttp {
         clients: network.clients.clone(),
         runtime: network.runtime.clone(),
+        ended: network.ended.clone(),
         trust,
         authorization: authorization.transpose()?,
         limit,
@@ -196,6 +207,40 @@ fn is_unknown_host(said: &str) -> bool {
         .any(|words| said.contains(words))
 }
 
+/// Ends the ssh of a connection when nobody waits for its answer any more.
+struct Ending(AbortHandle);
+
+impl Ending {
+    fn of(network: &Network, pid: PathBuf) -> Self {
+        let ended = network.ended.clone();
+        let task = network.runtime.spawn(async move {
+            ended.cancelled().await;
+            for _ in 0..TRIES {
+                if kill(&pid) {
+                    return;
+                }
+                tokio::time::sleep(PAUSE).await;
+            }
+        });
+        Self(task.abort_handle())
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Ends the process whose number is in a file; false if it is not there yet.
+fn kill(file: &Path) -> bool {
+    let Ok(text) = std::fs::read_to_string(file) else { return false };
+    let Some(pid) = text.trim().parse().ok().and_then(Pid::from_raw) else { return false };
+    // It may have ended by itself.
+    let _ = kill_process(pid, Signal::KILL);
+    true
+}
+
 /// The keys of one ssh connection, in a folder that nobody else can read and that is gone afterwards.
 pub struct Keys {
     folder: TempDir,
@@ -254,6 +299,11 @@ impl Keys {
         Ok(keys)
     }
 
+    /// Where the number of the process stands.
+    fn pid(&self) -> PathBuf {
+        self.folder.path().join("pid")
+    }
+
     /// A program that answers ssh's question for the password of the key.
     fn write_askpass(&self, password: &str) -> std::io::Result<()> {
         let path = self.folder.path().join("askpass");
@@ -274,9 +324,10 @@ impl Keys {
             None => " -o PubkeyAuthentication=no".to_owned(),
         };
         let command = format!(
-            "exec {ask}ssh -F none -E {} -o HostName={} -o HostKeyAlias={} -o BatchMode={batch} -o StrictHostKeyChecking=yes -o UserKnownHostsFile={} \
+            "echo $$ >{}; exec {ask}ssh -F none -E {} -o HostName={} -o HostKeyAlias={} -o BatchMode={batch} -o StrictHostKeyChecking=yes -o UserKnownHostsFile={} \
              -o GlobalKnownHostsFile=none -o ConnectTimeout={} -o ServerAliveInterval=10 -o ServerAliveCountMax=2 \
              -o NumberOfPasswordPrompts=1{identity} 2>>{}",
+            quote(&shown(&self.pid())),
             quote(&shown(&self.log)),
             self.address,
             quote(&self.alias),

@@ -14,11 +14,16 @@ use gix::protocol::transport::client::blocking_io::http::{
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use reqwest::{Response, Url};
 use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
 
 use crate::http::{Clients, Failure, Redirects, Request, Trust};
 
 /// The types of answers that git gives.
 const TYPES: &str = "application/x-git-";
+
+/// Bytes that a server may say of itself and its refs, and that it may send beside that.
+const HELLO: u64 = 64 * 1024 * 1024;
+const PACK: u64 = 2 * 1024 * 1024 * 1024;
 
 /// Why there was no answer of git.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +59,8 @@ pub struct GitHttp {
     pub authorization: Option<HeaderValue>,
     /// How long one request may take.
     pub limit: Duration,
+    /// Nobody waits for the answer any more.
+    pub ended: CancellationToken,
     pub last: Last,
     /// Where the repository is, if that is not where it was asked for.
     pub moved: Option<String>,
@@ -76,8 +83,8 @@ impl GitHttp {
         let secret = self.authorization.is_some() || self.trust.shows_certificate();
         let redirects = if secret { Redirects::SameOrigin } else { Redirects::Anywhere };
         let asking = self.clients.follow(&self.trust, request, redirects);
-        let response =
-            self.runtime.block_on(asking).map_err(|failure| self.last.keep(Trouble::Failed(failure)))?;
+        let response = self.runtime.block_on(until(&self.ended, asking))?;
+        let response = response.map_err(|failure| self.last.keep(Trouble::Failed(failure)))?;
         let status = response.status();
         if !status.is_success() {
             return Err(self.last.keep(Trouble::Status(status)));
@@ -89,14 +96,17 @@ impl GitHttp {
         Ok(response)
     }
 
-    fn exchange(&self, state: State) -> (Headers, Body) {
+    fn exchange(&self, state: State, limit: u64) -> (Headers, Body) {
         let exchange = Exchange(Arc::new(Mutex::new(state)));
         let body = Body {
             exchange: exchange.clone(),
             runtime: self.runtime.clone(),
+            ended: self.ended.clone(),
             last: self.last.clone(),
             response: None,
             piece: Cursor::default(),
+            limit,
+            left: limit,
         };
         (Headers { exchange, text: None }, body)
     }
@@ -124,7 +134,7 @@ impl Http for GitHttp {
                 moved.ok_or_else(|| failed(self.last.keep(Trouble::Failed(Failure::Redirected { why }))))?;
             self.moved = Some(moved.to_owned());
         }
-        let (headers, body) = self.exchange(State::Answered(response));
+        let (headers, body) = self.exchange(State::Answered(response), HELLO);
         Ok(GetResponse { headers, body })
     }
 
@@ -136,7 +146,7 @@ impl Http for GitHttp {
         _: PostBodyDataKind,
     ) -> gix::Result<PostResponse<Headers, Body, PostBody>> {
         let request = self.request(Method::POST, url, &lines(headers)).map_err(gix::Error::from_error)?;
-        let (headers, body) = self.exchange(State::Waiting(Box::new((self.clone(), request))));
+        let (headers, body) = self.exchange(State::Waiting(Box::new((self.clone(), request))), PACK);
         Ok(PostResponse { post_body: PostBody(headers.exchange.clone()), headers, body })
     }
 
@@ -146,6 +156,14 @@ impl Http for GitHttp {
 
     fn redirected_base_url(&self) -> Option<String> {
         self.moved.clone()
+    }
+}
+
+/// Waits for an answer as long as somebody waits for what it is for.
+async fn until<T>(ended: &CancellationToken, answer: impl Future<Output = T>) -> io::Result<T> {
+    tokio::select! {
+        answer = answer => Ok(answer),
+        () = ended.cancelled() => Err(io::ErrorKind::ConnectionAborted.into()),
     }
 }
 
@@ -242,9 +260,12 @@ impl BufRead for Headers {
 pub struct Body {
     exchange: Exchange,
     runtime: Handle,
+    ended: CancellationToken,
     last: Last,
     response: Option<Response>,
     piece: Cursor<Vec<u8>>,
+    limit: u64,
+    left: u64,
 }
 
 impl Read for Body {
@@ -265,8 +286,15 @@ impl BufRead for Body {
         }
         while self.piece.fill_buf()?.is_empty() {
             let Some(response) = &mut self.response else { break };
-            match self.runtime.block_on(crate::http::piece(response)) {
-                Ok(Some(piece)) => self.piece = Cursor::new(piece),
+            match self.runtime.block_on(until(&self.ended, crate::http::piece(response)))? {
+                Ok(Some(piece)) => {
+                    let Some(left) = self.left.checked_sub(piece.len() as u64) else {
+                        let failure = Failure::TooLarge { limit: self.limit };
+                        return Err(self.last.keep(Trouble::Failed(failure)));
+                    };
+                    self.left = left;
+                    self.piece = Cursor::new(piece);
+                }
                 Ok(None) => break,
                 Err(failure) => return Err(self.last.keep(Trouble::Failed(failure))),
             }
