@@ -14,7 +14,7 @@ use holdfast::trust::Domain;
 use holdfast_diff::files::Files as _;
 use holdfast_tests::random::Random;
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 const MIB: usize = 1024 * 1024;
 
 /// Repositories on disk, and a cache folder.

@@ -25,7 +25,7 @@ use super::stage::{self, Stage, Tenant};
 
 const MIB: u64 = 1024 * 1024;
 /// A program that is not optimised, on a machine that has other work.
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 /// A commit on disk.
 struct Commit {
@@ -200,8 +200,7 @@ async fn a_warm_worker_costs_little() -> anyhow::Result<()> {
     let first = times.first().copied().unwrap_or_default();
     times.sort_unstable();
     let median = times.get(times.len() / 2).copied().unwrap_or_default();
-    println!("a render of one object in a worker: the first {first:?}, the median {median:?}");
-    ensure!(median < Duration::from_millis(100), "{median:?}");
+    ensure!(median < Duration::from_millis(100), "the first took {first:?}, the median {median:?}");
     Ok(())
 }
 
@@ -267,7 +266,6 @@ fn one_tenant_s_bombs_disturb_no_other_tenant() -> anyhow::Result<()> {
             eventually(SOON, name, message).await?;
         }
         let most = most.get();
-        println!("the agent and its workers had {most:.0} MiB at most");
         ensure!(most < 600.0, "the agent and its workers had {most:.0} MiB");
         stage.env.cluster.must(&["-n", &bad.namespace, "delete", "syncs", "--all", "--wait=false"]).await?;
         let idle = || async {

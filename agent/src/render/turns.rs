@@ -191,7 +191,7 @@ mod tests {
         assert!(turns.take("a").now_or_never().is_some());
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn who_used_less_is_next_however_many_wait_before() {
         let turns = Turns::new(1);
         let order = Arc::new(Mutex::new(Vec::new()));
@@ -202,24 +202,24 @@ mod tests {
             tasks.push(tokio::spawn(async move {
                 let _turn = turns.take(tenant).await;
                 order.lock().unwrap_or_else(PoisonError::into_inner).push(tenant);
-                tokio::time::sleep(Duration::from_secs(1)).await;
+                tokio::time::sleep(Duration::from_millis(5)).await;
             }));
             tokio::task::yield_now().await;
         }
-        tokio::time::sleep(Duration::from_secs(10)).await;
+        tokio::time::sleep(Duration::from_millis(30)).await;
         drop(first);
         futures::future::join_all(tasks).await;
         let order = order.lock().unwrap_or_else(PoisonError::into_inner).clone();
         assert_eq!(order, ["modest", "greedy", "greedy", "greedy"]);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn who_gives_up_leaves_nothing_behind() {
         let turns = Turns::new(1);
         for tenant in 0..2000 {
             let tenant = format!("tenant-{tenant}");
             let held = turns.take(&tenant).await;
-            assert!(tokio::time::timeout(Duration::from_millis(1), turns.take("other")).await.is_err());
+            assert!(turns.take("other").now_or_never().is_none());
             // One that was granted and never taken.
             let waiting = Box::pin(turns.take("third"));
             let mut waiting = waiting;
@@ -227,7 +227,6 @@ mod tests {
             drop(held);
             drop(waiting);
         }
-        tokio::time::sleep(Duration::from_secs(3600)).await;
         drop(turns.take("last").await);
         assert!(turns.tenants() <= 1, "{}", turns.tenants());
         assert!(turns.take("last").now_or_never().is_some(), "the turn came back");

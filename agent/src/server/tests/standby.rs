@@ -37,7 +37,7 @@ fn agent(hooks: Hooks, audit: bool) -> (SocketAddr, watch::Sender<Holder>, Arc<M
     });
     let relay = Relay { holder: Some(holder), ..Relay::alone(CancellationToken::new()) };
     let audit = audit.then(|| AuditEndpoint { token: Token::parse(SECRET).expect("a token"), take });
-    (served(Pages { hooks, relay, audit, ..pages() }, CONNECTIONS), sender, taken)
+    (served(Pages { audit, hooks, relay, ..pages() }, CONNECTIONS), sender, taken)
 }
 
 async fn call(address: SocketAddr, path: &str, body: Vec<u8>, hop: bool) -> reqwest::Response {
