@@ -271,7 +271,7 @@ fn one_tenant_s_bombs_disturb_no_other_tenant() -> anyhow::Result<()> {
         let idle = || async {
             let before = processor(pid)?;
             tokio::time::sleep(Duration::from_secs(1)).await;
-            Ok(processor(pid)? - before < 50)
+            Ok(processor(pid)?.saturating_sub(before) < 50)
         };
         eventually(Duration::from_secs(15), "the processor to be idle", idle).await
     })
