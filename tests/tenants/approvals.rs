@@ -162,7 +162,7 @@ fn an_approval_is_used_up() -> anyhow::Result<()> {
 #[test]
 fn an_approved_plan_goes_on_after_a_kill() -> anyhow::Result<()> {
     run(|_| async move {
-        let flags = ["--default-service-account=deployer"];
+        let flags = ["-n", "holdfast-system", "--default-service-account=deployer"];
         let Stage { env, agent } = Stage::start(&flags).await?;
         let namespace = "approve-kill";
         let stage = Stage { env, agent };

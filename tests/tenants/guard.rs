@@ -85,7 +85,7 @@ fn update(namespace: &str, name: &str, git: &str, repository: &str) -> Value {
     json!({"apiVersion": "holdfast.dev/v1alpha1", "kind": "ImageUpdate", "metadata": {"namespace": namespace, "name": name},
         "spec": {"interval": "1m", "git": {"url": git, "secretRef": {"name": "git"}, "branch": "main"},
             "commit": {"author": {"name": "a", "email": "a@example.com"}},
-            "images": [{"name": "web", "repository": repository, "insecure": true, "policy": {"semver": {"range": "*"}}}]}})
+            "images": [{"name": name, "repository": repository, "insecure": true, "policy": {"semver": {"range": "*"}}}]}})
 }
 
 /// Waits until the condition Ready of an object is false, and returns what it says.

@@ -203,11 +203,11 @@ fn without_values(status: &Status, message: &str) -> String {
 }
 
 /// An error with its sources, each once.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = said(error);
     let mut source = error.source();
     while let Some(inner) = source {
-        let said = inner.to_string();
+        let said = said(inner);
         if !text.contains(&said) {
             text = format!("{text}: {said}");
         }
@@ -216,12 +216,26 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// What one error says. An answer of the API server is its message: kube adds the whole answer in Rust's debug form.
+fn said(error: &(dyn std::error::Error + 'static)) -> String {
+    match error.downcast_ref::<kube::Error>() {
+        Some(kube::Error::Api(status)) if !status.message.is_empty() => status.message.clone(),
+        Some(kube::Error::Api(status)) => format!("{} ({})", status.reason, status.code),
+        _ => error.to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn status(code: u16, message: &str) -> kube::Error {
         kube::Error::Api(Box::new(Status { code, message: message.to_owned(), ..Status::default() }))
+    }
+
+    #[test]
+    fn an_answer_of_the_server_is_told_by_its_message() {
+        assert_eq!(chain(&status(403, "secrets is forbidden")), "secrets is forbidden");
     }
 
     fn object() -> ObjectId {
