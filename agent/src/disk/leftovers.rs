@@ -4,12 +4,13 @@ use std::path::Path;
 
 use tracing::warn;
 
-/// Removes entries of a folder that begin with `prefix` and the number of a process, if that process is no more. In a
-/// container every process has the same number, and whoever starts has left nothing yet.
+/// Removes entries of a folder that begin with `prefix`, but for those that go on with the number of another process that
+/// lives. In a container every process has the same number, and whoever starts has left nothing yet.
 pub fn of_dead_processes(folder: &Path, prefix: &str) {
     remove(folder, |name| {
-        let pid = name.strip_prefix(prefix).and_then(|rest| rest.split('-').next()?.parse::<u32>().ok());
-        pid.is_some_and(|pid| pid == std::process::id() || !Path::new(&format!("/proc/{pid}")).exists())
+        let is_dead = |pid| pid == std::process::id() || !Path::new(&format!("/proc/{pid}")).exists();
+        let pid = |rest: &str| rest.split('-').next()?.parse::<u32>().ok();
+        name.strip_prefix(prefix).is_some_and(|rest| pid(rest).is_none_or(is_dead))
     });
 }
 
@@ -41,13 +42,18 @@ mod tests {
     fn only_what_a_dead_process_left_goes() {
         let folder = tempfile::tempdir().unwrap();
         let (own, parent) = (std::process::id(), std::os::unix::process::parent_id());
-        let names =
-            [format!("x-{own}-a"), format!("x-{parent}-b"), "x-4294967295-c".to_owned(), "other".to_owned()];
+        let names = [
+            format!("x-{own}-a"),
+            format!("x-{parent}-b"),
+            "x-4294967295-c".to_owned(),
+            "other".to_owned(),
+            "x-half".to_owned(),
+        ];
         names.iter().for_each(|name| std::fs::create_dir(folder.path().join(name)).unwrap());
         std::fs::write(folder.path().join(".tmpabc"), "").unwrap();
         of_dead_processes(folder.path(), "x-");
         let there = names.map(|name| folder.path().join(name).exists());
-        assert_eq!(there, [false, true, false, true]);
+        assert_eq!(there, [false, true, false, true, false]);
         beginning_with(folder.path(), ".tmp");
         assert!(!folder.path().join(".tmpabc").exists());
         of_dead_processes(&folder.path().join("missing"), "x-");
