@@ -15,6 +15,9 @@ use holdfast_tests::{eventually, sync};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+/// Bytes of the seal of a render that is kept.
+const SEAL: usize = 32;
+
 /// The arguments of the agent: with the real Helm, and with bases in other repositories.
 pub fn agent() -> &'static [&'static str] {
     static AGENT: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
@@ -53,13 +56,20 @@ pub async fn says(shared: &Shared, namespace: &str, reason: &str, words: &[&str]
 /// True if a text is in a render that the agent keeps on disk.
 pub fn is_kept(shared: &Shared, text: &str) -> anyhow::Result<bool> {
     let mut kept = 0;
-    for folder in shared.agent.cache().join("renders").read_dir()? {
-        for file in folder?.path().read_dir()? {
-            let Ok(bytes) = std::fs::read(file?.path()) else { continue };
-            // Two lines stand before what is packed.
-            let body: Vec<u8> = bytes.splitn(3, |byte| *byte == b'\n').nth(2).unwrap_or_default().to_vec();
+    // A folder for each trust domain, and in it one for each repository and its options.
+    let mut folders = vec![shared.agent.cache().join("renders")];
+    while let Some(folder) = folders.pop() {
+        for entry in folder.read_dir()? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let Ok(bytes) = std::fs::read(path) else { continue };
+            // A line and a seal stand before what is packed.
+            let rest = bytes.splitn(2, |byte| *byte == b'\n').nth(1).unwrap_or_default();
             let mut plain = String::new();
-            if ZlibDecoder::new(&*body).read_to_string(&mut plain).is_ok() {
+            if ZlibDecoder::new(rest.get(SEAL..).unwrap_or_default()).read_to_string(&mut plain).is_ok() {
                 kept += 1;
                 if plain.contains(text) {
                     return Ok(true);

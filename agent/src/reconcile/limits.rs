@@ -11,6 +11,9 @@ use crate::report::Failure;
 /// The reason of a run that ended because there is something newer to do. It is reported by nobody.
 const SUPERSEDED: &str = "Superseded";
 
+/// What a stage may take longer than the run, so that a stage with the same limit says what it waited for.
+const SPARE: Duration = Duration::from_secs(1);
+
 /// The limits of one run. The default ones are never reached.
 #[derive(Default)]
 pub struct Limits {
@@ -23,7 +26,7 @@ pub struct Limits {
 impl Limits {
     /// A run that ends when its Sync has changed, and after a time.
     pub fn new(superseded: CancellationToken, limit: Duration, shortened: Option<String>) -> Self {
-        let end = Instant::now().checked_add(limit).map(|end| (end, limit));
+        let end = Instant::now().checked_add(limit.saturating_add(SPARE)).map(|end| (end, limit));
         Self { superseded, end, shortened }
     }
 
