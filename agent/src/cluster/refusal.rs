@@ -204,10 +204,10 @@ fn without_values(status: &Status, message: &str) -> String {
 
 /// An error with its sources, each once.
 pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = said(error);
+    let mut text = words(error);
     let mut source = error.source();
     while let Some(inner) = source {
-        let said = said(inner);
+        let said = words(inner);
         if !text.contains(&said) {
             text = format!("{text}: {said}");
         }
@@ -217,7 +217,7 @@ pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 }
 
 /// What one error says. An answer of the API server is its message: kube adds the whole answer in Rust's debug form.
-fn said(error: &(dyn std::error::Error + 'static)) -> String {
+fn words(error: &(dyn std::error::Error + 'static)) -> String {
     match error.downcast_ref::<kube::Error>() {
         Some(kube::Error::Api(status)) if !status.message.is_empty() => status.message.clone(),
         Some(kube::Error::Api(status)) => format!("{} ({})", status.reason, status.code),
