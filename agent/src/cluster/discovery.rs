@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use holdfast_diff::object::GroupKind;
+use holdfast_diff::yaml::is_api_version;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::APIResource;
 use kube::Client;
 
@@ -26,6 +27,10 @@ impl Discovery {
 
     /// The resource type of a kind; `None` if the server does not serve it.
     pub async fn find(&self, api_version: &str, kind: &str) -> Result<Option<ResourceType>, kube::Error> {
+        // It becomes a path, and it may come from an object that a tenant wrote.
+        if !is_api_version(api_version) {
+            return Ok(None);
+        }
         let known = self.lock().get(api_version).cloned();
         let known = match known {
             Some(known) => known,

@@ -204,25 +204,26 @@ fn without_values(status: &Status, message: &str) -> String {
 
 /// An error with its sources, each once.
 pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = words(error);
-    let mut source = error.source();
-    while let Some(inner) = source {
-        let said = words(inner);
-        if !text.contains(&said) {
+    let mut text = String::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let answer = answer(error);
+        next = if answer.is_none() { error.source() } else { None };
+        let said = answer.unwrap_or_else(|| error.to_string());
+        if text.is_empty() {
+            text = said;
+        } else if !text.contains(&said) {
             text = format!("{text}: {said}");
         }
-        source = inner.source();
     }
     text
 }
 
-/// What one error says. An answer of the API server is its message: kube adds the whole answer in Rust's debug form.
-fn words(error: &(dyn std::error::Error + 'static)) -> String {
-    match error.downcast_ref::<kube::Error>() {
-        Some(kube::Error::Api(status)) if !status.message.is_empty() => status.message.clone(),
-        Some(kube::Error::Api(status)) => format!("{} ({})", status.reason, status.code),
-        _ => error.to_string(),
-    }
+/// The message of an answer of the API server: kube adds the whole answer in Rust's debug form, and so does its source.
+fn answer(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let Some(kube::Error::Api(status)) = error.downcast_ref::<kube::Error>() else { return None };
+    let unnamed = || format!("{} ({})", status.reason, status.code);
+    Some(if status.message.is_empty() { unnamed() } else { status.message.clone() })
 }
 
 #[cfg(test)]

@@ -21,11 +21,13 @@ use self::feed::{Feed, Phase, Trouble};
 use super::clients::Clients;
 use super::requests::ResourceType;
 use super::view::View;
-use crate::identity::Identity;
+use crate::identity::{Identity, is_name};
 use crate::sync_ref::SyncRef;
 
 /// So many namespaces of a kind are watched one by one, without a try at the whole cluster.
 const FEW: usize = 3;
+/// Watches of the ServiceAccounts of one namespace.
+const WATCHES: usize = 2000;
 /// How long an identity that may not list a kind in the whole cluster is not tried with it again.
 const REFUSED: Duration = Duration::from_mins(10);
 
@@ -181,6 +183,10 @@ impl Watches {
             said,
             forbidden,
         };
+        // It becomes a part of a path, and files in git and annotations may hold anything.
+        if !namespace.is_empty() && !is_name(namespace) {
+            return Err(failed(format!("{namespace:?} is not the name of a namespace"), true));
+        }
         let mut phase = self.start(&key, kind, owner).map_err(|said| failed(said, false))?;
         let settled = phase.wait_for(|phase| *phase != Phase::Starting);
         match tokio::time::timeout(limit, settled).await {
@@ -204,6 +210,17 @@ impl Watches {
             handle.users.insert(owner.clone());
             if !handle.task.is_finished() {
                 return Ok(handle.phase.clone());
+            }
+        }
+        if let Identity::ServiceAccount { namespace, .. } = &key.identity
+            && !state.running.contains_key(key)
+        {
+            let is_ours = |other: &&Key| matches!(&other.identity, Identity::ServiceAccount { namespace: theirs, .. } if theirs == namespace);
+            if state.running.keys().filter(is_ours).count() >= WATCHES {
+                return Err(format!(
+                    "the Syncs of namespace {namespace} watch {WATCHES} kinds and namespaces already; use fewer, or grant \
+                     their ServiceAccounts to list in the whole cluster"
+                ));
             }
         }
         let mut handle = self.spawn(key, kind)?;

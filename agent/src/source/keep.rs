@@ -5,7 +5,7 @@
 //! last. I/O: disk.
 
 use std::path::Path;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Once, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio_util::sync::CancellationToken;
@@ -24,6 +24,8 @@ const PERIOD: Duration = Duration::from_mins(1);
 const PAUSE: Duration = Duration::from_secs(1);
 /// What the cache folder holds, and how many folders are above each thing in it.
 const ROOMS: [(&str, usize); 4] = [(MIRRORS, 2), ("renders", 2), ("charts", 1), ("chart-indexes", 1)];
+/// The folder of temporary files is cleared before the first connection of the process.
+static TEMPORARY_FOLDER: Once = Once::new();
 /// The folder of mirrors, one folder for each trust domain.
 pub(super) const MIRRORS: &str = "mirrors";
 /// Temporary files, as the crate of that name calls them.
@@ -51,9 +53,9 @@ impl Sources {
 
     /// Removes what an earlier process was killed over. Before anything is written.
     pub(super) fn clear(&self) {
-        for folder in [&self.folder, &std::env::temp_dir()] {
-            leftovers::of_dead_processes(folder, FOLDER);
-        }
+        leftovers::of_dead_processes(&self.folder, FOLDER);
+        // The folder of temporary files is the whole process's: later it holds the keys of connections that are open.
+        TEMPORARY_FOLDER.call_once(|| leftovers::of_dead_processes(&std::env::temp_dir(), FOLDER));
         leftovers::beginning_with(&self.folder, TEMPORARY);
         for (room, depth) in ROOMS {
             for item in disk::items(&self.folder.join(room), depth) {

@@ -471,12 +471,21 @@ fn fetch<'a>(
         }
         Err(error) => {
             let error = failed(error);
-            if matches!(error, SourceError::DiskFull { .. }) {
+            // What a server says of a disk is not about this one.
+            if matches!(error, SourceError::DiskFull { .. })
+                && is_short(&repository.folder, usage.limit() / PACK)
+            {
                 usage.no_room();
             }
             Err(error)
         }
     }
+}
+
+/// True if the disk itself has less room than one pack may need.
+fn is_short(folder: &Path, wanted: u64) -> bool {
+    rustix::fs::statvfs(folder)
+        .is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < wanted || disk.f_favail == 0)
 }
 
 fn name_of(found: &Ref) -> String {

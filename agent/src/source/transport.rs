@@ -4,7 +4,7 @@
 
 use std::error::Error;
 use std::fs::{OpenOptions, Permissions};
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::IpAddr;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -39,6 +39,10 @@ const PAUSE: Duration = Duration::from_millis(100);
 const TRIES: usize = 50;
 /// The port of ssh.
 const SSH: u16 = 22;
+/// Bytes that are read of what ssh and its server wrote.
+const LOG: u64 = 64 * 1024;
+/// Blocks of 512 or 1024 bytes that each of their files may have.
+const LOG_BLOCKS: u32 = 2048;
 
 /// What connections are made with.
 #[derive(Clone)]
@@ -324,7 +328,7 @@ impl Keys {
             None => " -o PubkeyAuthentication=no".to_owned(),
         };
         let command = format!(
-            "echo $$ >{}; exec {ask}ssh -F none -E {} -o HostName={} -o HostKeyAlias={} -o BatchMode={batch} -o StrictHostKeyChecking=yes -o UserKnownHostsFile={} \
+            "echo $$ >{}; ulimit -f {LOG_BLOCKS}; exec {ask}ssh -F none -E {} -o HostName={} -o HostKeyAlias={} -o BatchMode={batch} -o StrictHostKeyChecking=yes -o UserKnownHostsFile={} \
              -o GlobalKnownHostsFile=none -o ConnectTimeout={} -o ServerAliveInterval=10 -o ServerAliveCountMax=2 \
              -o NumberOfPasswordPrompts=1{identity} 2>>{}",
             quote(&shown(&self.pid())),
@@ -344,15 +348,23 @@ impl Keys {
 
     /// What ssh wrote, and what the server wrote through it.
     pub fn said(&self) -> String {
-        let log = std::fs::read_to_string(&self.log).unwrap_or_default();
-        format!("{log}{}", self.remote())
+        format!("{}{}", start(&self.log), self.remote())
     }
 
     /// What the server wrote beside its answer: why it hung up, for example.
     pub fn remote(&self) -> String {
-        let bytes = std::fs::read(&self.remote).unwrap_or_default();
-        String::from_utf8_lossy(&bytes).into_owned()
+        start(&self.remote)
     }
+}
+
+/// The start of a file that a server may have filled.
+fn start(path: &Path) -> String {
+    let mut bytes = Vec::new();
+    if let Ok(file) = std::fs::File::open(path) {
+        // What cannot be read explains nothing.
+        let _ = file.take(LOG).read_to_end(&mut bytes);
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn shown(path: &Path) -> String {

@@ -24,6 +24,8 @@ const TYPES: &str = "application/x-git-";
 /// Bytes that a server may say of itself and its refs, and that it may send beside that.
 const HELLO: u64 = 64 * 1024 * 1024;
 const PACK: u64 = 2 * 1024 * 1024 * 1024;
+/// Bytes of a list of refs.
+const REFS: u64 = 16 * 1024 * 1024;
 
 /// Why there was no answer of git.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,7 +136,7 @@ impl Http for GitHttp {
                 moved.ok_or_else(|| failed(self.last.keep(Trouble::Failed(Failure::Redirected { why }))))?;
             self.moved = Some(moved.to_owned());
         }
-        let (headers, body) = self.exchange(State::Answered(response), HELLO);
+        let (headers, body) = self.exchange(State::Answered(response, HELLO), HELLO);
         Ok(GetResponse { headers, body })
     }
 
@@ -176,13 +178,19 @@ fn lines(headers: impl IntoIterator<Item = impl AsRef<str>>) -> HeaderMap {
     parsed.collect()
 }
 
+/// True if a request of protocol version 2 asks for refs, which are kept in memory.
+fn lists_refs(body: &[u8]) -> bool {
+    memchr::memmem::find(body, b"command=ls-refs").is_some()
+}
+
 /// A request and its answer, shared by who writes the one and who reads the other.
 #[derive(Clone)]
 struct Exchange(Arc<Mutex<State>>);
 
 enum State {
     Waiting(Box<(GitHttp, Request)>),
-    Answered(Response),
+    /// With the bytes that it may have.
+    Answered(Response, u64),
     /// The answer is being read, or there is none.
     Gone,
 }
@@ -194,7 +202,8 @@ impl Exchange {
             && let State::Waiting(waiting) = std::mem::replace(&mut *state, State::Gone)
         {
             let (asker, request) = *waiting;
-            *state = State::Answered(asker.ask(&request)?);
+            let limit = if request.body.as_deref().is_some_and(lists_refs) { REFS } else { PACK };
+            *state = State::Answered(asker.ask(&request)?, limit);
         }
         act(&mut state)
     }
@@ -208,7 +217,7 @@ impl Write for PostBody {
         let mut state = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
         match &mut *state {
             State::Waiting(waiting) => waiting.1.body.get_or_insert_default().extend_from_slice(bytes),
-            State::Answered(_) | State::Gone => return Err(io::ErrorKind::BrokenPipe.into()),
+            State::Answered(..) | State::Gone => return Err(io::ErrorKind::BrokenPipe.into()),
         }
         Ok(bytes.len())
     }
@@ -229,7 +238,7 @@ impl Headers {
         let text = match self.text.take() {
             Some(text) => text,
             None => self.exchange.with(|state| {
-                let State::Answered(response) = state else { return Err(io::ErrorKind::BrokenPipe.into()) };
+                let State::Answered(response, _) = state else { return Err(io::ErrorKind::BrokenPipe.into()) };
                 let kind = response.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
                 Ok(Cursor::new([b"content-type:", kind.unwrap_or_default(), b"\n"].concat()))
             })?,
@@ -279,10 +288,13 @@ impl Read for Body {
 impl BufRead for Body {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.response.is_none() {
-            self.response = self.exchange.with(|state| match std::mem::replace(state, State::Gone) {
-                State::Answered(response) => Ok(Some(response)),
+            let answered = self.exchange.with(|state| match std::mem::replace(state, State::Gone) {
+                State::Answered(response, limit) => Ok(Some((response, limit))),
                 State::Waiting(_) | State::Gone => Ok(None),
             })?;
+            if let Some((response, limit)) = answered {
+                (self.response, self.limit, self.left) = (Some(response), limit, limit);
+            }
         }
         while self.piece.fill_buf()?.is_empty() {
             let Some(response) = &mut self.response else { break };

@@ -291,13 +291,13 @@ fn describe(value: &Value) -> &'static str {
 }
 
 /// True for `version` and `group/version` in the letters that the API server takes.
-fn is_api_version(text: &str) -> bool {
+pub fn is_api_version(text: &str) -> bool {
     let label = |part: &str, extra: &[u8]| {
         !part.is_empty()
             && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || extra.contains(&b))
     };
     match text.split_once('/') {
-        Some((group, version)) => label(group, b".-") && label(version, b"-"),
+        Some((group, version)) => group.split('.').all(|part| label(part, b"-")) && label(version, b"-"),
         None => label(text, b"-"),
     }
 }

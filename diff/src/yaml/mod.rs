@@ -22,7 +22,7 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 pub use error::{YamlError, YamlProblem};
-pub use manifest::{ManifestError, ManifestProblem, manifest, manifests, manifests_with};
+pub use manifest::{ManifestError, ManifestProblem, is_api_version, manifest, manifests, manifests_with};
 pub use tree::{Content, Node, NodeId, Tree};
 pub(crate) use write::write_to_read;
 pub use write::{write, write_shown};

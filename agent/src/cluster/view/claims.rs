@@ -101,6 +101,7 @@ impl View {
         state.refused.retain(|_, other| other != owner);
         let heirs = state.give_up(owner, |_| true);
         state.claimants.remove(owner);
+        state.overwritten.remove(owner);
         drop(state);
         heirs.into_iter().for_each(|heir| self.wake(heir));
     }

@@ -7,6 +7,9 @@ use serde_json::Value;
 use super::View;
 use crate::cluster::entry::Entry;
 
+/// Forms of one object that are kept while it is written.
+const SEEN: usize = 8;
+
 /// What is known of a write that is under way.
 pub(super) struct Flight {
     /// How the object was when the write was planned, if it overwrites something.
@@ -24,7 +27,7 @@ impl Flight {
 
     /// Keeps what was seen, if the write may overwrite it.
     pub fn see(&mut self, live: &Value) {
-        if self.planned.is_some() {
+        if self.planned.is_some() && self.seen.len() < SEEN {
             self.seen.push(live.clone());
         }
     }

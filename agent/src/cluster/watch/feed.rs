@@ -104,7 +104,7 @@ impl Feed {
             Event::InitApply(live) => {
                 let object = live.id(kind);
                 let sight = view.sight(kind, &object, &live.value(kind));
-                if self.is_member(&sight) {
+                if self.key.covers(&object.namespace) && self.is_member(&sight) {
                     listed.push(object, sight);
                 }
             }
@@ -115,6 +115,9 @@ impl Feed {
             Event::Apply(live) => {
                 self.report.send_if_modified(|phase| std::mem::replace(phase, Phase::Live) != Phase::Live);
                 let (object, version) = (live.id(kind), live.version().unwrap_or(u64::MAX));
+                if !self.key.covers(&object.namespace) {
+                    return;
+                }
                 let value = live.value(kind);
                 let sight = view.sight(kind, &object, &value);
                 if self.is_member(&sight) {
@@ -123,7 +126,12 @@ impl Feed {
                     view.remove_of(|owner| self.is_ours(owner), &object, version);
                 }
             }
-            Event::Delete(live) => view.remove(&live.id(kind), live.version().unwrap_or(u64::MAX)),
+            Event::Delete(live) => {
+                let (object, version) = (live.id(kind), live.version().unwrap_or(u64::MAX));
+                if self.key.covers(&object.namespace) {
+                    view.remove(&object, version);
+                }
+            }
         }
     }
 

@@ -36,10 +36,10 @@ pub fn entries_within(name: &str, archive: &[u8], limit: u64) -> Result<Vec<Entr
     let limited = GzDecoder::new(archive).take(2 * limit);
     let mut reader = tar::Archive::new(limited);
     let mut found = Vec::new();
-    let mut size = 0;
+    let mut size: u64 = 0;
     for entry in reader.entries().map_err(failed)? {
         let mut entry = entry.map_err(failed)?;
-        size += entry.size();
+        size = size.saturating_add(entry.size());
         if size > limit {
             return Err(bad(format!("it unpacks to more than {limit} bytes")));
         }

@@ -14,6 +14,8 @@ use super::{ChartSource, Fetched, HelmError, Login, Runner, tree};
 
 /// How deep charts may be made of charts of the tree.
 const DEPTH: usize = 8;
+/// How many files a chart may have, with the charts that it depends on.
+const FILES: usize = 20_000;
 
 /// What is known of a chart in the tree.
 pub struct Folder<'a> {
@@ -48,6 +50,16 @@ pub async fn complete(
             let (found, fetched) = Box::pin(fetch(runner, folder, place, &dependency, depth)).await?;
             files.extend(found);
             added.fetched.extend(fetched);
+            let bytes: u64 = files.iter().map(|file| file.bytes.len() as u64).sum();
+            if bytes > archive::ALL || files.len() > FILES {
+                let all = archive::ALL;
+                let said = format!(
+                    "with the charts that it depends on it has more than {all} bytes or {FILES} files"
+                );
+                return Err(HelmError::BadChart { file: "Chart.yaml".to_owned(), said });
+            }
+            // Charts of the tree are found without waiting for anything.
+            tokio::task::yield_now().await;
         }
     }
     Ok(added)

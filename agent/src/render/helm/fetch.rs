@@ -127,7 +127,9 @@ impl Runner {
         let download = Download { web: &self.web, login };
         let registry = Registry::of(&download, url, plain)?;
         let version = registry.choose(wanted).await?;
-        let key = key(&[url.trim_end_matches('/'), "", &version], login);
+        // What came without TLS is only for those who ask without it.
+        let scheme = if plain { "http" } else { "" };
+        let key = key(&[url.trim_end_matches('/'), "", &version, scheme], login);
         if let Some(found) = self.cached(&key, &version) {
             return Ok(found);
         }

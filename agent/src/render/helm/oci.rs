@@ -23,6 +23,8 @@ const CHART: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
 const JSON: u64 = 4 * 1024 * 1024;
 /// How many pages of tags are read.
 const PAGES: usize = 100;
+/// How many tags of a chart are read.
+const TAGS: usize = 50_000;
 
 /// A repository of a registry, which holds the versions of one chart.
 pub struct Registry<'a> {
@@ -140,7 +142,12 @@ impl<'a> Registry<'a> {
             }
             next = self.next_page(&url, &answer)?;
             let Tags { tags } = self.json(answer, &url)?;
-            found.extend(tags.unwrap_or_default().into_iter().map(|tag| tag.replace('_', "+")));
+            // A tag has 1 to 128 characters.
+            let tags = tags.unwrap_or_default().into_iter().filter(|tag| (1..=128).contains(&tag.len()));
+            found.extend(tags.map(|tag| tag.replace('_', "+")));
+            if found.len() > TAGS {
+                return Err(self.bad(format!("it has more than {TAGS} tags; set an exact version")));
+            }
         }
         Ok(found)
     }
