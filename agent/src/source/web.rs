@@ -238,7 +238,9 @@ impl Headers {
         let text = match self.text.take() {
             Some(text) => text,
             None => self.exchange.with(|state| {
-                let State::Answered(response, _) = state else { return Err(io::ErrorKind::BrokenPipe.into()) };
+                let State::Answered(response, _) = state else {
+                    return Err(io::ErrorKind::BrokenPipe.into());
+                };
                 let kind = response.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
                 Ok(Cursor::new([b"content-type:", kind.unwrap_or_default(), b"\n"].concat()))
             })?,

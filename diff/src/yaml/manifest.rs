@@ -301,3 +301,18 @@ pub fn is_api_version(text: &str) -> bool {
         None => label(text, b"-"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::is_api_version;
+
+    #[test]
+    fn an_api_version_leads_to_no_other_path() {
+        for good in ["v1", "apps/v1", "holdfast.dev/v1alpha1", "a-b.example.com/v1"] {
+            assert!(is_api_version(good), "{good}");
+        }
+        for bad in ["", "/", "v1?a", "v1/", "../v1", "a../v1", "v1%2fnamespaces", "a/b/c", "V1", "v1#a"] {
+            assert!(!is_api_version(bad), "{bad}");
+        }
+    }
+}

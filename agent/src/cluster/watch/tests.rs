@@ -192,3 +192,26 @@ async fn watches_of_syncs_that_come_and_go_end() {
     stage.watches.sweep(Instant::now() + REFUSED);
     assert!(stage.watches.lock().refused.is_empty());
 }
+
+#[tokio::test]
+async fn a_namespace_that_is_no_name_is_not_asked_for() {
+    for place in ["p/services/x:80/proxy/a?b=", "p/pods/x/log?follow=true&a=", "../p", "p%2fq", "p?a=b", "P"]
+    {
+        let stage = Stage::new();
+        let watched = stage.ensure(&one(), &account("a"), &[place]).await;
+        assert_eq!((watched.used.len(), watched.errors.len(), stage.lists()), (0, 1, (0, 0)), "{place}");
+    }
+}
+
+#[tokio::test]
+async fn the_watches_of_a_namespace_are_bounded_whatever_its_syncs_act_as() {
+    let stage = Stage::new();
+    // One is the watch of the whole cluster, which is refused.
+    let names: Vec<String> = (1..WATCHES).map(|at| format!("n{at}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    assert_eq!(stage.ensure(&one(), &account("a"), &names).await.errors.len(), 0);
+    let more = stage.ensure(&SyncRef::new("team", "two"), &account("b"), &["p"]).await;
+    assert!(more.errors.iter().any(|error| error.said.contains("2000 kinds and namespaces already")));
+    let other = Identity::ServiceAccount { namespace: "other".into(), name: "a".into() };
+    assert_eq!(stage.ensure(&SyncRef::new("other", "one"), &other, &["p"]).await.errors.len(), 0);
+}
