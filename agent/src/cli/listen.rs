@@ -30,7 +30,7 @@ pub struct ListenArgs {
     /// The private key of --tls-cert
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
-    /// Take audit events of the API server at /audit, from whoever shows the token in this file
+    /// Take audit events of the API server at /audit, from senders that show the token in this file
     #[arg(long)]
     audit_token_file: Option<PathBuf>,
 }
@@ -78,7 +78,7 @@ pub fn audit_endpoint(token: Token, audit: Arc<Audit>, audited: Told) -> AuditEn
         let changes = audit.take(body, Timestamp::now()).map_err(|error| error.to_string())?;
         let count = changes.len();
         if count > 0 {
-            // There may be nobody who listens.
+            // There may be no subscriber.
             let _ = audited.send(changes.into());
         }
         Ok(count)
@@ -119,7 +119,7 @@ mod tests {
         let mut listener = audited.subscribe();
         assert_eq!((endpoint.take)(events), Ok(10));
         assert_eq!(listener.try_recv().map(|changes| changes.len()), Ok(10));
-        // What is wrong, or of no interest, wakes nobody.
+        // Events that are invalid or irrelevant wake no subscriber.
         assert!((endpoint.take)(b"{}").is_err());
         assert_eq!((endpoint.take)(br#"{"kind": "EventList", "apiVersion": "audit.k8s.io/v1"}"#), Ok(0));
         assert!(listener.try_recv().is_err());

@@ -15,7 +15,7 @@ use super::requests::{Requests, ResourceType};
 use super::resolve::Desired;
 use crate::sync_ref::SyncRef;
 
-/// The requests of a Sync, in the name that it acts in; `None` if there is no such Sync, or if it can act as nobody.
+/// The requests of a Sync, in the name that it acts in; `None` if there is no such Sync, or if no identity is allowed for it.
 pub type ActsAs<'a> = &'a (dyn Fn(&SyncRef) -> Option<Requests> + Sync);
 
 /// Claims that do not count.
@@ -49,7 +49,7 @@ pub async fn barred(
     if contested.is_empty() {
         return Ok(barred);
     }
-    // What is not served yet can be written by nobody.
+    // A kind that is not served yet cannot be written.
     let served = desired.iter().filter(|desired| desired.served);
     let kinds: HashMap<&ObjectId, &Arc<ResourceType>> =
         served.map(|desired| (&desired.object, &desired.kind)).collect();

@@ -125,7 +125,7 @@ fn is_made_by_controller(object: &Value) -> bool {
 }
 
 /// The fingerprint of the fields that we own of a live object. Where who owns what was removed, that of the whole object: it
-/// is as it was for as long as nobody changes anything.
+/// is as it was until something changes.
 pub fn fingerprint(object: &Value, api_version: &str) -> Option<Digest> {
     match fields::applied(object) {
         Some(_) => fields::fingerprint(object, api_version),

@@ -47,7 +47,7 @@ pub struct Observed {
     pub surplus: Vec<(ObjectId, Entry)>,
     /// Objects that nothing can be said about now. Nothing is removed while there are any whose kind is unknown.
     pub errors: Vec<ObjectError>,
-    /// Desired objects whose deletion is under way, by whoever: they are looked at again when they are gone.
+    /// Desired objects whose deletion is under way: they are observed again when they are gone.
     pub ending: Vec<(ObjectId, Arc<Ending>)>,
     /// Ours and not desired any more, and its deletion is under way.
     pub lingering: Vec<Lingering>,

@@ -185,7 +185,7 @@ impl Watches {
         };
         // It becomes a part of a path, and files in git and annotations may hold anything.
         if !namespace.is_empty() && !is_name(namespace) {
-            return Err(failed(format!("{namespace:?} is not the name of a namespace"), true));
+            return Err(failed(format!("{namespace} is not the name of a namespace"), true));
         }
         let mut phase = self.start(&key, kind, owner).map_err(|said| failed(said, false))?;
         let settled = phase.wait_for(|phase| *phase != Phase::Starting);
