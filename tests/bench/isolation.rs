@@ -37,6 +37,11 @@ const NEIGHBOUR: &str = "neighbour";
 /// How long anything may take before the bench fails.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// Milliseconds after which something is explained.
+const SLOW: f64 = 1000.0;
+/// Lines of the log that explain it.
+const LINES: usize = 8;
+
 /// What was measured, in milliseconds.
 struct Figures {
     commits: Vec<f64>,
@@ -157,6 +162,7 @@ async fn measure(
         syncs.patch_metadata(&format!("app-{at}"), &PatchParams::default(), &Patch::Merge(&asked)).await?;
         let applied = until(seen, at, |map| map.data["number"] == *value).await?;
         figures.commits.push(millis(started, applied));
+        explain(running, at, "commit", millis(started, applied))?;
     }
     tokio::time::sleep(Duration::from_secs(10)).await;
     for at in 0..GOOD.syncs {
@@ -168,10 +174,28 @@ async fn measure(
         let acknowledged = Instant::now();
         let is_back = |map: &Map| map.data["greeting"] == "hello" && map.by_hand >= Some(before);
         let corrected = until(seen, at, is_back).await?;
+        let told = told(receiver, at, before).await?;
         figures.corrected.push(millis(acknowledged, corrected));
-        figures.alerted.push(millis(acknowledged, told(receiver, at, before).await?));
+        figures.alerted.push(millis(acknowledged, told));
+        explain(running, at, "correction", millis(acknowledged, corrected))?;
+        explain(running, at, "alert", millis(acknowledged, told))?;
     }
     Ok(figures)
+}
+
+/// Prints what the agent logged about a Sync lately if something of it took very long.
+fn explain(running: &Running, at: usize, what: &str, took: f64) -> anyhow::Result<()> {
+    if took < SLOW {
+        return Ok(());
+    }
+    progress(&format!(
+        "isolation: the {what} of app-{at} took {took:.0} ms; the last lines of the log about it:"
+    ));
+    let log = running.agent.output()?;
+    let name = format!("/app-{at}\"");
+    let lines: Vec<_> = log.lines().rev().filter(|line| line.contains(&name)).take(LINES).collect();
+    lines.iter().rev().for_each(|line| progress(line));
+    Ok(())
 }
 
 /// When the receiver was told first that the object of a Sync drifted.
