@@ -187,7 +187,7 @@ impl<'a> Registry<'a> {
     ) -> Result<Answer, HelmError> {
         let headers = accept.map(|accept| (header::ACCEPT, accept.to_owned())).into_iter().collect();
         let Download { web, login } = self.download;
-        web.get(Get { url, login: *login, authorization, headers, limit }).await
+        web.get(Get { url, login: *login, foreign: false, authorization, headers, limit }).await
     }
 
     /// Answers a challenge: by the login itself, or by a token that is had for it.
@@ -215,7 +215,8 @@ impl<'a> Registry<'a> {
                 realm.query_pairs_mut().append_pair(key, value);
             }
         }
-        let get = Get { url: &realm, login: *login, authorization: basic, headers: Vec::new(), limit: JSON };
+        let (authorization, headers) = (basic, Vec::new());
+        let get = Get { url: &realm, login: *login, foreign: false, authorization, headers, limit: JSON };
         let answer = web.get(get).await?.success(&realm)?;
         let Token { token, access_token } = self.json(answer, &realm)?;
         token.or(access_token).map(|token| format!("Bearer {token}")).ok_or_else(refused)

@@ -113,7 +113,9 @@ async fn ask(
     }
     let Download { web, login } = download;
     let authorization = login.and_then(Login::authorization);
-    let answer = web.get(Get { url: &url, login: *login, authorization, headers, limit: INDEX }).await?;
+    let answer = web
+        .get(Get { url: &url, login: *login, foreign: false, authorization, headers, limit: INDEX })
+        .await?;
     let answer = answer.success(&url)?;
     if answer.status == StatusCode::NOT_MODIFIED {
         let said = "it is said to be unchanged, but was never read".to_owned();
@@ -182,7 +184,8 @@ pub async fn archive(
     let Download { web, login } = download;
     let same = url.origin() == base.origin();
     let authorization = login.filter(|_| same).and_then(Login::authorization);
-    let answer = web.get(Get { url: &url, login: *login, authorization, headers: Vec::new(), limit }).await?;
+    let get = Get { url: &url, login: *login, foreign: !same, authorization, headers: Vec::new(), limit };
+    let answer = web.get(get).await?;
     let body = answer.success(&url)?.body;
     if let Some(expected) = &entry.digest {
         check_digest(url.as_str(), expected, &body)?;

@@ -28,8 +28,10 @@ pub struct Web {
 /// A GET. Has no `Debug`: it may have a login.
 pub struct Get<'a> {
     pub url: &'a Url,
-    /// Whom to trust.
+    /// Whose authorities are trusted, and whose client certificate is shown.
     pub login: Option<&'a Login>,
+    /// Whether the client certificate of the login is for another host than that of `url`, and not shown.
+    pub foreign: bool,
     /// The header `Authorization`.
     pub authorization: Option<String>,
     pub headers: Vec<(HeaderName, String)>,
@@ -69,7 +71,7 @@ impl Web {
     }
 
     pub async fn get(&self, get: Get<'_>) -> Result<Answer, HelmError> {
-        let Get { url, login, authorization, headers, limit } = get;
+        let Get { url, login, foreign, authorization, headers, limit } = get;
         let mut request = Request::new(Method::GET, url.clone());
         if let Some(value) = authorization {
             request.secret.insert(header::AUTHORIZATION, sensitive(&value)?);
@@ -80,6 +82,7 @@ impl Web {
             request.headers.insert(name, value);
         }
         let trust = login.map(Login::trust).transpose()?.unwrap_or_default();
+        let trust = if foreign { trust.without_identity() } else { trust };
         let failed = |failure| failed(url, failure);
         let response = self.clients.follow(&trust, &request, Redirects::Anywhere).await.map_err(failed)?;
         let (status, headers) = (response.status(), response.headers().clone());
