@@ -14,6 +14,13 @@ use super::HelmError;
 const DEPTH: usize = 100;
 /// How many names an error shows.
 const SHOWN: usize = 10;
+/// How many names are kept for an error, and how many nodes of YAML are read for a chart: a hostile server could make an
+/// index of nothing but these, and each takes many times its text in memory.
+const NAMES: usize = 10_000;
+const NODES: usize = 2_000_000;
+/// Helm writes no anchors. A few are read all the same, as long as they do not expand to more than the text.
+const ALIASES: usize = 100;
+const REPLAYED: usize = 10_000;
 
 /// What an index has of a chart.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
@@ -45,15 +52,9 @@ impl Listing {
     /// Finds a chart in the text of an index. The error says what is wrong with the text.
     pub fn find(text: &[u8], name: &str) -> Result<Self, String> {
         let text = str::from_utf8(text).map_err(|_| "it is not text".to_owned())?;
-        let fast = parts(text).and_then(|parts| {
-            let mut parts = parts.into_iter();
-            match parts.clone().find(|(key, _)| *key == name) {
-                Some((_, part)) => Some(Self::of(parse(&format!("entries:\n{part}")).ok()?, name)),
-                None => Some(Self {
-                    entries: Vec::new(),
-                    names: parts.by_ref().map(|(key, _)| key.to_owned()).collect(),
-                }),
-            }
+        let fast = part(text, name).and_then(|part| match part {
+            Part::Found(part) => Some(Self::of(parse(&format!("entries:\n{part}")).ok()?, name)),
+            Part::Missing(names) => Some(Self { entries: Vec::new(), names }),
         });
         match fast {
             Some(listing) => Ok(listing),
@@ -64,7 +65,7 @@ impl Listing {
     fn of(written: Written, name: &str) -> Self {
         let mut all = written.entries;
         let entries = all.remove(name).flatten().unwrap_or_default();
-        let names = if entries.is_empty() { all.into_keys().collect() } else { Vec::new() };
+        let names = if entries.is_empty() { all.into_keys().take(NAMES).collect() } else { Vec::new() };
         Self { entries, names }
     }
 
@@ -95,14 +96,17 @@ fn parse(text: &str) -> Result<Written, String> {
     if text.starts_with('{') {
         return serde_json::from_str(text).map_err(|error| bad(Some(error.line() as u64)));
     }
-    // The size is limited already, and large ones are wanted; the depth is what could do harm.
+    // The size of the text is limited already. What could do harm is what takes more memory than its text.
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! {
-            max_events: usize::MAX,
-            max_nodes: usize::MAX,
-            max_total_scalar_bytes: usize::MAX,
+            max_events: 3 * NODES,
+            max_nodes: NODES,
+            max_total_scalar_bytes: text.len(),
             max_depth: DEPTH,
+            max_aliases: ALIASES,
+            max_anchors: ALIASES,
         },
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: REPLAYED },
         duplicate_keys: serde_saphyr::DuplicateKeyPolicy::LastWins,
         with_snippet: false,
     };
@@ -110,15 +114,24 @@ fn parse(text: &str) -> Result<Written, String> {
     serde_saphyr::from_str_with_options(text, options).map_err(|error| bad(line(&error)))
 }
 
-/// The charts of an index in the form in which Helm writes it, each with its lines. None if it is in another form.
+/// What an index in the form in which Helm writes it has of a chart.
+#[derive(Debug, PartialEq, Eq)]
+enum Part<'a> {
+    /// Its lines.
+    Found(&'a str),
+    /// It is not there; the names of those that are.
+    Missing(Vec<String>),
+}
+
+/// Cuts a chart out of an index in the form in which Helm writes it. None if it is in another form.
 ///
 /// In block style whatever belongs to a key is indented deeper than it, but for the items of a list.
-fn parts(text: &str) -> Option<Vec<(&str, &str)>> {
+fn part<'a>(text: &'a str, name: &str) -> Option<Part<'a>> {
     let start = "entries:\n";
     let at = if text.starts_with(start) { 0 } else { text.find(&format!("\n{start}"))? + 1 };
     let text = &text[at + start.len()..];
     let indent = text.len() - text.trim_start_matches(' ').len();
-    let mut found: Vec<(&str, usize, usize)> = Vec::new();
+    let (mut found, mut names): (Option<usize>, Vec<String>) = (None, Vec::new());
     let mut end = 0;
     for line in text.split_inclusive('\n') {
         let bare = line.trim_start_matches(' ');
@@ -126,14 +139,25 @@ fn parts(text: &str) -> Option<Vec<(&str, &str)>> {
         let begins = end;
         end += line.len();
         if depth > indent || bare.trim_end().is_empty() || (depth == indent && is_item(bare)) {
-            found.last_mut()?.2 = end;
-        } else if depth == indent && indent > 0 {
-            found.push((key(bare)?, begins, end));
-        } else {
+            // It belongs to the key before it.
+            if begins == 0 {
+                return None;
+            }
+            continue;
+        }
+        if let Some(from) = found {
+            return Some(Part::Found(&text[from..begins]));
+        }
+        if depth < indent || indent == 0 {
             break;
         }
+        let key = key(bare)?;
+        found = (key == name).then_some(begins);
+        if names.len() < NAMES {
+            names.push(key.to_owned());
+        }
     }
-    Some(found.into_iter().map(|(key, from, to)| (key, &text[from..to])).collect())
+    Some(found.map_or(Part::Missing(names), |from| Part::Found(&text[from..end])))
 }
 
 fn is_item(line: &str) -> bool {
@@ -224,8 +248,8 @@ generated: "2024-01-01T00:00:00Z"
 
     #[test]
     fn one_chart_is_cut_out_of_an_index() {
-        let names: Vec<_> = parts(TEXT).unwrap().into_iter().map(|(name, _)| name).collect();
-        assert_eq!(names, ["web", "empty"]);
+        assert_eq!(part(TEXT, "other"), Some(Part::Missing(vec!["web".to_owned(), "empty".to_owned()])));
+        assert_eq!(part(TEXT, "empty"), Some(Part::Found("  empty: []\n")));
         let listing = Listing::find(TEXT.as_bytes(), "web").unwrap();
         let expected = Entry {
             version: "1.2.0".to_owned(),
@@ -284,6 +308,21 @@ generated: "2024-01-01T00:00:00Z"
         );
         assert!(said("web", "newest").contains("newest is not a range of versions"));
         assert!(said("empty", "1").contains("there is no chart empty"));
+    }
+
+    #[test]
+    fn an_index_that_would_expand_is_refused() {
+        let long = format!("x: &a {}\nentries:\n", "a".repeat(90_000));
+        let urls = |count: usize| {
+            format!("{long}  ? web\n  : [{{version: 1.0.0, urls: [{}]}}]\n", "*a,".repeat(count))
+        };
+        assert!(Listing::find(urls(1).as_bytes(), "web").is_err(), "a long anchor");
+        let short = urls(101).replace(&"a".repeat(90_000), "b");
+        assert!(Listing::find(short.as_bytes(), "web").is_err(), "many aliases");
+        let many = format!("entries: {{web: [{}]}}", "{version: a},".repeat(NODES / 3));
+        assert!(Listing::find(many.as_bytes(), "web").is_err(), "many versions");
+        let names = format!("entries:\n{}", "  a: []\n".repeat(2 * NAMES));
+        assert_eq!(Listing::find(names.as_bytes(), "web").unwrap().names.len(), NAMES);
     }
 
     #[test]
