@@ -1,6 +1,9 @@
 //! The engine on a real API server: what git says is what is there, whoever else writes, and nothing more is done.
 //! I/O: processes, network.
 
+#[path = "engine/leaving.rs"]
+mod leaving;
+
 use std::time::Duration;
 
 use holdfast_tests::shared::{self, SOON, run};

@@ -299,6 +299,16 @@ impl Context {
         all.filter(|other| self.policy.allows_reference(namespace, other.namespace()))
     }
 
+    /// The Syncs that depend on one, unless that depends on them too.
+    pub fn dependents(&self, owner: &SyncRef) -> Vec<(SyncRef, Arc<Sync>)> {
+        let found = self.cluster.syncs.state().into_iter().filter_map(|other| {
+            let name = SyncRef::new(other.metadata.namespace.clone()?, other.metadata.name.clone()?);
+            let depends = self.dependencies(&other, name.namespace()).any(|dependency| dependency == *owner);
+            (depends && self.circle(&name, owner).is_none()).then_some((name, other))
+        });
+        found.collect()
+    }
+
     /// The way from a dependency back to the Sync that has it, if there is one.
     pub fn circle(&self, owner: &SyncRef, dependency: &SyncRef) -> Option<String> {
         let mut ways = vec![vec![owner.clone(), dependency.clone()]];
@@ -342,7 +352,7 @@ impl Context {
     }
 
     /// True if two Syncs are of one trust domain: of one namespace, or both act as the agent itself.
-    fn trusts(&self, sync: &Sync, owner: &SyncRef, other: &Sync, name: &SyncRef) -> bool {
+    pub fn trusts(&self, sync: &Sync, owner: &SyncRef, other: &Sync, name: &SyncRef) -> bool {
         owner.namespace() == name.namespace()
             || (self.acts_as_agent(owner, sync) && self.acts_as_agent(name, other))
     }

@@ -145,6 +145,10 @@ fn needs_approval(change: &Change, policy: ApprovalPolicy, set: Set, many: bool)
     if set.empty && !set.ending && change.operation == Operation::Delete {
         return Some("nothing is left in git, so this would remove everything".to_owned());
     }
+    // Who deletes a Sync whose objects stay has nothing more to agree to.
+    if set.ending && change.operation == Operation::Orphan {
+        return None;
+    }
     let deletes = change.operation.deletes();
     match policy {
         ApprovalPolicy::Irreversible if deletes && change.risk.is_some() => change.risk.clone(),

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{DriftObject, DriftStatus, Sync, SyncStatus};
+use crate::cluster::parent::Former;
 use crate::cluster::view::Differs;
 use crate::reconcile::fights::Fights;
 use crate::reconcile::rendering::Known;
@@ -50,10 +51,22 @@ pub struct Memory {
     pub notes: Vec<String>,
     /// Objects that carry the marks of the Sync and are ignored, as they were told last.
     pub ignored: BTreeSet<ObjectId>,
+    /// What the Sync names of its set, and needs no more when the last member of it is gone.
+    pub former: Former,
+    pub ending: Ending,
     /// What must not be shown of what was rendered last, and before: a value that is replaced may be of then.
     pub masks: Arc<Masks>,
     /// Failures in a row, for the backoff.
     pub failures: u32,
+}
+
+/// What is remembered of a Sync that is being deleted.
+#[derive(Default)]
+pub struct Ending {
+    /// Since when objects of it are out of reach.
+    pub since: Option<Timestamp>,
+    /// The objects that it may not remove.
+    pub refused: BTreeSet<ObjectId>,
 }
 
 /// What is remembered of drift.

@@ -61,7 +61,10 @@ impl Run<'_> {
 /// Runs the pipeline once and says what it found.
 pub async fn reconcile(run: &Run<'_>, memory: &mut Memory) -> Findings {
     let mut findings = Findings::of(run.sync, run.owner, run.now);
-    findings.failure = pipeline(run, memory, &mut findings).await.err();
+    findings.failure = match pipeline(run, memory, &mut findings).await {
+        Ok(()) => None,
+        Err(failure) => Some(acting::explained(run, failure).await),
+    };
     if findings.failure.as_ref().is_some_and(is_superseded) {
         return findings;
     }
@@ -103,6 +106,7 @@ async fn pipeline(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) -
     if stages::unchanged(run, &source, memory) {
         findings.drift = Some(Drift::default());
         findings.notes = Some(Vec::new());
+        stages::unmark(run, memory).await?;
         return source.trouble.map_or(checks, Err);
     }
     let rendering = stages::render(run, &mut source, memory)?;
@@ -139,9 +143,10 @@ async fn pipeline(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) -
     findings.again = again;
     let errors = [std::mem::take(&mut observed.errors), errors].concat();
     stages::keep(run, memory, &source, observed, errors.is_empty() && held.is_ok());
+    let unmarked = stages::unmark(run, memory).await;
     if empty {
         return Err(failures::empty(run));
     }
-    let noted = unnoted.map_or(Ok(()), Err).and(settled);
+    let noted = unnoted.map_or(Ok(()), Err).and(settled).and(unmarked);
     failure(&errors, source.trouble).and(noted).and(held).and(checks)
 }

@@ -41,6 +41,8 @@ pub mod reason {
     /// Others have added fields that git says nothing about.
     pub const GHOSTS_REPORTED: &str = "GhostsReported";
     pub const DRIFT_CORRECTED: &str = "DriftCorrected";
+    /// Of an Event: a Sync was removed, and objects stay.
+    pub const OBJECTS_LEFT: &str = "ObjectsLeft";
 }
 
 /// Sets a condition; `None` takes it away. The message is shown on one line, with hidden characters escaped. The time of transition stays unless the status changes.

@@ -75,6 +75,10 @@ pub struct SyncSpec {
     /// Delete what leaves git. Default true.
     #[serde(default = "yes")]
     pub prune: bool,
+    /// What happens to the objects when the Sync is deleted. Defaults to `Prune`, or to `Orphan` if `prune` is false. A Sync
+    /// that is suspended leaves its objects. It may be set while the Sync is being deleted, to end a deletion that waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion: Option<Deletion>,
     /// Which changes wait for an Approval.
     #[serde(default)]
     pub approval: ApprovalPolicy,
@@ -184,6 +188,15 @@ pub enum ApprovalPolicy {
     Deletions,
     /// Every change.
     Always,
+}
+
+/// What happens to the objects of a Sync that is deleted.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+pub enum Deletion {
+    /// They are deleted, in the reverse of the order in which they were applied, and the Sync is there until they are gone.
+    Prune,
+    /// They stay in the cluster, without the labels and annotations of ownership.
+    Orphan,
 }
 
 /// What is done about differences that nobody committed.

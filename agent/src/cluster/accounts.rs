@@ -33,8 +33,17 @@ impl Accounts {
 
     /// True if an identity is a ServiceAccount that surely does not exist.
     pub async fn is_missing(&self, identity: &Identity) -> bool {
+        self.is_missing_since(identity, KNOWN).await
+    }
+
+    /// The same, of an identity that was just refused a request: what is remembered of an account that exists may be old.
+    pub async fn is_missing_now(&self, identity: &Identity) -> bool {
+        self.is_missing_since(identity, MISSING).await
+    }
+
+    async fn is_missing_since(&self, identity: &Identity, known: Duration) -> bool {
         let Identity::ServiceAccount { namespace, name } = identity else { return false };
-        if let Some(exists) = self.remembered(identity, Instant::now()) {
+        if let Some(exists) = self.remembered(identity, known, Instant::now()) {
             return !exists;
         }
         let api = Api::<ServiceAccount>::namespaced(self.client.clone(), namespace);
@@ -53,11 +62,13 @@ impl Accounts {
         found.is_some_and(|found| found.metadata.deletion_timestamp.is_some())
     }
 
-    fn remembered(&self, identity: &Identity, now: Instant) -> Option<bool> {
+    /// Whether an account exists, if that was asked for not longer ago than `limit`.
+    fn remembered(&self, identity: &Identity, limit: Duration, now: Instant) -> Option<bool> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known
             .get(identity)
             .filter(|(since, exists)| is_fresh(*since, *exists, now))
+            .filter(|(since, _)| now.saturating_duration_since(*since) < limit)
             .map(|(_, exists)| *exists)
     }
 
@@ -92,8 +103,8 @@ mod tests {
             accounts.remember(&account, begin, at % 2 == 0);
         }
         let one = Identity::ServiceAccount { namespace: "team".into(), name: "a1".into() };
-        assert_eq!(accounts.remembered(&one, begin), Some(false));
-        assert_eq!(accounts.remembered(&one, begin + MISSING), None);
+        assert_eq!(accounts.remembered(&one, KNOWN, begin), Some(false));
+        assert_eq!(accounts.remembered(&one, KNOWN, begin + MISSING), None);
         let kept = || accounts.known.lock().expect("no test panics with it").len();
         accounts.sweep(begin + MISSING);
         assert_eq!(kept(), 1000);

@@ -13,11 +13,26 @@ use kube::Client;
 use super::capabilities::{Capabilities, Known};
 use super::requests::{ResourceType, is_not_found};
 
+/// What must be possible with objects of a kind, so that they can be kept in sync.
+const NEEDED: [&str; 6] = ["get", "list", "watch", "create", "patch", "delete"];
+
 /// What the server serves, by `apiVersion`. One for the process: kinds do not depend on who asks.
 pub struct Discovery {
     client: Client,
-    served: Mutex<HashMap<String, Arc<Vec<ResourceType>>>>,
+    served: Mutex<HashMap<String, Arc<Vec<Served>>>>,
     capabilities: Known,
+}
+
+/// A kind, and what can be done with its objects.
+struct Served {
+    kind: ResourceType,
+    verbs: Vec<String>,
+}
+
+impl Served {
+    fn lacks(&self) -> impl Iterator<Item = &'static str> {
+        NEEDED.into_iter().filter(|verb| !self.verbs.iter().any(|served| served == verb))
+    }
 }
 
 impl Discovery {
@@ -27,20 +42,38 @@ impl Discovery {
 
     /// The resource type of a kind; `None` if the server does not serve it.
     pub async fn find(&self, api_version: &str, kind: &str) -> Result<Option<ResourceType>, kube::Error> {
-        // It becomes a path, and it may come from an object that a tenant wrote.
-        if !is_api_version(api_version) {
-            return Ok(None);
+        let known = self.known(api_version).await?;
+        Ok(known.iter().find(|served| served.kind.kind.kind == kind).map(|served| served.kind.clone()))
+    }
+
+    /// Why objects of a kind that is served cannot be kept in sync, in the words of a message; `None` if they can. Requests,
+    /// such as a `SelfSubjectAccessReview`, are answered and not stored, and some servers only list.
+    pub async fn unkept(&self, kind: &ResourceType) -> Result<Option<String>, kube::Error> {
+        let known = self.known(&kind.api_version()).await?;
+        let Some(served) = known.iter().find(|served| served.kind == *kind) else { return Ok(None) };
+        let lacks: Vec<&str> = served.lacks().collect();
+        Ok((!lacks.is_empty()).then(|| {
+            let offers = served.verbs.join(", ");
+            let offers = if offers.is_empty() { "no verb" } else { &offers };
+            format!(
+                "objects of this kind cannot be kept in sync: the API server offers {offers} for {}, and not {}",
+                kind.plural,
+                lacks.join(", ")
+            )
+        }))
+    }
+
+    /// The resource type of a kind in the version that the server prefers; `None` if the server does not serve it, or if
+    /// its objects cannot be listed and watched, so that none of them can be a member of a set.
+    pub async fn former(&self, kind: &GroupKind) -> Result<Option<ResourceType>, kube::Error> {
+        match self.preferred(kind).await? {
+            Some(found) if self.unkept(&found).await?.is_none() => Ok(Some(found)),
+            _ => Ok(None),
         }
-        let known = self.lock().get(api_version).cloned();
-        let known = match known {
-            Some(known) => known,
-            None => self.ask(api_version).await?,
-        };
-        Ok(known.iter().find(|served| served.kind.kind == kind).cloned())
     }
 
     /// The resource type of a kind in the version that the server prefers; `None` if the server does not serve it.
-    pub async fn preferred(&self, kind: &GroupKind) -> Result<Option<ResourceType>, kube::Error> {
+    async fn preferred(&self, kind: &GroupKind) -> Result<Option<ResourceType>, kube::Error> {
         if kind.group.is_empty() {
             return self.find("v1", &kind.kind).await;
         }
@@ -69,7 +102,19 @@ impl Discovery {
         self.lock().retain(|version, _| version.rsplit_once('/').map_or("", |(name, _)| name) != group);
     }
 
-    async fn ask(&self, api_version: &str) -> Result<Arc<Vec<ResourceType>>, kube::Error> {
+    async fn known(&self, api_version: &str) -> Result<Arc<Vec<Served>>, kube::Error> {
+        // It becomes a path, and it may come from an object that a tenant wrote.
+        if !is_api_version(api_version) {
+            return Ok(Arc::default());
+        }
+        let known = self.lock().get(api_version).cloned();
+        match known {
+            Some(known) => Ok(known),
+            None => self.ask(api_version).await,
+        }
+    }
+
+    async fn ask(&self, api_version: &str) -> Result<Arc<Vec<Served>>, kube::Error> {
         let answer = if api_version.contains('/') {
             self.client.list_api_group_resources(api_version).await
         } else {
@@ -92,17 +137,18 @@ impl Discovery {
         Ok(served)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Vec<ResourceType>>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Vec<Served>>>> {
         self.served.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn typed(api_version: &str, served: APIResource) -> ResourceType {
+fn typed(api_version: &str, served: APIResource) -> Served {
     let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
-    ResourceType {
+    let kind = ResourceType {
         kind: Arc::new(GroupKind::new(group, served.kind)),
         version: version.to_owned(),
         plural: served.name,
         namespaced: served.namespaced,
-    }
+    };
+    Served { kind, verbs: served.verbs }
 }

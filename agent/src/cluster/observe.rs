@@ -3,38 +3,37 @@
 //! Asks nothing about objects that the live view vouches for. The server's dry run is the oracle for the rest, and
 //! one that fails is an error of its object, never "no change". I/O: API reads and dry runs.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+mod watching;
+
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::StreamExt as _;
 use holdfast_diff::digest::Digest;
 use holdfast_diff::fields;
-use holdfast_diff::object::{GroupKind, ObjectId};
+use holdfast_diff::object::ObjectId;
 use holdfast_diff::order::Stage;
 use holdfast_diff::plan::{Prediction, Seen};
 use holdfast_diff::standing::Standing;
 use holdfast_diff::takeover;
 use serde_json::Value;
 
+use self::watching::{Needs, watch};
 use super::Cluster;
 use super::contest::{self, ActsAs, Barred};
 use super::dependants;
 use super::entry::{Ending, Entry};
 use super::marks::Whose;
+use super::parent::Unseen;
 use super::refusal::{ObjectError, chain};
 use super::requests::{Apply, Requests, ResourceType};
 use super::resolve::Desired;
-use super::watch::{Wanted, WatchError, Watched};
 use crate::api::names;
 use crate::error::Class;
 use crate::sync_ref::SyncRef;
 
 /// How many objects of one Sync are looked at side by side.
 const SIDE_BY_SIDE: usize = 16;
-
-/// How long the first list of a kind may take.
-const LIST_LIMIT: Duration = Duration::from_secs(30);
 
 /// The reason of an error about an object that another Sync has.
 pub const OWNED_BY_ANOTHER: &str = "OwnedByAnother";
@@ -57,8 +56,10 @@ pub struct Observed {
     pub risks: HashMap<ObjectId, String>,
     /// Desired objects that may not be seen.
     pub hidden: HashSet<ObjectId>,
-    /// Why members that left git some time ago may not be seen.
-    pub unseen: Vec<String>,
+    /// Where members that left git some time ago cannot be seen.
+    pub unseen: Vec<Unseen>,
+    /// Where nothing that is desired or owned can be seen.
+    pub blind: Vec<Unseen>,
     /// The first wave that has an error.
     pub failed_wave: Option<i32>,
 }
@@ -175,86 +176,6 @@ pub async fn observe(
     }
     look_below(cluster, requests, &mut observed).await;
     observed
-}
-
-/// What a Sync must see before anything can be said about its objects.
-struct Needs<'a> {
-    requests: &'a Requests,
-    owner: &'a SyncRef,
-    desired: &'a [Desired],
-    kinds: &'a [Arc<ResourceType>],
-    places: &'a [Arc<str>],
-}
-
-/// Where nothing can be said of a kind. A namespace that is empty stands for all of them.
-#[derive(Default)]
-struct Blind(HashSet<(Arc<GroupKind>, Arc<str>)>);
-
-impl Blind {
-    fn hides(&self, object: &ObjectId) -> bool {
-        !self.0.is_empty()
-            && [object.namespace.clone(), "".into()]
-                .into_iter()
-                .any(|place| self.0.contains(&(object.kind.clone(), place)))
-    }
-}
-
-/// A kind, and the namespaces in which it is desired or owned.
-type Here<'a> = (&'a Arc<ResourceType>, BTreeSet<Arc<str>>);
-
-/// Watches every kind that is desired or owned, where it is desired or owned. What cannot be watched is an error, and the
-/// others go on.
-async fn watch(cluster: &Cluster, needs: Needs<'_>, scope: Scope, observed: &mut Observed) -> Blind {
-    let Needs { requests, owner, desired, kinds, places } = needs;
-    let mut wanted: BTreeMap<(Arc<GroupKind>, String), Here<'_>> = BTreeMap::new();
-    for Desired { object, kind, .. } in desired.iter().filter(|desired| desired.served) {
-        let key = (kind.kind.clone(), kind.version.clone());
-        wanted.entry(key).or_insert_with(|| (kind, BTreeSet::new())).1.insert(object.namespace.clone());
-    }
-    for kind in kinds {
-        wanted.entry((kind.kind.clone(), kind.version.clone())).or_insert_with(|| (kind, BTreeSet::new()));
-    }
-    let members = if scope == Scope::Whole { cluster.view.places(owner) } else { BTreeMap::new() };
-    let starting = wanted.into_values().map(|(kind, mut here)| {
-        here.extend(members.get(&kind.kind).into_iter().flatten().cloned());
-        let former = places.iter().cloned().collect();
-        let wanted = Wanted { owner, identity: requests.identity(), kind, places: here, former };
-        async move { cluster.watches.ensure(&wanted, LIST_LIMIT).await }
-    });
-    let (mut used, mut blind) = (Vec::new(), Blind::default());
-    for Watched { used: mut keys, errors, unseen } in futures::future::join_all(starting).await {
-        used.append(&mut keys);
-        observed.unseen.extend(unseen.iter().map(ToString::to_string));
-        for error in errors {
-            cluster.discovery.forget(&error.kind.group);
-            observed.errors.extend(unwatched(&error, desired));
-            blind.0.insert((error.kind, error.namespace));
-        }
-    }
-    if scope == Scope::Whole {
-        cluster.watches.keep(owner, &used);
-    }
-    blind
-}
-
-/// What a watch that is refused means for the objects that it would show.
-fn unwatched(error: &WatchError, desired: &[Desired]) -> Vec<ObjectError> {
-    if !error.forbidden {
-        return vec![ObjectError::transient(&error.kind, None, "WatchFailed", error.to_string())];
-    }
-    let hidden = desired.iter().filter(|desired| {
-        desired.object.kind == error.kind
-            && (error.namespace.is_empty() || desired.object.namespace == error.namespace)
-    });
-    let of = |desired: &Desired| {
-        let origin = Some(&desired.manifest.origin);
-        ObjectError::user(&desired.object, origin, "Forbidden", error.said.as_str())
-    };
-    let found: Vec<ObjectError> = hidden.map(of).collect();
-    if found.is_empty() {
-        return vec![ObjectError::user(&error.kind, None, "Forbidden", error.said.as_str())];
-    }
-    found
 }
 
 impl Observed {

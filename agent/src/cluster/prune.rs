@@ -28,10 +28,13 @@ pub async fn prune(
     outcome: &mut Outcome,
     ended: impl Fn() -> Option<String>,
 ) {
+    // What stays needs no order.
+    let ordered = removals.iter().any(|change| change.operation != Operation::Orphan);
     let mut removals = removals.into_iter().peekable();
     while let Some(first) = removals.next() {
         let stage = first.stage;
-        if let Some(Lingering { object, ending, .. }) = lingering.iter().find(|one| one.stage > stage) {
+        let held = lingering.iter().filter(|_| ordered).find(|one| one.stage > stage);
+        if let Some(Lingering { object, ending, .. }) = held {
             outcome.waits = Some(format!("waits until {object} is gone, which is being deleted {ending}"));
             return;
         }
@@ -62,7 +65,7 @@ pub async fn prune(
             outcome.again = true;
             return;
         }
-        if removals.peek().is_some() && (lingers.is_some() || !outcome.errors.is_empty()) {
+        if ordered && removals.peek().is_some() && (lingers.is_some() || !outcome.errors.is_empty()) {
             outcome.waits =
                 lingers.or_else(|| Some("the rest is not removed before the errors are gone".to_owned()));
             return;

@@ -126,7 +126,7 @@ async fn find(discovery: &Discovery, manifest: &Manifest, defined: &[ResourceTyp
         found = discovery.find(version, kind).await;
     }
     match found {
-        Ok(Some(kind)) => Kind::Served(Arc::new(kind)),
+        Ok(Some(kind)) => kept(discovery, manifest, kind).await,
         Ok(None) => match defined
             .iter()
             .find(|defined| defined.api_version() == *version && defined.kind == manifest.kind)
@@ -141,6 +141,18 @@ async fn find(discovery: &Discovery, manifest: &Manifest, defined: &[ResourceTyp
                 ),
             )),
         },
+        Err(error) => Kind::Missing(ObjectError::from_server(&manifest.id(), None, &error)),
+    }
+}
+
+/// A kind that is served, if its objects can be kept in sync.
+async fn kept(discovery: &Discovery, manifest: &Manifest, kind: ResourceType) -> Kind {
+    match discovery.unkept(&kind).await {
+        Ok(None) => Kind::Served(Arc::new(kind)),
+        Ok(Some(why)) => {
+            let message = format!("{why}; remove it from git");
+            Kind::Missing(ObjectError::user(&manifest.id(), None, "UnsupportedKind", message))
+        }
         Err(error) => Kind::Missing(ObjectError::from_server(&manifest.id(), None, &error)),
     }
 }

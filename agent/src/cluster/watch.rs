@@ -92,7 +92,7 @@ pub struct Wanted<'a> {
 pub struct Watched {
     pub used: Vec<Key>,
     pub errors: Vec<WatchError>,
-    /// Former places that may not be watched.
+    /// Former places that cannot be watched now. The Sync is woken when a watch of them finds members all the same.
     pub unseen: Vec<WatchError>,
 }
 
@@ -106,6 +106,27 @@ pub struct WatchError {
     pub said: String,
     /// True if a right is missing.
     pub forbidden: bool,
+}
+
+impl Watched {
+    /// Notes that a scope cannot be watched. The watch goes on trying where nothing is known to be, unless a right is missing.
+    fn fail(&mut self, wanted: &Wanted<'_>, error: WatchError) {
+        if !is_former(wanted, &error.namespace) {
+            self.errors.push(error);
+            return;
+        }
+        if !error.forbidden {
+            self.used.push(wanted.key(&error.namespace));
+        }
+        self.unseen.push(error);
+    }
+}
+
+impl Wanted<'_> {
+    fn key(&self, namespace: &Arc<str>) -> Key {
+        let Wanted { identity, kind, .. } = self;
+        Key { identity: (*identity).clone(), kind: (***kind).clone(), namespace: namespace.clone() }
+    }
 }
 
 impl Watches {
@@ -130,17 +151,21 @@ impl Watches {
                     return watched;
                 }
                 Err(error) => {
-                    watched.errors.push(error);
+                    // It would show what the Sync wants, too.
+                    if wanted.places.is_empty() {
+                        watched.fail(wanted, error);
+                    } else {
+                        watched.errors.push(error);
+                    }
                     return watched;
                 }
             }
         }
         let starting = scopes.iter().map(|namespace| self.one(wanted, namespace, limit));
-        for (namespace, found) in scopes.iter().zip(futures::future::join_all(starting).await) {
+        for found in futures::future::join_all(starting).await {
             match found {
                 Ok(key) => watched.used.push(key),
-                Err(error) if error.forbidden && is_former(wanted, namespace) => watched.unseen.push(error),
-                Err(error) => watched.errors.push(error),
+                Err(error) => watched.fail(wanted, error),
             }
         }
         watched
@@ -155,6 +180,7 @@ impl Watches {
             (Identity::Agent, true) => vec!["".into()],
             (Identity::Agent, false) => self.namespaces.clone(),
             (Identity::ServiceAccount { .. }, all) => {
+                // An empty one stands for namespaces that are too many to be named.
                 let known = places.union(former).cloned();
                 known.filter(|place| all || self.namespaces.contains(place)).collect()
             }
@@ -165,18 +191,22 @@ impl Watches {
     fn tries_whole(&self, Wanted { identity, kind, .. }: &Wanted<'_>, scopes: &[Arc<str>]) -> bool {
         let key = (*identity).clone();
         let refused = self.lock().refused.get(&(key, (***kind).clone())).copied();
-        scopes.len() > FEW && self.namespaces.is_empty() && refused.is_none_or(|at| at.elapsed() >= REFUSED)
+        let many = scopes.len() > FEW || (kind.namespaced && scopes.iter().any(|scope| scope.is_empty()));
+        !identity.is_agent()
+            && many
+            && self.namespaces.is_empty()
+            && refused.is_none_or(|at| at.elapsed() >= REFUSED)
     }
 
     /// Starts one watch if there is none, and waits until it has listed.
     async fn one(
         &self,
-        Wanted { owner, identity, kind, .. }: &Wanted<'_>,
+        wanted: &Wanted<'_>,
         namespace: &Arc<str>,
         limit: Duration,
     ) -> Result<Key, WatchError> {
-        let key =
-            Key { identity: (*identity).clone(), kind: (***kind).clone(), namespace: namespace.clone() };
+        let Wanted { owner, kind, .. } = wanted;
+        let key = wanted.key(namespace);
         let failed = |said: String, forbidden: bool| WatchError {
             kind: kind.kind.clone(),
             namespace: namespace.clone(),
@@ -254,8 +284,12 @@ impl Watches {
 }
 
 /// True if nothing that the Sync wants or has is known to be in a scope.
-fn is_former(Wanted { kind, places, .. }: &Wanted<'_>, scope: &Arc<str>) -> bool {
-    if kind.namespaced && scope.is_empty() { places.is_empty() } else { !places.contains(scope) }
+fn is_former(Wanted { kind, places, former, .. }: &Wanted<'_>, scope: &Arc<str>) -> bool {
+    if kind.namespaced && scope.is_empty() {
+        places.is_empty() || former.contains(scope)
+    } else {
+        !places.contains(scope)
+    }
 }
 
 impl Drop for Watches {

@@ -97,7 +97,7 @@ async fn turn(
     let limits = Limits::new(running.superseded.clone(), sync.spec.timeout(), shortened);
     let run = start(context, sync, owner, &status, limits);
     let findings = if sync.metadata.deletion_timestamp.is_some() {
-        match finalize(&run, &memory.masks).await {
+        match finalize(&run, memory).await {
             Ended::Gone => {
                 context.forget(owner);
                 info!(sync = %owner, "Sync ended");

@@ -19,12 +19,29 @@ pub async fn requests(run: &Run<'_>) -> Result<Requests, Failure> {
     let identity = identity(run)?;
     let cluster = &run.context.cluster;
     if cluster.accounts.is_missing(&identity).await {
-        let correct = match &run.sync.spec.service_account_name {
-            Some(_) => "create it, or correct spec.serviceAccountName",
-            None => "create it, or set spec.serviceAccountName; it is the default of this installation",
-        };
-        let message = format!("{identity}, which this Sync acts as, does not exist; {correct}");
-        return Err(Failure::user("observe", "ServiceAccountNotFound", message));
+        return Err(missing(run, &identity));
     }
     cluster.requests(&identity).map_err(|error| Failure::internal("observe", error.to_string()))
+}
+
+/// A failure as it is told: where rights are missing because the ServiceAccount itself is, that is what is to be mended.
+pub async fn explained(run: &Run<'_>, failure: Failure) -> Failure {
+    if !["Forbidden", "Unauthorized"].contains(&failure.reason) {
+        return failure;
+    }
+    match identity(run) {
+        Ok(identity) if run.context.cluster.accounts.is_missing_now(&identity).await => {
+            missing(run, &identity)
+        }
+        _ => failure,
+    }
+}
+
+fn missing(run: &Run<'_>, identity: &Identity) -> Failure {
+    let correct = match &run.sync.spec.service_account_name {
+        Some(_) => "create it, or correct spec.serviceAccountName",
+        None => "create it, or set spec.serviceAccountName; it is the default of this installation",
+    };
+    let message = format!("{identity}, which this Sync acts as, does not exist; {correct}");
+    Failure::user("observe", "ServiceAccountNotFound", message)
 }

@@ -1,17 +1,22 @@
 //! The end of a Sync: what it owns is pruned in order, or left with its marks taken off.
 //!
-//! I/O: through the stages.
+//! What is out of its reach holds it up for a time only, see `leaving`. I/O: through the stages.
 
-use holdfast_diff::mask::Masks;
+mod leaving;
+
 use holdfast_diff::plan::Plan;
-use tracing::warn;
 
+use self::leaving::Reach;
 use super::approvals::Noted;
-use super::stages::Rendering;
-use super::{Run, approvals, failures, lingering, stages};
+use super::limits::is_superseded;
+use super::stages::{Observed, Rendering};
+use super::{Run, acting, approvals, failures, lingering, stages};
 use crate::cluster::apply::{self, Kinds};
 use crate::cluster::parent;
-use crate::cluster::refusal::chain;
+use crate::cluster::refusal::{ObjectError, chain};
+use crate::error::Class;
+use crate::gate::{self, Decision};
+use crate::memory::Memory;
 use crate::render::Fruit;
 use crate::report::{Done, Failure, Findings};
 
@@ -23,61 +28,85 @@ pub enum Ended {
     Waits(Box<Findings>),
 }
 
-/// Removes what a Sync owns, then its finalizer. Suspended, or with `prune: false`, it leaves everything.
-pub async fn finalize(run: &Run<'_>, masks: &Masks) -> Ended {
+/// Removes what a Sync owns, or leaves it; then its finalizer.
+pub async fn finalize(run: &Run<'_>, memory: &mut Memory) -> Ended {
     let mut findings = Findings::of(run.sync, run.owner, run.now);
-    let removed = remove(run, masks, &mut findings).await;
-    findings.hide(masks);
-    match removed {
+    let ended = end(run, memory, &mut findings).await;
+    findings.hide(&memory.masks);
+    match ended {
         Ok(true) => Ended::Gone,
         Ok(false) => Ended::Waits(Box::new(findings)),
-        Err(failure) if is_abandoned(run, &failure).await => {
-            warn!(sync = %run.owner, error = failure.message, "Sync ends with its namespace and leaves what it may not remove");
-            match release(run).await {
-                Ok(()) => Ended::Gone,
-                Err(failure) => {
-                    findings.failure = Some(failure);
-                    Ended::Waits(Box::new(findings))
-                }
-            }
-        }
         Err(failure) => {
-            let message = masks.hide(&failure.message).into_owned();
+            let message = memory.masks.hide(&failure.message).into_owned();
             findings.failure = Some(Failure { message, ..failure });
             Ended::Waits(Box::new(findings))
         }
     }
 }
 
-/// True if the rights of a Sync went with its namespace: that must not wait for the Sync, and takes what is in it along.
-async fn is_abandoned(run: &Run<'_>, failure: &Failure) -> bool {
-    let without_rights = ["Forbidden", "ServiceAccountNotFound"].contains(&failure.reason);
-    without_rights && run.context.cluster.accounts.namespace_ends(run.owner.namespace()).await
+/// True if the Sync has ended.
+async fn end(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) -> Result<bool, Failure> {
+    run.context.cluster.view.disclaim(run.owner);
+    let keep = leaving::keep(run);
+    if keep.is_none()
+        && let Some(before) = leaving::dependent(run)
+    {
+        findings.waits = Some(leaving::with_way_out(run, before));
+        findings.again = true;
+        return Ok(false);
+    }
+    match remove(run, memory, keep, findings).await {
+        Ok(true) => release(run).await.map(|()| true),
+        Ok(false) => {
+            findings.waits = findings.waits.take().map(|waits| leaving::with_way_out(run, waits));
+            Ok(false)
+        }
+        Err(failure) if is_superseded(&failure) => Err(failure),
+        Err(failure) => {
+            let failure = acting::explained(run, failure).await;
+            match leaving::reach(run, memory, &failure, keep).await {
+                Reach::GivenUp if findings.again => Err(failure),
+                Reach::GivenUp => {
+                    leaving::tell(run, &failure.message);
+                    release(run).await.map(|()| true)
+                }
+                Reach::Until(time) => {
+                    findings.next = Some(leaving::left(run, time));
+                    let message = format!("{}; {}", failure.message, leaving::until(run, time));
+                    Err(Failure { message, ..failure })
+                }
+                Reach::Retried => {
+                    let message = leaving::with_way_out(run, failure.message);
+                    Err(Failure { message, ..failure })
+                }
+            }
+        }
+    }
 }
 
-async fn remove(run: &Run<'_>, masks: &Masks, findings: &mut Findings) -> Result<bool, Failure> {
+/// Removes what the Sync owns; true if nothing is left that it waits for.
+async fn remove(
+    run: &Run<'_>,
+    memory: &mut Memory,
+    keep: Option<&str>,
+    findings: &mut Findings,
+) -> Result<bool, Failure> {
     let cluster = &run.context.cluster;
-    cluster.view.disclaim(run.owner);
-    let keep = match (run.sync.spec.prune, &run.sync.spec.suspend) {
-        (false, _) => Some("prune is off"),
-        (true, Some(_)) => Some("the Sync was suspended"),
-        (true, None) => None,
-    };
-    let observing = stages::observe(run, Rendering::whole(Fruit::default(), masks), "");
+    let observing = stages::observe(run, Rendering::whole(Fruit::default(), &memory.masks), "");
     let mut observed = run.limits.wait("observe", observing).await?;
-    failures::failure(&observed.errors, None)?;
-    if let Some(said) = observed.unseen().filter(|_| keep.is_none()) {
-        let message = format!(
-            "objects of this Sync may still be there: {said}; or set spec.prune to false, and they are left"
-        );
-        return Err(Failure::user("observe", "Forbidden", message));
+    if keep.is_none() {
+        failures::failure(&observed.errors, None)?;
+        leaving::seen(run, memory, &observed)?;
     }
     let mut kinds = Kinds::new();
-    let surplus = observed.surplus();
+    let mut surplus = observed.surplus();
+    let is_over = leaving::is_over(run, memory);
+    if is_over {
+        surplus.retain(|(object, _)| !memory.ending.refused.contains(object));
+    }
     let changes = stages::removals(&observed, surplus, keep, &mut kinds);
-    let plan = Plan::new(&cluster.uid, changes);
+    let decision = decide(run, memory, Plan::new(&cluster.uid, changes), findings).await;
     let set = stages::set(run, true, true);
-    let decision = stages::gate(run, plan, set);
     let Noted { decision, begun, failure: unnoted } = approvals::note(run, decision, set, "").await;
     findings.waiting = decision.waiting;
     let id = decision.approved.plan().id.clone();
@@ -85,18 +114,67 @@ async fn remove(run: &Run<'_>, masks: &Masks, findings: &mut Findings) -> Result
         stages::apply(run, None, &observed, decision.approved, &kinds).await;
     let settled = approvals::settle(run, begun, &done).await;
     findings.done = Some(Done { id, changes: done }).filter(|done| !done.changes.is_empty());
+    findings.again = again;
+    if keep.is_some() {
+        return left(run, &observed, &errors, waits, findings);
+    }
     // Those that nothing waits for any more keep the Sync too, and are named.
     let overdue = || lingering::overdue(run, &observed).into_iter().next();
     findings.waits = waits.or_else(|| lingering::ending(run, &observed)).or_else(overdue);
-    findings.next = lingering::next(run, &observed);
-    findings.again = again;
+    findings.next = lingering::next(run, &observed).or(findings.next);
+    let refused = errors.iter().filter(|error| error.reason == "Forbidden");
+    memory.ending.refused.extend(refused.filter_map(|error| error.id.clone()));
+    // The next run leaves what this one was refused, and goes on with the rest.
+    findings.again |= is_over && !errors.is_empty();
     failures::failure(&errors, None)?;
     unnoted.map_or(Ok(()), Err).and(settled)?;
-    if findings.waiting.is_some() || cluster.view.count(run.owner) > 0 {
+    if findings.waiting.is_some() || leaving::remains(run, memory) {
         findings.waits.get_or_insert_with(|| "objects are being deleted".to_owned());
         return Ok(false);
     }
-    release(run).await?;
+    let unseen = leaving::unseen(&observed);
+    if !unseen.is_empty() || !memory.ending.refused.is_empty() {
+        leaving::tell(run, &unseen);
+    }
+    Ok(true)
+}
+
+/// Decides what may go. Where nothing can be approved, because the namespace of the Sync is being deleted too, what would wait
+/// for an approval goes with the namespace, or stays after a while.
+async fn decide(run: &Run<'_>, memory: &mut Memory, plan: Plan, findings: &mut Findings) -> Decision {
+    let set: gate::Set = stages::set(run, true, true);
+    let decision = stages::gate(run, plan.clone(), set);
+    let Some(waiting) = &decision.waiting else { return decision };
+    if !run.context.cluster.accounts.namespace_ends(run.owner.namespace()).await {
+        return decision;
+    }
+    let until = leaving::deadline(run, memory);
+    findings.instead = Some(leaving::unapproved(run, until));
+    findings.next = Some(leaving::left(run, until));
+    stages::gate(run, leaving::without(run, plan, &waiting.plan, until), set)
+}
+
+/// What became of objects that stay. One whose marks cannot be taken off keeps them: that is told, and holds up nothing.
+fn left(
+    run: &Run<'_>,
+    observed: &Observed,
+    errors: &[ObjectError],
+    waits: Option<String>,
+    findings: &mut Findings,
+) -> Result<bool, Failure> {
+    if errors.iter().any(|error| error.class != Class::User) {
+        failures::failure(errors, None)?;
+    }
+    if findings.again {
+        findings.waits = waits;
+        return Ok(false);
+    }
+    let refused = errors.iter().map(ToString::to_string);
+    let unseen = Some(leaving::unseen(observed)).filter(|said| !said.is_empty());
+    let marked: Vec<String> = refused.chain(unseen).collect();
+    if !marked.is_empty() {
+        leaving::tell(run, &marked.join("; "));
+    }
     Ok(true)
 }
 

@@ -27,7 +27,7 @@ use crate::cluster::contest::ActsAs;
 use crate::cluster::entry::{self, Entry};
 use crate::cluster::judges::JudgeError;
 use crate::cluster::observe::{self, Scope, What};
-use crate::cluster::parent;
+use crate::cluster::parent::{self, Former, Unseen};
 use crate::cluster::refusal::{ObjectError, chain};
 use crate::cluster::requests::Requests;
 use crate::cluster::resolve::{self, Desired};
@@ -190,7 +190,6 @@ pub async fn observe(run: &Run<'_>, rendering: Rendering, revision: &str) -> Res
         warnings = Some([shortened, odd, mistakes::mistakes(run, &found)].concat());
         kept = Some(packed.map_err(|error| Failure::internal("render", error.to_string()))?);
     }
-    errors.append(&mut unknown);
     let is_done = |desired: &Desired| is_completed(run.status, &desired.object, desired.digest);
     let acts_as = |sync: &SyncRef| context.acts_as(sync);
     // A person who plans cannot ask in the name of others.
@@ -198,9 +197,11 @@ pub async fn observe(run: &Run<'_>, rendering: Rendering, revision: &str) -> Res
     let what = What { desired: found, all: &desired, scope, kinds: &former, places: &places, acts_as };
     let mut seen = observe::observe(cluster, &requests, run.owner, what, is_done).await;
     errors.append(&mut seen.errors);
+    seen.unseen.append(&mut unknown);
     if let Some(warnings) = &mut warnings {
+        let unseen = seen.unseen.iter();
         warnings.extend(
-            seen.unseen.iter().map(|said| format!("objects that left git may still be there: {said}")),
+            unseen.map(|Unseen { said, .. }| format!("objects that left git may still be there: {said}")),
         );
     }
     // While another Sync of the same source has not looked at this revision, what it owns may be on its way to us.
@@ -235,7 +236,24 @@ pub async fn mark(run: &Run<'_>, observed: &Observed) -> Result<(), Failure> {
     };
     parent::mark(&run.context.client, &run.context.cluster, run.sync, run.owner, members)
         .await
-        .map_err(|error| Failure::transient("apply", "Unreachable", chain(&error)))
+        .map_err(|error| unmarked(&error))
+}
+
+/// Takes what is not needed any more out of what the Sync says of its set.
+pub async fn unmark(run: &Run<'_>, memory: &mut Memory) -> Result<(), Failure> {
+    let left = memory.former.left(&run.context.cluster, run.owner);
+    if left.is_nothing() {
+        return Ok(());
+    }
+    let forgotten = parent::forget(&run.context.client, run.sync, run.owner, &left).await;
+    forgotten.map_err(|error| unmarked(&error))?;
+    memory.former.kinds.retain(|kind| !left.kinds.contains(kind));
+    memory.former.places.retain(|place| !left.places.contains(place));
+    Ok(())
+}
+
+fn unmarked(error: &kube::Error) -> Failure {
+    Failure::transient("apply", "Unreachable", format!("cannot note what the set holds: {}", chain(error)))
 }
 
 /// A plan, and what is needed to carry it out.
@@ -404,6 +422,11 @@ async fn is_superseded(run: &Run<'_>, source: Option<&Source>) -> bool {
 
 /// Keeps what was rendered for the next run, if everything about it is known.
 pub fn keep(run: &Run<'_>, memory: &mut Memory, source: &Source, observed: Observed, known: bool) {
+    if observed.kept.is_some() {
+        memory.former = observed.former(run);
+    }
+    // What may be there is looked for again, unless a right is missing.
+    let known = known && observed.unseen().iter().all(|unseen| unseen.forbidden);
     let Observed { desired, kept, .. } = observed;
     memory.rendered = match kept {
         Some(kept) if known => Some(Rendered::of(&source.seen.tree, run.sync, desired, kept)),
@@ -418,9 +441,15 @@ impl Observed {
         self.seen.risks.get(object).cloned()
     }
 
-    /// Why objects that left git may not be seen.
-    pub fn unseen(&self) -> Option<&str> {
-        self.seen.unseen.first().map(String::as_str)
+    /// Where objects that left git cannot be seen.
+    pub fn unseen(&self) -> &[Unseen] {
+        &self.seen.unseen
+    }
+
+    /// What the Sync names of its set without need, unless members are left that are to be removed.
+    pub fn former(&self, run: &Run<'_>) -> Former {
+        let unseen = [&self.seen.unseen[..], &self.seen.blind].concat();
+        Former::of(run.sync, run.owner, self.desired.iter().map(|(object, _)| object), &unseen)
     }
 
     /// What is ours and not desired any more.

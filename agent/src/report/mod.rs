@@ -100,6 +100,8 @@ pub struct Findings {
     pub timeout: std::time::Duration,
     /// Who may approve, and how, for the message; the id of the plan follows.
     pub approve: String,
+    /// What can be done where nothing can be approved.
+    pub instead: Option<String>,
 }
 
 impl Findings {
@@ -127,6 +129,7 @@ impl Findings {
             wait_for_health: sync.spec.wait_for_health(),
             health_timeout: sync.spec.health_timeout(),
             timeout: sync.spec.timeout(),
+            instead: None,
             approve: format!(
                 "Whoever may create approvals.holdfast.dev in namespace {0} approves it with: holdfast approve -n {0} {1}",
                 owner.namespace(),

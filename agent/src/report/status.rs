@@ -312,8 +312,11 @@ fn awaiting(findings: &Findings) -> (&'static str, Option<String>) {
     if let Some((who, why)) = rejected {
         (reason::REJECTED, Some(format!("{who} rejected plan {}: {why} ({what})", plan.id)))
     } else {
-        let how = &findings.approve;
-        (reason::AWAITING_APPROVAL, Some(format!("{what}. {how} {}", plan.id)))
+        let how = match &findings.instead {
+            Some(instead) => instead.clone(),
+            None => format!("{} {}", findings.approve, plan.id),
+        };
+        (reason::AWAITING_APPROVAL, Some(format!("{what}. {how}")))
     }
 }
 

@@ -1,0 +1,113 @@
+//! What a Sync must see before anything can be said about its objects: the watches of every kind that it desires or owns,
+//! and what it means where one of them cannot be had. I/O: API watches.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use holdfast_diff::object::{GroupKind, ObjectId};
+
+use super::Observed;
+use super::Scope;
+use crate::cluster::Cluster;
+use crate::cluster::parent::Unseen;
+use crate::cluster::refusal::ObjectError;
+use crate::cluster::requests::{Requests, ResourceType};
+use crate::cluster::resolve::Desired;
+use crate::cluster::watch::{Wanted, WatchError, Watched};
+use crate::sync_ref::SyncRef;
+
+/// How long the first list of a kind may take.
+const LIST_LIMIT: Duration = Duration::from_secs(30);
+
+/// What a Sync must see before anything can be said about its objects.
+pub(super) struct Needs<'a> {
+    pub requests: &'a Requests,
+    pub owner: &'a SyncRef,
+    pub desired: &'a [Desired],
+    pub kinds: &'a [Arc<ResourceType>],
+    pub places: &'a [Arc<str>],
+}
+
+/// Where nothing can be said of a kind. A namespace that is empty stands for all of them.
+#[derive(Default)]
+pub(super) struct Blind(HashSet<(Arc<GroupKind>, Arc<str>)>);
+
+impl Blind {
+    pub fn hides(&self, object: &ObjectId) -> bool {
+        !self.0.is_empty()
+            && [object.namespace.clone(), "".into()]
+                .into_iter()
+                .any(|place| self.0.contains(&(object.kind.clone(), place)))
+    }
+}
+
+/// A kind, and the namespaces in which it is desired or owned.
+type Here<'a> = (&'a Arc<ResourceType>, BTreeSet<Arc<str>>);
+
+/// Watches every kind that is desired or owned, where it is desired or owned. What cannot be watched is an error, and the
+/// others go on.
+pub(super) async fn watch(
+    cluster: &Cluster,
+    needs: Needs<'_>,
+    scope: Scope,
+    observed: &mut Observed,
+) -> Blind {
+    let Needs { requests, owner, desired, kinds, places } = needs;
+    let mut wanted: BTreeMap<(Arc<GroupKind>, String), Here<'_>> = BTreeMap::new();
+    for Desired { object, kind, .. } in desired.iter().filter(|desired| desired.served) {
+        let key = (kind.kind.clone(), kind.version.clone());
+        wanted.entry(key).or_insert_with(|| (kind, BTreeSet::new())).1.insert(object.namespace.clone());
+    }
+    for kind in kinds {
+        wanted.entry((kind.kind.clone(), kind.version.clone())).or_insert_with(|| (kind, BTreeSet::new()));
+    }
+    let members = if scope == Scope::Whole { cluster.view.places(owner) } else { BTreeMap::new() };
+    let starting = wanted.into_values().map(|(kind, mut here)| {
+        here.extend(members.get(&kind.kind).into_iter().flatten().cloned());
+        let former = places.iter().cloned().collect();
+        let wanted = Wanted { owner, identity: requests.identity(), kind, places: here, former };
+        async move { cluster.watches.ensure(&wanted, LIST_LIMIT).await }
+    });
+    let (mut used, mut blind) = (Vec::new(), Blind::default());
+    for Watched { used: mut keys, errors, unseen } in futures::future::join_all(starting).await {
+        used.append(&mut keys);
+        observed.unseen.extend(unseen.iter().map(unseen_by));
+        for error in errors {
+            cluster.discovery.forget(&error.kind.group);
+            observed.errors.extend(unwatched(&error, desired));
+            observed.blind.push(unseen_by(&error));
+            blind.0.insert((error.kind, error.namespace));
+        }
+    }
+    if scope == Scope::Whole {
+        cluster.watches.keep(owner, &used);
+    }
+    blind
+}
+
+fn unseen_by(error: &WatchError) -> Unseen {
+    let WatchError { kind, namespace, forbidden, .. } = error;
+    let (kind, namespace, said) = (kind.clone(), namespace.clone(), error.to_string());
+    Unseen { kind, namespace, forbidden: *forbidden, said }
+}
+
+/// What a watch that is refused means for the objects that it would show.
+fn unwatched(error: &WatchError, desired: &[Desired]) -> Vec<ObjectError> {
+    if !error.forbidden {
+        return vec![ObjectError::transient(&error.kind, None, "WatchFailed", error.to_string())];
+    }
+    let hidden = desired.iter().filter(|desired| {
+        desired.object.kind == error.kind
+            && (error.namespace.is_empty() || desired.object.namespace == error.namespace)
+    });
+    let of = |desired: &Desired| {
+        let origin = Some(&desired.manifest.origin);
+        ObjectError::user(&desired.object, origin, "Forbidden", error.said.as_str())
+    };
+    let found: Vec<ObjectError> = hidden.map(of).collect();
+    if found.is_empty() {
+        return vec![ObjectError::user(&error.kind, None, "Forbidden", error.said.as_str())];
+    }
+    found
+}
