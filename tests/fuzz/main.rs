@@ -1,5 +1,6 @@
 //! Inputs that nobody writes, for everything that reads what people push to git:
-//! `fuzz [yaml|kustomization|patch|tree|cache] [--minutes N] [--seed N] [--inputs N]`, `fuzz replay FILE`.
+//! `fuzz [yaml|kustomization|patch|tree|cache] [--minutes N] [--seed N] [--inputs N]`, `fuzz replay FILE`; and histories of
+//! commits and writes for the engine: `fuzz histories`, see [`histories`].
 //!
 //! Inputs are mutations of good ones, and are the same for the same seed. A panic, a stack overflow, a property that does
 //! not hold, two seconds of work or a hundred megabytes for one input are findings: each is written to a file. One JSON
@@ -8,6 +9,7 @@
 
 mod disk;
 mod finding;
+mod histories;
 mod input;
 mod mutate;
 mod seeds;
@@ -37,6 +39,7 @@ fn main() -> anyhow::Result<ExitCode> {
             worker::work(target.parse()?, seed.parse()?, from.parse()?)?;
             return Ok(ExitCode::SUCCESS);
         }
+        ["histories", ..] => return engine(&words),
         _ => {}
     }
     let minutes: f64 = option(&words, "--minutes")?.unwrap_or(10.0);
@@ -63,6 +66,27 @@ fn main() -> anyhow::Result<ExitCode> {
                 "peak_bytes": peak, "findings": findings})
         );
     }
+    Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Runs histories against the engine.
+fn engine(words: &[&str]) -> anyhow::Result<ExitCode> {
+    let minutes = |name: &str, or: f64| {
+        let minutes: f64 = option(words, name)?.unwrap_or(or);
+        anyhow::Ok(Duration::from_secs_f64(minutes * 60.0))
+    };
+    let plan = histories::Plan {
+        seed: option(words, "--seed")?.unwrap_or(1),
+        from: option(words, "--from")?.unwrap_or(0),
+        count: option(words, "--count")?.unwrap_or(u64::MAX),
+        time: minutes("--minutes", 10.0)?,
+        parallel: option(words, "--parallel")?.unwrap_or(6),
+        out: option(words, "--out")?.unwrap_or_else(|| std::env::temp_dir().join("holdfast-fuzz")),
+        shrink: minutes("--shrink", 3.0)?,
+        replay: option(words, "--replay")?,
+    };
+    let (line, clean) = histories::run(&plan)?;
+    println!("{line}");
     Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

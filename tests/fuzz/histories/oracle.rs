@@ -1,0 +1,125 @@
+//! Decides by git's history and the writers' log whether a cluster is as it must be. It shares no code with the agent, and
+//! knows of it only what its documentation says. Pure.
+
+mod left;
+mod present;
+mod strangers;
+mod verdict;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde_json::Value;
+
+use super::fragment::{self, Path, Step};
+use super::world::{Id, World};
+
+/// What is in the cluster at a moment.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// Objects that the history knows, of those that are there.
+    pub live: BTreeMap<Id, Value>,
+    /// What the API server makes of each object that git has, or why it refuses it.
+    pub canon: BTreeMap<Id, Result<Value, String>>,
+    /// The copies, in their order.
+    pub copies: Vec<Option<Value>>,
+    pub sync: Value,
+    /// The id of the commit that git has.
+    pub commit: String,
+}
+
+/// What was there at the last quiet point.
+#[derive(Clone, Debug, Default)]
+pub struct Before {
+    pub uids: BTreeMap<Id, String>,
+    pub replicas: BTreeMap<Id, Value>,
+}
+
+/// Something that is not as it must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// The check that failed.
+    pub check: &'static str,
+    pub object: String,
+    pub path: String,
+    pub text: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { check, object, path, text } = self;
+        write!(out, "{check}: {object} {path}: {text}")
+    }
+}
+
+/// All that the oracle knows.
+pub struct Case<'a> {
+    pub world: &'a World,
+    pub seen: &'a Seen,
+    pub before: &'a Before,
+}
+
+impl Case<'_> {
+    /// Everything that is wrong.
+    pub fn check(&self) -> Vec<Violation> {
+        let mut found = Vec::new();
+        for id in self.world.ids() {
+            found.extend(self.present(&id));
+            found.extend(self.left(&id));
+            found.extend(self.gone(&id));
+            found.extend(self.kept(&id));
+            found.extend(self.recreated(&id));
+            found.extend(self.replicas(&id));
+            found.extend(self.foreign(&id));
+        }
+        found.extend(self.copied());
+        found.extend(self.verdict());
+        found
+    }
+
+    /// True if git has the object now.
+    fn in_git(&self, id: &Id) -> bool {
+        self.world.head().is_some_and(|head| head.state(id).is_some())
+    }
+
+    /// True if the status says something of this place of this object.
+    fn told(&self, id: &Id, path: &[Step]) -> bool {
+        let text = self.seen.sync["status"].to_string();
+        let last = path.iter().rev().find_map(|step| match step {
+            Step::Field(name) => Some(name.as_str()),
+            Step::Item(_) => None,
+        });
+        text.contains(&format!("{}\"", id.name)) && last.is_none_or(|last| text.contains(last))
+            || (text.contains(&id.name) && last.is_none_or(|last| text.contains(&format!("/{last}"))))
+    }
+
+    fn condition(&self, kind: &str) -> (&str, &str, &str) {
+        let all = self.seen.sync["status"]["conditions"].as_array();
+        let found = all.into_iter().flatten().find(|condition| condition["type"] == kind);
+        let text = |field: &str| found.and_then(|found| found[field].as_str()).unwrap_or_default();
+        (text("status"), text("reason"), text("message"))
+    }
+
+    /// True if the agent has given up an object for a time, because others write it again and again.
+    fn fights(&self, id: &Id) -> bool {
+        let writes = self.world.writes.iter().filter(|wrote| wrote.id == *id).count();
+        writes >= 3 && self.condition("Drifted").1 == "DriftFight"
+    }
+
+    fn live_at(&self, id: &Id, path: &Path) -> Option<&Value> {
+        fragment::get(self.seen.live.get(id)?, path)
+    }
+
+    fn canon_at(&self, id: &Id, path: &Path) -> Option<&Value> {
+        fragment::get(self.seen.canon.get(id)?.as_ref().ok()?, path)
+    }
+}
+
+fn violation(check: &'static str, id: &Id, path: &[Step], text: String) -> Violation {
+    Violation { check, object: id.name.clone(), path: fragment::show(path), text }
+}
+
+/// The path of the number of replicas.
+fn is_replicas(path: &[Step]) -> bool {
+    fragment::show(path) == "/spec/replicas"
+}

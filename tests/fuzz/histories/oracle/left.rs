@@ -1,0 +1,88 @@
+//! What left git has left the cluster, unless a rule keeps it, somebody wrote it later, or it is told. Pure.
+
+use super::present::show;
+use super::{Case, Violation, is_replicas, violation};
+use crate::histories::fragment::{self, Path};
+use crate::histories::world::{Commit, Effect, Id, Wrote};
+
+impl Case<'_> {
+    /// Every path that an earlier commit had, and the newest one has not, is gone or has its default.
+    pub(super) fn left(&self, id: &Id) -> Vec<Violation> {
+        let world = self.world;
+        let Some(state) = world.head().and_then(|head| head.state(id)) else { return Vec::new() };
+        if !matches!(self.seen.canon.get(id), Some(Ok(_))) || self.fights(id) {
+            return Vec::new();
+        }
+        let said: Vec<Path> = world.said(state).into_iter().map(|(path, _)| path).collect();
+        // The commits since it came to git for the last time, and the one behind each of them.
+        let life: Vec<&Commit> =
+            world.commits.iter().rev().take_while(|commit| commit.state(id).is_some()).collect();
+        let mut found: Vec<Violation> = Vec::new();
+        for (later, earlier) in life.iter().zip(life.iter().skip(1)) {
+            let Some(earlier) = earlier.state(id) else { continue };
+            for (path, _) in world.said(earlier) {
+                if said.iter().any(|said| fragment::related(said, &path)) || is_replicas(&path) {
+                    continue;
+                }
+                let Some(have) = self.live_at(id, &path) else { continue };
+                if self.canon_at(id, &path) == Some(have) || self.written(id, &path, later.since) {
+                    continue;
+                }
+                if self.told(id, &path) && self.condition("Drifted").0 == "True" {
+                    continue;
+                }
+                let text = format!("git does not say it any more, it is {}", show(Some(have)));
+                let violation = violation("left", id, &path, text);
+                if !found.contains(&violation) {
+                    found.push(violation);
+                }
+            }
+        }
+        found
+    }
+
+    /// True if somebody wrote this path since then.
+    fn written(&self, id: &Id, path: &Path, since: usize) -> bool {
+        self.world.writes.iter().any(|wrote| wrote.id == *id && wrote.at > since && self.writes(wrote, path))
+    }
+
+    fn writes(&self, wrote: &Wrote, path: &Path) -> bool {
+        let kind = self.world.kind(wrote.id.slot);
+        let part = match &wrote.effect {
+            Effect::Part(choice) => kind.part(choice.aspect, choice.variant),
+            Effect::Whole(choice) => kind.object(&wrote.id.name, choice),
+            Effect::Replicas(_) | Effect::Delete | Effect::Strip => return false,
+        };
+        let part = crate::histories::world::stored(part);
+        fragment::leaves(&part).iter().any(|(leaf, _)| fragment::related(leaf, path))
+    }
+
+    /// An object that left git is gone.
+    pub(super) fn gone(&self, id: &Id) -> Option<Violation> {
+        let world = self.world;
+        let last = world.commits.iter().rposition(|commit| commit.state(id).is_some())?;
+        let left = world.commits.get(last + 1)?;
+        let state = world.commits[last].state(id)?;
+        let by_others = world.writes.iter().any(|wrote| {
+            wrote.id == *id && wrote.at > left.since && matches!(wrote.effect, Effect::Whole(_))
+        });
+        let live = self.seen.live.get(id);
+        let keep = world.kind(id.slot).aspect("keep").and_then(|at| state.choice.get(at));
+        if keep.is_some_and(|variant| *variant != 0) {
+            let deleted = world
+                .writes
+                .iter()
+                .any(|wrote| wrote.id == *id && wrote.effect == Effect::Delete && wrote.at > left.since);
+            // What was refused all the time never came to be.
+            let was_there = self.before.uids.contains_key(id);
+            return (live.is_none() && !deleted && was_there).then(|| {
+                violation("not kept", id, &[], "a mark in git keeps it, and it is gone".to_owned())
+            });
+        }
+        let live = live.filter(|live| live["metadata"]["deletionTimestamp"].is_null())?;
+        (!by_others && !self.told(id, &[])).then(|| {
+            let text = format!("git does not have it any more: {}", live["metadata"]["uid"]);
+            violation("not gone", id, &[], text)
+        })
+    }
+}

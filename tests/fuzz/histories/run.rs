@@ -1,0 +1,300 @@
+//! Carries out one history in a namespace of its own, and asks the oracle at each quiet point. I/O: network, processes.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use http::Method;
+use serde_json::{Value, json};
+
+use super::history::{Act, History};
+use super::kinds::Kind;
+use super::oracle::{Before, Case, Seen, Violation};
+use super::stage::{Call, PATIENCE, Refusal, Requests, Stage, TRIAL, git};
+use super::world::World;
+use super::writers::{Writers, collection};
+
+/// What a history came to.
+#[derive(Debug)]
+pub struct Verdict {
+    pub violations: Vec<Violation>,
+    /// Everything that somebody needs to judge it.
+    pub evidence: Value,
+}
+
+/// How long nothing may have changed before what is wrong stays wrong.
+const CALM: Duration = Duration::from_secs(3);
+/// Requests of the agent for each operation and object: far more than any plan needs, far less than a loop makes.
+const REQUESTS: u64 = 25;
+/// How long a look at the writes of the agent takes at the end, and how many looks find a loop.
+const STILL: Duration = Duration::from_millis(700);
+const LOOPS: usize = 5;
+
+/// Runs a history. `None`: nothing is wrong.
+pub async fn run(
+    stage: &Stage,
+    kinds: &'static [Kind],
+    history: &History,
+    namespace: &str,
+) -> anyhow::Result<Option<Verdict>> {
+    let slots = history.slots.iter().filter_map(|name| kinds.iter().find(|kind| kind.name == name)).collect();
+    let folder = stage.folder.path().join(namespace);
+    std::fs::create_dir_all(&folder)?;
+    git(&folder, &["init", "--quiet", "-b", "main"]).await?;
+    let mut run = Run {
+        stage,
+        namespace,
+        folder,
+        world: World::new(slots),
+        before: Before::default(),
+        commit: String::new(),
+        canon: Vec::new(),
+    };
+    run.begin().await?;
+    let verdict = run.all(history).await?;
+    let ended = match verdict {
+        None => run.end().await?,
+        some => some,
+    };
+    std::fs::remove_dir_all(&run.folder)?;
+    let path = format!("/api/v1/namespaces/{namespace}");
+    // It goes in its own time.
+    let _ = run.call(Method::DELETE, path, Value::Null).await?;
+    Ok(ended)
+}
+
+struct Run<'a> {
+    stage: &'a Stage,
+    namespace: &'a str,
+    folder: PathBuf,
+    world: World,
+    before: Before,
+    commit: String,
+    /// Manifests that were tried, and what the API server made of them.
+    canon: Vec<(Value, Result<Value, String>)>,
+}
+
+impl Run<'_> {
+    async fn call(
+        &self,
+        method: Method,
+        path: String,
+        body: Value,
+    ) -> anyhow::Result<Result<Value, Refusal>> {
+        let content =
+            if method == Method::PATCH { "application/merge-patch+json" } else { "application/json" };
+        self.stage.call(Call { method, path, content, body }).await
+    }
+
+    fn sync(&self) -> String {
+        format!("/apis/holdfast.dev/v1alpha1/namespaces/{}/syncs", self.namespace)
+    }
+
+    fn writers(&self) -> Writers<'_> {
+        Writers { stage: self.stage, namespace: self.namespace }
+    }
+
+    /// The namespace, an empty repository, and the Sync.
+    async fn begin(&mut self) -> anyhow::Result<()> {
+        let namespace = json!({"metadata": {"name": self.namespace}});
+        let made = self.call(Method::POST, "/api/v1/namespaces".to_owned(), namespace).await?;
+        made.map_err(|refusal| anyhow::anyhow!("{refusal:?}"))?;
+        self.push().await?;
+        let sync = json!({"apiVersion": "holdfast.dev/v1alpha1", "kind": "Sync", "metadata": {"name": "app"}, "spec": {
+            "source": {"git": {"url": format!("file://{}", self.folder.join(".git").display())}},
+            "interval": "1h", "approval": "Never"}});
+        let made = self.call(Method::POST, self.sync(), sync).await?;
+        made.map_err(|refusal| anyhow::anyhow!("{refusal:?}"))?;
+        Ok(())
+    }
+
+    async fn all(&mut self, history: &History) -> anyhow::Result<Option<Verdict>> {
+        for (at, op) in history.ops.iter().enumerate() {
+            self.world.now = at + 1;
+            match &op.act {
+                Act::Commit(edits) => {
+                    edits.iter().for_each(|edit| self.world.apply(edit));
+                    self.world.commit();
+                    self.push().await?;
+                }
+                Act::Write { slot, write } => {
+                    let writers = Writers { stage: self.stage, namespace: self.namespace };
+                    writers.write(&mut self.world, *slot, write).await?;
+                }
+                Act::Kill(wait) => {
+                    tokio::time::sleep(Duration::from_millis(*wait)).await;
+                    self.stage.kill().await?;
+                }
+            }
+            if op.quiet {
+                if let Some(verdict) = self.quiet().await? {
+                    return Ok(Some(verdict));
+                }
+                self.world.quiet = self.world.now;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Writes the working tree, commits it, and asks the agent to look.
+    async fn push(&mut self) -> anyhow::Result<()> {
+        for slot in 0..self.world.slots.len() {
+            // What is not in git has no file.
+            let _ = std::fs::remove_file(self.folder.join(format!("slot-{slot}.json")));
+        }
+        let base = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "base"},
+            "data": {"step": self.world.now.to_string()}});
+        std::fs::write(self.folder.join("base.json"), serde_json::to_string_pretty(&base)?)?;
+        for state in self.world.head().map_or(&[][..], |head| &head.states) {
+            let text = serde_json::to_string_pretty(&self.world.manifest(state))?;
+            std::fs::write(self.folder.join(format!("slot-{}.json", state.id.slot)), text)?;
+        }
+        git(&self.folder, &["add", "--all"]).await?;
+        let message = format!("Step {}", self.world.now);
+        git(&self.folder, &["commit", "--quiet", "--allow-empty", "-m", &message]).await?;
+        self.commit = git(&self.folder, &["rev-parse", "HEAD"]).await?;
+        if self.world.now > 0 {
+            let patch = json!({"metadata": {"annotations": {"holdfast.dev/reconcile-at": self.commit}}});
+            let path = format!("{}/app", self.sync());
+            let asked = self.call(Method::PATCH, path, patch).await?;
+            asked.map_err(|refusal| anyhow::anyhow!("{refusal:?}"))?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the oracle has nothing to say, or nothing changes and it still has.
+    async fn quiet(&mut self) -> anyhow::Result<Option<Verdict>> {
+        let started = Instant::now();
+        let (mut last, mut since) = (Value::Null, Instant::now());
+        loop {
+            let seen = self.look().await?;
+            let case = Case { world: &self.world, seen: &seen, before: &self.before };
+            let violations = case.check();
+            if violations.is_empty() {
+                self.before = remember(&seen);
+                return Ok(None);
+            }
+            self.stage.check().await?;
+            let now = json!([seen.sync["status"], seen.live.values().collect::<Vec<_>>()]);
+            if now != last {
+                (last, since) = (now, Instant::now());
+            }
+            let calm = since.elapsed() > CALM && started.elapsed() > PATIENCE;
+            if calm || started.elapsed() > PATIENCE * 4 {
+                return Ok(Some(self.verdict(violations, &seen).await?));
+            }
+            tokio::time::sleep(Duration::from_millis(80)).await;
+        }
+    }
+
+    /// Reads everything that the oracle wants to see.
+    async fn look(&mut self) -> anyhow::Result<Seen> {
+        let mut seen = Seen { commit: self.commit.clone(), ..Seen::default() };
+        for id in self.world.ids() {
+            let live = self.writers().live(self.world.kind(id.slot), &id.name).await?;
+            if let Some(live) = live {
+                seen.live.insert(id.clone(), live);
+            }
+        }
+        for state in self.world.head().map(|head| head.states.clone()).unwrap_or_default() {
+            let manifest = self.world.manifest(&state);
+            let canon = self.canon(self.world.kind(state.id.slot), manifest).await?;
+            seen.canon.insert(state.id, canon);
+        }
+        for copy in &self.world.copies {
+            let path = collection(self.world.kind(copy.slot), &copy.namespace);
+            seen.copies.push(self.stage.read(&format!("{path}/{}", copy.name)).await?);
+        }
+        let path = format!("{}/app", self.sync());
+        seen.sync = self.stage.read(&path).await?.context("the Sync is gone")?;
+        Ok(seen)
+    }
+
+    /// What the API server makes of a manifest, tried where nothing is.
+    async fn canon(&mut self, kind: &Kind, manifest: Value) -> anyhow::Result<Result<Value, String>> {
+        if let Some((_, canon)) = self.canon.iter().find(|(known, _)| *known == manifest) {
+            return Ok(canon.clone());
+        }
+        let version = manifest["apiVersion"].as_str().unwrap_or_default();
+        let root = if version.contains('/') { "apis" } else { "api" };
+        let path =
+            format!("/{root}/{version}/namespaces/{TRIAL}/{}?dryRun=All&fieldValidation=Strict", kind.plural);
+        let canon = self.call(Method::POST, path, manifest.clone()).await?;
+        let canon = canon.map_err(|refusal| refusal.message);
+        self.canon.push((manifest, canon.clone()));
+        Ok(canon)
+    }
+
+    /// A moment later all is as it was, and the agent writes nothing more.
+    async fn end(&mut self) -> anyhow::Result<Option<Verdict>> {
+        let mut last = self.stage.requests(self.namespace).await?;
+        let mut writes = Vec::new();
+        // What was noticed last may still be put right; a loop goes on.
+        for _ in 0..LOOPS {
+            let first = last;
+            tokio::time::sleep(STILL).await;
+            last = self.stage.requests(self.namespace).await?;
+            if last.writes == first.writes {
+                writes.clear();
+                break;
+            }
+            writes.push(last.writes - first.writes);
+        }
+        let seen = self.look().await?;
+        let case = Case { world: &self.world, seen: &seen, before: &self.before };
+        let mut violations = case.check();
+        violations.extend(self.bounded(last, &writes));
+        if violations.is_empty() { Ok(None) } else { Ok(Some(self.verdict(violations, &seen).await?)) }
+    }
+
+    fn bounded(&self, requests: Requests, writes: &[u64]) -> Option<Violation> {
+        let steps = u64::try_from((self.world.now + 2) * (self.world.ids().len() + 2)).unwrap_or(u64::MAX);
+        let text = if requests.all > steps * REQUESTS {
+            format!("{} requests for {} operations", requests.all, self.world.now)
+        } else if !writes.is_empty() {
+            format!("{writes:?} writes, each within {STILL:?}, while nothing changed")
+        } else {
+            return None;
+        };
+        Some(Violation { check: "requests", object: "Sync".to_owned(), path: String::new(), text })
+    }
+
+    async fn verdict(&self, violations: Vec<Violation>, seen: &Seen) -> anyhow::Result<Verdict> {
+        let log = git(&self.folder, &["log", "--reverse", "-p", "--format=== %s %H", "--", "slot-*"]).await?;
+        let mut files = serde_json::Map::new();
+        for state in self.world.head().map_or(&[][..], |head| &head.states) {
+            files.insert(format!("slot-{}.json", state.id.slot), self.world.manifest(state));
+        }
+        let named = |id: &super::world::Id| format!("{}/{}", self.world.kind(id.slot).kind(), id.name);
+        let live: serde_json::Map<String, Value> =
+            seen.live.iter().map(|(id, live)| (named(id), live.clone())).collect();
+        let canon: serde_json::Map<String, Value> =
+            seen.canon.iter().map(|(id, canon)| (named(id), json!(canon))).collect();
+        let lines = self.stage.logged(&format!("{}/app", self.namespace)).await?;
+        let from = lines.len().saturating_sub(40);
+        let evidence = json!({
+            "namespace": self.namespace,
+            "git": files,
+            "commits": log.lines().collect::<Vec<_>>(),
+            "live": live,
+            "canonical": canon,
+            "copies": seen.copies,
+            "status": seen.sync["status"],
+            "log": lines[from..],
+        });
+        Ok(Verdict { violations, evidence })
+    }
+}
+
+fn remember(seen: &Seen) -> Before {
+    let mut before = Before::default();
+    for (id, live) in &seen.live {
+        if let Some(uid) = live["metadata"]["uid"].as_str() {
+            before.uids.insert(id.clone(), uid.to_owned());
+        }
+        if let Some(replicas) = live["spec"].get("replicas") {
+            before.replicas.insert(id.clone(), replicas.clone());
+        }
+    }
+    before
+}
