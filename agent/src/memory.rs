@@ -77,6 +77,8 @@ pub struct Drift {
     pub fights: Fights,
     /// What others added to objects, by what it was when it was looked at.
     pub ghosts: BTreeMap<ObjectId, (Digest, DriftObject)>,
+    /// What left git and stays, since controllers own it too.
+    pub kept: BTreeMap<ObjectId, DriftObject>,
     /// What goes on, whole; the status has a part of it.
     pub episode: Option<DriftStatus>,
     /// Since when nothing was put back.

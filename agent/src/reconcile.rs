@@ -118,7 +118,7 @@ async fn pipeline(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) -
     findings.warnings = observed.warnings.take();
     findings.notes = Some(lingering::notes(run, &observed));
     let planned = local::work(|| stages::plan(run, &source.seen, &mut observed));
-    let Planned { plan, kinds, drifted, waits: unplanned, next } =
+    let Planned { plan, kinds, drifted, kept: _, waits: unplanned, next } =
         drift::split(run, memory, &observed, planned);
     findings.next = next;
     let plan = run.limits.wait("plan", stages::rights(run, &mut observed, plan, &kinds)).await?;

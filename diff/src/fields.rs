@@ -41,6 +41,13 @@ impl fmt::Display for Owner {
     }
 }
 
+impl Owner {
+    /// True if it is what Holdfast applied.
+    pub fn is_holdfast(&self) -> bool {
+        self.manager == MANAGER && self.operation == "Apply"
+    }
+}
+
 /// The fields that Holdfast owns by apply in a live object, with the API version that their paths are written in.
 pub fn applied(object: &Value) -> Option<(&str, &Value)> {
     entries(object)

@@ -15,6 +15,11 @@ use crate::ignore::{Ignored, pointer};
 use crate::mask::{Masks, mask};
 use crate::object::GroupKind;
 
+/// True for a field manager that writes into objects by profession.
+pub(crate) fn is_controller(manager: &str) -> bool {
+    known::is_controller(manager)
+}
+
 /// Maps in which tools share the keys: each key is a ghost of its own. And what they are in.
 const SHARED: [&str; 7] =
     ["annotations", "binaryData", "data", "labels", "metadata", "nodeSelector", "stringData"];

@@ -18,7 +18,7 @@ use crate::object::{Manifest, ObjectId, Origin};
 pub use crate::operation::Operation;
 use crate::order::Stage;
 use crate::standing::Standing;
-use crate::takeover::Takeover;
+use crate::takeover::{Settled, Takeover};
 
 /// One field that changes. Values of Secrets are masked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,6 +32,13 @@ pub struct FieldChange {
     /// Who owns the live value, the newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub owners: Vec<Owner>,
+}
+
+impl FieldChange {
+    /// True if Holdfast applied the value, and it stays without being applied any more.
+    pub fn is_given_up(&self) -> bool {
+        self.before.is_some() && self.before == self.after && self.owners.iter().any(Owner::is_holdfast)
+    }
 }
 
 /// One change of a plan.
@@ -209,7 +216,8 @@ pub enum Seen {
     Exists {
         live: Value,
         prediction: Prediction,
-        takeover: Option<Takeover>,
+        /// What has to be done about the owners of its fields.
+        settled: Box<Settled>,
         standing: Standing,
     },
 }
@@ -245,13 +253,14 @@ pub fn desired(
             let effect = Digest::of(&compare::essence(&manifest.value));
             Some(change(Operation::Create, "not in the cluster".to_owned(), Vec::new(), effect, None))
         }
-        Seen::Exists { live, prediction: Prediction::Becomes(predicted), takeover, standing } => {
+        Seen::Exists { live, prediction: Prediction::Becomes(predicted), settled, standing } => {
+            let Settled { takeover, handed, kept: _ } = *settled;
             let mut differences = compare::objects(&live, &predicted);
             // What admission writes at every update is no reason for one.
             if differences.iter().all(|difference| is_side_effect(&live, &predicted, &difference.path)) {
                 differences.clear();
             }
-            let (operation, reason) = standing.operation(&live, set);
+            let (operation, mut reason) = standing.operation(&live, set);
             if differences.is_empty() || operation == Operation::Adopt {
                 let told: BTreeSet<String> =
                     differences.iter().map(|difference| difference.path.clone()).collect();
@@ -259,6 +268,7 @@ pub fn desired(
                     taken_over(&live, &predicted).into_iter().filter(|taken| !told.contains(&taken.path)),
                 );
             }
+            add_handed(&live, &handed, &mut differences, &mut reason);
             if differences.is_empty() && !standing.changes() {
                 return None;
             }
@@ -275,6 +285,50 @@ pub fn desired(
             Some(change(Operation::Recreate, because, fields, effect, uid(&live)))
         }
     }
+}
+
+/// Adds paths that leave git and keep their values.
+fn add_handed(live: &Value, handed: &[String], differences: &mut Vec<Difference>, reason: &mut String) {
+    for path in handed {
+        if !differences.iter().any(|difference| difference.path == *path) {
+            let value = live.pointer(path).cloned();
+            differences.push(Difference { path: path.clone(), before: value.clone(), after: value });
+        }
+    }
+    if !handed.is_empty() {
+        reason.push_str("; git does not set ");
+        reason.push_str(&handed.join(", "));
+        reason.push_str(" any more, and the live value stays");
+    }
+}
+
+/// What left git and stays in a live object, since a controller owns it too. `None` if that is nothing.
+pub fn kept(
+    manifest: &Manifest,
+    object: &ObjectId,
+    masks: &Masks,
+    live: &Value,
+    paths: &[String],
+) -> Option<Change> {
+    let difference =
+        |path: &String| Difference { path: path.clone(), before: live.pointer(path).cloned(), after: None };
+    let fields = describe(object, live, masks, paths.iter().map(difference).collect());
+    (!fields.is_empty()).then(|| Change {
+        operation: Operation::Update,
+        api_version: manifest.api_version.clone(),
+        reason: "left git, and a controller owns it too".to_owned(),
+        fields,
+        origin: Some(manifest.origin.clone()),
+        uid: uid(live),
+        stage: Stage::of(manifest),
+        manifest: None,
+        takeover: None,
+        risk: None,
+        seen: None,
+        satisfies: None,
+        effect: Digest::of_bytes(b""),
+        object: object.clone(),
+    })
 }
 
 /// What was lost of a live object that was written over: fields that another manager had written and that Holdfast owns now.

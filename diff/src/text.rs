@@ -90,7 +90,9 @@ fn object(text: &mut String, change: &Change, colour: Colour) {
     // A field that changes its owner and not its value is told with the others of that owner.
     let mut owners: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for change in &change.fields {
-        if change.before.is_some() && change.before == change.after {
+        if change.is_given_up() {
+            let _ = writeln!(text, "    gives up {}, which stays as it is", line(&change.path));
+        } else if change.before.is_some() && change.before == change.after {
             let owner = change.owners.first().map_or_else(|| "nobody".to_owned(), ToString::to_string);
             owners.entry(owner).or_default().push(&change.path);
         } else {

@@ -82,7 +82,7 @@ fn change(case: &Case, noise: Noise) -> Option<Change> {
         Some(live) => Seen::Exists {
             live: stored(case, live, noise),
             prediction: Prediction::Becomes(stored(case, git, noise)),
-            takeover: None,
+            settled: Box::default(),
             standing: Standing::Ours,
         },
     };

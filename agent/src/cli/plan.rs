@@ -127,7 +127,7 @@ impl Plan {
         };
         let empty = rendering.is_empty();
         let mut observed = stages::observe(&run, rendering, &seen.revision).await?;
-        let stages::Planned { plan, kinds, drifted, .. } = stages::plan(&run, &seen, &mut observed);
+        let stages::Planned { plan, kinds, drifted, kept, .. } = stages::plan(&run, &seen, &mut observed);
         let plan = stages::rights(&run, &mut observed, plan, &kinds).await?;
         let waiting = stages::gate(&run, plan.clone(), stages::set(&run, empty, false)).waiting;
         let snoozed: Vec<String> = plan
@@ -139,13 +139,17 @@ impl Plan {
                 Some(format!("{} is snoozed until {until}: {reason}", change.object))
             })
             .collect();
+        let kept = kept.values().flatten();
+        let kept: Vec<String> =
+            kept.map(|change| format!("{}: {}", change.object, report::drift::why_kept(change))).collect();
+        kept.iter().for_each(print::say);
         match self.output {
             Output::Json => {
                 let errors: Vec<String> = observed.errors.iter().map(ToString::to_string).collect();
                 let waiting =
                     waiting.map(|waiting| json!({"planId": waiting.plan.id, "reasons": waiting.held()}));
                 let whole = json!({"id": plan.id, "revision": seen.revision, "summary": report::changes::summary(&plan.changes),
-                    "drift": !drifted.is_empty(), "snoozed": snoozed, "changes": plan.changes, "waiting": waiting, "errors": errors});
+                    "drift": !drifted.is_empty(), "kept": kept, "snoozed": snoozed, "changes": plan.changes, "waiting": waiting, "errors": errors});
                 print::json(&whole)?;
             }
             Output::Text => {

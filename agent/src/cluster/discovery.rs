@@ -40,6 +40,11 @@ impl Discovery {
         Self { client, served: Mutex::default(), capabilities: Known::default() }
     }
 
+    /// The client that asks.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// The resource type of a kind; `None` if the server does not serve it.
     pub async fn find(&self, api_version: &str, kind: &str) -> Result<Option<ResourceType>, kube::Error> {
         let known = self.known(api_version).await?;

@@ -14,7 +14,7 @@ use holdfast_diff::object::ObjectId;
 use holdfast_diff::order::{Stage, rank, wave};
 use holdfast_diff::plan::SeenAt;
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::judges::Judges;
 use super::marks::{Marks, Whose};
@@ -66,6 +66,8 @@ pub struct Rare {
     pub ghosts: Option<Digest>,
     /// The fingerprint of all of it, if it is left as it is though it differs.
     pub whole: Option<Digest>,
+    /// The same when it was verified, if who owns what may not change without another look.
+    pub owned: Option<Digest>,
     /// What our last write was planned upon: what came between was overwritten by it.
     pub overwrote: Option<SeenAt>,
 }
@@ -189,7 +191,7 @@ impl Entry {
 
     /// Notes the fingerprint of all of it.
     pub(super) fn note_whole(&mut self, object: &Value) {
-        let whole = Digest::of(&compare::essence(object));
+        let whole = whole(object);
         self.with_rare(|rare| rare.whole = Some(whole));
     }
 
@@ -213,8 +215,20 @@ impl Entry {
 
     /// True if the server has proven that the object, as it is now, is what the manifest says.
     pub fn satisfies(&self, manifest: Digest) -> bool {
+        let rare = self.rare();
         self.live.is_some_and(|live| self.verified == Some((manifest, live)))
+            && (rare.owned.is_none() || rare.owned == rare.whole)
     }
+}
+
+/// The fingerprint of all of a live object: what it holds, and who owns it.
+pub fn whole(object: &Value) -> Digest {
+    let entries = object.pointer("/metadata/managedFields").and_then(Value::as_array).into_iter().flatten();
+    let owners: Value = entries
+        .filter(|entry| entry["subresource"] != "status")
+        .map(|entry| json!([entry["manager"], entry["operation"], entry["subresource"], entry["fieldsV1"]]))
+        .collect();
+    Digest::of(&json!([compare::essence(object), owners]))
 }
 
 /// True if a Job has done its work, be it under deletion already.
@@ -281,8 +295,6 @@ pub fn version(object: &Value) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

@@ -22,6 +22,7 @@ pub mod refusal;
 pub mod requests;
 pub mod resolve;
 pub mod rights;
+mod scale;
 pub mod scraper;
 pub mod secrets;
 pub mod view;

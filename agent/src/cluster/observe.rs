@@ -3,6 +3,8 @@
 //! Asks nothing about objects that the live view vouches for. The server's dry run is the oracle for the rest, and
 //! one that fails is an error of its object, never "no change". I/O: API reads and dry runs.
 
+mod predict;
+mod refused;
 mod watching;
 
 use std::collections::{HashMap, HashSet};
@@ -15,9 +17,8 @@ use holdfast_diff::object::ObjectId;
 use holdfast_diff::order::Stage;
 use holdfast_diff::plan::{Prediction, Seen};
 use holdfast_diff::standing::Standing;
-use holdfast_diff::takeover;
-use serde_json::Value;
 
+use self::predict::{Predicted, predict};
 use self::watching::{Needs, watch};
 use super::Cluster;
 use super::contest::{self, ActsAs, Barred};
@@ -26,10 +27,9 @@ use super::entry::{Ending, Entry};
 use super::marks::Whose;
 use super::parent::Unseen;
 use super::refusal::{ObjectError, chain};
-use super::requests::{Apply, Requests, ResourceType};
+use super::requests::{Requests, ResourceType};
 use super::resolve::Desired;
 use crate::api::names;
-use crate::error::Class;
 use crate::sync_ref::SyncRef;
 
 /// How many objects of one Sync are looked at side by side.
@@ -270,15 +270,14 @@ async fn look(
     if policy == Some(names::IF_NOT_PRESENT) {
         return Ok(Look::LeftAlone);
     }
-    let takeover = takeover::takeover(&live, &desired.kind.api_version());
-    desired.keep_live(&live, takeover.as_ref());
-    let prediction = predict(cluster, requests, owner, desired, takeover.is_some()).await?;
+    let predicted = predict(cluster, requests, owner, desired, &live).await?;
     let standing = match cluster.view.marks.standing(owner, &desired.object, &live, may_name) {
         // Somebody created it again with the mark of its predecessor.
         Standing::Ours if !cluster.view.knows(&desired.object, &live) => Standing::Copied,
         standing => standing,
     };
-    Ok(Look::Seen(Seen::Exists { live, prediction, takeover, standing }))
+    let Predicted { prediction, settled } = predicted;
+    Ok(Look::Seen(Seen::Exists { live, prediction, settled: Box::new(settled), standing }))
 }
 
 /// True if a Sync may know the name of another one: in its own namespace, or when it acts as the agent itself.
@@ -295,75 +294,6 @@ async fn judge(cluster: &Cluster, requests: &Requests, desired: &Desired) -> Res
         cluster.view.put(&desired.kind, desired.object.clone(), &live);
     }
     Ok(())
-}
-
-/// Asks the server what an apply would make of an object that exists.
-async fn predict(
-    cluster: &Cluster,
-    requests: &Requests,
-    owner: &SyncRef,
-    desired: &Desired,
-    takes_over: bool,
-) -> Result<Prediction, ObjectError> {
-    let (kind, object, value) = (&desired.kind, &desired.object, &desired.manifest.value);
-    let marked = cluster.view.marks.stamp(owner, object, value);
-    let predicting = async {
-        let predicted = requests.apply(kind, object, &marked, Apply { force: true, dry_run: true }).await?;
-        match takeover::without_leftovers(&predicted).filter(|_| takes_over) {
-            Some(left) => replaced(requests, desired, predicted, left).await,
-            None => Ok(predicted),
-        }
-    };
-    let error = match predicting.await {
-        Ok(predicted) if cluster.view.marks.is_lost(owner, object, &predicted) => {
-            return Err(ObjectError::mark_lost(object, Some(&desired.manifest.origin)));
-        }
-        Ok(predicted) => return Ok(Prediction::Becomes(predicted)),
-        Err(error) => error,
-    };
-    let refused = ObjectError::from_server(object, Some(&desired.manifest.origin), &error);
-    if !ObjectError::is_immutable(&error) {
-        return Err(refused);
-    }
-    // The name exists, so the replacement is validated under one that does not.
-    let mut probe = value.clone();
-    if let Some(metadata) = probe.get_mut("metadata").and_then(Value::as_object_mut) {
-        metadata.remove("name");
-        metadata.insert("generateName".to_owned(), "holdfast-probe-".into());
-    }
-    match requests.validate_create(kind, object, &probe).await {
-        Ok(mut replacement) => {
-            if let Some(metadata) = replacement.get_mut("metadata").and_then(Value::as_object_mut) {
-                metadata.remove("generateName");
-                metadata.insert("name".to_owned(), (*object.name).into());
-            }
-            Ok(Prediction::NeedsRecreate { replacement, because: refused.message })
-        }
-        Err(error) => {
-            let second = ObjectError::from_server(object, Some(&desired.manifest.origin), &error);
-            let message =
-                format!("{}; and a replacement would be refused too: {}", refused.message, second.message);
-            Err(ObjectError { message, class: Class::User, ..refused })
-        }
-    }
-}
-
-/// What the server makes of an object that loses the fields which only its former tool has said: defaults come back.
-async fn replaced(
-    requests: &Requests,
-    desired: &Desired,
-    predicted: Value,
-    mut left: Value,
-) -> Result<Value, kube::Error> {
-    let take =
-        |value: &mut Value| value.get_mut("metadata").and_then(Value::as_object_mut)?.remove("managedFields");
-    take(&mut left);
-    let mut becomes = requests.validate_replace(&desired.kind, &desired.object, &left).await?;
-    let owners = predicted.pointer("/metadata/managedFields").cloned().unwrap_or_default();
-    if let Some(metadata) = becomes.get_mut("metadata").and_then(Value::as_object_mut) {
-        metadata.insert("managedFields".to_owned(), owners);
-    }
-    Ok(becomes)
 }
 
 fn claimed(desired: &Desired, other: Option<&SyncRef>) -> ObjectError {

@@ -107,6 +107,20 @@ impl ObjectError {
     }
 }
 
+/// True if the server refused the values of an object.
+pub fn is_invalid(error: &kube::Error) -> bool {
+    refusal(error).is_some_and(|status| status.code == 422)
+}
+
+/// The fields that a refusal blames, as in `spec.ports[1].name`.
+pub fn fields_of(error: &kube::Error) -> Vec<String> {
+    let details = refusal(error).and_then(|status| status.details.as_ref());
+    let fields: Vec<String> =
+        details.into_iter().flat_map(|details| &details.causes).map(|cause| cause.field.clone()).collect();
+    // One that blames nothing blames the whole object.
+    if fields.is_empty() { vec![String::new()] } else { fields }
+}
+
 /// The class, the reason and the words for a refusal.
 fn explain(status: &Status) -> (Class, &'static str, String) {
     let said = status.message.as_str();

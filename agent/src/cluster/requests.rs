@@ -7,8 +7,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use holdfast_diff::compare::BOOKKEEPING;
 use holdfast_diff::fields::MANAGER;
 use holdfast_diff::object::{GroupKind, Manifest, ObjectId};
+use holdfast_diff::takeover::merge_patch;
 use http::{Method, Request, request};
 use kube::Client;
 use kube::core::Status;
@@ -180,17 +182,19 @@ impl Requests {
         Ok(list.get("items").and_then(Value::as_array).cloned().unwrap_or_default())
     }
 
-    /// Replaces an object in a dry run: what would the server make of it?
-    pub async fn validate_replace(
+    /// Changes an object to another value in a dry run, by a JSON merge patch: what would the server make of it?
+    pub async fn validate_change(
         &self,
         kind: &ResourceType,
         object: &ObjectId,
+        live: &Value,
         value: &Value,
     ) -> Result<Value, kube::Error> {
         let path =
             format!("{}?fieldManager={MANAGER}&dryRun=All", kind.path(&object.namespace, &object.name));
-        let request = request(Method::PUT, &path).header("Content-Type", "application/json");
-        self.send(request, bytes(value)?).await
+        let patch = merge_patch(&without_books(live), &without_books(value));
+        let request = request(Method::PATCH, &path).header("Content-Type", "application/merge-patch+json");
+        self.send(request, bytes(&patch)?).await
     }
 
     /// Creates an object in a dry run: is a replacement valid?
@@ -340,6 +344,15 @@ fn encode(segment: &str) -> String {
         }
         path
     })
+}
+
+/// An object without what the server keeps of it, which no patch may change.
+fn without_books(object: &Value) -> Value {
+    let mut object = object.clone();
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.retain(|name, _| !BOOKKEEPING.contains(&name.as_str()));
+    }
+    object
 }
 
 fn hex(half: u8) -> char {

@@ -50,8 +50,13 @@ impl Desired {
             }
             None => self.ignored.keep_live(&self.manifest.value, live),
         };
-        if kept != self.manifest.value {
-            self.manifest = Arc::new(Manifest { value: kept, ..(*self.manifest).clone() });
+        self.replace(kept);
+    }
+
+    /// Takes another value to apply.
+    pub fn replace(&mut self, value: Value) {
+        if value != self.manifest.value {
+            self.manifest = Arc::new(Manifest { value, ..(*self.manifest).clone() });
         }
     }
 }

@@ -14,7 +14,6 @@ mod writing;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use holdfast_diff::compare;
 use holdfast_diff::digest::Digest;
 use holdfast_diff::object::{GroupKind, ObjectId};
 use holdfast_diff::plan::SeenAt;
@@ -168,7 +167,7 @@ impl View {
         state.put(object.clone(), entry);
         if let Some(entry) = state.objects.get_mut(object) {
             entry.verified = entry.live.map(|live| (manifest, live));
-            entry.with_rare(|rare| rare.whole = None);
+            entry.with_rare(|rare| (rare.whole, rare.owned) = (None, None));
         }
         // The watch may have been faster with what became of it since.
         if let Some(newer) = newest.filter(|newest| newest.uid == uid && newest.version > version) {
@@ -185,17 +184,36 @@ impl View {
     pub fn note_satisfied(&self, object: &ObjectId, manifest: Digest, live: Digest) {
         if let Some(entry) = self.lock().objects.get_mut(object) {
             entry.verified = Some((manifest, live));
-            entry.with_rare(|rare| rare.whole = None);
+            entry.with_rare(|rare| (rare.whole, rare.owned) = (None, None));
         }
     }
 
     /// Notes that an object may be left as it is though it differs: what others own of it counts too from now on.
     pub fn note_left(&self, object: &ObjectId, live: &Value) -> Digest {
-        let whole = Digest::of(&compare::essence(live));
+        let whole = entry::whole(live);
         if let Some(entry) = self.lock().objects.get_mut(object).filter(|entry| entry.is_of(live)) {
             entry.with_rare(|rare| rare.whole = Some(whole));
         }
         whole
+    }
+
+    /// Notes that an object satisfies its manifest for as long as it stays like this, and its fields have the same owners.
+    pub fn note_owned(&self, object: &ObjectId, whole: Digest) {
+        if let Some(entry) = self.lock().objects.get_mut(object) {
+            entry.with_rare(|rare| (rare.whole, rare.owned) = (Some(whole), Some(whole)));
+        }
+    }
+
+    /// Looks at an object again, unless a change of who owns its fields is seen.
+    pub fn watch_owners(&self, object: &ObjectId) {
+        let mut state = self.lock();
+        let Some(entry) = state.objects.get_mut(object) else { return };
+        if entry.rare().owned.is_some() || entry.verified.take().is_none() {
+            return;
+        }
+        let owner = entry.owner.clone();
+        drop(state);
+        self.wake(owner);
     }
 
     /// Forgets an object that is gone.

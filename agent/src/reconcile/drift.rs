@@ -50,7 +50,8 @@ pub fn split(run: &Run<'_>, memory: &mut Memory, observed: &Observed, planned: P
     if observed.kept.is_some() {
         memory.drift.left.clear();
     }
-    let Planned { plan, kinds, drifted, waits, next } = planned;
+    let Planned { plan, kinds, drifted, kept, waits, next } = planned;
+    keep(run, memory, observed, &kept);
     let (plan, _) = plan.split(&run.context.cluster.uid, |change| {
         let Some(seen) = drifted.get(&change.object) else { return true };
         let Some((told, until)) = leave(run, memory, change) else { return true };
@@ -58,7 +59,21 @@ pub fn split(run: &Run<'_>, memory: &mut Memory, observed: &Observed, planned: P
         memory.drift.left.insert(change.object.clone(), Left { seen: *seen, until, told });
         false
     });
-    Planned { plan, kinds, drifted, waits, next }
+    Planned { plan, kinds, drifted, kept, waits, next }
+}
+
+/// Remembers what left git and stays, since controllers own it too.
+fn keep(run: &Run<'_>, memory: &mut Memory, observed: &Observed, kept: &BTreeMap<ObjectId, Option<Change>>) {
+    for (object, change) in kept {
+        match change {
+            Some(change) => drop(memory.drift.kept.insert(object.clone(), drift::kept(change, run.now))),
+            None => drop(memory.drift.kept.remove(object)),
+        }
+    }
+    if observed.kept.is_some() && !memory.drift.kept.is_empty() {
+        let desired: HashSet<&ObjectId> = observed.desired.iter().map(|(object, _)| object).collect();
+        memory.drift.kept.retain(|object, _| desired.contains(object));
+    }
 }
 
 /// Why a change is not made now, as it is told, and until when that holds.
@@ -203,6 +218,10 @@ pub fn complete(run: &Run<'_>, memory: &mut Memory, found: &mut Drift, partial: 
     left.extend(fights.iter().map(|(object, told)| (object, told.clone())));
     left.sort_by_key(|(object, _)| *object);
     found.left.extend(left.into_iter().map(|(_, told)| told));
+    for (object, told) in &memory.drift.kept {
+        view.watch_owners(object);
+        found.left.push(told.clone());
+    }
     found.left.extend(memory.drift.ghosts.values().map(|(_, told)| told.clone()));
     let calm = *memory.drift.calm.get_or_insert_with(Instant::now);
     found.settled = calm.elapsed() >= HOLD;

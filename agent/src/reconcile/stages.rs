@@ -262,6 +262,8 @@ pub struct Planned {
     pub kinds: Kinds,
     /// The objects that satisfied their manifests before, so what differs now is drift; with the fields that we own of them.
     pub drifted: BTreeMap<ObjectId, Differs>,
+    /// What left git and stays in objects that were observed, since controllers own it too.
+    pub kept: BTreeMap<ObjectId, Option<Change>>,
     /// Why what left git is not in the plan yet.
     pub waits: Option<String>,
     /// When to look again, if nothing tells before that something is to be removed.
@@ -276,7 +278,7 @@ pub fn plan(run: &Run<'_>, Seen { tree, revision, .. }: &Seen, observed: &mut Ob
     let set = run.owner.applyset();
     let mut kinds = Kinds::new();
     let mut changes = Vec::new();
-    let mut drifted = BTreeMap::new();
+    let (mut drifted, mut kept) = (BTreeMap::new(), BTreeMap::new());
     for (Desired { object, kind, served, manifest, digest, ignored: _ }, state) in
         std::mem::take(&mut observed.seen.objects)
     {
@@ -284,8 +286,12 @@ pub fn plan(run: &Run<'_>, Seen { tree, revision, .. }: &Seen, observed: &mut Ob
             kinds.insert(object.clone(), kind.clone());
         }
         let was_applied = drift::was_applied(run, tree, &object, digest);
+        let mut owned = None;
         let (live, whole, seen) = match &state {
-            State::Exists { live, .. } => {
+            State::Exists { live, settled, .. } => {
+                let stays = plan::kept(&manifest, &object, &observed.masks, live, &settled.kept);
+                owned = stays.is_some().then(|| entry::whole(live));
+                kept.insert(object.clone(), stays);
                 let fingerprint = entry::fingerprint(live, &kind.api_version());
                 let whole = was_applied.then(|| view.note_left(&object, live));
                 let seen = SeenAt { version: entry::version(live), live: fingerprint, whole };
@@ -305,6 +311,9 @@ pub fn plan(run: &Run<'_>, Seen { tree, revision, .. }: &Seen, observed: &mut Ob
                 if let Some(live) = live {
                     view.note_satisfied(&object, digest, live);
                 }
+                if let Some(owned) = owned {
+                    view.note_owned(&object, owned);
+                }
             }
         }
     }
@@ -322,7 +331,7 @@ pub fn plan(run: &Run<'_>, Seen { tree, revision, .. }: &Seen, observed: &mut Ob
         }
     }
     let plan = Plan::new(&run.context.cluster.uid, changes);
-    Planned { plan, kinds, drifted, waits, next }
+    Planned { plan, kinds, drifted, kept, waits, next }
 }
 
 /// Plans the removal of what is ours and not desired any more. `keep` says why all of it stays, if it does.

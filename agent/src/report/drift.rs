@@ -58,6 +58,25 @@ pub fn object(change: &Change, state: DriftState, now: Timestamp) -> DriftObject
     }
 }
 
+/// What left git and stays, since a controller owns it too.
+pub fn kept(change: &Change, now: Timestamp) -> DriftObject {
+    DriftObject { note: Some(why_kept(change)), ..object(change, DriftState::Drifted, now) }
+}
+
+/// Why fields stay that left git, and what can be done about it.
+pub fn why_kept(change: &Change) -> String {
+    let owners = change.fields.iter().flat_map(|field| &field.owners).filter(|owner| !owner.is_holdfast());
+    let mut managers: Vec<&str> = owners.map(|owner| owner.manager.as_str()).collect();
+    managers.sort_unstable();
+    managers.dedup();
+    let paths: Vec<&str> = change.fields.iter().map(|field| field.path.as_str()).collect();
+    let (managers, rule) = (managers.join(", "), ignore::suggest(&change.object, &paths));
+    format!(
+        "{} left git and stays, because {managers} owns it too and may write it again; to remove it, stop {managers} from writing it, or to leave it to {managers}, add this to spec.drift.ignore: {rule}",
+        paths.join(", ")
+    )
+}
+
 /// True if an autoscaler wrote the replicas.
 fn scaled(change: &Change) -> bool {
     let by_autoscaler = |owner: &Owner| {

@@ -23,7 +23,7 @@ use pattern::Pattern;
 use selector::Selector;
 
 use crate::applyset::{MARK, PART_OF, SYNC};
-use crate::fields::{MANAGER, Owner, segments};
+use crate::fields::{MANAGER, Owner, owners, segments};
 use crate::object::ObjectId;
 
 /// One rule as a person writes it.
@@ -176,6 +176,11 @@ impl Ignored {
     /// ours, is never covered.
     pub fn covers(&self, path: &str, owners: &[Owner]) -> bool {
         !self.is_empty() && self.covers_owned(&segments(path).collect::<Vec<_>>(), || owners.to_vec())
+    }
+
+    /// True if others may write the value at a path, in segments, of a live object.
+    pub fn covers_of(&self, path: &[String], live: &Value) -> bool {
+        !self.is_empty() && self.covers_owned(path, || owners(live, &strip::pointer(path)))
     }
 
     /// As [`Self::covers`], for owners that are looked up only if a rule asks for them.

@@ -99,7 +99,8 @@ impl State {
                 }
                 entry.verified = before.verified;
                 let overwrote = entry.rare().overwrote.or(before.rare().overwrote);
-                entry.with_rare(|rare| rare.overwrote = overwrote);
+                let owned = entry.rare().owned.or(before.rare().owned);
+                entry.with_rare(|rare| (rare.overwrote, rare.owned) = (overwrote, owned));
             }
         }
         let news = before.is_none_or(|before| {

@@ -1,0 +1,184 @@
+//! What an apply would make of an object that exists, and what has to change about the owners of its fields first.
+//!
+//! The server's dry run is the oracle. Only where something leaves git that others own too, or where the apply is refused as
+//! it is, more is asked. I/O: API reads and dry runs.
+
+use holdfast_diff::plan::Prediction;
+use holdfast_diff::takeover::{Extra, Leaving, Owners, Set, Settled, extras, set_of};
+use serde_json::Value;
+
+use super::super::Cluster;
+use super::super::refusal::{ObjectError, fields_of, is_invalid};
+use super::super::requests::{Apply, Requests};
+use super::super::resolve::Desired;
+use super::super::scale;
+use super::refused;
+use crate::error::Class;
+use crate::sync_ref::SyncRef;
+
+/// What an apply would make of an object.
+pub(super) struct Predicted {
+    pub prediction: Prediction,
+    /// What has to be done about the owners of its fields.
+    pub settled: Settled,
+}
+
+/// One live object, and what it shall become.
+pub(super) struct Subject<'a> {
+    pub cluster: &'a Cluster,
+    pub requests: &'a Requests,
+    pub sync: &'a SyncRef,
+    pub live: &'a Value,
+    pub owners: Owners,
+}
+
+/// Asks the server what an apply would make of an object that exists.
+pub(super) async fn predict(
+    cluster: &Cluster,
+    requests: &Requests,
+    sync: &SyncRef,
+    desired: &mut Desired,
+    live: &Value,
+) -> Result<Predicted, ObjectError> {
+    let owners = Owners::of(live, &desired.kind.api_version());
+    desired.keep_live(live, owners.first(live).as_ref());
+    let subject = Subject { cluster, requests, sync, live, owners };
+    let error = match subject.becomes(desired).await {
+        Ok(predicted) if cluster.view.marks.is_lost(sync, &desired.object, predicted.object()) => {
+            return Err(ObjectError::mark_lost(&desired.object, Some(&desired.manifest.origin)));
+        }
+        Ok(predicted) => return Ok(predicted),
+        Err(error) => error,
+    };
+    let said = ObjectError::from_server(&desired.object, Some(&desired.manifest.origin), &error);
+    if ObjectError::is_immutable(&error) {
+        let prediction = replacement(requests, desired, said).await?;
+        return Ok(Predicted { prediction, settled: Settled::default() });
+    }
+    match refused::yielding(subject, desired, &error).await {
+        Some(predicted) => Ok(predicted),
+        None => Err(said),
+    }
+}
+
+impl Predicted {
+    fn object(&self) -> &Value {
+        match &self.prediction {
+            Prediction::Becomes(value) | Prediction::NeedsRecreate { replacement: value, .. } => value,
+        }
+    }
+}
+
+impl Subject<'_> {
+    /// What the server accepts as it is, less what leaves git and has other owners.
+    async fn becomes(&self, desired: &mut Desired) -> Result<Predicted, kube::Error> {
+        let mut predicted = self.apply(desired).await?;
+        let mut leaving = self.decide(desired, self.owners.leaving(&predicted)).await;
+        if leaving.keeps() {
+            desired.replace(self.owners.with_kept(&desired.manifest.value, self.live, &leaving));
+            predicted = self.apply(desired).await?;
+        }
+        let also = self.renamed(desired);
+        let becomes = match self.owners.without_leaving(&predicted, self.live, &leaving, &also) {
+            None => predicted,
+            Some(value) => match self.validate(desired, &predicted, &value).await {
+                // What cannot be taken away stays as it is, and is nobody's.
+                Err(error) if is_invalid(&error) => {
+                    let named = fields_of(&error);
+                    let is_named = |path: &[String]| {
+                        let extra = Extra { path: path.to_vec(), ..Extra::default() };
+                        named.iter().any(|field| extra.nearness(field) == Some(0))
+                    };
+                    leaving = leaving.handing(self.live, &is_named);
+                    match self.owners.without_leaving(&predicted, self.live, &leaving, &also) {
+                        None => predicted,
+                        Some(value) => self.validate(desired, &predicted, &value).await?,
+                    }
+                }
+                answer => answer?,
+            },
+        };
+        Ok(self.settle(Prediction::Becomes(becomes), &leaving, &also))
+    }
+
+    async fn apply(&self, desired: &Desired) -> Result<Value, kube::Error> {
+        let marked = self.marked(desired);
+        self.requests
+            .apply(&desired.kind, &desired.object, &marked, Apply { force: true, dry_run: true })
+            .await
+    }
+
+    /// What is applied.
+    pub fn marked(&self, desired: &Desired) -> Value {
+        self.cluster.view.marks.stamp(self.sync, &desired.object, &desired.manifest.value)
+    }
+
+    /// What becomes of what leaves git.
+    pub async fn decide(&self, desired: &Desired, leaving: Leaving) -> Leaving {
+        if leaving.is_nothing() {
+            return leaving;
+        }
+        let scales = scale::paths(self.cluster, &desired.kind).await;
+        let ignored = |path: &[String]| desired.ignored.covers_of(path, self.live);
+        let handed = |path: &[String]| scales.iter().any(|scale| scale == path);
+        self.owners.decide(leaving, self.live, &ignored, &handed)
+    }
+
+    /// Items of git under another name: the one of git would come back beside them.
+    fn renamed(&self, desired: &Desired) -> Set {
+        let found = extras(&self.owners, self.live, &desired.manifest.value);
+        set_of(found.iter().filter(|extra| extra.renamed && self.owners.is_of_persons(&extra.set)))
+    }
+
+    /// Asks what the server makes of the live object when it becomes this value: defaults come back, and what depends on
+    /// what went follows. The owners are those of `predicted`.
+    pub async fn validate(
+        &self,
+        desired: &Desired,
+        predicted: &Value,
+        value: &Value,
+    ) -> Result<Value, kube::Error> {
+        let (kind, object) = (&desired.kind, &desired.object);
+        let mut becomes = self.requests.validate_change(kind, object, self.live, value).await?;
+        let owners = predicted.pointer("/metadata/managedFields").cloned().unwrap_or_default();
+        if let Some(metadata) = becomes.get_mut("metadata").and_then(Value::as_object_mut) {
+            metadata.insert("managedFields".to_owned(), owners);
+        }
+        Ok(becomes)
+    }
+
+    /// All that has to be done, given what the object becomes.
+    pub fn settle(&self, prediction: Prediction, leaving: &Leaving, also: &Set) -> Predicted {
+        Predicted { prediction, settled: self.owners.settle(self.live, leaving, also) }
+    }
+}
+
+/// Asks whether an object could be replaced, where it cannot be changed.
+async fn replacement(
+    requests: &Requests,
+    desired: &Desired,
+    refused: ObjectError,
+) -> Result<Prediction, ObjectError> {
+    let (kind, object) = (&desired.kind, &desired.object);
+    // The name exists, so the replacement is validated under one that does not.
+    let mut probe = desired.manifest.value.clone();
+    if let Some(metadata) = probe.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.remove("name");
+        metadata.insert("generateName".to_owned(), "holdfast-probe-".into());
+    }
+    match requests.validate_create(kind, object, &probe).await {
+        Ok(mut replacement) => {
+            if let Some(metadata) = replacement.get_mut("metadata").and_then(Value::as_object_mut) {
+                metadata.remove("generateName");
+                metadata.insert("name".to_owned(), (*object.name).into());
+            }
+            Ok(Prediction::NeedsRecreate { replacement, because: refused.message })
+        }
+        Err(error) => {
+            let second = ObjectError::from_server(object, Some(&desired.manifest.origin), &error);
+            let message =
+                format!("{}; and a replacement would be refused too: {}", refused.message, second.message);
+            Err(ObjectError { message, class: Class::User, ..refused })
+        }
+    }
+}

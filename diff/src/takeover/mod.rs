@@ -1,0 +1,339 @@
+//! Who owns the fields of a live object, and what has to change about that before an apply, so that what leaves git leaves
+//! the cluster.
+//!
+//! A field goes at an apply only if nobody but Holdfast owns it. So at the first apply of an object, everything that a tool
+//! left that describes whole objects becomes Holdfast's; and at every apply what leaves git is taken from all other
+//! managers, except controllers, which would write it again. What is taken over is removed by the apply that follows.
+//! Follows "Server-Side Apply" of the Kubernetes documentation. Pure.
+
+mod extras;
+mod managers;
+mod merge;
+mod sets;
+
+use serde_json::{Value, json};
+
+pub use self::extras::{Extra, extras, less, set_of};
+pub use self::merge::{applied_to, merge_patch};
+pub use self::sets::Set;
+use self::sets::{common, pointers, split, unite, without};
+use crate::fields::{self, MANAGER};
+
+/// A change of who owns what, made before an apply. No value changes by it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Takeover {
+    /// The field managers that lose fields.
+    pub managers: Vec<String>,
+    /// The version of the object that was read.
+    pub resource_version: String,
+    /// `metadata.managedFields` as it must be before the apply.
+    pub managed_fields: Value,
+}
+
+/// The field sets of a live object.
+#[derive(Clone, Debug)]
+pub struct Owners {
+    resource_version: String,
+    api_version: String,
+    /// What Holdfast owns by apply. At the first apply, what tools left that described the object.
+    ours: Set,
+    /// The version that `ours` is written in.
+    version: String,
+    /// The time of the newest entry that `ours` comes from.
+    time: String,
+    /// The managers that lose all of their fields.
+    former: Vec<String>,
+    /// Entries were written in versions that are not served any more.
+    migrated: bool,
+    others: Vec<Other>,
+}
+
+#[derive(Clone, Debug)]
+struct Other {
+    manager: String,
+    subresource: String,
+    entry: Value,
+    fields: Set,
+}
+
+/// What leaves git, by what becomes of it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Leaving {
+    /// It goes, whoever else owns it.
+    goes: Set,
+    /// Its live value stays, and nobody but its other owners, if there are any, owns it.
+    handed: Set,
+    /// Its live value stays, since a controller owns it too.
+    kept: Set,
+}
+
+/// What has to be done about the fields of a live object beside the apply.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Settled {
+    pub takeover: Option<Takeover>,
+    /// Paths (RFC 6901) that leave git and keep their live values.
+    pub handed: Vec<String>,
+    /// Paths that leave git and stay because a controller owns them too.
+    pub kept: Vec<String>,
+}
+
+/// What has to be taken over of a live object at its first apply. `None` if Holdfast has applied it before, or if no tool
+/// left anything.
+pub fn takeover(live: &Value, api_version: &str) -> Option<Takeover> {
+    Owners::of(live, api_version).first(live)
+}
+
+impl Owners {
+    /// Reads the owners of a live object that is applied in this API version.
+    pub fn of(live: &Value, api_version: &str) -> Self {
+        let applied = fields::applied(live);
+        let text = |entry: &Value, name: &str| fields::text(entry, name).unwrap_or_default().to_owned();
+        let mut owners = Self {
+            resource_version: live
+                .pointer("/metadata/resourceVersion")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned(),
+            api_version: api_version.to_owned(),
+            ours: Set::new(),
+            version: applied.map_or(api_version, |(version, _)| version).to_owned(),
+            time: String::new(),
+            former: Vec::new(),
+            migrated: false,
+            others: Vec::new(),
+        };
+        for entry in fields::entries(live) {
+            let Some(set) = entry.get("fieldsV1").and_then(Value::as_object) else { continue };
+            let (manager, subresource) = (text(entry, "manager"), text(entry, "subresource"));
+            let is_ours = applied.is_some_and(|(_, ours)| std::ptr::eq(ours, &raw const entry["fieldsV1"]));
+            let is_former = applied.is_none() && subresource.is_empty() && managers::describes(&manager);
+            if is_ours || is_former {
+                owners.time = owners.time.max(text(entry, "time"));
+                owners.former.extend(is_former.then(|| manager.clone()));
+                owners.ours = unite(&owners.ours, &translated(set, live, entry, api_version, is_ours));
+            } else {
+                owners.others.push(Other { manager, subresource, entry: entry.clone(), fields: set.clone() });
+            }
+        }
+        owners.former.sort_unstable();
+        owners.former.dedup();
+        owners
+    }
+
+    /// What has to be taken over at the first apply. `None` if this is not the first one, or if no tool left anything.
+    pub fn first(&self, live: &Value) -> Option<Takeover> {
+        let is_first = !self.former.is_empty();
+        is_first.then(|| self.settle(live, &Leaving::default(), &Set::new()).takeover).flatten()
+    }
+
+    /// True if some manager that is no controller owns something that a set holds, and no controller does.
+    pub fn is_of_persons(&self, set: &Set) -> bool {
+        let mut owners = self.others.iter().filter(|other| !common(&other.fields, set).is_empty()).peekable();
+        owners.peek().is_some() && owners.all(|other| !managers::is_controller(&other.manager))
+    }
+
+    /// Other API versions in which field sets are written.
+    pub fn other_versions(&self) -> Vec<String> {
+        let others = self.others.iter().filter_map(|other| fields::text(&other.entry, "apiVersion"));
+        let mut versions: Vec<String> = others.chain([&*self.version]).map(str::to_owned).collect();
+        versions.sort_unstable();
+        versions.dedup();
+        versions.retain(|version| *version != self.api_version);
+        versions
+    }
+
+    /// Writes what is in one of these versions as if it were in the one that is applied: the server cannot convert it.
+    #[must_use]
+    pub fn migrated(mut self, from: &[String]) -> Self {
+        self.migrated = !from.is_empty();
+        if from.contains(&self.version) {
+            self.version.clone_from(&self.api_version);
+        }
+        for Other { entry, .. } in &mut self.others {
+            if fields::text(entry, "apiVersion").is_some_and(|version| from.iter().any(|old| old == version))
+            {
+                entry["apiVersion"] = self.api_version.as_str().into();
+            }
+        }
+        self
+    }
+
+    /// What of ours an apply takes out of git, given the object that it makes.
+    pub fn leaving(&self, predicted: &Value) -> Leaving {
+        let after = fields::applied(predicted).and_then(|(_, fields)| fields.as_object());
+        let goes = after.map_or_else(Set::new, |after| without(&self.ours, after));
+        Leaving { goes, ..Leaving::default() }
+    }
+
+    /// What of ours a manifest does not have.
+    pub fn unsaid(&self, manifest: &Value) -> Leaving {
+        Leaving { goes: merge::unsaid(&self.ours, manifest), ..Leaving::default() }
+    }
+
+    /// Decides what stays of what leaves: `ignored` paths are no concern of ours, the values at `scales` are handed over, and
+    /// what a controller owns too is kept.
+    pub fn decide(
+        &self,
+        Leaving { goes, .. }: Leaving,
+        live: &Value,
+        ignored: &dyn Fn(&[String]) -> bool,
+        handed: &dyn Fn(&[String]) -> bool,
+    ) -> Leaving {
+        let goes = sets::filter(&goes, live, &mut Vec::new(), &|path| !ignored(path));
+        let over = sets::filter(&goes, live, &mut Vec::new(), handed);
+        let goes = without(&goes, &over);
+        let controllers = self.others.iter().filter(|other| managers::is_controller(&other.manager));
+        let kept = controllers.fold(Set::new(), |kept, other| {
+            unite(&kept, &common(&split(&other.fields, &goes, true).1, &goes))
+        });
+        Leaving { goes: without(&goes, &kept), handed: over, kept }
+    }
+
+    /// What has to be done about what leaves, and about what else goes, whoever owns it.
+    pub fn settle(&self, live: &Value, leaving: &Leaving, also: &Set) -> Settled {
+        let Leaving { goes, handed, kept } = leaving;
+        let (mut entries, mut managers, mut changed) =
+            (Vec::new(), self.former.clone(), !self.former.is_empty() || self.migrated);
+        for other in &self.others {
+            let (lost, rest) = other.less(goes, also);
+            if lost.is_empty() {
+                entries.push(other.entry.clone());
+                continue;
+            }
+            changed = true;
+            managers.push(other.manager.clone());
+            if !rest.is_empty() {
+                let mut entry = other.entry.clone();
+                entry["fieldsV1"] = rest.into();
+                entries.push(entry);
+            }
+        }
+        changed |= !handed.is_empty() || !also.is_empty();
+        let ours = unite(&without(&self.ours, handed), also);
+        let version = if also.is_empty() { &self.version } else { &self.api_version };
+        entries.push(
+            json!({"manager": MANAGER, "operation": "Apply", "apiVersion": version, "time": self.time(),
+            "fieldsType": "FieldsV1", "fieldsV1": ours}),
+        );
+        managers.retain(|manager| manager != MANAGER);
+        managers.sort_unstable();
+        managers.dedup();
+        let takeover = Takeover {
+            managers,
+            resource_version: self.resource_version.clone(),
+            managed_fields: entries.into(),
+        };
+        Settled {
+            takeover: changed.then_some(takeover),
+            handed: pointers(handed, live),
+            kept: pointers(kept, live),
+        }
+    }
+
+    /// An object that an apply would make, less what goes beside it, with the live values of what is handed over. `None` if
+    /// that is the same.
+    pub fn without_leaving(
+        &self,
+        predicted: &Value,
+        live: &Value,
+        Leaving { goes, handed, .. }: &Leaving,
+        also: &Set,
+    ) -> Option<Value> {
+        let mut value = predicted.clone();
+        let rests: Vec<(Set, Set)> = self.others.iter().map(|other| other.less(goes, also)).collect();
+        let after = fields::applied(predicted).map(|(_, fields)| fields.clone());
+        let kept: Vec<Value> = rests.iter().map(|(_, rest)| rest.clone().into()).chain(after).collect();
+        let kept: Vec<&Value> = kept.iter().collect();
+        for set in rests.iter().map(|(lost, _)| lost).chain([goes]) {
+            merge::remove(&mut value, &set.clone().into(), &kept);
+        }
+        merge::remove(&mut value, &also.clone().into(), &[]);
+        for path in pointers(handed, live) {
+            if let Some(before) = live.pointer(&path) {
+                merge::put(&mut value, &path, before.clone());
+            }
+        }
+        (value != *predicted).then_some(value)
+    }
+
+    /// A manifest with the live values of what is kept.
+    pub fn with_kept(&self, manifest: &Value, live: &Value, Leaving { kept, .. }: &Leaving) -> Value {
+        let mut value = manifest.clone();
+        merge::overlay_part(&mut value, live, kept);
+        value
+    }
+
+    /// All field sets.
+    fn sets(&self) -> Vec<&Set> {
+        std::iter::once(&self.ours).chain(self.others.iter().map(|other| &other.fields)).collect()
+    }
+
+    /// The newest time of what is taken over, or else of anything.
+    fn time(&self) -> &str {
+        let others = self.others.iter().filter_map(|other| fields::text(&other.entry, "time"));
+        if self.time.is_empty() { others.max().unwrap_or(BEGINNING) } else { &self.time }
+    }
+}
+
+impl Leaving {
+    /// True if nothing leaves.
+    pub fn is_nothing(&self) -> bool {
+        self.goes.is_empty() && self.handed.is_empty() && self.kept.is_empty()
+    }
+
+    /// True if something stays because a controller owns it too.
+    pub fn keeps(&self) -> bool {
+        !self.kept.is_empty()
+    }
+
+    /// Paths that go.
+    pub fn going(&self, live: &Value) -> Vec<String> {
+        pointers(&self.goes, live)
+    }
+
+    /// The same, and what is at these paths, or below or above them, is handed over too.
+    #[must_use]
+    pub fn handing(self, live: &Value, wanted: &dyn Fn(&[String]) -> bool) -> Self {
+        let over = sets::filter(&self.goes, live, &mut Vec::new(), wanted);
+        Self { goes: without(&self.goes, &over), handed: unite(&self.handed, &over), kept: self.kept }
+    }
+}
+
+impl Other {
+    /// What it loses, and the rest. What was written to the status, by whomever, is no concern of ours.
+    fn less(&self, goes: &Set, also: &Set) -> (Set, Set) {
+        if self.subresource == "status" {
+            return (Set::new(), self.fields.clone());
+        }
+        let (lost, rest) = split(&self.fields, goes, managers::is_controller(&self.manager));
+        let (more, rest) = split(&rest, also, false);
+        (unite(&lost, &more), rest)
+    }
+}
+
+/// The time of what nobody wrote at a known time.
+const BEGINNING: &str = "1970-01-01T00:00:00Z";
+
+/// Fields whose name differs between two versions of a kind: what they are called in the newer one.
+const RENAMED: [(&str, &str, &str); 1] =
+    [("autoscaling/v1", "f:targetCPUUtilizationPercentage", "f:metrics")];
+
+/// A field set as it is in another API version: paths that the object does not have there are left out.
+fn translated(set: &Set, live: &Value, entry: &Value, api_version: &str, is_ours: bool) -> Set {
+    let version = fields::text(entry, "apiVersion").unwrap_or_default();
+    if version == api_version || is_ours {
+        return set.clone();
+    }
+    let mut set = set.clone();
+    for (_, old, new) in RENAMED.iter().filter(|(renamed, ..)| *renamed == version) {
+        if let Some(spec) = set.get_mut("f:spec").and_then(Value::as_object_mut)
+            && spec.remove(*old).is_some()
+        {
+            spec.insert((*new).to_owned(), json!({}));
+        }
+    }
+    sets::filter(&set, live, &mut Vec::new(), &|_| true)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,177 @@
+//! What becomes ours, what goes, and what stays, on hand-made objects.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use super::*;
+use crate::fields::text;
+
+fn entry(manager: &str, operation: &str, fields: &Value) -> Value {
+    json!({"manager": manager, "operation": operation, "apiVersion": "v1", "time": "2026-01-01T00:00:00Z",
+        "fieldsType": "FieldsV1", "fieldsV1": fields})
+}
+
+#[test]
+fn fields_of_tools_become_ours_in_one_entry() {
+    let live = json!({"metadata": {"resourceVersion": "7", "managedFields": [
+        entry("kubectl-client-side-apply", "Update", &json!({"f:data": {"f:a": {}}})),
+        entry("kubectl-edit", "Update", &json!({"f:data": {"f:b": {}}})),
+        entry("kube-controller-manager", "Update", &json!({"f:data": {"f:c": {}}})),
+    ]}});
+    let Takeover { managers, resource_version, managed_fields } = takeover(&live, "v1").unwrap();
+    assert_eq!(
+        (managers.join(" "), &*resource_version),
+        ("kubectl-client-side-apply kubectl-edit".to_owned(), "7")
+    );
+    let entries: Vec<(&str, &Value)> = managed_fields
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| (text(entry, "manager").unwrap(), &entry["fieldsV1"]))
+        .collect();
+    assert_eq!(
+        entries,
+        [
+            ("kube-controller-manager", &json!({"f:data": {"f:c": {}}})),
+            ("holdfast", &json!({"f:data": {"f:a": {}, "f:b": {}}})),
+        ]
+    );
+}
+
+#[test]
+fn what_is_ours_already_or_nobodys_is_not_taken_over() {
+    let of = |entries: Value| json!({"metadata": {"resourceVersion": "7", "managedFields": entries}});
+    let kubectl = entry("kubectl-edit", "Update", &json!({"f:data": {}}));
+    let ours = entry("holdfast", "Apply", &json!({"f:data": {}}));
+    assert_eq!(takeover(&of(json!([kubectl, ours])), "v1"), None);
+    assert_eq!(takeover(&of(json!([])), "v1"), None);
+    assert_eq!(takeover(&of(json!([kubectl])), "v2"), None);
+}
+
+fn leaving(live: &Value, predicted: &Value) -> (Owners, Leaving) {
+    let owners = Owners::of(live, "v1");
+    let leaving = owners.leaving(predicted);
+    let scale = |path: &[String]| path == ["spec", "replicas"];
+    let leaving = owners.decide(leaving, live, &|_| false, &scale);
+    (owners, leaving)
+}
+
+#[test]
+fn what_leaves_git_goes_whoever_else_owns_it_but_a_controller() {
+    let live = json!({"metadata": {"resourceVersion": "7", "managedFields": [
+        entry("holdfast", "Apply", &json!({"f:data": {"f:a": {}, "f:b": {}, "f:c": {}}, "f:spec": {"f:replicas": {}}})),
+        entry("kubectl-patch", "Update", &json!({"f:data": {"f:b": {}, "f:d": {}}})),
+        entry("some-operator", "Update", &json!({"f:data": {"f:c": {}}})),
+    ]}, "data": {"a": "1", "b": "2", "c": "3", "d": "4"}, "spec": {"replicas": 4}});
+    let mut predicted = live.clone();
+    predicted["metadata"]["managedFields"][0]["fieldsV1"] = json!({"f:data": {"f:a": {}}});
+    predicted["spec"]["replicas"] = json!(1);
+    let (owners, leaving) = leaving(&live, &predicted);
+    let Settled { takeover, handed, kept } = owners.settle(&live, &leaving, &Set::new());
+    assert_eq!((handed, kept), (vec!["/spec/replicas".to_owned()], vec!["/data/c".to_owned()]));
+    let takeover = takeover.unwrap();
+    assert_eq!(takeover.managers, ["kubectl-patch"]);
+    let sets: Vec<&Value> =
+        takeover.managed_fields.as_array().unwrap().iter().map(|entry| &entry["fieldsV1"]).collect();
+    assert_eq!(
+        sets,
+        [
+            &json!({"f:data": {"f:d": {}}}),
+            &json!({"f:data": {"f:c": {}}}),
+            &json!({"f:data": {"f:a": {}, "f:b": {}, "f:c": {}}})
+        ]
+    );
+    let becomes = owners.without_leaving(&predicted, &live, &leaving, &Set::new()).unwrap();
+    assert_eq!(becomes["data"], json!({"a": "1", "c": "3", "d": "4"}));
+    assert_eq!(becomes["spec"]["replicas"], 4);
+    assert_eq!(
+        owners.with_kept(&json!({"data": {"a": "1"}}), &live, &leaving),
+        json!({"data": {"a": "1", "c": "3"}})
+    );
+}
+
+#[test]
+fn what_only_a_former_tool_said_goes_at_the_first_apply() {
+    let live = json!({"metadata": {"annotations": {"by-hand": "1"}, "managedFields": [
+        entry("kubectl-client-side-apply", "Update", &json!({
+            "f:data": {".": {}, "f:a": {}, "f:b": {}},
+            "f:list": {"k:{\"name\":\"x\"}": {".": {}, "f:name": {}}}})),
+        entry("kubectl-annotate", "Update", &json!({"f:metadata": {"f:annotations": {"f:by-hand": {}}}})),
+    ]}, "data": {"a": "1", "b": "2"}, "list": [{"name": "x"}]});
+    let mut predicted = live.clone();
+    let entries = predicted["metadata"]["managedFields"].as_array_mut().unwrap();
+    entries.push(entry("holdfast", "Apply", &json!({"f:data": {"f:a": {}}})));
+    let (owners, leaving) = leaving(&live, &predicted);
+    let becomes = owners.without_leaving(&predicted, &live, &leaving, &Set::new()).unwrap();
+    assert_eq!(becomes["data"], json!({"a": "1"}));
+    assert_eq!(becomes["list"], json!([]));
+    assert_eq!(becomes["metadata"]["annotations"], json!({"by-hand": "1"}));
+}
+
+#[test]
+fn what_another_version_names_counts_as_far_as_the_object_has_it() {
+    let kubectl = json!({"manager": "kubectl-client-side-apply", "operation": "Update", "apiVersion": "v1beta1",
+        "time": "2026-01-01T00:00:00Z", "fieldsV1": {"f:data": {"f:a": {}}, "f:gone": {}}});
+    let live = json!({"metadata": {"resourceVersion": "7", "managedFields": [kubectl]}, "data": {"a": "1"}});
+    let takeover = takeover(&live, "v1").unwrap();
+    let ours = &takeover.managed_fields[0];
+    assert_eq!((&ours["apiVersion"], &ours["fieldsV1"]), (&json!("v1"), &json!({"f:data": {"f:a": {}}})));
+}
+
+/// A live object as kubectl left it, what git says of it, and the extras beside that with their distance from a field.
+fn near(mut live: Value, manifest: &Value, sets: &Value, field: &str) -> Vec<(String, Option<usize>)> {
+    live["metadata"] = json!({"managedFields": [entry("kubectl-edit", "Update", sets)]});
+    let owners = Owners::of(&live, "v1");
+    let owners = Owners { former: Vec::new(), ..owners };
+    let merged = applied_to(&owners, &live, manifest, &Leaving::default());
+    let found = extras(&owners, &merged, manifest);
+    found.iter().map(|extra| (extra.path.join("/"), extra.nearness(field))).collect()
+}
+
+#[test]
+fn what_stands_beside_what_git_says_is_found_with_its_distance() {
+    let ports = "k:{\"port\":81,\"protocol\":\"TCP\"}";
+    assert_eq!(
+        near(
+            json!({"spec": {"ports": [{"port": 81, "protocol": "TCP", "name": "http"}], "type": "ClusterIP"}}),
+            &json!({"spec": {"ports": [{"port": 80, "name": "http"}]}}),
+            &json!({"f:spec": {"f:ports": {ports: {".": {}, "f:port": {}, "f:name": {}}}}}),
+            "spec.ports[1].name",
+        ),
+        [("spec/ports/0".to_owned(), Some(0)), ("spec/type".to_owned(), Some(2))]
+    );
+    assert_eq!(
+        near(
+            json!({"spec": {"env": [{"name": "A", "value": "1"}]}}),
+            &json!({"spec": {"env": [{"name": "A", "valueFrom": {}}]}}),
+            &json!({"f:spec": {"f:env": {"k:{\"name\":\"A\"}": {".": {}, "f:name": {}, "f:value": {}}}}}),
+            "spec.env[0].valueFrom",
+        ),
+        [("spec/env/0/value".to_owned(), Some(1))]
+    );
+    assert_eq!(
+        near(
+            json!({"spec": {"minAvailable": 1}}),
+            &json!({"spec": {"maxUnavailable": 1}}),
+            &json!({}),
+            "spec"
+        ),
+        [("spec/minAvailable".to_owned(), Some(0))]
+    );
+}
+
+#[test]
+fn an_item_of_git_under_another_name_was_renamed() {
+    let check = |live: &Value, manifest: &Value, expected: bool| {
+        let object = json!({"metadata": {"managedFields": [entry("kubectl-edit", "Update",
+            &json!({"f:list": {"k:{\"name\":\"b\"}": {".": {}, "f:name": {}}}}))]}, "list": live});
+        let owners = Owners { former: Vec::new(), ..Owners::of(&object, "v1") };
+        let found = extras(&owners, &object, &json!({"list": manifest}));
+        assert_eq!(found.iter().any(|extra| extra.renamed), expected, "{found:?}");
+    };
+    check(&json!([{"name": "b", "image": "x", "more": 1}]), &json!([{"name": "a", "image": "x"}]), true);
+    check(&json!([{"name": "b", "image": "y"}]), &json!([{"name": "a", "image": "x"}]), false);
+    check(
+        &json!([{"name": "a", "image": "x"}, {"name": "b", "image": "x"}]),
+        &json!([{"name": "a", "image": "x"}]),
+        false,
+    );
+}
