@@ -288,8 +288,8 @@ fn replicas_that_leave_git_stay_as_they_are() -> anyhow::Result<()> {
         assert_eq!(shared.jsonpath(namespace, "pool/pool", pool).await?, "4 1");
         // They are somebody else's now.
         shared.env.cluster.must(&["-n", namespace, "scale", "deployment", "web", "--replicas=6"]).await?;
-        let commit =
-            repository.commit(&[("all.yaml", &format!("{}---\n{}", all("", "tag: a"), map("a", "")))], "Add")?;
+        let commit = repository
+            .commit(&[("all.yaml", &format!("{}---\n{}", all("", "tag: a"), map("a", "")))], "Add")?;
         shared.env.ready(namespace, "app", Some(&commit)).await?;
         assert_eq!(shared.jsonpath(namespace, "deployment/web", "{.spec.replicas}").await?, "6");
         Ok(())
