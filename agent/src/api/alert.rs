@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::sync::SecretRef;
 
-/// Sends what happens to Syncs of its namespace to a receiver.
+/// Sends events about the Syncs and ImageUpdates of its namespace to a receiver.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[kube(
     group = "holdfast.dev",
@@ -19,7 +19,7 @@ use super::sync::SecretRef;
     kind = "Alert",
     namespaced,
     status = "AlertStatus",
-    doc = "Sends what happens to Syncs to a receiver",
+    doc = "Sends events about the Syncs and ImageUpdates of its namespace to a receiver",
     category = "holdfast",
     printcolumn(
         name = "Ready",
@@ -35,26 +35,29 @@ use super::sync::SecretRef;
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AlertSpec {
-    /// Default: all Syncs of this namespace.
+    /// Syncs and ImageUpdates that this Alert is about. Defaults to all of its namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub syncs: Option<SyncSelector>,
-    /// Default: all but Applied and ImageUpdated.
+    /// Events that are sent. Defaults to all but `Applied` and `ImageUpdated`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on: Option<Vec<AlertEvent>>,
+    /// Where the events are sent.
     pub receiver: Receiver,
 }
 
-/// Which Syncs.
+/// Selects Syncs and ImageUpdates: those that have all labels, and one of the names.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SyncSelector {
+    /// Labels that a selected object has. Defaults to any labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub match_labels: Option<BTreeMap<String, String>>,
+    /// Names of selected objects. Defaults to any name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub names: Option<Vec<String>>,
 }
 
-/// What can happen to a Sync.
+/// Something that happens to a Sync or an ImageUpdate.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
 pub enum AlertEvent {
     Drifted,
@@ -66,7 +69,7 @@ pub enum AlertEvent {
     ImageUpdated,
 }
 
-/// Exactly one of these.
+/// Receiver of events. Exactly one of its fields must be set.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, KubeSchema)]
 #[x_kube(
     validation = Rule::new("[has(self.alertmanager), has(self.slack), has(self.webhook)].filter(set, set).size() == 1")
@@ -74,69 +77,84 @@ pub enum AlertEvent {
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Receiver {
+    /// An Alertmanager, by its API v2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alertmanager: Option<Alertmanager>,
+    /// A channel of Slack.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slack: Option<Slack>,
+    /// Any server that accepts events as JSON in a POST request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<Webhook>,
 }
 
+/// An Alertmanager.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Alertmanager {
+    /// Base URL of the Alertmanager, such as `http://alertmanager.monitoring:9093`.
     pub url: String,
 }
 
+/// A channel of Slack.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Slack {
-    /// Keys: url (a webhook) | token and channel.
+    /// Secret in the namespace of the Alert, with the key `url` of an incoming webhook, or the keys `token` and `channel` of an
+    /// app. With a token, the message is edited when the alert changes or ends.
     pub secret_ref: SecretRef,
 }
 
+/// A server that accepts events as JSON.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Webhook {
+    /// URL to which events are sent. Redirects are not followed.
     pub url: String,
-    /// Keys: token (signs the body) and headers.
+    /// Secret in the namespace of the Alert, with the key `token`, `headers`, or both. The token signs the body in the header
+    /// `X-Signature-256`. `headers` has one `Name: value` on each line. Defaults to no signature and no headers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretRef>,
 }
 
+/// Observed state of an Alert.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AlertStatus {
+    /// Generation of the spec that this status is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// What the receiver was told the beginning of, and not the end.
+    /// Alerts whose onset the receiver has accepted and whose end it has not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub firing: Vec<Firing>,
-    /// What the receiver has not taken yet, the oldest first: notices, as the webhook has them.
+    /// Notices that the receiver has not accepted yet, the oldest first, in the form of the webhook.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "notices")]
     pub pending: Vec<Value>,
-    /// Until when events without an end were told.
+    /// Time of the newest event without an end that was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub told: Option<Timestamp>,
-    /// Notices that there was no room for.
+    /// Number of notices that were dropped because the receiver refused them, or because there was no room for them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dropped: Option<i64>,
+    /// The condition Ready says whether the receiver accepts notices.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
 }
 
-/// Something that the receiver was told the beginning of.
+/// An alert whose onset the receiver has accepted.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Firing {
+    /// Event that the alert is about.
     pub event: AlertEvent,
-    /// The name of the Sync, in the namespace of the Alert.
+    /// Name of the Sync, or `imageupdate/` and the name of the ImageUpdate.
     pub sync: String,
+    /// Onset of the alert.
     pub starts_at: Timestamp,
-    /// A digest of what it was told. Notices of the same meaning are not told again.
+    /// Digest of the meaning of the last notice. Notices of the same meaning are not sent again.
     pub meaning: String,
-    /// What the receiver calls the message, where it can be edited.
+    /// Identifier of the message at the receiver, if the message can be edited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
 }

@@ -32,7 +32,7 @@ pub struct ApprovalSpec {
     pub sync: String,
     /// Id of the plan, as the status of the Sync shows it.
     pub plan_id: String,
-    /// Approve lets the plan through once. Reject holds it back for good.
+    /// Decision: `Approve` lets the plan through once, `Reject` holds it back for good.
     pub decision: ApprovalDecision,
     /// Name of the user who decides. A ValidatingAdmissionPolicy in `manifests/` requires that it is the user who creates the
     /// Approval.
@@ -48,14 +48,14 @@ pub struct ApprovalSpec {
     pub origin: Option<ApprovalOrigin>,
 }
 
-/// What a plan's Approval decides.
+/// Decision about a plan: `Approve` or `Reject`.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 pub enum ApprovalDecision {
     Approve,
     Reject,
 }
 
-/// The place in a pull request at which a decision was given.
+/// Comment in a pull request in which a decision was given.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ApprovalOrigin {
@@ -69,12 +69,13 @@ pub struct ApprovalOrigin {
     pub user: String,
 }
 
-/// What became of an Approval.
+/// Observed state of an Approval.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("default" = json!({"state": "Pending"})))]
 pub struct ApprovalStatus {
-    /// Whether the decision has taken effect. Defaults to Pending.
+    /// State of the Approval: `Pending` (no plan has met the decision yet), `Used` (the decision has taken effect), `Expired` (it
+    /// was not used in time) or `Superseded` (the plan changed, or another Approval let it through). Defaults to `Pending`.
     #[serde(default)]
     pub state: ApprovalState,
     /// When the decision took effect.
@@ -83,13 +84,14 @@ pub struct ApprovalStatus {
     /// Revision of the source whose plan was decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
-    /// Changes of the approved plan that are not carried out yet, each as a digest. The approval stays valid for these alone,
-    /// so that a plan goes on after an interruption. Empty once the plan has been carried out.
+    /// Digests of the changes of the approved plan that are not applied yet. The approval stays valid for these alone, so that
+    /// a plan continues after an interruption. Empty once the plan has been applied.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remaining: Vec<String>,
 }
 
-/// How far an Approval is.
+/// State of an Approval: `Pending` (no plan has met the decision yet), `Used` (the decision has taken effect), `Expired` (it was
+/// not used in time) or `Superseded` (the plan changed, or another Approval let it through).
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 pub enum ApprovalState {
     /// No plan has met the decision yet.

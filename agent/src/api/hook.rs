@@ -1,20 +1,27 @@
-//! Who may tell of news by `POST /hooks/<path>`. Types, no behaviour.
+//! Who may announce news by `POST /hooks/<path>`. Types, no behaviour.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::sync::SecretRef;
 
-/// Lets a service tell of news. What it says is not believed: it only causes a look. The path is in the status.
+/// Lets a service announce news. The payload is not trusted: a call only triggers a check. The path is in
+/// `status.webhookPath`.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Hook {
+    /// Service that calls, which decides how a call is verified: by a signature of the body with the token (`Generic`, `GitHub`,
+    /// `GHCR`, `Gitea`, `Forgejo`, `Bitbucket`), by the token in a header (`GitLab`, `Harbor`, `ECR`), or by the path alone
+    /// (`DockerHub`, `Quay`).
     pub provider: HookProvider,
-    /// Key token: what signs the calls, and what the path is made of. At least 16 characters.
+    /// Secret in the namespace of the resource, with the key `token` of at least 16 characters. It verifies calls, and the path
+    /// is derived from it.
     pub secret_ref: SecretRef,
 }
 
-/// Who calls, and so how it proves that it may.
+/// Service that calls, which decides how a call is verified: by a signature of the body with the token (`Generic`, `GitHub`,
+/// `GHCR`, `Gitea`, `Forgejo`, `Bitbucket`), by the token in a header (`GitLab`, `Harbor`, `ECR`), or by the path alone
+/// (`DockerHub`, `Quay`).
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 pub enum HookProvider {
     /// `X-Signature-256: sha256=<HMAC-SHA256 of the body>`.
@@ -24,7 +31,7 @@ pub enum HookProvider {
     Gitea,
     Forgejo,
     Bitbucket,
-    /// GitHub's container registry: an event of the kind `package`, signed as GitHub does.
+    /// GitHub's container registry, whose events `package` are signed as GitHub signs.
     #[serde(rename = "GHCR")]
     Ghcr,
     /// Signs nothing: the path is its proof.

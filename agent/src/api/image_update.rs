@@ -13,7 +13,7 @@ use super::hook::Hook;
 use super::image_update_status::ImageUpdateStatus;
 use super::sync::{SecretRef, Suspend};
 
-/// Writes new image versions into the config repository.
+/// Commits new image versions to a config repository.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[kube(
     group = "holdfast.dev",
@@ -21,7 +21,7 @@ use super::sync::{SecretRef, Suspend};
     kind = "ImageUpdate",
     namespaced,
     status = "ImageUpdateStatus",
-    doc = "Writes new image versions into the config repository",
+    doc = "Commits new image versions to a config repository",
     category = "holdfast",
     printcolumn(
         name = "Ready",
@@ -42,29 +42,32 @@ use super::sync::{SecretRef, Suspend};
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ImageUpdateSpec {
-    /// How often tags are asked for. Default 5m, at least 5s.
+    /// Interval at which tags are listed. Defaults to 5m. At least 5s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("duration(self) >= duration('5s')").message("must be at least 5s"))]
     pub interval: Option<Duration>,
+    /// Config repository that is read and edited.
     pub git: UpdateGit,
-    /// Default: the branch that is read.
+    /// Branch to which commits are pushed. Defaults to the branch that is read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub push: Option<Push>,
-    /// Opens a pull request for push.branch, which must be another branch than git.branch.
+    /// Pull request for `push.branch`, which must be another branch than `git.branch`. Defaults to no pull request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pull_request: Option<PullRequest>,
+    /// Author, message and signature of commits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<CommitSpec>,
+    /// Image repositories and their policies. At most 200, each with another name.
     #[schemars(length(max = 200))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub images: Vec<Image>,
-    /// Hold updates back while a Sync that reads what they change is suspended. Default true.
+    /// Whether a file is left as it is while a Sync that reads it is suspended. Defaults to true.
     #[serde(default = "yes")]
     pub respect_suspend: bool,
-    /// Change nothing while this is set.
+    /// Suspends this ImageUpdate: nothing is listed and nothing is committed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspend: Option<Suspend>,
-    /// Lets a registry tell of a push: the tags are looked at at once.
+    /// Lets the registry announce pushes, so that tags are listed at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<Hook>,
 }
@@ -89,48 +92,55 @@ impl ImageUpdateSpec {
     }
 }
 
-/// What is read and edited; `path` bounds the edits.
+/// Config repository that is read and edited.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct UpdateGit {
+    /// URL of the repository, in the forms that a Sync accepts.
     pub url: String,
-    /// With the keys of a Sync's. It must be allowed to push. Default: that of a Sync of this namespace with this url.
+    /// Secret in the namespace of the ImageUpdate, with the same keys as that of a Sync. Its credentials must be allowed to push.
+    /// Defaults to the Secret of a Sync in this namespace that has the same URL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretRef>,
-    /// Default main.
+    /// Branch that is read. Defaults to `main`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
-    /// A folder below the root of the tree. Default: the root.
+    /// Folder below which files are edited. Defaults to the root of the repository.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
 }
 
-/// Another branch is created or moved forward, never forced.
+/// Branch to which commits are pushed. It is created or moved forward, never forced.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Push {
+    /// Name of the branch.
     pub branch: String,
 }
 
-/// A pull request for the branch that is pushed.
+/// Pull request for the branch to which commits are pushed. At most one is open.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PullRequest {
+    /// Kind of the forge.
     pub provider: Forge,
-    /// Of the API of a forge of one's own: https://git.example.com. Default: the host of git.url.
+    /// Base URL of a self-hosted forge, such as `https://git.example.com`. Defaults to the host of `git.url`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// Key token. Default: the password or bearerToken of git.secretRef.
+    /// Secret in the namespace of the ImageUpdate, with the key `token`. Defaults to `bearerToken` or `password` of
+    /// `git.secretRef`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretRef>,
-    /// A template.
+    /// Template of the title. Defaults to a line that names the images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
+    /// Labels of the pull request. At most 20.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20))]
     pub labels: Vec<String>,
 }
 
+/// Kind of a forge.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Forge {
@@ -139,80 +149,93 @@ pub enum Forge {
     Gitea,
 }
 
+/// Author, message and signature of commits.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CommitSpec {
-    /// Default: Holdfast, holdfast@localhost.
+    /// Author of commits. Defaults to `Holdfast <holdfast@localhost>`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub author: Option<Author>,
-    /// Default: the author.
+    /// Committer of commits. Defaults to the author.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub committer: Option<Author>,
-    /// A template.
+    /// Template of the message. Defaults to a subject and a list of the changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// Lines `Key: value` at the end of the message.
+    /// Trailers, `Key: value`, at the end of the message.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub trailers: BTreeMap<String, String>,
+    /// Key with which commits are signed. Defaults to no signature.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signing: Option<Signing>,
 }
 
+/// A person in a commit.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Author {
+    /// Name of the person.
     pub name: String,
+    /// Address of the person.
     pub email: String,
 }
 
-/// A key that signs commits.
+/// Key with which commits are signed.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Signing {
-    /// Key identity (an OpenSSH private key) or git.asc (an armored OpenPGP private key), and password if it has one.
+    /// Secret in the namespace of the ImageUpdate, with the key `identity` (an OpenSSH private key) or `git.asc` (an armored
+    /// OpenPGP private key), and `password` if the key is encrypted.
     pub secret_ref: SecretRef,
 }
 
-/// One image repository and its policy.
+/// An image repository and the policy that selects a tag of it.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Image {
-    /// What the markers name.
+    /// Name of the image in the markers.
     pub name: String,
+    /// Image repository, without tag and digest.
     pub repository: String,
-    /// Of type kubernetes.io/dockerconfigjson.
+    /// Secret in the namespace of the ImageUpdate, of type `kubernetes.io/dockerconfigjson`. Defaults to no credentials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretRef>,
-    /// Keys ca.crt, tls.crt and tls.key.
+    /// Secret in the namespace of the ImageUpdate, with the keys `ca.crt`, `tls.crt` and `tls.key`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cert_secret_ref: Option<SecretRef>,
-    /// Plain http.
+    /// Whether the registry is used without TLS. Defaults to false.
     #[serde(default)]
     pub insecure: bool,
-    /// Repositories that are asked in this order in place of `repository`, which is asked last and is what is written.
+    /// Repositories that are used in this order in place of `repository`, which is used last. Git always gets `repository`. At
+    /// most 10.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 10))]
     pub mirrors: Vec<String>,
+    /// Tags that the policy may select, and the part of a tag that it sees. Defaults to all tags.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter_tags: Option<FilterTags>,
-    /// Regular expressions of tags that are never taken. Default: signatures, attestations and bills of material
-    /// (`.sig`, `.att`, `.sbom`).
+    /// Regular expressions of tags that are never selected. At most 50. Defaults to signatures, attestations and bills of
+    /// material (`.sig`, `.att`, `.sbom`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 50))]
     pub exclude: Option<Vec<String>>,
+    /// Policy that selects a tag.
     pub policy: ImagePolicy,
+    /// Whether the digest is written with the tag: `Never`, `IfNotPresent` (the digest that the tag had when it was selected) or
+    /// `Always` (the digest that the tag has now, requested at each interval). Defaults to `Never`.
     #[serde(default)]
     pub digest: DigestPolicy,
+    /// Whether a version that is older than the written one may be selected. Defaults to false.
     #[serde(default)]
     pub downgrade: bool,
-    /// Scalars that have no marker.
+    /// Scalars without a marker that get the image. At most 100.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
     pub targets: Vec<Target>,
 }
 
-/// Scalars of a file that hold an image: exactly one of file, kustomization and helmValues names the file, as seen
-/// from `git.path`.
+/// Scalars of a file that contain an image. Exactly one of `file`, `kustomization` and `helmValues` names the file, relative to
+/// `git.path`.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, KubeSchema)]
 #[x_kube(
     validation = Rule::new("[has(self.file), has(self.kustomization), has(self.helmValues)].filter(set, set).size() == 1")
@@ -224,30 +247,31 @@ pub struct Image {
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Target {
-    /// A YAML or JSON file.
+    /// YAML or JSON file in which the scalar at `path` is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
-    /// A kustomization.yaml, of which the entry of `images` is set: newTag and digest, and newName where it has one.
+    /// A kustomization.yaml, of which the entry of `images` is set: `newTag` and `digest`, and `newName` if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kustomization: Option<String>,
-    /// A file with values of a chart, of which image.repository, image.tag and image.digest are set where they are.
+    /// File with values of a chart, of which `image.repository`, `image.tag` and `image.digest` are set if they exist.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub helm_values: Option<String>,
-    /// Of file: the scalar, as RFC 6901 writes it. Of helmValues: the mapping that has `image`; default the top.
+    /// With `file`: JSON pointer (RFC 6901) to the scalar. With `helmValues`: JSON pointer to the mapping that has `image`; defaults
+    /// to the top.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// Of file: which document of it, from 0.
+    /// With `file`: number of the document, from 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub document: Option<u32>,
-    /// Of file: what the scalar holds. Default Image: repository, tag and digest.
+    /// With `file`: part of the image that the scalar contains. Defaults to `Image`: repository, tag and digest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part: Option<ImagePart>,
-    /// Of kustomization: the name of the entry. Default: the repository.
+    /// With `kustomization`: name of the entry. Defaults to the repository.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
 
-/// What of an image a scalar holds.
+/// Part of an image that a scalar contains.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 pub enum ImagePart {
     #[default]
@@ -257,17 +281,18 @@ pub enum ImagePart {
     Digest,
 }
 
+/// Filter of tags.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FilterTags {
-    /// A regular expression; tags that it does not find are left out.
+    /// Regular expression. Tags that do not match it are left out.
     pub pattern: String,
-    /// What of a tag the policy sees: text with `$name` or `$1` of the pattern. Default: the whole tag.
+    /// Part of a tag that the policy sees, as a text with `$name` or `$1` for groups of the pattern. Defaults to the whole tag.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extract: Option<String>,
 }
 
-/// Exactly one of these.
+/// Policy that selects a tag. Exactly one of its fields must be set.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, KubeSchema)]
 #[x_kube(
     validation = Rule::new("[has(self.semver), has(self.alphabetical), has(self.numerical), has(self.newest)].filter(set, set).size() == 1")
@@ -275,31 +300,39 @@ pub struct FilterTags {
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ImagePolicy {
+    /// Selects the highest version in a range.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub semver: Option<SemverPolicy>,
+    /// Selects the last tag in alphabetical order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alphabetical: Option<OrderPolicy>,
+    /// Selects the last tag in numerical order. Numbers may have any size.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub numerical: Option<OrderPolicy>,
+    /// Selects the newest tag by time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newest: Option<NewestPolicy>,
 }
 
+/// Selects the highest version in a range.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SemverPolicy {
-    /// As Masterminds' semver reads it. Prereleases are taken only where it names one.
+    /// Range of versions in the syntax of Masterminds/semver, such as `>=1.0.0 <2`. Prereleases are selected only if the range
+    /// contains one.
     pub range: String,
 }
 
+/// Selects the last tag in an order.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct OrderPolicy {
+    /// Order of the tags, of which the last one is selected. Defaults to `Ascending`.
     #[serde(default)]
     pub order: Order,
 }
 
-/// Ascending: the last one in this order is taken.
+/// Order of tags, of which the last one is selected.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 pub enum Order {
     #[default]
@@ -307,22 +340,24 @@ pub enum Order {
     Descending,
 }
 
+/// Selects the newest tag by time.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewestPolicy {
-    /// A named group of filterTags.pattern that holds a time (RFC 3339, 20060102150405, seconds since 1970 and the
-    /// like). Default: when the image was created, asked of the registry for what filterTags leaves.
+    /// Named group of `filterTags.pattern` that contains a time (RFC 3339, 20060102150405, seconds since 1970 and similar).
+    /// Defaults to the creation time of the image, which the registry returns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
 }
 
-/// Whether the digest is written beside the tag.
+/// Whether the digest is written with the tag: `Never`, `IfNotPresent` (the digest that the tag had when it was selected) or
+/// `Always` (the digest that the tag has now, requested at each interval).
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 pub enum DigestPolicy {
     #[default]
     Never,
     /// The digest that the tag had when it was selected.
     IfNotPresent,
-    /// The digest that the tag has now: asked at each interval.
+    /// The digest that the tag has now, requested at each interval.
     Always,
 }

@@ -5,95 +5,115 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// Observed state of an ImageUpdate.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ImageUpdateStatus {
+    /// Generation of the spec that this status is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+    /// State of each image.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub images: Vec<ImageStatus>,
-    /// The last commit.
+    /// Last commit of this ImageUpdate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<CommitStatus>,
-    /// The pull request that is open.
+    /// Pull request that is open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pull_request: Option<PullRequestStatus>,
-    /// The value of `holdfast.dev/unban` that was answered last.
+    /// Last value of the annotation `holdfast.dev/unban` that took effect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unbanned: Option<String>,
-    /// Where a registry may tell of pushes: `/hooks/…`.
+    /// Path to which the registry sends webhooks: `/hooks/...`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook_path: Option<String>,
+    /// Conditions of the ImageUpdate.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
 }
 
+/// State of one image.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ImageStatus {
+    /// Name of the image in `spec.images`.
     pub name: String,
-    /// The repository with tag or digest, as it is written.
+    /// Repository with tag or digest, as it is written to Git.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
+    /// Selected tag.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tag: Option<String>,
+    /// Digest of the selected tag, if digests are written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
-    /// What was selected before.
+    /// Version that was selected before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<String>,
-    /// Since when it is selected.
+    /// When this version was selected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
+    /// Versions that somebody reverted, and where.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub banned: Vec<Ban>,
-    /// Where it was seen as it should be, at most 100: another value there later is somebody's decision.
+    /// Scalars that had the selected version, at most 100. If one of them has another value later, that is a revert.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub places: Vec<Written>,
 }
 
-/// A scalar as it was when it was right.
+/// A scalar that had the selected version.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Written {
-    /// The file, as seen from the root of the repository.
+    /// File, relative to the root of the repository.
     pub file: String,
-    /// The scalar, as RFC 6901 writes it, after the number of its document: `0/spec/image`.
+    /// Number of the document and JSON pointer (RFC 6901) of the scalar: `0/spec/image`.
     pub path: String,
+    /// Its value.
     pub value: String,
 }
 
-/// What somebody took back: it is not written to this marker again while it is the newest.
+/// A version that somebody reverted at one scalar. It is not written there again before a newer version appears.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Ban {
+    /// Tag of the version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tag: Option<String>,
+    /// Digest of the version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
-    /// The file, as seen from the root of the repository.
+    /// File, relative to the root of the repository.
     pub file: String,
-    /// The scalar, as RFC 6901 writes it, after the number of its document: `0/spec/image`.
+    /// Number of the document and JSON pointer (RFC 6901) of the scalar: `0/spec/image`.
     pub path: String,
-    /// What stands there instead.
+    /// Value that the scalar has instead.
     pub value: String,
-    /// The commit by which it was seen.
+    /// Commit in which the revert was found.
     pub commit: String,
+    /// When the revert was found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
 }
 
+/// A commit that was pushed.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CommitStatus {
+    /// Id of the commit.
     pub sha: String,
+    /// Branch to which it was pushed.
     pub branch: String,
+    /// When it was pushed.
     pub at: Timestamp,
 }
 
+/// A pull request.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PullRequestStatus {
+    /// Number of the pull request.
     pub number: i64,
+    /// Page of the pull request.
     pub url: String,
 }

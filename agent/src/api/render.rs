@@ -1,4 +1,4 @@
-//! `spec.render` of a Sync: how its folder becomes objects.
+//! `spec.render` of a Sync: how its folder becomes objects. Types, no behaviour.
 
 use std::collections::BTreeMap;
 
@@ -9,22 +9,24 @@ use serde_json::{Map, Value};
 
 use super::SecretRef;
 
-/// How the folder becomes objects.
+/// How the content of the folder becomes objects.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Render {
-    /// Default: Helm if helm.chart is set; else Kustomize where there is a kustomization.yaml, Helm where there is a
-    /// Chart.yaml, and else Plain: every YAML and JSON file below the path.
+    /// Renderer. Defaults to `Helm` if `helm.chart` is set, to `Kustomize` if the folder has a kustomization.yaml, to `Helm` if
+    /// it has a Chart.yaml, and else to `Plain`: every YAML and JSON file of the folder and of the folders below it.
     #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<RenderType>,
+    /// Options of kustomizations, and changes that are applied to the rendered objects as an overlay would.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kustomize: Option<KustomizeOptions>,
+    /// Options of the chart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub helm: Option<HelmOptions>,
-    /// Variables that are filled in after everything else.
+    /// Variables that are substituted in the objects, after everything else. Defaults to no substitution.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub substitute: Option<Substitute>,
-    /// Keys for encrypted files.
+    /// Keys for files that SOPS encrypted. Without keys, an encrypted object is an error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decrypt: Option<Decrypt>,
 }
@@ -36,25 +38,30 @@ pub enum RenderType {
     Helm,
 }
 
-/// What is done to the objects as an overlay would do it, and what a kustomization may read.
+/// Options of kustomizations, and changes that are applied to the rendered objects as an overlay would.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct KustomizeOptions {
-    /// RootOnly (default): files only from below the folder of a kustomization. None: from anywhere in the repository.
+    /// Files that a kustomization may read. `RootOnly` permits files in and below its own folder, `None` every file of the
+    /// repository. Defaults to `RootOnly`.
     #[serde(default)]
     pub load_restrictions: LoadRestrictions,
-    /// Allow helmCharts in kustomizations.
+    /// Whether `helmCharts` of kustomizations are rendered. Defaults to false: they are an error.
     #[serde(default)]
     pub enable_helm: bool,
+    /// Patches that are applied to the rendered objects.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub patches: Vec<Patch>,
+    /// Names, tags and digests of images that are replaced.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub images: Vec<ImageOverride>,
-    /// Folders of components, as seen from the path of the Sync.
+    /// Folders of kustomize components, relative to `spec.path`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub components: Vec<String>,
+    /// Prefix of the names of all objects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name_prefix: Option<String>,
+    /// Suffix of the names of all objects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name_suffix: Option<String>,
 }
@@ -70,94 +77,112 @@ pub enum LoadRestrictions {
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Patch {
+    /// Patch as YAML or JSON.
     pub patch: String,
+    /// Objects that the patch changes. A JSON 6902 patch needs it; a strategic merge patch without it changes the object that it
+    /// names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<PatchTarget>,
 }
 
-/// The objects that a patch changes; regular expressions that must match as a whole.
+/// Objects that a patch changes: those that match all of these fields. Except for the selectors, they are regular expressions
+/// that match the whole value. A field that is not set matches everything.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PatchTarget {
+    /// API group of the objects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+    /// API version of the objects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// Kind of the objects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
+    /// Name of the objects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// Namespace of the objects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
+    /// Label selector, such as `app=web,tier in (a, b)`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label_selector: Option<String>,
+    /// Annotation selector, in the same form.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub annotation_selector: Option<String>,
 }
 
-/// Another name, tag or digest for an image.
+/// Replacement of the name, tag or digest of an image.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ImageOverride {
+    /// Image to replace, without tag and digest.
     pub name: String,
+    /// New name. Defaults to the same name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new_name: Option<String>,
+    /// New tag. Defaults to the same tag.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new_tag: Option<String>,
+    /// New digest, which replaces the tag.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
 }
 
-/// A release of a chart.
+/// Options of a Helm chart.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HelmOptions {
-    /// A chart from elsewhere. Default: the chart in the folder.
+    /// Chart in a chart repository or an OCI registry. Defaults to the chart in the folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chart: Option<Chart>,
-    /// Default: the name of the Sync.
+    /// Name of the release. Defaults to the name of the Sync.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release_name: Option<String>,
-    /// Default: targetNamespace, else the namespace of the Sync.
+    /// Namespace of the release. Defaults to `spec.targetNamespace`, or else to the namespace of the Sync.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
+    /// Values of the chart. They override all of `valuesFrom`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub values: Option<Values>,
-    /// In this order, the later one wins; `values` wins over all of them.
+    /// Values from files, ConfigMaps and Secrets. Later entries override earlier ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub values_from: Vec<ValuesFrom>,
-    /// Leave out what is in the folder crds of the chart.
+    /// Whether the CustomResourceDefinitions in the folder `crds` of the chart are left out. Defaults to false.
     #[serde(default, rename = "skipCRDs")]
     pub skip_crds: bool,
-    /// Default true.
+    /// Whether the CustomResourceDefinitions in the folder `crds` of the chart are rendered. Defaults to true.
     #[serde(default, rename = "includeCRDs", skip_serializing_if = "Option::is_none")]
     pub include_crds: Option<bool>,
-    /// What the chart is told of the cluster. Default: the version of the cluster.
+    /// Kubernetes version that the chart sees. Defaults to the version of the cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kube_version: Option<String>,
-    /// Default: what the cluster serves.
+    /// API versions that the chart sees. Defaults to those that the cluster serves.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub api_versions: Vec<String>,
-    /// Applied to what the chart renders to.
+    /// Patches that are applied to the objects of the chart.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub patches: Vec<Patch>,
 }
 
-/// A chart in a repository.
+/// A chart in a chart repository or an OCI registry.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, KubeSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Chart {
-    /// https:// or http:// of a chart repository, or oci:// of a registry, without the name of the chart.
+    /// URL of the chart repository (`https://`, `http://`) or of the registry (`oci://`), without the name of the chart.
     #[x_kube(validation = Rule::new("self.matches('^(https?|oci)://.+')").message("must be https://, http:// or oci://"))]
     pub repository: String,
+    /// Name of the chart.
     pub name: String,
-    /// Ask a registry by plain http.
+    /// Whether an OCI registry is used without TLS. Defaults to false.
     #[serde(default)]
     pub insecure: bool,
-    /// A version, or a range of versions such as `>=1.2 <2`. Default: the newest one that is no prerelease.
+    /// Version, or range of versions such as `>=1.2 <2`. Defaults to the newest version that is not a prerelease.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// A Secret in the namespace of the Sync: username and password | ca.crt | .dockerconfigjson.
+    /// Secret in the namespace of the Sync, with the keys `username` and `password`, or `.dockerconfigjson`; and optionally
+    /// `ca.crt`, `tls.crt` and `tls.key`. Defaults to no credentials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretRef>,
 }
@@ -176,25 +201,27 @@ impl JsonSchema for Values {
     }
 }
 
-/// Values from elsewhere: a key of a ConfigMap or Secret in the namespace of the Sync, or a file in the repository.
+/// Values from a key of a ConfigMap or Secret in the namespace of the Sync, or from a file in the repository.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, KubeSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(validation = Rule::new("has(self.file) != (has(self.kind) && has(self.name))").message("must have either file, or kind and name"))]
 pub struct ValuesFrom {
+    /// Kind of the object: `ConfigMap` or `Secret`. Must be set together with `name`, unless `file` is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<InputKind>,
+    /// Name of the ConfigMap or Secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Default values.yaml.
+    /// Key of the ConfigMap or Secret. Defaults to `values.yaml`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub values_key: Option<String>,
-    /// A file, as seen from the path of the Sync.
+    /// File in the repository, relative to `spec.path`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
-    /// The whole is one value, set at this path, such as `image.tag`.
+    /// Path at which the whole content is set as one value, such as `image.tag`. Defaults to merging the content as values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_path: Option<String>,
-    /// It need not exist.
+    /// Whether the ConfigMap, Secret or file may be missing. Defaults to false.
     #[serde(default)]
     pub optional: bool,
 }
@@ -205,18 +232,18 @@ pub enum InputKind {
     Secret,
 }
 
-/// Variables, `${name}` in the objects.
+/// Substitution of variables, `${name}`, in the objects.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Substitute {
-    /// Win over those in `from`.
+    /// Variables with their values. They override those in `from`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub vars: BTreeMap<String, String>,
-    /// ConfigMaps and Secrets in the namespace of the Sync; the later one wins.
+    /// ConfigMaps and Secrets in the namespace of the Sync whose keys are variables. Later entries override earlier ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub from: Vec<VarsFrom>,
-    /// Strict (default): a variable that nothing defines is an error. Declared: only variables that are defined are
-    /// filled in, everything else stays as it is.
+    /// What happens to variables that are not defined. With `Strict` they are an error. With `Declared` they stay as they are.
+    /// Defaults to `Strict`.
     #[serde(default)]
     pub mode: SubstituteMode,
 }
@@ -228,13 +255,15 @@ pub enum SubstituteMode {
     Declared,
 }
 
-/// All entries of a ConfigMap or Secret are variables.
+/// ConfigMap or Secret whose keys are variables.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct VarsFrom {
+    /// Kind of the object: `ConfigMap` or `Secret`.
     pub kind: InputKind,
+    /// Name of the object.
     pub name: String,
-    /// It need not exist.
+    /// Whether the object may be missing. Defaults to false.
     #[serde(default)]
     pub optional: bool,
 }
@@ -243,6 +272,7 @@ pub struct VarsFrom {
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Decrypt {
-    /// A Secret in the namespace of the Sync: age identities in keys that end in .agekey, OpenPGP keys in .asc.
+    /// Secret in the namespace of the Sync. Keys that end in `.agekey` have age identities or SSH private keys, keys that end in
+    /// `.asc` have OpenPGP private keys without passphrase.
     pub secret_ref: SecretRef,
 }

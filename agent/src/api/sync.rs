@@ -16,7 +16,7 @@ use super::render::Render;
 use super::sync_status::SyncStatus;
 use crate::sync_ref::SyncRef;
 
-/// Keeps a path of a repository applied to this cluster.
+/// Keeps a folder of a repository applied to this cluster.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[kube(
     group = "holdfast.dev",
@@ -24,7 +24,7 @@ use crate::sync_ref::SyncRef;
     kind = "Sync",
     namespaced,
     status = "SyncStatus",
-    doc = "Keeps a path of a git repository applied to this cluster",
+    doc = "Keeps a folder of a Git repository applied to this cluster",
     category = "holdfast",
     label("applyset.kubernetes.io/is-parent-type", "true"),
     printcolumn(
@@ -50,15 +50,16 @@ use crate::sync_ref::SyncRef;
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SyncSpec {
+    /// Repository that contains the desired state.
     pub source: Source,
-    /// A folder below the root of the tree. Default: the root.
+    /// Folder of the repository that is applied. Defaults to the root.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// How often the ref is asked for. Default 1m, at least 5s.
+    /// Interval at which the Git server is asked for the ref. Defaults to 1m. At least 5s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("duration(self) >= duration('5s')").message("must be at least 5s"))]
     pub interval: Option<Duration>,
-    /// Of one run. Default 5m.
+    /// Maximum duration of one reconciliation. Defaults to 5m. The agent can limit it with `--max-timeout`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Duration>,
     /// Namespace for namespaced objects that do not set one. Defaults to the namespace of the Sync. Never overrides a
@@ -72,30 +73,34 @@ pub struct SyncSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("self.size() <= 253 && self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')").message("must be the name of a ServiceAccount"))]
     pub service_account_name: Option<String>,
-    /// Delete what leaves git. Default true.
+    /// Whether objects that leave the repository are deleted. Defaults to true.
     #[serde(default = "yes")]
     pub prune: bool,
     /// What happens to the objects when the Sync is deleted. Defaults to `Prune`, or to `Orphan` if `prune` is false. A Sync
     /// that is suspended leaves its objects. It may be set while the Sync is being deleted, to end a deletion that waits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion: Option<Deletion>,
-    /// Which changes wait for an Approval.
+    /// Changes that wait for an Approval: `Never` (only the deletion of everything because the render has no objects),
+    /// `Irreversible` (changes that cannot be undone), `Deletions` (every deletion and recreation) or `Always` (every change).
+    /// Defaults to `Irreversible`.
     #[serde(default)]
     pub approval: ApprovalPolicy,
+    /// What happens if objects in the cluster differ from the applied revision.
     #[serde(default)]
     pub drift: Drift,
-    /// Syncs that must be Ready first.
+    /// Syncs that must be Ready before this one changes anything. Those with the same source must be Ready at the same commit.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub depends_on: Vec<Dependency>,
+    /// Whether and how the health of the objects counts.
     #[serde(default)]
     pub health: HealthSpec,
-    /// Change nothing while this is set.
+    /// Suspends the Sync: nothing is changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspend: Option<Suspend>,
-    /// How the folder becomes objects.
+    /// How the content of the folder becomes objects. Defaults to what the folder contains: a kustomization, a chart, or YAML files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub render: Option<Render>,
-    /// Lets the forge tell of pushes: git is looked at at once.
+    /// Lets the forge announce pushes, so that the Git server is asked at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<Hook>,
 }
@@ -122,10 +127,11 @@ impl SyncSpec {
     }
 }
 
-/// Where the desired state is.
+/// Repository that contains the desired state.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Source {
+    /// A Git repository.
     pub git: Git,
 }
 
@@ -133,19 +139,20 @@ pub struct Source {
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, KubeSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Git {
-    /// https, http, ssh://, user@host:path; file:// where the agent allows it.
+    /// URL of the repository: `https://`, `http://`, `ssh://` or `user@host:path`; `file://` if the agent runs with
+    /// `--allow-file-sources`. It must not contain a password.
     #[x_kube(validation = Rule::new("self.matches('^(https?|ssh|file)://.+') || self.matches('^[^/:]+:.+')").message("must be https://, http://, ssh://, user@host:path or file://"))]
     pub url: String,
-    /// Default: the branch main.
+    /// Ref that is followed. Defaults to the branch `main`.
     #[serde(default, rename = "ref", skip_serializing_if = "Option::is_none")]
     pub reference: Option<GitRef>,
-    /// A Secret in the namespace of the Sync: username and password | bearerToken | identity (password) and
-    /// known_hosts | ca.crt | tls.crt and tls.key.
+    /// Secret in the namespace of the Sync with the credentials: `username` and `password`; `bearerToken`; for ssh `identity`,
+    /// `known_hosts` and optionally `password`; `ca.crt`; `tls.crt` and `tls.key`. Defaults to no credentials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretRef>,
 }
 
-/// What is followed: exactly one of these.
+/// Ref that is followed. Exactly one of its fields must be set.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, KubeSchema)]
 #[x_kube(
     validation = Rule::new("[has(self.branch), has(self.tag), has(self.semver), has(self.name), has(self.commit)].filter(set, set).size() == 1")
@@ -153,44 +160,50 @@ pub struct Git {
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GitRef {
+    /// Branch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
+    /// Tag.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tag: Option<String>,
-    /// The highest tag in a range of versions.
+    /// Range of versions, of which the highest tag is followed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub semver: Option<String>,
-    /// A full ref name, such as refs/pull/1/head.
+    /// Full name of a ref, such as `refs/pull/1/head`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// All 40 hex digits.
+    /// Id of a commit, with all 40 hex digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("self.matches('^[0-9a-f]{40}$')").message("must be all 40 hex digits of a commit"))]
     pub commit: Option<String>,
 }
 
-/// A Secret in the same namespace.
+/// Reference to a Secret in the same namespace.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SecretRef {
+    /// Name of the Secret.
     pub name: String,
 }
 
-/// Which changes wait for an Approval.
+/// Changes that wait for an Approval: `Never` (only the deletion of everything because the render has no objects), `Irreversible`
+/// (changes that cannot be undone), `Deletions` (every deletion and recreation) or `Always` (every change).
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 pub enum ApprovalPolicy {
-    /// None but the removal of everything by an empty folder.
+    /// Only the deletion of everything because the render has no objects.
     Never,
-    /// What cannot be undone.
+    /// Changes that cannot be undone.
     #[default]
     Irreversible,
-    /// Every deletion.
+    /// Every deletion and recreation.
     Deletions,
     /// Every change.
     Always,
 }
 
-/// What happens to the objects of a Sync that is deleted.
+/// What happens to the objects when the Sync is deleted: `Prune` (they are deleted first) or `Orphan` (they stay, without the
+/// labels and annotations of ownership). Defaults to `Prune`, or to `Orphan` if `prune` is false. A Sync that is suspended leaves
+/// its objects. It may be set while the Sync is being deleted, to end a deletion that waits.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 pub enum Deletion {
     /// They are deleted, in the reverse of the order in which they were applied, and the Sync is there until they are gone.
@@ -199,105 +212,120 @@ pub enum Deletion {
     Orphan,
 }
 
-/// What is done about differences that nobody committed.
+/// What happens if objects in the cluster differ from the applied revision.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, KubeSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Drift {
+    /// What happens to drift: `Correct` restores the value from Git, `Report` only reports it. Defaults to `Correct`.
     #[serde(default)]
     pub mode: DriftMode,
-    /// What is said of fields that other managers added to our objects.
+    /// Whether fields that other managers added to the objects are reported: `Ignore` or `Report`. They are never removed.
+    /// Defaults to `Ignore`.
     #[serde(default)]
     pub ghosts: Ghosts,
-    /// Fields that others may write: they are neither planned nor applied nor reported, and their live value stays.
+    /// Fields that others may write: they are not planned, not applied and not reported, and their live value stays. At most 100.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
     pub ignore: Vec<IgnoreRule>,
-    /// Objects whose drift is left alone for a time. `holdfast drift snooze` writes them.
+    /// Objects whose drift is not corrected for a time. `holdfast drift snooze` writes them. At most 100.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
     pub snooze: Vec<Snooze>,
 }
 
-/// Which fields of which objects others may write.
+/// Fields that others may write.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, KubeSchema)]
 #[x_kube(
     validation = Rule::new("has(self.paths) || has(self.managers)").message("must have paths, or managers, or both")
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct IgnoreRule {
-    /// Default: all objects of the Sync.
+    /// Objects that the rule is about. Defaults to all objects of the Sync.
     #[serde(default)]
     pub target: IgnoreTarget,
-    /// RFC 6901; `*` stands for one segment. A path covers what is below it. Default: every path.
+    /// JSON pointers (RFC 6901) of the fields, in which `*` stands for one segment. A path includes everything below it. At most
+    /// 50. Defaults to all fields.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50), inner(length(max = 512)))]
     #[x_kube(validation = Rule::new("self.all(path, path.startsWith('/'))").message("must be JSON pointers (RFC 6901), which begin with /: /spec/replicas"))]
     pub paths: Vec<String>,
-    /// Field managers, as globs. Default: all of them.
+    /// Globs of the field managers that may write. At most 50. Defaults to all managers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50), inner(length(max = 128)))]
     pub managers: Vec<String>,
 }
 
-/// Which objects: those for which everything that is given here holds. All but the selector are globs.
+/// Objects that a rule is about: those that match all of these fields. Except for the selector, they are globs. A field that is
+/// not set matches everything.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct IgnoreTarget {
+    /// API group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+    /// API version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// Kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
+    /// Name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// Namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
-    /// As kubectl reads it: `app=web,tier in (a, b),!legacy`.
+    /// Label selector, such as `app=web,tier in (a, b),!legacy`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label_selector: Option<String>,
 }
 
-/// One object whose drift is left alone, until when, and why.
+/// Object whose drift is not corrected for a time.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, KubeSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Snooze {
+    /// Kind of the object.
     pub kind: String,
-    /// Default: any group.
+    /// API group of the object. Defaults to any group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// Default: any namespace.
+    /// Namespace of the object. Defaults to any namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
+    /// Name of the object.
     pub name: String,
+    /// Time until which the drift is not corrected.
     pub until: Timestamp,
+    /// Why the drift is not corrected.
     #[x_kube(validation = Rule::new("self.size() > 0").message("must say why"))]
     pub reason: String,
 }
 
-/// What is said of additions.
+/// Whether fields that other managers added are reported: `Ignore` or `Report`. They are never removed.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 pub enum Ghosts {
-    /// Nothing.
+    /// They are not reported.
     #[default]
     Ignore,
-    /// They are drift of their own class. They are never removed.
+    /// They are reported as drift.
     Report,
 }
 
+/// Whether drift is corrected or only reported.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 pub enum DriftMode {
-    /// Put back.
+    /// The value from Git is restored.
     #[default]
     Correct,
-    /// Only told.
+    /// It is only reported.
     Report,
 }
 
-/// Another Sync.
+/// Reference to a Sync.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Dependency {
+    /// Name of the Sync.
     pub name: String,
     /// Namespace of the Sync. Defaults to the namespace of this Sync. Another one is refused unless the agent runs with
     /// `--allow-cross-namespace-refs`.
@@ -312,43 +340,48 @@ impl Dependency {
     }
 }
 
-/// Whether Ready waits for the objects to be healthy.
+/// Whether and how the health of the objects counts.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HealthSpec {
-    /// Default true.
+    /// Whether the Sync is Ready only if its objects are healthy. Defaults to true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait: Option<bool>,
-    /// Default: that of the Sync.
+    /// Time after which objects that are not healthy are reported with the reason HealthTimeout. Defaults to `spec.timeout`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Duration>,
-    /// Rules for kinds that do not say by a condition Ready how they are.
+    /// Health checks for kinds, in CEL. They replace the built-in rules for these kinds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub checks: Vec<HealthCheck>,
 }
 
-/// How the objects of a kind say that they are well: expressions in CEL over the fields of the object.
+/// Health check for a kind: expressions in CEL over the fields of the object. If an expression fails or its data is missing, the
+/// object is not healthy.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HealthCheck {
+    /// API group and version of the kind, such as `example.com/v1`.
     pub api_version: String,
+    /// Kind of the objects.
     pub kind: String,
-    /// True when it is as it should be.
+    /// CEL expression that is true if the object is healthy.
     pub current: String,
-    /// True when it will not become so without a change. Asked first.
+    /// CEL expression that is true if the object has failed and cannot recover by itself. Evaluated first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
-    /// True while it is on its way. Asked before `current`.
+    /// CEL expression that is true while the object is becoming healthy. Evaluated before `current`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_progress: Option<String>,
 }
 
-/// Why nothing is changed, and until when.
+/// Suspension: why nothing is changed, and until when.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, KubeSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Suspend {
+    /// Why the resource is suspended.
     #[x_kube(validation = Rule::new("self.size() > 0").message("must say why"))]
     pub reason: String,
+    /// Time at which the suspension ends. Defaults to no end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
 }

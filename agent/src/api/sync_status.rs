@@ -6,36 +6,41 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// Observed state of a Sync.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SyncStatus {
+    /// Generation of the spec that this status is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+    /// Revision that the agent has seen, and the one that is applied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<RevisionStatus>,
-    /// The plan that was made last and was not empty.
+    /// Last plan that was not empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<PlanStatus>,
-    /// What differs, or was put back a moment ago.
+    /// Objects that differ from Git, or were corrected a moment ago. Absent if there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift: Option<DriftStatus>,
+    /// Number of objects that the Sync owns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub objects: Option<ObjectCounts>,
-    /// The chart that was rendered, if it is not in git.
+    /// Chart that was rendered, if it is not in the repository.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chart: Option<ChartStatus>,
-    /// What is amiss in git and stops nothing.
+    /// Problems in the repository that do not block the Sync, and objects that are ignored or not removed. At most 20.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
-    /// Jobs that have done their work and that remove themselves: they are not created again.
+    /// Jobs that have succeeded and are deleted afterwards. They are not created again before their manifest changes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub completed: Vec<CompletedJob>,
-    /// Where a forge may tell of pushes: `/hooks/…`.
+    /// Path to which the forge sends webhooks: `/hooks/...`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook_path: Option<String>,
     /// The last 10 applied revisions, the newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<HistoryEntry>,
+    /// Conditions of the Sync: Ready, Reconciling, Stalled, Healthy, Drifted and AwaitingApproval.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
 }
@@ -44,66 +49,79 @@ pub struct SyncStatus {
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ChartStatus {
+    /// Name of the chart.
     pub name: String,
+    /// Version of the chart.
     pub version: String,
-    /// `sha256:<64 hex>` of its archive.
+    /// Digest of the archive: `sha256:<64 hex>`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
 }
 
-/// A Job that has done its work, as git says it.
+/// A Job that has succeeded.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CompletedJob {
+    /// Namespace of the Job.
     pub namespace: String,
+    /// Name of the Job.
     pub name: String,
-    /// The digest of the manifest. A changed one is another Job.
+    /// Digest of the manifest.
     pub manifest: String,
 }
 
+/// Revisions of the source.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RevisionStatus {
-    /// The newest revision that changed what this Sync reads: `main@sha1:<40 hex>`.
+    /// Newest revision that changed what this Sync reads: `main@sha1:<40 hex>`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen: Option<String>,
+    /// Revision that is applied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applied: Option<String>,
-    /// The applied revision for people: `main@1a2b3c4`.
+    /// Short form of the applied revision: `main@1a2b3c4`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub short: Option<String>,
-    /// Names what was read of git, and what spec.render refers to, at the applied revision.
+    /// Digest of what was read from the repository, and of what `spec.render` refers to, at the applied revision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tree: Option<String>,
-    /// What the commit of `seen` says of itself.
+    /// Author and subject of the commit of `seen`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<CommitNote>,
 }
 
-/// Who made a commit, and its subject.
+/// Author and subject of a commit.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CommitNote {
-    /// `Alice Smith <alice@example.com>`
+    /// Author: `Alice Smith <alice@example.com>`.
     pub author: String,
-    /// The first line of the message.
+    /// First line of the message.
     pub subject: String,
 }
 
+/// A plan.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PlanStatus {
+    /// Id of the plan. An Approval names it.
     pub id: String,
+    /// State of the plan: `Applied`, `Applying` (a part of it waits for another part), `AwaitingApproval`, `Rejected` or `Failed`.
     pub state: PlanState,
+    /// Number of objects for each operation.
     pub summary: PlanSummary,
+    /// Changes of the plan, as many as there is room for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<ChangeStatus>,
-    /// Changes that are not listed here; `holdfast plan` shows all.
+    /// Number of changes that are not listed. `holdfast plan` shows all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub omitted: Option<i64>,
+    /// When the plan came into this state.
     pub since: Timestamp,
 }
 
+/// State of a plan.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 pub enum PlanState {
     Applied,
@@ -113,105 +131,134 @@ pub enum PlanState {
     Failed,
 }
 
-/// How many objects each operation is for.
+/// Number of objects for each operation.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PlanSummary {
+    /// Objects that are created.
     pub create: i64,
+    /// Objects that are updated.
     pub update: i64,
+    /// Objects that are deleted.
     pub delete: i64,
+    /// Objects that are deleted and created again.
     pub recreate: i64,
+    /// Existing objects that become members.
     pub adopt: i64,
+    /// Objects that move here from another Sync.
     #[serde(default)]
     pub r#move: i64,
+    /// Objects that stay in the cluster and stop being members.
     #[serde(default)]
     pub orphan: i64,
 }
 
+/// A change of one object.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ChangeStatus {
+    /// Operation: create, adopt, move, update, recreate, delete or orphan.
     pub operation: String,
+    /// Object that changes.
     pub object: ObjectStatus,
+    /// Why it changes.
     pub reason: String,
-    /// The file and the line in git.
+    /// File and line in the repository.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
+    /// Fields that change. At most 10.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<FieldStatus>,
-    /// Fields that are not listed here.
+    /// Number of fields that are not listed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub omitted: Option<i64>,
 }
 
+/// Reference to an object.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ObjectStatus {
+    /// API group and version.
     pub api_version: String,
+    /// Kind.
     pub kind: String,
+    /// Namespace. Empty for objects of the cluster.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub namespace: String,
+    /// Name.
     pub name: String,
 }
 
-/// One field that changes, its values as JSON and cut. Values of Secrets are masked.
+/// A field that changes. Values are JSON, and shortened. Values of Secrets are masked.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FieldStatus {
-    /// RFC 6901.
+    /// JSON pointer (RFC 6901) of the field.
     pub path: String,
+    /// Live value. Absent if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<String>,
+    /// Value after the change. Absent if the field is removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
-    /// Who owns the live value: `kubectl-edit (Update, 2026-01-01T00:00:00Z)`. A manager is a tool, not a person.
+    /// Field manager that owns the live value: `kubectl-edit (Update, 2026-01-01T00:00:00Z)`. A manager is a program, not a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manager: Option<String>,
 }
 
-/// An episode of drift: from the first object that differs until a moment after the last one was put back.
+/// An episode of drift: from the first object that differs until five seconds after the last one was corrected.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DriftStatus {
+    /// When the episode began.
     pub since: Timestamp,
+    /// Objects that drifted, as many as there is room for.
     pub objects: Vec<DriftObject>,
-    /// Objects that are not listed here.
+    /// Number of objects that are not listed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub omitted: Option<i64>,
 }
 
-/// One object that drifted, and what of it.
+/// An object that drifted.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DriftObject {
+    /// API group and version.
     pub api_version: String,
+    /// Kind.
     pub kind: String,
+    /// Namespace. Empty for objects of the cluster.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub namespace: String,
+    /// Name.
     pub name: String,
+    /// State of the object: `Drifted` (it differs), `Corrected` (the value from Git was restored), `Fighting` (it differs and is
+    /// corrected at growing intervals, since somebody writes the other value again and again) or `Snoozed` (it differs and is not
+    /// corrected for a time).
     pub state: DriftState,
-    /// When it came to be in this state.
+    /// When the object came into this state.
     pub since: Timestamp,
-    /// It was deleted, which no manager is known of.
+    /// Whether the object was deleted. No field manager is known for that.
     #[serde(default, skip_serializing_if = "is_false")]
     pub deleted: bool,
-    /// Who deleted it, where the API server's audit events are to be had.
+    /// User who deleted it, if the API server sends its audit events.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
+    /// Fields that drifted.
     pub changes: Vec<DriftChange>,
-    /// Changes that are not listed here.
+    /// Number of fields that are not listed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub omitted: Option<i64>,
-    /// What is to be known beside the changes: who fights, until when it is snoozed.
+    /// Further information: who writes the field again and again, or until when the object is snoozed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// The entry of `spec.drift.ignore` that would silence this.
+    /// Entry of `spec.drift.ignore` that would silence this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ignore: Option<String>,
-    /// The file and the line in git.
+    /// File and line in the repository.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
-    /// The digest of the manifest, while it is not put back. Another one is a change of git, and no drift.
+    /// Digest of the manifest, while the object is not corrected. If the manifest changes, this is no longer drift.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manifest: Option<String>,
 }
@@ -221,46 +268,51 @@ fn is_false(flag: &bool) -> bool {
     !*flag
 }
 
-/// How far an object that drifted is.
+/// State of an object that drifted: `Drifted` (it differs), `Corrected` (the value from Git was restored), `Fighting` (it differs
+/// and is corrected at growing intervals, since somebody writes the other value again and again) or `Snoozed` (it differs and is
+/// not corrected for a time).
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 pub enum DriftState {
     /// It differs.
     Drifted,
-    /// It was put back.
+    /// The value from Git was restored.
     Corrected,
-    /// It differs, and is put back more and more rarely, since somebody writes the other value again and again.
+    /// It differs and is corrected at growing intervals, since somebody writes the other value again and again.
     Fighting,
-    /// It differs, and is left alone for a time.
+    /// It differs and is not corrected for a time.
     Snoozed,
 }
 
-/// One field that drifted, and who wrote the live value. Values of Secrets are masked, long ones are cut.
+/// A field that drifted. Values of Secrets are masked, long values are shortened.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DriftChange {
-    /// RFC 6901.
+    /// JSON pointer (RFC 6901) of the field.
     pub path: String,
+    /// Value in Git. Absent if Git has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "any")]
     pub desired: Option<Value>,
+    /// Value in the cluster. Absent if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "any")]
     pub live: Option<Value>,
-    /// The field manager that owns the live value: a tool, not a person.
+    /// Field manager that owns the live value: a program, not a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manager: Option<String>,
-    /// `Apply` or `Update`.
+    /// Operation of the manager: `Apply` or `Update`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<String>,
+    /// Subresource that the manager wrote, such as `scale`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subresource: Option<String>,
-    /// RFC 3339.
+    /// Time of the change (RFC 3339).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<String>,
-    /// Who asked the API server for it, where its audit events are to be had.
+    /// User who made the change, if the API server sends its audit events.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
-    /// Git says nothing about it: another manager added it.
+    /// Whether another manager added the field, and Git does not have it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub ghost: bool,
 }
@@ -270,21 +322,29 @@ pub(super) fn any(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"x-kubernetes-preserve-unknown-fields": true})
 }
 
+/// Number of objects.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ObjectCounts {
+    /// Objects that the Sync owns.
     pub total: i64,
+    /// Objects that are healthy.
     pub ready: i64,
-    /// `ready/total`, for the column of kubectl.
+    /// `ready/total`, for the column OBJECTS of kubectl.
     pub shown: String,
 }
 
+/// A revision that was applied.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HistoryEntry {
+    /// Revision that was applied.
     pub revision: String,
+    /// Id of the plan. Absent if nothing had to be changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<String>,
+    /// When it was applied.
     pub at: Timestamp,
+    /// Outcome: `Applied`.
     pub outcome: String,
 }
