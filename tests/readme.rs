@@ -1,6 +1,7 @@
-//! README.md is true: its YAML is valid to a real API server, its command lines parse, its metrics and links are there.
-//! I/O: disk reads, processes, network.
+//! README.md and the pages in agent/docs are true: their YAML is valid to a real API server, their command lines parse, their
+//! metrics and links are there. I/O: disk reads, processes, network.
 
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, ensure};
@@ -8,6 +9,28 @@ use holdfast_tests::{Env, agent, root};
 
 fn readme() -> anyhow::Result<String> {
     std::fs::read_to_string(root().join("README.md")).context("cannot read README.md")
+}
+
+/// The Markdown files of a folder: their paths from the root of the repository, and their texts.
+fn markdown(folder: &str) -> anyhow::Result<Vec<(String, String)>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(root().join(folder)).with_context(|| format!("cannot list {folder}"))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "md") {
+            let text = std::fs::read_to_string(&path)?;
+            found.push((path.strip_prefix(root())?.display().to_string(), text));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// README.md and the pages in agent/docs.
+fn pages() -> anyhow::Result<Vec<(String, String)>> {
+    let mut pages = vec![("README.md".to_owned(), readme()?)];
+    pages.extend(markdown("agent/docs")?);
+    ensure!(pages.len() > 5, "agent/docs has too few pages");
+    Ok(pages)
 }
 
 /// The blocks of code in a language, each with the number of its first line.
@@ -32,15 +55,17 @@ fn blocks(text: &str, language: &str) -> Vec<(usize, String)> {
 async fn every_yaml_block_is_valid_to_the_api_server() -> anyhow::Result<()> {
     let env = Env::start().await?;
     env.cluster.must(&["create", "namespace", "team-a"]).await?;
-    let text = readme()?;
-    let blocks = blocks(&text, "yaml");
-    ensure!(!blocks.is_empty(), "README.md has no block of YAML");
     let arguments = ["apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-"];
-    for (line, block) in &blocks {
-        let output = env.cluster.kubectl_with(&env.cluster.kubeconfig(), &arguments, block).await?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "README.md:{line}: the API server refuses it: {said}");
+    let mut seen = 0;
+    for (page, text) in pages()? {
+        for (line, block) in blocks(&text, "yaml") {
+            let output = env.cluster.kubectl_with(&env.cluster.kubeconfig(), &arguments, &block).await?;
+            let said = String::from_utf8_lossy(&output.stderr);
+            ensure!(output.status.success(), "{page}:{line}: the API server refuses it: {said}");
+            seen += 1;
+        }
     }
+    ensure!(seen > 0, "no page has a block of YAML");
     Ok(())
 }
 
@@ -50,21 +75,23 @@ async fn every_command_line_parses() -> anyhow::Result<()> {
     let folder = program.parent().context("the program is in no folder")?;
     let path = std::env::var("PATH").unwrap_or_default();
     let mut seen = 0;
-    for (first, block) in blocks(&readme()?, "sh") {
-        for (at, line) in block.lines().enumerate().filter(|(_, line)| line.starts_with("holdfast ")) {
-            // With --help the line is parsed up to there, and nothing is done.
-            let command = line.split(" #").next().unwrap_or(line);
-            let output = Command::new("sh")
-                .args(["-c", &format!("{command} --help")])
-                .env("PATH", format!("{}:{path}", folder.display()))
-                .output()?;
-            let said = String::from_utf8_lossy(&output.stderr);
-            ensure!(output.status.success(), "README.md:{}: {command}: {said}", first + at);
-            ensure!(!output.stdout.is_empty(), "README.md:{}: {command} prints no help", first + at);
-            seen += 1;
+    for (page, text) in pages()? {
+        for (first, block) in blocks(&text, "sh") {
+            for (at, line) in block.lines().enumerate().filter(|(_, line)| line.starts_with("holdfast ")) {
+                // With --help the line is parsed up to there, and nothing is done.
+                let command = line.split(" #").next().unwrap_or(line);
+                let output = Command::new("sh")
+                    .args(["-c", &format!("{command} --help")])
+                    .env("PATH", format!("{}:{path}", folder.display()))
+                    .output()?;
+                let said = String::from_utf8_lossy(&output.stderr);
+                ensure!(output.status.success(), "{page}:{}: {command}: {said}", first + at);
+                ensure!(!output.stdout.is_empty(), "{page}:{}: {command} prints no help", first + at);
+                seen += 1;
+            }
         }
     }
-    ensure!(seen > 0, "README.md shows no command line");
+    ensure!(seen > 0, "no page shows a command line");
     Ok(())
 }
 
@@ -72,40 +99,80 @@ async fn every_command_line_parses() -> anyhow::Result<()> {
 #[test]
 fn every_metric_is_registered() -> anyhow::Result<()> {
     let source = std::fs::read_to_string(root().join("agent/src/metrics.rs"))?;
-    let text = readme()?;
-    let words = text.split(|character: char| !(character.is_ascii_lowercase() || character == '_'));
     let mut seen = 0;
-    for word in words.filter(|word| word.starts_with("holdfast_")) {
-        // The encoder adds the prefix, the unit, and _total to counters.
-        let name =
-            word.trim_start_matches("holdfast_").trim_end_matches("_total").trim_end_matches("_seconds");
-        let registered = source.contains(&format!("\"{name}\""));
-        ensure!(
-            registered,
-            "README.md names the metric {word}, which agent/src/metrics.rs does not register"
-        );
-        seen += 1;
+    for (page, text) in pages()? {
+        let words = text.split(|character: char| !(character.is_ascii_lowercase() || character == '_'));
+        for word in words.filter(|word| word.starts_with("holdfast_")) {
+            // The encoder adds the prefix, the unit, and _total to counters.
+            let name =
+                word.trim_start_matches("holdfast_").trim_end_matches("_total").trim_end_matches("_seconds");
+            let registered = source.contains(&format!("\"{name}\""));
+            ensure!(
+                registered,
+                "{page} names the metric {word}, which agent/src/metrics.rs does not register"
+            );
+            seen += 1;
+        }
     }
-    ensure!(seen > 0, "README.md names no metric");
+    ensure!(seen > 0, "no page names a metric");
     Ok(())
 }
 
-/// In every README of the repository: a link that is not to the web is to a file or folder.
+/// The names by which GitHub links to the headings of a page.
+fn anchors(text: &str) -> Vec<String> {
+    let headings = text
+        .lines()
+        .filter_map(|line| line.strip_prefix('#'))
+        .map(|rest| rest.trim_start_matches('#').trim());
+    let kept = |letter: &char| letter.is_alphanumeric() || [' ', '-', '_'].contains(letter);
+    headings
+        .map(|heading| heading.to_lowercase().chars().filter(kept).collect::<String>().replace(' ', "-"))
+        .collect()
+}
+
+/// Why a link of a page leads nowhere, if it does not.
+fn broken(page: &Path, text: &str, link: &str) -> Option<String> {
+    if link.contains("://") {
+        return None;
+    }
+    let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+    let target = page.parent().unwrap_or(page).join(file);
+    if !file.is_empty() && !target.exists() {
+        return Some(format!("{file} is not there"));
+    }
+    let linked =
+        if file.is_empty() { text.to_owned() } else { std::fs::read_to_string(&target).unwrap_or_default() };
+    let there = anchor.is_empty() || anchors(&linked).iter().any(|name| name == anchor);
+    (!there).then(|| format!("{link} has no heading #{anchor}"))
+}
+
+/// In every Markdown file beside the code: a link that is not to the web is to a file, a folder or a heading.
 #[test]
 fn every_link_leads_somewhere() -> anyhow::Result<()> {
-    for folder in ["", "agent", "diff", "examples", "manifests", "tests"] {
-        let folder = root().join(folder);
-        let file = folder.join("README.md");
-        let text =
-            std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
-        for (at, line) in text.lines().enumerate() {
-            for part in line.split("](").skip(1) {
-                let link = part.split([')', '#']).next().unwrap_or(part);
-                let there = link.is_empty() || link.contains("://") || folder.join(link).exists();
-                ensure!(there, "{}:{}: {link} is not there", file.display(), at + 1);
+    let mut seen = 0;
+    for folder in [
+        "",
+        ".github",
+        "agent",
+        "agent/docs",
+        "diff",
+        "examples",
+        "manifests",
+        "manifests/monitoring",
+        "tests",
+    ] {
+        for (page, text) in markdown(folder)? {
+            for (at, line) in text.lines().enumerate() {
+                for part in line.split("](").skip(1) {
+                    let link = part.split(')').next().unwrap_or(part);
+                    let wrong = broken(&root().join(&page), &text, link);
+                    ensure!(wrong.is_none(), "{page}:{}: {}", at + 1, wrong.unwrap_or_default());
+                    seen += 1;
+                }
             }
         }
     }
+    ensure!(seen > 0, "no page has a link");
     Ok(())
 }
 
