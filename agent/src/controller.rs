@@ -69,7 +69,7 @@ pub async fn run(
         match connect(&config, &options, &metrics, &stop).await {
             Ok(connected) => break connected,
             Err(error) if error.is_final() => return Err(error),
-            Err(error) => warn!(%error, "Cannot start yet and tries again"),
+            Err(error) => warn!(error = chain(&error), "Cannot start yet and tries again"),
         }
         tokio::time::sleep(PAUSE).await;
     };

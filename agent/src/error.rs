@@ -22,3 +22,59 @@ pub trait StageError: std::error::Error {
     /// The static name of the variant, CamelCase: a condition's reason and a metric's label.
     fn name(&self) -> &'static str;
 }
+
+/// An error with its sources, each once. Of an answer of the API server it has the message: kube adds the whole answer in
+/// Rust's debug form, and so does every error that is made of it.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let errors = std::iter::successors(Some(error), |error| error.source());
+    let answer = errors.clone().find_map(answer);
+    let mut text = String::new();
+    for error in errors {
+        let said = error.to_string();
+        let (said, last) = match &answer {
+            Some((form, message)) => (said.replace(form, message), said == *form),
+            None => (said, false),
+        };
+        if text.is_empty() {
+            text = said;
+        } else if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        if last {
+            break;
+        }
+    }
+    text
+}
+
+/// An answer of the API server as kube writes it, and its message.
+fn answer(error: &(dyn std::error::Error + 'static)) -> Option<(String, String)> {
+    let kube::Error::Api(status) = error.downcast_ref::<kube::Error>()? else { return None };
+    let unnamed = || format!("{} ({})", status.reason, status.code);
+    let message = if status.message.is_empty() { unnamed() } else { status.message.clone() };
+    Some((error.to_string(), message))
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::*;
+
+    fn status(code: u16, message: &str) -> kube::Error {
+        kube::Error::Api(Box::new(Status { code, message: message.to_owned(), ..Status::default() }))
+    }
+
+    #[test]
+    fn an_answer_of_the_server_is_told_by_its_message() {
+        assert_eq!(chain(&status(403, "secrets is forbidden")), "secrets is forbidden");
+        let wrapped = kube::runtime::watcher::Error::WatchFailed(status(403, "secrets is forbidden"));
+        assert_eq!(chain(&wrapped), "watch stream failed: secrets is forbidden");
+        let unnamed = chain(&kube::Error::Api(Box::new(Status {
+            code: 418,
+            reason: "Teapot".into(),
+            ..Status::default()
+        })));
+        assert_eq!(unnamed, "Teapot (418)");
+    }
+}

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 pub use self::verdict::Given;
 use self::verdict::{Verdict, verdict};
-use crate::api::ApprovalPolicy;
+use crate::api::{ApprovalPolicy, names};
 
 /// A plan that may be applied.
 #[derive(Debug)]
@@ -151,8 +151,17 @@ fn needs_approval(change: &Change, policy: ApprovalPolicy, set: Set, many: bool)
     }
     let deletes = change.operation.deletes();
     match policy {
-        ApprovalPolicy::Irreversible if deletes && change.risk.is_some() => change.risk.clone(),
-        ApprovalPolicy::Irreversible => irreversible(change, many).map(str::to_owned),
+        ApprovalPolicy::Irreversible => {
+            let risk = change.risk.clone().filter(|_| deletes);
+            let why = risk.or_else(|| irreversible(change, many).map(str::to_owned));
+            let hint = why.as_ref().and_then(|_| keeps_pods(change)).map(str::to_owned);
+            let doubt = change
+                .doubt
+                .as_ref()
+                .map(|doubt| format!("whether the API server accepts the replacement is not known: {doubt}"));
+            let all: Vec<String> = [why, hint, doubt].into_iter().flatten().collect();
+            (!all.is_empty()).then(|| all.join("; "))
+        }
         ApprovalPolicy::Deletions if deletes => Some("the policy asks for every deletion".to_owned()),
         ApprovalPolicy::Never | ApprovalPolicy::Deletions => None,
         ApprovalPolicy::Always => Some("the policy asks for every change".to_owned()),
@@ -182,7 +191,9 @@ fn irreversible(change: &Change, many: bool) -> Option<&'static str> {
                 Some("recreating a CustomResourceDefinition deletes every object of its kind")
             }
             _ if recreate_allowed(change) => None,
-            ("apps", "StatefulSet") => Some("recreating a StatefulSet ends all its pods"),
+            (_, "StatefulSet" | "Deployment" | "DaemonSet" | "ReplicaSet" | "ReplicationController") => {
+                Some("recreating it ends all its pods")
+            }
             _ => Some("an immutable field can only be changed by deleting the object and creating it anew"),
         },
         Operation::Create | Operation::Adopt | Operation::Move | Operation::Update | Operation::Orphan => {
@@ -192,9 +203,20 @@ fn irreversible(change: &Change, many: bool) -> Option<&'static str> {
 }
 
 fn recreate_allowed(change: &Change) -> bool {
-    let annotation =
-        change.manifest.as_ref().and_then(|manifest| manifest.annotation(crate::api::names::RECREATE));
-    annotation == Some(crate::api::names::ALLOWED)
+    let annotation = change.manifest.as_ref().and_then(|manifest| manifest.annotation(names::RECREATE));
+    matches!(annotation, Some(names::ALLOWED | names::ORPHAN))
+}
+
+/// What keeps the pods of a workload, where that helps: the replacement adopts those that its selector matches.
+fn keeps_pods(change: &Change) -> Option<&'static str> {
+    let workload = matches!(
+        &*change.object.kind.kind,
+        "StatefulSet" | "Deployment" | "DaemonSet" | "ReplicaSet" | "ReplicationController"
+    );
+    let helps = workload && !change.fields.iter().any(|field| field.path.starts_with("/spec/selector"));
+    (change.operation == Operation::Recreate && helps).then_some(
+        "with the annotation holdfast.dev/recreate: Orphan the pods stay, and the replacement adopts them",
+    )
 }
 
 impl Waiting {

@@ -24,6 +24,7 @@ use tracing::{info, warn};
 
 pub use self::fence::{Clock, Fence, clock};
 use self::observed::{Observed, holder};
+use crate::cluster::refusal::chain;
 
 /// The name of the Lease.
 const NAME: &str = "holdfast";
@@ -148,7 +149,7 @@ impl Candidate {
                     }
                     waiting = Some(other);
                 }
-                Err(error) => warn!(%error, "Cannot acquire the Lease, trying again"),
+                Err(error) => warn!(error = chain(&error), "Cannot acquire the Lease, trying again"),
             }
             sleep(self.times.period + self.times.jitter.mul_f64(chance())).await;
         }
@@ -174,7 +175,7 @@ impl Candidate {
                     warn!(holder = other, "Lost the Lease");
                     break;
                 }
-                Ok(Err(error)) => warn!(%error, "Cannot renew the Lease, trying again"),
+                Ok(Err(error)) => warn!(error = chain(&error), "Cannot renew the Lease, trying again"),
                 Err(_) => warn!("Cannot renew the Lease in time"),
             }
         }
@@ -210,7 +211,7 @@ impl Candidate {
         spec.renew_time = Some(MicroTime(Timestamp::now()));
         match timeout(RELEASE, self.leases.replace(NAME, &PostParams::default(), &lease)).await {
             Ok(Ok(_)) => info!("Released the Lease"),
-            Ok(Err(error)) => warn!(%error, "Cannot release the Lease; it ends by itself"),
+            Ok(Err(error)) => warn!(error = chain(&error), "Cannot release the Lease; it ends by itself"),
             Err(_) => warn!("Cannot release the Lease in time; it ends by itself"),
         }
     }

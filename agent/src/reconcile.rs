@@ -79,8 +79,8 @@ pub async fn reconcile(run: &Run<'_>, memory: &mut Memory) -> Findings {
     };
     // What is not looked at now is looked at by the next run.
     let _ = run.limits.wait("observe", looking).await;
-    let partial = findings.failure.is_some();
-    findings.drift.iter_mut().for_each(|found| drift::complete(run, memory, found, partial));
+    let failed = findings.failure.is_some();
+    findings.drift.iter_mut().for_each(|found| drift::complete(run, memory, found, failed));
     findings.objects = Some(lingering::health(run));
     findings.warnings = ignored::warnings(run, memory, findings.warnings.take(), findings.notes.take());
     findings.completed = memory.rendered.is_some().then(|| jobs::completed(run, memory));
@@ -118,10 +118,11 @@ async fn pipeline(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) -
     findings.warnings = observed.warnings.take();
     findings.notes = Some(lingering::notes(run, &observed));
     let planned = local::work(|| stages::plan(run, &source.seen, &mut observed));
-    let Planned { plan, kinds, drifted, kept: _, waits: unplanned, next } =
+    let Planned { plan, kinds, drifted, kept: _, refused, waits: unplanned, next } =
         drift::split(run, memory, &observed, planned);
     findings.next = next;
-    let plan = run.limits.wait("plan", stages::rights(run, &mut observed, plan, &kinds)).await?;
+    let (plan, lacking) = run.limits.wait("plan", stages::rights(run, &mut observed, plan, &kinds)).await?;
+    let refused = drift::told(run, &drifted, &[refused, lacking].concat());
     let (plan, held) = dependencies::hold(run, &source.seen, plan, &drifted);
     let set = stages::set(run, empty, false);
     let decision = stages::gate(run, plan, set);
@@ -136,12 +137,14 @@ async fn pipeline(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) -
     let Outcome { done, errors, waits, again } =
         stages::apply(run, Some(&source), &observed, approved, &kinds).await;
     let settled = approvals::settle(run, begun, &done).await;
-    findings.drift = Some(drift::found(run, memory, &drifted, attempted, &done, findings.waiting.as_ref()));
+    let errors = [std::mem::take(&mut observed.errors), errors].concat();
+    let tried = [refused, attempted].concat();
+    findings.drift =
+        Some(drift::found(run, memory, &drifted, tried, &done, findings.waiting.as_ref(), &errors));
     findings.done = Some(Done { id, changes: done }).filter(|done| !done.changes.is_empty());
     findings.waits =
         waits.or(unplanned).or(observed.waits.take()).or_else(|| lingering::ending(run, &observed));
     findings.again = again;
-    let errors = [std::mem::take(&mut observed.errors), errors].concat();
     stages::keep(run, memory, &source, observed, errors.is_empty() && held.is_ok());
     let unmarked = stages::unmark(run, memory).await;
     if empty {

@@ -22,6 +22,7 @@ pub mod operation;
 pub mod order;
 pub mod plan;
 pub mod range;
+pub mod replacement;
 pub mod standing;
 pub mod substitute;
 pub mod takeover;

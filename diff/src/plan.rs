@@ -2,6 +2,8 @@
 //!
 //! Drift is a non-empty plan at a revision that is already applied. Pure.
 
+mod refused;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
@@ -17,8 +19,10 @@ use crate::mask::{Masks, mask};
 use crate::object::{Manifest, ObjectId, Origin};
 pub use crate::operation::Operation;
 use crate::order::Stage;
+use crate::replacement;
 use crate::standing::Standing;
 use crate::takeover::{Settled, Takeover};
+pub use refused::refused;
 
 /// One field that changes. Values of Secrets are masked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -67,6 +71,9 @@ pub struct Change {
     /// Why more may go than the object itself, if it is deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub risk: Option<String>,
+    /// Why it is not known whether the API server would accept the replacement of an object that is recreated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<String>,
     /// The live object as it was when this was planned.
     #[serde(skip)]
     pub seen: Option<SeenAt>,
@@ -203,8 +210,14 @@ fn place(change: &Change) -> (bool, i64, i64, &ObjectId) {
 pub enum Prediction {
     /// The object as it would be.
     Becomes(Value),
-    /// An immutable field stands against it: the replacement was validated, and this is the server's word.
-    NeedsRecreate { replacement: Value, because: String },
+    /// What the object is stands against it, and this is the server's word. The replacement is as the server would make it,
+    /// if it says so.
+    NeedsRecreate {
+        replacement: Option<Box<Value>>,
+        because: String,
+        /// Why it is not known whether the server would accept the replacement.
+        doubt: Option<String>,
+    },
 }
 
 /// What was seen of one desired object.
@@ -242,6 +255,7 @@ pub fn desired(
         manifest: Some(manifest.clone()),
         takeover: None,
         risk: None,
+        doubt: None,
         seen: None,
         satisfies: None,
         effect,
@@ -276,13 +290,16 @@ pub fn desired(
             let fields = describe(object, &live, masks, differences);
             Some(Change { takeover, ..change(operation, reason, fields, effect, uid(&live)) })
         }
-        Seen::Exists { live, prediction: Prediction::NeedsRecreate { replacement, because }, .. } => {
-            let differences = compare::objects(&live, &replacement);
+        Seen::Exists {
+            live, prediction: Prediction::NeedsRecreate { replacement, because, doubt }, ..
+        } => {
+            let differences = replacement::differences(&live, &manifest.value, replacement.as_deref());
             let effect = effect(&differences);
             let fields = describe(object, &live, masks, differences);
             // The server's words can quote the value.
             let because = masks.hide(&because).into_owned();
-            Some(change(Operation::Recreate, because, fields, effect, uid(&live)))
+            let doubt = doubt.map(|doubt| masks.hide(&doubt).into_owned());
+            Some(Change { doubt, ..change(Operation::Recreate, because, fields, effect, uid(&live)) })
         }
     }
 }
@@ -324,6 +341,7 @@ pub fn kept(
         manifest: None,
         takeover: None,
         risk: None,
+        doubt: None,
         seen: None,
         satisfies: None,
         effect: Digest::of_bytes(b""),
@@ -356,6 +374,7 @@ pub fn overwritten(
         manifest: None,
         takeover: None,
         risk: None,
+        doubt: None,
         seen: None,
         satisfies: None,
         effect,
@@ -386,6 +405,7 @@ pub fn removed(
         manifest: None,
         takeover: None,
         risk: None,
+        doubt: None,
         seen: None,
         satisfies: None,
         effect: Digest::of_bytes(b""),

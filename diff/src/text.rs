@@ -87,6 +87,10 @@ fn object(text: &mut String, change: &Change, colour: Colour) {
     if let Some(risk) = &change.risk {
         let _ = writeln!(text, "    {}", colour.paint("31", &line(risk)));
     }
+    if let Some(doubt) = &change.doubt {
+        let text_of = format!("whether the API server accepts the replacement is not known: {doubt}");
+        let _ = writeln!(text, "    {}", colour.paint("31", &line(&text_of)));
+    }
     // A field that changes its owner and not its value is told with the others of that owner.
     let mut owners: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for change in &change.fields {

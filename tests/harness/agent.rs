@@ -11,6 +11,7 @@ use tokio::sync::OnceCell;
 use crate::ports;
 use crate::tools::progress;
 use crate::watchdog::{Folder, Process, tail};
+use crate::words::{self, Log};
 
 /// The program, built once in a run.
 pub async fn program() -> anyhow::Result<&'static Path> {
@@ -43,14 +44,21 @@ fn build() -> anyhow::Result<PathBuf> {
 pub async fn holdfast(kubeconfig: &Path, arguments: &[&str]) -> anyhow::Result<Output> {
     let mut command = Command::new(program().await?);
     command.args(arguments).env("KUBECONFIG", kubeconfig).env("NO_COLOR", "1");
-    Ok(tokio::task::spawn_blocking(move || command.output()).await??)
+    let output = tokio::task::spawn_blocking(move || command.output()).await??;
+    for printed in [&output.stdout, &output.stderr] {
+        words::check(
+            &format!("the output of holdfast {}", arguments.join(" ")),
+            &String::from_utf8_lossy(printed),
+        )?;
+    }
+    Ok(output)
 }
 
 /// A running agent.
 pub struct Agent {
     process: Process,
     port: u16,
-    log: PathBuf,
+    log: Log,
     folder: Folder,
 }
 
@@ -84,7 +92,7 @@ impl Agent {
             // As manifests/base/deployment.yaml sets them.
             .envs([("MALLOC_ARENA_MAX", "1"), ("MALLOC_TRIM_THRESHOLD_", "131072")]);
         let process = Process::start("holdfast", &mut command, &log)?;
-        let mut agent = Self { process, port, log, folder };
+        let mut agent = Self { process, port, log: Log(log), folder };
         agent.wait_ready(Duration::from_mins(1)).await?;
         Ok(agent)
     }
@@ -106,7 +114,7 @@ impl Agent {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        bail!("the agent is not ready after {limit:?}:\n{}", tail(&self.log))
+        bail!("the agent is not ready after {limit:?}:\n{}", tail(&self.log.0))
     }
 
     /// Its cache folder.
@@ -156,7 +164,12 @@ impl Agent {
 
     /// Everything that it wrote so far.
     pub fn output(&self) -> anyhow::Result<String> {
-        Ok(std::fs::read_to_string(&self.log)?)
+        Ok(std::fs::read_to_string(&self.log.0)?)
+    }
+
+    /// Fails if its log has a debug form in it.
+    pub fn check_words(&self) -> anyhow::Result<()> {
+        self.log.check()
     }
 
     /// Its log lines, each of which must be one JSON object.

@@ -18,6 +18,7 @@ use crate::pki::{Authority, Leaf};
 use crate::ports;
 use crate::tools::Tools;
 use crate::watchdog::{Folder, Process};
+use crate::words;
 
 /// What a control plane is started with.
 #[derive(Clone, Debug)]
@@ -59,7 +60,22 @@ const AUDIT_POLICY: &str = "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStage
 /// What starting may take on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(2);
 
+impl Drop for ControlPlane {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let found = words::check_cluster(self.kubectl_program(), &self.kubeconfig());
+            assert_eq!(found.map_err(|error| error.to_string()), Ok(()));
+        }
+    }
+}
+
 impl ControlPlane {
+    /// Fails if a status or an Event has a debug form in it.
+    pub async fn check_words(&self) -> anyhow::Result<()> {
+        let (kubectl, kubeconfig) = (self.kubectl_program().to_path_buf(), self.kubeconfig());
+        tokio::task::spawn_blocking(move || words::check_cluster(&kubectl, &kubeconfig)).await?
+    }
+
     /// Starts a control plane, in about five seconds.
     pub async fn start(tools: &Tools, options: Options) -> anyhow::Result<Self> {
         let folder = Folder::make("cp")?;

@@ -30,6 +30,7 @@ pub mod sync;
 pub mod tools;
 pub mod watchdog;
 pub mod webhook;
+pub mod words;
 
 use std::future::Future;
 use std::path::{Path, PathBuf};

@@ -40,7 +40,9 @@ where
                 anyhow::Ok(Shared { env, agent })
             })
             .await?;
-        test(shared).await
+        test(shared).await?;
+        shared.agent.check_words()?;
+        shared.env.cluster.check_words().await
     })
 }
 

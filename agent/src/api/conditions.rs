@@ -35,6 +35,8 @@ pub mod reason {
     pub const NOTHING_WAITS: &str = "NothingWaits";
     pub const REJECTED: &str = "Rejected";
     pub const DRIFT_REPORTED: &str = "DriftReported";
+    /// The API server refuses the correction.
+    pub const CORRECTION_REFUSED: &str = "CorrectionRefused";
     /// Somebody writes the other value again and again.
     pub const DRIFT_FIGHT: &str = "DriftFight";
     pub const DRIFT_SNOOZED: &str = "DriftSnoozed";

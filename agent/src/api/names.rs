@@ -17,6 +17,8 @@ pub const NEVER: &str = "Never";
 /// On an object in git: [`ALLOWED`] lets an immutable field be changed by delete and create without an approval.
 pub const RECREATE: &str = "holdfast.dev/recreate";
 pub const ALLOWED: &str = "Allowed";
+/// As [`ALLOWED`], and what belongs to the object, such as the pods of a StatefulSet, stays.
+pub const ORPHAN: &str = "Orphan";
 /// On a Job in git: [`DELETE`] deletes it when it has succeeded. It is not run again.
 pub const COMPLETED: &str = "holdfast.dev/completed";
 pub const DELETE: &str = "Delete";

@@ -261,6 +261,9 @@ pub struct DriftObject {
     /// Digest of the manifest, while the object is not corrected. If the manifest changes, this is no longer drift.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manifest: Option<String>,
+    /// Why the object could not be put back: the refusal of the API server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<String>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form of serde")]

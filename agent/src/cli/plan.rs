@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::slice;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::{Global, Output, cluster, files, print};
-use crate::api::{Snooze, Sync};
+use crate::api::{DriftObject, Snooze, Sync};
 use crate::cluster::marks::key::KeyIn;
 use crate::cluster::rights;
 use crate::context::{Context, Options};
@@ -127,8 +128,13 @@ impl Plan {
         };
         let empty = rendering.is_empty();
         let mut observed = stages::observe(&run, rendering, &seen.revision).await?;
-        let stages::Planned { plan, kinds, drifted, kept, .. } = stages::plan(&run, &seen, &mut observed);
-        let plan = stages::rights(&run, &mut observed, plan, &kinds).await?;
+        let stages::Planned { plan, kinds, drifted, kept, refused, .. } =
+            stages::plan(&run, &seen, &mut observed);
+        let (plan, lacking) = stages::rights(&run, &mut observed, plan, &kinds).await?;
+        let refused: Vec<DriftObject> = drift::told(&run, &drifted, &[refused, lacking].concat())
+            .into_iter()
+            .map(|(_, told)| told)
+            .collect();
         let waiting = stages::gate(&run, plan.clone(), stages::set(&run, empty, false)).waiting;
         let snoozed: Vec<String> = plan
             .changes
@@ -149,11 +155,22 @@ impl Plan {
                 let waiting =
                     waiting.map(|waiting| json!({"planId": waiting.plan.id, "reasons": waiting.held()}));
                 let whole = json!({"id": plan.id, "revision": seen.revision, "summary": report::changes::summary(&plan.changes),
-                    "drift": !drifted.is_empty(), "kept": kept, "snoozed": snoozed, "changes": plan.changes, "waiting": waiting, "errors": errors});
+                    "drift": !drifted.is_empty(), "kept": kept, "refused": refused, "snoozed": snoozed, "changes": plan.changes, "waiting": waiting, "errors": errors});
                 print::json(&whole)?;
             }
             Output::Text => {
-                print::written(&text::plan(&plan, colour()))?;
+                if plan.is_empty() && !observed.errors.is_empty() {
+                    print::line("no changes can be planned before the errors are corrected");
+                } else {
+                    print::written(&text::plan(&plan, colour()))?;
+                }
+                for told in &refused {
+                    print::line("");
+                    print::line(format_args!(
+                        "cannot be put back: {}",
+                        report::drift::describe(slice::from_ref(told))
+                    ));
+                }
                 for snoozed in snoozed {
                     print::line("");
                     print::line(snoozed);

@@ -23,7 +23,7 @@ use super::entry::Entry;
 use super::observe::Lingering;
 use super::prune;
 use super::refusal::ObjectError;
-use super::requests::{Apply, Requests, ResourceType, is_conflict};
+use super::requests::{Apply, Dependants, Requests, ResourceType, is_conflict};
 use crate::gate::ApprovedPlan;
 use crate::sync_ref::SyncRef;
 
@@ -129,6 +129,13 @@ pub async fn apply<'a>(
                     (change.manifest, change.takeover) = (None, None);
                     outcome.done.push(change);
                 }
+                Ok(Written::Ending) => {
+                    let reason = format!("{} is being deleted, and is created again then", change.object);
+                    outcome.waits.get_or_insert(reason);
+                    failed.push(change.object.clone());
+                    (change.manifest, change.takeover) = (None, None);
+                    outcome.done.push(change);
+                }
                 Ok(Written::NotBegun(why)) => {
                     outcome.waits.get_or_insert(why);
                     outcome.again = true;
@@ -204,6 +211,8 @@ fn blocked(cluster: &Cluster, owner: &SyncRef, next: Stage) -> Option<String> {
 /// What became of a change.
 enum Written {
     Done,
+    /// It is created when the object that it replaces is gone.
+    Ending,
     /// Somebody changed the object since that was planned: it is not overwritten unseen.
     Changed,
     /// The run has ended, and this is why.
@@ -229,9 +238,10 @@ async fn write(
     }
     if change.operation == Operation::Recreate {
         let uid = change.uid.as_deref().unwrap_or_default();
-        if requests.delete(kind, object, uid).await.map_err(|error| refused(&error))? {
+        let dependants = Dependants::of(&manifest);
+        if requests.delete(kind, object, uid, dependants).await.map_err(|error| refused(&error))? {
             // Finalizers hold it; the watch tells when it is gone, and then it is created.
-            return Ok(Written::Done);
+            return Ok(Written::Ending);
         }
     }
     // What was not there when the plan was made is not overwritten if it is there now: that would be another plan.
@@ -241,7 +251,7 @@ async fn write(
     let live = applied.map_err(|error| {
         if !force && is_conflict(&error) {
             let message = "it was created by someone else since it was planned; it is planned again";
-            return ObjectError::transient(object, change.origin.as_ref(), "Appeared", message);
+            return ObjectError::transient(object, change.origin.as_ref(), "Appeared", message).of(object);
         }
         refused(&error)
     })?;

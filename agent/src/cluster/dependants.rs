@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::Cluster;
 use super::entry::Entry;
 use super::refusal;
-use super::requests::{Requests, ResourceType, is_forbidden};
+use super::requests::{Dependants, Requests, ResourceType, is_forbidden};
 
 /// Owners above a claim that are looked at: a claim of a StatefulSet of a custom object has two.
 const DEPTH: usize = 4;
@@ -23,15 +23,16 @@ const DEPTH: usize = 4;
 pub async fn risks(
     cluster: &Cluster,
     requests: &Requests,
-    objects: impl Iterator<Item = (&ObjectId, &Entry)>,
+    objects: impl Iterator<Item = (&ObjectId, &Entry, Dependants)>,
 ) -> Result<HashMap<ObjectId, String>, kube::Error> {
     let mut risks = HashMap::new();
     let mut owners: HashMap<Arc<str>, HashMap<&str, &ObjectId>> = HashMap::new();
-    for (object, entry) in objects {
+    for (object, entry, dependants) in objects {
         if let Some(finalizer) = &entry.finalizer {
             let risk = format!("the finalizer {finalizer} may remove more than the object");
             risks.insert(object.clone(), risk);
-        } else if may_own_claims(&object.kind) && !object.namespace.is_empty() {
+        } else if dependants == Dependants::Go && may_own_claims(&object.kind) && !object.namespace.is_empty()
+        {
             owners.entry(object.namespace.clone()).or_default().insert(&entry.uid, object);
         }
     }

@@ -82,18 +82,41 @@ impl Discovery {
         if kind.group.is_empty() {
             return self.find("v1", &kind.kind).await;
         }
-        let groups = self.client.list_api_groups().await?;
-        let Some(group) = groups.groups.into_iter().find(|group| group.name == kind.group) else {
-            return Ok(None);
-        };
-        let preferred = group.preferred_version.map(|version| version.group_version);
-        let others = group.versions.into_iter().map(|version| version.group_version);
-        for version in preferred.into_iter().chain(others) {
+        for version in self.group(&kind.group).await? {
             if let Some(found) = self.find(&version, &kind.kind).await? {
                 return Ok(Some(found));
             }
         }
         Ok(None)
+    }
+
+    /// The `apiVersion`s in which the server serves a kind, the preferred one first.
+    pub async fn versions(&self, kind: &GroupKind) -> Result<Vec<String>, kube::Error> {
+        let all = if kind.group.is_empty() { vec!["v1".to_owned()] } else { self.group(&kind.group).await? };
+        let mut served = Vec::new();
+        for version in all {
+            if self.find(&version, &kind.kind).await?.is_some() {
+                served.push(version);
+            }
+        }
+        Ok(served)
+    }
+
+    /// The `apiVersion`s of a group, the preferred one first.
+    async fn group(&self, name: &str) -> Result<Vec<String>, kube::Error> {
+        let groups = self.client.list_api_groups().await?;
+        let Some(group) = groups.groups.into_iter().find(|group| group.name == name) else {
+            return Ok(Vec::new());
+        };
+        let mut all: Vec<String> =
+            group.preferred_version.into_iter().map(|version| version.group_version).collect();
+        let others = group.versions.into_iter().map(|version| version.group_version);
+        for version in others {
+            if !all.contains(&version) {
+                all.push(version);
+            }
+        }
+        Ok(all)
     }
 
     /// What a chart is told of the cluster.

@@ -215,9 +215,14 @@ impl Entry {
 
     /// True if the server has proven that the object, as it is now, is what the manifest says.
     pub fn satisfies(&self, manifest: Digest) -> bool {
-        let rare = self.rare();
-        self.live.is_some_and(|live| self.verified == Some((manifest, live)))
-            && (rare.owned.is_none() || rare.owned == rare.whole)
+        self.satisfied() == Some(manifest)
+    }
+
+    /// The manifest that the object satisfies as it is now.
+    pub fn satisfied(&self) -> Option<Digest> {
+        let (rare, (manifest, verified)) = (self.rare(), self.verified?);
+        let owned = rare.owned.is_none() || rare.owned == rare.whole;
+        (self.live == Some(verified) && owned).then_some(manifest)
     }
 }
 

@@ -19,6 +19,7 @@ pub mod parent;
 pub mod permissions;
 pub mod prune;
 pub mod refusal;
+pub mod replacement;
 pub mod requests;
 pub mod resolve;
 pub mod rights;

@@ -17,9 +17,11 @@ use holdfast_diff::object::ObjectId;
 use holdfast_diff::order::Stage;
 use holdfast_diff::plan::{Prediction, Seen};
 use holdfast_diff::standing::Standing;
+use serde_json::Value;
 
 use self::predict::{Predicted, predict};
 use self::watching::{Needs, watch};
+
 use super::Cluster;
 use super::contest::{self, ActsAs, Barred};
 use super::dependants;
@@ -27,7 +29,7 @@ use super::entry::{Ending, Entry};
 use super::marks::Whose;
 use super::parent::Unseen;
 use super::refusal::{ObjectError, chain};
-use super::requests::{Requests, ResourceType};
+use super::requests::{Dependants, Requests, ResourceType};
 use super::resolve::Desired;
 use crate::api::names;
 use crate::sync_ref::SyncRef;
@@ -62,6 +64,8 @@ pub struct Observed {
     pub blind: Vec<Unseen>,
     /// The first wave that has an error.
     pub failed_wave: Option<i32>,
+    /// Desired objects that exist, and whose apply the server refuses; why stands in `errors`.
+    pub refused: Vec<(Desired, Value)>,
 }
 
 /// An object that is being removed.
@@ -149,6 +153,11 @@ pub async fn observe(
             Ok(Look::Seen(seen)) => observed.objects.push((desired, seen)),
             Ok(Look::Ending(how)) => observed.ending.push((desired.object, how)),
             Ok(Look::LeftAlone) => {}
+            Ok(Look::Refused { live, error }) => {
+                observed.fail(Stage::of(&desired.manifest));
+                observed.refused.push((desired, live));
+                observed.errors.push(error);
+            }
             Err(error) => {
                 observed.fail(Stage::of(&desired.manifest));
                 observed.errors.push(error);
@@ -187,13 +196,18 @@ impl Observed {
 
 /// Finds out what would go along with what is to be deleted.
 async fn look_below(cluster: &Cluster, requests: &Requests, observed: &mut Observed) {
-    let recreated: Vec<(ObjectId, Entry)> = observed
+    let recreated: Vec<(ObjectId, Entry, Dependants)> = observed
         .objects
         .iter()
         .filter(|(_, seen)| matches!(seen, Seen::Exists { prediction: Prediction::NeedsRecreate { .. }, .. }))
-        .filter_map(|(desired, _)| Some((desired.object.clone(), cluster.view.get(&desired.object)?)))
+        .filter_map(|(desired, _)| {
+            let dependants = Dependants::of(&desired.manifest);
+            Some((desired.object.clone(), cluster.view.get(&desired.object)?, dependants))
+        })
         .collect();
-    let doomed = observed.surplus.iter().chain(&recreated).map(|(object, entry)| (object, entry));
+    let recreated = recreated.iter().map(|(object, entry, dependants)| (object, entry, *dependants));
+    let doomed = observed.surplus.iter().map(|(object, entry)| (object, entry, Dependants::Go));
+    let doomed = doomed.chain(recreated);
     match dependants::risks(cluster, requests, doomed).await {
         Ok(risks) => observed.risks = risks,
         Err(error) => {
@@ -209,6 +223,11 @@ enum Look {
     Ending(Arc<Ending>),
     /// Git says that an object that exists is not to be touched.
     LeftAlone,
+    /// It exists, and the server refuses to make of it what git says.
+    Refused {
+        live: Value,
+        error: ObjectError,
+    },
 }
 
 async fn look(
@@ -270,7 +289,10 @@ async fn look(
     if policy == Some(names::IF_NOT_PRESENT) {
         return Ok(Look::LeftAlone);
     }
-    let predicted = predict(cluster, requests, owner, desired, &live).await?;
+    let predicted = match predict(cluster, requests, owner, desired, &live).await {
+        Ok(predicted) => predicted,
+        Err(error) => return Ok(Look::Refused { live, error }),
+    };
     let standing = match cluster.view.marks.standing(owner, &desired.object, &live, may_name) {
         // Somebody created it again with the mark of its predecessor.
         Standing::Ours if !cluster.view.knows(&desired.object, &live) => Standing::Copied,

@@ -12,7 +12,7 @@ use super::Cluster;
 use super::apply::{Kinds, Outcome};
 use super::observe::Lingering;
 use super::refusal::ObjectError;
-use super::requests::{Requests, ResourceType, is_conflict, is_not_found};
+use super::requests::{Dependants, Requests, ResourceType, is_conflict, is_not_found};
 use crate::api::names;
 
 const SIDE_BY_SIDE: usize = 16;
@@ -89,7 +89,7 @@ async fn remove(
     let uid = change.uid.as_deref().unwrap_or_default();
     let removed = match change.operation {
         Operation::Orphan => release(requests, kind, &change, uid).await,
-        _ => requests.delete(kind, &change.object, uid).await,
+        _ => requests.delete(kind, &change.object, uid, Dependants::Go).await,
     };
     match removed {
         Ok(lingers) => {

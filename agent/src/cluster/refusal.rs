@@ -7,6 +7,7 @@ use holdfast_diff::object::{ObjectId, Origin};
 use kube::core::Status;
 
 use super::requests::refusal;
+pub use crate::error::chain;
 use crate::error::{Class, StageError};
 
 /// One object that cannot be planned, applied or removed.
@@ -38,6 +39,12 @@ impl StageError for ObjectError {
 }
 
 impl ObjectError {
+    /// The same error, which others can find by its object.
+    #[must_use]
+    pub fn of(self, object: &ObjectId) -> Self {
+        Self { id: Some(object.clone()), ..self }
+    }
+
     /// An error that a person must mend.
     pub fn user(
         object: &impl ToString,
@@ -89,22 +96,17 @@ impl ObjectError {
         );
         Self { id: Some(object.clone()), ..Self::user(object, origin, "MarkRemoved", message) }
     }
+}
 
-    /// True if the server says that a field cannot be changed on an object that exists.
-    pub fn is_immutable(error: &kube::Error) -> bool {
-        refusal(error).is_some_and(|status| {
-            status.code == 422
-                && [
-                    "field is immutable",
-                    "updates to ",
-                    "may not be changed",
-                    "cannot be changed",
-                    "is immutable",
-                ]
-                .iter()
-                .any(|word| status.message.contains(word))
-        })
-    }
+/// True if an admission webhook or policy refuses, and not the API server itself.
+pub fn is_denial(status: &Status) -> bool {
+    let said = &status.message;
+    said.contains("denied request") || said.contains("denied the request")
+}
+
+/// True if the identity that asks lacks a right.
+pub fn is_missing_right(status: &Status) -> bool {
+    status.code == 403 && status.message.contains(" cannot ")
 }
 
 /// True if the server refused the values of an object.
@@ -124,7 +126,7 @@ pub fn fields_of(error: &kube::Error) -> Vec<String> {
 /// The class, the reason and the words for a refusal.
 fn explain(status: &Status) -> (Class, &'static str, String) {
     let said = status.message.as_str();
-    if said.contains("denied request") || said.contains("denied the request") {
+    if is_denial(status) {
         return (Class::User, "Denied", said.to_owned());
     }
     match status.code {
@@ -133,7 +135,7 @@ fn explain(status: &Status) -> (Class, &'static str, String) {
             "Unauthorized",
             format!("the API server does not accept the agent's credentials: {said}"),
         ),
-        403 if said.contains(" cannot ") => (Class::User, "Forbidden", missing_right(said)),
+        _ if is_missing_right(status) => (Class::User, "Forbidden", missing_right(said)),
         403 if said.contains("because it is being terminated") => {
             (Class::Transient, "NamespaceTerminating", said.to_owned())
         }
@@ -216,41 +218,12 @@ fn without_values(status: &Status, message: &str) -> String {
     format!("the API server refused fields (values are not shown): {}", told.join(", "))
 }
 
-/// An error with its sources, each once.
-pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = String::new();
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let answer = answer(error);
-        next = if answer.is_none() { error.source() } else { None };
-        let said = answer.unwrap_or_else(|| error.to_string());
-        if text.is_empty() {
-            text = said;
-        } else if !text.contains(&said) {
-            text = format!("{text}: {said}");
-        }
-    }
-    text
-}
-
-/// The message of an answer of the API server: kube adds the whole answer in Rust's debug form, and so does its source.
-fn answer(error: &(dyn std::error::Error + 'static)) -> Option<String> {
-    let Some(kube::Error::Api(status)) = error.downcast_ref::<kube::Error>() else { return None };
-    let unnamed = || format!("{} ({})", status.reason, status.code);
-    Some(if status.message.is_empty() { unnamed() } else { status.message.clone() })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn status(code: u16, message: &str) -> kube::Error {
         kube::Error::Api(Box::new(Status { code, message: message.to_owned(), ..Status::default() }))
-    }
-
-    #[test]
-    fn an_answer_of_the_server_is_told_by_its_message() {
-        assert_eq!(chain(&status(403, "secrets is forbidden")), "secrets is forbidden");
     }
 
     fn object() -> ObjectId {

@@ -18,6 +18,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::api::names;
 use crate::identity::Identity;
 use crate::shares::Shares;
 
@@ -73,6 +74,29 @@ pub struct Apply {
     pub dry_run: bool,
 }
 
+/// What becomes of the dependants of an object that is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dependants {
+    /// The garbage collector removes them.
+    Go,
+    /// They lose their owner and stay.
+    Stay,
+}
+
+impl Dependants {
+    /// What becomes of them when an object is replaced.
+    pub fn of(manifest: &Manifest) -> Self {
+        if manifest.annotation(names::RECREATE) == Some(names::ORPHAN) { Self::Stay } else { Self::Go }
+    }
+
+    fn policy(self) -> &'static str {
+        match self {
+            Self::Go => "Background",
+            Self::Stay => "Orphan",
+        }
+    }
+}
+
 /// Asks for lists of metadata, which cost the server and us a fraction of whole objects.
 const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
 
@@ -84,6 +108,9 @@ const LIMIT: Duration = Duration::from_mins(1);
 
 /// How often a request is repeated that the server had no time for.
 const PATIENCE: usize = 4;
+
+/// How soon a request is repeated for which the server has not loaded its objects yet.
+const STARTING: Duration = Duration::from_millis(250);
 
 /// Requests in the name of one identity.
 #[derive(Clone)]
@@ -236,10 +263,11 @@ impl Requests {
         kind: &ResourceType,
         object: &ObjectId,
         uid: &str,
+        dependants: Dependants,
     ) -> Result<bool, kube::Error> {
         let options = json!({
             "apiVersion": "v1", "kind": "DeleteOptions",
-            "propagationPolicy": "Background",
+            "propagationPolicy": dependants.policy(),
             "preconditions": {"uid": uid},
         });
         let request = request(Method::DELETE, &kind.path(&object.namespace, &object.name))
@@ -262,19 +290,32 @@ impl Requests {
             None => None,
         };
         let asking = async {
-            for _ in 0..PATIENCE {
+            let mut tries = 0;
+            loop {
                 match self.client.request(request.clone()).await {
-                    Err(error) if let Some(pause) = busy(&error) => tokio::time::sleep(pause).await,
+                    Err(error) if is_starting(&error) => tokio::time::sleep(STARTING).await,
+                    Err(error)
+                        if tries < PATIENCE
+                            && let Some(pause) = busy(&error) =>
+                    {
+                        tries += 1;
+                        tokio::time::sleep(pause).await;
+                    }
                     answer => return answer,
                 }
             }
-            self.client.request(request).await
         };
         match tokio::time::timeout(LIMIT, asking).await {
             Ok(answer) => answer,
             Err(elapsed) => Err(kube::Error::Service(Box::new(elapsed))),
         }
     }
+}
+
+/// True if the server has not loaded the objects of a kind yet, as after its definition has changed: it says so for a second
+/// or two.
+pub fn is_starting(error: &kube::Error) -> bool {
+    refusal(error).is_some_and(|status| status.message.contains("storage is (re)initializing"))
 }
 
 /// How long a server that has too much to do asks to be left alone.

@@ -137,14 +137,7 @@ async fn find(discovery: &Discovery, manifest: &Manifest, defined: &[ResourceTyp
             .find(|defined| defined.api_version() == *version && defined.kind == manifest.kind)
         {
             Some(kind) => Kind::Defined(Arc::new(kind.clone())),
-            None => Kind::Missing(ObjectError::user(
-                &manifest.id(),
-                None,
-                "UnknownKind",
-                format!(
-                    "the API server does not serve kind {kind} of {version}; check the spelling, or install its CustomResourceDefinition first"
-                ),
-            )),
+            None => Kind::Missing(unknown(discovery, manifest).await),
         },
         Err(error) => Kind::Missing(ObjectError::from_server(&manifest.id(), None, &error)),
     }
@@ -160,6 +153,20 @@ async fn kept(discovery: &Discovery, manifest: &Manifest, kind: ResourceType) ->
         }
         Err(error) => Kind::Missing(ObjectError::from_server(&manifest.id(), None, &error)),
     }
+}
+
+/// What is wrong with a kind that is not served: its version, or all of it.
+async fn unknown(discovery: &Discovery, manifest: &Manifest) -> ObjectError {
+    let Manifest { api_version, kind, .. } = manifest;
+    let unserved = format!("the API server does not serve kind {} of {api_version}", kind.kind);
+    let message = match discovery.versions(kind).await {
+        Ok(versions) if !versions.is_empty() => {
+            format!("{unserved}; it serves the kind in {}: change the apiVersion", versions.join(", "))
+        }
+        Ok(_) => format!("{unserved}; check the spelling, or install its CustomResourceDefinition first"),
+        Err(error) => return ObjectError::from_server(&manifest.id(), None, &error),
+    };
+    ObjectError::user(&manifest.id(), None, "UnknownKind", message)
 }
 
 /// The kinds that a CustomResourceDefinition defines, one for each version it serves.

@@ -166,7 +166,7 @@ fn refused(user: &str, change: &Change, kind: &ResourceType, lacks: &[&str]) -> 
     let word = if lacks.len() == 1 { "verb" } else { "verbs" };
     let message =
         format!("{user} may not {verbs} {resource} {place}; grant the {word} {verbs} on {resource} there");
-    ObjectError::user(&change.object, change.origin.as_ref(), "Forbidden", message)
+    ObjectError::user(&change.object, change.origin.as_ref(), "Forbidden", message).of(&change.object)
 }
 
 #[cfg(test)]

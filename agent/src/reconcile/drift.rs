@@ -8,17 +8,20 @@ use std::time::{Duration, Instant};
 
 use holdfast_diff::digest::Digest;
 use holdfast_diff::object::ObjectId;
-use holdfast_diff::plan::{self, Change};
+use holdfast_diff::plan::{self, Change, Operation};
 use jiff::Timestamp;
 use tracing::warn;
 
 use super::stages::{Observed, Planned, only_reported};
 use super::{Run, acting, users};
 use crate::api::{DriftObject, DriftState, DriftStatus, Snooze, SyncStatus};
-use crate::cluster::refusal::chain;
+use crate::cluster::entry;
+use crate::cluster::refusal::{ObjectError, chain};
+use crate::cluster::resolve::Desired;
 use crate::cluster::view::{Differs, Overwritten};
 use crate::gate::Waiting;
 use crate::memory::{Left, Memory};
+use crate::report::changes::cut;
 use crate::report::drift::{self, Drift};
 use crate::report::{Findings, write};
 
@@ -27,6 +30,9 @@ type Drifted = BTreeMap<ObjectId, Differs>;
 
 /// How long an episode stays open after the last object was put back: what drifts meanwhile belongs to it.
 const HOLD: Duration = Duration::from_secs(5);
+
+/// Characters of a refusal that are told.
+const REFUSAL: usize = 500;
 
 /// What a clock may be early.
 const SLACK: Duration = Duration::from_millis(10);
@@ -50,7 +56,7 @@ pub fn split(run: &Run<'_>, memory: &mut Memory, observed: &Observed, planned: P
     if observed.kept.is_some() {
         memory.drift.left.clear();
     }
-    let Planned { plan, kinds, drifted, kept, waits, next } = planned;
+    let Planned { plan, kinds, drifted, kept, refused, waits, next } = planned;
     keep(run, memory, observed, &kept);
     let (plan, _) = plan.split(&run.context.cluster.uid, |change| {
         let Some(seen) = drifted.get(&change.object) else { return true };
@@ -59,7 +65,7 @@ pub fn split(run: &Run<'_>, memory: &mut Memory, observed: &Observed, planned: P
         memory.drift.left.insert(change.object.clone(), Left { seen: *seen, until, told });
         false
     });
-    Planned { plan, kinds, drifted, kept, waits, next }
+    Planned { plan, kinds, drifted, kept, refused, waits, next }
 }
 
 /// Remembers what left git and stays, since controllers own it too.
@@ -74,6 +80,38 @@ fn keep(run: &Run<'_>, memory: &mut Memory, observed: &Observed, kept: &BTreeMap
         let desired: HashSet<&ObjectId> = observed.desired.iter().map(|(object, _)| object).collect();
         memory.drift.kept.retain(|object, _| desired.contains(object));
     }
+}
+
+/// What drifted and cannot be put back, since the API server refuses what git says.
+pub fn refused(run: &Run<'_>, tree: &str, observed: &mut Observed, drifted: &mut Drifted) -> Vec<Change> {
+    let mut found = Vec::new();
+    for (Desired { object, kind, manifest, digest, .. }, live) in observed.take_refused() {
+        if !was_applied(run, tree, &object, digest) {
+            continue;
+        }
+        if let Some(change) = plan::refused(&manifest, &object, observed.masks(), &live) {
+            let live = entry::fingerprint(&live, &kind.api_version());
+            drifted.insert(object, Differs { manifest: digest, live, whole: None });
+            found.push(change);
+        }
+    }
+    found
+}
+
+/// Changes that are drift, as they are told.
+pub fn told(run: &Run<'_>, drifted: &Drifted, changes: &[Change]) -> Attempted {
+    let drift = changes.iter().filter_map(|change| Some((change, drifted.get(&change.object)?)));
+    drift
+        .map(|(change, seen)| {
+            let state = match snoozed(run, &change.object) {
+                Some(_) => DriftState::Snoozed,
+                None => DriftState::Drifted,
+            };
+            let told = drift::object(change, state, run.now);
+            let manifest = Some(seen.manifest.to_string());
+            (change.object.clone(), DriftObject { manifest, ..told })
+        })
+        .collect()
 }
 
 /// Why a change is not made now, as it is told, and until when that holds.
@@ -115,14 +153,7 @@ pub async fn announce(
     changes: &[Change],
 ) -> Attempted {
     let Run { context, owner, .. } = run;
-    let drift = changes.iter().filter(|change| drifted.contains_key(&change.object));
-    let attempted: Attempted = drift
-        .map(|change| {
-            let manifest = drifted.get(&change.object).map(|seen| seen.manifest.to_string());
-            let told = drift::object(change, DriftState::Drifted, run.now);
-            (change.object.clone(), DriftObject { manifest, ..told })
-        })
-        .collect();
+    let attempted = told(run, drifted, changes);
     if attempted.is_empty() || !context.alerts.wants_drift(owner) {
         return attempted;
     }
@@ -166,6 +197,7 @@ pub fn found(
     attempted: Attempted,
     done: &[Change],
     waiting: Option<&Waiting>,
+    errors: &[ObjectError],
 ) -> Drift {
     let is_drift = |change: &&Change| drifted.contains_key(&change.object);
     let tell = |change: &Change, state| drift::object(change, state, run.now);
@@ -177,11 +209,22 @@ pub fn found(
     if !corrected.is_empty() {
         memory.drift.calm = Some(Instant::now());
     }
-    let waiting = waiting.iter().flat_map(|waiting| &waiting.plan.changes);
-    let waiting = waiting.filter(is_drift).map(|change| tell(change, DriftState::Drifted));
+    let waiting = waiting.map_or(&[][..], |waiting| &*waiting.plan.changes);
+    // What must be replaced cannot be put back in any other way.
+    let replaced = |object: &ObjectId| {
+        let is_of = |change: &&Change| change.operation == Operation::Recreate && change.object == *object;
+        waiting.iter().find(is_of).map(|change| cut(&change.reason, REFUSAL))
+    };
+    let waits = told(run, drifted, waiting).into_iter();
+    let waits = waits.map(|(object, told)| DriftObject { refusal: replaced(&object), ..told });
     let is_done = |object: &ObjectId| done.iter().any(|change| change.object == *object);
-    let failed = attempted.into_iter().filter(|(object, _)| !is_done(object)).map(|(_, told)| told);
-    let left = waiting.chain(failed).collect();
+    let refusal = |object: &ObjectId| {
+        let error = errors.iter().find(|error| error.id.as_ref() == Some(object))?;
+        Some(cut(&error.message, REFUSAL))
+    };
+    let failed = attempted.into_iter().filter(|(object, _)| !is_done(object));
+    let failed = failed.map(|(object, told)| DriftObject { refusal: refusal(&object), ..told });
+    let left = waits.chain(failed).collect();
     Drift { left, corrected, ..Drift::default() }
 }
 
@@ -206,9 +249,9 @@ pub async fn overwritten(run: &Run<'_>, memory: &mut Memory, findings: &mut Find
     }
 }
 
-/// Adds to what a run found what it did not look at, since it is as it was.
-pub fn complete(run: &Run<'_>, memory: &mut Memory, found: &mut Drift, partial: bool) {
-    found.partial = partial;
+/// Adds to what a run found what it did not look at, since it is as it was. One that failed may not have looked at what was
+/// told before.
+pub fn complete(run: &Run<'_>, memory: &mut Memory, found: &mut Drift, failed: bool) {
     let view = &run.context.cluster.view;
     memory.drift.left.retain(|object, left| view.still_differs(run.owner, object, left.seen));
     let differing: HashSet<&ObjectId> = memory.drift.left.keys().collect();
@@ -223,8 +266,28 @@ pub fn complete(run: &Run<'_>, memory: &mut Memory, found: &mut Drift, partial: 
         found.left.push(told.clone());
     }
     found.left.extend(memory.drift.ghosts.values().map(|(_, told)| told.clone()));
+    found.unverified = failed;
+    if failed {
+        found.left.extend(unverified(run, memory, found));
+    }
     let calm = *memory.drift.calm.get_or_insert_with(Instant::now);
     found.settled = calm.elapsed() >= HOLD;
+}
+
+/// What was told as drift before, and was neither found again nor found to be put back.
+fn unverified(run: &Run<'_>, memory: &Memory, found: &Drift) -> Vec<DriftObject> {
+    let before = memory.drift.episode.as_ref().or(run.status.drift.as_ref());
+    let is_found = |told: &&DriftObject| {
+        let mut all = found.left.iter().chain(&found.corrected);
+        all.any(|other| drift::is_same(other, told))
+    };
+    let is_verified = |told: &DriftObject| {
+        let entry = run.context.cluster.view.get(&drift::id(told));
+        entry.is_some_and(|entry| entry.satisfied().map(|digest| digest.to_string()) == told.manifest)
+    };
+    let told = before.iter().flat_map(|before| &before.objects);
+    let told = told.filter(|told| told.state != DriftState::Corrected && told.manifest.is_some());
+    told.filter(|told| !is_found(told) && !is_verified(told)).cloned().collect()
 }
 
 /// When something is to be done about drift without being woken.

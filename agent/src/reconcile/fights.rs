@@ -7,6 +7,7 @@ use std::time::Duration;
 use holdfast_diff::object::ObjectId;
 use holdfast_diff::plan::Change;
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 
 use crate::api::{DriftObject, DriftState};
 use crate::report::drift;
@@ -58,9 +59,9 @@ impl Fights {
         let who = who.unwrap_or_else(|| "somebody".to_owned());
         let what = if path.is_empty() { "deletes it".to_owned() } else { format!("writes {path}") };
         object.note = Some(format!(
-            "{who} {what} again and again ({} times in {seconds} s), so it is put back more and more rarely; take the field out of git, or add this to spec.drift.ignore: {}",
+            "{who} {what} again and again ({} times in {seconds} s), so it is put back more and more rarely{}",
             times.len() + 1,
-            object.ignore.as_deref().unwrap_or_default()
+            way_out(change, object.ignore.as_deref())
         ));
         *fight = Some(Fight { object: object.clone(), pause: PAUSE, until: after(now, PAUSE) });
         Some(object)
@@ -111,6 +112,33 @@ impl Fights {
     }
 }
 
+/// What ends a fight.
+fn way_out(change: &Change, ignore: Option<&str>) -> String {
+    if let Some(ignore) = ignore {
+        return format!("; take the field out of git, or add this to spec.drift.ignore: {ignore}");
+    }
+    let owners = change.manifest.as_ref().and_then(|manifest| owners(&manifest.value));
+    match owners {
+        // The garbage collector deletes what names an owner that does not exist, or one of another UID.
+        Some(owners) => format!(
+            "; in git its metadata.ownerReferences name {owners}: if that does not exist with this UID, the garbage collector deletes the object each time; take metadata.ownerReferences out of git"
+        ),
+        None => "; take the object out of git, or find out who deletes it".to_owned(),
+    }
+}
+
+/// The owners that a manifest names.
+fn owners(manifest: &Value) -> Option<String> {
+    let references = manifest.pointer("/metadata/ownerReferences")?.as_array()?;
+    let text =
+        |reference: &Value, name: &str| reference.get(name).and_then(Value::as_str).unwrap_or("?").to_owned();
+    let named: Vec<String> = references
+        .iter()
+        .map(|owner| format!("{} {} (uid {})", text(owner, "kind"), text(owner, "name"), text(owner, "uid")))
+        .collect();
+    (!named.is_empty()).then(|| named.join(", "))
+}
+
 /// The fields of a change; the empty path, which is the whole object, if it has none.
 fn paths(change: &Change) -> impl Iterator<Item = &str> {
     let whole = change.fields.is_empty().then_some("");
@@ -159,6 +187,39 @@ mod tests {
                 free
             })
             .collect()
+    }
+
+    #[test]
+    fn an_object_that_its_owner_does_not_hold_says_so() {
+        use holdfast_diff::mask::Masks;
+        use holdfast_diff::object::{Manifest, Origin};
+        use holdfast_diff::plan::{Seen, desired};
+
+        let kind = Arc::new(GroupKind::new("", "ConfigMap"));
+        let check = |metadata: Value, expected: &str| {
+            let manifest = Arc::new(Manifest {
+                api_version: "v1".to_owned(),
+                kind: kind.clone(),
+                namespace: "shop".to_owned(),
+                name: "a".to_owned(),
+                origin: Origin { file: "a.yaml".into(), line: 1 },
+                value: serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}),
+            });
+            let object = manifest.id();
+            let change =
+                desired(&manifest, &object, "set", &Masks::default(), Seen::Absent).expect("a creation");
+            let mut fights = Fights::default();
+            (0..3).for_each(|second| fights.corrected(&change, at(second)));
+            let note = fights.hold(&change, at(3)).and_then(|told| told.note).expect("a fight");
+            assert!(note.ends_with(expected) && !note.contains("drift.ignore"), "{note}");
+        };
+        let owner =
+            serde_json::json!([{"apiVersion": "v1", "kind": "ConfigMap", "name": "gone", "uid": "u-1"}]);
+        check(
+            serde_json::json!({"name": "a", "ownerReferences": owner}),
+            "take metadata.ownerReferences out of git",
+        );
+        check(serde_json::json!({"name": "a"}), "find out who deletes it");
     }
 
     #[test]

@@ -77,6 +77,7 @@ fn told(run: &Run<'_>, masks: &Masks, object: &ObjectId, entry: &Entry, found: &
         ignore: Some(ignore::suggest(object, &paths)),
         origin: None,
         manifest: None,
+        refusal: None,
     }
 }
 

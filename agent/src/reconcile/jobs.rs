@@ -9,6 +9,7 @@ use super::{Run, acting};
 use crate::api::{CompletedJob, SyncStatus};
 use crate::cluster::entry::{Entry, Goes};
 use crate::cluster::refusal::chain;
+use crate::cluster::requests::Dependants;
 use crate::memory::Memory;
 use crate::report::{Failure, Findings};
 
@@ -59,7 +60,7 @@ pub async fn remove(run: &Run<'_>, memory: &Memory, findings: &Findings) -> Resu
             continue;
         }
         let requests = acting::requests(run).await?;
-        requests.delete(&entry.kind, &object, &entry.uid).await.map_err(|error| {
+        requests.delete(&entry.kind, &object, &entry.uid, Dependants::Go).await.map_err(|error| {
             let message = format!("cannot delete {object}, which has done its work: {}", chain(&error));
             Failure::transient("apply", "JobNotDeleted", message)
         })?;

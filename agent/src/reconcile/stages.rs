@@ -264,6 +264,8 @@ pub struct Planned {
     pub drifted: BTreeMap<ObjectId, Differs>,
     /// What left git and stays in objects that were observed, since controllers own it too.
     pub kept: BTreeMap<ObjectId, Option<Change>>,
+    /// What drifted, and cannot be put back since the API server refuses it.
+    pub refused: Vec<Change>,
     /// Why what left git is not in the plan yet.
     pub waits: Option<String>,
     /// When to look again, if nothing tells before that something is to be removed.
@@ -330,8 +332,9 @@ pub fn plan(run: &Run<'_>, Seen { tree, revision, .. }: &Seen, observed: &mut Ob
             changes.extend(removals(observed, surplus, keep, &mut kinds));
         }
     }
+    let refused = drift::refused(run, tree, observed, &mut drifted);
     let plan = Plan::new(&run.context.cluster.uid, changes);
-    Planned { plan, kinds, drifted, kept, waits, next }
+    Planned { plan, kinds, drifted, kept, refused, waits, next }
 }
 
 /// Plans the removal of what is ours and not desired any more. `keep` says why all of it stays, if it does.
@@ -369,21 +372,23 @@ pub fn gate(run: &Run<'_>, plan: Plan, set: gate::Set) -> Decision {
     gate::decide(&context.cluster.uid, plan, run.sync.spec.approval, set, &approvals, run.now)
 }
 
-/// Finds out what the identity of a Sync may not do, before anything is written. The agent itself is told by the API server.
+/// Finds out what the identity of a Sync may not do, before anything is written, and splits it off. The agent itself is told by
+/// the API server.
 #[instrument(name = "plan", skip_all, fields(sync = %run.owner))]
 pub async fn rights(
     run: &Run<'_>,
     observed: &mut Observed,
     plan: Plan,
     kinds: &Kinds,
-) -> Result<Plan, Failure> {
+) -> Result<(Plan, Vec<Change>), Failure> {
     let user = observed.requests.identity().user();
-    let Some(user) = user.filter(|_| !plan.is_empty()) else { return Ok(plan) };
+    let Some(user) = user.filter(|_| !plan.is_empty()) else { return Ok((plan, Vec::new())) };
     let missing = rights::missing(observed.requests.client(), &user, &plan.changes, kinds).await;
     let missing = missing.map_err(|error| Failure::transient("plan", "Unreachable", chain(&error)))?;
     let (refused, errors): (HashSet<ObjectId>, Vec<ObjectError>) = missing.into_iter().unzip();
     observed.errors.extend(errors);
-    Ok(plan.split(&run.context.cluster.uid, |change| !refused.contains(&change.object)).0)
+    let (plan, lacking) = plan.split(&run.context.cluster.uid, |change| !refused.contains(&change.object));
+    Ok((plan, lacking.changes))
 }
 
 /// Carries out what was approved. A newer revision, or a changed Sync, ends it between two waves.
@@ -459,6 +464,15 @@ impl Observed {
     pub fn former(&self, run: &Run<'_>) -> Former {
         let unseen = [&self.seen.unseen[..], &self.seen.blind].concat();
         Former::of(run.sync, run.owner, self.desired.iter().map(|(object, _)| object), &unseen)
+    }
+
+    /// What exists and cannot become what is desired.
+    pub fn take_refused(&mut self) -> Vec<(Desired, serde_json::Value)> {
+        std::mem::take(&mut self.seen.refused)
+    }
+
+    pub fn masks(&self) -> &Masks {
+        &self.masks
     }
 
     /// What is ours and not desired any more.

@@ -1,10 +1,11 @@
 //! Drift as a status and an alert have it: which object, which fields, from what to what, by which manager. Pure.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use holdfast_diff::fields::Owner;
 use holdfast_diff::ignore;
-use holdfast_diff::object::ObjectId;
+use holdfast_diff::object::{GroupKind, ObjectId};
 use holdfast_diff::plan::{Change, FieldChange, Operation};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -35,6 +36,8 @@ pub struct Drift {
     pub settled: bool,
     /// What is not told here may differ still.
     pub partial: bool,
+    /// Not everything could be compared with git.
+    pub unverified: bool,
 }
 
 /// Drift of one object, as its change says it.
@@ -55,6 +58,7 @@ pub fn object(change: &Change, state: DriftState, now: Timestamp) -> DriftObject
         ignore: (!paths.is_empty()).then(|| ignore::suggest(&change.object, &paths)),
         origin: change.origin.as_ref().map(ToString::to_string),
         manifest: None,
+        refusal: None,
     }
 }
 
@@ -86,6 +90,12 @@ fn scaled(change: &Change) -> bool {
         .fields
         .iter()
         .any(|field| field.path == "/spec/replicas" && field.owners.first().is_some_and(by_autoscaler))
+}
+
+/// The object that is told.
+pub fn id(told: &DriftObject) -> ObjectId {
+    let group = told.api_version.rsplit_once('/').map_or("", |(group, _)| group);
+    ObjectId::new(Arc::new(GroupKind::new(group, &told.kind)), &told.namespace, &told.name)
 }
 
 /// True if this is drift of that object.
@@ -124,7 +134,7 @@ pub fn value(value: &Value) -> Value {
 /// The episode that goes on after a run, out of the one before: whole, as an alert tells it.
 pub fn episode(
     before: Option<&DriftStatus>,
-    Drift { left, corrected, settled, partial }: &Drift,
+    Drift { left, corrected, settled, partial, unverified: _ }: &Drift,
     corrects: bool,
     now: Timestamp,
 ) -> Option<DriftStatus> {
@@ -145,7 +155,7 @@ pub fn episode(
             // What was told as drift and is none any more was put back, maybe just before a restart.
             let since = if told.state == DriftState::Corrected { told.since } else { now };
             let state = DriftState::Corrected;
-            objects.push(DriftObject { state, since, manifest: None, ..told.clone() });
+            objects.push(DriftObject { state, since, manifest: None, refusal: None, ..told.clone() });
         }
     }
     if objects.is_empty() {
@@ -202,7 +212,7 @@ pub fn describe(objects: &[DriftObject]) -> String {
 }
 
 fn sentence(told: &DriftObject) -> String {
-    let DriftObject { kind, namespace, name, changes, deleted, note, .. } = told;
+    let DriftObject { kind, namespace, name, changes, deleted, note, refusal, .. } = told;
     let place = if namespace.is_empty() { name.clone() } else { format!("{namespace}/{name}") };
     let mut what: Vec<String> = changes.iter().take(5).map(words).collect();
     if *deleted {
@@ -212,7 +222,13 @@ fn sentence(told: &DriftObject) -> String {
         what.push(format!("and {} more fields", changes.len() - 5));
     }
     let note = note.as_ref().map(|note| format!(" ({note})")).unwrap_or_default();
-    format!("{kind} {place}: {}{note}", what.join(", "))
+    let refusal = refusal.as_deref().map(refused).unwrap_or_default();
+    format!("{kind} {place}: {}{note}{refusal}", what.join(", "))
+}
+
+/// That an object cannot be put back, and why.
+fn refused(why: &str) -> String {
+    format!("; it cannot be put back: {why}")
 }
 
 /// How an object went.

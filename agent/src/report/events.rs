@@ -15,6 +15,8 @@ use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
 use tracing::{debug, warn};
 
+use crate::error::chain;
+
 /// Events of one namespace that wait to be written. Each further one takes the place of the oldest.
 const QUEUE: usize = 128;
 /// How long an Event waits at most for the runs of its namespace, whose writes matter more.
@@ -159,7 +161,7 @@ async fn write_all(shared: Arc<Shared>, namespace: String) {
         let api = Api::<Event>::namespaced(shared.client.clone(), &namespace);
         match tokio::time::timeout(LIMIT, api.create(&PostParams::default(), &event)).await {
             Ok(Ok(_)) => {}
-            Ok(Err(error)) => debug!(namespace, %error, "Cannot write an Event"),
+            Ok(Err(error)) => debug!(namespace, error = chain(&error), "Cannot write an Event"),
             Err(_) => debug!(namespace, "Cannot write an Event in time"),
         }
     }

@@ -164,7 +164,7 @@ fn conditions(all: &mut Vec<Condition>, findings: &Findings, applied: &str) {
 
 /// A correction stays told until the next change of the cluster or of git.
 fn drift_condition(all: &mut Vec<Condition>, findings: &Findings) {
-    let Some(Drift { left, corrected, settled: _, partial: _ }) = &findings.drift else { return };
+    let Some(Drift { left, corrected, settled: _, partial: _, unverified }) = &findings.drift else { return };
     let by =
         |which: fn(&DriftObject) -> bool| left.iter().filter(|told| which(told)).cloned().collect::<Vec<_>>();
     let differing: Vec<DriftObject> = findings.differing().cloned().collect();
@@ -172,6 +172,8 @@ fn drift_condition(all: &mut Vec<Condition>, findings: &Findings) {
     let told = all.iter().find(|condition| condition.type_ == conditions::DRIFTED);
     let (value, reason, objects) = if differing.iter().any(|told| told.state == DriftState::Fighting) {
         (true, reason::DRIFT_FIGHT, differing)
+    } else if differing.iter().any(|told| told.refusal.is_some()) {
+        (true, reason::CORRECTION_REFUSED, differing)
     } else if !differing.is_empty() {
         (true, reason::DRIFT_REPORTED, differing)
     } else if !ghosts.is_empty() {
@@ -181,6 +183,9 @@ fn drift_condition(all: &mut Vec<Condition>, findings: &Findings) {
     } else if !snoozed.is_empty() {
         (false, reason::DRIFT_SNOOZED, snoozed)
     } else if findings.done.is_none() && told.is_some_and(|told| told.reason == reason::DRIFT_CORRECTED) {
+        return;
+    } else if *unverified && told.is_none_or(|told| told.status == "False") {
+        // No verdict is given about what could not be compared.
         return;
     } else {
         (false, reason::IN_SYNC, Vec::new())

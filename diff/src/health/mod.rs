@@ -1,7 +1,7 @@
 //! Whether a live object is what it should be: the rules of kstatus, with messages for people.
 //!
-//! The rules of every kind come first (deletion, observed generation, the conditions `Reconciling` and
-//! `Stalled`), then those of the built-in kinds, then the checks in CEL that are shipped for the kinds of
+//! What is paused or suspended as a whole is well. Otherwise the rules of every kind come first (deletion, observed
+//! generation, the conditions `Reconciling` and `Stalled`), then those of the built-in kinds, then the checks in CEL that are shipped for the kinds of
 //! well-known operators, then the condition `Ready`. A user's check stands in for the rules of its kind.
 //! Leaves time to its callers (how long something may stay in progress). Where kstatus is kinder than the
 //! truth the rule here is stricter: a running Job is in progress, a failed Pod has failed, a load balancer
@@ -11,6 +11,7 @@ mod cel;
 mod cluster;
 mod generic;
 mod object;
+mod paused;
 mod pod;
 mod shipped;
 mod workload;
@@ -95,7 +96,8 @@ pub fn health(object: &Value) -> Health {
         return Health::unknown("this is not an object");
     };
     let object = Object::new(object);
-    generic::first(object)
+    paused::judge(object)
+        .or_else(|| generic::first(object))
         .or_else(|| by_kind(object))
         .or_else(|| shipped::judge(object, fields))
         .unwrap_or_else(|| generic::last(object))

@@ -50,9 +50,10 @@ pub(super) fn deployment(object: Object) -> Health {
     let (replicas, updated) = (status("replicas"), status("updatedReplicas"));
     let available = status("availableReplicas");
 
+    let paused = object.get("/spec/paused").is_some_and(|paused| paused == true);
     let missing = short(wanted, "replicas", &[("created", replicas), ("updated", updated)]);
     if let Some(missing) = missing {
-        if object.get("/spec/paused").is_some_and(|paused| paused == true) {
+        if paused {
             return Health::in_progress(format!("{}, and the rollout is paused", missing.message));
         }
         return replica_failure(object).unwrap_or(missing);
@@ -64,12 +65,17 @@ pub(super) fn deployment(object: Object) -> Health {
         return health;
     }
     let has_deadline = object.int("/spec/progressDeadlineSeconds").is_some_and(|s| s != i64::from(i32::MAX));
-    if has_deadline && !progressing.is_some_and(|c| c.is_true() && c.reason == "NewReplicaSetAvailable") {
+    // While it is paused its controller does not say that the newest replica set is complete.
+    if has_deadline
+        && !paused
+        && !progressing.is_some_and(|c| c.is_true() && c.reason == "NewReplicaSetAvailable")
+    {
         return Health::in_progress("its new replica set is not available yet");
     }
     match object.condition("Available") {
         Some(condition) if condition.is_true() => {
-            Health::current(count(available, wanted, "replicas", "available"))
+            let rest = if paused { ", and the rollout is paused" } else { "" };
+            Health::current(count(available, wanted, "replicas", "available") + rest)
         }
         Some(condition) => Health::in_progress(condition.words("it is not available")),
         None => Health::in_progress("it is not known to be available"),

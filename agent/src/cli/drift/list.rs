@@ -95,8 +95,8 @@ fn text(sync: &Sync, now: Timestamp) -> Vec<String> {
 }
 
 fn object(told: &DriftObject) -> Vec<String> {
-    let DriftObject { kind, namespace, name, state, since, deleted, changes, omitted, note, origin, .. } =
-        told;
+    let DriftObject { kind, namespace, name, state, since, deleted, changes, omitted, note, .. } = told;
+    let DriftObject { origin, refusal, .. } = told;
     let origin = origin.as_ref().map(|origin| format!(", {origin} in git")).unwrap_or_default();
     let mut lines =
         vec![format!("  {}: {} since {since}{origin}", label(kind, namespace, name), word(*state))];
@@ -104,6 +104,7 @@ fn object(told: &DriftObject) -> Vec<String> {
     lines.extend(changes.iter().map(|change| format!("    {}", words(change))));
     lines.extend(omitted.map(|more| format!("    and {more} more fields, for which there was no room")));
     lines.extend(note.as_ref().map(|note| format!("    {note}")));
+    lines.extend(refusal.as_ref().map(|why| format!("    it cannot be put back: {why}")));
     lines
 }
 

@@ -9,11 +9,11 @@ use serde_json::Value;
 
 use super::super::Cluster;
 use super::super::refusal::{ObjectError, fields_of, is_invalid};
+use super::super::replacement::replacement;
 use super::super::requests::{Apply, Requests};
 use super::super::resolve::Desired;
 use super::super::scale;
 use super::refused;
-use crate::error::Class;
 use crate::sync_ref::SyncRef;
 
 /// What an apply would make of an object.
@@ -51,20 +51,18 @@ pub(super) async fn predict(
         Err(error) => error,
     };
     let said = ObjectError::from_server(&desired.object, Some(&desired.manifest.origin), &error);
-    if ObjectError::is_immutable(&error) {
-        let prediction = replacement(requests, desired, said).await?;
-        return Ok(Predicted { prediction, settled: Settled::default() });
+    if let Some(predicted) = refused::yielding(subject, desired, &error).await {
+        return Ok(predicted);
     }
-    match refused::yielding(subject, desired, &error).await {
-        Some(predicted) => Ok(predicted),
-        None => Err(said),
-    }
+    let prediction = replacement(requests, desired, live, said, &error).await?;
+    Ok(Predicted { prediction, settled: Settled::default() })
 }
 
 impl Predicted {
     fn object(&self) -> &Value {
         match &self.prediction {
-            Prediction::Becomes(value) | Prediction::NeedsRecreate { replacement: value, .. } => value,
+            Prediction::Becomes(value) => value,
+            Prediction::NeedsRecreate { .. } => &Value::Null,
         }
     }
 }
@@ -150,35 +148,5 @@ impl Subject<'_> {
     /// All that has to be done, given what the object becomes.
     pub fn settle(&self, prediction: Prediction, leaving: &Leaving, also: &Set) -> Predicted {
         Predicted { prediction, settled: self.owners.settle(self.live, leaving, also) }
-    }
-}
-
-/// Asks whether an object could be replaced, where it cannot be changed.
-async fn replacement(
-    requests: &Requests,
-    desired: &Desired,
-    refused: ObjectError,
-) -> Result<Prediction, ObjectError> {
-    let (kind, object) = (&desired.kind, &desired.object);
-    // The name exists, so the replacement is validated under one that does not.
-    let mut probe = desired.manifest.value.clone();
-    if let Some(metadata) = probe.get_mut("metadata").and_then(Value::as_object_mut) {
-        metadata.remove("name");
-        metadata.insert("generateName".to_owned(), "holdfast-probe-".into());
-    }
-    match requests.validate_create(kind, object, &probe).await {
-        Ok(mut replacement) => {
-            if let Some(metadata) = replacement.get_mut("metadata").and_then(Value::as_object_mut) {
-                metadata.remove("generateName");
-                metadata.insert("name".to_owned(), (*object.name).into());
-            }
-            Ok(Prediction::NeedsRecreate { replacement, because: refused.message })
-        }
-        Err(error) => {
-            let second = ObjectError::from_server(object, Some(&desired.manifest.origin), &error);
-            let message =
-                format!("{}; and a replacement would be refused too: {}", refused.message, second.message);
-            Err(ObjectError { message, class: Class::User, ..refused })
-        }
     }
 }

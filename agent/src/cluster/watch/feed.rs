@@ -19,7 +19,7 @@ use super::live::Live;
 use super::{ActsAs, Key};
 use crate::cluster::entry::Sight;
 use crate::cluster::refusal;
-use crate::cluster::requests::{ResourceType, is_forbidden, is_not_found};
+use crate::cluster::requests::{ResourceType, is_forbidden, is_not_found, is_starting};
 use crate::cluster::view::{Listed, View};
 use crate::sync_ref::SyncRef;
 
@@ -164,8 +164,12 @@ impl Feed {
             self.broken("the API server does not serve this kind any more".to_owned(), false);
             return true;
         }
+        if refused.is_some_and(is_starting) {
+            debug!(kind = %self.kind.kind, "Watch waits until the API server has loaded the kind");
+            return false;
+        }
         let forbidden = refused.is_some_and(is_forbidden);
-        let said = refused.map_or_else(|| error.to_string(), refusal::said);
+        let said = refused.map_or_else(|| refusal::chain(error), refusal::said);
         // A watch that breaks goes on where it was; only without a list, or without the right to go on, is nothing known.
         if forbidden || matches!(error, watcher::Error::InitialListFailed(_)) {
             self.broken(said.clone(), forbidden);

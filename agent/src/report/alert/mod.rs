@@ -28,7 +28,7 @@ use self::courier::{Command, Courier, Shared};
 use self::wanted::{Known, Snapshot, Staleness};
 use super::Failure;
 use crate::api::{Alert, AlertEvent, ImageUpdateStatus, PlanStatus, Sync, SyncStatus};
-use crate::error::Class;
+use crate::error::{Class, chain};
 use crate::sync_ref::SyncRef;
 
 /// The data of a Secret.
@@ -116,7 +116,7 @@ impl Alerts {
                 Ok(Event::InitDone) => self.lock().couriers.retain(|name, _| listed.contains(name)),
                 Ok(Event::Apply(alert)) => see(alert),
                 Ok(Event::Delete(alert)) => drop(self.lock().couriers.remove(&name(&alert))),
-                Err(error) => warn!(%error, "Watch of Alerts failed and is tried again"),
+                Err(error) => warn!(error = chain(&error), "Watch of Alerts failed and is tried again"),
             }
         }
     }

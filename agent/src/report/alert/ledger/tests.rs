@@ -82,6 +82,7 @@ fn object(name: &str) -> DriftObject {
         ignore: None,
         origin: None,
         manifest: None,
+        refusal: None,
     }
 }
 

@@ -110,6 +110,7 @@ fn web() -> DriftObject {
         ignore: Some(r#"{target: {kind: Deployment, name: web}, paths: ["/spec/replicas"]}"#.to_owned()),
         origin: Some("shop/web.yaml:7".to_owned()),
         manifest: None,
+        refusal: None,
     }
 }
 

@@ -114,6 +114,8 @@ fn object(object: &DriftObject, markup: Markup) -> Vec<String> {
         lines.push(format!("… and {} more fields", hidden + unlisted));
     }
     lines.extend(object.note.as_ref().map(|note| plain(&sentence(note))));
+    let refusal = object.refusal.as_ref().map(|why| format!("it cannot be put back: {why}"));
+    lines.extend(refusal.map(|refusal| plain(&sentence(&refusal))));
     // A part of it would be of no use.
     let ignore = object.ignore.as_ref().filter(|ignore| ignore.chars().count() <= SENTENCE);
     lines.extend(ignore.map(|ignore| format!("to ignore it, add to spec.drift.ignore: {}", code(ignore))));
@@ -176,6 +178,14 @@ mod tests {
             "ClusterRole <!channel>: was deleted",
         ];
         assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn what_cannot_be_put_back_says_why() {
+        let mut notice = samples::drifted();
+        notice.objects[0].refusal = Some("the key is frozen".to_owned());
+        let lines = objects(&notice, BARE, 4_000);
+        assert!(lines.contains(&"it cannot be put back: the key is frozen".to_owned()), "{lines:?}");
     }
 
     #[test]

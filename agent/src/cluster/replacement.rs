@@ -1,0 +1,152 @@
+//! Whether an object that cannot be changed as git says can be replaced. The API server is asked for that, and no sentence
+//! of it is read: which fields are immutable, and in which words that is said, differs from kind to kind.
+//!
+//! A change is refused because of what the object is now if the server accepts the same manifest for a new object, and does
+//! not accept it in place of the old one either. I/O: dry runs, after a refusal.
+
+use holdfast_diff::plan::Prediction;
+use holdfast_diff::replacement::{is_changed, laid_over, without_held};
+use kube::core::Status;
+use kube::core::response::StatusCause;
+use serde_json::Value;
+
+use super::refusal::{ObjectError, is_denial, is_missing_right};
+use super::requests::{Requests, refusal};
+use super::resolve::Desired;
+use crate::error::Class;
+
+/// Values that only the object which exists can have, and that a manifest is asked about without.
+const HELD: usize = 8;
+
+/// What the server says of a new object with the same name.
+enum Verdict {
+    Accepted,
+    /// The object that exists stands against it, or who asks: whether a replacement would be accepted is not known.
+    Unknown(String),
+    Refused {
+        second: ObjectError,
+        found: Vec<StatusCause>,
+    },
+}
+
+/// Finds out whether an object can be replaced whose change the server refuses. If it cannot, returns the refusal.
+pub async fn replacement(
+    requests: &Requests,
+    desired: &Desired,
+    live: &Value,
+    refused: ObjectError,
+    error: &kube::Error,
+) -> Result<Prediction, ObjectError> {
+    let Some(status) = refusal(error).filter(|status| is_about_change(status, live, &desired.manifest.value))
+    else {
+        return Err(refused);
+    };
+    let (verdict, manifest) = judge(requests, desired, live).await?;
+    let doubt = match verdict {
+        Verdict::Accepted => None,
+        Verdict::Unknown(why) => Some(why),
+        // What is wanted is wrong in itself.
+        Verdict::Refused { found, .. } if is_part(&found, causes(status)) => return Err(refused),
+        Verdict::Refused { second, .. } => {
+            let message =
+                format!("{}; and a replacement would be refused too: {}", refused.message, second.message);
+            return Err(ObjectError { message, class: Class::User, ..refused });
+        }
+    };
+    if doubt.is_none() && !is_refused_in_place(requests, desired, live, status).await? {
+        return Err(refused);
+    }
+    let replacement = new(requests, desired, manifest).await.map(Box::new);
+    Ok(Prediction::NeedsRecreate { replacement, because: refused.message, doubt })
+}
+
+/// True if a refusal can be about the change and not about what is wanted: the validation of the kind refused it, or an
+/// admission webhook that names a field of the object.
+fn is_about_change(status: &Status, live: &Value, manifest: &Value) -> bool {
+    if is_denial(status) {
+        return causes(status).iter().any(|cause| is_changed(live, manifest, &cause.field));
+    }
+    status.code == 422
+}
+
+fn causes(status: &Status) -> &[StatusCause] {
+    status.details.as_ref().map(|details| details.causes.as_slice()).unwrap_or_default()
+}
+
+/// True if a refusal says nothing that another one does not say.
+fn is_part(part: &[StatusCause], all: &[StatusCause]) -> bool {
+    let is_said = |one: &StatusCause| {
+        all.iter().any(|other| (&one.field, &one.message) == (&other.field, &other.message))
+    };
+    !part.is_empty() && part.iter().all(is_said)
+}
+
+/// Asks for a new object under the same name, so that rules about names hold for it: the server validates it before it
+/// finds that the name exists. Returns the manifest too, without what only the object that exists can have.
+async fn judge(
+    requests: &Requests,
+    desired: &Desired,
+    live: &Value,
+) -> Result<(Verdict, Value), ObjectError> {
+    let Desired { kind, object, manifest, .. } = desired;
+    let mut manifest = manifest.value.clone();
+    let mut why = String::new();
+    for _ in 0..HELD {
+        let Err(error) = requests.validate_create(kind, object, &manifest).await else {
+            return Ok((Verdict::Accepted, manifest));
+        };
+        let second = ObjectError::from_server(object, Some(&desired.manifest.origin), &error);
+        let Some(status) = refusal(&error) else { return Err(second) };
+        if status.code == 409 && status.reason == "AlreadyExists" {
+            return Ok((Verdict::Accepted, manifest));
+        }
+        if is_denial(status) || (status.code == 403 && !is_missing_right(status)) {
+            return Ok((Verdict::Unknown(second.message), manifest));
+        }
+        if status.code != 422 {
+            if second.class == Class::Transient {
+                return Err(second);
+            }
+            return Ok((Verdict::Refused { second, found: Vec::new() }, manifest));
+        }
+        let less = causes(status).iter().find_map(|cause| without_held(live, &manifest, &cause.field));
+        let Some(less) = less else {
+            return Ok((Verdict::Refused { second, found: causes(status).to_vec() }, manifest));
+        };
+        (manifest, why) = (less, second.message);
+    }
+    Ok((Verdict::Unknown(why), manifest))
+}
+
+/// True if the server refuses the manifest in place of the object too. If it does not, fields of others stand against an
+/// apply, and not what the object is.
+async fn is_refused_in_place(
+    requests: &Requests,
+    desired: &Desired,
+    live: &Value,
+    first: &Status,
+) -> Result<bool, ObjectError> {
+    let Desired { kind, object, manifest, .. } = desired;
+    let Err(error) = requests.validate_change(kind, object, live, &manifest.value).await else {
+        return Ok(false);
+    };
+    match refusal(&error) {
+        Some(status) if status.code == first.code => Ok(true),
+        Some(status) if status.code < 500 && !matches!(status.code, 409 | 429) => Ok(false),
+        _ => Err(ObjectError::from_server(object, Some(&manifest.origin), &error)),
+    }
+}
+
+/// The replacement with the defaults of the server, as it would make it under another name; `None` if it does not say.
+async fn new(requests: &Requests, desired: &Desired, asked: Value) -> Option<Value> {
+    let Desired { kind, object, manifest, .. } = desired;
+    let mut probe = asked.clone();
+    let metadata = probe.get_mut("metadata")?.as_object_mut()?;
+    metadata.remove("name");
+    metadata.insert("generateName".to_owned(), "holdfast-probe-".into());
+    let mut made = requests.validate_create(kind, object, &probe).await.ok()?;
+    let metadata = made.get_mut("metadata")?.as_object_mut()?;
+    metadata.remove("generateName");
+    metadata.insert("name".to_owned(), (*object.name).into());
+    Some(if asked == manifest.value { made } else { laid_over(&made, &manifest.value) })
+}
