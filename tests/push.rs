@@ -1,10 +1,15 @@
-//! Commits that are pushed: what they hold, that they are never forced, and what is said when a server does not want them.
+//! git without a cluster: how servers answer, what is read, and commits that are pushed: what they hold, that they are never
+//! forced, and what is said when a server does not want them.
 //! I/O: processes, network, disk.
 
 #[path = "push/content.rs"]
 mod content;
 #[path = "push/forge.rs"]
 mod forge;
+#[path = "push/hosted.rs"]
+mod hosted;
+#[path = "push/left_out.rs"]
+mod left_out;
 #[path = "push/onto.rs"]
 mod onto;
 #[path = "push/race.rs"]

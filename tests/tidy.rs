@@ -45,8 +45,8 @@ const CLIENT: &[&str] =
 /// Where git may be.
 const GIT: &[&str] = &["source/", "image/publish.rs"];
 
-/// Where other programs may be started. (git's own transport starts `ssh` by itself.)
-const SUBPROCESS: &[&str] = &["render/"];
+/// Where other programs may be started.
+const SUBPROCESS: &[&str] = &["render/", "source/program.rs", "source/ssh.rs", "source/transport.rs"];
 
 /// Where the terminal may be written to.
 const TERMINAL: &[&str] = &["cli/print.rs", "telemetry.rs"];

@@ -31,7 +31,27 @@ pub struct Place {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     pub name: String,
-    pub kind: FileKind,
+    pub kind: EntryKind,
+}
+
+/// What an entry of a folder leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryKind {
+    File,
+    Folder,
+    /// Another repository, which is not read. To look into it is an error.
+    Submodule,
+    /// A symlink to nothing that is in the tree. To follow it is an error.
+    Dangling,
+}
+
+impl From<FileKind> for EntryKind {
+    fn from(kind: FileKind) -> Self {
+        match kind {
+            FileKind::File => Self::File,
+            FileKind::Folder => Self::Folder,
+        }
+    }
 }
 
 /// A file that cannot be read: a symlink out of the tree, a file that is too large, a key that does not fit. What does not
@@ -54,7 +74,8 @@ pub trait Files {
     /// The bytes of the file at a path; `None` if there is no file.
     fn read(&self, path: &str) -> Result<Option<Arc<[u8]>>, FilesError>;
 
-    /// What a folder holds, in the order of names, symlinks followed; `None` if there is no folder.
+    /// What a folder holds, in the order of names, symlinks followed; `None` if there is no folder. An entry that cannot be
+    /// read is no error here, since nobody may want to read it.
     fn list(&self, path: &str) -> Result<Option<Vec<Entry>>, FilesError>;
 
     /// What the render that reads these files may take; `None` if nothing is counted.
@@ -80,6 +101,22 @@ pub trait Versioned: Files {
 /// The name of a content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Version(pub [u8; 20]);
+
+/// How a pointer of Git LFS begins, and how long it may be. (git-lfs, "Git LFS Specification")
+const POINTERS: [&[u8]; 2] =
+    [b"version https://git-lfs.github.com/spec/v1\n", b"version https://hawser.github.com/spec/v1\n"];
+const POINTER: usize = 1024;
+
+/// Refuses a file whose content is elsewhere: git has a pointer of Git LFS in its place.
+pub fn check_content(path: &str, bytes: &[u8]) -> Result<(), FilesError> {
+    if bytes.len() < POINTER && POINTERS.iter().any(|pointer| bytes.starts_with(pointer)) {
+        return Err(FilesError(format!(
+            "{path} is a pointer of Git LFS, whose content is not in the repository; LFS is not read: commit the file \
+             itself (git lfs untrack, then git add --renormalize)"
+        )));
+    }
+    Ok(())
+}
 
 /// A path as seen from a folder, without `.` and `..`; `None` if it climbs above the root.
 pub fn join(folder: &str, path: &str) -> Option<String> {
@@ -126,7 +163,7 @@ impl Walk {
 
 #[cfg(test)]
 mod tests {
-    use super::{MAX_DEPTH, MAX_VISITS, Walk, join};
+    use super::{MAX_DEPTH, MAX_VISITS, Walk, check_content, join};
 
     #[test]
     fn a_walk_ends() {
@@ -135,6 +172,17 @@ mod tests {
         assert!(walk.visit(&"a/".repeat(MAX_DEPTH + 1)).is_err());
         assert_eq!((1..MAX_VISITS).find(|_| walk.visit("a").is_err()), None);
         assert!(walk.visit("a").is_err());
+    }
+
+    #[test]
+    fn a_pointer_of_lfs_is_known() {
+        let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n";
+        let error = check_content("a/b.yaml", pointer).map_err(|error| error.0);
+        assert!(error.is_err_and(|error| error.contains("a/b.yaml") && error.contains("Git LFS")));
+        let long = [&pointer[..], &[b'a'; 1024]].concat();
+        for text in [&long[..], b"version: 1\n", b"", b" version https://git-lfs.github.com/spec/v1\n"] {
+            assert_eq!(check_content("a", text), Ok(()));
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use holdfast_diff::files::{Entry, FileKind, Files, FilesError, Place, join};
+use holdfast_diff::files::{Entry, EntryKind, FileKind, Files, FilesError, Place, join};
 use holdfast_diff::kustomize::{Host, Options, build};
 use holdfast_diff::yaml;
 
@@ -78,7 +78,7 @@ impl Files for Memory {
     fn list(&self, path: &str) -> Result<Option<Vec<Entry>>, FilesError> {
         let prefix = if path.is_empty() { String::new() } else { format!("{path}/") };
         let names = self.0.keys().filter_map(|file| file.strip_prefix(&prefix)?.split('/').next());
-        let entry = |name: &str| Entry { name: name.to_owned(), kind: FileKind::File };
+        let entry = |name: &str| Entry { name: name.to_owned(), kind: EntryKind::File };
         Ok(Some(names.map(entry).collect()))
     }
 }

@@ -217,7 +217,8 @@ impl Tree {
                 path.split_once('/').map_or((path, FileKind::File), |(name, _)| (name, FileKind::Folder));
             found.insert(name.to_owned(), kind);
         }
-        (!found.is_empty()).then(|| found.into_iter().map(|(name, kind)| Entry { name, kind }).collect())
+        (!found.is_empty())
+            .then(|| found.into_iter().map(|(name, kind)| Entry { name, kind: kind.into() }).collect())
     }
 }
 

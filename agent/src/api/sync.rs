@@ -146,8 +146,9 @@ pub struct Git {
     /// Ref that is followed. Defaults to the branch `main`.
     #[serde(default, rename = "ref", skip_serializing_if = "Option::is_none")]
     pub reference: Option<GitRef>,
-    /// Secret in the namespace of the Sync with the credentials: `username` and `password`; `bearerToken`; for ssh `identity`,
-    /// `known_hosts` and optionally `password`; `ca.crt`; `tls.crt` and `tls.key`. Defaults to no credentials.
+    /// Secret in the namespace of the Sync with the credentials: `username` and `password`; `bearerToken`; for ssh `identity`
+    /// or `ssh-privatekey`, `known_hosts` and optionally `password`; `ca.crt`; `tls.crt` and `tls.key`. Defaults to no
+    /// credentials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretRef>,
 }
@@ -166,7 +167,8 @@ pub struct GitRef {
     /// Tag.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tag: Option<String>,
-    /// Range of versions, of which the highest tag is followed.
+    /// Range of versions, of which the highest tag is followed. `1.2` is any `1.2.x`. Prereleases count only if the range
+    /// names one, as `>=1.0.0-0` does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub semver: Option<String>,
     /// Full name of a ref, such as `refs/pull/1/head`.

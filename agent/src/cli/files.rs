@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use holdfast_diff::files::name;
-use holdfast_diff::files::{Entry, FileKind, Files, FilesError, Place, join};
+use holdfast_diff::files::{Entry, EntryKind, FileKind, Files, FilesError, Place, check_content, join};
 use holdfast_diff::yaml;
 
 use crate::api::Sync;
@@ -51,7 +51,13 @@ impl Disk {
     fn real(&self, path: &str) -> Result<Option<PathBuf>, FilesError> {
         let whole = self.root.join(path);
         match whole.canonicalize() {
-            Ok(real) if real.starts_with(&self.root) => Ok(Some(real)),
+            Ok(real) if real.starts_with(&self.root) => match self.submodule(&real) {
+                Some(submodule) => Err(FilesError(format!(
+                    "{} is a submodule, and those are not read; commit its files, or make another Sync of its repository",
+                    submodule.display()
+                ))),
+                None => Ok(Some(real)),
+            },
             Ok(real) => {
                 Err(FilesError(format!("the symlink {path} leads out of the tree, to {}", real.display())))
             }
@@ -63,6 +69,15 @@ impl Disk {
             }
             Err(error) => Err(FilesError(format!("cannot read {path}: {error}"))),
         }
+    }
+}
+
+impl Disk {
+    /// The repository inside of this one that a path is in.
+    fn submodule(&self, real: &Path) -> Option<PathBuf> {
+        let below = real.ancestors().take_while(|above| *above != self.root);
+        let inner = below.filter(|folder| folder.join(".git").exists()).last()?;
+        Some(inner.strip_prefix(&self.root).unwrap_or(inner).to_path_buf())
     }
 }
 
@@ -83,7 +98,9 @@ impl Files for Disk {
                 "{path} has {size} bytes; files over {LIMIT} bytes are not read"
             )));
         }
-        Ok(Some(std::fs::read(real).map_err(failed)?.into()))
+        let bytes = std::fs::read(real).map_err(failed)?;
+        check_content(path, &bytes)?;
+        Ok(Some(bytes.into()))
     }
 
     fn list(&self, path: &str) -> Result<Option<Vec<Entry>>, FilesError> {
@@ -100,7 +117,13 @@ impl Files for Disk {
             })?;
             let name = name.to_owned();
             let below = if path.is_empty() { name.clone() } else { format!("{path}/{name}") };
-            let Some(Place { kind, .. }) = self.resolve(&below)? else { continue };
+            let kind = match self.resolve(&below) {
+                Ok(None) => continue,
+                Ok(Some(place)) => place.kind.into(),
+                Err(_) if self.root.join(&below).is_symlink() => EntryKind::Dangling,
+                Err(_) if self.root.join(&below).join(".git").exists() => EntryKind::Submodule,
+                Err(error) => return Err(error),
+            };
             found.push(Entry { name, kind });
         }
         found.sort_by(|one, other| one.name.cmp(&other.name));

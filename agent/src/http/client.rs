@@ -12,7 +12,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Response, Url};
 
 use super::proxy::Proxies;
-use super::redirect::{LIMIT, Redirects, is_redirect, target};
+use super::redirect::{LIMIT, Redirects, destination, is_redirect, target};
 use super::resolver::{Resolver, to_port};
 use super::{Failure, Guard, Trust, USER_AGENT};
 use crate::http::error::root;
@@ -85,7 +85,7 @@ impl Clients {
     pub async fn send(&self, trust: &Trust, request: &Request, url: &Url) -> Result<Response, Failure> {
         let Request { method, url: first, headers, secret, body, limit } = request;
         if !matches!(url.scheme(), "http" | "https") {
-            return Err(Failure::Redirected { why: "and not to http or https" });
+            return Err(Failure::Redirected { why: "and not to http or https", to: None });
         }
         self.guard.url(url)?;
         let proxied = self.proxies.cover(url);
@@ -129,12 +129,14 @@ impl Clients {
             }
             let reads = matches!(request.method, Method::GET | Method::HEAD);
             if !reads && !matches!(status.as_u16(), 307 | 308) {
-                return Err(Failure::Redirected { why: "a request that changes something" });
+                let why = "a request that changes something";
+                return Err(Failure::Redirected { why, to: destination(&url, location(&response)) });
             }
-            let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
-            url = target(&url, location, redirects).map_err(|why| Failure::Redirected { why })?;
+            let place = location(&response);
+            url = target(&url, place, redirects)
+                .map_err(|why| Failure::Redirected { why, to: destination(&url, place) })?;
         }
-        Err(Failure::Redirected { why: "too often" })
+        Err(Failure::Redirected { why: "too often", to: None })
     }
 
     async fn client(&self, trust: &Trust, proxied: bool) -> Result<Client, Failure> {
@@ -185,6 +187,10 @@ impl Clients {
         }
         trust.build(builder)
     }
+}
+
+fn location(response: &Response) -> Option<&str> {
+    response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok())
 }
 
 #[cfg(test)]

@@ -19,17 +19,33 @@ pub enum Failure {
     #[error("{said}")]
     Tls {
         said: String,
-        /// The certificate of the server is the reason.
-        certificate: bool,
+        /// What is wrong with the certificate of the server, if that is the reason.
+        certificate: Option<Mistrust>,
     },
     #[error("the connection broke: {said}")]
     Broken { said: String },
     #[error("the answer has more than {limit} bytes")]
     TooLarge { limit: u64 },
     #[error("it redirects {why}")]
-    Redirected { why: &'static str },
+    Redirected {
+        why: &'static str,
+        /// Where it leads: scheme, host and path, if it is a URL.
+        to: Option<String>,
+    },
     #[error("the HTTP client cannot be made: {said}")]
     Client { said: String },
+}
+
+/// Why a certificate is not trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mistrust {
+    /// Whoever signed it is not known.
+    Authority,
+    /// It is for other names.
+    Name,
+    /// It is not valid now.
+    Time,
+    Other,
 }
 
 impl Failure {
@@ -39,7 +55,7 @@ impl Failure {
             return Self::Refused(refused.clone());
         }
         if let Some(tls) = causes(error).find_map(|cause| cause.downcast_ref::<rustls::Error>()) {
-            let certificate = matches!(tls, rustls::Error::InvalidCertificate(_));
+            let certificate = mistrust(tls);
             return Self::Tls { said: broken_tls(tls), certificate };
         }
         let said = || root(error).to_string();
@@ -53,7 +69,7 @@ impl Failure {
 }
 
 /// An error and what is below it.
-fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+pub fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |error| below(*error))
 }
 
@@ -68,6 +84,19 @@ fn below<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'stati
 /// The innermost cause. What is above says less, and may have the URL.
 pub(super) fn root<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
     causes(error).last().unwrap_or(error)
+}
+
+fn mistrust(error: &rustls::Error) -> Option<Mistrust> {
+    use rustls::CertificateError as Bad;
+    let rustls::Error::InvalidCertificate(bad) = error else { return None };
+    Some(match bad {
+        Bad::UnknownIssuer | Bad::Other(_) => Mistrust::Authority,
+        Bad::NotValidForName | Bad::NotValidForNameContext { .. } => Mistrust::Name,
+        Bad::Expired | Bad::ExpiredContext { .. } | Bad::NotValidYet | Bad::NotValidYetContext { .. } => {
+            Mistrust::Time
+        }
+        _ => Mistrust::Other,
+    })
 }
 
 /// What is wrong with TLS. The names in a certificate are not repeated.
@@ -100,15 +129,25 @@ mod tests {
     #[test]
     fn what_is_wrong_with_a_certificate_is_said_in_words() {
         use rustls::{CertificateError as Bad, Error, InvalidMessage};
-        for (error, expected) in [
-            (Error::InvalidCertificate(Bad::UnknownIssuer), "signed by an unknown authority"),
-            (Error::InvalidCertificate(Bad::Expired), "has expired"),
-            (Error::InvalidCertificate(Bad::NotValidYet), "not valid yet"),
-            (Error::InvalidCertificate(Bad::NotValidForName), "for another name"),
-            (Error::InvalidCertificate(Bad::BadSignature), "the certificate is not valid"),
-            (Error::InvalidMessage(InvalidMessage::InvalidContentType), "does not speak TLS"),
-            (Error::DecryptError, "decrypt"),
+        for error in [
+            (
+                Error::InvalidCertificate(Bad::UnknownIssuer),
+                "signed by an unknown authority",
+                Some(Mistrust::Authority),
+            ),
+            (Error::InvalidCertificate(Bad::Expired), "has expired", Some(Mistrust::Time)),
+            (Error::InvalidCertificate(Bad::NotValidYet), "not valid yet", Some(Mistrust::Time)),
+            (Error::InvalidCertificate(Bad::NotValidForName), "for another name", Some(Mistrust::Name)),
+            (
+                Error::InvalidCertificate(Bad::BadSignature),
+                "the certificate is not valid",
+                Some(Mistrust::Other),
+            ),
+            (Error::InvalidMessage(InvalidMessage::InvalidContentType), "does not speak TLS", None),
+            (Error::DecryptError, "decrypt", None),
         ] {
+            let (error, expected, certificate) = error;
+            assert_eq!(mistrust(&error), certificate, "{error}");
             assert!(broken_tls(&error).contains(expected), "{}", broken_tls(&error));
         }
     }

@@ -5,6 +5,8 @@ use reqwest::Url;
 
 /// How many redirects one request follows.
 pub const LIMIT: usize = 5;
+/// How many letters of a path an error shows.
+const PATH: usize = 200;
 
 /// Which redirects are followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,12 +35,20 @@ pub fn target(from: &Url, location: Option<&str>, redirects: Redirects) -> Resul
     url.set_fragment(None);
     match (redirects, url.scheme()) {
         (Redirects::SameOrigin, _) if url.origin() != from.origin() => {
-            Err("to another host, scheme or port, which what is sent is not meant for")
+            Err("to another host, scheme or port, to which the login is not sent")
         }
         (_, "https") | (Redirects::AnywherePlain, "http") => Ok(url),
         (_, "http") if from.scheme() == "http" => Ok(url),
         _ => Err("away from TLS"),
     }
+}
+
+/// Where a redirect would lead, for an error: without login, query and fragment, which may be secret, and not all of a path
+/// that is long.
+pub fn destination(from: &Url, location: Option<&str>) -> Option<String> {
+    let url = from.join(location?).ok().filter(Url::has_host)?;
+    let path: String = url.path().chars().take(PATH).collect();
+    Some(format!("{}{path}", url.origin().ascii_serialization()))
 }
 
 #[cfg(test)]
@@ -75,5 +85,15 @@ mod tests {
             assert!(found.starts_with(expected), "{from} {location}: {found}");
         }
         assert_eq!(target(&Url::parse(tls).unwrap(), None, any), Err("and not to a URL"));
+    }
+
+    #[test]
+    fn an_error_shows_where_a_redirect_leads_without_what_may_be_secret() {
+        let from = Url::parse("https://a.example.com/x/info/refs").unwrap();
+        let to = |location: &str| destination(&from, Some(location));
+        let shown = to("https://u:p@b.example.com:8443/y/info/refs?service=git&token=t#f");
+        assert_eq!(shown.as_deref(), Some("https://b.example.com:8443/y/info/refs"));
+        assert_eq!(to("/y").as_deref(), Some("https://a.example.com/y"));
+        assert_eq!((to("http://["), to("data:,a"), destination(&from, None)), (None, None, None));
     }
 }

@@ -1,7 +1,12 @@
 //! Whom a client trusts beside the authorities of the system, and the certificate that it shows. Pure.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use holdfast_diff::digest::{Digest, Hasher};
 use reqwest::{Certificate, ClientBuilder, Identity};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 
 /// Certificates for a connection. Has no `Debug`: there may be a key.
 #[derive(Clone, Default)]
@@ -16,8 +21,12 @@ pub struct Trust {
 /// Certificates that cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadTrust {
-    #[error("ca.crt is not a certificate in PEM")]
+    #[error(
+        "ca.crt is not a certificate in PEM, which begins with -----BEGIN CERTIFICATE-----; store the certificate of the CA so"
+    )]
     Authority,
+    #[error("ca.crt is encoded with base64 twice; encode it once under data, or not at all under stringData")]
+    Twice,
     #[error("tls.crt and tls.key are not a certificate and its key in PEM")]
     Identity,
 }
@@ -25,13 +34,7 @@ pub enum BadTrust {
 impl Trust {
     /// Reads certificates in PEM: the authorities, and the certificate with its key that the client shows.
     pub fn read(ca: Option<&[u8]>, client: Option<(&[u8], &[u8])>) -> Result<Self, BadTrust> {
-        let authorities = match ca {
-            Some(pem) => Certificate::from_pem_bundle(pem).map_err(|_| BadTrust::Authority)?,
-            None => Vec::new(),
-        };
-        if ca.is_some() && authorities.is_empty() {
-            return Err(BadTrust::Authority);
-        }
+        let authorities = ca.map(authorities).transpose()?.unwrap_or_default();
         let pem = client.map(|(certificate, key)| [certificate, b"\n", key].concat());
         let identity =
             pem.as_ref().map(|pem| Identity::from_pem(pem)).transpose().map_err(|_| BadTrust::Identity)?;
@@ -66,6 +69,49 @@ impl Trust {
         match &self.identity {
             Some(identity) => builder.identity(identity.clone()),
             None => builder,
+        }
+    }
+}
+
+/// The certificates in PEM, each of which is one that TLS can use.
+fn authorities(pem: &[u8]) -> Result<Vec<Certificate>, BadTrust> {
+    let body: Vec<u8> = pem.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    if STANDARD.decode(body).is_ok_and(|inner| inner.starts_with(b"-----BEGIN")) {
+        return Err(BadTrust::Twice);
+    }
+    let mut store = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        let certificate = certificate.map_err(|_| BadTrust::Authority)?;
+        store.add(certificate).map_err(|_| BadTrust::Authority)?;
+    }
+    if store.is_empty() {
+        return Err(BadTrust::Authority);
+    }
+    Certificate::from_pem_bundle(pem).map_err(|_| BadTrust::Authority)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_authority_is_known() {
+        let good = include_str!("trust/ca.crt");
+        let check = |pem: &str, expected: Option<BadTrust>| {
+            assert_eq!(Trust::read(Some(pem.as_bytes()), None).err(), expected, "{pem}");
+        };
+        check(good, None);
+        check(&good.repeat(2), None);
+        check(&good.replace('\n', "\r\n"), None);
+        check(&STANDARD.encode(good), Some(BadTrust::Twice));
+        for bad in [
+            "",
+            "not a certificate",
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+            "-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n",
+            &good.replace("CERTIFICATE", "PRIVATE KEY"),
+        ] {
+            check(bad, Some(BadTrust::Authority));
         }
     }
 }

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use holdfast_diff::budget::Resource;
-use holdfast_diff::files::{Entry, FileKind, Files, FilesError, Walk, join};
+use holdfast_diff::files::{Entry, EntryKind, Files, FilesError, Walk, join};
 use holdfast_diff::object::Manifest;
 use holdfast_diff::weight;
 use holdfast_diff::yaml::{self, Duplicates};
@@ -17,6 +17,7 @@ use super::ask::{Answer, Ask, ChartFrom};
 use super::error_name::Name;
 use super::helm::hooks::{self, Phase, Placed};
 use super::helm::{self, HelmError, Login, Release, ValuesPart, Volatile};
+use super::ignore::HelmIgnored;
 use super::surroundings::Surroundings;
 use super::{Cause, File, Inputs, Object, RenderError, Rendered};
 use crate::api::HelmOptions;
@@ -131,7 +132,8 @@ pub(super) fn collect(files: &dyn Files, folder: &str) -> Result<Vec<File>, File
         if done.contains(&folder) {
             continue;
         }
-        copying.folder(&folder)?;
+        let ignored = HelmIgnored::of(files, &folder)?;
+        copying.folder(&folder, &ignored)?;
         for beside in beside(files, &folder)? {
             wanted.push(beside);
         }
@@ -181,15 +183,19 @@ struct Copying<'a> {
 }
 
 impl Copying<'_> {
-    fn folder(&mut self, folder: &str) -> Result<(), FilesError> {
+    fn folder(&mut self, folder: &str, ignored: &HelmIgnored) -> Result<(), FilesError> {
         for Entry { name, kind } in self.files.list(folder)?.unwrap_or_default() {
             let path = if folder.is_empty() { name } else { format!("{folder}/{name}") };
             self.walk.visit(&path)?;
-            if kind == FileKind::Folder {
-                self.folder(&path)?;
+            if kind == EntryKind::Folder {
+                self.folder(&path, ignored)?;
                 continue;
             }
-            let bytes = self.files.read(&path)?.unwrap_or_default();
+            let bytes = match self.files.read(&path) {
+                Ok(bytes) => bytes.unwrap_or_default(),
+                Err(_) if ignored.has(&path) => continue,
+                Err(error) => return Err(error),
+            };
             self.size += bytes.len();
             if self.size > LIMIT {
                 return Err(FilesError(format!("the chart in {folder} has more than {LIMIT} bytes")));

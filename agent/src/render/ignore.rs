@@ -12,6 +12,9 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 /// The names of such files, the later one stronger.
 const NAMES: [&str; 2] = [".sourceignore", ".holdfastignore"];
 
+/// The file of a chart.
+const HELM: &str = ".helmignore";
+
 /// The most bytes and patterns of one file: each file of the tree is matched with all of them.
 const LONGEST: usize = 64 * 1024;
 const PATTERNS: usize = 1000;
@@ -53,6 +56,27 @@ impl Ignored {
     }
 }
 
+/// What `.helmignore` leaves out of a chart, as far as gitignore's syntax is Helm's. Helm itself reads it too, so it decides
+/// nothing but whether a file is missed that cannot be read.
+pub struct HelmIgnored(Option<(String, Gitignore)>);
+
+impl HelmIgnored {
+    /// The rules of the chart in a folder.
+    pub fn of(files: &dyn Files, folder: &str) -> Result<Self, FilesError> {
+        let path = if folder.is_empty() { HELM.to_owned() } else { format!("{folder}/{HELM}") };
+        let bytes = files.read(&path)?;
+        let rules = bytes.and_then(|bytes| rules(&path, &bytes).ok());
+        Ok(Self(rules.map(|rules| (folder.to_owned(), rules))))
+    }
+
+    /// True if a file is left out, or a folder that it is in.
+    pub fn has(&self, path: &str) -> bool {
+        let Some((folder, rules)) = &self.0 else { return false };
+        let below = path.strip_prefix(folder.as_str()).unwrap_or(path).trim_start_matches('/');
+        rules.matched_path_or_any_parents(below, false).is_ignore()
+    }
+}
+
 fn rules(path: &str, bytes: &[u8]) -> Result<Gitignore, FilesError> {
     let text = str::from_utf8(bytes).map_err(|_| FilesError(format!("{path}: the file is not UTF-8")))?;
     if bytes.len() > LONGEST || text.lines().count() > PATTERNS {
@@ -90,6 +114,20 @@ mod tests {
         for (path, is_folder, expected) in cases {
             assert_eq!(ignored.has(path, is_folder), expected, "{path}");
         }
+    }
+
+    #[test]
+    fn a_folder_that_helm_leaves_out_is_left_out_with_what_is_in_it() {
+        let rules = rules("x", b"docs/\n*.png\n").unwrap();
+        let ignored = HelmIgnored(Some(("charts/web".to_owned(), rules)));
+        for (path, expected) in [
+            ("charts/web/docs/a/b.yaml", true),
+            ("charts/web/files/logo.png", true),
+            ("charts/web/files/values.txt", false),
+        ] {
+            assert_eq!(ignored.has(path), expected, "{path}");
+        }
+        assert!(!HelmIgnored(None).has("charts/web/docs"));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! Leaves the dialect to `holdfast_diff::yaml`. Pure, beside the files that it is given.
 
 use holdfast_diff::budget::{Exceeded, Resource};
-use holdfast_diff::files::{Entry, FileKind, Files, FilesError, Walk};
+use holdfast_diff::files::{Entry, EntryKind, Files, FilesError, Walk};
 use holdfast_diff::object::Manifest;
 use holdfast_diff::{weight, yaml};
 
@@ -43,14 +43,18 @@ pub fn units(files: &dyn Files, folder: &str) -> Result<Vec<Unit>, FilesError> {
         for Entry { name, kind } in files.list(&folder)?.unwrap_or_default() {
             let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
             walk.visit(&path)?;
-            let is_folder = kind == FileKind::Folder;
+            let is_folder = matches!(kind, EntryKind::Folder | EntryKind::Submodule);
             if ignored.has(&path, is_folder) {
                 continue;
             }
-            if is_folder && !name.starts_with('.') {
-                open.push((path, ignored.clone(), false));
-            } else if !is_folder && reads(&name) {
-                found.push((path.clone(), Unit::File(path)));
+            match kind {
+                EntryKind::Folder if !name.starts_with('.') => open.push((path, ignored.clone(), false)),
+                // What is in it may be wanted: that it is not read must be said.
+                EntryKind::Submodule if !name.starts_with('.') => drop(files.list(&path)?),
+                EntryKind::File | EntryKind::Dangling if reads(&name) => {
+                    found.push((path.clone(), Unit::File(path)));
+                }
+                _ => {}
             }
         }
     }

@@ -224,7 +224,7 @@ mod tests {
         }
 
         fn list(&self, path: &str) -> Result<Option<Vec<Entry>>, FilesError> {
-            let kind = holdfast_diff::files::FileKind::File;
+            let kind = holdfast_diff::files::EntryKind::File;
             Ok(path.is_empty().then(|| vec![Entry { name: "a.yaml".to_owned(), kind }]))
         }
     }

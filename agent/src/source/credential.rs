@@ -6,7 +6,28 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use holdfast_diff::digest::{Digest, Hasher};
 
-use super::SourceError;
+use super::location::Scheme;
+use super::{SourceError, identity};
+
+/// The keys that are read, as an error names them.
+const KEYS: &str = "username and password; bearerToken; identity (or ssh-privatekey), password of that key, and \
+                    known_hosts; ca.crt; tls.crt and tls.key";
+/// All of them.
+const READ: [&str; 10] = [
+    "username",
+    "password",
+    "bearerToken",
+    IDENTITY,
+    SSH_AUTH,
+    "known_hosts",
+    "ca.crt",
+    "caFile",
+    "tls.crt",
+    "tls.key",
+];
+const IDENTITY: &str = "identity";
+/// The key of Secrets of the type `kubernetes.io/ssh-auth`.
+const SSH_AUTH: &str = "ssh-privatekey";
 
 /// How to log in, and whom to trust. Has no `Debug`: it must not be printed.
 #[derive(Clone, Default)]
@@ -19,47 +40,90 @@ pub struct Credential {
     pub(super) known_hosts: Option<Vec<u8>>,
     pub(super) ca: Option<Vec<u8>>,
     pub(super) client: Option<(Vec<u8>, Vec<u8>)>,
+    is_ssh_auth: bool,
     id: Option<Digest>,
 }
 
 impl Credential {
     /// Reads the data of a Secret.
     pub fn from_secret(data: &BTreeMap<String, Vec<u8>>) -> Result<Self, SourceError> {
+        let bad = |why: String| SourceError::BadCredential(format!("the Secret that secretRef names {why}"));
+        if !READ.iter().any(|key| data.contains_key(*key)) {
+            return Err(bad(format!("{}; these are read: {KEYS}", held(data))));
+        }
         let text = |key: &str| {
             let Some(bytes) = data.get(key) else { return Ok(None) };
-            let text = std::str::from_utf8(bytes).map_err(|_| {
-                SourceError::BadCredential(format!("the key {key} of the Secret is not text"))
-            })?;
+            let text =
+                std::str::from_utf8(bytes).map_err(|_| bad(format!("has a key {key} that is not text")))?;
             Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
         };
         let bytes = |key: &str| data.get(key).cloned();
-        let identity = bytes("identity");
+        let is_ssh_auth = !data.contains_key(IDENTITY);
+        let identity = bytes(IDENTITY).or_else(|| bytes(SSH_AUTH));
         let client = match (bytes("tls.crt"), bytes("tls.key")) {
             (Some(certificate), Some(key)) => Some((certificate, key)),
             (None, None) => None,
-            _ => {
-                return Err(SourceError::BadCredential(
-                    "the Secret has one of tls.crt and tls.key; it needs both or none".to_owned(),
-                ));
-            }
+            _ => return Err(bad("has one of tls.crt and tls.key; it needs both or none".to_owned())),
         };
-        let password = text("password")?;
+        let (username, password, bearer) = (text("username")?, text("password")?, text("bearerToken")?);
+        let has_login = password.is_some() || bearer.is_some() || identity.is_some() || client.is_some();
+        if username.is_some() && !has_login {
+            return Err(bad(
+                "has a username and no password; add the password, or a token in its place".to_owned()
+            ));
+        }
+        let identity_password =
+            identity.as_ref().and(password.clone()).filter(|password| !password.is_empty());
         let mut hasher = Hasher::default();
         for (key, value) in data {
             hasher.text(key);
             hasher.bytes(value);
         }
-        Ok(Self {
-            username: text("username")?,
-            identity_password: identity.as_ref().and(password.clone()),
+        let found = Self {
+            username,
+            identity_password,
             password,
-            bearer: text("bearerToken")?,
+            bearer,
             known_hosts: bytes("known_hosts"),
             ca: bytes("ca.crt").or_else(|| bytes("caFile")),
             client,
             identity,
+            is_ssh_auth,
             id: Some(hasher.finish()),
-        })
+        };
+        let key = found.identity.as_ref();
+        let problem = key.and_then(|key| identity::problem(key, found.identity_password.is_some()));
+        match problem {
+            Some(problem) => Err(bad(format!("has a key {} that {problem}", found.identity_name()))),
+            None => Ok(found),
+        }
+    }
+
+    /// The key of the Secret that the private key is under.
+    pub(super) fn identity_name(&self) -> &'static str {
+        if self.is_ssh_auth { SSH_AUTH } else { IDENTITY }
+    }
+
+    /// True if it has what logs in over http.
+    pub(super) fn logs_in(&self) -> bool {
+        self.authorization().is_some() || self.client.is_some()
+    }
+
+    /// Why it is of no use for a way to reach a repository, if it is for the other one.
+    pub(super) fn mismatch(&self, scheme: Scheme) -> Option<&'static str> {
+        let is_for_ssh = self.identity.is_some() || self.known_hosts.is_some();
+        let is_for_http = self.logs_in() || self.ca.is_some();
+        match scheme {
+            Scheme::Http if is_for_ssh && !is_for_http => Some(
+                "the Secret that secretRef names is for ssh (identity, known_hosts), and the URL is not; write the ssh URL \
+                 of the repository, or a Secret with username and password",
+            ),
+            Scheme::Ssh if is_for_http && !is_for_ssh => Some(
+                "the Secret that secretRef names is for https (username and password, bearerToken, certificates), and \
+                 ssh needs identity and known_hosts; write the https URL of the repository, or a Secret with these",
+            ),
+            _ => None,
+        }
     }
 
     /// What a forge's API takes as a token: the bearer, or the password.
@@ -85,5 +149,70 @@ impl Credential {
         let password = self.password.as_ref()?;
         let user = self.username.as_deref().unwrap_or("git");
         Some(format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))))
+    }
+}
+
+/// The keys that a Secret has, as the end of a sentence.
+fn held(data: &BTreeMap<String, Vec<u8>>) -> String {
+    if data.is_empty() {
+        return "is empty".to_owned();
+    }
+    let names: Vec<&str> = data.keys().take(SHOWN).map(String::as_str).collect();
+    let more = if data.len() > SHOWN { ", ..." } else { "" };
+    format!("has no key that is read, but {}{more}", names.join(", "))
+}
+
+/// How many keys an error names.
+const SHOWN: usize = 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = include_str!("identity/open");
+    const LOCKED: &str = include_str!("identity/locked");
+
+    fn secret(entries: &[(&str, &str)]) -> Result<Credential, String> {
+        let entry = |(key, value): &(&str, &str)| ((*key).to_owned(), value.as_bytes().to_vec());
+        Credential::from_secret(&entries.iter().map(entry).collect()).map_err(|error| error.to_string())
+    }
+
+    fn refused(entries: &[(&str, &str)], words: &[&str]) {
+        let error = secret(entries).err().unwrap_or_default();
+        assert!(words.iter().all(|word| error.contains(word)), "{error}");
+    }
+
+    #[test]
+    fn a_secret_that_is_of_no_use_says_what_it_has_and_what_it_needs() {
+        refused(&[("token", "t")], &["but token;", "bearerToken", "username and password"]);
+        refused(
+            &[("sshPrivateKey", KEY), ("type", "git"), ("url", "u")],
+            &["sshPrivateKey, type, url", "identity"],
+        );
+        refused(&[], &["is empty", "identity"]);
+        refused(&[("username", "alice")], &["a username and no password"]);
+        refused(&[("tls.crt", "a")], &["one of tls.crt and tls.key"]);
+        refused(&[("identity", KEY.get(..100).unwrap_or_default())], &["a key identity that is cut off"]);
+        refused(&[("ssh-privatekey", "ssh-rsa AAAA")], &["a key ssh-privatekey that is a public key"]);
+        refused(&[("identity", LOCKED)], &["a key identity that is locked by a password"]);
+        refused(&[("identity", LOCKED), ("password", "")], &["is locked by a password"]);
+    }
+
+    #[test]
+    fn keys_are_read_under_either_name() {
+        let read = |entries: &[(&str, &str)]| {
+            let read = secret(entries);
+            assert!(read.is_ok(), "{:?}", read.err());
+            read.ok().and_then(|read| Some((read.identity_name(), read.identity?)))
+        };
+        let key = KEY.as_bytes().to_vec();
+        assert_eq!(read(&[("identity", KEY)]), Some(("identity", key.clone())));
+        assert_eq!(
+            read(&[("ssh-privatekey", KEY), ("known_hosts", "")]),
+            Some(("ssh-privatekey", key.clone()))
+        );
+        assert_eq!(read(&[("identity", KEY), ("ssh-privatekey", "x")]), Some(("identity", key)));
+        assert_eq!(read(&[("identity", LOCKED), ("password", "p")]).map(|read| read.0), Some("identity"));
+        assert_eq!(read(&[("password", "t")]), None);
     }
 }

@@ -3,12 +3,13 @@
 //! Every message names the place without its password. Pure.
 
 use std::error::Error;
-use std::io;
 
 use holdfast_diff::files::name::BadName;
+use jiff::Timestamp;
 
+use super::answer::cleaned;
 use crate::error::{Class, StageError};
-use crate::http::Refused;
+use crate::http::{Mistrust, Refused, causes};
 
 /// The largest object that is received, unpacked, in bytes. Forges take none that are larger.
 pub(super) const OBJECT_LIMIT: usize = 128 * 1024 * 1024;
@@ -30,24 +31,52 @@ pub enum SourceError {
     UnknownHost { url: String, host: String },
     #[error("{url}: cannot connect: {said}; check host and port, and whether a network policy forbids it")]
     Unreachable { url: String, said: String },
-    #[error(
-        "{url}: the certificate is not trusted: {said}; put the CA into the key ca.crt of the Secret that secretRef names"
-    )]
-    UntrustedCertificate { url: String, said: String },
+    #[error("{url}: the certificate of the server is not trusted: {said}; {}", hint(*.why))]
+    UntrustedCertificate { url: String, said: String, why: Mistrust },
     #[error(
         "{url}: {said}; check the login in the Secret that secretRef names, and its rights on the repository"
     )]
     AuthenticationFailed { url: String, said: String },
-    #[error("{url}: there is no such repository, or the login may not see it")]
-    RepositoryNotFound { url: String },
     #[error(
-        "{url}: the host key does not match known_hosts; if the server's key has changed on purpose, update known_hosts in the Secret"
+        "{url}: the server asks for a login; name a Secret with username and password, or bearerToken, in secretRef"
     )]
-    HostKeyMismatch { url: String },
+    LoginMissing { url: String },
+    #[error("{url}: there is no such repository, or the login may not see it{said}")]
+    RepositoryNotFound { url: String, said: String },
     #[error(
-        "{url}: known_hosts does not have the key of the host; add it to the Secret (ssh-keyscan shows it, and a person must check it)"
+        "{url}: the host key does not match known_hosts{}; if the server's key has changed on purpose, update known_hosts in the Secret", colon(.key)
     )]
-    HostKeyUnknown { url: String },
+    HostKeyMismatch { url: String, key: String },
+    #[error(
+        "{url}: known_hosts does not have the {kind}key of the host; add it to the Secret (ssh-keyscan shows it, and a person must check it)"
+    )]
+    HostKeyUnknown { url: String, kind: String },
+    #[error(
+        "{url}: ssh needs the key of the host, and the Secret that secretRef names has no key known_hosts; add it (ssh-keyscan shows it, and a person must check it)"
+    )]
+    NoKnownHosts { url: String },
+    #[error(
+        "{url}: the server has only host keys that ssh does not accept any more ({offer}); give it an Ed25519 or ECDSA key, or let it sign with rsa-sha2-256"
+    )]
+    HostKeyKind { url: String, offer: String },
+    #[error("{url}: ssh and the server have no algorithm in common: {said}; update the server")]
+    NoCommonAlgorithm { url: String, said: String },
+    #[error("{url}: {}", missing_program(.program))]
+    NoProgram { url: String, program: String },
+    #[error("{url}: the server asks to wait (HTTP status {status}); it is asked again at {until}")]
+    Busy { url: String, status: u16, until: Timestamp },
+    #[error(
+        "{url}: the proxy of the agent asks for a login (HTTP status 407); write it into HTTPS_PROXY or HTTP_PROXY of the agent"
+    )]
+    ProxyLogin { url: String },
+    #[error(
+        "{url}: the repository names its objects by SHA-256, which is not read; use one with SHA-1, the default of git"
+    )]
+    Sha256 { url: String },
+    #[error(
+        "{url}: the server speaks only the old protocol of git over http (dumb http), which is not read; serve the repository with git http-backend, or use ssh"
+    )]
+    DumbHttp { url: String },
     #[error("{url}: no answer within {seconds} s; check the server, or raise spec.timeout")]
     Timeout { url: String, seconds: u64 },
     #[error("{url}: there is no {reference}{near}")]
@@ -85,22 +114,32 @@ pub enum SourceError {
         "more than {limit} entries were read at {revision}; set spec.path to a smaller folder, or remove symlinks to folders"
     )]
     TooManyEntries { revision: String, limit: usize },
+    #[error("{said}")]
+    Lfs { said: String },
     #[error("{path} has {size} bytes; files over {limit} bytes are not read")]
     FileTooLarge { path: String, size: u64, limit: u64 },
     #[error("{url}: {source}")]
     Refused { url: String, source: Refused },
-    #[error("{url}: the server redirects {why}; correct the URL")]
-    Redirected { url: String, why: &'static str },
-    #[error("{url}: the server answers with the status {status}; check the server")]
+    #[error("{url}: the server redirects {why}{}", correct(.to.as_deref()))]
+    Redirected { url: String, why: &'static str, to: Option<String> },
+    #[error("{url}: the server answers with the HTTP status {status}; check the server")]
     Answered { url: String, status: u16 },
-    #[error("{url}: the server answers, and not as a git server does; check the URL")]
-    NotGit { url: String },
+    #[error("{url}: there is no git server {said}; check the URL")]
+    NotGit { url: String, said: String },
+    #[error(
+        "{url}: the server answers with a web page in place of git; check the URL and the login: a page of a login in a browser (single sign-on) is no way in for a program"
+    )]
+    WebPage { url: String },
     #[error("{url}: {said}")]
     Git { url: String, said: String },
     #[error(
         "{url}: the repository sends more than {limit} bytes, which is more than is received; keep large files out of it, or raise --cache-limit"
     )]
     TooLarge { url: String, limit: u64 },
+    #[error(
+        "{url}: the server sends more than {limit} bytes of {part}; check the URL, or remove refs that nobody needs"
+    )]
+    AnswerTooLarge { url: String, part: &'static str, limit: u64 },
     #[error(
         "{url}: the repositories of {domain} use more than their share of the cache folder; it is fetched when there is room: use fewer or smaller repositories, or raise --cache-limit"
     )]
@@ -120,6 +159,7 @@ impl StageError for SourceError {
             | Self::Unreachable { .. }
             | Self::Timeout { .. }
             | Self::Answered { .. }
+            | Self::Busy { .. }
             | Self::Git { .. }
             | Self::CacheFull { .. }
             | Self::DiskFull { .. }
@@ -137,9 +177,17 @@ impl StageError for SourceError {
             Self::Unreachable { .. } => "Unreachable",
             Self::UntrustedCertificate { .. } => "UntrustedCertificate",
             Self::AuthenticationFailed { .. } => "AuthenticationFailed",
+            Self::LoginMissing { .. } => "LoginMissing",
             Self::RepositoryNotFound { .. } => "RepositoryNotFound",
             Self::HostKeyMismatch { .. } => "HostKeyMismatch",
-            Self::HostKeyUnknown { .. } => "HostKeyUnknown",
+            Self::HostKeyUnknown { .. } | Self::NoKnownHosts { .. } => "HostKeyUnknown",
+            Self::HostKeyKind { .. } => "HostKeyKind",
+            Self::NoCommonAlgorithm { .. } => "NoCommonAlgorithm",
+            Self::NoProgram { .. } => "NoProgram",
+            Self::Busy { .. } => "ServerBusy",
+            Self::ProxyLogin { .. } => "ProxyLogin",
+            Self::Sha256 { .. } => "Sha256Repository",
+            Self::DumbHttp { .. } => "DumbHttp",
             Self::Timeout { .. } => "Timeout",
             Self::RefNotFound { .. } => "RefNotFound",
             Self::EmptyRepository { .. } => "EmptyRepository",
@@ -155,12 +203,14 @@ impl StageError for SourceError {
             Self::TooDeep { .. } => "TooDeep",
             Self::TooManyEntries { .. } => "TooManyEntries",
             Self::FileTooLarge { .. } => "FileTooLarge",
+            Self::Lfs { .. } => "LfsPointer",
             Self::Refused { .. } => "DestinationRefused",
             Self::Redirected { .. } => "Redirected",
             Self::Answered { .. } => "ServerFailed",
-            Self::NotGit { .. } => "NotGit",
+            Self::NotGit { .. } | Self::WebPage { .. } => "NotGit",
             Self::Git { .. } => "GitFailed",
             Self::TooLarge { .. } => "RepositoryTooLarge",
+            Self::AnswerTooLarge { .. } => "AnswerTooLarge",
             Self::CacheFull { .. } => "CacheFull",
             Self::DiskFull { .. } => "DiskFull",
             Self::Cache { .. } => "CacheFailed",
@@ -168,11 +218,47 @@ impl StageError for SourceError {
     }
 }
 
-/// What an error of a transport means, and what ssh wrote, if it was ssh. What ssh wrote is not repeated, since the server
-/// has a part in it.
-pub fn classify(url: &str, host: &str, error: &(dyn Error + 'static), ssh: Option<&str>) -> SourceError {
-    let said = told(error, "");
-    let low = format!("{said} {}", ssh.unwrap_or_default()).to_lowercase();
+fn hint(why: Mistrust) -> &'static str {
+    match why {
+        Mistrust::Authority => "put the CA into the key ca.crt of the Secret that secretRef names",
+        Mistrust::Name => {
+            "write the URL with a name that the certificate has, or give the server a certificate for this one"
+        }
+        Mistrust::Time => "renew the certificate of the server, or correct the clock of the node",
+        Mistrust::Other => "give the server another certificate",
+    }
+}
+
+fn colon(said: &str) -> String {
+    if said.is_empty() { String::new() } else { format!(": {said}") }
+}
+
+fn missing_program(program: &str) -> String {
+    let what = format!("there is no program {program} in the image of the agent");
+    match program {
+        "ssh" => {
+            format!("{what}; use the image that has it (docker build --target ssh), or a URL with https")
+        }
+        _ => format!("{what}; use a URL with https"),
+    }
+}
+
+fn correct(to: Option<&str>) -> String {
+    match to.map(|to| to.strip_suffix("/info/refs").ok_or(to)) {
+        Some(Ok(repository)) => format!("; if the repository is at {repository} now, write that as the URL"),
+        Some(Err(page)) => format!(
+            ", to {page}, which is no repository; check the URL and the login: a page of a login in a browser (single \
+             sign-on) is no way in for a program"
+        ),
+        None => "; correct the URL".to_owned(),
+    }
+}
+
+/// What an error of the library means that neither the transport nor the server explains. Its text may hold names that a
+/// tenant chose, so only words with blanks in them count, which no URL has.
+pub fn of_library(url: &str, error: &(dyn Error + 'static)) -> SourceError {
+    let said = told(error);
+    let low = said.to_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| low.contains(word));
     let url = url.to_owned();
     if has(&["no space left on device", "disk quota exceeded"]) {
@@ -181,73 +267,17 @@ pub fn classify(url: &str, host: &str, error: &(dyn Error + 'static), ssh: Optio
     if has(&["allocation limit", "too large to fit in memory"]) {
         return SourceError::TooLarge { url, limit: OBJECT_LIMIT as u64 };
     }
-    if has(&[
-        "remote host identification has changed",
-        "host key verification failed",
-        "no matching host key",
-    ]) {
-        if has(&["has changed", "offending"]) {
-            return SourceError::HostKeyMismatch { url };
-        }
-        return SourceError::HostKeyUnknown { url };
-    }
-    if has(&["could not resolve hostname", "name or service not known", "no address associated"]) {
-        return SourceError::UnknownHost { url, host: host.to_owned() };
-    }
-    if has(&["timed out", "timeout", "deadline"]) {
-        return SourceError::Unreachable { url, said: "no answer in time".to_owned() };
-    }
-    let lost = [
-        "connection refused",
-        "no route to host",
-        "network is unreachable",
-        "connection reset",
-        "connection closed",
-    ];
-    if let Some(words) = lost.iter().find(|words| low.contains(**words)) {
-        return SourceError::Unreachable { url, said: (*words).to_owned() };
-    }
-    if has(&["permission denied", "authentication", "credentials", "unauthorized", "forbidden"]) {
-        return SourceError::AuthenticationFailed { url, said: "the server refuses the login".to_owned() };
-    }
-    if has(&[
-        "not found",
-        "does not exist",
-        "no such file",
-        "does not appear to be a git repository",
-        "cannot find repository",
-    ]) {
-        return SourceError::RepositoryNotFound { url };
-    }
-    let said = match ssh {
-        Some(_) => "the ssh connection ended before git answered; check the path and the rights of the key"
-            .to_owned(),
-        None => said,
-    };
-    SourceError::Git { url, said }
+    SourceError::Git { url, said: cleaned(&said) }
 }
 
-/// The messages of an error and all its sources, each once, and what ssh said.
-pub(super) fn told(error: &(dyn Error + 'static), stderr: &str) -> String {
+/// The messages of an error and all its sources, each once.
+pub(super) fn told(error: &(dyn Error + 'static)) -> String {
     let mut parts: Vec<String> = Vec::new();
-    let mut next: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(error) = next {
-        let text = error.to_string();
+    for cause in causes(error) {
+        let text = cause.to_string();
         if !text.is_empty() && !parts.iter().any(|part| part.contains(&text)) {
             parts.push(text);
         }
-        // The source of an `io::Error` is that of what it wraps: look at what it wraps too.
-        if let Some(inner) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-            let text = inner.to_string();
-            if !parts.iter().any(|part| part.contains(&text)) {
-                parts.push(text);
-            }
-        }
-        next = error.source();
-    }
-    let stderr = stderr.trim();
-    if !stderr.is_empty() {
-        parts.push(stderr.replace('\n', " "));
     }
     parts.join(": ")
 }

@@ -5,8 +5,10 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use gix::objs::tree::EntryKind;
-use holdfast_diff::files::{Entry, FileKind, Files, FilesError, Place, Version, Versioned};
+use gix::objs::tree::EntryKind as TreeEntry;
+use holdfast_diff::files::{
+    Entry, EntryKind, FileKind, Files, FilesError, Place, Version, Versioned, check_content,
+};
 
 use super::folders::Entries;
 use super::tree::{Tree, below};
@@ -50,21 +52,26 @@ impl CommitFiles {
 
     fn entries(&self, path: &str) -> Result<Option<Vec<Entry>>, SourceError> {
         let Some((real, folder)) = self.tree.find(path)? else { return Ok(None) };
-        if folder.kind != EntryKind::Tree {
+        if folder.kind != TreeEntry::Tree {
             return Ok(None);
         }
         let entries = self.tree.entries(folder.id, path)?;
         self.count(&entries)?;
         let mut found = Vec::with_capacity(entries.len());
         for (name, entry) in entries.iter() {
-            let entry = self.tree.entry(&below(&real, name), *entry)?;
-            found.push(Entry { name: name.to_string(), kind: kind(entry.kind) });
+            let kind = match self.tree.entry(&below(&real, name), *entry) {
+                Ok(entry) => kind(entry.kind).into(),
+                Err(_) if entry.kind == TreeEntry::Commit => EntryKind::Submodule,
+                Err(error) if is_dangling(&error) => EntryKind::Dangling,
+                Err(error) => return Err(error),
+            };
+            found.push(Entry { name: name.to_string(), kind });
         }
         Ok(Some(found))
     }
 
     fn count(&self, entries: &Entries) -> Result<(), SourceError> {
-        let links = entries.iter().filter(|(_, entry)| entry.kind == EntryKind::Link).count();
+        let links = entries.iter().filter(|(_, entry)| entry.kind == TreeEntry::Link).count();
         let more = 1 + entries.len() + links * LINK;
         if self.read.fetch_add(more, Ordering::Relaxed) > LIMIT {
             let revision = self.tree.revision().to_string();
@@ -75,16 +82,24 @@ impl CommitFiles {
 
     fn bytes(&self, path: &str) -> Result<Option<Arc<[u8]>>, SourceError> {
         match self.tree.find(path)? {
-            Some((real, entry)) if entry.kind != EntryKind::Tree => {
-                Ok(Some(self.tree.blob(&real, entry.id)?.into()))
+            Some((real, entry)) if entry.kind != TreeEntry::Tree => {
+                let bytes = self.tree.blob(&real, entry.id)?;
+                check_content(path, &bytes).map_err(|error| SourceError::Lfs { said: error.0 })?;
+                Ok(Some(bytes.into()))
             }
             _ => Ok(None),
         }
     }
 }
 
-fn kind(kind: EntryKind) -> FileKind {
-    if kind == EntryKind::Tree { FileKind::Folder } else { FileKind::File }
+/// True if it is only the symlink that cannot be read.
+fn is_dangling(error: &SourceError) -> bool {
+    use SourceError::{BadSymlink, Submodule, SymlinkEscapes};
+    matches!(error, BadSymlink { .. } | SymlinkEscapes { .. } | Submodule { .. })
+}
+
+fn kind(kind: TreeEntry) -> FileKind {
+    if kind == TreeEntry::Tree { FileKind::Folder } else { FileKind::File }
 }
 
 impl Files for CommitFiles {

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::mirror::lock;
-use super::transport::FOLDER;
+use super::ssh::FOLDER;
 use super::{Known, Sources};
 use crate::disk::{self, Item, excess, leftovers};
 

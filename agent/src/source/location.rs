@@ -45,6 +45,11 @@ impl Location {
     pub fn parse(url: &str, credential: Option<Credential>) -> Result<Self, SourceError> {
         let url = url.trim();
         let bad = |why: &str| SourceError::BadUrl { url: redact(url), why: why.to_owned() };
+        if has_password(url) {
+            return Err(bad(
+                "it has a password in it, which everyone who may read the Sync could see; put it into a Secret that secretRef names",
+            ));
+        }
         let scheme = if url.starts_with("https://") || url.starts_with("http://") {
             Scheme::Http
         } else if url.starts_with("ssh://") {
@@ -63,17 +68,16 @@ impl Location {
         if url.bytes().any(|byte| byte.is_ascii_control() || byte == b' ') {
             return Err(bad("a URL has no spaces and no control characters"));
         }
-        let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-        let authority = if url.contains("://") { rest.split('/').next() } else { rest.split(':').next() }
-            .unwrap_or_default();
-        let user = authority.rsplit_once('@').map(|(user, _)| user);
-        if scheme != Scheme::Ssh && user.is_some_and(|user| user.contains(':')) {
-            return Err(bad(
-                "it has a password in it, which everyone who may read the Sync could see; put it into a Secret that secretRef names",
-            ));
+        if let Some(right) = misplaced_path(url) {
+            return Err(bad(&format!(
+                "behind the colon stands a port, and this is none; write {right}, with a slash"
+            )));
         }
         let Server { host, port } = server(url, scheme).map_err(bad)?;
         let credential = credential.unwrap_or_default();
+        if let Some(why) = credential.mismatch(scheme) {
+            return Err(SourceError::BadCredential(format!("{}: {why}", redact(url))));
+        }
         let id = id(url, &credential, &Domain::Installation);
         Ok(Self {
             scheme,
@@ -96,6 +100,15 @@ impl Location {
     /// Whose connections these are: a tenant's, or else those of whoever reads from this host.
     pub(super) fn tenant(&self) -> &str {
         self.tenant.as_deref().unwrap_or(&self.host)
+    }
+
+    /// What tells two ways to a server apart of which one may have to wait: host, port, login and tenant.
+    pub(super) fn server(&self) -> String {
+        let login = self.credential.id().map(|id| id.to_string()).unwrap_or_default();
+        let start =
+            self.url.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.split('/').next()?)));
+        let (scheme, authority) = start.unwrap_or_default();
+        format!("{} {} {scheme}://{authority} {login}", self.domain, self.tenant())
     }
 
     /// True if it logs in.
@@ -128,6 +141,14 @@ impl Location {
     /// True if both are ways to one repository, as far as their URLs tell.
     pub fn is_same_repository(&self, other: &Self) -> bool {
         self.repository() == other.repository()
+    }
+
+    /// How a server may name the repository in what it says: by its path, or by the end of that.
+    pub(super) fn names(&self) -> Vec<String> {
+        let repository = self.repository();
+        let path = repository.split_once('/').map_or("", |(_, path)| path).trim_matches('/');
+        let end = path.rsplit_once('/').map(|(_, end)| format!("/{end}"));
+        [Some(path.to_owned()), end].into_iter().flatten().filter(|name| !name.is_empty()).collect()
     }
 
     /// Host and path, by which the URLs of one repository are known as such, however they are reached. Two repositories
@@ -184,9 +205,36 @@ fn server(url: &str, scheme: Scheme) -> Result<Server, &'static str> {
     Ok(Server { host, port: url.port })
 }
 
+/// True if something stands behind the user that only a password can be: `user:password@host`.
+fn has_password(url: &str) -> bool {
+    let authority = |rest: &str| rest.split('/').next().unwrap_or_default().to_owned();
+    match url.split_once("://") {
+        Some((_, rest)) => authority(rest).rsplit_once('@').is_some_and(|(user, _)| user.contains(':')),
+        // In `user@host:path` the path may have any sign.
+        None => authority(url)
+            .split_once('@')
+            .is_some_and(|(user, rest)| user.contains(':') && rest.contains(':')),
+    }
+}
+
+/// What was meant by `ssh://host:org/repository`, which mixes the two ways to write a URL for ssh.
+fn misplaced_path(url: &str) -> Option<String> {
+    let (scheme, rest) = url.split_once("://")?;
+    let (authority, path) = rest.split_once('/')?;
+    let (host, port) = authority.rsplit_once(':').filter(|(_, port)| !port.contains([']', '@']))?;
+    let is_port = port.is_empty() || port.bytes().all(|byte| byte.is_ascii_digit());
+    (!is_port).then(|| format!("{scheme}://{host}/{port}/{path}"))
+}
+
 /// A URL without what stands between user and host.
 fn redact(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let Some((scheme, rest)) = url.split_once("://") else {
+        // `user@host:path` has its user before the last sign, unless that is a part of the path.
+        return match url.rsplit_once('@') {
+            Some((_, rest)) if has_password(url) => rest.to_owned(),
+            _ => url.to_owned(),
+        };
+    };
     let (authority, path) = rest.split_once('/').map_or((rest, ""), |(authority, path)| (authority, path));
     match authority.rsplit_once('@') {
         Some((_, host)) => format!("{scheme}://{host}/{path}"),
@@ -240,10 +288,15 @@ mod tests {
             check(url, Err(""));
         }
         check("git@example.com:--upload-pack=x", Err("begins with a dash"));
+        check("git@example.com:a@b:c/d", Ok((Scheme::Ssh, "example.com")));
         check("ssh://exa$(id)mple.com/a", Err(""));
         check("ssh://fe80::1%25eth0/a", Err(""));
         check("https:///a", Err(""));
         check("config", Err("not a URL"));
+        check("git://example.com/a", Err("not a URL"));
+        check("ssh://git@example.com:org/config.git", Err("write ssh://git@"));
+        check("ssh://git@example.com:org/config.git", Err("example.com/org/config.git"));
+        check("https://example.com:org/config", Err("write https://example.com/org/config"));
     }
 
     #[test]
@@ -277,11 +330,37 @@ mod tests {
 
     #[test]
     fn a_password_in_a_url_is_refused_and_not_repeated() {
-        let error =
-            Location::parse("https://alice:hunter2@example.com/a", None).err().map(|error| error.to_string());
-        assert!(
-            error.as_ref().is_some_and(|error| !error.contains("hunter2") && error.contains("secretRef")),
-            "{error:?}"
-        );
+        for url in [
+            "https://alice:hunter2@example.com/a",
+            "https://alice:hunter2@example.com:8443/a",
+            "ssh://git:hunter2@example.com/a",
+            "ssh://git:hunter2@example.com:22/a",
+            "git:hunter2@example.com:a/b",
+        ] {
+            let error = Location::parse(url, None).err().map(|error| error.to_string());
+            assert!(
+                error.as_ref().is_some_and(|error| !error.contains("hunter2") && error.contains("secretRef")),
+                "{url}: {error:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_login_is_for_its_own_way() {
+        let login = |url: &str, keys: &[(&str, &str)]| {
+            let entry = |(key, value): &(&str, &str)| ((*key).to_owned(), value.as_bytes().to_vec());
+            let credential = Credential::from_secret(&keys.iter().map(entry).collect()).ok();
+            Location::parse(url, credential).err().map(|error| error.to_string()).unwrap_or_default()
+        };
+        let (http, ssh) = ("https://git.example.com/a", "git@git.example.com:a");
+        assert!(login(http, &[("known_hosts", "a")]).contains("is for ssh"));
+        assert!(login(ssh, &[("bearerToken", "a")]).contains("is for https"));
+        for (url, keys) in [
+            (http, vec![("password", "a"), ("known_hosts", "a")]),
+            (http, vec![("ca.crt", "a")]),
+            (ssh, vec![("known_hosts", "a"), ("ca.crt", "a")]),
+        ] {
+            assert_eq!(login(url, &keys), "", "{url}");
+        }
     }
 }

@@ -12,7 +12,6 @@ use std::time::{Duration, Instant, SystemTime};
 use gix::bstr::ByteSlice as _;
 use gix::odb::store::init::Slots;
 use gix::protocol::handshake::Ref;
-use gix::protocol::transport::Protocol;
 use gix::remote::Direction;
 use gix::remote::fetch::{Shallow, Tags};
 use gix::{ObjectId, ThreadSafeRepository};
@@ -21,7 +20,7 @@ use tracing::{debug, warn};
 use super::error::OBJECT_LIMIT;
 use super::folders::{FolderCache, Folders};
 use super::progress::Received;
-use super::reference::Range;
+use super::reference::{highest, last};
 use super::transport::{Connection, Network, Peer};
 use super::{GitRef, Location, Revision, SourceError};
 use crate::disk::{Usage, leftovers};
@@ -358,26 +357,14 @@ fn revision(reference: &GitRef, tag: Option<&str>, commit: ObjectId) -> Revision
 
 /// Takes the highest tag in the range.
 fn choose_tag(peer: &Peer<'_>, repository: &Repository, range: &str) -> Result<String, SourceError> {
-    let parsed = Range::parse(range)?;
     let tags = list(peer, repository, "refs/tags/")?;
-    parsed.highest(tags.iter().map(String::as_str)).map(str::to_owned).ok_or_else(|| {
-        let near = if tags.is_empty() {
-            "; the repository has no tags".to_owned()
-        } else {
-            format!("; its tags end with {}", last(&tags))
-        };
-        SourceError::RefNotFound {
-            url: peer.location.to_string(),
-            reference: format!("tag in the range {range}"),
-            near,
-        }
-    })
+    highest(&peer.location.to_string(), range, &tags).map(str::to_owned)
 }
 
 /// Lists the names of the refs below a folder, without the folder.
 fn list(peer: &Peer<'_>, repository: &Repository, folder: &str) -> Result<Vec<String>, SourceError> {
     let repo = repository.git.to_thread_local();
-    let Connection { transport, said } = peer.connect(Protocol::V2)?;
+    let Connection { transport, said } = peer.connect()?;
     let failed = |error: gix::Error| said.explain(&error);
     let spec = format!("+{folder}*:refs/holdfast/list/*");
     let remote = repo
@@ -394,10 +381,6 @@ fn list(peer: &Peer<'_>, repository: &Repository, folder: &str) -> Result<Vec<St
         .iter()
         .filter_map(|found| Some(name_of(found).strip_prefix(folder)?.to_owned()))
         .collect())
-}
-
-fn last(names: &[String]) -> String {
-    names.iter().rev().take(5).cloned().collect::<Vec<_>>().join(", ")
 }
 
 /// What a server is asked for.
@@ -418,7 +401,7 @@ fn fetch<'a>(
     let Asking { peer, reference, spec, interrupt, usage } = *asking;
     let Peer { location, limit, .. } = *peer;
     let repo = repository.git.to_thread_local();
-    let Connection { transport, said } = peer.connect(Protocol::V2)?;
+    let Connection { transport, said } = peer.connect()?;
     let failed = |error: gix::Error| said.explain(&error);
     let remote = repo
         .remote_at_without_url_rewrite(peer.location.url.as_str())
@@ -449,8 +432,15 @@ fn fetch<'a>(
         return Err(SourceError::CacheFull { url: location.to_string(), domain });
     }
     let one = Shallow::DepthAtRemote(NonZeroU32::MIN);
+    // From a server that cannot leave out what came before, all of it is fetched, and nothing may be left out yet.
+    let depth = if said.can_be_shallow() { one } else { Shallow::NoChange };
+    if !said.can_be_shallow() && repo.is_shallow().unwrap_or(false) {
+        repository.broken.store(true, Ordering::Relaxed);
+        let said = "the server gives no shallow clones any more; the mirror is fetched afresh".to_owned();
+        return Err(SourceError::Git { url: location.to_string(), said });
+    }
     let received = Received::new(usage.limit() / PACK, interrupt.clone());
-    let outcome = prepared.with_shallow(one).receive(received.clone(), interrupt);
+    let outcome = prepared.with_shallow(depth).receive(received.clone(), interrupt);
     match outcome {
         _ if received.is_too_much() => {
             Err(SourceError::TooLarge { url: location.to_string(), limit: usage.limit() / PACK })
@@ -459,18 +449,18 @@ fn fetch<'a>(
             usage.grow(&domain, received.bytes());
             Ok(id)
         }
-        Err(error) if matches!(reference, GitRef::Commit(_)) => {
-            let said = failed(error);
-            warn!(error = %said, "Server does not give a commit by its id");
-            Err(SourceError::RefNotFound {
-                url: peer.location.to_string(),
-                reference: reference.to_string(),
-                near: "; the server may not serve commits by their id: name a branch or a tag that has it"
-                    .to_owned(),
-            })
-        }
         Err(error) => {
             let error = failed(error);
+            if let (GitRef::Commit(_), SourceError::Git { said, .. }) = (reference, &error) {
+                warn!(error = %said, "Server does not give a commit by its id");
+                return Err(SourceError::RefNotFound {
+                    url: peer.location.to_string(),
+                    reference: reference.to_string(),
+                    near:
+                        "; the server may not serve commits by their id: name a branch or a tag that has it"
+                            .to_owned(),
+                });
+            }
             // What a server says of a disk is not about this one.
             if matches!(error, SourceError::DiskFull { .. })
                 && is_short(&repository.folder, usage.limit() / PACK)

@@ -8,13 +8,18 @@ mod credential;
 mod error;
 mod files;
 mod folders;
+mod heard;
+mod identity;
 mod keep;
 mod known_hosts;
+mod limit;
 mod location;
 mod mirror;
 mod offer;
 mod open;
 mod pack;
+mod pauses;
+mod program;
 mod progress;
 mod publish;
 mod push;
@@ -22,6 +27,7 @@ mod reference;
 mod refusal;
 mod sign;
 mod slot;
+mod ssh;
 mod thread;
 mod transport;
 mod tree;
@@ -54,6 +60,7 @@ use crate::http::{Clients, Guard};
 use folders::FolderCache;
 use location::Scheme;
 use mirror::{Found, Mirror, Open, lock, server_name};
+use pauses::Pauses;
 use transport::Network;
 
 use crate::disk::Usage;
@@ -93,6 +100,7 @@ pub struct Sources {
     folder: PathBuf,
     options: SourceOptions,
     clients: Arc<Clients>,
+    pauses: Arc<Pauses>,
     mirrors: Mutex<HashMap<MirrorId, Known>>,
     /// The folders of repositories that are open, also of those that were replaced.
     open: Open,
@@ -227,6 +235,7 @@ impl Sources {
             folder,
             clients: transport::clients(options.guard.clone()),
             options,
+            pauses: Arc::default(),
             mirrors: Mutex::default(),
             open: Open::default(),
             folders: FolderCache::default(),
@@ -319,7 +328,7 @@ impl Sources {
     /// What connections are made with, on the runtime of the caller.
     fn network(&self, ended: CancellationToken) -> Network {
         let (guard, clients) = (self.options.guard.clone(), self.clients.clone());
-        Network { guard, clients, runtime: Handle::current(), ended }
+        Network { guard, clients, pauses: self.pauses.clone(), runtime: Handle::current(), ended }
     }
 
     fn check_allowed(&self, location: &Location) -> Result<(), SourceError> {

@@ -23,12 +23,8 @@ use super::{CommitId, Location, SourceError};
 
 /// How many bytes of the talk of a server are read with attention.
 const TALK: usize = 64 * 1024;
-/// How many bytes of its talk are read at all.
-const BABBLE: usize = 64 * 1024 * 1024;
 /// How many bytes an answer may have beside that.
 const ANSWER: usize = 1024 * 1024;
-/// How long the last words of a server may take that has hung up.
-const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// A branch that is to move.
 pub struct Update<'a> {
@@ -108,7 +104,8 @@ impl<'a> Server<'a> {
         branch: &'a str,
         limit: Duration,
     ) -> Result<Self, PushError> {
-        let Connection { transport, said } = Connection::open(network, location, Protocol::V1, limit)?;
+        let Connection { transport, said } =
+            Connection::open(network, location, Service::ReceivePack, limit)?;
         Ok(Self { location, branch, transport, said })
     }
 
@@ -180,12 +177,12 @@ impl<'a> Server<'a> {
             (Some(Err(why)), moved) => {
                 let ng = moved.as_ref().and_then(|moved| moved.as_ref().err()).map_or("", String::as_str);
                 let said = joined(&[ng, why, said]);
-                Err(self.refused(Refusal::of(&said).unwrap_or(Refusal::Other), said))
+                Err(self.refused(self.meaning(&said).unwrap_or(Refusal::Other), said))
             }
             (_, Some(Err(reason))) if Refusal::is_late(reason) => Err(self.moved(None)),
             (_, Some(Err(reason))) => {
                 let said = joined(&[reason, said]);
-                Err(self.refused(Refusal::of(&said).unwrap_or(Refusal::Other), said))
+                Err(self.refused(self.meaning(&said).unwrap_or(Refusal::Other), said))
             }
             (_, None) => Err(self.unanswered(said, commit, broken)),
         }
@@ -193,12 +190,15 @@ impl<'a> Server<'a> {
 
     /// There is no report. The server may have said why all the same.
     fn unanswered(&self, said: &str, commit: ObjectId, broken: Option<&(dyn Error + 'static)>) -> PushError {
-        let chain = broken.map(|error| told(error, "")).unwrap_or_default();
-        let words = cleaned(&format!("{said}\n{}", self.last_words()));
+        let chain = broken.map(told).unwrap_or_default();
+        let words = cleaned(&format!("{said}\n{}", self.said.last_words()));
+        if self.said.is_busy() {
+            return self.said.explain(&io::Error::other("the server asks to wait")).into();
+        }
         // 4xx: it did not want it. Of 5xx and of lost connections nobody knows.
         let status = self.status();
         let shown = status.as_deref().unwrap_or_default();
-        let refused = Refusal::of(&words).or_else(|| Refusal::of(shown));
+        let refused = self.meaning(&words).or_else(|| Refusal::of(shown));
         if let Some(reason) = refused.or(shown.contains(" 4").then_some(Refusal::Other)) {
             return self.refused(reason, cleaned(&format!("{words}\n{shown}")));
         }
@@ -216,11 +216,18 @@ impl<'a> Server<'a> {
         PushError::Refused { url: self.location.to_string(), branch: self.branch.to_owned(), reason, said }
     }
 
+    /// What the words of the server mean, without the names of the repository and the branch, which mean nothing.
+    fn meaning(&self, words: &str) -> Option<Refusal> {
+        let branch = full(self.branch);
+        let names = self.location.names().into_iter().chain([branch]);
+        Refusal::of(&names.fold(words.to_owned(), |text, name| text.replace(&name, "")))
+    }
+
     /// What is wrong with a connection by which nothing was sent.
     fn broken(&self, error: &(dyn Error + 'static)) -> PushError {
-        let words = self.last_words();
+        let words = self.said.last_words();
         let status = self.status().unwrap_or_default();
-        if let Some(reason) = Refusal::of(&words).or_else(|| Refusal::of(&status)) {
+        if let Some(reason) = self.meaning(&words).or_else(|| Refusal::of(&status)) {
             return self.refused(reason, cleaned(&format!("{words}\n{status}")));
         }
         match self.said.explain(error) {
@@ -232,19 +239,6 @@ impl<'a> Server<'a> {
     /// `HTTP status 403`, if the last answer was that.
     fn status(&self) -> Option<String> {
         self.said.status().map(|status| format!("HTTP status {}", status.as_str()))
-    }
-
-    /// What the server wrote beside its answer. It may be still on its way when the connection has ended already.
-    fn last_words(&self) -> String {
-        let Some(keys) = self.said.keys() else { return String::new() };
-        let step = LAST_WORDS / 10;
-        for _ in 0..10 {
-            if !keys.said().is_empty() {
-                break;
-            }
-            std::thread::sleep(step);
-        }
-        keys.remote()
     }
 }
 
@@ -262,7 +256,7 @@ fn read(lines: &mut dyn ReadlineBufRead, packets: &mut Vec<Vec<u8>>) -> Result<(
         } else {
             answer += data.len();
         }
-        if talk > BABBLE || answer > ANSWER {
+        if answer > ANSWER {
             return Err("the answer does not end".into());
         }
         if data.first() == Some(&2) && talk > TALK {

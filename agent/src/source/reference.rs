@@ -3,7 +3,7 @@
 use std::fmt;
 
 use gix::ObjectId;
-use semver::{Version, VersionReq};
+use holdfast_diff::range::{self, Range, Standing};
 
 use super::SourceError;
 
@@ -74,99 +74,94 @@ impl fmt::Display for CommitId {
     }
 }
 
-/// A range of versions: alternatives by `||`, each with conditions by comma or space.
-pub struct Range(Vec<VersionReq>);
-
-impl Range {
-    pub fn parse(text: &str) -> Result<Self, SourceError> {
-        let bad = |why: String| SourceError::BadRange { range: text.to_owned(), why };
-        let alternatives = text.split("||").map(|part| {
-            let part = part.trim();
-            let joined = conditions(part);
-            VersionReq::parse(if joined.is_empty() { "*" } else { &joined })
-                .map_err(|error| bad(error.to_string()))
-        });
-        Ok(Self(alternatives.collect::<Result<_, _>>()?))
-    }
-
-    /// The highest tag in the range. Prereleases count only where the range names one; of equal versions the tag that
-    /// sorts last wins.
-    pub fn highest<'a>(&self, tags: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-        tags.filter_map(|tag| Some((version(tag)?, tag)))
-            .filter(|(version, _)| self.0.iter().any(|range| range.matches(version)))
-            .max()
-            .map(|(_, tag)| tag)
-    }
+/// The highest tag in a range of versions, by the rules that hold for images and charts too. If there is none, the error says
+/// what there is.
+pub fn highest<'a>(url: &str, range: &str, tags: &'a [String]) -> Result<&'a str, SourceError> {
+    let parsed = Range::parse(range)
+        .map_err(|why| SourceError::BadRange { range: range.to_owned(), why: why.to_string() })?;
+    let all = || tags.iter().map(String::as_str);
+    parsed.highest(all()).ok_or_else(|| {
+        let is_prerelease = |tag: &&str| {
+            range::version(tag).is_some_and(|version| parsed.standing(&version) == Standing::Prerelease)
+        };
+        let near = match all().find(is_prerelease) {
+            _ if tags.is_empty() => "; the repository has no tags".to_owned(),
+            Some(tag) => format!(
+                "; {} is a prerelease, and those are taken only if the range names one, as >=1.0.0-0 does",
+                shortened(tag)
+            ),
+            None => format!("; its tags end with {}", last(tags)),
+        };
+        SourceError::RefNotFound { url: url.to_owned(), reference: format!("tag in the range {range}"), near }
+    })
 }
 
-/// Joins `>=1.0 <2` to `>=1.0, <2`. An operator may stand apart from its version.
-fn conditions(text: &str) -> String {
-    let mut parts: Vec<String> = Vec::new();
-    let mut operator = String::new();
-    for word in text.split([' ', ',']).filter(|word| !word.is_empty()) {
-        if word.chars().all(|letter| "<>=^~!".contains(letter)) {
-            operator.push_str(word);
-        } else {
-            parts.push(format!(
-                "{operator}{}",
-                word.replacen('v', "", usize::from(word.contains('v') && !word.contains('-')))
-            ));
-            operator.clear();
-        }
-    }
-    // A bare version means exactly that one.
-    let exact = |part: &String| {
-        if part.starts_with(|letter: char| letter.is_ascii_digit())
-            && part.matches('.').count() == 2
-            && !part.contains(['x', '*'])
-        {
-            format!("={part}")
-        } else {
-            part.clone()
-        }
-    };
-    parts.iter().map(exact).collect::<Vec<_>>().join(", ")
+/// How many letters of a name of a ref an error shows.
+const SHOWN: usize = 100;
+
+/// The last names of a list, for an error.
+pub fn last(names: &[String]) -> String {
+    names.iter().rev().take(5).map(|name| shortened(name)).collect::<Vec<_>>().join(", ")
 }
 
-/// The version that a tag says, with or without a leading `v`; missing parts are 0.
-fn version(tag: &str) -> Option<Version> {
-    let text = tag.strip_prefix('v').unwrap_or(tag);
-    if let Ok(version) = Version::parse(text) {
-        return Some(version);
+fn shortened(name: &str) -> String {
+    match name.char_indices().nth(SHOWN) {
+        Some((at, _)) => format!("{}…", &name[..at]),
+        None => name.to_owned(),
     }
-    let (core, rest) = text.find(['-', '+']).map_or((text, ""), |at| text.split_at(at));
-    let padded = match core.matches('.').count() {
-        0 => format!("{core}.0.0{rest}"),
-        1 => format!("{core}.0{rest}"),
-        _ => return None,
-    };
-    Version::parse(&padded).ok()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Range;
+    use super::highest;
 
-    fn check(range: &str, tags: &[&str], expected: Option<&str>) {
-        let found = Range::parse(range).map(|range| range.highest(tags.iter().copied()));
-        assert_eq!(found.ok().flatten(), expected, "{range}");
+    const TAGS: [&str; 10] = [
+        "v1.0.0",
+        "1.2.0",
+        "1.2.9",
+        "1.9.0",
+        "v1.10.0",
+        "v2.0.0-rc.1",
+        "v2.0.0",
+        "2.1.0-beta.2",
+        "latest",
+        "v3",
+    ];
+
+    fn check(range: &str, expected: &str) {
+        let tags = TAGS.map(ToOwned::to_owned);
+        match highest("https://a.example.com/b", range, &tags) {
+            Ok(tag) => assert_eq!(tag, expected, "{range}"),
+            Err(error) => assert!(error.to_string().contains(expected), "{range}: {error}"),
+        }
     }
 
     #[test]
     fn the_highest_tag_in_a_range_wins() {
-        let tags = ["v1.0.0", "1.2.0", "v1.10.0", "v2.0.0-rc.1", "v2.0.0", "latest", "v3"];
-        check(">=1.0.0 <2.0.0", &tags, Some("v1.10.0"));
-        check(">= 1.0, < 1.5", &tags, Some("1.2.0"));
-        check("^1", &tags, Some("v1.10.0"));
-        check("1.2.0", &tags, Some("1.2.0"));
-        check("v1.0.0", &tags, Some("v1.0.0"));
-        check("*", &tags, Some("v3"));
-        check("<1.1 || >=2.0.0-rc.0 <2.0.0", &tags, Some("v2.0.0-rc.1"));
-        check(">4", &tags, None);
+        check(">=1.0.0 <2.0.0", "v1.10.0");
+        check(">= 1.0, < 1.5", "1.2.9");
+        check("^1", "v1.10.0");
+        check("~1.2", "1.2.9");
+        check("1.2", "1.2.9");
+        check("1.2.x", "1.2.9");
+        check("1.2.0", "1.2.0");
+        check("=v1.0.0", "v1.0.0");
+        check("1.2 - 1.9", "1.9.0");
+        check("!=v3 >1", "v2.0.0");
+        check(">=1.0.0-0 <2.0.0", "v2.0.0-rc.1");
+        check(">=v2.0.0-rc.0 <2.0.0", "v2.0.0-rc.1");
+        check("~2.1.0-0", "2.1.0-beta.2");
+        check("<1.1 || >=2.0.0-rc.0 <2.0.0", "v2.0.0-rc.1");
+        check("*", "v3");
+        check("", "v3");
     }
 
     #[test]
-    fn nonsense_is_an_error() {
-        assert!(Range::parse("newest").is_err());
+    fn an_error_says_what_there_is() {
+        check("newest", "newest is not a range of versions");
+        check(">4", "its tags end with v3, latest");
+        check("~2.1", "2.1.0-beta.2 is a prerelease");
+        let none = highest("https://a.example.com/b", "*", &[]).map_err(|error| error.to_string());
+        assert!(none.is_err_and(|error| error.contains("no tags")));
     }
 }

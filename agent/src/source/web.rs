@@ -12,20 +12,17 @@ use gix::protocol::transport::client::blocking_io::http::{
     GetResponse, Http, PostBodyDataKind, PostResponse,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use jiff::Timestamp;
 use reqwest::{Response, Url};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use crate::http::{Clients, Failure, Redirects, Request, Trust};
+use super::limit::{Budget, Counted};
+use super::pauses::{Pause, Pauses};
+use crate::http::{Clients, Failure, Redirects, Request, Trust, destination, retry_after};
 
 /// The types of answers that git gives.
 const TYPES: &str = "application/x-git-";
-
-/// Bytes that a server may say of itself and its refs, and that it may send beside that.
-const HELLO: u64 = 64 * 1024 * 1024;
-const PACK: u64 = 2 * 1024 * 1024 * 1024;
-/// Bytes of a list of refs.
-const REFS: u64 = 16 * 1024 * 1024;
 
 /// Why there was no answer of git.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,8 +30,20 @@ pub enum Trouble {
     Failed(Failure),
     /// A status that is no success.
     Status(StatusCode),
+    /// The server asks to wait.
+    Busy(Pause),
     /// A success of another type than git's.
-    NotGit(StatusCode),
+    NotGit(Kind),
+}
+
+/// What a server answers in place of git.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A page for a browser.
+    Page,
+    /// The refs as a file: git over http as it was before it had a program on the server.
+    Dumb,
+    Other,
 }
 
 /// What went wrong last on one connection: the errors of gix say less.
@@ -64,6 +73,11 @@ pub struct GitHttp {
     /// Nobody waits for the answer any more.
     pub ended: CancellationToken,
     pub last: Last,
+    /// Where it is noted that the server asks to wait, and by which name.
+    pub pauses: Arc<Pauses>,
+    pub server: String,
+    /// What its answers may have in memory.
+    pub budget: Budget,
     /// Where the repository is, if that is not where it was asked for.
     pub moved: Option<String>,
 }
@@ -89,16 +103,30 @@ impl GitHttp {
         let response = response.map_err(|failure| self.last.keep(Trouble::Failed(failure)))?;
         let status = response.status();
         if !status.is_success() {
-            return Err(self.last.keep(Trouble::Status(status)));
+            return Err(self.last.keep(self.refusal(status, response.headers())));
         }
         let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-        if !kind.is_some_and(|kind| kind.starts_with(TYPES)) {
-            return Err(self.last.keep(Trouble::NotGit(status)));
+        let kind = kind.unwrap_or_default();
+        if kind.starts_with(TYPES) {
+            return Ok(response);
         }
-        Ok(response)
+        let kind = if kind.starts_with("text/html") {
+            Kind::Page
+        } else {
+            self.runtime.block_on(until(&self.ended, without_type(response)))?
+        };
+        Err(self.last.keep(Trouble::NotGit(kind)))
     }
 
-    fn exchange(&self, state: State, limit: u64) -> (Headers, Body) {
+    /// What a status means that is no success.
+    fn refusal(&self, status: StatusCode, headers: &HeaderMap) -> Trouble {
+        let now = Timestamp::now();
+        let Some(wait) = retry_after(headers, now) else { return Trouble::Status(status) };
+        self.pauses.begin(&self.server, status.as_u16(), wait, now);
+        self.pauses.of(&self.server, now).map_or(Trouble::Status(status), Trouble::Busy)
+    }
+
+    fn exchange(&self, state: State) -> (Headers, Counted<Body>) {
         let exchange = Exchange(Arc::new(Mutex::new(state)));
         let body = Body {
             exchange: exchange.clone(),
@@ -107,16 +135,14 @@ impl GitHttp {
             last: self.last.clone(),
             response: None,
             piece: Cursor::default(),
-            limit,
-            left: limit,
         };
-        (Headers { exchange, text: None }, body)
+        (Headers { exchange, text: None }, Counted::new(body, self.budget.clone()))
     }
 }
 
 impl Http for GitHttp {
     type Headers = Headers;
-    type ResponseBody = Body;
+    type ResponseBody = Counted<Body>;
     type PostBody = PostBody;
 
     fn get(
@@ -124,7 +150,7 @@ impl Http for GitHttp {
         url: &str,
         base_url: &str,
         headers: impl IntoIterator<Item = impl AsRef<str>>,
-    ) -> gix::Result<GetResponse<Headers, Body>> {
+    ) -> gix::Result<GetResponse<Headers, Counted<Body>>> {
         let failed = |error: io::Error| gix::Error::from_error(error);
         let request = self.request(Method::GET, url, &lines(headers)).map_err(failed)?;
         let response = self.ask(&request).map_err(failed)?;
@@ -132,11 +158,13 @@ impl Http for GitHttp {
             let tail = url.strip_prefix(base_url).unwrap_or(url);
             let why = "to what is not the same repository";
             let moved = response.url().as_str().strip_suffix(tail);
-            let moved =
-                moved.ok_or_else(|| failed(self.last.keep(Trouble::Failed(Failure::Redirected { why }))))?;
+            let moved = moved.ok_or_else(|| {
+                let to = destination(&request.url, Some(response.url().as_str()));
+                failed(self.last.keep(Trouble::Failed(Failure::Redirected { why, to })))
+            })?;
             self.moved = Some(moved.to_owned());
         }
-        let (headers, body) = self.exchange(State::Answered(response, HELLO), HELLO);
+        let (headers, body) = self.exchange(State::Answered(response));
         Ok(GetResponse { headers, body })
     }
 
@@ -146,9 +174,9 @@ impl Http for GitHttp {
         _: &str,
         headers: impl IntoIterator<Item = impl AsRef<str>>,
         _: PostBodyDataKind,
-    ) -> gix::Result<PostResponse<Headers, Body, PostBody>> {
+    ) -> gix::Result<PostResponse<Headers, Counted<Body>, PostBody>> {
         let request = self.request(Method::POST, url, &lines(headers)).map_err(gix::Error::from_error)?;
-        let (headers, body) = self.exchange(State::Waiting(Box::new((self.clone(), request))), PACK);
+        let (headers, body) = self.exchange(State::Waiting(Box::new((self.clone(), request))));
         Ok(PostResponse { post_body: PostBody(headers.exchange.clone()), headers, body })
     }
 
@@ -159,6 +187,15 @@ impl Http for GitHttp {
     fn redirected_base_url(&self) -> Option<String> {
         self.moved.clone()
     }
+}
+
+/// What an answer is by how it begins.
+async fn without_type(mut response: Response) -> Kind {
+    let start = crate::http::piece(&mut response).await.ok().flatten().unwrap_or_default();
+    // `id TAB name`, as `git update-server-info` writes it.
+    let id = start.split(|byte| *byte == b'\t').next().unwrap_or_default();
+    let is_id = matches!(id.len(), 40 | 64) && id.iter().all(u8::is_ascii_hexdigit);
+    if is_id && start.len() > id.len() { Kind::Dumb } else { Kind::Other }
 }
 
 /// Waits for an answer as long as somebody waits for what it is for.
@@ -178,19 +215,13 @@ fn lines(headers: impl IntoIterator<Item = impl AsRef<str>>) -> HeaderMap {
     parsed.collect()
 }
 
-/// True if a request of protocol version 2 asks for refs, which are kept in memory.
-fn lists_refs(body: &[u8]) -> bool {
-    memchr::memmem::find(body, b"command=ls-refs").is_some()
-}
-
 /// A request and its answer, shared by who writes the one and who reads the other.
 #[derive(Clone)]
 struct Exchange(Arc<Mutex<State>>);
 
 enum State {
     Waiting(Box<(GitHttp, Request)>),
-    /// With the bytes that it may have.
-    Answered(Response, u64),
+    Answered(Response),
     /// The answer is being read, or there is none.
     Gone,
 }
@@ -202,8 +233,7 @@ impl Exchange {
             && let State::Waiting(waiting) = std::mem::replace(&mut *state, State::Gone)
         {
             let (asker, request) = *waiting;
-            let limit = if request.body.as_deref().is_some_and(lists_refs) { REFS } else { PACK };
-            *state = State::Answered(asker.ask(&request)?, limit);
+            *state = State::Answered(asker.ask(&request)?);
         }
         act(&mut state)
     }
@@ -217,7 +247,7 @@ impl Write for PostBody {
         let mut state = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
         match &mut *state {
             State::Waiting(waiting) => waiting.1.body.get_or_insert_default().extend_from_slice(bytes),
-            State::Answered(..) | State::Gone => return Err(io::ErrorKind::BrokenPipe.into()),
+            State::Answered(_) | State::Gone => return Err(io::ErrorKind::BrokenPipe.into()),
         }
         Ok(bytes.len())
     }
@@ -238,7 +268,7 @@ impl Headers {
         let text = match self.text.take() {
             Some(text) => text,
             None => self.exchange.with(|state| {
-                let State::Answered(response, _) = state else {
+                let State::Answered(response) = state else {
                     return Err(io::ErrorKind::BrokenPipe.into());
                 };
                 let kind = response.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
@@ -275,8 +305,6 @@ pub struct Body {
     last: Last,
     response: Option<Response>,
     piece: Cursor<Vec<u8>>,
-    limit: u64,
-    left: u64,
 }
 
 impl Read for Body {
@@ -290,25 +318,15 @@ impl Read for Body {
 impl BufRead for Body {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.response.is_none() {
-            let answered = self.exchange.with(|state| match std::mem::replace(state, State::Gone) {
-                State::Answered(response, limit) => Ok(Some((response, limit))),
+            self.response = self.exchange.with(|state| match std::mem::replace(state, State::Gone) {
+                State::Answered(response) => Ok(Some(response)),
                 State::Waiting(_) | State::Gone => Ok(None),
             })?;
-            if let Some((response, limit)) = answered {
-                (self.response, self.limit, self.left) = (Some(response), limit, limit);
-            }
         }
         while self.piece.fill_buf()?.is_empty() {
             let Some(response) = &mut self.response else { break };
             match self.runtime.block_on(until(&self.ended, crate::http::piece(response)))? {
-                Ok(Some(piece)) => {
-                    let Some(left) = self.left.checked_sub(piece.len() as u64) else {
-                        let failure = Failure::TooLarge { limit: self.limit };
-                        return Err(self.last.keep(Trouble::Failed(failure)));
-                    };
-                    self.left = left;
-                    self.piece = Cursor::new(piece);
-                }
+                Ok(Some(piece)) => self.piece = Cursor::new(piece),
                 Ok(None) => break,
                 Err(failure) => return Err(self.last.keep(Trouble::Failed(failure))),
             }

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use holdfast_diff::files::{FileKind, FilesError, Version, Versioned, Walk, join};
+use holdfast_diff::files::{EntryKind, FileKind, FilesError, Version, Versioned, Walk, join};
 use holdfast_diff::image::edit::{
     ImagePart, Problem, Setting, Settings, Target, Wanted, WantedImage, apply, current, has_marker,
     is_candidate, settings,
@@ -131,8 +131,8 @@ impl Look<'_> {
                 let path =
                     if folder.is_empty() { entry.name.clone() } else { format!("{folder}/{}", entry.name) };
                 walk.visit(&path)?;
-                let is_folder = entry.kind == FileKind::Folder;
-                if !is_folder && !is_candidate(&entry.name) {
+                let is_folder = entry.kind == EntryKind::Folder;
+                if !is_folder && (entry.kind != EntryKind::File || !is_candidate(&entry.name)) {
                     continue;
                 }
                 if self.files.resolve(&path)?.is_none_or(|place| place.path != path) {

@@ -176,9 +176,9 @@ fn unsent(target: &Target, failure: Failure) -> PullRequestError {
     let host = target.host();
     let said = match failure {
         Failure::Refused(source) => return PullRequestError::Destination { source },
-        Failure::Tls { said, certificate: true } => return PullRequestError::Untrusted { host, said },
+        Failure::Tls { said, certificate: Some(_) } => return PullRequestError::Untrusted { host, said },
         Failure::TooLarge { limit } => return PullRequestError::TooLarge { host, limit },
-        Failure::Redirected { why } => return PullRequestError::Redirected { host, why },
+        Failure::Redirected { why, .. } => return PullRequestError::Redirected { host, why },
         Failure::ConnectTimeout => format!("no connection within {} s", Times::CONNECT.as_secs()),
         Failure::Timeout => "no answer within 30 s".to_owned(),
         Failure::Connect { said } => said,

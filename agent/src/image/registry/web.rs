@@ -203,8 +203,11 @@ fn unsent(host: &str, failure: Failure) -> Trouble {
     let said = match failure {
         Failure::Refused(source) => return Trouble::Destination { source },
         Failure::Tls { said, certificate } => {
-            let hint =
-                if certificate { "name a Secret with its ca.crt" } else { "set insecure if that is meant" };
+            let hint = if certificate.is_some() {
+                "name a Secret with its ca.crt"
+            } else {
+                "set insecure if that is meant"
+            };
             return Trouble::Untrusted { host, said: format!("{said}; {hint}") };
         }
         Failure::TooLarge { limit } => {

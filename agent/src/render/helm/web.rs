@@ -138,7 +138,7 @@ fn failed(url: &Url, failure: Failure) -> HelmError {
     let shown = url.to_string();
     match failure {
         Failure::Refused(source) => HelmError::Destination { url: shown, source },
-        Failure::Tls { said, certificate: true } => HelmError::UntrustedCertificate { url: shown, said },
+        Failure::Tls { said, certificate: Some(_) } => HelmError::UntrustedCertificate { url: shown, said },
         Failure::TooLarge { limit } => HelmError::TooLarge { url: shown, limit },
         Failure::ConnectTimeout => broken(url, "no connection within 10 s"),
         Failure::Timeout => broken(url, "no answer in time"),

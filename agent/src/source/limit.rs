@@ -1,0 +1,273 @@
+//! Bounds what a server sends that is kept in memory: its capabilities, its refs, and the lines of its answers, whatever way
+//! it is reached by.
+//!
+//! The bytes are counted where they arrive, since the library reads the capabilities before it hands anything on. Every
+//! request begins a new count. A pack is not kept in memory and has a limit of its own, so counting ends where it begins. Pure.
+
+use std::any::Any;
+use std::borrow::Cow;
+use std::io::{self, BufRead, Read};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use gix::bstr::BStr;
+use gix::protocol::transport::client::blocking_io::{
+    ExtendedBufRead, HandleProgress, ReadlineBufRead, RequestWriter, SetServiceResponse, Transport,
+};
+use gix::protocol::transport::client::{Capabilities, Error, MessageKind, TransportWithoutIO, WriteMode};
+use gix::protocol::transport::packetline::PacketLineRef;
+use gix::protocol::transport::{Protocol, Service};
+
+/// Bytes of one answer, without its pack.
+pub const LIMIT: u64 = 16 * 1024 * 1024;
+
+/// What a server is sending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    Capabilities,
+    Refs,
+    /// What stands before the pack.
+    Lines,
+    /// What became of a push.
+    Report,
+}
+
+impl Part {
+    /// What it is called in an error.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Capabilities => "capabilities",
+            Self::Refs => "refs",
+            Self::Lines => "lines before the pack, such as shallow lines",
+            Self::Report => "report on the push",
+        }
+    }
+}
+
+/// How many more bytes a connection may bring, and what its server said of itself.
+#[derive(Clone)]
+pub struct Budget(Arc<Mutex<Count>>);
+
+struct Count {
+    /// Nothing while a pack is read.
+    left: Option<u64>,
+    part: Part,
+    is_exceeded: bool,
+    can_be_shallow: bool,
+    is_sha256: bool,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        let (part, left) = (Part::Capabilities, Some(LIMIT));
+        let count = Count { left, part, is_exceeded: false, can_be_shallow: false, is_sha256: false };
+        Self(Arc::new(Mutex::new(count)))
+    }
+}
+
+impl Budget {
+    /// What was too large, if anything was.
+    pub fn exceeded(&self) -> Option<Part> {
+        let count = self.lock();
+        count.is_exceeded.then_some(count.part)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Count> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// True if the server can leave out what came before a commit.
+    pub fn can_be_shallow(&self) -> bool {
+        self.lock().can_be_shallow
+    }
+
+    /// True if the objects of the repository have ids by SHA-256.
+    pub fn is_sha256(&self) -> bool {
+        self.lock().is_sha256
+    }
+
+    /// Notes what a server says of itself.
+    fn learn(&self, capabilities: &Capabilities) {
+        let fetch = capabilities.capability("fetch").and_then(|fetch| fetch.supports("shallow"));
+        let format = capabilities.capability("object-format");
+        let mut count = self.lock();
+        count.can_be_shallow = fetch.unwrap_or(false) || capabilities.contains("shallow");
+        count.is_sha256 = format.and_then(|format| format.supports("sha256")).unwrap_or(false);
+    }
+
+    fn begin(&self, part: Part) {
+        let mut count = self.lock();
+        (count.left, count.part) = (Some(LIMIT), part);
+    }
+
+    /// What is read from here on is something else of the same answer.
+    fn goes_on_with(&self, part: Part) {
+        self.lock().part = part;
+    }
+
+    fn lift(&self) {
+        self.lock().left = None;
+    }
+
+    fn spend(&self, bytes: usize) -> io::Result<()> {
+        let mut count = self.lock();
+        let Some(left) = count.left else { return Ok(()) };
+        let rest = left.checked_sub(bytes as u64);
+        count.left = Some(rest.unwrap_or(0));
+        count.is_exceeded |= rest.is_none();
+        if count.is_exceeded { Err(io::Error::other("the answer is too large")) } else { Ok(()) }
+    }
+}
+
+/// A reader of a connection whose bytes are counted.
+pub struct Counted<R> {
+    inner: R,
+    budget: Budget,
+}
+
+impl<R> Counted<R> {
+    pub fn new(inner: R, budget: Budget) -> Self {
+        Self { inner, budget }
+    }
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(bytes)?;
+        self.budget.spend(count)?;
+        Ok(count)
+    }
+}
+
+impl<R: BufRead> BufRead for Counted<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.budget.spend(0)?;
+        self.inner.fill_buf()
+    }
+
+    fn consume(&mut self, count: usize) {
+        // The next read says that it was too much.
+        let _ = self.budget.spend(count);
+        self.inner.consume(count);
+    }
+}
+
+/// A connection whose reader is [`Counted`] with the same budget.
+pub struct Bounded<T> {
+    inner: T,
+    budget: Budget,
+    service: Service,
+}
+
+impl<T: Transport> Bounded<T> {
+    pub fn new(inner: T, budget: Budget) -> Self {
+        Self { inner, budget, service: Service::UploadPack }
+    }
+}
+
+impl<T: Transport> TransportWithoutIO for Bounded<T> {
+    fn to_url(&self) -> Cow<'_, BStr> {
+        self.inner.to_url()
+    }
+
+    fn supported_protocol_versions(&self) -> &[Protocol] {
+        self.inner.supported_protocol_versions()
+    }
+
+    fn connection_persists_across_multiple_requests(&self) -> bool {
+        self.inner.connection_persists_across_multiple_requests()
+    }
+
+    fn configure(&mut self, config: &dyn Any) -> gix::Result<()> {
+        self.inner.configure(config)
+    }
+}
+
+impl<T: Transport> Transport for Bounded<T> {
+    fn handshake<'a>(
+        &mut self,
+        service: Service,
+        extra_parameters: &'a [(&'a str, Option<&'a str>)],
+    ) -> Result<SetServiceResponse<'_>, Error> {
+        self.service = service;
+        self.budget.begin(Part::Capabilities);
+        let shown = self.inner.handshake(service, extra_parameters)?;
+        self.budget.learn(&shown.capabilities);
+        // Before version 2 the refs follow by themselves.
+        if shown.refs.is_some() {
+            self.budget.goes_on_with(Part::Refs);
+        }
+        Ok(shown)
+    }
+
+    fn request(
+        &mut self,
+        write_mode: WriteMode,
+        on_into_read: MessageKind,
+        trace: bool,
+    ) -> Result<RequestWriter<'_>, Error> {
+        let request = self.inner.request(write_mode, on_into_read, trace)?;
+        let reads = if self.service == Service::UploadPack { Part::Refs } else { Part::Report };
+        self.budget.begin(reads);
+        let (writer, inner) = request.into_parts();
+        let lines = Lines { inner, budget: self.budget.clone() };
+        Ok(RequestWriter::new_from_bufread(writer, Box::new(lines), write_mode, on_into_read, trace))
+    }
+}
+
+/// The answer to a request. The library reads refs with `readline`, the lines before a pack with `readline_str`, and the pack as
+/// bytes.
+struct Lines<'a> {
+    inner: Box<dyn ExtendedBufRead<'a> + Unpin + 'a>,
+    budget: Budget,
+}
+
+impl Read for Lines<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.budget.lift();
+        self.inner.read(bytes)
+    }
+}
+
+impl BufRead for Lines<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.budget.lift();
+        self.inner.fill_buf()
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.inner.consume(count);
+    }
+}
+
+impl ReadlineBufRead for Lines<'_> {
+    fn readline(&mut self) -> Option<io::Result<gix::Result<PacketLineRef<'_>>>> {
+        self.inner.readline()
+    }
+
+    fn readline_str(&mut self, line: &mut String) -> io::Result<usize> {
+        self.budget.goes_on_with(Part::Lines);
+        self.inner.readline_str(line)
+    }
+}
+
+impl<'a> ExtendedBufRead<'a> for Lines<'a> {
+    fn set_progress_handler(&mut self, handle_progress: Option<HandleProgress<'a>>) {
+        self.inner.set_progress_handler(handle_progress);
+    }
+
+    fn peek_data_line(&mut self) -> Option<io::Result<Result<&[u8], Error>>> {
+        self.budget.goes_on_with(Part::Lines);
+        self.inner.peek_data_line()
+    }
+
+    fn reset(&mut self, version: Protocol) {
+        self.inner.reset(version);
+    }
+
+    fn stopped_at(&self) -> Option<MessageKind> {
+        self.inner.stopped_at()
+    }
+}
+
+#[cfg(test)]
+mod tests;

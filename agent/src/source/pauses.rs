@@ -1,0 +1,60 @@
+//! Servers that asked to wait (`Retry-After`), and until when: they are not asked meanwhile. Kept for each server and login,
+//! so that nobody waits for what another one was told. No I/O.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+/// The longest wait that is kept.
+const LONGEST: Duration = Duration::from_hours(1);
+
+/// A server and a login that must wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pause {
+    pub status: u16,
+    pub until: Timestamp,
+}
+
+/// All of them.
+#[derive(Default)]
+pub struct Pauses(Mutex<HashMap<String, Pause>>);
+
+impl Pauses {
+    /// The pause of a server and login, if it is not over.
+    pub fn of(&self, key: &str, now: Timestamp) -> Option<Pause> {
+        self.lock().get(key).copied().filter(|pause| pause.until > now)
+    }
+
+    /// Begins one.
+    pub fn begin(&self, key: &str, status: u16, wait: Duration, now: Timestamp) {
+        let until = now.checked_add(wait.min(LONGEST)).unwrap_or(now);
+        let mut all = self.lock();
+        all.retain(|_, pause| pause.until > now);
+        all.insert(key.to_owned(), Pause { status, until });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Pause>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_is_of_one_server_and_login_and_ends() {
+        let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let at = |seconds: i64| now.checked_add(Duration::from_secs(seconds.unsigned_abs())).unwrap();
+        let pauses = Pauses::default();
+        pauses.begin("a", 429, Duration::from_secs(30), now);
+        assert_eq!(pauses.of("a", at(29)), Some(Pause { status: 429, until: at(30) }));
+        assert_eq!((pauses.of("a", at(30)), pauses.of("b", now)), (None, None));
+        pauses.begin("b", 503, Duration::from_secs(1_000_000), at(60));
+        assert_eq!(pauses.of("b", at(61)).map(|pause| pause.until), Some(at(3660)));
+        assert_eq!(pauses.lock().len(), 1, "what is over is swept");
+    }
+}
