@@ -198,7 +198,7 @@ async fn big_trees_are_written_soon() -> anyhow::Result<()> {
 async fn the_pushed_commit_is_read_at_once_by_all_who_read_the_branch() -> anyhow::Result<()> {
     let workshop = Workshop::new()?;
     let url = format!("file://{}", workshop.bare.display());
-    let other = super::workshop::credential(&[("username", "other")])?;
+    let other = super::workshop::credential(&[("username", "other"), ("password", "")])?;
     let (ours, theirs) = (workshop.location()?, holdfast::source::Location::parse(&url, Some(other))?);
     let main = holdfast::source::GitRef::default();
     let hour = Duration::from_hours(1);

@@ -106,7 +106,7 @@ fn git_http(bare: &Path, request: &Request) -> Reply {
     if let Some(version) = request.headers.get("git-protocol") {
         upload.env("GIT_PROTOCOL", version);
     }
-    let run = || -> anyhow::Result<Vec<u8>> {
+    let mut run = || -> anyhow::Result<Vec<u8>> {
         let mut child = upload.spawn()?;
         child.stdin.take().context("no stdin")?.write_all(&request.body)?;
         Ok(child.wait_with_output()?.stdout)

@@ -202,7 +202,7 @@ async fn a_server_that_cannot_be_reached_is_named_as_for_a_fetch() -> anyhow::Re
     check("http://127.0.0.1:1/a.git", "Unreachable").await?;
     check("http://nowhere.invalid/a.git", "UnknownHost").await?;
     check("git@127.0.0.1:a.git", "HostKeyUnknown").await?;
-    check("file:///nowhere/a.git", "GitFailed").await?;
+    check("file:///nowhere/a.git", "RepositoryNotFound").await?;
     Ok(())
 }
 

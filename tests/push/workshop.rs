@@ -78,8 +78,11 @@ pub fn commit(base: &Checkout, changes: &[(&str, &[u8])], message: &str) -> anyh
     })
 }
 
-/// A login with these keys of a Secret.
+/// A login with these keys of a Secret, or none.
 pub fn credential(entries: &[(&str, &str)]) -> anyhow::Result<Credential> {
+    if entries.is_empty() {
+        return Ok(Credential::default());
+    }
     Ok(Credential::from_secret(&data(entries))?)
 }
 

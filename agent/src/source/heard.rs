@@ -63,7 +63,8 @@ fn of_itself(location: &Location, lines: &[&str]) -> Option<SourceError> {
     }
     if let Some(found) = line("Permission denied (") {
         let said = found.split_once("Permission").map_or(found, |(_, rest)| rest);
-        return Some(denied(location, &cleaned(&format!("Permission{said}"))));
+        let said = cleaned(&format!("Permission{said}"));
+        return Some(denied(location, said.trim_end_matches('.')));
     }
     if line("Too many authentication failures").is_some() {
         return Some(denied(location, "Too many authentication failures"));

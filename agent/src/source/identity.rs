@@ -59,14 +59,14 @@ fn armored(text: &str, has_password: bool) -> Option<&'static str> {
     if !text.starts_with(BEGIN) || text.trim_end().lines().any(|line| line.starts_with([' ', '\t'])) {
         return Some("has blanks or empty lines before its lines; store it as ssh-keygen writes it");
     }
+    if !text.contains("-----END ") {
+        return Some("is cut off: its last line -----END is missing");
+    }
     let label = text.lines().next().unwrap_or_default();
     if !label.trim_end().ends_with("-----") || text.trim_end().lines().count() < 3 {
         return Some(
             "has lost its line ends; store it with all of its lines, as kubectl create secret --from-file does",
         );
-    }
-    if !text.contains("-----END ") {
-        return Some("is cut off: its last line -----END is missing");
     }
     let has = |words: &str| label.contains(words);
     if has("PUBLIC KEY") {

@@ -51,7 +51,8 @@ struct Count {
     /// Nothing while a pack is read.
     left: Option<u64>,
     part: Part,
-    is_exceeded: bool,
+    /// What was too large: nothing more is read then.
+    exceeded: Option<Part>,
     can_be_shallow: bool,
     is_sha256: bool,
 }
@@ -59,7 +60,7 @@ struct Count {
 impl Default for Budget {
     fn default() -> Self {
         let (part, left) = (Part::Capabilities, Some(LIMIT));
-        let count = Count { left, part, is_exceeded: false, can_be_shallow: false, is_sha256: false };
+        let count = Count { left, part, exceeded: None, can_be_shallow: false, is_sha256: false };
         Self(Arc::new(Mutex::new(count)))
     }
 }
@@ -67,8 +68,7 @@ impl Default for Budget {
 impl Budget {
     /// What was too large, if anything was.
     pub fn exceeded(&self) -> Option<Part> {
-        let count = self.lock();
-        count.is_exceeded.then_some(count.part)
+        self.lock().exceeded
     }
 
     fn lock(&self) -> MutexGuard<'_, Count> {
@@ -113,8 +113,10 @@ impl Budget {
         let Some(left) = count.left else { return Ok(()) };
         let rest = left.checked_sub(bytes as u64);
         count.left = Some(rest.unwrap_or(0));
-        count.is_exceeded |= rest.is_none();
-        if count.is_exceeded { Err(io::Error::other("the answer is too large")) } else { Ok(()) }
+        if rest.is_none() {
+            count.exceeded = count.exceeded.or(Some(count.part));
+        }
+        if count.exceeded.is_some() { Err(io::Error::other("the answer is too large")) } else { Ok(()) }
     }
 }
 

@@ -95,7 +95,11 @@ impl Tree {
             if next.kind == EntryKind::Link {
                 let target = self.target(&here, next.id, links)?;
                 let rest = parts.collect::<Vec<_>>().join("/");
-                return self.follow(&below(&target, &rest), links - 1);
+                let found = self.follow(&below(&target, &rest), links - 1)?;
+                if found.is_none() && rest.is_empty() {
+                    return Err(SourceError::BadSymlink { link: here, target, why: "does not exist" });
+                }
+                return Ok(found);
             }
             if next.kind == EntryKind::Commit {
                 return Err(SourceError::Submodule { path: here });
