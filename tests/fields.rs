@@ -295,3 +295,143 @@ fn replicas_that_leave_git_stay_as_they_are() -> anyhow::Result<()> {
         Ok(())
     })
 }
+
+const WEB: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec:\n  replicas: 0\n  selector: {matchLabels: {app: web}}\n  template: {metadata: {labels: {app: web}}, spec: {containers: [{name: web, image: \"web:1\", env: [{name: A, value: \"1\"}]}]}}\n";
+
+#[test]
+fn an_item_that_was_renamed_or_doubled_by_hand_is_put_back_alone() -> anyhow::Result<()> {
+    run(&[], |shared| async move {
+        let namespace = "renamed";
+        let more = json!({"health": {"wait": false}});
+        shared.begin(namespace, &[("web.yaml", WEB)], &more).await?;
+        let container = "/spec/template/spec/containers/0";
+        let rename = json!([{"op": "replace", "path": format!("{container}/name"), "value": "other"}]);
+        edit(shared, namespace, "deployment/web", &rename).await?;
+        let names = "{.spec.template.spec.containers[*].name}";
+        shared.until(namespace, "deployment/web", names, "web").await?;
+        let double = json!([{"op": "add", "path": format!("{container}/env/-"), "value": {"name": "A", "value": "2"}}]);
+        edit(shared, namespace, "deployment/web", &double).await?;
+        let values = "{.spec.template.spec.containers[0].env[*].value}";
+        shared.until(namespace, "deployment/web", values, "1").await?;
+        shared.env.ready(namespace, "app", None).await
+    })
+}
+
+#[test]
+fn null_removes_a_field_and_status_is_left_out() -> anyhow::Result<()> {
+    run(&[], |shared| async move {
+        let namespace = "nulls";
+        let more = json!({"health": {"wait": false}});
+        let files = [("web.yaml", WEB), ("a.yaml", &*map("a", ""))];
+        let repository = shared.begin(namespace, &files, &more).await?;
+        shared.patch(namespace, "configmap/a", &json!({"data": {"more": "1"}})).await?;
+        let web = WEB
+            .replace("  replicas: 0\n", "  replicas: 0\n  strategy: {type: Recreate, rollingUpdate: null}\n");
+        let web = format!("{web}status: {{replicas: 3}}\n");
+        let files = [("web.yaml", &*web), ("a.yaml", &*map("a", ", more: null"))];
+        let commit = repository.commit(&files, "Remove by null")?;
+        shared.env.ready(namespace, "app", Some(&commit)).await?;
+        assert_eq!(shared.jsonpath(namespace, "configmap/a", "{.data}").await?, r#"{"key":"1"}"#);
+        assert_eq!(
+            shared.jsonpath(namespace, "deployment/web", "{.spec.strategy}").await?,
+            r#"{"type":"Recreate"}"#
+        );
+        let warnings = shared.jsonpath(namespace, "sync/app", "{.status.warnings}").await?;
+        assert!(warnings.contains("web.yaml:1 sets the status of Deployment.apps nulls/web"), "{warnings}");
+        Ok(())
+    })
+}
+
+#[test]
+fn fields_that_were_applied_in_another_version_are_taken_over_too() -> anyhow::Result<()> {
+    run(&[], |shared| async move {
+        let namespace = "versions";
+        shared.env.namespace(namespace).await?;
+        let target = "scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}, maxReplicas: 3";
+        let old = format!(
+            "apiVersion: autoscaling/v1\nkind: HorizontalPodAutoscaler\nmetadata: {{name: web, labels: {{old: tool}}}}\nspec: {{{target}, minReplicas: 2, targetCPUUtilizationPercentage: 50}}\n"
+        );
+        kubectl(shared, namespace, &["apply", "-f", "-"], &old).await?;
+        let new = format!(
+            "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {{name: web}}\nspec: {{{target}}}\n"
+        );
+        let repository = shared.env.forge.repository(namespace).await?;
+        let commit = repository.commit(&[("hpa.yaml", &new)], "Begin")?;
+        let more = json!({"health": {"wait": false}});
+        shared.env.cluster.apply(&sync::sync(namespace, "app", &repository.https_url, &more)).await?;
+        shared.env.ready(namespace, "app", Some(&commit)).await?;
+        let left = "{.metadata.labels.old}/{.spec.minReplicas}/{.spec.metrics[0].resource.target.averageUtilization}";
+        // The last one is the default of the server.
+        assert_eq!(shared.jsonpath(namespace, "hpa/web", left).await?, "/1/80");
+        Ok(())
+    })
+}
+
+/// A definition with these versions, the last one stored.
+fn definition(versions: &[&str]) -> String {
+    let schema = json!({"openAPIV3Schema": {"type": "object", "properties": {"spec": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}}});
+    let version = |name: &&str| json!({"name": name, "served": true, "storage": versions.last() == Some(name), "schema": schema});
+    json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "boats.fields.example.com"},
+        "spec": {"group": "fields.example.com", "scope": "Namespaced", "names": {"plural": "boats", "singular": "boat", "kind": "Boat", "listKind": "BoatList"},
+            "versions": versions.iter().map(version).collect::<Vec<_>>()}})
+    .to_string()
+}
+
+fn boat(version: &str, spec: &str) -> String {
+    format!("apiVersion: fields.example.com/{version}\nkind: Boat\nmetadata: {{name: b}}\nspec: {{{spec}}}\n")
+}
+
+#[test]
+fn a_new_version_is_an_update_and_a_removed_one_stops_nothing() -> anyhow::Result<()> {
+    run(&[], |shared| async move {
+        let namespace = "boats";
+        let files = [("crd.yaml", &*definition(&["v1"])), ("b.yaml", &*boat("v1", "a: 1"))];
+        let repository = shared.begin(namespace, &files, &json!({})).await?;
+        kubectl(
+            shared,
+            namespace,
+            &["apply", "--server-side", "--field-manager=kubectl-old", "-f", "-"],
+            &boat("v1", "old: 1"),
+        )
+        .await?;
+        suspend(shared, namespace, Some("the plan first")).await?;
+        shared.env.reason(namespace, "app", "Suspended").await?;
+        let files = [("crd.yaml", &*definition(&["v1", "v2"])), ("b.yaml", &*boat("v2", "a: 2"))];
+        let commit = repository.commit(&files, "A new version and its object")?;
+        let (said, changes) = plan(shared, namespace).await?;
+        let boat_change = changes
+            .iter()
+            .find(|change| change["object"]["kind"] == "Boat" || change.to_string().contains("Boat"));
+        assert_eq!(
+            boat_change.map(|change| &change["operation"]),
+            Some(&json!("Update")),
+            "{said} {changes:#?}"
+        );
+        suspend(shared, namespace, None).await?;
+        shared.env.ready(namespace, "app", Some(&commit)).await?;
+        // The old version goes; entries of managedFields still name it.
+        shared
+            .env
+            .cluster
+            .must(&[
+                "patch",
+                "crd",
+                "boats.fields.example.com",
+                "--subresource=status",
+                "--type=merge",
+                "-p",
+                r#"{"status":{"storedVersions":["v2"]}}"#,
+            ])
+            .await?;
+        let files = [("crd.yaml", &*definition(&["v2"])), ("b.yaml", &*boat("v2", "a: 3"))];
+        let commit = repository.commit(&files, "Remove the old version")?;
+        shared.env.ready(namespace, "app", Some(&commit)).await?;
+        let commit = repository.commit(&[("b.yaml", &boat("v2", "a: 4"))], "Change")?;
+        shared.env.ready(namespace, "app", Some(&commit)).await?;
+        // kubectl would look for it in a version that it remembers.
+        let path = "/apis/fields.example.com/v2/namespaces/boats/boats/b";
+        let found: Value = serde_json::from_str(&shared.env.cluster.must(&["get", "--raw", path]).await?)?;
+        assert_eq!(found["spec"], json!({"a": 4, "old": 1}));
+        Ok(())
+    })
+}

@@ -139,7 +139,8 @@ pub fn extract(value: &Value, fields: &Value) -> Value {
         Value::Array(items) => {
             let mut found: Vec<(usize, Value)> = fields
                 .iter()
-                .filter_map(|(key, inner)| position(items, key).map(|at| (at, extract(&items[at], inner))))
+                .flat_map(|(key, inner)| positions(items, key).into_iter().map(move |at| (at, inner)))
+                .map(|(at, inner)| (at, extract(&items[at], inner)))
                 .collect();
             found.sort_by_key(|(at, _)| *at);
             Value::Array(found.into_iter().map(|(_, item)| item).collect())
@@ -154,7 +155,7 @@ pub(crate) fn position(items: &[Value], element: &str) -> Option<usize> {
     match kind {
         "k" => {
             let key: Map<String, Value> = serde_json::from_str(rest).ok()?;
-            items.iter().position(|item| key.iter().all(|(name, value)| item.get(name) == Some(value)))
+            items.iter().position(|item| has_key(item, &key))
         }
         "v" => {
             let value: Value = serde_json::from_str(rest).ok()?;
@@ -163,6 +164,18 @@ pub(crate) fn position(items: &[Value], element: &str) -> Option<usize> {
         "i" => rest.parse().ok().filter(|at| *at < items.len()),
         _ => None,
     }
+}
+
+/// Where all items stand that a path element names: a live list may hold the same key twice, and then the last one counts.
+fn positions(items: &[Value], element: &str) -> Vec<usize> {
+    let Some(first) = position(items, element) else { return Vec::new() };
+    let Some(key) = element.strip_prefix("k:") else { return vec![first] };
+    let key: Map<String, Value> = serde_json::from_str(key).unwrap_or_default();
+    (first..items.len()).filter(|at| has_key(&items[*at], &key)).collect()
+}
+
+fn has_key(item: &Value, key: &Map<String, Value>) -> bool {
+    key.iter().all(|(name, value)| item.get(name) == Some(value))
 }
 
 /// What a field set says of a path.
@@ -246,6 +259,16 @@ mod tests {
                 "selector": {"matchLabels": {"app": "web"}},
                 "template": {"spec": {"containers": [{"name": "web", "image": "web:1", "ports": [{"containerPort": 80}]}]}}}})
         );
+    }
+
+    #[test]
+    fn an_item_that_is_there_twice_is_extracted_twice() {
+        let fields = json!({"f:env": {"k:{\"name\":\"A\"}": {".": {}, "f:name": {}, "f:value": {}}}});
+        let env = |values: &[&str]| {
+            let items: Vec<Value> = values.iter().map(|value| json!({"name": "A", "value": value})).collect();
+            json!({"env": items})
+        };
+        assert_eq!(extract(&env(&["1", "2"]), &fields), env(&["1", "2"]));
     }
 
     #[test]

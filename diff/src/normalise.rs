@@ -15,6 +15,54 @@ const BUNDLES: [&str; 2] = ["/spec/conversion/webhook/clientConfig", "/spec"];
 /// Bundles that stand for "to be filled in": nothing, and a single line break.
 const PLACEHOLDERS: [&str; 3] = ["", "Cg==", "\n"];
 
+/// Takes `null` out of the manifest of an object of a kind of Kubernetes, where it asks for the removal of a field. Custom kinds
+/// and definitions may hold values in which it means something. Returns the manifest as it was, if that had any.
+pub fn without_nulls(kind: &GroupKind, manifest: &mut Value) -> Option<Value> {
+    let group = kind.group.as_str();
+    let is_custom = group.contains('.') && !group.ends_with(".k8s.io") || group == "apiextensions.k8s.io";
+    if is_custom || !has_null(manifest) {
+        return None;
+    }
+    let before = manifest.clone();
+    strip(manifest);
+    Some(before)
+}
+
+fn has_null(value: &Value) -> bool {
+    match value {
+        Value::Object(fields) => fields.values().any(|field| field.is_null() || has_null(field)),
+        Value::Array(items) => items.iter().any(has_null),
+        _ => false,
+    }
+}
+
+fn strip(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|_, field| !field.is_null());
+            fields.values_mut().for_each(strip);
+        }
+        Value::Array(items) => items.iter_mut().for_each(strip),
+        _ => {}
+    }
+}
+
+/// Takes `status` out of a manifest: only controllers write it. True if it said something.
+pub fn without_status(manifest: &mut Value) -> bool {
+    take(Some(manifest), "status").is_some_and(|status| says(&status))
+}
+
+/// True if a value is more than the empty fields that generators write.
+fn says(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::String(text) => !text.is_empty(),
+        Value::Array(items) => items.iter().any(says),
+        Value::Object(fields) => fields.values().any(says),
+        Value::Bool(_) | Value::Number(_) => true,
+    }
+}
+
 /// Normalises the manifest of an object of a kind.
 pub fn normalise(kind: &GroupKind, manifest: &mut Value) {
     match (kind.group.as_str(), kind.kind.as_str()) {
@@ -102,6 +150,28 @@ mod tests {
         check("", "Secret", json!({"data": null, "stringData": {"b": "B"}}), &json!({"data": {"b": "Qg=="}}));
         // What is not text is for the server to refuse.
         check("", "Secret", json!({"stringData": {"b": 1}}), &json!({"stringData": {"b": 1}}));
+    }
+
+    #[test]
+    fn null_asks_for_removal_in_kinds_of_kubernetes_only() {
+        let check = |group: &str, expected: Value, had: bool| {
+            let mut manifest = json!({"spec": {"a": null, "list": [{"b": null, "c": 1}]}});
+            let before = without_nulls(&GroupKind::new(group, "Thing"), &mut manifest);
+            assert_eq!((manifest, before.is_some()), (expected, had), "{group}");
+        };
+        check("apps", json!({"spec": {"list": [{"c": 1}]}}), true);
+        check("helm.example.com", json!({"spec": {"a": null, "list": [{"b": null, "c": 1}]}}), false);
+    }
+
+    #[test]
+    fn status_is_left_out_and_what_generators_write_there_says_nothing() {
+        for (status, says) in
+            [(json!({"ready": 1}), true), (json!({"conditions": [], "names": {"kind": ""}}), false)]
+        {
+            let mut manifest = json!({"spec": {}, "status": status});
+            assert_eq!(without_status(&mut manifest), says);
+            assert_eq!(manifest, json!({"spec": {}}));
+        }
     }
 
     #[test]

@@ -242,7 +242,7 @@ async fn look(
         return Ok(Look::LeftAlone);
     }
     if !desired.served {
-        return Ok(Look::Seen(Seen::Absent));
+        return unserved(cluster, requests, owner, desired).await;
     }
     if let Some(entry) = cluster.view.get(&desired.object).filter(|entry| entry.owner == *owner) {
         if let Some(how) = entry.ending {
@@ -259,6 +259,7 @@ async fn look(
         }
         // After a restart nothing is verified; what the server stores word for word needs no question.
         if let Some(live) = entry.live
+            && desired.nulls.is_none()
             && live == fields::expected_fingerprint(&desired.manifest.value)
         {
             cluster.view.note_satisfied(&desired.object, desired.digest, live);
@@ -300,6 +301,29 @@ async fn look(
     };
     let Predicted { prediction, settled } = predicted;
     Ok(Look::Seen(Seen::Exists { live, prediction, settled: Box::new(settled), standing }))
+}
+
+/// Looks at an object whose version is not served before its definition is applied: it may be there in another one.
+async fn unserved(
+    cluster: &Cluster,
+    requests: &Requests,
+    owner: &SyncRef,
+    desired: &Desired,
+) -> Result<Look, ObjectError> {
+    let Some(kind) = &desired.lives_as else { return Ok(Look::Seen(Seen::Absent)) };
+    let live = requests
+        .get(kind, &desired.object)
+        .await
+        .map_err(|error| ObjectError::from_server(&desired.object, Some(&desired.manifest.origin), &error))?;
+    let Some(live) = live else { return Ok(Look::Seen(Seen::Absent)) };
+    if let Some(how) = Ending::of(&live) {
+        return Ok(Look::Ending(how));
+    }
+    let may_name = |other: &SyncRef| may_name(requests, owner, other);
+    let standing = cluster.view.marks.standing(owner, &desired.object, &live, may_name);
+    let prediction =
+        Prediction::Becomes(predict::unserved(&desired.manifest.value, &live, &kind.api_version()));
+    Ok(Look::Seen(Seen::Exists { live, prediction, settled: Box::default(), standing }))
 }
 
 /// True if a Sync may know the name of another one: in its own namespace, or when it acts as the agent itself.

@@ -9,7 +9,7 @@ use holdfast_diff::applyset::{MARK, PART_OF};
 use holdfast_diff::compare::BOOKKEEPING;
 use holdfast_diff::digest::Digest;
 use holdfast_diff::ignore::{Ignored, Rules};
-use holdfast_diff::normalise::normalise;
+use holdfast_diff::normalise::{normalise, without_nulls, without_status};
 use holdfast_diff::object::{GroupKind, Manifest, ObjectId};
 use holdfast_diff::takeover::Takeover;
 use serde_json::{Map, Value};
@@ -32,6 +32,12 @@ pub struct Desired {
     /// Of the manifest, and of what others may write in it.
     pub digest: Digest,
     pub ignored: Ignored,
+    /// The manifest with its `null`s, which ask for the removal of fields, if it has any.
+    pub nulls: Option<Arc<Value>>,
+    /// Git has a status, which was left out.
+    pub has_status: bool,
+    /// The version in which its objects can be read, if the one of the manifest is not served yet and another one is.
+    pub lives_as: Option<Arc<ResourceType>>,
 }
 
 impl Desired {
@@ -80,9 +86,9 @@ pub async fn resolve(
             let kind = find(discovery, &manifest, &defined).await;
             kinds.insert(key.clone(), kind);
         }
-        let (kind, served) = match &kinds[&key] {
-            Kind::Served(kind) => (kind.clone(), true),
-            Kind::Defined(kind) => (kind.clone(), false),
+        let (kind, served, lives_as) = match &kinds[&key] {
+            Kind::Served(kind) => (kind.clone(), true, None),
+            Kind::Defined(kind, lives_as) => (kind.clone(), false, lives_as.clone()),
             Kind::Missing(error) => {
                 errors.push(ObjectError {
                     object: manifest.id().to_string(),
@@ -99,11 +105,13 @@ pub async fn resolve(
             continue;
         }
         manifest.value = stamp(&manifest.value, &object, owner, &set);
+        let has_status = without_status(&mut manifest.value);
         normalise(&object.kind, &mut manifest.value);
+        let nulls = without_nulls(&object.kind, &mut manifest.value).map(Arc::new);
         object.namespace.as_ref().clone_into(&mut manifest.namespace);
         let manifest = Arc::new(manifest);
         first.insert(object.clone(), manifest.clone());
-        let mut digest = Digest::of(&manifest.value);
+        let mut digest = Digest::of(nulls.as_deref().unwrap_or(&manifest.value));
         let mut ignored = Ignored::default();
         if let Some((rules, spec)) = &rules {
             ignored = judges::ignored(rules, &kind, &manifest.value);
@@ -111,14 +119,25 @@ pub async fn resolve(
                 digest = digest.with(*spec);
             }
         }
-        desired.push(Desired { object, kind, served, manifest, digest, ignored });
+        desired.push(Desired {
+            object,
+            kind,
+            served,
+            manifest,
+            digest,
+            ignored,
+            nulls,
+            has_status,
+            lives_as,
+        });
     }
     (desired, errors)
 }
 
 enum Kind {
     Served(Arc<ResourceType>),
-    Defined(Arc<ResourceType>),
+    /// Not served yet; and another version that is, if there is one.
+    Defined(Arc<ResourceType>, Option<Arc<ResourceType>>),
     Missing(ObjectError),
 }
 
@@ -136,7 +155,9 @@ async fn find(discovery: &Discovery, manifest: &Manifest, defined: &[ResourceTyp
             .iter()
             .find(|defined| defined.api_version() == *version && defined.kind == manifest.kind)
         {
-            Some(kind) => Kind::Defined(Arc::new(kind.clone())),
+            Some(kind) => {
+                Kind::Defined(Arc::new(kind.clone()), other_version(discovery, kind, defined).await)
+            }
             None => Kind::Missing(unknown(discovery, manifest).await),
         },
         Err(error) => Kind::Missing(ObjectError::from_server(&manifest.id(), None, &error)),
@@ -167,6 +188,21 @@ async fn unknown(discovery: &Discovery, manifest: &Manifest) -> ObjectError {
         Err(error) => return ObjectError::from_server(&manifest.id(), None, &error),
     };
     ObjectError::user(&manifest.id(), None, "UnknownKind", message)
+}
+
+/// Another version of a kind that is served: its objects may be there already.
+async fn other_version(
+    discovery: &Discovery,
+    kind: &ResourceType,
+    defined: &[ResourceType],
+) -> Option<Arc<ResourceType>> {
+    let others = defined.iter().filter(|other| other.kind == kind.kind && other.version != kind.version);
+    for other in others {
+        if let Ok(Some(served)) = discovery.find(&other.api_version(), &kind.kind.kind).await {
+            return Some(Arc::new(served));
+        }
+    }
+    None
 }
 
 /// The kinds that a CustomResourceDefinition defines, one for each version it serves.

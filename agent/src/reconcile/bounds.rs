@@ -61,6 +61,9 @@ mod tests {
         let text = format!("apiVersion: v1\nkind: {name}\nmetadata: {{name: a}}\n");
         let manifest = yaml::manifests("a.yaml", text.as_bytes()).0.remove(0);
         Desired {
+            nulls: None,
+            has_status: false,
+            lives_as: None,
             object: ObjectId::new(kind.kind.clone(), namespace, "a"),
             kind,
             served: true,

@@ -13,6 +13,12 @@ pub fn mistakes(run: &Run<'_>, desired: &[Desired]) -> Vec<String> {
     let mut found = scaled_twice(desired);
     let matched: BTreeSet<usize> = desired.iter().flat_map(|desired| desired.ignored.rules()).collect();
     let rules = run.sync.spec.drift.ignore.len();
+    found.extend(desired.iter().filter(|desired| desired.has_status).map(|desired| {
+        format!(
+            "{} sets the status of {}, which is left out: only controllers write it; remove it from git",
+            desired.manifest.origin, desired.object
+        )
+    }));
     found.extend((0..rules).filter(|rule| !matched.contains(rule)).map(|rule| {
         format!(
             "spec.drift.ignore[{rule}] matches no object of this Sync; correct its target, or take it out"

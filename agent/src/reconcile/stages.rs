@@ -281,7 +281,7 @@ pub fn plan(run: &Run<'_>, Seen { tree, revision, .. }: &Seen, observed: &mut Ob
     let mut kinds = Kinds::new();
     let mut changes = Vec::new();
     let (mut drifted, mut kept) = (BTreeMap::new(), BTreeMap::new());
-    for (Desired { object, kind, served, manifest, digest, ignored: _ }, state) in
+    for (Desired { object, kind, served, manifest, digest, .. }, state) in
         std::mem::take(&mut observed.seen.objects)
     {
         if served {

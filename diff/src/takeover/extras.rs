@@ -49,6 +49,50 @@ impl Extra {
     }
 }
 
+/// What an object has where a manifest has `null`, which asks for its removal.
+pub fn nulled(owners: &Owners, object: &Value, manifest: &Value) -> Set {
+    let mut found = Set::new();
+    nulled_below(object, manifest, &owners.sets(), &mut Vec::new(), &mut found);
+    found
+}
+
+fn nulled_below(
+    object: &Value,
+    manifest: &Value,
+    held: &[&Set],
+    elements: &mut Vec<String>,
+    found: &mut Set,
+) {
+    let mut step = |element: String, value: &Value, said: &Value| {
+        let below: Vec<&Set> = held.iter().filter_map(|set| set.get(&element)?.as_object()).collect();
+        elements.push(element);
+        if said.is_null() {
+            let whole = below.iter().fold(sets::of(value), |whole, set| itself(unite(&whole, set)));
+            *found = unite(found, &sets::at(elements, whole));
+        } else {
+            nulled_below(value, said, &below, elements, found);
+        }
+        elements.pop();
+    };
+    match (object, manifest) {
+        (Value::Object(object), Value::Object(manifest)) => {
+            for (name, said) in manifest {
+                if let Some(value) = object.get(name).filter(|value| !value.is_null()) {
+                    step(format!("f:{name}"), value, said);
+                }
+            }
+        }
+        (Value::Array(items), Value::Array(manifest)) if is_mergeable(held) => {
+            for said in manifest {
+                if let Some((at, element)) = place(items, said, held) {
+                    step(element, &items[at], said);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
 /// The field set that holds some extras.
 pub fn set_of<'a>(extras: impl IntoIterator<Item = &'a Extra>) -> Set {
     extras.into_iter().fold(Set::new(), |all, extra| unite(&all, &extra.set))

@@ -13,7 +13,7 @@ mod sets;
 
 use serde_json::{Value, json};
 
-pub use self::extras::{Extra, extras, less, set_of};
+pub use self::extras::{Extra, extras, less, nulled, set_of};
 pub use self::merge::{applied_to, merge_patch};
 pub use self::sets::Set;
 use self::sets::{common, pointers, split, unite, without};
@@ -273,6 +273,12 @@ impl Owners {
         let others = self.others.iter().filter_map(|other| fields::text(&other.entry, "time"));
         if self.time.is_empty() { others.max().unwrap_or(BEGINNING) } else { &self.time }
     }
+}
+
+/// Everything that one of two sets holds.
+#[must_use]
+pub fn both(one: &Set, other: &Set) -> Set {
+    unite(one, other)
 }
 
 impl Leaving {

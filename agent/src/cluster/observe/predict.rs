@@ -4,7 +4,9 @@
 //! it is, more is asked. I/O: API reads and dry runs.
 
 use holdfast_diff::plan::Prediction;
-use holdfast_diff::takeover::{Extra, Leaving, Owners, Set, Settled, extras, set_of};
+use holdfast_diff::takeover::{
+    Extra, Leaving, Owners, Set, Settled, applied_to, both, extras, nulled, set_of,
+};
 use serde_json::Value;
 
 use super::super::Cluster;
@@ -76,7 +78,7 @@ impl Subject<'_> {
             desired.replace(self.owners.with_kept(&desired.manifest.value, self.live, &leaving));
             predicted = self.apply(desired).await?;
         }
-        let also = self.renamed(desired);
+        let also = self.also(desired);
         let becomes = match self.owners.without_leaving(&predicted, self.live, &leaving, &also) {
             None => predicted,
             Some(value) => match self.validate(desired, &predicted, &value).await {
@@ -128,6 +130,15 @@ impl Subject<'_> {
         set_of(found.iter().filter(|extra| extra.renamed && self.owners.is_of_persons(&extra.set)))
     }
 
+    /// What goes beside what leaves git: renamed items, and what `null` in git asks to remove.
+    pub fn also(&self, desired: &Desired) -> Set {
+        let renamed = self.renamed(desired);
+        match &desired.nulls {
+            Some(manifest) => both(&renamed, &nulled(&self.owners, self.live, manifest)),
+            None => renamed,
+        }
+    }
+
     /// Asks what the server makes of the live object when it becomes this value: defaults come back, and what depends on
     /// what went follows. The owners are those of `predicted`.
     pub async fn validate(
@@ -149,4 +160,10 @@ impl Subject<'_> {
     pub fn settle(&self, prediction: Prediction, leaving: &Leaving, also: &Set) -> Predicted {
         Predicted { prediction, settled: self.owners.settle(self.live, leaving, also) }
     }
+}
+
+/// What an apply would make of an object in a version that is not served yet, as far as that can be told without the server.
+pub(super) fn unserved(manifest: &Value, live: &Value, lives_as: &str) -> Value {
+    let owners = Owners::of(live, lives_as);
+    applied_to(&owners, live, manifest, &owners.unsaid(manifest))
 }

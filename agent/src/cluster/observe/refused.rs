@@ -5,7 +5,7 @@
 //! I/O: dry runs.
 
 use holdfast_diff::plan::Prediction;
-use holdfast_diff::takeover::{Extra, Set, applied_to, extras, less, set_of};
+use holdfast_diff::takeover::{Extra, Set, applied_to, both, extras, less, set_of};
 
 use super::super::refusal::{fields_of, is_invalid};
 use super::super::requests::refusal;
@@ -35,10 +35,14 @@ pub(super) async fn yielding(
     }
     let manifest = subject.marked(desired);
     let merged = applied_to(&subject.owners, subject.live, &manifest, &leaving);
+    let nulls = subject.also(desired);
+    let merged = less(&merged, &nulls);
     let ask = async |set: &Set| subject.validate(desired, subject.live, &less(&merged, set)).await;
+    if let Ok(becomes) = ask(&Set::new()).await {
+        return Some(subject.settle(Prediction::Becomes(becomes), &leaving, &nulls));
+    }
     if migrates {
-        let becomes = ask(&Set::new()).await.ok()?;
-        return Some(subject.settle(Prediction::Becomes(becomes), &leaving, &Set::new()));
+        return None;
     }
     let all = extras(&subject.owners, &merged, &manifest);
     let near = ranked(&all, &fields_of(error));
@@ -60,7 +64,8 @@ pub(super) async fn yielding(
                 }
             }
         }
-        return Some(subject.settle(Prediction::Becomes(becomes), &leaving, &set_of(yields)));
+        let also = both(&nulls, &set_of(yields));
+        return Some(subject.settle(Prediction::Becomes(becomes), &leaving, &also));
     }
     None
 }

@@ -55,7 +55,8 @@ pub(super) async fn watch(
 ) -> Blind {
     let Needs { requests, owner, desired, kinds, places } = needs;
     let mut wanted: BTreeMap<(Arc<GroupKind>, String), Here<'_>> = BTreeMap::new();
-    for Desired { object, kind, .. } in desired.iter().filter(|desired| desired.served) {
+    for Desired { object, kind, served, lives_as, .. } in desired {
+        let Some(kind) = served.then_some(kind).or(lives_as.as_ref()) else { continue };
         let key = (kind.kind.clone(), kind.version.clone());
         wanted.entry(key).or_insert_with(|| (kind, BTreeSet::new())).1.insert(object.namespace.clone());
     }
