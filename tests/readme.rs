@@ -7,6 +7,9 @@ use std::process::Command;
 use anyhow::{Context as _, ensure};
 use holdfast_tests::{Env, agent, root};
 
+/// Lines of README.md.
+const LINES: usize = 200;
+
 fn readme() -> anyhow::Result<String> {
     std::fs::read_to_string(root().join("README.md")).context("cannot read README.md")
 }
@@ -173,6 +176,16 @@ fn every_link_leads_somewhere() -> anyhow::Result<()> {
         }
     }
     ensure!(seen > 0, "no page has a link");
+    Ok(())
+}
+
+#[test]
+fn the_readme_is_short() -> anyhow::Result<()> {
+    let lines = readme()?.lines().count();
+    ensure!(
+        lines <= LINES,
+        "README.md:{lines}: more than {LINES} lines; move the rest to a page in agent/docs"
+    );
     Ok(())
 }
 

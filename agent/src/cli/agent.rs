@@ -37,22 +37,22 @@ pub struct Agent {
     policy: PolicyArgs,
     #[command(flatten)]
     listen: ListenArgs,
-    /// Keep mirrors of repositories below this folder; it may be lost at any time
+    /// Keep mirrors of repositories, charts and renders in this folder, which may be lost at any time [default: holdfast in the folder for temporary files]
     #[arg(long)]
     cache_dir: Option<PathBuf>,
-    /// Let kustomizations name bases in other git repositories
+    /// Allow kustomizations to use bases in other Git repositories
     #[arg(long)]
     allow_remote_bases: bool,
-    /// The program that renders charts, Helm 3.14 or newer
+    /// Path of Helm 3.14 or newer, which renders charts
     #[arg(long, value_name = "PATH", default_value = "helm")]
     helm: PathBuf,
-    /// The form of log lines
+    /// Format of log lines
     #[arg(long, value_enum, default_value_t)]
     log_format: LogFormat,
-    /// Let Syncs name file:// repositories
+    /// Allow Syncs to use file:// repositories
     #[arg(long)]
     allow_file_sources: bool,
-    /// Run only while holding the Lease `holdfast`, in the agent's namespace, which -n names
+    /// Run only while holding the Lease `holdfast` in the namespace of the agent (-n)
     #[arg(long)]
     leader_elect: bool,
 }

@@ -13,14 +13,14 @@ use crate::api::{Approval, ApprovalDecision, ApprovalSpec, Duration, PlanState, 
 /// Which plan of which Sync, and why
 #[derive(Args, Debug)]
 pub struct Verdict {
-    /// The name of the Sync
+    /// Name of the Sync
     name: String,
-    /// The id of the plan; without it the waiting plan is shown, and you are asked
+    /// Id of the plan; without it the waiting plan is shown, and you are asked to confirm
     plan_id: Option<String>,
-    /// Say why
+    /// Why the plan is approved or rejected
     #[arg(long)]
     reason: String,
-    /// Let the approval expire after this time (2h, 1h30m); without it, after 7 days
+    /// Time after which the approval expires, such as 2h or 1h30m [default: 7 days]
     #[arg(long = "for", value_name = "DURATION")]
     time: Option<Duration>,
 }

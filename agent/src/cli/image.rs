@@ -26,18 +26,18 @@ pub struct Image {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// List the candidates of each image, which rule dropped which, and the winner
+    /// List the candidates of each image, the rules that excluded others, and what is selected
     Explain(Which),
-    /// Let a version be written again that somebody took back
+    /// Remove bans, so that reverted versions may be written again
     Unban(Which),
 }
 
 /// Which image
 #[derive(Args, Debug)]
 struct Which {
-    /// The name of the ImageUpdate
+    /// Name of the ImageUpdate
     name: String,
-    /// One of its images; all of them without it
+    /// One of its images; without it all of them
     image: Option<String>,
 }
 

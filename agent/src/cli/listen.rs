@@ -18,19 +18,19 @@ pub struct ListenArgs {
     /// Serve probes, metrics, webhooks and audit events at this address
     #[arg(long, default_value = "0.0.0.0:8080")]
     pub listen: SocketAddr,
-    /// Serve /healthz and /readyz at this address too, which nothing else can keep busy
+    /// Serve /healthz and /readyz at this address too, apart from all other requests
     #[arg(long, value_name = "ADDR")]
     pub probe_listen: Option<SocketAddr>,
-    /// Who may read /metrics: everybody, or users whose bearer token may get the path /metrics
+    /// Who may read /metrics: everybody who reaches the port, or users who may `get` the path /metrics
     #[arg(long, value_enum, default_value_t)]
     pub metrics_auth: MetricsAuth,
-    /// Serve TLS at --listen with this certificate; the file is read again when it changes
+    /// Serve TLS at --listen with this certificate, which is read again when it changes
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
-    /// The private key of --tls-cert
+    /// Private key of --tls-cert
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
-    /// Take audit events of the API server at /audit, from senders that show the token in this file
+    /// Accept audit events of the API server at /audit with the token in this file
     #[arg(long)]
     audit_token_file: Option<PathBuf>,
 }

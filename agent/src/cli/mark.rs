@@ -14,19 +14,19 @@ use crate::api::{Duration, names};
 /// Which Sync
 #[derive(Args, Debug)]
 pub struct Reconcile {
-    /// The name of the Sync
+    /// Name of the Sync
     name: String,
 }
 
 /// Which Sync, and why
 #[derive(Args, Debug)]
 pub struct Suspend {
-    /// The name of the Sync
+    /// Name of the Sync
     name: String,
-    /// Say why, for those who wonder
+    /// Why the Sync is suspended
     #[arg(long)]
     reason: String,
-    /// Go on by itself after this time (2h, 1h30m)
+    /// Time after which the suspension ends, such as 2h or 1h30m [default: no end]
     #[arg(long = "for", value_name = "DURATION")]
     time: Option<Duration>,
 }
@@ -34,7 +34,7 @@ pub struct Suspend {
 /// Which Sync
 #[derive(Args, Debug)]
 pub struct Resume {
-    /// The name of the Sync
+    /// Name of the Sync
     name: String,
 }
 
@@ -42,7 +42,7 @@ impl Reconcile {
     pub async fn run(self, global: Global) -> anyhow::Result<ExitCode> {
         let now = Timestamp::now().to_string();
         patch(&global, &self.name, json!({"metadata": {"annotations": {names::RECONCILE_AT: now}}})).await?;
-        print::say(format_args!("asked Sync {} for a run", self.name));
+        print::say(format_args!("requested a reconciliation of Sync {}", self.name));
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -64,7 +64,7 @@ impl Suspend {
 impl Resume {
     pub async fn run(self, global: Global) -> anyhow::Result<ExitCode> {
         patch(&global, &self.name, json!({"spec": {"suspend": null}})).await?;
-        print::say(format_args!("Sync {} goes on", self.name));
+        print::say(format_args!("resumed Sync {}", self.name));
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -25,7 +25,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::api::ApprovalDecision;
 
-/// Keep a Kubernetes cluster fast to git
+/// A GitOps agent for Kubernetes: keeps a cluster in sync with Git and reports who changed what
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true)]
 pub struct Cli {
@@ -38,13 +38,13 @@ pub struct Cli {
 /// Which cluster, and where in it
 #[derive(Args, Clone, Debug)]
 pub struct Global {
-    /// Read the connection to the cluster from this file
+    /// Read the connection to the cluster from this kubeconfig
     #[arg(long, global = true, env = "KUBECONFIG")]
     kubeconfig: Option<PathBuf>,
     /// Use this context of the kubeconfig
     #[arg(long, global = true)]
     context: Option<String>,
-    /// Look in this namespace instead of the context's own
+    /// Use this namespace instead of that of the context
     #[arg(short, long, global = true)]
     namespace: Option<String>,
 }
@@ -63,25 +63,25 @@ enum Verb {
     Agent(agent::Agent),
     /// Print the CustomResourceDefinitions as YAML
     Crd,
-    /// Print what a folder renders to
+    /// Print the objects that a folder renders to
     Render(render::Render),
-    /// Print what would be done to the cluster, and do nothing
+    /// Show the plan of a Sync without applying it
     Plan(plan::Plan),
-    /// Print how the Syncs are
+    /// Show the status of Syncs
     Status(status::Status),
-    /// Print what drifted and who did it, or do something about it
+    /// Show drift and who caused it, snooze it, or write it to a working tree
     Drift(drift::Drift),
-    /// Explain which image is selected, or take back a ban
+    /// Explain which image versions are selected, or remove bans
     Image(image::Image),
-    /// Approve the plan that a Sync waits with
+    /// Approve the plan of a Sync that waits for an Approval
     Approve(approve::Verdict),
-    /// Reject the plan that a Sync waits with
+    /// Reject the plan of a Sync that waits for an Approval
     Reject(approve::Verdict),
-    /// Ask for a run now
+    /// Request a reconciliation of a Sync now
     Reconcile(mark::Reconcile),
-    /// Stop a Sync from changing anything
+    /// Suspend a Sync, so that it changes nothing
     Suspend(mark::Suspend),
-    /// Let a suspended Sync go on
+    /// End the suspension of a Sync
     Resume(mark::Resume),
     /// Render for an agent, which says what on standard input
     #[command(hide = true)]

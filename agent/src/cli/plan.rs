@@ -41,7 +41,7 @@ use crate::sync_ref::SyncRef;
 /// What to plan
 #[derive(Args, Debug)]
 pub struct Plan {
-    /// The name of a Sync in the cluster
+    /// Name of a Sync in the cluster
     #[arg(required_unless_present = "file", conflicts_with = "file")]
     name: Option<String>,
     /// Plan the Sync in this file, which need not be in the cluster
@@ -53,13 +53,13 @@ pub struct Plan {
     /// Plan again at every save
     #[arg(long, requires = "tree")]
     watch: bool,
-    /// The form of the result
+    /// Format of the result
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
-    /// Exit with 2 when there are changes
+    /// Exit with 2 if there are changes
     #[arg(long)]
     exit_code: bool,
-    /// Verify marks on objects with the public key that the agent published in this namespace, its own
+    /// Namespace of the agent, which publishes there the public key of the marks on objects
     #[arg(long, value_name = "NAMESPACE", default_value = AGENT_NAMESPACE)]
     agent_namespace: String,
 }

@@ -12,28 +12,28 @@ use crate::policy::Policy;
 /// What tenants may do
 #[derive(Args, Debug)]
 pub struct PolicyArgs {
-    /// Watch resources in these namespaces only, and write to no other namespace
+    /// Watch and write only these namespaces [default: all namespaces]
     #[arg(long, value_delimiter = ',')]
     namespaces: Vec<String>,
-    /// Let Syncs without spec.serviceAccountName act as this ServiceAccount of their namespace
+    /// ServiceAccount, in the namespace of a Sync, for Syncs without spec.serviceAccountName
     #[arg(long, value_name = "NAME", value_parser = account)]
     default_service_account: Option<String>,
-    /// Refuse Syncs that would act with the agent's own rights
+    /// Refuse Syncs that would use the rights of the agent
     #[arg(long)]
     require_service_account: bool,
-    /// Let resources refer to resources of other namespaces
+    /// Allow references to resources of other namespaces
     #[arg(long)]
     allow_cross_namespace_refs: bool,
-    /// The maximum of spec.timeout
+    /// Maximum of spec.timeout and spec.health.timeout
     #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = duration)]
     max_timeout: Duration,
-    /// The maximum size of the cache folder
+    /// Maximum size of the cache folder
     #[arg(long, value_name = "QUANTITY", default_value = "2Gi", value_parser = bytes)]
     cache_limit: u64,
-    /// The maximum memory of one render
+    /// Maximum memory of one render
     #[arg(long, value_name = "QUANTITY", default_value = "256Mi", value_parser = bytes)]
     render_memory: u64,
-    /// Let resources name only these hosts and networks, such as git.example.com,*.svc.cluster.local,10.0.0.0/8
+    /// Connect only to these hosts and networks on behalf of resources, such as git.example.com,*.svc.cluster.local,10.0.0.0/8
     #[arg(long, value_name = "CIDR-OR-HOST", value_delimiter = ',')]
     allow_destinations: Vec<Destination>,
 }

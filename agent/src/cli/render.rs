@@ -23,15 +23,15 @@ use crate::sync_ref::SyncRef;
 /// What to render
 #[derive(Args, Debug)]
 pub struct Render {
-    /// The folder, which may be anywhere in a working tree; with -f the root of the tree
+    /// Folder of a working tree; with -f the root of the working tree
     path: PathBuf,
-    /// Render what this Sync reads below PATH, as it says
+    /// Render what the Sync in this file reads below PATH, with its options
     #[arg(short, long, value_name = "SYNC.yaml")]
     file: Option<PathBuf>,
-    /// The program that renders charts
+    /// Path of Helm, which renders charts
     #[arg(long, value_name = "PATH", default_value = "helm")]
     helm: PathBuf,
-    /// Render the charts of kustomizations, without -f
+    /// Render `helmCharts` of kustomizations, without -f
     #[arg(long)]
     enable_helm: bool,
 }

@@ -17,9 +17,9 @@ const APPROVALS: usize = 10;
 /// Which Syncs, and in which form
 #[derive(Args, Debug)]
 pub struct Status {
-    /// The name of one Sync; without it, all of the namespace
+    /// Name of one Sync; without it all Syncs of the namespace
     name: Option<String>,
-    /// The form of the result
+    /// Format of the result
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
 }

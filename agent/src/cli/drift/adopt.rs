@@ -27,12 +27,12 @@ use crate::identity::Identity;
 /// Which object, and where to write
 #[derive(Args, Debug)]
 pub struct Adopt {
-    /// The name of the Sync
+    /// Name of the Sync
     name: String,
-    /// The object, such as deployment/web or Deployment.apps/web
+    /// Object, such as deployment/web or Deployment.apps/web
     #[arg(value_name = "KIND/OBJECT")]
     object: Target,
-    /// The root of a working tree of the repository that the Sync reads
+    /// Root of a working tree of the repository that the Sync reads
     #[arg(long, value_name = "DIR")]
     tree: PathBuf,
 }

@@ -17,9 +17,9 @@ use crate::report::drift::words;
 /// Which Sync, and in which form
 #[derive(Args, Debug)]
 pub struct List {
-    /// The name of the Sync
+    /// Name of the Sync
     name: Option<String>,
-    /// The form of the result
+    /// Format of the result
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
 }

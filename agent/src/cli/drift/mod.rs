@@ -27,11 +27,11 @@ pub struct Drift {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Leave the drift of an object alone for a time
+    /// Snooze drift of an object: it is not corrected for a time
     Snooze(snooze::Snooze),
-    /// Take the drift of an object seriously again
+    /// Stop snoozing drift of an object
     Unsnooze(snooze::Unsnooze),
-    /// Write the live values of what drifted into the files of a working tree
+    /// Write the live values of drifted fields to the files of a working tree
     Adopt(adopt::Adopt),
 }
 

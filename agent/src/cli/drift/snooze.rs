@@ -18,15 +18,15 @@ use crate::cluster::requests::is_conflict;
 /// Which object, for how long, and why
 #[derive(Args, Debug)]
 pub struct Snooze {
-    /// The name of the Sync
+    /// Name of the Sync
     name: String,
-    /// The object, such as deployment/web or Deployment.apps/web
+    /// Object, such as deployment/web or Deployment.apps/web
     #[arg(value_name = "KIND/OBJECT")]
     object: Target,
-    /// Leave it alone for this time (2h, 1h30m)
+    /// Time for which the drift is snoozed, such as 2h or 1h30m
     #[arg(long = "for", value_name = "DURATION")]
     time: Duration,
-    /// Say why, for those who wonder
+    /// Why the drift is snoozed
     #[arg(long)]
     reason: String,
 }
@@ -34,9 +34,9 @@ pub struct Snooze {
 /// Which object
 #[derive(Args, Debug)]
 pub struct Unsnooze {
-    /// The name of the Sync
+    /// Name of the Sync
     name: String,
-    /// The object, such as deployment/web or Deployment.apps/web
+    /// Object, such as deployment/web or Deployment.apps/web
     #[arg(value_name = "KIND/OBJECT")]
     object: Target,
 }
