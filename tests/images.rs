@@ -11,6 +11,8 @@ mod limits;
 mod people;
 #[path = "images/policies.rs"]
 mod policies;
+#[path = "images/proposals.rs"]
+mod proposals;
 #[path = "images/several.rs"]
 mod several;
 #[path = "images/targets.rs"]

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use holdfast_diff::image::select::{
-    Banned, Context, Filter, Kept, Order, Outcome, Policy, Reason, Rule, Selector, Tags,
+    Banned, Context, Filter, Flaw, Kept, Order, Outcome, Policy, Reason, Rule, Selector, Tags,
 };
 use holdfast_diff::yaml::read;
 use jiff::Timestamp;
@@ -169,7 +169,7 @@ fn reasons_are_told_for_each_tag() {
     assert_eq!(decision.outcome(), &expected);
     let dropped: Vec<_> = decision.dropped().collect();
     let expected = [
-        ("x", Reason::NotSemver),
+        ("x", Reason::NotSemver(Flaw::Form)),
         ("-x", Reason::InvalidTag),
         ("1.3.0-rc.1", Reason::OutOfRange { prerelease: true }),
         ("2.0.0", Reason::OutOfRange { prerelease: false }),

@@ -256,7 +256,7 @@ fn a_branch_is_made_and_followed_on_the_forge() -> anyhow::Result<()> {
         let head = desk.head().await?;
         let mut last = None;
         for number in 2..5 {
-            let onto = desk.sources.onto(&desk.location, "holdfast/images", &head, LIMIT).await?;
+            let onto = desk.sources.onto(&desk.location, "holdfast/images", &head, None, LIMIT).await?;
             assert_eq!(onto.head().map(Checkout::id).map(|id| id.to_string()), last);
             let new = commit(&head, &[("a.yaml", format!("{number}\n").as_bytes())], "Update")?;
             let outcome = desk.sources.push(&desk.location, "holdfast/images", &onto, &new, LIMIT).await;

@@ -123,7 +123,7 @@ async fn a_branch_below_another_cannot_be() -> anyhow::Result<()> {
     let head = workshop.checkout("main").await?;
     let location = workshop.location()?;
     let new = commit(&head, &[("a.yaml", b"image: web:2\n")], "Ours")?;
-    let onto = workshop.sources.onto(&location, "main/images", &head, LIMIT).await?;
+    let onto = workshop.sources.onto(&location, "main/images", &head, None, LIMIT).await?;
     let outcome = workshop.sources.push(&location, "main/images", &onto, &new, LIMIT).await;
     assert!(matches!(outcome, Err(PushError::Refused { reason: Refusal::NameTaken, .. })), "{outcome:?}");
     let outcome = workshop.sources.push(&location, "main..x", &onto, &new, LIMIT).await;

@@ -71,6 +71,7 @@ pub fn commit(base: &Checkout, changes: &[(&str, &[u8])], message: &str) -> anyh
     Ok(NewCommit {
         base: base.clone(),
         changes: changes.iter().map(|(path, content)| ((*path).to_owned(), content.to_vec())).collect(),
+        grafts: Vec::new(),
         author: alice()?,
         committer: alice()?,
         message: message.to_owned(),

@@ -21,6 +21,9 @@ pub struct ImageUpdateStatus {
     /// Pull request that is open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pull_request: Option<PullRequestStatus>,
+    /// New versions on the branch `spec.push.branch`, if that is another one than `spec.git.branch`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proposal: Option<ProposalStatus>,
     /// Last value of the annotation `holdfast.dev/unban` that took effect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unbanned: Option<String>,
@@ -106,6 +109,43 @@ pub struct CommitStatus {
     pub branch: String,
     /// When it was pushed.
     pub at: Timestamp,
+}
+
+/// New versions that wait on a branch of their own until they are merged.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProposalStatus {
+    /// Images and their new versions, such as `web 1.2.0`.
+    pub images: Vec<String>,
+    /// Commit that the proposal is based on. Set if the branch also has commits of others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
+    /// Set if a person refused the proposal. It is not made again until another version is selected, or until
+    /// `holdfast image unban`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<RefusedProposal>,
+}
+
+/// How a person refused a proposal.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RefusedProposal {
+    /// What the person did.
+    pub how: Refusal,
+    /// Number of the pull request, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull_request: Option<i64>,
+    /// When the agent noticed it.
+    pub at: Timestamp,
+}
+
+/// How a proposal was refused.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+pub enum Refusal {
+    /// The branch was deleted, and its changes are not on the branch that is read.
+    BranchDeleted,
+    /// The pull request was closed without a merge.
+    PullRequestClosed,
 }
 
 /// A pull request.

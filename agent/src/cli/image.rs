@@ -28,7 +28,7 @@ pub struct Image {
 enum Verb {
     /// List the candidates of each image, the rules that excluded others, and what is selected
     Explain(Which),
-    /// Remove bans, so that reverted versions may be written again
+    /// Remove bans and refusals, so that reverted versions may be written and refused proposals made again
     Unban(Which),
 }
 
@@ -83,7 +83,7 @@ async fn unban(global: &Global, Which { name, image }: &Which) -> anyhow::Result
     let update = read(&client, name, image.as_deref()).await?;
     let status = update.status.unwrap_or_default();
     let named = |one: &&crate::api::ImageStatus| image.as_ref().is_none_or(|image| one.name == *image);
-    let banned: Vec<String> = status
+    let mut banned: Vec<String> = status
         .images
         .iter()
         .filter(named)
@@ -93,8 +93,15 @@ async fn unban(global: &Global, Which { name, image }: &Which) -> anyhow::Result
                 .map(|ban| format!("{} in {}", ban.tag.as_deref().unwrap_or("a digest"), ban.file))
         })
         .collect();
+    let proposal = status.proposal.filter(|proposal| proposal.refused.is_some());
+    let names =
+        |proposed: &String, image: &String| proposed.split_once(' ').is_some_and(|(name, _)| name == image);
+    let proposed = proposal.into_iter().flat_map(|proposal| proposal.images).collect::<Vec<_>>();
+    if image.as_ref().is_none_or(|image| proposed.iter().any(|one| names(one, image))) {
+        banned.extend(proposed);
+    }
     if banned.is_empty() {
-        print::say(format_args!("nothing is banned in ImageUpdate {name}"));
+        print::say(format_args!("nothing was taken back or refused in ImageUpdate {name}"));
         return Ok(ExitCode::SUCCESS);
     }
     let mark = format!("{}@{}", image.as_deref().unwrap_or("*"), Timestamp::now());

@@ -22,7 +22,7 @@ use tracing::warn;
 
 use super::feeds::watch;
 use super::hooks;
-use crate::api::{ImageUpdate, ImageUpdateStatus, conditions, names};
+use crate::api::{ImageUpdate, ImageUpdateStatus, ProposalStatus, conditions, names};
 use crate::cluster::refusal::chain;
 use crate::cluster::secrets::User;
 use crate::context::Context;
@@ -302,6 +302,12 @@ fn unbanned(update: &ImageUpdate, before: &ImageUpdateStatus) -> ImageUpdateStat
             .places
             .retain(|place| banned.iter().all(|ban| ban.file != place.file || ban.path != place.path));
     }
+    let names = |proposed: &String| proposed.split_once(' ').is_some_and(|(name, _)| name == image);
+    if known.proposal.as_ref().is_some_and(|proposal| image == "*" || proposal.images.iter().any(names)) {
+        // What others committed to the branch stays.
+        let base = known.proposal.take().and_then(|proposal| proposal.base);
+        known.proposal = base.map(|base| ProposalStatus { base: Some(base), ..ProposalStatus::default() });
+    }
     known.unbanned = asked.cloned();
     known
 }
@@ -319,7 +325,19 @@ async fn report(
     path: Result<Option<String>, Failure>,
     now: Timestamp,
 ) -> Action {
-    let Found { images, published, pull_request, mut failures, held, stay, unmarked, suspended } = found;
+    let Found {
+        images,
+        published,
+        pull_request,
+        proposal,
+        mut failures,
+        held,
+        stay,
+        left_out,
+        mut unproven,
+        unmarked,
+        suspended,
+    } = found;
     let webhook_path = match path {
         Ok(path) => Some(path),
         Err(failure) => {
@@ -327,6 +345,7 @@ async fn report(
             None
         }
     };
+    unproven.extend(left_out);
     let changes = published.as_ref().map(|published| published.changes.as_slice()).unwrap_or_default();
     let written = changes.iter().map(|change| format!("{} to {}", change.image, change.new)).collect();
     let told = updates::Told {
@@ -336,10 +355,13 @@ async fn report(
         written,
         pull_request,
         webhook_path,
+        // What a person allowed again is no proposal any more.
+        proposal: proposal.or_else(|| (known.proposal != before.proposal).then(|| known.proposal.clone())),
         unbanned: known.unbanned.clone(),
         failures: &failures,
         held: &held,
         stay: &stay,
+        unproven: &unproven,
         unmarked: &unmarked,
         suspended,
     };

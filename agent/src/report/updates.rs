@@ -7,7 +7,9 @@ use tracing::warn;
 use super::Failure;
 use super::changes::cut;
 use super::events::{Events, Note};
-use crate::api::{Ban, CommitStatus, ImageStatus, ImageUpdateStatus, PullRequestStatus, conditions};
+use crate::api::{
+    Ban, CommitStatus, ImageStatus, ImageUpdateStatus, ProposalStatus, PullRequestStatus, conditions,
+};
 use crate::error::Class;
 use crate::sync_ref::SyncRef;
 
@@ -23,11 +25,13 @@ pub struct Told<'a> {
     /// What was written, in words: `web to 1.2.3`.
     pub written: Vec<String>,
     pub pull_request: Option<Option<PullRequestStatus>>,
+    pub proposal: Option<Option<ProposalStatus>>,
     pub webhook_path: Option<Option<String>>,
     pub unbanned: Option<String>,
     pub failures: &'a [Failure],
     pub held: &'a [String],
     pub stay: &'a [String],
+    pub unproven: &'a [String],
     pub unmarked: &'a [String],
     pub suspended: Option<String>,
 }
@@ -46,6 +50,9 @@ pub fn status(before: &ImageUpdateStatus, told: &Told<'_>, now: Timestamp) -> Im
     }
     if let Some(request) = &told.pull_request {
         status.pull_request.clone_from(request);
+    }
+    if let Some(proposal) = &told.proposal {
+        status.proposal.clone_from(proposal);
     }
     if let Some(path) = &told.webhook_path {
         status.webhook_path.clone_from(path);
@@ -86,9 +93,13 @@ fn verdict<'t>(told: &'t Told<'_>) -> (bool, &'t str, String) {
         let version = image.tag.as_ref().or(image.digest.as_ref())?;
         Some(format!("{} is {version}", image.name))
     });
-    let unmarked = told.unmarked.iter().map(|image| format!("no marker and no target names {image}"));
     let banned = told.images.iter().flat_map(|image| image.banned.iter().map(|ban| taken_back(image, ban)));
-    let all: Vec<String> = named.chain(banned).chain(told.stay.iter().cloned()).chain(unmarked).collect();
+    let all: Vec<String> = named
+        .chain(banned)
+        .chain(told.stay.iter().cloned())
+        .chain(told.unproven.iter().cloned())
+        .chain(told.unmarked.iter().cloned())
+        .collect();
     (true, conditions::reason::UP_TO_DATE, all.join("; "))
 }
 

@@ -28,6 +28,11 @@ impl Objects {
         Ok(id)
     }
 
+    /// The bytes of one.
+    pub fn get(&self, id: ObjectId) -> Option<&[u8]> {
+        self.0.iter().find(|object| object.id == id).map(|object| object.data.as_slice())
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.0.len()

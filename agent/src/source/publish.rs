@@ -14,6 +14,7 @@ use super::push::Update;
 use super::refusal::PushError;
 use super::write::{Built, NewCommit, WriteError, build};
 use super::{Checkout, CommitId, GitRef, Location, SourceError, Sources, push, thread};
+use crate::error::{Class, StageError as _};
 
 /// Where a commit is put: where the branch must be until then, and what the commit comes after.
 #[derive(Clone)]
@@ -24,6 +25,25 @@ pub struct Onto {
     /// Trees that are there already: a commit of one of them would change nothing.
     trees: Vec<ObjectId>,
     head: Option<Checkout>,
+    others: Others,
+}
+
+/// What a caller committed to a branch before.
+#[derive(Clone, Copy)]
+pub struct Own<'a> {
+    pub commit: &'a str,
+    /// The commit that it was based on, if it has what others committed as well.
+    pub base: Option<&'a str>,
+}
+
+/// What others committed to a branch.
+#[derive(Clone)]
+pub enum Others {
+    Nothing,
+    /// All since this commit.
+    Since(Checkout),
+    /// Perhaps something: it is not known what the branch is based on.
+    Unknown,
 }
 
 impl Onto {
@@ -35,7 +55,13 @@ impl Onto {
             parents: vec![tree.commit],
             trees: vec![tree.root],
             head: Some(checkout.clone()),
+            others: Others::Nothing,
         }
+    }
+
+    /// What others committed to the branch.
+    pub fn others(&self) -> &Others {
+        &self.others
     }
 
     /// The head of the branch now, if there is one: who made it, and what it holds.
@@ -104,12 +130,12 @@ impl Sources {
 
     /// Where to put a commit that changes `base`, on a branch that is not the one of `base`.
     ///
-    /// The commit has the files of `base` with its changes, whatever is on the branch, and comes after the head of the
-    /// branch, so that the branch moves forward:
+    /// `own` is what the caller pushed there last: what others committed since is for the caller to keep. The
+    /// commit comes after the head of the branch, so that the branch moves forward:
     /// - no such branch: it begins at `base`;
     /// - its head is `base`, or is known to be merged into it: after `base` alone;
     /// - its head was itself made on `base`: after that head alone;
-    /// - else after both, the head first: a merge that takes `base`'s side.
+    /// - else after both, the head first.
     ///
     /// Only the parents of both are known, so what was merged long ago makes a merge that is not needed.
     pub async fn onto(
@@ -117,12 +143,13 @@ impl Sources {
         location: &Location,
         branch: &str,
         base: &Checkout,
+        own: Option<Own<'_>>,
         limit: Duration,
     ) -> Result<Onto, PushError> {
         let source = base.tree.commit;
         let Some(head) = self.branch_head(location, branch, limit).await? else {
             let (parents, trees) = (vec![source], vec![base.tree.root]);
-            return Ok(Onto { expected: None, parents, trees, head: None });
+            return Ok(Onto { expected: None, parents, trees, head: None, others: Others::Nothing });
         };
         if head.0 == source {
             return Ok(Onto { head: Some(base.clone()), ..Onto::head_of(base) });
@@ -131,14 +158,48 @@ impl Sources {
         let head = self.checkout(location, &reference, Duration::ZERO, limit).await?;
         let (at, root) = (head.tree.commit, head.tree.root);
         let made_on_source = head.tree.parents()?.contains(&source);
-        let (parents, trees) = if at == source || base.tree.parents()?.contains(&at) {
+        let is_merged = at == source || base.tree.parents()?.contains(&at);
+        let is_own = own.is_some_and(|own| {
+            own.base.is_none() && ObjectId::from_hex(own.commit.as_bytes()).is_ok_and(|own| own == at)
+        });
+        let others = if is_merged || is_own {
+            Others::Nothing
+        } else {
+            self.others(location, base, &head, own, limit).await?
+        };
+        let (parents, trees) = if is_merged {
             (vec![source], vec![base.tree.root])
         } else if made_on_source {
             (vec![at], vec![root])
         } else {
-            (vec![at, source], Vec::new())
+            // What others committed is in the new commit: one that has the files of the head brings nothing.
+            let trees = if matches!(others, Others::Since(_)) { vec![root] } else { Vec::new() };
+            (vec![at, source], trees)
         };
-        Ok(Onto { expected: Some(at), parents, trees, head: Some(head) })
+        Ok(Onto { expected: Some(at), parents, trees, head: Some(head), others })
+    }
+
+    /// What others committed to a branch: all since our own commit or what that was based on, or since the base if the head
+    /// was made on that.
+    async fn others(
+        &self,
+        location: &Location,
+        base: &Checkout,
+        head: &Checkout,
+        own: Option<Own<'_>>,
+        limit: Duration,
+    ) -> Result<Others, PushError> {
+        if let Some(Own { commit, base }) = own {
+            let known = GitRef::Commit(base.unwrap_or(commit).to_owned());
+            match self.checkout(location, &known, Duration::MAX, limit).await {
+                Ok(known) => return Ok(Others::Since(known)),
+                Err(error) if error.class() == Class::Transient => return Err(error.into()),
+                // The server does not have it any more.
+                Err(_) => {}
+            }
+        }
+        let is_made_on_base = head.tree.parents()?.contains(&base.tree.commit);
+        Ok(if is_made_on_base { Others::Since(base.clone()) } else { Others::Unknown })
     }
 
     /// Builds a commit and moves a branch to it, if the branch is where `onto` says. Whoever was faster is left alone:

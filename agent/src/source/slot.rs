@@ -47,6 +47,34 @@ pub fn find(tree: &[u8], name: &[u8]) -> Option<Slot> {
     None
 }
 
+/// The bytes of a tree in which an entry is another one, is new, or is gone. All others stay as they are.
+pub fn with(tree: &[u8], name: &[u8], entry: Option<(&str, ObjectId)>) -> Option<Vec<u8>> {
+    let mut entries: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+    let mut at = 0;
+    while let Some(rest) = tree.get(at..).filter(|rest| !rest.is_empty()) {
+        let space = memchr::memchr(b' ', rest)?;
+        let end = memchr::memchr(0, rest)?;
+        let whole = rest.get(..end + 1 + ID)?;
+        let known = rest.get(space + 1..end)?;
+        if known != name {
+            entries.push((order(known, rest.get(..space)?), whole.to_vec()));
+        }
+        at += whole.len();
+    }
+    if let Some((mode, id)) = entry {
+        let bytes = [mode.as_bytes(), b" ", name, b"\0", id.as_slice()].concat();
+        entries.push((order(name, mode.as_bytes()), bytes));
+    }
+    entries.sort();
+    Some(entries.into_iter().flat_map(|(_, bytes)| bytes).collect())
+}
+
+/// By what git puts entries in order: a folder as if a slash were behind its name.
+fn order(name: &[u8], mode: &[u8]) -> Vec<u8> {
+    let end: &[u8] = if matches!(mode, b"40000" | b"040000") { b"/" } else { b"" };
+    [name, end].concat()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,5 +93,23 @@ mod tests {
         assert!(matches!(find(&tree, b"b"), Some(Slot { kind: SlotKind::Link, .. })));
         assert!(matches!(find(&tree, b"c"), Some(Slot { kind: SlotKind::Submodule, .. })));
         assert!(find(&tree[..15], b"b").is_none(), "a cut tree ends the search");
+    }
+
+    #[test]
+    fn an_entry_is_put_where_git_has_it() {
+        let id = ObjectId::null(gix::hash::Kind::Sha1);
+        let mut tree = Vec::new();
+        for (name, mode) in [("b", "40000"), ("a", "100644"), ("b.c", "100755"), ("b0", "100644")] {
+            tree = with(&tree, name.as_bytes(), Some((mode, id))).unwrap_or_default();
+        }
+        let names = |tree: &[u8]| {
+            let found = gix::objs::TreeRefIter::from_bytes(tree, gix::hash::Kind::Sha1);
+            let names: Vec<String> =
+                found.filter_map(Result::ok).map(|entry| entry.filename.to_string()).collect();
+            names.join(" ")
+        };
+        assert_eq!(names(&tree), "a b.c b b0");
+        assert_eq!(names(&with(&tree, b"b.c", None).unwrap_or_default()), "a b b0");
+        assert_eq!(with(&tree, b"a", Some(("100644", id))), Some(tree));
     }
 }

@@ -8,11 +8,13 @@ use std::sync::Arc;
 
 use gix::ObjectId;
 use gix::objs::Kind;
+use gix::objs::tree::EntryKind;
 use jiff::Timestamp;
 
+use super::others::Graft;
 use super::pack::Objects;
 use super::sign::{SignError, Signer};
-use super::slot::{ID, SlotKind, find};
+use super::slot::{ID, SlotKind, find, with};
 use super::tree::{Tree, below};
 use super::{Checkout, SourceError};
 use crate::error::{Class, StageError};
@@ -24,6 +26,8 @@ pub struct NewCommit {
     pub base: Checkout,
     /// Files that are there already, by their clean paths without symlinks, and what is in them now. Their modes stay.
     pub changes: Vec<(String, Vec<u8>)>,
+    /// What else is not as in the base.
+    pub grafts: Vec<Graft>,
     pub author: Person,
     pub committer: Person,
     pub message: String,
@@ -97,7 +101,7 @@ pub struct Built {
 
 /// Makes the objects of a commit.
 pub fn build(commit: &NewCommit, parents: &[ObjectId]) -> Result<Built, WriteError> {
-    let NewCommit { base, changes, author, committer, message, signer } = commit;
+    let NewCommit { base, changes, grafts, author, committer, message, signer } = commit;
     let mut changes: Vec<Change<'_>> =
         changes.iter().map(|(path, content)| Change { path, rest: path, content }).collect();
     changes.sort_unstable_by_key(|change| change.path);
@@ -106,6 +110,9 @@ pub fn build(commit: &NewCommit, parents: &[ObjectId]) -> Result<Built, WriteErr
     }
     let mut writer = Writer { tree: &base.tree, objects: Objects::default() };
     let root = writer.folder(base.tree.root, "", &changes)?;
+    let mut grafts: Vec<(&str, &Graft)> = grafts.iter().map(|graft| (graft.path.as_str(), graft)).collect();
+    grafts.sort_unstable_by_key(|(path, _)| *path);
+    let root = if grafts.is_empty() { root } else { writer.graft(Some(root), "", &grafts)? };
     let header = header(root, parents, author, committer)?;
     let text = text(&header, None, message);
     let text = match signer {
@@ -169,6 +176,37 @@ impl Writer<'_> {
         if changed { self.add(Kind::Tree, data) } else { Ok(id) }
     }
 
+    /// Writes a folder with its grafts, which are sorted.
+    fn graft(
+        &mut self,
+        id: Option<ObjectId>,
+        path: &str,
+        grafts: &[(&str, &Graft)],
+    ) -> Result<ObjectId, WriteError> {
+        let mut data = match id {
+            Some(id) => self.data(id, path)?,
+            None => Vec::new(),
+        };
+        let first = |rest: &str| rest.split_once('/').map_or(rest, |(name, _)| name).to_owned();
+        for same in grafts.chunk_by(|one, other| first(one.0) == first(other.0)) {
+            let Some((rest, graft)) = same.first() else { continue };
+            let name = first(rest);
+            let entry = if rest.contains('/') {
+                let folder =
+                    find(&data, name.as_bytes()).filter(|slot| matches!(slot.kind, SlotKind::Folder));
+                let folder = folder.and_then(|slot| slot.id(&data));
+                let inside: Vec<(&str, &Graft)> =
+                    same.iter().filter_map(|(rest, graft)| Some((rest.split_once('/')?.1, *graft))).collect();
+                let id = self.graft(folder, &below(path, &name), &inside)?;
+                Some(("40000", id)).filter(|(_, id)| *id != ObjectId::empty_tree(gix::hash::Kind::Sha1))
+            } else {
+                graft.entry.map(|entry| (mode(entry.kind), entry.id))
+            };
+            data = with(&data, name.as_bytes(), entry).ok_or_else(|| self.missing(&graft.path))?;
+        }
+        self.add(Kind::Tree, data)
+    }
+
     fn entry(&mut self, id: ObjectId, path: &str, changes: &[Change<'_>]) -> Result<ObjectId, WriteError> {
         let below: Option<Vec<Change<'_>>> = changes
             .iter()
@@ -196,6 +234,9 @@ impl Writer<'_> {
     }
 
     fn data(&self, id: ObjectId, path: &str) -> Result<Vec<u8>, WriteError> {
+        if let Some(new) = self.objects.get(id) {
+            return Ok(new.to_vec());
+        }
         let repo = self.tree.repository.git.to_thread_local();
         let tree = repo.find_tree(id).map_err(|error| self.tree.unreadable(path, &error))?;
         Ok(tree.detach().data)
@@ -203,6 +244,17 @@ impl Writer<'_> {
 
     fn missing(&self, path: &str) -> WriteError {
         WriteError::NoFile { path: path.to_owned(), revision: self.tree.revision.to_string() }
+    }
+}
+
+/// How git writes what an entry is.
+fn mode(kind: EntryKind) -> &'static str {
+    match kind {
+        EntryKind::Tree => "40000",
+        EntryKind::Blob => "100644",
+        EntryKind::BlobExecutable => "100755",
+        EntryKind::Link => "120000",
+        EntryKind::Commit => "160000",
     }
 }
 

@@ -98,6 +98,7 @@ mod tests {
             before,
             after,
             behind: None,
+            repeats: Vec::new(),
             group: 0,
         }
     }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use holdfast_diff::files::{EntryKind, FileKind, FilesError, Version, Versioned, Walk, join};
 use holdfast_diff::image::edit::{
-    ImagePart, Problem, Setting, Settings, Target, Wanted, WantedImage, apply, current, has_marker,
+    ImagePart, Marker, Setting, Settings, Target, Wanted, WantedImage, apply, current, has_marker,
     is_candidate, settings,
 };
 
@@ -37,12 +37,31 @@ pub struct Edits {
     pub problems: Vec<String>,
     /// Scalars that name each image of the update.
     pub found: BTreeMap<String, usize>,
+    /// For images of the update, the first marker of the same name that is of another namespace: where it stands, and which
+    /// namespace it names.
+    pub foreign: BTreeMap<String, (String, String)>,
     /// Images that stand somewhere as they should.
     pub right: BTreeSet<String>,
     /// What is known of the images: places and bans.
     pub images: Vec<ImageStatus>,
+    /// What was wanted of the files.
+    pub wanted: Wanted,
     /// Files of which something could not be read: what is known of them stays known.
     pub unread: Vec<String>,
+}
+
+impl Edits {
+    /// Why no marker and no target names an image, and what to do. None if one does.
+    pub fn unmarked(&self, image: &str, namespace: &str) -> Option<String> {
+        self.found.get(image).filter(|places| **places == 0)?;
+        Some(match self.foreign.get(image) {
+            Some((place, other)) => format!(
+                "{place}: the marker names {other}:{image}, which is an image of another namespace: write \
+                 {namespace}:{image} to have {image} updated there"
+            ),
+            None => format!("no marker and no target names {image}"),
+        })
+    }
 }
 
 /// Blobs that have no marker.
@@ -90,6 +109,7 @@ impl Look<'_> {
         for file in files {
             self.one(&file, &wanted, &mut edits, &mut spots)?;
         }
+        edits.wanted = wanted;
         let Edits { images, unread, .. } = &mut edits;
         let is_scanned = |name: &str| self.scanned.iter().any(|one| one.image().name == name);
         for status in images.iter_mut().filter(|status| is_scanned(&status.name)) {
@@ -170,7 +190,7 @@ impl Look<'_> {
         spots: &mut Vec<Spot>,
     ) -> Result<(), FilesError> {
         let text: Arc<[u8]> = self.files.read(file)?.unwrap_or_default();
-        let Settings { set, fulfilled, unknown, problems } = settings(file, &text, wanted);
+        let Settings { set, fulfilled, unknown, foreign, problems } = settings(file, &text, wanted);
         for setting in &fulfilled {
             let spot = Spot::of(file, setting);
             *edits.found.entry(setting.image.clone()).or_default() += 1;
@@ -198,7 +218,14 @@ impl Look<'_> {
         if !problems.is_empty() {
             edits.unread.push(file.to_owned());
         }
-        edits.problems.extend(problems.iter().map(|problem: &Problem| problem.to_string()));
+        for problem in &problems {
+            // What cannot be written is named all the same.
+            problem.image.iter().for_each(|image| *edits.found.entry(image.clone()).or_default() += 1);
+            edits.problems.push(problem.to_string());
+        }
+        for Marker { line, namespace, name, .. } in foreign {
+            edits.foreign.entry(name).or_insert_with(|| (format!("{file}:{line}"), namespace));
+        }
         for marker in unknown.into_iter().filter(|marker| !(self.is_known)(&marker.name)) {
             let (line, name) = (marker.line, marker.name);
             edits.problems.push(format!("{file}:{line}: the marker names {}:{name}, which no ImageUpdate has: correct the name, or add it to spec.images", self.namespace));

@@ -51,6 +51,9 @@ fn of_image(text: &mut String, pass: &Pass<'_>, scanned: &Scanned, edits: &Edits
     if !text.ends_with('\n') {
         text.push('\n');
     }
+    for (tag, why) in &scanned.left_out {
+        let _ = writeln!(text, "no candidate: {}: {}", visible::line(tag), visible::line(why));
+    }
     if let Some(digest) = &scanned.digest {
         let _ = writeln!(text, "digest: {digest}");
     }
@@ -70,7 +73,8 @@ fn of_image(text: &mut String, pass: &Pass<'_>, scanned: &Scanned, edits: &Edits
     }
     match edits.found.get(&image.name) {
         Some(0) => {
-            let _ = writeln!(text, "no marker and no target names it");
+            let said = edits.unmarked(&image.name, pass.owner.namespace()).unwrap_or_default();
+            let _ = writeln!(text, "{}", visible::line(&said));
         }
         Some(places) if edits.right.contains(&image.name) => {
             let _ = writeln!(text, "it stands in {places} places, and is right in some of them");

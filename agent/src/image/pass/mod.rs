@@ -5,11 +5,15 @@
 pub mod bans;
 pub mod edits;
 pub mod explain;
+mod keep;
+mod merge;
 pub mod owners;
 pub mod policy;
 pub mod proof;
+mod proposal;
 pub mod publish;
 pub mod readers;
+mod renames;
 pub mod scan;
 
 use std::sync::Arc;
@@ -22,7 +26,7 @@ use tracing::instrument;
 use self::edits::{Edits, Look, Plain};
 use self::publish::{Ended, Published};
 use self::scan::Scanned;
-use crate::api::{ImageStatus, ImageUpdate, ImageUpdateStatus, PullRequestStatus};
+use crate::api::{ImageStatus, ImageUpdate, ImageUpdateStatus, ProposalStatus, PullRequestStatus, Refusal};
 use crate::context::Context;
 use crate::report::Failure;
 use crate::source::{Checkout, Credential, GitRef, Location};
@@ -62,12 +66,18 @@ pub struct Found {
     pub published: Option<Published>,
     /// The pull request that is open; not touched if the outer one is none.
     pub pull_request: Option<Option<PullRequestStatus>>,
+    /// What is proposed; not touched if the outer one is none.
+    pub proposal: Option<Option<ProposalStatus>>,
     /// What stops nothing else.
     pub failures: Vec<Failure>,
     /// Why updates wait, or are not made.
     pub held: Vec<String>,
     pub stay: Vec<String>,
-    /// Images that no marker and no target names.
+    /// Tags that are no candidates for what they hold.
+    pub left_out: Vec<String>,
+    /// Syncs that could not prove anything, and why.
+    pub unproven: Vec<String>,
+    /// Why no marker and no target names some images.
     pub unmarked: Vec<String>,
     /// The agent does nothing while this is set.
     pub suspended: Option<String>,
@@ -82,6 +92,7 @@ pub async fn pass(pass: &Pass<'_>) -> Found {
         return found;
     }
     let scanned = scan::scan(pass, &mut found.failures).await;
+    found.left_out = scanned.iter().filter_map(Scanned::told).collect();
     if scanned.is_empty() {
         return found;
     }
@@ -101,30 +112,46 @@ async fn write(pass: &Pass<'_>, scanned: Vec<Scanned>, found: &mut Found) -> Res
     for _ in 0..TRIES {
         let checkout = checkout(pass, &location, max_age).await?;
         let edits = look(pass, &checkout, scanned.clone(), found.images.clone()).await?;
-        let Edits { files, stay, problems, found: named, right, images, unread: _ } = edits;
+        let unmarked =
+            edits.found.keys().filter_map(|image| edits.unmarked(image, pass.owner.namespace())).collect();
+        let Edits { files, stay, problems, found: _, foreign: _, right, images, wanted: texts, unread: _ } =
+            edits;
         found.images = images;
         selected(found, &scanned, pass.now, |image| right.contains(image));
         found.stay = stay;
-        found.unmarked =
-            named.into_iter().filter(|(_, places)| *places == 0).map(|(image, _)| image).collect();
+        found.unmarked = unmarked;
         let failed = |said: &String| Failure::user("edit", "EditRefused", said.clone());
         let earlier = found.failures.iter().filter(|failure| failure.reason != "EditRefused").cloned();
         found.failures = earlier.chain(problems.iter().map(failed)).collect();
         let proven =
             readers::prove(pass, &location, pass.update.spec.branch(), &checkout, files, &wanted).await;
         found.held.clone_from(&proven.held);
+        found.unproven.clone_from(&proven.unproven);
         if let Some(failure) = proven.failure {
             return Err(failure);
         }
         if proven.files.is_empty() {
             return moot(pass, credential.as_ref(), found).await;
         }
-        match publish::publish(pass, &location, &checkout, &proven, &scanned).await? {
+        let changes = publish::changes(&proven, &scanned);
+        let images = proposal::images(&changes);
+        let is_earlier = is_refused(pass, &images, credential.as_ref(), found).await;
+        let Some(is_earlier) = is_earlier else { return Ok(()) };
+        let proposed = publish::Proposal {
+            changes: &changes,
+            wanted: &Arc::new(texts),
+            is_earlier,
+            is_fresh: max_age.is_zero(),
+        };
+        match publish::publish(pass, &location, &checkout, &proven, &proposed).await? {
             Ended::Published(published) => {
                 let changes = &published.changes;
                 selected(found, &scanned, pass.now, |image| changes.iter().any(|one| one.image == image));
                 if published.commit.branch == pass.update.spec.branch() {
                     written(found, &proven);
+                } else {
+                    let base = published.base.clone();
+                    found.proposal = Some(Some(ProposalStatus { images, base, refused: None }));
                 }
                 let opened = open(pass, credential.as_ref(), changes).await;
                 found.published = Some(published);
@@ -133,10 +160,17 @@ async fn write(pass: &Pass<'_>, scanned: Vec<Scanned>, found: &mut Found) -> Res
             }
             Ended::Nothing => {
                 let is_open = pass.status.pull_request.is_some();
+                if is_proposal(pass) {
+                    let base = pass.status.proposal.as_ref().and_then(|proposal| proposal.base.clone());
+                    found.proposal = Some(Some(ProposalStatus { images, base, refused: None }));
+                }
                 if !is_open {
-                    let changes = publish::changes(&proven, &scanned);
                     found.pull_request = open(pass, credential.as_ref(), &changes).await?.map(Some);
                 }
+                return Ok(());
+            }
+            Ended::Deleted => {
+                refuse(pass, images, Refusal::BranchDeleted, found);
                 return Ok(());
             }
             Ended::Moved => {}
@@ -222,12 +256,62 @@ fn reference(scanned: &Scanned) -> Reference {
     Reference { repository, tag: Some(scanned.best.clone()), digest: scanned.digest.clone() }
 }
 
+/// True if what is pushed waits on a branch of its own.
+fn is_proposal(pass: &Pass<'_>) -> bool {
+    pass.update.spec.push_branch() != pass.update.spec.branch()
+}
+
+/// Whether an earlier pass proposed the same. None if a person refused it: nothing is done then.
+async fn is_refused(
+    pass: &Pass<'_>,
+    images: &[String],
+    credential: Option<&Credential>,
+    found: &mut Found,
+) -> Option<bool> {
+    let Some(earlier) = proposal::earlier(pass, images).filter(|_| is_proposal(pass)) else {
+        return Some(false);
+    };
+    let branch = pass.update.spec.push_branch();
+    if let Some(refused) = &earlier.refused {
+        found.stay.push(proposal::in_words(images, refused, branch));
+        return None;
+    }
+    let (Some(request), Some(open)) = (&pass.update.spec.pull_request, &pass.status.pull_request) else {
+        return Some(true);
+    };
+    match publish::is_closed(pass, request, credential, open.number).await {
+        Ok(true) => {
+            refuse(pass, images.to_vec(), Refusal::PullRequestClosed, found);
+            None
+        }
+        Ok(false) => Some(true),
+        Err(failure) => {
+            found.failures.push(failure);
+            Some(true)
+        }
+    }
+}
+
+/// Notes that a person refused what is proposed.
+fn refuse(pass: &Pass<'_>, images: Vec<String>, how: Refusal, found: &mut Found) {
+    let proposal = proposal::refused(pass, images, how);
+    if let Some(refused) = &proposal.refused {
+        found.stay.push(proposal::in_words(&proposal.images, refused, pass.update.spec.push_branch()));
+    }
+    found.proposal = Some(Some(proposal));
+    found.pull_request = Some(None);
+}
+
 /// Nothing is left to change: a pull request that is open has come to its end.
 async fn moot(pass: &Pass<'_>, credential: Option<&Credential>, found: &mut Found) -> Result<(), Failure> {
+    let is_over = found.held.is_empty() && found.stay.is_empty() && found.failures.is_empty();
+    if is_over && pass.status.proposal.is_some() {
+        found.proposal = Some(None);
+    }
     let (Some(request), Some(_)) = (&pass.update.spec.pull_request, &pass.status.pull_request) else {
         return Ok(());
     };
-    if found.held.is_empty() && found.stay.is_empty() && found.failures.is_empty() {
+    if is_over {
         publish::close(pass, request, credential).await?;
         found.pull_request = Some(None);
     }

@@ -60,7 +60,9 @@ pub async fn watched(pass: &Pass<'_>, image: &Image) -> Result<Watched, Failure>
     let parse =
         |text: &str| Repository::parse(text).map_err(|error| told("RepositoryInvalid", error.to_string()));
     let mirrors = image.mirrors.iter().map(|mirror| parse(mirror)).collect::<Result<Vec<_>, _>>()?;
-    let mut place = Place { mirrors, insecure: image.insecure, ..Place::of(parse(&image.repository)?) };
+    let tenant = pass.owner.namespace().into();
+    let mut place =
+        Place { mirrors, insecure: image.insecure, tenant, ..Place::of(parse(&image.repository)?) };
     let login = read(pass, image.secret_ref.as_ref()).await?;
     let unfit = |secret: &Option<api::SecretRef>, said: String| {
         let name = secret.as_ref().map(|secret| secret.name.clone()).unwrap_or_default();

@@ -4,10 +4,13 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt::Write as _;
 
+use base64::Engine as _;
 use holdfast_diff::image::edit::{Setting, current};
 use holdfast_diff::image::reference::{Reference, is_same_repository};
 use holdfast_diff::object::{Manifest, ObjectId};
 use serde_json::Value;
+
+use super::renames::Renames;
 
 /// Differences that are told.
 const TOLD: usize = 5;
@@ -46,36 +49,112 @@ pub struct Proof<'a> {
 pub fn compare(before: &[Manifest], after: &[Manifest], proof: &Proof<'_>) -> Compared {
     let mut compared = Compared::default();
     let mut known: HashMap<ObjectId, &Manifest> = before.iter().map(|one| (one.id(), one)).collect();
+    let mut pairs: Vec<(&Manifest, &Manifest)> = Vec::new();
+    let mut new: Vec<&Manifest> = Vec::new();
     for manifest in after {
-        let id = manifest.id();
-        let Some(was) = known.remove(&id) else {
-            compared.other(format!("{id} would be new"));
-            continue;
-        };
-        if was.value == manifest.value {
-            continue;
-        }
-        let shows = proof.shows_values && !manifest.kind.is("", "Secret");
-        let mut differences = Vec::new();
-        walk(&was.value, &manifest.value, &mut String::new(), &mut differences);
-        let mut images = BTreeSet::new();
-        for (path, one, other) in differences {
-            let texts = one.and_then(text).zip(other.and_then(text));
-            if let Some(explained) = texts.and_then(|(one, other)| proof.explained(&one, &other)) {
-                images.extend(explained);
-                continue;
-            }
-            let values = if shows { format!(": {} → {}", shown(one), shown(other)) } else { String::new() };
-            compared.other(format!("{id} {path}{values}"));
-        }
-        if !images.is_empty() {
-            compared.objects.push((id, images));
+        match known.remove(&manifest.id()) {
+            Some(was) => pairs.push((was, manifest)),
+            None => new.push(manifest),
         }
     }
-    let mut gone: Vec<ObjectId> = known.into_keys().collect();
-    gone.sort();
-    gone.into_iter().for_each(|id| compared.other(format!("{id} would be gone")));
+    let mut gone: Vec<&Manifest> = known.into_values().collect();
+    gone.sort_by_key(|manifest| manifest.id());
+    let is_set = |one: &str, other: &str| proof.explained(one, other).is_some();
+    let renames = Renames::find(&mut gone, &mut new, is_set, |was, now| proof.is_explained(was, now));
+    pairs.extend(renames.pairs());
+    // Checksums follow from what else changed.
+    let (mut all, mut followers) = (BTreeSet::new(), Vec::new());
+    for (was, manifest) in pairs.iter().filter(|(was, manifest)| was.value != manifest.value) {
+        let id = manifest.id();
+        let Differences { images, follows, others } = differences(was, manifest, proof, &renames);
+        others.into_iter().for_each(|said| compared.other(format!("{id} {said}")));
+        all.extend(images.iter().cloned());
+        if !images.is_empty() {
+            compared.objects.push((id, images));
+        } else if follows {
+            followers.push(id);
+        }
+    }
+    for id in followers {
+        if all.is_empty() {
+            compared.other(format!("{id} would have another checksum, though nothing else changes"));
+        } else {
+            compared.objects.push((id, all.clone()));
+        }
+    }
+    for (name, id) in renames.left(after) {
+        compared.other(format!("{id} would still refer to {name}, which gets another name"));
+    }
+    new.iter().for_each(|manifest| compared.other(format!("{} would be new", manifest.id())));
+    gone.iter().for_each(|manifest| compared.other(format!("{} would be gone", manifest.id())));
     compared
+}
+
+/// How an object differs.
+#[derive(Default)]
+struct Differences {
+    /// The images that were set in it.
+    images: BTreeSet<String>,
+    /// It differs in what follows from another change: a checksum, or the name of an object.
+    follows: bool,
+    others: Vec<String>,
+}
+
+fn differences(was: &Manifest, now: &Manifest, proof: &Proof<'_>, renames: &Renames) -> Differences {
+    let is_secret = now.kind.is("", "Secret");
+    let shows = proof.shows_values && !is_secret;
+    let (mut all, mut found) = (Vec::new(), Differences::default());
+    walk(&was.value, &now.value, &mut String::new(), &mut all);
+    for (path, one, other) in all {
+        let texts = one.and_then(text).zip(other.and_then(text));
+        if is_image_field(&path)
+            && other.and_then(Value::as_str).is_some_and(|image| Reference::parse(image).is_none())
+        {
+            found.others.push(format!("{path} would hold no valid image reference"));
+            continue;
+        }
+        if let Some((one, other)) = &texts {
+            if renames.is_renamed(one, other) || is_checksum(&path, one, other) {
+                found.follows = true;
+                continue;
+            }
+            let encoded = path.starts_with("/binaryData/") || is_secret && path.starts_with("/data/");
+            let explained = if encoded {
+                decoded(one).zip(decoded(other)).and_then(|(one, other)| proof.explained(&one, &other))
+            } else {
+                proof.explained(one, other)
+            };
+            if let Some(explained) = explained {
+                found.images.extend(explained);
+                continue;
+            }
+        }
+        let values = if shows { format!(": {} → {}", shown(one), shown(other)) } else { String::new() };
+        found.others.push(format!("{path}{values}"));
+    }
+    found
+}
+
+/// A text that is written as base64.
+fn decoded(text: &str) -> Option<String> {
+    String::from_utf8(base64::engine::general_purpose::STANDARD.decode(text).ok()?).ok()
+}
+
+/// True for a field of an object that holds an image as a whole: that of containers, and the same of other kinds.
+fn is_image_field(path: &str) -> bool {
+    path.ends_with("/image") || path.ends_with("/image/reference")
+}
+
+/// True for an annotation in which a chart writes the digest of something else that it renders.
+fn is_checksum(path: &str, one: &str, other: &str) -> bool {
+    let Some((mapping, name)) = path.rsplit_once('/') else { return false };
+    let name = name.to_ascii_lowercase();
+    let is_digest = |text: &str| text.len() >= 8 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    mapping.ends_with("/metadata/annotations")
+        && (name.contains("checksum") || name.contains("hash") || name.contains("sha256"))
+        && one.len() == other.len()
+        && is_digest(one)
+        && is_digest(other)
 }
 
 /// A scalar as text.
@@ -124,6 +203,19 @@ fn walk<'v>(one: &'v Value, other: &'v Value, path: &mut String, found: &mut Vec
 }
 
 impl Proof<'_> {
+    /// True if two objects differ in their names and in what was set alone.
+    fn is_explained(&self, was: &Manifest, now: &Manifest) -> bool {
+        let mut renamed = was.clone();
+        if let (Some(name), Some(new)) =
+            (renamed.value.pointer_mut("/metadata/name"), now.value.pointer("/metadata/name"))
+        {
+            name.clone_from(new);
+        }
+        let Differences { images, follows: _, others } =
+            differences(&renamed, now, self, &Renames::default());
+        others.is_empty() && !images.is_empty()
+    }
+
     /// The images by which one text became the other: it is an image of a repository that was set, or what was set stands
     /// in it where the value before stood. `None` if something else changed it.
     fn explained(&self, one: &str, other: &str) -> Option<BTreeSet<String>> {
@@ -160,7 +252,7 @@ impl Proof<'_> {
 /// Walks both texts side by side; where they part, a value before must stand in the one and the value after in the other.
 fn is_replaced(one: &str, other: &str, settings: &[&Setting]) -> bool {
     if one.len().max(other.len()) > LONG {
-        return settings.iter().any(|setting| one.replace(&setting.before, &setting.after) == other);
+        return are_lines_replaced(one, other, settings);
     }
     let mut open = vec![(0, 0)];
     let mut seen = HashSet::new();
@@ -186,72 +278,16 @@ fn is_replaced(one: &str, other: &str, settings: &[&Setting]) -> bool {
     false
 }
 
-#[cfg(test)]
-mod tests {
-    use holdfast_diff::image::edit::ImagePart;
-    use holdfast_diff::yaml;
-
-    use super::*;
-
-    fn setting(part: ImagePart, before: &str, after: &str) -> Setting {
-        let (before, after) = (before.to_owned(), after.to_owned());
-        Setting {
-            image: "web".to_owned(),
-            document: 0,
-            path: "/a".to_owned(),
-            line: 1,
-            part,
-            before,
-            after,
-            behind: None,
-            group: 0,
-        }
-    }
-
-    /// Compares two objects in which one field has these values, after `web:1` became `web:2`.
-    fn check(before: &str, after: &str) -> Vec<String> {
-        told(before, after, true)
-    }
-
-    fn told(before: &str, after: &str, shows_values: bool) -> Vec<String> {
-        let object = |value: &str| {
-            let text = format!(
-                "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: a}}\ndata: {{a: {value}, b: x}}\n"
-            );
-            yaml::manifests("a.yaml", text.as_bytes()).0
-        };
-        let setting = setting(ImagePart::Tag, "1.0", "2.0");
-        let wanted =
-            Reference { repository: "r.io/web".to_owned(), tag: Some("2.0".to_owned()), digest: None };
-        let wanted = [("web".to_owned(), wanted)];
-        let proof = Proof { settings: &[&setting], wanted: &wanted, shows_values };
-        let compared = compare(&object(before), &object(after), &proof);
-        let images = compared.objects.iter().flat_map(|(_, images)| images);
-        assert!(images.eq(compared.others.is_empty().then_some("web")), "{compared:?}");
-        compared.others
-    }
-
-    #[test]
-    fn only_what_was_set_may_differ() {
-        for (before, after) in [
-            ("r.io/web:1.0", "r.io/web:2.0"),
-            ("'1.0'", "'2.0'"),
-            ("release-1.0-of-1.0", "release-2.0-of-2.0"),
-            ("release-1.0-of-1.0", "release-2.0-of-1.0"),
-            ("r.io/web:0.9", "r.io/web:2.0"),
-        ] {
-            assert_eq!(check(before, after), Vec::<String>::new(), "{before} {after}");
-        }
-        for (before, after) in [
-            ("r.io/web:1.0", "r.io/web:2.1"),
-            ("r.io/other:1.1", "r.io/other:2.0"),
-            ("'1.0'", "'2.0-x'"),
-            ("x", "z"),
-            ("'1.0'", "~"),
-        ] {
-            assert_eq!(check(before, after).len(), 1, "{before} {after}");
-        }
-        assert_eq!(check("x", "z"), ["ConfigMap a /data/a: \"x\" → \"z\""]);
-        assert_eq!(told("x", "z", false), ["ConfigMap a /data/a"]);
-    }
+/// The same of a long text, line by line.
+fn are_lines_replaced(one: &str, other: &str, settings: &[&Setting]) -> bool {
+    let is_replaced = |(one, other): (&str, &str)| {
+        let replaced =
+            || settings.iter().any(|setting| one.replace(&setting.before, &setting.after) == other);
+        one == other || one.len().max(other.len()) <= LONG && is_replaced(one, other, settings) || replaced()
+    };
+    one.split('\n').count() == other.split('\n').count()
+        && one.split('\n').zip(other.split('\n')).all(is_replaced)
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use holdfast_diff::image::edit::{Setting, current};
+use holdfast_diff::image::edit::{Setting, Wanted, current};
 use tracing::{info, instrument, warn};
 
 use super::Pass;
+use super::keep::{Branches, Content, keep};
 use super::policy::{self, read};
 use super::readers::Proven;
 use super::scan::Scanned;
@@ -17,7 +18,9 @@ use crate::api::{Author, CommitStatus, PullRequest, PullRequestStatus};
 use crate::image::message::{self, Change, Committer, Links, Place, Update, Version};
 use crate::image::pull_request::{self, Target};
 use crate::report::Failure;
-use crate::source::{Checkout, Credential, Location, NewCommit, Onto, Person, PushError, Pushed, Signer};
+use crate::source::{
+    Checkout, Credential, Location, NewCommit, Onto, Own, Person, PushError, Pushed, Signer,
+};
 
 /// How long a push may take.
 pub const LIMIT: Duration = Duration::from_mins(1);
@@ -26,6 +29,18 @@ pub const LIMIT: Duration = Duration::from_mins(1);
 pub struct Published {
     pub commit: CommitStatus,
     pub changes: Vec<Change>,
+    /// The commit that it is based on, if it has what others committed to the branch.
+    pub base: Option<String>,
+}
+
+/// What is to be committed.
+pub struct Proposal<'a> {
+    pub changes: &'a [Change],
+    pub wanted: &'a Arc<Wanted>,
+    /// An earlier pass proposed the same on the branch.
+    pub is_earlier: bool,
+    /// The branch that is read was asked for just now.
+    pub is_fresh: bool,
 }
 
 /// How a push ended.
@@ -35,6 +50,8 @@ pub enum Ended {
     Nothing,
     /// Somebody was faster: look again.
     Moved,
+    /// A person deleted the branch of the same proposal.
+    Deleted,
 }
 
 /// Commits and pushes.
@@ -44,20 +61,28 @@ pub async fn publish(
     location: &Location,
     checkout: &Checkout,
     proven: &Proven,
-    scanned: &[Scanned],
+    proposal: &Proposal<'_>,
 ) -> Result<Ended, Failure> {
     let _timer = pass.context.metrics.stage("publish");
     let spec = &pass.update.spec;
     let branch = spec.push_branch();
     let failed = |error: &PushError| Failure::of("publish", error);
-    let changes = changes(proven, scanned);
-    let commit = new_commit(pass, checkout, proven, &changes).await?;
+    let Proposal { changes, wanted, is_earlier, is_fresh } = proposal;
+    let own = pass.status.commit.as_ref().filter(|commit| commit.branch == branch);
     let onto = if branch == spec.branch() {
         Onto::head_of(checkout)
     } else {
-        let onto = pass.context.sources.onto(location, branch, checkout, LIMIT).await;
+        let base = pass.status.proposal.as_ref().and_then(|proposal| proposal.base.as_deref());
+        let own = own.map(|commit| Own { commit: &commit.sha, base });
+        let onto = pass.context.sources.onto(location, branch, checkout, own, LIMIT).await;
         onto.map_err(|error| failed(&error))?
     };
+    if *is_earlier && own.is_some() && onto.head().is_none() {
+        // It may have been merged before it was deleted, and the branch that is read be older than that.
+        return Ok(if *is_fresh { Ended::Deleted } else { Ended::Moved });
+    }
+    let (commit, keeps) = new_commit(pass, checkout, &onto, proven, changes, wanted).await?;
+    let base = keeps.then(|| checkout.id().to_string());
     let pushed = pass.context.sources.push(location, branch, &onto, &commit, LIMIT).await;
     let sha = match pushed {
         Ok(Pushed::Commit(id)) => id.to_string(),
@@ -75,15 +100,17 @@ pub async fn publish(
     };
     info!(update = %pass.owner, branch, commit = sha, images = changes.len(), "Pushed new images");
     let commit = CommitStatus { sha, branch: branch.to_owned(), at: pass.now };
-    Ok(Ended::Published(Published { commit, changes }))
+    Ok(Ended::Published(Published { commit, changes: changes.to_vec(), base }))
 }
 
 async fn new_commit(
     pass: &Pass<'_>,
     checkout: &Checkout,
+    onto: &Onto,
     proven: &Proven,
     changes: &[Change],
-) -> Result<NewCommit, Failure> {
+    wanted: &Arc<Wanted>,
+) -> Result<(NewCommit, bool), Failure> {
     let spec = pass.update.spec.commit.clone().unwrap_or_default();
     let author = spec
         .author
@@ -103,15 +130,50 @@ async fn new_commit(
         }
         None => None,
     };
+    let content = content(pass, checkout, onto, proven, wanted, &author).await?;
     let person = |Author { name, email }: Author| Person { name, email, at: pass.now };
-    Ok(NewCommit {
+    let keeps = content.keeps;
+    let commit = NewCommit {
         base: checkout.clone(),
-        changes: proven.files.iter().map(|edited| (edited.file.clone(), edited.after.clone())).collect(),
+        changes: content.changes,
+        grafts: content.grafts,
         author: person(author),
         committer: person(committer),
         message,
         signer,
-    })
+    };
+    Ok((commit, keeps))
+}
+
+/// The edits, and what others committed to the branch. Reads the mirror where there is such.
+async fn content(
+    pass: &Pass<'_>,
+    checkout: &Checkout,
+    onto: &Onto,
+    proven: &Proven,
+    wanted: &Arc<Wanted>,
+    Author { name, email }: &Author,
+) -> Result<Content, Failure> {
+    let (onto, base, files, wanted) = (onto.clone(), checkout.clone(), proven.files.clone(), wanted.clone());
+    let (read, pushed) = (pass.update.spec.branch().to_owned(), pass.update.spec.push_branch().to_owned());
+    let author = format!("{name} <{email}>");
+    let keeping = tokio::task::spawn_blocking(move || {
+        let branches = Branches { read: &read, pushed: &pushed, author: &author };
+        keep(&onto, &base, &files, &wanted, &branches)
+    });
+    keeping.await.map_err(|error| Failure::internal("publish", error.to_string()))?
+}
+
+/// True if a person closed the pull request, and did not merge it.
+pub async fn is_closed(
+    pass: &Pass<'_>,
+    request: &PullRequest,
+    credential: Option<&Credential>,
+    number: i64,
+) -> Result<bool, Failure> {
+    let target = target(pass, request, credential).await?;
+    let found = pass.context.pull_requests.is_refused(&target, number).await;
+    found.map_err(|error| Failure::of("publish", &error))
 }
 
 fn update(pass: &Pass<'_>) -> Update {

@@ -35,6 +35,8 @@ pub struct Proven {
     pub objects: BTreeSet<(String, String, String)>,
     /// Why something is held back.
     pub held: Vec<String>,
+    /// Syncs that cannot be rendered as the commit is, which prove nothing, and why.
+    pub unproven: Vec<String>,
     /// What else would have changed: nothing is committed then.
     pub failure: Option<Failure>,
 }
@@ -98,20 +100,23 @@ pub async fn prove(
             continue;
         }
         match one(pass, reader, location, checkout, &files, wanted).await {
-            Ok(None) => {}
-            Ok(Some(compared)) if compared.others.is_empty() => {
+            Ok(Ended::Silent) => {}
+            Ok(Ended::Broken(said)) => proven.unproven.extend(reader.is_ours.then(|| {
+                format!("{} proves nothing, for it cannot be rendered as it is: {said}", reader.named())
+            })),
+            Ok(Ended::Compared(compared)) if compared.others.is_empty() => {
                 let objects = compared.objects.into_iter().filter(|_| reader.is_ours);
                 for (id, images) in objects {
                     let named = |image| (image, id.to_string(), reader.owner.to_string());
                     proven.objects.extend(images.into_iter().map(named));
                 }
             }
-            Ok(Some(_)) if !reader.is_ours => {
+            Ok(Ended::Compared(_)) if !reader.is_ours => {
                 let message = "nothing is committed, for another Sync would change in more than its images";
                 proven.failure = Some(Failure::user("edit", "ProofFailed", message));
                 return proven;
             }
-            Ok(Some(Compared { others, omitted, .. })) => {
+            Ok(Ended::Compared(Compared { others, omitted, .. })) => {
                 let more = if omitted > 0 { format!("; and {omitted} more") } else { String::new() };
                 let message = format!(
                     "nothing is committed, for more than images would change in {}: {}{more}",
@@ -121,13 +126,16 @@ pub async fn prove(
                 proven.failure = Some(Failure::user("edit", "ProofFailed", message));
                 return proven;
             }
-            // What cannot be rendered proves nothing, and of another namespace it holds nothing up.
-            Err(_) if !reader.is_ours => {}
+            // What could be rendered before must render after.
             Err(said) => {
-                let message = format!(
-                    "nothing is committed, for it cannot be told what would change in {}: {said}",
-                    reader.named()
-                );
+                let message = if reader.is_ours {
+                    format!(
+                        "nothing is committed, for {} could not be rendered any more: {said}",
+                        reader.named()
+                    )
+                } else {
+                    "nothing is committed, for another Sync could not be rendered any more".to_owned()
+                };
                 proven.failure = Some(Failure::user("edit", "ProofImpossible", message));
                 return proven;
             }
@@ -169,8 +177,20 @@ fn reads(
     checkout.folder(sync.spec.path.as_deref().unwrap_or_default()).is_ok()
 }
 
-/// Renders a Sync before and after, from its own mirror at the same commit. `None` if it is of another namespace and refers
-/// to anything there: an edit could be made so that the answer tells about a Secret.
+/// What a Sync says of an edit.
+enum Ended {
+    Compared(Compared),
+    /// It cannot be rendered as the commit is, and why.
+    Broken(String),
+    /// It is of another namespace and refers to something there: an edit could be made so that the answer tells about a
+    /// Secret.
+    Silent,
+}
+
+/// Renders a Sync before and after, from its own mirror at the same commit.
+///
+/// # Errors
+/// Where it could be rendered before and not after.
 async fn one(
     pass: &Pass<'_>,
     reader: &Reader,
@@ -178,7 +198,7 @@ async fn one(
     checkout: &Checkout,
     files: &[Edited],
     wanted: &[(String, Reference)],
-) -> Result<Option<Compared>, String> {
+) -> Result<Ended, String> {
     let Reader { sync, owner, is_ours } = reader;
     let status = sync.status.clone().unwrap_or_default();
     let run = Run {
@@ -189,27 +209,35 @@ async fn one(
         now: Timestamp::now(),
         limits: Limits::default(),
     };
-    let own = own_checkout(pass, &run, location, checkout).await?;
-    let path = sync.spec.path.as_deref().unwrap_or_default();
-    let folder = own.folder(path).map_err(|error| error.to_string())?;
-    let is_chart = inputs::is_chart(sync, &own.files(), &folder);
-    let inputs = if *is_ours {
-        inputs::inputs(&run, is_chart).await.map_err(|failure| failure.message)?
-    } else {
-        let alone = inputs::alone(sync, owner, &pass.context.outside).await;
-        match alone.map_err(|error| error.to_string())? {
-            Some(inputs) => inputs,
-            None => return Ok(None),
-        }
+    let rendered = async {
+        let own = own_checkout(pass, &run, location, checkout).await?;
+        let path = sync.spec.path.as_deref().unwrap_or_default();
+        let folder = own.folder(path).map_err(|error| error.to_string())?;
+        let is_chart = inputs::is_chart(sync, &own.files(), &folder);
+        let inputs = if *is_ours {
+            inputs::inputs(&run, is_chart).await.map_err(|failure| failure.message)?
+        } else {
+            let alone = inputs::alone(sync, owner, &pass.context.outside).await;
+            match alone.map_err(|error| error.to_string())? {
+                Some(inputs) => inputs,
+                None => return Ok(None),
+            }
+        };
+        let inputs = Arc::new(inputs);
+        let before = manifests(pass, &run, &own, &folder, &inputs, Vec::new()).await?;
+        Ok::<_, String>(Some((own, folder, inputs, before)))
+    };
+    let (own, folder, inputs, before) = match rendered.await {
+        Ok(Some(rendered)) => rendered,
+        Ok(None) => return Ok(Ended::Silent),
+        Err(said) => return Ok(Ended::Broken(said)),
     };
     // What was decrypted or came from a Secret is for nobody to see.
     let shows_values = *is_ours && !inputs.secret && inputs.keys.is_none();
-    let inputs = Arc::new(inputs);
     let changed = files.iter().map(|edited| File { path: edited.file.clone(), bytes: edited.after.clone() });
-    let before = manifests(pass, &run, &own, &folder, &inputs, Vec::new()).await?;
     let after = manifests(pass, &run, &own, &folder, &inputs, changed.collect()).await?;
     let settings: Vec<&Setting> = files.iter().flat_map(|edited| &edited.settings).collect();
-    Ok(Some(compare(&before, &after, &Proof { settings: &settings, wanted, shows_values })))
+    Ok(Ended::Compared(compare(&before, &after, &Proof { settings: &settings, wanted, shows_values })))
 }
 
 /// The commit as the Sync itself reads it, by its own URL and login.

@@ -21,6 +21,8 @@ use crate::report::Failure;
 
 /// How many repositories are asked side by side.
 const SIDE_BY_SIDE: usize = 16;
+/// Tags that are left out and named in a message.
+const NAMED: usize = 3;
 /// How long one question may take, with all its pages and tries.
 const LIMIT: Duration = Duration::from_mins(1);
 /// How long the creation time of a tag is believed: what this policy is made for are tags that do not move.
@@ -31,6 +33,8 @@ pub struct Scanned {
     pub watched: Watched,
     tags: Arc<registry::Tags>,
     created: HashMap<String, Timestamp>,
+    /// Tags that are no candidates for what they hold, and why.
+    pub left_out: Vec<(String, String)>,
     /// What the policy takes, whatever is written now.
     pub best: String,
     /// Of the best one, where digests are written.
@@ -74,13 +78,14 @@ async fn one(pass: &Pass<'_>, image: &Image) -> Result<Scanned, Failure> {
     let registries = &pass.context.registries;
     let tags = registries.list(&watched.place, pass.max_age, LIMIT).await.map_err(failed)?;
     let listed: Vec<&str> = tags.iter().collect();
-    let created = times(registries, &watched, &listed).await.map_err(failed)?;
+    let (created, left_out) = times(registries, &watched, &listed).await.map_err(failed)?;
     let best = {
         let time = |tag: &str| created.get(tag).copied();
         let tags = Tags { tags: &listed, created: &time };
         let decision = watched.selector.decide(&tags, &Context { downgrade: true, ..Context::default() });
         decision.winner().map(ToOwned::to_owned).ok_or_else(|| {
-            let message = format!("image {}: {}", image.name, decision.message());
+            let told = left_out_in_words(&left_out).map_or_else(String::new, |told| format!("; {told}"));
+            let message = format!("image {}: {}{told}", image.name, decision.message());
             Failure::user("select", "NoCandidate", message)
         })?
     };
@@ -91,24 +96,47 @@ async fn one(pass: &Pass<'_>, image: &Image) -> Result<Scanned, Failure> {
         let digest = registries.digest(&watched.place, &best, pass.max_age, LIMIT).await.map_err(failed)?;
         Some(digest.to_string())
     };
-    Ok(Scanned { watched, tags, created, best, digest })
+    Ok(Scanned { watched, tags, created, left_out, best, digest })
 }
 
-/// When images were created, of the tags of which that decides.
+/// When images were created, of the tags of which that decides; and the tags that do not say so, and why.
 async fn times(
     registries: &Registries,
     watched: &Watched,
     listed: &[&str],
-) -> Result<HashMap<String, Timestamp>, RegistryError> {
+) -> Result<(HashMap<String, Timestamp>, Vec<(String, String)>), RegistryError> {
     let ask = |tag: &str| {
         let tag = tag.to_owned();
-        async move { Ok((tag.clone(), registries.created(&watched.place, &tag, CREATED, LIMIT).await?)) }
-            .boxed()
+        async move {
+            let found = registries.created(&watched.place, &tag, CREATED, LIMIT).await;
+            (tag, found)
+        }
+        .boxed()
     };
     let asking: Vec<BoxFuture<'_, _>> = watched.selector.wanted_times(listed).into_iter().map(ask).collect();
-    let asked: Vec<Result<(String, Timestamp), RegistryError>> =
-        futures::stream::iter(asking).buffer_unordered(SIDE_BY_SIDE).collect().await;
-    asked.into_iter().collect()
+    let mut asked = futures::stream::iter(asking).buffer_unordered(SIDE_BY_SIDE);
+    let (mut created, mut left_out) = (HashMap::new(), Vec::new());
+    while let Some((tag, found)) = asked.next().await {
+        match found {
+            Ok(time) => {
+                created.insert(tag, time);
+            }
+            Err(error) if error.trouble.is_of_tag() => left_out.push((tag, error.trouble.to_string())),
+            // The registry itself fails: it is asked no more.
+            Err(error) => return Err(error),
+        }
+    }
+    left_out.sort_unstable();
+    Ok((created, left_out))
+}
+
+/// The first few of the tags that are left out.
+fn left_out_in_words(left_out: &[(String, String)]) -> Option<String> {
+    let named: Vec<String> =
+        left_out.iter().take(NAMED).map(|(tag, why)| format!("{tag} is no candidate: {why}")).collect();
+    let more = left_out.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!("; and {more} more tags are none") } else { String::new() };
+    (!named.is_empty()).then(|| named.join("; ") + &more)
 }
 
 /// The digest that the tag had when it was selected.
@@ -155,6 +183,11 @@ impl Scanned {
             Outcome::Keep { why: Kept::Banned { .. }, .. } => Verdict::Banned(decision.message()),
             Outcome::Winner(_) | Outcome::Keep { .. } | Outcome::Nothing => Verdict::Stay(decision.message()),
         }
+    }
+
+    /// The tags that are no candidates for what they hold, for a condition.
+    pub fn told(&self) -> Option<String> {
+        left_out_in_words(&self.left_out).map(|told| format!("{}: {told}", self.image().name))
     }
 
     /// The whole decision in words, for a person.

@@ -48,6 +48,9 @@ pub trait Dialect: Sync {
 
     fn read(&self, item: &Value) -> Option<Found>;
 
+    /// Reads one, open or not.
+    fn get(&self, target: &Target, number: i64) -> Call;
+
     fn create(&self, target: &Target, wanted: &Wanted) -> Call;
 
     /// The refusal says that there is one already.

@@ -81,6 +81,10 @@ impl Dialect for Gitea {
         })
     }
 
+    fn get(&self, target: &Target, number: i64) -> Call {
+        repository(target, LOOK, Method::GET, &["pulls", &number.to_string()])
+    }
+
     fn create(&self, target: &Target, wanted: &Wanted) -> Call {
         let Wanted { head, base, title, body, labels: _ } = wanted;
         let body = json!({"head": head, "base": base, "title": title, "body": body});

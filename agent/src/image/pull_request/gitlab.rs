@@ -52,6 +52,10 @@ impl Dialect for GitLab {
     }
 
     /// With the labels, which are one text here.
+    fn get(&self, target: &Target, number: i64) -> Call {
+        requests(target, LOOK, Method::GET, &[&number.to_string()])
+    }
+
     fn create(&self, target: &Target, wanted: &Wanted) -> Call {
         let Wanted { head, base, title, body, labels } = wanted;
         let mut body =

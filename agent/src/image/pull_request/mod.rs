@@ -17,6 +17,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use holdfast_diff::digest::Digest;
 use serde_json::Value;
 
 use self::dialect::{Dialect, Found};
@@ -138,8 +139,18 @@ impl PullRequests {
         Ok(Some(Closed { number, url, silent }))
     }
 
+    /// True if a pull request was closed and not merged.
+    pub async fn is_refused(&self, target: &Target, number: i64) -> Result<bool, PullRequestError> {
+        let desk = Desk { web: &self.web, target, dialect: dialect(target.provider) };
+        let Answer { body, .. } = desk.send(desk.dialect.get(target, number)).await?;
+        let is_merged = body["merged"] == true || body["merged_at"].is_string();
+        Ok(body["state"] == "closed" && !is_merged)
+    }
+
     fn turn(&self, target: &Target, head: &str, base: &str) -> Arc<Turn> {
-        let key = format!("{} {} {head} {base}", target.api, target.repository);
+        // Whoever asks with another login waits for nobody.
+        let login = Digest::of_bytes(target.token.as_bytes());
+        let key = format!("{login} {} {} {head} {base}", target.api, target.repository);
         let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
         // What nobody holds is of no more use.
         turns.retain(|_, turn| Arc::strong_count(turn) > 1);

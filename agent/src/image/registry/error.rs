@@ -39,7 +39,7 @@ pub enum Trouble {
     NoSuchRepository { host: String, said: String },
     #[error("there is no tag {tag}{said}")]
     NoSuchTag { tag: String, said: String },
-    #[error("{tag} does not say when it was created: {said}; choose another policy")]
+    #[error("{tag} does not say when it was created: {said}")]
     NotCreated { tag: String, said: String },
     #[error("{host} allows no more requests for now{}", again(*after))]
     RateLimited { host: String, after: Option<Duration> },
@@ -142,6 +142,29 @@ impl Trouble {
         match self {
             Self::RateLimited { after, .. } | Self::Unavailable { after, .. } => *after,
             _ => None,
+        }
+    }
+
+    /// True if it is about the content of one tag, and says nothing of others.
+    pub fn is_of_tag(&self) -> bool {
+        match self {
+            Self::NoSuchTag { .. }
+            | Self::NotCreated { .. }
+            | Self::BadAnswer { .. }
+            | Self::TooLarge { .. }
+            | Self::DigestMismatch { .. } => true,
+            Self::Refused { status, .. } => (400..500).contains(status),
+            _ => false,
+        }
+    }
+
+    /// The same with the time until the host is asked again.
+    pub(super) fn within(self, wait: Duration) -> Self {
+        let after = Some(wait);
+        match self {
+            Self::RateLimited { host, .. } => Self::RateLimited { host, after },
+            Self::Unavailable { host, status, said, .. } => Self::Unavailable { host, status, said, after },
+            other => other,
         }
     }
 

@@ -13,6 +13,9 @@ pub const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, \
     application/vnd.docker.distribution.manifest.v2+json";
 /// What the configuration of an artifact is that has none.
 const NO_CONFIG: &str = "application/vnd.oci.empty.v1+json";
+/// What the configuration of an image is.
+const IMAGE_CONFIGS: [&str; 2] =
+    ["application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"];
 const CREATED: &str = "org.opencontainers.image.created";
 /// With what builders mark the attestations of an index.
 const REFERENCE: &str = "vnd.docker.reference.type";
@@ -29,6 +32,7 @@ pub struct Manifest {
     manifests: Option<Vec<Entry>>,
     #[serde(default)]
     annotations: Option<Annotations>,
+    artifact_type: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -76,19 +80,25 @@ impl Manifest {
 
     /// Where the time is, or why there is none.
     pub fn next(&self) -> Result<Next, &'static str> {
+        let images =
+            self.manifests.as_ref().map(|entries| preferred(entries).ok_or("its index has no image"));
+        let image = images.transpose()?;
+        let kind = self.config.as_ref().and_then(|config| config.media_type.as_deref());
+        if kind == Some(NO_CONFIG) {
+            return Err("it is no image, and has no configuration");
+        }
+        if self.artifact_type.is_some() || kind.is_some_and(|kind| !IMAGE_CONFIGS.contains(&kind)) {
+            return Err("it is no image, but an artifact of another kind, such as a chart or an attestation");
+        }
         let created = self.annotations.as_ref().and_then(|annotations| time(annotations.get(CREATED)?));
         if let Some(time) = created {
             return Ok(Next::Created(time));
         }
         let unknown = "it has a digest of a kind that is not known";
-        if let Some(entries) = &self.manifests {
-            let entry = preferred(entries).ok_or("its index has no image")?;
+        if let Some(entry) = image {
             return ImageDigest::parse(&entry.digest).map(Next::Manifest).ok_or(unknown);
         }
         let config = self.config.as_ref().ok_or("it has no configuration")?;
-        if config.media_type.as_deref() == Some(NO_CONFIG) {
-            return Err("it is no image, and has no configuration");
-        }
         ImageDigest::parse(&config.digest).map(Next::Config).ok_or(unknown)
     }
 }

@@ -1,17 +1,23 @@
 //! What was answered last, for each place that is asked. Pure.
+//!
+//! Good answers are shared by all who ask in the same way with the same login. The turn to ask, and what went wrong then,
+//! are a tenant's own: nobody waits for the request of another one.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use holdfast_diff::digest::Digest;
 use jiff::Timestamp;
 
 use super::ask::Known;
-use super::{ImageDigest, RegistryError, Tags};
+use super::{ImageDigest, RegistryError, Tags, Trouble};
 
-/// How long a place is kept that nobody asks for, at the least.
+/// How long a place is kept that is not asked, at the least.
 const KEPT: Duration = Duration::from_hours(1);
+
+/// How long it is believed that a tag is no image: it may be pushed anew.
+const FAULTY: Duration = Duration::from_mins(10);
 
 /// All places.
 #[derive(Default)]
@@ -20,30 +26,34 @@ pub struct Memory {
 }
 
 struct Used {
-    slot: Arc<tokio::sync::Mutex<Slot>>,
+    slot: Arc<Slot>,
     until: Instant,
 }
 
-/// One place. Whoever holds it is the one who asks for its tags.
+/// One place.
 #[derive(Default)]
 pub struct Slot {
-    pub listed: Option<Listed>,
-    /// By which the registry can say that nothing changed.
-    pub known: Option<Known>,
-    created: HashMap<Box<str>, (Instant, Timestamp)>,
-    digests: HashMap<Box<str>, (Instant, ImageDigest)>,
+    answers: Mutex<Answers>,
+    turns: Mutex<HashMap<Arc<str>, Arc<Turn>>>,
 }
 
-/// The last answer.
-pub struct Listed {
-    pub asked: Instant,
-    pub answered: Instant,
-    pub found: Result<Arc<Tags>, RegistryError>,
+/// Held by the request of a tenant that asks for tags; with the failure of the last one, and when that was.
+pub type Turn = tokio::sync::Mutex<Option<(Instant, RegistryError)>>;
+
+/// What a place answered.
+#[derive(Default)]
+pub struct Answers {
+    /// The tags, and when they were asked for.
+    pub listed: Option<(Instant, Arc<Tags>)>,
+    /// By which the registry can say that nothing changed.
+    pub known: Option<Known>,
+    created: HashMap<Box<str>, (Instant, Result<Timestamp, Trouble>)>,
+    digests: HashMap<Box<str>, (Instant, ImageDigest)>,
 }
 
 impl Memory {
     /// The place of this id, which is kept at least as long as its answers are good.
-    pub fn slot(&self, id: Digest, max_age: Duration, now: Instant) -> Arc<tokio::sync::Mutex<Slot>> {
+    pub fn slot(&self, id: Digest, max_age: Duration, now: Instant) -> Arc<Slot> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         let until = now.checked_add(max_age.saturating_mul(2).max(KEPT)).unwrap_or(now + KEPT);
         if let Some(used) = slots.get_mut(&id) {
@@ -51,20 +61,35 @@ impl Memory {
             return used.slot.clone();
         }
         slots.retain(|_, used| used.until > now || Arc::strong_count(&used.slot) > 1);
-        let slot = Arc::<tokio::sync::Mutex<Slot>>::default();
+        let slot = Arc::<Slot>::default();
         slots.insert(id, Used { slot: slot.clone(), until });
         slot
     }
 }
 
 impl Slot {
-    /// When the image of a tag was created, if that was asked within `max_age`.
-    pub fn created(&self, tag: &str, max_age: Duration) -> Option<Timestamp> {
-        self.created.get(tag).filter(|(asked, _)| asked.elapsed() < max_age).map(|(_, time)| *time)
+    pub fn answers(&self) -> MutexGuard<'_, Answers> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn keep_created(&mut self, tag: &str, time: Timestamp) {
-        self.created.insert(tag.into(), (Instant::now(), time));
+    /// The turn of a tenant to ask for tags.
+    pub fn turn(&self, tenant: &Arc<str>) -> Arc<Turn> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+        turns.entry(tenant.clone()).or_default().clone()
+    }
+}
+
+impl Answers {
+    /// When the image of a tag was created, or why that tag says nothing of it, if it was asked within `max_age`.
+    pub fn created(&self, tag: &str, max_age: Duration) -> Option<Result<Timestamp, Trouble>> {
+        let (asked, found) = self.created.get(tag)?;
+        let max_age = if found.is_ok() { max_age } else { max_age.min(FAULTY) };
+        (asked.elapsed() < max_age).then(|| found.clone())
+    }
+
+    pub fn keep_created(&mut self, tag: &str, found: Result<Timestamp, Trouble>) {
+        self.created.insert(tag.into(), (Instant::now(), found));
     }
 
     /// The digest of a tag, if that was asked within `max_age`.
@@ -108,6 +133,18 @@ mod tests {
         assert!(Arc::ptr_eq(&held, &memory.slot(place("held"), Duration::ZERO, now)));
         drop(held);
         memory.slot(place("newer"), Duration::MAX, now + KEPT * 5);
+        assert_eq!(count(), 1);
+    }
+
+    #[test]
+    fn a_turn_is_forgotten_with_the_last_one_who_waits_for_it() {
+        let slot = Slot::default();
+        let count = || slot.turns.lock().unwrap_or_else(PoisonError::into_inner).len();
+        let held = slot.turn(&"a".into());
+        assert!(Arc::ptr_eq(&held, &slot.turn(&"a".into())));
+        slot.turn(&"b".into());
+        drop(held);
+        slot.turn(&"c".into());
         assert_eq!(count(), 1);
     }
 }

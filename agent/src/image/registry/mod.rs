@@ -1,8 +1,9 @@
 //! Registries of images: which tags a repository has, what a tag names, and when that was made.
 //!
-//! Follows the distribution specification and its token authentication. One look at a repository for each interval, for
-//! however many ask; a host is asked only as fast as it allows. Selects nothing, and knows no cluster: Secrets come in as
-//! values. I/O: HTTP.
+//! Follows the distribution specification and its token authentication. A repository is listed once for each interval, for
+//! all who reach it in the same way with the same login; a host is asked only as fast as it allows. Limits, pauses and
+//! failures belong to a tenant, its login and its way to the host. Selects nothing, and knows no cluster: Secrets come in
+//! as values. I/O: HTTP.
 
 mod answer;
 mod ask;
@@ -16,11 +17,13 @@ mod manifest;
 mod memory;
 mod pace;
 mod place;
+mod rate;
 mod session;
 mod tags;
 mod target;
 mod web;
 
+use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -33,13 +36,13 @@ pub use certificates::Certificates;
 pub use digest::ImageDigest;
 pub use error::{RegistryError, Trouble};
 pub use login::Login;
-pub use pace::Rate;
 pub use place::{Place, Repository};
+pub use rate::Rate;
 pub use tags::Tags;
 
 use crate::http::{Guard, USER_AGENT};
 use ask::Asker;
-use memory::{Listed, Memory};
+use memory::Memory;
 use session::Sessions;
 use target::Target;
 use web::Web;
@@ -54,9 +57,9 @@ pub struct Options {
     /// Which servers may be connected to.
     pub guard: Arc<Guard>,
     pub on_request: OnRequest,
-    /// How many requests one host gets at the same time.
+    /// How many requests one host gets at the same time, from each tenant and login.
     pub concurrency: usize,
-    /// How many requests one host gets in a second.
+    /// How many requests one host gets in a second, from each tenant and login.
     pub rate: u32,
     /// How many tags a repository may have, and how many bytes the list of them.
     pub tags: usize,
@@ -105,8 +108,8 @@ impl Registries {
         Self { web: Web::new(options), sessions: Sessions::default(), memory: Memory::default() }
     }
 
-    /// The tags of a repository. It is asked if nobody asked within `max_age`; callers at the same time share one
-    /// request. A registry that hangs holds nobody longer than `limit`.
+    /// The tags of a repository. It is asked unless an answer is not older than `max_age`; callers of one tenant at the same
+    /// time share one request. A registry that hangs holds a caller no longer than `limit`.
     pub async fn list(
         &self,
         place: &Place,
@@ -116,31 +119,36 @@ impl Registries {
         let started = Instant::now();
         within(place, limit, async {
             let slot = self.memory.slot(place.id(), max_age, started);
-            let mut slot = slot.lock().await;
-            if let Some(Listed { asked, answered, found }) = &slot.listed {
-                // Whoever waited while it was asked takes the same answer, a bad one too.
-                let waited = *answered >= started;
-                let fresh = asked.elapsed() < max_age && (found.is_ok() || waited);
-                if fresh || *asked >= started {
-                    return found.clone();
-                }
+            let turn = slot.turn(&place.tenant);
+            let mut failed = turn.lock().await;
+            if let Some((asked, tags)) = &slot.answers().listed
+                && (asked.elapsed() < max_age || *asked >= started)
+            {
+                return Ok(tags.clone());
+            }
+            // A request that waited while another one of its tenant failed takes the same answer.
+            if let Some((_, error)) = failed.as_ref().filter(|(answered, _)| *answered >= started) {
+                return Err(error.clone());
             }
             let asked = Instant::now();
-            let known = slot.known.clone();
+            let known = slot.answers().known.clone();
             let found = self.each(place, |asker| {
                 let known = known.clone();
                 Box::pin(async move { asker.tags(known.as_ref()).await })
             });
-            let found = match found.await {
+            match found.await {
                 Ok((tags, known)) => {
-                    slot.known = known;
-                    slot.forget_others(&tags);
+                    let mut answers = slot.answers();
+                    answers.known = known;
+                    answers.forget_others(&tags);
+                    answers.listed = Some((asked, tags.clone()));
                     Ok(tags)
                 }
-                Err(error) => Err(error),
-            };
-            slot.listed = Some(Listed { asked, answered: Instant::now(), found: found.clone() });
-            found
+                Err(error) => {
+                    *failed = Some((Instant::now(), error.clone()));
+                    Err(error)
+                }
+            }
         })
         .await
     }
@@ -157,7 +165,7 @@ impl Registries {
         let asked = Instant::now();
         within(place, limit, async {
             let slot = self.memory.slot(place.id(), max_age, asked);
-            if let Some(digest) = slot.lock().await.digest(tag, max_age) {
+            if let Some(digest) = slot.answers().digest(tag, max_age) {
                 return Ok(digest);
             }
             let digest = self.each(place, |asker| {
@@ -165,7 +173,7 @@ impl Registries {
                 Box::pin(async move { asker.digest(&tag).await })
             });
             let digest = digest.await?;
-            slot.lock().await.keep_digest(tag, asked, digest.clone());
+            slot.answers().keep_digest(tag, asked, digest.clone());
             Ok(digest)
         })
         .await
@@ -182,27 +190,28 @@ impl Registries {
         let now = Instant::now();
         within(place, limit, async {
             let slot = self.memory.slot(place.id(), max_age, now);
-            if let Some(time) = slot.lock().await.created(tag, max_age) {
-                return Ok(time);
+            if let Some(found) = slot.answers().created(tag, max_age) {
+                return found.map_err(|trouble| trouble.at(&place.repository));
             }
             let time = self.each(place, |asker| {
                 let tag = tag.to_owned();
                 Box::pin(async move { asker.created(&tag).await })
             });
-            let time = time.await?;
-            slot.lock().await.keep_created(tag, time);
-            Ok(time)
+            let time = time.await;
+            match &time {
+                Ok(time) => slot.answers().keep_created(tag, Ok(*time)),
+                Err(error) if error.trouble.is_of_tag() => {
+                    slot.answers().keep_created(tag, Err(error.trouble.clone()));
+                }
+                Err(_) => {}
+            }
+            time
         })
         .await
     }
 
-    /// What a host said last of how much may still be asked. Docker Hub is `registry-1.docker.io`.
-    pub fn rate(&self, host: &str) -> Option<Rate> {
-        self.web.hosts.rate(host)
-    }
-
-    /// The same of all hosts that say so.
-    pub fn rates(&self) -> Vec<(String, Rate)> {
+    /// What each host reported last of its limits. Docker Hub is `registry-1.docker.io`.
+    pub fn rates(&self) -> HashMap<String, Rate> {
         self.web.hosts.rates()
     }
 

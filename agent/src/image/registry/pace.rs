@@ -1,30 +1,36 @@
-//! How fast a host is asked: so many requests at the same time, so many a second, none while it wants to be left alone;
-//! and what it says of its limits. I/O: time.
+//! How fast a host is asked: so many requests at the same time, so many a second, none while it asks for a pause.
+//!
+//! All of that belongs to a lane: a tenant, its login, and the way to the host. No lane waits for another one, so a permit of
+//! a lane may be held while the host answers. I/O: time.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use http::{HeaderMap, header};
+use holdfast_diff::digest::Digest;
+use http::HeaderMap;
 use jiff::Timestamp;
-use jiff::fmt::rfc2822;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::Trouble;
+use super::{Rate, Trouble};
+use crate::http::retry_after as asked;
 
-/// How long a host may ask to be left alone.
+/// The longest pause that a host may ask for.
 const LONGEST: Duration = Duration::from_hours(1);
+/// Hosts that are remembered for one tenant. A host that redirects can name any number of others.
+const HOSTS: usize = 200;
+/// How long a host is remembered that is not asked.
+const KEPT: Duration = Duration::from_hours(1);
+/// How often what is no longer needed is dropped.
+const SWEEP: Duration = Duration::from_mins(1);
 
-/// Hosts that are remembered. Of those beyond, only what still holds is kept.
-const HOSTS: usize = 500;
-
-/// What a host says of how much may still be asked, as Docker Hub does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
-    pub remaining: u64,
-    pub limit: Option<u64>,
-    /// For which time the limit is.
-    pub window: Option<Duration>,
+/// Who asks, and by which way.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Lane {
+    /// The namespace on whose behalf the host is asked.
+    pub tenant: Arc<str>,
+    /// The login, the certificates, and whether TLS is used.
+    pub way: Digest,
 }
 
 /// All hosts that were asked.
@@ -32,10 +38,18 @@ pub struct Hosts {
     concurrency: usize,
     /// How many requests a second.
     rate: u32,
-    known: Mutex<HashMap<String, Arc<Host>>>,
+    known: Mutex<Known>,
 }
 
-pub struct Host {
+/// The hosts of a tenant, by their names and ways.
+type Ways = HashMap<(String, Digest), Arc<Host>>;
+
+struct Known {
+    tenants: HashMap<Arc<str>, Ways>,
+    swept: Instant,
+}
+
+struct Host {
     slots: Arc<Semaphore>,
     state: Mutex<State>,
 }
@@ -46,16 +60,23 @@ struct State {
     /// Until when it is left alone, and why.
     blocked: Option<(Instant, Trouble)>,
     rate: Option<Rate>,
+    used: Instant,
 }
 
 impl Hosts {
     pub fn new(concurrency: usize, rate: u32) -> Self {
-        Self { concurrency: concurrency.max(1), rate: rate.max(1), known: Mutex::default() }
+        let known = Known { tenants: HashMap::new(), swept: Instant::now() };
+        Self { concurrency: concurrency.max(1), rate: rate.max(1), known: Mutex::new(known) }
     }
 
-    /// Waits for a turn. A host that wants to be left alone for longer than `patience` is not asked.
-    pub async fn turn(&self, name: &str, patience: Duration) -> Result<OwnedSemaphorePermit, Trouble> {
-        let host = self.host(name);
+    /// Waits for a turn. A host that asked for a pause longer than `patience` is not asked.
+    pub async fn turn(
+        &self,
+        lane: &Lane,
+        name: &str,
+        patience: Duration,
+    ) -> Result<OwnedSemaphorePermit, Trouble> {
+        let host = self.host(lane, name);
         host.free(Instant::now(), patience)?;
         let Ok(permit) = host.slots.clone().acquire_owned().await else {
             return Err(Trouble::Client("a semaphore is closed".to_owned()));
@@ -70,42 +91,84 @@ impl Hosts {
     }
 
     /// Keeps what an answer says of limits.
-    pub fn heard(&self, name: &str, headers: &HeaderMap) {
-        if let Some(rate) = rate(headers) {
-            self.host(name).state().rate = Some(rate);
+    pub fn heard(&self, lane: &Lane, name: &str, headers: &HeaderMap) {
+        if let Some(rate) = Rate::read(headers) {
+            self.host(lane, name).state().rate = Some(rate);
         }
     }
 
-    /// Leaves a host alone for a time. Whoever asks meanwhile hears why.
-    pub fn block(&self, name: &str, wait: Duration, why: Trouble) {
-        self.host(name).state().blocked = Some((Instant::now() + wait, why));
+    /// Leaves a host alone for a time. Requests of the same lane meanwhile fail with this reason.
+    pub fn block(&self, lane: &Lane, name: &str, wait: Duration, why: Trouble) {
+        self.host(lane, name).state().blocked = Some((Instant::now() + wait, why));
     }
 
-    pub fn rate(&self, name: &str) -> Option<Rate> {
-        let hosts = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        hosts.get(name).and_then(|host| host.state().rate)
+    /// What each host reported last of its limits; of several lanes, what has the least left.
+    pub fn rates(&self) -> HashMap<String, Rate> {
+        let mut least: HashMap<String, Rate> = HashMap::new();
+        for ((name, _), host) in self.lock().tenants.values().flatten() {
+            let Some(rate) = host.state().rate else { continue };
+            let kept = least.entry(name.clone()).or_insert(rate);
+            if rate.remaining < kept.remaining {
+                *kept = rate;
+            }
+        }
+        least
     }
 
-    pub fn rates(&self) -> Vec<(String, Rate)> {
-        let hosts = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        hosts.iter().filter_map(|(name, host)| Some((name.clone(), host.state().rate?))).collect()
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn host(&self, name: &str) -> Arc<Host> {
-        let mut hosts = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(host) = hosts.get(name) {
+    fn host(&self, lane: &Lane, name: &str) -> Arc<Host> {
+        let now = Instant::now();
+        let mut known = self.lock();
+        known.sweep(now);
+        let hosts = known.tenants.entry(lane.tenant.clone()).or_default();
+        let key = (name.to_owned(), lane.way);
+        if let Some(host) = hosts.get(&key) {
+            host.state().used = now;
             return host.clone();
         }
         if hosts.len() >= HOSTS {
-            let now = Instant::now();
-            hosts.retain(|_, host| Arc::strong_count(host) > 1 || host.state().is_blocked(now));
+            drop_one(hosts, now);
         }
-        let state = State { next: Instant::now(), blocked: None, rate: None };
+        let state = State { next: now, blocked: None, rate: None, used: now };
         let slots = Arc::new(Semaphore::new(self.concurrency));
         let host = Arc::new(Host { slots, state: Mutex::new(state) });
-        hosts.insert(name.to_owned(), host.clone());
+        hosts.insert(key, host.clone());
         host
     }
+}
+
+impl Known {
+    /// Drops hosts that are not asked any more, and tenants without any.
+    fn sweep(&mut self, now: Instant) {
+        if now.saturating_duration_since(self.swept) < SWEEP {
+            return;
+        }
+        self.swept = now;
+        self.tenants.retain(|_, hosts| {
+            hosts.retain(|_, host| {
+                Arc::strong_count(host) > 1 || {
+                    let state = host.state();
+                    state.is_blocked(now) || now.saturating_duration_since(state.used) < KEPT
+                }
+            });
+            !hosts.is_empty()
+        });
+    }
+}
+
+/// Drops the host of a tenant that is the least loss: one without a pause that was not used for the longest time, or else
+/// the one whose pause ends first.
+fn drop_one(hosts: &mut Ways, now: Instant) {
+    let loss = |host: &Arc<Host>| {
+        let state = host.state();
+        let pause = state.blocked.as_ref().map(|(until, _)| *until).filter(|until| *until > now);
+        (pause, state.used)
+    };
+    let least = hosts.iter().min_by_key(|(_, host)| loss(host)).map(|(key, _)| key.clone());
+    least.map(|key| hosts.remove(&key));
 }
 
 impl State {
@@ -119,7 +182,7 @@ impl Host {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How long to wait until the host wants to be asked.
+    /// How long to wait until the host may be asked.
     fn free(&self, now: Instant, patience: Duration) -> Result<Duration, Trouble> {
         let mut state = self.state();
         let Some((until, why)) = &state.blocked else { return Ok(Duration::ZERO) };
@@ -128,16 +191,13 @@ impl Host {
             state.blocked = None;
             return Ok(wait);
         }
-        if wait <= patience && matches!(why, Trouble::RateLimited { .. }) {
+        if wait <= patience && !matches!(why, Trouble::Unreachable { .. }) {
             return Ok(wait);
         }
-        Err(match why.clone() {
-            Trouble::RateLimited { host, .. } => Trouble::RateLimited { host, after: Some(wait) },
-            other => other,
-        })
+        Err(why.clone().within(wait))
     }
 
-    /// How long to wait for one's turn: those of one second may come at once.
+    /// How long to wait for a turn: the requests of one second may go at once.
     fn evenly(&self, now: Instant, rate: u32) -> Duration {
         let mut state = self.state();
         let burst = Duration::from_secs(1);
@@ -147,33 +207,9 @@ impl Host {
     }
 }
 
-/// `ratelimit-remaining: 76;w=21600`, and the same of the limit.
-fn rate(headers: &HeaderMap) -> Option<Rate> {
-    let read = |name: &str| {
-        let (count, rest) = {
-            let text = headers.get(name)?.to_str().ok()?;
-            text.split_once(';').unwrap_or((text, ""))
-        };
-        let window = rest.split(';').find_map(|part| part.trim().strip_prefix("w=")?.parse().ok());
-        Some((count.trim().parse().ok()?, window.map(Duration::from_secs)))
-    };
-    let (remaining, window) = read("ratelimit-remaining")?;
-    let limit = read("ratelimit-limit");
-    Some(Rate {
-        remaining,
-        limit: limit.map(|(limit, _)| limit),
-        window: window.or(limit.and_then(|(_, window)| window)),
-    })
-}
-
-/// How long a host asks to be left alone: seconds or a date (RFC 9110).
+/// The pause that a host asks for, which is bounded.
 pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
-    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    let wait = match text.parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => rfc2822::parse(text).ok()?.timestamp().duration_since(now).try_into().ok()?,
-    };
-    Some(wait.min(LONGEST))
+    asked(headers, now).map(|wait| wait.min(LONGEST))
 }
 
 /// How long to wait before the next try: twice as long each time, somewhere in the upper half of it. `chance` is from 0
@@ -184,45 +220,15 @@ pub fn backoff(first: Duration, tries: u32, chance: f64) -> Duration {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 
-    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
+    fn lane(tenant: &str, way: &str) -> Lane {
+        Lane { tenant: tenant.into(), way: Digest::of_bytes(way.as_bytes()) }
     }
 
-    #[test]
-    fn what_docker_hub_says_of_its_limits_is_read() {
-        let window = Some(Duration::from_hours(6));
-        for (pairs, expected) in [
-            (
-                &[("ratelimit-limit", "100;w=21600"), ("ratelimit-remaining", "76;w=21600")][..],
-                Some(Rate { remaining: 76, limit: Some(100), window }),
-            ),
-            (&[("ratelimit-remaining", "0")], Some(Rate { remaining: 0, limit: None, window: None })),
-            (&[("ratelimit-limit", "100;w=21600")], None),
-            (&[("ratelimit-remaining", "many")], None),
-        ] {
-            assert_eq!(rate(&headers(pairs)), expected, "{pairs:?}");
-        }
-    }
-
-    #[test]
-    fn retry_after_is_seconds_or_a_date() {
-        let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
-        for (text, expected) in [
-            ("0", Some(0)),
-            (" 5 ", Some(5)),
-            ("86400", Some(3600)),
-            ("-1", None),
-            ("soon", None),
-            ("Thu, 01 Jan 2026 00:01:00 GMT", Some(60)),
-            ("Wed, 31 Dec 2025 23:59:00 GMT", None),
-        ] {
-            let found = retry_after(&headers(&[("retry-after", text)]), now);
-            assert_eq!(found, expected.map(Duration::from_secs), "{text}");
-        }
+    fn limited() -> Trouble {
+        Trouble::RateLimited { host: "a".to_owned(), after: None }
     }
 
     #[test]
@@ -237,41 +243,64 @@ mod tests {
     #[test]
     fn a_second_of_requests_goes_at_once_and_the_rest_evenly() {
         let hosts = Hosts::new(1, 10);
-        let host = hosts.host("a");
+        let host = hosts.host(&lane("t", ""), "a");
         let start = Instant::now() + Duration::from_secs(10);
         let waits: Vec<Duration> = (0..13).map(|_| host.evenly(start, 10)).collect();
         assert!(waits[..11].iter().all(Duration::is_zero), "{waits:?}");
         assert_eq!(waits[11..], [Duration::from_millis(100), Duration::from_millis(200)]);
+        let other = hosts.host(&lane("u", ""), "a");
+        assert!(other.evenly(start, 10).is_zero(), "the turns of a tenant are its own");
     }
 
     #[test]
-    fn hosts_that_come_and_go_leave_no_more_than_what_still_holds() {
+    fn a_tenant_has_no_more_hosts_than_its_own_and_displaces_none_of_another() {
         let hosts = Hosts::new(1, 10);
-        hosts.block(
-            "blocked",
-            Duration::from_mins(1),
-            Trouble::RateLimited { host: "blocked".to_owned(), after: None },
-        );
+        hosts.block(&lane("other", ""), "a", Duration::from_mins(1), limited());
+        hosts.block(&lane("t", ""), "long", Duration::from_hours(1), limited());
         for at in 0..2000 {
-            hosts.host(&format!("host-{at}"));
+            hosts.block(&lane("t", ""), &format!("host-{at}"), Duration::from_mins(1), limited());
         }
-        let known = hosts.known.lock().unwrap();
-        assert!(known.len() <= HOSTS && known.contains_key("blocked"), "{}", known.len());
+        let kept = |tenant: &str| hosts.lock().tenants.get(tenant).map_or(0, HashMap::len);
+        assert_eq!((kept("t"), kept("other")), (HOSTS, 1));
+        assert!(hosts.host(&lane("t", ""), "long").free(Instant::now(), Duration::ZERO).is_err());
     }
 
     #[test]
-    fn a_host_that_wants_to_be_left_alone_is() {
+    fn tenants_and_hosts_that_are_not_asked_any_more_are_forgotten() {
         let hosts = Hosts::new(1, 10);
-        let limited = || Trouble::RateLimited { host: "a".to_owned(), after: None };
-        hosts.block("a", Duration::from_mins(1), limited());
-        let host = hosts.host("a");
         let now = Instant::now();
-        let error = host.free(now, Duration::from_secs(10)).unwrap_err();
-        assert!(error.retry_after().is_some_and(|wait| wait > Duration::from_secs(50)), "{error}");
+        hosts.block(&lane("blocked", ""), "a", KEPT * 3, limited());
+        hosts.host(&lane("idle", ""), "a");
+        let held = hosts.host(&lane("held", ""), "a");
+        let tenants = |later: Duration| {
+            let mut known = hosts.lock();
+            known.sweep(now + later);
+            known.tenants.len()
+        };
+        assert_eq!(tenants(KEPT / 2), 3);
+        assert_eq!(tenants(KEPT * 2), 2);
+        drop(held);
+        assert_eq!(tenants(KEPT * 4), 0);
+    }
+
+    #[test]
+    fn a_pause_holds_for_its_lane_alone() {
+        let hosts = Hosts::new(1, 10);
+        let own = lane("t", "login");
+        hosts.block(&own, "a", Duration::from_mins(1), limited());
+        let now = Instant::now();
+        let free = |lane: &Lane, name: &str| hosts.host(lane, name).free(now, Duration::from_secs(10));
+        let error = free(&own, "a").err();
+        let wait = error.and_then(|error| error.retry_after());
+        assert!(wait.is_some_and(|wait| wait > Duration::from_secs(50)), "{wait:?}");
+        for (other, name) in [(lane("u", "login"), "a"), (lane("t", "another"), "a"), (own.clone(), "b")] {
+            assert!(free(&other, name).is_ok_and(|wait| wait.is_zero()), "{other:?} {name}");
+        }
+        let host = hosts.host(&own, "a");
         assert!(host.free(now, Duration::from_secs(100)).is_ok_and(|wait| wait > Duration::from_secs(50)));
         assert!(host.free(now + Duration::from_secs(61), Duration::ZERO).is_ok_and(|wait| wait.is_zero()));
         let down = Trouble::Unreachable { host: "a".to_owned(), said: String::new() };
-        hosts.block("a", Duration::from_secs(5), down);
-        assert!(host.free(now, Duration::from_secs(100)).is_err(), "there is no use in waiting for it");
+        hosts.block(&own, "a", Duration::from_secs(5), down);
+        assert!(host.free(now, Duration::from_secs(100)).is_err(), "waiting for it is of no use");
     }
 }

@@ -29,6 +29,8 @@ pub struct Place {
     pub insecure: bool,
     pub login: Option<Arc<Login>>,
     pub certificates: Option<Arc<Certificates>>,
+    /// The namespace on whose behalf it is asked: its limits, pauses and failures are its own.
+    pub tenant: Arc<str>,
 }
 
 impl Repository {
@@ -112,14 +114,15 @@ impl fmt::Display for Repository {
 }
 
 impl Place {
-    /// A repository that is asked over TLS, without a login.
+    /// A repository that is asked over TLS, without a login, on behalf of no namespace.
     pub fn of(repository: Repository) -> Self {
-        Self { repository, mirrors: Vec::new(), insecure: false, login: None, certificates: None }
+        let (mirrors, tenant) = (Vec::new(), "".into());
+        Self { repository, mirrors, insecure: false, login: None, certificates: None, tenant }
     }
 
-    /// The same for places that are asked in the same way.
+    /// The same for places that are asked in the same way, whoever asks: their answers are the same.
     pub(super) fn id(&self) -> Digest {
-        let Self { repository, mirrors, insecure, login, certificates } = self;
+        let Self { repository, mirrors, insecure, login, certificates, tenant: _ } = self;
         let mut hasher = Hasher::default();
         hasher.bytes(&[u8::from(*insecure), u8::from(login.is_some()), u8::from(certificates.is_some())]);
         hasher.text(&repository.to_string());

@@ -18,6 +18,7 @@ use super::Trouble;
 use super::answer::Answer;
 use super::challenge::{Challenge, challenges};
 use super::login::Credential;
+use super::pace::Lane;
 use super::target::{Purpose, Target};
 use super::web::{Ask, Web};
 
@@ -27,9 +28,9 @@ const UNSAID: Duration = Duration::from_mins(1);
 const LONGEST: Duration = Duration::from_hours(12);
 /// How long before its end a token is not used any more.
 const MARGIN: Duration = Duration::from_secs(5);
-/// How many hosts are remembered.
-const DOORS: usize = 1000;
-/// How many tokens are kept before those that have expired are dropped.
+/// How many hosts are remembered, for all who ask them.
+const DOORS: usize = 2000;
+/// How many tokens are kept.
 const TOKENS: usize = 2000;
 /// How large the answer with a token may be.
 const ANSWER: usize = 1024 * 1024;
@@ -37,7 +38,7 @@ const ANSWER: usize = 1024 * 1024;
 /// What was learnt of hosts, and the tokens.
 #[derive(Default)]
 pub struct Sessions {
-    doors: Mutex<HashMap<(String, Purpose), Door>>,
+    doors: Mutex<HashMap<(String, Purpose, Lane), Door>>,
     tokens: Mutex<HashMap<Digest, Shared>>,
 }
 
@@ -83,7 +84,7 @@ impl Sessions {
         if let Some(Credential::Token(token)) = target.credential {
             return Ok(Some(format!("Bearer {token}")));
         }
-        let key = (target.base.origin().ascii_serialization(), purpose);
+        let key = (target.base.origin().ascii_serialization(), purpose, target.lane.clone());
         let door = self.doors.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
         match door {
             None => Ok(None),
@@ -132,7 +133,7 @@ impl Sessions {
         if before == Some(header.as_str()) {
             return Err(refused(target, answer));
         }
-        let key = (target.base.origin().ascii_serialization(), purpose);
+        let key = (target.base.origin().ascii_serialization(), purpose, target.lane.clone());
         let mut doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
         if doors.len() >= DOORS {
             // They are learnt again where they are still in use.
@@ -154,7 +155,10 @@ impl Sessions {
     ) -> Result<String, Trouble> {
         let mut hasher = Hasher::default();
         [realm.as_str(), service.unwrap_or_default(), scope].into_iter().for_each(|text| hasher.text(text));
-        hasher.text(&target.credential.map_or_else(String::new, |credential| credential.id().to_string()));
+        // It has the login in it; and no tenant waits for a token that another one asks for.
+        let Lane { tenant, way } = &target.lane;
+        hasher.text(tenant);
+        hasher.text(&way.to_string());
         let shared = self.shared(hasher.finish());
         let mut kept = shared.lock().await;
         if let Some(Token { header, until }) = &*kept
@@ -177,6 +181,10 @@ impl Sessions {
                 let Ok(token) = shared.try_lock() else { return true };
                 token.as_ref().is_some_and(|token| token.until > now)
             });
+            if tokens.len() >= TOKENS {
+                // They are had again where they are still in use.
+                tokens.clear();
+            }
         }
         tokens.entry(key).or_default().clone()
     }

@@ -1,9 +1,11 @@
 //! One repository of one host, as it is asked: its URLs, its login and its certificates. Pure.
 
+use holdfast_diff::digest::{Digest, Hasher};
 use http::Method;
 use reqwest::Url;
 
 use super::login::Credential;
+use super::pace::Lane;
 use super::web::Ask;
 use super::{Certificates, Place, Repository, Trouble};
 
@@ -22,6 +24,7 @@ pub struct Target<'a> {
     pub insecure: bool,
     pub credential: Option<&'a Credential>,
     pub certificates: Option<&'a Certificates>,
+    pub lane: Lane,
     /// How often it is asked before it is given up.
     pub tries: u32,
 }
@@ -34,13 +37,16 @@ impl<'a> Target<'a> {
     }
 
     fn of(place: &'a Place, repository: &'a Repository, tries: u32) -> Result<Self, Trouble> {
-        let Place { repository: _, mirrors: _, insecure, login, certificates } = place;
+        let Place { repository: _, mirrors: _, insecure, login, certificates, tenant } = place;
         let scheme = if *insecure { "http" } else { "https" };
         let base = Url::parse(&format!("{scheme}://{}/v2/{}/", repository.server(), repository.path()))
             .map_err(|error| Trouble::BadRepository(error.to_string()))?;
         let credential = login.as_ref().and_then(|login| login.of(repository));
         let certificates = certificates.as_deref();
-        Ok(Self { repository, base, insecure: *insecure, credential, certificates, tries })
+        let (insecure, tenant) = (*insecure, tenant.clone());
+        let way = way(insecure, credential, certificates);
+        let lane = Lane { tenant, way };
+        Ok(Self { repository, base, insecure, credential, certificates, lane, tries })
     }
 
     /// A URL below that of the repository.
@@ -49,9 +55,19 @@ impl<'a> Target<'a> {
     }
 
     pub fn ask(&self, method: Method, url: Url, limit: usize) -> Ask<'a> {
-        let Self { certificates, insecure, tries, .. } = self;
+        let Self { certificates, insecure, tries, lane, .. } = self;
         let (authorization, headers, form) = (None, Vec::new(), None);
         let (certificates, insecure, tries) = (*certificates, *insecure, *tries);
-        Ask { method, url, headers, authorization, form, certificates, insecure, limit, tries }
+        let lane = lane.clone();
+        Ask { method, url, headers, authorization, form, certificates, insecure, lane, limit, tries }
     }
+}
+
+/// What tells two ways to a host apart: TLS, the login, and the certificates.
+fn way(insecure: bool, credential: Option<&Credential>, certificates: Option<&Certificates>) -> Digest {
+    let mut hasher = Hasher::default();
+    hasher.bytes(&[u8::from(insecure), u8::from(credential.is_some()), u8::from(certificates.is_some())]);
+    let ids = credential.map(Credential::id).into_iter().chain(certificates.map(Certificates::id));
+    ids.for_each(|id| hasher.text(&id.to_string()));
+    hasher.finish()
 }

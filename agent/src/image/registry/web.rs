@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use reqwest::Url;
 
 use super::answer::Answer;
-use super::pace::{Hosts, backoff, retry_after};
+use super::pace::{Hosts, Lane, backoff, retry_after};
 use super::{Certificates, Options, Trouble};
 use crate::http::{Clients, Failure, Redirects, Request, Times, is_redirect, read, target};
 
@@ -38,6 +38,8 @@ pub struct Ask<'a> {
     pub certificates: Option<&'a Certificates>,
     /// A redirect may lead away from TLS.
     pub insecure: bool,
+    /// On whose behalf, and by which way.
+    pub lane: Lane,
     /// How much is read.
     pub limit: usize,
     pub tries: u32,
@@ -74,7 +76,7 @@ impl Web {
             let Options { backoff: first, patience, chance, .. } = &self.options;
             let wait = trouble.retry_after().unwrap_or_else(|| backoff(*first, tries - 1, chance()));
             let again = asked && trouble.passes() && tries < ask.tries && wait <= *patience;
-            let trouble = if asked { self.leave_alone(&host, trouble, again) } else { trouble };
+            let trouble = if asked { self.leave_alone(&ask.lane, &host, trouble, again) } else { trouble };
             if !again {
                 return Err(trouble);
             }
@@ -82,17 +84,16 @@ impl Web {
         }
     }
 
-    /// Leaves a host alone that asks for it; one that does not say so, or cannot be reached, only when it is given up.
-    fn leave_alone(&self, host: &str, trouble: Trouble, again: bool) -> Trouble {
-        let (trouble, wait) = match trouble {
-            Trouble::RateLimited { host, after } if after.is_some() || !again => {
-                let wait = after.unwrap_or(ENOUGH);
-                (Trouble::RateLimited { host, after: Some(wait) }, wait)
-            }
-            Trouble::Unreachable { .. } if !again => (trouble, DOWN),
+    /// Leaves a host alone that asks for a pause; one that does not say so, or cannot be reached, only when it is given up.
+    fn leave_alone(&self, lane: &Lane, host: &str, trouble: Trouble, again: bool) -> Trouble {
+        let wait = match &trouble {
+            Trouble::RateLimited { after, .. } if after.is_some() || !again => after.unwrap_or(ENOUGH),
+            Trouble::Unavailable { after: Some(after), .. } => *after,
+            Trouble::Unreachable { .. } if !again => DOWN,
             _ => return trouble,
         };
-        self.hosts.block(host, wait, trouble.clone());
+        let trouble = trouble.within(wait);
+        self.hosts.block(lane, host, wait, trouble.clone());
         trouble
     }
 
@@ -109,7 +110,8 @@ impl Web {
                 let host = host.clone();
                 move |trouble| Failed { host, trouble, asked }
             };
-            let turn = self.hosts.turn(&host, self.options.patience).await.map_err(failed(false))?;
+            let turn =
+                self.hosts.turn(&ask.lane, &host, self.options.patience).await.map_err(failed(false))?;
             let asked = self.once(ask, &request, &url, &host).await;
             drop(turn);
             let result = match &asked {
@@ -132,7 +134,7 @@ impl Web {
         let sent = self.clients.send(&trust, request, url).await;
         let response = sent.map_err(|failure| unsent(host, failure))?;
         let (status, headers) = (response.status(), response.headers().clone());
-        self.hosts.heard(host, &headers);
+        self.hosts.heard(&ask.lane, host, &headers);
         let after = retry_after(&headers, Timestamp::now());
         if status == StatusCode::TOO_MANY_REQUESTS {
             return Err(Trouble::RateLimited { host: host.to_owned(), after });

@@ -61,8 +61,8 @@ struct State {
 /// What is known of one ImageUpdate.
 struct Update {
     labels: BTreeMap<String, String>,
-    /// Since when it fails for this reason.
-    failing: Option<(&'static str, Instant, Timestamp)>,
+    /// Since when it fails, whatever the reasons.
+    failing: Option<(Instant, Timestamp)>,
     snapshot: Arc<Snapshot>,
 }
 
@@ -167,14 +167,11 @@ impl Alerts {
         let mut state = self.lock();
         let State { couriers, updates, .. } = &mut *state;
         let before = updates.get(update).and_then(|told| told.failing);
-        let failing = failure.map(|failure| {
-            let since = before.filter(|(reason, ..)| *reason == failure.reason);
-            since.unwrap_or_else(|| (failure.reason, Instant::now(), Timestamp::now()))
-        });
-        let lasting = failure.zip(failing).filter(|(failure, (_, since, _))| {
-            failure.class != Class::Transient || since.elapsed() >= PASSING
-        });
-        let lasting = lasting.map(|(failure, (_, _, time))| (failure, time));
+        let failing = failure.map(|_| before.unwrap_or_else(|| (Instant::now(), Timestamp::now())));
+        let lasting = failure
+            .zip(failing)
+            .filter(|(failure, (since, _))| failure.class != Class::Transient || since.elapsed() >= PASSING);
+        let lasting = lasting.map(|(failure, (_, time))| (failure, time));
         let snapshot = Arc::new(updates::snapshot(&self.cluster, update, status, lasting));
         for (name, handle) in couriers.iter() {
             if name.namespace() == update.namespace() && selects_update(&handle.alert, update, labels) {
@@ -220,7 +217,10 @@ impl Alerts {
         told.reported = true;
         told.suspended = suspended;
         told.failure = failure.map(|failure| {
-            let since = told.failure.take().filter(|(before, ..)| before.reason == failure.reason);
+            // It counts from the last success, whatever the reasons in between. Waiting for another Sync is no failure.
+            let is_wait = |reason: &str| reason == "DependencyNotReady";
+            let since = told.failure.take();
+            let since = since.filter(|(before, ..)| is_wait(before.reason) == is_wait(failure.reason));
             let (since, time) = since.map_or(now, |(_, since, time)| (since, time));
             (failure.clone(), since, time)
         });

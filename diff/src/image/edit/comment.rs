@@ -64,8 +64,8 @@ impl Comment<'_> {
         let found = if self.is_alone { self.below(text, leaves) } else { self.beside(text, leaves) };
         let (at, leaf) = found.and_then(|at| Some((at, leaves.get(at)?))).ok_or(Cause::Misplaced)?;
         match leaf.role {
-            Role::Value(_) => Ok(at),
-            Role::Alias => Err(Cause::Alias),
+            Role::Value(_) | Role::Alias { target: Some(_), path: Some(_) } => Ok(at),
+            Role::Alias { .. } => Err(Cause::AliasOfMany),
             Role::Merged => Err(Cause::Merged),
             Role::Key(_) => Err(Cause::Misplaced),
         }
@@ -85,7 +85,7 @@ impl Comment<'_> {
         };
         let is_its_value = match (leaves.get(at + 1).map(|leaf| &leaf.role), path) {
             (Some(Role::Value(value)), Some(path)) => value == path,
-            (Some(Role::Alias), _) => true,
+            (Some(Role::Alias { .. }), _) => true,
             _ => false,
         };
         (is_its_value && !marks.contains([']', '}'])).then_some(at + 1)

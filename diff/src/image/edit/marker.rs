@@ -11,7 +11,7 @@ use super::comment::{Comment, SIGN, comments};
 use super::problem::{Cause, Problem};
 use super::read::documents;
 use crate::yaml::Document;
-use crate::yaml::edit::{Leaf, Role, leaves};
+use crate::yaml::edit::{Leaf, Role, leaves, line as line_of};
 use crate::yaml::place::Lines;
 
 /// A scalar with a marker.
@@ -54,7 +54,7 @@ pub fn markers(file: &str, text: &[u8]) -> Found {
     match documents(&name, text) {
         Ok(documents) => {
             let mut found = Found::default();
-            for place in places(text, &documents) {
+            for place in places(text, &documents).markers {
                 match place {
                     Ok(marker) => found.markers.push(marker),
                     Err((line, cause)) => {
@@ -69,9 +69,17 @@ pub fn markers(file: &str, text: &[u8]) -> Found {
     }
 }
 
+/// The markers of documents.
+pub(super) struct Places {
+    /// Each with its scalar, or its line and what is wrong with it.
+    pub markers: Vec<Result<Marker, (u32, Cause)>>,
+    /// Those behind aliases of scalars that have the same marker.
+    pub aliases: Vec<Marker>,
+}
+
 /// The markers of documents, and what is wrong with others, each with its line. The marker on the line of a
 /// scalar counts before one above it.
-pub(super) fn places(text: &[u8], documents: &[Document]) -> Vec<Result<Marker, (u32, Cause)>> {
+pub(super) fn places(text: &[u8], documents: &[Document]) -> Places {
     let lines = Lines::new(text);
     let text = str::from_utf8(text).unwrap_or_default();
     let mut numbers = Vec::new();
@@ -97,14 +105,70 @@ pub(super) fn places(text: &[u8], documents: &[Document]) -> Vec<Result<Marker, 
         if !counts.get(&at).is_some_and(|count| count.elects(is_alone)) {
             return Err((line, Cause::Second));
         }
-        let Some(Leaf { role: Role::Value(path), text, .. }) = all.get(at) else {
-            return Err((line, Cause::Misplaced));
+        let Some(Leaf { role, text, .. }) = all.get(at) else { return Err((line, Cause::Misplaced)) };
+        let (path, anchor) = match role {
+            Role::Value(path) => (path.clone(), None),
+            Role::Alias { path: Some(path), target: Some(target) } => (path.clone(), Some(target.clone())),
+            Role::Key(_) | Role::Merged | Role::Alias { .. } => return Err((line, Cause::Misplaced)),
         };
-        let document = numbers.get(at).copied().unwrap_or_default();
-        let (path, value) = (path.clone(), (*text).to_owned());
-        Ok(Marker { document, path, line, namespace, name, part, value })
+        let (document, value) = (numbers.get(at).copied().unwrap_or_default(), (*text).to_owned());
+        Ok((Marker { document, path, line, namespace, name, part, value }, anchor))
     };
-    signs.into_iter().map(marker).collect()
+    let found: Vec<_> = signs.into_iter().map(marker).collect();
+    let anchors: Vec<Marker> = found
+        .iter()
+        .flatten()
+        .filter(|(_, anchor)| anchor.is_none())
+        .map(|(marker, _)| marker.clone())
+        .collect();
+    let mut places = Places { markers: Vec::new(), aliases: Vec::new() };
+    for one in found {
+        match one {
+            Ok((marker, None)) => places.markers.push(Ok(marker)),
+            Ok((alias, Some(anchor))) if anchors.iter().any(|marker| alias.repeats(marker, &anchor)) => {
+                places.aliases.push(alias);
+            }
+            Ok((alias, Some(anchor))) => {
+                let anchor = documents.get(alias.document).and_then(|document| line_of(document, &anchor));
+                places.markers.push(Err((alias.line, Cause::Alias { anchor: anchor.unwrap_or_default() })));
+            }
+            Err(error) => places.markers.push(Err(error)),
+        }
+    }
+    places
+}
+
+impl Marker {
+    /// True if it stands behind an alias of the scalar at `anchor`, and says the same as the marker there.
+    fn repeats(&self, marker: &Self, anchor: &str) -> bool {
+        let Self { document, namespace, name, part, path: _, line: _, value: _ } = marker;
+        marker.path == anchor
+            && (&self.document, &self.namespace, &self.name, &self.part) == (document, namespace, name, part)
+    }
+}
+
+/// Markers that stand inside a scalar, each with its line: they are text there.
+pub(super) fn buried(text: &[u8], documents: &[Document]) -> Vec<(u32, String, String)> {
+    let lines = Lines::new(text);
+    let text = str::from_utf8(text).unwrap_or_default();
+    let mut found = Vec::new();
+    for leaf in documents.iter().flat_map(leaves).filter(|leaf| leaf.text.contains(SIGN)) {
+        let Some(inside) = text.get(leaf.span.clone()) else { continue };
+        for (at, _) in inside.match_indices(SIGN) {
+            let at = leaf.span.start + at;
+            let start = text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |end| end + 1);
+            let line = text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+            let comment = line.find("# {").and_then(|hash| line.get(hash + 2..)).unwrap_or_default();
+            let object = comment.rfind('}').and_then(|end| comment.get(..=end)).unwrap_or_default();
+            let fields = serde_json::from_str::<Map<String, Value>>(object).unwrap_or_default();
+            if let Some(Ok(Named { namespace, name, .. })) =
+                fields.get(SIGN).and_then(Value::as_str).map(named)
+            {
+                found.push((lines.place(at).0, namespace, name));
+            }
+        }
+    }
+    found
 }
 
 /// A comment that wants to be a marker: the leaf that it stands beside, and what it says.

@@ -5,6 +5,7 @@
 //! person took back and the proof by rendering to others. Pure.
 
 mod comment;
+mod fit;
 mod helm;
 mod kustomization;
 mod marker;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::yaml::edit::{Edit, NewField, edit_with};
+use crate::yaml::edit::{Edit, NewField, edit_repeated};
 use read::documents;
 use wish::Wishes;
 
@@ -85,6 +86,8 @@ pub struct Setting {
     pub after: String,
     /// The field behind which this one is new. None where it is there.
     pub behind: Option<String>,
+    /// Where aliases and merges repeat the scalar.
+    pub repeats: Vec<String>,
     /// The same for all settings of one target, which are to be made together.
     pub group: usize,
 }
@@ -98,6 +101,8 @@ pub struct Settings {
     pub fulfilled: Vec<Setting>,
     /// Markers of the namespace that name none of the images: perhaps another ImageUpdate's.
     pub unknown: Vec<Marker>,
+    /// Markers of other namespaces that have the name of one of the images: perhaps a mistake.
+    pub foreign: Vec<Marker>,
     pub problems: Vec<Problem>,
 }
 
@@ -149,22 +154,19 @@ pub fn apply(file: &str, text: &[u8], settings: &[Setting]) -> Result<Vec<u8>, E
         return Ok(text.to_vec());
     }
     let values: Vec<Value> = settings.iter().map(|setting| setting.after.as_str().into()).collect();
-    let (mut edits, mut fields) = (Vec::new(), Vec::new());
+    let (mut edits, mut fields, mut repeated) = (Vec::new(), Vec::new(), Vec::new());
     for (setting, value) in settings.iter().zip(&values) {
-        let Setting { document, path, after, behind, image: _, line: _, part: _, before: _, group: _ } =
-            setting;
+        let Setting { document, path, after, behind, repeats, .. } = setting;
+        let document = *document;
+        repeated.extend(repeats.iter().map(|path| Edit { document, path: path.clone(), value }));
         match (behind, path.rsplit_once('/')) {
-            (Some(behind), Some((mapping, name))) => fields.push(NewField {
-                document: *document,
-                mapping: mapping.to_owned(),
-                behind,
-                name,
-                value: after,
-            }),
-            _ => edits.push(Edit { document: *document, path: path.clone(), value }),
+            (Some(behind), Some((mapping, name))) => {
+                fields.push(NewField { document, mapping: mapping.to_owned(), behind, name, value: after });
+            }
+            _ => edits.push(Edit { document, path: path.clone(), value }),
         }
     }
-    edit_with(file, text, &edits, &fields)
+    edit_repeated(file, text, &edits, &fields, &repeated)
 }
 
 impl Target {

@@ -37,12 +37,21 @@ pub enum Cause {
     Part(String),
     #[error("this marker belongs to no value: put it on the value's line, behind the value")]
     Misplaced,
-    #[error("this marker stands behind an alias: write the value out here, or mark the anchor")]
-    Alias,
+    #[error("this marker stands behind an alias: put the same marker behind its anchor on line {anchor} too")]
+    Alias { anchor: u32 },
+    #[error("this marker stands behind an alias of more than one value: mark the value that it repeats")]
+    AliasOfMany,
+    #[error(
+        "this marker stands inside a text, where it is no comment: put the text into a YAML file of its own (for \
+         example of a configMapGenerator), and mark the value there"
+    )]
+    Buried,
     #[error("this marker stands in a mapping that `<<` merges: mark the value where it is used")]
     Merged,
     #[error("the value of this marker has another marker: leave one")]
     Second,
+    #[error("`{path}` does not hold {expected}, which its marker or target stands for: {hint}")]
+    Unfit { path: String, expected: &'static str, hint: &'static str },
     #[error("`{path}` holds {lines} lines, so it is no image: mark a value of one line")]
     Lines { path: String, lines: usize },
     #[error("`{path}` is to hold the tag, but the image is known by its digest alone: mark the digest")]
@@ -57,8 +66,8 @@ pub enum Cause {
     #[error("`{path}` {problem}")]
     Edit { path: String, problem: EditProblem },
     #[error(
-        "a change of `{path}` would change `{elsewhere}` on line {line} as well: write the value out where \
-         an alias or a merge repeats it"
+        "a change of `{path}` would change `{elsewhere}` on line {line} as well: put the same marker behind the \
+         alias there, or write the value out where an alias or a merge repeats it"
     )]
     Elsewhere { path: String, elsewhere: String, line: u32 },
     #[error("{0}")]
@@ -72,6 +81,16 @@ pub enum Cause {
          `digest: IfNotPresent` or `Always` for the image"
     )]
     Pinned { path: String },
+    #[error(
+        "`{path}` is pinned by a digest, which the new value would lose: remove it, or set \
+         `digest: IfNotPresent` or `Always` for the image"
+    )]
+    Unpinned { path: String },
+    #[error(
+        "`{path}` pins a digest beside the tag, and the image would stay there whatever its tag: remove it, or \
+         mark it with `:digest` and set `digest: IfNotPresent` or `Always` for the image"
+    )]
+    PinnedBeside { path: String },
     #[error("no `{path}`: correct the path of the target, or add `image` with `repository` and `tag` there")]
     NoImage { path: String },
     #[error("nothing in `{path}` holds the {part} of the image: add `{part}:` to it")]

@@ -2,6 +2,7 @@
 //!
 //! Pure.
 
+use super::fit::check;
 use super::problem::Cause;
 use super::{ImagePart, WantedImage};
 use crate::image::reference::{Reference, is_digest, is_tag, split_host};
@@ -33,13 +34,26 @@ pub fn current(value: &str, part: ImagePart) -> Option<Reference> {
 
 /// The text that the scalar at `path` is to hold. The line ends behind a block's text stay. A tag with a
 /// digest behind it, as charts have it that know no `digest`, gets both where both are known.
-pub(super) fn text(image: &WantedImage, part: ImagePart, path: &str, before: &str) -> Result<String, Cause> {
+///
+/// # Errors
+/// Where the scalar holds something else than the part, or would lose a digest.
+pub(super) fn text(
+    image: &WantedImage,
+    part: ImagePart,
+    path_of: &str,
+    before: &str,
+) -> Result<String, Cause> {
     let WantedImage { repository, tag, digest, name: _, targets: _ } = image;
-    let path = || path.to_owned();
+    let path = || path_of.to_owned();
     let core = before.trim_end_matches('\n');
     let lines = core.split('\n').count();
     if lines > 1 {
         return Err(Cause::Lines { path: path(), lines });
+    }
+    check(image, part, path_of, core)?;
+    let is_unpinned = digest.is_none() && core.contains('@');
+    if is_unpinned && matches!(part, ImagePart::Image | ImagePart::Tag) {
+        return Err(Cause::Unpinned { path: path() });
     }
     let text = match part {
         ImagePart::Image => {

@@ -8,11 +8,14 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::marker::places;
+use super::marker::{Places, buried, places};
 use super::problem::{Cause, Problem};
-use super::{ImagePart, Marker, Setting, Settings, Target, Wanted, WantedImage, apply, value};
+use super::{EditError, ImagePart, Marker, Setting, Settings, Target, Wanted, WantedImage, apply, value};
 use crate::yaml::Document;
-use crate::yaml::edit::{Role, leaves, line};
+use crate::yaml::edit::{Leaf, Role, leaves, line};
+
+/// How many aliases and merges of one scalar are followed.
+const REPEATS: usize = 200;
 
 /// What is wanted of a file. What a target wants is done as a whole or not at all: a new tag beside an old
 /// digest would be no image that anybody selected.
@@ -27,22 +30,39 @@ pub(super) struct Wishes<'f> {
     /// Those of which a part cannot be.
     broken: HashSet<usize>,
     unknown: Vec<Marker>,
+    foreign: Vec<Marker>,
+    /// Scalars that hold something else than what stands for them: nothing is written there.
+    held: HashSet<(usize, String)>,
+    /// Aliases that have the marker of what they repeat.
+    marked: HashSet<(usize, String)>,
     problems: Vec<Problem>,
 }
 
 impl<'f> Wishes<'f> {
     pub fn new(file: Arc<str>, text: &'f [u8], documents: &'f [Document<'f>]) -> Self {
-        let (all, broken, unknown, problems) = (Vec::new(), HashSet::new(), Vec::new(), Vec::new());
-        Self { file, text, documents, all, group: 0, broken, unknown, problems }
+        let (all, broken, marked, problems) = (Vec::new(), HashSet::new(), HashSet::new(), Vec::new());
+        let (unknown, foreign, held) = (Vec::new(), Vec::new(), HashSet::new());
+        Self { file, text, documents, all, group: 0, broken, unknown, foreign, held, marked, problems }
     }
 
     /// What the markers of the namespace want.
     pub fn markers(&mut self, wanted: &Wanted) {
-        for place in places(self.text, self.documents) {
+        let has = |name: &str| wanted.images.iter().any(|image| image.name == name);
+        let Places { markers, aliases } = places(self.text, self.documents);
+        self.marked = aliases.into_iter().map(|alias| (alias.document, alias.path)).collect();
+        for (line, namespace, name) in buried(self.text, self.documents) {
+            if namespace == wanted.namespace && has(&name) {
+                self.refuse(Some(name), line, Cause::Buried);
+            }
+        }
+        for place in markers {
             self.group += 1;
             let marker = match place {
                 Ok(marker) if marker.namespace == wanted.namespace => marker,
-                Ok(_) => continue,
+                Ok(marker) => {
+                    self.foreign.extend(Some(marker).filter(|marker| has(&marker.name)));
+                    continue;
+                }
                 Err((line, cause)) => {
                     self.problem(None, line, cause);
                     continue;
@@ -84,13 +104,24 @@ impl<'f> Wishes<'f> {
         before: String,
     ) {
         let line = self.line(document, path);
+        let is_null = self
+            .documents
+            .get(document)
+            .and_then(|found| found.value.pointer(path))
+            .is_some_and(Value::is_null);
+        let before = if is_null { String::new() } else { before };
         match value::text(image, part, path, &before) {
             Ok(after) => {
                 let (image, path) = (image.name.clone(), path.to_owned());
-                let (group, behind) = (self.group, None);
-                self.all.push(Setting { image, document, path, line, part, before, after, behind, group });
+                let (group, behind, repeats) = (self.group, None, Vec::new());
+                let setting =
+                    Setting { image, document, path, line, part, before, after, behind, repeats, group };
+                self.all.push(setting);
             }
-            Err(cause) => self.problem(Some(image), line, cause),
+            Err(cause) => {
+                self.held.insert((document, path.to_owned()));
+                self.problem(Some(image), line, cause);
+            }
         }
     }
 
@@ -98,8 +129,8 @@ impl<'f> Wishes<'f> {
     pub fn wish(&mut self, image: &WantedImage, document: usize, path: &str, part: ImagePart, after: String) {
         let (line, before) = (self.line(document, path), self.before(document, path));
         let (image, path) = (image.name.clone(), path.to_owned());
-        let (group, behind) = (self.group, None);
-        self.all.push(Setting { image, document, path, line, part, before, after, behind, group });
+        let (group, behind, repeats) = (self.group, None, Vec::new());
+        self.all.push(Setting { image, document, path, line, part, before, after, behind, repeats, group });
     }
 
     /// The mapping at a path is to get a field behind another.
@@ -108,8 +139,8 @@ impl<'f> Wishes<'f> {
         let line = self.line(0, &format!("{mapping}/{behind}"));
         let (image, path) = (image.name.clone(), format!("{mapping}/{name}"));
         let (before, after, behind) = (String::new(), after.to_owned(), Some(behind.to_owned()));
-        let group = self.group;
-        self.all.push(Setting { image, document: 0, path, line, part, before, after, behind, group });
+        let (document, group, repeats) = (0, self.group, Vec::new());
+        self.all.push(Setting { image, document, path, line, part, before, after, behind, repeats, group });
     }
 
     /// What is looked at cannot be.
@@ -130,22 +161,24 @@ impl<'f> Wishes<'f> {
 
     /// What can be made of the wishes.
     pub fn settle(mut self) -> Settings {
+        self.pinned_beside();
         let mut groups: BTreeMap<usize, Vec<Setting>> = BTreeMap::new();
         let mut fulfilled = Vec::new();
         for setting in self.agreed() {
             if is_fulfilled(self.documents, &setting) {
                 fulfilled.push(setting);
             } else if !self.broken.contains(&setting.group) {
-                groups.entry(setting.group).or_default().push(setting);
+                let repeats = self.repeats(&setting);
+                groups.entry(setting.group).or_default().push(Setting { repeats, ..setting });
             }
         }
         let mut set = Vec::new();
         self.sift(&mut set, groups.into_values().collect());
-        let Self { unknown, mut problems, .. } = self;
+        let Self { unknown, foreign, mut problems, .. } = self;
         set.sort_by_key(|setting| (setting.document, setting.line));
         problems.sort_by_key(|problem| problem.line);
         problems.dedup();
-        Settings { set, fulfilled, unknown, problems }
+        Settings { set, fulfilled, unknown, foreign, problems }
     }
 
     /// The scalar's text as it stands; where an alias brings it, its value.
@@ -158,12 +191,59 @@ impl<'f> Wishes<'f> {
         }
     }
 
+    /// A tag beside a digest that stays says nothing: it is not set.
+    fn pinned_beside(&mut self) {
+        let beside = |wish: &Setting| -> Option<String> {
+            let (mapping, _) = wish.path.rsplit_once('/')?;
+            let path = format!("{mapping}/digest");
+            let held = self.documents.get(wish.document)?.value.pointer(&path)?.as_str()?;
+            let goes = self.all.iter().any(|other| other.document == wish.document && other.path == path);
+            (!held.is_empty() && !goes).then_some(path)
+        };
+        let tags = self.all.iter().filter(|wish| wish.part == ImagePart::Tag && wish.behind.is_none());
+        let found: Vec<_> = tags
+            .filter_map(|wish| Some((wish.group, wish.image.clone(), wish.document, beside(wish)?)))
+            .collect();
+        for (group, image, document, path) in found {
+            if self.broken.insert(group) {
+                let line = self.line(document, &path);
+                self.refuse(Some(image), line, Cause::PinnedBeside { path });
+            }
+        }
+    }
+
+    /// Where aliases and merges repeat a scalar, as far as that is meant: a whole image is the same wherever it stands, and a
+    /// part of one where the alias has the same marker.
+    fn repeats(&self, setting: &Setting) -> Vec<String> {
+        let mut setting = setting.clone();
+        let is_alias = |leaf: &Leaf| matches!(leaf.role, Role::Alias { .. });
+        let document = self.documents.get(setting.document);
+        if !document.is_some_and(|document| leaves(document).iter().any(is_alias)) {
+            return Vec::new();
+        }
+        for _ in 0..REPEATS {
+            let error = apply(&self.file, self.text, std::slice::from_ref(&setting)).err();
+            let Some(EditError::Elsewhere { path, .. }) = error else { break };
+            let is_meant =
+                setting.part == ImagePart::Image || self.marked.contains(&(setting.document, path.clone()));
+            if !is_meant || setting.repeats.contains(&path) {
+                break;
+            }
+            setting.repeats.push(path);
+        }
+        setting.repeats
+    }
+
     /// One wish for each place. Those that contradict each other are broken.
     fn agreed(&mut self) -> Vec<Setting> {
         let mut places: HashMap<(usize, String), usize> = HashMap::new();
         let mut agreed: Vec<Setting> = Vec::new();
         for wish in std::mem::take(&mut self.all) {
             let place = (wish.document, wish.path.clone());
+            if self.held.contains(&place) {
+                self.broken.insert(wish.group);
+                continue;
+            }
             let Some(first) = places.get(&place).and_then(|at| agreed.get(*at)) else {
                 places.insert(place, agreed.len());
                 agreed.push(wish);

@@ -33,6 +33,19 @@ pub enum Kept {
     Banned { tag: String },
     /// The best candidate ranks below the current tag, and downgrades are not allowed.
     OlderThanCurrent,
+    /// The best candidate is the current version in another spelling.
+    SameVersion,
+}
+
+/// What keeps a tag from being a version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Flaw {
+    /// It has not three numbers with points between them.
+    Form,
+    /// It has more than three numbers.
+    Numbers,
+    /// One of its numbers begins with a zero, as in a date.
+    Zero,
 }
 
 /// Why a tag is not taken.
@@ -45,7 +58,7 @@ pub enum Reason<'s> {
     },
     /// `filterTags.pattern` is not found in it.
     NotMatched,
-    NotSemver,
+    NotSemver(Flaw),
     /// Of the range. A prerelease would be in it if the range named one.
     OutOfRange {
         prerelease: bool,
@@ -65,7 +78,7 @@ pub(super) enum Cause {
     /// The place of the pattern.
     Excluded(u16),
     NotMatched,
-    NotSemver,
+    NotSemver(Flaw),
     OutOfRange,
     Prerelease,
     NotANumber,
@@ -129,7 +142,7 @@ impl<'a, T: AsRef<str>> Decision<'a, T> {
             Cause::InvalidTag => Reason::InvalidTag,
             Cause::Excluded(at) => Reason::Excluded { pattern: self.selector.sieve.exclude(at) },
             Cause::NotMatched => Reason::NotMatched,
-            Cause::NotSemver => Reason::NotSemver,
+            Cause::NotSemver(flaw) => Reason::NotSemver(flaw),
             Cause::OutOfRange => Reason::OutOfRange { prerelease: false },
             Cause::Prerelease => Reason::OutOfRange { prerelease: true },
             Cause::NotANumber => Reason::NotANumber,
@@ -144,7 +157,14 @@ impl fmt::Display for Reason<'_> {
             Self::InvalidTag => f.write_str("no tag by the distribution specification"),
             Self::Excluded { pattern } => write!(f, "excluded by {pattern}"),
             Self::NotMatched => f.write_str("not matched by filterTags.pattern"),
-            Self::NotSemver => f.write_str("no version of three numbers"),
+            Self::NotSemver(Flaw::Form) => f.write_str("no version of three numbers"),
+            Self::NotSemver(Flaw::Numbers) => f.write_str(
+                "with more than three numbers, which semver does not know (take three of them with filterTags.extract, or \
+                 choose another policy)",
+            ),
+            Self::NotSemver(Flaw::Zero) => f.write_str(
+                "with a number that begins with 0, which semver does not allow (for dates, choose alphabetical)",
+            ),
             Self::OutOfRange { prerelease: false } => f.write_str("outside of the range"),
             Self::OutOfRange { prerelease: true } => {
                 f.write_str("a prerelease, and the range names none (>=1.0.0-0 would)")

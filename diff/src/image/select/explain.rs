@@ -41,6 +41,11 @@ impl<'a, T: AsRef<str>> Decision<'a, T> {
                 self.superlative(),
                 shown(self.current.as_deref().unwrap_or_default())
             ),
+            Outcome::Keep { best, why: Kept::SameVersion } => format!(
+                "{} stays: {} is the same version",
+                shown(self.current.as_deref().unwrap_or_default()),
+                shown(best)
+            ),
             Outcome::Nothing if self.tags.is_empty() => "the repository has no tags".to_owned(),
             Outcome::Nothing => self.nothing(),
         }

@@ -25,7 +25,7 @@ use std::cmp::Ordering;
 
 use jiff::Timestamp;
 
-pub use decision::{Decision, Kept, Outcome, Reason};
+pub use decision::{Decision, Flaw, Kept, Outcome, Reason};
 pub use error::PolicyError;
 pub use near::NearMiss;
 
@@ -144,6 +144,8 @@ impl Selector {
         };
         let outcome = if current == Some(best.tag) {
             Outcome::Winner(best.tag)
+        } else if current.is_some_and(|current| self.is_respelled(current, best, &ranked)) {
+            Outcome::Keep { best: best.tag, why: Kept::SameVersion }
         } else if let Some(tag) = self.ban(best, banned, created) {
             Outcome::Keep { best: best.tag, why: Kept::Banned { tag } }
         } else if younger(best) {
@@ -193,6 +195,18 @@ impl Selector {
     fn candidate<'t>(&self, tag: &'t str, created: Created) -> Result<Key<'t>, Cause> {
         let key = self.key(tag, created)?;
         self.ranker.admit(&key).map(|()| key)
+    }
+
+    /// True if the best candidate is the current one in another spelling, such as `v1.2.0` and `1.2.0`, and the current one is
+    /// there too.
+    fn is_respelled(&self, current: &str, best: &Ranked, ranked: &[Ranked]) -> bool {
+        let Some(there) = ranked.iter().find(|one| one.tag == current) else { return false };
+        let bare = |tag: &str| tag.strip_prefix('v').unwrap_or(tag).to_owned();
+        let is_whole = |tag: &str| self.sieve.see(tag).is_ok_and(|seen| seen == tag);
+        let is_version = matches!(best.key, Key::Version(_) | Key::Number(_));
+        is_version
+            && self.ranker.compare(&there.key, &best.key).is_eq()
+            && (bare(current) == bare(best.tag) || is_whole(current) && is_whole(best.tag))
     }
 
     /// What somebody took back and the best candidate is not better than. It need not be in the registry any

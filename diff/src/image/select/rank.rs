@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 use jiff::Timestamp;
 use semver::Version;
 
-use super::decision::Cause;
+use super::decision::{Cause, Flaw};
 use super::error::{PolicyError, shortened};
 use super::number::Number;
 use super::{Order, Rule, time};
@@ -59,7 +59,9 @@ impl Ranker {
     /// What a tag is ranked by, of what the policy sees of it. Says nothing of ranges.
     pub(super) fn key<'t>(&self, tag: &str, seen: Cow<'t, str>, created: Created) -> Result<Key<'t>, Cause> {
         match self {
-            Self::Semver { .. } => range::exact(&seen).map(Key::Version).ok_or(Cause::NotSemver),
+            Self::Semver { .. } => {
+                range::exact(&seen).map(Key::Version).ok_or_else(|| Cause::NotSemver(flaw(&seen)))
+            }
             Self::Alphabetical(_) => Ok(Key::Text(seen)),
             Self::Numerical(_) => Number::parse(&seen).map(Key::Number).ok_or(Cause::NotANumber),
             Self::Group(_) => time::parse(&seen).map(Key::Time).ok_or(Cause::NoTime),
@@ -104,5 +106,21 @@ impl Ranker {
             Self::Group(group) => format!("the newest by the group {group}"),
             Self::Created => "the image that was created last".to_owned(),
         }
+    }
+}
+
+/// Which rule of semver a text breaks.
+fn flaw(text: &str) -> Flaw {
+    let text = text.strip_prefix('v').unwrap_or(text);
+    let core = text.split(['-', '+']).next().unwrap_or_default();
+    let numbers: Vec<&str> = core.split('.').collect();
+    let are_numbers =
+        numbers.iter().all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()));
+    let has_zero = numbers.iter().any(|part| part.len() > 1 && part.starts_with('0'));
+    match numbers.len() {
+        _ if !are_numbers => Flaw::Form,
+        3 if has_zero => Flaw::Zero,
+        4.. => Flaw::Numbers,
+        _ => Flaw::Form,
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! For those who look for something beside a scalar, as a comment. Pure.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use granit_parser::ScalarStyle;
@@ -29,15 +30,16 @@ pub enum Role {
     Key(Option<String>),
     /// A scalar that a path names.
     Value(String),
-    /// An alias in place of a value.
-    Alias,
+    /// An alias in place of a value: the path that it stands at, and that of the scalar that it repeats. None where no
+    /// path leads there.
+    Alias { path: Option<String>, target: Option<String> },
     /// A scalar that no path names: it stands in what a `<<` merges.
     Merged,
 }
 
 /// All leaves of a document.
 pub fn leaves<'d>(document: &'d Document) -> Vec<Leaf<'d>> {
-    let mut walk = Walk { tree: &document.tree, leaves: Vec::new() };
+    let mut walk = Walk { tree: &document.tree, leaves: Vec::new(), paths: HashMap::new() };
     walk.node(Tree::ROOT, Some(String::new()));
     walk.leaves
 }
@@ -45,6 +47,8 @@ pub fn leaves<'d>(document: &'d Document) -> Vec<Leaf<'d>> {
 struct Walk<'d> {
     tree: &'d Tree<'d>,
     leaves: Vec<Leaf<'d>>,
+    /// Of the scalars so far. An anchor stands before its aliases.
+    paths: HashMap<NodeId, String>,
 }
 
 impl Walk<'_> {
@@ -52,8 +56,16 @@ impl Walk<'_> {
     fn node(&mut self, id: NodeId, path: Option<String>) {
         let Some(node) = self.tree.node(id) else { return };
         match &node.content {
-            Content::Scalar { .. } => self.leaf(id, path.map_or(Role::Merged, Role::Value)),
-            Content::Alias { .. } => self.leaf(id, Role::Alias),
+            Content::Scalar { .. } => {
+                if let Some(path) = &path {
+                    self.paths.insert(id, path.clone());
+                }
+                self.leaf(id, path.map_or(Role::Merged, Role::Value));
+            }
+            Content::Alias { .. } => {
+                let target = self.paths.get(&self.tree.resolve(id)).cloned();
+                self.leaf(id, Role::Alias { path, target });
+            }
             Content::Sequence(items) => {
                 for (at, item) in items.iter().enumerate() {
                     self.node(*item, path.as_deref().map(|path| child(path, &at.to_string())));

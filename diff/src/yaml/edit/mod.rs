@@ -78,6 +78,21 @@ pub fn edit(file: &str, text: &[u8], edits: &[Edit]) -> Result<Vec<u8>, EditErro
 /// # Errors
 /// As [`edit`]; also where a field is there already, or has no place behind the other.
 pub fn edit_with(file: &str, text: &[u8], edits: &[Edit], fields: &[NewField]) -> Result<Vec<u8>, EditError> {
+    edit_repeated(file, text, edits, fields, &[])
+}
+
+/// Does what [`edit_with`] does, where aliases and merges repeat an edited scalar at other paths: `repeats` names each of
+/// them with the value that it has then.
+///
+/// # Errors
+/// As [`edit_with`].
+pub fn edit_repeated(
+    file: &str,
+    text: &[u8],
+    edits: &[Edit],
+    fields: &[NewField],
+    repeats: &[Edit],
+) -> Result<Vec<u8>, EditError> {
     let file: Arc<str> = file.into();
     let (documents, errors) = read(&file, text);
     if let Some(error) = errors.into_iter().next() {
@@ -97,7 +112,8 @@ pub fn edit_with(file: &str, text: &[u8], edits: &[Edit], fields: &[NewField]) -
         })?;
     }
     let after = apply(text, editor.patches);
-    proof::prove(&file, &documents, edits, fields, &after)?;
+    let expected: Vec<Edit> = edits.iter().chain(repeats).cloned().collect();
+    proof::prove(&file, &documents, &expected, fields, &after)?;
     Ok(after)
 }
 

@@ -99,6 +99,37 @@ async fn the_time_is_that_of_the_configuration() {
 }
 
 #[tokio::test]
+async fn a_tag_that_is_no_image_says_so_once_and_nothing_of_the_registry() {
+    let created = r#""annotations":{"org.opencontainers.image.created":"2026-01-01T00:00:00Z"}"#;
+    for (body, part) in [
+        (
+            format!(
+                r#"{{"schemaVersion":2,"config":{{"digest":"sha256:0","mediaType":"application/vnd.cncf.helm.config.v1+json"}},{created}}}"#
+            ),
+            "such as a chart",
+        ),
+        (
+            format!(
+                r#"{{"schemaVersion":2,"artifactType":"application/vnd.in-toto+json","config":{{"digest":"sha256:0"}},{created}}}"#
+            ),
+            "attestation",
+        ),
+        (format!(r#"{{"schemaVersion":2,"manifests":[],{created}}}"#), "index has no image"),
+        ("{".to_owned(), "no manifest"),
+    ] {
+        let server = image(move |line| line.starts_with("GET").then(|| ok(body.clone()))).await;
+        let registries = registries();
+        for _ in 0..2 {
+            let error = registries.created(&server.place("a"), "1", LONG, LONG).await.unwrap_err();
+            assert!(error.trouble.is_of_tag() && error.to_string().contains(part), "{part}: {error}");
+        }
+        assert_eq!(server.lines().len(), 1);
+    }
+    let down = image(|_| Some(reply(500))).await;
+    assert!(!registries().created(&down.place("a"), "1", LONG, LONG).await.unwrap_err().trouble.is_of_tag());
+}
+
+#[tokio::test]
 async fn the_time_of_a_tag_is_kept_while_the_tag_is_listed() {
     let server = image(|line| line.contains("tags/list").then(|| ok(r#"{"tags":["1"]}"#))).await;
     let (registries, place) = (registries(), server.place("a"));

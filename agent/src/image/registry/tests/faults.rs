@@ -72,6 +72,61 @@ async fn a_host_that_has_enough_is_left_alone_until_the_time_it_says() {
 }
 
 #[tokio::test]
+async fn a_pause_of_one_login_tenant_or_way_is_not_that_of_another() {
+    let server = Server::start(|seen| match seen.authorization.as_str() {
+        "" => reply(401).header("www-authenticate", "Basic realm=\"x\""),
+        authorization if authorization.contains("YWxpY2U6") => reply(429).header("retry-after", "600"),
+        _ => ok(r#"{"tags":["a"]}"#),
+    })
+    .await;
+    let registries = registries();
+    let of = |tenant: &str, user: &str| {
+        let entry = format!(r#"{{"username":"{user}","password":"hunter2"}}"#);
+        Place { tenant: tenant.into(), ..server.place_with("a", &entry) }
+    };
+    check(&tags(&registries, &of("one", "alice")).await.unwrap_err(), "RateLimited", &["again in"]);
+    assert_eq!(tags(&registries, &of("two", "bob")).await.unwrap(), ["a"]);
+    assert_eq!(tags(&registries, &of("one", "bob")).await.unwrap(), ["a"]);
+    let asked = server.lines().len();
+    check(&tags(&registries, &of("one", "alice")).await.unwrap_err(), "RateLimited", &["again in"]);
+    assert_eq!(server.lines().len(), asked, "the pause holds for those who got it");
+    // Over TLS it is another way, which fails by itself.
+    let tls = Place { insecure: false, ..of("one", "alice") };
+    check(&tags(&registries, &tls).await.unwrap_err(), "Untrusted", &[]);
+}
+
+#[tokio::test]
+async fn a_tenant_does_not_wait_for_the_request_of_another() {
+    let count = AtomicUsize::new(0);
+    let server = Server::start(move |_| match count.fetch_add(1, Ordering::Relaxed) {
+        0 => ok(r#"{"tags":["a"]}"#).delay(Duration::from_secs(5)),
+        _ => ok(r#"{"tags":["b"]}"#),
+    })
+    .await;
+    let (registries, place) = (registries(), server.place("a"));
+    let started = Instant::now();
+    let second = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let found = tags(&registries, &Place { tenant: "two".into(), ..place.clone() }).await;
+        (found, started.elapsed())
+    };
+    let first = Place { tenant: "one".into(), ..place.clone() };
+    let (first, (second, after)) = tokio::join!(tags(&registries, &first), second);
+    assert_eq!((first.unwrap(), second.unwrap()), (vec!["a".to_owned()], vec!["b".to_owned()]));
+    assert!(after < Duration::from_secs(3), "{after:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_is_busy_and_says_for_how_long_is_left_alone() {
+    let server = Server::start(|_| reply(503).header("retry-after", "77")).await;
+    let registries = registries();
+    for path in ["a", "b"] {
+        check(&tags(&registries, &server.place(path)).await.unwrap_err(), "Unavailable", &["again in 7"]);
+    }
+    assert_eq!(server.lines().len(), 1);
+}
+
+#[tokio::test]
 async fn a_short_time_to_wait_is_waited_for() {
     let count = AtomicUsize::new(0);
     let server = Server::start(move |_| match count.fetch_add(1, Ordering::Relaxed) {

@@ -1,66 +1,64 @@
 //! Markers: where they count, what they set, and what is wrong with others.
 
 use super::{DIGEST, ImagePart, check, refused, run, table, wanted};
-use crate::image::edit::{Marker, Wanted, current, has_marker, is_candidate, markers, settings};
+use crate::image::edit::{Marker, Wanted, current, has_marker, is_candidate, markers};
 
 #[test]
 fn a_marker_counts_behind_a_scalar_of_any_style() {
-    check("a: x # <M>\n", "a: r.io/app:2.0 # <M>\n");
-    check("a: 'x' # <M>\n", "a: 'r.io/app:2.0' # <M>\n");
-    check("a:   \"x\"   # <M>\nb: 1\n", "a:   \"r.io/app:2.0\"   # <M>\nb: 1\n");
-    check("a: \"x\n  y\" # <M>\n", "a: \"r.io/app:2.0\" # <M>\n");
-    check("a: x\n  y # <M>\n", "a: r.io/app:2.0 # <M>\n");
-    check("a: &n x # <M>\n", "a: &n r.io/app:2.0 # <M>\n");
-    check("a: !!str x # <M>\n", "a: !!str r.io/app:2.0 # <M>\n");
+    check("a: app # <M>\n", "a: r.io/app:2.0 # <M>\n");
+    check("a: 'app' # <M>\n", "a: 'r.io/app:2.0' # <M>\n");
+    check("a:   \"app\"   # <M>\nb: 1\n", "a:   \"r.io/app:2.0\"   # <M>\nb: 1\n");
+    check("a: \"app\\\n  \" # <M>\n", "a: \"r.io/app:2.0\" # <M>\n");
+    check("a: &n app # <M>\n", "a: &n r.io/app:2.0 # <M>\n");
+    check("a: !!str app # <M>\n", "a: !!str r.io/app:2.0 # <M>\n");
     check("a: \"\" # <M>\n", "a: \"r.io/app:2.0\" # <M>\n");
     check("a: # <M>\nb: 1\n", "a: r.io/app:2.0 # <M>\nb: 1\n");
     check("a: ~ # <M>", "a: r.io/app:2.0 # <M>");
-    check("a: 5 # <M>\n", "a: r.io/app:2.0 # <M>\n");
-    check("x # <M>\n", "r.io/app:2.0 # <M>\n");
-    check("--- x # <M>\n...\n", "--- r.io/app:2.0 # <M>\n...\n");
-    check("? a\n: x # <M>\n", "? a\n: r.io/app:2.0 # <M>\n");
-    check("a#b: x#y # <M>\n", "a#b: r.io/app:2.0 # <M>\n");
-    check("é: '# ü' # <M>\n", "é: 'r.io/app:2.0' # <M>\n");
+    check("app # <M>\n", "r.io/app:2.0 # <M>\n");
+    check("--- app # <M>\n...\n", "--- r.io/app:2.0 # <M>\n...\n");
+    check("? a\n: app # <M>\n", "? a\n: r.io/app:2.0 # <M>\n");
+    check("a#b: app:x # <M>\n", "a#b: r.io/app:2.0 # <M>\n");
+    check("é#: 'app' # <M>\n", "é#: 'r.io/app:2.0' # <M>\n");
 }
 
 #[test]
 fn a_marker_counts_on_the_head_of_a_block() {
-    check("a: | # <M>\n  x\nb: 1\n", "a: | # <M>\n  r.io/app:2.0\nb: 1\n");
-    check("a: |- # <M>\n  x\n\nb: 1\n", "a: |- # <M>\n  r.io/app:2.0\n\nb: 1\n");
-    check("a: >- # <M>\n    x\n    y\n# z\n", "a: >- # <M>\n    r.io/app:2.0\n# z\n");
-    check("a: |+ # <M>\n  x\n\nb: 1\n", "a: |+ # <M>\n  r.io/app:2.0\n\nb: 1\n");
-    check("- | # <M>\n  x\n", "- | # <M>\n  r.io/app:2.0\n");
-    check("# <M>\n- |-\n  x\n", "# <M>\n- |-\n  r.io/app:2.0\n");
-    check("a: &n !!str | # <M>\n  x\n", "a: &n !!str | # <M>\n  r.io/app:2.0\n");
-    refused("a: | # <M>\n  x\n  y\n", &["x.yaml:1: `/a` holds 2 lines"]);
+    check("a: | # <M>\n  app\nb: 1\n", "a: | # <M>\n  r.io/app:2.0\nb: 1\n");
+    check("a: |- # <M>\n  app\n\nb: 1\n", "a: |- # <M>\n  r.io/app:2.0\n\nb: 1\n");
+    check("a: >- # <M>\n    app\n# z\n", "a: >- # <M>\n    r.io/app:2.0\n# z\n");
+    check("a: |+ # <M>\n  app\n\nb: 1\n", "a: |+ # <M>\n  r.io/app:2.0\n\nb: 1\n");
+    check("- | # <M>\n  app\n", "- | # <M>\n  r.io/app:2.0\n");
+    check("# <M>\n- |-\n  app\n", "# <M>\n- |-\n  r.io/app:2.0\n");
+    check("a: &n !!str | # <M>\n  app\n", "a: &n !!str | # <M>\n  r.io/app:2.0\n");
+    refused("a: | # <M>\n  app\n  y\n", &["x.yaml:1: `/a` holds 2 lines"]);
 }
 
 #[test]
 fn a_marker_counts_between_brackets() {
-    check("k: {a: x, # <M>\n b: y}\n", "k: {a: r.io/app:2.0, # <M>\n b: y}\n");
-    check("k: {a: x # <M>\n , b: y}\n", "k: {a: r.io/app:2.0 # <M>\n , b: y}\n");
-    check("k: [\n x, # <M>\n y # <V:tag>\n]\n", "k: [\n r.io/app:2.0, # <M>\n v2 # <V:tag>\n]\n");
-    check("k: [\n # <M>\n x,\n y\n]\n", "k: [\n # <M>\n r.io/app:2.0,\n y\n]\n");
-    check("{\n \"a\": \"x\" # <M>\n}\n", "{\n \"a\": \"r.io/app:2.0\" # <M>\n}\n");
+    check("k: {a: app, # <M>\n b: y}\n", "k: {a: r.io/app:2.0, # <M>\n b: y}\n");
+    check("k: {a: app # <M>\n , b: y}\n", "k: {a: r.io/app:2.0 # <M>\n , b: y}\n");
+    check("k: [\n app, # <M>\n y # <V:tag>\n]\n", "k: [\n r.io/app:2.0, # <M>\n v2 # <V:tag>\n]\n");
+    check("k: [\n # <M>\n app,\n y\n]\n", "k: [\n # <M>\n r.io/app:2.0,\n y\n]\n");
+    check("{\n \"a\": \"app\" # <M>\n}\n", "{\n \"a\": \"r.io/app:2.0\" # <M>\n}\n");
 }
 
 #[test]
 fn a_marker_counts_above_an_item_and_above_a_value_of_its_own_line() {
-    check("# <M>\n- x\n- y\n", "# <M>\n- r.io/app:2.0\n- y\n");
-    check("l:\n  - y\n\n  # <M>\n\n  - x\n", "l:\n  - y\n\n  # <M>\n\n  - r.io/app:2.0\n");
-    check("l:\n# why\n# <M>\n# why\n- x\n", "l:\n# why\n# <M>\n# why\n- r.io/app:2.0\n");
-    check("a:\n  # <M>\n  x\n", "a:\n  # <M>\n  r.io/app:2.0\n");
-    check("- # <M>\n  x\n", "- # <M>\n  r.io/app:2.0\n");
-    check("a: # <M>\n  x\nb: 1\n", "a: # <M>\n  r.io/app:2.0\nb: 1\n");
-    check("a: &n # <M>\n  x\n", "a: &n # <M>\n  r.io/app:2.0\n");
-    check("-\n# <M>\n- x\n", "-\n# <M>\n- r.io/app:2.0\n");
+    check("# <M>\n- app\n- y\n", "# <M>\n- r.io/app:2.0\n- y\n");
+    check("l:\n  - y\n\n  # <M>\n\n  - app\n", "l:\n  - y\n\n  # <M>\n\n  - r.io/app:2.0\n");
+    check("l:\n# why\n# <M>\n# why\n- app\n", "l:\n# why\n# <M>\n# why\n- r.io/app:2.0\n");
+    check("a:\n  # <M>\n  app\n", "a:\n  # <M>\n  r.io/app:2.0\n");
+    check("- # <M>\n  app\n", "- # <M>\n  r.io/app:2.0\n");
+    check("a: # <M>\n  app\nb: 1\n", "a: # <M>\n  r.io/app:2.0\nb: 1\n");
+    check("a: &n # <M>\n  app\n", "a: &n # <M>\n  r.io/app:2.0\n");
+    check("-\n# <M>\n- app\n", "-\n# <M>\n- r.io/app:2.0\n");
     check("-\n- # <M>\n-  # <V:tag>\n- y\n", "-\n- r.io/app:2.0 # <M>\n- v2  # <V:tag>\n- y\n");
-    check("- |\n  x\n- # <M>\n  y\n", "- |\n  x\n- # <M>\n  r.io/app:2.0\n");
+    check("- |\n  x\n- # <M>\n  app\n", "- |\n  x\n- # <M>\n  r.io/app:2.0\n");
     check("- &n # <M>\n- y\n", "- &n r.io/app:2.0 # <M>\n- y\n");
-    check("- ? a\n  : # <M>\n- x\n", "- ? a\n  : r.io/app:2.0 # <M>\n- x\n");
-    check("--- # <M>\nx\n", "--- # <M>\nr.io/app:2.0\n");
-    check("a: |\n  y\n# why\nl:\n# <M>\n- x\n", "a: |\n  y\n# why\nl:\n# <M>\n- r.io/app:2.0\n");
-    check("- |\n  y\n# <M>\n- x\n", "- |\n  y\n# <M>\n- r.io/app:2.0\n");
+    check("- ? a\n  : # <M>\n- app\n", "- ? a\n  : r.io/app:2.0 # <M>\n- app\n");
+    check("--- # <M>\napp\n", "--- # <M>\nr.io/app:2.0\n");
+    check("a: |\n  y\n# why\nl:\n# <M>\n- app\n", "a: |\n  y\n# why\nl:\n# <M>\n- r.io/app:2.0\n");
+    check("- |\n  y\n# <M>\n- app\n", "- |\n  y\n# <M>\n- r.io/app:2.0\n");
 }
 
 #[test]
@@ -69,10 +67,10 @@ fn the_form_of_a_marker_is_that_of_json() {
         "#{\"$imagepolicy\":\"ns:app\"}",
         "## {\"$imagepolicy\": \"ns:app\"}   ",
         "#\t{ \"$imagepolicy\" : \"ns:app\" }\t",
-        "# {\"other\": \"x\", \"$imagepolicy\": \"ns:app\"}",
+        "# {\"other\": \"app\", \"$imagepolicy\": \"ns:app\"}",
         "# {\"\\u0024imagepolicy\": \"x:y\", \"$imagepolicy\": \"ns:app\"}",
     ] {
-        check(&format!("a: x {marker}\r\nb: 1\r\n"), &format!("a: r.io/app:2.0 {marker}\r\nb: 1\r\n"));
+        check(&format!("a: app {marker}\r\nb: 1\r\n"), &format!("a: r.io/app:2.0 {marker}\r\nb: 1\r\n"));
     }
 }
 
@@ -80,21 +78,21 @@ fn the_form_of_a_marker_is_that_of_json() {
 fn parts_of_an_image_have_their_own_markers() {
     check("a: x # <M:tag>\n", "a: \"2.0\" # <M:tag>\n");
     check("a: v1 # <V:tag>\n", "a: v2 # <V:tag>\n");
-    check("a: x # <M:name>\n", "a: r.io/app # <M:name>\n");
-    check("a: x # <P>\n", "a: r.io/pin:3-x@DIGEST # <P>\n");
+    check("a: app # <M:name>\n", "a: r.io/app # <M:name>\n");
+    check("a: pin # <P>\n", "a: r.io/pin:3-x@DIGEST # <P>\n");
     check("a: x # <P:tag>\n", "a: 3-x # <P:tag>\n");
-    check("a: x # <P:digest>\n", "a: DIGEST # <P:digest>\n");
+    check("a: # <P:digest>\n", "a: DIGEST # <P:digest>\n");
     let pinned = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
+    check(&format!("a: {pinned} # <P:digest>\n"), "a: DIGEST # <P:digest>\n");
     check(&format!("a: 1@{pinned} # <P:tag>\n"), "a: 3-x@DIGEST # <P:tag>\n");
-    check(&format!("a: 1@{pinned} # <V:tag>\n"), "a: v2 # <V:tag>\n");
     let unpinned = "x.yaml:1: `/a` is to hold the digest, but none is known: set `digest: IfNotPresent`";
-    refused("a: x # {\"$imagepolicy\": \"ns:app:digest\"}\n", &[unpinned]);
+    refused("a: sha256:0 # {\"$imagepolicy\": \"ns:app:digest\"}\n", &[unpinned]);
     let mut by_digest = table();
     by_digest.images[0].tag = None;
     by_digest.images[0].digest = Some(DIGEST.to_owned());
-    let text = "a: x # {\"$imagepolicy\": \"ns:app\"}\nb: x # {\"$imagepolicy\": \"ns:app:tag\"}\n";
+    let text = "a: app # {\"$imagepolicy\": \"ns:app\"}\nb: 1.5 # {\"$imagepolicy\": \"ns:app:tag\"}\n";
     let (after, problems, _) = run(text, &by_digest);
-    assert_eq!(after, text.replacen('x', &format!("r.io/app@{DIGEST}"), 1));
+    assert_eq!(after, text.replacen("app", &format!("r.io/app@{DIGEST}"), 1));
     assert!(problems[0].starts_with("x.yaml:2: `/b` is to hold the tag, but"), "{problems:?}");
 }
 
@@ -132,7 +130,7 @@ fn a_tag_that_reads_as_a_number_or_a_date_is_quoted() {
     for tag in ["v1", "1.2.3", "1.2.3-4", "6801028a", "2024-01-01-x", "1e", "latest", "1.25-alpine"] {
         let wanted = wanted(&[("a", &format!("r/x:{tag}"))]);
         let text = |value: &str| format!("a: {value} # {{\"$imagepolicy\": \"ns:a:tag\"}}\n");
-        assert_eq!(run(&text("x"), &wanted).0, text(tag));
+        assert_eq!(run(&text("y"), &wanted).0, text(tag));
     }
 }
 
@@ -172,7 +170,7 @@ fn fluxs_own_files_become_what_flux_makes_of_them() {
         .replace("image: image #", &format!("image: image:v1.0.0@{digest} #"));
     assert_eq!(run(before, &wanted).0, after);
     let other = "image: user:v1.0.0 # {\"$imagepolicy\": \"other-namespace:policy\"}\n";
-    assert_eq!(settings("x.yaml", other.as_bytes(), &wanted), super::Settings::default());
+    assert_eq!(run(other, &wanted).0, other);
     let commented =
         "a:\n  # # 컨테이너\n  spec: # 컨테이너\n    image: used:v1.0.0 # the comment must stay!\n";
     assert_eq!(run(commented, &wanted).0, commented);
@@ -189,7 +187,7 @@ fn a_marker_that_does_not_read_is_a_problem_and_the_rest_goes_on() {
         "{\"$imagepolicy\": \"ns:app:\"}",
         "{\"$imagepolicy\": \"ns:app:tag:x\"}",
         "{\"$imagepolicy\": 1}",
-        "{\"$imagepolicy\": \"ns:app\", \"x\": 1}",
+        "{\"$imagepolicy\": \"ns:app\", \"app\": 1}",
         "{'$imagepolicy': 'ns:app'}",
         "{$imagepolicy: ns:app}",
         "{\"$imagepolicy\": \"ns:app\"",
@@ -197,7 +195,7 @@ fn a_marker_that_does_not_read_is_a_problem_and_the_rest_goes_on() {
         "why {\"$imagepolicy\": \"ns:app\"}",
         "{\"$imagepolicys\": \"ns:app\"}",
     ] {
-        refused(&format!("a: x # {marker}\n"), &[malformed]);
+        refused(&format!("a: app # {marker}\n"), &[malformed]);
     }
     let part = "x.yaml:1: this marker names the part `tags`: write `tag`, `name` or `digest`";
     refused("a: x # {\"$imagepolicy\": \"ns:app:tags\"}\n", &[part]);
@@ -210,29 +208,38 @@ fn a_marker_that_does_not_read_is_a_problem_and_the_rest_goes_on() {
 #[test]
 fn a_marker_that_belongs_to_no_scalar_is_a_problem() {
     for text in [
-        "# <M>\na: x\n",
-        "k:\n  # <M>\n  a: x\n",
-        "k: {a: x} # <M>\n",
-        "k: [x, y] # <M>\n",
-        "k: [[x]] # <M>\n",
-        "k: # <M>\n  a: x\n",
-        "k: # <M>\n- x\n",
-        "a: x\n# <M>\n",
-        "k:\n  a: x\n  # <M>\nb: 1\n",
-        "- # <M>\n  a: x\n",
-        "- # <M>\n  - x\n",
-        "- a: y\n  # <M>\n  b: x\n",
-        "# <M>\n--- x\n",
+        "# <M>\na: app\n",
+        "k:\n  # <M>\n  a: app\n",
+        "k: {a: app} # <M>\n",
+        "k: [app, y] # <M>\n",
+        "k: [[app]] # <M>\n",
+        "k: # <M>\n  a: app\n",
+        "k: # <M>\n- app\n",
+        "a: app\n# <M>\n",
+        "k:\n  a: app\n  # <M>\nb: 1\n",
+        "- # <M>\n  a: app\n",
+        "- # <M>\n  - app\n",
+        "- a: y\n  # <M>\n  b: app\n",
+        "# <M>\n--- app\n",
         "[a\n# <M>\n]\n",
-        "k: [\n x,\n] # <M>\n",
+        "k: [\n app,\n] # <M>\n",
         "k: {a: , b: } # <M>\n",
     ] {
         let line = text.split("<M>").next().map_or(0, |before| before.matches('\n').count()) + 1;
         refused(text, &[&format!("x.yaml:{line}: this marker belongs to no value: put it on")]);
     }
-    refused("a: &n x\nb: *n # <M>\n", &["x.yaml:2: this marker stands behind an alias: write the value out"]);
     refused(
-        "a:\n  <<: {b: x, # <M>\n    c: y}\n",
+        "a: &n app\nb: *n # <M>\n",
+        &[
+            "x.yaml:2: this marker stands behind an alias: put the same marker behind its anchor on line 1 too",
+        ],
+    );
+    refused(
+        "a: &n {b: app}\nc: *n # <M>\n",
+        &["x.yaml:2: this marker stands behind an alias of more than one"],
+    );
+    refused(
+        "a:\n  <<: {b: app, # <M>\n    c: y}\n",
         &["x.yaml:2: this marker stands in a mapping that `<<` merges"],
     );
 }
@@ -240,26 +247,39 @@ fn a_marker_that_belongs_to_no_scalar_is_a_problem() {
 #[test]
 fn of_two_markers_the_one_on_the_line_counts() {
     let second = |line| format!("x.yaml:{line}: the value of this marker has another marker: leave one");
-    refused("# <M>\n# <V:tag>\n- x\n", &[&second(1), &second(2)]);
-    let text = "# {\"$imagepolicy\": \"ns:app\"}\n- x # {\"$imagepolicy\": \"ns:v:tag\"}\n";
+    refused("# <M>\n# <V:tag>\n- app\n", &[&second(1), &second(2)]);
+    let text = "# {\"$imagepolicy\": \"ns:app\"}\n- app # {\"$imagepolicy\": \"ns:v:tag\"}\n";
     let (after, problems, _) = run(text, &table());
-    assert_eq!(after, text.replace("- x", "- v2"));
+    assert_eq!(after, text.replace("- app", "- v2"));
     assert_eq!(problems, [second(1)]);
 }
 
 #[test]
 fn text_that_only_speaks_of_markers_is_let_alone() {
-    check("# image: x # <M>\n# use <M> here\na: b\n", "# image: x # <M>\n# use <M> here\na: b\n");
-    check("a: |\n  b: x # <M>\n", "a: |\n  b: x # <M>\n");
-    check("a: '$imagepolicy # <M>'\n", "a: '$imagepolicy # <M>'\n");
+    check("# image: app # <M>\n# use <M> here\na: b\n", "# image: app # <M>\n# use <M> here\na: b\n");
 }
 
 #[test]
-fn an_anchor_that_is_repeated_is_not_changed() {
-    let elsewhere = "x.yaml:1: a change of `/a` would change `/b` on line 2 as well: write the value out";
-    refused("a: &n x # <M>\nb: *n\n", &[elsewhere]);
+fn an_anchor_is_changed_where_all_that_repeats_it_is_meant() {
+    check("a: &n app # <M>\nb: *n\nc: {d: *n}\n", "a: &n r.io/app:2.0 # <M>\nb: *n\nc: {d: *n}\n");
+    check(
+        "a: &n {b: app} # x\nc: &m app # <M>\nd: *m # <M>\n",
+        "a: &n {b: app} # x\nc: &m r.io/app:2.0 # <M>\nd: *m # <M>\n",
+    );
+    check("a: &n\n  i: app # <M>\nb:\n  <<: *n\n", "a: &n\n  i: r.io/app:2.0 # <M>\nb:\n  <<: *n\n");
+    check("a: &n v1 # <V:tag>\nb: *n # <V:tag>\n", "a: &n v2 # <V:tag>\nb: *n # <V:tag>\n");
+    let elsewhere =
+        "x.yaml:1: a change of `/a` would change `/b` on line 2 as well: put the same marker behind";
+    refused("a: &n v1 # <V:tag>\nb: *n\n", &[elsewhere]);
+    refused(
+        "a: &n v1 # <V:tag>\nb: *n # <M:tag>\n",
+        &[
+            elsewhere,
+            "x.yaml:2: this marker stands behind an alias: put the same marker behind its anchor on line 1",
+        ],
+    );
     let (after, problems, _) = run(
-        "a: &n x # {\"$imagepolicy\": \"ns:app\"}\nb: *n\nc: 1 # {\"$imagepolicy\": \"ns:v:tag\"}\n",
+        "a: &n v1 # {\"$imagepolicy\": \"ns:v:tag\"}\nb: *n\nc: 1 # {\"$imagepolicy\": \"ns:v:tag\"}\n",
         &table(),
     );
     assert!(after.ends_with("\nc: v2 # {\"$imagepolicy\": \"ns:v:tag\"}\n"), "{after}");
@@ -267,9 +287,56 @@ fn an_anchor_that_is_repeated_is_not_changed() {
 }
 
 #[test]
+fn a_marker_inside_a_text_is_told_if_it_is_ours() {
+    let buried = |line| format!("x.yaml:{line}: this marker stands inside a text, where it is no comment");
+    refused("a: |\n  b: x\n  c: x # <M>\n", &[&buried(3)]);
+    refused("a: >-\n  b: x # <M:tag>\n", &[&buried(2)]);
+    refused("a: 'x # {\"$imagepolicy\": \"ns:app\"}'\n", &[&buried(1)]);
+    check(
+        "a: |\n  x # {\"$imagepolicy\": \"other:app\"}\n  $imagepolicy\n",
+        "a: |\n  x # {\"$imagepolicy\": \"other:app\"}\n  $imagepolicy\n",
+    );
+}
+
+#[test]
+fn a_marker_that_stands_for_something_else_than_its_scalar_holds_is_a_problem() {
+    let not = |line: u32, path: &str, what: &str| {
+        format!("x.yaml:{line}: `{path}` does not hold {what}, which its marker")
+    };
+    refused(
+        "images:\n- name: a\n  newTag: 1.0.0 # <M>\n",
+        &[&not(3, "/images/0/newTag", "an image reference")],
+    );
+    refused("a: r.io/app:1 # <M:tag>\n", &[&not(1, "/a", "a tag")]);
+    refused(
+        "a: 5 # <M>\nb: KEY=1.0.0 # <M:tag>\n",
+        &[&not(1, "/a", "an image reference"), &not(2, "/b", "a tag")],
+    );
+    refused("a: --image=r.io/app:1.0.0 # <M>\n", &[&not(1, "/a", "an image reference")]);
+    refused("a: https://r.io/app:1.0.0 # <M>\n", &[&not(1, "/a", "an image reference")]);
+    refused("a: x # <P:digest>\n", &[&not(1, "/a", "a digest")]);
+    refused("a: 1.0.0 # <M:name>\n", &[&not(1, "/a", "a repository")]);
+    refused("a: ${TAG} # <M:tag>\n", &[&not(1, "/a", "a tag")]);
+}
+
+#[test]
+fn a_digest_in_git_is_not_dropped() {
+    let lose =
+        |path: &str| format!("x.yaml:1: `{path}` is pinned by a digest, which the new value would lose");
+    refused("a: r.io/app:1@DIGEST # <M>\n", &[&lose("/a")]);
+    refused("a: v1@DIGEST # <V:tag>\n", &[&lose("/a")]);
+    let beside = "x.yaml:4: `/images/0/digest` pins a digest beside the tag";
+    refused("images:\n- name: a\n  newTag: v1 # <V:tag>\n  digest: DIGEST\n", &[beside]);
+    check(
+        "images:\n- newTag: v1 # <P:tag>\n  digest: sha256:1 # <P:digest>\n",
+        "images:\n- newTag: 3-x # <P:tag>\n  digest: DIGEST # <P:digest>\n",
+    );
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_a_problem_if_it_has_markers() {
     refused(
-        "a: x # <M>\n<<<<<<< HEAD\nb: 1\n=======\nb: 2\n>>>>>>> main\n",
+        "a: app # <M>\n<<<<<<< HEAD\nb: 1\n=======\nb: 2\n>>>>>>> main\n",
         &["x.yaml:2: a merge conflict begins here"],
     );
     refused("a: {{ .Values.a }} # <M>\n{{- if .Values.b }}\n{{ end }}\n", &["x.yaml:"]);
@@ -321,7 +388,7 @@ fn a_marker_of_an_image_that_is_not_ours_is_told_apart() {
 fn an_image_of_which_nothing_was_selected_is_let_alone() {
     let mut wanted = table();
     wanted.images[0].tag = None;
-    let text = "a: x # {\"$imagepolicy\": \"ns:app\"}\nb: x # {\"$imagepolicy\": \"ns:app:tag\"}\n";
+    let text = "a: app # {\"$imagepolicy\": \"ns:app\"}\nb: app # {\"$imagepolicy\": \"ns:app:tag\"}\n";
     let (after, problems, done) = run(text, &wanted);
     assert_eq!((after.as_str(), problems.len(), done.unknown.len()), (text, 0, 0));
 }

@@ -32,14 +32,14 @@ fn refused(at: Target, what: &str, before: &str, expected: &str) {
 
 #[test]
 fn a_scalar_is_named_by_its_path() {
-    check(scalar(0, "/a", ImagePart::Image), "r.io/x:1.5", "a: y # why\n", "a: r.io/x:1.5 # why\n");
+    check(scalar(0, "/a", ImagePart::Image), "r.io/x:1.5", "a: q/y # why\n", "a: r.io/x:1.5 # why\n");
     check(
         scalar(1, "/l/1", ImagePart::Tag),
         "r.io/x:1.5",
         "a: 1\n---\nl: [a, b]\n",
         "a: 1\n---\nl: [a, \"1.5\"]\n",
     );
-    check(scalar(0, "/a/0", ImagePart::Name), "r.io/x:1.5", "{\"a\":[\"y\"]}", "{\"a\":[\"r.io/x\"]}");
+    check(scalar(0, "/a/0", ImagePart::Name), "r.io/x:1.5", "{\"a\":[\"q/y\"]}", "{\"a\":[\"r.io/x\"]}");
     check(scalar(0, "/a", ImagePart::Tag), "x:15", "{\"a\": 14}\n", "{\"a\": \"15\"}\n");
     check(scalar(0, "/a", ImagePart::Digest), "x@DIGEST", "a:\n", "a: DIGEST\n");
     refused(scalar(0, "/b", ImagePart::Tag), "x:1", "a: 1\n", "x.yaml:1: `/b` does not exist");
@@ -65,7 +65,7 @@ fn a_scalar_is_named_by_its_path() {
     refused(
         scalar(0, "/a", ImagePart::Digest),
         "x:1",
-        "a: 1\n",
+        "a: sha256:1\n",
         "x.yaml:1: `/a` is to hold the digest, but none",
     );
 }
@@ -73,10 +73,11 @@ fn a_scalar_is_named_by_its_path() {
 #[test]
 fn a_marker_and_a_target_of_one_scalar_agree_or_do_nothing() {
     let at = || scalar(0, "/a", ImagePart::Image);
-    check(at(), "r.io/x:1.5", "a: y # <M>\n", "a: r.io/x:1.5 # <M>\n");
-    let both = "x.yaml:1: `/a` is to hold both `1.5` and `r.io/x:1.5`: let one image set it";
-    refused(at(), "r.io/x:1.5", "a: y # <M:tag>\n", both);
-    refused(at(), "r.io/x:1.5", "a: \"1.5\" # <M:tag>\n", both);
+    check(at(), "r.io/x:1.5", "a: q/y # <M>\n", "a: r.io/x:1.5 # <M>\n");
+    let both = "x.yaml:1: `/a` is to hold both `r.io/x` and `r.io/x:1.5`: let one image set it";
+    refused(at(), "r.io/x:1.5", "a: q/y # <M:name>\n", both);
+    refused(at(), "r.io/x:1.5", "a: q/y # <M:tag>\n", "x.yaml:1: `/a` does not hold a tag");
+    refused(at(), "r.io/x:1.5", "a: \"1.5\" # <M:tag>\n", "x.yaml:1: `/a` does not hold an image reference");
 }
 
 #[test]
@@ -147,7 +148,7 @@ fn an_entry_without_a_tag_gets_one_in_its_own_style() {
     check(
         at(),
         "r/x:v2@DIGEST",
-        "images:\n- digest: old\n  name: a\n",
+        "images:\n- digest: sha256:0\n  name: a\n",
         "images:\n- digest: DIGEST\n  name: a\n  newTag: v2\n",
     );
     check(at(), "r/x@DIGEST", "images:\n- name: a\n", "images:\n- name: a\n  digest: DIGEST\n");

@@ -68,11 +68,12 @@ fn leaves_stand_in_the_order_of_the_text() {
     assert!(errors.is_empty(), "{errors:?}");
     let key = |path: &str| Role::Key(Some(path.to_owned()));
     let value = |path: &str| Role::Value(path.to_owned());
+    let alias = Role::Alias { path: Some("/c/0".to_owned()), target: Some("/a~1b".to_owned()) };
     let expected = [
         ("a/b", key("/a~1b"), "a/b"),
         ("x y", value("/a~1b"), "'x y'"),
         ("c", key("/c"), "c"),
-        ("n", Role::Alias, "*n"),
+        ("n", alias, "*n"),
         ("1", value("/c/1"), "1"),
         ("d", key("/d"), "d"),
         ("", value("/d"), ""),

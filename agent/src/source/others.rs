@@ -1,0 +1,95 @@
+//! What others committed to a branch since a commit that is known, compared with another base: what can be taken as it is,
+//! and what both changed. I/O: disk reads of the mirror.
+
+use std::collections::BTreeSet;
+
+use gix::objs::tree::EntryKind;
+use holdfast_diff::files::{MAX_DEPTH, depth};
+
+use super::folders::Entry;
+use super::tree::{Tree, below};
+use super::{Checkout, SourceError};
+
+/// What is at a path in a new commit, in place of what its base has there. None: nothing.
+#[derive(Clone)]
+pub struct Graft {
+    pub(super) path: String,
+    pub(super) entry: Option<Entry>,
+}
+
+/// What others changed.
+#[derive(Default)]
+pub struct Kept {
+    /// Files and folders that stand for themselves.
+    pub grafts: Vec<Graft>,
+    /// Files that were changed on both sides, or that are to be edited.
+    pub both: Vec<String>,
+}
+
+impl Checkout {
+    /// What changed from `ancestor` to this commit and is not in `base`. Files in `edited` are always among those of both.
+    pub fn since(&self, ancestor: &Self, base: &Self, edited: &[String]) -> Result<Kept, SourceError> {
+        let mut walk = Walk { tree: &self.tree, edited, kept: Kept::default() };
+        let root = |checkout: &Self| Some(Entry { kind: EntryKind::Tree, id: checkout.tree.root });
+        walk.node("", root(base), root(ancestor), root(self))?;
+        Ok(walk.kept)
+    }
+}
+
+struct Walk<'a> {
+    /// Of the mirror that all of them are in.
+    tree: &'a Tree,
+    edited: &'a [String],
+    kept: Kept,
+}
+
+impl Walk<'_> {
+    fn node(
+        &mut self,
+        path: &str,
+        base: Option<Entry>,
+        ancestor: Option<Entry>,
+        theirs: Option<Entry>,
+    ) -> Result<(), SourceError> {
+        if theirs == ancestor || theirs == base {
+            return Ok(());
+        }
+        if base == ancestor && !self.holds_edited(path) {
+            self.kept.grafts.push(Graft { path: path.to_owned(), entry: theirs });
+            return Ok(());
+        }
+        let sides = [base, ancestor, theirs];
+        if sides.iter().flatten().any(|entry| entry.kind != EntryKind::Tree) {
+            self.kept.both.push(path.to_owned());
+            return Ok(());
+        }
+        if depth(path) > MAX_DEPTH {
+            return Err(SourceError::TooDeep { path: path.to_owned(), limit: MAX_DEPTH });
+        }
+        let mut lists = Vec::new();
+        for side in sides {
+            lists.push(match side {
+                Some(folder) => self.tree.entries(folder.id, path)?.to_vec(),
+                None => Vec::new(),
+            });
+        }
+        let names: BTreeSet<Box<str>> = lists.iter().flatten().map(|(name, _)| name.clone()).collect();
+        let found = |list: usize, name: &str| {
+            let list = lists.get(list)?;
+            list.iter().find(|(known, _)| **known == *name).map(|(_, entry)| *entry)
+        };
+        for name in names {
+            let [base, ancestor, theirs] = [0, 1, 2].map(|list| found(list, &name));
+            self.node(&below(path, &name), base, ancestor, theirs)?;
+        }
+        Ok(())
+    }
+
+    /// True if a file that is edited is at the path, or below it.
+    fn holds_edited(&self, path: &str) -> bool {
+        self.edited.iter().any(|edited| {
+            path.is_empty()
+                || edited.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        })
+    }
+}
