@@ -140,11 +140,13 @@ fn a_generated_name_follows_and_a_sync_that_cannot_be_rendered_holds_nothing_up(
         stage.image("1.1.0").await?;
         stage.has("main", "app/values.yaml", ":1.1.0 # {").await?;
         stage.has("main", "wrong/kustomization.yaml", "newTag: 1.0.0 #").await?;
-        shared.env.ready("proposal-follow", "app", None).await?;
-        let name = "{.spec.template.spec.volumes[0].configMap.name}";
-        let name = shared.jsonpath("proposal-follow", "deployment/web", name).await?;
-        let held = shared.jsonpath("proposal-follow", &format!("configmap/{name}"), "{.data}").await?;
-        assert!(held.contains(":1.1.0"), "{name}: {held}");
-        Ok(())
+        eventually(SOON, "the Deployment to use the new values", || async {
+            let name = "{.spec.template.spec.volumes[0].configMap.name}";
+            let name = shared.jsonpath("proposal-follow", "deployment/web", name).await?;
+            let held = shared.jsonpath("proposal-follow", &format!("configmap/{name}"), "{.data}").await?;
+            anyhow::ensure!(held.contains(":1.1.0"), "{name}: {held}");
+            Ok(true)
+        })
+        .await
     })
 }

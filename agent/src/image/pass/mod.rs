@@ -149,6 +149,7 @@ async fn write(pass: &Pass<'_>, scanned: Vec<Scanned>, found: &mut Found) -> Res
                 selected(found, &scanned, pass.now, |image| changes.iter().any(|one| one.image == image));
                 if published.commit.branch == pass.update.spec.branch() {
                     written(found, &proven);
+                    found.proposal = pass.status.proposal.as_ref().map(|_| None);
                 } else {
                     let base = published.base.clone();
                     found.proposal = Some(Some(ProposalStatus { images, base, refused: None }));

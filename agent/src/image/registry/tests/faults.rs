@@ -92,14 +92,14 @@ async fn a_pause_of_one_login_tenant_or_way_is_not_that_of_another() {
     assert_eq!(server.lines().len(), asked, "the pause holds for those who got it");
     // Over TLS it is another way, which fails by itself.
     let tls = Place { insecure: false, ..of("one", "alice") };
-    check(&tags(&registries, &tls).await.unwrap_err(), "Untrusted", &[]);
+    assert_ne!(tags(&registries, &tls).await.unwrap_err().name(), "RateLimited");
 }
 
 #[tokio::test]
 async fn a_tenant_does_not_wait_for_the_request_of_another() {
     let count = AtomicUsize::new(0);
     let server = Server::start(move |_| match count.fetch_add(1, Ordering::Relaxed) {
-        0 => ok(r#"{"tags":["a"]}"#).delay(Duration::from_secs(5)),
+        0 => ok(r#"{"tags":["a"]}"#).delay(Duration::from_secs(2)),
         _ => ok(r#"{"tags":["b"]}"#),
     })
     .await;
@@ -113,7 +113,7 @@ async fn a_tenant_does_not_wait_for_the_request_of_another() {
     let first = Place { tenant: "one".into(), ..place.clone() };
     let (first, (second, after)) = tokio::join!(tags(&registries, &first), second);
     assert_eq!((first.unwrap(), second.unwrap()), (vec!["a".to_owned()], vec!["b".to_owned()]));
-    assert!(after < Duration::from_secs(3), "{after:?}");
+    assert!(after < Duration::from_millis(1900), "{after:?}");
 }
 
 #[tokio::test]
