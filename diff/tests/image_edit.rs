@@ -119,8 +119,10 @@ fn done(text: &str, wanted: &Wanted) -> (Settings, Vec<u8>) {
 fn with(text: &[u8], made: &[Setting]) -> Vec<Value> {
     let mut documents = documents(text);
     for setting in made {
-        let scalar = documents[setting.document].pointer_mut(&setting.path).expect("the scalar is there");
-        *scalar = json!(setting.after);
+        for path in setting.repeats.iter().chain([&setting.path]) {
+            let scalar = documents[setting.document].pointer_mut(path).expect("the scalar is there");
+            *scalar = json!(setting.after);
+        }
     }
     documents
 }
@@ -165,7 +167,7 @@ proptest! {
         let (found, after) = done(&text, &wanted);
         prop_assert_eq!(found.unknown.len(), scalars.len() - 1);
         if let [problem] = &found.problems[..] {
-            prop_assert!(matches!(problem.cause, Cause::Lines { .. }), "{}", problem);
+            prop_assert!(matches!(problem.cause, Cause::Lines { .. } | Cause::Unfit { .. }), "{}", problem);
             prop_assert_eq!(&after, text.as_bytes());
             return Ok(());
         }
@@ -193,7 +195,7 @@ proptest! {
         let wanted = images(&tags);
         let (found, after) = done(&text, &wanted);
         prop_assert!(found.unknown.is_empty());
-        let are_lines = found.problems.iter().all(|problem| matches!(problem.cause, Cause::Lines { .. }));
+        let are_lines = found.problems.iter().all(|problem| matches!(problem.cause, Cause::Lines { .. } | Cause::Unfit { .. }));
         prop_assert!(are_lines, "{:?}", found);
         let before = documents(text.as_bytes());
         let had = markers("x.yaml", text.as_bytes()).markers.into_iter().zip(&tags).filter(|(marker, tag)| {
