@@ -18,7 +18,9 @@ use gix::protocol::transport::packetline::PacketLineRef;
 use gix::protocol::transport::{Protocol, Service};
 
 /// Bytes of one answer, without its pack.
-pub const LIMIT: u64 = 16 * 1024 * 1024;
+const LIMIT: u64 = 16 * 1024 * 1024;
+/// Which part of them the lines before a pack may be. There are few, and each takes the library long.
+const LINES: u64 = 16;
 
 /// What a server is sending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +50,7 @@ impl Part {
 pub struct Budget(Arc<Mutex<Count>>);
 
 struct Count {
+    limit: u64,
     /// Nothing while a pack is read.
     left: Option<u64>,
     part: Part,
@@ -59,16 +62,22 @@ struct Count {
 
 impl Default for Budget {
     fn default() -> Self {
-        let (part, left) = (Part::Capabilities, Some(LIMIT));
-        let count = Count { left, part, exceeded: None, can_be_shallow: false, is_sha256: false };
-        Self(Arc::new(Mutex::new(count)))
+        Self::of(LIMIT)
     }
 }
 
 impl Budget {
-    /// What was too large, if anything was.
-    pub fn exceeded(&self) -> Option<Part> {
-        self.lock().exceeded
+    /// One of so many bytes for each answer.
+    fn of(limit: u64) -> Self {
+        let (part, left) = (Part::Capabilities, Some(limit));
+        let count = Count { limit, left, part, exceeded: None, can_be_shallow: false, is_sha256: false };
+        Self(Arc::new(Mutex::new(count)))
+    }
+
+    /// What was too large, if anything was, and how many bytes it may have.
+    pub fn exceeded(&self) -> Option<(Part, u64)> {
+        let count = self.lock();
+        count.exceeded.map(|part| (part, if part == Part::Lines { count.limit / LINES } else { count.limit }))
     }
 
     fn lock(&self) -> MutexGuard<'_, Count> {
@@ -96,12 +105,16 @@ impl Budget {
 
     fn begin(&self, part: Part) {
         let mut count = self.lock();
-        (count.left, count.part) = (Some(LIMIT), part);
+        (count.left, count.part) = (Some(count.limit), part);
     }
 
     /// What is read from here on is something else of the same answer.
     fn goes_on_with(&self, part: Part) {
-        self.lock().part = part;
+        let mut count = self.lock();
+        if part == Part::Lines && count.part != Part::Lines {
+            count.left = count.left.map(|left| left.min(count.limit / LINES));
+        }
+        count.part = part;
     }
 
     fn lift(&self) {

@@ -22,7 +22,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::error::of_library;
-use super::limit::{Bounded, Budget, Counted, LIMIT};
+use super::limit::{Bounded, Budget, Counted};
 use super::location::Scheme;
 use super::pauses::{Pause, Pauses};
 use super::program::{Pipes, Program};
@@ -222,8 +222,8 @@ impl Said {
     /// What an error of gix means on this connection.
     pub fn explain(&self, error: &(dyn Error + 'static)) -> SourceError {
         let url = || self.location.to_string();
-        if let Some(part) = self.budget.exceeded() {
-            return SourceError::AnswerTooLarge { url: url(), part: part.name(), limit: LIMIT };
+        if let Some((part, limit)) = self.budget.exceeded() {
+            return SourceError::AnswerTooLarge { url: url(), part: part.name(), limit };
         }
         if let Some(trouble) = self.last.trouble() {
             return self.of_http(trouble);

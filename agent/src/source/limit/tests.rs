@@ -11,6 +11,8 @@ use gix::remote::fetch::{Shallow, Tags};
 
 use super::*;
 
+/// Bytes that an answer may have here.
+const SMALL: u64 = 1024 * 1024;
 const ID: &str = "ce013625030ba8dba906f756967f9e9ca394464a";
 
 /// Sends a text, and then a line again and again.
@@ -44,7 +46,7 @@ struct Server {
 }
 
 fn server(begin: &str, again: &str, version: Protocol) -> Server {
-    let (budget, sent) = (Budget::default(), Arc::<AtomicU64>::default());
+    let (budget, sent) = (Budget::of(SMALL), Arc::<AtomicU64>::default());
     let endless = Endless { begin: begin.into(), line: line(again).into(), at: 0, sent: sent.clone() };
     let reader = Counted::new(endless, budget.clone());
     let none = None::<(String, Option<u16>)>;
@@ -90,8 +92,9 @@ fn what_a_server_sends_beside_a_pack_is_bounded() {
         (old + "0000", shallow, one, Part::Lines),
     ] {
         let (budget, sent) = fetch(server(&begin, &again, version));
-        assert_eq!(budget.exceeded(), Some(expected), "{again}");
-        assert!((LIMIT..2 * LIMIT).contains(&sent), "{expected:?}: {sent}");
+        let limit = if expected == Part::Lines { SMALL / LINES } else { SMALL };
+        assert_eq!(budget.exceeded(), Some((expected, limit)), "{again}");
+        assert!((limit..2 * SMALL).contains(&sent), "{expected:?}: {sent}");
     }
 }
 
@@ -106,7 +109,7 @@ fn the_report_on_a_push_is_bounded() {
     let request = transport.request(WriteMode::Binary, MessageKind::Flush, false).unwrap();
     let mut report = request.into_read().unwrap();
     while let Some(Ok(_)) = report.readline() {}
-    assert_eq!(budget.exceeded(), Some(Part::Report));
+    assert_eq!(budget.exceeded(), Some((Part::Report, SMALL)));
 }
 
 #[test]
@@ -118,6 +121,6 @@ fn a_pack_has_a_limit_of_its_own() {
     drop(shown);
     let request = transport.request(WriteMode::Binary, MessageKind::Flush, false).unwrap();
     let pack = request.into_read().unwrap();
-    assert_eq!(io::copy(&mut pack.take(2 * LIMIT), &mut io::sink()).unwrap(), 2 * LIMIT);
+    assert_eq!(io::copy(&mut pack.take(2 * SMALL), &mut io::sink()).unwrap(), 2 * SMALL);
     assert_eq!(budget.exceeded(), None);
 }
