@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use holdfast_diff::files::{Entry, FileKind, Files, FilesError, Place};
+use holdfast_diff::files::{Entry, EntryKind, FileKind, Files, FilesError, Place};
 use holdfast_diff::kustomize::build::{Options, build};
 use holdfast_diff::kustomize::host::Host;
 use holdfast_diff::yaml;
@@ -63,7 +63,7 @@ impl Files for Disk {
     fn list(&self, path: &str) -> Result<Option<Vec<Entry>>, FilesError> {
         let Ok(entries) = std::fs::read_dir(self.root.join(path)) else { return Ok(None) };
         let entry = |entry: std::fs::DirEntry| {
-            let kind = if entry.path().is_dir() { FileKind::Folder } else { FileKind::File };
+            let kind = if entry.path().is_dir() { EntryKind::Folder } else { EntryKind::File };
             Entry { name: entry.file_name().to_string_lossy().into_owned(), kind }
         };
         let mut entries: Vec<_> = entries.flatten().map(entry).collect();
