@@ -261,7 +261,7 @@ pub struct DriftObject {
     /// Digest of the manifest, while the object is not corrected. If the manifest changes, this is no longer drift.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manifest: Option<String>,
-    /// Why the object could not be put back: the refusal of the API server.
+    /// Why the object could not be corrected: the refusal of the API server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusal: Option<String>,
 }
