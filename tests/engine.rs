@@ -1,6 +1,8 @@
 //! The engine on a real API server: what git says is what is there, whoever else writes, and nothing more is done.
 //! I/O: processes, network.
 
+#[path = "engine/keep.rs"]
+mod keep;
 #[path = "engine/leaving.rs"]
 mod leaving;
 

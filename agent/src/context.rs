@@ -17,6 +17,7 @@ use crate::api::{Approval, ApprovalDecision, ApprovalSpec, ImageUpdate, Sync, co
 use crate::cluster::Cluster;
 use crate::cluster::accounts::Accounts;
 use crate::cluster::clients::{ClientError, Clients, MayWrite};
+use crate::cluster::contents::Contents;
 use crate::cluster::discovery::Discovery;
 use crate::cluster::lookup::Lookups;
 use crate::cluster::marks::key::{KeyError, KeyIn};
@@ -220,6 +221,7 @@ impl Context {
                 permissions: Permissions::default(),
                 lookups: Lookups::new(options.policy.namespaces.is_empty()),
                 accounts: Accounts::new(client.clone()),
+                contents: Contents::default(),
                 watches: Watches::new(
                     clients.clone(),
                     view.clone(),

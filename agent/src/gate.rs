@@ -162,9 +162,17 @@ fn needs_approval(change: &Change, policy: ApprovalPolicy, set: Set, many: bool)
             let all: Vec<String> = [why, hint, doubt].into_iter().flatten().collect();
             (!all.is_empty()).then(|| all.join("; "))
         }
-        ApprovalPolicy::Deletions if deletes => Some("the policy asks for every deletion".to_owned()),
+        ApprovalPolicy::Deletions if deletes => Some(with_risk("the policy asks for every deletion", change)),
         ApprovalPolicy::Never | ApprovalPolicy::Deletions => None,
-        ApprovalPolicy::Always => Some("the policy asks for every change".to_owned()),
+        ApprovalPolicy::Always => Some(with_risk("the policy asks for every change", change)),
+    }
+}
+
+/// Whoever approves a deletion must know what would go along.
+fn with_risk(why: &str, change: &Change) -> String {
+    match change.risk.as_ref().filter(|_| change.operation.deletes()) {
+        Some(risk) => format!("{why}; {risk}"),
+        None => why.to_owned(),
     }
 }
 

@@ -10,6 +10,7 @@ pub mod fields;
 pub mod files;
 pub mod ghosts;
 pub mod go_number;
+pub mod handling;
 pub mod health;
 pub mod ignore;
 pub mod image;

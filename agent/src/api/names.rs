@@ -7,13 +7,6 @@ pub const GROUP: &str = "holdfast.dev";
 /// The extra of a user who is impersonated by the agent. Admission sees it: it refuses Approvals that come with it.
 pub const IMPERSONATED: &str = "holdfast.dev/agent";
 
-/// On an object in git: [`DISABLED`] keeps it when it leaves git.
-pub const PRUNE: &str = "holdfast.dev/prune";
-pub const DISABLED: &str = "Disabled";
-/// On an object in git: when it is applied (`Always`, [`IF_NOT_PRESENT`], [`NEVER`]).
-pub const APPLY: &str = "holdfast.dev/apply";
-pub const IF_NOT_PRESENT: &str = "IfNotPresent";
-pub const NEVER: &str = "Never";
 /// On an object in git: [`ALLOWED`] lets an immutable field be changed by delete and create without an approval.
 pub const RECREATE: &str = "holdfast.dev/recreate";
 pub const ALLOWED: &str = "Allowed";

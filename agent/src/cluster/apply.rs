@@ -19,7 +19,9 @@ use serde_json::json;
 use tracing::debug;
 
 use super::Cluster;
+use super::early;
 use super::entry::Entry;
+use super::holders;
 use super::observe::Lingering;
 use super::prune;
 use super::refusal::ObjectError;
@@ -70,11 +72,39 @@ pub async fn apply<'a>(
     owner: &SyncRef,
     approved: ApprovedPlan,
     kinds: &Kinds,
-    Failed { objects: mut failed, wave: failed_wave, lingering }: Failed,
+    failed: Failed,
     Until { superseded, ended }: Until<impl Fn() -> BoxFuture<'a, bool>, impl Fn() -> Option<String>>,
 ) -> Outcome {
     let (removals, writes): (Vec<Change>, Vec<Change>) =
         approved.into_plan().changes.into_iter().partition(|change| change.operation.removes());
+    let (lingering, until) = (failed.lingering.clone(), (&superseded, &ended));
+    let mut outcome = write_all(cluster, requests, owner, writes, kinds, failed, until).await;
+    if !outcome.errors.is_empty() {
+        let deleted = removals.iter().filter(|change| change.operation == Operation::Delete);
+        let deleted: Vec<_> =
+            deleted.filter_map(|change| Some((&change.object, kinds.get(&change.object)?))).collect();
+        holders::name(requests, &deleted, &mut outcome.errors).await;
+    }
+    if !removals.is_empty() && (!outcome.errors.is_empty() || outcome.waits.is_some()) {
+        outcome
+            .waits
+            .get_or_insert_with(|| "nothing is removed before everything else is applied".to_owned());
+    } else if outcome.waits.is_none() {
+        prune::prune(cluster, requests, (removals, &lingering), kinds, &mut outcome, ended).await;
+    }
+    outcome
+}
+
+/// Makes the changes that remove nothing.
+async fn write_all<'a>(
+    cluster: &Cluster,
+    requests: &Requests,
+    owner: &SyncRef,
+    writes: Vec<Change>,
+    kinds: &Kinds,
+    Failed { objects: mut failed, wave: failed_wave, lingering: _ }: Failed,
+    (superseded, ended): (&impl Fn() -> BoxFuture<'a, bool>, &impl Fn() -> Option<String>),
+) -> Outcome {
     let mut outcome = Outcome::default();
     let mut wave = None;
     for (stage, changes) in stages(writes) {
@@ -155,13 +185,6 @@ pub async fn apply<'a>(
             }
         }
     }
-    if !removals.is_empty() && (!outcome.errors.is_empty() || outcome.waits.is_some()) {
-        outcome
-            .waits
-            .get_or_insert_with(|| "nothing is removed before everything else is applied".to_owned());
-    } else {
-        prune::prune(cluster, requests, (removals, &lingering), kinds, &mut outcome, ended).await;
-    }
     outcome
 }
 
@@ -234,7 +257,10 @@ async fn write(
     let Some(_writing) = cluster.view.begin_write(object, seen) else { return Ok(Written::Changed) };
     let refused = |error: &kube::Error| ObjectError::from_server(object, change.origin.as_ref(), error);
     if let Some(takeover) = &change.takeover {
-        take_over(requests, kind, object, takeover).await.map_err(|error| refused(&error))?;
+        match take_over(requests, kind, object, takeover).await {
+            Err(error) if is_conflict(&error) => return Ok(Written::Changed),
+            taken => taken.map_err(|error| refused(&error))?,
+        }
     }
     if change.operation == Operation::Recreate {
         let uid = change.uid.as_deref().unwrap_or_default();
@@ -247,7 +273,8 @@ async fn write(
     // What was not there when the plan was made is not overwritten if it is there now: that would be another plan.
     let force = change.operation != Operation::Create;
     let marked = cluster.view.marks.stamp(owner, object, &manifest.value);
-    let applied = requests.apply(kind, object, &marked, Apply { force, dry_run: false }).await;
+    let apply = || requests.apply(kind, object, &marked, Apply { force, dry_run: false });
+    let applied = early::repeat(&cluster.view, object, apply).await;
     let live = applied.map_err(|error| {
         if !force && is_conflict(&error) {
             let message = "it was created by someone else since it was planned; it is planned again";

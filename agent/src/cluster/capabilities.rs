@@ -10,7 +10,7 @@ use kube::Client;
 use serde::Deserialize;
 
 /// The Accept header of aggregated discovery (KEP-3352), with the plain one as the last resort.
-const AGGREGATED: &str =
+pub(super) const AGGREGATED: &str =
     "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json";
 
 /// The version of a cluster, and what it serves.

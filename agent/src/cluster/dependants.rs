@@ -1,21 +1,25 @@
-//! What would go along with an object that is deleted: claims that the garbage collector removes with it, and what the
-//! owner of a finalizer removes.
+//! What would go along with an object that is deleted: claims that the garbage collector removes with it, what the
+//! owner of a finalizer removes, and what is in a container.
 //!
-//! I/O: API reads, for kinds that can own claims.
+//! I/O: API reads, for kinds that can own claims, and for containers.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use holdfast_diff::object::{GroupKind, ObjectId};
 use serde_json::Value;
 
 use super::Cluster;
+use super::contents;
 use super::entry::Entry;
 use super::refusal;
 use super::requests::{Dependants, Requests, ResourceType, is_forbidden};
 
 /// Owners above a claim that are looked at: a claim of a StatefulSet of a custom object has two.
 const DEPTH: usize = 4;
+
+/// Claims of a namespace that are looked through.
+const CLAIMS: usize = 100_000;
 
 /// Why deleting objects would remove more than themselves.
 ///
@@ -31,6 +35,8 @@ pub async fn risks(
         if let Some(finalizer) = &entry.finalizer {
             let risk = format!("the finalizer {finalizer} may remove more than the object");
             risks.insert(object.clone(), risk);
+        } else if let Some(keep) = entry.keep.as_ref().filter(|keep| !keep.stays) {
+            risks.insert(object.clone(), format!("{} asks for a confirmation", keep.mark));
         } else if dependants == Dependants::Go && may_own_claims(&object.kind) && !object.namespace.is_empty()
         {
             owners.entry(object.namespace.clone()).or_default().insert(&entry.uid, object);
@@ -52,6 +58,59 @@ pub async fn risks(
     Ok(risks)
 }
 
+/// What the containers among objects hold, which are to be deleted.
+#[derive(Debug, Default)]
+pub struct Along {
+    /// Why a container stays.
+    pub held: HashMap<ObjectId, String>,
+    /// What would go along with one.
+    pub risks: HashMap<ObjectId, String>,
+}
+
+/// Finds out what would go along with containers. `going` is deleted anyway, and `wanted` is in git.
+#[expect(clippy::implicit_hasher, reason = "all sets of the agent have the same hasher")]
+pub async fn along(
+    cluster: &Cluster,
+    requests: &Requests,
+    doomed: &[(&ObjectId, &Entry, Dependants)],
+    going: &HashSet<&ObjectId>,
+    wanted: &HashSet<&ObjectId>,
+) -> Result<Along, kube::Error> {
+    let mut along = Along::default();
+    for (container, entry, _) in doomed {
+        if !contents::is_container(container) {
+            continue;
+        }
+        let asking = cluster.contents.of(cluster, requests, &entry.kind, container);
+        let inside = Box::pin(asking).await?;
+        if let Some(why) = inside.holds(wanted) {
+            along.held.insert((*container).clone(), why);
+        } else if let Some(risk) = inside.risk(container, going) {
+            along.risks.insert((*container).clone(), risk);
+        }
+    }
+    Ok(along)
+}
+
+/// Why objects stay that are to be deleted: what is kept belongs to them, and the garbage collector would delete it.
+pub fn held_by_dependants(
+    doomed: &[(&ObjectId, &Entry, Dependants)],
+    members: &[(ObjectId, Entry)],
+) -> HashMap<ObjectId, String> {
+    let kept = members
+        .iter()
+        .filter_map(|(object, entry)| Some((object, entry.keep.as_ref().filter(|keep| keep.stays)?)));
+    let held = kept.flat_map(|(object, keep)| {
+        let owners = doomed
+            .iter()
+            .filter(|(_, entry, dependants)| *dependants == Dependants::Go && keep.belongs_to(&entry.uid));
+        let why =
+            format!("{object}, which is kept ({}), belongs to it and would be deleted with it", keep.mark);
+        owners.map(move |(owner, ..)| ((*owner).clone(), why.clone()))
+    });
+    held.collect()
+}
+
 /// The objects of a namespace that claims belong to.
 async fn claimed(
     cluster: &Cluster,
@@ -60,7 +119,7 @@ async fn claimed(
     owners: &HashMap<&str, &ObjectId>,
 ) -> Result<HashMap<ObjectId, String>, kube::Error> {
     let mut risks = HashMap::new();
-    for claim in requests.metadata(&claims(), namespace).await? {
+    for claim in requests.metadata(&claims(), namespace, CLAIMS).await?.0 {
         if let Some(object) = owner(cluster, requests, namespace, &claim, owners).await? {
             let name = claim.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
             risks.entry(object.clone()).or_insert_with(|| {

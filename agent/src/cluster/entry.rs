@@ -9,6 +9,7 @@ use holdfast_diff::applyset::PART_OF;
 use holdfast_diff::compare;
 use holdfast_diff::digest::Digest;
 use holdfast_diff::fields;
+use holdfast_diff::handling;
 use holdfast_diff::health::{self, Health};
 use holdfast_diff::object::ObjectId;
 use holdfast_diff::order::{Stage, rank, wave};
@@ -30,8 +31,8 @@ pub struct Entry {
     pub uid: Box<str>,
     pub owner: SyncRef,
     pub stage: Stage,
-    /// Git says that the object must stay when it leaves git.
-    pub keep: bool,
+    /// What its marks say of its end, if they say anything.
+    pub keep: Option<Arc<Keep>>,
     /// Its deletion is under way.
     pub ending: Option<Arc<Ending>>,
     /// A finalizer of somebody who may remove more than the object when it goes.
@@ -48,6 +49,33 @@ pub struct Entry {
     /// The manifest, and the live fingerprint that the server has proven to satisfy it.
     pub(super) verified: Option<(Digest, Digest)>,
     pub(super) version: u64,
+}
+
+/// What the marks of an object say of its end: it stays, or a person must agree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keep {
+    /// The mark, in the words of a message.
+    pub mark: String,
+    /// False if it goes once a person agrees.
+    pub stays: bool,
+    /// The UIDs of the objects that it belongs to: the garbage collector deletes it with them.
+    owners: Vec<Box<str>>,
+}
+
+impl Keep {
+    fn of(object: &Value) -> Option<Self> {
+        let keeps = handling::keeps(object);
+        let stays = keeps.is_some();
+        let mark = keeps.or_else(|| handling::confirms(object))?;
+        let owners = object.pointer("/metadata/ownerReferences").and_then(Value::as_array);
+        let uids = owners.into_iter().flatten().filter_map(|owner| owner.get("uid")?.as_str());
+        Some(Self { mark, stays, owners: uids.map(Into::into).collect() })
+    }
+
+    /// True if the object would go with the one that has this UID.
+    pub fn belongs_to(&self, uid: &str) -> bool {
+        self.owners.iter().any(|owner| **owner == *uid)
+    }
 }
 
 /// How a Job that has done its work goes.
@@ -156,7 +184,7 @@ impl Entry {
             uid: metadata.get("uid").and_then(Value::as_str).unwrap_or_default().into(),
             owner,
             stage: Stage { wave: wave(annotation), rank: rank(&kind.kind) },
-            keep: annotation(names::PRUNE) == Some(names::DISABLED),
+            keep: Keep::of(object).map(Arc::new),
             ending: Ending::of(object),
             finalizer: finalizers(metadata).find(|name| !HARMLESS.contains(name)).map(Arc::from),
             completed,
@@ -211,6 +239,11 @@ impl Entry {
     /// True if it was read at the same version.
     pub(super) fn is_of(&self, object: &Value) -> bool {
         self.version == version(object)
+    }
+
+    /// The mark by which it stays when it leaves git.
+    pub fn kept(&self) -> Option<&str> {
+        self.keep.as_ref().filter(|keep| keep.stays).map(|keep| keep.mark.as_str())
     }
 
     /// True if the server has proven that the object, as it is now, is what the manifest says.

@@ -7,10 +7,14 @@ pub mod apply;
 pub mod capabilities;
 pub mod clients;
 pub mod contact;
+pub mod contents;
 pub mod contest;
 pub mod dependants;
 pub mod discovery;
+pub mod early;
 pub mod entry;
+pub mod everything;
+pub mod holders;
 pub mod judges;
 pub mod lookup;
 pub mod marks;
@@ -36,6 +40,7 @@ use kube::runtime::reflector::{ObjectRef, Store};
 
 use self::accounts::Accounts;
 use self::clients::{ClientError, Clients};
+use self::contents::Contents;
 use self::discovery::Discovery;
 use self::lookup::Lookups;
 use self::permissions::Permissions;
@@ -52,6 +57,7 @@ pub struct Cluster {
     pub uid: String,
     pub clients: Arc<Clients>,
     pub accounts: Accounts,
+    pub contents: Contents,
     pub discovery: Discovery,
     pub lookups: Lookups,
     pub permissions: Permissions,

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use futures::StreamExt as _;
 use holdfast_diff::digest::Digest;
 use holdfast_diff::fields;
+use holdfast_diff::handling::{self, Applied};
 use holdfast_diff::object::ObjectId;
 use holdfast_diff::order::Stage;
 use holdfast_diff::plan::{Prediction, Seen};
@@ -24,14 +25,14 @@ use self::watching::{Needs, watch};
 
 use super::Cluster;
 use super::contest::{self, ActsAs, Barred};
-use super::dependants;
+use super::dependants::{self, Along};
 use super::entry::{Ending, Entry};
+use super::holders;
 use super::marks::Whose;
 use super::parent::Unseen;
 use super::refusal::{ObjectError, chain};
 use super::requests::{Dependants, Requests, ResourceType};
 use super::resolve::Desired;
-use crate::api::names;
 use crate::sync_ref::SyncRef;
 
 /// How many objects of one Sync are looked at side by side.
@@ -56,6 +57,10 @@ pub struct Observed {
     pub moving: Vec<(ObjectId, SyncRef)>,
     /// Why more would go than an object itself, if it were deleted.
     pub risks: HashMap<ObjectId, String>,
+    /// Why objects that left git stay: what is kept, or in git, would go with them.
+    pub held: HashMap<ObjectId, String>,
+    /// Members that git wants to be left alone and kept from now on, which their live form does not say; and the mark.
+    pub released: Vec<(ObjectId, Entry, String)>,
     /// Desired objects that may not be seen.
     pub hidden: HashSet<ObjectId>,
     /// Where members that left git some time ago cannot be seen.
@@ -152,7 +157,15 @@ pub async fn observe(
             }
             Ok(Look::Seen(seen)) => observed.objects.push((desired, seen)),
             Ok(Look::Ending(how)) => observed.ending.push((desired.object, how)),
-            Ok(Look::LeftAlone) => {}
+            Ok(Look::LeftAlone) => {
+                let member = cluster.view.get(&desired.object).filter(|entry| entry.owner == *owner);
+                if let (Some(entry), Some(mark)) = (member, handling::keeps(&desired.manifest.value))
+                    && entry.kept().is_none()
+                    && entry.ending.is_none()
+                {
+                    observed.released.push((desired.object, entry, mark));
+                }
+            }
             Ok(Look::Refused { live, error }) => {
                 observed.fail(Stage::of(&desired.manifest));
                 observed.refused.push((desired, live));
@@ -183,7 +196,10 @@ pub async fn observe(
             None => observed.surplus.push((object, entry)),
         }
     }
-    look_below(cluster, requests, &mut observed).await;
+    look_below(cluster, requests, owner, &wanted, &mut observed).await;
+    let surplus = observed.surplus.iter().filter(|(_, entry)| entry.kept().is_none());
+    let deleted: Vec<_> = surplus.map(|(object, entry)| (object, &entry.kind)).collect();
+    holders::name(requests, &deleted, &mut observed.errors).await;
     observed
 }
 
@@ -195,7 +211,13 @@ impl Observed {
 }
 
 /// Finds out what would go along with what is to be deleted.
-async fn look_below(cluster: &Cluster, requests: &Requests, observed: &mut Observed) {
+async fn look_below(
+    cluster: &Cluster,
+    requests: &Requests,
+    owner: &SyncRef,
+    wanted: &HashSet<&ObjectId>,
+    observed: &mut Observed,
+) {
     let recreated: Vec<(ObjectId, Entry, Dependants)> = observed
         .objects
         .iter()
@@ -205,15 +227,48 @@ async fn look_below(cluster: &Cluster, requests: &Requests, observed: &mut Obser
             Some((desired.object.clone(), cluster.view.get(&desired.object)?, dependants))
         })
         .collect();
+    let surplus = observed.surplus.iter().filter(|(_, entry)| entry.kept().is_none());
     let recreated = recreated.iter().map(|(object, entry, dependants)| (object, entry, *dependants));
-    let doomed = observed.surplus.iter().map(|(object, entry)| (object, entry, Dependants::Go));
-    let doomed = doomed.chain(recreated);
-    match dependants::risks(cluster, requests, doomed).await {
-        Ok(risks) => observed.risks = risks,
+    let doomed: Vec<(&ObjectId, &Entry, Dependants)> =
+        surplus.map(|(object, entry)| (object, entry, Dependants::Go)).chain(recreated).collect();
+    if doomed.is_empty() {
+        return;
+    }
+    let going: HashSet<&ObjectId> = doomed.iter().map(|(object, ..)| *object).collect();
+    let members = cluster.view.members_that(owner, |_, entry| entry.kept().is_some());
+    observed.held = dependants::held_by_dependants(&doomed, &members);
+    let risks = dependants::risks(cluster, requests, doomed.iter().copied());
+    let along = dependants::along(cluster, requests, &doomed, &going, wanted);
+    match futures::future::try_join(risks, along).await {
+        Ok((risks, Along { held, risks: others })) => {
+            observed.risks = risks;
+            observed.risks.extend(others);
+            observed.held.extend(held);
+        }
         Err(error) => {
             let what = "what belongs to objects that are to be deleted";
             observed.errors.push(ObjectError::transient(&what, None, "Unreachable", chain(&error)));
         }
+    }
+    refuse_replacement(observed);
+}
+
+/// Refuses to replace what holds something that is kept, or that is in git.
+fn refuse_replacement(observed: &mut Observed) {
+    let (held, objects) = std::mem::take(&mut observed.objects)
+        .into_iter()
+        .partition(|(desired, _)| observed.held.contains_key(&desired.object));
+    observed.objects = objects;
+    let held: Vec<(Desired, Seen)> = held;
+    for (desired, _) in held {
+        let why = &observed.held[&desired.object];
+        let message = format!(
+            "it can only be replaced, and {why}; undo the change in git, or create it under another name"
+        );
+        let error =
+            ObjectError::user(&desired.object, Some(&desired.manifest.origin), "ReplacementHeld", message);
+        observed.fail(Stage::of(&desired.manifest));
+        observed.errors.push(error);
     }
 }
 
@@ -237,8 +292,8 @@ async fn look(
     desired: &mut Desired,
     absent: &HashSet<ObjectId>,
 ) -> Result<Look, ObjectError> {
-    let policy = desired.manifest.annotation(names::APPLY);
-    if policy == Some(names::NEVER) {
+    let applied = handling::applied(&desired.manifest.value);
+    if applied == Applied::Never {
         return Ok(Look::LeftAlone);
     }
     if !desired.served {
@@ -248,7 +303,7 @@ async fn look(
         if let Some(how) = entry.ending {
             return Ok(Look::Ending(how));
         }
-        if policy == Some(names::IF_NOT_PRESENT) {
+        if applied == Applied::IfNotPresent {
             return Ok(Look::LeftAlone);
         }
         if entry.judged != cluster.view.judges.version(owner, &desired.object.kind) {
@@ -287,7 +342,7 @@ async fn look(
     if let Some(how) = Ending::of(&live) {
         return Ok(Look::Ending(how));
     }
-    if policy == Some(names::IF_NOT_PRESENT) {
+    if applied == Applied::IfNotPresent {
         return Ok(Look::LeftAlone);
     }
     let predicted = match predict(cluster, requests, owner, desired, &live).await {

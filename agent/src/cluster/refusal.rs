@@ -6,6 +6,7 @@ use holdfast_diff::applyset::{MARK, PART_OF, SYNC};
 use holdfast_diff::object::{ObjectId, Origin};
 use kube::core::Status;
 
+use super::early;
 use super::requests::refusal;
 pub use crate::error::chain;
 use crate::error::{Class, StageError};
@@ -139,6 +140,7 @@ fn explain(status: &Status) -> (Class, &'static str, String) {
         403 if said.contains("because it is being terminated") => {
             (Class::Transient, "NamespaceTerminating", said.to_owned())
         }
+        403 if early::is_not_made_yet(said) => (Class::Transient, "NotMadeYet", said.to_owned()),
         403 => (Class::User, "Denied", said.to_owned()),
         404 if said.contains("namespaces ") => {
             (Class::User, "NamespaceNotFound", format!("{said}; add the Namespace to git, or create it"))

@@ -201,12 +201,27 @@ impl Requests {
         self.send(request, bytes(manifest)?).await
     }
 
-    /// The metadata of all objects of a kind in a namespace.
-    pub async fn metadata(&self, kind: &ResourceType, namespace: &str) -> Result<Vec<Value>, kube::Error> {
-        let request =
-            Request::builder().method(Method::GET).uri(kind.path(namespace, "")).header("Accept", METADATA);
-        let list: Value = self.send(request, Vec::new()).await?;
-        Ok(list.get("items").and_then(Value::as_array).cloned().unwrap_or_default())
+    /// The metadata of the objects of a kind in a namespace, or in all of them; and whether there are more than `limit`.
+    pub async fn metadata(
+        &self,
+        kind: &ResourceType,
+        namespace: &str,
+        limit: usize,
+    ) -> Result<(Vec<Value>, bool), kube::Error> {
+        let (mut items, mut next) = (Vec::new(), String::new());
+        loop {
+            let path = format!("{}?limit={PAGE}&continue={}", kind.path(namespace, ""), encode(&next));
+            let request = Request::builder().method(Method::GET).uri(path).header("Accept", METADATA);
+            let mut list: Value = self.send(request, Vec::new()).await?;
+            if let Some(page) = list.get_mut("items").and_then(Value::as_array_mut) {
+                items.append(page);
+            }
+            let more = list.pointer("/metadata/continue").and_then(Value::as_str);
+            more.unwrap_or_default().clone_into(&mut next);
+            if next.is_empty() || items.len() >= limit {
+                return Ok((items, !next.is_empty()));
+            }
+        }
     }
 
     /// Changes an object to another value in a dry run, by a JSON merge patch: what would the server make of it?

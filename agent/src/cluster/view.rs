@@ -308,6 +308,15 @@ impl View {
         places
     }
 
+    /// The members of all Syncs in a namespace that are kept, with the mark that keeps them.
+    pub fn kept_in(&self, namespace: &str) -> Vec<(ObjectId, Option<String>)> {
+        let state = self.lock();
+        let inside = state.objects.iter().filter(|(object, _)| *object.namespace == *namespace);
+        let kept =
+            inside.filter_map(|(object, entry)| Some((object.clone(), Some(entry.kept()?.to_owned()))));
+        kept.collect()
+    }
+
     /// How many objects belong to a Sync.
     pub fn count(&self, owner: &SyncRef) -> usize {
         self.lock().members.get(owner).map_or(0, BTreeSet::len)

@@ -1,7 +1,8 @@
 //! What is amiss in git and stops nothing: told once, in the status and by an Event. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use holdfast_diff::handling;
 use holdfast_diff::object::ObjectId;
 use serde_json::Value;
 
@@ -11,6 +12,7 @@ use crate::cluster::resolve::Desired;
 /// Finds what is amiss in what a Sync desires.
 pub fn mistakes(run: &Run<'_>, desired: &[Desired]) -> Vec<String> {
     let mut found = scaled_twice(desired);
+    found.extend(marks(desired));
     let matched: BTreeSet<usize> = desired.iter().flat_map(|desired| desired.ignored.rules()).collect();
     let rules = run.sync.spec.drift.ignore.len();
     found.extend(desired.iter().filter(|desired| desired.has_status).map(|desired| {
@@ -25,6 +27,21 @@ pub fn mistakes(run: &Run<'_>, desired: &[Desired]) -> Vec<String> {
         )
     }));
     found
+}
+
+/// Marks that are not understood, each with the first object that has it.
+fn marks(desired: &[Desired]) -> Vec<String> {
+    let mut found: BTreeMap<String, (&Desired, usize)> = BTreeMap::new();
+    for desired in desired {
+        for mistake in handling::mistakes(&desired.manifest.value) {
+            found.entry(mistake).and_modify(|(_, more)| *more += 1).or_insert((desired, 0));
+        }
+    }
+    let tell = |(mistake, (desired, more)): (String, (&Desired, usize))| {
+        let others = if more > 0 { format!(", and {more} more") } else { String::new() };
+        format!("{} ({}){others}: {mistake}", desired.object, desired.manifest.origin)
+    };
+    found.into_iter().map(tell).collect()
 }
 
 /// Objects whose replicas are in git although an autoscaler in git sets them.

@@ -319,6 +319,7 @@ pub fn plan(run: &Run<'_>, Seen { tree, revision, .. }: &Seen, observed: &mut Ob
             }
         }
     }
+    changes.extend(releases(observed, &mut kinds));
     let surplus = observed.surplus();
     let (mut waits, mut next) = (None, lingering::next(run, observed));
     if !surplus.is_empty() && observed.errors.is_empty() {
@@ -346,12 +347,25 @@ pub fn removals(
 ) -> Vec<Change> {
     let removal = |(object, entry): (ObjectId, Entry)| {
         kinds.insert(object.clone(), entry.kind.clone());
-        let keep = keep.or(entry.keep.then_some("holdfast.dev/prune: Disabled"));
+        let held = observed.seen.held.get(&object).map(String::as_str);
+        let keep = keep.or(entry.kept()).or(held);
         let risk = observed.risk(&object);
         let (version, uid) = (entry.kind.api_version(), entry.uid.to_string());
         plan::removed(object, version, uid, entry.stage, keep).with_risk(risk)
     };
     surplus.into_iter().map(removal).collect()
+}
+
+/// Plans to let go what git wants to be left alone and kept, before it leaves git: then its live form must say so.
+fn releases(observed: &mut Observed, kinds: &mut Kinds) -> Vec<Change> {
+    let release = |(object, entry, mark): (ObjectId, Entry, String)| {
+        kinds.insert(object.clone(), entry.kind.clone());
+        let (version, uid) = (entry.kind.api_version(), entry.uid.to_string());
+        let mut change = plan::removed(object, version, uid, entry.stage, Some(&mark));
+        change.reason = format!("left alone and kept: {mark}");
+        change
+    };
+    std::mem::take(&mut observed.seen.released).into_iter().map(release).collect()
 }
 
 pub fn only_reported(run: &Run<'_>) -> bool {

@@ -86,6 +86,15 @@ pub fn takeover(live: &Value, api_version: &str) -> Option<Takeover> {
 impl Owners {
     /// Reads the owners of a live object that is applied in this API version.
     pub fn of(live: &Value, api_version: &str) -> Self {
+        Self::read(live, api_version, managers::describes)
+    }
+
+    /// The same, of an object to which git only adds: what other tools described stays theirs.
+    pub fn beside(live: &Value, api_version: &str) -> Self {
+        Self::read(live, api_version, |_| false)
+    }
+
+    fn read(live: &Value, api_version: &str, is_taken: impl Fn(&str) -> bool) -> Self {
         let applied = fields::applied(live);
         let text = |entry: &Value, name: &str| fields::text(entry, name).unwrap_or_default().to_owned();
         let mut owners = Self {
@@ -106,7 +115,7 @@ impl Owners {
             let Some(set) = entry.get("fieldsV1").and_then(Value::as_object) else { continue };
             let (manager, subresource) = (text(entry, "manager"), text(entry, "subresource"));
             let is_ours = applied.is_some_and(|(_, ours)| std::ptr::eq(ours, &raw const entry["fieldsV1"]));
-            let is_former = applied.is_none() && subresource.is_empty() && managers::describes(&manager);
+            let is_former = applied.is_none() && subresource.is_empty() && is_taken(&manager);
             if is_ours || is_former {
                 owners.time = owners.time.max(text(entry, "time"));
                 owners.former.extend(is_former.then(|| manager.clone()));

@@ -3,6 +3,7 @@
 //! The server's dry run is the oracle. Only where something leaves git that others own too, or where the apply is refused as
 //! it is, more is asked. I/O: API reads and dry runs.
 
+use holdfast_diff::handling;
 use holdfast_diff::plan::Prediction;
 use holdfast_diff::takeover::{
     Extra, Leaving, Owners, Set, Settled, applied_to, both, extras, nulled, set_of,
@@ -42,7 +43,8 @@ pub(super) async fn predict(
     desired: &mut Desired,
     live: &Value,
 ) -> Result<Predicted, ObjectError> {
-    let owners = Owners::of(live, &desired.kind.api_version());
+    let of = if handling::merges(&desired.manifest.value) { Owners::beside } else { Owners::of };
+    let owners = of(live, &desired.kind.api_version());
     desired.keep_live(live, owners.first(live).as_ref());
     let subject = Subject { cluster, requests, sync, live, owners };
     let error = match subject.becomes(desired).await {

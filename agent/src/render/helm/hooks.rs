@@ -13,7 +13,6 @@ use crate::api::names;
 const HOOK: &str = "helm.sh/hook";
 const WEIGHT: &str = "helm.sh/hook-weight";
 const DELETE_POLICY: &str = "helm.sh/hook-delete-policy";
-const RESOURCE_POLICY: &str = "helm.sh/resource-policy";
 const WAVE: &str = "holdfast.dev/wave";
 
 /// If a release is there already.
@@ -65,12 +64,6 @@ pub fn place(manifests: Vec<Manifest>, phase: Phase) -> Placed {
     let mut placed = Placed::default();
     for mut manifest in manifests {
         let events = manifest.annotation(HOOK).map(words).unwrap_or_default();
-        if manifest
-            .annotation(RESOURCE_POLICY)
-            .is_some_and(|policy| words(policy).contains(&"keep".to_owned()))
-        {
-            annotate(&mut manifest, names::PRUNE, names::DISABLED);
-        }
         match side(&events, phase) {
             Standing::Ordinary => {}
             Standing::LeftOut => {
@@ -337,15 +330,6 @@ mod tests {
         assert_eq!(policy("a: b"), DeletePolicy { before_creation, ..DeletePolicy::default() });
         let both = policy("'helm.sh/hook-delete-policy': 'hook-succeeded,hook-failed'");
         assert_eq!(both, DeletePolicy { before_creation: false, succeeded, failed });
-    }
-
-    #[test]
-    fn what_helm_keeps_is_not_pruned() {
-        let kept = object("ConfigMap", "a", &["'helm.sh/resource-policy': keep"]);
-        let placed = place(vec![kept, object("ConfigMap", "b", &[])], Phase::Upgrade);
-        assert_eq!(placed.manifests[0].annotation(names::PRUNE), Some(names::DISABLED));
-        assert_eq!(placed.manifests[1].value, object("ConfigMap", "b", &[]).value);
-        assert_eq!(placed.hooks, []);
     }
 
     #[test]

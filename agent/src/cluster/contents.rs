@@ -1,0 +1,251 @@
+//! What would go along with a container: everything in a Namespace, and every object of a kind with its definition. What is kept
+//! holds its container; the rest is named in the plan.
+//!
+//! Asked for where a container is to be deleted, and not more often than every few seconds. I/O: API reads.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures::StreamExt as _;
+use holdfast_diff::handling;
+use holdfast_diff::object::{GroupKind, ObjectId};
+use serde_json::Value;
+
+use super::Cluster;
+use super::everything;
+use super::refusal;
+use super::requests::{Requests, ResourceType};
+use crate::identity::Identity;
+
+/// How long what was found is believed: a plan that waits is made again at every run.
+const BELIEVED: Duration = Duration::from_secs(10);
+/// Kinds that are listed side by side.
+const SIDE_BY_SIDE: usize = 8;
+/// Objects of one kind that are read.
+const OBJECTS: usize = 10_000;
+/// Objects that a message names.
+const NAMED: usize = 5;
+
+/// What was found in each container, and when, by the identity that asked.
+type Found = HashMap<(Identity, ObjectId), (Instant, Arc<Inside>)>;
+
+/// What was found in containers a moment ago.
+#[derive(Default)]
+pub struct Contents(Mutex<Found>);
+
+/// What is in one container, without what controllers keep in it.
+#[derive(Debug, Default)]
+pub struct Inside {
+    /// With the mark that keeps it, if it has one.
+    pub objects: Vec<(ObjectId, Option<String>)>,
+    /// There are more than were read.
+    pub more: bool,
+    /// What cannot be listed, and so may be there.
+    pub unseen: Vec<String>,
+}
+
+/// True for objects whose deletion deletes others.
+pub fn is_container(object: &ObjectId) -> bool {
+    object.kind.is("", "Namespace") || is_definition(object)
+}
+
+fn is_definition(object: &ObjectId) -> bool {
+    object.kind.is("apiextensions.k8s.io", "CustomResourceDefinition")
+}
+
+impl Contents {
+    /// What is in a container, as far as an identity may see it.
+    pub async fn of(
+        &self,
+        cluster: &Cluster,
+        requests: &Requests,
+        kind: &ResourceType,
+        container: &ObjectId,
+    ) -> Result<Arc<Inside>, kube::Error> {
+        let key = (requests.identity().clone(), container.clone());
+        if let Some((_, inside)) = self.lock().get(&key).filter(|(since, _)| since.elapsed() < BELIEVED) {
+            return Ok(inside.clone());
+        }
+        let (kinds, namespace) = if is_definition(container) {
+            let definition = requests.get(kind, container).await?.unwrap_or_default();
+            (defined(&definition).into_iter().collect(), "")
+        } else {
+            let all = everything::kinds(requests.client()).await?.into_iter();
+            (all.filter(|kind| kind.namespaced && is_told(&kind.kind)).collect::<Vec<_>>(), &*container.name)
+        };
+        let lists = kinds.into_iter().map(|kind| {
+            let (requests, namespace) = (requests.unbounded(), namespace.to_owned());
+            async move {
+                let listed = requests.metadata(&kind, &namespace, OBJECTS).await;
+                (kind, listed)
+            }
+        });
+        let mut lists = futures::stream::iter(lists).buffered(SIDE_BY_SIDE);
+        let mut inside = Inside::default();
+        while let Some((kind, listed)) = lists.next().await {
+            match listed {
+                Ok((items, more)) => {
+                    inside.more |= more;
+                    inside.objects.extend(items.iter().filter_map(|item| found(&kind, item)));
+                }
+                // It went with its group.
+                Err(error) if super::requests::is_not_found(&error) => {}
+                Err(error) => inside.unseen.push(format!("{}: {}", kind.kind, refusal::said(&error))),
+            }
+        }
+        inside.objects.extend(cluster.view.kept_in(namespace).into_iter().filter(|_| !namespace.is_empty()));
+        let inside = Arc::new(inside);
+        let mut all = self.lock();
+        all.retain(|_, (since, _)| since.elapsed() < BELIEVED);
+        all.insert(key, (Instant::now(), inside.clone()));
+        drop(all);
+        Ok(inside)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Found> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inside {
+    /// Why a container stays: something in it is kept, or is in git still.
+    pub fn holds(&self, wanted: &HashSet<&ObjectId>) -> Option<String> {
+        let held = self.objects.iter().find_map(|(object, mark)| match mark {
+            Some(mark) => Some(format!("{object} in it is kept ({mark})")),
+            None if wanted.contains(object) => Some(format!("{object} in it is in git")),
+            None => None,
+        });
+        held.map(|why| format!("{why}, and would be deleted with it"))
+    }
+
+    /// What would go along beside what is deleted anyway; `None` if nothing.
+    pub fn risk(&self, container: &ObjectId, going: &HashSet<&ObjectId>) -> Option<String> {
+        let others: Vec<&ObjectId> =
+            self.objects.iter().map(|(object, _)| object).filter(|object| !going.contains(object)).collect();
+        if others.is_empty() && self.unseen.is_empty() {
+            return None;
+        }
+        let mut named: Vec<String> = others.iter().take(NAMED).map(ToString::to_string).collect();
+        match others.len().checked_sub(NAMED).filter(|more| *more > 0) {
+            Some(_) if self.more => named.push("many more".to_owned()),
+            Some(more) => named.push(format!("{more} more")),
+            None => {}
+        }
+        if !self.unseen.is_empty() {
+            let kinds: Vec<&str> = self.unseen.iter().take(NAMED).map(String::as_str).collect();
+            named.push(format!("what cannot be listed ({})", kinds.join("; ")));
+        }
+        let what = if is_definition(container) {
+            "deleting a CustomResourceDefinition deletes every object of its kind"
+        } else {
+            "deleting a Namespace deletes everything in it"
+        };
+        Some(format!("{what}, here also what this plan does not delete: {}", named.join(", ")))
+    }
+}
+
+/// One object of a list, unless a controller keeps it: it goes with what it belongs to.
+fn found(kind: &Arc<ResourceType>, item: &Value) -> Option<(ObjectId, Option<String>)> {
+    let text = |name: &str| item.pointer("/metadata").and_then(|all| all.get(name)?.as_str());
+    let owners = item.pointer("/metadata/ownerReferences").and_then(Value::as_array);
+    if owners.into_iter().flatten().any(|owner| owner["controller"] == true) {
+        return None;
+    }
+    let object = ObjectId::new(kind.kind.clone(), text("namespace").unwrap_or_default(), text("name")?);
+    let comes_by_itself = (kind.kind.is("", "ServiceAccount") && *object.name == *"default")
+        || (kind.kind.is("", "ConfigMap") && *object.name == *"kube-root-ca.crt");
+    (!comes_by_itself).then(|| (object, handling::keeps(item)))
+}
+
+/// Kinds that controllers keep, and that say nothing to anybody who deletes a namespace.
+fn is_told(kind: &GroupKind) -> bool {
+    kind.kind != "Event" && !kind.is("", "Endpoints")
+}
+
+/// The kind that a definition defines, in its stored version.
+fn defined(definition: &Value) -> Option<Arc<ResourceType>> {
+    let text = |pointer: &str| definition.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+    let versions = definition.pointer("/spec/versions").and_then(Value::as_array)?;
+    let served = versions.iter().find(|version| version["served"] == true)?;
+    Some(Arc::new(ResourceType {
+        kind: Arc::new(GroupKind::new(text("/spec/group")?, text("/spec/names/kind")?)),
+        version: served.get("name")?.as_str()?.to_owned(),
+        plural: text("/spec/names/plural")?,
+        namespaced: text("/spec/scope")? == "Namespaced",
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn kind(group: &str, name: &str) -> Arc<ResourceType> {
+        Arc::new(ResourceType {
+            kind: Arc::new(GroupKind::new(group, name)),
+            version: "v1".to_owned(),
+            plural: format!("{}s", name.to_lowercase()),
+            namespaced: true,
+        })
+    }
+
+    fn map(name: &str) -> ObjectId {
+        ObjectId::new(kind("", "ConfigMap").kind.clone(), "shop", name)
+    }
+
+    fn namespace() -> ObjectId {
+        ObjectId::new(Arc::new(GroupKind::new("", "Namespace")), "", "shop")
+    }
+
+    #[test]
+    fn what_is_kept_or_in_git_holds_its_container() {
+        let inside = |mark: Option<&str>| Inside {
+            objects: vec![(map("a"), None), (map("b"), mark.map(str::to_owned))],
+            ..Inside::default()
+        };
+        let none = HashSet::new();
+        assert_eq!(inside(None).holds(&none), None);
+        let held = inside(Some("helm.sh/resource-policy: keep")).holds(&none);
+        assert!(held.is_some_and(|why| {
+            why.starts_with("ConfigMap shop/b in it is kept (helm.sh/resource-policy: keep)")
+        }));
+        let wanted = map("a");
+        let held = inside(None).holds(&HashSet::from([&wanted]));
+        assert!(held.is_some_and(|why| why.starts_with("ConfigMap shop/a in it is in git")));
+    }
+
+    #[test]
+    fn what_goes_along_is_named() {
+        let objects = (0..8).map(|at| (map(&format!("m{at}")), None)).collect();
+        let inside = Inside { objects, more: false, unseen: vec!["Secret: may not list".to_owned()] };
+        let going = [map("m0"), map("m1")];
+        let going: HashSet<&ObjectId> = going.iter().collect();
+        let said = inside.risk(&namespace(), &going).unwrap_or_default();
+        for part in ["ConfigMap shop/m2", "1 more", "what cannot be listed (Secret: may not list)"] {
+            assert!(said.contains(part), "{said}");
+        }
+        assert!(!said.contains("shop/m1"), "{said}");
+        assert_eq!(Inside::default().risk(&namespace(), &going), None);
+    }
+
+    #[test]
+    fn what_controllers_keep_is_not_told() {
+        let item = |name: &str, more: Value| {
+            let mut item = json!({"metadata": {"name": name, "namespace": "shop"}});
+            item["metadata"]
+                .as_object_mut()
+                .expect("it has metadata")
+                .extend(more.as_object().cloned().unwrap_or_default());
+            item
+        };
+        let owned = json!({"ownerReferences": [{"controller": true, "uid": "u"}]});
+        assert_eq!(found(&kind("", "Pod"), &item("p", owned)), None);
+        assert_eq!(found(&kind("", "ServiceAccount"), &item("default", json!({}))), None);
+        assert!(found(&kind("", "ServiceAccount"), &item("own", json!({}))).is_some());
+        let kept = json!({"annotations": {"holdfast.dev/prune": "Disabled"}});
+        let (_, mark) = found(&kind("", "ConfigMap"), &item("c", kept)).expect("it is told");
+        assert_eq!(mark.as_deref(), Some("holdfast.dev/prune: Disabled"));
+    }
+}

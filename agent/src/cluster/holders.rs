@@ -1,0 +1,144 @@
+//! What our own surplus holds that a new object was refused for: an object that is renamed wants the node port, the host or the
+//! place of the only default that the old one still has, and the old one is removed last. I/O: API reads, where an object
+//! was refused and others of its kind are to be removed.
+
+use std::sync::Arc;
+
+use holdfast_diff::object::ObjectId;
+use serde_json::Value;
+
+use super::refusal::ObjectError;
+use super::requests::{Requests, ResourceType};
+use crate::error::Class;
+
+/// Removals that are looked through for one refusal.
+const LOOKED: usize = 20;
+
+/// Adds to refusals which object that is to be removed holds what was refused, and what to do.
+pub async fn name(
+    requests: &Requests,
+    deleted: &[(&ObjectId, &Arc<ResourceType>)],
+    errors: &mut [ObjectError],
+) {
+    if deleted.is_empty() {
+        return;
+    }
+    for error in errors {
+        let Some(refused) = error.id.clone().filter(|_| error.class == Class::User) else { continue };
+        let named = deleted.iter().find(|(object, _)| is_named(object, &refused, &error.message));
+        let found = match named {
+            Some((object, _)) => Some(*object),
+            None => having(requests, deleted, &refused, &error.message).await,
+        };
+        if let Some(object) = found {
+            error.message = format!("{}; {}", error.message, advice(object));
+        }
+    }
+}
+
+/// The object of the same kind that has a value which is taken.
+async fn having<'a>(
+    requests: &Requests,
+    deleted: &[(&'a ObjectId, &Arc<ResourceType>)],
+    refused: &ObjectId,
+    said: &str,
+) -> Option<&'a ObjectId> {
+    let taken: Vec<&str> = values(said).collect();
+    if taken.is_empty() {
+        return None;
+    }
+    let mut looked = 0;
+    for (object, kind) in deleted {
+        if object.kind != refused.kind || looked == LOOKED {
+            continue;
+        }
+        looked += 1;
+        let live = requests.get(kind, object).await.ok().flatten().unwrap_or_default();
+        if live.get("spec").is_some_and(|spec| taken.iter().any(|value| has(spec, value))) {
+            return Some(object);
+        }
+    }
+    None
+}
+
+/// True if a refusal names an object that is to be removed.
+fn is_named(object: &ObjectId, refused: &ObjectId, said: &str) -> bool {
+    let part = |character: char| character.is_alphanumeric() || "-._".contains(character);
+    let has_word = |word: &str| {
+        said.match_indices(word)
+            .any(|(at, _)| !said[..at].ends_with(part) && !said[at + word.len()..].starts_with(part))
+    };
+    // The name of the object itself can hold the other one's.
+    *object != *refused
+        && *object.name != *refused.name
+        && if object.namespace.is_empty() || object.namespace == refused.namespace {
+            object.kind == refused.kind && has_word(&object.name)
+        } else {
+            has_word(&format!("{}/{}", object.namespace, object.name))
+        }
+}
+
+/// The values that a refusal says are taken: `Invalid value: 30080: provided port is already allocated`.
+fn values(said: &str) -> impl Iterator<Item = &str> {
+    let taken = said.contains("already allocated");
+    said.split("Invalid value: ").skip(1).filter(move |_| taken).filter_map(|rest| {
+        let value = rest.split(": ").next()?.trim_matches('"');
+        (!value.is_empty()).then_some(value)
+    })
+}
+
+/// True if a scalar of a value reads like this.
+fn has(value: &Value, text: &str) -> bool {
+    match value {
+        Value::Object(fields) => fields.values().any(|field| has(field, text)),
+        Value::Array(items) => items.iter().any(|item| has(item, text)),
+        Value::String(own) => own == text,
+        Value::Number(number) => number.to_string() == text,
+        Value::Null | Value::Bool(_) => false,
+    }
+}
+
+fn advice(object: &ObjectId) -> String {
+    let kind = object.kind.to_string().to_lowercase();
+    let place = if object.namespace.is_empty() { String::new() } else { format!(" -n {}", object.namespace) };
+    format!(
+        "{object}, which left git, has it until it is removed, and it is removed after everything else is applied: keep its name in git, or delete it first with: kubectl{place} delete {kind} {}",
+        object.name
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use holdfast_diff::object::GroupKind;
+    use serde_json::json;
+
+    use super::*;
+
+    fn object(group: &str, kind: &str, namespace: &str, name: &str) -> ObjectId {
+        ObjectId::new(Arc::new(GroupKind::new(group, kind)), namespace, name)
+    }
+
+    #[test]
+    fn the_holder_is_found_by_its_name() {
+        let class = |name: &str| object("scheduling.k8s.io", "PriorityClass", "", name);
+        let said = "PriorityClass.scheduling.k8s.io \"new\" is forbidden: PriorityClass old is already marked as default. Only one default can exist";
+        assert!(is_named(&class("old"), &class("new"), said));
+        assert!(!is_named(&class("ol"), &class("new"), said));
+        assert!(!is_named(&class("other"), &class("new"), said));
+        let ingress = |namespace: &str, name: &str| object("networking.k8s.io", "Ingress", namespace, name);
+        let said = "admission webhook denied the request: host \"a.example.com\" and path \"/\" is already defined in ingress shop/web";
+        assert!(is_named(&ingress("shop", "web"), &ingress("shop", "web-2"), said));
+        assert!(is_named(&ingress("shop", "web"), &ingress("other", "web-2"), said));
+        assert!(!is_named(&ingress("stop", "web"), &ingress("other", "web-2"), said));
+    }
+
+    #[test]
+    fn the_holder_is_found_by_what_it_has() {
+        let said = "Service \"new\" is invalid: spec.ports[0].nodePort: Invalid value: 30080: provided port is already allocated";
+        assert_eq!(values(said).collect::<Vec<_>>(), ["30080"]);
+        let said = "Service \"new\" is invalid: spec.clusterIPs: Invalid value: [\"10.0.0.9\"]: failed to allocate IP";
+        assert_eq!(values(said).count(), 0);
+        assert!(has(&json!({"ports": [{"port": 80, "nodePort": 30080}]}), "30080"));
+        assert!(!has(&json!({"ports": [{"port": 80, "nodePort": 30081}]}), "30080"));
+    }
+}
