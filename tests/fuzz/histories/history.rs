@@ -11,7 +11,20 @@ use super::kinds::{Aspect, Kind};
 pub struct History {
     /// The kind of each slot, by name.
     pub slots: Vec<String>,
+    #[serde(default)]
+    pub mode: Mode,
     pub ops: Vec<Op>,
+}
+
+/// How the Syncs of a history are set up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mode {
+    /// Drift is reported and not corrected.
+    pub report: bool,
+    /// What cannot be undone needs an approval.
+    pub gated: bool,
+    /// There is a second Sync, to which objects move.
+    pub two: bool,
 }
 
 /// One thing that happens.
@@ -31,6 +44,8 @@ pub enum Act {
     },
     /// The agent is killed and started again, so many milliseconds after what came before.
     Kill(u64),
+    /// A person approves what waits.
+    Approve,
 }
 
 /// A change of git.
@@ -39,7 +54,20 @@ pub enum Edit {
     Add(usize),
     Remove(usize),
     Rename(usize),
+    /// To the other Sync.
+    Move(usize),
     Set(usize, Choice),
+}
+
+impl Edit {
+    pub fn slot(&self) -> usize {
+        let (Self::Add(slot)
+        | Self::Remove(slot)
+        | Self::Rename(slot)
+        | Self::Move(slot)
+        | Self::Set(slot, _)) = self;
+        *slot
+    }
 }
 
 /// A variant of an aspect of a kind.
@@ -111,10 +139,19 @@ pub fn make(seed: u64, number: u64, kinds: &[Kind]) -> History {
     let mut random = Random::new(seed.wrapping_mul(0x9E37_79B9).wrapping_add(number));
     // The first numbers of neighbouring seeds are alike.
     random.number();
-    let slots: Vec<&Kind> = (0..random.between(1, 3)).filter_map(|_| random.pick(kinds)).collect();
+    // A definition is much work for all that share the control plane.
+    let (dear, cheap): (Vec<&Kind>, Vec<&Kind>) =
+        kinds.iter().partition(|kind| ["definition", "thing"].contains(&kind.name));
+    let mut slots: Vec<&Kind> =
+        (0..random.between(1, 3)).filter_map(|_| random.pick(&cheap).copied()).collect();
+    if random.one_in(15) {
+        slots.truncate(1);
+        slots.extend(dear);
+    }
     let hot: Vec<Vec<usize>> =
         slots.iter().map(|kind| (0..3).map(|_| random.below(kind.aspects.len())).collect()).collect();
-    let mut maker = Maker { random, slots: &slots, hot };
+    let mode = Mode { report: random.one_in(8), gated: random.one_in(6), two: random.one_in(5) };
+    let mut maker = Maker { random, slots: &slots, hot, mode };
     let mut ops = Vec::new();
     if maker.random.one_in(3) {
         // Some objects are there before git has them.
@@ -135,7 +172,7 @@ pub fn make(seed: u64, number: u64, kinds: &[Kind]) -> History {
     if let Some(last) = ops.last_mut() {
         last.quiet = true;
     }
-    History { slots: slots.iter().map(|kind| kind.name.to_owned()).collect(), ops }
+    History { slots: slots.iter().map(|kind| kind.name.to_owned()).collect(), mode, ops }
 }
 
 struct Maker<'a> {
@@ -143,6 +180,7 @@ struct Maker<'a> {
     slots: &'a [&'a Kind],
     /// Aspects that are chosen most of the time, so that git and others meet.
     hot: Vec<Vec<usize>>,
+    mode: Mode,
 }
 
 impl Maker<'_> {
@@ -188,6 +226,7 @@ impl Maker<'_> {
     fn act(&mut self) -> Act {
         match self.random.below(20) {
             0 => Act::Kill(self.random.number() % 300),
+            1..=3 if self.mode.gated => Act::Approve,
             1..=9 => {
                 let edits = (0..self.random.between(1, 3)).map(|_| self.edit()).collect();
                 Act::Commit(edits)
@@ -205,6 +244,7 @@ impl Maker<'_> {
             0 => Edit::Remove(slot),
             1 => Edit::Add(slot),
             2 => Edit::Rename(slot),
+            3..=4 if self.mode.two => Edit::Move(slot),
             _ => Edit::Set(slot, self.choice(slot)),
         }
     }

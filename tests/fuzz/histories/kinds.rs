@@ -2,6 +2,7 @@
 //! that excludes the other variants. Which variant of each aspect is in git, or is written by others, is all that a
 //! history says of an object. Pure.
 
+mod cluster;
 mod custom;
 mod network;
 mod others;
@@ -12,12 +13,20 @@ use serde_json::{Value, json};
 
 use super::fragment::{self, Path};
 
+/// Stands for the namespace of a history, in whatever is unique in a cluster.
+const HERE: &str = "$HERE";
+
 /// A kind of objects.
+#[derive(Clone)]
 pub struct Kind {
     pub name: &'static str,
     /// What is in the path of requests: `apis/apps/v1`, `deployments`.
-    pub api: &'static str,
+    pub api: String,
     pub plural: &'static str,
+    /// It is in no namespace.
+    pub cluster: bool,
+    /// The only name that an object of the kind can have.
+    pub only: Option<String>,
     /// Everything that git says of every object of the kind, without its name.
     pub base: Value,
     pub aspects: Vec<Aspect>,
@@ -28,6 +37,7 @@ pub struct Kind {
 }
 
 /// A choice between parts of an object.
+#[derive(Clone)]
 pub struct Aspect {
     pub name: &'static str,
     /// The places that the variants write to, and that somebody who chooses another variant clears.
@@ -72,9 +82,56 @@ impl Kind {
         self.aspects.iter().position(|aspect| aspect.name == name)
     }
 
+    /// The kind as it is in one history.
+    pub fn here(&self, namespace: &str) -> Self {
+        let mut kind = self.clone();
+        kind.api = kind.api.replace(HERE, namespace);
+        kind.only = kind.only.map(|only| only.replace(HERE, namespace));
+        let variants = kind.aspects.iter_mut().flat_map(|aspect| &mut aspect.variants);
+        for part in variants.chain([&mut kind.base]) {
+            replace(part, HERE, namespace);
+        }
+        kind
+    }
+
+    /// The name of the object of a slot.
+    pub fn object_name(&self, slot: usize, suffix: &str, namespace: &str) -> String {
+        match &self.only {
+            Some(only) => only.clone(),
+            None if self.cluster => format!("{}-{slot}{suffix}-{namespace}", self.name),
+            None => format!("{}-{slot}{suffix}", self.name),
+        }
+    }
+
+    /// The path of the kind's objects.
+    pub fn path(&self, namespace: &str) -> String {
+        let Self { api, plural, .. } = self;
+        if self.cluster {
+            format!("/{api}/{plural}")
+        } else {
+            format!("/{api}/namespaces/{namespace}/{plural}")
+        }
+    }
+
+    /// What kubectl calls the kind.
+    pub fn resource(&self) -> String {
+        let group = self.api.strip_prefix("apis/").and_then(|rest| rest.split_once('/'));
+        group.map_or_else(|| self.plural.to_owned(), |(group, _)| format!("{}.{group}", self.plural))
+    }
+
     /// The kind in manifests.
     pub fn kind(&self) -> &str {
         self.base["kind"].as_str().unwrap_or_default()
+    }
+}
+
+/// Replaces a text in all texts of a value.
+pub fn replace(value: &mut Value, from: &str, to: &str) {
+    match value {
+        Value::String(text) if text.contains(from) => *text = text.replace(from, to),
+        Value::Array(items) => items.iter_mut().for_each(|item| replace(item, from, to)),
+        Value::Object(fields) => fields.values_mut().for_each(|value| replace(value, from, to)),
+        _ => {}
     }
 }
 
@@ -116,7 +173,7 @@ fn metadata() -> Vec<Aspect> {
 
 /// All kinds.
 pub fn all() -> Vec<Kind> {
-    [workloads::kinds(), network::kinds(), others::kinds(), custom::kinds()].into_iter().flatten().collect()
+    [workloads::kinds(), network::kinds(), others::kinds(), custom::kinds(), cluster::kinds()].concat()
 }
 
 pub use custom::DEFINITIONS;

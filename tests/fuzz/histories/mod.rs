@@ -134,7 +134,7 @@ fn shown(verdict: &Verdict) -> String {
 
 /// A history in words.
 fn story(history: &History) -> Vec<String> {
-    let mut lines = vec![format!("slots {:?}", history.slots)];
+    let mut lines = vec![format!("slots {:?}, {:?}", history.slots, history.mode)];
     for (at, op) in history.ops.iter().enumerate() {
         let wait = if op.quiet { "" } else { ", and at once" };
         lines.push(format!("{}. {}{wait}", at + 1, act(history, &op.act)));
@@ -174,6 +174,7 @@ fn act(history: &History, act: &history::Act) -> String {
             let of = of.map(|of| choice(*slot, of)).unwrap_or_default();
             format!("slot {slot}: {write:?} {of}")
         }
+        history::Act::Approve => "approve what waits".to_owned(),
         history::Act::Kill(wait) => format!("kill the agent after {wait} ms"),
     }
 }

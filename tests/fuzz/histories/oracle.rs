@@ -23,7 +23,8 @@ pub struct Seen {
     pub canon: BTreeMap<Id, Result<Value, String>>,
     /// The copies, in their order.
     pub copies: Vec<Option<Value>>,
-    pub sync: Value,
+    /// The Syncs: `app`, and perhaps the one to which objects move.
+    pub syncs: Vec<Value>,
     /// The id of the commit that git has.
     pub commit: String,
 }
@@ -77,24 +78,56 @@ impl Case<'_> {
         found
     }
 
+    /// Everything that is wrong after the Sync was deleted.
+    pub fn after_deletion(&self) -> Vec<Violation> {
+        let ids = self.world.ids();
+        let mut found: Vec<Violation> = ids.iter().filter_map(|id| self.pruned(id)).collect();
+        found.extend(ids.iter().filter_map(|id| self.foreign(id)));
+        found.extend(self.copied());
+        found
+    }
+
     /// True if git has the object now.
     fn in_git(&self, id: &Id) -> bool {
         self.world.head().is_some_and(|head| head.state(id).is_some())
     }
 
-    /// True if the status says something of this place of this object.
+    /// True if a Sync reports something of this place of this object, as something that is not as git has it.
     fn told(&self, id: &Id, path: &[Step]) -> bool {
-        let text = self.seen.sync["status"].to_string();
         let last = path.iter().rev().find_map(|step| match step {
             Step::Field(name) => Some(name.as_str()),
             Step::Item(_) => None,
         });
-        text.contains(&format!("{}\"", id.name)) && last.is_none_or(|last| text.contains(last))
-            || (text.contains(&id.name) && last.is_none_or(|last| text.contains(&format!("/{last}"))))
+        (0..self.seen.syncs.len()).any(|sync| {
+            let status = &self.seen.syncs[sync]["status"];
+            let mut text = format!("{}{}{}", status["conditions"], status["drift"], status["warnings"]);
+            if self.awaits(sync) {
+                text.push_str(&status["plan"].to_string());
+            }
+            text.contains(&id.name) && last.is_none_or(|last| text.contains(last))
+        })
     }
 
-    fn condition(&self, kind: &str) -> (&str, &str, &str) {
-        let all = self.seen.sync["status"]["conditions"].as_array();
+    /// True if a Sync waits for an approval.
+    fn awaits(&self, sync: usize) -> bool {
+        self.condition(sync, "AwaitingApproval").0 == "True"
+    }
+
+    /// True if an approval is awaited that concerns this object.
+    fn is_held(&self, id: &Id) -> bool {
+        self.world.mode.gated
+            && (0..self.seen.syncs.len()).any(|sync| self.awaits(sync))
+            && self.told(id, &[])
+    }
+
+    /// True if a Sync reports this place as drift.
+    fn drifts(&self, id: &Id, path: &[Step]) -> bool {
+        self.told(id, path)
+            && (0..self.seen.syncs.len()).any(|sync| self.condition(sync, "Drifted").0 == "True")
+    }
+
+    fn condition(&self, sync: usize, kind: &str) -> (&str, &str, &str) {
+        let all = self.seen.syncs.get(sync).and_then(|sync| sync["status"]["conditions"].as_array());
         let found = all.into_iter().flatten().find(|condition| condition["type"] == kind);
         let text = |field: &str| found.and_then(|found| found[field].as_str()).unwrap_or_default();
         (text("status"), text("reason"), text("message"))
@@ -103,7 +136,8 @@ impl Case<'_> {
     /// True if the agent has given up an object for a time, because others write it again and again.
     fn fights(&self, id: &Id) -> bool {
         let writes = self.world.writes.iter().filter(|wrote| wrote.id == *id).count();
-        writes >= 3 && self.condition("Drifted").1 == "DriftFight"
+        writes >= 3
+            && (0..self.seen.syncs.len()).any(|sync| self.condition(sync, "Drifted").1 == "DriftFight")
     }
 
     fn live_at(&self, id: &Id, path: &Path) -> Option<&Value> {

@@ -1,18 +1,20 @@
 //! Carries out one history in a namespace of its own, and asks the oracle at each quiet point. I/O: network, processes.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use holdfast_tests::agent::holdfast;
 use http::Method;
 use serde_json::{Value, json};
 
-use super::history::{Act, History};
-use super::kinds::Kind;
+use super::history::{Act, History, Mode};
+use super::kinds::{self, Kind};
 use super::oracle::{Before, Case, Seen, Violation};
 use super::stage::{Call, PATIENCE, Refusal, Requests, Stage, TRIAL, git};
 use super::world::World;
-use super::writers::{Writers, collection};
+use super::writers::Writers;
 
 /// What a history came to.
 #[derive(Debug)]
@@ -37,7 +39,8 @@ pub async fn run(
     history: &History,
     namespace: &str,
 ) -> anyhow::Result<Option<Verdict>> {
-    let slots = history.slots.iter().filter_map(|name| kinds.iter().find(|kind| kind.name == name)).collect();
+    let slots = history.slots.iter().filter_map(|name| kinds.iter().find(|kind| kind.name == name));
+    let slots = slots.map(|kind| Arc::new(kind.here(namespace))).collect();
     let folder = stage.folder.path().join(namespace);
     std::fs::create_dir_all(&folder)?;
     git(&folder, &["init", "--quiet", "-b", "main"]).await?;
@@ -45,15 +48,19 @@ pub async fn run(
         stage,
         namespace,
         folder,
-        world: World::new(slots),
+        world: World::new(namespace, slots, history.mode),
         before: Before::default(),
         commit: String::new(),
         canon: Vec::new(),
     };
     run.begin().await?;
     let verdict = run.all(history).await?;
-    let ended = match verdict {
+    let verdict = match verdict {
         None => run.end().await?,
+        some => some,
+    };
+    let ended = match verdict {
+        None => run.delete().await?,
         some => some,
     };
     std::fs::remove_dir_all(&run.folder)?;
@@ -86,8 +93,13 @@ impl Run<'_> {
         self.stage.call(Call { method, path, content, body }).await
     }
 
-    fn sync(&self) -> String {
+    fn syncs(&self) -> String {
         format!("/apis/holdfast.dev/v1alpha1/namespaces/{}/syncs", self.namespace)
+    }
+
+    /// The names of the Syncs, which are those of their folders.
+    fn names(&self) -> &'static [&'static str] {
+        if self.world.mode.two { &["app", "two"] } else { &["app"] }
     }
 
     fn writers(&self) -> Writers<'_> {
@@ -100,11 +112,17 @@ impl Run<'_> {
         let made = self.call(Method::POST, "/api/v1/namespaces".to_owned(), namespace).await?;
         made.map_err(|refusal| anyhow::anyhow!("{refusal:?}"))?;
         self.push().await?;
-        let sync = json!({"apiVersion": "holdfast.dev/v1alpha1", "kind": "Sync", "metadata": {"name": "app"}, "spec": {
-            "source": {"git": {"url": format!("file://{}", self.folder.join(".git").display())}},
-            "interval": "1h", "approval": "Never"}});
-        let made = self.call(Method::POST, self.sync(), sync).await?;
-        made.map_err(|refusal| anyhow::anyhow!("{refusal:?}"))?;
+        let Mode { report, gated, .. } = self.world.mode;
+        for name in self.names() {
+            let sync = json!({"apiVersion": "holdfast.dev/v1alpha1", "kind": "Sync", "metadata": {"name": name}, "spec": {
+                "source": {"git": {"url": format!("file://{}", self.folder.join(".git").display())}},
+                "path": name,
+                "interval": "1h",
+                "approval": if gated { "Irreversible" } else { "Never" },
+                "drift": {"mode": if report { "Report" } else { "Correct" }}}});
+            let made = self.call(Method::POST, self.syncs(), sync).await?;
+            made.map_err(|refusal| anyhow::anyhow!("{refusal:?}"))?;
+        }
         Ok(())
     }
 
@@ -121,6 +139,7 @@ impl Run<'_> {
                     let writers = Writers { stage: self.stage, namespace: self.namespace };
                     writers.write(&mut self.world, *slot, write).await?;
                 }
+                Act::Approve => self.approve().await?,
                 Act::Kill(wait) => {
                     tokio::time::sleep(Duration::from_millis(*wait)).await;
                     self.stage.kill().await?;
@@ -138,25 +157,27 @@ impl Run<'_> {
 
     /// Writes the working tree, commits it, and asks the agent to look.
     async fn push(&mut self) -> anyhow::Result<()> {
-        for slot in 0..self.world.slots.len() {
-            // What is not in git has no file.
-            let _ = std::fs::remove_file(self.folder.join(format!("slot-{slot}.json")));
-        }
-        let base = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "base"},
-            "data": {"step": self.world.now.to_string()}});
-        std::fs::write(self.folder.join("base.json"), serde_json::to_string_pretty(&base)?)?;
-        for state in self.world.head().map_or(&[][..], |head| &head.states) {
-            let text = serde_json::to_string_pretty(&self.world.manifest(state))?;
-            std::fs::write(self.folder.join(format!("slot-{}.json", state.id.slot)), text)?;
+        for (at, name) in self.names().iter().enumerate() {
+            let folder = self.folder.join(name);
+            // What is not in git any more has no file.
+            let _ = std::fs::remove_dir_all(&folder);
+            std::fs::create_dir_all(&folder)?;
+            let base = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": format!("base-{name}")},
+                "data": {"step": self.world.now.to_string()}});
+            std::fs::write(folder.join("base.json"), serde_json::to_string_pretty(&base)?)?;
+            let states = self.world.head().map_or(&[][..], |head| &head.states);
+            for state in states.iter().filter(|state| state.sync == at) {
+                let text = serde_json::to_string_pretty(&self.world.manifest(state))?;
+                std::fs::write(folder.join(format!("slot-{}.json", state.id.slot)), text)?;
+            }
         }
         git(&self.folder, &["add", "--all"]).await?;
         let message = format!("Step {}", self.world.now);
         git(&self.folder, &["commit", "--quiet", "--allow-empty", "-m", &message]).await?;
         self.commit = git(&self.folder, &["rev-parse", "HEAD"]).await?;
-        if self.world.now > 0 {
+        for name in self.names().iter().filter(|_| self.world.now > 0) {
             let patch = json!({"metadata": {"annotations": {"holdfast.dev/reconcile-at": self.commit}}});
-            let path = format!("{}/app", self.sync());
-            let asked = self.call(Method::PATCH, path, patch).await?;
+            let asked = self.call(Method::PATCH, format!("{}/{name}", self.syncs()), patch).await?;
             asked.map_err(|refusal| anyhow::anyhow!("{refusal:?}"))?;
         }
         Ok(())
@@ -175,7 +196,7 @@ impl Run<'_> {
                 return Ok(None);
             }
             self.stage.check().await?;
-            let now = json!([seen.sync["status"], seen.live.values().collect::<Vec<_>>()]);
+            let now = json!([statuses(&seen), seen.live.values().collect::<Vec<_>>()]);
             if now != last {
                 (last, since) = (now, Instant::now());
             }
@@ -189,6 +210,15 @@ impl Run<'_> {
 
     /// Reads everything that the oracle wants to see.
     async fn look(&mut self) -> anyhow::Result<Seen> {
+        let mut seen = self.look_at_objects().await?;
+        for name in self.names() {
+            let sync = self.stage.read(&format!("{}/{name}", self.syncs())).await?;
+            seen.syncs.push(sync.context("the Sync is gone")?);
+        }
+        Ok(seen)
+    }
+
+    async fn look_at_objects(&mut self) -> anyhow::Result<Seen> {
         let mut seen = Seen { commit: self.commit.clone(), ..Seen::default() };
         for id in self.world.ids() {
             let live = self.writers().live(self.world.kind(id.slot), &id.name).await?;
@@ -198,15 +228,14 @@ impl Run<'_> {
         }
         for state in self.world.head().map(|head| head.states.clone()).unwrap_or_default() {
             let manifest = self.world.manifest(&state);
-            let canon = self.canon(self.world.kind(state.id.slot), manifest).await?;
+            let kind = self.world.slots[state.id.slot].clone();
+            let canon = self.canon(&kind, manifest).await?;
             seen.canon.insert(state.id, canon);
         }
         for copy in &self.world.copies {
-            let path = collection(self.world.kind(copy.slot), &copy.namespace);
+            let path = self.world.kind(copy.slot).path(&copy.namespace);
             seen.copies.push(self.stage.read(&format!("{path}/{}", copy.name)).await?);
         }
-        let path = format!("{}/app", self.sync());
-        seen.sync = self.stage.read(&path).await?.context("the Sync is gone")?;
         Ok(seen)
     }
 
@@ -217,11 +246,24 @@ impl Run<'_> {
         }
         let version = manifest["apiVersion"].as_str().unwrap_or_default();
         let root = if version.contains('/') { "apis" } else { "api" };
-        let path =
-            format!("/{root}/{version}/namespaces/{TRIAL}/{}?dryRun=All&fieldValidation=Strict", kind.plural);
-        let canon = self.call(Method::POST, path, manifest.clone()).await?;
+        let api = Kind { api: format!("{root}/{version}"), ..kind.clone() };
+        let path = format!("{}?dryRun=All&fieldValidation=Strict", api.path(TRIAL));
+        // What is in no namespace is tried under another name.
+        let other = format!("trial-{}", self.namespace);
+        let mut tried = manifest.clone();
+        if kind.cluster {
+            kinds::replace(&mut tried, self.namespace, &other);
+        }
+        let mut canon = self.call(Method::POST, path, tried).await?;
+        if let Ok(canon) = &mut canon {
+            kinds::replace(canon, &other, self.namespace);
+        }
+        // A kind that is not there may come.
+        let unknown = canon.as_ref().is_err_and(|refusal| refusal.code == 404);
         let canon = canon.map_err(|refusal| refusal.message);
-        self.canon.push((manifest, canon.clone()));
+        if !unknown {
+            self.canon.push((manifest, canon.clone()));
+        }
         Ok(canon)
     }
 
@@ -244,6 +286,64 @@ impl Run<'_> {
         let case = Case { world: &self.world, seen: &seen, before: &self.before };
         let mut violations = case.check();
         violations.extend(self.bounded(last, &writes));
+        let is_open = Case { world: &self.world, seen: &seen, before: &self.before }.is_open();
+        if violations.is_empty() && !is_open && seen.canon.values().all(Result::is_ok) {
+            violations.extend(self.plan().await?);
+        }
+        if violations.is_empty() { Ok(None) } else { Ok(Some(self.verdict(violations, &seen).await?)) }
+    }
+
+    /// The command line plans what the agent does: nothing.
+    async fn plan(&self) -> anyhow::Result<Option<Violation>> {
+        for name in self.names() {
+            let arguments =
+                ["plan", name, "-n", self.namespace, "--exit-code", "--agent-namespace", "default"];
+            let planned = holdfast(&self.stage.cluster.kubeconfig(), &arguments).await?;
+            if planned.status.code() != Some(0) {
+                let text = [planned.stdout, planned.stderr].concat();
+                return Ok(Some(violation("plan", String::from_utf8_lossy(&text).into_owned())));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Approves what waits, as the command line proposes it.
+    async fn approve(&mut self) -> anyhow::Result<()> {
+        for name in self.names() {
+            let sync = self.stage.read(&format!("{}/{name}", self.syncs())).await?.unwrap_or_default();
+            let plan = &sync["status"]["plan"];
+            let Some(id) = plan["id"].as_str().filter(|_| plan["state"] == "AwaitingApproval") else {
+                continue;
+            };
+            let arguments = ["approve", name, id, "-n", self.namespace, "--reason", "histories"];
+            let approved = holdfast(&self.stage.cluster.kubeconfig(), &arguments).await?;
+            if approved.status.success() {
+                self.world.approved = Some(self.world.now);
+            }
+        }
+        Ok(())
+    }
+
+    /// The Syncs go, and everything that they brought, but for what a mark keeps.
+    async fn delete(&mut self) -> anyhow::Result<Option<Verdict>> {
+        let last = self.look().await?;
+        for name in self.names() {
+            let path = format!("{}/{name}", self.syncs());
+            let gone = self.call(Method::DELETE, path.clone(), Value::Null).await?;
+            gone.map_err(|refusal| anyhow::anyhow!("{refusal:?}"))?;
+            let started = Instant::now();
+            while let Some(sync) = self.stage.read(&path).await? {
+                if started.elapsed() > PATIENCE * 2 {
+                    let text = format!("it is not gone after {:?}: {}", started.elapsed(), sync["status"]);
+                    return Ok(Some(self.verdict(vec![violation("deletion", text)], &last).await?));
+                }
+                tokio::time::sleep(Duration::from_millis(80)).await;
+            }
+        }
+        let mut seen = self.look_at_objects().await?;
+        seen.syncs = last.syncs;
+        let case = Case { world: &self.world, seen: &seen, before: &self.before };
+        let violations = case.after_deletion();
         if violations.is_empty() { Ok(None) } else { Ok(Some(self.verdict(violations, &seen).await?)) }
     }
 
@@ -256,21 +356,23 @@ impl Run<'_> {
         } else {
             return None;
         };
-        Some(Violation { check: "requests", object: "Sync".to_owned(), path: String::new(), text })
+        Some(violation("requests", text))
     }
 
     async fn verdict(&self, violations: Vec<Violation>, seen: &Seen) -> anyhow::Result<Verdict> {
-        let log = git(&self.folder, &["log", "--reverse", "-p", "--format=== %s %H", "--", "slot-*"]).await?;
+        let log =
+            git(&self.folder, &["log", "--reverse", "-p", "--format=== %s %H", "--", "*slot-*"]).await?;
         let mut files = serde_json::Map::new();
         for state in self.world.head().map_or(&[][..], |head| &head.states) {
-            files.insert(format!("slot-{}.json", state.id.slot), self.world.manifest(state));
+            let folder = self.names()[state.sync];
+            files.insert(format!("{folder}/slot-{}.json", state.id.slot), self.world.manifest(state));
         }
         let named = |id: &super::world::Id| format!("{}/{}", self.world.kind(id.slot).kind(), id.name);
         let live: serde_json::Map<String, Value> =
             seen.live.iter().map(|(id, live)| (named(id), live.clone())).collect();
         let canon: serde_json::Map<String, Value> =
             seen.canon.iter().map(|(id, canon)| (named(id), json!(canon))).collect();
-        let lines = self.stage.logged(&format!("{}/app", self.namespace)).await?;
+        let lines = self.stage.logged(&format!("{}/", self.namespace)).await?;
         let from = lines.len().saturating_sub(40);
         let evidence = json!({
             "namespace": self.namespace,
@@ -279,11 +381,19 @@ impl Run<'_> {
             "live": live,
             "canonical": canon,
             "copies": seen.copies,
-            "status": seen.sync["status"],
+            "status": statuses(seen),
             "log": lines[from..],
         });
         Ok(Verdict { violations, evidence })
     }
+}
+
+fn statuses(seen: &Seen) -> Vec<&Value> {
+    seen.syncs.iter().map(|sync| &sync["status"]).collect()
+}
+
+fn violation(check: &'static str, text: String) -> Violation {
+    Violation { check, object: "Sync".to_owned(), path: String::new(), text }
 }
 
 fn remember(seen: &Seen) -> Before {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::history::{Act, Edit, History, Op};
+use super::history::{Act, Edit, History, Mode, Op};
 use super::kinds::Kind;
 use super::run::{Verdict, run};
 use super::stage::Stage;
@@ -20,6 +20,7 @@ pub async fn shrink(
     limit: Duration,
 ) -> anyhow::Result<(History, Verdict)> {
     let started = Instant::now();
+    let check = verdict.violations.first().map(|violation| violation.check);
     let (mut best, mut how) = (history, verdict);
     let mut number = 0;
     loop {
@@ -38,7 +39,7 @@ pub async fn shrink(
                 .collect();
             let runs = group.iter().zip(&names).map(|(candidate, name)| run(stage, kinds, candidate, name));
             for (candidate, outcome) in group.iter().zip(futures::future::join_all(runs).await) {
-                if let Some(verdict) = outcome?.filter(|verdict| is_same(&how, verdict)) {
+                if let Some(verdict) = outcome?.filter(|verdict| fails(verdict, check)) {
                     better = Some((candidate.clone(), verdict));
                     break 'all;
                 }
@@ -49,15 +50,15 @@ pub async fn shrink(
     }
 }
 
-/// True if one of the checks that failed fails again.
-fn is_same(before: &Verdict, after: &Verdict) -> bool {
-    before.violations.iter().any(|before| after.violations.iter().any(|after| after.check == before.check))
+/// True if a check fails.
+fn fails(verdict: &Verdict, check: Option<&str>) -> bool {
+    verdict.violations.iter().any(|violation| Some(violation.check) == check)
 }
 
 /// Histories that are smaller by a little, the ones that are smaller by more first.
 fn candidates(history: &History) -> Vec<History> {
-    let History { slots, ops } = history;
-    let with = |ops: Vec<Op>| History { slots: slots.clone(), ops: settle(ops) };
+    let History { slots, mode, ops } = history;
+    let with = |ops: Vec<Op>| History { slots: slots.clone(), mode: *mode, ops: settle(ops) };
     let mut found = Vec::new();
     for half in [&ops[..ops.len() / 2], &ops[ops.len() / 2..]] {
         if ops.len() > 3 && !half.is_empty() {
@@ -96,18 +97,21 @@ fn candidates(history: &History) -> Vec<History> {
             found.push(with(fewer));
         }
     }
+    let Mode { report, gated, two } = *mode;
+    let modes = [
+        (report, Mode { report: false, ..*mode }),
+        (gated, Mode { gated: false, ..*mode }),
+        (two, Mode { two: false, ..*mode }),
+    ];
+    let simpler = modes.into_iter().filter(|(is_set, _)| *is_set);
+    found.extend(simpler.map(|(_, mode)| History { mode, ..history.clone() }));
     found.retain(|candidate| candidate != history && !candidate.ops.is_empty());
     found
 }
 
 fn without_slot(op: &Op, slot: usize) -> Option<Op> {
     let act = match &op.act {
-        Act::Commit(edits) => {
-            let of = |edit: &Edit| match edit {
-                Edit::Add(of) | Edit::Remove(of) | Edit::Rename(of) | Edit::Set(of, _) => *of,
-            };
-            Act::Commit(edits.iter().filter(|edit| of(edit) != slot).cloned().collect())
-        }
+        Act::Commit(edits) => Act::Commit(edits.iter().filter(|edit| edit.slot() != slot).cloned().collect()),
         Act::Write { slot: of, .. } if *of == slot => return None,
         act => act.clone(),
     };

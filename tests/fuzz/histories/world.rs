@@ -1,9 +1,11 @@
 //! What git said and what others wrote, by the history alone: the ground on which the oracle decides. Pure.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::fragment::{self, Path};
-use super::history::{Choice, Edit};
+use super::history::{Choice, Edit, Mode};
 use super::kinds::Kind;
 
 /// An object that was in git or was written: a slot under one of its names.
@@ -18,6 +20,8 @@ pub struct Id {
 pub struct State {
     pub id: Id,
     pub choice: Vec<usize>,
+    /// The Sync whose folder it is in.
+    pub sync: usize,
 }
 
 /// All of git at one commit.
@@ -82,15 +86,20 @@ pub struct Copy {
 struct Draft {
     present: bool,
     renamed: bool,
+    sync: usize,
     choice: Vec<usize>,
 }
 
 pub struct World {
-    pub slots: Vec<&'static Kind>,
+    pub slots: Vec<Arc<Kind>>,
+    pub namespace: String,
+    pub mode: Mode,
     drafts: Vec<Draft>,
     pub commits: Vec<Commit>,
     pub writes: Vec<Wrote>,
     pub copies: Vec<Copy>,
+    /// When something was approved for the last time.
+    pub approved: Option<usize>,
     /// The number of the operation that is under way; the first one is 1.
     pub now: usize,
     /// The last quiet point.
@@ -98,22 +107,38 @@ pub struct World {
 }
 
 impl World {
-    pub fn new(slots: Vec<&'static Kind>) -> Self {
+    pub fn new(namespace: &str, slots: Vec<Arc<Kind>>, mode: Mode) -> Self {
         let drafts = slots
             .iter()
-            .map(|kind| Draft { present: false, renamed: false, choice: vec![0; kind.aspects.len()] })
+            .map(|kind| Draft {
+                present: false,
+                renamed: false,
+                sync: 0,
+                choice: vec![0; kind.aspects.len()],
+            })
             .collect();
-        Self { slots, drafts, commits: Vec::new(), writes: Vec::new(), copies: Vec::new(), now: 0, quiet: 0 }
+        Self {
+            namespace: namespace.to_owned(),
+            slots,
+            mode,
+            drafts,
+            commits: Vec::new(),
+            writes: Vec::new(),
+            copies: Vec::new(),
+            approved: None,
+            now: 0,
+            quiet: 0,
+        }
     }
 
-    pub fn kind(&self, slot: usize) -> &'static Kind {
-        self.slots[slot]
+    pub fn kind(&self, slot: usize) -> &Kind {
+        &self.slots[slot]
     }
 
     /// The name that a slot has in the working tree.
     pub fn id(&self, slot: usize) -> Id {
         let suffix = if self.drafts[slot].renamed { "-b" } else { "" };
-        Id { slot, name: format!("{}-{slot}{suffix}", self.slots[slot].name) }
+        Id { slot, name: self.slots[slot].object_name(slot, suffix, &self.namespace) }
     }
 
     /// What the working tree says of a slot, whether it is in git or not.
@@ -122,12 +147,13 @@ impl World {
     }
 
     pub fn apply(&mut self, edit: &Edit) {
-        let (Edit::Add(slot) | Edit::Remove(slot) | Edit::Rename(slot) | Edit::Set(slot, _)) = edit;
-        let Some(draft) = self.drafts.get_mut(*slot) else { return };
+        let Some(draft) = self.drafts.get_mut(edit.slot()) else { return };
         match edit {
             Edit::Add(_) => draft.present = true,
             Edit::Remove(_) => draft.present = false,
             Edit::Rename(_) => draft.renamed = !draft.renamed,
+            Edit::Move(_) if self.mode.two => draft.sync = 1 - draft.sync,
+            Edit::Move(_) => {}
             Edit::Set(_, Choice { aspect, variant }) => {
                 if let Some(chosen) = draft.choice.get_mut(*aspect) {
                     *chosen = *variant;
@@ -139,7 +165,10 @@ impl World {
     /// Makes the working tree a commit.
     pub fn commit(&mut self) {
         let states = (0..self.slots.len()).filter(|slot| self.drafts[*slot].present);
-        let states = states.map(|slot| State { id: self.id(slot), choice: self.drafts[slot].choice.clone() });
+        let states = states.map(|slot| {
+            let Draft { sync, choice, .. } = &self.drafts[slot];
+            State { id: self.id(slot), choice: choice.clone(), sync: *sync }
+        });
         self.commits.push(Commit { at: self.now, since: self.quiet, states: states.collect() });
     }
 

@@ -17,14 +17,9 @@ pub struct Writers<'a> {
     pub namespace: &'a str,
 }
 
-/// The path of a kind's objects.
-pub fn collection(kind: &Kind, namespace: &str) -> String {
-    format!("/{}/namespaces/{namespace}/{}", kind.api, kind.plural)
-}
-
 impl Writers<'_> {
     fn place(&self, kind: &Kind, name: &str) -> String {
-        format!("{}/{name}", collection(kind, self.namespace))
+        format!("{}/{name}", kind.path(self.namespace))
     }
 
     pub async fn live(&self, kind: &Kind, name: &str) -> anyhow::Result<Option<Value>> {
@@ -33,7 +28,8 @@ impl Writers<'_> {
 
     /// Carries out a write, and notes in the log what came of it.
     pub async fn write(&self, world: &mut World, slot: usize, write: &Write) -> anyhow::Result<()> {
-        let Some(kind) = world.slots.get(slot).copied() else { return Ok(()) };
+        let Some(kind) = world.slots.get(slot).cloned() else { return Ok(()) };
+        let kind = &*kind;
         let id = world.id(slot);
         let tweaked = |choice: &Choice| {
             let mut all = world.choice(slot).to_vec();
@@ -90,7 +86,7 @@ impl Writers<'_> {
                 done.then_some((By::Tool, Effect::Whole(all)))
             }
             Write::Delete => {
-                let place = format!("{}/{}", kind.plural, id.name);
+                let place = format!("{}/{}", kind.resource(), id.name);
                 let done = self.kubectl(&["delete", "--wait=false", &place], &Value::Null).await?;
                 done.then_some((By::Hand, Effect::Delete))
             }
@@ -171,7 +167,7 @@ impl Writers<'_> {
     async fn verb(&self, kind: &Kind, id: &Id, choice: Choice) -> anyhow::Result<Option<Effect>> {
         let Some(aspect) = kind.aspects.get(choice.aspect) else { return Ok(None) };
         let part = kind.part(choice.aspect, choice.variant);
-        let object = format!("{}/{}", kind.plural, id.name);
+        let object = format!("{}/{}", kind.resource(), id.name);
         let leaf = fragment::leaves(&part)
             .into_iter()
             .find(|(path, _)| !path.is_empty() && !fragment::show(path).ends_with("/name"));
@@ -214,9 +210,9 @@ impl Writers<'_> {
         live: Option<Value>,
         elsewhere: bool,
     ) -> anyhow::Result<()> {
-        let kind = world.kind(id.slot);
+        let kind = world.slots[id.slot].clone();
         let source = live.context("it is there")?;
-        let namespace = if elsewhere { "elsewhere" } else { self.namespace };
+        let namespace = if elsewhere && !kind.cluster { "elsewhere" } else { self.namespace };
         let name = format!("{}-copy-{}-{}", id.name, self.namespace, world.now);
         let mut copy = source.clone();
         for path in [
@@ -236,8 +232,11 @@ impl Writers<'_> {
                 port.remove("nodePort");
             }
         }
-        fragment::merge(&mut copy, &json!({"metadata": {"name": name, "namespace": namespace}}));
-        let path = collection(kind, namespace);
+        fragment::merge(&mut copy, &json!({"metadata": {"name": name}}));
+        if !kind.cluster {
+            fragment::merge(&mut copy, &json!({"metadata": {"namespace": namespace}}));
+        }
+        let path = kind.path(namespace);
         let call = Call { method: Method::POST, path: path.clone(), content: "application/json", body: copy };
         if self.stage.call(call).await?.is_err() {
             return Ok(());

@@ -97,8 +97,10 @@ fn widget() -> Kind {
     aspects.extend(metadata());
     Kind {
         name: "widget",
-        api: "apis/histories.example.com/v1",
+        api: "apis/histories.example.com/v1".to_owned(),
         plural: "widgets",
+        cluster: false,
+        only: None,
         base: json!({"apiVersion": "histories.example.com/v1", "kind": "Widget", "spec": {"title": "t"}}),
         aspects,
         scales: true,
@@ -143,8 +145,10 @@ fn blob() -> Kind {
     aspects.extend(metadata());
     Kind {
         name: "blob",
-        api: "apis/histories.example.com/v1",
+        api: "apis/histories.example.com/v1".to_owned(),
         plural: "blobs",
+        cluster: false,
+        only: None,
         base: json!({"apiVersion": "histories.example.com/v1", "kind": "Blob", "spec": {"title": "t"}}),
         aspects,
         scales: false,

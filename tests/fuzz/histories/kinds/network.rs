@@ -99,8 +99,10 @@ fn service() -> Kind {
     aspects.extend(metadata());
     Kind {
         name: "service",
-        api: "api/v1",
+        api: "api/v1".to_owned(),
         plural: "services",
+        cluster: false,
+        only: None,
         base: json!({"apiVersion": "v1", "kind": "Service", "spec": {"selector": {"app": "web"}}}),
         aspects,
         scales: false,
@@ -161,8 +163,10 @@ fn ingress() -> Kind {
     aspects.extend(metadata());
     Kind {
         name: "ingress",
-        api: "apis/networking.k8s.io/v1",
+        api: "apis/networking.k8s.io/v1".to_owned(),
         plural: "ingresses",
+        cluster: false,
+        only: None,
         base: json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress"}),
         aspects,
         scales: false,
@@ -221,8 +225,10 @@ fn network_policy() -> Kind {
     aspects.extend(metadata());
     Kind {
         name: "networkpolicy",
-        api: "apis/networking.k8s.io/v1",
+        api: "apis/networking.k8s.io/v1".to_owned(),
         plural: "networkpolicies",
+        cluster: false,
+        only: None,
         base: json!({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy"}),
         aspects,
         scales: false,

@@ -60,8 +60,10 @@ fn config_map() -> Kind {
     aspects.extend(metadata());
     Kind {
         name: "configmap",
-        api: "api/v1",
+        api: "api/v1".to_owned(),
         plural: "configmaps",
+        cluster: false,
+        only: None,
         base: json!({"apiVersion": "v1", "kind": "ConfigMap"}),
         aspects,
         scales: false,
@@ -98,8 +100,10 @@ fn secret() -> Kind {
     aspects.extend(metadata());
     Kind {
         name: "secret",
-        api: "api/v1",
+        api: "api/v1".to_owned(),
         plural: "secrets",
+        cluster: false,
+        only: None,
         base: json!({"apiVersion": "v1", "kind": "Secret"}),
         aspects,
         scales: false,
@@ -140,8 +144,10 @@ fn budget() -> Kind {
     aspects.extend(metadata());
     Kind {
         name: "budget",
-        api: "apis/policy/v1",
+        api: "apis/policy/v1".to_owned(),
         plural: "poddisruptionbudgets",
+        cluster: false,
+        only: None,
         base: json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget"}),
         aspects,
         scales: false,
@@ -205,8 +211,10 @@ fn autoscaler() -> Kind {
     aspects.extend(metadata());
     Kind {
         name: "autoscaler",
-        api: "apis/autoscaling/v2",
+        api: "apis/autoscaling/v2".to_owned(),
         plural: "horizontalpodautoscalers",
+        cluster: false,
+        only: None,
         base: json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler"}),
         aspects,
         scales: false,
@@ -229,8 +237,10 @@ fn role() -> Kind {
     aspects.extend(metadata());
     Kind {
         name: "role",
-        api: "apis/rbac.authorization.k8s.io/v1",
+        api: "apis/rbac.authorization.k8s.io/v1".to_owned(),
         plural: "roles",
+        cluster: false,
+        only: None,
         base: json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role"}),
         aspects,
         scales: false,
@@ -257,8 +267,10 @@ fn role_binding() -> Kind {
     aspects.extend(metadata());
     Kind {
         name: "rolebinding",
-        api: "apis/rbac.authorization.k8s.io/v1",
+        api: "apis/rbac.authorization.k8s.io/v1".to_owned(),
         plural: "rolebindings",
+        cluster: false,
+        only: None,
         base: json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding"}),
         aspects,
         scales: false,
@@ -290,8 +302,10 @@ fn service_account() -> Kind {
     aspects.extend(metadata());
     Kind {
         name: "serviceaccount",
-        api: "api/v1",
+        api: "api/v1".to_owned(),
         plural: "serviceaccounts",
+        cluster: false,
+        only: None,
         base: json!({"apiVersion": "v1", "kind": "ServiceAccount"}),
         aspects,
         scales: false,

@@ -59,8 +59,10 @@ fn deployment() -> Kind {
     aspects.extend(metadata());
     Kind {
         name: "deployment",
-        api: "apis/apps/v1",
+        api: "apis/apps/v1".to_owned(),
         plural: "deployments",
+        cluster: false,
+        only: None,
         base: json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"labels": {"app": "web"}},
             "spec": {"selector": {"matchLabels": {"app": "web"}}, "template": pod::base("web")}}),
         aspects,
@@ -111,8 +113,10 @@ fn stateful_set() -> Kind {
     aspects.extend(metadata());
     Kind {
         name: "statefulset",
-        api: "apis/apps/v1",
+        api: "apis/apps/v1".to_owned(),
         plural: "statefulsets",
+        cluster: false,
+        only: None,
         base: json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"labels": {"app": "db"}},
             "spec": {"serviceName": "db", "selector": {"matchLabels": {"app": "db"}}, "template": pod::base("db")}}),
         aspects,
@@ -140,8 +144,10 @@ fn daemon_set() -> Kind {
     aspects.extend(metadata());
     Kind {
         name: "daemonset",
-        api: "apis/apps/v1",
+        api: "apis/apps/v1".to_owned(),
         plural: "daemonsets",
+        cluster: false,
+        only: None,
         base: json!({"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"labels": {"app": "log"}},
             "spec": {"selector": {"matchLabels": {"app": "log"}}, "template": pod::base("log")}}),
         aspects,
@@ -183,8 +189,10 @@ fn cron_job() -> Kind {
     template["spec"]["restartPolicy"] = json!("Never");
     Kind {
         name: "cronjob",
-        api: "apis/batch/v1",
+        api: "apis/batch/v1".to_owned(),
         plural: "cronjobs",
+        cluster: false,
+        only: None,
         base: json!({"apiVersion": "batch/v1", "kind": "CronJob",
             "spec": {"schedule": "0 3 1 1 *", "jobTemplate": {"spec": {"template": template}}}}),
         aspects,

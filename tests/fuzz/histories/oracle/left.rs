@@ -10,7 +10,7 @@ impl Case<'_> {
     pub(super) fn left(&self, id: &Id) -> Vec<Violation> {
         let world = self.world;
         let Some(state) = world.head().and_then(|head| head.state(id)) else { return Vec::new() };
-        if !matches!(self.seen.canon.get(id), Some(Ok(_))) || self.fights(id) {
+        if !matches!(self.seen.canon.get(id), Some(Ok(_))) || self.fights(id) || self.is_held(id) {
             return Vec::new();
         }
         let said: Vec<Path> = world.said(state).into_iter().map(|(path, _)| path).collect();
@@ -28,7 +28,7 @@ impl Case<'_> {
                 if self.canon_at(id, &path) == Some(have) || self.written(id, &path, later.since) {
                     continue;
                 }
-                if self.told(id, &path) && self.condition("Drifted").0 == "True" {
+                if self.drifts(id, &path) {
                     continue;
                 }
                 let text = format!("git does not say it any more, it is {}", show(Some(have)));
@@ -84,5 +84,24 @@ impl Case<'_> {
             let text = format!("git does not have it any more: {}", live["metadata"]["uid"]);
             violation("not gone", id, &[], text)
         })
+    }
+
+    /// An object of a Sync that was deleted is gone, or kept by a mark.
+    pub(super) fn pruned(&self, id: &Id) -> Option<Violation> {
+        let state = self.world.head()?.state(id)?;
+        let live = self.seen.live.get(id).filter(|live| live["metadata"]["deletionTimestamp"].is_null());
+        let keep = self.world.kind(id.slot).aspect("keep").and_then(|at| state.choice.get(at));
+        let keep = keep.is_some_and(|variant| *variant != 0);
+        match live {
+            Some(live) if !keep => {
+                let text = format!("its Sync is deleted, and it is there: {}", live["metadata"]["uid"]);
+                Some(violation("not pruned", id, &[], text))
+            }
+            None if keep && self.before.uids.contains_key(id) => {
+                let text = "its Sync is deleted, a mark keeps it, and it is gone".to_owned();
+                Some(violation("not kept", id, &[], text))
+            }
+            _ => None,
+        }
     }
 }

@@ -14,7 +14,7 @@ impl Case<'_> {
     pub(super) fn present(&self, id: &Id) -> Vec<Violation> {
         let Some(state) = self.world.head().and_then(|head| head.state(id)) else { return Vec::new() };
         match self.seen.canon.get(id) {
-            Some(Ok(_)) if self.fights(id) => return Vec::new(),
+            Some(Ok(_)) if self.fights(id) || self.is_held(id) => return Vec::new(),
             Some(Ok(_)) => {}
             _ if self.told(id, &[]) => return Vec::new(),
             refused => {
@@ -22,7 +22,11 @@ impl Case<'_> {
                 return vec![violation("untold", id, &[], text)];
             }
         }
+        let report = self.world.mode.report;
         if !self.seen.live.contains_key(id) {
+            if report && self.drifts(id, &[]) {
+                return Vec::new();
+            }
             return vec![violation("missing", id, &[], "git has it, and it does not exist".to_owned())];
         }
         let wrong = self.world.said(state).into_iter().filter_map(|(path, said)| {
@@ -31,7 +35,8 @@ impl Case<'_> {
             let fine = want == have
                 || shown == "/apiVersion"
                 || (said.is_null() && is_replicas(&path))
-                || (SETS.contains(&&*shown) && holds(have, want));
+                || (SETS.contains(&&*shown) && holds(have, want))
+                || (report && self.drifts(id, &path));
             let text = || format!("git wants {}, it is {}", show(want), show(have));
             (!fine).then(|| violation("value", id, &path, text()))
         });

@@ -1,6 +1,7 @@
 //! What the status says is so. Pure.
 
 use super::{Case, Violation};
+use crate::histories::world::By;
 
 /// Reasons of Ready with which everything is applied. Health is none of this oracle's business.
 const APPLIED: &[&str] =
@@ -9,51 +10,70 @@ const APPLIED: &[&str] =
 impl Case<'_> {
     /// The newest commit is seen, and everything that can be in sync is said to be.
     pub(super) fn verdict(&self) -> Vec<Violation> {
+        (0..self.seen.syncs.len()).flat_map(|sync| self.verdict_of(sync)).collect()
+    }
+
+    fn verdict_of(&self, sync: usize) -> Vec<Violation> {
         let mut found = Vec::new();
         let mut wrong = |check: &'static str, text: String| {
-            found.push(Violation { check, object: "Sync".to_owned(), path: String::new(), text });
+            let object = format!("Sync {sync}");
+            found.push(Violation { check, object, path: String::new(), text });
         };
-        let status = &self.seen.sync["status"];
+        let status = &self.seen.syncs[sync]["status"];
         let seen = status["revision"]["seen"].as_str().unwrap_or_default();
         if !seen.ends_with(&self.seen.commit) {
             wrong("not seen", format!("git is at {}, the status at {seen}", self.seen.commit));
             return found;
         }
-        let refused = self.seen.canon.values().any(Result::is_err);
-        let (ready, reason, message) = self.condition("Ready");
-        let (stalled, _, _) = self.condition("Stalled");
-        let (drifted, drift, what) = self.condition("Drifted");
+        let states = self.world.head().map_or(&[][..], |head| &head.states);
+        let mine: Vec<_> = states.iter().filter(|state| state.sync == sync).collect();
+        let refused = mine.iter().any(|state| self.seen.canon.get(&state.id).is_some_and(Result::is_err));
+        let (ready, reason, message) = self.condition(sync, "Ready");
         if refused {
             if ready == "True" {
-                wrong(
-                    "false verdict",
-                    format!("git has what the API server refuses, and Ready is True: {message}"),
-                );
+                let text = format!("git has what the API server refuses, and Ready is True: {message}");
+                wrong("false verdict", text);
             }
             return found;
         }
+        if self.awaits(sync) && self.world.mode.gated {
+            let summary = &status["plan"]["summary"];
+            if summary["delete"] == 0 && summary["recreate"] == 0 {
+                wrong("false wait", format!("{summary} waits for an approval: {message}"));
+            }
+            return found;
+        }
+        let (drifted, drift, what) = self.condition(sync, "Drifted");
         let fight = drift == "DriftFight" && self.world.ids().iter().any(|id| self.fights(id));
-        if !APPLIED.contains(&reason) && !fight {
+        let excused = fight || (self.world.mode.report && self.may_drift());
+        if !APPLIED.contains(&reason) && !(excused && (reason == drift || self.is_shared())) {
             wrong("refused", format!("{reason}: {message}"));
         }
-        if stalled == "True" && !fight && APPLIED.contains(&reason) {
-            wrong("stalled", format!("{reason}: {message}"));
-        }
         // What is told of paths that left git is looked at there.
-        if drifted == "True" && !fight && !self.is_shared() {
+        if drifted == "True" && !excused && !self.is_shared() {
             wrong("false drift", format!("{drift}: {what}"));
         }
         let total = status["objects"]["total"].as_u64().unwrap_or_default();
-        let expected = self.world.head().map_or(0, |head| head.states.len() + 1);
-        if u64::try_from(expected).is_ok_and(|expected| expected != total) {
-            wrong("count", format!("git has {expected} objects, the status counts {total}"));
+        if u64::try_from(mine.len() + 1).is_ok_and(|expected| expected != total) && !excused {
+            wrong("count", format!("git has {} objects, the status counts {total}", mine.len() + 1));
         }
         found
     }
 
+    /// True if somebody wrote to an object of git since the last commit.
+    pub fn may_drift(&self) -> bool {
+        let since = self.world.head().map_or(0, |head| head.since);
+        self.world.writes.iter().any(|wrote| wrote.at > since && self.in_git(&wrote.id))
+    }
+
+    /// True if something waits for an approval, or for somebody to stop writing.
+    pub fn is_open(&self) -> bool {
+        let mut syncs = 0..self.seen.syncs.len();
+        syncs.any(|sync| self.awaits(sync) || self.condition(sync, "Drifted").0 == "True")
+    }
+
     /// True if a controller holds fields of an object that git has or had, which may be told as drift.
     fn is_shared(&self) -> bool {
-        let world = self.world;
-        world.writes.iter().any(|wrote| wrote.by != super::super::world::By::Hand && self.in_git(&wrote.id))
+        self.world.writes.iter().any(|wrote| wrote.by != By::Hand && self.in_git(&wrote.id))
     }
 }
