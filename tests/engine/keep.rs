@@ -96,7 +96,7 @@ fn what_flux_is_told_to_leave_alone_is_left_alone() -> anyhow::Result<()> {
         shared.env.namespace("left").await?;
         let kubectl = &shared.env.cluster;
         for name in ["once", "ignored", "disabled", "merged"] {
-            let map = shared::config_map(name, "theirs").replace("data: {", "data: {other: kept, ");
+            let map = shared::config_map(name, "theirs").replace("\ndata: {", "\ndata: {other: kept, ");
             let applied = kubectl
                 .kubectl_with(&kubectl.kubeconfig(), &["-n", "left", "apply", "-f", "-"], &map)
                 .await?;

@@ -115,7 +115,7 @@ fn definition() -> Kind {
         Aspect::new(
             "status",
             "spec/versions[v1]/subresources",
-            vec![json!({}), version("v1", &json!({"subresources": {"status": {}}}))],
+            vec![json!({}), spec(json!({"versions": [{"name": "v1", "subresources": {"status": {}}}]}))],
         ),
         Aspect::new(
             "names",
