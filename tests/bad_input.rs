@@ -182,7 +182,7 @@ cases! {
         let said = Said { reason: "HostKeyMismatch", words: &["does not match known_hosts"], stalled: true };
         check(shared, "hostkey", "bad", &said).await?;
         shared.env.cluster.apply(&secret("")).await?;
-        let said = Said { reason: "HostKeyUnknown", words: &["known_hosts does not have the key"], stalled: true };
+        let said = Said { reason: "HostKeyUnknown", words: &["known_hosts does not have the", "key of the host"], stalled: true };
         check(shared, "hostkey", "bad", &said).await?;
         shared.env.cluster.apply(&secret(&right)).await?;
         shared.env.ready("hostkey", "bad", Some(&commit)).await

@@ -88,14 +88,15 @@ impl Watches {
         })
     }
 
-    /// Ends a watch, and forgets what no other watch of the identity feeds.
+    /// Ends a watch, and forgets what no other watch of the identity feeds. A watch of the same kind in another version feeds
+    /// its objects too.
     fn end(&self, state: &mut State, key: &Key) {
         let Some(handle) = state.running.remove(key) else { return };
         handle.task.abort();
         let others: Vec<&Key> = state
             .running
             .keys()
-            .filter(|other| other.identity == key.identity && other.kind == key.kind)
+            .filter(|other| other.identity == key.identity && other.kind.kind == key.kind.kind)
             .collect();
         let within = |object: &ObjectId, owner: &SyncRef| {
             let ours = (self.acts_as)(owner).is_none_or(|identity| identity == key.identity);
