@@ -76,7 +76,7 @@ fn what_reviewers_add_to_a_proposal_stays_and_what_they_refuse_is_not_made_again
         assert_eq!(stage.says("{.status.proposal.refused.how}").await?, "PullRequestClosed");
         let unban = ["-n", "proposal-kept", "image", "unban", "web"];
         let done = holdfast(&shared.env.cluster.kubeconfig(), &unban).await?;
-        assert!(String::from_utf8_lossy(&done.stdout).contains("web 1.2.0"), "{done:?}");
+        assert!(String::from_utf8_lossy(&done.stderr).contains("web 1.2.0"), "{done:?}");
         has_requests(shared, &stage, &["1 closed", "2 open"]).await?;
         // The branch is deleted: refused as well, until another version comes.
         stage.ready("UpToDate", &[]).await?;
