@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use holdfast_diff::compare::BOOKKEEPING;
 use holdfast_diff::fields::MANAGER;
@@ -305,10 +305,12 @@ impl Requests {
             None => None,
         };
         let asking = async {
-            let mut tries = 0;
+            let (mut tries, started) = (0, Instant::now());
             loop {
                 match self.client.request(request.clone()).await {
-                    Err(error) if is_starting(&error) => tokio::time::sleep(STARTING).await,
+                    Err(error) if is_starting(&error) && started.elapsed() < LOADING => {
+                        tokio::time::sleep(STARTING).await;
+                    }
                     Err(error)
                         if tries < PATIENCE
                             && let Some(pause) = busy(&error) =>
@@ -327,8 +329,11 @@ impl Requests {
     }
 }
 
-/// True if the server has not loaded the objects of a kind yet, as after its definition has changed: it says so for a second
-/// or two.
+/// How long a server may take to load the objects of a kind after its definition has changed. It takes a second or two, but
+/// never comes to an end while a conversion webhook that it needs is down.
+pub const LOADING: Duration = Duration::from_secs(5);
+
+/// True if the server has not loaded the objects of a kind yet, as after its definition has changed.
 pub fn is_starting(error: &kube::Error) -> bool {
     refusal(error).is_some_and(|status| status.message.contains("storage is (re)initializing"))
 }

@@ -19,7 +19,7 @@ use super::live::Live;
 use super::{ActsAs, Key};
 use crate::cluster::entry::Sight;
 use crate::cluster::refusal;
-use crate::cluster::requests::{ResourceType, is_forbidden, is_not_found, is_starting};
+use crate::cluster::requests::{LOADING, ResourceType, is_forbidden, is_not_found, is_starting};
 use crate::cluster::view::{Listed, View};
 use crate::sync_ref::SyncRef;
 
@@ -55,6 +55,14 @@ pub(super) struct Feed {
     pub trouble: Arc<Mutex<Option<Trouble>>>,
 }
 
+/// What the API server said when a watch could not begin.
+fn refused(error: &watcher::Error) -> Option<&kube::Error> {
+    match error {
+        watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error) => Some(error),
+        _ => None,
+    }
+}
+
 impl Feed {
     /// Feeds the view until the kind is gone from the server, or until it turns out that it may not be listed at all.
     pub async fn run(self, client: Client) {
@@ -62,19 +70,24 @@ impl Feed {
         let events = watcher::watcher(self.api(client), config).default_backoff();
         pin_mut!(events);
         let (mut listed, mut ever) = (Listed::default(), false);
+        let mut loading: Option<Instant> = None;
         loop {
             match events.try_next().await {
                 Ok(Some(event)) => {
                     let works = matches!(event, Event::InitDone | Event::Apply(_) | Event::Delete(_));
                     self.take(event, &mut listed, !ever);
                     if works {
-                        ever = true;
+                        (ever, loading) = (true, None);
                         self.note(None);
                     }
                 }
                 Ok(None) => return,
                 Err(error) => {
-                    if self.has_ended(&error, ever) {
+                    if refused(&error).is_some_and(is_starting)
+                        && loading.get_or_insert_with(Instant::now).elapsed() < LOADING
+                    {
+                        debug!(kind = %self.kind.kind, "Watch waits until the API server has loaded the kind");
+                    } else if self.has_ended(&error, ever) {
                         return;
                     }
                 }
@@ -154,19 +167,12 @@ impl Feed {
 
     /// Takes an error of the watch, which otherwise goes on by itself. True if it has come to its end.
     fn has_ended(&self, error: &watcher::Error, ever: bool) -> bool {
-        let refused = match error {
-            watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error) => Some(error),
-            _ => None,
-        };
+        let refused = refused(error);
         if refused.is_some_and(is_not_found) {
             debug!(kind = %self.kind.kind, "Kind is not served any more");
             self.replace(Listed::default(), !ever);
             self.broken("the API server does not serve this kind any more".to_owned(), false);
             return true;
-        }
-        if refused.is_some_and(is_starting) {
-            debug!(kind = %self.kind.kind, "Watch waits until the API server has loaded the kind");
-            return false;
         }
         let forbidden = refused.is_some_and(is_forbidden);
         let said = refused.map_or_else(|| refusal::chain(error), refusal::said);
