@@ -188,7 +188,7 @@ fn every_file_of_the_architecture_exists() -> anyhow::Result<()> {
     for (at, line) in text.lines().enumerate() {
         // What is between backquotes is every second part.
         for name in line.split('`').skip(1).step_by(2) {
-            let is_path = name.ends_with(".rs") || name.ends_with('/');
+            let is_path = Path::new(name).extension().is_some_and(|kind| kind == "rs") || name.ends_with('/');
             if !is_path || name.starts_with('.') || name.contains([' ', ':']) {
                 continue;
             }

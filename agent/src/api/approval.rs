@@ -1,6 +1,8 @@
 //! `Approval`: approve or reject one plan. A kind of its own, so that RBAC can grant "may approve" without "may
 //! configure". Types, no behaviour.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -55,6 +57,15 @@ pub enum ApprovalDecision {
     Reject,
 }
 
+impl fmt::Display for ApprovalDecision {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Approve => "Approve",
+            Self::Reject => "Reject",
+        })
+    }
+}
+
 /// Comment in a pull request in which a decision was given.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -103,4 +114,15 @@ pub enum ApprovalState {
     Expired,
     /// The plan changed, or another Approval let it through.
     Superseded,
+}
+
+impl fmt::Display for ApprovalState {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Pending => "Pending",
+            Self::Used => "Used",
+            Self::Expired => "Expired",
+            Self::Superseded => "Superseded",
+        })
+    }
 }

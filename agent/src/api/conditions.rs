@@ -37,7 +37,7 @@ pub mod reason {
     pub const DRIFT_REPORTED: &str = "DriftReported";
     /// The API server refuses the correction.
     pub const CORRECTION_REFUSED: &str = "CorrectionRefused";
-    /// Somebody writes the other value again and again.
+    /// Another client writes the other value again and again.
     pub const DRIFT_FIGHT: &str = "DriftFight";
     pub const DRIFT_SNOOZED: &str = "DriftSnoozed";
     /// Others have added fields that git says nothing about.

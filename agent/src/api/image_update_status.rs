@@ -56,7 +56,7 @@ pub struct ImageStatus {
     /// When this version was selected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
-    /// Versions that somebody reverted, and where.
+    /// Versions that a user reverted, and where.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub banned: Vec<Ban>,
     /// Scalars that had the selected version, at most 100. If one of them has another value later, that is a revert.
@@ -76,7 +76,7 @@ pub struct Written {
     pub value: String,
 }
 
-/// A version that somebody reverted at one scalar. It is not written there again before a newer version appears.
+/// A version that a user reverted at one scalar. It is not written there again before a newer version appears.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Ban {

@@ -1,5 +1,7 @@
 //! The status of a Sync: what is, as the agent saw it last. Nothing in it ages. Types, no behaviour.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -233,7 +235,7 @@ pub struct DriftObject {
     /// Name.
     pub name: String,
     /// State of the object: `Drifted` (it differs), `Corrected` (the value from Git was restored), `Fighting` (it differs and is
-    /// corrected at growing intervals, since somebody writes the other value again and again) or `Snoozed` (it differs and is not
+    /// corrected at growing intervals, since another client writes the other value again and again) or `Snoozed` (it differs and is not
     /// corrected for a time).
     pub state: DriftState,
     /// When the object came into this state.
@@ -272,7 +274,7 @@ fn is_false(flag: &bool) -> bool {
 }
 
 /// State of an object that drifted: `Drifted` (it differs), `Corrected` (the value from Git was restored), `Fighting` (it differs
-/// and is corrected at growing intervals, since somebody writes the other value again and again) or `Snoozed` (it differs and is
+/// and is corrected at growing intervals, since another client writes the other value again and again) or `Snoozed` (it differs and is
 /// not corrected for a time).
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 pub enum DriftState {
@@ -280,10 +282,21 @@ pub enum DriftState {
     Drifted,
     /// The value from Git was restored.
     Corrected,
-    /// It differs and is corrected at growing intervals, since somebody writes the other value again and again.
+    /// It differs and is corrected at growing intervals, since another client writes the other value again and again.
     Fighting,
     /// It differs and is not corrected for a time.
     Snoozed,
+}
+
+impl fmt::Display for DriftState {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Drifted => "Drifted",
+            Self::Corrected => "Corrected",
+            Self::Fighting => "Fighting",
+            Self::Snoozed => "Snoozed",
+        })
+    }
 }
 
 /// A field that drifted. Values of Secrets are masked, long values are shortened.

@@ -135,7 +135,7 @@ async fn approvals(client: &Client, name: &str) {
         let ApprovalSpec { decision, approver, reason, plan_id, .. } = &approval.spec;
         let state = approval.status.as_ref().map(|status| status.state).unwrap_or_default();
         print::line(format_args!(
-            "  approval {}: {decision:?}, {state:?}, plan {plan_id}, by {approver}: {reason}",
+            "  approval {}: {decision}, {state}, plan {plan_id}, by {approver}: {reason}",
             approval.name_any()
         ));
     }

@@ -41,7 +41,7 @@ pub struct Unsnooze {
     object: Target,
 }
 
-/// How often a Sync is read again that somebody else changed meanwhile: the agent writes its status.
+/// How often a Sync is read again after another client changed it: the agent writes its status.
 const PATIENCE: usize = 10;
 
 impl Snooze {

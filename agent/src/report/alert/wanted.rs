@@ -140,7 +140,7 @@ fn drifted(known: &Known<'_>) -> Option<Wanted> {
     let mut hasher = Hasher::default();
     for DriftObject { api_version, kind, namespace, name, state, deleted, changes, refusal, .. } in &objects {
         [api_version, kind, namespace, name].into_iter().for_each(|part| hasher.text(part));
-        hasher.text(&format!("{state:?} {deleted} {}", refusal.is_some()));
+        hasher.text(&format!("{state} {deleted} {}", refusal.is_some()));
         for change in changes {
             hasher.text(&change.path);
             hasher.value(&change.live.clone().unwrap_or_default());
