@@ -240,9 +240,13 @@ fn every_reason_is_described() -> anyhow::Result<()> {
     let mut missing = BTreeSet::new();
     let mut seen = 0;
     for path in sources(&root().join("agent/src"))? {
+        let place = path.strip_prefix(root().join("agent/src"))?;
+        // The types of the resources name values of fields, which are in the reference.
+        if place.starts_with("api") && !place.ends_with("conditions.rs") {
+            continue;
+        }
         let text = std::fs::read_to_string(&path)?;
         let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or(&text);
-        let place = path.strip_prefix(root().join("agent/src"))?;
         let constants = if place.ends_with("conditions.rs") {
             Some(&constants)
         } else {
