@@ -9,7 +9,6 @@ mod observed;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher as _, RandomState};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -151,7 +150,7 @@ impl Candidate {
                 }
                 Err(error) => warn!(error = chain(&error), "Cannot acquire the Lease, trying again"),
             }
-            sleep(self.times.period + self.times.jitter.mul_f64(chance())).await;
+            sleep(self.times.period + self.times.jitter.mul_f64(fastrand::f64())).await;
         }
     }
 
@@ -309,9 +308,4 @@ impl Candidate {
         });
         lease
     }
-}
-
-/// Any number from 0 to 1.
-fn chance() -> f64 {
-    f64::from(u32::try_from(RandomState::new().hash_one(0) >> 32).unwrap_or(0)) / f64::from(u32::MAX)
 }

@@ -3,13 +3,14 @@
 //! No I/O.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use holdfast_diff::digest::Digest;
 use holdfast_diff::mask::Masks;
 use holdfast_diff::object::ObjectId;
 use jiff::Timestamp;
+use parking_lot::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{DriftObject, DriftStatus, Sync, SyncStatus};
@@ -328,7 +329,7 @@ impl Memories {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock()
 }
 
 #[cfg(test)]

@@ -3,11 +3,12 @@
 //! No label holds an object or a message. I/O: reads `/proc` when asked.
 
 use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -235,7 +236,7 @@ impl Metrics {
 
     /// The label of a host. Hosts come from resources, so only so many have one of their own.
     fn host(&self, host: &str) -> String {
-        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut hosts = self.hosts.lock();
         if hosts.len() < HOSTS {
             hosts.insert(host.to_owned());
         }
@@ -289,7 +290,7 @@ impl Metrics {
         let labels = |revision: &str| {
             vec![("url", url.to_owned()), ("ref", reference.to_owned()), ("revision", revision.to_owned())]
         };
-        let mut refs = self.refs.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut refs = self.refs.lock();
         let former = before.map(labels);
         refs.retain(|known| {
             let is_former = Some(known) == former.as_ref() || *known == labels(revision);

@@ -4,7 +4,7 @@
 //! I/O: processes, network.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -17,6 +17,7 @@ use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
 use kube::core::GroupVersionKind;
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client, ResourceExt as _};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::Running;
@@ -125,7 +126,7 @@ fn watch(client: &Client) -> Corrected {
                     name: object.name_any(),
                 };
                 let by_hand = object.data.pointer(path).cloned() == hand;
-                let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut seen = seen.lock();
                 match seen.get_mut(&target) {
                     Some((changed, at)) if *changed && !by_hand => {
                         at.get_or_insert_with(Instant::now);
@@ -249,7 +250,7 @@ async fn one_by_one(
     tokio::time::sleep(Duration::from_secs(3)).await;
     let cpu = running.agent.metric("process_cpu_seconds_total").await? - cpu;
     let (told, ..) = told(receiver, since)?;
-    let seen = corrected.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let seen = corrected.lock().clone();
     let mut alerted: Vec<f64> =
         acknowledged.iter().filter_map(|(target, at)| Some(millis(*at, *told.get(target)?))).collect();
     let mut put_back: Vec<f64> =
@@ -286,7 +287,7 @@ async fn storm(
     let written = since.elapsed();
     let mut last = Instant::now();
     for _ in 0..600 {
-        let seen = corrected.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let seen = corrected.lock().clone();
         let left =
             targets.iter().filter(|target| seen.get(target).is_none_or(|(_, at)| at.is_none())).count();
         last = targets.iter().filter_map(|target| seen.get(target)?.1).max().unwrap_or(last);
@@ -296,7 +297,7 @@ async fn storm(
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     tokio::time::sleep(Duration::from_secs(10)).await;
-    let seen = corrected.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let seen = corrected.lock().clone();
     let left = targets.iter().filter(|target| seen.get(target).is_none_or(|(_, at)| at.is_none())).count();
     let (told, onsets, notices) = told(receiver, since)?;
     let missed = targets.iter().filter(|target| !told.contains_key(target)).count();

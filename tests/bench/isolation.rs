@@ -4,7 +4,7 @@
 //! I/O: processes, network.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -17,6 +17,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{ListParams, Patch, PatchParams};
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client, ResourceExt as _};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::Running;
@@ -116,7 +117,7 @@ fn watch(client: &Client) -> Seen {
         while let Ok(Some(map)) = events.try_next().await {
             let name = (map.namespace().unwrap_or_default(), map.name_any());
             if name.0.starts_with("bench-") {
-                let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut kept = kept.lock();
                 let known = kept.entry(name).or_default();
                 (known.data, known.at) = (json!(map.data), Some(Instant::now()));
                 if known.data["greeting"] == BY_HAND {
@@ -133,7 +134,7 @@ async fn until(seen: &Seen, at: usize, is: impl Fn(&Map) -> bool) -> anyhow::Res
     let name = (namespace(at), format!("app-{at}"));
     let started = Instant::now();
     while started.elapsed() < PATIENCE {
-        let found = seen.lock().unwrap_or_else(PoisonError::into_inner).get(&name).cloned();
+        let found = seen.lock().get(&name).cloned();
         if let Some(since) = found.filter(|map| is(map)).and_then(|map| map.at) {
             return Ok(since);
         }

@@ -8,7 +8,6 @@
 //! false all the same. Leaves the objects to `drift`. I/O: processes, network.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -22,6 +21,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt as _};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::time::MissedTickBehavior;
 
@@ -98,7 +98,7 @@ pub async fn quiet(time: Duration) -> anyhow::Result<()> {
         "{}",
         json!({"bench": "quiet", "case": format!("{total} objects in {} Syncs", FLEET.syncs),
             "minutes": time.as_secs_f64() / 60.0, "false": told.len(), "requests": count, "of_waiting": of_waiting, "sorts": sorts, "reports": reports.len(),
-            "noise": &*noise.written.lock().unwrap_or_else(PoisonError::into_inner), "controllers": controllers(&running, moment)?, "cpu_percent": percent})
+            "noise": &*noise.written.lock(), "controllers": controllers(&running, moment)?, "cpu_percent": percent})
     );
     explain(&told, &news);
     wired(&noise.client, &receiver).await?;
@@ -240,7 +240,7 @@ impl Noise<'_> {
         for round in 0.. {
             tick.tick().await;
             act(round).await.context(kind)?;
-            *self.written.lock().unwrap_or_else(PoisonError::into_inner).entry(kind).or_default() += 1;
+            *self.written.lock().entry(kind).or_default() += 1;
         }
         Ok(())
     }

@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 use std::net::TcpListener;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::OnceLock;
+
+use parking_lot::Mutex;
 
 /// A port that was free a moment ago and is handed out once in this process.
 ///
@@ -10,7 +12,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 /// that two runs at the same time seldom meet.
 pub fn free() -> anyhow::Result<u16> {
     static TAKEN: OnceLock<Mutex<HashSet<u16>>> = OnceLock::new();
-    let mut taken = TAKEN.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+    let mut taken = TAKEN.get_or_init(Mutex::default).lock();
     let span = 20_000_u32;
     let start = std::process::id().wrapping_mul(97) % span;
     for step in 0..span {

@@ -8,10 +8,11 @@ use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use parking_lot::Mutex;
 
 /// Reads `pid N`, `gone N` and `dir PATH` lines; at the end of them it ends what is left, gently, then not.
 const SCRIPT: &str = r#"
@@ -54,7 +55,7 @@ fn watchdog() -> anyhow::Result<&'static Mutex<ChildStdin>> {
 }
 
 fn tell(line: &str) -> anyhow::Result<()> {
-    let mut pipe = watchdog()?.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut pipe = watchdog()?.lock();
     writeln!(pipe, "{line}").context("the watchdog is gone")
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
@@ -17,6 +17,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, header};
 use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -26,7 +27,7 @@ use tokio::task::JoinHandle;
 pub fn programs() -> anyhow::Result<&'static [PathBuf; 2]> {
     static PROGRAMS: OnceLock<[PathBuf; 2]> = OnceLock::new();
     static ONE: Mutex<()> = Mutex::new(());
-    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _one = ONE.lock();
     if let Some(programs) = PROGRAMS.get() {
         return Ok(programs);
     }
@@ -221,13 +222,13 @@ impl Server {
 
     /// Answers a path, with its query, in a way of its own.
     pub fn answer(&self, path: &str, answer: Answer) {
-        let mut answers = self.shared.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut answers = self.shared.answers.lock();
         answers.insert(path.to_owned(), answer);
     }
 
     /// What was asked since the last time.
     pub fn asked(&self) -> Vec<Asked> {
-        std::mem::take(&mut *self.shared.asked.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.shared.asked.lock())
     }
 
     /// The same, each as `200 /path`.
@@ -266,7 +267,7 @@ impl Shared {
         let tag = format!("\"{}\"", body.len());
         let same = status == 200 && header(header::IF_NONE_MATCH).as_ref() == Some(&tag);
         let (status, body) = if same { (304, Vec::new()) } else { (status, body) };
-        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut asked = self.asked.lock();
         asked.push(Asked { path, authorization, status });
         let mut response = Response::builder().status(status).header(header::ETAG, tag);
         if let Some((name, value)) = extra {
@@ -279,7 +280,7 @@ impl Shared {
         if self.authorization.is_some() && self.authorization.as_deref() != authorization {
             return Answer { status: 401, ..Answer::default() };
         }
-        if let Some(answer) = self.answers.lock().unwrap_or_else(PoisonError::into_inner).get(path) {
+        if let Some(answer) = self.answers.lock().get(path) {
             return answer.clone();
         }
         match std::fs::read(self.folder.join(path.trim_start_matches('/'))) {

@@ -6,13 +6,14 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use holdfast::error::StageError as _;
 use holdfast::source::{GitRef, Location, SourceError, Sources};
 use holdfast_tests::watchdog::Folder;
+use parking_lot::Mutex;
 
 use crate::workshop::{LIMIT, Workshop, credential, git, read, sources};
 
@@ -60,7 +61,7 @@ impl Server {
     }
 
     fn count(&self) -> usize {
-        self.targets.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.targets.lock().len()
     }
 }
 
@@ -83,7 +84,7 @@ fn serve(
     let length = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
-    seen.lock().unwrap_or_else(PoisonError::into_inner).push(target.clone());
+    seen.lock().push(target.clone());
     let Reply { status, headers, body } = answer(&Request { target, headers, body });
     let mut stream = stream;
     write!(stream, "HTTP/1.1 {status} Status\r\nConnection: close\r\nContent-Length: {}\r\n", body.len())?;

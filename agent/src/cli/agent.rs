@@ -1,6 +1,5 @@
 //! `holdfast agent`: the service. I/O: everything.
 
-use std::hash::{BuildHasher as _, RandomState};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -224,7 +223,7 @@ fn identity(instance: Option<&str>) -> String {
     match instance.filter(|_| std::env::var_os("POD_NAME").is_some()) {
         Some(pod) => format!("{pod}_{process}"),
         None => {
-            format!("{}_{process}_{:016x}", instance.unwrap_or("holdfast"), RandomState::new().hash_one(0))
+            format!("{}_{process}_{:016x}", instance.unwrap_or("holdfast"), fastrand::u64(..))
         }
     }
 }

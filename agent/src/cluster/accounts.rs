@@ -4,11 +4,11 @@
 //! I/O: API reads, one for each account in a while.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use kube::{Api, Client};
+use parking_lot::Mutex;
 
 use crate::identity::Identity;
 
@@ -64,7 +64,7 @@ impl Accounts {
 
     /// Whether an account exists, if that was asked for not longer ago than `limit`.
     fn remembered(&self, identity: &Identity, limit: Duration, now: Instant) -> Option<bool> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known.lock();
         known
             .get(identity)
             .filter(|(since, exists)| is_fresh(*since, *exists, now))
@@ -73,13 +73,13 @@ impl Accounts {
     }
 
     fn remember(&self, identity: &Identity, now: Instant, exists: bool) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock();
         known.insert(identity.clone(), (now, exists));
     }
 
     /// Forgets what is not believed any more.
     pub fn sweep(&self, now: Instant) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock();
         known.retain(|_, (since, exists)| is_fresh(*since, *exists, now));
     }
 }
@@ -105,7 +105,7 @@ mod tests {
         let one = Identity::ServiceAccount { namespace: "team".into(), name: "a1".into() };
         assert_eq!(accounts.remembered(&one, KNOWN, begin), Some(false));
         assert_eq!(accounts.remembered(&one, KNOWN, begin + MISSING), None);
-        let kept = || accounts.known.lock().expect("no test panics with it").len();
+        let kept = || accounts.known.lock().len();
         accounts.sweep(begin + MISSING);
         assert_eq!(kept(), 1000);
         accounts.sweep(begin + KNOWN);

@@ -2,11 +2,12 @@
 //!
 //! Asked for once, and again when a kind was missing or a definition was applied. I/O: API reads.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use http::Request;
 use http::header::ACCEPT;
 use kube::Client;
+use parking_lot::Mutex;
 use serde::Deserialize;
 
 /// The Accept header of aggregated discovery (KEP-3352), with the plain one as the last resort.
@@ -67,18 +68,18 @@ struct Kind {
 impl Known {
     /// What the cluster is, asked for if it is not known.
     pub async fn get(&self, client: &Client) -> Result<Arc<Capabilities>, kube::Error> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let known = self.0.lock().clone();
         if let Some(known) = known {
             return Ok(known);
         }
         let asked = Arc::new(ask(client).await?);
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(asked.clone());
+        *self.0.lock() = Some(asked.clone());
         Ok(asked)
     }
 
     /// What it serves may have changed.
     pub fn forget(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.0.lock() = None;
     }
 }
 

@@ -4,12 +4,13 @@
 //! Asked for where a container is to be deleted, and not more often than every few seconds. I/O: API reads.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
 use holdfast_diff::handling;
 use holdfast_diff::object::{GroupKind, ObjectId};
+use parking_lot::Mutex;
 use serde_json::Value;
 
 use super::Cluster;
@@ -103,8 +104,8 @@ impl Contents {
         Ok(inside)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Found> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, Found> {
+        self.0.lock()
     }
 }
 

@@ -3,12 +3,13 @@
 //! Leaves the question what an unknown kind means to `observe`. I/O: API reads.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use holdfast_diff::object::GroupKind;
 use holdfast_diff::yaml::is_api_version;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::APIResource;
 use kube::Client;
+use parking_lot::Mutex;
 
 use super::capabilities::{Capabilities, Known};
 use super::requests::{ResourceType, is_not_found};
@@ -165,8 +166,8 @@ impl Discovery {
         Ok(served)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Vec<Served>>>> {
-        self.served.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, HashMap<String, Arc<Vec<Served>>>> {
+        self.served.lock()
     }
 }
 

@@ -2,13 +2,14 @@
 //! told. Compiled once for as long as the Sync stays as it is. No I/O.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use holdfast_diff::digest::Digest;
 use holdfast_diff::ghosts;
 use holdfast_diff::health::{self, Check, Checks, Health};
 use holdfast_diff::ignore::{self, Ignored, Rules};
 use holdfast_diff::object::{GroupKind, ObjectId};
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Value, json};
 
 use super::requests::ResourceType;
@@ -53,7 +54,7 @@ impl Judges {
     pub fn take(&self, owner: &SyncRef, sync: &Sync) -> Result<(), JudgeError> {
         let (checks, drift) = (&sync.spec.health.checks, &sync.spec.drift);
         let ghosts = drift.ghosts == Ghosts::Report;
-        let volatile = self.volatile.lock().unwrap_or_else(PoisonError::into_inner).get(owner).cloned();
+        let volatile = self.volatile.lock().get(owner).cloned();
         let ignore = [drift.ignore.clone(), volatile.unwrap_or_default()].concat();
         let mut by_sync = self.lock();
         if checks.is_empty() && ignore.is_empty() && !ghosts {
@@ -71,7 +72,7 @@ impl Judges {
     /// Takes what the chart of a Sync makes anew each time: it stays as it is in the cluster. A mistake is told where the
     /// Sync is taken.
     pub fn take_volatile(&self, owner: &SyncRef, sync: &Sync, rules: &[IgnoreRule]) {
-        let mut volatile = self.volatile.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut volatile = self.volatile.lock();
         let before = if rules.is_empty() {
             volatile.remove(owner).unwrap_or_default()
         } else {
@@ -98,7 +99,7 @@ impl Judges {
     }
 
     pub fn forget(&self, owner: &SyncRef) {
-        self.volatile.lock().unwrap_or_else(PoisonError::into_inner).remove(owner);
+        self.volatile.lock().remove(owner);
         self.lock().remove(owner);
     }
 
@@ -125,7 +126,7 @@ impl Judges {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<SyncRef, Judge>> {
-        self.by_sync.lock().unwrap_or_else(PoisonError::into_inner)
+        self.by_sync.lock()
     }
 }
 

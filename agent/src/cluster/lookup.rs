@@ -4,10 +4,11 @@
 //! I/O: API reads.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use holdfast_diff::object::ObjectId;
+use parking_lot::Mutex;
 
 use super::requests::{Names, Requests, ResourceType};
 use super::resolve::Desired;
@@ -115,7 +116,7 @@ impl Lookups {
     }
 
     fn place(&self, place: Place) -> Arc<tokio::sync::Mutex<Known>> {
-        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut places = self.places.lock();
         places.retain(|_, known| known.try_lock().map_or(true, |known| known.since.elapsed() <= BELIEVED));
         let none = || Known { since: Instant::now(), questions: 0, answer: Answer::NotAsked };
         places.entry(place).or_insert_with(|| Arc::new(tokio::sync::Mutex::new(none()))).clone()

@@ -14,6 +14,7 @@ use holdfast_diff::takeover::merge_patch;
 use http::{Method, Request, request};
 use kube::Client;
 use kube::core::Status;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -390,21 +391,16 @@ fn request(method: Method, path: &str) -> request::Builder {
     Request::builder().method(method).uri(path).header("Accept", "application/json")
 }
 
+/// What stands in a path segment as it is: the unreserved characters, and the colon of the names of roles.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':');
+
 /// Percent-encodes a path segment (RFC 3986), so that no name in git can become another path. `.` and `..`, which
 /// encoding cannot disarm, become a name that no object can have.
 fn encode(segment: &str) -> String {
     if matches!(segment, "." | "..") {
         return "%2F".to_owned();
     }
-    segment.bytes().fold(String::with_capacity(segment.len()), |mut path, byte| {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' => {
-                path.push(byte as char);
-            }
-            _ => path.extend(['%', hex(byte >> 4), hex(byte & 15)]),
-        }
-        path
-    })
+    utf8_percent_encode(segment, SEGMENT).to_string()
 }
 
 /// An object without what the server keeps of it, which no patch may change.
@@ -414,10 +410,6 @@ fn without_books(object: &Value) -> Value {
         metadata.retain(|name, _| !BOOKKEEPING.contains(&name.as_str()));
     }
     object
-}
-
-fn hex(half: u8) -> char {
-    char::from_digit(u32::from(half), 16).unwrap_or('0').to_ascii_uppercase()
 }
 
 fn bytes(value: &Value) -> Result<Vec<u8>, kube::Error> {

@@ -4,7 +4,7 @@
 //! I/O: API watches.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{StreamExt as _, pin_mut};
@@ -13,6 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client, Resource};
+use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
@@ -123,12 +124,12 @@ impl Secrets {
 
     /// Ends the watches of what nobody uses any more; this user still uses some.
     pub fn release(&self, user: &User, still: &[Name]) {
-        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut watched = self.watched.lock();
         watched.retain(|(namespace, name), handle| {
             if namespace != user.namespace() || still.contains(name) {
                 return true;
             }
-            let mut users = handle.users.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut users = handle.users.lock();
             users.retain(|other| other != user);
             if users.is_empty() {
                 handle.task.abort();
@@ -138,7 +139,7 @@ impl Secrets {
     }
 
     fn start(&self, user: &User, kind: InputKind, name: &str) -> watch::Receiver<Phase> {
-        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut watched = self.watched.lock();
         let key = (user.namespace().to_owned(), (kind, name.to_owned()));
         let handle = watched.entry(key).or_insert_with(|| {
             let (report, phase) = watch::channel(Phase::Starting);
@@ -156,7 +157,7 @@ impl Secrets {
             };
             Handle { phase, task: task.abort_handle(), users }
         });
-        let mut users = handle.users.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut users = handle.users.lock();
         if !users.contains(user) {
             users.push(user.clone());
         }
@@ -183,7 +184,7 @@ impl News {
         if first {
             return;
         }
-        for user in self.users.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        for user in self.users.lock().iter() {
             if let User::Sync(sync) = user {
                 // The receiver ends with the process.
                 let _ = self.wake.send(sync.clone());

@@ -12,11 +12,12 @@ mod tests;
 mod writing;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use holdfast_diff::digest::Digest;
 use holdfast_diff::object::{GroupKind, ObjectId};
 use holdfast_diff::plan::SeenAt;
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
@@ -412,6 +413,6 @@ impl View {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }

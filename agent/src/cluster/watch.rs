@@ -10,10 +10,11 @@ mod tests;
 mod users;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use holdfast_diff::object::GroupKind;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
@@ -279,7 +280,7 @@ impl Watches {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 
@@ -294,7 +295,7 @@ fn is_former(Wanted { kind, places, former, .. }: &Wanted<'_>, scope: &Arc<str>)
 
 impl Drop for Watches {
     fn drop(&mut self) {
-        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let state = self.state.get_mut();
         state.running.values().for_each(|handle| handle.task.abort());
     }
 }

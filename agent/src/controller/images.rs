@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::hash::{Hash as _, Hasher as _};
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _, stream};
@@ -15,6 +15,7 @@ use kube::runtime::controller::Action;
 use kube::runtime::reflector::{ObjectRef, store::Writer};
 use kube::runtime::{Controller, WatchStreamExt as _, controller, watcher};
 use kube::{Api, Resource as _, ResourceExt as _};
+use parking_lot::Mutex;
 use tokio::sync::broadcast;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_util::sync::CancellationToken;
@@ -29,7 +30,6 @@ use crate::context::Context;
 use crate::error::Class;
 use crate::image::pass::edits::Plain;
 use crate::image::pass::{Found, Pass, pass, policy};
-use crate::image::registry;
 use crate::report::{Failure, updates, write};
 use crate::server::hooks::HookOwner;
 use crate::shares::Shares;
@@ -172,12 +172,12 @@ fn moved(context: &Arc<Context>) -> impl Stream<Item = ObjectRef<ImageUpdate>> +
 }
 
 impl Shared {
-    fn lock_called(&self) -> std::sync::MutexGuard<'_, HashSet<SyncRef>> {
-        self.called.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_called(&self) -> parking_lot::MutexGuard<'_, HashSet<SyncRef>> {
+        self.called.lock()
     }
 
     fn memory(&self, update: &SyncRef) -> Arc<tokio::sync::Mutex<Memory>> {
-        let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut memories = self.memories.lock();
         memories.entry(update.clone()).or_default().clone()
     }
 
@@ -186,14 +186,14 @@ impl Shared {
         let there: HashSet<SyncRef> =
             self.context.updates.state().iter().map(|update| name(update)).collect();
         let known: Vec<SyncRef> = {
-            let memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
+            let memories = self.memories.lock();
             memories.keys().filter(|update| !there.contains(*update)).cloned().collect()
         };
         known.iter().for_each(|update| self.forget(update));
     }
 
     fn forget(&self, update: &SyncRef) {
-        self.memories.lock().unwrap_or_else(PoisonError::into_inner).remove(update);
+        self.memories.lock().remove(update);
         self.lock_called().remove(update);
         self.context.forget_update(update);
     }
@@ -249,7 +249,7 @@ async fn work(update: &ImageUpdate, shared: &Shared) -> Action {
             plain: &memory.plain,
             others: others(context, &owner),
             now,
-            chance: registry::chance,
+            chance: fastrand::f64,
         };
         tokio::select! {
             found = limited(&pass) => found,

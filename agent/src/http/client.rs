@@ -3,11 +3,12 @@
 //! Clients are kept by the certificates that they use, and the least used one goes when there are many. I/O: HTTP.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use holdfast_diff::digest::Digest;
 use http::{HeaderMap, Method, header};
+use parking_lot::Mutex;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, Url};
 
@@ -151,7 +152,7 @@ impl Clients {
         let client = built
             .map_err(|error| said(error.to_string()))?
             .map_err(|error| said(root(&error).to_string()))?;
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept.lock();
         if kept.len() >= CLIENTS {
             let oldest = kept.iter().min_by_key(|(_, (_, used))| *used).map(|(key, _)| *key);
             oldest.and_then(|oldest| kept.remove(&oldest));
@@ -161,7 +162,7 @@ impl Clients {
     }
 
     fn known(&self, key: (Option<Digest>, bool)) -> Option<Client> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept.lock();
         let (client, used) = kept.get_mut(&key)?;
         *used = Instant::now();
         Some(client.clone())

@@ -3,7 +3,9 @@
 //! Some mirrors stay open, so that the next render of a repository need not open it again. I/O: disk reads.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use crate::error::StageError;
 use crate::render::RenderError;
@@ -32,7 +34,7 @@ impl Trees for MirrorTrees {
     ) -> Result<Box<dyn TreeFiles>, RenderError> {
         let failed = |error: crate::source::SourceError| RenderError::of_source(&error);
         let known = {
-            let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut open = self.open.lock();
             let at = open.iter().position(|(folder, _)| folder == mirror);
             at.map(|at| open.remove(at).1)
         };
@@ -44,7 +46,7 @@ impl Trees for MirrorTrees {
             let opened = Arc::new(OpenMirror::open(mirror).map_err(failed)?);
             (opened.files(name, commit).map_err(failed)?, opened)
         };
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.open.lock();
         open.insert(0, (mirror.clone(), opened));
         open.truncate(OPEN);
         Ok(Box::new(files))

@@ -6,9 +6,10 @@
 //! network. No I/O.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -97,7 +98,7 @@ impl Turns {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 
@@ -201,7 +202,7 @@ mod tests {
             let (turns, order) = (turns.clone(), order.clone());
             tasks.push(tokio::spawn(async move {
                 let _turn = turns.take(tenant).await;
-                order.lock().unwrap_or_else(PoisonError::into_inner).push(tenant);
+                order.lock().push(tenant);
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }));
             tokio::task::yield_now().await;
@@ -209,7 +210,7 @@ mod tests {
         tokio::time::sleep(Duration::from_millis(30)).await;
         drop(first);
         futures::future::join_all(tasks).await;
-        let order = order.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let order = order.lock().clone();
         assert_eq!(order, ["modest", "greedy", "greedy", "greedy"]);
     }
 

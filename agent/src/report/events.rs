@@ -4,7 +4,7 @@
 //! slow to write, or many, delays no other one. I/O: API writes.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -13,6 +13,7 @@ use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
+use parking_lot::{Mutex, MutexGuard};
 use tracing::{debug, warn};
 
 use crate::error::chain;
@@ -114,7 +115,7 @@ impl Queue {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Namespace>> {
-        self.namespaces.lock().unwrap_or_else(PoisonError::into_inner)
+        self.namespaces.lock()
     }
 
     fn is_busy(&self, namespace: &str) -> bool {

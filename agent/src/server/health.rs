@@ -2,9 +2,11 @@
 //!
 //! Leaves to each loop how often it says so. I/O: the clock.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 /// How long the main loop may be silent before the process counts as hung.
 const SILENCE: Duration = Duration::from_mins(1);
@@ -59,7 +61,7 @@ impl Health {
     /// Expects a beat of a loop at least once in each `limit`, from now on.
     pub fn expect(&self, name: &'static str, limit: Duration) -> Pulse {
         let shared = Loop::new(name, limit);
-        let mut loops = self.loops.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut loops = self.loops.lock();
         loops.retain(|one| !one.has_ended());
         loops.push(shared.clone());
         Pulse { shared }
@@ -67,7 +69,7 @@ impl Health {
 
     /// The loop that hangs, and how long it has been silent.
     pub(super) fn hung(&self) -> Option<(&'static str, Duration)> {
-        let loops = self.loops.lock().unwrap_or_else(PoisonError::into_inner);
+        let loops = self.loops.lock();
         loops.iter().map(|one| (one, one.silence())).find_map(|(one, silence)| {
             let hangs = !one.has_ended() && silence > one.limit;
             hangs.then_some((one.name, silence))
@@ -124,6 +126,6 @@ mod tests {
         drop(one);
         assert_eq!(health.hung(), None);
         drop(health.expect("third", SILENCE));
-        assert!(health.loops.lock().expect("no panic").len() <= 3, "those that ended are forgotten");
+        assert!(health.loops.lock().len() <= 3, "those that ended are forgotten");
     }
 }

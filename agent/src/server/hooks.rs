@@ -14,10 +14,11 @@ mod tests;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Instant;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use parking_lot::{Mutex, RwLock};
 use sha2::{Digest as _, Sha256};
 
 use self::burst::Bursts;
@@ -104,38 +105,38 @@ impl Hooks {
     /// Begins to remember calls of paths that are not set yet, since the agent is starting. Each causes a look once its path
     /// is set.
     pub fn start(&self) {
-        self.early.lock().unwrap_or_else(PoisonError::into_inner).open(Instant::now());
+        self.early.lock().open(Instant::now());
     }
 
     /// Takes calls for an owner, in place of what was set before. Returns the path: `/hooks/…`.
     pub fn set(&self, owner: HookOwner, endpoint: Endpoint) -> String {
         let key = key(&endpoint.token, &owner);
         {
-            let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+            let mut table = self.table.write();
             table.remove(&owner);
             table.paths.insert(owner.clone(), key);
             table.endpoints.insert(key, (owner.clone(), endpoint));
         }
-        if self.early.lock().unwrap_or_else(PoisonError::into_inner).take(&key) {
+        if self.early.lock().take(&key) {
             self.bursts.call(owner);
         }
-        format!("/hooks/{}", hex(&key))
+        format!("/hooks/{}", hex::encode(key))
     }
 
     /// Takes no more calls for an owner.
     pub fn remove(&self, owner: &HookOwner) {
-        self.table.write().unwrap_or_else(PoisonError::into_inner).remove(owner);
+        self.table.write().remove(owner);
     }
 
     /// What stands under a key, which is the last part of a path. How long this takes tells nothing: the hash that is looked up is keyed
     /// by chance of this process, and of 256 bits no part can be tried alone.
     fn find(&self, key: &Key) -> Option<(HookOwner, Endpoint)> {
-        self.table.read().unwrap_or_else(PoisonError::into_inner).endpoints.get(key).cloned()
+        self.table.read().endpoints.get(key).cloned()
     }
 
     /// Remembers a call of a path that is not set, as [`Early::note`] does.
     fn note_early(&self, key: Key) -> Option<bool> {
-        self.early.lock().unwrap_or_else(PoisonError::into_inner).note(key, Instant::now())
+        self.early.lock().note(key, Instant::now())
     }
 }
 
@@ -155,23 +156,9 @@ fn keyed(secret: &[u8]) -> Hmac<Sha256> {
     Hmac::new(&block.into())
 }
 
-fn hex(bytes: &[u8]) -> String {
-    use fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 /// Reads 64 digits, of either case.
 fn unhex(text: &[u8]) -> Option<Key> {
     let mut bytes = Key::default();
-    if text.len() != 2 * bytes.len() {
-        return None;
-    }
-    let digit = |digit: u8| char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-    }
+    hex::decode_to_slice(text, &mut bytes).ok()?;
     Some(bytes)
 }

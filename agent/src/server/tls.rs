@@ -6,9 +6,10 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::RwLock;
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::pem::{self, PemObject as _};
@@ -90,22 +91,22 @@ impl Tls {
     /// True if the files have changed and are used from now on.
     fn renew_once(&self) -> Result<bool, TlsError> {
         let read = self.files.read()?;
-        if self.current.read().unwrap_or_else(PoisonError::into_inner).read == read {
+        if self.current.read().read == read {
             return Ok(false);
         }
         let new = self.files.parse(read)?;
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = new;
+        *self.current.write() = new;
         Ok(true)
     }
 
     pub(super) async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-        let config = self.current.read().unwrap_or_else(PoisonError::into_inner).config.clone();
+        let config = self.current.read().config.clone();
         TlsAcceptor::from(config).accept(stream).await
     }
 
     /// The certificate that is shown.
     pub(super) fn leaf(&self) -> CertificateDer<'static> {
-        self.current.read().unwrap_or_else(PoisonError::into_inner).leaf.clone()
+        self.current.read().leaf.clone()
     }
 }
 

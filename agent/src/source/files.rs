@@ -2,13 +2,14 @@
 //!
 //! The first error is kept as it is for the caller. I/O: disk reads of the mirror.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use gix::objs::tree::EntryKind as TreeEntry;
 use holdfast_diff::files::{
     Entry, EntryKind, FileKind, Files, FilesError, Place, Version, Versioned, check_content,
 };
+use parking_lot::Mutex;
 
 use super::folders::Entries;
 use super::tree::{Tree, below};
@@ -39,13 +40,13 @@ impl CommitFiles {
 
     /// The first thing that could not be read.
     pub fn trouble(&self) -> Option<SourceError> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.trouble.lock().take()
     }
 
     fn told<T>(&self, result: Result<T, SourceError>) -> Result<T, FilesError> {
         result.map_err(|error| {
             let said = FilesError(error.to_string());
-            self.trouble.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            self.trouble.lock().get_or_insert(error);
             said
         })
     }

@@ -6,13 +6,14 @@
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use gix::ObjectId;
 use gix::hash::Kind;
 use gix::objs::TreeRefIter;
 use gix::objs::tree::{EntryKind, EntryRef};
 use holdfast_diff::files::name::{self, BadName};
+use parking_lot::{Mutex, MutexGuard};
 
 /// Entries of folders that are remembered of a mirror.
 const REMEMBERED: usize = 50_000;
@@ -71,7 +72,7 @@ impl FolderCache {
     }
 
     fn lock(&self) -> MutexGuard<'_, Remembered> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -5,7 +5,7 @@
 //! last. I/O: disk.
 
 use std::path::Path;
-use std::sync::{Arc, Once, PoisonError};
+use std::sync::{Arc, Once};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio_util::sync::CancellationToken;
@@ -152,7 +152,7 @@ impl Known {
             };
             Arc::strong_count(line) > 1 || !old(line)
         });
-        let mut moved = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut moved = self.moved.lock();
         moved.retain(|_, at: &mut Instant| at.elapsed() < IDLE);
     }
 }

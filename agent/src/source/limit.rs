@@ -7,7 +7,7 @@
 use std::any::Any;
 use std::borrow::Cow;
 use std::io::{self, BufRead, Read};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use gix::bstr::BStr;
 use gix::protocol::transport::client::blocking_io::{
@@ -16,6 +16,7 @@ use gix::protocol::transport::client::blocking_io::{
 use gix::protocol::transport::client::{Capabilities, Error, MessageKind, TransportWithoutIO, WriteMode};
 use gix::protocol::transport::packetline::PacketLineRef;
 use gix::protocol::transport::{Protocol, Service};
+use parking_lot::{Mutex, MutexGuard};
 
 /// Bytes of one answer, without its pack.
 const LIMIT: u64 = 16 * 1024 * 1024;
@@ -81,7 +82,7 @@ impl Budget {
     }
 
     fn lock(&self) -> MutexGuard<'_, Count> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// True if the server can leave out what came before a commit.

@@ -5,8 +5,8 @@
 use std::collections::HashSet;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant, SystemTime};
 
 use gix::bstr::ByteSlice as _;
@@ -15,6 +15,7 @@ use gix::protocol::handshake::Ref;
 use gix::remote::Direction;
 use gix::remote::fetch::{Shallow, Tags};
 use gix::{ObjectId, ThreadSafeRepository};
+use parking_lot::{Mutex, MutexGuard};
 use tracing::{debug, warn};
 
 use super::error::OBJECT_LIMIT;
@@ -181,7 +182,7 @@ impl Mirror {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 
@@ -194,9 +195,8 @@ fn wait_for<'a>(
     let started = Instant::now();
     while !interrupt.load(Ordering::Relaxed) && started.elapsed() < limit {
         match receiving.try_lock() {
-            Ok(turn) => return Some(turn),
-            Err(TryLockError::Poisoned(turn)) => return Some(turn.into_inner()),
-            Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
+            Some(turn) => return Some(turn),
+            None => std::thread::sleep(PAUSE),
         }
     }
     None
@@ -255,7 +255,7 @@ impl State {
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock()
 }
 
 /// Marks a mirror as used. Only what goes first depends on it.

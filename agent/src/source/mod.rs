@@ -37,10 +37,11 @@ mod write;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
@@ -133,12 +134,12 @@ type Line = Arc<tokio::sync::Mutex<Option<Answer>>>;
 
 impl Known {
     fn has_moved_since(&self, reference: &GitRef, asked: Instant) -> bool {
-        let moved = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
+        let moved = self.moved.lock();
         moved.get(&server_name(reference, None)).is_some_and(|moved| *moved > asked)
     }
 
     fn line(&self, reference: &GitRef) -> Line {
-        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut answers = self.answers.lock();
         if answers.len() >= REFS && !answers.contains_key(reference) {
             // Those that nobody is asking about now are asked about again.
             answers.retain(|_, line| Arc::strong_count(line) > 1);
@@ -341,7 +342,7 @@ impl Sources {
     }
 
     fn mirror(&self, location: &Location) -> Known {
-        let mut mirrors = self.mirrors.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut mirrors = self.mirrors.lock();
         let known = mirrors.entry(location.mirror()).or_insert_with(|| {
             let folder = self.folder.join(keep::MIRRORS).join(location.place());
             let (open, folders, usage) =
@@ -363,9 +364,9 @@ impl Sources {
     pub fn tell_moved(&self, location: &Location, branch: &str) {
         let name = server_name(&GitRef::Branch(branch.to_owned()), None);
         let (repository, now) = (location.repository(), Instant::now());
-        let mirrors = self.mirrors.lock().unwrap_or_else(PoisonError::into_inner);
+        let mirrors = self.mirrors.lock();
         for (id, known) in mirrors.iter().filter(|(_, known)| known.repository == repository) {
-            known.moved.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), now);
+            known.moved.lock().insert(name.clone(), now);
             // Nobody needs to listen.
             let _ = self.moved.send(*id);
         }

@@ -5,7 +5,7 @@
 
 use std::any::Any;
 use std::io::{self, BufRead, Cursor, Read, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use gix::protocol::transport::client::blocking_io::http::{
@@ -13,6 +13,7 @@ use gix::protocol::transport::client::blocking_io::http::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use reqwest::{Response, Url};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -52,11 +53,11 @@ pub struct Last(Arc<Mutex<Option<Trouble>>>);
 
 impl Last {
     pub fn trouble(&self) -> Option<Trouble> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.lock().clone()
     }
 
     fn keep(&self, trouble: Trouble) -> io::Error {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(trouble);
+        *self.0.lock() = Some(trouble);
         io::Error::other("the server did not answer as git does")
     }
 }
@@ -228,7 +229,7 @@ enum State {
 
 impl Exchange {
     fn with<T>(&self, act: impl FnOnce(&mut State) -> io::Result<T>) -> io::Result<T> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.0.lock();
         if let State::Waiting(_) = &*state
             && let State::Waiting(waiting) = std::mem::replace(&mut *state, State::Gone)
         {
@@ -244,7 +245,7 @@ pub struct PostBody(Exchange);
 
 impl Write for PostBody {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut state = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.0.0.lock();
         match &mut *state {
             State::Waiting(waiting) => waiting.1.body.get_or_insert_default().extend_from_slice(bytes),
             State::Answered(_) | State::Gone => return Err(io::ErrorKind::BrokenPipe.into()),

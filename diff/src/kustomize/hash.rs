@@ -69,10 +69,7 @@ fn content(node: &Node, field: &str, resource: &Resource) -> Result<Value, Kusto
 
 /// The first ten hexadecimal digits of the digest, without those that look alike or make words.
 fn encode(bytes: &[u8]) -> String {
-    let digits = Sha256::digest(bytes).iter().take(5).fold(String::new(), |mut digits, byte| {
-        let _ = write!(digits, "{byte:02x}");
-        digits
-    });
+    let digits = hex::encode(&Sha256::digest(bytes)[..5]);
     let letter = |digit| match digit {
         '0' => 'g',
         '1' => 'h',

@@ -1,9 +1,8 @@
 //! The forms in which tools write a text into another one. Pure.
 
-use std::fmt::Write as _;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
 /// Bytes of a text that is looked for in every form. Of a longer one the lines are looked for, and base64.
 const LONG: usize = 256;
@@ -26,7 +25,12 @@ pub(super) fn of(text: &str) -> Vec<String> {
     all.push(text.to_owned());
     let bytes = text.as_bytes();
     let forms = (0..3).map(|offset| within_base64(bytes, offset));
-    let forms = forms.chain([encoded(bytes), hexadecimal(bytes), percent(bytes), escaped(text)]);
+    let forms = forms.chain([
+        encoded(bytes),
+        hex::encode(bytes),
+        percent_encode(bytes, UNRESERVED).to_string(),
+        escaped(text),
+    ]);
     for form in forms.filter(|form| form.len() >= FORM) {
         // The alphabet for URLs has two other letters.
         if form.contains(['+', '/']) {
@@ -56,24 +60,8 @@ fn within_base64(bytes: &[u8], offset: usize) -> String {
     code.get(from..to).unwrap_or_default().to_owned()
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-fn percent(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(byte) {
-            text.push(char::from(*byte));
-        } else {
-            let _ = write!(text, "%{byte:02X}");
-        }
-        text
-    })
-}
+/// What stands in a URL as it is.
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// As JSON and Go write it between quotes.
 fn escaped(text: &str) -> String {

@@ -2,7 +2,7 @@
 //!
 //! I/O: one API watch.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use futures::{TryStreamExt as _, pin_mut};
@@ -12,6 +12,7 @@ use kube::Client;
 use kube::api::{Api, ApiResource};
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event};
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tracing::{debug, warn};
 
@@ -194,6 +195,6 @@ impl Feed {
     }
 
     fn note(&self, now: Option<Trouble>) {
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = now;
+        *self.trouble.lock() = now;
     }
 }

@@ -78,9 +78,7 @@ impl Stage {
         let view = Arc::new(View::new(marks(), wake));
         let acting = Arc::new(Mutex::new(account("a")));
         let now = acting.clone();
-        let acts_as: ActsAs = Arc::new(move |owner| {
-            (*owner == one()).then(|| now.lock().expect("no test panics with it").clone())
-        });
+        let acts_as: ActsAs = Arc::new(move |owner| (*owner == one()).then(|| now.lock().clone()));
         let clients = Arc::new(Clients::over(Client::new(service, "default")));
         let watches = Watches::new(clients, view.clone(), acts_as, &[]);
         Self { server, view, acting, watches }
@@ -154,7 +152,7 @@ async fn a_watch_feeds_the_members_of_syncs_that_act_as_its_identity_only() {
     stage.ensure(&one(), &account("a"), &["p"]).await;
     assert_eq!(stage.view.count(&one()), 1);
     // The Sync acts as the other one from now on, whose watch passed over its members.
-    *stage.acting.lock().expect("no test panics with it") = account("b");
+    *stage.acting.lock() = account("b");
     let watched = stage.ensure(&one(), &account("b"), &["p"]).await;
     stage.watches.keep(&one(), &watched.used);
     assert_eq!((stage.lists(), stage.view.count(&one())), ((0, 3), 1));

@@ -1,7 +1,7 @@
 //! Who uses which watch: a watch that no Sync uses any more ends, and the view forgets what only it fed. No I/O.
 
 use std::collections::HashSet;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use holdfast_diff::object::ObjectId;
@@ -82,7 +82,7 @@ impl Watches {
             handle.users.contains(owner) && kinds.iter().any(|kind| **kind == key.kind)
         });
         used.into_iter().find_map(|(key, handle)| {
-            let trouble = handle.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+            let trouble = handle.trouble.lock();
             let Trouble { said, .. } = trouble.as_ref().filter(|trouble| trouble.last.elapsed() < SILENCE)?;
             Some(format!("the watch of {} is broken: {said}", key.kind.kind))
         })

@@ -3,13 +3,14 @@
 //! A blob that was seen to have no marker is not read again. I/O: disk reads of the mirror.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use holdfast_diff::files::{EntryKind, FileKind, FilesError, Version, Versioned, Walk, join};
 use holdfast_diff::image::edit::{
     ImagePart, Marker, Setting, Settings, Target, Wanted, WantedImage, apply, current, has_marker,
     is_candidate, settings,
 };
+use parking_lot::Mutex;
 
 use super::bans::{self, Spot};
 use super::owners;
@@ -171,7 +172,7 @@ impl Look<'_> {
 
     fn has_marker(&self, path: &str) -> Result<bool, FilesError> {
         let version = self.files.version(path)?;
-        let mut plain = self.plain.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut plain = self.plain.0.lock();
         if version.is_some_and(|version| plain.contains(&version)) {
             return Ok(false);
         }

@@ -14,10 +14,11 @@ mod tests;
 mod web;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use holdfast_diff::digest::Digest;
+use parking_lot::Mutex;
 use serde_json::Value;
 
 use self::dialect::{Dialect, Found};
@@ -151,7 +152,7 @@ impl PullRequests {
         // Whoever asks with another login waits for nobody.
         let login = Digest::of_bytes(target.token.as_bytes());
         let key = format!("{login} {} {} {head} {base}", target.api, target.repository);
-        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut turns = self.turns.lock();
         // What nobody holds is of no more use.
         turns.retain(|_, turn| Arc::strong_count(turn) > 1);
         turns.entry(key).or_default().clone()

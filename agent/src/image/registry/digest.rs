@@ -1,6 +1,6 @@
 //! The digest of a manifest or a blob, as images name it: `sha256:…`. Pure.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use sha2::{Digest as _, Sha256, Sha512};
 
@@ -40,8 +40,8 @@ impl Kind {
     /// The digest of bytes.
     pub fn of(self, bytes: &[u8]) -> ImageDigest {
         let hex = match self {
-            Self::Sha256 => hex(&Sha256::digest(bytes)),
-            Self::Sha512 => hex(&Sha512::digest(bytes)),
+            Self::Sha256 => hex::encode(Sha256::digest(bytes)),
+            Self::Sha512 => hex::encode(Sha512::digest(bytes)),
         };
         ImageDigest { kind: self, hex: hex.into() }
     }
@@ -55,13 +55,6 @@ impl fmt::Display for ImageDigest {
         };
         write!(f, "{kind}:{}", self.hex)
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

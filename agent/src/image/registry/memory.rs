@@ -4,11 +4,12 @@
 //! are a tenant's own: nobody waits for the request of another one.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use holdfast_diff::digest::Digest;
 use jiff::Timestamp;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::ask::Known;
 use super::{ImageDigest, RegistryError, Tags, Trouble};
@@ -54,7 +55,7 @@ pub struct Answers {
 impl Memory {
     /// The place of this id, which is kept at least as long as its answers are good.
     pub fn slot(&self, id: Digest, max_age: Duration, now: Instant) -> Arc<Slot> {
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slots = self.slots.lock();
         let until = now.checked_add(max_age.saturating_mul(2).max(KEPT)).unwrap_or(now + KEPT);
         if let Some(used) = slots.get_mut(&id) {
             used.until = used.until.max(until);
@@ -69,12 +70,12 @@ impl Memory {
 
 impl Slot {
     pub fn answers(&self) -> MutexGuard<'_, Answers> {
-        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+        self.answers.lock()
     }
 
     /// The turn of a tenant to ask for tags.
     pub fn turn(&self, tenant: &Arc<str>) -> Arc<Turn> {
-        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut turns = self.turns.lock();
         turns.retain(|_, turn| Arc::strong_count(turn) > 1);
         turns.entry(tenant.clone()).or_default().clone()
     }
@@ -124,7 +125,7 @@ mod tests {
     fn a_place_that_nobody_asks_for_is_forgotten() {
         let (memory, now) = (Memory::default(), Instant::now());
         let place = |name: &str| Digest::of_bytes(name.as_bytes());
-        let count = || memory.slots.lock().unwrap_or_else(PoisonError::into_inner).len();
+        let count = || memory.slots.lock().len();
         let held = memory.slot(place("held"), Duration::ZERO, now);
         memory.slot(place("short"), Duration::ZERO, now);
         memory.slot(place("long"), KEPT * 2, now);
@@ -139,7 +140,7 @@ mod tests {
     #[test]
     fn a_turn_is_forgotten_with_the_last_one_who_waits_for_it() {
         let slot = Slot::default();
-        let count = || slot.turns.lock().unwrap_or_else(PoisonError::into_inner).len();
+        let count = || slot.turns.lock().len();
         let held = slot.turn(&"a".into());
         assert!(Arc::ptr_eq(&held, &slot.turn(&"a".into())));
         slot.turn(&"b".into());

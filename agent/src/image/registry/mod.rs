@@ -24,7 +24,6 @@ mod target;
 mod web;
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -93,14 +92,9 @@ impl Default for Options {
             tries: 3,
             backoff: Duration::from_millis(500),
             patience: Duration::from_secs(10),
-            chance,
+            chance: fastrand::f64,
         }
     }
-}
-
-/// Any number from 0 to 1: what the standard library begins its hashes with.
-pub fn chance() -> f64 {
-    f64::from(u32::try_from(RandomState::new().hash_one(0) >> 32).unwrap_or(0)) / f64::from(u32::MAX)
 }
 
 impl Registries {

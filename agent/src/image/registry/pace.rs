@@ -4,12 +4,13 @@
 //! a lane may be held while the host answers. I/O: time.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use holdfast_diff::digest::Digest;
 use http::HeaderMap;
 use jiff::Timestamp;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{Rate, Trouble};
@@ -116,7 +117,7 @@ impl Hosts {
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock()
     }
 
     fn host(&self, lane: &Lane, name: &str) -> Arc<Host> {
@@ -179,7 +180,7 @@ impl State {
 
 impl Host {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// How long to wait until the host may be asked.

@@ -5,11 +5,12 @@
 //! authentication of the distribution specification, with its OAuth2 form for refresh tokens. I/O: HTTP.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use holdfast_diff::digest::{Digest, Hasher};
 use http::{Method, StatusCode};
+use parking_lot::Mutex;
 use reqwest::Url;
 use serde::Deserialize;
 use serde_json::Value;
@@ -85,7 +86,7 @@ impl Sessions {
             return Ok(Some(format!("Bearer {token}")));
         }
         let key = (target.base.origin().ascii_serialization(), purpose, target.lane.clone());
-        let door = self.doors.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        let door = self.doors.lock().get(&key).cloned();
         match door {
             None => Ok(None),
             Some(Door::Basic) => Ok(target.credential.and_then(Credential::basic)),
@@ -96,7 +97,7 @@ impl Sessions {
                     Err(trouble) if trouble.passes() => Err(trouble),
                     // The host may want another thing now: it will say so.
                     Err(_) => {
-                        self.doors.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+                        self.doors.lock().remove(&key);
                         Ok(None)
                     }
                 }
@@ -134,7 +135,7 @@ impl Sessions {
             return Err(refused(target, answer));
         }
         let key = (target.base.origin().ascii_serialization(), purpose, target.lane.clone());
-        let mut doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut doors = self.doors.lock();
         if doors.len() >= DOORS {
             // They are learnt again where they are still in use.
             doors.clear();
@@ -174,7 +175,7 @@ impl Sessions {
     }
 
     fn shared(&self, key: Digest) -> Shared {
-        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tokens = self.tokens.lock();
         if tokens.len() >= TOKENS {
             let now = Instant::now();
             tokens.retain(|_, shared| {

@@ -3,7 +3,6 @@
 //!
 //! A file is written aside and renamed, so that a kill leaves nothing half. I/O: disk.
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -85,10 +84,7 @@ impl Cache {
 
 /// 64 hex digits.
 pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    hex::encode(Sha256::digest(bytes))
 }
 
 /// Marks a folder as used now.

@@ -67,11 +67,7 @@ impl<'a> Walk<'a> {
 
     /// What is to change, and the MAC.
     pub fn finish(self) -> (Vec<Change>, String) {
-        use std::fmt::Write as _;
-        let mac = self.hash.finalize().iter().fold(String::new(), |mut text, byte| {
-            let _ = write!(text, "{byte:02X}");
-            text
-        });
+        let mac = hex::encode_upper(self.hash.finalize());
         (self.changes, mac)
     }
 

@@ -2,8 +2,10 @@
 //! cause one more, at the end of that second. So nothing that is told of is missed. I/O: timers.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use super::{HookOwner, OnCall};
 
@@ -26,7 +28,7 @@ impl Bursts {
     /// Causes a look, now or soon.
     pub fn call(&self, owner: HookOwner) {
         {
-            let mut pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut pauses = self.pauses.lock();
             if let Some(again) = pauses.get_mut(&owner) {
                 *again = true;
                 return;
@@ -48,7 +50,7 @@ impl Bursts {
 
     /// True if the owner was called in the pause that is over, and so has another one.
     fn again(&self, owner: &HookOwner) -> bool {
-        let mut pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pauses = self.pauses.lock();
         let again = pauses.get_mut(owner).is_some_and(std::mem::take);
         if !again {
             pauses.remove(owner);

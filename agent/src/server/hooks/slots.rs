@@ -3,7 +3,9 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use super::HookOwner;
 
@@ -31,7 +33,7 @@ pub struct Slot {
 impl Slots {
     /// `None`: too many calls for this owner, or for its namespace, are being read.
     pub fn take(&self, owner: &HookOwner) -> Option<Slot> {
-        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.0.lock();
         let full = taken.owners.get(owner).is_some_and(|count| *count >= EACH)
             || taken.namespaces.get(&owner.namespace).is_some_and(|count| *count >= NAMESPACE);
         if full {
@@ -45,7 +47,7 @@ impl Slots {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        let mut taken = self.slots.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.slots.0.lock();
         give_back(&mut taken.owners, &self.owner);
         give_back(&mut taken.namespaces, &self.owner.namespace);
     }
@@ -79,7 +81,7 @@ mod tests {
         assert_eq!(held.len(), NAMESPACE, "the namespace is full");
         assert!(slots.take(&owner("b", 0)).is_some(), "another namespace is not concerned");
         drop(held);
-        let taken = slots.0.lock().expect("no panic");
+        let taken = slots.0.lock();
         assert!(taken.owners.is_empty() && taken.namespaces.is_empty());
     }
 }

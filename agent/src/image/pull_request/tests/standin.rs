@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, Method};
 use axum::response::Response;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::super::Target;
@@ -144,7 +145,7 @@ impl Standin {
             let (shared, answer) = (shared.clone(), answer.clone());
             async move {
                 let asked = read(request).await;
-                let reply = answer(&mut shared.lock().expect("no panic"), &asked);
+                let reply = answer(&mut shared.lock(), &asked);
                 let mut response = Response::builder().status(reply.status);
                 for (name, value) in reply.headers {
                     response = response.header(name, value);
@@ -177,20 +178,20 @@ impl Standin {
     }
 
     pub fn calls(&self) -> Vec<String> {
-        self.state.lock().expect("no panic").calls.clone()
+        self.state.lock().calls.clone()
     }
 
     pub fn forget(&self) {
-        self.state.lock().expect("no panic").calls.clear();
+        self.state.lock().calls.clear();
     }
 
     pub fn pull(&self, number: i64) -> Pull {
-        let mut state = self.state.lock().expect("no panic");
+        let mut state = self.state.lock();
         state.pull(&number.to_string()).cloned().unwrap_or_default()
     }
 
     pub fn change(&self, change: impl FnOnce(&mut State)) {
-        change(&mut self.state.lock().expect("no panic"));
+        change(&mut self.state.lock());
     }
 
     pub fn labels(&self, number: i64) -> Vec<String> {

@@ -1,7 +1,8 @@
 //! Lists of tags: pages, what is remembered, who shares an answer.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
 
 use super::server::{Seen, ok, options, registries, reply};
 use super::*;
@@ -141,8 +142,7 @@ async fn mirrors_are_asked_first_and_the_repository_last() {
 async fn every_request_is_heard_of() {
     let heard: Arc<Mutex<Vec<String>>> = Arc::default();
     let log = heard.clone();
-    let on_request: OnRequest =
-        Arc::new(move |host, result| log.lock().unwrap().push(format!("{host} {result}")));
+    let on_request: OnRequest = Arc::new(move |host, result| log.lock().push(format!("{host} {result}")));
     let count = AtomicUsize::new(0);
     let server = Server::start(move |_: &Seen| match count.fetch_add(1, Ordering::Relaxed) {
         0 => reply(503),
@@ -154,5 +154,5 @@ async fn every_request_is_heard_of() {
     tags(&registries, &server.place("a")).await.unwrap();
     tags(&registries, &server.place("a")).await.unwrap_err();
     let expected = ["Unavailable", "ok", "NotFound"].map(|result| format!("{} {result}", server.host));
-    assert_eq!(*heard.lock().unwrap(), expected);
+    assert_eq!(*heard.lock(), expected);
 }

@@ -1,13 +1,14 @@
 //! A server that answers as a test says, and remembers what it was asked. I/O: network.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::response::Response;
+use parking_lot::Mutex;
 use tokio::net::TcpListener;
 
 use super::super::{Login, Options, Place, Registries, Repository};
@@ -78,7 +79,7 @@ impl Server {
             let (answer, log) = (answer.clone(), log.clone());
             async move {
                 let seen = read(request).await;
-                log.lock().unwrap().push(seen.clone());
+                log.lock().push(seen.clone());
                 let Reply { status, headers, body, delay } = answer(&seen);
                 tokio::time::sleep(delay).await;
                 let mut response = Response::builder().status(status);
@@ -98,7 +99,7 @@ impl Server {
     }
 
     pub fn seen(&self) -> Vec<Seen> {
-        self.seen.lock().unwrap().clone()
+        self.seen.lock().clone()
     }
 
     /// What was asked, each as one line.

@@ -4,6 +4,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderValue, header};
+use percent_encoding::percent_decode_str;
 use reqwest::Url;
 
 use super::TargetError;
@@ -123,14 +124,21 @@ fn login(url: &Url) -> Option<Vec<u8>> {
     if url.username().is_empty() && password.is_none() {
         return None;
     }
-    Some([decode(url.username()), b":".to_vec(), decode(password.unwrap_or_default())].concat())
+    Some(
+        [
+            percent_decode_str(url.username()).collect(),
+            b":".to_vec(),
+            percent_decode_str(password.unwrap_or_default()).collect(),
+        ]
+        .concat(),
+    )
 }
 
 fn secrets(url: &Url, path: Path) -> Vec<String> {
     // A token may stand in the place of the user.
     let login = [url.username(), url.password().unwrap_or_default()];
     let mut secrets: Vec<String> = login.map(ToOwned::to_owned).into();
-    secrets.extend(login.map(|text| String::from_utf8_lossy(&decode(text)).into_owned()));
+    secrets.extend(login.map(|text| percent_decode_str(text).decode_utf8_lossy().into_owned()));
     secrets.extend(url.query().map(ToOwned::to_owned));
     secrets.extend(url.query_pairs().map(|(_, value)| value.into_owned()));
     if path == Path::Secret {
@@ -142,20 +150,6 @@ fn secrets(url: &Url, path: Path) -> Vec<String> {
         }
     }
     secrets
-}
-
-/// Undoes `%40` and the like.
-fn decode(text: &str) -> Vec<u8> {
-    let bytes = text.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(byte) = bytes.get(at) {
-        let digits = text.get(at + 1..at + 3).filter(|_| *byte == b'%');
-        let value = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        decoded.push(value.unwrap_or(*byte));
-        at += if value.is_some() { 3 } else { 1 };
-    }
-    decoded
 }
 
 #[cfg(test)]

@@ -3,8 +3,6 @@
 //! The signature is the one that most receivers of webhooks can check: `sha256=` and the HMAC of the body, in
 //! hex.
 
-use std::fmt::Write as _;
-
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use sha2::Sha256;
@@ -81,11 +79,7 @@ fn sign(token: &str, body: &[u8]) -> Option<HeaderValue> {
     // HMAC takes a key of any length.
     let mut mac = Hmac::<Sha256>::new_from_slice(token.as_bytes()).ok()?;
     mac.update(body);
-    let mut text = "sha256=".to_owned();
-    for byte in mac.finalize().into_bytes() {
-        write!(text, "{byte:02x}").ok()?;
-    }
-    HeaderValue::from_str(&text).ok()
+    HeaderValue::from_str(&format!("sha256={}", hex::encode(mac.finalize().into_bytes()))).ok()
 }
 
 /// One `Name: value` a line. Errors name the line, and not what stands there.
