@@ -39,8 +39,11 @@ fn drift_is_told_at_once_with_its_manager_and_ends_by_itself() -> anyhow::Result
         shared.begin("told", &[("a.yaml", &shared::config_map("a", "git"))], &json!({})).await?;
         alert(shared, "told", &receiver.url(), &json!({})).await?;
         shared.patch("told", "configmap/a", &json!({"data": {"key": "hand"}})).await?;
+        let written = std::time::Instant::now();
         let notices =
             receiver.until("the onset", |all| all.iter().any(|one| is(one, "Drifted", "firing"))).await?;
+        // Less than the interval of the Sync: it is the watch that shows the drift.
+        assert!(written.elapsed() < Duration::from_secs(4), "told after {:?}", written.elapsed());
         let onset = notices.iter().find(|one| is(one, "Drifted", "firing")).context("no onset")?;
         let object = &onset["objects"][0];
         assert_eq!((&object["kind"], &object["name"]), (&json!("ConfigMap"), &json!("a")));
@@ -397,7 +400,7 @@ fn what_fired_before_a_restart_fires_not_again_and_what_ended_meanwhile_is_told(
         .await?;
         let arguments = ["--namespaces", "again"];
         let mut agent = agent.restart(&shared.env.cluster.kubeconfig(), &arguments).await?;
-        tokio::time::sleep(Duration::from_secs(8)).await;
+        agent.at_work_for(Duration::from_secs(8)).await?;
         assert_eq!(receiver.notices()?.len(), 1, "{:#?}", receiver.notices()?);
         agent.kill()?;
         shared.patch("again", "configmap/a", &json!({"data": {"key": "git"}})).await?;

@@ -87,7 +87,7 @@ fn a_job_that_removes_itself_is_not_run_twice() -> anyhow::Result<()> {
         let files = [("job.yaml", &*job("a:1")), ("a.yaml", &*config_map("a", "1"))];
         let repository = shared.begin(namespace, &files, &json!({})).await?;
         shared.gone(namespace, "job/once").await?;
-        tokio::time::sleep(Duration::from_secs(7)).await;
+        shared.agent.at_work_for(Duration::from_secs(7)).await?;
         let made = || {
             shared.env.cluster.requests(move |line| {
                 line["userAgent"].as_str().unwrap_or_default().starts_with("holdfast/")

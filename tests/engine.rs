@@ -6,11 +6,10 @@ mod keep;
 #[path = "engine/leaving.rs"]
 mod leaving;
 
-use std::time::Duration;
-
+use anyhow::Context as _;
 use holdfast_tests::shared::{self, SOON, run};
 use holdfast_tests::{eventually, sync};
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[test]
 fn what_leaves_git_is_pruned_and_what_is_kept_is_not() -> anyhow::Result<()> {
@@ -309,9 +308,14 @@ fn a_suspended_sync_changes_nothing_and_goes_on_at_its_time() -> anyhow::Result<
         let said = shared.env.reason("suspend", "app", "Suspended").await?;
         assert!(said.message.contains("incident 42"), "{}", said.message);
         let commit = repository.commit(&[("a.yaml", &shared::config_map("a", "2"))], "Change")?;
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        assert_eq!(shared.jsonpath("suspend", "configmap/a", "{.data.key}").await?, "1");
         shared.env.ready("suspend", "app", Some(&commit)).await?;
+        assert!(jiff::Timestamp::now() >= until_then, "the commit was applied while the Sync was suspended");
+        let managed = shared.jsonpath("suspend", "configmap/a", "{.metadata.managedFields}").await?;
+        let managed: Vec<Value> = serde_json::from_str(&managed)?;
+        let ours = managed.iter().find(|entry| entry["manager"] == "holdfast").context("no entry of ours")?;
+        let written: jiff::Timestamp = ours["time"].as_str().context("no time")?.parse()?;
+        let second = jiff::SignedDuration::from_secs(1);
+        assert!(written + second >= until_then, "the object was written at {written}, before {until_then}");
         shared.until("suspend", "configmap/a", "{.data.key}", "2").await
     })
 }

@@ -332,8 +332,8 @@ fn two_agents_at_once_delete_nothing_and_come_to_rest() -> anyhow::Result<()> {
         let namespace = "twice";
         let arguments = ["--namespaces", namespace];
         let kubeconfig = shared.env.cluster.kubeconfig();
-        let _one = Agent::start(&kubeconfig, &arguments).await?;
-        let _other = Agent::start(&kubeconfig, &arguments).await?;
+        let one = Agent::start(&kubeconfig, &arguments).await?;
+        let other = Agent::start(&kubeconfig, &arguments).await?;
         let files = [
             ("one/a.yaml", &*config_map("a", "1")),
             ("one/moves.yaml", &*config_map("moves", "1")),
@@ -363,7 +363,9 @@ fn two_agents_at_once_delete_nothing_and_come_to_rest() -> anyhow::Result<()> {
         assert_eq!(shared.jsonpath(namespace, "configmap/moves", "{.metadata.uid}").await?, uid);
         tokio::time::sleep(Duration::from_secs(6)).await;
         let since = jiff::Timestamp::now().to_string();
-        tokio::time::sleep(Duration::from_secs(8)).await;
+        for agent in [&one, &other] {
+            agent.at_work_for(Duration::from_secs(6)).await?;
+        }
         let writes = shared.env.cluster.requests(|line| {
             let text = |field: &str| line[field].as_str().unwrap_or_default();
             line["objectRef"]["namespace"] == namespace

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use holdfast_tests::agent::{Agent, holdfast};
-use holdfast_tests::{Env, sync};
+use holdfast_tests::shared::SOON;
+use holdfast_tests::{Env, eventually, sync};
 use serde_json::{Value, json};
 
 /// Manifests that the server stores otherwise than they are written: each was a false difference to somebody.
@@ -34,9 +35,9 @@ fn told(requests: &[Value]) -> Vec<String> {
 async fn what_the_server_normalises_is_in_sync_and_asks_nothing() -> anyhow::Result<()> {
     let env = Env::start().await?;
     let repository = env.forge.repository("quiet").await?;
-    repository.commit(&[("all.yaml", NORMALISED)], "Begin")?;
+    repository.commit(&[("all/all.yaml", NORMALISED)], "Begin")?;
     env.namespace("quiet").await?;
-    env.cluster.apply(&sync::sync("quiet", "app", &repository.https_url, &json!({}))).await?;
+    env.cluster.apply(&sync::sync("quiet", "app", &repository.https_url, &json!({"path": "all"}))).await?;
     let agent = env.agent(&[]).await?;
     env.ready("quiet", "app", None).await?;
     let bundle =
@@ -45,17 +46,32 @@ async fn what_the_server_normalises_is_in_sync_and_asks_nothing() -> anyhow::Res
     env.cluster.must(&inject).await?;
     let versions = versions(&env).await?;
 
-    // Several intervals, and a commit elsewhere, which this path does not read.
     tokio::time::sleep(Duration::from_secs(3)).await;
     let quiet = jiff::Timestamp::now().to_string();
-    tokio::time::sleep(Duration::from_secs(12)).await;
+    agent.at_work_for(Duration::from_secs(7)).await?;
     let asked = requests(&env, &quiet)?;
     assert!(asked.is_empty(), "{:#?}", told(&asked));
+
+    // A commit elsewhere, which this path does not read.
+    let elsewhere = repository.commit(&[("elsewhere/readme.md", "Not read")], "Elsewhere")?;
+    eventually(SOON, "the agent to see the commit", || async {
+        Ok(agent.get("metrics").await?.contains(&elsewhere))
+    })
+    .await?;
+    agent.at_work_for(Duration::from_secs(6)).await?;
+    let asked = requests(&env, &quiet)?;
+    assert!(asked.is_empty(), "{:#?}", told(&asked));
+    let before = requests(&env, "")?;
+    assert!(
+        before.len() > 10,
+        "the audit log has only {} requests of the agent: it shows nothing",
+        before.len()
+    );
 
     // A restart may look, and must not write.
     let restarted = jiff::Timestamp::now().to_string();
     let agent: Agent = agent.restart(&env.cluster.kubeconfig(), &[]).await?;
-    tokio::time::sleep(Duration::from_secs(8)).await;
+    agent.at_work_for(Duration::from_secs(8)).await?;
     let writes = requests(&env, &restarted)?;
     let writes: Vec<Value> = writes
         .into_iter()
@@ -75,7 +91,7 @@ async fn what_the_server_normalises_is_in_sync_and_asks_nothing() -> anyhow::Res
         env.cluster.must(&["get", "validatingwebhookconfiguration", "quiet-webhook", "-o", "json"]).await?;
     assert!(written.contains(BUNDLE), "{written}");
     let quiet = jiff::Timestamp::now().to_string();
-    tokio::time::sleep(Duration::from_secs(7)).await;
+    agent.at_work_for(Duration::from_secs(7)).await?;
     let asked = requests(&env, &quiet)?;
     assert!(asked.is_empty(), "{:#?}", told(&asked));
     let lines = agent.lines()?;

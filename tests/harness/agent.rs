@@ -133,14 +133,34 @@ impl Agent {
         Ok(answer.error_for_status()?.text().await?)
     }
 
-    /// The value of a metric whose line starts with this.
+    /// The sum of the values whose lines start with this; 0 while there are none. An error if the reference has no metric of
+    /// this name.
     pub async fn metric(&self, start: &str) -> anyhow::Result<f64> {
+        let name = start.split(['{', ' ']).next().unwrap_or_default();
+        let reference = std::fs::read_to_string(crate::root().join("agent/docs/reference.md"))?;
+        let kinds = ["_count", "_sum", "_bucket"];
+        let family = kinds.iter().find_map(|kind| name.strip_suffix(kind)).unwrap_or(name);
+        if !reference.contains(&format!("`{family}`")) {
+            bail!("agent/docs/reference.md has no metric {family}");
+        }
         let text = self.get("metrics").await?;
         let values = text
             .lines()
             .filter(|line| line.starts_with(start))
             .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
         Ok(values.sum())
+    }
+
+    /// Waits for a time in which nothing is to happen, and fails if the agent was not at work in it: it must have asked a
+    /// git server at least once, so the time is longer than the shortest interval of its Syncs.
+    pub async fn at_work_for(&self, time: Duration) -> anyhow::Result<()> {
+        let before = self.metric("holdfast_source_requests_total").await?;
+        tokio::time::sleep(time).await;
+        let asked = self.metric("holdfast_source_requests_total").await? - before;
+        if asked < 1.0 {
+            bail!("the agent asked no git server within {time:?}");
+        }
+        Ok(())
     }
 
     /// Fails if the agent has ended.

@@ -16,6 +16,7 @@ pub mod corpus;
 pub mod disk;
 pub mod forge;
 pub mod images;
+pub mod installed;
 pub mod kubelet;
 pub mod objects;
 pub mod pki;

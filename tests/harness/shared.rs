@@ -6,7 +6,7 @@ use std::future::Future;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 use tokio::sync::OnceCell;
@@ -41,6 +41,7 @@ where
             })
             .await?;
         test(shared).await?;
+        shared.agent.get("healthz").await.context("the agent does not live")?;
         shared.agent.check_words()?;
         shared.env.cluster.check_words().await
     })

@@ -1,5 +1,6 @@
 //! The real parts, built once from their Go modules with Go's own means, and kept in a cache by the module files.
 //!
+//! A program of the control plane that is installed in the right version is used in place of a built one (`installed`).
 //! `HOLDFAST_TEST_CACHE` names another place than `~/.cache/holdfast-tests`. I/O: processes, disk, network.
 
 use std::fs::{self, File};
@@ -9,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use sha2::{Digest as _, Sha256};
+
+use crate::installed;
 
 /// Where the built programs are.
 #[derive(Clone, Debug)]
@@ -35,30 +38,8 @@ pub fn progress(text: &str) {
 pub fn build() -> anyhow::Result<Tools> {
     check_prerequisites()?;
     let modules = Path::new(env!("CARGO_MANIFEST_DIR")).join("harness/go");
-    let version =
-        go_output(&modules.join("kubernetes"), &["list", "-m", "-f", "{{.Version}}", "k8s.io/kubernetes"])?;
-    let kubernetes = part(
-        "the Kubernetes control plane",
-        &modules.join("kubernetes"),
-        &Recipe {
-            packages: &[
-                "k8s.io/kubernetes/cmd/kube-apiserver",
-                "k8s.io/kubernetes/cmd/kube-controller-manager",
-                "k8s.io/kubernetes/cmd/kubectl",
-            ],
-            flags: &["-trimpath", "-ldflags", &stamp(&version)],
-            cgo: false,
-        },
-    )?;
-    let etcd = part(
-        "etcd",
-        &modules.join("etcd"),
-        &Recipe {
-            packages: &["go.etcd.io/etcd/server/v3"],
-            flags: &["-trimpath", "-ldflags", "-s -w"],
-            cgo: false,
-        },
-    )?;
+    let [apiserver, controller_manager, kubectl] = kubernetes(&modules.join("kubernetes"))?;
+    let etcd = etcd(&modules.join("etcd"))?;
     let gitea = part(
         "Gitea",
         &modules.join("gitea"),
@@ -69,10 +50,10 @@ pub fn build() -> anyhow::Result<Tools> {
         },
     )?;
     Ok(Tools {
-        etcd: etcd.join("server"),
-        apiserver: kubernetes.join("kube-apiserver"),
-        controller_manager: kubernetes.join("kube-controller-manager"),
-        kubectl: kubernetes.join("kubectl"),
+        etcd,
+        apiserver,
+        controller_manager,
+        kubectl,
         gitea: gitea.join("gitea"),
         gitea_files: go_output(
             &modules.join("gitea"),
@@ -80,6 +61,46 @@ pub fn build() -> anyhow::Result<Tools> {
         )?
         .into(),
     })
+}
+
+/// The API server, the controller manager and kubectl: those that are installed, and the others built.
+fn kubernetes(module: &Path) -> anyhow::Result<[PathBuf; 3]> {
+    let version = go_output(module, &["list", "-m", "-f", "{{.Version}}", "k8s.io/kubernetes"])?;
+    let programs = [installed::APISERVER, installed::CONTROLLER_MANAGER, installed::KUBECTL];
+    let found = programs.map(|program| program.find(&version));
+    let packages = [
+        "k8s.io/kubernetes/cmd/kube-apiserver",
+        "k8s.io/kubernetes/cmd/kube-controller-manager",
+        "k8s.io/kubernetes/cmd/kubectl",
+    ];
+    let missing: Vec<&str> = packages
+        .iter()
+        .zip(&found)
+        .filter(|(_, found)| found.is_none())
+        .map(|(package, _)| *package)
+        .collect();
+    let flags = &["-trimpath", "-ldflags", &*stamp(&version)];
+    let built = match missing.as_slice() {
+        [] => PathBuf::new(),
+        packages => part("the Kubernetes control plane", module, &Recipe { packages, flags, cgo: false })?,
+    };
+    let [apiserver, controller_manager, kubectl] = found;
+    Ok([
+        apiserver.unwrap_or_else(|| built.join(installed::APISERVER.name)),
+        controller_manager.unwrap_or_else(|| built.join(installed::CONTROLLER_MANAGER.name)),
+        kubectl.unwrap_or_else(|| built.join(installed::KUBECTL.name)),
+    ])
+}
+
+/// etcd: the one that is installed, or built.
+fn etcd(module: &Path) -> anyhow::Result<PathBuf> {
+    let version = go_output(module, &["list", "-m", "-f", "{{.Version}}", "go.etcd.io/etcd/server/v3"])?;
+    if let Some(found) = installed::ETCD.find(&version) {
+        return Ok(found);
+    }
+    let packages = &["go.etcd.io/etcd/server/v3"];
+    let flags = &["-trimpath", "-ldflags", "-s -w"];
+    Ok(part("etcd", module, &Recipe { packages, flags, cgo: false })?.join("server"))
 }
 
 /// Programs that encrypt files, for the suite that decrypts them.
