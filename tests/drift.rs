@@ -238,6 +238,29 @@ fn reported_drift_stays_visible_over_other_commits_until_git_catches_up() -> any
     })
 }
 
+#[test]
+fn an_object_that_is_replaced_without_its_marks_is_reported_until_it_is_put_back() -> anyhow::Result<()> {
+    run(AGENT, |shared| async move {
+        let namespace = "unmarked";
+        let files = [("a.yaml", &*shared::config_map("a", "git"))];
+        shared.begin(namespace, &files, &json!({"drift": {"mode": "Report"}})).await?;
+        let hand = shared::config_map("a", "hand");
+        let cluster = &shared.env.cluster;
+        let replace = ["-n", namespace, "replace", "-f", "-"];
+        let replaced = cluster.kubectl_with(&cluster.kubeconfig(), &replace, &hand).await?;
+        assert!(replaced.status.success(), "{replaced:?}");
+        let said = shared.env.reason(namespace, "app", "DriftReported").await?;
+        assert!(said.message.contains("/data/key is \"hand\""), "{}", said.message);
+        assert_eq!(shared.env.condition(namespace, "app", "Drifted").await?.status, "True");
+        assert_eq!(shared.jsonpath(namespace, "configmap/a", "{.data.key}").await?, "hand");
+        shared.patch(namespace, "sync/app", &json!({"spec": {"drift": {"mode": "Correct"}}})).await?;
+        shared.until(namespace, "configmap/a", "{.data.key}", "git").await?;
+        shared.env.ready(namespace, "app", None).await?;
+        assert_eq!(shared.env.condition(namespace, "app", "Drifted").await?.status, "False");
+        Ok(())
+    })
+}
+
 /// A change while the agent is down is found, attributed and put back when it is up again.
 #[test]
 fn a_change_while_the_agent_is_down_is_not_missed() -> anyhow::Result<()> {

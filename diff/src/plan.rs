@@ -80,6 +80,9 @@ pub struct Change {
     /// What the object is noted to satisfy when this is done; `None`: the manifest.
     #[serde(skip)]
     pub satisfies: Option<Digest>,
+    /// Git has `null` in it: what others set there counts too, after this is done.
+    #[serde(skip)]
+    pub has_nulls: bool,
     /// The unmasked effect, for the plan's id.
     #[serde(skip)]
     effect: Digest,
@@ -109,10 +112,10 @@ impl Change {
         Self { risk, ..self }
     }
 
-    /// The same change, after which the object satisfies more than its manifest says.
+    /// The same change, after which the object satisfies more than its manifest says, or must not have what git has as `null`.
     #[must_use]
-    pub fn satisfying(self, digest: Digest) -> Self {
-        Self { satisfies: Some(digest), ..self }
+    pub fn satisfying(self, digest: Digest, has_nulls: bool) -> Self {
+        Self { satisfies: Some(digest), has_nulls, ..self }
     }
 
     /// The digest of this change's meaning, by the same rules as the id of a plan.
@@ -258,6 +261,7 @@ pub fn desired(
         doubt: None,
         seen: None,
         satisfies: None,
+        has_nulls: false,
         effect,
         object: object.clone(),
     };
@@ -344,6 +348,7 @@ pub fn kept(
         doubt: None,
         seen: None,
         satisfies: None,
+        has_nulls: false,
         effect: Digest::of_bytes(b""),
         object: object.clone(),
     })
@@ -377,6 +382,7 @@ pub fn overwritten(
         doubt: None,
         seen: None,
         satisfies: None,
+        has_nulls: false,
         effect,
         object: object.clone(),
     }
@@ -408,6 +414,7 @@ pub fn removed(
         doubt: None,
         seen: None,
         satisfies: None,
+        has_nulls: false,
         effect: Digest::of_bytes(b""),
         object,
     }

@@ -26,6 +26,7 @@ use super::observe::Lingering;
 use super::prune;
 use super::refusal::ObjectError;
 use super::requests::{Apply, Dependants, Requests, ResourceType, is_conflict};
+use super::view::Verified;
 use crate::gate::ApprovedPlan;
 use crate::sync_ref::SyncRef;
 
@@ -289,7 +290,7 @@ async fn write(
         cluster.discovery.forget(defined_group(&manifest.value));
     }
     let satisfies = change.satisfies.unwrap_or_else(|| Digest::of(&manifest.value));
-    cluster.view.verify(kind, object, &live, satisfies);
+    cluster.view.verify(kind, object, &live, Verified { manifest: satisfies, all: change.has_nulls });
     debug!(%object, operation = change.operation.word(), "Applied object");
     Ok(Written::Done)
 }

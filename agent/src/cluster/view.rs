@@ -33,7 +33,7 @@ use super::requests::ResourceType;
 use crate::sync_ref::SyncRef;
 
 /// A manifest, and the object that does not satisfy it: the fields of it that we own, and all of it if that was noted. Both
-/// are `None` if there is no such object.
+/// are `None` if the view has no such object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Differs {
     pub manifest: Digest,
@@ -42,10 +42,18 @@ pub struct Differs {
 }
 
 impl Differs {
-    /// There is no object.
+    /// The view has no such object.
     pub fn absent(manifest: Digest) -> Self {
         Self { manifest, live: None, whole: None }
     }
+}
+
+/// A manifest that an object satisfies, as the API server has proven.
+#[derive(Clone, Copy, Debug)]
+pub struct Verified {
+    pub manifest: Digest,
+    /// It satisfies the manifest for as long as nothing of it changes, be it ours or not.
+    pub all: bool,
 }
 
 /// What of a Sync is not as its manifests say.
@@ -120,11 +128,10 @@ impl View {
                 &owner,
             );
         }
-        let news = state.put(object, entry) || lost;
+        let woken: BTreeSet<SyncRef> =
+            state.put(object, entry).into_iter().chain(lost.then_some(owner)).collect();
         drop(state);
-        if news {
-            self.wake(owner);
-        }
+        woken.into_iter().for_each(|sync| self.wake(sync));
     }
 
     /// Notes that an object is about to be written, for as long as the answer is kept. `None` if it is not as it was when that
@@ -146,8 +153,10 @@ impl View {
         self.lock().overwritten.remove(owner).unwrap_or_default()
     }
 
-    /// Takes an object from the answer to our own write, with the manifest that it now satisfies.
-    pub fn verify(&self, kind: &Arc<ResourceType>, object: &ObjectId, live: &Value, manifest: Digest) {
+    /// Takes an object from the answer to our own write, with what it now satisfies.
+    pub fn verify(&self, kind: &Arc<ResourceType>, object: &ObjectId, live: &Value, verified: Verified) {
+        let Verified { manifest, all } = verified;
+        let whole = all.then(|| entry::whole(live));
         let entry = self.sight(kind, object, live).member();
         let mut state = self.lock();
         let flight = state.writing.remove(object);
@@ -164,21 +173,26 @@ impl View {
                 state.overwritten(lost, &entry.owner);
             }
         }
-        let (uid, version) = (entry.uid.clone(), entry.version);
-        state.put(object.clone(), entry);
-        if let Some(entry) = state.objects.get_mut(object) {
-            entry.verified = entry.live.map(|live| (manifest, live));
-            entry.with_rare(|rare| (rare.whole, rare.owned) = (None, None));
+        let (uid, version, owner) = (entry.uid.clone(), entry.version, entry.owner.clone());
+        let satisfied = entry.live.map(|live| (manifest, live));
+        // The Sync that writes knows what it wrote; the one that had the object before does not.
+        let mut woken: BTreeSet<SyncRef> = state.put(object.clone(), entry).into_iter().collect();
+        woken.remove(&owner);
+        // What somebody made of it since, if the watch was faster, satisfies the manifest only if it is the same.
+        if let Some(entry) = state.objects.get_mut(object).filter(|entry| entry.uid == uid) {
+            let is_newer = entry.version > version;
+            entry.verified = satisfied;
+            entry.with_rare(|rare| {
+                rare.owned = whole;
+                rare.whole = if is_newer { rare.whole } else { whole };
+            });
         }
         // The watch may have been faster with what became of it since.
         if let Some(newer) = newest.filter(|newest| newest.uid == uid && newest.version > version) {
-            let owner = newer.owner.clone();
-            let news = state.put(object.clone(), newer);
-            drop(state);
-            if news {
-                self.wake(owner);
-            }
+            woken.extend(state.put(object.clone(), newer));
         }
+        drop(state);
+        woken.into_iter().for_each(|sync| self.wake(sync));
     }
 
     /// Notes that an object, as it was seen at `live`, satisfies a manifest.
@@ -262,10 +276,7 @@ impl View {
                 woken.extend(state.meet(object, entry).map(|entry| entry.owner));
                 continue;
             }
-            let owner = entry.owner.clone();
-            if state.put(object, entry) {
-                woken.insert(owner);
-            }
+            woken.extend(state.put(object, entry));
         }
         copies.into_iter().for_each(|(object, owner)| state.ignored.note(owner, object));
         drop(state);
@@ -362,6 +373,12 @@ impl View {
         }
         differing.surplus = state.members.get(owner).map_or(0, BTreeSet::len) > members;
         differing
+    }
+
+    /// How an object that was read differs, as the view tells it: an object that lost its marks is not in the view, though it
+    /// exists.
+    pub fn differs(&self, object: &ObjectId, read: Differs) -> Differs {
+        if self.lock().objects.contains_key(object) { read } else { Differs::absent(read.manifest) }
     }
 
     /// True if an object differs from its manifest as it did.

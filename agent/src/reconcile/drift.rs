@@ -91,7 +91,8 @@ pub fn refused(run: &Run<'_>, tree: &str, observed: &mut Observed, drifted: &mut
         }
         if let Some(change) = plan::refused(&manifest, &object, observed.masks(), &live) {
             let live = entry::fingerprint(&live, &kind.api_version());
-            drifted.insert(object, Differs { manifest: digest, live, whole: None });
+            let differs = Differs { manifest: digest, live, whole: None };
+            drifted.insert(object.clone(), run.context.cluster.view.differs(&object, differs));
             found.push(change);
         }
     }

@@ -281,7 +281,7 @@ pub fn plan(run: &Run<'_>, Seen { tree, revision, .. }: &Seen, observed: &mut Ob
     let mut kinds = Kinds::new();
     let mut changes = Vec::new();
     let (mut drifted, mut kept) = (BTreeMap::new(), BTreeMap::new());
-    for (Desired { object, kind, served, manifest, digest, .. }, state) in
+    for (Desired { object, kind, served, manifest, digest, nulls, .. }, state) in
         std::mem::take(&mut observed.seen.objects)
     {
         if served {
@@ -292,7 +292,7 @@ pub fn plan(run: &Run<'_>, Seen { tree, revision, .. }: &Seen, observed: &mut Ob
         let (live, whole, seen) = match &state {
             State::Exists { live, settled, .. } => {
                 let stays = plan::kept(&manifest, &object, &observed.masks, live, &settled.kept);
-                owned = stays.is_some().then(|| entry::whole(live));
+                owned = (stays.is_some() || nulls.is_some()).then(|| entry::whole(live));
                 kept.insert(object.clone(), stays);
                 let fingerprint = entry::fingerprint(live, &kind.api_version());
                 let whole = was_applied.then(|| view.note_left(&object, live));
@@ -304,10 +304,13 @@ pub fn plan(run: &Run<'_>, Seen { tree, revision, .. }: &Seen, observed: &mut Ob
         match plan::desired(&manifest, &object, &set, &observed.masks, state) {
             Some(change) if !(only_reported(run) && change.only_ownership()) => {
                 if was_applied && !change.only_marks() {
-                    drifted.insert(object.clone(), Differs { manifest: digest, live, whole });
+                    drifted.insert(
+                        object.clone(),
+                        view.differs(&object, Differs { manifest: digest, live, whole }),
+                    );
                 }
                 let risk = observed.risk(&object);
-                changes.push(change.with_risk(risk).satisfying(digest).seen_at(seen));
+                changes.push(change.with_risk(risk).satisfying(digest, nulls.is_some()).seen_at(seen));
             }
             _ => {
                 if let Some(live) = live {

@@ -36,6 +36,7 @@ pub fn refused(manifest: &Arc<Manifest>, object: &ObjectId, masks: &Masks, live:
         doubt: None,
         seen: None,
         satisfies: None,
+        has_nulls: false,
     })
 }
 

@@ -49,11 +49,12 @@ impl Extra {
     }
 }
 
-/// What an object has where a manifest has `null`, which asks for its removal.
-pub fn nulled(owners: &Owners, object: &Value, manifest: &Value) -> Set {
+/// What an object has where a manifest has `null`, which asks for its removal. The paths that are handed over are an
+/// autoscaler's: charts have `null` there to leave them to it.
+pub fn nulled(owners: &Owners, object: &Value, manifest: &Value, handed: &[Vec<String>]) -> Set {
     let mut found = Set::new();
     nulled_below(object, manifest, &owners.sets(), &mut Vec::new(), &mut found);
-    found
+    sets::filter(&found, object, &mut Vec::new(), &|path| !handed.iter().any(|handed| handed == path))
 }
 
 fn nulled_below(

@@ -29,6 +29,9 @@ const ATOMIC: &[&str] = &[
     "tolerations",
 ];
 
+/// Objects that the API server replaces as a whole: what others add to them goes with git's next apply.
+pub const WHOLE: &[&str] = &["selector", "podSelector", "nodeSelector"];
+
 /// A path as text: `/spec/ports[80/TCP]/name`.
 pub fn show(path: &[Step]) -> String {
     let mut text = String::new();
@@ -191,11 +194,36 @@ pub fn related(one: &[Step], other: &[Step]) -> bool {
     one.iter().zip(other).all(|(one, other)| one == other)
 }
 
+/// True if what is at a path decides all that is there: an empty object says nothing of what is in it.
+pub fn says_all(value: &Value, path: &[Step]) -> bool {
+    let is_empty = value.as_object().is_some_and(Map::is_empty);
+    !is_empty || matches!(path.last(), Some(Step::Field(name)) if WHOLE.contains(&&**name))
+}
+
+/// True if all fields of the first value are in the second one.
+pub fn within(part: &Value, whole: &Value) -> bool {
+    match (part, whole) {
+        (Value::Object(part), Value::Object(whole)) => {
+            part.iter().all(|(name, value)| whole.get(name).is_some_and(|whole| within(value, whole)))
+        }
+        _ => part == whole,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
-    use super::{get, leaves, merge, path, remove, show};
+    use super::{get, leaves, merge, path, remove, says_all, show, within};
+
+    #[test]
+    fn an_empty_object_leaves_its_fields_to_others() {
+        assert!(!says_all(&json!({}), &path("spec/free")));
+        assert!(says_all(&json!({}), &path("spec/podSelector")));
+        assert!(says_all(&json!({"a": 1}), &path("spec/free")));
+        assert!(within(&json!({"a": {"b": 1}}), &json!({"a": {"b": 1, "c": 2}, "d": 3})));
+        assert!(!within(&json!({"a": 1}), &json!({})));
+    }
 
     #[test]
     fn paths_name_items_by_their_keys() {

@@ -80,7 +80,7 @@ impl Subject<'_> {
             desired.replace(self.owners.with_kept(&desired.manifest.value, self.live, &leaving));
             predicted = self.apply(desired).await?;
         }
-        let also = self.also(desired);
+        let also = self.also(desired).await;
         let becomes = match self.owners.without_leaving(&predicted, self.live, &leaving, &also) {
             None => predicted,
             Some(value) => match self.validate(desired, &predicted, &value).await {
@@ -133,12 +133,11 @@ impl Subject<'_> {
     }
 
     /// What goes beside what leaves git: renamed items, and what `null` in git asks to remove.
-    pub fn also(&self, desired: &Desired) -> Set {
+    pub async fn also(&self, desired: &Desired) -> Set {
         let renamed = self.renamed(desired);
-        match &desired.nulls {
-            Some(manifest) => both(&renamed, &nulled(&self.owners, self.live, manifest)),
-            None => renamed,
-        }
+        let Some(manifest) = &desired.nulls else { return renamed };
+        let scales = scale::paths(self.cluster, &desired.kind).await;
+        both(&renamed, &nulled(&self.owners, self.live, manifest, &scales))
     }
 
     /// Asks what the server makes of the live object when it becomes this value: defaults come back, and what depends on

@@ -35,7 +35,7 @@ pub(super) async fn yielding(
     }
     let manifest = subject.marked(desired);
     let merged = applied_to(&subject.owners, subject.live, &manifest, &leaving);
-    let nulls = subject.also(desired);
+    let nulls = subject.also(desired).await;
     let merged = less(&merged, &nulls);
     let ask = async |set: &Set| subject.validate(desired, subject.live, &less(&merged, set)).await;
     if let Ok(becomes) = ask(&Set::new()).await {

@@ -84,18 +84,18 @@ impl State {
         }
     }
 
-    /// Stores an entry; true if its owner has something to look at.
-    pub fn put(&mut self, object: ObjectId, mut entry: Entry) -> bool {
+    /// Stores an entry, and returns the Syncs that have something to look at: its owner, and the one that had it before.
+    pub fn put(&mut self, object: ObjectId, mut entry: Entry) -> Vec<SyncRef> {
         let before = self.objects.get(&object);
         if let Some(before) = before {
             if before.uid == entry.uid && before.version > entry.version {
-                return false;
+                return Vec::new();
             }
             if before.uid == entry.uid {
                 // A watch of another version of the kind cannot read the fields that we own, and the right one can.
                 if entry.live.is_none() && before.live.is_some() && before.kind.version != entry.kind.version
                 {
-                    return false;
+                    return Vec::new();
                 }
                 entry.verified = before.verified;
                 let overwrote = entry.rare().overwrote.or(before.rare().overwrote);
@@ -114,14 +114,15 @@ impl State {
                 || before.owner != entry.owner
         });
         let former = before.map(|before| before.owner.clone()).filter(|owner| *owner != entry.owner);
-        if let Some(former) = former {
-            self.leave(&former, &object);
+        if let Some(former) = &former {
+            self.leave(former, &object);
         }
+        let owner = news.then(|| entry.owner.clone());
         self.lost.remove(&object);
         self.ignored.forget(&object);
         self.members.entry(entry.owner.clone()).or_default().insert(object.clone());
         self.objects.insert(object, entry);
-        news
+        owner.into_iter().chain(former).collect()
     }
 
     /// Takes claims from a Sync, and returns those who have them now.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
-use super::{Listed, View};
+use super::{Differs, Listed, Verified, View};
 use crate::cluster::marks::Marks;
 use crate::cluster::requests::ResourceType;
 use crate::sync_ref::SyncRef;
@@ -31,24 +31,37 @@ fn owner() -> SyncRef {
 }
 
 fn view() -> View {
-    let (wake, woken) = mpsc::unbounded_channel();
+    let (view, woken) = listened();
     std::mem::forget(woken);
+    view
+}
+
+fn listened() -> (View, mpsc::UnboundedReceiver<SyncRef>) {
+    let (wake, woken) = mpsc::unbounded_channel();
     let marks = Marks::own("cluster", &Zeroizing::new([1; 32])).expect("any 32 bytes are a seed");
-    View::new(marks, wake)
+    (View::new(marks, wake), woken)
 }
 
 /// The object with a valid mark.
 fn live(view: &View, uid: &str, version: u64) -> Value {
+    live_of(view, &owner(), uid, version)
+}
+
+fn live_of(view: &View, owner: &SyncRef, uid: &str, version: u64) -> Value {
     let manifest = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "shop", "uid": uid,
-        "resourceVersion": version.to_string(), "labels": {"applyset.kubernetes.io/part-of": owner().applyset()},
-        "annotations": {"holdfast.dev/sync": owner().to_string()}}});
-    view.marks.stamp(&owner(), &object(), &manifest)
+        "resourceVersion": version.to_string(), "labels": {"applyset.kubernetes.io/part-of": owner.applyset()},
+        "annotations": {"holdfast.dev/sync": owner.to_string()}}});
+    view.marks.stamp(owner, &object(), &manifest)
 }
 
 fn list(view: &View, uid: &str, version: u64, first: bool) {
     let mut listed = Listed::default();
     listed.push(object(), view.sight(&kind(), &object(), &live(view, uid, version)));
     view.replace(&kind(), |_, _| true, listed, first);
+}
+
+fn verified(manifest: &[u8]) -> Verified {
+    Verified { manifest: Digest::of_bytes(manifest), all: false }
 }
 
 fn members(view: &View) -> Vec<(String, u64)> {
@@ -61,7 +74,7 @@ fn what_appears_by_itself_is_no_member_until_we_write_it() {
     view.put(&kind(), object(), &live(&view, "one", 5));
     assert_eq!((members(&view), view.ignored(&owner())), (vec![], vec![object()]));
     assert!(!view.knows(&object(), &live(&view, "one", 5)));
-    view.verify(&kind(), &object(), &live(&view, "one", 6), Digest::of_bytes(b""));
+    view.verify(&kind(), &object(), &live(&view, "one", 6), verified(b""));
     assert_eq!((members(&view), view.ignored(&owner())), (vec![("one".to_owned(), 6)], vec![]));
     view.put(&kind(), object(), &live(&view, "one", 7));
     assert_eq!(members(&view), [("one".to_owned(), 7)]);
@@ -89,7 +102,7 @@ fn the_watch_may_be_faster_than_the_answer_to_our_write() {
     view.put(&kind(), object(), &live(&view, "one", 5));
     view.put(&kind(), object(), &live(&view, "one", 6));
     assert_eq!((members(&view), view.ignored(&owner())), (vec![], vec![]));
-    view.verify(&kind(), &object(), &live(&view, "one", 5), Digest::of_bytes(b""));
+    view.verify(&kind(), &object(), &live(&view, "one", 5), verified(b""));
     drop(writing);
     assert_eq!(members(&view), [("one".to_owned(), 6)]);
 
@@ -106,7 +119,7 @@ fn old_news_of_a_broken_mark_takes_nothing_away() {
     list(&view, "one", 5, true);
     let mut broken = live(&view, "one", 6);
     broken["metadata"]["annotations"]["holdfast.dev/mark"] = "broken".into();
-    view.verify(&kind(), &object(), &live(&view, "one", 7), Digest::of_bytes(b""));
+    view.verify(&kind(), &object(), &live(&view, "one", 7), verified(b""));
     view.put(&kind(), object(), &broken);
     assert_eq!(members(&view), [("one".to_owned(), 7)]);
     broken["metadata"]["resourceVersion"] = "8".into();
@@ -117,4 +130,58 @@ fn old_news_of_a_broken_mark_takes_nothing_away() {
     broken["metadata"]["resourceVersion"] = "9".into();
     view.put(&kind(), object(), &broken);
     assert_eq!(view.ignored(&owner()), []);
+}
+
+#[test]
+fn an_object_that_lost_its_marks_differs_until_it_is_a_member_again() {
+    let view = view();
+    let (manifest, live_as) = (Digest::of_bytes(b"git"), Some(Digest::of_bytes(b"hand")));
+    let read = Differs { manifest, live: live_as, whole: live_as };
+    let seen = view.differs(&object(), read);
+    assert!(view.still_differs(&owner(), &object(), seen));
+    view.verify(&kind(), &object(), &live(&view, "one", 5), Verified { manifest, all: false });
+    assert!(!view.still_differs(&owner(), &object(), seen));
+    assert_eq!(view.differs(&object(), read), read);
+}
+
+#[test]
+fn what_others_add_counts_where_git_has_null() {
+    let view = view();
+    let (manifest, applied) = (Digest::of_bytes(b"git"), live(&view, "one", 5));
+    view.verify(&kind(), &object(), &applied, Verified { manifest, all: true });
+    view.put(&kind(), object(), &applied);
+    let satisfies = || view.get(&object()).is_some_and(|entry| entry.satisfies(manifest));
+    assert!(satisfies());
+    let mut added = live(&view, "one", 6);
+    added["data"] = json!({"by": "hand"});
+    added["metadata"]["managedFields"] =
+        json!([{"manager": "kubectl-edit", "operation": "Update", "fieldsV1": {"f:data": {"f:by": {}}}}]);
+    view.put(&kind(), object(), &added);
+    assert!(!satisfies());
+}
+
+#[test]
+fn the_sync_that_had_an_object_hears_that_it_moved() {
+    let (view, mut woken) = listened();
+    view.verify(&kind(), &object(), &live(&view, "one", 5), verified(b""));
+    assert!(woken.try_recv().is_err());
+    let other = SyncRef::new("shop", "two");
+    view.verify(&kind(), &object(), &live_of(&view, &other, "one", 6), verified(b""));
+    assert_eq!((woken.try_recv().ok(), woken.try_recv().ok()), (Some(owner()), None));
+    assert_eq!((view.count(&owner()), view.count(&other)), (0, 1));
+}
+
+#[test]
+fn what_somebody_made_of_our_write_before_its_answer_came_is_not_verified() {
+    let view = view();
+    let target = object();
+    view.verify(&kind(), &target, &live(&view, "one", 5), verified(b"git"));
+    let writing = view.begin_write(&target, None).expect("nobody changed it");
+    let (ours, mut theirs) = (live(&view, "one", 6), live(&view, "one", 7));
+    theirs["data"] = json!({"key": "hand"});
+    view.put(&kind(), object(), &ours);
+    view.put(&kind(), object(), &theirs);
+    view.verify(&kind(), &target, &ours, verified(b"git"));
+    drop(writing);
+    assert!(view.get(&target).is_some_and(|entry| !entry.satisfies(Digest::of_bytes(b"git"))));
 }

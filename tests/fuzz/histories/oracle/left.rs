@@ -1,5 +1,7 @@
 //! What left git has left the cluster, unless a rule keeps it, somebody wrote it later, or it is told. Pure.
 
+use serde_json::Value;
+
 use super::present::show;
 use super::{Case, Violation, is_replicas, violation};
 use crate::histories::fragment::{self, Path};
@@ -13,7 +15,12 @@ impl Case<'_> {
         if !matches!(self.seen.canon.get(id), Some(Ok(_))) || self.fights(id) || self.is_held(id) {
             return Vec::new();
         }
-        let said: Vec<Path> = world.said(state).into_iter().map(|(path, _)| path).collect();
+        let said = world.said(state);
+        let is_said = |path: &Path| {
+            said.iter().any(|(said, value)| {
+                fragment::related(said, path) && (fragment::says_all(value, said) || said.len() >= path.len())
+            })
+        };
         // The commits since it came to git for the last time, and the one behind each of them.
         let life: Vec<&Commit> =
             world.commits.iter().rev().take_while(|commit| commit.state(id).is_some()).collect();
@@ -21,7 +28,7 @@ impl Case<'_> {
         for (later, earlier) in life.iter().zip(life.iter().skip(1)) {
             let Some(earlier) = earlier.state(id) else { continue };
             for (path, _) in world.said(earlier) {
-                if said.iter().any(|said| fragment::related(said, &path)) || is_replicas(&path) {
+                if is_said(&path) || is_replicas(&path) {
                     continue;
                 }
                 let Some(have) = self.live_at(id, &path) else { continue };
@@ -80,10 +87,22 @@ impl Case<'_> {
             });
         }
         let live = live.filter(|live| live["metadata"]["deletionTimestamp"].is_null())?;
-        (!by_others && !self.told(id, &[])).then(|| {
+        (!by_others && !self.told(id, &[]) && !self.is_needed(id, last)).then(|| {
             let text = format!("git does not have it any more: {}", live["metadata"]["uid"]);
             violation("not gone", id, &[], text)
         })
+    }
+
+    /// True if an object that left git behind a commit was kept by a rule: it was a definition, and git had objects of its kind.
+    fn is_needed(&self, id: &Id, last: usize) -> bool {
+        let is = |slot: usize, name: &str| self.world.kind(slot).name == name;
+        let mut states = self.world.commits[last + 1..].iter().flat_map(|commit| &commit.states);
+        is(id.slot, "definition") && states.any(|state| is(state.id.slot, "thing"))
+    }
+
+    /// True if what git has may exist without being taken over: drift is only reported, or something waits for an approval.
+    fn may_be_unmarked(&self) -> bool {
+        self.world.mode.report || self.world.mode.gated
     }
 
     /// An object of a Sync that was deleted is gone, or kept by a mark.
@@ -93,6 +112,8 @@ impl Case<'_> {
         let keep = self.world.kind(id.slot).aspect("keep").and_then(|at| state.choice.get(at));
         let keep = keep.is_some_and(|variant| *variant != 0);
         match live {
+            // It never became a member, or somebody took its marks away.
+            Some(live) if self.may_be_unmarked() && !is_marked(live) => None,
             Some(live) if !keep => {
                 let text = format!("its Sync is deleted, and it is there: {}", live["metadata"]["uid"]);
                 Some(violation("not pruned", id, &[], text))
@@ -104,4 +125,8 @@ impl Case<'_> {
             _ => None,
         }
     }
+}
+
+fn is_marked(live: &Value) -> bool {
+    !live["metadata"]["annotations"]["holdfast.dev/mark"].is_null()
 }

@@ -36,6 +36,8 @@ impl Case<'_> {
                 || shown == "/apiVersion"
                 || (said.is_null() && is_replicas(&path))
                 || (SETS.contains(&&*shown) && holds(have, want))
+                || (!fragment::says_all(&said, &path)
+                    && want.zip(have).is_some_and(|(want, have)| fragment::within(want, have)))
                 || (report && self.drifts(id, &path));
             let text = || format!("git wants {}, it is {}", show(want), show(have));
             (!fine).then(|| violation("value", id, &path, text()))
@@ -60,9 +62,11 @@ impl Case<'_> {
         let may = states.iter().any(|state| {
             // Without it in between, or with another fixed field, or with one that fixes the whole.
             state.is_none_or(|state| fixed(&state.choice) != first)
-        }) || kind
-            .aspect("immutable")
-            .is_some_and(|at| states.iter().flatten().any(|state| state.choice.get(at) != Some(&0)))
+        }) || world.approved.is_some_and(window)
+            || self.is_lost(id)
+            || kind
+                .aspect("immutable")
+                .is_some_and(|at| states.iter().flatten().any(|state| state.choice.get(at) != Some(&0)))
             || world.writes.iter().any(|wrote| {
                 wrote.id == *id
                     && window(wrote.at)
@@ -70,6 +74,15 @@ impl Case<'_> {
             });
         (before != now && !may)
             .then(|| violation("recreated", id, &[], format!("it was {before} and is {now}")))
+    }
+
+    /// True if somebody deleted the definition of an object's kind since the last quiet point.
+    fn is_lost(&self, id: &Id) -> bool {
+        let world = self.world;
+        let is = |slot: usize, name: &str| world.kind(slot).name == name;
+        let recent = world.writes.iter().filter(|wrote| wrote.at > world.quiet);
+        let mut deleted = recent.filter(|wrote| wrote.effect == Effect::Delete);
+        is(id.slot, "thing") && deleted.any(|wrote| is(wrote.id.slot, "definition"))
     }
 
     /// A number of replicas that git does not say stays.

@@ -7,9 +7,6 @@ use super::{Case, Violation, violation};
 use crate::histories::fragment::{self, Path, Step};
 use crate::histories::world::{By, Effect, Id, Wrote};
 
-/// Objects that the API server replaces as a whole: what others add to them goes with git's next apply.
-const ATOMIC: &[&str] = &["selector", "podSelector", "nodeSelector"];
-
 impl Case<'_> {
     /// What a person or a controller added beside git is still there.
     pub(super) fn kept(&self, id: &Id) -> Vec<Violation> {
@@ -41,7 +38,7 @@ impl Case<'_> {
         let world = self.world;
         let id = &wrote.id;
         if wrote.by == By::Tool
-            || path.iter().any(|step| matches!(step, Step::Field(name) if ATOMIC.contains(&&**name)))
+            || path.iter().any(|step| matches!(step, Step::Field(name) if fragment::WHOLE.contains(&&**name)))
         {
             return false;
         }
@@ -95,6 +92,8 @@ impl Case<'_> {
     /// Copies are as they were made.
     pub(super) fn copied(&self) -> Vec<Violation> {
         let pairs = self.world.copies.iter().zip(&self.seen.copies);
+        // They go with the definition of their kind.
+        let pairs = pairs.filter(|(copy, live)| live.is_some() || self.world.kind(copy.slot).name != "thing");
         let wrong =
             pairs.filter(|(copy, live)| live.as_ref().is_none_or(|live| own(live) != own(&copy.stored)));
         wrong
