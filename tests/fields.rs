@@ -343,6 +343,28 @@ fn null_removes_a_field_and_status_is_left_out() -> anyhow::Result<()> {
 }
 
 #[test]
+fn what_somebody_sets_where_git_has_null_is_put_back_but_for_replicas() -> anyhow::Result<()> {
+    run(&[], |shared| async move {
+        let namespace = "nulls-again";
+        let more = json!({"health": {"wait": false}});
+        let a = map("a", ", more: null");
+        let repository = shared.begin(namespace, &[("web.yaml", WEB), ("a.yaml", &*a)], &more).await?;
+        shared.patch(namespace, "configmap/a", &json!({"data": {"more": "1"}})).await?;
+        shared.until(namespace, "configmap/a", "{.data}", r#"{"key":"1"}"#).await?;
+        // Charts have null there to leave it to an autoscaler: it is not set to its default, 1.
+        let web = WEB.replace("  replicas: 0\n", "  replicas: null\n");
+        let commit = repository.commit(&[("web.yaml", &*web)], "Leave replicas to an autoscaler")?;
+        shared.env.ready(namespace, "app", Some(&commit)).await?;
+        let replicas = shared.jsonpath(namespace, "deployment/web", "{.spec.replicas}").await?;
+        assert_eq!(replicas, "0");
+        let scale = ["scale", "deployment", "web", "--replicas=2"];
+        kubectl(shared, namespace, &scale, "").await?;
+        assert_eq!(plan(shared, namespace).await?.1, [Value::Null; 0]);
+        Ok(())
+    })
+}
+
+#[test]
 fn fields_that_were_applied_in_another_version_are_taken_over_too() -> anyhow::Result<()> {
     run(&[], |shared| async move {
         let namespace = "versions";

@@ -54,3 +54,16 @@ fn some_inputs_break_no_reader() -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+/// The histories are the same in each run, as far as they come in a minute.
+#[test]
+fn a_minute_of_histories_finds_nothing() -> anyhow::Result<()> {
+    let output = Command::new(env!("CARGO_BIN_EXE_fuzz"))
+        .args(["histories", "--seed", "7", "--minutes", "1", "--parallel", "4", "--shrink", "0"])
+        .output()?;
+    // The histories that failed are on stderr, with what was expected.
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let line: Value = serde_json::from_slice(&output.stdout)?;
+    ensure!(line["histories"].as_u64().is_some_and(|histories| histories > 0), "{line}");
+    Ok(())
+}

@@ -39,6 +39,10 @@ fn main() -> anyhow::Result<ExitCode> {
             worker::work(target.parse()?, seed.parse()?, from.parse()?)?;
             return Ok(ExitCode::SUCCESS);
         }
+        ["histories", "edit", change, file] => {
+            histories::edit(Path::new(change), Path::new(file))?;
+            return Ok(ExitCode::SUCCESS);
+        }
         ["histories", ..] => return engine(&words),
         _ => {}
     }

@@ -167,6 +167,21 @@ impl ControlPlane {
         self.kubectl_with(&self.kubeconfig(), arguments, "").await
     }
 
+    /// Runs `kubectl edit` with an editor, which is a command of a shell that gets the name of a file. The copy of an edit that
+    /// is refused stays in the folder of the control plane.
+    pub async fn kubectl_edit(&self, arguments: &[&str], editor: &str) -> anyhow::Result<Output> {
+        let mut command = self.kubectl_command(&self.kubeconfig());
+        command.arg("edit").args(arguments).env("KUBE_EDITOR", editor).env("TMPDIR", self.folder.path());
+        command.stdin(Stdio::null());
+        Ok(tokio::task::spawn_blocking(move || command.output()).await??)
+    }
+
+    fn kubectl_command(&self, kubeconfig: &Path) -> Command {
+        let mut command = Command::new(&self.tools.kubectl);
+        command.env("KUBECONFIG", kubeconfig).env("HOME", self.folder.path());
+        command
+    }
+
     /// Runs kubectl with a kubeconfig and something on stdin.
     pub async fn kubectl_with(
         &self,
@@ -174,8 +189,8 @@ impl ControlPlane {
         arguments: &[&str],
         input: &str,
     ) -> anyhow::Result<Output> {
-        let mut command = Command::new(&self.tools.kubectl);
-        command.args(arguments).env("KUBECONFIG", kubeconfig).env("HOME", self.folder.path());
+        let mut command = self.kubectl_command(kubeconfig);
+        command.args(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let input = input.to_owned();
         let output = tokio::task::spawn_blocking(move || -> anyhow::Result<Output> {
@@ -269,7 +284,8 @@ impl ControlPlane {
             .arg(format!("--root-ca-file={}", self.authority.path("ca.crt").display()))
             .arg(format!("--controllers={CONTROLLERS}"))
             .args(["--bind-address=127.0.0.1", "--leader-elect=false", "--profiling=false"])
-            .args(["--use-service-account-credentials=true", "--kube-api-qps=200", "--kube-api-burst=400"]);
+            .args(["--use-service-account-credentials=true", "--kube-api-qps=200", "--kube-api-burst=400"])
+            .arg("--horizontal-pod-autoscaler-sync-period=1s");
         Process::start("kube-controller-manager", &mut command, &folder.join("kcm.log"))
     }
 }

@@ -174,3 +174,12 @@ fn an_item_of_git_under_another_name_was_renamed() {
         false,
     );
 }
+
+#[test]
+fn null_asks_for_the_removal_of_all_but_what_is_handed_over() {
+    let live = json!({"spec": {"replicas": 3, "paused": true, "other": 1}});
+    let manifest = json!({"spec": {"replicas": null, "paused": null, "gone": null}});
+    let handed = [["spec", "replicas"].map(str::to_owned).to_vec()];
+    let found = nulled(&Owners::of(&live, "v1"), &live, &manifest, &handed);
+    assert_eq!(Value::Object(found), json!({"f:spec": {"f:paused": {}}}));
+}

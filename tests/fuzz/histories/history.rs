@@ -4,7 +4,7 @@
 use holdfast_tests::random::Random;
 use serde::{Deserialize, Serialize};
 
-use super::kinds::{Aspect, Kind};
+use super::kinds::{self, Aspect, Kind};
 
 /// What happens, and to what. Slots are objects of a kind, of which each may be in git or not.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -139,14 +139,15 @@ pub fn make(seed: u64, number: u64, kinds: &[Kind]) -> History {
     let mut random = Random::new(seed.wrapping_mul(0x9E37_79B9).wrapping_add(number));
     // The first numbers of neighbouring seeds are alike.
     random.number();
-    // A definition is much work for all that share the control plane.
-    let (dear, cheap): (Vec<&Kind>, Vec<&Kind>) =
-        kinds.iter().partition(|kind| ["definition", "thing"].contains(&kind.name));
+    // A definition, or a namespace, is much work for all that share the control plane.
+    let pairs = kinds::pairs(kinds);
+    let is_dear = |kind: &&Kind| pairs.iter().flatten().any(|dear| dear.name == kind.name);
+    let cheap: Vec<&Kind> = kinds.iter().filter(|kind| !is_dear(kind)).collect();
     let mut slots: Vec<&Kind> =
         (0..random.between(1, 3)).filter_map(|_| random.pick(&cheap).copied()).collect();
-    if random.one_in(15) {
+    if random.one_in(12) {
         slots.truncate(1);
-        slots.extend(dear);
+        slots.extend(random.pick(&pairs).into_iter().flatten());
     }
     let hot: Vec<Vec<usize>> =
         slots.iter().map(|kind| (0..3).map(|_| random.below(kind.aspects.len())).collect()).collect();

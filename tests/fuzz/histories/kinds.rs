@@ -27,6 +27,8 @@ pub struct Kind {
     pub cluster: bool,
     /// The only name that an object of the kind can have.
     pub only: Option<String>,
+    /// The namespace of its objects, if that is in git too.
+    pub within: Option<String>,
     /// Everything that git says of every object of the kind, without its name.
     pub base: Value,
     pub aspects: Vec<Aspect>,
@@ -87,6 +89,7 @@ impl Kind {
         let mut kind = self.clone();
         kind.api = kind.api.replace(HERE, namespace);
         kind.only = kind.only.map(|only| only.replace(HERE, namespace));
+        kind.within = kind.within.map(|within| within.replace(HERE, namespace));
         let variants = kind.aspects.iter_mut().flat_map(|aspect| &mut aspect.variants);
         for part in variants.chain([&mut kind.base]) {
             replace(part, HERE, namespace);
@@ -105,12 +108,22 @@ impl Kind {
 
     /// The path of the kind's objects.
     pub fn path(&self, namespace: &str) -> String {
+        self.path_in(self.home(namespace))
+    }
+
+    /// The path of the kind's objects in any namespace.
+    pub fn path_in(&self, namespace: &str) -> String {
         let Self { api, plural, .. } = self;
         if self.cluster {
             format!("/{api}/{plural}")
         } else {
             format!("/{api}/namespaces/{namespace}/{plural}")
         }
+    }
+
+    /// The namespace of the kind's objects in a history that has this one.
+    pub fn home<'a>(&'a self, namespace: &'a str) -> &'a str {
+        self.within.as_deref().unwrap_or(namespace)
     }
 
     /// What kubectl calls the kind.
@@ -169,6 +182,20 @@ fn metadata() -> Vec<Aspect> {
             ],
         ),
     ]
+}
+
+/// A kind whose objects can only be where an object of another kind is, and that other one.
+const PAIRS: [(&str, &str); 2] = [("thing", "definition"), ("inside", "space")];
+
+/// Pairs of kinds of which the second one needs the first.
+pub fn pairs(kinds: &[Kind]) -> Vec<[&Kind; 2]> {
+    let find = |wanted: &str| kinds.iter().find(|kind| kind.name == wanted);
+    PAIRS.iter().filter_map(|(inner, outer)| Some([find(outer)?, find(inner)?])).collect()
+}
+
+/// True if objects of the first kind hold those of the second one.
+pub fn holds(outer: &Kind, inner: &Kind) -> bool {
+    PAIRS.contains(&(inner.name, outer.name))
 }
 
 /// All kinds.

@@ -5,10 +5,13 @@
 //! The same seed and number make the same history. A history that ends otherwise than the oracle says is made as small as
 //! it gets, and written to a file with all that somebody needs to judge it. I/O: processes, network, disk.
 
+mod canary;
+mod editor;
 mod fragment;
 mod history;
 mod kinds;
 mod oracle;
+mod patience;
 mod run;
 mod shrink;
 mod stage;
@@ -24,6 +27,7 @@ use anyhow::Context as _;
 use holdfast_tests::tools::progress;
 use serde_json::{Value, json};
 
+pub use editor::edit;
 use history::History;
 use kinds::Kind;
 use run::Verdict;

@@ -12,7 +12,7 @@ use std::fmt;
 use serde_json::Value;
 
 use super::fragment::{self, Path, Step};
-use super::world::{Id, World};
+use super::world::{Effect, Id, World};
 
 /// What is in the cluster at a moment.
 #[derive(Clone, Debug, Default)]
@@ -94,8 +94,9 @@ impl Case<'_> {
 
     /// True if a Sync reports something of this place of this object, as something that is not as git has it.
     fn told(&self, id: &Id, path: &[Step]) -> bool {
+        // As paths are written: `example.com~1note`.
         let last = path.iter().rev().find_map(|step| match step {
-            Step::Field(name) => Some(name.as_str()),
+            Step::Field(name) => Some(name.replace('~', "~0").replace('/', "~1")),
             Step::Item(_) => None,
         });
         (0..self.seen.syncs.len()).any(|sync| {
@@ -104,7 +105,7 @@ impl Case<'_> {
             if self.awaits(sync) {
                 text.push_str(&status["plan"].to_string());
             }
-            text.contains(&id.name) && last.is_none_or(|last| text.contains(last))
+            text.contains(&id.name) && last.as_ref().is_none_or(|last| text.contains(last))
         })
     }
 
@@ -135,8 +136,9 @@ impl Case<'_> {
 
     /// True if the agent has given up an object for a time, because others write it again and again.
     fn fights(&self, id: &Id) -> bool {
-        let writes = self.world.writes.iter().filter(|wrote| wrote.id == *id).count();
-        writes >= 3
+        let writes = || self.world.writes.iter().filter(|wrote| wrote.id == *id);
+        let goes_on = writes().any(|wrote| matches!(wrote.effect, Effect::Autoscaler(_)));
+        (writes().count() >= 3 || goes_on)
             && (0..self.seen.syncs.len()).any(|sync| self.condition(sync, "Drifted").1 == "DriftFight")
     }
 

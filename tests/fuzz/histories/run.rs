@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use holdfast_tests::agent::holdfast;
@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use super::history::{Act, History, Mode};
 use super::kinds::{self, Kind};
 use super::oracle::{Before, Case, Seen, Violation};
-use super::stage::{Call, PATIENCE, Refusal, Requests, Stage, TRIAL, git};
+use super::patience::Patience;
+use super::stage::{Call, Refusal, Requests, Stage, TRIAL, git};
 use super::world::World;
 use super::writers::Writers;
 
@@ -24,8 +25,6 @@ pub struct Verdict {
     pub evidence: Value,
 }
 
-/// How long nothing may have changed before what is wrong stays wrong.
-const CALM: Duration = Duration::from_secs(3);
 /// Requests of the agent for each operation and object: far more than any plan needs, far less than a loop makes.
 const REQUESTS: u64 = 25;
 /// How long a look at the writes of the agent takes at the end, and how many looks find a loop.
@@ -185,8 +184,7 @@ impl Run<'_> {
 
     /// Waits until the oracle has nothing to say, or nothing changes and it still has.
     async fn quiet(&mut self) -> anyhow::Result<Option<Verdict>> {
-        let started = Instant::now();
-        let (mut last, mut since) = (Value::Null, Instant::now());
+        let mut patience = Patience::new();
         loop {
             let seen = self.look().await?;
             let case = Case { world: &self.world, seen: &seen, before: &self.before };
@@ -197,14 +195,14 @@ impl Run<'_> {
             }
             self.stage.check().await?;
             let now = json!([statuses(&seen), seen.live.values().collect::<Vec<_>>()]);
-            if now != last {
-                (last, since) = (now, Instant::now());
-            }
-            let calm = since.elapsed() > CALM && started.elapsed() > PATIENCE;
-            if calm || started.elapsed() > PATIENCE * 4 {
+            let is_over = if seen.live.values().any(is_ending) {
+                patience.is_spent().await
+            } else {
+                patience.is_over(self.stage, now).await?
+            };
+            if is_over {
                 return Ok(Some(self.verdict(violations, &seen).await?));
             }
-            tokio::time::sleep(Duration::from_millis(80)).await;
         }
     }
 
@@ -233,7 +231,7 @@ impl Run<'_> {
             seen.canon.insert(state.id, canon);
         }
         for copy in &self.world.copies {
-            let path = self.world.kind(copy.slot).path(&copy.namespace);
+            let path = self.world.kind(copy.slot).path_in(&copy.namespace);
             seen.copies.push(self.stage.read(&format!("{path}/{}", copy.name)).await?);
         }
         Ok(seen)
@@ -247,16 +245,22 @@ impl Run<'_> {
         let version = manifest["apiVersion"].as_str().unwrap_or_default();
         let root = if version.contains('/') { "apis" } else { "api" };
         let api = Kind { api: format!("{root}/{version}"), ..kind.clone() };
-        let path = format!("{}?dryRun=All&fieldValidation=Strict", api.path(TRIAL));
+        let path = format!("{}?dryRun=All&fieldValidation=Strict", api.path_in(TRIAL));
         // What is in no namespace is tried under another name.
         let other = format!("trial-{}", self.namespace);
         let mut tried = manifest.clone();
         if kind.cluster {
             kinds::replace(&mut tried, self.namespace, &other);
         }
+        if kind.within.is_some() {
+            tried["metadata"]["namespace"] = json!(TRIAL);
+        }
         let mut canon = self.call(Method::POST, path, tried).await?;
         if let Ok(canon) = &mut canon {
             kinds::replace(canon, &other, self.namespace);
+            if let Some(within) = &kind.within {
+                canon["metadata"]["namespace"] = json!(within);
+            }
         }
         // A kind that is not there may come.
         let unknown = canon.as_ref().is_err_and(|refusal| refusal.code == 404);
@@ -331,13 +335,18 @@ impl Run<'_> {
             let path = format!("{}/{name}", self.syncs());
             let gone = self.call(Method::DELETE, path.clone(), Value::Null).await?;
             gone.map_err(|refusal| anyhow::anyhow!("{refusal:?}"))?;
-            let started = Instant::now();
+            let mut patience = Patience::new();
             while let Some(sync) = self.stage.read(&path).await? {
-                if started.elapsed() > PATIENCE * 2 {
-                    let text = format!("it is not gone after {:?}: {}", started.elapsed(), sync["status"]);
+                let ending = self.look_at_objects().await?.live.values().any(is_ending);
+                let is_over = if ending {
+                    patience.is_spent().await
+                } else {
+                    patience.is_over(self.stage, sync["status"].clone()).await?
+                };
+                if is_over {
+                    let text = format!("it is not gone: {}", sync["status"]);
                     return Ok(Some(self.verdict(vec![violation("deletion", text)], &last).await?));
                 }
-                tokio::time::sleep(Duration::from_millis(80)).await;
             }
         }
         let mut seen = self.look_at_objects().await?;
@@ -392,13 +401,17 @@ fn statuses(seen: &Seen) -> Vec<&Value> {
     seen.syncs.iter().map(|sync| &sync["status"]).collect()
 }
 
+fn is_ending(live: &Value) -> bool {
+    !live["metadata"]["deletionTimestamp"].is_null()
+}
+
 fn violation(check: &'static str, text: String) -> Violation {
     Violation { check, object: "Sync".to_owned(), path: String::new(), text }
 }
 
 fn remember(seen: &Seen) -> Before {
     let mut before = Before::default();
-    for (id, live) in &seen.live {
+    for (id, live) in seen.live.iter().filter(|(_, live)| !is_ending(live)) {
         if let Some(uid) = live["metadata"]["uid"].as_str() {
             before.uids.insert(id.clone(), uid.to_owned());
         }

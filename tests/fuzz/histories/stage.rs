@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom};
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use holdfast_tests::agent::Agent;
@@ -17,6 +16,7 @@ use kube::Client;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
+use super::canary::Canary;
 use super::kinds;
 
 /// The namespace in which manifests are tried.
@@ -28,6 +28,7 @@ pub struct Stage {
     agent: Mutex<Option<Agent>>,
     pub folder: Folder,
     audit: Mutex<Audit>,
+    canary: Mutex<Canary>,
 }
 
 /// How the API server refuses.
@@ -57,13 +58,19 @@ impl Stage {
         cluster.must(&["apply", "--server-side", "-f", &definitions]).await?;
         cluster.apply(kinds::DEFINITIONS).await?;
         cluster.must(&["wait", "--for=condition=Established", "--timeout=60s", "crd", "--all"]).await?;
-        for namespace in [TRIAL, "elsewhere"] {
+        for namespace in [TRIAL, "elsewhere", "canary"] {
             cluster.must(&["create", "namespace", namespace]).await?;
         }
         let client = cluster.client().await?;
         let agent = Mutex::new(Some(Agent::start(&cluster.kubeconfig(), ARGUMENTS).await?));
         let folder = Folder::make("histories")?;
-        Ok(Self { cluster, client, agent, folder, audit: Mutex::default() })
+        let canary = Mutex::new(Canary::start(folder.path().join("canary")).await?);
+        Ok(Self { cluster, client, agent, folder, audit: Mutex::default(), canary })
+    }
+
+    /// Waits until the agent has done what takes it a moment, however long that is.
+    pub async fn beat(&self) -> anyhow::Result<()> {
+        self.canary.lock().await.beat(self).await
     }
 
     /// Kills the agent and starts it again with the same cache.
@@ -189,6 +196,3 @@ pub async fn git(folder: &Path, arguments: &[&str]) -> anyhow::Result<String> {
     }
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
-
-/// How long a history may take to become quiet on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(15);

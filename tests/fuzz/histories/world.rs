@@ -56,6 +56,8 @@ pub enum Effect {
     Part(Choice),
     Whole(Vec<usize>),
     Replicas(i64),
+    /// An autoscaler that goes on holding the number.
+    Autoscaler(i64),
     Delete,
     Strip,
 }

@@ -5,6 +5,7 @@ use anyhow::Context as _;
 use http::Method;
 use serde_json::{Value, json};
 
+use super::editor;
 use super::fragment;
 use super::history::{Choice, Write};
 use super::kinds::Kind;
@@ -46,7 +47,7 @@ impl Writers<'_> {
         }
         let done = match write {
             Write::Edit(choice) => {
-                self.edit(kind, &id, live, *choice).await?.then_some((By::Hand, Effect::Part(*choice)))
+                self.edit(kind, &id, *choice).await?.then_some((By::Hand, Effect::Part(*choice)))
             }
             Write::Patch(choice) => {
                 self.patch(kind, &id, *choice).await?.then_some((By::Hand, Effect::Part(*choice)))
@@ -58,6 +59,9 @@ impl Writers<'_> {
                     &mut part,
                     &json!({"apiVersion": kind.base["apiVersion"], "kind": kind.base["kind"], "metadata": {"name": id.name}}),
                 );
+                if let Some(within) = &kind.within {
+                    fragment::merge(&mut part, &json!({"metadata": {"namespace": within}}));
+                }
                 let arguments = server_apply("my-operator", *force);
                 self.kubectl(&arguments, &part).await?.then_some((By::Operator, Effect::Part(*choice)))
             }
@@ -87,12 +91,13 @@ impl Writers<'_> {
             }
             Write::Delete => {
                 let place = format!("{}/{}", kind.resource(), id.name);
-                let done = self.kubectl(&["delete", "--wait=false", &place], &Value::Null).await?;
+                let home = kind.home(self.namespace);
+                let done =
+                    self.kubectl(&["delete", "--wait=false", "-n", home, &place], &Value::Null).await?;
                 done.then_some((By::Hand, Effect::Delete))
             }
             Write::Autoscale(count) => {
-                let done = kind.scales && self.scale(kind, &id, *count).await?;
-                done.then_some((By::Operator, Effect::Replicas(i64::from(*count))))
+                self.autoscale(kind, &id, *count).await?.map(|effect| (By::Operator, effect))
             }
             Write::Strip => {
                 let patch = json!({"metadata": {"managedFields": [{}]}});
@@ -111,11 +116,12 @@ impl Writers<'_> {
         Ok(())
     }
 
-    /// Runs kubectl in the namespace. False if the API server refuses, or kubectl does.
+    /// Runs kubectl in the namespace of what it is given. False if the API server refuses, or kubectl does.
     async fn kubectl(&self, arguments: &[&str], input: &Value) -> anyhow::Result<bool> {
         let cluster = &self.stage.cluster;
+        let namespace = input["metadata"]["namespace"].as_str().unwrap_or(self.namespace);
         let input = if input.is_null() { String::new() } else { input.to_string() };
-        let all = [&["-n", self.namespace], arguments].concat();
+        let all = [&["-n", namespace], arguments].concat();
         Ok(cluster.kubectl_with(&cluster.kubeconfig(), &all, &input).await?.status.success())
     }
 
@@ -144,23 +150,13 @@ impl Writers<'_> {
         self.merge(kind, id, "kubectl-patch", content, &part).await
     }
 
-    /// Puts one variant of an aspect in place of another.
-    async fn edit(&self, kind: &Kind, id: &Id, live: Option<Value>, choice: Choice) -> anyhow::Result<bool> {
-        let mut object = live.context("it is there")?;
-        let Some(aspect) = kind.aspects.get(choice.aspect).filter(|aspect| aspect.name != "version") else {
-            return Ok(false);
-        };
-        for root in &aspect.roots {
-            fragment::remove(&mut object, root);
-        }
-        fragment::merge(&mut object, &kind.part(choice.aspect, choice.variant));
-        if let Some(metadata) = object["metadata"].as_object_mut() {
-            metadata.remove("resourceVersion");
-            metadata.remove("managedFields");
-        }
-        let path = format!("{}?fieldManager=kubectl-edit", self.place(kind, &id.name));
-        let call = Call { method: Method::PUT, path, content: "application/json", body: object };
-        Ok(self.stage.call(call).await?.is_ok())
+    /// Puts one variant of an aspect in place of another, by `kubectl edit`.
+    async fn edit(&self, kind: &Kind, id: &Id, choice: Choice) -> anyhow::Result<bool> {
+        let change = self.stage.folder.path().join(format!("{}.change.json", self.namespace));
+        let Some(editor) = editor::command(kind, choice, &change)? else { return Ok(false) };
+        let place = format!("{}/{}", kind.resource(), id.name);
+        let arguments = ["-n", kind.home(self.namespace), "-o", "json", "--validate=false", &place];
+        Ok(self.stage.cluster.kubectl_edit(&arguments, &editor).await?.status.success())
     }
 
     /// The verb of kubectl that is for such an aspect, if there is one.
@@ -191,15 +187,29 @@ impl Writers<'_> {
             }
             _ => return Ok(None),
         };
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
+        words.extend(["-n", kind.home(self.namespace)]);
         Ok(self.kubectl(&words, &Value::Null).await?.then_some(Effect::Part(choice)))
     }
 
-    async fn scale(&self, kind: &Kind, id: &Id, count: u32) -> anyhow::Result<bool> {
+    /// Has an autoscaler hold the number of replicas: the one of Kubernetes for what runs pods, and else a controller that
+    /// scales once.
+    async fn autoscale(&self, kind: &Kind, id: &Id, count: u32) -> anyhow::Result<Option<Effect>> {
+        if !kind.scales {
+            return Ok(None);
+        }
+        let replicas = i64::from(count);
+        if kind.base["apiVersion"] == "apps/v1" {
+            let autoscaler = json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": format!("of-{}", id.name)},
+                "spec": {"minReplicas": count, "maxReplicas": count,
+                    "scaleTargetRef": {"apiVersion": "apps/v1", "kind": kind.kind(), "name": id.name}}});
+            let made = self.kubectl(&["apply", "-f", "-"], &autoscaler).await?;
+            return Ok(made.then_some(Effect::Autoscaler(replicas)));
+        }
         let path = format!("{}/scale?fieldManager=kube-controller-manager", self.place(kind, &id.name));
         let body = json!({"spec": {"replicas": count}});
         let call = Call { method: Method::PATCH, path, content: "application/merge-patch+json", body };
-        Ok(self.stage.call(call).await?.is_ok())
+        Ok(self.stage.call(call).await?.is_ok().then_some(Effect::Replicas(replicas)))
     }
 
     /// Copies an object as a backup tool does: made from all of it, then `managedFields` are laid over.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Aspect, HERE, Kind, metadata, spec};
 
 pub fn kinds() -> Vec<Kind> {
-    vec![cluster_role(), cluster_role_binding(), priority_class(), definition(), thing()]
+    vec![cluster_role(), cluster_role_binding(), priority_class(), definition(), thing(), space(), inside()]
 }
 
 fn cluster_role() -> Kind {
@@ -26,6 +26,7 @@ fn cluster_role() -> Kind {
         plural: "clusterroles",
         cluster: true,
         only: None,
+        within: None,
         base: json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole"}),
         aspects,
         scales: false,
@@ -55,6 +56,7 @@ fn cluster_role_binding() -> Kind {
         plural: "clusterrolebindings",
         cluster: true,
         only: None,
+        within: None,
         base: json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding"}),
         aspects,
         scales: false,
@@ -88,6 +90,7 @@ fn priority_class() -> Kind {
         plural: "priorityclasses",
         cluster: true,
         only: None,
+        within: None,
         base: json!({"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass"}),
         aspects,
         scales: false,
@@ -137,6 +140,7 @@ fn definition() -> Kind {
         plural: "customresourcedefinitions",
         cluster: true,
         only: Some(format!("things.{HERE}.example.com")),
+        within: None,
         base,
         aspects,
         scales: false,
@@ -163,9 +167,45 @@ fn thing() -> Kind {
         plural: "things",
         cluster: false,
         only: None,
+        within: None,
         base: json!({"apiVersion": format!("{HERE}.example.com/v1"), "kind": "Thing", "spec": {}}),
         aspects,
         scales: false,
         strategic: false,
+    }
+}
+
+/// A namespace.
+fn space() -> Kind {
+    Kind {
+        name: "space",
+        api: "api/v1".to_owned(),
+        plural: "namespaces",
+        cluster: true,
+        only: Some(format!("{HERE}-in")),
+        within: None,
+        base: json!({"apiVersion": "v1", "kind": "Namespace"}),
+        aspects: metadata(),
+        scales: false,
+        strategic: true,
+    }
+}
+
+/// An object in that namespace.
+fn inside() -> Kind {
+    let data = |value: &str| json!({"data": {"key": value}});
+    let mut aspects = vec![Aspect::new("key", "data/key", vec![json!({}), data("1"), data("2")])];
+    aspects.extend(metadata());
+    Kind {
+        name: "inside",
+        api: "api/v1".to_owned(),
+        plural: "configmaps",
+        cluster: false,
+        only: None,
+        within: Some(format!("{HERE}-in")),
+        base: json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": format!("{HERE}-in")}}),
+        aspects,
+        scales: false,
+        strategic: true,
     }
 }

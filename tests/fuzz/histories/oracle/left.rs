@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::present::show;
 use super::{Case, Violation, is_replicas, violation};
 use crate::histories::fragment::{self, Path};
+use crate::histories::kinds;
 use crate::histories::world::{Commit, Effect, Id, Wrote};
 
 impl Case<'_> {
@@ -58,7 +59,7 @@ impl Case<'_> {
         let part = match &wrote.effect {
             Effect::Part(choice) => kind.part(choice.aspect, choice.variant),
             Effect::Whole(choice) => kind.object(&wrote.id.name, choice),
-            Effect::Replicas(_) | Effect::Delete | Effect::Strip => return false,
+            Effect::Replicas(_) | Effect::Autoscaler(_) | Effect::Delete | Effect::Strip => return false,
         };
         let part = crate::histories::world::stored(part);
         fragment::leaves(&part).iter().any(|(leaf, _)| fragment::related(leaf, path))
@@ -93,11 +94,11 @@ impl Case<'_> {
         })
     }
 
-    /// True if an object that left git behind a commit was kept by a rule: it was a definition, and git had objects of its kind.
+    /// True if an object that left git behind a commit was kept by a rule: it holds others, and git had one of these.
     fn is_needed(&self, id: &Id, last: usize) -> bool {
-        let is = |slot: usize, name: &str| self.world.kind(slot).name == name;
+        let kind = self.world.kind(id.slot);
         let mut states = self.world.commits[last + 1..].iter().flat_map(|commit| &commit.states);
-        is(id.slot, "definition") && states.any(|state| is(state.id.slot, "thing"))
+        states.any(|state| kinds::holds(kind, self.world.kind(state.id.slot)))
     }
 
     /// True if what git has may exist without being taken over: drift is only reported, or something waits for an approval.

@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use super::{Case, Violation, is_replicas, violation};
 use crate::histories::fragment::{self, Path};
-use crate::histories::world::{Effect, Id};
+use crate::histories::kinds;
+use crate::histories::world::{Commit, Effect, Id, Wrote};
 
 /// Lists to which others may add.
 const SETS: &[&str] = &["/spec/tags", "/metadata/finalizers"];
@@ -76,13 +77,17 @@ impl Case<'_> {
             .then(|| violation("recreated", id, &[], format!("it was {before} and is {now}")))
     }
 
-    /// True if somebody deleted the definition of an object's kind since the last quiet point.
+    /// True if what holds an object was deleted, by somebody or by git, since the last quiet point.
     fn is_lost(&self, id: &Id) -> bool {
         let world = self.world;
-        let is = |slot: usize, name: &str| world.kind(slot).name == name;
-        let recent = world.writes.iter().filter(|wrote| wrote.at > world.quiet);
-        let mut deleted = recent.filter(|wrote| wrote.effect == Effect::Delete);
-        is(id.slot, "thing") && deleted.any(|wrote| is(wrote.id.slot, "definition"))
+        let holds = |slot: usize| kinds::holds(world.kind(slot), world.kind(id.slot));
+        let recent = |at: usize| at > world.quiet;
+        let deleted =
+            |wrote: &Wrote| recent(wrote.at) && wrote.effect == Effect::Delete && holds(wrote.id.slot);
+        let without =
+            |commit: &Commit| recent(commit.at) && !commit.states.iter().any(|state| holds(state.id.slot));
+        let is_held = (0..world.slots.len()).any(holds);
+        is_held && (world.writes.iter().any(deleted) || world.commits.iter().any(without))
     }
 
     /// A number of replicas that git does not say stays.
@@ -103,7 +108,12 @@ impl Case<'_> {
             recent.filter_map(|commit| fragment::get(&world.manifest(commit.state(id)?), &path).cloned());
         let by_others = world.writes.iter().filter(|wrote| wrote.id == *id && wrote.at > world.quiet);
         let by_others = by_others.filter_map(|wrote| fragment::get(&wrote.stored, &path).cloned());
-        let mut allowed: Vec<Value> = by_git.chain(by_others).collect();
+        let autoscaled =
+            world.writes.iter().filter(|wrote| wrote.id == *id).filter_map(|wrote| match wrote.effect {
+                Effect::Autoscaler(count) => Some(count.into()),
+                _ => None,
+            });
+        let mut allowed: Vec<Value> = by_git.chain(by_others).chain(autoscaled).collect();
         allowed.push(before.clone());
         (!allowed.contains(now)).then(|| {
             violation(

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::present::show;
 use super::{Case, Violation, violation};
 use crate::histories::fragment::{self, Path, Step};
+use crate::histories::kinds;
 use crate::histories::world::{By, Effect, Id, Wrote};
 
 impl Case<'_> {
@@ -49,7 +50,7 @@ impl Case<'_> {
                     || matches!(&wrote.effect, Effect::Part(mine) if mine.aspect == choice.aspect)
             }
             Effect::Whole(_) | Effect::Delete => true,
-            Effect::Replicas(_) | Effect::Strip => false,
+            Effect::Replicas(_) | Effect::Autoscaler(_) | Effect::Strip => false,
         });
         let same = self
             .seen
@@ -92,8 +93,12 @@ impl Case<'_> {
     /// Copies are as they were made.
     pub(super) fn copied(&self) -> Vec<Violation> {
         let pairs = self.world.copies.iter().zip(&self.seen.copies);
-        // They go with the definition of their kind.
-        let pairs = pairs.filter(|(copy, live)| live.is_some() || self.world.kind(copy.slot).name != "thing");
+        // They go with what holds them.
+        let is_held = |slot: usize| {
+            (0..self.world.slots.len())
+                .any(|outer| kinds::holds(self.world.kind(outer), self.world.kind(slot)))
+        };
+        let pairs = pairs.filter(|(copy, live)| live.is_some() || !is_held(copy.slot));
         let wrong =
             pairs.filter(|(copy, live)| live.as_ref().is_none_or(|live| own(live) != own(&copy.stored)));
         wrong
