@@ -337,6 +337,9 @@ impl Run<'_> {
             gone.map_err(|refusal| anyhow::anyhow!("{refusal:?}"))?;
             let mut patience = Patience::new();
             while let Some(sync) = self.stage.read(&path).await? {
+                if sync["status"]["plan"]["state"] == "AwaitingApproval" {
+                    self.approve().await?;
+                }
                 let ending = self.look_at_objects().await?.live.values().any(is_ending);
                 let is_over = if ending {
                     patience.is_spent().await

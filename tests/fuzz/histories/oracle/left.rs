@@ -87,7 +87,7 @@ impl Case<'_> {
                 violation("not kept", id, &[], "a mark in git keeps it, and it is gone".to_owned())
             });
         }
-        let live = live.filter(|live| live["metadata"]["deletionTimestamp"].is_null())?;
+        let live = live.filter(|live| live["metadata"]["deletionTimestamp"].is_null() && !is_kept(live))?;
         (!by_others && !self.told(id, &[]) && !self.is_needed(id, last)).then(|| {
             let text = format!("git does not have it any more: {}", live["metadata"]["uid"]);
             violation("not gone", id, &[], text)
@@ -115,6 +115,7 @@ impl Case<'_> {
         match live {
             // It never became a member, or somebody took its marks away.
             Some(live) if self.may_be_unmarked() && !is_marked(live) => None,
+            Some(live) if is_kept(live) => None,
             Some(live) if !keep => {
                 let text = format!("its Sync is deleted, and it is there: {}", live["metadata"]["uid"]);
                 Some(violation("not pruned", id, &[], text))
@@ -126,6 +127,12 @@ impl Case<'_> {
             _ => None,
         }
     }
+}
+
+/// True if a live object has a mark that keeps it, by git or by somebody.
+fn is_kept(live: &Value) -> bool {
+    let annotations = &live["metadata"]["annotations"];
+    annotations["holdfast.dev/prune"] == "Disabled" || annotations["helm.sh/resource-policy"] == "keep"
 }
 
 fn is_marked(live: &Value) -> bool {
