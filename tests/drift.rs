@@ -8,7 +8,7 @@ use holdfast_tests::{eventually, sync};
 use serde_json::{Value, json};
 
 /// The shared agent leaves one namespace to an agent of its own.
-const AGENT: &[&str] = &["--namespaces", "ignored,ghosts,fights,scaled,reported,twice"];
+const AGENT: &[&str] = &["--namespaces", "ignored,ghosts,fights,scaled,reported,twice,unmarked"];
 
 const DEPLOYMENT: &str = "apiVersion: apps/v1
 kind: Deployment

@@ -2,6 +2,7 @@
 //!
 //! I/O: API reads, for kinds that were not asked for before.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -41,6 +42,14 @@ pub struct Desired {
 }
 
 impl Desired {
+    /// The manifest, with its `null`s if it has any.
+    pub fn in_git(&self) -> Cow<'_, Manifest> {
+        match &self.nulls {
+            Some(nulls) => Cow::Owned(Manifest { value: (**nulls).clone(), ..(*self.manifest).clone() }),
+            None => Cow::Borrowed(&*self.manifest),
+        }
+    }
+
     /// Leaves the live values as they are where others may write them. `takeover` happens before the apply.
     pub fn keep_live(&mut self, live: &Value, takeover: Option<&Takeover>) {
         if self.ignored.is_empty() {

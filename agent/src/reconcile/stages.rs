@@ -185,7 +185,7 @@ pub async fn observe(run: &Run<'_>, rendering: Rendering, revision: &str) -> Res
         (former, unknown) = parent::former_kinds(cluster, run.sync, &names).await;
         places = parent::places(run.sync, run.owner);
         odd.extend(bounds::former(&context.policy, &mut former));
-        let packed = local::work(|| Kept::of(found.iter().map(|desired| &*desired.manifest)));
+        let packed = local::work(|| Kept::of(found.iter().map(Desired::in_git)));
         let shortened = run.limits.shortened.iter().cloned().collect();
         warnings = Some([shortened, odd, mistakes::mistakes(run, &found)].concat());
         kept = Some(packed.map_err(|error| Failure::internal("render", error.to_string()))?);

@@ -2,6 +2,7 @@
 //!
 //! Pure.
 
+use std::borrow::Borrow;
 use std::io::{Read as _, Write as _};
 
 use flate2::Compression;
@@ -24,13 +25,13 @@ pub struct Kept {
 pub struct KeptError(#[from] std::io::Error);
 
 impl Kept {
-    pub fn of<'a>(manifests: impl IntoIterator<Item = &'a Manifest>) -> Result<Self, KeptError> {
+    pub fn of<M: Borrow<Manifest>>(manifests: impl IntoIterator<Item = M>) -> Result<Self, KeptError> {
         let mut chunks = Vec::new();
         let mut manifests = manifests.into_iter().peekable();
         let mut packed = ZlibEncoder::new(Vec::new(), Compression::fast());
         while manifests.peek().is_some() {
             for manifest in manifests.by_ref().take(CHUNK) {
-                serde_json::to_writer(&mut packed, manifest).map_err(std::io::Error::from)?;
+                serde_json::to_writer(&mut packed, manifest.borrow()).map_err(std::io::Error::from)?;
                 packed.write_all(b"\n")?;
             }
             chunks.push(packed.reset(Vec::new())?.into());

@@ -62,6 +62,45 @@ impl Aspect {
 }
 
 impl Kind {
+    /// A kind of Kubernetes whose objects are in a namespace.
+    fn new(name: &'static str, plural: &'static str, base: Value, mut aspects: Vec<Aspect>) -> Self {
+        aspects.extend(metadata());
+        let version = base["apiVersion"].as_str().unwrap_or_default();
+        let api = if version.contains('/') { format!("apis/{version}") } else { format!("api/{version}") };
+        Self {
+            name,
+            api,
+            plural,
+            cluster: false,
+            only: None,
+            within: None,
+            base,
+            aspects,
+            scales: false,
+            strategic: true,
+        }
+    }
+
+    fn in_no_namespace(self) -> Self {
+        Self { cluster: true, ..self }
+    }
+
+    fn only(self, name: String) -> Self {
+        Self { only: Some(name), ..self }
+    }
+
+    fn within(self, namespace: String) -> Self {
+        Self { within: Some(namespace), ..self }
+    }
+
+    fn scaled(self) -> Self {
+        Self { scales: true, ..self }
+    }
+
+    fn custom(self) -> Self {
+        Self { strategic: false, ..self }
+    }
+
     /// The object in which each aspect has one of its variants. Missing ones are the first.
     pub fn object(&self, name: &str, choice: &[usize]) -> Value {
         let mut object = self.base.clone();

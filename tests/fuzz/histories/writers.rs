@@ -139,15 +139,13 @@ impl Writers<'_> {
     }
 
     async fn patch(&self, kind: &Kind, id: &Id, choice: Choice) -> anyhow::Result<bool> {
-        let content = if kind.strategic {
-            "application/strategic-merge-patch+json"
-        } else {
-            "application/merge-patch+json"
-        };
+        let way = if kind.strategic { "strategic" } else { "merge" };
         let mut part = kind.part(choice.aspect, choice.variant);
         // A patch in another version is another request.
         fragment::remove(&mut part, &fragment::path("apiVersion"));
-        self.merge(kind, id, "kubectl-patch", content, &part).await
+        let (place, part) = (format!("{}/{}", kind.resource(), id.name), part.to_string());
+        let words = ["patch", "-n", kind.home(self.namespace), &place, "--type", way, "-p", &part];
+        self.kubectl(&words, &Value::Null).await
     }
 
     /// Puts one variant of an aspect in place of another, by `kubectl edit`.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Aspect, HERE, Kind, metadata, spec};
+use super::{Aspect, HERE, Kind, spec};
 
 pub fn kinds() -> Vec<Kind> {
     vec![cluster_role(), cluster_role_binding(), priority_class(), definition(), thing(), space(), inside()]
@@ -10,7 +10,7 @@ pub fn kinds() -> Vec<Kind> {
 
 fn cluster_role() -> Kind {
     let rule = |verbs: Value| json!({"apiGroups": [""], "resources": ["pods"], "verbs": verbs});
-    let mut aspects = vec![Aspect::new(
+    let aspects = vec![Aspect::new(
         "rules",
         "rules",
         vec![
@@ -19,25 +19,19 @@ fn cluster_role() -> Kind {
             json!({"rules": []}),
         ],
     )];
-    aspects.extend(metadata());
-    Kind {
-        name: "clusterrole",
-        api: "apis/rbac.authorization.k8s.io/v1".to_owned(),
-        plural: "clusterroles",
-        cluster: true,
-        only: None,
-        within: None,
-        base: json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole"}),
+    Kind::new(
+        "clusterrole",
+        "clusterroles",
+        json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole"}),
         aspects,
-        scales: false,
-        strategic: true,
-    }
+    )
+    .in_no_namespace()
 }
 
 fn cluster_role_binding() -> Kind {
     let to = |name: &str| json!({"roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name}});
     let subject = |name: &str| json!({"kind": "ServiceAccount", "name": name, "namespace": "trial"});
-    let mut aspects = vec![
+    let aspects = vec![
         Aspect::new("role", "roleRef", vec![to("one"), to("two")]).fixed(),
         Aspect::new(
             "subjects",
@@ -49,23 +43,17 @@ fn cluster_role_binding() -> Kind {
             ],
         ),
     ];
-    aspects.extend(metadata());
-    Kind {
-        name: "clusterrolebinding",
-        api: "apis/rbac.authorization.k8s.io/v1".to_owned(),
-        plural: "clusterrolebindings",
-        cluster: true,
-        only: None,
-        within: None,
-        base: json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding"}),
+    Kind::new(
+        "clusterrolebinding",
+        "clusterrolebindings",
+        json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding"}),
         aspects,
-        scales: false,
-        strategic: true,
-    }
+    )
+    .in_no_namespace()
 }
 
 fn priority_class() -> Kind {
-    let mut aspects = vec![
+    let aspects = vec![
         Aspect::new("value", "value", vec![json!({"value": 10}), json!({"value": 20})]).fixed(),
         Aspect::new(
             "preemption",
@@ -83,19 +71,13 @@ fn priority_class() -> Kind {
             vec![json!({}), json!({"description": "a"}), json!({"description": "b"})],
         ),
     ];
-    aspects.extend(metadata());
-    Kind {
-        name: "priorityclass",
-        api: "apis/scheduling.k8s.io/v1".to_owned(),
-        plural: "priorityclasses",
-        cluster: true,
-        only: None,
-        within: None,
-        base: json!({"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass"}),
+    Kind::new(
+        "priorityclass",
+        "priorityclasses",
+        json!({"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass"}),
         aspects,
-        scales: false,
-        strategic: true,
-    }
+    )
+    .in_no_namespace()
 }
 
 /// A definition whose versions and columns come and go.
@@ -109,7 +91,7 @@ fn definition() -> Kind {
     };
     let columns =
         json!({"additionalPrinterColumns": [{"name": "Size", "type": "integer", "jsonPath": ".spec.size"}]});
-    let mut aspects = vec![
+    let aspects = vec![
         Aspect::new(
             "second",
             "spec/versions[v2]",
@@ -130,28 +112,19 @@ fn definition() -> Kind {
             ],
         ),
     ];
-    aspects.extend(metadata());
     let mut base = json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
         "spec": {"group": format!("{HERE}.example.com"), "scope": "Namespaced", "names": {"kind": "Thing", "plural": "things"}}});
     super::fragment::merge(&mut base, &version("v1", &json!({})));
-    Kind {
-        name: "definition",
-        api: "apis/apiextensions.k8s.io/v1".to_owned(),
-        plural: "customresourcedefinitions",
-        cluster: true,
-        only: Some(format!("things.{HERE}.example.com")),
-        within: None,
-        base,
-        aspects,
-        scales: false,
-        strategic: false,
-    }
+    Kind::new("definition", "customresourcedefinitions", base, aspects)
+        .in_no_namespace()
+        .only(format!("things.{HERE}.example.com"))
+        .custom()
 }
 
 /// An object of the kind that the definition defines.
 fn thing() -> Kind {
     let version = |name: &str| json!({"apiVersion": format!("{HERE}.example.com/{name}")});
-    let mut aspects = vec![
+    let aspects = vec![
         Aspect::new("version", "apiVersion", vec![version("v1"), version("v2")]),
         Aspect::new("size", "spec/size", vec![json!({}), spec(json!({"size": 1})), spec(json!({"size": 2}))]),
         Aspect::new(
@@ -160,52 +133,31 @@ fn thing() -> Kind {
             vec![json!({}), spec(json!({"name": "a"})), spec(json!({"name": "b"}))],
         ),
     ];
-    aspects.extend(metadata());
-    Kind {
-        name: "thing",
-        api: format!("apis/{HERE}.example.com/v1"),
-        plural: "things",
-        cluster: false,
-        only: None,
-        within: None,
-        base: json!({"apiVersion": format!("{HERE}.example.com/v1"), "kind": "Thing", "spec": {}}),
+    Kind::new(
+        "thing",
+        "things",
+        json!({"apiVersion": format!("{HERE}.example.com/v1"), "kind": "Thing", "spec": {}}),
         aspects,
-        scales: false,
-        strategic: false,
-    }
+    )
+    .custom()
 }
 
 /// A namespace.
 fn space() -> Kind {
-    Kind {
-        name: "space",
-        api: "api/v1".to_owned(),
-        plural: "namespaces",
-        cluster: true,
-        only: Some(format!("{HERE}-in")),
-        within: None,
-        base: json!({"apiVersion": "v1", "kind": "Namespace"}),
-        aspects: metadata(),
-        scales: false,
-        strategic: true,
-    }
+    Kind::new("space", "namespaces", json!({"apiVersion": "v1", "kind": "Namespace"}), Vec::new())
+        .in_no_namespace()
+        .only(format!("{HERE}-in"))
 }
 
 /// An object in that namespace.
 fn inside() -> Kind {
     let data = |value: &str| json!({"data": {"key": value}});
-    let mut aspects = vec![Aspect::new("key", "data/key", vec![json!({}), data("1"), data("2")])];
-    aspects.extend(metadata());
-    Kind {
-        name: "inside",
-        api: "api/v1".to_owned(),
-        plural: "configmaps",
-        cluster: false,
-        only: None,
-        within: Some(format!("{HERE}-in")),
-        base: json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": format!("{HERE}-in")}}),
+    let aspects = vec![Aspect::new("key", "data/key", vec![json!({}), data("1"), data("2")])];
+    Kind::new(
+        "inside",
+        "configmaps",
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": format!("{HERE}-in")}}),
         aspects,
-        scales: false,
-        strategic: true,
-    }
+    )
+    .within(format!("{HERE}-in"))
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Aspect, Kind, metadata, spec};
+use super::{Aspect, Kind, spec};
 
 /// What the control plane must know before a history begins.
 pub const DEFINITIONS: &str = include_str!("definitions.yaml");
@@ -14,7 +14,7 @@ pub fn kinds() -> Vec<Kind> {
 /// A kind with defaults, a union by a rule, a keyed list, a set, a whole list and a scale, in two versions.
 fn widget() -> Kind {
     let listener = |part: Value| spec(json!({"listeners": [part]}));
-    let mut aspects = vec![
+    let aspects = vec![
         Aspect::new(
             "version",
             "apiVersion",
@@ -94,24 +94,19 @@ fn widget() -> Kind {
         )
         .fixed(),
     ];
-    aspects.extend(metadata());
-    Kind {
-        name: "widget",
-        api: "apis/histories.example.com/v1".to_owned(),
-        plural: "widgets",
-        cluster: false,
-        only: None,
-        within: None,
-        base: json!({"apiVersion": "histories.example.com/v1", "kind": "Widget", "spec": {"title": "t"}}),
+    Kind::new(
+        "widget",
+        "widgets",
+        json!({"apiVersion": "histories.example.com/v1", "kind": "Widget", "spec": {"title": "t"}}),
         aspects,
-        scales: true,
-        strategic: false,
-    }
+    )
+    .scaled()
+    .custom()
 }
 
 /// A kind of which the API server knows nothing.
 fn blob() -> Kind {
-    let mut aspects = vec![
+    let aspects = vec![
         Aspect::new(
             "map",
             "spec/map",
@@ -143,17 +138,11 @@ fn blob() -> Kind {
             ],
         ),
     ];
-    aspects.extend(metadata());
-    Kind {
-        name: "blob",
-        api: "apis/histories.example.com/v1".to_owned(),
-        plural: "blobs",
-        cluster: false,
-        only: None,
-        within: None,
-        base: json!({"apiVersion": "histories.example.com/v1", "kind": "Blob", "spec": {"title": "t"}}),
+    Kind::new(
+        "blob",
+        "blobs",
+        json!({"apiVersion": "histories.example.com/v1", "kind": "Blob", "spec": {"title": "t"}}),
         aspects,
-        scales: false,
-        strategic: false,
-    }
+    )
+    .custom()
 }

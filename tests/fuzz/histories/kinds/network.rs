@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Aspect, Kind, metadata, spec};
+use super::{Aspect, Kind, spec};
 
 pub fn kinds() -> Vec<Kind> {
     vec![service(), ingress(), network_policy()]
@@ -10,7 +10,7 @@ pub fn kinds() -> Vec<Kind> {
 
 fn service() -> Kind {
     let port = |part: Value| spec(json!({"ports": [part]}));
-    let mut aspects = vec![
+    let aspects = vec![
         Aspect::new(
             "http",
             "spec/ports[80/TCP] spec/ports[8080/TCP] spec/ports[80/UDP]",
@@ -96,19 +96,12 @@ fn service() -> Kind {
             ],
         ),
     ];
-    aspects.extend(metadata());
-    Kind {
-        name: "service",
-        api: "api/v1".to_owned(),
-        plural: "services",
-        cluster: false,
-        only: None,
-        within: None,
-        base: json!({"apiVersion": "v1", "kind": "Service", "spec": {"selector": {"app": "web"}}}),
+    Kind::new(
+        "service",
+        "services",
+        json!({"apiVersion": "v1", "kind": "Service", "spec": {"selector": {"app": "web"}}}),
         aspects,
-        scales: false,
-        strategic: true,
-    }
+    )
 }
 
 fn ingress() -> Kind {
@@ -117,7 +110,7 @@ fn ingress() -> Kind {
         json!({"host": host, "http": {"paths": [{"path": "/", "pathType": "Prefix",
             "backend": {"service": {"name": "web", "port": port}}}]}})
     };
-    let mut aspects = vec![
+    let aspects = vec![
         Aspect::new(
             "backend",
             "spec/defaultBackend",
@@ -161,23 +154,16 @@ fn ingress() -> Kind {
             ],
         ),
     ];
-    aspects.extend(metadata());
-    Kind {
-        name: "ingress",
-        api: "apis/networking.k8s.io/v1".to_owned(),
-        plural: "ingresses",
-        cluster: false,
-        only: None,
-        within: None,
-        base: json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress"}),
+    Kind::new(
+        "ingress",
+        "ingresses",
+        json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress"}),
         aspects,
-        scales: false,
-        strategic: true,
-    }
+    )
 }
 
 fn network_policy() -> Kind {
-    let mut aspects = vec![
+    let aspects = vec![
         Aspect::new(
             "ingress",
             "spec/ingress",
@@ -224,17 +210,10 @@ fn network_policy() -> Kind {
             ],
         ),
     ];
-    aspects.extend(metadata());
-    Kind {
-        name: "networkpolicy",
-        api: "apis/networking.k8s.io/v1".to_owned(),
-        plural: "networkpolicies",
-        cluster: false,
-        only: None,
-        within: None,
-        base: json!({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy"}),
+    Kind::new(
+        "networkpolicy",
+        "networkpolicies",
+        json!({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy"}),
         aspects,
-        scales: false,
-        strategic: true,
-    }
+    )
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Aspect, Kind, metadata, spec};
+use super::{Aspect, Kind, spec};
 
 pub fn kinds() -> Vec<Kind> {
     vec![config_map(), secret(), budget(), autoscaler(), role(), role_binding(), service_account()]
@@ -28,7 +28,7 @@ fn immutable() -> Aspect {
 }
 
 fn config_map() -> Kind {
-    let mut aspects = vec![
+    let aspects = vec![
         Aspect::new(
             "one",
             "data/one",
@@ -57,23 +57,11 @@ fn config_map() -> Kind {
         immutable(),
         keep(),
     ];
-    aspects.extend(metadata());
-    Kind {
-        name: "configmap",
-        api: "api/v1".to_owned(),
-        plural: "configmaps",
-        cluster: false,
-        only: None,
-        within: None,
-        base: json!({"apiVersion": "v1", "kind": "ConfigMap"}),
-        aspects,
-        scales: false,
-        strategic: true,
-    }
+    Kind::new("configmap", "configmaps", json!({"apiVersion": "v1", "kind": "ConfigMap"}), aspects)
 }
 
 fn secret() -> Kind {
-    let mut aspects = vec![
+    let aspects = vec![
         Aspect::new(
             "one",
             "data/one stringData/one",
@@ -98,23 +86,11 @@ fn secret() -> Kind {
         immutable(),
         keep(),
     ];
-    aspects.extend(metadata());
-    Kind {
-        name: "secret",
-        api: "api/v1".to_owned(),
-        plural: "secrets",
-        cluster: false,
-        only: None,
-        within: None,
-        base: json!({"apiVersion": "v1", "kind": "Secret"}),
-        aspects,
-        scales: false,
-        strategic: true,
-    }
+    Kind::new("secret", "secrets", json!({"apiVersion": "v1", "kind": "Secret"}), aspects)
 }
 
 fn budget() -> Kind {
-    let mut aspects = vec![
+    let aspects = vec![
         Aspect::new(
             "allowed",
             "spec/minAvailable spec/maxUnavailable",
@@ -143,25 +119,18 @@ fn budget() -> Kind {
             ],
         ),
     ];
-    aspects.extend(metadata());
-    Kind {
-        name: "budget",
-        api: "apis/policy/v1".to_owned(),
-        plural: "poddisruptionbudgets",
-        cluster: false,
-        only: None,
-        within: None,
-        base: json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget"}),
+    Kind::new(
+        "budget",
+        "poddisruptionbudgets",
+        json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget"}),
         aspects,
-        scales: false,
-        strategic: true,
-    }
+    )
 }
 
 fn autoscaler() -> Kind {
     let cpu = |target: Value| json!({"type": "Resource", "resource": {"name": "cpu", "target": target}});
     let average = |value: u32| cpu(json!({"type": "Utilization", "averageUtilization": value}));
-    let mut aspects = vec![
+    let aspects = vec![
         Aspect::new(
             "metrics",
             "spec/metrics",
@@ -211,24 +180,17 @@ fn autoscaler() -> Kind {
             ],
         ),
     ];
-    aspects.extend(metadata());
-    Kind {
-        name: "autoscaler",
-        api: "apis/autoscaling/v2".to_owned(),
-        plural: "horizontalpodautoscalers",
-        cluster: false,
-        only: None,
-        within: None,
-        base: json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler"}),
+    Kind::new(
+        "autoscaler",
+        "horizontalpodautoscalers",
+        json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler"}),
         aspects,
-        scales: false,
-        strategic: true,
-    }
+    )
 }
 
 fn role() -> Kind {
     let rule = |verbs: Value| json!({"apiGroups": [""], "resources": ["pods"], "verbs": verbs});
-    let mut aspects = vec![Aspect::new(
+    let aspects = vec![Aspect::new(
         "rules",
         "rules",
         vec![
@@ -238,25 +200,13 @@ fn role() -> Kind {
             json!({"rules": [rule(json!(["list", "get"]))]}),
         ],
     )];
-    aspects.extend(metadata());
-    Kind {
-        name: "role",
-        api: "apis/rbac.authorization.k8s.io/v1".to_owned(),
-        plural: "roles",
-        cluster: false,
-        only: None,
-        within: None,
-        base: json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role"}),
-        aspects,
-        scales: false,
-        strategic: true,
-    }
+    Kind::new("role", "roles", json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role"}), aspects)
 }
 
 fn role_binding() -> Kind {
     let to = |name: &str| json!({"roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name}});
     let subject = |name: &str| json!({"kind": "ServiceAccount", "name": name, "namespace": "default"});
-    let mut aspects = vec![
+    let aspects = vec![
         Aspect::new("role", "roleRef", vec![to("one"), to("two")]).fixed(),
         Aspect::new(
             "subjects",
@@ -269,23 +219,16 @@ fn role_binding() -> Kind {
             ],
         ),
     ];
-    aspects.extend(metadata());
-    Kind {
-        name: "rolebinding",
-        api: "apis/rbac.authorization.k8s.io/v1".to_owned(),
-        plural: "rolebindings",
-        cluster: false,
-        only: None,
-        within: None,
-        base: json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding"}),
+    Kind::new(
+        "rolebinding",
+        "rolebindings",
+        json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding"}),
         aspects,
-        scales: false,
-        strategic: true,
-    }
+    )
 }
 
 fn service_account() -> Kind {
-    let mut aspects = vec![
+    let aspects = vec![
         Aspect::new(
             "token",
             "automountServiceAccountToken",
@@ -305,17 +248,10 @@ fn service_account() -> Kind {
             ],
         ),
     ];
-    aspects.extend(metadata());
-    Kind {
-        name: "serviceaccount",
-        api: "api/v1".to_owned(),
-        plural: "serviceaccounts",
-        cluster: false,
-        only: None,
-        within: None,
-        base: json!({"apiVersion": "v1", "kind": "ServiceAccount"}),
+    Kind::new(
+        "serviceaccount",
+        "serviceaccounts",
+        json!({"apiVersion": "v1", "kind": "ServiceAccount"}),
         aspects,
-        scales: false,
-        strategic: true,
-    }
+    )
 }

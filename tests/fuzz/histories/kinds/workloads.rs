@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Aspect, Kind, metadata, pod};
+use super::{Aspect, Kind, pod};
 
 pub fn kinds() -> Vec<Kind> {
     vec![deployment(), stateful_set(), daemon_set(), cron_job()]
@@ -56,20 +56,14 @@ fn deployment() -> Kind {
         selector(),
     ];
     aspects.extend(pod::aspects(&["spec", "template"]));
-    aspects.extend(metadata());
-    Kind {
-        name: "deployment",
-        api: "apis/apps/v1".to_owned(),
-        plural: "deployments",
-        cluster: false,
-        only: None,
-        within: None,
-        base: json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"labels": {"app": "web"}},
+    Kind::new(
+        "deployment",
+        "deployments",
+        json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"labels": {"app": "web"}},
             "spec": {"selector": {"matchLabels": {"app": "web"}}, "template": pod::base("web")}}),
         aspects,
-        scales: true,
-        strategic: true,
-    }
+    )
+    .scaled()
 }
 
 fn stateful_set() -> Kind {
@@ -111,20 +105,8 @@ fn stateful_set() -> Kind {
         .fixed(),
     ];
     aspects.extend(pod::aspects(&["spec", "template"]));
-    aspects.extend(metadata());
-    Kind {
-        name: "statefulset",
-        api: "apis/apps/v1".to_owned(),
-        plural: "statefulsets",
-        cluster: false,
-        only: None,
-        within: None,
-        base: json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"labels": {"app": "db"}},
-            "spec": {"serviceName": "db", "selector": {"matchLabels": {"app": "db"}}, "template": pod::base("db")}}),
-        aspects,
-        scales: true,
-        strategic: true,
-    }
+    Kind::new("statefulset", "statefulsets", json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"labels": {"app": "db"}},
+            "spec": {"serviceName": "db", "selector": {"matchLabels": {"app": "db"}}, "template": pod::base("db")}}), aspects).scaled()
 }
 
 fn daemon_set() -> Kind {
@@ -143,20 +125,13 @@ fn daemon_set() -> Kind {
         numbers("history", "revisionHistoryLimit", [json!(3), json!(10), Value::Null]),
     ];
     aspects.extend(pod::aspects(&["spec", "template"]));
-    aspects.extend(metadata());
-    Kind {
-        name: "daemonset",
-        api: "apis/apps/v1".to_owned(),
-        plural: "daemonsets",
-        cluster: false,
-        only: None,
-        within: None,
-        base: json!({"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"labels": {"app": "log"}},
+    Kind::new(
+        "daemonset",
+        "daemonsets",
+        json!({"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"labels": {"app": "log"}},
             "spec": {"selector": {"matchLabels": {"app": "log"}}, "template": pod::base("log")}}),
         aspects,
-        scales: false,
-        strategic: true,
-    }
+    )
 }
 
 fn cron_job() -> Kind {
@@ -187,20 +162,13 @@ fn cron_job() -> Kind {
         ),
     ];
     aspects.extend(pod::aspects(&["spec", "jobTemplate", "spec", "template"]));
-    aspects.extend(metadata());
     let mut template = pod::base("job");
     template["spec"]["restartPolicy"] = json!("Never");
-    Kind {
-        name: "cronjob",
-        api: "apis/batch/v1".to_owned(),
-        plural: "cronjobs",
-        cluster: false,
-        only: None,
-        within: None,
-        base: json!({"apiVersion": "batch/v1", "kind": "CronJob",
+    Kind::new(
+        "cronjob",
+        "cronjobs",
+        json!({"apiVersion": "batch/v1", "kind": "CronJob",
             "spec": {"schedule": "0 3 1 1 *", "jobTemplate": {"spec": {"template": template}}}}),
         aspects,
-        scales: false,
-        strategic: true,
-    }
+    )
 }
