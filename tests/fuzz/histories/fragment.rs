@@ -29,8 +29,8 @@ const ATOMIC: &[&str] = &[
     "tolerations",
 ];
 
-/// Objects that the API server replaces as a whole: what others add to them goes with git's next apply.
-pub const WHOLE: &[&str] = &["selector", "podSelector", "nodeSelector"];
+/// Objects and lists that the API server replaces as a whole: what others add to them goes with git's next apply.
+pub const WHOLE: &[&str] = &["selector", "podSelector", "nodeSelector", "versions"];
 
 /// A path as text: `/spec/ports[80/TCP]/name`.
 pub fn show(path: &[Step]) -> String {

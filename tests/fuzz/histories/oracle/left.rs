@@ -88,7 +88,9 @@ impl Case<'_> {
             });
         }
         let live = live.filter(|live| live["metadata"]["deletionTimestamp"].is_null() && !is_kept(live))?;
-        (!by_others && !self.told(id, &[]) && !self.is_needed(id, last)).then(|| {
+        // While a write waits for an approval, nothing is deleted.
+        let waits = world.mode.gated && (0..self.seen.syncs.len()).any(|sync| self.awaits(sync));
+        (!by_others && !waits && !self.told(id, &[]) && !self.is_needed(id, last)).then(|| {
             let text = format!("git does not have it any more: {}", live["metadata"]["uid"]);
             violation("not gone", id, &[], text)
         })
