@@ -337,7 +337,10 @@ fn null_removes_a_field_and_status_is_left_out() -> anyhow::Result<()> {
             r#"{"type":"Recreate"}"#
         );
         let warnings = shared.jsonpath(namespace, "sync/app", "{.status.warnings}").await?;
-        assert!(warnings.contains("web.yaml:1 sets the status of Deployment.apps nulls/web"), "{warnings}");
+        assert!(
+            warnings.contains("Deployment.apps nulls/web (web.yaml:1): its status is left out"),
+            "{warnings}"
+        );
         Ok(())
     })
 }

@@ -12,7 +12,7 @@ mod places;
 
 use holdfast::error::{Class, StageError as _};
 use holdfast::render::helm::hooks::{Phase, place};
-use holdfast::render::helm::{HelmError, Rendered, ValuesPart, merge, volatile};
+use holdfast::render::helm::{HelmError, Release, Rendered, ValuesPart, merge, volatile};
 use holdfast_diff::object::Manifest;
 use holdfast_diff::order::Stage;
 use holdfast_diff::yaml;
@@ -210,7 +210,7 @@ async fn hooks_of_a_real_render_become_waves() -> anyhow::Result<()> {
         let bench = Bench::make()?;
         bench.chart("web", "1.0.0", &files.each_ref().map(|(path, text)| (*path, text.as_str())))?;
         let rendered = bench.render(&bench.runner(program), "web", &json!({})).await?;
-        let placed = place(manifests(&rendered.files), Phase::Install);
+        let placed = place(manifests(&rendered.files), Phase::Install, "default");
         let mut order: Vec<_> =
             placed.manifests.iter().map(|one| (Stage::of(one).wave, one.name.as_str())).collect();
         order.sort_unstable();
@@ -264,9 +264,28 @@ async fn a_template_that_fails_is_named_with_its_line() -> anyhow::Result<()> {
     refused(
         "a: 1\n",
         &json!({"replicas": "x"}),
-        "the chart refuses the values: web: - at '/replicas': got string, want integer",
+        "the chart refuses the values: web: - at '/replicas': got string, want integer; correct them, or set \
+         spec.render.helm.skipSchemaValidation to render without its values.schema.json",
     )
     .await
+}
+
+#[tokio::test]
+async fn a_schema_that_refuses_the_values_can_be_left_out() -> anyhow::Result<()> {
+    for program in programs()? {
+        let bench = Bench::make()?;
+        let files = [
+            ("templates/a.yaml", "kind: A\nmetadata: {name: a}\nn: {{ .Values.replicas }}\n"),
+            ("values.schema.json", "{\"properties\": {\"replicas\": {\"type\": \"integer\"}}}"),
+        ];
+        bench.chart("web", "1.0.0", &files)?;
+        let runner = bench.runner(program);
+        let chart = bench.folder(&runner, "web").await?;
+        let release = Release { skip_schema_validation: true, ..release(&json!({"replicas": "x"})) };
+        let rendered = runner.template(&chart, &release).await?;
+        assert!(text(&rendered).contains("n: x"), "{}", text(&rendered));
+    }
+    Ok(())
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 //!
 //! Every stage has an error enum of its own; each can say its class, its static name and a hint. Pure.
 
+use holdfast_diff::causes::Mistake;
 use serde::{Deserialize, Serialize};
 
 /// Who can end an error.
@@ -21,6 +22,11 @@ pub trait StageError: std::error::Error {
 
     /// The static name of the variant, CamelCase: a condition's reason and a metric's label.
     fn name(&self) -> &'static str;
+
+    /// The single mistakes that it is made of, if there are several, and how many more there are.
+    fn mistakes(&self) -> (Vec<Mistake>, usize) {
+        (Vec::new(), 0)
+    }
 }
 
 /// An error with its sources, each once. Of an answer of the API server it has the message: kube adds the whole answer in

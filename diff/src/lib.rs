@@ -4,6 +4,7 @@
 
 pub mod applyset;
 pub mod budget;
+pub mod causes;
 pub mod compare;
 pub mod digest;
 pub mod fields;

@@ -188,3 +188,59 @@ fn a_long_chain_of_bases_ends_in_an_error_and_not_in_the_stack() {
     let said = built(&table, &Options::default());
     assert!(said.contains("more than 40 kustomizations"), "{said}");
 }
+
+/// The warnings of a build of the folder `app`.
+fn warned(files: &[(&str, &str)]) -> Vec<String> {
+    build(&table(files, &[]), "app", &Options::default()).map(|output| output.warnings).unwrap_or_default()
+}
+
+#[test]
+fn what_kustomize_loses_is_told_with_file_and_line() {
+    let second = MAP.replace("name: a", "name: b");
+    let stream = format!("{MAP}\n{second}\n");
+    let files = [("app/kustomization.yaml", "resources: [all.json]\n"), ("app/all.json", &*stream)];
+    assert_eq!(
+        built(&table(&files, &[]), &Options::default()),
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n"
+    );
+    let expected = "app/all.json:2: kustomize does not read what follows here, so that it is lost: put `---` on a line before it, \
+                    or move it to a file of its own";
+    assert_eq!(warned(&files), [expected]);
+
+    let two =
+        [("app/kustomization.yaml", "resources: [map.yaml]\n---\nnamePrefix: x-\n"), ("app/map.yaml", MAP)];
+    let expected = "app/kustomization.yaml:3: kustomize reads one document of this file, so that what follows here is lost: \
+                    remove it";
+    assert_eq!(warned(&two), [expected]);
+    assert_eq!(
+        warned(&[("app/kustomization.yaml", "---\n# x\n---\nresources: [map.yaml]\n---\n"), two[1]]),
+        [""; 0]
+    );
+}
+
+#[test]
+fn items_of_a_list_that_become_one_are_told() {
+    let pod = |ports: &str| {
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: dns}}\nspec: {{containers: [{{name: c, ports: {ports}}}]}}\n"
+        )
+    };
+    let patch = "patches: [{patch: '{apiVersion: v1, kind: Pod, metadata: {name: dns, labels: {a: b}}}'}]\nresources: [pod.yaml]\n";
+    let lossy = pod("[{containerPort: 53, name: tcp}, {containerPort: 53, protocol: UDP, name: udp}]");
+    let found = warned(&[("app/kustomization.yaml", patch), ("app/pod.yaml", &lossy)]);
+    let expected = "app/pod.yaml:1: Pod.v1.[noGrp]/dns.[noNs]: spec.containers.[c].ports: kustomize makes one item of \
+                    {containerPort: 53, name: tcp} and {containerPort: 53, protocol: UDP, name: udp}, so that one of them is lost: \
+                    set containerPort and protocol in both, and not to the same";
+    assert_eq!(found, [expected]);
+    for fine in [
+        "[{containerPort: 53, protocol: TCP}, {containerPort: 53, protocol: UDP}]",
+        "[{containerPort: 53}, {containerPort: 54}]",
+        "[]",
+    ] {
+        assert_eq!(
+            warned(&[("app/kustomization.yaml", patch), ("app/pod.yaml", &pod(fine))]),
+            [""; 0],
+            "{fine}"
+        );
+    }
+}

@@ -35,3 +35,49 @@ fn files_are_read_as_their_objects_and_all_their_mistakes() {
         assert!(all == cases, "UPDATE_CASES=1 accepts this:\n{}", diff.unified_diff());
     }
 }
+
+#[test]
+fn byte_order_marks_and_utf_16_are_read_as_kubectl_reads_them() {
+    let object = |name: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\n");
+    let (a, b) = (object("a"), object("b"));
+    let both = "=> x.yaml:1 v1 ConfigMap a\n=> x.yaml:5 v1 ConfigMap b\n";
+    for separator in ["---\n", "--- \n", "---\n\u{FEFF}", "---\r\n\u{FEFF}"] {
+        for mark in ["", "\u{FEFF}"] {
+            let text = format!("{mark}{a}{separator}{b}");
+            assert_eq!(render(text.as_bytes()), both, "{text:?}");
+            let text = format!("\u{FEFF}{a}{separator}{b}");
+            let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+            let big: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+            assert_eq!(render(&little), both, "{text:?}");
+            assert_eq!(render(&big), both, "{text:?}");
+        }
+    }
+    assert!(render(&[0xFF, 0xFE, 0x00, 0xD8]).contains("UTF-16"));
+}
+
+#[test]
+fn what_the_api_server_reads_as_nothing_is_written_so() {
+    let text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: '', labels: {a: null, b: x}, annotations: {c: ~}}\n";
+    let (manifests, errors) = manifests("x.yaml", text.as_bytes());
+    assert_eq!(errors, []);
+    let metadata = &manifests[0].value["metadata"];
+    let expected = serde_json::json!({"name": "a", "labels": {"a": "", "b": "x"}, "annotations": {"c": ""}});
+    assert_eq!(metadata, &expected);
+}
+
+#[test]
+fn objects_of_a_typed_list_are_what_the_list_says() {
+    let text = "apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBindingList\nitems:\n- metadata: {name: a}\n- {kind: Role, apiVersion: rbac.authorization.k8s.io/v1, metadata: {name: b}}\n";
+    let (manifests, errors) = manifests("x.yaml", text.as_bytes());
+    assert_eq!(errors, []);
+    let kinds: Vec<_> =
+        manifests.iter().map(|one| (one.value["kind"].clone(), one.id().to_string())).collect();
+    let group = "rbac.authorization.k8s.io";
+    assert_eq!(
+        kinds,
+        [
+            ("RoleBinding".into(), format!("RoleBinding.{group} a")),
+            ("Role".into(), format!("Role.{group} b")),
+        ]
+    );
+}

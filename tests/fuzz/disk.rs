@@ -65,7 +65,7 @@ pub fn read_tree(input: &Input) -> Result<(), String> {
         return Ok(());
     };
     let files = checkout.files();
-    match plain::units(&files, "") {
+    match plain::units(&files, "", None) {
         Err(FilesError(said)) if said.contains(char::is_control) => return Err(format!("it says {said:?}")),
         _ => {}
     }

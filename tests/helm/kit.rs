@@ -124,6 +124,7 @@ pub fn release(values: &Value) -> Release {
         skip_crds: false,
         skip_hooks: false,
         skip_tests: false,
+        skip_schema_validation: false,
         kube_version: None,
         api_versions: Vec::new(),
     }

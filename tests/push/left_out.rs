@@ -16,7 +16,7 @@ async fn files(workshop: &Workshop) -> anyhow::Result<CommitFiles> {
 }
 
 fn listed(files: &CommitFiles, folder: &str) -> Result<Vec<String>, String> {
-    let found = units(files, folder).map_err(|error| error.to_string())?;
+    let found = units(files, folder, None).map_err(|error| error.to_string())?;
     let path = |unit| match unit {
         Unit::File(path) | Unit::Kustomization(path) => path,
     };

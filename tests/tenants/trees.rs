@@ -76,7 +76,7 @@ impl Forged {
 
 /// What is wrong with the units of a folder, empty if nothing is.
 fn said(checkout: &Checkout, folder: &str) -> String {
-    plain::units(&checkout.files(), folder).err().map(|error| error.to_string()).unwrap_or_default()
+    plain::units(&checkout.files(), folder, None).err().map(|error| error.to_string()).unwrap_or_default()
 }
 
 #[tokio::test]
@@ -92,7 +92,7 @@ async fn a_name_that_leads_elsewhere_is_refused_and_the_other_folders_are_read()
             ensure!(said.contains(&commit) && said.contains("rename or remove it"), "{said}");
             ensure!(!said.contains(char::is_control), "{said:?}");
             ensure!(checkout.files().read("chart/templates/x").is_err(), "{mode} {shown:?}");
-            ensure!(plain::units(&checkout.files(), "good")?.len() == 1, "{mode} {shown:?}");
+            ensure!(plain::units(&checkout.files(), "good", None)?.len() == 1, "{mode} {shown:?}");
         }
     }
     let commit = trees::chart(&forged.objects, "120000", b".gitmodules", "../good/a.yaml")?;
@@ -127,7 +127,7 @@ async fn objects_that_git_does_not_write_are_errors() -> anyhow::Result<()> {
     ];
     for (what, root, expected) in roots {
         let checkout = forged.checkout(&commit(objects, &root)?).await?;
-        let said = plain::units(&checkout.files(), "")
+        let said = plain::units(&checkout.files(), "", None)
             .and_then(|_| checkout.files().read("a.yaml").map(|_| ()))
             .err()
             .map(|error| error.to_string())

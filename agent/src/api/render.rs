@@ -17,6 +17,9 @@ pub struct Render {
     /// it has a Chart.yaml, and else to `Plain`: every YAML and JSON file of the folder and of the folders below it.
     #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<RenderType>,
+    /// Options of the renderer `Plain`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plain: Option<PlainOptions>,
     /// Options of kustomizations, and changes that are applied to the rendered objects as an overlay would.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kustomize: Option<KustomizeOptions>,
@@ -36,6 +39,16 @@ pub enum RenderType {
     Plain,
     Kustomize,
     Helm,
+}
+
+/// Options of the renderer `Plain`.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PlainOptions {
+    /// Files and folders that are not read, as patterns in the syntax of `.gitignore`, relative to `spec.path`. They are
+    /// applied after the patterns of `.holdfastignore` files. At most 1000 patterns. Defaults to none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<String>,
 }
 
 /// Options of kustomizations, and changes that are applied to the rendered objects as an overlay would.
@@ -155,6 +168,10 @@ pub struct HelmOptions {
     /// Whether the CustomResourceDefinitions in the folder `crds` of the chart are rendered. Defaults to true.
     #[serde(default, rename = "includeCRDs", skip_serializing_if = "Option::is_none")]
     pub include_crds: Option<bool>,
+    /// Whether the values are not checked against the `values.schema.json` of the chart and of the charts that it depends on.
+    /// Defaults to false: values that do not match the schema are an error.
+    #[serde(default)]
+    pub skip_schema_validation: bool,
     /// Kubernetes version that the chart sees. Defaults to the version of the cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kube_version: Option<String>,

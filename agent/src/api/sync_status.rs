@@ -33,6 +33,10 @@ pub struct SyncStatus {
     /// Problems in the repository that do not block the Sync, and objects that are ignored or not removed. At most 20.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// Errors of the last reconciliation, grouped by cause. Absent if the message of the condition `Ready` names all of them.
+    /// At most 50 causes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<ErrorStatus>,
     /// Jobs that have succeeded and are deleted afterwards. They are not created again before their manifest changes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub completed: Vec<CompletedJob>,
@@ -45,6 +49,19 @@ pub struct SyncStatus {
     /// Conditions of the Sync: Ready, Reconciling, Stalled, Healthy, Drifted and AwaitingApproval.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
+}
+
+/// Errors of one cause.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ErrorStatus {
+    /// Message of the error at the first place.
+    pub cause: String,
+    /// Number of errors.
+    pub count: i64,
+    /// Places of the errors: files with lines, and objects. At most 500 of all causes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub places: Vec<String>,
 }
 
 /// A chart at an exact version.

@@ -8,9 +8,12 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use holdfast_diff::files::name;
 use holdfast_diff::files::{Entry, EntryKind, FileKind, Files, FilesError, Place, check_content, join};
-use holdfast_diff::yaml;
+use holdfast_diff::object::Manifest;
+use holdfast_diff::yaml::{self, Tree};
+use kube::{CustomResourceExt as _, Resource as _};
 
-use crate::api::Sync;
+use super::shape::{self, Misfit};
+use crate::api::{Sync, names};
 use crate::render::plain::{self, Unit};
 
 /// The largest file that is read.
@@ -141,7 +144,7 @@ pub struct File {
 /// Reads the files below a folder that the plain renderer reads.
 pub fn read(tree: &Disk, folder: &str) -> anyhow::Result<Vec<File>> {
     let mut files = Vec::new();
-    for unit in plain::units(tree, folder)? {
+    for unit in plain::units(tree, folder, None)? {
         let Unit::File(path) = unit else { continue };
         let bytes = tree.read(&path)?.unwrap_or_default().to_vec();
         files.push(File { path, bytes });
@@ -149,21 +152,97 @@ pub fn read(tree: &Disk, folder: &str) -> anyhow::Result<Vec<File>> {
     Ok(files)
 }
 
-/// Reads a Sync from a file, as the API server would: unknown fields are refused, with the line.
+/// Reads a Sync from a file, as the API server would: all that it would refuse is told, with the line and the field.
 pub fn sync(file: &Path) -> anyhow::Result<Sync> {
     let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let name = file.display().to_string();
-    let (manifests, mistakes) = yaml::manifests(&name, &bytes);
+    sync_of(&file.display().to_string(), &bytes)
+}
+
+fn sync_of(name: &str, bytes: &[u8]) -> anyhow::Result<Sync> {
+    let (manifests, mistakes) = yaml::manifests(name, bytes);
     if !mistakes.is_empty() {
         bail!("{}", mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
     }
-    let mut syncs = manifests.into_iter().filter(|manifest| manifest.kind.is("holdfast.dev", "Sync"));
+    let mut syncs = manifests.into_iter().filter(|manifest| manifest.kind.is(names::GROUP, "Sync"));
     let Some(manifest) = syncs.next() else {
         bail!("{name} holds no Sync (kind Sync of holdfast.dev/v1alpha1)")
     };
     if syncs.next().is_some() {
         bail!("{name} holds more than one Sync; give each a file of its own");
     }
-    let origin = manifest.origin;
-    serde_json::from_value(manifest.value).with_context(|| format!("{origin}: the Sync is not valid"))
+    let Manifest { api_version, origin, value, .. } = manifest;
+    if api_version != Sync::api_version(&()) {
+        bail!("{origin}: apiVersion: must be {}, but is {api_version}", Sync::api_version(&()));
+    }
+    let (documents, _) = yaml::read(name, bytes);
+    let document = documents.iter().rfind(|document| document.line <= origin.line);
+    let schema = serde_json::to_value(Sync::crd()).unwrap_or_default();
+    let schema = &schema["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+    let root = document.filter(|document| document.line == origin.line).map(|_| Tree::ROOT);
+    let nothing = Tree::default();
+    let found = shape::misfits(&value, schema, document.map_or(&nothing, |document| &document.tree), root);
+    let told = |Misfit { line, message }: &Misfit| {
+        format!("{}:{}: {message}", origin.file, line.unwrap_or(origin.line))
+    };
+    if !found.is_empty() {
+        bail!("{}", found.iter().map(told).collect::<Vec<_>>().join("\n"));
+    }
+    serde_json::from_value(value).with_context(|| format!("{origin}: the Sync is not valid"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(text: &str) -> Vec<String> {
+        let read = sync_of("s.yaml", text.as_bytes());
+        read.err().map(|error| error.to_string().lines().map(str::to_owned).collect()).unwrap_or_default()
+    }
+
+    #[test]
+    fn all_that_does_not_fit_in_a_sync_is_told_with_line_and_field() {
+        let text = "apiVersion: holdfast.dev/v1alpha1
+kind: Sync
+metadata: {name: shop}
+spec:
+  source: {git: {ref: {branch: 1}}}
+  prune: \"yes\"
+  aproval: Always
+  interval: [5m]
+  approval: Sometimes
+  render:
+    kustomize:
+      enableHelm: maybe
+      patches:
+      - patch: {a: b}
+    helm:
+      values: {any: [thing]}
+      skipSchemaValidation: 1
+extra: {}
+";
+        let expected = [
+            "s.yaml:5: spec.source.git.ref.branch: must be a string, but is a number; quote it",
+            "s.yaml:5: spec.source.git.url: is missing; add it",
+            "s.yaml:6: spec.prune: must be true or false, but is a string",
+            "s.yaml:7: spec.aproval: there is no such field; did you mean `approval`?",
+            "s.yaml:8: spec.interval: must be a string, but is a list",
+            "s.yaml:9: spec.approval: must be one of Never, Irreversible, Deletions, Always, but is \"Sometimes\"",
+            "s.yaml:12: spec.render.kustomize.enableHelm: must be true or false, but is a string",
+            "s.yaml:14: spec.render.kustomize.patches[0].patch: must be a string, but is a mapping",
+            "s.yaml:17: spec.render.helm.skipSchemaValidation: must be true or false, but is a number",
+            "s.yaml:18: extra: there is no such field",
+        ];
+        assert_eq!(said(text), expected);
+    }
+
+    #[test]
+    fn a_sync_that_fits_is_read() {
+        let text = "apiVersion: holdfast.dev/v1alpha1\nkind: Sync\nmetadata: {name: shop}\nspec: {source: {git: {url: \"https://x.test/a\"}}, path: null}\n";
+        assert_eq!(said(text), Vec::<String>::new());
+        let old = text.replace("v1alpha1", "v1");
+        assert_eq!(
+            said(&old),
+            ["s.yaml:1: apiVersion: must be holdfast.dev/v1alpha1, but is holdfast.dev/v1"]
+        );
+    }
 }

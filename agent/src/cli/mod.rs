@@ -16,14 +16,19 @@ mod policy;
 mod print;
 mod render;
 mod render_worker;
+mod shape;
 mod status;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use holdfast_diff::causes;
 
 use crate::api::ApprovalDecision;
+use crate::error::StageError as _;
+use crate::render::RenderError;
+use crate::report::Failure;
 
 /// A GitOps agent for Kubernetes: keeps a cluster in sync with Git and reports who changed what
 #[derive(Debug, Parser)]
@@ -120,6 +125,14 @@ fn block_on(verb: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Res
 
 /// Writes an error and what led to it, each once.
 pub fn complain(error: &anyhow::Error) {
+    let causes = match (error.downcast_ref::<RenderError>(), error.downcast_ref::<Failure>()) {
+        (Some(error), _) => causes::group(&error.mistakes().0),
+        (_, Some(failure)) => failure.causes.clone(),
+        _ => Vec::new(),
+    };
+    if causes.iter().map(|cause| cause.count).sum::<usize>() > 1 {
+        causes.iter().flat_map(causes::whole).for_each(print::say);
+    }
     let cause: &(dyn std::error::Error + 'static) = error.as_ref();
     print::say(format_args!("holdfast: {}", crate::cluster::refusal::chain(cause)));
 }

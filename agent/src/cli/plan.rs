@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use holdfast_diff::causes;
 use holdfast_diff::mask::Masks;
 use holdfast_diff::text::{self, Colour};
 use jiff::Timestamp;
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Global, Output, cluster, files, print};
 use crate::api::{DriftObject, Snooze, Sync};
 use crate::cluster::marks::key::KeyIn;
+use crate::cluster::refusal::ObjectError;
 use crate::cluster::rights;
 use crate::context::{Context, Options};
 use crate::identity::Identity;
@@ -183,9 +185,8 @@ impl Plan {
             }
         }
         if !observed.errors.is_empty() {
-            for error in &observed.errors {
-                print::say(error);
-            }
+            let mistakes: Vec<_> = observed.errors.iter().map(ObjectError::mistake).collect();
+            causes::all(&mistakes).iter().for_each(print::say);
             bail!("{} of the objects cannot be planned", observed.errors.len());
         }
         Ok(!plan.is_empty())

@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Args;
+use holdfast_diff::causes;
 use holdfast_diff::yaml;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
 use super::{Global, cluster, files, plan, print};
 use crate::api::{KustomizeOptions, Render as Options, Sync};
+use crate::error::StageError as _;
 use crate::reconcile::limits::Limits;
 use crate::reconcile::trees::MirrorTrees;
 use crate::reconcile::{Run, inputs};
@@ -66,10 +68,10 @@ impl Render {
             let document = yaml::write_shown(&object.value);
             print::written(&if at > 0 { format!("---\n{document}") } else { document })?;
         }
-        rendered.warnings.iter().for_each(print::say);
+        causes::lines(&rendered.warnings).iter().for_each(print::say);
         // What kustomize makes may be no object for a cluster: it is shown all the same.
         if let Err(error) = render::manifests(rendered.objects, keys.as_ref()) {
-            error.errors.iter().for_each(print::say);
+            causes::all(&error.mistakes().0).iter().for_each(print::say);
         }
         Ok(ExitCode::SUCCESS)
     }

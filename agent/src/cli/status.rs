@@ -3,13 +3,14 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use holdfast_diff::causes::{self, Cause};
 use holdfast_diff::visible;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt as _};
 
 use super::{Global, Output, cluster, print};
-use crate::api::{Approval, ApprovalSpec, ChangeStatus, Sync, SyncStatus, conditions};
+use crate::api::{Approval, ApprovalSpec, ChangeStatus, ErrorStatus, Sync, SyncStatus, conditions};
 
 /// Approvals that are shown of one Sync.
 const APPROVALS: usize = 10;
@@ -109,6 +110,14 @@ fn detail(sync: &Sync) {
         for line in condition.message.split("; ").filter(|line| !line.is_empty()) {
             print::line(format_args!("    {line}"));
         }
+    }
+    if !status.errors.is_empty() {
+        print::line("  errors");
+    }
+    for ErrorStatus { cause, count, places } in &status.errors {
+        let count = usize::try_from(*count).unwrap_or_default();
+        let cause = Cause { text: cause.clone(), count, places: places.clone() };
+        causes::whole(&cause).iter().for_each(|line| print::line(format_args!("    {line}")));
     }
     if let Some(plan) = &status.plan {
         print::line(format_args!("  plan {} {:?} since {}", plan.id, plan.state, plan.since));

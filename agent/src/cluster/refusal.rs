@@ -3,6 +3,7 @@
 //! Pure.
 
 use holdfast_diff::applyset::{MARK, PART_OF, SYNC};
+use holdfast_diff::causes::Mistake;
 use holdfast_diff::object::{ObjectId, Origin};
 use kube::core::Status;
 
@@ -44,6 +45,15 @@ impl ObjectError {
     #[must_use]
     pub fn of(self, object: &ObjectId) -> Self {
         Self { id: Some(object.clone()), ..self }
+    }
+
+    /// The same, to be grouped with others of its cause: kinds that are not served have one.
+    pub fn mistake(&self) -> Mistake {
+        let place = format!("{}{}", self.object, at(self.origin.as_ref()));
+        match self.reason {
+            "UnknownKind" => Mistake::named(self.reason, place, &self.message),
+            _ => Mistake::new(place, &self.message),
+        }
     }
 
     /// An error that a person must mend.

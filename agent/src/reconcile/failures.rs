@@ -1,12 +1,11 @@
 //! What the errors of a run become: one failure, which the report tells. Pure.
 
+use holdfast_diff::causes::{self, Mistake};
+
 use super::Run;
 use crate::cluster::refusal::ObjectError;
 use crate::error::Class;
 use crate::report::Failure;
-
-/// Errors of objects that a message names.
-const NAMED_ERRORS: usize = 10;
 
 /// The folder has no manifests: more often a mistake than a wish.
 pub fn empty(run: &Run<'_>) -> Failure {
@@ -15,7 +14,7 @@ pub fn empty(run: &Run<'_>) -> Failure {
     let message = format!(
         "no manifests below {path}; nothing was pruned ({owned} objects stay); correct spec.path, or approve the plan that removes them"
     );
-    Failure { stage: "render", class: Class::User, reason: "NoManifests", message }
+    Failure::user("render", "NoManifests", message)
 }
 
 /// All errors of objects as one failure; trouble with git if there are none.
@@ -26,9 +25,8 @@ pub fn failure(errors: &[ObjectError], trouble: Option<Failure>) -> Result<(), F
     } else {
         Class::User
     };
-    let mut parts: Vec<String> = errors.iter().take(NAMED_ERRORS).map(ToString::to_string).collect();
-    if errors.len() > NAMED_ERRORS {
-        parts.push(format!("and {} more", errors.len() - NAMED_ERRORS));
-    }
-    Err(Failure { stage: "apply", class, reason: first.reason, message: parts.join("; ") })
+    let mistakes: Vec<Mistake> = errors.iter().map(ObjectError::mistake).collect();
+    let (message, is_whole) = causes::summary(&mistakes, 0);
+    let failure = Failure::new("apply", class, first.reason, message);
+    Err(if is_whole { failure } else { failure.with(&mistakes) })
 }

@@ -4,6 +4,7 @@
 
 mod leaving;
 
+use holdfast_diff::causes;
 use holdfast_diff::plan::Plan;
 
 use self::leaving::Reach;
@@ -173,7 +174,7 @@ fn left(
     let unseen = Some(leaving::unseen(observed)).filter(|said| !said.is_empty());
     let marked: Vec<String> = refused.chain(unseen).collect();
     if !marked.is_empty() {
-        leaving::tell(run, &marked.join("; "));
+        leaving::tell(run, &causes::lines(&marked).join("; "));
     }
     Ok(true)
 }

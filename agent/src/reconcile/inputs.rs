@@ -55,7 +55,7 @@ pub async fn inputs(run: &Run<'_>, is_chart: bool) -> Result<Inputs, Failure> {
     let options = run.sync.spec.render.clone().unwrap_or_default();
     let mut gathered = Gathered { run, inputs: Inputs::default(), version: Hasher::default() };
     gathered.target();
-    let Render { kind: _, kustomize: _, helm, substitute, decrypt } = options;
+    let Render { kind: _, plain: _, kustomize: _, helm, substitute, decrypt } = options;
     if let Some(decrypt) = decrypt {
         gathered.keys(&decrypt).await?;
     }

@@ -17,8 +17,8 @@ pub fn mistakes(run: &Run<'_>, desired: &[Desired]) -> Vec<String> {
     let rules = run.sync.spec.drift.ignore.len();
     found.extend(desired.iter().filter(|desired| desired.has_status).map(|desired| {
         format!(
-            "{} sets the status of {}, which is left out: only controllers write it; remove it from git",
-            desired.manifest.origin, desired.object
+            "{} ({}): its status is left out: only controllers write it; remove it from git",
+            desired.object, desired.manifest.origin
         )
     }));
     found.extend((0..rules).filter(|rule| !matched.contains(rule)).map(|rule| {

@@ -8,7 +8,7 @@ use holdfast_diff::budget::Resource;
 use holdfast_diff::files::{Entry, EntryKind, Files, FilesError, Walk, join};
 use holdfast_diff::object::Manifest;
 use holdfast_diff::weight;
-use holdfast_diff::yaml::{self, Duplicates};
+use holdfast_diff::yaml::{self, YamlError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -58,6 +58,7 @@ pub fn render(
         skip_crds: options.skip_crds || options.include_crds == Some(false),
         skip_hooks: false,
         skip_tests: false,
+        skip_schema_validation: options.skip_schema_validation,
         kube_version: options.kube_version.clone().or_else(|| target.kube_version.clone()),
         api_versions: if options.api_versions.is_empty() {
             target.api_versions.clone()
@@ -75,14 +76,14 @@ pub fn render(
     else {
         return Err(RenderError::internal("a chart was answered by something else"));
     };
-    let manifests = manifests(files, rendered)?;
+    let (manifests, mut warnings) = manifests(files, rendered)?;
     let volatile = match again {
-        Some(again) => helm::volatile(&manifests, &self::manifests(files, again)?)?,
+        Some(again) => helm::volatile(&manifests, &self::manifests(files, again)?.0)?,
         None => Vec::new(),
     };
     let phase = if target.installed { Phase::Upgrade } else { Phase::Install };
-    let Placed { manifests, hooks: _, left_out } = hooks::place(manifests, phase);
-    let mut warnings: Vec<String> = volatile.iter().map(told).collect();
+    let Placed { manifests, hooks: _, left_out } = hooks::place(manifests, phase, &target.namespace);
+    warnings.extend(volatile.iter().map(told));
     let unused = left_out.into_iter().filter(|(_, events)| !events.contains("test"));
     warnings
         .extend(unused.map(|(object, events)| format!("{object} is a hook for {events} and is not applied")));
@@ -206,17 +207,21 @@ impl Copying<'_> {
     }
 }
 
-fn manifests(host: &Surroundings<'_>, files: &[File]) -> Result<Vec<Manifest>, RenderError> {
-    let (mut all, mut errors) = (Vec::new(), Vec::new());
+/// The objects of a chart, and what of them is lost.
+fn manifests(host: &Surroundings<'_>, files: &[File]) -> Result<(Vec<Manifest>, Vec<String>), RenderError> {
+    let (mut all, mut warnings, mut errors) = (Vec::new(), Vec::new(), Vec::new());
     for File { path, bytes } in files {
         // Helm lets a key stand twice, and the last one counts.
-        let (manifests, mistakes) = yaml::manifests_with(path, bytes, Duplicates::LastWins);
+        let (manifests, mistakes, lost) = yaml::manifests_of_program(path, bytes);
         host.spend(Resource::Objects, manifests.len())?;
         host.spend(Resource::Memory, manifests.iter().map(|manifest| weight::bytes(&manifest.value)).sum())?;
         all.extend(manifests);
+        let rendered =
+            |lost: YamlError| format!("{}:{}: as rendered: {}", lost.file, lost.line, lost.problem);
+        warnings.extend(lost.into_iter().map(rendered));
         errors.extend(mistakes.into_iter().map(|mistake| mistake.to_string()));
     }
-    if errors.is_empty() { Ok(all) } else { Err(RenderError::of(errors)) }
+    if errors.is_empty() { Ok((all, warnings)) } else { Err(RenderError::of(errors)) }
 }
 
 fn told(Volatile { object, paths }: &Volatile) -> String {
@@ -232,6 +237,7 @@ impl From<HelmError> for RenderError {
             class: error.class(),
             name: Name(error.name()),
             errors: vec![error.to_string()],
+            more: 0,
             cause: Cause::Git,
         }
     }

@@ -38,7 +38,9 @@ pub fn render(files: &Surroundings<'_>, wanted: &HelmChart, folder: &str) -> Res
     for File { bytes, .. } in rendered {
         text.extend_from_slice(b"---\n");
         text.extend_from_slice(bytes);
-        text.push(b'\n');
+        if !bytes.ends_with(b"\n") {
+            text.push(b'\n');
+        }
     }
     Ok(text)
 }
@@ -71,6 +73,7 @@ fn release(wanted: &HelmChart, values: Value) -> Release {
         skip_crds: !wanted.include_crds,
         skip_hooks: wanted.skip_hooks,
         skip_tests: wanted.skip_tests,
+        skip_schema_validation: false,
         kube_version: Some(wanted.kube_version.clone()).filter(|version| !version.is_empty()),
         api_versions: wanted.api_versions.clone(),
     }

@@ -23,6 +23,8 @@ const PATTERNS: usize = 1000;
 #[derive(Clone, Default)]
 pub struct Ignored {
     rules: Vec<(String, Arc<Gitignore>)>,
+    /// What the Sync excludes, which is stronger than all rules.
+    excluded: Option<(String, Arc<Gitignore>)>,
 }
 
 impl Ignored {
@@ -42,9 +44,18 @@ impl Ignored {
         Ok(all)
     }
 
+    /// The same with patterns of the Sync, which are relative to the folder that it renders.
+    pub fn excluding(self, folder: &str, patterns: &[String]) -> Result<Self, FilesError> {
+        if patterns.is_empty() {
+            return Ok(self);
+        }
+        let rules = excluded(patterns)?;
+        Ok(Self { excluded: Some((folder.to_owned(), Arc::new(rules))), ..self })
+    }
+
     /// True if what stands at a path is left out.
     pub fn has(&self, path: &str, is_folder: bool) -> bool {
-        for (folder, rules) in self.rules.iter().rev() {
+        for (folder, rules) in self.rules.iter().chain(&self.excluded).rev() {
             let below = path.strip_prefix(folder.as_str()).unwrap_or(path).trim_start_matches('/');
             match rules.matched(below, is_folder) {
                 Match::Ignore(_) => return true,
@@ -77,6 +88,22 @@ impl HelmIgnored {
     }
 }
 
+/// The patterns of `spec.render.plain.exclude`.
+fn excluded(patterns: &[String]) -> Result<Gitignore, FilesError> {
+    let refused = |said: String| FilesError(format!("spec.render.plain.exclude: {said}"));
+    if patterns.len() > PATTERNS || patterns.iter().map(String::len).sum::<usize>() > LONGEST {
+        return Err(refused(format!(
+            "more than {PATTERNS} patterns or {LONGEST} bytes; write fewer patterns"
+        )));
+    }
+    let mut builder = GitignoreBuilder::new("");
+    for pattern in patterns {
+        let line = pattern.strip_prefix("./").unwrap_or(pattern);
+        builder.add_line(None, line).map_err(|error| refused(format!("{error}: correct the pattern")))?;
+    }
+    builder.build().map_err(|error| refused(error.to_string()))
+}
+
 fn rules(path: &str, bytes: &[u8]) -> Result<Gitignore, FilesError> {
     let text = str::from_utf8(bytes).map_err(|_| FilesError(format!("{path}: the file is not UTF-8")))?;
     if bytes.len() > LONGEST || text.lines().count() > PATTERNS {
@@ -101,7 +128,7 @@ mod tests {
     #[test]
     fn patterns_mean_what_they_mean_to_git() {
         let rules = rules("x", b"# note\n*.md\n/charts/\n!keep.md\ntmp/**/*.yaml\n").unwrap();
-        let ignored = Ignored { rules: vec![("shop".to_owned(), Arc::new(rules))] };
+        let ignored = Ignored { rules: vec![("shop".to_owned(), Arc::new(rules))], excluded: None };
         let cases = [
             ("shop/readme.md", false, true),
             ("shop/a/readme.md", false, true),
@@ -114,6 +141,28 @@ mod tests {
         for (path, is_folder, expected) in cases {
             assert_eq!(ignored.has(path, is_folder), expected, "{path}");
         }
+    }
+
+    #[test]
+    fn patterns_of_a_sync_are_stronger_than_those_of_files() {
+        let rules = rules("x", b"*.md\n!trivy.yaml\n").unwrap();
+        let ignored = Ignored { rules: vec![("shop".to_owned(), Arc::new(rules))], excluded: None };
+        let patterns = ["./trivy.yaml", "/charts/", "**/tests/*.yaml", "!keep.md"].map(str::to_owned);
+        let ignored = ignored.excluding("shop", &patterns).unwrap();
+        for (path, is_folder, expected) in [
+            ("shop/trivy.yaml", false, true),
+            ("shop/a/trivy.yaml", false, true),
+            ("shop/charts", true, true),
+            ("shop/a/charts", true, false),
+            ("shop/a/tests/b.yaml", false, true),
+            ("shop/keep.md", false, false),
+            ("shop/other.md", false, true),
+            ("shop/web.yaml", false, false),
+        ] {
+            assert_eq!(ignored.has(path, is_folder), expected, "{path}");
+        }
+        let error = Ignored::default().excluding("", &["[z-a]".to_owned()]).err().unwrap().to_string();
+        assert!(error.starts_with("spec.render.plain.exclude: ") && error.contains("[z-a]"), "{error}");
     }
 
     #[test]

@@ -32,6 +32,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use holdfast_diff::budget::{Exceeded, Limits};
+use holdfast_diff::causes::{self, Mistake};
 use holdfast_diff::digest::Digest;
 use holdfast_diff::files::{Files, FilesError};
 use holdfast_diff::mask::Masks;
@@ -182,10 +183,12 @@ pub struct File {
 
 /// Everything that is wrong in the files, so that it can be mended in one go; or what else ended a render.
 #[derive(Clone, Debug, Serialize, Deserialize, thiserror::Error)]
-#[error("{}{}", head(*.cause, .errors.len()), .errors.join("; "))]
+#[error("{}{}", head(*.cause, .errors.len() + .more), said(.errors, *.more))]
 pub struct RenderError {
     /// Each starts with `file:line`, if it is wrong in git.
     pub errors: Vec<String>,
+    /// How many more there are.
+    more: usize,
     class: Class,
     name: Name,
     cause: Cause,
@@ -206,8 +209,17 @@ fn head(cause: Cause, errors: usize) -> String {
     if cause == Cause::Git { count(errors) } else { String::new() }
 }
 
-/// How many mistakes are told: nobody reads more, and a bad file may have as many as it has bytes.
-const TOLD: usize = 100;
+/// The mistakes, grouped by their causes if there are many.
+fn said(errors: &[String], more: usize) -> String {
+    causes::summary(&read(errors), more).0
+}
+
+fn read(errors: &[String]) -> Vec<Mistake> {
+    errors.iter().map(|error| Mistake::read(error)).collect()
+}
+
+/// How many mistakes are kept: a bad file may have as many as it has bytes.
+const TOLD: usize = 1000;
 
 fn count(errors: usize) -> String {
     if errors == 1 { "1 mistake in git: ".to_owned() } else { format!("{errors} mistakes in git: ") }
@@ -217,13 +229,12 @@ impl RenderError {
     pub fn of(mut errors: Vec<String>) -> Self {
         let more = errors.len().saturating_sub(TOLD);
         errors.truncate(TOLD);
-        errors.extend((more > 0).then(|| format!("and {more} more")));
-        Self { errors, class: Class::User, name: Name("RenderFailed"), cause: Cause::Git }
+        Self { errors, more, class: Class::User, name: Name("RenderFailed"), cause: Cause::Git }
     }
 
     /// What nothing in git is to blame for by itself.
     pub fn outside(class: Class, name: &'static str, said: String) -> Self {
-        Self { errors: vec![said], class, name: Name(name), cause: Cause::Outside }
+        Self { errors: vec![said], more: 0, class, name: Name(name), cause: Cause::Outside }
     }
 
     /// A defect of Holdfast, or of the machine.
@@ -235,6 +246,7 @@ impl RenderError {
     pub fn of_source(error: &dyn StageError) -> Self {
         Self {
             errors: vec![error.to_string()],
+            more: 0,
             class: error.class(),
             name: Name(error.name()),
             cause: Cause::Source,
@@ -272,6 +284,10 @@ impl StageError for RenderError {
     fn name(&self) -> &'static str {
         self.name.0
     }
+
+    fn mistakes(&self) -> (Vec<Mistake>, usize) {
+        (read(&self.errors), self.more)
+    }
 }
 
 /// Renders a folder.
@@ -294,7 +310,7 @@ fn of_plain(files: &Decrypted<'_>, job: &Job<'_>) -> Result<Rendered, RenderErro
     let host = Surroundings::new(files, answers, *limits);
     let kustomize = options.kustomize.as_ref();
     let mut rendered = match detect::renderer(files, folder, options)? {
-        Renderer::Plain => plain::render(&host, folder, kustomize)?,
+        Renderer::Plain => plain::render(&host, folder, options)?,
         Renderer::Helm => {
             if !answers.charts {
                 return Err(RenderError::of(vec![NO_HELM.to_owned()]));
@@ -304,7 +320,9 @@ fn of_plain(files: &Decrypted<'_>, job: &Job<'_>) -> Result<Rendered, RenderErro
         Renderer::Kustomize => kustomize::render(&host, folder, kustomize)?,
     };
     let patches = options.helm.as_ref().map(|helm| &*helm.patches).unwrap_or_default();
-    rendered.objects = overlay::apply(&host, folder, rendered.objects, kustomize, patches)?;
+    let (objects, warnings) = overlay::apply(&host, folder, rendered.objects, kustomize, patches)?;
+    rendered.objects = objects;
+    rendered.warnings.extend(warnings);
     if let Some(substitute) = &options.substitute {
         variables::fill(&host, &mut rendered.objects, substitute, &inputs.vars)?;
     }
@@ -357,6 +375,9 @@ fn opened(
     }
     if errors.is_empty() { Ok(manifests) } else { Err(RenderError::of(errors)) }
 }
+
+#[cfg(test)]
+mod whole_tests;
 
 #[cfg(test)]
 mod tests {

@@ -76,8 +76,10 @@ fn end(
     let keys = inputs.keys()?;
     let job = Job { folder, options, inputs, keys: keys.as_ref(), answers, limits: *limits };
     let rendered = of_files(files, &job);
-    // A tree that cannot be read says more by itself than the renderer can say of it.
-    if let (Err(_), Some(trouble)) = (&rendered, tree.trouble()) {
+    // A tree that cannot be read says more by itself than the renderer can say of it, unless more is wrong.
+    if let (Err(error), Some(trouble)) = (&rendered, tree.trouble())
+        && error.errors.len() == 1
+    {
         return Err(RenderError::of_source(&*trouble));
     }
     rendered?.fruit(keys.as_ref())

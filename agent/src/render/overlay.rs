@@ -3,13 +3,12 @@
 //! It is a kustomization on top of whatever rendered the objects. Leaves the work to `holdfast_diff::kustomize`. Pure,
 //! beside the files that it is given.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use holdfast_diff::budget::Budget;
 use holdfast_diff::files::{Entry, FileKind, Files, FilesError, Place};
 use holdfast_diff::kustomize::host::{HelmChart, Host};
-use holdfast_diff::kustomize::{self, Options};
+use holdfast_diff::kustomize::{self, Output};
 use serde_json::{Map, Value, json};
 
 use super::{Object, RenderError};
@@ -17,47 +16,26 @@ use crate::api::{KustomizeOptions, Patch};
 
 /// The folder of the kustomization, which no repository can have.
 const FOLDER: &str = ".holdfast\u{1}";
+/// What stands for the kustomization in messages.
+const NAME: &str = "spec.render";
 
 /// A host with a folder of its own beside it.
-struct Overlay<'a> {
-    host: &'a dyn Host,
-    files: BTreeMap<String, Arc<[u8]>>,
-}
+struct Overlay<'a>(&'a dyn Host);
 
-/// Does to objects what the Sync says, if it says anything. Components are seen from `folder`.
+/// Does to objects what the Sync says, if it says anything. Components are seen from `folder`. Returns what is odd, too.
 pub fn apply(
     host: &dyn Host,
     folder: &str,
     objects: Vec<Object>,
     options: Option<&KustomizeOptions>,
     patches: &[Patch],
-) -> Result<Vec<Object>, RenderError> {
-    let Some(kustomization) = kustomization(folder, options, patches) else { return Ok(objects) };
-    let mut files = BTreeMap::new();
-    let mut names = Vec::new();
-    let mut origins = BTreeMap::new();
-    for (number, Object { value, origin }) in objects.into_iter().enumerate() {
-        let name = format!("{number}.json");
-        let path = format!("{FOLDER}/{name}");
-        files.insert(path.clone(), value.to_string().into_bytes().into());
-        origins.insert(path, origin);
-        names.push(name);
-    }
-    let mut kustomization = kustomization;
-    kustomization.insert("resources".to_owned(), json!(names));
-    let text = Value::Object(kustomization).to_string();
-    files.insert(format!("{FOLDER}/kustomization.yaml"), text.into_bytes().into());
-    let overlay = Overlay { host, files };
-    let built = kustomize::build(&overlay, FOLDER, &Options::default());
-    let output = built.map_err(|error| {
-        let said = error.to_string().replace(FOLDER, "spec.render");
-        RenderError::of(vec![said])
-    })?;
-    let object = |(value, origin): (Value, holdfast_diff::object::Origin)| {
-        let origin = origins.get(&*origin.file).cloned().unwrap_or(origin);
-        Object { value, origin }
-    };
-    Ok(output.resources.into_iter().map(object).collect())
+) -> Result<(Vec<Object>, Vec<String>), RenderError> {
+    let Some(fields) = kustomization(folder, options, patches) else { return Ok((objects, Vec::new())) };
+    let objects = objects.into_iter().map(|Object { value, origin }| (value, origin)).collect();
+    let built = kustomize::overlay(&Overlay(host), FOLDER, NAME, fields, objects);
+    let Output { resources, warnings } = built.map_err(|error| RenderError::of(vec![error.to_string()]))?;
+    let objects = resources.into_iter().map(|(value, origin)| Object { value, origin }).collect();
+    Ok((objects, warnings))
 }
 
 /// The fields of the kustomization; `None` if there is nothing to do.
@@ -100,35 +78,31 @@ fn kustomization(
 
 impl Files for Overlay<'_> {
     fn resolve(&self, path: &str) -> Result<Option<Place>, FilesError> {
-        let place = |kind| Ok(Some(Place { path: path.to_owned(), kind }));
         if path == FOLDER {
-            place(FileKind::Folder)
-        } else if self.files.contains_key(path) {
-            place(FileKind::File)
-        } else {
-            self.host.resolve(path)
+            return Ok(Some(Place { path: path.to_owned(), kind: FileKind::Folder }));
         }
+        self.0.resolve(path)
     }
 
     fn read(&self, path: &str) -> Result<Option<Arc<[u8]>>, FilesError> {
-        self.files.get(path).map_or_else(|| self.host.read(path), |bytes| Ok(Some(bytes.clone())))
+        self.0.read(path)
     }
 
     fn list(&self, path: &str) -> Result<Option<Vec<Entry>>, FilesError> {
-        self.host.list(path)
+        self.0.list(path)
     }
 
     fn budget(&self) -> Option<&Budget> {
-        self.host.budget()
+        self.0.budget()
     }
 }
 
 impl Host for Overlay<'_> {
     fn remote(&self, url: &str) -> Result<String, FilesError> {
-        self.host.remote(url)
+        self.0.remote(url)
     }
 
     fn chart(&self, chart: &HelmChart, folder: &str) -> Result<Vec<u8>, FilesError> {
-        self.host.chart(chart, folder)
+        self.0.chart(chart, folder)
     }
 }

@@ -6,13 +6,14 @@
 use holdfast_diff::budget::{Exceeded, Resource};
 use holdfast_diff::files::{Entry, EntryKind, Files, FilesError, Walk};
 use holdfast_diff::object::Manifest;
-use holdfast_diff::{weight, yaml};
+use holdfast_diff::weight;
+use holdfast_diff::yaml::{self, ManifestError};
 
 use super::ignore::Ignored;
 use super::kustomize;
 use super::surroundings::Surroundings;
 use super::{Object, RenderError, Rendered, detect};
-use crate::api::KustomizeOptions;
+use crate::api::{PlainOptions, Render};
 
 /// True for YAML and JSON files that are not hidden.
 fn reads(name: &str) -> bool {
@@ -30,10 +31,16 @@ pub enum Unit {
 }
 
 /// The files and kustomizations below a folder that are rendered, in the order of their paths.
-pub fn units(files: &dyn Files, folder: &str) -> Result<Vec<Unit>, FilesError> {
+pub fn units(
+    files: &dyn Files,
+    folder: &str,
+    options: Option<&PlainOptions>,
+) -> Result<Vec<Unit>, FilesError> {
     let mut found = Vec::new();
     let mut walk = Walk::default();
-    let mut open = vec![(folder.to_owned(), Ignored::at_root(files, folder)?, true)];
+    let exclude = options.map(|options| &*options.exclude).unwrap_or_default();
+    let ignored = Ignored::at_root(files, folder)?.excluding(folder, exclude)?;
+    let mut open = vec![(folder.to_owned(), ignored, true)];
     while let Some((folder, above, is_top)) = open.pop() {
         if !is_top && detect::is_kustomization(files, &folder)? {
             found.push((folder.clone(), Unit::Kustomization(folder)));
@@ -62,25 +69,31 @@ pub fn units(files: &dyn Files, folder: &str) -> Result<Vec<Unit>, FilesError> {
     Ok(found.into_iter().map(|(_, unit)| unit).collect())
 }
 
+/// What to do about a file that is no manifest.
+const EXCLUDE: &str = "if the file is no manifest, exclude it with spec.render.plain.exclude";
+
 /// Reads all files. One mistake anywhere means that nothing is rendered: half a set would be read as deletions.
-pub fn render(
-    host: &Surroundings<'_>,
-    folder: &str,
-    options: Option<&KustomizeOptions>,
-) -> Result<Rendered, RenderError> {
+pub fn render(host: &Surroundings<'_>, folder: &str, options: &Render) -> Result<Rendered, RenderError> {
     let mut rendered = Rendered::default();
     let mut errors = Vec::new();
-    for unit in units(host, folder)? {
+    for unit in units(host, folder, options.plain.as_ref())? {
         match unit {
             Unit::File(path) => {
+                // a symlink that leads nowhere
+                if let Err(FilesError(said)) = host.resolve(&path) {
+                    let has_way_out = said.contains("spec.render.plain.exclude");
+                    errors.push(if has_way_out { said } else { format!("{said}; {EXCLUDE}") });
+                    continue;
+                }
                 let bytes = host.read(&path)?.unwrap_or_default();
                 let (manifests, mistakes) = yaml::manifests(&path, &bytes);
                 let objects =
                     manifests.into_iter().map(|Manifest { value, origin, .. }| Object { value, origin });
                 rendered.objects.extend(counted(host, objects.collect()).map_err(|error| at(&path, error))?);
-                errors.extend(mistakes.into_iter().map(|mistake| mistake.to_string()));
+                errors.extend(mistakes.iter().map(told));
             }
-            Unit::Kustomization(folder) => match kustomize::render(host, &folder, options) {
+            Unit::Kustomization(folder) => match kustomize::render(host, &folder, options.kustomize.as_ref())
+            {
                 Ok(Rendered { objects, warnings, .. }) => {
                     rendered.objects.extend(objects);
                     rendered.warnings.extend(warnings);
@@ -90,6 +103,11 @@ pub fn render(
         }
     }
     if errors.is_empty() { Ok(rendered) } else { Err(RenderError::of(errors)) }
+}
+
+/// A mistake, and the way out if the file may be no manifest at all.
+fn told(mistake: &ManifestError) -> String {
+    if mistake.may_be_no_manifest() { format!("{mistake}; {EXCLUDE}") } else { mistake.to_string() }
 }
 
 /// Counts objects that were read.

@@ -11,7 +11,7 @@ use holdfast_diff::substitute::{self, Mode, Options, SubstituteError};
 use holdfast_diff::weight;
 
 use super::{Object, RenderError};
-use crate::api::{Substitute, SubstituteMode};
+use crate::api::{Substitute, SubstituteMode, VarsFrom};
 
 /// Bytes of memory that variables may add to all objects together, counted roughly.
 const GROWTH: usize = 64 * 1024 * 1024;
@@ -27,13 +27,13 @@ pub fn fill(
         SubstituteMode::Strict => Mode::Strict,
         SubstituteMode::Declared => Mode::Declared,
     };
-    let mut errors = Vec::new();
+    let mut errors = declared(options, vars);
     let mut added = 0_usize;
     for Object { value, origin } in objects {
         let before = weight::bytes(value);
         if let Err(mistakes) = substitute::substitute(value, &Options { vars, mode }) {
             let told = |mistake: SubstituteError| {
-                let line = line(files, origin, &mistake.variable).unwrap_or(origin.line);
+                let line = line(files, origin, &mistake.mark()).unwrap_or(origin.line);
                 format!("{}:{line}: {mistake}", origin.file)
             };
             errors.extend(mistakes.into_iter().map(told));
@@ -51,12 +51,30 @@ pub fn fill(
     if errors.is_empty() { Ok(()) } else { Err(RenderError::of(errors)) }
 }
 
-/// The line of an object's file on which a variable stands, if it is written there.
-fn line(files: &dyn Files, origin: &Origin, variable: &str) -> Option<u32> {
+/// What is declared as a variable and cannot be one.
+fn declared(options: &Substitute, vars: &BTreeMap<String, String>) -> Vec<String> {
+    let place = |name: &String| {
+        if options.vars.contains_key(name) {
+            return "spec.render.substitute.vars".to_owned();
+        }
+        let from = options.from.iter().map(|VarsFrom { kind, name, .. }| format!("{kind:?} {name}"));
+        format!("spec.render.substitute.from, {}", from.collect::<Vec<_>>().join(" or "))
+    };
+    let bad = vars.keys().filter(|name| !substitute::is_name(name));
+    bad.map(|name| {
+        format!(
+            "{}: `{name}` cannot be the name of a variable: names have letters, digits and `_`; rename it",
+            place(name)
+        )
+    })
+    .collect()
+}
+
+/// The line of an object's file on which a text stands, if it is written there.
+fn line(files: &dyn Files, origin: &Origin, written: &str) -> Option<u32> {
     let bytes = files.read(&origin.file).ok()??;
     let text = str::from_utf8(&bytes).ok()?;
     let before = usize::try_from(origin.line).ok()?.checked_sub(1)?;
-    let written = format!("${{{variable}");
-    let after = text.lines().skip(before).position(|line| line.contains(&written))?;
+    let after = text.lines().skip(before).position(|line| line.contains(written))?;
     u32::try_from(before + after + 1).ok()
 }

@@ -13,6 +13,7 @@ pub mod tell;
 pub mod updates;
 pub mod write;
 
+use holdfast_diff::causes::{self, Cause, Mistake};
 use holdfast_diff::health::{Health, Status};
 use holdfast_diff::mask::Masks;
 use holdfast_diff::object::ObjectId;
@@ -46,6 +47,8 @@ pub struct Failure {
     pub class: Class,
     pub reason: &'static str,
     pub message: String,
+    /// All mistakes by their causes, if the message does not name them all.
+    pub causes: Vec<Cause>,
 }
 
 /// Objects of a Sync and how they are.
@@ -160,7 +163,13 @@ impl Findings {
             return;
         }
         let hide = |text: &mut String| *text = masks.hide(text).into_owned();
-        self.failure.iter_mut().for_each(|failure| hide(&mut failure.message));
+        if let Some(Failure { message, causes, .. }) = &mut self.failure {
+            hide(message);
+            causes.iter_mut().for_each(|cause| {
+                hide(&mut cause.text);
+                cause.places.iter_mut().for_each(hide);
+            });
+        }
         self.waits.iter_mut().for_each(hide);
         self.warnings.iter_mut().flatten().for_each(hide);
         let unhealthy = self.objects.iter_mut().flat_map(|objects| &mut objects.unhealthy);
@@ -194,18 +203,31 @@ impl Findings {
 impl Failure {
     /// The error of a stage, as it classes and names itself.
     pub fn of(stage: &'static str, error: &impl StageError) -> Self {
-        Self { stage, class: error.class(), reason: error.name(), message: error.to_string() }
+        let (mistakes, more) = error.mistakes();
+        let failure = Self::new(stage, error.class(), error.name(), error.to_string());
+        if causes::summary(&mistakes, more).1 { failure } else { failure.with(&mistakes) }
+    }
+
+    /// A failure whose message names only some of its mistakes.
+    #[must_use]
+    pub fn with(self, mistakes: &[Mistake]) -> Self {
+        let message = format!("{}; `holdfast status NAME` lists all of them", self.message);
+        Self { message, causes: causes::group(mistakes), ..self }
+    }
+
+    pub fn new(stage: &'static str, class: Class, reason: &'static str, message: impl Into<String>) -> Self {
+        Self { stage, class, reason, message: message.into(), causes: Vec::new() }
     }
 
     pub fn transient(stage: &'static str, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { stage, class: Class::Transient, reason, message: message.into() }
+        Self::new(stage, Class::Transient, reason, message)
     }
 
     pub fn user(stage: &'static str, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { stage, class: Class::User, reason, message: message.into() }
+        Self::new(stage, Class::User, reason, message)
     }
 
     pub fn internal(stage: &'static str, message: impl Into<String>) -> Self {
-        Self { stage, class: Class::Internal, reason: "InternalError", message: message.into() }
+        Self::new(stage, Class::Internal, "InternalError", message)
     }
 }

@@ -1,5 +1,6 @@
 //! The status that findings make of the status before. Pure.
 
+use holdfast_diff::causes::{self, Cause, Mistake};
 use holdfast_diff::health::Status as Health;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -9,13 +10,18 @@ use super::drift::{self, Drift};
 use super::{Failure, Findings, Objects};
 use crate::api::conditions::{self, reason};
 use crate::api::{
-    DriftObject, DriftState, DriftStatus, HistoryEntry, ObjectCounts, PlanState, PlanStatus, SyncStatus,
+    DriftObject, DriftState, DriftStatus, ErrorStatus, HistoryEntry, ObjectCounts, PlanState, PlanStatus,
+    SyncStatus,
 };
 use crate::error::Class;
 use crate::gate::Waiting;
 
-/// Characters of a message, of which a condition may have 32768.
-const LISTED_MESSAGE: usize = 4096;
+/// Characters of a message that is cut, so that with what is added to it it stays below 1000.
+const LISTED_MESSAGE: usize = 960;
+/// Causes of errors that a status lists, their places, and characters of a place.
+const CAUSES: usize = 50;
+const PLACES: usize = 500;
+const PLACE: usize = 300;
 /// Warnings that a status lists.
 const WARNINGS: usize = 20;
 /// Entries of the history.
@@ -37,9 +43,10 @@ pub fn build(before: &SyncStatus, findings: &Findings, episode: Option<&DriftSta
         });
     }
     if let Some(warnings) = &findings.warnings {
-        status.warnings =
-            warnings.iter().take(WARNINGS).map(|warning| cut(warning, LISTED_MESSAGE)).collect();
+        let lines = causes::lines(warnings);
+        status.warnings = lines.iter().take(WARNINGS).map(|warning| cut(warning, LISTED_MESSAGE)).collect();
     }
+    status.errors = findings.failure.as_ref().map(|failure| errors(&failure.causes)).unwrap_or_default();
     if let Some(chart) = &findings.chart {
         status.chart.clone_from(chart);
     }
@@ -52,6 +59,17 @@ pub fn build(before: &SyncStatus, findings: &Findings, episode: Option<&DriftSta
     let applied = status.revision.as_ref().and_then(|revision| revision.short.clone()).unwrap_or_default();
     conditions(&mut status.conditions, findings, &applied);
     status
+}
+
+/// The causes of a failure, as far as there is room for them.
+fn errors(causes: &[Cause]) -> Vec<ErrorStatus> {
+    let mut left = PLACES;
+    let status = |Cause { text, count, places }: &Cause| {
+        let places: Vec<String> = places.iter().take(left).map(|place| cut(place, PLACE)).collect();
+        left -= places.len();
+        ErrorStatus { cause: cut(text, LISTED_MESSAGE), count: number(*count), places }
+    };
+    causes.iter().take(CAUSES).map(status).collect()
 }
 
 /// True if everything that git says was done.
@@ -284,12 +302,9 @@ fn health(findings: &Findings) -> (Option<bool>, &'static str, String) {
     };
     let failed: Vec<_> = unhealthy.iter().filter(|(_, health)| health.status == Health::Failed).collect();
     let told = |which: &[&(holdfast_diff::object::ObjectId, holdfast_diff::health::Health)]| {
-        let mut parts: Vec<String> =
-            which.iter().take(5).map(|(object, health)| format!("{object}: {}", health.message)).collect();
-        if which.len() > 5 {
-            parts.push(format!("and {} more", which.len() - 5));
-        }
-        parts.join("; ")
+        let mistakes: Vec<Mistake> =
+            which.iter().map(|(object, health)| Mistake::new(object.to_string(), &health.message)).collect();
+        causes::summary(&mistakes, 0).0
     };
     if !failed.is_empty() {
         return (Some(false), reason::UNHEALTHY, told(&failed));

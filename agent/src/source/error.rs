@@ -91,9 +91,15 @@ pub enum SourceError {
     PathNotFolder { path: String, revision: String },
     #[error("spec.path {path} climbs out of the repository; name a folder inside of it")]
     PathEscapes { path: String },
-    #[error("the symlink {link} leads out of the repository, to {target}; nothing outside of it is read")]
+    #[error(
+        "the symlink {link} leads out of the repository, to {target}; nothing outside of it is read: remove it, or exclude it with \
+         spec.render.plain.exclude or .holdfastignore"
+    )]
     SymlinkEscapes { link: String, target: String },
-    #[error("the symlink {link} leads to {target}, which {why}")]
+    #[error(
+        "the symlink {link} leads to {target}, which {why}: correct it, or exclude it with spec.render.plain.exclude or \
+         .holdfastignore"
+    )]
     BadSymlink { link: String, target: String, why: &'static str },
     #[error(
         "{path} is a submodule, and those are not read; commit its files, or make another Sync of its repository"

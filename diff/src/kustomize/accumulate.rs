@@ -26,6 +26,7 @@ impl Accumulator {
     /// Adds what a base, or what a component has changed.
     pub fn merge(&mut self, other: Self) -> Result<(), KustomizeError> {
         let Self { resources, config, vars } = other;
+        self.resources.given |= resources.given;
         self.resources.append_all(resources.list)?;
         self.merge_config(&config)?;
         self.vars.merge(vars)
@@ -43,6 +44,10 @@ impl Resources {
     pub fn append_all(&mut self, resources: Vec<Resource>) -> Result<(), KustomizeError> {
         /// From how many on an index is worth its while.
         const MANY: usize = 8;
+        if self.given {
+            self.list.extend(resources);
+            return Ok(());
+        }
         if resources.len() < MANY {
             return resources.into_iter().try_for_each(|resource| self.append(resource));
         }

@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use serde_json::Value;
 
 use super::error::KustomizeError;
+use super::file;
 use super::host::Host;
 use super::loader::{LoadRestrictions, Loader};
 use super::node::{Map, Node, Scalar, Tag};
@@ -14,6 +15,7 @@ use super::provenance;
 use super::read;
 use super::resource::Resource;
 use super::schema::Schema;
+use super::shape::Place;
 use super::steps::typed;
 use super::target::Target;
 use super::transform::metadata::managed_by;
@@ -83,6 +85,31 @@ pub fn build(host: &dyn Host, folder: &str, options: &Options) -> Result<Output,
     Ok(Output { resources, warnings: context.warnings.into_inner() })
 }
 
+/// Changes objects that something else has rendered, as a kustomization in `folder` with them as its resources would. What it
+/// does not change stays as it is, and in its order. `name` stands for the kustomization in messages.
+///
+/// # Errors
+/// As those of [`build`].
+pub fn overlay(
+    host: &dyn Host,
+    folder: &str,
+    name: &str,
+    fields: serde_json::Map<String, Value>,
+    objects: Vec<(Value, Origin)>,
+) -> Result<Output, KustomizeError> {
+    let options = Options::default();
+    let context =
+        Context { host, options: &options, warnings: RefCell::default(), schema: RefCell::default() };
+    let loader = Loader::new(&context, folder)?;
+    let reading = file::of_value(name, Value::Object(fields), Place::line(0))?;
+    let target = Target::of(&loader, name.to_owned(), reading)?;
+    let given = objects.into_iter().map(|(value, origin)| Resource::given(&value, origin)).collect();
+    let resources = target.build_on(given)?.list;
+    let finish = |resource| finish(resource, &[]).map_err(|error| explain(error, host));
+    let resources = resources.into_iter().map(finish).collect::<Result<_, _>>()?;
+    Ok(Output { resources, warnings: context.warnings.into_inner() })
+}
+
 /// The order that the kustomization asks for, or that of kustomize.
 fn sort_order(target: &Target) -> Result<SortOrderTransformer, KustomizeError> {
     let options = match &target.kustomization.sort_options {
@@ -101,7 +128,9 @@ fn explain(error: KustomizeError, host: &dyn Host) -> KustomizeError {
 /// The object of a resource.
 fn finish(mut resource: Resource, metadata: &[String]) -> Result<(Value, Origin), KustomizeError> {
     provenance::annotate(&mut resource, metadata);
-    settle_annotations(&mut resource)?;
+    if !resource.is_given() {
+        settle_annotations(&mut resource)?;
+    }
     let value = value::value(resource.node()).map_err(|error| error.or_at(&resource.origin))?;
     Ok((value, resource.origin))
 }

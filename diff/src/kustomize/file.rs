@@ -14,6 +14,7 @@ use super::error::KustomizeError;
 use super::generate::{GeneratorArgs, GeneratorOptions};
 use super::host::HelmChart;
 use super::own;
+use super::read::second_document;
 use super::shape::{Misfit, Place, Strictness, fit};
 use crate::yaml::Duplicates;
 
@@ -101,8 +102,16 @@ impl Kustomization {
 pub fn read(file: &str, text: &[u8]) -> Result<Reading, KustomizeError> {
     let document = own::first(file, text, Duplicates::LastWins)?;
     let Some(document) = document else { return Err(empty(file)) };
-    let place = Place::root(&document.tree);
-    let fitted = fit(document.value, fields::KUSTOMIZATION, Strictness::Strict, place);
+    let mut reading = of_value(file, document.value, Place::root(&document.tree))?;
+    reading.warnings.extend(second_document(file, text).map(|line| {
+        format!("{file}:{line}: kustomize reads one document of this file, so that what follows here is lost: remove it")
+    }));
+    Ok(reading)
+}
+
+/// A kustomization that is a value already.
+pub fn of_value(file: &str, value: Value, place: Place<'_, '_>) -> Result<Reading, KustomizeError> {
+    let fitted = fit(value, fields::KUSTOMIZATION, Strictness::Strict, place);
     let fitted = fitted.map_err(|misfits| misfit(file, misfits))?;
     let Value::Object(mut fields) = fitted else { return Err(empty(file)) };
     let warnings = deprecated(&fields).map(|text| format!("{file}: {text}")).collect();

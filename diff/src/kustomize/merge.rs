@@ -8,6 +8,7 @@ mod directive;
 mod elements;
 mod list;
 
+use std::cell::RefCell;
 use std::collections::HashSet;
 
 use smol_str::SmolStr;
@@ -32,7 +33,21 @@ pub enum Merged {
 ///
 /// Where patch and resource have values of different kinds at one place, and for unknown directives.
 pub fn strategic(dest: &mut Node, patch: &Node, schema: &Schema) -> Result<Merged, KustomizeError> {
-    let walker = Walker { schema };
+    strategic_noting(dest, patch, schema).map(|(merged, _)| merged)
+}
+
+/// As [`strategic`]; tells, too, which items of lists become one, so that all but one of them are lost.
+pub fn strategic_noting(
+    dest: &mut Node,
+    patch: &Node,
+    schema: &Schema,
+) -> Result<(Merged, Vec<String>), KustomizeError> {
+    let notes = RefCell::default();
+    let merged = merged(dest, patch, Walker { schema, notes: &notes })?;
+    Ok((merged, notes.into_inner().lost))
+}
+
+fn merged(dest: &mut Node, patch: &Node, walker: Walker<'_>) -> Result<Merged, KustomizeError> {
     match walker.walk(Some(dest), Some(patch.clone()), None) {
         Ok(Outcome::Gone) => Ok(Merged::Deleted),
         // a new top is not put into the resource
@@ -77,7 +92,36 @@ impl Failure {
 #[derive(Clone, Copy)]
 struct Walker<'s> {
     schema: &'s Schema,
+    notes: &'s RefCell<Notes>,
 }
+
+/// Where a merge is, and what it lost.
+#[derive(Default)]
+struct Notes {
+    path: Vec<SmolStr>,
+    lost: Vec<String>,
+}
+
+impl Walker<'_> {
+    /// Does a part of the work below a field.
+    fn below<T>(self, field: &SmolStr, work: impl FnOnce() -> T) -> T {
+        self.notes.borrow_mut().path.push(field.clone());
+        let done = work();
+        self.notes.borrow_mut().path.pop();
+        done
+    }
+
+    fn lose(self, what: &str) {
+        let mut notes = self.notes.borrow_mut();
+        if notes.lost.len() < MOST_LOST {
+            let path = notes.path.join(".");
+            notes.lost.push(format!("{path}: {what}"));
+        }
+    }
+}
+
+/// How much of what one patch loses in one resource is told.
+const MOST_LOST: usize = 10;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -152,7 +196,7 @@ impl<'s> Walker<'s> {
                 return true;
             }
             let new = patch.remove(&key.text);
-            match self.walk(Some(value), new, shape_of(&key.text)) {
+            match self.below(&key.text, || self.walk(Some(&mut *value), new, shape_of(&key.text))) {
                 Ok(Outcome::Same) => true,
                 Ok(Outcome::New(new)) if !new.is_null() => {
                     value.assign(new);
@@ -169,8 +213,8 @@ impl<'s> Walker<'s> {
             return Err(failure);
         }
         for (key, value) in patch {
-            let new =
-                self.walk(None, Some(value), shape_of(&key.text)).map_err(|error| error.below(&key.text))?;
+            let new = self.below(&key.text, || self.walk(None, Some(value), shape_of(&key.text)));
+            let new = new.map_err(|error| error.below(&key.text))?;
             if let Outcome::New(new) = new
                 && !new.is_null()
             {

@@ -40,7 +40,7 @@ pub mod target;
 pub mod transform;
 pub mod value;
 
-pub use build::{Options, Output, build};
+pub use build::{Options, Output, build, overlay};
 pub use config::TransformerConfig;
 pub use error::KustomizeError;
 pub use fieldspec::FieldSpec;

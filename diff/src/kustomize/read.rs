@@ -32,7 +32,31 @@ use parse::{Fail, parse};
 ///
 /// A key that is set twice is none yet: a patch may still take it out, and before that the first counts.
 pub fn resources(file: &str, bytes: &[u8]) -> Result<Vec<Resource>, KustomizeError> {
-    objects(file, bytes)
+    resources_noting(file, bytes, &mut Vec::new())
+}
+
+/// As [`resources`]; tells, too, what of the file is not read.
+///
+/// # Errors
+///
+/// As those of [`resources`].
+pub fn resources_noting(
+    file: &str,
+    bytes: &[u8],
+    warnings: &mut Vec<String>,
+) -> Result<Vec<Resource>, KustomizeError> {
+    objects(file, bytes, warnings)
+}
+
+/// What follows the first document of a file of kustomize itself, which has one alone: the line of it.
+pub fn second_document(file: &str, bytes: &[u8]) -> Option<u32> {
+    let text = documents::text(file, bytes).ok()?;
+    let documents = documents(file, &text).ok()?;
+    let is_empty = |text: &str| {
+        text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with(['#', '-']))
+    };
+    let mut filled = documents.iter().filter(|document| !is_empty(document.text));
+    filled.nth(1).map(|document| document.lines_before + 1)
 }
 
 /// The first key of a file that is set twice in its mapping.
@@ -42,26 +66,45 @@ pub fn key_set_twice(file: &str, bytes: &[u8]) -> Option<KustomizeError> {
 
 /// The documents of a file that are not empty, each with the line at which it starts.
 pub fn nodes(file: &str, bytes: &[u8]) -> Result<Vec<(Node, u32)>, KustomizeError> {
-    parsed(file, bytes, Keys::Any).map(|(nodes, _)| nodes)
+    parsed(file, bytes, Keys::Any).map(|found| found.nodes)
 }
 
-/// The documents that are not null, and the number of all, empty ones included.
-fn parsed(file: &str, bytes: &[u8], keys: Keys) -> Result<(Vec<(Node, u32)>, usize), KustomizeError> {
+/// The documents of a file.
+struct Documents {
+    /// Those that are not null, each with the line at which it starts.
+    nodes: Vec<(Node, u32)>,
+    /// How many there are, empty ones included.
+    count: usize,
+    /// The lines of what is not read.
+    unread: Vec<u32>,
+}
+
+fn parsed(file: &str, bytes: &[u8], keys: Keys) -> Result<Documents, KustomizeError> {
     let text = documents::text(file, bytes)?;
     let documents = documents(file, &text)?;
     let count = documents.len();
     let copies = Copies::default();
-    let mut nodes = Vec::new();
+    let (mut nodes, mut unread) = (Vec::new(), Vec::new());
     for Document { text, lines_before } in documents {
         let found = parse(text, lines_before, keys, &copies)
             .map_err(|Fail { line, message }| KustomizeError { file: file.to_owned(), line, message })?;
-        nodes.extend(found.filter(|(node, _)| !node.is_null()));
+        let Some(parsed) = found else { continue };
+        unread.extend(parsed.unread);
+        if !parsed.node.is_null() {
+            nodes.push((parsed.node, parsed.line));
+        }
     }
-    Ok((nodes, count))
+    Ok(Documents { nodes, count, unread })
 }
 
-fn objects(file: &str, bytes: &[u8]) -> Result<Vec<Resource>, KustomizeError> {
-    let (mut nodes, documents) = parsed(file, bytes, Keys::Any)?;
+fn objects(file: &str, bytes: &[u8], warnings: &mut Vec<String>) -> Result<Vec<Resource>, KustomizeError> {
+    let Documents { mut nodes, count: documents, unread } = parsed(file, bytes, Keys::Any)?;
+    warnings.extend(unread.iter().map(|line| {
+        format!(
+            "{file}:{line}: kustomize does not read what follows here, so that it is lost: put `---` on a line before it, or \
+             move it to a file of its own"
+        )
+    }));
     let file: Arc<str> = file.into();
     if let (1, Some((_, line))) = (documents, nodes.first()) {
         let origin = Origin { file: file.clone(), line: *line };

@@ -5,11 +5,13 @@
 
 use std::cell::OnceCell;
 
+use serde_json::Value;
 use smol_str::SmolStr;
 
 use super::id::{Gvk, ResId};
 use super::node::{Map, Node, Scalar, Style};
 use super::transform::metadata::Provenance;
+use super::value;
 use crate::object::Origin;
 
 /// What happens to a generated resource whose name is taken.
@@ -32,7 +34,7 @@ pub struct Previous {
 
 /// One resource. Its node changes only through [`Resource::edit`], so that its identity is always known.
 #[derive(Clone, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "four things that a resource remembers, each by itself")]
+#[expect(clippy::struct_excessive_bools, reason = "five things that a resource remembers, each by itself")]
 pub struct Resource {
     node: Node,
     id: OnceCell<ResId>,
@@ -59,6 +61,8 @@ pub struct Resource {
     groups: u32,
     /// True once a build annotation would have been written.
     touched: bool,
+    /// True for an object that something else has rendered: it is never taken out, and its annotations are its own.
+    given: bool,
 }
 
 impl Resource {
@@ -80,7 +84,17 @@ impl Resource {
             transformations: Vec::new(),
             groups: 0,
             touched: false,
+            given: false,
         }
+    }
+
+    /// An object that something else has rendered, and that is only changed here.
+    pub fn given(value: &Value, origin: Origin) -> Self {
+        Self { given: true, ..Self::new(value::written(value), origin) }
+    }
+
+    pub fn is_given(&self) -> bool {
+        self.given
     }
 
     pub fn node(&self) -> &Node {

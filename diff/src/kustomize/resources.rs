@@ -13,6 +13,11 @@ pub struct Resources {
     pub list: Vec<Resource>,
     /// Bytes that the steps added since this was last asked for.
     pub grown: usize,
+    /// True if objects that something else has rendered are among them: whether two of those are the same in a cluster, only
+    /// that knows.
+    pub given: bool,
+    /// What a step lost, to be told.
+    pub warnings: Vec<String>,
 }
 
 impl Resources {
@@ -23,7 +28,8 @@ impl Resources {
 
     /// Appends a resource whose identity is new.
     pub fn append(&mut self, resource: Resource) -> Result<(), KustomizeError> {
-        if let Some(there) = self.list.iter().find(|there| there.id().is_same(resource.id())) {
+        let same = self.list.iter().find(|there| there.id().is_same(resource.id()));
+        if let Some(there) = same.filter(|_| !self.given) {
             return Err(KustomizeError::at(
                 &resource.origin,
                 format!("{} is already in {}: remove one of the two", resource.id(), there.origin),

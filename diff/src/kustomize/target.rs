@@ -66,12 +66,18 @@ impl<'a> Target<'a> {
                 format!("there are several kustomizations here: remove {} or {}", loaded.path, second.path);
             return Err(KustomizeError::in_file(folder, message));
         }
+        let reading = file::read(&loaded.path, &loaded.bytes)?;
+        Self::of(loader, loaded.path, reading)
+    }
+
+    /// A kustomization that was read.
+    pub fn of(loader: &'a Loader<'a>, file: String, reading: file::Reading) -> Result<Self, KustomizeError> {
         loader.spend(Taken::Kustomizations, 1)?;
-        let file::Reading { kustomization, warnings } = file::read(&loaded.path, &loaded.bytes)?;
+        let file::Reading { kustomization, warnings } = reading;
         warnings.into_iter().for_each(|warning| loader.warn(warning));
         let trail = (!kustomization.build_metadata.is_empty()).then(Provenance::default);
         let inherited = Inherited { trail, ..Inherited::default() };
-        let target = Self { loader, file: loaded.path, kustomization, inherited };
+        let target = Self { loader, file, kustomization, inherited };
         target.set_schema().map_err(|error| error.or_at(&target.origin("openapi", 0)))?;
         Ok(target)
     }
@@ -99,7 +105,15 @@ impl<'a> Target<'a> {
 
     /// The resources of the outermost kustomization, with all that can only be done once they are all there.
     pub fn build(&self) -> Result<Resources, KustomizeError> {
-        let Accumulator { mut resources, config, vars } = self.accumulate(Accumulator::default())?;
+        self.build_on(Vec::new())
+    }
+
+    /// The same, on top of objects that something else has rendered.
+    pub fn build_on(&self, given: Vec<Resource>) -> Result<Resources, KustomizeError> {
+        self.loader.count(&given)?;
+        let there = Resources { given: !given.is_empty(), list: given, ..Resources::default() };
+        let there = Accumulator { resources: there, ..Accumulator::default() };
+        let Accumulator { mut resources, config, vars } = self.accumulate(there)?;
         HashTransformer.transform(&mut resources)?;
         NameReferenceTransformer { references: &config.name_reference }.transform(&mut resources)?;
         let unused = vars
@@ -124,6 +138,7 @@ impl<'a> Target<'a> {
         for step in self.transformers(&all)? {
             step.run(&mut all.resources)?;
             self.count_growth(&mut all.resources).map_err(|error| error.or_at(&step.origin))?;
+            std::mem::take(&mut all.resources.warnings).into_iter().for_each(|lost| self.loader.warn(lost));
         }
         self.validate(&all.resources)?;
         let vars: Vec<Var> = self.kustomization.vars.iter().map(typed).collect::<Result<_, _>>()?;
@@ -143,7 +158,9 @@ impl<'a> Target<'a> {
             let at = |error: KustomizeError| error.or_at(&self.origin(field, index));
             if self.is_file(path).map_err(at)? {
                 let loaded = self.loader.open(path).map_err(at)?;
-                let mut resources = read::resources(&loaded.path, &loaded.bytes)?;
+                let mut unread = Vec::new();
+                let mut resources = read::resources_noting(&loaded.path, &loaded.bytes, &mut unread)?;
+                unread.into_iter().for_each(|warning| self.loader.warn(warning));
                 self.loader.count(&resources).map_err(at)?;
                 self.note_provenance(&mut resources, path);
                 all.resources.append_all(resources)?;
@@ -340,7 +357,9 @@ fn wrong_type(file: &str, wanted: FileType) -> KustomizeError {
 /// Takes out what is for tools only, and what is empty.
 fn drop_local(resources: &mut Resources) -> Result<(), KustomizeError> {
     let list = std::mem::take(&mut resources.list);
-    let is_local = |resource: &Resource| resource.annotation(LOCAL).is_some_and(|value| value != "false");
+    let is_local = |resource: &Resource| {
+        !resource.is_given() && resource.annotation(LOCAL).is_some_and(|value| value != "false")
+    };
     let kept = list.into_iter().filter(|resource| !resource.node().is_empty() && !is_local(resource));
     resources.append_all(kept.collect())
 }

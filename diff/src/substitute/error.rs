@@ -25,6 +25,11 @@ pub enum SubstituteProblem {
     Required { message: String },
     #[error("no name stands behind `${{`: add it, or write `$${{` if no variable is meant")]
     NoName,
+    #[error(
+        "cannot be the name of a variable: names have letters, digits and `_`; correct it, set a default by `:-`, or write \
+         `$${{` if no variable is meant"
+    )]
+    BadName,
     #[error("is not closed: add the `}}`, or write `$${{` if no variable is meant")]
     NotClosed,
     #[error("{0}, or write `$${{` if no variable is meant")]
@@ -43,8 +48,24 @@ pub enum SubstituteProblem {
     Crosses,
     #[error("has a value with which the object is no YAML: quote it in the manifest, or correct the value")]
     NotYaml,
+    /// Of the whole field, as written.
+    #[error(
+        "`{written}` becomes {found}, but the field must be a string, and quotes that the file has around variables do not \
+         count: write `${{quote}}{written}${{quote}}`, and set the variable `quote` to `\"`"
+    )]
+    NotText { found: &'static str, written: String },
     #[error("has a value with which the object is no mapping any more: correct the value")]
     NotAnObject,
+}
+
+impl SubstituteError {
+    /// The text that the file has at the mistake.
+    pub fn mark(&self) -> String {
+        match &self.problem {
+            SubstituteProblem::NotText { written, .. } => written.clone(),
+            _ => format!("${{{}", self.variable),
+        }
+    }
 }
 
 /// A mistake, and the byte at which its expression starts.

@@ -19,6 +19,7 @@ mod glob;
 mod place;
 mod reread;
 mod syntax;
+mod texts;
 
 use std::collections::BTreeMap;
 
@@ -68,6 +69,8 @@ pub fn is_name(name: &str) -> bool {
 
 /// Fills in an object's variables.
 ///
+/// Labels, annotations, data and environment variables stay text, or are an error.
+///
 /// Nothing happens to an object without `${`, and to one with the annotation or label
 /// `holdfast.dev/substitute: Disabled` or `kustomize.toolkit.fluxcd.io/substitute: disabled`.
 ///
@@ -87,6 +90,10 @@ pub fn substitute(value: &mut Value, options: &Options) -> Result<(), Vec<Substi
         }
         match reread::object(&written, &filled) {
             Ok(object) => {
+                let turned = texts::turned(&object, texts::texts(value));
+                if !turned.is_empty() {
+                    return Err(turned);
+                }
                 *value = object;
                 return Ok(());
             }

@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use super::error::{Finding, SubstituteProblem};
-use super::{Mode, Options};
+use super::{Mode, Options, is_name};
 
 /// The deepest nesting of expressions in each other.
 const MAX_NESTING: usize = 32;
@@ -76,6 +76,9 @@ impl<'a, 'o> Parser<'a, 'o> {
         let head = (start, name);
         if name.is_empty() {
             return Err(wrong(head, SubstituteProblem::NoName));
+        }
+        if let Some(bad) = bad_name(self.text, start + 2 + usize::from(counts), name) {
+            return Err(wrong((start, bad), SubstituteProblem::BadName));
         }
         self.at += 2 + usize::from(counts) + name.len();
         self.enter(head)?;
@@ -248,6 +251,20 @@ fn name_behind(text: &str, at: usize) -> (&str, bool) {
     let (rest, counts) = rest.strip_prefix('#').map_or((rest, false), |rest| (rest, true));
     let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
     (rest.get(..end).unwrap_or_default(), counts)
+}
+
+/// What stands at `at` in place of a name, if that cannot be one: `app-name`, `app.name`, `1`. A dash behind a name gives a
+/// default, but what goes on like a name is more likely meant as one: that default can be written with `:-`.
+fn bad_name<'a>(text: &'a str, at: usize, name: &str) -> Option<&'a str> {
+    let rest = text.get(at..).unwrap_or_default();
+    let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let whole = rest.get(..rest.find(|c| !is_part(c)).unwrap_or(rest.len())).unwrap_or_default();
+    if !is_name(name) {
+        return Some(whole);
+    }
+    let behind = rest.get(whole.len()..).unwrap_or_default();
+    let ends = behind.starts_with('}') || OPERATORS.iter().any(|operator| behind.starts_with(operator));
+    (ends && whole.trim_end_matches('-') != name).then_some(whole)
 }
 
 fn wrong((at, name): Head, problem: SubstituteProblem) -> Finding {

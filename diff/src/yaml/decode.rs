@@ -38,6 +38,7 @@ pub(super) fn decode(
     lines: &Lines,
     duplicates: Duplicates,
     copies: &Copies,
+    lost: &mut Vec<Finding>,
 ) -> Result<Value, Vec<Finding>> {
     let mut decoder = Decoder {
         tree,
@@ -48,9 +49,13 @@ pub(super) fn decode(
         decoded: 0,
         aliased: 0,
         findings: Vec::new(),
+        lost: Vec::new(),
     };
     match decoder.value(Tree::ROOT, 0) {
-        Ok(value) if decoder.findings.is_empty() => Ok(value),
+        Ok(value) if decoder.findings.is_empty() => {
+            lost.append(&mut decoder.lost);
+            Ok(value)
+        }
         _ => Err(decoder.findings),
     }
 }
@@ -66,6 +71,8 @@ struct Decoder<'t, 'a> {
     decoded: u32,
     aliased: u32,
     findings: Vec<Finding>,
+    /// Values that are lost since their key is set again.
+    lost: Vec<Finding>,
 }
 
 /// The document cannot be read further; the finding says why.
@@ -115,10 +122,13 @@ impl Decoder<'_, '_> {
             let name = self.key(*key, depth)?;
             let value = self.value(*value, depth + 1)?;
             let Some(name) = name else { continue };
-            if let Some(first) = first_set.get(&name).filter(|_| self.duplicates == Duplicates::Refuse) {
+            if let Some(first) = first_set.get(&name) {
                 let (first, _) = self.lines.place(*first);
-                self.found(at, YamlProblem::DuplicateKey { key: name, first });
-                continue;
+                if self.duplicates == Duplicates::Refuse {
+                    self.found(at, YamlProblem::DuplicateKey { key: name, first });
+                    continue;
+                }
+                self.lose(at, name.clone(), first, fields, depth);
             }
             first_set.insert(name.clone(), at);
             fields.insert(name, value);
@@ -239,6 +249,24 @@ impl Decoder<'_, '_> {
     fn stop(&mut self, id: NodeId, problem: YamlProblem) -> Stop {
         self.findings.push((self.start(id), problem));
         Stop
+    }
+
+    /// Notes that a value is lost. An object whose type is set again is lost as a whole.
+    fn lose(&mut self, at: usize, key: String, first: u32, fields: &Map<String, Value>, depth: usize) {
+        let is_object = |(_, problem): &Finding| matches!(problem, YamlProblem::LostObject { .. });
+        if self.lost.len() >= MAX_FINDINGS || (depth == 0 && self.lost.iter().any(is_object)) {
+            return;
+        }
+        let text = |value: &Value| value.as_str().map(ToOwned::to_owned);
+        let kind = fields.get("kind").and_then(text);
+        let problem = match kind {
+            Some(kind) if depth == 0 && matches!(key.as_str(), "apiVersion" | "kind") => {
+                let name = fields.get("metadata").and_then(|metadata| text(metadata.get("name")?));
+                YamlProblem::LostObject { kind, name: name.unwrap_or_default(), first }
+            }
+            _ => YamlProblem::LostKey { key, first },
+        };
+        self.lost.push((at, problem));
     }
 
     /// Notes a mistake, once: what an alias repeats was found at its anchor.

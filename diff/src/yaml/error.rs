@@ -29,6 +29,15 @@ pub enum YamlProblem {
     #[error("the key `{key}` is already set on line {first}: remove one of the two")]
     DuplicateKey { key: String, first: u32 },
     #[error(
+        "the key `{key}` is set again here, so that its value on line {first} is lost: remove one of the two"
+    )]
+    LostKey { key: String, first: u32 },
+    #[error(
+        "another object begins here without `---`, so that {kind} `{name}` on line {first} is lost: put `---` on a line \
+         between them"
+    )]
+    LostObject { kind: String, name: String, first: u32 },
+    #[error(
         "a {0} cannot be a key: if this is a template (`{{{{ ... }}}}`), render it first or quote it; \
          otherwise write a plain key"
     )]

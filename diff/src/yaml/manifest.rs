@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 
 use super::near::nearest;
 use super::tree::{NodeId, Tree};
-use super::{Document, Duplicates, Extent, YamlError, read_with};
+use super::utf16;
+use super::{Document, Duplicates, Extent, Read, YamlError, read_noting};
 use crate::object::{GroupKind, Manifest, Origin};
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,12 +23,9 @@ pub enum ManifestError {
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestProblem {
-    #[error("this is {0}, not a Kubernetes object: correct it, or move the file out of the synced path")]
+    #[error("this is {0}, not a Kubernetes object: correct it")]
     NotAnObject(&'static str),
-    #[error(
-        "this document has neither apiVersion nor kind, so it is no Kubernetes object: add them, or move the \
-         file out of the synced path"
-    )]
+    #[error("this document has neither apiVersion nor kind, so it is no Kubernetes object: add them")]
     Foreign,
     #[error(
         "this is a {0} of kustomize, not an object: name its file kustomization.yaml, or move it out of the \
@@ -61,23 +59,31 @@ fn meant(field: &str, near: Option<&str>) -> String {
 ///
 /// The manifests are complete only where there are no errors.
 pub fn manifests(file: &str, text: &[u8]) -> (Vec<Manifest>, Vec<ManifestError>) {
-    manifests_with(file, text, Duplicates::Refuse)
+    let (manifests, errors, _) = manifests_with(file, text, Duplicates::Refuse);
+    (manifests, errors)
 }
 
-/// As [`manifests`], with a word on keys that a mapping has twice: what a program wrote is nobody's to mend.
-pub fn manifests_with(
+/// As [`manifests`], for what a program wrote: of a key that a mapping has twice the last value counts. What is lost by that
+/// comes last.
+pub fn manifests_of_program(file: &str, text: &[u8]) -> (Vec<Manifest>, Vec<ManifestError>, Vec<YamlError>) {
+    manifests_with(file, text, Duplicates::LastWins)
+}
+
+fn manifests_with(
     file: &str,
     text: &[u8],
     duplicates: Duplicates,
-) -> (Vec<Manifest>, Vec<ManifestError>) {
-    let (documents, errors) = read_with(file, text, Extent::All, duplicates);
+) -> (Vec<Manifest>, Vec<ManifestError>, Vec<YamlError>) {
+    let utf8 = utf16::to_utf8(text);
+    let read = read_noting(file, utf8.as_deref().unwrap_or(text), Extent::All, duplicates);
+    let Read { documents, errors, lost } = read;
     let errors = errors.into_iter().map(ManifestError::Yaml).collect();
     let mut reader = Reader { file: file.into(), manifests: Vec::new(), errors };
     for Document { value, tree, .. } in documents {
         reader.object(value, Place { tree: &tree, node: Some(Tree::ROOT), line: 1 });
     }
     reader.errors.sort_by_key(ManifestError::line);
-    (reader.manifests, reader.errors)
+    (reader.manifests, reader.errors, lost)
 }
 
 /// The object that a value is, or the objects of a list, and everything that is wrong with it. All of it stands where the
@@ -89,6 +95,16 @@ pub fn manifest(value: Value, origin: &Origin) -> (Vec<Manifest>, Vec<ManifestEr
 }
 
 impl ManifestError {
+    /// True if the file may be something else than a manifest, such as the settings of a tool.
+    pub fn may_be_no_manifest(&self) -> bool {
+        match self {
+            Self::Yaml(_) => true,
+            Self::Object { problem, .. } => {
+                matches!(problem, ManifestProblem::NotAnObject(_) | ManifestProblem::Foreign)
+            }
+        }
+    }
+
     /// The line, from 1, at which to look.
     pub fn line(&self) -> u32 {
         match self {
@@ -141,7 +157,7 @@ impl Reader {
     /// Takes an object, or the objects of a list.
     fn object(&mut self, value: Value, place: Place) {
         let place = place.here();
-        let Value::Object(fields) = value else {
+        let Value::Object(mut fields) = value else {
             return self.error(place.line, ManifestProblem::NotAnObject(describe(&value)));
         };
         let Some((api_version, kind)) = self.type_meta(&fields, place) else { return };
@@ -149,9 +165,12 @@ impl Reader {
             return self.error(place.line, ManifestProblem::Kustomize(kind.kind));
         }
         if kind.kind.ends_with("List") && fields.contains_key("items") {
-            return self.list(fields, place);
+            return self.list(fields, place, (&api_version, &kind.kind));
         }
         let Some((namespace, name)) = self.object_meta(&fields, place) else { return };
+        if let Some(Value::Object(metadata)) = fields.get_mut("metadata") {
+            settle(metadata);
+        }
         self.manifests.push(Manifest {
             api_version,
             kind: Arc::new(kind),
@@ -162,12 +181,21 @@ impl Reader {
         });
     }
 
-    fn list(&mut self, mut fields: Map<String, Value>, place: Place) {
+    /// Takes the objects of a list. Those of a typed list, such as a `ConfigMapList`, need not say what they are.
+    fn list(&mut self, mut fields: Map<String, Value>, place: Place, (api_version, kind): (&str, &str)) {
         let items = fields.remove("items").unwrap_or_default();
+        let of = kind.strip_suffix("List").unwrap_or_default();
         match items {
             Value::Array(items) => {
                 let list = place.field("items");
-                for (index, item) in items.into_iter().enumerate() {
+                for (index, mut item) in items.into_iter().enumerate() {
+                    if let Value::Object(fields) = &mut item
+                        && !of.is_empty()
+                        && ["apiVersion", "kind"].iter().all(|key| is_unset(fields.get(*key)))
+                    {
+                        fields.insert("apiVersion".to_owned(), api_version.into());
+                        fields.insert("kind".to_owned(), of.into());
+                    }
                     self.object(item, list.item(index));
                 }
             }
@@ -219,8 +247,8 @@ impl Reader {
             None
         };
         let namespace = match metadata.get("namespace") {
-            None | Some(Value::Null) => None,
-            Some(_) => self.text(metadata, "namespace", "metadata.namespace", place),
+            unset if is_unset(unset) => None,
+            _ => self.text(metadata, "namespace", "metadata.namespace", place),
         };
         for (key, field) in [("labels", "metadata.labels"), ("annotations", "metadata.annotations")] {
             self.strings(metadata.get(key), field, Place { line: place.line_of(key), ..place.field(key) });
@@ -253,7 +281,8 @@ impl Reader {
         match map {
             None | Some(Value::Null) => {}
             Some(Value::Object(entries)) => {
-                for (key, value) in entries.iter().filter(|(_, value)| !value.is_string()) {
+                for (key, value) in entries.iter().filter(|(_, value)| !value.is_string() && !value.is_null())
+                {
                     let field = format!("{field}.{key}");
                     self.wrong_type(place.line_of(key), &field, value, "a string: quote it");
                 }
@@ -279,7 +308,26 @@ impl Reader {
     }
 }
 
-fn describe(value: &Value) -> &'static str {
+/// True for what the API server reads as if it were not there.
+fn is_unset(value: Option<&Value>) -> bool {
+    value.is_none_or(|value| value.is_null() || value.as_str() == Some(""))
+}
+
+/// Writes metadata as the API server reads it: an empty namespace is none, and a label or annotation that is null is empty.
+fn settle(metadata: &mut Map<String, Value>) {
+    if metadata.get("namespace").and_then(Value::as_str) == Some("") {
+        metadata.remove("namespace");
+    }
+    for name in ["labels", "annotations"] {
+        let entries = metadata.get_mut(name).and_then(Value::as_object_mut);
+        for value in entries.into_iter().flat_map(Map::values_mut).filter(|value| value.is_null()) {
+            *value = Value::String(String::new());
+        }
+    }
+}
+
+/// What a value is, in a message.
+pub(crate) fn describe(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "a boolean",

@@ -8,11 +8,12 @@ mod decode;
 pub mod edit;
 pub(crate) mod error;
 mod manifest;
-pub(crate) mod near;
+pub mod near;
 pub(crate) mod number;
 pub(crate) mod place;
 mod scalar;
 pub(crate) mod tree;
+pub(crate) mod utf16;
 mod write;
 
 use std::sync::Arc;
@@ -22,7 +23,10 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 pub use error::{YamlError, YamlProblem};
-pub use manifest::{ManifestError, ManifestProblem, is_api_version, manifest, manifests, manifests_with};
+pub(crate) use manifest::describe;
+pub use manifest::{
+    ManifestError, ManifestProblem, is_api_version, manifest, manifests, manifests_of_program,
+};
 pub use tree::{Content, Node, NodeId, Tree};
 pub(crate) use write::write_to_read;
 pub use write::{write, write_shown};
@@ -81,6 +85,19 @@ fn read_with<'a>(
     extent: Extent,
     duplicates: Duplicates,
 ) -> (Vec<Document<'a>>, Vec<YamlError>) {
+    let Read { documents, errors, lost: _ } = read_noting(file, text, extent, duplicates);
+    (documents, errors)
+}
+
+/// What a file holds.
+struct Read<'a> {
+    documents: Vec<Document<'a>>,
+    errors: Vec<YamlError>,
+    /// What is lost without being a mistake.
+    lost: Vec<YamlError>,
+}
+
+fn read_noting<'a>(file: &str, text: &'a [u8], extent: Extent, duplicates: Duplicates) -> Read<'a> {
     let lines = Lines::new(text);
     let mut reading = Reading {
         lines: &lines,
@@ -90,19 +107,24 @@ fn read_with<'a>(
         nodes: 0,
         documents: Vec::new(),
         findings: Vec::new(),
+        lost: Vec::new(),
     };
     match check_text(text) {
         Ok(text) => reading.parts(text),
         Err(finding) => reading.findings.push(finding),
     }
-    let Reading { documents, mut findings, .. } = reading;
+    let Reading { documents, mut findings, lost, .. } = reading;
     findings.sort_by_key(|(at, _)| *at);
     let file: Arc<str> = file.into();
     let error = |(at, problem)| {
         let (line, column) = lines.place(at);
         YamlError { file: file.clone(), line, column, problem }
     };
-    (documents, findings.into_iter().map(error).collect())
+    Read {
+        documents,
+        errors: findings.into_iter().map(error).collect(),
+        lost: lost.into_iter().map(error).collect(),
+    }
 }
 
 /// The text if it is UTF-8 and free of characters that YAML forbids.
@@ -131,25 +153,32 @@ struct Reading<'l, 'a> {
     nodes: usize,
     documents: Vec<Document<'a>>,
     findings: Vec<Finding>,
+    lost: Vec<Finding>,
 }
 
 impl<'a> Reading<'_, 'a> {
     /// Reads the text as the JSON values that it is made of, or else as one YAML stream.
     fn parts(&mut self, text: &'a str) {
-        let start = if text.starts_with('\u{FEFF}') { '\u{FEFF}'.len_utf8() } else { 0 };
-        match json_values(text, start) {
-            Some(ends) => {
-                let mut from = start;
-                for end in ends {
-                    self.stream(&text[from..end], from);
-                    if self.extent == Extent::First {
-                        return;
-                    }
-                    from = end;
+        let start = if text.starts_with(MARK) { MARK.len_utf8() } else { 0 };
+        let mut from = start;
+        if let Some(ends) = json_values(text, start) {
+            for end in ends {
+                self.stream(&text[from..end], from);
+                if self.extent == Extent::First {
+                    return;
                 }
+                from = end;
             }
-            None => self.stream(&text[start..], start),
+            return;
         }
+        for mark in byte_order_marks(text, start) {
+            self.stream(&text[from..mark], from);
+            from = mark + MARK.len_utf8();
+            if self.extent == Extent::First && !(self.documents.is_empty() && self.findings.is_empty()) {
+                return;
+            }
+        }
+        self.stream(&text[from..], from);
     }
 
     fn stream(&mut self, text: &'a str, base: usize) {
@@ -194,7 +223,7 @@ impl<'a> Reading<'_, 'a> {
     }
 
     fn document(&mut self, tree: Tree<'a>) {
-        match decode(&tree, self.lines, self.duplicates, &self.copies) {
+        match decode(&tree, self.lines, self.duplicates, &self.copies, &mut self.lost) {
             Ok(Value::Null) => {}
             Ok(value) => {
                 let start = tree.node(Tree::ROOT).map_or(0, |node| node.span.start);
@@ -204,6 +233,19 @@ impl<'a> Reading<'_, 'a> {
             Err(findings) => self.findings.extend(findings),
         }
     }
+}
+
+/// The byte order mark, with which a file of its own began before files were put together.
+const MARK: char = '\u{FEFF}';
+
+/// Where byte order marks stand at the beginning of a document, behind the line that separates it from the one before.
+fn byte_order_marks(text: &str, start: usize) -> Vec<usize> {
+    let begins = |at: &usize| {
+        let before = text.get(start..*at).unwrap_or_default();
+        let line = before.strip_suffix('\n').map(|before| before.rsplit('\n').next().unwrap_or_default());
+        line.is_some_and(|line| line.strip_prefix("---").is_some_and(|rest| rest.trim().is_empty()))
+    };
+    text.match_indices(MARK).map(|(at, _)| at).filter(|at| *at > start && begins(at)).collect()
 }
 
 /// Where the JSON values of a text end, if it is made of nothing else: YAML has no form for several

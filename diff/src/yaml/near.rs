@@ -3,10 +3,7 @@
 //! Pure.
 
 /// The key among `keys` that is nearly `wanted`: other case or separators, or a typing slip in it.
-pub(crate) fn nearest<'k, K: AsRef<str> + 'k>(
-    wanted: &str,
-    keys: impl Iterator<Item = &'k K>,
-) -> Option<&'k str> {
+pub fn nearest<'k, K: AsRef<str> + 'k>(wanted: &str, keys: impl Iterator<Item = &'k K>) -> Option<&'k str> {
     let slips = if wanted.len() > 6 { 2 } else { 1 };
     let length = |text: &str| text.chars().count();
     let near =

@@ -24,7 +24,10 @@ pub enum HelmError {
     BadLogin(String),
     #[error("values of {part}{}: {said}", at(*.line))]
     ValuesInvalid { part: String, line: Option<u32>, said: String },
-    #[error("the chart refuses the values: {said}")]
+    #[error(
+        "the chart refuses the values: {said}; correct them, or set spec.render.helm.skipSchemaValidation to render without its \
+         values.schema.json"
+    )]
     ValuesRefused { said: String },
     #[error("{file}:{line}: {message}")]
     Template { file: String, line: u32, message: String },

@@ -4,6 +4,8 @@
 //! Nothing is remembered from one sync to the next: a hook is an object like any other, and a Job runs again when it
 //! changes. Helm's own annotations stay on the objects, for people to see. Leaves deleting hooks to the pipeline. Pure.
 
+use std::collections::{HashMap, HashSet};
+
 use holdfast_diff::object::{Manifest, ObjectId};
 use holdfast_diff::order;
 use serde_json::{Map, Value};
@@ -59,51 +61,135 @@ pub struct Placed {
     pub left_out: Vec<(ObjectId, String)>,
 }
 
-/// Reads Helm's annotations, and writes those of Holdfast. The objects stay in their order.
-pub fn place(manifests: Vec<Manifest>, phase: Phase) -> Placed {
-    let mut placed = Placed::default();
-    for mut manifest in manifests {
-        let events = manifest.annotation(HOOK).map(words).unwrap_or_default();
-        match side(&events, phase) {
-            Standing::Ordinary => {}
-            Standing::LeftOut => {
-                placed.left_out.push((manifest.id(), events.join(", ")));
-                continue;
+/// Reads Helm's annotations, and writes those of Holdfast. The objects stay in their order. An object without a namespace
+/// is in `namespace`.
+///
+/// An object that is a hook and a template at once is there once: as the template has it, which Helm applies last, and in the
+/// place of the hook, since other hooks can need it. Of several hooks that are one object the first to run counts.
+pub fn place(manifests: Vec<Manifest>, phase: Phase, namespace: &str) -> Placed {
+    let (templates, hooks, left_out) = part(manifests, phase);
+    let key = |manifest: &Manifest| key(manifest, namespace);
+    let mut early: HashMap<ObjectId, i32> = HashMap::new();
+    let mut first: HashMap<ObjectId, usize> = HashMap::new();
+    let are_templates: HashSet<ObjectId> = templates.iter().map(|(_, manifest)| key(manifest)).collect();
+    for (number, hook) in hooks.iter().enumerate() {
+        let id = key(&hook.manifest);
+        if are_templates.contains(&id) {
+            if hook.side == Side::Before {
+                let weight = weight(&hook.manifest);
+                early.entry(id).and_modify(|known| *known = weight.min(*known)).or_insert(weight);
             }
-            Standing::Hook(side) => {
-                let delete = delete_policy(&manifest);
-                placed.hooks.push(Hook { object: manifest.id(), side, delete });
-                if runs(&manifest) {
-                    annotate(&mut manifest, names::RECREATE, names::ALLOWED);
-                }
-                if delete.succeeded && manifest.kind.is("batch", "Job") {
-                    annotate(&mut manifest, names::COMPLETED, names::DELETE);
-                }
-            }
+            continue;
         }
-        placed.manifests.push(manifest);
+        let known = first.entry(id).or_insert(number);
+        if hooks.get(*known).is_some_and(|known| hook.standing() < known.standing()) {
+            *known = number;
+        }
     }
-    set_waves(&mut placed);
-    placed
+    let mut all: Vec<(usize, Standing, Manifest)> = Vec::new();
+    let mut told = Vec::new();
+    for (at, manifest) in templates {
+        let standing = match early.get(&key(&manifest)) {
+            Some(weight) => Standing::Hook(Side::Before, *weight),
+            None => Standing::Ordinary,
+        };
+        all.push((at, standing, manifest));
+    }
+    for (number, Candidate { at, side, is_of_phase: _, mut manifest }) in hooks.into_iter().enumerate() {
+        if first.get(&key(&manifest)) != Some(&number) {
+            continue;
+        }
+        let delete = delete_policy(&manifest);
+        told.push(Hook { object: manifest.id(), side, delete });
+        if runs(&manifest) {
+            annotate(&mut manifest, names::RECREATE, names::ALLOWED);
+        }
+        if delete.succeeded && manifest.kind.is("batch", "Job") {
+            annotate(&mut manifest, names::COMPLETED, names::DELETE);
+        }
+        all.push((at, Standing::Hook(side, weight(&manifest)), manifest));
+    }
+    all.sort_by_key(|(at, ..)| *at);
+    let (standings, mut manifests): (Vec<_>, Vec<_>) =
+        all.into_iter().map(|(_, standing, manifest)| (standing, manifest)).unzip();
+    set_waves(&mut manifests, &standings);
+    Placed { manifests, hooks: told, left_out }
 }
 
+/// A hook, and where it stands in the output of the chart.
+struct Candidate {
+    at: usize,
+    side: Side,
+    /// False for a hook of installs alone when something is installed.
+    is_of_phase: bool,
+    manifest: Manifest,
+}
+
+impl Candidate {
+    /// Of two hooks that are one object, the one with the lower value counts.
+    fn standing(&self) -> (bool, Side, i32) {
+        (!self.is_of_phase, self.side, weight(&self.manifest))
+    }
+}
+
+/// Where an object is applied.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Standing {
     Ordinary,
-    LeftOut,
-    Hook(Side),
+    /// With its weight.
+    Hook(Side, i32),
 }
 
-fn side(events: &[String], phase: Phase) -> Standing {
-    let has = |wanted: &[&str]| events.iter().any(|event| wanted.contains(&event.as_str()));
+type Numbered = Vec<(usize, Manifest)>;
+type LeftOut = Vec<(ObjectId, String)>;
+
+/// Parts templates, hooks, and hooks that are never applied.
+fn part(manifests: Vec<Manifest>, phase: Phase) -> (Numbered, Vec<Candidate>, LeftOut) {
+    let (mut templates, mut hooks, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
+    for (at, manifest) in manifests.into_iter().enumerate() {
+        let events = manifest.annotation(HOOK).map(words).unwrap_or_default();
+        if events.is_empty() || has(&events, "crd-install") || is_of_crds(&manifest.origin.file) {
+            templates.push((at, manifest));
+        } else if let Some(side) = side(&events, phase) {
+            let is_of_phase =
+                phase == Phase::Install || has(&events, "pre-upgrade") || has(&events, "post-upgrade");
+            hooks.push(Candidate { at, side, is_of_phase, manifest });
+        } else {
+            left_out.push((manifest.id(), events.join(", ")));
+        }
+    }
+    (templates, hooks, left_out)
+}
+
+/// True for a file in the folder `crds` of a chart, or of a chart in it: Helm applies those whatever their annotations say.
+fn is_of_crds(file: &str) -> bool {
+    let mut names = file.split('/').skip(1);
+    let mut next = names.next();
+    while next == Some("charts") {
+        next = names.nth(1);
+    }
+    next == Some("crds")
+}
+
+/// The identity of an object, with the namespace that it has if it sets none.
+fn key(manifest: &Manifest, namespace: &str) -> ObjectId {
+    let id = manifest.id();
+    if id.namespace.is_empty() { ObjectId { namespace: namespace.into(), ..id } } else { id }
+}
+
+fn has(events: &[String], wanted: &str) -> bool {
+    events.iter().any(|event| event == wanted)
+}
+
+/// On which side a hook stands; `None` if it is not applied.
+fn side(events: &[String], phase: Phase) -> Option<Side> {
     let upgrades = phase == Phase::Upgrade;
-    if events.is_empty() || has(&["crd-install"]) {
-        Standing::Ordinary
-    } else if has(&["pre-install"]) || (upgrades && has(&["pre-upgrade"])) {
-        Standing::Hook(Side::Before)
-    } else if has(&["post-install"]) || (upgrades && has(&["post-upgrade"])) {
-        Standing::Hook(Side::After)
+    if has(events, "pre-install") || (upgrades && has(events, "pre-upgrade")) {
+        Some(Side::Before)
+    } else if has(events, "post-install") || (upgrades && has(events, "post-upgrade")) {
+        Some(Side::After)
     } else {
-        Standing::LeftOut
+        None
     }
 }
 
@@ -146,39 +232,34 @@ fn annotate(manifest: &mut Manifest, name: &str, value: &str) {
 
 /// Gives the hooks the waves before and after those of all other objects. Namespaces and definitions go with the first
 /// hooks, which may need them.
-fn set_waves(placed: &mut Placed) {
-    let sides: Vec<(ObjectId, Side)> =
-        placed.hooks.iter().map(|hook| (hook.object.clone(), hook.side)).collect();
-    if sides.is_empty() {
+fn set_waves(manifests: &mut [Manifest], standings: &[Standing]) {
+    if standings.iter().all(|standing| *standing == Standing::Ordinary) {
         return;
     }
-    let side_of = |manifest: &Manifest| {
-        let id = manifest.id();
-        sides.iter().find(|(object, _)| *object == id).map(|(_, side)| *side)
-    };
-    let others = placed.manifests.iter().filter(|manifest| side_of(manifest).is_none());
-    let waves = others.map(|manifest| order::wave(|name| manifest.annotation(name)));
+    let all = || manifests.iter().zip(standings).enumerate();
+    let others = all().filter(|(_, (_, standing))| **standing == Standing::Ordinary);
+    let waves = others.clone().map(|(_, (manifest, _))| order::wave(|name| manifest.annotation(name)));
     let (lowest, highest) = waves.fold((0, 0), |(low, high), wave| (low.min(wave), high.max(wave)));
-    let of = |side: Side| {
-        let places =
-            placed.manifests.iter().enumerate().filter(|(_, manifest)| side_of(manifest) == Some(side));
-        groups(places.collect())
+    let of = |wanted: Side| {
+        groups(
+            all()
+                .filter_map(|(at, (manifest, standing))| match standing {
+                    Standing::Hook(side, weight) if *side == wanted => Some((at, *weight, manifest)),
+                    _ => None,
+                })
+                .collect(),
+        )
     };
     let (before, after) = (of(Side::Before), of(Side::After));
     let first = lowest.saturating_sub(count(&before));
-    let early: Vec<usize> = placed
-        .manifests
-        .iter()
-        .enumerate()
-        .filter(|(_, manifest)| !before.is_empty() && side_of(manifest).is_none() && is_ground(manifest))
-        .map(|(at, _)| at)
-        .collect();
+    let grounds = others.filter(|(_, (manifest, _))| !before.is_empty() && is_ground(manifest));
+    let early: Vec<usize> = grounds.map(|(at, _)| at).collect();
     let numbered = |from: i32, groups: Vec<Vec<usize>>| (from..).zip(groups).collect::<Vec<_>>();
     let all =
         [numbered(first, before), vec![(first, early)], numbered(highest.saturating_add(1), after)].concat();
     for (wave, places) in all {
         for at in places {
-            if let Some(manifest) = placed.manifests.get_mut(at) {
+            if let Some(manifest) = manifests.get_mut(at) {
                 annotate(manifest, WAVE, &wave.to_string());
             }
         }
@@ -196,14 +277,13 @@ fn is_ground(manifest: &Manifest) -> bool {
 
 /// Hooks that go together, in the order of their weights. Inside of a weight kinds order themselves, and what runs goes
 /// one after the other, by name, as Helm runs it.
-fn groups(hooks: Vec<(usize, &Manifest)>) -> Vec<Vec<usize>> {
-    let key = |manifest: &Manifest| (weight(manifest), order::rank(&manifest.kind), manifest.name.clone());
+fn groups(hooks: Vec<(usize, i32, &Manifest)>) -> Vec<Vec<usize>> {
     let mut sorted = hooks;
-    sorted.sort_by_key(|(_, manifest)| key(manifest));
+    sorted.sort_by_key(|(_, weight, manifest)| (*weight, order::rank(&manifest.kind), manifest.name.clone()));
     let mut groups: Vec<Vec<usize>> = Vec::new();
     let mut last: Option<(i32, bool)> = None;
-    for (at, manifest) in sorted {
-        let (weight, runs) = (weight(manifest), runs(manifest));
+    for (at, weight, manifest) in sorted {
+        let runs = runs(manifest);
         let joins = last.is_some_and(|(last, ran)| last == weight && !ran);
         match groups.last_mut().filter(|_| joins) {
             Some(group) => group.push(at),
@@ -221,120 +301,4 @@ fn weight(manifest: &Manifest) -> i32 {
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
-mod tests {
-    use holdfast_diff::order::Stage;
-    use holdfast_diff::yaml;
-
-    use super::*;
-
-    /// An object with these annotations, each `name: value`.
-    fn object(kind: &str, name: &str, annotations: &[&str]) -> Manifest {
-        let version = match kind {
-            "Job" => "batch/v1",
-            "CustomResourceDefinition" => "apiextensions.k8s.io/v1",
-            _ => "v1",
-        };
-        let annotations = annotations.join(", ");
-        let text = format!(
-            "apiVersion: {version}\nkind: {kind}\nmetadata:\n  name: {name}\n  annotations: {{{annotations}}}\n"
-        );
-        let (mut manifests, errors) = yaml::manifests("a.yaml", text.as_bytes());
-        assert!(errors.is_empty(), "{errors:?}");
-        manifests.pop().unwrap()
-    }
-
-    fn hook(kind: &str, name: &str, events: &str, weight: i32) -> Manifest {
-        object(kind, name, &[&format!("'{HOOK}': '{events}'"), &format!("'{WEIGHT}': '{weight}'")])
-    }
-
-    /// The names of what is applied, in the order of stages.
-    fn order(placed: &Placed) -> Vec<(i32, &str)> {
-        let mut all: Vec<_> =
-            placed.manifests.iter().map(|manifest| (Stage::of(manifest), manifest.name.as_str())).collect();
-        all.sort();
-        all.into_iter().map(|(stage, name)| (stage.wave, name)).collect()
-    }
-
-    #[test]
-    fn hooks_are_waves_around_everything_else() {
-        let placed = place(
-            vec![
-                object("ConfigMap", "settings", &[]),
-                object("ConfigMap", "late", &["argocd.argoproj.io/sync-wave: '3'"]),
-                object("ConfigMap", "early", &["holdfast.dev/wave: '-2'"]),
-                object("CustomResourceDefinition", "queues", &[]),
-                hook("Job", "migrate", "pre-install, pre-upgrade", 5),
-                hook("ServiceAccount", "migrator", "pre-install,pre-upgrade", -5),
-                hook("Job", "notify", "post-install", 0),
-                hook("Job", "check", "post-upgrade", -1),
-            ],
-            Phase::Upgrade,
-        );
-        let expected = [
-            (-4, "queues"),
-            (-4, "migrator"),
-            (-3, "migrate"),
-            (-2, "early"),
-            (0, "settings"),
-            (3, "late"),
-            (4, "check"),
-            (5, "notify"),
-        ];
-        assert_eq!(order(&placed), expected);
-        assert_eq!(placed.left_out, []);
-    }
-
-    #[test]
-    fn jobs_of_one_weight_run_one_after_the_other_by_kind_and_name() {
-        let jobs = ["b", "a"].map(|name| hook("Job", name, "pre-install", 0));
-        let others = [hook("ConfigMap", "d", "pre-install", 0), hook("Secret", "e", "pre-install", 0)];
-        let placed = place([jobs.as_slice(), others.as_slice()].concat(), Phase::Install);
-        assert_eq!(order(&placed), [(-2, "e"), (-2, "d"), (-2, "a"), (-1, "b")]);
-    }
-
-    #[test]
-    fn hooks_that_never_run_here_are_left_out_and_told() {
-        let all = vec![
-            hook("Pod", "a", "test", 0),
-            hook("Pod", "b", "test-success", 0),
-            hook("Job", "c", "pre-delete,post-rollback", 0),
-            hook("Job", "d", "post-install,post-delete", 0),
-            hook("CustomResourceDefinition", "e", "crd-install", 0),
-        ];
-        let placed = place(all, Phase::Install);
-        let left: Vec<_> = placed.left_out.iter().map(|(id, events)| format!("{id} {events}")).collect();
-        assert_eq!(left, ["Pod a test", "Pod b test-success", "Job.batch c pre-delete, post-rollback"]);
-        assert_eq!(order(&placed), [(0, "e"), (1, "d")]);
-    }
-
-    #[test]
-    fn hooks_of_upgrades_wait_for_one() {
-        let all = || vec![hook("Job", "a", "pre-upgrade", 0), hook("Job", "b", "pre-install", 0)];
-        let names = |phase| place(all(), phase).manifests.into_iter().map(|one| one.name).collect::<Vec<_>>();
-        assert_eq!(names(Phase::Install), ["b"]);
-        assert_eq!(names(Phase::Upgrade), ["a", "b"]);
-    }
-
-    #[test]
-    fn a_hook_that_runs_may_be_made_anew_and_says_when_it_goes() {
-        let policy = |policy: &str| {
-            let hook = object("Job", "a", &[&format!("'{HOOK}': pre-install"), policy]);
-            let placed = place(vec![hook], Phase::Install);
-            assert_eq!(placed.manifests[0].annotation(names::RECREATE), Some(names::ALLOWED));
-            assert_eq!(placed.manifests[0].annotation(HOOK), Some("pre-install"));
-            let goes = placed.manifests[0].annotation(names::COMPLETED) == Some(names::DELETE);
-            assert_eq!(goes, placed.hooks[0].delete.succeeded);
-            placed.hooks[0].delete
-        };
-        let [before_creation, succeeded, failed] = [true; 3];
-        assert_eq!(policy("a: b"), DeletePolicy { before_creation, ..DeletePolicy::default() });
-        let both = policy("'helm.sh/hook-delete-policy': 'hook-succeeded,hook-failed'");
-        assert_eq!(both, DeletePolicy { before_creation: false, succeeded, failed });
-    }
-
-    #[test]
-    fn a_wave_that_was_chosen_stays() {
-        let chosen = object("Job", "a", &[&format!("'{HOOK}': pre-install"), "holdfast.dev/wave: '7'"]);
-        assert_eq!(order(&place(vec![chosen], Phase::Install)), [(7, "a")]);
-    }
-}
+mod tests;

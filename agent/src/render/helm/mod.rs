@@ -113,6 +113,7 @@ pub struct Fetched {
 
 /// What a chart is rendered for. Has no `Debug`: values may be secret.
 #[derive(Clone, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of Helm, and any of them can be set")]
 pub struct Release {
     pub name: String,
     /// Makes the name, if it is empty.
@@ -126,6 +127,8 @@ pub struct Release {
     pub skip_hooks: bool,
     /// Leave out the test hooks of the chart.
     pub skip_tests: bool,
+    /// Do not check the values against the schemas of the chart.
+    pub skip_schema_validation: bool,
     /// `v1.36.1`. None: what Helm was built with.
     pub kube_version: Option<String>,
     /// `apps/v1`, `example.com/v1/Queue`. Helm adds these to what it knows.

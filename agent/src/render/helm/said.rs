@@ -159,7 +159,7 @@ mod tests {
     fn values_that_the_schema_refuses_are_told() {
         check(
             "Error: values don't meet the specifications of the schema(s) in the following chart(s):\nc:\n- at '': missing property 'b'\n- at '/replicas': got string, want integer\n\n",
-            "the chart refuses the values: c: - at '': missing property 'b' - at '/replicas': got string, want integer",
+            "the chart refuses the values: c: - at '': missing property 'b' - at '/replicas': got string, want integer; correct them, or set spec.render.helm.skipSchemaValidation to render without its values.schema.json",
         );
     }
 

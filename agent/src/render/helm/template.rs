@@ -74,14 +74,18 @@ impl Chart {
 
 fn arguments(place: &Path, release: &Release, values: &Path) -> Vec<OsString> {
     let Release { name, name_template, namespace, values: _, skip_crds, .. } = release;
-    let Release { skip_hooks, skip_tests, kube_version, api_versions, .. } = release;
+    let Release { skip_hooks, skip_tests, skip_schema_validation, kube_version, api_versions, .. } = release;
     let mut all: Vec<OsString> = vec!["template".into(), format!("--namespace={namespace}").into()];
     all.push("--values".into());
     all.push(values.into());
     if !skip_crds {
         all.push("--include-crds".into());
     }
-    let flags = [(skip_hooks, "--no-hooks"), (skip_tests, "--skip-tests")];
+    let flags = [
+        (skip_hooks, "--no-hooks"),
+        (skip_tests, "--skip-tests"),
+        (skip_schema_validation, "--skip-schema-validation"),
+    ];
     all.extend(flags.into_iter().filter(|(is_set, _)| **is_set).map(|(_, flag)| flag.into()));
     all.extend(kube_version.iter().map(|version| format!("--kube-version={version}").into()));
     all.extend(api_versions.iter().map(|version| format!("--api-versions={version}").into()));

@@ -2,7 +2,7 @@
 //!
 //! Leaves what a list is to `elements`. Pure.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use smol_str::SmolStr;
 
@@ -69,9 +69,11 @@ struct Merge<'s> {
 impl Merge<'_> {
     fn merged(&mut self, keys: &[SmolStr]) -> Step<Vec<Id>> {
         let mut rows = self.rows(keys);
+        let written = rows.clone();
         if keys.len() > 1 {
             complete(&mut rows);
         }
+        self.note_doubles(keys, &written, &rows);
         let mut new = Vec::new();
         let mut set_keys = Vec::new();
         for row in &rows {
@@ -99,17 +101,38 @@ impl Merge<'_> {
         Ok(new)
     }
 
+    /// Notes items of one list that have the same keys: only one of them is left.
+    fn note_doubles(&self, keys: &[SmolStr], written: &[Row], rows: &[Row]) {
+        if keys.iter().all(SmolStr::is_empty) {
+            return;
+        }
+        let places: HashMap<&Row, &Row> = written.iter().zip(rows).collect();
+        let lists = if self.dest == self.patch { vec![&self.dest] } else { vec![&self.dest, &self.patch] };
+        for list in lists {
+            let mut known: HashMap<&Row, Id> = HashMap::with_capacity(list.len());
+            for id in list.iter().copied() {
+                let node = &self.store.0[id];
+                let Some(row) =
+                    places.get(&row(node, keys)).filter(|row| row.iter().any(|value| !value.is_empty()))
+                else {
+                    continue;
+                };
+                if let Some(first) = known.insert(*row, id) {
+                    let (first, second) = (shown(&self.store.0[first], keys), shown(node, keys));
+                    self.walker.lose(&format!(
+                        "kustomize makes one item of {first} and {second}, so that one of them is lost: set {} in both, and not \
+                         to the same",
+                        keys.join(" and ")
+                    ));
+                }
+            }
+        }
+    }
+
     /// The values of the keys in all items, those of the patch first, each once.
     fn rows(&self, keys: &[SmolStr]) -> Vec<Row> {
-        let value = |node: &Node, key: &SmolStr| -> SmolStr {
-            match (key.is_empty(), node.get(key)) {
-                (true, _) => text(node).into(),
-                (false, Some(value)) if !value.is_empty() => text(value).into(),
-                (false, _) => SmolStr::default(),
-            }
-        };
         let items = self.patch.iter().chain(&self.dest).map(|id| &self.store.0[*id]);
-        let rows = items.map(|node| keys.iter().map(|key| value(node, key)).collect::<Row>());
+        let rows = items.map(|node| row(node, keys));
         let mut seen = HashSet::new();
         rows.filter(|row| seen.insert(row.clone())).collect()
     }
@@ -125,17 +148,20 @@ impl Merge<'_> {
             // a directive is carried out once: who is wrong is found below
             let _ = directive::of_map(map);
         }
-        let below = |error: super::Failure| error.below(&format!("[{}]", values.join(",")));
+        let name = SmolStr::from(format!("[{}]", values.join(",")));
+        let below = |error: super::Failure| error.below(&name);
         match (dest, patch) {
             (Some(dest), Some(patch)) if dest == patch => {
                 let Some(node) = new else { return Ok(None) };
-                let Some(fresh) = walker.fresh(node, shape).map_err(below)? else { return Ok(None) };
+                let Some(fresh) = walker.below(&name, || walker.fresh(node, shape)).map_err(below)? else {
+                    return Ok(None);
+                };
                 self.store.0[dest] = fresh;
                 Ok(Some(dest))
             }
             (dest, _) => {
                 let node = dest.map(|id| &mut self.store.0[id]);
-                match walker.walk(node, new, shape).map_err(below)? {
+                match walker.below(&name, || walker.walk(node, new, shape)).map_err(below)? {
                     Outcome::Same => Ok(dest),
                     Outcome::New(node) => Ok(Some(self.store.add(node))),
                     Outcome::Gone => Ok(None),
@@ -155,6 +181,26 @@ impl Merge<'_> {
             });
         }
     }
+}
+
+/// The values of the keys in an item.
+fn row(node: &Node, keys: &[SmolStr]) -> Row {
+    let value = |key: &SmolStr| -> SmolStr {
+        match (key.is_empty(), node.get(key)) {
+            (true, _) => text(node).into(),
+            (false, Some(value)) if !value.is_empty() => text(value).into(),
+            (false, _) => SmolStr::default(),
+        }
+    };
+    keys.iter().map(value).collect()
+}
+
+/// An item by its keys and its name.
+fn shown(node: &Node, keys: &[SmolStr]) -> String {
+    let name = SmolStr::new_static("name");
+    let wanted = keys.iter().chain((!keys.contains(&name)).then_some(&name));
+    let fields = wanted.filter_map(|key| Some(format!("{key}: {}", text(node.get(key)?))));
+    format!("{{{}}}", fields.collect::<Vec<_>>().join(", "))
 }
 
 /// Two rows that share a value, and differ only where one has none, become the same.

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use super::super::error::KustomizeError;
-use crate::yaml::check_text;
+use crate::yaml::{check_text, utf16};
 
 /// A part of a file, and the number of lines before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +17,9 @@ pub(super) struct Document<'a> {
 /// The text of a file, with the line ends of Unix.
 pub(super) fn text<'a>(file: &str, bytes: &'a [u8]) -> Result<Cow<'a, str>, KustomizeError> {
     let is_plain = bytes.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\n' | b'\r' | b'\t'));
+    if let Some(utf8) = utf16::to_utf8(bytes) {
+        return text(file, &utf8).map(|text| Cow::Owned(text.into_owned()));
+    }
     let text = match str::from_utf8(bytes) {
         Ok(text) if is_plain => text,
         _ => check_text(bytes).map_err(|(at, problem)| KustomizeError {

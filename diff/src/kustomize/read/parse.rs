@@ -36,14 +36,13 @@ const LONGEST_KEY: usize = 1024;
 /// The deepest nesting that is read, which is what the readers of JSON behind this can read.
 const MAX_DEPTH: usize = 120;
 
-/// Reads the first document of a text that starts after a number of lines: its node and the line of its first token. None
-/// if it has no token.
+/// Reads the first document of a text that starts after a number of lines. None if it has no token.
 pub(super) fn parse(
     text: &str,
     lines_before: u32,
     keys: Keys,
     copies: &Copies,
-) -> Result<Option<(Node, u32)>, Fail> {
+) -> Result<Option<Parsed>, Fail> {
     let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
     let cursor = Cursor::new(text, lines_before.saturating_add(1));
     let mut parser = Parser { cursor, maker: Maker::new(keys, copies), depth: 0 };
@@ -65,8 +64,17 @@ pub(super) fn parse(
     }
     let line = cursor.line;
     let made = parser.node(-1, Indentless::No)?;
-    parser.behind()?;
-    Ok(Some((made.node, line)))
+    let unread = parser.behind()?;
+    Ok(Some(Parsed { node: made.node, line, unread }))
+}
+
+/// A document.
+pub(super) struct Parsed {
+    pub node: Node,
+    /// The line of its first token.
+    pub line: u32,
+    /// The line of what follows it and is not read.
+    pub unread: Option<u32>,
 }
 
 struct Parser<'a> {
@@ -254,25 +262,25 @@ impl<'a> Parser<'a> {
     }
 
     /// Reads what comes next behind the document, as far as the original looks: what cannot be there is an error.
-    fn behind(&mut self) -> Result<(), Fail> {
+    fn behind(&mut self) -> Result<Option<u32>, Fail> {
         self.cursor.next();
         let (byte, is_alone) = (self.cursor.byte(0), self.cursor.is_gap(1));
+        let line = self.cursor.line;
         match byte {
-            _ if self.cursor.is_over() => Ok(()),
-            b'-' | b'?' if is_alone => self.must_allow_key("a list item has no place here: align it"),
-            b'|' | b'>' => block::block(&mut self.cursor, -1).map(drop),
-            b':' | b'{' | b'[' | b'}' | b']' | b',' => Ok(()),
+            _ if self.cursor.is_over() => return Ok(None),
+            b'-' | b'?' if is_alone => self.must_allow_key("a list item has no place here: align it")?,
+            b'|' | b'>' => block::block(&mut self.cursor, -1).map(drop)?,
+            b':' | b'{' | b'[' | b'}' | b']' | b',' => {}
             _ => {
                 let start = self.start();
                 let properties = self.properties()?;
                 let is_text = properties.is_empty() && byte != b'*';
                 if is_text {
-                    self.leaf(start, -1, &Properties::default(), properties).map(drop)
-                } else {
-                    Ok(())
+                    self.leaf(start, -1, &Properties::default(), properties).map(drop)?;
                 }
             }
         }
+        Ok(Some(line))
     }
 
     /// Goes one collection deeper.

@@ -26,7 +26,7 @@ fn selected(selector: serde_json::Value) -> Result<Vec<usize>, String> {
         resource("v1", "Service", "web", ""),
     ];
     let selector: Selector = serde_json::from_value(selector).expect("a selector");
-    Resources { list, grown: 0 }.select(&selector).map_err(|error| error.to_string())
+    Resources { list, ..Resources::default() }.select(&selector).map_err(|error| error.to_string())
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn the_first_name_selects_as_well_as_the_last() {
         namespace: "default".into(),
         name: "web".into(),
     });
-    let resources = Resources { list: vec![moved], grown: 0 };
+    let resources = Resources { list: vec![moved], ..Resources::default() };
     for (name, namespace, expected) in
         [("web", "", 1), ("new-web", "", 1), ("web", "new", 1), ("new-web", "default", 1), ("we", "", 0)]
     {

@@ -206,11 +206,11 @@ impl PatchStep {
     fn by_identity(&self, resources: &mut Resources, patch: &Resource) -> Result<(), KustomizeError> {
         let at = target_of(resources, patch)?;
         let resource = &mut resources.list[at];
-        match apply_strategic(resource, patch, &self.schema).map_err(|error| self.explain(error, resource))? {
-            Fate::Stays => {}
-            Fate::Goes => {
-                resources.list.remove(at);
-            }
+        let applied = apply_strategic(resource, patch, &self.schema);
+        let (fate, lost) = applied.map_err(|error| self.explain(error, resource))?;
+        resources.warnings.extend(lost);
+        if fate == Fate::Goes {
+            resources.list.remove(at);
         }
         Ok(())
     }
@@ -226,6 +226,7 @@ impl PatchStep {
         let patch = for_target(patch);
         let mut failure = None;
         let growth = Growth::default();
+        let warnings = &mut resources.warnings;
         resources.list.retain_mut(|resource| {
             if failure.is_some() || !selected.contains(resource.id()) {
                 return true;
@@ -234,9 +235,10 @@ impl PatchStep {
             let has_version = !resource.gvk().version.is_empty();
             let before = weight::bytes(resource.node());
             let applied = apply_strategic(resource, &patch, &self.schema)
-                .and_then(|fate| counted(&growth, before, resource).map(|()| fate));
+                .and_then(|applied| counted(&growth, before, resource).map(|()| applied));
             match applied {
-                Ok(fate) => {
+                Ok((fate, lost)) => {
+                    warnings.extend(lost);
                     if let (false, Node::Map(map)) = (has_version, resource.edit()) {
                         map.set("apiVersion", Node::null());
                     }
@@ -270,8 +272,13 @@ fn counted(growth: &Growth, before: usize, resource: &Resource) -> Result<(), Ku
 fn target_of(resources: &Resources, patch: &Resource) -> Result<usize, KustomizeError> {
     let wanted = patch.original_id();
     let found = resources.with_any_id(|id| id.is_same(&wanted));
+    let is_exact = |at: usize| resources.list[at].original_id().namespace == wanted.namespace;
     match found.as_slice() {
         [at] => Ok(*at),
+        // of two that only a cluster can tell apart, that with the namespace as written
+        [one, other] if resources.given && is_exact(*one) != is_exact(*other) => {
+            Ok(if is_exact(*one) { *one } else { *other })
+        }
         [] => Err(KustomizeError::at(
             &patch.origin,
             format!("there is no {wanted} to patch: correct the patch's kind, apiVersion, name or namespace"),
@@ -289,7 +296,7 @@ fn target_of(resources: &Resources, patch: &Resource) -> Result<usize, Kustomize
 /// No two resources may be called the same after a patch that changes names or kinds.
 fn check_identities(resources: &Resources) -> Result<(), KustomizeError> {
     let mut seen = HashSet::new();
-    for resource in &resources.list {
+    for resource in resources.list.iter().filter(|_| !resources.given) {
         let id = resource.id();
         if !seen.insert((&id.gvk, &id.name, id.effective_namespace())) {
             let message = format!("{id} is there twice after a patch: let the patch keep names and kinds");

@@ -21,8 +21,10 @@ fn references_among_thousands_of_resources_follow() {
             at / 100,
         );
     }
-    let mut resources =
-        Resources { list: read::resources("all.yaml", text.as_bytes()).expect("resources"), grown: 0 };
+    let mut resources = Resources {
+        list: read::resources("all.yaml", text.as_bytes()).expect("resources"),
+        ..Resources::default()
+    };
     let field_specs = defaults::built_in().name_prefix.clone();
     PrefixTransformer { prefix: "a-".into(), field_specs }.transform(&mut resources).expect("prefixes");
     let references = &defaults::built_in().name_reference;

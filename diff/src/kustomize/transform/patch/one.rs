@@ -8,7 +8,7 @@ use smol_str::SmolStr;
 
 use super::super::super::error::KustomizeError;
 use super::super::super::json6902::{self, Operations};
-use super::super::super::merge::{Merged, strategic};
+use super::super::super::merge::{Merged, strategic_noting};
 use super::super::super::node::{Map, Node, Scalar, Style, Tag};
 use super::super::super::resource::Resource;
 use super::super::super::schema::Schema;
@@ -28,12 +28,12 @@ pub(super) enum Remember {
     Nothing,
 }
 
-/// Merges a patch into a resource, whose name, namespace and kind stay unless the patch may change them.
+/// Merges a patch into a resource, whose name, namespace and kind stay unless the patch may change them. Tells what is lost.
 pub(super) fn apply_strategic(
     resource: &mut Resource,
     patch: &Resource,
     schema: &Schema,
-) -> Result<Fate, KustomizeError> {
+) -> Result<(Fate, Vec<String>), KustomizeError> {
     let kept =
         [&["kind"][..], &["metadata", "name"], &["metadata", "namespace"]].map(|path| resource.text(path));
     let [kind, name, namespace] = kept;
@@ -41,11 +41,12 @@ pub(super) fn apply_strategic(
         resource.remember_id();
     }
     let node = resource.edit();
-    let merged = strategic(node, patch.node(), schema).map_err(|error| error.or_at(&patch.origin))?;
+    let (merged, lost) =
+        strategic_noting(node, patch.node(), schema).map_err(|error| error.or_at(&patch.origin))?;
     if merged == Merged::Deleted || node.is_empty() {
-        return Ok(Fate::Goes);
+        return Ok((Fate::Goes, Vec::new()));
     }
-    let Node::Map(map) = node else { return Ok(Fate::Goes) };
+    let Node::Map(map) = node else { return Ok((Fate::Goes, Vec::new())) };
     if !patch.allow_kind_change {
         set_text(map, "kind", kind);
     }
@@ -57,7 +58,8 @@ pub(super) fn apply_strategic(
     } else if let Some(Node::Map(metadata)) = map.get_mut("metadata") {
         metadata.remove("namespace");
     }
-    Ok(Fate::Stays)
+    let place = format!("{}: {}", resource.origin, resource.id());
+    Ok((Fate::Stays, lost.into_iter().map(|lost| format!("{place}: {lost}")).collect()))
 }
 
 fn metadata<'a>(map: &'a mut Map, origin: &crate::object::Origin) -> Result<&'a mut Map, KustomizeError> {

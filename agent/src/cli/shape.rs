@@ -1,0 +1,183 @@
+//! What does not fit in an object that a verb reads from a file: unknown and missing fields, wrong types and values, as the
+//! API server would refuse them, each with its line.
+//!
+//! Checks against the schema of the CustomResourceDefinition; its CEL rules are left to the API server. Pure.
+
+use holdfast_diff::yaml::near::nearest;
+use holdfast_diff::yaml::{NodeId, Tree};
+use serde_json::{Map, Value};
+
+/// A mistake: the line, and what is wrong with which field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Misfit {
+    /// From 1; none if the object is not in the tree.
+    pub line: Option<u32>,
+    pub message: String,
+}
+
+/// All that does not fit in an object that stands at a node of a tree.
+pub fn misfits(object: &Value, schema: &Value, tree: &Tree<'_>, node: Option<NodeId>) -> Vec<Misfit> {
+    let mut check = Check { tree, found: Vec::new() };
+    if let Some(fields) = object.as_object() {
+        // every object has these, whatever its schema says
+        let own = |name: &str| !matches!(name, "apiVersion" | "kind" | "metadata");
+        let fields = fields.iter().filter(|(name, _)| own(name));
+        let fields: Map<String, Value> = fields.map(|(name, value)| (name.clone(), value.clone())).collect();
+        check.fields(&fields, schema, &Place { path: String::new(), node, line: check.line(node) });
+    }
+    check.found.sort_by_key(|misfit| misfit.line);
+    check.found
+}
+
+struct Check<'t> {
+    tree: &'t Tree<'t>,
+    found: Vec<Misfit>,
+}
+
+/// Where a value is: its path, and its node if it has one.
+struct Place {
+    path: String,
+    node: Option<NodeId>,
+    line: Option<u32>,
+}
+
+impl Check<'_> {
+    fn line(&self, node: Option<NodeId>) -> Option<u32> {
+        self.tree.node(node?).map(|node| node.line)
+    }
+
+    fn wrong(&mut self, line: Option<u32>, path: &str, problem: &str) {
+        self.found.push(Misfit { line, message: format!("{path}: {problem}") });
+    }
+
+    fn value(&mut self, value: &Value, schema: &Value, place: &Place) {
+        if value.is_null() && schema["nullable"] == true {
+            return;
+        }
+        if schema["x-kubernetes-int-or-string"] == true {
+            if !(value.is_string() || value.is_i64() || value.is_u64()) {
+                self.wrong(
+                    place.line,
+                    &place.path,
+                    &format!("must be a number or a string, but is {}", is(value)),
+                );
+            }
+            return;
+        }
+        let expected = schema["type"].as_str().unwrap_or_default();
+        if !fits(value, expected) {
+            let quote = if expected == "string" && (value.is_number() || value.is_boolean()) {
+                "; quote it"
+            } else {
+                ""
+            };
+            let problem = format!("must be {}, but is {}{quote}", name(expected), is(value));
+            return self.wrong(place.line, &place.path, &problem);
+        }
+        match value {
+            Value::Object(fields) => self.fields(fields, schema, place),
+            Value::Array(items) => self.items(items, schema, place),
+            _ => self.scalar(value, schema, place),
+        }
+    }
+
+    fn fields(&mut self, fields: &Map<String, Value>, schema: &Value, place: &Place) {
+        let known = schema["properties"].as_object();
+        let others = &schema["additionalProperties"];
+        let takes_all = schema["x-kubernetes-preserve-unknown-fields"] == true || known.is_none();
+        for (name, value) in fields {
+            let entry = place.node.and_then(|node| self.tree.entry(node, name));
+            let line = entry.map_or(place.line, |(key, _)| self.line(Some(key)));
+            let path = if place.path.is_empty() { name.clone() } else { format!("{}.{name}", place.path) };
+            let below = Place { path, node: entry.map(|(_, value)| value), line };
+            match known.and_then(|known| known.get(name)) {
+                Some(schema) => self.value(value, schema, &below),
+                None if others.is_object() => self.value(value, others, &below),
+                None if takes_all => {}
+                None => {
+                    let near = known.and_then(|known| nearest(name, known.keys()));
+                    let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+                    self.wrong(line, &below.path, &format!("there is no such field{hint}"));
+                }
+            }
+        }
+        for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            if !fields.contains_key(name) {
+                let path =
+                    if place.path.is_empty() { name.to_owned() } else { format!("{}.{name}", place.path) };
+                self.wrong(place.line, &path, "is missing; add it");
+            }
+        }
+    }
+
+    fn items(&mut self, items: &[Value], schema: &Value, place: &Place) {
+        if let Some(most) = schema["maxItems"].as_u64().filter(|most| items.len() as u64 > *most) {
+            self.wrong(place.line, &place.path, &format!("has more than {most} items"));
+        }
+        for (index, item) in items.iter().enumerate() {
+            let node = place.node.and_then(|node| self.tree.item(node, index));
+            let line = self.line(node).or(place.line);
+            let path = format!("{}[{index}]", place.path);
+            self.value(item, &schema["items"], &Place { path, node, line });
+        }
+    }
+
+    fn scalar(&mut self, value: &Value, schema: &Value, place: &Place) {
+        if let Some(values) = schema["enum"].as_array().filter(|values| !values.contains(value)) {
+            let values: Vec<&str> = values.iter().filter_map(Value::as_str).collect();
+            self.wrong(
+                place.line,
+                &place.path,
+                &format!("must be one of {}, but is {value}", values.join(", ")),
+            );
+        }
+        let length = value.as_str().map_or(0, |text| text.chars().count() as u64);
+        if let Some(most) = schema["maxLength"].as_u64().filter(|most| length > *most) {
+            self.wrong(place.line, &place.path, &format!("is longer than {most} characters"));
+        }
+        if let (Some(least), Some(found)) = (schema["minimum"].as_f64(), value.as_f64())
+            && found < least
+        {
+            self.wrong(place.line, &place.path, &format!("must be at least {least}, but is {value}"));
+        }
+        if let (Some(pattern), Some(text)) = (schema["pattern"].as_str(), value.as_str())
+            && regex::Regex::new(pattern).is_ok_and(|pattern| !pattern.is_match(text))
+        {
+            self.wrong(place.line, &place.path, &format!("must match {pattern}, but is {value}"));
+        }
+    }
+}
+
+fn fits(value: &Value, expected: &str) -> bool {
+    match expected {
+        "object" => value.is_object(),
+        "array" => value.is_array(),
+        "string" => value.is_string(),
+        "boolean" => value.is_boolean(),
+        "integer" => value.is_i64() || value.is_u64(),
+        "number" => value.is_number(),
+        _ => true,
+    }
+}
+
+fn name(expected: &str) -> &str {
+    match expected {
+        "object" => "a mapping",
+        "array" => "a list",
+        "string" => "a string",
+        "boolean" => "true or false",
+        "integer" => "a whole number",
+        _ => "a number",
+    }
+}
+
+fn is(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a mapping",
+    }
+}
