@@ -189,7 +189,7 @@ fn patch(input: &Input) -> Result<(), String> {
         strategic_merge([("patch.yaml", text.as_str())], &schema),
     ];
     for step in steps.into_iter().flatten() {
-        let mut resources = Resources { list: objects.clone(), grown: 0 };
+        let mut resources = Resources { list: objects.clone(), ..Resources::default() };
         if step.transform(&mut resources).is_err() {
             continue;
         }
