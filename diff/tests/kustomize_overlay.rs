@@ -50,7 +50,7 @@ fn patch(text: &str, target: &Value) -> Value {
 }
 
 fn labelled(kind: &str) -> Value {
-    let text = format!("[{{op: add, path: /metadata/labels, value: {{by: overlay}}}}]\n# {kind}");
+    let text = format!("- {{op: add, path: /metadata/labels, value: {{by: overlay}}}}\n# {kind}");
     patch(&text, &json!({"kind": kind}))
 }
 
@@ -178,7 +178,7 @@ fn a_mistake_names_the_options_of_the_sync() {
     let said = laid(&patch(one, &Value::Null), &[config_map("a")]).err().unwrap_or_default();
     assert!(said.starts_with("spec.render: ") && said.contains("nobody"), "{said}");
     let said = laid(
-        &json!({"patches": [{"patch": "[{op: remove, path: /x}]", "target": {"kind": "ConfigMap"}}]}),
+        &json!({"patches": [{"patch": "- {op: remove, path: /x}", "target": {"kind": "ConfigMap"}}]}),
         &[config_map("a")],
     );
     assert!(

@@ -105,7 +105,7 @@ data:
     ]);
     let options = json!({
         "kustomize": {"images": [{"name": "web", "newTag": "2"}]},
-        "helm": {"patches": [{"patch": "[{op: add, path: /metadata/labels, value: {x: \"${name}\"}}]", "target": {"kind": "ConfigMap"}}]},
+        "helm": {"patches": [{"patch": "- {op: add, path: /metadata/labels, value: {x: \"${name}\"}}", "target": {"kind": "ConfigMap"}}]},
         "substitute": {"vars": {"name": "web"}},
     });
     let found = rendered(&files, &options).map(|rendered| rendered.objects).map_err(|error| error.clone());
