@@ -55,11 +55,12 @@ fn some_inputs_break_no_reader() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The histories are the same in each run, as far as they come in a minute.
+/// The histories are the same in each run, as far as they begin within a minute.
 #[test]
 fn a_minute_of_histories_finds_nothing() -> anyhow::Result<()> {
     let output = Command::new(env!("CARGO_BIN_EXE_fuzz"))
-        .args(["histories", "--seed", "7", "--minutes", "1", "--parallel", "4", "--shrink", "0"])
+        .args(["histories", "--seed", "7", "--from", "12", "--count", "60"])
+        .args(["--minutes", "1", "--parallel", "4", "--shrink", "0"])
         .output()?;
     // The histories that failed are on stderr, with what was expected.
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

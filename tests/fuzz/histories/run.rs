@@ -302,7 +302,15 @@ impl Run<'_> {
         for name in self.names() {
             let arguments =
                 ["plan", name, "-n", self.namespace, "--exit-code", "--agent-namespace", "default"];
-            let planned = holdfast(&self.stage.cluster.kubeconfig(), &arguments).await?;
+            let mut planned = holdfast(&self.stage.cluster.kubeconfig(), &arguments).await?;
+            // On a busy machine the API server may not answer in time.
+            for _ in 0..5 {
+                if !String::from_utf8_lossy(&planned.stderr).contains("client error (Connect)") {
+                    break;
+                }
+                self.stage.beat().await?;
+                planned = holdfast(&self.stage.cluster.kubeconfig(), &arguments).await?;
+            }
             if planned.status.code() != Some(0) {
                 let text = [planned.stdout, planned.stderr].concat();
                 return Ok(Some(violation("plan", String::from_utf8_lossy(&text).into_owned())));

@@ -36,7 +36,7 @@ impl Case<'_> {
                 if self.canon_at(id, &path) == Some(have) || self.written(id, &path, later.since) {
                     continue;
                 }
-                if self.drifts(id, &path) {
+                if self.drifts(id, &path) || self.is_stuck(id, &path) {
                     continue;
                 }
                 let text = format!("git does not say it any more, it is {}", show(Some(have)));
@@ -47,6 +47,13 @@ impl Case<'_> {
             }
         }
         found
+    }
+
+    /// True if a path cannot be removed, and others may own it too: then its value stays.
+    fn is_stuck(&self, id: &Id, path: &Path) -> bool {
+        let aspects = &self.world.kind(id.slot).aspects;
+        let mut fixed = aspects.iter().filter(|aspect| aspect.fixed).flat_map(|aspect| &aspect.roots);
+        fixed.any(|root| path.starts_with(root)) && self.world.writes.iter().any(|wrote| wrote.id == *id)
     }
 
     /// True if somebody wrote this path since then.
@@ -88,9 +95,11 @@ impl Case<'_> {
             });
         }
         let live = live.filter(|live| live["metadata"]["deletionTimestamp"].is_null() && !is_kept(live))?;
+        // What never became a member is not ours to delete.
+        let is_foreign = self.may_be_unmarked() && !is_marked(live);
         // While a write waits for an approval, nothing is deleted.
         let waits = world.mode.gated && (0..self.seen.syncs.len()).any(|sync| self.awaits(sync));
-        (!by_others && !waits && !self.told(id, &[]) && !self.is_needed(id, last)).then(|| {
+        (!by_others && !is_foreign && !waits && !self.told(id, &[]) && !self.is_needed(id, last)).then(|| {
             let text = format!("git does not have it any more: {}", live["metadata"]["uid"]);
             violation("not gone", id, &[], text)
         })
