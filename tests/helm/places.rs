@@ -432,6 +432,31 @@ async fn a_chart_in_git_gets_what_it_is_made_of() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn a_vendored_chart_is_found_by_the_name_in_its_own_file() -> anyhow::Result<()> {
+    let bench = Bench::make()?;
+    let folder = repository(&bench, &["1.0.0"])?;
+    let server = Server::start(&folder, None).await?;
+    let depends = format!("- {{name: web, version: ^1, repository: '{}'}}\n", server.url);
+    let charts = bench.root().join("app/charts");
+    // An archive that is not named after its chart.
+    std::fs::create_dir_all(&charts)?;
+    std::fs::copy(folder.join("web-1.0.0.tgz"), charts.join("vendored.tgz"))?;
+    assert!(app(&bench, &depends).await?.contains("a: \"1.0.0\""));
+    // A folder that is not.
+    std::fs::remove_file(charts.join("vendored.tgz"))?;
+    bench.write("app/charts/web-vendored/Chart.yaml", "apiVersion: v2\nname: web\nversion: 1.5.0\n")?;
+    bench.write("app/charts/web-vendored/templates/a.yaml", "a: vendored")?;
+    assert!(app(&bench, &depends).await?.contains("a: vendored"));
+    assert_eq!(server.paths(), [""; 0]);
+    // Another chart under its name does not stand for it, and stays.
+    std::fs::rename(charts.join("web-vendored"), charts.join("web"))?;
+    bench.write("app/charts/web/Chart.yaml", "apiVersion: v2\nname: other\nversion: 1.5.0\n")?;
+    let both = app(&bench, &depends).await?;
+    assert!(both.contains("a: vendored") && both.contains("a: \"1.0.0\""), "{both}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_chart_in_git_is_made_of_others_beside_it() -> anyhow::Result<()> {
     let bench = Bench::make()?;
     bench.chart("library/common", "1.4.0", &[("templates/a.yaml", &config_map("{{ .Chart.Name }}"))])?;

@@ -60,6 +60,41 @@ pub fn entries_within(name: &str, archive: &[u8], limit: u64) -> Result<Vec<Entr
     Ok(found)
 }
 
+/// The bytes of `Chart.yaml` of an archive, if they come before so many bytes, and how many bytes were unpacked for it.
+pub fn chart(archive: &[u8], limit: u64) -> (Option<Vec<u8>>, u64) {
+    let mut reader = tar::Archive::new(Counted { inner: GzDecoder::new(archive).take(limit), read: 0 });
+    let mut find = || {
+        for entry in reader.entries().ok()? {
+            let mut entry = entry.ok()?;
+            let path = path(&entry.path_bytes()).ok();
+            let below = path.as_deref().and_then(|path| path.split_once('/'));
+            if entry.header().entry_type().is_file() && below.is_some_and(|(_, below)| below == "Chart.yaml")
+            {
+                let mut bytes = Vec::new();
+                entry.by_ref().take(FILE).read_to_end(&mut bytes).ok()?;
+                return Some(bytes);
+            }
+        }
+        None
+    };
+    let found = find();
+    (found, reader.into_inner().read)
+}
+
+/// Counts what is read.
+struct Counted<R> {
+    inner: R,
+    read: u64,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.read += count as u64;
+        Ok(count)
+    }
+}
+
 /// Writes files below a folder. The first part of each path, the chart's name, is left off.
 pub fn unpack(entries: &[Entry], folder: &Path) -> Result<(), HelmError> {
     let failed = HelmError::io("unpack a chart");

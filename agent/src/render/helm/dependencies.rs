@@ -2,6 +2,7 @@
 //!
 //! Leaves fetching to the `Runner`. I/O: disk, HTTP.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use holdfast_diff::files::join;
@@ -10,7 +11,7 @@ use holdfast_diff::range;
 use super::archive::{self, Entry};
 use super::fetch::Archive;
 use super::metadata::{self, Dependency, Metadata};
-use super::{ChartSource, Fetched, HelmError, Login, Runner, tree};
+use super::{ChartSource, Fetched, HelmError, Login, Runner, tree, vendored};
 
 /// How deep charts may be made of charts of the tree.
 const DEPTH: usize = 8;
@@ -42,12 +43,13 @@ pub async fn complete(
     files: &mut Vec<Entry>,
     depth: usize,
 ) -> Result<Added, HelmError> {
-    let missing = missing(files, metadata)?;
+    let (missing, mut there) = missing(files, metadata).await?;
     let mut added = Added { any: !missing.is_empty(), fetched: Vec::new() };
     for dependency in missing {
         // One chart can be there twice, under two aliases.
-        if !is_there(files, &dependency.name) {
-            let (found, fetched) = Box::pin(fetch(runner, folder, place, &dependency, depth)).await?;
+        if there.insert(dependency.name.clone()) {
+            let (mut found, fetched) = Box::pin(fetch(runner, folder, place, &dependency, depth)).await?;
+            make_room(files, &mut found);
             files.extend(found);
             added.fetched.extend(fetched);
             let bytes: u64 = files.iter().map(|file| file.bytes.len() as u64).sum();
@@ -65,29 +67,53 @@ pub async fn complete(
     Ok(added)
 }
 
-/// The dependencies that are not there, with the versions that are locked.
-fn missing(files: &[Entry], metadata: &Metadata) -> Result<Vec<Dependency>, HelmError> {
-    let text = |name: &str| files.iter().find(|file| file.path == format!("chart/{name}"));
-    let (mut missing, lock) = match text("requirements.yaml") {
+/// The dependencies that are not there, with the versions that are locked, and the names of the charts that are there.
+async fn missing(
+    files: &mut Vec<Entry>,
+    metadata: &Metadata,
+) -> Result<(Vec<Dependency>, BTreeSet<String>), HelmError> {
+    let text =
+        |files: &[Entry], name: &str| files.iter().position(|file| file.path == format!("chart/{name}"));
+    let (mut missing, lock) = match text(files, "requirements.yaml") {
         Some(old) if metadata.dependencies.is_empty() => {
-            (metadata::dependencies("requirements.yaml", &old.bytes)?, "requirements.lock")
+            (metadata::dependencies("requirements.yaml", &files[old].bytes)?, "requirements.lock")
         }
         _ => (metadata.dependencies.clone(), "Chart.lock"),
     };
-    missing.retain(|one| !is_there(files, &one.name));
-    if let Some(file) = text(lock) {
-        metadata::lock(lock, &mut missing, &metadata::dependencies(lock, &file.bytes)?)?;
+    if missing.is_empty() {
+        return Ok((missing, BTreeSet::new()));
     }
-    Ok(missing)
+    // Archives are unpacked for it.
+    let all = std::mem::take(files);
+    let (all, there) = tokio::task::spawn_blocking(move || {
+        let there = vendored::names(&all);
+        (all, there)
+    })
+    .await
+    .map_err(|error| HelmError::Io { doing: "read a chart", said: error.to_string() })?;
+    *files = all;
+    missing.retain(|one| !there.contains(&one.name));
+    if let Some(at) = text(files, lock) {
+        metadata::lock(lock, &mut missing, &metadata::dependencies(lock, &files[at].bytes)?)?;
+    }
+    Ok((missing, there))
 }
 
-/// True if `charts/` has a chart of this name, as a folder or as an archive.
-fn is_there(files: &[Entry], name: &str) -> bool {
-    files.iter().filter_map(|file| file.path.strip_prefix("chart/charts/")).any(|below| {
-        let version = below.strip_prefix(name).and_then(|rest| rest.strip_suffix(".tgz")?.strip_prefix('-'));
-        let archive = version.is_some_and(|version| range::version(version).is_some());
-        archive || below.strip_suffix("/Chart.yaml") == Some(name)
-    })
+/// Renames what was found where `charts/` has another chart under its name already: Helm finds charts by what is in them.
+fn make_room(files: &[Entry], found: &mut [Entry]) {
+    const CHARTS: &str = "chart/charts/";
+    let top = |path: &str| {
+        path.strip_prefix(CHARTS).and_then(|below| below.split('/').next()).map(ToOwned::to_owned)
+    };
+    let taken: BTreeSet<String> = files.iter().filter_map(|file| top(&file.path)).collect();
+    for file in found {
+        let Some(name) = top(&file.path).filter(|name| taken.contains(name)) else { continue };
+        let free = (1..=taken.len() + 1)
+            .map(|number| format!("holdfast-{number}-{name}"))
+            .find(|free| !taken.contains(free));
+        let below = &file.path[CHARTS.len() + name.len()..];
+        file.path = format!("{CHARTS}{}{below}", free.unwrap_or(name));
+    }
 }
 
 /// The files of one dependency, below `chart/charts/`, and what was fetched for it.
@@ -223,11 +249,21 @@ mod tests {
     }
 
     #[test]
-    fn what_charts_has_is_found() {
+    fn what_is_added_takes_the_place_of_no_other_chart() {
         let of = |path: &str| Entry { path: format!("chart/charts/{path}"), bytes: Vec::new() };
-        let files =
-            [of("redis-1.2.3.tgz"), of("common/Chart.yaml"), of("mysql-ha-1.0.0.tgz"), of("x/y/Chart.yaml")];
-        let there = ["redis", "common", "mysql-ha", "mysql", "x", "y"].map(|name| is_there(&files, name));
-        assert_eq!(there, [true, true, true, false, false, false]);
+        let files = [of("cache/Chart.yaml"), of("web-1.0.0.tgz")];
+        let mut found =
+            [of("cache/Chart.yaml"), of("cache/templates/a.yaml"), of("web-1.0.0.tgz"), of("db/Chart.yaml")];
+        make_room(&files, &mut found);
+        let paths: Vec<_> = found.iter().map(|file| file.path.trim_start_matches("chart/charts/")).collect();
+        assert_eq!(
+            paths,
+            [
+                "holdfast-1-cache/Chart.yaml",
+                "holdfast-1-cache/templates/a.yaml",
+                "holdfast-1-web-1.0.0.tgz",
+                "db/Chart.yaml"
+            ]
+        );
     }
 }

@@ -34,6 +34,12 @@ pub fn chart(file: &str, text: &[u8]) -> Result<Metadata, HelmError> {
     Ok(Metadata { name: of("name")?, version: of("version")?, dependencies: dependencies(file, text)? })
 }
 
+/// The name of a chart, if it can be read.
+pub fn name(text: &[u8]) -> Option<String> {
+    let value = document("Chart.yaml", text).ok()?;
+    value.get("name").map(plain).filter(|name| !name.is_empty())
+}
+
 /// Reads the `dependencies` of `Chart.yaml`, `Chart.lock`, `requirements.yaml` and `requirements.lock`.
 pub fn dependencies(file: &str, text: &[u8]) -> Result<Vec<Dependency>, HelmError> {
     let value = document(file, text)?;
@@ -47,7 +53,8 @@ pub fn dependencies(file: &str, text: &[u8]) -> Result<Vec<Dependency>, HelmErro
         let dependency =
             Dependency { name: of("name"), version: of("version"), repository: of("repository") };
         // The name is a part of a path.
-        let is_name = !dependency.name.is_empty() && !dependency.name.contains(['/', '\\', '.']);
+        let name = &dependency.name;
+        let is_name = !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\']);
         if is_name {
             Ok(dependency)
         } else {

@@ -21,6 +21,7 @@ mod scan;
 mod template;
 mod tree;
 mod values;
+mod vendored;
 mod volatile;
 mod web;
 
