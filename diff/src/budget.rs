@@ -23,7 +23,15 @@ pub enum Resource {
     Objects,
     /// Bytes of memory of these objects, counted roughly, each time that they are read or grow.
     Memory,
+    /// What is done to the objects: each rule of a transformer counts once for each object that it is tried on, and more
+    /// where it changes one.
+    Work,
+    /// Bytes of files that generators put into ConfigMaps and Secrets, each time that one does.
+    Generated,
 }
+
+/// What is done to objects in one render, or in one step of it.
+pub const WORK: u64 = 20_000_000;
 
 /// The most of each that a render may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +41,8 @@ pub struct Limits {
     pub kustomizations: u64,
     pub objects: u64,
     pub memory: u64,
+    pub work: u64,
+    pub generated: u64,
 }
 
 impl Default for Limits {
@@ -43,6 +53,8 @@ impl Default for Limits {
             kustomizations: 2_000,
             objects: 100_000,
             memory: 1024 * 1024 * 1024,
+            work: WORK,
+            generated: 64 * 1024 * 1024,
         }
     }
 }
@@ -55,6 +67,8 @@ impl Limits {
             Resource::Kustomizations => self.kustomizations,
             Resource::Objects => self.objects,
             Resource::Memory => self.memory,
+            Resource::Work => self.work,
+            Resource::Generated => self.generated,
         }
     }
 }
@@ -87,6 +101,14 @@ fn said(resource: Resource, limit: u64) -> String {
             "the objects of the render take more than {limit} bytes of memory: use fewer aliases and shorter variables, \
              or split it into several Syncs"
         ),
+        Resource::Work => format!(
+            "patches, replacements and transformers are applied to objects more than {limit} times in this render: use \
+             fewer of them, select fewer objects, or split it into several Syncs"
+        ),
+        Resource::Generated => format!(
+            "generators put more than {limit} bytes of files into ConfigMaps and Secrets: each takes 1 MiB at most, so use \
+             fewer or smaller files"
+        ),
     }
 }
 
@@ -94,7 +116,7 @@ fn said(resource: Resource, limit: u64) -> String {
 #[derive(Debug, Default)]
 pub struct Budget {
     limits: Limits,
-    taken: [Cell<u64>; 5],
+    taken: [Cell<u64>; 7],
 }
 
 impl Budget {

@@ -274,3 +274,64 @@ fn steps_of_bases_share_one_budget() {
     let said = build(&table, "", &Options::default()).map(|_| "it built").map_err(|error| error.to_string());
     assert!(said.as_ref().is_err_and(|said| said.contains("bytes of memory")), "{said:?}");
 }
+
+#[test]
+fn what_is_done_to_objects_is_counted_before_it_is_done() {
+    let objects = maps(1500);
+    let any = "{kind: ConfigMap}";
+    let names = |kind: &str| each(2500, |at| format!("- {{name: n{at}, {kind}}}\n"));
+    let images = format!("images:\n{}", names("newTag: x"));
+    let replicas = format!("replicas:\n{}", names("count: 1"));
+    let labels = format!("labels:\n{}", each(2000, |at| format!("- pairs: {{l{at}: x}}\n")));
+    let add = |at: usize| format!("[{{\"op\": \"add\", \"path\": \"/data/k{at}\", \"value\": \"v\"}}]");
+    let patches = each(2000, |at| format!("- {{target: {any}, patch: '{}'}}\n", add(at)));
+    let replacements = each(2000, |at| {
+        format!(
+            "- {{sourceValue: a, targets: [{{select: {any}, fieldPaths: [data.b{at}], options: {{create: true}}}}]}}\n"
+        )
+    });
+    let specs = each(9000, |at| format!("- {{path: a/b{at}/c, create: true}}\n"));
+    for (name, fields, line) in [
+        ("images", images, "kustomization.yaml:"),
+        ("replicas", replicas, "kustomization.yaml:"),
+        ("labels", labels, "kustomization.yaml:"),
+        ("patches", format!("patches:\n{patches}"), ".yaml:"),
+        ("replacements", format!("replacements:\n{replacements}"), "kustomization.yaml:2"),
+        (
+            "field specs",
+            "configurations: [c.yaml]\ncommonLabels: {a: b}\n".to_owned(),
+            "kustomization.yaml:3",
+        ),
+    ] {
+        let files = [
+            ("kustomization.yaml", format!("resources: [all.yaml]\n{fields}")),
+            ("all.yaml", objects.clone()),
+            ("c.yaml", format!("commonLabels:\n{specs}")),
+        ];
+        check(name, &files, &[line, "are applied to objects more than"]);
+    }
+}
+
+#[test]
+fn lists_that_are_merged_and_generators_are_counted_too() {
+    let env = each(9000, |at| format!("{{name: e{at}}},"));
+    let pod = format!(
+        "apiVersion: v1\nkind: Pod\nmetadata: {{name: p}}\nspec: {{containers: [{{name: a, env: [{env}]}}]}}\n"
+    );
+    let files = [
+        ("kustomization.yaml", "resources: [p.yaml]\npatches:\n- path: q.yaml\n- path: q.yaml\n".to_owned()),
+        ("p.yaml", pod.clone()),
+        ("q.yaml", pod),
+    ];
+    check("a list", &files, &["q.yaml:", "are applied to objects more than"]);
+    let text = "x".repeat(300_000);
+    let keys = each(400, |at| format!("  - k{at}=big.txt\n"));
+    let files = [
+        ("kustomization.yaml", format!("configMapGenerator:\n- name: g\n  files:\n{keys}")),
+        ("big.txt", text.clone()),
+    ];
+    check("keys", &files, &["kustomization.yaml:2", "generators put more than"]);
+    let many = each(400, |at| format!("- {{name: g{at}, files: [big.txt]}}\n"));
+    let files = [("kustomization.yaml", format!("secretGenerator:\n{many}")), ("big.txt", text)];
+    check("generators", &files, &["kustomization.yaml:", "generators put more than"]);
+}

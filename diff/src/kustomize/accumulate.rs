@@ -11,7 +11,7 @@ use super::error::KustomizeError;
 use super::id::{Gvk, ResId};
 use super::node::{Map, Node, Scalar};
 use super::resource::{Behavior, Resource};
-use super::resources::Resources;
+use super::resources::{COMPARED, Resources};
 use super::transform::vars::VarSet;
 
 /// What a kustomization and its bases have made so far.
@@ -51,6 +51,7 @@ impl Resources {
         if resources.len() < MANY {
             return resources.into_iter().try_for_each(|resource| self.append(resource));
         }
+        self.work.take(self.list.len() + resources.len())?;
         let mut known: HashSet<_> = self.list.iter().map(|there| key(there.id())).collect();
         for resource in resources {
             if known.insert(key(resource.id())) {
@@ -64,6 +65,7 @@ impl Resources {
 
     /// Takes a generated resource: as a new one, or into that whose name it has or had.
     pub fn absorb(&mut self, mut resource: Resource) -> Result<(), KustomizeError> {
+        self.work.take(self.list.len() / COMPARED).map_err(|error| error.or_at(&resource.origin))?;
         let found = self.with_any_id(|id| id.is_same(resource.id()));
         let at = match (&found[..], resource.behavior) {
             ([], Behavior::Merge | Behavior::Replace) => {

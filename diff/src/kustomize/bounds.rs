@@ -5,7 +5,9 @@
 
 use std::cell::Cell;
 
+use super::error::KustomizeError;
 use super::node::Node;
+use crate::budget::{Exceeded, Resource, WORK};
 use crate::weight::{Tree, bytes, levels};
 
 /// Levels of an object, as many as one that is read may have.
@@ -58,6 +60,32 @@ impl Growth {
     pub fn bytes(&self) -> usize {
         self.0.get()
     }
+}
+
+/// What one step may still do to all resources, counted before it is done.
+#[derive(Clone, Debug, Default)]
+pub struct Work(Cell<usize>);
+
+impl Work {
+    /// Counts what is about to be done: one for a look at a resource or a value.
+    pub fn take(&self, amount: usize) -> Result<(), KustomizeError> {
+        self.0.set(self.0.get().saturating_add(amount));
+        if self.0.get() as u64 <= WORK {
+            return Ok(());
+        }
+        Err(KustomizeError::new(Exceeded { resource: Resource::Work, limit: WORK }.to_string()))
+    }
+
+    /// What was done since this was last asked.
+    pub fn done(&self) -> usize {
+        self.0.take()
+    }
+}
+
+/// What it takes to change something of this size: its parts are gone through.
+pub fn effort(value: &impl Tree) -> usize {
+    const PART: usize = 256;
+    10 + bytes(value) / PART
 }
 
 /// Refuses a part of a name that is longer than any name: it would be written into each object.

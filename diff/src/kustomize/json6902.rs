@@ -46,6 +46,10 @@ impl Operations {
         list.map(|list| Self { list }).ok_or_else(|| KustomizeError::in_file(file, message))
     }
 
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }

@@ -16,6 +16,9 @@ use crate::weight;
 /// How many kustomizations can stand within each other. The original has no limit but its memory.
 const DEEPEST: usize = 40;
 
+/// What it takes to read a resource, measured in rules that are tried on one.
+const READ: usize = 50;
+
 /// Which files a kustomization may read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LoadRestrictions {
@@ -67,7 +70,8 @@ impl<'a> Loader<'a> {
     pub fn count(&self, resources: &[Resource]) -> Result<(), KustomizeError> {
         self.spend(Taken::Objects, resources.len())?;
         let memory = resources.iter().map(|resource| weight::bytes(resource.node())).sum();
-        self.spend(Taken::Memory, memory)
+        self.spend(Taken::Memory, memory)?;
+        self.spend(Taken::Work, resources.len() * READ)
     }
 
     pub fn warn(&self, warning: String) {

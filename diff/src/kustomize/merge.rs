@@ -13,6 +13,7 @@ use std::collections::HashSet;
 
 use smol_str::SmolStr;
 
+use super::bounds::Work;
 use super::error::KustomizeError;
 use super::node::{Map, Node};
 use super::schema::{Schema, Shape};
@@ -33,17 +34,19 @@ pub enum Merged {
 ///
 /// Where patch and resource have values of different kinds at one place, and for unknown directives.
 pub fn strategic(dest: &mut Node, patch: &Node, schema: &Schema) -> Result<Merged, KustomizeError> {
-    strategic_noting(dest, patch, schema).map(|(merged, _)| merged)
+    strategic_noting(dest, patch, schema, &Work::default()).map(|(merged, _)| merged)
 }
 
-/// As [`strategic`]; tells, too, which items of lists become one, so that all but one of them are lost.
+/// As [`strategic`], counting what is done; tells, too, which items of lists become one, so that all but one of them are
+/// lost.
 pub fn strategic_noting(
     dest: &mut Node,
     patch: &Node,
     schema: &Schema,
+    work: &Work,
 ) -> Result<(Merged, Vec<String>), KustomizeError> {
     let notes = RefCell::default();
-    let merged = merged(dest, patch, Walker { schema, notes: &notes })?;
+    let merged = merged(dest, patch, Walker { schema, notes: &notes, work })?;
     Ok((merged, notes.into_inner().lost))
 }
 
@@ -93,6 +96,7 @@ impl Failure {
 struct Walker<'s> {
     schema: &'s Schema,
     notes: &'s RefCell<Notes>,
+    work: &'s Work,
 }
 
 /// Where a merge is, and what it lost.

@@ -56,4 +56,9 @@ pub use select::Selector;
 /// A step of a build that changes resources.
 pub trait Transform {
     fn transform(&self, resources: &mut Resources) -> Result<(), KustomizeError>;
+
+    /// How many rules are tried on each resource.
+    fn rules(&self) -> usize {
+        1
+    }
 }

@@ -2,10 +2,13 @@
 //!
 //! Pure.
 
-use super::bounds::Growth;
+use super::bounds::{Growth, Work};
 use super::error::KustomizeError;
 use super::id::ResId;
 use super::resource::Resource;
+
+/// How many identities are compared by the time that one rule is tried on a resource.
+pub(super) const COMPARED: usize = 8;
 
 /// Resources in the order in which they were read.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +21,8 @@ pub struct Resources {
     pub given: bool,
     /// What a step lost, to be told.
     pub warnings: Vec<String>,
+    /// What was done to them since this was last asked for.
+    pub work: Work,
 }
 
 impl Resources {
@@ -28,6 +33,7 @@ impl Resources {
 
     /// Appends a resource whose identity is new.
     pub fn append(&mut self, resource: Resource) -> Result<(), KustomizeError> {
+        self.work.take(self.list.len() / COMPARED).map_err(|error| error.or_at(&resource.origin))?;
         let same = self.list.iter().find(|there| there.id().is_same(resource.id()));
         if let Some(there) = same.filter(|_| !self.given) {
             return Err(KustomizeError::at(

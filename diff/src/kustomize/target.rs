@@ -31,6 +31,9 @@ use crate::object::Origin;
 /// The annotation of what is for tools only.
 const LOCAL: &str = "config.kubernetes.io/local-config";
 
+/// How many fields that hold names there are for each that a resource of some kind can have.
+const NAMES: usize = 8;
+
 /// A kustomization in its folder.
 pub struct Target<'a> {
     pub loader: &'a Loader<'a>,
@@ -115,7 +118,12 @@ impl<'a> Target<'a> {
         let there = Accumulator { resources: there, ..Accumulator::default() };
         let Accumulator { mut resources, config, vars } = self.accumulate(there)?;
         HashTransformer.transform(&mut resources)?;
-        NameReferenceTransformer { references: &config.name_reference }.transform(&mut resources)?;
+        let names = NameReferenceTransformer { references: &config.name_reference };
+        let rules = names.rules() / NAMES + config.var_reference.len() * usize::from(!vars.is_empty());
+        self.loader
+            .spend(Taken::Work, rules * resources.list.len())
+            .map_err(|error| error.or_at(&self.origin("configurations", 0)))?;
+        names.transform(&mut resources)?;
         let unused = vars
             .resolve(&mut resources, &config.var_reference)
             .map_err(|e| e.or_at(&self.origin("vars", 0)))?;
@@ -135,7 +143,12 @@ impl<'a> Target<'a> {
         }
         self.generate(&mut all)?;
         let mut all = self.add_components(all)?;
-        for step in self.transformers(&all)? {
+        let steps = self.transformers(&all)?;
+        for step in &steps {
+            let work = step.transform.rules() * all.resources.list.len();
+            self.loader.spend(Taken::Work, work).map_err(|error| error.or_at(&step.origin))?;
+        }
+        for step in steps {
             step.run(&mut all.resources)?;
             self.count_growth(&mut all.resources).map_err(|error| error.or_at(&step.origin))?;
             std::mem::take(&mut all.resources.warnings).into_iter().for_each(|lost| self.loader.warn(lost));
@@ -144,6 +157,7 @@ impl<'a> Target<'a> {
         let vars: Vec<Var> = self.kustomization.vars.iter().map(typed).collect::<Result<_, _>>()?;
         let Accumulator { resources, vars: known, .. } = &mut all;
         known.add_all(&vars, resources).map_err(|error| error.or_at(&self.origin("vars", 0)))?;
+        self.count_growth(&mut all.resources)?;
         Ok(all)
     }
 
@@ -223,6 +237,9 @@ impl<'a> Target<'a> {
 
     fn generate(&self, all: &mut Accumulator) -> Result<(), KustomizeError> {
         for generator in self.generators()? {
+            self.loader
+                .spend(Taken::Work, all.resources.work.done())
+                .map_err(|error| error.or_at(&generator.origin))?;
             let generated = generator.run(self)?;
             self.loader.count(&generated).map_err(|error| error.or_at(&generator.origin))?;
             for resource in generated {
@@ -284,6 +301,7 @@ impl<'a> Target<'a> {
 
     /// Counts what the last step added.
     fn count_growth(&self, resources: &mut Resources) -> Result<(), KustomizeError> {
+        self.loader.spend(Taken::Work, resources.work.done())?;
         self.loader.spend(Taken::Memory, std::mem::take(&mut resources.grown))
     }
 

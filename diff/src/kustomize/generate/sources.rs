@@ -3,8 +3,10 @@
 //! A line without `=` stands for an empty value: kustomize 5 does not look into the environment. Pure.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::GeneratorArgs;
+use crate::budget::Resource as Taken;
 use crate::kustomize::error::KustomizeError;
 use crate::kustomize::loader::Loader;
 use crate::object::Origin;
@@ -23,7 +25,7 @@ pub(super) fn read(
     let error = |message: String| KustomizeError::at(origin, message);
     let mut pairs = Pairs::new();
     for path in &args.envs {
-        let lines = loader.load(path).map_err(|error| error.or_at(origin))?;
+        let lines = load(path, loader, origin)?;
         pairs.extend(env_lines(path, &lines, loader).map_err(error)?);
     }
     for literal in &args.literals {
@@ -31,7 +33,7 @@ pub(super) fn read(
     }
     for source in &args.files {
         let (key, path) = parse_file(source).map_err(error)?;
-        let content = loader.load(path).map_err(|error| error.or_at(origin))?;
+        let content = load(path, loader, origin)?;
         pairs.push((key.to_owned(), content.to_vec()));
     }
     let mut data = BTreeMap::new();
@@ -45,6 +47,13 @@ pub(super) fn read(
         data.insert(key, value);
     }
     Ok(data)
+}
+
+/// A file, of which all is about to be a part of what is generated.
+fn load(path: &str, loader: &Loader, origin: &Origin) -> Result<Arc<[u8]>, KustomizeError> {
+    let content = loader.load(path).map_err(|error| error.or_at(origin))?;
+    loader.spend(Taken::Generated, content.len()).map_err(|error| error.or_at(origin))?;
+    Ok(content)
 }
 
 fn env_lines(path: &str, text: &[u8], loader: &Loader) -> Result<Pairs, String> {

@@ -7,10 +7,11 @@ use std::collections::{HashMap, HashSet};
 use smol_str::SmolStr;
 
 use super::super::node::{Node, Scalar, Style, Tag};
+use super::super::resources::COMPARED;
 use super::super::schema::Shape;
 use super::directive::{self, Directive};
 use super::elements::{Id, Store, is_empty, text};
-use super::{Outcome, Step, Walker};
+use super::{Failure, Outcome, Step, Walker};
 
 /// The values of the keys in one item.
 type Row = Vec<SmolStr>;
@@ -44,6 +45,9 @@ impl<'s> Walker<'s> {
         };
         let plain = [SmolStr::default()];
         let keys = if keys.is_empty() { &plain } else { keys };
+        // Each item is looked for among all others.
+        let items = dest.len() + patch.len();
+        self.work.take(items * items / COMPARED).or_else(|error| Failure::new(error.message))?;
         let mut merge = Merge { walker: self, shape, store, dest, patch };
         let list = merge.merged(keys)?;
         let mut nodes: Vec<Option<Node>> = merge.store.0.into_iter().map(Some).collect();

@@ -20,6 +20,10 @@ pub struct AnnotationsTransformer {
 }
 
 impl Transform for AnnotationsTransformer {
+    fn rules(&self) -> usize {
+        1 + self.field_specs.len()
+    }
+
     fn transform(&self, resources: &mut Resources) -> Result<(), KustomizeError> {
         set_entries(resources, &self.annotations, &self.field_specs)
     }

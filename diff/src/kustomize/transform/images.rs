@@ -34,6 +34,10 @@ pub struct Image {
 }
 
 impl Transform for ImageTagTransformer {
+    fn rules(&self) -> usize {
+        1 + self.field_specs.len()
+    }
+
     fn transform(&self, resources: &mut Resources) -> Result<(), KustomizeError> {
         let Image { name: _, new_name, tag_suffix, new_tag, digest } = &self.image_tag;
         for (field, text) in

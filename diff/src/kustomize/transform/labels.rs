@@ -54,6 +54,10 @@ impl LabelArgs {
 }
 
 impl Transform for LabelTransformer {
+    fn rules(&self) -> usize {
+        1 + self.field_specs.len()
+    }
+
     fn transform(&self, resources: &mut Resources) -> Result<(), KustomizeError> {
         set_entries(resources, &self.labels, &self.field_specs)
     }

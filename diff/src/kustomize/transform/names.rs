@@ -22,6 +22,10 @@ pub struct NameReferenceTransformer<'a> {
 }
 
 impl Transform for NameReferenceTransformer<'_> {
+    fn rules(&self) -> usize {
+        1 + self.references.iter().map(|reference| reference.field_specs.len()).sum::<usize>()
+    }
+
     fn transform(&self, resources: &mut Resources) -> Result<(), KustomizeError> {
         let fields = index::fields_by_kind(self.references);
         let index = Index::new(resources);

@@ -45,6 +45,10 @@ pub enum Subjects {
 }
 
 impl Transform for NamespaceTransformer {
+    fn rules(&self) -> usize {
+        1 + self.field_specs.len()
+    }
+
     fn transform(&self, resources: &mut Resources) -> Result<(), KustomizeError> {
         if self.metadata.namespace.is_empty() {
             return Ok(());

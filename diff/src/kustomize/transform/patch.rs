@@ -9,7 +9,7 @@ use std::collections::HashSet;
 
 use serde::Deserialize;
 
-use super::super::bounds::Growth;
+use super::super::bounds::{self, Growth};
 use super::super::error::KustomizeError;
 use super::super::json6902::Operations;
 use super::super::node::Node;
@@ -162,6 +162,13 @@ pub fn strategic_merge<'a>(
 }
 
 impl Transform for PatchStep {
+    fn rules(&self) -> usize {
+        match &self.content {
+            Content::Strategic(patches) | Content::StrategicMerge(patches) => patches.len().max(1),
+            Content::Json(..) => 1,
+        }
+    }
+
     fn transform(&self, resources: &mut Resources) -> Result<(), KustomizeError> {
         match (&self.content, &self.target) {
             (Content::Strategic(patches), None) => {
@@ -188,6 +195,7 @@ impl Transform for PatchStep {
             (Content::Json(operations, remember), Some(target)) => {
                 let growth = Growth::default();
                 for at in resources.select(target)? {
+                    resources.work.take(operations.len() + bounds::effort(resources.list[at].node()))?;
                     let resource = &mut resources.list[at];
                     let before = weight::bytes(resource.node());
                     apply_json(resource, operations, *remember)
@@ -205,12 +213,14 @@ impl PatchStep {
     /// Lays a patch over the resource that is called as it is.
     fn by_identity(&self, resources: &mut Resources, patch: &Resource) -> Result<(), KustomizeError> {
         let at = target_of(resources, patch)?;
-        let resource = &mut resources.list[at];
-        let applied = apply_strategic(resource, patch, &self.schema);
+        let Resources { list, work, warnings, .. } = resources;
+        work.take(bounds::effort(list[at].node()))?;
+        let resource = &mut list[at];
+        let applied = apply_strategic(resource, patch, &self.schema, work);
         let (fate, lost) = applied.map_err(|error| self.explain(error, resource))?;
-        resources.warnings.extend(lost);
+        warnings.extend(lost);
         if fate == Fate::Goes {
-            resources.list.remove(at);
+            list.remove(at);
         }
         Ok(())
     }
@@ -226,15 +236,17 @@ impl PatchStep {
         let patch = for_target(patch);
         let mut failure = None;
         let growth = Growth::default();
-        let warnings = &mut resources.warnings;
-        resources.list.retain_mut(|resource| {
+        let Resources { list, work, warnings, .. } = resources;
+        list.retain_mut(|resource| {
             if failure.is_some() || !selected.contains(resource.id()) {
                 return true;
             }
             let patch = of_version(&patch, resource);
             let has_version = !resource.gvk().version.is_empty();
             let before = weight::bytes(resource.node());
-            let applied = apply_strategic(resource, &patch, &self.schema)
+            let applied = work
+                .take(bounds::effort(resource.node()))
+                .and_then(|()| apply_strategic(resource, &patch, &self.schema, work))
                 .and_then(|applied| counted(&growth, before, resource).map(|()| applied));
             match applied {
                 Ok((fate, lost)) => {

@@ -30,6 +30,10 @@ pub struct SuffixTransformer {
 }
 
 impl Transform for PrefixTransformer {
+    fn rules(&self) -> usize {
+        1 + self.field_specs.len()
+    }
+
     fn transform(&self, resources: &mut Resources) -> Result<(), KustomizeError> {
         let Self { prefix, field_specs } = self;
         rename(
@@ -43,6 +47,10 @@ impl Transform for PrefixTransformer {
 }
 
 impl Transform for SuffixTransformer {
+    fn rules(&self) -> usize {
+        1 + self.field_specs.len()
+    }
+
     fn transform(&self, resources: &mut Resources) -> Result<(), KustomizeError> {
         let Self { suffix, field_specs } = self;
         rename(

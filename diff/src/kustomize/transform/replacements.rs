@@ -71,6 +71,14 @@ pub struct FieldOptions {
 }
 
 impl Transform for ReplacementTransformer {
+    fn rules(&self) -> usize {
+        let targets = |replacement: &Replacement| {
+            let targets = replacement.targets.iter().flatten();
+            1 + targets.map(|target| 1 + target.reject.len()).sum::<usize>()
+        };
+        self.replacements.iter().map(targets).sum()
+    }
+
     fn transform(&self, resources: &mut Resources) -> Result<(), KustomizeError> {
         let growth = Growth::default();
         self.replacements.iter().try_for_each(|replacement| replacement.apply(resources, &growth))?;
@@ -207,6 +215,7 @@ impl Target {
                 continue;
             }
             for path in paths {
+                resources.work.take(bounds::effort(resources.list[at].node()))?;
                 self.copy(&mut resources.list[at], path, &value.node, growth)?;
                 value.refresh(resources, at);
             }

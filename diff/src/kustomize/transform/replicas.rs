@@ -27,6 +27,10 @@ pub struct Replica {
 }
 
 impl Transform for ReplicaCountTransformer {
+    fn rules(&self) -> usize {
+        1 + self.field_specs.len()
+    }
+
     fn transform(&self, resources: &mut Resources) -> Result<(), KustomizeError> {
         let Self { replica: Replica { name, count }, field_specs } = self;
         let number = Node::Scalar(Scalar { tag: Tag::Int, ..Scalar::string(count.to_smolstr()) });

@@ -54,6 +54,10 @@ impl ValueAddTransformer {
 }
 
 impl Transform for ValueAddTransformer {
+    fn rules(&self) -> usize {
+        1 + self.targets.len()
+    }
+
     fn transform(&self, resources: &mut Resources) -> Result<(), KustomizeError> {
         self.check()?;
         let growth = Growth::default();

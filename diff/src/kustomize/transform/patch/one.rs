@@ -6,6 +6,7 @@ use std::borrow::Cow;
 
 use smol_str::SmolStr;
 
+use super::super::super::bounds::Work;
 use super::super::super::error::KustomizeError;
 use super::super::super::json6902::{self, Operations};
 use super::super::super::merge::{Merged, strategic_noting};
@@ -33,6 +34,7 @@ pub(super) fn apply_strategic(
     resource: &mut Resource,
     patch: &Resource,
     schema: &Schema,
+    work: &Work,
 ) -> Result<(Fate, Vec<String>), KustomizeError> {
     let kept =
         [&["kind"][..], &["metadata", "name"], &["metadata", "namespace"]].map(|path| resource.text(path));
@@ -41,8 +43,8 @@ pub(super) fn apply_strategic(
         resource.remember_id();
     }
     let node = resource.edit();
-    let (merged, lost) =
-        strategic_noting(node, patch.node(), schema).map_err(|error| error.or_at(&patch.origin))?;
+    let (merged, lost) = strategic_noting(node, patch.node(), schema, work)
+        .map_err(|error| error.or_at(&patch.origin))?;
     if merged == Merged::Deleted || node.is_empty() {
         return Ok((Fate::Goes, Vec::new()));
     }
