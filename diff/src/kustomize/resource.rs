@@ -199,13 +199,15 @@ impl Resource {
         first
     }
 
-    /// Lets what was changed of shared scalars be the same in all of their group.
-    pub fn settle_shared(&mut self) {
+    /// Lets what was changed of shared scalars be the same in all of their group. Returns how many scalars it went through.
+    pub fn settle_shared(&mut self) -> usize {
         if self.groups == 0 {
-            return;
+            return 0;
         }
         let mut news: Vec<(u32, Scalar)> = Vec::new();
+        let mut visited = 0;
         self.node.for_each_scalar(&mut |scalar| {
+            visited += 1;
             if let Style::Shared { group, changed: changed @ true } = &mut scalar.style {
                 *changed = false;
                 let group = *group;
@@ -213,7 +215,7 @@ impl Resource {
             }
         });
         if news.is_empty() {
-            return;
+            return visited;
         }
         self.node.for_each_scalar(&mut |scalar| {
             if let Style::Shared { group, .. } = scalar.style
@@ -222,6 +224,7 @@ impl Resource {
                 *scalar = new.clone();
             }
         });
+        visited
     }
 
     /// Makes each shared scalar one for itself.

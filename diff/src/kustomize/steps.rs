@@ -15,7 +15,7 @@ use super::file::misfit;
 use super::loader::Loaded;
 use super::own;
 use super::resource::Resource;
-use super::resources::Resources;
+use super::resources::{COMPARED, Resources};
 use super::shape::{Place, Shape, Strictness, fit};
 use super::target::Target;
 use super::transform::annotations::AnnotationsTransformer;
@@ -41,7 +41,11 @@ pub struct Step {
 impl Step {
     pub fn run(&self, resources: &mut Resources) -> Result<(), KustomizeError> {
         self.transform.transform(resources).map_err(|error| error.or_at(&self.origin))?;
-        resources.list.iter_mut().for_each(Resource::settle_shared);
+        let Resources { list, work, .. } = &mut *resources;
+        for resource in list {
+            let visited = resource.settle_shared();
+            work.take(visited / COMPARED).map_err(|error| error.or_at(&self.origin))?;
+        }
         if let Some(provenance) = &self.provenance {
             resources.list.iter_mut().for_each(|resource| note(resource, provenance));
         }
