@@ -43,8 +43,8 @@ pub(super) fn apply_strategic(
         resource.remember_id();
     }
     let node = resource.edit();
-    let (merged, lost) = strategic_noting(node, patch.node(), schema, work)
-        .map_err(|error| error.or_at(&patch.origin))?;
+    let (merged, lost) =
+        strategic_noting(node, patch.node(), schema, work).map_err(|error| error.or_at(&patch.origin))?;
     if merged == Merged::Deleted || node.is_empty() {
         return Ok((Fate::Goes, Vec::new()));
     }
