@@ -1,6 +1,9 @@
 //! Alerts on real parts: drift that is told at once, attributed, and resolved; receivers that are rude or down; restarts.
 //! I/O: processes, network.
 
+#[path = "alerts/causes.rs"]
+mod causes;
+
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -11,7 +14,8 @@ use holdfast_tests::{eventually, services, sync};
 use serde_json::{Value, json};
 
 /// The shared agent leaves the namespaces of the other tests to agents of their own.
-const AGENT: &[&str] = &["--namespaces", "told,many,manager,chat,rude,select,kinds,audience"];
+const AGENT: &[&str] =
+    &["--namespaces", "told,many,manager,chat,rude,select,kinds,audience,mistake,base,leaving,storm"];
 
 /// An Alert of the namespace that sends to a webhook, signed.
 async fn alert(shared: &Shared, namespace: &str, url: &str, more: &Value) -> anyhow::Result<()> {
@@ -409,39 +413,5 @@ fn what_fired_before_a_restart_fires_not_again_and_what_ended_meanwhile_is_told(
             receiver.until("the end", |all| all.iter().any(|one| is(one, "Drifted", "resolved"))).await?;
         assert_eq!(notices.len(), 2, "{notices:#?}");
         Ok(())
-    })
-}
-
-#[test]
-fn a_verdict_that_nobody_can_confirm_is_an_alert_of_its_own() -> anyhow::Result<()> {
-    run(AGENT, |shared| async move {
-        let receiver = Receiver::webhook(Some("s3cret-token")).await?;
-        let _agent = own(shared, "stale", &receiver, &json!({"interval": "5s"})).await?;
-        let login = |password: &str| {
-            let data = [
-                ("username", holdfast_tests::forge::USER),
-                ("password", password),
-                ("ca.crt", shared.env.forge.ca()),
-            ];
-            sync::secret("stale", "git", &data)
-        };
-        shared.env.cluster.apply(&login("expired")).await?;
-        receiver.until("the failure", |all| all.iter().any(|one| is(one, "Failed", "firing"))).await?;
-        let fires = |event: &'static str, status: &'static str| {
-            let receiver = &receiver;
-            eventually(Duration::from_mins(2), event, move || async move {
-                Ok(receiver.notices()?.iter().any(|one| is(one, event, status)))
-            })
-        };
-        fires("Stale", "firing").await?;
-        let notices = receiver.notices()?;
-        let stale = notices.iter().find(|one| is(one, "Stale", "firing")).context("it is not stale")?;
-        assert!(
-            stale["summary"].as_str().is_some_and(|text| text.contains("confirmed last at")),
-            "{stale:#}"
-        );
-        shared.env.cluster.apply(&login(holdfast_tests::forge::PASSWORD)).await?;
-        fires("Failed", "resolved").await?;
-        fires("Stale", "resolved").await
     })
 }

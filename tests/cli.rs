@@ -1,12 +1,13 @@
 //! The command line and the service: what they print, and how they end. I/O: processes, network.
 
-use std::process::Output;
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use holdfast_tests::agent::{Agent, holdfast};
 use holdfast_tests::shared::run;
 use holdfast_tests::{eventually, root, sync};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// The shared agent leaves the namespace `lease` to two of its own.
 const AGENT: &[&str] = &["--namespaces", "plan,verbs"];
@@ -178,6 +179,40 @@ fn one_agent_works_and_another_goes_on_when_it_ends() -> anyhow::Result<()> {
         ] {
             assert!(metrics.contains(name), "{name} is missing in:\n{metrics}");
         }
+        Ok(())
+    })
+}
+
+/// A proxy that lets nobody through without a login.
+async fn closed_proxy() -> anyhow::Result<std::net::SocketAddr> {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut asked = [0; 1024];
+            let _ = stream.read(&mut asked).await;
+            let answer = "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=\"proxy\"\r\nContent-Length: 0\r\n\r\n";
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    Ok(address)
+}
+
+#[test]
+fn a_proxy_that_wants_a_login_is_named() -> anyhow::Result<()> {
+    run(AGENT, |shared| async move {
+        let proxy = format!("http://{}", closed_proxy().await?);
+        let folder = tempfile::tempdir()?;
+        let file = folder.path().join("sync.yaml");
+        let sync = json!({"apiVersion": "holdfast.dev/v1alpha1", "kind": "Sync", "metadata": {"name": "app"},
+            "spec": {"source": {"git": {"url": "https://git.example.com/config.git"}}}});
+        std::fs::write(&file, sync.to_string())?;
+        let mut plan = Command::new(holdfast_tests::agent::program().await?);
+        plan.args(["plan", "-f"]).arg(&file).env("KUBECONFIG", shared.env.cluster.kubeconfig());
+        plan.env("HTTPS_PROXY", &proxy).env("NO_PROXY", "127.0.0.1,localhost");
+        let planned = tokio::task::spawn_blocking(move || plan.output()).await??;
+        assert_eq!(planned.status.code(), Some(1), "{}", err(&planned));
+        assert!(err(&planned).contains("the proxy of the agent asks for a login"), "{}", err(&planned));
         Ok(())
     })
 }

@@ -8,7 +8,7 @@ use holdfast_tests::{eventually, sync};
 use serde_json::{Value, json};
 
 /// The shared agent leaves one namespace to an agent of its own.
-const AGENT: &[&str] = &["--namespaces", "ignored,ghosts,fights,scaled,reported,twice,unmarked"];
+const AGENT: &[&str] = &["--namespaces", "ignored,unmanaged,fights,scaled,reported,twice,unmarked"];
 
 const DEPLOYMENT: &str = "apiVersion: apps/v1
 kind: Deployment
@@ -109,18 +109,18 @@ fn what_others_may_write_is_left_to_them_by_plan_apply_and_drift() -> anyhow::Re
 #[test]
 fn what_others_add_is_told_and_left_as_it_is() -> anyhow::Result<()> {
     run(AGENT, |shared| async move {
-        let more = json!({"drift": {"ghosts": "Report"}});
-        shared.begin("ghosts", &[("web.yaml", DEPLOYMENT)], &more).await?;
+        let more = json!({"drift": {"unmanagedFields": "Report"}});
+        shared.begin("unmanaged", &[("web.yaml", DEPLOYMENT)], &more).await?;
         a_while().await;
         assert_eq!(
-            told(shared, "ghosts").await?,
+            told(shared, "unmanaged").await?,
             Vec::<Value>::new(),
-            "controllers and defaults are no ghosts"
+            "what controllers and defaults add is managed"
         );
-        kubectl(shared, "ghosts", &["set", "env", "deployment/web", "DEBUG=1"]).await?;
-        kubectl(shared, "ghosts", &["label", "deployment", "web", "by=hand"]).await?;
+        kubectl(shared, "unmanaged", &["set", "env", "deployment/web", "DEBUG=1"]).await?;
+        kubectl(shared, "unmanaged", &["label", "deployment", "web", "by=hand"]).await?;
         eventually(SOON, "both to be told", || async {
-            let told = told(shared, "ghosts").await?.pop().context("nothing is told")?;
+            let told = told(shared, "unmanaged").await?.pop().context("nothing is told")?;
             let paths: Vec<&str> = told["changes"]
                 .as_array()
                 .into_iter()
@@ -131,23 +131,23 @@ fn what_others_add_is_told_and_left_as_it_is() -> anyhow::Result<()> {
                 || paths == ["/metadata/labels/by", "/spec/template/spec/containers/0/env/0"])
         })
         .await?;
-        let found = told(shared, "ghosts").await?;
+        let found = told(shared, "unmanaged").await?;
         assert!(
-            found[0]["changes"].as_array().into_iter().flatten().all(|one| one["ghost"] == true),
+            found[0]["changes"].as_array().into_iter().flatten().all(|one| one["unmanaged"] == true),
             "{found:#?}"
         );
         assert!(
             found[0]["ignore"].as_str().is_some_and(|rule| rule.contains("/metadata/labels/by")),
             "{found:#?}"
         );
-        let drifted = shared.env.condition("ghosts", "app", "Drifted").await?;
-        assert_eq!((&*drifted.status, &*drifted.reason), ("True", "GhostsReported"));
-        assert_eq!(shared.env.condition("ghosts", "app", "Ready").await?.status, "True");
-        assert_eq!(shared.jsonpath("ghosts", "deployment/web", "{.metadata.labels.by}").await?, "hand");
-        kubectl(shared, "ghosts", &["label", "deployment", "web", "by-"]).await?;
-        kubectl(shared, "ghosts", &["set", "env", "deployment/web", "DEBUG-"]).await?;
+        let drifted = shared.env.condition("unmanaged", "app", "Drifted").await?;
+        assert_eq!((&*drifted.status, &*drifted.reason), ("True", "UnmanagedFieldsReported"));
+        assert_eq!(shared.env.condition("unmanaged", "app", "Ready").await?.status, "True");
+        assert_eq!(shared.jsonpath("unmanaged", "deployment/web", "{.metadata.labels.by}").await?, "hand");
+        kubectl(shared, "unmanaged", &["label", "deployment", "web", "by-"]).await?;
+        kubectl(shared, "unmanaged", &["set", "env", "deployment/web", "DEBUG-"]).await?;
         eventually(SOON, "nothing to be told any more", || async {
-            Ok(told(shared, "ghosts").await?.is_empty())
+            Ok(told(shared, "unmanaged").await?.is_empty())
         })
         .await
     })

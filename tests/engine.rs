@@ -5,6 +5,8 @@
 mod keep;
 #[path = "engine/leaving.rs"]
 mod leaving;
+#[path = "engine/progress.rs"]
+mod progress;
 
 use anyhow::Context as _;
 use holdfast_tests::shared::{self, SOON, run};
@@ -331,7 +333,7 @@ fn a_sync_waits_for_those_it_depends_on() -> anyhow::Result<()> {
         shared.env.namespace("depends").await?;
         let two = json!({"path": "two", "dependsOn": [{"name": "one"}]});
         shared.env.cluster.apply(&sync::sync("depends", "two", &repository.https_url, &two)).await?;
-        let said = shared.env.reason("depends", "two", "DependencyNotReady").await?;
+        let said = shared.env.reason("depends", "two", "DependencyNotFound").await?;
         assert!(said.message.contains("Sync depends/one, which does not exist"), "{}", said.message);
         shared
             .env

@@ -236,7 +236,7 @@ fn another_branch_gets_one_pull_request_that_is_closed_when_it_is_moot() -> anyh
         let stage = Stage::set(shared, "image-pull", &["1.0.0"]).await?;
         let web = deployment(&format!("{}:1.0.0", stage.repository()), "image-pull:web");
         stage.git.commit(&[("web.yaml", &web), ("other.yaml", "a: 1\n")], "Begin")?;
-        let push = json!({"push": {"branch": "images"}, "pullRequest": {"provider": "gitea", "secretRef": {"name": "forge"}}});
+        let push = json!({"push": {"branch": "images"}, "pullRequest": {"provider": "Gitea", "secretRef": {"name": "forge"}}});
         let scopes = json!({"name": "images", "scopes": ["write:repository", "write:issue"]});
         let path = format!("users/{}/tokens", holdfast_tests::forge::USER);
         let token = shared.env.forge.api(reqwest::Method::POST, &path, &scopes).await?;

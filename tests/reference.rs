@@ -50,7 +50,7 @@ fn cell(text: &str) -> String {
 /// The type of a field, with its values, default and limits.
 fn kind(field: &Value, is_required: bool) -> String {
     let text = |name: &str| field.get(name).and_then(Value::as_str);
-    let is_duration = text("pattern").is_some_and(|pattern| pattern.contains("(ms|s|m|h)"));
+    let is_duration = text("pattern").is_some_and(|pattern| pattern.contains("|ms|"));
     let mut parts = match (field.get("enum").and_then(Value::as_array), text("type")) {
         (Some(values), _) => {
             let values = values.iter().filter_map(Value::as_str).map(|value| format!("`{value}`"));

@@ -7,6 +7,7 @@ mod feeds;
 mod hooks;
 mod images;
 mod pace;
+mod reporter;
 mod turn;
 
 use std::hash::{Hash as _, Hasher as _};

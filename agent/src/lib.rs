@@ -6,6 +6,7 @@ pub mod error;
 pub mod http;
 pub mod identity;
 pub mod policy;
+pub mod progress;
 pub mod sync_ref;
 pub mod trust;
 

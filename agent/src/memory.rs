@@ -35,6 +35,10 @@ pub struct Memory {
     pub known: Option<Known>,
     /// The status as it was written last; the watch may not have brought it yet.
     pub status: Option<SyncStatus>,
+    /// The status as it is on the server, if that says what a run is doing in place of `status`.
+    pub shown: Option<Shown>,
+    /// When it was written last what a run is doing.
+    pub progressed: Option<Instant>,
     /// When git was asked last.
     pub looked: Option<Instant>,
     /// It is time to ask git, and drift came first.
@@ -61,6 +65,20 @@ pub struct Memory {
     pub failures: u32,
 }
 
+/// A status that says what a run is doing.
+pub struct Shown {
+    pub status: SyncStatus,
+    /// The words of it.
+    pub said: String,
+}
+
+impl Shown {
+    /// A status of which it is not known what it says.
+    pub fn unknown(status: SyncStatus) -> Self {
+        Self { status, said: String::new() }
+    }
+}
+
 /// What is remembered of a Sync that is being deleted.
 #[derive(Default)]
 pub struct Ending {
@@ -77,7 +95,7 @@ pub struct Drift {
     pub left: HashMap<ObjectId, Left>,
     pub fights: Fights,
     /// What others added to objects, by what it was when it was looked at.
-    pub ghosts: BTreeMap<ObjectId, (Digest, DriftObject)>,
+    pub unmanaged: BTreeMap<ObjectId, (Digest, DriftObject)>,
     /// What left git and stays, since controllers own it too.
     pub kept: BTreeMap<ObjectId, DriftObject>,
     /// What goes on, whole; the status has a part of it.

@@ -16,7 +16,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::api::{SyncStatus, conditions};
+use crate::api::{ProgressStatus, SyncStatus, conditions};
 use crate::report::Findings;
 use crate::sync_ref::SyncRef;
 
@@ -94,6 +94,9 @@ pub struct Metrics {
     drifted: Flag,
     awaiting: Flag,
     objects: Flag,
+    progress_objects: Flag,
+    progress_total: Flag,
+    progress_since: Family<SyncLabels, Gauge<f64, AtomicU64>>,
     verified: Family<SyncLabels, Gauge<f64, AtomicU64>>,
     stages: Family<StageLabels, Histogram, fn() -> Histogram>,
     reconciles: Family<ResultLabels, Counter>,
@@ -135,6 +138,9 @@ impl Metrics {
             drifted: Family::default(),
             awaiting: Family::default(),
             objects: Family::default(),
+            progress_objects: Family::default(),
+            progress_total: Family::default(),
+            progress_since: Family::default(),
             verified: Family::default(),
             stages: Family::new_with_constructor(stage_histogram),
             reconciles: Family::default(),
@@ -164,6 +170,22 @@ impl Metrics {
         all.register("sync_drifted", "1 if the Sync reports drift", self.drifted.clone());
         all.register("sync_awaiting_approval", "1 if a plan of the Sync waits", self.awaiting.clone());
         all.register("sync_objects", "Objects that the Sync owns", self.objects.clone());
+        all.register(
+            "sync_progress_objects",
+            "Objects that the current stage of a run has done. Only there while a run takes longer than a second",
+            self.progress_objects.clone(),
+        );
+        all.register(
+            "sync_progress_objects_expected",
+            "Objects that the current stage of a run has to do",
+            self.progress_total.clone(),
+        );
+        all.register_with_unit(
+            "sync_progress_since_timestamp",
+            "When the work on the current revision began. Only there while a run takes longer than a second",
+            Unit::Seconds,
+            self.progress_since.clone(),
+        );
         all.register_with_unit(
             "sync_verified_timestamp",
             "When the live view last confirmed the verdict about the Sync",
@@ -320,6 +342,22 @@ impl Metrics {
         self.drifts.get_or_create(&labels).inc_by(drifts);
     }
 
+    /// Notes how far a run is that takes long.
+    pub fn progress(&self, sync: &SyncRef, ProgressStatus { done, total, since, .. }: &ProgressStatus) {
+        let labels = labels(sync);
+        self.progress_since.get_or_create(&labels).set(since.as_duration().as_secs_f64());
+        self.progress_objects.get_or_create(&labels).set(done.unwrap_or_default());
+        self.progress_total.get_or_create(&labels).set(total.unwrap_or_default());
+    }
+
+    /// Notes that a run is over.
+    pub fn no_progress(&self, sync: &SyncRef) {
+        let labels = labels(sync);
+        self.progress_since.remove(&labels);
+        self.progress_objects.remove(&labels);
+        self.progress_total.remove(&labels);
+    }
+
     /// Notes that the live view confirmed the verdict about a Sync.
     pub fn verified(&self, sync: &SyncRef, now: Timestamp) {
         self.verified.get_or_create(&labels(sync)).set(now.as_duration().as_secs_f64());
@@ -331,6 +369,7 @@ impl Metrics {
         for flag in [&self.ready, &self.drifted, &self.awaiting, &self.objects] {
             flag.remove(&labels);
         }
+        self.no_progress(sync);
         self.verified.remove(&labels);
         self.drifts.remove(&labels);
     }
@@ -373,6 +412,11 @@ fn process() -> Registry {
         gauge.set(threads);
         registry.register("threads", "Threads", gauge);
     }
+    if let Some(seconds) = start_seconds() {
+        let gauge = Gauge::<f64, AtomicU64>::default();
+        gauge.set(seconds);
+        registry.register_with_unit("start_time", "Start of the process since 1970", Unit::Seconds, gauge);
+    }
     if let Some(seconds) = cpu_seconds() {
         let counter = Counter::<f64, AtomicU64>::default();
         counter.inc_by(seconds);
@@ -381,13 +425,24 @@ fn process() -> Registry {
     registry
 }
 
-/// User and system time, in hundredths of a second by `proc(5)`.
+/// User and system time.
 fn cpu_seconds() -> Option<f64> {
+    Some(stat_seconds(11)? + stat_seconds(12)?)
+}
+
+/// When the process started, in seconds since 1970: the time of the system's start, and the time since then.
+fn start_seconds() -> Option<f64> {
+    let system = std::fs::read_to_string("/proc/stat").ok()?;
+    let booted = system.lines().find_map(|line| line.strip_prefix("btime "))?;
+    Some(booted.trim().parse::<f64>().ok()? + stat_seconds(19)?)
+}
+
+/// A time of this process, by its position behind the name, in hundredths of a second by `proc(5)`.
+fn stat_seconds(position: usize) -> Option<f64> {
     let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
     // The name of the program stands in brackets and may have spaces.
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
-    let ticks = fields.next()?.parse::<f64>().ok()? + fields.next()?.parse::<f64>().ok()?;
-    Some(ticks / 100.0)
+    let ticks = stat.rsplit_once(')')?.1.split_whitespace().nth(position)?;
+    Some(ticks.parse::<f64>().ok()? / 100.0)
 }
 
 fn labels(sync: &SyncRef) -> SyncLabels {
@@ -411,6 +466,16 @@ impl Drop for Timer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_process_started_a_moment_ago() -> Result<(), std::fmt::Error> {
+        let text = Metrics::new().encode()?;
+        let started = text.lines().find_map(|line| line.strip_prefix("process_start_time_seconds "));
+        let started = started.and_then(|text| text.parse::<f64>().ok()).unwrap_or_default();
+        let age = Timestamp::now().as_duration().as_secs_f64() - started;
+        assert!((-5.0..86_400.0).contains(&age), "{age} s ago");
+        Ok(())
+    }
 
     #[test]
     fn hosts_and_refs_without_end_have_labels_with_an_end() -> Result<(), std::fmt::Error> {

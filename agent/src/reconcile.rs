@@ -10,7 +10,6 @@ pub mod drift;
 pub mod failures;
 pub mod fights;
 pub mod finalize;
-pub mod ghosts;
 pub mod ignored;
 pub mod inputs;
 pub mod jobs;
@@ -22,6 +21,7 @@ pub mod rendering;
 pub mod source;
 pub mod stages;
 pub mod trees;
+pub mod unmanaged;
 pub mod users;
 
 use jiff::Timestamp;
@@ -36,6 +36,7 @@ use crate::context::Context;
 use crate::gate::Decision;
 use crate::local;
 use crate::memory::Memory;
+use crate::progress::Progress;
 use crate::report::drift::Drift;
 use crate::report::{Done, Failure, Findings};
 use crate::sync_ref::SyncRef;
@@ -49,6 +50,8 @@ pub struct Run<'a> {
     pub now: Timestamp,
     /// What ends it before it has done everything.
     pub limits: Limits,
+    /// How far it is.
+    pub progress: Progress,
 }
 
 impl Run<'_> {
@@ -72,9 +75,10 @@ pub async fn reconcile(run: &Run<'_>, memory: &mut Memory) -> Findings {
     let worked = findings.failure.is_none() && findings.suspended.is_none();
     let waiting = run.context.memories.ended(run.owner, revision, worked);
     waiting.into_iter().for_each(|held| run.context.wake(held));
+    run.progress.begin("observe", "comparing fields of other managers with the cluster");
     let looking = async {
         drift::overwritten(run, memory, &mut findings).await;
-        ghosts::look(run, memory).await;
+        unmanaged::look(run, memory).await;
         Ok(())
     };
     // What is not looked at now is looked at by the next run.
@@ -103,6 +107,7 @@ async fn pipeline(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) -
     let checks = stages::checks(run);
     let mut source = run.limits.wait("source", source::source(run, memory)).await?;
     findings.seen = Some(source.seen.clone());
+    stages::note_revision(run, &source.seen);
     if stages::unchanged(run, &source, memory) {
         findings.drift = Some(Drift::default());
         findings.notes = Some(Vec::new());
@@ -110,6 +115,10 @@ async fn pipeline(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) -
         return source.trouble.map_or(checks, Err);
     }
     let rendering = stages::render(run, &mut source, memory)?;
+    run.progress.begin(
+        "observe",
+        "waiting for room: other Syncs of this namespace are being compared with the cluster",
+    );
     let _room = run.limits.wait("observe", stages::room(run, &rendering)).await?;
     findings.chart.clone_from(&rendering.chart);
     let empty = rendering.is_empty();

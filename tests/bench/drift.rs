@@ -181,7 +181,7 @@ fn told(
             continue;
         }
         count += 1;
-        onsets.insert(format!("{} {}", notice["sync"]["name"], notice["startsAt"]));
+        onsets.insert(format!("{} {}", notice["object"]["name"], notice["startsAt"]));
         for object in notice["objects"].as_array().into_iter().flatten() {
             let text = |name: &str| object[name].as_str().unwrap_or_default().to_owned();
             let kind =

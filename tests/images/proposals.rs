@@ -41,7 +41,7 @@ fn what_reviewers_add_to_a_proposal_stays_and_what_they_refuse_is_not_made_again
         let token = shared.env.forge.api(reqwest::Method::POST, &path, &scopes).await?;
         let token = token["sha1"].as_str().unwrap_or_default();
         shared.env.cluster.apply(&sync::secret("proposal-kept", "forge", &[("token", token)])).await?;
-        let push = json!({"push": {"branch": "images"}, "pullRequest": {"provider": "gitea", "secretRef": {"name": "forge"}}});
+        let push = json!({"push": {"branch": "images"}, "pullRequest": {"provider": "Gitea", "secretRef": {"name": "forge"}}});
         stage.update(&push, &json!({})).await?;
         stage.ready("UpToDate", &[]).await?;
         stage.image("1.1.0").await?;

@@ -31,7 +31,13 @@ use super::sync::SecretRef;
         type_ = "string",
         json_path = r#".status.conditions[?(@.type=="Ready")].reason"#
     ),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
+        priority = 1
+    )
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AlertSpec {
@@ -154,6 +160,12 @@ pub struct Firing {
     pub starts_at: Timestamp,
     /// Digest of the meaning of the last notice. Notices of the same meaning are not sent again.
     pub meaning: String,
+    /// Digest of the cause of a failure. Objects that fail by the same cause are one alert.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+    /// Names of the objects that fail by the same cause, if there are several. At most 100.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub syncs: Vec<String>,
     /// Identifier of the message at the receiver, if the message can be edited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,

@@ -41,7 +41,7 @@ pub mod reason {
     pub const DRIFT_FIGHT: &str = "DriftFight";
     pub const DRIFT_SNOOZED: &str = "DriftSnoozed";
     /// Others have added fields that git says nothing about.
-    pub const GHOSTS_REPORTED: &str = "GhostsReported";
+    pub const UNMANAGED_FIELDS_REPORTED: &str = "UnmanagedFieldsReported";
     pub const DRIFT_CORRECTED: &str = "DriftCorrected";
     /// Of an Event: a Sync was removed, and objects stay.
     pub const OBJECTS_LEFT: &str = "ObjectsLeft";

@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 /// What is longer counts as this: ten years.
 const LONGEST: Time = Time::from_hours(10 * 366 * 24);
 
+/// The shortest interval. The definitions refuse a shorter one in Go's form alone, which is all that the API server reads.
+pub const SHORTEST: Time = Time::from_secs(5);
+
 /// A duration that is written as text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
@@ -40,39 +43,82 @@ impl FromStr for Duration {
     type Err = DurationError;
 
     fn from_str(text: &str) -> Result<Self, DurationError> {
-        let why = |why: String| DurationError { text: text.to_owned(), why };
-        if let Ok(time) = humantime::parse_duration(text) {
-            return Ok(Self(time));
-        }
-        go(text).map(Self).ok_or_else(|| why("it needs numbers with units (h, m, s, ms)".to_owned()))
+        let why = || "it needs numbers with units (h, m, s, ms)".to_owned();
+        parse(text).map(Self).ok_or_else(|| DurationError { text: text.to_owned(), why: why() })
     }
 }
 
-/// Go's syntax where humantime's differs: fractions (`1.5h`) and no spaces.
-fn go(text: &str) -> Option<Time> {
-    let mut rest = text.trim();
+/// Units in seconds: Go's, and those of humantime. No unit may stand behind one that it begins with.
+const UNITS: [(&str, f64); 34] = [
+    ("nsec", 1e-9),
+    ("ns", 1e-9),
+    ("usec", 1e-6),
+    ("us", 1e-6),
+    ("µs", 1e-6),
+    ("msec", 1e-3),
+    ("ms", 1e-3),
+    ("seconds", 1.0),
+    ("second", 1.0),
+    ("secs", 1.0),
+    ("sec", 1.0),
+    ("s", 1.0),
+    ("minutes", 60.0),
+    ("minute", 60.0),
+    ("mins", 60.0),
+    ("min", 60.0),
+    ("months", MONTH),
+    ("month", MONTH),
+    ("m", 60.0),
+    ("hours", HOUR),
+    ("hour", HOUR),
+    ("hrs", HOUR),
+    ("hr", HOUR),
+    ("h", HOUR),
+    ("days", DAY),
+    ("day", DAY),
+    ("d", DAY),
+    ("weeks", 7.0 * DAY),
+    ("week", 7.0 * DAY),
+    ("w", 7.0 * DAY),
+    ("M", MONTH),
+    ("years", YEAR),
+    ("year", YEAR),
+    ("y", YEAR),
+];
+const HOUR: f64 = 3600.0;
+const DAY: f64 = 24.0 * HOUR;
+const MONTH: f64 = 30.44 * DAY;
+const YEAR: f64 = 365.25 * DAY;
+
+/// Numbers with units, with spaces between them or without, as [`pattern`] has it.
+fn parse(text: &str) -> Option<Time> {
+    let mut rest = text.trim_matches(' ');
     let mut total = Time::ZERO;
     if rest.is_empty() {
         return None;
     }
     while !rest.is_empty() {
         let digits = rest.find(|letter: char| !letter.is_ascii_digit() && letter != '.')?;
-        let number: f64 = rest[..digits].parse().ok()?;
-        let unit =
-            rest[digits..].find(|letter: char| letter.is_ascii_digit()).map_or(rest.len(), |at| digits + at);
-        let seconds = match &rest[digits..unit] {
-            "h" => 3600.0,
-            "m" => 60.0,
-            "s" => 1.0,
-            "ms" => 1e-3,
-            "us" | "µs" => 1e-6,
-            "ns" => 1e-9,
-            _ => return None,
-        };
+        let number = number(&rest[..digits])?;
+        rest = rest[digits..].trim_start_matches(' ');
+        let (unit, seconds) = UNITS.iter().find(|(unit, _)| rest.starts_with(unit))?;
         total = total.checked_add(Time::try_from_secs_f64(number * seconds).ok()?)?;
-        rest = &rest[unit..];
+        rest = rest[unit.len()..].trim_start_matches(' ');
     }
     Some(total)
+}
+
+/// `12` or `1.5`.
+fn number(text: &str) -> Option<f64> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number(whole) && is_number(fraction) { text.parse().ok() } else { None }
+}
+
+/// What is read, as a regular expression.
+fn pattern() -> String {
+    let units: Vec<&str> = UNITS.iter().map(|(unit, _)| *unit).collect();
+    format!(r"^ *([0-9]+(\.[0-9]+)? *({}) *)+$", units.join("|"))
 }
 
 impl TryFrom<String> for Duration {
@@ -104,7 +150,7 @@ impl JsonSchema for Duration {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$", "maxLength": 32})
+        json_schema!({"type": "string", "pattern": pattern(), "maxLength": 32})
     }
 }
 
@@ -126,6 +172,46 @@ mod tests {
         check("1.5h", 5400.0, "1h30m");
         check("90s", 90.0, "1m30s");
         check("0s", 0.0, "0s");
+    }
+
+    #[test]
+    fn what_is_read_is_what_the_definition_allows() -> Result<(), regex::Error> {
+        let pattern = regex::Regex::new(&pattern())?;
+        let texts = [
+            "1h30m",
+            "1h 30min",
+            "1.5h",
+            "1 hour",
+            "2days 3 h",
+            " 5m ",
+            "1month 2M",
+            "10 ms",
+            "3µs",
+            "0s",
+            "1y",
+            "90 secs",
+            "",
+            " ",
+            "5",
+            "1x",
+            "-5s",
+            "1.h",
+            ".5h",
+            "1..5h",
+            "1h,",
+            "h",
+            "1 h m",
+            "1mi",
+            "1e3s",
+            "1h\n",
+            "\u{a0}1h",
+            "1hm",
+        ];
+        for text in texts {
+            assert_eq!(text.parse::<Duration>().is_ok(), pattern.is_match(text), "{text:?}");
+        }
+        assert_eq!("1month".parse::<Duration>().map(|time| time.get().as_secs()), Ok(2_630_016));
+        Ok(())
     }
 
     #[test]

@@ -8,7 +8,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::duration::Duration;
+use super::duration::{Duration, SHORTEST};
 use super::hook::Hook;
 use super::image_update_status::ImageUpdateStatus;
 use super::sync::{SecretRef, Suspend};
@@ -34,7 +34,13 @@ use super::sync::{SecretRef, Suspend};
         json_path = r#".status.conditions[?(@.type=="Ready")].reason"#
     ),
     printcolumn(name = "Commit", type_ = "string", json_path = ".status.commit.sha"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
+        priority = 1
+    )
 )]
 #[x_kube(
     validation = Rule::new("!has(self.pullRequest) || (has(self.push) && self.push.branch != (has(self.git.branch) ? self.git.branch : 'main'))")
@@ -44,7 +50,8 @@ use super::sync::{SecretRef, Suspend};
 pub struct ImageUpdateSpec {
     /// Interval at which tags are listed. Defaults to 5m. At least 5s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = Rule::new("duration(self) >= duration('5s')").message("must be at least 5s"))]
+    #[x_kube(validation = Rule::new("!self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') || duration(self) >= duration('5s')")
+        .message("must be at least 5s"))]
     pub interval: Option<Duration>,
     /// Config repository that is read and edited.
     pub git: UpdateGit,
@@ -78,7 +85,7 @@ fn yes() -> bool {
 
 impl ImageUpdateSpec {
     pub fn interval(&self) -> Time {
-        self.interval.map_or(Time::from_mins(5), Duration::get)
+        self.interval.map_or(Time::from_mins(5), Duration::get).max(SHORTEST)
     }
 
     /// The branch that is read.
@@ -142,7 +149,6 @@ pub struct PullRequest {
 
 /// Kind of a forge.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
-#[serde(rename_all = "lowercase")]
 pub enum Forge {
     GitHub,
     GitLab,

@@ -10,7 +10,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::duration::Duration;
+use super::duration::{Duration, SHORTEST};
 use super::hook::Hook;
 use super::render::Render;
 use super::sync_status::SyncStatus;
@@ -38,6 +38,7 @@ use crate::sync_ref::SyncRef;
         json_path = r#".status.conditions[?(@.type=="Ready")].reason"#
     ),
     printcolumn(name = "Revision", type_ = "string", json_path = ".status.revision.short"),
+    printcolumn(name = "Progress", type_ = "string", json_path = ".status.progress.message"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Objects", type_ = "string", json_path = ".status.objects.shown", priority = 1),
     printcolumn(name = "Plan", type_ = "string", json_path = ".status.plan.state", priority = 1),
@@ -57,7 +58,8 @@ pub struct SyncSpec {
     pub path: Option<String>,
     /// Interval at which the Git server is asked for the ref. Defaults to 1m. At least 5s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = Rule::new("duration(self) >= duration('5s')").message("must be at least 5s"))]
+    #[x_kube(validation = Rule::new("!self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') || duration(self) >= duration('5s')")
+        .message("must be at least 5s"))]
     pub interval: Option<Duration>,
     /// Maximum duration of one reconciliation. Defaults to 5m. The agent can limit it with `--max-timeout`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -111,7 +113,7 @@ fn yes() -> bool {
 
 impl SyncSpec {
     pub fn interval(&self) -> Time {
-        self.interval.map_or(Time::from_mins(1), Duration::get)
+        self.interval.map_or(Time::from_mins(1), Duration::get).max(SHORTEST)
     }
 
     pub fn timeout(&self) -> Time {
@@ -224,7 +226,7 @@ pub struct Drift {
     /// Whether fields that other managers added to the objects are reported: `Ignore` or `Report`. They are never removed.
     /// Defaults to `Ignore`.
     #[serde(default)]
-    pub ghosts: Ghosts,
+    pub unmanaged_fields: UnmanagedFields,
     /// Fields that others may write: they are not planned, not applied and not reported, and their live value stays. At most 100.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
@@ -305,7 +307,7 @@ pub struct Snooze {
 
 /// Whether fields that other managers added are reported: `Ignore` or `Report`. They are never removed.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
-pub enum Ghosts {
+pub enum UnmanagedFields {
     /// They are not reported.
     #[default]
     Ignore,

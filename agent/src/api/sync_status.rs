@@ -8,6 +8,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::progress::ProgressStatus;
+
 /// Observed state of a Sync.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -24,6 +26,13 @@ pub struct SyncStatus {
     /// Objects that differ from Git, or were corrected a moment ago. Absent if there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift: Option<DriftStatus>,
+    /// What the agent is doing for the Sync. Only there while a run takes longer than a second, or waits for something, such as
+    /// the health of objects. Written at most once in 5 seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<ProgressStatus>,
+    /// Value of the annotation `holdfast.dev/reconcile-at` that the agent has answered last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handled_reconcile_at: Option<String>,
     /// Number of objects that the Sync owns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub objects: Option<ObjectCounts>,
@@ -347,7 +356,7 @@ pub struct DriftChange {
     pub user: Option<String>,
     /// Whether another manager added the field, and Git does not have it.
     #[serde(default, skip_serializing_if = "is_false")]
-    pub ghost: bool,
+    pub unmanaged: bool,
 }
 
 /// Any JSON value.

@@ -5,17 +5,24 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Args;
 use jiff::Timestamp;
+use kube::Client;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
-use super::{Global, cluster, print};
-use crate::api::{Duration, names};
+use super::{Global, cluster, follow, print};
+use crate::api::{Duration, Sync, names};
 
-/// Which Sync
+/// Which Sync, and whether to wait
 #[derive(Args, Debug)]
 pub struct Reconcile {
     /// Name of the Sync
     name: String,
+    /// Show the progress and wait until the Sync is ready; exit with 1 if it does not become so
+    #[arg(long)]
+    wait: bool,
+    /// Longest time to wait [default: spec.timeout and health.timeout of the Sync together]
+    #[arg(long, value_name = "DURATION", requires = "wait")]
+    timeout: Option<Duration>,
 }
 
 /// Which Sync, and why
@@ -40,10 +47,16 @@ pub struct Resume {
 
 impl Reconcile {
     pub async fn run(self, global: Global) -> anyhow::Result<ExitCode> {
+        let Self { name, wait, timeout } = self;
         let now = Timestamp::now().to_string();
-        patch(&global, &self.name, json!({"metadata": {"annotations": {names::RECONCILE_AT: now}}})).await?;
-        print::say(format_args!("requested a reconciliation of Sync {}", self.name));
-        Ok(ExitCode::SUCCESS)
+        let mark = json!({"metadata": {"annotations": {names::RECONCILE_AT: now}}});
+        let (client, sync) = patch(&global, &name, mark).await?;
+        print::say(format_args!("requested a reconciliation of Sync {name}"));
+        if !wait {
+            return Ok(ExitCode::SUCCESS);
+        }
+        let limit = timeout.map_or(sync.spec.timeout() + sync.spec.health_timeout(), Duration::get);
+        follow::wait(&client, &name, &now, limit).await
     }
 }
 
@@ -69,13 +82,13 @@ impl Resume {
     }
 }
 
-async fn patch(global: &Global, name: &str, patch: Value) -> anyhow::Result<()> {
+async fn patch(global: &Global, name: &str, patch: Value) -> anyhow::Result<(Client, Sync)> {
     let client = cluster::client(global).await?;
     cluster::sync(&client, name).await?;
     let params = PatchParams { field_manager: Some("holdfast-cli".to_owned()), ..PatchParams::default() };
-    cluster::syncs(&client)
+    let sync = cluster::syncs(&client)
         .patch(name, &params, &Patch::Merge(patch))
         .await
         .with_context(|| format!("cannot change Sync {}/{name}", client.default_namespace()))?;
-    Ok(())
+    Ok((client, sync))
 }

@@ -8,6 +8,7 @@ mod cluster;
 pub mod crd;
 mod drift;
 mod files;
+mod follow;
 mod image;
 mod listen;
 mod mark;

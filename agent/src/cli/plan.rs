@@ -29,6 +29,7 @@ use crate::identity::Identity;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::policy::Policy;
+use crate::progress::Progress;
 use crate::reconcile::limits::Limits;
 use crate::reconcile::stages::Rendering;
 use crate::reconcile::trees::MirrorTrees;
@@ -119,8 +120,15 @@ impl Plan {
     /// Plans once; true if there are changes.
     async fn once(&self, context: &Context, sync: &Sync, owner: &SyncRef) -> anyhow::Result<bool> {
         let status = sync.status.clone().unwrap_or_default();
-        let run =
-            Run { context, sync, owner, status: &status, now: Timestamp::now(), limits: Limits::default() };
+        let run = Run {
+            context,
+            sync,
+            owner,
+            status: &status,
+            now: Timestamp::now(),
+            limits: Limits::default(),
+            progress: Progress::default(),
+        };
         let (rendering, seen) = if let Some(tree) = &self.tree {
             (Rendering::whole(working_tree(&run, tree).await?, &Masks::default()), Seen::default())
         } else {

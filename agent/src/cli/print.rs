@@ -39,6 +39,69 @@ pub fn say(message: impl Display) {
     eprintln!("{}", visible::line(&message.to_string()));
 }
 
+/// Lines of which some give way to the next one: on a terminal they are written over, elsewhere they stay.
+pub struct Lines {
+    messages: bool,
+    terminal: bool,
+    /// A line that gives way is on the terminal.
+    open: bool,
+}
+
+impl Lines {
+    /// Lines on stdout.
+    pub fn of_results() -> Self {
+        Self { messages: false, terminal: io::stdout().is_terminal(), open: false }
+    }
+
+    /// Lines on stderr.
+    pub fn of_messages() -> Self {
+        Self { messages: true, terminal: io::stderr().is_terminal(), open: false }
+    }
+
+    /// Writes a line that gives way to the next one.
+    pub fn passing(&mut self, text: impl Display) {
+        if !self.terminal {
+            return self.lasting(text);
+        }
+        let text = visible::line(&text.to_string()).into_owned();
+        // A line that is wrapped cannot be written over.
+        let room = usize::from(width().max(20)).saturating_sub(1);
+        self.raw(&format!("\r\x1b[2K{}", text.chars().take(room).collect::<String>()));
+        self.open = true;
+    }
+
+    /// Writes a line that stays.
+    pub fn lasting(&mut self, text: impl Display) {
+        let over = if std::mem::take(&mut self.open) { "\r\x1b[2K" } else { "" };
+        self.raw(&format!("{over}{}\n", visible::line(&text.to_string())));
+    }
+
+    /// Ends a line that would give way.
+    pub fn end(&mut self) {
+        if std::mem::take(&mut self.open) {
+            self.raw("\n");
+        }
+    }
+
+    fn raw(&self, text: &str) {
+        // A terminal that is gone is told nothing.
+        let _ = if self.messages {
+            let mut out = io::stderr().lock();
+            out.write_all(text.as_bytes()).and_then(|()| out.flush())
+        } else {
+            let mut out = io::stdout().lock();
+            out.write_all(text.as_bytes()).and_then(|()| out.flush())
+        };
+    }
+}
+
+/// Columns of the terminal.
+fn width() -> u16 {
+    let size =
+        rustix::termios::tcgetwinsize(io::stdout()).or_else(|_| rustix::termios::tcgetwinsize(io::stderr()));
+    size.map(|size| size.ws_col).ok().filter(|columns| *columns > 0).unwrap_or(80)
+}
+
 /// Asks a question on stderr and reads one line from stdin.
 pub fn ask(question: impl Display) -> io::Result<String> {
     let mut stderr = io::stderr();

@@ -14,6 +14,7 @@ use kube::ResourceExt as _;
 use super::{Global, cluster, files, plan, print};
 use crate::api::{KustomizeOptions, Render as Options, Sync};
 use crate::error::StageError as _;
+use crate::progress::Progress;
 use crate::reconcile::limits::Limits;
 use crate::reconcile::trees::MirrorTrees;
 use crate::reconcile::{Run, inputs};
@@ -94,6 +95,7 @@ async fn of_cluster(
         status: &status,
         now: Timestamp::now(),
         limits: Limits::default(),
+        progress: Progress::default(),
     };
     Ok(inputs::inputs(&run, inputs::is_chart(sync, disk, folder)).await?)
 }

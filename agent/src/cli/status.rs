@@ -9,8 +9,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt as _};
 
-use super::{Global, Output, cluster, print};
-use crate::api::{Approval, ApprovalSpec, ChangeStatus, ErrorStatus, Sync, SyncStatus, conditions};
+use super::{Global, Output, cluster, follow, print};
+use crate::api::{
+    Approval, ApprovalSpec, ChangeStatus, ErrorStatus, ProgressStatus, Sync, SyncStatus, conditions,
+};
 
 /// Approvals that are shown of one Sync.
 const APPROVALS: usize = 10;
@@ -23,12 +25,18 @@ pub struct Status {
     /// Format of the result
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
+    /// Show changes and progress of the Sync until Ctrl-C
+    #[arg(long, requires = "name")]
+    watch: bool,
 }
 
 impl Status {
     pub async fn run(self, global: Global) -> anyhow::Result<ExitCode> {
         let client = cluster::client(&global).await?;
         match (self.name, self.output) {
+            (Some(name), output) if self.watch => {
+                return follow::watch(&client, &name, output == Output::Json).await;
+            }
             (Some(name), Output::Json) => {
                 print::json(&cluster::sync(&client, &name).await?)?;
             }
@@ -59,15 +67,18 @@ fn list(syncs: &[Sync]) {
         let status = sync.status.clone().unwrap_or_default();
         let ready = condition(&status, conditions::READY);
         let objects = status.objects.as_ref().map(|count| count.shown.clone()).unwrap_or_default();
+        let message = match (&status.progress, ready) {
+            (Some(progress), _) => progress.message.clone(),
+            (None, Some(ready)) => ready.message.lines().next().unwrap_or_default().to_owned(),
+            (None, None) => String::new(),
+        };
         let cells = [
             sync.name_any(),
             ready.map_or_else(|| "Unknown".to_owned(), |ready| ready.status.clone()),
             ready.map(|ready| ready.reason.clone()).unwrap_or_default(),
             status.revision.as_ref().and_then(|revision| revision.short.clone()).unwrap_or_default(),
             objects,
-            ready
-                .map(|ready| ready.message.lines().next().unwrap_or_default().to_owned())
-                .unwrap_or_default(),
+            message,
         ];
         rows.push(cells.map(|cell| visible::line(&cell).into_owned()));
     }
@@ -96,6 +107,10 @@ fn detail(sync: &Sync) {
     }
     if let Some(count) = &status.objects {
         print::line(format_args!("  objects   {} of {} are healthy", count.ready, count.total));
+    }
+    if let Some(ProgressStatus { message, revision, since, .. }) = &status.progress {
+        let of = revision.as_ref().map(|revision| format!(" of {revision}")).unwrap_or_default();
+        print::line(format_args!("  progress  {message}{of}, since {since:.0}"));
     }
     if let Some(suspend) = &sync.spec.suspend {
         let until = suspend.until.map(|until| format!(" until {until}")).unwrap_or_default();

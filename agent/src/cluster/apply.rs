@@ -3,7 +3,7 @@
 //! Holds nothing while it waits: where a later step needs an earlier one to become healthy, it returns, and the watch
 //! brings the Sync back. Leaves removal to `prune`. I/O: API writes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use futures::StreamExt as _;
@@ -28,6 +28,7 @@ use super::refusal::ObjectError;
 use super::requests::{Apply, Dependants, Requests, ResourceType, is_conflict};
 use super::view::Verified;
 use crate::gate::ApprovedPlan;
+use crate::progress::Progress;
 use crate::sync_ref::SyncRef;
 
 /// How many objects of one Sync are written side by side.
@@ -54,12 +55,13 @@ pub struct Failed {
     pub lingering: Vec<Lingering>,
 }
 
-/// What ends an apply before everything is done.
-pub struct Until<S, E> {
+/// What goes with an apply: what ends it before everything is done, and where it says how far it is.
+pub struct Until<'p, S, E> {
     /// Asked between two waves: is there something newer to apply?
     pub superseded: S,
     /// Asked before each write: why does no other one begin?
     pub ended: E,
+    pub progress: &'p Progress,
 }
 
 /// The kinds of everything that a plan can touch.
@@ -74,12 +76,12 @@ pub async fn apply<'a>(
     approved: ApprovedPlan,
     kinds: &Kinds,
     failed: Failed,
-    Until { superseded, ended }: Until<impl Fn() -> BoxFuture<'a, bool>, impl Fn() -> Option<String>>,
+    until: Until<'_, impl Fn() -> BoxFuture<'a, bool>, impl Fn() -> Option<String>>,
 ) -> Outcome {
     let (removals, writes): (Vec<Change>, Vec<Change>) =
         approved.into_plan().changes.into_iter().partition(|change| change.operation.removes());
-    let (lingering, until) = (failed.lingering.clone(), (&superseded, &ended));
-    let mut outcome = write_all(cluster, requests, owner, writes, kinds, failed, until).await;
+    let lingering = failed.lingering.clone();
+    let mut outcome = write_all(cluster, requests, owner, writes, kinds, failed, &until).await;
     if !outcome.errors.is_empty() {
         let deleted = removals.iter().filter(|change| change.operation == Operation::Delete);
         let deleted: Vec<_> =
@@ -91,7 +93,9 @@ pub async fn apply<'a>(
             .waits
             .get_or_insert_with(|| "nothing is removed before everything else is applied".to_owned());
     } else if outcome.waits.is_none() {
-        prune::prune(cluster, requests, (removals, &lingering), kinds, &mut outcome, ended).await;
+        until.progress.begin_objects("apply", "removing", removals.len());
+        let Until { ended, progress, .. } = &until;
+        prune::prune(cluster, requests, (removals, &lingering), kinds, &mut outcome, (ended, progress)).await;
     }
     outcome
 }
@@ -104,10 +108,13 @@ async fn write_all<'a>(
     writes: Vec<Change>,
     kinds: &Kinds,
     Failed { objects: mut failed, wave: failed_wave, lingering: _ }: Failed,
-    (superseded, ended): (&impl Fn() -> BoxFuture<'a, bool>, &impl Fn() -> Option<String>),
+    until: &Until<'_, impl Fn() -> BoxFuture<'a, bool>, impl Fn() -> Option<String>>,
 ) -> Outcome {
+    let Until { superseded, ended, progress } = until;
     let mut outcome = Outcome::default();
     let mut wave = None;
+    let waves: BTreeSet<i32> = writes.iter().map(|change| change.stage.wave).collect();
+    progress.begin_objects("apply", "applying", writes.len());
     for (stage, changes) in stages(writes) {
         if failed_wave.is_some_and(|failed| failed < stage.wave) {
             outcome.waits = Some(format!("wave {} waits for the errors above", stage.wave));
@@ -127,6 +134,7 @@ async fn write_all<'a>(
             }
         }
         wave = Some(stage.wave);
+        progress.wave(waves.range(..=stage.wave).count(), waves.len());
         if let Some(reason) = blocked(cluster, owner, stage) {
             outcome.waits = Some(reason);
             return outcome;
@@ -154,6 +162,7 @@ async fn write_all<'a>(
         });
         let mut writes = futures::stream::iter(writes).buffer_unordered(SIDE_BY_SIDE);
         while let Some((mut change, written)) = writes.next().await {
+            progress.object();
             match written {
                 // What was applied is not held while the rest waits for its answers.
                 Ok(Written::Done) => {

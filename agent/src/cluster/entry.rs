@@ -91,7 +91,7 @@ pub enum Goes {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rare {
     /// The fingerprint of what others added, where that is told.
-    pub ghosts: Option<Digest>,
+    pub unmanaged: Option<Digest>,
     /// The fingerprint of all of it, if it is left as it is though it differs.
     pub whole: Option<Digest>,
     /// The same when it was verified, if who owns what may not change without another look.
@@ -179,7 +179,7 @@ impl Entry {
             // Nobody is told why something is well.
             health.message = String::new();
         }
-        let ghosts = judges.ghosts(&owner, kind, object);
+        let unmanaged = judges.unmanaged(&owner, kind, object);
         Self {
             uid: metadata.get("uid").and_then(Value::as_str).unwrap_or_default().into(),
             owner,
@@ -191,7 +191,8 @@ impl Entry {
             judged,
             health,
             live: fingerprint(object, &kind.api_version()),
-            rare: Some(Box::new(Rare { ghosts, ..Rare::default() })).filter(|rare| rare.ghosts.is_some()),
+            rare: Some(Box::new(Rare { unmanaged, ..Rare::default() }))
+                .filter(|rare| rare.unmanaged.is_some()),
             verified: None,
             version: version(object),
             kind: kind.clone(),

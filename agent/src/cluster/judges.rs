@@ -5,15 +5,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use holdfast_diff::digest::Digest;
-use holdfast_diff::ghosts;
 use holdfast_diff::health::{self, Check, Checks, Health};
 use holdfast_diff::ignore::{self, Ignored, Rules};
 use holdfast_diff::object::{GroupKind, ObjectId};
+use holdfast_diff::unmanaged;
 use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Value, json};
 
 use super::requests::ResourceType;
-use crate::api::{Ghosts, HealthCheck, IgnoreRule, IgnoreTarget, Sync};
+use crate::api::{HealthCheck, IgnoreRule, IgnoreTarget, Sync, UnmanagedFields};
 use crate::sync_ref::SyncRef;
 
 /// What one Sync says.
@@ -24,7 +24,7 @@ struct Judge {
     rules: Arc<Rules>,
     /// Of the rules alone.
     rules_spec: Digest,
-    ghosts: bool,
+    unmanaged: bool,
     error: Option<JudgeError>,
 }
 
@@ -53,17 +53,17 @@ impl Judges {
     /// What is wrong with a check or a rule. The others count all the same.
     pub fn take(&self, owner: &SyncRef, sync: &Sync) -> Result<(), JudgeError> {
         let (checks, drift) = (&sync.spec.health.checks, &sync.spec.drift);
-        let ghosts = drift.ghosts == Ghosts::Report;
+        let unmanaged = drift.unmanaged_fields == UnmanagedFields::Report;
         let volatile = self.volatile.lock().get(owner).cloned();
         let ignore = [drift.ignore.clone(), volatile.unwrap_or_default()].concat();
         let mut by_sync = self.lock();
-        if checks.is_empty() && ignore.is_empty() && !ghosts {
+        if checks.is_empty() && ignore.is_empty() && !unmanaged {
             by_sync.remove(owner);
             return Ok(());
         }
-        let spec = Digest::of(&json!({"checks": checks, "ignore": ignore, "ghosts": ghosts}));
+        let spec = Digest::of(&json!({"checks": checks, "ignore": ignore, "unmanaged": unmanaged}));
         let known = by_sync.get(owner).filter(|judge| judge.spec == spec);
-        let judge = known.cloned().unwrap_or_else(|| compile(spec, checks, &ignore, ghosts));
+        let judge = known.cloned().unwrap_or_else(|| compile(spec, checks, &ignore, unmanaged));
         let error = judge.error.clone();
         by_sync.insert(owner.clone(), judge);
         error.map_or(Ok(()), Err)
@@ -92,10 +92,10 @@ impl Judges {
     }
 
     /// The fingerprint of what others added to an object, if its Sync wants that to be told and there is anything.
-    pub fn ghosts(&self, owner: &SyncRef, kind: &ResourceType, object: &Value) -> Option<Digest> {
-        let rules = self.lock().get(owner).filter(|judge| judge.ghosts)?.rules.clone();
+    pub fn unmanaged(&self, owner: &SyncRef, kind: &ResourceType, object: &Value) -> Option<Digest> {
+        let rules = self.lock().get(owner).filter(|judge| judge.unmanaged)?.rules.clone();
         let ignored = ignored(&rules, kind, object);
-        ghosts::fingerprint(&ghosts::ghosts(&kind.kind, object, &ignored))
+        unmanaged::fingerprint(&unmanaged::unmanaged(&kind.kind, object, &ignored))
     }
 
     pub fn forget(&self, owner: &SyncRef) {
@@ -132,7 +132,7 @@ impl Judges {
 
 impl Judge {
     fn version(&self, kind: &GroupKind) -> Option<Digest> {
-        (self.ghosts || self.checks.get(&kind.group, &kind.kind).is_some()).then_some(self.spec)
+        (self.unmanaged || self.checks.get(&kind.group, &kind.kind).is_some()).then_some(self.spec)
     }
 }
 
@@ -145,7 +145,7 @@ pub fn ignored(rules: &Rules, kind: &ResourceType, object: &Value) -> Ignored {
     rules.of(&kind.api_version(), &id, labels)
 }
 
-fn compile(spec: Digest, specs: &[HealthCheck], ignore: &[IgnoreRule], ghosts: bool) -> Judge {
+fn compile(spec: Digest, specs: &[HealthCheck], ignore: &[IgnoreRule], unmanaged: bool) -> Judge {
     let (mut checks, mut errors) = (Checks::default(), Vec::new());
     for HealthCheck { api_version, kind, current, failed, in_progress } in specs {
         match Check::compile(current, failed.as_deref(), in_progress.as_deref()) {
@@ -163,7 +163,7 @@ fn compile(spec: Digest, specs: &[HealthCheck], ignore: &[IgnoreRule], ghosts: b
         (true, true) => None,
     };
     let rules_spec = Digest::of(&json!(ignore));
-    Judge { spec, checks: Arc::new(checks), rules: Arc::new(rules), rules_spec, ghosts, error }
+    Judge { spec, checks: Arc::new(checks), rules: Arc::new(rules), rules_spec, unmanaged, error }
 }
 
 fn rule(IgnoreRule { target, paths, managers }: &IgnoreRule) -> ignore::Rule {

@@ -33,6 +33,7 @@ use super::parent::Unseen;
 use super::refusal::{ObjectError, chain};
 use super::requests::{Dependants, Requests, ResourceType};
 use super::resolve::Desired;
+use crate::progress::Progress;
 use crate::sync_ref::SyncRef;
 
 /// How many objects of one Sync are looked at side by side.
@@ -101,6 +102,8 @@ pub struct What<'a> {
     pub places: &'a [Arc<str>],
     /// Who the Syncs act as, where claims of other Syncs are judged by that.
     pub acts_as: Option<ActsAs<'a>>,
+    /// Where it says how many objects were looked at.
+    pub progress: &'a Progress,
 }
 
 /// Observes what a Sync desires, and what it owns beside that. Objects that are done need not exist any more.
@@ -108,7 +111,7 @@ pub async fn observe(
     cluster: &Cluster,
     requests: &Requests,
     owner: &SyncRef,
-    What { desired, all, scope, kinds, places, acts_as }: What<'_>,
+    What { desired, all, scope, kinds, places, acts_as, progress }: What<'_>,
     is_done: impl Fn(&Desired) -> bool,
 ) -> Observed {
     let mut observed = Observed::default();
@@ -137,6 +140,7 @@ pub async fn observe(
         observed.fail(Stage::of(&desired.manifest));
         observed.hidden.insert(desired.object);
     }
+    progress.begin_objects("observe", "comparing with the cluster:", seen.len());
     let looks = seen.into_iter().map(|mut desired| {
         let other = taken.get(&desired.object).cloned();
         async move {
@@ -151,6 +155,7 @@ pub async fn observe(
     });
     let mut looks = futures::stream::iter(looks).buffered(SIDE_BY_SIDE);
     while let Some((desired, seen)) = looks.next().await {
+        progress.object();
         match seen {
             Ok(Look::Seen(Seen::Absent) | Look::Ending(_)) if is_done(&desired) => {
                 observed.objects.push((desired, Seen::Unchanged));

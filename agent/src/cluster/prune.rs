@@ -14,6 +14,7 @@ use super::observe::Lingering;
 use super::refusal::ObjectError;
 use super::requests::{Dependants, Requests, ResourceType, is_conflict, is_not_found};
 use crate::api::names;
+use crate::progress::Progress;
 
 const SIDE_BY_SIDE: usize = 16;
 
@@ -26,7 +27,7 @@ pub async fn prune(
     (removals, lingering): (Vec<Change>, &[Lingering]),
     kinds: &Kinds,
     outcome: &mut Outcome,
-    ended: impl Fn() -> Option<String>,
+    (ended, progress): (impl Fn() -> Option<String>, &Progress),
 ) {
     // What stays needs no order.
     let ordered = removals.iter().any(|change| change.operation != Operation::Orphan);
@@ -50,6 +51,7 @@ pub async fn prune(
         let mut removing = futures::stream::iter(begun).buffer_unordered(SIDE_BY_SIDE);
         let mut lingers = None;
         while let Some(removed) = removing.next().await {
+            progress.object();
             match removed {
                 Ok(Removed::Gone(change)) => outcome.done.push(change),
                 Ok(Removed::Lingers(change)) => {

@@ -14,16 +14,18 @@ use kube::runtime::controller::Action;
 use tracing::{info, warn};
 
 use super::pace::{gathered, next};
-use super::{PAUSE, form, hooks, name};
+use super::{PAUSE, form, hooks, name, reporter};
 use crate::api::{Sync, SyncStatus, conditions};
 use crate::cluster::refusal::chain;
 use crate::context::Context;
 use crate::error::Class;
-use crate::memory::Memory;
+use crate::memory::{Memory, Shown};
+use crate::progress::Progress;
 use crate::reconcile::finalize::{Ended, finalize};
 use crate::reconcile::limits::{Limits, is_superseded};
 use crate::reconcile::{Run, drift, reconcile};
-use crate::report::{Failure, Findings, status, tell, write};
+use crate::report::alert::Ran;
+use crate::report::{Failure, Findings, progress, status, tell, write};
 use crate::sync_ref::SyncRef;
 
 /// What is told of a Sync whose run panicked.
@@ -50,6 +52,8 @@ pub(super) async fn run_one(sync: Arc<Sync>, context: Arc<Context>) -> Result<Ac
     // The place of the panic is in the log. What was remembered may be half of something.
     let (status, failures) = (memory.status.take(), memory.failures.saturating_add(1));
     *memory = Memory { uid: sync.metadata.uid.clone(), status, failures, ..Memory::default() };
+    let before = memory.status.as_ref().or(sync.status.as_ref());
+    memory.shown = before.map(|before| Shown::unknown(progress::doubtful(before)));
     let known = memory.status.clone().or_else(|| sync.status.clone()).unwrap_or_default();
     let run = start(&context, &sync, &owner, &known, Limits::default());
     let mut findings = Findings::of(&sync, &owner, run.now);
@@ -80,7 +84,7 @@ fn start<'a>(
     status: &'a SyncStatus,
     limits: Limits,
 ) -> Run<'a> {
-    Run { context, sync, owner, status, now: Timestamp::now(), limits }
+    Run { context, sync, owner, status, now: Timestamp::now(), limits, progress: Progress::default() }
 }
 
 /// Does what there is to do for one Sync, writes what was found, and says when it runs next.
@@ -96,24 +100,13 @@ async fn turn(
     let running = context.memories.run(owner, form(sync), &context.stop);
     let limits = Limits::new(running.superseded.clone(), sync.spec.timeout(), shortened);
     let run = start(context, sync, owner, &status, limits);
-    let findings = if sync.metadata.deletion_timestamp.is_some() {
-        match finalize(&run, memory).await {
-            Ended::Gone => {
-                context.forget(owner);
-                info!(sync = %owner, "Sync ended");
-                return Action::await_change();
-            }
-            Ended::Waits(findings) => *findings,
-        }
-    } else {
-        let mut findings = Box::pin(reconcile(&run, memory)).await;
-        match run.limits.wait("source", hooks::of_sync(&run)).await {
-            Ok(path) => findings.webhook_path = Some(path),
-            // What was done is reported all the same.
-            Err(failure) if is_superseded(&failure) => {}
-            Err(failure) => findings.failure = findings.failure.or(Some(failure)),
-        }
-        findings
+    let (mut shown, mut told) = (memory.shown.take(), memory.progressed);
+    let ended = reporter::accompany(&run, &mut shown, &mut told, Box::pin(work(&run, memory))).await;
+    (memory.shown, memory.progressed) = (shown, told);
+    let Some(findings) = ended else {
+        context.forget(owner);
+        info!(sync = %owner, "Sync ended");
+        return Action::await_change();
     };
     if findings.failure.as_ref().is_some_and(is_superseded) {
         return Action::requeue(Duration::ZERO);
@@ -122,6 +115,24 @@ async fn turn(
         Ok(findings) => report(&run, memory, &findings).await,
         Err(pause) => Action::requeue(pause),
     }
+}
+
+/// Does the work of a run; `None` if the Sync has ended by it.
+async fn work(run: &Run<'_>, memory: &mut Memory) -> Option<Findings> {
+    if run.sync.metadata.deletion_timestamp.is_some() {
+        return match finalize(run, memory).await {
+            Ended::Gone => None,
+            Ended::Waits(findings) => Some(*findings),
+        };
+    }
+    let mut findings = Box::pin(reconcile(run, memory)).await;
+    match run.limits.wait("source", hooks::of_sync(run)).await {
+        Ok(path) => findings.webhook_path = Some(path),
+        // What was done is reported all the same.
+        Err(failure) if is_superseded(&failure) => {}
+        Err(failure) => findings.failure = findings.failure.or(Some(failure)),
+    }
+    Some(findings)
 }
 
 /// Writes the status if it changed, tells what is new, and says when to run again.
@@ -138,7 +149,11 @@ async fn report(run: &Run<'_>, memory: &mut Memory, findings: &Findings) -> Acti
     context.metrics.reconcile(result);
     context.metrics.sync(owner, &after, findings, findings.drifts(known.as_ref()));
     tell::tell(&context.events, &sync.object_ref(&()), owner, &before, &after, findings);
-    let written = write::write(&context.client, owner, &before, &after).await;
+    context.metrics.no_progress(owner);
+    // What the server has may say what the run was doing.
+    let on_server = memory.shown.take();
+    let from = on_server.as_ref().map_or(&before, |shown| &shown.status);
+    let written = write::write(&context.client, owner, from, &after).await;
     let trouble = context.cluster.watches.trouble(owner, &context.cluster.view.kinds(owner));
     let suspended = findings.suspended.is_some();
     let verified = written.is_ok() && findings.failure.is_none() && !suspended && trouble.is_none();
@@ -151,10 +166,14 @@ async fn report(run: &Run<'_>, memory: &mut Memory, findings: &Findings) -> Acti
     // Alerts go out also while the API server takes no status.
     let known = if written.is_ok() { &after } else { &before };
     let told = SyncStatus { drift: episode, ..known.clone() };
-    context.alerts.tell(owner, &told, findings.failure.as_ref(), suspended, heard);
+    let heard = context.cluster.clients.contact().last();
+    let heard = Some(heard).filter(|_| written.is_ok() && trouble.is_none());
+    let ran = Ran { status: &told, failure: findings.failure.as_ref(), suspended, verified, heard };
+    context.alerts.tell(owner, &ran);
     if let Err(error) = written {
         warn!(sync = %owner, stage = "report", error = %chain(&error), "Cannot write the status and tries again");
         memory.status = Some(before);
+        memory.shown = on_server;
         return Action::requeue(PAUSE);
     }
     let seen = findings.seen.as_ref().map(|seen| seen.revision.as_str()).unwrap_or_default();

@@ -53,7 +53,12 @@ fn ready(run: &Run<'_>, seen: &Seen) -> Result<(), Failure> {
             return Err(Failure::user("source", "DependencyCircle", message));
         }
         let why = match context.cluster.sync(&other) {
-            None => "which does not exist".to_owned(),
+            None => {
+                let message = format!(
+                    "waits for Sync {other}, which does not exist; create it, or correct spec.dependsOn"
+                );
+                return Err(Failure::transient("source", "DependencyNotFound", message));
+            }
             Some(sync) if !is_ready(&sync) => "which is not ready".to_owned(),
             Some(sync) if sync.spec.source == run.sync.spec.source && context.together => {
                 if context.memories.is_ready_at(&other, &seen.revision) {

@@ -266,7 +266,7 @@ pub fn complete(run: &Run<'_>, memory: &mut Memory, found: &mut Drift, failed: b
         view.watch_owners(object);
         found.left.push(told.clone());
     }
-    found.left.extend(memory.drift.ghosts.values().map(|(_, told)| told.clone()));
+    found.left.extend(memory.drift.unmanaged.values().map(|(_, told)| told.clone()));
     found.unverified = failed;
     if failed {
         found.left.extend(unverified(run, memory, found));

@@ -12,7 +12,7 @@ use super::Run;
 use super::inputs;
 use super::remotes;
 use super::trees::place;
-use crate::api::CommitNote;
+use crate::api::{CommitNote, conditions};
 use crate::error::StageError as _;
 use crate::memory::Memory;
 use crate::render::order::{Attempt, Order};
@@ -147,6 +147,15 @@ async fn unchanged(checkout: &Checkout, before: Option<Arc<Reads>>) -> Result<Op
     blocking(move || before.matches(&files).is_some().then_some(before)).await
 }
 
+/// Notes the revision that is rendered. While a verdict stands that all is well, it stands until what is rendered differs.
+fn note_revision(run: &Run<'_>, checkout: &Checkout) {
+    let revision = checkout.revision();
+    let (full, seen) = (revision.to_string(), run.status.revision.as_ref());
+    let ready = conditions::is_true(&run.status.conditions, conditions::READY);
+    let news = !ready && seen.and_then(|seen| seen.seen.as_deref()) != Some(full.as_str());
+    run.progress.revision(&full, &revision.short(), news);
+}
+
 /// Kept by an earlier run or another Sync, or rendered now.
 async fn found(
     run: &Run<'_>,
@@ -156,6 +165,8 @@ async fn found(
     inputs: Arc<Inputs>,
 ) -> Result<(Reads, Result<Fruit, Failure>), Failure> {
     let (context, tenant) = (run.context, run.owner.namespace());
+    note_revision(run, checkout);
+    run.progress.begin("render", "waiting for another render of the same files");
     let _turn = context.renders.turn(&key, &checkout.tree()).await;
     if !inputs.secret {
         let (renders, files, key) = (context.renders.clone(), checkout.files(), key.clone());
@@ -165,6 +176,7 @@ async fn found(
     }
     // Counts and times what is really rendered, and no look at what is known.
     let timer = context.metrics.stage("render");
+    run.progress.begin("render", "rendering");
     let order = order(run, checkout, folder, inputs);
     let Attempt { reads, end, missing: _ } = context.renderer.render(order, &context.outside, tenant).await;
     drop(timer);

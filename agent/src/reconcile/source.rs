@@ -17,6 +17,9 @@ use crate::report::{Failure, Seen};
 use crate::shares::Share;
 use crate::source::{Checkout, Credential, GitRef, Location};
 
+/// What a run does that looks at a ref without being asked to.
+pub const POLLING: &str = "looking for a newer revision";
+
 /// What `source` found.
 pub struct Source {
     pub seen: Seen,
@@ -46,6 +49,9 @@ pub async fn source(run: &Run<'_>, memory: &mut Memory) -> Result<Source, Failur
     run.context.secrets.release(&User::Sync(run.owner.clone()), &inputs::names(run));
     let asked = run.sync.annotations().get(names::RECONCILE_AT).cloned();
     let called = run.context.memories.take_call(run.owner);
+    // A look at a ref that nothing asked for is no news.
+    let polls = memory.checkout.is_some() && asked == memory.asked && !called;
+    run.progress.begin("source", if polls { POLLING } else { "fetching the source" });
     let max_age = if asked == memory.asked && !called { spec.interval() } else { Duration::ZERO };
     run.context.memories.uses(run.owner, location.mirror());
     let reference = reference(git.reference.as_ref());
@@ -65,6 +71,9 @@ pub async fn source(run: &Run<'_>, memory: &mut Memory) -> Result<Source, Failur
         (_, None) => return Err(Failure::internal("source", "the checkout is of another repository")),
     };
     let same = memory.known.as_ref().is_some_and(|known| known.is_of(run, &checkout));
+    if !same {
+        run.progress.begin("source", "waiting for a turn: other Syncs of this namespace are running");
+    }
     let turn = if same { None } else { Some(run.context.rooms.runs.take(run.owner.namespace()).await) };
     let (known, fresh) = Box::pin(rendering::look_at(run, memory, &checkout)).await?;
     let asked = Some((location, reference));

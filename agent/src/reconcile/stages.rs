@@ -58,6 +58,13 @@ pub fn checks(run: &Run<'_>) -> Result<(), Failure> {
     })
 }
 
+/// Notes the revision that a run works on, and whether the last verdict is about another one.
+pub fn note_revision(run: &Run<'_>, seen: &Seen) {
+    let before = run.status.revision.as_ref();
+    let news = before.is_none_or(|before| before.tree.as_deref() != Some(&seen.tree));
+    run.progress.revision(&seen.revision, &seen.short, news);
+}
+
 /// What differs from git now and did not when it was looked at, as positions in the render of this tree. `None` if that is
 /// not known.
 pub fn differing(run: &Run<'_>, tree: &str, memory: &Memory) -> Option<Differing> {
@@ -162,6 +169,7 @@ pub struct Observed {
 #[instrument(name = "observe", skip_all, fields(sync = %run.owner))]
 pub async fn observe(run: &Run<'_>, rendering: Rendering, revision: &str) -> Result<Observed, Failure> {
     let _timer = run.context.metrics.stage("observe");
+    run.progress.begin("observe", "reading what the cluster serves");
     let (context, spec) = (run.context, &run.sync.spec);
     let cluster = &context.cluster;
     let requests = acting::requests(run).await?;
@@ -194,7 +202,9 @@ pub async fn observe(run: &Run<'_>, rendering: Rendering, revision: &str) -> Res
     let acts_as = |sync: &SyncRef| context.acts_as(sync);
     // A person who plans cannot ask in the name of others.
     let acts_as: Option<ActsAs<'_>> = if context.together { Some(&acts_as) } else { None };
-    let what = What { desired: found, all: &desired, scope, kinds: &former, places: &places, acts_as };
+    let progress = &run.progress;
+    let what =
+        What { desired: found, all: &desired, scope, kinds: &former, places: &places, acts_as, progress };
     let mut seen = observe::observe(cluster, &requests, run.owner, what, is_done).await;
     errors.append(&mut seen.errors);
     seen.unseen.append(&mut unknown);
@@ -399,6 +409,7 @@ pub async fn rights(
     kinds: &Kinds,
 ) -> Result<(Plan, Vec<Change>), Failure> {
     let user = observed.requests.identity().user();
+    run.progress.begin("plan", "checking the rights of the Sync");
     let Some(user) = user.filter(|_| !plan.is_empty()) else { return Ok((plan, Vec::new())) };
     let missing = rights::missing(observed.requests.client(), &user, &plan.changes, kinds).await;
     let missing = missing.map_err(|error| Failure::transient("plan", "Unreachable", chain(&error)))?;
@@ -419,7 +430,11 @@ pub async fn apply(
 ) -> Outcome {
     let _timer = run.context.metrics.stage("apply");
     let cluster = &run.context.cluster;
-    let until = Until { superseded: || is_superseded(run, source).boxed(), ended: || run.limits.reached() };
+    let until = Until {
+        superseded: || is_superseded(run, source).boxed(),
+        ended: || run.limits.reached(),
+        progress: &run.progress,
+    };
     let objects = observed.errors.iter().filter_map(|error| error.id.clone()).collect();
     let lingering = lingering::awaited(run, observed);
     let failed = Failed { objects, wave: observed.seen.failed_wave, lingering };

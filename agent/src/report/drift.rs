@@ -115,7 +115,7 @@ fn field(field: &FieldChange) -> DriftChange {
         subresource: owner.and_then(|owner| owner.subresource.clone()),
         time: owner.and_then(|owner| owner.time.clone()),
         user: None,
-        ghost: false,
+        unmanaged: false,
     }
 }
 
@@ -189,7 +189,7 @@ fn agree(one: &[DriftChange], other: &[DriftChange]) -> bool {
 
 /// What makes an entry of an episode. What others added to an object is told apart from what differs of it.
 fn identity(told: &DriftObject) -> (&str, &str, &str, &str, bool) {
-    (&told.api_version, &told.kind, &told.namespace, &told.name, is_ghost(told))
+    (&told.api_version, &told.kind, &told.namespace, &told.name, is_unmanaged(told))
 }
 
 /// True if both are of one object.
@@ -198,8 +198,8 @@ pub fn is_same(one: &DriftObject, other: &DriftObject) -> bool {
 }
 
 /// True if git says nothing about what is told.
-pub fn is_ghost(told: &DriftObject) -> bool {
-    !told.changes.is_empty() && told.changes.iter().all(|change| change.ghost)
+pub fn is_unmanaged(told: &DriftObject) -> bool {
+    !told.changes.is_empty() && told.changes.iter().all(|change| change.unmanaged)
 }
 
 /// Drift in one sentence an object, for people.
@@ -248,11 +248,11 @@ pub fn rule(told: &DriftObject) -> String {
 
 /// One field for people: path, values, and which tool wrote the live one.
 pub fn words(change: &DriftChange) -> String {
-    let DriftChange { path, desired, live, ghost, .. } = change;
+    let DriftChange { path, desired, live, unmanaged, .. } = change;
     let text =
         |value: &Option<Value>| value.as_ref().map_or("nothing".to_owned(), |value| cut(&json(value), 120));
     let by = writer(change).map(|writer| format!(", written by the tool {writer}")).unwrap_or_default();
-    if *ghost {
+    if *unmanaged {
         return format!("{path} is {}, git says nothing about it{by}", text(live));
     }
     if live.is_some() && live == desired {

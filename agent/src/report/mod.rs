@@ -8,6 +8,7 @@ pub mod audit;
 pub mod changes;
 pub mod drift;
 pub mod events;
+pub mod progress;
 pub mod status;
 pub mod tell;
 pub mod updates;
@@ -19,9 +20,10 @@ use holdfast_diff::mask::Masks;
 use holdfast_diff::object::ObjectId;
 use holdfast_diff::plan::{Change, PlanId};
 use jiff::Timestamp;
+use kube::ResourceExt as _;
 
 use self::drift::Drift;
-use crate::api::{ChartStatus, CommitNote, CompletedJob, DriftObject, DriftState, DriftStatus, Sync};
+use crate::api::{ChartStatus, CommitNote, CompletedJob, DriftObject, DriftState, DriftStatus, Sync, names};
 use crate::error::{Class, StageError};
 use crate::gate::Waiting;
 use crate::sync_ref::SyncRef;
@@ -69,6 +71,8 @@ pub struct Done {
 #[derive(Debug)]
 pub struct Findings {
     pub generation: i64,
+    /// The value of `holdfast.dev/reconcile-at` that this answers.
+    pub asked: Option<String>,
     pub now: Timestamp,
     pub seen: Option<Seen>,
     pub failure: Option<Failure>,
@@ -112,6 +116,7 @@ impl Findings {
     pub fn of(sync: &Sync, owner: &SyncRef, now: Timestamp) -> Self {
         Self {
             generation: sync.metadata.generation.unwrap_or_default(),
+            asked: sync.annotations().get(names::RECONCILE_AT).cloned(),
             now,
             seen: None,
             failure: None,
@@ -154,7 +159,7 @@ impl Findings {
     /// What differs from git and should not.
     pub fn differing(&self) -> impl Iterator<Item = &DriftObject> {
         let left = self.drift.iter().flat_map(|drift| &drift.left);
-        left.filter(|told| told.state != DriftState::Snoozed && !drift::is_ghost(told))
+        left.filter(|told| told.state != DriftState::Snoozed && !drift::is_unmanaged(told))
     }
 
     /// Takes secret texts out of what servers and renderers say, which can quote them.

@@ -7,10 +7,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::changes::{cut, listed, number, omitted, summary};
 use super::drift::{self, Drift};
-use super::{Failure, Findings, Objects};
+use super::{Failure, Findings, Objects, progress};
 use crate::api::conditions::{self, reason};
 use crate::api::{
     DriftObject, DriftState, DriftStatus, ErrorStatus, HistoryEntry, ObjectCounts, PlanState, PlanStatus,
+    ProgressStatus,
     SyncStatus,
 };
 use crate::error::Class;
@@ -31,6 +32,10 @@ const HISTORY: usize = 10;
 pub fn build(before: &SyncStatus, findings: &Findings, episode: Option<&DriftStatus>) -> SyncStatus {
     let mut status = before.clone();
     status.observed_generation = Some(findings.generation);
+    status.progress = None;
+    if findings.asked.is_some() {
+        status.handled_reconcile_at.clone_from(&findings.asked);
+    }
     revision(&mut status, findings);
     plan(&mut status, findings);
     status.drift = episode.map(drift::listed);
@@ -58,6 +63,7 @@ pub fn build(before: &SyncStatus, findings: &Findings, episode: Option<&DriftSta
     }
     let applied = status.revision.as_ref().and_then(|revision| revision.short.clone()).unwrap_or_default();
     conditions(&mut status.conditions, findings, &applied);
+    status.progress = awaited(&status, findings);
     status
 }
 
@@ -70,6 +76,19 @@ fn errors(causes: &[Cause]) -> Vec<ErrorStatus> {
         ErrorStatus { cause: cut(text, LISTED_MESSAGE), count: number(*count), places }
     };
     causes.iter().take(CAUSES).map(status).collect()
+}
+
+/// What is waited for after a run.
+fn awaited(status: &SyncStatus, findings: &Findings) -> Option<ProgressStatus> {
+    let revision = status.revision.as_ref().and_then(|revision| revision.seen.clone());
+    let since = |kind| since(&status.conditions, kind).unwrap_or(findings.now);
+    if findings.on_the_way() && findings.wait_for_health {
+        let since = since(conditions::HEALTHY);
+        return status.objects.as_ref().map(|count| progress::of_health(count, revision, since));
+    }
+    let is_only = findings.failure.is_none() && findings.waiting.is_none() && findings.suspended.is_none();
+    let waits = findings.waits.as_ref().filter(|_| is_only)?;
+    Some(progress::of_wait(waits, revision, since(conditions::RECONCILING)))
 }
 
 /// True if everything that git says was done.
@@ -186,7 +205,7 @@ fn drift_condition(all: &mut Vec<Condition>, findings: &Findings) {
     let by =
         |which: fn(&DriftObject) -> bool| left.iter().filter(|told| which(told)).cloned().collect::<Vec<_>>();
     let differing: Vec<DriftObject> = findings.differing().cloned().collect();
-    let (ghosts, snoozed) = (by(drift::is_ghost), by(|told| told.state == DriftState::Snoozed));
+    let (unmanaged, snoozed) = (by(drift::is_unmanaged), by(|told| told.state == DriftState::Snoozed));
     let told = all.iter().find(|condition| condition.type_ == conditions::DRIFTED);
     let (value, reason, objects) = if differing.iter().any(|told| told.state == DriftState::Fighting) {
         (true, reason::DRIFT_FIGHT, differing)
@@ -194,8 +213,8 @@ fn drift_condition(all: &mut Vec<Condition>, findings: &Findings) {
         (true, reason::CORRECTION_REFUSED, differing)
     } else if !differing.is_empty() {
         (true, reason::DRIFT_REPORTED, differing)
-    } else if !ghosts.is_empty() {
-        (true, reason::GHOSTS_REPORTED, ghosts)
+    } else if !unmanaged.is_empty() {
+        (true, reason::UNMANAGED_FIELDS_REPORTED, unmanaged)
     } else if !corrected.is_empty() {
         (false, reason::DRIFT_CORRECTED, corrected.clone())
     } else if !snoozed.is_empty() {

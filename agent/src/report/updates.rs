@@ -69,9 +69,10 @@ pub fn status(before: &ImageUpdateStatus, told: &Told<'_>, now: Timestamp) -> Im
         generation,
         now,
     );
-    let user = told.failures.iter().find(|failure| failure.class == Class::User);
-    let (reason, message) = user.map_or(("", ""), |failure| (failure.reason, failure.message.as_str()));
-    let stalled = user.is_some().then_some(true);
+    // As with a Sync: what does not pass by itself.
+    let lasting = told.failures.iter().find(|failure| failure.class != Class::Transient);
+    let (reason, message) = lasting.map_or(("", ""), |failure| (failure.reason, failure.message.as_str()));
+    let stalled = lasting.is_some().then_some(true);
     let message = cut(message, MESSAGE);
     conditions::set(&mut status.conditions, conditions::STALLED, stalled, reason, &message, generation, now);
     status
@@ -137,5 +138,22 @@ pub fn tell(
             warn!(update = %update, stage, error = %message, "ImageUpdate failed and is tried again");
             note(true, reason, "Update", message.clone());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_pass_by_itself_is_stalled() {
+        let stalled = |failure: Failure| {
+            let told = Told { failures: &[failure], ..Told::default() };
+            let status = status(&ImageUpdateStatus::default(), &told, Timestamp::UNIX_EPOCH);
+            conditions::is_true(&status.conditions, conditions::STALLED)
+        };
+        assert!(stalled(Failure::user("select", "NoCandidate", "nothing")));
+        assert!(stalled(Failure::internal("image", "a defect")));
+        assert!(!stalled(Failure::transient("scan", "Unreachable", "no answer")));
     }
 }

@@ -335,3 +335,27 @@ fn is_unknown_host(said: &str) -> bool {
         .iter()
         .any(|words| said.contains(words))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::StageError as _;
+
+    #[tokio::test]
+    async fn a_program_that_the_image_lacks_is_named() {
+        let guard = Arc::<Guard>::default();
+        let network = Network {
+            clients: clients(guard.clone()),
+            guard,
+            pauses: Arc::default(),
+            runtime: Handle::current(),
+            ended: CancellationToken::new(),
+        };
+        let location = Location::parse("ssh://git@git.example.com/config.git", None).expect("a URL");
+        let command = Command::new("/no/such/folder/ssh");
+        let started = by_program(&network, &location, command, Service::UploadPack, &Budget::default());
+        let error = started.err().expect("it is not there");
+        assert_eq!(error.name(), "NoProgram");
+        assert!(error.to_string().contains("ssh"), "{error}");
+    }
+}

@@ -1,8 +1,8 @@
 //! Field managers by what stands behind them: a tool that a person runs, a tool that describes whole objects, or a
 //! controller that goes on writing. Pure.
 
-use crate::ghosts;
 use crate::ignore::Glob;
+use crate::unmanaged;
 
 /// Tools that describe whole objects: at the first apply of an object, everything that they left is taken over.
 const DESCRIBERS: [&str; 16] = [
@@ -36,7 +36,7 @@ pub fn describes(manager: &str) -> bool {
 /// True for a controller, which would write again what is taken from it.
 pub fn is_controller(manager: &str) -> bool {
     let named = || CONTROLLERS.iter().any(|glob| Glob::new(glob).matches(manager));
-    !describes(manager) && (ghosts::is_controller(manager) || named())
+    !describes(manager) && (unmanaged::is_controller(manager) || named())
 }
 
 #[cfg(test)]

@@ -185,7 +185,7 @@ mod tests {
         };
         let replicas = json!({"path": "/spec/replicas", "desired": 3, "live": 5, "manager": "kubectl", "operation": "Update",
             "subresource": "scale", "time": "2026-01-01T10:59:00Z", "user": "alice"});
-        let ghost = json!({"path": "/spec/paused", "live": true, "manager": "kubectl-edit", "operation": "Update", "ghost": true});
+        let unmanaged = json!({"path": "/spec/paused", "live": true, "manager": "kubectl-edit", "operation": "Update", "unmanaged": true});
         let entry = "{target: {kind: A, name: web}, paths: [/spec/replicas]}";
         let objects = [
             object(
@@ -194,7 +194,11 @@ mod tests {
                 json!({"namespace": "shop", "changes": [replicas], "ignore": entry, "origin": "a.yaml:1", "omitted": 2}),
             ),
             object("B", "Corrected", json!({"deleted": true})),
-            object("C", "Fighting", json!({"changes": [ghost], "note": "again and again", "ignore": entry})),
+            object(
+                "C",
+                "Fighting",
+                json!({"changes": [unmanaged], "note": "again and again", "ignore": entry}),
+            ),
             object("D", "Snoozed", json!({})),
         ];
         check(

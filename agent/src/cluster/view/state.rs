@@ -107,7 +107,7 @@ impl State {
             before.uid != entry.uid
                 || before.live != entry.live
                 || before.rare().whole != entry.rare().whole
-                || before.rare().ghosts != entry.rare().ghosts
+                || before.rare().unmanaged != entry.rare().unmanaged
                 || before.ending != entry.ending
                 || before.health != entry.health
                 || before.judged != entry.judged

@@ -18,6 +18,7 @@ use super::Pass;
 use super::edits::Edited;
 use super::proof::{Compared, Proof, compare};
 use crate::api::Sync;
+use crate::progress::Progress;
 use crate::reconcile::limits::Limits;
 use crate::reconcile::{Run, inputs, rendering, source};
 use crate::render::changed::Changed;
@@ -99,50 +100,49 @@ pub async fn prove(
         if files.is_empty() || !reads(pass, reader, checkout, &files) {
             continue;
         }
-        match one(pass, reader, location, checkout, &files, wanted).await {
-            Ok(Ended::Silent) => {}
-            Ok(Ended::Broken(said)) => proven.unproven.extend(reader.is_ours.then(|| {
-                format!("{} proves nothing, for it cannot be rendered as it is: {said}", reader.named())
-            })),
-            Ok(Ended::Compared(compared)) if compared.others.is_empty() => {
-                let objects = compared.objects.into_iter().filter(|_| reader.is_ours);
-                for (id, images) in objects {
-                    let named = |image| (image, id.to_string(), reader.owner.to_string());
-                    proven.objects.extend(images.into_iter().map(named));
-                }
-            }
-            Ok(Ended::Compared(_)) if !reader.is_ours => {
-                let message = "nothing is committed, for another Sync would change in more than its images";
-                proven.failure = Some(Failure::user("edit", "ProofFailed", message));
-                return proven;
-            }
-            Ok(Ended::Compared(Compared { others, omitted, .. })) => {
-                let more = if omitted > 0 { format!("; and {omitted} more") } else { String::new() };
-                let message = format!(
-                    "nothing is committed, for more than images would change in {}: {}{more}",
-                    reader.named(),
-                    others.join("; ")
-                );
-                proven.failure = Some(Failure::user("edit", "ProofFailed", message));
-                return proven;
-            }
-            // What could be rendered before must render after.
-            Err(said) => {
-                let message = if reader.is_ours {
-                    format!(
-                        "nothing is committed, for {} could not be rendered any more: {said}",
-                        reader.named()
-                    )
-                } else {
-                    "nothing is committed, for another Sync could not be rendered any more".to_owned()
-                };
-                proven.failure = Some(Failure::user("edit", "ProofImpossible", message));
-                return proven;
-            }
+        let ended = one(pass, reader, location, checkout, &files, wanted).await;
+        proven.failure = proven.note(reader, ended).err();
+        if proven.failure.is_some() {
+            return proven;
         }
     }
     proven.files = files;
     proven
+}
+
+impl Proven {
+    /// Takes what a Sync says of an edit. What could be rendered before must render after, and differ in its images alone.
+    fn note(&mut self, reader: &Reader, ended: Result<Ended, String>) -> Result<(), Failure> {
+        let (named, is_ours) = (reader.named(), reader.is_ours);
+        let failed = |name, ours: String, others: &str| {
+            let message = if is_ours { ours } else { others.to_owned() };
+            Err(Failure::user("edit", name, format!("nothing is committed, for {message}")))
+        };
+        match ended {
+            Ok(Ended::Silent) => Ok(()),
+            Ok(Ended::Broken(said)) => {
+                let said = format!("{named} proves nothing, for it cannot be rendered as it is: {said}");
+                self.unproven.extend(is_ours.then_some(said));
+                Ok(())
+            }
+            Ok(Ended::Compared(Compared { objects, others, .. })) if others.is_empty() => {
+                for (id, images) in objects.into_iter().filter(|_| is_ours) {
+                    let object = |image| (image, id.to_string(), reader.owner.to_string());
+                    self.objects.extend(images.into_iter().map(object));
+                }
+                Ok(())
+            }
+            Ok(Ended::Compared(Compared { others, omitted, .. })) => {
+                let more = if omitted > 0 { format!("; and {omitted} more") } else { String::new() };
+                let ours = format!("more than images would change in {named}: {}{more}", others.join("; "));
+                failed("ProofFailed", ours, "another Sync would change in more than its images")
+            }
+            Err(said) => {
+                let ours = format!("{named} could not be rendered any more: {said}");
+                failed("ProofImpossible", ours, "another Sync could not be rendered any more")
+            }
+        }
+    }
 }
 
 /// True if a Sync follows this branch of the repository, however it reaches it.
@@ -208,6 +208,7 @@ async fn one(
         status: &status,
         now: Timestamp::now(),
         limits: Limits::default(),
+        progress: Progress::default(),
     };
     let rendered = async {
         let own = own_checkout(pass, &run, location, checkout).await?;
@@ -282,4 +283,44 @@ async fn manifests(
     let context = pass.context;
     let attempt = context.renderer.render(order, &context.outside, pass.owner.namespace()).await;
     attempt.end.map(|(fruit, _)| fruit.manifests).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn reader(is_ours: bool) -> Reader {
+        let sync = json!({"apiVersion": "holdfast.dev/v1alpha1", "kind": "Sync", "metadata": {"name": "shop"},
+            "spec": {"source": {"git": {"url": "https://git.example.com/config.git"}}}});
+        let sync = serde_json::from_value(sync).expect("a Sync");
+        Reader { sync: Arc::new(sync), owner: SyncRef::new("team-a", "shop"), is_ours }
+    }
+
+    #[test]
+    fn what_could_not_be_rendered_before_proves_nothing_and_holds_up_nobody() {
+        let mut proven = Proven::default();
+        let broken = || Ok(Ended::Broken("the Secret values is missing".to_owned()));
+        assert!(proven.note(&reader(false), broken()).is_ok() && proven.unproven.is_empty());
+        assert!(proven.note(&reader(true), broken()).is_ok());
+        let said = "Sync team-a/shop proves nothing, for it cannot be rendered as it is: the Secret values is missing";
+        assert_eq!(proven.unproven, [said]);
+    }
+
+    #[test]
+    fn what_could_be_rendered_before_must_render_after_and_differ_in_images_alone() {
+        let mut proven = Proven::default();
+        let failure = |proven: &mut Proven, is_ours, ended| {
+            let failure = proven.note(&reader(is_ours), ended).err().expect("it is refused");
+            (failure.reason, failure.message)
+        };
+        let (reason, said) = failure(&mut proven, true, Err("no such file".to_owned()));
+        assert_eq!(reason, "ProofImpossible");
+        assert!(said.ends_with("Sync team-a/shop could not be rendered any more: no such file"), "{said}");
+        let others = || Compared { others: vec!["ConfigMap a /data".to_owned()], ..Compared::default() };
+        let (reason, said) = failure(&mut proven, false, Ok(Ended::Compared(others())));
+        assert_eq!((reason, said.contains("ConfigMap")), ("ProofFailed", false), "{said}");
+        assert!(proven.note(&reader(true), Ok(Ended::Compared(Compared::default()))).is_ok());
+    }
 }

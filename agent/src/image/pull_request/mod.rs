@@ -18,7 +18,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use holdfast_diff::digest::Digest;
-use parking_lot::Mutex;
+use http::{StatusCode, header};
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value;
 
 use self::dialect::{Dialect, Found};
@@ -30,6 +31,8 @@ use crate::http::Guard;
 
 /// Pages of a list that are read.
 const PAGES: usize = 40;
+/// Entity tags that are remembered. Beyond that all are read anew.
+const OPEN: usize = 1000;
 /// How long a forge may take to know a branch that was pushed: it is asked again after each.
 const PUSHED: [Duration; 3] =
     [Duration::from_millis(200), Duration::from_millis(600), Duration::from_secs(2)];
@@ -81,6 +84,8 @@ pub struct PullRequests {
     web: Web,
     /// One at a time for each branch: Gitea opens a second one to whoever asks in the same moment.
     turns: Mutex<HashMap<String, Arc<Turn>>>,
+    /// The entity tags of pull requests that were open when they were read last, by login and number.
+    open: Mutex<HashMap<String, String>>,
 }
 
 type Turn = tokio::sync::Mutex<()>;
@@ -97,7 +102,7 @@ enum Creation {
 impl PullRequests {
     /// `guard` says which servers may be connected to.
     pub fn new(guard: Arc<Guard>) -> Self {
-        Self { web: Web::new(guard), turns: Mutex::default() }
+        Self { web: Web::new(guard), turns: Mutex::default(), open: Mutex::default() }
     }
 
     /// Opens a pull request, or makes the one that is open as it should be. GitHub alone refuses to open one for a branch
@@ -140,23 +145,52 @@ impl PullRequests {
         Ok(Some(Closed { number, url, silent }))
     }
 
-    /// True if a pull request was closed and not merged.
+    /// True if a pull request was closed and not merged. A forge that names versions of what it answers is asked whether there
+    /// is another one, which GitHub does not count.
     pub async fn is_refused(&self, target: &Target, number: i64) -> Result<bool, PullRequestError> {
-        let desk = Desk { web: &self.web, target, dialect: dialect(target.provider) };
-        let Answer { body, .. } = desk.send(desk.dialect.get(target, number)).await?;
+        let dialect = dialect(target.provider);
+        let key = format!("{} {} {} {number}", login(target), target.api, target.repository);
+        let known = self.open().get(&key).cloned();
+        let mut headers = dialect.headers(&target.token);
+        headers.extend(known.iter().map(|tag| (header::IF_NONE_MATCH, tag.clone())));
+        let call = dialect.get(target, number);
+        let what = call.what;
+        let Answer { headers, body } = match self.web.send(target, &headers, &call).await? {
+            Ok(answer) => answer,
+            Err(refusal) if known.is_some() && refusal.status == StatusCode::NOT_MODIFIED => {
+                return Ok(false);
+            }
+            Err(refusal) => return Err(refusal.into_error(target, what)),
+        };
         let is_merged = body["merged"] == true || body["merged_at"].is_string();
-        Ok(body["state"] == "closed" && !is_merged)
+        let is_closed = body["state"] == "closed" || is_merged;
+        let tag = headers.get(header::ETAG).and_then(|tag| tag.to_str().ok()).filter(|_| !is_closed);
+        let mut open = self.open();
+        open.remove(&key);
+        if open.len() >= OPEN {
+            open.clear();
+        }
+        open.extend(tag.map(|tag| (key, tag.to_owned())));
+        Ok(is_closed && !is_merged)
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<String, String>> {
+        self.open.lock()
     }
 
     fn turn(&self, target: &Target, head: &str, base: &str) -> Arc<Turn> {
         // Whoever asks with another login waits for nobody.
-        let login = Digest::of_bytes(target.token.as_bytes());
-        let key = format!("{login} {} {} {head} {base}", target.api, target.repository);
+        let key = format!("{} {} {} {head} {base}", login(target), target.api, target.repository);
         let mut turns = self.turns.lock();
         // What nobody holds is of no more use.
         turns.retain(|_, turn| Arc::strong_count(turn) > 1);
         turns.entry(key).or_default().clone()
     }
+}
+
+/// Names a login without showing it.
+fn login(target: &Target) -> Digest {
+    Digest::of_bytes(target.token.as_bytes())
 }
 
 fn dialect(provider: Forge) -> &'static dyn Dialect {

@@ -6,7 +6,7 @@ mod gitlab;
 mod standin;
 mod targets;
 
-use self::standin::Standin;
+use self::standin::{Reply, Standin};
 use super::*;
 use crate::error::{Class, StageError as _};
 
@@ -48,6 +48,30 @@ async fn lives(standin: &Standin, target: &Target) {
     assert_eq!(all.close(target, &wanted.head, "main", "Again").await, Ok(None));
     let anew = all.ensure(target, &wanted).await.expect("a closed one is not found");
     assert_eq!((anew.number, anew.done), (9, Done::Created));
+}
+
+#[tokio::test]
+async fn a_proposal_that_is_open_is_read_again_only_if_it_has_changed() {
+    let standin = Standin::start(|state, asked| {
+        let version = state.next;
+        state.calls.push(asked.header("if-none-match").to_owned());
+        let tag = format!("\"{version}\"");
+        if asked.header("if-none-match") == tag {
+            return Reply::json(304, &Value::Null);
+        }
+        let body = serde_json::json!({"number": 7, "state": if version > 0 { "closed" } else { "open" }});
+        Reply { headers: vec![("etag", tag)], ..Reply::json(200, &body) }
+    })
+    .await;
+    let (all, target) = (PullRequests::new(Arc::default()), standin.target(Forge::GitHub));
+    for _ in 0..3 {
+        assert_eq!(all.is_refused(&target, 7).await, Ok(false));
+    }
+    standin.change(|state| state.next = 1);
+    for _ in 0..2 {
+        assert_eq!(all.is_refused(&target, 7).await, Ok(true));
+    }
+    assert_eq!(standin.calls(), ["", "\"0\"", "\"0\"", "\"0\"", ""]);
 }
 
 /// Asks a forge that answers in this way, and returns what is said about it.

@@ -2,6 +2,7 @@
 //!
 //! What is due is in the `ledger`. A receiver that is slow or down holds up no other. I/O: HTTP, API writes.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,8 +15,10 @@ use kube::{Api, Client};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
+use super::farewell::Farewell;
 use super::ledger::{Due, Ledger, Manner};
 use super::receiver::{DeliveryError, Retry, Sender, Target};
+use super::together::Together;
 use super::wanted::Snapshot;
 use super::{Data, ReadSecret};
 use crate::api::{Alert, AlertEvent, AlertStatus, conditions};
@@ -26,10 +29,10 @@ use crate::shares::Shares;
 use crate::sync_ref::SyncRef;
 
 /// Notices on their way at once, each of another Sync.
-const AT_ONCE: usize = 8;
+pub(super) const AT_ONCE: usize = 8;
 /// The first pause after a failure; it doubles up to [`PAUSE_LIMIT`].
-const PAUSE: Duration = Duration::from_secs(1);
-const PAUSE_LIMIT: Duration = Duration::from_secs(30);
+pub(super) const PAUSE: Duration = Duration::from_secs(1);
+pub(super) const PAUSE_LIMIT: Duration = Duration::from_secs(30);
 /// How often the Secret of a receiver that does not work is looked at. It comes by a watch, so that costs nothing.
 const LOOK: Duration = Duration::from_secs(2);
 /// The shortest time between two writes of the status.
@@ -68,6 +71,9 @@ pub struct Shared {
 /// What came back: what the receiver calls the notice, if it can be edited.
 type Delivery = Result<Option<String>, DeliveryError>;
 
+/// Notices on their way.
+pub(super) type OnTheWay = FuturesUnordered<BoxFuture<'static, (Due, Delivery)>>;
+
 /// A status that was written, or was not.
 type Written = (AlertStatus, Result<(), String>);
 
@@ -76,10 +82,11 @@ pub struct Courier {
     shared: Arc<Shared>,
     name: SyncRef,
     alert: Arc<Alert>,
+    together: Together,
     ledger: Ledger,
     target: Result<Arc<Target>, (&'static str, String)>,
     secret: Option<Arc<Data>>,
-    on_the_way: FuturesUnordered<BoxFuture<'static, (Due, Delivery)>>,
+    on_the_way: OnTheWay,
     /// The receiver is left alone until then.
     paused: Option<Instant>,
     failures: u32,
@@ -105,6 +112,7 @@ impl Courier {
             shared,
             name,
             alert,
+            together: Together::load(&written.firing),
             ledger,
             target: Err(("Starting", "not looked at yet".to_owned())),
             secret: None,
@@ -130,7 +138,7 @@ impl Courier {
             tokio::select! {
                 command = commands.recv() => match command {
                     Some(command) => self.take(command).await,
-                    None => return (self.shared.release)(self.name.clone()),
+                    None => return self.end().await,
                 },
                 Some((due, result)) = self.on_the_way.next(), if !self.on_the_way.is_empty() => self.came_back(due, result),
                 written = ended(&mut self.writing) => self.was_written(written),
@@ -145,26 +153,66 @@ impl Courier {
         let (now, time, manner) = (Instant::now(), Timestamp::now(), self.manner());
         match command {
             Command::Spec(alert) => {
+                if alert.spec.receiver != self.alert.spec.receiver {
+                    self.leave();
+                }
                 self.alert = alert;
                 self.prepare(true).await;
             }
             Command::Tell(sync, snapshot) => {
-                self.ledger.take(&sync, &snapshot, &on(&self.alert), manner, now, time);
+                let told = self.together.take(&sync, snapshot, now);
+                self.note(told);
             }
-            Command::Gone(sync) => self.ledger.forget(&sync, manner, now, time),
+            Command::Gone(sync) => self.forget(&sync, manner, now, time),
             Command::Selected(selected, problem) => {
-                for sync in self.ledger.syncs().into_iter().filter(|sync| !selected.contains(sync)) {
-                    self.ledger.forget(&sync, manner, now, time);
-                }
+                let known = self.ledger.syncs().into_iter().chain(self.together.syncs());
+                let gone: BTreeSet<String> = known.filter(|sync| !selected.contains(sync)).collect();
+                gone.iter().for_each(|sync| self.forget(sync, manner, now, time));
+                let told = self.together.pass(now);
+                self.note(told);
                 self.selects_nothing = problem;
             }
         }
     }
 
+    /// Notes what is to be told of Syncs.
+    fn note(&mut self, told: Vec<(String, Snapshot)>) {
+        let (on, manner) = (on(&self.alert), self.manner());
+        for (sync, snapshot) in told {
+            self.ledger.take(&sync, &snapshot, &on, manner, Instant::now(), Timestamp::now());
+        }
+    }
+
+    fn forget(&mut self, sync: &str, manner: Manner, now: Instant, time: Timestamp) {
+        self.ledger.forget(sync, manner, now, time);
+        let told = self.together.forget(sync, now);
+        self.note(told);
+    }
+
+    /// Ends everything for the receiver, which is not that of the Alert any more.
+    fn leave(&mut self) {
+        let next = self.ledger.successor();
+        let ledger = std::mem::replace(&mut self.ledger, next);
+        let on_the_way = std::mem::take(&mut self.on_the_way);
+        if let Ok(target) = self.target.clone() {
+            let (shared, alert) = (self.shared.clone(), self.name.clone());
+            tokio::spawn(Farewell { shared, alert, ledger, target, on_the_way }.say());
+        }
+    }
+
+    /// Ends everything, since the Alert is gone.
+    async fn end(self) {
+        let Self { shared, name, ledger, target, on_the_way, .. } = self;
+        if let Ok(target) = target {
+            Farewell { shared: shared.clone(), alert: name.clone(), ledger, target, on_the_way }.say().await;
+        }
+        (shared.release)(name);
+    }
+
     fn manner(&self) -> Manner {
         match &self.target {
-            Ok(target) => Manner { keep: target.keep(), repeat: target.repeat() },
-            Err(_) => Manner { keep: Duration::from_secs(5), repeat: None },
+            Ok(target) => Manner { keep: target.keep(), repeat: target.repeat(), settle: target.settle() },
+            Err(_) => Manner { keep: Duration::from_secs(5), repeat: None, settle: None },
         }
     }
 
@@ -220,13 +268,7 @@ impl Courier {
         let Ok(target) = self.target.clone() else { return };
         while self.has_room() {
             let Some(due) = self.ledger.due(Instant::now()) else { return };
-            let (shared, target) = (self.shared.clone(), target.clone());
-            let namespace = self.name.namespace().to_owned();
-            self.on_the_way.push(Box::pin(async move {
-                let _turn = shared.deliveries.take(&namespace).await;
-                let result = deliver(&shared.sender, &target, &due).await;
-                (due, result)
-            }));
+            self.on_the_way.push(sending(&self.shared, &target, &self.name, due));
         }
     }
 
@@ -238,7 +280,7 @@ impl Courier {
     fn came_back(&mut self, due: Due, result: Delivery) {
         let now = Instant::now();
         let kind = self.target.as_ref().map_or("unknown", |target| target.kind());
-        let (event, sync) = (due.notice.event, due.notice.sync.name.clone());
+        let (event, sync) = (due.notice.event, due.notice.object.key());
         let error = match result {
             Ok(reference) => {
                 if self.failures > 0 {
@@ -346,6 +388,21 @@ impl Courier {
         );
         status
     }
+}
+
+/// Sends a notice when the namespace of its Alert has a turn.
+pub(super) fn sending(
+    shared: &Arc<Shared>,
+    target: &Arc<Target>,
+    alert: &SyncRef,
+    due: Due,
+) -> BoxFuture<'static, (Due, Delivery)> {
+    let (shared, target, namespace) = (shared.clone(), target.clone(), alert.namespace().to_owned());
+    Box::pin(async move {
+        let _turn = shared.deliveries.take(&namespace).await;
+        let result = deliver(&shared.sender, &target, &due).await;
+        (due, result)
+    })
 }
 
 async fn deliver(sender: &Sender, target: &Target, due: &Due) -> Delivery {

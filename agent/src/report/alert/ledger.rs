@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::notice::{Notice, Status, SyncName, VERSION, has_end};
+use super::notice::{Notice, Status, Subject, VERSION, has_end};
 use super::wanted::{Snapshot, Wanted};
 use crate::api::{AlertEvent, AlertStatus, Firing};
 
@@ -18,6 +18,10 @@ use crate::api::{AlertEvent, AlertStatus, Firing};
 const GATHER: Duration = Duration::from_millis(50);
 /// The shortest time between two notices of one entry.
 const PACE: Duration = Duration::from_secs(1);
+/// The shortest time between two notices of a failure that several Syncs have in common: more of them may follow.
+const PACE_TOGETHER: Duration = Duration::from_secs(10);
+/// The longest time that a change waits for the end of a storm.
+const STORM: Duration = Duration::from_mins(1);
 /// Events without an end that wait for a receiver; older ones are dropped.
 const EVENTS: usize = 200;
 /// Objects that an episode remembers while its receiver is down.
@@ -48,6 +52,9 @@ pub struct Ledger {
 struct Entry {
     notice: Notice,
     meaning: String,
+    cause: Option<String>,
+    /// Since when there is a change that was not told.
+    changed: Option<Instant>,
     told: Option<Told>,
     /// It is over.
     ended: Option<Timestamp>,
@@ -79,6 +86,8 @@ pub struct Manner {
     pub keep: Duration,
     /// How often what goes on is told again.
     pub repeat: Option<Duration>,
+    /// How long nothing may change before a change is told, if a message cannot be corrected.
+    pub settle: Option<Duration>,
 }
 
 impl Ledger {
@@ -94,11 +103,11 @@ impl Ledger {
             busy: BTreeSet::new(),
             dropped: status.dropped.unwrap_or_default(),
         };
-        for Firing { event, sync, starts_at, meaning, reference } in &status.firing {
+        for Firing { event, sync, starts_at, meaning, reference, cause, syncs } in &status.firing {
             let (meaning, reference) = (meaning.clone(), reference.clone());
             let told = Told { meaning: Some(meaning), first: now, last: now, reference };
-            let notice = ledger.blank(*event, sync, *starts_at);
-            let entry = Entry { notice, meaning: String::new(), told: Some(told), ended: None, due: None };
+            let notice = Notice { syncs: syncs.clone(), ..ledger.blank(*event, sync, *starts_at) };
+            let entry = Entry { told: Some(told), cause: cause.clone(), ..Entry::new(notice, None) };
             ledger.open.insert((sync.clone(), *event), entry);
         }
         for notice in
@@ -108,8 +117,8 @@ impl Ledger {
                 ledger.events.push_back(notice);
                 continue;
             }
-            let key = (notice.sync.name.clone(), notice.event);
-            let entry = Entry { notice, meaning: String::new(), told: None, ended: None, due: Some(now) };
+            let key = (notice.object.key(), notice.event);
+            let entry = Entry::new(notice, Some(now));
             ledger.open.entry(key).or_insert(entry);
         }
         ledger
@@ -122,7 +131,8 @@ impl Ledger {
             event,
             status: Status::Firing,
             cluster: self.cluster.clone(),
-            sync: SyncName { namespace: self.namespace.clone(), name: sync.to_owned() },
+            object: Subject::of(&self.namespace, sync),
+            syncs: Vec::new(),
             revision: String::new(),
             commit: None,
             starts_at,
@@ -155,12 +165,13 @@ impl Ledger {
         self.happened(sync, wanted);
     }
 
-    fn goes_on(&mut self, sync: &str, Wanted { notice, meaning }: &Wanted, manner: Manner, now: Instant) {
+    fn goes_on(&mut self, sync: &str, wanted: &Wanted, manner: Manner, now: Instant) {
+        let Wanted { notice, meaning, cause } = wanted;
         let key = (sync.to_owned(), notice.event);
         let Some(entry) = self.open.get_mut(&key) else {
-            let (notice, meaning) = (notice.clone(), meaning.clone());
-            self.open
-                .insert(key, Entry { notice, meaning, told: None, ended: None, due: Some(now + GATHER) });
+            let (meaning, cause) = (meaning.clone(), cause.clone());
+            let entry = Entry { meaning, cause, ..Entry::new(notice.clone(), Some(now + GATHER)) };
+            self.open.insert(key, entry);
             return;
         };
         let starts_at = entry.notice.starts_at;
@@ -169,16 +180,22 @@ impl Ledger {
             // What nobody was told yet is not lost when something else comes.
             None => keep_objects(&mut newest, &entry.notice),
             Some(Told { meaning: told, last, .. }) if told.as_ref() != Some(meaning) => {
-                entry.due = Some((*last + PACE).max(now));
+                let changed = *entry.changed.get_or_insert(now);
+                if entry.due.is_none() || entry.ended.is_some() || entry.meaning != *meaning {
+                    let pace = if newest.syncs.is_empty() { PACE } else { PACE_TOGETHER };
+                    let settled = manner.settle.map(|settle| (now + settle).min(changed + STORM));
+                    entry.due = Some((*last + pace).max(settled.unwrap_or(now)));
+                }
             }
-            Some(Told { last, .. }) if entry.ended.is_some() || entry.due.is_none() => {
+            Some(Told { last, .. }) => {
+                entry.changed = None;
                 entry.due = manner.repeat.map(|repeat| (*last + repeat).max(now));
             }
-            Some(_) => {}
         }
         entry.ended = None;
         entry.notice = newest;
         entry.meaning.clone_from(meaning);
+        entry.cause.clone_from(cause);
     }
 
     fn ends(&mut self, sync: &str, event: AlertEvent, manner: Manner, now: Instant, time: Timestamp) {
@@ -212,6 +229,37 @@ impl Ledger {
         self.seen.remove(sync);
     }
 
+    /// Everything ends: the Alert is gone, or goes to another receiver. What nobody was told is dropped.
+    pub fn end(&mut self, manner: Manner, now: Instant, time: Timestamp) {
+        let keys: Vec<Key> = self.open.keys().cloned().collect();
+        keys.iter().for_each(|(sync, event)| self.ends(sync, *event, manner, now, time));
+        self.open.retain(|(sync, _), entry| entry.told.is_some() || self.busy.contains(sync));
+        self.events.clear();
+        for entry in self.open.values_mut().filter(|entry| entry.told.is_some()) {
+            entry.due = Some(now);
+        }
+    }
+
+    /// True if nothing is left to be told.
+    pub fn is_empty(&self) -> bool {
+        self.open.is_empty() && self.events.is_empty() && self.busy.is_empty()
+    }
+
+    /// A ledger of another receiver, which is told anew what goes on; what happened before is not told again.
+    #[must_use]
+    pub fn successor(&self) -> Self {
+        Self {
+            cluster: self.cluster.clone(),
+            namespace: self.namespace.clone(),
+            open: BTreeMap::new(),
+            events: self.events.clone(),
+            seen: self.seen.clone(),
+            since: self.since,
+            busy: BTreeSet::new(),
+            dropped: self.dropped,
+        }
+    }
+
     /// The Syncs that something is open of.
     pub fn syncs(&self) -> BTreeSet<String> {
         self.open.keys().map(|(sync, _)| sync.clone()).collect()
@@ -225,14 +273,14 @@ impl Ledger {
 
     /// True if an event without an end waits and could go out.
     fn event(&self) -> Option<usize> {
-        self.events.iter().position(|notice| !self.busy.contains(&notice.sync.name))
+        self.events.iter().position(|notice| !self.busy.contains(&notice.object.key()))
     }
 
     /// Takes out a notice that is due, and holds back what else there is of its Sync until it was
     /// [`Self::delivered`] or [`Self::failed`].
     pub fn due(&mut self, now: Instant) -> Option<Due> {
         if let Some(notice) = self.event().and_then(|at| self.events.remove(at)) {
-            self.busy.insert(notice.sync.name.clone());
+            self.busy.insert(notice.object.key());
             return Some(Due { notice, update: false, reference: None, meaning: String::new() });
         }
         let ready = self.open.iter().filter(|((sync, _), entry)| {
@@ -251,9 +299,9 @@ impl Ledger {
 
     /// Notes that a notice was taken by the receiver, who calls it by the reference from now on.
     pub fn delivered(&mut self, due: &Due, reference: Option<String>, manner: Manner, now: Instant) {
-        let sync = &due.notice.sync.name;
-        self.busy.remove(sync);
-        let key = (sync.clone(), due.notice.event);
+        let sync = due.notice.object.key();
+        self.busy.remove(&sync);
+        let key = (sync, due.notice.event);
         if !has_end(due.notice.event) {
             return;
         }
@@ -264,6 +312,7 @@ impl Ledger {
             return;
         }
         let Some(entry) = self.open.get_mut(&key) else { return };
+        entry.changed = (entry.meaning != due.meaning).then_some(now);
         let first = entry.told.as_ref().map_or(now, |told| told.first);
         let reference = reference.or_else(|| due.reference.clone());
         // What ended for the receiver and goes on again begins anew.
@@ -273,14 +322,14 @@ impl Ledger {
         entry.due = match (entry.ended, again) {
             (_, true) => Some(now),
             (Some(_), false) => Some((first + manner.keep).max(now)),
-            (None, false) if entry.meaning != due.meaning => Some(now + PACE),
+            (None, false) if entry.meaning != due.meaning => Some(now + manner.settle.unwrap_or(PACE)),
             (None, false) => manner.repeat.map(|repeat| now + repeat),
         };
     }
 
     /// Notes that a notice was not taken. One that will never be is dropped.
     pub fn failed(&mut self, due: Due, hopeless: bool, now: Instant) {
-        let sync = due.notice.sync.name.clone();
+        let sync = due.notice.object.key();
         self.busy.remove(&sync);
         let key = (sync, due.notice.event);
         if hopeless {
@@ -313,6 +362,8 @@ impl Ledger {
                 starts_at: entry.notice.starts_at,
                 meaning: meaning.clone().unwrap_or_default(),
                 reference: reference.clone(),
+                cause: entry.cause.clone(),
+                syncs: entry.notice.syncs.clone(),
             })
         });
         let waiting = self.open.values().filter(|entry| entry.told.is_none()).map(|entry| &entry.notice);
@@ -360,7 +411,14 @@ fn keep_objects(newer: &mut Notice, earlier: &Notice) {
     }
 }
 
-const ALL: [AlertEvent; 5] = [
+impl Entry {
+    fn new(notice: Notice, due: Option<Instant>) -> Self {
+        Self { notice, meaning: String::new(), cause: None, changed: None, told: None, ended: None, due }
+    }
+}
+
+/// The events that have an end.
+pub const ALL: [AlertEvent; 5] = [
     AlertEvent::Drifted,
     AlertEvent::Failed,
     AlertEvent::Unhealthy,

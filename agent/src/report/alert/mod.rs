@@ -4,10 +4,13 @@
 //! `receiver` has the form that each kind of receiver wants. Nothing here is asked of the API server but the Alerts
 //! themselves. I/O: API watch of Alerts; the rest through the couriers.
 
+pub mod cause;
 pub mod courier;
+mod farewell;
 pub mod ledger;
 pub mod notice;
 pub mod receiver;
+pub mod together;
 pub mod updates;
 pub mod wanted;
 
@@ -45,6 +48,9 @@ const PASSING: Duration = Duration::from_secs(30);
 /// server at which nothing happens is heard once a minute.
 const FRESH: Duration = Duration::from_secs(75);
 
+/// How long a Sync that fails may rest between two runs.
+const RETRY: Duration = Duration::from_mins(2);
+
 /// All Alerts of the process.
 pub struct Alerts {
     cluster: String,
@@ -79,14 +85,48 @@ struct Told {
     /// Without what no notice needs.
     status: SyncStatus,
     reported: bool,
-    failure: Option<(Failure, Instant, Timestamp)>,
+    failure: Option<Failing>,
     /// The failure is worth a person's time.
     lasting: bool,
     suspended: bool,
     /// When the live view confirmed the verdict.
     verified: Option<(Instant, Timestamp)>,
+    /// When the API server was heard last before a run of the Sync ended.
+    heard: Option<Instant>,
     staleness: Staleness,
     snapshot: Arc<Snapshot>,
+}
+
+/// A failure of a Sync.
+struct Failing {
+    failure: Failure,
+    cause: String,
+    /// Since when it fails, whatever the reasons.
+    since: Instant,
+    time: Timestamp,
+}
+
+impl Failing {
+    /// True if the Sync waits for another one, which is no failure.
+    fn is_wait(&self) -> bool {
+        is_wait(&self.failure)
+    }
+}
+
+/// True if a Sync waits for another one.
+fn is_wait(failure: &Failure) -> bool {
+    failure.reason == "DependencyNotReady"
+}
+
+/// What a run of a Sync came to.
+pub struct Ran<'a> {
+    pub status: &'a SyncStatus,
+    pub failure: Option<&'a Failure>,
+    pub suspended: bool,
+    /// Whether the live view confirmed the verdict.
+    pub verified: bool,
+    /// When the API server was heard last.
+    pub heard: Option<Instant>,
 }
 
 impl Alerts {
@@ -153,6 +193,8 @@ impl Alerts {
         for (update, told) in updates.iter().filter(|(update, _)| update.namespace() == name.namespace()) {
             if selects_update(&handle.alert, update, &told.labels) {
                 handle.send(Command::Tell(updates::subject(update), told.snapshot.clone()));
+            } else {
+                handle.send(Command::Gone(updates::subject(update)));
             }
         }
     }
@@ -200,16 +242,11 @@ impl Alerts {
         })
     }
 
-    /// Takes what a run found. `verified`: the live view confirmed it, as far as the API server was heard by then.
-    pub fn tell(
-        &self,
-        sync: &SyncRef,
-        status: &SyncStatus,
-        failure: Option<&Failure>,
-        suspended: bool,
-        verified: Option<Instant>,
-    ) {
+    /// Takes what a run found.
+    pub fn tell(&self, sync: &SyncRef, ran: &Ran<'_>) {
+        let Ran { status, failure, suspended, verified, heard } = *ran;
         let now = (Instant::now(), Timestamp::now());
+        let cause = failure.map(|failure| self.cause(sync, failure)).unwrap_or_default();
         let mut state = self.lock();
         let told = state.syncs.entry(sync.clone()).or_insert_with(|| Told::unknown(status));
         told.status = SyncStatus { plan: None, ..status.clone() };
@@ -217,18 +254,44 @@ impl Alerts {
             status.plan.as_ref().map(|plan| PlanStatus { changes: Vec::new(), ..plan.clone() });
         told.reported = true;
         told.suspended = suspended;
+        let before = told.failure.take();
         told.failure = failure.map(|failure| {
             // It counts from the last success, whatever the reasons in between. Waiting for another Sync is no failure.
-            let is_wait = |reason: &str| reason == "DependencyNotReady";
-            let since = told.failure.take();
-            let since = since.filter(|(before, ..)| is_wait(before.reason) == is_wait(failure.reason));
-            let (since, time) = since.map_or(now, |(_, since, time)| (since, time));
-            (failure.clone(), since, time)
+            let before = before.filter(|before| before.is_wait() == is_wait(failure));
+            let (since, time) = before.map_or(now, |before| (before.since, before.time));
+            Failing { failure: failure.clone(), cause, since, time }
         });
-        if let Some(heard) = verified {
+        told.heard = heard.or(told.heard);
+        // While it waits for another one, what it was verified to be is verified on.
+        let waits = told.failure.as_ref().is_some_and(Failing::is_wait) && told.verified.is_some();
+        if let Some(heard) = heard.filter(|_| verified || waits) {
             told.verified = Some((heard, now.1.checked_sub(heard.elapsed()).unwrap_or(now.1)));
         }
         self.update(&mut state, sync);
+        self.spread(&mut state, sync);
+    }
+
+    /// The cause of a failure.
+    fn cause(&self, sync: &SyncRef, failure: &Failure) -> String {
+        let found = self.sync(sync);
+        let spec = found.as_ref().map(|sync| &sync.spec);
+        let url = spec.map(|spec| spec.source.git.url.as_str()).unwrap_or_default();
+        let path = spec.and_then(|spec| spec.path.as_deref()).unwrap_or_default();
+        let path = path.trim_start_matches("./").trim_matches('/');
+        cause::of(url, &[path, &sync.to_string()], failure)
+    }
+
+    /// A failure that has lasted is told of all that fail by the same cause.
+    fn spread(&self, state: &mut State, sync: &SyncRef) {
+        let Some(told) = state.syncs.get(sync).filter(|told| told.lasting) else { return };
+        let Some(cause) = told.failure.as_ref().map(|failing| failing.cause.clone()) else { return };
+        let others = state.syncs.iter().filter(|(other, told)| {
+            other.namespace() == sync.namespace()
+                && !told.lasting
+                && told.failure.as_ref().is_some_and(|failing| failing.cause == cause)
+        });
+        let others: Vec<SyncRef> = others.map(|(other, _)| other.clone()).collect();
+        others.iter().for_each(|other| self.update(state, other));
     }
 
     /// Takes what is about to be put back.
@@ -247,10 +310,12 @@ impl Alerts {
         if state.couriers.is_empty() {
             return;
         }
+        let silent = is_silent(&state.syncs);
         for sync in &all {
             let told =
                 state.syncs.entry(sync.clone()).or_insert_with(|| Told::unknown(&SyncStatus::default()));
-            if self.staleness(sync, told) != told.staleness || told.is_lasting() != told.lasting {
+            let stale = self.staleness(sync, told, silent) != told.staleness;
+            if stale || is_lasting(&state.syncs, sync) != state.syncs[sync].lasting {
                 self.update(&mut state, sync);
             }
         }
@@ -284,15 +349,16 @@ impl Alerts {
 
     /// Makes the notices of a Sync anew and hands them to whom they concern.
     fn update(&self, state: &mut State, sync: &SyncRef) {
+        let (silent, lasting) = (is_silent(&state.syncs), is_lasting(&state.syncs, sync));
         let Some(told) = state.syncs.get_mut(sync) else { return };
-        told.staleness = self.staleness(sync, told);
-        told.lasting = told.is_lasting();
+        told.staleness = self.staleness(sync, told, silent);
+        told.lasting = lasting;
         let lasting = told.failure.as_ref().filter(|_| told.lasting);
         let known = Known {
             cluster: &self.cluster,
             sync,
             status: &told.status,
-            failure: lasting.map(|(failure, _, time)| (failure, *time)),
+            failure: lasting.map(|failing| (&failing.failure, failing.cause.as_str(), failing.time)),
             staleness: told.staleness.clone(),
             reported: told.reported,
         };
@@ -308,18 +374,34 @@ impl Alerts {
         }
     }
 
-    fn staleness(&self, sync: &SyncRef, told: &Told) -> Staleness {
+    /// Whether the verdict about a Sync still holds. One that was never confirmed cannot become stale, and one that fails is
+    /// told as that while it is tried again.
+    fn staleness(&self, sync: &SyncRef, told: &Told, silent: bool) -> Staleness {
         let Some(found) = self.sync(sync).filter(|_| !told.suspended) else { return Staleness::Fresh };
         let interval = found.spec.interval();
         let bound = (FRESH + interval).max(interval * 3);
-        match told.verified {
-            Some((since, _)) if since.elapsed() < bound => Staleness::Fresh,
-            Some((_, time)) => Staleness::Since(time),
-            None if told.since.elapsed() < bound => Staleness::Unknown,
-            None => match &told.staleness {
-                known @ Staleness::Since(_) => known.clone(),
-                _ => Staleness::Since(Timestamp::now()),
-            },
+        let of = |status: Option<&SyncStatus>| {
+            status
+                .and_then(|status| status.revision.as_ref())
+                .is_some_and(|revision| revision.applied.is_some())
+        };
+        let confirmed = told.verified.map(|(_, time)| time);
+        if confirmed.is_none() && !of(Some(&told.status)) && !of(found.status.as_ref()) {
+            return if told.reported { Staleness::Fresh } else { Staleness::Unknown };
+        }
+        let (since, bound) = match (&told.failure, told.verified) {
+            (Some(_), _) => (told.heard, bound + RETRY),
+            (None, Some((since, _))) => (Some(since), bound),
+            (None, None) => (None, bound),
+        };
+        match since {
+            Some(since) if since.elapsed() < bound => return Staleness::Fresh,
+            None if told.since.elapsed() < bound => return Staleness::Unknown,
+            _ => {}
+        }
+        match &told.staleness {
+            known @ Staleness::Since { .. } => known.clone(),
+            _ => Staleness::Since { confirmed, found: Timestamp::now(), silent },
         }
     }
 
@@ -363,20 +445,34 @@ impl Told {
             lasting: false,
             suspended: false,
             verified: None,
+            heard: None,
             staleness: Staleness::Unknown,
             snapshot: Arc::default(),
         }
     }
 }
 
-impl Told {
-    /// True if a failure will not pass by itself, or has not for some time. Who waits for another Sync has not failed.
-    fn is_lasting(&self) -> bool {
-        self.failure.as_ref().is_some_and(|(failure, since, _)| {
-            failure.reason != "DependencyNotReady"
-                && (failure.class != Class::Transient || since.elapsed() >= PASSING)
-        })
+/// True if a failure of a Sync will not pass by itself, or it or another one by the same cause has not for some time. Who waits
+/// for another Sync has not failed.
+fn is_lasting(all: &HashMap<SyncRef, Told>, sync: &SyncRef) -> bool {
+    let Some(failing) = all.get(sync).and_then(|told| told.failure.as_ref()) else { return false };
+    if failing.is_wait() {
+        return false;
     }
+    let lasts = |other: &Failing| other.since.elapsed() >= PASSING;
+    if failing.failure.class != Class::Transient || lasts(failing) {
+        return true;
+    }
+    let others = all.iter().filter(|(other, _)| other.namespace() == sync.namespace());
+    others
+        .filter_map(|(_, told)| told.failure.as_ref())
+        .any(|other| other.cause == failing.cause && lasts(other))
+}
+
+/// True if the API server is not heard: no Sync has heard it.
+fn is_silent(all: &HashMap<SyncRef, Told>) -> bool {
+    let mut heard = all.values().filter_map(|told| told.heard).peekable();
+    heard.peek().is_some() && heard.all(|heard| heard.elapsed() >= FRESH)
 }
 
 fn selects_update(alert: &Alert, update: &SyncRef, labels: &BTreeMap<String, String>) -> bool {
@@ -402,3 +498,6 @@ fn name(alert: &Alert) -> SyncRef {
 fn sync_name(sync: &Sync) -> SyncRef {
     SyncRef::new(sync.namespace().unwrap_or_default(), sync.name_any())
 }
+
+#[cfg(test)]
+mod tests;

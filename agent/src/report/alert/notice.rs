@@ -17,7 +17,10 @@ pub struct Notice {
     pub status: Status,
     /// The UID of the namespace `kube-system`.
     pub cluster: String,
-    pub sync: SyncName,
+    pub object: Subject,
+    /// Names of all objects that fail by the same cause, if there are several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub syncs: Vec<String>,
     /// `main@sha1:<40 hex>`; empty if none is known.
     pub revision: String,
     /// Of the revision.
@@ -37,11 +40,41 @@ pub struct Notice {
     pub omitted: Option<i64>,
 }
 
-/// Which Sync it is about.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct SyncName {
+/// What it is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subject {
+    pub kind: Kind,
     pub namespace: String,
     pub name: String,
+}
+
+/// The kind of an object that notices are about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Kind {
+    Sync,
+    ImageUpdate,
+}
+
+/// What goes before the name of an ImageUpdate where Syncs are named: it may have the name of one.
+const IMAGE_UPDATE: &str = "imageupdate/";
+
+impl Subject {
+    /// What has this key in its namespace.
+    pub fn of(namespace: &str, key: &str) -> Self {
+        let (kind, name) = match key.strip_prefix(IMAGE_UPDATE) {
+            Some(name) => (Kind::ImageUpdate, name),
+            None => (Kind::Sync, key),
+        };
+        Self { kind, namespace: namespace.to_owned(), name: name.to_owned() }
+    }
+
+    /// The name of a Sync, or `imageupdate/` and the name of an ImageUpdate.
+    pub fn key(&self) -> String {
+        match self.kind {
+            Kind::Sync => self.name.clone(),
+            Kind::ImageUpdate => format!("{IMAGE_UPDATE}{}", self.name),
+        }
+    }
 }
 
 /// Whether it goes on. What has no end ([`Notice::has_end`]) is always firing.

@@ -1,9 +1,9 @@
 //! What of an ImageUpdate is to be told: that it failed, and what it wrote. Pure.
 
-use holdfast_diff::digest::Hasher;
 use jiff::Timestamp;
 
-use super::notice::{Notice, Status, SyncName, VERSION};
+use super::cause;
+use super::notice::{Notice, Status, Subject, VERSION};
 use super::wanted::{Snapshot, Wanted};
 use crate::api::{AlertEvent, ImageUpdateStatus};
 use crate::report::{Failure, changes::cut};
@@ -29,7 +29,8 @@ pub fn snapshot(
         event,
         status: Status::Firing,
         cluster: cluster.to_owned(),
-        sync: SyncName { namespace: update.namespace().to_owned(), name: subject(update) },
+        object: Subject::of(update.namespace(), &subject(update)),
+        syncs: Vec::new(),
         revision: revision(status),
         commit: None,
         starts_at,
@@ -39,13 +40,13 @@ pub fn snapshot(
         objects: Vec::new(),
         omitted: None,
     };
-    let failed = failure.map(|(Failure { stage, reason, message, .. }, since)| {
+    let failed = failure.map(|(failure, since)| {
+        let Failure { stage, class, reason, message, .. } = failure;
         let summary = format!("ImageUpdate {update} failed in {stage} ({reason}): {message}");
         let command = format!("holdfast image explain {} -n {}", update.name(), update.namespace());
-        let mut hasher = Hasher::default();
-        [*stage, *reason].into_iter().for_each(|part| hasher.text(part));
-        let meaning = hasher.finish().to_string();
-        Wanted { notice: notice(AlertEvent::Failed, since, &summary, Some(command)), meaning }
+        let meaning = cause::digest([*stage, *reason, &cause::text(*class, message)]);
+        let cause = Some(cause::of("image", &[&update.to_string()], failure));
+        Wanted { notice: notice(AlertEvent::Failed, since, &summary, Some(command)), meaning, cause }
     });
     let written = status.commit.as_ref().map(|commit| {
         let new = status.images.iter().filter(|image| image.since == Some(commit.at));
@@ -97,19 +98,19 @@ mod tests {
         let failure = Failure::user("select", "NoCandidate", "image web: nothing");
         let snapshot = snapshot("uid", &update, &status, Some((&failure, at)));
         let told = [&snapshot.happened[0], &snapshot.firing[0].notice]
-            .map(|notice| (notice.event, notice.sync.name.as_str(), notice.summary.as_str()));
+            .map(|notice| (notice.event, notice.object.key(), notice.summary.clone()));
         assert_eq!(
             told,
             [
                 (
                     AlertEvent::ImageUpdated,
-                    "imageupdate/shop",
-                    "ImageUpdate team-a/shop wrote web 2 (was 1) to main by abc"
+                    "imageupdate/shop".to_owned(),
+                    "ImageUpdate team-a/shop wrote web 2 (was 1) to main by abc".to_owned()
                 ),
                 (
                     AlertEvent::Failed,
-                    "imageupdate/shop",
-                    "ImageUpdate team-a/shop failed in select (NoCandidate): image web: nothing"
+                    "imageupdate/shop".to_owned(),
+                    "ImageUpdate team-a/shop failed in select (NoCandidate): image web: nothing".to_owned()
                 ),
             ]
         );

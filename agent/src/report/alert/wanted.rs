@@ -3,7 +3,8 @@
 use holdfast_diff::digest::Hasher;
 use jiff::Timestamp;
 
-use super::notice::{Notice, Status, SyncName, VERSION};
+use super::cause::{self, digest};
+use super::notice::{Notice, Status, Subject, VERSION};
 use crate::api::conditions::{self, reason};
 use crate::api::{AlertEvent, DriftObject, DriftState, SyncStatus};
 use crate::report::drift;
@@ -17,8 +18,10 @@ const SUMMARY: usize = 2000;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Wanted {
     pub notice: Notice,
-    /// A digest; no times, counts or wordings are in it.
+    /// A digest of what a person must do: which objects, at which revision, and why. No times are in it.
     pub meaning: String,
+    /// A digest of why; those that fail by one cause are one alert.
+    pub cause: Option<String>,
 }
 
 /// What is to be told of one Sync.
@@ -37,8 +40,8 @@ pub struct Known<'a> {
     pub cluster: &'a str,
     pub sync: &'a SyncRef,
     pub status: &'a SyncStatus,
-    /// A failure that is worth a person's time, and since when.
-    pub failure: Option<(&'a Failure, Timestamp)>,
+    /// A failure that is worth a person's time, its cause, and since when.
+    pub failure: Option<(&'a Failure, &'a str, Timestamp)>,
     pub staleness: Staleness,
     /// False if the status is not known yet.
     pub reported: bool,
@@ -50,8 +53,15 @@ pub enum Staleness {
     /// Nobody has looked since the agent began.
     Unknown,
     Fresh,
-    /// It was confirmed last at that time, which is too long ago.
-    Since(Timestamp),
+    /// It was confirmed last at some time, which is too long ago.
+    Since {
+        /// When it was confirmed last; `None` if this process never did.
+        confirmed: Option<Timestamp>,
+        /// When that was found.
+        found: Timestamp,
+        /// The API server is not heard at all.
+        silent: bool,
+    },
 }
 
 /// Makes the notices of a Sync.
@@ -59,11 +69,11 @@ pub fn snapshot(known: &Known<'_>) -> Snapshot {
     let Known { status, failure, staleness, .. } = known;
     let mut firing = Vec::new();
     firing.extend(drifted(known));
-    firing.extend(failure.map(|(failure, since)| failed(known, failure, since)));
+    firing.extend(failure.map(|(failure, cause, since)| failed(known, failure, cause, since)));
     firing.extend(unhealthy(known));
     firing.extend(awaiting(known));
-    if let Staleness::Since(since) = staleness {
-        firing.push(stale(known, *since));
+    if let Staleness::Since { confirmed, found, silent } = staleness {
+        firing.push(stale(known, *confirmed, *found, *silent));
     }
     let happened = status.history.iter().rev().map(|entry| {
         let plan = entry.plan.as_ref().map(|plan| format!(" by plan {plan}")).unwrap_or_default();
@@ -101,7 +111,8 @@ fn notice(
         event,
         status: Status::Firing,
         cluster: (*cluster).to_owned(),
-        sync: SyncName { namespace: sync.namespace().to_owned(), name: sync.name().to_owned() },
+        object: Subject::of(sync.namespace(), sync.name()),
+        syncs: Vec::new(),
         revision: revision.seen.unwrap_or_default(),
         commit: revision.commit,
         starts_at,
@@ -113,12 +124,6 @@ fn notice(
     }
 }
 
-fn meaning<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
-    let mut hasher = Hasher::default();
-    parts.into_iter().for_each(|part| hasher.text(part));
-    hasher.finish().to_string()
-}
-
 fn drifted(known: &Known<'_>) -> Option<Wanted> {
     let drift = known.status.drift.as_ref()?;
     let objects: Vec<DriftObject> =
@@ -126,7 +131,8 @@ fn drifted(known: &Known<'_>) -> Option<Wanted> {
     if objects.is_empty() {
         return None;
     }
-    let many = match objects.len() {
+    let unlisted = usize::try_from(drift.omitted.unwrap_or_default()).unwrap_or_default();
+    let many = match objects.len() + unlisted {
         1 => "1 object".to_owned(),
         more => format!("{more} objects"),
     };
@@ -138,9 +144,12 @@ fn drifted(known: &Known<'_>) -> Option<Wanted> {
     let summary =
         format!("{many} of Sync {} drifted from git{ended}: {}", known.sync, drift::describe(&objects));
     let mut hasher = Hasher::default();
+    hasher.text(&unlisted.to_string());
     for DriftObject { api_version, kind, namespace, name, state, deleted, changes, refusal, .. } in &objects {
         [api_version, kind, namespace, name].into_iter().for_each(|part| hasher.text(part));
+        let refusal = refusal.as_deref().map(cause::without_numbers);
         hasher.text(&format!("{state} {deleted} {}", refusal.is_some()));
+        hasher.text(&refusal.unwrap_or_default());
         for change in changes {
             hasher.text(&change.path);
             hasher.value(&change.live.clone().unwrap_or_default());
@@ -152,6 +161,7 @@ fn drifted(known: &Known<'_>) -> Option<Wanted> {
     Some(Wanted {
         notice: Notice { objects, omitted: drift.omitted, ..notice },
         meaning: hasher.finish().to_string(),
+        cause: None,
     })
 }
 
@@ -159,12 +169,18 @@ fn status_command(known: &Known<'_>) -> String {
     format!("holdfast status -n {} {}", known.sync.namespace(), known.sync.name())
 }
 
-fn failed(known: &Known<'_>, failure: &Failure, since: Timestamp) -> Wanted {
-    let Failure { stage, reason, message, .. } = failure;
+fn revision<'a>(known: &Known<'a>) -> &'a str {
+    let revision = known.status.revision.as_ref();
+    revision.and_then(|revision| revision.seen.as_deref()).unwrap_or_default()
+}
+
+fn failed(known: &Known<'_>, failure: &Failure, cause: &str, since: Timestamp) -> Wanted {
+    let Failure { stage, class, reason, message, .. } = failure;
     let summary = format!("Sync {} failed in {stage} ({reason}): {message}", known.sync);
     Wanted {
         notice: notice(known, AlertEvent::Failed, since, &summary, Some(status_command(known))),
-        meaning: meaning([*stage, *reason]),
+        meaning: digest([*stage, *reason, revision(known), &cause::text(*class, message)]),
+        cause: Some(cause.to_owned()),
     }
 }
 
@@ -176,13 +192,11 @@ fn unhealthy(known: &Known<'_>) -> Option<Wanted> {
         return None;
     }
     let summary = format!("objects of Sync {} are not healthy: {}", known.sync, healthy.message);
-    // Which objects they are counts, and not what they say of themselves.
-    let objects =
-        healthy.message.split("; ").map(|part| part.split_once(": ").map_or(part, |(object, _)| object));
     let since = healthy.last_transition_time.0;
     Some(Wanted {
         notice: notice(known, AlertEvent::Unhealthy, since, &summary, Some(status_command(known))),
-        meaning: meaning(objects),
+        meaning: digest([revision(known), &cause::without_numbers(&healthy.message)]),
+        cause: None,
     })
 }
 
@@ -199,22 +213,30 @@ fn awaiting(known: &Known<'_>) -> Option<Wanted> {
     let since = waits.last_transition_time.0;
     Some(Wanted {
         notice: notice(known, AlertEvent::AwaitingApproval, since, &summary, Some(command)),
-        meaning: meaning([plan]),
+        meaning: digest([plan]),
+        cause: None,
     })
 }
 
-fn stale(known: &Known<'_>, since: Timestamp) -> Wanted {
+fn stale(known: &Known<'_>, confirmed: Option<Timestamp>, found: Timestamp, silent: bool) -> Wanted {
     let ready = known.status.conditions.iter().find(|condition| condition.type_ == conditions::READY);
     let why = ready
         .filter(|ready| ready.status != "True")
         .map(|ready| format!(" ({}: {})", ready.reason, ready.message));
+    let last = match confirmed {
+        Some(time) => format!("it was verified last at {time:.0}"),
+        None => "the agent has not verified it since it started".to_owned(),
+    };
     let summary = format!(
-        "nobody can say whether Sync {} is as git says: that was confirmed last at {since}{}",
+        "the state of Sync {} has not been verified recently: {last}{}",
         known.sync,
         why.unwrap_or_default()
     );
+    let since = confirmed.unwrap_or(found);
     Wanted {
         notice: notice(known, AlertEvent::Stale, since, &summary, Some(status_command(known))),
-        meaning: meaning([]),
+        meaning: digest([]),
+        // One API server that is silent is one cause for all.
+        cause: silent.then(|| "silent".to_owned()),
     }
 }

@@ -7,12 +7,13 @@ use jiff::Timestamp;
 use super::*;
 use crate::api::{DriftObject, DriftState};
 
-const MANNER: Manner = Manner { keep: Duration::from_secs(5), repeat: None };
+const MANNER: Manner = Manner { keep: Duration::from_secs(5), repeat: None, settle: None };
 const ON: [AlertEvent; 2] = [AlertEvent::Drifted, AlertEvent::Applied];
 
 /// A ledger with a clock of its own.
 struct Case {
     ledger: Ledger,
+    manner: Manner,
     begun: Instant,
     millis: u64,
 }
@@ -25,7 +26,8 @@ impl Case {
     /// After a restart.
     fn after(status: &AlertStatus) -> Self {
         let begun = Instant::now();
-        Self { ledger: Ledger::load("uid", "shop", status, Timestamp::UNIX_EPOCH, begun), begun, millis: 0 }
+        let ledger = Ledger::load("uid", "shop", status, Timestamp::UNIX_EPOCH, begun);
+        Self { ledger, manner: MANNER, begun, millis: 0 }
     }
 
     fn now(&self) -> Instant {
@@ -34,7 +36,7 @@ impl Case {
 
     fn take(&mut self, snapshot: &Snapshot) {
         let (now, time) = (self.now(), Timestamp::UNIX_EPOCH);
-        self.ledger.take("app", snapshot, &ON, MANNER, now, time);
+        self.ledger.take("app", snapshot, &ON, self.manner, now, time);
     }
 
     /// Passes time up to so many milliseconds since the beginning, and delivers what is due meanwhile. Returns when what was
@@ -44,7 +46,7 @@ impl Case {
         loop {
             while let Some(due) = self.ledger.due(self.now()) {
                 told.push(format!("{} {}", self.millis, words(&due.notice)));
-                self.ledger.delivered(&due, None, MANNER, self.now());
+                self.ledger.delivered(&due, None, self.manner, self.now());
             }
             if self.millis >= millis {
                 return told;
@@ -91,7 +93,7 @@ fn drift(names: &[&str]) -> Snapshot {
     let ledger = Ledger::load("uid", "shop", &AlertStatus::default(), Timestamp::UNIX_EPOCH, Instant::now());
     let notice = ledger.blank(AlertEvent::Drifted, "app", Timestamp::UNIX_EPOCH);
     let notice = Notice { objects: names.iter().map(|name| object(name)).collect(), ..notice };
-    let wanted = Wanted { notice, meaning: names.join(" ") };
+    let wanted = Wanted { notice, meaning: names.join(" "), cause: None };
     Snapshot { firing: if names.is_empty() { Vec::new() } else { vec![wanted] }, ..Snapshot::default() }
 }
 
@@ -203,4 +205,60 @@ fn events_are_told_once_in_their_order_and_the_oldest_go_when_there_is_no_room()
     case.take(&happened(5..5 + 2 * 200));
     assert_eq!(case.until(20).len(), 200);
     assert_eq!(case.ledger.dropped, 200);
+}
+
+#[test]
+fn a_message_that_cannot_be_edited_is_corrected_when_the_storm_is_over() {
+    let mut case = Case::new();
+    case.manner.settle = Some(Duration::from_secs(10));
+    case.take(&drift(&["a"]));
+    assert_eq!(case.until(100), ["50 firing a"]);
+    case.take(&drift(&["a", "b"]));
+    assert_eq!(case.until(8000), Vec::<String>::new());
+    case.take(&drift(&["a", "b", "c"]));
+    // The same again does not prolong it.
+    case.until(12_000);
+    case.take(&drift(&["a", "b", "c"]));
+    assert_eq!(case.until(30_000), ["18000 firing a b c"]);
+}
+
+#[test]
+fn a_storm_without_an_end_is_told_after_a_minute() {
+    let mut case = Case::new();
+    case.manner.settle = Some(Duration::from_secs(10));
+    case.take(&drift(&["a"]));
+    case.until(1000);
+    let mut told = Vec::new();
+    for at in 0..80_u64 {
+        case.take(&drift(&["a", &at.to_string()]));
+        told.extend(case.until(1000 + at * 1000));
+    }
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].starts_with("61000 "), "{told:?}");
+}
+
+#[test]
+fn everything_ends_with_its_alert_and_only_what_was_told() {
+    let mut case = Case::new();
+    case.take(&drift(&["a"]));
+    case.until(100);
+    let (now, time) = (case.now(), Timestamp::UNIX_EPOCH);
+    case.ledger.end(MANNER, now, time);
+    assert_eq!(case.until(200), ["100 resolved a"]);
+    assert!(case.ledger.is_empty());
+    let mut case = Case::new();
+    case.take(&drift(&["a"]));
+    let now = case.now();
+    case.ledger.end(MANNER, now, time);
+    assert!(case.ledger.is_empty());
+}
+
+#[test]
+fn another_receiver_is_told_what_goes_on() {
+    let mut case = Case::new();
+    case.take(&drift(&["a"]));
+    case.until(100);
+    case.ledger = case.ledger.successor();
+    case.take(&drift(&["a"]));
+    assert_eq!(case.until(1000), ["150 firing a"]);
 }

@@ -89,8 +89,8 @@ fn ends_at(notice: &Notice, now: Timestamp) -> Timestamp {
 fn labels(notice: &Notice) -> BTreeMap<&'static str, String> {
     [
         ("alertname", format!("Holdfast{}", text::name(notice.event))),
-        ("namespace", notice.sync.namespace.clone()),
-        ("sync", notice.sync.name.clone()),
+        ("namespace", notice.object.namespace.clone()),
+        ("sync", notice.object.key()),
         ("cluster", notice.cluster.clone()),
         ("severity", notice.severity().word().to_owned()),
     ]

@@ -23,7 +23,7 @@ pub enum DeliveryError {
     #[error("the notice cannot be written as JSON: {said}")]
     Unwritable { said: String },
     #[error("{to}: {source}")]
-    Forbidden { to: String, source: Refused },
+    Refused { to: String, source: Refused },
     #[error("{to}: cannot connect: {said}; check host and port, and whether a network policy forbids it")]
     Unreachable { to: String, said: String },
     #[error("{to}: the TLS connection failed: {said}; check the scheme of the URL and the certificate")]
@@ -52,7 +52,7 @@ impl DeliveryError {
         match self {
             Self::Unwritable { .. } | Self::ContentRefused { .. } => Retry::Never,
             Self::Answered { after, .. } => Retry::After(*after),
-            Self::Forbidden { .. }
+            Self::Refused { .. }
             | Self::Unreachable { .. }
             | Self::Tls { .. }
             | Self::Timeout { .. }
@@ -68,7 +68,7 @@ impl DeliveryError {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Unwritable { .. } => "Unwritable",
-            Self::Forbidden { .. } => "Forbidden",
+            Self::Refused { .. } => "DestinationRefused",
             Self::Unreachable { .. } => "Unreachable",
             Self::Tls { .. } => "Tls",
             Self::Timeout { .. } => "Timeout",

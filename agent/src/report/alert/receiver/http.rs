@@ -62,7 +62,7 @@ impl Sender {
     fn unsent(&self, place: &Place, failure: Failure) -> DeliveryError {
         let to = place.shown().to_owned();
         match failure {
-            Failure::Refused(source) => DeliveryError::Forbidden { to, source },
+            Failure::Refused(source) => DeliveryError::Refused { to, source },
             Failure::Tls { said, .. } => DeliveryError::Tls { to, said },
             Failure::ConnectTimeout => {
                 DeliveryError::Unreachable { to, said: format!("no connection within {CONNECT:?}") }

@@ -52,6 +52,11 @@ trait Kind: Send + Sync {
         None
     }
 
+    /// See [`Target::settle`].
+    fn settle(&self) -> Option<Duration> {
+        None
+    }
+
     /// See [`Target::keep`].
     fn keep(&self) -> Duration {
         KEEP
@@ -133,6 +138,11 @@ impl Target {
     /// How often a notice is told again while it is firing.
     pub fn repeat(&self) -> Option<Duration> {
         self.0.repeat()
+    }
+
+    /// How long nothing may change before a change is told, if a message cannot be corrected.
+    pub fn settle(&self) -> Option<Duration> {
+        self.0.settle()
     }
 
     /// How long a notice stays firing at least.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::super::notice::{Notice, Status, SyncName, VERSION};
+use super::super::notice::{Notice, Status, Subject, VERSION};
 use crate::api::{AlertEvent, CommitNote, DriftChange, DriftObject, DriftState};
 
 /// `2026-01-01T00:00:00Z` and so many seconds.
@@ -18,7 +18,8 @@ pub fn drifted() -> Notice {
         event: AlertEvent::Drifted,
         status: Status::Firing,
         cluster: "0b7f7a52".to_owned(),
-        sync: SyncName { namespace: "team-a".to_owned(), name: "shop".to_owned() },
+        object: Subject::of("team-a", "shop"),
+        syncs: Vec::new(),
         revision: "main@sha1:1111111111111111111111111111111111111111".to_owned(),
         commit: Some(CommitNote {
             author: "Alice Smith <alice@example.com>".to_owned(),
@@ -54,7 +55,7 @@ pub fn huge() -> Notice {
         subresource: Some(long.clone()),
         time: Some(long.clone()),
         user: Some(long.clone()),
-        ghost: true,
+        unmanaged: true,
     };
     let object = DriftObject {
         namespace: long.clone(),
@@ -92,7 +93,7 @@ fn web() -> DriftObject {
         live: Some(json!(true)),
         manager: Some("edit".to_owned()),
         user: Some("alice@example.com".to_owned()),
-        ghost: true,
+        unmanaged: true,
         ..DriftChange::default()
     };
     DriftObject {

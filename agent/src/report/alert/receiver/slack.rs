@@ -3,6 +3,8 @@
 //! Messages are blocks within the limits that Slack documents. Nothing in a value can mention anybody: what
 //! has a meaning in Slack's markup is escaped, and Slack is told to look for nothing else.
 
+use std::time::Duration;
+
 use http::{HeaderValue, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -16,6 +18,8 @@ use crate::http::Guard;
 const NAME: &str = "slack";
 const API: &str = "https://slack.com/api";
 
+/// An incoming webhook cannot edit its message: another one follows when nothing has changed for so long.
+const SETTLE: Duration = Duration::from_secs(10);
 /// Characters of a header.
 const HEADER: usize = 150;
 /// Characters of a section, of 3,000. Counted in bytes, of which there are never fewer.
@@ -72,7 +76,7 @@ const DENIED: [(&str, &str); 18] = [
 
 /// A channel of Slack.
 pub enum Slack {
-    /// It posts, and that is all.
+    /// It posts, and cannot edit.
     Hook(Place),
     App {
         /// The root of the API.
@@ -118,9 +122,9 @@ impl Kind for Slack {
     }
 
     fn message(&self, notice: &Notice, before: Before<'_>) -> Result<Option<Message>, DeliveryError> {
-        let mut body = content(notice);
+        let corrects = matches!(self, Self::Hook(_)) && before.update && notice.status == Status::Firing;
+        let mut body = content(notice, if corrects { "Update: " } else { "" });
         let (place, authorization) = match self {
-            Self::Hook(_) if before.update && notice.status == Status::Firing => return Ok(None),
             Self::Hook(place) => (place.clone(), None),
             Self::App { root, authorization, channel } => {
                 // Not to make links or mentions of words.
@@ -144,6 +148,13 @@ impl Kind for Slack {
         Ok(Some(Message { place, headers, body: to_json(&body)? }))
     }
 
+    fn settle(&self) -> Option<Duration> {
+        match self {
+            Self::Hook(_) => Some(SETTLE),
+            Self::App { .. } => None,
+        }
+    }
+
     fn answered(&self, body: &[u8]) -> Result<Option<String>, DeliveryError> {
         let Self::App { root, .. } = self else { return Ok(None) };
         let to = root.shown().to_owned();
@@ -165,8 +176,8 @@ impl Kind for Slack {
 }
 
 /// The text for notifications, and the blocks.
-fn content(notice: &Notice) -> Value {
-    let title = format!("{} {}", emoji(notice), text::title(notice));
+fn content(notice: &Notice, prefix: &str) -> Value {
+    let title = format!("{} {prefix}{}", emoji(notice), text::title(notice));
     let header: String = title.chars().take(HEADER).collect();
     let header = json!({"type": "plain_text", "text": header, "emoji": false});
     let mut blocks = vec![json!({"type": "header", "text": header})];

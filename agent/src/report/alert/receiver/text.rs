@@ -46,7 +46,7 @@ pub fn name(event: AlertEvent) -> &'static str {
 /// `Drifted: team-a/shop`, and whether that is over.
 pub fn title(notice: &Notice) -> String {
     let resolved = if notice.status == Status::Resolved { "Resolved: " } else { "" };
-    format!("{resolved}{}: {}/{}", name(notice.event), notice.sync.namespace, notice.sync.name)
+    format!("{resolved}{}: {}/{}", name(notice.event), notice.object.namespace, notice.object.key())
 }
 
 /// When it ended, and how long it was.
@@ -136,7 +136,7 @@ fn state(object: &DriftObject, Markup { plain, .. }: Markup) -> String {
 
 /// `/spec/replicas: 3 → 5 by the tool kubectl (Update of scale, 2026-01-01T00:00:00Z)`
 fn change(change: &DriftChange, markup: Markup) -> String {
-    let DriftChange { path, desired, live, manager, operation, subresource, time, user, ghost } = change;
+    let DriftChange { path, desired, live, manager, operation, subresource, time, user, unmanaged } = change;
     let Markup { plain, code, .. } = markup;
     let value = |value: &Option<Value>| match value {
         Some(value) => code(&cut(&json(value), VALUE)),
@@ -155,8 +155,8 @@ fn change(change: &DriftChange, markup: Markup) -> String {
         (None, None) => String::new(),
     };
     let how = if how.is_empty() { how } else { format!(" ({how})") };
-    let ghost = if *ghost { ", which git says nothing about" } else { "" };
-    format!("{}: {} → {}{by}{how}{ghost}", code(&cut(path, PATH)), value(desired), value(live))
+    let unmanaged = if *unmanaged { ", which git says nothing about" } else { "" };
+    format!("{}: {} → {}{by}{how}{unmanaged}", code(&cut(path, PATH)), value(desired), value(live))
 }
 
 #[cfg(test)]

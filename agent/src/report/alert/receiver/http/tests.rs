@@ -176,7 +176,7 @@ async fn a_name_that_leads_to_a_refused_address_is_not_connected_to() {
     let own = Own::default().with_listener(address);
     let strict = Sender::of(Arc::new(Guard::new(Vec::new(), own)), LONG);
     let error = strict.send(&message(&url)).await.unwrap_err();
-    check(&error, "Forbidden", &["webhook http://localhost:", "an address that is not allowed"]);
+    check(&error, "DestinationRefused", &["webhook http://localhost:", "an address that is not allowed"]);
     assert!(requests.try_recv().is_err(), "the address was connected to");
     sender(LONG).send(&message(&url)).await.unwrap();
 }

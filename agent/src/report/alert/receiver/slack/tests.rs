@@ -30,12 +30,13 @@ fn texts(body: &Value) -> Vec<String> {
 }
 
 #[test]
-fn a_webhook_is_told_the_beginning_and_the_end() {
+fn a_webhook_is_told_the_beginning_the_changes_and_the_end() {
     let (message, body) = told(&HOOK, &drifted(), None, false).unwrap();
     assert_eq!(message.place.url.as_str(), "https://hooks.slack.com/services/T0/B0/sixteen-letters-");
     assert!(!message.headers.contains_key("authorization"));
     assert_eq!(texts(&body)[0], "🟠 Drifted: team-a/shop");
-    assert!(told(&HOOK, &drifted(), None, true).is_none());
+    let (_, body) = told(&HOOK, &drifted(), None, true).unwrap();
+    assert_eq!(texts(&body)[0], "🟠 Update: Drifted: team-a/shop");
     let (_, body) = told(&HOOK, &resolved(drifted()), None, true).unwrap();
     assert_eq!(texts(&body)[0], "✅ Resolved: Drifted: team-a/shop");
     assert!(texts(&body)[1].ends_with("\nResolved at 2026-01-01T00:12:03Z after 12m 3s."));

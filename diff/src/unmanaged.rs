@@ -1,4 +1,4 @@
-//! Ghosts: fields and list items that other managers added to one of our objects, and that git says nothing of.
+//! Unmanaged fields: fields and list items that other managers added to one of our objects, and that git says nothing of.
 //!
 //! Found in `metadata.managedFields`, so a value without a manager, such as a default, is none, and neither is what
 //! admission wrote while Holdfast applied. Who is well known, and writes by profession, is in `known`. Pure.
@@ -20,14 +20,14 @@ pub(crate) fn is_controller(manager: &str) -> bool {
     known::is_controller(manager)
 }
 
-/// Maps in which tools share the keys: each key is a ghost of its own. And what they are in.
+/// Maps in which tools share the keys: each key is an unmanaged field of its own. And what they are in.
 const SHARED: [&str; 7] =
     ["annotations", "binaryData", "data", "labels", "metadata", "nodeSelector", "stringData"];
 
 /// One field or list item that another manager added.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Ghost {
+pub struct Unmanaged {
     /// RFC 6901, with indices of the live object.
     pub path: String,
     /// What the manager wrote there. Values of Secrets are masked.
@@ -38,8 +38,8 @@ pub struct Ghost {
     digest: Digest,
 }
 
-/// The ghosts of a live object of a kind, by path, and for one path the newest first.
-pub fn ghosts(kind: &GroupKind, live: &Value, ignored: &Ignored) -> Vec<Ghost> {
+/// The unmanaged fields of a live object of a kind, by path, and for one path the newest first.
+pub fn unmanaged(kind: &GroupKind, live: &Value, ignored: &Ignored) -> Vec<Unmanaged> {
     let is_ours = |entry: &&Value| text(entry, "manager") == Some(MANAGER);
     let ours: Vec<&Value> = entries(live).filter(is_ours).filter_map(|entry| entry.get("fieldsV1")).collect();
     let mut found = Vec::new();
@@ -59,14 +59,14 @@ pub fn ghosts(kind: &GroupKind, live: &Value, ignored: &Ignored) -> Vec<Ghost> {
 }
 
 /// A digest of the paths and values, so that a change of them is seen without a comparison. `None` if there are none.
-pub fn fingerprint(ghosts: &[Ghost]) -> Option<Digest> {
-    if ghosts.is_empty() {
+pub fn fingerprint(unmanaged: &[Unmanaged]) -> Option<Digest> {
+    if unmanaged.is_empty() {
         return None;
     }
     let mut hasher = Hasher::default();
-    for ghost in ghosts {
-        hasher.text(&ghost.path);
-        hasher.text(&ghost.digest.to_string());
+    for unmanaged in unmanaged {
+        hasher.text(&unmanaged.path);
+        hasher.text(&unmanaged.digest.to_string());
     }
     Some(hasher.finish())
 }
@@ -77,7 +77,7 @@ struct Search<'a> {
     ignored: &'a Ignored,
     owner: &'a Owner,
     path: Vec<String>,
-    found: &'a mut Vec<Ghost>,
+    found: &'a mut Vec<Unmanaged>,
 }
 
 impl Search<'_> {
@@ -101,7 +101,7 @@ impl Search<'_> {
         }
     }
 
-    /// True if what a manager has at the current path is one ghost, and not many below: a list item that it added, or
+    /// True if what a manager has at the current path is one unmanaged field, and not many below: a list item that it added, or
     /// a field that is neither a list nor a map of shared keys.
     fn is_unit(&self, element: &str, theirs: &Map<String, Value>, value: &Value) -> bool {
         if !element.starts_with("f:") {
@@ -118,7 +118,7 @@ impl Search<'_> {
         let difference = Difference { path: pointer(&self.path), before: None, after: Some(value) };
         let Difference { path, before: _, after } = mask(self.kind, &Masks::default(), difference);
         let value = after.unwrap_or_default();
-        self.found.push(Ghost { path, value, owner: self.owner.clone(), digest });
+        self.found.push(Unmanaged { path, value, owner: self.owner.clone(), digest });
     }
 }
 

@@ -3,14 +3,14 @@
 //!
 //! I/O: API reads.
 
-use holdfast_diff::ghosts::{self, Ghost};
 use holdfast_diff::ignore::{self, Ignored};
 use holdfast_diff::mask::{HIDDEN, Masks};
 use holdfast_diff::object::ObjectId;
+use holdfast_diff::unmanaged::{self, Unmanaged};
 use tracing::warn;
 
 use super::{Run, acting};
-use crate::api::{DriftChange, DriftObject, DriftState, Ghosts};
+use crate::api::{DriftChange, DriftObject, DriftState, UnmanagedFields};
 use crate::cluster::entry::Entry;
 use crate::cluster::judges;
 use crate::cluster::refusal::chain;
@@ -18,19 +18,19 @@ use crate::memory::{Drift, Memory};
 
 /// Looks at what was added since the last run, and forgets what is gone.
 pub async fn look(run: &Run<'_>, memory: &mut Memory) {
-    let Memory { drift: Drift { ghosts: known, .. }, masks, .. } = memory;
-    if run.sync.spec.drift.ghosts == Ghosts::Ignore {
+    let Memory { drift: Drift { unmanaged: known, .. }, masks, .. } = memory;
+    if run.sync.spec.drift.unmanaged_fields == UnmanagedFields::Ignore {
         known.clear();
         return;
     }
     let view = &run.context.cluster.view;
-    let haunted =
-        view.members_that(run.owner, |_, entry| entry.rare().ghosts.is_some() && entry.ending.is_none());
+    let carriers =
+        view.members_that(run.owner, |_, entry| entry.rare().unmanaged.is_some() && entry.ending.is_none());
     known.retain(|object, (seen, _)| {
-        haunted.iter().any(|(other, entry)| other == object && entry.rare().ghosts == Some(*seen))
+        carriers.iter().any(|(other, entry)| other == object && entry.rare().unmanaged == Some(*seen))
     });
-    for (object, entry) in haunted {
-        let Some(seen) = entry.rare().ghosts.filter(|_| !known.contains_key(&object)) else { continue };
+    for (object, entry) in carriers {
+        let Some(seen) = entry.rare().unmanaged.filter(|_| !known.contains_key(&object)) else { continue };
         match read(run, masks, &object, &entry).await {
             Ok(Some(told)) => drop(known.insert(object, (seen, told))),
             Ok(None) => {}
@@ -54,12 +54,12 @@ async fn read(
     let rules = cluster.view.judges.rules(run.owner);
     let ignored =
         rules.map_or_else(Ignored::default, |(rules, _)| judges::ignored(&rules, &entry.kind, &live));
-    let found = ghosts::ghosts(&object.kind, &live, &ignored);
+    let found = unmanaged::unmanaged(&object.kind, &live, &ignored);
     Ok((!found.is_empty()).then(|| told(run, masks, object, entry, &found)))
 }
 
-fn told(run: &Run<'_>, masks: &Masks, object: &ObjectId, entry: &Entry, found: &[Ghost]) -> DriftObject {
-    let paths: Vec<&str> = found.iter().map(|ghost| ghost.path.as_str()).collect();
+fn told(run: &Run<'_>, masks: &Masks, object: &ObjectId, entry: &Entry, found: &[Unmanaged]) -> DriftObject {
+    let paths: Vec<&str> = found.iter().map(|unmanaged| unmanaged.path.as_str()).collect();
     DriftObject {
         api_version: entry.kind.api_version(),
         kind: object.kind.kind.clone(),
@@ -69,7 +69,7 @@ fn told(run: &Run<'_>, masks: &Masks, object: &ObjectId, entry: &Entry, found: &
         since: run.now,
         deleted: false,
         user: None,
-        changes: found.iter().map(|ghost| change(masks, ghost)).collect(),
+        changes: found.iter().map(|unmanaged| change(masks, unmanaged)).collect(),
         omitted: None,
         note: Some(
             "git says nothing of it, so it is left as it is; put it into git, or remove it".to_owned(),
@@ -81,7 +81,7 @@ fn told(run: &Run<'_>, masks: &Masks, object: &ObjectId, entry: &Entry, found: &
     }
 }
 
-fn change(masks: &Masks, Ghost { path, value, owner, .. }: &Ghost) -> DriftChange {
+fn change(masks: &Masks, Unmanaged { path, value, owner, .. }: &Unmanaged) -> DriftChange {
     let live = if masks.touches(value) { HIDDEN.into() } else { crate::report::drift::value(value) };
     DriftChange {
         path: masks.hide(path).into_owned(),
@@ -92,6 +92,6 @@ fn change(masks: &Masks, Ghost { path, value, owner, .. }: &Ghost) -> DriftChang
         subresource: owner.subresource.clone(),
         time: owner.time.clone(),
         user: None,
-        ghost: true,
+        unmanaged: true,
     }
 }

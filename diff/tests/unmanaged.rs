@@ -1,18 +1,18 @@
 //! What others added to live objects of ours.
 //!
-//! Each document in `tests/ghosts/*.yaml` is a live object with two keys beside its own: `ignore`, the rules of its
-//! Sync, and `expect`, a line for each ghost: its path, its value as JSON, and who wrote it.
+//! Each document in `tests/unmanaged/*.yaml` is a live object with two keys beside its own: `ignore`, the rules of its
+//! Sync, and `expect`, a line for each unmanaged field: its path, its value as JSON, and who wrote it.
 
 use std::sync::Arc;
 
-use holdfast_diff::ghosts::{Ghost, fingerprint, ghosts};
 use holdfast_diff::ignore::Rules;
 use holdfast_diff::object::{GroupKind, ObjectId};
+use holdfast_diff::unmanaged::{Unmanaged, fingerprint, unmanaged};
 use holdfast_diff::yaml::read;
 use serde_json::{Value, json};
 
-/// The ghosts of an object, under the rules that it has with it.
-fn found(object: &mut Value) -> Vec<Ghost> {
+/// The unmanaged fields of an object, under the rules that it has with it.
+fn found(object: &mut Value) -> Vec<Unmanaged> {
     let rules = object.as_object_mut().and_then(|fields| fields.remove("ignore")).unwrap_or(json!([]));
     let (rules, errors) = Rules::compile(serde_json::from_value(rules).expect("rules"));
     assert_eq!(errors, Vec::<String>::new());
@@ -20,7 +20,7 @@ fn found(object: &mut Value) -> Vec<Ghost> {
     let group = api_version.rsplit_once('/').map_or("", |(group, _)| group);
     let kind = Arc::new(GroupKind::new(group, object["kind"].as_str().unwrap_or_default()));
     let ignored = rules.of(api_version, &ObjectId::new(kind.clone(), "shop", "web"), None);
-    ghosts(&kind, object, &ignored)
+    unmanaged(&kind, object, &ignored)
 }
 
 fn check(file: &str, text: &str) {
@@ -31,13 +31,13 @@ fn check(file: &str, text: &str) {
         let expected = object.as_object_mut().and_then(|fields| fields.remove("expect"));
         let told: Vec<String> = found(&mut object)
             .iter()
-            .map(|ghost| {
-                let subresource = ghost.owner.subresource.as_ref().map(|name| format!(" of {name}"));
+            .map(|unmanaged| {
+                let subresource = unmanaged.owner.subresource.as_ref().map(|name| format!(" of {name}"));
                 format!(
                     "{} {} {}{}",
-                    ghost.path,
-                    ghost.value,
-                    ghost.owner.manager,
+                    unmanaged.path,
+                    unmanaged.value,
+                    unmanaged.owner.manager,
                     subresource.unwrap_or_default()
                 )
             })
@@ -48,12 +48,12 @@ fn check(file: &str, text: &str) {
 
 #[test]
 fn what_people_and_tools_add_is_found() {
-    check("added.yaml", include_str!("ghosts/added.yaml"));
+    check("added.yaml", include_str!("unmanaged/added.yaml"));
 }
 
 #[test]
-fn what_is_ours_or_the_clusters_own_is_no_ghost() {
-    check("none.yaml", include_str!("ghosts/none.yaml"));
+fn what_is_ours_or_the_clusters_own_is_not_unmanaged() {
+    check("none.yaml", include_str!("unmanaged/none.yaml"));
 }
 
 /// A Secret in which somebody added these data, at a time.
@@ -80,17 +80,17 @@ fn the_fingerprint_is_of_paths_and_values_as_they_are() {
 }
 
 #[test]
-fn a_ghost_leaves_without_the_digest_of_a_secret() {
-    let ghosts = found(&mut secret(&json!({"a": "eA=="}), "2026-01-01T00:00:00Z"));
+fn an_unmanaged_field_leaves_without_the_digest_of_a_secret() {
+    let unmanaged = found(&mut secret(&json!({"a": "eA=="}), "2026-01-01T00:00:00Z"));
     assert_eq!(
-        serde_json::to_value(&ghosts).expect("it is JSON"),
+        serde_json::to_value(&unmanaged).expect("it is JSON"),
         json!([{"path": "/data/a", "value": "***",
             "owner": {"manager": "kubectl-edit", "operation": "Update", "time": "2026-01-01T00:00:00Z"}}])
     );
 }
 
 #[test]
-fn an_object_without_managed_fields_has_no_ghosts() {
+fn an_object_without_managed_fields_has_no_unmanaged_fields() {
     assert_eq!(found(&mut json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {}})), []);
     assert_eq!(
         found(&mut json!({"metadata": {"managedFields": [1, {}, {"manager": "a", "operation": "Update"}]}})),

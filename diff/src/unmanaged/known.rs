@@ -1,4 +1,4 @@
-//! Who writes into objects by profession: what these add is no ghost. Pure.
+//! Who writes into objects by profession: what these add is no unmanaged field. Pure.
 
 use crate::ignore::Glob;
 

@@ -1,0 +1,112 @@
+//! Says what a run is doing while it is not over: in the metrics at once, in the status from the first second on, at most
+//! once in five seconds. A run that is over sooner writes nothing of it.
+//!
+//! I/O: status writes.
+
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use tracing::warn;
+
+use crate::api::SyncStatus;
+use crate::cluster::refusal::chain;
+use crate::memory::Shown;
+use crate::reconcile::Run;
+use crate::reconcile::source::POLLING;
+use crate::report::{progress, write};
+
+/// How long a run may take before anything is said of it.
+const FIRST: Duration = Duration::from_millis(900);
+/// The same for a look at a ref that nothing asked for: it changes nothing if it finds nothing.
+const POLL: Duration = Duration::from_secs(5);
+/// The shortest time between two writes.
+const PACE: Duration = Duration::from_secs(5);
+/// How often a run is looked at.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Waits for the work of a run, and says meanwhile how far it is. `shown` is what the status says of it, and `told` when that
+/// was written last.
+pub(super) async fn accompany<T>(
+    run: &Run<'_>,
+    shown: &mut Option<Shown>,
+    told: &mut Option<Instant>,
+    work: impl Future<Output = T>,
+) -> T {
+    let begun = Instant::now();
+    let mut work = pin!(work);
+    let mut look = begun + FIRST;
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut work => return done,
+            () = tokio::time::sleep_until(look.into()) => {}
+        }
+        look = Instant::now() + LOOK;
+        let Some((after, said)) = due(run, shown.as_ref(), *told, begun) else { continue };
+        let on_server = shown.as_ref().map_or(run.status, |shown| &shown.status).clone();
+        let writing = write::write(&run.context.client, run.owner, &on_server, &after);
+        let (written, ended) = both(writing, &mut work).await;
+        let status = match written {
+            Ok(()) => after,
+            Err(error) => {
+                warn!(sync = %run.owner, stage = "report", error = %chain(&error), "Cannot write how far a run is");
+                progress::doubtful(&on_server)
+            }
+        };
+        *shown = Some(Shown { status, said });
+        *told = Some(Instant::now());
+        if let Some(done) = ended {
+            return done;
+        }
+    }
+}
+
+/// Waits for a write, and returns what the work has come to by then. The write is not dropped: what it writes must be there
+/// before the verdict is.
+async fn both<W, T>(
+    writing: impl Future<Output = W>,
+    work: &mut (impl Future<Output = T> + Unpin),
+) -> (W, Option<T>) {
+    let mut writing = pin!(writing);
+    let mut ended = None;
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut *work, if ended.is_none() => ended = Some(done),
+            written = &mut writing => return (written, ended),
+        }
+    }
+}
+
+/// The status with what the run is doing, if it is time to write that.
+fn due(
+    run: &Run<'_>,
+    shown: Option<&Shown>,
+    told: Option<Instant>,
+    begun: Instant,
+) -> Option<(SyncStatus, String)> {
+    let step = run.progress.step();
+    if step.is(POLLING) && begun.elapsed() < POLL {
+        return None;
+    }
+    let before = shown.and_then(|shown| shown.status.progress.as_ref()).or(run.status.progress.as_ref());
+    let now = progress::of(&step, before, run.now);
+    run.context.metrics.progress(run.owner, &now);
+    let said = now.message.clone();
+    if told.is_some_and(|told| told.elapsed() < PACE) || shown.is_some_and(|shown| shown.said == said) {
+        return None;
+    }
+    let generation = run.sync.metadata.generation.unwrap_or_default();
+    let after = progress::shown(run.status, &step, now, generation, Timestamp::now());
+    let (was, is) = (ready(run.status), ready(&after));
+    if was && !is {
+        // Those that depend on it are woken when it is ready again.
+        run.context.memories.report(run.owner, "", false);
+    }
+    Some((after, said))
+}
+
+fn ready(status: &SyncStatus) -> bool {
+    crate::api::conditions::is_true(&status.conditions, crate::api::conditions::READY)
+}

@@ -1,0 +1,76 @@
+//! The last notices to a receiver: its Alert is gone, or goes to another receiver, and what it was told the beginning of has
+//! ended for it. Bounded in time, so that a receiver that is down holds up nothing for long. I/O: HTTP.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::StreamExt as _;
+use jiff::Timestamp;
+use tracing::warn;
+
+use super::courier::{AT_ONCE, OnTheWay, PAUSE, PAUSE_LIMIT, Shared, sending};
+use super::ledger::{Ledger, Manner};
+use super::receiver::{Retry, Target};
+use crate::sync_ref::SyncRef;
+
+/// How long a receiver is tried to be told.
+const LIMIT: Duration = Duration::from_mins(1);
+/// Nothing is kept firing any more.
+const MANNER: Manner = Manner { keep: Duration::ZERO, repeat: None, settle: None };
+
+/// What is left to be told to a receiver.
+pub struct Farewell {
+    pub shared: Arc<Shared>,
+    pub alert: SyncRef,
+    pub ledger: Ledger,
+    pub target: Arc<Target>,
+    pub on_the_way: OnTheWay,
+}
+
+impl Farewell {
+    /// Tells the end of everything.
+    pub async fn say(mut self) {
+        let until = Instant::now() + LIMIT;
+        let (mut paused, mut pause) = (Instant::now(), PAUSE);
+        self.end();
+        while !(self.ledger.is_empty() && self.on_the_way.is_empty()) {
+            let now = Instant::now();
+            if now >= until {
+                warn!(alert = %self.alert, receiver = self.target.kind(), "Receiver was not told the end of what was firing");
+                return;
+            }
+            while paused <= now && self.on_the_way.len() < AT_ONCE {
+                let Some(due) = self.ledger.due(now) else { break };
+                self.on_the_way.push(sending(&self.shared, &self.target, &self.alert, due));
+            }
+            let next = self.ledger.next().map_or(until, |next| next.max(paused).min(until));
+            let (due, result) = tokio::select! {
+                Some(back) = self.on_the_way.next(), if !self.on_the_way.is_empty() => back,
+                () = tokio::time::sleep_until(next.into()) => continue,
+            };
+            let (now, kind) = (Instant::now(), self.target.kind());
+            match result.map_err(|error| error.retry()) {
+                Ok(reference) => {
+                    self.ledger.delivered(&due, reference, MANNER, now);
+                    self.shared.metrics.alert(kind, "ok");
+                }
+                Err(Retry::Never) => {
+                    self.ledger.failed(due, true, now);
+                    self.shared.metrics.alert(kind, "dropped");
+                    self.end();
+                }
+                Err(Retry::After(asked)) => {
+                    self.ledger.failed(due, false, now);
+                    self.shared.metrics.alert(kind, "error");
+                    paused = now + asked.map_or(pause, |asked| asked.max(PAUSE));
+                    pause = (pause * 2).min(PAUSE_LIMIT);
+                    self.end();
+                }
+            }
+        }
+    }
+
+    fn end(&mut self) {
+        self.ledger.end(MANNER, Instant::now(), Timestamp::now());
+    }
+}
