@@ -11,8 +11,7 @@ use super::{Failure, Findings, Objects, progress};
 use crate::api::conditions::{self, reason};
 use crate::api::{
     DriftObject, DriftState, DriftStatus, ErrorStatus, HistoryEntry, ObjectCounts, PlanState, PlanStatus,
-    ProgressStatus,
-    SyncStatus,
+    ProgressStatus, SyncStatus,
 };
 use crate::error::Class;
 use crate::gate::Waiting;

@@ -312,7 +312,7 @@ mod tests {
     fn what_could_be_rendered_before_must_render_after_and_differ_in_images_alone() {
         let mut proven = Proven::default();
         let failure = |proven: &mut Proven, is_ours, ended| {
-            let failure = proven.note(&reader(is_ours), ended).err().expect("it is refused");
+            let failure = proven.note(&reader(is_ours), ended).expect_err("it is refused");
             (failure.reason, failure.message)
         };
         let (reason, said) = failure(&mut proven, true, Err("no such file".to_owned()));
