@@ -127,13 +127,14 @@ fn block_on(verb: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Res
 /// Writes an error and what led to it, each once.
 pub fn complain(error: &anyhow::Error) {
     let causes = match (error.downcast_ref::<RenderError>(), error.downcast_ref::<Failure>()) {
-        (Some(error), _) => causes::group(&error.mistakes().0),
+        (Some(error), _) => {
+            let (mistakes, more) = error.mistakes();
+            if causes::summary(&mistakes, more).1 { Vec::new() } else { causes::group(&mistakes) }
+        }
         (_, Some(failure)) => failure.causes.clone(),
         _ => Vec::new(),
     };
-    if causes.iter().map(|cause| cause.count).sum::<usize>() > 1 {
-        causes.iter().flat_map(causes::whole).for_each(print::say);
-    }
+    causes.iter().flat_map(causes::whole).for_each(print::say);
     let cause: &(dyn std::error::Error + 'static) = error.as_ref();
     print::say(format_args!("holdfast: {}", crate::cluster::refusal::chain(cause)));
 }

@@ -362,9 +362,41 @@ fn awaiting(findings: &Findings) -> (&'static str, Option<String>) {
 mod tests {
     use std::time::Duration;
 
+    use holdfast_diff::causes::{self, Mistake};
     use jiff::{SignedDuration, Timestamp};
+    use serde_json::json;
 
-    use super::elapsed;
+    use super::{build, elapsed};
+    use crate::api::{Sync, SyncStatus};
+    use crate::report::{Failure, Findings};
+    use crate::sync_ref::SyncRef;
+
+    #[test]
+    fn hundreds_of_errors_are_a_short_message_and_a_list_by_cause() {
+        let spec = json!({"source": {"git": {"url": "https://git.test/a"}}});
+        let sync = json!({"apiVersion": "holdfast.dev/v1alpha1", "kind": "Sync", "metadata": {"name": "a"}, "spec": spec});
+        let sync: Sync = serde_json::from_value(sync).expect("a Sync");
+        let owner = SyncRef::new("team".to_owned(), "a".to_owned());
+        let mut findings = Findings::of(&sync, &owner, Timestamp::UNIX_EPOCH);
+        let place = |number: usize| format!("{}/{number}.yaml:{number}", "folder/".repeat(20));
+        let mistakes: Vec<Mistake> = (0..900)
+            .map(|number| {
+                Mistake::new(
+                    place(number),
+                    format!("cause {} is wrong", ["a", "b", "c"][number % 3].repeat(200)),
+                )
+            })
+            .collect();
+        let (message, is_whole) = causes::summary(&mistakes, 0);
+        assert!(!is_whole);
+        findings.failure = Some(Failure::user("render", "RenderFailed", message).with(&mistakes));
+        let status = build(&SyncStatus::default(), &findings, None);
+        assert!(status.conditions.iter().all(|condition| condition.message.chars().count() < 1000));
+        assert_eq!(status.errors.iter().map(|error| error.count).collect::<Vec<_>>(), [300; 3]);
+        assert_eq!(status.errors.iter().map(|error| error.places.len()).sum::<usize>(), super::PLACES);
+        findings.failure = None;
+        assert_eq!(build(&status, &findings, None).errors, []);
+    }
 
     #[test]
     fn a_clock_that_is_set_back_makes_nothing_late() {

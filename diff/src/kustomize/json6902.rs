@@ -73,6 +73,21 @@ fn document(file: &str, text: &str) -> Result<Value, KustomizeError> {
 ///
 /// An operation that does not apply, by its number and path.
 pub fn apply(node: &mut Node, operations: &Operations) -> Result<(), KustomizeError> {
+    *node = value::node(&patched(node, operations)?);
+    Ok(())
+}
+
+/// As [`apply`], without the original's way of numbers through floats.
+///
+/// # Errors
+///
+/// As those of [`apply`].
+pub fn apply_exactly(node: &mut Node, operations: &Operations) -> Result<(), KustomizeError> {
+    *node = value::written(&patched(node, operations)?);
+    Ok(())
+}
+
+fn patched(node: &Node, operations: &Operations) -> Result<Value, KustomizeError> {
     let (mut document, mut room) = (value::value(node)?, Room::default());
     for (at, operation) in operations.list.iter().enumerate() {
         run(&mut document, operation, &mut room).map_err(|problem| {
@@ -84,8 +99,7 @@ pub fn apply(node: &mut Node, operations: &Operations) -> Result<(), KustomizeEr
     if !document.is_object() {
         return Err(KustomizeError::new("the patch leaves no object: correct the operation on its top"));
     }
-    *node = value::node(&document);
-    Ok(())
+    Ok(document)
 }
 
 fn run(document: &mut Value, operation: &Operation, room: &mut Room) -> Result<(), String> {

@@ -101,8 +101,13 @@ pub(super) fn apply_json(
     }
     resource.forget_shared();
     show_provenance(resource);
+    let is_given = resource.is_given();
     let node = resource.edit();
-    json6902::apply(node, operations)?;
+    if is_given {
+        json6902::apply_exactly(node, operations)?;
+    } else {
+        json6902::apply(node, operations)?;
+    }
     if let Node::Map(map) = node {
         map.entry("metadata", || Map::default().into());
     }
