@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::present::show;
+use super::present::{SETS, show};
 use super::{Case, Violation, is_replicas, violation};
 use crate::histories::fragment::{self, Path};
 use crate::histories::kinds;
@@ -28,7 +28,7 @@ impl Case<'_> {
         let mut found: Vec<Violation> = Vec::new();
         for (later, earlier) in life.iter().zip(life.iter().skip(1)) {
             let Some(earlier) = earlier.state(id) else { continue };
-            for (path, _) in world.said(earlier) {
+            for (path, said) in world.said(earlier) {
                 if is_said(&path) || is_replicas(&path) {
                     continue;
                 }
@@ -36,7 +36,7 @@ impl Case<'_> {
                 if self.canon_at(id, &path) == Some(have) || self.written(id, &path, later.since) {
                     continue;
                 }
-                if self.drifts(id, &path) || self.is_stuck(id, &path) {
+                if self.drifts(id, &path) || self.is_stuck(id, &path) || is_of_others(&path, &said, have) {
                     continue;
                 }
                 let text = format!("git does not say it any more, it is {}", show(Some(have)));
@@ -49,8 +49,12 @@ impl Case<'_> {
         found
     }
 
-    /// True if a path cannot be removed, and others may own it too: then its value stays.
+    /// True if a path cannot be removed, and others may own it too: then its value stays. The API server itself keeps the type
+    /// of a Secret.
     fn is_stuck(&self, id: &Id, path: &Path) -> bool {
+        if self.world.kind(id.slot).name == "secret" && fragment::show(path) == "/type" {
+            return true;
+        }
         let aspects = &self.world.kind(id.slot).aspects;
         let mut fixed = aspects.iter().filter(|aspect| aspect.fixed).flat_map(|aspect| &aspect.roots);
         fixed.any(|root| path.starts_with(root)) && self.world.writes.iter().any(|wrote| wrote.id == *id)
@@ -138,6 +142,12 @@ impl Case<'_> {
             _ => None,
         }
     }
+}
+
+/// True if what is left of a set is what others added to it.
+fn is_of_others(path: &Path, said: &Value, have: &Value) -> bool {
+    let (Some(said), Some(have)) = (said.as_array(), have.as_array()) else { return false };
+    SETS.contains(&&*fragment::show(path)) && !said.iter().any(|item| have.contains(item))
 }
 
 /// True if a live object has a mark that keeps it, by git or by somebody.

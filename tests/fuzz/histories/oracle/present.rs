@@ -8,7 +8,7 @@ use crate::histories::kinds;
 use crate::histories::world::{Commit, Effect, Id, Wrote};
 
 /// Lists to which others may add.
-const SETS: &[&str] = &["/spec/tags", "/metadata/finalizers"];
+pub(super) const SETS: &[&str] = &["/spec/tags", "/metadata/finalizers"];
 
 impl Case<'_> {
     /// Every path in git has the value that the API server makes of it.
