@@ -302,7 +302,7 @@ fn what_is_done_to_objects_is_counted_before_it_is_done() {
         ("replicas", replicas, "kustomization.yaml:"),
         ("labels", labels, "kustomization.yaml:"),
         ("patches", format!("patches:\n{patches}"), ".yaml:"),
-        ("replacements", format!("replacements:\n{replacements}"), "kustomization.yaml:2"),
+        ("replacements", format!("replacements:\n{replacements}"), "kustomization.yaml:3"),
         (
             "field specs",
             "configurations: [c.yaml]\ncommonLabels: {a: b}\n".to_owned(),
