@@ -2,7 +2,7 @@
 //!
 //! Leaves the steps to `target`, and their order within one kustomization. Pure.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use serde_json::Value;
 
@@ -14,7 +14,8 @@ use super::node::{Map, Node, Scalar, Tag};
 use super::provenance;
 use super::read;
 use super::resource::Resource;
-use super::schema::Schema;
+use super::schema::{Schema, Used};
+use super::scope;
 use super::shape::Place;
 use super::steps::typed;
 use super::target::Target;
@@ -46,9 +47,16 @@ pub struct Context<'a> {
     pub warnings: RefCell<Vec<String>>,
     /// The first schema that a kustomization names, the outermost one before all others.
     schema: RefCell<Option<Schema>>,
+    /// What was used of the built-in types so far.
+    used: Cell<Used>,
 }
 
-impl Context<'_> {
+impl<'a> Context<'a> {
+    fn new(host: &'a dyn Host, options: &'a Options) -> Self {
+        let (warnings, schema, used) = Default::default();
+        Self { host, options, warnings, schema, used }
+    }
+
     /// What is known of types at this point of the build.
     pub fn schema(&self) -> Schema {
         self.schema.borrow().clone().unwrap_or_else(Schema::kubernetes)
@@ -62,6 +70,24 @@ impl Context<'_> {
     pub fn set_schema(&self, schema: Schema) {
         self.schema.replace(Some(schema));
     }
+
+    /// Takes the types of a document of one's own, with those that are built in if those were used before.
+    pub fn set_document(&self, document: Schema) {
+        self.set_schema(document.after(self.used.get()));
+    }
+
+    /// Notes that these resources were merged, or else that they are there: whether their kinds have a namespace is looked
+    /// for among the types.
+    pub fn note_used(&self, resources: &[Resource], are_merged: bool) {
+        let used = if are_merged {
+            Used::Types
+        } else if self.used.get() == Used::Nothing && resources.iter().any(|it| !scope::is_built_in(it.gvk())) {
+            Used::Scopes
+        } else {
+            return;
+        };
+        self.used.set(self.used.get().max(used));
+    }
 }
 
 /// Builds the kustomization in a folder.
@@ -69,7 +95,7 @@ impl Context<'_> {
 /// # Errors
 /// All that is an error for kustomize, as the first mistake that it would meet, with its file and line.
 pub fn build(host: &dyn Host, folder: &str, options: &Options) -> Result<Output, KustomizeError> {
-    let context = Context { host, options, warnings: RefCell::default(), schema: RefCell::default() };
+    let context = Context::new(host, options);
     let loader = Loader::new(&context, folder)?;
     let target = Target::load(&loader)?;
     let mut resources = target.build()?;
@@ -98,8 +124,7 @@ pub fn overlay(
     objects: Vec<(Value, Origin)>,
 ) -> Result<Output, KustomizeError> {
     let options = Options::default();
-    let context =
-        Context { host, options: &options, warnings: RefCell::default(), schema: RefCell::default() };
+    let context = Context::new(host, &options);
     let loader = Loader::new(&context, folder)?;
     let reading = file::of_value(name, Value::Object(fields), Place::line(0))?;
     let target = Target::of(&loader, name.to_owned(), reading)?;

@@ -68,6 +68,7 @@ impl<'a> Loader<'a> {
 
     /// Counts resources that were read or generated.
     pub fn count(&self, resources: &[Resource]) -> Result<(), KustomizeError> {
+        self.context.note_used(resources, false);
         self.spend(Taken::Objects, resources.len())?;
         let memory = resources.iter().map(|resource| weight::bytes(resource.node())).sum();
         self.spend(Taken::Memory, memory)?;

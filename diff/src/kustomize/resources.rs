@@ -19,6 +19,8 @@ pub struct Resources {
     /// True if objects that something else has rendered are among them: whether two of those are the same in a cluster, only
     /// that knows.
     pub given: bool,
+    /// True if a step has merged a patch since this was last asked for.
+    pub merged: bool,
     /// What a step lost, to be told.
     pub warnings: Vec<String>,
     /// What was done to them since this was last asked for.

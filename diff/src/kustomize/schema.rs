@@ -2,8 +2,10 @@
 //!
 //! Kubernetes' own types come from a table that is made of an API server's OpenAPI document (`schema/table.txt`), and so that
 //! repositories of long ago are merged as ever, from a second one of kinds that are gone (`schema/past.txt`). A
-//! kustomization can name a document of its own (`openapi`), which takes the place of both. Pure.
+//! kustomization can name a document of its own (`openapi`), which takes the place of both, or is laid under or over them:
+//! that depends on what the build has used before. Pure.
 
+mod layers;
 mod openapi;
 mod table;
 
@@ -32,15 +34,32 @@ pub struct Shape {
     items: Option<ShapeId>,
     /// The keys by which the items of a list are merged; none for plain values.
     keys: Option<Vec<SmolStr>>,
+    /// True for a definition that is named and is not there: nothing is known of it.
+    is_absent: bool,
+}
+
+/// What a build has used of the built-in types before a kustomization names a document of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Used {
+    #[default]
+    Nothing,
+    /// A kind that is not built in was looked for, to know whether it has a namespace.
+    Scopes,
+    /// A patch was merged.
+    Types,
 }
 
 type ShapeId = usize;
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Types {
     shapes: Vec<Shape>,
     /// By `group/version` and kind.
     kinds: HashMap<(SmolStr, SmolStr), ShapeId>,
+    /// The definitions by their names.
+    names: HashMap<SmolStr, ShapeId>,
+    /// The definitions that are named and are not there.
+    absent: HashMap<SmolStr, ShapeId>,
     /// Of the kinds of a document of one's own: whether they have a namespace.
     namespaced: HashMap<(SmolStr, SmolStr), bool>,
 }
@@ -53,6 +72,20 @@ impl Schema {
             Schema { types: Arc::new(table::read(&tables.concat())) }
         });
         TABLE.clone()
+    }
+
+    /// What the types of this document are in a build that has used the built-in types before. As in the original, the
+    /// built-in types take precedence if it had only to look for a kind that is not among them, and this document's do if it
+    /// has merged a patch.
+    #[must_use]
+    pub fn after(self, used: Used) -> Self {
+        let built_in = Self::kubernetes();
+        let types = match used {
+            Used::Nothing => return self,
+            Used::Scopes => self.types.below(&built_in.types),
+            Used::Types => built_in.types.below(&self.types),
+        };
+        Self { types: Arc::new(types) }
     }
 
     /// The types of an OpenAPI document, YAML or JSON, and no others: the kustomization's field `openapi.path`.
@@ -77,18 +110,17 @@ impl Schema {
 
     /// What is known of a kind.
     pub fn kind(&self, api_version: &str, kind: &str) -> Option<&Shape> {
-        let id = self.types.kinds.get(&(api_version.into(), kind.into()))?;
-        self.types.shapes.get(*id)
+        self.types.get(*self.types.kinds.get(&(api_version.into(), kind.into()))?)
     }
 
     /// What is known of a field.
     pub fn field(&self, shape: &Shape, name: &str) -> Option<&Shape> {
-        self.types.shapes.get(shape.fields.get(name).copied().or(shape.values)?)
+        self.types.get(shape.fields.get(name).copied().or(shape.values)?)
     }
 
     /// What is known of the items of a list.
     pub fn items(&self, shape: &Shape) -> Option<&Shape> {
-        self.types.shapes.get(shape.items?)
+        self.types.get(shape.items?)
     }
 
     /// True if it is certain that a kind has no namespace.
@@ -96,6 +128,12 @@ impl Schema {
         let kind = || (SmolStr::from(gvk.api_version()), gvk.kind.clone());
         scope::is_cluster_scoped(gvk)
             || (!self.types.namespaced.is_empty() && self.types.namespaced.get(&kind()) == Some(&false))
+    }
+}
+
+impl Types {
+    fn get(&self, id: ShapeId) -> Option<&Shape> {
+        self.shapes.get(id).filter(|shape| !shape.is_absent)
     }
 }
 

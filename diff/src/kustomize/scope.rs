@@ -1,4 +1,4 @@
-//! Which of Kubernetes' own kinds have no namespace.
+//! Which of Kubernetes' own kinds have no namespace, and which have one.
 //!
 //! Only those that kustomize knows count, which are those of Kubernetes 1.21: of a younger kind it is not certain, and so a
 //! kustomization gives it its namespace. Pure.
@@ -25,9 +25,59 @@ const CLUSTER_SCOPED: [(&str, &[&str], &[&str]); 12] = [
     ("storage.k8s.io", &["v1", "v1beta1"], &["CSIDriver", "CSINode", "StorageClass", "VolumeAttachment"]),
 ];
 
+/// Those that have a namespace.
+const NAMESPACED: [(&str, &[&str], &[&str]); 15] = [
+    (
+        "",
+        &["v1"],
+        &[
+            "ConfigMap",
+            "Endpoints",
+            "Event",
+            "LimitRange",
+            "PersistentVolumeClaim",
+            "Pod",
+            "PodAttachOptions",
+            "PodExecOptions",
+            "PodPortForwardOptions",
+            "PodProxyOptions",
+            "PodTemplate",
+            "ReplicationController",
+            "ResourceQuota",
+            "Secret",
+            "Service",
+            "ServiceAccount",
+            "ServiceProxyOptions",
+        ],
+    ),
+    ("apps", &["v1"], &["ControllerRevision", "DaemonSet", "Deployment", "ReplicaSet", "StatefulSet"]),
+    ("autoscaling", &["v1"], &["HorizontalPodAutoscaler", "Scale"]),
+    ("autoscaling", &["v2beta1", "v2beta2"], &["HorizontalPodAutoscaler"]),
+    ("batch", &["v1"], &["CronJob", "Job"]),
+    ("batch", &["v1beta1"], &["CronJob"]),
+    ("coordination.k8s.io", &["v1", "v1beta1"], &["Lease"]),
+    ("discovery.k8s.io", &["v1", "v1beta1"], &["EndpointSlice"]),
+    ("events.k8s.io", &["v1", "v1beta1"], &["Event"]),
+    ("extensions", &["v1beta1"], &["Ingress"]),
+    ("networking.k8s.io", &["v1"], &["Ingress", "NetworkPolicy"]),
+    ("networking.k8s.io", &["v1beta1"], &["Ingress"]),
+    ("policy", &["v1", "v1beta1"], &["PodDisruptionBudget"]),
+    ("rbac.authorization.k8s.io", &["v1", "v1beta1"], &["Role", "RoleBinding"]),
+    ("storage.k8s.io", &["v1beta1"], &["CSIStorageCapacity"]),
+];
+
 /// True if it is certain that a kind has no namespace: it is one of Kubernetes' own, at a version that kustomize knows.
 pub fn is_cluster_scoped(gvk: &Gvk) -> bool {
-    CLUSTER_SCOPED.iter().any(|(group, versions, kinds)| {
+    is_in(&CLUSTER_SCOPED, gvk)
+}
+
+/// True if a kind is one of Kubernetes' own, at a version that kustomize knows.
+pub fn is_built_in(gvk: &Gvk) -> bool {
+    is_in(&NAMESPACED, gvk) || is_in(&CLUSTER_SCOPED, gvk)
+}
+
+fn is_in(table: &[(&str, &[&str], &[&str])], gvk: &Gvk) -> bool {
+    table.iter().any(|(group, versions, kinds)| {
         *group == gvk.group && kinds.contains(&gvk.kind.as_str()) && versions.contains(&gvk.version.as_str())
     })
 }

@@ -97,7 +97,7 @@ impl<'a> Target<'a> {
             (Some(_), Some(_)) => {
                 return Err(KustomizeError::new("openapi has a path and a version: remove one of the two"));
             }
-            (Some(file), None) => context.set_schema(Schema::with_openapi(&file.path, &file.bytes)?),
+            (Some(file), None) => context.set_document(Schema::with_openapi(&file.path, &file.bytes)?),
             (None, Some(version)) if !version.is_empty() => {
                 context.set_schema(Schema::with_version(version)?);
             }
@@ -153,6 +153,7 @@ impl<'a> Target<'a> {
             self.count_growth(&mut all.resources).map_err(|error| error.or_at(&step.origin))?;
             std::mem::take(&mut all.resources.warnings).into_iter().for_each(|lost| self.loader.warn(lost));
         }
+        self.loader.context.note_used(&all.resources.list, std::mem::take(&mut all.resources.merged));
         self.validate(&all.resources)?;
         let vars: Vec<Var> = self.kustomization.vars.iter().map(typed).collect::<Result<_, _>>()?;
         let Accumulator { resources, vars: known, .. } = &mut all;
@@ -330,6 +331,7 @@ impl<'a> Target<'a> {
             match plugins::inline(entry, &self.origin(field, index)) {
                 Some(mut resources) => {
                     self.note_provenance(&mut resources, self.file_name());
+                    self.loader.context.note_used(&resources, false);
                     all.resources.append_all(resources)?;
                 }
                 None => paths.push(entry.clone()),

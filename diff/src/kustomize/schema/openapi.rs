@@ -21,6 +21,7 @@ pub(super) fn read(file: &str, bytes: &[u8]) -> Result<Types, KustomizeError> {
     // all definitions have their place before any is read, so that they can name one another
     for name in definitions.keys() {
         reader.ids.insert(name, reader.types.shapes.len());
+        reader.types.names.insert(name.as_str().into(), reader.types.shapes.len());
         reader.types.shapes.push(Shape::default());
     }
     for (id, (_, definition)) in definitions.iter().enumerate() {
@@ -75,12 +76,12 @@ impl Reader<'_> {
         shape
     }
 
-    /// Where the type stands that a schema names, or that it is. None if it names what is not there.
+    /// Where the type stands that a schema names, or that it is. None for definitions that name one another in a cycle.
     fn target(&mut self, schema: &Value) -> Option<ShapeId> {
         let mut name = reference(schema);
         for _ in 0..MAX_REFERENCES {
             let Some(found) = name else { break };
-            let definition = self.definitions.get(&found)?;
+            let Some(definition) = self.definitions.get(&found) else { return Some(self.absent(&found)) };
             name = reference(definition);
             if name.is_none() {
                 return self.ids.get(found.as_str()).copied();
@@ -92,6 +93,15 @@ impl Reader<'_> {
         let shape = self.shape(schema);
         self.types.shapes.push(shape);
         Some(self.types.shapes.len() - 1)
+    }
+
+    /// The place of a definition that is not there.
+    fn absent(&mut self, name: &str) -> ShapeId {
+        let Types { shapes, absent, .. } = &mut self.types;
+        *absent.entry(name.into()).or_insert_with(|| {
+            shapes.push(Shape { is_absent: true, ..Shape::default() });
+            shapes.len() - 1
+        })
     }
 }
 

@@ -32,7 +32,20 @@ pub(super) fn read(text: &str) -> Types {
             _ => {}
         }
     }
-    reader.types
+    let Reader { mut types, names } = reader;
+    types.names = names.into_iter().map(|(name, id)| (full(name), id)).collect();
+    types
+}
+
+/// The name of a definition in an API server's document, of which the table leaves out the beginning.
+fn full(name: &str) -> SmolStr {
+    let place = match name.split('.').next().unwrap_or_default() {
+        "meta" => "apimachinery.pkg.apis",
+        "apiregistration" => "kube-aggregator.pkg.apis",
+        "apiextensions" => "apiextensions-apiserver.pkg.apis",
+        _ => "api",
+    };
+    format!("io.k8s.{place}.{name}").into()
 }
 
 #[derive(Default)]

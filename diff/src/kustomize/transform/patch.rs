@@ -213,7 +213,8 @@ impl PatchStep {
     /// Lays a patch over the resource that is called as it is.
     fn by_identity(&self, resources: &mut Resources, patch: &Resource) -> Result<(), KustomizeError> {
         let at = target_of(resources, patch)?;
-        let Resources { list, work, warnings, .. } = resources;
+        let Resources { list, work, warnings, merged, .. } = resources;
+        *merged = true;
         work.take(bounds::effort(list[at].node()))?;
         let resource = &mut list[at];
         let applied = apply_strategic(resource, patch, &self.schema, work);
@@ -236,7 +237,8 @@ impl PatchStep {
         let patch = for_target(patch);
         let mut failure = None;
         let growth = Growth::default();
-        let Resources { list, work, warnings, .. } = resources;
+        let Resources { list, work, warnings, merged, .. } = resources;
+        *merged |= !selected.is_empty();
         list.retain_mut(|resource| {
             if failure.is_some() || !selected.contains(resource.id()) {
                 return true;
