@@ -244,3 +244,21 @@ fn items_of_a_list_that_become_one_are_told() {
         );
     }
 }
+
+#[test]
+fn names_and_keys_that_read_as_other_types_are_kept_as_text() {
+    for key in ["1", "1.5", "true", "null", "0x1", "2020-01-01", "yes"] {
+        let kustomization = format!(
+            "labels: [{{pairs: {{\"{key}\": x}}}}]\ncommonAnnotations: {{\"{key}\": x}}\n\
+             configMapGenerator: [{{name: a, literals: [\"{key}=x\"], options: {{disableNameSuffixHash: true}}}}]\n"
+        );
+        let table = table(&[("app/kustomization.yaml", &kustomization)], &[]);
+        let output = build(&table, "app", &Options::default()).unwrap_or_default();
+        let texts = serde_json::json!({ key: "x" });
+        let values: Vec<_> = output.resources.iter().map(|(value, _)| value).collect();
+        assert_eq!(values.len(), 1, "{key}");
+        assert_eq!(values[0]["data"], texts);
+        assert_eq!(values[0]["metadata"]["labels"], texts);
+        assert_eq!(values[0]["metadata"]["annotations"], texts);
+    }
+}

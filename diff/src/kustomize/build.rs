@@ -10,7 +10,7 @@ use super::error::KustomizeError;
 use super::file;
 use super::host::Host;
 use super::loader::{LoadRestrictions, Loader};
-use super::node::{Map, Node, Scalar, Tag};
+use super::node::{Map, Node};
 use super::provenance;
 use super::read;
 use super::resource::Resource;
@@ -154,7 +154,7 @@ fn explain(error: KustomizeError, host: &dyn Host) -> KustomizeError {
 fn finish(mut resource: Resource, metadata: &[String]) -> Result<(Value, Origin), KustomizeError> {
     provenance::annotate(&mut resource, metadata);
     if !resource.is_given() {
-        settle_annotations(&mut resource)?;
+        settle_annotations(&mut resource);
     }
     let value = value::value(resource.node()).map_err(|error| error.or_at(&resource.origin))?;
     Ok((value, resource.origin))
@@ -184,23 +184,13 @@ const PRIVATE: [&str; 19] = [
 ];
 
 /// Makes all annotations strings, as the original does when it takes its own out of them. Without any, the field is gone.
-///
-/// # Errors
-/// For a name that would be a number, a boolean or null without quotes: the original writes it without, and fails to read it.
-fn settle_annotations(resource: &mut Resource) -> Result<(), KustomizeError> {
-    let Some(metadata) = resource.edit().get_mut("metadata").and_then(Node::as_map_mut) else {
-        return Ok(());
-    };
-    let Some(Node::Map(annotations)) = metadata.remove("annotations") else { return Ok(()) };
+fn settle_annotations(resource: &mut Resource) {
+    let Some(metadata) = resource.edit().get_mut("metadata").and_then(Node::as_map_mut) else { return };
+    let Some(Node::Map(annotations)) = metadata.remove("annotations") else { return };
     let mut settled = Map::default();
     for (key, value) in annotations {
         if PRIVATE.contains(&key.text.as_str()) {
             continue;
-        }
-        if Scalar::plain(key.text.clone()).tag != Tag::Str {
-            let message =
-                format!("kustomize cannot print an annotation that is called `{}`: rename it", key.text);
-            return Err(KustomizeError::at(&resource.origin, message));
         }
         let text = value.as_scalar().map(|scalar| scalar.text.clone()).unwrap_or_default();
         settled.set(key.text, Node::string(text));
@@ -208,5 +198,4 @@ fn settle_annotations(resource: &mut Resource) -> Result<(), KustomizeError> {
     if !settled.is_empty() {
         metadata.set("annotations", settled.into());
     }
-    Ok(())
 }

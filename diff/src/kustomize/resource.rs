@@ -24,6 +24,17 @@ pub enum Behavior {
     Merge,
 }
 
+/// Whether the names that a resource had are complete.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Names {
+    #[default]
+    Whole,
+    /// The file has only some of the three annotations that hold them.
+    Partial,
+    /// Then another name was added, so that the annotations differ in length.
+    Contradicting,
+}
+
 /// A name that a resource had: kind, name and effective namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Previous {
@@ -42,6 +53,7 @@ pub struct Resource {
     pub origin: Origin,
     /// The names that it had, oldest first.
     pub previous: Vec<Previous>,
+    pub names: Names,
     pub prefixes: Vec<SmolStr>,
     pub suffixes: Vec<SmolStr>,
     pub behavior: Behavior,
@@ -72,6 +84,7 @@ impl Resource {
             id: OnceCell::new(),
             origin,
             previous: Vec::new(),
+            names: Names::default(),
             prefixes: Vec::new(),
             suffixes: Vec::new(),
             behavior: Behavior::default(),
@@ -171,6 +184,9 @@ impl Resource {
             let (kind, namespace, name) =
                 (id.gvk.kind.clone(), id.effective_namespace().into(), id.name.clone());
             self.previous.push(Previous { kind, namespace, name });
+            if self.names == Names::Partial {
+                self.names = Names::Contradicting;
+            }
         }
         self.touch();
     }

@@ -14,7 +14,7 @@ use super::file::fields::REPLACEMENT;
 use super::file::misfit;
 use super::loader::Loaded;
 use super::own;
-use super::resource::Resource;
+use super::resource::{Names, Resource};
 use super::resources::{COMPARED, Resources};
 use super::shape::{Place, Shape, Strictness, fit};
 use super::target::Target;
@@ -28,6 +28,9 @@ use super::transform::replacements::{Replacement, ReplacementTransformer};
 use super::transform::replicas::ReplicaCountTransformer;
 use crate::object::Origin;
 use crate::yaml::Duplicates;
+
+const CONTRADICTION: &str = "the annotations internal.config.kubernetes.io/previousNames, previousNamespaces and previousKinds are \
+                             not all there, so that the resource cannot be renamed: remove them";
 
 /// A transformer and who asks for it.
 pub struct Step {
@@ -43,6 +46,9 @@ impl Step {
         self.transform.transform(resources).map_err(|error| error.or_at(&self.origin))?;
         let Resources { list, work, .. } = &mut *resources;
         for resource in list {
+            if resource.names == Names::Contradicting {
+                return Err(KustomizeError::at(&resource.origin, CONTRADICTION));
+            }
             let visited = resource.settle_shared();
             work.take(visited / COMPARED).map_err(|error| error.or_at(&self.origin))?;
         }

@@ -7,7 +7,7 @@ use smol_str::SmolStr;
 use super::super::error::KustomizeError;
 use super::super::id::{Gvk, ResId};
 use super::super::node::Node;
-use super::super::resource::{Behavior, Previous, Resource};
+use super::super::resource::{Behavior, Names, Previous, Resource};
 
 const DOMAIN: &str = "internal.config.kubernetes.io/";
 
@@ -31,6 +31,9 @@ const KNOWN: [&str; 16] = [
     "helm-generated",
 ];
 
+/// Left in the resource until the end, as a transformer reads it there.
+const HELM_GENERATED: &str = "internal.config.kubernetes.io/helm-generated";
+
 const LEGACY: [&str; 3] = ["config.kubernetes.io/path", "config.kubernetes.io/index", "config.k8s.io/id"];
 
 /// Turns what a resource's annotations say to the original into the fields of the resource.
@@ -45,6 +48,7 @@ pub fn remember(mut resource: Resource) -> Result<Resource, KustomizeError> {
     let enabled = |name: &str| text(name).is_some_and(|text| text == "enabled");
     let previous = previous(list("previousKinds"), list("previousNamespaces"), list("previousNames"))
         .map_err(|error| error.or_at(&resource.origin))?;
+    let written = ["previousKinds", "previousNamespaces", "previousNames"].map(|name| text(name).is_some());
     let (prefixes, suffixes) = (list("prefixes"), list("suffixes"));
     let referred_by = list("refBy").iter().map(|text| res_id(text)).collect();
     let behavior = match text("generatorBehavior").as_deref() {
@@ -57,6 +61,9 @@ pub fn remember(mut resource: Resource) -> Result<Resource, KustomizeError> {
     let (allow_name_change, allow_kind_change) = (enabled("allowNameChange"), enabled("allowKindChange"));
     forget(resource.edit());
     resource.previous = previous;
+    if written.contains(&true) && written.contains(&false) {
+        resource.names = Names::Partial;
+    }
     (resource.prefixes, resource.suffixes) = (prefixes, suffixes);
     (resource.referred_by, resource.behavior, resource.needs_hash) = (referred_by, behavior, needs_hash);
     (resource.allow_name_change, resource.allow_kind_change) = (allow_name_change, allow_kind_change);
@@ -71,7 +78,7 @@ fn is_memory(key: &str) -> bool {
 fn forget(node: &mut Node) {
     let Some(metadata) = node.get_mut("metadata").and_then(Node::as_map_mut) else { return };
     let Some(annotations) = metadata.get_mut("annotations").and_then(Node::as_map_mut) else { return };
-    annotations.retain(|key, _| !is_memory(&key.text));
+    annotations.retain(|key, _| !is_memory(&key.text) || key.text == HELM_GENERATED);
     if annotations.is_empty() {
         metadata.remove("annotations");
     }
@@ -85,6 +92,9 @@ fn previous(
     if names.is_empty() {
         return Ok(Vec::new());
     }
+    // what is missing is one empty text
+    let [kinds, namespaces] =
+        [kinds, namespaces].map(|list| if list.is_empty() { vec![SmolStr::default()] } else { list });
     if kinds.len() != names.len() || namespaces.len() != names.len() {
         let message = format!(
             "the annotations {DOMAIN}previousNames, previousNamespaces and previousKinds differ in length: remove them"
