@@ -81,7 +81,8 @@ impl<'a> Context<'a> {
     pub fn note_used(&self, resources: &[Resource], are_merged: bool) {
         let used = if are_merged {
             Used::Types
-        } else if self.used.get() == Used::Nothing && resources.iter().any(|it| !scope::is_built_in(it.gvk())) {
+        } else if self.used.get() == Used::Nothing && resources.iter().any(|it| !scope::is_built_in(it.gvk()))
+        {
             Used::Scopes
         } else {
             return;

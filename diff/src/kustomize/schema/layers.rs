@@ -35,9 +35,9 @@ impl Types {
     fn keep_kinds(&self, above: &Self, all: &mut Self) {
         let replaced: HashSet<ShapeId> =
             above.names.keys().filter_map(|name| self.names.get(name)).copied().collect();
-        for (kind, id) in self.kinds.iter().filter(|(kind, id)| {
-            replaced.contains(id) && !above.kinds.contains_key(*kind)
-        }) {
+        for (kind, id) in
+            self.kinds.iter().filter(|(kind, id)| replaced.contains(id) && !above.kinds.contains_key(*kind))
+        {
             all.kinds.insert(kind.clone(), all.shapes.len());
             all.shapes.push(self.shapes[*id].clone());
         }
