@@ -9,7 +9,7 @@ mod layers;
 mod openapi;
 mod table;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock};
 
 use smol_str::SmolStr;
@@ -123,11 +123,11 @@ impl Schema {
         self.types.get(shape.items?)
     }
 
-    /// True if it is certain that a kind has no namespace.
-    pub fn is_cluster_scoped(&self, gvk: &Gvk) -> bool {
-        let kind = || (SmolStr::from(gvk.api_version()), gvk.kind.clone());
-        scope::is_cluster_scoped(gvk)
-            || (!self.types.namespaced.is_empty() && self.types.namespaced.get(&kind()) == Some(&false))
+    /// The kinds that have no namespace by a document of one's own, and are not built in.
+    pub fn cluster_scoped(&self) -> HashSet<Gvk> {
+        let kinds = self.types.namespaced.iter().filter(|(_, is_namespaced)| !**is_namespaced);
+        let kinds = kinds.map(|((api_version, kind), _)| Gvk::new(api_version, kind));
+        kinds.filter(|gvk| !scope::is_built_in(gvk)).collect()
     }
 }
 

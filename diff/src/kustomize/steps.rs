@@ -139,6 +139,7 @@ impl Steps<'_, '_> {
             let transform = NamespaceTransformer {
                 metadata: NamespaceMetadata { namespace: namespace.into() },
                 field_specs: config.namespace.clone(),
+                cluster_scoped: target.loader.context.schema().cluster_scoped(),
                 ..NamespaceTransformer::default()
             };
             self.push("NamespaceTransformer", "namespace", 0, transform);

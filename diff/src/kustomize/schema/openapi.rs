@@ -183,7 +183,7 @@ paths:
         let again = schema.field(shelf, "loop").and_then(|spec| schema.field(spec, "shelves"));
         assert_eq!(again, Some(shelves));
         assert!(schema.field(shelf, "gone").is_none());
-        assert!(schema.is_cluster_scoped(&crate::kustomize::Gvk::new("example.com/v1", "Shop")));
+        assert!(schema.cluster_scoped().contains(&crate::kustomize::Gvk::new("example.com/v1", "Shop")));
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 //! Besides `metadata.namespace` it changes what the field specs name, such as the name of a Namespace, and
 //! subjects of role bindings. A resource remembers its former namespace. Pure.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::Deserialize;
 use smol_str::SmolStr;
@@ -12,7 +12,7 @@ use crate::kustomize::bounds;
 use crate::kustomize::fieldspec::{Create, FieldSpec, scalar_text};
 use crate::kustomize::node::{Node, Scalar, Tag};
 use crate::kustomize::scope::is_cluster_scoped;
-use crate::kustomize::{KustomizeError, ResId, Resource, Resources, Transform};
+use crate::kustomize::{Gvk, KustomizeError, ResId, Resource, Resources, Transform};
 
 /// A namespace and where it is written.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -23,6 +23,9 @@ pub struct NamespaceTransformer {
     /// True if only namespaces that are missing are written.
     pub unset_only: bool,
     pub set_role_binding_subjects: Subjects,
+    /// Kinds that have no namespace and are not built in.
+    #[serde(skip)]
+    pub cluster_scoped: HashSet<Gvk>,
 }
 
 /// Where the namespace stands in a file of the transformer.
@@ -80,7 +83,7 @@ impl Transform for NamespaceTransformer {
 }
 
 /// What makes two resources one.
-type Identity = (crate::kustomize::Gvk, SmolStr, SmolStr);
+type Identity = (Gvk, SmolStr, SmolStr);
 
 fn identity(id: &ResId) -> Identity {
     (id.gvk.clone(), id.name.clone(), id.effective_namespace().into())
@@ -98,7 +101,7 @@ impl NamespaceTransformer {
     /// If a field that is to be set is no scalar.
     pub fn apply(&self, resource: &mut Resource) -> Result<(), KustomizeError> {
         let gvk = resource.gvk().clone();
-        if !is_cluster_scoped(&gvk) {
+        if !is_cluster_scoped(&gvk) && !self.cluster_scoped.contains(&gvk) {
             let spec = FieldSpec::of_path("metadata/namespace", true);
             spec.apply(resource, Create::Scalar(Tag::Null), &mut |node| {
                 // As in the original, null that is written out counts as a namespace here.
