@@ -203,8 +203,7 @@ fn a_custom_kind_is_as_well_as_its_check_says() -> anyhow::Result<()> {
         let gate = "apiVersion: apply.example.com/v1\nkind: Gate\nmetadata: {name: g}\nspec: {doors: 2}\n";
         let check = |current: &str| json!({"health": {"checks": [{"apiVersion": "apply.example.com/v1", "kind": "Gate", "current": current, "failed": "has(status.jammed) && status.jammed"}]}});
         shared.create(namespace, &[("g.yaml", gate)], &check("status.open == spec.doors")).await?;
-        let said = shared.env.reason(namespace, "app", "Progressing").await?;
-        assert!(said.message.contains("the check `current` has no data"), "{}", said.message);
+        shared.env.says(namespace, "app", "Progressing", "the check `current` has no data").await?;
         let set = async |status: Value| {
             let patch = json!({"status": status}).to_string();
             shared

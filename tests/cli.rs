@@ -116,7 +116,7 @@ fn status_suspend_resume_and_reconcile() -> anyhow::Result<()> {
         assert!(out(&one).contains(&format!("main@sha1:{commit}")), "{}", out(&one));
         let columns = shared.env.cluster.must(&["-n", "verbs", "get", "syncs"]).await?;
         let head: Vec<&str> = columns.lines().next().unwrap_or_default().split_whitespace().collect();
-        assert_eq!(head, ["NAME", "READY", "STATUS", "REVISION", "AGE"]);
+        assert_eq!(head, ["NAME", "READY", "STATUS", "REVISION", "PROGRESS", "AGE"]);
         assert!(columns.contains(&format!("main@{}", &commit[..7])), "{columns}");
 
         let suspended = holdfast(

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use holdfast_tests::shared::{self, SOON, Shared, run};
 use holdfast_tests::{eventually, sync};
 use serde_json::{Value, json};
@@ -308,12 +308,12 @@ fn what_is_overwritten_before_anybody_looked_at_it_is_told_too() -> anyhow::Resu
         // What the agent overwrote is reported; what the other manager overwrote itself need not be.
         eventually(SOON, "the report of the last value", || async {
             let lines = shared.agent.lines()?;
-            let reported = |line: &Value| {
-                line["message"] == "Corrected drift"
-                    && line["object"] == "ConfigMap twice/a"
-                    && line["fields"].as_str().is_some_and(|fields| fields.contains("\"hand-2\""))
-            };
-            Ok(lines.iter().any(reported))
+            let of_it = lines
+                .iter()
+                .filter(|line| line["message"] == "Corrected drift" && line["object"] == "ConfigMap twice/a");
+            let reported: Vec<&str> = of_it.filter_map(|line| line["fields"].as_str()).collect();
+            ensure!(reported.iter().any(|fields| fields.contains("\"hand-2\"")), "reported: {reported:#?}");
+            Ok(true)
         })
         .await
     })

@@ -93,4 +93,14 @@ impl Env {
         .await?;
         self.condition(namespace, name, "Ready").await
     }
+
+    /// Waits until Ready has this reason and these words in its message. A run that takes long has the reason too.
+    pub async fn says(&self, namespace: &str, name: &str, reason: &str, words: &str) -> anyhow::Result<()> {
+        eventually(PATIENCE, &format!("Sync {namespace}/{name} to say {reason}: {words}"), || async {
+            let ready = self.condition(namespace, name, "Ready").await?;
+            anyhow::ensure!(ready.reason == reason && ready.message.contains(words), "{ready:?}");
+            Ok(true)
+        })
+        .await
+    }
 }

@@ -227,8 +227,9 @@ impl Entry {
     /// True if it is not as it was seen.
     pub(super) fn is_other_than(&self, seen: SeenAt) -> bool {
         match (seen.whole, self.rare().whole) {
-            (Some(before), Some(now)) => before != now,
-            _ => self.live != seen.live,
+            // Without a fingerprint of all of it, nothing shows that it is as it was.
+            (Some(before), now) => now != Some(before),
+            (None, _) => self.live != seen.live,
         }
     }
 

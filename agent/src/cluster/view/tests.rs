@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use holdfast_diff::digest::Digest;
 use holdfast_diff::object::{GroupKind, ObjectId};
+use holdfast_diff::plan::SeenAt;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
 use super::{Differs, Listed, Verified, View};
+use crate::cluster::entry;
 use crate::cluster::marks::Marks;
 use crate::cluster::requests::ResourceType;
 use crate::sync_ref::SyncRef;
@@ -184,4 +186,26 @@ fn what_somebody_made_of_our_write_before_its_answer_came_is_not_verified() {
     view.verify(&kind(), &target, &ours, verified(b"git"));
     drop(writing);
     assert!(view.get(&target).is_some_and(|entry| !entry.satisfies(Digest::of_bytes(b"git"))));
+}
+
+#[test]
+fn what_was_written_between_the_read_and_the_plan_is_not_overwritten_unseen() {
+    let view = view();
+    let target = object();
+    let by_hand = |version: u64, value: &str| {
+        let mut live = live(&view, "one", version);
+        live["data"] = json!({"key": value});
+        live
+    };
+    let planned = |read: &Value, version: u64| SeenAt {
+        version,
+        live: entry::fingerprint(read, "v1"),
+        whole: Some(view.note_left(&target, read)),
+    };
+    view.verify(&kind(), &target, &live(&view, "one", 5), verified(b"git"));
+    let (read, newer) = (by_hand(6, "one"), by_hand(7, "two"));
+    view.put(&kind(), object(), &read);
+    view.put(&kind(), object(), &newer);
+    assert!(view.begin_write(&target, Some(planned(&read, 6))).is_none());
+    assert!(view.begin_write(&target, Some(planned(&newer, 7))).is_some());
 }
