@@ -174,8 +174,10 @@ async fn big_trees_are_written_soon() -> anyhow::Result<()> {
     let mut update = super::workshop::git_command(&workshop.clone);
     update.args(["update-index", "--add", "--index-info"]).stdin(std::fs::File::open(&list)?);
     anyhow::ensure!(update.status()?.success());
+    let started = Instant::now();
     git(&workshop.clone, &["commit", "--quiet", "-m", "Many"])?;
     git(&workshop.clone, &["push", "--quiet", "origin", "HEAD:main"])?;
+    let by_git = started.elapsed();
 
     let head = workshop.checkout("main").await?;
     let paths: Vec<String> = (0..200)
@@ -187,7 +189,8 @@ async fn big_trees_are_written_soon() -> anyhow::Result<()> {
     let started = Instant::now();
     let new = pushed(workshop.push(&commit(&head, &changes, "Update")?).await)?;
     let took = started.elapsed();
-    assert!(took < Duration::from_secs(10), "{took:?}");
+    // Git writes the whole tree here, so it has the most to do; a slow machine is slow for both.
+    assert!(took < 10 * by_git.max(Duration::from_secs(1)), "{took:?}, and {by_git:?} by git");
     let changed = git(&workshop.bare, &["diff", "--name-only", &head.id().to_string(), &new])?;
     assert_eq!(changed.lines().count(), paths.len());
     git(&workshop.bare, &["fsck", "--strict"])?;
