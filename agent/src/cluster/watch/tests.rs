@@ -88,7 +88,7 @@ impl Stage {
         let kind = kind();
         let places = places.iter().map(|place| Arc::from(*place)).collect();
         let wanted = Wanted { owner, identity, kind: &kind, places, former: BTreeSet::new() };
-        self.watches.ensure(&wanted, Duration::from_secs(20)).await
+        self.watches.ensure(&wanted, Duration::from_mins(2)).await
     }
 
     /// How many lists of the whole cluster and of namespaces were asked for.
