@@ -1,4 +1,4 @@
-//! How far a run is. The stages note it, and whoever reports on a run that takes long reads it. Pure.
+//! The progress of a run. The stages write it; the reporter of long runs reads it. Pure.
 
 use parking_lot::Mutex;
 

@@ -1,6 +1,7 @@
 //! `spec.render` of a Sync: how its folder becomes objects. Types, no behaviour.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use kube::KubeSchema;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -247,6 +248,15 @@ pub struct ValuesFrom {
 pub enum InputKind {
     ConfigMap,
     Secret,
+}
+
+impl fmt::Display for InputKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ConfigMap => "ConfigMap",
+            Self::Secret => "Secret",
+        })
+    }
 }
 
 /// Substitution of variables, `${name}`, in the objects.

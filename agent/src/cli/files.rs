@@ -152,7 +152,7 @@ pub fn read(tree: &Disk, folder: &str) -> anyhow::Result<Vec<File>> {
     Ok(files)
 }
 
-/// Reads a Sync from a file, as the API server would: all that it would refuse is told, with the line and the field.
+/// Reads a Sync from a file, as the API server would: every value that it would refuse is an error with its line and field.
 pub fn sync(file: &Path) -> anyhow::Result<Sync> {
     let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     sync_of(&file.display().to_string(), &bytes)

@@ -84,7 +84,7 @@ impl Lines {
     }
 
     fn raw(&self, text: &str) {
-        // A terminal that is gone is told nothing.
+        // A write to a closed terminal is ignored.
         let _ = if self.messages {
             let mut out = io::stderr().lock();
             out.write_all(text.as_bytes()).and_then(|()| out.flush())

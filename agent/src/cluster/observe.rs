@@ -102,7 +102,7 @@ pub struct What<'a> {
     pub places: &'a [Arc<str>],
     /// Who the Syncs act as, where claims of other Syncs are judged by that.
     pub acts_as: Option<ActsAs<'a>>,
-    /// Where it says how many objects were looked at.
+    /// Receives the number of objects that were compared.
     pub progress: &'a Progress,
 }
 

@@ -78,9 +78,9 @@ pub struct Secrets {
 
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
-    #[error("{kind:?} {namespace}/{name} does not exist; create it, or change what refers to it")]
+    #[error("{kind} {namespace}/{name} does not exist; create it, or change what refers to it")]
     Missing { kind: InputKind, namespace: String, name: String },
-    #[error("cannot read {kind:?} {namespace}/{name}: {said}")]
+    #[error("cannot read {kind} {namespace}/{name}: {said}")]
     Unreadable { kind: InputKind, namespace: String, name: String, said: String },
 }
 

@@ -178,7 +178,7 @@ impl View {
         // The Sync that writes knows what it wrote; the one that had the object before does not.
         let mut woken: BTreeSet<SyncRef> = state.put(object.clone(), entry).into_iter().collect();
         woken.remove(&owner);
-        // What somebody made of it since, if the watch was faster, satisfies the manifest only if it is the same.
+        // A later change that the watch delivered before this answer satisfies the manifest only if it changes nothing of it.
         if let Some(entry) = state.objects.get_mut(object).filter(|entry| entry.uid == uid) {
             let is_newer = entry.version > version;
             entry.verified = satisfied;
@@ -375,8 +375,8 @@ impl View {
         differing
     }
 
-    /// How an object that was read differs, as the view tells it: an object that lost its marks is not in the view, though it
-    /// exists.
+    /// The difference of an object that was read, in the terms of the view: an object without its marks exists and is absent
+    /// from the view.
     pub fn differs(&self, object: &ObjectId, read: Differs) -> Differs {
         if self.lock().objects.contains_key(object) { read } else { Differs::absent(read.manifest) }
     }

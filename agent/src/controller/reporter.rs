@@ -22,7 +22,7 @@ const FIRST: Duration = Duration::from_millis(900);
 const POLL: Duration = Duration::from_secs(5);
 /// The shortest time between two writes.
 const PACE: Duration = Duration::from_secs(5);
-/// How often a run is looked at.
+/// Time between two checks of a run.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// Waits for the work of a run, and says meanwhile how far it is. `shown` is what the status says of it, and `told` when that

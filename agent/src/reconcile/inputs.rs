@@ -155,7 +155,7 @@ impl Gathered<'_> {
         {
             note_values(&mut self.inputs.masks, text, target_path.is_some());
         }
-        let place = format!("{kind:?} {}/{name}, key {key}", self.run.owner.namespace());
+        let place = format!("{kind} {}/{name}, key {key}", self.run.owner.namespace());
         match held.data.get(key) {
             Some(text) => {
                 Ok(Some(ValuesPart { name: place, text: text.clone(), target_path: target_path.clone() }))
@@ -233,7 +233,7 @@ async fn look(run: &Run<'_>, kind: InputKind, name: &str, optional: bool) -> Res
     if held.is_none() && !optional {
         let namespace = run.owner.namespace();
         return Err(refused(format!(
-            "{kind:?} {namespace}/{name}, which spec.render names, does not exist; create it, or set optional: true"
+            "{kind} {namespace}/{name}, which spec.render names, does not exist; create it, or set optional: true"
         )));
     }
     Ok(held)

@@ -57,7 +57,7 @@ fn declared(options: &Substitute, vars: &BTreeMap<String, String>) -> Vec<String
         if options.vars.contains_key(name) {
             return "spec.render.substitute.vars".to_owned();
         }
-        let from = options.from.iter().map(|VarsFrom { kind, name, .. }| format!("{kind:?} {name}"));
+        let from = options.from.iter().map(|VarsFrom { kind, name, .. }| format!("{kind} {name}"));
         format!("spec.render.substitute.from, {}", from.collect::<Vec<_>>().join(" or "))
     };
     let bad = vars.keys().filter(|name| !substitute::is_name(name));

@@ -1,4 +1,4 @@
-//! Whole renders of small trees: what is left out, what is told, and what passes from one renderer to the next unchanged.
+//! Whole renders of small trees: what is left out, what is reported, and what passes from one renderer to the next unchanged.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

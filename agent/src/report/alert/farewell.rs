@@ -1,5 +1,5 @@
-//! The last notices to a receiver: its Alert is gone, or goes to another receiver, and what it was told the beginning of has
-//! ended for it. Bounded in time, so that a receiver that is down holds up nothing for long. I/O: HTTP.
+//! The last notices to a receiver, sent when its Alert is deleted or changes to another receiver: every alert that fires
+//! there is resolved. Bounded in time, so that a receiver that is down holds up nothing for long. I/O: HTTP.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,12 +13,12 @@ use super::ledger::{Ledger, Manner};
 use super::receiver::{Retry, Target};
 use crate::sync_ref::SyncRef;
 
-/// How long a receiver is tried to be told.
+/// Maximum time for the delivery of the last notices.
 const LIMIT: Duration = Duration::from_mins(1);
 /// Nothing is kept firing any more.
 const MANNER: Manner = Manner { keep: Duration::ZERO, repeat: None, settle: None };
 
-/// What is left to be told to a receiver.
+/// The last notices to one receiver.
 pub struct Farewell {
     pub shared: Arc<Shared>,
     pub alert: SyncRef,
@@ -36,7 +36,7 @@ impl Farewell {
         while !(self.ledger.is_empty() && self.on_the_way.is_empty()) {
             let now = Instant::now();
             if now >= until {
-                warn!(alert = %self.alert, receiver = self.target.kind(), "Receiver was not told the end of what was firing");
+                warn!(alert = %self.alert, receiver = self.target.kind(), "The last notices were not delivered to the receiver");
                 return;
             }
             while paused <= now && self.on_the_way.len() < AT_ONCE {

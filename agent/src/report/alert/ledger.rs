@@ -177,7 +177,7 @@ impl Ledger {
         let starts_at = entry.notice.starts_at;
         let mut newest = Notice { starts_at, ..notice.clone() };
         match &entry.told {
-            // What nobody was told yet is not lost when something else comes.
+            // A notice that was not sent yet is kept when another one follows.
             None => keep_objects(&mut newest, &entry.notice),
             Some(Told { meaning: told, last, .. }) if told.as_ref() != Some(meaning) => {
                 let changed = *entry.changed.get_or_insert(now);
@@ -229,7 +229,7 @@ impl Ledger {
         self.seen.remove(sync);
     }
 
-    /// Everything ends: the Alert is gone, or goes to another receiver. What nobody was told is dropped.
+    /// Everything ends: the Alert is gone, or goes to another receiver. Notices that were never sent are dropped.
     pub fn end(&mut self, manner: Manner, now: Instant, time: Timestamp) {
         let keys: Vec<Key> = self.open.keys().cloned().collect();
         keys.iter().for_each(|(sync, event)| self.ends(sync, *event, manner, now, time));
@@ -245,7 +245,7 @@ impl Ledger {
         self.open.is_empty() && self.events.is_empty() && self.busy.is_empty()
     }
 
-    /// A ledger of another receiver, which is told anew what goes on; what happened before is not told again.
+    /// A ledger for another receiver: current alerts are sent to it, and past events are not.
     #[must_use]
     pub fn successor(&self) -> Self {
         Self {

@@ -155,7 +155,7 @@ fn change(change: &DriftChange, markup: Markup) -> String {
         (None, None) => String::new(),
     };
     let how = if how.is_empty() { how } else { format!(" ({how})") };
-    let unmanaged = if *unmanaged { ", which git says nothing about" } else { "" };
+    let unmanaged = if *unmanaged { ", a field that is not in Git" } else { "" };
     format!("{}: {} → {}{by}{how}{unmanaged}", code(&cut(path, PATH)), value(desired), value(live))
 }
 
@@ -172,7 +172,7 @@ mod tests {
         let expected = [
             "Deployment team-a/web: put back (shop/web.yaml:7)",
             "/spec/replicas: 3 → 5 by the tool kubectl (Update of scale, 2026-01-01T00:00:00Z)",
-            "/spec/paused: nothing → true by alice@example.com with the tool edit, which git says nothing about",
+            "/spec/paused: nothing → true by alice@example.com with the tool edit, a field that is not in Git",
             "kubectl wrote it 3 times",
             "to ignore it, add to spec.drift.ignore: {target: {kind: Deployment, name: web}, paths: [\"/spec/replicas\"]}",
             "ClusterRole <!channel>: was deleted",
