@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use holdfast::api::Forge as Provider;
 use holdfast::error::{Class, StageError as _};
-use holdfast::image::pull_request::{Done, PullRequests, Target, Wanted};
+use holdfast::forge::{Done, PullRequests, Target, Wanted};
 use holdfast_tests::forge::{Forge, Repository, USER};
 use holdfast_tests::{eventually, tools};
 use reqwest::Method;

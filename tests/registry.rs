@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use futures::future::try_join_all;
 use holdfast::error::StageError as _;
-use holdfast::image::registry::{Certificates, Login, Options, Place, Registries, RegistryError, Repository};
+use holdfast::registry::{Certificates, Login, Options, Place, Registries, RegistryError, Repository};
 use holdfast_tests::forge::{Forge, PASSWORD, USER};
 use holdfast_tests::images::{Pusher, pretend_tags};
 use holdfast_tests::pki::{Authority, Leaf};

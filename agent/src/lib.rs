@@ -10,6 +10,9 @@ pub mod progress;
 pub mod sync_ref;
 pub mod trust;
 
+pub mod forge;
+pub mod registry;
+
 pub mod cluster;
 pub mod gate;
 pub mod reconcile;

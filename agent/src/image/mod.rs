@@ -5,5 +5,3 @@
 
 pub mod message;
 pub mod pass;
-pub mod pull_request;
-pub mod registry;

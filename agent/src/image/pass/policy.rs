@@ -14,7 +14,7 @@ use crate::api::{
 };
 use crate::cluster::secrets::{Data, Name, User};
 use crate::context::Context;
-use crate::image::registry::{Certificates, Login, Place, Repository};
+use crate::registry::{Certificates, Login, Place, Repository};
 use crate::report::Failure;
 use crate::sync_ref::SyncRef;
 

@@ -15,8 +15,8 @@ use super::policy::{self, read};
 use super::readers::Proven;
 use super::scan::Scanned;
 use crate::api::{Author, CommitStatus, PullRequest, PullRequestStatus};
+use crate::forge::{self, Target};
 use crate::image::message::{self, Change, Committer, Links, Place, Update, Version};
-use crate::image::pull_request::{self, Target};
 use crate::report::Failure;
 use crate::source::{
     Checkout, Credential, Location, NewCommit, Onto, Own, Person, PushError, Pushed, Signer,
@@ -234,7 +234,7 @@ pub async fn open(
     })?;
     let page = target.page();
     let links = Links { provider: request.provider, page, branch: spec.push_branch().to_owned() };
-    let wanted = pull_request::Wanted {
+    let wanted = forge::Wanted {
         head: spec.push_branch().to_owned(),
         base: spec.branch().to_owned(),
         title,
@@ -242,7 +242,7 @@ pub async fn open(
         labels: request.labels.clone(),
     };
     let opened = pass.context.pull_requests.ensure(&target, &wanted).await;
-    let pull_request::Opened { number, url, done, unlabelled } =
+    let forge::Opened { number, url, done, unlabelled } =
         opened.map_err(|error| Failure::of("publish", &error))?;
     if let Some(error) = unlabelled {
         warn!(update = %pass.owner, %error, "Pull request lacks labels");

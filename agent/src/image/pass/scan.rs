@@ -16,7 +16,7 @@ use tracing::instrument;
 use super::policy::{self, Watched};
 use super::{Pass, owners};
 use crate::api::{DigestPolicy, Image};
-use crate::image::registry::{self, Registries, RegistryError};
+use crate::registry::{self, Registries, RegistryError};
 use crate::report::Failure;
 
 /// How many repositories are asked side by side.

@@ -2,7 +2,7 @@
 
 use super::server::{Reply, ok, registries, reply};
 use super::*;
-use crate::image::registry::digest::Kind;
+use crate::registry::digest::Kind;
 
 fn digest(text: &str) -> String {
     Kind::Sha256.of(text.as_bytes()).to_string()
