@@ -1,6 +1,11 @@
 //! Fields on a real API server: what leaves git leaves the cluster, whoever else owns it; what cannot stand beside what git
 //! says yields to it; and what is handed over stays as it is. I/O: processes, network.
 
+#[path = "fields/leftovers.rs"]
+mod leftovers;
+#[path = "fields/members.rs"]
+mod members;
+
 use anyhow::Context as _;
 use holdfast_tests::agent::holdfast;
 use holdfast_tests::shared::{SOON, Shared, run};

@@ -2,6 +2,8 @@
 
 #[path = "verdicts/corrections.rs"]
 mod corrections;
+#[path = "verdicts/renames.rs"]
+mod renames;
 #[path = "verdicts/replacements.rs"]
 mod replacements;
 #[path = "verdicts/words.rs"]

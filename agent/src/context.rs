@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::Method;
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{self, ObjectRef, Store};
@@ -23,6 +24,7 @@ use crate::cluster::lookup::Lookups;
 use crate::cluster::marks::key::{KeyError, KeyIn};
 use crate::cluster::permissions::Permissions;
 use crate::cluster::refusal::chain;
+use crate::cluster::refusals::Refusals;
 use crate::cluster::requests::Requests;
 use crate::cluster::secrets::{Secrets, User};
 use crate::cluster::view::View;
@@ -219,6 +221,7 @@ impl Context {
                 uid: cluster_uid,
                 discovery: Discovery::new(client.clone()),
                 permissions: Permissions::default(),
+                refusals: Refusals::default(),
                 lookups: Lookups::new(options.policy.namespaces.is_empty()),
                 accounts: Accounts::new(client.clone()),
                 contents: Contents::default(),
@@ -332,7 +335,7 @@ impl Context {
 
     /// A Sync of the same source and the same trust domain that works and has not looked at this revision yet: until it has,
     /// nobody knows whether an object left git or moved to it. The Sync runs again when it has, and does not wait for long.
-    pub fn behind(&self, sync: &Sync, owner: &SyncRef, revision: &str) -> Option<Behind> {
+    pub fn behind(&self, sync: &Sync, owner: &SyncRef, revision: &str, now: Timestamp) -> Option<Behind> {
         if !self.together {
             return None;
         }
@@ -341,7 +344,7 @@ impl Context {
             let awaited = name != *owner
                 && other.spec.source == sync.spec.source
                 && self.trusts(sync, owner, &other, &name)
-                && self.works(&other, &name)
+                && self.works(&other, &name, now)
                 && self.memories.revision(&name).as_deref() != Some(revision);
             awaited.then_some(name)
         });
@@ -360,8 +363,9 @@ impl Context {
     }
 
     /// True if a Sync can be expected to look at the next revision soon: its last run worked, or it had none yet.
-    fn works(&self, sync: &Sync, name: &SyncRef) -> bool {
-        let runs = sync.metadata.deletion_timestamp.is_none() && sync.spec.suspend.is_none();
+    fn works(&self, sync: &Sync, name: &SyncRef, now: Timestamp) -> bool {
+        let is_suspended = sync.spec.suspend.as_ref().is_some_and(|suspend| suspend.holds(now).is_some());
+        let runs = sync.metadata.deletion_timestamp.is_none() && !is_suspended;
         runs && self.memories.worked(name).unwrap_or_else(|| {
             let status = sync.status.as_ref();
             status.is_none_or(|status| !conditions::is_true(&status.conditions, conditions::STALLED))

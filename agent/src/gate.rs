@@ -163,6 +163,8 @@ fn needs_approval(change: &Change, policy: ApprovalPolicy, set: Set, many: bool)
             (!all.is_empty()).then(|| all.join("; "))
         }
         ApprovalPolicy::Deletions if deletes => Some(with_risk("the policy asks for every deletion", change)),
+        // Who wants no approvals wants none for what is in git; this is data of others.
+        ApprovalPolicy::Never if deletes && change.foreign => change.risk.clone(),
         ApprovalPolicy::Never | ApprovalPolicy::Deletions => None,
         ApprovalPolicy::Always => Some(with_risk("the policy asks for every change", change)),
     }
@@ -303,12 +305,25 @@ mod tests {
 
     #[test]
     fn what_would_take_data_along_waits_with_its_reason() {
-        let risky = deletion("apps", "StatefulSet", "db").with_risk(Some("a claim goes too".to_owned()));
+        let risky =
+            deletion("apps", "StatefulSet", "db").with_risk(Some("a claim goes too".to_owned()), false);
         let decision = decide("cluster", plan(vec![risky]), ApprovalPolicy::Irreversible, SET, &[], NOW);
         assert_eq!(
             decision.waiting.map(|waiting| waiting.reasons),
             Some(vec!["a claim goes too".to_owned()])
         );
+    }
+
+    #[test]
+    fn data_of_others_waits_under_every_policy() {
+        let holds = |foreign| {
+            let risk = Some("here also Secret shop/theirs".to_owned());
+            deletion("", "Namespace", "a").with_risk(risk, foreign)
+        };
+        check(ApprovalPolicy::Never, SET, vec![holds(true)], 0, 1);
+        check(ApprovalPolicy::Never, SET, vec![holds(false)], 1, 0);
+        check(ApprovalPolicy::Irreversible, SET, vec![holds(true)], 0, 1);
+        check(ApprovalPolicy::Never, Set { ending: true, ..SET }, vec![holds(true)], 0, 1);
     }
 
     #[test]

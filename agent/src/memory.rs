@@ -17,6 +17,7 @@ use crate::api::{DriftObject, DriftStatus, Sync, SyncStatus};
 use crate::cluster::parent::Former;
 use crate::cluster::view::Differs;
 use crate::reconcile::fights::Fights;
+use crate::reconcile::leftovers::Leftovers;
 use crate::reconcile::rendering::Known;
 use crate::render::kept::Kept;
 use crate::render::reads::Reads;
@@ -31,6 +32,12 @@ pub struct Memory {
     pub uid: Option<String>,
     pub checkout: Option<Checkout>,
     pub rendered: Option<Rendered>,
+    /// What git had before, if what it has now was not looked at without an error.
+    pub earlier: Option<Rendered>,
+    /// It was tried to read what git had before a restart.
+    pub recalled: bool,
+    /// What git had and does not have any more, and that may still be live.
+    pub leftovers: Leftovers,
     /// What git says, as far as the Sync reads it.
     pub known: Option<Known>,
     /// The status as it was written last; the watch may not have brought it yet.

@@ -13,6 +13,7 @@ pub mod finalize;
 pub mod ignored;
 pub mod inputs;
 pub mod jobs;
+pub mod leftovers;
 pub mod limits;
 pub mod lingering;
 pub mod mistakes;
@@ -28,6 +29,7 @@ use jiff::Timestamp;
 
 use self::approvals::Noted;
 use self::failures::failure;
+use self::leftovers::Past;
 use self::limits::{Limits, is_superseded};
 use self::stages::Planned;
 use crate::api::{Sync, SyncStatus};
@@ -64,7 +66,7 @@ impl Run<'_> {
 /// Runs the pipeline once and says what it found.
 pub async fn reconcile(run: &Run<'_>, memory: &mut Memory) -> Findings {
     let mut findings = Findings::of(run.sync, run.owner, run.now);
-    findings.failure = match pipeline(run, memory, &mut findings).await {
+    findings.failure = match Box::pin(pipeline(run, memory, &mut findings)).await {
         Ok(()) => None,
         Err(failure) => Some(acting::explained(run, failure).await),
     };
@@ -114,6 +116,8 @@ async fn pipeline(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) -
         stages::unmark(run, memory).await?;
         return source.trouble.map_or(checks, Err);
     }
+    let unread =
+        run.limits.wait("source", async { Ok(Box::pin(leftovers::recall(run, memory, &source)).await) }).await?;
     let rendering = stages::render(run, &mut source, memory)?;
     run.progress.begin(
         "observe",
@@ -122,9 +126,10 @@ async fn pipeline(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) -
     let _room = run.limits.wait("observe", stages::room(run, &rendering)).await?;
     findings.chart.clone_from(&rendering.chart);
     let empty = rendering.is_empty();
-    let observing = stages::observe(run, rendering, &source.seen.revision);
+    let observing = stages::observe(run, rendering, Past::of(memory), &source.seen.revision);
     let mut observed = run.limits.wait("observe", observing).await?;
-    findings.warnings = observed.warnings.take();
+    findings.warnings =
+        observed.warnings.take().map(|warnings| [warnings, unread.into_iter().collect()].concat());
     findings.notes = Some(lingering::notes(run, &observed));
     let planned = local::work(|| stages::plan(run, &source.seen, &mut observed));
     let Planned { plan, kinds, drifted, kept: _, refused, waits: unplanned, next } =
@@ -144,7 +149,7 @@ async fn pipeline(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) -
     let attempted = drift::announce(run, memory, &drifted, &approved.plan().changes).await;
     let id = approved.plan().id.clone();
     let Outcome { done, errors, waits, again } =
-        stages::apply(run, Some(&source), &observed, approved, &kinds).await;
+        stages::apply(run, Some(&source), &observed, approved, findings.waiting.as_ref(), &kinds).await;
     let settled = approvals::settle(run, begun, &done).await;
     let errors = [std::mem::take(&mut observed.errors), errors].concat();
     let tried = [refused, attempted].concat();

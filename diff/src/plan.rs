@@ -71,6 +71,9 @@ pub struct Change {
     /// Why more may go than the object itself, if it is deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub risk: Option<String>,
+    /// Data that is not of the Sync would go along, if it is deleted.
+    #[serde(skip)]
+    pub foreign: bool,
     /// Why it is not known whether the API server would accept the replacement of an object that is recreated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub doubt: Option<String>,
@@ -108,8 +111,8 @@ impl Change {
 
     /// The same change, with what would go along.
     #[must_use]
-    pub fn with_risk(self, risk: Option<String>) -> Self {
-        Self { risk, ..self }
+    pub fn with_risk(self, risk: Option<String>, foreign: bool) -> Self {
+        Self { risk, foreign, ..self }
     }
 
     /// The same change, after which the object satisfies more than its manifest says, or must not have what git has as `null`.
@@ -258,6 +261,7 @@ pub fn desired(
         manifest: Some(manifest.clone()),
         takeover: None,
         risk: None,
+        foreign: false,
         doubt: None,
         seen: None,
         satisfies: None,
@@ -345,6 +349,7 @@ pub fn kept(
         manifest: None,
         takeover: None,
         risk: None,
+        foreign: false,
         doubt: None,
         seen: None,
         satisfies: None,
@@ -379,6 +384,7 @@ pub fn overwritten(
         manifest: None,
         takeover: None,
         risk: None,
+        foreign: false,
         doubt: None,
         seen: None,
         satisfies: None,
@@ -411,6 +417,7 @@ pub fn removed(
         manifest: None,
         takeover: None,
         risk: None,
+        foreign: false,
         doubt: None,
         seen: None,
         satisfies: None,

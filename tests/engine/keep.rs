@@ -192,7 +192,7 @@ fn a_namespace_stays_with_what_is_kept_in_it_and_a_plan_names_what_goes_along() 
             "ConfigMap held-kept/kept in it is kept (holdfast.dev/prune: Disabled)",
             "ConfigMap held-git/wanted in it is in git",
             "ConfigMap held-theirs/theirs in it is kept (helm.sh/resource-policy: keep)",
-            "deletes everything in it, here also what this plan does not delete: ConfigMap held-foreign/foreign",
+            "deletes everything in it, here also what this plan does not delete (1 object): ConfigMap held-foreign/foreign",
         ] {
             ensure!(plan.contains(part), "{part}: {plan}");
         }
@@ -253,7 +253,16 @@ fn a_definition_stays_with_what_is_kept_of_its_kind() -> anyhow::Result<()> {
         let said = shared.env.reason("defined", "app", "AwaitingApproval").await?;
         ensure!(said.message.contains("Crate.keep.example.com default/foreign"), "{said:?}");
         ensure!(!said.message.contains("barrels"), "{said:?}");
+        // Data of others waits under every policy, until it is gone.
         shared.patch("defined", "sync/app", &json!({"spec": {"approval": "Never"}})).await?;
+        eventually(SOON, "the Sync to wait all the same", || async {
+            let sync = shared.env.read("defined", "app").await?;
+            let ready = shared.env.condition("defined", "app", "Ready").await?;
+            let is_current = sync["status"]["observedGeneration"] == sync["metadata"]["generation"];
+            Ok(is_current && ready.reason == "AwaitingApproval" && ready.message.contains("default/foreign"))
+        })
+        .await?;
+        kubectl.must(&["-n", "default", "delete", "crate", "foreign"]).await?;
         shared.env.ready("defined", "app", None).await?;
         is_gone(shared, "default", "crd/crates.keep.example.com").await?;
         kubectl.must(&["-n", "defined", "get", "barrel", "kept"]).await?;

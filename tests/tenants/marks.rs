@@ -175,6 +175,71 @@ fn an_object_without_managed_fields_is_a_member_all_the_same() -> anyhow::Result
     })
 }
 
+#[test]
+fn marks_of_one_kind_mean_nothing_on_another() -> anyhow::Result<()> {
+    run(|stage| async move {
+        let (victim, repository) = begin(stage, "kinds", &["a", "b"], &json!({})).await?;
+        let secret = |name: &str| format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: {name}}}\n");
+        let commit = repository.commit(&[("s.yaml", &secret("s"))], "Add a Secret")?;
+        stage.env.ready("kinds", "app", Some(&commit)).await?;
+        let original = live(stage, "kinds", "b").await?;
+        let copy = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"namespace": "kinds", "name": "b",
+            "labels": original["metadata"]["labels"], "annotations": original["metadata"]["annotations"]}});
+        create(stage, &victim, copy).await?;
+        let commit = repository.remove(&["b.yaml"], "Remove b")?;
+        stage.env.ready("kinds", "app", Some(&commit)).await?;
+        eventually(SOON, "b to be gone", || async { Ok(!exists(stage, "kinds", "b").await?) }).await?;
+        stage.env.cluster.must(&["-n", "kinds", "get", "secret", "b"]).await?;
+        let status = &stage.env.read("kinds", "app").await?["status"];
+        ensure!(status["objects"]["total"] == 2, "{}", status["objects"]);
+        eventually(SOON, "the copy to be told", || async {
+            Ok(warnings(stage, "kinds").await?.contains("Secret kinds/b carries the marks"))
+        })
+        .await
+    })
+}
+
+#[test]
+fn what_lost_its_marks_before_it_left_git_is_told_and_not_removed() -> anyhow::Result<()> {
+    run(|stage| async move {
+        let report = json!({"drift": {"mode": "Report"}});
+        let (_, repository) = begin(stage, "stripped", &["a", "b", "c", "d"], &report).await?;
+        let cluster = &stage.env.cluster;
+        cluster
+            .must(&["-n", "stripped", "label", "configmap", "b", "applyset.kubernetes.io/part-of-"])
+            .await?;
+        cluster
+            .must(&[
+                "-n",
+                "stripped",
+                "annotate",
+                "configmap",
+                "c",
+                "holdfast.dev/mark-",
+                "holdfast.dev/sync-",
+            ])
+            .await?;
+        let strip = r#"{"metadata":{"labels":null,"annotations":null,"managedFields":[{}]}}"#;
+        cluster.must(&["-n", "stripped", "patch", "configmap", "d", "--type=merge", "-p", strip]).await?;
+        eventually(SOON, "the objects to be none of the set", || async {
+            Ok(stage.env.read("stripped", "app").await?["status"]["objects"]["total"] == 1)
+        })
+        .await?;
+        let commit = repository.remove(&["b.yaml", "c.yaml", "d.yaml"], "Remove three")?;
+        stage.env.ready("stripped", "app", Some(&commit)).await?;
+        let told = warnings(stage, "stripped").await?;
+        for name in ["b", "c", "d"] {
+            untouched(stage, "stripped", name).await?;
+            ensure!(
+                told.contains(&format!("ConfigMap stripped/{name} left git and was not removed")),
+                "{told}"
+            );
+            ensure!(told.contains(&format!("kubectl -n stripped delete configmap {name}")), "{told}");
+        }
+        Ok(())
+    })
+}
+
 /// The key is made once, people verify marks without it, and when it is lost everything is adopted again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_key_costs_no_object() -> anyhow::Result<()> {

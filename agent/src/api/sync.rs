@@ -82,9 +82,9 @@ pub struct SyncSpec {
     /// that is suspended leaves its objects. It may be set while the Sync is being deleted, to end a deletion that waits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion: Option<Deletion>,
-    /// Changes that wait for an Approval: `Never` (only the deletion of everything because the render has no objects),
-    /// `Irreversible` (changes that cannot be undone), `Deletions` (every deletion and recreation) or `Always` (every change).
-    /// Defaults to `Irreversible`.
+    /// Changes that wait for an Approval: `Never` (only the deletion of everything because the render has no objects, and of a
+    /// Namespace or CustomResourceDefinition with data of others), `Irreversible` (changes that cannot be undone), `Deletions`
+    /// (every deletion and recreation) or `Always` (every change). Defaults to `Irreversible`.
     #[serde(default)]
     pub approval: ApprovalPolicy,
     /// What happens if objects in the cluster differ from the applied revision.
@@ -190,11 +190,13 @@ pub struct SecretRef {
     pub name: String,
 }
 
-/// Changes that wait for an Approval: `Never` (only the deletion of everything because the render has no objects), `Irreversible`
-/// (changes that cannot be undone), `Deletions` (every deletion and recreation) or `Always` (every change).
+/// Changes that wait for an Approval: `Never` (only the deletion of everything because the render has no objects, and of a
+/// Namespace or CustomResourceDefinition with data of others), `Irreversible` (changes that cannot be undone), `Deletions`
+/// (every deletion and recreation) or `Always` (every change).
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 pub enum ApprovalPolicy {
-    /// Only the deletion of everything because the render has no objects.
+    /// Only the deletion of everything because the render has no objects, and of a Namespace or CustomResourceDefinition with
+    /// data of others.
     Never,
     /// Changes that cannot be undone.
     #[default]

@@ -20,14 +20,38 @@ pub struct Verdict {
     /// Why the plan is approved or rejected
     #[arg(long)]
     reason: String,
+}
+
+/// Which plan of which Sync, why, and for how long
+#[derive(Args, Debug)]
+pub struct Approve {
+    #[command(flatten)]
+    verdict: Verdict,
     /// Time after which the approval expires, such as 2h or 1h30m [default: 7 days]
     #[arg(long = "for", value_name = "DURATION")]
     time: Option<Duration>,
 }
 
+impl Approve {
+    pub async fn run(self, global: Global) -> anyhow::Result<ExitCode> {
+        let Self { verdict, time } = self;
+        verdict.give(global, ApprovalDecision::Approve, time).await
+    }
+}
+
 impl Verdict {
-    pub async fn run(self, global: Global, decision: ApprovalDecision) -> anyhow::Result<ExitCode> {
-        let Self { name, plan_id, reason, time } = self;
+    /// Rejects the plan. That does not expire.
+    pub async fn reject(self, global: Global) -> anyhow::Result<ExitCode> {
+        self.give(global, ApprovalDecision::Reject, None).await
+    }
+
+    async fn give(
+        self,
+        global: Global,
+        decision: ApprovalDecision,
+        time: Option<Duration>,
+    ) -> anyhow::Result<ExitCode> {
+        let Self { name, plan_id, reason } = self;
         let client = cluster::client(&global).await?;
         let plan_id = if let Some(id) = plan_id {
             id

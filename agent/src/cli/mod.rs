@@ -26,7 +26,6 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use holdfast_diff::causes;
 
-use crate::api::ApprovalDecision;
 use crate::error::StageError as _;
 use crate::render::RenderError;
 use crate::report::Failure;
@@ -80,7 +79,7 @@ enum Verb {
     /// Explain which image versions are selected, or remove bans
     Image(image::Image),
     /// Approve the plan of a Sync that waits for an Approval
-    Approve(approve::Verdict),
+    Approve(approve::Approve),
     /// Reject the plan of a Sync that waits for an Approval
     Reject(approve::Verdict),
     /// Request a reconciliation of a Sync now
@@ -106,8 +105,8 @@ impl Cli {
             Verb::Status(status) => block_on(status.run(global)),
             Verb::Drift(drift) => block_on(drift.run(global)),
             Verb::Image(image) => block_on(image.run(global)),
-            Verb::Approve(verdict) => block_on(verdict.run(global, ApprovalDecision::Approve)),
-            Verb::Reject(verdict) => block_on(verdict.run(global, ApprovalDecision::Reject)),
+            Verb::Approve(approve) => block_on(approve.run(global)),
+            Verb::Reject(verdict) => block_on(verdict.reject(global)),
             Verb::Reconcile(reconcile) => block_on(reconcile.run(global)),
             Verb::Suspend(suspend) => block_on(suspend.run(global)),
             Verb::Resume(resume) => block_on(resume.run(global)),

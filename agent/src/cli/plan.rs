@@ -30,6 +30,7 @@ use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::policy::Policy;
 use crate::progress::Progress;
+use crate::reconcile::leftovers::{self, Past};
 use crate::reconcile::limits::Limits;
 use crate::reconcile::stages::Rendering;
 use crate::reconcile::trees::MirrorTrees;
@@ -129,15 +130,18 @@ impl Plan {
             limits: Limits::default(),
             progress: Progress::default(),
         };
+        let mut memory = Memory::default();
         let (rendering, seen) = if let Some(tree) = &self.tree {
             (Rendering::whole(working_tree(&run, tree).await?, &Masks::default()), Seen::default())
         } else {
-            let mut memory = Memory::default();
             let mut source = source::source(&run, &mut memory).await?;
+            if let Some(unknown) = leftovers::recall(&run, &mut memory, &source).await {
+                print::say(format_args!("warning: {unknown}"));
+            }
             (stages::render(&run, &mut source, &mut memory)?, source.seen)
         };
         let empty = rendering.is_empty();
-        let mut observed = stages::observe(&run, rendering, &seen.revision).await?;
+        let mut observed = stages::observe(&run, rendering, Past::of(&memory), &seen.revision).await?;
         let stages::Planned { plan, kinds, drifted, kept, refused, .. } =
             stages::plan(&run, &seen, &mut observed);
         let (plan, lacking) = stages::rights(&run, &mut observed, plan, &kinds).await?;

@@ -5,11 +5,12 @@ use std::process::ExitCode;
 use clap::Args;
 use holdfast_diff::causes::{self, Cause};
 use holdfast_diff::visible;
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt as _};
 
-use super::{Global, Output, cluster, follow, print};
+use super::{Global, Output, cluster, drift, follow, print};
 use crate::api::{
     Approval, ApprovalSpec, ChangeStatus, ErrorStatus, ProgressStatus, Sync, SyncStatus, conditions,
 };
@@ -112,9 +113,9 @@ fn detail(sync: &Sync) {
         let of = revision.as_ref().map(|revision| format!(" of {revision}")).unwrap_or_default();
         print::line(format_args!("  progress  {message}{of}, since {since:.0}"));
     }
-    if let Some(suspend) = &sync.spec.suspend {
-        let until = suspend.until.map(|until| format!(" until {until}")).unwrap_or_default();
-        print::line(format_args!("  suspended{until}: {}", suspend.reason));
+    let suspended = sync.spec.suspend.as_ref().and_then(|suspend| suspend.holds(Timestamp::now()));
+    if let Some(why) = suspended {
+        print::line(format_args!("  {why}"));
     }
     for condition in &status.conditions {
         let since = condition.last_transition_time.0;
@@ -140,8 +141,13 @@ fn detail(sync: &Sync) {
     }
     if let Some(drift) = &status.drift {
         print::line(format_args!("  drift since {}", drift.since));
-        for object in &drift.objects {
-            print::line(format_args!("    {} {}", object.kind, object.name));
+        drift
+            .objects
+            .iter()
+            .flat_map(drift::list::object)
+            .for_each(|line| print::line(format_args!("  {line}")));
+        if let Some(more) = drift.omitted {
+            print::line(format_args!("    and {more} more objects, for which there was no room"));
         }
     }
     for entry in &status.history {

@@ -21,7 +21,7 @@ use tracing::debug;
 use super::Cluster;
 use super::early;
 use super::entry::Entry;
-use super::holders;
+use super::holders::{self, Replacing};
 use super::observe::Lingering;
 use super::prune;
 use super::refusal::ObjectError;
@@ -53,6 +53,8 @@ pub struct Failed {
     pub wave: Option<i32>,
     /// What is still being removed, and must be gone before the stages below it are removed.
     pub lingering: Vec<Lingering>,
+    /// What is removed once somebody approves it.
+    pub waiting: Vec<ObjectId>,
 }
 
 /// What goes with an apply: what ends it before everything is done, and where it says how far it is.
@@ -78,14 +80,20 @@ pub async fn apply<'a>(
     failed: Failed,
     until: Until<'_, impl Fn() -> BoxFuture<'a, bool>, impl Fn() -> Option<String>>,
 ) -> Outcome {
-    let (removals, writes): (Vec<Change>, Vec<Change>) =
+    let (mut removals, writes): (Vec<Change>, Vec<Change>) =
         approved.into_plan().changes.into_iter().partition(|change| change.operation.removes());
     let lingering = failed.lingering.clone();
-    let mut outcome = write_all(cluster, requests, owner, writes, kinds, failed, &until).await;
+    let waiting = failed.waiting.clone();
+    let (mut outcome, refused) = write_all(cluster, requests, owner, writes, kinds, failed, &until).await;
+    for change in refused {
+        let replacing =
+            Replacing { cluster, requests, owner, kinds, removals: &mut removals, progress: until.progress };
+        replacing.holder_of(change, &mut outcome, &until.ended).await;
+    }
     if !outcome.errors.is_empty() {
         let deleted = removals.iter().filter(|change| change.operation == Operation::Delete);
-        let deleted: Vec<_> =
-            deleted.filter_map(|change| Some((&change.object, kinds.get(&change.object)?))).collect();
+        let objects = deleted.map(|change| &change.object).chain(&waiting);
+        let deleted: Vec<_> = objects.filter_map(|object| Some((object, kinds.get(object)?))).collect();
         holders::name(requests, &deleted, &mut outcome.errors).await;
     }
     if !removals.is_empty() && (!outcome.errors.is_empty() || outcome.waits.is_some()) {
@@ -107,37 +115,37 @@ async fn write_all<'a>(
     owner: &SyncRef,
     writes: Vec<Change>,
     kinds: &Kinds,
-    Failed { objects: mut failed, wave: failed_wave, lingering: _ }: Failed,
+    Failed { objects: mut failed, wave: failed_wave, lingering: _, waiting: _ }: Failed,
     until: &Until<'_, impl Fn() -> BoxFuture<'a, bool>, impl Fn() -> Option<String>>,
-) -> Outcome {
+) -> (Outcome, Vec<Change>) {
     let Until { superseded, ended, progress } = until;
-    let mut outcome = Outcome::default();
+    let (mut outcome, mut refused) = (Outcome::default(), Vec::new());
     let mut wave = None;
     let waves: BTreeSet<i32> = writes.iter().map(|change| change.stage.wave).collect();
     progress.begin_objects("apply", "applying", writes.len());
     for (stage, changes) in stages(writes) {
         if failed_wave.is_some_and(|failed| failed < stage.wave) {
             outcome.waits = Some(format!("wave {} waits for the errors above", stage.wave));
-            return outcome;
+            return (outcome, refused);
         }
         if wave.is_some_and(|wave| wave < stage.wave) {
             if !outcome.errors.is_empty() {
                 outcome.waits = Some(format!("wave {} waits for the errors above", stage.wave));
             }
             if outcome.waits.is_some() {
-                return outcome;
+                return (outcome, refused);
             }
             if superseded().await {
                 outcome.waits = Some("a newer revision is there".to_owned());
                 outcome.again = true;
-                return outcome;
+                return (outcome, refused);
             }
         }
         wave = Some(stage.wave);
         progress.wave(waves.range(..=stage.wave).count(), waves.len());
         if let Some(reason) = blocked(cluster, owner, stage) {
             outcome.waits = Some(reason);
-            return outcome;
+            return (outcome, refused);
         }
         let mut free = Vec::new();
         for change in changes {
@@ -191,11 +199,12 @@ async fn write_all<'a>(
                 Err(error) => {
                     failed.extend(error.id.clone());
                     outcome.errors.push(error);
+                    refused.extend((change.operation == Operation::Create).then_some(change));
                 }
             }
         }
     }
-    outcome
+    (outcome, refused)
 }
 
 /// Why a change cannot be tried: its kind is not served yet, or something that it needs has failed.
@@ -242,7 +251,7 @@ fn blocked(cluster: &Cluster, owner: &SyncRef, next: Stage) -> Option<String> {
 }
 
 /// What became of a change.
-enum Written {
+pub(super) enum Written {
     Done,
     /// It is created when the object that it replaces is gone.
     Ending,
@@ -253,7 +262,7 @@ enum Written {
 }
 
 /// Makes one change.
-async fn write(
+pub(super) async fn write(
     cluster: &Cluster,
     requests: &Requests,
     owner: &SyncRef,
@@ -300,6 +309,10 @@ async fn write(
     }
     let satisfies = change.satisfies.unwrap_or_else(|| Digest::of(&manifest.value));
     cluster.view.verify(kind, object, &live, Verified { manifest: satisfies, all: change.has_nulls });
+    if let Some(Takeover { gone, .. }) = change.takeover.as_ref().filter(|takeover| !takeover.gone.is_empty())
+    {
+        cluster.view.expect_gone(object, gone, &live);
+    }
     debug!(%object, operation = change.operation.word(), "Applied object");
     Ok(Written::Done)
 }
@@ -309,7 +322,7 @@ async fn take_over(
     requests: &Requests,
     kind: &ResourceType,
     object: &ObjectId,
-    Takeover { managers: _, resource_version, managed_fields }: &Takeover,
+    Takeover { managers: _, resource_version, managed_fields, gone: _ }: &Takeover,
 ) -> Result<(), kube::Error> {
     let patch = json!({"metadata": {"resourceVersion": resource_version, "managedFields": managed_fields}});
     requests.merge(kind, object, None, &patch).await.map(drop)

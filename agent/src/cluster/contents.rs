@@ -17,6 +17,7 @@ use super::Cluster;
 use super::everything;
 use super::refusal;
 use super::requests::{Requests, ResourceType};
+use crate::api::names;
 use crate::identity::Identity;
 
 /// How long what was found is believed: a plan that waits is made again at every run.
@@ -120,6 +121,14 @@ impl Inside {
         held.map(|why| format!("{why}, and would be deleted with it"))
     }
 
+    /// True if it holds data beside what is deleted anyway.
+    pub fn has_foreign_data(&self, container: &ObjectId, going: &HashSet<&ObjectId>) -> bool {
+        let is_foreign = |object: &ObjectId| {
+            !going.contains(object) && (is_definition(container) || is_data(&object.kind))
+        };
+        self.objects.iter().any(|(object, _)| is_foreign(object))
+    }
+
     /// What would go along beside what is deleted anyway; `None` if nothing.
     pub fn risk(&self, container: &ObjectId, going: &HashSet<&ObjectId>) -> Option<String> {
         let others: Vec<&ObjectId> =
@@ -142,7 +151,12 @@ impl Inside {
         } else {
             "deleting a Namespace deletes everything in it"
         };
-        Some(format!("{what}, here also what this plan does not delete: {}", named.join(", ")))
+        let count = match others.len() {
+            0 => String::new(),
+            1 => " (1 object)".to_owned(),
+            many => format!(" ({}{many} objects)", if self.more { "more than " } else { "" }),
+        };
+        Some(format!("{what}, here also what this plan does not delete{count}: {}", named.join(", ")))
     }
 }
 
@@ -159,9 +173,18 @@ fn found(kind: &Arc<ResourceType>, item: &Value) -> Option<(ObjectId, Option<Str
     (!comes_by_itself).then(|| (object, handling::keeps(item)))
 }
 
+/// True for kinds whose objects hold data, or run what does: nobody can make these again out of something else.
+fn is_data(kind: &GroupKind) -> bool {
+    let is_custom = kind.group.contains('.') && !kind.group.ends_with(".k8s.io");
+    let is_workload = matches!(kind.group.as_str(), "apps" | "batch") && kind.kind != "ControllerRevision";
+    let is_core = kind.group.is_empty()
+        && matches!(&*kind.kind, "PersistentVolumeClaim" | "Pod" | "ReplicationController" | "Secret");
+    is_custom || is_workload || is_core
+}
+
 /// Kinds that controllers keep, and that say nothing to anybody who deletes a namespace.
 fn is_told(kind: &GroupKind) -> bool {
-    kind.kind != "Event" && !kind.is("", "Endpoints")
+    kind.kind != "Event" && !kind.is("", "Endpoints") && !kind.is(names::GROUP, "Approval")
 }
 
 /// The kind that a definition defines, in its stored version.
@@ -224,11 +247,37 @@ mod tests {
         let going = [map("m0"), map("m1")];
         let going: HashSet<&ObjectId> = going.iter().collect();
         let said = inside.risk(&namespace(), &going).unwrap_or_default();
-        for part in ["ConfigMap shop/m2", "1 more", "what cannot be listed (Secret: may not list)"] {
+        for part in
+            ["(6 objects): ConfigMap shop/m2", "1 more", "what cannot be listed (Secret: may not list)"]
+        {
             assert!(said.contains(part), "{said}");
         }
         assert!(!said.contains("shop/m1"), "{said}");
         assert_eq!(Inside::default().risk(&namespace(), &going), None);
+    }
+
+    #[test]
+    fn data_of_others_is_told_from_what_can_be_made_again() {
+        let inside = |group: &str, name: &str| Inside {
+            objects: vec![(ObjectId::new(kind(group, name).kind.clone(), "shop", "x"), None)],
+            ..Inside::default()
+        };
+        for (group, name, expected) in [
+            ("", "PersistentVolumeClaim", true),
+            ("", "Secret", true),
+            ("apps", "StatefulSet", true),
+            ("batch", "CronJob", true),
+            ("example.com", "Database", true),
+            ("", "ConfigMap", false),
+            ("rbac.authorization.k8s.io", "RoleBinding", false),
+            ("coordination.k8s.io", "Lease", false),
+        ] {
+            let found = inside(group, name).has_foreign_data(&namespace(), &HashSet::new());
+            assert_eq!(found, expected, "{name}.{group}");
+        }
+        let inside = inside("", "Secret");
+        let own = inside.objects[0].0.clone();
+        assert!(!inside.has_foreign_data(&namespace(), &HashSet::from([&own])));
     }
 
     #[test]

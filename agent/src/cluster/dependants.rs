@@ -65,6 +65,8 @@ pub struct Along {
     pub held: HashMap<ObjectId, String>,
     /// What would go along with one.
     pub risks: HashMap<ObjectId, String>,
+    /// With which data would go that is not of the Sync.
+    pub foreign: HashSet<ObjectId>,
 }
 
 /// Finds out what would go along with containers. `going` is deleted anyway, and `wanted` is in git.
@@ -87,6 +89,9 @@ pub async fn along(
             along.held.insert((*container).clone(), why);
         } else if let Some(risk) = inside.risk(container, going) {
             along.risks.insert((*container).clone(), risk);
+            if inside.has_foreign_data(container, going) {
+                along.foreign.insert((*container).clone());
+            }
         }
     }
     Ok(along)

@@ -23,6 +23,7 @@ pub mod parent;
 pub mod permissions;
 pub mod prune;
 pub mod refusal;
+pub mod refusals;
 pub mod replacement;
 pub mod requests;
 pub mod resolve;
@@ -44,6 +45,7 @@ use self::contents::Contents;
 use self::discovery::Discovery;
 use self::lookup::Lookups;
 use self::permissions::Permissions;
+use self::refusals::Refusals;
 use self::requests::Requests;
 use self::view::View;
 use self::watch::Watches;
@@ -61,6 +63,7 @@ pub struct Cluster {
     pub discovery: Discovery,
     pub lookups: Lookups,
     pub permissions: Permissions,
+    pub refusals: Refusals,
     pub view: Arc<View>,
     pub watches: Watches,
     pub syncs: Store<Sync>,

@@ -14,7 +14,7 @@ use futures::StreamExt as _;
 use holdfast_diff::digest::Digest;
 use holdfast_diff::fields;
 use holdfast_diff::handling::{self, Applied};
-use holdfast_diff::object::ObjectId;
+use holdfast_diff::object::{GroupKind, ObjectId};
 use holdfast_diff::order::Stage;
 use holdfast_diff::plan::{Prediction, Seen};
 use holdfast_diff::standing::Standing;
@@ -33,6 +33,7 @@ use super::parent::Unseen;
 use super::refusal::{ObjectError, chain};
 use super::requests::{Dependants, Requests, ResourceType};
 use super::resolve::Desired;
+use crate::api::names;
 use crate::progress::Progress;
 use crate::sync_ref::SyncRef;
 
@@ -58,6 +59,8 @@ pub struct Observed {
     pub moving: Vec<(ObjectId, SyncRef)>,
     /// Why more would go than an object itself, if it were deleted.
     pub risks: HashMap<ObjectId, String>,
+    /// With which of these data would go that is not of the Sync.
+    pub foreign: HashSet<ObjectId>,
     /// Why objects that left git stay: what is kept, or in git, would go with them.
     pub held: HashMap<ObjectId, String>,
     /// Members that git wants to be left alone and kept from now on, which their live form does not say; and the mark.
@@ -239,13 +242,16 @@ async fn look_below(
     if doomed.is_empty() {
         return;
     }
-    let going: HashSet<&ObjectId> = doomed.iter().map(|(object, ..)| *object).collect();
+    // A Sync in a namespace that it removes itself goes with it, and so do its Approvals.
+    let own = ObjectId::new(Arc::new(GroupKind::new(names::GROUP, "Sync")), owner.namespace(), owner.name());
+    let going: HashSet<&ObjectId> = doomed.iter().map(|(object, ..)| *object).chain([&own]).collect();
     let members = cluster.view.members_that(owner, |_, entry| entry.kept().is_some());
     observed.held = dependants::held_by_dependants(&doomed, &members);
     let risks = dependants::risks(cluster, requests, doomed.iter().copied());
     let along = dependants::along(cluster, requests, &doomed, &going, wanted);
     match futures::future::try_join(risks, along).await {
-        Ok((risks, Along { held, risks: others })) => {
+        Ok((risks, Along { held, risks: others, foreign })) => {
+            observed.foreign = foreign;
             observed.risks = risks;
             observed.risks.extend(others);
             observed.held.extend(held);
@@ -320,6 +326,8 @@ async fn look(
         // After a restart nothing is verified; what the server stores word for word needs no question.
         if let Some(live) = entry.live
             && desired.nulls.is_none()
+            && desired.before.is_none()
+            && !cluster.view.is_back(&desired.object)
             && live == fields::expected_fingerprint(&desired.manifest.value)
         {
             cluster.view.note_satisfied(&desired.object, desired.digest, live);

@@ -24,6 +24,8 @@ pub struct ObjectError {
     pub reason: &'static str,
     pub class: Class,
     pub message: String,
+    /// Where it was found.
+    pub stage: &'static str,
 }
 
 fn at(origin: Option<&Origin>) -> String {
@@ -56,7 +58,13 @@ impl ObjectError {
         }
     }
 
-    /// An error that a person must mend.
+    /// The same error, found at a stage.
+    #[must_use]
+    pub fn at(self, stage: &'static str) -> Self {
+        Self { stage, ..self }
+    }
+
+    /// An error that a person must mend, found when the object was observed.
     pub fn user(
         object: &impl ToString,
         origin: Option<&Origin>,
@@ -70,6 +78,7 @@ impl ObjectError {
             reason,
             class: Class::User,
             message: message.into(),
+            stage: "observe",
         }
     }
 
@@ -97,7 +106,7 @@ impl ObjectError {
         } else {
             message
         };
-        Self { object: object.to_string(), id, origin: origin.cloned(), reason, class, message }
+        Self { id, class, ..Self::user(object, origin, reason, message) }
     }
 
     /// The server stores an object without its mark, so that it would not be a member of anything.

@@ -15,8 +15,8 @@ use super::requests::{Requests, refusal};
 use super::resolve::Desired;
 use crate::error::Class;
 
-/// Values that only the object which exists can have, and that a manifest is asked about without.
-const HELD: usize = 8;
+/// How often a manifest is asked about again without values that only the object which exists can have.
+const HELD: usize = 5;
 
 /// What the server says of a new object with the same name.
 enum Verdict {
@@ -109,7 +109,10 @@ async fn judge(
             }
             return Ok((Verdict::Refused { second, found: Vec::new() }, manifest));
         }
-        let less = causes(status).iter().find_map(|cause| without_held(live, &manifest, &cause.field));
+        let mut less = None;
+        for cause in causes(status) {
+            less = without_held(live, less.as_ref().unwrap_or(&manifest), &cause.field).or(less);
+        }
         let Some(less) = less else {
             return Ok((Verdict::Refused { second, found: causes(status).to_vec() }, manifest));
         };

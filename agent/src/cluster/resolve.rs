@@ -39,6 +39,10 @@ pub struct Desired {
     pub has_status: bool,
     /// The version in which its objects can be read, if the one of the manifest is not served yet and another one is.
     pub lives_as: Option<Arc<ResourceType>>,
+    /// The part of former manifests that this one does not have, if it may still be live.
+    pub before: Option<Arc<Value>>,
+    /// Paths (RFC 6901) that left git and were told to stay, since others write them.
+    pub returned: Vec<String>,
 }
 
 impl Desired {
@@ -138,6 +142,8 @@ pub async fn resolve(
             nulls,
             has_status,
             lives_as,
+            before: None,
+            returned: Vec::new(),
         });
     }
     (desired, errors)

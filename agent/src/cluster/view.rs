@@ -6,6 +6,7 @@
 mod claims;
 mod ignored;
 mod listed;
+mod returns;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -128,8 +129,12 @@ impl View {
                 &owner,
             );
         }
+        let back = state.returns.come_back(&object, live);
         let woken: BTreeSet<SyncRef> =
-            state.put(object, entry).into_iter().chain(lost.then_some(owner)).collect();
+            state.put(object.clone(), entry).into_iter().chain((lost || back).then_some(owner)).collect();
+        if let Some(entry) = state.objects.get_mut(&object).filter(|_| back) {
+            entry.verified = None;
+        }
         drop(state);
         woken.into_iter().for_each(|sync| self.wake(sync));
     }

@@ -64,6 +64,8 @@ mod tests {
             nulls: None,
             has_status: false,
             lives_as: None,
+            before: None,
+            returned: Vec::new(),
             object: ObjectId::new(kind.kind.clone(), namespace, "a"),
             kind,
             served: true,

@@ -27,6 +27,6 @@ pub fn failure(errors: &[ObjectError], trouble: Option<Failure>) -> Result<(), F
     };
     let mistakes: Vec<Mistake> = errors.iter().map(ObjectError::mistake).collect();
     let (message, is_whole) = causes::summary(&mistakes, 0);
-    let failure = Failure::new("apply", class, first.reason, message);
+    let failure = Failure::new(first.stage, class, first.reason, message);
     Err(if is_whole { failure } else { failure.with(&mistakes) })
 }

@@ -9,6 +9,7 @@ use holdfast_diff::plan::Plan;
 
 use self::leaving::Reach;
 use super::approvals::Noted;
+use super::leftovers::Past;
 use super::limits::is_superseded;
 use super::stages::{Observed, Rendering};
 use super::{Run, acting, approvals, failures, lingering, stages};
@@ -93,7 +94,8 @@ async fn remove(
     findings: &mut Findings,
 ) -> Result<bool, Failure> {
     let cluster = &run.context.cluster;
-    let observing = stages::observe(run, Rendering::whole(Fruit::default(), &memory.masks), "");
+    let observing =
+        stages::observe(run, Rendering::whole(Fruit::default(), &memory.masks), Past::default(), "");
     let mut observed = run.limits.wait("observe", observing).await?;
     if keep.is_none() {
         failures::failure(&observed.errors, None)?;
@@ -112,7 +114,7 @@ async fn remove(
     findings.waiting = decision.waiting;
     let id = decision.approved.plan().id.clone();
     let apply::Outcome { done, errors, waits, again } =
-        stages::apply(run, None, &observed, decision.approved, &kinds).await;
+        stages::apply(run, None, &observed, decision.approved, None, &kinds).await;
     let settled = approvals::settle(run, begun, &done).await;
     findings.done = Some(Done { id, changes: done }).filter(|done| !done.changes.is_empty());
     findings.again = again;

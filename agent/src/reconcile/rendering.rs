@@ -198,6 +198,19 @@ async fn found(
     }
 }
 
+/// What a Sync was at an earlier commit.
+pub async fn once(
+    run: &Run<'_>,
+    checkout: &Checkout,
+    folder: String,
+    inputs: Inputs,
+) -> Result<Fruit, Failure> {
+    let domain = run.context.policy.domain(run.owner.namespace());
+    let options = options(run, &folder, &inputs);
+    let key = RenderKey { domain, mirror: checkout.mirror().to_string(), options };
+    found(run, checkout, folder, key, Arc::new(inputs)).await?.1
+}
+
 /// A render of a Sync at a commit.
 pub fn order(run: &Run<'_>, checkout: &Checkout, folder: String, inputs: Arc<Inputs>) -> Order {
     let policy = &run.context.policy;

@@ -125,6 +125,17 @@ fn known(run: &Run<'_>, memory: &mut Memory) -> Option<Source> {
     differs.then_some(Source { seen, known, fresh: None, asked: None, _turn: None, trouble: None })
 }
 
+/// A commit that was applied before, as a status names it: `main@sha1:<40 hex>`.
+pub async fn earlier(run: &Run<'_>, source: &Source, revision: &str) -> Result<Checkout, Failure> {
+    let commit = revision.rsplit_once("sha1:").map(|(_, commit)| commit.to_owned());
+    let (Some(commit), Some((location, _))) = (commit, &source.asked) else {
+        return Err(Failure::internal("source", format!("{revision} names no commit")));
+    };
+    let timeout = run.sync.spec.timeout();
+    let found = run.context.sources.checkout(location, &GitRef::Commit(commit), Duration::MAX, timeout).await;
+    found.map_err(|error| Failure::of("source", &error))
+}
+
 fn reference(git: Option<&crate::api::GitRef>) -> GitRef {
     let Some(git) = git else { return GitRef::default() };
     let crate::api::GitRef { branch, tag, semver, name, commit } = git.clone();

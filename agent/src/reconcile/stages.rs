@@ -10,13 +10,14 @@ use futures::FutureExt as _;
 use holdfast_diff::digest::Digest;
 use holdfast_diff::mask::Masks;
 use holdfast_diff::object::{Manifest, ObjectId};
-use holdfast_diff::plan::{self, Change, Plan, Seen as State, SeenAt};
+use holdfast_diff::plan::{self, Change, Operation, Plan, Seen as State, SeenAt};
 use kube::ResourceExt as _;
 use tracing::instrument;
 
 use super::drift;
 use super::inputs;
 use super::jobs::is_completed;
+use super::leftovers::{self, Leftovers, Past};
 use super::lingering;
 use super::mistakes;
 use super::source::{Source, is_newer};
@@ -34,7 +35,7 @@ use crate::cluster::resolve::{self, Desired};
 use crate::cluster::rights;
 use crate::cluster::view::{Differing, Differs};
 use crate::context::Behind;
-use crate::gate::{self, ApprovedPlan, Decision};
+use crate::gate::{self, ApprovedPlan, Decision, Waiting};
 use crate::local;
 use crate::memory::{Memory, Rendered};
 use crate::render::Fruit;
@@ -154,6 +155,8 @@ pub struct Observed {
     pub desired: Arc<Vec<(ObjectId, Digest)>>,
     /// The manifests, if these are all.
     pub kept: Option<Kept>,
+    /// What git had before of objects, and may be live.
+    leftovers: Leftovers,
     /// What is amiss in git and stops nothing, if all of it was looked at.
     pub warnings: Option<Vec<String>>,
     pub(super) seen: observe::Observed,
@@ -165,24 +168,35 @@ pub struct Observed {
     masks: Arc<Masks>,
 }
 
+/// The namespace of objects that name none.
+pub fn namespace<'a>(run: &'a Run<'_>) -> &'a str {
+    run.sync.spec.target_namespace.as_deref().unwrap_or(run.owner.namespace())
+}
+
 /// Looks at every object that is desired or owned.
 #[instrument(name = "observe", skip_all, fields(sync = %run.owner))]
-pub async fn observe(run: &Run<'_>, rendering: Rendering, revision: &str) -> Result<Observed, Failure> {
+pub async fn observe(
+    run: &Run<'_>,
+    rendering: Rendering,
+    past: Past<'_>,
+    revision: &str,
+) -> Result<Observed, Failure> {
     let _timer = run.context.metrics.stage("observe");
     run.progress.begin("observe", "reading what the cluster serves");
-    let (context, spec) = (run.context, &run.sync.spec);
+    let context = run.context;
     let cluster = &context.cluster;
     let requests = acting::requests(run).await?;
     let lane =
         if rendering.part_of.is_some() { &context.rooms.drift_requests } else { &context.rooms.requests };
     let requests = requests.within(lane, run.owner.namespace());
-    let namespace = spec.target_namespace.as_deref().unwrap_or(run.owner.namespace());
+    let namespace = namespace(run);
     let Rendering { manifests, part_of, warnings: mut odd, chart: _, masks } = rendering;
     let scope = if part_of.is_none() { Scope::Whole } else { Scope::Part };
     let rules = cluster.view.judges.rules(run.owner);
     let (found, mut errors) =
         resolve::resolve(&cluster.discovery, run.owner, namespace, rules, manifests).await;
-    let found = bounds::within(&context.policy, found, &mut errors);
+    let mut found = bounds::within(&context.policy, found, &mut errors);
+    let leftovers = local::work(|| past.add(run, &mut found, scope == Scope::Whole));
     let all = || found.iter().map(|desired| (desired.object.clone(), desired.digest)).collect();
     let desired = part_of.unwrap_or_else(|| Arc::new(all()));
     let mut kept = None;
@@ -213,20 +227,21 @@ pub async fn observe(run: &Run<'_>, rendering: Rendering, revision: &str) -> Res
         warnings.extend(
             unseen.map(|Unseen { said, .. }| format!("objects that left git may still be there: {said}")),
         );
+        warnings.extend(past.unmarked(run, &requests, &desired).await);
     }
     // While another Sync of the same source has not looked at this revision, what it owns may be on its way to us.
     let moving = |error: &ObjectError| error.reason == observe::OWNED_BY_ANOTHER;
     let mut waits = None;
     if errors.iter().any(moving) {
         waits = context
-            .behind(run.sync, run.owner, revision)
+            .behind(run.sync, run.owner, revision, run.now)
             .map(|behind| format!("waits for Sync {} to reconcile {revision} too", behind.sync));
         if waits.is_some() {
             errors.retain(|error| !moving(error));
         }
     }
     hide(&masks, &mut errors);
-    Ok(Observed { requests, desired, kept, warnings, seen, errors, waits, masks })
+    Ok(Observed { requests, desired, kept, leftovers, warnings, seen, errors, waits, masks })
 }
 
 /// Takes out of the API server's words what must not be shown: it quotes values that it refuses.
@@ -313,14 +328,17 @@ pub fn plan(run: &Run<'_>, Seen { tree, revision, .. }: &Seen, observed: &mut Ob
         };
         match plan::desired(&manifest, &object, &set, &observed.masks, state) {
             Some(change) if !(only_reported(run) && change.only_ownership()) => {
-                if was_applied && !change.only_marks() {
+                // What is kept is told apart.
+                let is_told = change.only_marks() || (owned.is_some() && change.only_ownership());
+                if was_applied && !is_told {
                     drifted.insert(
                         object.clone(),
                         view.differs(&object, Differs { manifest: digest, live, whole }),
                     );
                 }
-                let risk = observed.risk(&object);
-                changes.push(change.with_risk(risk).satisfying(digest, nulls.is_some()).seen_at(seen));
+                let (risk, foreign) = observed.risk(&object);
+                let change = change.with_risk(risk, foreign);
+                changes.push(change.satisfying(digest, nulls.is_some()).seen_at(seen));
             }
             _ => {
                 if let Some(live) = live {
@@ -336,7 +354,7 @@ pub fn plan(run: &Run<'_>, Seen { tree, revision, .. }: &Seen, observed: &mut Ob
     let surplus = observed.surplus();
     let (mut waits, mut next) = (None, lingering::next(run, observed));
     if !surplus.is_empty() && observed.errors.is_empty() {
-        if let Some(Behind { sync, left }) = run.context.behind(run.sync, run.owner, revision) {
+        if let Some(Behind { sync, left }) = run.context.behind(run.sync, run.owner, revision, run.now) {
             waits = Some(format!(
                 "nothing is removed before Sync {sync} has reconciled {revision} too: an object may have moved to it"
             ));
@@ -362,9 +380,9 @@ pub fn removals(
         kinds.insert(object.clone(), entry.kind.clone());
         let held = observed.seen.held.get(&object).map(String::as_str);
         let keep = keep.or(entry.kept()).or(held);
-        let risk = observed.risk(&object);
+        let (risk, foreign) = observed.risk(&object);
         let (version, uid) = (entry.kind.api_version(), entry.uid.to_string());
-        plan::removed(object, version, uid, entry.stage, keep).with_risk(risk)
+        plan::removed(object, version, uid, entry.stage, keep).with_risk(risk, foreign)
     };
     surplus.into_iter().map(removal).collect()
 }
@@ -414,7 +432,7 @@ pub async fn rights(
     let missing = rights::missing(observed.requests.client(), &user, &plan.changes, kinds).await;
     let missing = missing.map_err(|error| Failure::transient("plan", "Unreachable", chain(&error)))?;
     let (refused, errors): (HashSet<ObjectId>, Vec<ObjectError>) = missing.into_iter().unzip();
-    observed.errors.extend(errors);
+    observed.errors.extend(errors.into_iter().map(|error| error.at("plan")));
     let (plan, lacking) = plan.split(&run.context.cluster.uid, |change| !refused.contains(&change.object));
     Ok((plan, lacking.changes))
 }
@@ -426,6 +444,7 @@ pub async fn apply(
     source: Option<&Source>,
     observed: &Observed,
     approved: ApprovedPlan,
+    waiting: Option<&Waiting>,
     kinds: &Kinds,
 ) -> Outcome {
     let _timer = run.context.metrics.stage("apply");
@@ -437,9 +456,13 @@ pub async fn apply(
     };
     let objects = observed.errors.iter().filter_map(|error| error.id.clone()).collect();
     let lingering = lingering::awaited(run, observed);
-    let failed = Failed { objects, wave: observed.seen.failed_wave, lingering };
+    let waiting = waiting.into_iter().flat_map(|waiting| &waiting.plan.changes);
+    let waiting = waiting.filter(|change| change.operation == Operation::Delete);
+    let waiting = waiting.map(|change| change.object.clone()).collect();
+    let failed = Failed { objects, wave: observed.seen.failed_wave, lingering, waiting };
     let mut outcome =
         apply::apply(cluster, &observed.requests, run.owner, approved, kinds, failed, until).await;
+    outcome.errors.iter_mut().for_each(|error| error.stage = "apply");
     hide(&observed.masks, &mut outcome.errors);
     for change in &outcome.done {
         run.context.metrics.change(change.operation.word(), "ok");
@@ -473,18 +496,19 @@ pub fn keep(run: &Run<'_>, memory: &mut Memory, source: &Source, observed: Obser
     }
     // What may be there is looked for again, unless a right is missing.
     let known = known && observed.unseen().iter().all(|unseen| unseen.forbidden);
-    let Observed { desired, kept, .. } = observed;
-    memory.rendered = match kept {
-        Some(kept) if known => Some(Rendered::of(&source.seen.tree, run.sync, desired, kept)),
-        None if known => memory.rendered.take(),
-        _ => None,
+    let Observed { desired, kept, leftovers, .. } = observed;
+    leftovers::keep(run, memory, leftovers, &desired);
+    let newest = match kept {
+        Some(kept) => Some(Rendered::of(&source.seen.tree, run.sync, desired, kept)),
+        None => memory.rendered.take(),
     };
+    (memory.rendered, memory.earlier) = if known { (newest, None) } else { (None, newest) };
 }
 
 impl Observed {
-    /// Why more would go than an object itself, if it were deleted.
-    pub fn risk(&self, object: &ObjectId) -> Option<String> {
-        self.seen.risks.get(object).cloned()
+    /// Why more would go than an object itself, if it were deleted, and whether data that is not of the Sync would.
+    pub fn risk(&self, object: &ObjectId) -> (Option<String>, bool) {
+        (self.seen.risks.get(object).cloned(), self.seen.foreign.contains(object))
     }
 
     /// Where objects that left git cannot be seen.

@@ -67,6 +67,13 @@ pub fn kept(change: &Change, now: Timestamp) -> DriftObject {
     DriftObject { note: Some(why_kept(change)), ..object(change, DriftState::Drifted, now) }
 }
 
+/// True if this tells of what left git and stays.
+pub fn is_kept(told: &DriftObject) -> bool {
+    let stays = |change: &DriftChange| !change.unmanaged && change.desired.is_none();
+    let is_open = told.state == DriftState::Drifted && !told.deleted && told.refusal.is_none();
+    is_open && told.manifest.is_none() && told.note.is_some() && told.changes.iter().all(stays)
+}
+
 /// Why fields stay that left git, and what can be done about it.
 pub fn why_kept(change: &Change) -> String {
     let owners = change.fields.iter().flat_map(|field| &field.owners).filter(|owner| !owner.is_holdfast());

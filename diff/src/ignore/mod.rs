@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 pub(crate) use glob::Glob;
-pub(crate) use strip::pointer;
+pub use strip::pointer;
 pub use suggest::suggest;
 
 use pattern::Pattern;

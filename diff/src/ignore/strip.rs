@@ -135,7 +135,7 @@ fn is_item(path: &[String], live: &Value) -> bool {
 }
 
 /// A path as a JSON pointer.
-pub(crate) fn pointer(path: &[String]) -> String {
+pub fn pointer(path: &[String]) -> String {
     path.iter().fold(String::new(), |mut pointer, segment| {
         pointer.push('/');
         pointer.push_str(&escape(segment));

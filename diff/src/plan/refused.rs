@@ -33,6 +33,7 @@ pub fn refused(manifest: &Arc<Manifest>, object: &ObjectId, masks: &Masks, live:
         manifest: None,
         takeover: None,
         risk: None,
+        foreign: false,
         doubt: None,
         seen: None,
         satisfies: None,

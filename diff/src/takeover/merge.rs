@@ -37,7 +37,7 @@ pub(super) fn unsaid(set: &Set, manifest: &Value) -> Set {
 }
 
 /// Where the item of a manifest's list stands that an element names. Keys that the manifest leaves to their defaults match.
-fn find(items: &[Value], element: &str) -> Option<usize> {
+pub(super) fn find(items: &[Value], element: &str) -> Option<usize> {
     position(items, element).or_else(|| {
         let key: Map<String, Value> = serde_json::from_str(element.strip_prefix("k:")?).ok()?;
         let fits = |item: &Value| {
@@ -76,7 +76,8 @@ fn overlay(live: &mut Value, manifest: &Value, sets: &[&Set]) {
     }
 }
 
-fn below<'a>(sets: &[&'a Set], element: &str) -> Vec<&'a Set> {
+/// What the field sets hold below an element.
+pub(super) fn below<'a>(sets: &[&'a Set], element: &str) -> Vec<&'a Set> {
     sets.iter().filter_map(|set| set.get(element)?.as_object()).collect()
 }
 

@@ -7,6 +7,7 @@
 //! Follows "Server-Side Apply" of the Kubernetes documentation. Pure.
 
 mod extras;
+mod leftovers;
 mod managers;
 mod merge;
 mod sets;
@@ -14,10 +15,12 @@ mod sets;
 use serde_json::{Value, json};
 
 pub use self::extras::{Extra, extras, less, nulled, set_of};
+pub use self::leftovers::{has_any, joined, left_out, not_in, still_in};
 pub use self::merge::{applied_to, merge_patch};
-pub use self::sets::Set;
-use self::sets::{common, pointers, split, unite, without};
+pub use self::sets::{Set, pointers};
+use self::sets::{common, split, unite, without};
 use crate::fields::{self, MANAGER};
+pub use crate::ignore::pointer;
 
 /// A change of who owns what, made before an apply. No value changes by it.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +31,8 @@ pub struct Takeover {
     pub resource_version: String,
     /// `metadata.managedFields` as it must be before the apply.
     pub managed_fields: Value,
+    /// What other managers lose because it goes: who writes it again goes on working.
+    pub gone: Set,
 }
 
 /// The field sets of a live object.
@@ -65,6 +70,13 @@ pub struct Leaving {
     handed: Set,
     /// Its live value stays, since a controller owns it too.
     kept: Set,
+}
+
+/// How it is decided what becomes of what leaves git, each by the path of a field in segments.
+pub struct Rules<'a> {
+    pub ignored: &'a dyn Fn(&[String]) -> bool,
+    pub handed: &'a dyn Fn(&[String]) -> bool,
+    pub returned: &'a dyn Fn(&[String]) -> bool,
 }
 
 /// What has to be done about the fields of a live object beside the apply.
@@ -179,30 +191,36 @@ impl Owners {
         Leaving { goes: merge::unsaid(&self.ours, manifest), ..Leaving::default() }
     }
 
-    /// Decides what stays of what leaves: `ignored` paths are no concern of ours, the values at `scales` are handed over, and
-    /// what a controller owns too is kept.
+    /// Decides what stays of what leaves: `ignored` paths are no concern of ours, `handed` values are handed over, and what a
+    /// controller owns too is kept. `returned` paths came back after they had been removed: who owns them is a controller,
+    /// whatever its name is.
     pub fn decide(
         &self,
         Leaving { goes, .. }: Leaving,
         live: &Value,
-        ignored: &dyn Fn(&[String]) -> bool,
-        handed: &dyn Fn(&[String]) -> bool,
+        Rules { ignored, handed, returned }: &Rules<'_>,
     ) -> Leaving {
         let goes = sets::filter(&goes, live, &mut Vec::new(), &|path| !ignored(path));
         let over = sets::filter(&goes, live, &mut Vec::new(), handed);
         let goes = without(&goes, &over);
+        // What is not ours is handed over already.
+        let over = common(&over, &self.ours);
         let controllers = self.others.iter().filter(|other| managers::is_controller(&other.manager));
         let kept = controllers.fold(Set::new(), |kept, other| {
             unite(&kept, &common(&split(&other.fields, &goes, true).1, &goes))
         });
+        let back = sets::filter(&goes, live, &mut Vec::new(), returned);
+        let kept = self.others.iter().fold(kept, |kept, other| unite(&kept, &common(&other.fields, &back)));
         Leaving { goes: without(&goes, &kept), handed: over, kept }
     }
 
     /// What has to be done about what leaves, and about what else goes, whoever owns it.
     pub fn settle(&self, live: &Value, leaving: &Leaving, also: &Set) -> Settled {
         let Leaving { goes, handed, kept } = leaving;
-        let (mut entries, mut managers, mut changed) =
-            (Vec::new(), self.former.clone(), !self.former.is_empty() || self.migrated);
+        let (mut entries, mut managers) = (Vec::new(), self.former.clone());
+        let lost_before = without(goes, &self.ours);
+        let mut changed = !self.former.is_empty() || self.migrated || !lost_before.is_empty();
+        let mut gone = lost_before.clone();
         for other in &self.others {
             let (lost, rest) = other.less(goes, also);
             if lost.is_empty() {
@@ -210,6 +228,7 @@ impl Owners {
                 continue;
             }
             changed = true;
+            gone = unite(&gone, &common(&lost, goes));
             managers.push(other.manager.clone());
             if !rest.is_empty() {
                 let mut entry = other.entry.clone();
@@ -218,8 +237,9 @@ impl Owners {
             }
         }
         changed |= !handed.is_empty() || !also.is_empty();
-        let ours = unite(&without(&self.ours, handed), also);
-        let version = if also.is_empty() { &self.version } else { &self.api_version };
+        let ours = unite(&without(&unite(&self.ours, &lost_before), handed), also);
+        let version =
+            if also.is_empty() && lost_before.is_empty() { &self.version } else { &self.api_version };
         entries.push(
             json!({"manager": MANAGER, "operation": "Apply", "apiVersion": version, "time": self.time(),
             "fieldsType": "FieldsV1", "fieldsV1": ours}),
@@ -231,6 +251,7 @@ impl Owners {
             managers,
             resource_version: self.resource_version.clone(),
             managed_fields: entries.into(),
+            gone,
         };
         Settled {
             takeover: changed.then_some(takeover),
@@ -294,6 +315,12 @@ impl Leaving {
     /// True if nothing leaves.
     pub fn is_nothing(&self) -> bool {
         self.goes.is_empty() && self.handed.is_empty() && self.kept.is_empty()
+    }
+
+    /// The same, and what a set holds goes too.
+    #[must_use]
+    pub fn and(self, set: &Set) -> Self {
+        Self { goes: unite(&self.goes, set), ..self }
     }
 
     /// True if something stays because a controller owns it too.

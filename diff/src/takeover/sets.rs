@@ -148,7 +148,7 @@ fn node(itself: bool, mut children: Set) -> Option<Set> {
 }
 
 /// The value that an element names, with its segment of the path.
-fn step<'a>(value: &'a Value, element: &str) -> Option<(String, &'a Value)> {
+pub fn step<'a>(value: &'a Value, element: &str) -> Option<(String, &'a Value)> {
     if let Value::Array(items) = value {
         let at = position(items, element)?;
         return Some((at.to_string(), &items[at]));

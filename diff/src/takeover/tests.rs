@@ -16,7 +16,7 @@ fn fields_of_tools_become_ours_in_one_entry() {
         entry("kubectl-edit", "Update", &json!({"f:data": {"f:b": {}}})),
         entry("kube-controller-manager", "Update", &json!({"f:data": {"f:c": {}}})),
     ]}});
-    let Takeover { managers, resource_version, managed_fields } = takeover(&live, "v1").unwrap();
+    let Takeover { managers, resource_version, managed_fields, gone: _ } = takeover(&live, "v1").unwrap();
     assert_eq!(
         (managers.join(" "), &*resource_version),
         ("kubectl-client-side-apply kubectl-edit".to_owned(), "7")
@@ -49,7 +49,8 @@ fn leaving(live: &Value, predicted: &Value) -> (Owners, Leaving) {
     let owners = Owners::of(live, "v1");
     let leaving = owners.leaving(predicted);
     let scale = |path: &[String]| path == ["spec", "replicas"];
-    let leaving = owners.decide(leaving, live, &|_| false, &scale);
+    let leaving =
+        owners.decide(leaving, live, &Rules { ignored: &|_| false, handed: &scale, returned: &|_| false });
     (owners, leaving)
 }
 

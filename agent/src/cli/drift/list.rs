@@ -94,7 +94,8 @@ fn text(sync: &Sync, now: Timestamp) -> Vec<String> {
     lines
 }
 
-fn object(told: &DriftObject) -> Vec<String> {
+/// One object that drifted, with its fields.
+pub fn object(told: &DriftObject) -> Vec<String> {
     let DriftObject { kind, namespace, name, state, since, deleted, changes, omitted, note, .. } = told;
     let DriftObject { origin, refusal, .. } = told;
     let origin = origin.as_ref().map(|origin| format!(", {origin} in git")).unwrap_or_default();

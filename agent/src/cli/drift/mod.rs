@@ -3,7 +3,7 @@
 //! Leaves putting back to the agent. I/O: what the verbs below it need.
 
 mod adopt;
-mod list;
+pub mod list;
 mod place;
 mod snooze;
 mod target;

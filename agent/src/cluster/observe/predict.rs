@@ -6,12 +6,13 @@
 use holdfast_diff::handling;
 use holdfast_diff::plan::Prediction;
 use holdfast_diff::takeover::{
-    Extra, Leaving, Owners, Set, Settled, applied_to, both, extras, nulled, set_of,
+    Extra, Leaving, Owners, Rules, Set, Settled, applied_to, both, extras, nulled, pointer, pointers, set_of,
 };
 use serde_json::Value;
 
 use super::super::Cluster;
 use super::super::refusal::{ObjectError, fields_of, is_invalid};
+use super::super::refusals::Refused;
 use super::super::replacement::replacement;
 use super::super::requests::{Apply, Requests};
 use super::super::resolve::Desired;
@@ -55,10 +56,15 @@ pub(super) async fn predict(
         Err(error) => error,
     };
     let said = ObjectError::from_server(&desired.object, Some(&desired.manifest.origin), &error);
+    let first = Refused::of(desired.digest, live, &said);
+    if let Some(known) = cluster.refusals.known(&desired.object, &first) {
+        return Err(known);
+    }
     if let Some(predicted) = refused::yielding(subject, desired, &error).await {
         return Ok(predicted);
     }
-    let prediction = replacement(requests, desired, live, said, &error).await?;
+    let prediction = replacement(requests, desired, live, said, &error).await;
+    let prediction = prediction.inspect_err(|error| cluster.refusals.note(&desired.object, first, error))?;
     Ok(Predicted { prediction, settled: Settled::default() })
 }
 
@@ -75,7 +81,7 @@ impl Subject<'_> {
     /// What the server accepts as it is, less what leaves git and has other owners.
     async fn becomes(&self, desired: &mut Desired) -> Result<Predicted, kube::Error> {
         let mut predicted = self.apply(desired).await?;
-        let mut leaving = self.decide(desired, self.owners.leaving(&predicted)).await;
+        let mut leaving = self.decide(desired, self.owners.leaving(&predicted), &predicted).await;
         if leaving.keeps() {
             desired.replace(self.owners.with_kept(&desired.manifest.value, self.live, &leaving));
             predicted = self.apply(desired).await?;
@@ -115,15 +121,28 @@ impl Subject<'_> {
         self.cluster.view.marks.stamp(self.sync, &desired.object, &desired.manifest.value)
     }
 
-    /// What becomes of what leaves git.
-    pub async fn decide(&self, desired: &Desired, leaving: Leaving) -> Leaving {
+    /// What becomes of what leaves git. `object` is as an apply makes it, as far as that is known.
+    pub async fn decide(&self, desired: &Desired, leaving: Leaving, object: &Value) -> Leaving {
+        let manifest = &desired.manifest.value;
+        let back = self.cluster.view.returned(&desired.object, object, manifest);
+        let leaving = match &desired.before {
+            Some(before) => leaving.and(&self.owners.leftovers(before, manifest, object)),
+            None => leaving,
+        };
+        let leaving = leaving.and(&back);
         if leaving.is_nothing() {
             return leaving;
         }
         let scales = scale::paths(self.cluster, &desired.kind).await;
         let ignored = |path: &[String]| desired.ignored.covers_of(path, self.live);
         let handed = |path: &[String]| scales.iter().any(|scale| scale == path);
-        self.owners.decide(leaving, self.live, &ignored, &handed)
+        let back = pointers(&back, self.live);
+        let returned = |path: &[String]| {
+            let path = pointer(path);
+            [&back, &desired.returned].iter().any(|paths| paths.contains(&path))
+        };
+        let rules = Rules { ignored: &ignored, handed: &handed, returned: &returned };
+        self.owners.decide(leaving, self.live, &rules)
     }
 
     /// Items of git under another name: the one of git would come back beside them.

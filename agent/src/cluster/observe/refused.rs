@@ -1,21 +1,22 @@
 //! What has to yield to an apply that the server refuses: fields and list items that git says nothing of, and that cannot
 //! stand beside what git says (unions, and lists whose items must not agree in something).
 //!
-//! They are found by asking, nearest to the field that the server blames first, and only those go that have to.
-//! I/O: dry runs.
+//! They are found by asking, nearest to the field that the server blames first, and only those go that have to. The questions
+//! are few, however many fields there are. I/O: dry runs.
 
 use holdfast_diff::plan::Prediction;
-use holdfast_diff::takeover::{Extra, Set, applied_to, both, extras, less, set_of};
+use holdfast_diff::takeover::{Extra, applied_to, both, extras, less, set_of};
+use serde_json::Value;
 
 use super::super::refusal::{fields_of, is_invalid};
 use super::super::requests::refusal;
 use super::super::resolve::Desired;
 use super::predict::{Predicted, Subject};
 
+/// Dry runs that may be made for one object.
+const QUESTIONS: u32 = 6;
 /// Steps away from the blamed field that are tried.
-const STEPS: usize = 4;
-/// Values that may have to yield at a time; more are not looked through one by one.
-const MANY: usize = 16;
+const STEPS: usize = 3;
 
 /// What an apply makes of an object when what stands against it goes too. `None` if that is not why it is refused.
 pub(super) async fn yielding(
@@ -29,7 +30,8 @@ pub(super) async fn yielding(
         return None;
     }
     let subject = &Subject { owners: subject.owners.migrated(&unserved), ..subject };
-    let leaving = subject.decide(desired, subject.owners.unsaid(&desired.manifest.value)).await;
+    let unsaid = subject.owners.unsaid(&desired.manifest.value);
+    let leaving = subject.decide(desired, unsaid, subject.live).await;
     if leaving.keeps() {
         desired.replace(subject.owners.with_kept(&desired.manifest.value, subject.live, &leaving));
     }
@@ -37,37 +39,74 @@ pub(super) async fn yielding(
     let merged = applied_to(&subject.owners, subject.live, &manifest, &leaving);
     let nulls = subject.also(desired).await;
     let merged = less(&merged, &nulls);
-    let ask = async |set: &Set| subject.validate(desired, subject.live, &less(&merged, set)).await;
-    if let Ok(becomes) = ask(&Set::new()).await {
+    let mut asking = Asking { subject, desired, merged: &merged, left: QUESTIONS };
+    if let Some(becomes) = asking.without(&[]).await {
         return Some(subject.settle(Prediction::Becomes(becomes), &leaving, &nulls));
     }
     if migrates {
         return None;
     }
     let all = extras(&subject.owners, &merged, &manifest);
-    let near = ranked(&all, &fields_of(error));
-    let mut steps: Vec<usize> = near.iter().map(|(step, _)| *step).collect();
-    steps.dedup();
-    for step in steps.into_iter().take(STEPS) {
-        let mut yields: Vec<&Extra> =
-            near.iter().filter(|(far, _)| *far <= step).map(|(_, extra)| *extra).collect();
-        let Ok(mut becomes) = ask(&set_of(yields.iter().copied())).await else { continue };
-        if yields.len() <= MANY {
-            // What need not go stays.
-            for extra in yields.clone() {
-                let rest: Vec<&Extra> = yields.iter().copied().filter(|other| *other != extra).collect();
-                if rest.is_empty() {
-                    break;
-                }
-                if let Ok(without) = ask(&set_of(rest.iter().copied())).await {
-                    (yields, becomes) = (rest, without);
-                }
+    let (yields, becomes) = asking.find(&ranked(&all, &fields_of(error))).await?;
+    let also = both(&nulls, &set_of(yields));
+    Some(subject.settle(Prediction::Becomes(becomes), &leaving, &also))
+}
+
+/// Questions about one object.
+struct Asking<'a> {
+    subject: &'a Subject<'a>,
+    desired: &'a Desired,
+    /// What an apply would make of it.
+    merged: &'a Value,
+    /// How many may still be asked.
+    left: u32,
+}
+
+impl Asking<'_> {
+    /// What the server makes of the object without some values; `None` if it refuses that too.
+    async fn without(&mut self, extras: &[&Extra]) -> Option<Value> {
+        self.left = self.left.checked_sub(1)?;
+        let value = less(self.merged, &set_of(extras.iter().copied()));
+        self.subject.validate(self.desired, self.subject.live, &value).await.ok()
+    }
+
+    /// The values that have to yield, of those that are `near`, and what the object becomes. When no more may be asked, more
+    /// of them yield than have to.
+    async fn find<'e>(&mut self, near: &[(usize, &'e Extra)]) -> Option<(Vec<&'e Extra>, Value)> {
+        let first = |count: usize| near[..count].iter().map(|(_, extra)| *extra).collect::<Vec<&Extra>>();
+        let mut steps: Vec<usize> = near.iter().map(|(step, _)| *step).collect();
+        steps.dedup();
+        // As many of the nearest as `low` are too few, and `high` are enough.
+        let (mut low, mut high, mut found) = (0, 0, None);
+        for step in steps.into_iter().take(STEPS) {
+            (low, high) = (high, near.partition_point(|(far, _)| *far <= step));
+            found = self.without(&first(high)).await.map(|becomes| (first(high), becomes));
+            if found.is_some() {
+                break;
             }
         }
-        let also = both(&nulls, &set_of(yields));
-        return Some(subject.settle(Prediction::Becomes(becomes), &leaving, &also));
+        let mut found = found?;
+        let mut needed: Vec<&Extra> = Vec::new();
+        loop {
+            while high - low > 1 {
+                let middle = usize::midpoint(low, high);
+                let yields = [first(middle), needed.clone()].concat();
+                match self.without(&yields).await {
+                    Some(becomes) => (high, found) = (middle, (yields, becomes)),
+                    None => low = middle,
+                }
+            }
+            // Without the last one it is refused.
+            needed.push(near[high - 1].1);
+            if high == 1 {
+                return Some(found);
+            }
+            if let Some(becomes) = self.without(&needed).await {
+                return Some((needed, becomes));
+            }
+            (low, high) = (0, high - 1);
+        }
     }
-    None
 }
 
 /// The versions that field sets are written in and that are not served any more: the server cannot read these, and fails.

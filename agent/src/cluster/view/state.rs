@@ -8,6 +8,7 @@ use holdfast_diff::object::ObjectId;
 use serde_json::Value;
 
 use super::ignored::Ignored;
+use super::returns::Returns;
 use super::writing::Flight;
 use crate::cluster::entry::Entry;
 use crate::cluster::requests::ResourceType;
@@ -31,6 +32,8 @@ pub(super) struct State {
     pub ignored: Ignored,
     /// What somebody wrote and we overwrote before anybody had looked at it.
     pub overwritten: HashMap<SyncRef, Vec<Overwritten>>,
+    /// What was removed of objects though others owned it.
+    pub returns: Returns,
 }
 
 /// An object as somebody left it, before we wrote over it.
@@ -164,6 +167,7 @@ impl State {
             return None;
         }
         let entry = self.objects.remove(object)?;
+        self.returns.forget(object);
         if let Some((manifest, _)) = entry.verified.filter(|_| self.claims.get(object) == Some(&entry.owner))
         {
             self.lost.insert(object.clone(), manifest);
