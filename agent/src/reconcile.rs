@@ -116,8 +116,10 @@ async fn pipeline(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) -
         stages::unmark(run, memory).await?;
         return source.trouble.map_or(checks, Err);
     }
-    let unread =
-        run.limits.wait("source", async { Ok(Box::pin(leftovers::recall(run, memory, &source)).await) }).await?;
+    let unread = run
+        .limits
+        .wait("source", async { Ok(Box::pin(leftovers::recall(run, memory, &source)).await) })
+        .await?;
     let rendering = stages::render(run, &mut source, memory)?;
     run.progress.begin(
         "observe",
