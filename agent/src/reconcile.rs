@@ -118,7 +118,7 @@ async fn pipeline(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) -
     }
     let unread = run
         .limits
-        .wait("source", async { Ok(Box::pin(leftovers::recall(run, memory, &source)).await) })
+        .wait("source", async { Ok(Box::pin(leftovers::recall(run, memory, Some(&source.seen))).await) })
         .await?;
     let rendering = stages::render(run, &mut source, memory)?;
     run.progress.begin(

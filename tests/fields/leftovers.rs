@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use anyhow::ensure;
+use holdfast_tests::agent::holdfast;
 use holdfast_tests::shared::{SOON, Shared, run};
 use holdfast_tests::{Env, eventually, sync};
 use serde_json::{Value, json};
@@ -139,6 +140,19 @@ fn what_others_took_before_it_left_git_leaves_all_the_same() -> anyhow::Result<(
             Ok(["forced", "replaced", "web"].iter().all(|name| told.contains(name)))
         })
         .await?;
+        let tree = tempfile::tempdir()?;
+        for (name, text) in files(false) {
+            std::fs::write(tree.path().join(name), text)?;
+        }
+        let tree = tree.path().display().to_string();
+        let arguments = ["plan", "app", "-n", namespace, "--tree", &tree];
+        let planned = holdfast(&shared.env.cluster.kubeconfig(), &arguments).await?;
+        let said = String::from_utf8_lossy(&planned.stdout);
+        for object in
+            ["ConfigMap taken/forced", "ConfigMap taken/unowned", "Service taken/web", "Secret taken/s"]
+        {
+            ensure!(said.contains(object), "{object} is not in the plan of a working tree: {planned:?}");
+        }
         let commit = repository.commit(&list(&files(false)), "Take it out")?;
         shared.env.ready(namespace, "app", Some(&commit)).await?;
         left(&shared.env, namespace).await?;

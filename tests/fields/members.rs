@@ -121,14 +121,6 @@ fn members() -> Vec<Member> {
             ],
         ),
         pod(
-            "Deployment/spread",
-            "/spec/template/spec/topologySpreadConstraints",
-            [
-                json!([{"maxSkew": 1, "topologyKey": "a", "whenUnsatisfiable": "DoNotSchedule", "minDomains": 2, "labelSelector": {"matchLabels": {"a": "b"}}}]),
-                json!([{"maxSkew": 1, "topologyKey": "a", "whenUnsatisfiable": "DoNotSchedule", "nodeTaintsPolicy": "Honor", "labelSelector": {"matchLabels": {"a": "b"}}}]),
-            ],
-        ),
-        pod(
             "Deployment/strategy",
             "/spec/strategy",
             [json!({"type": "Recreate"}), json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 2}})],

@@ -3,7 +3,7 @@
 
 use anyhow::ensure;
 use holdfast_tests::eventually;
-use holdfast_tests::shared::{SOON, run};
+use holdfast_tests::shared::{self, SOON, run};
 use serde_json::json;
 
 fn service(name: &str, more: &str) -> String {
@@ -16,12 +16,6 @@ fn port(name: &str, number: u16) -> String {
     service(name, &format!("type: NodePort, ports: [{{name: http, port: 80, nodePort: {number}}}]"))
 }
 
-fn class(name: &str) -> String {
-    format!(
-        "apiVersion: scheduling.k8s.io/v1\nkind: PriorityClass\nmetadata: {{name: {name}}}\nvalue: 1\nglobalDefault: true\n"
-    )
-}
-
 #[test]
 fn what_a_renamed_object_wants_is_set_free_by_the_old_one() -> anyhow::Result<()> {
     run(&[], |shared| async move {
@@ -29,29 +23,23 @@ fn what_a_renamed_object_wants_is_set_free_by_the_old_one() -> anyhow::Result<()
         let address = |name: &str| service(name, "clusterIP: 10.0.0.77, ports: [{name: http, port: 80}]");
         let files = [
             ("port.yaml", port("port-old", 31201)),
-            ("class.yaml", class("renames-old")),
             ("address.yaml", address("address-old")),
-            ("map.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n".to_owned()),
+            ("a.yaml", shared::config_map("a", "1")),
+            ("b.yaml", shared::config_map("b", "1")),
         ];
         let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (*name, &**text)).collect();
         let repository = shared.begin(namespace, &files, &json!({})).await?;
-        let files = [
-            ("port.yaml", port("port-new", 31201)),
-            ("class.yaml", class("renames-new")),
-            ("address.yaml", address("address-new")),
-        ];
+        let files = [("port.yaml", port("port-new", 31201)), ("address.yaml", address("address-new"))];
         let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (*name, &**text)).collect();
         let commit = repository.commit(&files, "Rename")?;
         shared.env.ready(namespace, "app", Some(&commit)).await?;
-        for old in ["service/port-old", "service/address-old", "priorityclass/renames-old"] {
+        for old in ["service/port-old", "service/address-old"] {
             shared.gone(namespace, old).await?;
         }
         let found = shared.jsonpath(namespace, "service/port-new", "{.spec.ports[0].nodePort}").await?;
         ensure!(found == "31201", "{found}");
         let found = shared.jsonpath(namespace, "service/address-new", "{.spec.clusterIP}").await?;
         ensure!(found == "10.0.0.77", "{found}");
-        let found = shared.jsonpath(namespace, "priorityclass/renames-new", "{.globalDefault}").await?;
-        ensure!(found == "true", "{found}");
         let sync = shared.env.read(namespace, "app").await?;
         let outcomes = sync["status"]["history"].to_string();
         ensure!(!outcomes.contains("Failed"), "{outcomes}");

@@ -250,6 +250,12 @@ fn a_replacement_that_cannot_be_judged_waits_with_a_note() -> anyhow::Result<()>
         assert!(approved.status.success(), "{approved:?}");
         shared.until(namespace, "priorityclass/standard", "{.value}", "20").await?;
         shared.until(namespace, "configmap/counted", "{.data.a}", "2").await?;
+        // There can be one default only: one under another name comes when the old one is gone.
+        let renamed = form(class, "20").replace("standard", "renamed");
+        let commit = repository.commit(&[("class.yaml", &renamed)], "Rename the class")?;
+        shared.env.ready(namespace, "app", Some(&commit)).await?;
+        shared.gone(namespace, "priorityclass/standard").await?;
+        shared.until(namespace, "priorityclass/renamed", "{.globalDefault}", "true").await?;
         shared.env.cluster.must(&["-n", namespace, "delete", "sync", "app", "--timeout=20s"]).await?;
         Ok(())
     })

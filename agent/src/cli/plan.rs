@@ -96,7 +96,8 @@ impl Plan {
         act(&context, &mut sync, &owner).await?;
         // Watches first: a save while the first plan is made is not missed.
         let watching = self.tree.as_deref().filter(|_| self.watch).map(watch).transpose()?;
-        let mut changed = self.once(&context, &sync, &owner).await?;
+        let mut memory = Memory::default();
+        let mut changed = self.once(&context, &sync, &owner, &mut memory).await?;
         if let Some((_watcher, mut saved)) = watching {
             loop {
                 let (back, settled) = tokio::task::spawn_blocking(move || {
@@ -109,7 +110,7 @@ impl Plan {
                 if settled.is_err() {
                     break;
                 }
-                match self.once(&context, &sync, &owner).await {
+                match self.once(&context, &sync, &owner, &mut memory).await {
                     Ok(any) => changed = any,
                     Err(error) => super::complain(&error),
                 }
@@ -119,7 +120,13 @@ impl Plan {
     }
 
     /// Plans once; true if there are changes.
-    async fn once(&self, context: &Context, sync: &Sync, owner: &SyncRef) -> anyhow::Result<bool> {
+    async fn once(
+        &self,
+        context: &Context,
+        sync: &Sync,
+        owner: &SyncRef,
+        memory: &mut Memory,
+    ) -> anyhow::Result<bool> {
         let status = sync.status.clone().unwrap_or_default();
         let run = Run {
             context,
@@ -130,18 +137,19 @@ impl Plan {
             limits: Limits::default(),
             progress: Progress::default(),
         };
-        let mut memory = Memory::default();
-        let (rendering, seen) = if let Some(tree) = &self.tree {
-            (Rendering::whole(working_tree(&run, tree).await?, &Masks::default()), Seen::default())
+        let (rendering, seen, unknown) = if let Some(tree) = &self.tree {
+            let rendering = Rendering::whole(working_tree(&run, tree).await?, &Masks::default());
+            (rendering, Seen::default(), leftovers::recall(&run, memory, None).await)
         } else {
-            let mut source = source::source(&run, &mut memory).await?;
-            if let Some(unknown) = leftovers::recall(&run, &mut memory, &source).await {
-                print::say(format_args!("warning: {unknown}"));
-            }
-            (stages::render(&run, &mut source, &mut memory)?, source.seen)
+            let mut source = source::source(&run, memory).await?;
+            let unknown = leftovers::recall(&run, memory, Some(&source.seen)).await;
+            (stages::render(&run, &mut source, memory)?, source.seen, unknown)
         };
+        if let Some(unknown) = unknown {
+            print::say(format_args!("warning: {unknown}"));
+        }
         let empty = rendering.is_empty();
-        let mut observed = stages::observe(&run, rendering, Past::of(&memory), &seen.revision).await?;
+        let mut observed = stages::observe(&run, rendering, Past::of(memory), &seen.revision).await?;
         let stages::Planned { plan, kinds, drifted, kept, refused, .. } =
             stages::plan(&run, &seen, &mut observed);
         let (plan, lacking) = stages::rights(&run, &mut observed, plan, &kinds).await?;

@@ -13,7 +13,7 @@ use super::Cluster;
 use super::apply::{Kinds, Outcome, Written, write};
 use super::prune;
 use super::refusal::ObjectError;
-use super::requests::{Apply, Requests, ResourceType};
+use super::requests::{Apply, Requests, ResourceType, refusal};
 use crate::error::Class;
 use crate::progress::Progress;
 use crate::sync_ref::SyncRef;
@@ -31,6 +31,9 @@ pub async fn name(
         return;
     }
     for error in errors {
+        if error.message.contains(UNFIT) {
+            continue;
+        }
         if let Some(object) = holder(requests, deleted, error).await {
             error.message = format!("{}; {}", error.message, advice(object));
         }
@@ -67,13 +70,22 @@ impl Replacing<'_> {
     pub async fn holder_of(self, change: Change, outcome: &mut Outcome, ended: &impl Fn() -> Option<String>) {
         let Self { cluster, requests, owner, kinds, removals, progress } = self;
         let is_of = |error: &ObjectError| error.id.as_ref() == Some(&change.object);
-        let Some(error) = outcome.errors.iter().find(|error| is_of(error)) else { return };
+        let Some(error) = outcome.errors.iter_mut().find(|error| is_of(error)) else { return };
         let deleted = removals.iter().filter(|removal| removal.operation == Operation::Delete);
         let deleted: Vec<_> =
             deleted.filter_map(|removal| Some((&removal.object, kinds.get(&removal.object)?))).collect();
         let Some(holder) = holder(requests, &deleted, error).await.cloned() else { return };
-        if ended().is_some() || !fits(cluster, requests, owner, kinds, &change, &holder).await {
+        if ended().is_some() {
             return;
+        }
+        match fits(cluster, requests, owner, kinds, &change, &holder).await {
+            Fit::Accepted => {}
+            Fit::Refused(said) => {
+                error.message =
+                    format!("{}; {holder}, which left git, has it, {UNFIT}: {said}", error.message);
+                return;
+            }
+            Fit::Unknown => return,
         }
         let Some(at) = removals.iter().position(|removal| removal.object == holder) else { return };
         let removal = vec![removals.remove(at)];
@@ -102,7 +114,17 @@ impl Replacing<'_> {
     }
 }
 
-/// True if the API server would accept a new object in the place of another one: then nothing but that stands against it.
+/// What is said where more stands against a new object than the one that has what it wants.
+const UNFIT: &str = "and is not removed because the API server would refuse the new object without it too";
+
+/// What the API server says of a new object in the place of another one.
+enum Fit {
+    /// Nothing but the other one stands against it.
+    Accepted,
+    Refused(String),
+    Unknown,
+}
+
 async fn fits(
     cluster: &Cluster,
     requests: &Requests,
@@ -110,17 +132,20 @@ async fn fits(
     kinds: &Kinds,
     Change { object, manifest, .. }: &Change,
     holder: &ObjectId,
-) -> bool {
-    let (Some(kind), Some(manifest)) = (kinds.get(object), manifest) else { return false };
+) -> Fit {
+    let (Some(kind), Some(manifest)) = (kinds.get(object), manifest) else { return Fit::Unknown };
     if holder.kind != object.kind {
-        return false;
+        return Fit::Unknown;
     }
     let mut value = cluster.view.marks.stamp(owner, holder, &manifest.value);
     value["metadata"]["name"] = (*holder.name).into();
     if !holder.namespace.is_empty() {
         value["metadata"]["namespace"] = (*holder.namespace).into();
     }
-    requests.apply(kind, holder, &value, Apply { force: true, dry_run: true }).await.is_ok()
+    match requests.apply(kind, holder, &value, Apply { force: true, dry_run: true }).await {
+        Ok(_) => Fit::Accepted,
+        Err(error) => refusal(&error).map_or(Fit::Unknown, |status| Fit::Refused(status.message.clone())),
+    }
 }
 
 /// What the API server says of a value that another object has.

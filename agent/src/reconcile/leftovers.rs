@@ -16,7 +16,7 @@ use serde_json::Value;
 use tracing::{instrument, warn};
 
 use super::Run;
-use super::source::{Source, earlier};
+use super::source::earlier;
 use super::{inputs, rendering, stages};
 use crate::api::RevisionStatus;
 use crate::api::names::SYNC;
@@ -26,8 +26,7 @@ use crate::cluster::requests::Requests;
 use crate::cluster::resolve::{self, Desired};
 use crate::memory::{Memory, Rendered};
 use crate::render::kept::Kept;
-use crate::report::Failure;
-use crate::report::drift;
+use crate::report::{Failure, Seen, drift};
 
 /// Manifests that are read at a time.
 const BATCH: usize = 256;
@@ -156,32 +155,32 @@ pub fn keep(run: &Run<'_>, memory: &mut Memory, found: Leftovers, desired: &[(Ob
     });
 }
 
-/// After a restart, renders the revision that is applied, if git has moved since. Says what is not known if that cannot be
-/// done.
+/// After a restart, renders the revision that is applied, if what is `seen` differs from it; a working tree always may. Returns
+/// a warning if that cannot be done.
 #[instrument(name = "render", skip_all, fields(sync = %run.owner))]
-pub async fn recall(run: &Run<'_>, memory: &mut Memory, source: &Source) -> Option<String> {
+pub async fn recall(run: &Run<'_>, memory: &mut Memory, seen: Option<&Seen>) -> Option<String> {
     if memory.recalled || memory.rendered.is_some() || memory.earlier.is_some() {
         return None;
     }
     memory.recalled = true;
     let RevisionStatus { applied, tree, .. } = run.status.revision.as_ref()?;
     let (applied, tree) = (applied.as_deref()?, tree.as_deref()?);
-    if tree == source.seen.tree || applied == source.seen.revision {
+    if seen.is_some_and(|seen| tree == seen.tree || applied == seen.revision) {
         return None;
     }
-    match render(run, source, applied, tree).await {
+    match render(run, applied, tree).await {
         Ok(rendered) => {
             memory.earlier = Some(rendered);
             None
         }
         Err(Failure { message, .. }) => Some(format!(
-            "fields that left git since {applied}, while the agent did not run, may still be live where another manager owns them: {message}"
+            "fields that were removed from git since {applied} may still be live if another manager owns them, because {applied} cannot be rendered: {message}"
         )),
     }
 }
 
-async fn render(run: &Run<'_>, source: &Source, applied: &str, tree: &str) -> Result<Rendered, Failure> {
-    let checkout = earlier(run, source, applied).await?;
+async fn render(run: &Run<'_>, applied: &str, tree: &str) -> Result<Rendered, Failure> {
+    let checkout = earlier(run, applied).await?;
     let path = run.sync.spec.path.as_deref().unwrap_or_default();
     let folder = checkout.folder(path).map_err(|error| Failure::of("source", &error))?;
     let is_chart = inputs::is_chart(run.sync, &checkout.files(), &folder);

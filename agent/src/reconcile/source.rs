@@ -126,13 +126,13 @@ fn known(run: &Run<'_>, memory: &mut Memory) -> Option<Source> {
 }
 
 /// A commit that was applied before, as a status names it: `main@sha1:<40 hex>`.
-pub async fn earlier(run: &Run<'_>, source: &Source, revision: &str) -> Result<Checkout, Failure> {
-    let commit = revision.rsplit_once("sha1:").map(|(_, commit)| commit.to_owned());
-    let (Some(commit), Some((location, _))) = (commit, &source.asked) else {
+pub async fn earlier(run: &Run<'_>, revision: &str) -> Result<Checkout, Failure> {
+    let Some((_, commit)) = revision.rsplit_once("sha1:") else {
         return Err(Failure::internal("source", format!("{revision} names no commit")));
     };
+    let (location, reference) = (location(run).await?, GitRef::Commit(commit.to_owned()));
     let timeout = run.sync.spec.timeout();
-    let found = run.context.sources.checkout(location, &GitRef::Commit(commit), Duration::MAX, timeout).await;
+    let found = run.context.sources.checkout(&location, &reference, Duration::MAX, timeout).await;
     found.map_err(|error| Failure::of("source", &error))
 }
 

@@ -17,6 +17,7 @@ pub struct History {
 }
 
 /// How the Syncs of a history are set up.
+#[expect(clippy::struct_excessive_bools, reason = "each is independent of the others")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mode {
     /// Drift is reported and not corrected.
@@ -25,6 +26,9 @@ pub struct Mode {
     pub gated: bool,
     /// There is a second Sync, to which objects move.
     pub two: bool,
+    /// The objects of the first two slots, which are of two kinds, have one name.
+    #[serde(default)]
+    pub twins: bool,
 }
 
 /// One thing that happens.
@@ -56,6 +60,8 @@ pub enum Edit {
     Rename(usize),
     /// To the other Sync.
     Move(usize),
+    /// To the other kind, under the same name.
+    Turn(usize),
     Set(usize, Choice),
 }
 
@@ -65,6 +71,7 @@ impl Edit {
         | Self::Remove(slot)
         | Self::Rename(slot)
         | Self::Move(slot)
+        | Self::Turn(slot)
         | Self::Set(slot, _)) = self;
         *slot
     }
@@ -151,7 +158,10 @@ pub fn make(seed: u64, number: u64, kinds: &[Kind]) -> History {
     }
     let hot: Vec<Vec<usize>> =
         slots.iter().map(|kind| (0..3).map(|_| random.below(kind.aspects.len())).collect()).collect();
-    let mode = Mode { report: random.one_in(8), gated: random.one_in(6), two: random.one_in(5) };
+    // Drawn apart, so that all other histories stay as they are.
+    let twins =
+        Random::new(number.wrapping_mul(0x9E37_79B9).wrapping_add(seed)).one_in(4) && are_twins(&slots);
+    let mode = Mode { report: random.one_in(8), gated: random.one_in(6), two: random.one_in(5), twins };
     let mut maker = Maker { random, slots: &slots, hot, mode };
     let mut ops = Vec::new();
     if maker.random.one_in(3) {
@@ -174,6 +184,13 @@ pub fn make(seed: u64, number: u64, kinds: &[Kind]) -> History {
         last.quiet = true;
     }
     History { slots: slots.iter().map(|kind| kind.name.to_owned()).collect(), mode, ops }
+}
+
+/// True if the first two of these kinds can have objects of one name, which says nothing of either.
+fn are_twins(slots: &[&Kind]) -> bool {
+    let [one, other, ..] = slots else { return false };
+    let is_free = |kind: &Kind| kind.only.is_none() && kind.within.is_none();
+    one.name != other.name && is_free(one) && is_free(other)
 }
 
 struct Maker<'a> {
@@ -213,7 +230,9 @@ impl Maker<'_> {
     fn beginning(&mut self) -> Vec<Edit> {
         let mut edits = Vec::new();
         for slot in 0..self.slots.len() {
-            edits.push(Edit::Add(slot));
+            if slot != 1 || !self.mode.twins {
+                edits.push(Edit::Add(slot));
+            }
             for aspect in 0..self.aspects(slot).len() {
                 let is_hot = self.hot.get(slot).is_some_and(|hot| hot.contains(&aspect));
                 if self.random.one_in(if is_hot { 2 } else { 8 }) {
@@ -246,6 +265,7 @@ impl Maker<'_> {
             1 => Edit::Add(slot),
             2 => Edit::Rename(slot),
             3..=4 if self.mode.two => Edit::Move(slot),
+            5..=7 if self.mode.twins && slot < 2 => Edit::Turn(slot),
             _ => Edit::Set(slot, self.choice(slot)),
         }
     }

@@ -136,12 +136,12 @@ impl Kind {
         kind
     }
 
-    /// The name of the object of a slot.
-    pub fn object_name(&self, slot: usize, suffix: &str, namespace: &str) -> String {
+    /// The name of an object, of what it is called in its namespace.
+    pub fn object_name(&self, name: &str, namespace: &str) -> String {
         match &self.only {
             Some(only) => only.clone(),
-            None if self.cluster => format!("{}-{slot}{suffix}-{namespace}", self.name),
-            None => format!("{}-{slot}{suffix}", self.name),
+            None if self.cluster => format!("{name}-{namespace}"),
+            None => name.to_owned(),
         }
     }
 

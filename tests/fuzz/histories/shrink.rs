@@ -97,11 +97,12 @@ fn candidates(history: &History) -> Vec<History> {
             found.push(with(fewer));
         }
     }
-    let Mode { report, gated, two } = *mode;
+    let Mode { report, gated, two, twins } = *mode;
     let modes = [
         (report, Mode { report: false, ..*mode }),
         (gated, Mode { gated: false, ..*mode }),
         (two, Mode { two: false, ..*mode }),
+        (twins, Mode { twins: false, ..*mode }),
     ];
     let simpler = modes.into_iter().filter(|(is_set, _)| *is_set);
     found.extend(simpler.map(|(_, mode)| History { mode, ..history.clone() }));

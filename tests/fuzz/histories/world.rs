@@ -140,7 +140,14 @@ impl World {
     /// The name that a slot has in the working tree.
     pub fn id(&self, slot: usize) -> Id {
         let suffix = if self.drafts[slot].renamed { "-b" } else { "" };
-        Id { slot, name: self.slots[slot].object_name(slot, suffix, &self.namespace) }
+        let kind = &self.slots[slot];
+        let stem = if self.is_twin(slot) { "twin".to_owned() } else { format!("{}-{slot}", kind.name) };
+        Id { slot, name: kind.object_name(&format!("{stem}{suffix}"), &self.namespace) }
+    }
+
+    /// True if another slot has objects of the same name.
+    fn is_twin(&self, slot: usize) -> bool {
+        self.mode.twins && slot < 2 && self.slots.len() > 1
     }
 
     /// What the working tree says of a slot, whether it is in git or not.
@@ -148,14 +155,31 @@ impl World {
         &self.drafts[slot].choice
     }
 
+    /// An object in git becomes one of the other kind.
+    fn turn(&mut self, slot: usize) {
+        if !self.is_twin(slot) {
+            return;
+        }
+        let from = if self.drafts[slot].present { slot } else { 1 - slot };
+        let Draft { present, renamed, sync, .. } = self.drafts[from];
+        if present {
+            self.drafts[from].present = false;
+            let to = &mut self.drafts[1 - from];
+            (to.present, to.renamed, to.sync) = (true, renamed, sync);
+        }
+    }
+
     pub fn apply(&mut self, edit: &Edit) {
+        if let Edit::Turn(slot) = edit {
+            return self.turn(*slot);
+        }
         let Some(draft) = self.drafts.get_mut(edit.slot()) else { return };
         match edit {
             Edit::Add(_) => draft.present = true,
             Edit::Remove(_) => draft.present = false,
             Edit::Rename(_) => draft.renamed = !draft.renamed,
             Edit::Move(_) if self.mode.two => draft.sync = 1 - draft.sync,
-            Edit::Move(_) => {}
+            Edit::Move(_) | Edit::Turn(_) => {}
             Edit::Set(_, Choice { aspect, variant }) => {
                 if let Some(chosen) = draft.choice.get_mut(*aspect) {
                     *chosen = *variant;
