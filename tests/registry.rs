@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use futures::future::try_join_all;
 use holdfast::error::StageError as _;
-use holdfast::registry::{Certificates, Login, Options, Place, Registries, RegistryError, Repository};
+use holdfast::registry::{Login, Options, Place, Registries, RegistryError, Repository};
+use holdfast::secret_data::SecretData;
 use holdfast_tests::forge::{Forge, PASSWORD, USER};
 use holdfast_tests::images::{Pusher, pretend_tags};
 use holdfast_tests::pki::{Authority, Leaf};
@@ -36,7 +37,7 @@ fn plain(pusher: &Pusher, path: &str) -> anyhow::Result<Place> {
 /// A place over https, with a CA.
 fn secure(pusher: &Pusher, path: &str, ca: &str) -> anyhow::Result<Place> {
     let data = BTreeMap::from([("ca.crt".to_owned(), ca.as_bytes().to_vec())]);
-    let certificates = Certificates::from_secret(&data)?;
+    let certificates = SecretData::of(&data).certificates()?;
     Ok(Place { certificates: Some(Arc::new(certificates)), ..Place::of(repository(pusher, path)?) })
 }
 
@@ -137,8 +138,8 @@ async fn a_registry_that_wants_a_certificate() -> anyhow::Result<()> {
     let pusher = Pusher::new(&service.url);
     let Leaf { certificate, key } = authority.client("agent", "agent", None)?;
     let keys = [("ca.crt", ca), ("tls.crt", &certificate), ("tls.key", &key)];
-    let data = keys.map(|(name, pem)| (name.to_owned(), pem.as_bytes().to_vec()));
-    let certificates = Certificates::from_secret(&BTreeMap::from(data))?;
+    let data = BTreeMap::from(keys.map(|(name, pem)| (name.to_owned(), pem.as_bytes().to_vec())));
+    let certificates = SecretData::of(&data).certificates()?;
     let place = secure(&pusher, "app", ca)?;
     let refused = tags(&Registries::new(Options::default()), &place).await;
     let refused = refused.err().context("it was answered without a certificate")?;

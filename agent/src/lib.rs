@@ -7,6 +7,7 @@ pub mod http;
 pub mod identity;
 pub mod policy;
 pub mod progress;
+pub mod secret_data;
 pub mod sync_ref;
 pub mod trust;
 

@@ -296,7 +296,7 @@ async fn an_exact_version_of_a_registry_is_asked_for_once() -> anyhow::Result<()
     // Tags on several pages.
     let next = Some(("link".to_owned(), "</v2/charts/web/tags/list?last=x>; rel=\"next\"".to_owned()));
     let tags = json!({"tags": ["0.1.0", "latest"]}).to_string().into();
-    server.answer("/v2/charts/web/tags/list", Answer { status: 200, header: next, body: tags });
+    server.answer("/v2/charts/web/tags/list?n=1000", Answer { status: 200, header: next, body: tags });
     server.answer("/v2/charts/web/tags/list?last=x", answer(json!({"tags": ["1.0.0"]}).to_string().into()));
     let url = format!("{}/charts/web", server.url.replace("http://", "oci://"));
     let runner = runner(&bench)?;

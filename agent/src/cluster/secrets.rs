@@ -3,7 +3,7 @@
 //!
 //! I/O: API watches.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,10 +21,8 @@ use tokio::task::AbortHandle;
 use super::refusal;
 use super::requests;
 use crate::api::InputKind;
+use crate::secret_data::Data;
 use crate::sync_ref::SyncRef;
-
-/// The data of a Secret or ConfigMap. Has no `Debug`: it must not be printed.
-pub type Data = BTreeMap<String, Vec<u8>>;
 
 /// The data, and what tells it from what it was before. Has no `Debug` either.
 #[derive(Clone)]

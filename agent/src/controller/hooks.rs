@@ -9,6 +9,7 @@ use crate::cluster::secrets::User;
 use crate::context::Context;
 use crate::reconcile::Run;
 use crate::report::Failure;
+use crate::secret_data::SecretData;
 use crate::server::Token;
 use crate::server::hooks::{Endpoint, HookKind, HookOwner};
 use crate::sync_ref::SyncRef;
@@ -48,8 +49,7 @@ async fn open(
     };
     let read = context.secrets.read(&user, &secret_ref.name).await;
     let token = read.map_err(|error| error.to_string()).and_then(|data| {
-        let token = data.get("token").ok_or("it has no key token")?;
-        let token = str::from_utf8(token).map_err(|_| "the key token is not text")?;
+        let token = SecretData::of(&data).needed("token").map_err(|error| error.to_string())?;
         Token::parse(token).map_err(|error| error.to_string())
     });
     match token {

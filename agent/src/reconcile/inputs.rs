@@ -16,13 +16,14 @@ use crate::api::{
     Substitute, Sync, ValuesFrom,
 };
 use crate::cluster::refusal::chain;
-use crate::cluster::secrets::{Data, Held, Name, User};
+use crate::cluster::secrets::{Held, Name, User};
 use crate::render::chart::{self, Target};
 use crate::render::detect;
 use crate::render::helm::{Chart, ChartSource, HelmError, Login, ValuesPart, Volatile};
 use crate::render::outside::Outside;
 use crate::render::{Inputs, KeySecret};
 use crate::report::Failure;
+use crate::secret_data::Data;
 use crate::sync_ref::SyncRef;
 
 /// The Secrets and ConfigMaps that a Sync refers to.

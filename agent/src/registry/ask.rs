@@ -1,4 +1,5 @@
-//! What a repository is asked for: its tags, the digest of a tag, and when an image was created. I/O: HTTP.
+//! What a repository is asked for: its tags, the digest of a tag, when an image was created, and the content of a layer.
+//! I/O: HTTP.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use jiff::Timestamp;
 use reqwest::Url;
 
 use super::answer::Answer;
+use super::artifact::{self, Layer};
 use super::digest::ImageDigest;
 use super::link::next_page;
 use super::manifest::{ACCEPT, Manifest, Next, created_in_config};
@@ -141,16 +143,31 @@ impl Asker<'_> {
         Err(Trouble::NotCreated { tag: tag.to_owned(), said: "its indexes are too deep".to_owned() })
     }
 
-    async fn created_in(&self, tag: &str, digest: &ImageDigest) -> Result<Timestamp, Trouble> {
+    /// The content of the first layer of a media type, of which the digest was checked.
+    pub async fn layer(&self, tag: &str, kind: &'static str, limit: u64) -> Result<Vec<u8>, Trouble> {
+        let (_, answer) = self.fetched(&self.manifest_url(tag)?, tag).await?;
+        let layer = artifact::layer(&answer.body, kind).map_err(|said| answer.unexpected(said))?;
+        let Layer { digest, size } = layer.ok_or_else(|| Trouble::NoLayer { tag: tag.to_owned(), kind })?;
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        if usize::try_from(size).unwrap_or(usize::MAX) > limit {
+            return Err(Trouble::TooLarge { host: answer.host, limit });
+        }
+        self.blob(&digest, limit).await.map(|answer| answer.body)
+    }
+
+    /// What a digest names, which is checked.
+    async fn blob(&self, digest: &ImageDigest, limit: usize) -> Result<Answer, Trouble> {
         let url = self.target.below(&format!("blobs/{digest}"))?;
-        let answer = self.get(Method::GET, &url, Purpose::Content, Vec::new(), DOCUMENT).await?;
+        let answer = self.get(Method::GET, &url, Purpose::Content, Vec::new(), limit).await?;
         if answer.status != StatusCode::OK {
             return Err(self.trouble(&answer));
         }
         let found = digest.kind().of(&answer.body);
-        if found != *digest {
-            return Err(mismatch(&answer, digest, &found));
-        }
+        if found == *digest { Ok(answer) } else { Err(mismatch(&answer, digest, &found)) }
+    }
+
+    async fn created_in(&self, tag: &str, digest: &ImageDigest) -> Result<Timestamp, Trouble> {
+        let answer = self.blob(digest, DOCUMENT).await?;
         created_in_config(&answer.body)
             .map_err(|said| Trouble::NotCreated { tag: tag.to_owned(), said: said.to_owned() })
     }

@@ -23,8 +23,6 @@ pub enum Trouble {
     BadRepository(String),
     #[error("the Secret of the login cannot be used: {0}")]
     BadLogin(String),
-    #[error("the Secret of the certificates cannot be used: {0}")]
-    BadCertificates(String),
     #[error(
         "{host} wants a login, and there is none for it{said}; name a Secret that has one, and check the name"
     )]
@@ -39,6 +37,8 @@ pub enum Trouble {
     NoSuchRepository { host: String, said: String },
     #[error("there is no tag {tag}{said}")]
     NoSuchTag { tag: String, said: String },
+    #[error("{tag} has no layer of type {kind}")]
+    NoLayer { tag: String, kind: &'static str },
     #[error("{tag} does not say when it was created: {said}")]
     NotCreated { tag: String, said: String },
     #[error("{host} allows no more requests for now{}", again(*after))]
@@ -51,8 +51,8 @@ pub enum Trouble {
     Unreachable { host: String, said: String },
     #[error("no answer within {seconds} s")]
     Timeout { seconds: u64 },
-    #[error("TLS with {host} failed: {said}")]
-    Untrusted { host: String, said: String },
+    #[error("TLS with {host} failed: {said}; {}", tls_hint(*.has_certificate))]
+    Untrusted { host: String, said: String, has_certificate: bool },
     #[error("{host} answers with a web page, not as a registry does; check the host")]
     NotARegistry { host: String },
     #[error("{host} answers with {status}{said}")]
@@ -77,18 +77,23 @@ fn again(after: Option<Duration>) -> String {
     after.map_or_else(String::new, |after| format!("; it is asked again in {} s", after.as_secs().max(1)))
 }
 
+/// What to do if TLS fails: the server may have a certificate of an authority that is not known, or speak no TLS.
+fn tls_hint(has_certificate: bool) -> &'static str {
+    if has_certificate { "name a Secret with its ca.crt" } else { "set insecure if that is meant" }
+}
+
 impl Trouble {
     /// The static name of the variant.
     pub fn name(&self) -> &'static str {
         match self {
             Self::BadRepository(_) => "BadRepository",
             Self::BadLogin(_) => "BadLogin",
-            Self::BadCertificates(_) => "BadCertificates",
             Self::LoginNeeded { .. } => "LoginNeeded",
             Self::LoginRefused { .. } => "LoginRefused",
             Self::TokensWithoutTls { .. } => "TokensWithoutTls",
             Self::NoSuchRepository { .. } => "NoSuchRepository",
             Self::NoSuchTag { .. } => "NoSuchTag",
+            Self::NoLayer { .. } => "NoLayer",
             Self::NotCreated { .. } => "NotCreated",
             Self::RateLimited { .. } => "RateLimited",
             Self::Unavailable { .. } => "Unavailable",
@@ -112,12 +117,12 @@ impl Trouble {
         match self {
             Self::BadRepository(_)
             | Self::BadLogin(_)
-            | Self::BadCertificates(_)
             | Self::LoginNeeded { .. }
             | Self::LoginRefused { .. }
             | Self::TokensWithoutTls { .. }
             | Self::NoSuchRepository { .. }
             | Self::NoSuchTag { .. }
+            | Self::NoLayer { .. }
             | Self::NotCreated { .. }
             | Self::Destination { .. }
             | Self::Untrusted { .. }
@@ -149,6 +154,7 @@ impl Trouble {
     pub fn is_of_tag(&self) -> bool {
         match self {
             Self::NoSuchTag { .. }
+            | Self::NoLayer { .. }
             | Self::NotCreated { .. }
             | Self::BadAnswer { .. }
             | Self::TooLarge { .. }

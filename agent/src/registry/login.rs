@@ -10,7 +10,9 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use holdfast_diff::digest::{Digest, Hasher};
 use serde::Deserialize;
 
+use super::place::other_names;
 use super::{Repository, Trouble};
+use crate::secret_data::Data;
 
 /// Base64 with or without its padding: both are in use.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -25,8 +27,8 @@ pub struct Login {
 }
 
 struct Entry {
-    /// `registry.example.com:5000`, which may have globs.
-    host: String,
+    /// `registry.example.com:5000`, which may have globs. `None`: every host.
+    host: Option<String>,
     /// Empty, or `team/app`.
     path: String,
     credential: Credential,
@@ -61,7 +63,7 @@ struct Written {
 
 impl Login {
     /// Reads the data of a Secret: `.dockerconfigjson`, or `.dockercfg` of old.
-    pub fn from_secret(data: &BTreeMap<String, Vec<u8>>) -> Result<Self, Trouble> {
+    pub fn from_secret(data: &Data) -> Result<Self, Trouble> {
         let written = match (data.get(".dockerconfigjson"), data.get(".dockercfg")) {
             (Some(text), _) => parse::<Config>(".dockerconfigjson", text).map(|config| config.auths),
             (None, Some(text)) => parse(".dockercfg", text),
@@ -80,6 +82,24 @@ impl Login {
         Ok(Self { entries, id: hasher.finish() })
     }
 
+    /// A user and a password for whatever repository is asked.
+    pub fn basic(user: &str, password: &str) -> Self {
+        let credential = Credential::Basic { user: user.to_owned(), password: password.to_owned() };
+        let id = credential.id();
+        Self { entries: vec![Entry { host: None, path: String::new(), credential }], id }
+    }
+
+    /// True if it has a login for some repository of a host.
+    pub fn is_for(&self, host: &str) -> bool {
+        self.entries.iter().any(|entry| entry.is_for(host))
+    }
+
+    /// The value of the header `Authorization` for a host that is no registry: the entry with the shortest path counts.
+    pub fn authorization(&self, host: &str) -> Option<String> {
+        let fits = self.entries.iter().filter(|entry| entry.is_for(host));
+        fits.min_by_key(|entry| entry.path.len()).and_then(|entry| entry.credential.basic())
+    }
+
     /// What tells two logins apart.
     pub(super) fn id(&self) -> Digest {
         self.id
@@ -88,13 +108,25 @@ impl Login {
     /// The login for a repository: by the longest path, then a host without globs, then the longer host.
     pub(super) fn of(&self, repository: &Repository) -> Option<&Credential> {
         let fits = |entry: &&Entry| {
-            let host = repository.names().iter().any(|name| fits_host(&entry.host, name))
-                || fits_host(&entry.host, repository.host());
             let rest = repository.path().strip_prefix(entry.path.as_str());
-            host && rest.is_some_and(|rest| entry.path.is_empty() || rest.is_empty() || rest.starts_with('/'))
+            entry.is_for(repository.host())
+                && rest.is_some_and(|rest| entry.path.is_empty() || rest.is_empty() || rest.starts_with('/'))
         };
-        let rank = |entry: &&Entry| (entry.path.len(), !entry.host.contains(['*', '?']), entry.host.len());
-        self.entries.iter().filter(fits).max_by_key(rank).map(|entry| &entry.credential)
+        self.entries.iter().filter(fits).max_by_key(|entry| entry.rank()).map(|entry| &entry.credential)
+    }
+}
+
+impl Entry {
+    /// True if it is for some repository of a host.
+    fn is_for(&self, host: &str) -> bool {
+        let Some(own) = &self.host else { return true };
+        fits_host(own, host) || other_names(host).iter().any(|name| fits_host(own, name))
+    }
+
+    /// The greatest counts.
+    fn rank(&self) -> (usize, bool, usize) {
+        let host = self.host.as_deref().unwrap_or("*");
+        (self.path.len(), !host.contains(['*', '?']), host.len())
     }
 }
 
@@ -146,7 +178,7 @@ fn entry(key: &str, written: Written) -> Result<Option<Entry>, String> {
         ("v1" | "v2", rest) => rest,
         _ => path,
     };
-    Ok(Some(Entry { host: host.to_ascii_lowercase(), path: path.to_owned(), credential }))
+    Ok(Some(Entry { host: Some(host.to_ascii_lowercase()), path: path.to_owned(), credential }))
 }
 
 /// The key of an entry, without a login in it.

@@ -1,4 +1,5 @@
-//! Registries of images: which tags a repository has, what a tag names, and when that was made.
+//! Registries of images, charts and artifacts: which tags a repository has, what a tag names, when that was made, and
+//! the content of one layer.
 //!
 //! Follows the distribution specification and its token authentication. A repository is listed once for each interval, for
 //! all who reach it in the same way with the same login; a host is asked only as fast as it allows. Limits, pauses and
@@ -6,8 +7,8 @@
 //! as values. I/O: HTTP.
 
 mod answer;
+mod artifact;
 mod ask;
-mod certificates;
 mod challenge;
 mod digest;
 mod error;
@@ -31,7 +32,6 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 use tracing::info;
 
-pub use certificates::Certificates;
 pub use digest::ImageDigest;
 pub use error::{RegistryError, Trouble};
 pub use login::Login;
@@ -202,6 +202,30 @@ impl Registries {
             time
         })
         .await
+    }
+
+    /// The content of the first layer of a media type in the artifact of a tag, of which the digest was checked. `limit` is
+    /// how many bytes it may have. Nothing of it is kept.
+    pub async fn layer(
+        &self,
+        place: &Place,
+        tag: &str,
+        kind: &'static str,
+        limit: u64,
+        time: Duration,
+    ) -> Result<Vec<u8>, RegistryError> {
+        let content = self.each(place, |asker| {
+            let tag = tag.to_owned();
+            Box::pin(async move { asker.layer(&tag, kind, limit).await })
+        });
+        within(place, time, content).await
+    }
+
+    /// The same connections, with limits, pauses, tokens and answers of their own: nobody who asks by it waits for anybody
+    /// else.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        Self { web: self.web.apart(), sessions: Sessions::default(), memory: Memory::default() }
     }
 
     /// What each host reported last of its limits. Docker Hub is `registry-1.docker.io`.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use holdfast_diff::digest::{Digest, Hasher};
 
-use super::{Certificates, Login, RegistryError, Trouble};
+use super::{Login, RegistryError, Trouble};
+use crate::http::Trust;
 
 /// Docker Hub, as images name it.
 const HUB: &str = "docker.io";
@@ -28,7 +29,7 @@ pub struct Place {
     /// Plain http, for the mirrors too.
     pub insecure: bool,
     pub login: Option<Arc<Login>>,
-    pub certificates: Option<Arc<Certificates>>,
+    pub certificates: Option<Arc<Trust>>,
     /// The namespace on whose behalf it is asked: its limits, pauses and failures are its own.
     pub tenant: Arc<str>,
 }
@@ -51,8 +52,17 @@ impl Repository {
         if let Some((_, host)) = host.rsplit_once('@') {
             return bad(&format!("{host}/{path}"), "it has a login in it; put that into a Secret");
         }
+        Self::at(host, path)
+    }
+
+    /// A repository of a host that is named apart, whatever the host looks like.
+    pub fn at(host: &str, path: &str) -> Result<Self, RegistryError> {
+        let bad = |why: &str| {
+            let trouble = Trouble::BadRepository(why.to_owned());
+            Err(RegistryError { repository: format!("{host}/{path}"), trouble })
+        };
         if path.contains([':', '@']) {
-            return bad(text, "it has a tag or a digest in it: name the repository alone");
+            return bad("it has a tag or a digest in it: name the repository alone");
         }
         let good = |part: &str| {
             let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
@@ -62,13 +72,12 @@ impl Repository {
         };
         if !path.split('/').all(good) || path.len() > 255 {
             return bad(
-                text,
                 "each part of its path has small letters and digits, and . _ - between them; write host/path",
             );
         }
         let host_letter = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
         if !host.bytes().all(host_letter) || !has_port_or_none(host) {
-            return bad(text, "it has no host that can be asked: write host/path or host:port/path");
+            return bad("it has no host that can be asked: write host/path or host:port/path");
         }
         let host = host.to_ascii_lowercase();
         if !HUB_NAMES.contains(&host.as_str()) {
@@ -91,11 +100,11 @@ impl Repository {
     pub(super) fn server(&self) -> &str {
         if self.host == HUB { "registry-1.docker.io" } else { &self.host }
     }
+}
 
-    /// The hosts by which a login may name it.
-    pub(super) fn names(&self) -> &[&str] {
-        if self.host == HUB { &HUB_NAMES } else { &[] }
-    }
+/// The other names of a host, by which a login may name it.
+pub(super) fn other_names(host: &str) -> &'static [&'static str] {
+    if HUB_NAMES.contains(&host) { &HUB_NAMES } else { &[] }
 }
 
 fn has_port_or_none(host: &str) -> bool {
@@ -128,7 +137,7 @@ impl Place {
         hasher.text(&repository.to_string());
         mirrors.iter().for_each(|mirror| hasher.text(&mirror.to_string()));
         let ids = login.iter().map(|login| login.id());
-        ids.chain(certificates.iter().map(|certificates| certificates.id()))
+        ids.chain(certificates.iter().filter_map(|certificates| certificates.id()))
             .for_each(|id| hasher.text(&id.to_string()));
         hasher.finish()
     }

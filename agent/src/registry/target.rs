@@ -7,7 +7,8 @@ use reqwest::Url;
 use super::login::Credential;
 use super::pace::Lane;
 use super::web::Ask;
-use super::{Certificates, Place, Repository, Trouble};
+use super::{Place, Repository, Trouble};
+use crate::http::Trust;
 
 /// For what a repository is asked: some registries give tokens that are good for one of them only.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -23,7 +24,7 @@ pub struct Target<'a> {
     pub base: Url,
     pub insecure: bool,
     pub credential: Option<&'a Credential>,
-    pub certificates: Option<&'a Certificates>,
+    pub certificates: Option<&'a Trust>,
     pub lane: Lane,
     /// How often it is asked before it is given up.
     pub tries: u32,
@@ -64,10 +65,10 @@ impl<'a> Target<'a> {
 }
 
 /// What tells two ways to a host apart: TLS, the login, and the certificates.
-fn way(insecure: bool, credential: Option<&Credential>, certificates: Option<&Certificates>) -> Digest {
+fn way(insecure: bool, credential: Option<&Credential>, certificates: Option<&Trust>) -> Digest {
     let mut hasher = Hasher::default();
     hasher.bytes(&[u8::from(insecure), u8::from(credential.is_some()), u8::from(certificates.is_some())]);
-    let ids = credential.map(Credential::id).into_iter().chain(certificates.map(Certificates::id));
+    let ids = credential.map(Credential::id).into_iter().chain(certificates.and_then(Trust::id));
     ids.for_each(|id| hasher.text(&id.to_string()));
     hasher.finish()
 }

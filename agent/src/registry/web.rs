@@ -1,6 +1,7 @@
 //! Asks hosts: with patience, within limits, and in turn; follows redirects without the login. Knows nothing of what is
 //! asked. I/O: HTTP.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
@@ -9,8 +10,8 @@ use reqwest::Url;
 
 use super::answer::Answer;
 use super::pace::{Hosts, Lane, backoff, retry_after};
-use super::{Certificates, Options, Trouble};
-use crate::http::{Clients, Failure, Redirects, Request, Times, is_redirect, read, target};
+use super::{Options, Trouble};
+use crate::http::{Clients, Failure, Redirects, Request, Times, Trust, is_redirect, read, target};
 
 /// How long a server may be silent.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -23,7 +24,7 @@ const ENOUGH: Duration = Duration::from_secs(30);
 pub struct Web {
     pub options: Options,
     pub hosts: Hosts,
-    clients: Clients,
+    clients: Arc<Clients>,
 }
 
 /// A request. Has no `Debug`: it may have a login.
@@ -35,7 +36,7 @@ pub struct Ask<'a> {
     /// For the host of `url` alone.
     pub authorization: Option<String>,
     pub form: Option<Vec<(&'a str, &'a str)>>,
-    pub certificates: Option<&'a Certificates>,
+    pub certificates: Option<&'a Trust>,
     /// A redirect may lead away from TLS.
     pub insecure: bool,
     /// On whose behalf, and by which way.
@@ -58,7 +59,13 @@ impl Web {
         let hosts = Hosts::new(options.concurrency, options.rate);
         let times = Times { connect: Times::CONNECT, silence: Some(SILENCE), total: None };
         let clients = Clients::new(options.guard.clone(), times).with_user_agent(&options.user_agent);
-        Self { options, hosts, clients }
+        Self { options, hosts, clients: Arc::new(clients) }
+    }
+
+    /// The same clients, with limits and pauses of their own.
+    pub fn apart(&self) -> Self {
+        let (options, clients) = (self.options.clone(), self.clients.clone());
+        Self { hosts: Hosts::new(options.concurrency, options.rate), options, clients }
     }
 
     /// Asks, and again where that may help.
@@ -130,7 +137,7 @@ impl Web {
     }
 
     async fn once(&self, ask: &Ask<'_>, request: &Request, url: &Url, host: &str) -> Result<Answer, Trouble> {
-        let trust = ask.certificates.map(Certificates::trust).unwrap_or_default();
+        let trust = ask.certificates.cloned().unwrap_or_default();
         let sent = self.clients.send(&trust, request, url).await;
         let response = sent.map_err(|failure| unsent(host, failure))?;
         let (status, headers) = (response.status(), response.headers().clone());
@@ -205,12 +212,7 @@ fn unsent(host: &str, failure: Failure) -> Trouble {
     let said = match failure {
         Failure::Refused(source) => return Trouble::Destination { source },
         Failure::Tls { said, certificate } => {
-            let hint = if certificate.is_some() {
-                "name a Secret with its ca.crt"
-            } else {
-                "set insecure if that is meant"
-            };
-            return Trouble::Untrusted { host, said: format!("{said}; {hint}") };
+            return Trouble::Untrusted { host, said, has_certificate: certificate.is_some() };
         }
         Failure::TooLarge { limit } => {
             return Trouble::TooLarge { host, limit: usize::try_from(limit).unwrap_or(usize::MAX) };

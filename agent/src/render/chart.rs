@@ -23,6 +23,7 @@ use super::{Cause, File, Inputs, Object, RenderError, Rendered};
 use crate::api::HelmOptions;
 use crate::disk::Beneath;
 use crate::error::StageError as _;
+use crate::secret_data::Data;
 
 /// Bytes of a chart in the tree.
 const LIMIT: usize = 32 * 1024 * 1024;
@@ -244,7 +245,7 @@ impl From<HelmError> for RenderError {
 }
 
 /// A login for the host of a chart.
-pub fn login(data: &std::collections::BTreeMap<String, Vec<u8>>, url: &str) -> Result<Login, HelmError> {
+pub fn login(data: &Data, url: &str) -> Result<Login, HelmError> {
     let host = url.split_once("://").map_or(url, |(_, rest)| rest).split('/').next().unwrap_or_default();
     Login::from_secret(data, host)
 }

@@ -1,13 +1,12 @@
 //! Credentials out of a Secret, in Flux's keys. They cannot be printed. Pure.
 
-use std::collections::BTreeMap;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use holdfast_diff::digest::{Digest, Hasher};
+use holdfast_diff::digest::Digest;
 
 use super::location::Scheme;
 use super::{SourceError, identity};
+use crate::secret_data::{BadSecret, Data, SecretData};
 
 /// The keys that are read, as an error names them.
 const KEYS: &str = "username and password; bearerToken; identity (or ssh-privatekey), password of that key, and \
@@ -46,25 +45,19 @@ pub struct Credential {
 
 impl Credential {
     /// Reads the data of a Secret.
-    pub fn from_secret(data: &BTreeMap<String, Vec<u8>>) -> Result<Self, SourceError> {
+    pub fn from_secret(data: &Data) -> Result<Self, SourceError> {
         let bad = |why: String| SourceError::BadCredential(format!("the Secret that secretRef names {why}"));
         if !READ.iter().any(|key| data.contains_key(*key)) {
             return Err(bad(format!("{}; these are read: {KEYS}", held(data))));
         }
-        let text = |key: &str| {
-            let Some(bytes) = data.get(key) else { return Ok(None) };
-            let text =
-                std::str::from_utf8(bytes).map_err(|_| bad(format!("has a key {key} that is not text")))?;
-            Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
-        };
-        let bytes = |key: &str| data.get(key).cloned();
+        let secret = SecretData::of(data);
+        let unfit = |error: BadSecret| bad(format!("cannot be used: {error}"));
+        let text = |key| secret.text(key).map(|text| text.map(ToOwned::to_owned)).map_err(unfit);
+        let bytes = |key: &str| secret.bytes(key).map(<[u8]>::to_vec);
         let is_ssh_auth = !data.contains_key(IDENTITY);
         let identity = bytes(IDENTITY).or_else(|| bytes(SSH_AUTH));
-        let client = match (bytes("tls.crt"), bytes("tls.key")) {
-            (Some(certificate), Some(key)) => Some((certificate, key)),
-            (None, None) => None,
-            _ => return Err(bad("has one of tls.crt and tls.key; it needs both or none".to_owned())),
-        };
+        let client = secret.client().map_err(unfit)?;
+        let client = client.map(|(certificate, key)| (certificate.to_vec(), key.to_vec()));
         let (username, password, bearer) = (text("username")?, text("password")?, text("bearerToken")?);
         let has_login = password.is_some() || bearer.is_some() || identity.is_some() || client.is_some();
         if username.is_some() && !has_login {
@@ -74,22 +67,17 @@ impl Credential {
         }
         let identity_password =
             identity.as_ref().and(password.clone()).filter(|password| !password.is_empty());
-        let mut hasher = Hasher::default();
-        for (key, value) in data {
-            hasher.text(key);
-            hasher.bytes(value);
-        }
         let found = Self {
             username,
             identity_password,
             password,
             bearer,
             known_hosts: bytes("known_hosts"),
-            ca: bytes("ca.crt").or_else(|| bytes("caFile")),
+            ca: secret.authority().map(<[u8]>::to_vec),
             client,
             identity,
             is_ssh_auth,
-            id: Some(hasher.finish()),
+            id: Some(secret.id()),
         };
         let key = found.identity.as_ref();
         let problem = key.and_then(|key| identity::problem(key, found.identity_password.is_some()));
@@ -153,7 +141,7 @@ impl Credential {
 }
 
 /// The keys that a Secret has, as the end of a sentence.
-fn held(data: &BTreeMap<String, Vec<u8>>) -> String {
+fn held(data: &Data) -> String {
     if data.is_empty() {
         return "is empty".to_owned();
     }

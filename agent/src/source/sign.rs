@@ -2,8 +2,6 @@
 //!
 //! The same key and text always make the same signature. Pure; chance only hides the time that RSA takes.
 
-use std::collections::BTreeMap;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
@@ -20,6 +18,7 @@ use ssh_key::private::{KeypairData, RsaKeypair};
 use ssh_key::{Algorithm, HashAlg, LineEnding, PrivateKey, Signature, SshSig};
 
 use crate::error::{Class, StageError};
+use crate::secret_data::Data;
 
 /// What git's signatures are for, among all that an SSH key may sign.
 const NAMESPACE: &str = "git";
@@ -83,7 +82,7 @@ impl StageError for SignError {
 
 impl Signer {
     /// Reads the data of a Secret: `identity` or `git.asc`, and `password` if the key is locked.
-    pub fn from_secret(data: &BTreeMap<String, Vec<u8>>) -> Result<Self, SignError> {
+    pub fn from_secret(data: &Data) -> Result<Self, SignError> {
         let password = data.get("password").map(|bytes| bytes.trim_ascii_end());
         let key = match (data.get("identity"), data.get("git.asc")) {
             (Some(identity), None) => Key::Ssh(Box::new(ssh(identity, password)?)),

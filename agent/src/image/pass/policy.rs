@@ -12,10 +12,11 @@ use crate::api::{
     self, FilterTags, Image, ImagePolicy, InputKind, NewestPolicy, OrderPolicy, SecretRef, SemverPolicy,
     UpdateGit,
 };
-use crate::cluster::secrets::{Data, Name, User};
+use crate::cluster::secrets::{Name, User};
 use crate::context::Context;
-use crate::registry::{Certificates, Login, Place, Repository};
+use crate::registry::{Login, Place, Repository};
 use crate::report::Failure;
+use crate::secret_data::{Data, SecretData};
 use crate::sync_ref::SyncRef;
 
 /// An image that is watched.
@@ -73,8 +74,8 @@ pub async fn watched(pass: &Pass<'_>, image: &Image) -> Result<Watched, Failure>
         place.login = Some(Arc::new(login));
     }
     if let Some(data) = read(pass, image.cert_secret_ref.as_ref()).await? {
-        let certificates = Certificates::from_secret(&data)
-            .map_err(|error| unfit(&image.cert_secret_ref, error.to_string()))?;
+        let certificates = SecretData::of(&data).certificates();
+        let certificates = certificates.map_err(|error| unfit(&image.cert_secret_ref, error.to_string()))?;
         place.certificates = Some(Arc::new(certificates));
     }
     Ok(Watched { image: image.clone(), selector, place })

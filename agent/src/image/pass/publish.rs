@@ -18,6 +18,7 @@ use crate::api::{Author, CommitStatus, PullRequest, PullRequestStatus};
 use crate::forge::{self, Target};
 use crate::image::message::{self, Change, Committer, Links, Place, Update, Version};
 use crate::report::Failure;
+use crate::secret_data::{BadSecret, SecretData};
 use crate::source::{
     Checkout, Credential, Location, NewCommit, Onto, Own, Person, PushError, Pushed, Signer,
 };
@@ -272,7 +273,10 @@ async fn target(
     let token = match &request.secret_ref {
         Some(secret) => {
             let data = read(pass, Some(secret)).await?.unwrap_or_default();
-            data.get("token").map(|token| String::from_utf8_lossy(token).into_owned())
+            let token = SecretData::of(&data).text("token");
+            let unfit = |error: BadSecret| format!("Secret {}: {error}", secret.name);
+            let token = token.map_err(|error| Failure::user("publish", "NoToken", unfit(error)))?;
+            token.map(ToOwned::to_owned)
         }
         None => credential.and_then(Credential::token).map(ToOwned::to_owned),
     };

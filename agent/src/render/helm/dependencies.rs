@@ -215,6 +215,9 @@ fn login<'a>(logins: &'a [(String, Login)], place: &str) -> Option<&'a Login> {
 mod tests {
     use std::collections::BTreeMap;
 
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
     use super::*;
 
     #[test]
@@ -229,8 +232,11 @@ mod tests {
             ("https://a.example.com".to_owned(), of("host")),
             ("https://a.example.com/stable/".to_owned(), of("stable")),
         ];
-        let user =
-            |place: &str| login(&logins, place).and_then(|login| login.basic.clone()).map(|(user, _)| user);
+        let user = |place: &str| {
+            let basic = login(&logins, place).and_then(Login::authorization)?;
+            let pair = String::from_utf8(STANDARD.decode(basic.strip_prefix("Basic ")?).ok()?).ok()?;
+            pair.split_once(':').map(|(user, _)| user.to_owned())
+        };
         assert_eq!(user("https://a.example.com/stable").as_deref(), Some("stable"));
         assert_eq!(user("https://a.example.com/other").as_deref(), Some("host"));
         assert_eq!(user("https://a.example.com.evil.com/stable"), None);

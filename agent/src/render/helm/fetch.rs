@@ -124,8 +124,8 @@ impl Runner {
         login: Option<&Login>,
         plain: bool,
     ) -> Result<(Metadata, Archive, Vec<u8>), HelmError> {
-        let download = Download { web: &self.web, login };
-        let registry = Registry::of(&download, url, plain)?;
+        // Nobody waits for a registry that another one asks.
+        let registry = Registry::of(self.registries.apart(), url, login, plain)?;
         let version = registry.choose(wanted).await?;
         // What came without TLS is only for those who ask without it.
         let scheme = if plain { "http" } else { "" };

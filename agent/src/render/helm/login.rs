@@ -1,70 +1,48 @@
 //! How to log in to a place of charts, and whom to trust, out of a Secret. It cannot be printed. Pure.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use holdfast_diff::digest::{Digest, Hasher};
-use serde::Deserialize;
+use holdfast_diff::digest::Digest;
 
 use super::HelmError;
 use crate::http::Trust;
+use crate::registry;
+use crate::secret_data::{BadSecret, Data, SecretData};
 
 /// A login. Has no `Debug`: it must not be printed.
 #[derive(Clone)]
 pub struct Login {
-    /// User and password.
-    pub(super) basic: Option<(String, String)>,
-    /// PEM.
-    ca: Option<Vec<u8>>,
-    /// PEM, the certificate and the key.
-    client: Option<(Vec<u8>, Vec<u8>)>,
+    /// As registries take it: the logins of `.dockerconfigjson`, or user and password.
+    registry: Option<Arc<registry::Login>>,
+    /// The value of the header `Authorization`, for a repository over HTTP.
+    authorization: Option<String>,
+    trust: Trust,
     id: Digest,
 }
 
-/// What `docker login` writes.
-#[derive(Deserialize)]
-struct DockerConfig {
-    #[serde(default)]
-    auths: BTreeMap<String, DockerLogin>,
-}
-
-#[derive(Deserialize)]
-struct DockerLogin {
-    auth: Option<String>,
-    username: Option<String>,
-    password: Option<String>,
-}
-
 impl Login {
-    /// Reads the data of a Secret: `username` and `password`, or `.dockerconfigjson` of which the entry of `host` counts;
-    /// `ca.crt`, `tls.crt` and `tls.key`.
-    pub fn from_secret(data: &BTreeMap<String, Vec<u8>>, host: &str) -> Result<Self, HelmError> {
-        let bad = |said: &str| HelmError::BadLogin(said.to_owned());
-        let text = |key: &str| -> Result<Option<String>, HelmError> {
-            let Some(bytes) = data.get(key) else { return Ok(None) };
-            let text = str::from_utf8(bytes)
-                .map_err(|_| bad(&format!("the key {key} of the Secret is not text")))?;
-            Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
+    /// Reads the data of a Secret: `username` and `password`, or `.dockerconfigjson` with an entry of `host`; `ca.crt`,
+    /// `tls.crt` and `tls.key`.
+    pub fn from_secret(data: &Data, host: &str) -> Result<Self, HelmError> {
+        let secret = SecretData::of(data);
+        let bad = |error: BadSecret| HelmError::BadLogin(format!("the Secret cannot be used: {error}"));
+        let (registry, authorization) = match secret.basic().map_err(bad)? {
+            Some((user, password)) => {
+                let basic = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
+                (Some(registry::Login::basic(user, password)), Some(basic))
+            }
+            None => match docker(data, host)? {
+                Some(login) => {
+                    let authorization = login.authorization(host);
+                    (Some(login), authorization)
+                }
+                None => (None, None),
+            },
         };
-        let basic = match (text("username")?, text("password")?, data.get(".dockerconfigjson")) {
-            (Some(user), Some(password), _) => Some((user, password)),
-            (None, None, Some(config)) => docker(config, host)?,
-            (None, None, None) => None,
-            _ => return Err(bad("the Secret has one of username and password; it needs both or none")),
-        };
-        let client = match (data.get("tls.crt"), data.get("tls.key")) {
-            (Some(certificate), Some(key)) => Some((certificate.clone(), key.clone())),
-            (None, None) => None,
-            _ => return Err(bad("the Secret has one of tls.crt and tls.key; it needs both or none")),
-        };
-        let mut hasher = Hasher::default();
-        for (key, value) in data {
-            hasher.text(key);
-            hasher.bytes(value);
-        }
-        let ca = data.get("ca.crt").or_else(|| data.get("caFile")).cloned();
-        Ok(Self { basic, ca, client, id: hasher.finish() })
+        let trust = secret.trust().map_err(bad)?;
+        Ok(Self { registry: registry.map(Arc::new), authorization, trust, id: secret.id() })
     }
 
     /// What tells two logins apart.
@@ -73,43 +51,32 @@ impl Login {
     }
 
     /// The certificates for a connection.
-    pub(super) fn trust(&self) -> Result<Trust, HelmError> {
-        let client = self.client.as_ref().map(|(certificate, key)| (&certificate[..], &key[..]));
-        Trust::read(self.ca.as_deref(), client).map_err(|error| HelmError::BadLogin(error.to_string()))
+    pub(super) fn trust(&self) -> Trust {
+        self.trust.clone()
     }
 
-    /// The value of the header `Authorization`.
+    /// The value of the header `Authorization`, for a repository over HTTP.
     pub(super) fn authorization(&self) -> Option<String> {
-        let (user, password) = self.basic.as_ref()?;
-        Some(format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))))
+        self.authorization.clone()
+    }
+
+    /// The login for registries.
+    pub(super) fn registry(&self) -> Option<Arc<registry::Login>> {
+        self.registry.clone()
     }
 }
 
-/// The login for a host in the configuration of Docker. Docker Hub goes by several names.
-fn docker(config: &[u8], host: &str) -> Result<Option<(String, String)>, HelmError> {
-    let bad = |said: String| HelmError::BadLogin(format!(".dockerconfigjson of the Secret {said}"));
-    // The error of the parser could show a part of the text.
-    let config: DockerConfig =
-        serde_json::from_slice(config).map_err(|_| bad("is not what docker login writes".to_owned()))?;
-    let name = |host: &str| match host {
-        "index.docker.io" | "registry-1.docker.io" => "docker.io".to_owned(),
-        other => other.to_owned(),
-    };
-    let host_of = |key: &str| {
-        let key = key.trim_start_matches("https://").trim_start_matches("http://");
-        name(key.split('/').next().unwrap_or(key))
-    };
-    let Some((_, login)) = config.auths.into_iter().find(|(key, _)| host_of(key) == name(host)) else {
-        return Err(bad(format!("has no login for {host}")));
-    };
-    if let (Some(user), Some(password)) = (login.username, login.password) {
-        return Ok(Some((user, password)));
+/// The logins that Docker wrote, one of which is for this host.
+fn docker(data: &Data, host: &str) -> Result<Option<registry::Login>, HelmError> {
+    if !data.keys().any(|key| key.starts_with(".docker")) {
+        return Ok(None);
     }
-    let decoded = login.auth.and_then(|auth| STANDARD.decode(auth.trim()).ok());
-    let text = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
-    let pair = text.as_deref().and_then(|text| text.split_once(':'));
-    let (user, password) = pair.ok_or_else(|| bad(format!("has no user and password for {host}")))?;
-    Ok(Some((user.to_owned(), password.to_owned())))
+    let login =
+        registry::Login::from_secret(data).map_err(|trouble| HelmError::BadLogin(trouble.to_string()))?;
+    if !login.is_for(host) {
+        return Err(HelmError::BadLogin(format!("the Secret has no login for {host}")));
+    }
+    Ok(Some(login))
 }
 
 #[cfg(test)]
@@ -122,8 +89,11 @@ mod tests {
         Login::from_secret(&data, "registry.example.com:5000")
     }
 
-    fn basic(data: &[(&str, &str)]) -> Option<(String, String)> {
-        login(data).ok().unwrap().basic
+    /// User and password as they are sent, or why there are none.
+    fn basic(data: &[(&str, &str)]) -> String {
+        let Ok(login) = login(data) else { return said(data) };
+        let Some(header) = login.authorization() else { return "nobody".to_owned() };
+        String::from_utf8(STANDARD.decode(header.strip_prefix("Basic ").unwrap()).unwrap()).unwrap()
     }
 
     fn said(data: &[(&str, &str)]) -> String {
@@ -132,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_login_comes_in_two_forms() {
-        let alice = Some(("alice".to_owned(), "s3cret:x".to_owned()));
+        let alice = "alice:s3cret:x";
         assert_eq!(basic(&[("username", "alice\n"), ("password", "s3cret:x")]), alice);
         let packed = STANDARD.encode("alice:s3cret:x");
         let docker = |entry: &str| format!("{{\"auths\": {{\"other.example.com\": {{}}, {entry}}}}}");
@@ -141,7 +111,12 @@ mod tests {
         let entry =
             docker("\"registry.example.com:5000\": {\"username\": \"alice\", \"password\": \"s3cret:x\"}");
         assert_eq!(basic(&[(".dockerconfigjson", &entry)]), alice);
-        assert_eq!(basic(&[("ca.crt", "x")]), None);
+        let old = format!("{{\"registry.example.com:5000\": {{\"auth\": \"{packed}\"}}}}");
+        assert_eq!(basic(&[(".dockercfg", &old)]), alice);
+        let token = docker("\"registry.example.com:5000\": {\"identitytoken\": \"s3cret\"}");
+        assert_eq!(basic(&[(".dockerconfigjson", &token)]), "nobody");
+        assert!(login(&[(".dockerconfigjson", &token)]).ok().unwrap().registry().is_some());
+        assert_eq!(basic(&[]), "nobody");
     }
 
     #[test]
@@ -149,6 +124,7 @@ mod tests {
         for (data, part) in [
             (vec![("username", "alice")], "one of username and password"),
             (vec![("tls.crt", "x")], "one of tls.crt and tls.key"),
+            (vec![("ca.crt", "x")], "ca.crt is not a certificate in PEM"),
             (vec![(".dockerconfigjson", "s3cret")], "is not what docker login writes"),
             (vec![(".dockerconfigjson", "{\"auths\": {}}")], "has no login for registry.example.com:5000"),
             (
@@ -156,7 +132,7 @@ mod tests {
                     ".dockerconfigjson",
                     "{\"auths\": {\"registry.example.com:5000\": {\"auth\": \"s3cret\"}}}",
                 )],
-                "has no user and password for registry.example.com:5000",
+                "its entry registry.example.com:5000 has no user:password in auth",
             ),
         ] {
             let said = said(&data);

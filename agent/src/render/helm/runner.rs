@@ -19,9 +19,14 @@ use super::web::Web;
 use super::{HelmError, Limits, NEEDED, command};
 use crate::disk::leftovers;
 use crate::http::Guard;
+use crate::registry::{Options, Registries};
 
 /// With less memory Helm does not even start: 96 MiB are enough for a small chart.
 const MEMORY: u64 = 128 * 1024 * 1024;
+/// How many tags of a chart are read.
+const TAGS: usize = 50_000;
+/// How often a registry is asked for the same before it is given up.
+const TRIES: u32 = 2;
 
 /// How Helm is run, and where charts are kept.
 pub struct Runner {
@@ -32,6 +37,7 @@ pub struct Runner {
     pub(super) charts: Cache,
     pub(super) indexes: Indexes,
     pub(super) web: Web,
+    pub(super) registries: Registries,
     version: OnceCell<Version>,
 }
 
@@ -47,7 +53,8 @@ impl Runner {
             limits: Limits { memory: limits.memory.max(MEMORY), ..limits },
             work,
             charts: Cache::at(cache.join("charts")),
-            web: Web::new(guard),
+            web: Web::new(guard.clone()),
+            registries: Registries::new(Options { guard, tags: TAGS, tries: TRIES, ..Options::default() }),
             version: OnceCell::new(),
         }
     }

@@ -81,7 +81,7 @@ impl Web {
                 .map_err(|_| broken(url, "it gave a header that cannot be sent"))?;
             request.headers.insert(name, value);
         }
-        let trust = login.map(Login::trust).transpose()?.unwrap_or_default();
+        let trust = login.map(Login::trust).unwrap_or_default();
         let trust = if foreign { trust.without_identity() } else { trust };
         let failed = |failure| failed(url, failure);
         let response = self.clients.follow(&trust, &request, Redirects::Anywhere).await.map_err(failed)?;

@@ -3,7 +3,6 @@
 //!
 //! Leaves what a data key opens to `enc`. Pure.
 
-use std::collections::BTreeMap;
 use std::io::Read;
 
 use age::armor::ArmoredReader;
@@ -15,6 +14,7 @@ use zeroize::Zeroizing;
 use super::error::KeyError;
 use super::metadata::Wrapped;
 use super::scalar::Secret;
+use crate::secret_data::Data;
 
 /// Bytes that a data key, or a share of one, has at most: SOPS makes 32, and one more in a share.
 const LONGEST_KEY: usize = 64;
@@ -39,7 +39,7 @@ pub(super) enum Shut {
 impl Keys {
     /// Reads every entry whose name ends in `.agekey` (age identities, one a line, or an SSH private key) or
     /// `.asc` (OpenPGP secret keys, armored or binary). Other entries are for others.
-    pub fn from_secret(data: &BTreeMap<String, Vec<u8>>) -> Result<Self, KeyError> {
+    pub fn from_secret(data: &Data) -> Result<Self, KeyError> {
         let mut keys = Self::default();
         let mut unusable = None;
         for (entry, bytes) in data {

@@ -15,16 +15,17 @@ use kube::{Api, Client};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
+use super::ReadSecret;
 use super::farewell::Farewell;
 use super::ledger::{Due, Ledger, Manner};
 use super::receiver::{DeliveryError, Retry, Sender, Target};
 use super::together::Together;
 use super::wanted::Snapshot;
-use super::{Data, ReadSecret};
 use crate::api::{Alert, AlertEvent, AlertStatus, conditions};
 use crate::http::Guard;
 use crate::metrics::Metrics;
 use crate::report::write;
+use crate::secret_data::Data;
 use crate::shares::Shares;
 use crate::sync_ref::SyncRef;
 

@@ -33,10 +33,8 @@ use self::wanted::{Known, Snapshot, Staleness};
 use super::Failure;
 use crate::api::{Alert, AlertEvent, ImageUpdateStatus, PlanStatus, Sync, SyncStatus};
 use crate::error::{Class, chain};
+use crate::secret_data::Data;
 use crate::sync_ref::SyncRef;
-
-/// The data of a Secret.
-pub type Data = BTreeMap<String, Vec<u8>>;
 
 /// Reads a Secret in the namespace of an Alert; an error is for the person who wrote the Alert.
 pub type ReadSecret =

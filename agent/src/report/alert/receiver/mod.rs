@@ -13,7 +13,6 @@ mod slack;
 mod text;
 mod webhook;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use holdfast_diff::visible;
@@ -24,12 +23,10 @@ pub use self::http::{Message, Sender};
 use super::notice::Notice;
 use crate::api;
 use crate::http::{Guard, Refused};
+use crate::secret_data::{BadSecret, Data, SecretData};
 
 /// How long a notice stays firing at least, so that a blink is not told as two.
 const KEEP: Duration = Duration::from_secs(5);
-
-/// The data of a Secret.
-type Data = BTreeMap<String, Vec<u8>>;
 
 /// A receiver, checked. Has no `Debug`: it holds secrets.
 pub struct Target(Box<dyn Kind>);
@@ -154,10 +151,12 @@ impl Target {
 /// A key of a Secret as text, without the line break at its end.
 fn key(kind: &'static str, secret: &Data, key: &'static str) -> Result<Option<String>, TargetError> {
     let bad = |why| TargetError::BadKey { kind, key, why };
-    let Some(bytes) = secret.get(key) else { return Ok(None) };
-    let text = std::str::from_utf8(bytes).map_err(|_| bad("not text"))?;
-    let text = text.trim_end_matches(['\r', '\n']);
-    if text.is_empty() { Err(bad("empty")) } else { Ok(Some(text.to_owned())) }
+    match SecretData::of(secret).needed(key) {
+        Ok(text) => Ok(Some(text.to_owned())),
+        Err(BadSecret::Missing(_)) => Ok(None),
+        Err(BadSecret::Empty(_)) => Err(bad("empty")),
+        Err(_) => Err(bad("not text")),
+    }
 }
 
 /// The content as JSON, in which hidden characters are written as escapes.

@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 use super::super::notice::{Notice, Severity, Status};
 use super::place::{Path, Place, sensitive};
 use super::text::{self, Markup};
-use super::{Before, Data, DeliveryError, Kind, Message, TargetError, json as to_json, key};
+use super::{Before, DeliveryError, Kind, Message, TargetError, json as to_json, key};
 use crate::http::Guard;
+use crate::secret_data::Data;
 
 const NAME: &str = "slack";
 const API: &str = "https://slack.com/api";

@@ -9,9 +9,10 @@ use sha2::Sha256;
 
 use super::super::notice::Notice;
 use super::place::{Path, Place, sensitive};
-use super::{Before, Data, DeliveryError, Kind, Message, TargetError, json, key};
+use super::{Before, DeliveryError, Kind, Message, TargetError, json, key};
 use crate::api;
 use crate::http::Guard;
+use crate::secret_data::Data;
 
 const NAME: &str = "webhook";
 
