@@ -2,6 +2,8 @@
 //!
 //! Architecture invariant: nothing here knows tokio, kube, a file system, a clock or an environment.
 
+#![deny(clippy::disallowed_methods)]
+
 pub mod applyset;
 pub mod budget;
 pub mod causes;
