@@ -1,6 +1,9 @@
 //! The metrics, in the names of the interface, and their text form (OpenMetrics).
 //!
-//! No label holds an object or a message. I/O: reads `/proc` when asked.
+//! No label holds an object or a message. I/O: through `process`.
+
+mod labels;
+mod process;
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -9,76 +12,19 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::api::{ProgressStatus, SyncStatus, conditions};
-use crate::report::Findings;
+use self::labels::{
+    AlertLabels, ChangeLabels, HostLabels, RegistryLabels, RequestLabels, ResultLabels, RevisionLabels,
+    StageLabels, SyncLabels, UpdateLabels,
+};
+use crate::api::ProgressStatus;
 use crate::sync_ref::SyncRef;
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct SyncLabels {
-    namespace: String,
-    sync: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct StageLabels {
-    stage: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ResultLabels {
-    result: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ChangeLabels {
-    operation: &'static str,
-    result: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct AlertLabels {
-    receiver: &'static str,
-    result: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RequestLabels {
-    verb: String,
-    code: u16,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct UpdateLabels {
-    namespace: String,
-    name: String,
-}
-
-impl UpdateLabels {
-    fn of(update: &SyncRef) -> Self {
-        Self { namespace: update.namespace().to_owned(), name: update.name().to_owned() }
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RegistryLabels {
-    host: String,
-    result: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct HostLabels {
-    host: String,
-}
-
-/// `url`, `ref`, `revision`: `ref` cannot be the name of a field.
-type RevisionLabels = Vec<(&'static str, String)>;
 
 type Flag = Family<SyncLabels, Gauge<i64, AtomicI64>>;
 
@@ -86,6 +32,18 @@ type Flag = Family<SyncLabels, Gauge<i64, AtomicI64>>;
 const HOSTS: usize = 200;
 /// Refs whose newest commit is told. Beyond that the oldest go.
 const REFS: usize = 2000;
+
+/// How a Sync is after a run.
+#[derive(Clone, Copy, Debug)]
+pub struct SyncVerdict {
+    pub ready: bool,
+    pub drifted: bool,
+    pub awaiting_approval: bool,
+    /// Objects that it owns.
+    pub objects: usize,
+    /// Objects that were found to differ from git in this run.
+    pub drifts: u64,
+}
 
 /// All metrics of the process.
 pub struct Metrics {
@@ -331,20 +289,19 @@ impl Metrics {
     }
 
     /// Notes how a Sync is.
-    pub fn sync(&self, sync: &SyncRef, status: &SyncStatus, findings: &Findings, drifts: u64) {
-        let labels = labels(sync);
-        let flag = |kind| i64::from(conditions::is_true(&status.conditions, kind));
-        self.ready.get_or_create(&labels).set(flag(conditions::READY));
-        self.drifted.get_or_create(&labels).set(flag(conditions::DRIFTED));
-        self.awaiting.get_or_create(&labels).set(flag(conditions::AWAITING_APPROVAL));
-        let total = findings.objects.as_ref().map_or(0, |objects| objects.total);
-        self.objects.get_or_create(&labels).set(i64::try_from(total).unwrap_or(i64::MAX));
+    pub fn verdict(&self, sync: &SyncRef, verdict: &SyncVerdict) {
+        let SyncVerdict { ready, drifted, awaiting_approval, objects, drifts } = *verdict;
+        let labels = SyncLabels::of(sync);
+        self.ready.get_or_create(&labels).set(ready.into());
+        self.drifted.get_or_create(&labels).set(drifted.into());
+        self.awaiting.get_or_create(&labels).set(awaiting_approval.into());
+        self.objects.get_or_create(&labels).set(i64::try_from(objects).unwrap_or(i64::MAX));
         self.drifts.get_or_create(&labels).inc_by(drifts);
     }
 
     /// Notes how far a run is that takes long.
     pub fn progress(&self, sync: &SyncRef, ProgressStatus { done, total, since, .. }: &ProgressStatus) {
-        let labels = labels(sync);
+        let labels = SyncLabels::of(sync);
         self.progress_since.get_or_create(&labels).set(since.as_duration().as_secs_f64());
         self.progress_objects.get_or_create(&labels).set(done.unwrap_or_default());
         self.progress_total.get_or_create(&labels).set(total.unwrap_or_default());
@@ -352,7 +309,7 @@ impl Metrics {
 
     /// Notes that a run is over.
     pub fn no_progress(&self, sync: &SyncRef) {
-        let labels = labels(sync);
+        let labels = SyncLabels::of(sync);
         self.progress_since.remove(&labels);
         self.progress_objects.remove(&labels);
         self.progress_total.remove(&labels);
@@ -360,12 +317,12 @@ impl Metrics {
 
     /// Notes that the live view confirmed the verdict about a Sync.
     pub fn verified(&self, sync: &SyncRef, now: Timestamp) {
-        self.verified.get_or_create(&labels(sync)).set(now.as_duration().as_secs_f64());
+        self.verified.get_or_create(&SyncLabels::of(sync)).set(now.as_duration().as_secs_f64());
     }
 
     /// Ends the series of a Sync that is gone.
     pub fn forget(&self, sync: &SyncRef) {
-        let labels = labels(sync);
+        let labels = SyncLabels::of(sync);
         for flag in [&self.ready, &self.drifted, &self.awaiting, &self.objects] {
             flag.remove(&labels);
         }
@@ -378,75 +335,10 @@ impl Metrics {
     pub fn encode(&self) -> Result<String, std::fmt::Error> {
         let mut encoded = String::new();
         text::encode_registry(&mut encoded, &self.registry)?;
-        text::encode_registry(&mut encoded, &process())?;
+        text::encode_registry(&mut encoded, &process::metrics())?;
         text::encode_eof(&mut encoded)?;
         Ok(encoded)
     }
-}
-
-/// What the system says of this process, in the usual names. What it does not say is left out.
-fn process() -> Registry {
-    let mut registry = Registry::with_prefix("process");
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let kib = |field: &str| {
-        let line = status.lines().find(|line| line.starts_with(field))?;
-        line.split_whitespace().nth(1)?.parse::<i64>().ok()
-    };
-    let mut gauge = |name: &str, help: &str, unit: Unit, value: Option<i64>| {
-        if let Some(value) = value {
-            let gauge = Gauge::<i64, AtomicI64>::default();
-            gauge.set(value);
-            registry.register_with_unit(name, help, unit, gauge);
-        }
-    };
-    gauge("resident_memory", "Resident memory", Unit::Bytes, kib("VmRSS:").map(|kib| kib * 1024));
-    gauge("virtual_memory", "Virtual memory", Unit::Bytes, kib("VmSize:").map(|kib| kib * 1024));
-    let open = std::fs::read_dir("/proc/self/fd").ok().and_then(|open| i64::try_from(open.count()).ok());
-    if let Some(open) = open {
-        let gauge = Gauge::<i64, AtomicI64>::default();
-        gauge.set(open);
-        registry.register("open_fds", "Open file descriptors", gauge);
-    }
-    if let Some(threads) = kib("Threads:") {
-        let gauge = Gauge::<i64, AtomicI64>::default();
-        gauge.set(threads);
-        registry.register("threads", "Threads", gauge);
-    }
-    if let Some(seconds) = start_seconds() {
-        let gauge = Gauge::<f64, AtomicU64>::default();
-        gauge.set(seconds);
-        registry.register_with_unit("start_time", "Start of the process since 1970", Unit::Seconds, gauge);
-    }
-    if let Some(seconds) = cpu_seconds() {
-        let counter = Counter::<f64, AtomicU64>::default();
-        counter.inc_by(seconds);
-        registry.register_with_unit("cpu", "Time on a processor", Unit::Seconds, counter);
-    }
-    registry
-}
-
-/// User and system time.
-fn cpu_seconds() -> Option<f64> {
-    Some(stat_seconds(11)? + stat_seconds(12)?)
-}
-
-/// When the process started, in seconds since 1970: the time of the system's start, and the time since then.
-fn start_seconds() -> Option<f64> {
-    let system = std::fs::read_to_string("/proc/stat").ok()?;
-    let booted = system.lines().find_map(|line| line.strip_prefix("btime "))?;
-    Some(booted.trim().parse::<f64>().ok()? + stat_seconds(19)?)
-}
-
-/// A time of this process, by its position behind the name, in hundredths of a second by `proc(5)`.
-fn stat_seconds(position: usize) -> Option<f64> {
-    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-    // The name of the program stands in brackets and may have spaces.
-    let ticks = stat.rsplit_once(')')?.1.split_whitespace().nth(position)?;
-    Some(ticks.parse::<f64>().ok()? / 100.0)
-}
-
-fn labels(sync: &SyncRef) -> SyncLabels {
-    SyncLabels { namespace: sync.namespace().to_owned(), sync: sync.name().to_owned() }
 }
 
 /// Times a stage until it is dropped.
@@ -466,16 +358,6 @@ impl Drop for Timer {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_process_started_a_moment_ago() -> Result<(), std::fmt::Error> {
-        let text = Metrics::new().encode()?;
-        let started = text.lines().find_map(|line| line.strip_prefix("process_start_time_seconds "));
-        let started = started.and_then(|text| text.parse::<f64>().ok()).unwrap_or_default();
-        let age = Timestamp::now().as_duration().as_secs_f64() - started;
-        assert!((-5.0..86_400.0).contains(&age), "{age} s ago");
-        Ok(())
-    }
 
     #[test]
     fn hosts_and_refs_without_end_have_labels_with_an_end() -> Result<(), std::fmt::Error> {

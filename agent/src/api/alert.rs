@@ -9,7 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::sync::SecretRef;
+use super::secret_ref::SecretRef;
 
 /// Sends events about the Syncs and ImageUpdates of its namespace to a receiver.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::sync::SecretRef;
+use super::secret_ref::SecretRef;
 
 /// Lets a service announce news. The payload is not trusted: a call only triggers a check. The path is in
 /// `status.webhookPath`.

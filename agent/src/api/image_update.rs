@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::duration::{Duration, SHORTEST};
 use super::hook::Hook;
 use super::image_update_status::ImageUpdateStatus;
-use super::sync::{SecretRef, Suspend};
+use super::secret_ref::SecretRef;
+use super::sync::Suspend;
 
 /// Commits new image versions to a config repository.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]

@@ -10,6 +10,7 @@ mod image_update_status;
 pub mod names;
 mod progress;
 mod render;
+mod secret_ref;
 mod sync;
 mod sync_status;
 
@@ -21,5 +22,6 @@ pub use image_update::*;
 pub use image_update_status::*;
 pub use progress::*;
 pub use render::*;
+pub use secret_ref::*;
 pub use sync::*;
 pub use sync_status::*;

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::duration::{Duration, SHORTEST};
 use super::hook::Hook;
 use super::render::Render;
+use super::secret_ref::SecretRef;
 use super::sync_status::SyncStatus;
 use crate::sync_ref::SyncRef;
 
@@ -180,14 +181,6 @@ pub struct GitRef {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("self.matches('^[0-9a-f]{40}$')").message("must be all 40 hex digits of a commit"))]
     pub commit: Option<String>,
-}
-
-/// Reference to a Secret in the same namespace.
-#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct SecretRef {
-    /// Name of the Secret.
-    pub name: String,
 }
 
 /// Changes that wait for an Approval: `Never` (only the deletion of everything because the render has no objects, and of a

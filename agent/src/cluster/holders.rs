@@ -1,22 +1,17 @@
-//! What our own surplus holds that a new object was refused for: an object that is renamed wants the node port, the host or the
-//! place of the only default that the old one still has, and the old one is removed last. It goes first where that is approved and
-//! the API server would accept the new one in its place; else the message says who has it. I/O: API reads and dry runs, where
-//! an object was refused and others of its kind are to be removed; API writes.
+//! Which object that left git holds what a new object was refused for: an object that is renamed wants the node port, the host
+//! or the place of the only default that the old one still has, and the old one is removed last.
+//!
+//! Finds and names it; leaves removing it first to `replacing`. I/O: API reads, where an object was refused and others of its
+//! kind are to be removed.
 
 use std::sync::Arc;
 
 use holdfast_diff::object::ObjectId;
-use holdfast_diff::plan::{Change, Operation};
 use serde_json::Value;
 
-use super::Cluster;
-use super::apply::{Kinds, Outcome, Written, write};
-use super::prune;
 use super::refusal::ObjectError;
-use super::requests::{Apply, Requests, ResourceType, refusal};
+use super::requests::{Requests, ResourceType};
 use crate::error::Class;
-use crate::progress::Progress;
-use crate::sync_ref::SyncRef;
 
 /// Removals that are looked through for one refusal.
 const LOOKED: usize = 20;
@@ -41,7 +36,7 @@ pub async fn name(
 }
 
 /// The object that has what another one was refused for, if it is one of these.
-async fn holder<'a>(
+pub(super) async fn holder<'a>(
     requests: &Requests,
     deleted: &[(&'a ObjectId, &Arc<ResourceType>)],
     error: &ObjectError,
@@ -54,99 +49,9 @@ async fn holder<'a>(
     }
 }
 
-/// What is needed to remove the object that has what a new one was refused for.
-pub(super) struct Replacing<'a> {
-    pub cluster: &'a Cluster,
-    pub requests: &'a Requests,
-    pub owner: &'a SyncRef,
-    pub kinds: &'a Kinds,
-    /// What is approved to be removed.
-    pub removals: &'a mut Vec<Change>,
-    pub progress: &'a Progress,
-}
-
-impl Replacing<'_> {
-    /// Removes the object that has what a new one was refused for, and creates the new one.
-    pub async fn holder_of(self, change: Change, outcome: &mut Outcome, ended: &impl Fn() -> Option<String>) {
-        let Self { cluster, requests, owner, kinds, removals, progress } = self;
-        let is_of = |error: &ObjectError| error.id.as_ref() == Some(&change.object);
-        let Some(error) = outcome.errors.iter_mut().find(|error| is_of(error)) else { return };
-        let deleted = removals.iter().filter(|removal| removal.operation == Operation::Delete);
-        let deleted: Vec<_> =
-            deleted.filter_map(|removal| Some((&removal.object, kinds.get(&removal.object)?))).collect();
-        let Some(holder) = holder(requests, &deleted, error).await.cloned() else { return };
-        if ended().is_some() {
-            return;
-        }
-        match fits(cluster, requests, owner, kinds, &change, &holder).await {
-            Fit::Accepted => {}
-            Fit::Refused(said) => {
-                error.message =
-                    format!("{}; {holder}, which left git, has it, {UNFIT}: {said}", error.message);
-                return;
-            }
-            Fit::Unknown => return,
-        }
-        let Some(at) = removals.iter().position(|removal| removal.object == holder) else { return };
-        let removal = vec![removals.remove(at)];
-        let before = outcome.errors.len();
-        prune::prune(cluster, requests, (removal, &[]), kinds, outcome, (ended, progress)).await;
-        if outcome.errors.len() > before {
-            return;
-        }
-        outcome.errors.retain(|error| !is_of(error));
-        if cluster.view.get(&holder).is_some() {
-            let object = &change.object;
-            outcome.waits.get_or_insert_with(|| format!("{object} is created when {holder} is gone"));
-            return;
-        }
-        match write(cluster, requests, owner, kinds, &change).await {
-            Ok(Written::Done) => {
-                let mut done = change;
-                (done.manifest, done.takeover) = (None, None);
-                outcome.done.push(done);
-                // What waits for it is tried again.
-                outcome.again |= outcome.waits.is_some();
-            }
-            Ok(Written::Ending | Written::NotBegun(_) | Written::Changed) => {}
-            Err(error) => outcome.errors.push(error),
-        }
-    }
-}
-
 /// What is said where more stands against a new object than the one that has what it wants.
-const UNFIT: &str = "and is not removed because the API server would refuse the new object without it too";
-
-/// What the API server says of a new object in the place of another one.
-enum Fit {
-    /// Nothing but the other one stands against it.
-    Accepted,
-    Refused(String),
-    Unknown,
-}
-
-async fn fits(
-    cluster: &Cluster,
-    requests: &Requests,
-    owner: &SyncRef,
-    kinds: &Kinds,
-    Change { object, manifest, .. }: &Change,
-    holder: &ObjectId,
-) -> Fit {
-    let (Some(kind), Some(manifest)) = (kinds.get(object), manifest) else { return Fit::Unknown };
-    if holder.kind != object.kind {
-        return Fit::Unknown;
-    }
-    let mut value = cluster.view.marks.stamp(owner, holder, &manifest.value);
-    value["metadata"]["name"] = (*holder.name).into();
-    if !holder.namespace.is_empty() {
-        value["metadata"]["namespace"] = (*holder.namespace).into();
-    }
-    match requests.apply(kind, holder, &value, Apply { force: true, dry_run: true }).await {
-        Ok(_) => Fit::Accepted,
-        Err(error) => refusal(&error).map_or(Fit::Unknown, |status| Fit::Refused(status.message.clone())),
-    }
-}
+pub(super) const UNFIT: &str =
+    "and is not removed because the API server would refuse the new object without it too";
 
 /// What the API server says of a value that another object has.
 const TAKEN: &str = "already allocated";

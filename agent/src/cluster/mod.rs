@@ -19,12 +19,14 @@ pub mod judges;
 pub mod lookup;
 pub mod marks;
 pub mod observe;
+mod outcome;
 pub mod parent;
 pub mod permissions;
 pub mod prune;
 pub mod refusal;
 pub mod refusals;
 pub mod replacement;
+mod replacing;
 pub mod requests;
 pub mod resolve;
 pub mod rights;
@@ -33,6 +35,7 @@ pub mod scraper;
 pub mod secrets;
 pub mod view;
 pub mod watch;
+mod write;
 
 use std::sync::Arc;
 

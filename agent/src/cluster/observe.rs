@@ -5,6 +5,7 @@
 
 mod predict;
 mod refused;
+mod subject;
 mod watching;
 
 use std::collections::{HashMap, HashSet};
@@ -20,7 +21,8 @@ use holdfast_diff::plan::{Prediction, Seen};
 use holdfast_diff::standing::Standing;
 use serde_json::Value;
 
-use self::predict::{Predicted, predict};
+use self::predict::predict;
+use self::subject::Predicted;
 use self::watching::{Needs, watch};
 
 use super::Cluster;

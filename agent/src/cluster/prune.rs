@@ -9,8 +9,8 @@ use serde_json::json;
 use tracing::debug;
 
 use super::Cluster;
-use super::apply::{Kinds, Outcome};
 use super::observe::Lingering;
+use super::outcome::{Kinds, Outcome};
 use super::refusal::ObjectError;
 use super::requests::{Dependants, Requests, ResourceType, is_conflict, is_not_found};
 use crate::api::names;

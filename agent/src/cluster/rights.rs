@@ -15,7 +15,7 @@ use k8s_openapi::api::authorization::v1::{
 use kube::api::PostParams;
 use kube::{Api, Client};
 
-use super::apply::Kinds;
+use super::outcome::Kinds;
 use super::refusal::ObjectError;
 use super::requests::ResourceType;
 use crate::api::names;

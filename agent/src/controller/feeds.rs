@@ -21,8 +21,8 @@ use crate::api::{Alert, Approval, InputKind, Sync};
 use crate::cluster::refusal::chain;
 use crate::cluster::secrets::User;
 use crate::context::{Context, Options};
-use crate::report::alert::courier::Shared;
 use crate::report::alert::receiver::Sender;
+use crate::report::alert::sending::Shared;
 use crate::shares::Shares;
 use crate::sync_ref::SyncRef;
 

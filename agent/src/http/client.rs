@@ -12,29 +12,14 @@ use parking_lot::Mutex;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, Url};
 
+use super::error::root;
 use super::proxy::Proxies;
 use super::redirect::{LIMIT, Redirects, destination, is_redirect, target};
 use super::resolver::{Resolver, to_port};
-use super::{Failure, Guard, Trust, USER_AGENT};
-use crate::http::error::root;
+use super::{Failure, Guard, Times, Trust, USER_AGENT};
 
 /// How many clients are kept.
 const CLIENTS: usize = 50;
-
-/// How long requests may take.
-#[derive(Clone, Copy, Debug)]
-pub struct Times {
-    /// A connection.
-    pub connect: Duration,
-    /// Between two parts of an answer.
-    pub silence: Option<Duration>,
-    /// A request with its answer. A request may have a limit of its own.
-    pub total: Option<Duration>,
-}
-
-impl Times {
-    pub const CONNECT: Duration = Duration::from_secs(10);
-}
 
 /// One request. Has no `Debug`: it may have a login.
 #[derive(Clone)]

@@ -19,10 +19,11 @@ mod proxy;
 mod redirect;
 mod resolver;
 mod retry_after;
+mod times;
 mod trust;
 
 pub use body::{piece, read};
-pub use client::{Clients, Request, Times};
+pub use client::{Clients, Request};
 pub use destination::{BadDestination, Destination};
 pub use error::{Failure, Mistrust, causes};
 pub use guard::{Guard, Refused};
@@ -30,6 +31,7 @@ pub use own::Own;
 pub use redirect::{Redirects, destination, is_redirect, target};
 pub use resolver::reachable;
 pub use retry_after::retry_after;
+pub use times::Times;
 pub use trust::{BadTrust, Trust};
 
 /// How the agent names itself.

@@ -10,8 +10,9 @@ use futures::future::BoxFuture;
 use holdfast_diff::files::FilesError;
 
 use super::trees::place;
+use crate::render::ask::ReadRemote;
 use crate::render::ask::RemoteTree;
-use crate::render::outside::{Held, ReadRemote, Remotes};
+use crate::render::outside::{Held, Remotes};
 use crate::source::{Checkout, GitRef, Location, SourceError, Sources};
 
 /// A ref that was asked for less than this ago is not asked for again.

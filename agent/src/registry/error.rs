@@ -1,8 +1,8 @@
 //! What can go wrong with a registry: for whom it is, and what to do about it. No message has a secret. Pure.
 
+use std::fmt::Display;
 use std::time::Duration;
 
-use super::Repository;
 use crate::error::{Class, StageError};
 use crate::http::Refused;
 
@@ -180,7 +180,7 @@ impl Trouble {
     }
 
     /// It as the trouble of a repository.
-    pub fn at(self, repository: &Repository) -> RegistryError {
+    pub fn at(self, repository: &impl Display) -> RegistryError {
         RegistryError { repository: repository.to_string(), trouble: self }
     }
 }

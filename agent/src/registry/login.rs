@@ -10,7 +10,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use holdfast_diff::digest::{Digest, Hasher};
 use serde::Deserialize;
 
-use super::place::other_names;
+use super::repository::other_names;
 use super::{Repository, Trouble};
 use crate::secret_data::Data;
 

@@ -19,6 +19,7 @@ mod memory;
 mod pace;
 mod place;
 mod rate;
+mod repository;
 mod session;
 mod tags;
 mod target;
@@ -35,8 +36,9 @@ use tracing::info;
 pub use digest::ImageDigest;
 pub use error::{RegistryError, Trouble};
 pub use login::Login;
-pub use place::{Place, Repository};
+pub use place::Place;
 pub use rate::Rate;
+pub use repository::Repository;
 pub use tags::Tags;
 
 use crate::http::{Guard, USER_AGENT};

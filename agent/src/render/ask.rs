@@ -54,6 +54,16 @@ pub enum Answer {
     Refused(RenderError),
 }
 
+/// Which commit of another repository was read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadRemote {
+    pub repository: String,
+    pub reference: String,
+    /// Of the ref that it was found by.
+    pub name: String,
+    pub commit: String,
+}
+
 /// The tree of another repository.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RemoteTree {

@@ -7,31 +7,35 @@ use holdfast_diff::kustomize::host::{HelmChart, ValuesMerge};
 use holdfast_diff::kustomize::{read, value};
 use serde_json::{Map, Value};
 
-use super::ask::{Answer, Ask, ChartFrom};
-use super::chart::collect;
+use super::ask::{Answer, Answers, Ask, ChartFrom};
+use super::chart_files::collect;
 use super::helm::{self, HelmError, Release, ValuesPart};
-use super::surroundings::Surroundings;
 use super::{File, NO_HELM, RenderError};
 
 /// Every version, prereleases too.
 const ANY: &str = ">0.0.0-0";
 
 /// The YAML that a chart renders to; `folder` is that of the kustomization.
-pub fn render(files: &Surroundings<'_>, wanted: &HelmChart, folder: &str) -> Result<Vec<u8>, FilesError> {
-    if !files.answers().charts {
+pub fn render(
+    files: &dyn Files,
+    answers: &Answers<'_>,
+    wanted: &HelmChart,
+    folder: &str,
+) -> Result<Vec<u8>, FilesError> {
+    if !answers.charts {
         return Err(FilesError(NO_HELM.to_owned()));
     }
     let failed = |error: HelmError| FilesError(format!("helmCharts, {}: {error}", wanted.name));
     let refused =
         |error: RenderError| FilesError(format!("helmCharts, {}: {}", wanted.name, error.errors.join("; ")));
     let from = || source(files, wanted, folder);
-    let own = || match files.answers().get(Ask::Values(from()?)).map_err(refused)? {
+    let own = || match answers.get(Ask::Values(from()?)).map_err(refused)? {
         Answer::Values(text) => Ok(text.clone()),
         _ => Err(FilesError("the values of a chart were answered by something else".to_owned())),
     };
     let values = helm::merge(&parts(files, wanted, folder, own)?, None).map_err(failed)?;
     let ask = Ask::Template(from()?, Box::new(release(wanted, values)));
-    let Answer::Template { files: rendered, again: _ } = files.answers().get(ask).map_err(refused)? else {
+    let Answer::Template { files: rendered, again: _ } = answers.get(ask).map_err(refused)? else {
         return Err(FilesError("a chart was answered by something else".to_owned()));
     };
     let mut text = Vec::new();
@@ -46,7 +50,7 @@ pub fn render(files: &Surroundings<'_>, wanted: &HelmChart, folder: &str) -> Res
 }
 
 /// Where the chart comes from.
-fn source(files: &Surroundings<'_>, wanted: &HelmChart, folder: &str) -> Result<ChartFrom, FilesError> {
+fn source(files: &dyn Files, wanted: &HelmChart, folder: &str) -> Result<ChartFrom, FilesError> {
     let HelmChart { name, version, repo, .. } = wanted;
     let version = if version.is_empty() && wanted.devel { ANY } else { version };
     let version = version.to_owned();

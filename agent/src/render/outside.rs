@@ -10,11 +10,10 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use holdfast_diff::digest::Digest;
 use holdfast_diff::files::FilesError;
-use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
 use super::ask::{Answer, Ask, ChartFrom, RemoteTree};
-use super::chart;
+use super::chart_files;
 use super::helm::{Chart, ChartSource, Limits, Release, Rendered, Runner};
 use super::turns::Turns;
 use super::{Inputs, NO_HELM, RenderError};
@@ -36,16 +35,6 @@ pub trait Remotes: Send + Sync {
 
 /// Something that is held, for as long as it is needed.
 pub type Held = Box<dyn Any + Send + Sync>;
-
-/// Which commit of another repository was read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReadRemote {
-    pub repository: String,
-    pub reference: String,
-    /// Of the ref that it was found by.
-    pub name: String,
-    pub commit: String,
-}
 
 /// What may be asked for beside files.
 #[derive(Clone)]
@@ -160,7 +149,7 @@ impl Asked<'_> {
             return Err(RenderError::internal("a chart is no folder"));
         };
         let folder = self.runner()?.folder()?;
-        let (folder, place) = blocking(move || chart::write(folder, &files, &path)).await??;
+        let (folder, place) = blocking(move || chart_files::write(folder, &files, &path)).await??;
         let logins = if logins { self.inputs.logins.as_slice() } else { &[] };
         let source = ChartSource::Folder { path: &place, root: folder.path(), logins };
         let chart = Arc::new(self.runner()?.fetch(source).await?);

@@ -11,8 +11,7 @@ use holdfast_diff::files::{Entry, Files, FilesError, Place, join};
 use holdfast_diff::kustomize::host::{HelmChart, Host};
 use holdfast_diff::kustomize::remote;
 
-use super::ask::{Answer, Answers, Ask, RemoteTree, Trees};
-use super::outside::ReadRemote;
+use super::ask::{Answer, Answers, Ask, ReadRemote, RemoteTree, Trees};
 use super::{RenderError, helm_charts};
 
 /// Where other repositories are mounted.
@@ -118,7 +117,7 @@ impl Host for Surroundings<'_> {
     }
 
     fn chart(&self, chart: &HelmChart, folder: &str) -> Result<Vec<u8>, FilesError> {
-        helm_charts::render(self, chart, folder)
+        helm_charts::render(self, self.answers, chart, folder)
     }
 }
 

@@ -8,6 +8,7 @@ pub mod audit;
 pub mod changes;
 pub mod drift;
 pub mod events;
+mod gauges;
 pub mod progress;
 pub mod status;
 pub mod tell;

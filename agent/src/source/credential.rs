@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use holdfast_diff::digest::Digest;
 
-use super::location::Scheme;
+use super::scheme::Scheme;
 use super::{SourceError, identity};
 use crate::secret_data::{BadSecret, Data, SecretData};
 

@@ -5,16 +5,9 @@ use std::sync::Arc;
 
 use holdfast_diff::digest::{Digest, Hasher};
 
+use super::scheme::Scheme;
 use super::{Credential, SourceError};
 use crate::trust::Domain;
-
-/// How a repository is reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scheme {
-    Http,
-    Ssh,
-    File,
-}
 
 /// A repository and how to log in to it.
 #[derive(Clone)]

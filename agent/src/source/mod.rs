@@ -26,6 +26,7 @@ mod publish;
 mod push;
 mod reference;
 mod refusal;
+mod scheme;
 mod sign;
 mod slot;
 mod ssh;
@@ -61,9 +62,9 @@ pub use write::{NewCommit, Person, WriteError};
 
 use crate::http::{Clients, Guard};
 use folders::FolderCache;
-use location::Scheme;
 use mirror::{Found, Mirror, Open, lock, server_name};
 use pauses::Pauses;
+use scheme::Scheme;
 use transport::Network;
 
 use crate::disk::Usage;

@@ -23,9 +23,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::of_library;
 use super::limit::{Bounded, Budget, Counted};
-use super::location::Scheme;
 use super::pauses::{Pause, Pauses};
 use super::program::{Pipes, Program};
+use super::scheme::Scheme;
 use super::ssh::Keys;
 use super::web::{GitHttp, Kind, Last, Trouble};
 use super::{Location, SourceError, heard};

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::super::refusal::{fields_of, is_invalid};
 use super::super::requests::refusal;
 use super::super::resolve::Desired;
-use super::predict::{Predicted, Subject};
+use super::subject::{Predicted, Subject};
 
 /// Dry runs that may be made for one object.
 const QUESTIONS: u32 = 6;

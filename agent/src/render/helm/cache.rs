@@ -6,10 +6,11 @@
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use holdfast_diff::digest::Hasher;
 use sha2::{Digest as _, Sha256};
 use tracing::{debug, warn};
 
-use super::HelmError;
+use super::{HelmError, Login};
 
 /// How many charts are kept.
 const KEPT: usize = 300;
@@ -99,6 +100,16 @@ fn remove(folder: &Path) {
     if let Err(error) = std::fs::remove_dir_all(folder) {
         warn!(folder = %folder.display(), %error, "Cannot remove a cached chart");
     }
+}
+
+/// The name of a file of the cache. What one login may see, another may not.
+pub fn key(parts: &[&str], login: Option<&Login>) -> String {
+    let mut hasher = Hasher::default();
+    parts.iter().for_each(|part| hasher.text(part));
+    if let Some(login) = login {
+        hasher.text(&login.id().to_string());
+    }
+    hasher.finish().to_string()
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use holdfast_diff::files::join;
 use holdfast_diff::range;
 
 use super::archive::{self, Entry};
-use super::fetch::Archive;
+use super::download::Archive;
 use super::metadata::{self, Dependency, Metadata};
 use super::{ChartSource, Fetched, HelmError, Login, Runner, tree, vendored};
 

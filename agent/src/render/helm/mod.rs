@@ -7,6 +7,7 @@ mod archive;
 mod cache;
 mod command;
 mod dependencies;
+mod download;
 mod error;
 mod fetch;
 pub mod hooks;

@@ -14,10 +14,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
-use super::cache::sha256;
-use super::fetch::{Download, key};
+use super::cache::{key, sha256};
 use super::index::{Entry, Listing};
-use super::web::{self, Get};
+use super::web::{self, Download, Get};
 use super::{HelmError, Login};
 
 /// How large an index may be. That of Bitnami has 30 MB.

@@ -25,6 +25,12 @@ pub struct Web {
     clients: Clients,
 }
 
+/// How something is fetched.
+pub struct Download<'a> {
+    pub web: &'a Web,
+    pub login: Option<&'a Login>,
+}
+
 /// A GET. Has no `Debug`: it may have a login.
 pub struct Get<'a> {
     pub url: &'a Url,

@@ -8,10 +8,10 @@ use holdfast_diff::object::Manifest;
 use serde::{Deserialize, Serialize};
 
 use crate::api::ChartStatus;
+use crate::render::ask::ReadRemote;
 use crate::render::ask::{Answer, Ask};
 use crate::render::helm::Volatile;
 use crate::render::order::{Attempt, Order};
-use crate::render::outside::ReadRemote;
 use crate::render::reads::Reads;
 use crate::render::{Fruit, Keep, RenderError};
 

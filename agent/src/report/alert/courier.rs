@@ -10,30 +10,22 @@ use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use jiff::Timestamp;
+use kube::Api;
 use kube::ResourceExt as _;
-use kube::{Api, Client};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
-use super::ReadSecret;
 use super::farewell::Farewell;
 use super::ledger::{Due, Ledger, Manner};
-use super::receiver::{DeliveryError, Retry, Sender, Target};
+use super::receiver::{Retry, Target};
+use super::sending::{AT_ONCE, Delivery, OnTheWay, PAUSE, PAUSE_LIMIT, Shared, sending};
 use super::together::Together;
 use super::wanted::Snapshot;
 use crate::api::{Alert, AlertEvent, AlertStatus, conditions};
-use crate::http::Guard;
-use crate::metrics::Metrics;
 use crate::report::write;
 use crate::secret_data::Data;
-use crate::shares::Shares;
 use crate::sync_ref::SyncRef;
 
-/// Notices on their way at once, each of another Sync.
-pub(super) const AT_ONCE: usize = 8;
-/// The first pause after a failure; it doubles up to [`PAUSE_LIMIT`].
-pub(super) const PAUSE: Duration = Duration::from_secs(1);
-pub(super) const PAUSE_LIMIT: Duration = Duration::from_secs(30);
 /// How often the Secret of a receiver that does not work is looked at. It comes by a watch, so that costs nothing.
 const LOOK: Duration = Duration::from_secs(2);
 /// The shortest time between two writes of the status.
@@ -52,28 +44,6 @@ pub enum Command {
     /// Which Syncs are selected; the text says what is wrong if there are none.
     Selected(Vec<String>, Option<String>),
 }
-
-/// What all couriers share.
-pub struct Shared {
-    /// The UID of the namespace `kube-system`.
-    pub cluster: String,
-    pub client: Client,
-    pub sender: Sender,
-    pub secrets: ReadSecret,
-    /// Ends what is kept for an Alert that is gone.
-    pub release: Arc<dyn Fn(SyncRef) + Send + std::marker::Sync>,
-    pub metrics: Arc<Metrics>,
-    /// Where may be connected to.
-    pub guard: Arc<Guard>,
-    /// Notices on their way, for each namespace.
-    pub deliveries: Shares,
-}
-
-/// What came back: what the receiver calls the notice, if it can be edited.
-type Delivery = Result<Option<String>, DeliveryError>;
-
-/// Notices on their way.
-pub(super) type OnTheWay = FuturesUnordered<BoxFuture<'static, (Due, Delivery)>>;
 
 /// A status that was written, or was not.
 type Written = (AlertStatus, Result<(), String>);
@@ -388,29 +358,6 @@ impl Courier {
             Timestamp::now(),
         );
         status
-    }
-}
-
-/// Sends a notice when the namespace of its Alert has a turn.
-pub(super) fn sending(
-    shared: &Arc<Shared>,
-    target: &Arc<Target>,
-    alert: &SyncRef,
-    due: Due,
-) -> BoxFuture<'static, (Due, Delivery)> {
-    let (shared, target, namespace) = (shared.clone(), target.clone(), alert.namespace().to_owned());
-    Box::pin(async move {
-        let _turn = shared.deliveries.take(&namespace).await;
-        let result = deliver(&shared.sender, &target, &due).await;
-        (due, result)
-    })
-}
-
-async fn deliver(sender: &Sender, target: &Target, due: &Due) -> Delivery {
-    let message = target.message(&due.notice, due.reference.as_deref(), due.update, Timestamp::now())?;
-    match message {
-        Some(message) => target.answered(&sender.send(&message).await?),
-        None => Ok(None),
     }
 }
 

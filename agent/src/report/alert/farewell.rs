@@ -8,9 +8,9 @@ use futures::StreamExt as _;
 use jiff::Timestamp;
 use tracing::warn;
 
-use super::courier::{AT_ONCE, OnTheWay, PAUSE, PAUSE_LIMIT, Shared, sending};
 use super::ledger::{Ledger, Manner};
 use super::receiver::{Retry, Target};
+use super::sending::{AT_ONCE, OnTheWay, PAUSE, PAUSE_LIMIT, Shared, sending};
 use crate::sync_ref::SyncRef;
 
 /// Maximum time for the delivery of the last notices.

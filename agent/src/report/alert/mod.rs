@@ -10,6 +10,7 @@ mod farewell;
 pub mod ledger;
 pub mod notice;
 pub mod receiver;
+pub mod sending;
 pub mod together;
 pub mod updates;
 pub mod wanted;
@@ -28,7 +29,8 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::mpsc;
 use tracing::warn;
 
-use self::courier::{Command, Courier, Shared};
+use self::courier::{Command, Courier};
+use self::sending::Shared;
 use self::wanted::{Known, Snapshot, Staleness};
 use super::Failure;
 use crate::api::{Alert, AlertEvent, ImageUpdateStatus, PlanStatus, Sync, SyncStatus};

@@ -1,0 +1,147 @@
+//! One live object and what it shall become: what the server's dry run makes of it, and what has to change about the
+//! owners of its fields for that.
+//!
+//! I/O: API reads and dry runs.
+
+use holdfast_diff::plan::Prediction;
+use holdfast_diff::takeover::{
+    Extra, Leaving, Owners, Rules, Set, Settled, both, extras, nulled, pointer, pointers, set_of,
+};
+use serde_json::Value;
+
+use super::super::Cluster;
+use super::super::refusal::{fields_of, is_invalid};
+use super::super::requests::{Apply, Requests};
+use super::super::resolve::Desired;
+use super::super::scale;
+use crate::sync_ref::SyncRef;
+
+/// What an apply would make of an object.
+pub(super) struct Predicted {
+    pub prediction: Prediction,
+    /// What has to be done about the owners of its fields.
+    pub settled: Settled,
+}
+
+/// One live object, and what it shall become.
+pub(super) struct Subject<'a> {
+    pub cluster: &'a Cluster,
+    pub requests: &'a Requests,
+    pub sync: &'a SyncRef,
+    pub live: &'a Value,
+    pub owners: Owners,
+}
+
+impl Predicted {
+    pub fn object(&self) -> &Value {
+        match &self.prediction {
+            Prediction::Becomes(value) => value,
+            Prediction::NeedsRecreate { .. } => &Value::Null,
+        }
+    }
+}
+
+impl Subject<'_> {
+    /// What the server accepts as it is, less what leaves git and has other owners.
+    pub async fn becomes(&self, desired: &mut Desired) -> Result<Predicted, kube::Error> {
+        let mut predicted = self.apply(desired).await?;
+        let mut leaving = self.decide(desired, self.owners.leaving(&predicted), &predicted).await;
+        if leaving.keeps() {
+            desired.replace(self.owners.with_kept(&desired.manifest.value, self.live, &leaving));
+            predicted = self.apply(desired).await?;
+        }
+        let also = self.also(desired).await;
+        let becomes = match self.owners.without_leaving(&predicted, self.live, &leaving, &also) {
+            None => predicted,
+            Some(value) => match self.validate(desired, &predicted, &value).await {
+                // What cannot be taken away stays as it is, and is nobody's.
+                Err(error) if is_invalid(&error) => {
+                    let named = fields_of(&error);
+                    let is_named = |path: &[String]| {
+                        let extra = Extra { path: path.to_vec(), ..Extra::default() };
+                        named.iter().any(|field| extra.nearness(field) == Some(0))
+                    };
+                    leaving = leaving.handing(self.live, &is_named);
+                    match self.owners.without_leaving(&predicted, self.live, &leaving, &also) {
+                        None => predicted,
+                        Some(value) => self.validate(desired, &predicted, &value).await?,
+                    }
+                }
+                answer => answer?,
+            },
+        };
+        Ok(self.settle(Prediction::Becomes(becomes), &leaving, &also))
+    }
+
+    async fn apply(&self, desired: &Desired) -> Result<Value, kube::Error> {
+        let marked = self.marked(desired);
+        self.requests
+            .apply(&desired.kind, &desired.object, &marked, Apply { force: true, dry_run: true })
+            .await
+    }
+
+    /// What is applied.
+    pub fn marked(&self, desired: &Desired) -> Value {
+        self.cluster.view.marks.stamp(self.sync, &desired.object, &desired.manifest.value)
+    }
+
+    /// What becomes of what leaves git. `object` is as an apply makes it, as far as that is known.
+    pub async fn decide(&self, desired: &Desired, leaving: Leaving, object: &Value) -> Leaving {
+        let manifest = &desired.manifest.value;
+        let back = self.cluster.view.returned(&desired.object, object, manifest);
+        let leaving = match &desired.before {
+            Some(before) => leaving.and(&self.owners.leftovers(before, manifest, object)),
+            None => leaving,
+        };
+        let leaving = leaving.and(&back);
+        if leaving.is_nothing() {
+            return leaving;
+        }
+        let scales = scale::paths(self.cluster, &desired.kind).await;
+        let ignored = |path: &[String]| desired.ignored.covers_of(path, self.live);
+        let handed = |path: &[String]| scales.iter().any(|scale| scale == path);
+        let back = pointers(&back, self.live);
+        let returned = |path: &[String]| {
+            let path = pointer(path);
+            [&back, &desired.returned].iter().any(|paths| paths.contains(&path))
+        };
+        let rules = Rules { ignored: &ignored, handed: &handed, returned: &returned };
+        self.owners.decide(leaving, self.live, &rules)
+    }
+
+    /// Items of git under another name: the one of git would come back beside them.
+    fn renamed(&self, desired: &Desired) -> Set {
+        let found = extras(&self.owners, self.live, &desired.manifest.value);
+        set_of(found.iter().filter(|extra| extra.renamed && self.owners.is_of_persons(&extra.set)))
+    }
+
+    /// What goes beside what leaves git: renamed items, and what `null` in git asks to remove.
+    pub async fn also(&self, desired: &Desired) -> Set {
+        let renamed = self.renamed(desired);
+        let Some(manifest) = &desired.nulls else { return renamed };
+        let scales = scale::paths(self.cluster, &desired.kind).await;
+        both(&renamed, &nulled(&self.owners, self.live, manifest, &scales))
+    }
+
+    /// Asks what the server makes of the live object when it becomes this value: defaults come back, and what depends on
+    /// what went follows. The owners are those of `predicted`.
+    pub async fn validate(
+        &self,
+        desired: &Desired,
+        predicted: &Value,
+        value: &Value,
+    ) -> Result<Value, kube::Error> {
+        let (kind, object) = (&desired.kind, &desired.object);
+        let mut becomes = self.requests.validate_change(kind, object, self.live, value).await?;
+        let owners = predicted.pointer("/metadata/managedFields").cloned().unwrap_or_default();
+        if let Some(metadata) = becomes.get_mut("metadata").and_then(Value::as_object_mut) {
+            metadata.insert("managedFields".to_owned(), owners);
+        }
+        Ok(becomes)
+    }
+
+    /// All that has to be done, given what the object becomes.
+    pub fn settle(&self, prediction: Prediction, leaving: &Leaving, also: &Set) -> Predicted {
+        Predicted { prediction, settled: self.owners.settle(self.live, leaving, also) }
+    }
+}

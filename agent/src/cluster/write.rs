@@ -1,0 +1,100 @@
+//! Makes one change of an approved plan: the object as it was planned, unless it changed since then.
+//!
+//! Leaves order, waiting and removal to `apply` and `prune`. I/O: API writes.
+
+use holdfast_diff::digest::Digest;
+use holdfast_diff::object::ObjectId;
+use holdfast_diff::plan::{Change, Operation};
+use holdfast_diff::takeover::Takeover;
+use serde_json::json;
+use tracing::debug;
+
+use super::Cluster;
+use super::early;
+use super::outcome::Kinds;
+use super::refusal::ObjectError;
+use super::requests::{Apply, Dependants, Requests, ResourceType, is_conflict};
+use super::view::Verified;
+use crate::sync_ref::SyncRef;
+
+/// What became of a change.
+pub(super) enum Written {
+    Done,
+    /// It is created when the object that it replaces is gone.
+    Ending,
+    /// Somebody changed the object since that was planned: it is not overwritten unseen.
+    Changed,
+    /// The run has ended, and this is why.
+    NotBegun(String),
+}
+
+/// Makes one change.
+pub(super) async fn write(
+    cluster: &Cluster,
+    requests: &Requests,
+    owner: &SyncRef,
+    kinds: &Kinds,
+    change: &Change,
+) -> Result<Written, ObjectError> {
+    let (kind, object) = (&kinds[&change.object], &change.object);
+    let Some(manifest) = change.manifest.clone() else { return Ok(Written::Done) };
+    // A write in two steps would find its own first step.
+    let seen = change.seen.filter(|_| change.takeover.is_none() && change.operation == Operation::Update);
+    let Some(_writing) = cluster.view.begin_write(object, seen) else { return Ok(Written::Changed) };
+    let refused = |error: &kube::Error| ObjectError::from_server(object, change.origin.as_ref(), error);
+    if let Some(takeover) = &change.takeover {
+        match take_over(requests, kind, object, takeover).await {
+            Err(error) if is_conflict(&error) => return Ok(Written::Changed),
+            taken => taken.map_err(|error| refused(&error))?,
+        }
+    }
+    if change.operation == Operation::Recreate {
+        let uid = change.uid.as_deref().unwrap_or_default();
+        let dependants = Dependants::of(&manifest);
+        if requests.delete(kind, object, uid, dependants).await.map_err(|error| refused(&error))? {
+            // Finalizers hold it; the watch tells when it is gone, and then it is created.
+            return Ok(Written::Ending);
+        }
+    }
+    // What was not there when the plan was made is not overwritten if it is there now: that would be another plan.
+    let force = change.operation != Operation::Create;
+    let marked = cluster.view.marks.stamp(owner, object, &manifest.value);
+    let apply = || requests.apply(kind, object, &marked, Apply { force, dry_run: false });
+    let applied = early::repeat(&cluster.view, object, apply).await;
+    let live = applied.map_err(|error| {
+        if !force && is_conflict(&error) {
+            let message = "it was created by someone else since it was planned; it is planned again";
+            return ObjectError::transient(object, change.origin.as_ref(), "Appeared", message).of(object);
+        }
+        refused(&error)
+    })?;
+    if cluster.view.marks.is_lost(owner, object, &live) {
+        return Err(ObjectError::mark_lost(object, change.origin.as_ref()));
+    }
+    if object.kind.is("apiextensions.k8s.io", "CustomResourceDefinition") {
+        cluster.discovery.forget(defined_group(&manifest.value));
+    }
+    let satisfies = change.satisfies.unwrap_or_else(|| Digest::of(&manifest.value));
+    cluster.view.verify(kind, object, &live, Verified { manifest: satisfies, all: change.has_nulls });
+    if let Some(Takeover { gone, .. }) = change.takeover.as_ref().filter(|takeover| !takeover.gone.is_empty())
+    {
+        cluster.view.expect_gone(object, gone, &live);
+    }
+    debug!(%object, operation = change.operation.word(), "Applied object");
+    Ok(Written::Done)
+}
+
+/// Makes the fields of another tool ours, if the object is still as it was when that was planned. No value changes by it.
+async fn take_over(
+    requests: &Requests,
+    kind: &ResourceType,
+    object: &ObjectId,
+    Takeover { managers: _, resource_version, managed_fields, gone: _ }: &Takeover,
+) -> Result<(), kube::Error> {
+    let patch = json!({"metadata": {"resourceVersion": resource_version, "managedFields": managed_fields}});
+    requests.merge(kind, object, None, &patch).await.map(drop)
+}
+
+fn defined_group(definition: &serde_json::Value) -> &str {
+    definition.pointer("/spec/group").and_then(serde_json::Value::as_str).unwrap_or_default()
+}

@@ -1,0 +1,159 @@
+//! The name of a repository, as images name it. Pure.
+
+use std::fmt;
+
+use super::{RegistryError, Trouble};
+
+/// Docker Hub, as images name it.
+const HUB: &str = "docker.io";
+/// All names of Docker Hub.
+const HUB_NAMES: [&str; 4] = [HUB, "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"];
+
+/// A repository of images: `host[:port]/path`. Without a host it is of Docker Hub.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Repository {
+    host: String,
+    path: String,
+}
+
+impl Repository {
+    /// Reads `registry.example.com:5000/team/app`, `team/app` or `nginx`.
+    pub fn parse(text: &str) -> Result<Self, RegistryError> {
+        let bad = |shown: &str, why: &str| {
+            let trouble = Trouble::BadRepository(why.to_owned());
+            Err(RegistryError { repository: shown.to_owned(), trouble })
+        };
+        if let Some((_, rest)) = text.split_once("://") {
+            let shown = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
+            return bad(shown, "write it without a scheme: host/path");
+        }
+        let (host, path) = match text.split_once('/') {
+            Some((host, path)) if host.contains(['.', ':', '@', '[']) || host == "localhost" => (host, path),
+            _ => (HUB, text),
+        };
+        if let Some((_, host)) = host.rsplit_once('@') {
+            return bad(&format!("{host}/{path}"), "it has a login in it; put that into a Secret");
+        }
+        Self::at(host, path)
+    }
+
+    /// A repository of a host that is named apart, whatever the host looks like.
+    pub fn at(host: &str, path: &str) -> Result<Self, RegistryError> {
+        let bad = |why: &str| {
+            let trouble = Trouble::BadRepository(why.to_owned());
+            Err(RegistryError { repository: format!("{host}/{path}"), trouble })
+        };
+        if path.contains([':', '@']) {
+            return bad("it has a tag or a digest in it: name the repository alone");
+        }
+        let good = |part: &str| {
+            let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+            part.bytes().all(|byte| letter(byte) || b"._-".contains(&byte))
+                && part.bytes().next().is_some_and(letter)
+                && part.bytes().last().is_some_and(letter)
+        };
+        if !path.split('/').all(good) || path.len() > 255 {
+            return bad(
+                "each part of its path has small letters and digits, and . _ - between them; write host/path",
+            );
+        }
+        let host_letter = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
+        if !host.bytes().all(host_letter) || !has_port_or_none(host) {
+            return bad("it has no host that can be asked: write host/path or host:port/path");
+        }
+        let host = host.to_ascii_lowercase();
+        if !HUB_NAMES.contains(&host.as_str()) {
+            return Ok(Self { host, path: path.to_owned() });
+        }
+        let path = if path.contains('/') { path.to_owned() } else { format!("library/{path}") };
+        Ok(Self { host: HUB.to_owned(), path })
+    }
+
+    /// As images name it; Docker Hub is `docker.io`.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The host that is asked.
+    pub(super) fn server(&self) -> &str {
+        if self.host == HUB { "registry-1.docker.io" } else { &self.host }
+    }
+}
+
+/// The other names of a host, by which a login may name it.
+pub(super) fn other_names(host: &str) -> &'static [&'static str] {
+    if HUB_NAMES.contains(&host) { &HUB_NAMES } else { &[] }
+}
+
+fn has_port_or_none(host: &str) -> bool {
+    let after = if host.starts_with('[') { host.split_once(']').map(|(_, rest)| rest) } else { Some(host) };
+    let Some(after) = after else { return false };
+    match after.split_once(':') {
+        Some((_, port)) => port.parse::<u16>().is_ok_and(|port| port > 0),
+        None => true,
+    }
+}
+
+impl fmt::Display for Repository {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.host, self.path)
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repository_is_read_as_docker_does() {
+        for (text, shown, server) in [
+            ("nginx", "docker.io/library/nginx", "registry-1.docker.io"),
+            ("bitnami/nginx", "docker.io/bitnami/nginx", "registry-1.docker.io"),
+            ("docker.io/nginx", "docker.io/library/nginx", "registry-1.docker.io"),
+            ("index.docker.io/library/nginx", "docker.io/library/nginx", "registry-1.docker.io"),
+            ("registry-1.docker.io/a/b/c", "docker.io/a/b/c", "registry-1.docker.io"),
+            ("ghcr.io/fluent/fluent-bit", "ghcr.io/fluent/fluent-bit", "ghcr.io"),
+            ("GHCR.io/a__b/c--d", "ghcr.io/a__b/c--d", "ghcr.io"),
+            ("localhost/a", "localhost/a", "localhost"),
+            ("localhost:5000/a", "localhost:5000/a", "localhost:5000"),
+            ("[::1]:5000/a", "[::1]:5000/a", "[::1]:5000"),
+            ("quay.io/a", "quay.io/a", "quay.io"),
+        ] {
+            let repository = Repository::parse(text).unwrap();
+            assert_eq!((repository.to_string().as_str(), repository.server()), (shown, server), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_repository_is_refused_and_shows_no_login() {
+        for (text, part) in [
+            ("", "write host/path"),
+            ("ghcr.io", "library"),
+            ("ghcr.io/", "write host/path"),
+            ("https://ghcr.io/a", "without a scheme"),
+            ("https://u:hunter2@ghcr.io/a", "without a scheme"),
+            ("u:hunter2@ghcr.io/a", "a login in it"),
+            ("ghcr.io/a:1.0", "a tag or a digest"),
+            ("ghcr.io/a@sha256:00", "a tag or a digest"),
+            ("ghcr.io/../a", "small letters"),
+            ("ghcr.io/A", "small letters"),
+            ("ghcr.io/a//b", "small letters"),
+            ("ghcr.io/-a", "small letters"),
+            ("ghcr.io/a b", "small letters"),
+            ("ghcr.io:port/a", "no host"),
+            ("ghcr.io:0/a", "no host"),
+            ("ghcr .io/a", "no host"),
+        ] {
+            let said = match Repository::parse(text) {
+                Ok(repository) => repository.to_string(),
+                Err(error) => error.to_string(),
+            };
+            assert!(said.contains(part) && !said.contains("hunter2"), "{text}: {said}");
+        }
+    }
+}
