@@ -28,7 +28,7 @@ pub use manifest::{
     ManifestError, ManifestProblem, is_api_version, manifest, manifests, manifests_of_program,
 };
 pub use tree::{Content, Node, NodeId, Tree};
-pub(crate) use write::write_to_read;
+pub(crate) use write::{Quotes, write_scalar, write_to_read};
 pub use write::{write, write_shown};
 
 pub use decode::Duplicates;

@@ -37,6 +37,32 @@ pub(crate) fn write_to_read(value: &Value) -> String {
     write_for(Audience::Ourselves, value)
 }
 
+/// The quotes of a scalar that is written by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Quotes {
+    /// None unless the text cannot be read without them; what it would mean without them does not matter.
+    AsNeeded,
+    Single,
+    Double,
+    /// A literal block at the indentation.
+    Block,
+}
+
+/// Writes a scalar by itself, in the quotes that are asked for where they can hold the text.
+pub(crate) fn write_scalar(text: &str, quotes: Quotes, indent: usize) -> String {
+    let mut page = Page::new(Audience::Ourselves);
+    let style = match quotes {
+        Quotes::AsNeeded => Style::by_syntax(text, Style::Plain),
+        Quotes::Single => Style::by_syntax(text, Style::SingleQuoted),
+        Quotes::Double => Style::DoubleQuoted,
+        Quotes::Block => Style::by_syntax(text, Style::Literal),
+    };
+    let is_block = style == Style::Literal;
+    page.scalar(text, style, if is_block { Fold::To(indent) } else { Fold::Never });
+    let written = page.finish();
+    if is_block { written } else { written.trim_end_matches('\n').to_owned() }
+}
+
 fn write_for(audience: Audience, value: &Value) -> String {
     let mut page = Page::new(audience);
     let mut open = Vec::new();

@@ -47,6 +47,17 @@ impl Style {
         };
         (style, !marks.line_break)
     }
+
+    /// The form that is wanted, or the first after it that can hold the text, whatever the text would mean in it.
+    pub fn by_syntax(text: &str, wanted: Self) -> Self {
+        let marks = Marks::of(text);
+        match wanted {
+            Self::Plain if !marks.bars_plain() && !text.is_empty() => Self::Plain,
+            Self::Plain | Self::SingleQuoted if !marks.bars_single_quotes() => Self::SingleQuoted,
+            Self::Literal if !marks.bars_literal() => Self::Literal,
+            Self::Plain | Self::SingleQuoted | Self::Literal | Self::DoubleQuoted => Self::DoubleQuoted,
+        }
+    }
 }
 
 /// True for the characters that end a line in YAML 1.1.

@@ -1,8 +1,9 @@
 //! Fields within a text that is YAML or JSON itself, such as an entry of a ConfigMap.
 //!
-//! JSON is written anew, with its keys sorted, as the original does. YAML keeps all of its text but the
-//! scalars that change: the original writes it anew too, which is the same for a text in the usual layout.
-//! Pure.
+//! JSON is written anew, with its keys sorted, as the original does. YAML is written anew too (`layout`), or, where that is
+//! not certain to give the bytes of the original, keeps all of its text but the scalars that change. Pure.
+
+mod layout;
 
 use serde_json::Value;
 
@@ -33,7 +34,13 @@ pub(super) fn copy(node: &mut Node, path: &[String], new: &Node, create: bool) -
         return Ok(false);
     }
     let is_json = text.trim_start().starts_with(['{', '[']);
-    let text = if is_json { as_json(&text, &after) } else { as_yaml(&text, &before, &after).map(Some) };
+    let text = if is_json {
+        as_json(&text, &after)
+    } else if let Some(written) = layout::written(&text, &after) {
+        Ok(Some(written))
+    } else {
+        as_yaml(&text, &before, &after).map(Some)
+    };
     match (text?, lookup_mut(node, &path[..length])?) {
         (Some(text), Some(Node::Scalar(scalar))) => {
             scalar.text = text.into();
