@@ -36,7 +36,7 @@ pub(super) fn copy(node: &mut Node, path: &[String], new: &Node, create: bool) -
     let is_json = text.trim_start().starts_with(['{', '[']);
     let text = if is_json {
         as_json(&text, &after)
-    } else if let Some(written) = layout::written(&text, &after) {
+    } else if let Some(written) = layout::written(&text, &after, new) {
         Ok(Some(written))
     } else {
         as_yaml(&text, &before, &after).map(Some)

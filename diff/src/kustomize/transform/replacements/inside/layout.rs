@@ -6,6 +6,8 @@
 
 mod scalar;
 
+use std::collections::BTreeMap;
+
 use super::super::matcher::inner;
 use crate::kustomize::node::{Map, Node, Scalar};
 use crate::yaml::{Content, Duplicates, NodeId, Tree, read_first};
@@ -15,18 +17,20 @@ const KEPT: [&str; 14] =
     [": &", "- &", ": *", "- *", "<<:", ": !", "- !", "[&", "[*", "{&", "{*", ", *", ", &", "? "];
 
 /// The text with the values of `after`; None where the layout of the original is not certain.
-pub(super) fn written(text: &str, after: &Node) -> Option<String> {
+pub(super) fn written(text: &str, after: &Node, new: &Node) -> Option<String> {
+    let text = &text.replace("\r\n", "\n");
     if KEPT.iter().any(|kept| text.contains(kept)) || text.contains(['\t', '\r']) {
         return None;
     }
     let document = read_first("", text.as_bytes(), Duplicates::LastWins).ok()??;
     let root = Some(Tree::ROOT);
-    let mut writer = Writer { text, tree: &document.tree, out: String::new(), cursor: 0 };
+    let mut writer =
+        Writer { text, tree: &document.tree, new, out: String::new(), cursor: 0, indents: BTreeMap::new() };
     match after {
         Node::Map(_) | Node::Seq(_) if !writer.is_flow(root) => writer.block(root, after, 0, false)?,
         _ => return None,
     }
-    writer.comments(text.len(), 0)?;
+    writer.last_comments()?;
     let written = writer.out.trim().to_owned();
     is_faithful(text, &written, after).then_some(written)
 }
@@ -42,9 +46,22 @@ fn is_faithful(text: &str, written: &str, after: &Node) -> bool {
 struct Writer<'a> {
     text: &'a str,
     tree: &'a Tree<'a>,
+    /// What was put in: a collection of it takes nothing from what stood there.
+    new: &'a Node,
     out: String,
     /// Where the text starts whose comments are still to be written.
     cursor: usize,
+    /// The indentations of the entries that are open, by their columns in the text.
+    indents: BTreeMap<usize, usize>,
+}
+
+/// What the lines before a line are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Behind {
+    Nothing,
+    Comment,
+    /// A comment of the entry before, with its indentation.
+    Foot(usize),
 }
 
 impl<'a> Writer<'a> {
@@ -59,6 +76,11 @@ impl<'a> Writer<'a> {
 
     fn start(&self, id: Option<NodeId>) -> Option<usize> {
         Some(self.tree.node(id?)?.span.start)
+    }
+
+    /// True for a collection that was put in.
+    fn is_new(&self, node: &Node) -> bool {
+        !matches!(node, Node::Scalar(_)) && !item_is_empty(node) && node == self.new
     }
 
     fn is_flow(&self, id: Option<NodeId>) -> bool {
@@ -79,7 +101,7 @@ impl<'a> Writer<'a> {
                 for (at, (key, value)) in map.iter().enumerate() {
                     let [name, child] =
                         pairs.get(at).map_or([None, None], |[name, child]| [Some(*name), Some(*child)]);
-                    self.line(name, indent, goes_on && at == 0)?;
+                    self.line(name, indent, goes_on && at == 0, false)?;
                     self.key(name, key, false)?;
                     self.value(child, value, indent, indent)?;
                 }
@@ -87,10 +109,10 @@ impl<'a> Writer<'a> {
             Node::Seq(items) => {
                 for (at, item) in items.iter().enumerate() {
                     let child = children.get(at).copied();
-                    self.line(child, indent, goes_on && at == 0)?;
+                    self.line(child, indent, goes_on && at == 0, true)?;
                     self.out.push('-');
                     let is_collection = !matches!(item, Node::Scalar(_)) && !item_is_empty(item);
-                    if is_collection && !self.is_flow(child) {
+                    if is_collection && (self.is_new(item) || !self.is_flow(child)) {
                         self.out.push(' ');
                         self.block(child, item, indent + 2, true)?;
                     } else {
@@ -104,19 +126,26 @@ impl<'a> Writer<'a> {
     }
 
     /// Begins the line of an entry, below the comments before it.
-    fn line(&mut self, id: Option<NodeId>, indent: usize, goes_on: bool) -> Option<()> {
+    fn line(&mut self, id: Option<NodeId>, indent: usize, goes_on: bool, is_item: bool) -> Option<()> {
         let before = self.out.len();
         if let Some(start) = self.start(id) {
-            self.comments(start, indent)?;
+            let column = column(self.text, start, is_item);
+            self.comments(start, column, indent)?;
+            self.indents.split_off(&column);
+            self.indents.insert(column, indent);
         }
         if goes_on {
             return (self.out.len() == before).then_some(());
         }
+        self.end_line();
+        self.out.extend(std::iter::repeat_n(' ', indent));
+        Some(())
+    }
+
+    fn end_line(&mut self) {
         if !self.out.is_empty() && !self.out.ends_with('\n') {
             self.out.push('\n');
         }
-        self.out.extend(std::iter::repeat_n(' ', indent));
-        Some(())
     }
 
     fn key(&mut self, id: Option<NodeId>, key: &Scalar, in_flow: bool) -> Option<()> {
@@ -134,6 +163,17 @@ impl<'a> Writer<'a> {
 
     /// What stands behind a key, or behind the mark of an item.
     fn value(&mut self, id: Option<NodeId>, node: &Node, indent: usize, list: usize) -> Option<()> {
+        if self.is_new(node) {
+            if let Some(old) = id.and_then(|id| self.tree.node(id)) {
+                self.skip(old.span.end);
+            }
+            return self.block(
+                None,
+                node,
+                if matches!(node, Node::Seq(_)) { list } else { indent + 2 },
+                false,
+            );
+        }
         if matches!(node, Node::Scalar(_)) || self.is_flow(id) || item_is_empty(node) {
             let written = self.flow(id, node, indent + 2)?;
             if !written.is_empty() {
@@ -213,33 +253,62 @@ impl<'a> Writer<'a> {
         Some(())
     }
 
-    /// Writes the comments on lines of their own before a place, and a blank line behind those that have one.
-    fn comments(&mut self, until: usize, indent: usize) -> Option<()> {
+    /// Writes the comments on lines of their own before what stands at a column, and a blank line behind those that have
+    /// one. Comments that are indented more belong to an entry before them.
+    fn comments(&mut self, until: usize, column: usize, indent: usize) -> Option<()> {
         let between = self.text.get(self.cursor.min(until)..until)?;
+        let is_end = until == self.text.len();
         let mut lines = between.split('\n').peekable();
-        let mut behind_comment = false;
+        let mut behind = Behind::Nothing;
         while let Some(line) = lines.next() {
             let comment = line.trim();
             let is_blank = comment.is_empty() && lines.peek().is_some();
+            let at = line.len() - line.trim_start().len();
+            let outer = Some(at).filter(|at| *at > column).and_then(|at| self.indents.get(&at)).copied();
             if comment.starts_with('#') {
-                if !self.out.is_empty() && !self.out.ends_with('\n') {
+                if behind == Behind::Foot(indent) && outer.is_none() {
                     self.out.push('\n');
                 }
-                self.out.extend(std::iter::repeat_n(' ', indent));
+                self.end_line();
+                self.out.extend(std::iter::repeat_n(' ', outer.unwrap_or(indent)));
                 self.out.push_str(comment);
                 self.out.push('\n');
-            } else if is_blank && behind_comment {
+                behind = outer.map_or(Behind::Comment, Behind::Foot);
+            } else if is_blank && (behind == Behind::Comment || (is_end && behind != Behind::Nothing)) {
                 self.out.push('\n');
+                behind = Behind::Nothing;
             }
-            behind_comment = comment.starts_with('#');
+        }
+        if behind == Behind::Foot(indent) && !is_end {
+            self.out.push('\n');
         }
         self.skip(until);
         Some(())
     }
 
+    /// Writes the comments behind the last value, below a blank line if there is one.
+    fn last_comments(&mut self) -> Option<()> {
+        let rest = self.text.get(self.cursor..)?;
+        if let Some(comment) = rest.find('#') {
+            let before = &self.text[..self.cursor + comment];
+            if before[before.trim_end().len()..].matches('\n').count() > 1 {
+                self.end_line();
+                self.out.push('\n');
+            }
+        }
+        self.comments(self.text.len(), 0, 0)
+    }
+
     fn skip(&mut self, to: usize) {
         self.cursor = self.cursor.max(to);
     }
+}
+
+/// The column of an entry: that of its mark, if it is an item.
+fn column(text: &str, start: usize, is_item: bool) -> usize {
+    let line = text[..start].rfind('\n').map_or(0, |end| end + 1);
+    let before = &text[line..start];
+    if is_item { before.trim_end().len().saturating_sub(1) } else { before.len() }
 }
 
 fn item_is_empty(node: &Node) -> bool {
