@@ -219,6 +219,54 @@ fn what_kustomize_loses_is_told_with_file_and_line() {
 }
 
 #[test]
+fn what_kustomize_does_not_read_of_a_patch_is_warned_of() {
+    let patched = |patch: &str, entry: &str| {
+        let kustomization = format!("resources: [map.yaml]\npatches:\n- {entry}\n");
+        let files =
+            [("app/kustomization.yaml", &*kustomization), ("app/map.yaml", MAP), ("app/patch.yaml", patch)];
+        warned(&files)
+    };
+    let unread = "kustomize does not read what follows here, so that it is lost: put `---` on a line before it, or move it to a \
+                  file of its own";
+    let second = "kustomize reads one document of this file, so that what follows here is lost: remove it";
+    assert_eq!(
+        patched(&format!("{MAP}\n{MAP}\n"), "path: patch.yaml"),
+        [format!("app/patch.yaml:2: {unread}")]
+    );
+    let operations = "- {op: add, path: /data, value: {}}\n---\n- {op: remove, path: /data}\n";
+    assert_eq!(
+        patched(operations, "{path: patch.yaml, target: {kind: ConfigMap}}"),
+        [format!("app/patch.yaml:3: {second}")]
+    );
+    let twice = format!("{}data: {{a: b}}\ndata: {{c: d}}\n", yaml_of(MAP));
+    let lost = "one of two values is lost: the key `data` is set twice: remove one of the two";
+    assert_eq!(patched(&twice, "path: patch.yaml"), [format!("app/patch.yaml:6: {lost}")]);
+    let inline = format!("patch: '{MAP} {MAP}'");
+    assert_eq!(patched("", &inline), [format!("patch in the kustomization, line 1: {unread}")]);
+    assert_eq!(patched(MAP, "path: patch.yaml"), [""; 0]);
+}
+
+/// The object of a JSON text in lines.
+fn yaml_of(json: &str) -> String {
+    yaml::write(&serde_json::from_str(json).expect("an object"))
+}
+
+#[test]
+fn second_documents_of_replacements_and_configurations_are_warned_of() {
+    for (field, text) in [
+        ("replacements: [{path: more.yaml}]", "[]\n---\n[]\n"),
+        ("configurations: [more.yaml]", "namePrefix: []\n---\nnamePrefix: []\n"),
+        ("crds: [more.yaml]", "{}\n---\n{}\n"),
+    ] {
+        let kustomization = format!("resources: [map.yaml]\n{field}\n");
+        let files =
+            [("app/kustomization.yaml", &*kustomization), ("app/map.yaml", MAP), ("app/more.yaml", text)];
+        let expected = "app/more.yaml:3: kustomize reads one document of this file, so that what follows here is lost: remove it";
+        assert_eq!(warned(&files), [expected], "{field}");
+    }
+}
+
+#[test]
 fn items_of_a_list_that_become_one_are_told() {
     let pod = |ports: &str| {
         format!(

@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use holdfast_diff::yaml::manifests;
+use holdfast_diff::yaml::{manifests, manifests_of_program};
 
 /// The objects and the errors of a file, one a line.
 fn render(text: &[u8]) -> String {
@@ -80,4 +80,31 @@ fn objects_of_a_typed_list_are_what_the_list_says() {
             ("Role".into(), format!("Role.{group} b")),
         ]
     );
+}
+
+#[test]
+fn what_a_program_wrote_twice_is_lost_with_a_warning() {
+    let map = |name: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\n");
+    let warned = |text: &str| {
+        let (manifests, errors, lost) = manifests_of_program("chart/templates/x.yaml", text.as_bytes());
+        assert!(errors.is_empty(), "{errors:?}");
+        let names: Vec<String> = manifests.iter().map(|manifest| manifest.name.clone()).collect();
+        (names, lost.iter().map(ToString::to_string).collect::<Vec<_>>())
+    };
+    let (names, lost) = warned(&format!("{}{}", map("a"), map("b")));
+    assert_eq!(names, ["b"]);
+    assert_eq!(lost.len(), 1, "{lost:?}");
+    let object = &lost[0];
+    for part in
+        ["chart/templates/x.yaml:5", "ConfigMap `a` on line 1 is lost", "put `---` on a line between them"]
+    {
+        assert!(object.contains(part), "{object}");
+    }
+    let (names, lost) = warned(&format!("{}data: {{a: b}}\ndata: {{c: d}}\n", map("a")));
+    assert_eq!(names, ["a"]);
+    assert!(
+        lost[0].contains("the key `data` is set again here, so that its value on line 5 is lost"),
+        "{lost:?}"
+    );
+    assert_eq!(warned(&format!("{}---\n{}", map("a"), map("b"))).1, [""; 0]);
 }

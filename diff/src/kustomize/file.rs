@@ -14,7 +14,7 @@ use super::error::KustomizeError;
 use super::generate::{GeneratorArgs, GeneratorOptions};
 use super::host::HelmChart;
 use super::own;
-use super::read::second_document;
+use super::read::beyond_first;
 use super::shape::{Misfit, Place, Strictness, fit};
 use crate::yaml::Duplicates;
 
@@ -103,9 +103,7 @@ pub fn read(file: &str, text: &[u8]) -> Result<Reading, KustomizeError> {
     let document = own::first(file, text, Duplicates::LastWins)?;
     let Some(document) = document else { return Err(empty(file)) };
     let mut reading = of_value(file, document.value, Place::root(&document.tree))?;
-    reading.warnings.extend(second_document(file, text).map(|line| {
-        format!("{file}:{line}: kustomize reads one document of this file, so that what follows here is lost: remove it")
-    }));
+    reading.warnings.extend(beyond_first(file, text));
     Ok(reading)
 }
 

@@ -105,7 +105,9 @@ impl Generator {
         let rendered = target.loader.context.host.chart(chart, target.loader.root());
         let rendered = rendered.map_err(|error| KustomizeError::at(&self.origin, error.0))?;
         let file = format!("chart {} of {}", chart.name, self.origin);
-        let mut resources = read::resources(&file, &rendered)?;
+        let mut unread = Vec::new();
+        let mut resources = read::resources_noting(&file, &rendered, &mut unread)?;
+        unread.into_iter().for_each(|warning| target.loader.warn(warning));
         for resource in &mut resources {
             let metadata = resource.edit().get_mut("metadata").and_then(Node::as_map_mut);
             if let Some(metadata) = metadata {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::build::Context;
 use super::error::KustomizeError;
+use super::read::beyond_first;
 use super::remote;
 use super::resource::Resource;
 use crate::budget::Resource as Taken;
@@ -77,6 +78,13 @@ impl<'a> Loader<'a> {
 
     pub fn warn(&self, warning: String) {
         self.context.warnings.borrow_mut().push(warning);
+    }
+
+    /// A file of which kustomize reads the first document alone; warns of others.
+    pub fn open_first(&self, path: &str) -> Result<Loaded, KustomizeError> {
+        let loaded = self.open(path)?;
+        beyond_first(&loaded.path, &loaded.bytes).into_iter().for_each(|lost| self.warn(lost));
+        Ok(loaded)
     }
 
     /// The bytes of a file that the kustomization names.

@@ -163,7 +163,7 @@ fn value_add(config: &Value, target: &Target) -> Result<ValueAddTransformer, Kus
         transform.value = target.loader.root().rsplit('/').next().unwrap_or_default().into();
     }
     if !transform.target_file_path.is_empty() {
-        let loaded = target.loader.open(&transform.target_file_path)?;
+        let loaded = target.loader.open_first(&transform.target_file_path)?;
         let nodes = read::nodes(&loaded.path, &loaded.bytes)?;
         let file = nodes.first().map_or(Ok(json!({})), |(node, _)| value(node))?;
         let fitted = fit(file, VALUE_TARGETS, Strictness::Lenient, Place::line(1));

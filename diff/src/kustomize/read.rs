@@ -48,8 +48,31 @@ pub fn resources_noting(
     objects(file, bytes, warnings)
 }
 
-/// What follows the first document of a file of kustomize itself, which has one alone: the line of it.
-pub fn second_document(file: &str, bytes: &[u8]) -> Option<u32> {
+/// Warns of what follows the first document of a file of kustomize itself, which has one alone.
+pub fn beyond_first(file: &str, bytes: &[u8]) -> Option<String> {
+    let place = place(file, second_document(file, bytes)?);
+    Some(format!(
+        "{place}: kustomize reads one document of this file, so that what follows here is lost: remove it"
+    ))
+}
+
+/// Warns of a value of a patch that is lost because its key is set twice.
+pub fn lost_value(file: &str, bytes: &[u8]) -> Option<String> {
+    let KustomizeError { line, message, .. } = key_set_twice(file, bytes)?;
+    nodes(file, bytes).ok()?;
+    Some(format!("{}: one of two values is lost: {message}", place(file, line)))
+}
+
+fn place(file: &str, line: u32) -> String {
+    if file.is_empty() {
+        format!("patch in the kustomization, line {line}")
+    } else {
+        format!("{file}:{line}")
+    }
+}
+
+/// The line of the second document.
+fn second_document(file: &str, bytes: &[u8]) -> Option<u32> {
     let text = documents::text(file, bytes).ok()?;
     let documents = documents(file, &text).ok()?;
     let is_empty = |text: &str| {
@@ -101,8 +124,9 @@ fn objects(file: &str, bytes: &[u8], warnings: &mut Vec<String>) -> Result<Vec<R
     let Documents { mut nodes, count: documents, unread } = parsed(file, bytes, Keys::Any)?;
     warnings.extend(unread.iter().map(|line| {
         format!(
-            "{file}:{line}: kustomize does not read what follows here, so that it is lost: put `---` on a line before it, or \
-             move it to a file of its own"
+            "{}: kustomize does not read what follows here, so that it is lost: put `---` on a line before it, or move it \
+             to a file of its own",
+            place(file, *line)
         )
     }));
     let file: Arc<str> = file.into();

@@ -231,7 +231,7 @@ pub fn replacements(entries: &[Value], target: &Target) -> Result<ReplacementTra
                 );
                 return Err(KustomizeError::new(message));
             }
-            path => replacements.extend(replacement_file(&target.loader.open(path)?)?),
+            path => replacements.extend(replacement_file(&target.loader.open_first(path)?)?),
         }
     }
     Ok(ReplacementTransformer { replacements })

@@ -23,7 +23,7 @@ pub fn read(target: &Target) -> Result<[TransformerConfig; 2], KustomizeError> {
         files.push(
             target
                 .loader
-                .open(path)
+                .open_first(path)
                 .and_then(|loaded| configuration(&loaded))
                 .map_err(|e| e.or_at(&origin))?,
         );
@@ -33,7 +33,7 @@ pub fn read(target: &Target) -> Result<[TransformerConfig; 2], KustomizeError> {
     let mut crds = TransformerConfig::default();
     for (index, path) in kustomization.crds.iter().enumerate() {
         let origin = target.origin("crds", index);
-        let found = target.loader.open(path).and_then(|loaded| definitions(&loaded));
+        let found = target.loader.open_first(path).and_then(|loaded| definitions(&loaded));
         crds = found.and_then(|found| crds.merge(&found)).map_err(|error| error.or_at(&origin))?;
     }
     Ok([config, crds])

@@ -10,6 +10,7 @@ use holdfast_diff::range;
 
 use super::archive::{self, Entry};
 use super::download::Archive;
+use super::ignored::Ignored;
 use super::metadata::{self, Dependency, Metadata};
 use super::{ChartSource, Fetched, HelmError, Login, Runner, tree, vendored};
 
@@ -85,14 +86,16 @@ async fn missing(
     }
     // Archives are unpacked for it.
     let all = std::mem::take(files);
-    let (all, there) = tokio::task::spawn_blocking(move || {
-        let there = vendored::names(&all);
-        (all, there)
+    let (all, there, ignored) = tokio::task::spawn_blocking(move || {
+        let ignored = Ignored::of(&all);
+        let there = vendored::names(all.iter().filter(|file| !ignored.has(&file.path)));
+        (all, there, ignored)
     })
     .await
     .map_err(|error| HelmError::Io { doing: "read a chart", said: error.to_string() })?;
     *files = all;
     missing.retain(|one| !there.contains(&one.name));
+    missing.iter().try_for_each(|one| ignored.check(one))?;
     if let Some(at) = text(files, lock) {
         metadata::lock(lock, &mut missing, &metadata::dependencies(lock, &files[at].bytes)?)?;
     }

@@ -11,6 +11,7 @@ mod download;
 mod error;
 mod fetch;
 pub mod hooks;
+mod ignored;
 mod index;
 mod login;
 mod metadata;

@@ -12,7 +12,7 @@ const UNPACKED: u64 = 2 * archive::ALL;
 
 /// The names of the charts below `chart/charts/`. Where a name cannot be read, that of the folder or archive stands for it:
 /// Helm then says what is wrong with it.
-pub fn names(files: &[Entry]) -> BTreeSet<String> {
+pub fn names<'a>(files: impl IntoIterator<Item = &'a Entry>) -> BTreeSet<String> {
     let mut left = UNPACKED;
     let mut found = BTreeSet::new();
     for Entry { path, bytes } in files {

@@ -59,6 +59,8 @@ pub struct PatchStep {
     target: Option<Selector>,
     /// For messages: the file, or the kustomization's own text.
     source: String,
+    /// Warns of what of the text is not read.
+    lost: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -80,7 +82,8 @@ impl Patch {
             Some(path) => (path.as_str(), self.patch.as_str()),
             None => ("", self.patch.trim()),
         };
-        let strategic = read::resources(file, text.as_bytes());
+        let mut lost = Vec::new();
+        let strategic = read::resources_noting(file, text.as_bytes(), &mut lost);
         let json = if text.is_empty() { None } else { Operations::read(file, text).ok() };
         let content = match (strategic, json) {
             (Ok(patches), Some(json)) if !patches.is_empty() && !json.is_empty() => {
@@ -90,14 +93,19 @@ impl Patch {
                 ));
             }
             (Ok(patches), _) => Content::Strategic(self.with_options(patches)),
-            (Err(_), Some(json)) => Content::Json(json, Remember::Id),
+            (Err(_), Some(json)) => {
+                lost = read::beyond_first(file, text.as_bytes()).into_iter().collect();
+                Content::Json(json, Remember::Id)
+            }
             (Err(error), None) => return Err(error),
         };
+        lost.extend(read::lost_value(file, text.as_bytes()));
         Ok(PatchStep {
             schema: schema.clone(),
             content,
             target: self.target.clone(),
             source: file.to_owned(),
+            lost,
         })
     }
 
@@ -132,11 +140,16 @@ impl Json6902 {
             return wrong("the patch has no operations: add one, or drop the patch");
         }
         let content = Content::Json(operations, Remember::Nothing);
+        let bytes = self.patch.as_bytes();
         Ok(PatchStep {
             schema: schema.clone(),
             content,
             target: self.target.clone(),
             source: file.to_owned(),
+            lost: [read::beyond_first(file, bytes), read::lost_value(file, bytes)]
+                .into_iter()
+                .flatten()
+                .collect(),
         })
     }
 }
@@ -150,15 +163,16 @@ pub fn strategic_merge<'a>(
     entries: impl IntoIterator<Item = (&'a str, &'a str)>,
     schema: &Schema,
 ) -> Result<PatchStep, KustomizeError> {
-    let mut patches = Vec::new();
+    let (mut patches, mut lost) = (Vec::new(), Vec::new());
     for (file, text) in entries {
-        patches.extend(read::resources(file, text.as_bytes())?);
+        patches.extend(read::resources_noting(file, text.as_bytes(), &mut lost)?);
+        lost.extend(read::lost_value(file, text.as_bytes()));
     }
     if patches.is_empty() {
         return Err(KustomizeError::new("patchesStrategicMerge holds no patch: add one, or drop the field"));
     }
     let content = Content::StrategicMerge(patches);
-    Ok(PatchStep { schema: schema.clone(), content, target: None, source: String::new() })
+    Ok(PatchStep { schema: schema.clone(), content, target: None, source: String::new(), lost })
 }
 
 impl Transform for PatchStep {
@@ -170,6 +184,7 @@ impl Transform for PatchStep {
     }
 
     fn transform(&self, resources: &mut Resources) -> Result<(), KustomizeError> {
+        resources.warnings.extend(self.lost.iter().cloned());
         match (&self.content, &self.target) {
             (Content::Strategic(patches), None) => {
                 patches.iter().try_for_each(|patch| self.by_identity(resources, patch))

@@ -31,8 +31,8 @@ pub(super) fn written(text: &str, after: &Node, new: &Node) -> Option<String> {
         _ => return None,
     }
     writer.last_comments()?;
-    let written = writer.out.trim().to_owned();
-    is_faithful(text, &written, after).then_some(written)
+    // The original cuts the last line end off, also that of a block.
+    is_faithful(text, &writer.out, after).then(|| writer.out.trim().to_owned())
 }
 
 /// True if all comments are there, and the values are those that were to be written. A tag that does not fit its text, as
