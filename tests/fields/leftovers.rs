@@ -175,9 +175,16 @@ fn what_left_git_while_the_agent_did_not_run_leaves_at_its_start() -> anyhow::Re
         env.ready(namespace, "app", Some(&commit)).await?;
         drop(agent);
         take(&env, namespace).await?;
-        repository.commit(&[("more.yaml", &map("other", ""))], "A commit between")?;
-        let commit = repository.commit(&list(&files(false)), "Take it out")?;
+        // A wave that fails keeps the others waiting, over another restart too.
+        let wave = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: Not_A_Name, annotations: {holdfast.dev/wave: \"-1\"}}\n";
+        repository.commit(&[("more.yaml", wave)], "A commit between")?;
+        repository.commit(&list(&files(false)), "Take it out")?;
+        let agent = env.agent(&[]).await?;
+        env.reason(namespace, "app", "Invalid").await?;
+        drop(agent);
         let _agent = env.agent(&[]).await?;
+        env.reason(namespace, "app", "Invalid").await?;
+        let commit = repository.remove(&["more.yaml"], "Correct the name")?;
         env.ready(namespace, "app", Some(&commit)).await?;
         left(&env, namespace).await
     })

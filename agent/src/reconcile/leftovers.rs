@@ -7,7 +7,6 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use holdfast_diff::applyset::{MARK, PART_OF};
 use holdfast_diff::digest::Digest;
 use holdfast_diff::handling::{self, Applied};
 use holdfast_diff::object::{Manifest, ObjectId};
@@ -19,7 +18,6 @@ use super::Run;
 use super::source::earlier;
 use super::{inputs, rendering, stages};
 use crate::api::RevisionStatus;
-use crate::api::names::SYNC;
 use crate::cluster::entry::Ending;
 use crate::cluster::marks::Whose;
 use crate::cluster::requests::Requests;
@@ -106,7 +104,7 @@ fn unmarked(object: &ObjectId) -> String {
     let kind = object.kind.to_string().to_lowercase();
     let place = if object.namespace.is_empty() { String::new() } else { format!(" -n {}", object.namespace) };
     format!(
-        "{object} left git and was not removed: its label {PART_OF} or its annotations {SYNC} and {MARK} were removed, so nothing proves that this Sync applied it; if it is not needed, delete it with: kubectl{place} delete {kind} {}",
+        "{object} was removed from git and not deleted, because its label or annotations of ownership were removed; to delete it: kubectl{place} delete {kind} {}",
         object.name
     )
 }
