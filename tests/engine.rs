@@ -7,6 +7,9 @@ mod keep;
 mod leaving;
 #[path = "engine/progress.rs"]
 mod progress;
+#[path = "hostile/servers.rs"]
+#[expect(dead_code, reason = "the suite of tenants uses all of it")]
+mod servers;
 
 use anyhow::Context as _;
 use holdfast_tests::shared::{self, SOON, run};

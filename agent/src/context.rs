@@ -44,6 +44,7 @@ use crate::render::helm::Limits;
 use crate::render::outside::{Outside, Remotes};
 use crate::render::renderer::Renderer;
 use crate::render::store::Renders;
+use crate::render::web_files::WebFiles;
 use crate::render::worker::{Capacity, Workers};
 use crate::report::alert::Alerts;
 use crate::report::audit::{Audit, Told};
@@ -202,7 +203,10 @@ impl Context {
             usage: usage.clone(),
         };
         let sources = Arc::new(Sources::new(options.cache_dir.clone(), source_options));
-        let git = GitRemotes { sources: sources.clone() };
+        let git = GitRemotes {
+            sources: sources.clone(),
+            files: Arc::new(WebFiles::new(&options.cache_dir, options.guard.clone())),
+        };
         let remotes = options.allow_remotes.then(|| Arc::new(git) as Arc<dyn Remotes>);
         let helm = options.capacity.map_or_else(Limits::default, |capacity| Limits {
             memory: capacity.helm_memory,

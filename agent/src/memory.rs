@@ -57,6 +57,8 @@ pub struct Memory {
     /// When it was told last that objects are on their way.
     pub told: Option<Instant>,
     pub drift: Drift,
+    /// Files of web servers that have other content than what is applied.
+    pub elsewhere: Vec<String>,
     /// What is amiss in git, as it was told when all of it was looked at last.
     pub mistakes: Option<Vec<String>>,
     /// What was told last of objects that are not removed though they left git.

@@ -2,6 +2,9 @@
 
 use parking_lot::Mutex;
 
+/// What a run does that looks at a ref without being asked to.
+pub const POLLING: &str = "looking for a newer revision";
+
 /// What a run is doing. Shared by the stages of one run and its reporter.
 #[derive(Debug, Default)]
 pub struct Progress(Mutex<Step>);
@@ -37,6 +40,13 @@ impl Progress {
             let revision = step.revision.take();
             *step = Step { stage, doing, revision, objects: None, wave: None };
         });
+    }
+
+    /// As [`begin`](Self::begin), but a look at the source that nothing asked for stays one.
+    pub fn proceed(&self, stage: &'static str, doing: &'static str) {
+        if !self.step().is(POLLING) {
+            self.begin(stage, doing);
+        }
     }
 
     /// Notes that something begins that is done object by object.
@@ -114,6 +124,11 @@ mod tests {
         progress.begin("apply", "removing");
         progress.object();
         assert_eq!(progress.step().message(), "removing");
+        progress.proceed("render", "fetching the chart");
+        assert_eq!(progress.step().message(), "fetching the chart");
+        progress.begin("source", POLLING);
+        progress.proceed("render", "fetching the chart");
+        assert!(progress.step().is(POLLING));
     }
 
     #[test]

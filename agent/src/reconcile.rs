@@ -109,6 +109,7 @@ async fn pipeline(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) -
     let checks = stages::checks(run);
     let mut source = run.limits.wait("source", source::source(run, memory)).await?;
     findings.seen = Some(source.seen.clone());
+    findings.remotes = source.remotes();
     stages::note_revision(run, &source.seen);
     if stages::unchanged(run, &source, memory) {
         findings.drift = Some(Drift::default());

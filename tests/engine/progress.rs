@@ -4,11 +4,13 @@
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
-use holdfast_tests::agent::holdfast;
+use holdfast_tests::agent::{holdfast, program};
 use holdfast_tests::shared::{self, Shared, run};
 use holdfast_tests::webhook::Webhook;
 use holdfast_tests::{eventually, sync};
 use serde_json::{Value, json};
+
+use super::servers::{Manner, Server};
 
 /// What a slow webhook may take beside its own time.
 const SOON: Duration = Duration::from_secs(40);
@@ -129,5 +131,92 @@ fn a_wait_for_what_cannot_become_ready_ends_with_an_error() -> anyhow::Result<()
         ensure!(failed.status.code() == Some(1), "{said}");
         ensure!(said.contains("a.yaml"), "{said}");
         Ok(())
+    })
+}
+
+/// Waits until the status says what a Sync does, and `Reconciling` says the same; returns the status.
+async fn told(shared: &Shared, name: &str, stage: &str, words: &str) -> anyhow::Result<Value> {
+    eventually(SOON, &format!("{name} to say that it is {words}"), || async {
+        let status = shared.env.read("stages", name).await?["status"].clone();
+        let message = status["progress"]["message"].as_str().unwrap_or_default().to_owned();
+        ensure!(message.contains(words), "it is {status}");
+        Ok(true)
+    })
+    .await?;
+    let sync = shared.env.read("stages", name).await?;
+    let (progress, reconciling) = (&sync["status"]["progress"], condition(&sync, "Reconciling"));
+    ensure!(progress["stage"] == stage && progress["since"].is_string(), "{name}: {progress}");
+    ensure!(reconciling["status"] == "True", "{name}: {reconciling}");
+    ensure!(condition(&sync, "Ready")["status"] == "False", "{name}: {sync}");
+    Ok(sync["status"].clone())
+}
+
+/// What a terminal shows of a command that is stopped as Ctrl-C does it.
+async fn in_a_terminal(shared: &Shared, arguments: &str) -> anyhow::Result<String> {
+    let command = format!("timeout --foreground -s INT 3 {} {arguments}", program().await?.display());
+    let mut script = tokio::process::Command::new("script");
+    script.args(["-qec", &command, "/dev/null"]).env("KUBECONFIG", shared.env.cluster.kubeconfig());
+    let output = script.stdin(std::process::Stdio::null()).output().await?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[test]
+fn every_stage_that_takes_long_is_named_with_what_it_waits_for() -> anyhow::Result<()> {
+    run(&[], |shared| async move {
+        let (cluster, silent) = (&shared.env.cluster, Server::start(Manner::Silent).await?);
+        let repository = shared.env.forge.repository("stages").await?;
+        let deployment = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec:\n  selector: {matchLabels: {a: b}}\n  \
+                          template:\n    metadata: {labels: {a: b}}\n    spec: {containers: [{name: a, image: broken}]}\n";
+        let held = |name: &str| {
+            format!(
+                "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, finalizers: [example.com/hold]}}\n"
+            )
+        };
+        let map = shared::config_map("plain", "1");
+        let files = [
+            ("health/a.yaml", deployment),
+            ("prune/a.yaml", &*held("left")),
+            ("prune/b.yaml", &*map),
+            ("end/a.yaml", &*held("last")),
+        ];
+        let commit = repository.commit(&files, "Begin")?;
+        shared.env.namespace("stages").await?;
+        let url = repository.https_url.as_str();
+        let chart = json!({"repository": silent.url(), "name": "web", "version": "1.0.0"});
+        let syncs = [
+            ("source", format!("{}/a.git", silent.url()), json!({})),
+            ("render", url.to_owned(), json!({"render": {"helm": {"chart": chart}}})),
+            ("health", url.to_owned(), json!({"path": "health"})),
+            ("prune", url.to_owned(), json!({"path": "prune"})),
+            ("end", url.to_owned(), json!({"path": "end"})),
+        ];
+        for (name, url, more) in &syncs {
+            cluster.apply(&sync::sync("stages", name, url, more)).await?;
+        }
+        told(shared, "source", "source", "fetching the source").await?;
+        let status = told(shared, "render", "render", "fetching the chart").await?;
+        ensure!(status["progress"]["revision"].as_str().is_some_and(|it| it.ends_with(&commit)), "{status}");
+        told(shared, "health", "health", "waiting for health: 0 of 1 objects are healthy").await?;
+        let shown = in_a_terminal(shared, "-n stages status health --watch").await?;
+        ensure!(
+            shown.contains("\r\x1b[2Kwaiting for health: 0 of 1 objects are healthy (main@"),
+            "{shown:?}"
+        );
+        ensure!(shown.ends_with("\r\n"), "the prompt stands behind the line: {shown:?}");
+        shared.env.ready("stages", "prune", Some(&commit)).await?;
+        shared.env.ready("stages", "end", Some(&commit)).await?;
+        repository.remove(&["prune/a.yaml"], "Remove one")?;
+        cluster.must(&["-n", "stages", "delete", "sync", "end", "--wait=false"]).await?;
+        told(shared, "prune", "apply", "ConfigMap left").await?;
+        told(shared, "end", "apply", "ConfigMap last").await?;
+        let free = json!({"metadata": {"finalizers": null}});
+        for (object, sync) in [("configmap/left", "prune"), ("configmap/last", "end")] {
+            shared.patch("stages", object, &free).await?;
+            shared.gone("stages", object).await?;
+            if sync == "prune" {
+                shared.until("stages", "sync/prune", "{.status.progress}", "").await?;
+            }
+        }
+        shared.gone("stages", "sync/end").await
     })
 }

@@ -82,6 +82,30 @@ async fn memory_is_limited() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn templates_that_expand_end_with_one_clear_error() -> anyhow::Result<()> {
+    let twice = r#"{{ define "r" }}{{ include "r" . }}{{ include "r" . }}{{ end }}{{ include "r" . }}"#;
+    let template = r#"{{ define "r" }}{{ template "r" . }}{{ end }}{{ template "r" . }}"#;
+    let cases = [
+        (twice, "without an end"),
+        (template, "exceeded maximum template depth"),
+        (r#"a: {{ repeat 2000000000 "x" }}"#, "256 MiB of memory"),
+        ("{{ range until 1000000000 }}x{{ end }}", "256 MiB of memory"),
+        (r#"{{ $x := "x" }}{{ range until 60 }}{{ $x = print $x $x }}{{ end }}"#, "256 MiB of memory"),
+    ];
+    for program in programs()? {
+        let bench = Bench::make()?;
+        let limits = Limits { memory: 256 * MIB, time: Duration::from_mins(1), ..Limits::default() };
+        let runner = bench.runner_with(program, limits);
+        for (template, words) in cases {
+            let chart = chart_of(&bench, &runner, template).await?;
+            let said = said(runner.template(&chart, &release(&json!({}))).await);
+            ensure!(said.contains(words) && said.len() < 1000, "{template}: {said}");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn output_is_limited() -> anyhow::Result<()> {
     for program in programs()? {
         let bench = Bench::make()?;

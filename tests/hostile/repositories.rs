@@ -55,6 +55,19 @@ fn objects(count: usize, data: &str) -> String {
     (0..count).fold(String::new(), |text, at| text + &map(&format!("m{at}"), data) + "---\n")
 }
 
+/// A kustomization whose list has one line for each of many numbers, above the objects of `all.yaml`.
+fn steps(field: &str, count: usize, line: impl Fn(usize) -> String) -> (String, String) {
+    file("kustomization.yaml", lines(&format!("resources: [all.yaml]\n{field}:\n"), count, line))
+}
+
+/// A patch of JSON with this operation many times.
+fn operations(count: usize, operation: impl Fn(usize) -> Value) -> (String, String) {
+    let all: Vec<Value> = (0..count).map(operation).collect();
+    let patch = json!({"resources": ["all.yaml"], "patches": [{
+        "target": {"kind": "ConfigMap"}, "patch": Value::Array(all).to_string()}]});
+    file("kustomization.yaml", patch.to_string())
+}
+
 fn file(path: &str, text: String) -> (String, String) {
     (path.to_owned(), text)
 }
@@ -71,7 +84,8 @@ pub fn bombs() -> Vec<Bomb> {
     let aliases_say: &[&str] = &["all.yaml", "aliases make up too much"];
     let deep_says: &[&str] = &["all.yaml", "nested deeper than"];
     let none = Value::Null;
-    vec![
+    let mut all = expanding();
+    all.extend(vec![
         Bomb {
             name: "aliases",
             files: vec![file("all.yaml", aliases())],
@@ -120,6 +134,91 @@ pub fn bombs() -> Vec<Bomb> {
             render: none,
             says: deep_says,
         },
+    ]);
+    all
+}
+
+/// Steps of kustomizations that each are harmless.
+fn expanding() -> Vec<Bomb> {
+    let bomb = |name, files, says| Bomb { name, files, render: Value::Null, says };
+    let one = || file("all.yaml", map("a", "data: {a: b}\n"));
+    let laughs = lines("a0: &a0 [x, x, x, x, x, x, x, x, x]\n", 12, |at| {
+        format!("a{}: &a{0} [{}]", at + 1, vec![format!("*a{at}"); 9].join(", "))
+    });
+    vec![
+        bomb(
+            "kustomization-aliases",
+            vec![file("kustomization.yaml", laughs.clone())],
+            &["kustomization.yaml", "aliases make up too much"],
+        ),
+        bomb(
+            "openapi-aliases",
+            vec![
+                file("kustomization.yaml", "resources: [all.yaml]\nopenapi: {path: types.yaml}\n".to_owned()),
+                file("types.yaml", laughs),
+                one(),
+            ],
+            &["types.yaml", "aliases make up too much"],
+        ),
+        bomb(
+            "copies",
+            vec![
+                operations(40, |at| json!({"op": "copy", "from": "/data", "path": format!("/data/k{at}")})),
+                one(),
+            ],
+            &["kustomization.yaml", "the object would take more than"],
+        ),
+        bomb(
+            "tests",
+            vec![
+                operations(2_500, |_| json!({"op": "test", "path": "/data/a", "value": "b"})),
+                file("all.yaml", objects(2_500, "data: {a: b}\n")),
+            ],
+            &["are applied to objects more than"],
+        ),
+        bomb(
+            "labels",
+            vec![
+                steps("labels", 3_000, |at| format!("- pairs: {{l{at}: v}}")),
+                file("all.yaml", objects(3_000, "data: {a: b}\n")),
+            ],
+            &["are applied to objects more than"],
+        ),
+        bomb(
+            "values",
+            vec![
+                steps("replacements", 60, |_| {
+                    "- source: {kind: ConfigMap, fieldPath: data.a}\n  targets: [{select: {kind: ConfigMap}, fieldPaths: \
+                     [data.a], options: {delimiter: b, index: -1}}]"
+                        .to_owned()
+                }),
+                file("all.yaml", map("a", "data: {a: xbx}\n")),
+            ],
+            &["replacements", "to all objects together"],
+        ),
+        bomb(
+            "environments",
+            vec![
+                file(
+                    "kustomization.yaml",
+                    format!(
+                        "configMapGenerator:\n- name: a\n  envs: [{}]\n",
+                        vec!["all.env"; 500].join(", ")
+                    ),
+                ),
+                file("all.env", lines("", 30_000, |at| format!("K{at}=v"))),
+            ],
+            &["kustomization.yaml:2", "is there twice"],
+        ),
+        bomb(
+            "files",
+            vec![
+                steps("configMapGenerator", 2_000, |at| format!("- {{name: g{at}, files: [large.txt]}}")),
+                file("large.txt", large()),
+                one(),
+            ],
+            &["generators put more than"],
+        ),
     ]
 }
 

@@ -9,7 +9,7 @@ use super::kit::{agent, ask, begin, kubectl, says};
 
 #[path = "../helm/kit.rs"]
 #[expect(dead_code, reason = "the suite of charts uses all of it")]
-mod shop;
+pub(super) mod shop;
 
 const CHART: &str = "apiVersion: v2\nname: web\nversion: 1.2.3\n";
 const VALUES: &str = "level: info\nextra: {}\n";

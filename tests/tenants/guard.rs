@@ -22,7 +22,7 @@ struct Kind {
     resource: &'static str,
 }
 
-const KINDS: [Kind; 6] = [
+const KINDS: [Kind; 8] = [
     Kind {
         name: "webhook",
         make: |namespace, name, url, _| alert(namespace, name, &json!({"webhook": {"url": url}})),
@@ -57,6 +57,8 @@ const KINDS: [Kind; 6] = [
         },
         resource: "sync",
     },
+    Kind { name: "file", make: |namespace, name, _, git| folder_of(namespace, name, git), resource: "sync" },
+    Kind { name: "base", make: |namespace, name, _, git| folder_of(namespace, name, git), resource: "sync" },
     Kind {
         name: "registry",
         make: |namespace, name, url, git| {
@@ -79,6 +81,13 @@ fn alert(namespace: &str, name: &str, receiver: &Value) -> Value {
 fn sync_of(namespace: &str, name: &str, source: &Value, render: &Value) -> Value {
     json!({"apiVersion": "holdfast.dev/v1alpha1", "kind": "Sync", "metadata": {"namespace": namespace, "name": name},
         "spec": {"source": source, "interval": "5s", "render": render}})
+}
+
+/// A Sync of the folder with its name.
+fn folder_of(namespace: &str, name: &str, git: &str) -> Value {
+    let mut sync = sync_of(namespace, name, &source(git), &json!({}));
+    sync["spec"]["path"] = json!(name);
+    sync
 }
 
 fn update(namespace: &str, name: &str, git: &str, repository: &str) -> Value {
@@ -130,6 +139,14 @@ fn no_server_inside_is_reached_and_no_answer_is_shown() -> anyhow::Result<()> {
             ("page", page.url(), ""),
         ];
         stage.env.cluster.apply(&broken.to_string()).await?;
+        let kustomizations = targets.iter().flat_map(|(target, url, _)| {
+            [("file", "a.yaml"), ("base", "a.git//x")].map(|(kind, path)| {
+                (format!("{kind}-{target}/kustomization.yaml"), format!("resources: ['{url}/{path}']\n"))
+            })
+        });
+        let kustomizations = kustomizations.collect::<Vec<_>>();
+        let texts = kustomizations.iter().map(|(path, text)| (path.as_str(), text.as_str()));
+        repository.commit(&texts.collect::<Vec<_>>(), "Kustomizations that name servers")?;
         let mut made = Vec::new();
         for Kind { name: kind, make, resource } in &KINDS {
             // A receiver that answers well has nothing to complain of.

@@ -12,13 +12,14 @@ use tokio::runtime::Runtime;
 use tokio::sync::OnceCell;
 
 /// The flags of an agent that serves several tenants, as `manifests/tenants` has them.
-pub const FLAGS: [&str; 5] = [
+pub const FLAGS: [&str; 6] = [
     "--leader-elect",
     "-n",
     "holdfast-system",
     "--default-service-account=deployer",
     // Everything of a test is on this machine.
     "--allow-destinations=127.0.0.0/8",
+    "--allow-remote-bases",
 ];
 
 /// A cluster, a forge and an agent that serves tenants.

@@ -63,6 +63,10 @@ pub struct KustomizeOptions {
     /// Whether `helmCharts` of kustomizations are rendered. Defaults to false: they are an error.
     #[serde(default)]
     pub enable_helm: bool,
+    /// Logins for bases of other repositories and for files of web servers that kustomizations name. Defaults to none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    pub remotes: Vec<Remote>,
     /// Patches that are applied to the rendered objects.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub patches: Vec<Patch>,
@@ -78,6 +82,19 @@ pub struct KustomizeOptions {
     /// Suffix of the names of all objects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name_suffix: Option<String>,
+}
+
+/// A login for what a kustomization names by a URL.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Remote {
+    /// Beginning of the URLs that the login is for, at least a scheme (`https`, `http` or `ssh`) and a host:
+    /// `https://git.example.com/team`. If several match, the longest one is used.
+    #[schemars(length(max = 2048), regex(pattern = r"^((https?|ssh)://[^/]|[^/]+@[^/]+:)"))]
+    pub url: String,
+    /// Secret with the login: the keys of `spec.source.git.secretRef` for repositories; `username`, `password`, `ca.crt`,
+    /// `tls.crt` and `tls.key` for files.
+    pub secret_ref: SecretRef,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
@@ -273,6 +290,11 @@ pub struct Substitute {
     /// Defaults to `Strict`.
     #[serde(default)]
     pub mode: SubstituteMode,
+    /// What becomes of strings that are quoted in the file of a manifest. With `Yaml` the quotes do not count, as in Flux: `"${n}"`
+    /// becomes a number if the value of `n` is one. With `Text` such a field stays a string. Quotes in templates of charts never
+    /// count. Defaults to `Yaml`.
+    #[serde(default)]
+    pub quoted: SubstituteQuoted,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
@@ -280,6 +302,13 @@ pub enum SubstituteMode {
     #[default]
     Strict,
     Declared,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+pub enum SubstituteQuoted {
+    #[default]
+    Yaml,
+    Text,
 }
 
 /// ConfigMap or Secret whose keys are variables.

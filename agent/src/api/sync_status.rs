@@ -39,6 +39,9 @@ pub struct SyncStatus {
     /// Chart that was rendered, if it is not in the repository.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chart: Option<ChartStatus>,
+    /// Bases of other repositories and files of web servers that were rendered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remotes: Vec<RemoteStatus>,
     /// Problems in the repository that do not block the Sync, and objects that are ignored or not removed. At most 20.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -58,6 +61,26 @@ pub struct SyncStatus {
     /// Conditions of the Sync: Ready, Reconciling, Stalled, Healthy, Drifted and AwaitingApproval.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
+}
+
+/// A base of another repository at a commit, or a file of a web server.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RemoteStatus {
+    /// URL of the repository or of the file.
+    pub url: String,
+    /// Ref of the repository, as the kustomization names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// Commit of the repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// Digest of the content of the file: `sha256:<64 hex>`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// Commit of the Sync's own repository that was rendered with it. Other content behind the URL of a file is used for a
+    /// later commit only.
+    pub fetched_for: String,
 }
 
 /// Errors of one cause.

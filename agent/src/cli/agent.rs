@@ -39,7 +39,7 @@ pub struct Agent {
     /// Keep mirrors of repositories, charts and renders in this folder, which may be lost at any time [default: holdfast in the folder for temporary files]
     #[arg(long)]
     cache_dir: Option<PathBuf>,
-    /// Allow kustomizations to use bases in other Git repositories
+    /// Allow kustomizations to use bases in other Git repositories, and files of web servers
     #[arg(long)]
     allow_remote_bases: bool,
     /// Path of Helm 3.14 or newer, which renders charts

@@ -13,15 +13,24 @@ use kube::ResourceExt as _;
 
 use super::{Global, cluster, files, plan, print};
 use crate::api::{KustomizeOptions, Render as Options, Sync};
+use crate::disk::Usage;
 use crate::error::StageError as _;
+use crate::policy::CACHE_LIMIT;
 use crate::progress::Progress;
 use crate::reconcile::limits::Limits;
+use crate::reconcile::remotes::GitRemotes;
 use crate::reconcile::trees::MirrorTrees;
 use crate::reconcile::{Run, inputs};
+use crate::render::chart::Target;
 use crate::render::order::render_here;
-use crate::render::outside::Outside;
+use crate::render::outside::{Outside, Remotes};
+use crate::render::web_files::WebFiles;
 use crate::render::{self, Inputs, helm};
+use crate::source::{SourceOptions, Sources};
 use crate::sync_ref::SyncRef;
+
+/// What a release is called that has no Sync, as `helm template` calls it.
+const RELEASE: &str = "release-name";
 
 /// What to render
 #[derive(Args, Debug)]
@@ -37,12 +46,17 @@ pub struct Render {
     /// Render `helmCharts` of kustomizations, without -f
     #[arg(long)]
     enable_helm: bool,
+    /// Allow kustomizations to use bases in other Git repositories, and files of web servers
+    #[arg(long)]
+    allow_remote_bases: bool,
 }
 
 impl Render {
     pub async fn run(self, global: Global) -> anyhow::Result<ExitCode> {
         let cache = tempfile::tempdir().context("cannot make a folder for charts")?;
-        let outside = Outside::new(&self.helm, cache.path(), helm::Limits::default(), Arc::default(), None);
+        let remotes = self.allow_remote_bases.then(|| remotes(cache.path()));
+        let outside =
+            Outside::new(&self.helm, cache.path(), helm::Limits::default(), Arc::default(), remotes);
         let (disk, folder, options, inputs) = if let Some(file) = &self.file {
             let mut sync = files::sync(file)?;
             let disk = files::Disk::new(&self.path)?;
@@ -59,7 +73,9 @@ impl Render {
             let (disk, folder) = files::Disk::around(&self.path)?;
             let kustomize = KustomizeOptions { enable_helm: self.enable_helm, ..KustomizeOptions::default() };
             let options = Options { kustomize: Some(kustomize), ..Options::default() };
-            (disk, folder, options, Inputs::default())
+            let namespace = global.namespace.clone().unwrap_or_else(|| "default".to_owned());
+            let target = Target { name: RELEASE.to_owned(), namespace, ..Target::default() };
+            (disk, folder, options, Inputs { target, ..Inputs::default() })
         };
         let inputs = Arc::new(inputs);
         let trees = Arc::new(MirrorTrees::default());
@@ -76,6 +92,18 @@ impl Render {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// What reads other repositories and web servers.
+fn remotes(cache: &Path) -> Arc<dyn Remotes> {
+    let options = SourceOptions {
+        allow_file: true,
+        guard: Arc::default(),
+        on_look: Arc::new(|_, _| {}),
+        usage: Arc::new(Usage::new(CACHE_LIMIT)),
+    };
+    let sources = Arc::new(Sources::new(cache.to_path_buf(), options));
+    Arc::new(GitRemotes { sources, files: Arc::new(WebFiles::new(cache, Arc::default())) })
 }
 
 /// What a Sync refers to in the cluster.

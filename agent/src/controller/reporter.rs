@@ -12,8 +12,8 @@ use tracing::warn;
 use crate::api::SyncStatus;
 use crate::cluster::refusal::chain;
 use crate::memory::Shown;
+use crate::progress::POLLING;
 use crate::reconcile::Run;
-use crate::reconcile::source::POLLING;
 use crate::report::{progress, write};
 
 /// How long a run may take before anything is said of it.

@@ -33,7 +33,10 @@ pub fn warnings(
     }
     let told = tell(&ignored, |object| run.acts_as_agent() || *object.namespace == *run.owner.namespace());
     memory.ignored = ignored;
-    memory.mistakes.as_ref().map(|mistakes| [told, memory.notes.clone(), mistakes.clone()].concat())
+    memory
+        .mistakes
+        .as_ref()
+        .map(|mistakes| [told, memory.elsewhere.clone(), memory.notes.clone(), mistakes.clone()].concat())
 }
 
 /// One line for each of a few objects. Those of namespaces that the Sync may know nothing about are only counted.

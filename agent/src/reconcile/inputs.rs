@@ -12,7 +12,7 @@ use holdfast_diff::yaml;
 
 use super::Run;
 use crate::api::{
-    self, ChartStatus, Decrypt, HelmOptions, IgnoreRule, IgnoreTarget, InputKind, Render, RenderType,
+    self, ChartStatus, Decrypt, HelmOptions, IgnoreRule, IgnoreTarget, InputKind, Remote, Render, RenderType,
     Substitute, Sync, ValuesFrom,
 };
 use crate::cluster::refusal::chain;
@@ -21,6 +21,7 @@ use crate::render::chart::{self, Target};
 use crate::render::detect;
 use crate::render::helm::{Chart, ChartSource, HelmError, Login, ValuesPart, Volatile};
 use crate::render::outside::Outside;
+use crate::render::remote_inputs::{LoginUrl, RemoteLogin};
 use crate::render::{Inputs, KeySecret};
 use crate::report::Failure;
 use crate::secret_data::Data;
@@ -33,7 +34,8 @@ pub fn names(run: &Run<'_>) -> Vec<Name> {
     let mut secret = |name: &str| names.push((InputKind::Secret, name.to_owned()));
     spec.source.git.secret_ref.iter().for_each(|git| secret(&git.name));
     spec.webhook.iter().for_each(|hook| secret(&hook.secret_ref.name));
-    let Some(Render { helm, substitute, decrypt, .. }) = &spec.render else { return names };
+    let Some(Render { kustomize, helm, substitute, decrypt, .. }) = &spec.render else { return names };
+    kustomize.iter().flat_map(|options| &options.remotes).for_each(|remote| secret(&remote.secret_ref.name));
     decrypt.iter().for_each(|decrypt| secret(&decrypt.secret_ref.name));
     if let Some(helm) = helm {
         helm.chart.iter().filter_map(|chart| chart.secret_ref.as_ref()).for_each(|chart| secret(&chart.name));
@@ -56,7 +58,8 @@ pub async fn inputs(run: &Run<'_>, is_chart: bool) -> Result<Inputs, Failure> {
     let options = run.sync.spec.render.clone().unwrap_or_default();
     let mut gathered = Gathered { run, inputs: Inputs::default(), version: Hasher::default() };
     gathered.target();
-    let Render { kind: _, plain: _, kustomize: _, helm, substitute, decrypt } = options;
+    let Render { kind: _, plain: _, kustomize, helm, substitute, decrypt } = options;
+    gathered.remotes(kustomize.map(|kustomize| kustomize.remotes).unwrap_or_default()).await?;
     if let Some(decrypt) = decrypt {
         gathered.keys(&decrypt).await?;
     }
@@ -87,6 +90,30 @@ impl Gathered<'_> {
         self.inputs.target = Target { name, namespace, installed, ..Target::default() };
     }
 
+    /// What fetches bases and files of elsewhere.
+    async fn remotes(&mut self, remotes: Vec<Remote>) -> Result<(), Failure> {
+        let Run { owner, status, context, .. } = self.run;
+        let namespace = owner.namespace();
+        namespace.clone_into(&mut self.inputs.remote.tenant);
+        self.inputs.remote.domain = Some(context.policy.domain(namespace));
+        self.inputs.remote.recorded.clone_from(&status.remotes);
+        for Remote { url: text, secret_ref } in remotes {
+            let url = LoginUrl::parse(&text).ok_or_else(|| {
+                let message = format!(
+                    "spec.render.kustomize.remotes: {text} is no beginning of a URL: write a scheme (https, http or ssh) and a \
+                     host, such as https://git.example.com/team"
+                );
+                Failure::user("render", "InputUnreadable", message)
+            })?;
+            let Some(held) = look(self.run, InputKind::Secret, &secret_ref.name, false).await? else {
+                continue;
+            };
+            self.version.text(&held.version);
+            self.inputs.remote.logins.push(RemoteLogin { url, secret: secret_ref.name, data: held.data });
+        }
+        Ok(())
+    }
+
     async fn keys(&mut self, Decrypt { secret_ref }: &Decrypt) -> Result<(), Failure> {
         let Some(held) = look(self.run, InputKind::Secret, &secret_ref.name, false).await? else {
             return Ok(());
@@ -97,7 +124,10 @@ impl Gathered<'_> {
         Ok(())
     }
 
-    async fn variables(&mut self, Substitute { vars, from, mode: _ }: &Substitute) -> Result<(), Failure> {
+    async fn variables(
+        &mut self,
+        Substitute { vars, from, mode: _, quoted: _ }: &Substitute,
+    ) -> Result<(), Failure> {
         for from in from {
             let Some(held) = look(self.run, from.kind, &from.name, from.optional).await? else { continue };
             self.version.text(&held.version);
@@ -135,6 +165,7 @@ impl Gathered<'_> {
             }
             None => None,
         };
+        self.run.progress.proceed("render", "fetching the chart");
         if let Some(chart) = fetch(&self.run.context.outside, chart, login.as_ref()).await.map_err(failed)? {
             self.version.text(&format!("{} {} {:?}", chart.name, chart.version, chart.digest));
             self.inputs.fetched = Some(status(&chart));
@@ -198,11 +229,12 @@ fn status(Chart { name, version, digest, .. }: &Chart) -> ChartStatus {
 
 /// What a Sync in a file needs without a cluster; `None` if it refers to one.
 pub async fn alone(sync: &Sync, owner: &SyncRef, outside: &Outside) -> Result<Option<Inputs>, HelmError> {
-    let Render { helm, substitute, decrypt, .. } = sync.spec.render.clone().unwrap_or_default();
+    let Render { kustomize, helm, substitute, decrypt, .. } = sync.spec.render.clone().unwrap_or_default();
     let (vars, from) = substitute.map(|Substitute { vars, from, .. }| (vars, from)).unwrap_or_default();
     let HelmOptions { chart, values_from, .. } = helm.unwrap_or_default();
     let refers = !from.is_empty()
         || decrypt.is_some()
+        || kustomize.is_some_and(|kustomize| !kustomize.remotes.is_empty())
         || values_from.iter().any(|from| from.kind.is_some())
         || chart.as_ref().is_some_and(|chart| chart.secret_ref.is_some());
     if refers {

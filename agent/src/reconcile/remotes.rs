@@ -1,28 +1,35 @@
-//! Bases in other repositories, through the stage `source`: shallow, shared with all Syncs, asked for once in a while.
+//! Bases in other repositories, through the stage `source`, and files of web servers: shallow, shared within a trust domain,
+//! each with the login that the Sync names.
 //!
-//! I/O: through the stage.
+//! I/O: through the stages.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use holdfast_diff::files::FilesError;
 
+use super::Run;
 use super::trees::place;
-use crate::render::ask::ReadRemote;
-use crate::render::ask::RemoteTree;
+use crate::api::RemoteStatus;
+use crate::render::RenderError;
+use crate::render::ask::{Answer, ReadRemote, RemoteTree};
+use crate::render::helm::{HelmError, Login};
 use crate::render::outside::{Held, Remotes};
-use crate::source::{Checkout, GitRef, Location, SourceError, Sources};
+use crate::render::remote_inputs::{RemoteInputs, RemoteLogin};
+use crate::render::web_files::{Wanted, WebFiles};
+use crate::source::{Checkout, Credential, GitRef, Location, SourceError, Sources};
+use crate::trust::Domain;
 
 /// A ref that was asked for less than this ago is not asked for again.
 const AGE: Duration = Duration::from_mins(1);
 /// How long one answer may take.
 const LIMIT: Duration = Duration::from_mins(1);
 
-/// The repositories of kustomizations, read without a login.
+/// The repositories and files that kustomizations name.
 pub struct GitRemotes {
     pub sources: Arc<Sources>,
+    pub files: Arc<WebFiles>,
 }
 
 impl Remotes for GitRemotes {
@@ -30,21 +37,68 @@ impl Remotes for GitRemotes {
         &'a self,
         repository: &'a str,
         reference: &'a str,
-    ) -> BoxFuture<'a, Result<(RemoteTree, Held), FilesError>> {
+        inputs: &'a RemoteInputs,
+    ) -> BoxFuture<'a, Result<(RemoteTree, Held), RenderError>> {
         async move {
-            let found = checkout(&self.sources, repository, &refs(reference)).await;
-            let (checkout, name) = found.map_err(|error| FilesError(format!("remote base: {error}")))?;
+            let found = checkout(&self.sources, repository, &refs(reference), inputs).await;
+            let (checkout, name) = found.map_err(|error| RenderError::of_remote(&error))?;
             let tree = RemoteTree { name, place: place(&checkout) };
             Ok((tree, Box::new(checkout) as Held))
         }
         .boxed()
     }
+
+    fn file<'a>(
+        &'a self,
+        url: &'a str,
+        inputs: &'a RemoteInputs,
+    ) -> BoxFuture<'a, Result<Answer, RenderError>> {
+        async move {
+            let login = inputs.login(url).map(|login| web_login(login, url)).transpose()?;
+            let domain = domain(inputs).to_string();
+            self.files.get(&wanted(url, inputs, &domain, login.as_ref())).await
+        }
+        .boxed()
+    }
+
+    fn look<'a>(&'a self, url: &'a str, inputs: &'a RemoteInputs) -> BoxFuture<'a, Option<String>> {
+        async move {
+            let login = inputs.login(url).map(|login| web_login(login, url)).transpose().ok()?;
+            let domain = domain(inputs).to_string();
+            self.files.look(&wanted(url, inputs, &domain, login.as_ref())).await
+        }
+        .boxed()
+    }
+}
+
+fn wanted<'a>(
+    url: &'a str,
+    inputs: &'a RemoteInputs,
+    domain: &'a str,
+    login: Option<&'a Login>,
+) -> Wanted<'a> {
+    Wanted { url, commit: &inputs.commit, domain, login, recorded: &inputs.recorded }
+}
+
+fn domain(inputs: &RemoteInputs) -> Domain {
+    inputs.domain.clone().unwrap_or(Domain::Installation)
+}
+
+fn web_login(RemoteLogin { secret, data, .. }: &RemoteLogin, url: &str) -> Result<Login, RenderError> {
+    crate::render::chart::login(data, url).map_err(|error| {
+        let said = match error {
+            HelmError::BadLogin(said) => said,
+            other => other.to_string(),
+        };
+        RenderError::of(vec![format!("Secret {secret}: {said}")])
+    })
 }
 
 /// True if another repository is at another commit than the one that was read. One that does not answer is at the same.
-pub async fn moved(sources: &Sources, read: &[ReadRemote]) -> bool {
-    for ReadRemote { repository, reference: _, name, commit } in read {
-        match checkout(sources, repository, std::slice::from_ref(name)).await {
+pub async fn moved(sources: &Sources, read: &[ReadRemote], inputs: &RemoteInputs) -> bool {
+    for read in read {
+        let ReadRemote::Tree { repository, reference: _, name, commit } = read else { continue };
+        match checkout(sources, repository, std::slice::from_ref(name), inputs).await {
             Ok((checkout, _)) if checkout.revision().commit != *commit => return true,
             _ => {}
         }
@@ -52,13 +106,56 @@ pub async fn moved(sources: &Sources, read: &[ReadRemote]) -> bool {
     false
 }
 
+/// The files that have other content behind their URL than what was read, as warnings.
+pub async fn changed(run: &Run<'_>, read: &[ReadRemote], inputs: &RemoteInputs) -> Vec<String> {
+    let Some(remotes) = &run.context.outside.remotes else { return Vec::new() };
+    let mut found = Vec::new();
+    for read in read {
+        let ReadRemote::File { url, digest } = read else { continue };
+        if let Some(now) = remotes.look(url, inputs).await.filter(|now| now != digest) {
+            found.push(format!(
+                "{url} has other content now: {now} in place of {digest}, which stays applied; the next commit takes the other \
+                 content"
+            ));
+        }
+    }
+    found
+}
+
+/// What was read from elsewhere, as the status tells of it.
+pub fn status(read: &[ReadRemote], commit: &str) -> Vec<RemoteStatus> {
+    /// Entries of the status.
+    const LISTED: usize = 60;
+    let entry = |read: &ReadRemote| match read.clone() {
+        ReadRemote::Tree { repository, reference, name: _, commit: own } => RemoteStatus {
+            url: repository,
+            reference: Some(reference).filter(|reference| !reference.is_empty()),
+            commit: Some(own),
+            digest: None,
+            fetched_for: commit.to_owned(),
+        },
+        ReadRemote::File { url, digest } => RemoteStatus {
+            url,
+            reference: None,
+            commit: None,
+            digest: Some(digest),
+            fetched_for: commit.to_owned(),
+        },
+    };
+    read.iter().take(LISTED).map(entry).collect()
+}
+
 /// The first of these refs that is there, and its name.
 async fn checkout(
     sources: &Sources,
     repository: &str,
     names: &[String],
+    inputs: &RemoteInputs,
 ) -> Result<(Checkout, String), SourceError> {
-    let location = Location::parse(repository, None)?;
+    let credential =
+        inputs.login(repository).map(|login| Credential::from_secret(&login.data)).transpose()?;
+    let location = Location::parse(repository, credential)?.within(domain(inputs));
+    let location = if inputs.tenant.is_empty() { location } else { location.for_tenant(&inputs.tenant) };
     let mut missing = None;
     for name in names {
         let wanted = if is_commit(name) { GitRef::Commit(name.clone()) } else { GitRef::Name(name.clone()) };

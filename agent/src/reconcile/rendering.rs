@@ -3,6 +3,7 @@
 //! A commit that changes nothing of what a Sync reads is told without rendering anything. I/O: through the stage.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use holdfast_diff::budget::Limits;
 use holdfast_diff::digest::{Digest, Hasher};
@@ -18,6 +19,7 @@ use crate::memory::Memory;
 use crate::render::ask::ReadRemote;
 use crate::render::order::{Attempt, Order};
 use crate::render::reads::Reads;
+use crate::render::remote_inputs::RemoteInputs;
 use crate::render::store::{RenderKey, Stored};
 use crate::render::{Fruit, Inputs, Keep, worker};
 use crate::report::Failure;
@@ -26,6 +28,8 @@ use crate::source::{Checkout, CommitFiles};
 
 /// The error of a mirror that cannot be read.
 const UNREADABLE: &str = "GitFailed";
+/// How often files of web servers are looked at, whether they have other content.
+const FILES_AGE: Duration = Duration::from_mins(10);
 /// Characters of an author and of a subject that are told.
 const SHOWN: usize = 200;
 
@@ -38,7 +42,9 @@ pub struct Known {
     options: Digest,
     pub reads: Arc<Reads>,
     /// What was read of other repositories.
-    remotes: Vec<ReadRemote>,
+    pub remotes: Vec<ReadRemote>,
+    /// When the files of web servers among them were looked at last.
+    files_looked: Instant,
     /// Names what was read, and what the Sync refers to.
     pub tree: String,
     /// Why it cannot be rendered, if trying again would only take as much again.
@@ -66,15 +72,18 @@ pub async fn look_at(
     run: &Run<'_>,
     memory: &mut Memory,
     checkout: &Checkout,
+    forced: bool,
 ) -> Result<(Known, Fresh), Failure> {
+    note_revision(run, checkout);
     let path = run.sync.spec.path.as_deref().unwrap_or_default();
     let folder = checkout.folder(path).map_err(|error| Failure::of("source", &error))?;
     let is_chart = inputs::is_chart(run.sync, &checkout.files(), &folder);
-    let inputs = inputs::inputs(run, is_chart).await?;
+    let mut inputs = inputs::inputs(run, is_chart).await?;
+    inputs.remote.commit.clone_from(&checkout.revision().commit);
     let options = options(run, &folder, &inputs);
     let commit = checkout.revision().commit.clone();
     let before = memory.known.take().filter(|known| known.options == options);
-    if let Some((known, failure)) = hopeless(run, checkout, before.as_ref()).await {
+    if let Some((known, failure)) = hopeless(run, checkout, before.as_ref(), &inputs.remote).await {
         memory.known = Some(known.clone());
         return Ok((known, Some(Err(failure))));
     }
@@ -82,15 +91,24 @@ pub async fn look_at(
     let rendered = |known: &Known| memory.rendered.as_ref().is_some_and(|it| it.is_of(&known.tree, run.sync));
     let mut before = before.filter(rendered);
     if let Some(known) = &before
-        && remotes::moved(&run.context.sources, &known.remotes).await
+        && remotes::moved(&run.context.sources, &known.remotes, &inputs.remote).await
     {
         before = None;
+    }
+    // Files of web servers that have other content are taken with the next commit, whatever it changes.
+    if before.as_ref().is_some_and(|known| known.commit != commit) && !memory.elsewhere.is_empty() {
+        before = None;
+    }
+    if let Some(known) = before.as_mut().filter(|known| forced || known.files_looked.elapsed() >= FILES_AGE) {
+        known.files_looked = Instant::now();
+        memory.elsewhere = remotes::changed(run, &known.remotes, &inputs.remote).await;
     }
     if let Some(known) = before.clone().filter(|known| known.is_of(run, checkout)) {
         memory.known = Some(known.clone());
         return Ok((known, None));
     }
     let context = run.context;
+    let files_looked = before.as_ref().map_or_else(Instant::now, |before| before.files_looked);
     let (reads, mut remotes) = before.map(|before| (before.reads, before.remotes)).unzip();
     let (reads, fresh) = if let Some(reads) = unchanged(checkout, reads).await? {
         (reads, None)
@@ -106,6 +124,7 @@ pub async fn look_at(
     }
     if let Some(Ok(fruit)) = &fresh {
         remotes = Some(fruit.remotes.clone());
+        memory.elsewhere.clear();
     }
     let remotes = remotes.unwrap_or_default();
     let others = Digest::of_bytes(format!("{remotes:?}").as_bytes());
@@ -118,16 +137,21 @@ pub async fn look_at(
         Some(Err(failure)) if worker::ENDED.contains(&failure.reason) => Some(failure.clone()),
         _ => None,
     };
-    let known = Known { commit, note, generation, options, reads, remotes, tree, failure };
+    let known = Known { commit, note, generation, options, reads, remotes, files_looked, tree, failure };
     memory.known = Some(known.clone());
     Ok((known, fresh))
 }
 
 /// A commit whose render was ended for what it takes: it would be ended again.
-async fn hopeless(run: &Run<'_>, checkout: &Checkout, before: Option<&Known>) -> Option<(Known, Failure)> {
+async fn hopeless(
+    run: &Run<'_>,
+    checkout: &Checkout,
+    before: Option<&Known>,
+    inputs: &RemoteInputs,
+) -> Option<(Known, Failure)> {
     let known = before.filter(|known| known.is_of(run, checkout))?;
     let failure = known.failure.clone()?;
-    let moved = remotes::moved(&run.context.sources, &known.remotes).await;
+    let moved = remotes::moved(&run.context.sources, &known.remotes, inputs).await;
     (!moved).then(|| (known.clone(), failure))
 }
 
@@ -165,7 +189,6 @@ async fn found(
     inputs: Arc<Inputs>,
 ) -> Result<(Reads, Result<Fruit, Failure>), Failure> {
     let (context, tenant) = (run.context, run.owner.namespace());
-    note_revision(run, checkout);
     run.progress.begin("render", "waiting for another render of the same files");
     let _turn = context.renders.turn(&key, &checkout.tree()).await;
     if !inputs.secret {

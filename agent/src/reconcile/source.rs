@@ -9,16 +9,14 @@ use tracing::instrument;
 
 use super::inputs;
 use super::rendering::{self, Fresh, Known};
-use super::{Run, stages};
-use crate::api::names;
+use super::{Run, remotes, stages};
+use crate::api::{RemoteStatus, names};
 use crate::cluster::secrets::User;
 use crate::memory::Memory;
+use crate::progress::POLLING;
 use crate::report::{Failure, Seen};
 use crate::shares::Share;
 use crate::source::{Checkout, Credential, GitRef, Location};
-
-/// What a run does that looks at a ref without being asked to.
-pub const POLLING: &str = "looking for a newer revision";
 
 /// What `source` found.
 pub struct Source {
@@ -32,6 +30,14 @@ pub struct Source {
     _turn: Option<Share>,
     /// Git could not be asked; this is what it said last.
     pub trouble: Option<Failure>,
+}
+
+impl Source {
+    /// What was read from elsewhere, as the status lists it; `None` if the commit could not be rendered.
+    pub fn remotes(&self) -> Option<Vec<RemoteStatus>> {
+        let is_rendered = !matches!(self.fresh, Some(Err(_)));
+        is_rendered.then(|| remotes::status(&self.known.remotes, &self.known.commit))
+    }
 }
 
 /// Asks git, at most once an interval for all Syncs of a repository.
@@ -49,10 +55,11 @@ pub async fn source(run: &Run<'_>, memory: &mut Memory) -> Result<Source, Failur
     run.context.secrets.release(&User::Sync(run.owner.clone()), &inputs::names(run));
     let asked = run.sync.annotations().get(names::RECONCILE_AT).cloned();
     let called = run.context.memories.take_call(run.owner);
+    let forced = asked != memory.asked || called;
     // A look at a ref that nothing asked for is no news.
-    let polls = memory.checkout.is_some() && asked == memory.asked && !called;
+    let polls = memory.checkout.is_some() && !forced;
     run.progress.begin("source", if polls { POLLING } else { "fetching the source" });
-    let max_age = if asked == memory.asked && !called { spec.interval() } else { Duration::ZERO };
+    let max_age = if forced { Duration::ZERO } else { spec.interval() };
     run.context.memories.uses(run.owner, location.mirror());
     let reference = reference(git.reference.as_ref());
     let answer = run.context.sources.checkout(&location, &reference, max_age, spec.timeout()).await;
@@ -75,7 +82,7 @@ pub async fn source(run: &Run<'_>, memory: &mut Memory) -> Result<Source, Failur
         run.progress.begin("source", "waiting for a turn: other Syncs of this namespace are running");
     }
     let turn = if same { None } else { Some(run.context.rooms.runs.take(run.owner.namespace()).await) };
-    let (known, fresh) = Box::pin(rendering::look_at(run, memory, &checkout)).await?;
+    let (known, fresh) = Box::pin(rendering::look_at(run, memory, &checkout, forced)).await?;
     let asked = Some((location, reference));
     Ok(Source { seen: seen(&known, &checkout), known, fresh, asked, _turn: turn, trouble })
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::helm::Release;
 use super::{File, RenderError, bytes};
-use crate::error::StageError;
+use crate::error::{Class, StageError};
 
 /// A question to the outside.
 #[derive(Serialize, Deserialize)]
@@ -24,6 +24,8 @@ pub enum Ask {
     Template(ChartFrom, Box<Release>),
     /// The tree of a ref of another repository; an empty ref is the default branch.
     Remote { repository: String, reference: String },
+    /// The file behind a URL of http.
+    File { url: String },
 }
 
 /// Where a chart comes from.
@@ -51,17 +53,33 @@ pub enum Answer {
         again: Option<Vec<File>>,
     },
     Remote(RemoteTree),
+    File {
+        /// `sha256:` and 64 hex digits.
+        digest: String,
+        #[serde(with = "bytes")]
+        bytes: Vec<u8>,
+        warning: Option<String>,
+    },
+    /// There is no file, and why: the URL may be that of a repository.
+    NoFile(String),
     Refused(RenderError),
 }
 
-/// Which commit of another repository was read.
+/// What was read from elsewhere: a commit of another repository, or a file of a web server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReadRemote {
-    pub repository: String,
-    pub reference: String,
-    /// Of the ref that it was found by.
-    pub name: String,
-    pub commit: String,
+pub enum ReadRemote {
+    Tree {
+        repository: String,
+        reference: String,
+        /// Of the ref that it was found by.
+        name: String,
+        commit: String,
+    },
+    File {
+        url: String,
+        /// `sha256:` and 64 hex digits.
+        digest: String,
+    },
 }
 
 /// The tree of another repository.
@@ -107,11 +125,13 @@ pub struct Answers<'a> {
     pub trees: Option<&'a dyn Trees>,
     pub given: &'a [(Digest, Arc<Answer>)],
     missing: RefCell<Option<Ask>>,
+    /// The first refusal that more than a mistake in git is the reason for.
+    trouble: RefCell<Option<RenderError>>,
 }
 
 impl<'a> Answers<'a> {
     pub fn new(charts: bool, trees: Option<&'a dyn Trees>, given: &'a [(Digest, Arc<Answer>)]) -> Self {
-        Self { charts, trees, given, missing: RefCell::default() }
+        Self { charts, trees, given, missing: RefCell::default(), trouble: RefCell::default() }
     }
 
     /// The answer to a question. If there is none yet the render is of no use, whatever it comes to.
@@ -119,12 +139,25 @@ impl<'a> Answers<'a> {
         let digest = ask.digest();
         let found = self.given.iter().find(|(given, _)| *given == digest);
         match found.map(|(_, answer)| &**answer) {
-            Some(Answer::Refused(error)) => Err(error.clone()),
+            Some(Answer::Refused(error)) => {
+                if error.class() != Class::User {
+                    self.trouble.borrow_mut().get_or_insert_with(|| error.clone());
+                }
+                Err(error.clone())
+            }
             Some(answer) => Ok(answer),
             None => {
                 self.missing.borrow_mut().get_or_insert(ask);
                 Err(RenderError::internal("an answer is missing"))
             }
+        }
+    }
+
+    /// The error of a render, of the class that it has if something outside is the reason.
+    pub fn explain(&self, error: RenderError) -> RenderError {
+        match &*self.trouble.borrow() {
+            Some(trouble) => error.because_of(trouble),
+            None => error,
         }
     }
 

@@ -21,12 +21,14 @@ pub mod outside;
 pub mod overlay;
 pub mod plain;
 pub mod reads;
+pub mod remote_inputs;
 pub mod renderer;
 pub mod sops;
 pub mod store;
 pub mod surroundings;
 pub mod turns;
 pub mod variables;
+pub mod web_files;
 pub mod worker;
 
 use std::collections::BTreeMap;
@@ -47,6 +49,7 @@ use self::chart::Target;
 use self::decrypted::Decrypted;
 use self::error_name::Name;
 use self::helm::{Chart, Login, ValuesPart, Volatile};
+use self::remote_inputs::RemoteInputs;
 use self::sops::Keys;
 use self::surroundings::Surroundings;
 use crate::api::{ChartStatus, Render, RenderType as Renderer, names};
@@ -85,6 +88,9 @@ pub struct Inputs {
     pub chart: Option<Arc<Chart>>,
     /// The same chart, as the status tells of it.
     pub fetched: Option<ChartStatus>,
+    /// Of files and bases of elsewhere.
+    #[serde(skip)]
+    pub remote: RemoteInputs,
     /// True if some of it comes from a Secret: then nothing of the render is written to disk.
     pub secret: bool,
     /// The texts that come from Secrets.
@@ -253,6 +259,24 @@ impl RenderError {
         }
     }
 
+    /// The same text, where something outside is the reason.
+    #[must_use]
+    pub fn because_of(self, trouble: &Self) -> Self {
+        Self { class: trouble.class, name: trouble.name, cause: Cause::Outside, ..self }
+    }
+
+    /// A base in another repository that cannot be read.
+    pub fn of_remote(error: &dyn StageError) -> Self {
+        let said = format!("remote base: {error}");
+        Self {
+            more: 0,
+            errors: vec![said],
+            class: error.class(),
+            name: Name(error.name()),
+            cause: Cause::Git,
+        }
+    }
+
     /// The stage that failed.
     pub fn stage(&self) -> &'static str {
         if self.cause == Cause::Source { "source" } else { "render" }
@@ -293,7 +317,7 @@ impl StageError for RenderError {
 /// Renders a folder.
 pub fn of_files(files: &dyn Files, job: &Job<'_>) -> Result<Rendered, RenderError> {
     let files = Decrypted::new(files, job.keys);
-    let rendered = of_plain(&files, job);
+    let rendered = of_plain(&files, job).map_err(|error| job.answers.explain(error));
     let mut masks = job.inputs.masks.clone();
     masks.extend(&files.masks());
     match rendered {
@@ -305,27 +329,46 @@ pub fn of_files(files: &dyn Files, job: &Job<'_>) -> Result<Rendered, RenderErro
     }
 }
 
+/// Renders what is not encrypted any more. What is from elsewhere is named by its URL.
 fn of_plain(files: &Decrypted<'_>, job: &Job<'_>) -> Result<Rendered, RenderError> {
-    let Job { folder, options, inputs, keys: _, answers, limits } = job;
-    let host = Surroundings::new(files, answers, *limits);
+    let host = Surroundings::new(files, job.answers, job.limits);
+    let rendered = rendered(&host, files, job);
+    if host.remotes().is_empty() {
+        return rendered;
+    }
+    let named = |texts: Vec<String>| texts.iter().map(|text| host.named(text)).collect();
+    match rendered {
+        Ok(mut rendered) => {
+            for Object { origin, .. } in &mut rendered.objects {
+                origin.file = host.named(&origin.file).into();
+            }
+            Ok(Rendered { warnings: named(rendered.warnings), ..rendered })
+        }
+        Err(error) => Err(RenderError { errors: named(error.errors), ..error }),
+    }
+}
+
+fn rendered(host: &Surroundings<'_>, files: &Decrypted<'_>, job: &Job<'_>) -> Result<Rendered, RenderError> {
+    let Job { folder, options, inputs, keys: _, answers, limits: _ } = job;
     let kustomize = options.kustomize.as_ref();
     let mut rendered = match detect::renderer(files, folder, options)? {
-        Renderer::Plain => plain::render(&host, folder, options)?,
+        Renderer::Plain => plain::render(host, folder, options)?,
         Renderer::Helm => {
             if !answers.charts {
                 return Err(RenderError::of(vec![NO_HELM.to_owned()]));
             }
-            chart::render(&host, folder, options.helm.as_ref(), inputs)?
+            chart::render(host, folder, options.helm.as_ref(), inputs)?
         }
-        Renderer::Kustomize => kustomize::render(&host, folder, kustomize)?,
+        Renderer::Kustomize => kustomize::render(host, folder, kustomize)?,
     };
     let patches = options.helm.as_ref().map(|helm| &*helm.patches).unwrap_or_default();
-    let (objects, warnings) = overlay::apply(&host, folder, rendered.objects, kustomize, patches)?;
+    let (objects, warnings) = overlay::apply(host, folder, rendered.objects, kustomize, patches)?;
     rendered.objects = objects;
     rendered.warnings.extend(warnings);
     if let Some(substitute) = &options.substitute {
-        variables::fill(&host, &mut rendered.objects, substitute, &inputs.vars)?;
+        variables::fill(host, &mut rendered.objects, substitute, &inputs.vars)?;
     }
+    rendered.warnings.extend(host.warnings());
     rendered.remotes = host.remotes();
     Ok(rendered)
 }

@@ -9,18 +9,20 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use holdfast_diff::digest::Digest;
-use holdfast_diff::files::FilesError;
 use tempfile::TempDir;
 
 use super::ask::{Answer, Ask, ChartFrom, RemoteTree};
 use super::chart_files;
 use super::helm::{Chart, ChartSource, Limits, Release, Rendered, Runner};
+use super::remote_inputs::RemoteInputs;
 use super::turns::Turns;
 use super::{Inputs, NO_HELM, RenderError};
 use crate::http::Guard;
 
 /// How many questions one render may ask.
 const QUESTIONS: usize = 100;
+/// Bytes of all files behind URLs of one render.
+const FETCHED: usize = 32 * 1024 * 1024;
 
 /// Other repositories.
 pub trait Remotes: Send + Sync {
@@ -30,7 +32,18 @@ pub trait Remotes: Send + Sync {
         &'a self,
         repository: &'a str,
         reference: &'a str,
-    ) -> BoxFuture<'a, Result<(RemoteTree, Held), FilesError>>;
+        inputs: &'a RemoteInputs,
+    ) -> BoxFuture<'a, Result<(RemoteTree, Held), RenderError>>;
+
+    /// The file behind a URL, as a commit has it.
+    fn file<'a>(
+        &'a self,
+        url: &'a str,
+        inputs: &'a RemoteInputs,
+    ) -> BoxFuture<'a, Result<Answer, RenderError>>;
+
+    /// The digest of what is behind a URL now, if that can be found out.
+    fn look<'a>(&'a self, url: &'a str, inputs: &'a RemoteInputs) -> BoxFuture<'a, Option<String>>;
 }
 
 /// Something that is held, for as long as it is needed.
@@ -55,6 +68,8 @@ pub struct Asked<'a> {
     tenant: &'a str,
     given: Vec<(Digest, Arc<Answer>)>,
     held: Vec<Held>,
+    /// Bytes of files behind URLs.
+    fetched: usize,
 }
 
 /// A chart that was fetched, and where it was put together.
@@ -78,7 +93,7 @@ impl Outside {
 
     /// The questions of a render of this tenant.
     pub fn asked<'a>(&'a self, inputs: &'a Inputs, tenant: &'a str) -> Asked<'a> {
-        Asked { outside: self, inputs, tenant, given: Vec::new(), held: Vec::new() }
+        Asked { outside: self, inputs, tenant, given: Vec::new(), held: Vec::new(), fetched: 0 }
     }
 }
 
@@ -99,6 +114,7 @@ impl Asked<'_> {
             Ask::Values(from) => self.values(from).await.map(Answer::Values),
             Ask::Template(from, release) => self.template(from, &release).await,
             Ask::Remote { repository, reference } => self.remote(&repository, &reference).await,
+            Ask::File { url } => self.file(&url).await,
         };
         self.given.push((digest, Arc::new(answer.unwrap_or_else(Answer::Refused))));
         Ok(())
@@ -117,11 +133,27 @@ impl Asked<'_> {
     }
 
     async fn remote(&mut self, repository: &str, reference: &str) -> Result<Answer, RenderError> {
-        let remotes =
-            self.outside.remotes.as_ref().ok_or_else(|| RenderError::internal("nothing opens remotes"))?;
-        let (tree, held) = remotes.open(repository, reference).await?;
+        let (tree, held) = self.remotes()?.open(repository, reference, &self.inputs.remote).await?;
         self.held.push(held);
         Ok(Answer::Remote(tree))
+    }
+
+    async fn file(&mut self, url: &str) -> Result<Answer, RenderError> {
+        let answer = self.remotes()?.file(url, &self.inputs.remote).await?;
+        if let Answer::File { bytes, .. } = &answer {
+            self.fetched = self.fetched.saturating_add(bytes.len());
+            if self.fetched > FETCHED {
+                let said = format!(
+                    "the files behind the URLs have more than {FETCHED} bytes together: use fewer of them"
+                );
+                return Err(RenderError::of(vec![said]));
+            }
+        }
+        Ok(answer)
+    }
+
+    fn remotes(&self) -> Result<&dyn Remotes, RenderError> {
+        self.outside.remotes.as_deref().ok_or_else(|| RenderError::internal("nothing opens remotes"))
     }
 
     async fn fetch(&self, from: ChartFrom) -> Result<Fetched, RenderError> {

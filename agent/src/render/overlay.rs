@@ -50,6 +50,7 @@ fn kustomization(
         let KustomizeOptions {
             load_restrictions: _,
             enable_helm: _,
+            remotes: _,
             patches,
             images,
             components,
@@ -100,6 +101,10 @@ impl Files for Overlay<'_> {
 impl Host for Overlay<'_> {
     fn remote(&self, url: &str) -> Result<String, FilesError> {
         self.0.remote(url)
+    }
+
+    fn remote_file(&self, url: &str) -> Result<Option<String>, FilesError> {
+        self.0.remote_file(url)
     }
 
     fn chart(&self, chart: &HelmChart, folder: &str) -> Result<Vec<u8>, FilesError> {

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use holdfast_diff::budget::{Budget, Limits, Resource};
-use holdfast_diff::files::{Entry, Files, FilesError, Place, join};
+use holdfast_diff::files::{Entry, FileKind, Files, FilesError, Place, join};
 use holdfast_diff::kustomize::host::{HelmChart, Host};
 use holdfast_diff::kustomize::remote;
 
@@ -16,20 +16,27 @@ use super::{RenderError, helm_charts};
 
 /// Where other repositories are mounted.
 const MOUNT: &str = ".remote\u{1}";
-/// How many other repositories one render may read.
-const REMOTES: usize = 30;
+/// How many other repositories, and files of web servers, one render may read.
+const REMOTES: usize = 60;
 
 /// Files, and the outside; and the budget of the render, which counts all that is asked of them.
 pub struct Surroundings<'a> {
     files: &'a dyn Files,
     answers: &'a Answers<'a>,
     mounted: RefCell<Vec<(ReadRemote, Arc<dyn Files>)>>,
+    warnings: RefCell<Vec<String>>,
     budget: Budget,
 }
 
 impl<'a> Surroundings<'a> {
     pub fn new(files: &'a dyn Files, answers: &'a Answers<'a>, limits: Limits) -> Self {
-        Self { files, answers, mounted: RefCell::default(), budget: Budget::new(limits) }
+        Self {
+            files,
+            answers,
+            mounted: RefCell::default(),
+            warnings: RefCell::default(),
+            budget: Budget::new(limits),
+        }
     }
 
     /// What is outside.
@@ -37,7 +44,12 @@ impl<'a> Surroundings<'a> {
         self.answers
     }
 
-    /// The commits of other repositories that were read.
+    /// What is odd about what was read from elsewhere.
+    pub fn warnings(&self) -> Vec<String> {
+        self.warnings.borrow().clone()
+    }
+
+    /// The commits of other repositories that were read, and the files of web servers.
     pub fn remotes(&self) -> Vec<ReadRemote> {
         self.mounted.borrow().iter().map(|(read, _)| read.clone()).collect()
     }
@@ -93,27 +105,52 @@ impl Files for Surroundings<'_> {
 
 impl Host for Surroundings<'_> {
     fn remote(&self, url: &str) -> Result<String, FilesError> {
-        let Some(trees) = self.answers.trees else {
-            return Err(FilesError(format!(
-                "remote resources are not allowed: copy {url} into the repository, or start the agent with \
-                 --allow-remote-bases"
-            )));
-        };
+        let Some(trees) = self.answers.trees else { return Err(not_allowed(url)) };
         let Some(remote::Spec { repository, folder, reference }) = remote::parse(url) else {
-            return Err(FilesError(format!(
-                "{url} is no git repository: only bases in git are fetched; copy the file into the repository"
-            )));
+            return Err(FilesError(format!("{url} is no git repository, and no file: correct the URL")));
         };
-        let is_it =
-            |(read, _): &(ReadRemote, _)| read.repository == repository && read.reference == reference;
+        let is_it = |(read, _): &(ReadRemote, _)| matches!(read, ReadRemote::Tree { repository: own, reference: by, .. } if *own == repository && *by == reference);
         let known = self.mounted.borrow().iter().position(is_it);
         let number = known.unwrap_or(self.mounted.borrow().len());
         if known.is_none() {
-            let mounted = self.mount(trees, repository, reference)?;
+            let mounted =
+                self.mount(trees, repository, reference).map_err(|error| self.no_file(url, error))?;
             self.mounted.borrow_mut().push(mounted);
         }
         let root = format!("{MOUNT}/{number}");
         join(&root, &folder).ok_or_else(|| FilesError(format!("{url} climbs out of its repository")))
+    }
+
+    fn remote_file(&self, url: &str) -> Result<Option<String>, FilesError> {
+        if self.answers.trees.is_none() {
+            return Err(not_allowed(url));
+        }
+        if is_repository(url) {
+            return Ok(None);
+        }
+        let is_it =
+            |(read, _): &(ReadRemote, _)| matches!(read, ReadRemote::File { url: own, .. } if own == url);
+        let name = file_name(url);
+        let known = self.mounted.borrow().iter().position(is_it);
+        if let Some(number) = known {
+            return Ok(Some(format!("{MOUNT}/{number}/{name}")));
+        }
+        let (digest, bytes) =
+            match self.answers.get(Ask::File { url: url.to_owned() }).map_err(|error| refused(&error))? {
+                Answer::File { digest, bytes, warning } => {
+                    self.warnings.borrow_mut().extend(warning.clone());
+                    (digest.clone(), bytes.as_slice().into())
+                }
+                Answer::NoFile(_) => return Ok(None),
+                _ => return Err(FilesError(format!("{url} was answered by something else than a file"))),
+            };
+        let mut mounted = self.mounted.borrow_mut();
+        if mounted.len() >= REMOTES {
+            return Err(too_many());
+        }
+        let read = ReadRemote::File { url: url.to_owned(), digest };
+        mounted.push((read, Arc::new(OneFile { name: name.to_owned(), bytes })));
+        Ok(Some(format!("{MOUNT}/{}/{name}", mounted.len() - 1)))
     }
 
     fn chart(&self, chart: &HelmChart, folder: &str) -> Result<Vec<u8>, FilesError> {
@@ -130,15 +167,117 @@ impl Surroundings<'_> {
         reference: String,
     ) -> Result<(ReadRemote, Arc<dyn Files>), FilesError> {
         if self.mounted.borrow().len() >= REMOTES {
-            return Err(FilesError(format!("the render reads more than {REMOTES} other repositories")));
+            return Err(too_many());
         }
         let ask = Ask::Remote { repository: repository.clone(), reference: reference.clone() };
-        let refused = |error: RenderError| FilesError(error.errors.join("; "));
-        let Answer::Remote(RemoteTree { name, place }) = self.answers.get(ask).map_err(refused)? else {
+        let Answer::Remote(RemoteTree { name, place }) =
+            self.answers.get(ask).map_err(|error| refused(&error))?
+        else {
             return Err(FilesError(format!("{repository} was answered by something else than a tree")));
         };
-        let files: Box<dyn Files> = trees.open(place).map_err(refused)?;
-        let read = ReadRemote { repository, reference, name: name.clone(), commit: place.commit.clone() };
+        let files: Box<dyn Files> = trees.open(place).map_err(|error| refused(&error))?;
+        let read =
+            ReadRemote::Tree { repository, reference, name: name.clone(), commit: place.commit.clone() };
         Ok((read, files.into()))
+    }
+
+    /// The error of a URL that is no repository, with why it is no file either.
+    fn no_file(&self, url: &str, error: FilesError) -> FilesError {
+        let digest = Ask::File { url: url.to_owned() }.digest();
+        let answer = self.answers.given.iter().find(|(given, _)| *given == digest);
+        match answer.map(|(_, answer)| &**answer) {
+            Some(Answer::NoFile(why)) => FilesError(format!("{why}; and as a git repository: {error}")),
+            _ => error,
+        }
+    }
+
+    /// A text in which what is mounted is named by its URL.
+    pub fn named(&self, text: &str) -> String {
+        let mut named = text.to_owned();
+        for (number, (read, _)) in self.mounted.borrow().iter().enumerate().rev() {
+            let mount = format!("{MOUNT}/{number}");
+            named = match read {
+                ReadRemote::Tree { repository, .. } => {
+                    named.replace(&format!("{mount}/"), &format!("{repository}//"))
+                }
+                ReadRemote::File { url, .. } => named.replace(&format!("{mount}/{}", file_name(url)), url),
+            };
+        }
+        named
+    }
+}
+
+/// The one file behind a URL.
+struct OneFile {
+    name: String,
+    bytes: Arc<[u8]>,
+}
+
+impl Files for OneFile {
+    fn resolve(&self, path: &str) -> Result<Option<Place>, FilesError> {
+        let is_it = path == self.name;
+        Ok(is_it.then(|| Place { path: path.to_owned(), kind: FileKind::File }))
+    }
+
+    fn read(&self, path: &str) -> Result<Option<Arc<[u8]>>, FilesError> {
+        Ok((path == self.name).then(|| self.bytes.clone()))
+    }
+
+    fn list(&self, _: &str) -> Result<Option<Vec<Entry>>, FilesError> {
+        Ok(None)
+    }
+}
+
+/// The last part of the path of a URL, as a name of a file.
+fn file_name(url: &str) -> &str {
+    let path = url.split(['?', '#']).next().unwrap_or(url);
+    let name = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    if matches!(name, "" | "." | "..") { "file" } else { name }
+}
+
+/// True for a URL that is written as that of a git repository, and not of a file.
+fn is_repository(url: &str) -> bool {
+    let address = url.split_once("://").map_or(url, |(_, address)| address);
+    let path = address.split(['?', '#']).next().unwrap_or(address).to_ascii_lowercase();
+    let is_file = [".yaml", ".yml", ".json"].iter().any(|extension| path.ends_with(extension));
+    let marks = path.contains("//") || format!("{path}/").contains(".git/") || path.contains("/_git/");
+    marks && !is_file && remote::parse(url).is_some()
+}
+
+fn refused(error: &RenderError) -> FilesError {
+    FilesError(error.errors.join("; "))
+}
+
+fn not_allowed(url: &str) -> FilesError {
+    FilesError(format!(
+        "bases in other repositories and files of web servers are not allowed: copy {url} into the repository, or set \
+         --allow-remote-bases"
+    ))
+}
+
+fn too_many() -> FilesError {
+    FilesError(format!("the render reads more than {REMOTES} other repositories and files of web servers"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{file_name, is_repository};
+
+    #[test]
+    fn a_url_of_a_repository_is_told_from_that_of_a_file() {
+        for (url, expected) in [
+            ("https://github.com/o/r//deploy?ref=v1", true),
+            ("https://git.example.com/o/r.git/deploy", true),
+            ("https://git.example.com/o/r.git", true),
+            ("https://dev.azure.com/o/p/_git/r/deploy", true),
+            ("https://github.com/o/r/releases/download/v1/install.yaml", false),
+            ("https://git.example.com/cgit/r.git/plain/install.yaml", false),
+            ("https://git.example.com/api/v4/projects/1/files/a/raw?ref=main", false),
+            ("https://github.com/o/r/deploy?ref=v1", false),
+        ] {
+            assert_eq!(is_repository(url), expected, "{url}");
+        }
+        assert_eq!(file_name("https://a.example.com/x/install.yaml?ref=a/b"), "install.yaml");
+        assert_eq!(file_name("https://a.example.com/x/.."), "file");
     }
 }

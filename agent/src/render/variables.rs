@@ -7,11 +7,13 @@ use std::collections::BTreeMap;
 use holdfast_diff::budget::Resource;
 use holdfast_diff::files::Files;
 use holdfast_diff::object::Origin;
-use holdfast_diff::substitute::{self, Mode, Options, SubstituteError};
+use holdfast_diff::substitute::{self, Mode, Options, Quoted, SubstituteError};
 use holdfast_diff::weight;
+use holdfast_diff::yaml;
+use holdfast_diff::yaml::edit::{Leaf, Role, leaves};
 
 use super::{Object, RenderError};
-use crate::api::{Substitute, SubstituteMode, VarsFrom};
+use crate::api::{Substitute, SubstituteMode, SubstituteQuoted, VarsFrom};
 
 /// Bytes of memory that variables may add to all objects together, counted roughly.
 const GROWTH: usize = 64 * 1024 * 1024;
@@ -31,7 +33,11 @@ pub fn fill(
     let mut added = 0_usize;
     for Object { value, origin } in objects {
         let before = weight::bytes(value);
-        if let Err(mistakes) = substitute::substitute(value, &Options { vars, mode }) {
+        let quoted = match options.quoted {
+            SubstituteQuoted::Yaml => Vec::new(),
+            SubstituteQuoted::Text => quoted(files, origin),
+        };
+        if let Err(mistakes) = substitute::with_quoted(value, &quoted, &Options { vars, mode }) {
             let told = |mistake: SubstituteError| {
                 let line = line(files, origin, &mistake.mark()).unwrap_or(origin.line);
                 format!("{}:{line}: {mistake}", origin.file)
@@ -68,6 +74,20 @@ fn declared(options: &Substitute, vars: &BTreeMap<String, String>) -> Vec<String
         )
     })
     .collect()
+}
+
+/// The quoted strings with variables in the file of an object, if the object is there as it was written.
+fn quoted(files: &dyn Files, origin: &Origin) -> Vec<Quoted> {
+    let Ok(Some(bytes)) = files.read(&origin.file) else { return Vec::new() };
+    let (documents, _) = yaml::read(&origin.file, &bytes);
+    let document = documents.iter().find(|document| document.line == origin.line);
+    let quoted = |leaf: Leaf<'_>| match leaf.role {
+        Role::Value(path) if leaf.is_quoted && leaf.text.contains("${") => {
+            Some(Quoted { path, written: leaf.text.to_owned() })
+        }
+        _ => None,
+    };
+    document.map(|document| leaves(document).into_iter().filter_map(quoted).collect()).unwrap_or_default()
 }
 
 /// The line of an object's file on which a text stands, if it is written there.

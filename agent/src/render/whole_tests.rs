@@ -144,6 +144,49 @@ fn names_that_no_variable_can_have_are_refused_where_they_are_declared_and_used(
 }
 
 #[test]
+fn quoted_strings_stay_strings_where_that_is_asked_for() {
+    let text = "apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: a
+  annotations: {id: \"${n}\", json: '${n}'}
+spec:
+  replicas: ${n}
+  paused: \"${flag}\"
+  text: |-
+    ${n}
+  brace: \"${open}\"
+  kept: \"$${n}\"
+";
+    let vars = json!({"n": "711111111117", "flag": "true", "open": "{"});
+    let object = |files: &Table, quoted: &str| {
+        let options = json!({"substitute": {"vars": vars, "quoted": quoted}});
+        rendered(files, &options)
+            .map(|rendered| rendered.objects.into_iter().map(|object| object.value).collect::<Vec<_>>())
+    };
+    let expected = json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": "a", "annotations": {"id": "711111111117", "json": "711111111117"}},
+        "spec": {"replicas": 711_111_111_117_u64, "paused": "true", "text": "711111111117", "brace": "{", "kept": "${n}"},
+    });
+    for files in [
+        table(&[("b.yaml", Some(MAP)), ("a.yaml", Some(text))]),
+        table(&[
+            ("kustomization.yaml", Some("resources: [b.yaml, a.yaml]\n")),
+            ("b.yaml", Some(MAP)),
+            ("a.yaml", Some(text)),
+        ]),
+    ] {
+        let found = object(&files, "Text").unwrap_or_default();
+        assert!(found.contains(&expected), "{found:?}");
+        assert!(object(&files, "Yaml").is_err());
+    }
+    let wrong = text.replace("${flag}", "${flga}");
+    let said = object(&table(&[("a.yaml", Some(wrong.as_str()))]), "Text").err().unwrap_or_default();
+    assert!(said.contains("a.yaml:8: /spec/paused: `${flga}` is not set"), "{said}");
+}
+
+#[test]
 fn a_number_in_a_string_is_told_with_its_line() {
     let files = table(&[(
         "a.yaml",

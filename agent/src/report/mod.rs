@@ -24,7 +24,9 @@ use jiff::Timestamp;
 use kube::ResourceExt as _;
 
 use self::drift::Drift;
-use crate::api::{ChartStatus, CommitNote, CompletedJob, DriftObject, DriftState, DriftStatus, Sync, names};
+use crate::api::{
+    ChartStatus, CommitNote, CompletedJob, DriftObject, DriftState, DriftStatus, RemoteStatus, Sync, names,
+};
 use crate::error::{Class, StageError};
 use crate::gate::Waiting;
 use crate::sync_ref::SyncRef;
@@ -95,6 +97,8 @@ pub struct Findings {
     /// Jobs that have done their work; `None` if that is not known.
     /// The chart, if all was rendered anew.
     pub chart: Option<Option<ChartStatus>>,
+    /// What was rendered of elsewhere, if all was rendered anew.
+    pub remotes: Option<Vec<RemoteStatus>>,
     pub completed: Option<Vec<CompletedJob>>,
     /// Where a forge may call, if that is known.
     pub webhook_path: Option<Option<String>>,
@@ -131,6 +135,7 @@ impl Findings {
             drift: None,
             objects: None,
             chart: None,
+            remotes: None,
             completed: None,
             webhook_path: None,
             warnings: None,

@@ -54,6 +54,9 @@ pub fn build(before: &SyncStatus, findings: &Findings, episode: Option<&DriftSta
     if let Some(chart) = &findings.chart {
         status.chart.clone_from(chart);
     }
+    if let Some(remotes) = &findings.remotes {
+        status.remotes.clone_from(remotes);
+    }
     if let Some(path) = &findings.webhook_path {
         status.webhook_path.clone_from(path);
     }

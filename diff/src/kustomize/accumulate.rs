@@ -2,10 +2,11 @@
 //!
 //! Leaves the order in which it is gathered to `target`. Pure.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use smol_str::SmolStr;
 
+use super::bounds;
 use super::config::TransformerConfig;
 use super::error::KustomizeError;
 use super::id::{Gvk, ResId};
@@ -93,6 +94,8 @@ impl Resources {
         };
         let old = &self.list[at];
         let behavior = resource.behavior;
+        let weight = bounds::effort(old.node()) + bounds::effort(resource.node());
+        self.work.take(weight).map_err(|error| error.or_at(&resource.origin))?;
         take_metadata(&mut resource, old);
         if behavior == Behavior::Merge {
             for field in ["data", "binaryData"] {
@@ -159,10 +162,18 @@ fn merge_texts(resource: &mut Resource, old: &Resource, path: &[&str]) {
         };
         map.into_iter().flat_map(Map::iter).map(raw).collect()
     };
-    let mut merged = Map::default();
+    let mut merged: Vec<(SmolStr, SmolStr)> = Vec::new();
+    let mut places: HashMap<SmolStr, usize> = HashMap::new();
     for (key, text) in texts(old.node()).into_iter().chain(texts(resource.node())) {
-        merged.set(key, Node::string(text));
+        if let Some(at) = places.get(&key) {
+            merged[*at].1 = text;
+        } else {
+            places.insert(key.clone(), merged.len());
+            merged.push((key, text));
+        }
     }
+    let merged: Map =
+        merged.into_iter().map(|(key, text)| (Scalar::string(key), Node::string(text))).collect();
     let Some(parent) = resource.edit().at_mut(parents).and_then(Node::as_map_mut) else { return };
     if merged.is_empty() {
         parent.remove(field);

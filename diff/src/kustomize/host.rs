@@ -5,7 +5,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::files::{Files, FilesError};
+use crate::files::{FileKind, Files, FilesError};
 
 /// Everything a build asks of the outside.
 pub trait Host: Files {
@@ -16,6 +16,14 @@ pub trait Host: Files {
             "remote resources are not allowed: vendor `{url}` into the repository, or allow it by \
              --allow-remote-bases"
         )))
+    }
+
+    /// The path in these same files of the file that a URL of http names; `None` if there is no file, but perhaps a git
+    /// repository.
+    fn remote_file(&self, url: &str) -> Result<Option<String>, FilesError> {
+        let at = self.remote(url)?;
+        let place = self.resolve(&at)?;
+        Ok(place.filter(|place| place.kind == FileKind::File).map(|_| at))
     }
 
     /// The YAML that a chart of `helmCharts` renders to; `folder` is that of the kustomization.

@@ -95,7 +95,9 @@ impl<'a> Loader<'a> {
     /// The bytes and the path of a file that the kustomization names.
     pub fn open(&self, path: &str) -> Result<Loaded, KustomizeError> {
         let found = if remote::is_http(path) {
-            let at = self.context.host.remote(path).map_err(refused)?;
+            let at = self.context.host.remote_file(path).map_err(refused)?.ok_or_else(|| {
+                KustomizeError::new(format!("`{path}` is no file: write the URL of a file"))
+            })?;
             self.context.host.resolve(&at).map_err(refused)?
         } else {
             let clean = self.clean(path)?;
@@ -172,9 +174,7 @@ impl<'a> Loader<'a> {
 
     /// True if a URL of http names a file, and not a repository.
     pub fn is_remote_file(&self, url: &str) -> Result<bool, KustomizeError> {
-        let at = self.context.host.remote(url).map_err(refused)?;
-        let place = self.context.host.resolve(&at).map_err(refused)?;
-        Ok(place.is_some_and(|place| place.kind == FileKind::File))
+        Ok(self.context.host.remote_file(url).map_err(refused)?.is_some())
     }
 
     fn read(&self, path: &str, at: String) -> Result<Loaded, KustomizeError> {

@@ -9,14 +9,15 @@ mod elements;
 mod list;
 
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use smol_str::SmolStr;
 
 use super::bounds::Work;
 use super::error::KustomizeError;
-use super::node::{Map, Node};
-use super::schema::{Schema, Shape};
+use super::node::{Map, Node, Scalar};
+use super::schema::{Inline, Schema, Shape};
 
 use directive::Directive;
 
@@ -46,7 +47,8 @@ pub fn strategic_noting(
     work: &Work,
 ) -> Result<(Merged, Vec<String>), KustomizeError> {
     let notes = RefCell::default();
-    let merged = merged(dest, patch, Walker { schema, notes: &notes, work })?;
+    let schema = Inline::new(schema, [dest, patch]);
+    let merged = merged(dest, patch, Walker { schema: &schema, notes: &notes, work })?;
     Ok((merged, notes.into_inner().lost))
 }
 
@@ -94,7 +96,7 @@ impl Failure {
 
 #[derive(Clone, Copy)]
 struct Walker<'s> {
-    schema: &'s Schema,
+    schema: &'s Inline<'s>,
     notes: &'s RefCell<Notes>,
     work: &'s Work,
 }
@@ -192,14 +194,15 @@ impl<'s> Walker<'s> {
     }
 
     fn fields(self, dest: &mut Map, patch: Map, shape: Option<&'s Shape>) -> Step<Outcome> {
-        let mut patch = first_of_each(patch);
-        let shape_of = |name: &str| shape.and_then(|shape| self.schema.field(shape, name));
+        let comments = [dest.schemas().to_vec(), patch.schemas().to_vec()];
+        let mut patch = Fields::new(patch);
+        let shape_of = |name: &str| self.field([&comments[0], &comments[1]], name, shape);
         let mut failure = None;
         dest.retain(|key, value| {
             if failure.is_some() {
                 return true;
             }
-            let new = patch.remove(&key.text);
+            let new = patch.take(&key.text);
             match self.below(&key.text, || self.walk(Some(&mut *value), new, shape_of(&key.text))) {
                 Ok(Outcome::Same) => true,
                 Ok(Outcome::New(new)) if !new.is_null() => {
@@ -216,7 +219,7 @@ impl<'s> Walker<'s> {
         if let Some(failure) = failure {
             return Err(failure);
         }
-        for (key, value) in patch {
+        for (key, value) in patch.rest() {
             let new = self.below(&key.text, || self.walk(None, Some(value), shape_of(&key.text)));
             let new = new.map_err(|error| error.below(&key.text))?;
             if let Outcome::New(new) = new
@@ -256,16 +259,29 @@ impl<'s> Walker<'s> {
         }
     }
 
-    fn fresh_map(self, map: Map, shape: Option<&'s Shape>) -> Step<Map> {
+    fn fresh_map(self, mut map: Map, shape: Option<&'s Shape>) -> Step<Map> {
+        let mut comments = Map::default();
+        comments.take_schemas(&mut map);
         let mut fresh = Map::default();
         for (key, value) in map {
-            let shape = shape.and_then(|shape| self.schema.field(shape, &key.text));
+            let shape = self.field([comments.schemas(), &[]], &key.text, shape);
             let value = self.fresh(value, shape).map_err(|error| error.below(&key.text))?;
             if let Some(value) = value {
                 fresh.push(key, value);
             }
         }
+        fresh.take_schemas(&mut comments);
         Ok(fresh)
+    }
+
+    /// What is known of a field: what a comment says of it, before what the types say.
+    fn field(
+        self,
+        comments: [&[(SmolStr, SmolStr)]; 2],
+        name: &str,
+        shape: Option<&'s Shape>,
+    ) -> Option<&'s Shape> {
+        self.schema.comment(comments, name).or_else(|| self.schema.field(shape?, name))
     }
 }
 
@@ -273,8 +289,32 @@ fn new_or_gone(node: Option<Node>) -> Outcome {
     node.map_or(Outcome::Gone, Outcome::New)
 }
 
-/// The first value of each key.
-fn first_of_each(map: Map) -> Map {
-    let mut seen: HashSet<SmolStr> = HashSet::with_capacity(map.len());
-    map.into_iter().filter(|(key, _)| seen.insert(key.text.clone())).collect()
+/// The fields of a patch, found by their keys: of each key the first.
+struct Fields {
+    entries: Vec<Option<(Scalar, Node)>>,
+    places: HashMap<SmolStr, usize>,
+}
+
+impl Fields {
+    fn new(map: Map) -> Self {
+        let mut fields =
+            Self { entries: Vec::with_capacity(map.len()), places: HashMap::with_capacity(map.len()) };
+        for (key, value) in map {
+            if let Entry::Vacant(place) = fields.places.entry(key.text.clone()) {
+                place.insert(fields.entries.len());
+                fields.entries.push(Some((key, value)));
+            }
+        }
+        fields
+    }
+
+    fn take(&mut self, key: &str) -> Option<Node> {
+        let at = *self.places.get(key)?;
+        self.entries.get_mut(at)?.take().map(|(_, value)| value)
+    }
+
+    /// What was not taken, in its order.
+    fn rest(self) -> impl Iterator<Item = (Scalar, Node)> {
+        self.entries.into_iter().flatten()
+    }
 }

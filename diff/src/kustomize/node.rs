@@ -1,7 +1,8 @@
 //! YAML nodes that can be changed: what kustomize works on. A scalar keeps its text, so that what nobody changes stays as
 //! it was written, and its tag, which alone says what type it has.
 //!
-//! Comments and styles are not kept: they never reach the output. Pure.
+//! Comments and styles are not kept, for they never reach the output, except for comments that hold a schema: a merge goes by
+//! them. Pure.
 
 use std::hash::{Hash, Hasher};
 
@@ -68,10 +69,15 @@ pub enum Tag {
 }
 
 /// A mapping, in the order in which it was written. Keys are scalars.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Map {
     entries: Vec<(Scalar, Node)>,
+    /// Comments at keys that say how a merge treats their values. No part of what the mapping is equal to.
+    schemas: Option<Box<Schemas>>,
 }
+
+/// Texts of schemas, by key.
+pub type Schemas = Vec<(SmolStr, SmolStr)>;
 
 impl Scalar {
     /// A string, whatever it looks like.
@@ -95,6 +101,12 @@ impl PartialEq for Scalar {
 }
 
 impl Eq for Scalar {}
+
+impl PartialEq for Map {
+    fn eq(&self, other: &Self) -> bool {
+        self.entries == other.entries
+    }
+}
 
 impl Hash for Scalar {
     fn hash<H: Hasher>(&self, state: &mut H) {
@@ -257,7 +269,25 @@ impl Map {
 
     /// Appends without looking whether the key is there.
     pub fn push(&mut self, key: Scalar, value: Node) {
+        if let Some(schemas) = &mut self.schemas {
+            schemas.retain(|(name, _)| *name != key.text);
+        }
         self.entries.push((key, value));
+    }
+
+    /// The schemas that comments set for keys.
+    pub fn schemas(&self) -> &[(SmolStr, SmolStr)] {
+        self.schemas.as_deref().map_or(&[], Vec::as_slice)
+    }
+
+    /// Sets the schema of a key that is there.
+    pub fn set_schema(&mut self, key: SmolStr, schema: SmolStr) {
+        self.schemas.get_or_insert_default().push((key, schema));
+    }
+
+    /// Takes the schemas of another mapping with the same keys.
+    pub fn take_schemas(&mut self, other: &mut Self) {
+        self.schemas = other.schemas.take();
     }
 
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&Scalar, &Node)> {
@@ -284,7 +314,7 @@ impl IntoIterator for Map {
 
 impl FromIterator<(Scalar, Node)> for Map {
     fn from_iter<I: IntoIterator<Item = (Scalar, Node)>>(entries: I) -> Self {
-        Self { entries: entries.into_iter().collect() }
+        Self { entries: entries.into_iter().collect(), schemas: None }
     }
 }
 

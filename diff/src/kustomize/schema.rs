@@ -5,6 +5,7 @@
 //! kustomization can name a document of its own (`openapi`), which takes the place of both, or is laid under or over them:
 //! that depends on what the build has used before. Pure.
 
+mod inline;
 mod layers;
 mod openapi;
 mod table;
@@ -17,6 +18,8 @@ use smol_str::SmolStr;
 use super::error::KustomizeError;
 use super::id::Gvk;
 use super::scope;
+
+pub use inline::{Inline, is_schema};
 
 /// All types, cheap to clone.
 #[derive(Clone, Debug)]

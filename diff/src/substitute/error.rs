@@ -51,7 +51,7 @@ pub enum SubstituteProblem {
     /// Of the whole field, as written.
     #[error(
         "`{written}` becomes {found}, but the field must be a string, and quotes that the file has around variables do not \
-         count: write `${{quote}}{written}${{quote}}`, and set the variable `quote` to `\"`"
+         count unless spec.render.substitute.quoted is Text: set that and quote the field, or write `${{quote}}{written}${{quote}}`, and set the variable `quote` to `\"`"
     )]
     NotText { found: &'static str, written: String },
     #[error("has a value with which the object is no mapping any more: correct the value")]

@@ -104,6 +104,59 @@ pub fn substitute(value: &mut Value, options: &Options) -> Result<(), Vec<Substi
     Err(errors(filled.findings, options, path))
 }
 
+/// A string that is quoted in the file of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quoted {
+    /// As in RFC 6901.
+    pub path: String,
+    pub written: String,
+}
+
+/// Fills in an object's variables as [`substitute`] does, but quoted strings stay strings, whatever their variables hold.
+///
+/// # Errors
+/// As [`substitute`].
+pub fn with_quoted(
+    value: &mut Value,
+    quoted: &[Quoted],
+    options: &Options,
+) -> Result<(), Vec<SubstituteError>> {
+    if quoted.is_empty() || opts_out(value) {
+        return substitute(value, options);
+    }
+    let mut object = value.clone();
+    let (mut texts, mut errors) = (Vec::new(), Vec::new());
+    // A field whose own name is filled in could not be found again.
+    for Quoted { path, written } in quoted.iter().filter(|quoted| !quoted.path.contains("${")) {
+        let Some(place) = object.pointer_mut(path).filter(|place| place.as_str() == Some(written.as_str()))
+        else {
+            continue;
+        };
+        *place = Value::String(String::new());
+        match text(written, options) {
+            Ok(text) => texts.push((path, text)),
+            Err(mistakes) => {
+                errors.extend(
+                    mistakes.into_iter().map(|mistake| SubstituteError { path: path.clone(), ..mistake }),
+                );
+            }
+        }
+    }
+    if let Err(mistakes) = substitute(&mut object, options) {
+        errors.extend(mistakes);
+    }
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    for (path, text) in texts {
+        if let Some(place) = object.pointer_mut(path) {
+            *place = Value::String(text);
+        }
+    }
+    *value = object;
+    Ok(())
+}
+
 /// Fills in the variables of a text.
 ///
 /// # Errors

@@ -215,7 +215,7 @@ async fn one(
         let path = sync.spec.path.as_deref().unwrap_or_default();
         let folder = own.folder(path).map_err(|error| error.to_string())?;
         let is_chart = inputs::is_chart(sync, &own.files(), &folder);
-        let inputs = if *is_ours {
+        let mut inputs = if *is_ours {
             inputs::inputs(&run, is_chart).await.map_err(|failure| failure.message)?
         } else {
             let alone = inputs::alone(sync, owner, &pass.context.outside).await;
@@ -224,6 +224,7 @@ async fn one(
                 None => return Ok(None),
             }
         };
+        inputs.remote.commit.clone_from(&own.revision().commit);
         let inputs = Arc::new(inputs);
         let before = manifests(pass, &run, &own, &folder, &inputs, Vec::new()).await?;
         Ok::<_, String>(Some((own, folder, inputs, before)))

@@ -19,6 +19,7 @@ const KEPT: usize = 300;
 #[derive(Clone, Debug)]
 pub struct Cache {
     folder: PathBuf,
+    kept: usize,
 }
 
 /// An archive of the cache.
@@ -31,7 +32,13 @@ pub struct Stored {
 
 impl Cache {
     pub fn at(folder: PathBuf) -> Self {
-        Self { folder }
+        Self { folder, kept: KEPT }
+    }
+
+    /// The same, with so many entries.
+    #[must_use]
+    pub fn keeping(self, kept: usize) -> Self {
+        Self { kept, ..self }
     }
 
     /// The archive of a key, and its bytes, if it is there and sound.
@@ -66,7 +73,7 @@ impl Cache {
         let aside = tempfile::NamedTempFile::new_in(&folder).map_err(&failed)?;
         std::fs::write(aside.path(), bytes).map_err(&failed)?;
         aside.persist(&path).map_err(|error| failed(error.error))?;
-        self.shrink(KEPT);
+        self.shrink(self.kept);
         Ok(Stored { path, digest })
     }
 

@@ -33,13 +33,15 @@ pub enum HelmError {
     Template { file: String, line: u32, message: String },
     #[error("Helm refuses the chart: {said}")]
     Refused { said: String },
-    #[error("rendering took longer than {seconds} s; make the chart's templates do less, or raise the limit")]
+    #[error("rendering took longer than {seconds} s: make the chart's templates do less")]
     Timeout { seconds: u64 },
-    #[error(
-        "the chart renders to more than {limit} bytes; split it, or turn off what it should not make, or raise the limit"
-    )]
+    #[error("the chart renders to more than {limit} bytes: split it, or turn off what it should not make")]
     OutputTooLarge { limit: u64 },
-    #[error("rendering needs more than {limit} bytes of memory; split the chart, or raise the limit")]
+    #[error(
+        "rendering needs more than {} MiB of memory: make the chart's templates do less, split it, or raise the memory limit of \
+         the agent's container",
+        limit / 1024 / 1024
+    )]
     OutOfMemory { limit: u64 },
     #[error("{url}: {source}")]
     Destination { url: String, source: Refused },

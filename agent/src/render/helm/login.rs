@@ -46,7 +46,7 @@ impl Login {
     }
 
     /// What tells two logins apart.
-    pub(super) fn id(&self) -> Digest {
+    pub(in crate::render) fn id(&self) -> Digest {
         self.id
     }
 
@@ -56,7 +56,7 @@ impl Login {
     }
 
     /// The value of the header `Authorization`, for a repository over HTTP.
-    pub(super) fn authorization(&self) -> Option<String> {
+    pub(in crate::render) fn authorization(&self) -> Option<String> {
         self.authorization.clone()
     }
 

@@ -4,7 +4,7 @@
 //! objects to the pipeline. I/O: HTTP, disk, a subprocess.
 
 mod archive;
-mod cache;
+pub(super) mod cache;
 mod command;
 mod dependencies;
 mod download;
@@ -25,7 +25,7 @@ mod tree;
 mod values;
 mod vendored;
 mod volatile;
-mod web;
+pub(super) mod web;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

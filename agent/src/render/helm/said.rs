@@ -8,6 +8,9 @@ use super::HelmError;
 const DEBUG_HINT: &str = "Use --debug flag";
 /// How much of an unknown message is passed on.
 const SHOWN: usize = 2000;
+/// How many calls of templates are listed, and from how many on there is no end to them.
+const CALLS: usize = 10;
+const ENDLESS: usize = 100;
 
 /// The error that Helm's stderr tells. `limit` is the memory that it had.
 pub fn error(stderr: &str, limit: u64) -> HelmError {
@@ -76,9 +79,18 @@ fn executing(said: &str) -> Option<HelmError> {
         message = said[at..].split_once(" at ").map_or(&said[at..], |(_, rest)| rest);
     }
     let (file, line) = places.pop()?;
+    if places.len() >= ENDLESS {
+        let message =
+            "templates include one another without an end: correct the condition under which they do"
+                .to_owned();
+        return Some(HelmError::Template { file, line, message });
+    }
     let mut message = one_line(message);
-    for (file, line) in places.iter().rev() {
+    for (file, line) in places.iter().rev().take(CALLS) {
         let _ = write!(message, ", called at {file}:{line}");
+    }
+    if let Some(more) = places.len().checked_sub(CALLS).filter(|more| *more > 0) {
+        let _ = write!(message, ", and {more} more calls");
     }
     Some(HelmError::Template { file, line, message })
 }
@@ -156,6 +168,22 @@ mod tests {
     }
 
     #[test]
+    fn templates_that_include_themselves_are_told_in_one_line() {
+        let call =
+            "template: c/templates/a.yaml:3:4: executing \"r\" at <include \"r\" .>: error calling include: ";
+        let said = format!("Error: {}rendering template has a nested", call.repeat(1000));
+        check(
+            &said,
+            "c/templates/a.yaml:3: templates include one another without an end: correct the condition under which they do",
+        );
+        let said = error(&format!("Error: {}no", call.repeat(30)), 1).to_string();
+        assert!(
+            said.ends_with(", called at c/templates/a.yaml:3, and 19 more calls") && said.len() < 600,
+            "{said}"
+        );
+    }
+
+    #[test]
     fn values_that_the_schema_refuses_are_told() {
         check(
             "Error: values don't meet the specifications of the schema(s) in the following chart(s):\nc:\n- at '': missing property 'b'\n- at '/replicas': got string, want integer\n\n",
@@ -169,7 +197,7 @@ mod tests {
         check("", "Helm refuses the chart: ");
         check(
             "runtime: out of memory: cannot allocate 8 bytes\nfatal error: out of memory\ngoroutine 1",
-            "rendering needs more than 1 bytes of memory; split the chart, or raise the limit",
+            "rendering needs more than 0 MiB of memory: make the chart's templates do less, split it, or raise the memory limit of the agent's container",
         );
     }
 }

@@ -10,6 +10,7 @@ use crate::budget::Resource as Taken;
 use crate::kustomize::error::KustomizeError;
 use crate::kustomize::loader::Loader;
 use crate::object::Origin;
+use crate::weight;
 
 /// The longest line, with its line break, that the original reads: there it stops.
 const LONGEST: usize = 65_536;
@@ -23,21 +24,9 @@ pub(super) fn read(
     origin: &Origin,
 ) -> Result<BTreeMap<String, Vec<u8>>, KustomizeError> {
     let error = |message: String| KustomizeError::at(origin, message);
-    let mut pairs = Pairs::new();
-    for path in &args.envs {
-        let lines = load(path, loader, origin)?;
-        pairs.extend(env_lines(path, &lines, loader).map_err(error)?);
-    }
-    for literal in &args.literals {
-        pairs.push(parse_literal(literal).map_err(error)?);
-    }
-    for source in &args.files {
-        let (key, path) = parse_file(source).map_err(error)?;
-        let content = load(path, loader, origin)?;
-        pairs.push((key.to_owned(), content.to_vec()));
-    }
     let mut data = BTreeMap::new();
-    for (key, value) in pairs {
+    // Added as they are read, so that what is there twice does not add up.
+    let mut add = |(key, value): (String, Vec<u8>)| {
         if data.contains_key(&key) {
             return Err(error(format!(
                 "the key `{key}` of `{}` is there twice: remove one of the two",
@@ -45,6 +34,22 @@ pub(super) fn read(
             )));
         }
         data.insert(key, value);
+        Ok(())
+    };
+    for path in &args.envs {
+        let lines = load(path, loader, origin)?;
+        let pairs = env_lines(path, &lines, loader).map_err(error)?;
+        let beside = pairs.len().saturating_mul(weight::VALUE);
+        loader.spend(Taken::Generated, beside).map_err(|error| error.or_at(origin))?;
+        pairs.into_iter().try_for_each(&mut add)?;
+    }
+    for literal in &args.literals {
+        add(parse_literal(literal).map_err(error)?)?;
+    }
+    for source in &args.files {
+        let (key, path) = parse_file(source).map_err(error)?;
+        let content = load(path, loader, origin)?;
+        add((key.to_owned(), content.to_vec()))?;
     }
     Ok(data)
 }

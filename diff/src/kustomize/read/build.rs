@@ -205,7 +205,8 @@ impl Entries {
         if is_new { Ok(()) } else { Err(format!("the key `{key}` is set twice: remove one of the two")) }
     }
 
-    pub fn push(&mut self, mut key: Scalar, value: Made) -> Result<(), Message> {
+    /// Adds an entry, with the comment that is the schema of its value.
+    pub fn push(&mut self, mut key: Scalar, value: Made, schema: Option<SmolStr>) -> Result<(), Message> {
         if key.is_null() && key.text.is_empty() {
             // the original writes a key without a text with quotes
             key = Scalar { text: key.text, tag: Tag::Str, style: Written::Quoted };
@@ -214,7 +215,9 @@ impl Entries {
         if key.tag != Tag::Merge {
             // the original takes `<<` in quotes out as well, without merging it
             if key.text != "<<" {
+                let schema = schema.map(|schema| (key.text.clone(), schema));
                 self.map.push(key, value.node);
+                schema.into_iter().for_each(|(key, schema)| self.map.set_schema(key, schema));
             }
             return Ok(());
         }

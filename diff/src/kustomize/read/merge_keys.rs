@@ -25,6 +25,7 @@ pub(super) fn merge(mut map: Map, merged: Made) -> Result<Map, String> {
     for (at, (key, _)) in map.iter().enumerate() {
         known.entry(key.text.clone()).or_insert(at);
     }
+    let schemas: Vec<_> = sources.iter().flat_map(|source| source.schemas().to_vec()).collect();
     for (key, value) in sources.into_iter().flatten() {
         match known.get(&key.text).copied() {
             Some(at) if at < own => {}
@@ -37,6 +38,11 @@ pub(super) fn merge(mut map: Map, merged: Made) -> Result<Map, String> {
                 known.insert(key.text.clone(), map.len());
                 map.push(key, value);
             }
+        }
+    }
+    for (key, schema) in schemas {
+        if known.get(&key).is_some_and(|at| *at >= own) {
+            map.set_schema(key, schema);
         }
     }
     Ok(map)

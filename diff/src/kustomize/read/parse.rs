@@ -6,6 +6,7 @@
 
 mod block;
 mod collection;
+mod comments;
 mod cursor;
 mod flow;
 mod plain;

@@ -59,21 +59,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn shape(&mut self, schema: &Value) -> Shape {
-        let mut shape = Shape::default();
-        for (name, property) in schema["properties"].as_object().into_iter().flatten() {
-            if let Some(id) = self.target(property) {
-                shape.fields.insert(name.into(), id);
-            }
-        }
-        if schema["additionalProperties"].is_object() {
-            shape.values = self.target(&schema["additionalProperties"]);
-        }
-        let is_list = schema["type"] == "array" || schema["type"] == serde_json::json!(["array"]);
-        if is_list && schema["items"].is_object() {
-            shape.items = self.target(&schema["items"]);
-        }
-        shape.keys = keys(schema);
-        shape
+        shape(schema, &mut |schema| self.target(schema))
     }
 
     /// Where the type stands that a schema names, or that it is. None for definitions that name one another in a cycle.
@@ -105,7 +91,27 @@ impl Reader<'_> {
     }
 }
 
-fn reference(schema: &Value) -> Option<String> {
+/// What a schema says; `target` finds the place of a schema within it.
+pub(super) fn shape(schema: &Value, target: &mut dyn FnMut(&Value) -> Option<ShapeId>) -> Shape {
+    let mut shape = Shape::default();
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        if let Some(id) = target(property) {
+            shape.fields.insert(name.into(), id);
+        }
+    }
+    if schema["additionalProperties"].is_object() {
+        shape.values = target(&schema["additionalProperties"]);
+    }
+    let is_list = schema["type"] == "array" || schema["type"] == serde_json::json!(["array"]);
+    if is_list && schema["items"].is_object() {
+        shape.items = target(&schema["items"]);
+    }
+    shape.keys = keys(schema);
+    shape
+}
+
+/// The name of the definition that a schema refers to.
+pub(super) fn reference(schema: &Value) -> Option<String> {
     let name = schema["$ref"].as_str()?.strip_prefix("#/definitions/")?;
     Some(name.replace("~1", "/").replace("~0", "~"))
 }

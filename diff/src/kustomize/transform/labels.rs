@@ -10,7 +10,8 @@ use serde::Deserialize;
 use crate::kustomize::bounds::Growth;
 use crate::kustomize::config::{TransformerConfig, merge_spec, merge_specs};
 use crate::kustomize::fieldspec::{Create, FieldSpec, set_entry};
-use crate::kustomize::node::{Node, Scalar, Style};
+use crate::kustomize::node::{Map, Node, Scalar, Style};
+use crate::kustomize::resources::COMPARED;
 use crate::kustomize::{KustomizeError, Resources, Transform};
 use crate::weight;
 
@@ -73,12 +74,16 @@ pub(super) fn set_entries(
         return Ok(());
     }
     let growth = Growth::default();
-    for resource in &mut resources.list {
+    let Resources { list, work, .. } = &mut *resources;
+    for resource in list {
         let first = resource.new_groups(entries.len());
         for spec in specs {
             spec.apply(resource, Create::Map, &mut |node| {
                 (first..).zip(entries).try_for_each(|(group, (key, value))| {
                     growth.add(weight::VALUE + key.len() + value.len())?;
+                    // The key is looked for among all others.
+                    let others = node.as_map().map_or(0, Map::len);
+                    work.take(others / COMPARED).map_err(|error| error.message)?;
                     set_shared(node, key, value, group)
                 })
             })?;

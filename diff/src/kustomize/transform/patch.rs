@@ -23,6 +23,9 @@ use crate::weight;
 
 use one::{Fate, Remember, apply_json, apply_strategic, for_target, of_version, plain_annotations};
 
+/// What an operation of a JSON patch takes, beside a rule that is tried on a resource.
+const OPERATION: usize = 8;
+
 /// An entry of `patches`, its text loaded.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -210,7 +213,8 @@ impl Transform for PatchStep {
             (Content::Json(operations, remember), Some(target)) => {
                 let growth = Growth::default();
                 for at in resources.select(target)? {
-                    resources.work.take(operations.len() + bounds::effort(resources.list[at].node()))?;
+                    let effort = operations.len() * OPERATION + bounds::effort(resources.list[at].node());
+                    resources.work.take(effort)?;
                     let resource = &mut resources.list[at];
                     let before = weight::bytes(resource.node());
                     apply_json(resource, operations, *remember)
@@ -230,7 +234,7 @@ impl PatchStep {
         let at = target_of(resources, patch)?;
         let Resources { list, work, warnings, merged, .. } = resources;
         *merged = true;
-        work.take(bounds::effort(list[at].node()))?;
+        work.take(bounds::effort(list[at].node()) + bounds::effort(patch.node()))?;
         let resource = &mut list[at];
         let applied = apply_strategic(resource, patch, &self.schema, work);
         let (fate, lost) = applied.map_err(|error| self.explain(error, resource))?;
@@ -262,7 +266,7 @@ impl PatchStep {
             let has_version = !resource.gvk().version.is_empty();
             let before = weight::bytes(resource.node());
             let applied = work
-                .take(bounds::effort(resource.node()))
+                .take(bounds::effort(resource.node()) + bounds::effort(patch.node()))
                 .and_then(|()| apply_strategic(resource, &patch, &self.schema, work))
                 .and_then(|applied| counted(&growth, before, resource).map(|()| applied));
             match applied {

@@ -20,6 +20,8 @@ pub struct Leaf<'d> {
     /// Its text without quotes, empty where it is left out; of an alias the name.
     pub text: &'d str,
     pub is_block: bool,
+    /// True in quotes, or in a block.
+    pub is_quoted: bool,
     pub role: Role,
 }
 
@@ -84,15 +86,16 @@ impl Walk<'_> {
 
     fn leaf(&mut self, id: NodeId, role: Role) {
         let Some(node) = self.tree.node(id) else { return };
-        let (text, is_block) = match &node.content {
+        let (text, is_block, is_quoted) = match &node.content {
             Content::Scalar { text, style, .. } => {
                 // the parser writes `~` for what is left out
                 let text = if node.span.is_empty() { "" } else { text.as_ref() };
-                (text, matches!(style, ScalarStyle::Literal | ScalarStyle::Folded))
+                let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+                (text, is_block, !matches!(style, ScalarStyle::Plain))
             }
-            Content::Alias { name, .. } => (name.as_str(), false),
+            Content::Alias { name, .. } => (name.as_str(), false, false),
             Content::Sequence(_) | Content::Mapping(_) => return,
         };
-        self.leaves.push(Leaf { span: node.span.clone(), text, is_block, role });
+        self.leaves.push(Leaf { span: node.span.clone(), text, is_block, is_quoted, role });
     }
 }

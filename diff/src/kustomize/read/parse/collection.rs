@@ -4,6 +4,7 @@
 
 use super::super::super::node::{Node, Scalar};
 use super::super::build::{Entries, Made, Style};
+use super::comments::AtKey;
 use super::properties::Properties;
 use super::{Fail, Indentless, Leaf, Parser, not_a_key};
 
@@ -22,27 +23,35 @@ impl<'a> Parser<'a> {
             Some(key) => key,
             None => self.long_key(indent)?,
         });
+        let (mut is_first, mut behind_collection) = (true, false);
         while let Some(key) = next {
             self.maker.check(&mut entries, &key).or_else(|message| self.cursor.fail(message))?;
-            let value = self.value_of(indent)?;
+            let start = self.cursor.line_start + usize::try_from(indent).unwrap_or_default();
+            let above = self.cursor.above(start, is_first, behind_collection);
+            let (value, behind) = self.value_of(indent)?;
+            let last = self.cursor.behind(self.cursor.at, false);
+            let is_bracketed = self.cursor.is_behind_bracket();
+            (is_first, behind_collection) = (false, !is_bracketed && value.node.as_scalar().is_none());
+            let schema = AtKey { above, behind, last }.schema(&value);
             let line = self.cursor.line;
-            entries.push(key, value).or_else(|message| super::fail(line, message))?;
+            entries.push(key, value, schema).or_else(|message| super::fail(line, message))?;
             next = self.key(indent)?;
         }
         let made = self.maker.mapping(entries, &opened).or_else(|message| self.cursor.fail(message))?;
         self.leave(made)
     }
 
-    /// Reads the value behind the `:` at the cursor; what has no `:` has no value.
-    fn value_of(&mut self, indent: i32) -> Result<Made, Fail> {
+    /// Reads the value behind the `:` at the cursor, and the comment behind the `:`; what has no `:` has no value.
+    fn value_of(&mut self, indent: i32) -> Result<(Made, Option<&'a str>), Fail> {
         if !self.cursor.is_indicator(b':') {
-            return self.empty(&Properties::default());
+            return Ok((self.empty(&Properties::default())?, None));
         }
         // behind a key that took a line of its own, another one can start
         let is_own_line = self.cursor.key_allowed && self.cursor.column() == indent;
         self.cursor.at += 1;
         self.cursor.key_allowed = is_own_line;
-        self.content(indent, Indentless::Yes)
+        let behind = self.cursor.behind(self.cursor.at, false);
+        Ok((self.content(indent, Indentless::Yes)?, behind))
     }
 
     /// Reads what stands behind an indicator: a node, or nothing if what comes next is not indented deeper.

@@ -9,18 +9,39 @@ pub(super) struct Cursor<'a> {
     pub text: &'a str,
     bytes: &'a [u8],
     pub at: usize,
-    line_start: usize,
+    pub line_start: usize,
     /// From 1.
     pub line: u32,
     /// True where a key on this line, or a `- `, can start.
     pub key_allowed: bool,
     /// How many brackets are open.
     pub flow: usize,
+    /// The comment that was read last.
+    pub remark: Option<Remark>,
+}
+
+/// A comment, with those on the lines directly above it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Remark {
+    pub start: usize,
+    pub end: usize,
+    pub column: i32,
+    /// True if it has its lines for itself.
+    pub is_alone: bool,
 }
 
 impl<'a> Cursor<'a> {
     pub fn new(text: &'a str, line: u32) -> Self {
-        Self { text, bytes: text.as_bytes(), at: 0, line_start: 0, line, key_allowed: true, flow: 0 }
+        Self {
+            text,
+            bytes: text.as_bytes(),
+            at: 0,
+            line_start: 0,
+            line,
+            key_allowed: true,
+            flow: 0,
+            remark: None,
+        }
     }
 
     /// The byte at a distance; 0 behind the end.
@@ -102,7 +123,7 @@ impl<'a> Cursor<'a> {
                 self.at += 1;
             }
             if self.byte(0) == b'#' {
-                self.rest_of_line();
+                self.remark();
             }
             if !self.is_break(0) {
                 return;

@@ -2,15 +2,18 @@
 //!
 //! Pure.
 
+use smol_str::SmolStr;
+
 use super::super::super::node::{Node, Scalar};
 use super::super::build::{Entries, Made};
+use super::comments::AtKey;
 use super::properties::Properties;
 use super::{Fail, Leaf, Parser, not_a_key};
 
 /// What stands between two commas.
 enum Item {
     Value(Made),
-    Pair(Scalar, Made),
+    Pair(Scalar, Made, Option<SmolStr>),
 }
 
 impl<'a> Parser<'a> {
@@ -25,11 +28,11 @@ impl<'a> Parser<'a> {
         let (mut items, mut depth, mut entries) = (Vec::new(), 0, Entries::default());
         while let Some(item) = self.item(close)? {
             match item {
-                Item::Pair(key, value) if !is_list => self.push(&mut entries, key, value)?,
-                Item::Pair(key, value) => {
+                Item::Pair(key, value, schema) if !is_list => self.push(&mut entries, key, value, schema)?,
+                Item::Pair(key, value, schema) => {
                     let opened = self.maker.open(None);
                     let mut pair = Entries::default();
-                    self.push(&mut pair, key, value)?;
+                    self.push(&mut pair, key, value, schema)?;
                     let made =
                         self.maker.mapping(pair, &opened).or_else(|message| self.cursor.fail(message))?;
                     depth = depth.max(made.depth);
@@ -41,7 +44,7 @@ impl<'a> Parser<'a> {
                 }
                 Item::Value(Made { node: Node::Scalar(key), .. }) => {
                     let value = self.empty(&Properties::default())?;
-                    self.push(&mut entries, key, value)?;
+                    self.push(&mut entries, key, value, None)?;
                 }
                 Item::Value(made) => return self.cursor.fail(not_a_key(&made.node)),
             }
@@ -56,8 +59,14 @@ impl<'a> Parser<'a> {
         self.leave(made)
     }
 
-    fn push(&self, entries: &mut Entries, key: Scalar, value: Made) -> Result<(), Fail> {
-        let checked = self.maker.check(entries, &key).and_then(|()| entries.push(key, value));
+    fn push(
+        &self,
+        entries: &mut Entries,
+        key: Scalar,
+        value: Made,
+        schema: Option<SmolStr>,
+    ) -> Result<(), Fail> {
+        let checked = self.maker.check(entries, &key).and_then(|()| entries.push(key, value, schema));
         checked.or_else(|message| self.cursor.fail(message))
     }
 
@@ -98,7 +107,7 @@ impl<'a> Parser<'a> {
             let key = if is_empty { self.empty(&Properties::default())? } else { self.flow_node()? };
             let Node::Scalar(key) = key.node else { return self.cursor.fail(not_a_key(&key.node)) };
             self.cursor.next();
-            return self.pair(key, close);
+            return self.pair(key, None, close);
         }
         let start = self.start();
         let properties = self.properties()?;
@@ -111,22 +120,25 @@ impl<'a> Parser<'a> {
             };
         }
         match self.leaf(start, -1, &Properties::default(), properties)? {
-            Leaf::Key(key) => self.pair(key, close),
+            Leaf::Key(key) => self.pair(key, self.cursor.above(start.at, true, false), close),
             Leaf::Value(made) => Ok(Item::Value(made)),
         }
     }
 
     /// Reads the value behind a key, which may be missing.
-    fn pair(&mut self, key: Scalar, close: u8) -> Result<Item, Fail> {
+    fn pair(&mut self, key: Scalar, above: Option<&'a str>, close: u8) -> Result<Item, Fail> {
         if self.cursor.byte(0) != b':' {
-            return Ok(Item::Pair(key, self.empty(&Properties::default())?));
+            return Ok(Item::Pair(key, self.empty(&Properties::default())?, None));
         }
         self.cursor.at += 1;
         self.cursor.key_allowed = false;
+        let behind = self.cursor.behind(self.cursor.at, false);
         self.cursor.next();
         let is_empty = self.cursor.byte(0) == b',' || self.cursor.byte(0) == close;
         let value = if is_empty { self.empty(&Properties::default())? } else { self.flow_node()? };
-        Ok(Item::Pair(key, value))
+        let last = self.cursor.behind(self.cursor.at, true);
+        let schema = AtKey { above, behind, last }.schema(&value);
+        Ok(Item::Pair(key, value, schema))
     }
 
     /// Reads a node that is no key.
