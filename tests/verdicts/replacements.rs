@@ -106,6 +106,25 @@ const OBJECTS: &[(&str, &str, &str, &str)] = &[
         "a",
         "b",
     ),
+    // Fields that leave git, and whose defaults are other values.
+    (
+        "priorityclass/left",
+        "apiVersion: scheduling.k8s.io/v1\nkind: PriorityClass\nmetadata: {name: left@}\nvalue: 10\n&",
+        "preemptionPolicy: Never\n",
+        "",
+    ),
+    (
+        "storageclass/left",
+        "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: left@}\nprovisioner: example.com/a\n&",
+        "reclaimPolicy: Retain\nvolumeBindingMode: WaitForFirstConsumer\n",
+        "",
+    ),
+    (
+        "job/indexed",
+        "apiVersion: batch/v1\nkind: Job\nmetadata: {name: indexed@}\nspec: {&template: {spec: {restartPolicy: Never, containers: [{name: a, image: \"a:1\"}]}}}\n",
+        "completionMode: Indexed, completions: 1, ",
+        "",
+    ),
     (
         "fixtures.verdicts.example.com/own",
         "apiVersion: verdicts.example.com/v1\nkind: Fixture\nmetadata: {name: own@}\nspec: {size: &}\n",

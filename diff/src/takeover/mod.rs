@@ -271,7 +271,9 @@ impl Owners {
     ) -> Option<Value> {
         let mut value = predicted.clone();
         let rests: Vec<(Set, Set)> = self.others.iter().map(|other| other.less(goes, also)).collect();
-        let after = fields::applied(predicted).map(|(_, fields)| fields.clone());
+        // What an apply that was only computed would leave to us is still ours in the live object.
+        let after = fields::applied(predicted).and_then(|(_, fields)| fields.as_object());
+        let after = after.map(|fields| without(fields, goes).into());
         let kept: Vec<Value> = rests.iter().map(|(_, rest)| rest.clone().into()).chain(after).collect();
         let kept: Vec<&Value> = kept.iter().collect();
         for set in rests.iter().map(|(lost, _)| lost).chain([goes]) {

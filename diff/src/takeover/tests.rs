@@ -107,6 +107,19 @@ fn what_only_a_former_tool_said_goes_at_the_first_apply() {
 }
 
 #[test]
+fn a_computed_apply_removes_what_only_we_own_and_git_does_not_have() {
+    let live = json!({"metadata": {"managedFields": [entry("holdfast", "Apply", &json!({
+            "f:policy": {}, "f:value": {}, "f:data": {".": {}, "f:a": {}, "f:b": {}},
+            "f:list": {"k:{\"name\":\"x\"}": {".": {}, "f:name": {}}, "k:{\"name\":\"y\"}": {".": {}, "f:name": {}}}}))]},
+        "policy": "Never", "value": 10, "data": {"a": "1", "b": "2"}, "list": [{"name": "x"}, {"name": "y"}]});
+    let manifest = json!({"value": 10, "data": {"a": "1"}, "list": [{"name": "y"}]});
+    let owners = Owners::of(&live, "v1");
+    let mut merged = applied_to(&owners, &live, &manifest, &owners.unsaid(&manifest));
+    merged.as_object_mut().unwrap().remove("metadata");
+    assert_eq!(merged, manifest);
+}
+
+#[test]
 fn what_another_version_names_counts_as_far_as_the_object_has_it() {
     let kubectl = json!({"manager": "kubectl-client-side-apply", "operation": "Update", "apiVersion": "v1beta1",
         "time": "2026-01-01T00:00:00Z", "fieldsV1": {"f:data": {"f:a": {}}, "f:gone": {}}});

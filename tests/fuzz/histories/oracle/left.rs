@@ -6,7 +6,7 @@ use super::present::{SETS, show};
 use super::{Case, Violation, is_replicas, violation};
 use crate::histories::fragment::{self, Path};
 use crate::histories::kinds;
-use crate::histories::world::{Commit, Effect, Id, Wrote};
+use crate::histories::world::{By, Commit, Effect, Id, Wrote};
 
 impl Case<'_> {
     /// Every path that an earlier commit had, and the newest one has not, is gone or has its default.
@@ -86,6 +86,16 @@ impl Case<'_> {
             wrote.id == *id && wrote.at > left.since && matches!(wrote.effect, Effect::Whole(_))
         });
         let live = self.seen.live.get(id);
+        // An apply of a few fields makes the object anew if it was deleted a moment before.
+        let is_made_anew = live.is_some_and(|live| {
+            !is_marked(live)
+                && world.writes.iter().any(|wrote| {
+                    wrote.id == *id
+                        && wrote.at > left.since
+                        && wrote.by == By::Operator
+                        && wrote.stored["metadata"]["uid"] == live["metadata"]["uid"]
+                })
+        });
         let keep = world.kind(id.slot).aspect("keep").and_then(|at| state.choice.get(at));
         if keep.is_some_and(|variant| *variant != 0) {
             let deleted = world
@@ -103,7 +113,13 @@ impl Case<'_> {
         let is_foreign = self.may_be_unmarked() && !is_marked(live);
         // While a write waits for an approval, nothing is deleted.
         let waits = world.mode.gated && (0..self.seen.syncs.len()).any(|sync| self.awaits(sync));
-        (!by_others && !is_foreign && !waits && !self.told(id, &[]) && !self.is_needed(id, last)).then(|| {
+        (!by_others
+            && !is_made_anew
+            && !is_foreign
+            && !waits
+            && !self.told(id, &[])
+            && !self.is_needed(id, last))
+        .then(|| {
             let text = format!("git does not have it any more: {}", live["metadata"]["uid"]);
             violation("not gone", id, &[], text)
         })
@@ -156,6 +172,6 @@ fn is_kept(live: &Value) -> bool {
     annotations["holdfast.dev/prune"] == "Disabled" || annotations["helm.sh/resource-policy"] == "keep"
 }
 
-fn is_marked(live: &Value) -> bool {
+pub(super) fn is_marked(live: &Value) -> bool {
     !live["metadata"]["annotations"]["holdfast.dev/mark"].is_null()
 }

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::left::is_marked;
 use super::{Case, Violation, is_replicas, violation};
 use crate::histories::fragment::{self, Path};
 use crate::histories::kinds;
@@ -41,7 +42,9 @@ impl Case<'_> {
                 || (is_empty(&said) && have.is_some_and(Value::is_object))
                 || (!fragment::says_all(&said, &path)
                     && want.zip(have).is_some_and(|(want, have)| fragment::within(want, have)))
-                || (report && self.drifts(id, &path));
+                // What lost its marks is reported for that, and is not watched until they are back.
+                || (report && self.drifts(id, &path))
+                || (report && self.drifts(id, &[]) && self.seen.live.get(id).is_some_and(|live| !is_marked(live)));
             let text = || format!("git wants {}, it is {}", show(want), show(have));
             (!fine).then(|| violation("value", id, &path, text()))
         });
