@@ -242,6 +242,12 @@ impl Run<'_> {
         if let Some((_, canon)) = self.canon.iter().find(|(known, _)| *known == manifest) {
             return Ok(canon.clone());
         }
+        // Where the namespace is neither in git nor in the cluster, an object in it is refused.
+        if let Some(within) = &kind.within
+            && self.stage.read(&format!("/api/v1/namespaces/{within}")).await?.is_none()
+        {
+            return Ok(Err(format!("namespaces {within} not found")));
+        }
         let version = manifest["apiVersion"].as_str().unwrap_or_default();
         let root = if version.contains('/') { "apis" } else { "api" };
         let api = Kind { api: format!("{root}/{version}"), ..kind.clone() };
