@@ -121,10 +121,16 @@ impl Inside {
         held.map(|why| format!("{why}, and would be deleted with it"))
     }
 
-    /// True if it holds data beside what is deleted anyway.
-    pub fn has_foreign_data(&self, container: &ObjectId, going: &HashSet<&ObjectId>) -> bool {
+    /// True if it holds data, or an object of another Sync, beside what is deleted anyway.
+    pub fn has_foreign_data(
+        &self,
+        container: &ObjectId,
+        going: &HashSet<&ObjectId>,
+        is_of_another: &dyn Fn(&ObjectId) -> bool,
+    ) -> bool {
         let is_foreign = |object: &ObjectId| {
-            !going.contains(object) && (is_definition(container) || is_data(&object.kind))
+            !going.contains(object)
+                && (is_definition(container) || is_data(&object.kind) || is_of_another(object))
         };
         self.objects.iter().any(|(object, _)| is_foreign(object))
     }
@@ -272,12 +278,14 @@ mod tests {
             ("rbac.authorization.k8s.io", "RoleBinding", false),
             ("coordination.k8s.io", "Lease", false),
         ] {
-            let found = inside(group, name).has_foreign_data(&namespace(), &HashSet::new());
+            let found = inside(group, name).has_foreign_data(&namespace(), &HashSet::new(), &|_| false);
             assert_eq!(found, expected, "{name}.{group}");
         }
-        let inside = inside("", "Secret");
-        let own = inside.objects[0].0.clone();
-        assert!(!inside.has_foreign_data(&namespace(), &HashSet::from([&own])));
+        let secret = inside("", "Secret");
+        let own = secret.objects[0].0.clone();
+        assert!(!secret.has_foreign_data(&namespace(), &HashSet::from([&own]), &|_| false));
+        let of_another = inside("", "ConfigMap");
+        assert!(of_another.has_foreign_data(&namespace(), &HashSet::new(), &|_| true));
     }
 
     #[test]

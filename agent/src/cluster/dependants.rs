@@ -89,7 +89,10 @@ pub async fn along(
             along.held.insert((*container).clone(), why);
         } else if let Some(risk) = inside.risk(container, going) {
             along.risks.insert((*container).clone(), risk);
-            if inside.has_foreign_data(container, going) {
+            let is_of_another = |object: &ObjectId| {
+                cluster.view.get(object).is_some_and(|member| member.owner != entry.owner)
+            };
+            if inside.has_foreign_data(container, going, &is_of_another) {
                 along.foreign.insert((*container).clone());
             }
         }

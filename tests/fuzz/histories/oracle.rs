@@ -12,6 +12,7 @@ use std::fmt;
 use serde_json::Value;
 
 use super::fragment::{self, Path, Step};
+use super::kinds;
 use super::world::{Effect, Id, World};
 
 /// What is in the cluster at a moment.
@@ -114,11 +115,26 @@ impl Case<'_> {
         self.condition(sync, "AwaitingApproval").0 == "True"
     }
 
+    /// True if a container left git that holds what another Sync has in git: its deletion waits for an approval, whatever the
+    /// policy.
+    fn holds_of_another(&self) -> bool {
+        let head = self.world.head().map_or(&[][..], |head| &head.states);
+        let is_in_git = |slot: usize| head.iter().any(|state| state.id.slot == slot);
+        head.iter().any(|state| {
+            let inner = self.world.kind(state.id.slot);
+            (0..self.world.slots.len())
+                .any(|slot| kinds::holds(self.world.kind(slot), inner) && !is_in_git(slot))
+        })
+    }
+
+    /// True if deletions may wait for an approval.
+    fn may_wait(&self) -> bool {
+        self.world.mode.gated || self.holds_of_another()
+    }
+
     /// True if an approval is awaited that concerns this object.
     fn is_held(&self, id: &Id) -> bool {
-        self.world.mode.gated
-            && (0..self.seen.syncs.len()).any(|sync| self.awaits(sync))
-            && self.told(id, &[])
+        self.may_wait() && (0..self.seen.syncs.len()).any(|sync| self.awaits(sync)) && self.told(id, &[])
     }
 
     /// True if a Sync reports this place as drift.

@@ -239,14 +239,14 @@ impl Run<'_> {
 
     /// What the API server makes of a manifest, tried where nothing is.
     async fn canon(&mut self, kind: &Kind, manifest: Value) -> anyhow::Result<Result<Value, String>> {
-        if let Some((_, canon)) = self.canon.iter().find(|(known, _)| *known == manifest) {
-            return Ok(canon.clone());
-        }
         // Where the namespace is neither in git nor in the cluster, an object in it is refused.
         if let Some(within) = &kind.within
             && self.stage.read(&format!("/api/v1/namespaces/{within}")).await?.is_none()
         {
             return Ok(Err(format!("namespaces {within} not found")));
+        }
+        if let Some((_, canon)) = self.canon.iter().find(|(known, _)| *known == manifest) {
+            return Ok(canon.clone());
         }
         let version = manifest["apiVersion"].as_str().unwrap_or_default();
         let root = if version.contains('/') { "apis" } else { "api" };

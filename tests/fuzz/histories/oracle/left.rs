@@ -112,7 +112,7 @@ impl Case<'_> {
         // What never became a member is not ours to delete.
         let is_foreign = self.may_be_unmarked() && !is_marked(live);
         // While a write waits for an approval, nothing is deleted.
-        let waits = world.mode.gated && (0..self.seen.syncs.len()).any(|sync| self.awaits(sync));
+        let waits = self.may_wait() && (0..self.seen.syncs.len()).any(|sync| self.awaits(sync));
         (!by_others
             && !is_made_anew
             && !is_foreign

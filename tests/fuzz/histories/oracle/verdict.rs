@@ -36,7 +36,7 @@ impl Case<'_> {
             }
             return found;
         }
-        if self.awaits(sync) && self.world.mode.gated {
+        if self.awaits(sync) && self.may_wait() {
             let summary = &status["plan"]["summary"];
             if summary["delete"] == 0 && summary["recreate"] == 0 {
                 wrong("false wait", format!("{summary} waits for an approval: {message}"));
