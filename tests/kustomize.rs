@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, ensure};
-use holdfast_diff::kustomize::{Options, build};
 use holdfast_diff::yaml;
+use holdfast_kustomize::{Options, build};
 use holdfast_tests::disk::Disk;
 use holdfast_tests::{root, tools};
 

@@ -9,8 +9,8 @@ async fn the_table_is_that_of_the_api_server() -> anyhow::Result<()> {
     let written = std::fs::read_to_string(schema::path())?;
     assert!(
         written == schema::table(&schema::openapi().await?)?,
-        "diff/src/kustomize/schema/table.txt is stale; run: cargo run -p holdfast-tests --bin schema > table.txt && \
-         mv table.txt diff/src/kustomize/schema/table.txt"
+        "diff/kustomize/src/schema/table.txt is stale; run: cargo run -p holdfast-tests --bin schema > table.txt && \
+         mv table.txt diff/kustomize/src/schema/table.txt"
     );
     Ok(())
 }

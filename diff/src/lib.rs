@@ -5,22 +5,17 @@
 #![deny(clippy::disallowed_methods)]
 
 pub mod applyset;
-pub mod budget;
 pub mod causes;
 pub mod compare;
 pub mod digest;
 pub mod fields;
-pub mod files;
-pub mod go_number;
 pub mod handling;
 pub mod health;
 pub mod ignore;
 pub mod image;
-pub mod kustomize;
 pub mod mask;
 pub mod needs;
 pub mod normalise;
-pub mod object;
 pub mod operation;
 pub mod order;
 pub mod plan;
@@ -31,6 +26,5 @@ pub mod substitute;
 pub mod takeover;
 pub mod text;
 pub mod unmanaged;
-pub mod visible;
-pub mod weight;
-pub mod yaml;
+
+pub use holdfast_documents::{budget, files, object, visible, weight, yaml};

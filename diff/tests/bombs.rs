@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use holdfast_diff::budget::{Budget, Limits, Resource};
 use holdfast_diff::files::{Entry, FileKind, Files, FilesError, Place};
-use holdfast_diff::kustomize::host::Host;
-use holdfast_diff::kustomize::{Options, build};
 use holdfast_diff::yaml;
+use holdfast_kustomize::Host;
+use holdfast_kustomize::{Options, build};
 
 /// Files in memory, whose use is counted.
 struct Table {

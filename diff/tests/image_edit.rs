@@ -1,7 +1,7 @@
 //! Images in generated files: outside of the marked scalars no byte changes, comments survive, and a second
 //! run finds nothing to do.
 
-#[path = "edit/generate.rs"]
+#[path = "../documents/tests/edit/generate.rs"]
 mod generate;
 
 use std::collections::BTreeSet;

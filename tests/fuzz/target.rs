@@ -6,12 +6,11 @@ use std::sync::Arc;
 
 use anyhow::bail;
 use holdfast_diff::files::{Entry, FileKind, Files, FilesError, Place};
-use holdfast_diff::kustomize::transform::patch::{Json6902, Patch, PatchOptions, PatchStep, strategic_merge};
-use holdfast_diff::kustomize::{
-    Host, KustomizeError, Options, Output, Resources, Schema, Selector, Transform as _, build, read, value,
-};
 use holdfast_diff::yaml;
 use holdfast_diff::yaml::edit::{Edit, edit};
+use holdfast_kustomize::parts::{Json6902, Patch, PatchOptions, PatchStep, strategic_merge};
+use holdfast_kustomize::parts::{Resources, Schema, Selector, Transform as _};
+use holdfast_kustomize::{Host, KustomizeError, Options, Output, build, read, value};
 use serde_json::{Value, json};
 
 use crate::disk;

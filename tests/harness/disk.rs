@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use holdfast_diff::files::{Entry, EntryKind, FileKind, Files, FilesError, Place};
-use holdfast_diff::kustomize::Host;
+use holdfast_kustomize::Host;
 
 /// The files below a folder, which must be a path without symlinks.
 pub struct Disk {

@@ -15,7 +15,7 @@ use crate::{root, tools};
 
 const HEAD: &str = "\
 # Which lists of Kubernetes' own kinds a strategic merge merges, and by which keys. Written by a program:
-#   cargo run -p holdfast-tests --bin schema > table.txt && mv table.txt diff/src/kustomize/schema/table.txt
+#   cargo run -p holdfast-tests --bin schema > table.txt && mv table.txt diff/kustomize/src/schema/table.txt
 # A line at the margin begins a type, one that is indented is a field of it: `field type`, `field {type}` for a map of
 # them, `field [type] keys` for a list of them that is merged by keys, `field []` for one of plain values.
 # At the end stand the kinds, with their types; `-` has nothing but metadata.
@@ -23,7 +23,7 @@ const HEAD: &str = "\
 
 /// Where the table is kept.
 pub fn path() -> PathBuf {
-    root().join("diff/src/kustomize/schema/table.txt")
+    root().join("diff/kustomize/src/schema/table.txt")
 }
 
 /// The OpenAPI document of an API server that is started for it.

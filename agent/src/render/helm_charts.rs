@@ -3,8 +3,8 @@
 //! Leaves fetching and running to whoever answers. Pure, beside the files that it is given.
 
 use holdfast_diff::files::{Files, FilesError, join};
-use holdfast_diff::kustomize::host::{HelmChart, ValuesMerge};
-use holdfast_diff::kustomize::{read, value};
+use holdfast_kustomize::{HelmChart, ValuesMerge};
+use holdfast_kustomize::{read, value};
 use serde_json::{Map, Value};
 
 use super::ask::{Answer, Answers, Ask, ChartFrom};

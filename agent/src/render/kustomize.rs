@@ -1,8 +1,8 @@
 //! The kustomize renderer: the kustomization in a folder.
 //!
-//! Leaves the build to `holdfast_diff::kustomize`. I/O: through its surroundings.
+//! Leaves the build to `holdfast_kustomize`. I/O: through its surroundings.
 
-use holdfast_diff::kustomize::{self, LoadRestrictions, Options, Output};
+use holdfast_kustomize::{self as kustomize, LoadRestrictions, Options, Output};
 
 use super::surroundings::Surroundings;
 use super::{Object, RenderError, Rendered};

@@ -1,14 +1,14 @@
 //! What a Sync does to its objects as an overlay would: patches, images, components, prefixes.
 //!
-//! It is a kustomization on top of whatever rendered the objects. Leaves the work to `holdfast_diff::kustomize`. Pure,
+//! It is a kustomization on top of whatever rendered the objects. Leaves the work to `holdfast_kustomize`. Pure,
 //! beside the files that it is given.
 
 use std::sync::Arc;
 
 use holdfast_diff::budget::Budget;
 use holdfast_diff::files::{Entry, FileKind, Files, FilesError, Place};
-use holdfast_diff::kustomize::host::{HelmChart, Host};
-use holdfast_diff::kustomize::{self, Output};
+use holdfast_kustomize::{self as kustomize, Output};
+use holdfast_kustomize::{HelmChart, Host};
 use serde_json::{Map, Value, json};
 
 use super::{Object, RenderError};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use holdfast_diff::digest::{Digest, Hasher};
-use holdfast_diff::kustomize::remote;
+use holdfast_kustomize::remote;
 use http::{StatusCode, header};
 use jiff::Timestamp;
 use parking_lot::Mutex;

@@ -1,0 +1,54 @@
+//! The files of `configurations` and `crds`, which add to the tables of transformers.
+//!
+//! Leaves what the tables mean to `config`. Pure.
+
+use serde_json::Value;
+
+use super::config::{TransformerConfig, crds};
+use super::error::KustomizeError;
+use super::file::fields::CONFIGURATION;
+use super::loader::Loaded;
+use super::own;
+use super::shape::{Place, Strictness, fit};
+use super::steps::typed;
+use super::target::Target;
+use holdfast_documents::yaml::Duplicates;
+
+/// The built-in tables with what the `configurations` of a kustomization add to them, and what its `crds` do.
+pub fn read(target: &Target) -> Result<[TransformerConfig; 2], KustomizeError> {
+    let kustomization = &target.kustomization;
+    let mut files = Vec::new();
+    for (index, path) in kustomization.configurations.iter().enumerate() {
+        let origin = target.origin("configurations", index);
+        files.push(
+            target
+                .loader
+                .open_first(path)
+                .and_then(|loaded| configuration(&loaded))
+                .map_err(|e| e.or_at(&origin))?,
+        );
+    }
+    let config =
+        TransformerConfig::with_files(files).map_err(|e| e.or_at(&target.origin("configurations", 0)))?;
+    let mut crds = TransformerConfig::default();
+    for (index, path) in kustomization.crds.iter().enumerate() {
+        let origin = target.origin("crds", index);
+        let found = target.loader.open_first(path).and_then(|loaded| definitions(&loaded));
+        crds = found.and_then(|found| crds.merge(&found)).map_err(|error| error.or_at(&origin))?;
+    }
+    Ok([config, crds])
+}
+
+fn configuration(Loaded { path, bytes }: &Loaded) -> Result<TransformerConfig, KustomizeError> {
+    let document = own::first(path, bytes, Duplicates::Refuse)?;
+    let Some(document) = document else { return Ok(TransformerConfig::default()) };
+    let place = Place::root(&document.tree);
+    let fitted = fit(document.value, CONFIGURATION, Strictness::Converting, place);
+    typed(&fitted.map_err(|misfits| super::file::misfit(path, misfits))?)
+}
+
+fn definitions(Loaded { path, bytes }: &Loaded) -> Result<TransformerConfig, KustomizeError> {
+    let document = own::first(path, bytes, Duplicates::LastWins)?;
+    let value = document.map_or(Value::Null, |document| document.value);
+    crds::from_definitions(&value).map_err(|error| KustomizeError::in_file(path, error.message))
+}
