@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::applyset::MARK;
+use crate::pointer::escape;
 
 /// One path at which two values differ.
 #[derive(Clone, Debug, PartialEq)]
@@ -158,11 +159,6 @@ fn same(one: &Value, other: &Value) -> bool {
         }
         _ => one == other,
     }
-}
-
-/// A segment as a JSON pointer writes it (RFC 6901).
-pub(crate) fn escape(segment: &str) -> String {
-    segment.replace('~', "~0").replace('/', "~1")
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::compare;
 use crate::digest::Digest;
+use crate::pointer::segments;
 
 /// The field manager of everything that Holdfast applies.
 pub const MANAGER: &str = "holdfast";
@@ -218,11 +219,6 @@ pub(crate) fn standing<'a>(
         });
     }
     Standing::At(fields)
-}
-
-/// The segments of a JSON pointer, unescaped (RFC 6901).
-pub fn segments(pointer: &str) -> impl Iterator<Item = String> {
-    pointer.split('/').skip(1).map(|segment| segment.replace("~1", "/").replace("~0", "~"))
 }
 
 #[cfg(test)]

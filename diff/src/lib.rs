@@ -27,4 +27,4 @@ pub mod takeover;
 pub mod text;
 pub mod unmanaged;
 
-pub use holdfast_documents::{budget, files, object, visible, weight, yaml};
+pub use holdfast_documents::{budget, files, object, pointer, visible, weight, yaml};

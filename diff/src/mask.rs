@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 pub use self::masks::Masks;
 use crate::compare::Difference;
 use crate::object::GroupKind;
+use crate::pointer::child;
 
 /// What stands for a value that is the same on both sides, or the only one.
 pub const HIDDEN: &str = "***";
@@ -59,7 +60,7 @@ fn hide(path: &str, value: Value, by: &str) -> Value {
             fields
                 .into_iter()
                 .map(|(name, field)| {
-                    let inner = format!("{path}/{}", name.replace('~', "~0").replace('/', "~1"));
+                    let inner = child(path, &name);
                     let field = hide(&inner, field, by);
                     (name, field)
                 })

@@ -19,6 +19,7 @@ use crate::mask::{Masks, mask};
 use crate::object::{Manifest, ObjectId, Origin};
 pub use crate::operation::Operation;
 use crate::order::Stage;
+use crate::pointer;
 use crate::replacement;
 use crate::standing::Standing;
 use crate::takeover::{Settled, Takeover};
@@ -444,7 +445,7 @@ fn is_side_effect(live: &Value, predicted: &Value, path: &str) -> bool {
 fn taken_over(live: &Value, predicted: &Value) -> Vec<Difference> {
     let own = |object: &Value| fields::applied(object).map(|(_, fields)| leaves(object, fields));
     let (before, after) = (own(live).unwrap_or_default(), own(predicted).unwrap_or_default());
-    let mark = format!("/metadata/annotations/{}", compare::escape(MARK));
+    let mark = format!("/metadata/annotations/{}", pointer::escape(MARK));
     before
         .symmetric_difference(&after)
         .filter(|path| **path != mark)
@@ -468,8 +469,7 @@ fn collect(path: &mut String, value: &Value, found: &mut BTreeSet<String>) {
     match value {
         Value::Object(fields) if !fields.is_empty() => {
             for (name, field) in fields {
-                path.push('/');
-                path.push_str(&name.replace('~', "~0").replace('/', "~1"));
+                pointer::push(path, name);
                 collect(path, field, found);
                 path.truncate(length);
             }

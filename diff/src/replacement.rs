@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::compare::{self, Difference};
 use crate::fields::{self, MANAGER};
+use crate::pointer;
 
 /// The path of a field as an answer of the API server names it, in segments: `spec.ports[0].nodePort`, `data[a.b]`.
 fn segments(field: &str) -> Vec<String> {
@@ -164,7 +165,7 @@ pub fn laid_over(value: &Value, manifest: &Value) -> Value {
 /// True if a manifest has a path of the live object, or of itself.
 fn says(manifest: &Value, live: &Value, path: &str) -> bool {
     let (mut wanted, mut live) = (Some(manifest), Some(live));
-    for segment in fields::segments(path) {
+    for segment in pointer::segments(path) {
         let item = live.and_then(|live| child(live, &segment));
         wanted = wanted.and_then(|wanted| match wanted {
             Value::Array(items) => {

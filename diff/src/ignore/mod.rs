@@ -23,8 +23,9 @@ use pattern::Pattern;
 use selector::Selector;
 
 use crate::applyset::{MARK, PART_OF, SYNC};
-use crate::fields::{MANAGER, Owner, owners, segments};
+use crate::fields::{MANAGER, Owner, owners};
 use crate::object::ObjectId;
+use crate::pointer::segments;
 
 /// One rule as a person writes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]

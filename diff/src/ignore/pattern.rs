@@ -1,6 +1,6 @@
 //! Path patterns: JSON pointers (RFC 6901) in which `*` stands for one segment. Pure.
 
-use crate::fields::segments;
+use crate::pointer::segments;
 
 /// What stands for the index of a list item that is new (RFC 6901: the one after the last). Only `*` covers it.
 pub(super) const NEW: &str = "-";

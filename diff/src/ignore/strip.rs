@@ -4,8 +4,9 @@ use serde_json::{Map, Value};
 
 use super::Ignored;
 use super::pattern::NEW;
-use crate::compare::{self, Difference, by_name, escape};
-use crate::fields::{self, Owner, segments};
+use crate::compare::{self, Difference, by_name};
+use crate::fields::{self, Owner};
+use crate::pointer::{push, segments};
 
 /// Who owns the value at a path, in segments.
 type Owners<'a> = dyn Fn(&[String]) -> Vec<Owner> + 'a;
@@ -137,8 +138,7 @@ fn is_item(path: &[String], live: &Value) -> bool {
 /// A path as a JSON pointer.
 pub fn pointer(path: &[String]) -> String {
     path.iter().fold(String::new(), |mut pointer, segment| {
-        pointer.push('/');
-        pointer.push_str(&escape(segment));
+        push(&mut pointer, segment);
         pointer
     })
 }

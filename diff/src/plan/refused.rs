@@ -13,6 +13,7 @@ use crate::fields::{self, MANAGER};
 use crate::mask::Masks;
 use crate::object::{Manifest, ObjectId};
 use crate::order::Stage;
+use crate::pointer;
 
 /// Plans nothing: says what of a live object differs from its manifest. `None` if nothing does.
 pub fn refused(manifest: &Arc<Manifest>, object: &ObjectId, masks: &Masks, live: &Value) -> Option<Change> {
@@ -61,7 +62,7 @@ impl Search<'_> {
             (None, wanted) if is_blank(wanted) => {}
             (Some(Value::Object(live)), Value::Object(wanted)) => {
                 for (name, wanted) in wanted {
-                    self.step(&compare::escape(name), live.get(name), wanted);
+                    self.step(&pointer::escape(name), live.get(name), wanted);
                 }
             }
             (Some(Value::Array(items)), Value::Array(wanted)) => self.list(items, wanted),

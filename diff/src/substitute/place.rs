@@ -4,6 +4,7 @@
 
 use super::error::{Finding, SubstituteProblem};
 use super::expand::Spot;
+use crate::pointer;
 use crate::yaml::{Content, NodeId, Tree, read};
 
 /// An object as written, read only where that is needed.
@@ -22,8 +23,7 @@ impl<'a> Places<'a> {
             let mut path = String::new();
             let mut id = Tree::ROOT;
             while let Some((segment, child)) = step(tree, id, at) {
-                path.push('/');
-                path.push_str(&segment.replace('~', "~0").replace('/', "~1"));
+                pointer::push(&mut path, &segment);
                 let Some(child) = child else { break };
                 id = child;
             }

@@ -5,6 +5,7 @@
 use serde_json::Value;
 
 use super::error::{SubstituteError, SubstituteProblem};
+use crate::pointer::child;
 use crate::yaml::describe;
 
 /// A field that must be text, as it was written.
@@ -42,7 +43,7 @@ fn walk(value: &Value, path: &str, found: &mut Vec<Text>) {
     match value {
         Value::Object(fields) => {
             for (name, value) in fields {
-                let below = below(path, name);
+                let below = child(path, name);
                 match name.as_str() {
                     "metadata" => {
                         entries(&value["labels"], &format!("{below}/labels"), found);
@@ -68,7 +69,7 @@ fn walk(value: &Value, path: &str, found: &mut Vec<Text>) {
 
 fn entries(map: &Value, path: &str, found: &mut Vec<Text>) {
     for (name, value) in map.as_object().into_iter().flatten() {
-        note(value, below(path, name), found);
+        note(value, child(path, name), found);
     }
 }
 
@@ -76,8 +77,4 @@ fn note(value: &Value, path: String, found: &mut Vec<Text>) {
     if let Some(text) = value.as_str().filter(|text| text.contains("${")) {
         found.push(Text { path, written: text.to_owned() });
     }
-}
-
-fn below(path: &str, name: &str) -> String {
-    format!("{path}/{}", name.replace('~', "~0").replace('/', "~1"))
 }

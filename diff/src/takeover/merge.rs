@@ -162,7 +162,7 @@ pub(super) fn remove(value: &mut Value, fields: &Value, kept: &[&Value]) {
 /// Puts a value at a path (RFC 6901) whose parents exist.
 pub(super) fn put(value: &mut Value, path: &str, new: Value) {
     let Some((parent, _)) = path.rsplit_once('/') else { return };
-    let Some(name) = crate::fields::segments(path).last() else { return };
+    let Some(name) = crate::pointer::segments(path).last() else { return };
     if let Some(Value::Object(fields)) = value.pointer_mut(parent) {
         fields.insert(name, new);
     }

@@ -9,6 +9,7 @@ use smol_str::SmolStr;
 
 use super::super::error::KustomizeError;
 use super::{Shape, ShapeId, Types};
+use holdfast_documents::pointer::unescape;
 
 /// The longest chain of definitions that are nothing but a reference.
 const MAX_REFERENCES: usize = 16;
@@ -113,7 +114,7 @@ pub(super) fn shape(schema: &Value, target: &mut dyn FnMut(&Value) -> Option<Sha
 /// The name of the definition that a schema refers to.
 pub(super) fn reference(schema: &Value) -> Option<String> {
     let name = schema["$ref"].as_str()?.strip_prefix("#/definitions/")?;
-    Some(name.replace("~1", "/").replace("~0", "~"))
+    Some(unescape(name).into_owned())
 }
 
 fn keys(schema: &Value) -> Option<Vec<SmolStr>> {

@@ -3,6 +3,7 @@
 //! Follows fields as the decoder does, but stops at aliases and merge keys: what they bring stands
 //! elsewhere. Pure.
 
+use crate::pointer::unescape;
 use crate::yaml::scalar::{self, Scalar};
 use crate::yaml::tree::{Content, NodeId, Tree};
 
@@ -50,8 +51,7 @@ pub(super) fn find(tree: &Tree, path: &str) -> Result<Spot, Miss> {
     if !segments.next().is_some_and(str::is_empty) {
         return Err(Miss::Absent { at: Tree::ROOT, segment: path.to_owned() });
     }
-    let spot =
-        segments.try_fold(root, |spot, raw| step(tree, spot, &raw.replace("~1", "/").replace("~0", "~")))?;
+    let spot = segments.try_fold(root, |spot, raw| step(tree, spot, &unescape(raw)))?;
     match tree.node(spot.id).map(|node| &node.content) {
         Some(Content::Alias { .. }) => Err(Miss::Alias { at: spot.id }),
         _ => Ok(spot),

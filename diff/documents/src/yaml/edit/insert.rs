@@ -7,9 +7,9 @@ use granit_parser::ScalarStyle;
 use serde_json::Value;
 
 use super::find::{Spot, find};
-use super::path::child;
 use super::quote::{Place, inline};
 use super::{EditProblem, Editor, NewField, Patch, Refusal, document};
+use crate::pointer::child;
 use crate::yaml::Document;
 use crate::yaml::tree::{Content, Node, NodeId, Tree};
 

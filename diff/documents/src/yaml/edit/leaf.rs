@@ -8,7 +8,7 @@ use std::ops::Range;
 use granit_parser::ScalarStyle;
 
 use super::find::{is_merge, key_name};
-use super::path::child;
+use crate::pointer::child;
 use crate::yaml::Document;
 use crate::yaml::tree::{Content, NodeId, Tree};
 

@@ -10,7 +10,6 @@ mod find;
 mod gap;
 mod insert;
 mod leaf;
-mod path;
 mod proof;
 mod quote;
 
@@ -30,9 +29,9 @@ use find::{Miss, Spot, find, line_of};
 use gap::before;
 use quote::{Place, allows, as_read, inline};
 
+pub use crate::pointer::child;
 pub use error::{EditError, EditProblem};
 pub use leaf::{Leaf, Role, leaves};
-pub use path::child;
 
 /// One scalar that gets another value.
 #[derive(Clone, Debug, PartialEq)]

@@ -11,6 +11,7 @@ use super::matcher::{Found, Matcher, inner};
 use crate::node::{Node, Scalar};
 use crate::path::{lookup, lookup_mut};
 use crate::value::{scalar_value, value};
+use holdfast_documents::pointer;
 use holdfast_documents::yaml::edit::{Edit, edit};
 
 /// Sets the fields at a path, a part of which leads into a text. False if there are none, and nothing is
@@ -112,7 +113,7 @@ fn changed(
         }
         (Node::Map(before), Node::Map(after)) if before.len() == after.len() => {
             for ((key, before), (_, after)) in before.iter().zip(after.iter()) {
-                path.extend(["/", &key.text.replace('~', "~0").replace('/', "~1")]);
+                pointer::push(path, &key.text);
                 changed(before, after, path, changes)?;
                 path.truncate(length);
             }
