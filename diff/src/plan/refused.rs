@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Change, Operation, describe, effect, uid};
+use super::change::Change;
+use super::effect::{describe, effect, uid};
+use super::operation::Operation;
 use crate::compare::{self, Difference};
 use crate::fields::{self, MANAGER};
 use crate::mask::Masks;
@@ -22,23 +24,12 @@ pub fn refused(manifest: &Arc<Manifest>, object: &ObjectId, masks: &Masks, live:
         return None;
     }
     Some(Change {
-        operation: Operation::Update,
-        object: object.clone(),
-        api_version: manifest.api_version.clone(),
         reason: "differs from git".to_owned(),
         effect: effect(&differences),
         fields: describe(object, live, masks, differences),
         origin: Some(manifest.origin.clone()),
         uid: uid(live),
-        stage: Stage::of(manifest),
-        manifest: None,
-        takeover: None,
-        risk: None,
-        foreign: false,
-        doubt: None,
-        seen: None,
-        satisfies: None,
-        has_nulls: false,
+        ..Change::of(Operation::Update, object.clone(), manifest.api_version.clone(), Stage::of(manifest))
     })
 }
 

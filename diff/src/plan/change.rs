@@ -1,0 +1,168 @@
+//! One change of one object, with the fields that it changes. Values of Secrets are masked. Pure.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::Value;
+
+use super::fields::Owner;
+use super::operation::Operation;
+use super::order::Stage;
+use super::takeover::Takeover;
+use crate::digest::{Digest, Hasher};
+use crate::object::{Manifest, ObjectId, Origin};
+
+/// One field that changes. Values of Secrets are masked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FieldChange {
+    /// RFC 6901.
+    pub path: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Value>,
+    /// Who owns the live value, the newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub owners: Vec<Owner>,
+}
+
+impl FieldChange {
+    /// True if Holdfast applied the value, and it stays without being applied any more.
+    pub fn is_given_up(&self) -> bool {
+        self.before.is_some() && self.before == self.after && self.owners.iter().any(Owner::is_holdfast)
+    }
+}
+
+/// One change of a plan.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Change {
+    pub operation: Operation,
+    pub object: ObjectId,
+    pub api_version: String,
+    /// Why, in a few words.
+    pub reason: String,
+    pub fields: Vec<FieldChange>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+    /// Of the live object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
+    #[serde(rename = "wave", serialize_with = "wave")]
+    pub stage: Stage,
+    /// What is applied: exactly what was planned. `None` for deletions.
+    #[serde(skip)]
+    pub manifest: Option<Arc<Manifest>>,
+    /// What is taken over from other tools before it is applied.
+    #[serde(skip)]
+    pub takeover: Option<Takeover>,
+    /// Why more may go than the object itself, if it is deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub risk: Option<String>,
+    /// Data that is not of the Sync would go along, if it is deleted.
+    #[serde(skip)]
+    pub foreign: bool,
+    /// Why it is not known whether the API server would accept the replacement of an object that is recreated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<String>,
+    /// The live object as it was when this was planned.
+    #[serde(skip)]
+    pub seen: Option<SeenAt>,
+    /// What the object is noted to satisfy when this is done; `None`: the manifest.
+    #[serde(skip)]
+    pub satisfies: Option<Digest>,
+    /// Git has `null` in it: what others set there counts too, after this is done.
+    #[serde(skip)]
+    pub has_nulls: bool,
+    /// The unmasked effect, for the plan's id.
+    #[serde(skip)]
+    pub(super) effect: Digest,
+}
+
+/// One state of a live object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeenAt {
+    /// Its resourceVersion, comparable within its kind (KEP-5504).
+    pub version: u64,
+    /// The fingerprint of the fields that we own.
+    pub live: Option<Digest>,
+    /// The fingerprint of all of it, if others own what differs.
+    pub whole: Option<Digest>,
+}
+
+impl Change {
+    /// A change of an object that says no more than this yet.
+    pub(super) fn of(operation: Operation, object: ObjectId, api_version: String, stage: Stage) -> Self {
+        Self {
+            operation,
+            object,
+            api_version,
+            stage,
+            reason: String::new(),
+            fields: Vec::new(),
+            origin: None,
+            uid: None,
+            manifest: None,
+            takeover: None,
+            risk: None,
+            foreign: false,
+            doubt: None,
+            seen: None,
+            satisfies: None,
+            has_nulls: false,
+            effect: Digest::of_bytes(b""),
+        }
+    }
+
+    /// The same change, of an object that was seen like this.
+    #[must_use]
+    pub fn seen_at(self, seen: Option<SeenAt>) -> Self {
+        Self { seen, ..self }
+    }
+
+    /// The same change, with what would go along.
+    #[must_use]
+    pub fn with_risk(self, risk: Option<String>, foreign: bool) -> Self {
+        Self { risk, foreign, ..self }
+    }
+
+    /// The same change, after which the object satisfies more than its manifest says, or must not have what git has as `null`.
+    #[must_use]
+    pub fn satisfying(self, digest: Digest, has_nulls: bool) -> Self {
+        Self { satisfies: Some(digest), has_nulls, ..self }
+    }
+
+    /// The digest of this change's meaning, by the same rules as the id of a plan.
+    pub fn digest(&self, cluster: &str) -> Digest {
+        let mut hasher = Hasher::default();
+        hasher.text(cluster);
+        self.hash(&mut hasher);
+        hasher.finish()
+    }
+
+    pub(super) fn hash(&self, hasher: &mut Hasher) {
+        hasher.text(self.operation.word());
+        hasher.text(&self.object.to_string());
+        hasher.text(self.uid.as_deref().filter(|_| self.operation.deletes()).unwrap_or_default());
+        hasher.text(&self.effect.to_string());
+    }
+
+    /// True if no value changes, only who owns which field.
+    pub fn only_ownership(&self) -> bool {
+        self.operation == Operation::Update && !self.fields.is_empty() && self.keeps_values()
+    }
+
+    /// True if no value changes, only whose the object is.
+    pub fn only_marks(&self) -> bool {
+        matches!(self.operation, Operation::Adopt | Operation::Move) && self.keeps_values()
+    }
+
+    fn keeps_values(&self) -> bool {
+        self.fields.iter().all(|field| field.before.is_some() && field.before == field.after)
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form of serde")]
+fn wave<S: Serializer>(stage: &Stage, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_i32(stage.wave)
+}

@@ -1,0 +1,69 @@
+//! Changes of what git does not have: objects that are removed, fields that stay, and values that were written over. Pure.
+
+use serde_json::Value;
+
+use super::change::Change;
+use super::compare::{self, Difference};
+use super::effect::{describe, effect, uid};
+use super::fields::{self, MANAGER};
+use super::mask::Masks;
+use super::operation::Operation;
+use super::order::Stage;
+use crate::object::{Manifest, ObjectId};
+
+/// What left git and stays in a live object, since a controller owns it too. `None` if that is nothing.
+pub fn kept(
+    manifest: &Manifest,
+    object: &ObjectId,
+    masks: &Masks,
+    live: &Value,
+    paths: &[String],
+) -> Option<Change> {
+    let difference =
+        |path: &String| Difference { path: path.clone(), before: live.pointer(path).cloned(), after: None };
+    let fields = describe(object, live, masks, paths.iter().map(difference).collect());
+    (!fields.is_empty()).then(|| Change {
+        reason: "left git, and a controller owns it too".to_owned(),
+        fields,
+        origin: Some(manifest.origin.clone()),
+        uid: uid(live),
+        ..Change::of(Operation::Update, object.clone(), manifest.api_version.clone(), Stage::of(manifest))
+    })
+}
+
+/// What was lost of a live object that was written over: fields that another manager had written and that Holdfast owns now.
+/// Fields that were removed are not told apart from those that the write brought.
+pub fn overwritten(
+    object: &ObjectId,
+    api_version: String,
+    masks: &Masks,
+    before: &Value,
+    now: &Value,
+) -> Change {
+    let ours = |path: &str| fields::owners(now, path).iter().any(|owner| owner.manager == MANAGER);
+    let theirs = |path: &str| fields::owners(before, path).iter().any(|owner| owner.manager != MANAGER);
+    let mut differences = compare::objects(before, now);
+    differences.retain(|Difference { path, before, .. }| before.is_some() && theirs(path) && ours(path));
+    let effect = effect(&differences);
+    Change {
+        reason: "differed from git".to_owned(),
+        fields: describe(object, before, masks, differences),
+        effect,
+        ..Change::of(Operation::Update, object.clone(), api_version, Stage::default())
+    }
+}
+
+/// Plans the removal of one of our objects that git does not have any more.
+pub fn removed(
+    object: ObjectId,
+    api_version: String,
+    uid: String,
+    stage: Stage,
+    keep: Option<&str>,
+) -> Change {
+    let (operation, reason) = match keep {
+        None => (Operation::Delete, "not in git any more".to_owned()),
+        Some(why) => (Operation::Orphan, format!("not in git any more, and kept: {why}")),
+    };
+    Change { reason, uid: Some(uid), ..Change::of(operation, object, api_version, stage) }
+}

@@ -1,0 +1,31 @@
+//! The plan: what would have to be done so that the cluster is what git says, and all that decides it.
+//!
+//! `compare` finds differences and `fields` who owns them, `takeover` says what becomes of what other managers left, `desired`
+//! and `left` make changes of that, `order` and `needs` put them in order, `mask` hides what is secret, `text` shows it.
+//! Drift is a non-empty plan at a revision that is already applied. Pure.
+
+pub mod applyset;
+mod change;
+pub mod compare;
+mod desired;
+mod effect;
+pub mod fields;
+mod left;
+pub mod mask;
+pub mod needs;
+pub mod operation;
+pub mod order;
+mod refused;
+pub mod replacement;
+pub mod standing;
+pub mod takeover;
+pub mod text;
+pub mod unmanaged;
+mod whole;
+
+pub use change::{Change, FieldChange, SeenAt};
+pub use desired::{Prediction, Seen, desired};
+pub use left::{kept, overwritten, removed};
+pub use operation::Operation;
+pub use refused::refused;
+pub use whole::{Plan, PlanId};
