@@ -2,20 +2,17 @@
 //!
 //! Leaves the steps to `target`, and their order within one kustomization. Pure.
 
-use std::cell::{Cell, RefCell};
-
 use serde_json::Value;
 
+use super::context::{Context, Options};
 use super::error::KustomizeError;
 use super::file;
 use super::host::Host;
-use super::loader::{LoadRestrictions, Loader};
+use super::loader::Loader;
 use super::node::{Map, Node};
 use super::provenance;
 use super::read;
 use super::resource::Resource;
-use super::schema::{Schema, Used};
-use super::scope;
 use super::shape::Place;
 use super::steps::typed;
 use super::target::Target;
@@ -24,71 +21,12 @@ use super::transform::sort::{SortOptions, SortOrderTransformer};
 use super::{Transform as _, value};
 use holdfast_documents::object::Origin;
 
-/// How to build.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    pub load_restrictions: LoadRestrictions,
-    /// Whether `helmCharts` are rendered; else they are an error.
-    pub enable_helm: bool,
-}
-
 /// What a kustomization renders to.
 #[derive(Clone, Debug, Default)]
 pub struct Output {
     /// The objects in their order, each with the place from which it comes: that of the file, or of the generator.
     pub resources: Vec<(Value, Origin)>,
     pub warnings: Vec<String>,
-}
-
-/// What all kustomizations of a build share.
-pub struct Context<'a> {
-    pub host: &'a dyn Host,
-    pub options: &'a Options,
-    pub warnings: RefCell<Vec<String>>,
-    /// The first schema that a kustomization names, the outermost one before all others.
-    schema: RefCell<Option<Schema>>,
-    /// What was used of the built-in types so far.
-    used: Cell<Used>,
-}
-
-impl<'a> Context<'a> {
-    fn new(host: &'a dyn Host, options: &'a Options) -> Self {
-        let (warnings, schema, used) = Default::default();
-        Self { host, options, warnings, schema, used }
-    }
-
-    /// What is known of types at this point of the build.
-    pub fn schema(&self) -> Schema {
-        self.schema.borrow().clone().unwrap_or_else(Schema::kubernetes)
-    }
-
-    /// True if no kustomization has named a schema yet.
-    pub fn wants_schema(&self) -> bool {
-        self.schema.borrow().is_none()
-    }
-
-    pub fn set_schema(&self, schema: Schema) {
-        self.schema.replace(Some(schema));
-    }
-
-    /// Takes the types of a document of one's own, with those that are built in if those were used before.
-    pub fn set_document(&self, document: Schema) {
-        self.set_schema(document.after(self.used.get()));
-    }
-
-    /// Notes that these resources were merged, or else that they are there: whether their kinds have a namespace is looked
-    /// for among the types.
-    pub fn note_used(&self, resources: &[Resource], are_merged: bool) {
-        let used = if are_merged {
-            Used::Types
-        } else if self.used.get() == Used::Nothing && resources.iter().any(|it| !scope::is_built_in(it.gvk()))
-        {
-            Used::Scopes
-        } else {
-            return;
-        };
-        self.used.set(self.used.get().max(used));
-    }
 }
 
 /// Builds the kustomization in a folder.

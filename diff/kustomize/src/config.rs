@@ -1,14 +1,13 @@
 //! Which fields the transformers of a build change: the built-in tables and what `configurations` and `crds`
 //! add to them.
 //!
-//! Leaves reading files to its caller, and OpenAPI definitions to `crds`. Pure.
+//! Leaves reading files to its caller, the built-in tables to `defaults`, and OpenAPI definitions to `crds`. Pure.
 
 pub mod crds;
 
 use serde::Deserialize;
 use smol_str::SmolStr;
 
-use super::defaults;
 use super::error::KustomizeError;
 use super::fieldspec::FieldSpec;
 use super::id::Gvk;
@@ -48,32 +47,8 @@ impl NameReference {
 }
 
 impl TransformerConfig {
-    /// The built-in tables, and on top of them the files of `configurations`.
-    ///
-    /// # Errors
-    /// If two specs of a field do not agree whether it is created.
-    pub fn with_files(files: impl IntoIterator<Item = Self>) -> Result<Self, KustomizeError> {
-        let mut added = None;
-        for mut file in files {
-            file.sort();
-            added = Some(added.unwrap_or_else(Self::default).merge(&file)?);
-        }
-        match added {
-            Some(added) => defaults::built_in().clone().merge(&added),
-            None => Ok(defaults::built_in().clone()),
-        }
-    }
-
-    /// All of both; what both have is there once.
-    ///
-    /// # Errors
-    /// If two specs of a field do not agree whether it is created.
-    pub fn merge(mut self, other: &Self) -> Result<Self, KustomizeError> {
-        // Most builds have nothing but the built-in tables, which have no conflicts.
-        let built_in = defaults::built_in();
-        if other == built_in && (self == *built_in || self == Self::default()) {
-            return Ok(other.clone());
-        }
+    /// All of both, where neither is known to be the built-in tables.
+    pub(super) fn join(mut self, other: &Self) -> Result<Self, KustomizeError> {
         for (name, table) in self.tables_mut() {
             merge_specs(table, other.table(name)).map_err(|error| in_table(name, &error))?;
         }

@@ -7,6 +7,7 @@
 use std::sync::LazyLock;
 
 use super::config::{NameReference, TransformerConfig};
+use super::error::KustomizeError;
 use super::fieldspec::FieldSpec;
 use super::id::Gvk;
 
@@ -21,6 +22,37 @@ static TABLES: LazyLock<TransformerConfig> = LazyLock::new(|| {
 /// The built-in configuration.
 pub fn built_in() -> &'static TransformerConfig {
     &TABLES
+}
+
+impl TransformerConfig {
+    /// The built-in tables, and on top of them the files of `configurations`.
+    ///
+    /// # Errors
+    /// If two specs of a field do not agree whether it is created.
+    pub fn with_files(files: impl IntoIterator<Item = Self>) -> Result<Self, KustomizeError> {
+        let mut added = None;
+        for mut file in files {
+            file.sort();
+            added = Some(added.unwrap_or_else(Self::default).merge(&file)?);
+        }
+        match added {
+            Some(added) => built_in().clone().merge(&added),
+            None => Ok(built_in().clone()),
+        }
+    }
+
+    /// All of both; what both have is there once.
+    ///
+    /// # Errors
+    /// If two specs of a field do not agree whether it is created.
+    pub fn merge(self, other: &Self) -> Result<Self, KustomizeError> {
+        // Most builds have nothing but the built-in tables, which have no conflicts.
+        let built_in = built_in();
+        if other == built_in && (self == *built_in || self == Self::default()) {
+            return Ok(other.clone());
+        }
+        self.join(other)
+    }
 }
 
 fn read_section(config: &mut TransformerConfig, section: &str) {

@@ -8,10 +8,10 @@ use super::error::KustomizeError;
 use super::generate::{Generated, GeneratorArgs};
 use super::host::HelmChart;
 use super::node::{Map, Node};
+use super::provenance::record::Provenance;
 use super::read;
 use super::resource::Resource;
 use super::target::Target;
-use super::transform::metadata::Provenance;
 use holdfast_documents::object::Origin;
 
 /// A generator that is ready to be run.

@@ -6,19 +6,11 @@ use std::fmt;
 
 use smol_str::SmolStr;
 
+pub use super::gvk::Gvk;
 use super::scope::is_cluster_scoped;
 
 /// The effective namespace of what has none, which no namespace can be called.
 pub const CLUSTER: &str = "_non_namespaceable_";
-
-/// Group, version and kind. In selectors an empty part matches any.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Gvk {
-    /// Empty for the core group.
-    pub group: SmolStr,
-    pub version: SmolStr,
-    pub kind: SmolStr,
-}
 
 /// A resource's identity at some point of a build.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,30 +19,6 @@ pub struct ResId {
     /// As written; empty where none is.
     pub namespace: SmolStr,
     pub name: SmolStr,
-}
-
-impl Gvk {
-    /// From `group/version` or `version`, and a kind.
-    pub fn new(api_version: &str, kind: &str) -> Self {
-        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-        Self { group: group.into(), version: version.into(), kind: kind.into() }
-    }
-
-    pub fn api_version(&self) -> String {
-        if self.group.is_empty() {
-            self.version.to_string()
-        } else {
-            format!("{}/{}", self.group, self.version)
-        }
-    }
-
-    /// True if every part that the selector names is the same.
-    pub fn is_selected(&self, selector: &Self) -> bool {
-        let same = |selected: &SmolStr, own: &SmolStr| selected.is_empty() || selected == own;
-        same(&selector.group, &self.group)
-            && same(&selector.version, &self.version)
-            && same(&selector.kind, &self.kind)
-    }
 }
 
 impl ResId {
@@ -70,17 +38,6 @@ impl ResId {
         self.name == other.name
             && self.gvk == other.gvk
             && self.effective_namespace() == other.effective_namespace()
-    }
-}
-
-/// `Deployment.v1.apps`, with `[noKind]`, `[noVer]` and `[noGrp]` for what is missing.
-impl fmt::Display for Gvk {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let or = |text: &SmolStr, missing: &'static str| {
-            if text.is_empty() { missing.to_owned() } else { text.to_string() }
-        };
-        let (kind, version) = (or(&self.kind, "[noKind]"), or(&self.version, "[noVer]"));
-        write!(f, "{kind}.{version}.{}", or(&self.group, "[noGrp]"))
     }
 }
 

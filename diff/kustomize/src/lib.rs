@@ -50,12 +50,14 @@ mod accumulate;
 mod bounds;
 mod build;
 mod config;
+mod context;
 mod defaults;
 mod error;
 mod fieldspec;
 mod file;
 mod generate;
 mod generators;
+mod gvk;
 mod hash;
 mod host;
 mod id;
@@ -72,6 +74,7 @@ pub mod remote;
 mod resource;
 mod resources;
 mod rewrite;
+mod run;
 mod scalar;
 mod schema;
 mod scope;
@@ -85,10 +88,10 @@ pub mod value;
 
 pub use holdfast_documents::{budget, files, object, yaml};
 
-pub use build::{Options, Output, build, overlay};
+pub use build::{Output, build, overlay};
+pub use context::{LoadRestrictions, Options};
 pub use error::KustomizeError;
 pub use host::{HelmChart, Host, ValuesMerge};
-pub use loader::LoadRestrictions;
 pub use node::{Map, Node, Scalar, Tag};
 
 use id::{Gvk, ResId};

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::build::Context;
+use super::context::{Context, LoadRestrictions};
 use super::error::KustomizeError;
 use super::read::beyond_first;
 use super::remote;
@@ -19,16 +19,6 @@ const DEEPEST: usize = 40;
 
 /// What it takes to read a resource, measured in rules that are tried on one.
 const READ: usize = 50;
-
-/// Which files a kustomization may read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LoadRestrictions {
-    /// Those in or below its own folder.
-    #[default]
-    RootOnly,
-    /// All of the repository.
-    None,
-}
 
 /// The view of one kustomization.
 pub struct Loader<'a> {

@@ -2,11 +2,14 @@
 //!
 //! Leaves how it is printed to `transform::metadata`. Pure.
 
+pub mod record;
+
 use super::remote;
 use super::resource::Resource;
 use super::transform::metadata::{
-    ConfiguredBy, ORIGIN, Provenance, TRANSFORMATIONS, remove_annotations, set_annotation, transformations,
+    ORIGIN, TRANSFORMATIONS, remove_annotations, set_annotation, transformations,
 };
+use record::{ConfiguredBy, Provenance};
 
 /// The way on from a folder to what a kustomization in it names.
 pub fn append(trail: &Provenance, path: &str) -> Provenance {

@@ -5,6 +5,7 @@
 
 mod build;
 mod documents;
+mod made;
 mod memory;
 mod merge_keys;
 mod parse;

@@ -10,7 +10,7 @@ use smol_str::SmolStr;
 
 use super::id::{Gvk, ResId};
 use super::node::{Map, Node, Scalar, Style};
-use super::transform::metadata::Provenance;
+use super::provenance::record::Provenance;
 use super::value;
 use holdfast_documents::object::Origin;
 

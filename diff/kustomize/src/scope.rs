@@ -3,7 +3,7 @@
 //! Only those that kustomize knows count, which are those of Kubernetes 1.21: of a younger kind it is not certain, and so a
 //! kustomization gives it its namespace. Pure.
 
-use super::id::Gvk;
+use super::gvk::Gvk;
 
 /// Group, versions and kinds.
 const CLUSTER_SCOPED: [(&str, &[&str], &[&str]); 12] = [

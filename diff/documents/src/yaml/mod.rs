@@ -11,6 +11,7 @@ mod manifest;
 pub mod near;
 pub mod number;
 pub mod place;
+mod resolved;
 mod scalar;
 pub mod tree;
 pub mod utf16;

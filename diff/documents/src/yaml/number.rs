@@ -4,7 +4,7 @@
 
 use serde_json::{Number, Value};
 
-use super::scalar::Scalar;
+use super::resolved::Scalar;
 use crate::go_number::{Integer, decimal};
 
 /// Reads a number, or says None: then the scalar is text.

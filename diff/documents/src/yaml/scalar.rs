@@ -10,17 +10,7 @@ use serde_json::Value;
 
 use super::error::YamlProblem;
 use super::number;
-
-/// A scalar's value before it becomes JSON.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Scalar {
-    Null,
-    Bool(bool),
-    Int(i64),
-    Uint(u64),
-    Float(f64),
-    Text(String),
-}
+pub use super::resolved::Scalar;
 
 /// Reads a scalar. A tag overrules the style: `!!int "1"` is a number.
 pub(super) fn resolve(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Result<Scalar, YamlProblem> {

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::crds::from_definitions;
 use super::*;
+use crate::defaults;
 
 fn config(value: Value) -> TransformerConfig {
     serde_json::from_value(value).expect("a configuration")

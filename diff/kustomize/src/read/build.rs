@@ -8,6 +8,7 @@ use smol_str::SmolStr;
 
 use super::super::node::{Map, Node, Scalar, Style as Written, Tag};
 use super::super::value::scalar_value;
+use super::made::Made;
 use super::merge_keys::merge;
 use holdfast_documents::budget::Copies;
 use holdfast_documents::weight;
@@ -29,15 +30,6 @@ pub(super) enum Style {
     Folded,
     /// Not at all, between brackets.
     NothingInBrackets,
-}
-
-/// A node, on its way into the collection around it.
-#[derive(Debug)]
-pub(super) struct Made {
-    pub node: Node,
-    /// How deep it nests.
-    pub depth: usize,
-    pub by_alias: bool,
 }
 
 /// A collection whose end is still to come.

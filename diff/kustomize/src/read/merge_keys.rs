@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use smol_str::SmolStr;
 
 use super::super::node::{Map, Node};
-use super::build::Made;
+use super::made::Made;
 
 /// The mapping with what it merges.
 pub(super) fn merge(mut map: Map, merged: Made) -> Result<Map, String> {

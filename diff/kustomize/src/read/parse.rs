@@ -14,7 +14,8 @@ mod properties;
 mod quoted;
 
 use super::super::node::{Node, Scalar};
-use super::build::{Keys, Made, Maker, Style};
+use super::build::{Keys, Maker, Style};
+use super::made::Made;
 use cursor::Cursor;
 use properties::Properties;
 

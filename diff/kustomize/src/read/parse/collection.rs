@@ -3,7 +3,8 @@
 //! Pure.
 
 use super::super::super::node::{Node, Scalar};
-use super::super::build::{Entries, Made, Style};
+use super::super::build::{Entries, Style};
+use super::super::made::Made;
 use super::comments::AtKey;
 use super::properties::Properties;
 use super::{Fail, Indentless, Leaf, Parser, not_a_key};

@@ -1,6 +1,7 @@
 //! The texts of the annotations, which are those of `kubectl kustomize`.
 
 use super::*;
+use crate::provenance::record::ConfiguredBy;
 
 #[test]
 fn provenance_is_written_as_the_original_writes_it() {
@@ -28,22 +29,4 @@ fn provenance_is_written_as_the_original_writes_it() {
     let listed = "- configuredIn: kustomization.yaml\n  configuredBy:\n    apiVersion: builtin\n    kind: PrefixTransformer\n";
     assert_eq!(transformations(&[made, file]), format!("{listed}- path: base/a.yaml\n"));
     assert_eq!(transformations(&[]), "[]\n");
-}
-
-#[test]
-fn a_text_is_quoted_where_it_must_be() {
-    for (text, expected) in [
-        ("a/b.yaml", "a/b.yaml"),
-        ("../a", "../a"),
-        ("-a", "-a"),
-        ("123", "\"123\""),
-        ("true", "\"true\""),
-        ("a: b", "'a: b'"),
-        ("a #b", "'a #b'"),
-        ("#a", "'#a'"),
-        ("it's: a", "'it''s: a'"),
-        ("a\tb", "\"a\\tb\""),
-    ] {
-        assert_eq!(quoted(text), expected, "{text}");
-    }
 }
