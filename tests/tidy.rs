@@ -63,7 +63,7 @@ const CONNECTS: &[(&str, &str, &str)] = &[
 ];
 
 /// The crates that take values and give values, and do nothing else.
-const PURE: &[&str] = &["holdfast-diff"];
+const PURE: &[&str] = &["holdfast-documents", "holdfast-kustomize", "holdfast-diff"];
 
 /// What must not be under a pure crate.
 const IMPURE: &[&str] = &["tokio", "kube", "hyper", "gix", "reqwest"];

@@ -11,7 +11,12 @@ use super::source::{check, files};
 const ALLOWED: &[(&str, &str, &str, &str)] = &[];
 
 /// The crates, by their names and folders.
-pub const CRATES: &[(&str, &str)] = &[("holdfast", "agent/src"), ("holdfast_diff", "diff/src")];
+pub const CRATES: &[(&str, &str)] = &[
+    ("holdfast", "agent/src"),
+    ("holdfast_diff", "diff/src"),
+    ("holdfast_documents", "diff/documents/src"),
+    ("holdfast_kustomize", "diff/kustomize/src"),
+];
 
 #[test]
 fn no_files_import_each_other_in_a_circle() -> anyhow::Result<()> {
