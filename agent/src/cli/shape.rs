@@ -4,7 +4,7 @@
 //! Checks against the schema of the CustomResourceDefinition; its CEL rules are left to the API server. Pure.
 
 use holdfast_diff::yaml::near::nearest;
-use holdfast_diff::yaml::{NodeId, Tree};
+use holdfast_diff::yaml::{NodeId, Tree, describe};
 use serde_json::{Map, Value};
 
 /// A mistake: the line, and what is wrong with which field.
@@ -59,7 +59,7 @@ impl Check<'_> {
                 self.wrong(
                     place.line,
                     &place.path,
-                    &format!("must be a number or a string, but is {}", is(value)),
+                    &format!("must be a number or a string, but is {}", describe(value)),
                 );
             }
             return;
@@ -71,7 +71,7 @@ impl Check<'_> {
             } else {
                 ""
             };
-            let problem = format!("must be {}, but is {}{quote}", name(expected), is(value));
+            let problem = format!("must be {}, but is {}{quote}", name(expected), describe(value));
             return self.wrong(place.line, &place.path, &problem);
         }
         match value {
@@ -168,16 +168,5 @@ fn name(expected: &str) -> &str {
         "boolean" => "true or false",
         "integer" => "a whole number",
         _ => "a number",
-    }
-}
-
-fn is(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "a mapping",
     }
 }

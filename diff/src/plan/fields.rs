@@ -221,6 +221,16 @@ pub(crate) fn standing<'a>(
     Standing::At(fields)
 }
 
+/// The value that an element of a field set names, with its segment of the path.
+pub fn step<'a>(value: &'a Value, element: &str) -> Option<(String, &'a Value)> {
+    if let Value::Array(items) = value {
+        let at = position(items, element)?;
+        return Some((at.to_string(), &items[at]));
+    }
+    let name = element.strip_prefix("f:")?;
+    Some((name.to_owned(), value.get(name)?))
+}
+
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {

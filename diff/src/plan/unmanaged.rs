@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::compare::{BOOKKEEPING, Difference};
 use crate::digest::{Digest, Hasher};
-use crate::fields::{MANAGER, Owner, entries, extract, owner, position, text};
+use crate::fields::{MANAGER, Owner, entries, extract, owner, position, step, text};
 use crate::ignore::{Ignored, pointer};
 use crate::mask::{Masks, mask};
 use crate::object::GroupKind;
@@ -120,16 +120,6 @@ impl Search<'_> {
         let value = after.unwrap_or_default();
         self.found.push(Unmanaged { path, value, owner: self.owner.clone(), digest });
     }
-}
-
-/// The value that an element of a field set names, with its segment of the path.
-fn step<'a>(value: &'a Value, element: &str) -> Option<(String, &'a Value)> {
-    if let Value::Array(items) = value {
-        let at = position(items, element)?;
-        return Some((at.to_string(), &items[at]));
-    }
-    let name = element.strip_prefix("f:")?;
-    Some((name.to_owned(), value.get(name)?))
 }
 
 /// What a field set has of the element that another set names.

@@ -7,6 +7,7 @@ use super::Owners;
 use super::merge::{below, find, is_mergeable, place};
 use super::sets::{self, Set, holds_itself, members};
 use crate::fields;
+use crate::fields::step;
 
 /// The part of a manifest that a newer one does not have. Lists that differ are in it whole: which of their items agree
 /// is known only beside the live object. `None` if that is nothing.
@@ -146,7 +147,7 @@ pub fn not_in(set: &Set, object: &Value) -> Set {
 /// True if an object has any value that a field set holds.
 pub fn has_any(object: &Value, set: &Set) -> bool {
     members(set).any(|(element, inner)| {
-        sets::step(object, element).is_some_and(|(_, value)| holds_itself(inner) || has_any(value, inner))
+        step(object, element).is_some_and(|(_, value)| holds_itself(inner) || has_any(value, inner))
     })
 }
 

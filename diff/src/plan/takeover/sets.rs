@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::fields::position;
+use crate::fields::step;
 
 /// A node of a field set.
 pub type Set = Map<String, Value>;
@@ -145,16 +145,6 @@ fn node(itself: bool, mut children: Set) -> Option<Set> {
         children.insert(".".to_owned(), Set::new().into());
     }
     Some(children)
-}
-
-/// The value that an element names, with its segment of the path.
-pub fn step<'a>(value: &'a Value, element: &str) -> Option<(String, &'a Value)> {
-    if let Value::Array(items) = value {
-        let at = position(items, element)?;
-        return Some((at.to_string(), &items[at]));
-    }
-    let name = element.strip_prefix("f:")?;
-    Some((name.to_owned(), value.get(name)?))
 }
 
 #[cfg(test)]
