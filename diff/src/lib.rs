@@ -15,7 +15,7 @@ pub mod plan;
 pub mod range;
 pub mod substitute;
 
-pub use holdfast_documents::{budget, files, object, pointer, visible, weight, yaml};
+pub use holdfast_documents::{budget, files, go_number, object, pointer, visible, weight, yaml};
 pub use plan::{
     applyset, compare, fields, mask, needs, operation, order, replacement, standing, takeover, text,
     unmanaged,

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::mirror::lock;
 use super::ssh::FOLDER;
 use super::{Known, Sources};
 use crate::disk::{self, Item, excess, leftovers};
@@ -73,10 +72,10 @@ impl Sources {
 
     /// Forgets mirrors that nothing uses any more: no Sync, no ImageUpdate, no base, or not with this login.
     fn forget_idle(&self, idle: Duration) {
-        lock(&self.mirrors).retain(|_, known| {
+        self.mirrors.lock().retain(|_, known| {
             known.forget_answers(idle);
             // Who holds the mirror is about to use it, under the lock that is held here.
-            let unused = lock(&known.used).elapsed() >= idle && Arc::strong_count(&known.mirror) == 1;
+            let unused = known.used.lock().elapsed() >= idle && Arc::strong_count(&known.mirror) == 1;
             if !unused || known.mirror.is_held() {
                 return true;
             }
@@ -92,7 +91,7 @@ impl Sources {
             // A mirror with a number was a replacement, and is opened by nobody who starts.
             let is_old = path.extension().is_some() || age(used) >= idle;
             // Held, so that nobody opens it meanwhile.
-            let open = lock(&self.open);
+            let open = self.open.lock();
             if is_old && !open.contains(&path) {
                 remove(&path);
             }
@@ -111,7 +110,7 @@ impl Sources {
             return;
         }
         let (held, free): (Vec<Item>, Vec<Item>) =
-            items.into_iter().partition(|item| lock(&self.open).contains(&item.path));
+            items.into_iter().partition(|item| self.open.lock().contains(&item.path));
         let held_bytes: u64 = held.iter().map(|item| item.bytes).sum();
         let mut gone = excess(free, room.saturating_sub(held_bytes));
         gone.extend(excess(held, room));
@@ -130,7 +129,7 @@ impl Sources {
 
     /// Removes a thing. A mirror that is open is fetched afresh when it is needed again.
     fn evict(&self, path: &Path) {
-        let mut known: Vec<Known> = lock(&self.mirrors).values().cloned().collect();
+        let mut known: Vec<Known> = self.mirrors.lock().values().cloned().collect();
         known.retain(|known| known.mirror.folder() == path);
         for known in known {
             known.forget_answers(Duration::ZERO);
@@ -144,7 +143,7 @@ impl Sources {
 impl Known {
     /// Forgets what was answered long ago, and is not being asked.
     fn forget_answers(&self, idle: Duration) {
-        lock(&self.answers).retain(|_, line| {
+        self.answers.lock().retain(|_, line| {
             let old = |line: &super::Line| {
                 let answer = line.try_lock().ok();
                 answer

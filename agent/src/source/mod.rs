@@ -6,6 +6,7 @@
 mod answer;
 mod credential;
 mod error;
+mod fetch;
 mod files;
 mod folders;
 mod heard;
@@ -15,6 +16,7 @@ mod known_hosts;
 mod limit;
 mod location;
 mod mirror;
+mod names;
 mod offer;
 mod open;
 mod others;
@@ -26,6 +28,7 @@ mod publish;
 mod push;
 mod reference;
 mod refusal;
+mod repository;
 mod scheme;
 mod sign;
 mod slot;
@@ -62,8 +65,10 @@ pub use write::{NewCommit, Person, WriteError};
 
 use crate::http::{Clients, Guard};
 use folders::FolderCache;
-use mirror::{Found, Mirror, Open, lock, server_name};
+use mirror::{Found, Mirror};
+use names::server_name;
 use pauses::Pauses;
+use repository::Open;
 use scheme::Scheme;
 use transport::Network;
 
@@ -189,7 +194,7 @@ impl Checkout {
 
     /// Lets the mirror be fetched afresh: something of it cannot be read.
     pub fn mark_broken(&self) {
-        self.tree.repository.broken.store(true, Ordering::Relaxed);
+        self.tree.repository.note_broken();
     }
 
     /// The folder of the mirror that it is in, which stays as long as this does.
@@ -356,7 +361,7 @@ impl Sources {
                 moved: Arc::default(),
             }
         });
-        *lock(&known.used) = Instant::now();
+        *known.used.lock() = Instant::now();
         known.clone()
     }
 

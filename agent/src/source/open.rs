@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use gix::ObjectId;
 
-use super::mirror::{self, Repository};
+use super::repository::{self, Repository};
 use super::{CommitFiles, Revision, SourceError, Tree};
 
 /// A mirror that is open for reading.
@@ -14,12 +14,12 @@ pub struct OpenMirror(Arc<Repository>);
 impl OpenMirror {
     /// Opens the mirror in a folder.
     pub fn open(folder: &Path) -> Result<Self, SourceError> {
-        mirror::open_to_read(folder).map(Self)
+        repository::open_to_read(folder).map(Self)
     }
 
     /// The files of a commit, which messages say to be found by a name.
     pub fn files(&self, name: &str, commit: &str) -> Result<CommitFiles, SourceError> {
-        let found = ObjectId::from_hex(commit.as_bytes()).ok().and_then(|id| mirror::peel(&self.0, id));
+        let found = ObjectId::from_hex(commit.as_bytes()).ok().and_then(|id| self.0.peel(id));
         let revision = Revision { name: name.to_owned(), commit: commit.to_owned() };
         let Some((commit, root)) = found else {
             let said = format!("there is no commit {commit} in the mirror");

@@ -3,7 +3,6 @@
 //! What a folder holds is remembered by the folder's id, for all commits of a mirror. I/O: disk reads of the mirror.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use gix::ObjectId;
 use gix::objs::Kind;
@@ -11,7 +10,7 @@ use gix::objs::tree::EntryKind;
 use holdfast_diff::files::{MAX_DEPTH, depth, join};
 
 use super::folders::{self, BadFolder, Entries, Entry};
-use super::mirror::Repository;
+use super::repository::Repository;
 use super::{Revision, SourceError};
 
 /// The largest file that is read.
@@ -189,7 +188,7 @@ impl Tree {
 
     pub(super) fn unreadable(&self, path: &str, error: &dyn std::fmt::Display) -> SourceError {
         // Whatever it is, a mirror that is fetched afresh does not have it.
-        self.repository.broken.store(true, Ordering::Relaxed);
+        self.repository.note_broken();
         SourceError::Git {
             url: self.revision.to_string(),
             said: format!("cannot read {path} in the mirror: {error}"),
