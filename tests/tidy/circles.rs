@@ -7,8 +7,28 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::imports::{Crate, Import, Module};
 use super::source::{check, files};
 
-/// Imports that are not counted, as the name of the crate and the two modules, and why.
-const ALLOWED: &[(&str, &str, &str, &str)] = &[];
+/// Imports that are not counted, as the name of the crate and two modules with all that is below them, and why.
+const ALLOWED: &[(&str, &str, &str, &str)] = &[
+    (
+        "holdfast",
+        "memory",
+        "reconcile",
+        "what is remembered is made of what the steps found, and they read it",
+    ),
+    (
+        "holdfast",
+        "reconcile::past",
+        "reconcile",
+        "what is remembered is made of what the steps found, and they read it",
+    ),
+    ("holdfast", "reconcile", "reconcile::stages", "the steps share how they are cut short"),
+    (
+        "holdfast",
+        "reconcile::source",
+        "reconcile::render",
+        "a commit that changes no file of the last render is known by that",
+    ),
+];
 
 /// The crates, by their names and folders.
 pub const CRATES: &[(&str, &str)] = &[
@@ -24,8 +44,14 @@ fn no_files_import_each_other_in_a_circle() -> anyhow::Result<()> {
     let mut broken = Vec::new();
     for (name, folder) in CRATES {
         let allowed = |import: &Import| {
-            let (from, to) = (import.from.join("::"), import.to.join("::"));
-            ALLOWED.iter().any(|(of, one, other, _)| of == name && *one == from && *other == to)
+            let below = |module: &Module, known: &str| {
+                module.iter().map(String::as_str).zip(known.split("::")).all(|(own, known)| own == known)
+                    && module.len() >= known.split("::").count()
+            };
+            let is = |(of, from, to, _): &&(&str, &str, &str, &str)| {
+                of == name && below(&import.from, from) && below(&import.to, to)
+            };
+            ALLOWED.iter().any(|row| is(&row))
         };
         let imports = Crate::read(name, folder, &files).imports();
         let imports: Vec<Import> =

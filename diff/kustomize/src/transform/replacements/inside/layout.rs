@@ -9,8 +9,8 @@ mod scalar;
 use std::collections::BTreeMap;
 
 use super::super::matcher::inner;
-use crate::kustomize::node::{Map, Node, Scalar};
-use crate::yaml::{Content, Duplicates, NodeId, Tree, read_first};
+use crate::node::{Map, Node, Scalar};
+use holdfast_documents::yaml::{Content, Duplicates, NodeId, Tree, read_first};
 
 /// What is never written anew: aliases, anchors, tags, `<<` and keys in a form of their own.
 const KEPT: [&str; 14] =

@@ -4,8 +4,8 @@
 
 use granit_parser::ScalarStyle;
 
-use crate::kustomize::node::{Scalar, Tag};
-use crate::yaml::{Content, Node, Quotes, write_scalar};
+use crate::node::{Scalar, Tag};
+use holdfast_documents::yaml::{Content, Node, Quotes, write_scalar};
 
 /// The scalar in place of what stood there; None for what is not written anew.
 pub(super) fn written(
