@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use holdfast_diff::budget::{Budget, Limits, Resource};
 use holdfast_diff::files::{Entry, FileKind, Files, FilesError, Place, join};
-use holdfast_kustomize::{HelmChart, Host};
 use holdfast_kustomize::remote;
+use holdfast_kustomize::{HelmChart, Host};
 
 use super::ask::{Answer, Answers, Ask, ReadRemote, RemoteTree, Trees};
 use super::{RenderError, helm_charts};

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::GeneratorArgs;
-use holdfast_documents::budget::Resource as Taken;
 use crate::error::KustomizeError;
 use crate::loader::Loader;
+use holdfast_documents::budget::Resource as Taken;
 use holdfast_documents::object::Origin;
 use holdfast_documents::weight;
 

@@ -7,7 +7,7 @@ use smol_str::SmolStr;
 
 use super::super::super::node::Node;
 use super::super::super::schema::is_schema;
-use super::super::build::Made;
+use super::super::made::Made;
 use super::cursor::{Cursor, Remark};
 
 /// The comments at a key, of which the first that counts is that of the value.

@@ -5,7 +5,7 @@
 use smol_str::SmolStr;
 
 use super::super::super::node::{Node, Scalar};
-use super::super::build::{Entries};
+use super::super::build::Entries;
 use super::super::made::Made;
 use super::comments::AtKey;
 use super::properties::Properties;
