@@ -207,8 +207,8 @@ fn every_stage_that_takes_long_is_named_with_what_it_waits_for() -> anyhow::Resu
         shared.env.ready("stages", "end", Some(&commit)).await?;
         repository.remove(&["prune/a.yaml"], "Remove one")?;
         cluster.must(&["-n", "stages", "delete", "sync", "end", "--wait=false"]).await?;
-        told(shared, "prune", "apply", "ConfigMap left").await?;
-        told(shared, "end", "apply", "ConfigMap last").await?;
+        told(shared, "prune", "apply", "left").await?;
+        told(shared, "end", "apply", "last").await?;
         let free = json!({"metadata": {"finalizers": null}});
         for (object, sync) in [("configmap/left", "prune"), ("configmap/last", "end")] {
             shared.patch("stages", object, &free).await?;
