@@ -110,6 +110,15 @@ pub struct WatchError {
 }
 
 impl Watched {
+    /// Notes that the whole cluster cannot be watched, which would show what the Sync wants, too.
+    fn fail_whole(&mut self, wanted: &Wanted<'_>, error: WatchError) {
+        if wanted.places.is_empty() {
+            self.fail(wanted, error);
+        } else {
+            self.errors.push(error);
+        }
+    }
+
     /// Notes that a scope cannot be watched. The watch goes on trying where nothing is known to be, unless a right is missing.
     fn fail(&mut self, wanted: &Wanted<'_>, error: WatchError) {
         if !is_former(wanted, &error.namespace) {
@@ -152,15 +161,14 @@ impl Watches {
                     return watched;
                 }
                 Err(error) => {
-                    // It would show what the Sync wants, too.
-                    if wanted.places.is_empty() {
-                        watched.fail(wanted, error);
-                    } else {
-                        watched.errors.push(error);
-                    }
+                    watched.fail_whole(wanted, error);
                     return watched;
                 }
             }
+        }
+        if scopes.len() > WATCHES && !wanted.identity.is_agent() {
+            watched.fail_whole(wanted, too_many(wanted, scopes.len()));
+            return watched;
         }
         let starting = scopes.iter().map(|namespace| self.one(wanted, namespace, limit));
         for found in futures::future::join_all(starting).await {
@@ -282,6 +290,15 @@ impl Watches {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock()
     }
+}
+
+/// The namespaces of a kind are more than are watched one by one: none of them is, rather than some.
+fn too_many(Wanted { identity, kind, .. }: &Wanted<'_>, count: usize) -> WatchError {
+    let said = format!(
+        "the Sync has objects of this kind in {count} namespaces, and at most {WATCHES} are watched one by one; grant {identity} the verbs list and watch on {} in the whole cluster",
+        kind.plural
+    );
+    WatchError { kind: kind.kind.clone(), namespace: "".into(), said, forbidden: true }
 }
 
 /// True if nothing that the Sync wants or has is known to be in a scope.

@@ -133,6 +133,20 @@ async fn many_namespaces_are_tried_as_a_whole_once_and_then_one_by_one() {
 }
 
 #[tokio::test]
+async fn namespaces_beyond_the_limit_are_one_error_and_no_request() {
+    let stage = Stage::new();
+    let names: Vec<String> = (0..=WATCHES).map(|at| format!("n{at}")).collect();
+    let places: Vec<&str> = names.iter().map(String::as_str).collect();
+    let watched = stage.ensure(&one(), &account("a"), &places).await;
+    let said: Vec<String> = watched.errors.iter().map(ToString::to_string).collect();
+    assert_eq!((said.len(), watched.used.len(), stage.lists()), (1, 0, (1, 0)));
+    for part in ["2001 namespaces", "at most 2000", "list and watch on configmaps in the whole cluster"] {
+        assert!(said[0].contains(part), "{said:?}");
+    }
+    assert!(watched.errors[0].forbidden);
+}
+
+#[tokio::test]
 async fn the_agent_itself_watches_the_whole_cluster_and_says_what_is_missing() {
     let stage = Stage::new();
     let watched = stage.ensure(&one(), &Identity::Agent, &["p"]).await;
