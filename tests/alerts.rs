@@ -1,8 +1,8 @@
 //! Alerts on real parts: drift that is told at once, attributed, and resolved; receivers that are rude or down; restarts.
 //! I/O: processes, network.
 
-#[path = "alerts/causes.rs"]
-mod causes;
+#[path = "alerts/grouping.rs"]
+mod grouping;
 
 use std::time::Duration;
 

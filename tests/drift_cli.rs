@@ -96,9 +96,9 @@ fn drift_is_listed_and_adopted_byte_by_byte() -> anyhow::Result<()> {
         for words in [
             "  Deployment adopt/web: drifted since ",
             ", shop/web.yaml:2 in git",
-            "/spec/replicas is 5, git says 3, written by the tool kubectl (Update of scale",
-            "/spec/template/spec/containers/1/image is \"web:2\", git says \"web:1\", written by the tool kubectl-set (Update, ",
-            "/metadata/labels/team is \"b\", git says \"a\", written by the tool kubectl-label (Update, ",
+            "/spec/replicas is 5, Git has 3, written by the manager kubectl (Update of scale",
+            "/spec/template/spec/containers/1/image is \"web:2\", Git has \"web:1\", written by the manager kubectl-set (Update, ",
+            "/metadata/labels/team is \"b\", Git has \"a\", written by the manager kubectl-label (Update, ",
             "Secret adopt/login: drifted since ",
         ] {
             assert!(text.contains(words), "{words:?} is missing in:\n{text}");

@@ -90,7 +90,7 @@ fn a_change_by_hand_is_put_back_and_told() -> anyhow::Result<()> {
         assert!(
             line["fields"]
                 .as_str()
-                .is_some_and(|fields| fields.contains("/data/key is \"hand\", git says \"git\"")),
+                .is_some_and(|fields| fields.contains("/data/key is \"hand\", Git has \"git\"")),
             "{line}"
         );
         assert!(line["time"].as_str().is_some_and(|time| time.starts_with("20")), "{line}");
@@ -125,7 +125,7 @@ fn drift_is_only_told_where_the_policy_says_so() -> anyhow::Result<()> {
         let patch = ["-n", "report", "patch", "configmap", "a", "--type=merge", "-p"];
         shared.env.cluster.must(&[&patch[..], &[r#"{"data":{"key":"hand"}}"#]].concat()).await?;
         let said = shared.env.reason("report", "app", "DriftReported").await?;
-        assert!(said.message.contains("/data/key is \"hand\", git says \"git\""), "{}", said.message);
+        assert!(said.message.contains("/data/key is \"hand\", Git has \"git\""), "{}", said.message);
         assert_eq!(shared.env.condition("report", "app", "Drifted").await?.status, "True");
         assert_eq!(shared.jsonpath("report", "configmap/a", "{.data.key}").await?, "hand");
         shared.env.cluster.must(&[&patch[..], &[r#"{"data":{"key":"git"}}"#]].concat()).await?;

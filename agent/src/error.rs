@@ -23,6 +23,12 @@ pub trait StageError: std::error::Error {
     /// The static name of the variant, CamelCase: a condition's reason and a metric's label.
     fn name(&self) -> &'static str;
 
+    /// What other repositories, charts or images have the same error by, such as their host. None if the error is about one of
+    /// them alone.
+    fn common_cause(&self) -> Option<String> {
+        None
+    }
+
     /// The single mistakes that it is made of, if there are several, and how many more there are.
     fn mistakes(&self) -> (Vec<Mistake>, usize) {
         (Vec::new(), 0)

@@ -108,7 +108,7 @@ mod tests {
         check("thread 'main' panicked at src/main.rs:1", true);
         check("add to spec.drift.ignore: {target: {kind: A, name: web}, paths: [/spec/replicas]}", false);
         check("{\"status\":{\"code\":403},\"kind\":\"Status\"}", false);
-        check("Deployment.apps shop/web: /spec/replicas is 5, git says 3", false);
+        check("Deployment.apps shop/web: /spec/replicas is 5, Git has 3", false);
         check("the value {a: b} of A { is } odd", false);
     }
 }

@@ -75,7 +75,7 @@ fn a_private_registry_says_what_it_lacks_and_goes_on_when_that_is_mended() -> an
         stage.ready("SecretUnreadable", &["ca"]).await?;
         let secret = sync::secret("private-image", "ca", &[("ca.crt", &authority.certificate)]);
         shared.env.cluster.apply(&secret).await?;
-        stage.ready("LoginNeeded", &["wants a login"]).await?;
+        stage.ready("LoginNeeded", &["requires a login"]).await?;
         let mut both = cert.clone();
         both["secretRef"] = json!({"name": "login"});
         stage.update(&json!({}), &both).await?;

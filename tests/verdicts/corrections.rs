@@ -68,7 +68,7 @@ fn a_correction_that_is_refused_is_drift_until_it_is_not() -> anyhow::Result<()>
         shared.patch(namespace, "configmap/a", &json!({"data": {"key": "hand"}})).await?;
         let said = drifted(shared, namespace, "CorrectionRefused").await?;
         assert_eq!(said.status, "True");
-        for part in ["/data/key is \"hand\", git says \"git\"", "kubectl-patch", "git is frozen"] {
+        for part in ["/data/key is \"hand\", Git has \"git\"", "kubectl-patch", "git is frozen"] {
             assert!(said.message.contains(part), "{part} is missing in {}", said.message);
         }
         let ready = shared.env.condition(namespace, "app", "Ready").await?;

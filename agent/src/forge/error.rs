@@ -9,7 +9,7 @@ use crate::http::Refused;
 /// No pull request was opened, changed or closed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PullRequestError {
-    #[error("no repository of a forge can be read from the URL {url}: {why}")]
+    #[error("cannot derive the repository from the URL {url}: {why}")]
     BadUrl { url: String, why: &'static str },
     #[error("the token for pull requests has letters that HTTP cannot send")]
     BadToken,
@@ -28,17 +28,17 @@ pub enum PullRequestError {
     #[error("the token may not {what} of {repository}; it needs {}", rights(*.provider))]
     Forbidden { what: &'static str, repository: String, provider: Forge },
     #[error(
-        "{host} knows no repository {repository}, or does not show it to this token, which needs {}",
+        "repository {repository} not found at {host}, or not visible to this token, which needs {}",
         rights(*.provider)
     )]
     NotFound { host: String, repository: String, provider: Forge },
-    #[error("there is nothing between {base} and {head} that a pull request could be about")]
+    #[error("there are no commits between {base} and {head} to open a pull request for")]
     NothingToMerge { head: String, base: String },
-    #[error("{host} does not know the branch {head}, or {base}")]
+    #[error("branch {head} or {base} not found at {host}")]
     NoBranch { host: String, head: String, base: String },
     #[error("{host} refuses to {what} with the status {status}; see the log of the forge")]
     Refused { what: &'static str, host: String, status: u16 },
-    #[error("{host} asks to be left alone{}", wait(*.after))]
+    #[error("{host} limits requests{}", wait(*.after))]
     Busy { host: String, after: Option<Duration> },
     #[error("{host} answers with the status {status}")]
     Answered { host: String, status: u16 },
@@ -46,7 +46,7 @@ pub enum PullRequestError {
     Redirected { host: String, why: &'static str },
     #[error("the answer of {host} has more than {limit} bytes")]
     TooLarge { host: String, limit: u64 },
-    #[error("{host} does not answer as {} does: {said}; is pullRequest.url that of the forge?", called(*.provider))]
+    #[error("{host} does not respond as {} does: {said}; check pullRequest.url", called(*.provider))]
     NotTheApi { host: String, provider: Forge, said: &'static str },
 }
 
@@ -80,6 +80,19 @@ impl StageError for PullRequestError {
             | Self::Refused { .. }
             | Self::Redirected { .. }
             | Self::NotTheApi { .. } => Class::User,
+        }
+    }
+
+    fn common_cause(&self) -> Option<String> {
+        match self {
+            Self::Unreachable { host, .. }
+            | Self::Untrusted { host, .. }
+            | Self::LoginRefused { host, .. }
+            | Self::Busy { host, .. }
+            | Self::Answered { host, .. }
+            | Self::Redirected { host, .. }
+            | Self::NotTheApi { host, .. } => Some(host.clone()),
+            _ => None,
         }
     }
 

@@ -24,16 +24,16 @@ pub enum Trouble {
     #[error("the Secret of the login cannot be used: {0}")]
     BadLogin(String),
     #[error(
-        "{host} wants a login, and there is none for it{said}; name a Secret that has one, and check the name"
+        "{host} requires a login, and none is configured for it{said}; reference a Secret that has one, and check the name"
     )]
     LoginNeeded { host: String, said: String },
     #[error(
         "{host} refuses the login with {status}{said}; check that the Secret is right and not expired, and its rights"
     )]
     LoginRefused { host: String, status: u16, said: String },
-    #[error("{host} has its tokens at a URL without TLS: nothing is sent there")]
+    #[error("{host} issues tokens at a URL without TLS, so the login is not sent")]
     TokensWithoutTls { host: String },
-    #[error("{host} does not know it{said}; check its name, and the rights of the login")]
+    #[error("not found at {host}{said}; check the name and the rights of the login")]
     NoSuchRepository { host: String, said: String },
     #[error("there is no tag {tag}{said}")]
     NoSuchTag { tag: String, said: String },
@@ -57,11 +57,11 @@ pub enum Trouble {
     NotARegistry { host: String },
     #[error("{host} answers with {status}{said}")]
     Refused { host: String, status: u16, said: String },
-    #[error("the answer of {host} is not what a registry says: {said}")]
+    #[error("the response of {host} is not that of a registry: {said}")]
     BadAnswer { host: String, said: String },
-    #[error("{host} names a next page of tags {why}")]
+    #[error("{host} links a next page of tags {why}")]
     BadLink { host: String, why: &'static str },
-    #[error("{host} leads elsewhere, {why}")]
+    #[error("{host} redirects {why}")]
     BadRedirect { host: String, why: &'static str },
     #[error("the answer of {host} is larger than {limit} bytes")]
     TooLarge { host: String, limit: usize },
@@ -74,7 +74,7 @@ pub enum Trouble {
 }
 
 fn again(after: Option<Duration>) -> String {
-    after.map_or_else(String::new, |after| format!("; it is asked again in {} s", after.as_secs().max(1)))
+    after.map_or_else(String::new, |after| format!("; retrying in {} s", after.as_secs().max(1)))
 }
 
 /// What to do if TLS fails: the server may have a certificate of an authority that is not known, or speak no TLS.
@@ -200,11 +200,38 @@ impl StageError for RegistryError {
     fn name(&self) -> &'static str {
         self.trouble.name()
     }
+
+    fn common_cause(&self) -> Option<String> {
+        match &self.trouble {
+            Trouble::LoginRefused { .. }
+            | Trouble::TokensWithoutTls { .. }
+            | Trouble::RateLimited { .. }
+            | Trouble::Unavailable { .. }
+            | Trouble::Destination { .. }
+            | Trouble::Unreachable { .. }
+            | Trouble::Timeout { .. }
+            | Trouble::Untrusted { .. }
+            | Trouble::NotARegistry { .. } => self.repository.split('/').next().map(str::to_owned),
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn errors_of_a_host_are_common_to_its_repositories() {
+        let common = |trouble| {
+            RegistryError { repository: "docker.io/library/nginx".to_owned(), trouble }.common_cause()
+        };
+        let docker = Some("docker.io".to_owned());
+        assert_eq!(common(Trouble::Timeout { seconds: 5 }), docker);
+        let [host, said] = ["registry-1.docker.io", "refused"].map(str::to_owned);
+        assert_eq!(common(Trouble::Unreachable { host, said }), docker);
+        assert_eq!(common(Trouble::TooManyTags { limit: 5 }), None);
+    }
 
     #[test]
     fn an_error_says_when_it_is_asked_again() {
@@ -213,8 +240,7 @@ mod tests {
         let minute = Some(Duration::from_mins(1));
         let error =
             RegistryError { repository: "docker.io/library/nginx".to_owned(), trouble: limited(minute) };
-        let said = "image repository docker.io/library/nginx: docker.io allows no more requests for now; it is asked \
-                    again in 60 s";
+        let said = "image repository docker.io/library/nginx: docker.io allows no more requests for now; retrying in 60 s";
         assert_eq!(error.to_string(), said);
         assert_eq!((error.name(), error.class()), ("RateLimited", Class::Transient));
         assert_eq!(error.retry_after(), minute);

@@ -319,12 +319,12 @@ mod tests {
             (
                 false,
                 "http://auth.example.com/token",
-                "a.example.com has its tokens at a URL without TLS: nothing is sent there",
+                "a.example.com issues tokens at a URL without TLS, so the login is not sent",
             ),
             (
                 true,
                 "ftp://auth.example.com/token",
-                "a.example.com has its tokens at a URL without TLS: nothing is sent there",
+                "a.example.com issues tokens at a URL without TLS, so the login is not sent",
             ),
         ] {
             assert_eq!(found(insecure, realm), expected);

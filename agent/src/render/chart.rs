@@ -150,6 +150,7 @@ impl From<HelmError> for RenderError {
             errors: vec![error.to_string()],
             more: 0,
             cause: Cause::Git,
+            common: error.common_cause(),
         }
     }
 }

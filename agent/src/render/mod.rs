@@ -198,6 +198,9 @@ pub struct RenderError {
     class: Class,
     name: Name,
     cause: Cause,
+    /// What renders of other Syncs have the same error by.
+    #[serde(default)]
+    common: Option<String>,
 }
 
 /// What a render failed for.
@@ -235,12 +238,12 @@ impl RenderError {
     pub fn of(mut errors: Vec<String>) -> Self {
         let more = errors.len().saturating_sub(TOLD);
         errors.truncate(TOLD);
-        Self { errors, more, class: Class::User, name: Name("RenderFailed"), cause: Cause::Git }
+        Self { errors, more, class: Class::User, name: Name("RenderFailed"), cause: Cause::Git, common: None }
     }
 
     /// What nothing in git is to blame for by itself.
     pub fn outside(class: Class, name: &'static str, said: String) -> Self {
-        Self { errors: vec![said], more: 0, class, name: Name(name), cause: Cause::Outside }
+        Self { errors: vec![said], more: 0, class, name: Name(name), cause: Cause::Outside, common: None }
     }
 
     /// A defect of Holdfast, or of the machine.
@@ -256,6 +259,7 @@ impl RenderError {
             class: error.class(),
             name: Name(error.name()),
             cause: Cause::Source,
+            common: error.common_cause(),
         }
     }
 
@@ -307,6 +311,10 @@ impl StageError for RenderError {
 
     fn name(&self) -> &'static str {
         self.name.0
+    }
+
+    fn common_cause(&self) -> Option<String> {
+        self.common.clone()
     }
 
     fn mistakes(&self) -> (Vec<Mistake>, usize) {

@@ -204,7 +204,7 @@ pub fn is_same(one: &DriftObject, other: &DriftObject) -> bool {
     identity(one) == identity(other)
 }
 
-/// True if git says nothing about what is told.
+/// True if no reported field of the object is in Git.
 pub fn is_unmanaged(told: &DriftObject) -> bool {
     !told.changes.is_empty() && told.changes.iter().all(|change| change.unmanaged)
 }
@@ -242,7 +242,7 @@ fn refused(why: &str) -> String {
 pub fn deletion(told: &DriftObject) -> String {
     match &told.user {
         Some(user) => format!("was deleted by user {user}"),
-        None => "was deleted (the API server does not tell by whom)".to_owned(),
+        None => "was deleted (the API server does not record the user)".to_owned(),
     }
 }
 
@@ -253,22 +253,22 @@ pub fn rule(told: &DriftObject) -> String {
     rule.unwrap_or_default()
 }
 
-/// One field for people: path, values, and which tool wrote the live one.
+/// One field for people: path, values, and which manager wrote the live one.
 pub fn words(change: &DriftChange) -> String {
     let DriftChange { path, desired, live, unmanaged, .. } = change;
     let text =
         |value: &Option<Value>| value.as_ref().map_or("nothing".to_owned(), |value| cut(&json(value), 120));
-    let by = writer(change).map(|writer| format!(", written by the tool {writer}")).unwrap_or_default();
+    let by = writer(change).map(|writer| format!(", written by the manager {writer}")).unwrap_or_default();
     if *unmanaged {
-        return format!("{path} is {}, git says nothing about it{by}", text(live));
+        return format!("{path} is {}, which is not in Git{by}", text(live));
     }
     if live.is_some() && live == desired {
         return format!(
-            "{path} is as git says and belongs to {}",
+            "{path} is in sync and owned by {}",
             writer(change).unwrap_or_else(|| "nobody".to_owned())
         );
     }
-    format!("{path} is {}, git says {}{by}", text(live), text(desired))
+    format!("{path} is {}, Git has {}{by}", text(live), text(desired))
 }
 
 /// `kubectl-edit (Update, 2026-01-01T00:00:00Z)`, and the user if that is known.

@@ -54,6 +54,8 @@ pub struct Failure {
     pub message: String,
     /// All mistakes by their causes, if the message does not name them all.
     pub causes: Vec<Cause>,
+    /// What others fail by in the same way, such as the host of their repositories.
+    pub common: Option<String>,
 }
 
 /// Objects of a Sync and how they are.
@@ -216,6 +218,7 @@ impl Failure {
     pub fn of(stage: &'static str, error: &impl StageError) -> Self {
         let (mistakes, more) = error.mistakes();
         let failure = Self::new(stage, error.class(), error.name(), error.to_string());
+        let failure = Self { common: error.common_cause(), ..failure };
         if causes::summary(&mistakes, more).1 { failure } else { failure.with(&mistakes) }
     }
 
@@ -227,7 +230,7 @@ impl Failure {
     }
 
     pub fn new(stage: &'static str, class: Class, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { stage, class, reason, message: message.into(), causes: Vec::new() }
+        Self { stage, class, reason, message: message.into(), causes: Vec::new(), common: None }
     }
 
     pub fn transient(stage: &'static str, reason: &'static str, message: impl Into<String>) -> Self {

@@ -93,7 +93,7 @@ fn awaited(status: &SyncStatus, findings: &Findings) -> Option<ProgressStatus> {
     Some(progress::of_wait(waits, revision, since(conditions::RECONCILING)))
 }
 
-/// True if everything that git says was done.
+/// True if everything in Git was applied.
 fn complete(findings: &Findings) -> bool {
     findings.failure.is_none()
         && findings.waits.is_none()
@@ -311,8 +311,8 @@ fn verdict(
     }
     let count = findings.objects.as_ref().map_or(0, |objects| objects.total);
     let message = match count {
-        1 => format!("1 object is as git says ({applied})"),
-        _ => format!("{count} objects are as git says ({applied})"),
+        1 => format!("1 object in sync with Git ({applied})"),
+        _ => format!("{count} objects in sync with Git ({applied})"),
     };
     Verdict { ready: true, reason: reason::IN_SYNC, message, stalled: false, reconciling: false }
 }

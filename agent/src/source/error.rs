@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::answer::cleaned;
 use crate::error::{Class, StageError};
-use crate::http::{Mistrust, Refused, causes};
+use crate::http::{Mistrust, Refused, causes, host};
 
 /// The largest object that is received, unpacked, in bytes. Forges take none that are larger.
 pub(super) const OBJECT_LIMIT: usize = 128 * 1024 * 1024;
@@ -171,6 +171,28 @@ impl StageError for SourceError {
             | Self::DiskFull { .. }
             | Self::Cache { .. } => Class::Transient,
             _ => Class::User,
+        }
+    }
+
+    fn common_cause(&self) -> Option<String> {
+        match self {
+            Self::UnknownHost { url, .. }
+            | Self::Unreachable { url, .. }
+            | Self::UntrustedCertificate { url, .. }
+            | Self::AuthenticationFailed { url, .. }
+            | Self::HostKeyMismatch { url, .. }
+            | Self::HostKeyUnknown { url, .. }
+            | Self::NoKnownHosts { url }
+            | Self::HostKeyKind { url, .. }
+            | Self::NoCommonAlgorithm { url, .. }
+            | Self::NoProgram { url, .. }
+            | Self::Busy { url, .. }
+            | Self::ProxyLogin { url }
+            | Self::Timeout { url, .. }
+            | Self::Refused { url, .. }
+            | Self::Answered { url, .. } => Some(host(url)),
+            Self::DiskFull { .. } | Self::Cache { .. } => Some("cache folder".to_owned()),
+            _ => None,
         }
     }
 

@@ -7,6 +7,7 @@ use std::fmt;
 use super::write::WriteError;
 use super::{CommitId, SourceError};
 use crate::error::{Class, StageError};
+use crate::http::host;
 
 /// Why a commit is not on the server, or may not be.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -37,6 +38,14 @@ impl StageError for PushError {
             Self::Refused { reason, .. } => reason.class(),
             Self::Write(error) => error.class(),
             Self::Source(error) => error.class(),
+        }
+    }
+
+    fn common_cause(&self) -> Option<String> {
+        match self {
+            Self::Timeout { url, .. } => Some(host(url)),
+            Self::Source(error) => error.common_cause(),
+            Self::Moved { .. } | Self::Refused { .. } | Self::Unknown { .. } | Self::Write(_) => None,
         }
     }
 

@@ -117,7 +117,7 @@ fn object(text: &mut String, change: &Change, colour: Colour) {
 /// `plan 1a2b…: 1 to create, 2 to update`
 pub fn summary(plan: &Plan) -> String {
     if plan.is_empty() {
-        return "nothing to do: the cluster is as git says".to_owned();
+        return "nothing to do: the cluster is in sync with Git".to_owned();
     }
     let parts: Vec<String> = OPERATIONS
         .into_iter()

@@ -208,12 +208,12 @@ mod tests {
             "\
 Sync shop/app at main@sha1:1a2b: drift since 2026-01-01T11:00:00Z
   A shop/web: drifted since 2026-01-01T11:00:00Z, a.yaml:1 in git
-    /spec/replicas is 5, git says 3, written by the tool kubectl (Update of scale, 2026-01-01T10:59:00Z) for user alice
+    /spec/replicas is 5, Git has 3, written by the manager kubectl (Update of scale, 2026-01-01T10:59:00Z) for user alice
     and 2 more fields, for which there was no room
   B web: put back since 2026-01-01T11:00:00Z
     was deleted (the API server does not tell by whom)
   C web: fighting since 2026-01-01T11:00:00Z
-    /spec/paused is true, git says nothing about it, written by the tool kubectl-edit (Update)
+    /spec/paused is true, which is not in Git, written by the manager kubectl-edit (Update)
     again and again
   D web: snoozed since 2026-01-01T11:00:00Z
   and 7 more objects, for which there was no room

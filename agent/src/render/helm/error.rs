@@ -3,7 +3,7 @@
 //! Leaves reading what Helm says to `said`. Pure.
 
 use crate::error::{Class, StageError};
-use crate::http::Refused;
+use crate::http::{Refused, host};
 
 /// Why a chart cannot be rendered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -101,6 +101,17 @@ impl StageError for HelmError {
         match self {
             Self::Timeout { .. } | Self::Download { .. } | Self::Io { .. } => Class::Transient,
             _ => Class::User,
+        }
+    }
+
+    fn common_cause(&self) -> Option<String> {
+        match self {
+            Self::Destination { url, .. }
+            | Self::Download { url, .. }
+            | Self::UntrustedCertificate { url, .. }
+            | Self::LoginRefused { url, .. } => Some(host(url)),
+            Self::HelmMissing { program, .. } | Self::HelmTooOld { program, .. } => Some(program.clone()),
+            _ => None,
         }
     }
 

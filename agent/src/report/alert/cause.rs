@@ -1,13 +1,20 @@
-//! Which failures have one cause: the same error about the same repository, whatever the Sync. Pure.
+//! Which failures have one cause: the same error by the same host, or about the same repository, whatever the Sync. Pure.
 
 use holdfast_diff::digest::Hasher;
 
 use crate::error::Class;
 use crate::report::Failure;
 
+/// The stages whose failures are about a repository.
+const OF_REPOSITORY: [&str; 2] = ["source", "render"];
+
 /// Names the cause of a failure. `own` are the words that only this object says: its path, and its name.
 pub fn of(origin: &str, own: &[&str], failure: &Failure) -> String {
-    let Failure { stage, class, reason, message, .. } = failure;
+    let Failure { stage, class, reason, message, common, .. } = failure;
+    if let Some(common) = common {
+        return digest(["common", *stage, *reason, common]);
+    }
+    let origin = if OF_REPOSITORY.contains(stage) { origin } else { "" };
     let mut text = text(*class, message);
     for word in own.iter().filter(|word| word.len() > 1) {
         text = text.replace(word, "<own>");
@@ -54,6 +61,30 @@ mod tests {
             one,
             of("https://git.example.com/other.git", &[], &Failure::user("render", "BadYaml", "x"))
         );
+    }
+
+    #[test]
+    fn a_host_that_does_not_answer_is_one_cause_for_all_its_repositories() {
+        let cause = |url: &str, reason, said: &str, host: &str| {
+            let failure = Failure::transient("source", reason, said);
+            of(url, &[], &Failure { common: Some(host.to_owned()), ..failure })
+        };
+        let one =
+            cause("https://git.example.com/a", "Unreachable", "a: connection refused", "git.example.com");
+        assert_eq!(one, cause("https://git.example.com/b", "Unreachable", "b: no route", "git.example.com"));
+        assert_ne!(one, cause("https://git.example.com/a", "Timeout", "a: no answer", "git.example.com"));
+        assert_ne!(
+            one,
+            cause("https://git.example.org/a", "Unreachable", "a: connection refused", "git.example.org")
+        );
+    }
+
+    #[test]
+    fn what_is_missing_in_the_cluster_is_one_cause_for_syncs_of_all_repositories() {
+        let said = "the ServiceAccount deployer is missing";
+        let cause = |url: &str, stage| of(url, &[], &Failure::user(stage, "ServiceAccountMissing", said));
+        assert_eq!(cause("https://one", "plan"), cause("https://other", "plan"));
+        assert_ne!(cause("https://one", "source"), cause("https://other", "source"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Brings the notices of one Alert to its receiver, tries again what was not taken, and writes down how that goes.
 //!
-//! What is due is in the `ledger`. A receiver that is slow or down holds up no other. I/O: HTTP, API writes.
+//! What is due is in the `outbox`. A receiver that is slow or down holds up no other. I/O: HTTP, API writes.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use super::farewell::Farewell;
-use super::ledger::{Due, Ledger, Manner};
+use super::groups::Groups;
+use super::outbox::{Due, Manner, Outbox};
 use super::receiver::{Retry, Target};
 use super::sending::{AT_ONCE, Delivery, OnTheWay, PAUSE, PAUSE_LIMIT, Shared, sending};
-use super::together::Together;
 use super::wanted::Snapshot;
 use crate::api::{Alert, AlertEvent, AlertStatus, conditions};
 use crate::report::write;
@@ -53,8 +53,8 @@ pub struct Courier {
     shared: Arc<Shared>,
     name: SyncRef,
     alert: Arc<Alert>,
-    together: Together,
-    ledger: Ledger,
+    groups: Groups,
+    outbox: Outbox,
     target: Result<Arc<Target>, (&'static str, String)>,
     secret: Option<Arc<Data>>,
     on_the_way: OnTheWay,
@@ -77,15 +77,15 @@ impl Courier {
         let name = SyncRef::new(alert.namespace().unwrap_or_default(), alert.name_any());
         let written = alert.status.clone().unwrap_or_default();
         // What happened before an Alert was seen first is not told.
-        let ledger =
-            Ledger::load(&shared.cluster, name.namespace(), &written, Timestamp::now(), Instant::now());
+        let outbox =
+            Outbox::load(&shared.cluster, name.namespace(), &written, Timestamp::now(), Instant::now());
         Self {
             shared,
             name,
             alert,
-            together: Together::load(&written.firing),
-            ledger,
-            target: Err(("Starting", "not looked at yet".to_owned())),
+            groups: Groups::load(&written.firing),
+            outbox,
+            target: Err(("Starting", "the receiver is not prepared yet".to_owned())),
             secret: None,
             on_the_way: FuturesUnordered::new(),
             paused: None,
@@ -131,15 +131,15 @@ impl Courier {
                 self.prepare(true).await;
             }
             Command::Tell(sync, snapshot) => {
-                let told = self.together.take(&sync, snapshot, now);
+                let told = self.groups.take(&sync, snapshot, now);
                 self.note(told);
             }
             Command::Gone(sync) => self.forget(&sync, manner, now, time),
             Command::Selected(selected, problem) => {
-                let known = self.ledger.syncs().into_iter().chain(self.together.syncs());
+                let known = self.outbox.syncs().into_iter().chain(self.groups.syncs());
                 let gone: BTreeSet<String> = known.filter(|sync| !selected.contains(sync)).collect();
                 gone.iter().for_each(|sync| self.forget(sync, manner, now, time));
-                let told = self.together.pass(now);
+                let told = self.groups.pass(now);
                 self.note(told);
                 self.selects_nothing = problem;
             }
@@ -150,32 +150,32 @@ impl Courier {
     fn note(&mut self, told: Vec<(String, Snapshot)>) {
         let (on, manner) = (on(&self.alert), self.manner());
         for (sync, snapshot) in told {
-            self.ledger.take(&sync, &snapshot, &on, manner, Instant::now(), Timestamp::now());
+            self.outbox.take(&sync, &snapshot, &on, manner, Instant::now(), Timestamp::now());
         }
     }
 
     fn forget(&mut self, sync: &str, manner: Manner, now: Instant, time: Timestamp) {
-        self.ledger.forget(sync, manner, now, time);
-        let told = self.together.forget(sync, now);
+        self.outbox.forget(sync, manner, now, time);
+        let told = self.groups.forget(sync, now);
         self.note(told);
     }
 
     /// Ends everything for the receiver, which is not that of the Alert any more.
     fn leave(&mut self) {
-        let next = self.ledger.successor();
-        let ledger = std::mem::replace(&mut self.ledger, next);
+        let next = self.outbox.successor();
+        let outbox = std::mem::replace(&mut self.outbox, next);
         let on_the_way = std::mem::take(&mut self.on_the_way);
         if let Ok(target) = self.target.clone() {
             let (shared, alert) = (self.shared.clone(), self.name.clone());
-            tokio::spawn(Farewell { shared, alert, ledger, target, on_the_way }.say());
+            tokio::spawn(Farewell { shared, alert, outbox, target, on_the_way }.say());
         }
     }
 
     /// Ends everything, since the Alert is gone.
     async fn end(self) {
-        let Self { shared, name, ledger, target, on_the_way, .. } = self;
+        let Self { shared, name, outbox, target, on_the_way, .. } = self;
         if let Ok(target) = target {
-            Farewell { shared: shared.clone(), alert: name.clone(), ledger, target, on_the_way }.say().await;
+            Farewell { shared: shared.clone(), alert: name.clone(), outbox, target, on_the_way }.say().await;
         }
         (shared.release)(name);
     }
@@ -204,7 +204,7 @@ impl Courier {
                     // What is known goes on, and it is read again soon.
                     Err(_) if self.target.is_ok() && !anew => return,
                     Err(_) => {
-                        let said = format!("the Secret {name} is not read yet");
+                        let said = format!("the Secret {name} has not been read yet");
                         self.target = Err(("SecretUnreadable", said));
                         return;
                     }
@@ -232,13 +232,13 @@ impl Courier {
         if self.paused.is_some_and(|until| until > Instant::now()) {
             return;
         }
-        if Target::secret_name(&self.alert.spec.receiver).is_some() && self.ledger.is_due(Instant::now()) {
+        if Target::secret_name(&self.alert.spec.receiver).is_some() && self.outbox.is_due(Instant::now()) {
             // A Secret that was rotated counts from the next notice on.
             self.prepare(false).await;
         }
         let Ok(target) = self.target.clone() else { return };
         while self.has_room() {
-            let Some(due) = self.ledger.due(Instant::now()) else { return };
+            let Some(due) = self.outbox.due(Instant::now()) else { return };
             self.on_the_way.push(sending(&self.shared, &target, &self.name, due));
         }
     }
@@ -255,9 +255,9 @@ impl Courier {
         let error = match result {
             Ok(reference) => {
                 if self.failures > 0 {
-                    info!(alert = %self.name, receiver = kind, "Receiver takes notices again");
+                    info!(alert = %self.name, receiver = kind, "Receiver accepts notices again");
                 }
-                self.ledger.delivered(&due, reference, self.manner(), now);
+                self.outbox.delivered(&due, reference, self.manner(), now);
                 self.shared.metrics.alert(kind, "ok");
                 (self.failures, self.paused, self.trouble) = (0, None, None);
                 return;
@@ -267,16 +267,16 @@ impl Courier {
         let retry = error.retry();
         let said = error.to_string();
         if self.trouble.as_ref().is_none_or(|(_, before)| *before != said) {
-            warn!(alert = %self.name, receiver = kind, sync, event = ?event, error = %error, "Receiver did not take a notice");
+            warn!(alert = %self.name, receiver = kind, sync, event = ?event, error = %error, "Receiver rejected a notice");
         }
         self.trouble = Some((error.name(), said));
         match retry {
             Retry::Never => {
-                self.ledger.failed(due, true, now);
+                self.outbox.failed(due, true, now);
                 self.shared.metrics.alert(kind, "dropped");
             }
             Retry::After(asked) => {
-                self.ledger.failed(due, false, now);
+                self.outbox.failed(due, false, now);
                 self.shared.metrics.alert(kind, "error");
                 let pause = PAUSE.saturating_mul(1 << self.failures.min(10)).min(PAUSE_LIMIT);
                 self.failures = self.failures.saturating_add(1);
@@ -287,7 +287,7 @@ impl Courier {
 
     /// When there is something to do without being told.
     fn next(&self) -> Option<Instant> {
-        let due = if self.target.is_ok() && self.has_room() { self.ledger.next() } else { None };
+        let due = if self.target.is_ok() && self.has_room() { self.outbox.next() } else { None };
         let due = due.map(|due| self.paused.map_or(due, |paused| paused.max(due)));
         let broken = self.trouble.is_some() || self.target.is_err();
         let look = broken.then(|| Instant::now() + LOOK);
@@ -319,32 +319,36 @@ impl Courier {
         match written {
             Ok(()) => self.written = status,
             Err(error) => {
-                warn!(alert = %self.name, error, "Cannot write the status of an Alert and tries again");
+                warn!(alert = %self.name, error, "Failed to write the status of an Alert; retrying");
             }
         }
     }
 
     fn status(&self) -> AlertStatus {
-        let (firing, pending, told) = self.ledger.status(self.failures > 0 || self.target.is_err());
+        let (firing, pending, told) = self.outbox.status(self.failures > 0 || self.target.is_err());
         let mut status = AlertStatus {
             observed_generation: self.alert.metadata.generation,
             firing,
             pending,
             told,
-            dropped: Some(self.ledger.dropped).filter(|dropped| *dropped > 0),
+            dropped: Some(self.outbox.dropped).filter(|dropped| *dropped > 0),
             conditions: self.written.conditions.clone(),
         };
         let (ready, reason, message) = match (&self.target, &self.trouble, &self.selects_nothing) {
             (Err((reason, said)), ..) | (Ok(_), Some((reason, said)), _) => (false, *reason, said.clone()),
             (Ok(_), None, Some(problem)) => (false, "SelectsNothing", problem.clone()),
             (Ok(target), None, None) => {
-                let dropped = match self.ledger.dropped {
+                let dropped = match self.outbox.dropped {
                     0 => String::new(),
                     dropped => format!(
-                        "; {dropped} notices were dropped, since the receiver refused them or there was no room for them"
+                        "; {dropped} notices were dropped because the receiver rejected them or the queue was full"
                     ),
                 };
-                (true, "Delivering", format!("the {} receiver takes what it is told{dropped}", target.kind()))
+                (
+                    true,
+                    "Delivering",
+                    format!("notices are delivered to the {} receiver{dropped}", target.kind()),
+                )
             }
         };
         let generation = self.alert.metadata.generation.unwrap_or_default();

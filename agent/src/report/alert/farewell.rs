@@ -8,7 +8,7 @@ use futures::StreamExt as _;
 use jiff::Timestamp;
 use tracing::warn;
 
-use super::ledger::{Ledger, Manner};
+use super::outbox::{Manner, Outbox};
 use super::receiver::{Retry, Target};
 use super::sending::{AT_ONCE, OnTheWay, PAUSE, PAUSE_LIMIT, Shared, sending};
 use crate::sync_ref::SyncRef;
@@ -22,7 +22,7 @@ const MANNER: Manner = Manner { keep: Duration::ZERO, repeat: None, settle: None
 pub struct Farewell {
     pub shared: Arc<Shared>,
     pub alert: SyncRef,
-    pub ledger: Ledger,
+    pub outbox: Outbox,
     pub target: Arc<Target>,
     pub on_the_way: OnTheWay,
 }
@@ -33,17 +33,17 @@ impl Farewell {
         let until = Instant::now() + LIMIT;
         let (mut paused, mut pause) = (Instant::now(), PAUSE);
         self.end();
-        while !(self.ledger.is_empty() && self.on_the_way.is_empty()) {
+        while !(self.outbox.is_empty() && self.on_the_way.is_empty()) {
             let now = Instant::now();
             if now >= until {
                 warn!(alert = %self.alert, receiver = self.target.kind(), "The last notices were not delivered to the receiver");
                 return;
             }
             while paused <= now && self.on_the_way.len() < AT_ONCE {
-                let Some(due) = self.ledger.due(now) else { break };
+                let Some(due) = self.outbox.due(now) else { break };
                 self.on_the_way.push(sending(&self.shared, &self.target, &self.alert, due));
             }
-            let next = self.ledger.next().map_or(until, |next| next.max(paused).min(until));
+            let next = self.outbox.next().map_or(until, |next| next.max(paused).min(until));
             let (due, result) = tokio::select! {
                 Some(back) = self.on_the_way.next(), if !self.on_the_way.is_empty() => back,
                 () = tokio::time::sleep_until(next.into()) => continue,
@@ -51,16 +51,16 @@ impl Farewell {
             let (now, kind) = (Instant::now(), self.target.kind());
             match result.map_err(|error| error.retry()) {
                 Ok(reference) => {
-                    self.ledger.delivered(&due, reference, MANNER, now);
+                    self.outbox.delivered(&due, reference, MANNER, now);
                     self.shared.metrics.alert(kind, "ok");
                 }
                 Err(Retry::Never) => {
-                    self.ledger.failed(due, true, now);
+                    self.outbox.failed(due, true, now);
                     self.shared.metrics.alert(kind, "dropped");
                     self.end();
                 }
                 Err(Retry::After(asked)) => {
-                    self.ledger.failed(due, false, now);
+                    self.outbox.failed(due, false, now);
                     self.shared.metrics.alert(kind, "error");
                     paused = now + asked.map_or(pause, |asked| asked.max(PAUSE));
                     pause = (pause * 2).min(PAUSE_LIMIT);
@@ -71,6 +71,6 @@ impl Farewell {
     }
 
     fn end(&mut self) {
-        self.ledger.end(MANNER, Instant::now(), Timestamp::now());
+        self.outbox.end(MANNER, Instant::now(), Timestamp::now());
     }
 }

@@ -1,17 +1,17 @@
-//! Alerts: what happens to Syncs, told to receivers, with a beginning and an end.
+//! Alerts: notices about Syncs and ImageUpdates to receivers. Each alert fires and is resolved.
 //!
-//! `wanted` says what there is to tell of a Sync, `ledger` what of it is due to one receiver, `courier` brings it there,
-//! `receiver` has the form that each kind of receiver wants. Nothing here is asked of the API server but the Alerts
-//! themselves. I/O: API watch of Alerts; the rest through the couriers.
+//! `wanted` derives the notices of a Sync, `groups` joins those of one cause, `outbox` queues them for one receiver, `courier`
+//! delivers them, and `receiver` formats them for each kind of receiver. Reads only Alerts from the API server. I/O: API watch
+//! of Alerts; the rest through the couriers.
 
 pub mod cause;
 pub mod courier;
 mod farewell;
-pub mod ledger;
+pub mod groups;
 pub mod notice;
+pub mod outbox;
 pub mod receiver;
 pub mod sending;
-pub mod together;
 pub mod updates;
 pub mod wanted;
 
@@ -157,7 +157,7 @@ impl Alerts {
                 Ok(Event::InitDone) => self.lock().couriers.retain(|name, _| listed.contains(name)),
                 Ok(Event::Apply(alert)) => see(alert),
                 Ok(Event::Delete(alert)) => drop(self.lock().couriers.remove(&name(&alert))),
-                Err(error) => warn!(error = chain(&error), "Watch of Alerts failed and is tried again"),
+                Err(error) => warn!(error = chain(&error), "Watch of Alerts failed; retrying"),
             }
         }
     }
@@ -488,7 +488,7 @@ fn selects_update(alert: &Alert, update: &SyncRef, labels: &BTreeMap<String, Str
 fn selects_nothing(namespace: &str, here: &[&SyncRef]) -> String {
     let names: Vec<&str> = here.iter().map(|sync| sync.name()).take(10).collect();
     let there = if names.is_empty() { "has none".to_owned() } else { format!("has {}", names.join(", ")) };
-    format!("spec.syncs selects no Sync, so nothing will be told; namespace {namespace} {there}")
+    format!("spec.syncs selects no Sync, so no notices will be sent; namespace {namespace} {there}")
 }
 
 fn name(alert: &Alert) -> SyncRef {

@@ -1,4 +1,4 @@
-//! Sends one notice to one receiver, when the namespace of its Alert has a turn. Leaves what is due to the `ledger`, and
+//! Sends one notice to one receiver, when the namespace of its Alert has a turn. Leaves what is due to the `outbox`, and
 //! what becomes of it to the courier. I/O: HTTP.
 
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use kube::Client;
 
 use super::ReadSecret;
-use super::ledger::Due;
+use super::outbox::Due;
 use super::receiver::{DeliveryError, Sender, Target};
 use crate::http::Guard;
 use crate::metrics::Metrics;

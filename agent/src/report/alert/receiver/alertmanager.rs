@@ -166,7 +166,7 @@ mod tests {
         assert_eq!(annotations["command"], "holdfast status -n team-a shop");
         let description = annotations["description"].as_str().unwrap();
         assert!(
-            description.contains("\n/spec/replicas: 3 → 5 by the tool kubectl (Update of scale, "),
+            description.contains("\n/spec/replicas: 3 → 5 by the manager kubectl (Update of scale, "),
             "{description}"
         );
     }

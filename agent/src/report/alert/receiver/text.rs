@@ -134,7 +134,7 @@ fn state(object: &DriftObject, Markup { plain, .. }: Markup) -> String {
     }
 }
 
-/// `/spec/replicas: 3 → 5 by the tool kubectl (Update of scale, 2026-01-01T00:00:00Z)`
+/// `/spec/replicas: 3 → 5 by the manager kubectl (Update of scale, 2026-01-01T00:00:00Z)`
 fn change(change: &DriftChange, markup: Markup) -> String {
     let DriftChange { path, desired, live, manager, operation, subresource, time, user, unmanaged } = change;
     let Markup { plain, code, .. } = markup;
@@ -148,10 +148,10 @@ fn change(change: &DriftChange, markup: Markup) -> String {
     let how = [Some(how), time.as_ref().map(name)].into_iter().flatten();
     let how = how.filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ");
     let by = match (user, manager) {
-        (Some(user), Some(manager)) => format!(" by {} with the tool {}", name(user), name(manager)),
+        (Some(user), Some(manager)) => format!(" by {} via the manager {}", name(user), name(manager)),
         (Some(user), None) => format!(" by {}", name(user)),
-        // A field manager is a tool, not a person.
-        (None, Some(manager)) => format!(" by the tool {}", name(manager)),
+        // A field manager is not a person.
+        (None, Some(manager)) => format!(" by the manager {}", name(manager)),
         (None, None) => String::new(),
     };
     let how = if how.is_empty() { how } else { format!(" ({how})") };
@@ -167,12 +167,12 @@ mod tests {
     const BARE: Markup = Markup { plain: str::to_owned, code: str::to_owned, strong: str::to_owned };
 
     #[test]
-    fn objects_say_what_changed_from_what_to_what_and_by_which_tool() {
+    fn objects_say_what_changed_from_what_to_what_and_by_which_manager() {
         let lines = objects(&samples::drifted(), BARE, 4_000);
         let expected = [
             "Deployment team-a/web: put back (shop/web.yaml:7)",
-            "/spec/replicas: 3 → 5 by the tool kubectl (Update of scale, 2026-01-01T00:00:00Z)",
-            "/spec/paused: nothing → true by alice@example.com with the tool edit, a field that is not in Git",
+            "/spec/replicas: 3 → 5 by the manager kubectl (Update of scale, 2026-01-01T00:00:00Z)",
+            "/spec/paused: nothing → true by alice@example.com via the manager edit, a field that is not in Git",
             "kubectl wrote it 3 times",
             "to ignore it, add to spec.drift.ignore: {target: {kind: Deployment, name: web}, paths: [\"/spec/replicas\"]}",
             "ClusterRole <!channel>: was deleted",

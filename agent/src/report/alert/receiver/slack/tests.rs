@@ -74,8 +74,8 @@ fn a_message_says_what_changed_and_values_mention_nobody() {
         "🟠 Drifted: team-a/shop",
         "2 objects differ from git &lt;!channel&gt;",
         "*Deployment team-a/web*: put back (`shop/web.yaml:7`)\n\
-         `/spec/replicas`: `3` → `5` by the tool `kubectl` (`Update` of `scale`, `2026-01-01T00:00:00Z`)\n\
-         `/spec/paused`: nothing → `true` by `alice@example.com` with the tool `edit`, a field that is not in Git\n\
+         `/spec/replicas`: `3` → `5` by the manager `kubectl` (`Update` of `scale`, `2026-01-01T00:00:00Z`)\n\
+         `/spec/paused`: nothing → `true` by `alice@example.com` via the manager `edit`, a field that is not in Git\n\
          `kubectl wrote it 3 times`\n\
          to ignore it, add to spec.drift.ignore: `{target: {kind: Deployment, name: web}, paths: [\"/spec/replicas\"]}`\n\
          *ClusterRole &lt;!channel&gt;*: was deleted",

@@ -1,19 +1,19 @@
-//! Syncs that fail by one cause are one alert: that of the Sync that was first, which lists the others. It lasts until the
-//! last of them has recovered.
+//! Groups Syncs that fail for the same cause into one alert. The first of them owns the alert, which lists all others and is
+//! resolved when the last of them has recovered.
 //!
-//! Decides what the `ledger` is given of each Sync. Pure.
+//! Returns the snapshots for the `outbox`. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::cause::digest;
-use super::notice::Notice;
+use super::notice::{Kind, Notice, Subject};
 use super::wanted::{Snapshot, Wanted};
 use crate::api::{AlertEvent, Firing};
 use crate::report::changes::cut;
 
-/// How long those who fail by a cause wait for the next one, when the Sync that told it fails by another: mostly they follow.
+/// How long a group without an owner waits for a new one after its owner failed for another cause: its members often follow.
 const FOLLOW: Duration = Duration::from_secs(30);
 /// Names that a notice lists, and those of a summary.
 const NAMES: usize = 100;
@@ -23,44 +23,44 @@ const SUMMARY: usize = 2000;
 /// The events that have causes.
 const EVENTS: [AlertEvent; 2] = [AlertEvent::Failed, AlertEvent::Stale];
 
-/// What of each Sync goes on, and who tells what they have in common.
+/// The snapshot of each Sync, and the groups that have a cause in common.
 #[derive(Default)]
-pub struct Together {
+pub struct Groups {
     snapshots: BTreeMap<String, Arc<Snapshot>>,
     groups: BTreeMap<(AlertEvent, String), Group>,
 }
 
 #[derive(Default)]
 struct Group {
-    /// The Sync whose alert it is.
-    teller: Option<String>,
-    /// When it lost its teller to another cause.
+    /// The Sync that owns the alert.
+    owner: Option<String>,
+    /// When its owner failed for another cause.
     lost: Option<Instant>,
-    /// Those that fail by the cause, or did since the alert began.
+    /// Syncs that fail for the cause, or did since the alert started.
     syncs: BTreeSet<String>,
 }
 
-impl Together {
-    /// What was told before, as the status of the Alert has it.
+impl Groups {
+    /// Restores the groups from the status of the Alert.
     pub fn load(firing: &[Firing]) -> Self {
-        let mut together = Self::default();
+        let mut loaded = Self::default();
         for Firing { event, sync, cause, syncs, .. } in firing {
             let Some(cause) = cause else { continue };
             let syncs = syncs.iter().chain([sync]).cloned().collect();
-            let group = Group { teller: Some(sync.clone()), lost: None, syncs };
-            together.groups.insert((*event, cause.clone()), group);
+            let group = Group { owner: Some(sync.clone()), lost: None, syncs };
+            loaded.groups.insert((*event, cause.clone()), group);
         }
-        together
+        loaded
     }
 
-    /// Takes what there is to tell of a Sync now, and returns what is to be told of each Sync that this concerns.
+    /// Takes the snapshot of a Sync, and returns the new snapshots of all Syncs whose alerts it changes.
     pub fn take(&mut self, sync: &str, snapshot: Arc<Snapshot>, now: Instant) -> Vec<(String, Snapshot)> {
         let mut keys = self.keys(sync);
         self.snapshots.insert(sync.to_owned(), snapshot);
         keys.extend(self.keys(sync));
         let mut concerned = self.regroup(&keys, now);
         concerned.insert(sync.to_owned());
-        self.told(concerned)
+        self.snapshots_of(concerned)
     }
 
     /// Forgets a Sync that is gone.
@@ -69,19 +69,19 @@ impl Together {
         self.snapshots.remove(sync);
         for group in self.groups.values_mut() {
             group.syncs.remove(sync);
-            group.teller.take_if(|teller| teller == sync);
+            group.owner.take_if(|owner| owner == sync);
         }
         let mut concerned = self.regroup(&keys, now);
         concerned.remove(sync);
-        self.told(concerned)
+        self.snapshots_of(concerned)
     }
 
-    /// Looks at what changes by time alone.
+    /// Applies changes that depend on time alone.
     pub fn pass(&mut self, now: Instant) -> Vec<(String, Snapshot)> {
-        let lost = self.groups.iter().filter(|(_, group)| group.teller.is_none());
+        let lost = self.groups.iter().filter(|(_, group)| group.owner.is_none());
         let keys = lost.map(|(key, _)| key.clone()).collect();
         let concerned = self.regroup(&keys, now);
-        self.told(concerned)
+        self.snapshots_of(concerned)
     }
 
     /// The Syncs that are known.
@@ -90,14 +90,14 @@ impl Together {
         self.snapshots.keys().chain(grouped).cloned().collect()
     }
 
-    /// The groups that a Sync is in, or tells.
+    /// The groups that a Sync is in, or owns.
     fn keys(&self, sync: &str) -> BTreeSet<(AlertEvent, String)> {
         let own = EVENTS.into_iter().filter_map(|event| Some((event, self.cause(sync, event)?.to_owned())));
-        let tells = self
+        let owned = self
             .groups
             .iter()
-            .filter(|(_, group)| group.teller.as_deref() == Some(sync) || group.syncs.contains(sync));
-        own.chain(tells.map(|(key, _)| key.clone())).collect()
+            .filter(|(_, group)| group.owner.as_deref() == Some(sync) || group.syncs.contains(sync));
+        own.chain(owned.map(|(key, _)| key.clone())).collect()
     }
 
     fn wanted(&self, sync: &str, event: AlertEvent) -> Option<&Wanted> {
@@ -108,72 +108,72 @@ impl Together {
         self.wanted(sync, event)?.cause.as_deref()
     }
 
-    /// True if nobody has looked at a Sync since the agent began.
+    /// True if a Sync has not been reconciled since the agent started.
     fn is_unknown(&self, sync: &str, event: AlertEvent) -> bool {
         self.snapshots.get(sync).is_none_or(|snapshot| snapshot.unknown.contains(&event))
     }
 
-    /// Those that fail by a cause now.
+    /// The Syncs that fail for a cause now.
     fn members(&self, (event, cause): &(AlertEvent, String)) -> Vec<&str> {
         let all = self.snapshots.keys().map(String::as_str);
         all.filter(|sync| self.cause(sync, *event) == Some(cause)).collect()
     }
 
-    /// Finds out anew who tells what these groups have in common; returns who told it before, and who does now.
+    /// Updates the members and owners of groups; returns the previous and the new owners.
     fn regroup(&mut self, keys: &BTreeSet<(AlertEvent, String)>, now: Instant) -> BTreeSet<String> {
         let mut concerned = BTreeSet::new();
         for key in keys {
             let members: Vec<String> = self.members(key).into_iter().map(str::to_owned).collect();
             let mut group = self.groups.remove(key).unwrap_or_default();
-            concerned.extend(group.teller.clone());
+            concerned.extend(group.owner.clone());
             group.syncs.extend(members.iter().cloned());
             group.syncs.retain(|sync| self.cause(sync, key.0).is_none_or(|cause| cause == key.1));
-            // It has another cause to tell.
-            let is_taken = |teller: &String| {
-                self.wanted(teller, key.0).is_some_and(|wanted| wanted.cause.as_ref() != Some(&key.1))
+            // It fails for another cause.
+            let is_taken = |owner: &String| {
+                self.wanted(owner, key.0).is_some_and(|wanted| wanted.cause.as_ref() != Some(&key.1))
             };
-            if group.teller.take_if(|teller| is_taken(teller)).is_some() {
+            if group.owner.take_if(|owner| is_taken(owner)).is_some() {
                 group.lost = Some(now);
             }
             if members.is_empty() {
                 let may_fail =
-                    group.teller.is_some() && group.syncs.iter().any(|sync| self.is_unknown(sync, key.0));
+                    group.owner.is_some() && group.syncs.iter().any(|sync| self.is_unknown(sync, key.0));
                 if may_fail {
                     self.groups.insert(key.clone(), group);
                 }
                 continue;
             }
             let waits = group.lost.is_some_and(|lost| now.duration_since(lost) < FOLLOW);
-            if group.teller.is_none() && !waits {
-                group.teller = members.first().cloned();
+            if group.owner.is_none() && !waits {
+                group.owner = members.first().cloned();
                 group.lost = None;
             }
-            concerned.extend(group.teller.clone());
+            concerned.extend(group.owner.clone());
             self.groups.insert(key.clone(), group);
         }
         concerned
     }
 
-    fn told(&self, concerned: BTreeSet<String>) -> Vec<(String, Snapshot)> {
+    fn snapshots_of(&self, concerned: BTreeSet<String>) -> Vec<(String, Snapshot)> {
         concerned.into_iter().map(|sync| (sync.clone(), self.snapshot(&sync))).collect()
     }
 
-    /// What is to be told of a Sync: what it has for itself, and what it tells for others.
+    /// The snapshot of a Sync: its own alerts, and those of groups that it owns.
     fn snapshot(&self, sync: &str) -> Snapshot {
         let mut snapshot = match self.snapshots.get(sync) {
             Some(snapshot) => Snapshot::clone(snapshot),
-            None => Snapshot { unknown: super::ledger::ALL.to_vec(), ..Snapshot::default() },
+            None => Snapshot { unknown: super::outbox::ALL.to_vec(), ..Snapshot::default() },
         };
         for event in EVENTS {
             let is_of = |wanted: &Wanted| wanted.notice.event == event && wanted.cause.is_some();
             snapshot.firing.retain(|wanted| !is_of(wanted));
-            let tells = |(key, group): &(&(AlertEvent, String), &Group)| {
-                key.0 == event && group.teller.as_deref() == Some(sync)
+            let is_owned = |(key, group): &(&(AlertEvent, String), &Group)| {
+                key.0 == event && group.owner.as_deref() == Some(sync)
             };
-            let Some((key, group)) = self.groups.iter().find(tells) else { continue };
+            let Some((key, group)) = self.groups.iter().find(is_owned) else { continue };
             let members = self.members(key);
             let Some(by) = members.iter().find(|member| **member == sync).or_else(|| members.first()) else {
-                // Those that are not known yet may still fail.
+                // Members that have not been reconciled yet may still fail.
                 snapshot.unknown.push(event);
                 continue;
             };
@@ -186,26 +186,34 @@ impl Together {
     }
 }
 
-/// One notice for all Syncs that fail by a cause.
-fn common(wanted: &Wanted, teller: &str, syncs: &BTreeSet<String>) -> Wanted {
+/// One notice for all Syncs that fail for a cause.
+fn common(wanted: &Wanted, owner: &str, syncs: &BTreeSet<String>) -> Wanted {
     let Wanted { notice, meaning, cause } = wanted.clone();
-    let object = super::notice::Subject::of(&notice.object.namespace, teller);
+    let object = Subject::of(&notice.object.namespace, owner);
     if syncs.len() < 2 {
         return Wanted { notice: Notice { object, ..notice }, meaning, cause };
     }
     let names: Vec<&str> = syncs.iter().take(SUMMARY_NAMES).map(String::as_str).collect();
     let more = syncs.len().saturating_sub(SUMMARY_NAMES);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    let what = if notice.event == AlertEvent::Stale { "are not verified" } else { "fail" };
-    let count = syncs.len();
+    let what = if notice.event == AlertEvent::Stale { "are not verified" } else { "failed" };
+    let (count, kind) = (syncs.len(), kinds(syncs));
     let summary =
-        format!("{count} Syncs {what} by one cause ({}{more}): {}", names.join(", "), notice.summary);
+        format!("{count} {kind} {what} for the same reason ({}{more}): {}", names.join(", "), notice.summary);
     let meaning = digest(syncs.iter().map(String::as_str).chain([meaning.as_str()]));
     let listed = syncs.iter().take(NAMES).cloned().collect();
     Wanted {
         notice: Notice { object, syncs: listed, summary: cut(&summary, SUMMARY), ..notice },
         meaning,
         cause,
+    }
+}
+
+fn kinds(subjects: &BTreeSet<String>) -> &'static str {
+    match subjects.iter().filter(|key| Subject::of("", key).kind == Kind::ImageUpdate).count() {
+        0 => "Syncs",
+        updates if updates == subjects.len() => "ImageUpdates",
+        _ => "Syncs and ImageUpdates",
     }
 }
 

@@ -34,8 +34,8 @@ const PENDING_BYTES: usize = 100_000;
 /// A Sync, and what happens to it.
 pub type Key = (String, AlertEvent);
 
-/// The ledger of one receiver.
-pub struct Ledger {
+/// The outbox of one receiver.
+pub struct Outbox {
     cluster: String,
     namespace: String,
     open: BTreeMap<Key, Entry>,
@@ -90,10 +90,10 @@ pub struct Manner {
     pub settle: Option<Duration>,
 }
 
-impl Ledger {
+impl Outbox {
     /// What was told before, as the status of the Alert has it. `time` is now.
     pub fn load(cluster: &str, namespace: &str, status: &AlertStatus, time: Timestamp, now: Instant) -> Self {
-        let mut ledger = Self {
+        let mut outbox = Self {
             cluster: cluster.to_owned(),
             namespace: namespace.to_owned(),
             open: BTreeMap::new(),
@@ -106,22 +106,22 @@ impl Ledger {
         for Firing { event, sync, starts_at, meaning, reference, cause, syncs } in &status.firing {
             let (meaning, reference) = (meaning.clone(), reference.clone());
             let told = Told { meaning: Some(meaning), first: now, last: now, reference };
-            let notice = Notice { syncs: syncs.clone(), ..ledger.blank(*event, sync, *starts_at) };
+            let notice = Notice { syncs: syncs.clone(), ..outbox.blank(*event, sync, *starts_at) };
             let entry = Entry { told: Some(told), cause: cause.clone(), ..Entry::new(notice, None) };
-            ledger.open.insert((sync.clone(), *event), entry);
+            outbox.open.insert((sync.clone(), *event), entry);
         }
         for notice in
             status.pending.iter().filter_map(|notice| serde_json::from_value::<Notice>(notice.clone()).ok())
         {
             if !has_end(notice.event) {
-                ledger.events.push_back(notice);
+                outbox.events.push_back(notice);
                 continue;
             }
             let key = (notice.object.key(), notice.event);
             let entry = Entry::new(notice, Some(now));
-            ledger.open.entry(key).or_insert(entry);
+            outbox.open.entry(key).or_insert(entry);
         }
-        ledger
+        outbox
     }
 
     /// A notice of which only the beginning is known.
@@ -245,7 +245,7 @@ impl Ledger {
         self.open.is_empty() && self.events.is_empty() && self.busy.is_empty()
     }
 
-    /// A ledger for another receiver: current alerts are sent to it, and past events are not.
+    /// A outbox for another receiver: current alerts are sent to it, and past events are not.
     #[must_use]
     pub fn successor(&self) -> Self {
         Self {

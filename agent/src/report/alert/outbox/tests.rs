@@ -10,9 +10,9 @@ use crate::api::{DriftObject, DriftState};
 const MANNER: Manner = Manner { keep: Duration::from_secs(5), repeat: None, settle: None };
 const ON: [AlertEvent; 2] = [AlertEvent::Drifted, AlertEvent::Applied];
 
-/// A ledger with a clock of its own.
+/// A outbox with a clock of its own.
 struct Case {
-    ledger: Ledger,
+    outbox: Outbox,
     manner: Manner,
     begun: Instant,
     millis: u64,
@@ -26,8 +26,8 @@ impl Case {
     /// After a restart.
     fn after(status: &AlertStatus) -> Self {
         let begun = Instant::now();
-        let ledger = Ledger::load("uid", "shop", status, Timestamp::UNIX_EPOCH, begun);
-        Self { ledger, manner: MANNER, begun, millis: 0 }
+        let outbox = Outbox::load("uid", "shop", status, Timestamp::UNIX_EPOCH, begun);
+        Self { outbox, manner: MANNER, begun, millis: 0 }
     }
 
     fn now(&self) -> Instant {
@@ -36,7 +36,7 @@ impl Case {
 
     fn take(&mut self, snapshot: &Snapshot) {
         let (now, time) = (self.now(), Timestamp::UNIX_EPOCH);
-        self.ledger.take("app", snapshot, &ON, self.manner, now, time);
+        self.outbox.take("app", snapshot, &ON, self.manner, now, time);
     }
 
     /// Passes time up to so many milliseconds since the beginning, and delivers what is due meanwhile. Returns when what was
@@ -44,9 +44,9 @@ impl Case {
     fn until(&mut self, millis: u64) -> Vec<String> {
         let mut told = Vec::new();
         loop {
-            while let Some(due) = self.ledger.due(self.now()) {
+            while let Some(due) = self.outbox.due(self.now()) {
                 told.push(format!("{} {}", self.millis, words(&due.notice)));
-                self.ledger.delivered(&due, None, self.manner, self.now());
+                self.outbox.delivered(&due, None, self.manner, self.now());
             }
             if self.millis >= millis {
                 return told;
@@ -57,7 +57,7 @@ impl Case {
 
     /// The status that a restart finds.
     fn written(&self, down: bool) -> AlertStatus {
-        let (firing, pending, told) = self.ledger.status(down);
+        let (firing, pending, told) = self.outbox.status(down);
         AlertStatus { firing, pending, told, ..AlertStatus::default() }
     }
 }
@@ -90,8 +90,8 @@ fn object(name: &str) -> DriftObject {
 
 /// Drift of these objects; nothing at all if there are none.
 fn drift(names: &[&str]) -> Snapshot {
-    let ledger = Ledger::load("uid", "shop", &AlertStatus::default(), Timestamp::UNIX_EPOCH, Instant::now());
-    let notice = ledger.blank(AlertEvent::Drifted, "app", Timestamp::UNIX_EPOCH);
+    let outbox = Outbox::load("uid", "shop", &AlertStatus::default(), Timestamp::UNIX_EPOCH, Instant::now());
+    let notice = outbox.blank(AlertEvent::Drifted, "app", Timestamp::UNIX_EPOCH);
     let notice = Notice { objects: names.iter().map(|name| object(name)).collect(), ..notice };
     let wanted = Wanted { notice, meaning: names.join(" "), cause: None };
     Snapshot { firing: if names.is_empty() { Vec::new() } else { vec![wanted] }, ..Snapshot::default() }
@@ -104,7 +104,7 @@ fn an_onset_goes_out_at_once_and_an_end_when_it_was_kept_long_enough() {
     assert_eq!(case.until(100), ["50 firing a"]);
     case.take(&drift(&[]));
     assert_eq!(case.until(10_000), ["5050 resolved a"]);
-    assert_eq!(case.ledger.next(), None);
+    assert_eq!(case.outbox.next(), None);
 }
 
 #[test]
@@ -137,8 +137,8 @@ fn everything_is_told_after_a_receiver_was_down() {
     let mut case = Case::new();
     case.take(&drift(&["a"]));
     case.millis = 60;
-    let due = case.ledger.due(case.now()).expect("the onset is due");
-    case.ledger.failed(due, false, case.now());
+    let due = case.outbox.due(case.now()).expect("the onset is due");
+    case.outbox.failed(due, false, case.now());
     // It ends, and something else begins, before anybody could be told.
     case.take(&drift(&[]));
     case.take(&drift(&["b"]));
@@ -161,7 +161,7 @@ fn a_restart_tells_nothing_twice_and_what_ended_meanwhile() {
     let mut case = Case::after(&case.written(false));
     case.take(&drift(&[]));
     case.millis = 5000;
-    let end = case.ledger.due(case.now()).expect("the end is due").notice;
+    let end = case.outbox.due(case.now()).expect("the end is due").notice;
     // Alertmanager knows an alert by its labels, and the cluster is one of them.
     assert_eq!((end.status, &*end.cluster), (Status::Resolved, "uid"));
 }
@@ -188,10 +188,10 @@ fn until_a_sync_was_looked_at_nothing_about_it_ends() {
 
 #[test]
 fn events_are_told_once_in_their_order_and_the_oldest_go_when_there_is_no_room() {
-    let ledger = Ledger::load("uid", "shop", &AlertStatus::default(), Timestamp::UNIX_EPOCH, Instant::now());
+    let outbox = Outbox::load("uid", "shop", &AlertStatus::default(), Timestamp::UNIX_EPOCH, Instant::now());
     let at = |second: i64| Timestamp::from_second(second).expect("a small number");
     let happened = |seconds: std::ops::Range<i64>| Snapshot {
-        happened: seconds.map(|second| ledger.blank(AlertEvent::Applied, "app", at(second))).collect(),
+        happened: seconds.map(|second| outbox.blank(AlertEvent::Applied, "app", at(second))).collect(),
         ..Snapshot::default()
     };
     let mut case = Case::new();
@@ -204,7 +204,7 @@ fn events_are_told_once_in_their_order_and_the_oldest_go_when_there_is_no_room()
     assert_eq!(case.until(10), Vec::<String>::new());
     case.take(&happened(5..5 + 2 * 200));
     assert_eq!(case.until(20).len(), 200);
-    assert_eq!(case.ledger.dropped, 200);
+    assert_eq!(case.outbox.dropped, 200);
 }
 
 #[test]
@@ -243,14 +243,14 @@ fn everything_ends_with_its_alert_and_only_what_was_told() {
     case.take(&drift(&["a"]));
     case.until(100);
     let (now, time) = (case.now(), Timestamp::UNIX_EPOCH);
-    case.ledger.end(MANNER, now, time);
+    case.outbox.end(MANNER, now, time);
     assert_eq!(case.until(200), ["100 resolved a"]);
-    assert!(case.ledger.is_empty());
+    assert!(case.outbox.is_empty());
     let mut case = Case::new();
     case.take(&drift(&["a"]));
     let now = case.now();
-    case.ledger.end(MANNER, now, time);
-    assert!(case.ledger.is_empty());
+    case.outbox.end(MANNER, now, time);
+    assert!(case.outbox.is_empty());
 }
 
 #[test]
@@ -258,7 +258,7 @@ fn another_receiver_is_told_what_goes_on() {
     let mut case = Case::new();
     case.take(&drift(&["a"]));
     case.until(100);
-    case.ledger = case.ledger.successor();
+    case.outbox = case.outbox.successor();
     case.take(&drift(&["a"]));
     assert_eq!(case.until(1000), ["150 firing a"]);
 }
