@@ -130,7 +130,7 @@ async fn what_forges_refuse_is_said_with_what_to_do() {
             json("API rate limit exceeded"),
             Transient,
             "Busy",
-            "left alone",
+            "limits requests",
         ),
         (
             Forge::GitHub,

@@ -77,7 +77,8 @@ fn second_document(file: &str, bytes: &[u8]) -> Option<u32> {
     let text = documents::text(file, bytes).ok()?;
     let documents = documents(file, &text).ok()?;
     let is_empty = |text: &str| {
-        text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with(['#', '-']))
+        let mut lines = text.lines().map(str::trim);
+        lines.all(|line| line.is_empty() || line.starts_with('#') || line == "---")
     };
     let mut filled = documents.iter().filter(|document| !is_empty(document.text));
     filled.nth(1).map(|document| document.lines_before + 1)

@@ -238,17 +238,12 @@ fn what_kustomize_does_not_read_of_a_patch_is_warned_of() {
         patched(operations, "{path: patch.yaml, target: {kind: ConfigMap}}"),
         [format!("app/patch.yaml:3: {second}")]
     );
-    let twice = format!("{}data: {{a: b}}\ndata: {{c: d}}\n", yaml_of(MAP));
+    let twice = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\ndata: {a: b}\ndata: {c: d}\n";
     let lost = "one of two values is lost: the key `data` is set twice: remove one of the two";
-    assert_eq!(patched(&twice, "path: patch.yaml"), [format!("app/patch.yaml:6: {lost}")]);
+    assert_eq!(patched(twice, "path: patch.yaml"), [format!("app/patch.yaml:6: {lost}")]);
     let inline = format!("patch: '{MAP} {MAP}'");
     assert_eq!(patched("", &inline), [format!("patch in the kustomization, line 1: {unread}")]);
     assert_eq!(patched(MAP, "path: patch.yaml"), [""; 0]);
-}
-
-/// The object of a JSON text in lines.
-fn yaml_of(json: &str) -> String {
-    yaml::write(&serde_json::from_str(json).expect("an object"))
 }
 
 #[test]

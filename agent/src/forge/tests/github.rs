@@ -155,7 +155,7 @@ async fn a_branch_that_is_not_there_is_waited_for_and_named() {
         PullRequests::new(std::sync::Arc::default()).ensure(&standin.target(Forge::GitHub), &nowhere).await;
     let error = found.expect_err("there is no such branch");
     assert_eq!((error.name(), error.class()), ("NoBranch", Class::Transient));
-    assert!(error.to_string().contains("branch nowhere, or main"), "{error}");
+    assert!(error.to_string().contains("branch nowhere or main"), "{error}");
     assert_eq!(standin.asked(), 5, "a look, and four attempts");
 }
 

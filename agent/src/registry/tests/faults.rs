@@ -33,7 +33,7 @@ async fn what_passes_is_tried_again() {
 async fn answers_that_are_no_success_are_told() {
     for (status, body, name, parts, requests) in [
         (500, "no hunter2 at all", "Unavailable", &["500"][..], 3),
-        (429, "", "RateLimited", &["allows no more requests", "again in 30 s"], 3),
+        (429, "", "RateLimited", &["allows no more requests", "retrying in 30 s"], 3),
         (403, r#"{"errors":[{"code":"DENIED"}]}"#, "LoginRefused", &["403", "DENIED", "not expired"], 1),
         (401, "", "LoginRefused", &["401"], 1),
         (
@@ -84,11 +84,11 @@ async fn a_pause_of_one_login_tenant_or_way_is_not_that_of_another() {
         let entry = format!(r#"{{"username":"{user}","password":"hunter2"}}"#);
         Place { tenant: tenant.into(), ..server.place_with("a", &entry) }
     };
-    check(&tags(&registries, &of("one", "alice")).await.unwrap_err(), "RateLimited", &["again in"]);
+    check(&tags(&registries, &of("one", "alice")).await.unwrap_err(), "RateLimited", &["retrying in"]);
     assert_eq!(tags(&registries, &of("two", "bob")).await.unwrap(), ["a"]);
     assert_eq!(tags(&registries, &of("one", "bob")).await.unwrap(), ["a"]);
     let asked = server.lines().len();
-    check(&tags(&registries, &of("one", "alice")).await.unwrap_err(), "RateLimited", &["again in"]);
+    check(&tags(&registries, &of("one", "alice")).await.unwrap_err(), "RateLimited", &["retrying in"]);
     assert_eq!(server.lines().len(), asked, "the pause holds for those who got it");
     // Over TLS it is another way, which fails by itself.
     let tls = Place { insecure: false, ..of("one", "alice") };
@@ -121,7 +121,7 @@ async fn a_server_that_is_busy_and_says_for_how_long_is_left_alone() {
     let server = Server::start(|_| reply(503).header("retry-after", "77")).await;
     let registries = registries();
     for path in ["a", "b"] {
-        check(&tags(&registries, &server.place(path)).await.unwrap_err(), "Unavailable", &["again in 7"]);
+        check(&tags(&registries, &server.place(path)).await.unwrap_err(), "Unavailable", &["retrying in 7"]);
     }
     assert_eq!(server.lines().len(), 1);
 }
