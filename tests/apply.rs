@@ -263,7 +263,7 @@ fn dependencies_are_ready_at_the_same_revision_and_a_circle_is_told() -> anyhow:
         shared.env.ready(namespace, "app", Some(&commit)).await?;
         shared.until(namespace, "configmap/b", "{.data.key}", "2").await?;
         shared.patch(namespace, "sync/app", &json!({"spec": {"dependsOn": [{"name": "two"}]}})).await?;
-        let said = shared.env.reason(namespace, "app", "DependencyCircle").await?;
+        let said = shared.env.reason(namespace, "app", "DependencyCycle").await?;
         assert!(said.message.contains("first/app -> first/two -> first/app"), "{}", said.message);
         Ok(())
     })

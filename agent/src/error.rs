@@ -29,6 +29,11 @@ pub trait StageError: std::error::Error {
         None
     }
 
+    /// What to do about it, if that is known and not in the message.
+    fn hint(&self) -> Option<String> {
+        None
+    }
+
     /// The single mistakes that it is made of, if there are several, and how many more there are.
     fn mistakes(&self) -> (Vec<Mistake>, usize) {
         (Vec::new(), 0)

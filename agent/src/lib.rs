@@ -1,6 +1,7 @@
 //! Holdfast keeps a Kubernetes cluster in sync with Git. The modules stand in the order of the pipeline.
 
 pub mod api;
+pub mod calls;
 pub mod disk;
 pub mod error;
 pub mod http;
@@ -24,11 +25,9 @@ pub mod source;
 pub mod image;
 
 pub mod cli;
-pub mod context;
 pub mod controller;
 pub mod leader;
 pub mod local;
-pub mod memory;
 pub mod metrics;
 pub mod rooms;
 pub mod server;

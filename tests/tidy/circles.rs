@@ -8,27 +8,7 @@ use super::imports::{Crate, Import, Module};
 use super::source::{check, files};
 
 /// Imports that are not counted, as the name of the crate and two modules with all that is below them, and why.
-const ALLOWED: &[(&str, &str, &str, &str)] = &[
-    (
-        "holdfast",
-        "memory",
-        "reconcile",
-        "what is remembered is made of what the steps found, and they read it",
-    ),
-    (
-        "holdfast",
-        "reconcile::past",
-        "reconcile",
-        "what is remembered is made of what the steps found, and they read it",
-    ),
-    ("holdfast", "reconcile", "reconcile::stages", "the steps share how they are cut short"),
-    (
-        "holdfast",
-        "reconcile::source",
-        "reconcile::render",
-        "a commit that changes no file of the last render is known by that",
-    ),
-];
+const ALLOWED: &[(&str, &str, &str, &str)] = &[];
 
 /// The crates, by their names and folders.
 pub const CRATES: &[(&str, &str)] = &[

@@ -8,13 +8,13 @@ use super::source::{File, check, files};
 const LAYERS: &[&[&str]] = &[
     &["error", "shares", "sync_ref", "progress", "telemetry", "trust", "local"],
     &["api", "http"],
-    &["policy", "secret_data", "metrics", "rooms"],
+    &["policy", "secret_data", "metrics", "rooms", "calls"],
     &["disk", "identity"],
     &["registry", "forge", "source"],
     &["render"],
     &["cluster", "gate"],
     &["report"],
-    &["reconcile", "memory", "context", "leader"],
+    &["reconcile", "leader"],
     &["image", "review"],
     &["server", "ui"],
     &["controller"],
@@ -33,12 +33,6 @@ const ALLOWED: &[(&str, &str, &str)] = &[
         "it takes nothing else, so what the gate did not approve is not applied",
     ),
     ("report/", "gate::Waiting", "what waits is a value that is reported"),
-    ("context.rs", "", "it holds what all reconciliations share"),
-    ("memory.rs", "reconcile::", "it keeps what a reconciliation found for the next one"),
-    ("reconcile/", "context::", "the pipeline gets what it shares with others from it"),
-    ("reconcile/", "memory::", "the pipeline remembers through it"),
-    ("reconcile.rs", "context::", "the pipeline gets what it shares with others from it"),
-    ("reconcile.rs", "memory::", "the pipeline remembers through it"),
 ];
 
 /// The layer of a room.

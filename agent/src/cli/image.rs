@@ -58,11 +58,12 @@ async fn explain(global: &Global, Which { name, image }: &Which) -> anyhow::Resu
     let all = Api::<ImageUpdate>::default_namespaced(client.clone());
     let all = all.list(&ListParams::default()).await.context("cannot list ImageUpdates")?;
     let others = all.items.into_iter().filter(|other| other.name_any() != *name).map(Arc::new).collect();
-    let context = plan::connect(config, cache.path(), plan::AGENT_NAMESPACE).await?;
+    let agent = plan::connect(config, cache.path(), plan::AGENT_NAMESPACE).await?;
     let owner = SyncRef::new(client.default_namespace(), name);
     let status = update.status.clone().unwrap_or_default();
     let pass = Pass {
-        context: &context,
+        services: &agent.services,
+        images: &agent.images,
         update: &update,
         owner: &owner,
         status: &status,

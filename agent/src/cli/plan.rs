@@ -1,44 +1,37 @@
-//! `holdfast plan`: what would be done, by the code that would do it, doing nothing. I/O: git, disk, API reads, dry runs.
+//! `holdfast plan`: what the agent would do next, found by the same stages, without doing it. I/O: Git, disk, API reads, dry runs.
+
+mod preview;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::slice;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use holdfast_diff::causes;
-use holdfast_diff::mask::Masks;
-use holdfast_diff::text::{self, Colour};
 use jiff::Timestamp;
 use kube::api::ListParams;
 use kube::runtime::watcher::Event;
 use kube::{Api, ResourceExt as _};
 use notify::{RecursiveMode, Watcher as _};
-use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::{Global, Output, cluster, files, print};
-use crate::api::{DriftObject, Snooze, Sync};
+use crate::api::Sync;
 use crate::cluster::marks::key::KeyIn;
-use crate::cluster::refusal::ObjectError;
 use crate::cluster::rights;
-use crate::context::{Context, Options};
+use crate::controller::agent::Agent;
+use crate::controller::connect::{self, Options};
 use crate::identity::Identity;
-use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::policy::Policy;
 use crate::progress::Progress;
-use crate::reconcile::leftovers::{self, Past};
+use crate::reconcile::Run;
 use crate::reconcile::limits::Limits;
-use crate::reconcile::stages::Rendering;
-use crate::reconcile::trees::MirrorTrees;
-use crate::reconcile::{Run, drift, inputs, source, stages};
-use crate::render::Fruit;
-use crate::render::order::render_here;
+use crate::reconcile::past::Past;
+use crate::reconcile::services::Services;
+use crate::reconcile::sync_at::SyncAt;
 use crate::report::audit::Told;
-use crate::report::{self, Seen};
 use crate::server::hooks::Hooks;
 use crate::sync_ref::SyncRef;
 
@@ -87,17 +80,17 @@ impl Plan {
         sync.metadata.namespace = Some(namespace.clone());
         let owner = SyncRef::new(namespace, sync.name_any());
         let cache = tempfile::tempdir().context("cannot make a folder for the mirror")?;
-        let context = connect(config, cache.path(), &self.agent_namespace).await?;
-        if let Some(why) = context.cluster.view.marks.unverified() {
+        let services = connect(config, cache.path(), &self.agent_namespace).await?.services;
+        if let Some(why) = services.cluster.view.marks.unverified() {
             print::say(format_args!(
                 "warning: marks on objects are not verified, so this plan may count copied objects: {why}; name the agent's namespace with --agent-namespace"
             ));
         }
-        act(&context, &mut sync, &owner).await?;
+        act(&services, &mut sync, &owner).await?;
         // Watches first: a save while the first plan is made is not missed.
         let watching = self.tree.as_deref().filter(|_| self.watch).map(watch).transpose()?;
-        let mut memory = Memory::default();
-        let mut changed = self.once(&context, &sync, &owner, &mut memory).await?;
+        let mut past = Past::default();
+        let mut changed = self.once(&services, &sync, &owner, &mut past).await?;
         if let Some((_watcher, mut saved)) = watching {
             loop {
                 let (back, settled) = tokio::task::spawn_blocking(move || {
@@ -110,7 +103,7 @@ impl Plan {
                 if settled.is_err() {
                     break;
                 }
-                match self.once(&context, &sync, &owner, &mut memory).await {
+                match self.once(&services, &sync, &owner, &mut past).await {
                     Ok(any) => changed = any,
                     Err(error) => super::complain(&error),
                 }
@@ -122,102 +115,29 @@ impl Plan {
     /// Plans once; true if there are changes.
     async fn once(
         &self,
-        context: &Context,
+        services: &Services,
         sync: &Sync,
         owner: &SyncRef,
-        memory: &mut Memory,
+        past: &mut Past,
     ) -> anyhow::Result<bool> {
         let status = sync.status.clone().unwrap_or_default();
-        let run = Run {
-            context,
-            sync,
-            owner,
-            status: &status,
-            now: Timestamp::now(),
-            limits: Limits::default(),
-            progress: Progress::default(),
-        };
-        let (rendering, seen, unknown) = if let Some(tree) = &self.tree {
-            let rendering = Rendering::whole(working_tree(&run, tree).await?, &Masks::default());
-            (rendering, Seen::default(), leftovers::recall(&run, memory, None).await)
-        } else {
-            let mut source = source::source(&run, memory).await?;
-            let unknown = leftovers::recall(&run, memory, Some(&source.seen)).await;
-            (stages::render(&run, &mut source, memory)?, source.seen, unknown)
-        };
-        if let Some(unknown) = unknown {
-            print::say(format_args!("warning: {unknown}"));
-        }
-        let empty = rendering.is_empty();
-        let mut observed = stages::observe(&run, rendering, Past::of(memory), &seen.revision).await?;
-        let stages::Planned { plan, kinds, drifted, kept, refused, .. } =
-            stages::plan(&run, &seen, &mut observed);
-        let (plan, lacking) = stages::rights(&run, &mut observed, plan, &kinds).await?;
-        let refused: Vec<DriftObject> = drift::told(&run, &drifted, &[refused, lacking].concat())
-            .into_iter()
-            .map(|(_, told)| told)
-            .collect();
-        let waiting = stages::gate(&run, plan.clone(), stages::set(&run, empty, false)).waiting;
-        let snoozed: Vec<String> = plan
-            .changes
-            .iter()
-            .filter(|change| drifted.contains_key(&change.object))
-            .filter_map(|change| {
-                let Snooze { until, reason, .. } = drift::snoozed(&run, &change.object)?;
-                Some(format!("{} is snoozed until {until}: {reason}", change.object))
-            })
-            .collect();
-        let kept = kept.values().flatten();
-        let kept: Vec<String> =
-            kept.map(|change| format!("{}: {}", change.object, report::drift::why_kept(change))).collect();
-        kept.iter().for_each(print::say);
+        let at = SyncAt { sync, owner, status: &status, now: Timestamp::now() };
+        let run = Run { services, at, limits: Limits::default(), progress: Progress::default() };
+        let preview = preview::preview(&run, self.tree.as_deref(), past).await?;
         match self.output {
-            Output::Json => {
-                let errors: Vec<String> = observed.errors.iter().map(ToString::to_string).collect();
-                let waiting =
-                    waiting.map(|waiting| json!({"planId": waiting.plan.id, "reasons": waiting.held()}));
-                let whole = json!({"id": plan.id, "revision": seen.revision, "summary": report::changes::summary(&plan.changes),
-                    "drift": !drifted.is_empty(), "kept": kept, "refused": refused, "snoozed": snoozed, "changes": plan.changes, "waiting": waiting, "errors": errors});
-                print::json(&whole)?;
-            }
-            Output::Text => {
-                if plan.is_empty() && !observed.errors.is_empty() {
-                    print::line("no changes can be planned before the errors are corrected");
-                } else {
-                    print::written(&text::plan(&plan, colour()))?;
-                }
-                for told in &refused {
-                    print::line("");
-                    print::line(format_args!(
-                        "cannot be put back: {}",
-                        report::drift::describe(slice::from_ref(told))
-                    ));
-                }
-                for snoozed in snoozed {
-                    print::line("");
-                    print::line(snoozed);
-                }
-                if let Some(waiting) = waiting {
-                    print::line("");
-                    print::line(format_args!("waits for an Approval of plan {}:", waiting.plan.id));
-                    waiting.held().iter().for_each(|held| print::line(format_args!("  {held}")));
-                }
-            }
+            Output::Json => print::json(&preview.json())?,
+            Output::Text => preview.print()?,
         }
-        if !observed.errors.is_empty() {
-            let mistakes: Vec<_> = observed.errors.iter().map(ObjectError::mistake).collect();
-            causes::all(&mistakes).iter().for_each(print::say);
-            bail!("{} of the objects cannot be planned", observed.errors.len());
-        }
-        Ok(!plan.is_empty())
+        preview.complain()?;
+        Ok(!preview.plan.is_empty())
     }
 }
 
 /// Plans as the ServiceAccount of a Sync if the user may impersonate it, and else with the user's own rights.
-async fn act(context: &Context, sync: &mut Sync, owner: &SyncRef) -> anyhow::Result<()> {
-    let identity = Identity::of(owner, &sync.spec, &context.policy)?;
+async fn act(services: &Services, sync: &mut Sync, owner: &SyncRef) -> anyhow::Result<()> {
+    let identity = Identity::of(owner, &sync.spec, &services.policy)?;
     let Identity::ServiceAccount { namespace, name } = &identity else { return Ok(()) };
-    let may = rights::may_impersonate(&context.client, namespace, name).await;
+    let may = rights::may_impersonate(&services.cluster.clients.own(), namespace, name).await;
     if !may.with_context(|| format!("cannot find out whether you may impersonate {identity}"))? {
         print::say(format_args!(
             "Planned with your own rights: you may not impersonate {identity}, which the agent acts as"
@@ -242,12 +162,12 @@ fn watch(tree: &Path) -> anyhow::Result<(notify::RecommendedWatcher, mpsc::Recei
     Ok((watcher, saved))
 }
 
-/// A context that nothing feeds: the Syncs and approvals are those of now.
+/// An agent that nothing feeds: the Syncs and approvals are those of now.
 pub(super) async fn connect(
     config: kube::Config,
     cache: &Path,
     agent_namespace: &str,
-) -> anyhow::Result<Context> {
+) -> anyhow::Result<Agent> {
     let guard = cluster::guard(&config, Vec::new(), []).await;
     let options = Options {
         key: KeyIn::Published(agent_namespace.to_owned()),
@@ -265,31 +185,15 @@ pub(super) async fn connect(
         may_write: Arc::new(|| true),
     };
     let metrics = Arc::new(Metrics::new());
-    let (mut context, mut feeds) =
-        Context::connect(config, &options, metrics, CancellationToken::new()).await?;
-    let syncs = Api::<Sync>::all(context.client.clone()).list(&ListParams::default()).await;
+    let (mut agent, mut feeds) =
+        connect::connect(config, &options, metrics, CancellationToken::new()).await?;
+    let client = agent.services.cluster.clients.own();
+    let syncs = Api::<Sync>::all(client).list(&ListParams::default()).await;
     feeds.syncs.apply_watcher_event(&Event::Init);
     for sync in syncs.context("cannot list the Syncs, which tell what belongs to whom")?.items {
         feeds.syncs.apply_watcher_event(&Event::InitApply(sync));
     }
     feeds.syncs.apply_watcher_event(&Event::InitDone);
-    context.together = false;
-    Ok(context)
-}
-
-/// Renders a working tree as the agent would render a commit.
-async fn working_tree(run: &Run<'_>, tree: &Path) -> anyhow::Result<Fruit> {
-    let disk = files::Disk::new(tree)?;
-    let folder = disk.folder(run.sync.spec.path.as_deref())?;
-    let inputs = inputs::inputs(run, inputs::is_chart(run.sync, &disk, &folder)).await?;
-    let options = run.sync.spec.render.clone().unwrap_or_default();
-    let inputs = Arc::new(inputs);
-    let trees = Arc::new(MirrorTrees::default());
-    let rendered =
-        render_here(Arc::new(disk), folder, options, inputs.clone(), &run.context.outside, trees).await?;
-    Ok(rendered.fruit(inputs.keys()?.as_ref())?.0)
-}
-
-fn colour() -> Colour {
-    if print::is_coloured() { Colour::Always } else { Colour::Never }
+    agent.services.together = false;
+    Ok(agent)
 }

@@ -17,15 +17,17 @@ use crate::disk::Usage;
 use crate::error::StageError as _;
 use crate::policy::CACHE_LIMIT;
 use crate::progress::Progress;
-use crate::reconcile::limits::Limits;
+use crate::reconcile::inputs::{self, Gather};
 use crate::reconcile::remotes::GitRemotes;
+use crate::reconcile::services::Services;
+use crate::reconcile::sync_at::SyncAt;
 use crate::reconcile::trees::MirrorTrees;
-use crate::reconcile::{Run, inputs};
 use crate::render::chart::Target;
 use crate::render::order::render_here;
 use crate::render::outside::{Outside, Remotes};
 use crate::render::web_files::WebFiles;
 use crate::render::{self, Inputs, helm};
+use crate::report::Failure;
 use crate::source::{SourceOptions, Sources};
 use crate::sync_ref::SyncRef;
 
@@ -114,16 +116,12 @@ async fn of_cluster(
     (disk, folder): (&files::Disk, &str),
     cache: &Path,
 ) -> anyhow::Result<Inputs> {
-    let context = plan::connect(cluster::config(global).await?, cache, plan::AGENT_NAMESPACE).await?;
+    let agent = plan::connect(cluster::config(global).await?, cache, plan::AGENT_NAMESPACE).await?;
     let status = sync.status.clone().unwrap_or_default();
-    let run = Run {
-        context: &context,
-        sync,
-        owner,
-        status: &status,
-        now: Timestamp::now(),
-        limits: Limits::default(),
-        progress: Progress::default(),
-    };
-    Ok(inputs::inputs(&run, inputs::is_chart(sync, disk, folder)).await?)
+    let at = SyncAt { sync, owner, status: &status, now: Timestamp::now() };
+    let Services { secrets, cluster, outside, policy, .. } = &agent.services;
+    let (discovery, progress) = (&cluster.discovery, &Progress::default());
+    let from = Gather { secrets, discovery, outside, policy, progress };
+    let inputs = inputs::inputs(from, at, inputs::is_chart(sync, disk, folder)).await;
+    Ok(inputs.map_err(|error| Failure::of("render", &error))?)
 }

@@ -84,7 +84,8 @@ pub async fn apply<'a>(
     } else if outcome.waits.is_none() {
         until.progress.begin_objects("apply", "removing", removals.len());
         let Until { ended, progress, .. } = &until;
-        prune::prune(cluster, requests, (removals, &lingering), kinds, &mut outcome, (ended, progress)).await;
+        prune::prune(&cluster.view, requests, (removals, &lingering), kinds, &mut outcome, (ended, progress))
+            .await;
     }
     outcome
 }

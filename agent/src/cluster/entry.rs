@@ -238,11 +238,6 @@ impl Entry {
         Differs { manifest, live: self.live, whole: self.rare().whole }
     }
 
-    /// True if it was read at the same version.
-    pub(super) fn is_of(&self, object: &Value) -> bool {
-        self.version == version(object)
-    }
-
     /// The mark by which it stays when it leaves git.
     pub fn kept(&self) -> Option<&str> {
         self.keep.as_ref().filter(|keep| keep.stays).map(|keep| keep.mark.as_str())

@@ -19,7 +19,7 @@ pub mod judges;
 pub mod lookup;
 pub mod marks;
 pub mod observe;
-mod outcome;
+pub mod outcome;
 pub mod parent;
 pub mod permissions;
 pub mod prune;

@@ -8,11 +8,11 @@ use holdfast_diff::plan::{Change, Operation};
 use serde_json::json;
 use tracing::debug;
 
-use super::Cluster;
 use super::observe::Lingering;
 use super::outcome::{Kinds, Outcome};
 use super::refusal::ObjectError;
 use super::requests::{Dependants, Requests, ResourceType, is_conflict, is_not_found};
+use super::view::View;
 use crate::api::names;
 use crate::progress::Progress;
 
@@ -22,7 +22,7 @@ const SIDE_BY_SIDE: usize = 16;
 /// an earlier stage that is not gone, be it of an earlier plan, makes the later ones wait for the watch. `ended` says why no
 /// other one begins.
 pub async fn prune(
-    cluster: &Cluster,
+    view: &View,
     requests: &Requests,
     (removals, lingering): (Vec<Change>, &[Lingering]),
     kinds: &Kinds,
@@ -46,7 +46,7 @@ pub async fn prune(
         let mut not_begun = None;
         let begun = group.into_iter().map_while(|change| {
             not_begun = ended();
-            not_begun.is_none().then(|| remove(cluster, requests, kinds, change))
+            not_begun.is_none().then(|| remove(view, requests, kinds, change))
         });
         let mut removing = futures::stream::iter(begun).buffer_unordered(SIDE_BY_SIDE);
         let mut lingers = None;
@@ -82,7 +82,7 @@ enum Removed {
 }
 
 async fn remove(
-    cluster: &Cluster,
+    view: &View,
     requests: &Requests,
     kinds: &Kinds,
     change: Change,
@@ -99,12 +99,12 @@ async fn remove(
             if lingers {
                 return Ok(Removed::Lingers(change));
             }
-            cluster.view.forget(&change.object);
+            view.forget(&change.object);
             Ok(Removed::Gone(change))
         }
         // Another object has the name now: not ours to delete.
         Err(error) if is_conflict(&error) => {
-            cluster.view.forget(&change.object);
+            view.forget(&change.object);
             Ok(Removed::Gone(change))
         }
         Err(error) => Err(ObjectError::from_server(&change.object, None, &error)),
@@ -126,3 +126,6 @@ async fn release(
         Err(error) => Err(error),
     }
 }
+
+#[cfg(test)]
+mod tests;

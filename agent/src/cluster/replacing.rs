@@ -53,7 +53,7 @@ impl Replacing<'_> {
         let Some(at) = removals.iter().position(|removal| removal.object == holder) else { return };
         let removal = vec![removals.remove(at)];
         let before = outcome.errors.len();
-        prune::prune(cluster, requests, (removal, &[]), kinds, outcome, (ended, progress)).await;
+        prune::prune(&cluster.view, requests, (removal, &[]), kinds, outcome, (ended, progress)).await;
         if outcome.errors.len() > before {
             return;
         }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use holdfast_diff::digest::Digest;
 use holdfast_diff::object::{GroupKind, ObjectId};
-use holdfast_diff::plan::SeenAt;
+use holdfast_diff::plan::{Change, Operation, SeenAt};
 use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -153,6 +153,20 @@ impl View {
         Some(Writing::new(self, object))
     }
 
+    /// True if an object is not as it was when this change of it was planned, so that the change would be another one now. An
+    /// object that is gone needs no deletion, which changes no plan.
+    pub fn moved(&self, owner: &SyncRef, change: &Change) -> bool {
+        let state = self.lock();
+        let entry = state.objects.get(&change.object);
+        match change.operation {
+            Operation::Create => entry.is_some_and(|entry| entry.ending.is_none()),
+            Operation::Delete => entry.is_some_and(|entry| entry.owner != *owner || entry.kept().is_some()),
+            _ => change.seen.is_some_and(|seen| {
+                entry.is_some_and(|entry| entry.version > seen.version && entry.is_other_than(seen))
+            }),
+        }
+    }
+
     /// Takes what we overwrote of a Sync before anybody had looked at it.
     pub fn take_overwritten(&self, owner: &SyncRef) -> Vec<Overwritten> {
         self.lock().overwritten.remove(owner).unwrap_or_default()
@@ -208,13 +222,12 @@ impl View {
         }
     }
 
-    /// Notes that an object may be left as it is though it differs: what others own of it counts too from now on.
-    pub fn note_left(&self, object: &ObjectId, live: &Value) -> Digest {
-        let whole = entry::whole(live);
-        if let Some(entry) = self.lock().objects.get_mut(object).filter(|entry| entry.is_of(live)) {
+    /// Notes the digest of all of an object, as it was at a version, because it may be left as it is though it differs: a change
+    /// of any field is a new difference from now on, whoever owns the field.
+    pub fn note_left(&self, object: &ObjectId, version: u64, whole: Digest) {
+        if let Some(entry) = self.lock().objects.get_mut(object).filter(|entry| entry.version == version) {
             entry.with_rare(|rare| rare.whole = Some(whole));
         }
-        whole
     }
 
     /// Notes that an object satisfies its manifest for as long as it stays like this, and its fields have the same owners.
@@ -380,12 +393,6 @@ impl View {
         differing
     }
 
-    /// The difference of an object that was read, in the terms of the view: an object without its marks exists and is absent
-    /// from the view.
-    pub fn differs(&self, object: &ObjectId, read: Differs) -> Differs {
-        if self.lock().objects.contains_key(object) { read } else { Differs::absent(read.manifest) }
-    }
-
     /// True if an object differs from its manifest as it did.
     pub fn still_differs(&self, owner: &SyncRef, object: &ObjectId, seen: Differs) -> bool {
         let state = self.lock();
@@ -399,11 +406,12 @@ impl View {
         }
     }
 
-    /// The manifest that an object satisfied until somebody else changed or removed it.
-    pub fn satisfied(&self, object: &ObjectId) -> Option<Digest> {
+    /// Whether the view has an object, and the manifest that the object satisfied until another writer changed or removed it.
+    pub fn has(&self, object: &ObjectId) -> (bool, Option<Digest>) {
         let state = self.lock();
-        let entry = state.objects.get(object).and_then(|entry| entry.verified);
-        entry.map(|(manifest, _)| manifest).or_else(|| state.lost.get(object).copied())
+        let entry = state.objects.get(object);
+        let verified = entry.and_then(|entry| entry.verified).map(|(manifest, _)| manifest);
+        (entry.is_some(), verified.or_else(|| state.lost.get(object).copied()))
     }
 
     /// Forgets an object that our own hand removed: nobody needs to be told.

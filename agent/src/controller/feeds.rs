@@ -6,6 +6,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::stream::BoxStream;
 use futures::{Stream, StreamExt as _, stream};
 use kube::core::DeserializeGuard;
 use kube::core::error_boundary::InvalidObject;
@@ -15,20 +16,24 @@ use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client, ResourceExt as _};
 use serde::de::DeserializeOwned;
 use tokio::sync::broadcast;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tracing::warn;
 
+use super::agent::Agent;
+use super::connect::Options;
 use crate::api::{Alert, Approval, InputKind, Sync};
 use crate::cluster::refusal::chain;
 use crate::cluster::secrets::User;
-use crate::context::{Context, Options};
+use crate::reconcile::services::Services;
 use crate::report::alert::receiver::Sender;
 use crate::report::alert::sending::Shared;
 use crate::shares::Shares;
+use crate::source::MirrorId;
 use crate::sync_ref::SyncRef;
 
 /// Notices of the Alerts of one namespace that are on their way at a time.
 const DELIVERIES: u32 = 16;
-/// How often it is looked at what changes by time alone.
+/// How often alerts that change by time alone are checked.
 const TICK: Duration = Duration::from_secs(2);
 
 /// The namespaces to watch, where `None` stands for all.
@@ -101,29 +106,33 @@ where
 
 /// Keeps the approvals, and wakes the Sync that one names.
 pub(super) async fn feed_approvals(
-    context: &Arc<Context>,
+    agent: &Agent,
     namespaces: &[String],
     writer: reflector::store::Writer<Approval>,
 ) {
-    let events = watch::<Approval>(&context.client, namespaces);
+    let events = watch::<Approval>(&agent.services.cluster.clients.own(), namespaces);
     let mut events = events.reflect(writer).touched_objects().boxed();
     while let Some(event) = events.next().await {
         match event {
             Ok(approval) => {
-                context.wake(SyncRef::new(approval.namespace().unwrap_or_default(), approval.spec.sync));
+                agent
+                    .services
+                    .wake(SyncRef::new(approval.namespace().unwrap_or_default(), approval.spec.sync));
             }
             Err(error) => warn!(error = %chain(&error), "Watch of Approvals failed and is tried again"),
         }
     }
 }
 
-/// Keeps the couriers of the Alerts, and looks at what changes by time.
-pub(super) async fn serve_alerts(context: &Arc<Context>, options: &Options) {
+/// Keeps the couriers of the Alerts, and checks what changes by time.
+pub(super) async fn serve_alerts(agent: &Agent, options: &Options) {
+    let Services { cluster, secrets, alerts, metrics, .. } = &agent.services;
+    let client = cluster.clients.own();
     let prepare = || {
-        let (secrets, released) = (context.secrets.clone(), context.secrets.clone());
+        let (secrets, released) = (secrets.clone(), secrets.clone());
         Shared {
-            cluster: context.cluster.uid.clone(),
-            client: context.client.clone(),
+            cluster: cluster.uid.clone(),
+            client: client.clone(),
             sender: Sender::new(options.guard.clone()),
             secrets: Arc::new(move |alert, name| {
                 let (secrets, user) = (secrets.clone(), User::Alert(alert));
@@ -133,39 +142,48 @@ pub(super) async fn serve_alerts(context: &Arc<Context>, options: &Options) {
                 })
             }),
             release: Arc::new(move |alert| released.release(&User::Alert(alert), &[])),
-            metrics: context.metrics.clone(),
+            metrics: metrics.clone(),
             guard: options.guard.clone(),
             deliveries: Shares::new(DELIVERIES),
         }
     };
-    let events = watch::<Alert>(&context.client, &options.policy.namespaces);
+    let events = watch::<Alert>(&client, &options.policy.namespaces);
     let ticks = async {
-        let _ = context.cluster.syncs.wait_until_ready().await;
+        let _ = cluster.syncs.wait_until_ready().await;
         loop {
             tokio::time::sleep(TICK).await;
-            context.alerts.tick();
+            alerts.tick();
         }
     };
-    tokio::join!(context.alerts.serve(prepare, events), ticks);
+    tokio::join!(alerts.serve(prepare, events), ticks);
 }
 
-/// Runs the Syncs whose drift is told again when the API server has told who changed what: its audit events may come late.
-pub(super) async fn hear_audit(context: &Arc<Context>) {
-    let mut audited = context.audited.subscribe();
+/// Runs the Syncs with drift again when audit events have come, which name the user and may come late.
+pub(super) async fn hear_audit(agent: &Agent) {
+    let mut audited = agent.audited.subscribe();
     while !matches!(audited.recv().await, Err(broadcast::error::RecvError::Closed)) {
-        let syncs = context.cluster.syncs.state();
+        let syncs = agent.services.cluster.syncs.state();
         let open =
             syncs.iter().filter(|sync| sync.status.as_ref().is_some_and(|status| status.drift.is_some()));
         for sync in open {
-            context.wake(SyncRef::new(sync.namespace().unwrap_or_default(), sync.name_any()));
+            agent.services.wake(SyncRef::new(sync.namespace().unwrap_or_default(), sync.name_any()));
         }
     }
 }
 
 /// The Syncs of a repository whose refs moved.
-pub(super) fn moved(context: &Arc<Context>) -> impl Stream<Item = ObjectRef<Sync>> + Send + 'static {
-    let context = context.clone();
-    let moved = context.sources.moved();
+pub(super) fn moved(agent: &Arc<Agent>) -> BoxStream<'static, ObjectRef<Sync>> {
+    let (agent, moved) = (agent.clone(), agent.services.sources.moved());
+    mirrors(moved)
+        .flat_map(move |mirror| stream::iter(agent.services.peers.readers(mirror)))
+        .map(|sync| ObjectRef::new(sync.name()).within(sync.namespace()))
+        .boxed()
+}
+
+/// The mirrors whose refs moved; `None` if it is not known which.
+pub(super) fn mirrors(
+    moved: broadcast::Receiver<MirrorId>,
+) -> impl Stream<Item = Option<MirrorId>> + Send + 'static {
     stream::unfold(moved, |mut moved| async move {
         match moved.recv().await {
             Ok(mirror) => Some((Some(mirror), moved)),
@@ -173,6 +191,9 @@ pub(super) fn moved(context: &Arc<Context>) -> impl Stream<Item = ObjectRef<Sync
             Err(broadcast::error::RecvError::Closed) => None,
         }
     })
-    .flat_map(move |mirror| stream::iter(context.memories.users(mirror)))
-    .map(|sync| ObjectRef::new(sync.name()).within(sync.namespace()))
+}
+
+/// What a channel receives, as a stream.
+pub(super) fn received<T: Send + 'static>(channel: UnboundedReceiver<T>) -> impl Stream<Item = T> + Send {
+    stream::unfold(channel, |mut channel| async move { Some((channel.recv().await?, channel)) })
 }

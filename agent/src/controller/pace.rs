@@ -1,10 +1,13 @@
-//! When what a run found is told, and when a Sync runs again. No I/O.
+//! When the findings of a run are reported, and when a Sync runs again. Time is an argument. Pure.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use jiff::Timestamp;
 
 use super::PAUSE;
-use crate::memory::{Memory, Unreported};
-use crate::reconcile::{Run, drift};
+use super::memory::{Memory, Unreported};
+use crate::api::SyncSpec;
+use crate::reconcile::past::since;
 use crate::report::{Done, Findings};
 
 /// How long a report waits for the objects to become healthy.
@@ -16,13 +19,16 @@ const SLACK: Duration = Duration::from_millis(100);
 /// The longest pause after failures in a row; each doubles it.
 const PAUSE_LIMIT: Duration = Duration::from_mins(2);
 
-/// Holds back for a moment the report that objects are on their way: mostly they are there before it is written, and one
-/// status tells both. While they stay on their way, how far they are is told every few seconds.
-pub(super) fn gathered(memory: &mut Memory, mut findings: Findings) -> Result<Findings, Duration> {
-    let now = Instant::now();
-    let mut since = now;
-    if let Some(Unreported { done, warnings, since: first }) = memory.unreported.take() {
-        since = first;
+/// Delays the report that objects are not healthy yet: mostly they are before it is written, and one status says both. While they
+/// are not, their progress is reported every few seconds. Returns the time to wait for, if there is nothing to report now.
+pub(super) fn gathered(
+    memory: &mut Memory,
+    mut findings: Findings,
+    now: Timestamp,
+) -> Result<Findings, Duration> {
+    let mut first = now;
+    if let Some(Unreported { done, warnings, since }) = memory.unreported.take() {
+        first = since;
         findings.warnings = findings.warnings.or(warnings);
         findings.done = match (done, findings.done) {
             (Some(mut done), Some(newer)) => {
@@ -33,38 +39,39 @@ pub(super) fn gathered(memory: &mut Memory, mut findings: Findings) -> Result<Fi
         };
     }
     let on_the_way = findings.on_the_way();
-    // Where nobody waits for the objects, how they are is no urgent news.
+    // Where no Sync waits for the objects, their health is no urgent news.
     let minor = on_the_way || (!findings.wait_for_health && findings.is_well());
-    let due = match memory.told {
-        Some(told) if minor && findings.done.is_none() => {
-            // What is over after a moment is not told at all.
-            let gathered = if on_the_way { since + GATHER } else { since };
-            gathered.max(told + PROGRESS)
+    let left = |since_then: Timestamp, pause: Duration| pause.saturating_sub(since(since_then, now));
+    let wait = match memory.reported {
+        Some(reported) if minor && findings.done.is_none() => {
+            // What is over after a moment is not reported at all.
+            let gathers = if on_the_way { left(first, GATHER) } else { Duration::ZERO };
+            gathers.max(left(reported, PROGRESS))
         }
-        // Who drifted is told at once.
-        _ if on_the_way && findings.corrected().is_empty() => since + GATHER,
+        // Drift is reported at once.
+        _ if on_the_way && findings.corrected().is_empty() => left(first, GATHER),
         _ => {
-            memory.told = minor.then_some(now);
+            memory.reported = minor.then_some(now);
             return Ok(findings);
         }
     };
-    if now < due {
-        memory.unreported = Some(Unreported { done: findings.done, warnings: findings.warnings, since });
-        return Err(due.duration_since(now));
+    if !wait.is_zero() {
+        let Findings { done, warnings, .. } = findings;
+        memory.unreported = Some(Unreported { done, warnings, since: first });
+        return Err(wait);
     }
-    memory.told = Some(now);
+    memory.reported = Some(now);
     Ok(findings)
 }
 
 /// When a Sync runs again if nothing wakes it.
-pub(super) fn next(run: &Run<'_>, memory: &Memory, findings: &Findings) -> Duration {
-    let interval = run.sync.spec.interval();
-    let left = interval.saturating_sub(memory.looked.map_or(Duration::ZERO, |looked| looked.elapsed()));
-    // A run that did not come as far as git must not be repeated at once.
-    let mut next = if left.is_zero() && !memory.postponed { interval } else { left };
+pub(super) fn next(spec: &SyncSpec, memory: &Memory, findings: &Findings, now: Timestamp) -> Duration {
+    let (interval, past) = (spec.interval(), &memory.past);
+    let left = past.source.at.map_or(interval, |_| past.source.left(interval, now));
+    // A run that did not contact the source must not be repeated at once.
+    let mut next = if left.is_zero() && !past.source.postponed { interval } else { left };
     if memory.failures > 0 {
-        let failures = memory.failures.saturating_sub(1).min(10);
-        next = next.min(PAUSE.saturating_mul(1 << failures).min(PAUSE_LIMIT));
+        next = next.min(backoff(memory.failures));
     }
     if findings.again {
         next = next.min(PAUSE);
@@ -72,5 +79,102 @@ pub(super) fn next(run: &Run<'_>, memory: &Memory, findings: &Findings) -> Durat
     if let Some(sooner) = findings.next {
         next = next.min(sooner + SLACK);
     }
-    drift::next(memory).map_or(next, |drift| next.min(drift))
+    past.drift.next(memory.status.as_ref(), now).map_or(next, |drift| next.min(drift))
+}
+
+/// The pause after so many failures in a row.
+fn backoff(failures: u32) -> Duration {
+    PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(10)).min(PAUSE_LIMIT)
+}
+
+#[cfg(test)]
+mod tests {
+    use holdfast_diff::health::{Health, Status};
+    use holdfast_diff::object::{GroupKind, ObjectId};
+    use jiff::SignedDuration;
+    use serde_json::json;
+
+    use super::*;
+    use crate::api::Sync;
+    use crate::reconcile::past::{Contact, Past};
+    use crate::report::{Failure, Objects};
+    use crate::sync_ref::SyncRef;
+
+    const START: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn sync() -> Sync {
+        let sync = json!({"apiVersion": "holdfast.dev/v1alpha1", "kind": "Sync", "metadata": {"name": "app"},
+            "spec": {"interval": "1m", "source": {"git": {"url": "https://git.example.com/config"}}}});
+        serde_json::from_value(sync).expect("a Sync")
+    }
+
+    fn after(milliseconds: i64) -> Timestamp {
+        START + SignedDuration::from_millis(milliseconds)
+    }
+
+    /// The findings of a run after which an object is on its way.
+    fn on_the_way() -> Findings {
+        let object = ObjectId::new(std::sync::Arc::new(GroupKind::new("apps", "Deployment")), "shop", "web");
+        let health = Health {
+            status: Status::InProgress,
+            message: "0 of 1 replicas".to_owned(),
+            waits_for_consumer: false,
+        };
+        let objects = Some(Objects { total: 1, unhealthy: vec![(object, health)] });
+        Findings { objects, ..Findings::of(&sync(), &SyncRef::new("shop", "app"), START) }
+    }
+
+    fn healthy() -> Findings {
+        Findings { objects: Some(Objects { total: 1, unhealthy: Vec::new() }), ..on_the_way() }
+    }
+
+    #[test]
+    fn one_report_says_that_objects_are_applied_and_healthy_if_they_are_within_half_a_second() {
+        let mut memory = Memory::default();
+        assert_eq!(gathered(&mut memory, on_the_way(), START).err(), Some(GATHER));
+        assert_eq!(gathered(&mut memory, on_the_way(), after(100)).err(), Some(Duration::from_millis(400)));
+        assert!(gathered(&mut memory, healthy(), after(200)).is_ok());
+        assert!(memory.unreported.is_none());
+    }
+
+    #[test]
+    fn objects_that_stay_on_their_way_are_reported_every_five_seconds() {
+        let mut memory = Memory::default();
+        assert!(gathered(&mut memory, on_the_way(), START).is_err());
+        assert!(gathered(&mut memory, on_the_way(), after(500)).is_ok());
+        assert_eq!(gathered(&mut memory, on_the_way(), after(1500)).err(), Some(Duration::from_secs(4)));
+        assert!(gathered(&mut memory, on_the_way(), after(5500)).is_ok());
+    }
+
+    #[test]
+    fn a_failure_is_reported_at_once() {
+        let failure = Some(Failure::transient("source", "Unreachable", "no answer"));
+        let mut memory = Memory::default();
+        assert!(gathered(&mut memory, Findings { failure, ..on_the_way() }, START).is_ok());
+    }
+
+    #[test]
+    fn pauses_double_after_failures_and_end_at_two_minutes() {
+        let pauses: Vec<u64> = (1..10).map(|failures| backoff(failures).as_secs()).collect();
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 64, 120, 120]);
+        assert_eq!(backoff(u32::MAX), PAUSE_LIMIT);
+    }
+
+    #[test]
+    fn the_next_run_is_when_the_interval_ends_or_sooner_if_something_waits() {
+        let (sync, findings) = (sync(), healthy());
+        let source = Contact { at: Some(START), ..Contact::default() };
+        let mut memory = Memory { past: Past { source, ..Past::default() }, ..Memory::default() };
+        let next = |memory: &Memory, findings: &Findings, at| next(&sync.spec, memory, findings, at);
+        assert_eq!(next(&memory, &findings, after(20_000)), Duration::from_secs(40));
+        // A run that did not contact the source is not repeated at once, unless the contact was put off for drift.
+        assert_eq!(next(&memory, &findings, after(60_000)), Duration::from_mins(1));
+        memory.past.source.postponed = true;
+        assert_eq!(next(&memory, &findings, after(60_000)), Duration::ZERO);
+        memory.past.source.postponed = false;
+        memory.failures = 3;
+        assert_eq!(next(&memory, &findings, after(0)), Duration::from_secs(4));
+        let again = Findings { again: true, ..healthy() };
+        assert_eq!(next(&memory, &again, after(0)), PAUSE);
+    }
 }

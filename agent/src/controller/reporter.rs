@@ -1,5 +1,5 @@
-//! Says what a run is doing while it is not over: in the metrics at once, in the status from the first second on, at most
-//! once in five seconds. A run that is over sooner writes nothing of it.
+//! Reports what a run is doing while it goes on: in the metrics at once, in the status after the first second, at most once in
+//! five seconds. A shorter run writes nothing of it.
 //!
 //! I/O: status writes.
 
@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tracing::warn;
 
+use super::memory::Shown;
 use crate::api::SyncStatus;
 use crate::cluster::refusal::chain;
-use crate::memory::Shown;
 use crate::progress::POLLING;
 use crate::reconcile::Run;
+use crate::reconcile::past::since;
 use crate::report::{progress, write};
 
 /// How long a run may take before anything is said of it.
@@ -25,12 +26,12 @@ const PACE: Duration = Duration::from_secs(5);
 /// Time between two checks of a run.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Waits for the work of a run, and says meanwhile how far it is. `shown` is what the status says of it, and `told` when that
-/// was written last.
+/// Waits for the work of a run, and says meanwhile how far it is. `shown` is the status on the server, if that says it, and
+/// `written` is when it was written last.
 pub(super) async fn accompany<T>(
     run: &Run<'_>,
     shown: &mut Option<Shown>,
-    told: &mut Option<Instant>,
+    written: &mut Option<Timestamp>,
     work: impl Future<Output = T>,
 ) -> T {
     let begun = Instant::now();
@@ -43,19 +44,20 @@ pub(super) async fn accompany<T>(
             () = tokio::time::sleep_until(look.into()) => {}
         }
         look = Instant::now() + LOOK;
-        let Some((after, said)) = due(run, shown.as_ref(), *told, begun) else { continue };
-        let on_server = shown.as_ref().map_or(run.status, |shown| &shown.status).clone();
-        let writing = write::write(&run.context.client, run.owner, &on_server, &after);
-        let (written, ended) = both(writing, &mut work).await;
-        let status = match written {
+        let Some((after, said)) = due(run, shown.as_ref(), *written, begun) else { continue };
+        let on_server = shown.as_ref().map_or(run.at.status, |shown| &shown.status).clone();
+        let client = run.services.cluster.clients.own();
+        let writing = write::write(&client, run.at.owner, &on_server, &after);
+        let (result, ended) = both(writing, &mut work).await;
+        let status = match result {
             Ok(()) => after,
             Err(error) => {
-                warn!(sync = %run.owner, stage = "report", error = %chain(&error), "Cannot write how far a run is");
+                warn!(sync = %run.at.owner, stage = "report", error = %chain(&error), "Cannot write how far a run is");
                 progress::doubtful(&on_server)
             }
         };
         *shown = Some(Shown { status, said });
-        *told = Some(Instant::now());
+        *written = Some(Timestamp::now());
         if let Some(done) = ended {
             return done;
         }
@@ -83,26 +85,28 @@ async fn both<W, T>(
 fn due(
     run: &Run<'_>,
     shown: Option<&Shown>,
-    told: Option<Instant>,
+    written: Option<Timestamp>,
     begun: Instant,
 ) -> Option<(SyncStatus, String)> {
     let step = run.progress.step();
     if step.is(POLLING) && begun.elapsed() < POLL {
         return None;
     }
-    let before = shown.and_then(|shown| shown.status.progress.as_ref()).or(run.status.progress.as_ref());
-    let now = progress::of(&step, before, run.now);
-    run.context.metrics.progress(run.owner, &now);
+    let before = shown.and_then(|shown| shown.status.progress.as_ref()).or(run.at.status.progress.as_ref());
+    let now = progress::of(&step, before, run.at.now);
+    run.services.metrics.progress(run.at.owner, &now);
     let said = now.message.clone();
-    if told.is_some_and(|told| told.elapsed() < PACE) || shown.is_some_and(|shown| shown.said == said) {
+    if written.is_some_and(|written| since(written, Timestamp::now()) < PACE)
+        || shown.is_some_and(|shown| shown.said == said)
+    {
         return None;
     }
-    let generation = run.sync.metadata.generation.unwrap_or_default();
-    let after = progress::shown(run.status, &step, now, generation, Timestamp::now());
-    let (was, is) = (ready(run.status), ready(&after));
+    let generation = run.at.sync.metadata.generation.unwrap_or_default();
+    let after = progress::shown(run.at.status, &step, now, generation, Timestamp::now());
+    let (was, is) = (ready(run.at.status), ready(&after));
     if was && !is {
         // Those that depend on it are woken when it is ready again.
-        run.context.memories.report(run.owner, "", false);
+        run.services.peers.report(run.at.owner, "", false);
     }
     Some((after, said))
 }

@@ -5,3 +5,12 @@
 
 pub mod message;
 pub mod pass;
+
+use crate::forge::PullRequests;
+use crate::registry::Registries;
+
+/// The clients of the servers that only images need.
+pub struct Images {
+    pub registries: Registries,
+    pub pull_requests: PullRequests,
+}

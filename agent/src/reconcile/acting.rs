@@ -1,47 +1,113 @@
-//! Who a run acts as, and its requests: what the Sync and the installation say, brought to the cluster.
+//! The identity that a run acts as, and its requests: what the Sync and the installation say, brought to the cluster.
 //!
-//! I/O: API reads, of a ServiceAccount that was not asked for in a while.
+//! I/O: API reads, of a ServiceAccount that was not read in a while.
 
-use super::Run;
+use super::sync_at::SyncAt;
+use crate::cluster::Cluster;
+use crate::cluster::clients::ClientError;
 use crate::cluster::requests::Requests;
-use crate::identity::Identity;
+use crate::error::{Class, StageError};
+use crate::identity::{Identity, IdentityError};
+use crate::policy::Policy;
 use crate::report::Failure;
 
-/// The identity of a run, or why it has none.
-pub fn identity(run: &Run<'_>) -> Result<Identity, Failure> {
-    Identity::of(run.owner, &run.sync.spec, &run.context.policy)
-        .map_err(|error| Failure::of("source", &error))
+/// What is needed to act as the identity of a Sync.
+#[derive(Clone, Copy)]
+pub struct Acting<'a> {
+    pub cluster: &'a Cluster,
+    pub policy: &'a Policy,
+    pub at: SyncAt<'a>,
 }
 
-/// The requests of a run. A ServiceAccount that does not exist is refused, whatever is bound to its name: to delete an account
-/// takes its rights away.
-pub async fn requests(run: &Run<'_>) -> Result<Requests, Failure> {
-    let identity = identity(run)?;
-    let cluster = &run.context.cluster;
-    if cluster.accounts.is_missing(&identity).await {
-        return Err(missing(run, &identity));
-    }
-    cluster.requests(&identity).map_err(|error| Failure::internal("observe", error.to_string()))
+/// Why a run cannot act.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    #[error("{identity}, which this Sync acts as, does not exist")]
+    AccountNotFound {
+        identity: Identity,
+        /// The Sync names it, and not the default of the installation.
+        is_named: bool,
+    },
+    #[error(transparent)]
+    Client(#[from] ClientError),
 }
 
-/// A failure as it is told: where rights are missing because the ServiceAccount itself is, that is what is to be mended.
-pub async fn explained(run: &Run<'_>, failure: Failure) -> Failure {
-    if !["Forbidden", "Unauthorized"].contains(&failure.reason) {
-        return failure;
+impl Acting<'_> {
+    /// The identity of the run.
+    pub fn identity(&self) -> Result<Identity, Error> {
+        Ok(Identity::of(self.at.owner, &self.at.sync.spec, self.policy)?)
     }
-    match identity(run) {
-        Ok(identity) if run.context.cluster.accounts.is_missing_now(&identity).await => {
-            missing(run, &identity)
+
+    /// True if the Sync acts as the agent itself, so that it may name objects and Syncs of every namespace.
+    pub fn is_agent(&self) -> bool {
+        self.identity().is_ok_and(|identity| identity.is_agent())
+    }
+
+    /// The requests of the run.
+    ///
+    /// # Errors
+    /// A ServiceAccount that does not exist is refused, even if rights are bound to its name: deleting an account takes its
+    /// rights away.
+    pub async fn requests(&self) -> Result<Requests, Error> {
+        let identity = self.identity()?;
+        if self.cluster.accounts.is_missing(&identity).await {
+            return Err(self.missing(identity));
         }
-        _ => failure,
+        Ok(self.cluster.requests(&identity)?)
+    }
+
+    /// The cause of a failure: rights that are missing because the ServiceAccount is missing are reported as that.
+    pub async fn explain(&self, failure: Failure) -> Failure {
+        if !["Forbidden", "Unauthorized"].contains(&failure.reason) {
+            return failure;
+        }
+        match self.identity() {
+            Ok(identity) if self.cluster.accounts.is_missing_now(&identity).await => {
+                self.missing(identity).into()
+            }
+            _ => failure,
+        }
+    }
+
+    fn missing(&self, identity: Identity) -> Error {
+        let is_named = self.at.sync.spec.service_account_name.is_some();
+        Error::AccountNotFound { identity, is_named }
     }
 }
 
-fn missing(run: &Run<'_>, identity: &Identity) -> Failure {
-    let correct = match &run.sync.spec.service_account_name {
-        Some(_) => "create it, or correct spec.serviceAccountName",
-        None => "create it, or set spec.serviceAccountName; it is the default of this installation",
-    };
-    let message = format!("{identity}, which this Sync acts as, does not exist; {correct}");
-    Failure::user("observe", "ServiceAccountNotFound", message)
+impl StageError for Error {
+    fn class(&self) -> Class {
+        match self {
+            Self::Identity(error) => error.class(),
+            Self::AccountNotFound { .. } => Class::User,
+            Self::Client(_) => Class::Internal,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Identity(error) => error.name(),
+            Self::AccountNotFound { .. } => "ServiceAccountNotFound",
+            Self::Client(_) => "InternalError",
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        let Self::AccountNotFound { is_named, .. } = self else { return None };
+        let hint = if *is_named {
+            "create it, or correct spec.serviceAccountName"
+        } else {
+            "create it, or set spec.serviceAccountName; it is the default of this installation"
+        };
+        Some(hint.to_owned())
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let stage = if matches!(error, Error::Identity(_)) { "source" } else { "observe" };
+        Self::of(stage, &error)
+    }
 }

@@ -1,80 +1,106 @@
-//! Other Syncs that must be Ready first. No I/O: their status comes by the watch.
+//! Other Syncs that must be Ready before a Sync is applied, and those that are deleted before it. No I/O: the Syncs come by
+//! the watch.
 
-use std::collections::BTreeMap;
+use std::collections::HashSet;
+use std::sync::Arc;
 
-use holdfast_diff::object::ObjectId;
-use holdfast_diff::plan::Plan;
+use kube::runtime::reflector::{ObjectRef, Store};
 
-use super::Run;
+use super::claims::{Claims, name};
+use super::gate::Error;
+use super::sync_at::SyncAt;
 use crate::api::{Sync, conditions};
-use crate::cluster::view::Differs;
-use crate::report::{Failure, Seen};
+use crate::policy::Policy;
+use crate::report::Seen;
+use crate::sync_ref::SyncRef;
 
-/// Refuses a Sync that refers to one of another namespace, unless the installation allows it. Whether there is such a Sync is
-/// not looked up.
-pub fn allowed(run: &Run<'_>) -> Result<(), Failure> {
-    let own = run.owner.namespace();
-    let mut others = run.sync.spec.depends_on.iter().map(|dependency| dependency.of(own));
-    let Some(other) = others.find(|other| !run.context.policy.allows_reference(own, other.namespace()))
-    else {
-        return Ok(());
-    };
-    let message = format!(
-        "spec.dependsOn names Sync {other} of another namespace, which this installation does not allow; remove it, or start the agent with --allow-cross-namespace-refs"
-    );
-    Err(Failure::user("source", "CrossNamespaceRefused", message))
+/// The dependencies among Syncs, as far as the installation allows them.
+#[derive(Clone, Copy)]
+pub struct Dependencies<'a> {
+    pub syncs: &'a Store<Sync>,
+    pub policy: &'a Policy,
 }
 
-/// Leaves in a plan what may go ahead while other Syncs are not ready, and says which are not: drift is put back all the same.
-pub fn hold(
-    run: &Run<'_>,
-    seen: &Seen,
-    plan: Plan,
-    drifted: &BTreeMap<ObjectId, Differs>,
-) -> (Plan, Result<(), Failure>) {
-    match ready(run, seen) {
-        Ok(()) => (plan, Ok(())),
-        Err(failure) => {
-            let (drift, _) =
-                plan.split(&run.context.cluster.uid, |change| drifted.contains_key(&change.object));
-            (drift, Err(failure))
+impl Dependencies<'_> {
+    /// Refuses a Sync that depends on one of another namespace, unless the installation allows it. Whether that Sync exists is
+    /// not looked up.
+    pub fn allow(&self, SyncAt { sync, owner, .. }: SyncAt<'_>) -> Result<(), Error> {
+        let own = owner.namespace();
+        let mut others = sync.spec.depends_on.iter().map(|dependency| dependency.of(own));
+        match others.find(|other| !self.policy.allows_reference(own, other.namespace())) {
+            Some(other) => Err(Error::CrossNamespaceRefused(other)),
+            None => Ok(()),
         }
     }
-}
 
-/// Waits for other Syncs without asking anything: their status comes by the watch, and those of the same source must have
-/// come to the same revision.
-fn ready(run: &Run<'_>, seen: &Seen) -> Result<(), Failure> {
-    let context = run.context;
-    for dependency in &run.sync.spec.depends_on {
-        let other = dependency.of(run.owner.namespace());
-        if let Some(circle) = context.circle(run.owner, &other) {
-            let message = format!("dependsOn goes in a circle, so nothing can begin: {circle}; take one out");
-            return Err(Failure::user("source", "DependencyCircle", message));
+    /// Checks that all dependencies are Ready; those of the same source at the same revision.
+    pub fn ready(&self, at: SyncAt<'_>, claims: Claims<'_>, seen: &Seen) -> Result<(), Error> {
+        for dependency in &at.sync.spec.depends_on {
+            let other = dependency.of(at.owner.namespace());
+            if let Some(cycle) = self.cycle(at.owner, &other) {
+                return Err(Error::DependencyCycle(cycle));
+            }
+            let Some(sync) = self.sync(&other) else { return Err(Error::DependencyNotFound(other)) };
+            if !is_ready(&sync) {
+                return Err(Error::DependencyNotReady { sync: other, revision: None });
+            }
+            let is_same_source = sync.spec.source == at.sync.spec.source && claims.together;
+            if is_same_source && !claims.peers.is_ready_at(&other, &seen.revision) {
+                let revision = Some(seen.short.clone());
+                return Err(Error::DependencyNotReady { sync: other, revision });
+            }
         }
-        let why = match context.cluster.sync(&other) {
-            None => {
-                let message = format!(
-                    "waits for Sync {other}, which does not exist; create it, or correct spec.dependsOn"
-                );
-                return Err(Failure::transient("source", "DependencyNotFound", message));
-            }
-            Some(sync) if !is_ready(&sync) => "which is not ready".to_owned(),
-            Some(sync) if sync.spec.source == run.sync.spec.source && context.together => {
-                if context.memories.is_ready_at(&other, &seen.revision) {
-                    continue;
-                }
-                format!("which is not ready at {} yet", seen.short)
-            }
-            Some(_) => continue,
-        };
-        return Err(Failure::transient(
-            "source",
-            "DependencyNotReady",
-            format!("waits for Sync {other}, {why}"),
-        ));
+        Ok(())
     }
-    Ok(())
+
+    /// The Syncs that depend on one, without those that it depends on itself.
+    pub fn dependents(&self, owner: &SyncRef) -> Vec<(SyncRef, Arc<Sync>)> {
+        let found = self.syncs.state().into_iter().filter_map(|other| {
+            let name = name(&other)?;
+            let depends = self.of(&other, name.namespace()).any(|dependency| dependency == *owner);
+            (depends && self.cycle(&name, owner).is_none()).then_some((name, other))
+        });
+        found.collect()
+    }
+
+    /// The Syncs that wait for one, also in a cycle.
+    pub fn waiting(&self, owner: &SyncRef) -> Vec<SyncRef> {
+        let all = self.syncs.state();
+        let named = all.iter().filter_map(|other| Some((name(other)?, other)));
+        named
+            .filter(|(name, other)| self.of(other, name.namespace()).any(|dependency| dependency == *owner))
+            .map(|(name, _)| name)
+            .collect()
+    }
+
+    /// The dependencies of a Sync that the installation allows.
+    fn of(&self, sync: &Sync, namespace: &str) -> impl Iterator<Item = SyncRef> {
+        let all = sync.spec.depends_on.iter().map(|dependency| dependency.of(namespace));
+        all.filter(|other| self.policy.allows_reference(namespace, other.namespace()))
+    }
+
+    /// The path from a dependency back to the Sync that has it, if there is one.
+    fn cycle(&self, owner: &SyncRef, dependency: &SyncRef) -> Option<String> {
+        let mut paths = vec![vec![owner.clone(), dependency.clone()]];
+        let mut seen = HashSet::new();
+        while let Some(path) = paths.pop() {
+            let last = path.last()?.clone();
+            if last == *owner {
+                return Some(path.iter().map(ToString::to_string).collect::<Vec<_>>().join(" -> "));
+            }
+            if seen.insert(last.clone())
+                && let Some(sync) = self.sync(&last)
+            {
+                let next = self.of(&sync, last.namespace());
+                paths.extend(next.map(|next| [path.clone(), vec![next]].concat()));
+            }
+        }
+        None
+    }
+
+    fn sync(&self, name: &SyncRef) -> Option<Arc<Sync>> {
+        self.syncs.get(&ObjectRef::new(name.name()).within(name.namespace()))
+    }
 }
 
 fn is_ready(sync: &Sync) -> bool {

@@ -8,17 +8,19 @@ use holdfast_diff::causes;
 use holdfast_diff::plan::Plan;
 
 use self::leaving::Reach;
-use super::approvals::Noted;
-use super::leftovers::Past;
+use super::Run;
+use super::apply::Outcome;
+use super::gate::Decided;
 use super::limits::is_superseded;
-use super::stages::{Observed, Rendering};
-use super::{Run, acting, approvals, failures, lingering, stages};
-use crate::cluster::apply::{self, Kinds};
+use super::lingering;
+use super::observe::{Observed, SetState};
+use super::past::Past;
+use super::plan::{Basis, Planned, removals};
+use super::render::ManifestSet;
+use super::report::failure;
 use crate::cluster::parent;
 use crate::cluster::refusal::{ObjectError, chain};
 use crate::error::Class;
-use crate::gate::{self, Decision};
-use crate::memory::Memory;
 use crate::render::Fruit;
 use crate::report::{Done, Failure, Findings};
 
@@ -31,15 +33,15 @@ pub enum Ended {
 }
 
 /// Removes what a Sync owns, or leaves it; then its finalizer.
-pub async fn finalize(run: &Run<'_>, memory: &mut Memory) -> Ended {
-    let mut findings = Findings::of(run.sync, run.owner, run.now);
-    let ended = end(run, memory, &mut findings).await;
-    findings.hide(&memory.masks);
+pub async fn finalize(run: &Run<'_>, past: &mut Past) -> Ended {
+    let mut findings = Findings::of(run.at.sync, run.at.owner, run.at.now);
+    let ended = end(run, past, &mut findings).await;
+    findings.hide(&past.masks);
     match ended {
         Ok(true) => Ended::Gone,
         Ok(false) => Ended::Waits(Box::new(findings)),
         Err(failure) => {
-            let message = memory.masks.hide(&failure.message).into_owned();
+            let message = past.masks.hide(&failure.message).into_owned();
             findings.failure = Some(Failure { message, ..failure });
             Ended::Waits(Box::new(findings))
         }
@@ -47,8 +49,8 @@ pub async fn finalize(run: &Run<'_>, memory: &mut Memory) -> Ended {
 }
 
 /// True if the Sync has ended.
-async fn end(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) -> Result<bool, Failure> {
-    run.context.cluster.view.disclaim(run.owner);
+async fn end(run: &Run<'_>, past: &mut Past, findings: &mut Findings) -> Result<bool, Failure> {
+    run.services.cluster.view.disclaim(run.at.owner);
     let keep = leaving::keep(run);
     if keep.is_none()
         && let Some(before) = leaving::dependent(run)
@@ -57,7 +59,7 @@ async fn end(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) -> Res
         findings.again = true;
         return Ok(false);
     }
-    match remove(run, memory, keep, findings).await {
+    match remove(run, past, keep, findings).await {
         Ok(true) => release(run).await.map(|()| true),
         Ok(false) => {
             findings.waits = findings.waits.take().map(|waits| leaving::with_way_out(run, waits));
@@ -65,8 +67,8 @@ async fn end(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) -> Res
         }
         Err(failure) if is_superseded(&failure) => Err(failure),
         Err(failure) => {
-            let failure = acting::explained(run, failure).await;
-            match leaving::reach(run, memory, &failure, keep).await {
+            let failure = run.acting().explain(failure).await;
+            match leaving::reach(run, past, &failure, keep).await {
                 Reach::GivenUp if findings.again => Err(failure),
                 Reach::GivenUp => {
                     leaving::tell(run, &failure.message);
@@ -89,91 +91,100 @@ async fn end(run: &Run<'_>, memory: &mut Memory, findings: &mut Findings) -> Res
 /// Removes what the Sync owns; true if nothing is left that it waits for.
 async fn remove(
     run: &Run<'_>,
-    memory: &mut Memory,
+    past: &mut Past,
     keep: Option<&str>,
-    findings: &mut Findings,
+    found: &mut Findings,
 ) -> Result<bool, Failure> {
-    let cluster = &run.context.cluster;
-    let observing =
-        stages::observe(run, Rendering::whole(Fruit::default(), &memory.masks), Past::default(), "");
-    let mut observed = run.limits.wait("observe", observing).await?;
+    let (at, limits) = (run.at, &run.limits);
+    let manifests = ManifestSet::whole(Fruit::default(), &past.masks);
+    let requests = limits.wait("observe", run.requests(&manifests)).await?;
+    let nothing = Past::default();
+    let observed = limits.wait("observe", run.observe(&requests, "", manifests, &nothing)).await?;
     if keep.is_none() {
-        failures::failure(&observed.errors, None)?;
-        leaving::seen(run, memory, &observed)?;
+        failure(&observed.set.errors, None)?;
+        leaving::seen(run, past, &observed.set)?;
     }
-    let mut kinds = Kinds::new();
-    let mut surplus = observed.surplus();
-    let is_over = leaving::is_over(run, memory);
-    if is_over {
-        surplus.retain(|(object, _)| !memory.ending.refused.contains(object));
+    let is_over = leaving::is_over(run, past);
+    let planned = plan(run, past, observed, keep, is_over);
+    let decided = decide(run, past, planned, found).await;
+    let outcome = run.apply(&requests, None, decided, run.set(true, true), past).await;
+    let Outcome { plan, done, errors, waits, again, waiting, not_noted, stopped, basis, .. } = outcome;
+    found.waiting = waiting;
+    if let Some(error) = stopped {
+        return Err(error.into());
     }
-    let changes = stages::removals(&observed, surplus, keep, &mut kinds);
-    let decision = decide(run, memory, Plan::new(&cluster.uid, changes), findings).await;
-    let set = stages::set(run, true, true);
-    let Noted { decision, begun, failure: unnoted } = approvals::note(run, decision, set, "").await;
-    findings.waiting = decision.waiting;
-    let id = decision.approved.plan().id.clone();
-    let apply::Outcome { done, errors, waits, again } =
-        stages::apply(run, None, &observed, decision.approved, None, &kinds).await;
-    let settled = approvals::settle(run, begun, &done).await;
-    findings.done = Some(Done { id, changes: done }).filter(|done| !done.changes.is_empty());
-    findings.again = again;
+    found.done = Some(Done { id: plan, changes: done }).filter(|done| !done.changes.is_empty());
+    found.again = again;
     if keep.is_some() {
-        return left(run, &observed, &errors, waits, findings);
+        return left(run, &basis.set, &errors, waits, found);
     }
-    // Those that nothing waits for any more keep the Sync too, and are named.
-    let overdue = || lingering::overdue(run, &observed).into_iter().next();
-    findings.waits = waits.or_else(|| lingering::ending(run, &observed)).or_else(overdue);
-    findings.next = lingering::next(run, &observed).or(findings.next);
+    // Objects that nothing waits for any more keep the Sync too, and are named.
+    let overdue = || lingering::overdue(at, &basis.set).into_iter().next();
+    found.waits = waits.or_else(|| lingering::ending(at, &basis.set)).or_else(overdue);
+    found.next = lingering::next(at, &basis.set).or(found.next);
     let refused = errors.iter().filter(|error| error.reason == "Forbidden");
-    memory.ending.refused.extend(refused.filter_map(|error| error.id.clone()));
-    // The next run leaves what this one was refused, and goes on with the rest.
-    findings.again |= is_over && !errors.is_empty();
-    failures::failure(&errors, None)?;
-    unnoted.map_or(Ok(()), Err).and(settled)?;
-    if findings.waiting.is_some() || leaving::remains(run, memory) {
-        findings.waits.get_or_insert_with(|| "objects are being deleted".to_owned());
+    past.ending.refused.extend(refused.filter_map(|error| error.id.clone()));
+    // The next run leaves what this one was refused, and continues with the rest.
+    found.again |= is_over && !errors.is_empty();
+    failure(&errors, None)?;
+    if let Some(error) = not_noted {
+        return Err(error.into());
+    }
+    if found.waiting.is_some() || leaving::remains(run, past) {
+        found.waits.get_or_insert_with(|| "objects are being deleted".to_owned());
         return Ok(false);
     }
-    let unseen = leaving::unseen(&observed);
-    if !unseen.is_empty() || !memory.ending.refused.is_empty() {
+    let unseen = leaving::unseen(&basis.set);
+    if !unseen.is_empty() || !past.ending.refused.is_empty() {
         leaving::tell(run, &unseen);
     }
     Ok(true)
 }
 
-/// Decides what may go. Where nothing can be approved, because the namespace of the Sync is being deleted too, what would wait
-/// for an approval goes with the namespace, or stays after a while.
-async fn decide(run: &Run<'_>, memory: &mut Memory, plan: Plan, findings: &mut Findings) -> Decision {
-    let set: gate::Set = stages::set(run, true, true);
-    let decision = stages::gate(run, plan.clone(), set);
-    let Some(waiting) = &decision.waiting else { return decision };
-    if !run.context.cluster.accounts.namespace_ends(run.owner.namespace()).await {
-        return decision;
+/// Plans the removal of everything that the Sync owns, without what it was refused before once its time is over.
+fn plan(run: &Run<'_>, past: &Past, observed: Observed, keep: Option<&str>, is_over: bool) -> Planned {
+    let Observed { mut surplus, set, .. } = observed;
+    if is_over {
+        surplus.retain(|(object, _)| !past.ending.refused.contains(object));
     }
-    let until = leaving::deadline(run, memory);
-    findings.instead = Some(leaving::unapproved(run, until));
-    findings.next = Some(leaving::left(run, until));
-    stages::gate(run, leaving::without(run, plan, &waiting.plan, until), set)
+    let mut basis = Basis { set, ..Basis::default() };
+    let changes = removals(&basis.set, surplus, keep, &mut basis.kinds);
+    Planned { plan: Plan::new(&run.services.cluster.uid, changes), basis }
+}
+
+/// Decides what may be removed. Where nothing can be approved, because the namespace of the Sync is being deleted too, what would
+/// wait for an Approval goes with the namespace, or stays after a while.
+async fn decide(run: &Run<'_>, past: &mut Past, planned: Planned, found: &mut Findings) -> Decided {
+    let (set, plan) = (run.set(true, true), planned.plan.clone());
+    let decided = run.gate(planned, set, Ok(()));
+    let Some(waiting) = &decided.decision.waiting else { return decided };
+    if !run.services.cluster.accounts.namespace_ends(run.at.owner.namespace()).await {
+        return decided;
+    }
+    let until = leaving::deadline(run, past);
+    found.instead = Some(leaving::unapproved(run, until));
+    found.next = Some(leaving::left(run, until));
+    let plan = leaving::without(run, plan, &waiting.plan, until);
+    run.gate(Planned { plan, basis: decided.basis }, set, Ok(()))
 }
 
 /// What became of objects that stay. One whose marks cannot be taken off keeps them: that is told, and holds up nothing.
 fn left(
     run: &Run<'_>,
-    observed: &Observed,
+    set: &SetState,
     errors: &[ObjectError],
     waits: Option<String>,
     findings: &mut Findings,
 ) -> Result<bool, Failure> {
     if errors.iter().any(|error| error.class != Class::User) {
-        failures::failure(errors, None)?;
+        failure(errors, None)?;
     }
     if findings.again {
         findings.waits = waits;
         return Ok(false);
     }
     let refused = errors.iter().map(ToString::to_string);
-    let unseen = Some(leaving::unseen(observed)).filter(|said| !said.is_empty());
+    let unseen = Some(leaving::unseen(set)).filter(|said| !said.is_empty());
     let marked: Vec<String> = refused.chain(unseen).collect();
     if !marked.is_empty() {
         leaving::tell(run, &causes::lines(&marked).join("; "));
@@ -183,6 +194,6 @@ fn left(
 
 /// Takes the finalizer off.
 async fn release(run: &Run<'_>) -> Result<(), Failure> {
-    let released = parent::release(&run.context.client, run.sync, run.owner).await;
+    let released = parent::release(&run.services.cluster.clients.own(), run.at.sync, run.at.owner).await;
     released.map_err(|error| Failure::transient("report", "Unreachable", chain(&error)))
 }

@@ -1,46 +1,49 @@
-//! Objects that carry the marks of a Sync and are no members of it: told in its status, once in the log, and left alone.
+//! Objects that carry the marks of a Sync and are no members of its set: reported in its status, once in the log, and left alone.
 //!
-//! They wake nobody: whoever may write objects could otherwise make another one's Sync run. No I/O.
+//! They wake no Sync: whoever may write objects could otherwise make another one's Sync run. No I/O.
 
 use std::collections::BTreeSet;
 
 use holdfast_diff::object::ObjectId;
 use tracing::warn;
 
-use super::Run;
-use crate::memory::Memory;
+use super::past::Notices;
+use super::sync_at::SyncAt;
+use crate::cluster::view::View;
 
 /// Objects that are named.
 const NAMED: usize = 5;
 
-/// The warnings of a Sync: the objects that are ignored, notes on objects that are not removed, and mistakes in git. The
-/// latter two are as before, if they are not known anew.
+/// The warnings of a Sync: the objects that are ignored, notes on objects that are not removed, and problems in the source. The
+/// latter two are those of an earlier run where this run did not look for them. An agent may name objects of every namespace.
 pub fn warnings(
-    run: &Run<'_>,
-    memory: &mut Memory,
+    at: SyncAt<'_>,
+    is_agent: bool,
+    view: &View,
+    notices: &mut Notices,
     mistakes: Option<Vec<String>>,
     notes: Option<Vec<String>>,
 ) -> Option<Vec<String>> {
     if let Some(mistakes) = mistakes {
-        memory.mistakes = Some(mistakes);
+        notices.mistakes = Some(mistakes);
     }
     if let Some(notes) = notes {
-        memory.notes = notes;
+        notices.notes = notes;
     }
-    let ignored: BTreeSet<ObjectId> = run.context.cluster.view.ignored(run.owner).into_iter().collect();
-    for object in ignored.difference(&memory.ignored) {
-        warn!(sync = %run.owner, %object, "Ignores an object that carries the marks of a Sync and was not applied by it");
+    let ignored: BTreeSet<ObjectId> = view.ignored(at.owner).into_iter().collect();
+    for object in ignored.difference(&notices.ignored) {
+        warn!(sync = %at.owner, %object, "Ignores an object that carries the marks of a Sync and was not applied by it");
     }
-    let told = tell(&ignored, |object| run.acts_as_agent() || *object.namespace == *run.owner.namespace());
-    memory.ignored = ignored;
-    memory
-        .mistakes
-        .as_ref()
-        .map(|mistakes| [told, memory.elsewhere.clone(), memory.notes.clone(), mistakes.clone()].concat())
+    let may_name = |object: &ObjectId| is_agent || *object.namespace == *at.owner.namespace();
+    let described = describe(&ignored, may_name);
+    notices.ignored = ignored;
+    let Notices { mistakes, notes, elsewhere, .. } = notices;
+    let mistakes = mistakes.as_ref()?;
+    Some([&described[..], elsewhere, notes, mistakes].concat())
 }
 
 /// One line for each of a few objects. Those of namespaces that the Sync may know nothing about are only counted.
-fn tell(ignored: &BTreeSet<ObjectId>, may_name: impl Fn(&ObjectId) -> bool) -> Vec<String> {
+fn describe(ignored: &BTreeSet<ObjectId>, may_name: impl Fn(&ObjectId) -> bool) -> Vec<String> {
     let (named, hidden): (Vec<&ObjectId>, Vec<&ObjectId>) =
         ignored.iter().partition(|object| may_name(object));
     let mut told: Vec<String> = named
@@ -81,10 +84,10 @@ mod tests {
                 [object("team-a", format!("copy-{number}")), object("team-b", format!("evil-{number}"))]
             })
             .collect();
-        let told = tell(&ignored, |object| &*object.namespace == "team-a");
+        let told = describe(&ignored, |object| &*object.namespace == "team-a");
         assert_eq!(told.len(), NAMED + 2, "{told:?}");
         assert!(told[0].starts_with("ConfigMap team-a/copy-0 carries the marks"), "{told:?}");
         assert!(told.iter().all(|line| !line.contains("team-b") && !line.contains("evil")), "{told:?}");
-        assert_eq!(tell(&BTreeSet::new(), |_| true), Vec::<String>::new());
+        assert_eq!(describe(&BTreeSet::new(), |_| true), Vec::<String>::new());
     }
 }

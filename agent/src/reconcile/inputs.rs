@@ -1,6 +1,6 @@
-//! What a render needs from outside of git, brought to it: variables, values, keys, charts, what the cluster is.
+//! What a render needs beside the files of the source: variables, values, keys, charts, the capabilities of the cluster.
 //!
-//! Secrets and ConfigMaps are watched, so that asking for them costs nothing. I/O: through the stages.
+//! I/O: Secrets and ConfigMaps, which are watched; charts; discovery, once in a while.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,26 +10,57 @@ use holdfast_diff::files::Files;
 use holdfast_diff::mask::Masks;
 use holdfast_diff::yaml;
 
-use super::Run;
+use super::sync_at::SyncAt;
 use crate::api::{
     self, ChartStatus, Decrypt, HelmOptions, IgnoreRule, IgnoreTarget, InputKind, Remote, Render, RenderType,
     Substitute, Sync, ValuesFrom,
 };
+use crate::cluster::discovery::Discovery;
 use crate::cluster::refusal::chain;
-use crate::cluster::secrets::{Held, Name, User};
+use crate::cluster::secrets::{Held, Name, SecretError, Secrets, User};
+use crate::error::{Class, StageError};
+use crate::policy::Policy;
+use crate::progress::Progress;
 use crate::render::chart::{self, Target};
 use crate::render::detect;
 use crate::render::helm::{Chart, ChartSource, HelmError, Login, ValuesPart, Volatile};
 use crate::render::outside::Outside;
 use crate::render::remote_inputs::{LoginUrl, RemoteLogin};
 use crate::render::{Inputs, KeySecret};
-use crate::report::Failure;
 use crate::secret_data::Data;
 use crate::sync_ref::SyncRef;
 
+/// Where inputs come from.
+#[derive(Clone, Copy)]
+pub struct Gather<'a> {
+    pub secrets: &'a Secrets,
+    pub discovery: &'a Discovery,
+    pub outside: &'a Outside,
+    pub policy: &'a Policy,
+    pub progress: &'a Progress,
+}
+
+/// Why inputs are missing.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Unreadable(#[from] SecretError),
+    #[error("{what}, which {field} names, does not exist")]
+    NotFound { what: String, field: &'static str, hint: &'static str },
+    #[error(
+        "spec.render.kustomize.remotes: {0} is no beginning of a URL: write a scheme (https, http or ssh) and a host, such as \
+         https://git.example.com/team"
+    )]
+    RemoteInvalid(String),
+    #[error(transparent)]
+    Chart(#[from] HelmError),
+    #[error("{0}")]
+    Unreachable(String),
+}
+
 /// The Secrets and ConfigMaps that a Sync refers to.
-pub fn names(run: &Run<'_>) -> Vec<Name> {
-    let spec = &run.sync.spec;
+pub fn names(at: SyncAt<'_>) -> Vec<Name> {
+    let spec = &at.sync.spec;
     let mut names: Vec<Name> = Vec::new();
     let mut secret = |name: &str| names.push((InputKind::Secret, name.to_owned()));
     spec.source.git.secret_ref.iter().for_each(|git| secret(&git.name));
@@ -54,9 +85,9 @@ pub fn is_chart(sync: &Sync, files: &dyn Files, folder: &str) -> bool {
 }
 
 /// What a Sync refers to outside of git.
-pub async fn inputs(run: &Run<'_>, is_chart: bool) -> Result<Inputs, Failure> {
-    let options = run.sync.spec.render.clone().unwrap_or_default();
-    let mut gathered = Gathered { run, inputs: Inputs::default(), version: Hasher::default() };
+pub async fn inputs(from: Gather<'_>, at: SyncAt<'_>, is_chart: bool) -> Result<Inputs, Error> {
+    let options = at.sync.spec.render.clone().unwrap_or_default();
+    let mut gathered = Gathered { from, at, inputs: Inputs::default(), version: Hasher::default() };
     gathered.target();
     let Render { kind: _, plain: _, kustomize, helm, substitute, decrypt } = options;
     gathered.remotes(kustomize.map(|kustomize| kustomize.remotes).unwrap_or_default()).await?;
@@ -76,14 +107,15 @@ pub async fn inputs(run: &Run<'_>, is_chart: bool) -> Result<Inputs, Failure> {
 
 /// What was gathered, and the versions of it.
 struct Gathered<'a> {
-    run: &'a Run<'a>,
+    from: Gather<'a>,
+    at: SyncAt<'a>,
     inputs: Inputs,
     version: Hasher,
 }
 
 impl Gathered<'_> {
     fn target(&mut self) {
-        let Run { sync, owner, status, .. } = self.run;
+        let SyncAt { sync, owner, status, .. } = self.at;
         let namespace = sync.spec.target_namespace.as_deref().unwrap_or(owner.namespace());
         let installed = status.revision.as_ref().is_some_and(|revision| revision.applied.is_some());
         let (name, namespace) = (owner.name().to_owned(), namespace.to_owned());
@@ -91,31 +123,23 @@ impl Gathered<'_> {
     }
 
     /// What fetches bases and files of elsewhere.
-    async fn remotes(&mut self, remotes: Vec<Remote>) -> Result<(), Failure> {
-        let Run { owner, status, context, .. } = self.run;
+    async fn remotes(&mut self, remotes: Vec<Remote>) -> Result<(), Error> {
+        let SyncAt { owner, status, .. } = self.at;
         let namespace = owner.namespace();
         namespace.clone_into(&mut self.inputs.remote.tenant);
-        self.inputs.remote.domain = Some(context.policy.domain(namespace));
+        self.inputs.remote.domain = Some(self.from.policy.domain(namespace));
         self.inputs.remote.recorded.clone_from(&status.remotes);
         for Remote { url: text, secret_ref } in remotes {
-            let url = LoginUrl::parse(&text).ok_or_else(|| {
-                let message = format!(
-                    "spec.render.kustomize.remotes: {text} is no beginning of a URL: write a scheme (https, http or ssh) and a \
-                     host, such as https://git.example.com/team"
-                );
-                Failure::user("render", "InputUnreadable", message)
-            })?;
-            let Some(held) = look(self.run, InputKind::Secret, &secret_ref.name, false).await? else {
-                continue;
-            };
+            let Some(url) = LoginUrl::parse(&text) else { return Err(Error::RemoteInvalid(text)) };
+            let Some(held) = self.look(InputKind::Secret, &secret_ref.name, false).await? else { continue };
             self.version.text(&held.version);
             self.inputs.remote.logins.push(RemoteLogin { url, secret: secret_ref.name, data: held.data });
         }
         Ok(())
     }
 
-    async fn keys(&mut self, Decrypt { secret_ref }: &Decrypt) -> Result<(), Failure> {
-        let Some(held) = look(self.run, InputKind::Secret, &secret_ref.name, false).await? else {
+    async fn keys(&mut self, Decrypt { secret_ref }: &Decrypt) -> Result<(), Error> {
+        let Some(held) = self.look(InputKind::Secret, &secret_ref.name, false).await? else {
             return Ok(());
         };
         self.version.text(&held.version);
@@ -127,9 +151,9 @@ impl Gathered<'_> {
     async fn variables(
         &mut self,
         Substitute { vars, from, mode: _, quoted: _ }: &Substitute,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Error> {
         for from in from {
-            let Some(held) = look(self.run, from.kind, &from.name, from.optional).await? else { continue };
+            let Some(held) = self.look(from.kind, &from.name, from.optional).await? else { continue };
             self.version.text(&held.version);
             if from.kind == InputKind::Secret {
                 self.inputs.secret = true;
@@ -142,10 +166,9 @@ impl Gathered<'_> {
     }
 
     /// Values, logins, what the cluster is, and the chart itself if it is from elsewhere.
-    async fn chart(&mut self, options: HelmOptions) -> Result<(), Failure> {
-        let capabilities = self.run.context.cluster.discovery.capabilities().await;
-        let capabilities =
-            capabilities.map_err(|error| Failure::transient("render", "Unreachable", chain(&error)))?;
+    async fn chart(&mut self, options: HelmOptions) -> Result<(), Error> {
+        let capabilities = self.from.discovery.capabilities().await;
+        let capabilities = capabilities.map_err(|error| Error::Unreachable(chain(&error)))?;
         self.inputs.target.kube_version = Some(capabilities.version.clone());
         self.inputs.target.api_versions.clone_from(&capabilities.apis);
         let Target { name, namespace, kube_version: _, api_versions: _, installed } = &self.inputs.target;
@@ -156,17 +179,16 @@ impl Gathered<'_> {
             self.inputs.values.push(part);
         }
         let Some(chart) = &options.chart else { return Ok(()) };
-        let failed = |error: HelmError| Failure::of("render", &error);
         let login = match &chart.secret_ref {
             Some(secret) => {
-                let held = look(self.run, InputKind::Secret, &secret.name, false).await?;
+                let held = self.look(InputKind::Secret, &secret.name, false).await?;
                 let login = held.map(|held| chart::login(&held.data, &chart.repository));
-                login.transpose().map_err(failed)?
+                login.transpose()?
             }
             None => None,
         };
-        self.run.progress.proceed("render", "fetching the chart");
-        if let Some(chart) = fetch(&self.run.context.outside, chart, login.as_ref()).await.map_err(failed)? {
+        self.from.progress.proceed("render", "fetching the chart");
+        if let Some(chart) = fetch(self.from.outside, chart, login.as_ref()).await? {
             self.version.text(&format!("{} {} {:?}", chart.name, chart.version, chart.digest));
             self.inputs.fetched = Some(status(&chart));
             self.inputs.chart = Some(Arc::new(chart));
@@ -175,10 +197,10 @@ impl Gathered<'_> {
     }
 
     /// The text of values in the cluster; `None` for those in a file, and for what need not exist.
-    async fn values(&mut self, from: &ValuesFrom) -> Result<Option<ValuesPart>, Failure> {
+    async fn values(&mut self, from: &ValuesFrom) -> Result<Option<ValuesPart>, Error> {
         let ValuesFrom { kind, name, values_key, file: _, target_path, optional } = from;
         let (Some(kind), Some(name)) = (*kind, name) else { return Ok(None) };
-        let Some(held) = look(self.run, kind, name, *optional).await? else { return Ok(None) };
+        let Some(held) = self.look(kind, name, *optional).await? else { return Ok(None) };
         self.version.text(&held.version);
         self.inputs.secret |= kind == InputKind::Secret;
         let key = values_key.as_deref().unwrap_or("values.yaml");
@@ -187,20 +209,30 @@ impl Gathered<'_> {
         {
             note_values(&mut self.inputs.masks, text, target_path.is_some());
         }
-        let place = format!("{kind} {}/{name}, key {key}", self.run.owner.namespace());
+        let place = format!("{kind} {}/{name}, key {key}", self.at.owner.namespace());
         match held.data.get(key) {
             Some(text) => {
                 Ok(Some(ValuesPart { name: place, text: text.clone(), target_path: target_path.clone() }))
             }
             None if *optional => Ok(None),
-            None => Err(Failure::user(
-                "render",
-                "InputUnreadable",
-                format!(
-                    "{place}, which spec.render.helm.valuesFrom names, does not exist; add it, or set optional: true"
-                ),
-            )),
+            None => Err(Error::NotFound {
+                what: place,
+                field: "spec.render.helm.valuesFrom",
+                hint: "add it, or set optional: true",
+            }),
         }
+    }
+
+    /// A Secret or ConfigMap; `None` only if it need not exist.
+    async fn look(&self, kind: InputKind, name: &str, optional: bool) -> Result<Option<Held>, Error> {
+        let user = User::Sync(self.at.owner.clone());
+        let held = self.from.secrets.look(&user, kind, name).await?;
+        if held.is_none() && !optional {
+            let what = format!("{kind} {}/{name}", self.at.owner.namespace());
+            let hint = "create it, or set optional: true";
+            return Err(Error::NotFound { what, field: "spec.render", hint });
+        }
+        Ok(held)
     }
 }
 
@@ -257,21 +289,6 @@ pub async fn alone(sync: &Sync, owner: &SyncRef, outside: &Outside) -> Result<Op
     }))
 }
 
-/// A Secret or ConfigMap; `None` only if it need not exist.
-async fn look(run: &Run<'_>, kind: InputKind, name: &str, optional: bool) -> Result<Option<Held>, Failure> {
-    let user = User::Sync(run.owner.clone());
-    let refused = |said: String| Failure::user("render", "InputUnreadable", said);
-    let held =
-        run.context.secrets.look(&user, kind, name).await.map_err(|error| refused(error.to_string()))?;
-    if held.is_none() && !optional {
-        let namespace = run.owner.namespace();
-        return Err(refused(format!(
-            "{kind} {namespace}/{name}, which spec.render names, does not exist; create it, or set optional: true"
-        )));
-    }
-    Ok(held)
-}
-
 /// Adds the values of a Secret that a chart takes: one value, or a document of them.
 fn note_values(masks: &mut Masks, text: &[u8], is_one: bool) {
     let (documents, errors) = yaml::read("", text);
@@ -304,4 +321,45 @@ pub fn kept(Volatile { object, paths }: &Volatile) -> IgnoreRule {
         _ => path.clone(),
     };
     IgnoreRule { target, paths: paths.iter().map(stored).collect(), managers: Vec::new() }
+}
+
+impl StageError for Error {
+    fn class(&self) -> Class {
+        match self {
+            Self::Unreadable(_) | Self::NotFound { .. } | Self::RemoteInvalid(_) => Class::User,
+            Self::Chart(error) => error.class(),
+            Self::Unreachable(_) => Class::Transient,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Unreadable(_) | Self::NotFound { .. } | Self::RemoteInvalid(_) => "InputUnreadable",
+            Self::Chart(error) => error.name(),
+            Self::Unreachable(_) => "Unreachable",
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotFound { hint, .. } => Some((*hint).to_owned()),
+            Self::Unreadable(_) | Self::RemoteInvalid(_) | Self::Chart(_) | Self::Unreachable(_) => None,
+        }
+    }
+
+    fn common_cause(&self) -> Option<String> {
+        match self {
+            Self::Chart(error) => error.common_cause(),
+            Self::Unreadable(_) | Self::NotFound { .. } | Self::RemoteInvalid(_) | Self::Unreachable(_) => None,
+        }
+    }
+
+    fn mistakes(&self) -> (Vec<holdfast_diff::causes::Mistake>, usize) {
+        match self {
+            Self::Chart(error) => error.mistakes(),
+            Self::Unreadable(_) | Self::NotFound { .. } | Self::RemoteInvalid(_) | Self::Unreachable(_) => {
+                (Vec::new(), 0)
+            }
+        }
+    }
 }

@@ -1,17 +1,20 @@
-//! Jobs that go when they have done their work, by themselves (`ttlSecondsAfterFinished`) or by us
-//! (`holdfast.dev/completed: Delete`): the status remembers them, so that they are not run again. I/O: API writes.
+//! Jobs that are deleted when they have done their work, by the cluster (`ttlSecondsAfterFinished`) or by the agent
+//! (`holdfast.dev/completed: Delete`): the status lists them, so that they are not run again. I/O: API writes.
 
 use holdfast_diff::digest::Digest;
 use holdfast_diff::object::ObjectId;
 use tracing::info;
 
-use super::{Run, acting};
+use super::acting::{self, Acting};
+use super::past::DesiredSet;
+use super::sync_at::SyncAt;
 use crate::api::{CompletedJob, SyncStatus};
 use crate::cluster::entry::{Entry, Goes};
 use crate::cluster::refusal::chain;
 use crate::cluster::requests::Dependants;
-use crate::memory::Memory;
-use crate::report::{Failure, Findings};
+use crate::cluster::view::View;
+use crate::error::{Class, StageError};
+use crate::report::Failure;
 
 /// True if a status says that this very Job has done its work.
 pub fn is_completed(status: &SyncStatus, object: &ObjectId, manifest: Digest) -> bool {
@@ -27,18 +30,17 @@ fn is_job(object: &ObjectId) -> bool {
     object.kind.is("batch", "Job")
 }
 
-/// The Jobs that have done their work, of those that are desired.
-pub fn completed(run: &Run<'_>, memory: &Memory) -> Vec<CompletedJob> {
-    let desired = memory.rendered.iter().flat_map(|rendered| &*rendered.objects);
-    let view = &run.context.cluster.view;
-    desired
-        .filter(|(object, digest)| {
-            is_job(object)
-                && match view.get(object) {
-                    Some(entry) => entry.completed.is_some() && entry.satisfies(*digest),
-                    None => is_completed(run.status, object, *digest),
-                }
-        })
+/// The Jobs of a set that have done their work.
+pub fn completed(at: SyncAt<'_>, view: &View, set: &DesiredSet) -> Vec<CompletedJob> {
+    let is_completed = |(object, digest): &&(ObjectId, Digest)| {
+        is_job(object)
+            && match view.get(object) {
+                Some(entry) => entry.completed.is_some() && entry.satisfies(*digest),
+                None => is_completed(at.status, object, *digest),
+            }
+    };
+    let completed = set.objects.iter().filter(is_completed);
+    completed
         .map(|(object, digest)| CompletedJob {
             namespace: object.namespace.to_string(),
             name: object.name.to_string(),
@@ -47,38 +49,76 @@ pub fn completed(run: &Run<'_>, memory: &Memory) -> Vec<CompletedJob> {
         .collect()
 }
 
-/// Deletes the Jobs that are to go by us, of which the status says already that they have done their work. Returns whether
-/// others wait for the status to say so.
-pub async fn remove(run: &Run<'_>, memory: &Memory, findings: &Findings) -> Result<bool, Failure> {
+/// Why a Job could not be deleted.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Acting(#[from] acting::Error),
+    #[error("cannot delete {object}, which has done its work: {error}")]
+    NotDeleted { object: ObjectId, error: String },
+}
+
+/// Deletes the Jobs with the annotation `holdfast.dev/completed: Delete` that the status lists as completed. Returns true if
+/// others wait until the status lists them.
+pub async fn remove(acting: Acting<'_>, set: &DesiredSet) -> Result<bool, Error> {
+    let (at, view) = (acting.at, &acting.cluster.view);
     let mut waits = false;
-    if findings.suspended.is_some() {
-        return Ok(waits);
-    }
-    for (object, digest, entry) in leaving(run, memory) {
-        if !is_completed(run.status, &object, digest) {
+    for (object, digest, entry) in leaving(view, set) {
+        if !is_completed(at.status, &object, digest) {
             waits = true;
             continue;
         }
-        let requests = acting::requests(run).await?;
-        requests.delete(&entry.kind, &object, &entry.uid, Dependants::Go).await.map_err(|error| {
-            let message = format!("cannot delete {object}, which has done its work: {}", chain(&error));
-            Failure::transient("apply", "JobNotDeleted", message)
-        })?;
-        run.context.cluster.view.forget(&object);
-        info!(sync = %run.owner, %object, "Deleted Job that has succeeded");
+        let requests = acting.requests().await?;
+        let deleted = requests.delete(&entry.kind, &object, &entry.uid, Dependants::Go).await;
+        if let Err(error) = deleted {
+            return Err(Error::NotDeleted { object, error: chain(&error) });
+        }
+        view.forget(&object);
+        info!(sync = %at.owner, %object, "Deleted Job that has succeeded");
     }
     Ok(waits)
 }
 
-/// The Jobs that have done their work and that are to be deleted by us.
-fn leaving(run: &Run<'_>, memory: &Memory) -> Vec<(ObjectId, Digest, Entry)> {
-    let desired = memory.rendered.iter().flat_map(|rendered| &*rendered.objects);
-    let jobs = desired.filter(|(object, _)| is_job(object));
+/// The Jobs that have done their work and that the agent deletes.
+fn leaving(view: &View, set: &DesiredSet) -> Vec<(ObjectId, Digest, Entry)> {
+    let jobs = set.objects.iter().filter(|(object, _)| is_job(object));
     let seen = jobs.filter_map(|(object, digest)| {
-        let entry = run.context.cluster.view.get(object)?;
+        let entry = view.get(object)?;
         let leaves =
             entry.completed == Some(Goes::ByUs) && entry.ending.is_none() && entry.satisfies(*digest);
         leaves.then(|| (object.clone(), *digest, entry))
     });
     seen.collect()
+}
+
+impl StageError for Error {
+    fn class(&self) -> Class {
+        match self {
+            Self::Acting(error) => error.class(),
+            Self::NotDeleted { .. } => Class::Transient,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Acting(error) => error.name(),
+            Self::NotDeleted { .. } => "JobNotDeleted",
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Acting(error) => error.hint(),
+            Self::NotDeleted { .. } => None,
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Acting(error) => error.into(),
+            Error::NotDeleted { .. } => Self::of("apply", &error),
+        }
+    }
 }

@@ -1,6 +1,6 @@
-//! What ends a run before it has done everything: its time, a change or the deletion of its Sync, the end of the process.
+//! What ends a run early: its timeout, a change or the deletion of its Sync, the end of the process.
 //!
-//! What only waits is dropped at once. A write that has begun comes to its end, and no other one begins. No I/O.
+//! Work that only waits is dropped at once. A write that has begun is finished, and no other one begins. No I/O.
 
 use std::time::{Duration, Instant};
 
@@ -8,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::report::Failure;
 
-/// The reason of a run that ended because there is something newer to do. It is reported by nobody.
-const SUPERSEDED: &str = "Superseded";
+/// The reason of a run that ended because there is something newer to do. It is not reported.
+pub const SUPERSEDED: &str = "Superseded";
 
 /// What a stage may take longer than the run, so that a stage with the same limit says what it waited for.
 const SPARE: Duration = Duration::from_secs(1);
@@ -30,11 +30,11 @@ impl Limits {
         Self { superseded, end, shortened }
     }
 
-    /// Waits for what may be dropped at any moment.
-    pub async fn wait<T>(
+    /// Waits for work that may be dropped at any moment.
+    pub async fn wait<T, E: Into<Failure>>(
         &self,
         stage: &'static str,
-        work: impl Future<Output = Result<T, Failure>>,
+        work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, Failure> {
         let late = async {
             match self.end {
@@ -44,10 +44,20 @@ impl Limits {
         };
         tokio::select! {
             biased;
-            done = work => done,
+            done = work => done.map_err(Into::into),
             () = self.superseded.cancelled() => Err(superseded()),
             () = late => Err(self.timeout(stage)),
         }
+    }
+
+    /// The same, for work that does not fail.
+    pub async fn run<T>(&self, stage: &'static str, work: impl Future<Output = T>) -> Result<T, Failure> {
+        self.wait(stage, async { Ok::<_, Failure>(work.await) }).await
+    }
+
+    /// True if there is something newer to do.
+    pub fn is_superseded(&self) -> bool {
+        self.superseded.is_cancelled()
     }
 
     /// Why no other write begins, if that is so.

@@ -1,4 +1,4 @@
-//! What is amiss in git and stops nothing: told once, in the status and by an Event. Pure.
+//! Problems in the source that stop nothing: reported once, in the status and by an Event. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,15 +6,13 @@ use holdfast_diff::handling;
 use holdfast_diff::object::ObjectId;
 use serde_json::Value;
 
-use super::Run;
 use crate::cluster::resolve::Desired;
 
-/// Finds what is amiss in what a Sync desires.
-pub fn mistakes(run: &Run<'_>, desired: &[Desired]) -> Vec<String> {
+/// Finds problems in the manifests of a Sync. `rules` is the number of its rules in `spec.drift.ignore`.
+pub fn mistakes(rules: usize, desired: &[Desired]) -> Vec<String> {
     let mut found = scaled_twice(desired);
     found.extend(marks(desired));
     let matched: BTreeSet<usize> = desired.iter().flat_map(|desired| desired.ignored.rules()).collect();
-    let rules = run.sync.spec.drift.ignore.len();
     found.extend(desired.iter().filter(|desired| desired.has_status).map(|desired| {
         format!(
             "{} ({}): its status is left out: only controllers write it; remove it from git",
@@ -29,7 +27,7 @@ pub fn mistakes(run: &Run<'_>, desired: &[Desired]) -> Vec<String> {
     found
 }
 
-/// Marks that are not understood, each with the first object that has it.
+/// Annotations with unknown values, each with the first object that has it.
 fn marks(desired: &[Desired]) -> Vec<String> {
     let mut found: BTreeMap<String, (&Desired, usize)> = BTreeMap::new();
     for desired in desired {
@@ -44,7 +42,7 @@ fn marks(desired: &[Desired]) -> Vec<String> {
     found.into_iter().map(tell).collect()
 }
 
-/// Objects whose replicas are in git although an autoscaler in git sets them.
+/// Objects whose replicas are in the source although an autoscaler in the source sets them.
 fn scaled_twice(desired: &[Desired]) -> Vec<String> {
     let scalers =
         desired.iter().filter(|desired| desired.object.kind.is("autoscaling", "HorizontalPodAutoscaler"));

@@ -9,13 +9,12 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
-use super::Run;
 use super::trees::place;
 use crate::api::RemoteStatus;
 use crate::render::RenderError;
 use crate::render::ask::{Answer, ReadRemote, RemoteTree};
 use crate::render::helm::{HelmError, Login};
-use crate::render::outside::{Held, Remotes};
+use crate::render::outside::{Held, Outside, Remotes};
 use crate::render::remote_inputs::{RemoteInputs, RemoteLogin};
 use crate::render::web_files::{Wanted, WebFiles};
 use crate::source::{Checkout, Credential, GitRef, Location, SourceError, Sources};
@@ -107,8 +106,8 @@ pub async fn moved(sources: &Sources, read: &[ReadRemote], inputs: &RemoteInputs
 }
 
 /// The files that have other content behind their URL than what was read, as warnings.
-pub async fn changed(run: &Run<'_>, read: &[ReadRemote], inputs: &RemoteInputs) -> Vec<String> {
-    let Some(remotes) = &run.context.outside.remotes else { return Vec::new() };
+pub async fn changed(outside: &Outside, read: &[ReadRemote], inputs: &RemoteInputs) -> Vec<String> {
+    let Some(remotes) = &outside.remotes else { return Vec::new() };
     let mut found = Vec::new();
     for read in read {
         let ReadRemote::File { url, digest } = read else { continue };

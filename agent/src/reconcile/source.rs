@@ -1,146 +1,151 @@
-//! The stage `source`, brought what it needs: the login and the ref; and what the commit says, as far as the Sync reads it.
+//! The stage `source`: the commit that a Sync follows, and the login of its repository.
 //!
-//! I/O: through the stage.
+//! Drift comes first: if the cluster differs from the last commit, that commit is the answer, and no server is contacted. Leaves Git
+//! to [`crate::source`]. I/O: network, disk; Secrets, which are watched.
 
-use std::time::{Duration, Instant};
-
-use kube::ResourceExt as _;
-use tracing::instrument;
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::inputs;
-use super::rendering::{self, Fresh, Known};
-use super::{Run, remotes, stages};
-use crate::api::{RemoteStatus, names};
-use crate::cluster::secrets::User;
-use crate::memory::Memory;
-use crate::progress::POLLING;
-use crate::report::{Failure, Seen};
-use crate::shares::Share;
-use crate::source::{Checkout, Credential, GitRef, Location};
+use super::jobs::is_completed;
+use super::past::Past;
+use super::peers::Peers;
+use super::rendered_commit::RenderedCommit;
+use super::sync_at::SyncAt;
+use crate::calls::Calls;
+use crate::cluster::secrets::{SecretError, Secrets, User};
+use crate::cluster::view::View;
+use crate::error::{Class, StageError};
+use crate::metrics::Metrics;
+use crate::policy::Policy;
+use crate::progress::{POLLING, Progress};
+use crate::report::Failure;
+use crate::source::{Checkout, Credential, GitRef, Location, SourceError, Sources};
 
-/// What `source` found.
+/// What the stage needs.
+#[derive(Clone, Copy)]
+pub struct Parts<'a> {
+    pub sources: &'a Sources,
+    pub secrets: &'a Secrets,
+    pub policy: &'a Policy,
+    pub view: &'a View,
+    pub peers: &'a Peers,
+    /// Webhook calls.
+    pub calls: &'a Calls,
+    pub metrics: &'a Arc<Metrics>,
+    pub progress: &'a Progress,
+}
+
+/// The commit that a run works on.
 pub struct Source {
-    pub seen: Seen,
-    known: Known,
-    /// What was rendered, if that was needed to know what the Sync reads.
-    pub(super) fresh: Fresh,
-    /// Where it was asked for; `None` if nothing was asked.
-    asked: Option<(Location, GitRef)>,
-    /// Held from the render to the end of the run, if something may be rendered.
-    _turn: Option<Share>,
-    /// Git could not be asked; this is what it said last.
-    pub trouble: Option<Failure>,
+    pub checkout: Checkout,
+    /// A person or a webhook asked for the newest commit.
+    pub is_asked: bool,
+    /// The ref that the Sync follows; `None` if the source was not contacted, because drift comes first.
+    pub follows: Option<Follows>,
+    /// Why the source could not be contacted: the checkout is that of the last contact.
+    pub trouble: Option<Error>,
 }
 
-impl Source {
-    /// What was read from elsewhere, as the status lists it; `None` if the commit could not be rendered.
-    pub fn remotes(&self) -> Option<Vec<RemoteStatus>> {
-        let is_rendered = !matches!(self.fresh, Some(Err(_)));
-        is_rendered.then(|| remotes::status(&self.known.remotes, &self.known.commit))
-    }
+/// A ref of a repository, with the login of a Sync.
+pub struct Follows {
+    location: Location,
+    reference: GitRef,
 }
 
-/// Asks git, at most once an interval for all Syncs of a repository.
-#[instrument(name = "source", skip_all, fields(sync = %run.owner))]
-pub async fn source(run: &Run<'_>, memory: &mut Memory) -> Result<Source, Failure> {
-    if let Some(known) = known(run, memory) {
-        return Ok(known);
+/// Why there is no commit.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error(transparent)]
+    SecretUnreadable(#[from] SecretError),
+    #[error("the checkout is of another repository")]
+    OtherRepository,
+    #[error("{0} names no commit")]
+    NoCommit(String),
+}
+
+/// Returns the commit that the Sync follows. The source is contacted at most once in an interval for all Syncs of a repository,
+/// and at once after a webhook call.
+pub async fn source(parts: Parts<'_>, at: SyncAt<'_>, past: &mut Past) -> Result<Source, Error> {
+    let Parts { sources, secrets, policy, view, peers, calls, metrics, progress } = parts;
+    if let Some(checkout) = before_drift(view, calls, at, past) {
+        return Ok(Source { checkout, is_asked: false, follows: None, trouble: None });
     }
-    memory.postponed = false;
-    memory.looked = Some(Instant::now());
-    let timer = run.context.metrics.stage("source");
-    let spec = &run.sync.spec;
-    let git = &spec.source.git;
-    let location = location(run).await?;
-    run.context.secrets.release(&User::Sync(run.owner.clone()), &inputs::names(run));
-    let asked = run.sync.annotations().get(names::RECONCILE_AT).cloned();
-    let called = run.context.memories.take_call(run.owner);
-    let forced = asked != memory.asked || called;
-    // A look at a ref that nothing asked for is no news.
-    let polls = memory.checkout.is_some() && !forced;
-    run.progress.begin("source", if polls { POLLING } else { "fetching the source" });
-    let max_age = if forced { Duration::ZERO } else { spec.interval() };
-    run.context.memories.uses(run.owner, location.mirror());
-    let reference = reference(git.reference.as_ref());
-    let answer = run.context.sources.checkout(&location, &reference, max_age, spec.timeout()).await;
-    memory.asked = asked;
+    let SyncAt { sync, owner, now, .. } = at;
+    let contact = &mut past.source;
+    (contact.postponed, contact.at) = (false, Some(now));
+    let timer = metrics.stage("source");
+    let location = location(secrets, policy, at).await?;
+    secrets.release(&User::Sync(owner.clone()), &inputs::names(at));
+    let asked = at.reconcile_at().cloned();
+    let is_asked = calls.take(owner) || asked != contact.answered;
+    // What a poll does is no news, since it mostly finds nothing.
+    let is_poll = contact.checkout.is_some() && !is_asked;
+    progress.begin("source", if is_poll { POLLING } else { "fetching the source" });
+    let max_age = if is_asked { Duration::ZERO } else { sync.spec.interval() };
+    peers.reads_from(owner, location.mirror());
+    let reference = reference(sync.spec.source.git.reference.as_ref());
+    let answer = sources.checkout(&location, &reference, max_age, sync.spec.timeout()).await;
+    contact.answered = asked;
+    drop(timer);
     let trouble = match answer {
         Ok(checkout) => {
-            memory.checkout = Some(checkout);
+            contact.checkout = Some(checkout);
             None
         }
-        Err(error) => Some(Failure::of("source", &error)),
+        Err(error) => Some(Error::from(error)),
     };
-    drop(timer);
-    let (checkout, trouble) = match (memory.checkout.clone(), trouble) {
-        (Some(checkout), trouble) if checkout.is_of(&location, &reference) => (checkout, trouble),
-        (_, Some(failure)) => return Err(failure),
-        (_, None) => return Err(Failure::internal("source", "the checkout is of another repository")),
-    };
-    let same = memory.known.as_ref().is_some_and(|known| known.is_of(run, &checkout));
-    if !same {
-        run.progress.begin("source", "waiting for a turn: other Syncs of this namespace are running");
-    }
-    let turn = if same { None } else { Some(run.context.rooms.runs.take(run.owner.namespace()).await) };
-    let (known, fresh) = Box::pin(rendering::look_at(run, memory, &checkout, forced)).await?;
-    let asked = Some((location, reference));
-    Ok(Source { seen: seen(&known, &checkout), known, fresh, asked, _turn: turn, trouble })
+    let last = contact.checkout.clone().filter(|checkout| checkout.is_of(&location, &reference));
+    let Some(checkout) = last else { return Err(trouble.unwrap_or(Error::OtherRepository)) };
+    Ok(Source { checkout, is_asked, follows: Some(Follows { location, reference }), trouble })
 }
 
-/// Where the repository of a Sync is, with its own login.
-pub async fn location(run: &Run<'_>) -> Result<Location, Failure> {
-    let git = &run.sync.spec.source.git;
+/// The commit of the last contact, if the cluster differs from it: drift is corrected before the source is contacted, so that it
+/// never waits for a slow server. Not twice in a row when a contact is due.
+fn before_drift(view: &View, calls: &Calls, at: SyncAt<'_>, past: &mut Past) -> Option<Checkout> {
+    let contact = &past.source;
+    let is_due = contact.is_due(at.sync.spec.interval(), at.now);
+    let is_asked = calls.is_open(at.owner) || at.reconcile_at() != contact.answered.as_ref();
+    if is_asked || (is_due && contact.postponed) {
+        return None;
+    }
+    let checkout = contact.checkout.clone()?;
+    let read = past.read.as_ref().filter(|read| read.is_of(at, &checkout))?;
+    let is_done = |object: &_, manifest| is_completed(at.status, object, manifest);
+    let differs = !past.differing(view, at, &read.tree, is_done)?.is_nothing();
+    past.source.postponed = is_due && differs;
+    differs.then_some(checkout)
+}
+
+/// The repository of a Sync, with its login.
+pub async fn location(secrets: &Secrets, policy: &Policy, at: SyncAt<'_>) -> Result<Location, Error> {
+    let git = &at.sync.spec.source.git;
     let credential = match &git.secret_ref {
         Some(secret) => {
-            let data = run.context.secrets.read(&User::Sync(run.owner.clone()), &secret.name).await;
-            let data =
-                data.map_err(|error| Failure::user("source", "SecretUnreadable", error.to_string()))?;
-            Some(Credential::from_secret(&data).map_err(|error| Failure::of("source", &error))?)
+            let data = secrets.read(&User::Sync(at.owner.clone()), &secret.name).await?;
+            Some(Credential::from_secret(&data)?)
         }
         None => None,
     };
-    let location = Location::parse(&git.url, credential).map_err(|error| Failure::of("source", &error))?;
-    let namespace = run.owner.namespace();
-    Ok(location.for_tenant(namespace).within(run.context.policy.domain(namespace)))
-}
-
-/// What is told of a commit.
-fn seen(known: &Known, checkout: &Checkout) -> Seen {
-    Seen {
-        revision: checkout.revision().to_string(),
-        short: checkout.revision().short(),
-        tree: known.tree.clone(),
-        commit: known.note.clone(),
-    }
-}
-
-/// What git said last, if the cluster differs from it: what drifted is put back before git is asked anything, so that it
-/// never waits for a server that is slow. Not twice in a row when it is time to ask.
-fn known(run: &Run<'_>, memory: &mut Memory) -> Option<Source> {
-    if run.context.memories.is_called(run.owner) {
-        return None;
-    }
-    let due = memory.looked.is_none_or(|looked| looked.elapsed() >= run.sync.spec.interval());
-    if (due && memory.postponed) || run.sync.annotations().get(names::RECONCILE_AT) != memory.asked.as_ref() {
-        return None;
-    }
-    let checkout = memory.checkout.as_ref()?;
-    let known = memory.known.clone().filter(|known| known.is_of(run, checkout))?;
-    let seen = seen(&known, checkout);
-    let differs = !stages::differing(run, &seen.tree, memory)?.is_nothing();
-    memory.postponed = due && differs;
-    differs.then_some(Source { seen, known, fresh: None, asked: None, _turn: None, trouble: None })
+    let namespace = at.owner.namespace();
+    Ok(Location::parse(&git.url, credential)?.for_tenant(namespace).within(policy.domain(namespace)))
 }
 
 /// A commit that was applied before, as a status names it: `main@sha1:<40 hex>`.
-pub async fn earlier(run: &Run<'_>, revision: &str) -> Result<Checkout, Failure> {
-    let Some((_, commit)) = revision.rsplit_once("sha1:") else {
-        return Err(Failure::internal("source", format!("{revision} names no commit")));
-    };
-    let (location, reference) = (location(run).await?, GitRef::Commit(commit.to_owned()));
-    let timeout = run.sync.spec.timeout();
-    let found = run.context.sources.checkout(&location, &reference, Duration::MAX, timeout).await;
-    found.map_err(|error| Failure::of("source", &error))
+pub async fn earlier(
+    sources: &Sources,
+    secrets: &Secrets,
+    policy: &Policy,
+    at: SyncAt<'_>,
+    revision: &str,
+) -> Result<Checkout, Error> {
+    let commit = revision.rsplit_once("sha1:").map(|(_, commit)| commit.to_owned());
+    let commit = commit.ok_or_else(|| Error::NoCommit(revision.to_owned()))?;
+    let location = location(secrets, policy, at).await?;
+    let timeout = at.sync.spec.timeout();
+    Ok(sources.checkout(&location, &GitRef::Commit(commit), Duration::MAX, timeout).await?)
 }
 
 fn reference(git: Option<&crate::api::GitRef>) -> GitRef {
@@ -156,10 +161,44 @@ fn reference(git: Option<&crate::api::GitRef>) -> GitRef {
     chosen.into_iter().flatten().next().unwrap_or_default()
 }
 
-/// True if git says something else than what is being applied. Asked at most once an interval.
-pub async fn is_newer(run: &Run<'_>, Source { known, asked, .. }: &Source) -> bool {
-    let Some((location, reference)) = asked else { return false };
-    let spec = &run.sync.spec;
-    let checkout = run.context.sources.checkout(location, reference, spec.interval(), spec.timeout()).await;
-    checkout.is_ok_and(|checkout| known.differs_at(&checkout.files()))
+impl Follows {
+    /// True if the ref points to a commit that differs from the rendered one in what was read of it. The source is contacted at
+    /// most once in an interval.
+    pub async fn is_newer(&self, sources: &Sources, at: SyncAt<'_>, read: &RenderedCommit) -> bool {
+        let Self { location, reference } = self;
+        let spec = &at.sync.spec;
+        let checkout = sources.checkout(location, reference, spec.interval(), spec.timeout()).await;
+        checkout.is_ok_and(|checkout| read.differs_at(&checkout.files()))
+    }
+}
+
+impl StageError for Error {
+    fn class(&self) -> Class {
+        match self {
+            Self::Source(error) => error.class(),
+            Self::SecretUnreadable(_) => Class::User,
+            Self::OtherRepository | Self::NoCommit(_) => Class::Internal,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Source(error) => error.name(),
+            Self::SecretUnreadable(_) => "SecretUnreadable",
+            Self::OtherRepository | Self::NoCommit(_) => "InternalError",
+        }
+    }
+
+    fn common_cause(&self) -> Option<String> {
+        match self {
+            Self::Source(error) => error.common_cause(),
+            Self::SecretUnreadable(_) | Self::OtherRepository | Self::NoCommit(_) => None,
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::of("source", &error)
+    }
 }

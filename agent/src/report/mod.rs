@@ -217,7 +217,11 @@ impl Failure {
     /// The error of a stage, as it classes and names itself.
     pub fn of(stage: &'static str, error: &impl StageError) -> Self {
         let (mistakes, more) = error.mistakes();
-        let failure = Self::new(stage, error.class(), error.name(), error.to_string());
+        let message = match error.hint() {
+            Some(hint) => format!("{error}; {hint}"),
+            None => error.to_string(),
+        };
+        let failure = Self::new(stage, error.class(), error.name(), message);
         let failure = Self { common: error.common_cause(), ..failure };
         if causes::summary(&mistakes, more).1 { failure } else { failure.with(&mistakes) }
     }

@@ -2,6 +2,8 @@
 //!
 //! The repository is the nearest folder above with a `.git`. I/O: reads files, writes to the standard streams.
 
+#![expect(clippy::disallowed_methods, reason = "an example reads the disk, which the crate does not")]
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

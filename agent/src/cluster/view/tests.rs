@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use holdfast_diff::digest::Digest;
 use holdfast_diff::object::{GroupKind, ObjectId};
-use holdfast_diff::plan::SeenAt;
+use holdfast_diff::order::Stage;
+use holdfast_diff::plan::{SeenAt, removed};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
@@ -139,11 +140,13 @@ fn an_object_that_lost_its_marks_differs_until_it_is_a_member_again() {
     let view = view();
     let (manifest, live_as) = (Digest::of_bytes(b"git"), Some(Digest::of_bytes(b"hand")));
     let read = Differs { manifest, live: live_as, whole: live_as };
-    let seen = view.differs(&object(), read);
+    assert_eq!(view.has(&object()), (false, None));
+    let seen = Differs::absent(manifest);
     assert!(view.still_differs(&owner(), &object(), seen));
     view.verify(&kind(), &object(), &live(&view, "one", 5), Verified { manifest, all: false });
     assert!(!view.still_differs(&owner(), &object(), seen));
-    assert_eq!(view.differs(&object(), read), read);
+    assert_eq!(view.has(&object()), (true, Some(manifest)));
+    assert!(!view.still_differs(&owner(), &object(), read));
 }
 
 #[test]
@@ -197,10 +200,10 @@ fn what_was_written_between_the_read_and_the_plan_is_not_overwritten_unseen() {
         live["data"] = json!({"key": value});
         live
     };
-    let planned = |read: &Value, version: u64| SeenAt {
-        version,
-        live: entry::fingerprint(read, "v1"),
-        whole: Some(view.note_left(&target, read)),
+    let planned = |read: &Value, version: u64| {
+        let whole = entry::whole(read);
+        view.note_left(&target, version, whole);
+        SeenAt { version, live: entry::fingerprint(read, "v1"), whole: Some(whole) }
     };
     view.verify(&kind(), &target, &live(&view, "one", 5), verified(b"git"));
     let (read, newer) = (by_hand(6, "one"), by_hand(7, "two"));
@@ -208,4 +211,18 @@ fn what_was_written_between_the_read_and_the_plan_is_not_overwritten_unseen() {
     view.put(&kind(), object(), &newer);
     assert!(view.begin_write(&target, Some(planned(&read, 6))).is_none());
     assert!(view.begin_write(&target, Some(planned(&newer, 7))).is_some());
+}
+
+#[test]
+fn a_change_is_out_of_date_when_its_object_was_changed_appeared_or_is_to_be_kept() {
+    let (view, target) = (view(), object());
+    let deletion = removed(target.clone(), "v1".to_owned(), "one".to_owned(), Stage::default(), None);
+    assert!(!view.moved(&owner(), &deletion), "an object that is gone needs no deletion");
+    view.verify(&kind(), &target, &live(&view, "one", 5), verified(b"git"));
+    assert!(!view.moved(&owner(), &deletion));
+    assert!(view.moved(&SyncRef::new("shop", "other"), &deletion));
+    let mut kept = live(&view, "one", 6);
+    kept["metadata"]["annotations"]["holdfast.dev/prune"] = json!("Disabled");
+    view.put(&kind(), object(), &kept);
+    assert!(view.moved(&owner(), &deletion));
 }

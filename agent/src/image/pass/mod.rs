@@ -27,7 +27,8 @@ use self::edits::{Edits, Look, Plain};
 use self::publish::{Ended, Published};
 use self::scan::Scanned;
 use crate::api::{ImageStatus, ImageUpdate, ImageUpdateStatus, ProposalStatus, PullRequestStatus, Refusal};
-use crate::context::Context;
+use crate::image::Images;
+use crate::reconcile::services::Services;
 use crate::report::Failure;
 use crate::source::{Checkout, Credential, GitRef, Location};
 use crate::sync_ref::SyncRef;
@@ -41,7 +42,8 @@ const LONGEST: Duration = Duration::from_millis(400);
 
 /// One ImageUpdate in one pass.
 pub struct Pass<'a> {
-    pub context: &'a Context,
+    pub services: &'a Services,
+    pub images: &'a Images,
     pub update: &'a ImageUpdate,
     pub owner: &'a SyncRef,
     pub status: &'a ImageUpdateStatus,
@@ -202,7 +204,7 @@ fn known(pass: &Pass<'_>) -> Vec<ImageStatus> {
 /// Where the repository is, and with which login.
 async fn place(pass: &Pass<'_>) -> Result<(Location, Option<Credential>), Failure> {
     let git = &pass.update.spec.git;
-    let secret = policy::login(pass.context, pass.owner, git);
+    let secret = policy::login(pass.services, pass.owner, git);
     let credential = match policy::read(pass, secret.as_ref()).await? {
         Some(data) => Some(Credential::from_secret(&data).map_err(|error| Failure::of("source", &error))?),
         None => None,
@@ -210,12 +212,12 @@ async fn place(pass: &Pass<'_>) -> Result<(Location, Option<Credential>), Failur
     let location =
         Location::parse(&git.url, credential.clone()).map_err(|error| Failure::of("source", &error))?;
     let namespace = pass.owner.namespace();
-    Ok((location.for_tenant(namespace).within(pass.context.policy.domain(namespace)), credential))
+    Ok((location.for_tenant(namespace).within(pass.services.policy.domain(namespace)), credential))
 }
 
 async fn checkout(pass: &Pass<'_>, location: &Location, max_age: Duration) -> Result<Checkout, Failure> {
     let reference = GitRef::Branch(pass.update.spec.branch().to_owned());
-    let checkout = pass.context.sources.checkout(location, &reference, max_age, publish::LIMIT).await;
+    let checkout = pass.services.sources.checkout(location, &reference, max_age, publish::LIMIT).await;
     checkout.map_err(|error| Failure::of("source", &error))
 }
 

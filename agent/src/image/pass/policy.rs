@@ -13,7 +13,7 @@ use crate::api::{
     UpdateGit,
 };
 use crate::cluster::secrets::{Name, User};
-use crate::context::Context;
+use crate::reconcile::services::Services;
 use crate::registry::{Login, Place, Repository};
 use crate::report::Failure;
 use crate::secret_data::{Data, SecretData};
@@ -27,9 +27,9 @@ pub struct Watched {
 }
 
 /// The Secret that logs in to git: the one that is named, or that of a Sync of the namespace that reads the same URL.
-pub fn login(context: &Context, owner: &SyncRef, git: &UpdateGit) -> Option<SecretRef> {
+pub fn login(services: &Services, owner: &SyncRef, git: &UpdateGit) -> Option<SecretRef> {
     let of_a_sync = || {
-        let mut syncs = context.cluster.syncs.state();
+        let mut syncs = services.cluster.syncs.state();
         syncs.retain(|sync| {
             sync.metadata.namespace.as_deref() == Some(owner.namespace())
                 && sync.spec.source.git.url == git.url
@@ -41,12 +41,12 @@ pub fn login(context: &Context, owner: &SyncRef, git: &UpdateGit) -> Option<Secr
 }
 
 /// The Secrets that an ImageUpdate refers to.
-pub fn names(context: &Context, owner: &SyncRef, update: &api::ImageUpdateSpec) -> Vec<Name> {
+pub fn names(services: &Services, owner: &SyncRef, update: &api::ImageUpdateSpec) -> Vec<Name> {
     let images = update.images.iter();
     let of_images = images.flat_map(|image| image.secret_ref.iter().chain(&image.cert_secret_ref));
     let signing = update.commit.iter().filter_map(|commit| commit.signing.as_ref());
     let forge = update.pull_request.iter().filter_map(|request| request.secret_ref.as_ref());
-    let git = login(context, owner, &update.git);
+    let git = login(services, owner, &update.git);
     let hook = update.webhook.iter().map(|hook| &hook.secret_ref);
     let all =
         of_images.chain(&git).chain(signing.map(|signing| &signing.secret_ref)).chain(forge).chain(hook);
@@ -85,7 +85,7 @@ pub async fn watched(pass: &Pass<'_>, image: &Image) -> Result<Watched, Failure>
 pub async fn read(pass: &Pass<'_>, secret: Option<&api::SecretRef>) -> Result<Option<Arc<Data>>, Failure> {
     let Some(secret) = secret else { return Ok(None) };
     let user = User::Update(pass.owner.clone());
-    let data = pass.context.secrets.read(&user, &secret.name).await;
+    let data = pass.services.secrets.read(&user, &secret.name).await;
     data.map(Some).map_err(|error| Failure::user("scan", "SecretUnreadable", error.to_string()))
 }
 

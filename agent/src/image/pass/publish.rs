@@ -64,7 +64,7 @@ pub async fn publish(
     proven: &Proven,
     proposal: &Proposal<'_>,
 ) -> Result<Ended, Failure> {
-    let _timer = pass.context.metrics.stage("publish");
+    let _timer = pass.services.metrics.stage("publish");
     let spec = &pass.update.spec;
     let branch = spec.push_branch();
     let failed = |error: &PushError| Failure::of("publish", error);
@@ -75,7 +75,7 @@ pub async fn publish(
     } else {
         let base = pass.status.proposal.as_ref().and_then(|proposal| proposal.base.as_deref());
         let own = own.map(|commit| Own { commit: &commit.sha, base });
-        let onto = pass.context.sources.onto(location, branch, checkout, own, LIMIT).await;
+        let onto = pass.services.sources.onto(location, branch, checkout, own, LIMIT).await;
         onto.map_err(|error| failed(&error))?
     };
     if *is_earlier && own.is_some() && onto.head().is_none() {
@@ -84,7 +84,7 @@ pub async fn publish(
     }
     let (commit, keeps) = new_commit(pass, checkout, &onto, proven, changes, wanted).await?;
     let base = keeps.then(|| checkout.id().to_string());
-    let pushed = pass.context.sources.push(location, branch, &onto, &commit, LIMIT).await;
+    let pushed = pass.services.sources.push(location, branch, &onto, &commit, LIMIT).await;
     let sha = match pushed {
         Ok(Pushed::Commit(id)) => id.to_string(),
         Ok(Pushed::Nothing) => return Ok(Ended::Nothing),
@@ -173,7 +173,7 @@ pub async fn is_closed(
     number: i64,
 ) -> Result<bool, Failure> {
     let target = target(pass, request, credential).await?;
-    let found = pass.context.pull_requests.is_refused(&target, number).await;
+    let found = pass.images.pull_requests.is_refused(&target, number).await;
     found.map_err(|error| Failure::of("publish", &error))
 }
 
@@ -242,7 +242,7 @@ pub async fn open(
         body: message::description(&update, changes, Some(&links)),
         labels: request.labels.clone(),
     };
-    let opened = pass.context.pull_requests.ensure(&target, &wanted).await;
+    let opened = pass.images.pull_requests.ensure(&target, &wanted).await;
     let forge::Opened { number, url, done, unlabelled } =
         opened.map_err(|error| Failure::of("publish", &error))?;
     if let Some(error) = unlabelled {
@@ -261,7 +261,7 @@ pub async fn close(
     let target = target(pass, request, credential).await?;
     let spec = &pass.update.spec;
     let comment = format!("{} has all of this now.", spec.branch());
-    let closed = pass.context.pull_requests.close(&target, spec.push_branch(), spec.branch(), &comment).await;
+    let closed = pass.images.pull_requests.close(&target, spec.push_branch(), spec.branch(), &comment).await;
     closed.map(drop).map_err(|error| Failure::of("publish", &error))
 }
 

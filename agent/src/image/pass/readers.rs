@@ -10,7 +10,6 @@ use std::time::Duration;
 use holdfast_diff::image::edit::Setting;
 use holdfast_diff::image::reference::Reference;
 use holdfast_diff::object::Manifest;
-use jiff::Timestamp;
 use kube::ResourceExt as _;
 use tracing::instrument;
 
@@ -19,8 +18,10 @@ use super::edits::Edited;
 use super::proof::{Compared, Proof, compare};
 use crate::api::Sync;
 use crate::progress::Progress;
-use crate::reconcile::limits::Limits;
-use crate::reconcile::{Run, inputs, rendering, source};
+use crate::reconcile::inputs::{self, Gather};
+use crate::reconcile::services::Services;
+use crate::reconcile::sync_at::SyncAt;
+use crate::reconcile::{render, source};
 use crate::render::changed::Changed;
 use crate::render::order::Order;
 use crate::render::{File, Inputs};
@@ -60,14 +61,14 @@ impl Reader {
 /// The Syncs that have a say. One of another namespace has none, unless it reads the very same mirror by a login: who has
 /// that login may read the repository, and may write what the Sync reads.
 fn readers(pass: &Pass<'_>, location: &Location, branch: &str) -> Vec<Reader> {
-    let all = pass.context.cluster.syncs.state().into_iter();
+    let all = pass.services.cluster.syncs.state().into_iter();
     let all = all.filter(|sync| reads_branch(sync, location, branch)).map(|sync| {
         let owner = SyncRef::new(sync.namespace().unwrap_or_default(), sync.name_any());
         let is_ours = owner.namespace() == pass.owner.namespace();
         Reader { sync, owner, is_ours }
     });
     let shares = |reader: &Reader| {
-        location.has_login() && pass.context.memories.mirror(&reader.owner) == Some(location.mirror())
+        location.has_login() && pass.services.peers.mirror(&reader.owner) == Some(location.mirror())
     };
     all.filter(|reader| reader.is_ours || shares(reader)).collect()
 }
@@ -171,7 +172,7 @@ fn reads(
     let commit = checkout.files();
     let changed = files.iter().map(|edited| (edited.file.as_str(), edited.after.as_slice()));
     let overlay = Changed::new(&commit, changed);
-    if let Some(reads) = pass.context.memories.reads(owner) {
+    if let Some(reads) = pass.services.peers.reads(owner) {
         return reads.matches(&overlay).is_none();
     }
     checkout.folder(sync.spec.path.as_deref().unwrap_or_default()).is_ok()
@@ -201,24 +202,20 @@ async fn one(
 ) -> Result<Ended, String> {
     let Reader { sync, owner, is_ours } = reader;
     let status = sync.status.clone().unwrap_or_default();
-    let run = Run {
-        context: pass.context,
-        sync,
-        owner,
-        status: &status,
-        now: Timestamp::now(),
-        limits: Limits::default(),
-        progress: Progress::default(),
-    };
+    let at = SyncAt { sync, owner, status: &status, now: pass.now };
     let rendered = async {
-        let own = own_checkout(pass, &run, location, checkout).await?;
+        let own = own_checkout(pass, at, location, checkout).await?;
         let path = sync.spec.path.as_deref().unwrap_or_default();
         let folder = own.folder(path).map_err(|error| error.to_string())?;
         let is_chart = inputs::is_chart(sync, &own.files(), &folder);
         let mut inputs = if *is_ours {
-            inputs::inputs(&run, is_chart).await.map_err(|failure| failure.message)?
+            let Services { secrets, cluster, outside, policy, .. } = pass.services;
+            let (discovery, progress) = (&cluster.discovery, &Progress::default());
+            let from = Gather { secrets, discovery, outside, policy, progress };
+            let gathered = inputs::inputs(from, at, is_chart).await;
+            gathered.map_err(|error| Failure::of("render", &error).message)?
         } else {
-            let alone = inputs::alone(sync, owner, &pass.context.outside).await;
+            let alone = inputs::alone(sync, owner, &pass.services.outside).await;
             match alone.map_err(|error| error.to_string())? {
                 Some(inputs) => inputs,
                 None => return Ok(None),
@@ -226,7 +223,7 @@ async fn one(
         };
         inputs.remote.commit.clone_from(&own.revision().commit);
         let inputs = Arc::new(inputs);
-        let before = manifests(pass, &run, &own, &folder, &inputs, Vec::new()).await?;
+        let before = manifests(pass, at, &own, &folder, &inputs, Vec::new()).await?;
         Ok::<_, String>(Some((own, folder, inputs, before)))
     };
     let (own, folder, inputs, before) = match rendered.await {
@@ -237,7 +234,7 @@ async fn one(
     // What was decrypted or came from a Secret is for nobody to see.
     let shows_values = *is_ours && !inputs.secret && inputs.keys.is_none();
     let changed = files.iter().map(|edited| File { path: edited.file.clone(), bytes: edited.after.clone() });
-    let after = manifests(pass, &run, &own, &folder, &inputs, changed.collect()).await?;
+    let after = manifests(pass, at, &own, &folder, &inputs, changed.collect()).await?;
     let settings: Vec<&Setting> = files.iter().flat_map(|edited| &edited.settings).collect();
     Ok(Ended::Compared(compare(&before, &after, &Proof { settings: &settings, wanted, shows_values })))
 }
@@ -245,14 +242,16 @@ async fn one(
 /// The commit as the Sync itself reads it, by its own URL and login.
 async fn own_checkout(
     pass: &Pass<'_>,
-    run: &Run<'_>,
+    at: SyncAt<'_>,
     location: &Location,
     checkout: &Checkout,
 ) -> Result<Checkout, String> {
-    if pass.context.memories.mirror(run.owner) == Some(location.mirror()) {
+    if pass.services.peers.mirror(at.owner) == Some(location.mirror()) {
         return Ok(checkout.clone());
     }
-    let own = source::location(run).await.map_err(|failure| failure.message)?;
+    let own = source::location(&pass.services.secrets, &pass.services.policy, at)
+        .await
+        .map_err(|error| error.to_string())?;
     if own.mirror() == location.mirror() {
         return Ok(checkout.clone());
     }
@@ -260,7 +259,7 @@ async fn own_checkout(
     // What is known of it may be older than the commit.
     let mut said = String::new();
     for max_age in [pass.git_age, Duration::ZERO] {
-        let found = pass.context.sources.checkout(&own, &branch, max_age, run.sync.spec.timeout()).await;
+        let found = pass.services.sources.checkout(&own, &branch, max_age, at.sync.spec.timeout()).await;
         let found = found.map_err(|error| error.to_string())?;
         if found.revision().commit == checkout.revision().commit {
             return Ok(found);
@@ -273,16 +272,17 @@ async fn own_checkout(
 /// What a Sync renders to if some files are others.
 async fn manifests(
     pass: &Pass<'_>,
-    run: &Run<'_>,
+    at: SyncAt<'_>,
     checkout: &Checkout,
     folder: &str,
     inputs: &Arc<Inputs>,
     changed: Vec<File>,
 ) -> Result<Vec<Manifest>, String> {
-    let order = rendering::order(run, checkout, folder.to_owned(), inputs.clone());
+    let Services { policy, outside, renderer, .. } = pass.services;
+    let folder = folder.to_owned();
+    let order = render::order(policy, outside, at, checkout, folder, inputs.clone());
     let order = Order { changed, ..order };
-    let context = pass.context;
-    let attempt = context.renderer.render(order, &context.outside, pass.owner.namespace()).await;
+    let attempt = renderer.render(order, outside, pass.owner.namespace()).await;
     attempt.end.map(|(fruit, _)| fruit.manifests).map_err(|error| error.to_string())
 }
 

@@ -54,7 +54,7 @@ pub enum Verdict {
 /// Asks for all images. Those of which nothing can be said are failures, and the rest goes on.
 #[instrument(name = "scan", skip_all, fields(update = %pass.owner))]
 pub async fn scan(pass: &Pass<'_>, failures: &mut Vec<Failure>) -> Vec<Scanned> {
-    let _timer = pass.context.metrics.stage("scan");
+    let _timer = pass.services.metrics.stage("scan");
     let images = owners::own(pass.update, &pass.others, failures);
     let asking: Vec<BoxFuture<'_, _>> = images.into_iter().map(|image| one(pass, image).boxed()).collect();
     let all: Vec<Result<Scanned, Failure>> =
@@ -75,7 +75,7 @@ async fn one(pass: &Pass<'_>, image: &Image) -> Result<Scanned, Failure> {
         let failure = Failure::of("scan", &error);
         Failure { message: format!("image {}: {}", image.name, failure.message), ..failure }
     };
-    let registries = &pass.context.registries;
+    let registries = &pass.images.registries;
     let tags = registries.list(&watched.place, pass.max_age, LIMIT).await.map_err(failed)?;
     let listed: Vec<&str> = tags.iter().collect();
     let (created, left_out) = times(registries, &watched, &listed).await.map_err(failed)?;

@@ -1,18 +1,27 @@
-//! The names of the users who drifted, out of the API server's audit events, where these are to be had.
+//! The names of the users who caused drift, from the audit events of the API server, if it sends any.
 //!
-//! I/O: discovery, for kinds that were not asked for before.
+//! I/O: discovery, for kinds that were not looked up before.
 
-use super::Run;
 use crate::api::{DriftChange, DriftObject, DriftStatus};
+use crate::cluster::Cluster;
 use crate::report::audit::{Audit, Object, Write};
 
-/// Names the users of an episode, as far as they are known by now.
-pub async fn name(run: &Run<'_>, drift: Option<&mut DriftStatus>) {
-    let Some(audit) = &run.context.audit else { return };
-    for told in drift.into_iter().flat_map(|drift| &mut drift.objects) {
-        let kind = run.context.cluster.discovery.find(&told.api_version, &told.kind).await;
-        if let Ok(Some(kind)) = kind {
-            name_one(audit, &kind.plural, told);
+/// The record of who changed what.
+#[derive(Clone, Copy)]
+pub struct Users<'a> {
+    pub cluster: &'a Cluster,
+    /// `None` if the API server sends no audit events.
+    pub audit: Option<&'a Audit>,
+}
+
+impl Users<'_> {
+    /// Adds the names of users to an episode, as far as they are known by now.
+    pub async fn name(&self, drift: Option<&mut DriftStatus>) {
+        let Some(audit) = self.audit else { return };
+        for told in drift.into_iter().flat_map(|drift| &mut drift.objects) {
+            if let Ok(Some(kind)) = self.cluster.discovery.find(&told.api_version, &told.kind).await {
+                name_one(audit, &kind.plural, told);
+            }
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Fights: somebody writes the same field again and again after it was put back. It is put back more and more rarely, until
-//! the other side stops. Pure.
+//! Fights: another writer changes the same field again each time after it was corrected. It is corrected more and more rarely,
+//! until the other writer stops. Pure.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::Duration;
@@ -41,18 +41,21 @@ struct Fight {
 }
 
 impl Fights {
-    /// How a change is told that must not be made now, because it would go on with a fight. Begins one if it is due.
-    pub fn hold(&mut self, change: &Change, now: Timestamp) -> Option<DriftObject> {
-        let Corrections { times, fight } = self.all.get_mut(&change.object)?;
+    /// How a change is reported that must not be made now because it would continue a fight, and until when. [`Self::begin`]
+    /// records it if it is new.
+    pub fn hold(&self, change: &Change, now: Timestamp) -> Option<(DriftObject, Timestamp)> {
+        let Corrections { times, fight } = self.all.get(&change.object)?;
         if let Some(Fight { object, until, .. }) = fight {
-            return (now < *until).then(|| object.clone());
+            return (now < *until).then(|| (object.clone(), *until));
         }
-        forget(times, now);
-        let fields = paths(change).filter_map(|path| Some((path, times.get(path)?)));
+        let recent = |path| -> Option<Vec<Timestamp>> {
+            Some(times.get(path)?.iter().copied().filter(|time| is_recent(*time, now)).collect())
+        };
+        let fields = paths(change).filter_map(|path| Some((path, recent(path)?)));
         let (path, times) =
             fields.max_by_key(|(_, times)| times.len()).filter(|(_, times)| times.len() >= PATIENCE)?;
         let mut object = drift::object(change, DriftState::Fighting, now);
-        let first = times.front().copied().unwrap_or(now);
+        let first = times.first().copied().unwrap_or(now);
         let seconds = now.duration_since(first).as_secs().max(1);
         let who =
             object.changes.iter().find(|field| field.path == path).and_then(|field| field.manager.clone());
@@ -63,8 +66,14 @@ impl Fights {
             times.len() + 1,
             way_out(change, object.ignore.as_deref())
         ));
-        *fight = Some(Fight { object: object.clone(), pause: PAUSE, until: after(now, PAUSE) });
-        Some(object)
+        Some((object, after(now, PAUSE)))
+    }
+
+    /// Records the fight that [`Self::hold`] found, unless it goes on already.
+    pub fn begin(&mut self, object: &ObjectId, told: &DriftObject, until: Timestamp) {
+        if let Some(Corrections { fight: fight @ None, .. }) = self.all.get_mut(object) {
+            *fight = Some(Fight { object: told.clone(), pause: PAUSE, until });
+        }
     }
 
     /// Notes that an object was put back.
@@ -99,11 +108,6 @@ impl Fights {
             fight.is_some() || !times.is_empty()
         });
         found
-    }
-
-    /// Until when an object is not put back, if it is fought about.
-    pub fn until(&self, object: &ObjectId) -> Option<Timestamp> {
-        Some(self.all.get(object)?.fight.as_ref()?.until)
     }
 
     /// When there is something to do about a fight.
@@ -147,9 +151,13 @@ fn paths(change: &Change) -> impl Iterator<Item = &str> {
 
 fn forget(times: &mut BTreeMap<String, VecDeque<Timestamp>>, now: Timestamp) {
     times.retain(|_, times| {
-        times.retain(|time| now.duration_since(*time) < SignedDuration::try_from(WINDOW).unwrap_or_default());
+        times.retain(|time| is_recent(*time, now));
         !times.is_empty()
     });
+}
+
+fn is_recent(time: Timestamp, now: Timestamp) -> bool {
+    now.duration_since(time) < SignedDuration::try_from(WINDOW).unwrap_or_default()
 }
 
 fn after(now: Timestamp, pause: Duration) -> Timestamp {
@@ -180,11 +188,12 @@ mod tests {
         let change = change();
         seconds
             .filter(|second| {
-                let free = fights.hold(&change, at(*second)).is_none();
-                if free {
-                    fights.corrected(&change, at(*second));
+                if let Some((told, until)) = fights.hold(&change, at(*second)) {
+                    fights.begin(&change.object, &told, until);
+                    return false;
                 }
-                free
+                fights.corrected(&change, at(*second));
+                true
             })
             .collect()
     }
@@ -210,7 +219,7 @@ mod tests {
                 desired(&manifest, &object, "set", &Masks::default(), Seen::Absent).expect("a creation");
             let mut fights = Fights::default();
             (0..3).for_each(|second| fights.corrected(&change, at(second)));
-            let note = fights.hold(&change, at(3)).and_then(|told| told.note).expect("a fight");
+            let note = fights.hold(&change, at(3)).and_then(|(told, _)| told.note).expect("a fight");
             assert!(note.ends_with(expected) && !note.contains("drift.ignore"), "{note}");
         };
         let owner =

@@ -2,28 +2,32 @@
 //!
 //! Leaves the pipeline to `reconcile`. I/O: status writes.
 
-use std::convert::Infallible;
+use std::hash::{Hash as _, Hasher as _};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt as _;
 use jiff::Timestamp;
-use kube::Resource as _;
 use kube::runtime::controller::Action;
+use kube::{Resource as _, ResourceExt as _};
 use tracing::{info, warn};
 
+use super::agent::Agent;
+use super::memory::{Memory, Shown};
 use super::pace::{gathered, next};
-use super::{PAUSE, form, hooks, name, reporter};
-use crate::api::{Sync, SyncStatus, conditions};
+use super::{PAUSE, hooks, reporter};
+use crate::api::{Sync, SyncStatus, conditions, names};
 use crate::cluster::refusal::chain;
-use crate::context::Context;
 use crate::error::Class;
-use crate::memory::{Memory, Shown};
 use crate::progress::Progress;
+use crate::reconcile::drift::announce::episode;
+use crate::reconcile::drift::users::Users;
 use crate::reconcile::finalize::{Ended, finalize};
 use crate::reconcile::limits::{Limits, is_superseded};
-use crate::reconcile::{Run, drift, reconcile};
+use crate::reconcile::past::Past;
+use crate::reconcile::sync_at::SyncAt;
+use crate::reconcile::{Run, reconcile};
 use crate::report::alert::Ran;
 use crate::report::{Failure, Findings, progress, status, tell, write};
 use crate::sync_ref::SyncRef;
@@ -32,101 +36,105 @@ use crate::sync_ref::SyncRef;
 const PANICKED: &str = "a defect in the agent ended the run, which is tried again; the agent's log has its place (\"a task panicked\")";
 
 /// Runs one Sync. A defect that a Sync leads to is its own trouble alone.
-pub(super) async fn run_one(sync: Arc<Sync>, context: Arc<Context>) -> Result<Action, Infallible> {
+pub(super) async fn run(sync: Arc<Sync>, agent: &Agent) -> Action {
     let owner = name(&sync);
-    let memory = context.memories.of(&owner);
+    let memory = agent.memories.of(&owner);
     let mut memory = memory.lock().await;
     if memory.uid != sync.metadata.uid {
         *memory = Memory { uid: sync.metadata.uid.clone(), ..Memory::default() };
     }
-    let shortened = context.policy.shortened(&sync.spec);
+    let shortened = agent.services.policy.shortened(&sync.spec);
     let (sync, shortened) = match shortened {
         Some((spec, said)) => (Arc::new(Sync { spec, ..(*sync).clone() }), Some(said)),
         None => (sync, None),
     };
-    let gone = Gone { context: &context, owner: &owner };
-    let running = Box::pin(turn(&sync, shortened, &context, &owner, &mut memory));
+    let gone = Gone { agent, owner: &owner };
+    let running = Box::pin(turn(&sync, shortened, agent, &owner, &mut memory));
     if let Ok(action) = AssertUnwindSafe(running).catch_unwind().await {
-        return Ok(action);
+        return action;
     }
     // The place of the panic is in the log. What was remembered may be half of something.
-    let (status, failures) = (memory.status.take(), memory.failures.saturating_add(1));
+    let status = memory.past.announced.take().or(memory.status.take());
+    let failures = memory.failures.saturating_add(1);
     *memory = Memory { uid: sync.metadata.uid.clone(), status, failures, ..Memory::default() };
     let before = memory.status.as_ref().or(sync.status.as_ref());
     memory.shown = before.map(|before| Shown::unknown(progress::doubtful(before)));
     let known = memory.status.clone().or_else(|| sync.status.clone()).unwrap_or_default();
-    let run = start(&context, &sync, &owner, &known, Limits::default());
-    let mut findings = Findings::of(&sync, &owner, run.now);
+    let run = start(agent, &sync, &owner, &known, Limits::default());
+    let mut findings = Findings::of(&sync, &owner, run.at.now);
     findings.failure = Some(Failure::internal("reconcile", PANICKED));
-    let action = report(&run, &mut memory, &findings).await;
+    let action = report(agent, &run, &mut memory, &findings).await;
     drop(gone);
-    Ok(action)
+    action
 }
 
 /// Forgets a Sync that has gone while it ran, since its run noted things again.
 struct Gone<'a> {
-    context: &'a Context,
+    agent: &'a Agent,
     owner: &'a SyncRef,
 }
 
 impl Drop for Gone<'_> {
     fn drop(&mut self) {
-        if !self.context.cluster.exists(self.owner) {
-            self.context.forget(self.owner);
+        if !self.agent.services.cluster.exists(self.owner) {
+            self.agent.forget(self.owner);
         }
     }
 }
 
 fn start<'a>(
-    context: &'a Context,
+    agent: &'a Agent,
     sync: &'a Sync,
     owner: &'a SyncRef,
     status: &'a SyncStatus,
     limits: Limits,
 ) -> Run<'a> {
-    Run { context, sync, owner, status, now: Timestamp::now(), limits, progress: Progress::default() }
+    let at = SyncAt { sync, owner, status, now: Timestamp::now() };
+    Run { services: &agent.services, at, limits, progress: Progress::default() }
 }
 
 /// Does what there is to do for one Sync, writes what was found, and says when it runs next.
 async fn turn(
     sync: &Sync,
     shortened: Option<String>,
-    context: &Context,
+    agent: &Agent,
     owner: &SyncRef,
     memory: &mut Memory,
 ) -> Action {
-    let _busy = context.events.busy(owner.namespace());
+    let _busy = agent.services.events.busy(owner.namespace());
     let status = memory.status.clone().or_else(|| sync.status.clone()).unwrap_or_default();
-    let running = context.memories.run(owner, form(sync), &context.stop);
+    let running = agent.runs.begin(owner, form(sync), &agent.stop);
     let limits = Limits::new(running.superseded.clone(), sync.spec.timeout(), shortened);
-    let run = start(context, sync, owner, &status, limits);
-    let (mut shown, mut told) = (memory.shown.take(), memory.progressed);
-    let ended = reporter::accompany(&run, &mut shown, &mut told, Box::pin(work(&run, memory))).await;
-    (memory.shown, memory.progressed) = (shown, told);
+    let run = start(agent, sync, owner, &status, limits);
+    let Memory { past, shown, progressed, .. } = memory;
+    let ended = reporter::accompany(&run, shown, progressed, Box::pin(work(agent, &run, past))).await;
+    if let Some(announced) = memory.past.announced.take() {
+        memory.status = Some(announced);
+    }
     let Some(findings) = ended else {
-        context.forget(owner);
+        agent.forget(owner);
         info!(sync = %owner, "Sync ended");
         return Action::await_change();
     };
     if findings.failure.as_ref().is_some_and(is_superseded) {
         return Action::requeue(Duration::ZERO);
     }
-    match gathered(memory, findings) {
-        Ok(findings) => report(&run, memory, &findings).await,
+    match gathered(memory, findings, Timestamp::now()) {
+        Ok(findings) => report(agent, &run, memory, &findings).await,
         Err(pause) => Action::requeue(pause),
     }
 }
 
 /// Does the work of a run; `None` if the Sync has ended by it.
-async fn work(run: &Run<'_>, memory: &mut Memory) -> Option<Findings> {
-    if run.sync.metadata.deletion_timestamp.is_some() {
-        return match finalize(run, memory).await {
+async fn work(agent: &Agent, run: &Run<'_>, past: &mut Past) -> Option<Findings> {
+    if run.at.sync.metadata.deletion_timestamp.is_some() {
+        return match Box::pin(finalize(run, past)).await {
             Ended::Gone => None,
             Ended::Waits(findings) => Some(*findings),
         };
     }
-    let mut findings = Box::pin(reconcile(run, memory)).await;
-    match run.limits.wait("source", hooks::of_sync(run)).await {
+    let mut findings = Box::pin(reconcile(run, past)).await;
+    match run.limits.wait("source", hooks::of_sync(agent, run.at)).await {
         Ok(path) => findings.webhook_path = Some(path),
         // What was done is reported all the same.
         Err(failure) if is_superseded(&failure) => {}
@@ -136,40 +144,44 @@ async fn work(run: &Run<'_>, memory: &mut Memory) -> Option<Findings> {
 }
 
 /// Writes the status if it changed, tells what is new, and says when to run again.
-async fn report(run: &Run<'_>, memory: &mut Memory, findings: &Findings) -> Action {
-    let Run { context, sync, owner, .. } = run;
-    let before = memory.status.take().unwrap_or_else(|| run.status.clone());
-    let known = memory.drift.episode.clone().or_else(|| before.drift.clone());
+async fn report(agent: &Agent, run: &Run<'_>, memory: &mut Memory, findings: &Findings) -> Action {
+    let Run { services, at, .. } = run;
+    let SyncAt { sync, owner, .. } = *at;
+    let before = memory.status.take().unwrap_or_else(|| at.status.clone());
+    let known = memory.past.drift.episode.clone().or_else(|| before.drift.clone());
     let episode = match &findings.drift {
-        Some(found) => drift::tell(run, memory, &before, found).await,
+        Some(found) => {
+            let users = Users { cluster: &services.cluster, audit: services.audit.as_deref() };
+            episode(users, *at, &mut memory.past.drift, &before, found).await
+        }
         None => known.clone(),
     };
     let after = status::build(&before, findings, episode.as_ref());
     let result = findings.failure.as_ref().map_or("ok", |failure| failure.reason);
-    context.metrics.reconcile(result);
-    context.metrics.sync(owner, &after, findings, findings.drifts(known.as_ref()));
-    tell::tell(&context.events, &sync.object_ref(&()), owner, &before, &after, findings);
-    context.metrics.no_progress(owner);
+    services.metrics.reconcile(result);
+    services.metrics.sync(owner, &after, findings, findings.drifts(known.as_ref()));
+    tell::tell(&services.events, &sync.object_ref(&()), owner, &before, &after, findings);
+    services.metrics.no_progress(owner);
     // What the server has may say what the run was doing.
     let on_server = memory.shown.take();
     let from = on_server.as_ref().map_or(&before, |shown| &shown.status);
-    let written = write::write(&context.client, owner, from, &after).await;
-    let trouble = context.cluster.watches.trouble(owner, &context.cluster.view.kinds(owner));
+    let written = write::write(&services.cluster.clients.own(), owner, from, &after).await;
+    let trouble = services.cluster.watches.trouble(owner, &services.cluster.view.kinds(owner));
     let suspended = findings.suspended.is_some();
     let verified = written.is_ok() && findings.failure.is_none() && !suspended && trouble.is_none();
     // The view knows no more than what was heard last.
-    let heard = verified.then(|| context.cluster.clients.contact().last());
+    let heard = verified.then(|| services.cluster.clients.contact().last());
     if let Some(heard) = heard {
         let time = findings.now.checked_sub(heard.elapsed()).unwrap_or(findings.now);
-        context.metrics.verified(owner, time);
+        services.metrics.verified(owner, time);
     }
     // Alerts go out also while the API server takes no status.
     let known = if written.is_ok() { &after } else { &before };
     let told = SyncStatus { drift: episode, ..known.clone() };
-    let heard = context.cluster.clients.contact().last();
+    let heard = services.cluster.clients.contact().last();
     let heard = Some(heard).filter(|_| written.is_ok() && trouble.is_none());
     let ran = Ran { status: &told, failure: findings.failure.as_ref(), suspended, verified, heard };
-    context.alerts.tell(owner, &ran);
+    services.alerts.tell(owner, &ran);
     if let Err(error) = written {
         warn!(sync = %owner, stage = "report", error = %chain(&error), "Cannot write the status and tries again");
         memory.status = Some(before);
@@ -177,13 +189,28 @@ async fn report(run: &Run<'_>, memory: &mut Memory, findings: &Findings) -> Acti
         return Action::requeue(PAUSE);
     }
     let seen = findings.seen.as_ref().map(|seen| seen.revision.as_str()).unwrap_or_default();
-    if context.memories.report(owner, seen, conditions::is_true(&after.conditions, conditions::READY)) {
-        context.wake_dependents(owner);
+    if services.peers.report(owner, seen, conditions::is_true(&after.conditions, conditions::READY)) {
+        agent.wake_dependents(owner);
     }
     memory.status = Some(after);
     memory.failures = match &findings.failure {
         Some(failure) if failure.class != Class::User => memory.failures.saturating_add(1),
         _ => 0,
     };
-    Action::requeue(next(run, memory, findings))
+    Action::requeue(next(&sync.spec, memory, findings, Timestamp::now()))
+}
+
+/// Digests what of a Sync requests a run when it changes.
+pub(super) fn form(sync: &Sync) -> u64 {
+    let mut hasher = std::hash::DefaultHasher::new();
+    sync.metadata.generation.hash(&mut hasher);
+    sync.metadata.uid.hash(&mut hasher);
+    sync.metadata.deletion_timestamp.as_ref().map(|time| time.0).hash(&mut hasher);
+    sync.annotations().get(names::RECONCILE_AT).hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The name of a Sync.
+pub(super) fn name(sync: &Sync) -> SyncRef {
+    SyncRef::new(sync.namespace().unwrap_or_default(), sync.name_any())
 }

@@ -1,0 +1,92 @@
+//! The agent as its controllers share it, and what it forgets when an object is gone. No I/O.
+
+use std::collections::HashSet;
+use std::time::Instant;
+
+use kube::runtime::reflector::Store;
+use tokio_util::sync::CancellationToken;
+
+use super::memory::{Memories, Memory, Runs};
+use crate::api::{ImageUpdate, Sync};
+use crate::cluster::secrets::User;
+use crate::image::Images;
+use crate::reconcile::claims;
+use crate::reconcile::dependencies::Dependencies;
+use crate::reconcile::services::Services;
+use crate::report::audit::Told;
+use crate::server::hooks::{HookKind, HookOwner, Hooks};
+use crate::sync_ref::SyncRef;
+
+/// Shared by the controllers.
+pub struct Agent {
+    pub services: Services,
+    pub images: Images,
+    pub updates: Store<ImageUpdate>,
+    /// What is remembered of each Sync.
+    pub memories: Memories<Memory>,
+    /// The runs of Syncs that go on.
+    pub runs: Runs,
+    /// Which objects take webhook calls.
+    pub hooks: Hooks,
+    /// Announces each audit event, which may come half a minute after the change was seen.
+    pub audited: Told,
+    /// Cancelled when the process ends.
+    pub stop: CancellationToken,
+}
+
+impl Agent {
+    /// Takes the health checks of a Sync as soon as it is seen, so that its objects are judged by them from the start. Its run
+    /// reports what is wrong with them.
+    pub fn take_checks(&self, sync: &Sync) {
+        if let Some(owner) = claims::name(sync) {
+            let _ = self.services.cluster.view.judges.take(&owner, sync);
+        }
+    }
+
+    /// Requests a run of every Sync that depends on this one.
+    pub fn wake_dependents(&self, sync: &SyncRef) {
+        let Services { cluster, policy, .. } = &self.services;
+        let dependencies = Dependencies { syncs: &cluster.syncs, policy };
+        dependencies.waiting(sync).into_iter().for_each(|waiting| self.services.wake(waiting));
+    }
+
+    /// Forgets the Syncs that are gone and owned nothing, and what has not been used for a while.
+    pub fn sweep(&self) {
+        let (now, Services { cluster, peers, calls, .. }) = (Instant::now(), &self.services);
+        cluster.clients.sweep(now);
+        cluster.accounts.sweep(now);
+        cluster.watches.sweep(now);
+        cluster.view.sweep(|sync| cluster.exists(sync));
+        let names = self.memories.names().into_iter().chain(peers.names()).chain(calls.open());
+        let gone: HashSet<SyncRef> = names.filter(|sync| !cluster.exists(sync)).collect();
+        gone.iter().for_each(|sync| self.forget(sync));
+    }
+
+    /// Forgets a Sync that is gone.
+    pub fn forget(&self, sync: &SyncRef) {
+        let Services { cluster, secrets, alerts, metrics, peers, calls, .. } = &self.services;
+        cluster.view.disclaim(sync);
+        cluster.watches.forget(sync);
+        secrets.release(&User::Sync(sync.clone()), &[]);
+        alerts.forget(sync);
+        metrics.forget(sync);
+        self.memories.forget(sync);
+        peers.forget(sync);
+        calls.take(sync);
+        self.hooks.remove(&owner(HookKind::Sync, sync));
+    }
+
+    /// Forgets an ImageUpdate that is gone.
+    pub fn forget_update(&self, update: &SyncRef) {
+        let Services { secrets, alerts, metrics, .. } = &self.services;
+        secrets.release(&User::Update(update.clone()), &[]);
+        metrics.forget_image_update(update);
+        alerts.forget_update(update);
+        self.hooks.remove(&owner(HookKind::ImageUpdate, update));
+    }
+}
+
+/// An object that takes webhook calls.
+pub fn owner(kind: HookKind, name: &SyncRef) -> HookOwner {
+    HookOwner { kind, namespace: name.namespace().to_owned(), name: name.name().to_owned() }
+}

@@ -1,0 +1,237 @@
+//! Connecting: makes the agent's parts for one cluster. I/O: API reads.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use http::Method;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::{Api, Client};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::agent::Agent;
+use super::memory::{Memories, Runs};
+use crate::api::{Approval, ImageUpdate, Sync};
+use crate::calls::Calls;
+use crate::cluster::Cluster;
+use crate::cluster::accounts::Accounts;
+use crate::cluster::clients::{ClientError, Clients, MayWrite};
+use crate::cluster::contents::Contents;
+use crate::cluster::discovery::Discovery;
+use crate::cluster::lookup::Lookups;
+use crate::cluster::marks::key::{KeyError, KeyIn};
+use crate::cluster::permissions::Permissions;
+use crate::cluster::refusal::chain;
+use crate::cluster::refusals::Refusals;
+use crate::cluster::secrets::Secrets;
+use crate::cluster::view::View;
+use crate::cluster::watch::{ActsAs, Watches};
+use crate::disk::Usage;
+use crate::forge::PullRequests;
+use crate::http::Guard;
+use crate::identity::Identity;
+use crate::image::Images;
+use crate::metrics::Metrics;
+use crate::policy::Policy;
+use crate::reconcile::peers::Peers;
+use crate::reconcile::remotes::GitRemotes;
+use crate::reconcile::services::Services;
+use crate::reconcile::trees::MirrorTrees;
+use crate::registry::{self, Registries};
+use crate::render::helm::Limits;
+use crate::render::outside::{Outside, Remotes};
+use crate::render::renderer::Renderer;
+use crate::render::store::Renders;
+use crate::render::web_files::WebFiles;
+use crate::render::worker::{Capacity, Workers};
+use crate::report::alert::Alerts;
+use crate::report::audit::{Audit, Told};
+use crate::report::events::Events;
+use crate::rooms::Rooms;
+use crate::server::hooks::Hooks;
+use crate::source::{Moved, OnLook, SourceOptions, Sources};
+use crate::sync_ref::SyncRef;
+
+/// This program, even if its file was replaced.
+const SELF: &str = "/proc/self/exe";
+
+/// What an agent is made with.
+pub struct Options {
+    /// What the installation allows its tenants.
+    pub policy: Policy,
+    /// Mirrors of repositories go below it; it may be lost at any time.
+    pub cache_dir: PathBuf,
+    pub allow_file: bool,
+    /// Whether kustomizations may name bases in other repositories.
+    pub allow_remotes: bool,
+    /// The program that renders charts.
+    pub helm: PathBuf,
+    /// Where may be connected to on behalf of a resource.
+    pub guard: Arc<Guard>,
+    /// What renders may use in processes of their own; `None`: they are made in this process.
+    pub capacity: Option<Capacity>,
+    /// Who changed what, if the API server tells.
+    pub audit: Option<Arc<Audit>>,
+    /// Tells of what the record takes.
+    pub audited: Told,
+    /// The name of the pod, for Events.
+    pub instance: Option<String>,
+    /// Where webhooks come in.
+    pub hooks: Hooks,
+    /// Where the key for marks on objects is.
+    pub key: KeyIn,
+    /// Whether a request that writes may begin.
+    pub may_write: MayWrite,
+}
+
+/// The ends that feed an agent.
+pub struct Feeds {
+    pub syncs: Writer<Sync>,
+    pub approvals: Writer<Approval>,
+    pub updates: Writer<ImageUpdate>,
+    /// The Syncs of which a run is requested.
+    pub woken: mpsc::UnboundedReceiver<SyncRef>,
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error("cannot read the namespace kube-system, whose UID names the cluster: {}", chain(.0))]
+    Cluster(#[source] kube::Error),
+    #[error(transparent)]
+    Key(#[from] KeyError),
+}
+
+/// Connects to a cluster.
+pub async fn connect(
+    config: kube::Config,
+    options: &Options,
+    metrics: Arc<Metrics>,
+    stop: CancellationToken,
+) -> Result<(Agent, Feeds), ConnectError> {
+    let counted = metrics.clone();
+    let on_request = Arc::new(move |method: &Method, code| counted.api_request(method.as_str(), code));
+    let clients = Arc::new(Clients::new(config, on_request, options.may_write.clone())?);
+    let client = clients.own();
+    let system =
+        Api::<Namespace>::all(client.clone()).get("kube-system").await.map_err(ConnectError::Cluster)?;
+    let uid = system.metadata.uid.unwrap_or_default();
+    let marks = options.key.load(&client, &uid).await?;
+    let (wake, woken) = mpsc::unbounded_channel();
+    let (syncs, sync_writer) = reflector::store();
+    let (approvals, approval_writer) = reflector::store();
+    let (updates, update_writer) = reflector::store();
+    let view = Arc::new(View::new(marks, wake.clone()));
+    let usage = Arc::new(Usage::new(options.policy.cache_limit));
+    let sources = sources(options, &metrics, usage.clone());
+    let services = Services {
+        alerts: Alerts::new(uid.clone(), syncs.clone()),
+        cluster: cluster(uid, options, clients, view, syncs),
+        policy: options.policy.clone(),
+        renders: Arc::new(Renders::new(&options.cache_dir, usage)),
+        renderer: renderer(options),
+        outside: outside(options, &sources),
+        sources,
+        secrets: Arc::new(Secrets::new(client.clone(), wake.clone())),
+        approvals,
+        peers: Peers::default(),
+        calls: Calls::default(),
+        rooms: Rooms::default(),
+        audit: options.audit.clone(),
+        events: Events::new(client.clone(), options.instance.clone()),
+        metrics: metrics.clone(),
+        wake,
+        together: true,
+    };
+    let agent = Agent {
+        services,
+        images: images(options, metrics),
+        updates,
+        memories: Memories::default(),
+        runs: Runs::default(),
+        hooks: options.hooks.clone(),
+        audited: options.audited.clone(),
+        stop,
+    };
+    Ok((agent, Feeds { syncs: sync_writer, approvals: approval_writer, updates: update_writer, woken }))
+}
+
+fn cluster(
+    uid: String,
+    options: &Options,
+    clients: Arc<Clients>,
+    view: Arc<View>,
+    syncs: Store<Sync>,
+) -> Cluster {
+    let client: Client = clients.own();
+    let namespaces = &options.policy.namespaces;
+    let acting = acting(syncs.clone(), options.policy.clone());
+    Cluster {
+        uid,
+        discovery: Discovery::new(client.clone()),
+        permissions: Permissions::default(),
+        refusals: Refusals::default(),
+        lookups: Lookups::new(namespaces.is_empty()),
+        accounts: Accounts::new(client),
+        contents: Contents::default(),
+        watches: Watches::new(clients.clone(), view.clone(), acting, namespaces),
+        view,
+        syncs,
+        clients,
+    }
+}
+
+/// The identities of the Syncs of a store; `None` for one that no identity is allowed for.
+fn acting(syncs: Store<Sync>, policy: Policy) -> ActsAs {
+    Arc::new(move |owner| {
+        let sync = syncs.get(&ObjectRef::new(owner.name()).within(owner.namespace()))?;
+        Identity::of(owner, &sync.spec, &policy).ok()
+    })
+}
+
+fn sources(options: &Options, metrics: &Arc<Metrics>, usage: Arc<Usage>) -> Arc<Sources> {
+    let counted = metrics.clone();
+    let on_look: OnLook = Arc::new(move |result, moved| {
+        counted.source_request(result);
+        if let Some(Moved { url, reference, before, now }) = moved {
+            counted.revision(&url, &reference, &now, before.as_deref());
+        }
+    });
+    let source_options =
+        SourceOptions { allow_file: options.allow_file, guard: options.guard.clone(), on_look, usage };
+    Arc::new(Sources::new(options.cache_dir.clone(), source_options))
+}
+
+fn outside(options: &Options, sources: &Arc<Sources>) -> Outside {
+    let files = Arc::new(WebFiles::new(&options.cache_dir, options.guard.clone()));
+    let git = GitRemotes { sources: sources.clone(), files };
+    let remotes = options.allow_remotes.then(|| Arc::new(git) as Arc<dyn Remotes>);
+    let helm = options.capacity.map_or_else(Limits::default, |capacity| Limits {
+        memory: capacity.helm_memory,
+        parallel: capacity.helm,
+        ..Limits::default()
+    });
+    Outside::new(&options.helm, &options.cache_dir, helm, options.guard.clone(), remotes)
+}
+
+fn renderer(options: &Options) -> Renderer {
+    match options.capacity {
+        Some(Capacity { workers, .. }) => {
+            Renderer::Workers(Workers::new(PathBuf::from(SELF), options.policy.render_memory, workers))
+        }
+        None => Renderer::Here(Arc::new(MirrorTrees::default())),
+    }
+}
+
+fn images(options: &Options, metrics: Arc<Metrics>) -> Images {
+    let registries = Registries::new(registry::Options {
+        guard: options.guard.clone(),
+        on_request: Arc::new(move |host, result| metrics.registry_request(host, result)),
+        ..registry::Options::default()
+    });
+    Images { registries, pull_requests: PullRequests::new(options.guard.clone()) }
+}

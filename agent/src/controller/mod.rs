@@ -1,0 +1,145 @@
+//! What starts the runs of every kind, and what happens to their findings.
+//!
+//! One frame (`frame`) runs each kind: `syncs`, `images`. The modules: `connect` (connecting), `feeds` (what wakes objects), `memory`
+//! (remembering), `pace` (when findings are reported and an object runs again), `reporter` (progress of long runs), `hooks` (webhooks).
+//! Leaves the pipeline to `reconcile`. I/O: API watches, status writes.
+
+pub mod agent;
+pub mod connect;
+mod feeds;
+mod frame;
+mod hooks;
+mod image_run;
+mod images;
+pub mod memory;
+mod pace;
+mod reporter;
+mod sync_run;
+mod syncs;
+mod updates;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::Client;
+use kube::api::ListParams;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use self::agent::Agent;
+use self::connect::{ConnectError, Feeds, Options};
+use self::feeds::{api, feed_approvals, hear_audit, scopes, serve_alerts};
+use crate::api::Sync;
+use crate::cluster::refusal::chain;
+use crate::cluster::requests::refusal;
+use crate::metrics::Metrics;
+use crate::server::Health;
+use crate::server::hooks::HookOwner;
+
+/// The first pause after a failure that may pass.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How often the main loop reports that it is alive, and forgets what is gone.
+const BEAT: Duration = Duration::from_secs(5);
+/// How long the API server may take for its first answers.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// Why the agent cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error(
+        "the API server does not give the Syncs: {}; install the definitions with `holdfast crd | kubectl apply -f -`, and the rights with manifests/",
+        chain(.0)
+    )]
+    NotInstalled(#[source] kube::Error),
+    #[error("the API server does not answer")]
+    Silent,
+}
+
+/// Runs until the token is cancelled. Runs that go on then end by themselves, between two waves at the latest.
+pub async fn run(
+    config: kube::Config,
+    options: Options,
+    metrics: Arc<Metrics>,
+    health: Health,
+    called: UnboundedReceiver<HookOwner>,
+    stop: CancellationToken,
+) -> Result<(), StartError> {
+    let (agent, feeds) = loop {
+        health.beat();
+        match connect(&config, &options, &metrics, &stop).await {
+            Ok(connected) => break connected,
+            Err(error) if error.is_final() => return Err(error),
+            Err(error) => warn!(error = chain(&error), "Cannot start yet and tries again"),
+        }
+        tokio::time::sleep(PAUSE).await;
+    };
+    let (agent, namespaces) = (Arc::new(agent), &options.policy.namespaces);
+    let Feeds { syncs, approvals, updates, woken } = feeds;
+    let approvals = feed_approvals(&agent, namespaces, approvals);
+    let ready = {
+        let (agent, health) = (agent.clone(), health.clone());
+        async move {
+            let _ = agent.services.cluster.syncs.wait_until_ready().await;
+            let _ = agent.services.approvals.wait_until_ready().await;
+            health.set_ready();
+            info!("Watching Syncs");
+        }
+    };
+    tokio::spawn(agent.services.sources.clone().keep(stop.clone()));
+    let alerts = serve_alerts(&agent, &options);
+    let syncs = syncs::run(&agent, namespaces, syncs, woken, health.clone());
+    let updates = images::run(&agent, namespaces, updates, called);
+    let beats = async {
+        loop {
+            health.beat();
+            agent.sweep();
+            tokio::time::sleep(BEAT).await;
+        }
+    };
+    tokio::select! {
+        () = async { tokio::join!(syncs, updates); } => {}
+        () = async { tokio::join!(ready, approvals, alerts, hear_audit(&agent), beats); } => {}
+    }
+    Ok(())
+}
+
+impl StartError {
+    /// True if trying again would be in vain: the server has answered, and its answer is no.
+    fn is_final(&self) -> bool {
+        match self {
+            Self::Connect(ConnectError::Client(_)) => true,
+            Self::Connect(ConnectError::Key(error)) => error.is_final(),
+            Self::Connect(ConnectError::Cluster(error)) | Self::NotInstalled(error) => {
+                refusal(error).is_some_and(|status| status.code < 429)
+            }
+            Self::Silent => false,
+        }
+    }
+}
+
+/// Connects, within a time in which any server that is there answers.
+async fn connect(
+    config: &kube::Config,
+    options: &Options,
+    metrics: &Arc<Metrics>,
+    stop: &CancellationToken,
+) -> Result<(Agent, Feeds), StartError> {
+    let connecting = async {
+        let (agent, feeds) = connect::connect(config.clone(), options, metrics.clone(), stop.clone()).await?;
+        let client = agent.services.cluster.clients.own();
+        check_installed(&client, &options.policy.namespaces).await.map_err(StartError::NotInstalled)?;
+        Ok((agent, feeds))
+    };
+    tokio::time::timeout(ANSWER, connecting).await.unwrap_or(Err(StartError::Silent))
+}
+
+async fn check_installed(client: &Client, namespaces: &[String]) -> Result<(), kube::Error> {
+    let one = ListParams::default().limit(1);
+    for namespace in scopes(namespaces) {
+        api::<Sync>(client, namespace).list_metadata(&one).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,92 @@
+//! Objects on their way from one Sync to another: nothing is removed, and no foreign object is an error, before the Syncs of
+//! the same source and trust domain have reached the same revision. No I/O: the Syncs come by the watch.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::runtime::reflector::Store;
+
+use super::peers::Peers;
+use super::sync_at::SyncAt;
+use crate::api::{Sync, conditions};
+use crate::identity::Identity;
+use crate::policy::Policy;
+use crate::sync_ref::SyncRef;
+
+/// The longest wait for another Sync. The interval of the waiting Sync shortens it.
+const LONGEST: Duration = Duration::from_mins(1);
+
+/// The Syncs that may have a claim on the objects of another one.
+#[derive(Clone, Copy)]
+pub struct Claims<'a> {
+    pub syncs: &'a Store<Sync>,
+    pub peers: &'a Peers,
+    pub policy: &'a Policy,
+    /// False if other Syncs do not run in this process, so that nothing is known of their progress.
+    pub together: bool,
+}
+
+/// A Sync that has not reached a revision yet, and for how long to wait for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Behind {
+    pub sync: SyncRef,
+    pub left: Duration,
+}
+
+impl Claims<'_> {
+    /// A Sync of the same source and trust domain that works and has not reached this revision yet. Until it has, an object may
+    /// have left the source or moved to that Sync. The Sync `at` runs again when the other one has reached the revision.
+    pub fn behind(&self, at: SyncAt<'_>, revision: &str) -> Option<Behind> {
+        if !self.together {
+            return None;
+        }
+        let SyncAt { sync, owner, now, .. } = at;
+        let found = self.syncs.state().into_iter().find_map(|other| {
+            let name = name(&other)?;
+            let awaited = name != *owner
+                && other.spec.source == sync.spec.source
+                && trusts(self.policy, (owner, sync), (&name, &other))
+                && self.works(&other, &name, now)
+                && self.peers.revision(&name).as_deref() != Some(revision);
+            awaited.then_some(name)
+        });
+        let Some(sync_behind) = found else {
+            self.peers.stop_waiting(owner);
+            return None;
+        };
+        let longest = LONGEST.min(sync.spec.interval());
+        let left = longest.saturating_sub(self.peers.wait(owner, revision, now));
+        (!left.is_zero()).then_some(Behind { sync: sync_behind, left })
+    }
+
+    /// True if a Sync is expected to reach the next revision soon: its last run worked, or it has not run yet.
+    fn works(&self, sync: &Arc<Sync>, name: &SyncRef, now: Timestamp) -> bool {
+        let is_suspended = sync.spec.suspend.as_ref().is_some_and(|suspend| suspend.holds(now).is_some());
+        let runs = sync.metadata.deletion_timestamp.is_none() && !is_suspended;
+        runs && self.peers.worked(name).unwrap_or_else(|| {
+            let status = sync.status.as_ref();
+            status.is_none_or(|status| !conditions::is_true(&status.conditions, conditions::STALLED))
+        })
+    }
+}
+
+/// True if two Syncs are of one trust domain: of one namespace, or both act as the agent itself.
+pub fn trusts(
+    policy: &Policy,
+    (owner, sync): (&SyncRef, &Sync),
+    (other_owner, other): (&SyncRef, &Sync),
+) -> bool {
+    owner.namespace() == other_owner.namespace()
+        || (acts_as_agent(policy, owner, sync) && acts_as_agent(policy, other_owner, other))
+}
+
+/// True if a Sync acts as the agent itself.
+pub fn acts_as_agent(policy: &Policy, owner: &SyncRef, sync: &Sync) -> bool {
+    Identity::of(owner, &sync.spec, policy).is_ok_and(|identity| identity.is_agent())
+}
+
+/// The name of a Sync in a store; `None` for one that a file has without a namespace.
+pub fn name(sync: &Sync) -> Option<SyncRef> {
+    Some(SyncRef::new(sync.metadata.namespace.clone()?, sync.metadata.name.clone()?))
+}

@@ -1,0 +1,66 @@
+//! Drift is written down before it is corrected, for the Alerts that select the Sync: a restart does not lose what the correction
+//! removes. I/O: a status write, and the lookup of users.
+
+use holdfast_diff::plan::Change;
+use tracing::warn;
+
+use super::users::Users;
+use super::{Drifted, Reported, reported};
+use crate::api::{DriftStatus, SyncStatus};
+use crate::cluster::refusal::chain;
+use crate::reconcile::past::{Past, PastDrift};
+use crate::reconcile::sync_at::SyncAt;
+use crate::report::alert::Alerts;
+use crate::report::drift::{self, Drift};
+use crate::report::write;
+
+/// What the announcement of drift needs.
+#[derive(Clone, Copy)]
+pub struct Announcer<'a> {
+    pub alerts: &'a Alerts,
+    pub users: Users<'a>,
+}
+
+/// Writes down what is about to be corrected, and tells the Alerts that select it. Returns it as it is reported.
+pub async fn announce(
+    Announcer { alerts, users }: Announcer<'_>,
+    at: SyncAt<'_>,
+    past: &mut Past,
+    drifted: &Drifted,
+    changes: &[Change],
+) -> Reported {
+    let SyncAt { owner, status: before, .. } = at;
+    let attempted = reported(at, drifted, changes);
+    if attempted.is_empty() || !alerts.wants_drift(owner) {
+        return attempted;
+    }
+    let left = attempted.iter().map(|(_, told)| told.clone()).collect();
+    let found = Drift { left, partial: true, ..Drift::default() };
+    let told = episode(users, at, &mut past.drift, before, &found).await;
+    let after = SyncStatus { drift: told.as_ref().map(drift::listed), ..before.clone() };
+    match write::write(&users.cluster.clients.own(), owner, before, &after).await {
+        Ok(()) => {
+            alerts.tell_drift(owner, &SyncStatus { drift: told, ..after.clone() });
+            past.announced = Some(after);
+        }
+        Err(error) => {
+            warn!(sync = %owner, stage = "report", error = %chain(&error), "Cannot write down drift before its correction");
+        }
+    }
+    attempted
+}
+
+/// The episode that goes on after what was found, with the names of users as far as they are known.
+pub async fn episode(
+    users: Users<'_>,
+    at: SyncAt<'_>,
+    past: &mut PastDrift,
+    before: &SyncStatus,
+    found: &Drift,
+) -> Option<DriftStatus> {
+    let known = past.episode.take().or_else(|| before.drift.clone());
+    let mut episode = drift::episode(known.as_ref(), found, !at.only_reports_drift(), at.now);
+    users.name(episode.as_mut()).await;
+    past.episode.clone_from(&episode);
+    episode
+}

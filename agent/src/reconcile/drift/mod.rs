@@ -1,0 +1,138 @@
+//! What of a plan is drift, and whether it is corrected now or stays as it is and is reported.
+//!
+//! Drift is a change of an object that satisfied the same manifest before. The modules: `fights` (fields that another writer
+//! changes again and again), `announce` (what is written down before a correction), `outcome` (what a run did about drift),
+//! `unmanaged` (what others added), `users` (who did it). Pure; the modules with I/O say so.
+
+pub mod announce;
+pub mod fights;
+pub mod outcome;
+pub mod unmanaged;
+pub mod users;
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+
+use holdfast_diff::object::ObjectId;
+use holdfast_diff::plan::{Change, Plan};
+use jiff::Timestamp;
+
+use super::past::{Left, PastDrift, since};
+use super::sync_at::SyncAt;
+use crate::api::{DriftObject, DriftState, Snooze, SyncStatus};
+use crate::cluster::view::Differs;
+use crate::report::drift;
+
+/// Objects that satisfied their manifests before and do not now.
+pub type Drifted = BTreeMap<ObjectId, Differs>;
+
+/// Drifted objects, each as it is reported.
+pub type Reported = Vec<(ObjectId, DriftObject)>;
+
+/// How long an episode stays open after the last correction: drift within this time belongs to the same episode.
+const HOLD: Duration = Duration::from_secs(5);
+/// What a clock may be early.
+const SLACK: Duration = Duration::from_millis(10);
+/// How soon an overdue comparison is tried again.
+const OVERDUE: Duration = Duration::from_secs(1);
+
+/// The drift that was found while a plan was made.
+#[derive(Debug, Default)]
+pub struct FoundDrift {
+    pub drifted: Drifted,
+    /// Drift that stays as it is for now, so that it is not in the plan.
+    pub left: BTreeMap<ObjectId, Left>,
+    /// Fields that left the source and stay because controllers own them too, of each object that was compared.
+    pub kept: BTreeMap<ObjectId, Option<Change>>,
+    /// Drift that cannot be corrected: the API server refuses it, or a right is missing.
+    pub refused: Vec<Change>,
+}
+
+/// Takes the drift out of a plan that stays as it is for now: it is snoozed, only reported, or fought about.
+pub fn leave(
+    at: SyncAt<'_>,
+    cluster: &str,
+    fights: &fights::Fights,
+    drifted: &Drifted,
+    plan: Plan,
+) -> (Plan, BTreeMap<ObjectId, Left>) {
+    let mut left = BTreeMap::new();
+    let (plan, _) = plan.split(cluster, |change| {
+        let Some(seen) = drifted.get(&change.object) else { return true };
+        let Some((told, until)) = reason_to_leave(at, fights, change) else { return true };
+        let told = DriftObject { manifest: Some(seen.manifest.to_string()), ..told };
+        left.insert(change.object.clone(), Left { seen: *seen, until, told });
+        false
+    });
+    (plan, left)
+}
+
+/// How a change is reported that is not made now, and until when that holds. `None` if it is made.
+fn reason_to_leave(
+    at: SyncAt<'_>,
+    fights: &fights::Fights,
+    change: &Change,
+) -> Option<(DriftObject, Option<Timestamp>)> {
+    if let Some(Snooze { until, reason, .. }) = at.snooze(&change.object) {
+        let told = drift::object(change, DriftState::Snoozed, at.now);
+        let note = Some(format!("snoozed until {until}: {reason}"));
+        return Some((DriftObject { note, ..told }, Some(*until)));
+    }
+    if at.only_reports_drift() {
+        return Some((drift::object(change, DriftState::Drifted, at.now), None));
+    }
+    let (told, until) = fights.hold(change, at.now)?;
+    Some((told, Some(until)))
+}
+
+/// The drift among changes, as it is reported.
+pub fn reported(at: SyncAt<'_>, drifted: &Drifted, changes: &[Change]) -> Reported {
+    let drift = changes.iter().filter_map(|change| Some((change, drifted.get(&change.object)?)));
+    drift
+        .map(|(change, seen)| {
+            let is_snoozed = at.snooze(&change.object).is_some();
+            let state = if is_snoozed { DriftState::Snoozed } else { DriftState::Drifted };
+            let told = drift::object(change, state, at.now);
+            let manifest = Some(seen.manifest.to_string());
+            (change.object.clone(), DriftObject { manifest, ..told })
+        })
+        .collect()
+}
+
+impl PastDrift {
+    /// Remembers what a plan found. `desired` are all objects of the Sync if all of them were compared.
+    pub fn record(&mut self, found: &FoundDrift, desired: Option<&HashSet<&ObjectId>>, now: Timestamp) {
+        let FoundDrift { drifted: _, left, kept, refused: _ } = found;
+        if desired.is_some() {
+            self.left.clear();
+        }
+        for (object, left) in left {
+            if let (DriftState::Fighting, Some(until)) = (left.told.state, left.until) {
+                self.fights.begin(object, &left.told, until);
+            }
+            self.left.insert(object.clone(), left.clone());
+        }
+        for (object, change) in kept {
+            match change {
+                Some(change) => drop(self.kept.insert(object.clone(), drift::kept(change, now))),
+                None => drop(self.kept.remove(object)),
+            }
+        }
+        if let Some(desired) = desired {
+            self.kept.retain(|object, _| desired.contains(object));
+        }
+    }
+
+    /// When a run is needed because of drift, if nothing wakes the Sync before.
+    pub fn next(&self, status: Option<&SyncStatus>, now: Timestamp) -> Option<Duration> {
+        let is_open = status.is_some_and(|status| status.drift.is_some());
+        let corrected = self.corrected_at.filter(|_| is_open);
+        let settles = corrected.map(|corrected| HOLD.saturating_sub(since(corrected, now)));
+        let settles = settles.filter(|left| !left.is_zero()).map(|left| left + SLACK);
+        let snoozes = self.left.values().filter_map(|left| left.until);
+        let due = snoozes.chain(self.fights.next()).min();
+        // An overdue comparison was not made, because the run failed before it.
+        let due = due.map(|due| Duration::try_from(due.duration_since(now)).unwrap_or(OVERDUE) + SLACK);
+        settles.into_iter().chain(due).min()
+    }
+}

@@ -1,0 +1,331 @@
+//! The stage `observe`: what exists of the objects of a render, and what the API server would make of each by its apply.
+//!
+//! Resolves kinds and namespaces, and leaves the comparison of objects to [`crate::cluster::observe`]. I/O: API reads, dry runs.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use holdfast_diff::digest::Digest;
+use holdfast_diff::mask::Masks;
+use holdfast_diff::object::ObjectId;
+use holdfast_diff::plan::Seen as Live;
+use serde_json::Value;
+
+use super::bounds;
+use super::claims::{Behind, Claims};
+use super::jobs::is_completed;
+use super::leftovers;
+use super::mistakes;
+use super::past::{Leftovers, Past};
+use super::render::ManifestSet;
+use super::sync_at::SyncAt;
+use crate::cluster::Cluster;
+use crate::cluster::contest::ActsAs;
+use crate::cluster::entry::{Ending, Entry};
+use crate::cluster::observe::{self, Lingering, Scope, What};
+use crate::cluster::parent::{self, Former, Unseen};
+use crate::cluster::refusal::ObjectError;
+use crate::cluster::requests::Requests;
+use crate::cluster::resolve::{self, Desired};
+use crate::cluster::view::View;
+use crate::error::{Class, StageError};
+use crate::identity::Identity;
+use crate::local;
+use crate::policy::Policy;
+use crate::progress::Progress;
+use crate::render::kept::{Kept, KeptError};
+use crate::report::Failure;
+use crate::sync_ref::SyncRef;
+
+/// What the stage needs beside the manifests.
+#[derive(Clone, Copy)]
+pub struct Parts<'a> {
+    pub cluster: &'a Cluster,
+    pub policy: &'a Policy,
+    pub claims: Claims<'a>,
+    pub requests: &'a Requests,
+    pub progress: &'a Progress,
+    /// What of the Sync was shortened to the limits of the installation.
+    pub shortened: Option<&'a String>,
+}
+
+/// The objects of a Sync beside what exists of them.
+#[derive(Default)]
+pub struct Observed {
+    pub objects: Vec<Object>,
+    /// Members of the set that are not desired.
+    pub surplus: Vec<(ObjectId, Entry)>,
+    /// Members that the source wants to be left alone and kept from now on, and the mark that says so.
+    pub released: Vec<(ObjectId, Entry, String)>,
+    /// Objects that exist and whose manifests the API server refuses; the reasons are in [`SetState::errors`].
+    pub refused: Vec<Refused>,
+    pub set: SetState,
+}
+
+/// One desired object that could be compared.
+pub struct Object {
+    pub desired: Desired,
+    pub live: Live,
+    pub viewed: Viewed,
+}
+
+/// One desired object that exists and whose manifest the API server refuses.
+pub struct Refused {
+    pub desired: Desired,
+    pub live: Value,
+    pub viewed: Viewed,
+}
+
+/// What the live view has of an object.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Viewed {
+    pub exists: bool,
+    /// The manifest that the object satisfied until another writer changed or removed it.
+    pub verified: Option<Digest>,
+}
+
+/// What was found out about the set of a Sync beside its single objects.
+#[derive(Default)]
+pub struct SetState {
+    /// What every desired object must satisfy.
+    pub desired: Arc<Vec<(ObjectId, Digest)>>,
+    /// The manifests; `None` if only a part of the set was compared.
+    pub kept: Option<Kept>,
+    /// Parts of former manifests that may still be live.
+    pub leftovers: Leftovers,
+    /// Problems that stop nothing; `None` if only a part of the set was compared.
+    pub warnings: Option<Vec<String>>,
+    /// Objects that could not be compared.
+    pub errors: Vec<ObjectError>,
+    /// Why some objects are not compared yet.
+    pub waits: Option<String>,
+    /// A Sync that may take over what left the source here.
+    pub behind: Option<Behind>,
+    /// Desired objects that are being deleted.
+    pub ending: Vec<(ObjectId, Arc<Ending>)>,
+    /// Objects that left the source and are being deleted.
+    pub lingering: Vec<Lingering>,
+    /// Objects that left the source and that another Sync takes over.
+    pub moving: Vec<(ObjectId, SyncRef)>,
+    /// Why more than the object itself would be deleted with it.
+    pub risks: HashMap<ObjectId, String>,
+    /// Objects with which data would be deleted that is not of the Sync.
+    pub foreign: HashSet<ObjectId>,
+    /// Why objects that left the source stay.
+    pub held: HashMap<ObjectId, String>,
+    /// Desired objects that may not be read.
+    pub hidden: HashSet<ObjectId>,
+    /// Where objects that left the source cannot be seen.
+    pub unseen: Vec<Unseen>,
+    /// Where no object of the set can be seen.
+    pub blind: Vec<Unseen>,
+    /// The first wave that has an error.
+    pub failed_wave: Option<i32>,
+    /// Values that no message may show.
+    pub masks: Arc<Masks>,
+}
+
+/// Why nothing can be observed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Kept(#[from] KeptError),
+}
+
+/// Observes every object of a render, and those that the Sync owns beside them.
+pub async fn observe(
+    parts: Parts<'_>,
+    at: SyncAt<'_>,
+    revision: &str,
+    manifests: ManifestSet,
+    past: &Past,
+) -> Result<Observed, Error> {
+    let Parts { cluster, policy, claims, requests, progress, shortened } = parts;
+    let ManifestSet { manifests, part_of, warnings, volatile, chart: _, masks } = manifests;
+    let scope = if part_of.is_none() { Scope::Whole } else { Scope::Part };
+    progress.begin("observe", "reading what the cluster serves");
+    if scope == Scope::Whole {
+        cluster.view.judges.take_volatile(at.owner, at.sync, &volatile);
+    }
+    let rules = cluster.view.judges.rules(at.owner);
+    let (found, mut errors) =
+        resolve::resolve(&cluster.discovery, at.owner, at.target_namespace(), rules, manifests).await;
+    let mut found = bounds::within(policy, found, &mut errors);
+    let leftovers = local::work(|| leftovers::add(past, at, &mut found, scope == Scope::Whole));
+    let all = || found.iter().map(|desired| (desired.object.clone(), desired.digest)).collect();
+    let desired = part_of.unwrap_or_else(|| Arc::new(all()));
+    let mut whole = Whole::default();
+    if scope == Scope::Whole {
+        whole = Whole::of(parts, at, &found, &desired, warnings).await?;
+        whole.warnings.splice(0..0, shortened.cloned());
+    }
+    let acts_as = |sync: &SyncRef| acts_as(cluster, policy, sync);
+    // A person who plans may not act as other Syncs.
+    let acts_as: Option<ActsAs<'_>> = if claims.together { Some(&acts_as) } else { None };
+    let is_done = |desired: &Desired| is_completed(at.status, &desired.object, desired.digest);
+    let (kinds, places) = (&whole.kinds, &whole.places);
+    let what = What { desired: found, all: &desired, scope, kinds, places, acts_as, progress };
+    let found = observe::observe(cluster, requests, at.owner, what, is_done).await;
+    let Whole { kept, warnings, unseen, .. } = whole;
+    let mut observed = of(found, &cluster.view);
+    let set = &mut observed.set;
+    set.errors.splice(0..0, errors);
+    set.unseen.extend(unseen);
+    (set.desired, set.kept, set.leftovers, set.masks) = (desired, kept, leftovers, masks);
+    if scope == Scope::Whole {
+        let unseen = set.unseen.iter();
+        let unseen =
+            unseen.map(|Unseen { said, .. }| format!("objects that left git may still be there: {said}"));
+        let unmarked = leftovers::unmarked(cluster, requests, at, past, &set.desired).await;
+        set.warnings = Some(warnings.into_iter().chain(unseen).chain(unmarked).collect());
+    }
+    wait_for_peers(claims, at, revision, &mut observed);
+    hide(&observed.set.masks, &mut observed.set.errors);
+    Ok(observed)
+}
+
+/// What is found out only where all of a set is compared.
+#[derive(Default)]
+struct Whole {
+    kinds: Vec<Arc<crate::cluster::requests::ResourceType>>,
+    places: Vec<Arc<str>>,
+    kept: Option<Kept>,
+    warnings: Vec<String>,
+    unseen: Vec<Unseen>,
+}
+
+impl Whole {
+    async fn of(
+        Parts { cluster, policy, .. }: Parts<'_>,
+        at: SyncAt<'_>,
+        found: &[Desired],
+        desired: &[(ObjectId, Digest)],
+        mut warnings: Vec<String>,
+    ) -> Result<Self, Error> {
+        let names: Vec<ObjectId> = desired.iter().map(|(object, _)| object.clone()).collect();
+        let (mut kinds, unseen) = parent::former_kinds(cluster, at.sync, &names).await;
+        warnings.extend(bounds::former(policy, &mut kinds));
+        warnings.extend(mistakes::mistakes(at.sync.spec.drift.ignore.len(), found));
+        let kept = local::work(|| Kept::of(found.iter().map(Desired::in_git)))?;
+        let places = parent::places(at.sync, at.owner);
+        Ok(Self { kinds, places, kept: Some(kept), warnings, unseen })
+    }
+}
+
+/// Adds to each object what the live view has of it.
+fn of(found: observe::Observed, view: &View) -> Observed {
+    let observe::Observed {
+        objects,
+        surplus,
+        errors,
+        ending,
+        lingering,
+        moving,
+        risks,
+        foreign,
+        held,
+        released,
+        hidden,
+        unseen,
+        blind,
+        failed_wave,
+        refused,
+    } = found;
+    let viewed = |object: &ObjectId| {
+        let (exists, verified) = view.has(object);
+        Viewed { exists, verified }
+    };
+    let objects = objects.into_iter().map(|(desired, live)| {
+        let viewed = viewed(&desired.object);
+        Object { desired, live, viewed }
+    });
+    let refused = refused.into_iter().map(|(desired, live)| {
+        let viewed = viewed(&desired.object);
+        Refused { desired, live, viewed }
+    });
+    let (objects, refused) = (objects.collect(), refused.collect());
+    let set = SetState {
+        errors,
+        ending,
+        lingering,
+        moving,
+        risks,
+        foreign,
+        held,
+        hidden,
+        unseen,
+        blind,
+        failed_wave,
+        ..SetState::default()
+    };
+    Observed { objects, surplus, released, refused, set }
+}
+
+/// While another Sync of the same source has not reached this revision, what it owns may be on its way here, and what left the
+/// source here may be on its way to it: neither is an error, and nothing is removed.
+fn wait_for_peers(claims: Claims<'_>, at: SyncAt<'_>, revision: &str, observed: &mut Observed) {
+    let moving = |error: &ObjectError| error.reason == observe::OWNED_BY_ANOTHER;
+    let set = &mut observed.set;
+    let comes = set.errors.iter().any(moving);
+    let goes = !observed.surplus.is_empty() && set.errors.iter().all(moving);
+    if !comes && !goes {
+        return;
+    }
+    set.behind = claims.behind(at, revision);
+    if let Some(Behind { sync, .. }) = set.behind.as_ref().filter(|_| comes) {
+        set.waits = Some(format!("waits for Sync {sync} to reconcile {revision} too"));
+        set.errors.retain(|error| !moving(error));
+    }
+}
+
+/// Removes values of Secrets from messages of the API server, which quotes what it refuses.
+pub fn hide(masks: &Masks, errors: &mut [ObjectError]) {
+    for error in errors.iter_mut().filter(|_| !masks.is_empty()) {
+        error.message = masks.hide(&error.message).into_owned();
+    }
+}
+
+/// The requests of a Sync in the store, under its own identity.
+fn acts_as(cluster: &Cluster, policy: &Policy, name: &SyncRef) -> Option<Requests> {
+    let sync = cluster.sync(name)?;
+    let identity = Identity::of(name, &sync.spec, policy).ok()?;
+    cluster.requests(&identity).ok()
+}
+
+impl SetState {
+    /// Why more than the object itself would be deleted with it, and whether that includes data that is not of the Sync.
+    pub fn risk(&self, object: &ObjectId) -> (Option<String>, bool) {
+        (self.risks.get(object).cloned(), self.foreign.contains(object))
+    }
+
+    /// What the Sync names of its set without need, unless members are left that are to be removed.
+    pub fn former(&self, at: SyncAt<'_>) -> Former {
+        let unseen = [&self.unseen[..], &self.blind].concat();
+        Former::of(at.sync, at.owner, self.desired.iter().map(|(object, _)| object), &unseen)
+    }
+
+    /// What the marks of the Sync must cover before anything is applied.
+    pub fn members(&self) -> parent::Members<'_> {
+        let desired = self.desired.iter().map(|(object, _)| object);
+        parent::Members {
+            desired: desired.filter(|object| !self.hidden.contains(*object)).collect(),
+            complete: self.unseen.is_empty() && self.errors.is_empty(),
+        }
+    }
+}
+
+impl StageError for Error {
+    fn class(&self) -> Class {
+        Class::Internal
+    }
+
+    fn name(&self) -> &'static str {
+        "InternalError"
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::of("observe", &error)
+    }
+}

@@ -1,0 +1,200 @@
+//! What Syncs need to know of one another: which mirror each reads, which revision it has reached, and who waits for that.
+//! No I/O.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use parking_lot::Mutex;
+
+use super::past::since;
+use crate::render::reads::Reads;
+use crate::source::MirrorId;
+use crate::sync_ref::SyncRef;
+
+/// All Syncs that have run in this process.
+#[derive(Default)]
+pub struct Peers {
+    all: Mutex<HashMap<SyncRef, Peer>>,
+    /// Syncs that wait until another one has reached their revision.
+    waiting: Mutex<HashMap<SyncRef, Waiting>>,
+    /// What each Sync read when it was rendered last.
+    reads: Mutex<HashMap<SyncRef, Arc<Reads>>>,
+}
+
+/// One Sync, as others need to know it.
+#[derive(Clone)]
+struct Peer {
+    mirror: MirrorId,
+    /// The revision of the last run that reached its end.
+    revision: Option<String>,
+    /// Whether the last run ended without a failure; `None` before the first one.
+    worked: Option<bool>,
+    /// The revision of the last report, and whether the Sync was Ready at it.
+    reported: Option<(String, bool)>,
+}
+
+/// A Sync that waits for others.
+struct Waiting {
+    revision: String,
+    since: Timestamp,
+    /// The next Sync that reaches the revision wakes it.
+    is_to_be_woken: bool,
+}
+
+impl Peers {
+    /// Notes which mirror a Sync reads.
+    pub fn reads_from(&self, sync: &SyncRef, mirror: MirrorId) {
+        let mut all = self.all.lock();
+        if all.get(sync).is_none_or(|peer| peer.mirror != mirror) {
+            all.insert(sync.clone(), Peer { mirror, revision: None, worked: None, reported: None });
+        }
+    }
+
+    /// The mirror that a Sync reads.
+    pub fn mirror(&self, sync: &SyncRef) -> Option<MirrorId> {
+        self.all.lock().get(sync).map(|peer| peer.mirror)
+    }
+
+    /// The Syncs that read a mirror; every Sync if `mirror` is `None`.
+    pub fn readers(&self, mirror: Option<MirrorId>) -> Vec<SyncRef> {
+        let all = self.all.lock();
+        let reads = |peer: &Peer| mirror.is_none_or(|mirror| mirror == peer.mirror);
+        all.iter().filter(|(_, peer)| reads(peer)).map(|(sync, _)| sync.clone()).collect()
+    }
+
+    /// Notes what the render of a Sync read.
+    pub fn note_reads(&self, sync: &SyncRef, reads: &Arc<Reads>) {
+        self.reads.lock().insert(sync.clone(), reads.clone());
+    }
+
+    /// What the last render of a Sync read.
+    pub fn reads(&self, sync: &SyncRef) -> Option<Arc<Reads>> {
+        self.reads.lock().get(sync).cloned()
+    }
+
+    /// Notes how a run of a Sync ended and which revision it reached. Returns the Syncs to wake: those that waited for it.
+    pub fn ended(&self, sync: &SyncRef, revision: Option<&str>, worked: bool) -> Vec<SyncRef> {
+        let mut all = self.all.lock();
+        let Some(peer) = all.get_mut(sync) else { return Vec::new() };
+        let failed = peer.worked != Some(worked) && !worked;
+        peer.worked = Some(worked);
+        let newer = revision.filter(|revision| peer.revision.as_deref() != Some(*revision));
+        if let Some(revision) = newer {
+            peer.revision = Some(revision.to_owned());
+        }
+        // No Sync waits for one that fails.
+        if newer.is_none() && !failed {
+            return Vec::new();
+        }
+        drop(all);
+        let mut waiting = self.waiting.lock();
+        let woken = waiting
+            .iter_mut()
+            .filter_map(|(sync, waiting)| std::mem::take(&mut waiting.is_to_be_woken).then(|| sync.clone()));
+        woken.collect()
+    }
+
+    /// Notes what was reported of a Sync. True if that is new to the Syncs that depend on it.
+    pub fn report(&self, sync: &SyncRef, revision: &str, ready: bool) -> bool {
+        let mut all = self.all.lock();
+        let Some(peer) = all.get_mut(sync) else { return true };
+        let now = Some((revision.to_owned(), ready));
+        std::mem::replace(&mut peer.reported, now.clone()) != now
+    }
+
+    /// True if the last report of a Sync was of this revision and said Ready.
+    pub fn is_ready_at(&self, sync: &SyncRef, revision: &str) -> bool {
+        let all = self.all.lock();
+        let reported = all.get(sync).and_then(|peer| peer.reported.as_ref());
+        reported.is_some_and(|(at, ready)| at == revision && *ready)
+    }
+
+    /// The revision that a Sync reached last.
+    pub fn revision(&self, sync: &SyncRef) -> Option<String> {
+        self.all.lock().get(sync)?.revision.clone()
+    }
+
+    /// Whether the last run of a Sync ended without a failure; `None` before the first one.
+    pub fn worked(&self, sync: &SyncRef) -> Option<bool> {
+        self.all.lock().get(sync)?.worked
+    }
+
+    /// Wakes a Sync when another one reaches its revision. Returns for how long it has waited for that.
+    pub fn wait(&self, sync: &SyncRef, revision: &str, now: Timestamp) -> Duration {
+        let mut waiting = self.waiting.lock();
+        let new = || Waiting { revision: revision.to_owned(), since: now, is_to_be_woken: true };
+        let waits = waiting.entry(sync.clone()).or_insert_with(new);
+        if waits.revision != revision {
+            *waits = new();
+        }
+        waits.is_to_be_woken = true;
+        since(waits.since, now)
+    }
+
+    /// Forgets that a Sync waited.
+    pub fn stop_waiting(&self, sync: &SyncRef) {
+        self.waiting.lock().remove(sync);
+    }
+
+    /// The Syncs of which something is kept.
+    pub fn names(&self) -> HashSet<SyncRef> {
+        let mut names: HashSet<SyncRef> = self.all.lock().keys().cloned().collect();
+        names.extend(self.waiting.lock().keys().cloned());
+        names.extend(self.reads.lock().keys().cloned());
+        names
+    }
+
+    /// Forgets a Sync.
+    pub fn forget(&self, sync: &SyncRef) {
+        self.all.lock().remove(sync);
+        self.waiting.lock().remove(sync);
+        self.reads.lock().remove(sync);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+    use crate::source::Location;
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn mirror() -> MirrorId {
+        Location::parse("https://git.example.com/config", None).expect("a URL").mirror()
+    }
+
+    #[test]
+    fn two_thousand_syncs_that_are_gone_leave_nothing_behind() {
+        let (peers, mirror) = (Peers::default(), mirror());
+        for at in 0..2000 {
+            let sync = SyncRef::new("tenant", format!("sync-{at}"));
+            peers.reads_from(&sync, mirror);
+            peers.wait(&sync, "a", NOW);
+            peers.note_reads(&sync, &Arc::default());
+        }
+        assert_eq!(peers.names().len(), 2000);
+        peers.names().iter().for_each(|sync| peers.forget(sync));
+        assert!(peers.names().is_empty());
+    }
+
+    #[test]
+    fn a_waiting_sync_is_woken_once_by_each_peer_that_moves_on_or_fails_and_its_wait_goes_on() {
+        let (peers, one, two) = (Peers::default(), SyncRef::new("team", "one"), SyncRef::new("team", "two"));
+        let later = NOW + SignedDuration::from_secs(2);
+        peers.reads_from(&two, mirror());
+        assert_eq!((peers.worked(&two), peers.revision(&two)), (None, None));
+        peers.wait(&one, "b", NOW);
+        assert_eq!(peers.ended(&two, Some("a"), true), std::slice::from_ref(&one));
+        assert_eq!(peers.ended(&two, Some("b"), true), []);
+        assert_eq!(peers.wait(&one, "b", later), Duration::from_secs(2));
+        assert_eq!(peers.ended(&two, None, true), []);
+        assert_eq!(peers.ended(&two, None, false), std::slice::from_ref(&one));
+        assert_eq!((peers.worked(&two), peers.revision(&two)), (Some(false), Some("b".to_owned())));
+        peers.stop_waiting(&one);
+        assert_eq!(peers.wait(&one, "c", later), Duration::ZERO);
+    }
+}

@@ -1,0 +1,172 @@
+//! The stage `report`: what the stages found becomes findings, of which the controller makes a status, Events, metrics and alerts;
+//! and what the next run needs is remembered. Never fails a sync.
+//!
+//! I/O: [`afterwards`] reads objects that others changed, deletes Jobs that have succeeded, and notes the end of Approvals.
+
+use holdfast_diff::causes::{self, Mistake};
+
+use super::acting::Acting;
+use super::apply::Outcome;
+use super::approvals::Approvals;
+use super::drift::outcome::{self, Attempts};
+use super::drift::{reported, unmanaged};
+use super::past::{DesiredSet, Past, State};
+use super::render::ManifestSet;
+use super::source::{self, Source};
+use super::sync_at::SyncAt;
+use super::{ignored, jobs, leftovers, lingering};
+use crate::api::ChartStatus;
+use crate::cluster::refusal::ObjectError;
+use crate::cluster::view::View;
+use crate::error::Class;
+use crate::report::drift::Drift;
+use crate::report::{Done, Failure, Findings, Seen};
+
+/// Reports a run that compared nothing, because nothing has changed.
+pub fn unchanged(found: &mut Findings, trouble: Option<source::Error>) -> Result<(), Failure> {
+    found.drift = Some(Drift::default());
+    found.notes = Some(Vec::new());
+    trouble.map_or(Ok(()), |trouble| Err(trouble.into()))
+}
+
+/// What a run planned and applied.
+pub struct About<'a> {
+    pub at: SyncAt<'a>,
+    /// Names what was read of the source.
+    pub tree: &'a str,
+    /// The source has no objects at all.
+    pub is_empty: bool,
+    /// The chart, if all was rendered.
+    pub chart: Option<Option<ChartStatus>>,
+    /// Why the source could not be contacted.
+    pub trouble: Option<source::Error>,
+}
+
+impl<'a> About<'a> {
+    /// Takes what is reported out of what was rendered.
+    pub fn new(at: SyncAt<'a>, seen: &'a Seen, source: &mut Source, manifests: &mut ManifestSet) -> Self {
+        let (chart, trouble) = (manifests.chart.take(), source.trouble.take());
+        Self { at, tree: &seen.tree, is_empty: manifests.is_empty(), chart, trouble }
+    }
+}
+
+/// Reports a plan that was carried out, and remembers the set that was compared. An agent may name objects of every namespace.
+pub fn report(
+    About { at, tree, is_empty, chart, trouble }: About<'_>,
+    view: &View,
+    is_agent: bool,
+    outcome: Outcome,
+    past: &mut Past,
+    found: &mut Findings,
+) -> Result<(), Failure> {
+    let Outcome {
+        plan,
+        done,
+        errors,
+        waits,
+        again,
+        waiting,
+        approval,
+        attempted,
+        not_ready,
+        not_noted,
+        stopped,
+        mut basis,
+    } = outcome;
+    found.chart = chart;
+    found.warnings = basis.set.warnings.take();
+    found.notes = Some(lingering::notes(at, is_agent, &basis.set));
+    (found.waiting, found.approval, found.next) = (waiting, approval, basis.next);
+    if let Some(error) = stopped {
+        return Err(error.into());
+    }
+    let errors = [std::mem::take(&mut basis.set.errors), errors].concat();
+    let drift = &basis.drift;
+    let attempts = Attempts {
+        drifted: &drift.drifted,
+        attempted: [reported(at, &drift.drifted, &drift.refused), attempted].concat(),
+        done: &done,
+        waiting: found.waiting.as_ref(),
+        errors: &errors,
+    };
+    found.drift = Some(outcome::found(at, &mut past.drift, attempts));
+    found.done = Some(Done { id: plan, changes: done }).filter(|done| !done.changes.is_empty());
+    found.waits =
+        waits.or(basis.waits).or(basis.set.waits.take()).or_else(|| lingering::ending(at, &basis.set));
+    found.again = again;
+    // Objects that may exist where they cannot be seen are looked for again, unless a right is missing.
+    let is_verified =
+        errors.is_empty() && not_ready.is_none() && basis.set.unseen.iter().all(|unseen| unseen.forbidden);
+    if basis.set.kept.is_some() {
+        past.former = basis.set.former(at);
+    }
+    leftovers::keep(view, past, basis.set.leftovers, &basis.set.desired);
+    let desired = basis.set.desired;
+    let compared = basis.set.kept.map(|kept| DesiredSet::new(tree, at.sync, desired, kept));
+    past.keep(compared, is_verified);
+    if is_empty {
+        return Err(no_manifests(view, at));
+    }
+    failure(&errors, trouble.map(Failure::from))?;
+    not_noted.or(not_ready).map_or(Ok(()), |error| Err(error.into()))
+}
+
+/// What every run does at its end, whatever it found: it reports the drift that it did not compare, the health of all objects, the
+/// warnings and the Jobs; and it ends Approvals and Jobs that are over.
+pub async fn afterwards(acting: Acting<'_>, approvals: Approvals<'_>, past: &mut Past, found: &mut Findings) {
+    let (at, view) = (acting.at, &acting.cluster.view);
+    let failed = found.failure.is_some();
+    if let Some(drift) = &mut found.drift {
+        outcome::complete(at, view, past, drift, failed);
+    }
+    found.objects = Some(lingering::health(at, view));
+    let (mistakes, notes) = (found.warnings.take(), found.notes.take());
+    found.warnings = ignored::warnings(at, acting.is_agent(), view, &mut past.notices, mistakes, notes);
+    approvals.sweep(found).await;
+    if let State::Verified(set) = &past.state {
+        found.completed = Some(jobs::completed(at, view, set));
+        if found.suspended.is_none() {
+            match jobs::remove(acting, set).await {
+                Ok(waits) => found.again |= waits,
+                Err(error) => {
+                    found.failure.get_or_insert_with(|| error.into());
+                }
+            }
+        }
+    }
+    found.hide(&past.masks);
+}
+
+/// Compares what other writers changed where no plan looks: fields that an apply replaced, and fields that they added.
+pub async fn compare_others(acting: Acting<'_>, past: &mut Past, found: &mut Findings) {
+    let overwritten = outcome::overwritten(acting, &past.masks).await;
+    if !overwritten.is_empty() {
+        past.drift.corrected_at = Some(acting.at.now);
+        found.drift.get_or_insert_default().corrected.extend(overwritten);
+    }
+    unmanaged::find(acting, past).await;
+}
+
+/// The failure of a folder without manifests: more often a mistake than intended.
+fn no_manifests(view: &View, at: SyncAt<'_>) -> Failure {
+    let owned = view.count(at.owner);
+    let path = at.sync.spec.path.as_deref().unwrap_or("./");
+    let message = format!(
+        "no manifests below {path}; nothing was pruned ({owned} objects stay); correct spec.path, or approve the plan that removes them"
+    );
+    Failure::user("render", "NoManifests", message)
+}
+
+/// All errors of objects as one failure; trouble with the source if there are none.
+pub fn failure(errors: &[ObjectError], trouble: Option<Failure>) -> Result<(), Failure> {
+    let Some(first) = errors.first() else { return trouble.map_or(Ok(()), Err) };
+    let class = if errors.iter().all(|error| error.class == Class::Transient) {
+        Class::Transient
+    } else {
+        Class::User
+    };
+    let mistakes: Vec<Mistake> = errors.iter().map(ObjectError::mistake).collect();
+    let (message, is_whole) = causes::summary(&mistakes, 0);
+    let failure = Failure::new(first.stage, class, first.reason, message);
+    Err(if is_whole { failure } else { failure.with(&mistakes) })
+}
