@@ -123,12 +123,15 @@ impl Plan {
         let status = sync.status.clone().unwrap_or_default();
         let at = SyncAt { sync, owner, status: &status, now: Timestamp::now() };
         let run = Run { services, at, limits: Limits::default(), progress: Progress::default() };
+        // The rules of the Sync decide what is compared, as they do for the agent.
+        let checks = run.admit()?;
         let preview = preview::preview(&run, self.tree.as_deref(), past).await?;
         match self.output {
             Output::Json => print::json(&preview.json())?,
             Output::Text => preview.print()?,
         }
         preview.complain()?;
+        checks?;
         Ok(!preview.plan.is_empty())
     }
 }

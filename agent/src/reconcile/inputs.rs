@@ -350,7 +350,9 @@ impl StageError for Error {
     fn common_cause(&self) -> Option<String> {
         match self {
             Self::Chart(error) => error.common_cause(),
-            Self::Unreadable(_) | Self::NotFound { .. } | Self::RemoteInvalid(_) | Self::Unreachable(_) => None,
+            Self::Unreadable(_) | Self::NotFound { .. } | Self::RemoteInvalid(_) | Self::Unreachable(_) => {
+                None
+            }
         }
     }
 

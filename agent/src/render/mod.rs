@@ -266,7 +266,13 @@ impl RenderError {
     /// The same text, where something outside is the reason.
     #[must_use]
     pub fn because_of(self, trouble: &Self) -> Self {
-        Self { class: trouble.class, name: trouble.name, cause: Cause::Outside, ..self }
+        Self {
+            class: trouble.class,
+            name: trouble.name,
+            cause: Cause::Outside,
+            common: trouble.common.clone(),
+            ..self
+        }
     }
 
     /// A base in another repository that cannot be read.
@@ -278,6 +284,7 @@ impl RenderError {
             class: error.class(),
             name: Name(error.name()),
             cause: Cause::Git,
+            common: error.common_cause(),
         }
     }
 
