@@ -187,8 +187,8 @@ fn every_stage_that_takes_long_is_named_with_what_it_waits_for() -> anyhow::Resu
             ("source", format!("{}/a.git", silent.url()), json!({})),
             ("render", url.to_owned(), json!({"render": {"helm": {"chart": chart}}})),
             ("health", url.to_owned(), json!({"path": "health"})),
-            ("prune", url.to_owned(), json!({"path": "prune"})),
-            ("end", url.to_owned(), json!({"path": "end"})),
+            ("prune", url.to_owned(), json!({"path": "prune", "approval": "Never"})),
+            ("end", url.to_owned(), json!({"path": "end", "approval": "Never"})),
         ];
         for (name, url, more) in &syncs {
             cluster.apply(&sync::sync("stages", name, url, more)).await?;

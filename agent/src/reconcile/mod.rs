@@ -67,8 +67,10 @@ async fn pipeline(run: &Run<'_>, past: &mut Past, found: &mut Findings) -> Resul
     let mut source = limits.wait("source", source::source(run.source(), at, past)).await?;
     let mut rendered = limits.wait("render", render::render(run.render(), at, &source, past)).await?;
     let seen = rendered.seen.clone();
-    (found.seen, found.remotes) = (Some(seen.clone()), Some(rendered.remotes()));
-    let Manifests::Changed(mut manifests) = rendered.manifests.take() else {
+    found.seen = Some(seen.clone());
+    let manifests = rendered.take()?;
+    found.remotes = Some(rendered.remotes());
+    let Manifests::Changed(mut manifests) = manifests else {
         let reported = report::unchanged(found, source.trouble);
         apply::unmark(cluster, at, past).await?;
         return reported.and(checks);

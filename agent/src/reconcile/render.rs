@@ -67,7 +67,8 @@ pub struct Rendered {
     pub seen: Seen,
     /// What was read of the commit.
     pub read: RenderedCommit,
-    pub manifests: Manifests,
+    /// A commit that cannot be rendered has been seen all the same.
+    manifests: Result<Manifests, Error>,
     /// Held to the end of the run, if something may have to be rendered.
     _turn: Option<Share>,
 }
@@ -134,7 +135,7 @@ pub async fn render(
         };
     let seen = seen(&read, checkout);
     note_revision(parts.progress, at, &seen);
-    let manifests = select(parts.view, at, &seen.tree, fresh, past)?;
+    let manifests = select(parts.view, at, &seen.tree, fresh, past);
     Ok(Rendered { seen, read, manifests, _turn: turn })
 }
 
@@ -383,13 +384,10 @@ impl Rendered {
     pub fn remotes(&self) -> Vec<RemoteStatus> {
         remotes::status(&self.read.remotes, &self.read.commit)
     }
-}
 
-impl Manifests {
     /// Takes the manifests out.
-    #[must_use]
-    pub fn take(&mut self) -> Self {
-        std::mem::replace(self, Self::Unchanged)
+    pub fn take(&mut self) -> Result<Manifests, Error> {
+        std::mem::replace(&mut self.manifests, Ok(Manifests::Unchanged))
     }
 }
 

@@ -82,7 +82,7 @@ async fn manifests(
         let mut rendered =
             render::render(run.render(), run.at, &source, past).await.map_err(Failure::from)?;
         let unknown = run.recall(Some(&rendered.seen), past).await;
-        match rendered.manifests.take() {
+        match rendered.take().map_err(Failure::from)? {
             Manifests::Changed(manifests) => (manifests, rendered.seen, unknown),
             Manifests::Unchanged => (ManifestSet::default(), rendered.seen, unknown),
         }
@@ -133,8 +133,7 @@ impl Preview {
 
     /// For people.
     pub fn print(&self) -> anyhow::Result<()> {
-        let Self { plan, seen: _, basis, waiting, not_ready, refused, left, kept } = self;
-        kept.iter().for_each(print::say);
+        let Self { plan, seen: _, basis, waiting, not_ready, refused, left, kept: _ } = self;
         if plan.is_empty() && !basis.set.errors.is_empty() {
             print::line("no changes can be planned before the errors are corrected");
         } else {
@@ -165,8 +164,9 @@ impl Preview {
         Ok(())
     }
 
-    /// Fails if objects could not be planned, and names all of them.
+    /// Says which fields stay though they left the source. Fails if objects could not be planned, and names all of them.
     pub fn complain(&self) -> anyhow::Result<()> {
+        self.kept.iter().for_each(print::say);
         let errors = &self.basis.set.errors;
         if errors.is_empty() {
             return Ok(());

@@ -40,7 +40,7 @@ async fn answers_that_are_no_success_are_told() {
             404,
             r#"{"errors":[{"code":"NAME_UNKNOWN"}]}"#,
             "NoSuchRepository",
-            &["NAME_UNKNOWN", "check its name"],
+            &["NAME_UNKNOWN", "check the name"],
             1,
         ),
         (410, "gone", "Refused", &["410"], 1),
