@@ -74,7 +74,10 @@ fn every_member_of_the_workspace_is_copied() -> anyhow::Result<()> {
     let members = members.context("Cargo.toml names no members on one line")?;
     let copies = instructions()?;
     for member in members.trim_end_matches(']').split(',').map(|member| member.trim().trim_matches('"')) {
-        let copied = copies.iter().any(|line| *line == format!("COPY {member} {member}"));
+        // A folder that is copied brings the members in it along.
+        let mut folders = Path::new(member).ancestors().filter_map(Path::to_str);
+        let copied =
+            folders.any(|folder| copies.iter().any(|line| *line == format!("COPY {folder} {folder}")));
         ensure!(
             copied,
             "Dockerfile does not copy {member}, a member of the workspace; cargo --locked would fail"

@@ -185,7 +185,7 @@ fn a_branch_that_is_not_there_is_named() -> anyhow::Result<()> {
         let found = PullRequests::new(Arc::default()).ensure(&target, &wanted("nowhere")).await;
         let error = found.err().context("there is no such branch")?;
         assert_eq!((error.name(), error.class()), ("NoBranch", Class::Transient), "{error}");
-        assert!(error.to_string().contains("branch nowhere, or main"), "{error}");
+        assert!(error.to_string().contains("branch nowhere or main"), "{error}");
         Ok(())
     })
 }

@@ -121,7 +121,7 @@ async fn a_registry_with_a_login_and_tls() -> anyhow::Result<()> {
     let (user, password) = REGISTRY_LOGIN;
     let place = || secure(&pusher, "team/app", ca);
     check_images(&pusher, &with_login(place()?, user, password)?).await?;
-    check(&place()?, "LoginNeeded", &["name a Secret"]).await?;
+    check(&place()?, "LoginNeeded", &["reference a Secret"]).await?;
     check(&with_login(place()?, user, "s3cret-wrong")?, "LoginRefused", &["401"]).await?;
     let untrusted = Place::of(repository(&pusher, "team/app")?);
     check(&untrusted, "Untrusted", &["signed by an unknown authority", "ca.crt"]).await?;
