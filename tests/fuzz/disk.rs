@@ -89,7 +89,7 @@ fn put(mirror: &Path, files: &[File]) -> anyhow::Result<()> {
 
 /// A file in the form of a kept render.
 pub fn kept_render() -> Input {
-    let body = b"{\"reads\":[],\"fruit\":{\"manifests\":[],\"warnings\":[],\"volatile\":[],\"chart\":null}}";
+    let body = b"{\"reads\":[],\"output\":{\"manifests\":[],\"warnings\":[],\"volatile\":[],\"chart\":null}}";
     let version = env!("CARGO_PKG_VERSION");
     let bytes = [format!("holdfast render 2 {version}\n").as_bytes(), &[b's'; 32], body].concat();
     Input { files: vec![("render".to_owned(), bytes)] }

@@ -86,7 +86,7 @@ async fn workers(memory: u64, count: usize) -> anyhow::Result<Workers> {
 /// The name of what a render failed with, and what it says.
 fn said(attempt: Attempt) -> (&'static str, String) {
     match attempt.end {
-        Ok((fruit, _)) => ("", format!("{} objects", fruit.manifests.len())),
+        Ok((output, _)) => ("", format!("{} objects", output.manifests.len())),
         Err(error) => (error.name(), error.to_string()),
     }
 }

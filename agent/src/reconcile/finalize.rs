@@ -21,7 +21,7 @@ use super::report::failure;
 use crate::cluster::parent;
 use crate::cluster::refusal::{ObjectError, chain};
 use crate::error::Class;
-use crate::render::Fruit;
+use crate::render::RenderOutput;
 use crate::report::{Done, Failure, Findings};
 
 /// What became of a Sync that is being deleted.
@@ -96,7 +96,7 @@ async fn remove(
     found: &mut Findings,
 ) -> Result<bool, Failure> {
     let (at, limits) = (run.at, &run.limits);
-    let manifests = ManifestSet::whole(Fruit::default(), &past.masks);
+    let manifests = ManifestSet::whole(RenderOutput::default(), &past.masks);
     let requests = limits.wait("observe", run.requests(&manifests)).await?;
     let nothing = Past::default();
     let observed = limits.wait("observe", run.observe(&requests, "", manifests, &nothing)).await?;

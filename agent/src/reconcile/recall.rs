@@ -54,10 +54,10 @@ async fn again(
     tree: &str,
 ) -> Result<DesiredSet, Failure> {
     let checkout = source::earlier(parts.sources, parts.inputs.secrets, parts.policy, at, applied).await?;
-    let fruit = Box::pin(render::again(parts, at, &checkout)).await?;
+    let output = Box::pin(render::again(parts, at, &checkout)).await?;
     let rules = cluster.view.judges.rules(at.owner);
     let (found, _) =
-        resolve::resolve(&cluster.discovery, at.owner, at.target_namespace(), rules, fruit.manifests).await;
+        resolve::resolve(&cluster.discovery, at.owner, at.target_namespace(), rules, output.manifests).await;
     let kept = Kept::of(found.iter().map(|desired| &*desired.manifest)).map_err(render::Error::from)?;
     let objects = found.iter().map(|desired| (desired.object.clone(), desired.digest)).collect();
     Ok(DesiredSet::new(tree, at.sync, Arc::new(objects), kept))

@@ -26,6 +26,7 @@ use crate::error::{Class, StageError};
 use crate::metrics::Metrics;
 use crate::policy::Policy;
 use crate::progress::Progress;
+use crate::render::ask::ReadRemote;
 use crate::render::kept::KeptError;
 use crate::render::order::{Attempt, Order};
 use crate::render::outside::Outside;
@@ -33,7 +34,7 @@ use crate::render::reads::Reads;
 use crate::render::remote_inputs::RemoteInputs;
 use crate::render::renderer::Renderer;
 use crate::render::store::{RenderKey, Renders, Stored};
-use crate::render::{Fruit, Inputs, Keep, RenderError, worker};
+use crate::render::{Inputs, Keep, RenderError, RenderOutput, worker};
 use crate::report::changes::cut;
 use crate::report::{Failure, Seen};
 use crate::shares::{Share, Shares};
@@ -144,7 +145,7 @@ fn select(
     view: &View,
     at: SyncAt<'_>,
     tree: &str,
-    fresh: Option<Result<Fruit, Error>>,
+    fresh: Option<Result<RenderOutput, Error>>,
     past: &mut Past,
 ) -> Result<Manifests, Error> {
     let is_done = |object: &_, manifest| is_completed(at.status, object, manifest);
@@ -169,7 +170,7 @@ async fn read(
     at: SyncAt<'_>,
     Source { checkout, is_asked, .. }: &Source,
     past: &mut Past,
-) -> Result<(RenderedCommit, Option<Result<Fruit, Error>>), Error> {
+) -> Result<(RenderedCommit, Option<Result<RenderOutput, Error>>), Error> {
     note_commit(parts.progress, at, checkout);
     let folder = checkout.folder(at.sync.spec.path.as_deref().unwrap_or_default())?;
     let is_chart = inputs::is_chart(at.sync, &checkout.files(), &folder);
@@ -220,13 +221,12 @@ async fn read(
     if !reads.is_empty() {
         parts.peers.note_reads(at.owner, &reads);
     }
-    if let Some(Ok(fruit)) = &fresh {
-        remotes = Some(fruit.remotes.clone());
+    if let Some(Ok(output)) = &fresh {
+        remotes = Some(output.remotes.clone());
         past.notices.elsewhere.clear();
     }
     let remotes = remotes.unwrap_or_default();
-    let others = Digest::of_bytes(format!("{remotes:?}").as_bytes());
-    let tree = reads.digest().with(options).with(others).to_string();
+    let tree = reads.digest().with(options).with(ReadRemote::digest(&remotes)).to_string();
     let commit = checkout.revision().commit.clone();
     let note = checkout
         .commit()
@@ -254,7 +254,7 @@ async fn hopeless(
 }
 
 /// Renders a commit again that was applied before.
-pub async fn again(parts: Parts<'_>, at: SyncAt<'_>, checkout: &Checkout) -> Result<Fruit, Error> {
+pub async fn again(parts: Parts<'_>, at: SyncAt<'_>, checkout: &Checkout) -> Result<RenderOutput, Error> {
     let folder = checkout.folder(at.sync.spec.path.as_deref().unwrap_or_default())?;
     let is_chart = inputs::is_chart(at.sync, &checkout.files(), &folder);
     let inputs = inputs::inputs(parts.inputs, at, is_chart).await?;
@@ -292,15 +292,15 @@ async fn found(
     folder: String,
     key: RenderKey,
     inputs: Arc<Inputs>,
-) -> Result<(Reads, Result<Fruit, Arc<RenderError>>), Error> {
+) -> Result<(Reads, Result<RenderOutput, Arc<RenderError>>), Error> {
     let Parts { renders, renderer, progress, policy, .. } = parts;
     let (outside, tenant) = (parts.inputs.outside, at.owner.namespace());
     progress.begin("render", "waiting for another render of the same files");
     let _turn = renders.turn(&key, &checkout.tree()).await;
     if !inputs.secret {
         let (renders, files, key) = (renders.clone(), checkout.files(), key.clone());
-        if let Some(Stored { reads, fruit }) = blocking(move || renders.find(&key, &files)).await? {
-            return Ok((reads, Ok(fruit)));
+        if let Some(Stored { reads, output }) = blocking(move || renders.find(&key, &files)).await? {
+            return Ok((reads, Ok(output)));
         }
     }
     // Only what is really rendered is counted and timed.
@@ -313,13 +313,13 @@ async fn found(
         checkout.mark_broken();
     }
     match end {
-        Ok((fruit, Keep::No)) => Ok((reads, Ok(fruit))),
-        Ok((fruit, Keep::Yes)) => {
+        Ok((output, Keep::No)) => Ok((reads, Ok(output))),
+        Ok((output, Keep::Yes)) => {
             let renders = renders.clone();
             let put = move || {
-                let stored = Stored { reads, fruit };
+                let stored = Stored { reads, output };
                 renders.put(&key, &stored);
-                (stored.reads, Ok(stored.fruit))
+                (stored.reads, Ok(stored.output))
             };
             blocking(put).await
         }
@@ -393,8 +393,8 @@ impl Rendered {
 
 impl ManifestSet {
     /// All manifests of a render. `before` are the masks of the render before: a value that is replaced may be one of them.
-    pub fn whole(fruit: Fruit, before: &Masks) -> Self {
-        let Fruit { manifests, warnings, volatile, chart, remotes: _, mut masks } = fruit;
+    pub fn whole(output: RenderOutput, before: &Masks) -> Self {
+        let RenderOutput { manifests, warnings, volatile, chart, remotes: _, mut masks } = output;
         manifests.iter().for_each(|manifest| masks.add_secret(&manifest.value));
         if !masks.is_full_with(before) {
             masks.extend(before);

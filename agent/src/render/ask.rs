@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use holdfast_diff::digest::Digest;
+use holdfast_diff::digest::{Digest, Hasher};
 use holdfast_diff::files::Versioned;
 use serde::{Deserialize, Serialize};
 
@@ -80,6 +80,21 @@ pub enum ReadRemote {
         /// `sha256:` and 64 hex digits.
         digest: String,
     },
+}
+
+impl ReadRemote {
+    /// The digest of everything that was read of other servers, in its order.
+    pub fn digest(all: &[Self]) -> Digest {
+        let mut hasher = Hasher::default();
+        for remote in all {
+            let parts: &[&String] = match remote {
+                Self::Tree { repository, reference, name, commit } => &[repository, reference, name, commit],
+                Self::File { url, digest } => &[url, digest],
+            };
+            parts.iter().for_each(|part| hasher.text(part));
+        }
+        hasher.finish()
+    }
 }
 
 /// The tree of another repository.

@@ -146,7 +146,7 @@ pub struct Rendered {
 
 /// What a render comes to.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub struct Fruit {
+pub struct RenderOutput {
     pub manifests: Vec<Manifest>,
     pub warnings: Vec<String>,
     /// What a chart makes anew each time, which is kept as it is in the cluster.
@@ -171,11 +171,11 @@ pub enum Keep {
 
 impl Rendered {
     /// The manifests of what was rendered; nothing in them is encrypted.
-    pub fn fruit(self, keys: Option<&Keys>) -> Result<(Fruit, Keep), RenderError> {
+    pub fn output(self, keys: Option<&Keys>) -> Result<(RenderOutput, Keep), RenderError> {
         let Self { objects, warnings, volatile, remotes, chart, secret, mut masks } = self;
         let keep = if secret || !remotes.is_empty() { Keep::No } else { Keep::Yes };
         let manifests = opened(objects, keys, &mut masks).map_err(|error| error.hiding(&masks))?;
-        Ok((Fruit { manifests, warnings, volatile, chart, remotes, masks }, keep))
+        Ok((RenderOutput { manifests, warnings, volatile, chart, remotes, masks }, keep))
     }
 }
 

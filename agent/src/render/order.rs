@@ -14,7 +14,7 @@ use super::ask::{Answer, Answers, Ask, TreeFiles, TreePlace, Trees};
 use super::changed::Changed;
 use super::outside::Outside;
 use super::reads::{Reads, Recorder};
-use super::{File, Fruit, Inputs, Job, Keep, RenderError, Rendered, of_files};
+use super::{File, Inputs, Job, Keep, RenderError, RenderOutput, Rendered, of_files};
 use crate::api::Render;
 
 /// What is to be rendered, and how.
@@ -42,7 +42,7 @@ pub type Given = Vec<(Digest, Arc<Answer>)>;
 pub struct Attempt {
     /// What it read: also when it failed.
     pub reads: Reads,
-    pub end: Result<(Fruit, Keep), RenderError>,
+    pub end: Result<(RenderOutput, Keep), RenderError>,
     /// The question that must be answered before it can come to an end.
     pub missing: Option<Ask>,
 }
@@ -71,7 +71,7 @@ fn end(
     files: &Recorder<'_>,
     answers: &Answers<'_>,
     tree: &dyn TreeFiles,
-) -> Result<(Fruit, Keep), RenderError> {
+) -> Result<(RenderOutput, Keep), RenderError> {
     let Order { folder, options, inputs, limits, .. } = order;
     let keys = inputs.keys()?;
     let job = Job { folder, options, inputs, keys: keys.as_ref(), answers, limits: *limits };
@@ -82,7 +82,7 @@ fn end(
     {
         return Err(RenderError::of_source(&*trouble));
     }
-    rendered?.fruit(keys.as_ref())
+    rendered?.output(keys.as_ref())
 }
 
 /// Renders files that this process reads, and answers what the render asks for.

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 use self::seal::{SEAL, Sealer};
-use super::Fruit;
+use super::RenderOutput;
 use super::reads::Reads;
 use crate::disk::Usage;
 use crate::shares::{Share, Shares};
@@ -69,7 +69,7 @@ impl RenderKey {
 #[derive(Serialize, Deserialize)]
 pub struct Stored {
     pub reads: Reads,
-    pub fruit: Fruit,
+    pub output: RenderOutput,
 }
 
 impl Renders {
@@ -240,7 +240,7 @@ mod tests {
         recorder.list("").unwrap();
         recorder.read("a.yaml").unwrap();
         recorder.read("b.yaml").unwrap();
-        Stored { reads: recorder.into_reads(), fruit: Fruit::default() }
+        Stored { reads: recorder.into_reads(), output: RenderOutput::default() }
     }
 
     fn renders(folder: &Path) -> Renders {
@@ -303,7 +303,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let own = key("a", "m", b"options");
         let renders = renders(folder.path());
-        let nothing = Stored { reads: Recorder::new(&One(1)).into_reads(), fruit: Fruit::default() };
+        let nothing = Stored { reads: Recorder::new(&One(1)).into_reads(), output: RenderOutput::default() };
         renders.put(&own, &nothing);
         assert_eq!(renders.of(&own.place()).len(), 0);
         let place = own.place();

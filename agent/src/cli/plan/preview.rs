@@ -19,7 +19,7 @@ use crate::reconcile::plan::Basis;
 use crate::reconcile::render::{self, ManifestSet, Manifests};
 use crate::reconcile::trees::MirrorTrees;
 use crate::reconcile::{Run, drift, inputs, source};
-use crate::render::Fruit;
+use crate::render::RenderOutput;
 use crate::render::order::render_here;
 use crate::report::{self, Failure, Seen};
 
@@ -94,7 +94,7 @@ async fn manifests(
 }
 
 /// Renders a working tree as the agent would render a commit.
-async fn working_tree(run: &Run<'_>, tree: &Path) -> anyhow::Result<Fruit> {
+async fn working_tree(run: &Run<'_>, tree: &Path) -> anyhow::Result<RenderOutput> {
     let disk = files::Disk::new(tree)?;
     let folder = disk.folder(run.at.sync.spec.path.as_deref())?;
     let is_chart = inputs::is_chart(run.at.sync, &disk, &folder);
@@ -104,7 +104,7 @@ async fn working_tree(run: &Run<'_>, tree: &Path) -> anyhow::Result<Fruit> {
     let trees = Arc::new(MirrorTrees::default());
     let rendered =
         render_here(Arc::new(disk), folder, options, inputs.clone(), &run.services.outside, trees).await?;
-    Ok(rendered.fruit(inputs.keys()?.as_ref())?.0)
+    Ok(rendered.output(inputs.keys()?.as_ref())?.0)
 }
 
 impl Preview {

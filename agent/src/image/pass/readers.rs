@@ -283,7 +283,7 @@ async fn manifests(
     let order = render::order(policy, outside, at, checkout, folder, inputs.clone());
     let order = Order { changed, ..order };
     let attempt = renderer.render(order, outside, pass.owner.namespace()).await;
-    attempt.end.map(|(fruit, _)| fruit.manifests).map_err(|error| error.to_string())
+    attempt.end.map(|(output, _)| output.manifests).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::render::ask::{Answer, Ask};
 use crate::render::helm::Volatile;
 use crate::render::order::{Attempt, Order};
 use crate::render::reads::Reads;
-use crate::render::{Fruit, Keep, RenderError};
+use crate::render::{Keep, RenderError, RenderOutput};
 
 /// A render to be made.
 #[derive(Serialize)]
@@ -55,14 +55,14 @@ pub struct Beside {
 
 impl Beside {
     /// Parts what a render comes to.
-    pub fn of(fruit: Fruit, keep: Keep) -> (Self, Vec<Manifest>) {
-        let Fruit { manifests, warnings, volatile, chart, remotes, masks } = fruit;
+    pub fn of(output: RenderOutput, keep: Keep) -> (Self, Vec<Manifest>) {
+        let RenderOutput { manifests, warnings, volatile, chart, remotes, masks } = output;
         (Self { warnings, volatile, chart, remotes, masks, keep }, manifests)
     }
 
-    fn with(self, manifests: Vec<Manifest>) -> (Fruit, Keep) {
+    fn with(self, manifests: Vec<Manifest>) -> (RenderOutput, Keep) {
         let Self { warnings, volatile, chart, remotes, masks, keep } = self;
-        (Fruit { manifests, warnings, volatile, chart, remotes, masks }, keep)
+        (RenderOutput { manifests, warnings, volatile, chart, remotes, masks }, keep)
     }
 }
 

@@ -38,8 +38,8 @@ fn answer(output: &mut impl Write, attempt: Attempt, memory: u64) -> Result<()> 
     let Attempt { reads, end, missing } = attempt;
     let end = match end {
         Ok(_) if missing.is_some() => Err(RenderError::internal("an answer is missing")),
-        Ok((fruit, keep)) => {
-            let (beside, manifests) = Beside::of(fruit, keep);
+        Ok((rendered, keep)) => {
+            let (beside, manifests) = Beside::of(rendered, keep);
             let mut end = Ok(beside);
             for manifest in manifests {
                 let bytes = frame::encode(&manifest)?;
