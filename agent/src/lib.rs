@@ -11,6 +11,7 @@ pub mod progress;
 pub mod secret_data;
 pub mod sync_ref;
 pub mod trust;
+pub mod wildcard;
 
 pub mod forge;
 pub mod registry;

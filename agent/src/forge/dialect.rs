@@ -107,3 +107,18 @@ pub fn names(item: &Value, pointer: &str) -> Vec<String> {
     let list = item.pointer(pointer).and_then(Value::as_array);
     list.map_or_else(Vec::new, |list| list.iter().map(|item| text(item, "/name")).collect())
 }
+
+/// Reads a pull request as GitHub and Gitea write it. `repository` is the path of the id of its repository, on either side.
+pub fn found(item: &Value, repository: &str) -> Option<Found> {
+    let id = |side: &str| item.pointer(&format!("/{side}/{repository}")).and_then(Value::as_i64);
+    Some(Found {
+        number: item["number"].as_i64()?,
+        url: text(item, "/html_url"),
+        title: text(item, "/title"),
+        body: text(item, "/body"),
+        labels: names(item, "/labels"),
+        head: item.pointer("/head/ref")?.as_str()?.to_owned(),
+        base: item.pointer("/base/ref")?.as_str()?.to_owned(),
+        own: id("head") == id("base"),
+    })
+}

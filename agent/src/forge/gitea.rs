@@ -3,7 +3,7 @@
 use http::{HeaderName, Method, header};
 use serde_json::{Value, json};
 
-use super::dialect::{CLOSE, Dialect, EDIT, Found, LABEL, LOOK, OPEN, SAY, call, drafted, names, text};
+use super::dialect::{CLOSE, Dialect, EDIT, Found, LABEL, LOOK, OPEN, SAY, call, drafted, found};
 use super::web::{Call, Refusal};
 use super::{Target, Wanted};
 
@@ -68,17 +68,7 @@ impl Dialect for Gitea {
     }
 
     fn read(&self, item: &Value) -> Option<Found> {
-        let repository = |side: &str| item.pointer(&format!("/{side}/repo_id")).and_then(Value::as_i64);
-        Some(Found {
-            number: item["number"].as_i64()?,
-            url: text(item, "/html_url"),
-            title: text(item, "/title"),
-            body: text(item, "/body"),
-            labels: names(item, "/labels"),
-            head: item.pointer("/head/ref")?.as_str()?.to_owned(),
-            base: item.pointer("/base/ref")?.as_str()?.to_owned(),
-            own: repository("head") == repository("base"),
-        })
+        found(item, "repo_id")
     }
 
     fn get(&self, target: &Target, number: i64) -> Call {

@@ -3,7 +3,7 @@
 use http::{HeaderName, Method, header};
 use serde_json::{Value, json};
 
-use super::dialect::{CLOSE, Dialect, EDIT, Found, LABEL, LOOK, OPEN, SAY, call, names, text};
+use super::dialect::{CLOSE, Dialect, EDIT, Found, LABEL, LOOK, OPEN, SAY, call, found};
 use super::web::{Call, Refusal};
 use super::{Target, Wanted};
 
@@ -40,17 +40,7 @@ impl Dialect for GitHub {
     }
 
     fn read(&self, item: &Value) -> Option<Found> {
-        let repository = |side: &str| item.pointer(&format!("/{side}/repo/id")).and_then(Value::as_i64);
-        Some(Found {
-            number: item["number"].as_i64()?,
-            url: text(item, "/html_url"),
-            title: text(item, "/title"),
-            body: text(item, "/body"),
-            labels: names(item, "/labels"),
-            head: item.pointer("/head/ref")?.as_str()?.to_owned(),
-            base: item.pointer("/base/ref")?.as_str()?.to_owned(),
-            own: repository("head") == repository("base"),
-        })
+        found(item, "repo/id")
     }
 
     fn get(&self, target: &Target, number: i64) -> Call {

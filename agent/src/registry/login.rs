@@ -13,6 +13,7 @@ use serde::Deserialize;
 use super::repository::other_names;
 use super::{Repository, Trouble};
 use crate::secret_data::Data;
+use crate::wildcard;
 
 /// Base64 with or without its padding: both are in use.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -201,32 +202,7 @@ fn fits_host(pattern: &str, host: &str) -> bool {
     let labels = || pattern.split('.').zip(host.split('.'));
     port == other
         && pattern.split('.').count() == host.split('.').count()
-        && labels().all(|(pattern, label)| fits_label(pattern.as_bytes(), label.as_bytes()))
-}
-
-/// Goes back to the last star alone, so that no pattern takes long.
-fn fits_label(pattern: &[u8], label: &[u8]) -> bool {
-    let (mut at, mut read) = (0, 0);
-    // Behind the last star, and where what it stands for ends.
-    let mut star = None;
-    while read < label.len() {
-        match (pattern.get(at), star) {
-            (Some(b'*'), _) => {
-                at += 1;
-                star = Some((at, read));
-            }
-            (Some(letter), _) if *letter == b'?' || *letter == label[read] => {
-                at += 1;
-                read += 1;
-            }
-            (_, Some((behind, end))) => {
-                star = Some((behind, end + 1));
-                (at, read) = (behind, end + 1);
-            }
-            (_, None) => return false,
-        }
-    }
-    pattern[at..].iter().all(|letter| *letter == b'*')
+        && labels().all(|(pattern, label)| wildcard::fits(pattern.as_bytes(), label.as_bytes()))
 }
 
 #[cfg(test)]

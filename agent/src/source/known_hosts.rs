@@ -7,6 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gix::hash::Kind as HashKind;
 
+use crate::wildcard;
+
 const PORT: u16 = 22;
 /// The block size of SHA-1, for HMAC.
 const BLOCK: usize = 64;
@@ -29,9 +31,9 @@ fn is_about(line: &str, name: &str) -> bool {
     let mut found = false;
     for pattern in names.split(',') {
         match pattern.strip_prefix('!') {
-            Some(pattern) if fits(pattern.as_bytes(), name.as_bytes()) => return false,
+            Some(pattern) if wildcard::fits(pattern.as_bytes(), name.as_bytes()) => return false,
             Some(_) => {}
-            None => found |= fits(pattern.to_ascii_lowercase().as_bytes(), name.as_bytes()),
+            None => found |= wildcard::fits(pattern.to_ascii_lowercase().as_bytes(), name.as_bytes()),
         }
     }
     found
@@ -51,29 +53,6 @@ fn is_hash_of(hashed: &str, name: &str) -> Option<bool> {
     };
     let inner = of(0x36, name.as_bytes())?;
     Some(of(0x5c, inner.as_slice())?.as_slice() == hash.as_slice())
-}
-
-/// True if a pattern with `*` and `?` fits. Goes back to the last star alone, so that no pattern takes long.
-fn fits(pattern: &[u8], name: &[u8]) -> bool {
-    let (mut at, mut read, mut star) = (0, 0, None);
-    while read < name.len() {
-        match (pattern.get(at), star) {
-            (Some(b'*'), _) => {
-                at += 1;
-                star = Some((at, read));
-            }
-            (Some(letter), _) if *letter == b'?' || *letter == name[read] => {
-                at += 1;
-                read += 1;
-            }
-            (_, Some((behind, end))) => {
-                star = Some((behind, end + 1));
-                (at, read) = (behind, end + 1);
-            }
-            (_, None) => return false,
-        }
-    }
-    pattern[at..].iter().all(|letter| *letter == b'*')
 }
 
 #[cfg(test)]

@@ -1,0 +1,49 @@
+//! Patterns with `*` and `?`, of host names. Pure.
+
+/// True if a pattern fits a whole text: `*` stands for any bytes, `?` for one. It goes back to the last star only, so that no
+/// pattern takes longer than the product of the two lengths.
+pub fn fits(pattern: &[u8], text: &[u8]) -> bool {
+    let (mut at, mut read) = (0, 0);
+    // The position behind the last star, and where the part that it stands for ends.
+    let mut star = None;
+    while read < text.len() {
+        match (pattern.get(at), star) {
+            (Some(b'*'), _) => {
+                at += 1;
+                star = Some((at, read));
+            }
+            (Some(letter), _) if *letter == b'?' || *letter == text[read] => {
+                at += 1;
+                read += 1;
+            }
+            (_, Some((behind, end))) => {
+                star = Some((behind, end + 1));
+                (at, read) = (behind, end + 1);
+            }
+            (_, None) => return false,
+        }
+    }
+    pattern[at..].iter().all(|letter| *letter == b'*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fits;
+
+    #[test]
+    fn a_star_stands_for_any_text_and_a_question_mark_for_one_letter() {
+        for (pattern, text, expected) in [
+            ("", "", true),
+            ("*", "", true),
+            ("a*c", "abbc", true),
+            ("a*c", "abcd", false),
+            ("a?c", "abc", true),
+            ("a?c", "ac", false),
+            ("*.example.com", "git.example.com", true),
+            ("*a*b", "xaxxbxb", true),
+            ("**", "x", true),
+        ] {
+            assert_eq!(fits(pattern.as_bytes(), text.as_bytes()), expected, "{pattern} {text}");
+        }
+    }
+}
