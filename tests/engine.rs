@@ -149,14 +149,17 @@ fn an_object_that_moves_between_syncs_is_not_deleted() -> anyhow::Result<()> {
         shared.env.cluster.apply(&two).await?;
         shared.env.ready("move", "two", None).await?;
         let uid = shared.jsonpath("move", "configmap/moved", "{.metadata.uid}").await?;
-        repository.git(&["mv", "one/moved.yaml", "two/moved.yaml"])?;
-        let commit = repository.push_all("Move it")?;
-        shared.env.ready("move", "app", Some(&commit)).await?;
-        shared.env.ready("move", "two", Some(&commit)).await?;
-        shared
-            .until("move", "configmap/moved", "{.metadata.annotations.holdfast\\.dev/sync}", "move/two")
-            .await?;
-        assert_eq!(shared.jsonpath("move", "configmap/moved", "{.metadata.uid}").await?, uid);
+        for turn in 0..20 {
+            let (from, to, name) = if turn % 2 == 0 { ("one", "two", "two") } else { ("two", "one", "app") };
+            repository.git(&["mv", &format!("{from}/moved.yaml"), &format!("{to}/moved.yaml")])?;
+            let commit = repository.push_all("Move it")?;
+            shared.env.ready("move", "app", Some(&commit)).await?;
+            shared.env.ready("move", "two", Some(&commit)).await?;
+            let (owner, new) = ("{.metadata.annotations.holdfast\\.dev/sync}", format!("move/{name}"));
+            shared.until("move", "configmap/moved", owner, &new).await?;
+            let now = shared.jsonpath("move", "configmap/moved", "{.metadata.uid}").await?;
+            assert_eq!(now, uid, "deleted and created again by move {turn}");
+        }
         Ok(())
     })
 }

@@ -160,7 +160,10 @@ impl View {
         let entry = state.objects.get(&change.object);
         match change.operation {
             Operation::Create => entry.is_some_and(|entry| entry.ending.is_none()),
-            Operation::Delete => entry.is_some_and(|entry| entry.owner != *owner || entry.kept().is_some()),
+            Operation::Delete => entry.is_some_and(|entry| {
+                let is_claimed = state.claims.get(&change.object).is_some_and(|other| other != owner);
+                is_claimed || entry.owner != *owner || entry.kept().is_some()
+            }),
             _ => change.seen.is_some_and(|seen| {
                 entry.is_some_and(|entry| entry.version > seen.version && entry.is_other_than(seen))
             }),

@@ -14,7 +14,7 @@ use crate::identity::Identity;
 use crate::policy::Policy;
 use crate::sync_ref::SyncRef;
 
-/// The longest wait for another Sync. The interval of the waiting Sync shortens it.
+/// The longest wait for another Sync.
 const LONGEST: Duration = Duration::from_mins(1);
 
 /// The Syncs that may have a claim on the objects of another one.
@@ -55,16 +55,16 @@ impl Claims<'_> {
             self.peers.stop_waiting(owner);
             return None;
         };
-        let longest = LONGEST.min(sync.spec.interval());
-        let left = longest.saturating_sub(self.peers.wait(owner, revision, now));
+        let left = LONGEST.saturating_sub(self.peers.wait(owner, revision, now));
         (!left.is_zero()).then_some(Behind { sync: sync_behind, left })
     }
 
-    /// True if a Sync is expected to reach the next revision soon: its last run worked, or it has not run yet.
+    /// True if a Sync is expected to reach the next revision soon: nothing that a person must change stopped its last run, or it has
+    /// not run yet.
     fn works(&self, sync: &Arc<Sync>, name: &SyncRef, now: Timestamp) -> bool {
         let is_suspended = sync.spec.suspend.as_ref().is_some_and(|suspend| suspend.holds(now).is_some());
         let runs = sync.metadata.deletion_timestamp.is_none() && !is_suspended;
-        runs && self.peers.worked(name).unwrap_or_else(|| {
+        runs && self.peers.works(name).unwrap_or_else(|| {
             let status = sync.status.as_ref();
             status.is_none_or(|status| !conditions::is_true(&status.conditions, conditions::STALLED))
         })
@@ -89,4 +89,57 @@ pub fn acts_as_agent(policy: &Policy, owner: &SyncRef, sync: &Sync) -> bool {
 /// The name of a Sync in a store; `None` for one that a file has without a namespace.
 pub fn name(sync: &Sync) -> Option<SyncRef> {
     Some(SyncRef::new(sync.metadata.namespace.clone()?, sync.metadata.name.clone()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+    use kube::runtime::{reflector, watcher};
+    use serde_json::json;
+
+    use super::*;
+    use crate::api::SyncStatus;
+    use crate::source::Location;
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn sync(name: &str) -> Sync {
+        let value = json!({
+            "apiVersion": "holdfast.dev/v1alpha1",
+            "kind": "Sync",
+            "metadata": {"name": name, "namespace": "team"},
+            "spec": {"source": {"git": {"url": "https://git.example.com/config"}}, "interval": "5s"},
+        });
+        serde_json::from_value(value).expect("a Sync")
+    }
+
+    /// Whether the Sync `one` waits for `two`, some time after it has reached the revision `b`.
+    fn waits(peers: &Peers, seconds: i64) -> bool {
+        let (syncs, mut writer) = reflector::store();
+        for name in ["one", "two"] {
+            writer.apply_watcher_event(&watcher::Event::Apply(sync(name)));
+        }
+        let (one, owner, policy) = (sync("one"), SyncRef::new("team", "one"), Policy::default());
+        let claims = Claims { syncs: &syncs, peers, policy: &policy, together: true };
+        let (status, now) = (SyncStatus::default(), NOW + SignedDuration::from_secs(seconds));
+        claims.behind(SyncAt { sync: &one, owner: &owner, status: &status, now }, "b").is_some()
+    }
+
+    #[test]
+    fn a_sync_waits_a_minute_for_one_that_fails_for_a_while_and_not_for_one_that_is_stalled() {
+        let (peers, two) = (Peers::default(), SyncRef::new("team", "two"));
+        peers.reads_from(
+            &two,
+            Location::parse("https://git.example.com/config", None).expect("a URL").mirror(),
+        );
+        assert!(waits(&peers, 0));
+        peers.ended(&two, true);
+        assert!(waits(&peers, 59));
+        assert!(!waits(&peers, 60));
+        peers.ended(&two, false);
+        assert!(!waits(&peers, 1));
+        peers.ended(&two, true);
+        peers.reached(&two, "b");
+        assert!(!waits(&peers, 1));
+    }
 }

@@ -4,6 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use holdfast_diff::digest::Digest;
 use holdfast_diff::mask::Masks;
@@ -179,7 +180,7 @@ pub async fn observe(
         let unmarked = leftovers::unmarked(cluster, requests, at, past, &set.desired).await;
         set.warnings = Some(warnings.into_iter().chain(unseen).chain(unmarked).collect());
     }
-    wait_for_peers(claims, at, revision, &mut observed);
+    wait_for_peers(claims, &cluster.view, at, revision, &mut observed);
     hide(&observed.set.masks, &mut observed.set.errors);
     Ok(observed)
 }
@@ -263,7 +264,7 @@ fn of(found: observe::Observed, view: &View) -> Observed {
 
 /// While another Sync of the same source has not reached this revision, what it owns may be on its way here, and what left the
 /// source here may be on its way to it: neither is an error, and nothing is removed.
-fn wait_for_peers(claims: Claims<'_>, at: SyncAt<'_>, revision: &str, observed: &mut Observed) {
+fn wait_for_peers(claims: Claims<'_>, view: &View, at: SyncAt<'_>, revision: &str, observed: &mut Observed) {
     let moving = |error: &ObjectError| error.reason == observe::OWNED_BY_ANOTHER;
     let set = &mut observed.set;
     let comes = set.errors.iter().any(moving);
@@ -271,7 +272,11 @@ fn wait_for_peers(claims: Claims<'_>, at: SyncAt<'_>, revision: &str, observed: 
     if !comes && !goes {
         return;
     }
-    set.behind = claims.behind(at, revision);
+    // A claim that came after the surplus was found counts too: everything is compared once more.
+    let claimed =
+        || observed.surplus.iter().find_map(|(object, _)| view.claimed_by_another(at.owner, object));
+    let now = || claimed().map(|sync| Behind { sync, left: Duration::ZERO });
+    set.behind = claims.behind(at, revision).or_else(now);
     if let Some(Behind { sync, .. }) = set.behind.as_ref().filter(|_| comes) {
         set.waits = Some(format!("waits for Sync {sync} to reconcile {revision} too"));
         set.errors.retain(|error| !moving(error));
@@ -290,6 +295,13 @@ fn acts_as(cluster: &Cluster, policy: &Policy, name: &SyncRef) -> Option<Request
     let sync = cluster.sync(name)?;
     let identity = Identity::of(name, &sync.spec, policy).ok()?;
     cluster.requests(&identity).ok()
+}
+
+impl Observed {
+    /// True if everything that the Sync wants is known: no error that may pass by itself hid a part of it.
+    pub fn is_complete(&self) -> bool {
+        self.set.errors.iter().all(|error| error.class == Class::User)
+    }
 }
 
 impl SetState {

@@ -27,10 +27,10 @@ pub struct Peers {
 #[derive(Clone)]
 struct Peer {
     mirror: MirrorId,
-    /// The revision of the last run that reached its end.
+    /// The last revision of which every object that the Sync wants is known.
     revision: Option<String>,
-    /// Whether the last run ended without a failure; `None` before the first one.
-    worked: Option<bool>,
+    /// Whether the Sync is expected to reach the next revision by itself; `None` before the end of its first run.
+    works: Option<bool>,
     /// The revision of the last report, and whether the Sync was Ready at it.
     reported: Option<(String, bool)>,
 }
@@ -48,7 +48,7 @@ impl Peers {
     pub fn reads_from(&self, sync: &SyncRef, mirror: MirrorId) {
         let mut all = self.all.lock();
         if all.get(sync).is_none_or(|peer| peer.mirror != mirror) {
-            all.insert(sync.clone(), Peer { mirror, revision: None, worked: None, reported: None });
+            all.insert(sync.clone(), Peer { mirror, revision: None, works: None, reported: None });
         }
     }
 
@@ -74,21 +74,28 @@ impl Peers {
         self.reads.lock().get(sync).cloned()
     }
 
-    /// Notes how a run of a Sync ended and which revision it reached. Returns the Syncs to wake: those that waited for it.
-    pub fn ended(&self, sync: &SyncRef, revision: Option<&str>, worked: bool) -> Vec<SyncRef> {
+    /// Notes that all objects are known that a Sync wants of a revision. Returns the Syncs to wake: those that waited for it.
+    pub fn reached(&self, sync: &SyncRef, revision: &str) -> Vec<SyncRef> {
+        let mut all = self.all.lock();
+        let Some(peer) = all.get_mut(sync).filter(|peer| peer.revision.as_deref() != Some(revision)) else {
+            return Vec::new();
+        };
+        peer.revision = Some(revision.to_owned());
+        drop(all);
+        self.take_waiting()
+    }
+
+    /// Notes whether a Sync is expected to reach the next revision by itself. Returns the Syncs to wake if it is not any more.
+    pub fn ended(&self, sync: &SyncRef, works: bool) -> Vec<SyncRef> {
         let mut all = self.all.lock();
         let Some(peer) = all.get_mut(sync) else { return Vec::new() };
-        let failed = peer.worked != Some(worked) && !worked;
-        peer.worked = Some(worked);
-        let newer = revision.filter(|revision| peer.revision.as_deref() != Some(*revision));
-        if let Some(revision) = newer {
-            peer.revision = Some(revision.to_owned());
-        }
-        // No Sync waits for one that fails.
-        if newer.is_none() && !failed {
-            return Vec::new();
-        }
+        let before = peer.works.replace(works);
         drop(all);
+        if works || before == Some(false) { Vec::new() } else { self.take_waiting() }
+    }
+
+    /// The Syncs that wait and were not woken yet.
+    fn take_waiting(&self) -> Vec<SyncRef> {
         let mut waiting = self.waiting.lock();
         let woken = waiting
             .iter_mut()
@@ -111,14 +118,14 @@ impl Peers {
         reported.is_some_and(|(at, ready)| at == revision && *ready)
     }
 
-    /// The revision that a Sync reached last.
+    /// The last revision of which every object that a Sync wants is known.
     pub fn revision(&self, sync: &SyncRef) -> Option<String> {
         self.all.lock().get(sync)?.revision.clone()
     }
 
-    /// Whether the last run of a Sync ended without a failure; `None` before the first one.
-    pub fn worked(&self, sync: &SyncRef) -> Option<bool> {
-        self.all.lock().get(sync)?.worked
+    /// Whether a Sync is expected to reach the next revision by itself; `None` before the end of its first run.
+    pub fn works(&self, sync: &SyncRef) -> Option<bool> {
+        self.all.lock().get(sync)?.works
     }
 
     /// Wakes a Sync when another one reaches its revision. Returns for how long it has waited for that.
@@ -182,18 +189,19 @@ mod tests {
     }
 
     #[test]
-    fn a_waiting_sync_is_woken_once_by_each_peer_that_moves_on_or_fails_and_its_wait_goes_on() {
+    fn a_waiting_sync_is_woken_once_by_each_peer_that_moves_on_or_stalls_and_its_wait_goes_on() {
         let (peers, one, two) = (Peers::default(), SyncRef::new("team", "one"), SyncRef::new("team", "two"));
         let later = NOW + SignedDuration::from_secs(2);
         peers.reads_from(&two, mirror());
-        assert_eq!((peers.worked(&two), peers.revision(&two)), (None, None));
+        assert_eq!((peers.works(&two), peers.revision(&two)), (None, None));
         peers.wait(&one, "b", NOW);
-        assert_eq!(peers.ended(&two, Some("a"), true), std::slice::from_ref(&one));
-        assert_eq!(peers.ended(&two, Some("b"), true), []);
+        assert_eq!(peers.reached(&two, "a"), std::slice::from_ref(&one));
+        assert_eq!(peers.reached(&two, "b"), []);
         assert_eq!(peers.wait(&one, "b", later), Duration::from_secs(2));
-        assert_eq!(peers.ended(&two, None, true), []);
-        assert_eq!(peers.ended(&two, None, false), std::slice::from_ref(&one));
-        assert_eq!((peers.worked(&two), peers.revision(&two)), (Some(false), Some("b".to_owned())));
+        assert_eq!(peers.reached(&two, "b"), []);
+        assert_eq!(peers.ended(&two, true), []);
+        assert_eq!(peers.ended(&two, false), std::slice::from_ref(&one));
+        assert_eq!((peers.works(&two), peers.revision(&two)), (Some(false), Some("b".to_owned())));
         peers.stop_waiting(&one);
         assert_eq!(peers.wait(&one, "c", later), Duration::ZERO);
     }

@@ -24,12 +24,14 @@ use super::sync_at::SyncAt;
 use crate::cluster::Cluster;
 use crate::cluster::judges::JudgeError;
 use crate::cluster::requests::Requests;
+use crate::error::Class;
 use crate::gate::Set;
 use crate::local;
 use crate::progress::Progress;
 use crate::report::{Failure, Findings, Seen};
 use crate::rooms;
 use crate::shares::Share;
+use crate::sync_ref::SyncRef;
 
 /// One run of one Sync.
 pub struct Run<'a> {
@@ -131,7 +133,12 @@ impl<'a> Run<'a> {
         let progress = &self.progress;
         let parts = observe::Parts { cluster, policy, claims: self.claims(), requests, progress, shortened };
         let span = info_span!("observe", sync = %self.at.owner);
-        observe::observe(parts, self.at, revision, manifests, past).instrument(span).await
+        let is_whole = manifests.part_of.is_none();
+        let observed = observe::observe(parts, self.at, revision, manifests, past).instrument(span).await?;
+        if is_whole && observed.is_complete() {
+            self.wake(self.services.peers.reached(self.at.owner, revision));
+        }
+        Ok(observed)
     }
 
     /// The stage `plan`; what it verified is noted in the live view and for the next run.
@@ -201,12 +208,21 @@ impl<'a> Run<'a> {
         apply::apply(parts, self.at, decided, set, revision, past).instrument(span).await
     }
 
-    /// Wakes the Syncs that waited until this one has reached its revision.
+    /// Wakes the Syncs that need not wait for this one any more. A failure that may pass by itself says nothing of what the Sync
+    /// wants.
     pub fn wake_peers(&self, found: &Findings) {
-        let revision = found.seen.as_ref().map(|seen| seen.revision.as_str());
-        let worked = found.failure.is_none() && found.suspended.is_none();
-        let woken = self.services.peers.ended(self.at.owner, revision, worked);
-        woken.into_iter().for_each(|sync| self.services.wake(sync));
+        let (owner, peers) = (self.at.owner, &self.services.peers);
+        let class = found.failure.as_ref().map(|failure| failure.class);
+        if class.is_none_or(|class| class == Class::User)
+            && let Some(seen) = &found.seen
+        {
+            self.wake(peers.reached(owner, &seen.revision));
+        }
+        self.wake(peers.ended(owner, class != Some(Class::User) && found.suspended.is_none()));
+    }
+
+    fn wake(&self, syncs: Vec<SyncRef>) {
+        syncs.into_iter().for_each(|sync| self.services.wake(sync));
     }
 
     /// The dependencies among Syncs.
