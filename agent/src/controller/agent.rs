@@ -1,4 +1,4 @@
-//! The agent as its controllers share it, and what it forgets when an object is gone. No I/O.
+//! The state that all controllers share, and what is forgotten when an object is gone. No I/O.
 
 use std::collections::HashSet;
 use std::time::Instant;
@@ -22,21 +22,21 @@ pub struct Agent {
     pub services: Services,
     pub images: Images,
     pub updates: Store<ImageUpdate>,
-    /// What is remembered of each Sync.
+    /// The memory of each Sync.
     pub memories: Memories<Memory>,
-    /// The runs of Syncs that go on.
+    /// The current runs of Syncs.
     pub runs: Runs,
     /// Which objects take webhook calls.
     pub hooks: Hooks,
-    /// Announces each audit event, which may come half a minute after the change was seen.
+    /// Announces each audit event, which may arrive half a minute after the change.
     pub audited: Told,
     /// Cancelled when the process ends.
     pub stop: CancellationToken,
 }
 
 impl Agent {
-    /// Takes the health checks of a Sync as soon as it is seen, so that its objects are judged by them from the start. Its run
-    /// reports what is wrong with them.
+    /// Loads the health checks of a Sync when its watch event arrives, so that its objects are judged by them from the start. Its
+    /// run reports invalid checks.
     pub fn take_checks(&self, sync: &Sync) {
         if let Some(owner) = claims::name(sync) {
             let _ = self.services.cluster.view.judges.take(&owner, sync);
@@ -50,7 +50,7 @@ impl Agent {
         dependencies.waiting(sync).into_iter().for_each(|waiting| self.services.wake(waiting));
     }
 
-    /// Forgets the Syncs that are gone and owned nothing, and what has not been used for a while.
+    /// Forgets Syncs that are gone and own nothing, and caches that were not used for a while.
     pub fn sweep(&self) {
         let (now, Services { cluster, peers, calls, .. }) = (Instant::now(), &self.services);
         cluster.clients.sweep(now);

@@ -1,4 +1,4 @@
-//! Connecting: makes the agent's parts for one cluster. I/O: API reads.
+//! Creates the parts of the agent for one cluster. I/O: API reads.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -54,39 +54,39 @@ use crate::server::hooks::Hooks;
 use crate::source::{Moved, OnLook, SourceOptions, Sources};
 use crate::sync_ref::SyncRef;
 
-/// This program, even if its file was replaced.
+/// The file of this program, even if it was replaced on disk.
 const SELF: &str = "/proc/self/exe";
 
-/// What an agent is made with.
+/// The configuration of an agent.
 pub struct Options {
     /// What the installation allows its tenants.
     pub policy: Policy,
-    /// Mirrors of repositories go below it; it may be lost at any time.
+    /// The folder of the cache, which may be deleted at any time.
     pub cache_dir: PathBuf,
     pub allow_file: bool,
     /// Whether kustomizations may name bases in other repositories.
     pub allow_remotes: bool,
     /// The program that renders charts.
     pub helm: PathBuf,
-    /// Where may be connected to on behalf of a resource.
+    /// Which servers the agent may connect to on behalf of a resource.
     pub guard: Arc<Guard>,
-    /// What renders may use in processes of their own; `None`: they are made in this process.
+    /// The limits of renders in processes of their own; `None` to render in this process.
     pub capacity: Option<Capacity>,
-    /// Who changed what, if the API server tells.
+    /// The record of audit events, if the API server sends them.
     pub audit: Option<Arc<Audit>>,
-    /// Tells of what the record takes.
+    /// Announces new audit events.
     pub audited: Told,
     /// The name of the pod, for Events.
     pub instance: Option<String>,
-    /// Where webhooks come in.
+    /// The registered webhook endpoints.
     pub hooks: Hooks,
-    /// Where the key for marks on objects is.
+    /// Where the key that signs the marks on objects is stored.
     pub key: KeyIn,
     /// Whether a request that writes may begin.
     pub may_write: MayWrite,
 }
 
-/// The ends that feed an agent.
+/// The channels and store writers that feed an agent.
 pub struct Feeds {
     pub syncs: Writer<Sync>,
     pub approvals: Writer<Approval>,
@@ -185,7 +185,7 @@ fn cluster(
     }
 }
 
-/// The identities of the Syncs of a store; `None` for one that no identity is allowed for.
+/// Returns a lookup of the identities of Syncs; `None` for a Sync without an allowed identity.
 fn acting(syncs: Store<Sync>, policy: Policy) -> ActsAs {
     Arc::new(move |owner| {
         let sync = syncs.get(&ObjectRef::new(owner.name()).within(owner.namespace()))?;

@@ -1,4 +1,4 @@
-//! What feeds the runs beside the Syncs themselves, and what wakes them: approvals, Alerts, audit events, repositories.
+//! Feeds and wakes the Syncs from other sources than their own watch: Approvals, Alerts, audit events, repositories.
 //!
 //! I/O: API watches.
 
@@ -31,9 +31,9 @@ use crate::shares::Shares;
 use crate::source::MirrorId;
 use crate::sync_ref::SyncRef;
 
-/// Notices of the Alerts of one namespace that are on their way at a time.
+/// Notices of the Alerts of one namespace that are sent at the same time.
 const DELIVERIES: u32 = 16;
-/// How often alerts that change by time alone are checked.
+/// How often alerts that depend on time alone are checked.
 const TICK: Duration = Duration::from_secs(2);
 
 /// The namespaces to watch, where `None` stands for all.
@@ -53,8 +53,8 @@ where
     }
 }
 
-/// Watches a kind. An object that cannot be read is logged, and hides no other one: the schema of a definition can admit
-/// what the agent does not.
+/// Watches a kind. An object that cannot be decoded is logged and skipped: the schema of its definition can be wider than that of
+/// the agent.
 pub(super) fn watch<K>(
     client: &Client,
     namespaces: &[String],
@@ -104,7 +104,7 @@ where
         .ok()
 }
 
-/// Keeps the approvals, and wakes the Sync that one names.
+/// Keeps the store of Approvals, and wakes the Sync that a changed Approval names.
 pub(super) async fn feed_approvals(
     agent: &Agent,
     namespaces: &[String],
@@ -124,7 +124,7 @@ pub(super) async fn feed_approvals(
     }
 }
 
-/// Keeps the couriers of the Alerts, and checks what changes by time.
+/// Runs the couriers of the Alerts, and checks alerts that depend on time.
 pub(super) async fn serve_alerts(agent: &Agent, options: &Options) {
     let Services { cluster, secrets, alerts, metrics, .. } = &agent.services;
     let client = cluster.clients.own();
@@ -158,7 +158,7 @@ pub(super) async fn serve_alerts(agent: &Agent, options: &Options) {
     tokio::join!(alerts.serve(prepare, events), ticks);
 }
 
-/// Runs the Syncs with drift again when audit events have come, which name the user and may come late.
+/// Runs the Syncs with drift again when audit events have arrived, since they name the user and may be late.
 pub(super) async fn hear_audit(agent: &Agent) {
     let mut audited = agent.audited.subscribe();
     while !matches!(audited.recv().await, Err(broadcast::error::RecvError::Closed)) {
@@ -171,7 +171,7 @@ pub(super) async fn hear_audit(agent: &Agent) {
     }
 }
 
-/// The Syncs of a repository whose refs moved.
+/// Streams the Syncs of each repository whose refs moved.
 pub(super) fn moved(agent: &Arc<Agent>) -> BoxStream<'static, ObjectRef<Sync>> {
     let (agent, moved) = (agent.clone(), agent.services.sources.moved());
     mirrors(moved)
@@ -180,7 +180,7 @@ pub(super) fn moved(agent: &Arc<Agent>) -> BoxStream<'static, ObjectRef<Sync>> {
         .boxed()
 }
 
-/// The mirrors whose refs moved; `None` if it is not known which.
+/// Streams the mirrors whose refs moved; `None` stands for any, after messages were lost.
 pub(super) fn mirrors(
     moved: broadcast::Receiver<MirrorId>,
 ) -> impl Stream<Item = Option<MirrorId>> + Send + 'static {
@@ -193,7 +193,7 @@ pub(super) fn mirrors(
     })
 }
 
-/// What a channel receives, as a stream.
+/// Converts a channel to a stream.
 pub(super) fn received<T: Send + 'static>(channel: UnboundedReceiver<T>) -> impl Stream<Item = T> + Send {
     stream::unfold(channel, |mut channel| async move { Some((channel.recv().await?, channel)) })
 }

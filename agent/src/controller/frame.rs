@@ -1,5 +1,5 @@
-//! The frame that runs every kind of resource: it watches the objects, keeps them in a store, and makes a run of one when it has
-//! changed, when something wakes it, or when its time has come. At most one run of an object at a time.
+//! The frame that runs every kind of resource. It watches the objects, keeps them in a store, and runs an object when it has
+//! changed, when an event wakes it, or when its next run is due. At most one run of an object at a time.
 //!
 //! I/O: API watches.
 
@@ -22,10 +22,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::feeds::watch;
 
-/// Any number of objects may run, since most of them wait. What they use has bounds of its own for each namespace, in
-/// [`crate::rooms`].
+/// No limit: most runs only wait. Each namespace has its own limits, in [`crate::rooms`].
 const CONCURRENCY: u16 = 0;
-/// The pause after a run that ended with an error, which none does.
+/// The pause after a run with an error, which the types rule out.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// A kind of resource that the frame runs.
@@ -39,31 +38,31 @@ pub(super) trait Kind: Send + Sync + 'static {
         + Unpin
         + 'static;
 
-    /// Digests what of an object requests a run when it changes. What the agent itself writes is not part of it.
+    /// Digests the fields of an object whose change requests a run, without what the agent itself writes.
     fn form(object: &Self::Object) -> u64;
 
-    /// Hears each event of the watch, after the store has it.
+    /// Called for each event of the watch, after the store is updated.
     fn event(&self, event: &Event<Self::Object>);
 
-    /// Hears of each object whose form is new.
+    /// Called for each object whose form has changed.
     fn changed(&self, object: &Self::Object);
 
-    /// Makes one run of an object, and returns when the next one is due.
+    /// Runs an object once, and returns when the next run is due.
     fn run(self: Arc<Self>, object: Arc<Self::Object>) -> BoxFuture<'static, Action>;
 
-    /// Hears that a run has ended.
+    /// Called after each run.
     fn ran(&self);
 }
 
-/// What feeds one kind.
+/// The store of one kind, and the streams that request runs.
 pub(super) struct Feed<K: kube::Resource<DynamicType = ()> + Clone + 'static> {
     pub store: Store<K>,
     pub writer: Writer<K>,
-    /// Objects that run for another reason than a change.
+    /// Requests of runs for other reasons than a change.
     pub wakes: Vec<BoxStream<'static, ObjectRef<K>>>,
 }
 
-/// Runs a kind until the token is cancelled, and then until the runs that go on have ended.
+/// Runs a kind until the token is cancelled and the current runs have ended.
 pub(super) async fn run<K: Kind>(
     kind: Arc<K>,
     client: &Client,

@@ -1,4 +1,4 @@
-//! Webhooks: which object takes calls, and what a call causes: a check of the server, and nothing else.
+//! Webhooks: registers the endpoints of objects, and handles calls. A call only requests a check of the server.
 //!
 //! I/O: reads Secrets, which are watched.
 
@@ -13,13 +13,13 @@ use crate::server::Token;
 use crate::server::hooks::{Endpoint, HookKind, HookOwner};
 use crate::sync_ref::SyncRef;
 
-/// Accepts webhook calls for a Sync if it asks for them. Returns the path.
+/// Registers the endpoint of a Sync with `spec.webhook`. Returns its path.
 pub(super) async fn of_sync(agent: &Agent, at: SyncAt<'_>) -> Result<Option<String>, Failure> {
     let owner = owner(HookKind::Sync, at.owner);
     open(agent, owner, at.sync.spec.webhook.as_ref(), User::Sync(at.owner.clone())).await
 }
 
-/// Accepts webhook calls for an ImageUpdate if it asks for them. Returns the path.
+/// Registers the endpoint of an ImageUpdate with `spec.webhook`. Returns its path.
 pub(super) async fn of_update(
     agent: &Agent,
     update: &SyncRef,
@@ -56,7 +56,7 @@ async fn open(
     }
 }
 
-/// Requests the run that a call asks for. Returns the ImageUpdate, if it is for one.
+/// Handles a call: requests a run of a Sync, or returns the ImageUpdate that the call is for.
 pub(super) fn called(services: &Services, owner: HookOwner) -> Option<SyncRef> {
     let HookOwner { kind, namespace, name } = owner;
     let name = SyncRef::new(namespace, name);

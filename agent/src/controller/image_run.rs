@@ -1,4 +1,4 @@
-//! One run of one ImageUpdate: a pass of the image loop, within a time, and what becomes of what it found.
+//! One run of one ImageUpdate: makes a pass of the image loop within a time limit, and reports what it found.
 //!
 //! Leaves the pass to `image`. I/O: status writes.
 
@@ -28,26 +28,26 @@ use crate::sync_ref::SyncRef;
 
 /// How often a pass checks that its ImageUpdate has not changed.
 const CHECK: Duration = Duration::from_secs(1);
-/// The first pause after a failure that may pass; each doubles it.
+/// The first pause after a transient failure; each failure doubles it.
 const PAUSE: Duration = Duration::from_secs(5);
 /// The pause after a pass that panicked.
 const AFTER_PANIC: Duration = Duration::from_mins(1);
-/// The longest time of a pass.
+/// Maximum duration of a pass.
 const LIMIT: Duration = Duration::from_mins(10);
 
-/// Makes one pass of an ImageUpdate. A defect that it leads to stops no other one.
+/// Makes one pass of an ImageUpdate. A panic fails this ImageUpdate alone.
 pub(super) async fn run(update: Arc<ImageUpdate>, updates: &Updates) -> Action {
     let working = Box::pin(work(&update, updates));
-    // The place of a panic is in the log.
+    // The log has the location of a panic.
     let action = AssertUnwindSafe(working).catch_unwind().await.unwrap_or(Action::requeue(AFTER_PANIC));
     if updates.agent.updates.get(&ObjectRef::from_obj(&*update)).is_none() {
-        // It was deleted meanwhile, and its pass noted things again.
+        // It was deleted meanwhile, and its pass has stored things about it again.
         updates.forget(&name(&update));
     }
     action
 }
 
-/// Makes one pass of an ImageUpdate, writes what was found, and says when the next one is.
+/// Makes one pass of an ImageUpdate, writes its status, and returns when the next pass is due.
 async fn work(update: &ImageUpdate, updates: &Updates) -> Action {
     if update.metadata.deletion_timestamp.is_some() {
         return Action::await_change();
@@ -68,7 +68,8 @@ async fn work(update: &ImageUpdate, updates: &Updates) -> Action {
     let interval = update.spec.interval();
     let is_asked = asked != memory.answered;
     let age = |is_now: bool| if is_now { Duration::ZERO } else { interval };
-    // A call tells of a registry, and nothing of git. Only onto the branch that is read is a push refused that comes late.
+    // A call is about a registry, so Git is not contacted. If the push branch is another one, the branch that is read may have
+    // moved, which no refused push would show.
     let is_same = update.spec.push_branch() == update.spec.branch();
     let (max_age, git_age) = (age(called || is_asked), age(is_asked || called && !is_same));
     let due = memory.contacted.is_none_or(|contacted| since(contacted, now) >= interval);
@@ -100,7 +101,7 @@ async fn work(update: &ImageUpdate, updates: &Updates) -> Action {
     report(&updates.agent, update, &owner, &mut memory, &before, &known, found, path, now).await
 }
 
-/// One pass, within a time.
+/// Makes one pass within [`LIMIT`].
 async fn limited(one: &Pass<'_>) -> Found {
     if let Ok(found) = tokio::time::timeout(LIMIT, pass(one)).await {
         return found;
@@ -110,7 +111,7 @@ async fn limited(one: &Pass<'_>) -> Found {
     Found { images: one.status.images.clone(), failures, ..Found::default() }
 }
 
-/// Returns when an ImageUpdate is gone, or is another one than it was: whatever its pass waits for is of no use any more.
+/// Returns when an ImageUpdate is deleted or changed, so that its pass is obsolete.
 async fn changed(agent: &Agent, update: &ImageUpdate) {
     let form = |update: &ImageUpdate| (update.metadata.uid.clone(), update.metadata.generation);
     while agent.updates.get(&ObjectRef::from_obj(update)).is_some_and(|now| form(&now) == form(update)) {
@@ -118,7 +119,7 @@ async fn changed(agent: &Agent, update: &ImageUpdate) {
     }
 }
 
-/// The status without what a person asks to be forgotten.
+/// Returns the status without the bans that the annotation `holdfast.dev/unban` removes.
 fn unbanned(update: &ImageUpdate, before: &ImageUpdateStatus) -> ImageUpdateStatus {
     let mut known = before.clone();
     let asked = update.annotations().get(names::UNBAN);
@@ -128,14 +129,14 @@ fn unbanned(update: &ImageUpdate, before: &ImageUpdateStatus) -> ImageUpdateStat
     let image = asked.and_then(|asked| asked.split_once('@')).map_or("*", |(image, _)| image);
     for status in known.images.iter_mut().filter(|status| image == "*" || status.name == image) {
         let banned = std::mem::take(&mut status.banned);
-        // Its place is no longer where something was right: what is there is not taken for a decision again.
+        // The entry is removed too, so that the value there is not taken for a decision again.
         status
             .places
             .retain(|place| banned.iter().all(|ban| ban.file != place.file || ban.path != place.path));
     }
     let names = |proposed: &String| proposed.split_once(' ').is_some_and(|(name, _)| name == image);
     if known.proposal.as_ref().is_some_and(|proposal| image == "*" || proposal.images.iter().any(names)) {
-        // What others committed to the branch stays.
+        // Commits of others on the branch stay.
         let base = known.proposal.take().and_then(|proposal| proposal.base);
         known.proposal = base.map(|base| ProposalStatus { base: Some(base), ..ProposalStatus::default() });
     }
@@ -143,7 +144,7 @@ fn unbanned(update: &ImageUpdate, before: &ImageUpdateStatus) -> ImageUpdateStat
     known
 }
 
-/// Writes the status if it changed, tells what is new, and says when the next pass is.
+/// Writes the status if it changed, reports what is new, and returns when the next pass is due.
 #[expect(clippy::too_many_arguments, reason = "all that a pass leaves behind")]
 async fn report(
     agent: &Agent,
@@ -187,7 +188,7 @@ async fn report(
         written,
         pull_request,
         webhook_path,
-        // What a person allowed again is no proposal any more.
+        // A version that a user allowed again is no longer a proposal.
         proposal: proposal.or_else(|| (known.proposal != before.proposal).then(|| known.proposal.clone())),
         unbanned: known.unbanned.clone(),
         failures: &failures,
@@ -213,7 +214,7 @@ async fn report(
     alerts.tell_update(owner, update.labels(), &after, failures.first());
     memory.status = Some(after);
     let passing = failures.iter().any(|failure| failure.class != Class::User);
-    // Who pushes all the time would else be waited for longer and longer.
+    // Frequent pushes of others do not lengthen the pause.
     let is_race = failures.iter().all(|failure| failure.reason == "BranchMoved");
     memory.failures = match (passing, is_race) {
         (true, true) => 1,

@@ -1,4 +1,4 @@
-//! ImageUpdates in the frame of the controllers: what requests a pass, and what is forgotten when one is gone. I/O: API watches.
+//! The kind `ImageUpdate` in the frame: what requests a pass, and what is forgotten when one is gone. I/O: API watches.
 
 use std::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
@@ -24,9 +24,9 @@ use crate::calls::Calls;
 use crate::server::hooks::HookOwner;
 use crate::shares::Shares;
 
-/// ImageUpdates of one namespace that run side by side.
+/// ImageUpdates of one namespace that run at the same time.
 const PASSES: u32 = 4;
-/// How often what is remembered of deleted ImageUpdates is forgotten.
+/// How often deleted ImageUpdates are forgotten.
 const SWEEP: Duration = Duration::from_secs(30);
 
 /// Runs the ImageUpdates until the process ends.
@@ -45,12 +45,12 @@ pub(super) async fn run(
         changed,
     });
     let found = agent.clone();
-    // Two ImageUpdates of a namespace may name the same place of the same file.
+    // Two ImageUpdates of a namespace may edit the same line of a file.
     let siblings = received(changes)
         .flat_map(move |update| stream::iter(others(&found, &update)))
         .map(|update| ObjectRef::from_obj(&*update));
     let all = agent.updates.clone();
-    // A version that a person reverted is noticed at once. A pass in which nothing is new contacts no server.
+    // A reverted version is noticed at once. A pass without news contacts no server.
     let moved = mirrors(agent.services.sources.moved())
         .flat_map(move |_| stream::iter(all.state()))
         .map(|update| ObjectRef::from_obj(&*update));

@@ -1,4 +1,4 @@
-//! What a controller remembers of each object between two of its runs, and the runs that go on. All of it can be made again.
+//! What a controller remembers of each object between two runs, and the current runs. All of it can be computed again.
 //!
 //! No I/O.
 
@@ -17,47 +17,47 @@ use crate::sync_ref::SyncRef;
 /// The memories of all objects of one kind.
 pub struct Memories<M>(Mutex<HashMap<SyncRef, Arc<tokio::sync::Mutex<M>>>>);
 
-/// What is remembered of one Sync.
+/// The memory of one Sync.
 #[derive(Default)]
 pub struct Memory {
-    /// Of the Sync that is remembered: another one can have the same name later.
+    /// The UID of the Sync, since another one can have the same name later.
     pub uid: Option<String>,
-    /// What the pipeline remembers.
+    /// The memory of the pipeline.
     pub past: Past,
-    /// The status as it was written last; the watch may not have delivered it yet.
+    /// The status that was written last. The watch may not have delivered it yet.
     pub status: Option<SyncStatus>,
-    /// The status on the server, if that says what a run is doing in place of `status`.
+    /// The status on the server, if it reports progress and so differs from `status`.
     pub shown: Option<Shown>,
-    /// When the progress of a run was written last.
+    /// When progress was written last.
     pub progressed: Option<Timestamp>,
-    /// Changes that are not reported yet: one report says them and the health of the objects, a moment later.
+    /// Changes that are not reported yet: one report covers them and the health of the objects.
     pub unreported: Option<Unreported>,
-    /// When the last report said that objects are not healthy yet.
+    /// Time of the last report of objects that are not healthy yet.
     pub reported: Option<Timestamp>,
-    /// Failures in a row, for the backoff.
+    /// Consecutive failures, for the backoff.
     pub failures: u32,
 }
 
-/// A status that says what a run is doing.
+/// A status that reports the progress of a run.
 pub struct Shown {
     pub status: SyncStatus,
-    /// The message of it.
+    /// The message about the progress.
     pub said: String,
 }
 
-/// What a run found a moment ago.
+/// Findings of earlier runs that are not reported yet.
 pub struct Unreported {
-    /// A plan that was carried out.
+    /// A plan that was applied.
     pub done: Option<Done>,
     pub warnings: Option<Vec<String>>,
     pub since: Timestamp,
 }
 
-/// The runs that go on, each with the form that its object had when it began.
+/// The current runs, each with the form of its object at the start.
 #[derive(Default)]
 pub struct Runs(Mutex<HashMap<SyncRef, (u64, CancellationToken)>>);
 
-/// A run that goes on until this is dropped.
+/// A current run, until this is dropped.
 pub struct Running<'a> {
     runs: &'a Runs,
     name: &'a SyncRef,
@@ -66,7 +66,7 @@ pub struct Running<'a> {
 }
 
 impl Shown {
-    /// A status of which it is not known what it says.
+    /// A status whose message about progress is unknown.
     pub fn unknown(status: SyncStatus) -> Self {
         Self { status, said: String::new() }
     }
@@ -84,7 +84,7 @@ impl<M: Default> Memories<M> {
         self.0.lock().entry(name.clone()).or_default().clone()
     }
 
-    /// The objects that something is remembered of.
+    /// All objects that have a memory.
     pub fn names(&self) -> Vec<SyncRef> {
         self.0.lock().keys().cloned().collect()
     }
@@ -96,14 +96,14 @@ impl<M: Default> Memories<M> {
 }
 
 impl Runs {
-    /// Notes that an object runs, in the form that it has now. `end` ends all runs.
+    /// Registers a run of an object in this form. Cancelling `end` cancels all runs.
     pub fn begin<'a>(&'a self, name: &'a SyncRef, form: u64, end: &CancellationToken) -> Running<'a> {
         let superseded = end.child_token();
         self.0.lock().insert(name.clone(), (form, superseded.clone()));
         Running { runs: self, name, superseded }
     }
 
-    /// Ends the run of an object that has another form now; `None` if the object is gone.
+    /// Cancels the run of an object whose form differs; `None` if the object is gone.
     pub fn supersede(&self, name: &SyncRef, form: Option<u64>) {
         if let Some((runs, superseded)) = self.0.lock().get(name)
             && Some(*runs) != form

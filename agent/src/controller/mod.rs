@@ -1,4 +1,4 @@
-//! What starts the runs of every kind, and what happens to their findings.
+//! Starts the runs of every kind, and reports what they found.
 //!
 //! One frame (`frame`) runs each kind: `syncs`, `images`. The modules: `connect` (connecting), `feeds` (what wakes objects), `memory`
 //! (remembering), `pace` (when findings are reported and an object runs again), `reporter` (progress of long runs), `hooks` (webhooks).
@@ -37,11 +37,11 @@ use crate::metrics::Metrics;
 use crate::server::Health;
 use crate::server::hooks::HookOwner;
 
-/// The first pause after a failure that may pass.
+/// The first pause after a transient failure.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How often the main loop reports that it is alive, and forgets what is gone.
+/// How often the main loop reports that it is alive, and forgets objects that are gone.
 const BEAT: Duration = Duration::from_secs(5);
-/// How long the API server may take for its first answers.
+/// Maximum time for the first answers of the API server.
 const ANSWER: Duration = Duration::from_secs(10);
 
 /// Why the agent cannot start.
@@ -58,7 +58,7 @@ pub enum StartError {
     Silent,
 }
 
-/// Runs until the token is cancelled. Runs that go on then end by themselves, between two waves at the latest.
+/// Runs until the token is cancelled. Runs of objects then end by themselves, between two waves at the latest.
 pub async fn run(
     config: kube::Config,
     options: Options,
@@ -107,7 +107,7 @@ pub async fn run(
 }
 
 impl StartError {
-    /// True if trying again would be in vain: the server has answered, and its answer is no.
+    /// True if a retry cannot succeed: the API server has refused the request.
     fn is_final(&self) -> bool {
         match self {
             Self::Connect(ConnectError::Client(_)) => true,
@@ -120,7 +120,7 @@ impl StartError {
     }
 }
 
-/// Connects, within a time in which any server that is there answers.
+/// Connects, within [`ANSWER`].
 async fn connect(
     config: &kube::Config,
     options: &Options,

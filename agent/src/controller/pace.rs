@@ -10,17 +10,18 @@ use crate::api::SyncSpec;
 use crate::reconcile::past::since;
 use crate::report::{Done, Findings};
 
-/// How long a report waits for the objects to become healthy.
+/// How long a report waits for objects to become healthy.
 const GATHER: Duration = Duration::from_millis(500);
-/// How often it is told how far objects are that stay on their way.
+/// How often the progress of objects that are not healthy yet is reported.
 const PROGRESS: Duration = Duration::from_secs(5);
-/// What a clock may be early.
+/// How early a timer may fire.
 const SLACK: Duration = Duration::from_millis(100);
-/// The longest pause after failures in a row; each doubles it.
+/// The longest pause after consecutive failures; each failure doubles the pause.
 const PAUSE_LIMIT: Duration = Duration::from_mins(2);
 
-/// Delays the report that objects are not healthy yet: mostly they are before it is written, and one status says both. While they
-/// are not, their progress is reported every few seconds. Returns the time to wait for, if there is nothing to report now.
+/// Delays the report that objects are not healthy yet: most become healthy within a moment, and then one status covers both.
+/// Until they are healthy, their progress is reported every few seconds. Returns the time to wait as the error, if nothing is to
+/// be reported now.
 pub(super) fn gathered(
     memory: &mut Memory,
     mut findings: Findings,
@@ -39,12 +40,12 @@ pub(super) fn gathered(
         };
     }
     let on_the_way = findings.on_the_way();
-    // Where no Sync waits for the objects, their health is no urgent news.
+    // If no Sync waits for the objects, their health is not urgent.
     let minor = on_the_way || (!findings.wait_for_health && findings.is_well());
     let left = |since_then: Timestamp, pause: Duration| pause.saturating_sub(since(since_then, now));
     let wait = match memory.reported {
         Some(reported) if minor && findings.done.is_none() => {
-            // What is over after a moment is not reported at all.
+            // Changes of health that end within a moment are not reported.
             let gathers = if on_the_way { left(first, GATHER) } else { Duration::ZERO };
             gathers.max(left(reported, PROGRESS))
         }
@@ -82,7 +83,7 @@ pub(super) fn next(spec: &SyncSpec, memory: &Memory, findings: &Findings, now: T
     past.drift.next(memory.status.as_ref(), now).map_or(next, |drift| next.min(drift))
 }
 
-/// The pause after so many failures in a row.
+/// The pause after this number of consecutive failures.
 fn backoff(failures: u32) -> Duration {
     PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(10)).min(PAUSE_LIMIT)
 }

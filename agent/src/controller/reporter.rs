@@ -17,17 +17,17 @@ use crate::reconcile::Run;
 use crate::reconcile::past::since;
 use crate::report::{progress, write};
 
-/// How long a run may take before anything is said of it.
+/// Time after which the progress of a run is reported.
 const FIRST: Duration = Duration::from_millis(900);
-/// The same for a look at a ref that nothing asked for: it changes nothing if it finds nothing.
+/// The same for a poll of the source, which mostly changes nothing.
 const POLL: Duration = Duration::from_secs(5);
 /// The shortest time between two writes.
 const PACE: Duration = Duration::from_secs(5);
 /// Time between two checks of a run.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Waits for the work of a run, and says meanwhile how far it is. `shown` is the status on the server, if that says it, and
-/// `written` is when it was written last.
+/// Waits for the work of a run, and reports its progress meanwhile. `shown` is the status on the server if it reports progress,
+/// and `written` is when progress was written last.
 pub(super) async fn accompany<T>(
     run: &Run<'_>,
     shown: &mut Option<Shown>,
@@ -64,8 +64,8 @@ pub(super) async fn accompany<T>(
     }
 }
 
-/// Waits for a write, and returns what the work has come to by then. The write is not dropped: what it writes must be there
-/// before the verdict is.
+/// Waits for a write, and returns the result of the work if it has ended by then. The write is not dropped: the status of
+/// progress must be written before that of the result.
 async fn both<W, T>(
     writing: impl Future<Output = W>,
     work: &mut (impl Future<Output = T> + Unpin),
@@ -81,7 +81,7 @@ async fn both<W, T>(
     }
 }
 
-/// The status with what the run is doing, if it is time to write that.
+/// Returns the status with the progress of the run, if it is due to be written.
 fn due(
     run: &Run<'_>,
     shown: Option<&Shown>,
@@ -105,7 +105,7 @@ fn due(
     let after = progress::shown(run.at.status, &step, now, generation, Timestamp::now());
     let (was, is) = (ready(run.at.status), ready(&after));
     if was && !is {
-        // Those that depend on it are woken when it is ready again.
+        // Its dependents are woken when it is ready again.
         run.services.peers.report(run.at.owner, "", false);
     }
     Some((after, said))

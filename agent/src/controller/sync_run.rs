@@ -1,4 +1,4 @@
-//! One run of one Sync: what it starts from, what it may take, and what becomes of what it found.
+//! One run of one Sync: loads its memory, sets its limits, and reports what it found.
 //!
 //! Leaves the pipeline to `reconcile`. I/O: status writes.
 
@@ -32,10 +32,10 @@ use crate::report::alert::Ran;
 use crate::report::{Failure, Findings, progress, status, tell, write};
 use crate::sync_ref::SyncRef;
 
-/// What is told of a Sync whose run panicked.
+/// The message of a run that panicked.
 const PANICKED: &str = "a defect in the agent ended the run, which is tried again; the agent's log has its place (\"a task panicked\")";
 
-/// Runs one Sync. A defect that a Sync leads to is its own trouble alone.
+/// Runs one Sync. A panic fails this Sync alone.
 pub(super) async fn run(sync: Arc<Sync>, agent: &Agent) -> Action {
     let owner = name(&sync);
     let memory = agent.memories.of(&owner);
@@ -53,7 +53,7 @@ pub(super) async fn run(sync: Arc<Sync>, agent: &Agent) -> Action {
     if let Ok(action) = AssertUnwindSafe(running).catch_unwind().await {
         return action;
     }
-    // The place of the panic is in the log. What was remembered may be half of something.
+    // The log has the location of the panic. The memory may be inconsistent, so only the status is kept.
     let status = memory.past.announced.take().or(memory.status.take());
     let failures = memory.failures.saturating_add(1);
     *memory = Memory { uid: sync.metadata.uid.clone(), status, failures, ..Memory::default() };
@@ -68,7 +68,7 @@ pub(super) async fn run(sync: Arc<Sync>, agent: &Agent) -> Action {
     action
 }
 
-/// Forgets a Sync that has gone while it ran, since its run noted things again.
+/// Forgets a Sync that was deleted during its run, since the run has stored things about it again.
 struct Gone<'a> {
     agent: &'a Agent,
     owner: &'a SyncRef,
@@ -93,7 +93,7 @@ fn start<'a>(
     Run { services: &agent.services, at, limits, progress: Progress::default() }
 }
 
-/// Does what there is to do for one Sync, writes what was found, and says when it runs next.
+/// Runs one Sync, writes its status, and returns when it runs next.
 async fn turn(
     sync: &Sync,
     shortened: Option<String>,
@@ -125,7 +125,7 @@ async fn turn(
     }
 }
 
-/// Does the work of a run; `None` if the Sync has ended by it.
+/// Reconciles or finalizes a Sync; `None` if its finalizer was removed.
 async fn work(agent: &Agent, run: &Run<'_>, past: &mut Past) -> Option<Findings> {
     if run.at.sync.metadata.deletion_timestamp.is_some() {
         return match Box::pin(finalize(run, past)).await {
@@ -136,14 +136,14 @@ async fn work(agent: &Agent, run: &Run<'_>, past: &mut Past) -> Option<Findings>
     let mut findings = Box::pin(reconcile(run, past)).await;
     match run.limits.wait("source", hooks::of_sync(agent, run.at)).await {
         Ok(path) => findings.webhook_path = Some(path),
-        // What was done is reported all the same.
+        // The outcome of the run is reported, although a newer run is due.
         Err(failure) if is_superseded(&failure) => {}
         Err(failure) => findings.failure = findings.failure.or(Some(failure)),
     }
     Some(findings)
 }
 
-/// Writes the status if it changed, tells what is new, and says when to run again.
+/// Writes the status if it changed, reports what is new, and returns when the Sync runs next.
 async fn report(agent: &Agent, run: &Run<'_>, memory: &mut Memory, findings: &Findings) -> Action {
     let Run { services, at, .. } = run;
     let SyncAt { sync, owner, .. } = *at;
@@ -162,20 +162,20 @@ async fn report(agent: &Agent, run: &Run<'_>, memory: &mut Memory, findings: &Fi
     services.metrics.sync(owner, &after, findings, findings.drifts(known.as_ref()));
     tell::tell(&services.events, &sync.object_ref(&()), owner, &before, &after, findings);
     services.metrics.no_progress(owner);
-    // What the server has may say what the run was doing.
+    // The status on the server may be one of the progress of this run.
     let on_server = memory.shown.take();
     let from = on_server.as_ref().map_or(&before, |shown| &shown.status);
     let written = write::write(&services.cluster.clients.own(), owner, from, &after).await;
     let trouble = services.cluster.watches.trouble(owner, &services.cluster.view.kinds(owner));
     let suspended = findings.suspended.is_some();
     let verified = written.is_ok() && findings.failure.is_none() && !suspended && trouble.is_none();
-    // The view knows no more than what was heard last.
+    // The live view is as recent as the last contact with the API server.
     let heard = verified.then(|| services.cluster.clients.contact().last());
     if let Some(heard) = heard {
         let time = findings.now.checked_sub(heard.elapsed()).unwrap_or(findings.now);
         services.metrics.verified(owner, time);
     }
-    // Alerts go out also while the API server takes no status.
+    // Alerts are sent also if the status cannot be written.
     let known = if written.is_ok() { &after } else { &before };
     let told = SyncStatus { drift: episode, ..known.clone() };
     let heard = services.cluster.clients.contact().last();
@@ -200,7 +200,7 @@ async fn report(agent: &Agent, run: &Run<'_>, memory: &mut Memory, findings: &Fi
     Action::requeue(next(&sync.spec, memory, findings, Timestamp::now()))
 }
 
-/// Digests what of a Sync requests a run when it changes.
+/// Digests the fields of a Sync whose change requests a run.
 pub(super) fn form(sync: &Sync) -> u64 {
     let mut hasher = std::hash::DefaultHasher::new();
     sync.metadata.generation.hash(&mut hasher);

@@ -1,4 +1,4 @@
-//! Syncs in the frame of the controllers: what requests a run, and when the run that goes on is superseded. I/O: API watches.
+//! The kind `Sync` in the frame: what requests a run, and when the current run is superseded. I/O: API watches.
 
 use std::sync::Arc;
 

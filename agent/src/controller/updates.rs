@@ -1,4 +1,4 @@
-//! The ImageUpdates as their runs share them, and what is forgotten when one is gone. No I/O.
+//! The state that runs of ImageUpdates share, and what is forgotten when one is gone. No I/O.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -22,18 +22,18 @@ pub(super) struct Updates {
     /// Webhook calls of registries.
     pub calls: Calls,
     pub passes: Shares,
-    /// Hears of each ImageUpdate that changed or is gone.
+    /// Receives each ImageUpdate that changed or is gone.
     pub changed: UnboundedSender<SyncRef>,
 }
 
-/// What is remembered of an ImageUpdate between two of its passes. All of it can be made again.
+/// The memory of an ImageUpdate between two passes. All of it can be computed again.
 #[derive(Default)]
 pub struct Memory {
-    /// Of the ImageUpdate that is remembered: another one can have the same name later.
+    /// The UID of the ImageUpdate, since another one can have the same name later.
     pub uid: Option<String>,
-    /// The status as it was written last; the watch may not have delivered it yet.
+    /// The status that was written last. The watch may not have delivered it yet.
     pub status: Option<ImageUpdateStatus>,
-    /// The value of `holdfast.dev/reconcile-at` that was answered last.
+    /// The value of `holdfast.dev/reconcile-at` at the last pass.
     pub answered: Option<String>,
     /// When registries were contacted last.
     pub contacted: Option<Timestamp>,

@@ -1,4 +1,4 @@
-//! The identity that a run acts as, and its requests: what the Sync and the installation say, brought to the cluster.
+//! The identity that a run acts as, and its client. I/O: API reads of a ServiceAccount that was not read for a while.
 //!
 //! I/O: API reads, of a ServiceAccount that was not read in a while.
 
@@ -27,7 +27,7 @@ pub enum Error {
     #[error("{identity}, which this Sync acts as, does not exist")]
     AccountNotFound {
         identity: Identity,
-        /// The Sync names it, and not the default of the installation.
+        /// True if the Sync names the account; false if it is the default of the installation.
         is_named: bool,
     },
     #[error(transparent)]
@@ -45,11 +45,9 @@ impl Acting<'_> {
         self.identity().is_ok_and(|identity| identity.is_agent())
     }
 
-    /// The requests of the run.
+    /// Returns the client of the run.
     ///
-    /// # Errors
-    /// A ServiceAccount that does not exist is refused, even if rights are bound to its name: deleting an account takes its
-    /// rights away.
+    /// If the ServiceAccount does not exist, even if rights are bound to its name: deleting an account revokes its rights.
     pub async fn requests(&self) -> Result<Requests, Error> {
         let identity = self.identity()?;
         if self.cluster.accounts.is_missing(&identity).await {
@@ -58,7 +56,7 @@ impl Acting<'_> {
         Ok(self.cluster.requests(&identity)?)
     }
 
-    /// The cause of a failure: rights that are missing because the ServiceAccount is missing are reported as that.
+    /// Returns the cause of a failure: a missing right is reported as a missing ServiceAccount if the account does not exist.
     pub async fn explain(&self, failure: Failure) -> Failure {
         if !["Forbidden", "Unauthorized"].contains(&failure.reason) {
             return failure;

@@ -1,8 +1,8 @@
 //! The stage `apply`: carries out what the gate approved.
 //!
-//! Before the first write, the Approval that is used up is noted, the marks of the set are extended, and drift is written down for
-//! the Alerts. If an object of the plan has changed since it was compared, nothing is written, and the plan is made again. Leaves the
-//! writes to [`crate::cluster::apply`]. I/O: API writes.
+//! Before the first write, the use of an Approval is recorded, the marks of the set are extended, and drift is written to the
+//! status for Alerts. If an object of the plan has changed since it was compared, nothing is written, and the plan is made again.
+//! Leaves the writes to [`crate::cluster::apply`]. I/O: API writes.
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -36,8 +36,8 @@ use crate::report::Failure;
 use crate::source::Sources;
 use crate::sync_ref::SyncRef;
 
-/// How often in a row a plan is made again because its objects have changed. After that the rest of it is applied: an object that
-/// another writer changes all the time is guarded by itself.
+/// Maximum number of consecutive plans that are made again because an object has changed. After that the plan is applied without
+/// the object: each write is guarded too.
 const REPLANS: u8 = 3;
 
 /// What the stage needs.
@@ -63,24 +63,24 @@ pub struct Commit<'a> {
     pub wake: &'a UnboundedSender<SyncRef>,
 }
 
-/// What became of a plan.
+/// The outcome of a plan.
 pub struct Outcome {
     pub plan: PlanId,
     pub done: Vec<Change>,
     pub errors: Vec<ObjectError>,
-    /// Why the rest has not been tried yet.
+    /// Why the rest was not tried yet.
     pub waits: Option<String>,
-    /// No watch event ends that wait.
+    /// True if no watch event ends that wait, so that the run must be repeated.
     pub again: bool,
-    /// What waits for an Approval.
+    /// The changes that wait for an Approval.
     pub waiting: Option<Waiting>,
     /// The Approval that the plan used.
     pub approval: Option<String>,
-    /// Drift of which a correction was tried.
+    /// Drift whose correction was tried.
     pub attempted: Reported,
     /// The dependency that withholds what is not drift.
     pub not_ready: Option<gate::Error>,
-    /// Why the use of an Approval could not be noted.
+    /// Why the use of an Approval could not be recorded.
     pub not_noted: Option<gate::Error>,
     /// Why nothing was applied.
     pub stopped: Option<Error>,
@@ -96,7 +96,7 @@ pub enum Error {
     Moved(ObjectId),
 }
 
-/// Applies what was approved. A newer commit, or a changed Sync, ends it between two waves.
+/// Applies the approved changes. A newer commit or a change of the Sync ends the apply between two waves.
 pub async fn apply(
     parts: Parts<'_>,
     at: SyncAt<'_>,
@@ -132,7 +132,7 @@ pub async fn apply(
     outcome
 }
 
-/// What is written before the first object is.
+/// Writes the marks and the drift, and checks that no object of the plan has changed.
 async fn prepare(
     Parts { cluster, announcer, .. }: Parts<'_>,
     at: SyncAt<'_>,
@@ -193,7 +193,7 @@ async fn write(parts: Parts<'_>, at: SyncAt<'_>, approved: ApprovedPlan, outcome
     (outcome.done, outcome.errors, outcome.waits, outcome.again) = (done, errors, waits, again);
 }
 
-/// Removes kinds and namespaces from the marks of a Sync whose last member is gone.
+/// Removes kinds and namespaces without members from the marks of a Sync.
 pub async fn unmark(cluster: &Cluster, at: SyncAt<'_>, past: &mut Past) -> Result<(), Error> {
     let left = past.former.left(cluster, at.owner);
     if left.is_nothing() {
@@ -207,7 +207,7 @@ pub async fn unmark(cluster: &Cluster, at: SyncAt<'_>, past: &mut Past) -> Resul
 }
 
 impl Commit<'_> {
-    /// True if the source has a newer commit, for which a run is requested.
+    /// True if the source has a newer commit. Then a run for it is requested.
     async fn is_superseded(&self, at: SyncAt<'_>) -> bool {
         let is_newer = self.follows.is_newer(self.sources, at, self.read).await;
         if is_newer {

@@ -1,8 +1,8 @@
-//! The Approvals of a Sync, and their end: an approval is used up by the plan that it lets through.
+//! The Approvals of a Sync. An Approval is used up by the plan that it approves.
 //!
-//! Before the first change is carried out, the status of the Approval says that it is used and which changes remain; after the
-//! last one, which remain then. A kill in between neither loses the approval nor lets it be used again: the plan continues with
-//! what remains, and with nothing else. A run without Approvals makes no request. I/O: API writes.
+//! Before the first change, the status of the Approval records that it is used and which changes remain; after the last change,
+//! which remain then. If the agent stops in between, the approval is neither lost nor used again: the plan continues with the
+//! remaining changes alone. A run without Approvals makes no request. I/O: API writes.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -29,20 +29,20 @@ pub struct Approvals<'a> {
     pub at: SyncAt<'a>,
 }
 
-/// Approvals of which a run notes that they have ended; the next run goes on.
+/// Maximum number of Approvals whose end one run records. The next run continues.
 const NOTED: usize = 20;
 
-/// An approval whose plan is under way, and the version that its note brought about.
+/// An Approval whose plan is being applied, and its resourceVersion after that was recorded.
 pub struct Begun {
     used: Used,
     version: Option<String>,
 }
 
-/// A decision of which an approval, if it needs one, is noted.
+/// A decision, after the use of its Approval was recorded.
 pub struct Noted {
     pub decision: Decision,
     pub begun: Option<Begun>,
-    /// Why an approval could not be noted: what it would have let through waits.
+    /// Why the use of the Approval could not be recorded: the changes that it approves wait.
     pub failure: Option<Error>,
 }
 
@@ -54,8 +54,8 @@ impl Begun {
 }
 
 impl Approvals<'_> {
-    /// The approvals and rejections that name the Sync, the oldest first. Approvals of an identity that Syncs act as do not
-    /// count: whoever may write to the source would approve their own changes, with a Job for example.
+    /// Returns the approvals and rejections that name the Sync, the oldest first. Approvals by an identity of a Sync do not
+    /// count: otherwise anyone with write access to the source could approve their own changes, with a Job for example.
     pub fn given(&self) -> Vec<Given> {
         let owner = self.at.owner;
         let found: Vec<_> = self
@@ -80,7 +80,7 @@ impl Approvals<'_> {
         found
     }
 
-    /// The users that Syncs act as.
+    /// The user names of the identities of all Syncs.
     fn identities(&self) -> HashSet<String> {
         let syncs = self.cluster.syncs.state();
         let identity = |sync: &Arc<Sync>| {
@@ -91,7 +91,7 @@ impl Approvals<'_> {
         syncs.iter().filter_map(identity).collect()
     }
 
-    /// Notes the use of an approval. If that fails, what needs the approval waits and the rest goes ahead.
+    /// Records the use of an Approval. If that fails, the changes that need it wait and the others are applied.
     pub async fn note(&self, decision: Decision, set: gate::Set, revision: &str) -> Noted {
         let Some(used) = decision.used.clone() else { return Noted { decision, begun: None, failure: None } };
         match self.begin(&used, revision).await {
@@ -112,7 +112,7 @@ impl Approvals<'_> {
         }
     }
 
-    /// Ends the other Approvals of the same plan, and those whose plan was begun before; then notes the use.
+    /// Ends the other Approvals of the same plan and those of earlier plans that were begun, then records the use.
     async fn begin(&self, used: &Used, revision: &str) -> Result<Option<String>, kube::Error> {
         let (Used { approval, changes }, now) = (used, self.at.now);
         for other in self.given().iter().filter(|other| other.name != approval.name) {
@@ -140,7 +140,7 @@ impl Approvals<'_> {
         self.write(approval, &status).await
     }
 
-    /// Notes what remains of an approved plan after these changes were carried out.
+    /// Records what remains of an approved plan after these changes were applied.
     pub async fn settle(&self, begun: Option<Begun>, done: &[Change]) -> Result<(), Error> {
         let Some(Begun { used: Used { approval, changes }, version }) = begun else { return Ok(()) };
         let done = gate::digests(&self.cluster.uid, done);
@@ -160,8 +160,8 @@ impl Approvals<'_> {
         })
     }
 
-    /// Notes which Approvals have ended: those that expired, whose plan does not wait any more, or of whose plan nothing
-    /// remains. What cannot be noted now is noted by a later run.
+    /// Records which Approvals have ended: those that expired, whose plan no longer waits, or whose plan has no remaining
+    /// changes. What cannot be recorded now is recorded by a later run.
     pub async fn sweep(&self, findings: &Findings) {
         if findings.failure.is_some() || findings.suspended.is_some() {
             return;
@@ -176,12 +176,12 @@ impl Approvals<'_> {
         }
     }
 
-    /// The status of an Approval that has ended; `None` if it has not, or says so already.
+    /// Returns the new status of an Approval that has ended; `None` if it has not, or if its status is up to date.
     fn end(&self, findings: &Findings, one: &Given, given: &[Given]) -> Option<ApprovalStatus> {
         let now = self.at.now;
         let Given { name, spec, status, .. } = one;
         if findings.approval.as_ref() == Some(name) {
-            // What is known of it here is older than what was just written.
+            // The store is older than what this run has just written.
             return None;
         }
         let waiting = findings.waiting.as_ref();

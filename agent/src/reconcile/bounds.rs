@@ -1,4 +1,4 @@
-//! Where an installation writes objects at all: with `--namespaces`, to these namespaces and to nothing else. Pure.
+//! The namespaces that an installation writes to, if `--namespaces` limits them. Pure.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use crate::cluster::requests::ResourceType;
 use crate::cluster::resolve::Desired;
 use crate::policy::Policy;
 
-/// The objects that may be written. Each of the others is an error.
+/// Returns the objects that may be written, and adds an error for each of the others.
 pub fn within(policy: &Policy, desired: Vec<Desired>, errors: &mut Vec<ObjectError>) -> Vec<Desired> {
     let (within, outside): (Vec<_>, Vec<_>) =
         desired.into_iter().partition(|desired| policy.writes_to(&desired.object.namespace));
@@ -25,7 +25,7 @@ pub fn within(policy: &Policy, desired: Vec<Desired>, errors: &mut Vec<ObjectErr
     within
 }
 
-/// Takes out the kinds that the agent may not write any more, of those that a Sync had before, and says so.
+/// Removes the kinds that the agent may no longer write from those that a Sync had before, and returns a warning about them.
 pub fn former(policy: &Policy, kinds: &mut Vec<Arc<ResourceType>>) -> Option<String> {
     if policy.namespaces.is_empty() {
         return None;

@@ -1,5 +1,6 @@
-//! Objects on their way from one Sync to another: nothing is removed, and no foreign object is an error, before the Syncs of
-//! the same source and trust domain have reached the same revision. No I/O: the Syncs come by the watch.
+//! Objects that move from one Sync to another: until the Syncs of the same source and trust domain have reached the same
+//! revision, nothing is removed, and an object of another Sync is not an error. No I/O: Syncs are read from the store of the
+//! watch.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,11 +24,11 @@ pub struct Claims<'a> {
     pub syncs: &'a Store<Sync>,
     pub peers: &'a Peers,
     pub policy: &'a Policy,
-    /// False if other Syncs do not run in this process, so that nothing is known of their progress.
+    /// False if other Syncs do not run in this process, so that their progress is unknown.
     pub together: bool,
 }
 
-/// A Sync that has not reached a revision yet, and for how long to wait for it.
+/// A Sync that has not reached a revision yet, and how much longer to wait for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Behind {
     pub sync: SyncRef,
@@ -35,8 +36,8 @@ pub struct Behind {
 }
 
 impl Claims<'_> {
-    /// A Sync of the same source and trust domain that works and has not reached this revision yet. Until it has, an object may
-    /// have left the source or moved to that Sync. The Sync `at` runs again when the other one has reached the revision.
+    /// Returns a Sync of the same source and trust domain that works and has not reached this revision yet. Until it has, an
+    /// object may have left the source or moved to that Sync. The Sync `at` is woken when the other one reaches the revision.
     pub fn behind(&self, at: SyncAt<'_>, revision: &str) -> Option<Behind> {
         if !self.together {
             return None;
@@ -71,7 +72,7 @@ impl Claims<'_> {
     }
 }
 
-/// True if two Syncs are of one trust domain: of one namespace, or both act as the agent itself.
+/// True if two Syncs belong to one trust domain: they are in one namespace, or both act as the agent itself.
 pub fn trusts(
     policy: &Policy,
     (owner, sync): (&SyncRef, &Sync),
@@ -86,7 +87,7 @@ pub fn acts_as_agent(policy: &Policy, owner: &SyncRef, sync: &Sync) -> bool {
     Identity::of(owner, &sync.spec, policy).is_ok_and(|identity| identity.is_agent())
 }
 
-/// The name of a Sync in a store; `None` for one that a file has without a namespace.
+/// Returns the name of a Sync; `None` for one from a file without a namespace.
 pub fn name(sync: &Sync) -> Option<SyncRef> {
     Some(SyncRef::new(sync.metadata.namespace.clone()?, sync.metadata.name.clone()?))
 }

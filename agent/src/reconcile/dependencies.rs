@@ -1,5 +1,5 @@
-//! Other Syncs that must be Ready before a Sync is applied, and those that are deleted before it. No I/O: the Syncs come by
-//! the watch.
+//! Dependencies among Syncs: which must be Ready before a Sync is applied, and which are deleted before it. No I/O: Syncs are
+//! read from the store of the watch.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -22,8 +22,8 @@ pub struct Dependencies<'a> {
 }
 
 impl Dependencies<'_> {
-    /// Refuses a Sync that depends on one of another namespace, unless the installation allows it. Whether that Sync exists is
-    /// not looked up.
+    /// Refuses a dependency on a Sync of another namespace, unless the installation allows it. Does not check whether that Sync
+    /// exists.
     pub fn allow(&self, SyncAt { sync, owner, .. }: SyncAt<'_>) -> Result<(), Error> {
         let own = owner.namespace();
         let mut others = sync.spec.depends_on.iter().map(|dependency| dependency.of(own));
@@ -33,7 +33,7 @@ impl Dependencies<'_> {
         }
     }
 
-    /// Checks that all dependencies are Ready; those of the same source at the same revision.
+    /// Checks that all dependencies are Ready, and those of the same source at the same revision.
     pub fn ready(&self, at: SyncAt<'_>, claims: Claims<'_>, seen: &Seen) -> Result<(), Error> {
         for dependency in &at.sync.spec.depends_on {
             let other = dependency.of(at.owner.namespace());
@@ -53,7 +53,7 @@ impl Dependencies<'_> {
         Ok(())
     }
 
-    /// The Syncs that depend on one, without those that it depends on itself.
+    /// Returns the Syncs that depend on this one, without those in a cycle with it.
     pub fn dependents(&self, owner: &SyncRef) -> Vec<(SyncRef, Arc<Sync>)> {
         let found = self.syncs.state().into_iter().filter_map(|other| {
             let name = name(&other)?;
@@ -63,7 +63,7 @@ impl Dependencies<'_> {
         found.collect()
     }
 
-    /// The Syncs that wait for one, also in a cycle.
+    /// Returns the Syncs that depend on this one, including those in a cycle with it.
     pub fn waiting(&self, owner: &SyncRef) -> Vec<SyncRef> {
         let all = self.syncs.state();
         let named = all.iter().filter_map(|other| Some((name(other)?, other)));
@@ -73,13 +73,13 @@ impl Dependencies<'_> {
             .collect()
     }
 
-    /// The dependencies of a Sync that the installation allows.
+    /// Returns the dependencies of a Sync that the installation allows.
     fn of(&self, sync: &Sync, namespace: &str) -> impl Iterator<Item = SyncRef> {
         let all = sync.spec.depends_on.iter().map(|dependency| dependency.of(namespace));
         all.filter(|other| self.policy.allows_reference(namespace, other.namespace()))
     }
 
-    /// The path from a dependency back to the Sync that has it, if there is one.
+    /// Returns the path from a Sync through its dependency back to itself, if there is one.
     fn cycle(&self, owner: &SyncRef, dependency: &SyncRef) -> Option<String> {
         let mut paths = vec![vec![owner.clone(), dependency.clone()]];
         let mut seen = HashSet::new();

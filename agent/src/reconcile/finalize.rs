@@ -1,6 +1,6 @@
-//! The end of a Sync: what it owns is pruned in order, or left with its marks taken off.
+//! Handles a Sync that is being deleted: prunes its objects in order, or removes its marks from them and leaves them.
 //!
-//! What is out of its reach holds it up for a time only, see `leaving`. I/O: through the stages.
+//! Objects that cannot be observed or removed delay it for a limited time, see `leaving`. I/O: through the stages.
 
 mod leaving;
 
@@ -24,15 +24,15 @@ use crate::error::Class;
 use crate::render::RenderOutput;
 use crate::report::{Done, Failure, Findings};
 
-/// What became of a Sync that is being deleted.
+/// The result of one run of a Sync that is being deleted.
 pub enum Ended {
-    /// The finalizer is off: nothing is left to do.
+    /// The finalizer is removed.
     Gone,
-    /// Objects are still there.
+    /// Objects still exist.
     Waits(Box<Findings>),
 }
 
-/// Removes what a Sync owns, or leaves it; then its finalizer.
+/// Prunes or orphans the objects of a Sync, then removes its finalizer.
 pub async fn finalize(run: &Run<'_>, past: &mut Past) -> Ended {
     let mut findings = Findings::of(run.at.sync, run.at.owner, run.at.now);
     let ended = end(run, past, &mut findings).await;
@@ -48,7 +48,7 @@ pub async fn finalize(run: &Run<'_>, past: &mut Past) -> Ended {
     }
 }
 
-/// True if the Sync has ended.
+/// Returns true if the finalizer is removed.
 async fn end(run: &Run<'_>, past: &mut Past, findings: &mut Findings) -> Result<bool, Failure> {
     run.services.cluster.view.disclaim(run.at.owner);
     let keep = leaving::keep(run);
@@ -88,7 +88,7 @@ async fn end(run: &Run<'_>, past: &mut Past, findings: &mut Findings) -> Result<
     }
 }
 
-/// Removes what the Sync owns; true if nothing is left that it waits for.
+/// Removes the objects of the Sync. Returns true if none is left that it waits for.
 async fn remove(
     run: &Run<'_>,
     past: &mut Past,
@@ -118,13 +118,13 @@ async fn remove(
     if keep.is_some() {
         return left(run, &basis.set, &errors, waits, found);
     }
-    // Objects that nothing waits for any more keep the Sync too, and are named.
+    // Objects that finalizers hold for too long keep the Sync too, and are named.
     let overdue = || lingering::overdue(at, &basis.set).into_iter().next();
     found.waits = waits.or_else(|| lingering::ending(at, &basis.set)).or_else(overdue);
     found.next = lingering::next(at, &basis.set).or(found.next);
     let refused = errors.iter().filter(|error| error.reason == "Forbidden");
     past.ending.refused.extend(refused.filter_map(|error| error.id.clone()));
-    // The next run leaves what this one was refused, and continues with the rest.
+    // The next run orphans what this one could not remove, and continues with the rest.
     found.again |= is_over && !errors.is_empty();
     failure(&errors, None)?;
     if let Some(error) = not_noted {
@@ -141,7 +141,7 @@ async fn remove(
     Ok(true)
 }
 
-/// Plans the removal of everything that the Sync owns, without what it was refused before once its time is over.
+/// Plans the removal of all objects of the Sync, without those that it could not remove before once its time is over.
 fn plan(run: &Run<'_>, past: &Past, observed: Observed, keep: Option<&str>, is_over: bool) -> Planned {
     let Observed { mut surplus, set, .. } = observed;
     if is_over {
@@ -152,8 +152,8 @@ fn plan(run: &Run<'_>, past: &Past, observed: Observed, keep: Option<&str>, is_o
     Planned { plan: Plan::new(&run.services.cluster.uid, changes), basis }
 }
 
-/// Decides what may be removed. Where nothing can be approved, because the namespace of the Sync is being deleted too, what would
-/// wait for an Approval goes with the namespace, or stays after a while.
+/// Decides what may be removed. If no Approval can be created because the namespace of the Sync is being deleted too, the objects
+/// that wait for one are deleted with the namespace, or are left after `spec.timeout`.
 async fn decide(run: &Run<'_>, past: &mut Past, planned: Planned, found: &mut Findings) -> Decided {
     let (set, plan) = (run.set(true, true), planned.plan.clone());
     let decided = run.gate(planned, set, Ok(()));
@@ -168,7 +168,8 @@ async fn decide(run: &Run<'_>, past: &mut Past, planned: Planned, found: &mut Fi
     run.gate(Planned { plan, basis: decided.basis }, set, Ok(()))
 }
 
-/// What became of objects that stay. One whose marks cannot be taken off keeps them: that is told, and holds up nothing.
+/// Reports the objects that are left. One whose marks cannot be removed keeps them: an Event names it, and it does not delay the
+/// Sync.
 fn left(
     run: &Run<'_>,
     set: &SetState,
@@ -192,7 +193,7 @@ fn left(
     Ok(true)
 }
 
-/// Takes the finalizer off.
+/// Removes the finalizer.
 async fn release(run: &Run<'_>) -> Result<(), Failure> {
     let released = parent::release(&run.services.cluster.clients.own(), run.at.sync, run.at.owner).await;
     released.map_err(|error| Failure::transient("report", "Unreachable", chain(&error)))

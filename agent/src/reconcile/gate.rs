@@ -27,7 +27,7 @@ pub struct Rules<'a> {
     pub now: Timestamp,
 }
 
-/// The answer of the gate.
+/// The decision of the gate.
 pub struct Decided {
     pub decision: Decision,
     /// The dependency that withholds what is not drift.
@@ -63,7 +63,7 @@ impl fmt::Display for At<'_> {
     }
 }
 
-/// Decides what of a plan may be applied now.
+/// Decides which changes of a plan may be applied now.
 pub fn gate(planned: Planned, rules: Rules<'_>) -> Decided {
     let Planned { plan, basis } = planned;
     let Rules { cluster, policy, set, approvals, ready, now } = rules;

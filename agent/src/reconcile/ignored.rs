@@ -1,6 +1,6 @@
-//! Objects that carry the marks of a Sync and are no members of its set: reported in its status, once in the log, and left alone.
+//! Objects that carry the marks of a Sync and do not belong to its set: reported in its status, once in the log, and not changed.
 //!
-//! They wake no Sync: whoever may write objects could otherwise make another one's Sync run. No I/O.
+//! They do not wake the Sync: otherwise any user who can write objects could make the Sync of another user run. No I/O.
 
 use std::collections::BTreeSet;
 
@@ -11,11 +11,11 @@ use super::past::Notices;
 use super::sync_at::SyncAt;
 use crate::cluster::view::View;
 
-/// Objects that are named.
+/// Maximum number of objects that one list names.
 const NAMED: usize = 5;
 
-/// The warnings of a Sync: the objects that are ignored, notes on objects that are not removed, and problems in the source. The
-/// latter two are those of an earlier run where this run did not look for them. An agent may name objects of every namespace.
+/// Returns the warnings of a Sync: ignored objects, notes on objects that are not removed, and problems in the source. The latter
+/// two are those of an earlier run if this one did not compute them. `is_agent` permits naming objects of every namespace.
 pub fn warnings(
     at: SyncAt<'_>,
     is_agent: bool,
@@ -42,7 +42,7 @@ pub fn warnings(
     Some([&described[..], elsewhere, notes, mistakes].concat())
 }
 
-/// One line for each of a few objects. Those of namespaces that the Sync may know nothing about are only counted.
+/// Describes a few objects, one line each. Objects in namespaces that the Sync may not know are only counted.
 fn describe(ignored: &BTreeSet<ObjectId>, may_name: impl Fn(&ObjectId) -> bool) -> Vec<String> {
     let (named, hidden): (Vec<&ObjectId>, Vec<&ObjectId>) =
         ignored.iter().partition(|object| may_name(object));

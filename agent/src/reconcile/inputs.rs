@@ -1,4 +1,4 @@
-//! What a render needs beside the files of the source: variables, values, keys, charts, the capabilities of the cluster.
+//! The inputs of a render beside the files of the source: variables, values, keys, charts, the capabilities of the cluster.
 //!
 //! I/O: Secrets and ConfigMaps, which are watched; charts; discovery, once in a while.
 
@@ -78,13 +78,13 @@ pub fn names(at: SyncAt<'_>) -> Vec<Name> {
     names
 }
 
-/// True if a folder is rendered by Helm. A tree that cannot be read is told where it is rendered.
+/// True if a folder is rendered by Helm. The render reports a tree that cannot be read.
 pub fn is_chart(sync: &Sync, files: &dyn Files, folder: &str) -> bool {
     let options = sync.spec.render.clone().unwrap_or_default();
     detect::renderer(files, folder, &options).is_ok_and(|renderer| renderer == RenderType::Helm)
 }
 
-/// What a Sync refers to outside of git.
+/// Gathers what a Sync refers to outside of Git.
 pub async fn inputs(from: Gather<'_>, at: SyncAt<'_>, is_chart: bool) -> Result<Inputs, Error> {
     let options = at.sync.spec.render.clone().unwrap_or_default();
     let mut gathered = Gathered { from, at, inputs: Inputs::default(), version: Hasher::default() };
@@ -105,7 +105,7 @@ pub async fn inputs(from: Gather<'_>, at: SyncAt<'_>, is_chart: bool) -> Result<
     Ok(inputs)
 }
 
-/// What was gathered, and the versions of it.
+/// The gathered inputs, and a digest of their versions.
 struct Gathered<'a> {
     from: Gather<'a>,
     at: SyncAt<'a>,
@@ -122,7 +122,7 @@ impl Gathered<'_> {
         self.inputs.target = Target { name, namespace, installed, ..Target::default() };
     }
 
-    /// What fetches bases and files of elsewhere.
+    /// Adds what the fetch of remote bases and files needs.
     async fn remotes(&mut self, remotes: Vec<Remote>) -> Result<(), Error> {
         let SyncAt { owner, status, .. } = self.at;
         let namespace = owner.namespace();
@@ -165,7 +165,7 @@ impl Gathered<'_> {
         Ok(())
     }
 
-    /// Values, logins, what the cluster is, and the chart itself if it is from elsewhere.
+    /// Adds values, logins, the capabilities of the cluster, and the chart if it is not in the source.
     async fn chart(&mut self, options: HelmOptions) -> Result<(), Error> {
         let capabilities = self.from.discovery.capabilities().await;
         let capabilities = capabilities.map_err(|error| Error::Unreachable(chain(&error)))?;
@@ -196,7 +196,7 @@ impl Gathered<'_> {
         Ok(())
     }
 
-    /// The text of values in the cluster; `None` for those in a file, and for what need not exist.
+    /// Returns values from the cluster; `None` for those in a file, and for optional ones that do not exist.
     async fn values(&mut self, from: &ValuesFrom) -> Result<Option<ValuesPart>, Error> {
         let ValuesFrom { kind, name, values_key, file: _, target_path, optional } = from;
         let (Some(kind), Some(name)) = (*kind, name) else { return Ok(None) };
@@ -223,7 +223,7 @@ impl Gathered<'_> {
         }
     }
 
-    /// A Secret or ConfigMap; `None` only if it need not exist.
+    /// Returns a Secret or ConfigMap; `None` if it is optional and does not exist.
     async fn look(&self, kind: InputKind, name: &str, optional: bool) -> Result<Option<Held>, Error> {
         let user = User::Sync(self.at.owner.clone());
         let held = self.from.secrets.look(&user, kind, name).await?;
@@ -253,13 +253,13 @@ async fn fetch(
     charts.fetch(source).await.map(Some)
 }
 
-/// A chart, as the status tells of it.
+/// A chart as the status reports it.
 fn status(Chart { name, version, digest, .. }: &Chart) -> ChartStatus {
     let digest = digest.as_ref().map(|digest| format!("sha256:{digest}"));
     ChartStatus { name: name.clone(), version: version.clone(), digest }
 }
 
-/// What a Sync in a file needs without a cluster; `None` if it refers to one.
+/// Gathers the inputs of a Sync in a file without a cluster; `None` if the Sync refers to objects of one.
 pub async fn alone(sync: &Sync, owner: &SyncRef, outside: &Outside) -> Result<Option<Inputs>, HelmError> {
     let Render { kustomize, helm, substitute, decrypt, .. } = sync.spec.render.clone().unwrap_or_default();
     let (vars, from) = substitute.map(|Substitute { vars, from, .. }| (vars, from)).unwrap_or_default();
@@ -289,7 +289,7 @@ pub async fn alone(sync: &Sync, owner: &SyncRef, outside: &Outside) -> Result<Op
     }))
 }
 
-/// Adds the values of a Secret that a chart takes: one value, or a document of them.
+/// Masks the values of a Secret that a chart takes: one value, or a document of values.
 fn note_values(masks: &mut Masks, text: &[u8], is_one: bool) {
     let (documents, errors) = yaml::read("", text);
     if is_one || !errors.is_empty() {
@@ -305,7 +305,7 @@ fn texts(data: &Data) -> BTreeMap<String, String> {
     data.iter().filter_map(text).collect()
 }
 
-/// What a chart makes anew each time stays as it is in the cluster, as if the Sync had a rule that says so.
+/// Returns an ignore rule for fields that a chart generates anew on each render, so that their live values stay.
 pub fn kept(Volatile { object, paths }: &Volatile) -> IgnoreRule {
     let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
     let target = IgnoreTarget {

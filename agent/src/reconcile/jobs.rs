@@ -1,5 +1,5 @@
-//! Jobs that are deleted when they have done their work, by the cluster (`ttlSecondsAfterFinished`) or by the agent
-//! (`holdfast.dev/completed: Delete`): the status lists them, so that they are not run again. I/O: API writes.
+//! Jobs that are deleted after they have succeeded, by the cluster (`ttlSecondsAfterFinished`) or by the agent
+//! (`holdfast.dev/completed: Delete`). The status lists them, so that they are not run again. I/O: API writes.
 
 use holdfast_diff::digest::Digest;
 use holdfast_diff::object::ObjectId;
@@ -16,7 +16,7 @@ use crate::cluster::view::View;
 use crate::error::{Class, StageError};
 use crate::report::Failure;
 
-/// True if a status says that this very Job has done its work.
+/// True if a status lists this Job, with this manifest, as succeeded.
 pub fn is_completed(status: &SyncStatus, object: &ObjectId, manifest: Digest) -> bool {
     is_job(object)
         && status.completed.iter().any(|job| {
@@ -30,7 +30,7 @@ fn is_job(object: &ObjectId) -> bool {
     object.kind.is("batch", "Job")
 }
 
-/// The Jobs of a set that have done their work.
+/// Returns the Jobs of a set that have succeeded.
 pub fn completed(at: SyncAt<'_>, view: &View, set: &DesiredSet) -> Vec<CompletedJob> {
     let is_completed = |(object, digest): &&(ObjectId, Digest)| {
         is_job(object)
@@ -79,7 +79,7 @@ pub async fn remove(acting: Acting<'_>, set: &DesiredSet) -> Result<bool, Error>
     Ok(waits)
 }
 
-/// The Jobs that have done their work and that the agent deletes.
+/// Returns the Jobs that have succeeded and that the agent deletes.
 fn leaving(view: &View, set: &DesiredSet) -> Vec<(ObjectId, Digest, Entry)> {
     let jobs = set.objects.iter().filter(|(object, _)| is_job(object));
     let seen = jobs.filter_map(|(object, digest)| {

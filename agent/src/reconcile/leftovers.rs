@@ -1,8 +1,8 @@
-//! Fields that left the source, until they have left the cluster too. The owners of fields do not show that where another manager
-//! took a field, or where all owners were removed, before the field left the source.
+//! Fields that left the source, until they have left the cluster too. Field ownership does not show them if another manager took
+//! a field, or if all owners were removed, before the field left the source.
 //!
-//! They are found by comparing with the set before; after a restart `recall` renders that again. I/O: API reads, of objects that
-//! left the source and have no marks.
+//! They are found by comparing with the previous set, which `recall` renders again after a restart. I/O: API reads of objects
+//! that left the source and have no marks.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -24,13 +24,13 @@ use crate::cluster::resolve::Desired;
 use crate::cluster::view::View;
 use crate::report::drift;
 
-/// Manifests that are read at a time.
+/// Manifests that are unpacked at a time.
 const BATCH: usize = 256;
-/// Objects that are read because they left the source and are no members.
+/// Maximum number of objects without marks that are read after they left the source.
 const LOST: usize = 20;
 
-/// Adds to desired objects what the source had of them before, and what came back after it was removed. Where all of a set is
-/// compared (`whole`), that is found by comparing it with the set before.
+/// Adds to each desired object the parts that left the source, and the fields that came back after they were removed. If a whole
+/// set is compared (`whole`), the parts are found by comparing with the previous set.
 pub fn add(past: &Past, at: SyncAt<'_>, desired: &mut [Desired], whole: bool) -> Leftovers {
     let mut found = past.leftovers.clone();
     if let Some(earlier) = past.state.before().filter(|_| whole)
@@ -48,7 +48,7 @@ pub fn add(past: &Past, at: SyncAt<'_>, desired: &mut [Desired], whole: bool) ->
     found
 }
 
-/// Describes objects that left the source and stay, because their marks were removed: nothing proves whose they are.
+/// Describes objects that left the source and are not deleted, because without marks nothing proves that the Sync owns them.
 pub async fn unmarked(
     cluster: &Cluster,
     requests: &Requests,
@@ -90,7 +90,7 @@ fn without_marks(object: &ObjectId) -> String {
     )
 }
 
-/// Finds what an earlier set has and the objects that are desired now do not.
+/// Adds the parts that an earlier set has and the desired objects do not have.
 fn compare(
     earlier: &DesiredSet,
     desired: &[Desired],
@@ -118,7 +118,7 @@ fn compare(
     Ok(())
 }
 
-/// Keeps the parts that have not left the cluster yet.
+/// Remembers the parts that have not left the cluster yet.
 pub fn keep(view: &View, past: &mut Past, found: Leftovers, desired: &[(ObjectId, Digest)]) {
     past.leftovers = found;
     if past.leftovers.is_empty() {

@@ -1,6 +1,6 @@
 //! What ends a run early: its timeout, a change or the deletion of its Sync, the end of the process.
 //!
-//! Work that only waits is dropped at once. A write that has begun is finished, and no other one begins. No I/O.
+//! Work that can be dropped is dropped at once. A write that has begun is finished, and no other one begins. No I/O.
 
 use std::time::{Duration, Instant};
 
@@ -8,10 +8,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::report::Failure;
 
-/// The reason of a run that ended because there is something newer to do. It is not reported.
+/// The reason of a run that ended because a newer one is due. It is not reported.
 pub const SUPERSEDED: &str = "Superseded";
 
-/// What a stage may take longer than the run, so that a stage with the same limit says what it waited for.
+/// Added to the limit of the run, so that a stage with the same limit ends first and reports what it waited for.
 const SPARE: Duration = Duration::from_secs(1);
 
 /// The limits of one run. The default ones are never reached.
@@ -19,12 +19,12 @@ const SPARE: Duration = Duration::from_secs(1);
 pub struct Limits {
     superseded: CancellationToken,
     end: Option<(Instant, Duration)>,
-    /// What of the Sync was shortened to the limits of the installation.
+    /// The fields of the Sync that were reduced to the limits of the installation.
     pub shortened: Option<String>,
 }
 
 impl Limits {
-    /// A run that ends when its Sync has changed, and after a time.
+    /// Creates the limits of a run that ends when its Sync has changed, and after `limit`.
     pub fn new(superseded: CancellationToken, limit: Duration, shortened: Option<String>) -> Self {
         let end = Instant::now().checked_add(limit.saturating_add(SPARE)).map(|end| (end, limit));
         Self { superseded, end, shortened }
@@ -50,17 +50,17 @@ impl Limits {
         }
     }
 
-    /// The same, for work that does not fail.
+    /// As [`Self::wait`], for work that does not fail.
     pub async fn run<T>(&self, stage: &'static str, work: impl Future<Output = T>) -> Result<T, Failure> {
         self.wait(stage, async { Ok::<_, Failure>(work.await) }).await
     }
 
-    /// True if there is something newer to do.
+    /// True if a newer run is due.
     pub fn is_superseded(&self) -> bool {
         self.superseded.is_cancelled()
     }
 
-    /// Why no other write begins, if that is so.
+    /// Returns why no other write may begin; `None` if it may.
     pub fn reached(&self) -> Option<String> {
         if self.superseded.is_cancelled() {
             return Some("the Sync has changed, or the agent ends".to_owned());
@@ -83,7 +83,7 @@ fn superseded() -> Failure {
     Failure::transient("reconcile", SUPERSEDED, "the Sync has changed")
 }
 
-/// True if a run ended because there is something newer to do.
+/// True if a run ended because a newer one is due.
 pub fn is_superseded(failure: &Failure) -> bool {
     failure.reason == SUPERSEDED
 }

@@ -1,5 +1,6 @@
-//! Objects that are being deleted and held by finalizers: they delay what is removed after them, and the verdict about the Sync,
-//! for no longer than `spec.timeout`. Whoever may write an object can hold it for ever, which must not stop the Sync. No I/O.
+//! Objects that are being deleted and held by finalizers. They delay the removals that follow and the readiness of the Sync, for
+//! no longer than `spec.timeout`: any user with write access to an object can add a finalizer, which must not stop the Sync for
+//! ever. No I/O.
 
 use std::time::Duration;
 
@@ -13,10 +14,10 @@ use crate::cluster::view::View;
 use crate::report::Objects;
 use crate::sync_ref::SyncRef;
 
-/// Objects of one sort that are named.
+/// Maximum number of objects that one list names.
 const NAMED: usize = 5;
 
-/// Describes what the Sync waits for because it is being deleted.
+/// Describes the objects whose deletion the Sync waits for.
 pub fn ending(at: SyncAt<'_>, set: &SetState) -> Option<String> {
     let removed = awaited(at, set).into_iter().map(|one| (one.object, one.ending));
     let all: Vec<_> = set.ending.iter().cloned().chain(removed).collect();
@@ -25,17 +26,17 @@ pub fn ending(at: SyncAt<'_>, set: &SetState) -> Option<String> {
     Some(format!("{object} is being deleted {how}{more}"))
 }
 
-/// Objects that left the source, are being deleted and are still waited for.
+/// Objects that left the source, are being deleted, and for which the Sync still waits.
 pub fn awaited(at: SyncAt<'_>, set: &SetState) -> Vec<Lingering> {
     set.lingering.iter().filter(|one| left(at, one).is_some()).cloned().collect()
 }
 
-/// How long until the first of these waits ends, if no watch event comes before.
+/// Time until the first of these waits ends, if no watch event comes before.
 pub fn next(at: SyncAt<'_>, set: &SetState) -> Option<Duration> {
     set.lingering.iter().filter_map(|one| left(at, one)).min()
 }
 
-/// Describes objects that left the source and still exist, although nothing waits for that.
+/// Describes objects that left the source and still exist, and for which the Sync does not wait.
 pub fn notes(at: SyncAt<'_>, is_agent: bool, set: &SetState) -> Vec<String> {
     let may_name = |other: &SyncRef| is_agent || other.namespace() == at.owner.namespace();
     let moving = set.moving.iter().take(NAMED).map(|(object, other)| {
@@ -45,7 +46,7 @@ pub fn notes(at: SyncAt<'_>, is_agent: bool, set: &SetState) -> Vec<String> {
     moving.chain(overdue(at, set)).collect()
 }
 
-/// Describes objects that are held for so long that nothing waits for them any more.
+/// Describes objects that finalizers hold for longer than `spec.timeout`.
 pub fn overdue(at: SyncAt<'_>, set: &SetState) -> Vec<String> {
     let overdue = set.lingering.iter().filter(|one| left(at, one).is_none());
     let describe = |Lingering { object, ending, stage: _ }: &Lingering| {
@@ -60,8 +61,8 @@ fn left(at: SyncAt<'_>, one: &Lingering) -> Option<Duration> {
     one.ending.left(at.sync.spec.timeout(), at.now)
 }
 
-/// The health of the objects of a Sync, from the live view. An object that is being removed counts for no longer than others wait
-/// for it.
+/// Returns the health of the objects of a Sync, from the live view. Objects that left the source and are held for longer than
+/// `spec.timeout` do not count.
 pub fn health(at: SyncAt<'_>, view: &View) -> Objects {
     let patience = at.sync.spec.timeout();
     let overdue =

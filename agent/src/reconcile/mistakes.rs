@@ -1,4 +1,4 @@
-//! Problems in the source that stop nothing: reported once, in the status and by an Event. Pure.
+//! Problems in the source that do not block the sync. They are reported once, in the status and by an Event. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,7 +42,7 @@ fn marks(desired: &[Desired]) -> Vec<String> {
     found.into_iter().map(tell).collect()
 }
 
-/// Objects whose replicas are in the source although an autoscaler in the source sets them.
+/// Finds objects whose replicas are in the source although an autoscaler in the source sets them.
 fn scaled_twice(desired: &[Desired]) -> Vec<String> {
     let scalers =
         desired.iter().filter(|desired| desired.object.kind.is("autoscaling", "HorizontalPodAutoscaler"));

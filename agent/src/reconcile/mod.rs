@@ -1,4 +1,4 @@
-//! The pipeline: one line a stage.
+//! The pipeline: one line for each stage.
 //!
 //! Each stage is a function of values in a module of its name, with an error type of its own. This module, [`finalize`], the command
 //! line and the image loop compose them. I/O: through the stages.
@@ -51,7 +51,7 @@ pub async fn reconcile(run: &Run<'_>, past: &mut Past) -> Findings {
     }
     run.wake_peers(&found);
     run.progress.begin("observe", "comparing fields of other managers with the cluster");
-    // What is not compared now is compared by the next run.
+    // What is not compared in time is compared by the next run.
     let _ = run.limits.run("observe", report::compare_others(run.acting(), past, &mut found)).await;
     report::afterwards(run.acting(), run.approvals(), past, &mut found).await;
     found

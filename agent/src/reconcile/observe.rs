@@ -1,4 +1,4 @@
-//! The stage `observe`: what exists of the objects of a render, and what the API server would make of each by its apply.
+//! The stage `observe`: the live objects of a render, and what the API server would make of each by an apply.
 //!
 //! Resolves kinds and namespaces, and leaves the comparison of objects to [`crate::cluster::observe`]. I/O: API reads, dry runs.
 
@@ -46,19 +46,19 @@ pub struct Parts<'a> {
     pub claims: Claims<'a>,
     pub requests: &'a Requests,
     pub progress: &'a Progress,
-    /// What of the Sync was shortened to the limits of the installation.
+    /// The fields of the Sync that were reduced to the limits of the installation.
     pub shortened: Option<&'a String>,
 }
 
-/// The objects of a Sync beside what exists of them.
+/// The desired objects of a Sync with their live state.
 #[derive(Default)]
 pub struct Observed {
     pub objects: Vec<Object>,
     /// Members of the set that are not desired.
     pub surplus: Vec<(ObjectId, Entry)>,
-    /// Members that the source wants to be left alone and kept from now on, and the mark that says so.
+    /// Members whose manifests now have a mark that excludes them from apply and prune, with that mark.
     pub released: Vec<(ObjectId, Entry, String)>,
-    /// Objects that exist and whose manifests the API server refuses; the reasons are in [`SetState::errors`].
+    /// Live objects whose manifests the API server refuses. The reasons are in [`SetState::errors`].
     pub refused: Vec<Refused>,
     pub set: SetState,
 }
@@ -70,7 +70,7 @@ pub struct Object {
     pub viewed: Viewed,
 }
 
-/// One desired object that exists and whose manifest the API server refuses.
+/// One live object whose manifest the API server refuses.
 pub struct Refused {
     pub desired: Desired,
     pub live: Value,
@@ -81,20 +81,20 @@ pub struct Refused {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Viewed {
     pub exists: bool,
-    /// The manifest that the object satisfied until another writer changed or removed it.
+    /// The manifest that the object satisfied before another writer changed or removed it.
     pub verified: Option<Digest>,
 }
 
-/// What was found out about the set of a Sync beside its single objects.
+/// The state of a Sync's set, apart from the comparison of its objects.
 #[derive(Default)]
 pub struct SetState {
     /// What every desired object must satisfy.
     pub desired: Arc<Vec<(ObjectId, Digest)>>,
     /// The manifests; `None` if only a part of the set was compared.
     pub kept: Option<Kept>,
-    /// Parts of former manifests that may still be live.
+    /// Parts of earlier manifests that may still be live.
     pub leftovers: Leftovers,
-    /// Problems that stop nothing; `None` if only a part of the set was compared.
+    /// Problems that do not block the sync; `None` if only a part of the set was compared.
     pub warnings: Option<Vec<String>>,
     /// Objects that could not be compared.
     pub errors: Vec<ObjectError>,
@@ -108,17 +108,17 @@ pub struct SetState {
     pub lingering: Vec<Lingering>,
     /// Objects that left the source and that another Sync takes over.
     pub moving: Vec<(ObjectId, SyncRef)>,
-    /// Why more than the object itself would be deleted with it.
+    /// Why deleting an object would delete more than the object.
     pub risks: HashMap<ObjectId, String>,
-    /// Objects with which data would be deleted that is not of the Sync.
+    /// Objects whose deletion would delete data that does not belong to the Sync.
     pub foreign: HashSet<ObjectId>,
-    /// Why objects that left the source stay.
+    /// Why objects that left the source are kept.
     pub held: HashMap<ObjectId, String>,
-    /// Desired objects that may not be read.
+    /// Desired objects that the identity may not read.
     pub hidden: HashSet<ObjectId>,
-    /// Where objects that left the source cannot be seen.
+    /// Scopes in which objects that left the source cannot be listed.
     pub unseen: Vec<Unseen>,
-    /// Where no object of the set can be seen.
+    /// Scopes in which no object of the set can be listed.
     pub blind: Vec<Unseen>,
     /// The first wave that has an error.
     pub failed_wave: Option<i32>,
@@ -133,7 +133,7 @@ pub enum Error {
     Kept(#[from] KeptError),
 }
 
-/// Observes every object of a render, and those that the Sync owns beside them.
+/// Observes every object of a render, and the other objects that the Sync owns.
 pub async fn observe(
     parts: Parts<'_>,
     at: SyncAt<'_>,
@@ -161,7 +161,7 @@ pub async fn observe(
         whole.warnings.splice(0..0, shortened.cloned());
     }
     let acts_as = |sync: &SyncRef| acts_as(cluster, policy, sync);
-    // A person who plans may not act as other Syncs.
+    // The user of `holdfast plan` may not impersonate other Syncs.
     let acts_as: Option<ActsAs<'_>> = if claims.together { Some(&acts_as) } else { None };
     let is_done = |desired: &Desired| is_completed(at.status, &desired.object, desired.digest);
     let (kinds, places) = (&whole.kinds, &whole.places);
@@ -185,7 +185,7 @@ pub async fn observe(
     Ok(observed)
 }
 
-/// What is found out only where all of a set is compared.
+/// What is computed only if a whole set is compared.
 #[derive(Default)]
 struct Whole {
     kinds: Vec<Arc<crate::cluster::requests::ResourceType>>,
@@ -213,7 +213,7 @@ impl Whole {
     }
 }
 
-/// Adds to each object what the live view has of it.
+/// Adds the state in the live view to each object.
 fn of(found: observe::Observed, view: &View) -> Observed {
     let observe::Observed {
         objects,
@@ -262,8 +262,8 @@ fn of(found: observe::Observed, view: &View) -> Observed {
     Observed { objects, surplus, released, refused, set }
 }
 
-/// While another Sync of the same source has not reached this revision, what it owns may be on its way here, and what left the
-/// source here may be on its way to it: neither is an error, and nothing is removed.
+/// While another Sync of the same source has not reached this revision, its objects may be moving to this Sync, and objects that
+/// left the source here may be moving to it. Neither is an error, and nothing is removed.
 fn wait_for_peers(claims: Claims<'_>, view: &View, at: SyncAt<'_>, revision: &str, observed: &mut Observed) {
     let moving = |error: &ObjectError| error.reason == observe::OWNED_BY_ANOTHER;
     let set = &mut observed.set;
@@ -290,7 +290,7 @@ pub fn hide(masks: &Masks, errors: &mut [ObjectError]) {
     }
 }
 
-/// The requests of a Sync in the store, under its own identity.
+/// Returns the client of another Sync, under its own identity.
 fn acts_as(cluster: &Cluster, policy: &Policy, name: &SyncRef) -> Option<Requests> {
     let sync = cluster.sync(name)?;
     let identity = Identity::of(name, &sync.spec, policy).ok()?;
@@ -305,18 +305,18 @@ impl Observed {
 }
 
 impl SetState {
-    /// Why more than the object itself would be deleted with it, and whether that includes data that is not of the Sync.
+    /// Returns why deleting an object would delete more, and whether that includes data that does not belong to the Sync.
     pub fn risk(&self, object: &ObjectId) -> (Option<String>, bool) {
         (self.risks.get(object).cloned(), self.foreign.contains(object))
     }
 
-    /// What the Sync names of its set without need, unless members are left that are to be removed.
+    /// Returns the kinds and namespaces in the marks of the Sync that its set does not need, unless members may be left there.
     pub fn former(&self, at: SyncAt<'_>) -> Former {
         let unseen = [&self.unseen[..], &self.blind].concat();
         Former::of(at.sync, at.owner, self.desired.iter().map(|(object, _)| object), &unseen)
     }
 
-    /// What the marks of the Sync must cover before anything is applied.
+    /// Returns what the marks of the Sync must cover before anything is applied.
     pub fn members(&self) -> parent::Members<'_> {
         let desired = self.desired.iter().map(|(object, _)| object);
         parent::Members {

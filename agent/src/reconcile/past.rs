@@ -1,5 +1,5 @@
-//! What is remembered of a Sync between two of its runs. All of it can be made again from the source and the cluster, so that
-//! a restart loses nothing. Time is an argument. No I/O.
+//! What a Sync remembers between two runs. All of it can be computed again from the source and the cluster, so that a restart
+//! loses nothing. Time is an argument. No I/O.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -19,44 +19,44 @@ use crate::cluster::view::{Differing, Differs, View};
 use crate::render::kept::Kept;
 use crate::source::Checkout;
 
-/// What is remembered of one Sync.
+/// The memory of one Sync.
 #[derive(Default)]
 pub struct Past {
     /// The last contact with the source.
     pub source: Contact,
-    /// The last render, as far as a new commit is compared with it.
+    /// The last rendered commit, with which a new one is compared.
     pub read: Option<RenderedCommit>,
-    /// What became of the last render.
+    /// Whether the last render was compared and applied.
     pub state: State,
-    /// Parts of former manifests that the manifests of now do not have, and that may still be live.
+    /// Parts of earlier manifests that the current manifests do not have and that may still be live.
     pub leftovers: Leftovers,
-    /// How often in a row a plan was not applied because its objects had changed.
+    /// Consecutive plans that were not applied because their objects had changed.
     pub replans: u8,
-    /// Values that no message may show: of the last render, and of those before whose values it replaces.
+    /// Values that no message may show: those of the last render, and earlier ones that it replaces.
     pub masks: Arc<Masks>,
     pub drift: PastDrift,
-    /// The status with drift that was written before its correction, until the report of the run has taken it.
+    /// The status with drift that was written before the correction. The report of the run takes it.
     pub announced: Option<SyncStatus>,
     pub notices: Notices,
-    /// Kinds and namespaces that the Sync names of its set, and does not need when their last member is gone.
+    /// Kinds and namespaces in the marks of the Sync that are removed from them once their last member is gone.
     pub former: Former,
     pub ending: Ending,
 }
 
-/// Parts of former manifests that the manifests of now do not have.
+/// Parts of earlier manifests that the current manifests do not have, by object.
 pub type Leftovers = HashMap<ObjectId, Arc<serde_json::Value>>;
 
-/// What became of the last render of a Sync.
+/// Whether the last render of a Sync was compared and applied.
 #[derive(Default)]
 pub enum State {
     /// This process has compared no render of the Sync with the cluster yet.
     #[default]
     New,
-    /// The same, and the revision that was applied before the restart could not be rendered again.
+    /// As `New`, and the revision that was applied before the restart is not rendered again.
     Unknown,
-    /// Not every object of it could be compared and applied, so that the next run does all of it again.
+    /// Some objects could not be compared or applied. The next run compares all of them again.
     Failing(DesiredSet),
-    /// Every object of it satisfied its manifest. A run in which no object has changed since makes no request.
+    /// Every object satisfied its manifest. If none has changed since, a run makes no request.
     Verified(DesiredSet),
 }
 
@@ -73,70 +73,70 @@ pub struct DesiredSet {
 /// The last contact with the source.
 #[derive(Default)]
 pub struct Contact {
-    /// What the source had at the last successful contact.
+    /// The commit at the last successful contact.
     pub checkout: Option<Checkout>,
-    /// When the source was contacted last.
+    /// Time of the last contact.
     pub at: Option<Timestamp>,
-    /// A contact was due, and drift came first.
+    /// A contact was due and was postponed, because drift has precedence.
     pub postponed: bool,
-    /// The value of `holdfast.dev/reconcile-at` that was answered last.
+    /// The value of `holdfast.dev/reconcile-at` at the last contact.
     pub answered: Option<String>,
 }
 
-/// What is remembered of drift.
+/// The memory of drift.
 #[derive(Default)]
 pub struct PastDrift {
-    /// Objects that differ and stay so for now. While one differs in the same way, it causes no request.
+    /// Drift that is not corrected for now. While an object differs in the same way, it causes no request.
     pub left: HashMap<ObjectId, Left>,
     pub fights: Fights,
-    /// What other managers added to objects, under the digest of it that was read.
+    /// Fields that other managers added to objects, with the digest of these fields when they were read.
     pub unmanaged: BTreeMap<ObjectId, (Digest, DriftObject)>,
-    /// Fields that left the source and stay, because controllers own them too.
+    /// Fields that left the source and stay live, because controllers own them too.
     pub kept: BTreeMap<ObjectId, DriftObject>,
-    /// The episode that goes on, whole; the status has a part of it.
+    /// The complete open episode. The status lists a part of it.
     pub episode: Option<DriftStatus>,
-    /// When an object was corrected last; when the process started, if none was.
+    /// Time of the last correction; of the first run if there was none.
     pub corrected_at: Option<Timestamp>,
 }
 
-/// An object that differs and stays so.
+/// Drift of one object that is not corrected for now.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Left {
     pub seen: Differs,
-    /// When it is compared again, even if it did not change.
+    /// When the object is compared again, even if it did not change.
     pub until: Option<Timestamp>,
     pub told: DriftObject,
 }
 
-/// The warnings of the last run that found them.
+/// Warnings, each list from the last run that computed it.
 #[derive(Default)]
 pub struct Notices {
-    /// Problems in the source that stop nothing; `None` before all of it was compared.
+    /// Problems in the source that do not block the sync; `None` until a whole set was compared.
     pub mistakes: Option<Vec<String>>,
-    /// Objects that are not removed though they left the source.
+    /// Objects that left the source and still exist, with the reason.
     pub notes: Vec<String>,
-    /// Files of web servers that have other content than what is applied.
+    /// Files of web servers whose content differs from what is applied.
     pub elsewhere: Vec<String>,
-    /// Objects that carry the marks of the Sync and are no members of its set.
+    /// Objects that carry the marks of the Sync and do not belong to its set.
     pub ignored: BTreeSet<ObjectId>,
 }
 
-/// What is remembered of a Sync that is being deleted.
+/// The memory of a Sync that is being deleted.
 #[derive(Default)]
 pub struct Ending {
-    /// Since when objects of it are out of reach.
+    /// Since when some of its objects cannot be observed or removed.
     pub since: Option<Timestamp>,
-    /// The objects that it may not remove.
+    /// Objects that its identity may not remove.
     pub refused: BTreeSet<ObjectId>,
 }
 
-/// The time from one moment to another. A clock that was set back counts as a long time, so that nothing waits for it.
+/// Returns the time from `then` to `now`; `Duration::MAX` if the clock was set back, so that nothing waits for it.
 pub fn since(then: Timestamp, now: Timestamp) -> Duration {
     Duration::try_from(now.duration_since(then)).unwrap_or(Duration::MAX)
 }
 
 impl Past {
-    /// Keeps what a run compared: as verified if nothing of it failed. `None` keeps the set that the run took a part of.
+    /// Remembers the set that a run compared, or the previous one if the run compared a part of it (`None`).
     pub fn keep(&mut self, compared: Option<DesiredSet>, is_verified: bool) {
         let newest = match (compared, std::mem::take(&mut self.state)) {
             (Some(compared), _) => compared,
@@ -149,8 +149,8 @@ impl Past {
         self.state = if is_verified { State::Verified(newest) } else { State::Failing(newest) };
     }
 
-    /// What differs from the verified set of this tree and was not compared like this yet. `None` if the set of this tree is not
-    /// verified, so that all of it must be compared.
+    /// Returns the objects that differ from the verified set of this tree, without those whose difference was compared before.
+    /// `None` if this tree is not verified, so that the whole set must be compared.
     pub fn differing(
         &self,
         view: &View,
@@ -169,7 +169,7 @@ impl Past {
 }
 
 impl State {
-    /// The set whose objects satisfied their manifests.
+    /// The verified set.
     pub fn verified(&self) -> Option<&DesiredSet> {
         match self {
             Self::Verified(set) => Some(set),
@@ -177,7 +177,7 @@ impl State {
         }
     }
 
-    /// The set that the source had before, whatever became of it.
+    /// The previous set, verified or not.
     pub fn before(&self) -> Option<&DesiredSet> {
         match self {
             Self::Verified(set) | Self::Failing(set) => Some(set),
@@ -187,31 +187,32 @@ impl State {
 }
 
 impl DesiredSet {
-    /// The set of a tree, for a Sync as it is now.
+    /// Creates the set of a tree for the current generation of a Sync.
     pub fn new(tree: &str, sync: &Sync, objects: Arc<Vec<(ObjectId, Digest)>>, kept: Kept) -> Self {
         Self { tree: tree.to_owned(), generation: sync.metadata.generation, objects, kept }
     }
 
-    /// True if it is of this tree and of the Sync as it is now. An empty set never is, so that it is always compared again.
+    /// True if the set is of this tree and of the current generation of the Sync. An empty set never is, so that it is always
+    /// compared again.
     pub fn is_of(&self, tree: &str, sync: &Sync) -> bool {
         !self.objects.is_empty() && self.tree == tree && self.generation == sync.metadata.generation
     }
 }
 
 impl Contact {
-    /// True if the source has to be contacted, because the interval is over.
+    /// True if the interval since the last contact is over.
     pub fn is_due(&self, interval: Duration, now: Timestamp) -> bool {
         self.left(interval, now).is_zero()
     }
 
-    /// How long it is until then.
+    /// Time until the interval is over.
     pub fn left(&self, interval: Duration, now: Timestamp) -> Duration {
         self.at.map_or(Duration::ZERO, |at| interval.saturating_sub(since(at, now)))
     }
 }
 
 impl PastDrift {
-    /// True if an object that differs was not compared like this yet, or is to be compared again.
+    /// True if this difference of an object was not compared before, or is due to be compared again.
     pub fn is_news(&self, object: &ObjectId, seen: Differs, now: Timestamp) -> bool {
         let left = self.left.get(object);
         left.is_none_or(|left| left.seen != seen || left.until.is_some_and(|until| until <= now))

@@ -1,5 +1,5 @@
-//! What Syncs need to know of one another: which mirror each reads, which revision it has reached, and who waits for that.
-//! No I/O.
+//! What Syncs share about one another: which mirror each reads, which revision it has reached, and which Syncs wait for that. No
+//! I/O.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub struct Peers {
     reads: Mutex<HashMap<SyncRef, Arc<Reads>>>,
 }
 
-/// One Sync, as others need to know it.
+/// What other Syncs may read of one Sync.
 #[derive(Clone)]
 struct Peer {
     mirror: MirrorId,
@@ -103,7 +103,7 @@ impl Peers {
         woken.collect()
     }
 
-    /// Notes what was reported of a Sync. True if that is new to the Syncs that depend on it.
+    /// Records the status that was reported of a Sync. True if that is new to the Syncs that depend on it.
     pub fn report(&self, sync: &SyncRef, revision: &str, ready: bool) -> bool {
         let mut all = self.all.lock();
         let Some(peer) = all.get_mut(sync) else { return true };
@@ -111,7 +111,7 @@ impl Peers {
         std::mem::replace(&mut peer.reported, now.clone()) != now
     }
 
-    /// True if the last report of a Sync was of this revision and said Ready.
+    /// True if the last reported status of a Sync was Ready at this revision.
     pub fn is_ready_at(&self, sync: &SyncRef, revision: &str) -> bool {
         let all = self.all.lock();
         let reported = all.get(sync).and_then(|peer| peer.reported.as_ref());
@@ -128,7 +128,7 @@ impl Peers {
         self.all.lock().get(sync)?.works
     }
 
-    /// Wakes a Sync when another one reaches its revision. Returns for how long it has waited for that.
+    /// Requests that a Sync is woken when another one reaches its revision. Returns how long it has waited for that.
     pub fn wait(&self, sync: &SyncRef, revision: &str, now: Timestamp) -> Duration {
         let mut waiting = self.waiting.lock();
         let new = || Waiting { revision: revision.to_owned(), since: now, is_to_be_woken: true };
@@ -145,7 +145,7 @@ impl Peers {
         self.waiting.lock().remove(sync);
     }
 
-    /// The Syncs of which something is kept.
+    /// All Syncs that have an entry here.
     pub fn names(&self) -> HashSet<SyncRef> {
         let mut names: HashSet<SyncRef> = self.all.lock().keys().cloned().collect();
         names.extend(self.waiting.lock().keys().cloned());

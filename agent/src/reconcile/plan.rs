@@ -1,7 +1,7 @@
-//! The stage `plan`: the changes that make the cluster match the source, without the drift that stays as it is.
+//! The stage `plan`: the changes that make the cluster match the source, without drift that is not corrected now.
 //!
-//! While anything is unknown, nothing is removed. Pure, except for [`rights`], which asks the API server what the identity of the
-//! Sync may do before the first write, and [`record`], which tells the live view what was verified.
+//! While any object could not be compared, nothing is removed. Pure, except for [`rights`], which checks the rights of the
+//! identity at the API server before the first write, and [`record`], which writes what was verified to the live view.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -32,7 +32,7 @@ pub struct Planned {
     pub basis: Basis,
 }
 
-/// What a plan was made from: what its apply and its report need beside the changes.
+/// What a plan was made from, as far as its apply and its report need it.
 #[derive(Default)]
 pub struct Basis {
     /// The kinds of the objects that the plan may touch.
@@ -42,19 +42,19 @@ pub struct Basis {
     pub waits: Option<String>,
     /// When to run again, if no watch event comes before.
     pub next: Option<Duration>,
-    /// What the live view is to note.
+    /// What to record in the live view.
     pub notes: Vec<(ObjectId, Note)>,
     pub set: SetState,
 }
 
-/// What was verified of an object.
+/// What was verified about an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Note {
-    /// With the fields that we own like this, it satisfies a manifest.
+    /// With these values of the fields that Holdfast owns, the object satisfies a manifest.
     Satisfied { manifest: Digest, live: Digest },
-    /// It satisfies its manifest while nothing of it changes.
+    /// The object satisfies its manifest as long as no field of it changes.
     Owned { whole: Digest },
-    /// It may be left as it is though it differs: a change of any field is a new difference.
+    /// The object differs and may not be corrected: a change of any field is a new difference.
     Left { version: u64, whole: Digest },
 }
 
@@ -65,7 +65,7 @@ pub enum Error {
     Unreachable(String),
 }
 
-/// Plans what makes the cluster match the source.
+/// Makes the plan.
 pub fn plan(at: SyncAt<'_>, cluster: &str, seen: &Seen, observed: Observed, past: &Past) -> Planned {
     let Observed { objects, surplus, released, refused, set } = observed;
     let next = lingering::next(at, &set);
@@ -82,7 +82,7 @@ pub fn plan(at: SyncAt<'_>, cluster: &str, seen: &Seen, observed: Observed, past
     Planned { plan, basis }
 }
 
-/// Hands on what was verified and what stays as it is: to the live view, and to the next run.
+/// Records what was verified, and the drift that is not corrected, in the live view and in `past`.
 pub fn record(at: SyncAt<'_>, basis: &mut Basis, view: &View, past: &mut Past) {
     for (object, note) in basis.notes.drain(..) {
         match note {
@@ -96,8 +96,8 @@ pub fn record(at: SyncAt<'_>, basis: &mut Basis, view: &View, past: &mut Past) {
     past.drift.record(&basis.drift, desired.as_ref(), at.now);
 }
 
-/// Takes the changes out of a plan that the identity of the Sync has no right to make, before anything is written. The agent's
-/// own rights are not asked for: the API server refuses what they do not cover.
+/// Removes the changes from a plan that the identity of the Sync has no right to make, before anything is written. The rights of
+/// the agent itself are not checked: the API server refuses what they do not cover.
 pub async fn rights(requests: &Requests, cluster: &str, planned: Planned) -> Result<Planned, Error> {
     let Planned { plan, mut basis } = planned;
     let Some(user) = requests.identity().user().filter(|_| !plan.is_empty()) else {
@@ -112,7 +112,7 @@ pub async fn rights(requests: &Requests, cluster: &str, planned: Planned) -> Res
     Ok(Planned { plan, basis })
 }
 
-/// The removal of objects of the set that are not desired. `keep` says why all of them stay, if they do.
+/// Returns the changes that remove objects of the set that are not desired. `keep` is the reason if all of them are orphaned.
 pub fn removals(
     set: &SetState,
     surplus: Vec<(ObjectId, Entry)>,
@@ -130,7 +130,7 @@ pub fn removals(
     surplus.into_iter().map(removal).collect()
 }
 
-/// A plan in the making.
+/// Collects the changes of a plan.
 struct Planner<'a> {
     at: SyncAt<'a>,
     seen: &'a Seen,
@@ -138,11 +138,11 @@ struct Planner<'a> {
     basis: Basis,
 }
 
-/// What a comparison needs of a live object, beside its change.
+/// The state of a live object at its comparison.
 #[derive(Clone, Copy)]
 struct Compared {
     at: SeenAt,
-    /// The digest of all of it, if its owners count too.
+    /// The digest of the whole object, if the owners of its fields count too.
     owned: Option<Digest>,
 }
 
@@ -160,7 +160,7 @@ impl Planner<'_> {
         match plan::desired(manifest, object, &set, &masks, live) {
             Some(change) if !(self.at.only_reports_drift() && change.only_ownership()) => {
                 let owned = compared.is_some_and(|compared| compared.owned.is_some());
-                // Fields that stay are reported by themselves.
+                // Fields that stay are reported as kept fields.
                 let is_reported = change.only_marks() || (owned && change.only_ownership());
                 if was_applied && !is_reported {
                     let differs = differs(*digest, compared.map(|compared| compared.at), viewed);
@@ -198,8 +198,8 @@ impl Planner<'_> {
         self.basis.notes.extend(satisfied.into_iter().chain(owned).map(|note| (object.clone(), note)));
     }
 
-    /// Plans to take the marks off objects that the source wants to be left alone and kept: once they leave the source, only
-    /// their live form says that they stay.
+    /// Plans to remove the marks from objects that the source excludes from apply and prune: once they leave the source, only the
+    /// live object shows that they are kept.
     fn release(&mut self, released: Vec<(ObjectId, Entry, String)>) {
         for (object, entry, mark) in released {
             self.basis.kinds.insert(object.clone(), entry.kind.clone());

@@ -1,5 +1,5 @@
-//! After a restart: the set of the revision that was applied before, rendered again if the source has moved on since. Fields that
-//! left the source meanwhile are found by comparing with it. I/O: as the stage `render`; API reads, for kinds that were not looked up
+//! After a restart, renders the set of the revision that was applied before, if the source has moved on since. Fields that left
+//! the source meanwhile are found by comparing with it. I/O: as the stage `render`; API reads for kinds that were not looked up
 //! before.
 
 use std::sync::Arc;
@@ -16,8 +16,8 @@ use crate::cluster::resolve;
 use crate::render::kept::Kept;
 use crate::report::{Failure, Seen};
 
-/// Renders the applied revision again, once in a process, if what is `seen` differs from it; a working tree always may. Returns a
-/// warning if that is not possible.
+/// Renders the applied revision again, once in a process, if the tree that is `seen` differs from it. `seen` is `None` for a
+/// working tree. Returns a warning if the revision cannot be rendered.
 #[instrument(name = "render", skip_all, fields(sync = %at.owner))]
 pub async fn recall(
     parts: Parts<'_>,

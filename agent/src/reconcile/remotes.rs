@@ -20,9 +20,9 @@ use crate::render::web_files::{Wanted, WebFiles};
 use crate::source::{Checkout, Credential, GitRef, Location, SourceError, Sources};
 use crate::trust::Domain;
 
-/// A ref that was asked for less than this ago is not asked for again.
+/// Refs are listed again after this time.
 const AGE: Duration = Duration::from_mins(1);
-/// How long one answer may take.
+/// Maximum time of one fetch.
 const LIMIT: Duration = Duration::from_mins(1);
 
 /// The repositories and files that kustomizations name.
@@ -93,7 +93,8 @@ fn web_login(RemoteLogin { secret, data, .. }: &RemoteLogin, url: &str) -> Resul
     })
 }
 
-/// True if another repository is at another commit than the one that was read. One that does not answer is at the same.
+/// True if the ref of another repository points to another commit than the one that was read. A repository that does not answer
+/// has not moved.
 pub async fn moved(sources: &Sources, read: &[ReadRemote], inputs: &RemoteInputs) -> bool {
     for read in read {
         let ReadRemote::Tree { repository, reference: _, name, commit } = read else { continue };
@@ -105,7 +106,7 @@ pub async fn moved(sources: &Sources, read: &[ReadRemote], inputs: &RemoteInputs
     false
 }
 
-/// The files that have other content behind their URL than what was read, as warnings.
+/// Returns a warning for each file whose URL has other content than what was read.
 pub async fn changed(outside: &Outside, read: &[ReadRemote], inputs: &RemoteInputs) -> Vec<String> {
     let Some(remotes) = &outside.remotes else { return Vec::new() };
     let mut found = Vec::new();
@@ -121,7 +122,7 @@ pub async fn changed(outside: &Outside, read: &[ReadRemote], inputs: &RemoteInpu
     found
 }
 
-/// What was read from elsewhere, as the status tells of it.
+/// Returns what was read from other repositories and web servers, for the status.
 pub fn status(read: &[ReadRemote], commit: &str) -> Vec<RemoteStatus> {
     /// Entries of the status.
     const LISTED: usize = 60;
@@ -144,7 +145,7 @@ pub fn status(read: &[ReadRemote], commit: &str) -> Vec<RemoteStatus> {
     read.iter().take(LISTED).map(entry).collect()
 }
 
-/// The first of these refs that is there, and its name.
+/// Returns a checkout of the first of these refs that exists, and its name.
 async fn checkout(
     sources: &Sources,
     repository: &str,
@@ -172,7 +173,7 @@ async fn checkout(
     }))
 }
 
-/// What a ref in a URL may mean, in the order in which it is tried.
+/// Returns the full names that a ref in a URL may mean, in the order in which they are tried.
 fn refs(reference: &str) -> Vec<String> {
     if reference.is_empty() {
         vec!["HEAD".to_owned()]

@@ -1,4 +1,4 @@
-//! A commit as far as the last render read it, with which a newer commit is compared. No I/O but the files of a commit.
+//! What the last render read of a commit, with which a newer commit is compared. I/O: reads files of a commit.
 
 use std::sync::Arc;
 
@@ -12,32 +12,32 @@ use crate::render::ask::ReadRemote;
 use crate::render::reads::Reads;
 use crate::source::{Checkout, CommitFiles};
 
-/// A commit as far as a Sync reads it.
+/// A rendered commit, and what the render read of it.
 #[derive(Clone)]
 pub struct RenderedCommit {
     pub commit: String,
     pub note: Option<CommitNote>,
     pub generation: Option<i64>,
-    /// Names everything that a render depends on beside the files.
+    /// Digest of everything that a render depends on beside the files.
     pub options: Digest,
     pub reads: Arc<Reads>,
-    /// What was read of other repositories.
+    /// What was read from other repositories and web servers.
     pub remotes: Vec<ReadRemote>,
-    /// When the files of web servers among them were compared last.
+    /// When the files of web servers were compared last.
     pub compared: Timestamp,
-    /// Names what was read, and what the Sync refers to.
+    /// Digest of everything that was read, and of what the Sync refers to.
     pub tree: String,
-    /// Why it cannot be rendered, if another try would only use as much memory or time again.
+    /// Why the commit cannot be rendered, if another try would only use as much memory or time again.
     pub failure: Option<Arc<RenderError>>,
 }
 
 impl RenderedCommit {
-    /// True if it is this commit, read for the Sync as it is now.
+    /// True if this is the commit of a checkout, rendered for the current generation of the Sync.
     pub fn is_of(&self, at: SyncAt<'_>, checkout: &Checkout) -> bool {
         self.commit == checkout.revision().commit && self.generation == at.sync.metadata.generation
     }
 
-    /// True if another commit differs in what was read of this one.
+    /// True if another commit differs in the files that were read of this one.
     pub fn differs_at(&self, files: &CommitFiles) -> bool {
         files.revision().commit != self.commit && self.reads.matches(files).is_none()
     }

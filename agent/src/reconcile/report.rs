@@ -1,7 +1,8 @@
-//! The stage `report`: what the stages found becomes findings, of which the controller makes a status, Events, metrics and alerts;
-//! and what the next run needs is remembered. Never fails a sync.
+//! The stage `report`: converts the results of the stages to findings, of which the controller makes a status, Events, metrics
+//! and alerts, and remembers what the next run needs. Never fails a sync.
 //!
-//! I/O: [`afterwards`] reads objects that others changed, deletes Jobs that have succeeded, and notes the end of Approvals.
+//! I/O: [`compare_others`] reads objects that others changed; [`afterwards`] deletes Jobs that have succeeded and records the end
+//! of Approvals.
 
 use holdfast_diff::causes::{self, Mistake};
 
@@ -29,28 +30,28 @@ pub fn unchanged(found: &mut Findings, trouble: Option<source::Error>) -> Result
     trouble.map_or(Ok(()), |trouble| Err(trouble.into()))
 }
 
-/// What a run planned and applied.
+/// What the report of a run says about its source.
 pub struct About<'a> {
     pub at: SyncAt<'a>,
-    /// Names what was read of the source.
+    /// Digest of what was read of the source.
     pub tree: &'a str,
-    /// The source has no objects at all.
+    /// The source has no objects.
     pub is_empty: bool,
-    /// The chart, if all was rendered.
+    /// The chart, if the whole set was rendered.
     pub chart: Option<Option<ChartStatus>>,
     /// Why the source could not be contacted.
     pub trouble: Option<source::Error>,
 }
 
 impl<'a> About<'a> {
-    /// Takes what is reported out of what was rendered.
+    /// Moves what is reported out of the results of the stages.
     pub fn new(at: SyncAt<'a>, seen: &'a Seen, source: &mut Source, manifests: &mut ManifestSet) -> Self {
         let (chart, trouble) = (manifests.chart.take(), source.trouble.take());
         Self { at, tree: &seen.tree, is_empty: manifests.is_empty(), chart, trouble }
     }
 }
 
-/// Reports a plan that was carried out, and remembers the set that was compared. An agent may name objects of every namespace.
+/// Reports the outcome of a plan, and remembers the set that was compared. `is_agent` permits naming objects of every namespace.
 pub fn report(
     About { at, tree, is_empty, chart, trouble }: About<'_>,
     view: &View,
@@ -94,7 +95,7 @@ pub fn report(
     found.waits =
         waits.or(basis.waits).or(basis.set.waits.take()).or_else(|| lingering::ending(at, &basis.set));
     found.again = again;
-    // Objects that may exist where they cannot be seen are looked for again, unless a right is missing.
+    // Scopes that could not be listed are listed again by the next run, unless a right is missing.
     let is_verified =
         errors.is_empty() && not_ready.is_none() && basis.set.unseen.iter().all(|unseen| unseen.forbidden);
     if basis.set.kept.is_some() {
@@ -111,8 +112,8 @@ pub fn report(
     not_noted.or(not_ready).map_or(Ok(()), |error| Err(error.into()))
 }
 
-/// What every run does at its end, whatever it found: it reports the drift that it did not compare, the health of all objects, the
-/// warnings and the Jobs; and it ends Approvals and Jobs that are over.
+/// Completes the findings of every run with drift that was not compared, the health of all objects, warnings and Jobs. Removes
+/// Jobs that have succeeded and ends Approvals that are over.
 pub async fn afterwards(acting: Acting<'_>, approvals: Approvals<'_>, past: &mut Past, found: &mut Findings) {
     let (at, view) = (acting.at, &acting.cluster.view);
     let failed = found.failure.is_some();
@@ -137,7 +138,7 @@ pub async fn afterwards(acting: Acting<'_>, approvals: Approvals<'_>, past: &mut
     found.hide(&past.masks);
 }
 
-/// Compares what other writers changed where no plan looks: fields that an apply replaced, and fields that they added.
+/// Compares changes of other writers that no plan covers: fields that an apply replaced, and fields that they added.
 pub async fn compare_others(acting: Acting<'_>, past: &mut Past, found: &mut Findings) {
     let overwritten = outcome::overwritten(acting, &past.masks).await;
     if !overwritten.is_empty() {
@@ -147,7 +148,7 @@ pub async fn compare_others(acting: Acting<'_>, past: &mut Past, found: &mut Fin
     unmanaged::find(acting, past).await;
 }
 
-/// The failure of a folder without manifests: more often a mistake than intended.
+/// The failure of a folder without manifests, which is more often a mistake than intended.
 fn no_manifests(view: &View, at: SyncAt<'_>) -> Failure {
     let owned = view.count(at.owner);
     let path = at.sync.spec.path.as_deref().unwrap_or("./");
@@ -157,7 +158,7 @@ fn no_manifests(view: &View, at: SyncAt<'_>) -> Failure {
     Failure::user("render", "NoManifests", message)
 }
 
-/// All errors of objects as one failure; trouble with the source if there are none.
+/// Returns all errors of objects as one failure, or the trouble with the source if there are none.
 pub fn failure(errors: &[ObjectError], trouble: Option<Failure>) -> Result<(), Failure> {
     let Some(first) = errors.first() else { return trouble.map_or(Ok(()), Err) };
     let class = if errors.iter().all(|error| error.class == Class::Transient) {

@@ -1,5 +1,5 @@
-//! One run of one Sync, as the composers see it: it hands each stage the parts of the agent that the stage needs, in a span and a
-//! timer of the stage's name. No stage sees it. No I/O of its own.
+//! One run of one Sync, for the composers: it passes each stage the parts of the agent that the stage needs, within a span and a
+//! timer of the stage's name. Stages do not import it. No I/O of its own.
 
 use tracing::{Instrument as _, info_span};
 
@@ -42,8 +42,8 @@ pub struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    /// Checks what needs no I/O: the identity, the references, the rules by which objects are judged. Rules that are wrong do
-    /// not stop the run; the result in the result reports them at its end.
+    /// Checks what needs no I/O: the identity, the references, and the health and ignore rules. The outer error stops the run.
+    /// The inner error is an invalid rule: the run goes on without it and reports it at its end.
     pub fn admit(&self) -> Result<Result<(), Failure>, Failure> {
         self.acting().identity()?;
         self.dependencies().allow(self.at)?;
@@ -69,7 +69,7 @@ impl<'a> Run<'a> {
         source::Parts { sources, secrets, policy, view, peers, calls, metrics, progress }
     }
 
-    /// Where the inputs of a render come from.
+    /// What gathering the inputs of a render needs.
     pub fn inputs(&self) -> Gather<'_> {
         let Services { secrets, cluster, outside, policy, .. } = self.services;
         Gather { secrets, discovery: &cluster.discovery, outside, policy, progress: &self.progress }
@@ -93,14 +93,15 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// After a restart: renders the revision that was applied before. Returns a warning if that is not possible.
-    /// A working tree has no revision that is `seen`.
+    /// Renders the revision that was applied before a restart. Returns a warning if that is not possible. `seen` is `None` for a
+    /// working tree, which has no revision.
     pub async fn recall(&self, seen: Option<&Seen>, past: &mut Past) -> Option<String> {
         let cluster = &self.services.cluster;
         Box::pin(recall::recall(self.render(), cluster, self.at, seen, past)).await
     }
 
-    /// Waits until the namespace of the Sync has room in memory for a render, and holds it. Drift has room of its own.
+    /// Reserves memory for a render in the share of the Sync's namespace, and waits until there is enough. Drift has a share of
+    /// its own.
     pub async fn room(&self, manifests: &ManifestSet) -> Share {
         self.progress.begin(
             "observe",
@@ -112,7 +113,7 @@ impl<'a> Run<'a> {
         rooms.take_many(self.at.owner.namespace(), rooms::units(bytes)).await
     }
 
-    /// The requests of the run, within the share of its namespace. Drift has a share of its own.
+    /// Returns the client of the run, limited by the share of the Sync's namespace. Drift has a share of its own.
     pub async fn requests(&self, manifests: &ManifestSet) -> Result<Requests, acting::Error> {
         let rooms = &self.services.rooms;
         let share = if manifests.part_of.is_some() { &rooms.drift_requests } else { &rooms.requests };
@@ -141,7 +142,7 @@ impl<'a> Run<'a> {
         Ok(observed)
     }
 
-    /// The stage `plan`; what it verified is noted in the live view and for the next run.
+    /// The stage `plan`. Records what it verified in the live view and in `past`.
     pub fn plan(&self, seen: &Seen, observed: Observed, past: &mut Past) -> Planned {
         let Cluster { uid, view, .. } = &self.services.cluster;
         let _span = info_span!("plan", sync = %self.at.owner).entered();
@@ -151,14 +152,14 @@ impl<'a> Run<'a> {
         planned
     }
 
-    /// Takes the changes out of a plan that the identity has no right to make.
+    /// Removes the changes from a plan that the identity has no right to make.
     pub async fn rights(&self, requests: &Requests, planned: Planned) -> Result<Planned, plan::Error> {
         self.progress.begin("plan", "checking the rights of the Sync");
         let span = info_span!("plan", sync = %self.at.owner);
         plan::rights(requests, &self.services.cluster.uid, planned).instrument(span).await
     }
 
-    /// What the gate must know of the set.
+    /// Describes the set to the gate.
     pub fn set(&self, empty: bool, ending: bool) -> Set {
         Set { owned: self.services.cluster.view.count(self.at.owner), empty, ending }
     }
@@ -208,8 +209,8 @@ impl<'a> Run<'a> {
         apply::apply(parts, self.at, decided, set, revision, past).instrument(span).await
     }
 
-    /// Wakes the Syncs that need not wait for this one any more. A failure that may pass by itself says nothing of what the Sync
-    /// wants.
+    /// Wakes the Syncs that wait for this one and need not wait any more. A transient failure says nothing about the objects that
+    /// this Sync wants.
     pub fn wake_peers(&self, found: &Findings) {
         let (owner, peers) = (self.at.owner, &self.services.peers);
         let class = found.failure.as_ref().map(|failure| failure.class);
@@ -237,7 +238,7 @@ impl<'a> Run<'a> {
         Approvals { store: approvals, cluster, policy, at: self.at }
     }
 
-    /// Does work that is timed as a stage.
+    /// Runs work and times it as a stage.
     pub fn timed<T>(&self, stage: &'static str, work: impl FnOnce() -> T) -> T {
         let _timer = self.services.metrics.stage(stage);
         work()

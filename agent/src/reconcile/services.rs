@@ -1,4 +1,4 @@
-//! The long-lived parts of the agent that the composers take their stages' parts from. No stage sees it. No I/O.
+//! The long-lived parts of the agent, of which the composers pass each stage what it needs. Stages do not import it. No I/O.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ pub struct Services {
     pub sources: Arc<Sources>,
     pub renders: Arc<Renders>,
     pub renderer: Renderer,
-    /// What a render may fetch beside files.
+    /// What a render may fetch from other servers.
     pub outside: Outside,
     pub secrets: Arc<Secrets>,
     pub approvals: Store<Approval>,
@@ -40,13 +40,13 @@ pub struct Services {
     /// The share of each namespace in runs, memory and requests.
     pub rooms: Rooms,
     pub alerts: Alerts,
-    /// Who changed what, if the API server sends audit events.
+    /// The record of audit events, if the API server sends them.
     pub audit: Option<Arc<Audit>>,
     pub events: Events,
     pub metrics: Arc<Metrics>,
     /// Requests a run of a Sync.
     pub wake: mpsc::UnboundedSender<SyncRef>,
-    /// False if other Syncs do not run in this process, as when a single plan is made.
+    /// False if other Syncs do not run in this process, as for `holdfast plan`.
     pub together: bool,
 }
 

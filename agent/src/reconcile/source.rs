@@ -1,7 +1,7 @@
 //! The stage `source`: the commit that a Sync follows, and the login of its repository.
 //!
-//! Drift comes first: if the cluster differs from the last commit, that commit is the answer, and no server is contacted. Leaves Git
-//! to [`crate::source`]. I/O: network, disk; Secrets, which are watched.
+//! Drift has precedence: if the cluster differs from the last commit, the stage returns that commit and contacts no server.
+//! Leaves Git to [`crate::source`]. I/O: network, disk; Secrets, which are watched.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,11 +39,11 @@ pub struct Parts<'a> {
 /// The commit that a run works on.
 pub struct Source {
     pub checkout: Checkout,
-    /// A person or a webhook asked for the newest commit.
+    /// A person or a webhook requested a check of the source.
     pub is_asked: bool,
-    /// The ref that the Sync follows; `None` if the source was not contacted, because drift comes first.
+    /// The ref that the Sync follows; `None` if the source was not contacted, because drift has precedence.
     pub follows: Option<Follows>,
-    /// Why the source could not be contacted: the checkout is that of the last contact.
+    /// Why the source could not be contacted. The checkout is then that of the last contact.
     pub trouble: Option<Error>,
 }
 
@@ -81,7 +81,7 @@ pub async fn source(parts: Parts<'_>, at: SyncAt<'_>, past: &mut Past) -> Result
     secrets.release(&User::Sync(owner.clone()), &inputs::names(at));
     let asked = at.reconcile_at().cloned();
     let is_asked = calls.take(owner) || asked != contact.answered;
-    // What a poll does is no news, since it mostly finds nothing.
+    // A poll is not reported as progress at once, since it mostly finds nothing.
     let is_poll = contact.checkout.is_some() && !is_asked;
     progress.begin("source", if is_poll { POLLING } else { "fetching the source" });
     let max_age = if is_asked { Duration::ZERO } else { sync.spec.interval() };
@@ -102,8 +102,8 @@ pub async fn source(parts: Parts<'_>, at: SyncAt<'_>, past: &mut Past) -> Result
     Ok(Source { checkout, is_asked, follows: Some(Follows { location, reference }), trouble })
 }
 
-/// The commit of the last contact, if the cluster differs from it: drift is corrected before the source is contacted, so that it
-/// never waits for a slow server. Not twice in a row when a contact is due.
+/// Returns the commit of the last contact if the cluster differs from it: drift is corrected before the source is contacted, so
+/// that it never waits for a slow server. A contact that is due is postponed only once.
 fn before_drift(view: &View, calls: &Calls, at: SyncAt<'_>, past: &mut Past) -> Option<Checkout> {
     let contact = &past.source;
     let is_due = contact.is_due(at.sync.spec.interval(), at.now);
@@ -119,7 +119,7 @@ fn before_drift(view: &View, calls: &Calls, at: SyncAt<'_>, past: &mut Past) -> 
     differs.then_some(checkout)
 }
 
-/// The repository of a Sync, with its login.
+/// Returns the repository of a Sync, with its login.
 pub async fn location(secrets: &Secrets, policy: &Policy, at: SyncAt<'_>) -> Result<Location, Error> {
     let git = &at.sync.spec.source.git;
     let credential = match &git.secret_ref {
@@ -133,7 +133,7 @@ pub async fn location(secrets: &Secrets, policy: &Policy, at: SyncAt<'_>) -> Res
     Ok(Location::parse(&git.url, credential)?.for_tenant(namespace).within(policy.domain(namespace)))
 }
 
-/// A commit that was applied before, as a status names it: `main@sha1:<40 hex>`.
+/// Returns the checkout of a commit that was applied before. `revision` has the form of the status: `main@sha1:<40 hex>`.
 pub async fn earlier(
     sources: &Sources,
     secrets: &Secrets,
@@ -162,8 +162,8 @@ fn reference(git: Option<&crate::api::GitRef>) -> GitRef {
 }
 
 impl Follows {
-    /// True if the ref points to a commit that differs from the rendered one in what was read of it. The source is contacted at
-    /// most once in an interval.
+    /// True if the ref points to a commit whose files differ from those that were read of the rendered one. The source is
+    /// contacted at most once in an interval.
     pub async fn is_newer(&self, sources: &Sources, at: SyncAt<'_>, read: &RenderedCommit) -> bool {
         let Self { location, reference } = self;
         let spec = &at.sync.spec;

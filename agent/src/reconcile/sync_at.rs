@@ -21,12 +21,12 @@ pub struct SyncAt<'a> {
 }
 
 impl<'a> SyncAt<'a> {
-    /// The namespace of objects that name none.
+    /// The namespace for namespaced objects that do not set one.
     pub fn target_namespace(&self) -> &'a str {
         self.sync.spec.target_namespace.as_deref().unwrap_or(self.owner.namespace())
     }
 
-    /// Why nothing is done now, if the Sync is suspended.
+    /// Why the Sync is suspended now; `None` if it is not.
     pub fn suspended(&self) -> Option<String> {
         self.sync.spec.suspend.as_ref()?.holds(self.now)
     }
@@ -36,7 +36,7 @@ impl<'a> SyncAt<'a> {
         self.sync.spec.drift.mode == DriftMode::Report
     }
 
-    /// The value of `holdfast.dev/reconcile-at`, which asks for a run that contacts the source.
+    /// The value of `holdfast.dev/reconcile-at`, which requests a run that contacts the source.
     pub fn reconcile_at(&self) -> Option<&'a String> {
         self.sync.annotations().get(names::RECONCILE_AT)
     }
@@ -53,8 +53,8 @@ impl<'a> SyncAt<'a> {
         })
     }
 
-    /// True if an object satisfied this manifest before: as the live view verified it, or because the tree was applied as a
-    /// whole, or because it was reported as drift of this manifest.
+    /// True if an object satisfied this manifest before: the live view verified it, the whole tree was applied, or the status
+    /// reports drift of the object from this manifest.
     pub fn was_applied(
         &self,
         tree: &str,

@@ -1,6 +1,6 @@
-//! The trees of mirrors, for renders: the stage `source` as the stage `render` needs it.
+//! The trees of mirrors, for renders: implements an interface of the stage `render` with the stage `source`.
 //!
-//! Some mirrors stay open, so that the next render of a repository need not open it again. I/O: disk reads.
+//! A few mirrors stay open, so that the next render of a repository does not open it again. I/O: disk reads.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,13 +15,13 @@ use crate::source::{Checkout, CommitFiles, OpenMirror, Revision};
 /// How many mirrors stay open.
 const OPEN: usize = 8;
 
-/// The mirrors of a process that only reads them.
+/// Opens mirrors for reading.
 #[derive(Default)]
 pub struct MirrorTrees {
     open: Mutex<Vec<(PathBuf, Arc<OpenMirror>)>>,
 }
 
-/// Where a checkout is on disk. It stays there as long as the checkout is held.
+/// Returns where a checkout is on disk. It stays there as long as the checkout is held.
 pub fn place(checkout: &Checkout) -> TreePlace {
     let Revision { name, commit: _ } = checkout.revision().clone();
     TreePlace { mirror: checkout.mirror_folder().to_path_buf(), commit: checkout.id().to_string(), name }
@@ -38,7 +38,8 @@ impl Trees for MirrorTrees {
             let at = open.iter().position(|(folder, _)| folder == mirror);
             at.map(|at| open.remove(at).1)
         };
-        // A mirror that was fetched afresh meanwhile is another folder, or reads anew what it does not know.
+        // A mirror that was cloned again meanwhile has another folder, or an open one that does not have the commit is opened
+        // again.
         let found = known.and_then(|known| Some((known.files(name, commit).ok()?, known)));
         let (files, opened) = if let Some(found) = found {
             found

@@ -31,10 +31,10 @@ pub(super) struct Preview {
     waiting: Option<Waiting>,
     /// The dependency that is not ready: until it is, only drift is corrected.
     not_ready: Option<String>,
-    /// Drift that cannot be corrected, and drift that stays as it is.
+    /// Drift that cannot be corrected, and drift that is not corrected for now.
     refused: Vec<DriftObject>,
     left: Vec<DriftObject>,
-    /// Why fields that left the source stay.
+    /// Why fields that left the source are kept.
     kept: Vec<String>,
 }
 
@@ -65,7 +65,7 @@ pub(super) async fn preview(run: &Run<'_>, tree: Option<&Path>, past: &mut Past)
     })
 }
 
-/// The manifests of the source, or of a working tree in its place.
+/// Returns the manifests of the source, or of a working tree instead.
 async fn manifests(
     run: &Run<'_>,
     tree: Option<&Path>,
@@ -164,7 +164,7 @@ impl Preview {
         Ok(())
     }
 
-    /// Says which fields stay though they left the source. Fails if objects could not be planned, and names all of them.
+    /// Prints which fields are kept although they left the source. Fails if objects could not be planned, and names all of them.
     pub fn complain(&self) -> anyhow::Result<()> {
         self.kept.iter().for_each(print::say);
         let errors = &self.basis.set.errors;

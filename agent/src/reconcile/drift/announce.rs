@@ -1,5 +1,5 @@
-//! Drift is written down before it is corrected, for the Alerts that select the Sync: a restart does not lose what the correction
-//! removes. I/O: a status write, and the lookup of users.
+//! Writes drift to the status before it is corrected, if an Alert selects the Sync, so that a restart does not lose it. I/O: a
+//! status write, and the lookup of users.
 
 use holdfast_diff::plan::Change;
 use tracing::warn;
@@ -21,7 +21,7 @@ pub struct Announcer<'a> {
     pub users: Users<'a>,
 }
 
-/// Writes down what is about to be corrected, and tells the Alerts that select it. Returns it as it is reported.
+/// Writes the drift that is about to be corrected to the status, and passes it to the Alerts. Returns it as it is reported.
 pub async fn announce(
     Announcer { alerts, users }: Announcer<'_>,
     at: SyncAt<'_>,
@@ -50,7 +50,7 @@ pub async fn announce(
     attempted
 }
 
-/// The episode that goes on after what was found, with the names of users as far as they are known.
+/// Updates the episode of drift with what was found, and adds the names of users that are available.
 pub async fn episode(
     users: Users<'_>,
     at: SyncAt<'_>,

@@ -1,5 +1,5 @@
-//! Fights: another writer changes the same field again each time after it was corrected. It is corrected more and more rarely,
-//! until the other writer stops. Pure.
+//! Fights: another writer changes a field again each time after it was corrected. The pause between corrections grows until the
+//! other writer stops. Pure.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::Duration;
@@ -12,14 +12,14 @@ use serde_json::Value;
 use crate::api::{DriftObject, DriftState};
 use crate::report::drift;
 
-/// So many corrections of one field within [`WINDOW`] are no fight yet.
+/// Corrections of one field within [`WINDOW`] after which another one is a fight.
 const PATIENCE: usize = 3;
 const WINDOW: Duration = Duration::from_mins(10);
 /// The first pause of a fight; each correction doubles it.
 const PAUSE: Duration = Duration::from_secs(10);
 const PAUSE_LIMIT: Duration = Duration::from_mins(10);
 
-/// The corrections of one Sync that count, and its fights.
+/// The recent corrections of one Sync, and its fights.
 #[derive(Default)]
 pub struct Fights {
     all: HashMap<ObjectId, Corrections>,
@@ -27,22 +27,22 @@ pub struct Fights {
 
 #[derive(Default)]
 struct Corrections {
-    /// When each field was put back.
+    /// Times of the corrections of each field.
     times: BTreeMap<String, VecDeque<Timestamp>>,
     fight: Option<Fight>,
 }
 
 struct Fight {
-    /// How it is told. It stays as it was when the fight began, so that it is told once.
+    /// The drift as it is reported. It does not change during the fight, so that it is reported once.
     object: DriftObject,
     pause: Duration,
-    /// Until then nothing is put back; if nothing has to be then, the fight is over.
+    /// Nothing is corrected until then. If nothing differs then, the fight is over.
     until: Timestamp,
 }
 
 impl Fights {
-    /// How a change is reported that must not be made now because it would continue a fight, and until when. [`Self::begin`]
-    /// records it if it is new.
+    /// Returns how a change that would continue a fight is reported, and until when it must not be made; `None` if it may be
+    /// made. [`Self::begin`] records a new fight.
     pub fn hold(&self, change: &Change, now: Timestamp) -> Option<(DriftObject, Timestamp)> {
         let Corrections { times, fight } = self.all.get(&change.object)?;
         if let Some(Fight { object, until, .. }) = fight {
@@ -69,14 +69,14 @@ impl Fights {
         Some((object, after(now, PAUSE)))
     }
 
-    /// Records the fight that [`Self::hold`] found, unless it goes on already.
+    /// Records the fight that [`Self::hold`] found, unless it is recorded already.
     pub fn begin(&mut self, object: &ObjectId, told: &DriftObject, until: Timestamp) {
         if let Some(Corrections { fight: fight @ None, .. }) = self.all.get_mut(object) {
             *fight = Some(Fight { object: told.clone(), pause: PAUSE, until });
         }
     }
 
-    /// Notes that an object was put back.
+    /// Records the correction of an object.
     pub fn corrected(&mut self, change: &Change, now: Timestamp) {
         let Corrections { times, fight } = self.all.entry(change.object.clone()).or_default();
         for path in paths(change) {
@@ -88,8 +88,8 @@ impl Fights {
         }
     }
 
-    /// The fights that go on, beside those of objects that differ now. One ends when nothing had to be put back for as long
-    /// as its pause.
+    /// Returns the open fights of objects that do not differ now. A fight ends when nothing had to be corrected for the length of
+    /// its pause.
     pub fn going_on(
         &mut self,
         differing: &HashSet<&ObjectId>,
@@ -110,13 +110,13 @@ impl Fights {
         found
     }
 
-    /// When there is something to do about a fight.
+    /// When the first pause of a fight ends.
     pub fn next(&self) -> Option<Timestamp> {
         self.all.values().filter_map(|corrections| Some(corrections.fight.as_ref()?.until)).min()
     }
 }
 
-/// What ends a fight.
+/// Says how a user can end a fight.
 fn way_out(change: &Change, ignore: Option<&str>) -> String {
     if let Some(ignore) = ignore {
         return format!("; take the field out of git, or add this to spec.drift.ignore: {ignore}");
@@ -131,7 +131,7 @@ fn way_out(change: &Change, ignore: Option<&str>) -> String {
     }
 }
 
-/// The owners that a manifest names.
+/// Describes the owner references of a manifest.
 fn owners(manifest: &Value) -> Option<String> {
     let references = manifest.pointer("/metadata/ownerReferences")?.as_array()?;
     let text =
@@ -183,7 +183,7 @@ mod tests {
         removed(object, "v1".to_owned(), "uid".to_owned(), Stage::default(), None)
     }
 
-    /// Plays somebody who writes again whenever the object was put back. Returns when it was put back.
+    /// Simulates a writer who changes the object after each correction. Returns the times of the corrections.
     fn fight(fights: &mut Fights, seconds: std::ops::Range<i64>) -> Vec<i64> {
         let change = change();
         seconds

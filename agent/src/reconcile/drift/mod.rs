@@ -1,8 +1,8 @@
-//! What of a plan is drift, and whether it is corrected now or stays as it is and is reported.
+//! Which changes of a plan are drift, and whether they are corrected now or only reported.
 //!
 //! Drift is a change of an object that satisfied the same manifest before. The modules: `fights` (fields that another writer
-//! changes again and again), `announce` (what is written down before a correction), `outcome` (what a run did about drift),
-//! `unmanaged` (what others added), `users` (who did it). Pure; the modules with I/O say so.
+//! changes repeatedly), `announce` (the status before a correction), `outcome` (the result of a run), `unmanaged` (fields that
+//! others added), `users` (who changed a field). Pure; the modules with I/O say so.
 
 pub mod announce;
 pub mod fights;
@@ -31,7 +31,7 @@ pub type Reported = Vec<(ObjectId, DriftObject)>;
 
 /// How long an episode stays open after the last correction: drift within this time belongs to the same episode.
 const HOLD: Duration = Duration::from_secs(5);
-/// What a clock may be early.
+/// How early a timer may fire.
 const SLACK: Duration = Duration::from_millis(10);
 /// How soon an overdue comparison is tried again.
 const OVERDUE: Duration = Duration::from_secs(1);
@@ -40,15 +40,15 @@ const OVERDUE: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub struct FoundDrift {
     pub drifted: Drifted,
-    /// Drift that stays as it is for now, so that it is not in the plan.
+    /// Drift that is not corrected for now, so that it is not in the plan.
     pub left: BTreeMap<ObjectId, Left>,
-    /// Fields that left the source and stay because controllers own them too, of each object that was compared.
+    /// For each compared object, the fields that left the source and stay because controllers own them too.
     pub kept: BTreeMap<ObjectId, Option<Change>>,
-    /// Drift that cannot be corrected: the API server refuses it, or a right is missing.
+    /// Drift that cannot be corrected: the API server refuses the manifest, or a right is missing.
     pub refused: Vec<Change>,
 }
 
-/// Takes the drift out of a plan that stays as it is for now: it is snoozed, only reported, or fought about.
+/// Removes drift from a plan that is not corrected for now: it is snoozed, only reported, or part of a fight.
 pub fn leave(
     at: SyncAt<'_>,
     cluster: &str,
@@ -67,7 +67,7 @@ pub fn leave(
     (plan, left)
 }
 
-/// How a change is reported that is not made now, and until when that holds. `None` if it is made.
+/// Returns how a change that is not made now is reported, and until when; `None` if it is made.
 fn reason_to_leave(
     at: SyncAt<'_>,
     fights: &fights::Fights,
@@ -85,7 +85,7 @@ fn reason_to_leave(
     Some((told, Some(until)))
 }
 
-/// The drift among changes, as it is reported.
+/// Returns the drift among changes, as it is reported.
 pub fn reported(at: SyncAt<'_>, drifted: &Drifted, changes: &[Change]) -> Reported {
     let drift = changes.iter().filter_map(|change| Some((change, drifted.get(&change.object)?)));
     drift
@@ -100,7 +100,7 @@ pub fn reported(at: SyncAt<'_>, drifted: &Drifted, changes: &[Change]) -> Report
 }
 
 impl PastDrift {
-    /// Remembers what a plan found. `desired` are all objects of the Sync if all of them were compared.
+    /// Remembers the drift that a plan found. `desired` has all objects of the Sync, if all of them were compared.
     pub fn record(&mut self, found: &FoundDrift, desired: Option<&HashSet<&ObjectId>>, now: Timestamp) {
         let FoundDrift { drifted: _, left, kept, refused: _ } = found;
         if desired.is_some() {
@@ -123,7 +123,7 @@ impl PastDrift {
         }
     }
 
-    /// When a run is needed because of drift, if nothing wakes the Sync before.
+    /// Time until drift needs a run, if nothing wakes the Sync before.
     pub fn next(&self, status: Option<&SyncStatus>, now: Timestamp) -> Option<Duration> {
         let is_open = status.is_some_and(|status| status.drift.is_some());
         let corrected = self.corrected_at.filter(|_| is_open);

@@ -1,4 +1,4 @@
-//! What a run did about drift: which objects were corrected, which were not although it was tried, and which wait.
+//! The result of a run for drift: which objects were corrected, which failed to be, and which wait.
 //!
 //! I/O: `overwritten` reads objects from the API server.
 
@@ -23,17 +23,17 @@ use crate::report::drift::{self, Drift};
 /// Characters of a refusal that are reported.
 const REFUSAL: usize = 500;
 
-/// What became of the drift of one plan.
+/// The outcome of a plan, as far as its drift needs it.
 pub struct Attempts<'a> {
     pub drifted: &'a Drifted,
-    /// What a correction was tried of, or could not be tried of.
+    /// Drift whose correction was tried, or is not possible.
     pub attempted: Reported,
     pub done: &'a [Change],
     pub waiting: Option<&'a Waiting>,
     pub errors: &'a [ObjectError],
 }
 
-/// The drift of one plan after it was carried out. Corrections count for fights from now on.
+/// Returns the drift of a plan after its apply. Its corrections count for fights from now on.
 pub fn found(at: SyncAt<'_>, past: &mut PastDrift, attempts: Attempts<'_>) -> Drift {
     let Attempts { drifted, attempted, done, waiting, errors } = attempts;
     let is_drift = |change: &&Change| drifted.contains_key(&change.object);
@@ -64,7 +64,8 @@ pub fn found(at: SyncAt<'_>, past: &mut PastDrift, attempts: Attempts<'_>) -> Dr
     Drift { left, corrected, ..Drift::default() }
 }
 
-/// Finds what our writes replaced although no run had compared it, because it was written between a plan and its apply.
+/// Finds changes of other writers that an apply replaced before a run compared them, because they were made between plan and
+/// apply.
 pub async fn overwritten(acting: Acting<'_>, masks: &Masks) -> Vec<DriftObject> {
     let SyncAt { owner, now, .. } = acting.at;
     let mut found = Vec::new();
@@ -85,8 +86,8 @@ pub async fn overwritten(acting: Acting<'_>, masks: &Masks) -> Vec<DriftObject> 
     found
 }
 
-/// Adds the drift that a run did not compare, because it is as it was. A run that `failed` may not have compared what was
-/// reported before.
+/// Adds the drift that a run did not compare, because it has not changed. A run that `failed` may not have compared everything
+/// that was reported before.
 pub fn complete(at: SyncAt<'_>, view: &View, past: &mut Past, found: &mut Drift, failed: bool) {
     let drift = &mut past.drift;
     drift.left.retain(|object, left| view.still_differs(at.owner, object, left.seen));
@@ -110,7 +111,7 @@ pub fn complete(at: SyncAt<'_>, view: &View, past: &mut Past, found: &mut Drift,
     found.settled = since(corrected_at, at.now) >= HOLD;
 }
 
-/// What was reported as drift before, and was neither found again nor verified to be corrected.
+/// Returns the drift that was reported before and was neither found again nor verified to be corrected.
 fn unverified(at: SyncAt<'_>, view: &View, past: &PastDrift, found: &Drift) -> Vec<DriftObject> {
     let before = past.episode.as_ref().or(at.status.drift.as_ref());
     let is_found = |told: &&DriftObject| {

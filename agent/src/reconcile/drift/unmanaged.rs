@@ -1,5 +1,5 @@
-//! Fields that others added to the objects of a Sync, if `spec.drift.unmanagedFields` asks for their report. Each object is read
-//! once for each form of what was added to it.
+//! Fields that other managers added to the objects of a Sync, reported if `spec.drift.unmanagedFields` requests it. An object is
+//! read once for each state of its added fields.
 //!
 //! I/O: API reads.
 
@@ -17,7 +17,7 @@ use crate::cluster::refusal::chain;
 use crate::reconcile::acting::Acting;
 use crate::reconcile::past::{Past, PastDrift};
 
-/// Reads what was added since the last run, and forgets what was removed.
+/// Reads the objects whose added fields have changed since the last run, and forgets those without added fields.
 pub async fn find(acting: Acting<'_>, past: &mut Past) {
     let Past { drift: PastDrift { unmanaged: known, .. }, masks, .. } = past;
     let (view, owner) = (&acting.cluster.view, acting.at.owner);

@@ -6,7 +6,7 @@ use crate::api::{DriftChange, DriftObject, DriftStatus};
 use crate::cluster::Cluster;
 use crate::report::audit::{Audit, Object, Write};
 
-/// The record of who changed what.
+/// Looks up users in the record of audit events.
 #[derive(Clone, Copy)]
 pub struct Users<'a> {
     pub cluster: &'a Cluster,
@@ -15,7 +15,7 @@ pub struct Users<'a> {
 }
 
 impl Users<'_> {
-    /// Adds the names of users to an episode, as far as they are known by now.
+    /// Adds the names of users to an episode, as far as audit events have arrived.
     pub async fn name(&self, drift: Option<&mut DriftStatus>) {
         let Some(audit) = self.audit else { return };
         for told in drift.into_iter().flat_map(|drift| &mut drift.objects) {

@@ -1,5 +1,5 @@
-//! What a Sync that is being deleted leaves behind, and how long it waits before it does: what it cannot see or may not remove
-//! holds it up for `spec.timeout`, and is told. I/O: API reads, of the namespace of a Sync that waits.
+//! What a Sync that is being deleted leaves behind, and when: objects that it cannot see or may not remove delay it for
+//! `spec.timeout`, and are then named in an Event. I/O: API reads of the namespace of a Sync that waits.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -21,11 +21,11 @@ use crate::reconcile::past::Past;
 use crate::report::Failure;
 use crate::report::events::Note;
 
-/// Objects that are named.
+/// Maximum number of objects that a message names.
 const NAMED: usize = 10;
-/// How long a Sync waits for those that depend on it and are not being deleted: they may be about to be.
+/// How long a Sync waits for dependents that are not being deleted yet, since they may be deleted next.
 const GRACE: Duration = Duration::from_secs(5);
-/// The reasons of failures that the agent alone cannot mend.
+/// Reasons of failures that the agent cannot resolve by itself.
 const OUT_OF_REACH: [&str; 6] = [
     "Forbidden",
     "Unauthorized",
@@ -35,7 +35,7 @@ const OUT_OF_REACH: [&str; 6] = [
     "NamespaceNotAllowed",
 ];
 
-/// Why the objects of a Sync stay when it is deleted, if they do.
+/// Returns why the objects of a Sync are left when it is deleted; `None` if they are pruned.
 pub fn keep(run: &Run<'_>) -> Option<&'static str> {
     let spec = &run.at.sync.spec;
     match spec.deletion {
@@ -46,7 +46,7 @@ pub fn keep(run: &Run<'_>) -> Option<&'static str> {
     }
 }
 
-/// What a Sync waits for that others depend on: what they have is removed first.
+/// Returns the message of a wait for a dependent Sync, whose objects are removed first; `None` if there is none to wait for.
 pub fn dependent(run: &Run<'_>) -> Option<String> {
     let age = age(run);
     let dependents = run.dependencies().dependents(run.at.owner).into_iter();
@@ -66,29 +66,29 @@ pub fn dependent(run: &Run<'_>) -> Option<String> {
     Some(format!("waits until {name} is gone, which depends on this one"))
 }
 
-/// How long ago the deletion was asked for.
+/// Time since the deletion was requested.
 fn age(run: &Run<'_>) -> Duration {
     let since = run.at.sync.metadata.deletion_timestamp.as_ref().map_or(run.at.now, |time| time.0);
     run.at.now.duration_since(since).try_into().unwrap_or_default()
 }
 
-/// What is done about a failure.
+/// How a failure is handled.
 pub enum Reach {
-    /// It is tried again.
+    /// The removal is retried.
     Retried,
-    /// It is tried again until then.
+    /// The removal is retried until then.
     Until(Timestamp),
-    /// Nothing is tried any more.
+    /// The objects are left.
     GivenUp,
 }
 
-/// Finds out what to do about a failure to remove objects, or to leave them.
+/// Decides how to handle a failure to remove or orphan objects.
 pub async fn reach(run: &Run<'_>, past: &mut Past, failure: &Failure, keep: Option<&str>) -> Reach {
     let out_of_reach = OUT_OF_REACH.contains(&failure.reason);
     if !out_of_reach && keep.is_none() && failure.reason != BLIND {
         return Reach::Retried;
     }
-    // The rights of a Sync go with its namespace, which must not wait for it.
+    // Deleting a namespace deletes the rights of its Syncs. The deletion must not wait for them.
     let abandoned = || run.services.cluster.accounts.namespace_ends(run.at.owner.namespace());
     if out_of_reach && (keep.is_some() || abandoned().await) {
         return Reach::GivenUp;
@@ -97,28 +97,28 @@ pub async fn reach(run: &Run<'_>, past: &mut Past, failure: &Failure, keep: Opti
     if until <= run.at.now { Reach::GivenUp } else { Reach::Until(until) }
 }
 
-/// When a Sync ends without what is out of its reach. The time begins when this process finds that out, so that an agent that
-/// was away gives nothing up at its first try.
+/// Returns when a Sync ends without the objects that it cannot remove. The time starts when this process first fails to remove
+/// them, so that a restarted agent tries for the whole time.
 pub fn deadline(run: &Run<'_>, past: &mut Past) -> Timestamp {
     let since = *past.ending.since.get_or_insert(run.at.now);
     let end = since.saturating_add(run.at.sync.spec.timeout()).unwrap_or(since);
     Timestamp::from_second(end.as_second()).unwrap_or(end)
 }
 
-/// True if the Sync has waited for long enough for what is out of its reach.
+/// True if that time is over.
 pub fn is_over(run: &Run<'_>, past: &mut Past) -> bool {
     past.ending.since.is_some() && deadline(run, past) <= run.at.now
 }
 
-/// How long it is until then.
+/// Time until then.
 pub fn left(run: &Run<'_>, until: Timestamp) -> Duration {
     until.duration_since(run.at.now).try_into().unwrap_or_default()
 }
 
-/// The reason of a failure to see what there is.
+/// The reason if objects cannot be observed.
 const BLIND: &str = "ObjectsNotSeen";
 
-/// Refuses to remove anything while objects may be there that cannot be seen: others may need what is removed. After a while
+/// Refuses to remove anything while objects may exist that cannot be listed: they may need what is removed. After `spec.timeout`
 /// they are left.
 pub fn seen(run: &Run<'_>, past: &mut Past, set: &SetState) -> Result<(), Failure> {
     if set.unseen.is_empty() || is_over(run, past) {
@@ -128,7 +128,7 @@ pub fn seen(run: &Run<'_>, past: &mut Past, set: &SetState) -> Result<(), Failur
     Err(Failure::user("observe", BLIND, unseen(set)))
 }
 
-/// Where objects of the Sync may be that it does not see; empty if nowhere.
+/// Describes the scopes in which objects of the Sync may exist that cannot be listed; empty if there are none.
 pub fn unseen(set: &SetState) -> String {
     let mut said: Vec<&str> = set.unseen.iter().map(|Unseen { said, .. }| said.as_str()).collect();
     said.truncate(NAMED);
@@ -138,7 +138,7 @@ pub fn unseen(set: &SetState) -> String {
     format!("objects of this Sync may still be there: {}", said.join("; "))
 }
 
-/// The way out that a person has, at any time.
+/// The command that makes the Sync leave its objects, which a user can run at any time.
 fn way_out(run: &Run<'_>) -> String {
     patch(run, r#"{"spec":{"deletion":"Orphan"}}"#)
 }
@@ -148,7 +148,7 @@ fn patch(run: &Run<'_>, patch: &str) -> String {
     format!("kubectl -n {namespace} patch sync {name} --type=merge -p '{patch}'")
 }
 
-/// What is waited for, with the way out if that takes longer than it should.
+/// Appends the command that leaves the objects to a wait that takes longer than `spec.timeout`.
 pub fn with_way_out(run: &Run<'_>, waits: String) -> String {
     if age(run) < run.at.sync.spec.timeout() {
         return waits;
@@ -156,7 +156,7 @@ pub fn with_way_out(run: &Run<'_>, waits: String) -> String {
     format!("{waits}; to leave what is left of its objects in the cluster, run: {}", way_out(run))
 }
 
-/// Until when objects are tried to be removed that are out of reach, and the way out.
+/// Says until when the removal is retried, and the command that leaves the objects.
 pub fn until(run: &Run<'_>, time: Timestamp) -> String {
     format!(
         "this is tried until {time} (spec.timeout), then the Sync is removed and its objects stay; to leave them now, run: {}",
@@ -164,7 +164,7 @@ pub fn until(run: &Run<'_>, time: Timestamp) -> String {
     )
 }
 
-/// What a person can do whose approval would be needed, and who cannot give one.
+/// Says what a user can do if no Approval can be created.
 pub fn unapproved(run: &Run<'_>, until: Timestamp) -> String {
     format!(
         "Nothing can be approved, since namespace {} is being deleted and takes no new Approval. To delete these objects, run: {}. \
@@ -175,8 +175,8 @@ pub fn unapproved(run: &Run<'_>, until: Timestamp) -> String {
     )
 }
 
-/// The plan without what waits for an approval that cannot be given: what is in the namespace of the Sync goes with that, and
-/// the rest stays after a while.
+/// Returns the plan without the changes that wait for an Approval that cannot be created: objects in the namespace of the Sync
+/// are deleted with it, and the others are orphaned at `until`.
 pub fn without(run: &Run<'_>, plan: Plan, waiting: &Plan, until: Timestamp) -> Plan {
     let waits: HashSet<&ObjectId> = waiting.changes.iter().map(|change| &change.object).collect();
     let mut changes = Vec::new();
@@ -196,15 +196,14 @@ fn orphan(change: Change) -> Change {
     plan::removed(object, api_version, uid.unwrap_or_default(), stage, Some(why))
 }
 
-/// True for what cannot be gone before the Sync is: its namespace, and the definition of its kind.
+/// True for objects that can only be gone after the Sync: its namespace, and the definition of its kind.
 fn goes_with(run: &Run<'_>, object: &ObjectId) -> bool {
     (object.kind.is("", "Namespace") && *object.name == *run.at.owner.namespace())
         || (object.kind.is("apiextensions.k8s.io", "CustomResourceDefinition")
             && *object.name == *"syncs.holdfast.dev")
 }
 
-/// True if objects of the Sync are still there that it waits for. Those that it was refused are left once it has waited for
-/// long enough.
+/// True if objects exist that the Sync waits for. Those that it may not remove are left after `spec.timeout`.
 pub fn remains(run: &Run<'_>, past: &mut Past) -> bool {
     let is_over = is_over(run, past);
     let waits = |object: &ObjectId, entry: &Entry| match entry.ending {
@@ -214,7 +213,7 @@ pub fn remains(run: &Run<'_>, past: &mut Past) -> bool {
     !run.services.cluster.view.members_that(run.at.owner, waits).is_empty()
 }
 
-/// Tells what a Sync leaves behind, and why.
+/// Logs which objects a Sync leaves behind and why, and sends an Event.
 pub fn tell(run: &Run<'_>, why: &str) {
     let left = objects(run);
     warn!(sync = %run.at.owner, why, left, "Sync ends and leaves objects behind");
@@ -230,9 +229,9 @@ pub fn tell(run: &Run<'_>, why: &str) {
     });
 }
 
-/// What is left, as far as it is known.
+/// Names the objects that are left, or their kinds if the live view has none.
 fn objects(run: &Run<'_>) -> String {
-    // What is being deleted may still be held, and goes.
+    // Objects that are being deleted are not left.
     let members = run.services.cluster.view.members_that(run.at.owner, |_, entry| entry.ending.is_none());
     let mut named: Vec<String> = members.iter().take(NAMED).map(|(object, _)| object.to_string()).collect();
     if let Some(more) = members.len().checked_sub(NAMED).filter(|more| *more > 0) {
