@@ -204,7 +204,7 @@ fn a_status_holds_a_bounded_part_of_a_plan_and_the_command_line_all_of_it() -> a
         shared.create(namespace, &files, &json!({"approval": "Always"})).await?;
         let said = shared.env.reason(namespace, "app", "AwaitingApproval").await?;
         assert!(
-            said.message.contains("Whoever may create approvals.holdfast.dev in namespace bounded"),
+            said.message.contains("the right to create approvals.holdfast.dev in namespace bounded"),
             "{}",
             said.message
         );

@@ -132,7 +132,7 @@ fn what_may_not_be_removed_is_left_after_a_while_and_the_rest_is_not() -> anyhow
         shared.env.cluster.must(&["-n", "refused", "get", "cronjob", "j"]).await?;
         let lines = shared.agent.lines()?;
         let told = lines.iter().find(|line| {
-            line["message"] == "Sync ends and leaves objects behind" && line["sync"] == "refused/app"
+            line["message"] == "Sync removed; its objects stay" && line["sync"] == "refused/app"
         });
         let left = told.map(|line| line["left"].to_string()).unwrap_or_default();
         ensure!(left.contains("CronJob.batch refused/j") && !left.contains("ConfigMap"), "{left}");

@@ -24,7 +24,7 @@ use crate::controller::connect::Options;
 use crate::leader::{Candidate, Fence, Holder, Identity, Times, clock};
 use crate::metrics::Metrics;
 use crate::render::worker::Capacity;
-use crate::report::audit::{Audit, Told};
+use crate::report::audit::{Audit, ChangeSender};
 use crate::server::hooks::Hooks;
 use crate::server::{self, Health, Pages, Relay, Scrape, probes};
 use crate::telemetry::{self, LogFormat};
@@ -77,7 +77,7 @@ impl Agent {
         health.beat();
         tokio::spawn(beat(health.clone()));
         let audit = token.is_some().then(Arc::<Audit>::default);
-        let audited = Told::new(BATCHES);
+        let audited = ChangeSender::new(BATCHES);
         let endpoint =
             token.zip(audit.clone()).map(|(token, audit)| audit_endpoint(token, audit, audited.clone()));
         let (calls, called) = mpsc::unbounded_channel();

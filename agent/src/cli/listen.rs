@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::report::audit::{Audit, Told};
+use crate::report::audit::{Audit, ChangeSender};
 use crate::server::{AuditEndpoint, CONNECTIONS, Limits, Tls, Token};
 
 /// What the agent serves
@@ -73,7 +73,7 @@ fn token(file: &Path) -> anyhow::Result<Token> {
 }
 
 /// Takes audit events into the record, and tells of what they say.
-pub fn audit_endpoint(token: Token, audit: Arc<Audit>, audited: Told) -> AuditEndpoint {
+pub fn audit_endpoint(token: Token, audit: Arc<Audit>, audited: ChangeSender) -> AuditEndpoint {
     let take = move |body: &[u8]| {
         let changes = audit.take(body, Timestamp::now()).map_err(|error| error.to_string())?;
         let count = changes.len();
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn changes_in_audit_events_are_sent_to_subscribers() {
-        let (audit, audited) = (Arc::<Audit>::default(), Told::new(64));
+        let (audit, audited) = (Arc::<Audit>::default(), ChangeSender::new(64));
         let token = Token::parse("0123456789abcdef").expect("a token");
         let endpoint = audit_endpoint(token, audit, audited.clone());
         let events = include_bytes!("../report/audit/events.json");

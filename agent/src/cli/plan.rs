@@ -31,7 +31,7 @@ use crate::reconcile::limits::Limits;
 use crate::reconcile::past::Past;
 use crate::reconcile::services::Services;
 use crate::reconcile::sync_at::SyncAt;
-use crate::report::audit::Told;
+use crate::report::audit::ChangeSender;
 use crate::server::hooks::Hooks;
 use crate::sync_ref::SyncRef;
 
@@ -182,7 +182,7 @@ pub(super) async fn connect(
         guard,
         capacity: None,
         audit: None,
-        audited: Told::new(1),
+        audited: ChangeSender::new(1),
         instance: None,
         hooks: Hooks::new(Arc::new(|_| {})),
         may_write: Arc::new(|| true),

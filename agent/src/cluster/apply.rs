@@ -26,32 +26,32 @@ use crate::gate::ApprovedPlan;
 use crate::progress::Progress;
 use crate::sync_ref::SyncRef;
 
-/// How many objects of one Sync are written side by side.
+/// Objects of one Sync that are written at the same time.
 const SIDE_BY_SIDE: usize = 16;
 
-/// What has failed before anything is applied.
+/// What blocks changes before anything is applied.
 #[derive(Debug)]
 pub struct Failed {
     pub objects: Vec<ObjectId>,
-    /// The first wave that it is in.
+    /// The first wave with an error.
     pub wave: Option<i32>,
-    /// What is still being removed, and must be gone before the stages below it are removed.
+    /// Objects that are still being removed, and must be gone before the stages below them are removed.
     pub lingering: Vec<Lingering>,
-    /// What is removed once somebody approves it.
+    /// Objects whose removal waits for an Approval.
     pub waiting: Vec<ObjectId>,
 }
 
-/// What goes with an apply: what ends it before everything is done, and where it says how far it is.
+/// What may end an apply early, and where it reports its progress.
 pub struct Until<'p, S, E> {
-    /// Asked between two waves: is there something newer to apply?
+    /// Called between two waves. True if a newer run is due.
     pub superseded: S,
-    /// Asked before each write: why does no other one begin?
+    /// Called before each write. Returns why no other write may begin; `None` if it may.
     pub ended: E,
     pub progress: &'p Progress,
 }
 
-/// Applies what the gate has approved. What needs something that failed waits, and so does what needs
-/// that.
+/// Applies the changes that the gate approved. A change that needs an object which failed waits, and so does what needs that
+/// change.
 pub async fn apply<'a>(
     cluster: &Cluster,
     requests: &Requests,
@@ -90,7 +90,7 @@ pub async fn apply<'a>(
     outcome
 }
 
-/// Makes the changes that remove nothing.
+/// Makes the changes that do not remove objects.
 async fn write_all<'a>(
     cluster: &Cluster,
     requests: &Requests,
@@ -154,7 +154,7 @@ async fn write_all<'a>(
         while let Some((mut change, written)) = writes.next().await {
             progress.object();
             match written {
-                // What was applied is not held while the rest waits for its answers.
+                // Finished changes are dropped while the rest waits for its answers.
                 Ok(Written::Done) => {
                     (change.manifest, change.takeover) = (None, None);
                     outcome.done.push(change);
@@ -189,7 +189,7 @@ async fn write_all<'a>(
     (outcome, refused)
 }
 
-/// Why a change cannot be tried: its kind is not served yet, or something that it needs has failed.
+/// Returns why a change cannot be tried: its kind is not served yet, or an object that it needs has failed.
 fn hindrance(change: &Change, kinds: &Kinds, failed: &[ObjectId]) -> Option<String> {
     let Some(kind) = kinds.get(&change.object) else {
         return Some(format!("{} waits until its kind is served", change.object));
@@ -199,8 +199,8 @@ fn hindrance(change: &Change, kinds: &Kinds, failed: &[ObjectId]) -> Option<Stri
     Some(format!("{} waits for {needed}, which failed or waits itself", change.object))
 }
 
-/// Groups changes, which come in the order of apply, by their stage. The last objects of a large stage are not waited for
-/// if nothing runs by the next one: both are one group, and begin in their order.
+/// Groups changes, which are in the order of apply, by their stage. If the next stage only has objects that run nothing, the last
+/// objects of a large stage do not delay it: both are one group, and start in their order.
 fn stages(changes: Vec<Change>) -> Vec<(Stage, Vec<Change>)> {
     let mut stages: Vec<(Stage, Vec<Change>)> = Vec::new();
     for change in changes {
@@ -220,7 +220,7 @@ fn stages(changes: Vec<Change>) -> Vec<(Stage, Vec<Change>)> {
     stages
 }
 
-/// Why a stage must wait: an object of an earlier wave, or a definition of an earlier stage, is not healthy yet.
+/// Returns why a stage must wait: an object of an earlier wave, or a definition of an earlier stage, is not healthy yet.
 fn blocked(cluster: &Cluster, owner: &SyncRef, next: Stage) -> Option<String> {
     let waits = |object: &ObjectId, entry: &Entry| {
         let earlier = entry.stage.wave < next.wave && entry.health.blocks_wave();

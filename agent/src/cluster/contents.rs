@@ -1,7 +1,7 @@
-//! What would go along with a container: everything in a Namespace, and every object of a kind with its definition. What is kept
-//! holds its container; the rest is named in the plan.
+//! What would be deleted with a container: everything in a Namespace, and every object of a kind with its definition. A container
+//! with an object that is kept is not deleted; the plan names the other objects.
 //!
-//! Asked for where a container is to be deleted, and not more often than every few seconds. I/O: API reads.
+//! Read if a container is to be deleted, at most once in a few seconds. I/O: API reads.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -20,34 +20,34 @@ use super::requests::{Requests, ResourceType};
 use crate::api::names;
 use crate::identity::Identity;
 
-/// How long what was found is believed: a plan that waits is made again at every run.
+/// How long the content of a container is cached: a plan that waits is made again at every run.
 const BELIEVED: Duration = Duration::from_secs(10);
-/// Kinds that are listed side by side.
+/// Kinds that are listed at the same time.
 const SIDE_BY_SIDE: usize = 8;
-/// Objects of one kind that are read.
+/// Maximum number of objects of one kind that are read.
 const OBJECTS: usize = 10_000;
-/// Objects that a message names.
+/// Maximum number of objects that a message names.
 const NAMED: usize = 5;
 
-/// What was found in each container, and when, by the identity that asked.
+/// The content of each container, with the time of the read, by identity.
 type Found = HashMap<(Identity, ObjectId), (Instant, Arc<Inside>)>;
 
-/// What was found in containers a moment ago.
+/// A cache of the content of containers.
 #[derive(Default)]
 pub struct Contents(Mutex<Found>);
 
-/// What is in one container, without what controllers keep in it.
+/// The objects in one container, without those that controllers create in it.
 #[derive(Debug, Default)]
 pub struct Inside {
-    /// With the mark that keeps it, if it has one.
+    /// Each with the mark that keeps it, if it has one.
     pub objects: Vec<(ObjectId, Option<String>)>,
-    /// There are more than were read.
+    /// True if there are more objects than were read.
     pub more: bool,
-    /// What cannot be listed, and so may be there.
+    /// Kinds that cannot be listed, so that objects of them may exist.
     pub unseen: Vec<String>,
 }
 
-/// True for objects whose deletion deletes others.
+/// True for objects whose deletion deletes the objects in them.
 pub fn is_container(object: &ObjectId) -> bool {
     object.kind.is("", "Namespace") || is_definition(object)
 }
@@ -57,7 +57,7 @@ fn is_definition(object: &ObjectId) -> bool {
 }
 
 impl Contents {
-    /// What is in a container, as far as an identity may see it.
+    /// Reads the content of a container, as far as an identity may list it.
     pub async fn of(
         &self,
         cluster: &Cluster,
@@ -91,7 +91,7 @@ impl Contents {
                     inside.more |= more;
                     inside.objects.extend(items.iter().filter_map(|item| found(&kind, item)));
                 }
-                // It went with its group.
+                // The group is no longer served.
                 Err(error) if super::requests::is_not_found(&error) => {}
                 Err(error) => inside.unseen.push(format!("{}: {}", kind.kind, refusal::said(&error))),
             }
@@ -111,7 +111,7 @@ impl Contents {
 }
 
 impl Inside {
-    /// Why a container stays: something in it is kept, or is in git still.
+    /// Returns why a container is not deleted: an object in it is kept, or is still in Git.
     pub fn holds(&self, wanted: &HashSet<&ObjectId>) -> Option<String> {
         let held = self.objects.iter().find_map(|(object, mark)| match mark {
             Some(mark) => Some(format!("{object} in it is kept ({mark})")),
@@ -121,7 +121,7 @@ impl Inside {
         held.map(|why| format!("{why}, and would be deleted with it"))
     }
 
-    /// True if it holds data, or an object of another Sync, beside what is deleted anyway.
+    /// True if it holds data, or an object of another Sync, apart from objects that are deleted anyway.
     pub fn has_foreign_data(
         &self,
         container: &ObjectId,
@@ -135,7 +135,8 @@ impl Inside {
         self.objects.iter().any(|(object, _)| is_foreign(object))
     }
 
-    /// What would go along beside what is deleted anyway; `None` if nothing.
+    /// Describes the objects that would be deleted with the container, apart from those that are deleted anyway; `None` if there
+    /// are none.
     pub fn risk(&self, container: &ObjectId, going: &HashSet<&ObjectId>) -> Option<String> {
         let others: Vec<&ObjectId> =
             self.objects.iter().map(|(object, _)| object).filter(|object| !going.contains(object)).collect();
@@ -166,7 +167,7 @@ impl Inside {
     }
 }
 
-/// One object of a list, unless a controller keeps it: it goes with what it belongs to.
+/// Reads one object of a list; `None` if a controller manages it, since it is deleted with its owner.
 fn found(kind: &Arc<ResourceType>, item: &Value) -> Option<(ObjectId, Option<String>)> {
     let text = |name: &str| item.pointer("/metadata").and_then(|all| all.get(name)?.as_str());
     let owners = item.pointer("/metadata/ownerReferences").and_then(Value::as_array);
@@ -179,7 +180,7 @@ fn found(kind: &Arc<ResourceType>, item: &Value) -> Option<(ObjectId, Option<Str
     (!comes_by_itself).then(|| (object, handling::keeps(item)))
 }
 
-/// True for kinds whose objects hold data, or run what does: nobody can make these again out of something else.
+/// True for kinds whose objects hold data or run a workload that does. No controller can create these again.
 fn is_data(kind: &GroupKind) -> bool {
     let is_custom = kind.group.contains('.') && !kind.group.ends_with(".k8s.io");
     let is_workload = matches!(kind.group.as_str(), "apps" | "batch") && kind.kind != "ControllerRevision";
@@ -188,12 +189,12 @@ fn is_data(kind: &GroupKind) -> bool {
     is_custom || is_workload || is_core
 }
 
-/// Kinds that controllers keep, and that say nothing to anybody who deletes a namespace.
+/// Kinds that controllers create, and that do not matter to a user who deletes a namespace.
 fn is_told(kind: &GroupKind) -> bool {
     kind.kind != "Event" && !kind.is("", "Endpoints") && !kind.is(names::GROUP, "Approval")
 }
 
-/// The kind that a definition defines, in its stored version.
+/// Returns the kind that a CustomResourceDefinition defines, in its stored version.
 fn defined(definition: &Value) -> Option<Arc<ResourceType>> {
     let text = |pointer: &str| definition.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
     let versions = definition.pointer("/spec/versions").and_then(Value::as_array)?;

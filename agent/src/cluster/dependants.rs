@@ -1,5 +1,5 @@
-//! What would go along with an object that is deleted: claims that the garbage collector removes with it, what the
-//! owner of a finalizer removes, and what is in a container.
+//! What would be deleted with an object: PersistentVolumeClaims that the garbage collector removes, what the owner of a finalizer
+//! removes, and the content of a container.
 //!
 //! I/O: API reads, for kinds that can own claims, and for containers.
 
@@ -15,15 +15,15 @@ use super::entry::Entry;
 use super::refusal;
 use super::requests::{Dependants, Requests, ResourceType, is_forbidden};
 
-/// Owners above a claim that are looked at: a claim of a StatefulSet of a custom object has two.
+/// Levels of owners above a claim that are read: a claim of a StatefulSet of a custom object has two.
 const DEPTH: usize = 4;
 
-/// Claims of a namespace that are looked through.
+/// Maximum number of claims of a namespace that are read.
 const CLAIMS: usize = 100_000;
 
-/// Why deleting objects would remove more than themselves.
+/// Returns why deleting an object would remove more than the object, by object.
 ///
-/// Claims that may not be listed may be there: then everything that could own one is at risk.
+/// If the claims of a namespace may not be listed, every object that could own one is at risk.
 pub async fn risks(
     cluster: &Cluster,
     requests: &Requests,
@@ -58,18 +58,18 @@ pub async fn risks(
     Ok(risks)
 }
 
-/// What the containers among objects hold, which are to be deleted.
+/// What deleting containers would mean.
 #[derive(Debug, Default)]
 pub struct Along {
-    /// Why a container stays.
+    /// Why containers are not deleted.
     pub held: HashMap<ObjectId, String>,
-    /// What would go along with one.
+    /// What would be deleted with each.
     pub risks: HashMap<ObjectId, String>,
-    /// With which data would go that is not of the Sync.
+    /// Containers with data that does not belong to the Sync.
     pub foreign: HashSet<ObjectId>,
 }
 
-/// Finds out what would go along with containers. `going` is deleted anyway, and `wanted` is in git.
+/// Reads what would be deleted with containers. `going` is deleted anyway, and `wanted` is in Git.
 #[expect(clippy::implicit_hasher, reason = "all sets of the agent have the same hasher")]
 pub async fn along(
     cluster: &Cluster,
@@ -100,7 +100,7 @@ pub async fn along(
     Ok(along)
 }
 
-/// Why objects stay that are to be deleted: what is kept belongs to them, and the garbage collector would delete it.
+/// Returns why objects are not deleted: they own an object that is kept, which the garbage collector would delete.
 pub fn held_by_dependants(
     doomed: &[(&ObjectId, &Entry, Dependants)],
     members: &[(ObjectId, Entry)],
@@ -119,7 +119,7 @@ pub fn held_by_dependants(
     held.collect()
 }
 
-/// The objects of a namespace that claims belong to.
+/// Returns the objects that own claims in a namespace.
 async fn claimed(
     cluster: &Cluster,
     requests: &Requests,

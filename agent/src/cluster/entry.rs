@@ -1,5 +1,5 @@
-//! What the live view keeps of one object: a few hundred bytes that tell whose it is, how it is, and whether it is as it was
-//! when it was verified. Pure.
+//! What the live view keeps of one object, in a few hundred bytes: its owner, its health, and fingerprints that show whether it
+//! has changed since it was verified. Pure.
 
 use std::fmt;
 use std::sync::Arc;
@@ -31,34 +31,34 @@ pub struct Entry {
     pub uid: Box<str>,
     pub owner: SyncRef,
     pub stage: Stage,
-    /// What its marks say of its end, if they say anything.
+    /// What its marks say about its deletion, if anything.
     pub keep: Option<Arc<Keep>>,
-    /// Its deletion is under way.
+    /// Set while the object is being deleted.
     pub ending: Option<Arc<Ending>>,
-    /// A finalizer of somebody who may remove more than the object when it goes.
+    /// A finalizer whose owner may remove more than the object.
     pub finalizer: Option<Arc<str>>,
-    /// A Job that has done its work and does not stay.
+    /// Set for a Job that has succeeded and is to be deleted.
     pub completed: Option<Goes>,
-    /// The version of the Sync's own checks that judged its health.
+    /// The version of the Sync's own checks that evaluated the health.
     pub judged: Option<Digest>,
     pub health: Health,
-    /// The fingerprint of the fields that we own; `None` if it cannot be told.
+    /// The fingerprint of the fields that Holdfast owns; `None` if it cannot be computed.
     pub live: Option<Digest>,
     /// What few objects have.
     rare: Option<Box<Rare>>,
-    /// The manifest, and the live fingerprint that the server has proven to satisfy it.
+    /// A manifest, and the live fingerprint that satisfies it according to the API server.
     pub(super) verified: Option<(Digest, Digest)>,
     pub(super) version: u64,
 }
 
-/// What the marks of an object say of its end: it stays, or a person must agree.
+/// What the marks of an object say about its deletion: it is kept, or needs an Approval.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keep {
-    /// The mark, in the words of a message.
+    /// The mark as messages name it.
     pub mark: String,
-    /// False if it goes once a person agrees.
+    /// True if the object is kept; false if it may be deleted with an Approval.
     pub stays: bool,
-    /// The UIDs of the objects that it belongs to: the garbage collector deletes it with them.
+    /// The UIDs of its owners: the garbage collector deletes it with them.
     owners: Vec<Box<str>>,
 }
 
@@ -72,13 +72,13 @@ impl Keep {
         Some(Self { mark, stays, owners: uids.map(Into::into).collect() })
     }
 
-    /// True if the object would go with the one that has this UID.
+    /// True if the object would be deleted with the one that has this UID.
     pub fn belongs_to(&self, uid: &str) -> bool {
         self.owners.iter().any(|owner| **owner == *uid)
     }
 }
 
-/// How a Job that has done its work goes.
+/// How a Job that has succeeded is deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Goes {
     /// `ttlSecondsAfterFinished`.
@@ -87,20 +87,20 @@ pub enum Goes {
     ByUs,
 }
 
-/// What the view keeps of few objects.
+/// Attributes that few objects have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rare {
-    /// The fingerprint of what others added, where that is told.
+    /// The fingerprint of the fields that other managers added, if they are reported.
     pub unmanaged: Option<Digest>,
-    /// The fingerprint of all of it, if it is left as it is though it differs.
+    /// The fingerprint of the whole object, if it differs and is not corrected for now.
     pub whole: Option<Digest>,
-    /// The same when it was verified, if who owns what may not change without another look.
+    /// The same at its verification, if a change of field owners must be compared too.
     pub owned: Option<Digest>,
-    /// What our last write was planned upon: what came between was overwritten by it.
+    /// The resourceVersion that our last write was planned from. Changes in between were overwritten.
     pub overwrote: Option<SeenAt>,
 }
 
-/// What a live object that carries the label of a set is.
+/// The classification of a live object that carries the label of a set.
 #[derive(Clone, Debug)]
 pub enum Sight {
     Member(Box<Entry>),
@@ -111,7 +111,7 @@ pub enum Sight {
 }
 
 impl Sight {
-    /// Tells what a live object is: only one whose label, annotation and mark agree is a member.
+    /// Classifies a live object: it is a member only if its label, annotation and mark agree.
     pub fn of(
         kind: &Arc<ResourceType>,
         id: &ObjectId,
@@ -125,13 +125,13 @@ impl Sight {
             Whose::Of(owner) if belongs(&owner) => {
                 Self::Member(Box::new(Entry::of(kind, owner, object, judges)))
             }
-            // What a controller makes of a member often carries its labels and annotations: EndpointSlices do.
+            // Objects that a controller derives from a member often carry its labels and annotations: EndpointSlices do.
             Whose::Claimed(owner) if belongs(&owner) && !is_made_by_controller(object) => Self::Copy(owner),
             Whose::Of(_) | Whose::Claimed(_) | Whose::Nobody => Self::Other,
         }
     }
 
-    /// The Sync whose member, or copy of a member, it is.
+    /// Returns the Sync of a member or of a copy of one.
     pub fn owner(&self) -> Option<&SyncRef> {
         match self {
             Self::Member(entry) => Some(&entry.owner),
@@ -154,8 +154,8 @@ fn is_made_by_controller(object: &Value) -> bool {
     owners.into_iter().any(|owner| owner["controller"] == true)
 }
 
-/// The fingerprint of the fields that we own of a live object. Where who owns what was removed, that of the whole object: it
-/// is as it was until something changes.
+/// Returns the fingerprint of the fields that Holdfast owns in a live object. If the managedFields were removed, that of the
+/// whole object, so that any change is noticed.
 pub fn fingerprint(object: &Value, api_version: &str) -> Option<Digest> {
     match fields::applied(object) {
         Some(_) => fields::fingerprint(object, api_version),
@@ -164,7 +164,7 @@ pub fn fingerprint(object: &Value, api_version: &str) -> Option<Digest> {
 }
 
 impl Entry {
-    /// Reads what the view keeps out of a live object of a Sync.
+    /// Creates the entry of a live object of a Sync.
     fn of(kind: &Arc<ResourceType>, owner: SyncRef, object: &Value, judges: &Judges) -> Self {
         let none = Value::Null;
         let metadata = object.get("metadata").unwrap_or(&none);
@@ -176,7 +176,7 @@ impl Entry {
         let goes = by_us.then_some(Goes::ByUs).or(by_itself.then_some(Goes::ByItself));
         let completed = goes.filter(|_| kind.kind.is("batch", "Job") && is_complete(object));
         if health.status == health::Status::Current {
-            // Nobody is told why something is well.
+            // Healthy objects need no message.
             health.message = String::new();
         }
         let unmanaged = judges.unmanaged(&owner, kind, object);
@@ -204,51 +204,51 @@ impl Entry {
         self.rare.as_deref().copied().unwrap_or_default()
     }
 
-    /// Changes what few objects have.
+    /// Returns the rare attributes for a change.
     pub(super) fn with_rare(&mut self, change: impl FnOnce(&mut Rare)) {
         let mut rare = self.rare();
         change(&mut rare);
         self.rare = (rare != Rare::default()).then(|| Box::new(rare));
     }
 
-    /// True if this, as our write left it, overwrote another form that came after what the write was planned upon.
+    /// True if our write, which led to this state, overwrote a change that was made after the write was planned.
     pub(super) fn overwrites(&self, other: &Self) -> bool {
         self.rare().overwrote.is_some_and(|seen| {
             other.version > seen.version && other.version < self.version && other.is_other_than(seen)
         })
     }
 
-    /// Notes the fingerprint of all of it.
+    /// Records the fingerprint of the whole object.
     pub(super) fn note_whole(&mut self, object: &Value) {
         let whole = whole(object);
         self.with_rare(|rare| rare.whole = Some(whole));
     }
 
-    /// True if it is not as it was seen.
+    /// True if the object has changed since `seen`.
     pub(super) fn is_other_than(&self, seen: SeenAt) -> bool {
         match (seen.whole, self.rare().whole) {
-            // Without a fingerprint of all of it, nothing shows that it is as it was.
+            // Without a fingerprint of the whole object, it counts as changed.
             (Some(before), now) => now != Some(before),
             (None, _) => self.live != seen.live,
         }
     }
 
-    /// How it differs from a manifest.
+    /// Returns how the object differs from a manifest.
     pub fn differs(&self, manifest: Digest) -> Differs {
         Differs { manifest, live: self.live, whole: self.rare().whole }
     }
 
-    /// The mark by which it stays when it leaves git.
+    /// The mark that keeps the object when it leaves Git.
     pub fn kept(&self) -> Option<&str> {
         self.keep.as_ref().filter(|keep| keep.stays).map(|keep| keep.mark.as_str())
     }
 
-    /// True if the server has proven that the object, as it is now, is what the manifest says.
+    /// True if the current state of the object satisfies a manifest, according to the API server.
     pub fn satisfies(&self, manifest: Digest) -> bool {
         self.satisfied() == Some(manifest)
     }
 
-    /// The manifest that the object satisfies as it is now.
+    /// The manifest that the current state of the object satisfies.
     pub fn satisfied(&self) -> Option<Digest> {
         let (rare, (manifest, verified)) = (self.rare(), self.verified?);
         let owned = rare.owned.is_none() || rare.owned == rare.whole;
@@ -256,7 +256,7 @@ impl Entry {
     }
 }
 
-/// The fingerprint of all of a live object: what it holds, and who owns it.
+/// Returns the fingerprint of a whole live object, with the owners of its fields.
 pub fn whole(object: &Value) -> Digest {
     let entries = object.pointer("/metadata/managedFields").and_then(Value::as_array).into_iter().flatten();
     let owners: Value = entries
@@ -266,13 +266,13 @@ pub fn whole(object: &Value) -> Digest {
     Digest::of(&json!([compare::essence(object), owners]))
 }
 
-/// True if a Job has done its work, be it under deletion already.
+/// True if a Job has succeeded, also while it is being deleted.
 fn is_complete(job: &Value) -> bool {
     let conditions = job.pointer("/status/conditions").and_then(Value::as_array).into_iter().flatten();
     conditions.into_iter().any(|condition| condition["type"] == "Complete" && condition["status"] == "True")
 }
 
-/// Finalizers of Kubernetes itself, which remove nothing but what the object is.
+/// Finalizers of Kubernetes itself, which remove nothing beyond the object.
 const HARMLESS: [&str; 8] = [
     "foregroundDeletion",
     "orphan",
@@ -288,7 +288,7 @@ fn finalizers(metadata: &Value) -> impl Iterator<Item = &str> {
     metadata.get("finalizers").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }
 
-/// The deletion of a live object that is under way: since when, and what holds it.
+/// A deletion in progress: since when, and what holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ending {
     since: Timestamp,
@@ -303,7 +303,7 @@ impl fmt::Display for Ending {
 }
 
 impl Ending {
-    /// Reads how far the deletion of a live object is, if one is under way.
+    /// Reads the deletion of a live object, if one is in progress.
     pub fn of(object: &Value) -> Option<Arc<Self>> {
         let metadata = object.get("metadata")?;
         let since = metadata.get("deletionTimestamp")?.as_str()?.parse().unwrap_or_default();
@@ -312,7 +312,7 @@ impl Ending {
         Some(Arc::new(Self { since, held_by }))
     }
 
-    /// How long others may still have to wait for it; `None` if they have waited for long enough.
+    /// Returns how much longer others wait for it; `None` if the time is over.
     pub fn left(&self, patience: Duration, now: Timestamp) -> Option<Duration> {
         let age = now.duration_since(self.since).try_into().unwrap_or(Duration::ZERO);
         patience.checked_sub(age).filter(|left| !left.is_zero())

@@ -1,8 +1,7 @@
-//! Which object that left git holds what a new object was refused for: an object that is renamed wants the node port, the host
-//! or the place of the only default that the old one still has, and the old one is removed last.
+//! Finds the object that left Git and holds a value that a new object needs: a renamed object wants the node port, the host or
+//! the role of the only default that the old one still has, and the old one is removed last.
 //!
-//! Finds and names it; leaves removing it first to `replacing`. I/O: API reads, where an object was refused and others of its
-//! kind are to be removed.
+//! Leaves removing it first to `replacing`. I/O: API reads, if an object was refused and others of its kind are to be removed.
 
 use std::sync::Arc;
 
@@ -13,10 +12,10 @@ use super::refusal::ObjectError;
 use super::requests::{Requests, ResourceType};
 use crate::error::Class;
 
-/// Removals that are looked through for one refusal.
+/// Maximum number of removals that are checked for one refusal.
 const LOOKED: usize = 20;
 
-/// Adds to refusals which object that is to be removed holds what was refused, and what to do.
+/// Adds to a refusal which object that is to be removed holds the value, and what to do.
 pub async fn name(
     requests: &Requests,
     deleted: &[(&ObjectId, &Arc<ResourceType>)],
@@ -35,7 +34,7 @@ pub async fn name(
     }
 }
 
-/// The object that has what another one was refused for, if it is one of these.
+/// Returns the object that has the value which another one was refused for, if it is one of these.
 pub(super) async fn holder<'a>(
     requests: &Requests,
     deleted: &[(&'a ObjectId, &Arc<ResourceType>)],
@@ -49,14 +48,14 @@ pub(super) async fn holder<'a>(
     }
 }
 
-/// What is said where more stands against a new object than the one that has what it wants.
+/// Part of the message if the new object would be refused without the other one too.
 pub(super) const UNFIT: &str =
     "and is not removed because the API server would refuse the new object without it too";
 
-/// What the API server says of a value that another object has.
+/// The words of the API server for a value that another object has.
 const TAKEN: &str = "already allocated";
 
-/// The object of the same kind that has a value which is taken.
+/// Returns the object of the same kind that has the value.
 async fn having<'a>(
     requests: &Requests,
     deleted: &[(&'a ObjectId, &Arc<ResourceType>)],
@@ -88,7 +87,7 @@ fn is_named(object: &ObjectId, refused: &ObjectId, said: &str) -> bool {
         said.match_indices(word)
             .any(|(at, _)| !said[..at].ends_with(part) && !said[at + word.len()..].starts_with(part))
     };
-    // The name of the object itself can hold the other one's.
+    // The name of the object itself may contain that of the other one.
     *object != *refused
         && *object.name != *refused.name
         && if object.namespace.is_empty() || object.namespace == refused.namespace {
@@ -98,7 +97,7 @@ fn is_named(object: &ObjectId, refused: &ObjectId, said: &str) -> bool {
         }
 }
 
-/// The values that a refusal says are taken: `Invalid value: 30080: provided port is already allocated`.
+/// Returns the values that a refusal reports as taken:
 fn values(said: &str) -> Vec<&str> {
     let is_part = |character: char| character.is_ascii_alphanumeric() || ".:-".contains(character);
     let words = said.split(|character| !is_part(character)).map(|word| word.trim_matches(['.', ':', '-']));
@@ -108,7 +107,7 @@ fn values(said: &str) -> Vec<&str> {
     words.filter(|_| said.contains(TAKEN)).filter(is_value).collect()
 }
 
-/// True if a scalar of a value reads like this.
+/// True if a scalar in a value has this text.
 fn has(value: &Value, text: &str) -> bool {
     match value {
         Value::Object(fields) => fields.values().any(|field| has(field, text)),

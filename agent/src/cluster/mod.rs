@@ -1,6 +1,6 @@
-//! The cluster: what is there, what would change, and the only place that changes it.
+//! The cluster: observes live objects, predicts changes, and is the only module that makes them.
 //!
-//! I/O: everything that is asked of the API server for the sake of objects in git.
+//! I/O: all API requests about objects in Git.
 
 pub mod accounts;
 pub mod apply;
@@ -56,9 +56,9 @@ use crate::api::Sync;
 use crate::identity::Identity;
 use crate::sync_ref::SyncRef;
 
-/// The cluster as all Syncs share it.
+/// The state of the cluster that all Syncs share.
 pub struct Cluster {
-    /// The UID of the namespace `kube-system`: which cluster this is.
+    /// The UID of the namespace `kube-system`, which identifies the cluster.
     pub uid: String,
     pub clients: Arc<Clients>,
     pub accounts: Accounts,
@@ -82,12 +82,12 @@ impl Cluster {
         self.syncs.get(&ObjectRef::new(sync.name()).within(sync.namespace()))
     }
 
-    /// True if a Sync may still want an object.
+    /// True if a Sync may still claim an object.
     pub fn claims(&self, sync: &SyncRef, object: &ObjectId) -> bool {
         self.view.may_want(sync, object)
     }
 
-    /// Requests of an identity.
+    /// Returns the client of an identity.
     pub fn requests(&self, identity: &Identity) -> Result<Requests, ClientError> {
         Ok(Requests::new(self.clients.of(identity)?, identity.clone()))
     }

@@ -1,7 +1,7 @@
-//! What is there of what is desired, and what the server says an apply would make of it.
+//! Observes the desired objects, and what an apply would make of each according to the API server.
 //!
-//! Asks nothing about objects that the live view vouches for. The server's dry run is the oracle for the rest, and
-//! one that fails is an error of its object, never "no change". I/O: API reads and dry runs.
+//! Makes no request for objects that the live view has verified. For the others the dry run of the API server decides; if that
+//! fails, it is an error of the object, never "no change". I/O: API reads and dry runs.
 
 mod predict;
 mod refused;
@@ -39,43 +39,43 @@ use crate::api::names;
 use crate::progress::Progress;
 use crate::sync_ref::SyncRef;
 
-/// How many objects of one Sync are looked at side by side.
+/// Objects of one Sync that are observed at the same time.
 const SIDE_BY_SIDE: usize = 16;
 
-/// The reason of an error about an object that another Sync has.
+/// The reason of an error about an object that another Sync owns.
 pub const OWNED_BY_ANOTHER: &str = "OwnedByAnother";
 
-/// What is known of the cluster for one plan.
+/// The observed state of the cluster for one plan.
 #[derive(Debug, Default)]
 pub struct Observed {
     pub objects: Vec<(Desired, Seen)>,
-    /// Ours, and not desired any more.
+    /// Members that are no longer desired.
     pub surplus: Vec<(ObjectId, Entry)>,
-    /// Objects that nothing can be said about now. Nothing is removed while there are any whose kind is unknown.
+    /// Errors of objects that could not be observed. Nothing is removed while the kind of one is unknown.
     pub errors: Vec<ObjectError>,
-    /// Desired objects whose deletion is under way: they are observed again when they are gone.
+    /// Desired objects that are being deleted. They are observed again when they are gone.
     pub ending: Vec<(ObjectId, Arc<Ending>)>,
-    /// Ours and not desired any more, and its deletion is under way.
+    /// Members that are no longer desired and are being deleted.
     pub lingering: Vec<Lingering>,
-    /// Ours and not desired any more, and desired by another Sync that may write it.
+    /// Members that are no longer desired, and that another Sync with the rights to write them desires.
     pub moving: Vec<(ObjectId, SyncRef)>,
-    /// Why more would go than an object itself, if it were deleted.
+    /// Why deleting an object would delete more than the object.
     pub risks: HashMap<ObjectId, String>,
-    /// With which of these data would go that is not of the Sync.
+    /// Those of them whose deletion would delete data that does not belong to the Sync.
     pub foreign: HashSet<ObjectId>,
-    /// Why objects that left git stay: what is kept, or in git, would go with them.
+    /// Why objects that left Git are kept: an object that is kept, or in Git, would be deleted with them.
     pub held: HashMap<ObjectId, String>,
-    /// Members that git wants to be left alone and kept from now on, which their live form does not say; and the mark.
+    /// Members that Git now excludes from apply and prune, which the live object does not show; with the mark.
     pub released: Vec<(ObjectId, Entry, String)>,
-    /// Desired objects that may not be seen.
+    /// Desired objects that the identity may not read.
     pub hidden: HashSet<ObjectId>,
-    /// Where members that left git some time ago cannot be seen.
+    /// Scopes in which members that left Git earlier cannot be listed.
     pub unseen: Vec<Unseen>,
-    /// Where nothing that is desired or owned can be seen.
+    /// Scopes in which neither desired objects nor members can be listed.
     pub blind: Vec<Unseen>,
     /// The first wave that has an error.
     pub failed_wave: Option<i32>,
-    /// Desired objects that exist, and whose apply the server refuses; why stands in `errors`.
+    /// Desired objects that exist and whose apply the API server refuses. The reason is in `errors`.
     pub refused: Vec<(Desired, Value)>,
 }
 
@@ -87,31 +87,31 @@ pub struct Lingering {
     pub ending: Arc<Ending>,
 }
 
-/// How much of what a Sync desires is looked at.
+/// How much of the set of a Sync is observed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     Whole,
-    /// What differs, of a render whose objects were all claimed before.
+    /// The objects that differ, of a render whose objects were all claimed before.
     Part,
 }
 
-/// What is looked at.
+/// What to observe.
 pub struct What<'a> {
     pub desired: Vec<Desired>,
-    /// Everything that the Sync claims.
+    /// All objects that the Sync claims.
     pub all: &'a [(ObjectId, Digest)],
     pub scope: Scope,
-    /// Those that its set is known to contain.
+    /// Kinds that the marks of the Sync name.
     pub kinds: &'a [Arc<ResourceType>],
-    /// The namespaces that its members are known to have been in.
+    /// Namespaces that the marks of the Sync name.
     pub places: &'a [Arc<str>],
-    /// Who the Syncs act as, where claims of other Syncs are judged by that.
+    /// Returns the identity of another Sync, if the claims of others depend on their rights.
     pub acts_as: Option<ActsAs<'a>>,
     /// Receives the number of objects that were compared.
     pub progress: &'a Progress,
 }
 
-/// Observes what a Sync desires, and what it owns beside that. Objects that are done need not exist any more.
+/// Observes the desired objects of a Sync, and its other members. Objects that are done need not exist.
 pub async fn observe(
     cluster: &Cluster,
     requests: &Requests,
@@ -214,13 +214,13 @@ pub async fn observe(
 }
 
 impl Observed {
-    /// Notes that something of a stage has failed.
+    /// Records an error in a wave.
     fn fail(&mut self, stage: Stage) {
         self.failed_wave = Some(self.failed_wave.map_or(stage.wave, |wave| wave.min(stage.wave)));
     }
 }
 
-/// Finds out what would go along with what is to be deleted.
+/// Reads what would be deleted with the objects that are to be deleted.
 async fn look_below(
     cluster: &Cluster,
     requests: &Requests,
@@ -244,7 +244,7 @@ async fn look_below(
     if doomed.is_empty() {
         return;
     }
-    // A Sync in a namespace that it removes itself goes with it, and so do its Approvals.
+    // A Sync in a namespace that it removes itself is deleted with it, and so are its Approvals.
     let own = ObjectId::new(Arc::new(GroupKind::new(names::GROUP, "Sync")), owner.namespace(), owner.name());
     let going: HashSet<&ObjectId> = doomed.iter().map(|(object, ..)| *object).chain([&own]).collect();
     let members = cluster.view.members_that(owner, |_, entry| entry.kept().is_some());
@@ -266,7 +266,7 @@ async fn look_below(
     refuse_replacement(observed);
 }
 
-/// Refuses to replace what holds something that is kept, or that is in git.
+/// Refuses to replace an object that contains or owns one that is kept or in Git.
 fn refuse_replacement(observed: &mut Observed) {
     let (held, objects) = std::mem::take(&mut observed.objects)
         .into_iter()
@@ -287,11 +287,11 @@ fn refuse_replacement(observed: &mut Observed) {
 
 enum Look {
     Seen(Seen),
-    /// Its deletion is under way.
+    /// The object is being deleted.
     Ending(Arc<Ending>),
-    /// Git says that an object that exists is not to be touched.
+    /// Git excludes the existing object from apply.
     LeftAlone,
-    /// It exists, and the server refuses to make of it what git says.
+    /// The object exists, and the API server refuses its manifest.
     Refused {
         live: Value,
         error: ObjectError,
@@ -325,7 +325,7 @@ async fn look(
         if entry.satisfies(desired.digest) {
             return Ok(Look::Seen(Seen::Unchanged));
         }
-        // After a restart nothing is verified; what the server stores word for word needs no question.
+        // After a restart nothing is verified. An object that is stored exactly as its manifest needs no dry run.
         if let Some(live) = entry.live
             && desired.nulls.is_none()
             && desired.before.is_none()
@@ -365,7 +365,7 @@ async fn look(
         Err(error) => return Ok(Look::Refused { live, error }),
     };
     let standing = match cluster.view.marks.standing(owner, &desired.object, &live, may_name) {
-        // Somebody created it again with the mark of its predecessor.
+        // Another client created it again with the mark of its predecessor.
         Standing::Ours if !cluster.view.knows(&desired.object, &live) => Standing::Copied,
         standing => standing,
     };
@@ -373,7 +373,7 @@ async fn look(
     Ok(Look::Seen(Seen::Exists { live, prediction, settled: Box::new(settled), standing }))
 }
 
-/// Looks at an object whose version is not served before its definition is applied: it may be there in another one.
+/// Observes an object whose version is not served before its definition is applied: it may exist in another version.
 async fn unserved(
     cluster: &Cluster,
     requests: &Requests,
@@ -396,12 +396,12 @@ async fn unserved(
     Ok(Look::Seen(Seen::Exists { live, prediction, settled: Box::default(), standing }))
 }
 
-/// True if a Sync may know the name of another one: in its own namespace, or when it acts as the agent itself.
+/// True if messages of a Sync may name another one: it is in the same namespace, or the Sync acts as the agent itself.
 fn may_name(requests: &Requests, owner: &SyncRef, other: &SyncRef) -> bool {
     requests.identity().is_agent() || owner.namespace() == other.namespace()
 }
 
-/// Reads an object again whose health was judged by other checks than those of now.
+/// Reads an object again whose health was evaluated by outdated checks.
 async fn judge(cluster: &Cluster, requests: &Requests, desired: &Desired) -> Result<(), ObjectError> {
     let read = requests.get(&desired.kind, &desired.object).await;
     let read = read

@@ -1,4 +1,4 @@
-//! Removes what left git: in exactly the reverse order of apply, by UID, and only what is ours.
+//! Removes members that left Git: in the reverse order of apply, by UID.
 //!
 //! I/O: API writes.
 
@@ -18,9 +18,8 @@ use crate::progress::Progress;
 
 const SIDE_BY_SIDE: usize = 16;
 
-/// Removes objects, which come in the order of removal. What has finalizers is waited for without holding anything:
-/// an earlier stage that is not gone, be it of an earlier plan, makes the later ones wait for the watch. `ended` says why no
-/// other one begins.
+/// Removes objects, which are in the order of removal. Returns if an object of an earlier stage, also of an earlier plan, is not
+/// gone yet: its watch event starts the next run. `ended` returns why no other removal may begin.
 pub async fn prune(
     view: &View,
     requests: &Requests,
@@ -29,7 +28,7 @@ pub async fn prune(
     outcome: &mut Outcome,
     (ended, progress): (impl Fn() -> Option<String>, &Progress),
 ) {
-    // What stays needs no order.
+    // Objects that are orphaned need no order.
     let ordered = removals.iter().any(|change| change.operation != Operation::Orphan);
     let mut removals = removals.into_iter().peekable();
     while let Some(first) = removals.next() {
@@ -77,7 +76,7 @@ pub async fn prune(
 
 enum Removed {
     Gone(Change),
-    /// The server has taken the order, and finalizers or a grace period hold the object.
+    /// The deletion is accepted, and finalizers or a grace period hold the object.
     Lingers(Change),
 }
 
@@ -102,7 +101,7 @@ async fn remove(
             view.forget(&change.object);
             Ok(Removed::Gone(change))
         }
-        // Another object has the name now: not ours to delete.
+        // Another object has the name now, which must not be deleted.
         Err(error) if is_conflict(&error) => {
             view.forget(&change.object);
             Ok(Removed::Gone(change))
@@ -111,7 +110,7 @@ async fn remove(
     }
 }
 
-/// Takes our marks off an object and leaves it.
+/// Removes our marks from an object and leaves it.
 async fn release(
     requests: &Requests,
     kind: &ResourceType,

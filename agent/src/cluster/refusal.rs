@@ -1,4 +1,4 @@
-//! What one object's failure means to the one who must act: the API server's refusals in a person's words.
+//! Errors of single objects, with the refusals of the API server explained to the user who has to act.
 //!
 //! Pure.
 
@@ -18,13 +18,13 @@ use crate::error::{Class, StageError};
 pub struct ObjectError {
     /// For people: `Deployment.apps shop/web`.
     pub object: String,
-    /// The object, where it is known: others may need it.
+    /// The object, if it was resolved: others may need it.
     pub id: Option<ObjectId>,
     pub origin: Option<Origin>,
     pub reason: &'static str,
     pub class: Class,
     pub message: String,
-    /// Where it was found.
+    /// The file and line of the manifest.
     pub stage: &'static str,
 }
 
@@ -43,13 +43,13 @@ impl StageError for ObjectError {
 }
 
 impl ObjectError {
-    /// The same error, which others can find by its object.
+    /// The same error with the object, so that changes which need it can find it.
     #[must_use]
     pub fn of(self, object: &ObjectId) -> Self {
         Self { id: Some(object.clone()), ..self }
     }
 
-    /// The same, to be grouped with others of its cause: kinds that are not served have one.
+    /// Groups the error with others of the same cause: a kind that is not served is one cause.
     pub fn mistake(&self) -> Mistake {
         let place = format!("{}{}", self.object, at(self.origin.as_ref()));
         match self.reason {
@@ -64,7 +64,7 @@ impl ObjectError {
         Self { stage, ..self }
     }
 
-    /// An error that a person must mend, found when the object was observed.
+    /// An error that a user must correct, found when the object was observed.
     pub fn user(
         object: &impl ToString,
         origin: Option<&Origin>,
@@ -82,7 +82,7 @@ impl ObjectError {
         }
     }
 
-    /// An error that may pass by itself.
+    /// A transient error.
     pub fn transient(
         object: &impl ToString,
         origin: Option<&Origin>,
@@ -92,8 +92,8 @@ impl ObjectError {
         Self { class: Class::Transient, ..Self::user(object, origin, reason, message) }
     }
 
-    /// Reads the answer of the API server to a request about an object. A Secret's values can stand in a message
-    /// about its fields, so of those only the fields are told.
+    /// Explains the answer of the API server to a request about an object. A message about the fields of a Secret can quote its
+    /// values, so only the names of the fields are kept.
     pub fn from_server(object: &ObjectId, origin: Option<&Origin>, error: &kube::Error) -> Self {
         let id = Some(object.clone());
         let Some(status) = refusal(error) else {
@@ -109,7 +109,7 @@ impl ObjectError {
         Self { id, class, ..Self::user(object, origin, reason, message) }
     }
 
-    /// The server stores an object without its mark, so that it would not be a member of anything.
+    /// The API server stores an object without its mark, so that it would not be a member of any set.
     pub fn mark_lost(object: &ObjectId, origin: Option<&Origin>) -> Self {
         let message = format!(
             "the API server stored it without its labels and annotations of ownership ({PART_OF}, {SYNC}, {MARK}), so it could never be pruned; let the admission webhook or policy that removes them keep them"
@@ -124,7 +124,7 @@ pub fn is_denial(status: &Status) -> bool {
     said.contains("denied request") || said.contains("denied the request")
 }
 
-/// True if the identity that asks lacks a right.
+/// True if the identity of the request lacks a right.
 pub fn is_missing_right(status: &Status) -> bool {
     status.code == 403 && status.message.contains(" cannot ")
 }
@@ -134,16 +134,16 @@ pub fn is_invalid(error: &kube::Error) -> bool {
     refusal(error).is_some_and(|status| status.code == 422)
 }
 
-/// The fields that a refusal blames, as in `spec.ports[1].name`.
+/// Returns the fields that a refusal names, as in `spec.ports[1].name`.
 pub fn fields_of(error: &kube::Error) -> Vec<String> {
     let details = refusal(error).and_then(|status| status.details.as_ref());
     let fields: Vec<String> =
         details.into_iter().flat_map(|details| &details.causes).map(|cause| cause.field.clone()).collect();
-    // One that blames nothing blames the whole object.
+    // A refusal that names no field is about the whole object.
     if fields.is_empty() { vec![String::new()] } else { fields }
 }
 
-/// The class, the reason and the words for a refusal.
+/// Returns the class, the reason and the message of a refusal.
 fn explain(status: &Status) -> (Class, &'static str, String) {
     let said = status.message.as_str();
     if is_denial(status) {
@@ -168,7 +168,7 @@ fn explain(status: &Status) -> (Class, &'static str, String) {
         409 => (Class::Transient, "Conflict", said.to_owned()),
         413 => (Class::User, "TooLarge", format!("the object is too large for the API server: {said}")),
         400 | 422 => (Class::User, "Invalid", said.to_owned()),
-        // The server-side apply of a field that the schema does not have is an internal error to some servers.
+        // Some API servers answer a server-side apply of a field that is not in the schema with an internal error.
         500 if said.contains("failed to create typed patch object")
             || said.contains("field not declared in schema") =>
         {
@@ -184,7 +184,7 @@ fn explain(status: &Status) -> (Class, &'static str, String) {
     }
 }
 
-/// What a refusal of a list or a watch says.
+/// Returns the message of a refused list or watch.
 pub fn said(error: &kube::Error) -> String {
     refusal(error).map_or_else(|| chain(error), |status| explain(status).2)
 }
@@ -217,7 +217,7 @@ fn missing_right(said: &str) -> String {
     }
 }
 
-/// How the agent, as `manifests/` installs it, gets the rights that it needs in the namespace of a tenant.
+/// Says how the agent, installed with `manifests/`, gets the rights that it needs in the namespace of a tenant.
 fn binding(user: &str, said: &str) -> String {
     let account =
         user.strip_prefix("system:serviceaccount:").filter(|account| account.ends_with(":holdfast"));
@@ -228,7 +228,7 @@ fn binding(user: &str, said: &str) -> String {
     )
 }
 
-/// The fields and kinds of error that a refusal names, without the values.
+/// Returns the fields and the kinds of error that a refusal names, without the values.
 fn without_values(status: &Status, message: &str) -> String {
     let causes = status.details.as_ref().map(|details| details.causes.as_slice()).unwrap_or_default();
     if causes.is_empty() {

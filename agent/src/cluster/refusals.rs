@@ -1,5 +1,5 @@
-//! Refusals that were looked into: as long as the object, git and the words of the API server are the same, the outcome is too,
-//! and nothing more is asked than whether the apply is still refused. No I/O.
+//! A cache of refusals that were analysed. As long as the object, its manifest and the message of the API server are the same, so
+//! is the result, and only the apply itself is tried again. No I/O.
 
 use std::collections::HashMap;
 
@@ -12,10 +12,10 @@ use super::entry;
 use super::refusal::ObjectError;
 use crate::error::Class;
 
-/// Refusals that are remembered. When there are more, all of them are looked into again.
+/// Maximum number of refusals in the cache. If there are more, it is emptied.
 const LIMIT: usize = 1000;
 
-/// What was refused, and what came of looking into it.
+/// Each refused manifest with its analysed refusal.
 #[derive(Default)]
 pub struct Refusals(Mutex<HashMap<ObjectId, (Refused, ObjectError)>>);
 
@@ -28,20 +28,20 @@ pub struct Refused {
 }
 
 impl Refused {
-    /// The refusal of a manifest for a live object, in these words.
+    /// Creates the key of a refusal: the manifest, the live object and the message.
     pub fn of(manifest: Digest, live: &Value, said: &ObjectError) -> Self {
         Self { manifest, live: entry::whole(live), said: said.message.clone() }
     }
 }
 
 impl Refusals {
-    /// What came of this very refusal, if it was looked into.
+    /// Returns the result of this refusal, if it was analysed.
     pub fn known(&self, object: &ObjectId, refused: &Refused) -> Option<ObjectError> {
         let all = self.0.lock();
         all.get(object).filter(|(known, _)| known == refused).map(|(_, error)| error.clone())
     }
 
-    /// Notes that nothing can be done about a refusal but by a person.
+    /// Records that only a user can resolve a refusal.
     pub fn note(&self, object: &ObjectId, refused: Refused, error: &ObjectError) {
         if error.class != Class::User {
             return;

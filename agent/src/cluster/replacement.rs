@@ -1,8 +1,8 @@
-//! Whether an object that cannot be changed as git says can be replaced. The API server is asked for that, and no sentence
-//! of it is read: which fields are immutable, and in which words that is said, differs from kind to kind.
+//! Decides whether an object that cannot be changed to match Git can be replaced. That is found by dry runs and not from
+//! messages: which fields are immutable, and the words for it, differ between kinds.
 //!
-//! A change is refused because of what the object is now if the server accepts the same manifest for a new object, and does
-//! not accept it in place of the old one either. I/O: dry runs, after a refusal.
+//! The live object is the cause of a refusal if the API server accepts the same manifest for a new object, and refuses an update
+//! of the live object to it as well. I/O: dry runs, after a refusal.
 
 use holdfast_diff::plan::Prediction;
 use holdfast_diff::replacement::{is_changed, laid_over, without_held};
@@ -15,13 +15,13 @@ use super::requests::{Requests, refusal};
 use super::resolve::Desired;
 use crate::error::Class;
 
-/// How often a manifest is asked about again without values that only the object which exists can have.
+/// How often the dry run is repeated without values that only the live object can have.
 const HELD: usize = 5;
 
-/// What the server says of a new object with the same name.
+/// The answer to the creation of an object with the same name.
 enum Verdict {
     Accepted,
-    /// The object that exists stands against it, or who asks: whether a replacement would be accepted is not known.
+    /// The live object or the rights of the identity prevent an answer: it is unknown whether a replacement would be accepted.
     Unknown(String),
     Refused {
         second: ObjectError,
@@ -29,7 +29,7 @@ enum Verdict {
     },
 }
 
-/// Finds out whether an object can be replaced whose change the server refuses. If it cannot, returns the refusal.
+/// Decides whether an object whose change the API server refuses can be replaced. Returns the refusal if it cannot.
 pub async fn replacement(
     requests: &Requests,
     desired: &Desired,
@@ -45,7 +45,7 @@ pub async fn replacement(
     let doubt = match verdict {
         Verdict::Accepted => None,
         Verdict::Unknown(why) => Some(why),
-        // What is wanted is wrong in itself.
+        // The manifest itself is invalid.
         Verdict::Refused { found, .. } if is_part(&found, causes(status)) => return Err(refused),
         Verdict::Refused { second, .. } => {
             let message =
@@ -60,8 +60,8 @@ pub async fn replacement(
     Ok(Prediction::NeedsRecreate { replacement, because: refused.message, doubt })
 }
 
-/// True if a refusal can be about the change and not about what is wanted: the validation of the kind refused it, or an
-/// admission webhook that names a field of the object.
+/// True if a refusal can be about the change and not about the manifest: it is by the validation of the kind, or by an admission
+/// webhook that names a field of the object.
 fn is_about_change(status: &Status, live: &Value, manifest: &Value) -> bool {
     if is_denial(status) {
         return causes(status).iter().any(|cause| is_changed(live, manifest, &cause.field));
@@ -73,7 +73,7 @@ fn causes(status: &Status) -> &[StatusCause] {
     status.details.as_ref().map(|details| details.causes.as_slice()).unwrap_or_default()
 }
 
-/// True if a refusal says nothing that another one does not say.
+/// True if another refusal has all causes of this one.
 fn is_part(part: &[StatusCause], all: &[StatusCause]) -> bool {
     let is_said = |one: &StatusCause| {
         all.iter().any(|other| (&one.field, &one.message) == (&other.field, &other.message))
@@ -81,8 +81,8 @@ fn is_part(part: &[StatusCause], all: &[StatusCause]) -> bool {
     !part.is_empty() && part.iter().all(is_said)
 }
 
-/// Asks for a new object under the same name, so that rules about names hold for it: the server validates it before it
-/// finds that the name exists. Returns the manifest too, without what only the object that exists can have.
+/// Tries to create an object with the same name, so that rules about names apply: the API server validates it before it finds
+/// that the name exists. Returns the manifest too, without values that only the live object can have.
 async fn judge(
     requests: &Requests,
     desired: &Desired,
@@ -121,8 +121,8 @@ async fn judge(
     Ok((Verdict::Unknown(why), manifest))
 }
 
-/// True if the server refuses the manifest in place of the object too. If it does not, fields of others stand against an
-/// apply, and not what the object is.
+/// True if the API server refuses an update of the object to the manifest too. If it does not, fields of other managers are the
+/// cause, and not immutable ones.
 async fn is_refused_in_place(
     requests: &Requests,
     desired: &Desired,
@@ -140,7 +140,8 @@ async fn is_refused_in_place(
     }
 }
 
-/// The replacement with the defaults of the server, as it would make it under another name; `None` if it does not say.
+/// Returns the replacement with the defaults of the API server, from the dry run of a creation under another name; `None` if that
+/// is refused.
 async fn new(requests: &Requests, desired: &Desired, asked: Value) -> Option<Value> {
     let Desired { kind, object, manifest, .. } = desired;
     let mut probe = asked.clone();

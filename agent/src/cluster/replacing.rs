@@ -1,8 +1,7 @@
-//! Creates a new object in the place of one that left git and holds what the new one was refused for, such as a node port or the
-//! place of the only default.
+//! Replaces an object that left Git by a new one that needs a value of it, such as a node port or the role of the only default.
 //!
-//! The old one goes first where its removal is approved and the API server would accept the new one without it. Leaves finding
-//! it to `holders`. I/O: API reads and dry runs, where an object was refused; API writes.
+//! The old object is deleted first, if its removal is approved and the API server would accept the new one without it. Leaves
+//! finding it to `holders`. I/O: API reads, dry runs and writes, if an object was refused.
 
 use holdfast_diff::object::ObjectId;
 use holdfast_diff::plan::{Change, Operation};
@@ -17,19 +16,19 @@ use super::write::{Written, write};
 use crate::progress::Progress;
 use crate::sync_ref::SyncRef;
 
-/// What is needed to remove the object that has what a new one was refused for.
+/// What the replacement of an object needs.
 pub(super) struct Replacing<'a> {
     pub cluster: &'a Cluster,
     pub requests: &'a Requests,
     pub owner: &'a SyncRef,
     pub kinds: &'a Kinds,
-    /// What is approved to be removed.
+    /// The approved removals.
     pub removals: &'a mut Vec<Change>,
     pub progress: &'a Progress,
 }
 
 impl Replacing<'_> {
-    /// Removes the object that has what a new one was refused for, and creates the new one.
+    /// Removes the object that has the value which a new one was refused for, and creates the new one.
     pub async fn holder_of(self, change: Change, outcome: &mut Outcome, ended: &impl Fn() -> Option<String>) {
         let Self { cluster, requests, owner, kinds, removals, progress } = self;
         let is_of = |error: &ObjectError| error.id.as_ref() == Some(&change.object);
@@ -68,7 +67,7 @@ impl Replacing<'_> {
                 let mut done = change;
                 (done.manifest, done.takeover) = (None, None);
                 outcome.done.push(done);
-                // What waits for it is tried again.
+                // Changes that wait for it are tried again.
                 outcome.again |= outcome.waits.is_some();
             }
             Ok(Written::Ending | Written::NotBegun(_) | Written::Changed) => {}
@@ -77,9 +76,9 @@ impl Replacing<'_> {
     }
 }
 
-/// What the API server says of a new object in the place of another one.
+/// The answer to the creation of an object without the other one.
 enum Fit {
-    /// Nothing but the other one stands against it.
+    /// Only the other object prevents the creation.
     Accepted,
     Refused(String),
     Unknown,

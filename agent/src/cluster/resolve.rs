@@ -1,6 +1,6 @@
-//! From manifests to desired objects: the kind as the server serves it, the namespace, the marks of ownership.
+//! Resolves manifests to desired objects: the served kind, the namespace, the marks of ownership.
 //!
-//! I/O: API reads, for kinds that were not asked for before.
+//! I/O: API reads, for kinds that were not looked up before.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -22,7 +22,7 @@ use super::requests::ResourceType;
 use crate::api::names;
 use crate::sync_ref::SyncRef;
 
-/// One object as it shall be applied.
+/// One desired object.
 #[derive(Clone, Debug)]
 pub struct Desired {
     pub object: ObjectId,
@@ -30,23 +30,23 @@ pub struct Desired {
     /// False if the kind's definition is in the same render and not in the cluster yet.
     pub served: bool,
     pub manifest: Arc<Manifest>,
-    /// Of the manifest, and of what others may write in it.
+    /// Digest of the manifest and of its ignored fields.
     pub digest: Digest,
     pub ignored: Ignored,
-    /// The manifest with its `null`s, which ask for the removal of fields, if it has any.
+    /// The manifest with its `null`s, which request the removal of fields, if it has any.
     pub nulls: Option<Arc<Value>>,
-    /// Git has a status, which was left out.
+    /// The manifest in Git has a status, which was removed.
     pub has_status: bool,
-    /// The version in which its objects can be read, if the one of the manifest is not served yet and another one is.
+    /// The version in which its objects can be read, if that of the manifest is not served yet.
     pub lives_as: Option<Arc<ResourceType>>,
-    /// The part of former manifests that this one does not have, if it may still be live.
+    /// The part of earlier manifests that this one does not have, if it may still be live.
     pub before: Option<Arc<Value>>,
-    /// Paths (RFC 6901) that left git and were told to stay, since others write them.
+    /// Paths (RFC 6901) that left Git and were reported as kept, since other managers write them.
     pub returned: Vec<String>,
 }
 
 impl Desired {
-    /// The manifest, with its `null`s if it has any.
+    /// The manifest as it is in Git, with its `null`s.
     pub fn in_git(&self) -> Cow<'_, Manifest> {
         match &self.nulls {
             Some(nulls) => Cow::Owned(Manifest { value: (**nulls).clone(), ..(*self.manifest).clone() }),
@@ -54,7 +54,7 @@ impl Desired {
         }
     }
 
-    /// Leaves the live values as they are where others may write them. `takeover` happens before the apply.
+    /// Keeps the live values of ignored fields. `takeover` happens before the apply.
     pub fn keep_live(&mut self, live: &Value, takeover: Option<&Takeover>) {
         if self.ignored.is_empty() {
             return;
@@ -72,7 +72,7 @@ impl Desired {
         self.replace(kept);
     }
 
-    /// Takes another value to apply.
+    /// Replaces the value to apply.
     pub fn replace(&mut self, value: Value) {
         if value != self.manifest.value {
             self.manifest = Arc::new(Manifest { value, ..(*self.manifest).clone() });
@@ -151,7 +151,7 @@ pub async fn resolve(
 
 enum Kind {
     Served(Arc<ResourceType>),
-    /// Not served yet; and another version that is, if there is one.
+    /// Not served yet; with another version that is, if there is one.
     Defined(Arc<ResourceType>, Option<Arc<ResourceType>>),
     Missing(ObjectError),
 }
@@ -160,7 +160,7 @@ async fn find(discovery: &Discovery, manifest: &Manifest, defined: &[ResourceTyp
     let (version, kind) = (&manifest.api_version, &manifest.kind.kind);
     let mut found = discovery.find(version, kind).await;
     if matches!(found, Ok(None)) {
-        // A definition may have come since the group was asked for.
+        // A definition may have been created since the group was looked up.
         discovery.forget(&manifest.kind.group);
         found = discovery.find(version, kind).await;
     }
@@ -179,7 +179,7 @@ async fn find(discovery: &Discovery, manifest: &Manifest, defined: &[ResourceTyp
     }
 }
 
-/// A kind that is served, if its objects can be kept in sync.
+/// Returns a served kind, or an error if its objects cannot be kept in sync.
 async fn kept(discovery: &Discovery, manifest: &Manifest, kind: ResourceType) -> Kind {
     match discovery.unkept(&kind).await {
         Ok(None) => Kind::Served(Arc::new(kind)),
@@ -191,7 +191,7 @@ async fn kept(discovery: &Discovery, manifest: &Manifest, kind: ResourceType) ->
     }
 }
 
-/// What is wrong with a kind that is not served: its version, or all of it.
+/// Describes a kind that is not served: its version, or the kind.
 async fn unknown(discovery: &Discovery, manifest: &Manifest) -> ObjectError {
     let Manifest { api_version, kind, .. } = manifest;
     let unserved = format!("the API server does not serve kind {} of {api_version}", kind.kind);
@@ -205,7 +205,7 @@ async fn unknown(discovery: &Discovery, manifest: &Manifest) -> ObjectError {
     ObjectError::user(&manifest.id(), None, "UnknownKind", message)
 }
 
-/// Another version of a kind that is served: its objects may be there already.
+/// Returns another served version of a kind, in which its objects may exist already.
 async fn other_version(
     discovery: &Discovery,
     kind: &ResourceType,
@@ -241,8 +241,8 @@ fn definitions(manifest: &Manifest) -> Vec<ResourceType> {
         .collect()
 }
 
-/// Writes namespace and ownership into an object, and leaves out what only the server writes, and the mark, which is made when
-/// the object is sent.
+/// Adds the namespace and the marks of ownership to an object, except for the proof, which is added when the object is sent.
+/// Removes what only the API server writes.
 fn stamp(value: &Value, object: &ObjectId, owner: &SyncRef, set: &str) -> Value {
     let mut value = value.clone();
     let Some(fields) = value.as_object_mut() else { return value };
@@ -260,7 +260,7 @@ fn stamp(value: &Value, object: &ObjectId, owner: &SyncRef, set: &str) -> Value 
     value
 }
 
-/// The object at a field, made if there is none or `null`.
+/// Returns the mapping at a field, created if it is missing or `null`.
 fn map<'a>(fields: &'a mut Map<String, Value>, name: &str) -> &'a mut Map<String, Value> {
     let field = fields.entry(name.to_owned()).or_insert(Value::Null);
     if !field.is_object() {

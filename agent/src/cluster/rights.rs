@@ -1,7 +1,7 @@
-//! What a ServiceAccount may not do that a plan asks for, found before the first write.
+//! Finds the changes of a plan that a ServiceAccount has no right to make, before the first write.
 //!
-//! The rules of each namespace are read once (SelfSubjectRulesReview); they may be incomplete, so what they do not grant
-//! is asked for by itself (SelfSubjectAccessReview). I/O: API reads.
+//! The rules of each namespace are read once (SelfSubjectRulesReview). They may be incomplete, so a right that they do not grant
+//! is checked by itself (SelfSubjectAccessReview). I/O: API reads.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -20,10 +20,10 @@ use super::refusal::ObjectError;
 use super::requests::ResourceType;
 use crate::api::names;
 
-/// What may be asked of one namespace; of the whole cluster if that is empty.
+/// The rules of one namespace; of the whole cluster if the name is empty.
 type Question = (&'static str, Arc<ResourceType>, Arc<str>, Arc<str>);
 
-/// The changes that this identity may not carry out, each with what is missing.
+/// Returns the changes that this identity may not make, each with the missing rights.
 pub async fn missing(
     client: &Client,
     user: &str,
@@ -49,7 +49,7 @@ pub async fn missing(
     Ok(missing)
 }
 
-/// True if the user of a client may act as a ServiceAccount, and mark the requests as the agent marks them.
+/// True if the user of a client may impersonate a ServiceAccount with the extra fields that the agent sets.
 pub async fn may_impersonate(client: &Client, namespace: &str, name: &str) -> Result<bool, kube::Error> {
     let attributes = |group: &str, resource: &str, name: &str| ResourceAttributes {
         verb: Some("impersonate".to_owned()),
@@ -69,7 +69,7 @@ pub async fn may_impersonate(client: &Client, namespace: &str, name: &str) -> Re
     Ok(review(client, account).await? && review(client, mark).await?)
 }
 
-/// What an operation needs: a server-side apply that makes an object needs both.
+/// The verbs that an operation needs: a server-side apply that creates an object needs both.
 fn verbs(operation: Operation) -> &'static [&'static str] {
     match operation {
         Operation::Create => &["create", "patch"],
@@ -86,7 +86,7 @@ async fn may(
     question: &Question,
 ) -> Result<bool, kube::Error> {
     let (verb, kind, namespace, name) = question;
-    // The rules of a namespace say nothing about objects of the cluster.
+    // The rules of a namespace do not cover cluster-scoped objects.
     if !namespace.is_empty() {
         if !rules.contains_key(namespace) {
             rules.insert(namespace.clone(), ask_rules(client, namespace).await?.resource_rules);
@@ -107,7 +107,7 @@ async fn may(
 pub(super) fn grants(rule: &ResourceRule, verb: &str, kind: &ResourceType, name: &str) -> bool {
     let has = |list: &[String], item: &str| list.iter().any(|entry| entry == "*" || entry == item);
     let names = rule.resource_names.as_deref().unwrap_or_default();
-    // A right that is bound to names does not let anybody create.
+    // A right for named objects does not permit create.
     let named = names.is_empty() || (verb != "create" && names.iter().any(|entry| entry == name));
     has(&rule.verbs, verb)
         && has(rule.api_groups.as_deref().unwrap_or_default(), &kind.kind.group)

@@ -24,7 +24,7 @@ use crate::api::InputKind;
 use crate::secret_data::Data;
 use crate::sync_ref::SyncRef;
 
-/// The data, and what tells it from what it was before. Has no `Debug` either.
+/// The data, and a version that changes with it. Has no `Debug`, since the data is secret.
 #[derive(Clone)]
 pub struct Held {
     pub data: Arc<Data>,
@@ -34,8 +34,8 @@ pub struct Held {
 /// Which object of a namespace.
 pub type Name = (InputKind, String);
 
-/// Who refers to a Secret or ConfigMap, in its own namespace. An Alert reads its Secret again before it needs it, as an
-/// ImageUpdate does; a Sync is woken.
+/// A resource that refers to a Secret or ConfigMap of its namespace. A Sync is woken by a change; Alerts and ImageUpdates read
+/// the Secret before each use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum User {
     Sync(SyncRef),
@@ -50,13 +50,13 @@ impl User {
     }
 }
 
-/// How long the first answer may take.
+/// Maximum time of the first answer.
 const LIMIT: Duration = Duration::from_secs(15);
 
 #[derive(Clone)]
 enum Phase {
     Starting,
-    /// `None`: there is no such Secret.
+    /// `None` if there is no such object.
     Known(Option<Held>),
     Broken(String),
 }
@@ -83,12 +83,12 @@ pub enum SecretError {
 }
 
 impl Secrets {
-    /// `wake` hears of every Sync whose Secret changed.
+    /// `wake` receives every Sync whose Secret changed.
     pub fn new(client: Client, wake: mpsc::UnboundedSender<SyncRef>) -> Self {
         Self { client, wake, watched: Mutex::default() }
     }
 
-    /// The data of a Secret in the namespace of a Sync.
+    /// Returns the data of a Secret in the namespace of a resource.
     pub async fn read(&self, user: &User, name: &str) -> Result<Arc<Data>, SecretError> {
         let held = self.look(user, InputKind::Secret, name).await?;
         let namespace = user.namespace().to_owned();
@@ -96,7 +96,7 @@ impl Secrets {
         held.map(|held| held.data).ok_or_else(missing)
     }
 
-    /// A Secret or ConfigMap in the namespace of a Sync; `None` if there is none.
+    /// Returns a Secret or ConfigMap in the namespace of a resource; `None` if there is none.
     pub async fn look(&self, user: &User, kind: InputKind, name: &str) -> Result<Option<Held>, SecretError> {
         let namespace = user.namespace();
         let mut phase = self.start(user, kind, name);
@@ -120,7 +120,7 @@ impl Secrets {
         }
     }
 
-    /// Ends the watches of what nobody uses any more; this user still uses some.
+    /// Ends the watches without users. `user` still uses `used`.
     pub fn release(&self, user: &User, still: &[Name]) {
         let mut watched = self.watched.lock();
         watched.retain(|(namespace, name), handle| {
@@ -163,7 +163,7 @@ impl Secrets {
     }
 }
 
-/// Who hears of an object.
+/// The users of a watch.
 struct News {
     report: watch::Sender<Phase>,
     users: Arc<Mutex<Vec<User>>>,
@@ -171,7 +171,7 @@ struct News {
 }
 
 impl News {
-    /// True if nothing is known yet.
+    /// True if the first answer has not arrived.
     fn is_first(&self) -> bool {
         !matches!(&*self.report.borrow(), Phase::Known(_))
     }
@@ -206,7 +206,7 @@ where
             Ok(Event::InitDone) => news.tell(Phase::Known(listed.take())),
             Ok(Event::Apply(object)) => news.tell(Phase::Known(Some(held(object)))),
             Ok(Event::Delete(_)) => news.tell(Phase::Known(None)),
-            // An API server that does not answer takes nothing back.
+            // If the API server does not answer, the last state is kept.
             Err(watcher::Error::InitialListFailed(error))
                 if requests::refusal(&error).is_some() || news.is_first() =>
             {
@@ -217,7 +217,7 @@ where
     }
 }
 
-/// An object that is made anew is another one, whatever it holds.
+/// An object that was created again has another version, whatever its data.
 fn version(metadata: ObjectMeta) -> String {
     let ObjectMeta { uid, resource_version, .. } = metadata;
     format!("{}/{}", uid.unwrap_or_default(), resource_version.unwrap_or_default())

@@ -1,4 +1,4 @@
-//! The live view: what is needed to say "unchanged" of every managed object, and nothing more.
+//! The live view: what is needed to recognize an unchanged object, and nothing more.
 //!
 //! Watches and the answers to our own writes feed it; `observe` and `health` read it. An entry is a few hundred
 //! bytes: fingerprints, not objects. No I/O.
@@ -33,8 +33,8 @@ use super::marks::Marks;
 use super::requests::ResourceType;
 use crate::sync_ref::SyncRef;
 
-/// A manifest, and the object that does not satisfy it: the fields of it that we own, and all of it if that was noted. Both
-/// are `None` if the view has no such object.
+/// A manifest, and the object that does not satisfy it: the fingerprints of the fields that Holdfast owns, and of the whole
+/// object if that was recorded. Both are `None` if the view has no such object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Differs {
     pub manifest: Digest,
@@ -49,20 +49,20 @@ impl Differs {
     }
 }
 
-/// A manifest that an object satisfies, as the API server has proven.
+/// A manifest that an object satisfies, according to the API server.
 #[derive(Clone, Copy, Debug)]
 pub struct Verified {
     pub manifest: Digest,
-    /// It satisfies the manifest for as long as nothing of it changes, be it ours or not.
+    /// True if the object satisfies the manifest only as long as no field of it changes, ours or not.
     pub all: bool,
 }
 
-/// What of a Sync is not as its manifests say.
+/// How the objects of a Sync differ from its manifests.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Differing {
     /// The positions of the manifests that are not satisfied.
     pub manifests: Vec<(usize, Differs)>,
-    /// The Sync owns something else too.
+    /// True if the Sync owns other objects too.
     pub surplus: bool,
 }
 
@@ -81,24 +81,24 @@ pub struct View {
 }
 
 impl View {
-    /// `wake` hears of every Sync whose objects changed other than by its own hand.
+    /// `wake` receives every Sync whose objects were changed by others.
     pub fn new(marks: Marks, wake: mpsc::UnboundedSender<SyncRef>) -> Self {
         Self { judges: Judges::default(), marks, state: Mutex::default(), wake }
     }
 
-    /// Tells what a live object is.
+    /// Classifies a live object.
     pub fn sight(&self, kind: &Arc<ResourceType>, object: &ObjectId, live: &Value) -> Sight {
         Sight::of(kind, object, live, &self.judges, &self.marks)
     }
 
-    /// Takes an object from a watch. Events older than what is known are ignored. An object that was neither in the first
-    /// list nor written by us is no member, whatever mark it carries.
+    /// Stores an object from a watch. Older versions than the stored one are ignored. An object that was neither in the first
+    /// list nor written by us is not a member, whatever its mark.
     pub fn put(&self, kind: &Arc<ResourceType>, object: ObjectId, live: &Value) {
         let sight = self.sight(kind, &object, live);
         self.take(kind, object, live, sight);
     }
 
-    /// The same, of an object of which it is known what it is.
+    /// The same, for an object that is classified.
     pub fn take(&self, kind: &Arc<ResourceType>, object: ObjectId, live: &Value, sight: Sight) {
         let mut entry = match sight {
             Sight::Member(entry) => *entry,
@@ -139,8 +139,7 @@ impl View {
         woken.into_iter().for_each(|sync| self.wake(sync));
     }
 
-    /// Notes that an object is about to be written, for as long as the answer is kept. `None` if it is not as it was when that
-    /// was planned.
+    /// Registers a write of an object, until the result is dropped. `None` if the object has changed since the write was planned.
     pub fn begin_write<'a>(&'a self, object: &'a ObjectId, seen: Option<SeenAt>) -> Option<Writing<'a>> {
         let mut state = self.lock();
         if let Some(seen) = seen {
@@ -153,8 +152,8 @@ impl View {
         Some(Writing::new(self, object))
     }
 
-    /// True if an object is not as it was when this change of it was planned, so that the change would be another one now. An
-    /// object that is gone needs no deletion, which changes no plan.
+    /// True if an object has changed since this change was planned, so that the plan is outdated. A deletion of an object that is
+    /// gone does not make it so.
     pub fn moved(&self, owner: &SyncRef, change: &Change) -> bool {
         let state = self.lock();
         let entry = state.objects.get(&change.object);
@@ -170,12 +169,12 @@ impl View {
         }
     }
 
-    /// Takes what we overwrote of a Sync before anybody had looked at it.
+    /// Takes the states of objects that our writes replaced before they were compared.
     pub fn take_overwritten(&self, owner: &SyncRef) -> Vec<Overwritten> {
         self.lock().overwritten.remove(owner).unwrap_or_default()
     }
 
-    /// Takes an object from the answer to our own write, with what it now satisfies.
+    /// Stores an object from the answer to our own write, with what it now satisfies.
     pub fn verify(&self, kind: &Arc<ResourceType>, object: &ObjectId, live: &Value, verified: Verified) {
         let Verified { manifest, all } = verified;
         let whole = all.then(|| entry::whole(live));
@@ -197,7 +196,7 @@ impl View {
         }
         let (uid, version, owner) = (entry.uid.clone(), entry.version, entry.owner.clone());
         let satisfied = entry.live.map(|live| (manifest, live));
-        // The Sync that writes knows what it wrote; the one that had the object before does not.
+        // The Sync that writes needs no wake. The previous owner does.
         let mut woken: BTreeSet<SyncRef> = state.put(object.clone(), entry).into_iter().collect();
         woken.remove(&owner);
         // A later change that the watch delivered before this answer satisfies the manifest only if it changes nothing of it.
@@ -209,7 +208,7 @@ impl View {
                 rare.whole = if is_newer { rare.whole } else { whole };
             });
         }
-        // The watch may have been faster with what became of it since.
+        // The watch may have delivered a later version already.
         if let Some(newer) = newest.filter(|newest| newest.uid == uid && newest.version > version) {
             woken.extend(state.put(object.clone(), newer));
         }
@@ -217,7 +216,7 @@ impl View {
         woken.into_iter().for_each(|sync| self.wake(sync));
     }
 
-    /// Notes that an object, as it was seen at `live`, satisfies a manifest.
+    /// Records that an object with the fingerprint `live` satisfies a manifest.
     pub fn note_satisfied(&self, object: &ObjectId, manifest: Digest, live: Digest) {
         if let Some(entry) = self.lock().objects.get_mut(object) {
             entry.verified = Some((manifest, live));
@@ -225,22 +224,22 @@ impl View {
         }
     }
 
-    /// Notes the digest of all of an object, as it was at a version, because it may be left as it is though it differs: a change
-    /// of any field is a new difference from now on, whoever owns the field.
+    /// Records the digest of the whole object at a version, because it differs and may not be corrected: from now on a change of
+    /// any field is a new difference, whoever owns it.
     pub fn note_left(&self, object: &ObjectId, version: u64, whole: Digest) {
         if let Some(entry) = self.lock().objects.get_mut(object).filter(|entry| entry.version == version) {
             entry.with_rare(|rare| rare.whole = Some(whole));
         }
     }
 
-    /// Notes that an object satisfies its manifest for as long as it stays like this, and its fields have the same owners.
+    /// Records that an object satisfies its manifest as long as neither its fields nor their owners change.
     pub fn note_owned(&self, object: &ObjectId, whole: Digest) {
         if let Some(entry) = self.lock().objects.get_mut(object) {
             entry.with_rare(|rare| (rare.whole, rare.owned) = (Some(whole), Some(whole)));
         }
     }
 
-    /// Looks at an object again, unless a change of who owns its fields is seen.
+    /// Requires that an object is compared again, unless its recorded digest covers the owners of fields.
     pub fn watch_owners(&self, object: &ObjectId) {
         let mut state = self.lock();
         let Some(entry) = state.objects.get_mut(object) else { return };
@@ -258,7 +257,7 @@ impl View {
         self.wake_owner(removed);
     }
 
-    /// Forgets an object that is not a member of one of these Syncs any more.
+    /// Removes an object that is no longer a member of one of these Syncs.
     pub fn remove_of(&self, ours: impl Fn(&SyncRef) -> bool, object: &ObjectId, version: u64) {
         let mut state = self.lock();
         let is_ours = state.objects.get(object).is_some_and(|entry| ours(&entry.owner));
@@ -267,8 +266,8 @@ impl View {
         self.wake_owner(removed);
     }
 
-    /// Replaces the objects of one kind that are `within` what a list covers, by what it said. What is in the first list of
-    /// a watch and has a valid mark was written by an agent before this one; in a later one it was not, unless it was known.
+    /// Replaces the objects of one kind that are `within` the scope of a list by those that it returned. An object with a valid
+    /// mark in the first list of a watch was written by an earlier process. In a later list it was not, unless the view has it.
     pub fn replace(
         &self,
         kind: &ResourceType,
@@ -304,7 +303,7 @@ impl View {
         woken.into_iter().for_each(|owner| self.wake(owner));
     }
 
-    /// True if this very object is a member of a set, and no other one of the same name.
+    /// True if the object with this UID is a member of a set.
     pub fn knows(&self, object: &ObjectId, live: &Value) -> bool {
         let uid = live.pointer("/metadata/uid").and_then(Value::as_str);
         uid.is_some_and(|uid| self.lock().knows(object, uid))
@@ -314,7 +313,7 @@ impl View {
         self.lock().objects.get(object).cloned()
     }
 
-    /// Everything that belongs to a Sync, in the order of identities.
+    /// Returns all members of a Sync, ordered by id.
     pub fn members(&self, owner: &SyncRef) -> Vec<(ObjectId, Entry)> {
         self.members_that(owner, |_, _| true)
     }
@@ -350,12 +349,12 @@ impl View {
         kept.collect()
     }
 
-    /// How many objects belong to a Sync.
+    /// The number of members of a Sync.
     pub fn count(&self, owner: &SyncRef) -> usize {
         self.lock().members.get(owner).map_or(0, BTreeSet::len)
     }
 
-    /// The objects of a Sync that are as `which` says, in the order of identities.
+    /// Returns the members of a Sync that match `which`, ordered by id.
     pub fn members_that(
         &self,
         owner: &SyncRef,
@@ -370,7 +369,7 @@ impl View {
             .collect()
     }
 
-    /// What differs from the manifests of a Sync. What is done needs no object.
+    /// Returns how the objects of a Sync differ from its manifests. Manifests that are done need no object.
     pub fn differing(
         &self,
         owner: &SyncRef,
@@ -396,7 +395,7 @@ impl View {
         differing
     }
 
-    /// True if an object differs from its manifest as it did.
+    /// True if an object still differs from its manifest in the same way.
     pub fn still_differs(&self, owner: &SyncRef, object: &ObjectId, seen: Differs) -> bool {
         let state = self.lock();
         match state.objects.get(object) {
@@ -417,19 +416,19 @@ impl View {
         (entry.is_some(), verified.or_else(|| state.lost.get(object).copied()))
     }
 
-    /// Forgets an object that our own hand removed: nobody needs to be told.
+    /// Removes an object that this process deleted. No Sync is woken.
     pub fn forget(&self, object: &ObjectId) {
         let mut state = self.lock();
         state.remove(object, u64::MAX);
         state.lost.remove(object);
     }
 
-    /// Objects that carry the marks of a Sync and are no members of it; a few of them, if there are many.
+    /// Returns objects that carry the marks of a Sync and do not belong to it, up to a limit.
     pub fn ignored(&self, owner: &SyncRef) -> Vec<ObjectId> {
         self.lock().ignored.of(owner)
     }
 
-    /// Forgets what names Syncs that do not exist.
+    /// Removes entries of Syncs that no longer exist.
     pub fn sweep(&self, exists: impl Fn(&SyncRef) -> bool) {
         self.lock().ignored.sweep(exists);
     }

@@ -1,5 +1,5 @@
-//! The watches that feed the live view: for each identity and kind in use one of the whole cluster, or one of each namespace
-//! where the identity has no more rights. They select on the ownership label, so that only managed objects stream in.
+//! The watches that feed the live view: for each identity and kind in use one watch of the whole cluster, or one for each
+//! namespace if the identity lacks the right for that. They select on the ownership label, so that only managed objects are sent.
 //!
 //! A watch ends when no Sync uses it any more. I/O: API watches.
 
@@ -25,17 +25,17 @@ use super::view::View;
 use crate::identity::{Identity, is_name};
 use crate::sync_ref::SyncRef;
 
-/// So many namespaces of a kind are watched one by one, without a try at the whole cluster.
+/// Up to this number of namespaces of a kind are watched one by one, without trying the whole cluster.
 const FEW: usize = 3;
-/// Watches of the ServiceAccounts of one namespace.
+/// Maximum number of watches of the ServiceAccounts of one namespace.
 const WATCHES: usize = 2000;
-/// How long an identity that may not list a kind in the whole cluster is not tried with it again.
+/// Time before the whole cluster is tried again for an identity that may not list a kind there.
 const REFUSED: Duration = Duration::from_mins(10);
 
 /// The identity that a Sync acts as; `None` if there is no such Sync.
 pub type ActsAs = Arc<dyn Fn(&SyncRef) -> Option<Identity> + Send + Sync>;
 
-/// Which watch.
+/// The key of a watch.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
     identity: Identity,
@@ -61,9 +61,9 @@ struct Handle {
 #[derive(Default)]
 struct State {
     running: HashMap<Key, Handle>,
-    /// When an identity was refused a list of the whole cluster.
+    /// When a list of the whole cluster was refused to an identity.
     refused: HashMap<(Identity, ResourceType), Instant>,
-    /// What the Syncs acted as last.
+    /// The last identity of each Sync.
     acting: HashMap<SyncRef, Identity>,
 }
 
@@ -82,27 +82,27 @@ pub struct Wanted<'a> {
     pub owner: &'a SyncRef,
     pub identity: &'a Identity,
     pub kind: &'a Arc<ResourceType>,
-    /// Where the Sync wants or has objects of this kind.
+    /// Namespaces in which the Sync desires or owns objects of this kind.
     pub places: BTreeSet<Arc<str>>,
-    /// Where it may have some that it wanted before.
+    /// Namespaces in which it may own objects that it desired before.
     pub former: BTreeSet<Arc<str>>,
 }
 
-/// What came of it.
+/// The result of ensuring the watches of a kind.
 #[derive(Default)]
 pub struct Watched {
     pub used: Vec<Key>,
     pub errors: Vec<WatchError>,
-    /// Former places that cannot be watched now. The Sync is woken when a watch of them finds members all the same.
+    /// Former namespaces that cannot be watched now. The Sync is woken if a watch of them finds members later.
     pub unseen: Vec<WatchError>,
 }
 
-/// A kind cannot be watched, so that nothing is known of its objects.
+/// A kind cannot be watched, so that the state of its objects is unknown.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot watch {kind}: {said}")]
 pub struct WatchError {
     pub kind: Arc<GroupKind>,
-    /// Where; empty: in the whole cluster.
+    /// The namespace; empty for the whole cluster.
     pub namespace: Arc<str>,
     pub said: String,
     /// True if a right is missing.
@@ -110,7 +110,7 @@ pub struct WatchError {
 }
 
 impl Watched {
-    /// Notes that the whole cluster cannot be watched, which would show what the Sync wants, too.
+    /// Records that the whole cluster cannot be watched, which would show desired objects too.
     fn fail_whole(&mut self, wanted: &Wanted<'_>, error: WatchError) {
         if wanted.places.is_empty() {
             self.fail(wanted, error);
@@ -119,7 +119,8 @@ impl Watched {
         }
     }
 
-    /// Notes that a scope cannot be watched. The watch goes on trying where nothing is known to be, unless a right is missing.
+    /// Records that a scope cannot be watched. If no objects are expected there, the watch keeps retrying, unless a right is
+    /// missing.
     fn fail(&mut self, wanted: &Wanted<'_>, error: WatchError) {
         if !is_former(wanted, &error.namespace) {
             self.errors.push(error);
@@ -145,7 +146,7 @@ impl Watches {
         Self { clients, view, acts_as, namespaces, state: Mutex::default() }
     }
 
-    /// Starts the watches of a kind that are not there yet, and waits until the view has all its objects.
+    /// Starts the missing watches of a kind, and waits until the view has all its objects.
     pub async fn ensure(&self, wanted: &Wanted<'_>, limit: Duration) -> Watched {
         self.acts(wanted.owner, wanted.identity);
         let mut watched = Watched::default();
@@ -180,7 +181,7 @@ impl Watches {
         watched
     }
 
-    /// The namespaces to watch one by one; an empty one is the whole cluster.
+    /// Returns the namespaces to watch one by one; the empty name is the whole cluster.
     fn scopes(&self, Wanted { identity, kind, places, former, .. }: &Wanted<'_>) -> Vec<Arc<str>> {
         if !kind.namespaced {
             return vec!["".into()];
@@ -189,14 +190,14 @@ impl Watches {
             (Identity::Agent, true) => vec!["".into()],
             (Identity::Agent, false) => self.namespaces.clone(),
             (Identity::ServiceAccount { .. }, all) => {
-                // An empty one stands for namespaces that are too many to be named.
+                // The empty name stands for a list of namespaces that is too long.
                 let known = places.union(former).cloned();
                 known.filter(|place| all || self.namespaces.contains(place)).collect()
             }
         }
     }
 
-    /// True if an identity may have the right to see a kind in the whole cluster, and if that is worth a question.
+    /// True if an identity may have the right to list a kind in the whole cluster, and it is worth a request.
     fn tries_whole(&self, Wanted { identity, kind, .. }: &Wanted<'_>, scopes: &[Arc<str>]) -> bool {
         let key = (*identity).clone();
         let refused = self.lock().refused.get(&(key, (***kind).clone())).copied();
@@ -222,7 +223,7 @@ impl Watches {
             said,
             forbidden,
         };
-        // It becomes a part of a path, and files in git and annotations may hold anything.
+        // The name becomes part of a path, and manifests and annotations may contain any text.
         if !namespace.is_empty() && !is_name(namespace) {
             return Err(failed(format!("{namespace} is not the name of a namespace"), true));
         }
@@ -270,7 +271,7 @@ impl Watches {
         Ok(phase)
     }
 
-    /// Starts a watch that nobody uses yet.
+    /// Starts a watch without users.
     fn spawn(&self, key: &Key, kind: &Arc<ResourceType>) -> Result<Handle, String> {
         let client = self.clients.of(&key.identity).map_err(|error| error.to_string())?;
         let (report, phase) = watch::channel(Phase::Starting);
@@ -292,7 +293,7 @@ impl Watches {
     }
 }
 
-/// The namespaces of a kind are more than are watched one by one: none of them is, rather than some.
+/// There are more namespaces of a kind than are watched one by one. None of them is watched, rather than a part.
 fn too_many(Wanted { identity, kind, .. }: &Wanted<'_>, count: usize) -> WatchError {
     let said = format!(
         "the Sync has objects of this kind in {count} namespaces, and at most {WATCHES} are watched one by one; grant {identity} the verbs list and watch on {} in the whole cluster",
@@ -301,7 +302,7 @@ fn too_many(Wanted { identity, kind, .. }: &Wanted<'_>, count: usize) -> WatchEr
     WatchError { kind: kind.kind.clone(), namespace: "".into(), said, forbidden: true }
 }
 
-/// True if nothing that the Sync wants or has is known to be in a scope.
+/// True if the Sync neither desires nor owns an object in a scope.
 fn is_former(Wanted { kind, places, former, .. }: &Wanted<'_>, scope: &Arc<str>) -> bool {
     if kind.namespaced && scope.is_empty() {
         places.is_empty() || former.contains(scope)

@@ -1,4 +1,4 @@
-//! Makes one change of an approved plan: the object as it was planned, unless it changed since then.
+//! Makes one change of an approved plan, unless the object has changed since the plan was made.
 //!
 //! Leaves order, waiting and removal to `apply` and `prune`. I/O: API writes.
 
@@ -17,14 +17,14 @@ use super::requests::{Apply, Dependants, Requests, ResourceType, is_conflict};
 use super::view::Verified;
 use crate::sync_ref::SyncRef;
 
-/// What became of a change.
+/// The outcome of a change.
 pub(super) enum Written {
     Done,
-    /// It is created when the object that it replaces is gone.
+    /// The object is created when the one that it replaces is gone.
     Ending,
-    /// Somebody changed the object since that was planned: it is not overwritten unseen.
+    /// The object has changed since the change was planned, so it is not overwritten.
     Changed,
-    /// The run has ended, and this is why.
+    /// No write may begin any more, with the reason.
     NotBegun(String),
 }
 
@@ -38,7 +38,7 @@ pub(super) async fn write(
 ) -> Result<Written, ObjectError> {
     let (kind, object) = (&kinds[&change.object], &change.object);
     let Some(manifest) = change.manifest.clone() else { return Ok(Written::Done) };
-    // A write in two steps would find its own first step.
+    // The second step of a write would find its own first step.
     let seen = change.seen.filter(|_| change.takeover.is_none() && change.operation == Operation::Update);
     let Some(_writing) = cluster.view.begin_write(object, seen) else { return Ok(Written::Changed) };
     let refused = |error: &kube::Error| ObjectError::from_server(object, change.origin.as_ref(), error);
@@ -52,11 +52,11 @@ pub(super) async fn write(
         let uid = change.uid.as_deref().unwrap_or_default();
         let dependants = Dependants::of(&manifest);
         if requests.delete(kind, object, uid, dependants).await.map_err(|error| refused(&error))? {
-            // Finalizers hold it; the watch tells when it is gone, and then it is created.
+            // Finalizers hold the object. The watch event of its deletion starts the run that creates the new one.
             return Ok(Written::Ending);
         }
     }
-    // What was not there when the plan was made is not overwritten if it is there now: that would be another plan.
+    // An object that was created after the plan was made is not overwritten: that would be another plan.
     let force = change.operation != Operation::Create;
     let marked = cluster.view.marks.stamp(owner, object, &manifest.value);
     let apply = || requests.apply(kind, object, &marked, Apply { force, dry_run: false });
@@ -84,7 +84,7 @@ pub(super) async fn write(
     Ok(Written::Done)
 }
 
-/// Makes the fields of another tool ours, if the object is still as it was when that was planned. No value changes by it.
+/// Takes over the fields of other managers, if the object has not changed since that was planned. No value changes.
 async fn take_over(
     requests: &Requests,
     kind: &ResourceType,

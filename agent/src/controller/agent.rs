@@ -13,7 +13,7 @@ use crate::image::Images;
 use crate::reconcile::claims;
 use crate::reconcile::dependencies::Dependencies;
 use crate::reconcile::services::Services;
-use crate::report::audit::Told;
+use crate::report::audit::ChangeSender;
 use crate::server::hooks::{HookKind, HookOwner, Hooks};
 use crate::sync_ref::SyncRef;
 
@@ -29,7 +29,7 @@ pub struct Agent {
     /// Which objects take webhook calls.
     pub hooks: Hooks,
     /// Announces each audit event, which may arrive half a minute after the change.
-    pub audited: Told,
+    pub audited: ChangeSender,
     /// Cancelled when the process ends.
     pub stop: CancellationToken,
 }

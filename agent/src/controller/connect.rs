@@ -47,7 +47,7 @@ use crate::render::store::Renders;
 use crate::render::web_files::WebFiles;
 use crate::render::worker::{Capacity, Workers};
 use crate::report::alert::Alerts;
-use crate::report::audit::{Audit, Told};
+use crate::report::audit::{Audit, ChangeSender};
 use crate::report::events::Events;
 use crate::rooms::Rooms;
 use crate::server::hooks::Hooks;
@@ -75,7 +75,7 @@ pub struct Options {
     /// The record of audit events, if the API server sends them.
     pub audit: Option<Arc<Audit>>,
     /// Announces new audit events.
-    pub audited: Told,
+    pub audited: ChangeSender,
     /// The name of the pod, for Events.
     pub instance: Option<String>,
     /// The registered webhook endpoints.

@@ -99,7 +99,7 @@ where
             let kind = K::kind(&K::DynamicType::default()).into_owned();
             let name = |name: &Option<String>| name.clone().unwrap_or_default();
             let (namespace, name) = (name(&metadata.namespace), name(&metadata.name));
-            warn!(kind, namespace, name, error, "Cannot read an object, which is left out; correct its spec");
+            warn!(kind, namespace, name, error, "Cannot decode an object; skipping it");
         })
         .ok()
 }
@@ -119,7 +119,7 @@ pub(super) async fn feed_approvals(
                     .services
                     .wake(SyncRef::new(approval.namespace().unwrap_or_default(), approval.spec.sync));
             }
-            Err(error) => warn!(error = %chain(&error), "Watch of Approvals failed and is tried again"),
+            Err(error) => warn!(error = %chain(&error), "Watch of Approvals failed; retrying"),
         }
     }
 }

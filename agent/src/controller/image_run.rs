@@ -106,7 +106,7 @@ async fn limited(one: &Pass<'_>) -> Found {
     if let Ok(found) = tokio::time::timeout(LIMIT, pass(one)).await {
         return found;
     }
-    let message = format!("the pass took longer than {} s; it is tried again", LIMIT.as_secs());
+    let message = format!("the pass took longer than {} s; the next pass continues", LIMIT.as_secs());
     let failures = vec![Failure::transient("image", "Timeout", message)];
     Found { images: one.status.images.clone(), failures, ..Found::default() }
 }
@@ -181,7 +181,7 @@ async fn report(
     unproven.extend(left_out);
     let changes = published.as_ref().map(|published| published.changes.as_slice()).unwrap_or_default();
     let written = changes.iter().map(|change| format!("{} to {}", change.image, change.new)).collect();
-    let told = updates::Told {
+    let passed = updates::PassReport {
         generation: update.metadata.generation,
         images,
         commit: published.as_ref().map(|published| published.commit.clone()),
@@ -198,8 +198,8 @@ async fn report(
         unmarked: &unmarked,
         suspended,
     };
-    let after = updates::status(before, &told, now);
-    updates::tell(events, owner, &update.object_ref(&()), before, &told);
+    let after = updates::status(before, &passed, now);
+    updates::tell(events, owner, &update.object_ref(&()), before, &passed);
     metrics.image_updates(owner, changes.len());
     metrics.image_update(owner, conditions::is_true(&after.conditions, conditions::READY));
     for (host, rate) in agent.images.registries.rates() {
@@ -207,7 +207,7 @@ async fn report(
     }
     let api: Api<ImageUpdate> = Api::namespaced(cluster.clients.own(), owner.namespace());
     if let Err(error) = write::patch(&api, owner.name(), before, &after).await {
-        warn!(update = %owner, stage = "report", error = %chain(&error), "Cannot write the status and tries again");
+        warn!(update = %owner, stage = "report", error = %chain(&error), "Cannot write the status; retrying");
         memory.status = Some(ImageUpdateStatus { conditions: before.conditions.clone(), ..after });
         return Action::requeue(PAUSE);
     }

@@ -50,7 +50,7 @@ pub enum StartError {
     #[error(transparent)]
     Connect(#[from] ConnectError),
     #[error(
-        "the API server does not give the Syncs: {}; install the definitions with `holdfast crd | kubectl apply -f -`, and the rights with manifests/",
+        "cannot list Syncs: {}; install the CustomResourceDefinitions with `holdfast crd | kubectl apply -f -`, and the rights with manifests/",
         chain(.0)
     )]
     NotInstalled(#[source] kube::Error),
@@ -72,7 +72,7 @@ pub async fn run(
         match connect(&config, &options, &metrics, &stop).await {
             Ok(connected) => break connected,
             Err(error) if error.is_final() => return Err(error),
-            Err(error) => warn!(error = chain(&error), "Cannot start yet and tries again"),
+            Err(error) => warn!(error = chain(&error), "Cannot start; retrying"),
         }
         tokio::time::sleep(PAUSE).await;
     };

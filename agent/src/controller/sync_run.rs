@@ -33,7 +33,8 @@ use crate::report::{Failure, Findings, progress, status, tell, write};
 use crate::sync_ref::SyncRef;
 
 /// The message of a run that panicked.
-const PANICKED: &str = "a defect in the agent ended the run, which is tried again; the agent's log has its place (\"a task panicked\")";
+const PANICKED: &str =
+    "a defect in the agent ended the run, which is retried; see \"a task panicked\" in the log of the agent";
 
 /// Runs one Sync. A panic fails this Sync alone.
 pub(super) async fn run(sync: Arc<Sync>, agent: &Agent) -> Action {
@@ -49,7 +50,7 @@ pub(super) async fn run(sync: Arc<Sync>, agent: &Agent) -> Action {
         None => (sync, None),
     };
     let gone = Gone { agent, owner: &owner };
-    let running = Box::pin(turn(&sync, shortened, agent, &owner, &mut memory));
+    let running = Box::pin(run_once(&sync, shortened, agent, &owner, &mut memory));
     if let Ok(action) = AssertUnwindSafe(running).catch_unwind().await {
         return action;
     }
@@ -59,8 +60,8 @@ pub(super) async fn run(sync: Arc<Sync>, agent: &Agent) -> Action {
     *memory = Memory { uid: sync.metadata.uid.clone(), status, failures, ..Memory::default() };
     let before = memory.status.as_ref().or(sync.status.as_ref());
     memory.shown = before.map(|before| Shown::unknown(progress::doubtful(before)));
-    let known = memory.status.clone().or_else(|| sync.status.clone()).unwrap_or_default();
-    let run = start(agent, &sync, &owner, &known, Limits::default());
+    let last = memory.status.clone().or_else(|| sync.status.clone()).unwrap_or_default();
+    let run = start(agent, &sync, &owner, &last, Limits::default());
     let mut findings = Findings::of(&sync, &owner, run.at.now);
     findings.failure = Some(Failure::internal("reconcile", PANICKED));
     let action = report(agent, &run, &mut memory, &findings).await;
@@ -94,7 +95,7 @@ fn start<'a>(
 }
 
 /// Runs one Sync, writes its status, and returns when it runs next.
-async fn turn(
+async fn run_once(
     sync: &Sync,
     shortened: Option<String>,
     agent: &Agent,
@@ -148,18 +149,18 @@ async fn report(agent: &Agent, run: &Run<'_>, memory: &mut Memory, findings: &Fi
     let Run { services, at, .. } = run;
     let SyncAt { sync, owner, .. } = *at;
     let before = memory.status.take().unwrap_or_else(|| at.status.clone());
-    let known = memory.past.drift.episode.clone().or_else(|| before.drift.clone());
+    let last_episode = memory.past.drift.episode.clone().or_else(|| before.drift.clone());
     let episode = match &findings.drift {
         Some(found) => {
             let users = Users { cluster: &services.cluster, audit: services.audit.as_deref() };
             episode(users, *at, &mut memory.past.drift, &before, found).await
         }
-        None => known.clone(),
+        None => last_episode.clone(),
     };
     let after = status::build(&before, findings, episode.as_ref());
     let result = findings.failure.as_ref().map_or("ok", |failure| failure.reason);
     services.metrics.reconcile(result);
-    services.metrics.sync(owner, &after, findings, findings.drifts(known.as_ref()));
+    services.metrics.sync(owner, &after, findings, findings.drifts(last_episode.as_ref()));
     tell::tell(&services.events, &sync.object_ref(&()), owner, &before, &after, findings);
     services.metrics.no_progress(owner);
     // The status on the server may be one of the progress of this run.
@@ -176,14 +177,14 @@ async fn report(agent: &Agent, run: &Run<'_>, memory: &mut Memory, findings: &Fi
         services.metrics.verified(owner, time);
     }
     // Alerts are sent also if the status cannot be written.
-    let known = if written.is_ok() { &after } else { &before };
-    let told = SyncStatus { drift: episode, ..known.clone() };
+    let current = if written.is_ok() { &after } else { &before };
+    let whole = SyncStatus { drift: episode, ..current.clone() };
     let heard = services.cluster.clients.contact().last();
     let heard = Some(heard).filter(|_| written.is_ok() && trouble.is_none());
-    let ran = Ran { status: &told, failure: findings.failure.as_ref(), suspended, verified, heard };
+    let ran = Ran { status: &whole, failure: findings.failure.as_ref(), suspended, verified, heard };
     services.alerts.tell(owner, &ran);
     if let Err(error) = written {
-        warn!(sync = %owner, stage = "report", error = %chain(&error), "Cannot write the status and tries again");
+        warn!(sync = %owner, stage = "report", error = %chain(&error), "Cannot write the status; retrying");
         memory.status = Some(before);
         memory.shown = on_server;
         return Action::requeue(PAUSE);

@@ -90,7 +90,7 @@ pub struct Outcome {
 /// Why nothing is applied.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("cannot note what the set holds: {0}")]
+    #[error("cannot write the ApplySet annotations of the Sync: {0}")]
     NotMarked(String),
     #[error("{0} has changed since the plan was made")]
     Moved(ObjectId),

@@ -71,7 +71,7 @@ async fn end(run: &Run<'_>, past: &mut Past, findings: &mut Findings) -> Result<
             match leaving::reach(run, past, &failure, keep).await {
                 Reach::GivenUp if findings.again => Err(failure),
                 Reach::GivenUp => {
-                    leaving::tell(run, &failure.message);
+                    leaving::report(run, &failure.message);
                     release(run).await.map(|()| true)
                 }
                 Reach::Until(time) => {
@@ -136,7 +136,7 @@ async fn remove(
     }
     let unseen = leaving::unseen(&basis.set);
     if !unseen.is_empty() || !past.ending.refused.is_empty() {
-        leaving::tell(run, &unseen);
+        leaving::report(run, &unseen);
     }
     Ok(true)
 }
@@ -188,7 +188,7 @@ fn left(
     let unseen = Some(leaving::unseen(set)).filter(|said| !said.is_empty());
     let marked: Vec<String> = refused.chain(unseen).collect();
     if !marked.is_empty() {
-        leaving::tell(run, &causes::lines(&marked).join("; "));
+        leaving::report(run, &causes::lines(&marked).join("; "));
     }
     Ok(true)
 }

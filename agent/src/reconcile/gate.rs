@@ -50,7 +50,7 @@ pub enum Error {
         /// The revision of the same source that it has not reached.
         revision: Option<String>,
     },
-    #[error("Approval {name} cannot be noted as {}: {error}", if *is_begun { "used up" } else { "used, so its plan waits" })]
+    #[error("Approval {name} cannot be recorded as {}: {error}", if *is_begun { "used up" } else { "used, so its plan waits" })]
     ApprovalNotNoted { name: String, is_begun: bool, error: String },
 }
 

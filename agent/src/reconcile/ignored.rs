@@ -32,7 +32,7 @@ pub fn warnings(
     }
     let ignored: BTreeSet<ObjectId> = view.ignored(at.owner).into_iter().collect();
     for object in ignored.difference(&notices.ignored) {
-        warn!(sync = %at.owner, %object, "Ignores an object that carries the marks of a Sync and was not applied by it");
+        warn!(sync = %at.owner, %object, "Ignoring an object that carries the marks of a Sync and was not applied by it");
     }
     let may_name = |object: &ObjectId| is_agent || *object.namespace == *at.owner.namespace();
     let described = describe(&ignored, may_name);
@@ -46,7 +46,7 @@ pub fn warnings(
 fn describe(ignored: &BTreeSet<ObjectId>, may_name: impl Fn(&ObjectId) -> bool) -> Vec<String> {
     let (named, hidden): (Vec<&ObjectId>, Vec<&ObjectId>) =
         ignored.iter().partition(|object| may_name(object));
-    let mut told: Vec<String> = named
+    let mut lines: Vec<String> = named
         .iter()
         .take(NAMED)
         .map(|object| {
@@ -56,15 +56,15 @@ fn describe(ignored: &BTreeSet<ObjectId>, may_name: impl Fn(&ObjectId) -> bool) 
         })
         .collect();
     if let Some(more) = named.len().checked_sub(NAMED).filter(|more| *more > 0) {
-        told.push(format!("{more} or more other objects carry the marks of this Sync too, and are ignored"));
+        lines.push(format!("{more} or more other objects carry the marks of this Sync too, and are ignored"));
     }
     if !hidden.is_empty() {
-        told.push(
+        lines.push(
             "objects in other namespaces carry the marks of this Sync and were not applied by it (copied or forged), so they are ignored"
                 .to_owned(),
         );
     }
-    told
+    lines
 }
 
 #[cfg(test)]
@@ -84,10 +84,10 @@ mod tests {
                 [object("team-a", format!("copy-{number}")), object("team-b", format!("evil-{number}"))]
             })
             .collect();
-        let told = describe(&ignored, |object| &*object.namespace == "team-a");
-        assert_eq!(told.len(), NAMED + 2, "{told:?}");
-        assert!(told[0].starts_with("ConfigMap team-a/copy-0 carries the marks"), "{told:?}");
-        assert!(told.iter().all(|line| !line.contains("team-b") && !line.contains("evil")), "{told:?}");
+        let lines = describe(&ignored, |object| &*object.namespace == "team-a");
+        assert_eq!(lines.len(), NAMED + 2, "{lines:?}");
+        assert!(lines[0].starts_with("ConfigMap team-a/copy-0 carries the marks"), "{lines:?}");
+        assert!(lines.iter().all(|line| !line.contains("team-b") && !line.contains("evil")), "{lines:?}");
         assert_eq!(describe(&BTreeSet::new(), |_| true), Vec::<String>::new());
     }
 }

@@ -39,11 +39,11 @@ pub fn add(past: &Past, at: SyncAt<'_>, desired: &mut [Desired], whole: bool) ->
         warn!(sync = %at.owner, %error, "Cannot compare with the render before");
     }
     let reported = at.status.drift.iter().flat_map(|drift| &drift.objects);
-    let reported: Vec<_> = reported.filter(|told| drift::is_kept(told)).collect();
+    let reported: Vec<_> = reported.filter(|object| drift::is_kept(object)).collect();
     for desired in desired {
         desired.before = found.get(&desired.object).cloned();
-        let of = reported.iter().filter(|told| drift::is_of(told, &desired.object));
-        desired.returned = of.flat_map(|told| &told.changes).map(|change| change.path.clone()).collect();
+        let of = reported.iter().filter(|object| drift::is_of(object, &desired.object));
+        desired.returned = of.flat_map(|object| &object.changes).map(|change| change.path.clone()).collect();
     }
     found
 }

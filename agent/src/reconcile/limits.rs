@@ -63,7 +63,7 @@ impl Limits {
     /// Returns why no other write may begin; `None` if it may.
     pub fn reached(&self) -> Option<String> {
         if self.superseded.is_cancelled() {
-            return Some("the Sync has changed, or the agent ends".to_owned());
+            return Some("the Sync has changed, or the agent is shutting down".to_owned());
         }
         let (_, limit) = self.end.filter(|(end, _)| *end <= Instant::now())?;
         Some(over(limit))

@@ -21,7 +21,7 @@ pub fn mistakes(rules: usize, desired: &[Desired]) -> Vec<String> {
     }));
     found.extend((0..rules).filter(|rule| !matched.contains(rule)).map(|rule| {
         format!(
-            "spec.drift.ignore[{rule}] matches no object of this Sync; correct its target, or take it out"
+            "spec.drift.ignore[{rule}] matches no object of this Sync; correct its target, or remove the rule"
         )
     }));
     found
@@ -35,11 +35,11 @@ fn marks(desired: &[Desired]) -> Vec<String> {
             found.entry(mistake).and_modify(|(_, more)| *more += 1).or_insert((desired, 0));
         }
     }
-    let tell = |(mistake, (desired, more)): (String, (&Desired, usize))| {
+    let describe = |(mistake, (desired, more)): (String, (&Desired, usize))| {
         let others = if more > 0 { format!(", and {more} more") } else { String::new() };
         format!("{} ({}){others}: {mistake}", desired.object, desired.manifest.origin)
     };
-    found.into_iter().map(tell).collect()
+    found.into_iter().map(describe).collect()
 }
 
 /// Finds objects whose replicas are in the source although an autoscaler in the source sets them.
@@ -52,7 +52,7 @@ fn scaled_twice(desired: &[Desired]) -> Vec<String> {
             let ignored = scaled.ignored.covers("/spec/replicas", &[]);
             (scaled.manifest.value.pointer("/spec/replicas").is_some() && !ignored).then(|| {
                 format!(
-                    "{} sets spec.replicas of {}, and {} ({}) sets it too: take spec.replicas out of git",
+                    "{} sets spec.replicas of {}, and {} ({}) sets it too: remove spec.replicas from git",
                     scaled.manifest.origin, scaled.object, scaler.object, scaler.manifest.origin
                 )
             })

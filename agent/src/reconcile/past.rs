@@ -105,7 +105,7 @@ pub struct Left {
     pub seen: Differs,
     /// When the object is compared again, even if it did not change.
     pub until: Option<Timestamp>,
-    pub told: DriftObject,
+    pub reported: DriftObject,
 }
 
 /// Warnings, each list from the last run that computed it.
@@ -136,7 +136,8 @@ pub fn since(then: Timestamp, now: Timestamp) -> Duration {
 }
 
 impl Past {
-    /// Remembers the set that a run compared, or the previous one if the run compared a part of it (`None`).
+    /// Remembers the set that a run compared, or the previous one if the run compared a part of it (`None`). It is verified if
+    /// nothing failed.
     pub fn keep(&mut self, compared: Option<DesiredSet>, is_verified: bool) {
         let newest = match (compared, std::mem::take(&mut self.state)) {
             (Some(compared), _) => compared,
@@ -271,12 +272,12 @@ mod tests {
             whole: None,
         };
         let until = NOW + SignedDuration::from_secs(10);
-        let told = serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap", "namespace": "shop", "name": "a",
+        let reported = serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap", "namespace": "shop", "name": "a",
             "state": "Snoozed", "since": "1970-01-01T00:00:00Z", "changes": []});
-        let told = serde_json::from_value(told).expect("a drift object");
+        let reported = serde_json::from_value(reported).expect("a drift object");
         let mut drift = PastDrift::default();
         assert!(drift.is_news(&object, differs(b"hand"), NOW));
-        drift.left.insert(object.clone(), Left { seen: differs(b"hand"), until: Some(until), told });
+        drift.left.insert(object.clone(), Left { seen: differs(b"hand"), until: Some(until), reported });
         assert!(!drift.is_news(&object, differs(b"hand"), NOW));
         assert!(drift.is_news(&object, differs(b"other"), NOW));
         assert!(drift.is_news(&object, differs(b"hand"), until));

@@ -61,7 +61,7 @@ pub enum Note {
 /// Why no plan can be made.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("cannot ask for the rights of the Sync: {0}")]
+    #[error("cannot check the rights of the Sync: {0}")]
     Unreachable(String),
 }
 

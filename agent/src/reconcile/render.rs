@@ -168,7 +168,7 @@ fn select(
 async fn read(
     parts: Parts<'_>,
     at: SyncAt<'_>,
-    Source { checkout, is_asked, .. }: &Source,
+    Source { checkout, is_requested, .. }: &Source,
     past: &mut Past,
 ) -> Result<(RenderedCommit, Option<Result<RenderOutput, Error>>), Error> {
     note_commit(parts.progress, at, checkout);
@@ -198,7 +198,7 @@ async fn read(
     if before.as_ref().is_some_and(is_other) && !past.notices.elsewhere.is_empty() {
         before = None;
     }
-    let is_due = |read: &&mut RenderedCommit| *is_asked || since(read.compared, at.now) >= FILES_AGE;
+    let is_due = |read: &&mut RenderedCommit| *is_requested || since(read.compared, at.now) >= FILES_AGE;
     if let Some(read) = before.as_mut().filter(is_due) {
         read.compared = at.now;
         let outside = parts.inputs.outside;

@@ -40,7 +40,7 @@ pub struct Parts<'a> {
 pub struct Source {
     pub checkout: Checkout,
     /// A person or a webhook requested a check of the source.
-    pub is_asked: bool,
+    pub is_requested: bool,
     /// The ref that the Sync follows; `None` if the source was not contacted, because drift has precedence.
     pub follows: Option<Follows>,
     /// Why the source could not be contacted. The checkout is then that of the last contact.
@@ -70,8 +70,8 @@ pub enum Error {
 /// and at once after a webhook call.
 pub async fn source(parts: Parts<'_>, at: SyncAt<'_>, past: &mut Past) -> Result<Source, Error> {
     let Parts { sources, secrets, policy, view, peers, calls, metrics, progress } = parts;
-    if let Some(checkout) = before_drift(view, calls, at, past) {
-        return Ok(Source { checkout, is_asked: false, follows: None, trouble: None });
+    if let Some(checkout) = drifted_checkout(view, calls, at, past) {
+        return Ok(Source { checkout, is_requested: false, follows: None, trouble: None });
     }
     let SyncAt { sync, owner, now, .. } = at;
     let contact = &mut past.source;
@@ -79,16 +79,16 @@ pub async fn source(parts: Parts<'_>, at: SyncAt<'_>, past: &mut Past) -> Result
     let timer = metrics.stage("source");
     let location = location(secrets, policy, at).await?;
     secrets.release(&User::Sync(owner.clone()), &inputs::names(at));
-    let asked = at.reconcile_at().cloned();
-    let is_asked = calls.take(owner) || asked != contact.answered;
+    let requested = at.reconcile_at().cloned();
+    let is_requested = calls.take(owner) || requested != contact.answered;
     // A poll is not reported as progress at once, since it mostly finds nothing.
-    let is_poll = contact.checkout.is_some() && !is_asked;
+    let is_poll = contact.checkout.is_some() && !is_requested;
     progress.begin("source", if is_poll { POLLING } else { "fetching the source" });
-    let max_age = if is_asked { Duration::ZERO } else { sync.spec.interval() };
+    let max_age = if is_requested { Duration::ZERO } else { sync.spec.interval() };
     peers.reads_from(owner, location.mirror());
     let reference = reference(sync.spec.source.git.reference.as_ref());
     let answer = sources.checkout(&location, &reference, max_age, sync.spec.timeout()).await;
-    contact.answered = asked;
+    contact.answered = requested;
     drop(timer);
     let trouble = match answer {
         Ok(checkout) => {
@@ -99,16 +99,16 @@ pub async fn source(parts: Parts<'_>, at: SyncAt<'_>, past: &mut Past) -> Result
     };
     let last = contact.checkout.clone().filter(|checkout| checkout.is_of(&location, &reference));
     let Some(checkout) = last else { return Err(trouble.unwrap_or(Error::OtherRepository)) };
-    Ok(Source { checkout, is_asked, follows: Some(Follows { location, reference }), trouble })
+    Ok(Source { checkout, is_requested, follows: Some(Follows { location, reference }), trouble })
 }
 
 /// Returns the commit of the last contact if the cluster differs from it: drift is corrected before the source is contacted, so
 /// that it never waits for a slow server. A contact that is due is postponed only once.
-fn before_drift(view: &View, calls: &Calls, at: SyncAt<'_>, past: &mut Past) -> Option<Checkout> {
+fn drifted_checkout(view: &View, calls: &Calls, at: SyncAt<'_>, past: &mut Past) -> Option<Checkout> {
     let contact = &past.source;
     let is_due = contact.is_due(at.sync.spec.interval(), at.now);
-    let is_asked = calls.is_open(at.owner) || at.reconcile_at() != contact.answered.as_ref();
-    if is_asked || (is_due && contact.postponed) {
+    let is_requested = calls.is_open(at.owner) || at.reconcile_at() != contact.answered.as_ref();
+    if is_requested || (is_due && contact.postponed) {
         return None;
     }
     let checkout = contact.checkout.clone()?;

@@ -66,9 +66,10 @@ impl<'a> SyncAt<'a> {
         let by_tree =
             applied == Some(tree) && self.status.observed_generation == self.sync.metadata.generation;
         by_tree || verified == Some(manifest) || {
-            let mut reported = self.status.drift.iter().flat_map(|drift| &drift.objects);
+            let mut objects = self.status.drift.iter().flat_map(|drift| &drift.objects);
             let text = manifest.to_string();
-            reported.any(|told| told.manifest.as_deref() == Some(&text) && drift::is_of(told, object))
+            objects
+                .any(|reported| reported.manifest.as_deref() == Some(&text) && drift::is_of(reported, object))
         }
     }
 }

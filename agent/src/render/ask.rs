@@ -1,7 +1,7 @@
-//! What a render asks of the outside, and what it was answered: charts by Helm, and bases in other repositories.
+//! What a render requests from outside its repository, and the answers: charts by Helm, and bases in other repositories.
 //!
-//! A render is a function of its files and of answers. Where an answer is missing it ends, says what it asks for, and is
-//! made again with the answer: so nothing of it waits, and nothing is held, while a server or Helm takes its time. Pure.
+//! A render is a function of its files and the answers. If an answer is missing, the render ends with the request, and is
+//! repeated with the answer: so it holds nothing while a server or Helm is slow. Pure.
 
 use std::cell::RefCell;
 use std::path::PathBuf;
@@ -15,12 +15,12 @@ use super::helm::Release;
 use super::{File, RenderError, bytes};
 use crate::error::{Class, StageError};
 
-/// A question to the outside.
+/// A request to the outside.
 #[derive(Serialize, Deserialize)]
 pub enum Ask {
     /// The chart's own `values.yaml`.
     Values(ChartFrom),
-    /// What a chart renders to.
+    /// The result of rendering a chart.
     Template(ChartFrom, Box<Release>),
     /// The tree of a ref of another repository; an empty ref is the default branch.
     Remote { repository: String, reference: String },
@@ -42,7 +42,7 @@ pub enum ChartFrom {
     Oci { url: String, version: String },
 }
 
-/// The answer to a question.
+/// The answer to a request.
 #[derive(Serialize, Deserialize)]
 pub enum Answer {
     /// Empty if there is none.
@@ -60,7 +60,7 @@ pub enum Answer {
         bytes: Vec<u8>,
         warning: Option<String>,
     },
-    /// There is no file, and why: the URL may be that of a repository.
+    /// There is no file, with the reason: the URL may be that of a repository.
     NoFile(String),
     Refused(RenderError),
 }
@@ -110,11 +110,11 @@ pub struct RemoteTree {
 pub struct TreePlace {
     pub mirror: PathBuf,
     pub commit: String,
-    /// What the commit was found by, for messages.
+    /// The name that the commit was found by, for messages.
     pub name: String,
 }
 
-/// The files of a commit. The first thing that cannot be read says more by itself than a renderer can say of it.
+/// The files of a commit. The first read error is more precise than the message of a renderer about it.
 pub trait TreeFiles: Versioned {
     fn trouble(&self) -> Option<Box<dyn StageError>>;
 }
@@ -125,22 +125,22 @@ pub trait Trees: Send + Sync {
 }
 
 impl Ask {
-    /// Names the question.
+    /// Returns the key of a request.
     pub fn digest(&self) -> Digest {
         // What has no strange keys can be written as JSON.
         Digest::of_bytes(&serde_json::to_vec(self).unwrap_or_default())
     }
 }
 
-/// What is outside of a render: whether it may be asked, and what was answered so far.
+/// The outside of a render: which requests are allowed, and the answers so far.
 #[derive(Default)]
 pub struct Answers<'a> {
     pub charts: bool,
-    /// What opens the trees of other repositories; `None` if they are not allowed.
+    /// Opens the trees of other repositories; `None` if they are not allowed.
     pub trees: Option<&'a dyn Trees>,
     pub given: &'a [(Digest, Arc<Answer>)],
     missing: RefCell<Option<Ask>>,
-    /// The first refusal that more than a mistake in git is the reason for.
+    /// The first error that is not caused by a mistake in Git alone.
     trouble: RefCell<Option<RenderError>>,
 }
 
@@ -149,7 +149,7 @@ impl<'a> Answers<'a> {
         Self { charts, trees, given, missing: RefCell::default(), trouble: RefCell::default() }
     }
 
-    /// The answer to a question. If there is none yet the render is of no use, whatever it comes to.
+    /// Returns the answer to a request. If there is none yet, the result of the render is discarded.
     pub fn get(&self, ask: Ask) -> Result<&Answer, RenderError> {
         let digest = ask.digest();
         let found = self.given.iter().find(|(given, _)| *given == digest);
@@ -168,7 +168,7 @@ impl<'a> Answers<'a> {
         }
     }
 
-    /// The error of a render, of the class that it has if something outside is the reason.
+    /// Returns the error of a render, with the class of the outside error if that is the reason.
     pub fn explain(&self, error: RenderError) -> RenderError {
         match &*self.trouble.borrow() {
             Some(trouble) => error.because_of(trouble),
@@ -176,7 +176,7 @@ impl<'a> Answers<'a> {
         }
     }
 
-    /// What the render asked for and was not answered.
+    /// Returns the requests of the render that have no answer.
     pub fn into_missing(self) -> Option<Ask> {
         self.missing.into_inner()
     }

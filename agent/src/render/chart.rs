@@ -1,6 +1,6 @@
 //! The Helm renderer: a chart of the tree or from elsewhere, with the values that the Sync names.
 //!
-//! Asks the outside for what the chart renders to. Pure, beside its surroundings.
+//! Requests the rendered chart from the outside. Pure, except for its surroundings.
 
 use holdfast_diff::budget::Resource;
 use holdfast_diff::files::{Files, FilesError, join};
@@ -21,7 +21,7 @@ use crate::api::HelmOptions;
 use crate::error::StageError as _;
 use crate::secret_data::Data;
 
-/// What a release is called, and what it is told of the cluster.
+/// The name and namespace of a release, and the capabilities of the cluster.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Target {
     pub name: String,
@@ -29,7 +29,7 @@ pub struct Target {
     /// `v1.36.1`
     pub kube_version: Option<String>,
     pub api_versions: Vec<String>,
-    /// True if something of it was applied before.
+    /// True if a part of it was applied before.
     pub installed: bool,
 }
 
@@ -86,7 +86,7 @@ pub fn render(
     Ok(Rendered { objects, warnings, volatile, chart: inputs.fetched.clone(), ..Rendered::default() })
 }
 
-/// The values from elsewhere, in their order.
+/// The values from the cluster and from files, in their order.
 fn parts(
     files: &dyn Files,
     folder: &str,
@@ -118,11 +118,11 @@ fn parts(
     Ok(parts)
 }
 
-/// The objects of a chart, and what of them is lost.
+/// Returns the objects of a chart, and warnings about what is left out.
 fn manifests(host: &Surroundings<'_>, files: &[File]) -> Result<(Vec<Manifest>, Vec<String>), RenderError> {
     let (mut all, mut warnings, mut errors) = (Vec::new(), Vec::new(), Vec::new());
     for File { path, bytes } in files {
-        // Helm lets a key stand twice, and the last one counts.
+        // Helm accepts duplicate keys, and uses the last one.
         let (manifests, mistakes, lost) = yaml::manifests_of_program(path, bytes);
         host.spend(Resource::Objects, manifests.len())?;
         host.spend(Resource::Memory, manifests.iter().map(|manifest| weight::bytes(&manifest.value)).sum())?;

@@ -1,5 +1,4 @@
-//! The files of a chart in the tree, and of the charts beside it that it is made of: gathered, and put onto the disk for
-//! Helm.
+//! The files of a chart in the tree and of the charts in the tree that it depends on: gathered, and written to disk for Helm.
 //!
 //! I/O: disk, in [`write`].
 
@@ -15,10 +14,10 @@ use super::helm::HelmError;
 use super::ignore::HelmIgnored;
 use crate::disk::Beneath;
 
-/// Bytes of a chart in the tree.
+/// Maximum size of a chart in the tree, in bytes.
 const LIMIT: usize = 32 * 1024 * 1024;
 
-/// The files of a folder of the tree, and of the charts beside it that it is made of.
+/// Gathers the files of a chart in the tree, and of the charts in the tree that it depends on.
 pub fn collect(files: &dyn Files, folder: &str) -> Result<Vec<File>, FilesError> {
     let mut copying = Copying { files, found: Vec::new(), walk: Walk::default(), size: 0 };
     let mut wanted = vec![folder.to_owned()];
@@ -37,7 +36,7 @@ pub fn collect(files: &dyn Files, folder: &str) -> Result<Vec<File>, FilesError>
     Ok(copying.found)
 }
 
-/// Puts the files of a chart below a folder of the disk. Returns that and the chart's own folder.
+/// Writes the files of a chart below a folder on disk. Returns that folder and the chart's own folder.
 pub fn write(root: TempDir, files: &[File], folder: &str) -> Result<(TempDir, PathBuf), HelmError> {
     let failed = |error: std::io::Error| HelmError::Io { doing: "write a chart", said: error.to_string() };
     let to = Beneath::open(root.path()).map_err(failed)?;
@@ -49,7 +48,7 @@ pub fn write(root: TempDir, files: &[File], folder: &str) -> Result<(TempDir, Pa
     Ok((root, place))
 }
 
-/// The charts in the tree that a chart is made of: `file://../common`.
+/// Returns the charts in the tree that a chart depends on:
 fn beside(files: &dyn Files, folder: &str) -> Result<Vec<String>, FilesError> {
     let mut found = Vec::new();
     for name in ["Chart.yaml", "requirements.yaml"] {
@@ -68,12 +67,12 @@ fn beside(files: &dyn Files, folder: &str) -> Result<Vec<String>, FilesError> {
     Ok(found)
 }
 
-/// Files on their way out of the tree.
+/// Gathers files from the tree.
 struct Copying<'a> {
     files: &'a dyn Files,
     found: Vec<File>,
     walk: Walk,
-    /// Bytes that were found.
+    /// The size of the gathered files, in bytes.
     size: usize,
 }
 

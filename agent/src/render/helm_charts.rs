@@ -1,6 +1,6 @@
-//! What `helmCharts` of a kustomization asks for, as kustomize asks Helm for it.
+//! Renders `helmCharts` of a kustomization, as kustomize runs Helm for them.
 //!
-//! Leaves fetching and running to whoever answers. Pure, beside the files that it is given.
+//! Leaves fetching and running to the outside. Pure, except for the files that it reads.
 
 use holdfast_diff::files::{Files, FilesError, join};
 use holdfast_kustomize::{HelmChart, ValuesMerge};
@@ -12,10 +12,10 @@ use super::chart_files::collect;
 use super::helm::{self, HelmError, Release, ValuesPart};
 use super::{File, NO_HELM, RenderError};
 
-/// Every version, prereleases too.
+/// Every version, including prereleases.
 const ANY: &str = ">0.0.0-0";
 
-/// The YAML that a chart renders to; `folder` is that of the kustomization.
+/// Returns the YAML that a chart renders to; `folder` is that of the kustomization.
 pub fn render(
     files: &dyn Files,
     answers: &Answers<'_>,
@@ -83,8 +83,8 @@ fn release(wanted: &HelmChart, values: Value) -> Release {
     }
 }
 
-/// The values that Helm is given. Inline values and those of the file come together before Helm sees them: what one takes
-/// away by null is then as the chart has it.
+/// Returns the values for Helm. Inline values and those of the file are merged before Helm reads them: a value that one of them
+/// removes with `null` has the default of the chart.
 fn parts(
     files: &dyn Files,
     wanted: &HelmChart,
@@ -141,7 +141,7 @@ fn laid(mut below: Map<String, Value>, above: &Map<String, Value>) -> ValuesPart
     inlined(below)
 }
 
-/// Lays values over others: maps are merged, everything else is replaced, and null takes away.
+/// Merges values over others: maps are merged, other values are replaced, and `null` removes.
 fn lay(below: &mut Map<String, Value>, above: &Map<String, Value>) {
     for (key, value) in above {
         match (below.get_mut(key), value) {

@@ -1,7 +1,7 @@
-//! From the files of a folder in git to manifests. All errors are reported at once, each with file and line.
+//! Renders the files of a folder in Git to manifests. All errors are reported at once, each with file and line.
 //!
-//! Knows neither git nor a cluster: files come in as a tree, and what the Sync refers to in the cluster as [`Inputs`].
-//! I/O: through the programs that it is given.
+//! Independent of Git and of a cluster: files are a tree, and what the Sync refers to in the cluster are [`Inputs`]. I/O: through
+//! the programs that are passed in.
 
 pub mod ask;
 pub mod bytes;
@@ -58,7 +58,7 @@ use crate::error::{Class, StageError};
 /// Why a chart is not rendered.
 const NO_HELM: &str = "charts need Helm, which is not at hand here";
 
-/// What is to be rendered, and how.
+/// The parameters of a render.
 pub struct Job<'a> {
     /// The clean path of the folder.
     pub folder: &'a str,
@@ -66,36 +66,36 @@ pub struct Job<'a> {
     pub inputs: &'a Inputs,
     /// For encrypted files.
     pub keys: Option<&'a Keys>,
-    /// What may be asked for beside files, and what was answered.
+    /// The requests to the outside, and their answers.
     pub answers: &'a Answers<'a>,
     pub limits: Limits,
 }
 
-/// What a Sync refers to outside of git. What is not sent to a worker is for whoever answers its questions.
+/// What a Sync refers to outside of Git. Fields that are not sent to a worker are for answering its requests.
 #[derive(Default, Serialize, Deserialize)]
 pub struct Inputs {
-    /// Variables, all of them.
+    /// All variables.
     pub vars: BTreeMap<String, String>,
     /// For encrypted files.
     pub keys: Option<KeySecret>,
-    /// Of a chart: what it is told, where `valuesFrom` names a ConfigMap or Secret its text, logins, and the chart itself if
-    /// it is not in the tree.
+    /// For a chart: the release and the cluster, the values of ConfigMaps and Secrets in `valuesFrom`, and the chart itself if it
+    /// is not in the tree.
     pub target: Target,
     pub values: Vec<Option<ValuesPart>>,
     #[serde(skip)]
     pub logins: Vec<(String, Login)>,
     #[serde(skip)]
     pub chart: Option<Arc<Chart>>,
-    /// The same chart, as the status tells of it.
+    /// The same chart, as the status reports it.
     pub fetched: Option<ChartStatus>,
-    /// Of files and bases of elsewhere.
+    /// For files and bases from other servers.
     #[serde(skip)]
     pub remote: RemoteInputs,
-    /// True if some of it comes from a Secret: then nothing of the render is written to disk.
+    /// True if a part of it comes from a Secret: then the render is not written to disk.
     pub secret: bool,
     /// The texts that come from Secrets.
     pub masks: Masks,
-    /// The versions of all of it: when it changes, so may the render.
+    /// Digest of the versions of all of it: if it changes, the render may change.
     #[serde(skip)]
     pub version: Digest,
 }
@@ -109,7 +109,7 @@ pub struct KeySecret {
 }
 
 impl Inputs {
-    /// The private keys, which are read where they are used: reading them may take as much as whoever made them wants.
+    /// Reads the private keys where they are used: that may take as much time as their author wants.
     pub fn keys(&self) -> Result<Option<Keys>, RenderError> {
         let Some(KeySecret { name, data }) = &self.keys else { return Ok(None) };
         let bad = |error: sops::KeyError| {
@@ -126,11 +126,11 @@ pub struct Object {
     pub origin: Origin,
 }
 
-/// What a folder renders to.
+/// The result of rendering a folder.
 #[derive(Debug, Default)]
 pub struct Rendered {
     pub objects: Vec<Object>,
-    /// What is odd and stops nothing.
+    /// Warnings, which do not block the sync.
     pub warnings: Vec<String>,
     /// What a chart makes anew each time, which is kept as it is in the cluster.
     pub volatile: Vec<Volatile>,
@@ -138,7 +138,7 @@ pub struct Rendered {
     pub remotes: Vec<ReadRemote>,
     /// The chart, if it is not of the tree.
     pub chart: Option<ChartStatus>,
-    /// True if some of it was encrypted, or came from a Secret.
+    /// True if a part of it was encrypted, or came from a Secret.
     pub secret: bool,
     /// The texts that were encrypted, or came from a Secret.
     pub masks: Masks,
@@ -165,7 +165,7 @@ pub struct RenderOutput {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Keep {
     Yes,
-    /// Some of it was encrypted, or came from a Secret, or from elsewhere than the files.
+    /// A part of it was encrypted, or came from a Secret, or from outside the files.
     No,
 }
 
@@ -187,26 +187,26 @@ pub struct File {
     pub bytes: Vec<u8>,
 }
 
-/// Everything that is wrong in the files, so that it can be mended in one go; or what else ended a render.
+/// All mistakes in the files, so that they can be corrected at once; or another error that ended a render.
 #[derive(Clone, Debug, Serialize, Deserialize, thiserror::Error)]
 #[error("{}{}", head(*.cause, .errors.len() + .more), said(.errors, *.more))]
 pub struct RenderError {
-    /// Each starts with `file:line`, if it is wrong in git.
+    /// Each starts with `file:line`, if it is in Git.
     pub errors: Vec<String>,
     /// How many more there are.
     more: usize,
     class: Class,
     name: Name,
     cause: Cause,
-    /// What renders of other Syncs have the same error by.
+    /// The cause that errors of other Syncs may share.
     #[serde(default)]
     common: Option<String>,
 }
 
-/// What a render failed for.
+/// The kind of an error of a render.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Cause {
-    /// Something in the files.
+    /// A mistake in the files.
     Git,
     /// The tree itself cannot be read.
     Source,
@@ -227,7 +227,7 @@ fn read(errors: &[String]) -> Vec<Mistake> {
     errors.iter().map(|error| Mistake::read(error)).collect()
 }
 
-/// How many mistakes are kept: a bad file may have as many as it has bytes.
+/// Maximum number of mistakes: a bad file may have as many as it has bytes.
 const TOLD: usize = 1000;
 
 fn count(errors: usize) -> String {
@@ -241,7 +241,7 @@ impl RenderError {
         Self { errors, more, class: Class::User, name: Name("RenderFailed"), cause: Cause::Git, common: None }
     }
 
-    /// What nothing in git is to blame for by itself.
+    /// Creates an error that is not caused by Git alone.
     pub fn outside(class: Class, name: &'static str, said: String) -> Self {
         Self { errors: vec![said], more: 0, class, name: Name(name), cause: Cause::Outside, common: None }
     }
@@ -251,7 +251,7 @@ impl RenderError {
         Self::outside(Class::Internal, "RenderFault", said.to_owned())
     }
 
-    /// A tree that cannot be read.
+    /// Creates the error of a tree that cannot be read.
     pub fn of_source(error: &dyn StageError) -> Self {
         Self {
             errors: vec![error.to_string()],
@@ -263,7 +263,7 @@ impl RenderError {
         }
     }
 
-    /// The same text, where something outside is the reason.
+    /// The same text, if an error outside is the reason.
     #[must_use]
     pub fn because_of(self, trouble: &Self) -> Self {
         Self {
@@ -288,7 +288,7 @@ impl RenderError {
         }
     }
 
-    /// The stage that failed.
+    /// Returns the stage that failed.
     pub fn stage(&self) -> &'static str {
         if self.cause == Cause::Source { "source" } else { "render" }
     }
@@ -344,7 +344,7 @@ pub fn of_files(files: &dyn Files, job: &Job<'_>) -> Result<Rendered, RenderErro
     }
 }
 
-/// Renders what is not encrypted any more. What is from elsewhere is named by its URL.
+/// Renders decrypted files. Files from other servers are named by their URL.
 fn of_plain(files: &Decrypted<'_>, job: &Job<'_>) -> Result<Rendered, RenderError> {
     let host = Surroundings::new(files, job.answers, job.limits);
     let rendered = rendered(&host, files, job);

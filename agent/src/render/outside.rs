@@ -1,7 +1,7 @@
-//! What a render may ask for beside the files of its repository: charts, and bases in other repositories.
+//! Answers requests of a render beside the files of its repository: charts, and bases in other repositories.
 //!
-//! Whoever asks waits without holding anything that others need, but for a turn at Helm while it runs. I/O: through what it
-//! is given.
+//! A waiting request holds nothing that others need, except a turn at Helm while it runs. I/O: through the parts that are passed
+//! in.
 
 use std::any::Any;
 use std::path::Path;
@@ -19,15 +19,15 @@ use super::turns::Turns;
 use super::{Inputs, NO_HELM, RenderError};
 use crate::http::Guard;
 
-/// How many questions one render may ask.
+/// Maximum number of requests of one render.
 const QUESTIONS: usize = 100;
-/// Bytes of all files behind URLs of one render.
+/// Maximum size of all files of web servers of one render, in bytes.
 const FETCHED: usize = 32 * 1024 * 1024;
 
-/// Other repositories.
+/// Access to other repositories and files of web servers.
 pub trait Remotes: Send + Sync {
-    /// The tree of a ref, a branch, a tag or a commit; empty is the default branch. It stays on disk as long as what is
-    /// given along with it is held.
+    /// Returns the tree of a branch, a tag or a commit; empty is the default branch. It stays on disk until the second value is
+    /// dropped.
     fn open<'a>(
         &'a self,
         repository: &'a str,
@@ -35,24 +35,24 @@ pub trait Remotes: Send + Sync {
         inputs: &'a RemoteInputs,
     ) -> BoxFuture<'a, Result<(RemoteTree, Held), RenderError>>;
 
-    /// The file behind a URL, as a commit has it.
+    /// Returns the file behind a URL, as it was for a commit.
     fn file<'a>(
         &'a self,
         url: &'a str,
         inputs: &'a RemoteInputs,
     ) -> BoxFuture<'a, Result<Answer, RenderError>>;
 
-    /// The digest of what is behind a URL now, if that can be found out.
+    /// Returns the digest of the current content behind a URL, if it can be read.
     fn look<'a>(&'a self, url: &'a str, inputs: &'a RemoteInputs) -> BoxFuture<'a, Option<String>>;
 }
 
-/// Something that is held, for as long as it is needed.
+/// A value that keeps a resource until it is dropped.
 pub type Held = Box<dyn Any + Send + Sync>;
 
-/// What may be asked for beside files.
+/// What renders may request beside files.
 #[derive(Clone)]
 pub struct Outside {
-    /// Helm; `None` if there is none at hand.
+    /// Helm; `None` if it is not available.
     pub charts: Option<Arc<Runner>>,
     /// `None`: not allowed.
     pub remotes: Option<Arc<dyn Remotes>>,
@@ -60,11 +60,11 @@ pub struct Outside {
     turns: Turns,
 }
 
-/// The questions of one render, and what was made to answer them.
+/// The requests of one render, and the resources of their answers.
 pub struct Asked<'a> {
     outside: &'a Outside,
     inputs: &'a Inputs,
-    /// Whose turn at Helm it is.
+    /// The tenant that uses the turns at Helm.
     tenant: &'a str,
     given: Vec<(Digest, Arc<Answer>)>,
     held: Vec<Held>,
@@ -72,14 +72,14 @@ pub struct Asked<'a> {
     fetched: usize,
 }
 
-/// A chart that was fetched, and where it was put together.
+/// A fetched chart, with its folder.
 struct Fetched {
     chart: Arc<Chart>,
     _folder: Option<TempDir>,
 }
 
 impl Outside {
-    /// Charts by this program, kept below a folder, fetched from where the guard lets them come from.
+    /// Charts by this program, cached below a folder, from servers that the guard permits.
     pub fn new(
         helm: &Path,
         cache: &Path,
@@ -91,19 +91,19 @@ impl Outside {
         Self { charts: Some(Arc::new(Runner::new(helm, cache, limits, guard))), remotes, turns }
     }
 
-    /// The questions of a render of this tenant.
+    /// Creates the requests of a render of this tenant.
     pub fn asked<'a>(&'a self, inputs: &'a Inputs, tenant: &'a str) -> Asked<'a> {
         Asked { outside: self, inputs, tenant, given: Vec::new(), held: Vec::new(), fetched: 0 }
     }
 }
 
 impl Asked<'_> {
-    /// What was answered so far.
+    /// Returns the answers so far.
     pub fn given(&self) -> &[(Digest, Arc<Answer>)] {
         &self.given
     }
 
-    /// Answers a question.
+    /// Answers a request.
     pub async fn answer(&mut self, ask: Ask) -> Result<(), RenderError> {
         if self.given.len() >= QUESTIONS {
             let said = format!("the render asks for more than {QUESTIONS} charts and other repositories");
@@ -193,7 +193,7 @@ impl Asked<'_> {
     }
 }
 
-/// Does what blocks where it may.
+/// Runs blocking work on a blocking thread.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, RenderError> {
     tokio::task::spawn_blocking(work).await.map_err(|error| RenderError::internal(&error.to_string()))
 }

@@ -1,7 +1,7 @@
-//! What a Sync does to its objects as an overlay would: patches, images, components, prefixes.
+//! The changes that a Sync makes to its objects like an overlay: patches, images, components, prefixes.
 //!
-//! It is a kustomization on top of whatever rendered the objects. Leaves the work to `holdfast_kustomize`. Pure,
-//! beside the files that it is given.
+//! A kustomization on top of the rendered objects. Leaves the work to `holdfast_kustomize`. Pure, except for the files that it
+//! reads.
 
 use std::sync::Arc;
 
@@ -14,15 +14,15 @@ use serde_json::{Map, Value, json};
 use super::{Object, RenderError};
 use crate::api::{KustomizeOptions, Patch};
 
-/// The folder of the kustomization, which no repository can have.
+/// The folder of the kustomization, a name that no repository can have.
 const FOLDER: &str = ".holdfast\u{1}";
-/// What stands for the kustomization in messages.
+/// The name of the kustomization in messages.
 const NAME: &str = "spec.render";
 
-/// A host with a folder of its own beside it.
+/// A host with an additional folder for the kustomization.
 struct Overlay<'a>(&'a dyn Host);
 
-/// Does to objects what the Sync says, if it says anything. Components are seen from `folder`. Returns what is odd, too.
+/// Applies the overlay of a Sync to objects, if it has one. Components are relative to `folder`. Returns warnings too.
 pub fn apply(
     host: &dyn Host,
     folder: &str,

@@ -1,4 +1,4 @@
-//! For whom bases of other repositories and files of web servers are fetched, and with which login. Pure.
+//! The tenant and the logins for fetching bases of other repositories and files of web servers. Pure.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,20 +6,20 @@ use std::sync::Arc;
 use crate::api::RemoteStatus;
 use crate::trust::Domain;
 
-/// For whom files and bases of elsewhere are fetched.
+/// The tenant and the logins for fetching files and bases from other servers.
 #[derive(Default)]
 pub struct RemoteInputs {
     /// The commit that is rendered; empty for a working tree.
     pub commit: String,
     pub tenant: String,
     pub domain: Option<Domain>,
-    /// Logins, each for the places that begin with its URL.
+    /// Logins, each for the URLs that start with its own.
     pub logins: Vec<RemoteLogin>,
-    /// What the status of the Sync has recorded.
+    /// The remotes in the status of the Sync.
     pub recorded: Vec<RemoteStatus>,
 }
 
-/// A login for what begins with a URL. It is secret: there is no `Debug`.
+/// A login for URLs that start with one. It is secret: there is no `Debug`.
 pub struct RemoteLogin {
     pub url: LoginUrl,
     /// The name of the Secret.
@@ -27,7 +27,7 @@ pub struct RemoteLogin {
     pub data: Arc<BTreeMap<String, Vec<u8>>>,
 }
 
-/// The beginning of URLs: a scheme, a host with its port, and folders.
+/// A prefix of URLs: a scheme, a host with its port, and folders.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoginUrl {
     scheme: String,
@@ -36,7 +36,7 @@ pub struct LoginUrl {
 }
 
 impl RemoteInputs {
-    /// The login of the longest URL that a place begins with.
+    /// Returns the login with the longest URL that is a prefix of this one.
     pub fn login(&self, place: &str) -> Option<&RemoteLogin> {
         let place = LoginUrl::parse(place)?;
         let fitting = self.logins.iter().filter(|login| login.url.begins(&place));
@@ -68,7 +68,7 @@ impl LoginUrl {
         (!host.is_empty() && !host.starts_with(':')).then_some(Self { scheme, host, path })
     }
 
-    /// True if another URL is this one, or below it.
+    /// True if another URL is this one or below it.
     fn begins(&self, other: &Self) -> bool {
         let Self { scheme, host, path } = self;
         let below = other.path.strip_prefix(path.as_str());

@@ -1,4 +1,4 @@
-//! The files of a repository and what is around them: other repositories, charts, and the budget of the render.
+//! The files of a repository and their surroundings: other repositories, charts, and the budget of the render.
 //!
 //! Another repository is mounted beside the files, at a path that no repository can have. Pure, beside the files that it
 //! is given.
@@ -19,7 +19,7 @@ const MOUNT: &str = ".remote\u{1}";
 /// How many other repositories, and files of web servers, one render may read.
 const REMOTES: usize = 60;
 
-/// Files, and the outside; and the budget of the render, which counts all that is asked of them.
+/// Files, the outside, and the budget of the render, which counts all reads and requests.
 pub struct Surroundings<'a> {
     files: &'a dyn Files,
     answers: &'a Answers<'a>,
@@ -39,12 +39,12 @@ impl<'a> Surroundings<'a> {
         }
     }
 
-    /// What is outside.
+    /// The outside of the render.
     pub fn answers(&self) -> &'a Answers<'a> {
         self.answers
     }
 
-    /// What is odd about what was read from elsewhere.
+    /// Warnings about files from other servers.
     pub fn warnings(&self) -> Vec<String> {
         self.warnings.borrow().clone()
     }
@@ -54,7 +54,7 @@ impl<'a> Surroundings<'a> {
         self.mounted.borrow().iter().map(|(read, _)| read.clone()).collect()
     }
 
-    /// Asks the files that a path belongs to, by the path that it has in them.
+    /// Reads the files that a path belongs to, by its path in them.
     fn ask<T>(
         &self,
         path: &str,
@@ -67,7 +67,7 @@ impl<'a> Surroundings<'a> {
     }
 }
 
-/// The number of the repository that a path belongs to, and the path in it.
+/// Returns the number of the repository that a path belongs to, and the path in it.
 fn mounted(path: &str) -> Option<(usize, &str)> {
     let rest = path.strip_prefix(MOUNT)?.strip_prefix('/')?;
     let (number, rest) = rest.split_once('/').unwrap_or((rest, ""));
@@ -159,7 +159,7 @@ impl Host for Surroundings<'_> {
 }
 
 impl Surroundings<'_> {
-    /// The tree of another repository, as the question for it was answered.
+    /// Returns the tree of another repository from the answer to its request.
     fn mount(
         &self,
         trees: &dyn Trees,
@@ -181,7 +181,7 @@ impl Surroundings<'_> {
         Ok((read, files.into()))
     }
 
-    /// The error of a URL that is no repository, with why it is no file either.
+    /// Returns the error of a URL that is neither a repository nor a file.
     fn no_file(&self, url: &str, error: FilesError) -> FilesError {
         let digest = Ask::File { url: url.to_owned() }.digest();
         let answer = self.answers.given.iter().find(|(given, _)| *given == digest);
@@ -191,7 +191,7 @@ impl Surroundings<'_> {
         }
     }
 
-    /// A text in which what is mounted is named by its URL.
+    /// Replaces mounted paths in a text by their URLs.
     pub fn named(&self, text: &str) -> String {
         let mut named = text.to_owned();
         for (number, (read, _)) in self.mounted.borrow().iter().enumerate().rev() {

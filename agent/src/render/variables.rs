@@ -1,4 +1,4 @@
-//! `spec.render.substitute`: variables are filled in after everything else.
+//! `spec.render.substitute`: substitutes variables after all other steps.
 //!
 //! Leaves the syntax to `holdfast_diff::substitute`. Pure, beside the files that it is given.
 
@@ -18,7 +18,7 @@ use crate::api::{Substitute, SubstituteMode, SubstituteQuoted, VarsFrom};
 /// Bytes of memory that variables may add to all objects together, counted roughly.
 const GROWTH: usize = 64 * 1024 * 1024;
 
-/// Fills in the variables of all objects; all that is wrong is told at once.
+/// Substitutes the variables of all objects. Reports all errors at once.
 pub fn fill(
     files: &dyn Files,
     objects: &mut [Object],
@@ -57,7 +57,7 @@ pub fn fill(
     if errors.is_empty() { Ok(()) } else { Err(RenderError::of(errors)) }
 }
 
-/// What is declared as a variable and cannot be one.
+/// Returns errors for declared names that cannot be variables.
 fn declared(options: &Substitute, vars: &BTreeMap<String, String>) -> Vec<String> {
     let place = |name: &String| {
         if options.vars.contains_key(name) {
@@ -76,7 +76,7 @@ fn declared(options: &Substitute, vars: &BTreeMap<String, String>) -> Vec<String
     .collect()
 }
 
-/// The quoted strings with variables in the file of an object, if the object is there as it was written.
+/// Returns the quoted strings with variables in the file of an object, if the object is written there as it is.
 fn quoted(files: &dyn Files, origin: &Origin) -> Vec<Quoted> {
     let Ok(Some(bytes)) = files.read(&origin.file) else { return Vec::new() };
     let (documents, _) = yaml::read(&origin.file, &bytes);
@@ -90,7 +90,7 @@ fn quoted(files: &dyn Files, origin: &Origin) -> Vec<Quoted> {
     document.map(|document| leaves(document).into_iter().filter_map(quoted).collect()).unwrap_or_default()
 }
 
-/// The line of an object's file on which a text stands, if it is written there.
+/// Returns the line of a text in the file of an object, if it is written there.
 fn line(files: &dyn Files, origin: &Origin, written: &str) -> Option<u32> {
     let bytes = files.read(&origin.file).ok()??;
     let text = str::from_utf8(&bytes).ok()?;

@@ -1,7 +1,7 @@
 //! Files behind URLs that kustomizations name, such as `https://.../install.yaml`: fetched once for each commit and URL.
 //!
-//! What was fetched for a commit stays the content of that commit: it is kept on disk, and its digest in the status of the
-//! Sync. Other content behind the same URL is for the next commit. I/O: HTTP, disk.
+//! The content that was fetched for a commit stays the content of that commit: it is cached on disk, and its digest is in the
+//! status of the Sync. Newer content behind the same URL is used by the next commit. I/O: HTTP, disk.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,32 +26,32 @@ use crate::http::{Guard, retry_after};
 const LIMIT: u64 = 16 * 1024 * 1024;
 /// How long one request may take with its answer.
 const TIME: Duration = Duration::from_secs(30);
-/// The longest pause that a server may ask for.
+/// The longest pause that a server may request.
 const PAUSE: Duration = Duration::from_hours(1);
-/// How many servers are remembered that asked for a pause.
+/// Maximum number of servers with a requested pause.
 const PAUSES: usize = 256;
-/// How long, and of how many URLs, it is remembered that there is no file.
+/// How long, and for how many URLs, missing files are cached.
 const ABSENT: Duration = Duration::from_mins(10);
 const ABSENTS: usize = 1000;
-/// How many files are kept on disk, and how many notes on which one a commit has.
+/// Maximum number of files on disk, and of entries that map a commit to one.
 const CONTENTS: usize = 128;
 const RECORDS: usize = 5000;
-/// The error of a server that does not answer, or asks for a pause.
+/// The error of a server that does not answer, or requests a pause.
 const UNAVAILABLE: &str = "RemoteUnavailable";
 
-/// A file that a render asks for.
+/// A file that a render requests.
 pub struct Wanted<'a> {
     pub url: &'a str,
     /// The commit that is rendered; empty for a working tree.
     pub commit: &'a str,
-    /// Who may see what is kept.
+    /// The trust domain that may read the cached file.
     pub domain: &'a str,
     pub login: Option<&'a Login>,
     /// What the status of the Sync has recorded.
     pub recorded: &'a [RemoteStatus],
 }
 
-/// Fetches files, and keeps them.
+/// Fetches and caches files.
 pub struct WebFiles {
     web: Web,
     /// The digests of contents, by commit and URL.
@@ -60,14 +60,14 @@ pub struct WebFiles {
     /// One request at a time for the same file.
     lines: Mutex<HashMap<Digest, Arc<tokio::sync::Mutex<()>>>>,
     pauses: Mutex<HashMap<Digest, Instant>>,
-    /// URLs that were found to be no files, and why: most are those of repositories.
+    /// URLs that are not files, with the reason: most are those of repositories.
     absent: Mutex<HashMap<Digest, (Instant, String)>>,
 }
 
-/// What a server has behind a URL.
+/// The content behind a URL.
 enum Fetched {
     File(Vec<u8>),
-    /// No file, and why.
+    /// There is no file, with the reason.
     Nothing(String),
 }
 
@@ -84,7 +84,7 @@ impl WebFiles {
         }
     }
 
-    /// The file as the commit has it. The first render of a commit fetches it, and all others have the same.
+    /// Returns the file as it was for the commit. The first render of a commit fetches it, and later ones use the same content.
     pub async fn get(&self, wanted: &Wanted<'_>) -> Result<Answer, RenderError> {
         let key = wanted.key(&[wanted.commit, wanted.url]);
         let line = self.line(key);
@@ -124,7 +124,7 @@ impl WebFiles {
         Ok(answer(bytes, own))
     }
 
-    /// The digest of what is behind the URL now, if that can be found out.
+    /// Returns the digest of the current content behind the URL, if it can be read.
     pub async fn look(&self, wanted: &Wanted<'_>) -> Option<String> {
         match self.fetch(wanted).await {
             Ok(Fetched::File(bytes)) => Some(format!("sha256:{}", sha256(&bytes))),
@@ -183,7 +183,7 @@ impl WebFiles {
         lines.entry(key).or_default().clone()
     }
 
-    /// How long a server is left alone.
+    /// Returns how long no request may be made to a server.
     fn pause(&self, server: Digest) -> Option<Duration> {
         let (mut pauses, now) = (self.pauses.lock(), Instant::now());
         pauses.retain(|_, until| *until > now);
@@ -193,7 +193,7 @@ impl WebFiles {
         pauses.get(&server).map(|until| *until - now)
     }
 
-    /// Why there was no file a while ago.
+    /// Returns the cached reason why there is no file.
     fn absence(&self, place: Digest) -> Option<String> {
         let mut absent = self.absent.lock();
         absent.retain(|_, (since, _)| since.elapsed() < ABSENT);
@@ -203,7 +203,7 @@ impl WebFiles {
         absent.get(&place).map(|(_, why)| why.clone())
     }
 
-    /// The digest of what a commit has behind the URL.
+    /// Returns the digest of the content for a commit.
     async fn record(&self, wanted: &Wanted<'_>, key: Digest) -> Option<String> {
         if wanted.commit.is_empty() {
             return None;
@@ -240,7 +240,7 @@ impl WebFiles {
 }
 
 impl Wanted<'_> {
-    /// Names something that belongs to a domain and a login.
+    /// Returns a key that depends on the domain and the login.
     fn key(&self, parts: &[&str]) -> Digest {
         let mut hasher = Hasher::default();
         hasher.text(self.domain);
@@ -250,7 +250,7 @@ impl Wanted<'_> {
     }
 }
 
-/// The content of a file, with a warning if another commit had another one.
+/// Returns the content of a file, with a warning if it differs from that of an earlier commit.
 fn answer(bytes: Vec<u8>, before: Option<&RemoteStatus>) -> Answer {
     let digest = format!("sha256:{}", sha256(&bytes));
     let other = before.filter(|before| before.digest.as_ref().is_some_and(|before| *before != digest));
@@ -265,7 +265,7 @@ fn answer(bytes: Vec<u8>, before: Option<&RemoteStatus>) -> Answer {
     Answer::File { digest, bytes, warning }
 }
 
-/// Why no answer could be read.
+/// Explains why no answer could be read.
 fn unread(url: &str, error: HelmError) -> RenderError {
     match error {
         HelmError::Download { said, .. } => unavailable(url, &said),
@@ -279,7 +279,7 @@ fn unavailable(url: &str, said: &str) -> RenderError {
     RenderError::outside(Class::Transient, UNAVAILABLE, format!("{url}: {said}"))
 }
 
-/// True for a URL whose last part is called like a file of manifests: no repository is looked for there.
+/// True for a URL whose last part has the name of a file of manifests: it is not tried as a repository.
 fn is_file_name(path: &str) -> bool {
     let path = path.to_ascii_lowercase();
     [".yaml", ".yml", ".json"].iter().any(|extension| path.ends_with(extension))
@@ -296,7 +296,7 @@ fn is_page(content_type: Option<&str>, body: &[u8]) -> bool {
     is_html || (has_type && start.starts_with('<'))
 }
 
-/// Does what blocks where it may.
+/// Runs blocking work on a blocking thread.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, RenderError> {
     tokio::task::spawn_blocking(work).await.map_err(|error| RenderError::internal(&error.to_string()))
 }

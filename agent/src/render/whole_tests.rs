@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::*;
 
-/// Files by path; what has no text is a symlink to nothing.
+/// Files by path; an entry without text is a broken symlink.
 struct Table(BTreeMap<String, Option<String>>);
 
 fn table(files: &[(&str, Option<&str>)]) -> Table {

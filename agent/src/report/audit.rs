@@ -39,7 +39,7 @@ const APART: SignedDuration = SignedDuration::from_secs(5);
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
 
 /// Tells of the changes of each batch. Who is too slow loses the oldest batches.
-pub type Told = broadcast::Sender<Arc<[Change]>>;
+pub type ChangeSender = broadcast::Sender<Arc<[Change]>>;
 
 /// A bounded record of who changed which object.
 #[derive(Default)]

@@ -1,4 +1,4 @@
-//! Drift as a status and an alert have it: which object, which fields, from what to what, by which manager. Pure.
+//! Drift as a status and an alert report it: which object, which fields, the values, and the manager that wrote them. Pure.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,34 +13,34 @@ use serde_json::Value;
 use super::changes::{beginning, cut, json, number};
 use crate::api::{DriftChange, DriftObject, DriftState, DriftStatus};
 
-/// Objects of an episode that are told.
+/// Maximum number of objects of an episode.
 const EPISODE: usize = 1000;
-/// Bytes of JSON that they may have in a status.
+/// Maximum size of the objects in a status, in bytes of JSON.
 const LISTED_BYTES: usize = 6 * 1024;
-/// Fields that are told of one object.
+/// Maximum number of reported fields of one object.
 const LISTED_FIELDS: usize = 20;
-/// Bytes of a value that is told whole.
+/// Maximum size of a value that is reported completely, in bytes.
 const LISTED_VALUE: usize = 1024;
 
-/// What is to be known where an autoscaler and git set the same field.
-const SCALED: &str = "an autoscaler sets spec.replicas: take it out of git";
+/// The note if an autoscaler and Git set the same field.
+const SCALED: &str = "an autoscaler sets spec.replicas: remove it from git";
 
-/// What a run found of drift.
+/// The drift that a run found.
 #[derive(Debug, Default)]
 pub struct Drift {
-    /// What differs still.
+    /// Objects that still differ.
     pub left: Vec<DriftObject>,
-    /// What was put back.
+    /// Objects that were corrected.
     pub corrected: Vec<DriftObject>,
-    /// Nothing was put back for so long that the episode may end.
+    /// True if nothing was corrected for so long that the episode may end.
     pub settled: bool,
-    /// What is not told here may differ still.
+    /// True if objects that are not listed here may still differ.
     pub partial: bool,
-    /// Not everything could be compared with git.
+    /// True if not every object could be compared with Git.
     pub unverified: bool,
 }
 
-/// Drift of one object, as its change says it.
+/// Returns the drift of one object, from the change that would correct it.
 pub fn object(change: &Change, state: DriftState, now: Timestamp) -> DriftObject {
     let paths: Vec<&str> = change.fields.iter().map(|field| field.path.as_str()).collect();
     DriftObject {
@@ -62,19 +62,19 @@ pub fn object(change: &Change, state: DriftState, now: Timestamp) -> DriftObject
     }
 }
 
-/// What left git and stays, since a controller owns it too.
+/// Returns the report of fields that left Git and stay, since a controller owns them too.
 pub fn kept(change: &Change, now: Timestamp) -> DriftObject {
     DriftObject { note: Some(why_kept(change)), ..object(change, DriftState::Drifted, now) }
 }
 
-/// True if this tells of what left git and stays.
-pub fn is_kept(told: &DriftObject) -> bool {
+/// True if this reports fields that left Git and stay.
+pub fn is_kept(reported: &DriftObject) -> bool {
     let stays = |change: &DriftChange| !change.unmanaged && change.desired.is_none();
-    let is_open = told.state == DriftState::Drifted && !told.deleted && told.refusal.is_none();
-    is_open && told.manifest.is_none() && told.note.is_some() && told.changes.iter().all(stays)
+    let is_open = reported.state == DriftState::Drifted && !reported.deleted && reported.refusal.is_none();
+    is_open && reported.manifest.is_none() && reported.note.is_some() && reported.changes.iter().all(stays)
 }
 
-/// Why fields stay that left git, and what can be done about it.
+/// Says why fields that left Git stay, and what to do about it.
 pub fn why_kept(change: &Change) -> String {
     let owners = change.fields.iter().flat_map(|field| &field.owners).filter(|owner| !owner.is_holdfast());
     let mut managers: Vec<&str> = owners.map(|owner| owner.manager.as_str()).collect();
@@ -99,16 +99,18 @@ fn scaled(change: &Change) -> bool {
         .any(|field| field.path == "/spec/replicas" && field.owners.first().is_some_and(by_autoscaler))
 }
 
-/// The object that is told.
-pub fn id(told: &DriftObject) -> ObjectId {
-    let group = told.api_version.rsplit_once('/').map_or("", |(group, _)| group);
-    ObjectId::new(Arc::new(GroupKind::new(group, &told.kind)), &told.namespace, &told.name)
+/// Returns the id of the reported object.
+pub fn id(reported: &DriftObject) -> ObjectId {
+    let group = reported.api_version.rsplit_once('/').map_or("", |(group, _)| group);
+    ObjectId::new(Arc::new(GroupKind::new(group, &reported.kind)), &reported.namespace, &reported.name)
 }
 
 /// True if this is drift of that object.
-pub fn is_of(told: &DriftObject, object: &ObjectId) -> bool {
-    let group = told.api_version.rsplit_once('/').map_or("", |(group, _)| group);
-    object.kind.is(group, &told.kind) && *object.namespace == *told.namespace && *object.name == *told.name
+pub fn is_of(reported: &DriftObject, object: &ObjectId) -> bool {
+    let group = reported.api_version.rsplit_once('/').map_or("", |(group, _)| group);
+    object.kind.is(group, &reported.kind)
+        && *object.namespace == *reported.namespace
+        && *object.name == *reported.name
 }
 
 fn field(field: &FieldChange) -> DriftChange {
@@ -126,7 +128,7 @@ fn field(field: &FieldChange) -> DriftChange {
     }
 }
 
-/// A value, or its beginning as text if it is long.
+/// Returns a value, or its beginning as text if it is long.
 pub fn value(value: &Value) -> Value {
     match value {
         Value::String(text) => beginning(text, LISTED_VALUE).into(),
@@ -138,7 +140,7 @@ pub fn value(value: &Value) -> Value {
     }
 }
 
-/// The episode that goes on after a run, out of the one before: whole, as an alert tells it.
+/// Returns the complete episode after a run, from the previous one and the drift of the run; `None` if none is open.
 pub fn episode(
     before: Option<&DriftStatus>,
     Drift { left, corrected, settled, partial, unverified: _ }: &Drift,
@@ -148,21 +150,21 @@ pub fn episode(
     let mut objects: Vec<DriftObject> = left.iter().chain(corrected).cloned().collect();
     let places: HashMap<_, usize> =
         left.iter().chain(corrected).enumerate().map(|(at, object)| (identity(object), at)).collect();
-    for told in before.into_iter().flat_map(|before| &before.objects) {
-        if let Some(at) = places.get(&identity(told)) {
+    for reported in before.into_iter().flat_map(|before| &before.objects) {
+        if let Some(at) = places.get(&identity(reported)) {
             let object = &mut objects[*at];
-            if object.state == told.state && agree(&object.changes, &told.changes) {
-                object.since = told.since;
-                object.user.clone_from(&told.user);
-                object.changes.clone_from(&told.changes);
+            if object.state == reported.state && agree(&object.changes, &reported.changes) {
+                object.since = reported.since;
+                object.user.clone_from(&reported.user);
+                object.changes.clone_from(&reported.changes);
             }
-        } else if *partial && told.state != DriftState::Corrected {
-            objects.push(told.clone());
-        } else if corrects && !settled && told.state != DriftState::Snoozed {
-            // What was told as drift and is none any more was put back, maybe just before a restart.
-            let since = if told.state == DriftState::Corrected { told.since } else { now };
+        } else if *partial && reported.state != DriftState::Corrected {
+            objects.push(reported.clone());
+        } else if corrects && !settled && reported.state != DriftState::Snoozed {
+            // Drift that was reported and is gone was corrected, perhaps just before a restart.
+            let since = if reported.state == DriftState::Corrected { reported.since } else { now };
             let state = DriftState::Corrected;
-            objects.push(DriftObject { state, since, manifest: None, refusal: None, ..told.clone() });
+            objects.push(DriftObject { state, since, manifest: None, refusal: None, ..reported.clone() });
         }
     }
     if objects.is_empty() {
@@ -175,7 +177,7 @@ pub fn episode(
     Some(DriftStatus { since, objects, omitted: Some(omitted).filter(|omitted| *omitted > 0) })
 }
 
-/// As much of an episode as a status has room for.
+/// Returns as much of an episode as a status has room for.
 pub fn listed(DriftStatus { since, objects, omitted }: &DriftStatus) -> DriftStatus {
     let mut room = LISTED_BYTES;
     let mut fits = |object: &DriftObject| {
@@ -188,28 +190,28 @@ pub fn listed(DriftStatus { since, objects, omitted }: &DriftStatus) -> DriftSta
     DriftStatus { since: *since, objects: listed, omitted: Some(omitted).filter(|omitted| *omitted > 0) }
 }
 
-/// True if both say the same, whether or not the users are known.
+/// True if the changes are the same, apart from the names of users.
 fn agree(one: &[DriftChange], other: &[DriftChange]) -> bool {
     let anonymous = |change: &DriftChange| DriftChange { user: None, ..change.clone() };
     one.len() == other.len() && one.iter().zip(other).all(|(one, other)| anonymous(one) == anonymous(other))
 }
 
-/// What makes an entry of an episode. What others added to an object is told apart from what differs of it.
-fn identity(told: &DriftObject) -> (&str, &str, &str, &str, bool) {
-    (&told.api_version, &told.kind, &told.namespace, &told.name, is_unmanaged(told))
+/// The key of an entry of an episode. Added fields of an object have an entry apart from its drift.
+fn identity(reported: &DriftObject) -> (&str, &str, &str, &str, bool) {
+    (&reported.api_version, &reported.kind, &reported.namespace, &reported.name, is_unmanaged(reported))
 }
 
-/// True if both are of one object.
+/// True if both entries are of the same object and sort.
 pub fn is_same(one: &DriftObject, other: &DriftObject) -> bool {
     identity(one) == identity(other)
 }
 
 /// True if no reported field of the object is in Git.
-pub fn is_unmanaged(told: &DriftObject) -> bool {
-    !told.changes.is_empty() && told.changes.iter().all(|change| change.unmanaged)
+pub fn is_unmanaged(reported: &DriftObject) -> bool {
+    !reported.changes.is_empty() && reported.changes.iter().all(|change| change.unmanaged)
 }
 
-/// Drift in one sentence an object, for people.
+/// Describes drift for people, in one sentence for each object.
 pub fn describe(objects: &[DriftObject]) -> String {
     let mut parts: Vec<String> = objects.iter().take(5).map(sentence).collect();
     if objects.len() > 5 {
@@ -218,12 +220,12 @@ pub fn describe(objects: &[DriftObject]) -> String {
     parts.join("; ")
 }
 
-fn sentence(told: &DriftObject) -> String {
-    let DriftObject { kind, namespace, name, changes, deleted, note, refusal, .. } = told;
+fn sentence(reported: &DriftObject) -> String {
+    let DriftObject { kind, namespace, name, changes, deleted, note, refusal, .. } = reported;
     let place = if namespace.is_empty() { name.clone() } else { format!("{namespace}/{name}") };
     let mut what: Vec<String> = changes.iter().take(5).map(words).collect();
     if *deleted {
-        what.push(deletion(told));
+        what.push(deletion(reported));
     }
     if changes.len() > 5 {
         what.push(format!("and {} more fields", changes.len() - 5));
@@ -233,27 +235,29 @@ fn sentence(told: &DriftObject) -> String {
     format!("{kind} {place}: {}{note}{refusal}", what.join(", "))
 }
 
-/// That an object cannot be put back, and why.
+/// Says that an object cannot be corrected, and why.
 fn refused(why: &str) -> String {
     format!("; it cannot be put back: {why}")
 }
 
-/// How an object went.
-pub fn deletion(told: &DriftObject) -> String {
-    match &told.user {
+/// Says who deleted an object.
+pub fn deletion(reported: &DriftObject) -> String {
+    match &reported.user {
         Some(user) => format!("was deleted by user {user}"),
         None => "was deleted (the API server does not record the user)".to_owned(),
     }
 }
 
-/// The rule that would silence what is told, as a sentence.
-pub fn rule(told: &DriftObject) -> String {
-    let rule =
-        told.ignore.as_ref().map(|rule| format!("; to leave it to others, add to spec.drift.ignore: {rule}"));
+/// Says which rule would ignore the reported fields.
+pub fn rule(reported: &DriftObject) -> String {
+    let rule = reported
+        .ignore
+        .as_ref()
+        .map(|rule| format!("; to leave it to others, add to spec.drift.ignore: {rule}"));
     rule.unwrap_or_default()
 }
 
-/// One field for people: path, values, and which manager wrote the live one.
+/// Describes one field for people: path, values, and the manager that wrote the live one.
 pub fn words(change: &DriftChange) -> String {
     let DriftChange { path, desired, live, unmanaged, .. } = change;
     let text =
@@ -271,7 +275,7 @@ pub fn words(change: &DriftChange) -> String {
     format!("{path} is {}, Git has {}{by}", text(live), text(desired))
 }
 
-/// `kubectl-edit (Update, 2026-01-01T00:00:00Z)`, and the user if that is known.
+/// `kubectl-edit (Update, 2026-01-01T00:00:00Z)`, with the user if one is recorded.
 pub fn writer(change: &DriftChange) -> Option<String> {
     let DriftChange { manager, operation, subresource, time, user, .. } = change;
     let manager = manager.as_ref()?;

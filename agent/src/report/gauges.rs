@@ -1,4 +1,4 @@
-//! The metrics of a Sync, out of what a run found. I/O: none.
+//! The metrics of a Sync, from the findings of a run. I/O: none.
 
 use super::Findings;
 use crate::api::{SyncStatus, conditions};
@@ -6,7 +6,7 @@ use crate::metrics::{Metrics, SyncVerdict};
 use crate::sync_ref::SyncRef;
 
 impl Metrics {
-    /// Notes how a Sync is.
+    /// Sets the metrics of a Sync.
     pub fn sync(&self, sync: &SyncRef, status: &SyncStatus, findings: &Findings, drifts: u64) {
         let is = |kind| conditions::is_true(&status.conditions, kind);
         let verdict = SyncVerdict {

@@ -1,6 +1,6 @@
-//! What was found becomes status and Events. Never fails a sync.
+//! Converts findings to status, Events, log lines and alerts. Never fails a sync.
 //!
-//! Decides what is told; leaves writing to `write` and `events`. The stage itself is pure.
+//! Decides what is reported; leaves writing to `write` and `events`. The decisions are pure.
 
 pub mod alert;
 pub mod approvals;
@@ -40,7 +40,7 @@ pub struct Seen {
     pub short: String,
     /// The id of the git tree below the path.
     pub tree: String,
-    /// Who made the commit, and its subject.
+    /// The author and the subject of the commit.
     pub commit: Option<CommitNote>,
 }
 
@@ -52,20 +52,20 @@ pub struct Failure {
     pub class: Class,
     pub reason: &'static str,
     pub message: String,
-    /// All mistakes by their causes, if the message does not name them all.
+    /// All mistakes by cause, if the message does not name all of them.
     pub causes: Vec<Cause>,
-    /// What others fail by in the same way, such as the host of their repositories.
+    /// The cause that failures of other Syncs may share, such as the host of their repositories.
     pub common: Option<String>,
 }
 
-/// Objects of a Sync and how they are.
+/// The number of objects of a Sync, and those that are not healthy.
 #[derive(Clone, Debug, Default)]
 pub struct Objects {
     pub total: usize,
     pub unhealthy: Vec<(ObjectId, Health)>,
 }
 
-/// A plan that was carried out, wholly or in part.
+/// A plan that was applied, completely or in part.
 #[derive(Clone, Debug)]
 pub struct Done {
     pub id: PlanId,
@@ -76,24 +76,24 @@ pub struct Done {
 #[derive(Debug)]
 pub struct Findings {
     pub generation: i64,
-    /// The value of `holdfast.dev/reconcile-at` that this answers.
+    /// The value of `holdfast.dev/reconcile-at` at the start of the run.
     pub asked: Option<String>,
     pub now: Timestamp,
     pub seen: Option<Seen>,
     pub failure: Option<Failure>,
-    /// The reason, and the end if there is one.
+    /// The reason of the suspension, and its end if there is one.
     pub suspended: Option<String>,
-    /// What the reconcile waits for without an error.
+    /// What the run waits for without an error.
     pub waits: Option<String>,
-    /// No watch tells when that is over.
+    /// True if no watch event ends the wait.
     pub again: bool,
-    /// When to run again at the latest, if that is sooner than usual.
+    /// The latest time of the next run, if it is sooner than usual.
     pub next: Option<std::time::Duration>,
     pub waiting: Option<Waiting>,
     /// The name of the Approval that this run has used.
     pub approval: Option<String>,
     pub done: Option<Done>,
-    /// What differs from git or was put back; `None` if that is not known.
+    /// Objects that differ or were corrected; `None` if nothing was compared.
     pub drift: Option<Drift>,
     pub objects: Option<Objects>,
     /// Jobs that have done their work; `None` if that is not known.
@@ -102,24 +102,24 @@ pub struct Findings {
     /// What was rendered of elsewhere, if all was rendered anew.
     pub remotes: Option<Vec<RemoteStatus>>,
     pub completed: Option<Vec<CompletedJob>>,
-    /// Where a forge may call, if that is known.
+    /// The path of the webhook, if it was read.
     pub webhook_path: Option<Option<String>>,
-    /// What is amiss in git and stops nothing; `None` if that was not looked at.
+    /// Problems in the repository that do not block the sync; `None` if they were not checked.
     pub warnings: Option<Vec<String>>,
-    /// What is told of objects that are not removed though they left git; `None` if that was not looked at.
+    /// Notes on objects that left Git and are not removed; `None` if they were not checked.
     pub notes: Option<Vec<String>>,
     pub wait_for_health: bool,
     pub health_timeout: std::time::Duration,
-    /// How long a run may wait.
+    /// The time after which a wait is reported as a timeout.
     pub timeout: std::time::Duration,
-    /// Who may approve, and how, for the message; the id of the plan follows.
+    /// Says who can approve, and how. The id of the plan follows in the message.
     pub approve: String,
-    /// What can be done where nothing can be approved.
+    /// Says what to do if nothing can be approved.
     pub instead: Option<String>,
 }
 
 impl Findings {
-    /// Nothing found yet.
+    /// Creates empty findings.
     pub fn of(sync: &Sync, owner: &SyncRef, now: Timestamp) -> Self {
         Self {
             generation: sync.metadata.generation.unwrap_or_default(),
@@ -147,7 +147,7 @@ impl Findings {
             timeout: sync.spec.timeout(),
             instead: None,
             approve: format!(
-                "Whoever may create approvals.holdfast.dev in namespace {0} approves it with: holdfast approve -n {0} {1}",
+                "Users with the right to create approvals.holdfast.dev in namespace {0} can approve it with: holdfast approve -n {0} {1}",
                 owner.namespace(),
                 owner.name()
             ),
@@ -156,7 +156,7 @@ impl Findings {
 }
 
 impl Findings {
-    /// True if nothing is wrong and nothing is missing but that objects become healthy.
+    /// True if nothing is wrong except that objects are not healthy yet.
     pub fn on_the_way(&self) -> bool {
         let unhealthy = self.objects.as_ref().map(|objects| objects.unhealthy.as_slice()).unwrap_or_default();
         self.is_well()
@@ -164,13 +164,13 @@ impl Findings {
             && unhealthy.iter().all(|(_, health)| health.status == Status::InProgress)
     }
 
-    /// What differs from git and should not.
+    /// Returns the objects that differ from Git, without snoozed drift and added fields.
     pub fn differing(&self) -> impl Iterator<Item = &DriftObject> {
         let left = self.drift.iter().flat_map(|drift| &drift.left);
-        left.filter(|told| told.state != DriftState::Snoozed && !drift::is_unmanaged(told))
+        left.filter(|object| object.state != DriftState::Snoozed && !drift::is_unmanaged(object))
     }
 
-    /// Takes secret texts out of what servers and renderers say, which can quote them.
+    /// Masks secret texts in messages of servers and renderers, which can quote them.
     pub fn hide(&mut self, masks: &Masks) {
         if masks.is_empty() {
             return;
@@ -189,21 +189,22 @@ impl Findings {
         unhealthy.for_each(|(_, health)| hide(&mut health.message));
     }
 
-    /// What was put back.
+    /// Returns the corrected objects.
     pub fn corrected(&self) -> &[DriftObject] {
         self.drift.as_ref().map_or(&[], |drift| &drift.corrected)
     }
 
-    /// How many objects were found to differ that did not before.
+    /// The number of objects with new drift.
     pub fn drifts(&self, before: Option<&DriftStatus>) -> u64 {
-        let told = |object: &DriftObject| {
-            before.iter().flat_map(|drift| &drift.objects).any(|told| drift::is_same(told, object))
+        let was_reported = |object: &DriftObject| {
+            before.iter().flat_map(|drift| &drift.objects).any(|reported| drift::is_same(reported, object))
         };
-        let left = self.drift.iter().flat_map(|drift| &drift.left).filter(|object| !told(object)).count();
+        let left =
+            self.drift.iter().flat_map(|drift| &drift.left).filter(|object| !was_reported(object)).count();
         (left + self.corrected().len()) as u64
     }
 
-    /// True if nothing is wrong and nothing is missing, however the objects are.
+    /// True if nothing is wrong, apart from the health of objects.
     pub fn is_well(&self) -> bool {
         self.failure.is_none()
             && self.waits.is_none()
@@ -214,7 +215,7 @@ impl Findings {
 }
 
 impl Failure {
-    /// The error of a stage, as it classes and names itself.
+    /// Converts the error of a stage.
     pub fn of(stage: &'static str, error: &impl StageError) -> Self {
         let (mistakes, more) = error.mistakes();
         let message = match error.hint() {

@@ -1,4 +1,4 @@
-//! The status that findings make of the status before. Pure.
+//! Computes the status from the previous status and the findings of a run. Pure.
 
 use holdfast_diff::causes::{self, Cause, Mistake};
 use holdfast_diff::health::Status as Health;
@@ -16,18 +16,18 @@ use crate::api::{
 use crate::error::Class;
 use crate::gate::Waiting;
 
-/// Characters of a message that is cut, so that with what is added to it it stays below 1000.
+/// Maximum length of a message in characters, so that it stays below 1000 with what is added to it.
 const LISTED_MESSAGE: usize = 960;
-/// Causes of errors that a status lists, their places, and characters of a place.
+/// Maximum number of causes of errors in a status, of their places, and of characters of a place.
 const CAUSES: usize = 50;
 const PLACES: usize = 500;
 const PLACE: usize = 300;
-/// Warnings that a status lists.
+/// Maximum number of warnings in a status.
 const WARNINGS: usize = 20;
-/// Entries of the history.
+/// Maximum number of entries of the history.
 const HISTORY: usize = 10;
 
-/// Makes the status out of the one before, what was found, and the episode of drift that goes on.
+/// Builds the status from the previous one, the findings, and the open episode of drift.
 pub fn build(before: &SyncStatus, findings: &Findings, episode: Option<&DriftStatus>) -> SyncStatus {
     let mut status = before.clone();
     status.observed_generation = Some(findings.generation);
@@ -69,7 +69,7 @@ pub fn build(before: &SyncStatus, findings: &Findings, episode: Option<&DriftSta
     status
 }
 
-/// The causes of a failure, as far as there is room for them.
+/// Returns the causes of a failure, up to a limit.
 fn errors(causes: &[Cause]) -> Vec<ErrorStatus> {
     let mut left = PLACES;
     let status = |Cause { text, count, places }: &Cause| {
@@ -80,7 +80,7 @@ fn errors(causes: &[Cause]) -> Vec<ErrorStatus> {
     causes.iter().take(CAUSES).map(status).collect()
 }
 
-/// What is waited for after a run.
+/// Returns what the Sync waits for after a run.
 fn awaited(status: &SyncStatus, findings: &Findings) -> Option<ProgressStatus> {
     let revision = status.revision.as_ref().and_then(|revision| revision.seen.clone());
     let since = |kind| since(&status.conditions, kind).unwrap_or(findings.now);
@@ -161,7 +161,7 @@ fn plan(status: &mut SyncStatus, findings: &Findings) {
         if matches!(plan.state, PlanState::Applying | PlanState::Failed) {
             plan.state = PlanState::Applied;
         } else if plan.state != PlanState::Applied {
-            // What waited is not needed any more.
+            // The plan that waited is obsolete.
             status.plan = None;
         }
     }
@@ -193,25 +193,26 @@ fn conditions(all: &mut Vec<Condition>, findings: &Findings, applied: &str) {
     if let Some(healthy) = healthy {
         unhealthy_since = set(conditions::HEALTHY, Some(healthy), healthy_reason, &healthy_message);
     }
-    let told = (healthy_reason, healthy_message.as_str());
-    let verdict = verdict(findings, applied, healthy, told, unhealthy_since, busy_since);
+    let verdict =
+        verdict(findings, applied, healthy, (healthy_reason, &healthy_message), unhealthy_since, busy_since);
     set(conditions::READY, Some(verdict.ready), verdict.reason, &verdict.message);
     set(conditions::STALLED, verdict.stalled.then_some(true), verdict.reason, &verdict.message);
     set(conditions::RECONCILING, verdict.reconciling.then_some(true), verdict.reason, &verdict.message);
     drift_condition(all, findings);
 }
 
-/// A correction stays told until the next change of the cluster or of git.
+/// A correction stays reported until the next change of the cluster or of Git.
 fn drift_condition(all: &mut Vec<Condition>, findings: &Findings) {
     let Some(Drift { left, corrected, settled: _, partial: _, unverified }) = &findings.drift else { return };
-    let by =
-        |which: fn(&DriftObject) -> bool| left.iter().filter(|told| which(told)).cloned().collect::<Vec<_>>();
+    let by = |which: fn(&DriftObject) -> bool| {
+        left.iter().filter(|object| which(object)).cloned().collect::<Vec<_>>()
+    };
     let differing: Vec<DriftObject> = findings.differing().cloned().collect();
-    let (unmanaged, snoozed) = (by(drift::is_unmanaged), by(|told| told.state == DriftState::Snoozed));
-    let told = all.iter().find(|condition| condition.type_ == conditions::DRIFTED);
-    let (value, reason, objects) = if differing.iter().any(|told| told.state == DriftState::Fighting) {
+    let (unmanaged, snoozed) = (by(drift::is_unmanaged), by(|object| object.state == DriftState::Snoozed));
+    let before = all.iter().find(|condition| condition.type_ == conditions::DRIFTED);
+    let (value, reason, objects) = if differing.iter().any(|object| object.state == DriftState::Fighting) {
         (true, reason::DRIFT_FIGHT, differing)
-    } else if differing.iter().any(|told| told.refusal.is_some()) {
+    } else if differing.iter().any(|object| object.refusal.is_some()) {
         (true, reason::CORRECTION_REFUSED, differing)
     } else if !differing.is_empty() {
         (true, reason::DRIFT_REPORTED, differing)
@@ -221,10 +222,11 @@ fn drift_condition(all: &mut Vec<Condition>, findings: &Findings) {
         (false, reason::DRIFT_CORRECTED, corrected.clone())
     } else if !snoozed.is_empty() {
         (false, reason::DRIFT_SNOOZED, snoozed)
-    } else if findings.done.is_none() && told.is_some_and(|told| told.reason == reason::DRIFT_CORRECTED) {
+    } else if findings.done.is_none() && before.is_some_and(|before| before.reason == reason::DRIFT_CORRECTED)
+    {
         return;
-    } else if *unverified && told.is_none_or(|told| told.status == "False") {
-        // No verdict is given about what could not be compared.
+    } else if *unverified && before.is_none_or(|before| before.status == "False") {
+        // The condition is not changed for objects that could not be compared.
         return;
     } else {
         (false, reason::IN_SYNC, Vec::new())
@@ -250,7 +252,7 @@ fn since(all: &[Condition], kind: &str) -> Option<Timestamp> {
     all.iter().find(|condition| condition.type_ == kind).map(|condition| condition.last_transition_time.0)
 }
 
-/// The time since then; none if the clock was set back meanwhile.
+/// Returns the time since then; zero if the clock was set back.
 fn elapsed(since: Timestamp, now: Timestamp) -> std::time::Duration {
     now.duration_since(since).try_into().unwrap_or_default()
 }
@@ -298,7 +300,7 @@ fn verdict(
     }
     let differing: Vec<DriftObject> = findings.differing().cloned().collect();
     if !differing.is_empty() {
-        let fight = differing.iter().any(|told| told.state == DriftState::Fighting);
+        let fight = differing.iter().any(|object| object.state == DriftState::Fighting);
         let reason = if fight { reason::DRIFT_FIGHT } else { reason::DRIFT_REPORTED };
         return Verdict { reconciling: false, ..no(reason, &drift::describe(&differing), false) };
     }
@@ -322,16 +324,16 @@ fn health(findings: &Findings) -> (Option<bool>, &'static str, String) {
         return (None, reason::PROGRESSING, String::new());
     };
     let failed: Vec<_> = unhealthy.iter().filter(|(_, health)| health.status == Health::Failed).collect();
-    let told = |which: &[&(holdfast_diff::object::ObjectId, holdfast_diff::health::Health)]| {
+    let summary = |which: &[&(holdfast_diff::object::ObjectId, holdfast_diff::health::Health)]| {
         let mistakes: Vec<Mistake> =
             which.iter().map(|(object, health)| Mistake::new(object.to_string(), &health.message)).collect();
         causes::summary(&mistakes, 0).0
     };
     if !failed.is_empty() {
-        return (Some(false), reason::UNHEALTHY, told(&failed));
+        return (Some(false), reason::UNHEALTHY, summary(&failed));
     }
     if !unhealthy.is_empty() {
-        return (Some(false), reason::PROGRESSING, told(&unhealthy.iter().collect::<Vec<_>>()));
+        return (Some(false), reason::PROGRESSING, summary(&unhealthy.iter().collect::<Vec<_>>()));
     }
     (Some(true), reason::HEALTHY, String::new())
 }

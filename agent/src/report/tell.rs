@@ -24,7 +24,7 @@ use crate::sync_ref::SyncRef;
 /// Characters of lost values that a log line holds.
 const LOST: usize = 32_768;
 /// Objects of a plan that get an Event of their own when they drifted.
-const TOLD_OBJECTS: usize = 10;
+const NAMED_OBJECTS: usize = 10;
 
 /// Tells what is new in a run.
 pub fn tell(
@@ -45,7 +45,7 @@ pub fn tell(
         });
     };
     let revision = findings.seen.as_ref().map(|seen| seen.revision.as_str()).unwrap_or_default();
-    for told in findings.corrected().iter().take(TOLD_OBJECTS) {
+    for told in findings.corrected().iter().take(NAMED_OBJECTS) {
         let object = format!("{} {}/{}", told.kind, told.namespace, told.name);
         let fields = told.changes.iter().map(drift::words).collect::<Vec<_>>().join("; ");
         let by = told.changes.iter().find(|change| change.manager.is_some());
@@ -61,7 +61,7 @@ pub fn tell(
     }
     if let Some(Done { id, changes }) = &findings.done {
         let corrected =
-            |change: &Change| findings.corrected().iter().any(|told| drift::is_of(told, &change.object));
+            |change: &Change| findings.corrected().iter().any(|object| drift::is_of(object, &change.object));
         let changes: Vec<&Change> = changes.iter().filter(|change| !corrected(change)).collect();
         if !changes.is_empty() {
             let summary = summary(changes.iter().copied());
@@ -75,14 +75,14 @@ pub fn tell(
             );
             event(false, "Applied", "Apply", text);
             for (change, lost) in
-                changes.iter().filter_map(|change| Some((change, lost(change)?))).take(TOLD_OBJECTS)
+                changes.iter().filter_map(|change| Some((change, lost(change)?))).take(NAMED_OBJECTS)
             {
                 event(false, "FieldsTakenOver", "Apply", format!("{}: {lost}", change.object));
             }
         }
     }
     for warning in after.warnings.iter().filter(|warning| !before.warnings.contains(warning)) {
-        warn!(sync = %sync, revision, warning, "Something is amiss in git");
+        warn!(sync = %sync, revision, warning, "Problem in the repository that does not block the sync");
         event(true, "Mistake", "Plan", warning.clone());
     }
     let ready = |status: &SyncStatus| {
@@ -92,7 +92,7 @@ pub fn tell(
     if let (true, Some(failure)) = (news, &findings.failure) {
         match failure.class {
             Class::Transient => {
-                warn!(sync = %sync, stage = failure.stage, revision, error = %failure.message, "Sync failed and is tried again");
+                warn!(sync = %sync, stage = failure.stage, revision, error = %failure.message, "Sync failed; retrying");
             }
             Class::User | Class::Internal => {
                 error!(sync = %sync, stage = failure.stage, revision, error = %failure.message, "Sync failed");
@@ -114,9 +114,9 @@ pub fn tell(
 }
 
 /// The values that were lost by putting an object back, whole, so that they can be found again. Those of Secrets are masked.
-fn lost_values(findings: &Findings, told: &DriftObject) -> String {
+fn lost_values(findings: &Findings, reported: &DriftObject) -> String {
     let done = findings.done.iter().flat_map(|done| &done.changes);
-    let change = done.into_iter().find(|change| drift::is_of(told, &change.object));
+    let change = done.into_iter().find(|change| drift::is_of(reported, &change.object));
     let fields = change.into_iter().flat_map(|change| &change.fields);
     let lost: BTreeMap<&str, &Value> =
         fields.filter_map(|field| Some((field.path.as_str(), field.before.as_ref()?))).collect();
@@ -132,14 +132,14 @@ fn lost(change: &Change) -> Option<String> {
             managers.entry(manager.to_string()).or_default().push(&field.path);
         }
     }
-    let told: Vec<String> = managers
+    let parts: Vec<String> = managers
         .into_iter()
-        .map(|(manager, paths)| match paths.len().checked_sub(TOLD_OBJECTS).filter(|more| *more > 0) {
-            Some(more) => format!("{manager} lost {} and {more} more", paths[..TOLD_OBJECTS].join(", ")),
+        .map(|(manager, paths)| match paths.len().checked_sub(NAMED_OBJECTS).filter(|more| *more > 0) {
+            Some(more) => format!("{manager} lost {} and {more} more", paths[..NAMED_OBJECTS].join(", ")),
             None => format!("{manager} lost {}", paths.join(", ")),
         })
         .collect();
-    (!told.is_empty()).then(|| told.join("; "))
+    (!parts.is_empty()).then(|| parts.join("; "))
 }
 
 fn condition<'a>(status: &'a SyncStatus, kind: &str) -> Option<&'a Condition> {

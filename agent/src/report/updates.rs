@@ -16,9 +16,9 @@ use crate::sync_ref::SyncRef;
 /// Characters of a condition's message.
 const MESSAGE: usize = 4096;
 
-/// What a pass found, for those who are told of it.
+/// What a pass found, for those who are report of it.
 #[derive(Default)]
-pub struct Told<'a> {
+pub struct PassReport<'a> {
     pub generation: Option<i64>,
     pub images: Vec<ImageStatus>,
     pub commit: Option<CommitStatus>,
@@ -37,28 +37,28 @@ pub struct Told<'a> {
 }
 
 /// The status after a pass.
-pub fn status(before: &ImageUpdateStatus, told: &Told<'_>, now: Timestamp) -> ImageUpdateStatus {
+pub fn status(before: &ImageUpdateStatus, report: &PassReport<'_>, now: Timestamp) -> ImageUpdateStatus {
     let mut status = ImageUpdateStatus {
-        observed_generation: told.generation,
-        images: told.images.clone(),
-        unbanned: told.unbanned.clone(),
+        observed_generation: report.generation,
+        images: report.images.clone(),
+        unbanned: report.unbanned.clone(),
         ..before.clone()
     };
     status.images.sort_by(|one, other| one.name.cmp(&other.name));
-    if let Some(commit) = &told.commit {
+    if let Some(commit) = &report.commit {
         status.commit = Some(commit.clone());
     }
-    if let Some(request) = &told.pull_request {
+    if let Some(request) = &report.pull_request {
         status.pull_request.clone_from(request);
     }
-    if let Some(proposal) = &told.proposal {
+    if let Some(proposal) = &report.proposal {
         status.proposal.clone_from(proposal);
     }
-    if let Some(path) = &told.webhook_path {
+    if let Some(path) = &report.webhook_path {
         status.webhook_path.clone_from(path);
     }
-    let generation = told.generation.unwrap_or_default();
-    let (ready, reason, message) = verdict(told);
+    let generation = report.generation.unwrap_or_default();
+    let (ready, reason, message) = verdict(report);
     let message = cut(&message, MESSAGE);
     conditions::set(
         &mut status.conditions,
@@ -70,7 +70,7 @@ pub fn status(before: &ImageUpdateStatus, told: &Told<'_>, now: Timestamp) -> Im
         now,
     );
     // As with a Sync: what does not pass by itself.
-    let lasting = told.failures.iter().find(|failure| failure.class != Class::Transient);
+    let lasting = report.failures.iter().find(|failure| failure.class != Class::Transient);
     let (reason, message) = lasting.map_or(("", ""), |failure| (failure.reason, failure.message.as_str()));
     let stalled = lasting.is_some().then_some(true);
     let message = cut(message, MESSAGE);
@@ -79,27 +79,27 @@ pub fn status(before: &ImageUpdateStatus, told: &Told<'_>, now: Timestamp) -> Im
 }
 
 /// Whether all is well, the reason, and the whole of it in words.
-fn verdict<'t>(told: &'t Told<'_>) -> (bool, &'t str, String) {
-    if let Some(why) = &told.suspended {
+fn verdict<'t>(report: &'t PassReport<'_>) -> (bool, &'t str, String) {
+    if let Some(why) = &report.suspended {
         return (false, conditions::reason::SUSPENDED, why.clone());
     }
-    if let Some(first) = told.failures.first() {
-        let all: Vec<&str> = told.failures.iter().map(|failure| failure.message.as_str()).collect();
+    if let Some(first) = report.failures.first() {
+        let all: Vec<&str> = report.failures.iter().map(|failure| failure.message.as_str()).collect();
         return (false, first.reason, all.join("; "));
     }
-    if !told.held.is_empty() {
-        return (false, conditions::reason::HELD_BACK, told.held.join("; "));
+    if !report.held.is_empty() {
+        return (false, conditions::reason::HELD_BACK, report.held.join("; "));
     }
-    let named = told.images.iter().filter_map(|image| {
+    let named = report.images.iter().filter_map(|image| {
         let version = image.tag.as_ref().or(image.digest.as_ref())?;
         Some(format!("{} is {version}", image.name))
     });
-    let banned = told.images.iter().flat_map(|image| image.banned.iter().map(|ban| taken_back(image, ban)));
+    let banned = report.images.iter().flat_map(|image| image.banned.iter().map(|ban| taken_back(image, ban)));
     let all: Vec<String> = named
         .chain(banned)
-        .chain(told.stay.iter().cloned())
-        .chain(told.unproven.iter().cloned())
-        .chain(told.unmarked.iter().cloned())
+        .chain(report.stay.iter().cloned())
+        .chain(report.unproven.iter().cloned())
+        .chain(report.unmarked.iter().cloned())
         .collect();
     (true, conditions::reason::UP_TO_DATE, all.join("; "))
 }
@@ -118,24 +118,24 @@ pub fn tell(
     update: &SyncRef,
     about: &ObjectReference,
     before: &ImageUpdateStatus,
-    told: &Told<'_>,
+    report: &PassReport<'_>,
 ) {
     let note = |warning: bool, reason: &str, action: &str, text: String| {
         let (about, reason, action) = (about.clone(), reason.to_owned(), action.to_owned());
         events.tell(Note { about, warning, reason, action, text });
     };
-    if let Some(CommitStatus { sha, branch, .. }) = &told.commit {
-        note(false, "ImageUpdated", "Publish", format!("{} by {sha} on {branch}", told.written.join(", ")));
+    if let Some(CommitStatus { sha, branch, .. }) = &report.commit {
+        note(false, "ImageUpdated", "Publish", format!("{} by {sha} on {branch}", report.written.join(", ")));
     }
     let known = before.conditions.iter().find(|condition| condition.type_ == conditions::READY);
-    for failure in told.failures {
+    for failure in report.failures {
         let is_new = known.is_none_or(|known| {
             known.status != "False"
                 || known.reason != failure.reason && !known.message.contains(&failure.message)
         });
         if is_new {
             let Failure { stage, reason, message, .. } = failure;
-            warn!(update = %update, stage, error = %message, "ImageUpdate failed and is tried again");
+            warn!(update = %update, stage, error = %message, "ImageUpdate failed; retrying");
             note(true, reason, "Update", message.clone());
         }
     }
@@ -148,8 +148,8 @@ mod tests {
     #[test]
     fn what_does_not_pass_by_itself_is_stalled() {
         let stalled = |failure: Failure| {
-            let told = Told { failures: &[failure], ..Told::default() };
-            let status = status(&ImageUpdateStatus::default(), &told, Timestamp::UNIX_EPOCH);
+            let report = PassReport { failures: &[failure], ..PassReport::default() };
+            let status = status(&ImageUpdateStatus::default(), &report, Timestamp::UNIX_EPOCH);
             conditions::is_true(&status.conditions, conditions::STALLED)
         };
         assert!(stalled(Failure::user("select", "NoCandidate", "nothing")));

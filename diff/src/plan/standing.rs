@@ -34,7 +34,7 @@ impl Standing {
         let label = live.pointer("/metadata/labels").and_then(|labels| labels.get(PART_OF));
         let (operation, reason) = match self {
             Self::Ours if fields::applied(live).is_none() => {
-                (Operation::Update, "its managedFields were removed, so nobody owns its fields")
+                (Operation::Update, "its managedFields were removed, so its fields have no owner")
             }
             Self::Ours if label.and_then(Value::as_str) != Some(set) => (Operation::Update, "lost its label"),
             Self::Ours => (Operation::Update, "differs from git"),

@@ -95,9 +95,9 @@ fn text(sync: &Sync, now: Timestamp) -> Vec<String> {
 }
 
 /// One object that drifted, with its fields.
-pub fn object(told: &DriftObject) -> Vec<String> {
-    let DriftObject { kind, namespace, name, state, since, deleted, changes, omitted, note, .. } = told;
-    let DriftObject { origin, refusal, .. } = told;
+pub fn object(reported: &DriftObject) -> Vec<String> {
+    let DriftObject { kind, namespace, name, state, since, deleted, changes, omitted, note, .. } = reported;
+    let DriftObject { origin, refusal, .. } = reported;
     let origin = origin.as_ref().map(|origin| format!(", {origin} in git")).unwrap_or_default();
     let mut lines =
         vec![format!("  {}: {} since {since}{origin}", label(kind, namespace, name), word(*state))];
@@ -120,7 +120,7 @@ fn word(state: DriftState) -> &'static str {
 
 /// The entries that would silence this, each once.
 fn ignores(objects: &[DriftObject]) -> Vec<String> {
-    let entries: BTreeSet<&String> = objects.iter().filter_map(|told| told.ignore.as_ref()).collect();
+    let entries: BTreeSet<&String> = objects.iter().filter_map(|reported| reported.ignore.as_ref()).collect();
     let head = (!entries.is_empty()).then(|| "to leave it to others, add to spec.drift.ignore:".to_owned());
     head.into_iter().chain(entries.into_iter().map(|entry| format!("  - {entry}"))).collect()
 }

@@ -58,8 +58,8 @@ pub(super) async fn preview(run: &Run<'_>, tree: Option<&Path>, past: &mut Past)
         seen,
         waiting: decided.decision.waiting,
         not_ready: decided.not_ready.map(|error| Failure::from(error).message),
-        refused: refused.into_iter().map(|(_, told)| told).collect(),
-        left: basis.drift.left.values().map(|left| left.told.clone()).collect(),
+        refused: refused.into_iter().map(|(_, reported)| reported).collect(),
+        left: basis.drift.left.values().map(|left| left.reported.clone()).collect(),
         kept: kept.collect(),
         basis,
     })
@@ -143,11 +143,11 @@ impl Preview {
             print::line("");
             print::line(text);
         };
-        for told in refused {
-            paragraph(format!("cannot be put back: {}", report::drift::describe(slice::from_ref(told))));
+        for reported in refused {
+            paragraph(format!("cannot be put back: {}", report::drift::describe(slice::from_ref(reported))));
         }
-        for told in left.iter().filter(|told| told.state != DriftState::Snoozed) {
-            let what = report::drift::describe(slice::from_ref(told));
+        for reported in left.iter().filter(|reported| reported.state != DriftState::Snoozed) {
+            let what = report::drift::describe(slice::from_ref(reported));
             paragraph(format!("drift that is only reported (spec.drift.mode): {what}"));
         }
         self.snoozed().into_iter().for_each(&mut paragraph);
@@ -177,9 +177,9 @@ impl Preview {
     }
 
     fn snoozed(&self) -> Vec<String> {
-        let snoozed = self.left.iter().filter(|told| told.state == DriftState::Snoozed);
-        let note = |told: &DriftObject| told.note.clone().unwrap_or_default();
-        snoozed.map(|told| format!("{} is {}", report::drift::id(told), note(told))).collect()
+        let snoozed = self.left.iter().filter(|reported| reported.state == DriftState::Snoozed);
+        let note = |reported: &DriftObject| reported.note.clone().unwrap_or_default();
+        snoozed.map(|reported| format!("{} is {}", report::drift::id(reported), note(reported))).collect()
     }
 }
 

@@ -1,7 +1,7 @@
-//! What an apply would make of an object that exists, and what has to change about the owners of its fields first.
+//! Predicts what an apply would make of a live object, and which field owners have to change first.
 //!
-//! The server's dry run is the oracle. Only where something leaves git that others own too, or where the apply is refused as
-//! it is, more is asked. I/O: API reads and dry runs.
+//! The dry run of the API server decides. More requests are made only if a field that others own too leaves Git, or if the apply
+//! is refused. I/O: API reads and dry runs.
 
 use holdfast_diff::handling;
 use holdfast_diff::takeover::{Owners, Settled, applied_to};
@@ -17,7 +17,7 @@ use super::refused;
 use super::subject::{Predicted, Subject};
 use crate::sync_ref::SyncRef;
 
-/// Asks the server what an apply would make of an object that exists.
+/// Predicts what an apply would make of a live object.
 pub(super) async fn predict(
     cluster: &Cluster,
     requests: &Requests,
@@ -49,7 +49,8 @@ pub(super) async fn predict(
     Ok(Predicted { prediction, settled: Settled::default() })
 }
 
-/// What an apply would make of an object in a version that is not served yet, as far as that can be told without the server.
+/// Predicts what an apply would make of an object in a version that is not served yet, as far as that is possible without the API
+/// server.
 pub(super) fn unserved(manifest: &Value, live: &Value, lives_as: &str) -> Value {
     let owners = Owners::of(live, lives_as);
     applied_to(&owners, live, manifest, &owners.unsaid(manifest))

@@ -1,8 +1,8 @@
-//! What has to yield to an apply that the server refuses: fields and list items that git says nothing of, and that cannot
-//! stand beside what git says (unions, and lists whose items must not agree in something).
+//! Finds the live fields and list items that must be removed so that the API server accepts an apply: those that are not in Git
+//! and conflict with what is (unions, and lists whose items must be unique in a field).
 //!
-//! They are found by asking, nearest to the field that the server blames first, and only those go that have to. The questions
-//! are few, however many fields there are. I/O: dry runs.
+//! They are found by dry runs, starting with those nearest to the field that the API server names. Only values that must be
+//! removed are. The number of dry runs is small, however many fields there are. I/O: dry runs.
 
 use holdfast_diff::plan::Prediction;
 use holdfast_diff::takeover::{Extra, applied_to, both, extras, less, set_of};
@@ -13,12 +13,13 @@ use super::super::requests::refusal;
 use super::super::resolve::Desired;
 use super::subject::{Predicted, Subject};
 
-/// Dry runs that may be made for one object.
+/// Maximum number of dry runs for one object.
 const QUESTIONS: u32 = 6;
-/// Steps away from the blamed field that are tried.
+/// Maximum distance from the named field.
 const STEPS: usize = 3;
 
-/// What an apply makes of an object when what stands against it goes too. `None` if that is not why it is refused.
+/// Returns what an apply makes of an object if the values that conflict with it are removed too. `None` if the apply is refused
+/// for another reason.
 pub(super) async fn yielding(
     subject: Subject<'_>,
     desired: &mut Desired,
@@ -52,31 +53,31 @@ pub(super) async fn yielding(
     Some(subject.settle(Prediction::Becomes(becomes), &leaving, &also))
 }
 
-/// Questions about one object.
+/// The dry runs of one object.
 struct Asking<'a> {
     subject: &'a Subject<'a>,
     desired: &'a Desired,
-    /// What an apply would make of it.
+    /// What an apply would make of the object.
     merged: &'a Value,
-    /// How many may still be asked.
+    /// The remaining dry runs.
     left: u32,
 }
 
 impl Asking<'_> {
-    /// What the server makes of the object without some values; `None` if it refuses that too.
+    /// Returns what the API server makes of the object without some values; `None` if it refuses that too.
     async fn without(&mut self, extras: &[&Extra]) -> Option<Value> {
         self.left = self.left.checked_sub(1)?;
         let value = less(self.merged, &set_of(extras.iter().copied()));
         self.subject.validate(self.desired, self.subject.live, &value).await.ok()
     }
 
-    /// The values that have to yield, of those that are `near`, and what the object becomes. When no more may be asked, more
-    /// of them yield than have to.
+    /// Returns which of the `near` values must be removed, and what the object becomes. If no dry runs remain, more values are
+    /// removed than necessary.
     async fn find<'e>(&mut self, near: &[(usize, &'e Extra)]) -> Option<(Vec<&'e Extra>, Value)> {
         let first = |count: usize| near[..count].iter().map(|(_, extra)| *extra).collect::<Vec<&Extra>>();
         let mut steps: Vec<usize> = near.iter().map(|(step, _)| *step).collect();
         steps.dedup();
-        // As many of the nearest as `low` are too few, and `high` are enough.
+        // Removing the nearest `low` values is not enough, and removing `high` is.
         let (mut low, mut high, mut found) = (0, 0, None);
         for step in steps.into_iter().take(STEPS) {
             (low, high) = (high, near.partition_point(|(far, _)| *far <= step));
@@ -96,7 +97,7 @@ impl Asking<'_> {
                     None => low = middle,
                 }
             }
-            // Without the last one it is refused.
+            // The apply is refused if the last one is not removed.
             needed.push(near[high - 1].1);
             if high == 1 {
                 return Some(found);
@@ -109,7 +110,7 @@ impl Asking<'_> {
     }
 }
 
-/// The versions that field sets are written in and that are not served any more: the server cannot read these, and fails.
+/// Versions of field sets that are no longer served. The API server cannot read these, and fails.
 async fn unserved(subject: &Subject<'_>, desired: &Desired, error: &kube::Error) -> Vec<String> {
     let mut found = Vec::new();
     if refusal(error).is_none_or(|status| status.code < 500) {
@@ -124,7 +125,7 @@ async fn unserved(subject: &Subject<'_>, desired: &Desired, error: &kube::Error)
     found
 }
 
-/// Values that may have to yield, the nearest to the blamed fields first.
+/// Returns values that may have to be removed, those nearest to the named fields first.
 fn ranked<'a>(all: &'a [Extra], fields: &[String]) -> Vec<(usize, &'a Extra)> {
     let mut near: Vec<(usize, &Extra)> = all
         .iter()

@@ -1,5 +1,5 @@
-//! One live object and what it shall become: what the server's dry run makes of it, and what has to change about the
-//! owners of its fields for that.
+//! One live object and its manifest: what the dry run of the API server makes of it, and which field owners have to change for
+//! that.
 //!
 //! I/O: API reads and dry runs.
 
@@ -19,11 +19,11 @@ use crate::sync_ref::SyncRef;
 /// What an apply would make of an object.
 pub(super) struct Predicted {
     pub prediction: Prediction,
-    /// What has to be done about the owners of its fields.
+    /// The change of field owners before the apply.
     pub settled: Settled,
 }
 
-/// One live object, and what it shall become.
+/// One live object, and the manifest to apply to it.
 pub(super) struct Subject<'a> {
     pub cluster: &'a Cluster,
     pub requests: &'a Requests,
@@ -42,7 +42,7 @@ impl Predicted {
 }
 
 impl Subject<'_> {
-    /// What the server accepts as it is, less what leaves git and has other owners.
+    /// Returns the prediction of an accepted apply, without fields that leave Git and have other owners.
     pub async fn becomes(&self, desired: &mut Desired) -> Result<Predicted, kube::Error> {
         let mut predicted = self.apply(desired).await?;
         let mut leaving = self.decide(desired, self.owners.leaving(&predicted), &predicted).await;
@@ -54,7 +54,7 @@ impl Subject<'_> {
         let becomes = match self.owners.without_leaving(&predicted, self.live, &leaving, &also) {
             None => predicted,
             Some(value) => match self.validate(desired, &predicted, &value).await {
-                // What cannot be taken away stays as it is, and is nobody's.
+                // The API server restores a field that cannot be removed. It stays, without an owner.
                 Err(error) if is_invalid(&error) => {
                     let named = fields_of(&error);
                     let is_named = |path: &[String]| {
@@ -80,12 +80,12 @@ impl Subject<'_> {
             .await
     }
 
-    /// What is applied.
+    /// The manifest.
     pub fn marked(&self, desired: &Desired) -> Value {
         self.cluster.view.marks.stamp(self.sync, &desired.object, &desired.manifest.value)
     }
 
-    /// What becomes of what leaves git. `object` is as an apply makes it, as far as that is known.
+    /// Decides what happens to the fields that leave Git. `object` is the predicted result of the apply.
     pub async fn decide(&self, desired: &Desired, leaving: Leaving, object: &Value) -> Leaving {
         let manifest = &desired.manifest.value;
         let back = self.cluster.view.returned(&desired.object, object, manifest);
@@ -109,13 +109,14 @@ impl Subject<'_> {
         self.owners.decide(leaving, self.live, &rules)
     }
 
-    /// Items of git under another name: the one of git would come back beside them.
+    /// List items that have the content of an item in Git under another name, next to which an apply would create the item of
+    /// Git.
     fn renamed(&self, desired: &Desired) -> Set {
         let found = extras(&self.owners, self.live, &desired.manifest.value);
         set_of(found.iter().filter(|extra| extra.renamed && self.owners.is_of_persons(&extra.set)))
     }
 
-    /// What goes beside what leaves git: renamed items, and what `null` in git asks to remove.
+    /// Fields to remove apart from those that leave Git: renamed items, and what a `null` in Git removes.
     pub async fn also(&self, desired: &Desired) -> Set {
         let renamed = self.renamed(desired);
         let Some(manifest) = &desired.nulls else { return renamed };
@@ -123,8 +124,8 @@ impl Subject<'_> {
         both(&renamed, &nulled(&self.owners, self.live, manifest, &scales))
     }
 
-    /// Asks what the server makes of the live object when it becomes this value: defaults come back, and what depends on
-    /// what went follows. The owners are those of `predicted`.
+    /// Returns what the API server makes of the live object if it becomes this value: defaults return, and values that depend on
+    /// removed ones change. The owners are those of `predicted`.
     pub async fn validate(
         &self,
         desired: &Desired,
@@ -140,7 +141,7 @@ impl Subject<'_> {
         Ok(becomes)
     }
 
-    /// All that has to be done, given what the object becomes.
+    /// Returns the prediction and the change of owners, given what the object becomes.
     pub fn settle(&self, prediction: Prediction, leaving: &Leaving, also: &Set) -> Predicted {
         Predicted { prediction, settled: self.owners.settle(self.live, leaving, also) }
     }

@@ -1,4 +1,4 @@
-//! The order of removal, and what stops it, against a server that answers by name.
+//! The order of removal, and what stops it, against a server that answers by object name.
 
 use std::convert::Infallible;
 use std::sync::Arc;

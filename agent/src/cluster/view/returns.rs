@@ -1,5 +1,5 @@
-//! Fields that left git and that others owned too: who writes one again after it was removed is a controller at work, whatever
-//! its name is. It is not removed a second time. No I/O.
+//! Fields that left Git and that other managers owned too. A manager that writes one again after its removal is a controller at
+//! work, whatever its name, so the field is not removed a second time. No I/O.
 
 use std::collections::HashMap;
 
@@ -10,20 +10,20 @@ use serde_json::Value;
 use super::View;
 use crate::cluster::entry;
 
-/// What was removed of objects that exist.
+/// Removed fields of live objects.
 #[derive(Default)]
 pub(super) struct Returns(HashMap<ObjectId, Gone>);
 
 struct Gone {
     fields: Set,
-    /// The version of the object without them.
+    /// The resourceVersion of the object without them.
     version: u64,
-    /// They came back.
+    /// True if they were written again.
     back: bool,
 }
 
 impl Returns {
-    /// True if what was removed has come back with this form of an object, for the first time.
+    /// True if removed fields are back in this version of an object, for the first time.
     pub fn come_back(&mut self, object: &ObjectId, live: &Value) -> bool {
         let Some(gone) = self.0.get_mut(object).filter(|gone| !gone.back) else { return false };
         gone.back = entry::version(live) > gone.version && has_any(live, &gone.fields);
@@ -36,9 +36,9 @@ impl Returns {
 }
 
 impl View {
-    /// Notes what was removed of an object though others owned it too. `live` is what the object became.
+    /// Records fields of an object that were removed although others owned them too. `live` is the object after the removal.
     pub fn expect_gone(&self, object: &ObjectId, fields: &Set, live: &Value) {
-        // What came back as a default of the server did not leave.
+        // A field that returned as a default of the API server was not removed.
         let fields = not_in(fields, live);
         if fields.is_empty() {
             return;
@@ -46,7 +46,7 @@ impl View {
         let mut state = self.lock();
         let version = entry::version(live);
         let Some(entry) = state.objects.get_mut(object) else { return };
-        // News that came meanwhile may be the return of it.
+        // A watch event that arrived meanwhile may contain the field again.
         let news = (entry.version > version).then(|| entry.owner.clone());
         if news.is_some() {
             entry.verified = None;
@@ -58,12 +58,12 @@ impl View {
         }
     }
 
-    /// True if something that was removed of an object came back.
+    /// True if a removed field of an object was written again.
     pub fn is_back(&self, object: &ObjectId) -> bool {
         self.lock().returns.0.get(object).is_some_and(|gone| gone.back)
     }
 
-    /// What was removed of an object, and is there again though its manifest does not have it.
+    /// Returns removed fields of an object that are live again although its manifest does not have them.
     pub fn returned(&self, object: &ObjectId, live: &Value, manifest: &Value) -> Set {
         let state = self.lock();
         state.returns.0.get(object).map(|gone| still_in(&gone.fields, live, manifest)).unwrap_or_default()

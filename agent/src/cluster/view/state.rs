@@ -1,4 +1,4 @@
-//! What the live view holds, behind its lock. No I/O.
+//! The state of the live view, which is behind its lock. No I/O.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -18,25 +18,25 @@ use crate::sync_ref::SyncRef;
 pub(super) struct State {
     pub objects: HashMap<ObjectId, Entry>,
     pub members: HashMap<SyncRef, BTreeSet<ObjectId>>,
-    /// Which Sync has an object in its newest render. One view over all Syncs, so that two never fight.
+    /// The Sync that has an object in its newest render. There is one view for all Syncs, so that two never fight.
     pub claims: HashMap<ObjectId, SyncRef>,
-    /// Who wants an object that another Sync has.
+    /// The Sync that desires an object which another Sync owns.
     pub refused: HashMap<ObjectId, SyncRef>,
-    /// Syncs whose claims are known.
+    /// Syncs that have claimed their objects since the start.
     pub claimants: HashSet<SyncRef>,
-    /// What was as git said when somebody else removed it, and the manifest that it satisfied. Only of claimed objects.
+    /// Objects that satisfied their manifest when another client removed them, with that manifest. Claimed objects only.
     pub lost: HashMap<ObjectId, Digest>,
-    /// Objects that we are writing now.
+    /// Objects with a write in progress.
     pub writing: HashMap<ObjectId, Flight>,
-    /// Objects that carry the marks of a Sync and are no members.
+    /// Objects that carry the marks of a Sync and do not belong to it.
     pub ignored: Ignored,
-    /// What somebody wrote and we overwrote before anybody had looked at it.
+    /// States of objects that our writes replaced before they were compared.
     pub overwritten: HashMap<SyncRef, Vec<Overwritten>>,
-    /// What was removed of objects though others owned it.
+    /// Fields that were removed although others owned them.
     pub returns: Returns,
 }
 
-/// An object as somebody left it, before we wrote over it.
+/// An object as another client wrote it, before we overwrote it.
 #[derive(Clone)]
 pub struct Overwritten {
     pub kind: Arc<ResourceType>,
@@ -44,17 +44,17 @@ pub struct Overwritten {
     pub live: Value,
 }
 
-/// Objects of one Sync that were overwritten and not looked at yet.
+/// Maximum number of overwritten objects of one Sync that wait for a comparison.
 const OVERWRITTEN: usize = 100;
 
 impl State {
-    /// True if this very object is a member, and no other one of the same name.
+    /// True if the object with this UID is a member.
     pub fn knows(&self, object: &ObjectId, uid: &str) -> bool {
         self.objects.get(object).is_some_and(|entry| &*entry.uid == uid)
     }
 
-    /// Takes an object whose mark is valid and which nobody knows: somebody created it again with the mark of its
-    /// predecessor, unless it is what we are writing now. Returns what it replaces.
+    /// Handles an object with a valid mark that the view does not have: another client created it again with the mark of its
+    /// predecessor, unless we are writing it now. Returns the entry that it replaces.
     pub fn meet(&mut self, object: ObjectId, entry: Entry) -> Option<Entry> {
         if let Some(flight) = self.writing.get_mut(&object) {
             flight.hold(entry);
@@ -63,10 +63,10 @@ impl State {
         self.ignore(object, entry.owner, entry.version)
     }
 
-    /// Notes an object that is no member, as it was at this version, though it carries the marks of a Sync. Returns the
-    /// member that had its name.
+    /// Records an object that carries the marks of a Sync and is not a member, at this version. Returns the member that had its
+    /// name.
     pub fn ignore(&mut self, object: ObjectId, owner: SyncRef, version: u64) -> Option<Entry> {
-        // News of how it was before we wrote it may come late.
+        // A watch event from before our write may arrive late.
         if self.objects.get(&object).is_some_and(|before| before.version > version) {
             return None;
         }
@@ -75,7 +75,7 @@ impl State {
         removed
     }
 
-    /// True if this is news of a form of an object that we wrote over before it came.
+    /// True if this event is about a version that our write replaced.
     pub fn was_overwritten(&self, object: &ObjectId, entry: &Entry) -> bool {
         self.objects.get(object).is_some_and(|now| now.uid == entry.uid && now.overwrites(entry))
     }
@@ -87,7 +87,7 @@ impl State {
         }
     }
 
-    /// Stores an entry, and returns the Syncs that have something to look at: its owner, and the one that had it before.
+    /// Stores an entry, and returns the Syncs to wake: its owner, and its previous owner.
     pub fn put(&mut self, object: ObjectId, mut entry: Entry) -> Vec<SyncRef> {
         let before = self.objects.get(&object);
         if let Some(before) = before {
@@ -95,7 +95,8 @@ impl State {
                 return Vec::new();
             }
             if before.uid == entry.uid {
-                // A watch of another version of the kind cannot read the fields that we own, and the right one can.
+                // A watch of another version of the kind cannot read the fields that Holdfast owns; the watch of the right
+                // version can.
                 if entry.live.is_none() && before.live.is_some() && before.kind.version != entry.kind.version
                 {
                     return Vec::new();
@@ -128,10 +129,10 @@ impl State {
         owner.into_iter().chain(former).collect()
     }
 
-    /// Takes claims from a Sync, and returns those who have them now.
+    /// Removes claims of a Sync, and returns the Syncs that have them now.
     pub fn give_up(&mut self, owner: &SyncRef, which: impl Fn(&ObjectId) -> bool) -> BTreeSet<SyncRef> {
         let claimed = self.claims.iter().filter(|(_, by)| *by == owner).map(|(object, _)| object);
-        // After a restart a Sync owns what it has not claimed yet, and somebody may have been refused that already.
+        // After a restart a Sync owns objects that it has not claimed yet, and another one may have been refused them already.
         let owned = self.refused.keys().filter(|object| {
             !self.claims.contains_key(*object)
                 && self.objects.get(*object).is_some_and(|entry| entry.owner == *owner)
@@ -150,7 +151,7 @@ impl State {
         heirs
     }
 
-    /// Takes back a claim, and a refusal that would become one.
+    /// Removes a claim, and a refusal that would become one.
     pub fn bar(&mut self, object: &ObjectId, sync: &SyncRef) {
         if self.claims.get(object) == Some(sync) {
             self.claims.remove(object);

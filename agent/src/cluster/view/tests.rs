@@ -1,4 +1,4 @@
-//! Who is a member: what the first list has and what we write, and nothing that only carries a mark.
+//! Membership: objects of the first list and our own writes are members, and an object that only carries a mark is not.
 
 use std::sync::Arc;
 
@@ -109,7 +109,7 @@ fn the_watch_may_be_faster_than_the_answer_to_our_write() {
     drop(writing);
     assert_eq!(members(&view), [("one".to_owned(), 6)]);
 
-    // What somebody else made while we tried to write is not ours.
+    // An object that another client created during our write is not a member.
     let writing = view.begin_write(&target, None).expect("nobody changed it");
     view.put(&kind(), object(), &live(&view, "two", 9));
     drop(writing);
@@ -128,7 +128,7 @@ fn old_news_of_a_broken_mark_takes_nothing_away() {
     broken["metadata"]["resourceVersion"] = "8".into();
     view.put(&kind(), object(), &broken);
     assert_eq!((members(&view), view.ignored(&owner())), (vec![], vec![object()]));
-    // What a controller makes of a member is no forgery.
+    // An object that a controller derives from a member is not a forgery.
     broken["metadata"]["ownerReferences"] = json!([{"controller": true}]);
     broken["metadata"]["resourceVersion"] = "9".into();
     view.put(&kind(), object(), &broken);

@@ -185,7 +185,7 @@ impl Feed {
             debug!(kind = %self.kind.kind, identity = %self.key.identity, "Kind may not be watched");
             return true;
         }
-        warn!(kind = %self.kind.kind, identity = %self.key.identity, error = said, "Watch failed and is tried again");
+        warn!(kind = %self.kind.kind, identity = %self.key.identity, error = said, "Watch failed; retrying");
         self.note(Some(Trouble { last: Instant::now(), said }));
         false
     }

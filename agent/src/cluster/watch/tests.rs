@@ -91,7 +91,7 @@ impl Stage {
         self.watches.ensure(&wanted, Duration::from_mins(2)).await
     }
 
-    /// How many lists of the whole cluster and of namespaces were asked for.
+    /// The number of lists of the whole cluster and of namespaces.
     fn lists(&self) -> (usize, usize) {
         let Server { whole, namespaced } = &*self.server;
         (whole.load(Ordering::Relaxed), namespaced.load(Ordering::Relaxed))

@@ -34,17 +34,17 @@ pub async fn announce(
     if attempted.is_empty() || !alerts.wants_drift(owner) {
         return attempted;
     }
-    let left = attempted.iter().map(|(_, told)| told.clone()).collect();
+    let left = attempted.iter().map(|(_, reported)| reported.clone()).collect();
     let found = Drift { left, partial: true, ..Drift::default() };
-    let told = episode(users, at, &mut past.drift, before, &found).await;
-    let after = SyncStatus { drift: told.as_ref().map(drift::listed), ..before.clone() };
+    let episode = episode(users, at, &mut past.drift, before, &found).await;
+    let after = SyncStatus { drift: episode.as_ref().map(drift::listed), ..before.clone() };
     match write::write(&users.cluster.clients.own(), owner, before, &after).await {
         Ok(()) => {
-            alerts.tell_drift(owner, &SyncStatus { drift: told, ..after.clone() });
+            alerts.tell_drift(owner, &SyncStatus { drift: episode, ..after.clone() });
             past.announced = Some(after);
         }
         Err(error) => {
-            warn!(sync = %owner, stage = "report", error = %chain(&error), "Cannot write down drift before its correction");
+            warn!(sync = %owner, stage = "report", error = %chain(&error), "Cannot write drift to the status before its correction");
         }
     }
     attempted
@@ -58,8 +58,8 @@ pub async fn episode(
     before: &SyncStatus,
     found: &Drift,
 ) -> Option<DriftStatus> {
-    let known = past.episode.take().or_else(|| before.drift.clone());
-    let mut episode = drift::episode(known.as_ref(), found, !at.only_reports_drift(), at.now);
+    let last = past.episode.take().or_else(|| before.drift.clone());
+    let mut episode = drift::episode(last.as_ref(), found, !at.only_reports_drift(), at.now);
     users.name(episode.as_mut()).await;
     past.episode.clone_from(&episode);
     episode

@@ -59,10 +59,10 @@ impl Fights {
         let seconds = now.duration_since(first).as_secs().max(1);
         let who =
             object.changes.iter().find(|field| field.path == path).and_then(|field| field.manager.clone());
-        let who = who.unwrap_or_else(|| "somebody".to_owned());
+        let who = who.unwrap_or_else(|| "another client".to_owned());
         let what = if path.is_empty() { "deletes it".to_owned() } else { format!("writes {path}") };
         object.note = Some(format!(
-            "{who} {what} again and again ({} times in {seconds} s), so it is put back more and more rarely{}",
+            "{who} {what} repeatedly ({} times in {seconds} s), so it is corrected at growing intervals{}",
             times.len() + 1,
             way_out(change, object.ignore.as_deref())
         ));
@@ -70,9 +70,9 @@ impl Fights {
     }
 
     /// Records the fight that [`Self::hold`] found, unless it is recorded already.
-    pub fn begin(&mut self, object: &ObjectId, told: &DriftObject, until: Timestamp) {
+    pub fn begin(&mut self, object: &ObjectId, reported: &DriftObject, until: Timestamp) {
         if let Some(Corrections { fight: fight @ None, .. }) = self.all.get_mut(object) {
-            *fight = Some(Fight { object: told.clone(), pause: PAUSE, until });
+            *fight = Some(Fight { object: reported.clone(), pause: PAUSE, until });
         }
     }
 
@@ -119,15 +119,15 @@ impl Fights {
 /// Says how a user can end a fight.
 fn way_out(change: &Change, ignore: Option<&str>) -> String {
     if let Some(ignore) = ignore {
-        return format!("; take the field out of git, or add this to spec.drift.ignore: {ignore}");
+        return format!("; remove the field from git, or add this to spec.drift.ignore: {ignore}");
     }
     let owners = change.manifest.as_ref().and_then(|manifest| owners(&manifest.value));
     match owners {
         // The garbage collector deletes what names an owner that does not exist, or one of another UID.
         Some(owners) => format!(
-            "; in git its metadata.ownerReferences name {owners}: if that does not exist with this UID, the garbage collector deletes the object each time; take metadata.ownerReferences out of git"
+            "; in git its metadata.ownerReferences name {owners}: if that does not exist with this UID, the garbage collector deletes the object each time; remove metadata.ownerReferences from git"
         ),
-        None => "; take the object out of git, or find out who deletes it".to_owned(),
+        None => "; remove the object from git, or find out who deletes it".to_owned(),
     }
 }
 
@@ -188,8 +188,8 @@ mod tests {
         let change = change();
         seconds
             .filter(|second| {
-                if let Some((told, until)) = fights.hold(&change, at(*second)) {
-                    fights.begin(&change.object, &told, until);
+                if let Some((reported, until)) = fights.hold(&change, at(*second)) {
+                    fights.begin(&change.object, &reported, until);
                     return false;
                 }
                 fights.corrected(&change, at(*second));
@@ -219,14 +219,14 @@ mod tests {
                 desired(&manifest, &object, "set", &Masks::default(), Seen::Absent).expect("a creation");
             let mut fights = Fights::default();
             (0..3).for_each(|second| fights.corrected(&change, at(second)));
-            let note = fights.hold(&change, at(3)).and_then(|(told, _)| told.note).expect("a fight");
+            let note = fights.hold(&change, at(3)).and_then(|(reported, _)| reported.note).expect("a fight");
             assert!(note.ends_with(expected) && !note.contains("drift.ignore"), "{note}");
         };
         let owner =
             serde_json::json!([{"apiVersion": "v1", "kind": "ConfigMap", "name": "gone", "uid": "u-1"}]);
         check(
             serde_json::json!({"name": "a", "ownerReferences": owner}),
-            "take metadata.ownerReferences out of git",
+            "remove metadata.ownerReferences from git",
         );
         check(serde_json::json!({"name": "a"}), "find out who deletes it");
     }
@@ -248,19 +248,19 @@ mod tests {
     }
 
     #[test]
-    fn a_fight_is_told_the_same_way_all_the_time_and_ends_after_a_calm_pause() {
+    fn a_fight_is_reported_without_changes_and_ends_after_a_pause_without_corrections() {
         let mut fights = Fights::default();
         fight(&mut fights, 0..14);
-        let told = |fights: &mut Fights, second| fights.going_on(&HashSet::new(), at(second));
-        let first = told(&mut fights, 14);
+        let going_on = |fights: &mut Fights, second| fights.going_on(&HashSet::new(), at(second));
+        let first = going_on(&mut fights, 14);
         assert_eq!(first.len(), 1);
         assert!(
             first[0].1.note.as_ref().is_some_and(|note| note.contains("4 times")),
             "{:?}",
             first[0].1.note
         );
-        assert_eq!(told(&mut fights, 32), first);
-        assert_eq!(told(&mut fights, 33), []);
+        assert_eq!(going_on(&mut fights, 32), first);
+        assert_eq!(going_on(&mut fights, 33), []);
         assert_eq!(fights.next(), None);
     }
 }

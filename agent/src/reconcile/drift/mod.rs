@@ -59,9 +59,9 @@ pub fn leave(
     let mut left = BTreeMap::new();
     let (plan, _) = plan.split(cluster, |change| {
         let Some(seen) = drifted.get(&change.object) else { return true };
-        let Some((told, until)) = reason_to_leave(at, fights, change) else { return true };
-        let told = DriftObject { manifest: Some(seen.manifest.to_string()), ..told };
-        left.insert(change.object.clone(), Left { seen: *seen, until, told });
+        let Some((reported, until)) = reason_to_leave(at, fights, change) else { return true };
+        let reported = DriftObject { manifest: Some(seen.manifest.to_string()), ..reported };
+        left.insert(change.object.clone(), Left { seen: *seen, until, reported });
         false
     });
     (plan, left)
@@ -74,15 +74,15 @@ fn reason_to_leave(
     change: &Change,
 ) -> Option<(DriftObject, Option<Timestamp>)> {
     if let Some(Snooze { until, reason, .. }) = at.snooze(&change.object) {
-        let told = drift::object(change, DriftState::Snoozed, at.now);
+        let reported = drift::object(change, DriftState::Snoozed, at.now);
         let note = Some(format!("snoozed until {until}: {reason}"));
-        return Some((DriftObject { note, ..told }, Some(*until)));
+        return Some((DriftObject { note, ..reported }, Some(*until)));
     }
     if at.only_reports_drift() {
         return Some((drift::object(change, DriftState::Drifted, at.now), None));
     }
-    let (told, until) = fights.hold(change, at.now)?;
-    Some((told, Some(until)))
+    let (reported, until) = fights.hold(change, at.now)?;
+    Some((reported, Some(until)))
 }
 
 /// Returns the drift among changes, as it is reported.
@@ -92,9 +92,9 @@ pub fn reported(at: SyncAt<'_>, drifted: &Drifted, changes: &[Change]) -> Report
         .map(|(change, seen)| {
             let is_snoozed = at.snooze(&change.object).is_some();
             let state = if is_snoozed { DriftState::Snoozed } else { DriftState::Drifted };
-            let told = drift::object(change, state, at.now);
+            let reported = drift::object(change, state, at.now);
             let manifest = Some(seen.manifest.to_string());
-            (change.object.clone(), DriftObject { manifest, ..told })
+            (change.object.clone(), DriftObject { manifest, ..reported })
         })
         .collect()
 }
@@ -107,8 +107,8 @@ impl PastDrift {
             self.left.clear();
         }
         for (object, left) in left {
-            if let (DriftState::Fighting, Some(until)) = (left.told.state, left.until) {
-                self.fights.begin(object, &left.told, until);
+            if let (DriftState::Fighting, Some(until)) = (left.reported.state, left.until) {
+                self.fights.begin(object, &left.reported, until);
             }
             self.left.insert(object.clone(), left.clone());
         }

@@ -52,14 +52,14 @@ pub fn found(at: SyncAt<'_>, past: &mut PastDrift, attempts: Attempts<'_>) -> Dr
         waiting.iter().find(is_of).map(|change| cut(&change.reason, REFUSAL))
     };
     let waits = reported(at, drifted, waiting).into_iter();
-    let waits = waits.map(|(object, told)| DriftObject { refusal: replaced(&object), ..told });
+    let waits = waits.map(|(object, reported)| DriftObject { refusal: replaced(&object), ..reported });
     let is_done = |object: &ObjectId| done.iter().any(|change| change.object == *object);
     let refusal = |object: &ObjectId| {
         let error = errors.iter().find(|error| error.id.as_ref() == Some(object))?;
         Some(cut(&error.message, REFUSAL))
     };
     let failed = attempted.into_iter().filter(|(object, _)| !is_done(object));
-    let failed = failed.map(|(object, told)| DriftObject { refusal: refusal(&object), ..told });
+    let failed = failed.map(|(object, reported)| DriftObject { refusal: refusal(&object), ..reported });
     let left = waits.chain(failed).collect();
     Drift { left, corrected, ..Drift::default() }
 }
@@ -94,15 +94,15 @@ pub fn complete(at: SyncAt<'_>, view: &View, past: &mut Past, found: &mut Drift,
     let differing: HashSet<&ObjectId> = drift.left.keys().collect();
     let fights = drift.fights.going_on(&differing, at.now);
     let mut left: Vec<(&ObjectId, DriftObject)> =
-        drift.left.iter().map(|(object, left)| (object, left.told.clone())).collect();
-    left.extend(fights.iter().map(|(object, told)| (object, told.clone())));
+        drift.left.iter().map(|(object, left)| (object, left.reported.clone())).collect();
+    left.extend(fights.iter().map(|(object, reported)| (object, reported.clone())));
     left.sort_by_key(|(object, _)| *object);
-    found.left.extend(left.into_iter().map(|(_, told)| told));
-    for (object, told) in &drift.kept {
+    found.left.extend(left.into_iter().map(|(_, reported)| reported));
+    for (object, reported) in &drift.kept {
         view.watch_owners(object);
-        found.left.push(told.clone());
+        found.left.push(reported.clone());
     }
-    found.left.extend(drift.unmanaged.values().map(|(_, told)| told.clone()));
+    found.left.extend(drift.unmanaged.values().map(|(_, reported)| reported.clone()));
     found.unverified = failed;
     if failed {
         found.left.extend(unverified(at, view, drift, found));
@@ -114,15 +114,16 @@ pub fn complete(at: SyncAt<'_>, view: &View, past: &mut Past, found: &mut Drift,
 /// Returns the drift that was reported before and was neither found again nor verified to be corrected.
 fn unverified(at: SyncAt<'_>, view: &View, past: &PastDrift, found: &Drift) -> Vec<DriftObject> {
     let before = past.episode.as_ref().or(at.status.drift.as_ref());
-    let is_found = |told: &&DriftObject| {
+    let is_found = |reported: &&DriftObject| {
         let mut all = found.left.iter().chain(&found.corrected);
-        all.any(|other| drift::is_same(other, told))
+        all.any(|other| drift::is_same(other, reported))
     };
-    let is_verified = |told: &DriftObject| {
-        let entry = view.get(&drift::id(told));
-        entry.is_some_and(|entry| entry.satisfied().map(|digest| digest.to_string()) == told.manifest)
+    let is_verified = |reported: &DriftObject| {
+        let entry = view.get(&drift::id(reported));
+        entry.is_some_and(|entry| entry.satisfied().map(|digest| digest.to_string()) == reported.manifest)
     };
-    let told = before.iter().flat_map(|before| &before.objects);
-    let told = told.filter(|told| told.state != DriftState::Corrected && told.manifest.is_some());
-    told.filter(|told| !is_found(told) && !is_verified(told)).cloned().collect()
+    let reported = before.iter().flat_map(|before| &before.objects);
+    let reported =
+        reported.filter(|reported| reported.state != DriftState::Corrected && reported.manifest.is_some());
+    reported.filter(|reported| !is_found(reported) && !is_verified(reported)).cloned().collect()
 }

@@ -19,21 +19,21 @@ use crate::reconcile::past::{Past, PastDrift};
 
 /// Reads the objects whose added fields have changed since the last run, and forgets those without added fields.
 pub async fn find(acting: Acting<'_>, past: &mut Past) {
-    let Past { drift: PastDrift { unmanaged: known, .. }, masks, .. } = past;
+    let Past { drift: PastDrift { unmanaged: added, .. }, masks, .. } = past;
     let (view, owner) = (&acting.cluster.view, acting.at.owner);
     if acting.at.sync.spec.drift.unmanaged_fields == UnmanagedFields::Ignore {
-        known.clear();
+        added.clear();
         return;
     }
     let carriers =
         view.members_that(owner, |_, entry| entry.rare().unmanaged.is_some() && entry.ending.is_none());
-    known.retain(|object, (seen, _)| {
+    added.retain(|object, (seen, _)| {
         carriers.iter().any(|(other, entry)| other == object && entry.rare().unmanaged == Some(*seen))
     });
     for (object, entry) in carriers {
-        let Some(seen) = entry.rare().unmanaged.filter(|_| !known.contains_key(&object)) else { continue };
+        let Some(seen) = entry.rare().unmanaged.filter(|_| !added.contains_key(&object)) else { continue };
         match read(acting, masks, &object, &entry).await {
-            Ok(Some(told)) => drop(known.insert(object, (seen, told))),
+            Ok(Some(reported)) => drop(added.insert(object, (seen, reported))),
             Ok(None) => {}
             Err(error) => {
                 warn!(sync = %owner, %object, error, "Cannot read the fields that others added; retrying");
@@ -55,10 +55,16 @@ async fn read(
     let ignored =
         rules.map_or_else(Ignored::default, |(rules, _)| judges::ignored(&rules, &entry.kind, &live));
     let found = unmanaged::unmanaged(&object.kind, &live, &ignored);
-    Ok((!found.is_empty()).then(|| told(acting.at.now, masks, object, entry, &found)))
+    Ok((!found.is_empty()).then(|| drift_object(acting.at.now, masks, object, entry, &found)))
 }
 
-fn told(now: Timestamp, masks: &Masks, object: &ObjectId, entry: &Entry, found: &[Unmanaged]) -> DriftObject {
+fn drift_object(
+    now: Timestamp,
+    masks: &Masks,
+    object: &ObjectId,
+    entry: &Entry,
+    found: &[Unmanaged],
+) -> DriftObject {
     let paths: Vec<&str> = found.iter().map(|unmanaged| unmanaged.path.as_str()).collect();
     DriftObject {
         api_version: entry.kind.api_version(),
@@ -72,7 +78,7 @@ fn told(now: Timestamp, masks: &Masks, object: &ObjectId, entry: &Entry, found: 
         changes: found.iter().map(|unmanaged| change(masks, unmanaged)).collect(),
         omitted: None,
         note: Some(
-            "git says nothing of it, so it is left as it is; put it into git, or remove it".to_owned(),
+            "the fields are not in git, so they are not changed; add them to git, or remove them".to_owned(),
         ),
         ignore: Some(ignore::suggest(object, &paths)),
         origin: None,

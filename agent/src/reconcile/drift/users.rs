@@ -18,16 +18,16 @@ impl Users<'_> {
     /// Adds the names of users to an episode, as far as audit events have arrived.
     pub async fn name(&self, drift: Option<&mut DriftStatus>) {
         let Some(audit) = self.audit else { return };
-        for told in drift.into_iter().flat_map(|drift| &mut drift.objects) {
-            if let Ok(Some(kind)) = self.cluster.discovery.find(&told.api_version, &told.kind).await {
-                name_one(audit, &kind.plural, told);
+        for reported in drift.into_iter().flat_map(|drift| &mut drift.objects) {
+            if let Ok(Some(kind)) = self.cluster.discovery.find(&reported.api_version, &reported.kind).await {
+                name_one(audit, &kind.plural, reported);
             }
         }
     }
 }
 
-fn name_one(audit: &Audit, plural: &str, told: &mut DriftObject) {
-    let DriftObject { api_version, namespace, name, since, deleted, user, changes, .. } = told;
+fn name_one(audit: &Audit, plural: &str, reported: &mut DriftObject) {
+    let DriftObject { api_version, namespace, name, since, deleted, user, changes, .. } = reported;
     let group = api_version.rsplit_once('/').map_or("", |(group, _)| group);
     let object = || Object { group, resource: plural, namespace, name };
     if *deleted && user.is_none() {

@@ -214,9 +214,9 @@ pub fn remains(run: &Run<'_>, past: &mut Past) -> bool {
 }
 
 /// Logs which objects a Sync leaves behind and why, and sends an Event.
-pub fn tell(run: &Run<'_>, why: &str) {
+pub fn report(run: &Run<'_>, why: &str) {
     let left = objects(run);
-    warn!(sync = %run.at.owner, why, left, "Sync ends and leaves objects behind");
+    warn!(sync = %run.at.owner, why, left, "Sync removed; its objects stay");
     let about: ObjectReference = run.at.sync.object_ref(&());
     let text =
         format!("the Sync is removed, and these objects stay with its labels and annotations: {left}. {why}");

@@ -153,7 +153,8 @@ fn snoozed_and_reported_drift_is_not_in_the_plan_and_stays_as_it_is() {
     let fixture = Fixture::new(&json!({"drift": {"snooze": snooze}}));
     let planned = fixture.plan(of(vec![edited("a"), edited("b")]), &Past::default());
     assert_eq!(operations(&planned), [(Operation::Update, "b")]);
-    let left: Vec<_> = planned.basis.drift.left.values().map(|left| (left.told.state, left.until)).collect();
+    let left: Vec<_> =
+        planned.basis.drift.left.values().map(|left| (left.reported.state, left.until)).collect();
     assert_eq!(left, ["2030-01-01T00:00:00Z".parse().ok()].map(|until| (DriftState::Snoozed, until)));
 
     let fixture = Fixture::new(&json!({"drift": {"mode": "Report"}}));
@@ -172,7 +173,7 @@ fn a_field_that_is_changed_again_and_again_is_left_after_three_corrections() {
         past.drift.record(&planned.basis.drift, None, NOW);
         planned.plan.changes.iter().for_each(|change| past.drift.fights.corrected(change, NOW));
     }
-    let left: Vec<_> = past.drift.left.values().map(|left| left.told.state).collect();
+    let left: Vec<_> = past.drift.left.values().map(|left| left.reported.state).collect();
     assert_eq!(left, [DriftState::Fighting]);
     assert!(past.drift.fights.next().is_some_and(|next| next > NOW));
 }

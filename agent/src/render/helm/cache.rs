@@ -1,7 +1,7 @@
-//! The charts that were fetched, on disk: each by what it was asked by, under the digest of its bytes. What is damaged is
-//! thrown away when it is read, and what was used last stays when there are too many.
+//! A cache of fetched charts on disk, by request and under the digest of the archive. A damaged archive is deleted when it is
+//! read, and if there are too many, the least recently used are deleted.
 //!
-//! A file is written aside and renamed, so that a kill leaves nothing half. I/O: disk.
+//! A file is written under a temporary name and renamed, so that a kill leaves no partial file. I/O: disk.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -12,7 +12,7 @@ use tracing::{debug, warn};
 
 use super::{HelmError, Login};
 
-/// How many charts are kept.
+/// Maximum number of charts in the cache.
 const KEPT: usize = 300;
 
 /// A folder of archives.
@@ -35,13 +35,13 @@ impl Cache {
         Self { folder, kept: KEPT }
     }
 
-    /// The same, with so many entries.
+    /// The same, with another maximum.
     #[must_use]
     pub fn keeping(self, kept: usize) -> Self {
         Self { kept, ..self }
     }
 
-    /// The archive of a key, and its bytes, if it is there and sound.
+    /// Returns the archive of a key with its bytes, if it is in the cache and not damaged.
     pub fn get(&self, key: &str) -> Option<(Stored, Vec<u8>)> {
         let folder = self.folder.join(key);
         for entry in folder.read_dir().ok()?.flatten() {
@@ -64,7 +64,7 @@ impl Cache {
         None
     }
 
-    /// Keeps an archive.
+    /// Stores an archive.
     pub fn put(&self, key: &str, bytes: &[u8]) -> Result<Stored, HelmError> {
         let failed = HelmError::io("keep a chart in the cache folder");
         let (folder, digest) = (self.folder.join(key), sha256(bytes));
@@ -77,7 +77,7 @@ impl Cache {
         Ok(Stored { path, digest })
     }
 
-    /// Removes what was not used for the longest time.
+    /// Deletes the least recently used archives.
     fn shrink(&self, kept: usize) {
         let Ok(entries) = self.folder.read_dir() else { return };
         let mut all: Vec<(SystemTime, PathBuf)> = entries
@@ -109,7 +109,7 @@ fn remove(folder: &Path) {
     }
 }
 
-/// The name of a file of the cache. What one login may see, another may not.
+/// Returns the file name of a request. It depends on the login, since another one may not have access.
 pub fn key(parts: &[&str], login: Option<&Login>) -> String {
     let mut hasher = Hasher::default();
     parts.iter().for_each(|part| hasher.text(part));

@@ -1,4 +1,4 @@
-//! What a chart in git is made of and does not have in `charts/`: found and fetched, by the versions of its lock.
+//! Fetches the dependencies of a chart in Git that are missing in `charts/`, in the versions of its lock.
 //!
 //! Leaves fetching to the `Runner`. I/O: disk, HTTP.
 
@@ -14,28 +14,28 @@ use super::ignored::Ignored;
 use super::metadata::{self, Dependency, Metadata};
 use super::{ChartSource, Fetched, HelmError, Login, Runner, tree, vendored};
 
-/// How deep charts may be made of charts of the tree.
+/// Maximum depth of dependencies on charts of the tree.
 const DEPTH: usize = 8;
-/// How many files a chart may have, with the charts that it depends on.
+/// Maximum number of files of a chart and its dependencies.
 const FILES: usize = 20_000;
 
-/// What is known of a chart in the tree.
+/// A chart in the tree.
 pub struct Folder<'a> {
-    /// The root of the tree, without links.
+    /// The root of the tree, with links resolved.
     pub root: &'a Path,
     /// Logins, each for the places that begin with its URL.
     pub logins: &'a [(String, Login)],
 }
 
-/// What was missing, and was added.
+/// The dependencies that were missing and were added.
 #[derive(Default)]
 pub struct Added {
     pub any: bool,
-    /// What was fetched, not what is elsewhere in the tree.
+    /// Those that were fetched, without those of the tree.
     pub fetched: Vec<Fetched>,
 }
 
-/// Adds what is missing below `chart/charts/`.
+/// Adds missing dependencies below `chart/charts/`.
 pub async fn complete(
     runner: &Runner,
     folder: &Folder<'_>,
@@ -47,7 +47,7 @@ pub async fn complete(
     let (missing, mut there) = missing(files, metadata).await?;
     let mut added = Added { any: !missing.is_empty(), fetched: Vec::new() };
     for dependency in missing {
-        // One chart can be there twice, under two aliases.
+        // A chart can occur twice, under two aliases.
         if there.insert(dependency.name.clone()) {
             let (mut found, fetched) = Box::pin(fetch(runner, folder, place, &dependency, depth)).await?;
             make_room(files, &mut found);
@@ -61,14 +61,14 @@ pub async fn complete(
                 );
                 return Err(HelmError::BadChart { file: "Chart.yaml".to_owned(), said });
             }
-            // Charts of the tree are found without waiting for anything.
+            // Charts of the tree are read without requests.
             tokio::task::yield_now().await;
         }
     }
     Ok(added)
 }
 
-/// The dependencies that are not there, with the versions that are locked, and the names of the charts that are there.
+/// Returns the missing dependencies with their locked versions, and the names of the existing charts.
 async fn missing(
     files: &mut Vec<Entry>,
     metadata: &Metadata,
@@ -84,7 +84,7 @@ async fn missing(
     if missing.is_empty() {
         return Ok((missing, BTreeSet::new()));
     }
-    // Archives are unpacked for it.
+    // This unpacks archives.
     let all = std::mem::take(files);
     let (all, there, ignored) = tokio::task::spawn_blocking(move || {
         let ignored = Ignored::of(&all);
@@ -102,7 +102,7 @@ async fn missing(
     Ok((missing, there))
 }
 
-/// Renames what was found where `charts/` has another chart under its name already: Helm finds charts by what is in them.
+/// Renames added charts if `charts/` has another chart with their name already: Helm identifies charts by their content.
 fn make_room(files: &[Entry], found: &mut [Entry]) {
     const CHARTS: &str = "chart/charts/";
     let top = |path: &str| {
@@ -119,7 +119,7 @@ fn make_room(files: &[Entry], found: &mut [Entry]) {
     }
 }
 
-/// The files of one dependency, below `chart/charts/`, and what was fetched for it.
+/// Returns the files of one dependency, below `chart/charts/`, and what was fetched for it.
 async fn fetch(
     runner: &Runner,
     folder: &Folder<'_>,
@@ -153,7 +153,7 @@ async fn fetch(
     Ok((vec![Entry { path, bytes }], vec![Fetched { name: name.clone(), version, digest }]))
 }
 
-/// The files of a chart elsewhere in the tree, and of what that is made of, and what was fetched for it.
+/// Returns the files of another chart in the tree and of its dependencies, and what was fetched for it.
 async fn local(
     runner: &Runner,
     folder: &Folder<'_>,
@@ -191,7 +191,7 @@ async fn local(
     Ok((files.into_iter().map(moved).collect(), added.fetched))
 }
 
-/// A folder as seen from another one, by their names alone: what is outside of the tree is not even looked for.
+/// Resolves a relative folder by names alone: a path outside of the tree is not read.
 fn beside(root: &Path, place: &Path, path: &str) -> Option<PathBuf> {
     if path.starts_with('/') {
         return None;

@@ -1,4 +1,4 @@
-//! The archives of charts: out of the cache, or from where they are published.
+//! The archives of charts: from the cache, or from their repositories.
 //!
 //! I/O: HTTP, disk.
 
@@ -13,7 +13,7 @@ use super::repository;
 use super::web::{self, Download};
 use super::{ChartSource, HelmError, Login, Runner, archive};
 
-/// Which archive was fetched.
+/// The archive to fetch.
 pub(super) struct Archive {
     pub path: PathBuf,
     pub version: String,
@@ -21,7 +21,7 @@ pub(super) struct Archive {
 }
 
 impl Runner {
-    /// An archive of a chart, out of the cache if it is there.
+    /// Returns the archive of a chart, from the cache if it is there.
     pub(super) async fn download(
         &self,
         source: &ChartSource<'_>,
@@ -74,10 +74,10 @@ impl Runner {
         login: Option<&Login>,
         plain: bool,
     ) -> Result<(Metadata, Archive, Vec<u8>), HelmError> {
-        // Nobody waits for a registry that another one asks.
+        // Requests to different registries do not wait for each other.
         let registry = Registry::of(self.registries.apart(), url, login, plain)?;
         let version = registry.choose(wanted).await?;
-        // What came without TLS is only for those who ask without it.
+        // An archive that was fetched without TLS is only used for requests without TLS.
         let scheme = if plain { "http" } else { "" };
         let key = key(&[url.trim_end_matches('/'), "", &version, scheme], login);
         if let Some(found) = self.cached(&key, &version) {
@@ -87,7 +87,7 @@ impl Runner {
         self.keep(&key, &registry.name, &version, bytes)
     }
 
-    /// An archive of the cache, if it is there and sound.
+    /// Returns an archive from the cache, if it is there and not damaged.
     fn cached(&self, key: &str, version: &str) -> Option<(Metadata, Archive, Vec<u8>)> {
         let (stored, bytes) = self.charts.get(key)?;
         let metadata = read(&stored.path.display().to_string(), &bytes).ok()?;
@@ -95,7 +95,7 @@ impl Runner {
         Some((metadata, archive, bytes))
     }
 
-    /// Keeps an archive that is the chart that it should be.
+    /// Stores an archive if it contains the expected chart.
     fn keep(
         &self,
         key: &str,
@@ -115,7 +115,7 @@ impl Runner {
     }
 }
 
-/// What an archive says of itself.
+/// The name and version in an archive.
 fn read(shown: &str, bytes: &[u8]) -> Result<Metadata, HelmError> {
     let entries = archive::entries(shown, bytes)?;
     let none = || HelmError::BadChart { file: shown.to_owned(), said: "it has no Chart.yaml".to_owned() };

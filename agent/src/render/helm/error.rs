@@ -1,6 +1,6 @@
-//! What can go wrong between a chart and its objects, and what a person can do about it.
+//! Errors of rendering a chart, and what a user can do about them.
 //!
-//! Leaves reading what Helm says to `said`. Pure.
+//! Leaves reading the output of Helm to `said`. Pure.
 
 use crate::error::{Class, StageError};
 use crate::http::{Refused, host};
@@ -90,7 +90,7 @@ fn at(line: Option<u32>) -> String {
 }
 
 impl HelmError {
-    /// What to do with an error of the disk.
+    /// Wraps an error of the disk.
     pub(super) fn io(doing: &'static str) -> impl Fn(std::io::Error) -> Self {
         move |error| Self::Io { doing, said: error.to_string() }
     }

@@ -1,4 +1,4 @@
-//! Gets charts onto the disk: an archive, or a folder of the tree with what it is made of.
+//! Provides charts on disk: an archive, or a folder of the tree with its dependencies.
 //!
 //! Leaves archives to `download`. I/O: HTTP, disk.
 
@@ -8,7 +8,7 @@ use super::metadata::{self, Metadata};
 use super::{Chart, ChartSource, HelmError, Runner, archive, tree};
 
 impl Runner {
-    /// Gets a chart onto the disk. One that was asked for by its exact version and is in the cache costs no request.
+    /// Provides a chart on disk. A chart with an exact version that is in the cache makes no request.
     pub async fn fetch(&self, source: ChartSource<'_>) -> Result<Chart, HelmError> {
         let ChartSource::Folder { path, root, logins } = source else {
             let (chart, archive, _) = self.download(&source).await?;

@@ -1,4 +1,4 @@
-//! What `.helmignore` leaves out of a chart, as far as gitignore's syntax is Helm's: charts in `charts/` that Helm will not find.
+//! Applies `.helmignore`, as far as gitignore's syntax is Helm's, to find charts in `charts/` that Helm will not read.
 //!
 //! Pure.
 
@@ -9,14 +9,14 @@ use super::HelmError;
 use super::archive::Entry;
 use super::metadata::Dependency;
 
-/// The longest file that is read: each file of the chart is matched with all of its patterns.
+/// Maximum size of the file: each file of the chart is matched with all of its patterns.
 const LONGEST: usize = 64 * 1024;
 
 /// The patterns of a chart.
 pub struct Ignored(Option<Gitignore>);
 
 impl Ignored {
-    /// The patterns of the chart in `chart/`. Helm itself says what is wrong with those that cannot be read.
+    /// Reads the patterns of the chart in `chart/`. Helm itself reports those that cannot be read.
     pub fn of(files: &[Entry]) -> Self {
         let file = files.iter().find(|file| file.path == "chart/.helmignore");
         let text =

@@ -1,4 +1,4 @@
-//! How to log in to a place of charts, and whom to trust, out of a Secret. It cannot be printed. Pure.
+//! The login for a source of charts and its trusted certificates, from a Secret. It cannot be printed. Pure.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::secret_data::{BadSecret, Data, SecretData};
 /// A login. Has no `Debug`: it must not be printed.
 #[derive(Clone)]
 pub struct Login {
-    /// As registries take it: the logins of `.dockerconfigjson`, or user and password.
+    /// For registries: the logins of `.dockerconfigjson`, or user and password.
     registry: Option<Arc<registry::Login>>,
     /// The value of the header `Authorization`, for a repository over HTTP.
     authorization: Option<String>,
@@ -45,7 +45,7 @@ impl Login {
         Ok(Self { registry: registry.map(Arc::new), authorization, trust, id: secret.id() })
     }
 
-    /// What tells two logins apart.
+    /// A digest that identifies the login.
     pub(in crate::render) fn id(&self) -> Digest {
         self.id
     }
@@ -66,7 +66,7 @@ impl Login {
     }
 }
 
-/// The logins that Docker wrote, one of which is for this host.
+/// Reads the logins that Docker wrote, one of which must be for this host.
 fn docker(data: &Data, host: &str) -> Result<Option<registry::Login>, HelmError> {
     if !data.keys().any(|key| key.starts_with(".docker")) {
         return Ok(None);
@@ -89,7 +89,7 @@ mod tests {
         Login::from_secret(&data, "registry.example.com:5000")
     }
 
-    /// User and password as they are sent, or why there are none.
+    /// Returns user and password as they are sent, or why there are none.
     fn basic(data: &[(&str, &str)]) -> String {
         let Ok(login) = login(data) else { return said(data) };
         let Some(header) = login.authorization() else { return "nobody".to_owned() };

@@ -1,7 +1,7 @@
-//! Charts, rendered by the real Helm: fetched, templated, and what Helm means put into the words of Holdfast.
+//! Charts, rendered by Helm itself: fetches them, runs Helm, and explains its errors.
 //!
-//! Knows neither a cluster nor a Sync: values in, text out. Leaves reading the objects, patches and what is kept from live
-//! objects to the pipeline. I/O: HTTP, disk, a subprocess.
+//! Independent of a cluster and of Syncs: values in, text out. Leaves reading the objects, patches, and the values that stay live
+//! to the pipeline. I/O: HTTP, disk, a subprocess.
 
 mod archive;
 pub(super) mod cache;
@@ -42,23 +42,23 @@ pub use volatile::{Volatile, volatile};
 
 use super::File;
 
-/// The oldest Helm that is used.
+/// The oldest supported version of Helm.
 const NEEDED: &str = "3.14";
 
-/// What charts may take.
+/// The limits of charts.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// One run of Helm.
+    /// Maximum duration of one run of Helm.
     pub time: Duration,
-    /// What it prints, in bytes.
+    /// Maximum output, in bytes.
     pub output: u64,
-    /// What it writes to in memory, in bytes. Less than 128 MiB counts as that.
+    /// Maximum memory of Helm, in bytes. Less than 128 MiB counts as that.
     pub memory: u64,
-    /// An archive, in bytes.
+    /// Maximum size of an archive, in bytes.
     pub archive: u64,
-    /// How many run at the same time.
+    /// Runs of Helm at the same time.
     pub parallel: usize,
-    /// An index that was asked for less than this ago is not asked for again.
+    /// Indexes are fetched again after this time.
     pub index_age: Duration,
 }
 
@@ -75,11 +75,11 @@ impl Default for Limits {
     }
 }
 
-/// Where a chart is.
+/// The location of a chart.
 #[derive(Clone, Copy)]
 pub enum ChartSource<'a> {
-    /// A folder on disk, below the root of the tree that it is from. What it is made of and does not have is fetched, with
-    /// the login whose URL its place begins with.
+    /// A folder on disk, below the root of its tree. Missing dependencies are fetched, with the login whose URL is a prefix of
+    /// theirs.
     Folder { path: &'a Path, root: &'a Path, logins: &'a [(String, Login)] },
     /// A chart repository over HTTP. The version is a range.
     Repository { url: &'a str, name: &'a str, version: &'a str, login: Option<&'a Login> },
@@ -87,25 +87,25 @@ pub enum ChartSource<'a> {
     Oci { url: &'a str, version: &'a str, login: Option<&'a Login>, plain_http: bool },
 }
 
-/// A chart on disk, as long as this lives.
+/// A chart on disk, until this is dropped.
 #[derive(Debug)]
 pub struct Chart {
     pub name: String,
-    /// The version that it says itself.
+    /// The version in its `Chart.yaml`.
     pub version: String,
-    /// SHA-256 of its archive, 64 hex digits; none for one in git, which its commit tells.
+    /// SHA-256 of its archive, 64 hex digits; `None` for one in Git, which the commit identifies.
     pub digest: Option<String>,
-    /// What was fetched for it: dependencies that are not in git.
+    /// Dependencies that were fetched for it.
     pub made_of: Vec<Fetched>,
     /// An archive of the cache, or a folder.
     place: PathBuf,
     /// The root of what is read of a folder.
     root: PathBuf,
-    /// Where it was put together.
+    /// The temporary folder of the chart, if it has one.
     _folder: Option<TempDir>,
 }
 
-/// A chart that another one is made of.
+/// A dependency of a chart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fetched {
     pub name: String,
@@ -114,12 +114,12 @@ pub struct Fetched {
     pub digest: String,
 }
 
-/// What a chart is rendered for. Has no `Debug`: values may be secret.
+/// The parameters of a render. Has no `Debug`: values may be secret.
 #[derive(Clone, Serialize, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of Helm, and any of them can be set")]
 pub struct Release {
     pub name: String,
-    /// Makes the name, if it is empty.
+    /// The template of the name, if the name is empty.
     pub name_template: Option<String>,
     pub namespace: String,
     /// As [`merge`] makes it.
@@ -132,16 +132,16 @@ pub struct Release {
     pub skip_tests: bool,
     /// Do not check the values against the schemas of the chart.
     pub skip_schema_validation: bool,
-    /// `v1.36.1`. None: what Helm was built with.
+    /// `v1.36.1`; `None` for the version that Helm was built with.
     pub kube_version: Option<String>,
-    /// `apps/v1`, `example.com/v1/Queue`. Helm adds these to what it knows.
+    /// `apps/v1`, `example.com/v1/Queue`. Helm adds these to its built-in list.
     pub api_versions: Vec<String>,
 }
 
-/// What a chart renders to. Has no `Debug`: it has Secrets.
+/// The result of rendering a chart. Has no `Debug`: it contains Secrets.
 pub struct Rendered {
     /// One for each document, with the path of its template, in the order in which Helm prints them.
     pub files: Vec<File>,
-    /// A second render, if it is another one: see [`volatile`].
+    /// A second render, if it differs: see [`volatile`].
     pub again: Option<Vec<File>>,
 }

@@ -1,6 +1,6 @@
-//! Charts in OCI registries: which version, and the layer that is its archive.
+//! Charts in OCI registries: selects the version, and fetches the layer with its archive.
 //!
-//! Asks by the client of all registries, in Helm's media types. A `+` of a version is a `_` in its tag. I/O: HTTP.
+//! Uses the common client of registries, with Helm's media types. A `+` of a version is a `_` in its tag. I/O: HTTP.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::{HelmError, Login};
 use crate::registry::{Place, Registries, RegistryError, Repository, Trouble};
 
 const CHART: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
-/// How long one question may take in all.
+/// Maximum time of one request with its retries.
 const TIME: Duration = Duration::from_mins(3);
 
 /// A repository of a registry, which holds the versions of one chart.
@@ -25,7 +25,7 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// `url` is `oci://host/path/chart`. With `plain` it is asked without TLS.
+    /// `url` is `oci://host/path/chart`. With `plain`, requests are made without TLS.
     pub fn of(
         registries: Registries,
         url: &str,
@@ -41,7 +41,7 @@ impl Registry {
         Ok(Self { registries, url: url.to_owned(), name, place })
     }
 
-    /// The version to use: `wanted` itself if that is one, or the highest in the range.
+    /// Returns the version to use: `wanted` itself if it is one, or the highest in the range.
     pub async fn choose(&self, wanted: &str) -> Result<String, HelmError> {
         if range::is_exact(wanted) {
             return Ok(wanted.to_owned());
@@ -53,7 +53,7 @@ impl Registry {
         highest.ok_or_else(|| no_version(&self.url, &self.name, wanted, all()))
     }
 
-    /// The archive of a version, of which the digest was checked.
+    /// Returns the archive of a version, after checking its digest.
     pub async fn archive(&self, version: &str, limit: u64) -> Result<Vec<u8>, HelmError> {
         let tag = version.replace('+', "_");
         let error = match self.registries.layer(&self.place, &tag, CHART, limit, TIME).await {
@@ -79,7 +79,7 @@ impl Registry {
         Ok(tags.iter().filter(|tag| !tag.is_empty()).map(|tag| tag.replace('_', "+")).collect())
     }
 
-    /// The trouble with a registry as the trouble with a chart.
+    /// Converts an error of a registry to an error of a chart.
     fn failed(&self, RegistryError { trouble, .. }: RegistryError) -> HelmError {
         let url = self.url.clone();
         let bare = |digest: String| digest.split_once(':').map_or(digest.clone(), |(_, hex)| hex.to_owned());

@@ -1,5 +1,5 @@
-//! Chart repositories over HTTP: an index, and archives beside it. The index is asked for with its ETag and kept on disk, and
-//! beside it what was read of it for each chart.
+//! Chart repositories over HTTP: an index, and archives beside it. The index is fetched with its ETag and cached on disk,
+//! together with the entries of each chart that were read from it.
 //!
 //! I/O: HTTP, disk.
 
@@ -19,9 +19,9 @@ use super::index::{Entry, Listing};
 use super::web::{self, Download, Get};
 use super::{HelmError, Login};
 
-/// How large an index may be. That of Bitnami has 30 MB.
+/// Maximum size of an index. That of Bitnami has 30 MB.
 const INDEX: u64 = 64 * 1024 * 1024;
-/// Indexes whose age is remembered, before those that are old are forgotten.
+/// Number of indexes in memory above which old ones are forgotten.
 const SLOTS: usize = 1000;
 const FILE: &str = "index.yaml";
 const STATE: &str = "state.json";
@@ -29,12 +29,12 @@ const STATE: &str = "state.json";
 /// The indexes of all repositories, on disk.
 pub struct Indexes {
     folder: PathBuf,
-    /// An index that was asked for less than this ago is not asked for again.
+    /// Indexes are fetched again after this time.
     age: Duration,
     asked: Mutex<HashMap<String, Arc<Mutex<Option<Instant>>>>>,
 }
 
-/// What is known of an index.
+/// The state of a cached index.
 #[derive(Clone, Serialize, Deserialize)]
 struct State {
     etag: Option<String>,
@@ -43,7 +43,7 @@ struct State {
     digest: String,
 }
 
-/// What was read of an index for one chart.
+/// The entries of one chart in an index.
 #[derive(Serialize, Deserialize)]
 struct Read {
     /// Of the index.
@@ -56,7 +56,7 @@ impl Indexes {
         Self { folder, age, asked: Mutex::default() }
     }
 
-    /// What the index of a repository has of a chart. Those who ask at the same time wait for one answer.
+    /// Returns the entries of a chart in the index of a repository. Requests at the same time share one answer.
     pub async fn find(&self, download: &Download<'_>, base: &Url, name: &str) -> Result<Listing, HelmError> {
         let key = key(&[base.as_str().trim_end_matches('/')], download.login);
         let folder = self.folder.join(&key);
@@ -84,7 +84,7 @@ impl Indexes {
 }
 
 impl Indexes {
-    /// The slot of an index. Those that are old, or were never asked for, are forgotten when there are many.
+    /// Returns the slot of an index. If there are many, old and unused ones are forgotten.
     async fn slot(&self, key: String) -> Arc<Mutex<Option<Instant>>> {
         let mut all = self.asked.lock().await;
         if all.len() >= SLOTS {
@@ -97,7 +97,7 @@ impl Indexes {
     }
 }
 
-/// Asks for an index, by what is known of it.
+/// Fetches an index, if it has changed since it was cached.
 async fn ask(
     download: &Download<'_>,
     base: &Url,
@@ -128,7 +128,7 @@ async fn ask(
     Ok(state)
 }
 
-/// Reads a chart out of an index on disk, or what was read of it before.
+/// Reads the entries of a chart from an index on disk, or from the cache of earlier reads.
 fn read(url: &str, folder: &Path, state: &State, name: &str) -> Result<Listing, HelmError> {
     let path = folder.join(format!("{}.json", sha256(name.as_bytes())));
     if let Some(Read { digest, listing }) = load(&path)
@@ -144,7 +144,7 @@ fn read(url: &str, folder: &Path, state: &State, name: &str) -> Result<Listing, 
     }
     let listing = Listing::find(&text, name)
         .map_err(|said| HelmError::BadIndex { url: format!("{url}{FILE}"), said })?;
-    // A name that is not there could be any name: nothing is kept of it.
+    // Names that are not in the index are not cached, since there can be any number of them.
     if !listing.entries.is_empty() {
         let read = Read { digest: state.digest.clone(), listing };
         store(&path, &json(&read)?)?;

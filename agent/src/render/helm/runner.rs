@@ -1,4 +1,4 @@
-//! The one place that runs Helm, for the whole process, and what it keeps.
+//! Runs Helm for the whole process. No other module does.
 //!
 //! Leaves fetching charts to `fetch` and rendering them to `template`. I/O: disk, a subprocess.
 
@@ -21,18 +21,18 @@ use crate::disk::leftovers;
 use crate::http::Guard;
 use crate::registry::{Options, Registries};
 
-/// With less memory Helm does not even start: 96 MiB are enough for a small chart.
+/// Helm does not start with less memory: 96 MiB are enough for a small chart.
 const MEMORY: u64 = 128 * 1024 * 1024;
-/// How many tags of a chart are read.
+/// Maximum number of tags of a chart that are read.
 const TAGS: usize = 50_000;
-/// How often a registry is asked for the same before it is given up.
+/// Maximum number of tries of one request to a registry.
 const TRIES: u32 = 2;
 
-/// How Helm is run, and where charts are kept.
+/// The configuration of Helm, and the caches of charts.
 pub struct Runner {
     program: PathBuf,
     pub(super) limits: Limits,
-    /// Folders of single runs.
+    /// Temporary folders of single runs.
     work: PathBuf,
     pub(super) charts: Cache,
     pub(super) indexes: Indexes,
@@ -42,8 +42,8 @@ pub struct Runner {
 }
 
 impl Runner {
-    /// `program` is a path, or a name that is looked for in `PATH` here and now. Everything below `cache` can be deleted
-    /// while nothing runs. `guard` says which servers may be connected to.
+    /// `program` is a path, or a name that is looked up in `PATH` once. Everything below `cache` can be deleted while nothing
+    /// runs. `guard` decides which servers may be connected to.
     pub fn new(program: &Path, cache: &Path, limits: Limits, guard: Arc<Guard>) -> Self {
         let work = cache.join("helm-runs");
         leftovers::of_dead_processes(&work, "");
@@ -59,7 +59,7 @@ impl Runner {
         }
     }
 
-    /// The version of Helm, of which the first call finds out. An error is not remembered: a mended image is seen.
+    /// Returns the version of Helm, which the first call reads. An error is not cached, so that a repaired image works.
     pub async fn version(&self) -> Result<&Version, HelmError> {
         self.version.get_or_try_init(|| self.ask_version()).await
     }
@@ -91,7 +91,7 @@ impl Runner {
         command::run(&self.program, arguments, home, &self.limits).await
     }
 
-    /// A folder that nobody else can read and that is gone afterwards.
+    /// Creates a private folder that is deleted when it is dropped.
     pub fn folder(&self) -> Result<tempfile::TempDir, HelmError> {
         let failed = HelmError::io("make a folder for Helm in the cache folder");
         std::fs::create_dir_all(&self.work).map_err(&failed)?;
@@ -104,7 +104,7 @@ impl Runner {
     }
 }
 
-/// A name is looked for in `PATH`: Helm itself runs without one.
+/// Looks up a name in `PATH`: Helm itself runs without one.
 fn found(program: &Path) -> PathBuf {
     if program.components().count() > 1 {
         return std::path::absolute(program).unwrap_or_else(|_| program.to_path_buf());

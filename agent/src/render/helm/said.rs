@@ -1,18 +1,18 @@
-//! Reads what Helm says when it fails: the template and the line, in the words of Helm 3 and of Helm 4. Pure.
+//! Reads the output of Helm when it fails: the template and the line, as Helm 3 and Helm 4 print them. Pure.
 
 use std::fmt::Write as _;
 
 use super::HelmError;
 
-/// What Helm adds to its words for somebody who types commands.
+/// A hint that Helm adds for users of its command line.
 const DEBUG_HINT: &str = "Use --debug flag";
-/// How much of an unknown message is passed on.
+/// Maximum length of an unknown message.
 const SHOWN: usize = 2000;
-/// How many calls of templates are listed, and from how many on there is no end to them.
+/// Maximum number of listed template calls, and the number that counts as endless recursion.
 const CALLS: usize = 10;
 const ENDLESS: usize = 100;
 
-/// The error that Helm's stderr tells. `limit` is the memory that it had.
+/// Returns the error in Helm's stderr. `limit` is its memory limit.
 pub fn error(stderr: &str, limit: u64) -> HelmError {
     if stderr.lines().any(is_out_of_memory) {
         return HelmError::OutOfMemory { limit };
@@ -31,13 +31,13 @@ pub fn error(stderr: &str, limit: u64) -> HelmError {
     })
 }
 
-/// True for what Go's runtime says when the system gives it no more memory, be it for a thread.
+/// True for messages of Go's runtime about missing memory, also for a thread.
 fn is_out_of_memory(line: &str) -> bool {
     ["fatal error: ", "runtime: "].iter().any(|start| line.starts_with(start))
         && ["memory", "allocate", "create new OS thread"].iter().any(|words| line.contains(words))
 }
 
-/// What follows `Error: `, without what Helm 4 logs before it, and without the hint after it.
+/// Returns the text after `Error: `, without the log lines of Helm 4 before it and the hint after it.
 fn words(stderr: &str) -> &str {
     let starts = stderr.match_indices("Error: ").map(|(at, _)| at);
     let start = starts.filter(|at| *at == 0 || stderr[..*at].ends_with('\n')).last();

@@ -1,7 +1,6 @@
-//! Private keys out of a Secret, and what they open: data keys that SOPS wrapped for age and OpenPGP
-//! recipients.
+//! Private keys from a Secret, and the data keys that they decrypt, which SOPS encrypted for age and OpenPGP recipients.
 //!
-//! Leaves what a data key opens to `enc`. Pure.
+//! Leaves decryption with a data key to `enc`. Pure.
 
 use std::io::Read;
 
@@ -28,11 +27,11 @@ pub struct Keys {
     names: Vec<String>,
 }
 
-/// Why a wrapped data key stays shut.
+/// Why a data key cannot be decrypted.
 pub(super) enum Shut {
     /// It is for other keys.
     NotOurs,
-    /// A key fits, and yet it does not open.
+    /// A key matches, and decryption fails.
     Broken(String),
 }
 
@@ -65,7 +64,7 @@ impl Keys {
         &self.names
     }
 
-    /// An identity of a kind that cannot be used here does not keep the others from being used.
+    /// An identity of an unsupported kind does not prevent the use of the others.
     fn add_age(
         &mut self,
         entry: &str,
@@ -139,7 +138,7 @@ impl Keys {
 
     fn add_pgp_key(&mut self, entry: &str, key: SignedSecretKey) -> Result<(), KeyError> {
         let fingerprint = key.primary_key.fingerprint().to_string().to_ascii_uppercase();
-        // A key that signs may be left at home: then only its subkeys are plain.
+        // The primary key may be missing: then only its subkeys have secret parts.
         let locked = key.primary_key.secret_params().is_encrypted()
             && key.secret_subkeys.iter().all(|subkey| subkey.secret_params().is_encrypted());
         if locked {
@@ -150,7 +149,7 @@ impl Keys {
         Ok(())
     }
 
-    /// Opens a data key, or a share of it, if it is wrapped for one of these keys.
+    /// Decrypts a data key, or a share of it, if it is encrypted for one of these keys.
     pub(super) fn open(&self, wrapped: &Wrapped) -> Result<Secret, Shut> {
         match wrapped {
             Wrapped::Age { enc, .. } => self.open_age(enc),
@@ -192,7 +191,7 @@ impl Keys {
     }
 }
 
-/// Reads a data key, or a share of one. What is longer is none: a message may unpack to any size.
+/// Reads a data key, or a share of one. Longer data is refused: a message may decompress to any size.
 fn data_key(reader: impl Read) -> std::io::Result<Secret> {
     let mut key = Zeroizing::new(Vec::with_capacity(LONGEST_KEY));
     reader.take(LONGEST_KEY as u64 + 1).read_to_end(&mut key)?;

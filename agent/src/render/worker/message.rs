@@ -32,7 +32,7 @@ pub struct Received {
     pub seconds: u64,
 }
 
-/// What comes last, after all manifests, each of which is a message of its own.
+/// The last message, after one message for each manifest.
 #[derive(Serialize, Deserialize)]
 pub struct Done {
     pub reads: Reads,
@@ -42,7 +42,7 @@ pub struct Done {
     pub stays: bool,
 }
 
-/// What a render comes to, beside the manifests.
+/// The result of a render, without the manifests.
 #[derive(Serialize, Deserialize)]
 pub struct Beside {
     warnings: Vec<String>,
@@ -54,7 +54,7 @@ pub struct Beside {
 }
 
 impl Beside {
-    /// Parts what a render comes to.
+    /// Splits the result of a render.
     pub fn of(output: RenderOutput, keep: Keep) -> (Self, Vec<Manifest>) {
         let RenderOutput { manifests, warnings, volatile, chart, remotes, masks } = output;
         (Self { warnings, volatile, chart, remotes, masks, keep }, manifests)
@@ -74,7 +74,7 @@ pub struct Replies {
 }
 
 impl Replies {
-    /// What they say, and whether the worker may serve again.
+    /// Returns the result, and whether the worker may serve again.
     pub fn read(self) -> Result<(Attempt, bool), RenderError> {
         let odd = |error: serde_json::Error| RenderError::internal(&format!("a worker's answer: {error}"));
         let Done { reads, end, missing, stays } = serde_json::from_slice(&self.done).map_err(odd)?;

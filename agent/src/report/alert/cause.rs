@@ -1,14 +1,14 @@
-//! Which failures have one cause: the same error by the same host, or about the same repository, whatever the Sync. Pure.
+//! Groups failures by cause: the same error of the same host, or about the same repository, in any Sync. Pure.
 
 use holdfast_diff::digest::Hasher;
 
 use crate::error::Class;
 use crate::report::Failure;
 
-/// The stages whose failures are about a repository.
+/// Stages whose failures are about a repository.
 const OF_REPOSITORY: [&str; 2] = ["source", "render"];
 
-/// Names the cause of a failure. `own` are the words that only this object says: its path, and its name.
+/// Returns the name of the cause of a failure. `own` are words that only this object has: its path and its name.
 pub fn of(origin: &str, own: &[&str], failure: &Failure) -> String {
     let Failure { stage, class, reason, message, common, .. } = failure;
     if let Some(common) = common {
@@ -22,7 +22,7 @@ pub fn of(origin: &str, own: &[&str], failure: &Failure) -> String {
     digest([origin, *stage, *reason, &text])
 }
 
-/// The text of a failure, as far as it is news if it changes. What may pass by itself is said in other numbers each time.
+/// Returns the part of a message whose change is news. The numbers in a transient error differ at each retry.
 pub fn text(class: Class, message: &str) -> String {
     match class {
         Class::Transient => without_numbers(message),
@@ -30,13 +30,13 @@ pub fn text(class: Class, message: &str) -> String {
     }
 }
 
-/// A text without the words that have a digit in them: times, ports, and the names of pods.
+/// Removes the words that contain a digit: times, ports, and the names of pods.
 pub fn without_numbers(text: &str) -> String {
     let words = text.split_whitespace().filter(|word| !word.contains(|letter: char| letter.is_ascii_digit()));
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// A digest of texts.
+/// Digests texts.
 pub fn digest<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
     let mut hasher = Hasher::default();
     parts.into_iter().for_each(|part| hasher.text(part));

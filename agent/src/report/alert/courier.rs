@@ -1,6 +1,6 @@
-//! Brings the notices of one Alert to its receiver, tries again what was not taken, and writes down how that goes.
+//! Delivers the notices of one Alert to its receiver, retries those that were not accepted, and writes the status of the Alert.
 //!
-//! What is due is in the `outbox`. A receiver that is slow or down holds up no other. I/O: HTTP, API writes.
+//! Leaves what is due to the `outbox`. A receiver that is slow or down does not delay others. I/O: HTTP, API writes.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -26,26 +26,26 @@ use crate::report::write;
 use crate::secret_data::Data;
 use crate::sync_ref::SyncRef;
 
-/// How often the Secret of a receiver that does not work is looked at. It comes by a watch, so that costs nothing.
+/// How often the Secret of a receiver that does not work is read. It is watched, so that this makes no request.
 const LOOK: Duration = Duration::from_secs(2);
 /// The shortest time between two writes of the status.
 const PACE: Duration = Duration::from_secs(1);
-/// How long reading the Secret may hold up the notices. It is watched, so only the first time takes any.
+/// Maximum time for reading the Secret. It is watched, so only the first read takes time.
 const READ: Duration = Duration::from_secs(1);
 
-/// What a courier is told.
+/// A message to a courier.
 pub enum Command {
-    /// The Alert as it is now.
+    /// The Alert was created or changed.
     Spec(Arc<Alert>),
-    /// What there is to tell of a Sync.
+    /// The alerts of a Sync have changed.
     Tell(String, Arc<Snapshot>),
-    /// A Sync is gone, or not selected any more.
+    /// A Sync is gone, or no longer selected.
     Gone(String),
-    /// Which Syncs are selected; the text says what is wrong if there are none.
+    /// The selected Syncs, and a problem if there are none.
     Selected(Vec<String>, Option<String>),
 }
 
-/// A status that was written, or was not.
+/// The result of a write of the status.
 type Written = (AlertStatus, Result<(), String>);
 
 /// The courier of one Alert.
@@ -58,17 +58,17 @@ pub struct Courier {
     target: Result<Arc<Target>, (&'static str, String)>,
     secret: Option<Arc<Data>>,
     on_the_way: OnTheWay,
-    /// The receiver is left alone until then.
+    /// Nothing is sent until then.
     paused: Option<Instant>,
     failures: u32,
-    /// What came back last, if it was no good.
+    /// The last error of the receiver.
     trouble: Option<(&'static str, String)>,
     selects_nothing: Option<String>,
     written: AlertStatus,
-    /// There is something to write, but not before then.
+    /// When the status is due to be written, if it has changed.
     unwritten: bool,
     write_at: Option<Instant>,
-    /// The write that goes on.
+    /// The current write of the status.
     writing: Option<BoxFuture<'static, Written>>,
 }
 
@@ -76,7 +76,7 @@ impl Courier {
     pub fn new(shared: Arc<Shared>, alert: Arc<Alert>) -> Self {
         let name = SyncRef::new(alert.namespace().unwrap_or_default(), alert.name_any());
         let written = alert.status.clone().unwrap_or_default();
-        // What happened before an Alert was seen first is not told.
+        // Events from before the Alert existed are not sent.
         let outbox =
             Outbox::load(&shared.cluster, name.namespace(), &written, Timestamp::now(), Instant::now());
         Self {
@@ -99,7 +99,7 @@ impl Courier {
         }
     }
 
-    /// Works until nobody can tell it anything any more.
+    /// Runs until the channel of commands is closed.
     pub async fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
         self.prepare(true).await;
         loop {
@@ -131,36 +131,36 @@ impl Courier {
                 self.prepare(true).await;
             }
             Command::Tell(sync, snapshot) => {
-                let told = self.groups.take(&sync, snapshot, now);
-                self.note(told);
+                let snapshots = self.groups.take(&sync, snapshot, now);
+                self.note(snapshots);
             }
             Command::Gone(sync) => self.forget(&sync, manner, now, time),
             Command::Selected(selected, problem) => {
                 let known = self.outbox.syncs().into_iter().chain(self.groups.syncs());
                 let gone: BTreeSet<String> = known.filter(|sync| !selected.contains(sync)).collect();
                 gone.iter().for_each(|sync| self.forget(sync, manner, now, time));
-                let told = self.groups.pass(now);
-                self.note(told);
+                let snapshots = self.groups.pass(now);
+                self.note(snapshots);
                 self.selects_nothing = problem;
             }
         }
     }
 
-    /// Notes what is to be told of Syncs.
-    fn note(&mut self, told: Vec<(String, Snapshot)>) {
+    /// Passes snapshots to the outbox.
+    fn note(&mut self, snapshots: Vec<(String, Snapshot)>) {
         let (on, manner) = (on(&self.alert), self.manner());
-        for (sync, snapshot) in told {
+        for (sync, snapshot) in snapshots {
             self.outbox.take(&sync, &snapshot, &on, manner, Instant::now(), Timestamp::now());
         }
     }
 
     fn forget(&mut self, sync: &str, manner: Manner, now: Instant, time: Timestamp) {
         self.outbox.forget(sync, manner, now, time);
-        let told = self.groups.forget(sync, now);
-        self.note(told);
+        let snapshots = self.groups.forget(sync, now);
+        self.note(snapshots);
     }
 
-    /// Ends everything for the receiver, which is not that of the Alert any more.
+    /// Resolves all alerts at the previous receiver of the Alert.
     fn leave(&mut self) {
         let next = self.outbox.successor();
         let outbox = std::mem::replace(&mut self.outbox, next);
@@ -171,7 +171,7 @@ impl Courier {
         }
     }
 
-    /// Ends everything, since the Alert is gone.
+    /// Resolves all alerts, since the Alert is gone.
     async fn end(self) {
         let Self { shared, name, outbox, target, on_the_way, .. } = self;
         if let Ok(target) = target {
@@ -187,7 +187,7 @@ impl Courier {
         }
     }
 
-    /// Reads the receiver's Secret and makes a target of it, if anything about it is new.
+    /// Reads the Secret of the receiver and creates a target, if either has changed.
     async fn prepare(&mut self, anew: bool) {
         let spec = &self.alert.spec.receiver;
         let secret = match Target::secret_name(spec) {
@@ -201,7 +201,7 @@ impl Courier {
                         self.secret = None;
                         return;
                     }
-                    // What is known goes on, and it is read again soon.
+                    // The current target stays in use, and the Secret is read again soon.
                     Err(_) if self.target.is_ok() && !anew => return,
                     Err(_) => {
                         let said = format!("the Secret {name} has not been read yet");
@@ -227,13 +227,13 @@ impl Courier {
         self.failures = 0;
     }
 
-    /// Sends what is due.
+    /// Sends the notices that are due.
     async fn dispatch(&mut self) {
         if self.paused.is_some_and(|until| until > Instant::now()) {
             return;
         }
         if Target::secret_name(&self.alert.spec.receiver).is_some() && self.outbox.is_due(Instant::now()) {
-            // A Secret that was rotated counts from the next notice on.
+            // A rotated Secret is used from the next notice on.
             self.prepare(false).await;
         }
         let Ok(target) = self.target.clone() else { return };
@@ -243,7 +243,7 @@ impl Courier {
         }
     }
 
-    /// True if another notice may go out. While a receiver does not work, one tries it out.
+    /// True if another notice may be sent. While a receiver does not work, one notice at a time is tried.
     fn has_room(&self) -> bool {
         self.on_the_way.len() < if self.failures > 0 { 1 } else { AT_ONCE }
     }
@@ -285,7 +285,7 @@ impl Courier {
         }
     }
 
-    /// When there is something to do without being told.
+    /// When something is due without a command.
     fn next(&self) -> Option<Instant> {
         let due = if self.target.is_ok() && self.has_room() { self.outbox.next() } else { None };
         let due = due.map(|due| self.paused.map_or(due, |paused| paused.max(due)));
@@ -297,7 +297,7 @@ impl Courier {
             .min()
     }
 
-    /// Begins to write the status if it changed, at most once a second. Nothing waits for it.
+    /// Starts a write of the status if it changed, at most once a second. Does not wait for it.
     fn write(&mut self) {
         let status = self.status();
         self.unwritten = status != self.written;
@@ -365,7 +365,7 @@ impl Courier {
     }
 }
 
-/// What an Alert is about.
+/// The events that an Alert selects.
 pub fn on(alert: &Alert) -> Vec<AlertEvent> {
     alert.spec.on.clone().unwrap_or_else(|| {
         vec![
@@ -378,7 +378,7 @@ pub fn on(alert: &Alert) -> Vec<AlertEvent> {
     })
 }
 
-/// Waits for what goes on, if anything does.
+/// Waits for a future, or for ever if there is none.
 async fn ended(writing: &mut Option<BoxFuture<'static, Written>>) -> Written {
     match writing {
         Some(writing) => writing.await,

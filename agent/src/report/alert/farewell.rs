@@ -1,5 +1,5 @@
-//! The last notices to a receiver, sent when its Alert is deleted or changes to another receiver: every alert that fires
-//! there is resolved. Bounded in time, so that a receiver that is down holds up nothing for long. I/O: HTTP.
+//! The last notices to a receiver, sent when its Alert is deleted or gets another receiver: all firing alerts are resolved.
+//! Limited in time, so that a receiver that is down delays nothing for long. I/O: HTTP.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use crate::sync_ref::SyncRef;
 
 /// Maximum time for the delivery of the last notices.
 const LIMIT: Duration = Duration::from_mins(1);
-/// Nothing is kept firing any more.
+/// Alerts need not stay firing for a minimum time.
 const MANNER: Manner = Manner { keep: Duration::ZERO, repeat: None, settle: None };
 
 /// The last notices to one receiver.
@@ -28,7 +28,7 @@ pub struct Farewell {
 }
 
 impl Farewell {
-    /// Tells the end of everything.
+    /// Sends the resolved notices.
     pub async fn say(mut self) {
         let until = Instant::now() + LIMIT;
         let (mut paused, mut pause) = (Instant::now(), PAUSE);

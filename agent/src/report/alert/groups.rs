@@ -15,7 +15,7 @@ use crate::report::changes::cut;
 
 /// How long a group without an owner waits for a new one after its owner failed for another cause: its members often follow.
 const FOLLOW: Duration = Duration::from_secs(30);
-/// Names that a notice lists, and those of a summary.
+/// Maximum number of Syncs that a notice lists, and that its summary names.
 const NAMES: usize = 100;
 const SUMMARY_NAMES: usize = 10;
 /// Characters of a summary.
@@ -84,7 +84,7 @@ impl Groups {
         self.snapshots_of(concerned)
     }
 
-    /// The Syncs that are known.
+    /// All Syncs that have a snapshot.
     pub fn syncs(&self) -> BTreeSet<String> {
         let grouped = self.groups.values().flat_map(|group| &group.syncs);
         self.snapshots.keys().chain(grouped).cloned().collect()

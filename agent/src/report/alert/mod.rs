@@ -38,17 +38,17 @@ use crate::error::{Class, chain};
 use crate::secret_data::Data;
 use crate::sync_ref::SyncRef;
 
-/// Reads a Secret in the namespace of an Alert; an error is for the person who wrote the Alert.
+/// Reads a Secret in the namespace of an Alert; the error is for the user who wrote the Alert.
 pub type ReadSecret =
     Arc<dyn Fn(SyncRef, String) -> BoxFuture<'static, Result<Arc<Data>, String>> + Send + std::marker::Sync>;
 
-/// A failure that may pass by itself is told when it has lasted so long.
+/// Time after which a transient failure is sent.
 const PASSING: Duration = Duration::from_secs(30);
-/// A verdict that was confirmed longer ago than this and an interval of its Sync, and than three intervals, is stale. An API
-/// server at which nothing happens is heard once a minute.
+/// A state that was verified longer ago than this and an interval of its Sync, and than three intervals, is stale. An idle API
+/// server is heard once a minute.
 const FRESH: Duration = Duration::from_secs(75);
 
-/// How long a Sync that fails may rest between two runs.
+/// The longest pause between two runs of a Sync that fails.
 const RETRY: Duration = Duration::from_mins(2);
 
 /// All Alerts of the process.
@@ -61,11 +61,11 @@ pub struct Alerts {
 #[derive(Default)]
 struct State {
     couriers: HashMap<SyncRef, Handle>,
-    syncs: HashMap<SyncRef, Told>,
+    syncs: HashMap<SyncRef, SyncEntry>,
     updates: HashMap<SyncRef, Update>,
 }
 
-/// What is known of one ImageUpdate.
+/// The last reported state of one ImageUpdate.
 struct Update {
     labels: BTreeMap<String, String>,
     /// Since when it fails, whatever the reasons.
@@ -78,20 +78,20 @@ struct Handle {
     commands: mpsc::UnboundedSender<Command>,
 }
 
-/// What is known of one Sync.
-struct Told {
-    /// When it was heard of first.
+/// The last reported state of one Sync.
+struct SyncEntry {
+    /// When the entry was created.
     since: Instant,
-    /// Without what no notice needs.
+    /// The last status, without fields that no notice needs.
     status: SyncStatus,
     reported: bool,
     failure: Option<Failing>,
-    /// The failure is worth a person's time.
+    /// True if the failure is sent: it is not transient, or has lasted.
     lasting: bool,
     suspended: bool,
-    /// When the live view confirmed the verdict.
+    /// When the live view last verified the state.
     verified: Option<(Instant, Timestamp)>,
-    /// When the API server was heard last before a run of the Sync ended.
+    /// The last contact with the API server before a run of the Sync ended.
     heard: Option<Instant>,
     staleness: Staleness,
     snapshot: Arc<Snapshot>,
@@ -107,7 +107,7 @@ struct Failing {
 }
 
 impl Failing {
-    /// True if the Sync waits for another one, which is no failure.
+    /// True if the Sync waits for another one, which is not reported as a failure.
     fn is_wait(&self) -> bool {
         is_wait(&self.failure)
     }
@@ -118,14 +118,14 @@ fn is_wait(failure: &Failure) -> bool {
     failure.reason == "DependencyNotReady"
 }
 
-/// What a run of a Sync came to.
+/// The result of a run of a Sync.
 pub struct Ran<'a> {
     pub status: &'a SyncStatus,
     pub failure: Option<&'a Failure>,
     pub suspended: bool,
-    /// Whether the live view confirmed the verdict.
+    /// True if the live view has verified the state.
     pub verified: bool,
-    /// When the API server was heard last.
+    /// The last contact with the API server.
     pub heard: Option<Instant>,
 }
 
@@ -134,7 +134,7 @@ impl Alerts {
         Self { cluster, syncs, state: Mutex::default() }
     }
 
-    /// Keeps a courier for every Alert, until the stream of Alerts ends. What couriers need is prepared when there is one.
+    /// Runs a courier for every Alert, until the stream of Alerts ends. `prepare` is called when there is a first Alert.
     pub async fn serve(
         &self,
         prepare: impl Fn() -> Shared,
@@ -162,20 +162,20 @@ impl Alerts {
         }
     }
 
-    /// Takes an Alert as it is now.
+    /// Handles an Alert that was created or changed.
     fn seen(&self, shared: &Arc<Shared>, alert: Alert) {
         let (name, alert) = (name(&alert), Arc::new(alert));
         let mut state = self.lock();
-        let known = state.couriers.get(&name).map(|handle| handle.alert.clone());
-        match known {
-            Some(known) if known.metadata.uid == alert.metadata.uid => {
-                if known.spec == alert.spec {
+        let current = state.couriers.get(&name).map(|handle| handle.alert.clone());
+        match current {
+            Some(current) if current.metadata.uid == alert.metadata.uid => {
+                if current.spec == alert.spec {
                     return;
                 }
             }
             _ => {
-                let (commands, told) = mpsc::unbounded_channel();
-                tokio::spawn(Courier::new(shared.clone(), alert.clone()).run(told));
+                let (commands, received) = mpsc::unbounded_channel();
+                tokio::spawn(Courier::new(shared.clone(), alert.clone()).run(received));
                 state.couriers.insert(name.clone(), Handle { alert: alert.clone(), commands });
             }
         }
@@ -183,23 +183,23 @@ impl Alerts {
         let Some(handle) = couriers.get_mut(&name) else { return };
         handle.alert = alert.clone();
         handle.send(Command::Spec(alert));
-        for (sync, told) in syncs.iter().filter(|(sync, _)| sync.namespace() == name.namespace()) {
+        for (sync, entry) in syncs.iter().filter(|(sync, _)| sync.namespace() == name.namespace()) {
             if self.selects(&handle.alert, sync) {
-                handle.send(Command::Tell(sync.name().to_owned(), told.snapshot.clone()));
+                handle.send(Command::Tell(sync.name().to_owned(), entry.snapshot.clone()));
             } else {
                 handle.send(Command::Gone(sync.name().to_owned()));
             }
         }
-        for (update, told) in updates.iter().filter(|(update, _)| update.namespace() == name.namespace()) {
-            if selects_update(&handle.alert, update, &told.labels) {
-                handle.send(Command::Tell(updates::subject(update), told.snapshot.clone()));
+        for (update, entry) in updates.iter().filter(|(update, _)| update.namespace() == name.namespace()) {
+            if selects_update(&handle.alert, update, &entry.labels) {
+                handle.send(Command::Tell(updates::subject(update), entry.snapshot.clone()));
             } else {
                 handle.send(Command::Gone(updates::subject(update)));
             }
         }
     }
 
-    /// Takes what a pass of an ImageUpdate found. A failure that may pass is told when it has lasted.
+    /// Takes the result of a pass of an ImageUpdate. A transient failure is sent after it has lasted.
     pub fn tell_update(
         &self,
         update: &SyncRef,
@@ -209,7 +209,7 @@ impl Alerts {
     ) {
         let mut state = self.lock();
         let State { couriers, updates, .. } = &mut *state;
-        let before = updates.get(update).and_then(|told| told.failing);
+        let before = updates.get(update).and_then(|entry| entry.failing);
         let failing = failure.map(|_| before.unwrap_or_else(|| (Instant::now(), Timestamp::now())));
         let lasting = failure
             .zip(failing)
@@ -224,7 +224,7 @@ impl Alerts {
         updates.insert(update.clone(), Update { labels: labels.clone(), failing, snapshot });
     }
 
-    /// Forgets an ImageUpdate that is gone: what was firing about it ends.
+    /// Forgets an ImageUpdate that is gone, and resolves its alerts.
     pub fn forget_update(&self, update: &SyncRef) {
         let mut state = self.lock();
         state.updates.remove(update);
@@ -235,43 +235,43 @@ impl Alerts {
         }
     }
 
-    /// True if somebody is told the drift of a Sync.
+    /// True if an Alert for drift selects the Sync.
     pub fn wants_drift(&self, sync: &SyncRef) -> bool {
         self.lock().couriers.values().any(|handle| {
             courier::on(&handle.alert).contains(&AlertEvent::Drifted) && self.selects(&handle.alert, sync)
         })
     }
 
-    /// Takes what a run found.
+    /// Takes the result of a run.
     pub fn tell(&self, sync: &SyncRef, ran: &Ran<'_>) {
         let Ran { status, failure, suspended, verified, heard } = *ran;
         let now = (Instant::now(), Timestamp::now());
         let cause = failure.map(|failure| self.cause(sync, failure)).unwrap_or_default();
         let mut state = self.lock();
-        let told = state.syncs.entry(sync.clone()).or_insert_with(|| Told::unknown(status));
-        told.status = SyncStatus { plan: None, ..status.clone() };
-        told.status.plan =
+        let entry = state.syncs.entry(sync.clone()).or_insert_with(|| SyncEntry::unknown(status));
+        entry.status = SyncStatus { plan: None, ..status.clone() };
+        entry.status.plan =
             status.plan.as_ref().map(|plan| PlanStatus { changes: Vec::new(), ..plan.clone() });
-        told.reported = true;
-        told.suspended = suspended;
-        let before = told.failure.take();
-        told.failure = failure.map(|failure| {
-            // It counts from the last success, whatever the reasons in between. Waiting for another Sync is no failure.
+        entry.reported = true;
+        entry.suspended = suspended;
+        let before = entry.failure.take();
+        entry.failure = failure.map(|failure| {
+            // The time counts from the last success, whatever the reasons in between. Waiting for another Sync is not a failure.
             let before = before.filter(|before| before.is_wait() == is_wait(failure));
             let (since, time) = before.map_or(now, |before| (before.since, before.time));
             Failing { failure: failure.clone(), cause, since, time }
         });
-        told.heard = heard.or(told.heard);
-        // While it waits for another one, what it was verified to be is verified on.
-        let waits = told.failure.as_ref().is_some_and(Failing::is_wait) && told.verified.is_some();
+        entry.heard = heard.or(entry.heard);
+        // While the Sync waits for another one, its verified state stays verified.
+        let waits = entry.failure.as_ref().is_some_and(Failing::is_wait) && entry.verified.is_some();
         if let Some(heard) = heard.filter(|_| verified || waits) {
-            told.verified = Some((heard, now.1.checked_sub(heard.elapsed()).unwrap_or(now.1)));
+            entry.verified = Some((heard, now.1.checked_sub(heard.elapsed()).unwrap_or(now.1)));
         }
         self.update(&mut state, sync);
         self.spread(&mut state, sync);
     }
 
-    /// The cause of a failure.
+    /// Returns the cause of a failure.
     fn cause(&self, sync: &SyncRef, failure: &Failure) -> String {
         let found = self.sync(sync);
         let spec = found.as_ref().map(|sync| &sync.spec);
@@ -281,29 +281,29 @@ impl Alerts {
         cause::of(url, &[path, &sync.to_string()], failure)
     }
 
-    /// A failure that has lasted is told of all that fail by the same cause.
+    /// Updates the Syncs that fail for the same cause as one whose failure has lasted.
     fn spread(&self, state: &mut State, sync: &SyncRef) {
-        let Some(told) = state.syncs.get(sync).filter(|told| told.lasting) else { return };
-        let Some(cause) = told.failure.as_ref().map(|failing| failing.cause.clone()) else { return };
-        let others = state.syncs.iter().filter(|(other, told)| {
+        let Some(entry) = state.syncs.get(sync).filter(|entry| entry.lasting) else { return };
+        let Some(cause) = entry.failure.as_ref().map(|failing| failing.cause.clone()) else { return };
+        let others = state.syncs.iter().filter(|(other, entry)| {
             other.namespace() == sync.namespace()
-                && !told.lasting
-                && told.failure.as_ref().is_some_and(|failing| failing.cause == cause)
+                && !entry.lasting
+                && entry.failure.as_ref().is_some_and(|failing| failing.cause == cause)
         });
         let others: Vec<SyncRef> = others.map(|(other, _)| other.clone()).collect();
         others.iter().for_each(|other| self.update(state, other));
     }
 
-    /// Takes what is about to be put back.
+    /// Takes drift that is about to be corrected.
     pub fn tell_drift(&self, sync: &SyncRef, status: &SyncStatus) {
         let mut state = self.lock();
-        let told = state.syncs.entry(sync.clone()).or_insert_with(|| Told::unknown(status));
-        told.status.drift.clone_from(&status.drift);
+        let entry = state.syncs.entry(sync.clone()).or_insert_with(|| SyncEntry::unknown(status));
+        entry.status.drift.clone_from(&status.drift);
         self.update(&mut state, sync);
     }
 
-    /// Looks at what changes by time alone: verdicts that became stale, failures that last, Alerts that select nothing. The
-    /// Syncs must be known.
+    /// Checks what depends on time alone: stale states, failures that last, Alerts that select nothing. The store of Syncs must
+    /// be ready.
     pub fn tick(&self) {
         let mut state = self.lock();
         let all: Vec<SyncRef> = self.syncs.state().iter().map(|sync| sync_name(sync)).collect();
@@ -312,9 +312,9 @@ impl Alerts {
         }
         let silent = is_silent(&state.syncs);
         for sync in &all {
-            let told =
-                state.syncs.entry(sync.clone()).or_insert_with(|| Told::unknown(&SyncStatus::default()));
-            let stale = self.staleness(sync, told, silent) != told.staleness;
+            let entry =
+                state.syncs.entry(sync.clone()).or_insert_with(|| SyncEntry::unknown(&SyncStatus::default()));
+            let stale = self.staleness(sync, entry, silent) != entry.staleness;
             if stale || is_lasting(&state.syncs, sync) != state.syncs[sync].lasting {
                 self.update(&mut state, sync);
             }
@@ -327,8 +327,8 @@ impl Alerts {
                 .filter(|sync| self.selects(&handle.alert, sync))
                 .map(|sync| sync.name().to_owned())
                 .collect();
-            let updates = state.updates.iter().filter(|(update, told)| {
-                update.namespace() == name.namespace() && selects_update(&handle.alert, update, &told.labels)
+            let updates = state.updates.iter().filter(|(update, entry)| {
+                update.namespace() == name.namespace() && selects_update(&handle.alert, update, &entry.labels)
             });
             selected.extend(updates.map(|(update, _)| updates::subject(update)));
             let problem = selected.is_empty().then(|| selects_nothing(name.namespace(), &here));
@@ -336,7 +336,7 @@ impl Alerts {
         }
     }
 
-    /// Forgets a Sync that is gone: what was firing about it ends.
+    /// Forgets a Sync that is gone, and resolves its alerts.
     pub fn forget(&self, sync: &SyncRef) {
         let mut state = self.lock();
         state.syncs.remove(sync);
@@ -347,37 +347,37 @@ impl Alerts {
         }
     }
 
-    /// Makes the notices of a Sync anew and hands them to whom they concern.
+    /// Computes the notices of a Sync, and sends them to the couriers of the Alerts that select it.
     fn update(&self, state: &mut State, sync: &SyncRef) {
         let (silent, lasting) = (is_silent(&state.syncs), is_lasting(&state.syncs, sync));
-        let Some(told) = state.syncs.get_mut(sync) else { return };
-        told.staleness = self.staleness(sync, told, silent);
-        told.lasting = lasting;
-        let lasting = told.failure.as_ref().filter(|_| told.lasting);
+        let Some(entry) = state.syncs.get_mut(sync) else { return };
+        entry.staleness = self.staleness(sync, entry, silent);
+        entry.lasting = lasting;
+        let lasting = entry.failure.as_ref().filter(|_| entry.lasting);
         let known = Known {
             cluster: &self.cluster,
             sync,
-            status: &told.status,
+            status: &entry.status,
             failure: lasting.map(|failing| (&failing.failure, failing.cause.as_str(), failing.time)),
-            staleness: told.staleness.clone(),
-            reported: told.reported,
+            staleness: entry.staleness.clone(),
+            reported: entry.reported,
         };
         let snapshot = wanted::snapshot(&known);
-        if *told.snapshot == snapshot {
+        if *entry.snapshot == snapshot {
             return;
         }
-        told.snapshot = Arc::new(snapshot);
+        entry.snapshot = Arc::new(snapshot);
         for (name, handle) in &state.couriers {
             if name.namespace() == sync.namespace() && self.selects(&handle.alert, sync) {
-                handle.send(Command::Tell(sync.name().to_owned(), told.snapshot.clone()));
+                handle.send(Command::Tell(sync.name().to_owned(), entry.snapshot.clone()));
             }
         }
     }
 
-    /// Whether the verdict about a Sync still holds. One that was never confirmed cannot become stale, and one that fails is
-    /// told as that while it is tried again.
-    fn staleness(&self, sync: &SyncRef, told: &Told, silent: bool) -> Staleness {
-        let Some(found) = self.sync(sync).filter(|_| !told.suspended) else { return Staleness::Fresh };
+    /// Returns whether the state of a Sync is verified recently enough. A state that was never verified cannot become stale, and
+    /// a failure is reported as that while it is retried.
+    fn staleness(&self, sync: &SyncRef, entry: &SyncEntry, silent: bool) -> Staleness {
+        let Some(found) = self.sync(sync).filter(|_| !entry.suspended) else { return Staleness::Fresh };
         let interval = found.spec.interval();
         let bound = (FRESH + interval).max(interval * 3);
         let of = |status: Option<&SyncStatus>| {
@@ -385,21 +385,21 @@ impl Alerts {
                 .and_then(|status| status.revision.as_ref())
                 .is_some_and(|revision| revision.applied.is_some())
         };
-        let confirmed = told.verified.map(|(_, time)| time);
-        if confirmed.is_none() && !of(Some(&told.status)) && !of(found.status.as_ref()) {
-            return if told.reported { Staleness::Fresh } else { Staleness::Unknown };
+        let confirmed = entry.verified.map(|(_, time)| time);
+        if confirmed.is_none() && !of(Some(&entry.status)) && !of(found.status.as_ref()) {
+            return if entry.reported { Staleness::Fresh } else { Staleness::Unknown };
         }
-        let (since, bound) = match (&told.failure, told.verified) {
-            (Some(_), _) => (told.heard, bound + RETRY),
+        let (since, bound) = match (&entry.failure, entry.verified) {
+            (Some(_), _) => (entry.heard, bound + RETRY),
             (None, Some((since, _))) => (Some(since), bound),
             (None, None) => (None, bound),
         };
         match since {
             Some(since) if since.elapsed() < bound => return Staleness::Fresh,
-            None if told.since.elapsed() < bound => return Staleness::Unknown,
+            None if entry.since.elapsed() < bound => return Staleness::Unknown,
             _ => {}
         }
-        match &told.staleness {
+        match &entry.staleness {
             known @ Staleness::Since { .. } => known.clone(),
             _ => Staleness::Since { confirmed, found: Timestamp::now(), silent },
         }
@@ -435,7 +435,7 @@ impl Handle {
     }
 }
 
-impl Told {
+impl SyncEntry {
     fn unknown(status: &SyncStatus) -> Self {
         Self {
             since: Instant::now(),
@@ -452,10 +452,10 @@ impl Told {
     }
 }
 
-/// True if a failure of a Sync will not pass by itself, or it or another one by the same cause has not for some time. Who waits
-/// for another Sync has not failed.
-fn is_lasting(all: &HashMap<SyncRef, Told>, sync: &SyncRef) -> bool {
-    let Some(failing) = all.get(sync).and_then(|told| told.failure.as_ref()) else { return false };
+/// True if a failure of a Sync is not transient, or if it or another one with the same cause has lasted. Waiting for another Sync
+/// is not a failure.
+fn is_lasting(all: &HashMap<SyncRef, SyncEntry>, sync: &SyncRef) -> bool {
+    let Some(failing) = all.get(sync).and_then(|entry| entry.failure.as_ref()) else { return false };
     if failing.is_wait() {
         return false;
     }
@@ -465,13 +465,13 @@ fn is_lasting(all: &HashMap<SyncRef, Told>, sync: &SyncRef) -> bool {
     }
     let others = all.iter().filter(|(other, _)| other.namespace() == sync.namespace());
     others
-        .filter_map(|(_, told)| told.failure.as_ref())
+        .filter_map(|(_, entry)| entry.failure.as_ref())
         .any(|other| other.cause == failing.cause && lasts(other))
 }
 
-/// True if the API server is not heard: no Sync has heard it.
-fn is_silent(all: &HashMap<SyncRef, Told>) -> bool {
-    let mut heard = all.values().filter_map(|told| told.heard).peekable();
+/// True if no Sync has had contact with the API server recently.
+fn is_silent(all: &HashMap<SyncRef, SyncEntry>) -> bool {
+    let mut heard = all.values().filter_map(|entry| entry.heard).peekable();
     heard.peek().is_some() && heard.all(|heard| heard.elapsed() >= FRESH)
 }
 

@@ -1,7 +1,7 @@
-//! What one receiver was told and what it is still to be told: an onset at once, changes of it at most once a second, an end
-//! when it is over, everything at least once and in order for one Sync.
+//! The notices that one receiver got and still has to get: an onset at once, changes of it at most once a second, and its end.
+//! Everything is sent at least once, and in order for one Sync.
 //!
-//! Bounded by what there is to tell about: of one event of one Sync there is one entry, whatever happens while the receiver is
+//! Bounded by the number of Syncs and events: there is one entry for each event of a Sync, whatever happens while the receiver is
 //! down. Pure.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -14,24 +14,24 @@ use super::notice::{Notice, Status, Subject, VERSION, has_end};
 use super::wanted::{Snapshot, Wanted};
 use crate::api::{AlertEvent, AlertStatus, Firing};
 
-/// How long an onset waits for company.
+/// How long an onset waits for others.
 const GATHER: Duration = Duration::from_millis(50);
 /// The shortest time between two notices of one entry.
 const PACE: Duration = Duration::from_secs(1);
-/// The shortest time between two notices of a failure that several Syncs have in common: more of them may follow.
+/// The shortest time between two notices of a failure that several Syncs have in common, since more of them may follow.
 const PACE_TOGETHER: Duration = Duration::from_secs(10);
-/// The longest time that a change waits for the end of a storm.
+/// The longest time that a change waits for more changes.
 const STORM: Duration = Duration::from_mins(1);
-/// Events without an end that wait for a receiver; older ones are dropped.
+/// Maximum number of waiting events without an end. Older ones are dropped.
 const EVENTS: usize = 200;
-/// Objects that an episode remembers while its receiver is down.
+/// Maximum number of objects of an episode that are remembered while its receiver is down.
 const OBJECTS: usize = 200;
-/// Notices that a status holds, and their bytes of JSON.
+/// Maximum number of notices in a status, of their objects, and of their bytes as JSON.
 const PENDING: usize = 20;
 const PENDING_OBJECTS: usize = 20;
 const PENDING_BYTES: usize = 100_000;
 
-/// A Sync, and what happens to it.
+/// A Sync and an event.
 pub type Key = (String, AlertEvent);
 
 /// The outbox of one receiver.
@@ -40,11 +40,11 @@ pub struct Outbox {
     namespace: String,
     open: BTreeMap<Key, Entry>,
     events: VecDeque<Notice>,
-    /// Until when events without an end are in `events` or told, by Sync.
+    /// The time of the newest event without an end that is in `events` or was sent, by Sync.
     seen: BTreeMap<String, Timestamp>,
-    /// Events without an end before this are not told.
+    /// Events without an end before this time are not sent.
     since: Timestamp,
-    /// Syncs about which a notice is on its way.
+    /// Syncs with a notice that is being sent.
     busy: BTreeSet<String>,
     pub dropped: i64,
 }
@@ -53,15 +53,15 @@ struct Entry {
     notice: Notice,
     meaning: String,
     cause: Option<String>,
-    /// Since when there is a change that was not told.
+    /// Since when there is a change that was not sent.
     changed: Option<Instant>,
-    told: Option<Told>,
-    /// It is over.
+    sent: Option<Sent>,
+    /// When the event ended.
     ended: Option<Timestamp>,
     due: Option<Instant>,
 }
 
-struct Told {
+struct Sent {
     meaning: Option<String>,
     first: Instant,
     last: Instant,
@@ -72,26 +72,26 @@ struct Told {
 #[derive(Clone, Debug)]
 pub struct Due {
     pub notice: Notice,
-    /// The receiver was told the beginning of it before.
+    /// True if the onset was sent before.
     pub update: bool,
-    /// What the receiver calls it.
+    /// The reference of the receiver for the notice.
     pub reference: Option<String>,
     meaning: String,
 }
 
-/// How a receiver wants to be told.
+/// How often notices are sent to a receiver.
 #[derive(Clone, Copy, Debug)]
 pub struct Manner {
-    /// How long a notice stays firing at least.
+    /// The minimum time for which a notice fires.
     pub keep: Duration,
-    /// How often what goes on is told again.
+    /// How often a firing notice is repeated.
     pub repeat: Option<Duration>,
-    /// How long nothing may change before a change is told, if a message cannot be corrected.
+    /// How long nothing may change before a change is sent, if a message cannot be edited.
     pub settle: Option<Duration>,
 }
 
 impl Outbox {
-    /// What was told before, as the status of the Alert has it. `time` is now.
+    /// Restores an outbox from the status of the Alert. `time` is now.
     pub fn load(cluster: &str, namespace: &str, status: &AlertStatus, time: Timestamp, now: Instant) -> Self {
         let mut outbox = Self {
             cluster: cluster.to_owned(),
@@ -105,9 +105,9 @@ impl Outbox {
         };
         for Firing { event, sync, starts_at, meaning, reference, cause, syncs } in &status.firing {
             let (meaning, reference) = (meaning.clone(), reference.clone());
-            let told = Told { meaning: Some(meaning), first: now, last: now, reference };
+            let sent = Sent { meaning: Some(meaning), first: now, last: now, reference };
             let notice = Notice { syncs: syncs.clone(), ..outbox.blank(*event, sync, *starts_at) };
-            let entry = Entry { told: Some(told), cause: cause.clone(), ..Entry::new(notice, None) };
+            let entry = Entry { sent: Some(sent), cause: cause.clone(), ..Entry::new(notice, None) };
             outbox.open.insert((sync.clone(), *event), entry);
         }
         for notice in
@@ -124,7 +124,7 @@ impl Outbox {
         outbox
     }
 
-    /// A notice of which only the beginning is known.
+    /// Returns a notice of which only the start is known.
     fn blank(&self, event: AlertEvent, sync: &str, starts_at: Timestamp) -> Notice {
         Notice {
             version: VERSION,
@@ -144,7 +144,7 @@ impl Outbox {
         }
     }
 
-    /// Takes what is to be told of a Sync now.
+    /// Takes the new snapshot of a Sync.
     pub fn take(
         &mut self,
         sync: &str,
@@ -176,10 +176,10 @@ impl Outbox {
         };
         let starts_at = entry.notice.starts_at;
         let mut newest = Notice { starts_at, ..notice.clone() };
-        match &entry.told {
-            // A notice that was not sent yet is kept when another one follows.
+        match &entry.sent {
+            // A notice that was not sent yet is kept if another one follows.
             None => keep_objects(&mut newest, &entry.notice),
-            Some(Told { meaning: told, last, .. }) if told.as_ref() != Some(meaning) => {
+            Some(Sent { meaning: sent, last, .. }) if sent.as_ref() != Some(meaning) => {
                 let changed = *entry.changed.get_or_insert(now);
                 if entry.due.is_none() || entry.ended.is_some() || entry.meaning != *meaning {
                     let pace = if newest.syncs.is_empty() { PACE } else { PACE_TOGETHER };
@@ -187,7 +187,7 @@ impl Outbox {
                     entry.due = Some((*last + pace).max(settled.unwrap_or(now)));
                 }
             }
-            Some(Told { last, .. }) => {
+            Some(Sent { last, .. }) => {
                 entry.changed = None;
                 entry.due = manner.repeat.map(|repeat| (*last + repeat).max(now));
             }
@@ -203,7 +203,7 @@ impl Outbox {
         if entry.ended.is_none() {
             entry.ended = Some(time);
         }
-        if let Some(Told { first, last, .. }) = &entry.told {
+        if let Some(Sent { first, last, .. }) = &entry.sent {
             entry.due = Some((*first + manner.keep).max(*last).max(now));
         }
     }
@@ -222,30 +222,30 @@ impl Outbox {
         }
     }
 
-    /// Everything about a Sync that is gone, or not selected any more, ends.
+    /// Resolves all notices of a Sync that is gone or no longer selected.
     pub fn forget(&mut self, sync: &str, manner: Manner, now: Instant, time: Timestamp) {
         ALL.into_iter().for_each(|event| self.ends(sync, event, manner, now, time));
-        self.open.retain(|(name, _), entry| name != sync || entry.told.is_some());
+        self.open.retain(|(name, _), entry| name != sync || entry.sent.is_some());
         self.seen.remove(sync);
     }
 
-    /// Everything ends: the Alert is gone, or goes to another receiver. Notices that were never sent are dropped.
+    /// Resolves all notices, since the Alert is gone or has another receiver. Notices that were never sent are dropped.
     pub fn end(&mut self, manner: Manner, now: Instant, time: Timestamp) {
         let keys: Vec<Key> = self.open.keys().cloned().collect();
         keys.iter().for_each(|(sync, event)| self.ends(sync, *event, manner, now, time));
-        self.open.retain(|(sync, _), entry| entry.told.is_some() || self.busy.contains(sync));
+        self.open.retain(|(sync, _), entry| entry.sent.is_some() || self.busy.contains(sync));
         self.events.clear();
-        for entry in self.open.values_mut().filter(|entry| entry.told.is_some()) {
+        for entry in self.open.values_mut().filter(|entry| entry.sent.is_some()) {
             entry.due = Some(now);
         }
     }
 
-    /// True if nothing is left to be told.
+    /// True if nothing is left to send.
     pub fn is_empty(&self) -> bool {
         self.open.is_empty() && self.events.is_empty() && self.busy.is_empty()
     }
 
-    /// A outbox for another receiver: current alerts are sent to it, and past events are not.
+    /// Returns an outbox for another receiver: current alerts are sent to it, and past events are not.
     #[must_use]
     pub fn successor(&self) -> Self {
         Self {
@@ -260,7 +260,7 @@ impl Outbox {
         }
     }
 
-    /// The Syncs that something is open of.
+    /// The Syncs with an open notice.
     pub fn syncs(&self) -> BTreeSet<String> {
         self.open.keys().map(|(sync, _)| sync.clone()).collect()
     }
@@ -271,13 +271,13 @@ impl Outbox {
         open.filter_map(|(_, entry)| entry.due).min()
     }
 
-    /// True if an event without an end waits and could go out.
+    /// True if an event without an end waits and can be sent.
     fn event(&self) -> Option<usize> {
         self.events.iter().position(|notice| !self.busy.contains(&notice.object.key()))
     }
 
-    /// Takes out a notice that is due, and holds back what else there is of its Sync until it was
-    /// [`Self::delivered`] or [`Self::failed`].
+    /// Takes a notice that is due. The other notices of its Sync are held back until it was [`Self::delivered`] or
+    /// [`Self::failed`].
     pub fn due(&mut self, now: Instant) -> Option<Due> {
         if let Some(notice) = self.event().and_then(|at| self.events.remove(at)) {
             self.busy.insert(notice.object.key());
@@ -289,15 +289,15 @@ impl Outbox {
         let ((sync, _), entry) = ready.min_by_key(|(_, entry)| entry.due)?;
         self.busy.insert(sync.clone());
         let mut notice = entry.notice.clone();
-        if let (Some(ended), Some(_)) = (entry.ended, &entry.told) {
+        if let (Some(ended), Some(_)) = (entry.ended, &entry.sent) {
             notice.status = Status::Resolved;
             notice.ends_at = Some(ended);
         }
-        let reference = entry.told.as_ref().and_then(|told| told.reference.clone());
-        Some(Due { notice, update: entry.told.is_some(), reference, meaning: entry.meaning.clone() })
+        let reference = entry.sent.as_ref().and_then(|sent| sent.reference.clone());
+        Some(Due { notice, update: entry.sent.is_some(), reference, meaning: entry.meaning.clone() })
     }
 
-    /// Notes that a notice was taken by the receiver, who calls it by the reference from now on.
+    /// Records that the receiver accepted a notice, with its reference for it.
     pub fn delivered(&mut self, due: &Due, reference: Option<String>, manner: Manner, now: Instant) {
         let sync = due.notice.object.key();
         self.busy.remove(&sync);
@@ -313,12 +313,12 @@ impl Outbox {
         }
         let Some(entry) = self.open.get_mut(&key) else { return };
         entry.changed = (entry.meaning != due.meaning).then_some(now);
-        let first = entry.told.as_ref().map_or(now, |told| told.first);
+        let first = entry.sent.as_ref().map_or(now, |sent| sent.first);
         let reference = reference.or_else(|| due.reference.clone());
-        // What ended for the receiver and goes on again begins anew.
+        // A notice that was resolved and fires again starts anew.
         let again = due.notice.status == Status::Resolved;
-        entry.told =
-            (!again).then_some(Told { meaning: Some(due.meaning.clone()), first, last: now, reference });
+        entry.sent =
+            (!again).then_some(Sent { meaning: Some(due.meaning.clone()), first, last: now, reference });
         entry.due = match (entry.ended, again) {
             (_, true) => Some(now),
             (Some(_), false) => Some((first + manner.keep).max(now)),
@@ -327,7 +327,7 @@ impl Outbox {
         };
     }
 
-    /// Notes that a notice was not taken. One that will never be is dropped.
+    /// Records that a notice was not accepted. One that never will be is dropped.
     pub fn failed(&mut self, due: Due, hopeless: bool, now: Instant) {
         let sync = due.notice.object.key();
         self.busy.remove(&sync);
@@ -340,7 +340,7 @@ impl Outbox {
             } else if let Some(entry) = self.open.get_mut(&key) {
                 entry.due = None;
                 let (meaning, reference) = (Some(due.meaning), due.reference);
-                entry.told = Some(Told { meaning, first: now, last: now, reference });
+                entry.sent = Some(Sent { meaning, first: now, last: now, reference });
             }
         } else if !has_end(due.notice.event) {
             self.events.push_front(due.notice);
@@ -352,10 +352,11 @@ impl Outbox {
         self.event().is_some() || self.next().is_some_and(|next| next <= now)
     }
 
-    /// What a restart must not lose: what was told the beginning of, and, where the receiver is down, what it was not.
+    /// Returns what a restart must not lose: the notices that fire at the receiver, and, if it is down, those that it did not
+    /// get.
     pub fn status(&self, down: bool) -> (Vec<Firing>, Vec<Value>, Option<Timestamp>) {
         let firing = self.open.iter().filter_map(|((sync, event), entry)| {
-            let Told { meaning, reference, .. } = entry.told.as_ref()?;
+            let Sent { meaning, reference, .. } = entry.sent.as_ref()?;
             Some(Firing {
                 event: *event,
                 sync: sync.clone(),
@@ -366,7 +367,7 @@ impl Outbox {
                 syncs: entry.notice.syncs.clone(),
             })
         });
-        let waiting = self.open.values().filter(|entry| entry.told.is_none()).map(|entry| &entry.notice);
+        let waiting = self.open.values().filter(|entry| entry.sent.is_none()).map(|entry| &entry.notice);
         let waiting = waiting.chain(&self.events).filter(|_| down);
         let mut room = PENDING_BYTES;
         let pending = waiting
@@ -385,7 +386,7 @@ impl Outbox {
     }
 }
 
-/// A notice with as many objects as a status has room for.
+/// Returns a notice with as many objects as a status has room for.
 fn bounded(notice: &Notice) -> Notice {
     let mut notice = notice.clone();
     let more = notice.objects.len().saturating_sub(PENDING_OBJECTS);
@@ -413,7 +414,7 @@ fn keep_objects(newer: &mut Notice, earlier: &Notice) {
 
 impl Entry {
     fn new(notice: Notice, due: Option<Instant>) -> Self {
-        Self { notice, meaning: String::new(), cause: None, changed: None, told: None, ended: None, due }
+        Self { notice, meaning: String::new(), cause: None, changed: None, sent: None, ended: None, due }
     }
 }
 

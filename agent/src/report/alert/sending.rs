@@ -1,5 +1,5 @@
-//! Sends one notice to one receiver, when the namespace of its Alert has a turn. Leaves what is due to the `outbox`, and
-//! what becomes of it to the courier. I/O: HTTP.
+//! Sends one notice to one receiver, within the share of the namespace of its Alert. Leaves what is due to the `outbox`, and the
+//! result to the courier. I/O: HTTP.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::metrics::Metrics;
 use crate::shares::Shares;
 use crate::sync_ref::SyncRef;
 
-/// Notices on their way at once, each of another Sync.
+/// Notices that are sent at the same time, each of another Sync.
 pub const AT_ONCE: usize = 8;
 /// The first pause after a failure; it doubles up to [`PAUSE_LIMIT`].
 pub const PAUSE: Duration = Duration::from_secs(1);
@@ -30,22 +30,22 @@ pub struct Shared {
     pub client: Client,
     pub sender: Sender,
     pub secrets: ReadSecret,
-    /// Ends what is kept for an Alert that is gone.
+    /// Releases the Secrets of an Alert that is gone.
     pub release: Arc<dyn Fn(SyncRef) + Send + std::marker::Sync>,
     pub metrics: Arc<Metrics>,
-    /// Where may be connected to.
+    /// Which servers may be connected to.
     pub guard: Arc<Guard>,
-    /// Notices on their way, for each namespace.
+    /// Limits the notices that are sent at the same time, for each namespace.
     pub deliveries: Shares,
 }
 
-/// What came back: what the receiver calls the notice, if it can be edited.
+/// The answer: the reference of the receiver for the notice, if it can be edited.
 pub type Delivery = Result<Option<String>, DeliveryError>;
 
 /// Notices on their way.
 pub type OnTheWay = FuturesUnordered<BoxFuture<'static, (Due, Delivery)>>;
 
-/// Sends a notice when the namespace of its Alert has a turn.
+/// Sends a notice within the share of the namespace of its Alert.
 pub fn sending(
     shared: &Arc<Shared>,
     target: &Arc<Target>,

@@ -39,7 +39,11 @@ fn ago(time: Duration) -> Instant {
 }
 
 /// What fires of a Sync, after its state was changed.
-fn firing(alerts: &Alerts, name: &str, change: impl FnOnce(&mut Told)) -> Vec<(AlertEvent, Option<String>)> {
+fn firing(
+    alerts: &Alerts,
+    name: &str,
+    change: impl FnOnce(&mut SyncEntry),
+) -> Vec<(AlertEvent, Option<String>)> {
     let mut state = alerts.lock();
     change(state.syncs.get_mut(&shop(name)).expect("it is known"));
     alerts.update(&mut state, &shop(name));
@@ -55,9 +59,9 @@ fn who_waits_for_another_sync_is_neither_failed_nor_stale() {
     let alerts = alerts(&["a"]);
     let waits = Failure::transient("source", "DependencyNotReady", "waits for Sync shop/base");
     tell(&alerts, "a", Some(&waits));
-    let long = |told: &mut Told| {
-        told.since = ago(LONG);
-        told.failure.iter_mut().for_each(|failing| failing.since = ago(LONG));
+    let long = |entry: &mut SyncEntry| {
+        entry.since = ago(LONG);
+        entry.failure.iter_mut().for_each(|failing| failing.since = ago(LONG));
     };
     assert_eq!(firing(&alerts, "a", long), []);
 }
@@ -66,7 +70,7 @@ fn who_waits_for_another_sync_is_neither_failed_nor_stale() {
 fn a_sync_that_never_worked_is_failed_and_not_stale() {
     let alerts = alerts(&["a"]);
     tell(&alerts, "a", Some(&Failure::user("source", "PathNotFound", "path a not found")));
-    let fires = firing(&alerts, "a", |told| (told.since, told.heard) = (ago(LONG), Some(ago(LONG))));
+    let fires = firing(&alerts, "a", |entry| (entry.since, entry.heard) = (ago(LONG), Some(ago(LONG))));
     assert_eq!(fires.iter().map(|(event, _)| *event).collect::<Vec<_>>(), [AlertEvent::Failed]);
 }
 
@@ -75,9 +79,9 @@ fn a_verdict_becomes_stale_when_it_is_not_confirmed_any_more_and_not_beside_a_fa
     let alerts = alerts(&["a"]);
     tell(&alerts, "a", None);
     assert_eq!(firing(&alerts, "a", |_| {}), []);
-    let old = |told: &mut Told| {
-        told.verified = Some((ago(LONG), Timestamp::UNIX_EPOCH));
-        told.heard = Some(ago(LONG));
+    let old = |entry: &mut SyncEntry| {
+        entry.verified = Some((ago(LONG), Timestamp::UNIX_EPOCH));
+        entry.heard = Some(ago(LONG));
     };
     assert_eq!(firing(&alerts, "a", old), [(AlertEvent::Stale, Some("silent".to_owned()))]);
     let state = alerts.lock();
@@ -85,7 +89,7 @@ fn a_verdict_becomes_stale_when_it_is_not_confirmed_any_more_and_not_beside_a_fa
     assert!(summary.contains("it was verified last at 1970-01-01T00:00:00Z"), "{summary}");
     drop(state);
     tell(&alerts, "a", Some(&Failure::user("source", "PathNotFound", "path a not found")));
-    let fires = firing(&alerts, "a", |told| told.verified = Some((ago(LONG), Timestamp::UNIX_EPOCH)));
+    let fires = firing(&alerts, "a", |entry| entry.verified = Some((ago(LONG), Timestamp::UNIX_EPOCH)));
     assert_eq!(fires.iter().map(|(event, _)| *event).collect::<Vec<_>>(), [AlertEvent::Failed]);
 }
 
@@ -98,7 +102,8 @@ fn a_failure_that_has_lasted_for_one_is_told_of_all_that_it_holds_up() {
     }
     tell(&alerts, "c", Some(&down("no answer in time")));
     assert_eq!(firing(&alerts, "b", |_| {}), []);
-    let old = |told: &mut Told| told.failure.iter_mut().for_each(|failing| failing.since = ago(PASSING));
+    let old =
+        |entry: &mut SyncEntry| entry.failure.iter_mut().for_each(|failing| failing.since = ago(PASSING));
     let one = firing(&alerts, "a", old);
     let other = firing(&alerts, "b", |_| {});
     assert_eq!((one.len(), &one), (1, &other));
@@ -108,18 +113,18 @@ fn a_failure_that_has_lasted_for_one_is_told_of_all_that_it_holds_up() {
 #[test]
 fn an_image_update_that_fails_in_turns_has_failed_since_its_last_success() {
     let (alerts, update) = (alerts(&[]), shop("web"));
-    let told = |reason: Option<&'static str>| {
+    let entry = |reason: Option<&'static str>| {
         let failure = reason.map(|reason| Failure::transient("scan", reason, "the registry does not answer"));
         alerts.tell_update(&update, &BTreeMap::new(), &ImageUpdateStatus::default(), failure.as_ref());
         alerts.lock().updates[&update].snapshot.firing.len()
     };
-    assert_eq!(told(Some("Unreachable")), 0);
+    assert_eq!(entry(Some("Unreachable")), 0);
     let since = |state: &mut State| {
         let failing = state.updates.get_mut(&update).and_then(|update| update.failing.as_mut());
         failing.expect("it fails").0 = ago(PASSING);
     };
     since(&mut alerts.lock());
-    assert_eq!(told(Some("Timeout")), 1, "another reason, and no success between them");
-    assert_eq!(told(None), 0);
-    assert_eq!(told(Some("Timeout")), 0, "it counts anew");
+    assert_eq!(entry(Some("Timeout")), 1, "another reason, and no success between them");
+    assert_eq!(entry(None), 0);
+    assert_eq!(entry(Some("Timeout")), 0, "it counts anew");
 }

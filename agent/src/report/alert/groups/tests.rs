@@ -26,14 +26,14 @@ fn snapshot(sync: &str, cause: Option<&str>) -> Arc<Snapshot> {
     Arc::new(Snapshot { firing: cause.map(wanted).into_iter().collect(), ..Snapshot::default() })
 }
 
-/// What is told: `a: failed by a, b`, or that nothing is.
-fn words(told: &[(String, Snapshot)]) -> Vec<String> {
+/// Snapshots as text: `a: failed by a, b`, or that nothing fires.
+fn words(snapshots: &[(String, Snapshot)]) -> Vec<String> {
     let word = |(sync, snapshot): &(String, Snapshot)| match snapshot.firing.first() {
         Some(wanted) => format!("{sync}: {}", wanted.notice.syncs.join(" ")),
         None if snapshot.unknown.contains(&AlertEvent::Failed) => format!("{sync}: unknown"),
         None => format!("{sync}: nothing"),
     };
-    told.iter().map(word).collect()
+    snapshots.iter().map(word).collect()
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn syncs_that_fail_by_one_cause_are_one_alert_until_the_last_has_recovered() {
     assert_eq!(words(&groups.take("a", snapshot("a", Some("git")), now)), ["a: "]);
     assert_eq!(words(&groups.take("b", snapshot("b", Some("git")), now)), ["a: a b", "b: nothing"]);
     assert_eq!(words(&groups.take("c", snapshot("c", Some("git")), now)), ["a: a b c", "c: nothing"]);
-    // The one that tells it recovers first.
+    // The owner recovers first.
     assert_eq!(words(&groups.take("a", snapshot("a", None), now)), ["a: a b c"]);
     assert_eq!(words(&groups.take("c", snapshot("c", None), now)), ["a: a b c", "c: nothing"]);
     assert_eq!(words(&groups.take("b", snapshot("b", None), now)), ["a: nothing", "b: nothing"]);
@@ -78,7 +78,7 @@ fn a_mistake_that_another_one_replaces_is_told_once_by_the_same_sync() {
     assert_eq!(words(&groups.take("a", snapshot("a", Some("two")), now)), ["a: "]);
     assert_eq!(words(&groups.take("b", snapshot("b", Some("two")), now)), ["a: a b", "b: nothing"]);
     assert_eq!(words(&groups.pass(now)), Vec::<String>::new());
-    // One that does not follow tells it itself, after a while.
+    // A Sync that keeps failing owns the alert after a while.
     assert_eq!(words(&groups.pass(now + FOLLOW)), ["c: "]);
 }
 
@@ -96,7 +96,7 @@ fn a_restart_leaves_the_alert_to_the_sync_that_told_it() {
     let now = Instant::now();
     let mut groups = Groups::load(std::slice::from_ref(&firing));
     assert_eq!(words(&groups.take("a", snapshot("a", Some("git")), now)), ["a: nothing", "b: a b"]);
-    // It has recovered meanwhile, and the other one is not known yet.
+    // The owner has recovered meanwhile, and the other Sync has not reported yet.
     let mut groups = Groups::load(&[firing]);
     assert_eq!(words(&groups.take("b", snapshot("b", None), now)), ["b: unknown"]);
     assert_eq!(words(&groups.take("a", snapshot("a", None), now)), ["a: nothing", "b: nothing"]);

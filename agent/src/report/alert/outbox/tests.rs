@@ -1,4 +1,4 @@
-//! What a receiver is told, and when. Pure.
+//! What is sent to a receiver, and when. Pure.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use crate::api::{DriftObject, DriftState};
 const MANNER: Manner = Manner { keep: Duration::from_secs(5), repeat: None, settle: None };
 const ON: [AlertEvent; 2] = [AlertEvent::Drifted, AlertEvent::Applied];
 
-/// A outbox with a clock of its own.
+/// An outbox with a clock of its own.
 struct Case {
     outbox: Outbox,
     manner: Manner,
@@ -39,8 +39,7 @@ impl Case {
         self.outbox.take("app", snapshot, &ON, self.manner, now, time);
     }
 
-    /// Passes time up to so many milliseconds since the beginning, and delivers what is due meanwhile. Returns when what was
-    /// told: `50 firing a b`.
+    /// Advances the clock to a time in milliseconds, and delivers what is due. Returns the deliveries: `50 firing a b`.
     fn until(&mut self, millis: u64) -> Vec<String> {
         let mut told = Vec::new();
         loop {
@@ -88,7 +87,7 @@ fn object(name: &str) -> DriftObject {
     }
 }
 
-/// Drift of these objects; nothing at all if there are none.
+/// A snapshot with drift of these objects, empty if there are none.
 fn drift(names: &[&str]) -> Snapshot {
     let outbox = Outbox::load("uid", "shop", &AlertStatus::default(), Timestamp::UNIX_EPOCH, Instant::now());
     let notice = outbox.blank(AlertEvent::Drifted, "app", Timestamp::UNIX_EPOCH);
@@ -139,7 +138,7 @@ fn everything_is_told_after_a_receiver_was_down() {
     case.millis = 60;
     let due = case.outbox.due(case.now()).expect("the onset is due");
     case.outbox.failed(due, false, case.now());
-    // It ends, and something else begins, before anybody could be told.
+    // It ends, and another one starts, before the first is sent.
     case.take(&drift(&[]));
     case.take(&drift(&["b"]));
     case.take(&drift(&[]));
@@ -155,7 +154,7 @@ fn a_restart_tells_nothing_twice_and_what_ended_meanwhile() {
     let mut case = Case::after(&case.written(false));
     case.take(&drift(&["a"]));
     assert_eq!(case.until(10_000), Vec::<String>::new());
-    // What is more than before is told.
+    // A longer list is sent.
     case.take(&drift(&["a", "b"]));
     assert_eq!(case.until(11_000), ["10000 firing a b"]);
     let mut case = Case::after(&case.written(false));

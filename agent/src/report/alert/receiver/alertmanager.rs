@@ -1,8 +1,7 @@
 //! Alertmanager, by its API v2 (`POST /api/v2/alerts`). Pure.
 //!
-//! Labels are what Alertmanager tells alerts apart by, so that nothing in them varies; the rest are
-//! annotations. A firing alert is told again and again with an end in the future: it ends by itself if the
-//! agent falls silent.
+//! Alertmanager identifies alerts by their labels, so that no label changes during an alert; the rest are annotations. A firing
+//! alert is sent repeatedly with an end in the future: it ends by itself if the agent stops sending.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,12 +18,11 @@ use crate::http::Guard;
 
 const NAME: &str = "alertmanager";
 
-/// How often a firing alert is told.
+/// How often a firing alert is sent.
 const REPEAT: Duration = Duration::from_mins(1);
-/// How long an alert lives that is not told again.
+/// How long an alert fires that is not sent again.
 const LIFE: SignedDuration = SignedDuration::from_mins(5);
-/// Alertmanager waits for so long (`group_wait`, 30 s if nothing else is said) before it tells anybody, and
-/// forgets what ended meanwhile.
+/// Alertmanager waits for this time (`group_wait`, by default 30 s) before it notifies, and drops alerts that end meanwhile.
 const KEEP: Duration = Duration::from_secs(35);
 /// Bytes of the description.
 const DESCRIPTION: usize = 4_000;
@@ -77,7 +75,7 @@ fn alert(notice: &Notice, now: Timestamp) -> Alert {
     }
 }
 
-/// Never before the beginning, which is refused. What is told late has not ended before it is told.
+/// Not before the start, which is refused. An event without an end that is sent late ends in the future all the same.
 fn ends_at(notice: &Notice, now: Timestamp) -> Timestamp {
     let end = match notice.status {
         Status::Resolved => notice.ends_at.unwrap_or(now),
@@ -126,10 +124,10 @@ mod tests {
     use super::super::samples::{applied, at, drifted, huge, resolved};
     use super::*;
 
-    fn told(notice: &Notice, update: bool, now: Timestamp) -> Value {
+    fn sent(notice: &Notice, update: bool, now: Timestamp) -> Value {
         let spec = api::Alertmanager { url: "http://alertmanager:9093".to_owned() };
         let target = Alertmanager::new(&spec, &Guard::default()).ok().unwrap();
-        let message = target.message(notice, Before { told: None, update, now }).unwrap().unwrap();
+        let message = target.message(notice, Before { reference: None, update, now }).unwrap().unwrap();
         let alerts: Value = serde_json::from_slice(&message.body).unwrap();
         assert_eq!(alerts.as_array().unwrap().len(), 1);
         alerts[0].clone()
@@ -151,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_firing_alert_says_what_where_and_how_urgent() {
-        let alert = told(&drifted(), false, at(60));
+        let alert = sent(&drifted(), false, at(60));
         let labels = json!({
             "alertname": "HoldfastDrifted", "namespace": "team-a", "sync": "shop", "cluster": "0b7f7a52",
             "severity": "warning",
@@ -176,14 +174,14 @@ mod tests {
         let mut later = drifted();
         later.objects.clear();
         later.summary = "other".to_owned();
-        let labels = told(&drifted(), false, at(0))["labels"].clone();
-        assert_eq!(told(&later, true, at(60))["labels"], labels);
-        assert_eq!(told(&resolved(later), true, at(800))["labels"], labels);
+        let labels = sent(&drifted(), false, at(0))["labels"].clone();
+        assert_eq!(sent(&later, true, at(60))["labels"], labels);
+        assert_eq!(sent(&resolved(later), true, at(800))["labels"], labels);
     }
 
     #[test]
     fn a_resolved_alert_says_when_it_ended() {
-        let alert = told(&resolved(drifted()), true, at(800));
+        let alert = sent(&resolved(drifted()), true, at(800));
         assert_eq!(alert["endsAt"], "2026-01-01T00:12:03Z");
         assert_eq!(alert["annotations"]["summary"], "Resolved: 2 objects differ from git <!channel>");
         let description = alert["annotations"]["description"].as_str().unwrap();
@@ -192,23 +190,23 @@ mod tests {
 
     #[test]
     fn what_has_no_end_lives_for_five_minutes_also_when_it_is_told_late() {
-        assert_eq!(told(&applied(), false, at(0))["endsAt"], "2026-01-01T00:05:00Z");
-        assert_eq!(told(&applied(), false, at(3600))["endsAt"], "2026-01-01T01:05:00Z");
-        assert_eq!(told(&applied(), false, at(0))["annotations"].get("description"), None);
+        assert_eq!(sent(&applied(), false, at(0))["endsAt"], "2026-01-01T00:05:00Z");
+        assert_eq!(sent(&applied(), false, at(3600))["endsAt"], "2026-01-01T01:05:00Z");
+        assert_eq!(sent(&applied(), false, at(0))["annotations"].get("description"), None);
     }
 
     #[test]
     fn an_alert_never_ends_before_it_begins() {
         let notice = Notice { starts_at: at(900), ..resolved(drifted()) };
-        assert_eq!(told(&notice, true, at(0))["endsAt"], told(&notice, true, at(0))["startsAt"]);
+        assert_eq!(sent(&notice, true, at(0))["endsAt"], sent(&notice, true, at(0))["startsAt"]);
         let notice = Notice { starts_at: at(900), ..drifted() };
-        assert_eq!(told(&notice, true, at(0))["endsAt"], "2026-01-01T00:20:00Z");
+        assert_eq!(sent(&notice, true, at(0))["endsAt"], "2026-01-01T00:20:00Z");
     }
 
     #[test]
     fn a_huge_notice_is_cut() {
         for notice in [huge(), resolved(huge())] {
-            let alert = told(&notice, false, at(0));
+            let alert = sent(&notice, false, at(0));
             for (name, value) in alert["annotations"].as_object().unwrap() {
                 assert!(value.as_str().unwrap().len() <= DESCRIPTION, "{name}");
             }

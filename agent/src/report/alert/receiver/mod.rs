@@ -1,5 +1,4 @@
-//! The kinds of receivers: one file each, that maps a notice to a request. Sending is the same for all of
-//! them.
+//! The kinds of receivers: one file each, which maps a notice to a request. All kinds are sent in the same way.
 //!
 //! A new kind is a file with an implementation of `Kind`, and a line in [`Target::new`]. I/O: in `http`.
 
@@ -25,7 +24,7 @@ use crate::api;
 use crate::http::{Guard, Refused};
 use crate::secret_data::{BadSecret, Data, SecretData};
 
-/// How long a notice stays firing at least, so that a blink is not told as two.
+/// The minimum time for which a notice fires, so that a short event does not send two messages at once.
 const KEEP: Duration = Duration::from_secs(5);
 
 /// A receiver, checked. Has no `Debug`: it holds secrets.
@@ -60,17 +59,17 @@ trait Kind: Send + Sync {
     }
 }
 
-/// What goes before a message.
+/// What was sent before a message.
 #[derive(Clone, Copy)]
 struct Before<'a> {
-    /// What the receiver calls the earlier message.
-    told: Option<&'a str>,
-    /// The beginning was told.
+    /// The reference of the receiver for the earlier message.
+    reference: Option<&'a str>,
+    /// True if the onset was sent.
     update: bool,
     now: Timestamp,
 }
 
-/// Why a receiver cannot be used. A person must correct the Alert or its Secret.
+/// Why a receiver cannot be used. A user must correct the Alert or its Secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
     #[error("the receiver is none of alertmanager, slack, webhook; name exactly one")]
@@ -114,35 +113,34 @@ impl Target {
         self.0.name()
     }
 
-    /// The request that tells a notice; `None` if this receiver is not told it. `told` is what
-    /// [`Target::answered`] said about the message of the beginning; `update`: the beginning was told.
+    /// Creates the request for a notice; `None` if this receiver does not get it. `reference` is what [`Target::answered`]
+    /// returned for the onset. `update` is true if the onset was sent.
     pub fn message(
         &self,
         notice: &Notice,
-        told: Option<&str>,
+        reference: Option<&str>,
         update: bool,
         now: Timestamp,
     ) -> Result<Option<Message>, DeliveryError> {
-        self.0.message(notice, Before { told, update, now })
+        self.0.message(notice, Before { reference, update, now })
     }
 
-    /// Reads the answer to a message that was taken: what the receiver calls the message, if it can be
-    /// edited.
+    /// Reads the answer to an accepted message: the reference of the receiver for it, if it can be edited.
     pub fn answered(&self, body: &[u8]) -> Result<Option<String>, DeliveryError> {
         self.0.answered(body)
     }
 
-    /// How often a notice is told again while it is firing.
+    /// How often a notice is repeated while it fires.
     pub fn repeat(&self) -> Option<Duration> {
         self.0.repeat()
     }
 
-    /// How long nothing may change before a change is told, if a message cannot be corrected.
+    /// How long nothing may change before a change is sent, if a message cannot be edited.
     pub fn settle(&self) -> Option<Duration> {
         self.0.settle()
     }
 
-    /// How long a notice stays firing at least.
+    /// The minimum time for which a notice fires.
     pub fn keep(&self) -> Duration {
         self.0.keep()
     }

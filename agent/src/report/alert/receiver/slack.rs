@@ -1,7 +1,7 @@
-//! Slack: an incoming webhook, or an app with a token, whose message is edited while things go on. Pure.
+//! Slack: an incoming webhook, or an app with a token, which edits its message while an alert fires. Pure.
 //!
-//! Messages are blocks within the limits that Slack documents. Nothing in a value can mention anybody: what
-//! has a meaning in Slack's markup is escaped, and Slack is told to look for nothing else.
+//! Messages are blocks within the limits that Slack documents. No value can mention a user: characters with a meaning in Slack's
+//! markup are escaped, and Slack's search for other markup is switched off.
 
 use std::time::Duration;
 
@@ -19,18 +19,18 @@ use crate::secret_data::Data;
 const NAME: &str = "slack";
 const API: &str = "https://slack.com/api";
 
-/// An incoming webhook cannot edit its message: another one follows when nothing has changed for so long.
+/// An incoming webhook cannot edit its message: another one is sent if nothing has changed for this time.
 const SETTLE: Duration = Duration::from_secs(10);
 /// Characters of a header.
 const HEADER: usize = 150;
 /// Characters of a section, of 3,000. Counted in bytes, of which there are never fewer.
 const SECTION: usize = 2_900;
-/// Bytes of all objects: far below 50 blocks, and more than anybody reads.
+/// Bytes of all objects, so that a message stays far below 50 blocks.
 const OBJECTS: usize = 8_000;
-/// What others wrote stands in code or in plain text: of Slack's other marks (`*`, `_`, `~`, `:`) none can be escaped.
+/// Text from other sources is shown as code or plain text: Slack's other markup (`*`, `_`, `~`, `:`) cannot be escaped.
 const MARKUP: Markup = Markup { plain: code, code, strong };
 
-/// Errors of Slack's about what a message says: the same would be refused again.
+/// Errors of Slack about the content of a message, which would be refused again.
 const REFUSED: [&str; 12] = [
     "as_user_not_supported",
     "cant_update_message",
@@ -50,7 +50,7 @@ const UNKNOWN: &str = "that is not one of Slack's; check the URL and the token";
 const TOKEN: &str = "; put a valid token of the app into the key token of the Secret";
 const SCOPE: &str = "; the app needs the scope chat:write";
 
-/// Other errors of Slack's, and what a person can do about them.
+/// Other errors of Slack, and what a user can do about them.
 const DENIED: [(&str, &str); 18] = [
     (
         "channel_not_found",
@@ -77,7 +77,7 @@ const DENIED: [(&str, &str); 18] = [
 
 /// A channel of Slack.
 pub enum Slack {
-    /// It posts, and cannot edit.
+    /// An incoming webhook, which cannot edit.
     Hook(Place),
     App {
         /// The root of the API.
@@ -87,7 +87,7 @@ pub enum Slack {
     },
 }
 
-/// What the API answers, with status 200 whatever happened.
+/// The answer of the API, which has status 200 for errors too.
 #[derive(Deserialize)]
 struct Answer {
     ok: bool,
@@ -128,9 +128,11 @@ impl Kind for Slack {
         let (place, authorization) = match self {
             Self::Hook(place) => (place.clone(), None),
             Self::App { root, authorization, channel } => {
-                // Not to make links or mentions of words.
+                // Do not convert words to links or mentions.
                 body["parse"] = json!("none");
-                let place = if let Some((channel, ts)) = before.told.and_then(|told| told.split_once('/')) {
+                let place = if let Some((channel, ts)) =
+                    before.reference.and_then(|reference| reference.split_once('/'))
+                {
                     body["channel"] = json!(channel);
                     body["ts"] = json!(ts);
                     root.below("chat.update")
@@ -169,7 +171,7 @@ impl Kind for Slack {
         if let Some(known) = REFUSED.iter().find(|known| **known == error) {
             return Err(DeliveryError::ContentRefused { to, said: (*known).to_owned() });
         }
-        // An error that is not one of Slack's may be anything: the server may be another one.
+        // An unknown error may have any text: the server may not be Slack.
         let known = DENIED.iter().find(|(known, _)| *known == error);
         let said = known.map_or_else(|| UNKNOWN.to_owned(), |(known, hint)| format!("{known}{hint}"));
         Err(DeliveryError::Denied { to, said })
@@ -200,13 +202,13 @@ fn foot(notice: &Notice) -> impl Iterator<Item = String> {
     [revision, command].into_iter().flatten()
 }
 
-/// Lines in which no mark means anything; `None` if there are none.
+/// Returns lines as preformatted text; `None` if there are none.
 fn plain(lines: &[String]) -> Option<Value> {
     let text = json!({"type": "plain_text", "text": lines.join("\n"), "emoji": false});
     (!lines.is_empty()).then(|| json!({"type": "section", "text": text}))
 }
 
-/// As few sections as the lines need. A line is never longer than a section.
+/// Splits lines into as few sections as possible. A line is never longer than a section.
 fn sections(lines: impl IntoIterator<Item = String>) -> Vec<Value> {
     let mut texts: Vec<String> = Vec::new();
     for line in lines {
@@ -232,7 +234,7 @@ fn emoji(notice: &Notice) -> &'static str {
     }
 }
 
-/// The three characters that mean something in Slack's markup, and the backtick, which cannot be escaped.
+/// Escapes the three characters with a meaning in Slack's markup, and the backtick, which cannot be escaped otherwise.
 fn escape(text: &str) -> String {
     let text = text::line(text).replace('`', "'");
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")

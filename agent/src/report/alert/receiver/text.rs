@@ -1,5 +1,4 @@
-//! A notice in words, for receivers that show text to people. Everything is cut to what there is room for.
-//! Pure.
+//! A notice as text, for receivers that show it to people. Everything is cut to a limit. Pure.
 
 use holdfast_diff::visible;
 use serde_json::Value;
@@ -22,7 +21,7 @@ const REST: usize = 40;
 /// How a receiver marks up text.
 #[derive(Clone, Copy)]
 pub struct Markup {
-    /// A text that means nothing but itself.
+    /// Plain text.
     pub plain: fn(&str) -> String,
     /// A path or a value.
     pub code: fn(&str) -> String,
@@ -43,13 +42,13 @@ pub fn name(event: AlertEvent) -> &'static str {
     }
 }
 
-/// `Drifted: team-a/shop`, and whether that is over.
+/// `Drifted: team-a/shop`, and whether it is resolved.
 pub fn title(notice: &Notice) -> String {
     let resolved = if notice.status == Status::Resolved { "Resolved: " } else { "" };
     format!("{resolved}{}: {}/{}", name(notice.event), notice.object.namespace, notice.object.key())
 }
 
-/// When it ended, and how long it was.
+/// When it ended, and how long it lasted.
 pub fn end(notice: &Notice) -> Option<String> {
     if notice.status != Status::Resolved {
         return None;
@@ -76,8 +75,8 @@ pub fn sentence(text: &str) -> String {
     cut(text, SENTENCE)
 }
 
-/// The objects, a line each, with a line each field: as many as there is room for, in bytes, and how many are
-/// missing.
+/// The objects, one line each, with one line for each field: as many as fit into a number of bytes, and the number of those left
+/// out.
 pub fn objects(notice: &Notice, markup: Markup, room: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut left = room.saturating_sub(REST);
@@ -116,7 +115,7 @@ fn object(object: &DriftObject, markup: Markup) -> Vec<String> {
     lines.extend(object.note.as_ref().map(|note| plain(&sentence(note))));
     let refusal = object.refusal.as_ref().map(|why| format!("it cannot be put back: {why}"));
     lines.extend(refusal.map(|refusal| plain(&sentence(&refusal))));
-    // A part of it would be of no use.
+    // A part of an entry would be useless.
     let ignore = object.ignore.as_ref().filter(|ignore| ignore.chars().count() <= SENTENCE);
     lines.extend(ignore.map(|ignore| format!("to ignore it, add to spec.drift.ignore: {}", code(ignore))));
     lines
@@ -129,7 +128,7 @@ fn state(object: &DriftObject, Markup { plain, .. }: Markup) -> String {
         (DriftState::Drifted, true) => format!("was deleted{by}"),
         (DriftState::Corrected, false) => "put back".to_owned(),
         (DriftState::Corrected, true) => format!("was deleted{by}, put back"),
-        (DriftState::Fighting, _) => "differs again and again, put back more and more rarely".to_owned(),
+        (DriftState::Fighting, _) => "changed repeatedly, corrected at growing intervals".to_owned(),
         (DriftState::Snoozed, _) => "differs, left alone for a time".to_owned(),
     }
 }

@@ -17,11 +17,11 @@ use crate::secret_data::Data;
 const NAME: &str = "webhook";
 
 const SIGNATURE: HeaderName = HeaderName::from_static("x-signature-256");
-/// The client's own: they say how long the body is and where it ends.
+/// Headers of the client itself, about the length of the body.
 const FRAMING: [HeaderName; 4] =
     [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION, header::UPGRADE];
 
-/// A receiver of notices as they are.
+/// A receiver of notices as JSON.
 pub struct Webhook {
     place: Place,
     token: Option<String>,
@@ -69,7 +69,7 @@ impl Kind for Webhook {
     }
 }
 
-/// A header whole, and what stands behind the scheme: `Bearer …`.
+/// The value of a header, and its part after the scheme: `Bearer …`.
 fn hide(place: &mut Place, value: &HeaderValue) {
     let text = String::from_utf8_lossy(value.as_bytes());
     place.hide(&text);
@@ -83,7 +83,7 @@ fn sign(token: &str, body: &[u8]) -> Option<HeaderValue> {
     HeaderValue::from_str(&format!("sha256={}", hex::encode(mac.finalize().into_bytes()))).ok()
 }
 
-/// One `Name: value` a line. Errors name the line, and not what stands there.
+/// Parses headers, one `Name: value` a line. Errors name the line and not its content.
 fn parse_headers(text: &str) -> Result<Vec<(HeaderName, HeaderValue)>, TargetError> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     lines.map(|(index, line)| header_of(line).map_err(|why| bad_line(index, why))).collect()
@@ -126,7 +126,7 @@ mod tests {
         let hook = webhook("http://alice:pw@example.com/a?b=c", None).ok().unwrap();
         for notice in [samples::drifted(), samples::resolved(samples::drifted()), samples::applied()] {
             for update in [false, true] {
-                let before = Before { told: None, update, now: samples::at(0) };
+                let before = Before { reference: None, update, now: samples::at(0) };
                 let message = hook.message(&notice, before).unwrap().unwrap();
                 assert_eq!(message.body, serde_json::to_vec(&notice).unwrap());
                 assert_eq!(message.place.url.as_str(), "http://example.com/a?b=c");
@@ -145,7 +145,7 @@ mod tests {
         assert_eq!(signature, expected);
 
         let hook = webhook("http://example.com", Some(&[("token", "key\n")])).ok().unwrap();
-        let before = Before { told: None, update: false, now: samples::at(0) };
+        let before = Before { reference: None, update: false, now: samples::at(0) };
         let message = hook.message(&samples::drifted(), before).unwrap().unwrap();
         assert_eq!(message.headers[SIGNATURE], sign("key", &message.body).unwrap());
     }

@@ -12,14 +12,14 @@ fn slack(keys: &[(&str, &str)]) -> Result<Slack, TargetError> {
     Slack::new(Some(&data), &Guard::default())
 }
 
-fn told(
+fn request(
     keys: &[(&str, &str)],
     notice: &Notice,
-    told: Option<&str>,
+    reference: Option<&str>,
     update: bool,
 ) -> Option<(Message, Value)> {
     let target = slack(keys).ok().unwrap();
-    let message = target.message(notice, Before { told, update, now: at(0) }).unwrap()?;
+    let message = target.message(notice, Before { reference, update, now: at(0) }).unwrap()?;
     let body = serde_json::from_slice(&message.body).unwrap();
     Some((message, body))
 }
@@ -31,29 +31,29 @@ fn texts(body: &Value) -> Vec<String> {
 
 #[test]
 fn a_webhook_is_told_the_beginning_the_changes_and_the_end() {
-    let (message, body) = told(&HOOK, &drifted(), None, false).unwrap();
+    let (message, body) = request(&HOOK, &drifted(), None, false).unwrap();
     assert_eq!(message.place.url.as_str(), "https://hooks.slack.com/services/T0/B0/sixteen-letters-");
     assert!(!message.headers.contains_key("authorization"));
     assert_eq!(texts(&body)[0], "🟠 Drifted: team-a/shop");
-    let (_, body) = told(&HOOK, &drifted(), None, true).unwrap();
+    let (_, body) = request(&HOOK, &drifted(), None, true).unwrap();
     assert_eq!(texts(&body)[0], "🟠 Update: Drifted: team-a/shop");
-    let (_, body) = told(&HOOK, &resolved(drifted()), None, true).unwrap();
+    let (_, body) = request(&HOOK, &resolved(drifted()), None, true).unwrap();
     assert_eq!(texts(&body)[0], "✅ Resolved: Drifted: team-a/shop");
     assert!(texts(&body)[1].ends_with("\nResolved at 2026-01-01T00:12:03Z after 12m 3s."));
-    let (_, body) = told(&HOOK, &applied(), None, false).unwrap();
+    let (_, body) = request(&HOOK, &applied(), None, false).unwrap();
     assert_eq!(texts(&body)[0], "🔵 Applied: team-a/shop");
 }
 
 #[test]
 fn an_app_posts_once_and_edits_that_message() {
-    let (message, body) = told(&APP, &drifted(), None, false).unwrap();
+    let (message, body) = request(&APP, &drifted(), None, false).unwrap();
     assert_eq!(message.place.url.as_str(), "https://slack.com/api/chat.postMessage");
     assert_eq!(message.headers["authorization"], "Bearer xoxb-secret");
     assert_eq!((&body["channel"], &body["parse"]), (&json!("alerts"), &json!("none")));
     for (notice, title) in
         [(drifted(), "🟠 Drifted: team-a/shop"), (resolved(drifted()), "✅ Resolved: Drifted: team-a/shop")]
     {
-        let (message, body) = told(&APP, &notice, Some("C012/1503435956.000247"), true).unwrap();
+        let (message, body) = request(&APP, &notice, Some("C012/1503435956.000247"), true).unwrap();
         assert_eq!(message.place.url.as_str(), "https://slack.com/api/chat.update");
         assert_eq!((&body["channel"], &body["ts"]), (&json!("C012"), &json!("1503435956.000247")));
         assert_eq!(texts(&body)[0], title);
@@ -63,13 +63,13 @@ fn an_app_posts_once_and_edits_that_message() {
 #[test]
 fn the_api_may_be_elsewhere() {
     let keys = [APP[0], APP[1], ("url", "http://slack.internal:8080/api/")];
-    let (message, _) = told(&keys, &drifted(), None, false).unwrap();
+    let (message, _) = request(&keys, &drifted(), None, false).unwrap();
     assert_eq!(message.place.url.as_str(), "http://slack.internal:8080/api/chat.postMessage");
 }
 
 #[test]
 fn a_message_says_what_changed_and_values_mention_nobody() {
-    let (_, body) = told(&APP, &drifted(), None, false).unwrap();
+    let (_, body) = request(&APP, &drifted(), None, false).unwrap();
     let expected = [
         "🟠 Drifted: team-a/shop",
         "2 objects differ from git &lt;!channel&gt;",
@@ -95,7 +95,7 @@ fn a_value_can_mark_up_nothing_and_hide_nothing() {
     let mut notice = drifted();
     notice.summary = "*all is well* :white_check_mark:\u{202e}".to_owned();
     notice.objects[0].note = Some("_a_ ~b~ `c` :ok:\u{200b}".to_owned());
-    let (_, body) = told(&APP, &notice, None, false).unwrap();
+    let (_, body) = request(&APP, &notice, None, false).unwrap();
     assert_eq!(body["blocks"][1]["text"]["type"], "plain_text");
     assert_eq!(texts(&body)[1], "*all is well* :white_check_mark:\\u{202e}");
     assert!(texts(&body)[2].contains("\n`_a_ ~b~ 'c' :ok:\\u{200b}`\n"), "{}", texts(&body)[2]);
@@ -106,7 +106,7 @@ fn a_value_can_mark_up_nothing_and_hide_nothing() {
 fn a_huge_notice_stays_within_the_limits() {
     for notice in [huge(), resolved(huge())] {
         for keys in [&HOOK[..], &APP] {
-            let (_, body) = told(keys, &notice, None, false).unwrap();
+            let (_, body) = request(keys, &notice, None, false).unwrap();
             let texts = texts(&body);
             assert!(texts.len() <= 50, "{} blocks", texts.len());
             assert!(texts[0].chars().count() <= 150);
