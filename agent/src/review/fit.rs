@@ -1,0 +1,150 @@
+//! A comment that a forge takes: what is too long gives way, the largest part first, and each part that gave way is named.
+//!
+//! Pure.
+
+use super::markdown::{fenced, html};
+use super::preview::count;
+
+/// Parts that are named one by one when they give way.
+const NAMED: usize = 10;
+/// Bytes that a list has at most.
+const LIST: usize = 8 * 1024;
+
+/// What stands folded below the verdict: one Sync, with a part for each object.
+#[derive(Debug)]
+pub struct Section {
+    /// In words that are HTML already.
+    pub title: String,
+    pub parts: Vec<Part>,
+    /// What stands above the parts, in Markdown.
+    pub note: String,
+}
+
+/// One object of a section.
+#[derive(Debug)]
+pub struct Part {
+    /// What is named if the part gives way: `update ConfigMap shop/a`.
+    pub name: String,
+    /// Lines of a diff.
+    pub diff: String,
+}
+
+/// Items as a list, as many as there is room for.
+pub fn list(items: &[String]) -> String {
+    let mut text = String::new();
+    for (at, item) in items.iter().enumerate() {
+        if text.len() + item.len() > LIST && at > 0 {
+            text.push_str(&format!("- and {} more\n", items.len() - at));
+            break;
+        }
+        text.push_str("- ");
+        text.push_str(item);
+        text.push('\n');
+    }
+    text
+}
+
+/// Writes sections into the room that is left, in bytes.
+pub fn sections(sections: &[Section], room: usize) -> String {
+    // What the frame of a section takes: its title, its note, and the names of parts that gave way.
+    let frame = |section: &Section| section.title.len() + section.note.len() + 1024;
+    let mut frames = 0;
+    let fitting = sections.iter().take_while(|section| {
+        frames += frame(section);
+        frames < room
+    });
+    let shown = fitting.count();
+    let frames: usize = sections[..shown].iter().map(frame).sum();
+    let kept = kept(&sections[..shown], room.saturating_sub(frames));
+    let mut text = String::new();
+    for (at, section) in sections[..shown].iter().enumerate() {
+        text.push_str(&written(section, &kept[at]));
+    }
+    if shown < sections.len() {
+        let left = count(sections.len() - shown, "more Sync");
+        text.push_str(&format!("\nThe changes of {left} are not shown, since the comment would be too long.\n"));
+    }
+    text
+}
+
+/// Which parts of which sections have room: the largest give way first.
+fn kept(sections: &[Section], room: usize) -> Vec<Vec<bool>> {
+    let mut kept: Vec<Vec<bool>> = sections.iter().map(|section| vec![true; section.parts.len()]).collect();
+    let mut all: Vec<(usize, usize, usize)> = Vec::new();
+    for (at, section) in sections.iter().enumerate() {
+        all.extend(section.parts.iter().enumerate().map(|(part, it)| (it.diff.len(), at, part)));
+    }
+    let mut size: usize = all.iter().map(|(length, ..)| length).sum();
+    all.sort_unstable_by(|one, other| other.cmp(one));
+    for (length, section, part) in all {
+        if size <= room {
+            break;
+        }
+        kept[section][part] = false;
+        size -= length;
+    }
+    kept
+}
+
+fn written(Section { title, parts, note }: &Section, kept: &[bool]) -> String {
+    let diff: String =
+        parts.iter().zip(kept).filter(|(_, kept)| **kept).map(|(part, _)| part.diff.as_str()).collect();
+    let left: Vec<&Part> =
+        parts.iter().zip(kept).filter(|(_, kept)| !**kept).map(|(part, _)| part).collect();
+    let mut text = format!("\n<details><summary>{title}</summary>\n\n{note}");
+    if !diff.is_empty() {
+        text.push_str(&fenced("diff", &diff));
+    }
+    if !left.is_empty() {
+        text.push_str("\nToo long to be shown here:\n\n");
+        for part in left.iter().take(NAMED) {
+            // Names of others are short: they are those of objects.
+            text.push_str(&format!("- <code>{}</code> ({})\n", html(&part.name), count(part.diff.lines().count(), "line")));
+        }
+        if left.len() > NAMED {
+            text.push_str(&format!("- and {}\n", count(left.len() - NAMED, "more object")));
+        }
+    }
+    text.push_str("\n</details>\n");
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn section(name: &str, sizes: &[usize]) -> Section {
+        let part = |(at, size): (usize, &usize)| Part { name: format!("update {name}{at}"), diff: format!("{}\n", "x".repeat(*size)) };
+        Section { title: name.to_owned(), parts: sizes.iter().enumerate().map(part).collect(), note: String::new() }
+    }
+
+    #[test]
+    fn the_largest_parts_give_way_first_and_are_named() {
+        let all = [section("a", &[100, 5000, 200]), section("b", &[4000, 10])];
+        let text = sections(&all, 3000);
+        assert!(text.contains(&"x".repeat(200)) && !text.contains(&"x".repeat(300)));
+        assert!(text.contains("<code>update a1</code> (1 line)") && text.contains("<code>update b0</code>"));
+        assert!(text.len() < 3000);
+        assert!(!sections(&all, 20_000).contains("Too long"));
+    }
+
+    #[test]
+    fn thousands_of_objects_and_of_syncs_stay_within_the_room() {
+        for all in [vec![section("a", &[300; 5000])], (0..400).map(|at| section(&format!("s{at}"), &[300; 20])).collect::<Vec<_>>()] {
+            for room in [0, 100, 5_000, 40_000] {
+                let text = sections(&all, room);
+                assert!(text.len() <= room + 200, "{} > {room}", text.len());
+            }
+        }
+        let many: Vec<Section> = (0..400).map(|at| section(&format!("s{at}"), &[300; 20])).collect();
+        assert!(sections(&many, 20_000).contains("more Syncs are not shown"));
+    }
+
+    #[test]
+    fn a_list_ends_where_its_room_does() {
+        let items: Vec<String> = (0..5000).map(|at| format!("`item {at}`")).collect();
+        let text = list(&items);
+        assert!(text.len() < LIST + 100 && text.contains("more\n"), "{}", text.len());
+        assert_eq!(list(&items[..2]), "- `item 0`\n- `item 1`\n");
+    }
+}

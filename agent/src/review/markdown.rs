@@ -1,0 +1,88 @@
+//! Markdown that holds text of others: what they wrote is shown, and is no markup, no mention, no link and no HTML.
+//!
+//! Text stands in code spans, in fenced blocks, or in `<code>` of a summary: in these no forge looks for anything. Pure.
+
+use holdfast_diff::visible;
+
+/// Characters of a text on one line that are shown.
+const LONG: usize = 400;
+
+/// A text of others on one line, as a code span.
+pub fn code(text: &str) -> String {
+    let text = line(text);
+    if text.trim().is_empty() {
+        return "(empty)".to_owned();
+    }
+    let fence = "`".repeat(longest(&text) + 1);
+    // A space at each end is taken off, so that a backtick there is not a part of the fence.
+    let space = if text.starts_with(['`', ' ']) || text.ends_with(['`', ' ']) { " " } else { "" };
+    format!("{fence}{space}{text}{space}{fence}")
+}
+
+/// A text of others on one line within HTML.
+pub fn html(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in line(text).chars() {
+        match character {
+            '&' => shown.push_str("&amp;"),
+            '<' => shown.push_str("&lt;"),
+            '>' => shown.push_str("&gt;"),
+            '"' => shown.push_str("&quot;"),
+            '\'' => shown.push_str("&#39;"),
+            _ => shown.push(character),
+        }
+    }
+    shown
+}
+
+/// Lines of others as a fenced block. A line of theirs cannot end it.
+pub fn fenced(language: &str, text: &str) -> String {
+    let fence = "`".repeat(longest(text).max(2) + 1);
+    let end = if text.ends_with('\n') || text.is_empty() { "" } else { "\n" };
+    format!("{fence}{language}\n{text}{end}{fence}\n")
+}
+
+/// A text on one line with hidden characters shown, cut where it is long.
+pub fn line(text: &str) -> String {
+    let text = visible::line(text);
+    match text.char_indices().nth(LONG) {
+        Some((at, _)) => format!("{}… ({} more characters)", &text[..at], text[at..].chars().count()),
+        None => text.into_owned(),
+    }
+}
+
+/// The longest run of backticks.
+fn longest(text: &str) -> usize {
+    text.split(|character| character != '`').map(str::len).max().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_span_holds_whatever_is_in_it() {
+        let check = |text: &str, expected: &str| assert_eq!(code(text), expected);
+        check("a", "`a`");
+        check("@alice <!-- -->", "`@alice <!-- -->`");
+        check("a`b", "``a`b``");
+        check("`", "`` ` ``");
+        check("a\n\n# b", "`a\\n\\n# b`");
+        check("``` x", "```` ``` x ````");
+        check("", "(empty)");
+        check(" ", "(empty)");
+        check("\u{202e}x", "`\\u{202e}x`");
+        assert!(code(&"x".repeat(1000)).ends_with("… (600 more characters)`"));
+    }
+
+    #[test]
+    fn a_fenced_block_is_not_ended_by_what_is_in_it() {
+        assert_eq!(fenced("diff", "+ a\n"), "```diff\n+ a\n```\n");
+        assert_eq!(fenced("diff", "+ a\n ```\n````` x"), "``````diff\n+ a\n ```\n````` x\n``````\n");
+    }
+
+    #[test]
+    fn html_of_others_is_text() {
+        assert_eq!(html("</code><img src='x' onerror=\"y\">&"), "&lt;/code&gt;&lt;img src=&#39;x&#39; onerror=&quot;y&quot;&gt;&amp;");
+    }
+}

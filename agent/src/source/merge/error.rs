@@ -1,0 +1,61 @@
+//! Why two commits cannot be merged. Pure.
+
+use crate::error::{Class, StageError};
+
+/// Why there is no merge. Conflicts are no error.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum MergeError {
+    #[error("cannot open a git repository in {folder}: {said}; name the folder of a clone")]
+    NoRepository { folder: String, said: String },
+    #[error(
+        "{name} is no commit of the repository in {folder}{near}; fetch it, or name a branch, a tag or a commit that is there"
+    )]
+    NoCommit { name: String, folder: String, near: String },
+    #[error(
+        "the base and the head have no common ancestor in this clone, which is shallow; fetch the history of both, for example with `git fetch --unshallow`"
+    )]
+    Shallow,
+    #[error("the base and the head have no common ancestor, so neither git nor a forge merges them; name other commits")]
+    Unrelated,
+    #[error(
+        "cannot read commit {commit}: {said}; if the clone is shallow or partial, fetch the objects that are missing"
+    )]
+    Unreadable { commit: String, said: String },
+    #[error("cannot make a scratch repository: {said}")]
+    Scratch { said: String },
+    #[error("the merge failed: {said}; if the clone is shallow or partial, fetch the objects that are missing")]
+    Failed { said: String },
+}
+
+impl MergeError {
+    /// Two commits that have nothing in common, as far as the repository knows.
+    pub(super) fn unrelated(is_shallow: bool) -> Self {
+        if is_shallow { Self::Shallow } else { Self::Unrelated }
+    }
+}
+
+impl StageError for MergeError {
+    fn class(&self) -> Class {
+        match self {
+            Self::NoRepository { .. }
+            | Self::NoCommit { .. }
+            | Self::Shallow
+            | Self::Unrelated
+            | Self::Unreadable { .. } => Class::User,
+            Self::Scratch { .. } => Class::Transient,
+            Self::Failed { .. } => Class::Internal,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::NoRepository { .. } => "NoRepository",
+            Self::NoCommit { .. } => "NoCommit",
+            Self::Shallow => "ShallowClone",
+            Self::Unrelated => "UnrelatedHistories",
+            Self::Unreadable { .. } => "CommitUnreadable",
+            Self::Scratch { .. } => "ScratchFailed",
+            Self::Failed { .. } => "MergeFailed",
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Where a merge is made: a repository that is only read, and a scratch repository beside it that takes new objects. I/O: disk.
+
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use super::super::mirror::options;
+use super::super::{CommitId, Location};
+use super::MergeError;
+
+/// A repository on disk: a clone of a person, or a mirror.
+pub struct CloneOnDisk {
+    repo: gix::Repository,
+    folder: PathBuf,
+}
+
+impl CloneOnDisk {
+    /// Finds the repository that a folder is in.
+    pub fn around(folder: &Path) -> Result<Self, MergeError> {
+        let shown = folder.display().to_string();
+        let no = |said: String| MergeError::NoRepository { folder: shown.clone(), said };
+        let folder = folder.canonicalize().map_err(|error| no(error.to_string()))?;
+        let found = folder.ancestors().find_map(|above| gix::open_opts(above, options()).ok());
+        let repo = found.ok_or_else(|| no("there is none in it or above it".to_owned()))?;
+        Ok(Self { repo, folder })
+    }
+
+    /// The commit that a name leads to: a branch, a tag, a remote branch, an id or its beginning, `HEAD~1`.
+    pub fn commit(&self, name: &str) -> Result<CommitId, MergeError> {
+        let missing = |near: String| MergeError::NoCommit {
+            name: name.to_owned(),
+            folder: self.folder.display().to_string(),
+            near,
+        };
+        // A name that begins with a dash is an option that was mistyped.
+        let found = Some(name).filter(|name| !name.is_empty() && !name.starts_with('-'));
+        let id = found.and_then(|name| self.repo.rev_parse_single(name).ok());
+        let Some(id) = id else {
+            let remote = format!("origin/{name}");
+            let is_there = !name.is_empty() && self.repo.rev_parse_single(remote.as_str()).is_ok();
+            return Err(missing(if is_there { format!(" ({remote} is)") } else { String::new() }));
+        };
+        let commit = id.object().and_then(|object| object.peel_to_commit());
+        commit.map(|commit| CommitId(commit.id)).map_err(|error| MergeError::Unreadable {
+            commit: name.to_owned(),
+            said: error.to_string(),
+        })
+    }
+
+    /// The branch that a name stands for, be it a local one or that of a remote. `None` for anything else.
+    pub fn branch(&self, name: &str) -> Option<String> {
+        let full = self.repo.find_reference(name).ok()?;
+        let full = match full.follow() {
+            // HEAD, and the HEAD of a remote
+            Some(Ok(followed)) => followed,
+            _ => full,
+        };
+        let full = full.name().as_bstr().to_string();
+        if let Some(branch) = full.strip_prefix("refs/heads/") {
+            return Some(branch.to_owned());
+        }
+        let rest = full.strip_prefix("refs/remotes/")?;
+        let remotes = self.repo.remote_names();
+        let branch = remotes.iter().find_map(|remote| {
+            rest.strip_prefix(remote.to_string().as_str())?.strip_prefix('/').map(ToOwned::to_owned)
+        });
+        branch.or_else(|| rest.split_once('/').map(|(_, branch)| branch.to_owned()))
+    }
+
+    /// Where its remotes are, without their logins. What is no URL that can be read is left out.
+    pub fn remotes(&self) -> Vec<Location> {
+        let mut found = Vec::new();
+        for name in self.repo.remote_names() {
+            let Ok(remote) = self.repo.find_remote(name.as_ref()) else { continue };
+            let Some(url) = remote.url(gix::remote::Direction::Fetch) else { continue };
+            let mut url = url.clone();
+            url.set_password(None);
+            let text = url.to_bstring().to_string();
+            let text = if text.starts_with('/') { format!("file://{text}") } else { text };
+            found.extend(Location::parse(&text, None));
+        }
+        found
+    }
+
+    /// The folder that was named.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
+
+/// A repository of one merge, which goes when it is dropped.
+pub struct Scratch {
+    folder: TempDir,
+}
+
+impl Scratch {
+    /// An empty repository that has the objects of another one, and its borders if that is shallow.
+    pub fn beside(clone: &CloneOnDisk) -> Result<Self, MergeError> {
+        let failed = |said: String| MergeError::Scratch { said };
+        let io = |error: std::io::Error| failed(error.to_string());
+        let folder = tempfile::tempdir().map_err(io)?;
+        gix::init_bare(folder.path()).map_err(|error| failed(error.to_string()))?;
+        let objects = clone.repo.objects.store_ref().path().canonicalize().map_err(io)?;
+        let Some(objects) = objects.to_str().filter(|path| !path.contains('\n')) else {
+            return Err(failed(format!("the path {} cannot be borrowed from", objects.display())));
+        };
+        let info = folder.path().join("objects/info");
+        std::fs::create_dir_all(&info).map_err(io)?;
+        std::fs::write(info.join("alternates"), format!("{objects}\n")).map_err(io)?;
+        if clone.repo.is_shallow().unwrap_or(false) {
+            let borders = clone.repo.shallow_file().map_err(|error| failed(error.to_string()))?;
+            std::fs::copy(borders, folder.path().join("shallow")).map_err(io)?;
+        }
+        Ok(Self { folder })
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn repository(&self) -> Result<gix::Repository, MergeError> {
+        gix::open_opts(self.folder(), options()).map_err(|error| MergeError::Scratch { said: error.to_string() })
+    }
+}
