@@ -1,6 +1,9 @@
 //! Plans on a real API server: what they say, what is no difference, who loses which fields, and what they refuse.
 //! I/O: processes, network.
 
+#[path = "plan/preview.rs"]
+mod preview;
+
 use std::time::Duration;
 
 use anyhow::Context as _;

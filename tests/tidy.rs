@@ -28,7 +28,8 @@ const CLIENT: &[&str] = &["cluster/", "report/", "controller/", "leader.rs", "cl
 const GIT: &[&str] = &["source/"];
 
 /// Where other programs may be started.
-const SUBPROCESS: &[&str] = &["render/", "source/program.rs", "source/ssh.rs", "source/transport.rs"];
+const SUBPROCESS: &[&str] =
+    &["render/", "source/program.rs", "source/ssh.rs", "source/transport.rs", "source/merge/tests.rs"];
 
 /// Where the terminal may be written to.
 const TERMINAL: &[&str] = &["cli/print.rs", "telemetry.rs"];

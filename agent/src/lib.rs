@@ -24,6 +24,7 @@ pub mod report;
 pub mod source;
 
 pub mod image;
+pub mod review;
 
 pub mod cli;
 pub mod controller;

@@ -159,17 +159,26 @@ pub fn sync(file: &Path) -> anyhow::Result<Sync> {
 }
 
 fn sync_of(name: &str, bytes: &[u8]) -> anyhow::Result<Sync> {
+    let mut syncs = syncs_of(name, bytes)?.into_iter();
+    let Some(sync) = syncs.next() else { bail!("{name} holds no Sync (kind Sync of holdfast.dev/v1alpha1)") };
+    if syncs.next().is_some() {
+        bail!("{name} holds more than one Sync; give each a file of its own");
+    }
+    sync
+}
+
+/// Reads all Syncs of a file: each as it is valid by itself, or what is wrong with it.
+pub fn syncs_of(name: &str, bytes: &[u8]) -> anyhow::Result<Vec<anyhow::Result<Sync>>> {
     let (manifests, mistakes) = yaml::manifests(name, bytes);
     if !mistakes.is_empty() {
         bail!("{}", mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
     }
-    let mut syncs = manifests.into_iter().filter(|manifest| manifest.kind.is(names::GROUP, "Sync"));
-    let Some(manifest) = syncs.next() else {
-        bail!("{name} holds no Sync (kind Sync of holdfast.dev/v1alpha1)")
-    };
-    if syncs.next().is_some() {
-        bail!("{name} holds more than one Sync; give each a file of its own");
-    }
+    let syncs = manifests.into_iter().filter(|manifest| manifest.kind.is(names::GROUP, "Sync"));
+    Ok(syncs.map(|manifest| checked(name, bytes, manifest)).collect())
+}
+
+/// A Sync that the API server would take.
+fn checked(name: &str, bytes: &[u8], manifest: Manifest) -> anyhow::Result<Sync> {
     let Manifest { api_version, origin, value, .. } = manifest;
     if api_version != Sync::api_version(&()) {
         bail!("{origin}: apiVersion: must be {}, but is {api_version}", Sync::api_version(&()));

@@ -14,6 +14,7 @@ mod listen;
 mod mark;
 mod plan;
 mod policy;
+mod preview;
 mod print;
 mod render;
 mod render_worker;
@@ -72,6 +73,8 @@ enum Verb {
     Render(render::Render),
     /// Show the plan of a Sync without applying it
     Plan(plan::Plan),
+    /// Show what a pull request does to the cluster, from a clone on disk
+    Preview(preview::Preview),
     /// Show the status of Syncs
     Status(status::Status),
     /// Show drift and who caused it, snooze it, or write it to a working tree
@@ -102,6 +105,7 @@ impl Cli {
             Verb::Crd => crd::run().map(|()| ExitCode::SUCCESS),
             Verb::Render(render) => block_on(render.run(global)),
             Verb::Plan(plan) => block_on(plan.run(global)),
+            Verb::Preview(preview) => block_on(preview.run(global)),
             Verb::Status(status) => block_on(status.run(global)),
             Verb::Drift(drift) => block_on(drift.run(global)),
             Verb::Image(image) => block_on(image.run(global)),

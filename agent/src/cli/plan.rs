@@ -81,11 +81,7 @@ impl Plan {
         let owner = SyncRef::new(namespace, sync.name_any());
         let cache = tempfile::tempdir().context("cannot make a folder for the mirror")?;
         let services = connect(config, cache.path(), &self.agent_namespace).await?.services;
-        if let Some(why) = services.cluster.view.marks.unverified() {
-            print::say(format_args!(
-                "warning: marks on objects are not verified, so this plan may count copied objects: {why}; name the agent's namespace with --agent-namespace"
-            ));
-        }
+        warn_unverified(&services);
         act(&services, &mut sync, &owner).await?;
         // Watches first: a save while the first plan is made is not missed.
         let watching = self.tree.as_deref().filter(|_| self.watch).map(watch).transpose()?;
@@ -136,8 +132,17 @@ impl Plan {
     }
 }
 
+/// Warns if marks cannot be verified.
+pub(super) fn warn_unverified(services: &Services) {
+    if let Some(why) = services.cluster.view.marks.unverified() {
+        print::say(format_args!(
+            "warning: marks on objects are not verified, so this plan may count copied objects: {why}; name the agent's namespace with --agent-namespace"
+        ));
+    }
+}
+
 /// Plans as the ServiceAccount of a Sync if the user may impersonate it, and else with the user's own rights.
-async fn act(services: &Services, sync: &mut Sync, owner: &SyncRef) -> anyhow::Result<()> {
+pub(super) async fn act(services: &Services, sync: &mut Sync, owner: &SyncRef) -> anyhow::Result<()> {
     let identity = Identity::of(owner, &sync.spec, &services.policy)?;
     let Identity::ServiceAccount { namespace, name } = &identity else { return Ok(()) };
     let may = rights::may_impersonate(&services.cluster.clients.own(), namespace, name).await;

@@ -11,10 +11,14 @@ use super::diff;
 use super::effect::{Affected, Effect, is_drift};
 use super::fit::{self, Part, Section, list};
 use super::markdown::{code, html};
-use super::preview::{At, Outcome, Planned, Preview, Side, SyncPreview, SyncResult, count, counts};
+use super::preview::{At, Outcome, Planned, Preview, Side, SyncPreview, SyncResult, Waits, count, counts};
+use crate::sync_ref::SyncRef;
 
 /// Bytes that every forge takes in a comment.
 pub const LIMIT: usize = 60_000;
+
+/// Bytes of what waits for approvals, of all Syncs; the ids of others are named.
+const WAITS: usize = 16 * 1024;
 
 /// How a plan is approved where the comment stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +57,11 @@ pub fn comment(preview: &Preview, approve: Approve, limit: usize) -> String {
 /// The verdict. All of it is Holdfast's own words.
 fn title(preview: &Preview) -> String {
     let verdict = preview.verdict();
-    if preview.cluster.is_some() { format!("Holdfast: {verdict}") } else { format!("Holdfast: {verdict} (rendered, not compared with a cluster)") }
+    if preview.cluster.is_some() {
+        format!("Holdfast: {verdict}")
+    } else {
+        format!("Holdfast: {verdict} (rendered, not compared with a cluster)")
+    }
 }
 
 fn sides(Preview { base, head, cluster, .. }: &Preview) -> String {
@@ -79,35 +87,47 @@ fn planned(syncs: &[SyncPreview]) -> impl Iterator<Item = (&SyncPreview, &Planne
 fn waits(syncs: &[SyncPreview], approve: Approve) -> String {
     let mut text = String::new();
     let waiting = planned(syncs).filter_map(|(sync, planned)| Some((sync, planned.waiting.as_ref()?)));
+    let mut others = Vec::new();
     for (SyncPreview { sync, .. }, waits) in waiting {
-        let changes: Vec<String> = waits.changes.iter().map(|change| code(change)).collect();
-        let name = code(&sync.to_string());
-        let _ = write!(text, "\n**Sync {name} waits for an approval**\n\n{}", list(&changes));
-        if waits.later > 0 {
-            let _ = writeln!(text, "- then {}", count(waits.later, "more change"));
-        }
-        if let Some((who, why)) = &waits.rejected {
-            let _ = writeln!(text, "\nRejected by {}: {}", code(who), code(why));
-        }
-        let id = &waits.id;
-        let command = format!("holdfast approve {} -n {} {id} --reason REASON", sync.name(), sync.namespace());
-        match approve {
-            Approve::Here => {
-                let _ = write!(
-                    text,
-                    "\nThe approval holds for exactly these changes. Approve them with a comment here:\n\n```\n/holdfast approve {id} REASON\n```\n\nor in the cluster: {}\n",
-                    code(&command)
-                );
-            }
-            Approve::Cluster => {
-                let _ = writeln!(
-                    text,
-                    "\nThe approval holds for exactly these changes, before and after the merge: {}",
-                    code(&command)
-                );
-            }
+        let whole = waiting_for(sync, waits, approve);
+        if text.len() + whole.len() <= WAITS {
+            text.push_str(&whole);
+        } else {
+            let id = waits.id.as_ref().map(|id| format!(", plan {}", code(id.as_str()))).unwrap_or_default();
+            others.push(format!(
+                "Sync {}{id}: {}",
+                code(&sync.to_string()),
+                count(waits.changes.len(), "change")
+            ));
         }
     }
+    titled(&mut text, "These wait for approvals too", &others);
+    text
+}
+
+fn waiting_for(sync: &SyncRef, Waits { id, changes, later, rejected }: &Waits, approve: Approve) -> String {
+    let changes: Vec<String> = changes.iter().map(|change| code(change)).collect();
+    let mut text =
+        format!("\n**Sync {} waits for an approval**\n\n{}", code(&sync.to_string()), list(&changes));
+    if *later > 0 {
+        let _ = writeln!(text, "- then {}", count(*later, "more change"));
+    }
+    if let Some((who, why)) = rejected {
+        let _ = writeln!(text, "\nRejected by {}: {}", code(who), code(why));
+    }
+    let Some(id) = id else { return text };
+    let command = format!("holdfast approve {} -n {} {id} --reason REASON", sync.name(), sync.namespace());
+    let command = code(&command);
+    let _ = match approve {
+        Approve::Here => write!(
+            text,
+            "\nThe approval holds for exactly these changes. Approve them with a comment here:\n\n```\n/holdfast approve {id} REASON\n```\n\nor in the cluster: {command}\n"
+        ),
+        Approve::Cluster => writeln!(
+            text,
+            "\nThe approval holds for exactly these changes, once they wait in the cluster: {command}"
+        ),
+    };
     text
 }
 
@@ -139,14 +159,16 @@ fn destructive(syncs: &[SyncPreview]) -> Vec<String> {
 /// Drift of fields that the merge changes.
 fn overwritten(syncs: &[SyncPreview]) -> Vec<String> {
     let mut found = Vec::new();
-    for Affected { change, overwrites, .. } in planned(syncs).flat_map(|(_, planned)| &planned.effect.changes) {
+    for Affected { change, overwrites, .. } in planned(syncs).flat_map(|(_, planned)| &planned.effect.changes)
+    {
         let object = code(&change.object.to_string());
         for field in overwrites.iter().filter(|field| is_drift(field)) {
             let shown = |value: Option<&serde_json::Value>| {
                 value.map_or_else(|| "nothing".to_owned(), |value| code(&value.to_string()))
             };
             let own = change.fields.iter().find(|own| own.path == field.path);
-            let becomes = own.map(|own| format!(", and becomes {}", shown(own.after.as_ref()))).unwrap_or_default();
+            let becomes =
+                own.map(|own| format!(", and becomes {}", shown(own.after.as_ref()))).unwrap_or_default();
             let owner = field.owners.first().map(ToString::to_string).unwrap_or_default();
             found.push(format!(
                 "{object} {}: {} was written by {}; the base has {}{becomes}",

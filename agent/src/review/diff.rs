@@ -128,7 +128,13 @@ fn note(text: &mut String, drift: &FieldChange) {
     let owner = drift.owners.first().map_or_else(|| "somebody".to_owned(), ToString::to_string);
     let base = drift.after.as_ref().map_or_else(|| "nothing".to_owned(), ToString::to_string);
     let what = if is_drift(drift) { "drift, which the merge overwrites" } else { "not applied yet" };
-    let _ = writeln!(text, "! {}: written by {}; the base has {} ({what})", line(&drift.path), line(&owner), line(&base));
+    let _ = writeln!(
+        text,
+        "! {}: written by {}; the base has {} ({what})",
+        line(&drift.path),
+        line(&owner),
+        line(&base)
+    );
 }
 
 fn several(text: &mut String, what: &str, paths: &[String]) {
@@ -176,6 +182,9 @@ mod tests {
         let long: String = (0..200).map(|at| format!("{at}\n")).collect();
         let text = shown(None, Some(json!(long)));
         assert!(text.ends_with("!   (80 more lines are not shown)\n"), "{text}");
-        assert_eq!(shown(None, Some(json!("a\r\n\u{1b}[2K\nb"))), "  /data/a:\n+   a\\r\n+   \\x1b[2K\n+   b\n");
+        assert_eq!(
+            shown(None, Some(json!("a\r\n\u{1b}[2K\nb"))),
+            "  /data/a:\n+   a\\r\n+   \\x1b[2K\n+   b\n"
+        );
     }
 }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use holdfast_diff::compare::{Difference, essence};
 use holdfast_diff::mask::{HIDDEN, Masks, mask};
-use holdfast_diff::object::ObjectId;
+use holdfast_diff::object::{GroupKind, ObjectId};
 use holdfast_diff::plan::{Change, FieldChange, Operation, Plan};
 use serde::Serialize;
 use serde_json::Value;
@@ -41,12 +41,29 @@ pub struct Affected {
 impl Affected {
     fn new(change: Change, overwrites: Vec<FieldChange>, masks: &Masks) -> Self {
         let manifest = change.manifest.as_ref().filter(|_| change.operation == Operation::Create);
-        let created = manifest.and_then(|manifest| {
-            let whole =
-                Difference { path: String::new(), before: None, after: Some(essence(&manifest.value)) };
-            mask(&change.object.kind, masks, whole).after
-        });
+        let created =
+            manifest.and_then(|manifest| masked(&change.object.kind, masks, essence(&manifest.value)));
         Self { change, overwrites, created }
+    }
+}
+
+/// A whole object without what is secret in it. Of a Secret that is told by the place; elsewhere by the text.
+fn masked(kind: &GroupKind, masks: &Masks, value: Value) -> Option<Value> {
+    if !kind.is("", "Secret") {
+        return Some(hidden(masks, value));
+    }
+    mask(kind, masks, Difference { path: String::new(), before: None, after: Some(value) }).after
+}
+
+fn hidden(masks: &Masks, value: Value) -> Value {
+    match value {
+        Value::Object(fields) => fields
+            .into_iter()
+            .map(|(name, field)| (masks.hide(&name).into_owned(), hidden(masks, field)))
+            .collect(),
+        Value::Array(items) => items.into_iter().map(|item| hidden(masks, item)).collect(),
+        scalar if masks.touches(&scalar) => HIDDEN.into(),
+        scalar => scalar,
     }
 }
 
@@ -89,9 +106,8 @@ impl Effect {
             change.fields.iter().cloned().partition(|field| !is_shared(known, change, field));
         let is_touched = |field: &&FieldChange| own.iter().any(|own| overlap(&own.path, &field.path));
         let overwrites = drift.filter(is_touched).cloned().collect();
-        let resolved = |field: &&FieldChange| {
-            !change.fields.iter().any(|other| overlap(&other.path, &field.path))
-        };
+        let resolved =
+            |field: &&FieldChange| !change.fields.iter().any(|other| overlap(&other.path, &field.path));
         let resolved: Vec<FieldChange> = known.fields.iter().filter(resolved).cloned().collect();
         if !own.is_empty() {
             self.changes.push(Affected::new(with(change, own), overwrites, masks));

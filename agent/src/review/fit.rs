@@ -62,7 +62,9 @@ pub fn sections(sections: &[Section], room: usize) -> String {
     }
     if shown < sections.len() {
         let left = count(sections.len() - shown, "more Sync");
-        text.push_str(&format!("\nThe changes of {left} are not shown, since the comment would be too long.\n"));
+        text.push_str(&format!(
+            "\nThe changes of {left} are not shown, since the comment would be too long.\n"
+        ));
     }
     text
 }
@@ -89,8 +91,7 @@ fn kept(sections: &[Section], room: usize) -> Vec<Vec<bool>> {
 fn written(Section { title, parts, note }: &Section, kept: &[bool]) -> String {
     let diff: String =
         parts.iter().zip(kept).filter(|(_, kept)| **kept).map(|(part, _)| part.diff.as_str()).collect();
-    let left: Vec<&Part> =
-        parts.iter().zip(kept).filter(|(_, kept)| !**kept).map(|(part, _)| part).collect();
+    let left: Vec<&Part> = parts.iter().zip(kept).filter(|(_, kept)| !**kept).map(|(part, _)| part).collect();
     let mut text = format!("\n<details><summary>{title}</summary>\n\n{note}");
     if !diff.is_empty() {
         text.push_str(&fenced("diff", &diff));
@@ -99,7 +100,11 @@ fn written(Section { title, parts, note }: &Section, kept: &[bool]) -> String {
         text.push_str("\nToo long to be shown here:\n\n");
         for part in left.iter().take(NAMED) {
             // Names of others are short: they are those of objects.
-            text.push_str(&format!("- <code>{}</code> ({})\n", html(&part.name), count(part.diff.lines().count(), "line")));
+            text.push_str(&format!(
+                "- <code>{}</code> ({})\n",
+                html(&part.name),
+                count(part.diff.lines().count(), "line")
+            ));
         }
         if left.len() > NAMED {
             text.push_str(&format!("- and {}\n", count(left.len() - NAMED, "more object")));
@@ -114,8 +119,15 @@ mod tests {
     use super::*;
 
     fn section(name: &str, sizes: &[usize]) -> Section {
-        let part = |(at, size): (usize, &usize)| Part { name: format!("update {name}{at}"), diff: format!("{}\n", "x".repeat(*size)) };
-        Section { title: name.to_owned(), parts: sizes.iter().enumerate().map(part).collect(), note: String::new() }
+        let part = |(at, size): (usize, &usize)| Part {
+            name: format!("update {name}{at}"),
+            diff: format!("{}\n", "x".repeat(*size)),
+        };
+        Section {
+            title: name.to_owned(),
+            parts: sizes.iter().enumerate().map(part).collect(),
+            note: String::new(),
+        }
     }
 
     #[test]
@@ -130,7 +142,10 @@ mod tests {
 
     #[test]
     fn thousands_of_objects_and_of_syncs_stay_within_the_room() {
-        for all in [vec![section("a", &[300; 5000])], (0..400).map(|at| section(&format!("s{at}"), &[300; 20])).collect::<Vec<_>>()] {
+        for all in [
+            vec![section("a", &[300; 5000])],
+            (0..400).map(|at| section(&format!("s{at}"), &[300; 20])).collect::<Vec<_>>(),
+        ] {
             for room in [0, 100, 5_000, 40_000] {
                 let text = sections(&all, room);
                 assert!(text.len() <= room + 200, "{} > {room}", text.len());

@@ -83,6 +83,9 @@ mod tests {
 
     #[test]
     fn html_of_others_is_text() {
-        assert_eq!(html("</code><img src='x' onerror=\"y\">&"), "&lt;/code&gt;&lt;img src=&#39;x&#39; onerror=&quot;y&quot;&gt;&amp;");
+        assert_eq!(
+            html("</code><img src='x' onerror=\"y\">&"),
+            "&lt;/code&gt;&lt;img src=&#39;x&#39; onerror=&quot;y&quot;&gt;&amp;"
+        );
     }
 }

@@ -65,7 +65,10 @@ fn shown<S: serde::Serializer>(sync: &SyncRef, serializer: S) -> Result<S::Ok, S
 pub enum SyncResult {
     Planned(Planned),
     /// It cannot be rendered or planned.
-    Failed { at: At, errors: Vec<String> },
+    Failed {
+        at: At,
+        errors: Vec<String>,
+    },
 }
 
 /// Which commit something is wrong with.
@@ -98,8 +101,9 @@ pub struct Planned {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Waits {
-    /// What an approval names.
-    pub id: PlanId,
+    /// What an approval names; `None` if the renders alone were compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<PlanId>,
     /// One line a change: what, and why it waits.
     pub changes: Vec<String>,
     /// Changes that come after these.
@@ -225,10 +229,19 @@ mod tests {
 
     #[test]
     fn only_images_of_containers_are_images() {
-        for path in ["/spec/template/spec/containers/0/image", "/spec/containers/1/image", "/spec/jobTemplate/spec/template/spec/initContainers/0/image"] {
+        for path in [
+            "/spec/template/spec/containers/0/image",
+            "/spec/containers/1/image",
+            "/spec/jobTemplate/spec/template/spec/initContainers/0/image",
+        ] {
             assert!(is_image(path), "{path}");
         }
-        for path in ["/spec/image", "/spec/template/spec/containers/0/imagePullPolicy", "/data/image", "/spec/containers/image"] {
+        for path in [
+            "/spec/image",
+            "/spec/template/spec/containers/0/imagePullPolicy",
+            "/data/image",
+            "/spec/containers/image",
+        ] {
             assert!(!is_image(path), "{path}");
         }
     }

@@ -19,12 +19,21 @@ impl OpenMirror {
 
     /// The files of a commit, which messages say to be found by a name.
     pub fn files(&self, name: &str, commit: &str) -> Result<CommitFiles, SourceError> {
+        self.tree(name, commit).map(CommitFiles::new)
+    }
+
+    /// The clean path of a folder of a commit.
+    pub fn folder(&self, name: &str, commit: &str, path: &str) -> Result<String, SourceError> {
+        self.tree(name, commit)?.folder(path)
+    }
+
+    fn tree(&self, name: &str, commit: &str) -> Result<Tree, SourceError> {
         let found = ObjectId::from_hex(commit.as_bytes()).ok().and_then(|id| self.0.peel(id));
         let revision = Revision { name: name.to_owned(), commit: commit.to_owned() };
         let Some((commit, root)) = found else {
             let said = format!("there is no commit {commit} in the mirror");
             return Err(SourceError::Git { url: revision.to_string(), said });
         };
-        Ok(CommitFiles::new(Tree { repository: self.0.clone(), commit, root, revision }))
+        Ok(Tree { repository: self.0.clone(), commit, root, revision })
     }
 }

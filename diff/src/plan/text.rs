@@ -56,8 +56,15 @@ const OPERATIONS: [Operation; 7] = [
 pub fn plan(plan: &Plan, colour: Colour) -> String {
     let mut text = summary(plan);
     text.push('\n');
+    text.push_str(&changes(&plan.changes.iter().collect::<Vec<_>>(), colour));
+    text
+}
+
+/// Writes changes as they stand in a plan, each operation behind an empty line.
+pub fn changes(changes: &[&Change], colour: Colour) -> String {
+    let mut text = String::new();
     for operation in OPERATIONS {
-        let changes = plan.changes.iter().filter(|change| change.operation == operation);
+        let changes = changes.iter().filter(|change| change.operation == operation);
         for (at, change) in changes.enumerate() {
             if at == 0 {
                 text.push('\n');

@@ -46,9 +46,7 @@ fn plan(kind: &str, live: Option<&Value>, editor: bool, git: Option<&Value>) -> 
     let object = manifest(kind, json!({})).id();
     let change = match (live, git) {
         (None, None) => None,
-        (Some(_), None) => {
-            Some(removed(object, "v1".to_owned(), "1".to_owned(), Stage::default(), None))
-        }
+        (Some(_), None) => Some(removed(object, "v1".to_owned(), "1".to_owned(), Stage::default(), None)),
         (live, Some(git)) => {
             let manifest = manifest(kind, git.clone());
             let seen = live.map_or(Seen::Absent, |live| {
@@ -64,7 +62,13 @@ fn plan(kind: &str, live: Option<&Value>, editor: bool, git: Option<&Value>) -> 
     Plan::new(CLUSTER, change.into_iter().collect())
 }
 
-fn effect(kind: &str, live: Option<&Value>, editor: bool, base: Option<&Value>, merge: Option<&Value>) -> Effect {
+fn effect(
+    kind: &str,
+    live: Option<&Value>,
+    editor: bool,
+    base: Option<&Value>,
+    merge: Option<&Value>,
+) -> Effect {
     Effect::of(CLUSTER, &plan(kind, live, editor, base), &plan(kind, live, editor, merge), &Masks::default())
 }
 
@@ -99,8 +103,7 @@ fn drift_that_the_merge_does_not_touch_stands_apart() {
 
 #[test]
 fn drift_that_the_merge_overwrites_names_who_drifted() {
-    let (live, base, merge) =
-        (data(json!({"a": "drift"})), data(json!({"a": "1"})), data(json!({"a": "2"})));
+    let (live, base, merge) = (data(json!({"a": "drift"})), data(json!({"a": "1"})), data(json!({"a": "2"})));
     let found = effect("ConfigMap", Some(&live), true, Some(&base), Some(&merge));
     let affected = &found.changes[0];
     assert_eq!(affected.change.fields[0].before, Some(json!("drift")));

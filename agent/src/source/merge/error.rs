@@ -1,7 +1,5 @@
 //! Why two commits cannot be merged. Pure.
 
-use crate::error::{Class, StageError};
-
 /// Why there is no merge. Conflicts are no error.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum MergeError {
@@ -15,7 +13,9 @@ pub enum MergeError {
         "the base and the head have no common ancestor in this clone, which is shallow; fetch the history of both, for example with `git fetch --unshallow`"
     )]
     Shallow,
-    #[error("the base and the head have no common ancestor, so neither git nor a forge merges them; name other commits")]
+    #[error(
+        "the base and the head have no common ancestor, so neither git nor a forge merges them; name other commits"
+    )]
     Unrelated,
     #[error(
         "cannot read commit {commit}: {said}; if the clone is shallow or partial, fetch the objects that are missing"
@@ -23,7 +23,9 @@ pub enum MergeError {
     Unreadable { commit: String, said: String },
     #[error("cannot make a scratch repository: {said}")]
     Scratch { said: String },
-    #[error("the merge failed: {said}; if the clone is shallow or partial, fetch the objects that are missing")]
+    #[error(
+        "the merge failed: {said}; if the clone is shallow or partial, fetch the objects that are missing"
+    )]
     Failed { said: String },
 }
 
@@ -31,31 +33,5 @@ impl MergeError {
     /// Two commits that have nothing in common, as far as the repository knows.
     pub(super) fn unrelated(is_shallow: bool) -> Self {
         if is_shallow { Self::Shallow } else { Self::Unrelated }
-    }
-}
-
-impl StageError for MergeError {
-    fn class(&self) -> Class {
-        match self {
-            Self::NoRepository { .. }
-            | Self::NoCommit { .. }
-            | Self::Shallow
-            | Self::Unrelated
-            | Self::Unreadable { .. } => Class::User,
-            Self::Scratch { .. } => Class::Transient,
-            Self::Failed { .. } => Class::Internal,
-        }
-    }
-
-    fn name(&self) -> &'static str {
-        match self {
-            Self::NoRepository { .. } => "NoRepository",
-            Self::NoCommit { .. } => "NoCommit",
-            Self::Shallow => "ShallowClone",
-            Self::Unrelated => "UnrelatedHistories",
-            Self::Unreadable { .. } => "CommitUnreadable",
-            Self::Scratch { .. } => "ScratchFailed",
-            Self::Failed { .. } => "MergeFailed",
-        }
     }
 }

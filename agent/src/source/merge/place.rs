@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use gix::bstr::BStr;
 use tempfile::TempDir;
 
 use super::super::mirror::options;
@@ -41,10 +42,9 @@ impl CloneOnDisk {
             return Err(missing(if is_there { format!(" ({remote} is)") } else { String::new() }));
         };
         let commit = id.object().and_then(|object| object.peel_to_commit());
-        commit.map(|commit| CommitId(commit.id)).map_err(|error| MergeError::Unreadable {
-            commit: name.to_owned(),
-            said: error.to_string(),
-        })
+        commit
+            .map(|commit| CommitId(commit.id))
+            .map_err(|error| MergeError::Unreadable { commit: name.to_owned(), said: error.to_string() })
     }
 
     /// The branch that a name stands for, be it a local one or that of a remote. `None` for anything else.
@@ -71,7 +71,7 @@ impl CloneOnDisk {
     pub fn remotes(&self) -> Vec<Location> {
         let mut found = Vec::new();
         for name in self.repo.remote_names() {
-            let Ok(remote) = self.repo.find_remote(name.as_ref()) else { continue };
+            let Ok(remote) = self.repo.find_remote(AsRef::<BStr>::as_ref(&name)) else { continue };
             let Some(url) = remote.url(gix::remote::Direction::Fetch) else { continue };
             let mut url = url.clone();
             url.set_password(None);
@@ -119,6 +119,7 @@ impl Scratch {
     }
 
     pub fn repository(&self) -> Result<gix::Repository, MergeError> {
-        gix::open_opts(self.folder(), options()).map_err(|error| MergeError::Scratch { said: error.to_string() })
+        gix::open_opts(self.folder(), options())
+            .map_err(|error| MergeError::Scratch { said: error.to_string() })
     }
 }

@@ -40,10 +40,14 @@ impl Made {
             .env("HOME", self.path())
             .output()
             .context("cannot start git")?;
-        let text = String::from_utf8_lossy(if output.status.success() { &output.stdout } else { &output.stderr })
-            .trim()
-            .to_owned();
-        Ok((output.status.success(), if text.is_empty() { String::from_utf8(output.stdout)?.trim().to_owned() } else { text }))
+        let text =
+            String::from_utf8_lossy(if output.status.success() { &output.stdout } else { &output.stderr })
+                .trim()
+                .to_owned();
+        Ok((
+            output.status.success(),
+            if text.is_empty() { String::from_utf8(output.stdout)?.trim().to_owned() } else { text },
+        ))
     }
 
     /// Commits files on a branch, which begins at the current commit if it is new. `None` removes a file.
@@ -186,7 +190,8 @@ fn a_merge_driver_of_a_clone_is_not_run() -> anyhow::Result<()> {
 
 #[test]
 fn what_cannot_be_merged_says_why() -> anyhow::Result<()> {
-    let said = |result: Result<Merged, MergeError>| result.err().map(|error| error.to_string()).unwrap_or_default();
+    let said =
+        |result: Result<Merged, MergeError>| result.err().map(|error| error.to_string()).unwrap_or_default();
     let made = Made::new()?;
     made.commit("main", &[("a.yaml", Some("a\n"))])?;
     made.git(&["checkout", "-q", "--orphan", "other"])?;

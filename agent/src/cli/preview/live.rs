@@ -1,0 +1,127 @@
+//! A preview against the live cluster, as the agent would plan it. I/O: git, disk, API reads, dry runs.
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+use kube::Api;
+use kube::api::ListParams;
+
+use super::super::{Global, cluster, plan, print};
+use super::Preview;
+use super::syncs::{following, named, owned};
+use crate::api::{Sync, SyncStatus};
+use crate::context::Context;
+use crate::progress::Progress;
+use crate::reconcile::Run;
+use crate::reconcile::limits::Limits;
+use crate::review::plan::{Commit, Sides, claim, render};
+use crate::review::preview::{At, SyncPreview, SyncResult};
+use crate::source::{CloneOnDisk, MergedTree};
+use crate::sync_ref::SyncRef;
+
+/// One Sync that a preview is about.
+struct One {
+    owner: SyncRef,
+    sync: Sync,
+    status: SyncStatus,
+}
+
+impl One {
+    fn run<'a>(&'a self, context: &'a Context) -> Run<'a> {
+        Run {
+            context,
+            sync: &self.sync,
+            owner: &self.owner,
+            status: &self.status,
+            now: Timestamp::now(),
+            limits: Limits::default(),
+            progress: Progress::default(),
+        }
+    }
+}
+
+/// What a merge does to the cluster, for each Sync that reads something of what it changes; and the cluster.
+pub async fn syncs(
+    preview: &Preview,
+    global: &Global,
+    clone: &CloneOnDisk,
+    tree: &MergedTree,
+) -> anyhow::Result<(String, Vec<SyncPreview>)> {
+    let config = cluster::config(global).await?;
+    let namespace = config.default_namespace.clone();
+    let cache = tempfile::tempdir().context("cannot make a folder for charts")?;
+    let context = plan::connect(config, cache.path(), &preview.agent_namespace).await?;
+    plan::warn_unverified(&context);
+    let found = chosen(preview, &context, clone, &namespace).await?;
+    let mut all = Vec::new();
+    for (owner, mut sync) in found {
+        plan::act(&context, &mut sync, &owner).await?;
+        let status = sync.status.clone().unwrap_or_default();
+        all.push(One { owner, sync, status });
+    }
+    let base = Commit::base(tree, &preview.base);
+    let merge = Commit::merge(tree, &preview.base, &preview.head);
+    let affected = affected(&context, &all, &base, &merge).await?;
+    let mut bases = Vec::new();
+    for (one, sides) in &affected {
+        bases.push(sides.base(&one.run(&context), &base).await);
+    }
+    if affected.len() > 1 {
+        // Twice: an object can be claimed once the Sync that has it at the base has let it go.
+        for (one, sides) in affected.iter().chain(&affected) {
+            claim(&one.run(&context), &merge, sides).await;
+        }
+    }
+    let mut previews = Vec::new();
+    for ((one, sides), base) in affected.iter().zip(bases) {
+        let result = sides.planned(&one.run(&context), &merge, base).await;
+        previews.push(SyncPreview { sync: one.owner.clone(), result });
+    }
+    Ok((context.cluster.uid.clone(), previews))
+}
+
+/// The Syncs that are named, or that follow the base.
+async fn chosen(
+    preview: &Preview,
+    context: &Context,
+    clone: &CloneOnDisk,
+    namespace: &str,
+) -> anyhow::Result<Vec<(SyncRef, Sync)>> {
+    if !preview.file.is_empty() {
+        return named(&preview.file, namespace);
+    }
+    let api = Api::<Sync>::namespaced(context.client.clone(), namespace);
+    let listed = api.list(&ListParams::default()).await;
+    let listed = listed.with_context(|| format!("cannot list the Syncs of namespace {namespace}"))?;
+    let listed = listed.items.into_iter().map(|sync| owned(sync, namespace)).collect();
+    following(listed, clone, &preview.base, &format!("in namespace {namespace}"))
+}
+
+/// Those that read something of what the merge changes, with what they render to on both sides.
+async fn affected<'a>(
+    context: &Context,
+    all: &'a [One],
+    base: &Commit<'_>,
+    merge: &Commit<'_>,
+) -> anyhow::Result<Vec<(&'a One, Sides)>> {
+    let mut found = Vec::new();
+    if base.id == merge.id {
+        return Ok(found);
+    }
+    for one in all {
+        let run = one.run(context);
+        let before = render(&run, base).await;
+        if before.is_same_at(&merge.files()?) {
+            continue;
+        }
+        let sides = Sides::of(before, render(&run, merge).await);
+        match sides.failure() {
+            Some(SyncResult::Failed { at: At::Base, errors }) => print::say(format_args!(
+                "warning: Sync {} cannot be rendered before or after the merge: {}",
+                one.owner,
+                errors.join("; ")
+            )),
+            _ => found.push((one, sides)),
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,290 @@
+//! The two plans of a Sync for a merge: what the stages find at the base, and at the merge.
+//!
+//! They are made by the functions that make the agent's own plans, and nothing is written. I/O: through the stages.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use holdfast_diff::budget::Limits;
+use holdfast_diff::causes::{self, Mistake};
+use holdfast_diff::mask::Masks;
+use holdfast_diff::plan::Plan;
+
+use super::effect::Effect;
+use super::preview::{At, Planned, SyncResult, Waits};
+use crate::api::Sync;
+use crate::cluster::refusal::ObjectError;
+use crate::error::StageError;
+use crate::reconcile::stages::{self, Rendering};
+use crate::reconcile::{Run, inputs};
+use crate::render::ask::TreePlace;
+use crate::render::order::{Attempt, Order};
+use crate::render::outside::Outside;
+use crate::render::reads::Reads;
+use crate::render::{Fruit, Inputs};
+use crate::report::{Failure, Seen};
+use crate::source::{CommitFiles, CommitId, MergedTree, OpenMirror, SourceError};
+
+/// What is said where the base does not render.
+const NO_BASE: &str = "the base cannot be rendered, so drift is not told apart from what the merge changes";
+
+/// One of the two commits that are compared.
+pub struct Commit<'a> {
+    /// The repository that holds it.
+    pub folder: &'a Path,
+    pub id: CommitId,
+    /// What messages say that it was found by.
+    pub name: String,
+}
+
+impl<'a> Commit<'a> {
+    pub fn base(tree: &'a MergedTree, name: &str) -> Self {
+        Self { folder: tree.folder(), id: tree.base, name: name.to_owned() }
+    }
+
+    pub fn merge(tree: &'a MergedTree, base: &str, head: &str) -> Self {
+        Self { folder: tree.folder(), id: tree.merge, name: format!("merge of {head} into {base}") }
+    }
+
+    pub fn files(&self) -> Result<CommitFiles, SourceError> {
+        OpenMirror::open(self.folder)?.files(&self.name, &self.id.to_string())
+    }
+
+    /// The clean path of the folder that a Sync names.
+    pub fn path(&self, path: Option<&str>) -> Result<String, SourceError> {
+        let mirror = OpenMirror::open(self.folder)?;
+        mirror.folder(&self.name, &self.id.to_string(), path.unwrap_or_default())
+    }
+
+    /// A render of a Sync at this commit, from a folder of it.
+    pub fn order(&self, sync: &Sync, folder: String, inputs: Inputs, outside: &Outside) -> Order {
+        Order {
+            place: self.place(),
+            changed: Vec::new(),
+            folder,
+            options: sync.spec.render.clone().unwrap_or_default(),
+            inputs: Arc::new(inputs),
+            limits: Limits::default(),
+            time: sync.spec.timeout(),
+            charts: outside.charts.is_some(),
+            remotes: outside.remotes.is_some(),
+        }
+    }
+
+    fn place(&self) -> TreePlace {
+        TreePlace { mirror: self.folder.to_path_buf(), commit: self.id.to_string(), name: self.name.clone() }
+    }
+
+    fn seen(&self) -> Seen {
+        let short = self.id.to_string().get(..7).unwrap_or_default().to_owned();
+        Seen {
+            revision: format!("{}@sha1:{}", self.name, self.id),
+            short: format!("{}@{short}", self.name),
+            ..Seen::default()
+        }
+    }
+}
+
+/// What a Sync renders to at a commit.
+pub struct Side {
+    reads: Reads,
+    pub end: Result<Fruit, Vec<String>>,
+}
+
+impl Side {
+    /// What a render came to.
+    pub fn of(Attempt { reads, end, missing: _ }: Attempt) -> Self {
+        let end = end.map(|(fruit, _)| fruit).map_err(|error| {
+            let (mistakes, more) = error.mistakes();
+            grouped(&mistakes, more, &error)
+        });
+        Self { reads, end }
+    }
+
+    pub fn failed(errors: Vec<String>) -> Self {
+        Self { reads: Reads::default(), end: Err(errors) }
+    }
+
+    /// True if another commit holds the same of what was read here.
+    pub fn is_same_at(&self, files: &CommitFiles) -> bool {
+        !self.reads.is_empty() && self.reads.matches(files).is_some()
+    }
+
+    fn masks(&self) -> Option<&Masks> {
+        self.end.as_ref().ok().map(|fruit| &fruit.masks)
+    }
+}
+
+/// Renders what a Sync reads of a commit.
+pub async fn render(run: &Run<'_>, commit: &Commit<'_>) -> Side {
+    let path = run.sync.spec.path.as_deref();
+    let found = commit.path(path).and_then(|folder| Ok((folder, commit.files()?)));
+    let (folder, files) = match found {
+        Ok(found) => found,
+        Err(error) => return Side::failed(vec![error.to_string()]),
+    };
+    let is_chart = inputs::is_chart(run.sync, &files, &folder);
+    let inputs = match inputs::inputs(run, is_chart).await {
+        Ok(inputs) => inputs,
+        Err(failure) => return Side::failed(told(&failure)),
+    };
+    let context = run.context;
+    let mut order = commit.order(run.sync, folder, inputs, &context.outside);
+    order.time = order.time.min(context.policy.max_timeout);
+    Side::of(context.renderer.render(order, &context.outside, run.owner.namespace()).await)
+}
+
+/// Both sides of a Sync, to be planned: what is secret in one of them is shown in none.
+pub struct Sides {
+    pub base: Result<Fruit, Vec<String>>,
+    pub merge: Result<Fruit, Vec<String>>,
+    pub masks: Masks,
+}
+
+impl Sides {
+    pub fn of(base: Side, merge: Side) -> Self {
+        let mut masks = Masks::default();
+        [&base, &merge].into_iter().filter_map(|side| side.masks()).for_each(|more| masks.extend(more));
+        for fruit in [&base.end, &merge.end].into_iter().flatten() {
+            fruit.manifests.iter().for_each(|manifest| masks.add_secret(&manifest.value));
+        }
+        Self { base: base.end, merge: merge.end, masks }
+    }
+
+    /// Why nothing can be planned, if the merge does not render.
+    pub fn failure(&self) -> Option<SyncResult> {
+        let errors = self.merge.as_ref().err()?;
+        let at = if self.base.as_ref().err() == Some(errors) { At::Base } else { At::Merge };
+        Some(SyncResult::Failed { at, errors: errors.clone() })
+    }
+}
+
+/// What the stages say of one side.
+#[derive(Default)]
+pub struct Found {
+    plan: Option<Plan>,
+    waiting: Option<Waits>,
+    errors: Vec<String>,
+    warnings: Vec<String>,
+    masks: Arc<Masks>,
+}
+
+/// Notes what a Sync would claim after the merge, so that an object that moves between two Syncs is known to move.
+pub async fn claim(run: &Run<'_>, commit: &Commit<'_>, sides: &Sides) {
+    if let Ok(fruit) = &sides.merge {
+        // What it finds is found again, when all Syncs have said what they claim.
+        let _ = stages::observe(run, rendering(run, fruit, &sides.masks), &commit.seen().revision).await;
+    }
+}
+
+/// Plans one side.
+pub async fn plan(run: &Run<'_>, commit: &Commit<'_>, fruit: &Fruit, masks: &Masks) -> Found {
+    match planned(run, commit, fruit, masks).await {
+        Ok(found) => found,
+        Err(failure) => Found { errors: told(&failure), ..Found::default() },
+    }
+}
+
+async fn planned(run: &Run<'_>, commit: &Commit<'_>, fruit: &Fruit, masks: &Masks) -> Result<Found, Failure> {
+    stages::checks(run)?;
+    let rendering = rendering(run, fruit, masks);
+    let (empty, seen) = (rendering.is_empty(), commit.seen());
+    let mut observed = stages::observe(run, rendering, &seen.revision).await?;
+    let stages::Planned { plan, kinds, .. } = stages::plan(run, &seen, &mut observed);
+    let (plan, _) = stages::rights(run, &mut observed, plan, &kinds).await?;
+    let waiting = stages::gate(run, plan.clone(), stages::set(run, empty, false)).waiting;
+    let waiting = waiting.map(|waiting| Waits {
+        id: Some(waiting.plan.id.clone()),
+        changes: waiting.held(),
+        later: waiting.later,
+        rejected: waiting.rejected,
+    });
+    let mistakes: Vec<Mistake> = observed.errors.iter().map(ObjectError::mistake).collect();
+    Ok(Found {
+        plan: Some(plan),
+        waiting,
+        errors: causes::all(&mistakes),
+        warnings: observed.warnings.take().unwrap_or_default(),
+        masks: Arc::new(observed.masks().clone()),
+    })
+}
+
+/// What a merge does, as both plans say it.
+pub fn result(run: &Run<'_>, base: Result<Found, Vec<String>>, merge: Found) -> SyncResult {
+    let cluster = &run.context.cluster.uid;
+    let Found { plan, waiting, errors, warnings, masks } = merge;
+    let Some(then) = plan else { return SyncResult::Failed { at: At::Merge, errors } };
+    let (base, mut first) = match base {
+        Ok(base) => (base, Vec::new()),
+        Err(_) => (Found::default(), vec![NO_BASE.to_owned()]),
+    };
+    let now = base.plan.unwrap_or_else(|| Plan::new(cluster, Vec::new()));
+    let is_old = |error: &String| base.errors.contains(error);
+    let (old, new): (Vec<String>, Vec<String>) = errors.into_iter().partition(is_old);
+    let old = old.into_iter().map(|error| format!("{error} (at the base too)"));
+    first.extend(warnings.into_iter().filter(|warning| !base.warnings.contains(warning)));
+    SyncResult::Planned(Planned {
+        id: then.id.clone(),
+        effect: Effect::of(cluster, &now, &then, &masks),
+        waiting,
+        errors: new.into_iter().chain(old).collect(),
+        warnings: first,
+    })
+}
+
+/// What is to be compared with the cluster; the render is used more than once.
+fn rendering(run: &Run<'_>, fruit: &Fruit, masks: &Masks) -> Rendering {
+    let kept: Vec<_> = fruit.volatile.iter().map(inputs::kept).collect();
+    run.context.cluster.view.judges.take_volatile(run.owner, run.sync, &kept);
+    Rendering {
+        manifests: fruit.manifests.clone(),
+        part_of: None,
+        warnings: fruit.warnings.clone(),
+        chart: None,
+        masks: Arc::new(masks.clone()),
+    }
+}
+
+/// What a failure says, with all its causes.
+fn told(failure: &Failure) -> Vec<String> {
+    if failure.causes.is_empty() {
+        return vec![failure.message.clone()];
+    }
+    failure.causes.iter().flat_map(causes::whole).collect()
+}
+
+/// The mistakes of an error, or what it says if it has none of its own.
+fn grouped(mistakes: &[Mistake], more: usize, error: &dyn StageError) -> Vec<String> {
+    let mut all = causes::all(mistakes);
+    if all.is_empty() {
+        all.push(error.to_string());
+    }
+    if more > 0 {
+        all.push(format!("and {more} more"));
+    }
+    all
+}
+
+impl Sides {
+    /// Plans both sides of a Sync, after all Syncs have claimed what is theirs after the merge.
+    pub async fn planned(
+        &self,
+        run: &Run<'_>,
+        merge: &Commit<'_>,
+        base: Result<Found, Vec<String>>,
+    ) -> SyncResult {
+        let Ok(fruit) = &self.merge else {
+            return self.failure().unwrap_or(SyncResult::Failed { at: At::Merge, errors: Vec::new() });
+        };
+        let merge = plan(run, merge, fruit, &self.masks).await;
+        result(run, base, merge)
+    }
+
+    /// Plans the base.
+    pub async fn base(&self, run: &Run<'_>, base: &Commit<'_>) -> Result<Found, Vec<String>> {
+        match &self.base {
+            Ok(fruit) => Ok(plan(run, base, fruit, &self.masks).await),
+            Err(errors) => Err(errors.clone()),
+        }
+    }
+}
