@@ -2,9 +2,8 @@
 
 use anyhow::{Context as _, ensure};
 use holdfast_tests::agent::holdfast;
-use holdfast_tests::eventually;
 use holdfast_tests::forge::Repository;
-use holdfast_tests::shared::{SOON, Shared, config_map, run};
+use holdfast_tests::shared::{Shared, config_map, run};
 use holdfast_tests::sync;
 use serde_json::{Value, json};
 

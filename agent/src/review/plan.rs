@@ -15,6 +15,8 @@ use super::preview::{At, Planned, SyncResult, Waits};
 use crate::api::Sync;
 use crate::cluster::refusal::ObjectError;
 use crate::error::StageError;
+use crate::memory::{Memory, Rendered};
+use crate::reconcile::leftovers::Past;
 use crate::reconcile::stages::{self, Rendering};
 use crate::reconcile::{Run, inputs};
 use crate::render::ask::TreePlace;
@@ -167,29 +169,45 @@ pub struct Found {
     errors: Vec<String>,
     warnings: Vec<String>,
     masks: Arc<Masks>,
+    /// What is desired, as the next plan compares with it.
+    memory: Memory,
 }
 
 /// Notes what a Sync would claim after the merge, so that an object that moves between two Syncs is known to move.
 pub async fn claim(run: &Run<'_>, commit: &Commit<'_>, sides: &Sides) {
     if let Ok(fruit) = &sides.merge {
         // What it finds is found again, when all Syncs have said what they claim.
-        let _ = stages::observe(run, rendering(run, fruit, &sides.masks), &commit.seen().revision).await;
+        let (rendering, revision) = (rendering(run, fruit, &sides.masks), commit.seen().revision);
+        let _ = stages::observe(run, rendering, Past::default(), &revision).await;
     }
 }
 
-/// Plans one side.
-pub async fn plan(run: &Run<'_>, commit: &Commit<'_>, fruit: &Fruit, masks: &Masks) -> Found {
-    match planned(run, commit, fruit, masks).await {
+/// Plans one side, after what was desired before it.
+async fn plan(
+    run: &Run<'_>,
+    commit: &Commit<'_>,
+    fruit: &Fruit,
+    masks: &Masks,
+    before: Option<&Found>,
+) -> Found {
+    let past = before.map(|before| Past::of(&before.memory)).unwrap_or_default();
+    match planned(run, commit, fruit, masks, past).await {
         Ok(found) => found,
         Err(failure) => Found { errors: told(&failure), ..Found::default() },
     }
 }
 
-async fn planned(run: &Run<'_>, commit: &Commit<'_>, fruit: &Fruit, masks: &Masks) -> Result<Found, Failure> {
+async fn planned(
+    run: &Run<'_>,
+    commit: &Commit<'_>,
+    fruit: &Fruit,
+    masks: &Masks,
+    past: Past<'_>,
+) -> Result<Found, Failure> {
     stages::checks(run)?;
     let rendering = rendering(run, fruit, masks);
     let (empty, seen) = (rendering.is_empty(), commit.seen());
-    let mut observed = stages::observe(run, rendering, &seen.revision).await?;
+    let mut observed = stages::observe(run, rendering, past, &seen.revision).await?;
     let stages::Planned { plan, kinds, .. } = stages::plan(run, &seen, &mut observed);
     let (plan, _) = stages::rights(run, &mut observed, plan, &kinds).await?;
     let waiting = stages::gate(run, plan.clone(), stages::set(run, empty, false)).waiting;
@@ -199,6 +217,8 @@ async fn planned(run: &Run<'_>, commit: &Commit<'_>, fruit: &Fruit, masks: &Mask
         later: waiting.later,
         rejected: waiting.rejected,
     });
+    let (desired, tree) = (observed.desired.clone(), seen.tree.clone());
+    let earlier = observed.kept.take().map(|kept| Rendered::of(&tree, run.sync, desired, kept));
     let mistakes: Vec<Mistake> = observed.errors.iter().map(ObjectError::mistake).collect();
     Ok(Found {
         plan: Some(plan),
@@ -206,13 +226,14 @@ async fn planned(run: &Run<'_>, commit: &Commit<'_>, fruit: &Fruit, masks: &Mask
         errors: causes::all(&mistakes),
         warnings: observed.warnings.take().unwrap_or_default(),
         masks: Arc::new(observed.masks().clone()),
+        memory: Memory { earlier, ..Memory::default() },
     })
 }
 
 /// What a merge does, as both plans say it.
-pub fn result(run: &Run<'_>, base: Result<Found, Vec<String>>, merge: Found) -> SyncResult {
+fn result(run: &Run<'_>, base: Result<Found, Vec<String>>, merge: Found) -> SyncResult {
     let cluster = &run.context.cluster.uid;
-    let Found { plan, waiting, errors, warnings, masks } = merge;
+    let Found { plan, waiting, errors, warnings, masks, memory: _ } = merge;
     let Some(then) = plan else { return SyncResult::Failed { at: At::Merge, errors } };
     let (base, mut first) = match base {
         Ok(base) => (base, Vec::new()),
@@ -276,14 +297,14 @@ impl Sides {
         let Ok(fruit) = &self.merge else {
             return self.failure().unwrap_or(SyncResult::Failed { at: At::Merge, errors: Vec::new() });
         };
-        let merge = plan(run, merge, fruit, &self.masks).await;
+        let merge = plan(run, merge, fruit, &self.masks, base.as_ref().ok()).await;
         result(run, base, merge)
     }
 
     /// Plans the base.
     pub async fn base(&self, run: &Run<'_>, base: &Commit<'_>) -> Result<Found, Vec<String>> {
         match &self.base {
-            Ok(fruit) => Ok(plan(run, base, fruit, &self.masks).await),
+            Ok(fruit) => Ok(plan(run, base, fruit, &self.masks, None).await),
             Err(errors) => Err(errors.clone()),
         }
     }
