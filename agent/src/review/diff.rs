@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn long_values_are_cut_and_hidden_characters_are_shown() {
-        let long: String = (0..200).map(|at| format!("{at}\n")).collect();
+        let long = "line\n".repeat(200);
         let text = shown(None, Some(json!(long)));
         assert!(text.ends_with("!   (80 more lines are not shown)\n"), "{text}");
         assert_eq!(

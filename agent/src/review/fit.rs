@@ -2,6 +2,8 @@
 //!
 //! Pure.
 
+use std::fmt::Write as _;
+
 use super::markdown::{fenced, html};
 use super::preview::count;
 
@@ -34,7 +36,7 @@ pub fn list(items: &[String]) -> String {
     let mut text = String::new();
     for (at, item) in items.iter().enumerate() {
         if text.len() + item.len() > LIST && at > 0 {
-            text.push_str(&format!("- and {} more\n", items.len() - at));
+            let _ = writeln!(text, "- and {} more", items.len() - at);
             break;
         }
         text.push_str("- ");
@@ -62,9 +64,7 @@ pub fn sections(sections: &[Section], room: usize) -> String {
     }
     if shown < sections.len() {
         let left = count(sections.len() - shown, "more Sync");
-        text.push_str(&format!(
-            "\nThe changes of {left} are not shown, since the comment would be too long.\n"
-        ));
+        let _ = writeln!(text, "\nThe changes of {left} are not shown, since the comment would be too long.");
     }
     text
 }
@@ -100,14 +100,11 @@ fn written(Section { title, parts, note }: &Section, kept: &[bool]) -> String {
         text.push_str("\nToo long to be shown here:\n\n");
         for part in left.iter().take(NAMED) {
             // Names of others are short: they are those of objects.
-            text.push_str(&format!(
-                "- <code>{}</code> ({})\n",
-                html(&part.name),
-                count(part.diff.lines().count(), "line")
-            ));
+            let lines = count(part.diff.lines().count(), "line");
+            let _ = writeln!(text, "- <code>{}</code> ({lines})", html(&part.name));
         }
         if left.len() > NAMED {
-            text.push_str(&format!("- and {}\n", count(left.len() - NAMED, "more object")));
+            let _ = writeln!(text, "- and {}", count(left.len() - NAMED, "more object"));
         }
     }
     text.push_str("\n</details>\n");

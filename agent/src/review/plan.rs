@@ -211,11 +211,13 @@ async fn planned(
     let stages::Planned { plan, kinds, .. } = stages::plan(run, &seen, &mut observed);
     let (plan, _) = stages::rights(run, &mut observed, plan, &kinds).await?;
     let waiting = stages::gate(run, plan.clone(), stages::set(run, empty, false)).waiting;
-    let waiting = waiting.map(|waiting| Waits {
-        id: Some(waiting.plan.id.clone()),
-        changes: waiting.held(),
-        later: waiting.later,
-        rejected: waiting.rejected,
+    let waiting = waiting.map(|waiting| {
+        Box::new(Waits {
+            id: Some(waiting.plan.id.clone()),
+            changes: waiting.held(),
+            later: waiting.later,
+            rejected: waiting.rejected,
+        })
     });
     let (desired, tree) = (observed.desired.clone(), seen.tree.clone());
     let earlier = observed.kept.take().map(|kept| Rendered::of(&tree, run.sync, desired, kept));

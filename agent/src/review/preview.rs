@@ -88,7 +88,7 @@ pub struct Planned {
     #[serde(flatten)]
     pub effect: Effect,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub waiting: Option<Waits>,
+    pub waiting: Option<Box<Waits>>,
     /// What cannot be planned, each with its object or its place in git.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<String>,

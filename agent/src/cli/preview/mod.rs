@@ -71,7 +71,7 @@ impl Preview {
         let side = |name: &str, commit: CommitId| Side { name: name.to_owned(), commit: commit.to_string() };
         let (cluster, outcome) = match merged {
             Merged::Conflicts { files, more } => (None, Outcome::Conflicts { files, more }),
-            Merged::Clean(tree) => self.merged(&global, &clone, &tree).await?,
+            Merged::Clean(tree) => Box::pin(self.merged(&global, &clone, &tree)).await?,
         };
         let preview =
             Shown { base: side(base, base_commit), head: side(head, head_commit), cluster, outcome };
@@ -107,7 +107,7 @@ impl Preview {
             let found = offline::syncs(self, global, clone, tree).await?;
             return Ok((None, Outcome::Syncs(found)));
         }
-        let (cluster, found) = live::syncs(self, global, clone, tree).await?;
+        let (cluster, found) = Box::pin(live::syncs(self, global, clone, tree)).await?;
         Ok((Some(cluster), Outcome::Syncs(found)))
     }
 }

@@ -104,11 +104,8 @@ fn result(sync: &Sync, sides: &Sides) -> SyncResult {
     let then = between(manifests, &merge.manifests, &sides.masks, keep);
     let set = gate::Set { owned: manifests.len(), empty: merge.manifests.is_empty(), ending: false };
     let decision = gate::decide("", then.clone(), sync.spec.approval, set, &[], Timestamp::UNIX_EPOCH);
-    let waiting = decision.waiting.map(|waiting| Waits {
-        id: None,
-        changes: waiting.held(),
-        later: waiting.later,
-        rejected: None,
+    let waiting = decision.waiting.map(|waiting| {
+        Box::new(Waits { id: None, changes: waiting.held(), later: waiting.later, rejected: None })
     });
     let known = |warning: &&String| !base.as_ref().is_ok_and(|base| base.warnings.contains(warning));
     let mut warnings: Vec<String> = merge.warnings.iter().filter(known).cloned().collect();

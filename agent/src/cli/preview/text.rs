@@ -66,7 +66,8 @@ fn planned(text: &mut String, sync: &str, planned: &Planned, colour: Colour) {
         })
     });
     section(text, "Drift that the merge overwrites:", &lost.collect::<Vec<_>>());
-    if let Some(Waits { id, changes, later, rejected }) = waiting {
+    if let Some(waits) = waiting {
+        let Waits { id, changes, later, rejected } = &**waits;
         let id = id.as_ref().map(|id| format!(" of plan {id}")).unwrap_or_default();
         section(text, &format!("Waits for an Approval{id}:"), changes);
         if *later > 0 {

@@ -39,11 +39,13 @@ fn planned(folder: &Path) -> anyhow::Result<Planned> {
     let set = gate::Set { owned: base.len(), empty: false, ending: false };
     let decision =
         gate::decide("", plan.clone(), ApprovalPolicy::Irreversible, set, &[], Timestamp::UNIX_EPOCH);
-    let waiting = decision.waiting.map(|waiting| Waits {
-        id: Some(waiting.plan.id.clone()),
-        changes: waiting.held(),
-        later: waiting.later,
-        rejected: None,
+    let waiting = decision.waiting.map(|waiting| {
+        Box::new(Waits {
+            id: Some(waiting.plan.id.clone()),
+            changes: waiting.held(),
+            later: waiting.later,
+            rejected: None,
+        })
     });
     let effect = Effect::of("", &Plan::new("", Vec::new()), &plan, &masks);
     Ok(Planned { id: plan.id, effect, waiting, errors: Vec::new(), warnings: Vec::new() })
@@ -213,8 +215,13 @@ fn a_comment_never_exceeds_its_limit() -> anyhow::Result<()> {
     let many: Vec<String> =
         (0..1500).map(|at| format!("ConfigMap m{at}: is wrong, {}", "x".repeat(300))).collect();
     let waiting = Waits { id: Some(plan.id.clone()), changes: many.clone(), later: 1, rejected: None };
-    let planned =
-        Planned { id: plan.id, effect, waiting: Some(waiting), errors: many.clone(), warnings: many };
+    let planned = Planned {
+        id: plan.id,
+        effect,
+        waiting: Some(Box::new(waiting)),
+        errors: many.clone(),
+        warnings: many,
+    };
     let text = comment(&preview(SyncResult::Planned(planned)), Approve::Here, LIMIT);
     assert!(text.len() <= LIMIT, "{}", text.len());
     assert!(text.contains("1500 updates") && text.contains("Too long to be shown here"), "{text}");

@@ -43,7 +43,7 @@ impl CloneOnDisk {
             let is_there = !name.is_empty() && self.repo.rev_parse_single(remote.as_str()).is_ok();
             return Err(missing(if is_there { format!(" ({remote} is)") } else { String::new() }));
         };
-        let commit = id.object().and_then(|object| object.peel_to_commit());
+        let commit = id.object().and_then(gix::Object::peel_to_commit);
         commit
             .map(|commit| CommitId(commit.id))
             .map_err(|error| MergeError::Unreadable { commit: name.to_owned(), said: error.to_string() })
