@@ -15,9 +15,9 @@ use super::preview::{At, Planned, SyncResult, Waits};
 use crate::api::Sync;
 use crate::cluster::refusal::ObjectError;
 use crate::error::StageError;
-use crate::memory::{Memory, Rendered};
-use crate::reconcile::leftovers::Past;
-use crate::reconcile::stages::{self, Rendering};
+use crate::reconcile::past::{DesiredSet, Past, State};
+use crate::reconcile::plan as stage;
+use crate::reconcile::render::ManifestSet;
 use crate::reconcile::{Run, inputs};
 use crate::render::ask::TreePlace;
 use crate::render::order::{Attempt, Order};
@@ -119,21 +119,21 @@ impl Side {
 
 /// Renders what a Sync reads of a commit.
 pub async fn render(run: &Run<'_>, commit: &Commit<'_>) -> Side {
-    let path = run.sync.spec.path.as_deref();
+    let (at, services) = (run.at, run.services);
+    let path = at.sync.spec.path.as_deref();
     let found = commit.path(path).and_then(|folder| Ok((folder, commit.files()?)));
     let (folder, files) = match found {
         Ok(found) => found,
         Err(error) => return Side::failed(vec![error.to_string()]),
     };
-    let is_chart = inputs::is_chart(run.sync, &files, &folder);
-    let inputs = match inputs::inputs(run, is_chart).await {
+    let is_chart = inputs::is_chart(at.sync, &files, &folder);
+    let inputs = match inputs::inputs(run.inputs(), at, is_chart).await {
         Ok(inputs) => inputs,
-        Err(failure) => return Side::failed(told(&failure)),
+        Err(error) => return Side::failed(told(&Failure::of("render", &error))),
     };
-    let context = run.context;
-    let mut order = commit.order(run.sync, folder, inputs, &context.outside);
-    order.time = order.time.min(context.policy.max_timeout);
-    Side::of(context.renderer.render(order, &context.outside, run.owner.namespace()).await)
+    let mut order = commit.order(at.sync, folder, inputs, &services.outside);
+    order.time = order.time.min(services.policy.max_timeout);
+    Side::of(services.renderer.render(order, &services.outside, at.owner.namespace()).await)
 }
 
 /// Both sides of a Sync, to be planned: what is secret in one of them is shown in none.
@@ -165,20 +165,21 @@ impl Sides {
 #[derive(Default)]
 pub struct Found {
     plan: Option<Plan>,
-    waiting: Option<Waits>,
+    waiting: Option<Box<Waits>>,
     errors: Vec<String>,
     warnings: Vec<String>,
     masks: Arc<Masks>,
     /// What is desired, as the next plan compares with it.
-    memory: Memory,
+    past: Past,
 }
 
 /// Notes what a Sync would claim after the merge, so that an object that moves between two Syncs is known to move.
 pub async fn claim(run: &Run<'_>, commit: &Commit<'_>, sides: &Sides) {
-    if let Ok(fruit) = &sides.merge {
-        // What it finds is found again, when all Syncs have said what they claim.
-        let (rendering, revision) = (rendering(run, fruit, &sides.masks), commit.seen().revision);
-        let _ = stages::observe(run, rendering, Past::default(), &revision).await;
+    let Ok(fruit) = &sides.merge else { return };
+    let manifests = manifests(fruit, &sides.masks);
+    // What it finds is found again, when all Syncs have said what they claim.
+    if let Ok(requests) = run.requests(&manifests).await {
+        let _ = run.observe(&requests, &commit.seen().revision, manifests, &Past::default()).await;
     }
 }
 
@@ -190,8 +191,9 @@ async fn plan(
     masks: &Masks,
     before: Option<&Found>,
 ) -> Found {
-    let past = before.map(|before| Past::of(&before.memory)).unwrap_or_default();
-    match planned(run, commit, fruit, masks, past).await {
+    let none = Past::default();
+    let past = before.map_or(&none, |before| &before.past);
+    match Box::pin(planned(run, commit, fruit, masks, past)).await {
         Ok(found) => found,
         Err(failure) => Found { errors: told(&failure), ..Found::default() },
     }
@@ -202,16 +204,19 @@ async fn planned(
     commit: &Commit<'_>,
     fruit: &Fruit,
     masks: &Masks,
-    past: Past<'_>,
+    past: &Past,
 ) -> Result<Found, Failure> {
-    stages::checks(run)?;
-    let rendering = rendering(run, fruit, masks);
-    let (empty, seen) = (rendering.is_empty(), commit.seen());
-    let mut observed = stages::observe(run, rendering, past, &seen.revision).await?;
-    let stages::Planned { plan, kinds, .. } = stages::plan(run, &seen, &mut observed);
-    let (plan, _) = stages::rights(run, &mut observed, plan, &kinds).await?;
-    let waiting = stages::gate(run, plan.clone(), stages::set(run, empty, false)).waiting;
-    let waiting = waiting.map(|waiting| {
+    run.admit()??;
+    let manifests = manifests(fruit, masks);
+    let (empty, seen, at) = (manifests.is_empty(), commit.seen(), run.at);
+    let requests = run.requests(&manifests).await?;
+    let observed = run.observe(&requests, &seen.revision, manifests, past).await?;
+    // The live view is told nothing of what was verified: it is about a commit that is not applied.
+    let planned = stage::plan(at, &run.services.cluster.uid, &seen, observed, past);
+    let planned = run.rights(&requests, planned).await?;
+    let plan = planned.plan.clone();
+    let decided = run.gate(planned, run.set(empty, false), Ok(()));
+    let waiting = decided.decision.waiting.map(|waiting| {
         Box::new(Waits {
             id: Some(waiting.plan.id.clone()),
             changes: waiting.held(),
@@ -219,23 +224,23 @@ async fn planned(
             rejected: waiting.rejected,
         })
     });
-    let (desired, tree) = (observed.desired.clone(), seen.tree.clone());
-    let earlier = observed.kept.take().map(|kept| Rendered::of(&tree, run.sync, desired, kept));
-    let mistakes: Vec<Mistake> = observed.errors.iter().map(ObjectError::mistake).collect();
+    let set = decided.basis.set;
+    let desired = set.kept.map(|kept| DesiredSet::new(&seen.tree, at.sync, set.desired, kept));
+    let mistakes: Vec<Mistake> = set.errors.iter().map(ObjectError::mistake).collect();
     Ok(Found {
         plan: Some(plan),
         waiting,
         errors: causes::all(&mistakes),
-        warnings: observed.warnings.take().unwrap_or_default(),
-        masks: Arc::new(observed.masks().clone()),
-        memory: Memory { earlier, ..Memory::default() },
+        warnings: set.warnings.unwrap_or_default(),
+        masks: set.masks,
+        past: Past { state: desired.map(State::Failing).unwrap_or_default(), ..Past::default() },
     })
 }
 
 /// What a merge does, as both plans say it.
 fn result(run: &Run<'_>, base: Result<Found, Vec<String>>, merge: Found) -> SyncResult {
-    let cluster = &run.context.cluster.uid;
-    let Found { plan, waiting, errors, warnings, masks, memory: _ } = merge;
+    let cluster = &run.services.cluster.uid;
+    let Found { plan, waiting, errors, warnings, masks, past: _ } = merge;
     let Some(then) = plan else { return SyncResult::Failed { at: At::Merge, errors } };
     let (base, mut first) = match base {
         Ok(base) => (base, Vec::new()),
@@ -256,13 +261,12 @@ fn result(run: &Run<'_>, base: Result<Found, Vec<String>>, merge: Found) -> Sync
 }
 
 /// What is to be compared with the cluster; the render is used more than once.
-fn rendering(run: &Run<'_>, fruit: &Fruit, masks: &Masks) -> Rendering {
-    let kept: Vec<_> = fruit.volatile.iter().map(inputs::kept).collect();
-    run.context.cluster.view.judges.take_volatile(run.owner, run.sync, &kept);
-    Rendering {
+fn manifests(fruit: &Fruit, masks: &Masks) -> ManifestSet {
+    ManifestSet {
         manifests: fruit.manifests.clone(),
         part_of: None,
         warnings: fruit.warnings.clone(),
+        volatile: fruit.volatile.iter().map(inputs::kept).collect(),
         chart: None,
         masks: Arc::new(masks.clone()),
     }

@@ -9,10 +9,11 @@ use super::super::{Global, cluster, plan, print};
 use super::Preview;
 use super::syncs::{following, named, owned};
 use crate::api::{Sync, SyncStatus};
-use crate::context::Context;
 use crate::progress::Progress;
 use crate::reconcile::Run;
 use crate::reconcile::limits::Limits;
+use crate::reconcile::services::Services;
+use crate::reconcile::sync_at::SyncAt;
 use crate::review::plan::{Commit, Sides, claim, render};
 use crate::review::preview::{At, SyncPreview, SyncResult};
 use crate::source::{CloneOnDisk, MergedTree};
@@ -26,16 +27,10 @@ struct One {
 }
 
 impl One {
-    fn run<'a>(&'a self, context: &'a Context) -> Run<'a> {
-        Run {
-            context,
-            sync: &self.sync,
-            owner: &self.owner,
-            status: &self.status,
-            now: Timestamp::now(),
-            limits: Limits::default(),
-            progress: Progress::default(),
-        }
+    fn run<'a>(&'a self, services: &'a Services) -> Run<'a> {
+        let Self { owner, sync, status } = self;
+        let at = SyncAt { sync, owner, status, now: Timestamp::now() };
+        Run { services, at, limits: Limits::default(), progress: Progress::default() }
     }
 }
 
@@ -49,47 +44,47 @@ pub async fn syncs(
     let config = cluster::config(global).await?;
     let namespace = config.default_namespace.clone();
     let cache = tempfile::tempdir().context("cannot make a folder for charts")?;
-    let context = plan::connect(config, cache.path(), &preview.agent_namespace).await?;
-    plan::warn_unverified(&context);
-    let found = chosen(preview, &context, clone, &namespace).await?;
+    let services = plan::connect(config, cache.path(), &preview.agent_namespace).await?.services;
+    plan::warn_unverified(&services);
+    let found = chosen(preview, &services, clone, &namespace).await?;
     let mut all = Vec::new();
     for (owner, mut sync) in found {
-        plan::act(&context, &mut sync, &owner).await?;
+        plan::act(&services, &mut sync, &owner).await?;
         let status = sync.status.clone().unwrap_or_default();
         all.push(One { owner, sync, status });
     }
     let base = Commit::base(tree, &preview.base);
     let merge = Commit::merge(tree, &preview.base, &preview.head);
-    let affected = affected(&context, &all, &base, &merge).await?;
+    let affected = affected(&services, &all, &base, &merge).await?;
     let mut bases = Vec::new();
     for (one, sides) in &affected {
-        bases.push(sides.base(&one.run(&context), &base).await);
+        bases.push(sides.base(&one.run(&services), &base).await);
     }
     if affected.len() > 1 {
         // Twice: an object can be claimed once the Sync that has it at the base has let it go.
         for (one, sides) in affected.iter().chain(&affected) {
-            claim(&one.run(&context), &merge, sides).await;
+            claim(&one.run(&services), &merge, sides).await;
         }
     }
     let mut previews = Vec::new();
     for ((one, sides), base) in affected.iter().zip(bases) {
-        let result = sides.planned(&one.run(&context), &merge, base).await;
+        let result = sides.planned(&one.run(&services), &merge, base).await;
         previews.push(SyncPreview { sync: one.owner.clone(), result });
     }
-    Ok((context.cluster.uid.clone(), previews))
+    Ok((services.cluster.uid.clone(), previews))
 }
 
 /// The Syncs that are named, or that follow the base.
 async fn chosen(
     preview: &Preview,
-    context: &Context,
+    services: &Services,
     clone: &CloneOnDisk,
     namespace: &str,
 ) -> anyhow::Result<Vec<(SyncRef, Sync)>> {
     if !preview.file.is_empty() {
         return named(&preview.file, namespace);
     }
-    let api = Api::<Sync>::namespaced(context.client.clone(), namespace);
+    let api = Api::<Sync>::namespaced(services.cluster.clients.own(), namespace);
     let listed = api.list(&ListParams::default()).await;
     let listed = listed.with_context(|| format!("cannot list the Syncs of namespace {namespace}"))?;
     let listed = listed.items.into_iter().map(|sync| owned(sync, namespace)).collect();
@@ -98,7 +93,7 @@ async fn chosen(
 
 /// Those that read something of what the merge changes, with what they render to on both sides.
 async fn affected<'a>(
-    context: &Context,
+    services: &Services,
     all: &'a [One],
     base: &Commit<'_>,
     merge: &Commit<'_>,
@@ -108,7 +103,7 @@ async fn affected<'a>(
         return Ok(found);
     }
     for one in all {
-        let run = one.run(context);
+        let run = one.run(services);
         let before = render(&run, base).await;
         if before.is_same_at(&merge.files()?) {
             continue;

@@ -13,6 +13,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::{Args, ValueEnum};
+use holdfast_diff::text::Colour;
 
 use super::{Global, plan, print};
 use crate::review::comment::{self, Approve, comment};
@@ -78,7 +79,7 @@ impl Preview {
         match self.output {
             Form::Json => print::json(&preview)?,
             Form::Markdown => print::written(&comment(&preview, Approve::Cluster, comment::LIMIT))?,
-            Form::Text => print::written(&text::preview(&preview, plan::colour()))?,
+            Form::Text => print::written(&text::preview(&preview, colour()))?,
         }
         if let Outcome::Conflicts { files, more } = &preview.outcome {
             let verb = if files.len() + more == 1 { "is" } else { "are" };
@@ -110,4 +111,8 @@ impl Preview {
         let (cluster, found) = Box::pin(live::syncs(self, global, clone, tree)).await?;
         Ok((Some(cluster), Outcome::Syncs(found)))
     }
+}
+
+fn colour() -> Colour {
+    if print::is_coloured() { Colour::Always } else { Colour::Never }
 }
