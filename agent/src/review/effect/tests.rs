@@ -76,14 +76,14 @@ fn paths(fields: &[FieldChange]) -> Vec<&str> {
     fields.iter().map(|field| field.path.as_str()).collect()
 }
 
-fn data(value: Value) -> Value {
+fn data(value: &Value) -> Value {
     json!({"data": value})
 }
 
 #[test]
 fn what_the_base_has_applied_is_no_part_of_the_effect() {
-    let base = data(json!({"a": "1", "b": "1"}));
-    let merge = data(json!({"a": "2", "b": "1"}));
+    let base = data(&json!({"a": "1", "b": "1"}));
+    let merge = data(&json!({"a": "2", "b": "1"}));
     let found = effect("ConfigMap", Some(&base), false, Some(&base), Some(&merge));
     assert_eq!(paths(&found.changes[0].change.fields), ["/data/a"]);
     assert!(found.pending.is_empty() && found.accepted.is_empty() && found.changes[0].overwrites.is_empty());
@@ -92,8 +92,8 @@ fn what_the_base_has_applied_is_no_part_of_the_effect() {
 
 #[test]
 fn drift_that_the_merge_does_not_touch_stands_apart() {
-    let (live, base) = (data(json!({"a": "1", "b": "drift"})), data(json!({"a": "1", "b": "1"})));
-    let merge = data(json!({"a": "2", "b": "1"}));
+    let (live, base) = (data(&json!({"a": "1", "b": "drift"})), data(&json!({"a": "1", "b": "1"})));
+    let merge = data(&json!({"a": "2", "b": "1"}));
     let found = effect("ConfigMap", Some(&live), true, Some(&base), Some(&merge));
     assert_eq!(paths(&found.changes[0].change.fields), ["/data/a"]);
     assert_eq!(paths(&found.pending[0].fields), ["/data/b"]);
@@ -103,7 +103,8 @@ fn drift_that_the_merge_does_not_touch_stands_apart() {
 
 #[test]
 fn drift_that_the_merge_overwrites_names_who_drifted() {
-    let (live, base, merge) = (data(json!({"a": "drift"})), data(json!({"a": "1"})), data(json!({"a": "2"})));
+    let (live, base, merge) =
+        (data(&json!({"a": "drift"})), data(&json!({"a": "1"})), data(&json!({"a": "2"})));
     let found = effect("ConfigMap", Some(&live), true, Some(&base), Some(&merge));
     let affected = &found.changes[0];
     assert_eq!(affected.change.fields[0].before, Some(json!("drift")));
@@ -114,8 +115,8 @@ fn drift_that_the_merge_overwrites_names_who_drifted() {
 
 #[test]
 fn what_is_not_applied_yet_is_pending_and_no_drift() {
-    let (live, base) = (data(json!({"a": "1", "b": "1"})), data(json!({"a": "2", "b": "1"})));
-    let merge = data(json!({"a": "2", "b": "2"}));
+    let (live, base) = (data(&json!({"a": "1", "b": "1"})), data(&json!({"a": "2", "b": "1"})));
+    let merge = data(&json!({"a": "2", "b": "2"}));
     let found = effect("ConfigMap", Some(&live), false, Some(&base), Some(&merge));
     assert_eq!(paths(&found.changes[0].change.fields), ["/data/b"]);
     assert!(!is_drift(&found.pending[0].fields[0]));
@@ -123,7 +124,7 @@ fn what_is_not_applied_yet_is_pending_and_no_drift() {
 
 #[test]
 fn a_merge_that_says_what_the_cluster_has_accepts_it() {
-    let (live, base) = (data(json!({"a": "drift"})), data(json!({"a": "1"})));
+    let (live, base) = (data(&json!({"a": "drift"})), data(&json!({"a": "1"})));
     let found = effect("ConfigMap", Some(&live), true, Some(&base), Some(&live));
     assert!(found.is_empty());
     assert_eq!(paths(&found.accepted[0].fields), ["/data/a"]);
@@ -131,8 +132,8 @@ fn a_merge_that_says_what_the_cluster_has_accepts_it() {
 
 #[test]
 fn secrets_that_look_alike_are_told_apart_by_git() {
-    let (live, base) = (data(json!({"p": "b25l", "q": "b25l"})), data(json!({"p": "dHdv", "q": "dHdv"})));
-    let merge = data(json!({"p": "dGhyZWU=", "q": "dHdv"}));
+    let (live, base) = (data(&json!({"p": "b25l", "q": "b25l"})), data(&json!({"p": "dHdv", "q": "dHdv"})));
+    let merge = data(&json!({"p": "dGhyZWU=", "q": "dHdv"}));
     let found = effect("Secret", Some(&live), true, Some(&base), Some(&merge));
     assert_eq!(paths(&found.changes[0].change.fields), ["/data/p"]);
     assert_eq!(found.changes[0].change.fields[0].after, Some(json!("*** (after)")));
@@ -141,7 +142,7 @@ fn secrets_that_look_alike_are_told_apart_by_git() {
 
 #[test]
 fn objects_that_come_and_go_are_changed_as_a_whole() {
-    let (one, two) = (data(json!({"a": "1"})), data(json!({"a": "2"})));
+    let (one, two) = (data(&json!({"a": "1"})), data(&json!({"a": "2"})));
     let operation = |found: &Effect| found.changes.first().map(|affected| affected.change.operation);
     // It is new, it leaves git, it comes back after somebody deleted it.
     assert_eq!(operation(&effect("ConfigMap", None, false, None, Some(&one))), Some(Operation::Create));
