@@ -47,7 +47,7 @@ impl Affected {
     }
 }
 
-/// A whole object without what is secret in it. Of a Secret that is told by the place; elsewhere by the text.
+/// A whole object without what is secret in it. In a Secret the path decides; elsewhere the text does.
 fn masked(kind: &GroupKind, masks: &Masks, value: Value) -> Option<Value> {
     if !kind.is("", "Secret") {
         return Some(hidden(masks, value));

@@ -1,4 +1,4 @@
-//! What a pull request does to a cluster, before it is merged: two plans, what sets them apart, and how that is told.
+//! What a pull request does to a cluster, before it is merged: two plans, how they differ, and the text of it.
 //!
 //! The values and their texts are pure; `plan` puts the stages together. I/O: through the stages.
 

@@ -23,12 +23,12 @@ use crate::render::ask::TreePlace;
 use crate::render::order::{Attempt, Order};
 use crate::render::outside::Outside;
 use crate::render::reads::Reads;
-use crate::render::{Fruit, Inputs};
+use crate::render::{Inputs, RenderOutput};
 use crate::report::{Failure, Seen};
 use crate::source::{CommitFiles, CommitId, MergedTree, OpenMirror, SourceError};
 
 /// What is said where the base does not render.
-const NO_BASE: &str = "the base cannot be rendered, so drift is not told apart from what the merge changes";
+const NO_BASE: &str = "the base cannot be rendered, so drift is not separated from what the merge changes";
 
 /// One of the two commits that are compared.
 pub struct Commit<'a> {
@@ -90,13 +90,13 @@ impl<'a> Commit<'a> {
 /// What a Sync renders to at a commit.
 pub struct Side {
     reads: Reads,
-    pub end: Result<Fruit, Vec<String>>,
+    pub end: Result<RenderOutput, Vec<String>>,
 }
 
 impl Side {
     /// What a render came to.
     pub fn of(Attempt { reads, end, missing: _ }: Attempt) -> Self {
-        let end = end.map(|(fruit, _)| fruit).map_err(|error| {
+        let end = end.map(|(output, _)| output).map_err(|error| {
             let (mistakes, more) = error.mistakes();
             grouped(&mistakes, more, &error)
         });
@@ -113,7 +113,7 @@ impl Side {
     }
 
     fn masks(&self) -> Option<&Masks> {
-        self.end.as_ref().ok().map(|fruit| &fruit.masks)
+        self.end.as_ref().ok().map(|output| &output.masks)
     }
 }
 
@@ -129,7 +129,7 @@ pub async fn render(run: &Run<'_>, commit: &Commit<'_>) -> Side {
     let is_chart = inputs::is_chart(at.sync, &files, &folder);
     let inputs = match inputs::inputs(run.inputs(), at, is_chart).await {
         Ok(inputs) => inputs,
-        Err(error) => return Side::failed(told(&Failure::of("render", &error))),
+        Err(error) => return Side::failed(described(&Failure::of("render", &error))),
     };
     let mut order = commit.order(at.sync, folder, inputs, &services.outside);
     order.time = order.time.min(services.policy.max_timeout);
@@ -138,8 +138,8 @@ pub async fn render(run: &Run<'_>, commit: &Commit<'_>) -> Side {
 
 /// Both sides of a Sync, to be planned: what is secret in one of them is shown in none.
 pub struct Sides {
-    pub base: Result<Fruit, Vec<String>>,
-    pub merge: Result<Fruit, Vec<String>>,
+    pub base: Result<RenderOutput, Vec<String>>,
+    pub merge: Result<RenderOutput, Vec<String>>,
     pub masks: Masks,
 }
 
@@ -147,8 +147,8 @@ impl Sides {
     pub fn of(base: Side, merge: Side) -> Self {
         let mut masks = Masks::default();
         [&base, &merge].into_iter().filter_map(|side| side.masks()).for_each(|more| masks.extend(more));
-        for fruit in [&base.end, &merge.end].into_iter().flatten() {
-            fruit.manifests.iter().for_each(|manifest| masks.add_secret(&manifest.value));
+        for output in [&base.end, &merge.end].into_iter().flatten() {
+            output.manifests.iter().for_each(|manifest| masks.add_secret(&manifest.value));
         }
         Self { base: base.end, merge: merge.end, masks }
     }
@@ -175,8 +175,8 @@ pub struct Found {
 
 /// Notes what a Sync would claim after the merge, so that an object that moves between two Syncs is known to move.
 pub async fn claim(run: &Run<'_>, commit: &Commit<'_>, sides: &Sides) {
-    let Ok(fruit) = &sides.merge else { return };
-    let manifests = manifests(fruit, &sides.masks);
+    let Ok(output) = &sides.merge else { return };
+    let manifests = manifests(output, &sides.masks);
     // What it finds is found again, when all Syncs have said what they claim.
     if let Ok(requests) = run.requests(&manifests).await {
         let _ = run.observe(&requests, &commit.seen().revision, manifests, &Past::default()).await;
@@ -187,31 +187,31 @@ pub async fn claim(run: &Run<'_>, commit: &Commit<'_>, sides: &Sides) {
 async fn plan(
     run: &Run<'_>,
     commit: &Commit<'_>,
-    fruit: &Fruit,
+    output: &RenderOutput,
     masks: &Masks,
     before: Option<&Found>,
 ) -> Found {
     let none = Past::default();
     let past = before.map_or(&none, |before| &before.past);
-    match Box::pin(planned(run, commit, fruit, masks, past)).await {
+    match Box::pin(planned(run, commit, output, masks, past)).await {
         Ok(found) => found,
-        Err(failure) => Found { errors: told(&failure), ..Found::default() },
+        Err(failure) => Found { errors: described(&failure), ..Found::default() },
     }
 }
 
 async fn planned(
     run: &Run<'_>,
     commit: &Commit<'_>,
-    fruit: &Fruit,
+    output: &RenderOutput,
     masks: &Masks,
     past: &Past,
 ) -> Result<Found, Failure> {
     run.admit()??;
-    let manifests = manifests(fruit, masks);
+    let manifests = manifests(output, masks);
     let (empty, seen, at) = (manifests.is_empty(), commit.seen(), run.at);
     let requests = run.requests(&manifests).await?;
     let observed = run.observe(&requests, &seen.revision, manifests, past).await?;
-    // The live view is told nothing of what was verified: it is about a commit that is not applied.
+    // Nothing is recorded as verified in the live view: the commit is not applied.
     let planned = stage::plan(at, &run.services.cluster.uid, &seen, observed, past);
     let planned = run.rights(&requests, planned).await?;
     let plan = planned.plan.clone();
@@ -261,19 +261,19 @@ fn result(run: &Run<'_>, base: Result<Found, Vec<String>>, merge: Found) -> Sync
 }
 
 /// What is to be compared with the cluster; the render is used more than once.
-fn manifests(fruit: &Fruit, masks: &Masks) -> ManifestSet {
+fn manifests(output: &RenderOutput, masks: &Masks) -> ManifestSet {
     ManifestSet {
-        manifests: fruit.manifests.clone(),
+        manifests: output.manifests.clone(),
         part_of: None,
-        warnings: fruit.warnings.clone(),
-        volatile: fruit.volatile.iter().map(inputs::kept).collect(),
+        warnings: output.warnings.clone(),
+        volatile: output.volatile.iter().map(inputs::kept).collect(),
         chart: None,
         masks: Arc::new(masks.clone()),
     }
 }
 
 /// What a failure says, with all its causes.
-fn told(failure: &Failure) -> Vec<String> {
+fn described(failure: &Failure) -> Vec<String> {
     if failure.causes.is_empty() {
         return vec![failure.message.clone()];
     }
@@ -300,17 +300,17 @@ impl Sides {
         merge: &Commit<'_>,
         base: Result<Found, Vec<String>>,
     ) -> SyncResult {
-        let Ok(fruit) = &self.merge else {
+        let Ok(output) = &self.merge else {
             return self.failure().unwrap_or(SyncResult::Failed { at: At::Merge, errors: Vec::new() });
         };
-        let merge = plan(run, merge, fruit, &self.masks, base.as_ref().ok()).await;
+        let merge = plan(run, merge, output, &self.masks, base.as_ref().ok()).await;
         result(run, base, merge)
     }
 
     /// Plans the base.
     pub async fn base(&self, run: &Run<'_>, base: &Commit<'_>) -> Result<Found, Vec<String>> {
         match &self.base {
-            Ok(fruit) => Ok(plan(run, base, fruit, &self.masks, None).await),
+            Ok(output) => Ok(plan(run, base, output, &self.masks, None).await),
             Err(errors) => Err(errors.clone()),
         }
     }

@@ -197,7 +197,7 @@ fn is_image(path: &str) -> bool {
     matches!(segments.as_slice(), ["image", _, "containers" | "initContainers" | "ephemeralContainers", ..])
 }
 
-/// The operations in the order in which they are told, with their nouns.
+/// The operations in the order in which they are listed, with their nouns.
 const NOUNS: [(Operation, &str); 7] = [
     (Operation::Create, "creation"),
     (Operation::Adopt, "adoption"),

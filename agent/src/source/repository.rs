@@ -107,7 +107,7 @@ pub fn mark(folder: &Path) {
     }
 }
 
-fn options() -> gix::open::Options {
+pub(super) fn options() -> gix::open::Options {
     // An object is known to be too large before memory is taken for it; the more threads, the more of them at a time.
     let limits = [format!("gitoxide.objects.allocLimit={OBJECT_LIMIT}"), "pack.threads=1".to_owned()];
     gix::open::Options::isolated()

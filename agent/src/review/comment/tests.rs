@@ -87,7 +87,7 @@ fn comments_read_as_in_their_cases() -> anyhow::Result<()> {
 }
 
 #[test]
-fn drift_that_is_lost_is_told_with_its_owner() -> anyhow::Result<()> {
+fn drift_that_is_overwritten_is_listed_with_its_manager() -> anyhow::Result<()> {
     let mut found = planned(&cases().join("changes"))?;
     let owner = Owner {
         manager: "kubectl-edit".to_owned(),
@@ -178,7 +178,7 @@ fn nothing_of_a_pull_request_is_markup() -> anyhow::Result<()> {
     const EVIL: &str = "x](https://evil.test) @everyone <img src=x onerror=y> `` ``` ~~~ | # </details></code> <!-- -->\n\n# title\r\n```\n- [ ] x\u{202e}";
     let mut found = planned(&cases().join("hostile"))?;
     let (errors, warnings) = (&mut found.errors, &mut found.warnings);
-    [errors, warnings].into_iter().for_each(|told| told.push(EVIL.to_owned()));
+    [errors, warnings].into_iter().for_each(|list| list.push(EVIL.to_owned()));
     for affected in &mut found.effect.changes {
         affected.change.risk = Some(EVIL.to_owned());
         affected.change.reason = EVIL.to_owned();

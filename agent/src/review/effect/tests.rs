@@ -131,7 +131,7 @@ fn a_merge_that_says_what_the_cluster_has_accepts_it() {
 }
 
 #[test]
-fn secrets_that_look_alike_are_told_apart_by_git() {
+fn secrets_with_equal_masks_differ_if_git_differs() {
     let (live, base) = (data(&json!({"p": "b25l", "q": "b25l"})), data(&json!({"p": "dHdv", "q": "dHdv"})));
     let merge = data(&json!({"p": "dGhyZWU=", "q": "dHdv"}));
     let found = effect("Secret", Some(&live), true, Some(&base), Some(&merge));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use gix::bstr::BStr;
 use tempfile::TempDir;
 
-use super::super::mirror::options;
+use super::super::repository::options;
 use super::super::{CommitId, Location};
 use super::MergeError;
 
