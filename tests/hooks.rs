@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use holdfast::api::HookProvider;
 use holdfast::metrics::Metrics;
-use holdfast::server::hooks::{Endpoint, HookKind, HookOwner, Hooks};
+use holdfast::server::hooks::{Endpoint, Hooks};
 use holdfast::server::{CONNECTIONS, Health, Pages, Relay, Scrape, Token, serve};
+use holdfast::subject::{Kind, Subject};
 use holdfast_tests::forge::{Forge, Repository, USER};
 use holdfast_tests::{eventually, tools};
 use parking_lot::Mutex;
@@ -42,7 +43,7 @@ async fn a_push_is_told_of_and_proven() -> anyhow::Result<()> {
     let forge = Forge::start(&tools().await?).await?;
     let looks = Arc::new(Mutex::new(Vec::new()));
     let noted = looks.clone();
-    let hooks = Hooks::new(Arc::new(move |owner: HookOwner| {
+    let hooks = Hooks::new(Arc::new(move |owner: Subject| {
         noted.lock().push(owner.to_string());
     }));
     let (metrics, any) = (Arc::new(Metrics::new()), SocketAddr::from(([127, 0, 0, 1], 0)));
@@ -60,7 +61,7 @@ async fn a_push_is_told_of_and_proven() -> anyhow::Result<()> {
     let providers = [HookProvider::Gitea, HookProvider::Forgejo, HookProvider::GitHub, HookProvider::Generic];
     for provider in providers {
         let name = format!("{provider:?}").to_lowercase();
-        let owner = HookOwner { kind: HookKind::Sync, namespace: "team".to_owned(), name: name.clone() };
+        let owner = Subject::new(Kind::Sync, "team", name.clone());
         let path = hooks.set(owner, Endpoint { provider, token: Token::parse(SECRET)? });
         let repository = forge.repository(&name).await?;
         subscribe(&forge, &repository, &format!("http://{address}{path}"), SECRET).await?;
@@ -70,7 +71,7 @@ async fn a_push_is_told_of_and_proven() -> anyhow::Result<()> {
     }
     assert!(!counted(&metrics, "refused"));
 
-    let owner = HookOwner { kind: HookKind::Sync, namespace: "team".to_owned(), name: "other".to_owned() };
+    let owner = Subject::new(Kind::Sync, "team", "other");
     let path = hooks.set(owner, Endpoint { provider: HookProvider::Gitea, token: Token::parse(SECRET)? });
     let repository = forge.repository("other").await?;
     subscribe(&forge, &repository, &format!("http://{address}{path}"), "another secret").await?;

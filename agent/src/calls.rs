@@ -1,33 +1,37 @@
 //! Webhook calls that no run has answered yet: the next run of the object contacts the server, whatever the interval. No I/O.
 
 use std::collections::HashSet;
+use std::hash::Hash;
 
 use parking_lot::Mutex;
 
-use crate::sync_ref::SyncRef;
-
 /// The objects of one kind whose server announced something new.
-#[derive(Default)]
-pub struct Calls(Mutex<HashSet<SyncRef>>);
+pub struct Calls<K>(Mutex<HashSet<K>>);
 
-impl Calls {
+impl<K> Default for Calls<K> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Clone + Eq + Hash> Calls<K> {
     /// Notes a call for an object.
-    pub fn note(&self, name: &SyncRef) {
+    pub fn note(&self, name: &K) {
         self.0.lock().insert(name.clone());
     }
 
     /// True if a call is unanswered.
-    pub fn is_open(&self, name: &SyncRef) -> bool {
+    pub fn is_open(&self, name: &K) -> bool {
         self.0.lock().contains(name)
     }
 
     /// True if a call was unanswered. The caller answers it from now on.
-    pub fn take(&self, name: &SyncRef) -> bool {
+    pub fn take(&self, name: &K) -> bool {
         self.0.lock().remove(name)
     }
 
     /// The objects that have an unanswered call.
-    pub fn open(&self) -> Vec<SyncRef> {
+    pub fn open(&self) -> Vec<K> {
         self.0.lock().iter().cloned().collect()
     }
 }

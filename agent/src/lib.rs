@@ -9,6 +9,7 @@ pub mod identity;
 pub mod policy;
 pub mod progress;
 pub mod secret_data;
+pub mod subject;
 pub mod sync_ref;
 pub mod trust;
 pub mod wildcard;

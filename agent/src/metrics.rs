@@ -24,6 +24,7 @@ use self::labels::{
     StageLabels, SyncLabels, UpdateLabels,
 };
 use crate::api::ProgressStatus;
+use crate::subject::Subject;
 use crate::sync_ref::SyncRef;
 
 type Flag = Family<SyncLabels, Gauge<i64, AtomicI64>>;
@@ -188,17 +189,17 @@ impl Metrics {
     }
 
     /// Notes how an ImageUpdate is.
-    pub fn image_update(&self, update: &SyncRef, ready: bool) {
+    pub fn image_update(&self, update: &Subject, ready: bool) {
         self.update_ready.get_or_create(&UpdateLabels::of(update)).set(i64::from(ready));
     }
 
     /// Notes images that were written into git.
-    pub fn image_updates(&self, update: &SyncRef, images: usize) {
+    pub fn image_updates(&self, update: &Subject, images: usize) {
         self.image_updates.get_or_create(&UpdateLabels::of(update)).inc_by(images as u64);
     }
 
     /// Forgets an ImageUpdate that is gone.
-    pub fn forget_image_update(&self, update: &SyncRef) {
+    pub fn forget_image_update(&self, update: &Subject) {
         self.update_ready.remove(&UpdateLabels::of(update));
         self.image_updates.remove(&UpdateLabels::of(update));
     }

@@ -1,5 +1,5 @@
 //! The listeners: `/healthz`, `/readyz` and `/metrics`, `/audit` for the audit events of the API server, and `/hooks/…` for
-//! the calls of forges and registries. What anybody sends here is bounded before it is read.
+//! the calls of forges and registries. Requests are bounded before they are read.
 //!
 //! Leaves what an event or a call causes to the functions that it is given. I/O: listens.
 

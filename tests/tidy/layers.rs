@@ -6,7 +6,7 @@ use super::source::{File, check, files};
 
 /// The layers, from the foundation up. A room is a folder or a file of `agent/src`.
 const LAYERS: &[&[&str]] = &[
-    &["error", "shares", "sync_ref", "progress", "telemetry", "trust", "local", "wildcard"],
+    &["error", "shares", "sync_ref", "subject", "progress", "telemetry", "trust", "local", "wildcard"],
     &["api", "http"],
     &["policy", "secret_data", "metrics", "rooms", "calls"],
     &["disk", "identity"],

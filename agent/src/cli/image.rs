@@ -15,7 +15,7 @@ use super::{Global, cluster, plan, print};
 use crate::api::{ImageUpdate, names};
 use crate::image::pass::edits::Plain;
 use crate::image::pass::{Pass, explain};
-use crate::sync_ref::SyncRef;
+use crate::subject::{Kind, Subject};
 
 /// What to do with an ImageUpdate
 #[derive(Args, Debug)]
@@ -59,7 +59,7 @@ async fn explain(global: &Global, Which { name, image }: &Which) -> anyhow::Resu
     let all = all.list(&ListParams::default()).await.context("cannot list ImageUpdates")?;
     let others = all.items.into_iter().filter(|other| other.name_any() != *name).map(Arc::new).collect();
     let agent = plan::connect(config, cache.path(), plan::AGENT_NAMESPACE).await?;
-    let owner = SyncRef::new(client.default_namespace(), name);
+    let owner = Subject::new(Kind::ImageUpdate, client.default_namespace(), name.as_str());
     let status = update.status.clone().unwrap_or_default();
     let pass = Pass {
         services: &agent.services,

@@ -22,6 +22,7 @@ use super::refusal;
 use super::requests;
 use crate::api::InputKind;
 use crate::secret_data::Data;
+use crate::subject::Subject;
 use crate::sync_ref::SyncRef;
 
 /// The data, and a version that changes with it. Has no `Debug`, since the data is secret.
@@ -33,22 +34,6 @@ pub struct Held {
 
 /// Which object of a namespace.
 pub type Name = (InputKind, String);
-
-/// A resource that refers to a Secret or ConfigMap of its namespace. A Sync is woken by a change; Alerts and ImageUpdates read
-/// the Secret before each use.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum User {
-    Sync(SyncRef),
-    Alert(SyncRef),
-    Update(SyncRef),
-}
-
-impl User {
-    fn namespace(&self) -> &str {
-        let (Self::Sync(name) | Self::Alert(name) | Self::Update(name)) = self;
-        name.namespace()
-    }
-}
 
 /// Maximum time of the first answer.
 const LIMIT: Duration = Duration::from_secs(15);
@@ -64,7 +49,7 @@ enum Phase {
 struct Handle {
     phase: watch::Receiver<Phase>,
     task: AbortHandle,
-    users: Arc<Mutex<Vec<User>>>,
+    users: Arc<Mutex<Vec<Subject>>>,
 }
 
 /// All Secrets and ConfigMaps that are in use.
@@ -89,16 +74,21 @@ impl Secrets {
     }
 
     /// Returns the data of a Secret in the namespace of a resource.
-    pub async fn read(&self, user: &User, name: &str) -> Result<Arc<Data>, SecretError> {
+    pub async fn read(&self, user: &Subject, name: &str) -> Result<Arc<Data>, SecretError> {
         let held = self.look(user, InputKind::Secret, name).await?;
-        let namespace = user.namespace().to_owned();
+        let namespace = user.namespace.clone();
         let missing = || SecretError::Missing { kind: InputKind::Secret, namespace, name: name.to_owned() };
         held.map(|held| held.data).ok_or_else(missing)
     }
 
     /// Returns a Secret or ConfigMap in the namespace of a resource; `None` if there is none.
-    pub async fn look(&self, user: &User, kind: InputKind, name: &str) -> Result<Option<Held>, SecretError> {
-        let namespace = user.namespace();
+    pub async fn look(
+        &self,
+        user: &Subject,
+        kind: InputKind,
+        name: &str,
+    ) -> Result<Option<Held>, SecretError> {
+        let namespace = &user.namespace;
         let mut phase = self.start(user, kind, name);
         let unreadable = |said: String| SecretError::Unreadable {
             kind,
@@ -120,11 +110,11 @@ impl Secrets {
         }
     }
 
-    /// Ends the watches without users. `user` still uses `used`.
-    pub fn release(&self, user: &User, still: &[Name]) {
+    /// Ends the watches without users. `user` still uses `still`.
+    pub fn release(&self, user: &Subject, still: &[Name]) {
         let mut watched = self.watched.lock();
         watched.retain(|(namespace, name), handle| {
-            if namespace != user.namespace() || still.contains(name) {
+            if *namespace != user.namespace || still.contains(name) {
                 return true;
             }
             let mut users = handle.users.lock();
@@ -136,14 +126,14 @@ impl Secrets {
         });
     }
 
-    fn start(&self, user: &User, kind: InputKind, name: &str) -> watch::Receiver<Phase> {
+    fn start(&self, user: &Subject, kind: InputKind, name: &str) -> watch::Receiver<Phase> {
         let mut watched = self.watched.lock();
-        let key = (user.namespace().to_owned(), (kind, name.to_owned()));
+        let key = (user.namespace.clone(), (kind, name.to_owned()));
         let handle = watched.entry(key).or_insert_with(|| {
             let (report, phase) = watch::channel(Phase::Starting);
             let users = Arc::default();
             let news = News { report, users: Arc::clone(&users), wake: self.wake.clone() };
-            let (client, namespace) = (self.client.clone(), user.namespace());
+            let (client, namespace) = (self.client.clone(), &user.namespace);
             let name = name.to_owned();
             let task = match kind {
                 InputKind::Secret => {
@@ -166,7 +156,7 @@ impl Secrets {
 /// The users of a watch.
 struct News {
     report: watch::Sender<Phase>,
-    users: Arc<Mutex<Vec<User>>>,
+    users: Arc<Mutex<Vec<Subject>>>,
     wake: mpsc::UnboundedSender<SyncRef>,
 }
 
@@ -183,9 +173,10 @@ impl News {
             return;
         }
         for user in self.users.lock().iter() {
-            if let User::Sync(sync) = user {
+            // Alerts and ImageUpdates read their Secrets before each use.
+            if let Some(sync) = user.sync() {
                 // The receiver ends with the process.
-                let _ = self.wake.send(sync.clone());
+                let _ = self.wake.send(sync);
             }
         }
     }

@@ -8,13 +8,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::memory::{Memories, Memory, Runs};
 use crate::api::{ImageUpdate, Sync};
-use crate::cluster::secrets::User;
 use crate::image::Images;
 use crate::reconcile::claims;
 use crate::reconcile::dependencies::Dependencies;
 use crate::reconcile::services::Services;
 use crate::report::audit::ChangeSender;
-use crate::server::hooks::{HookKind, HookOwner, Hooks};
+use crate::server::hooks::Hooks;
+use crate::subject::Subject;
 use crate::sync_ref::SyncRef;
 
 /// Shared by the controllers.
@@ -23,7 +23,7 @@ pub struct Agent {
     pub images: Images,
     pub updates: Store<ImageUpdate>,
     /// The memory of each Sync.
-    pub memories: Memories<Memory>,
+    pub memories: Memories<SyncRef, Memory>,
     /// The current runs of Syncs.
     pub runs: Runs,
     /// Which objects take webhook calls.
@@ -67,26 +67,22 @@ impl Agent {
         let Services { cluster, secrets, alerts, metrics, peers, calls, .. } = &self.services;
         cluster.view.disclaim(sync);
         cluster.watches.forget(sync);
-        secrets.release(&User::Sync(sync.clone()), &[]);
+        let subject = Subject::from(sync);
+        secrets.release(&subject, &[]);
         alerts.forget(sync);
         metrics.forget(sync);
         self.memories.forget(sync);
         peers.forget(sync);
         calls.take(sync);
-        self.hooks.remove(&owner(HookKind::Sync, sync));
+        self.hooks.remove(&subject);
     }
 
     /// Forgets an ImageUpdate that is gone.
-    pub fn forget_update(&self, update: &SyncRef) {
+    pub fn forget_update(&self, update: &Subject) {
         let Services { secrets, alerts, metrics, .. } = &self.services;
-        secrets.release(&User::Update(update.clone()), &[]);
+        secrets.release(update, &[]);
         metrics.forget_image_update(update);
         alerts.forget_update(update);
-        self.hooks.remove(&owner(HookKind::ImageUpdate, update));
+        self.hooks.remove(update);
     }
-}
-
-/// An object that takes webhook calls.
-pub fn owner(kind: HookKind, name: &SyncRef) -> HookOwner {
-    HookOwner { kind, namespace: name.namespace().to_owned(), name: name.name().to_owned() }
 }

@@ -23,7 +23,6 @@ use super::agent::Agent;
 use super::connect::Options;
 use crate::api::{Alert, Approval, InputKind, Sync};
 use crate::cluster::refusal::chain;
-use crate::cluster::secrets::User;
 use crate::reconcile::services::Services;
 use crate::report::alert::receiver::Sender;
 use crate::report::alert::sending::Shared;
@@ -135,13 +134,13 @@ pub(super) async fn serve_alerts(agent: &Agent, options: &Options) {
             client: client.clone(),
             sender: Sender::new(options.guard.clone()),
             secrets: Arc::new(move |alert, name| {
-                let (secrets, user) = (secrets.clone(), User::Alert(alert));
+                let secrets = secrets.clone();
                 Box::pin(async move {
-                    secrets.release(&user, &[(InputKind::Secret, name.clone())]);
-                    secrets.read(&user, &name).await.map_err(|error| error.to_string())
+                    secrets.release(&alert, &[(InputKind::Secret, name.clone())]);
+                    secrets.read(&alert, &name).await.map_err(|error| error.to_string())
                 })
             }),
-            release: Arc::new(move |alert| released.release(&User::Alert(alert), &[])),
+            release: Arc::new(move |alert| released.release(&alert, &[])),
             metrics: metrics.clone(),
             guard: options.guard.clone(),
             deliveries: Shares::new(DELIVERIES),

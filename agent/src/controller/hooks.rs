@@ -2,38 +2,31 @@
 //!
 //! I/O: reads Secrets, which are watched.
 
-use super::agent::{Agent, owner};
+use super::agent::Agent;
 use crate::api::Hook;
-use crate::cluster::secrets::User;
 use crate::reconcile::services::Services;
 use crate::reconcile::sync_at::SyncAt;
 use crate::report::Failure;
 use crate::secret_data::SecretData;
 use crate::server::Token;
-use crate::server::hooks::{Endpoint, HookKind, HookOwner};
-use crate::sync_ref::SyncRef;
+use crate::server::hooks::Endpoint;
+use crate::subject::Subject;
 
 /// Registers the endpoint of a Sync with `spec.webhook`. Returns its path.
 pub(super) async fn of_sync(agent: &Agent, at: SyncAt<'_>) -> Result<Option<String>, Failure> {
-    let owner = owner(HookKind::Sync, at.owner);
-    open(agent, owner, at.sync.spec.webhook.as_ref(), User::Sync(at.owner.clone())).await
+    open(agent, at.owner.into(), at.sync.spec.webhook.as_ref()).await
 }
 
 /// Registers the endpoint of an ImageUpdate with `spec.webhook`. Returns its path.
 pub(super) async fn of_update(
     agent: &Agent,
-    update: &SyncRef,
+    update: &Subject,
     hook: Option<&Hook>,
 ) -> Result<Option<String>, Failure> {
-    open(agent, owner(HookKind::ImageUpdate, update), hook, User::Update(update.clone())).await
+    open(agent, update.clone(), hook).await
 }
 
-async fn open(
-    agent: &Agent,
-    owner: HookOwner,
-    hook: Option<&Hook>,
-    user: User,
-) -> Result<Option<String>, Failure> {
+async fn open(agent: &Agent, owner: Subject, hook: Option<&Hook>) -> Result<Option<String>, Failure> {
     let Some(Hook { provider, secret_ref }) = hook else {
         agent.hooks.remove(&owner);
         return Ok(None);
@@ -42,7 +35,7 @@ async fn open(
         let message = format!("spec.webhook, Secret {}: {said}", secret_ref.name);
         Failure::user("source", "WebhookInvalid", message)
     };
-    let read = agent.services.secrets.read(&user, &secret_ref.name).await;
+    let read = agent.services.secrets.read(&owner, &secret_ref.name).await;
     let token = read.map_err(|error| error.to_string()).and_then(|data| {
         let token = SecretData::of(&data).needed("token").map_err(|error| error.to_string())?;
         Token::parse(token).map_err(|error| error.to_string())
@@ -57,15 +50,9 @@ async fn open(
 }
 
 /// Handles a call: requests a run of a Sync, or returns the ImageUpdate that the call is for.
-pub(super) fn called(services: &Services, owner: HookOwner) -> Option<SyncRef> {
-    let HookOwner { kind, namespace, name } = owner;
-    let name = SyncRef::new(namespace, name);
-    match kind {
-        HookKind::Sync => {
-            services.calls.note(&name);
-            services.wake(name);
-            None
-        }
-        HookKind::ImageUpdate => Some(name),
-    }
+pub(super) fn called(services: &Services, owner: Subject) -> Option<Subject> {
+    let Some(sync) = owner.sync() else { return Some(owner) };
+    services.calls.note(&sync);
+    services.wake(sync);
+    None
 }

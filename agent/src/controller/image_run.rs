@@ -18,13 +18,12 @@ use super::hooks;
 use super::updates::{Memory, Updates, name, others};
 use crate::api::{ImageUpdate, ImageUpdateSpec, ImageUpdateStatus, ProposalStatus, conditions, names};
 use crate::cluster::refusal::chain;
-use crate::cluster::secrets::User;
 use crate::error::Class;
 use crate::image::pass::{Found, Pass, pass, policy};
 use crate::reconcile::past::since;
 use crate::reconcile::services::Services;
 use crate::report::{Failure, updates, write};
-use crate::sync_ref::SyncRef;
+use crate::subject::Subject;
 
 /// How often a pass checks that its ImageUpdate has not changed.
 const CHECK: Duration = Duration::from_secs(1);
@@ -55,7 +54,7 @@ async fn work(update: &ImageUpdate, updates: &Updates) -> Action {
     let owner = name(update);
     let memory = updates.memories.of(&owner);
     let mut memory = memory.lock().await;
-    let _turn = updates.passes.take(owner.namespace()).await;
+    let _turn = updates.passes.take(&owner.namespace).await;
     if memory.uid != update.metadata.uid {
         *memory = Memory { uid: update.metadata.uid.clone(), ..Memory::default() };
     }
@@ -73,7 +72,7 @@ async fn work(update: &ImageUpdate, updates: &Updates) -> Action {
     let is_same = update.spec.push_branch() == update.spec.branch();
     let (max_age, git_age) = (age(called || is_asked), age(is_asked || called && !is_same));
     let due = memory.contacted.is_none_or(|contacted| since(contacted, now) >= interval);
-    services.secrets.release(&User::Update(owner.clone()), &policy::names(services, &owner, &update.spec));
+    services.secrets.release(&owner, &policy::names(services, &owner, &update.spec));
     let path = hooks::of_update(&updates.agent, &owner, update.spec.webhook.as_ref()).await;
     let found = {
         let pass = Pass {
@@ -149,7 +148,7 @@ fn unbanned(update: &ImageUpdate, before: &ImageUpdateStatus) -> ImageUpdateStat
 async fn report(
     agent: &Agent,
     update: &ImageUpdate,
-    owner: &SyncRef,
+    owner: &Subject,
     memory: &mut Memory,
     before: &ImageUpdateStatus,
     known: &ImageUpdateStatus,
@@ -205,8 +204,8 @@ async fn report(
     for (host, rate) in agent.images.registries.rates() {
         metrics.registry_remaining(&host, rate.remaining);
     }
-    let api: Api<ImageUpdate> = Api::namespaced(cluster.clients.own(), owner.namespace());
-    if let Err(error) = write::patch(&api, owner.name(), before, &after).await {
+    let api: Api<ImageUpdate> = Api::namespaced(cluster.clients.own(), &owner.namespace);
+    if let Err(error) = write::patch(&api, &owner.name, before, &after).await {
         warn!(update = %owner, stage = "report", error = %chain(&error), "Cannot write the status; retrying");
         memory.status = Some(ImageUpdateStatus { conditions: before.conditions.clone(), ..after });
         return Action::requeue(PAUSE);

@@ -21,8 +21,8 @@ use super::updates::{Updates, name, others};
 use super::{hooks, image_run};
 use crate::api::{ImageUpdate, names};
 use crate::calls::Calls;
-use crate::server::hooks::HookOwner;
 use crate::shares::Shares;
+use crate::subject::Subject;
 
 /// ImageUpdates of one namespace that run at the same time.
 const PASSES: u32 = 4;
@@ -34,7 +34,7 @@ pub(super) async fn run(
     agent: &Arc<Agent>,
     namespaces: &[String],
     writer: Writer<ImageUpdate>,
-    called: UnboundedReceiver<HookOwner>,
+    called: UnboundedReceiver<Subject>,
 ) {
     let (changed, changes) = unbounded_channel();
     let kind = Arc::new(Updates {
@@ -58,7 +58,7 @@ pub(super) async fn run(
     let calls = received(called).filter_map(move |call| {
         let update = hooks::called(&answers.agent.services, call);
         update.iter().for_each(|update| answers.calls.note(update));
-        std::future::ready(update.map(|update| ObjectRef::new(update.name()).within(update.namespace())))
+        std::future::ready(update.map(|update| ObjectRef::new(&update.name).within(&update.namespace)))
     });
     let wakes = vec![siblings.boxed(), moved.boxed(), calls.boxed()];
     let feed = Feed { store: agent.updates.clone(), writer, wakes };

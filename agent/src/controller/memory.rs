@@ -3,6 +3,7 @@
 //! No I/O.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -15,7 +16,7 @@ use crate::report::Done;
 use crate::sync_ref::SyncRef;
 
 /// The memories of all objects of one kind.
-pub struct Memories<M>(Mutex<HashMap<SyncRef, Arc<tokio::sync::Mutex<M>>>>);
+pub struct Memories<K, M>(Mutex<HashMap<K, Arc<tokio::sync::Mutex<M>>>>);
 
 /// The memory of one Sync.
 #[derive(Default)]
@@ -72,25 +73,25 @@ impl Shown {
     }
 }
 
-impl<M> Default for Memories<M> {
+impl<K, M> Default for Memories<K, M> {
     fn default() -> Self {
         Self(Mutex::default())
     }
 }
 
-impl<M: Default> Memories<M> {
+impl<K: Clone + Eq + Hash, M: Default> Memories<K, M> {
     /// The memory of an object.
-    pub fn of(&self, name: &SyncRef) -> Arc<tokio::sync::Mutex<M>> {
+    pub fn of(&self, name: &K) -> Arc<tokio::sync::Mutex<M>> {
         self.0.lock().entry(name.clone()).or_default().clone()
     }
 
     /// All objects that have a memory.
-    pub fn names(&self) -> Vec<SyncRef> {
+    pub fn names(&self) -> Vec<K> {
         self.0.lock().keys().cloned().collect()
     }
 
     /// Forgets an object.
-    pub fn forget(&self, name: &SyncRef) {
+    pub fn forget(&self, name: &K) {
         self.0.lock().remove(name);
     }
 }
@@ -126,7 +127,7 @@ mod tests {
     #[test]
     fn two_thousand_objects_that_are_gone_leave_nothing_behind() {
         let (memories, runs, end) =
-            (Memories::<Memory>::default(), Runs::default(), CancellationToken::new());
+            (Memories::<SyncRef, Memory>::default(), Runs::default(), CancellationToken::new());
         for at in 0..2000 {
             let name = SyncRef::new("tenant", format!("sync-{at}"));
             drop(memories.of(&name));

@@ -35,7 +35,7 @@ use crate::cluster::refusal::chain;
 use crate::cluster::requests::refusal;
 use crate::metrics::Metrics;
 use crate::server::Health;
-use crate::server::hooks::HookOwner;
+use crate::subject::Subject;
 
 /// The first pause after a transient failure.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -64,7 +64,7 @@ pub async fn run(
     options: Options,
     metrics: Arc<Metrics>,
     health: Health,
-    called: UnboundedReceiver<HookOwner>,
+    called: UnboundedReceiver<Subject>,
     stop: CancellationToken,
 ) -> Result<(), StartError> {
     let (agent, feeds) = loop {

@@ -8,6 +8,7 @@ use super::PAUSE;
 use super::memory::{Memory, Unreported};
 use crate::api::SyncSpec;
 use crate::reconcile::past::since;
+use crate::report::findings::Remarks;
 use crate::report::{Done, Findings};
 
 /// How long a report waits for objects to become healthy.
@@ -30,7 +31,7 @@ pub(super) fn gathered(
     let mut first = now;
     if let Some(Unreported { done, warnings, since }) = memory.unreported.take() {
         first = since;
-        findings.warnings = findings.warnings.or(warnings);
+        findings.remarks.warnings = findings.remarks.warnings.or(warnings);
         findings.done = match (done, findings.done) {
             (Some(mut done), Some(newer)) => {
                 done.changes.extend(newer.changes);
@@ -41,7 +42,7 @@ pub(super) fn gathered(
     }
     let on_the_way = findings.on_the_way();
     // If no Sync waits for the objects, their health is not urgent.
-    let minor = on_the_way || (!findings.wait_for_health && findings.is_well());
+    let minor = on_the_way || (!findings.started.wait_for_health && findings.is_well());
     let left = |since_then: Timestamp, pause: Duration| pause.saturating_sub(since(since_then, now));
     let wait = match memory.reported {
         Some(reported) if minor && findings.done.is_none() => {
@@ -50,14 +51,14 @@ pub(super) fn gathered(
             gathers.max(left(reported, PROGRESS))
         }
         // Drift is reported at once.
-        _ if on_the_way && findings.corrected().is_empty() => left(first, GATHER),
+        _ if on_the_way && findings.live.corrected().is_empty() => left(first, GATHER),
         _ => {
             memory.reported = minor.then_some(now);
             return Ok(findings);
         }
     };
     if !wait.is_zero() {
-        let Findings { done, warnings, .. } = findings;
+        let Findings { done, remarks: Remarks { warnings, .. }, .. } = findings;
         memory.unreported = Some(Unreported { done, warnings, since: first });
         return Err(wait);
     }
@@ -74,10 +75,10 @@ pub(super) fn next(spec: &SyncSpec, memory: &Memory, findings: &Findings, now: T
     if memory.failures > 0 {
         next = next.min(backoff(memory.failures));
     }
-    if findings.again {
+    if findings.next.again {
         next = next.min(PAUSE);
     }
-    if let Some(sooner) = findings.next {
+    if let Some(sooner) = findings.next.within {
         next = next.min(sooner + SLACK);
     }
     past.drift.next(memory.status.as_ref(), now).map_or(next, |drift| next.min(drift))
@@ -98,6 +99,7 @@ mod tests {
     use super::*;
     use crate::api::Sync;
     use crate::reconcile::past::{Contact, Past};
+    use crate::report::findings::{Ended, Live, Next};
     use crate::report::{Failure, Objects};
     use crate::sync_ref::SyncRef;
 
@@ -122,11 +124,13 @@ mod tests {
             waits_for_consumer: false,
         };
         let objects = Some(Objects { total: 1, unhealthy: vec![(object, health)] });
-        Findings { objects, ..Findings::of(&sync(), &SyncRef::new("shop", "app"), START) }
+        let live = Live { objects, ..Live::default() };
+        Findings { live, ..Findings::of(&sync(), &SyncRef::new("shop", "app"), START) }
     }
 
     fn healthy() -> Findings {
-        Findings { objects: Some(Objects { total: 1, unhealthy: Vec::new() }), ..on_the_way() }
+        let objects = Some(Objects { total: 1, unhealthy: Vec::new() });
+        Findings { live: Live { objects, ..Live::default() }, ..on_the_way() }
     }
 
     #[test]
@@ -151,7 +155,14 @@ mod tests {
     fn a_failure_is_reported_at_once() {
         let failure = Some(Failure::transient("source", "Unreachable", "no answer"));
         let mut memory = Memory::default();
-        assert!(gathered(&mut memory, Findings { failure, ..on_the_way() }, START).is_ok());
+        assert!(
+            gathered(
+                &mut memory,
+                Findings { ended: Ended { failure, ..Ended::default() }, ..on_the_way() },
+                START
+            )
+            .is_ok()
+        );
     }
 
     #[test]
@@ -175,7 +186,7 @@ mod tests {
         memory.past.source.postponed = false;
         memory.failures = 3;
         assert_eq!(next(&memory, &findings, after(0)), Duration::from_secs(4));
-        let again = Findings { again: true, ..healthy() };
+        let again = Findings { next: Next { again: true, within: None }, ..healthy() };
         assert_eq!(next(&memory, &again, after(0)), PAUSE);
     }
 }

@@ -63,7 +63,7 @@ pub(super) async fn run(sync: Arc<Sync>, agent: &Agent) -> Action {
     let last = memory.status.clone().or_else(|| sync.status.clone()).unwrap_or_default();
     let run = start(agent, &sync, &owner, &last, Limits::default());
     let mut findings = Findings::of(&sync, &owner, run.at.now);
-    findings.failure = Some(Failure::internal("reconcile", PANICKED));
+    findings.ended.failure = Some(Failure::internal("reconcile", PANICKED));
     let action = report(agent, &run, &mut memory, &findings).await;
     drop(gone);
     action
@@ -117,7 +117,7 @@ async fn run_once(
         info!(sync = %owner, "Sync ended");
         return Action::await_change();
     };
-    if findings.failure.as_ref().is_some_and(is_superseded) {
+    if findings.ended.failure.as_ref().is_some_and(is_superseded) {
         return Action::requeue(Duration::ZERO);
     }
     match gathered(memory, findings, Timestamp::now()) {
@@ -139,7 +139,7 @@ async fn work(agent: &Agent, run: &Run<'_>, past: &mut Past) -> Option<Findings>
         Ok(path) => findings.webhook_path = Some(path),
         // The outcome of the run is reported, although a newer run is due.
         Err(failure) if is_superseded(&failure) => {}
-        Err(failure) => findings.failure = findings.failure.or(Some(failure)),
+        Err(failure) => findings.ended.failure = findings.ended.failure.or(Some(failure)),
     }
     Some(findings)
 }
@@ -150,7 +150,7 @@ async fn report(agent: &Agent, run: &Run<'_>, memory: &mut Memory, findings: &Fi
     let SyncAt { sync, owner, .. } = *at;
     let before = memory.status.take().unwrap_or_else(|| at.status.clone());
     let last_episode = memory.past.drift.episode.clone().or_else(|| before.drift.clone());
-    let episode = match &findings.drift {
+    let episode = match &findings.live.drift {
         Some(found) => {
             let users = Users { cluster: &services.cluster, audit: services.audit.as_deref() };
             episode(users, *at, &mut memory.past.drift, &before, found).await
@@ -158,9 +158,9 @@ async fn report(agent: &Agent, run: &Run<'_>, memory: &mut Memory, findings: &Fi
         None => last_episode.clone(),
     };
     let after = status::build(&before, findings, episode.as_ref());
-    let result = findings.failure.as_ref().map_or("ok", |failure| failure.reason);
+    let result = findings.ended.failure.as_ref().map_or("ok", |failure| failure.reason);
     services.metrics.reconcile(result);
-    services.metrics.sync(owner, &after, findings, findings.drifts(last_episode.as_ref()));
+    services.metrics.sync(owner, &after, findings, findings.live.drifts(last_episode.as_ref()));
     tell::tell(&services.events, &sync.object_ref(&()), owner, &before, &after, findings);
     services.metrics.no_progress(owner);
     // The status on the server may be one of the progress of this run.
@@ -168,12 +168,12 @@ async fn report(agent: &Agent, run: &Run<'_>, memory: &mut Memory, findings: &Fi
     let from = on_server.as_ref().map_or(&before, |shown| &shown.status);
     let written = write::write(&services.cluster.clients.own(), owner, from, &after).await;
     let trouble = services.cluster.watches.trouble(owner, &services.cluster.view.kinds(owner));
-    let suspended = findings.suspended.is_some();
-    let verified = written.is_ok() && findings.failure.is_none() && !suspended && trouble.is_none();
+    let suspended = findings.ended.suspended.is_some();
+    let verified = written.is_ok() && findings.ended.failure.is_none() && !suspended && trouble.is_none();
     // The live view is as recent as the last contact with the API server.
     let heard = verified.then(|| services.cluster.clients.contact().last());
     if let Some(heard) = heard {
-        let time = findings.now.checked_sub(heard.elapsed()).unwrap_or(findings.now);
+        let time = findings.started.now.checked_sub(heard.elapsed()).unwrap_or(findings.started.now);
         services.metrics.verified(owner, time);
     }
     // Alerts are sent also if the status cannot be written.
@@ -181,7 +181,7 @@ async fn report(agent: &Agent, run: &Run<'_>, memory: &mut Memory, findings: &Fi
     let whole = SyncStatus { drift: episode, ..current.clone() };
     let heard = services.cluster.clients.contact().last();
     let heard = Some(heard).filter(|_| written.is_ok() && trouble.is_none());
-    let ran = Ran { status: &whole, failure: findings.failure.as_ref(), suspended, verified, heard };
+    let ran = Ran { status: &whole, failure: findings.ended.failure.as_ref(), suspended, verified, heard };
     services.alerts.tell(owner, &ran);
     if let Err(error) = written {
         warn!(sync = %owner, stage = "report", error = %chain(&error), "Cannot write the status; retrying");
@@ -194,7 +194,7 @@ async fn report(agent: &Agent, run: &Run<'_>, memory: &mut Memory, findings: &Fi
         agent.wake_dependents(owner);
     }
     memory.status = Some(after);
-    memory.failures = match &findings.failure {
+    memory.failures = match &findings.ended.failure {
         Some(failure) if failure.class != Class::User => memory.failures.saturating_add(1),
         _ => 0,
     };

@@ -13,17 +13,17 @@ use crate::api::{ImageUpdate, ImageUpdateStatus};
 use crate::calls::Calls;
 use crate::image::pass::edits::Plain;
 use crate::shares::Shares;
-use crate::sync_ref::SyncRef;
+use crate::subject::{Kind, Subject};
 
 /// The kind `ImageUpdate`.
 pub(super) struct Updates {
     pub agent: Arc<Agent>,
-    pub memories: Memories<Memory>,
+    pub memories: Memories<Subject, Memory>,
     /// Webhook calls of registries.
-    pub calls: Calls,
+    pub calls: Calls<Subject>,
     pub passes: Shares,
     /// Receives each ImageUpdate that changed or is gone.
-    pub changed: UnboundedSender<SyncRef>,
+    pub changed: UnboundedSender<Subject>,
 }
 
 /// The memory of an ImageUpdate between two passes. All of it can be computed again.
@@ -45,13 +45,13 @@ pub struct Memory {
 impl Updates {
     /// Forgets the ImageUpdates that were deleted while no watch went on.
     pub fn sweep(&self) {
-        let there: HashSet<SyncRef> = self.agent.updates.state().iter().map(|update| name(update)).collect();
+        let there: HashSet<Subject> = self.agent.updates.state().iter().map(|update| name(update)).collect();
         let gone = self.memories.names().into_iter().filter(|update| !there.contains(update));
         gone.for_each(|update| self.forget(&update));
     }
 
     /// Forgets an ImageUpdate that is gone.
-    pub fn forget(&self, update: &SyncRef) {
+    pub fn forget(&self, update: &Subject) {
         self.memories.forget(update);
         self.calls.take(update);
         self.agent.forget_update(update);
@@ -59,12 +59,12 @@ impl Updates {
 }
 
 /// The name of an ImageUpdate.
-pub(super) fn name(update: &ImageUpdate) -> SyncRef {
-    SyncRef::new(update.namespace().unwrap_or_default(), update.name_any())
+pub(super) fn name(update: &ImageUpdate) -> Subject {
+    Subject::new(Kind::ImageUpdate, update.namespace().unwrap_or_default(), update.name_any())
 }
 
 /// The other ImageUpdates of the namespace.
-pub(super) fn others(agent: &Agent, update: &SyncRef) -> Vec<Arc<ImageUpdate>> {
-    let is_other = |other: &SyncRef| other.namespace() == update.namespace() && other.name() != update.name();
+pub(super) fn others(agent: &Agent, update: &Subject) -> Vec<Arc<ImageUpdate>> {
+    let is_other = |other: &Subject| other.namespace == update.namespace && other.name != update.name;
     agent.updates.state().into_iter().filter(|other| is_other(&name(other))).collect()
 }

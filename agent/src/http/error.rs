@@ -39,7 +39,7 @@ pub enum Failure {
 /// Why a certificate is not trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mistrust {
-    /// Whoever signed it is not known.
+    /// The certificate is signed by an unknown authority.
     Authority,
     /// It is for other names.
     Name,

@@ -9,7 +9,7 @@
 //!
 //! Loopback addresses are allowed without a list, since a single machine may hold everything. Names are checked as they
 //! are written, and every address of a name where it is connected to (see `resolver`). No message names the address
-//! that a name resolves to: it would tell a tenant what the DNS of the cluster knows. Pure.
+//! that a name resolves to, which would show a tenant the DNS of the cluster. Pure.
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -1,4 +1,4 @@
-//! The host of a URL, as far as it tells errors of one server from those of another. Pure.
+//! The host of a URL, which distinguishes errors of one server from those of another. Pure.
 
 /// `git.example.com:8443` of `https://user@Git.example.com:8443/x.git`, and `git.example.com` of `git@git.example.com:x`.
 pub fn host(url: &str) -> String {

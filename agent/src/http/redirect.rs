@@ -11,7 +11,7 @@ const PATH: usize = 200;
 /// Which redirects are followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Redirects {
-    /// To the same scheme, host and port: what is sent is meant for nobody else.
+    /// To the same scheme, host and port, for requests with secrets.
     SameOrigin,
     /// To any host that the guard allows; credentials stay behind.
     Anywhere,

@@ -1,7 +1,7 @@
 //! Resolves names for the clients, and gives them only addresses that the guard allows: what is checked is what is
 //! connected to, so a name cannot change in between.
 //!
-//! The HTTP library tells a resolver the name alone. The port, which belongs to the decision, is that of the request that
+//! The HTTP library passes only the name to a resolver. The port, which belongs to the decision, is that of the request that
 //! is being polled. I/O: DNS.
 
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs as _};

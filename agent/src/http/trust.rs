@@ -46,7 +46,7 @@ impl Trust {
         Ok(Self { authorities, identity, id: id(&[ca, pem.as_deref()]), public: id(&[ca]) })
     }
 
-    /// What tells two apart.
+    /// The identity of the trusted certificates.
     pub fn id(&self) -> Option<Digest> {
         self.id
     }

@@ -2,6 +2,7 @@
 
 use prometheus_client::encoding::EncodeLabelSet;
 
+use crate::subject::Subject;
 use crate::sync_ref::SyncRef;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -51,8 +52,8 @@ pub struct UpdateLabels {
 }
 
 impl UpdateLabels {
-    pub fn of(update: &SyncRef) -> Self {
-        Self { namespace: update.namespace().to_owned(), name: update.name().to_owned() }
+    pub fn of(update: &Subject) -> Self {
+        Self { namespace: update.namespace.clone(), name: update.name.clone() }
     }
 }
 

@@ -163,7 +163,7 @@ impl Approvals<'_> {
     /// Records which Approvals have ended: those that expired, whose plan no longer waits, or whose plan has no remaining
     /// changes. What cannot be recorded now is recorded by a later run.
     pub async fn sweep(&self, findings: &Findings) {
-        if findings.failure.is_some() || findings.suspended.is_some() {
+        if findings.ended.failure.is_some() || findings.ended.suspended.is_some() {
             return;
         }
         let given = self.given();
@@ -180,11 +180,11 @@ impl Approvals<'_> {
     fn end(&self, findings: &Findings, one: &Given, given: &[Given]) -> Option<ApprovalStatus> {
         let now = self.at.now;
         let Given { name, spec, status, .. } = one;
-        if findings.approval.as_ref() == Some(name) {
+        if findings.gated.approval.as_ref() == Some(name) {
             // The store is older than what this run has just written.
             return None;
         }
-        let waiting = findings.waiting.as_ref();
+        let waiting = findings.gated.waiting.as_ref();
         let is_waiting = waiting.is_some_and(|waiting| waiting.plan.id.as_str() == spec.plan_id);
         let ended = |state| Some(ApprovalStatus { state, ..status.clone() });
         match (spec.decision, status.state) {

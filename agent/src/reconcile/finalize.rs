@@ -42,7 +42,7 @@ pub async fn finalize(run: &Run<'_>, past: &mut Past) -> Ended {
         Ok(false) => Ended::Waits(Box::new(findings)),
         Err(failure) => {
             let message = past.masks.hide(&failure.message).into_owned();
-            findings.failure = Some(Failure { message, ..failure });
+            findings.ended.failure = Some(Failure { message, ..failure });
             Ended::Waits(Box::new(findings))
         }
     }
@@ -55,27 +55,27 @@ async fn end(run: &Run<'_>, past: &mut Past, findings: &mut Findings) -> Result<
     if keep.is_none()
         && let Some(before) = leaving::dependent(run)
     {
-        findings.waits = Some(leaving::with_way_out(run, before));
-        findings.again = true;
+        findings.ended.waits = Some(leaving::with_way_out(run, before));
+        findings.next.again = true;
         return Ok(false);
     }
     match remove(run, past, keep, findings).await {
         Ok(true) => release(run).await.map(|()| true),
         Ok(false) => {
-            findings.waits = findings.waits.take().map(|waits| leaving::with_way_out(run, waits));
+            findings.ended.waits = findings.ended.waits.take().map(|waits| leaving::with_way_out(run, waits));
             Ok(false)
         }
         Err(failure) if is_superseded(&failure) => Err(failure),
         Err(failure) => {
             let failure = run.acting().explain(failure).await;
             match leaving::reach(run, past, &failure, keep).await {
-                Reach::GivenUp if findings.again => Err(failure),
+                Reach::GivenUp if findings.next.again => Err(failure),
                 Reach::GivenUp => {
                     leaving::report(run, &failure.message);
                     release(run).await.map(|()| true)
                 }
                 Reach::Until(time) => {
-                    findings.next = Some(leaving::left(run, time));
+                    findings.next.within = Some(leaving::left(run, time));
                     let message = format!("{}; {}", failure.message, leaving::until(run, time));
                     Err(Failure { message, ..failure })
                 }
@@ -109,29 +109,29 @@ async fn remove(
     let decided = decide(run, past, planned, found).await;
     let outcome = run.apply(&requests, None, decided, run.set(true, true), past).await;
     let Outcome { plan, done, errors, waits, again, waiting, not_noted, stopped, basis, .. } = outcome;
-    found.waiting = waiting;
+    found.gated.waiting = waiting;
     if let Some(error) = stopped {
         return Err(error.into());
     }
     found.done = Some(Done { id: plan, changes: done }).filter(|done| !done.changes.is_empty());
-    found.again = again;
+    found.next.again = again;
     if keep.is_some() {
         return left(run, &basis.set, &errors, waits, found);
     }
     // Objects that finalizers hold for too long keep the Sync too, and are named.
     let overdue = || lingering::overdue(at, &basis.set).into_iter().next();
-    found.waits = waits.or_else(|| lingering::ending(at, &basis.set)).or_else(overdue);
-    found.next = lingering::next(at, &basis.set).or(found.next);
+    found.ended.waits = waits.or_else(|| lingering::ending(at, &basis.set)).or_else(overdue);
+    found.next.within = lingering::next(at, &basis.set).or(found.next.within);
     let refused = errors.iter().filter(|error| error.reason == "Forbidden");
     past.ending.refused.extend(refused.filter_map(|error| error.id.clone()));
     // The next run orphans what this one could not remove, and continues with the rest.
-    found.again |= is_over && !errors.is_empty();
+    found.next.again |= is_over && !errors.is_empty();
     failure(&errors, None)?;
     if let Some(error) = not_noted {
         return Err(error.into());
     }
-    if found.waiting.is_some() || leaving::remains(run, past) {
-        found.waits.get_or_insert_with(|| "objects are being deleted".to_owned());
+    if found.gated.waiting.is_some() || leaving::remains(run, past) {
+        found.ended.waits.get_or_insert_with(|| "objects are being deleted".to_owned());
         return Ok(false);
     }
     let unseen = leaving::unseen(&basis.set);
@@ -162,8 +162,8 @@ async fn decide(run: &Run<'_>, past: &mut Past, planned: Planned, found: &mut Fi
         return decided;
     }
     let until = leaving::deadline(run, past);
-    found.instead = Some(leaving::unapproved(run, until));
-    found.next = Some(leaving::left(run, until));
+    found.gated.instead = Some(leaving::unapproved(run, until));
+    found.next.within = Some(leaving::left(run, until));
     let plan = leaving::without(run, plan, &waiting.plan, until);
     run.gate(Planned { plan, basis: decided.basis }, set, Ok(()))
 }
@@ -180,8 +180,8 @@ fn left(
     if errors.iter().any(|error| error.class != Class::User) {
         failure(errors, None)?;
     }
-    if findings.again {
-        findings.waits = waits;
+    if findings.next.again {
+        findings.ended.waits = waits;
         return Ok(false);
     }
     let refused = errors.iter().map(ToString::to_string);

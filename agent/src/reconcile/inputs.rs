@@ -17,7 +17,7 @@ use crate::api::{
 };
 use crate::cluster::discovery::Discovery;
 use crate::cluster::refusal::chain;
-use crate::cluster::secrets::{Held, Name, SecretError, Secrets, User};
+use crate::cluster::secrets::{Held, Name, SecretError, Secrets};
 use crate::error::{Class, StageError};
 use crate::policy::Policy;
 use crate::progress::Progress;
@@ -225,7 +225,7 @@ impl Gathered<'_> {
 
     /// Returns a Secret or ConfigMap; `None` if it is optional and does not exist.
     async fn look(&self, kind: InputKind, name: &str, optional: bool) -> Result<Option<Held>, Error> {
-        let user = User::Sync(self.at.owner.clone());
+        let user = self.at.owner.into();
         let held = self.from.secrets.look(&user, kind, name).await?;
         if held.is_none() && !optional {
             let what = format!("{kind} {}/{name}", self.at.owner.namespace());

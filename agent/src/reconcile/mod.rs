@@ -44,9 +44,9 @@ use crate::report::{Failure, Findings};
 pub async fn reconcile(run: &Run<'_>, past: &mut Past) -> Findings {
     let mut found = Findings::of(run.at.sync, run.at.owner, run.at.now);
     if let Err(failure) = Box::pin(pipeline(run, past, &mut found)).await {
-        found.failure = Some(run.acting().explain(failure).await);
+        found.ended.failure = Some(run.acting().explain(failure).await);
     }
-    if found.failure.as_ref().is_some_and(is_superseded) {
+    if found.ended.failure.as_ref().is_some_and(is_superseded) {
         return found;
     }
     run.wake_peers(&found);
@@ -59,8 +59,8 @@ pub async fn reconcile(run: &Run<'_>, past: &mut Past) -> Findings {
 
 async fn pipeline(run: &Run<'_>, past: &mut Past, found: &mut Findings) -> Result<(), Failure> {
     let (at, limits, cluster) = (run.at, &run.limits, &run.services.cluster);
-    found.suspended = at.suspended();
-    if found.suspended.is_some() {
+    found.ended.suspended = at.suspended();
+    if found.ended.suspended.is_some() {
         return Ok(());
     }
     let checks = run.admit()?;
@@ -69,7 +69,7 @@ async fn pipeline(run: &Run<'_>, past: &mut Past, found: &mut Findings) -> Resul
     let seen = rendered.seen.clone();
     found.seen = Some(seen.clone());
     let manifests = rendered.take()?;
-    found.remotes = Some(rendered.remotes());
+    found.rendered.remotes = Some(rendered.remotes());
     let Manifests::Changed(mut manifests) = manifests else {
         let reported = report::unchanged(found, source.trouble);
         apply::unmark(cluster, at, past).await?;

@@ -25,8 +25,8 @@ use crate::report::{Done, Failure, Findings, Seen};
 
 /// Reports a run that compared nothing, because nothing has changed.
 pub fn unchanged(found: &mut Findings, trouble: Option<source::Error>) -> Result<(), Failure> {
-    found.drift = Some(Drift::default());
-    found.notes = Some(Vec::new());
+    found.live.drift = Some(Drift::default());
+    found.remarks.notes = Some(Vec::new());
     trouble.map_or(Ok(()), |trouble| Err(trouble.into()))
 }
 
@@ -74,10 +74,10 @@ pub fn report(
         stopped,
         mut basis,
     } = outcome;
-    found.chart = chart;
-    found.warnings = basis.set.warnings.take();
-    found.notes = Some(lingering::notes(at, is_agent, &basis.set));
-    (found.waiting, found.approval, found.next) = (waiting, approval, basis.next);
+    found.rendered.chart = chart;
+    found.remarks.warnings = basis.set.warnings.take();
+    found.remarks.notes = Some(lingering::notes(at, is_agent, &basis.set));
+    (found.gated.waiting, found.gated.approval, found.next.within) = (waiting, approval, basis.next);
     if let Some(error) = stopped {
         return Err(error.into());
     }
@@ -87,14 +87,14 @@ pub fn report(
         drifted: &drift.drifted,
         attempted: [reported(at, &drift.drifted, &drift.refused), attempted].concat(),
         done: &done,
-        waiting: found.waiting.as_ref(),
+        waiting: found.gated.waiting.as_ref(),
         errors: &errors,
     };
-    found.drift = Some(outcome::found(at, &mut past.drift, attempts));
+    found.live.drift = Some(outcome::found(at, &mut past.drift, attempts));
     found.done = Some(Done { id: plan, changes: done }).filter(|done| !done.changes.is_empty());
-    found.waits =
+    found.ended.waits =
         waits.or(basis.waits).or(basis.set.waits.take()).or_else(|| lingering::ending(at, &basis.set));
-    found.again = again;
+    found.next.again = again;
     // Scopes that could not be listed are listed again by the next run, unless a right is missing.
     let is_verified =
         errors.is_empty() && not_ready.is_none() && basis.set.unseen.iter().all(|unseen| unseen.forbidden);
@@ -116,21 +116,22 @@ pub fn report(
 /// Jobs that have succeeded and ends Approvals that are over.
 pub async fn afterwards(acting: Acting<'_>, approvals: Approvals<'_>, past: &mut Past, found: &mut Findings) {
     let (at, view) = (acting.at, &acting.cluster.view);
-    let failed = found.failure.is_some();
-    if let Some(drift) = &mut found.drift {
+    let failed = found.ended.failure.is_some();
+    if let Some(drift) = &mut found.live.drift {
         outcome::complete(at, view, past, drift, failed);
     }
-    found.objects = Some(lingering::health(at, view));
-    let (mistakes, notes) = (found.warnings.take(), found.notes.take());
-    found.warnings = ignored::warnings(at, acting.is_agent(), view, &mut past.notices, mistakes, notes);
+    found.live.objects = Some(lingering::health(at, view));
+    let (mistakes, notes) = (found.remarks.warnings.take(), found.remarks.notes.take());
+    found.remarks.warnings =
+        ignored::warnings(at, acting.is_agent(), view, &mut past.notices, mistakes, notes);
     approvals.sweep(found).await;
     if let State::Verified(set) = &past.state {
-        found.completed = Some(jobs::completed(at, view, set));
-        if found.suspended.is_none() {
+        found.live.completed = Some(jobs::completed(at, view, set));
+        if found.ended.suspended.is_none() {
             match jobs::remove(acting, set).await {
-                Ok(waits) => found.again |= waits,
+                Ok(waits) => found.next.again |= waits,
                 Err(error) => {
-                    found.failure.get_or_insert_with(|| error.into());
+                    found.ended.failure.get_or_insert_with(|| error.into());
                 }
             }
         }
@@ -143,7 +144,7 @@ pub async fn compare_others(acting: Acting<'_>, past: &mut Past, found: &mut Fin
     let overwritten = outcome::overwritten(acting, &past.masks).await;
     if !overwritten.is_empty() {
         past.drift.corrected_at = Some(acting.at.now);
-        found.drift.get_or_insert_default().corrected.extend(overwritten);
+        found.live.drift.get_or_insert_default().corrected.extend(overwritten);
     }
     unmanaged::find(acting, past).await;
 }

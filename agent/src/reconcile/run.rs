@@ -213,13 +213,13 @@ impl<'a> Run<'a> {
     /// this Sync wants.
     pub fn wake_peers(&self, found: &Findings) {
         let (owner, peers) = (self.at.owner, &self.services.peers);
-        let class = found.failure.as_ref().map(|failure| failure.class);
+        let class = found.ended.failure.as_ref().map(|failure| failure.class);
         if class.is_none_or(|class| class == Class::User)
             && let Some(seen) = &found.seen
         {
             self.wake(peers.reached(owner, &seen.revision));
         }
-        self.wake(peers.ended(owner, class != Some(Class::User) && found.suspended.is_none()));
+        self.wake(peers.ended(owner, class != Some(Class::User) && found.ended.suspended.is_none()));
     }
 
     fn wake(&self, syncs: Vec<SyncRef>) {

@@ -36,7 +36,7 @@ pub struct Services {
     pub approvals: Store<Approval>,
     pub peers: Peers,
     /// Webhook calls for Syncs.
-    pub calls: Calls,
+    pub calls: Calls<SyncRef>,
     /// The share of each namespace in runs, memory and requests.
     pub rooms: Rooms,
     pub alerts: Alerts,

@@ -13,7 +13,7 @@ use super::peers::Peers;
 use super::rendered_commit::RenderedCommit;
 use super::sync_at::SyncAt;
 use crate::calls::Calls;
-use crate::cluster::secrets::{SecretError, Secrets, User};
+use crate::cluster::secrets::{SecretError, Secrets};
 use crate::cluster::view::View;
 use crate::error::{Class, StageError};
 use crate::metrics::Metrics;
@@ -21,6 +21,7 @@ use crate::policy::Policy;
 use crate::progress::{POLLING, Progress};
 use crate::report::Failure;
 use crate::source::{Checkout, Credential, GitRef, Location, SourceError, Sources};
+use crate::sync_ref::SyncRef;
 
 /// What the stage needs.
 #[derive(Clone, Copy)]
@@ -31,7 +32,7 @@ pub struct Parts<'a> {
     pub view: &'a View,
     pub peers: &'a Peers,
     /// Webhook calls.
-    pub calls: &'a Calls,
+    pub calls: &'a Calls<SyncRef>,
     pub metrics: &'a Arc<Metrics>,
     pub progress: &'a Progress,
 }
@@ -78,7 +79,7 @@ pub async fn source(parts: Parts<'_>, at: SyncAt<'_>, past: &mut Past) -> Result
     (contact.postponed, contact.at) = (false, Some(now));
     let timer = metrics.stage("source");
     let location = location(secrets, policy, at).await?;
-    secrets.release(&User::Sync(owner.clone()), &inputs::names(at));
+    secrets.release(&owner.into(), &inputs::names(at));
     let requested = at.reconcile_at().cloned();
     let is_requested = calls.take(owner) || requested != contact.answered;
     // A poll is not reported as progress at once, since it mostly finds nothing.
@@ -104,7 +105,12 @@ pub async fn source(parts: Parts<'_>, at: SyncAt<'_>, past: &mut Past) -> Result
 
 /// Returns the commit of the last contact if the cluster differs from it: drift is corrected before the source is contacted, so
 /// that it never waits for a slow server. A contact that is due is postponed only once.
-fn drifted_checkout(view: &View, calls: &Calls, at: SyncAt<'_>, past: &mut Past) -> Option<Checkout> {
+fn drifted_checkout(
+    view: &View,
+    calls: &Calls<SyncRef>,
+    at: SyncAt<'_>,
+    past: &mut Past,
+) -> Option<Checkout> {
     let contact = &past.source;
     let is_due = contact.is_due(at.sync.spec.interval(), at.now);
     let is_requested = calls.is_open(at.owner) || at.reconcile_at() != contact.answered.as_ref();
@@ -124,7 +130,7 @@ pub async fn location(secrets: &Secrets, policy: &Policy, at: SyncAt<'_>) -> Res
     let git = &at.sync.spec.source.git;
     let credential = match &git.secret_ref {
         Some(secret) => {
-            let data = secrets.read(&User::Sync(at.owner.clone()), &secret.name).await?;
+            let data = secrets.read(&at.owner.into(), &secret.name).await?;
             Some(Credential::from_secret(&data)?)
         }
         None => None,

@@ -97,7 +97,7 @@ mod tests {
             ("Negotiate, Basic", "negotiate | basic"),
             ("Bearer", "bearer"),
             (r#"Bearer realm="unclosed"#, "bearer realm=unclosed"),
-            (r#"realm="of nobody""#, ""),
+            (r#"realm="without a URL""#, ""),
             ("", ""),
         ] {
             assert_eq!(shown(text), expected, "{text}");

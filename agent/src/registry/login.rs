@@ -101,7 +101,7 @@ impl Login {
         fits.min_by_key(|entry| entry.path.len()).and_then(|entry| entry.credential.basic())
     }
 
-    /// What tells two logins apart.
+    /// The identity of a login.
     pub(super) fn id(&self) -> Digest {
         self.id
     }
@@ -132,7 +132,7 @@ impl Entry {
 }
 
 impl Credential {
-    /// What tells two apart.
+    /// The identity of a login.
     pub(super) fn id(&self) -> Digest {
         let mut hasher = Hasher::default();
         match self {

@@ -1,7 +1,7 @@
 //! What was answered last, for each place that is asked. Pure.
 //!
 //! Good answers are shared by all who ask in the same way with the same login. The turn to ask, and what went wrong then,
-//! are a tenant's own: nobody waits for the request of another one.
+//! are a tenant's own: no tenant waits for a request of another one.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -244,7 +244,7 @@ impl Registries {
         let Self { web, sessions, memory: _ } = self;
         let targets =
             Target::all(place, web.options.tries).map_err(|trouble| trouble.at(&place.repository))?;
-        let mut failed = Trouble::Client("there is nobody to ask".to_owned());
+        let mut failed = Trouble::Client("there is no registry to contact".to_owned());
         for target in targets {
             let asker = Asker { web, sessions, target };
             match ask(&asker).await {

@@ -28,7 +28,7 @@ impl Place {
         Self { repository, mirrors, insecure: false, login: None, certificates: None, tenant }
     }
 
-    /// The same for places that are asked in the same way, whoever asks: their answers are the same.
+    /// The same for repositories that are requested in the same way, whatever the tenant, since their answers are the same.
     pub(super) fn id(&self) -> Digest {
         let Self { repository, mirrors, insecure, login, certificates, tenant: _ } = self;
         let mut hasher = Hasher::default();

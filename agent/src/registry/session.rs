@@ -23,7 +23,7 @@ use super::pace::Lane;
 use super::target::{Purpose, Target};
 use super::web::{Ask, Web};
 
-/// How long a token lives if nobody says.
+/// The lifetime of a token whose answer has none.
 const UNSAID: Duration = Duration::from_mins(1);
 /// The longest that a token is kept.
 const LONGEST: Duration = Duration::from_hours(12);

@@ -64,7 +64,7 @@ impl<'a> Target<'a> {
     }
 }
 
-/// What tells two ways to a host apart: TLS, the login, and the certificates.
+/// The identity of a way to a host: TLS, the login and the certificates.
 fn way(insecure: bool, credential: Option<&Credential>, certificates: Option<&Trust>) -> Digest {
     let mut hasher = Hasher::default();
     hasher.bytes(&[u8::from(insecure), u8::from(credential.is_some()), u8::from(certificates.is_some())]);

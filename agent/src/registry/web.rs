@@ -201,7 +201,7 @@ fn outcome(status: StatusCode) -> &'static str {
 /// Where a redirect leads, or why it is not followed.
 fn target_of(ask: &Ask<'_>, from: &Url, location: &str) -> Result<Url, &'static str> {
     if ask.form.is_some() {
-        return Err("with a login that goes to nobody else");
+        return Err("to another host with the login");
     }
     let redirects = if ask.insecure { Redirects::AnywherePlain } else { Redirects::Anywhere };
     target(from, Some(location), redirects)
@@ -252,7 +252,7 @@ mod tests {
             (true, false, plain, "ftp://s3.example.com/c", "away from TLS"),
             (true, false, plain, "data:text/plain,a", "and not to a host"),
             (true, false, plain, "http://[", "and not to a URL"),
-            (false, true, tls, "/c", "with a login that goes to nobody else"),
+            (false, true, tls, "/c", "to another host with the login"),
         ] {
             assert_eq!(leads(insecure, form, from, location), expected);
         }

@@ -43,7 +43,7 @@ impl Files for Changed<'_> {
 }
 
 impl Versioned for Changed<'_> {
-    /// Of a changed file a name that no blob of git has, which is enough to tell it from what it was.
+    /// The id of a changed file: one that no blob of Git has, so that it differs from the previous content.
     fn version(&self, path: &str) -> Result<Option<Version>, FilesError> {
         let Some(bytes) = self.changed(path)? else { return self.files.version(path) };
         let text = Digest::of_bytes(bytes).to_string();

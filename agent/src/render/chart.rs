@@ -77,7 +77,7 @@ pub fn render(
     };
     let phase = if target.installed { Phase::Upgrade } else { Phase::Install };
     let Placed { manifests, hooks: _, left_out } = hooks::place(manifests, phase, &target.namespace);
-    warnings.extend(volatile.iter().map(told));
+    warnings.extend(volatile.iter().map(described));
     let unused = left_out.into_iter().filter(|(_, events)| !events.contains("test"));
     warnings
         .extend(unused.map(|(object, events)| format!("{object} is a hook for {events} and is not applied")));
@@ -135,7 +135,7 @@ fn manifests(host: &Surroundings<'_>, files: &[File]) -> Result<(Vec<Manifest>, 
     if errors.is_empty() { Ok((all, warnings)) } else { Err(RenderError::of(errors)) }
 }
 
-fn told(Volatile { object, paths }: &Volatile) -> String {
+fn described(Volatile { object, paths }: &Volatile) -> String {
     format!(
         "the chart makes another {} of {object} each time: the live value is kept; give it a value of its own",
         paths.join(", ")

@@ -228,7 +228,7 @@ fn read(errors: &[String]) -> Vec<Mistake> {
 }
 
 /// Maximum number of mistakes: a bad file may have as many as it has bytes.
-const TOLD: usize = 1000;
+const REPORTED: usize = 1000;
 
 fn count(errors: usize) -> String {
     if errors == 1 { "1 mistake in git: ".to_owned() } else { format!("{errors} mistakes in git: ") }
@@ -236,8 +236,8 @@ fn count(errors: usize) -> String {
 
 impl RenderError {
     pub fn of(mut errors: Vec<String>) -> Self {
-        let more = errors.len().saturating_sub(TOLD);
-        errors.truncate(TOLD);
+        let more = errors.len().saturating_sub(REPORTED);
+        errors.truncate(REPORTED);
         Self { errors, more, class: Class::User, name: Name("RenderFailed"), cause: Cause::Git, common: None }
     }
 
@@ -423,7 +423,7 @@ fn opened(
         let (found, mistakes) = yaml::manifest(value, &origin);
         errors.extend(found.iter().filter(|manifest| is_approval(manifest)).map(|manifest| {
             format!(
-                "{}: Approval {} must not be in git, since whoever may write to git would approve their own changes; \
+                "{}: Approval {} must not be in Git, because users with write access to Git could approve their own changes; \
                  remove it, and approve with `holdfast approve`",
                 manifest.origin, manifest.name
             )

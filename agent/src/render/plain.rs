@@ -90,7 +90,7 @@ pub fn render(host: &Surroundings<'_>, folder: &str, options: &Render) -> Result
                 let objects =
                     manifests.into_iter().map(|Manifest { value, origin, .. }| Object { value, origin });
                 rendered.objects.extend(counted(host, objects.collect()).map_err(|error| at(&path, error))?);
-                errors.extend(mistakes.iter().map(told));
+                errors.extend(mistakes.iter().map(described));
             }
             Unit::Kustomization(folder) => match kustomize::render(host, &folder, options.kustomize.as_ref())
             {
@@ -106,7 +106,7 @@ pub fn render(host: &Surroundings<'_>, folder: &str, options: &Render) -> Result
 }
 
 /// A mistake, and the way out if the file may be no manifest at all.
-fn told(mistake: &ManifestError) -> String {
+fn described(mistake: &ManifestError) -> String {
     if mistake.may_be_no_manifest() { format!("{mistake}; {EXCLUDE}") } else { mistake.to_string() }
 }
 

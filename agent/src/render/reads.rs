@@ -1,4 +1,4 @@
-//! What a render read, so that it can be told of any other commit whether it would render to the same.
+//! What a render read, so that it is known whether another commit renders to the same objects.
 //!
 //! A render is a function of its options and of what it read: every question to the files is noted with a digest of its
 //! answer, also that something is not there. Where all questions have the same answers, nothing needs to be rendered.

@@ -91,7 +91,7 @@ impl Renders {
         Self { folder: cache.join("renders"), sealer, usage, turns: Shares::new(1) }
     }
 
-    /// Waits until nobody else of the same domain renders the same tree by the same options.
+    /// Waits until no other render of the same trust domain, tree and options is running.
     pub async fn turn(&self, key: &RenderKey, tree: &str) -> Share {
         self.turns.take(&format!("{}/{tree}", key.place())).await
     }
@@ -169,7 +169,7 @@ fn read(sealer: &Sealer, place: &str, path: &Path) -> std::io::Result<Stored> {
     fs::File::open(path)?.take(LIMIT).read_to_end(&mut bytes)?;
     let rest = bytes.strip_prefix(FORM.as_bytes()).ok_or_else(|| bad("it is of another version"))?;
     let (seal, body) = rest.split_at_checked(SEAL).ok_or_else(|| bad("it is cut"))?;
-    // Not a byte is unpacked that somebody else could have written.
+    // Only bytes that this installation wrote are unpacked.
     if !sealer.holds(seal, place, body) {
         return Err(bad("its seal does not hold"));
     }
@@ -289,7 +289,7 @@ mod tests {
         theirs.put(&own, &stored(&One(1)));
         fs::copy(theirs.of(&own.place()).pop().unwrap(), put()).unwrap();
         assert!(renders.find(&own, &One(1)).is_none());
-        // A good one, at the place of somebody else.
+        // A valid file of another key.
         let other = key("b", "m", b"options");
         fs::create_dir_all(folder.path().join("renders").join(other.place())).unwrap();
         let there = folder.path().join("renders").join(other.place()).join("x");

@@ -46,7 +46,7 @@ pub struct Turn {
     since: Instant,
 }
 
-/// Somebody who waits, and may give up.
+/// A caller that waits, and may give up.
 struct Waiter {
     turns: Turns,
     tenant: String,

@@ -38,11 +38,11 @@ pub fn fill(
             SubstituteQuoted::Text => quoted(files, origin),
         };
         if let Err(mistakes) = substitute::with_quoted(value, &quoted, &Options { vars, mode }) {
-            let told = |mistake: SubstituteError| {
+            let error = |mistake: SubstituteError| {
                 let line = line(files, origin, &mistake.mark()).unwrap_or(origin.line);
                 format!("{}:{line}: {mistake}", origin.file)
             };
-            errors.extend(mistakes.into_iter().map(told));
+            errors.extend(mistakes.into_iter().map(error));
         }
         let grown = weight::bytes(value).saturating_sub(before);
         added = added.saturating_add(grown);

@@ -13,7 +13,7 @@ impl Metrics {
             ready: is(conditions::READY),
             drifted: is(conditions::DRIFTED),
             awaiting_approval: is(conditions::AWAITING_APPROVAL),
-            objects: findings.objects.as_ref().map_or(0, |objects| objects.total),
+            objects: findings.live.objects.as_ref().map_or(0, |objects| objects.total),
             drifts,
         };
         self.verdict(sync, &verdict);

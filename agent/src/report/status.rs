@@ -30,15 +30,15 @@ const HISTORY: usize = 10;
 /// Builds the status from the previous one, the findings, and the open episode of drift.
 pub fn build(before: &SyncStatus, findings: &Findings, episode: Option<&DriftStatus>) -> SyncStatus {
     let mut status = before.clone();
-    status.observed_generation = Some(findings.generation);
+    status.observed_generation = Some(findings.started.generation);
     status.progress = None;
-    if findings.asked.is_some() {
-        status.handled_reconcile_at.clone_from(&findings.asked);
+    if findings.started.asked.is_some() {
+        status.handled_reconcile_at.clone_from(&findings.started.asked);
     }
     revision(&mut status, findings);
     plan(&mut status, findings);
     status.drift = episode.map(drift::listed);
-    if let Some(Objects { total, unhealthy }) = &findings.objects {
+    if let Some(Objects { total, unhealthy }) = &findings.live.objects {
         let ready = total.saturating_sub(unhealthy.len());
         status.objects = Some(ObjectCounts {
             total: number(*total),
@@ -46,21 +46,22 @@ pub fn build(before: &SyncStatus, findings: &Findings, episode: Option<&DriftSta
             shown: format!("{ready}/{total}"),
         });
     }
-    if let Some(warnings) = &findings.warnings {
+    if let Some(warnings) = &findings.remarks.warnings {
         let lines = causes::lines(warnings);
         status.warnings = lines.iter().take(WARNINGS).map(|warning| cut(warning, LISTED_MESSAGE)).collect();
     }
-    status.errors = findings.failure.as_ref().map(|failure| errors(&failure.causes)).unwrap_or_default();
-    if let Some(chart) = &findings.chart {
+    status.errors =
+        findings.ended.failure.as_ref().map(|failure| errors(&failure.causes)).unwrap_or_default();
+    if let Some(chart) = &findings.rendered.chart {
         status.chart.clone_from(chart);
     }
-    if let Some(remotes) = &findings.remotes {
+    if let Some(remotes) = &findings.rendered.remotes {
         status.remotes.clone_from(remotes);
     }
     if let Some(path) = &findings.webhook_path {
         status.webhook_path.clone_from(path);
     }
-    if let Some(completed) = &findings.completed {
+    if let Some(completed) = &findings.live.completed {
         status.completed.clone_from(completed);
     }
     let applied = status.revision.as_ref().and_then(|revision| revision.short.clone()).unwrap_or_default();
@@ -83,22 +84,16 @@ fn errors(causes: &[Cause]) -> Vec<ErrorStatus> {
 /// Returns what the Sync waits for after a run.
 fn awaited(status: &SyncStatus, findings: &Findings) -> Option<ProgressStatus> {
     let revision = status.revision.as_ref().and_then(|revision| revision.seen.clone());
-    let since = |kind| since(&status.conditions, kind).unwrap_or(findings.now);
-    if findings.on_the_way() && findings.wait_for_health {
+    let since = |kind| since(&status.conditions, kind).unwrap_or(findings.started.now);
+    if findings.on_the_way() && findings.started.wait_for_health {
         let since = since(conditions::HEALTHY);
         return status.objects.as_ref().map(|count| progress::of_health(count, revision, since));
     }
-    let is_only = findings.failure.is_none() && findings.waiting.is_none() && findings.suspended.is_none();
-    let waits = findings.waits.as_ref().filter(|_| is_only)?;
+    let is_only = findings.ended.failure.is_none()
+        && findings.gated.waiting.is_none()
+        && findings.ended.suspended.is_none();
+    let waits = findings.ended.waits.as_ref().filter(|_| is_only)?;
     Some(progress::of_wait(waits, revision, since(conditions::RECONCILING)))
-}
-
-/// True if everything in Git was applied.
-fn complete(findings: &Findings) -> bool {
-    findings.failure.is_none()
-        && findings.waits.is_none()
-        && findings.waiting.is_none()
-        && findings.suspended.is_none()
 }
 
 fn revision(status: &mut SyncStatus, findings: &Findings) {
@@ -111,14 +106,14 @@ fn revision(status: &mut SyncStatus, findings: &Findings) {
     }
     revision.seen = Some(seen.revision.clone());
     revision.commit.clone_from(&seen.commit);
-    if complete(findings) {
+    if findings.is_complete() {
         revision.applied = Some(seen.revision.clone());
         revision.short = Some(seen.short.clone());
         revision.tree = Some(seen.tree.clone());
         let entry = HistoryEntry {
             revision: seen.revision.clone(),
             plan: findings.done.as_ref().map(|done| done.id.to_string()),
-            at: findings.now,
+            at: findings.started.now,
             outcome: "Applied".to_owned(),
         };
         status.history.insert(0, entry);
@@ -129,14 +124,14 @@ fn revision(status: &mut SyncStatus, findings: &Findings) {
 fn plan(status: &mut SyncStatus, findings: &Findings) {
     let since = |id: &str, state: PlanState| {
         let same = status.plan.as_ref().filter(|plan| plan.id == id && plan.state == state);
-        same.map_or(findings.now, |plan| plan.since)
+        same.map_or(findings.started.now, |plan| plan.since)
     };
-    let next = if let Some(Waiting { plan, rejected, .. }) = &findings.waiting {
+    let next = if let Some(Waiting { plan, rejected, .. }) = &findings.gated.waiting {
         let state = if rejected.is_some() { PlanState::Rejected } else { PlanState::AwaitingApproval };
         Some((plan.id.to_string(), state, &plan.changes))
     } else {
         findings.done.as_ref().filter(|done| !done.changes.is_empty()).map(|done| {
-            let state = match (&findings.failure, &findings.waits) {
+            let state = match (&findings.ended.failure, &findings.ended.waits) {
                 (Some(_), _) => PlanState::Failed,
                 (None, Some(_)) => PlanState::Applying,
                 (None, None) => PlanState::Applied,
@@ -157,7 +152,7 @@ fn plan(status: &mut SyncStatus, findings: &Findings) {
             plan.changes = listed(changes);
             plan.omitted = omitted(changes.len(), plan.changes.len());
         }
-    } else if let Some(plan) = status.plan.as_mut().filter(|_| complete(findings)) {
+    } else if let Some(plan) = status.plan.as_mut().filter(|_| findings.is_complete()) {
         if matches!(plan.state, PlanState::Applying | PlanState::Failed) {
             plan.state = PlanState::Applied;
         } else if plan.state != PlanState::Applied {
@@ -176,8 +171,8 @@ fn conditions(all: &mut Vec<Condition>, findings: &Findings, applied: &str) {
             value,
             reason,
             &cut(message, LISTED_MESSAGE),
-            findings.generation,
-            findings.now,
+            findings.started.generation,
+            findings.started.now,
         );
         since(all, conditions::HEALTHY)
     };
@@ -203,11 +198,13 @@ fn conditions(all: &mut Vec<Condition>, findings: &Findings, applied: &str) {
 
 /// A correction stays reported until the next change of the cluster or of Git.
 fn drift_condition(all: &mut Vec<Condition>, findings: &Findings) {
-    let Some(Drift { left, corrected, settled: _, partial: _, unverified }) = &findings.drift else { return };
+    let Some(Drift { left, corrected, settled: _, partial: _, unverified }) = &findings.live.drift else {
+        return;
+    };
     let by = |which: fn(&DriftObject) -> bool| {
         left.iter().filter(|object| which(object)).cloned().collect::<Vec<_>>()
     };
-    let differing: Vec<DriftObject> = findings.differing().cloned().collect();
+    let differing: Vec<DriftObject> = findings.live.differing().cloned().collect();
     let (unmanaged, snoozed) = (by(drift::is_unmanaged), by(|object| object.state == DriftState::Snoozed));
     let before = all.iter().find(|condition| condition.type_ == conditions::DRIFTED);
     let (value, reason, objects) = if differing.iter().any(|object| object.state == DriftState::Fighting) {
@@ -243,8 +240,8 @@ fn drift_condition(all: &mut Vec<Condition>, findings: &Findings) {
         Some(value),
         reason,
         &message,
-        findings.generation,
-        findings.now,
+        findings.started.generation,
+        findings.started.now,
     );
 }
 
@@ -280,38 +277,39 @@ fn verdict(
         stalled,
         reconciling: !stalled,
     };
-    if let Some(Failure { class, reason, message, .. }) = &findings.failure {
+    if let Some(Failure { class, reason, message, .. }) = &findings.ended.failure {
         return no(reason, message, *class != Class::Transient);
     }
-    if let Some(suspended) = &findings.suspended {
+    if let Some(suspended) = &findings.ended.suspended {
         return Verdict { reconciling: false, ..no(reason::SUSPENDED, suspended, false) };
     }
-    if let Some(waiting) = &findings.waiting {
+    if let Some(waiting) = &findings.gated.waiting {
         let (reason, message) = awaiting(findings);
         let stalled = waiting.rejected.is_some();
         return Verdict { reconciling: false, ..no(reason, &message.unwrap_or_default(), stalled) };
     }
-    if let Some(waits) = &findings.waits {
-        let overdue = |since: &Timestamp| elapsed(*since, findings.now) >= findings.timeout;
+    if let Some(waits) = &findings.ended.waits {
+        let overdue = |since: &Timestamp| elapsed(*since, findings.started.now) >= findings.started.timeout;
         return match busy_since.filter(overdue) {
             Some(since) => no(reason::WAIT_TIMEOUT, &format!("since {since}: {waits}"), false),
             None => no(reason::PROGRESSING, waits, false),
         };
     }
-    let differing: Vec<DriftObject> = findings.differing().cloned().collect();
+    let differing: Vec<DriftObject> = findings.live.differing().cloned().collect();
     if !differing.is_empty() {
         let fight = differing.iter().any(|object| object.state == DriftState::Fighting);
         let reason = if fight { reason::DRIFT_FIGHT } else { reason::DRIFT_REPORTED };
         return Verdict { reconciling: false, ..no(reason, &drift::describe(&differing), false) };
     }
-    if healthy == Some(false) && findings.wait_for_health {
-        let overdue = since.is_some_and(|since| elapsed(since, findings.now) >= findings.health_timeout);
+    if healthy == Some(false) && findings.started.wait_for_health {
+        let overdue = since
+            .is_some_and(|since| elapsed(since, findings.started.now) >= findings.started.health_timeout);
         if healthy_reason == reason::PROGRESSING && overdue {
             return no(reason::HEALTH_TIMEOUT, &format!("not healthy in time: {healthy_message}"), false);
         }
         return no(healthy_reason, healthy_message, false);
     }
-    let count = findings.objects.as_ref().map_or(0, |objects| objects.total);
+    let count = findings.live.objects.as_ref().map_or(0, |objects| objects.total);
     let message = match count {
         1 => format!("1 object in sync with Git ({applied})"),
         _ => format!("{count} objects in sync with Git ({applied})"),
@@ -320,7 +318,7 @@ fn verdict(
 }
 
 fn health(findings: &Findings) -> (Option<bool>, &'static str, String) {
-    let Some(Objects { unhealthy, .. }) = &findings.objects else {
+    let Some(Objects { unhealthy, .. }) = &findings.live.objects else {
         return (None, reason::PROGRESSING, String::new());
     };
     let failed: Vec<_> = unhealthy.iter().filter(|(_, health)| health.status == Health::Failed).collect();
@@ -339,7 +337,7 @@ fn health(findings: &Findings) -> (Option<bool>, &'static str, String) {
 }
 
 fn awaiting(findings: &Findings) -> (&'static str, Option<String>) {
-    let Some(waiting) = &findings.waiting else {
+    let Some(waiting) = &findings.gated.waiting else {
         return (reason::NOTHING_WAITS, None);
     };
     let Waiting { plan, later, rejected, .. } = waiting;
@@ -355,9 +353,9 @@ fn awaiting(findings: &Findings) -> (&'static str, Option<String>) {
     if let Some((who, why)) = rejected {
         (reason::REJECTED, Some(format!("{who} rejected plan {}: {why} ({what})", plan.id)))
     } else {
-        let how = match &findings.instead {
+        let how = match &findings.gated.instead {
             Some(instead) => instead.clone(),
-            None => format!("{} {}", findings.approve, plan.id),
+            None => format!("{} {}", findings.started.approve, plan.id),
         };
         (reason::AWAITING_APPROVAL, Some(format!("{what}. {how}")))
     }
@@ -394,12 +392,12 @@ mod tests {
             .collect();
         let (message, is_whole) = causes::summary(&mistakes, 0);
         assert!(!is_whole);
-        findings.failure = Some(Failure::user("render", "RenderFailed", message).with(&mistakes));
+        findings.ended.failure = Some(Failure::user("render", "RenderFailed", message).with(&mistakes));
         let status = build(&SyncStatus::default(), &findings, None);
         assert!(status.conditions.iter().all(|condition| condition.message.chars().count() < 1000));
         assert_eq!(status.errors.iter().map(|error| error.count).collect::<Vec<_>>(), [300; 3]);
         assert_eq!(status.errors.iter().map(|error| error.places.len()).sum::<usize>(), super::PLACES);
-        findings.failure = None;
+        findings.ended.failure = None;
         assert_eq!(build(&status, &findings, None).errors, []);
     }
 

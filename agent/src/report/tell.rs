@@ -45,7 +45,7 @@ pub fn tell(
         });
     };
     let revision = findings.seen.as_ref().map(|seen| seen.revision.as_str()).unwrap_or_default();
-    for told in findings.corrected().iter().take(NAMED_OBJECTS) {
+    for told in findings.live.corrected().iter().take(NAMED_OBJECTS) {
         let object = format!("{} {}/{}", told.kind, told.namespace, told.name);
         let fields = told.changes.iter().map(drift::words).collect::<Vec<_>>().join("; ");
         let by = told.changes.iter().find(|change| change.manager.is_some());
@@ -60,8 +60,9 @@ pub fn tell(
         event(true, "DriftCorrected", "Correct", what);
     }
     if let Some(Done { id, changes }) = &findings.done {
-        let corrected =
-            |change: &Change| findings.corrected().iter().any(|object| drift::is_of(object, &change.object));
+        let corrected = |change: &Change| {
+            findings.live.corrected().iter().any(|object| drift::is_of(object, &change.object))
+        };
         let changes: Vec<&Change> = changes.iter().filter(|change| !corrected(change)).collect();
         if !changes.is_empty() {
             let summary = summary(changes.iter().copied());
@@ -89,7 +90,7 @@ pub fn tell(
         condition(status, conditions::READY).map(|ready| (ready.reason.clone(), ready.message.clone()))
     };
     let news = ready(before) != ready(after);
-    if let (true, Some(failure)) = (news, &findings.failure) {
+    if let (true, Some(failure)) = (news, &findings.ended.failure) {
         match failure.class {
             Class::Transient => {
                 warn!(sync = %sync, stage = failure.stage, revision, error = %failure.message, "Sync failed; retrying");
@@ -101,8 +102,8 @@ pub fn tell(
         event(true, failure.reason, "Reconcile", failure.message.clone());
     } else if let (true, Some(ready)) = (news, condition(after, conditions::READY)) {
         let warning = ready.status != "True"
-            && (findings.waiting.is_some()
-                || findings.differing().next().is_some()
+            && (findings.gated.waiting.is_some()
+                || findings.live.differing().next().is_some()
                 || ready.reason == conditions::reason::UNHEALTHY);
         if warning {
             warn!(sync = %sync, revision, reason = ready.reason, detail = ready.message, "Sync is not ready");

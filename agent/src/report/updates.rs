@@ -11,7 +11,7 @@ use crate::api::{
     Ban, CommitStatus, ImageStatus, ImageUpdateStatus, ProposalStatus, PullRequestStatus, conditions,
 };
 use crate::error::Class;
-use crate::sync_ref::SyncRef;
+use crate::subject::Subject;
 
 /// Characters of a condition's message.
 const MESSAGE: usize = 4096;
@@ -115,7 +115,7 @@ fn taken_back(image: &ImageStatus, ban: &Ban) -> String {
 /// Tells what is new.
 pub fn tell(
     events: &Events,
-    update: &SyncRef,
+    update: &Subject,
     about: &ObjectReference,
     before: &ImageUpdateStatus,
     report: &PassReport<'_>,

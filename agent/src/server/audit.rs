@@ -1,6 +1,6 @@
 //! The page `/audit`, to which the API server sends its audit events. Reads a body only from a caller that shows the token.
 //!
-//! Leaves reading audit events to whoever is given their bytes. I/O: HTTP.
+//! Leaves the parsing of audit events to the caller. I/O: HTTP.
 
 use std::sync::Arc;
 use std::time::Duration;

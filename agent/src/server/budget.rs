@@ -1,6 +1,6 @@
 //! How many connections a listener holds open, in total and for each peer, and which of them gives way to a new one.
 //!
-//! A connection that waits for a request is idle and costs nothing to close, so silent connections never keep anybody out:
+//! A connection that waits for a request is idle and costs nothing to close, so silent connections never keep other callers out:
 //! the oldest one gives way. A peer with few connections always gets in, at the expense of the peer with the most. Pure.
 
 use std::cmp::Reverse;

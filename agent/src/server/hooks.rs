@@ -1,8 +1,8 @@
-//! `POST /hooks/<path>`: who may tell of news, and under which path.
+//! `POST /hooks/<path>`: the webhook endpoints of Syncs and ImageUpdates.
 //!
-//! A call only causes a look: its body is never parsed, so nothing in it is believed, and a call that is sent again
-//! does no harm. Leaves to others what a look is. The path of an owner has 256 bits that nobody can guess, is the same
-//! after a restart, and changes with the token. I/O: the clock.
+//! The payload is not trusted: a call only triggers a check of the server, so its body is never parsed, and a replayed call does
+//! no harm. Leaves the check to the caller. The path of an owner has 256 bits that cannot be guessed, is the same after a
+//! restart, and changes with the token. I/O: the clock.
 
 mod burst;
 mod early;
@@ -13,7 +13,6 @@ mod slots;
 mod tests;
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -26,49 +25,24 @@ use self::early::Early;
 pub(super) use self::page::{PACE, routes};
 use super::token::Token;
 use crate::api::HookProvider;
+use crate::subject::Subject;
 
-/// What the key of a path is made with, so that a path is never the signature of a body: who may read the path could
-/// else send a body that is signed with it.
+/// Prefix of the key of a path. It makes sure that a path is never the signature of a body, since users who may read the path
+/// could otherwise send that body.
 const LABEL: &[u8] = b"holdfast.dev/hooks/path\0";
 
 /// Bytes of a block of SHA-256.
 const BLOCK: usize = 64;
 
-/// The kind of the object that a call is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum HookKind {
-    Sync,
-    ImageUpdate,
-}
-
-/// The object that a call is for.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct HookOwner {
-    pub kind: HookKind,
-    pub namespace: String,
-    pub name: String,
-}
-
-impl fmt::Display for HookOwner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kind, namespace, name } = self;
-        let kind = match kind {
-            HookKind::Sync => "Sync",
-            HookKind::ImageUpdate => "ImageUpdate",
-        };
-        write!(f, "{kind}/{namespace}/{name}")
-    }
-}
-
-/// Who calls, and what proves it.
+/// The service that calls, and the token that it proves to have.
 #[derive(Clone)]
 pub struct Endpoint {
     pub provider: HookProvider,
     pub token: Token,
 }
 
-/// Causes a look. Must return at once.
-pub type OnCall = Arc<dyn Fn(HookOwner) + Send + Sync>;
+/// Requests a check of the server. Must return at once.
+pub type OnCall = Arc<dyn Fn(Subject) + Send + Sync>;
 
 /// The endpoints of all owners. Cheap to clone.
 #[derive(Clone)]
@@ -78,18 +52,18 @@ pub struct Hooks {
     bursts: Bursts,
 }
 
-/// What a path is looked up by.
+/// The key by which a path is found.
 type Key = [u8; 32];
 
-/// An owner stands in both maps, or in none.
+/// An owner is in both maps or in none.
 #[derive(Default)]
 struct Table {
-    paths: HashMap<HookOwner, Key>,
-    endpoints: HashMap<Key, (HookOwner, Endpoint)>,
+    paths: HashMap<Subject, Key>,
+    endpoints: HashMap<Key, (Subject, Endpoint)>,
 }
 
 impl Table {
-    fn remove(&mut self, owner: &HookOwner) {
+    fn remove(&mut self, owner: &Subject) {
         if let Some(key) = self.paths.remove(owner) {
             self.endpoints.remove(&key);
         }
@@ -102,14 +76,13 @@ impl Hooks {
         Self { table: Arc::default(), early: Arc::default(), bursts: Bursts::new(on_call) }
     }
 
-    /// Begins to remember calls of paths that are not set yet, since the agent is starting. Each causes a look once its path
-    /// is set.
+    /// Remembers calls of paths that are not set yet, while the agent is starting. Each causes a check once its path is set.
     pub fn start(&self) {
         self.early.lock().open(Instant::now());
     }
 
-    /// Takes calls for an owner, in place of what was set before. Returns the path: `/hooks/…`.
-    pub fn set(&self, owner: HookOwner, endpoint: Endpoint) -> String {
+    /// Accepts calls for an owner, and replaces its previous endpoint. Returns the path: `/hooks/…`.
+    pub fn set(&self, owner: Subject, endpoint: Endpoint) -> String {
         let key = key(&endpoint.token, &owner);
         {
             let mut table = self.table.write();
@@ -123,14 +96,14 @@ impl Hooks {
         format!("/hooks/{}", hex::encode(key))
     }
 
-    /// Takes no more calls for an owner.
-    pub fn remove(&self, owner: &HookOwner) {
+    /// Accepts no more calls for an owner.
+    pub fn remove(&self, owner: &Subject) {
         self.table.write().remove(owner);
     }
 
-    /// What stands under a key, which is the last part of a path. How long this takes tells nothing: the hash that is looked up is keyed
-    /// by chance of this process, and of 256 bits no part can be tried alone.
-    fn find(&self, key: &Key) -> Option<(HookOwner, Endpoint)> {
+    /// Finds the endpoint of a key, which is the last part of a path. Its duration reveals nothing: the hash map is keyed by a random
+    /// value of this process, and the 256 bits cannot be tried in parts.
+    fn find(&self, key: &Key) -> Option<(Subject, Endpoint)> {
         self.table.read().endpoints.get(key).cloned()
     }
 
@@ -141,15 +114,16 @@ impl Hooks {
 }
 
 /// The path of an owner.
-fn key(token: &Token, owner: &HookOwner) -> Key {
+fn key(token: &Token, owner: &Subject) -> Key {
     let secret = Sha256::new().chain_update(LABEL).chain_update(token.0.as_bytes()).finalize();
     let mut mac = keyed(&secret);
-    mac.update(owner.to_string().as_bytes());
+    let Subject { kind, namespace, name } = owner;
+    mac.update(format!("{kind}/{namespace}/{name}").as_bytes());
     mac.finalize().into_bytes().into()
 }
 
 fn keyed(secret: &[u8]) -> Hmac<Sha256> {
-    // As RFC 2104 has it: a key that is longer than a block is hashed, a shorter one filled up with zeros.
+    // RFC 2104: a key that is longer than a block is hashed, and a shorter one is padded with zeros.
     let long = (secret.len() > BLOCK).then(|| Sha256::digest(secret));
     let mut block = [0; BLOCK];
     block.iter_mut().zip(long.as_deref().unwrap_or(secret)).for_each(|(to, from)| *to = *from);

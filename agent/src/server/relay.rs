@@ -3,7 +3,7 @@
 //! A forge calls any pod of the Service, and most forges do not call again. So an agent that waits for the Lease passes the
 //! call on to the holder, whose address is an annotation of the Lease, which it reads anyway. The other way, a label on the
 //! holder's pod that the Service selects, needs the right to patch pods, and stays behind when a node is cut off. A call is
-//! handed on once at most, and its body as it comes: nothing of it is held here. While nobody holds the Lease, a call waits
+//! handed on once at most, and its body as it comes: nothing of it is held here. While no agent holds the Lease, a call waits
 //! for a moment before its body is read, and is then answered with "try again". The agent that takes the Lease next starts by
 //! checking every source, so nothing that a lost call would have said is missed. I/O: connects to the other agent.
 

@@ -38,7 +38,7 @@ pub type MayScrape = Arc<dyn Fn(String) -> BoxFuture<'static, Result<bool, Strin
 pub enum Scrape {
     /// Everybody who reaches the port.
     Open,
-    /// Whoever shows a bearer token of a user who may `get` the path `/metrics`.
+    /// Callers with a bearer token of a user who may `get` the path `/metrics`.
     Token(MayScrape),
 }
 

@@ -22,7 +22,7 @@ pub fn read(packets: &[Vec<u8>], banded: bool, reference: &str) -> Answer {
         match packet.split_first() {
             Some((1, rest)) if banded => report.extend_from_slice(rest),
             Some((2 | 3, rest)) if banded => said.extend_from_slice(rest),
-            // An old server tells what went wrong before it speaks in bands.
+            // An old server reports errors before it sends side bands.
             _ if banded => said.extend_from_slice(packet),
             _ => answer.line(&String::from_utf8_lossy(packet), reference),
         }

@@ -124,7 +124,7 @@ impl Credential {
         self.ca.as_deref()
     }
 
-    /// What tells two credentials apart.
+    /// The identity of a credential.
     pub(super) fn id(&self) -> Option<Digest> {
         self.id
     }

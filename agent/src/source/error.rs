@@ -143,7 +143,7 @@ pub enum SourceError {
     )]
     TooLarge { url: String, limit: u64 },
     #[error(
-        "{url}: the server sends more than {limit} bytes of {part}; check the URL, or remove refs that nobody needs"
+        "{url}: the server sends more than {limit} bytes of {part}; check the URL, or remove unused refs"
     )]
     AnswerTooLarge { url: String, part: &'static str, limit: u64 },
     #[error(
@@ -285,7 +285,7 @@ fn correct(to: Option<&str>) -> String {
 /// What an error of the library means that neither the transport nor the server explains. Its text may hold names that a
 /// tenant chose, so only words with blanks in them count, which no URL has.
 pub fn of_library(url: &str, error: &(dyn Error + 'static)) -> SourceError {
-    let said = told(error);
+    let said = messages(error);
     let low = said.to_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| low.contains(word));
     let url = url.to_owned();
@@ -299,7 +299,7 @@ pub fn of_library(url: &str, error: &(dyn Error + 'static)) -> SourceError {
 }
 
 /// The messages of an error and all its sources, each once.
-pub(super) fn told(error: &(dyn Error + 'static)) -> String {
+pub(super) fn messages(error: &(dyn Error + 'static)) -> String {
     let mut parts: Vec<String> = Vec::new();
     for cause in causes(error) {
         let text = cause.to_string();

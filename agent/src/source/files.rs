@@ -15,8 +15,8 @@ use super::folders::Entries;
 use super::tree::{Tree, below};
 use super::{Revision, SourceError};
 
-/// Entries of folders that may be read of one [`CommitFiles`], all looks at them counted. Folders that are equal take no
-/// room in a repository, and can make the paths in it more than anybody can visit.
+/// Maximum number of entries that one [`CommitFiles`] reads, with repetitions. Equal folders take no room in a
+/// repository, so a small repository can have more paths than can be visited.
 const LIMIT: usize = 1_000_000;
 /// How many entries a symlink counts as: it is followed through others.
 const LINK: usize = 20;
@@ -43,7 +43,8 @@ impl CommitFiles {
         self.trouble.lock().take()
     }
 
-    fn told<T>(&self, result: Result<T, SourceError>) -> Result<T, FilesError> {
+    /// Keeps the first error, which [`Self::trouble`] returns.
+    fn noted<T>(&self, result: Result<T, SourceError>) -> Result<T, FilesError> {
         result.map_err(|error| {
             let said = FilesError(error.to_string());
             self.trouble.lock().get_or_insert(error);
@@ -105,22 +106,22 @@ fn kind(kind: TreeEntry) -> FileKind {
 
 impl Files for CommitFiles {
     fn resolve(&self, path: &str) -> Result<Option<Place>, FilesError> {
-        let found = self.told(self.tree.find(path))?;
+        let found = self.noted(self.tree.find(path))?;
         Ok(found.map(|(path, entry)| Place { path, kind: kind(entry.kind) }))
     }
 
     fn read(&self, path: &str) -> Result<Option<Arc<[u8]>>, FilesError> {
-        self.told(self.bytes(path))
+        self.noted(self.bytes(path))
     }
 
     fn list(&self, path: &str) -> Result<Option<Vec<Entry>>, FilesError> {
-        self.told(self.entries(path))
+        self.noted(self.entries(path))
     }
 }
 
 impl Versioned for CommitFiles {
     fn version(&self, path: &str) -> Result<Option<Version>, FilesError> {
-        let found = self.told(self.tree.find(path))?;
+        let found = self.noted(self.tree.find(path))?;
         Ok(found.and_then(|(_, entry)| entry.id.as_slice().try_into().ok().map(Version)))
     }
 }

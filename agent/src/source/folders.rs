@@ -1,8 +1,8 @@
 //! What the folders of a mirror hold, read once for every reader and remembered by their ids.
 //!
-//! Whoever pushes writes the bytes of a tree, and servers need not check them. So a name is checked here, before anybody
-//! sees it: it cannot lead out of its folder, be there twice, or stand for a file that git itself would use. I/O: none, the
-//! bytes are passed in.
+//! The bytes of a tree come from the client that pushed them, and servers need not check them. So names are checked here: a
+//! name cannot lead out of its folder, occur twice, or stand for a file that Git itself would use. I/O: none, the bytes are
+//! passed in.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;

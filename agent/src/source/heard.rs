@@ -1,7 +1,7 @@
 //! What ssh and the program on the other side wrote before a connection ended, and what that means.
 //!
 //! ssh ends with the status 255 when it failed itself, and with that of the program on the other side otherwise: so its own
-//! words are told from those of the server, and the name of a repository decides nothing. Pure.
+//! messages are distinguished from those of the server, and the name of a repository decides nothing. Pure.
 
 use super::answer::cleaned;
 use super::program::Ended;

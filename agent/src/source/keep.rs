@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::ssh::FOLDER;
-use super::{Known, Sources};
+use super::{MirrorEntry, Sources};
 use crate::disk::{self, Item, excess, leftovers};
 
 /// A mirror that nothing has used for so long is out of use. A Sync that looks less often fetches afresh each time.
@@ -88,9 +88,9 @@ impl Sources {
     /// Removes folders that no mirror of this process has.
     fn remove_strays(&self, idle: Duration) {
         for Item { path, used, .. } in disk::items(&self.folder.join(MIRRORS), 2) {
-            // A mirror with a number was a replacement, and is opened by nobody who starts.
+            // A mirror with a number was a replacement. No agent that starts opens it.
             let is_old = path.extension().is_some() || age(used) >= idle;
-            // Held, so that nobody opens it meanwhile.
+            // Locked, so that it is not opened meanwhile.
             let open = self.open.lock();
             if is_old && !open.contains(&path) {
                 remove(&path);
@@ -129,7 +129,7 @@ impl Sources {
 
     /// Removes a thing. A mirror that is open is fetched afresh when it is needed again.
     fn evict(&self, path: &Path) {
-        let mut known: Vec<Known> = self.mirrors.lock().values().cloned().collect();
+        let mut known: Vec<MirrorEntry> = self.mirrors.lock().values().cloned().collect();
         known.retain(|known| known.mirror.folder() == path);
         for known in known {
             known.forget_answers(Duration::ZERO);
@@ -140,7 +140,7 @@ impl Sources {
     }
 }
 
-impl Known {
+impl MirrorEntry {
     /// Forgets what was answered long ago, and is not being asked.
     fn forget_answers(&self, idle: Duration) {
         self.answers.lock().retain(|_, line| {

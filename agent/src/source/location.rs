@@ -23,7 +23,7 @@ pub struct Location {
     domain: Domain,
 }
 
-/// What tells two mirrors apart: the trust domain, the URL and the credential.
+/// The identity of a mirror: the trust domain, the URL and the credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MirrorId(Digest);
 
@@ -90,12 +90,12 @@ impl Location {
         Self { tenant: Some(namespace.into()), ..self }
     }
 
-    /// Whose connections these are: a tenant's, or else those of whoever reads from this host.
+    /// Whose share of connections is used: that of the tenant, or of the host if there is no tenant.
     pub(super) fn tenant(&self) -> &str {
         self.tenant.as_deref().unwrap_or(&self.host)
     }
 
-    /// What tells two ways to a server apart of which one may have to wait: host, port, login and tenant.
+    /// The key of a pause that a server asked for: host, port, login and tenant.
     pub(super) fn server(&self) -> String {
         let login = self.credential.id().map(|id| id.to_string()).unwrap_or_default();
         let start =
@@ -131,7 +131,7 @@ impl Location {
         self.id
     }
 
-    /// True if both are ways to one repository, as far as their URLs tell.
+    /// True if both name the same repository, as far as the URLs show.
     pub fn is_same_repository(&self, other: &Self) -> bool {
         self.repository() == other.repository()
     }

@@ -61,7 +61,7 @@ impl Mirror {
         self.lock().folder.clone()
     }
 
-    /// True if somebody has a checkout of it.
+    /// True if a checkout of it is in use.
     pub fn is_held(&self) -> bool {
         self.lock().open.as_ref().is_some_and(|open| Arc::strong_count(open) > 1)
     }

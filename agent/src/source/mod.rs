@@ -112,7 +112,7 @@ pub struct Sources {
     options: SourceOptions,
     clients: Arc<Clients>,
     pauses: Arc<Pauses>,
-    mirrors: Mutex<HashMap<MirrorId, Known>>,
+    mirrors: Mutex<HashMap<MirrorId, MirrorEntry>>,
     /// The folders of repositories that are open, also of those that were replaced.
     open: Open,
     /// What the folders of mirrors hold.
@@ -124,23 +124,23 @@ pub struct Sources {
     connections: Shares,
 }
 
-/// A mirror that somebody asked for.
+/// A mirror that is in use.
 #[derive(Clone)]
-struct Known {
+struct MirrorEntry {
     mirror: Arc<Mirror>,
-    /// When somebody asked last.
+    /// When it was used last.
     used: Arc<Mutex<Instant>>,
     answers: Arc<Mutex<HashMap<GitRef, Line>>>,
     /// What all mirrors of a repository have in common.
     repository: String,
-    /// When full names of refs were known to move, if not by a look. Answers from before are not taken.
+    /// When refs, by full name, moved without a request of ours. Earlier answers are not used.
     moved: Arc<Mutex<HashMap<String, Instant>>>,
 }
 
-/// What was answered last about a ref. Locked while the server is asked about it: who comes meanwhile takes the same answer.
+/// The last answer about a ref. Locked during a request, so that concurrent callers take the same answer.
 type Line = Arc<tokio::sync::Mutex<Option<Answer>>>;
 
-impl Known {
+impl MirrorEntry {
     fn has_moved_since(&self, reference: &GitRef, asked: Instant) -> bool {
         let moved = self.moved.lock();
         moved.get(&server_name(reference, None)).is_some_and(|moved| *moved > asked)
@@ -149,7 +149,7 @@ impl Known {
     fn line(&self, reference: &GitRef) -> Line {
         let mut answers = self.answers.lock();
         if answers.len() >= REFS && !answers.contains_key(reference) {
-            // Those that nobody is asking about now are asked about again.
+            // Answers without a current request are requested again.
             answers.retain(|_, line| Arc::strong_count(line) > 1);
         }
         answers.entry(reference.clone()).or_default().clone()
@@ -263,8 +263,8 @@ impl Sources {
         self.moved.subscribe()
     }
 
-    /// The commit of a ref. The server is asked if nobody asked within `max_age`; callers at the same time share one
-    /// request. A server that hangs holds nobody longer than `limit`, and no other mirror at all.
+    /// Returns the commit of a ref. Requests it from the server if the last answer is older than `max_age`; concurrent callers
+    /// share one request. A server that hangs delays its callers for `limit` at most, and no other mirror.
     pub async fn checkout(
         &self,
         location: &Location,
@@ -302,7 +302,7 @@ impl Sources {
         if let Some(found) = known.good(line.lock().await.as_ref(), location, reference, max_age, started) {
             return found;
         }
-        // Whoever waits for a connection of its own holds up nobody who has one.
+        // The line is not locked while this waits for a connection, so that a caller with one is not delayed.
         let connection = self.connections.take(location.tenant()).await;
         let mut answer = line.lock_owned().await;
         if let Some(found) = known.good(answer.as_ref(), location, reference, max_age, started) {
@@ -349,13 +349,13 @@ impl Sources {
         Ok(())
     }
 
-    fn mirror(&self, location: &Location) -> Known {
+    fn mirror(&self, location: &Location) -> MirrorEntry {
         let mut mirrors = self.mirrors.lock();
         let known = mirrors.entry(location.mirror()).or_insert_with(|| {
             let folder = self.folder.join(keep::MIRRORS).join(location.place());
             let (open, folders, usage) =
                 (self.open.clone(), self.folders.clone(), self.options.usage.clone());
-            Known {
+            MirrorEntry {
                 mirror: Arc::new(Mirror::at(folder, open, folders, usage)),
                 used: Arc::new(Mutex::new(Instant::now())),
                 answers: Arc::default(),
@@ -375,13 +375,13 @@ impl Sources {
         let mirrors = self.mirrors.lock();
         for (id, known) in mirrors.iter().filter(|(_, known)| known.repository == repository) {
             known.moved.lock().insert(name.clone(), now);
-            // Nobody needs to listen.
+            // There may be no receiver.
             let _ = self.moved.send(*id);
         }
     }
 }
 
-/// Says what a look found, and who should look too.
+/// Reports what a request found, and announces a ref that moved.
 fn announce(
     on_look: &OnLook,
     moved: &broadcast::Sender<MirrorId>,
@@ -400,7 +400,7 @@ fn announce(
             };
             on_look("ok", Some(news));
             if before.is_some() {
-                // Nobody needs to listen.
+                // There may be no receiver.
                 let _ = moved.send(location.mirror());
             }
         }
@@ -409,7 +409,7 @@ fn announce(
     }
 }
 
-/// Tells a fetch to stop when its caller has gone, and ends its connection.
+/// Stops a fetch and ends its connection when its caller is dropped.
 #[derive(Default)]
 struct Interrupt {
     flag: Arc<AtomicBool>,

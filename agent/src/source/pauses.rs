@@ -1,5 +1,5 @@
-//! Servers that asked to wait (`Retry-After`), and until when: they are not asked meanwhile. Kept for each server and login,
-//! so that nobody waits for what another one was told. No I/O.
+//! Servers that asked to wait (`Retry-After`), and until when. No request is sent to them meanwhile. Kept for each server and
+//! login, so that a pause for one login does not delay others. No I/O.
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! The program that speaks git for a connection that is not http: `ssh`, or git itself for a repository on disk.
 //!
-//! It ends with its connection, or when nobody waits for the answer any more. Of what it writes beside its answer the start
-//! is kept. I/O: a subprocess, blocking.
+//! It ends with its connection, or when no caller waits for the answer. The start of its standard error is kept. I/O: a
+//! subprocess, blocking.
 
 use std::io::{self, BufReader, Read};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -111,7 +111,7 @@ fn listen(said: impl Read, kept: &Mutex<Vec<u8>>) {
 
 fn end(child: &Mutex<Child>) {
     let mut child = lock(child);
-    // One that has ended by itself is not killed, whoever has its number now.
+    // A process that has ended is not killed, so another process with the same id is safe.
     let _ = child.kill();
     let _ = child.wait();
 }

@@ -1,6 +1,6 @@
 //! Counts the bytes of a pack while it is received, and ends it when there are too many.
 //!
-//! gix offers no limit of its own, but tells its progress of every read, and looks at a flag before the next one. Pure.
+//! gix has no limit of its own, but reports every read as progress, and checks a flag before the next one. Pure.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -88,7 +88,7 @@ const SENT: u8 = 1;
 const GIVEN_UP: u8 = 2;
 
 impl Progress {
-    /// True if nobody gave up before.
+    /// True if the caller has not given up before.
     fn send(&self) -> bool {
         self.0.compare_exchange(PREPARING, SENT, Ordering::SeqCst, Ordering::SeqCst).is_ok()
     }
@@ -202,8 +202,8 @@ impl Sources {
         Ok(if is_made_on_base { Others::Since(base.clone()) } else { Others::Unknown })
     }
 
-    /// Builds a commit and moves a branch to it, if the branch is where `onto` says. Whoever was faster is left alone:
-    /// `Moved`. The same arguments make the same commit, so a push may be repeated, and says the same.
+    /// Builds a commit and moves a branch to it, if the branch is still at `onto`; otherwise the error is `Moved`. The same
+    /// arguments make the same commit, so a push may be repeated with the same result.
     pub async fn push(
         &self,
         location: &Location,

@@ -1,7 +1,7 @@
 //! Moves a branch of a server forward, by what `git send-pack` speaks over gix's transports.
 //!
 //! The old value that is sent is always the commit that the new one was built on, never the one that the server shows:
-//! the server compares it under its lock, so whoever is late is told so, and nothing of theirs is lost. (gitprotocol-pack,
+//! the server compares it under its lock, so a push that is late is rejected, and no commit is lost. (gitprotocol-pack,
 //! "Pushing Data To a Server") I/O: network, blocking.
 
 use std::error::Error;
@@ -15,7 +15,7 @@ use gix::protocol::transport::packetline::PacketLineRef;
 use gix::protocol::transport::{Protocol, Service};
 
 use super::answer::{self, Answer, cleaned};
-use super::error::told;
+use super::error::messages;
 use super::offer::{BANDS, Shown, command, full, refs_of};
 use super::refusal::{PushError, Refusal};
 use super::transport::{Connection, Network, Said};
@@ -63,7 +63,7 @@ pub fn send(
     let shown = server.shown()?;
     let now = shown.branch(branch);
     if now == Some(*commit) {
-        // It arrived before, and whoever sent it did not hear of it.
+        // An earlier push arrived, but its answer was lost.
         server.leave();
         return Ok(());
     }
@@ -188,14 +188,14 @@ impl<'a> Server<'a> {
         }
     }
 
-    /// There is no report. The server may have said why all the same.
+    /// Makes the error if the server sent no report. It may have sent a reason in another way.
     fn unanswered(&self, said: &str, commit: ObjectId, broken: Option<&(dyn Error + 'static)>) -> PushError {
-        let chain = broken.map(told).unwrap_or_default();
+        let chain = broken.map(messages).unwrap_or_default();
         let words = cleaned(&format!("{said}\n{}", self.said.last_words()));
         if self.said.is_busy() {
             return self.said.explain(&io::Error::other("the server asks to wait")).into();
         }
-        // 4xx: it did not want it. Of 5xx and of lost connections nobody knows.
+        // 4xx is a rejection. After 5xx or a lost connection it is unknown whether the commit arrived.
         let status = self.status();
         let shown = status.as_deref().unwrap_or_default();
         let refused = self.meaning(&words).or_else(|| Refusal::of(shown));

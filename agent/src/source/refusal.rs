@@ -12,12 +12,12 @@ use crate::http::host;
 /// Why a commit is not on the server, or may not be.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum PushError {
-    /// Somebody was faster. Nothing was lost: fetch, change again, push again.
+    /// Another push came first. Nothing was lost: fetch, edit again, push again.
     #[error("{url}: {branch} moved in the meantime{}", to(.now.as_ref()))]
     Moved { url: String, branch: String, now: Option<CommitId> },
     #[error("{url}: {reason}: {branch}{}; {}", colon(.said), .reason.hint())]
     Refused { url: String, branch: String, reason: Refusal, said: String },
-    /// The commit was sent, and the answer did not come: the branch itself tells whether it arrived.
+    /// The commit was sent, but no answer came. The branch shows whether it arrived.
     #[error("{url}: the commit {commit} was sent to {branch}, and the answer is lost{}", colon(.said))]
     Unknown { url: String, branch: String, commit: CommitId, said: String },
     /// Nothing was sent.
@@ -173,32 +173,32 @@ impl Refusal {
         known.map(|(refusal, _)| *refusal)
     }
 
-    /// True if a `ng` says no more than that somebody was faster.
+    /// True if the reason of a `ng` is only that another push came first.
     pub(super) fn is_late(reason: &str) -> bool {
         let low = reason.to_lowercase();
         LATE.iter().any(|word| low.contains(word))
     }
 
-    /// What a person can do about it.
+    /// What the user can do.
     fn hint(self) -> &'static str {
         match self {
             Self::Protected => "let this login push to it, or push to another branch and open a pull request",
-            Self::Hook => "see what it asks for",
+            Self::Hook => "correct what the hook rejects",
             Self::ReadOnly => {
-                "give the deploy key or the token write access, and check that the repository is there"
+                "give the deploy key or the token write access, and check that the repository exists"
             }
             Self::Archived => "unarchive it, or suspend the updates",
-            Self::Gone => "create it again, or name another one",
-            Self::NameTaken => "name it otherwise, or remove the other one",
-            Self::TooLarge => "make room, or raise the limit of the server",
+            Self::Gone => "create it again, or set another one",
+            Self::NameTaken => "choose another name, or remove the other one",
+            Self::TooLarge => "free space on the server, or raise its limit",
             Self::Shallow => "set receive.shallowUpdate on the server",
-            Self::Other => "see the log of the server",
+            Self::Other => "check the log of the server",
         }
     }
 
     fn class(self) -> Class {
         match self {
-            // Nobody knows what it is, so it may pass.
+            // The cause is unknown, so it may pass.
             Self::Other | Self::TooLarge => Class::Transient,
             _ => Class::User,
         }
@@ -301,7 +301,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "https://example.com/a: a hook of the server declined the push: main: pre-receive hook declined: only \
-             on weekdays; see what it asks for"
+             on weekdays; correct what the hook rejects"
         );
         assert_eq!((error.name(), error.class()), ("HookDeclined", Class::User));
     }

@@ -252,7 +252,7 @@ fn detached(key: &impl SigningKey, text: &[u8], at: Timestamp) -> Result<String,
 mod tests {
     use super::*;
 
-    /// A key of nobody, made until it began with a zero byte.
+    /// An unused key, generated until it began with a zero byte.
     const SHORT: &str = "-----BEGIN OPENSSH PRIVATE KEY-----\n\
         b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAaAAAABNlY2RzYS\n\
         1zaGEyLW5pc3RwMjU2AAAACG5pc3RwMjU2AAAAQQTa3u11gUPUa5bWtGjpGTvfj3ndNYO+\n\

@@ -24,7 +24,7 @@ const PORT: u16 = 22;
 const KNOWN_HOSTS: &str = "known_hosts";
 const IDENTITY: &str = "identity";
 
-/// The keys of one ssh connection, in a folder that nobody else can read and that is gone afterwards.
+/// The keys of one ssh connection, in a private folder that is removed afterwards.
 pub struct Keys {
     folder: TempDir,
     has_identity: bool,
@@ -94,7 +94,7 @@ impl Keys {
         set("ServerAliveInterval", "10");
         set("ServerAliveCountMax", "2");
         set("LogLevel", "ERROR");
-        // The password of the key is for the key alone: whoever asks for another one must not get it.
+        // The password is used for the key alone, and not for other prompts.
         set("PreferredAuthentications", "publickey");
         set("NumberOfPasswordPrompts", "1");
         set("IdentityAgent", "none");

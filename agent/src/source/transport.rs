@@ -45,7 +45,7 @@ pub struct Network {
     pub pauses: Arc<Pauses>,
     /// Where requests over http run, while a thread of its own waits for them.
     pub runtime: Handle,
-    /// Cancelled when nobody waits for the answer any more: the connection ends then.
+    /// Cancelled when no caller waits for the answer. The connection ends then.
     pub ended: CancellationToken,
 }
 

@@ -71,7 +71,7 @@ pub struct GitHttp {
     pub authorization: Option<HeaderValue>,
     /// How long one request may take.
     pub limit: Duration,
-    /// Nobody waits for the answer any more.
+    /// Cancelled when no caller waits for the answer.
     pub ended: CancellationToken,
     pub last: Last,
     /// Where it is noted that the server asks to wait, and by which name.
@@ -199,7 +199,7 @@ async fn without_type(mut response: Response) -> Kind {
     if is_id && start.len() > id.len() { Kind::Dumb } else { Kind::Other }
 }
 
-/// Waits for an answer as long as somebody waits for what it is for.
+/// Waits for an answer while a caller waits for its result.
 async fn until<T>(ended: &CancellationToken, answer: impl Future<Output = T>) -> io::Result<T> {
     tokio::select! {
         answer = answer => Ok(answer),

@@ -73,7 +73,7 @@ fn of_image(text: &mut String, pass: &Pass<'_>, scanned: &Scanned, edits: &Edits
     }
     match edits.found.get(&image.name) {
         Some(0) => {
-            let said = edits.unmarked(&image.name, pass.owner.namespace()).unwrap_or_default();
+            let said = edits.unmarked(&image.name, &pass.owner.namespace).unwrap_or_default();
             let _ = writeln!(text, "{}", visible::line(&said));
         }
         Some(places) if edits.right.contains(&image.name) => {

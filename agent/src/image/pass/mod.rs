@@ -31,7 +31,7 @@ use crate::image::Images;
 use crate::reconcile::services::Services;
 use crate::report::Failure;
 use crate::source::{Checkout, Credential, GitRef, Location};
-use crate::sync_ref::SyncRef;
+use crate::subject::Subject;
 
 /// How often a push is tried when others push too.
 const TRIES: u32 = 6;
@@ -45,7 +45,7 @@ pub struct Pass<'a> {
     pub services: &'a Services,
     pub images: &'a Images,
     pub update: &'a ImageUpdate,
-    pub owner: &'a SyncRef,
+    pub owner: &'a Subject,
     pub status: &'a ImageUpdateStatus,
     /// How old an answer of a registry may be.
     pub max_age: Duration,
@@ -115,7 +115,7 @@ async fn write(pass: &Pass<'_>, scanned: Vec<Scanned>, found: &mut Found) -> Res
         let checkout = checkout(pass, &location, max_age).await?;
         let edits = look(pass, &checkout, scanned.clone(), found.images.clone()).await?;
         let unmarked =
-            edits.found.keys().filter_map(|image| edits.unmarked(image, pass.owner.namespace())).collect();
+            edits.found.keys().filter_map(|image| edits.unmarked(image, &pass.owner.namespace)).collect();
         let Edits { files, stay, problems, found: _, foreign: _, right, images, wanted: texts, unread: _ } =
             edits;
         found.images = images;
@@ -211,7 +211,7 @@ async fn place(pass: &Pass<'_>) -> Result<(Location, Option<Credential>), Failur
     };
     let location =
         Location::parse(&git.url, credential.clone()).map_err(|error| Failure::of("source", &error))?;
-    let namespace = pass.owner.namespace();
+    let namespace = &pass.owner.namespace;
     Ok((location.for_tenant(namespace).within(pass.services.policy.domain(namespace)), credential))
 }
 
@@ -231,7 +231,7 @@ async fn look(
     let path = pass.update.spec.git.path.as_deref().unwrap_or_default();
     let folder = checkout.folder(path).map_err(|error| Failure::of("source", &error))?;
     let (files, commit) = (checkout.files(), checkout.id().to_string());
-    let (namespace, plain) = (pass.owner.namespace().to_owned(), pass.plain.clone());
+    let (namespace, plain) = (pass.owner.namespace.clone(), pass.plain.clone());
     let all = std::iter::once(pass.update).chain(pass.others.iter().map(|other| &**other));
     let names: Vec<String> =
         all.flat_map(|update| &update.spec.images).map(|image| image.name.clone()).collect();

@@ -12,12 +12,12 @@ use crate::api::{
     self, FilterTags, Image, ImagePolicy, InputKind, NewestPolicy, OrderPolicy, SecretRef, SemverPolicy,
     UpdateGit,
 };
-use crate::cluster::secrets::{Name, User};
+use crate::cluster::secrets::Name;
 use crate::reconcile::services::Services;
 use crate::registry::{Login, Place, Repository};
 use crate::report::Failure;
 use crate::secret_data::{Data, SecretData};
-use crate::sync_ref::SyncRef;
+use crate::subject::Subject;
 
 /// An image that is watched.
 pub struct Watched {
@@ -27,11 +27,11 @@ pub struct Watched {
 }
 
 /// The Secret that logs in to git: the one that is named, or that of a Sync of the namespace that reads the same URL.
-pub fn login(services: &Services, owner: &SyncRef, git: &UpdateGit) -> Option<SecretRef> {
+pub fn login(services: &Services, owner: &Subject, git: &UpdateGit) -> Option<SecretRef> {
     let of_a_sync = || {
         let mut syncs = services.cluster.syncs.state();
         syncs.retain(|sync| {
-            sync.metadata.namespace.as_deref() == Some(owner.namespace())
+            sync.metadata.namespace.as_deref() == Some(owner.namespace.as_str())
                 && sync.spec.source.git.url == git.url
         });
         syncs.sort_by(|one, other| one.metadata.name.cmp(&other.metadata.name));
@@ -41,7 +41,7 @@ pub fn login(services: &Services, owner: &SyncRef, git: &UpdateGit) -> Option<Se
 }
 
 /// The Secrets that an ImageUpdate refers to.
-pub fn names(services: &Services, owner: &SyncRef, update: &api::ImageUpdateSpec) -> Vec<Name> {
+pub fn names(services: &Services, owner: &Subject, update: &api::ImageUpdateSpec) -> Vec<Name> {
     let images = update.images.iter();
     let of_images = images.flat_map(|image| image.secret_ref.iter().chain(&image.cert_secret_ref));
     let signing = update.commit.iter().filter_map(|commit| commit.signing.as_ref());
@@ -61,7 +61,7 @@ pub async fn watched(pass: &Pass<'_>, image: &Image) -> Result<Watched, Failure>
     let parse =
         |text: &str| Repository::parse(text).map_err(|error| told("RepositoryInvalid", error.to_string()));
     let mirrors = image.mirrors.iter().map(|mirror| parse(mirror)).collect::<Result<Vec<_>, _>>()?;
-    let tenant = pass.owner.namespace().into();
+    let tenant = pass.owner.namespace.as_str().into();
     let mut place =
         Place { mirrors, insecure: image.insecure, tenant, ..Place::of(parse(&image.repository)?) };
     let login = read(pass, image.secret_ref.as_ref()).await?;
@@ -84,8 +84,7 @@ pub async fn watched(pass: &Pass<'_>, image: &Image) -> Result<Watched, Failure>
 /// The data of a Secret in the namespace of the ImageUpdate.
 pub async fn read(pass: &Pass<'_>, secret: Option<&api::SecretRef>) -> Result<Option<Arc<Data>>, Failure> {
     let Some(secret) = secret else { return Ok(None) };
-    let user = User::Update(pass.owner.clone());
-    let data = pass.services.secrets.read(&user, &secret.name).await;
+    let data = pass.services.secrets.read(pass.owner, &secret.name).await;
     data.map(Some).map_err(|error| Failure::user("scan", "SecretUnreadable", error.to_string()))
 }
 

@@ -178,7 +178,7 @@ pub async fn is_closed(
 }
 
 fn update(pass: &Pass<'_>) -> Update {
-    Update { namespace: pass.owner.namespace().to_owned(), name: pass.owner.name().to_owned() }
+    Update { namespace: pass.owner.namespace.clone(), name: pass.owner.name.clone() }
 }
 
 /// What changed, image by image.

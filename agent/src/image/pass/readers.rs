@@ -64,7 +64,7 @@ fn readers(pass: &Pass<'_>, location: &Location, branch: &str) -> Vec<Reader> {
     let all = pass.services.cluster.syncs.state().into_iter();
     let all = all.filter(|sync| reads_branch(sync, location, branch)).map(|sync| {
         let owner = SyncRef::new(sync.namespace().unwrap_or_default(), sync.name_any());
-        let is_ours = owner.namespace() == pass.owner.namespace();
+        let is_ours = owner.namespace() == pass.owner.namespace;
         Reader { sync, owner, is_ours }
     });
     let shares = |reader: &Reader| {
@@ -282,7 +282,7 @@ async fn manifests(
     let folder = folder.to_owned();
     let order = render::order(policy, outside, at, checkout, folder, inputs.clone());
     let order = Order { changed, ..order };
-    let attempt = renderer.render(order, outside, pass.owner.namespace()).await;
+    let attempt = renderer.render(order, outside, &pass.owner.namespace).await;
     attempt.end.map(|(output, _)| output.manifests).map_err(|error| error.to_string())
 }
 

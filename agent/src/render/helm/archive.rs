@@ -135,7 +135,7 @@ mod tests {
 
     use super::*;
 
-    /// An archive as anybody could write it, with paths that a good library refuses to write.
+    /// A hostile archive, with paths that libraries refuse to write.
     fn archive(files: &[(&str, tar::EntryType, &[u8])]) -> Vec<u8> {
         let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
         let mut builder = tar::Builder::new(Vec::new());

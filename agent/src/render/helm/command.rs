@@ -34,7 +34,7 @@ pub struct Output {
     pub stderr: String,
 }
 
-/// Runs Helm in `home`, a folder that nobody else can read.
+/// Runs Helm in `home`, a private folder.
 pub async fn run(
     program: &Path,
     arguments: &[OsString],

@@ -58,7 +58,7 @@ pub enum HelmError {
     #[error("{url} is no index of charts: {said}")]
     BadIndex { url: String, said: String },
     #[error(
-        "{url} has the digest sha256:{found}, but sha256:{expected} is promised; somebody has changed the archive: ask who publishes it"
+        "{url} has the digest sha256:{found}, but its index or lock file has sha256:{expected}; the archive was changed after it was published: ask its publisher"
     )]
     DigestMismatch { url: String, expected: String, found: String },
     #[error("{archive} cannot be unpacked: {said}")]
@@ -66,7 +66,7 @@ pub enum HelmError {
     #[error("{file}: {said}")]
     BadChart { file: String, said: String },
     #[error(
-        "{file}: the dependency {name} comes from {repository}, an alias of somebody's computer; write the URL of the repository"
+        "{file}: the dependency {name} comes from {repository}, an alias that exists only on one computer; write the URL of the repository"
     )]
     AliasRepository { file: String, name: String, repository: String },
     #[error(

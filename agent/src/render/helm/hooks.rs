@@ -87,7 +87,7 @@ pub fn place(manifests: Vec<Manifest>, phase: Phase, namespace: &str) -> Placed 
         }
     }
     let mut all: Vec<(usize, Standing, Manifest)> = Vec::new();
-    let mut told = Vec::new();
+    let mut placed = Vec::new();
     for (at, manifest) in templates {
         let standing = match early.get(&key(&manifest)) {
             Some(weight) => Standing::Hook(Side::Before, *weight),
@@ -100,7 +100,7 @@ pub fn place(manifests: Vec<Manifest>, phase: Phase, namespace: &str) -> Placed 
             continue;
         }
         let delete = delete_policy(&manifest);
-        told.push(Hook { object: manifest.id(), side, delete });
+        placed.push(Hook { object: manifest.id(), side, delete });
         if runs(&manifest) {
             annotate(&mut manifest, names::RECREATE, names::ALLOWED);
         }
@@ -113,7 +113,7 @@ pub fn place(manifests: Vec<Manifest>, phase: Phase, namespace: &str) -> Placed 
     let (standings, mut manifests): (Vec<_>, Vec<_>) =
         all.into_iter().map(|(_, standing, manifest)| (standing, manifest)).unzip();
     set_waves(&mut manifests, &standings);
-    Placed { manifests, hooks: told, left_out }
+    Placed { manifests, hooks: placed, left_out }
 }
 
 /// A hook, and where it stands in the output of the chart.

@@ -87,7 +87,7 @@ impl Listing {
     }
 }
 
-/// Reads a text that should be an index. What the parsers say could repeat a part of the text, so only the line is told.
+/// Parses an index. Messages of the parsers can quote the text, so the error has only the line.
 fn parse(text: &str) -> Result<Written, String> {
     let bad = |line: Option<u64>| {
         let line = line.map(|line| format!(" at line {line}")).unwrap_or_default();

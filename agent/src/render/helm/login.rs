@@ -92,7 +92,7 @@ mod tests {
     /// Returns user and password as they are sent, or why there are none.
     fn basic(data: &[(&str, &str)]) -> String {
         let Ok(login) = login(data) else { return said(data) };
-        let Some(header) = login.authorization() else { return "nobody".to_owned() };
+        let Some(header) = login.authorization() else { return "anonymous".to_owned() };
         String::from_utf8(STANDARD.decode(header.strip_prefix("Basic ").unwrap()).unwrap()).unwrap()
     }
 
@@ -114,9 +114,9 @@ mod tests {
         let old = format!("{{\"registry.example.com:5000\": {{\"auth\": \"{packed}\"}}}}");
         assert_eq!(basic(&[(".dockercfg", &old)]), alice);
         let token = docker("\"registry.example.com:5000\": {\"identitytoken\": \"s3cret\"}");
-        assert_eq!(basic(&[(".dockerconfigjson", &token)]), "nobody");
+        assert_eq!(basic(&[(".dockerconfigjson", &token)]), "anonymous");
         assert!(login(&[(".dockerconfigjson", &token)]).ok().unwrap().registry().is_some());
-        assert_eq!(basic(&[]), "nobody");
+        assert_eq!(basic(&[]), "anonymous");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What differs between two renders of one chart: the objects and the paths whose values nobody chose. They are to be kept
+//! What differs between two renders of one chart: the objects and the paths with generated values. They are to be kept
 //! from the live object, or else each sync would change them.
 //!
 //! Leaves keeping them to the plan. No value is shown: such values are mostly secret. Pure.

@@ -2,7 +2,7 @@
 //! keys.
 //!
 //! A file keeps its form: only encrypted values and comments change, and the metadata goes. The MAC is always
-//! verified. Leaves where keys come from, and which files are looked at, to others. Pure.
+//! verified. Leaves the source of the keys, and the choice of files, to the caller. Pure.
 
 mod data_key;
 mod detect;

@@ -1,8 +1,8 @@
-//! The seal of what is kept: nobody but this installation makes a file that is read back.
+//! The seal of stored renders: only files that this installation wrote are read back.
 //!
 //! The key is random and stays in a file of the cache folder that only the agent may read. Everything of a tenant that is
 //! written there has a name that is a digest, or is written beneath a folder of its own, so nothing of a tenant can name
-//! that file. Whoever loses it only renders again. I/O: disk.
+//! that file. If it is lost, everything is rendered again. I/O: disk.
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{Read as _, Write as _};
@@ -48,7 +48,7 @@ impl Sealer {
     }
 }
 
-/// Reads a key that nobody else can read or could have put there.
+/// Reads a key file, if only this user can read and write it.
 fn read(file: &Path) -> std::io::Result<[u8; SEAL]> {
     let mut file = OpenOptions::new().read(true).custom_flags(nofollow()).open(file)?;
     let metadata = file.metadata()?;

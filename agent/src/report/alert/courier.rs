@@ -24,7 +24,7 @@ use super::wanted::Snapshot;
 use crate::api::{Alert, AlertEvent, AlertStatus, conditions};
 use crate::report::write;
 use crate::secret_data::Data;
-use crate::sync_ref::SyncRef;
+use crate::subject::{Kind, Subject};
 
 /// How often the Secret of a receiver that does not work is read. It is watched, so that this makes no request.
 const LOOK: Duration = Duration::from_secs(2);
@@ -37,12 +37,12 @@ const READ: Duration = Duration::from_secs(1);
 pub enum Command {
     /// The Alert was created or changed.
     Spec(Arc<Alert>),
-    /// The alerts of a Sync have changed.
-    Tell(String, Arc<Snapshot>),
-    /// A Sync is gone, or no longer selected.
-    Gone(String),
-    /// The selected Syncs, and a problem if there are none.
-    Selected(Vec<String>, Option<String>),
+    /// The alerts of a Sync or ImageUpdate have changed.
+    Tell(Subject, Arc<Snapshot>),
+    /// A Sync or ImageUpdate is gone, or no longer selected.
+    Gone(Subject),
+    /// The selected Syncs and ImageUpdates, and a problem if there are none.
+    Selected(Vec<Subject>, Option<String>),
 }
 
 /// The result of a write of the status.
@@ -51,7 +51,7 @@ type Written = (AlertStatus, Result<(), String>);
 /// The courier of one Alert.
 pub struct Courier {
     shared: Arc<Shared>,
-    name: SyncRef,
+    name: Subject,
     alert: Arc<Alert>,
     groups: Groups,
     outbox: Outbox,
@@ -74,16 +74,17 @@ pub struct Courier {
 
 impl Courier {
     pub fn new(shared: Arc<Shared>, alert: Arc<Alert>) -> Self {
-        let name = SyncRef::new(alert.namespace().unwrap_or_default(), alert.name_any());
+        let name = Subject::new(Kind::Alert, alert.namespace().unwrap_or_default(), alert.name_any());
         let written = alert.status.clone().unwrap_or_default();
         // Events from before the Alert existed are not sent.
         let outbox =
-            Outbox::load(&shared.cluster, name.namespace(), &written, Timestamp::now(), Instant::now());
+            Outbox::load(&shared.cluster, &name.namespace, &written, Timestamp::now(), Instant::now());
+        let groups = Groups::load(&name.namespace, &written.firing);
         Self {
             shared,
             name,
             alert,
-            groups: Groups::load(&written.firing),
+            groups,
             outbox,
             target: Err(("Starting", "the receiver is not prepared yet".to_owned())),
             secret: None,
@@ -130,15 +131,16 @@ impl Courier {
                 self.alert = alert;
                 self.prepare(true).await;
             }
-            Command::Tell(sync, snapshot) => {
-                let snapshots = self.groups.take(&sync, snapshot, now);
+            Command::Tell(subject, snapshot) => {
+                let snapshots = self.groups.take(&subject, snapshot, now);
                 self.note(snapshots);
             }
-            Command::Gone(sync) => self.forget(&sync, manner, now, time),
+            Command::Gone(subject) => self.forget(&subject, manner, now, time),
             Command::Selected(selected, problem) => {
-                let known = self.outbox.syncs().into_iter().chain(self.groups.syncs());
-                let gone: BTreeSet<String> = known.filter(|sync| !selected.contains(sync)).collect();
-                gone.iter().for_each(|sync| self.forget(sync, manner, now, time));
+                let reported = self.outbox.subjects().into_iter().chain(self.groups.subjects());
+                let gone: BTreeSet<Subject> =
+                    reported.filter(|subject| !selected.contains(subject)).collect();
+                gone.iter().for_each(|subject| self.forget(subject, manner, now, time));
                 let snapshots = self.groups.pass(now);
                 self.note(snapshots);
                 self.selects_nothing = problem;
@@ -147,16 +149,16 @@ impl Courier {
     }
 
     /// Passes snapshots to the outbox.
-    fn note(&mut self, snapshots: Vec<(String, Snapshot)>) {
+    fn note(&mut self, snapshots: Vec<(Subject, Snapshot)>) {
         let (on, manner) = (on(&self.alert), self.manner());
-        for (sync, snapshot) in snapshots {
-            self.outbox.take(&sync, &snapshot, &on, manner, Instant::now(), Timestamp::now());
+        for (subject, snapshot) in snapshots {
+            self.outbox.take(&subject, &snapshot, &on, manner, Instant::now(), Timestamp::now());
         }
     }
 
-    fn forget(&mut self, sync: &str, manner: Manner, now: Instant, time: Timestamp) {
-        self.outbox.forget(sync, manner, now, time);
-        let snapshots = self.groups.forget(sync, now);
+    fn forget(&mut self, subject: &Subject, manner: Manner, now: Instant, time: Timestamp) {
+        self.outbox.forget(subject, manner, now, time);
+        let snapshots = self.groups.forget(subject, now);
         self.note(snapshots);
     }
 
@@ -251,7 +253,7 @@ impl Courier {
     fn came_back(&mut self, due: Due, result: Delivery) {
         let now = Instant::now();
         let kind = self.target.as_ref().map_or("unknown", |target| target.kind());
-        let (event, sync) = (due.notice.event, due.notice.object.key());
+        let (event, object) = (due.notice.event, due.notice.object.key());
         let error = match result {
             Ok(reference) => {
                 if self.failures > 0 {
@@ -267,7 +269,7 @@ impl Courier {
         let retry = error.retry();
         let said = error.to_string();
         if self.trouble.as_ref().is_none_or(|(_, before)| *before != said) {
-            warn!(alert = %self.name, receiver = kind, sync, event = ?event, error = %error, "Receiver rejected a notice");
+            warn!(alert = %self.name, receiver = kind, object, event = ?event, error = %error, "Receiver rejected a notice");
         }
         self.trouble = Some((error.name(), said));
         match retry {
@@ -307,9 +309,9 @@ impl Courier {
         }
         self.write_at = Some(now + PACE);
         let (name, before) = (self.name.clone(), self.written.clone());
-        let api: Api<Alert> = Api::namespaced(self.shared.client.clone(), name.namespace());
+        let api: Api<Alert> = Api::namespaced(self.shared.client.clone(), &name.namespace);
         self.writing = Some(Box::pin(async move {
-            let written = write::patch(&api, name.name(), &before, &status).await;
+            let written = write::patch(&api, &name.name, &before, &status).await;
             (status, written.map_err(|error| error.to_string()))
         }));
     }

@@ -11,7 +11,7 @@ use tracing::warn;
 use super::outbox::{Manner, Outbox};
 use super::receiver::{Retry, Target};
 use super::sending::{AT_ONCE, OnTheWay, PAUSE, PAUSE_LIMIT, Shared, sending};
-use crate::sync_ref::SyncRef;
+use crate::subject::Subject;
 
 /// Maximum time for the delivery of the last notices.
 const LIMIT: Duration = Duration::from_mins(1);
@@ -21,7 +21,7 @@ const MANNER: Manner = Manner { keep: Duration::ZERO, repeat: None, settle: None
 /// The last notices to one receiver.
 pub struct Farewell {
     pub shared: Arc<Shared>,
-    pub alert: SyncRef,
+    pub alert: Subject,
     pub outbox: Outbox,
     pub target: Arc<Target>,
     pub on_the_way: OnTheWay,

@@ -36,11 +36,12 @@ use super::Failure;
 use crate::api::{Alert, AlertEvent, ImageUpdateStatus, PlanStatus, Sync, SyncStatus};
 use crate::error::{Class, chain};
 use crate::secret_data::Data;
+use crate::subject::{Kind, Subject};
 use crate::sync_ref::SyncRef;
 
 /// Reads a Secret in the namespace of an Alert; the error is for the user who wrote the Alert.
 pub type ReadSecret =
-    Arc<dyn Fn(SyncRef, String) -> BoxFuture<'static, Result<Arc<Data>, String>> + Send + std::marker::Sync>;
+    Arc<dyn Fn(Subject, String) -> BoxFuture<'static, Result<Arc<Data>, String>> + Send + std::marker::Sync>;
 
 /// Time after which a transient failure is sent.
 const PASSING: Duration = Duration::from_secs(30);
@@ -60,9 +61,9 @@ pub struct Alerts {
 
 #[derive(Default)]
 struct State {
-    couriers: HashMap<SyncRef, Handle>,
+    couriers: HashMap<Subject, Handle>,
     syncs: HashMap<SyncRef, SyncEntry>,
-    updates: HashMap<SyncRef, Update>,
+    updates: HashMap<Subject, Update>,
 }
 
 /// The last reported state of one ImageUpdate.
@@ -183,18 +184,18 @@ impl Alerts {
         let Some(handle) = couriers.get_mut(&name) else { return };
         handle.alert = alert.clone();
         handle.send(Command::Spec(alert));
-        for (sync, entry) in syncs.iter().filter(|(sync, _)| sync.namespace() == name.namespace()) {
+        for (sync, entry) in syncs.iter().filter(|(sync, _)| sync.namespace() == name.namespace) {
             if self.selects(&handle.alert, sync) {
-                handle.send(Command::Tell(sync.name().to_owned(), entry.snapshot.clone()));
+                handle.send(Command::Tell(sync.into(), entry.snapshot.clone()));
             } else {
-                handle.send(Command::Gone(sync.name().to_owned()));
+                handle.send(Command::Gone(sync.into()));
             }
         }
-        for (update, entry) in updates.iter().filter(|(update, _)| update.namespace() == name.namespace()) {
+        for (update, entry) in updates.iter().filter(|(update, _)| update.namespace == name.namespace) {
             if selects_update(&handle.alert, update, &entry.labels) {
-                handle.send(Command::Tell(updates::subject(update), entry.snapshot.clone()));
+                handle.send(Command::Tell(update.clone(), entry.snapshot.clone()));
             } else {
-                handle.send(Command::Gone(updates::subject(update)));
+                handle.send(Command::Gone(update.clone()));
             }
         }
     }
@@ -202,7 +203,7 @@ impl Alerts {
     /// Takes the result of a pass of an ImageUpdate. A transient failure is sent after it has lasted.
     pub fn tell_update(
         &self,
-        update: &SyncRef,
+        update: &Subject,
         labels: &BTreeMap<String, String>,
         status: &ImageUpdateStatus,
         failure: Option<&Failure>,
@@ -217,20 +218,20 @@ impl Alerts {
         let lasting = lasting.map(|(failure, (_, time))| (failure, time));
         let snapshot = Arc::new(updates::snapshot(&self.cluster, update, status, lasting));
         for (name, handle) in couriers.iter() {
-            if name.namespace() == update.namespace() && selects_update(&handle.alert, update, labels) {
-                handle.send(Command::Tell(updates::subject(update), snapshot.clone()));
+            if name.namespace == update.namespace && selects_update(&handle.alert, update, labels) {
+                handle.send(Command::Tell(update.clone(), snapshot.clone()));
             }
         }
         updates.insert(update.clone(), Update { labels: labels.clone(), failing, snapshot });
     }
 
     /// Forgets an ImageUpdate that is gone, and resolves its alerts.
-    pub fn forget_update(&self, update: &SyncRef) {
+    pub fn forget_update(&self, update: &Subject) {
         let mut state = self.lock();
         state.updates.remove(update);
         for (name, handle) in &state.couriers {
-            if name.namespace() == update.namespace() {
-                handle.send(Command::Gone(updates::subject(update)));
+            if name.namespace == update.namespace {
+                handle.send(Command::Gone(update.clone()));
             }
         }
     }
@@ -320,18 +321,17 @@ impl Alerts {
             }
         }
         for (name, handle) in &state.couriers {
-            let here: Vec<&SyncRef> =
-                all.iter().filter(|sync| sync.namespace() == name.namespace()).collect();
-            let mut selected: Vec<String> = here
+            let here: Vec<&SyncRef> = all.iter().filter(|sync| sync.namespace() == name.namespace).collect();
+            let mut selected: Vec<Subject> = here
                 .iter()
                 .filter(|sync| self.selects(&handle.alert, sync))
-                .map(|sync| sync.name().to_owned())
+                .map(|sync| Subject::from(*sync))
                 .collect();
             let updates = state.updates.iter().filter(|(update, entry)| {
-                update.namespace() == name.namespace() && selects_update(&handle.alert, update, &entry.labels)
+                update.namespace == name.namespace && selects_update(&handle.alert, update, &entry.labels)
             });
-            selected.extend(updates.map(|(update, _)| updates::subject(update)));
-            let problem = selected.is_empty().then(|| selects_nothing(name.namespace(), &here));
+            selected.extend(updates.map(|(update, _)| update.clone()));
+            let problem = selected.is_empty().then(|| selects_nothing(&name.namespace, &here));
             handle.send(Command::Selected(selected, problem));
         }
     }
@@ -341,8 +341,8 @@ impl Alerts {
         let mut state = self.lock();
         state.syncs.remove(sync);
         for (name, handle) in &state.couriers {
-            if name.namespace() == sync.namespace() {
-                handle.send(Command::Gone(sync.name().to_owned()));
+            if name.namespace == sync.namespace() {
+                handle.send(Command::Gone(sync.into()));
             }
         }
     }
@@ -368,8 +368,8 @@ impl Alerts {
         }
         entry.snapshot = Arc::new(snapshot);
         for (name, handle) in &state.couriers {
-            if name.namespace() == sync.namespace() && self.selects(&handle.alert, sync) {
-                handle.send(Command::Tell(sync.name().to_owned(), entry.snapshot.clone()));
+            if name.namespace == sync.namespace() && self.selects(&handle.alert, sync) {
+                handle.send(Command::Tell(sync.into(), entry.snapshot.clone()));
             }
         }
     }
@@ -475,9 +475,9 @@ fn is_silent(all: &HashMap<SyncRef, SyncEntry>) -> bool {
     heard.peek().is_some() && heard.all(|heard| heard.elapsed() >= FRESH)
 }
 
-fn selects_update(alert: &Alert, update: &SyncRef, labels: &BTreeMap<String, String>) -> bool {
+fn selects_update(alert: &Alert, update: &Subject, labels: &BTreeMap<String, String>) -> bool {
     let Some(selector) = &alert.spec.syncs else { return true };
-    let named = selector.names.as_ref().is_none_or(|names| names.iter().any(|name| name == update.name()));
+    let named = selector.names.as_ref().is_none_or(|names| names.contains(&update.name));
     let labelled = selector
         .match_labels
         .as_ref()
@@ -491,8 +491,8 @@ fn selects_nothing(namespace: &str, here: &[&SyncRef]) -> String {
     format!("spec.syncs selects no Sync, so no notices will be sent; namespace {namespace} {there}")
 }
 
-fn name(alert: &Alert) -> SyncRef {
-    SyncRef::new(alert.namespace().unwrap_or_default(), alert.name_any())
+fn name(alert: &Alert) -> Subject {
+    Subject::new(Kind::Alert, alert.namespace().unwrap_or_default(), alert.name_any())
 }
 
 fn sync_name(sync: &Sync) -> SyncRef {

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::api::{AlertEvent, CommitNote, DriftObject};
+use crate::subject::Subject;
 
 /// The version of the form of notices.
 pub const VERSION: u32 = 1;
@@ -17,6 +18,7 @@ pub struct Notice {
     pub status: Status,
     /// The UID of the namespace `kube-system`.
     pub cluster: String,
+    /// The Sync or ImageUpdate that the notice is about.
     pub object: Subject,
     /// Names of all objects that fail by the same cause, if there are several.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -38,43 +40,6 @@ pub struct Notice {
     /// Objects that are not listed here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub omitted: Option<i64>,
-}
-
-/// What it is about.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Subject {
-    pub kind: Kind,
-    pub namespace: String,
-    pub name: String,
-}
-
-/// The kind of an object that notices are about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Kind {
-    Sync,
-    ImageUpdate,
-}
-
-/// What goes before the name of an ImageUpdate where Syncs are named: it may have the name of one.
-const IMAGE_UPDATE: &str = "imageupdate/";
-
-impl Subject {
-    /// What has this key in its namespace.
-    pub fn of(namespace: &str, key: &str) -> Self {
-        let (kind, name) = match key.strip_prefix(IMAGE_UPDATE) {
-            Some(name) => (Kind::ImageUpdate, name),
-            None => (Kind::Sync, key),
-        };
-        Self { kind, namespace: namespace.to_owned(), name: name.to_owned() }
-    }
-
-    /// The name of a Sync, or `imageupdate/` and the name of an ImageUpdate.
-    pub fn key(&self) -> String {
-        match self.kind {
-            Kind::Sync => self.name.clone(),
-            Kind::ImageUpdate => format!("{IMAGE_UPDATE}{}", self.name),
-        }
-    }
 }
 
 /// Whether it goes on. What has no end ([`Notice::has_end`]) is always firing.

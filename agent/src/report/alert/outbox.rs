@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::notice::{Notice, Status, Subject, VERSION, has_end};
+use super::notice::{Notice, Status, VERSION, has_end};
 use super::wanted::{Snapshot, Wanted};
 use crate::api::{AlertEvent, AlertStatus, Firing};
+use crate::subject::Subject;
 
 /// How long an onset waits for others.
 const GATHER: Duration = Duration::from_millis(50);
@@ -31,21 +32,20 @@ const PENDING: usize = 20;
 const PENDING_OBJECTS: usize = 20;
 const PENDING_BYTES: usize = 100_000;
 
-/// A Sync and an event.
-pub type Key = (String, AlertEvent);
+/// A Sync or ImageUpdate, and an event.
+pub type Key = (Subject, AlertEvent);
 
 /// The outbox of one receiver.
 pub struct Outbox {
     cluster: String,
-    namespace: String,
     open: BTreeMap<Key, Entry>,
     events: VecDeque<Notice>,
     /// The time of the newest event without an end that is in `events` or was sent, by Sync.
-    seen: BTreeMap<String, Timestamp>,
+    seen: BTreeMap<Subject, Timestamp>,
     /// Events without an end before this time are not sent.
     since: Timestamp,
     /// Syncs with a notice that is being sent.
-    busy: BTreeSet<String>,
+    busy: BTreeSet<Subject>,
     pub dropped: i64,
 }
 
@@ -91,11 +91,10 @@ pub struct Manner {
 }
 
 impl Outbox {
-    /// Restores an outbox from the status of the Alert. `time` is now.
+    /// Restores an outbox from the status of the Alert. Its notices are about objects of the namespace. `time` is now.
     pub fn load(cluster: &str, namespace: &str, status: &AlertStatus, time: Timestamp, now: Instant) -> Self {
         let mut outbox = Self {
             cluster: cluster.to_owned(),
-            namespace: namespace.to_owned(),
             open: BTreeMap::new(),
             events: VecDeque::new(),
             seen: BTreeMap::new(),
@@ -106,9 +105,10 @@ impl Outbox {
         for Firing { event, sync, starts_at, meaning, reference, cause, syncs } in &status.firing {
             let (meaning, reference) = (meaning.clone(), reference.clone());
             let sent = Sent { meaning: Some(meaning), first: now, last: now, reference };
-            let notice = Notice { syncs: syncs.clone(), ..outbox.blank(*event, sync, *starts_at) };
+            let subject = Subject::of_key(namespace, sync);
+            let notice = Notice { syncs: syncs.clone(), ..outbox.blank(*event, &subject, *starts_at) };
             let entry = Entry { sent: Some(sent), cause: cause.clone(), ..Entry::new(notice, None) };
-            outbox.open.insert((sync.clone(), *event), entry);
+            outbox.open.insert((subject, *event), entry);
         }
         for notice in
             status.pending.iter().filter_map(|notice| serde_json::from_value::<Notice>(notice.clone()).ok())
@@ -117,7 +117,7 @@ impl Outbox {
                 outbox.events.push_back(notice);
                 continue;
             }
-            let key = (notice.object.key(), notice.event);
+            let key = (notice.object.clone(), notice.event);
             let entry = Entry::new(notice, Some(now));
             outbox.open.entry(key).or_insert(entry);
         }
@@ -125,19 +125,19 @@ impl Outbox {
     }
 
     /// Returns a notice of which only the start is known.
-    fn blank(&self, event: AlertEvent, sync: &str, starts_at: Timestamp) -> Notice {
+    fn blank(&self, event: AlertEvent, subject: &Subject, starts_at: Timestamp) -> Notice {
         Notice {
             version: VERSION,
             event,
             status: Status::Firing,
             cluster: self.cluster.clone(),
-            object: Subject::of(&self.namespace, sync),
+            object: subject.clone(),
             syncs: Vec::new(),
             revision: String::new(),
             commit: None,
             starts_at,
             ends_at: None,
-            summary: format!("{event:?} of Sync {}/{sync}", self.namespace),
+            summary: format!("{event:?} of {} {subject}", subject.kind),
             command: None,
             objects: Vec::new(),
             omitted: None,
@@ -147,7 +147,7 @@ impl Outbox {
     /// Takes the new snapshot of a Sync.
     pub fn take(
         &mut self,
-        sync: &str,
+        subject: &Subject,
         snapshot: &Snapshot,
         on: &[AlertEvent],
         manner: Manner,
@@ -157,17 +157,17 @@ impl Outbox {
         for event in ALL.into_iter().filter(|event| !snapshot.unknown.contains(event)) {
             let wanted = snapshot.firing.iter().find(|wanted| wanted.notice.event == event);
             match wanted.filter(|_| on.contains(&event)) {
-                Some(wanted) => self.goes_on(sync, wanted, manner, now),
-                None => self.ends(sync, event, manner, now, time),
+                Some(wanted) => self.goes_on(subject, wanted, manner, now),
+                None => self.ends(subject, event, manner, now, time),
             }
         }
         let wanted = snapshot.happened.iter().filter(|notice| on.contains(&notice.event));
-        self.happened(sync, wanted);
+        self.happened(subject, wanted);
     }
 
-    fn goes_on(&mut self, sync: &str, wanted: &Wanted, manner: Manner, now: Instant) {
+    fn goes_on(&mut self, subject: &Subject, wanted: &Wanted, manner: Manner, now: Instant) {
         let Wanted { notice, meaning, cause } = wanted;
-        let key = (sync.to_owned(), notice.event);
+        let key = (subject.clone(), notice.event);
         let Some(entry) = self.open.get_mut(&key) else {
             let (meaning, cause) = (meaning.clone(), cause.clone());
             let entry = Entry { meaning, cause, ..Entry::new(notice.clone(), Some(now + GATHER)) };
@@ -198,8 +198,8 @@ impl Outbox {
         entry.cause.clone_from(cause);
     }
 
-    fn ends(&mut self, sync: &str, event: AlertEvent, manner: Manner, now: Instant, time: Timestamp) {
-        let Some(entry) = self.open.get_mut(&(sync.to_owned(), event)) else { return };
+    fn ends(&mut self, subject: &Subject, event: AlertEvent, manner: Manner, now: Instant, time: Timestamp) {
+        let Some(entry) = self.open.get_mut(&(subject.clone(), event)) else { return };
         if entry.ended.is_none() {
             entry.ended = Some(time);
         }
@@ -208,8 +208,8 @@ impl Outbox {
         }
     }
 
-    fn happened<'a>(&mut self, sync: &str, notices: impl Iterator<Item = &'a Notice>) {
-        let seen = self.seen.entry(sync.to_owned()).or_insert(self.since);
+    fn happened<'a>(&mut self, subject: &Subject, notices: impl Iterator<Item = &'a Notice>) {
+        let seen = self.seen.entry(subject.clone()).or_insert(self.since);
         for notice in notices {
             if notice.starts_at > *seen {
                 *seen = notice.starts_at;
@@ -223,17 +223,17 @@ impl Outbox {
     }
 
     /// Resolves all notices of a Sync that is gone or no longer selected.
-    pub fn forget(&mut self, sync: &str, manner: Manner, now: Instant, time: Timestamp) {
-        ALL.into_iter().for_each(|event| self.ends(sync, event, manner, now, time));
-        self.open.retain(|(name, _), entry| name != sync || entry.sent.is_some());
-        self.seen.remove(sync);
+    pub fn forget(&mut self, subject: &Subject, manner: Manner, now: Instant, time: Timestamp) {
+        ALL.into_iter().for_each(|event| self.ends(subject, event, manner, now, time));
+        self.open.retain(|(other, _), entry| other != subject || entry.sent.is_some());
+        self.seen.remove(subject);
     }
 
     /// Resolves all notices, since the Alert is gone or has another receiver. Notices that were never sent are dropped.
     pub fn end(&mut self, manner: Manner, now: Instant, time: Timestamp) {
         let keys: Vec<Key> = self.open.keys().cloned().collect();
-        keys.iter().for_each(|(sync, event)| self.ends(sync, *event, manner, now, time));
-        self.open.retain(|(sync, _), entry| entry.sent.is_some() || self.busy.contains(sync));
+        keys.iter().for_each(|(subject, event)| self.ends(subject, *event, manner, now, time));
+        self.open.retain(|(subject, _), entry| entry.sent.is_some() || self.busy.contains(subject));
         self.events.clear();
         for entry in self.open.values_mut().filter(|entry| entry.sent.is_some()) {
             entry.due = Some(now);
@@ -250,7 +250,6 @@ impl Outbox {
     pub fn successor(&self) -> Self {
         Self {
             cluster: self.cluster.clone(),
-            namespace: self.namespace.clone(),
             open: BTreeMap::new(),
             events: self.events.clone(),
             seen: self.seen.clone(),
@@ -260,34 +259,34 @@ impl Outbox {
         }
     }
 
-    /// The Syncs with an open notice.
-    pub fn syncs(&self) -> BTreeSet<String> {
-        self.open.keys().map(|(sync, _)| sync.clone()).collect()
+    /// The Syncs and ImageUpdates with an open notice.
+    pub fn subjects(&self) -> BTreeSet<Subject> {
+        self.open.keys().map(|(subject, _)| subject.clone()).collect()
     }
 
     /// When something is due.
     pub fn next(&self) -> Option<Instant> {
-        let open = self.open.iter().filter(|((sync, _), _)| !self.busy.contains(sync));
+        let open = self.open.iter().filter(|((subject, _), _)| !self.busy.contains(subject));
         open.filter_map(|(_, entry)| entry.due).min()
     }
 
     /// True if an event without an end waits and can be sent.
     fn event(&self) -> Option<usize> {
-        self.events.iter().position(|notice| !self.busy.contains(&notice.object.key()))
+        self.events.iter().position(|notice| !self.busy.contains(&notice.object))
     }
 
     /// Takes a notice that is due. The other notices of its Sync are held back until it was [`Self::delivered`] or
     /// [`Self::failed`].
     pub fn due(&mut self, now: Instant) -> Option<Due> {
         if let Some(notice) = self.event().and_then(|at| self.events.remove(at)) {
-            self.busy.insert(notice.object.key());
+            self.busy.insert(notice.object.clone());
             return Some(Due { notice, update: false, reference: None, meaning: String::new() });
         }
-        let ready = self.open.iter().filter(|((sync, _), entry)| {
-            !self.busy.contains(sync) && entry.due.is_some_and(|due| due <= now)
+        let ready = self.open.iter().filter(|((subject, _), entry)| {
+            !self.busy.contains(subject) && entry.due.is_some_and(|due| due <= now)
         });
-        let ((sync, _), entry) = ready.min_by_key(|(_, entry)| entry.due)?;
-        self.busy.insert(sync.clone());
+        let ((subject, _), entry) = ready.min_by_key(|(_, entry)| entry.due)?;
+        self.busy.insert(subject.clone());
         let mut notice = entry.notice.clone();
         if let (Some(ended), Some(_)) = (entry.ended, &entry.sent) {
             notice.status = Status::Resolved;
@@ -299,9 +298,8 @@ impl Outbox {
 
     /// Records that the receiver accepted a notice, with its reference for it.
     pub fn delivered(&mut self, due: &Due, reference: Option<String>, manner: Manner, now: Instant) {
-        let sync = due.notice.object.key();
-        self.busy.remove(&sync);
-        let key = (sync, due.notice.event);
+        let key = (due.notice.object.clone(), due.notice.event);
+        self.busy.remove(&key.0);
         if !has_end(due.notice.event) {
             return;
         }
@@ -329,9 +327,8 @@ impl Outbox {
 
     /// Records that a notice was not accepted. One that never will be is dropped.
     pub fn failed(&mut self, due: Due, hopeless: bool, now: Instant) {
-        let sync = due.notice.object.key();
-        self.busy.remove(&sync);
-        let key = (sync, due.notice.event);
+        let key = (due.notice.object.clone(), due.notice.event);
+        self.busy.remove(&key.0);
         if hopeless {
             self.dropped += 1;
             let over = |entry: &Entry| entry.ended.is_some();
@@ -355,11 +352,11 @@ impl Outbox {
     /// Returns what a restart must not lose: the notices that fire at the receiver, and, if it is down, those that it did not
     /// get.
     pub fn status(&self, down: bool) -> (Vec<Firing>, Vec<Value>, Option<Timestamp>) {
-        let firing = self.open.iter().filter_map(|((sync, event), entry)| {
+        let firing = self.open.iter().filter_map(|((subject, event), entry)| {
             let Sent { meaning, reference, .. } = entry.sent.as_ref()?;
             Some(Firing {
                 event: *event,
-                sync: sync.clone(),
+                sync: subject.key(),
                 starts_at: entry.notice.starts_at,
                 meaning: meaning.clone().unwrap_or_default(),
                 reference: reference.clone(),

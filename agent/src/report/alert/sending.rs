@@ -15,7 +15,7 @@ use super::receiver::{DeliveryError, Sender, Target};
 use crate::http::Guard;
 use crate::metrics::Metrics;
 use crate::shares::Shares;
-use crate::sync_ref::SyncRef;
+use crate::subject::Subject;
 
 /// Notices that are sent at the same time, each of another Sync.
 pub const AT_ONCE: usize = 8;
@@ -31,7 +31,7 @@ pub struct Shared {
     pub sender: Sender,
     pub secrets: ReadSecret,
     /// Releases the Secrets of an Alert that is gone.
-    pub release: Arc<dyn Fn(SyncRef) + Send + std::marker::Sync>,
+    pub release: Arc<dyn Fn(Subject) + Send + std::marker::Sync>,
     pub metrics: Arc<Metrics>,
     /// Which servers may be connected to.
     pub guard: Arc<Guard>,
@@ -49,10 +49,10 @@ pub type OnTheWay = FuturesUnordered<BoxFuture<'static, (Due, Delivery)>>;
 pub fn sending(
     shared: &Arc<Shared>,
     target: &Arc<Target>,
-    alert: &SyncRef,
+    alert: &Subject,
     due: Due,
 ) -> BoxFuture<'static, (Due, Delivery)> {
-    let (shared, target, namespace) = (shared.clone(), target.clone(), alert.namespace().to_owned());
+    let (shared, target, namespace) = (shared.clone(), target.clone(), alert.namespace.clone());
     Box::pin(async move {
         let _turn = shared.deliveries.take(&namespace).await;
         let result = deliver(&shared.sender, &target, &due).await;

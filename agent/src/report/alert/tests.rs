@@ -112,7 +112,7 @@ fn a_failure_that_has_lasted_for_one_is_told_of_all_that_it_holds_up() {
 
 #[test]
 fn an_image_update_that_fails_in_turns_has_failed_since_its_last_success() {
-    let (alerts, update) = (alerts(&[]), shop("web"));
+    let (alerts, update) = (alerts(&[]), Subject::new(Kind::ImageUpdate, "shop", "web"));
     let entry = |reason: Option<&'static str>| {
         let failure = reason.map(|reason| Failure::transient("scan", reason, "the registry does not answer"));
         alerts.tell_update(&update, &BTreeMap::new(), &ImageUpdateStatus::default(), failure.as_ref());

@@ -3,24 +3,19 @@
 use jiff::Timestamp;
 
 use super::cause;
-use super::notice::{Notice, Status, Subject, VERSION};
+use super::notice::{Notice, Status, VERSION};
 use super::wanted::{Snapshot, Wanted};
 use crate::api::{AlertEvent, ImageUpdateStatus};
 use crate::report::{Failure, changes::cut};
-use crate::sync_ref::SyncRef;
+use crate::subject::Subject;
 
 /// Characters of a summary.
 const SUMMARY: usize = 2000;
 
-/// What an ImageUpdate is called where Syncs are named: it may have the name of one.
-pub fn subject(update: &SyncRef) -> String {
-    format!("imageupdate/{}", update.name())
-}
-
 /// Makes the notices of an ImageUpdate out of its status, and of a failure that is worth a person's time.
 pub fn snapshot(
     cluster: &str,
-    update: &SyncRef,
+    update: &Subject,
     status: &ImageUpdateStatus,
     failure: Option<(&Failure, Timestamp)>,
 ) -> Snapshot {
@@ -29,7 +24,7 @@ pub fn snapshot(
         event,
         status: Status::Firing,
         cluster: cluster.to_owned(),
-        object: Subject::of(update.namespace(), &subject(update)),
+        object: update.clone(),
         syncs: Vec::new(),
         revision: revision(status),
         commit: None,
@@ -43,7 +38,7 @@ pub fn snapshot(
     let failed = failure.map(|(failure, since)| {
         let Failure { stage, class, reason, message, .. } = failure;
         let summary = format!("ImageUpdate {update} failed in {stage} ({reason}): {message}");
-        let command = format!("holdfast image explain {} -n {}", update.name(), update.namespace());
+        let command = format!("holdfast image explain {} -n {}", update.name, update.namespace);
         let meaning = cause::digest([*stage, *reason, &cause::text(*class, message)]);
         let cause = Some(cause::of("image", &[&update.to_string()], failure));
         Wanted { notice: notice(AlertEvent::Failed, since, &summary, Some(command)), meaning, cause }
@@ -78,6 +73,7 @@ fn revision(status: &ImageUpdateStatus) -> String {
 mod tests {
     use super::*;
     use crate::api::{CommitStatus, ImageStatus};
+    use crate::subject::Kind;
 
     #[test]
     fn what_was_written_by_the_last_commit_is_told() {
@@ -94,7 +90,7 @@ mod tests {
             commit: Some(CommitStatus { sha: "abc".to_owned(), branch: "main".to_owned(), at }),
             ..ImageUpdateStatus::default()
         };
-        let update = SyncRef::new("team-a", "shop");
+        let update = Subject::new(Kind::ImageUpdate, "team-a", "shop");
         let failure = Failure::user("select", "NoCandidate", "image web: nothing");
         let snapshot = snapshot("uid", &update, &status, Some((&failure, at)));
         let told = [&snapshot.happened[0], &snapshot.firing[0].notice]

@@ -4,7 +4,7 @@ use holdfast_diff::digest::Hasher;
 use jiff::Timestamp;
 
 use super::cause::{self, digest};
-use super::notice::{Notice, Status, Subject, VERSION};
+use super::notice::{Notice, Status, VERSION};
 use crate::api::conditions::{self, reason};
 use crate::api::{AlertEvent, DriftObject, DriftState, SyncStatus};
 use crate::report::drift;
@@ -111,7 +111,7 @@ fn notice(
         event,
         status: Status::Firing,
         cluster: (*cluster).to_owned(),
-        object: Subject::of(sync.namespace(), sync.name()),
+        object: (*sync).into(),
         syncs: Vec::new(),
         revision: revision.seen.unwrap_or_default(),
         commit: revision.commit,

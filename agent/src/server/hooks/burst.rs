@@ -1,5 +1,5 @@
-//! Makes one look of a burst of calls: the first call causes one at once, and those that come within a second of a look
-//! cause one more, at the end of that second. So nothing that is told of is missed. I/O: timers.
+//! Limits the checks that a burst of calls causes: the first call causes one at once, and calls within the next second cause
+//! one more, at the end of that second. So no news is missed. I/O: timers.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,17 +7,18 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::{HookOwner, OnCall};
+use super::OnCall;
+use crate::subject::Subject;
 
-/// How long after a look the next one comes at the earliest.
+/// The shortest time between two checks of an owner.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// The bursts of all owners.
 #[derive(Clone)]
 pub struct Bursts {
     on_call: OnCall,
-    /// Owners that were just looked at, and whether they were called since.
-    pauses: Arc<Mutex<HashMap<HookOwner, bool>>>,
+    /// Owners that were just checked, and whether they were called since.
+    pauses: Arc<Mutex<HashMap<Subject, bool>>>,
 }
 
 impl Bursts {
@@ -25,8 +26,8 @@ impl Bursts {
         Self { on_call, pauses: Arc::default() }
     }
 
-    /// Causes a look, now or soon.
-    pub fn call(&self, owner: HookOwner) {
+    /// Requests a check, now or at the end of the pause.
+    pub fn call(&self, owner: Subject) {
         {
             let mut pauses = self.pauses.lock();
             if let Some(again) = pauses.get_mut(&owner) {
@@ -48,8 +49,8 @@ impl Bursts {
         });
     }
 
-    /// True if the owner was called in the pause that is over, and so has another one.
-    fn again(&self, owner: &HookOwner) -> bool {
+    /// True if the owner was called during the pause, so that another pause begins.
+    fn again(&self, owner: &Subject) -> bool {
         let mut pauses = self.pauses.lock();
         let again = pauses.get_mut(owner).is_some_and(std::mem::take);
         if !again {

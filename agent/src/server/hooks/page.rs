@@ -1,7 +1,7 @@
 //! The page `/hooks/<path>`. Reads a body only to sign it, piece by piece, so that a call costs no memory; and only that of a
 //! call whose path exists, so that a caller who does not know one holds nothing.
 //!
-//! Whatever is wrong with path, method or proof is answered with the same 404: nothing tells a caller that a path exists.
+//! A wrong path, method or proof is answered with the same 404, so a caller does not learn whether a path exists.
 //! I/O: HTTP.
 
 use std::sync::Arc;
@@ -16,15 +16,16 @@ use axum::routing::any;
 use hmac::Mac as _;
 
 use super::slots::Slots;
-use super::{Endpoint, HookOwner, Hooks, Key, keyed, proof, unhex};
+use super::{Endpoint, Hooks, Key, keyed, proof, unhex};
 use crate::metrics::Metrics;
 use crate::server::body::{BodyError, Pace, read};
+use crate::subject::Subject;
 
 /// GitHub sends up to 25 MB and drops what is larger, Bitbucket 256 KB; the others name no limit. GitHub and GitLab give up
 /// after 10 s by themselves.
 pub const PACE: Pace =
     Pace { largest: 25 * 1024 * 1024, whole: Duration::from_secs(10), gap: Duration::from_secs(3) };
-/// What is heard of an early call, whose path may not exist.
+/// Limits for the body of an early call, whose path may not exist.
 const BRIEF: Pace =
     Pace { largest: 1024 * 1024, whole: Duration::from_secs(1), gap: Duration::from_millis(500) };
 
@@ -46,7 +47,7 @@ pub fn limited(hooks: Hooks, metrics: Arc<Metrics>, pace: Pace) -> Router {
     Router::new().route("/hooks/{*path}", any(called)).with_state(shared)
 }
 
-/// Why a call causes no look.
+/// Why a call is refused.
 #[derive(Clone, Copy)]
 enum Refusal {
     /// Too many calls of this path or namespace at the same time, or too many early ones.
@@ -57,10 +58,10 @@ enum Refusal {
     Unproven,
 }
 
-/// What becomes of a call.
+/// The result of a call.
 enum Verdict {
-    Look(HookOwner),
-    /// The agent is starting; there is a look once the path is known.
+    Accepted(Subject),
+    /// The agent is starting, and handles the call once the path is set.
     Later,
 }
 
@@ -94,9 +95,9 @@ async fn called(
     body: Body,
 ) -> Response {
     match judge(&shared, &method, uri.path(), &headers, body).await {
-        Ok(Verdict::Look(owner)) => {
+        Ok(Verdict::Accepted(owner)) => {
             shared.metrics.hook("ok");
-            tracing::debug!(%owner, "Took a call of a webhook");
+            tracing::debug!(kind = %owner.kind, %owner, "Took a call of a webhook");
             shared.hooks.bursts.call(owner);
             StatusCode::OK.into_response()
         }
@@ -111,7 +112,7 @@ async fn called(
     }
 }
 
-/// Whose call it is.
+/// Checks a call, and returns the owner of its path.
 async fn judge(
     shared: &Shared,
     method: &Method,
@@ -127,7 +128,7 @@ async fn judge(
     let Some((owner, Endpoint { provider, token })) = hooks.find(&key) else {
         return match hooks.note_early(key) {
             Some(true) => {
-                // A caller that is not heard to its end may take the answer for a failure.
+                // A caller whose body is not read to its end may take the answer for a failure.
                 let _ = read(body, headers, BRIEF, |_| {}).await;
                 Ok(Verdict::Later)
             }
@@ -138,9 +139,9 @@ async fn judge(
     let _slot = slots.take(&owner).ok_or(Refusal::Busy)?;
     let hmac = sign(token.0.as_bytes(), headers, body, *pace).await.map_err(Refusal::Body)?;
     match proof::check(provider, &token, headers, &hmac) {
-        Ok(()) => Ok(Verdict::Look(owner)),
+        Ok(()) => Ok(Verdict::Accepted(owner)),
         Err(error) => {
-            tracing::warn!(%owner, %error, "Refused a call of a webhook");
+            tracing::warn!(kind = %owner.kind, %owner, %error, "Refused a call of a webhook");
             Err(Refusal::Unproven)
         }
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::HookOwner;
+use crate::subject::Subject;
 
 /// Calls of one path at the same time.
 pub const EACH: usize = 8;
@@ -20,19 +20,19 @@ pub struct Slots(Arc<Mutex<Taken>>);
 
 #[derive(Default)]
 struct Taken {
-    owners: HashMap<HookOwner, usize>,
+    owners: HashMap<Subject, usize>,
     namespaces: HashMap<String, usize>,
 }
 
 /// The slot of one call. It is free again when this is dropped.
 pub struct Slot {
     slots: Slots,
-    owner: HookOwner,
+    owner: Subject,
 }
 
 impl Slots {
     /// `None`: too many calls for this owner, or for its namespace, are being read.
-    pub fn take(&self, owner: &HookOwner) -> Option<Slot> {
+    pub fn take(&self, owner: &Subject) -> Option<Slot> {
         let mut taken = self.0.lock();
         let full = taken.owners.get(owner).is_some_and(|count| *count >= EACH)
             || taken.namespaces.get(&owner.namespace).is_some_and(|count| *count >= NAMESPACE);
@@ -64,11 +64,11 @@ fn give_back<K: Hash + Eq>(counts: &mut HashMap<K, usize>, key: &K) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::HookKind;
     use super::*;
+    use crate::subject::Kind;
 
-    fn owner(namespace: &str, name: usize) -> HookOwner {
-        HookOwner { kind: HookKind::Sync, namespace: namespace.to_owned(), name: name.to_string() }
+    fn owner(namespace: &str, name: usize) -> Subject {
+        Subject { kind: Kind::Sync, namespace: namespace.to_owned(), name: name.to_string() }
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::metrics::Metrics;
 use crate::server::body::Pace;
 use crate::server::tests as pages;
 use crate::server::{CONNECTIONS, Pages};
+use crate::subject::Kind;
 
 const SECRET: &str = "0123456789abcdef";
 const BODY: &str = r#"{"ref":"refs/heads/main"}"#;
@@ -24,7 +25,7 @@ const LONG: &str = "aa694a4332f796ccb749ce0eb60eca8c0e5103afe1825db72bf680b3bb6b
 /// Of as many zeros as a body may have.
 const LARGE: &str = "228a8f2f507f6d1523dae889fe67a165a6dfb764163e87d6a97535b34e91b935";
 
-type Looks = Arc<Mutex<Vec<HookOwner>>>;
+type Looks = Arc<Mutex<Vec<Subject>>>;
 
 struct Served {
     hooks: Hooks,
@@ -33,11 +34,11 @@ struct Served {
     metrics: Arc<Metrics>,
 }
 
-fn owner(name: &str) -> HookOwner {
-    HookOwner { kind: HookKind::Sync, namespace: "team".to_owned(), name: name.to_owned() }
+fn owner(name: &str) -> Subject {
+    Subject { kind: Kind::Sync, namespace: "team".to_owned(), name: name.to_owned() }
 }
 
-fn found(hooks: &Hooks, path: &str) -> Option<HookOwner> {
+fn found(hooks: &Hooks, path: &str) -> Option<Subject> {
     hooks.find(&unhex(path.as_bytes())?).map(|(owner, _)| owner)
 }
 
@@ -351,7 +352,7 @@ fn a_path_is_the_same_after_a_restart_and_changes_with_the_token() {
     let (hooks, _) = noted();
     assert_eq!(hooks.set(owner("app"), endpoint(HookProvider::Generic)), path);
     assert_ne!(hooks.set(owner("other"), endpoint(HookProvider::GitHub)), path);
-    let update = HookOwner { kind: HookKind::ImageUpdate, ..owner("app") };
+    let update = Subject { kind: Kind::ImageUpdate, ..owner("app") };
     assert_ne!(hooks.set(update, endpoint(HookProvider::GitHub)), path);
     let changed = Endpoint { provider: HookProvider::GitHub, token: token("fedcba9876543210") };
     assert_ne!(hooks.set(owner("app"), changed), path);

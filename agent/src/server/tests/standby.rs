@@ -3,10 +3,11 @@
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::super::hooks::{Endpoint, HookKind, HookOwner};
+use super::super::hooks::Endpoint;
 use super::*;
 use crate::api::HookProvider;
 use crate::leader::Holder;
+use crate::subject::{Kind, Subject};
 
 type Looks = Arc<Mutex<Vec<String>>>;
 
@@ -19,7 +20,7 @@ fn noted() -> (Hooks, Looks) {
 
 /// Takes calls for one Sync. Returns their path.
 fn open(hooks: &Hooks) -> String {
-    let owner = HookOwner { kind: HookKind::Sync, namespace: "a".to_owned(), name: "app".to_owned() };
+    let owner = Subject::new(Kind::Sync, "a", "app");
     hooks.set(
         owner,
         Endpoint { provider: HookProvider::DockerHub, token: Token::parse(SECRET).expect("a token") },
@@ -58,7 +59,7 @@ async fn calls_are_handed_on_to_the_holder_of_the_lease_once() {
     let (standby, waits, own) = agent(idle, true);
     waits.send_replace(Holder::Other { address: Some(leader) });
     assert_eq!(call(standby, &path, vec![b'x'; 3_000_000], false).await.status(), 200);
-    assert_eq!(*looks.lock(), ["Sync/a/app"]);
+    assert_eq!(*looks.lock(), ["a/app"]);
     assert_eq!(call(standby, "/hooks/none", Vec::new(), false).await.status(), 404);
     assert_eq!(call(standby, "/audit", vec![b'x'; 3_000_000], false).await.status(), 200);
     assert_eq!((*batches.lock(), *own.lock()), (3_000_000, 0));

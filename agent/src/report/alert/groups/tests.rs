@@ -3,7 +3,11 @@
 use jiff::Timestamp;
 
 use super::*;
-use crate::report::alert::notice::{Status, Subject, VERSION};
+use crate::report::alert::notice::{Status, VERSION};
+
+fn of(key: &str) -> Subject {
+    Subject::of_key("shop", key)
+}
 
 fn snapshot(sync: &str, cause: Option<&str>) -> Arc<Snapshot> {
     let notice = Notice {
@@ -11,7 +15,7 @@ fn snapshot(sync: &str, cause: Option<&str>) -> Arc<Snapshot> {
         event: AlertEvent::Failed,
         status: Status::Firing,
         cluster: "uid".to_owned(),
-        object: Subject::of("shop", sync),
+        object: of(sync),
         syncs: Vec::new(),
         revision: String::new(),
         commit: None,
@@ -27,11 +31,11 @@ fn snapshot(sync: &str, cause: Option<&str>) -> Arc<Snapshot> {
 }
 
 /// Snapshots as text: `a: failed by a, b`, or that nothing fires.
-fn words(snapshots: &[(String, Snapshot)]) -> Vec<String> {
-    let word = |(sync, snapshot): &(String, Snapshot)| match snapshot.firing.first() {
-        Some(wanted) => format!("{sync}: {}", wanted.notice.syncs.join(" ")),
-        None if snapshot.unknown.contains(&AlertEvent::Failed) => format!("{sync}: unknown"),
-        None => format!("{sync}: nothing"),
+fn words(snapshots: &[(Subject, Snapshot)]) -> Vec<String> {
+    let word = |(subject, snapshot): &(Subject, Snapshot)| match snapshot.firing.first() {
+        Some(wanted) => format!("{}: {}", subject.key(), wanted.notice.syncs.join(" ")),
+        None if snapshot.unknown.contains(&AlertEvent::Failed) => format!("{}: unknown", subject.key()),
+        None => format!("{}: nothing", subject.key()),
     };
     snapshots.iter().map(word).collect()
 }
@@ -41,8 +45,8 @@ fn a_summary_names_the_kinds_of_what_failed() {
     let now = Instant::now();
     let summary = |subjects: [&str; 2]| {
         let mut groups = Groups::default();
-        subjects.iter().for_each(|key| drop(groups.take(key, snapshot(key, Some("host")), now)));
-        let (_, last) = groups.take(subjects[0], snapshot(subjects[0], Some("host")), now).remove(0);
+        subjects.iter().for_each(|key| drop(groups.take(&of(key), snapshot(key, Some("host")), now)));
+        let (_, last) = groups.take(&of(subjects[0]), snapshot(subjects[0], Some("host")), now).remove(0);
         last.firing[0].notice.summary.clone()
     };
     assert_eq!(summary(["a", "b"]), "2 Syncs failed for the same reason (a, b): a failed");
@@ -53,30 +57,30 @@ fn a_summary_names_the_kinds_of_what_failed() {
 #[test]
 fn syncs_that_fail_by_one_cause_are_one_alert_until_the_last_has_recovered() {
     let (mut groups, now) = (Groups::default(), Instant::now());
-    assert_eq!(words(&groups.take("a", snapshot("a", Some("git")), now)), ["a: "]);
-    assert_eq!(words(&groups.take("b", snapshot("b", Some("git")), now)), ["a: a b", "b: nothing"]);
-    assert_eq!(words(&groups.take("c", snapshot("c", Some("git")), now)), ["a: a b c", "c: nothing"]);
+    assert_eq!(words(&groups.take(&of("a"), snapshot("a", Some("git")), now)), ["a: "]);
+    assert_eq!(words(&groups.take(&of("b"), snapshot("b", Some("git")), now)), ["a: a b", "b: nothing"]);
+    assert_eq!(words(&groups.take(&of("c"), snapshot("c", Some("git")), now)), ["a: a b c", "c: nothing"]);
     // The owner recovers first.
-    assert_eq!(words(&groups.take("a", snapshot("a", None), now)), ["a: a b c"]);
-    assert_eq!(words(&groups.take("c", snapshot("c", None), now)), ["a: a b c", "c: nothing"]);
-    assert_eq!(words(&groups.take("b", snapshot("b", None), now)), ["a: nothing", "b: nothing"]);
+    assert_eq!(words(&groups.take(&of("a"), snapshot("a", None), now)), ["a: a b c"]);
+    assert_eq!(words(&groups.take(&of("c"), snapshot("c", None), now)), ["a: a b c", "c: nothing"]);
+    assert_eq!(words(&groups.take(&of("b"), snapshot("b", None), now)), ["a: nothing", "b: nothing"]);
 }
 
 #[test]
 fn other_causes_are_alerts_of_their_own() {
     let (mut groups, now) = (Groups::default(), Instant::now());
-    groups.take("a", snapshot("a", Some("one")), now);
-    assert_eq!(words(&groups.take("b", snapshot("b", Some("other")), now)), ["b: "]);
+    groups.take(&of("a"), snapshot("a", Some("one")), now);
+    assert_eq!(words(&groups.take(&of("b"), snapshot("b", Some("other")), now)), ["b: "]);
 }
 
 #[test]
 fn a_mistake_that_another_one_replaces_is_told_once_by_the_same_sync() {
     let (mut groups, now) = (Groups::default(), Instant::now());
     for sync in ["a", "b", "c"] {
-        groups.take(sync, snapshot(sync, Some("one")), now);
+        groups.take(&of(sync), snapshot(sync, Some("one")), now);
     }
-    assert_eq!(words(&groups.take("a", snapshot("a", Some("two")), now)), ["a: "]);
-    assert_eq!(words(&groups.take("b", snapshot("b", Some("two")), now)), ["a: a b", "b: nothing"]);
+    assert_eq!(words(&groups.take(&of("a"), snapshot("a", Some("two")), now)), ["a: "]);
+    assert_eq!(words(&groups.take(&of("b"), snapshot("b", Some("two")), now)), ["a: a b", "b: nothing"]);
     assert_eq!(words(&groups.pass(now)), Vec::<String>::new());
     // A Sync that keeps failing owns the alert after a while.
     assert_eq!(words(&groups.pass(now + FOLLOW)), ["c: "]);
@@ -94,20 +98,20 @@ fn a_restart_leaves_the_alert_to_the_sync_that_told_it() {
         syncs: vec!["a".to_owned(), "b".to_owned()],
     };
     let now = Instant::now();
-    let mut groups = Groups::load(std::slice::from_ref(&firing));
-    assert_eq!(words(&groups.take("a", snapshot("a", Some("git")), now)), ["a: nothing", "b: a b"]);
+    let mut groups = Groups::load("shop", std::slice::from_ref(&firing));
+    assert_eq!(words(&groups.take(&of("a"), snapshot("a", Some("git")), now)), ["a: nothing", "b: a b"]);
     // The owner has recovered meanwhile, and the other Sync has not reported yet.
-    let mut groups = Groups::load(&[firing]);
-    assert_eq!(words(&groups.take("b", snapshot("b", None), now)), ["b: unknown"]);
-    assert_eq!(words(&groups.take("a", snapshot("a", None), now)), ["a: nothing", "b: nothing"]);
+    let mut groups = Groups::load("shop", &[firing]);
+    assert_eq!(words(&groups.take(&of("b"), snapshot("b", None), now)), ["b: unknown"]);
+    assert_eq!(words(&groups.take(&of("a"), snapshot("a", None), now)), ["a: nothing", "b: nothing"]);
 }
 
 #[test]
 fn the_alert_of_a_sync_that_goes_is_told_by_another_one() {
     let (mut groups, now) = (Groups::default(), Instant::now());
     for sync in ["a", "b"] {
-        groups.take(sync, snapshot(sync, Some("git")), now);
+        groups.take(&of(sync), snapshot(sync, Some("git")), now);
     }
-    assert_eq!(words(&groups.forget("a", now)), ["b: "]);
-    assert_eq!(groups.syncs().into_iter().collect::<Vec<_>>(), ["b"]);
+    assert_eq!(words(&groups.forget(&of("a"), now)), ["b: "]);
+    assert_eq!(groups.subjects().into_iter().collect::<Vec<_>>(), [of("b")]);
 }

@@ -10,6 +10,10 @@ use crate::api::{DriftObject, DriftState};
 const MANNER: Manner = Manner { keep: Duration::from_secs(5), repeat: None, settle: None };
 const ON: [AlertEvent; 2] = [AlertEvent::Drifted, AlertEvent::Applied];
 
+fn app() -> Subject {
+    Subject::of_key("shop", "app")
+}
+
 /// An outbox with a clock of its own.
 struct Case {
     outbox: Outbox,
@@ -36,7 +40,7 @@ impl Case {
 
     fn take(&mut self, snapshot: &Snapshot) {
         let (now, time) = (self.now(), Timestamp::UNIX_EPOCH);
-        self.outbox.take("app", snapshot, &ON, self.manner, now, time);
+        self.outbox.take(&app(), snapshot, &ON, self.manner, now, time);
     }
 
     /// Advances the clock to a time in milliseconds, and delivers what is due. Returns the deliveries: `50 firing a b`.
@@ -90,7 +94,7 @@ fn object(name: &str) -> DriftObject {
 /// A snapshot with drift of these objects, empty if there are none.
 fn drift(names: &[&str]) -> Snapshot {
     let outbox = Outbox::load("uid", "shop", &AlertStatus::default(), Timestamp::UNIX_EPOCH, Instant::now());
-    let notice = outbox.blank(AlertEvent::Drifted, "app", Timestamp::UNIX_EPOCH);
+    let notice = outbox.blank(AlertEvent::Drifted, &app(), Timestamp::UNIX_EPOCH);
     let notice = Notice { objects: names.iter().map(|name| object(name)).collect(), ..notice };
     let wanted = Wanted { notice, meaning: names.join(" "), cause: None };
     Snapshot { firing: if names.is_empty() { Vec::new() } else { vec![wanted] }, ..Snapshot::default() }
@@ -190,7 +194,7 @@ fn events_are_told_once_in_their_order_and_the_oldest_go_when_there_is_no_room()
     let outbox = Outbox::load("uid", "shop", &AlertStatus::default(), Timestamp::UNIX_EPOCH, Instant::now());
     let at = |second: i64| Timestamp::from_second(second).expect("a small number");
     let happened = |seconds: std::ops::Range<i64>| Snapshot {
-        happened: seconds.map(|second| outbox.blank(AlertEvent::Applied, "app", at(second))).collect(),
+        happened: seconds.map(|second| outbox.blank(AlertEvent::Applied, &app(), at(second))).collect(),
         ..Snapshot::default()
     };
     let mut case = Case::new();

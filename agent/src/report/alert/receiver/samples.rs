@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::super::notice::{Notice, Status, Subject, VERSION};
+use super::super::notice::{Notice, Status, VERSION};
 use crate::api::{AlertEvent, CommitNote, DriftChange, DriftObject, DriftState};
+use crate::subject::Subject;
 
 /// `2026-01-01T00:00:00Z` and so many seconds.
 pub fn at(seconds: i64) -> Timestamp {
@@ -18,7 +19,7 @@ pub fn drifted() -> Notice {
         event: AlertEvent::Drifted,
         status: Status::Firing,
         cluster: "0b7f7a52".to_owned(),
-        object: Subject::of("team-a", "shop"),
+        object: Subject::of_key("team-a", "shop"),
         syncs: Vec::new(),
         revision: "main@sha1:1111111111111111111111111111111111111111".to_owned(),
         commit: Some(CommitNote {
