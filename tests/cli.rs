@@ -44,6 +44,27 @@ fn render_needs_no_cluster_and_names_all_mistakes() -> anyhow::Result<()> {
 }
 
 #[test]
+fn a_reader_that_has_enough_ends_the_program_in_silence() -> anyhow::Result<()> {
+    run(AGENT, |shared| async move {
+        let kubeconfig = shared.env.cluster.kubeconfig();
+        for arguments in [&["crd"][..], &["status"], &["plan", "-f", "nothing.yaml"], &["--version"]] {
+            let program = holdfast_tests::agent::program().await?;
+            let mut child = Command::new(program)
+                .args(arguments)
+                .env("KUBECONFIG", &kubeconfig)
+                .stdout(std::process::Stdio::piped())
+                .stderr(std::process::Stdio::piped())
+                .spawn()?;
+            drop(child.stdout.take());
+            let output = child.wait_with_output()?;
+            let said = err(&output);
+            assert!(!said.contains("panicked") && !said.contains("Broken pipe"), "{arguments:?}: {said}");
+        }
+        Ok(())
+    })
+}
+
+#[test]
 fn plan_says_what_would_be_done_and_does_nothing() -> anyhow::Result<()> {
     run(AGENT, |shared| async move {
         let repository = shared.env.forge.repository("plan").await?;

@@ -206,6 +206,24 @@ fn a_definition_and_its_objects_come_in_one_commit() -> anyhow::Result<()> {
             .begin("crd", &[("queue.yaml", queue), ("definition.yaml", definition)], &json!({}))
             .await?;
         assert_eq!(shared.jsonpath("crd", "queue/mail", "{.spec.size} {.spec.every}").await?, "3 8760h");
+        // The API server serves a kind some time after it has established the definition. That is no failure.
+        for turn in 0..6 {
+            let (plural, kind) = (format!("turn{turn}s"), format!("Turn{turn}"));
+            let definition = definition
+                .replace("queues", &plural)
+                .replace("QueueList", &format!("{kind}List"))
+                .replace("Queue", &kind)
+                .replace("queue", &format!("turn{turn}"));
+            let object = queue.replace("Queue", &kind);
+            let files = [("turn.yaml", &*object), ("turns.yaml", &*definition)];
+            let files = files.map(|(name, text)| (format!("{turn}-{name}"), text));
+            let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (&**name, *text)).collect();
+            let commit = repository.commit(&files, "Add a kind")?;
+            shared.env.ready("crd", "app", Some(&commit)).await?;
+        }
+        let lines = shared.agent.lines()?;
+        let failed = lines.iter().find(|line| line["message"] == "Sync failed" && line["sync"] == "crd/app");
+        assert_eq!(failed, None);
         // Deleting the definition would delete every Queue of the cluster.
         repository.remove(&["queue.yaml", "definition.yaml"], "Remove both")?;
         repository.commit(&[("a.yaml", &shared::config_map("a", "1"))], "Keep one")?;

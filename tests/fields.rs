@@ -1,6 +1,8 @@
 //! Fields on a real API server: what leaves git leaves the cluster, whoever else owns it; what cannot stand beside what git
 //! says yields to it; and what is handed over stays as it is. I/O: processes, network.
 
+#[path = "fields/items.rs"]
+mod items;
 #[path = "fields/leftovers.rs"]
 mod leftovers;
 #[path = "fields/members.rs"]

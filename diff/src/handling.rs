@@ -2,7 +2,8 @@
 //! what others wrote. In the words of Holdfast, and of the tools that people come from. Pure.
 //!
 //! The words of others are read as they read them: Helm (`helm.sh/resource-policy`), Argo CD
-//! (`argocd.argoproj.io/sync-options`), and Flux (`kustomize.toolkit.fluxcd.io/…`, in labels too). Case does not matter.
+//! (`argocd.argoproj.io/sync-options`), Flux (`kustomize.toolkit.fluxcd.io/…`, in labels too), kpt and Config Sync, and kapp. Case
+//! does not matter.
 
 use serde_json::{Map, Value};
 
@@ -34,7 +35,7 @@ enum Effect {
 }
 
 /// Keys, their values, and what these ask for.
-const MARKS: [(&str, &str, Effect); 19] = [
+const MARKS: [(&str, &str, Effect); 24] = [
     ("holdfast.dev/prune", "Disabled", Effect::Keep),
     ("holdfast.dev/prune", "Enabled", Effect::Nothing),
     ("holdfast.dev/apply", "Always", Effect::Nothing),
@@ -44,6 +45,11 @@ const MARKS: [(&str, &str, Effect); 19] = [
     ("holdfast.dev/recreate", "Orphan", Effect::Nothing),
     ("holdfast.dev/completed", "Delete", Effect::Nothing),
     ("helm.sh/resource-policy", "keep", Effect::Keep),
+    ("client.lifecycle.config.k8s.io/deletion", "detach", Effect::Keep),
+    ("cli-utils.sigs.k8s.io/on-remove", "keep", Effect::Keep),
+    ("configmanagement.gke.io/managed", "disabled", Effect::LeaveAndKeep),
+    ("configmanagement.gke.io/managed", "enabled", Effect::Nothing),
+    ("kapp.k14s.io/delete-strategy", "orphan", Effect::Keep),
     ("kustomize.toolkit.fluxcd.io/prune", "disabled", Effect::Keep),
     ("kustomize.toolkit.fluxcd.io/prune", "enabled", Effect::Nothing),
     ("kustomize.toolkit.fluxcd.io/reconcile", "disabled", Effect::LeaveAndKeep),
@@ -211,6 +217,14 @@ mod tests {
             ("holdfast.dev/prune", "disabled", "holdfast.dev/prune: disabled"),
             ("helm.sh/resource-policy", "keep", "helm.sh/resource-policy: keep"),
             ("helm.sh/resource-policy", " Keep ", "helm.sh/resource-policy: Keep"),
+            (
+                "client.lifecycle.config.k8s.io/deletion",
+                "detach",
+                "client.lifecycle.config.k8s.io/deletion: detach",
+            ),
+            ("cli-utils.sigs.k8s.io/on-remove", "keep", "cli-utils.sigs.k8s.io/on-remove: keep"),
+            ("configmanagement.gke.io/managed", "disabled", "configmanagement.gke.io/managed: disabled"),
+            ("kapp.k14s.io/delete-strategy", "orphan", "kapp.k14s.io/delete-strategy: orphan"),
             (SYNC_OPTIONS, "Prune=false", "argocd.argoproj.io/sync-options: Prune=false"),
             (SYNC_OPTIONS, "Validate=false, Delete=false", "argocd.argoproj.io/sync-options: Delete=false"),
             (SYNC_OPTIONS, "Prune=false,Replace=true", "argocd.argoproj.io/sync-options: Prune=false"),

@@ -269,3 +269,38 @@ fn a_definition_stays_with_what_is_kept_of_its_kind() -> anyhow::Result<()> {
         Ok(())
     })
 }
+
+#[test]
+fn what_is_kept_outlives_an_owner_that_leaves_git_after_it() -> anyhow::Result<()> {
+    run(&[], |shared| async move {
+        let namespace = "keep-owner";
+        let owner = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: owner}\n";
+        let repository = shared
+            .begin(namespace, &[("owner.yaml", owner), ("a.yaml", &config_map("a", "1"))], &json!({}))
+            .await?;
+        let uid = shared.jsonpath(namespace, "configmap/owner", "{.metadata.uid}").await?;
+        let child = format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: child\n  annotations: {{holdfast.dev/prune: Disabled}}\n  \
+             ownerReferences: [{{apiVersion: v1, kind: ConfigMap, name: owner, uid: {uid}}}]\n"
+        );
+        let commit = repository.commit(&[("child.yaml", &child)], "Add a child")?;
+        shared.env.ready(namespace, "app", Some(&commit)).await?;
+        for file in ["child.yaml", "owner.yaml"] {
+            let commit = repository.remove(&[file], "Remove it")?;
+            shared.env.ready(namespace, "app", Some(&commit)).await?;
+        }
+        is_gone(shared, namespace, "configmap/owner").await?;
+        // The garbage collector is at work: another child of the owner is deleted by it.
+        let references = "{.metadata.ownerReferences}";
+        assert_eq!(shared.jsonpath(namespace, "configmap/child", references).await?, "");
+        let other = child.replace("name: child", "name: other");
+        let cluster = &shared.env.cluster;
+        let made = cluster
+            .kubectl_with(&cluster.kubeconfig(), &["-n", namespace, "create", "-f", "-"], &other)
+            .await?;
+        assert!(made.status.success(), "{made:?}");
+        is_gone(shared, namespace, "configmap/other").await?;
+        assert_eq!(shared.jsonpath(namespace, "configmap/child", "{.metadata.name}").await?, "child");
+        Ok(())
+    })
+}

@@ -2,8 +2,6 @@
 //!
 //! What comes from git, from the cluster or from a server is shown and never obeyed: every call writes one line, in which
 //! control characters and invisible ones are escaped. I/O: stdout, stderr.
-#![expect(clippy::print_stdout, reason = "results of a command line go to stdout")]
-#![expect(clippy::print_stderr, reason = "messages of a command line go to stderr")]
 
 use std::fmt::Display;
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
@@ -13,7 +11,7 @@ use serde::Serialize;
 
 /// Writes one line of a result.
 pub fn line(text: impl Display) {
-    println!("{}", visible::line(&text.to_string()));
+    or_end(out(&format!("{}\n", visible::line(&text.to_string()))));
 }
 
 /// Writes the lines of a result.
@@ -23,20 +21,38 @@ pub fn lines(text: &str) {
 
 /// Writes a result as JSON, in which hidden characters are written as escapes.
 pub fn json(value: &impl Serialize) -> serde_json::Result<()> {
-    println!("{}", visible::json(&serde_json::to_string_pretty(value)?));
+    let text = serde_json::to_string_pretty(value)?;
+    or_end(out(&format!("{}\n", visible::json(&text))));
     Ok(())
 }
 
 /// Writes a result whose writer has escaped every value itself: a plan with its colours, or YAML.
 pub fn written(text: &str) -> io::Result<()> {
+    out(text)
+}
+
+/// Writes to stdout. Ends the program in silence if its reader has enough, as `head` has.
+fn out(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
+        written => written,
+    }
+}
+
+/// Ends the program with a message if a result cannot be written.
+fn or_end(written: io::Result<()>) {
+    if let Err(error) = written {
+        say(format_args!("holdfast: cannot write to stdout: {error}"));
+        std::process::exit(1);
+    }
 }
 
 /// Writes one line of a message.
 pub fn say(message: impl Display) {
-    eprintln!("{}", visible::line(&message.to_string()));
+    // A closed stderr has no other place to be reported.
+    let _ = writeln!(io::stderr(), "{}", visible::line(&message.to_string()));
 }
 
 /// Lines of which some give way to the next one: on a terminal they are written over, elsewhere they stay.
@@ -89,8 +105,7 @@ impl Lines {
             let mut out = io::stderr().lock();
             out.write_all(text.as_bytes()).and_then(|()| out.flush())
         } else {
-            let mut out = io::stdout().lock();
-            out.write_all(text.as_bytes()).and_then(|()| out.flush())
+            out(text)
         };
     }
 }

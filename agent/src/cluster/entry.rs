@@ -72,6 +72,11 @@ impl Keep {
         Some(Self { mark, stays, owners: uids.map(Into::into).collect() })
     }
 
+    /// True if the object would be deleted with others.
+    pub fn has_owners(&self) -> bool {
+        !self.owners.is_empty()
+    }
+
     /// True if the object would be deleted with the one that has this UID.
     pub fn belongs_to(&self, uid: &str) -> bool {
         self.owners.iter().any(|owner| **owner == *uid)

@@ -4,8 +4,9 @@
 
 use futures::StreamExt as _;
 use holdfast_diff::applyset::{MARK, PART_OF};
+use holdfast_diff::fields;
 use holdfast_diff::plan::{Change, Operation};
-use serde_json::json;
+use serde_json::{Value, json};
 use tracing::debug;
 
 use super::observe::Lingering;
@@ -89,7 +90,11 @@ async fn remove(
     let Some(kind) = kinds.get(&change.object) else { return Ok(Removed::Gone(change)) };
     let uid = change.uid.as_deref().unwrap_or_default();
     let removed = match change.operation {
-        Operation::Orphan => release(requests, kind, &change, uid).await,
+        Operation::Orphan => {
+            let entry = view.get(&change.object);
+            let is_owned = entry.is_some_and(|entry| entry.keep.is_some_and(|keep| keep.has_owners()));
+            release(requests, kind, &change, (uid, is_owned)).await
+        }
         _ => requests.delete(kind, &change.object, uid, Dependants::Go).await,
     };
     match removed {
@@ -110,20 +115,36 @@ async fn remove(
     }
 }
 
-/// Removes our marks from an object and leaves it.
+/// Removes our marks from an object and leaves it. References to owners that Git had set are removed too: the garbage collector
+/// would delete the object with its owner.
 async fn release(
     requests: &Requests,
     kind: &ResourceType,
     change: &Change,
-    uid: &str,
+    (uid, is_owned): (&str, bool),
 ) -> Result<bool, kube::Error> {
-    let marks = json!({"metadata": {"uid": uid, "labels": {PART_OF: null},
+    let mut patch = json!({"metadata": {"uid": uid, "labels": {PART_OF: null},
         "annotations": {names::SYNC: null, MARK: null}}});
-    match requests.merge(kind, &change.object, None, &marks).await {
+    if is_owned && let Some(live) = requests.get(kind, &change.object).await? {
+        let others = references_of_others(&live);
+        patch["metadata"]["ownerReferences"] = others.into();
+    }
+    match requests.merge(kind, &change.object, None, &patch).await {
         Ok(_) => Ok(false),
         Err(error) if is_not_found(&error) => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// The owner references that Git did not set.
+fn references_of_others(live: &Value) -> Vec<Value> {
+    let ours = fields::applied(live).and_then(|(_, fields)| fields.pointer("/f:metadata/f:ownerReferences"));
+    let is_ours = |reference: &&Value| {
+        let element = format!("k:{{\"uid\":{}}}", reference["uid"]);
+        ours.is_some_and(|ours| ours.get(&element).is_some())
+    };
+    let all = live.pointer("/metadata/ownerReferences").and_then(Value::as_array);
+    all.into_iter().flatten().filter(|reference| !is_ours(reference)).cloned().collect()
 }
 
 #[cfg(test)]

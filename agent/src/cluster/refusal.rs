@@ -169,8 +169,13 @@ fn explain(status: &Status) -> (Class, &'static str, String) {
         413 => (Class::User, "TooLarge", format!("the object is too large for the API server: {said}")),
         400 | 422 => (Class::User, "Invalid", said.to_owned()),
         // Some API servers answer a server-side apply of a field that is not in the schema with an internal error.
-        500 if said.contains("failed to create typed patch object")
-            || said.contains("field not declared in schema") =>
+        500 if [
+            "failed to create typed patch object",
+            "field not declared in schema",
+            "illegal base64 data",
+        ]
+        .iter()
+        .any(|mistake| said.contains(mistake)) =>
         {
             (Class::User, "Invalid", said.to_owned())
         }
@@ -228,15 +233,41 @@ fn binding(user: &str, said: &str) -> String {
     )
 }
 
-/// Returns the fields and the kinds of error that a refusal names, without the values.
+/// Returns which policy or which fields a refusal names, without the values.
 fn without_values(status: &Status, message: &str) -> String {
+    for denial in ["denied the request", "denied request"] {
+        if let Some((who, _)) = message.split_once(denial) {
+            return format!(
+                "{who}{denial} (its message is not shown, because it can quote values of the Secret)"
+            );
+        }
+    }
     let causes = status.details.as_ref().map(|details| details.causes.as_slice()).unwrap_or_default();
     if causes.is_empty() {
         // Decoding errors quote fields, not values; anything longer is cut at the first value.
         return message.split(": Invalid value:").next().unwrap_or_default().to_owned();
     }
-    let told: Vec<String> = causes.iter().map(|cause| format!("{}: {}", cause.field, cause.reason)).collect();
-    format!("the API server refused fields (values are not shown): {}", told.join(", "))
+    let causes: Vec<String> =
+        causes.iter().map(|cause| format!("{}: {}", cause.field, words(&cause.reason))).collect();
+    format!("the API server refused fields (values are not shown): {}", causes.join(", "))
+}
+
+/// The words for a reason of the API server, such as `FieldValueTooLong`.
+fn words(reason: &str) -> String {
+    let known = match reason {
+        "FieldValueInvalid" => "invalid value",
+        "FieldValueRequired" => "a value is required",
+        "FieldValueDuplicate" => "duplicate value",
+        "FieldValueNotSupported" => "value is not supported",
+        "FieldValueForbidden" => "a value is forbidden here",
+        "FieldValueNotFound" => "value was not found",
+        "FieldValueTypeInvalid" => "value has the wrong type",
+        "FieldValueTooLong" => "value is too long",
+        "FieldValueTooMany" => "too many values",
+        "" => "invalid",
+        other => other,
+    };
+    known.to_owned()
 }
 
 #[cfg(test)]
@@ -292,5 +323,20 @@ mod tests {
         let error = ObjectError::from_server(&object(), None, &error);
         assert_eq!(error.class, Class::User);
         assert!(!error.to_string().contains("hunter2"), "{error}");
+        let error = status(
+            422,
+            "secrets \"login\" is forbidden: ValidatingAdmissionPolicy 'deny' with binding 'all' denied request: no hunter2",
+        );
+        let error = ObjectError::from_server(&object(), None, &error);
+        assert_eq!(
+            (error.reason, error.message.as_str()),
+            (
+                "Denied",
+                "secrets \"login\" is forbidden: ValidatingAdmissionPolicy 'deny' with binding 'all' denied request (its \
+                 message is not shown, because it can quote values of the Secret)"
+            )
+        );
+        let error = status(500, "illegal base64 data at input byte 2");
+        assert_eq!(ObjectError::from_server(&object(), None, &error).reason, "Invalid");
     }
 }

@@ -84,14 +84,15 @@ pub(super) async fn write(
     Ok(Written::Done)
 }
 
-/// Takes over the fields of other managers, if the object has not changed since that was planned. No value changes.
+/// Takes over the fields of other managers and empties maps, if the object has not changed since that was planned.
 async fn take_over(
     requests: &Requests,
     kind: &ResourceType,
     object: &ObjectId,
-    Takeover { managers: _, resource_version, managed_fields, gone: _ }: &Takeover,
+    Takeover { managers: _, resource_version, managed_fields, gone: _, empties }: &Takeover,
 ) -> Result<(), kube::Error> {
-    let patch = json!({"metadata": {"resourceVersion": resource_version, "managedFields": managed_fields}});
+    let mut patch = empties.clone().unwrap_or_else(|| json!({}));
+    patch["metadata"] = json!({"resourceVersion": resource_version, "managedFields": managed_fields});
     requests.merge(kind, object, None, &patch).await.map(drop)
 }
 

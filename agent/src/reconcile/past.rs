@@ -1,7 +1,7 @@
 //! What a Sync remembers between two runs. All of it can be computed again from the source and the cluster, so that a restart
 //! loses nothing. Time is an argument. No I/O.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -193,6 +193,28 @@ impl DesiredSet {
         Self { tree: tree.to_owned(), generation: sync.metadata.generation, objects, kept }
     }
 
+    /// Adds the definitions of custom resources in Git to positions of manifests, for every group among those. A definition says
+    /// that a kind which is not served yet will be.
+    pub fn with_definitions(&self, mut positions: Vec<usize>) -> Vec<usize> {
+        let kinds = positions.iter().map(|position| &self.objects[*position].0.kind);
+        let groups: HashSet<&str> =
+            kinds.map(|kind| &*kind.group).filter(|group| group.contains('.')).collect();
+        if groups.is_empty() {
+            return positions;
+        }
+        let is_definition = |object: &ObjectId| {
+            object.kind.is("apiextensions.k8s.io", "CustomResourceDefinition")
+                && object.name.split_once('.').is_some_and(|(_, group)| groups.contains(group))
+        };
+        let all = self.objects.iter().enumerate();
+        let definitions: Vec<usize> =
+            all.filter(|(_, (object, _))| is_definition(object)).map(|(position, _)| position).collect();
+        positions.extend(definitions);
+        positions.sort_unstable();
+        positions.dedup();
+        positions
+    }
+
     /// True if the set is of this tree and of the current generation of the Sync. An empty set never is, so that it is always
     /// compared again.
     pub fn is_of(&self, tree: &str, sync: &Sync) -> bool {
@@ -234,6 +256,24 @@ mod tests {
         let objects = Arc::new(vec![(object, Digest::of_bytes(b"a"))]);
         let kept = Kept::of(std::iter::empty::<holdfast_diff::object::Manifest>()).expect("nothing to pack");
         DesiredSet { tree: "tree".to_owned(), generation: None, objects, kept }
+    }
+
+    #[test]
+    fn a_part_of_a_set_holds_the_definitions_of_its_kinds() {
+        let object = |group: &str, kind: &str, name: &str| {
+            let object = ObjectId::new(Arc::new(GroupKind::new(group, kind)), "", name);
+            (object, Digest::of_bytes(b"a"))
+        };
+        let definition = |name: &str| object("apiextensions.k8s.io", "CustomResourceDefinition", name);
+        let objects = vec![
+            definition("ships.other.example.com"),
+            definition("boats.example.com"),
+            object("", "ConfigMap", "a"),
+            object("example.com", "Boat", "one"),
+        ];
+        let set = DesiredSet { objects: Arc::new(objects), ..set() };
+        assert_eq!(set.with_definitions(vec![3]), [1, 3]);
+        assert_eq!(set.with_definitions(vec![2]), [2]);
     }
 
     #[test]

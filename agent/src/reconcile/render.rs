@@ -157,7 +157,8 @@ fn select(
     let Some(verified) = past.state.verified().filter(|_| !differing.is_nothing()) else {
         return Ok(Manifests::Unchanged);
     };
-    let positions: Vec<usize> = differing.manifests.iter().map(|(position, _)| *position).collect();
+    let positions = differing.manifests.iter().map(|(position, _)| *position).collect();
+    let positions = verified.with_definitions(positions);
     let part_of = Some(verified.objects.clone());
     let manifests = verified.kept.get(&positions)?;
     let masks = past.masks.clone();

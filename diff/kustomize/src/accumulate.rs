@@ -15,6 +15,9 @@ use super::resource::{Behavior, Resource};
 use super::resources::{COMPARED, Resources};
 use super::transform::vars::VarSet;
 
+/// How much more a merge costs than a change: all texts of both objects are written anew.
+const WRITTEN_ANEW: usize = 4;
+
 /// What a kustomization and its bases have made so far.
 #[derive(Default)]
 pub struct Accumulator {
@@ -94,7 +97,7 @@ impl Resources {
         };
         let old = &self.list[at];
         let behavior = resource.behavior;
-        let weight = bounds::effort(old.node()) + bounds::effort(resource.node());
+        let weight = WRITTEN_ANEW * (bounds::effort(old.node()) + bounds::effort(resource.node()));
         self.work.take(weight).map_err(|error| error.or_at(&resource.origin))?;
         take_metadata(&mut resource, old);
         if behavior == Behavior::Merge {

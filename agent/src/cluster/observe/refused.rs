@@ -5,7 +5,7 @@
 //! removed are. The number of dry runs is small, however many fields there are. I/O: dry runs.
 
 use holdfast_diff::plan::Prediction;
-use holdfast_diff::takeover::{Extra, applied_to, both, extras, less, set_of};
+use holdfast_diff::takeover::{Extra, applied_to, both, empty, extras, less, set_of};
 use serde_json::Value;
 
 use super::super::refusal::{fields_of, is_invalid};
@@ -38,19 +38,21 @@ pub(super) async fn yielding(
     }
     let manifest = subject.marked(desired);
     let merged = applied_to(&subject.owners, subject.live, &manifest, &leaving);
-    let nulls = subject.also(desired).await;
+    let nulls = subject.also(desired, None).await;
     let merged = less(&merged, &nulls);
     let mut asking = Asking { subject, desired, merged: &merged, left: QUESTIONS };
     if let Some(becomes) = asking.without(&[]).await {
-        return Some(subject.settle(Prediction::Becomes(becomes), &leaving, &nulls));
+        let emptied = empty(&desired.manifest.value, subject.live, &becomes);
+        return Some(subject.settle(Prediction::Becomes(becomes), &leaving, &nulls, &emptied));
     }
     if migrates {
         return None;
     }
-    let all = extras(&subject.owners, &merged, &manifest);
+    let all = extras(&subject.owners, &merged, &manifest, None);
     let (yields, becomes) = asking.find(&ranked(&all, &fields_of(error))).await?;
     let also = both(&nulls, &set_of(yields));
-    Some(subject.settle(Prediction::Becomes(becomes), &leaving, &also))
+    let emptied = empty(&asking.desired.manifest.value, subject.live, &becomes);
+    Some(subject.settle(Prediction::Becomes(becomes), &leaving, &also, &emptied))
 }
 
 /// The dry runs of one object.

@@ -5,7 +5,8 @@
 
 use holdfast_diff::plan::Prediction;
 use holdfast_diff::takeover::{
-    Extra, Leaving, Owners, Rules, Set, Settled, both, extras, nulled, pointer, pointers, set_of,
+    Extra, Leaving, Owners, Rules, Set, Settled, applied_to, both, empty, extras, less, lost, nulled,
+    pointer, pointers, set_of,
 };
 use serde_json::Value;
 
@@ -50,7 +51,7 @@ impl Subject<'_> {
             desired.replace(self.owners.with_kept(&desired.manifest.value, self.live, &leaving));
             predicted = self.apply(desired).await?;
         }
-        let also = self.also(desired).await;
+        let also = self.also(desired, Some(&predicted)).await;
         let becomes = match self.owners.without_leaving(&predicted, self.live, &leaving, &also) {
             None => predicted,
             Some(value) => match self.validate(desired, &predicted, &value).await {
@@ -70,7 +71,30 @@ impl Subject<'_> {
                 answer => answer?,
             },
         };
-        Ok(self.settle(Prediction::Becomes(becomes), &leaving, &also))
+        if let Some(predicted) = self.emptying(desired, &becomes, &leaving, &also).await {
+            return Ok(predicted);
+        }
+        Ok(self.settle(Prediction::Becomes(becomes), &leaving, &also, &[]))
+    }
+
+    /// Returns what the object becomes if maps that Git empties are emptied before the apply, which would lose them. `None` if the
+    /// apply loses none, or if the API server keeps no empty maps there.
+    async fn emptying(
+        &self,
+        desired: &Desired,
+        becomes: &Value,
+        leaving: &Leaving,
+        also: &Set,
+    ) -> Option<Predicted> {
+        let manifest = &desired.manifest.value;
+        if lost(manifest, self.live, becomes).is_empty() {
+            return None;
+        }
+        let merged = less(&applied_to(&self.owners, self.live, &self.marked(desired), leaving), also);
+        let kept = self.validate(desired, becomes, &merged).await.ok()?;
+        let emptied = empty(manifest, self.live, &kept);
+        let is_better = !emptied.is_empty();
+        is_better.then(|| self.settle(Prediction::Becomes(kept), leaving, also, &emptied))
     }
 
     async fn apply(&self, desired: &Desired) -> Result<Value, kube::Error> {
@@ -109,16 +133,16 @@ impl Subject<'_> {
         self.owners.decide(leaving, self.live, &rules)
     }
 
-    /// List items that have the content of an item in Git under another name, next to which an apply would create the item of
+    /// List items that have the content of an item in Git under another key, next to which an apply would create the item of
     /// Git.
-    fn renamed(&self, desired: &Desired) -> Set {
-        let found = extras(&self.owners, self.live, &desired.manifest.value);
+    fn renamed(&self, desired: &Desired, applied: Option<&Value>) -> Set {
+        let found = extras(&self.owners, self.live, &desired.manifest.value, applied);
         set_of(found.iter().filter(|extra| extra.renamed && self.owners.is_of_persons(&extra.set)))
     }
 
     /// Fields to remove apart from those that leave Git: renamed items, and what a `null` in Git removes.
-    pub async fn also(&self, desired: &Desired) -> Set {
-        let renamed = self.renamed(desired);
+    pub async fn also(&self, desired: &Desired, applied: Option<&Value>) -> Set {
+        let renamed = self.renamed(desired, applied);
         let Some(manifest) = &desired.nulls else { return renamed };
         let scales = scale::paths(self.cluster, &desired.kind).await;
         both(&renamed, &nulled(&self.owners, self.live, manifest, &scales))
@@ -141,8 +165,15 @@ impl Subject<'_> {
         Ok(becomes)
     }
 
-    /// Returns the prediction and the change of owners, given what the object becomes.
-    pub fn settle(&self, prediction: Prediction, leaving: &Leaving, also: &Set) -> Predicted {
-        Predicted { prediction, settled: self.owners.settle(self.live, leaving, also) }
+    /// Returns the prediction and the change of owners, given what the object becomes. The entries of `emptied` maps are removed
+    /// before the apply.
+    pub fn settle(
+        &self,
+        prediction: Prediction,
+        leaving: &Leaving,
+        also: &Set,
+        emptied: &[String],
+    ) -> Predicted {
+        Predicted { prediction, settled: self.owners.settle(self.live, leaving, also, emptied) }
     }
 }

@@ -1,7 +1,7 @@
 //! What an object has beside what a manifest says: fields, and items of lists, that stand where the manifest says something
 //! else. Where the API server refuses the apply because of one, it goes too. Pure.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::Owners;
 use super::merge::{is_mergeable, place, remove};
@@ -15,16 +15,17 @@ pub struct Extra {
     pub path: Vec<String>,
     /// The field set that holds it and what is below.
     pub set: Set,
-    /// It is an item of the manifest under another name, and the one of the manifest is not there: it was renamed, and an
+    /// It is an item of the manifest under another key, and the one of the manifest is not there: its key was changed, and an
     /// apply brings the one of the manifest back beside it.
     pub renamed: bool,
 }
 
-/// What an object, as an apply of a manifest makes it, has beside the manifest. Metadata and status are left out.
-pub fn extras(owners: &Owners, object: &Value, manifest: &Value) -> Vec<Extra> {
+/// What an object has beside the manifest. Metadata and status are left out. `applied` is what an apply of the manifest makes of
+/// it, if that is known: the API server writes some values in another form than Git.
+pub fn extras(owners: &Owners, object: &Value, manifest: &Value, applied: Option<&Value>) -> Vec<Extra> {
     let mut found = Vec::new();
     let mut search = Search { path: Vec::new(), elements: Vec::new(), found: &mut found };
-    search.walk(object, manifest, &owners.sets());
+    search.walk(object, manifest, applied, &owners.sets());
     found.retain(|extra| !matches!(extra.path[0].as_str(), "metadata" | "status" | "apiVersion" | "kind"));
     found
 }
@@ -45,7 +46,10 @@ impl Extra {
         if meets == self.path.len() || meets == field.len() {
             return Some(0);
         }
-        (meets > 0).then(|| field.len() - meets)
+        // One key in two maps of an object, as `data` and `binaryData`.
+        let is_twin =
+            self.path.len() == field.len() && self.path.iter().zip(&field).skip(1).all(|pair| same(&pair));
+        (meets > 0 || is_twin).then(|| field.len() - meets)
     }
 }
 
@@ -106,26 +110,45 @@ pub fn less(object: &Value, set: &Set) -> Value {
     value
 }
 
-/// True if everything that an item says but its name is in another one too.
-fn is_same_but_for_name(own: &Value, other: &Value) -> bool {
-    let (Some(own), Some(other)) = (own.as_object(), other.as_object()) else { return false };
-    let mut rest = own.iter().filter(|(name, _)| *name != "name").peekable();
-    own.contains_key("name")
-        && rest.peek().is_some()
-        && rest.all(|(name, value)| other.get(name).is_some_and(|theirs| holds(theirs, value)))
+/// True if an item has everything that Git says of another one, except for the key. `made` is what the API server makes of the
+/// one in Git.
+fn is_same_but_for_key(own: &Value, made: Option<&Value>, item: &Value, key: &Map<String, Value>) -> bool {
+    let (Some(own), true) = (own.as_object(), item.is_object()) else { return false };
+    let mut rest = own.iter().filter(|(name, _)| !key.contains_key(*name)).peekable();
+    rest.peek().is_some()
+        && rest.all(|(name, said)| holds(item.get(name), said, made.map(|made| made.get(name))))
 }
 
-/// True if a value has everything that another says.
-fn holds(value: &Value, said: &Value) -> bool {
+/// True if a value has everything that Git says, in the form of Git or in the one that the API server `made` of it.
+fn holds(value: Option<&Value>, said: &Value, made: Option<Option<&Value>>) -> bool {
+    if made.is_some_and(|made| made == value) {
+        return true;
+    }
+    let Some(value) = value else { return said.is_null() };
     match (value, said) {
-        (Value::Object(value), Value::Object(said)) => {
-            said.iter().all(|(name, said)| value.get(name).is_some_and(|value| holds(value, said)))
-        }
+        (Value::Object(value), Value::Object(said)) => said.iter().all(|(name, said)| {
+            holds(value.get(name), said, made.map(|made| made.and_then(|made| made.get(name))))
+        }),
         (Value::Array(value), Value::Array(said)) => {
-            value.len() == said.len() && value.iter().zip(said).all(|(value, said)| holds(value, said))
+            let items = value.iter().zip(said).enumerate();
+            let made = |at: usize| made.map(|made| made.and_then(|made| made.get(at)));
+            value.len() == said.len()
+                && items.into_iter().all(|(at, (value, said))| holds(Some(value), said, made(at)))
         }
         (value, said) => value == said,
     }
+}
+
+/// The item of a list whose key has the values that an item of a manifest has.
+fn item_at<'v>(items: &'v [Value], own: &Value, key: &Map<String, Value>) -> Option<&'v Value> {
+    let is_it =
+        |item: &&Value| key.keys().all(|name| own.get(name).is_none_or(|own| item.get(name) == Some(own)));
+    items.iter().find(is_it)
+}
+
+/// The key of an element of a field set: `k:{"name":"x"}`.
+fn key_of(element: &str) -> Option<Map<String, Value>> {
+    serde_json::from_str(element.strip_prefix("k:")?).ok()
 }
 
 struct Search<'a> {
@@ -135,12 +158,13 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    fn walk(&mut self, object: &Value, manifest: &Value, held: &[&Set]) {
+    fn walk(&mut self, object: &Value, manifest: &Value, applied: Option<&Value>, held: &[&Set]) {
         match (object, manifest) {
             (Value::Object(object), Value::Object(manifest)) => {
                 for (name, value) in object {
                     let said = manifest.get(name).filter(|said| !said.is_null());
-                    self.step((name.clone(), format!("f:{name}")), value, said, held, false);
+                    let applied = applied.and_then(|applied| applied.get(name));
+                    self.step((name.clone(), format!("f:{name}")), value, (said, applied), held, false);
                 }
             }
             (Value::Array(items), Value::Array(manifest)) if is_mergeable(held) => {
@@ -159,8 +183,15 @@ impl Search<'_> {
                     else {
                         continue;
                     };
-                    let renamed = missing.iter().any(|own| is_same_but_for_name(own, item));
-                    self.step((at.to_string(), element.clone()), item, said[at], held, renamed);
+                    let made = applied.and_then(Value::as_array);
+                    let renamed = key_of(element).is_some_and(|key| {
+                        missing.iter().any(|own| {
+                            let made = made.and_then(|made| item_at(made, own, &key));
+                            is_same_but_for_key(own, made, item, &key)
+                        })
+                    });
+                    let applied = made.and_then(|made| made.get(position(made, element)?));
+                    self.step((at.to_string(), element.clone()), item, (said[at], applied), held, renamed);
                 }
             }
             _ => {}
@@ -171,7 +202,7 @@ impl Search<'_> {
         &mut self,
         (segment, element): (String, String),
         value: &Value,
-        said: Option<&Value>,
+        (said, applied): (Option<&Value>, Option<&Value>),
         held: &[&Set],
         renamed: bool,
     ) {
@@ -179,7 +210,10 @@ impl Search<'_> {
         self.path.push(segment);
         self.elements.push(element);
         if let Some(said) = said {
-            self.walk(value, said, &below);
+            self.walk(value, said, applied, &below);
+        } else if self.path.len() == 1 && value.is_object() {
+            // The entries of `binaryData` conflict with those of `data` one by one.
+            self.walk(value, &Value::Object(Map::new()), None, &below);
         } else {
             let whole = below.iter().fold(sets::of(value), |whole, set| itself(unite(&whole, set)));
             let set = sets::at(&self.elements, whole);

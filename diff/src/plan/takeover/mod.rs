@@ -6,6 +6,7 @@
 //! managers, except controllers, which would write it again. What is taken over is removed by the apply that follows.
 //! Follows "Server-Side Apply" of the Kubernetes documentation. Pure.
 
+mod emptied;
 mod extras;
 mod leftovers;
 mod managers;
@@ -14,6 +15,7 @@ mod sets;
 
 use serde_json::{Value, json};
 
+pub use self::emptied::{empty, lost};
 pub use self::extras::{Extra, extras, less, nulled, set_of};
 pub use self::leftovers::{has_any, joined, left_out, not_in, still_in};
 pub use self::merge::{applied_to, merge_patch};
@@ -22,7 +24,7 @@ use self::sets::{common, split, unite, without};
 use crate::fields::{self, MANAGER};
 pub use crate::ignore::pointer;
 
-/// A change of who owns what, made before an apply. No value changes by it.
+/// A change of who owns what, made before an apply. No value changes by it, except that maps are emptied.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Takeover {
     /// The field managers that lose fields.
@@ -33,6 +35,8 @@ pub struct Takeover {
     pub managed_fields: Value,
     /// What other managers lose because it goes: who writes it again goes on working.
     pub gone: Set,
+    /// A merge patch (RFC 7386) that empties maps, since an apply cannot.
+    pub empties: Option<Value>,
 }
 
 /// The field sets of a live object.
@@ -144,7 +148,7 @@ impl Owners {
     /// What has to be taken over at the first apply. `None` if this is not the first one, or if no tool left anything.
     pub fn first(&self, live: &Value) -> Option<Takeover> {
         let is_first = !self.former.is_empty();
-        is_first.then(|| self.settle(live, &Leaving::default(), &Set::new()).takeover).flatten()
+        is_first.then(|| self.settle(live, &Leaving::default(), &Set::new(), &[]).takeover).flatten()
     }
 
     /// True if some manager that is no controller owns something that a set holds, and no controller does.
@@ -214,8 +218,9 @@ impl Owners {
         Leaving { goes: without(&goes, &kept), handed: over, kept }
     }
 
-    /// What has to be done about what leaves, and about what else goes, whoever owns it.
-    pub fn settle(&self, live: &Value, leaving: &Leaving, also: &Set) -> Settled {
+    /// What has to be done about what leaves, and about what else goes, whoever owns it. The entries of `emptied` maps are
+    /// removed before the apply.
+    pub fn settle(&self, live: &Value, leaving: &Leaving, also: &Set, emptied: &[String]) -> Settled {
         let Leaving { goes, handed, kept } = leaving;
         let (mut entries, mut managers) = (Vec::new(), self.former.clone());
         let lost_before = without(goes, &self.ours);
@@ -236,8 +241,16 @@ impl Owners {
                 entries.push(entry);
             }
         }
-        changed |= !handed.is_empty() || !also.is_empty();
+        changed |= !handed.is_empty() || !also.is_empty() || !emptied.is_empty();
+        let is_emptied = |path: &[String]| {
+            let path = pointer(path);
+            emptied
+                .iter()
+                .any(|map| path.strip_prefix(map.as_str()).is_some_and(|rest| rest.starts_with('/')))
+        };
+        let entries_of_maps = sets::filter(goes, live, &mut Vec::new(), &is_emptied);
         let ours = unite(&without(&unite(&self.ours, &lost_before), handed), also);
+        let ours = without(&ours, &entries_of_maps);
         let version =
             if also.is_empty() && lost_before.is_empty() { &self.version } else { &self.api_version };
         entries.push(
@@ -252,6 +265,7 @@ impl Owners {
             resource_version: self.resource_version.clone(),
             managed_fields: entries.into(),
             gone,
+            empties: (!emptied.is_empty()).then(|| merge_patch(live, &emptied::with_emptied(live, emptied))),
         };
         Settled {
             takeover: changed.then_some(takeover),

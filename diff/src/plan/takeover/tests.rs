@@ -16,7 +16,8 @@ fn fields_of_tools_become_ours_in_one_entry() {
         entry("kubectl-edit", "Update", &json!({"f:data": {"f:b": {}}})),
         entry("kube-controller-manager", "Update", &json!({"f:data": {"f:c": {}}})),
     ]}});
-    let Takeover { managers, resource_version, managed_fields, gone: _ } = takeover(&live, "v1").unwrap();
+    let Takeover { managers, resource_version, managed_fields, gone: _, empties: _ } =
+        takeover(&live, "v1").unwrap();
     assert_eq!(
         (managers.join(" "), &*resource_version),
         ("kubectl-client-side-apply kubectl-edit".to_owned(), "7")
@@ -65,7 +66,7 @@ fn what_leaves_git_goes_whoever_else_owns_it_but_a_controller() {
     predicted["metadata"]["managedFields"][0]["fieldsV1"] = json!({"f:data": {"f:a": {}}});
     predicted["spec"]["replicas"] = json!(1);
     let (owners, leaving) = leaving(&live, &predicted);
-    let Settled { takeover, handed, kept } = owners.settle(&live, &leaving, &Set::new());
+    let Settled { takeover, handed, kept } = owners.settle(&live, &leaving, &Set::new(), &[]);
     assert_eq!((handed, kept), (vec!["/spec/replicas".to_owned()], vec!["/data/c".to_owned()]));
     let takeover = takeover.unwrap();
     assert_eq!(takeover.managers, ["kubectl-patch"]);
@@ -135,7 +136,7 @@ fn near(mut live: Value, manifest: &Value, sets: &Value, field: &str) -> Vec<(St
     let owners = Owners::of(&live, "v1");
     let owners = Owners { former: Vec::new(), ..owners };
     let merged = applied_to(&owners, &live, manifest, &Leaving::default());
-    let found = extras(&owners, &merged, manifest);
+    let found = extras(&owners, &merged, manifest, None);
     found.iter().map(|extra| (extra.path.join("/"), extra.nearness(field))).collect()
 }
 
@@ -169,15 +170,28 @@ fn what_stands_beside_what_git_says_is_found_with_its_distance() {
         ),
         [("spec/minAvailable".to_owned(), Some(0))]
     );
+    assert_eq!(
+        near(
+            json!({"data": {"a": "1"}, "binaryData": {"k": "aGk=", "l": "aGk="}}),
+            &json!({"data": {"k": "v"}}),
+            &json!({}),
+            "data[k]"
+        ),
+        [
+            ("data/a".to_owned(), Some(1)),
+            ("binaryData/k".to_owned(), Some(2)),
+            ("binaryData/l".to_owned(), None)
+        ]
+    );
 }
 
 #[test]
-fn an_item_of_git_under_another_name_was_renamed() {
+fn an_item_of_git_under_another_key_was_renamed() {
     let check = |live: &Value, manifest: &Value, expected: bool| {
         let object = json!({"metadata": {"managedFields": [entry("kubectl-edit", "Update",
             &json!({"f:list": {"k:{\"name\":\"b\"}": {".": {}, "f:name": {}}}}))]}, "list": live});
         let owners = Owners { former: Vec::new(), ..Owners::of(&object, "v1") };
-        let found = extras(&owners, &object, &json!({"list": manifest}));
+        let found = extras(&owners, &object, &json!({"list": manifest}), None);
         assert_eq!(found.iter().any(|extra| extra.renamed), expected, "{found:?}");
     };
     check(&json!([{"name": "b", "image": "x", "more": 1}]), &json!([{"name": "a", "image": "x"}]), true);
@@ -187,6 +201,27 @@ fn an_item_of_git_under_another_name_was_renamed() {
         &json!([{"name": "a", "image": "x"}]),
         false,
     );
+}
+
+#[test]
+fn a_renamed_item_is_recognised_in_the_form_that_the_server_gives_it() {
+    let check = |live: &Value, manifest: &Value, applied: &Value, key: &str, expected: bool| {
+        let object = json!({"metadata": {"managedFields": [entry("kubectl-edit", "Update",
+            &json!({"f:list": {key: {".": {}}}}))]}, "list": live});
+        let owners = Owners { former: Vec::new(), ..Owners::of(&object, "v1") };
+        let found = extras(&owners, &object, &json!({"list": manifest}), Some(&json!({"list": applied})));
+        assert_eq!(found.iter().any(|extra| extra.renamed), expected, "{found:?}");
+    };
+    let (git, live) =
+        (json!([{"name": "a", "cpu": "1000m", "value": ""}]), json!([{"name": "b", "cpu": "1"}]));
+    let applied = json!([{"name": "b", "cpu": "1"}, {"name": "a", "cpu": "1"}]);
+    check(&live, &git, &applied, "k:{\"name\":\"b\"}", true);
+    check(&json!([{"name": "b", "cpu": "2"}]), &git, &applied, "k:{\"name\":\"b\"}", false);
+    let (git, live) = (json!([{"path": "/x", "name": "v"}]), json!([{"path": "/y", "name": "v"}]));
+    let applied = json!([live[0], git[0]]);
+    check(&live, &git, &applied, "k:{\"path\":\"/y\"}", true);
+    let live = json!([{"path": "/y", "name": "w"}]);
+    check(&live, &git, &json!([live[0], git[0]]), "k:{\"path\":\"/y\"}", false);
 }
 
 #[test]
