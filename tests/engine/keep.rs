@@ -276,7 +276,7 @@ fn what_is_kept_outlives_an_owner_that_leaves_git_after_it() -> anyhow::Result<(
         let namespace = "keep-owner";
         let owner = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: owner}\n";
         let repository = shared
-            .begin(namespace, &[("owner.yaml", owner), ("a.yaml", &config_map("a", "1"))], &json!({}))
+            .begin(namespace, &[("owner.yaml", owner), ("a.yaml", &shared::config_map("a", "1"))], &json!({}))
             .await?;
         let uid = shared.jsonpath(namespace, "configmap/owner", "{.metadata.uid}").await?;
         let child = format!(

@@ -26,6 +26,9 @@ use crate::cluster::view::{Differs, View};
 use crate::error::{Class, StageError};
 use crate::report::{Failure, Seen};
 
+/// Maximum number of objects that a warning names.
+const SHOWN: usize = 5;
+
 /// A plan, and what it was made from.
 pub struct Planned {
     pub plan: Plan,
@@ -130,6 +133,19 @@ pub fn removals(
     surplus.into_iter().map(removal).collect()
 }
 
+/// Describes objects that left Git and stay while the Sync has errors.
+fn not_removed(surplus: &[(ObjectId, Entry)]) -> String {
+    let shown: Vec<String> = surplus.iter().take(SHOWN).map(|(object, _)| object.to_string()).collect();
+    let more = match surplus.len() - shown.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!(
+        "objects that left Git are not removed before the errors are corrected: {}{more}",
+        shown.join(", ")
+    )
+}
+
 /// Collects the changes of a plan.
 struct Planner<'a> {
     at: SyncAt<'a>,
@@ -212,7 +228,13 @@ impl Planner<'_> {
 
     /// Plans to remove what left the source, once no other Sync may take it over.
     fn remove(&mut self, surplus: Vec<(ObjectId, Entry)>) {
-        if surplus.is_empty() || !self.basis.set.errors.is_empty() {
+        if surplus.is_empty() {
+            return;
+        }
+        if !self.basis.set.errors.is_empty() {
+            if let Some(warnings) = &mut self.basis.set.warnings {
+                warnings.push(not_removed(&surplus));
+            }
             return;
         }
         if let Some(Behind { sync, left }) = &self.basis.set.behind {

@@ -187,9 +187,13 @@ fn nothing_is_removed_while_an_object_is_unknown_or_may_have_moved() {
     assert_eq!(operations(&planned), [(Operation::Delete, "gone")]);
 
     let error = ObjectError::transient(&"ConfigMap shop/a", None, "Unreachable", "no answer".to_owned());
-    let planned =
-        fixture.plan(with(SetState { errors: vec![error], ..SetState::default() }), &Past::default());
+    let failing = SetState { errors: vec![error], warnings: Some(Vec::new()), ..SetState::default() };
+    let planned = fixture.plan(with(failing), &Past::default());
     assert!(planned.plan.is_empty());
+    assert_eq!(
+        planned.basis.set.warnings.unwrap_or_default(),
+        ["objects that left Git are not removed before the errors are corrected: ConfigMap shop/gone"]
+    );
 
     let left = Duration::from_secs(40);
     let behind = Some(Behind { sync: SyncRef::new("shop", "other"), left });

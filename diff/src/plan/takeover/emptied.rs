@@ -19,6 +19,16 @@ pub fn empty(manifest: &Value, live: &Value, made: &Value) -> Vec<String> {
     })
 }
 
+/// Returns a value without the empty maps that are left in maps which a manifest empties: field sets do not name them.
+pub(super) fn with_empty(value: &Value, manifest: &Value) -> Value {
+    with_emptied(value, &emptied(manifest, value, value, |made| made.is_some_and(is_hollow)))
+}
+
+/// True for a map of nothing but empty maps.
+fn is_hollow(value: &Value) -> bool {
+    value.as_object().is_some_and(|entries| entries.values().all(is_hollow))
+}
+
 /// Returns a live object in which some maps are empty.
 pub(super) fn with_emptied(live: &Value, maps: &[String]) -> Value {
     let mut value = live.clone();
@@ -113,5 +123,7 @@ mod tests {
         assert_eq!(emptied["spec"]["free"], json!({}));
         assert_eq!(emptied["spec"]["plain"], json!([{}]));
         assert_eq!(emptied["spec"]["list"], live["spec"]["list"]);
+        let hollow = json!({"spec": {"free": {"a": {"b": {}}}, "same": {"c": 1}}});
+        assert_eq!(with_empty(&hollow, &manifest)["spec"], json!({"free": {}, "same": {"c": 1}}));
     }
 }

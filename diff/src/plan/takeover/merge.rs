@@ -11,7 +11,7 @@ use crate::fields::position;
 pub fn applied_to(owners: &Owners, live: &Value, manifest: &Value, leaving: &Leaving) -> Value {
     let mut value = owners.without_leaving(live, live, leaving, &Set::new()).unwrap_or_else(|| live.clone());
     overlay(&mut value, manifest, &owners.sets());
-    value
+    super::emptied::with_empty(&value, manifest)
 }
 
 /// The part of a field set that a manifest does not have.

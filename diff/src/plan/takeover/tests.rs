@@ -178,9 +178,9 @@ fn what_stands_beside_what_git_says_is_found_with_its_distance() {
             "data[k]"
         ),
         [
-            ("data/a".to_owned(), Some(1)),
             ("binaryData/k".to_owned(), Some(2)),
-            ("binaryData/l".to_owned(), None)
+            ("binaryData/l".to_owned(), None),
+            ("data/a".to_owned(), Some(1))
         ]
     );
 }
