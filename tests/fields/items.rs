@@ -118,3 +118,44 @@ fn a_map_that_git_empties_becomes_empty() -> anyhow::Result<()> {
         Ok(())
     })
 }
+
+#[test]
+fn a_value_that_the_server_does_not_store_is_put_back_when_somebody_sets_another() -> anyhow::Result<()> {
+    run(&[], |shared| async move {
+        let namespace = "zeros";
+        let deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": {"replicas": 0,
+            "paused": false, "selector": {"matchLabels": {"app": "web"}}, "template": {"metadata": {"labels": {"app": "web"}},
+            "spec": {"hostNetwork": false, "tolerations": [], "containers": [{"name": "c", "image": "i:1", "args": [], "stdin": false}]}}}});
+        let policy = json!({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "deny"},
+            "spec": {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": []}});
+        let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "none"},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"}, "subjects": []});
+        let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"},
+            "spec": {"clusterIP": "None", "selector": {}, "publishNotReadyAddresses": false, "ports": []}});
+        let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "robot"}, "imagePullSecrets": []});
+        let all = json!({"apiVersion": "v1", "kind": "List", "items": [deployment, policy, binding, service, account]});
+        shared
+            .begin(namespace, &[("all.json", &all.to_string())], &json!({"health": {"wait": false}}))
+            .await?;
+        let user = json!([{"kind": "User", "name": "eve", "apiGroup": "rbac.authorization.k8s.io"}]);
+        for (object, path, value) in [
+            ("networkpolicy/deny", "/spec/ingress", json!([{}])),
+            ("rolebinding/none", "/subjects", user),
+            ("service/s", "/spec/publishNotReadyAddresses", json!(true)),
+            ("serviceaccount/robot", "/imagePullSecrets", json!([{"name": "x"}])),
+            ("deployment/web", "/spec/paused", json!(true)),
+            ("deployment/web", "/spec/template/spec/hostNetwork", json!(true)),
+            ("deployment/web", "/spec/template/spec/containers/0/args", json!(["evil"])),
+            ("deployment/web", "/spec/template/spec/containers/0/stdin", json!(true)),
+            (
+                "deployment/web",
+                "/spec/template/spec/tolerations",
+                json!([{"key": "q", "operator": "Exists"}]),
+            ),
+        ] {
+            edit(shared, namespace, object, &json!([{"op": "add", "path": path, "value": value}])).await?;
+            becomes(shared, namespace, object, path, &Value::Null).await?;
+        }
+        Ok(())
+    })
+}

@@ -4,7 +4,7 @@
 
 use holdfast_diff::digest::Digest;
 use holdfast_diff::object::ObjectId;
-use holdfast_diff::plan::{Change, Operation};
+use holdfast_diff::plan::{Change, Operation, has_unstored};
 use holdfast_diff::takeover::Takeover;
 use serde_json::json;
 use tracing::debug;
@@ -75,7 +75,8 @@ pub(super) async fn write(
         cluster.discovery.forget(defined_group(&manifest.value));
     }
     let satisfies = change.satisfies.unwrap_or_else(|| Digest::of(&manifest.value));
-    cluster.view.verify(kind, object, &live, Verified { manifest: satisfies, all: change.has_nulls });
+    let all = change.has_nulls || has_unstored(&manifest.value, &live);
+    cluster.view.verify(kind, object, &live, Verified { manifest: satisfies, all });
     if let Some(Takeover { gone, .. }) = change.takeover.as_ref().filter(|takeover| !takeover.gone.is_empty())
     {
         cluster.view.expect_gone(object, gone, &live);

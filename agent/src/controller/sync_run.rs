@@ -135,6 +135,7 @@ async fn work(agent: &Agent, run: &Run<'_>, past: &mut Past) -> Option<Findings>
         };
     }
     let mut findings = Box::pin(reconcile(run, past)).await;
+    run.progress.begin("source", "reading the Secret of the webhook");
     match run.limits.wait("source", hooks::of_sync(agent, run.at)).await {
         Ok(path) => findings.webhook_path = Some(path),
         // The outcome of the run is reported, although a newer run is due.

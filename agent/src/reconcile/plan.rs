@@ -195,7 +195,8 @@ impl Planner<'_> {
         let Live::Exists { live, settled, .. } = live else { return None };
         let Desired { object, kind, manifest, nulls, .. } = desired;
         let stays = plan::kept(manifest, object, &self.basis.set.masks, live, &settled.kept);
-        let owned = (stays.is_some() || nulls.is_some()).then(|| entry::whole(live));
+        let has_silent = nulls.is_some() || plan::has_unstored(&manifest.value, live);
+        let owned = (stays.is_some() || has_silent).then(|| entry::whole(live));
         self.basis.drift.kept.insert(object.clone(), stays);
         let version = entry::version(live);
         let whole = was_applied.then(|| owned.unwrap_or_else(|| entry::whole(live)));

@@ -295,7 +295,15 @@ pub fn of_library(url: &str, error: &(dyn Error + 'static)) -> SourceError {
     if has(&["allocation limit", "too large to fit in memory"]) {
         return SourceError::TooLarge { url, limit: OBJECT_LIMIT as u64 };
     }
-    SourceError::Git { url, said: cleaned(&said) }
+    let protocol = if has(&["failed to fill whole buffer", "unexpected end of file", "unexpected eof"]) {
+        "the answer of the server ends too early"
+    } else if has(&["could not be parsed", "failed to decode the first four hex bytes"]) {
+        "the answer of the server is not in the protocol of git"
+    } else {
+        return SourceError::Git { url, said: cleaned(&said) };
+    };
+    let said = format!("{protocol}; check the server and the proxies in front of it ({})", cleaned(&said));
+    SourceError::Git { url, said }
 }
 
 /// The messages of an error and all its sources, each once.

@@ -285,7 +285,9 @@ impl Said {
         let url = self.location.to_string();
         match trouble {
             Trouble::Busy(Pause { status, until }) => SourceError::Busy { url, status, until },
-            Trouble::Status(StatusCode::UNAUTHORIZED) if !self.location.credential.logs_in() => {
+            Trouble::Status(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+                if !self.location.credential.logs_in() =>
+            {
                 SourceError::LoginMissing { url }
             }
             Trouble::Status(status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)) => {

@@ -21,7 +21,9 @@ pub fn kept(
 ) -> Option<Change> {
     let difference =
         |path: &String| Difference { path: path.clone(), before: live.pointer(path).cloned(), after: None };
-    let fields = describe(object, live, masks, paths.iter().map(difference).collect());
+    let mut fields = describe(object, live, masks, paths.iter().map(difference).collect());
+    // The field stays because of the others.
+    fields.iter_mut().for_each(|field| field.owners.retain(|owner| owner.manager != MANAGER));
     (!fields.is_empty()).then(|| Change {
         reason: "left git, and a controller owns it too".to_owned(),
         fields,

@@ -22,6 +22,7 @@ pub mod takeover;
 pub mod text;
 pub mod unmanaged;
 mod whole;
+mod zeros;
 
 pub use change::{Change, FieldChange, SeenAt};
 pub use desired::{Prediction, Seen, desired};
@@ -29,3 +30,4 @@ pub use left::{kept, overwritten, removed};
 pub use operation::Operation;
 pub use refused::refused;
 pub use whole::{Plan, PlanId};
+pub use zeros::has_unstored;

@@ -1,0 +1,60 @@
+//! Values in Git that the API server does not store: `false`, 0, `""`, `[]` and `{}` of fields that it leaves out when they have
+//! that value.
+//!
+//! Nobody owns such a field, so a change of it by others is noticed only if all fields of the object are watched. Pure.
+
+use serde_json::Value;
+
+/// True if a manifest sets a field to a zero value that a live object does not have.
+pub fn has_unstored(manifest: &Value, live: &Value) -> bool {
+    match (manifest, live) {
+        (Value::Object(fields), Value::Object(values)) => fields.iter().any(|(name, field)| {
+            values.get(name).map_or_else(|| is_zero(field), |value| has_unstored(field, value))
+        }),
+        (Value::Array(items), Value::Array(values)) => items.iter().enumerate().any(|(at, item)| {
+            let value = match item.get("name") {
+                Some(name) => values.iter().find(|value| value.get("name") == Some(name)),
+                None => values.get(at),
+            };
+            value.map_or_else(|| is_zero(item), |value| has_unstored(item, value))
+        }),
+        _ => false,
+    }
+}
+
+/// True for a zero value, and for what contains nothing else.
+fn is_zero(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(value) => !value,
+        Value::Number(value) => value.as_f64() == Some(0.0),
+        Value::String(value) => value.is_empty(),
+        Value::Array(items) => items.iter().all(is_zero),
+        Value::Object(fields) => fields.values().all(is_zero),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn zero_values_that_the_server_left_out_are_found_at_any_depth() {
+        let live = json!({"spec": {"replicas": 0, "list": [{"name": "b"}, {"name": "a", "value": "x"}], "map": {"a": "b"}}});
+        for (manifest, expected) in [
+            (json!({"spec": {"replicas": 0}}), false),
+            (json!({"spec": {"ingress": []}}), true),
+            (json!({"spec": {"paused": false}}), true),
+            (json!({"spec": {"paused": true}}), false),
+            (json!({"spec": {"selector": {}}}), true),
+            (json!({"spec": {"context": {"a": {"b": ""}}}}), true),
+            (json!({"spec": {"list": [{"name": "a", "value": "x"}, {"name": "b", "value": ""}]}}), true),
+            (json!({"spec": {"list": [{"name": "a", "value": ""}]}}), false),
+            (json!({"spec": {"map": {}}}), false),
+        ] {
+            assert_eq!(has_unstored(&manifest, &live), expected, "{manifest}");
+        }
+    }
+}
