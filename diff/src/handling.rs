@@ -35,7 +35,7 @@ enum Effect {
 }
 
 /// Keys, their values, and what these ask for.
-const MARKS: [(&str, &str, Effect); 24] = [
+const MARKS: [(&str, &str, Effect); 28] = [
     ("holdfast.dev/prune", "Disabled", Effect::Keep),
     ("holdfast.dev/prune", "Enabled", Effect::Nothing),
     ("holdfast.dev/apply", "Always", Effect::Nothing),
@@ -44,7 +44,11 @@ const MARKS: [(&str, &str, Effect); 24] = [
     ("holdfast.dev/recreate", "Allowed", Effect::Nothing),
     ("holdfast.dev/recreate", "Orphan", Effect::Nothing),
     ("holdfast.dev/completed", "Delete", Effect::Nothing),
+    ("holdfast.dev/substitute", "Disabled", Effect::Nothing),
+    ("holdfast.dev/substitute", "Enabled", Effect::Nothing),
     ("helm.sh/resource-policy", "keep", Effect::Keep),
+    ("kustomize.toolkit.fluxcd.io/substitute", "disabled", Effect::Nothing),
+    ("kustomize.toolkit.fluxcd.io/substitute", "enabled", Effect::Nothing),
     ("client.lifecycle.config.k8s.io/deletion", "detach", Effect::Keep),
     ("cli-utils.sigs.k8s.io/on-remove", "keep", Effect::Keep),
     ("configmanagement.gke.io/managed", "disabled", Effect::LeaveAndKeep),

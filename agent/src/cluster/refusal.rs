@@ -167,7 +167,7 @@ fn explain(status: &Status) -> (Class, &'static str, String) {
         404 => (Class::Transient, "NotFound", said.to_owned()),
         409 => (Class::Transient, "Conflict", said.to_owned()),
         413 => (Class::User, "TooLarge", format!("the object is too large for the API server: {said}")),
-        400 | 422 => (Class::User, "Invalid", said.to_owned()),
+        400 | 422 => (Class::User, "Invalid", with_quotes(said)),
         // Some API servers answer a server-side apply of a field that is not in the schema with an internal error.
         500 if [
             "failed to create typed patch object",
@@ -177,7 +177,7 @@ fn explain(status: &Status) -> (Class, &'static str, String) {
         .iter()
         .any(|mistake| said.contains(mistake)) =>
         {
-            (Class::User, "Invalid", said.to_owned())
+            (Class::User, "Invalid", with_quotes(said))
         }
         500 if said.contains("failed calling webhook") => (
             Class::Transient,
@@ -187,6 +187,18 @@ fn explain(status: &Status) -> (Class, &'static str, String) {
         429 | 500..=599 => (Class::Transient, "ServerError", said.to_owned()),
         _ => (Class::Transient, "Refused", said.to_owned()),
     }
+}
+
+/// Explains a field with the name of a boolean: YAML 1.1 reads `on:` as `true:`.
+fn with_quotes(said: &str) -> String {
+    let names = ["\"spec.true\"", "\"true\"", ".spec.true", "\"spec.false\"", ".spec.false"];
+    let is_unknown = said.contains("unknown field") || said.contains("not declared in schema");
+    if is_unknown && names.iter().any(|name| said.contains(name)) {
+        let why =
+            "YAML reads on, off, yes and no as booleans: write the name of the field in quotes (\"on\":)";
+        return format!("{said}; {why}");
+    }
+    said.to_owned()
 }
 
 /// Returns the message of a refused list or watch.
@@ -336,6 +348,8 @@ mod tests {
                  message is not shown, because it can quote values of the Secret)"
             )
         );
+        let said = ".spec.true: field not declared in schema";
+        assert!(super::said(&status(500, said)).ends_with("write the name of the field in quotes (\"on\":)"));
         let error = status(500, "illegal base64 data at input byte 2");
         assert_eq!(ObjectError::from_server(&object(), None, &error).reason, "Invalid");
     }

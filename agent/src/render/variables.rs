@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use holdfast_diff::budget::Resource;
 use holdfast_diff::files::Files;
 use holdfast_diff::object::Origin;
+use holdfast_diff::pointer;
 use holdfast_diff::substitute::{self, Mode, Options, Quoted, SubstituteError};
 use holdfast_diff::weight;
 use holdfast_diff::yaml;
@@ -39,7 +40,7 @@ pub fn fill(
         };
         if let Err(mistakes) = substitute::with_quoted(value, &quoted, &Options { vars, mode }) {
             let error = |mistake: SubstituteError| {
-                let line = line(files, origin, &mistake.mark()).unwrap_or(origin.line);
+                let line = line(files, origin, &mistake).unwrap_or(origin.line);
                 format!("{}:{line}: {mistake}", origin.file)
             };
             errors.extend(mistakes.into_iter().map(error));
@@ -90,11 +91,57 @@ fn quoted(files: &dyn Files, origin: &Origin) -> Vec<Quoted> {
     document.map(|document| leaves(document).into_iter().filter_map(quoted).collect()).unwrap_or_default()
 }
 
-/// Returns the line of a text in the file of an object, if it is written there.
-fn line(files: &dyn Files, origin: &Origin, written: &str) -> Option<u32> {
+/// Returns the line of a mistake in the file of an object, if it is written there.
+fn line(files: &dyn Files, origin: &Origin, mistake: &SubstituteError) -> Option<u32> {
     let bytes = files.read(&origin.file).ok()??;
     let text = str::from_utf8(&bytes).ok()?;
     let before = usize::try_from(origin.line).ok()?.checked_sub(1)?;
-    let after = text.lines().skip(before).position(|line| line.contains(written))?;
+    let document = text.lines().skip(before).enumerate();
+    let document = document.take_while(|(at, line)| *at == 0 || !line.starts_with("---"));
+    let lines: Vec<&str> = document.map(|(_, line)| line).collect();
+    let mark = mistake.mark();
+    let is_number = |segment: &&str| segment.bytes().all(|byte| byte.is_ascii_digit());
+    let key = mistake.path.rsplit('/').find(|segment| !segment.is_empty() && !is_number(segment));
+    let in_field = key.and_then(|key| within(&lines, &pointer::unescape(key), &mark));
+    let after = in_field.or_else(|| lines.iter().position(|line| line.contains(&mark)))?;
     u32::try_from(before + after + 1).ok()
+}
+
+/// Returns the position of the first line with a text that is in the value of a key.
+fn within(lines: &[&str], key: &str, text: &str) -> Option<usize> {
+    let indentation = |line: &str| line.len() - line.trim_start_matches([' ', '-']).len();
+    let has_key = |line: &str| {
+        let line = line.trim_start_matches([' ', '-', '"', '\'']);
+        line.strip_prefix(key).is_some_and(|rest| rest.trim_start_matches(['"', '\'']).starts_with(':'))
+    };
+    let mut keys = lines.iter().enumerate().filter(|(_, line)| has_key(line));
+    keys.find_map(|(at, line)| {
+        let below = |next: &&&str| next.trim().is_empty() || indentation(next) > indentation(line);
+        let value = 1 + lines[at + 1..].iter().take_while(below).count();
+        lines[at..at + value].iter().position(|line| line.contains(text)).map(|found| at + found)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistake_is_found_in_the_value_of_its_key() {
+        let lines = [
+            "data:",
+            "  a: ${x}-y",
+            "  b: |",
+            "    text",
+            "    ${x} more",
+            "  \"c\": ${x}",
+            "list:",
+            "- d: ${x}",
+        ];
+        for (key, expected) in
+            [("a", Some(1)), ("b", Some(4)), ("c", Some(5)), ("d", Some(7)), ("data", Some(1)), ("z", None)]
+        {
+            assert_eq!(within(&lines, key, "${x"), expected, "{key}");
+        }
+    }
 }

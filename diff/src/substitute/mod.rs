@@ -208,6 +208,8 @@ fn mentions_variables(value: &Value) -> bool {
 fn opts_out(value: &Value) -> bool {
     ["annotations", "labels"].iter().any(|field| {
         let marks = &value["metadata"][field];
-        OPT_OUTS.iter().any(|(name, disabled)| marks[name] == *disabled)
+        OPT_OUTS.iter().any(|(name, disabled)| {
+            marks[name].as_str().is_some_and(|value| value.trim().eq_ignore_ascii_case(disabled))
+        })
     })
 }

@@ -68,10 +68,8 @@ fn walk(
     found: &mut impl FnMut(&[String], Option<&Value>),
 ) {
     match (manifest, live) {
-        (Value::Object(fields), Value::Object(values)) if fields.is_empty() => {
-            if !values.is_empty() {
-                found(path, made);
-            }
+        (Value::Object(fields), Value::Object(values)) if fields.is_empty() && !values.is_empty() => {
+            found(path, made);
         }
         (Value::Object(fields), Value::Object(values)) => {
             for (name, field) in fields {

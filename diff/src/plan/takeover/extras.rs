@@ -115,28 +115,32 @@ pub fn less(object: &Value, set: &Set) -> Value {
 fn is_same_but_for_key(own: &Value, made: Option<&Value>, item: &Value, key: &Map<String, Value>) -> bool {
     let (Some(own), true) = (own.as_object(), item.is_object()) else { return false };
     let mut rest = own.iter().filter(|(name, _)| !key.contains_key(*name)).peekable();
-    rest.peek().is_some()
-        && rest.all(|(name, said)| holds(item.get(name), said, made.map(|made| made.get(name))))
+    rest.peek().is_some() && rest.all(|(name, said)| holds(item.get(name), said, field(made, name)))
 }
 
-/// True if a value has everything that Git says, in the form of Git or in the one that the API server `made` of it.
-fn holds(value: Option<&Value>, said: &Value, made: Option<Option<&Value>>) -> bool {
-    if made.is_some_and(|made| made == value) {
+/// True if a value has everything that Git says, in the form of Git or in the one that the API server `made` of it: `null` if it
+/// left it out, and `None` if that is not known.
+fn holds(value: Option<&Value>, said: &Value, made: Option<&Value>) -> bool {
+    if made.is_some_and(|made| made == value.unwrap_or(&Value::Null)) {
         return true;
     }
     let Some(value) = value else { return said.is_null() };
     match (value, said) {
-        (Value::Object(value), Value::Object(said)) => said.iter().all(|(name, said)| {
-            holds(value.get(name), said, made.map(|made| made.and_then(|made| made.get(name))))
-        }),
+        (Value::Object(value), Value::Object(said)) => {
+            said.iter().all(|(name, said)| holds(value.get(name), said, field(made, name)))
+        }
         (Value::Array(value), Value::Array(said)) => {
-            let items = value.iter().zip(said).enumerate();
-            let made = |at: usize| made.map(|made| made.and_then(|made| made.get(at)));
-            value.len() == said.len()
-                && items.into_iter().all(|(at, (value, said))| holds(Some(value), said, made(at)))
+            let item = |at: usize| made.map(|made| made.get(at).unwrap_or(&Value::Null));
+            let mut items = value.iter().zip(said).enumerate();
+            value.len() == said.len() && items.all(|(at, (value, said))| holds(Some(value), said, item(at)))
         }
         (value, said) => value == said,
     }
+}
+
+/// A field of a value that the API server made.
+fn field<'v>(made: Option<&'v Value>, name: &str) -> Option<&'v Value> {
+    made.map(|made| made.get(name).unwrap_or(&Value::Null))
 }
 
 /// The item of a list whose key has the values that an item of a manifest has.
