@@ -110,7 +110,7 @@ impl Case<'_> {
         }
         let live = live.filter(|live| live["metadata"]["deletionTimestamp"].is_null() && !is_kept(live))?;
         // What never became a member is not ours to delete.
-        let is_foreign = self.may_be_unmarked() && !is_marked(live);
+        let is_foreign = (self.may_be_unmarked() || self.may_be_unseen(id)) && !is_marked(live);
         // While a write waits for an approval, nothing is deleted.
         let waits = self.may_wait() && (0..self.seen.syncs.len()).any(|sync| self.awaits(sync));
         (!by_others
@@ -130,6 +130,13 @@ impl Case<'_> {
         let kind = self.world.kind(id.slot);
         let mut states = self.world.commits[last + 1..].iter().flat_map(|commit| &commit.states);
         states.any(|state| kinds::holds(kind, self.world.kind(state.id.slot)))
+    }
+
+    /// True if the agent may have seen no commit that has this object: each was followed at once by the next one.
+    fn may_be_unseen(&self, id: &Id) -> bool {
+        let commits = &self.world.commits;
+        let mut with = commits.iter().enumerate().filter(|(_, commit)| commit.state(id).is_some());
+        with.all(|(at, commit)| commits.get(at + 1).is_some_and(|next| next.since < commit.at))
     }
 
     /// True if what git has may exist without being taken over: drift is only reported, or something waits for an approval.
