@@ -110,7 +110,7 @@ cases! {
         source(shared, "missing-secret", "https://127.0.0.1:9/a.git", &more, &said).await
     };
     password_in_the_url: |shared| async move {
-        let said = Said { reason: "BadUrl", words: &["has a password in it", "secretRef"], stalled: true };
+        let said = Said { reason: "BadUrl", words: &["contains a password", "secretRef"], stalled: true };
         source(shared, "url-password", "https://alice:hunter2@127.0.0.1/a.git", &json!({}), &said).await?;
         assert!(!shared.agent.output()?.contains("hunter2"), "the password is in the log");
         Ok(())
@@ -335,7 +335,7 @@ fn two_syncs_that_claim_one_object() -> anyhow::Result<()> {
             .cluster
             .apply(&sync::sync("claim", "two", &repository.https_url, &json!({"path": "two"})))
             .await?;
-        let words = ["ConfigMap claim/a", "two/a.yaml:1", "owned by Sync claim/one", "was not touched"];
+        let words = ["ConfigMap claim/a", "two/a.yaml:1", "owned by Sync claim/one", "was not changed"];
         check(shared, "claim", "two", &Said { reason: "OwnedByAnother", words: &words, stalled: true })
             .await?;
         let object = ["-n", "claim", "get", "configmap", "a", "-o", "jsonpath={.data.key} {.metadata.uid}"];

@@ -233,7 +233,7 @@ fn a_proxy_that_wants_a_login_is_named() -> anyhow::Result<()> {
         plan.env("HTTPS_PROXY", &proxy).env("NO_PROXY", "127.0.0.1,localhost");
         let planned = tokio::task::spawn_blocking(move || plan.output()).await??;
         assert_eq!(planned.status.code(), Some(1), "{}", err(&planned));
-        assert!(err(&planned).contains("the proxy of the agent asks for a login"), "{}", err(&planned));
+        assert!(err(&planned).contains("the proxy of the agent requires a login"), "{}", err(&planned));
         Ok(())
     })
 }

@@ -171,7 +171,7 @@ fn a_fight_backs_off_is_told_once_and_ends_when_the_other_stops() -> anyhow::Res
         assert!((4..=5).contains(&put_back), "{put_back}");
         let ready = shared.env.reason("fights", "app", "DriftFight").await?;
         for part in
-            ["kubectl-patch", "/data/key", "remove the field from git", "{target: {kind: ConfigMap, name: a"]
+            ["kubectl-patch", "/data/key", "remove the field from Git", "{target: {kind: ConfigMap, name: a"]
         {
             assert!(ready.message.contains(part), "{part}: {}", ready.message);
         }
@@ -201,7 +201,7 @@ fn replicas_in_git_beside_an_autoscaler_are_a_mistake_that_is_told_once() -> any
             "{warnings}"
         );
         assert!(
-            warnings.contains("scaler.yaml:1") && warnings.contains("remove spec.replicas from git"),
+            warnings.contains("scaler.yaml:1") && warnings.contains("remove spec.replicas from Git"),
             "{warnings}"
         );
         Ok(())

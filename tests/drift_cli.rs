@@ -132,7 +132,7 @@ fn drift_is_listed_and_adopted_byte_by_byte() -> anyhow::Result<()> {
         }
         let again = adopt(shared, "adopt", "deployment/web", &repository.clone).await?;
         assert!(again.status.success() && out(&again).is_empty(), "{}{}", out(&again), err(&again));
-        assert!(err(&again).contains("the tree has its live values already"), "{}", err(&again));
+        assert!(err(&again).contains("the tree already has its live values"), "{}", err(&again));
 
         let before = versions(shared, &objects).await?;
         let commit = repository.push_all("Adopt what was changed by hand")?;
@@ -185,13 +185,13 @@ fn what_needs_a_person_is_not_written() -> anyhow::Result<()> {
         let list = "web.yaml:18 /spec/template/spec/containers/1/args: it is more than one value; write [\"serve\"] here";
         check("deployment/web", &["nothing is written of Deployment person/web", list]).await?;
         check("configmap/a", &["a.yaml:4", "it is gone from the live object"]).await?;
-        check("configmap/b", &["it was deleted from the cluster; remove it from git, b.yaml:1"]).await?;
+        check("configmap/b", &["it was deleted from the cluster; remove it from Git, b.yaml:1"]).await?;
         check("configmap/c", &["configmap/c is not among what drifted of Sync app"]).await?;
         assert_eq!(std::fs::read_to_string(repository.clone.join("web.yaml"))?, WEB, "not even the replicas");
 
         std::fs::write(repository.clone.join("kustomization.yaml"), "resources: [web.yaml]\n")?;
         let rendered = [
-            "kustomization.yaml makes it out of other files, maybe of web.yaml:2",
+            "kustomization.yaml generates it, maybe from web.yaml:2",
             "web.yaml:2 /spec/replicas: the value is 4",
         ];
         check("deployment/web", &rendered).await?;
@@ -235,7 +235,7 @@ fn what_was_put_back_cannot_be_adopted() -> anyhow::Result<()> {
         let refused = adopt(shared, "late", "configmap/a", &repository.clone).await?;
         assert_eq!(refused.status.code(), Some(1), "{}{}", out(&refused), err(&refused));
         for words in [
-            "its live values are gone",
+            "its live values are lost",
             "alerts and the log of the agent",
             "a.yaml:1 /data/key: the value is \"hand\"",
         ] {

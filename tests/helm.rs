@@ -320,7 +320,7 @@ async fn a_chart_that_is_none_is_told() -> anyhow::Result<()> {
             "Helm refuses the chart: chart requires kubeVersion: >=1.99 which is incompatible with Kubernetes v1.30.2"
         );
         old.name = "A_B".to_owned();
-        assert!(said(runner.template(&chart, &old).await).contains("\"A_B\" is no name of a release"));
+        assert!(said(runner.template(&chart, &old).await).contains("\"A_B\" is not the name of a release"));
     }
     Ok(())
 }

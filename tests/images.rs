@@ -109,7 +109,7 @@ fn what_a_person_takes_back_is_not_fought_over() -> anyhow::Result<()> {
         stage.pull("main")?;
         stage.git.git(&["revert", "--no-edit", "HEAD"])?;
         stage.git.push("main")?;
-        stage.ready("UpToDate", &["1.1.0 was taken back in web.yaml"]).await?;
+        stage.ready("UpToDate", &["1.1.0 was reverted in web.yaml"]).await?;
         stage.stays("main").await?;
         stage.has("main", "web.yaml", ":1.0.0 # {").await?;
         assert_eq!(stage.says("{.status.images[0].banned[*].tag}").await?, "1.1.0");
@@ -124,7 +124,7 @@ fn what_a_person_takes_back_is_not_fought_over() -> anyhow::Result<()> {
         stage.pull("main")?;
         stage.git.git(&["revert", "--no-edit", "HEAD"])?;
         stage.git.push("main")?;
-        stage.ready("UpToDate", &["1.2.0 was taken back"]).await?;
+        stage.ready("UpToDate", &["1.2.0 was reverted"]).await?;
         let unban = ["-n", "image-ban", "image", "unban", "web", "web"];
         let done = holdfast_tests::agent::holdfast(&shared.env.cluster.kubeconfig(), &unban).await?;
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));

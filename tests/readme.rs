@@ -179,28 +179,6 @@ fn every_link_leads_somewhere() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// In architecture.md: a file or folder that is named, such as `reconcile/drift.rs`, is in agent/src or in the repository.
-#[test]
-fn every_file_of_the_architecture_exists() -> anyhow::Result<()> {
-    let page = "agent/docs/architecture.md";
-    let text = std::fs::read_to_string(root().join(page))?;
-    let mut seen = 0;
-    for (at, line) in text.lines().enumerate() {
-        // What is between backquotes is every second part.
-        for name in line.split('`').skip(1).step_by(2) {
-            let is_path = Path::new(name).extension().is_some_and(|kind| kind == "rs") || name.ends_with('/');
-            if !is_path || name.starts_with('.') || name.contains([' ', ':']) {
-                continue;
-            }
-            let there = root().join("agent/src").join(name).exists() || root().join(name).exists();
-            ensure!(there, "{page}:{}: {name} is neither in agent/src nor in the repository", at + 1);
-            seen += 1;
-        }
-    }
-    ensure!(seen > 50, "{page} names only {seen} files");
-    Ok(())
-}
-
 #[test]
 fn the_readme_is_short() -> anyhow::Result<()> {
     let lines = readme()?.lines().count();

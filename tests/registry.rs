@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use futures::future::try_join_all;
 use holdfast::error::StageError as _;
-use holdfast::registry::{Login, Options, Place, Registries, RegistryError, Repository};
+use holdfast::registry::{Access, Login, Options, Registries, RegistryError, Repository};
 use holdfast::secret_data::SecretData;
 use holdfast_tests::forge::{Forge, PASSWORD, USER};
 use holdfast_tests::images::{Pusher, pretend_tags};
@@ -30,32 +30,32 @@ fn repository(pusher: &Pusher, path: &str) -> anyhow::Result<Repository> {
 }
 
 /// A place over plain http.
-fn plain(pusher: &Pusher, path: &str) -> anyhow::Result<Place> {
-    Ok(Place { insecure: true, ..Place::of(repository(pusher, path)?) })
+fn plain(pusher: &Pusher, path: &str) -> anyhow::Result<Access> {
+    Ok(Access { insecure: true, ..Access::of(repository(pusher, path)?) })
 }
 
 /// A place over https, with a CA.
-fn secure(pusher: &Pusher, path: &str, ca: &str) -> anyhow::Result<Place> {
+fn secure(pusher: &Pusher, path: &str, ca: &str) -> anyhow::Result<Access> {
     let data = BTreeMap::from([("ca.crt".to_owned(), ca.as_bytes().to_vec())]);
     let certificates = SecretData::of(&data).certificates()?;
-    Ok(Place { certificates: Some(Arc::new(certificates)), ..Place::of(repository(pusher, path)?) })
+    Ok(Access { certificates: Some(Arc::new(certificates)), ..Access::of(repository(pusher, path)?) })
 }
 
 /// The same with a login.
-fn with_login(place: Place, user: &str, password: &str) -> anyhow::Result<Place> {
+fn with_login(place: Access, user: &str, password: &str) -> anyhow::Result<Access> {
     let host = place.repository.host();
     let config = json!({"auths": {host: {"username": user, "password": password}}}).to_string();
     let data = BTreeMap::from([(".dockerconfigjson".to_owned(), config.into_bytes())]);
-    Ok(Place { login: Some(Arc::new(Login::from_secret(&data)?)), ..place })
+    Ok(Access { login: Some(Arc::new(Login::from_secret(&data)?)), ..place })
 }
 
-async fn tags(registries: &Registries, place: &Place) -> Result<Vec<String>, RegistryError> {
+async fn tags(registries: &Registries, place: &Access) -> Result<Vec<String>, RegistryError> {
     let tags = registries.list(place, NOW, LONG).await?;
     Ok(tags.iter().map(ToOwned::to_owned).collect())
 }
 
 /// Checks the variant of an error and parts of its message, which has no secrets.
-async fn check(place: &Place, name: &str, parts: &[&str]) -> anyhow::Result<()> {
+async fn check(place: &Access, name: &str, parts: &[&str]) -> anyhow::Result<()> {
     let error = tags(&Registries::new(Options::default()), place).await.err().context("it was answered")?;
     assert_eq!(error.name(), name, "{error}");
     for part in parts {
@@ -66,7 +66,7 @@ async fn check(place: &Place, name: &str, parts: &[&str]) -> anyhow::Result<()> 
 }
 
 /// Pushes images and asks for all that can be asked of them.
-async fn check_images(pusher: &Pusher, place: &Place) -> anyhow::Result<()> {
+async fn check_images(pusher: &Pusher, place: &Access) -> anyhow::Result<()> {
     let registries = Registries::new(Options::default());
     let path = place.repository.path();
     let one = pusher.push(path, "1.0.0", "2026-01-02T03:04:05Z", &["linux/amd64"]).await?;
@@ -95,7 +95,7 @@ async fn a_plain_registry() -> anyhow::Result<()> {
     let pusher = Pusher::new(&service.url);
     check_images(&pusher, &plain(&pusher, "team/app")?).await?;
     check(&plain(&pusher, "team/other")?, "NoSuchRepository", &["/team/other: ", "NAME_UNKNOWN"]).await?;
-    check(&Place::of(repository(&pusher, "team/app")?), "Untrusted", &["does not speak TLS"]).await
+    check(&Access::of(repository(&pusher, "team/app")?), "Untrusted", &["does not use TLS"]).await
 }
 
 #[tokio::test]
@@ -123,7 +123,7 @@ async fn a_registry_with_a_login_and_tls() -> anyhow::Result<()> {
     check_images(&pusher, &with_login(place()?, user, password)?).await?;
     check(&place()?, "LoginNeeded", &["reference a Secret"]).await?;
     check(&with_login(place()?, user, "s3cret-wrong")?, "LoginRefused", &["401"]).await?;
-    let untrusted = Place::of(repository(&pusher, "team/app")?);
+    let untrusted = Access::of(repository(&pusher, "team/app")?);
     check(&untrusted, "Untrusted", &["signed by an unknown authority", "ca.crt"]).await?;
     check(&plain(&pusher, "team/app")?, "Refused", &["400"]).await
 }
@@ -145,7 +145,7 @@ async fn a_registry_that_wants_a_certificate() -> anyhow::Result<()> {
     let refused = refused.err().context("it was answered without a certificate")?;
     // The server ends the connection, and its reason comes too late at times.
     assert!(["Untrusted", "Unreachable"].contains(&refused.name()), "{refused}");
-    let place = Place { certificates: Some(Arc::new(certificates)), ..place };
+    let place = Access { certificates: Some(Arc::new(certificates)), ..place };
     check(&place, "NoSuchRepository", &["NAME_UNKNOWN"]).await
 }
 
@@ -155,7 +155,7 @@ const ASKED: &str = "HOLDFAST_TEST_PLACE";
 /// Asks for a place through the proxy of the environment, which a process reads once.
 async fn ask_by_the_environment(place: &str) -> anyhow::Result<()> {
     let repository = Repository::parse(place)?;
-    let place = Place { insecure: true, ..Place::of(repository) };
+    let place = Access { insecure: true, ..Access::of(repository) };
     assert_eq!(tags(&Registries::new(Options::default()), &place).await?, ["1"]);
     Ok(())
 }
@@ -262,7 +262,7 @@ async fn five_hundred_images_are_two_hundred_and_fifty_lists() -> anyhow::Result
     let log = heard.clone();
     let on_request = Arc::new(move |_: &str, result| log.lock().push(result));
     let registries = Registries::new(Options { on_request, ..Options::default() });
-    let places: Vec<Place> = (0..500)
+    let places: Vec<Access> = (0..500)
         .map(|number| plain(&pusher, &format!("team/app-{}", number / 2)))
         .collect::<Result<_, _>>()?;
     let started = Instant::now();

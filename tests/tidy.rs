@@ -11,6 +11,8 @@ mod circles;
 mod imports;
 #[path = "tidy/layers.rs"]
 mod layers;
+#[path = "tidy/names.rs"]
+mod names;
 #[path = "tidy/source.rs"]
 mod source;
 
@@ -60,6 +62,24 @@ const CONNECTS: &[(&str, &str, &str)] = &[
         "TcpStream::connect",
         "it hands calls on to another agent, whose Lease says where it is",
     ),
+];
+
+/// Where decisions are made: what they need to know of the time is an argument.
+const DECISIONS: &[&str] =
+    &["reconcile/", "gate.rs", "gate/", "image/", "report/", "review/", "policy.rs", "identity.rs"];
+
+/// Clocks and randomness.
+const CLOCKS: &[&str] = &["Timestamp::now", "Instant::now", "SystemTime::now", "fastrand::"];
+
+/// Who reads a clock among them, and why.
+const READS_A_CLOCK: &[(&str, &str)] = &[
+    ("reconcile/limits.rs", "it ends a run at its time limit"),
+    ("report/alert/entry.rs", "it is the clock that the controller passes to the alerts"),
+    ("report/alert/courier.rs", "it waits for what its outbox says is due"),
+    ("report/alert/farewell.rs", "it waits for what its outbox says is due, within a time limit"),
+    ("report/alert/sending.rs", "a receiver signs the time at which a notice is sent"),
+    ("report/alert/receiver/http.rs", "Retry-After can be a time"),
+    ("report/events.rs", "an Event has the time at which it is written, and waits for a limited time"),
 ];
 
 /// The crates that take values and give values, and do nothing else.
@@ -153,6 +173,25 @@ fn connections_are_made_in_one_place() -> anyhow::Result<()> {
     }
     let remedy = "ask through crate::http::Clients, whose guard refuses what no resource may name";
     check(&format!("connections are opened in {} only", CONNECTIONS.join(", ")), remedy, &broken)
+}
+
+#[test]
+fn decisions_take_the_time_as_an_argument() -> anyhow::Result<()> {
+    let files = files()?;
+    let mut broken = Vec::new();
+    for file in files.iter().filter(|file| file.is_rust() && !file.is_test()) {
+        let Some(path) = file.agent().filter(|path| is_in(path, DECISIONS)) else { continue };
+        let reads = || file.code().filter(|(_, line)| CLOCKS.iter().any(|clock| line.contains(clock)));
+        if READS_A_CLOCK.iter().any(|(known, _)| *known == path) {
+            if reads().next().is_none() {
+                broken.push(format!("agent/src/{path} is in READS_A_CLOCK and reads none"));
+            }
+            continue;
+        }
+        broken.extend(reads().map(|(number, line)| format!("agent/src/{path}:{number}: {line}")));
+    }
+    let remedy = "take the time or the random number as an argument, so that a test can set it";
+    check("decisions read no clock and make no random number", remedy, &broken)
 }
 
 #[test]

@@ -143,7 +143,7 @@ impl Order {
 fn needs_approval(change: &Change, policy: ApprovalPolicy, set: Set, many: bool) -> Option<String> {
     // An empty render is more often a mistake than a wish, whatever the policy.
     if set.empty && !set.ending && change.operation == Operation::Delete {
-        return Some("nothing is left in git, so this would remove everything".to_owned());
+        return Some("Git has no objects, so this would remove everything".to_owned());
     }
     // Who deletes a Sync whose objects stay has nothing more to agree to.
     if set.ending && change.operation == Operation::Orphan {
@@ -155,22 +155,23 @@ fn needs_approval(change: &Change, policy: ApprovalPolicy, set: Set, many: bool)
             let risk = change.risk.clone().filter(|_| deletes);
             let why = risk.or_else(|| irreversible(change, many).map(str::to_owned));
             let hint = why.as_ref().and_then(|_| keeps_pods(change)).map(str::to_owned);
-            let doubt = change
-                .doubt
-                .as_ref()
-                .map(|doubt| format!("whether the API server accepts the replacement is not known: {doubt}"));
+            let doubt = change.doubt.as_ref().map(|doubt| {
+                format!("it is unknown whether the API server accepts the replacement: {doubt}")
+            });
             let all: Vec<String> = [why, hint, doubt].into_iter().flatten().collect();
             (!all.is_empty()).then(|| all.join("; "))
         }
-        ApprovalPolicy::Deletions if deletes => Some(with_risk("the policy asks for every deletion", change)),
+        ApprovalPolicy::Deletions if deletes => {
+            Some(with_risk("the policy requires approval of every deletion", change))
+        }
         // Who wants no approvals wants none for what is in git; this is data of others.
         ApprovalPolicy::Never if deletes && change.foreign => change.risk.clone(),
         ApprovalPolicy::Never | ApprovalPolicy::Deletions => None,
-        ApprovalPolicy::Always => Some(with_risk("the policy asks for every change", change)),
+        ApprovalPolicy::Always => Some(with_risk("the policy requires approval of every change", change)),
     }
 }
 
-/// Whoever approves a deletion must know what would go along.
+/// Adds what a deletion also removes, since an approver must know it.
 fn with_risk(why: &str, change: &Change) -> String {
     match change.risk.as_ref().filter(|_| change.operation.deletes()) {
         Some(risk) => format!("{why}; {risk}"),
@@ -204,7 +205,7 @@ fn irreversible(change: &Change, many: bool) -> Option<&'static str> {
             (_, "StatefulSet" | "Deployment" | "DaemonSet" | "ReplicaSet" | "ReplicationController") => {
                 Some("recreating it ends all its pods")
             }
-            _ => Some("an immutable field can only be changed by deleting the object and creating it anew"),
+            _ => Some("an immutable field can only be changed by deleting the object and creating it again"),
         },
         Operation::Create | Operation::Adopt | Operation::Move | Operation::Update | Operation::Orphan => {
             None

@@ -4,6 +4,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use holdfast_diff::visible;
+
 use crate::api::SyncSpec;
 use crate::error::{Class, StageError};
 use crate::policy::Policy;
@@ -26,7 +28,8 @@ pub enum IdentityError {
     )]
     ServiceAccountRequired(String),
     #[error(
-        "spec.serviceAccountName {0:?} is not the name of a ServiceAccount; a name has lowercase letters, digits, '-' and '.', and at most 253 characters"
+        "spec.serviceAccountName \"{}\" is not the name of a ServiceAccount; a name has lowercase letters, digits, '-' and '.', and at most 253 characters",
+        visible::line(.0)
     )]
     ServiceAccountInvalid(String),
     #[error(

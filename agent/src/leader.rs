@@ -1,7 +1,7 @@
 //! Leader election by Lease: of several agents one works, and another goes on within seconds when it ends.
 //!
-//! As client-go does it: a Lease ends by the clock of whoever waits for it ([`observed`]), a holder renews it well before that
-//! and stops working when it cannot ([`fence`]), and whoever waits does so with jitter. I/O: API reads and writes of one Lease.
+//! As in client-go, a Lease expires by the clock of the agent that waits for it ([`observed`]). The holder renews it well before
+//! that, and stops working when it cannot ([`fence`]). Agents wait with jitter. I/O: API reads and writes of one Lease.
 
 mod fence;
 mod observed;
@@ -62,7 +62,7 @@ impl Default for Times {
 /// Who holds the Lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Holder {
-    Nobody,
+    Vacant,
     Us,
     /// Another agent, which takes calls at this address.
     Other {
@@ -136,7 +136,7 @@ impl Candidate {
         self.fence.clone()
     }
 
-    /// Waits until the Lease is ours. Nobody is told before [`Candidate::begin`].
+    /// Waits until this agent holds the Lease. It is announced by [`Candidate::begin`].
     pub async fn acquire(&self) {
         let mut waiting: Option<String> = None;
         loop {
@@ -179,11 +179,11 @@ impl Candidate {
             }
         }
         self.fence.close();
-        self.holder.send_replace(Holder::Nobody);
+        self.holder.send_replace(Holder::Vacant);
     }
 
-    /// Waits, after the Lease was lost, until it is ours again: true, or another agent's. While the API server is silent
-    /// nothing is written, and alerts still tell what nobody can confirm.
+    /// Waits, after the Lease was lost, until this agent holds it again (true) or another one does. While the API server does not
+    /// answer, nothing is written, but alerts are sent about states that cannot be verified.
     pub async fn regained(&self) -> bool {
         loop {
             match self.try_hold().await {
@@ -201,7 +201,7 @@ impl Candidate {
     /// Gives the Lease back, so that another agent need not wait for its end.
     pub async fn release(&self) {
         self.fence.close();
-        self.holder.send_replace(Holder::Nobody);
+        self.holder.send_replace(Holder::Vacant);
         let Some(mut lease) = self.state.lock().await.ours.take() else { return };
         lease.metadata.annotations.get_or_insert_default().remove(ADDRESS);
         let spec = lease.spec.get_or_insert_default();
@@ -259,7 +259,7 @@ impl Candidate {
             self.see(&lease);
             return Err(NotHeld::By(other.to_owned()));
         }
-        // The resourceVersion in it makes sure that nobody else was faster.
+        // The resourceVersion makes sure that no other agent has taken it.
         Self::won(self.leases.replace(NAME, &PostParams::default(), &self.renewed(lease)).await)
     }
 

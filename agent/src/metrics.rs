@@ -31,7 +31,7 @@ type Flag = Family<SyncLabels, Gauge<i64, AtomicI64>>;
 
 /// Hosts of registries that have a label of their own; all others are `other`.
 const HOSTS: usize = 200;
-/// Refs whose newest commit is told. Beyond that the oldest go.
+/// Maximum number of refs in the metric of the newest commits. The oldest are dropped.
 const REFS: usize = 2000;
 
 /// How a Sync is after a run.
@@ -42,7 +42,7 @@ pub struct SyncVerdict {
     pub awaiting_approval: bool,
     /// Objects that it owns.
     pub objects: usize,
-    /// Objects that were found to differ from git in this run.
+    /// Objects that were found to differ from Git in this run.
     pub drifts: u64,
 }
 
@@ -147,16 +147,16 @@ impl Metrics {
         );
         all.register_with_unit(
             "sync_verified_timestamp",
-            "When the live view last confirmed the verdict about the Sync",
+            "When the live view last verified the state of the Sync",
             Unit::Seconds,
             self.verified.clone(),
         );
         all.register_with_unit("stage", "How long a stage took", Unit::Seconds, self.stages.clone());
         all.register("reconciles", "Runs of the pipeline", self.reconciles.clone());
         all.register("changes", "Changes of objects", self.changes.clone());
-        all.register("drifts", "Objects that were found to differ from git", self.drifts.clone());
+        all.register("drifts", "Objects that were found to differ from Git", self.drifts.clone());
         all.register("api_requests", "Requests to the API server", self.api_requests.clone());
-        all.register("source_requests", "Requests to git servers", self.source_requests.clone());
+        all.register("source_requests", "Requests to Git servers", self.source_requests.clone());
         all.register(
             "source_revision_info",
             "The newest commit that was seen of a ref",
@@ -165,12 +165,12 @@ impl Metrics {
         all.register("alerts", "Notices to receivers of alerts", self.alerts.clone());
         all.register(
             "audit_events",
-            "Changes that audit events told of (ok), and batches of events that were not taken (refused, invalid)",
+            "Changes from audit events (ok), and batches of events that were rejected (refused, invalid)",
             self.audit_events.clone(),
         );
         all.register(
             "hooks",
-            "Calls of webhooks: taken (ok), without proof (refused), for nobody (unknown), early, or not read to the end",
+            "Webhook calls: accepted (ok), without a valid token (refused), for an unknown path (unknown), during the start (early), or not read to the end",
             self.hooks.clone(),
         );
         all.register(
@@ -179,11 +179,11 @@ impl Metrics {
             self.connections.clone(),
         );
         all.register("image_update_ready", "1 if the ImageUpdate is Ready", self.update_ready.clone());
-        all.register("image_updates", "Images that were written into git", self.image_updates.clone());
+        all.register("image_updates", "Images that were written to Git", self.image_updates.clone());
         all.register("registry_requests", "Requests to registries", self.registry_requests.clone());
         all.register(
             "registry_ratelimit_remaining",
-            "Requests that a registry still allows, where it says so",
+            "Remaining requests of the rate limit of a registry, if it reports them",
             self.registry_remaining.clone(),
         );
     }

@@ -2,7 +2,7 @@
 
 use parking_lot::Mutex;
 
-/// What a run does that looks at a ref without being asked to.
+/// The step of a run that polls a ref because its interval is over.
 pub const POLLING: &str = "looking for a newer revision";
 
 /// What a run is doing. Shared by the stages of one run and its reporter.

@@ -1,4 +1,4 @@
-//! The one reader of the data of Secrets: keys as text, logins, certificates, and what tells two Secrets apart.
+//! The one reader of the data of Secrets: keys as text, logins, certificates, and a digest.
 //!
 //! Which keys a resource needs, and what it does with them, is left to the room that uses them. Nothing here can be
 //! printed, and no error quotes a value. Pure.
@@ -93,7 +93,7 @@ impl<'a> SecretData<'a> {
         self.trust()
     }
 
-    /// What tells this Secret from one with other keys or values.
+    /// A digest of the keys and values.
     pub fn id(self) -> Digest {
         let mut hasher = Hasher::default();
         for (key, value) in self.0 {

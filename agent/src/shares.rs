@@ -1,4 +1,4 @@
-//! Slots that each tenant has for itself. A tenant that uses all of its own waits, and nobody else does.
+//! Slots for each tenant. A tenant that uses all of its slots waits, and delays no other one.
 //!
 //! A slot of a tenant may be held while the process waits for something outside, since no other tenant ever needs it. What
 //! all tenants share must not be limited like this. No I/O.
@@ -26,7 +26,7 @@ pub struct Share {
     _user: User,
 }
 
-/// Somebody who uses slots of a tenant or waits for one.
+/// A user of the slots of a tenant, or one that waits for a slot.
 struct User {
     inner: Arc<Inner>,
     tenant: String,

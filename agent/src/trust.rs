@@ -1,12 +1,12 @@
-//! Who shares what is kept. What one trust domain keeps, no other one reads, waits for or pushes out first. Pure.
+//! Which tenants share caches. Entries of one trust domain are not read, waited for or evicted first by another one. Pure.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// Those who trust one another.
+/// Tenants that trust one another.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Domain {
-    /// The whole installation: whoever may create Syncs has the rights of the agent already.
+    /// The whole installation, if all users who may create Syncs have the rights of the agent.
     Installation,
     /// One namespace of an installation that serves several tenants.
     Namespace(Arc<str>),

@@ -1,4 +1,4 @@
-//! Mistakes grouped by their causes, so that hundreds of them can be told in a few lines.
+//! Mistakes grouped by their causes, so that hundreds of them are reported in a few lines.
 //!
 //! Two mistakes have one cause if their texts differ only in numbers and in what stands between quotes or backticks. Pure.
 
@@ -6,9 +6,9 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-/// Mistakes that are told one by one.
+/// Maximum number of mistakes that are listed one by one.
 const FEW: usize = 10;
-/// Bytes of the mistakes that are told one by one, and of a summary of others.
+/// Maximum bytes of mistakes that are listed one by one, and of a summary.
 const SHORT: usize = 800;
 /// Characters of a cause, and of a place, in a summary.
 const CAUSE: usize = 240;
@@ -29,7 +29,7 @@ pub struct Mistake {
 /// Mistakes of one cause.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cause {
-    /// As it is told at the first place.
+    /// The text at the first place.
     pub text: String,
     pub count: usize,
     /// In their order. What differs there follows in parentheses.
@@ -48,9 +48,9 @@ impl Mistake {
     }
 
     /// Reads `file:line: text` and `object (file:line): text`; anything else is a text without a place.
-    pub fn read(told: &str) -> Self {
-        let Some((place, rest)) = told.split_once(": ").filter(|(place, _)| ends_in_line(place)) else {
-            return Self::new("", told);
+    pub fn read(message: &str) -> Self {
+        let Some((place, rest)) = message.split_once(": ").filter(|(place, _)| ends_in_line(place)) else {
+            return Self::new("", message);
         };
         // the path of a field belongs to the place
         match rest.split_once(": ").filter(|(path, _)| path.starts_with('/') && !path.contains(' ')) {
@@ -60,8 +60,8 @@ impl Mistake {
     }
 }
 
-/// The mistakes as they were told.
-fn told(Mistake { place, text, .. }: &Mistake) -> String {
+/// A mistake as one text: its place and its text.
+fn located(Mistake { place, text, .. }: &Mistake) -> String {
     if place.is_empty() { text.clone() } else { format!("{place}: {text}") }
 }
 
@@ -118,7 +118,7 @@ fn masked(text: &str) -> (String, Vec<String>) {
 /// Mistakes in a few words, and whether these are all of them. `more` of them are not in the list.
 pub fn summary(mistakes: &[Mistake], more: usize) -> (String, bool) {
     if mistakes.len() <= FEW && more == 0 {
-        let all = mistakes.iter().map(told).collect::<Vec<_>>().join("; ");
+        let all = mistakes.iter().map(located).collect::<Vec<_>>().join("; ");
         if all.len() <= SHORT || mistakes.len() == 1 {
             return (all, true);
         }
@@ -145,9 +145,9 @@ pub fn summary(mistakes: &[Mistake], more: usize) -> (String, bool) {
     (parts.join("; "), false)
 }
 
-/// What is told of several things, each as it is where it is alone, else a line for each cause.
-pub fn lines(told: &[String]) -> Vec<String> {
-    let mistakes: Vec<Mistake> = told.iter().map(|told| Mistake::read(told)).collect();
+/// Shortens messages: each as it is if its cause is unique, else one line for each cause.
+pub fn lines(messages: &[String]) -> Vec<String> {
+    let mistakes: Vec<Mistake> = messages.iter().map(|message| Mistake::read(message)).collect();
     group(&mistakes).iter().map(line).collect()
 }
 
@@ -177,10 +177,10 @@ fn cut(text: &str, limit: usize) -> String {
     }
 }
 
-/// Everything about mistakes, for a terminal: each as it was told, or below its cause where there are many.
+/// Everything about mistakes, for a terminal: each as it was reported, or below its cause if there are many.
 pub fn all(mistakes: &[Mistake]) -> Vec<String> {
     if mistakes.len() <= FEW {
-        return mistakes.iter().map(told).collect();
+        return mistakes.iter().map(located).collect();
     }
     group(mistakes).iter().flat_map(whole).collect()
 }
@@ -210,7 +210,7 @@ mod tests {
     use super::{Cause, Mistake, all, group, lines, summary};
 
     fn many() -> Vec<Mistake> {
-        let told = (0..263).map(|number| match number % 5 {
+        let messages = (0..263).map(|number| match number % 5 {
             0 => format!("apps/{number}.yaml:{number}: this is a list, not a Kubernetes object: correct it"),
             1 | 2 => {
                 format!("apps/{number}.yaml:7: /data/x: `${{v{}}}` is not set: set the variable", number % 2)
@@ -219,7 +219,7 @@ mod tests {
                 "apps/{number}.yaml:1:{number}: the key `a` is already set on line {number}: remove one"
             ),
         });
-        told.map(|told| Mistake::read(&told)).collect()
+        messages.map(|messages| Mistake::read(&messages)).collect()
     }
 
     #[test]
@@ -241,11 +241,11 @@ mod tests {
     #[test]
     fn a_few_mistakes_are_told_as_they_are() {
         let few = ["a.yaml:1: b: c", "spec.x: `a` is wrong", "ConfigMap a (b.yaml:3): d", "e"];
-        let mistakes: Vec<Mistake> = few.iter().map(|told| Mistake::read(told)).collect();
+        let mistakes: Vec<Mistake> = few.iter().map(|messages| Mistake::read(messages)).collect();
         assert_eq!(summary(&mistakes, 0), (few.join("; "), true));
         assert_eq!(all(&mistakes), few);
-        let told = few.map(str::to_owned);
-        assert_eq!(lines(&told), few);
+        let messages = few.map(str::to_owned);
+        assert_eq!(lines(&messages), few);
     }
 
     #[test]
@@ -282,8 +282,8 @@ mod tests {
 
     #[test]
     fn a_cause_without_a_place_is_counted() {
-        let told = vec!["no answer in 5 s".to_owned(), "no answer in 7 s".to_owned()];
-        assert_eq!(lines(&told), ["2 times: no answer in 5 s"]);
+        let messages = vec!["no answer in 5 s".to_owned(), "no answer in 7 s".to_owned()];
+        assert_eq!(lines(&messages), ["2 times: no answer in 5 s"]);
         let cause = Cause { text: "a".to_owned(), count: 2, places: Vec::new() };
         assert_eq!(super::whole(&cause), ["2 times: a"]);
     }

@@ -30,7 +30,7 @@ enum Effect {
     Merge,
     /// Another annotation of Holdfast does this.
     Instead(&'static str),
-    /// Nobody knows.
+    /// It is unknown.
     Unknown,
 }
 
@@ -78,7 +78,7 @@ const OPTIONS: [(&str, Effect); 8] = [
     ("Force=true", Effect::Instead("holdfast.dev/recreate: Allowed")),
 ];
 
-/// Other options of Argo CD, which say how it works and ask nothing of anybody else.
+/// Other options of Argo CD, which concern only Argo CD itself.
 const OF_NO_CONCERN: [&str; 13] = [
     "Validate",
     "SkipDryRunOnMissingResource",
@@ -149,7 +149,7 @@ pub fn mistakes(object: &Value) -> Vec<String> {
     found
 }
 
-/// An annotation of ours that nobody reads, or whose number is none.
+/// An annotation of Holdfast that is not read, or whose value is not a number.
 fn misspelt(key: &str, value: &Value) -> Option<String> {
     if key == "holdfast.dev/wave" || key == "argocd.argoproj.io/sync-wave" {
         let number = value.as_str().and_then(|text| text.trim().parse::<i32>().ok());

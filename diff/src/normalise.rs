@@ -90,7 +90,7 @@ fn take(from: Option<&mut Value>, name: &str) -> Option<Value> {
     from?.as_object_mut()?.remove(name)
 }
 
-/// Leaves a bundle that is only a placeholder to whoever fills it in.
+/// Ignores a CA bundle that is only a placeholder, since another controller fills it in.
 fn bundle(config: Option<&mut Value>) {
     let Some(config) = config else { return };
     let placeholder = |bundle: &Value| {
@@ -101,7 +101,7 @@ fn bundle(config: Option<&mut Value>) {
     }
 }
 
-/// Writes `stringData` into `data`, and base64 without line breaks. Nobody would own the values of `stringData` after an
+/// Writes `stringData` into `data`, and base64 without line breaks. No manager would own the values of `stringData` after an
 /// apply, so a change of them would go unseen.
 fn secret(secret: &mut Value) {
     let Some(fields) = secret.as_object_mut() else { return };

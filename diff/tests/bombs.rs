@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use holdfast_diff::budget::{Budget, Limits, Resource};
-use holdfast_diff::files::{Entry, FileKind, Files, FilesError, Place};
+use holdfast_diff::files::{Entry, FileKind, Files, FilesError, Resolved};
 use holdfast_diff::yaml;
 use holdfast_kustomize::Host;
 use holdfast_kustomize::{Options, build};
@@ -27,7 +27,7 @@ impl Table {
 }
 
 impl Files for Table {
-    fn resolve(&self, path: &str) -> Result<Option<Place>, FilesError> {
+    fn resolve(&self, path: &str) -> Result<Option<Resolved>, FilesError> {
         self.spend(Resource::Visits, 1)?;
         let kind = if self.files.contains_key(path) {
             FileKind::File
@@ -36,7 +36,7 @@ impl Files for Table {
         } else {
             return Ok(None);
         };
-        Ok(Some(Place { path: path.to_owned(), kind }))
+        Ok(Some(Resolved { path: path.to_owned(), kind }))
     }
 
     fn read(&self, path: &str) -> Result<Option<Arc<[u8]>>, FilesError> {

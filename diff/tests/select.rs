@@ -214,8 +214,8 @@ fn a_hundred_thousand_tags_are_decided_and_explained_shortly() {
         let context = Context { current: Some("v1.0.7"), ..Context::default() };
         let decision = selector.decide(&Tags { tags: &tags, created: &none }, &context);
         assert_eq!(decision.candidates().count() > 10_000, candidates);
-        let told = [decision.explain(), decision.message()];
-        assert!(told.iter().all(|text| text.len() < 8 * 1024), "{}", told[0]);
+        let listed = [decision.explain(), decision.message()];
+        assert!(listed.iter().all(|text| text.len() < 8 * 1024), "{}", listed[0]);
     }
 }
 
@@ -285,10 +285,10 @@ proptest! {
         let mut known: Vec<_> = tags.iter().map(String::as_str).collect();
         known.sort_unstable();
         known.dedup();
-        let mut told: Vec<_> = first.candidates().chain(first.dropped().map(|(tag, _)| tag)).collect();
-        told.sort_unstable();
-        told.dedup();
-        prop_assert_eq!(known, told);
+        let mut listed: Vec<_> = first.candidates().chain(first.dropped().map(|(tag, _)| tag)).collect();
+        listed.sort_unstable();
+        listed.dedup();
+        prop_assert_eq!(known, listed);
     }
 
     #[test]
@@ -298,8 +298,8 @@ proptest! {
         if let Ok(selector) = Selector::new(&policy) {
             let tags = [tag];
             let decision = selector.decide(&Tags { tags: &tags, created: &none }, &Context::default());
-            let told = decision.explain();
-            prop_assert!(!told.is_empty());
+            let listed = decision.explain();
+            prop_assert!(!listed.is_empty());
         }
     }
 }

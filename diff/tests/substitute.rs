@@ -17,7 +17,7 @@ fn vars<const N: usize>(vars: [(&str, &str); N]) -> Vars {
     vars.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
-fn told(errors: &[SubstituteError]) -> Vec<String> {
+fn messages(errors: &[SubstituteError]) -> Vec<String> {
     errors.iter().map(ToString::to_string).collect()
 }
 
@@ -33,7 +33,7 @@ fn check(cases: &str, mode: Mode) {
         };
         let ours = match text(input, &Options { vars: &vars, mode }) {
             Ok(text) => text,
-            Err(errors) => format!("error: {}", told(&errors).join("; ")),
+            Err(errors) => format!("error: {}", messages(&errors).join("; ")),
         };
         if ours != expected {
             let _ = writeln!(failures, "{input}\n  expected: {expected}\n  ours:     {ours}");
@@ -65,7 +65,7 @@ fn objects_are_filled_in_as_text() {
         let expected: Vec<&str> = case["errors"]
             .as_array()
             .map_or(vec![], |errors| errors.iter().filter_map(Value::as_str).collect());
-        assert_eq!(told(&errors), expected, "{}", case["case"]);
+        assert_eq!(messages(&errors), expected, "{}", case["case"]);
         let unchanged = &case["object"];
         assert_eq!(
             &object,
@@ -73,7 +73,7 @@ fn objects_are_filled_in_as_text() {
             "{}",
             case["case"]
         );
-        assert!(!told(&errors).concat().contains("s3cret"), "{}", case["case"]);
+        assert!(!messages(&errors).concat().contains("s3cret"), "{}", case["case"]);
     }
 }
 
@@ -196,7 +196,7 @@ proptest! {
         let vars = vars([("a", value.as_str()), ("b", "x")]);
         let mut object = json!({"x": format!("{place}${{a}}"), "${a}": "${b}", "y": ["${a}"]});
         if let Err(errors) = substitute(&mut object, &Options { vars: &vars, mode: Mode::Strict }) {
-            let all = format!("{errors:?} {}", told(&errors).concat());
+            let all = format!("{errors:?} {}", messages(&errors).concat());
             prop_assert!(!all.contains("hunter2"), "{}", all);
         }
     }

@@ -29,7 +29,7 @@ fn check(file: &str, text: &str) {
     for document in documents {
         let mut object = document.value;
         let expected = object.as_object_mut().and_then(|fields| fields.remove("expect"));
-        let told: Vec<String> = found(&mut object)
+        let found: Vec<String> = found(&mut object)
             .iter()
             .map(|unmanaged| {
                 let subresource = unmanaged.owner.subresource.as_ref().map(|name| format!(" of {name}"));
@@ -42,7 +42,7 @@ fn check(file: &str, text: &str) {
                 )
             })
             .collect();
-        assert_eq!(Some(json!(told)), expected, "{file}:{}", document.line);
+        assert_eq!(Some(json!(found)), expected, "{file}:{}", document.line);
     }
 }
 
@@ -56,7 +56,7 @@ fn what_is_ours_or_the_clusters_own_is_not_unmanaged() {
     check("none.yaml", include_str!("unmanaged/none.yaml"));
 }
 
-/// A Secret in which somebody added these data, at a time.
+/// A Secret to which another manager added these data, at a time.
 fn secret(data: &Value, time: &str) -> Value {
     let keys: serde_json::Map<String, Value> =
         data.as_object().into_iter().flatten().map(|(key, _)| (format!("f:{key}"), json!({}))).collect();

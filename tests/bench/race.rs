@@ -123,7 +123,10 @@ pub async fn race(time: Duration) -> anyhow::Result<()> {
     let mut times = times?;
     times.sort_by(f64::total_cmp);
     let lines = stage.agent.lines()?;
-    let late = lines.iter().filter(|line| line.to_string().contains("Somebody was faster")).count();
+    let late = lines
+        .iter()
+        .filter(|line| line.to_string().contains("Push rejected because the branch moved"))
+        .count();
     let gave_up = lines.iter().filter(|line| line.to_string().contains("times in a row")).count();
     let log = Log::read(&stage)?;
     println!(

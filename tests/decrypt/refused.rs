@@ -91,7 +91,7 @@ fn changed_values_are_refused() -> anyhow::Result<()> {
         );
         f.check(
             &f.with("open", &f.value("open").replace("type:bool", "type:int")),
-            "is not what its type says",
+            "does not match its type",
         );
     }
     Ok(())
@@ -147,7 +147,7 @@ fn changed_metadata_is_refused() -> anyhow::Result<()> {
     f.check(&f.text.replace("- enc: |", "- end: |"), "an entry of `age` is without `enc`");
     f.check(&f.text.replace("    age:\n", "    nobody:\n"), "no key is named that opens it");
     let armor = f.text.replace("FILE-----\n            YWdl", "FILE-----\n            AAdl");
-    f.check(&armor, "a.yaml: a given key fits, and yet the data key cannot be had: age: ");
+    f.check(&armor, "a.yaml: a given key matches, but the data key cannot be decrypted: age: ");
     Ok(())
 }
 

@@ -190,7 +190,7 @@ fn a_namespace_stays_with_what_is_kept_in_it_and_a_plan_names_what_goes_along() 
             format!("{}{}", String::from_utf8_lossy(&plan.stdout), String::from_utf8_lossy(&plan.stderr));
         for part in [
             "ConfigMap held-kept/kept in it is kept (holdfast.dev/prune: Disabled)",
-            "ConfigMap held-git/wanted in it is in git",
+            "ConfigMap held-git/wanted in it is in Git",
             "ConfigMap held-theirs/theirs in it is kept (helm.sh/resource-policy: keep)",
             "deletes everything in it, here also what this plan does not delete (1 object): ConfigMap held-foreign/foreign",
         ] {

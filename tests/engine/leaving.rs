@@ -124,7 +124,7 @@ fn what_may_not_be_removed_is_left_after_a_while_and_the_rest_is_not() -> anyhow
             shared,
             "refused",
             "app",
-            &["may not delete cronjobs.batch", "deletion\":\"Orphan", "is tried until"],
+            &["may not delete cronjobs.batch", "deletion\":\"Orphan", "is retried until"],
         )
         .await?;
         is_gone(shared, "refused", "sync/app").await?;

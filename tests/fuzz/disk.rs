@@ -10,7 +10,7 @@ use holdfast::render::store::{RenderKey, Renders};
 use holdfast::source::{GitRef, Location, SourceOptions, Sources};
 use holdfast::trust::Domain;
 use holdfast_diff::digest::Digest;
-use holdfast_diff::files::{Entry, FileKind, Files, FilesError, Place, Version, Versioned, name};
+use holdfast_diff::files::{Entry, FileKind, Files, FilesError, Resolved, Version, Versioned, name};
 use holdfast_tests::objects::Loose;
 use tokio::runtime::Runtime;
 
@@ -56,7 +56,7 @@ pub fn read_tree(input: &Input) -> Result<(), String> {
     let options = SourceOptions {
         allow_file: true,
         guard: Arc::default(),
-        on_look: Arc::new(|_, _| {}),
+        on_request: Arc::new(|_, _| {}),
         usage: Arc::default(),
     };
     let sources = Sources::new(folder.path().to_path_buf(), options);
@@ -119,8 +119,8 @@ pub fn find_render(input: &Input) -> Result<(), String> {
 struct Empty;
 
 impl Files for Empty {
-    fn resolve(&self, path: &str) -> Result<Option<Place>, FilesError> {
-        Ok(path.is_empty().then(|| Place { path: String::new(), kind: FileKind::Folder }))
+    fn resolve(&self, path: &str) -> Result<Option<Resolved>, FilesError> {
+        Ok(path.is_empty().then(|| Resolved { path: String::new(), kind: FileKind::Folder }))
     }
 
     fn read(&self, _path: &str) -> Result<Option<Arc<[u8]>>, FilesError> {

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use anyhow::bail;
-use holdfast_diff::files::{Entry, FileKind, Files, FilesError, Place};
+use holdfast_diff::files::{Entry, FileKind, Files, FilesError, Resolved};
 use holdfast_diff::yaml;
 use holdfast_diff::yaml::edit::{Edit, edit};
 use holdfast_kustomize::parts::{Json6902, Patch, PatchOptions, PatchStep, strategic_merge};
@@ -224,12 +224,12 @@ impl Tree {
 impl Host for Tree {}
 
 impl Files for Tree {
-    fn resolve(&self, path: &str) -> Result<Option<Place>, FilesError> {
+    fn resolve(&self, path: &str) -> Result<Option<Resolved>, FilesError> {
         let kind = match self.0.get(path) {
             Some(_) => Some(FileKind::File),
             None => self.below(path).map(|_| FileKind::Folder),
         };
-        Ok(kind.map(|kind| Place { path: path.to_owned(), kind }))
+        Ok(kind.map(|kind| Resolved { path: path.to_owned(), kind }))
     }
 
     fn read(&self, path: &str) -> Result<Option<Arc<[u8]>>, FilesError> {

@@ -243,9 +243,7 @@ async fn a_helm_that_is_none_is_told() -> anyhow::Result<()> {
     assert!(of(Path::new("no-such-helm")).await.starts_with("cannot run no-such-helm: "));
     assert_eq!(
         of(Path::new("/bin/echo")).await,
-        format!(
-            "cannot run /bin/echo: it says that it is version \"version --template {{{{.Version}}}}\"; {advice}"
-        )
+        format!("cannot run /bin/echo: its version is \"version --template {{{{.Version}}}}\"; {advice}")
     );
     let old = bench.program("echo v3.9.4+gdbc6d8e")?;
     assert_eq!(

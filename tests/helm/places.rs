@@ -189,12 +189,7 @@ async fn a_repository_that_is_none_is_told() -> anyhow::Result<()> {
     let missing = format!("{}/nowhere", server.url);
     let (class, said) = of(&missing).await;
     assert_eq!(class, Some(Class::User));
-    assert_eq!(
-        said,
-        format!(
-            "{missing}/index.yaml: there is nothing at this address; check its spelling, and the rights of the login"
-        )
-    );
+    assert_eq!(said, format!("{missing}/index.yaml: not found; check the URL, and the rights of the login"));
     let (class, said) = of("http://127.0.0.1:1").await;
     assert_eq!(class, Some(Class::Transient));
     assert_eq!(said, "http://127.0.0.1:1/index.yaml: cannot connect: Connection refused (os error 111)");
@@ -419,8 +414,8 @@ async fn a_chart_in_git_gets_what_it_is_made_of() -> anyhow::Result<()> {
     bench.write("app/Chart.lock", "dependencies: [{name: web, version: 3.0.0}]")?;
     assert_eq!(
         said(app(&bench, &depends).await),
-        "Chart.lock does not fit the dependencies of Chart.yaml: it has another version of web than ^1; \
-         run helm dependency update, and commit"
+        "Chart.lock does not match the dependencies of Chart.yaml: it has another version of web than ^1; \
+         run `helm dependency update`, and commit the result"
     );
     // What is there is used, without a request, whatever the lock says.
     let vendored = bench.root().join("app/charts");
@@ -484,7 +479,7 @@ async fn a_chart_in_git_is_made_of_others_beside_it() -> anyhow::Result<()> {
         ),
         (
             "{name: redis, version: 1.x, repository: '@bitnami'}",
-            "Chart.yaml: the dependency redis comes from @bitnami, an alias of somebody's computer; write the URL of the repository",
+            "Chart.yaml: the dependency redis comes from @bitnami, an alias that exists only on one computer; write the URL of the repository",
         ),
         (
             "{name: redis, version: 1.x}",

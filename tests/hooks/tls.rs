@@ -104,7 +104,7 @@ async fn an_agent_does_not_start_with_a_certificate_that_cannot_be_used() -> any
         ("one.crt", "none", "cannot read --tls-key"),
         ("empty", "one.key", "it needs a BEGIN CERTIFICATE block"),
         ("one.crt", "empty", "holds no private key"),
-        ("one.crt", "two.key", "do not fit each other"),
+        ("one.crt", "two.key", "do not match"),
     ] {
         let (certificate, key) = (file(certificate).display().to_string(), file(key).display().to_string());
         let arguments = ["agent", "--tls-cert", &certificate, "--tls-key", &key];

@@ -43,6 +43,6 @@ async fn an_agent_that_is_killed_commits_each_tag_once() -> anyhow::Result<()> {
     stage.git.git(&["revert", "--no-edit", "HEAD"])?;
     stage.git.push("main")?;
     let _agent = agent.restart(&kubeconfig, &[]).await?;
-    stage.ready("UpToDate", &[&format!("1.{ROUNDS}.0 was taken back")]).await?;
+    stage.ready("UpToDate", &[&format!("1.{ROUNDS}.0 was reverted")]).await?;
     stage.stays("main").await
 }

@@ -25,7 +25,7 @@ fn of_two_images_in_one_commit_one_is_taken_back() -> anyhow::Result<()> {
         assert_eq!(log.len(), 3, "{log:?}");
         stage.pull("main")?;
         stage.git.commit(&[("all.yaml", &both("1.1.0", "1.0.0"))], "Take the api back")?;
-        stage.ready("UpToDate", &["api 1.1.0 was taken back"]).await?;
+        stage.ready("UpToDate", &["api 1.1.0 was reverted"]).await?;
         stage.stays("main").await?;
         stage.image("1.2.0").await?;
         stage.has("main", "all.yaml", &both("1.2.0", "1.0.0")).await?;
@@ -48,7 +48,7 @@ fn what_is_written_by_hand_stays_until_something_newer_comes() -> anyhow::Result
         stage.has("main", "web.yaml", ":1.2.0 # {").await?;
         stage.ready("UpToDate", &["web is 1.2.0"]).await?;
         write("1.1.0")?;
-        stage.ready("UpToDate", &["1.2.0 was taken back", "(now ", ":1.1.0)"]).await?;
+        stage.ready("UpToDate", &["1.2.0 was reverted", "(now ", ":1.1.0)"]).await?;
         stage.stays("main").await?;
         // Newer than all that there is: not taken back while downgrades are not allowed.
         write("9.0.0")?;
@@ -81,7 +81,7 @@ fn a_branch_that_is_rewritten_by_force_is_followed() -> anyhow::Result<()> {
         stage.ready("UpToDate", &["web is 1.1.0"]).await?;
         // The clone never saw our commit: it is lost, as whoever did that wanted.
         let rewritten = stage.git.commit(&[("other.yaml", "a: 1\n")], "Rewritten")?;
-        stage.ready("UpToDate", &["1.1.0 was taken back"]).await?;
+        stage.ready("UpToDate", &["1.1.0 was reverted"]).await?;
         stage.stays("main").await?;
         stage.image("1.2.0").await?;
         stage.has("main", "web.yaml", ":1.2.0 # {").await?;
@@ -135,7 +135,7 @@ fn only_what_is_below_the_path_is_edited_even_where_no_sync_reads_it() -> anyhow
         assert_eq!(stat.trim(), "1\t1\tin/deep/er/web.yml");
         let climbs = json!({"targets": [{"file": "../out/web.yaml", "path": "/web"}]});
         stage.update(&json!({"git": {"path": "./in/"}}), &climbs).await?;
-        stage.ready("EditRefused", &["../out/web.yaml", "climbs out of git.path"]).await?;
+        stage.ready("EditRefused", &["../out/web.yaml", "leads out of git.path"]).await?;
         stage.stays("main").await
     })
 }

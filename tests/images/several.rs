@@ -99,13 +99,13 @@ fn while_one_image_fails_the_rest_goes_on_and_nothing_of_it_is_forgotten() -> an
         stage.pull("main")?;
         stage.git.git(&["revert", "--no-edit", "HEAD"])?;
         stage.git.push("main")?;
-        stage.ready("UpToDate", &["api 1.1.0 was taken back"]).await?;
+        stage.ready("UpToDate", &["api 1.1.0 was reverted"]).await?;
         let mut broken = api.clone();
         broken["repository"] = json!("127.0.0.1:9/none/api");
         stage.update(&json!({"images": [web, broken]}), &json!({})).await?;
         stage.ready("Unreachable", &["image api", "127.0.0.1:9/none/api"]).await?;
         let message = stage.says("{.status.conditions[?(@.type==\"Ready\")].message}").await?;
-        assert!(!message.contains("no ImageUpdate has"), "{message}");
+        assert!(!message.contains("is in no ImageUpdate"), "{message}");
         stage.image("1.1.0").await?;
         stage.has("main", "all.yaml", &both("1.1.0", "1.0.0")).await?;
         // A file that cannot be read for a while is no reason to forget either.
@@ -115,7 +115,7 @@ fn while_one_image_fails_the_rest_goes_on_and_nothing_of_it_is_forgotten() -> an
         stage.update(&json!({"images": [web, api]}), &json!({})).await?;
         stage.ready("EditRefused", &["all.yaml:1"]).await?;
         stage.git.commit(&[("all.yaml", &both("1.1.0", "1.0.0"))], "Mended")?;
-        stage.ready("UpToDate", &["api 1.1.0 was taken back"]).await?;
+        stage.ready("UpToDate", &["api 1.1.0 was reverted"]).await?;
         stage.stays("main").await?;
         stage.has("main", "all.yaml", &both("1.1.0", "1.0.0")).await
     })

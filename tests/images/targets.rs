@@ -123,7 +123,7 @@ fn a_new_tag_is_added_to_a_kustomization_that_has_none() -> anyhow::Result<()> {
         // Removed by hand, it is not added again, until there is something newer.
         stage.pull("main")?;
         stage.git.commit(&[("kustomization.yaml", &before)], "Not like this")?;
-        stage.ready("UpToDate", &["1.0.0 was taken back in kustomization.yaml"]).await?;
+        stage.ready("UpToDate", &["1.0.0 was reverted in kustomization.yaml"]).await?;
         stage.stays("main").await?;
         stage.image("1.1.0").await?;
         stage.has("main", "kustomization.yaml", "newTag: 1.1.0").await

@@ -212,7 +212,7 @@ async fn files_are_pushed_to_only_if_allowed() -> anyhow::Result<()> {
     let options = holdfast::source::SourceOptions {
         allow_file: false,
         guard: std::sync::Arc::default(),
-        on_look: std::sync::Arc::new(|_, _| {}),
+        on_request: std::sync::Arc::new(|_, _| {}),
         usage: std::sync::Arc::default(),
     };
     let strict = holdfast::source::Sources::new(workshop.folder.path().join("strict"), options);

@@ -55,7 +55,7 @@ pub fn sources(folder: &Path) -> Sources {
     let options = SourceOptions {
         allow_file: true,
         guard: Arc::default(),
-        on_look: Arc::new(|_, _| {}),
+        on_request: Arc::new(|_, _| {}),
         usage: Arc::default(),
     };
     Sources::new(folder.join("cache"), options)

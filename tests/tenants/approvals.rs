@@ -108,7 +108,7 @@ fn git_approves_nothing() -> anyhow::Result<()> {
         // The tenant's deployer may not create Syncs; whoever may, makes the inner one.
         env.cluster.apply(&inner).await?;
         let said = env.reason(namespace, "inner", "RenderFailed").await?.message;
-        for part in ["inner/list.yaml:3", "inner/plain.yaml:1", "must not be in git"] {
+        for part in ["inner/list.yaml:3", "inner/plain.yaml:1", "must not be in Git"] {
             assert!(said.contains(part), "{part} is missing in: {said}");
         }
         let found = env.cluster.must(&["-n", namespace, "get", "approvals,configmaps", "-o", "name"]).await?;

@@ -44,10 +44,10 @@ impl House {
     }
 
     fn sources(&self) -> Sources {
-        let (on_look, usage) = (Arc::new(|_: &'static str, _: Option<_>| {}), self.usage.clone());
+        let (on_request, usage) = (Arc::new(|_: &'static str, _: Option<_>| {}), self.usage.clone());
         Sources::new(
             self.cache.clone(),
-            SourceOptions { allow_file: true, guard: Arc::default(), on_look, usage },
+            SourceOptions { allow_file: true, guard: Arc::default(), on_request, usage },
         )
     }
 

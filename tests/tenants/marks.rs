@@ -231,7 +231,7 @@ fn what_lost_its_marks_before_it_left_git_is_told_and_not_removed() -> anyhow::R
         for name in ["b", "c", "d"] {
             untouched(stage, "stripped", name).await?;
             ensure!(
-                told.contains(&format!("ConfigMap stripped/{name} was removed from git and not deleted")),
+                told.contains(&format!("ConfigMap stripped/{name} was removed from Git but not deleted")),
                 "{told}"
             );
             ensure!(told.contains(&format!("kubectl -n stripped delete configmap {name}")), "{told}");

@@ -66,7 +66,7 @@ impl Forged {
         let options = SourceOptions {
             allow_file: true,
             guard: Arc::default(),
-            on_look: Arc::new(|_, _| {}),
+            on_request: Arc::new(|_, _| {}),
             usage: std::sync::Arc::default(),
         };
         let sources = Sources::new(self.folder.path().to_path_buf(), options);

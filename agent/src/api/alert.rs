@@ -1,5 +1,7 @@
 //! `Alert`: send what happens to these Syncs to this receiver. Types, no behaviour.
 
+use std::fmt;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -75,6 +77,20 @@ pub enum AlertEvent {
     ImageUpdated,
 }
 
+impl fmt::Display for AlertEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Drifted => "Drifted",
+            Self::Failed => "Failed",
+            Self::Unhealthy => "Unhealthy",
+            Self::AwaitingApproval => "AwaitingApproval",
+            Self::Stale => "Stale",
+            Self::Applied => "Applied",
+            Self::ImageUpdated => "ImageUpdated",
+        })
+    }
+}
+
 /// Receiver of events. Exactly one of its fields must be set.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, KubeSchema)]
 #[x_kube(
@@ -137,9 +153,9 @@ pub struct AlertStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "notices")]
     pub pending: Vec<Value>,
-    /// Time of the newest event without an end that was sent.
+    /// Time up to which events without an end, such as Applied, were sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub told: Option<Timestamp>,
+    pub sent_until: Option<Timestamp>,
     /// Number of notices that were dropped because the receiver refused them, or because there was no room for them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dropped: Option<i64>,

@@ -182,6 +182,18 @@ pub enum PlanState {
     Failed,
 }
 
+impl fmt::Display for PlanState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Applied => "Applied",
+            Self::Applying => "Applying",
+            Self::AwaitingApproval => "AwaitingApproval",
+            Self::Rejected => "Rejected",
+            Self::Failed => "Failed",
+        })
+    }
+}
+
 /// Number of objects for each operation.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]

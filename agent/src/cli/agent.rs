@@ -83,7 +83,7 @@ impl Agent {
         let (calls, called) = mpsc::unbounded_channel();
         // The receiver ends with the process.
         let hooks = Hooks::new(Arc::new(move |owner| drop(calls.send(owner))));
-        let (holder, seen) = watch::channel(Holder::Nobody);
+        let (holder, seen) = watch::channel(Holder::Vacant);
         let reviewer = client.clone();
         let pages = Pages {
             health: health.clone(),

@@ -63,11 +63,11 @@ impl Verdict {
             .create(&PostParams::default(), &SelfSubjectReview::default())
             .await;
         let user = review
-            .context("cannot ask the API server who you are")?
+            .context("cannot read your user name from the API server")?
             .status
             .and_then(|status| status.user_info);
         let approver =
-            user.and_then(|user| user.username).context("the API server does not say who you are")?;
+            user.and_then(|user| user.username).context("the API server does not return your user name")?;
         let expires_at = match time {
             Some(time) => Some(jiff::Timestamp::now().checked_add(time.get()).context("that is too long")?),
             None => None,
@@ -122,7 +122,7 @@ fn ask(plan: Option<&PlanStatus>, name: &str, decision: ApprovalDecision) -> any
         print::say(format_args!("  and {more} more; `holdfast plan {name}` shows all"));
     }
     if !print::is_interactive() {
-        bail!("name the plan to decide without being asked: {}", plan.id);
+        bail!("set the plan to decide without a prompt: {}", plan.id);
     }
     let word = if decision == ApprovalDecision::Approve { "approve" } else { "reject" };
     let answer = print::ask(format_args!("Type {word} to {word} it: "))?;

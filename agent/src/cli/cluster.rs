@@ -27,7 +27,7 @@ pub async fn config(global: &Global) -> anyhow::Result<Config> {
         }
         None if global.context.is_some() => Config::from_kubeconfig(&options).await?,
         None => Config::infer().await.map_err(|error| {
-            anyhow!("no cluster is configured: {error}; name a file with --kubeconfig, or run in a cluster")
+            anyhow!("no cluster is configured: {error}; set a file with --kubeconfig, or run in a cluster")
         })?,
     };
     if let Some(namespace) = &global.namespace {
@@ -70,5 +70,7 @@ pub async fn sync(client: &Client, name: &str) -> anyhow::Result<Sync> {
     let namespace = client.default_namespace();
     let found =
         syncs(client).get_opt(name).await.with_context(|| format!("cannot read Sync {namespace}/{name}"))?;
-    found.ok_or_else(|| anyhow!("there is no Sync {name} in namespace {namespace}; name another one with -n"))
+    found.ok_or_else(|| {
+        anyhow!("Sync {name} not found in namespace {namespace}; set another namespace with -n")
+    })
 }

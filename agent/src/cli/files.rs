@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use holdfast_diff::files::name;
-use holdfast_diff::files::{Entry, EntryKind, FileKind, Files, FilesError, Place, check_content, join};
+use holdfast_diff::files::{Entry, EntryKind, FileKind, Files, FilesError, Resolved, check_content, join};
 use holdfast_diff::object::Manifest;
 use holdfast_diff::yaml::{self, Tree};
 use kube::{CustomResourceExt as _, Resource as _};
@@ -43,11 +43,11 @@ impl Disk {
     /// The clean path that `spec.path` names.
     pub fn folder(&self, below: Option<&str>) -> anyhow::Result<String> {
         let below = below.unwrap_or_default();
-        let clean = join("", below).with_context(|| format!("spec.path {below} climbs out of the tree"))?;
+        let clean = join("", below).with_context(|| format!("spec.path {below} leads out of the tree"))?;
         match self.resolve(&clean)? {
-            Some(Place { path, kind: FileKind::Folder }) => Ok(path),
+            Some(Resolved { path, kind: FileKind::Folder }) => Ok(path),
             Some(_) => bail!("{below} is a file, not a folder"),
-            None => bail!("there is no {below} in {}", self.root.display()),
+            None => bail!("{below} not found in {}", self.root.display()),
         }
     }
 
@@ -56,7 +56,7 @@ impl Disk {
         match whole.canonicalize() {
             Ok(real) if real.starts_with(&self.root) => match self.submodule(&real) {
                 Some(submodule) => Err(FilesError(format!(
-                    "{} is a submodule, and those are not read; commit its files, or make another Sync of its repository",
+                    "{} is a submodule, which is not read; commit its files, or create another Sync for its repository",
                     submodule.display()
                 ))),
                 None => Ok(Some(real)),
@@ -85,11 +85,11 @@ impl Disk {
 }
 
 impl Files for Disk {
-    fn resolve(&self, path: &str) -> Result<Option<Place>, FilesError> {
+    fn resolve(&self, path: &str) -> Result<Option<Resolved>, FilesError> {
         let Some(real) = self.real(path)? else { return Ok(None) };
         let kind = if real.is_dir() { FileKind::Folder } else { FileKind::File };
         let path = real.strip_prefix(&self.root).unwrap_or(&real).to_string_lossy().into_owned();
-        Ok(Some(Place { path, kind }))
+        Ok(Some(Resolved { path, kind }))
     }
 
     fn read(&self, path: &str) -> Result<Option<Arc<[u8]>>, FilesError> {
@@ -160,9 +160,11 @@ pub fn sync(file: &Path) -> anyhow::Result<Sync> {
 
 fn sync_of(name: &str, bytes: &[u8]) -> anyhow::Result<Sync> {
     let mut syncs = syncs_of(name, bytes)?.into_iter();
-    let Some(sync) = syncs.next() else { bail!("{name} holds no Sync (kind Sync of holdfast.dev/v1alpha1)") };
+    let Some(sync) = syncs.next() else {
+        bail!("{name} contains no Sync (kind Sync of holdfast.dev/v1alpha1)")
+    };
     if syncs.next().is_some() {
-        bail!("{name} holds more than one Sync; give each a file of its own");
+        bail!("{name} contains more than one Sync; write each to its own file");
     }
     sync
 }
@@ -190,11 +192,11 @@ fn checked(name: &str, bytes: &[u8], manifest: Manifest) -> anyhow::Result<Sync>
     let root = document.filter(|document| document.line == origin.line).map(|_| Tree::ROOT);
     let nothing = Tree::default();
     let found = shape::misfits(&value, schema, document.map_or(&nothing, |document| &document.tree), root);
-    let told = |Misfit { line, message }: &Misfit| {
+    let line = |Misfit { line, message }: &Misfit| {
         format!("{}:{}: {message}", origin.file, line.unwrap_or(origin.line))
     };
     if !found.is_empty() {
-        bail!("{}", found.iter().map(told).collect::<Vec<_>>().join("\n"));
+        bail!("{}", found.iter().map(line).collect::<Vec<_>>().join("\n"));
     }
     serde_json::from_value(value).with_context(|| format!("{origin}: the Sync is not valid"))
 }

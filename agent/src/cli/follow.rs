@@ -78,7 +78,7 @@ pub async fn wait(client: &Client, name: &str, asked: &str, limit: Duration) -> 
         Ok(Ok(Some(Ended::Ready(false)))) => Ok(ExitCode::FAILURE),
         Ok(Ok(Some(Ended::Gone))) => bail!("Sync {namespace}/{name} is gone"),
         Ok(Ok(None)) => {
-            print::say("stopped waiting; the reconciliation goes on");
+            print::say("stopped waiting; the reconciliation continues");
             Ok(ExitCode::from(STOPPED))
         }
         Ok(Err(error)) => Err(error),
@@ -119,7 +119,7 @@ async fn follow(
             Err(error) if is_refusal(&error) => bail!("cannot watch Sync {name}: {}", chain(&error)),
             Err(error) => {
                 if !std::mem::replace(&mut complained, true) {
-                    print::say(format_args!("cannot watch Sync {name} and tries again: {}", chain(&error)));
+                    print::say(format_args!("cannot watch Sync {name}; retrying: {}", chain(&error)));
                 }
             }
         }

@@ -52,7 +52,7 @@ impl Image {
 
 async fn explain(global: &Global, Which { name, image }: &Which) -> anyhow::Result<ExitCode> {
     let config = cluster::config(global).await?;
-    let cache = tempfile::tempdir().context("cannot make a folder for the repository")?;
+    let cache = tempfile::tempdir().context("cannot create a folder for the repository")?;
     let client = cluster::client(global).await?;
     let update = read(&client, name, image.as_deref()).await?;
     let all = Api::<ImageUpdate>::default_namespaced(client.clone());
@@ -102,7 +102,7 @@ async fn unban(global: &Global, Which { name, image }: &Which) -> anyhow::Result
         banned.extend(proposed);
     }
     if banned.is_empty() {
-        print::say(format_args!("nothing was taken back or refused in ImageUpdate {name}"));
+        print::say(format_args!("no version was reverted or refused in ImageUpdate {name}"));
         return Ok(ExitCode::SUCCESS);
     }
     let mark = format!("{}@{}", image.as_deref().unwrap_or("*"), Timestamp::now());

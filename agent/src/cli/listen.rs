@@ -72,7 +72,7 @@ fn token(file: &Path) -> anyhow::Result<Token> {
     Token::parse(&text).with_context(|| format!("--audit-token-file {} cannot be used", file.display()))
 }
 
-/// Takes audit events into the record, and tells of what they say.
+/// Adds audit events to the record, and announces the changes.
 pub fn audit_endpoint(token: Token, audit: Arc<Audit>, audited: ChangeSender) -> AuditEndpoint {
     let take = move |body: &[u8]| {
         let changes = audit.take(body, Timestamp::now()).map_err(|error| error.to_string())?;
@@ -114,7 +114,7 @@ mod tests {
         let token = Token::parse("0123456789abcdef").expect("a token");
         let endpoint = audit_endpoint(token, audit, audited.clone());
         let events = include_bytes!("../report/audit/events.json");
-        // Nobody listens yet.
+        // There is no receiver yet.
         assert_eq!((endpoint.take)(events), Ok(10));
         let mut listener = audited.subscribe();
         assert_eq!((endpoint.take)(events), Ok(10));

@@ -74,12 +74,12 @@ impl Plan {
         let mut sync = match (&self.name, &self.file) {
             (_, Some(file)) => files::sync(file)?,
             (Some(name), None) => cluster::sync(&cluster::client(&global).await?, name).await?,
-            (None, None) => bail!("name a Sync, or a file with -f"),
+            (None, None) => bail!("set the name of a Sync, or a file with -f"),
         };
         let namespace = sync.namespace().unwrap_or(namespace);
         sync.metadata.namespace = Some(namespace.clone());
         let owner = SyncRef::new(namespace, sync.name_any());
-        let cache = tempfile::tempdir().context("cannot make a folder for the mirror")?;
+        let cache = tempfile::tempdir().context("cannot create a folder for the mirror")?;
         let services = connect(config, cache.path(), &self.agent_namespace).await?.services;
         warn_unverified(&services);
         act(&services, &mut sync, &owner).await?;
@@ -136,7 +136,7 @@ impl Plan {
 pub(super) fn warn_unverified(services: &Services) {
     if let Some(why) = services.cluster.view.marks.unverified() {
         print::say(format_args!(
-            "warning: marks on objects are not verified, so this plan may count copied objects: {why}; name the agent's namespace with --agent-namespace"
+            "warning: marks on objects are not verified, so this plan may include copied objects: {why}; set the namespace of the agent with --agent-namespace"
         ));
     }
 }
@@ -146,16 +146,16 @@ pub(super) async fn act(services: &Services, sync: &mut Sync, owner: &SyncRef) -
     let identity = Identity::of(owner, &sync.spec, &services.policy)?;
     let Identity::ServiceAccount { namespace, name } = &identity else { return Ok(()) };
     let may = rights::may_impersonate(&services.cluster.clients.own(), namespace, name).await;
-    if !may.with_context(|| format!("cannot find out whether you may impersonate {identity}"))? {
+    if !may.with_context(|| format!("cannot check whether you may impersonate {identity}"))? {
         print::say(format_args!(
-            "Planned with your own rights: you may not impersonate {identity}, which the agent acts as"
+            "Planned with your own rights: you may not impersonate {identity}, the identity of the Sync"
         ));
         sync.spec.service_account_name = None;
     }
     Ok(())
 }
 
-/// Tells of every change below a folder, for as long as the watcher is kept.
+/// Reports every change below a folder while the watcher exists.
 fn watch(tree: &Path) -> anyhow::Result<(notify::RecommendedWatcher, mpsc::Receiver<()>)> {
     let (saves, saved) = mpsc::channel();
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
@@ -198,7 +198,8 @@ pub(super) async fn connect(
     let client = agent.services.cluster.clients.own();
     let syncs = Api::<Sync>::all(client).list(&ListParams::default()).await;
     feeds.syncs.apply_watcher_event(&Event::Init);
-    for sync in syncs.context("cannot list the Syncs, which tell what belongs to whom")?.items {
+    for sync in syncs.context("cannot list Syncs, which is necessary to know the owner of each object")?.items
+    {
         feeds.syncs.apply_watcher_event(&Event::InitApply(sync));
     }
     feeds.syncs.apply_watcher_event(&Event::InitDone);

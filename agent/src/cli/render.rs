@@ -55,7 +55,7 @@ pub struct Render {
 
 impl Render {
     pub async fn run(self, global: Global) -> anyhow::Result<ExitCode> {
-        let cache = tempfile::tempdir().context("cannot make a folder for charts")?;
+        let cache = tempfile::tempdir().context("cannot create a folder for charts")?;
         let remotes = self.allow_remote_bases.then(|| remotes(cache.path()));
         let outside =
             Outside::new(&self.helm, cache.path(), helm::Limits::default(), Arc::default(), remotes);
@@ -101,7 +101,7 @@ fn remotes(cache: &Path) -> Arc<dyn Remotes> {
     let options = SourceOptions {
         allow_file: true,
         guard: Arc::default(),
-        on_look: Arc::new(|_, _| {}),
+        on_request: Arc::new(|_, _| {}),
         usage: Arc::new(Usage::new(CACHE_LIMIT)),
     };
     let sources = Arc::new(Sources::new(cache.to_path_buf(), options));

@@ -23,7 +23,7 @@ pub fn misfits(object: &Value, schema: &Value, tree: &Tree<'_>, node: Option<Nod
         let own = |name: &str| !matches!(name, "apiVersion" | "kind" | "metadata");
         let fields = fields.iter().filter(|(name, _)| own(name));
         let fields: Map<String, Value> = fields.map(|(name, value)| (name.clone(), value.clone())).collect();
-        check.fields(&fields, schema, &Place { path: String::new(), node, line: check.line(node) });
+        check.fields(&fields, schema, &Position { path: String::new(), node, line: check.line(node) });
     }
     check.found.sort_by_key(|misfit| misfit.line);
     check.found
@@ -35,7 +35,7 @@ struct Check<'t> {
 }
 
 /// Where a value is: its path, and its node if it has one.
-struct Place {
+struct Position {
     path: String,
     node: Option<NodeId>,
     line: Option<u32>,
@@ -50,7 +50,7 @@ impl Check<'_> {
         self.found.push(Misfit { line, message: format!("{path}: {problem}") });
     }
 
-    fn value(&mut self, value: &Value, schema: &Value, place: &Place) {
+    fn value(&mut self, value: &Value, schema: &Value, place: &Position) {
         if value.is_null() && schema["nullable"] == true {
             return;
         }
@@ -81,7 +81,7 @@ impl Check<'_> {
         }
     }
 
-    fn fields(&mut self, fields: &Map<String, Value>, schema: &Value, place: &Place) {
+    fn fields(&mut self, fields: &Map<String, Value>, schema: &Value, place: &Position) {
         let known = schema["properties"].as_object();
         let others = &schema["additionalProperties"];
         let takes_all = schema["x-kubernetes-preserve-unknown-fields"] == true || known.is_none();
@@ -89,7 +89,7 @@ impl Check<'_> {
             let entry = place.node.and_then(|node| self.tree.entry(node, name));
             let line = entry.map_or(place.line, |(key, _)| self.line(Some(key)));
             let path = if place.path.is_empty() { name.clone() } else { format!("{}.{name}", place.path) };
-            let below = Place { path, node: entry.map(|(_, value)| value), line };
+            let below = Position { path, node: entry.map(|(_, value)| value), line };
             match known.and_then(|known| known.get(name)) {
                 Some(schema) => self.value(value, schema, &below),
                 None if others.is_object() => self.value(value, others, &below),
@@ -97,7 +97,7 @@ impl Check<'_> {
                 None => {
                     let near = known.and_then(|known| nearest(name, known.keys()));
                     let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-                    self.wrong(line, &below.path, &format!("there is no such field{hint}"));
+                    self.wrong(line, &below.path, &format!("unknown field{hint}"));
                 }
             }
         }
@@ -110,7 +110,7 @@ impl Check<'_> {
         }
     }
 
-    fn items(&mut self, items: &[Value], schema: &Value, place: &Place) {
+    fn items(&mut self, items: &[Value], schema: &Value, place: &Position) {
         if let Some(most) = schema["maxItems"].as_u64().filter(|most| items.len() as u64 > *most) {
             self.wrong(place.line, &place.path, &format!("has more than {most} items"));
         }
@@ -118,11 +118,11 @@ impl Check<'_> {
             let node = place.node.and_then(|node| self.tree.item(node, index));
             let line = self.line(node).or(place.line);
             let path = format!("{}[{index}]", place.path);
-            self.value(item, &schema["items"], &Place { path, node, line });
+            self.value(item, &schema["items"], &Position { path, node, line });
         }
     }
 
-    fn scalar(&mut self, value: &Value, schema: &Value, place: &Place) {
+    fn scalar(&mut self, value: &Value, schema: &Value, place: &Position) {
         if let Some(values) = schema["enum"].as_array().filter(|values| !values.contains(value)) {
             let values: Vec<&str> = values.iter().filter_map(Value::as_str).collect();
             self.wrong(

@@ -136,7 +136,7 @@ fn detail(sync: &Sync) {
         causes::whole(&cause).iter().for_each(|line| print::line(format_args!("    {line}")));
     }
     if let Some(plan) = &status.plan {
-        print::line(format_args!("  plan {} {:?} since {}", plan.id, plan.state, plan.since));
+        print::line(format_args!("  plan {} {} since {}", plan.id, plan.state, plan.since));
         plan.changes.iter().for_each(change);
     }
     if let Some(drift) = &status.drift {
@@ -147,7 +147,7 @@ fn detail(sync: &Sync) {
             .flat_map(drift::list::object)
             .for_each(|line| print::line(format_args!("  {line}")));
         if let Some(more) = drift.omitted {
-            print::line(format_args!("    and {more} more objects, for which there was no room"));
+            print::line(format_args!("    and {more} more objects, which are not listed"));
         }
     }
     for entry in &status.history {

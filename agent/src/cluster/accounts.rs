@@ -47,7 +47,7 @@ impl Accounts {
             return !exists;
         }
         let api = Api::<ServiceAccount>::namespaced(self.client.clone(), namespace);
-        // An agent that may not read ServiceAccounts cannot tell.
+        // An agent without the right to read ServiceAccounts does not know.
         let Ok(found) = tokio::time::timeout(LIMIT, api.get_metadata_opt(name)).await else { return false };
         let exists = found.map_or(true, |found| found.is_some());
         self.remember(identity, Instant::now(), exists);

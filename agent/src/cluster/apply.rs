@@ -107,18 +107,18 @@ async fn write_all<'a>(
     progress.begin_objects("apply", "applying", writes.len());
     for (stage, changes) in stages(writes) {
         if failed_wave.is_some_and(|failed| failed < stage.wave) {
-            outcome.waits = Some(format!("wave {} waits for the errors above", stage.wave));
+            outcome.waits = Some(format!("wave {} is blocked by errors in earlier waves", stage.wave));
             return (outcome, refused);
         }
         if wave.is_some_and(|wave| wave < stage.wave) {
             if !outcome.errors.is_empty() {
-                outcome.waits = Some(format!("wave {} waits for the errors above", stage.wave));
+                outcome.waits = Some(format!("wave {} is blocked by errors in earlier waves", stage.wave));
             }
             if outcome.waits.is_some() {
                 return (outcome, refused);
             }
             if superseded().await {
-                outcome.waits = Some("a newer revision is there".to_owned());
+                outcome.waits = Some("a newer revision is available".to_owned());
                 outcome.again = true;
                 return (outcome, refused);
             }
@@ -160,7 +160,8 @@ async fn write_all<'a>(
                     outcome.done.push(change);
                 }
                 Ok(Written::Ending) => {
-                    let reason = format!("{} is being deleted, and is created again then", change.object);
+                    let reason =
+                        format!("{} is being deleted; it is created again afterwards", change.object);
                     outcome.waits.get_or_insert(reason);
                     failed.push(change.object.clone());
                     (change.manifest, change.takeover) = (None, None);
@@ -173,7 +174,7 @@ async fn write_all<'a>(
                 }
                 Ok(Written::Changed) => {
                     let object = change.object;
-                    let reason = format!("{object} was changed since this was planned, and is planned again");
+                    let reason = format!("{object} has changed since the plan was made; it is planned again");
                     outcome.waits.get_or_insert(reason);
                     outcome.again = true;
                     failed.push(object);

@@ -1,4 +1,4 @@
-//! What a chart is told of the cluster: its version, and what it serves.
+//! The capabilities of the cluster that a chart can read: its version, and the APIs that it serves.
 //!
 //! Asked for once, and again when a kind was missing or a definition was applied. I/O: API reads.
 
@@ -23,9 +23,9 @@ pub struct Capabilities {
     pub apis: Vec<String>,
 }
 
-/// What is known of them.
+/// The last capabilities that were read.
 #[derive(Default)]
-pub struct Known(Mutex<Option<Arc<Capabilities>>>);
+pub struct LastCapabilities(Mutex<Option<Arc<Capabilities>>>);
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -65,7 +65,7 @@ struct Kind {
     kind: String,
 }
 
-impl Known {
+impl LastCapabilities {
     /// What the cluster is, asked for if it is not known.
     pub async fn get(&self, client: &Client) -> Result<Arc<Capabilities>, kube::Error> {
         let known = self.0.lock().clone();

@@ -1,5 +1,5 @@
-//! When the API server was heard last, and how long a request may wait for it: an API server that is silent is told from one
-//! at which nothing happens. Each of its watches brings a bookmark about every minute.
+//! The last contact with the API server, and how long a request may wait for it. Each watch receives a bookmark about once a
+//! minute, so an API server that does not answer is distinguished from one at which nothing happens.
 //!
 //! No I/O.
 

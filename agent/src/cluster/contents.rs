@@ -115,7 +115,7 @@ impl Inside {
     pub fn holds(&self, wanted: &HashSet<&ObjectId>) -> Option<String> {
         let held = self.objects.iter().find_map(|(object, mark)| match mark {
             Some(mark) => Some(format!("{object} in it is kept ({mark})")),
-            None if wanted.contains(object) => Some(format!("{object} in it is in git")),
+            None if wanted.contains(object) => Some(format!("{object} in it is in Git")),
             None => None,
         });
         held.map(|why| format!("{why}, and would be deleted with it"))
@@ -151,7 +151,7 @@ impl Inside {
         }
         if !self.unseen.is_empty() {
             let kinds: Vec<&str> = self.unseen.iter().take(NAMED).map(String::as_str).collect();
-            named.push(format!("what cannot be listed ({})", kinds.join("; ")));
+            named.push(format!("kinds that cannot be listed ({})", kinds.join("; ")));
         }
         let what = if is_definition(container) {
             "deleting a CustomResourceDefinition deletes every object of its kind"
@@ -163,7 +163,7 @@ impl Inside {
             1 => " (1 object)".to_owned(),
             many => format!(" ({}{many} objects)", if self.more { "more than " } else { "" }),
         };
-        Some(format!("{what}, here also what this plan does not delete{count}: {}", named.join(", ")))
+        Some(format!("{what}, including objects that this plan does not delete{count}: {}", named.join(", ")))
     }
 }
 
@@ -244,7 +244,7 @@ mod tests {
         }));
         let wanted = map("a");
         let held = inside(None).holds(&HashSet::from([&wanted]));
-        assert!(held.is_some_and(|why| why.starts_with("ConfigMap shop/a in it is in git")));
+        assert!(held.is_some_and(|why| why.starts_with("ConfigMap shop/a in it is in Git")));
     }
 
     #[test]
@@ -304,7 +304,7 @@ mod tests {
         assert_eq!(found(&kind("", "ServiceAccount"), &item("default", json!({}))), None);
         assert!(found(&kind("", "ServiceAccount"), &item("own", json!({}))).is_some());
         let kept = json!({"annotations": {"holdfast.dev/prune": "Disabled"}});
-        let (_, mark) = found(&kind("", "ConfigMap"), &item("c", kept)).expect("it is told");
+        let (_, mark) = found(&kind("", "ConfigMap"), &item("c", kept)).expect("it is found");
         assert_eq!(mark.as_deref(), Some("holdfast.dev/prune: Disabled"));
     }
 }

@@ -89,8 +89,8 @@ pub async fn heir(
     Ok(counts.then_some(other))
 }
 
-/// Nobody knows whose claims count.
+/// The error if it is unknown which claims count.
 pub fn unknown(error: &kube::Error) -> ObjectError {
-    let what = "what other Syncs may write of the same objects";
+    let what = "the rights of other Syncs on the same objects";
     ObjectError::transient(&what, None, "Unreachable", chain(error))
 }

@@ -47,7 +47,7 @@ pub async fn risks(
             Ok(found) => risks.extend(found),
             Err(error) if is_forbidden(&error) => {
                 let risk = format!(
-                    "whether claims would be deleted with it is not known, since {}",
+                    "it is unknown whether claims would be deleted with it, because {}",
                     refusal::said(&error)
                 );
                 risks.extend(owners.values().map(|object| ((*object).clone(), risk.clone())));
@@ -113,7 +113,7 @@ pub fn held_by_dependants(
             .iter()
             .filter(|(_, entry, dependants)| *dependants == Dependants::Go && keep.belongs_to(&entry.uid));
         let why =
-            format!("{object}, which is kept ({}), belongs to it and would be deleted with it", keep.mark);
+            format!("{object}, which is kept ({}), depends on it and would be deleted with it", keep.mark);
         owners.map(move |(owner, ..)| ((*owner).clone(), why.clone()))
     });
     held.collect()
@@ -131,7 +131,7 @@ async fn claimed(
         if let Some(object) = owner(cluster, requests, namespace, &claim, owners).await? {
             let name = claim.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
             risks.entry(object.clone()).or_insert_with(|| {
-                format!("PersistentVolumeClaim {namespace}/{name} belongs to it and would be deleted too")
+                format!("PersistentVolumeClaim {namespace}/{name} depends on it and would be deleted too")
             });
         }
     }

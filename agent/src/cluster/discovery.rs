@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::APIResource;
 use kube::Client;
 use parking_lot::Mutex;
 
-use super::capabilities::{Capabilities, Known};
+use super::capabilities::{Capabilities, LastCapabilities};
 use super::requests::{ResourceType, is_not_found};
 
 /// What must be possible with objects of a kind, so that they can be kept in sync.
@@ -21,7 +21,7 @@ const NEEDED: [&str; 6] = ["get", "list", "watch", "create", "patch", "delete"];
 pub struct Discovery {
     client: Client,
     served: Mutex<HashMap<String, Arc<Vec<Served>>>>,
-    capabilities: Known,
+    capabilities: LastCapabilities,
 }
 
 /// A kind, and what can be done with its objects.
@@ -38,7 +38,7 @@ impl Served {
 
 impl Discovery {
     pub fn new(client: Client) -> Self {
-        Self { client, served: Mutex::default(), capabilities: Known::default() }
+        Self { client, served: Mutex::default(), capabilities: LastCapabilities::default() }
     }
 
     /// The client that asks.
@@ -120,7 +120,7 @@ impl Discovery {
         Ok(all)
     }
 
-    /// What a chart is told of the cluster.
+    /// The capabilities of the cluster that a chart can read.
     pub async fn capabilities(&self) -> Result<Arc<Capabilities>, kube::Error> {
         self.capabilities.get(&self.client).await
     }

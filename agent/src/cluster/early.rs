@@ -1,5 +1,5 @@
-//! Refusals that are over within moments: a controller has not made yet what an object needs, or somebody else wrote the object
-//! at the same time. Such a request is repeated for a few seconds. I/O: none of its own.
+//! Refusals that pass within seconds: a controller has not created what an object needs, or another client wrote the object at
+//! the same time. Such a request is repeated for a few seconds. I/O: none of its own.
 
 use std::time::Duration;
 

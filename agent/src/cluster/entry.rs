@@ -132,7 +132,7 @@ impl Sight {
             }
             // Objects that a controller derives from a member often carry its labels and annotations: EndpointSlices do.
             Whose::Claimed(owner) if belongs(&owner) && !is_made_by_controller(object) => Self::Copy(owner),
-            Whose::Of(_) | Whose::Claimed(_) | Whose::Nobody => Self::Other,
+            Whose::Of(_) | Whose::Claimed(_) | Whose::Unmarked => Self::Other,
         }
     }
 

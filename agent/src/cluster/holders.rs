@@ -50,7 +50,7 @@ pub(super) async fn holder<'a>(
 
 /// Part of the message if the new object would be refused without the other one too.
 pub(super) const UNFIT: &str =
-    "and is not removed because the API server would refuse the new object without it too";
+    "and is not removed, because the API server would also refuse the new object without it";
 
 /// The words of the API server for a value that another object has.
 const TAKEN: &str = "already allocated";
@@ -122,7 +122,7 @@ fn advice(object: &ObjectId) -> String {
     let kind = object.kind.to_string().to_lowercase();
     let place = if object.namespace.is_empty() { String::new() } else { format!(" -n {}", object.namespace) };
     format!(
-        "{object}, which left git, has it until it is removed: keep its name in git, approve its removal if that waits, or delete it first with: kubectl{place} delete {kind} {}",
+        "{object}, which is no longer in Git, uses it until it is removed: keep its name in Git, approve its removal if that waits, or delete it first with: kubectl{place} delete {kind} {}",
         object.name
     )
 }

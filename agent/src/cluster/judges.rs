@@ -1,5 +1,5 @@
-//! How each Sync wants its objects to be judged: its health checks, what others may write, and whether what they add is
-//! told. Compiled once for as long as the Sync stays as it is. No I/O.
+//! The rules of each Sync for its objects: health checks, ignore rules, and whether unmanaged fields are reported. Compiled once
+//! for each generation of the Sync. No I/O.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -69,8 +69,8 @@ impl Judges {
         error.map_or(Ok(()), Err)
     }
 
-    /// Takes what the chart of a Sync makes anew each time: it stays as it is in the cluster. A mistake is told where the
-    /// Sync is taken.
+    /// Sets the fields that the chart of a Sync generates at each render, which keep their live values. Mistakes are reported by
+    /// [`Self::take`].
     pub fn take_volatile(&self, owner: &SyncRef, sync: &Sync, rules: &[IgnoreRule]) {
         let mut volatile = self.volatile.lock();
         let before = if rules.is_empty() {
@@ -91,7 +91,7 @@ impl Judges {
         Some((judge.rules.clone(), judge.rules_spec))
     }
 
-    /// The fingerprint of what others added to an object, if its Sync wants that to be told and there is anything.
+    /// The fingerprint of the unmanaged fields of an object, if its Sync reports them and there are any.
     pub fn unmanaged(&self, owner: &SyncRef, kind: &ResourceType, object: &Value) -> Option<Digest> {
         let rules = self.lock().get(owner).filter(|judge| judge.unmanaged)?.rules.clone();
         let ignored = ignored(&rules, kind, object);

@@ -24,10 +24,10 @@ const NAMES_A_QUESTION: usize = 20;
 const NAMES: usize = 500;
 
 /// Who asks, of what kind, and in which namespace; of all of them if that is empty.
-type Place = (Identity, ResourceType, Arc<str>);
+type Scope = (Identity, ResourceType, Arc<str>);
 
 /// What is known of one place.
-struct Known {
+struct Asked {
     since: Instant,
     questions: usize,
     answer: Answer,
@@ -45,7 +45,7 @@ enum Answer {
 pub struct Lookups {
     /// The agent is for the whole cluster, so it may ask about all of it.
     everywhere: bool,
-    places: Mutex<HashMap<Place, Arc<tokio::sync::Mutex<Known>>>>,
+    places: Mutex<HashMap<Scope, Arc<tokio::sync::Mutex<Asked>>>>,
 }
 
 impl Lookups {
@@ -95,10 +95,10 @@ impl Lookups {
         questions: usize,
     ) -> Option<Arc<Names>> {
         let known = self.place((requests.identity().clone(), kind.clone(), namespace.clone()));
-        // Whoever comes while the list is under way waits for it.
+        // Callers that come during the list wait for it.
         let mut known = known.lock().await;
         if known.since.elapsed() > BELIEVED {
-            *known = Known { since: Instant::now(), questions: 0, answer: Answer::NotAsked };
+            *known = Asked { since: Instant::now(), questions: 0, answer: Answer::NotAsked };
         }
         known.questions += questions;
         if matches!(known.answer, Answer::NotAsked) && known.questions >= WORTH_A_LIST {
@@ -115,10 +115,10 @@ impl Lookups {
         }
     }
 
-    fn place(&self, place: Place) -> Arc<tokio::sync::Mutex<Known>> {
+    fn place(&self, place: Scope) -> Arc<tokio::sync::Mutex<Asked>> {
         let mut places = self.places.lock();
         places.retain(|_, known| known.try_lock().map_or(true, |known| known.since.elapsed() <= BELIEVED));
-        let none = || Known { since: Instant::now(), questions: 0, answer: Answer::NotAsked };
+        let none = || Asked { since: Instant::now(), questions: 0, answer: Answer::NotAsked };
         places.entry(place).or_insert_with(|| Arc::new(tokio::sync::Mutex::new(none()))).clone()
     }
 }

@@ -1,5 +1,5 @@
-//! Which objects the agent applied itself. Labels and annotations can be written by anybody who may write the object, and
-//! backup tools copy them, so each object carries a mark that only the holder of the key of this installation can make, and
+//! Which objects the agent applied itself. Every user with write access to an object can write its labels and annotations, and
+//! backup tools copy them. So each object carries a mark that only the holder of the key of this installation can make, and
 //! that is valid for one Sync and one object only.
 //!
 //! A mark is an Ed25519 signature (RFC 8032), so that a person with the public key can verify it, and a seal: a MAC over the
@@ -47,15 +47,15 @@ enum Keys {
     Unknown(String),
 }
 
-/// Whose a live object is.
+/// The owner of a live object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Whose {
     /// The mark is valid: it was applied for this Sync.
     Of(SyncRef),
-    /// It names this Sync, and the mark is not valid for the object.
+    /// It names this Sync, but the mark is not valid for the object.
     Claimed(SyncRef),
     /// It names no Sync.
-    Nobody,
+    Unmarked,
 }
 
 /// The bytes are no key.
@@ -110,11 +110,11 @@ impl Marks {
         value
     }
 
-    /// Whose a live object is.
+    /// The owner of a live object.
     pub fn whose(&self, object: &ObjectId, live: &Value) -> Whose {
         let annotations = live.pointer("/metadata/annotations");
         let text = |name: &str| annotations.and_then(|all| all.get(name)?.as_str());
-        let Some(owner) = text(names::SYNC).and_then(SyncRef::parse) else { return Whose::Nobody };
+        let Some(owner) = text(names::SYNC).and_then(SyncRef::parse) else { return Whose::Unmarked };
         if text(MARK).is_some_and(|mark| self.is_valid(&owner, object, mark)) {
             Whose::Of(owner)
         } else {
@@ -136,7 +136,7 @@ impl Marks {
             Whose::Of(other) => Standing::Others(may_name(&other).then(|| other.to_string())),
             Whose::Claimed(other) if other == *owner => Standing::Copied,
             _ if label.is_some_and(|label| label == owner.applyset()) => Standing::Copied,
-            Whose::Claimed(_) | Whose::Nobody => Standing::Foreign,
+            Whose::Claimed(_) | Whose::Unmarked => Standing::Foreign,
         }
     }
 

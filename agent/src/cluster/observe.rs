@@ -3,6 +3,7 @@
 //! Makes no request for objects that the live view has verified. For the others the dry run of the API server decides; if that
 //! fails, it is an error of the object, never "no change". I/O: API reads and dry runs.
 
+mod compare;
 mod predict;
 mod refused;
 mod subject;
@@ -13,28 +14,22 @@ use std::sync::Arc;
 
 use futures::StreamExt as _;
 use holdfast_diff::digest::Digest;
-use holdfast_diff::fields;
-use holdfast_diff::handling::{self, Applied};
+use holdfast_diff::handling;
 use holdfast_diff::object::{GroupKind, ObjectId};
 use holdfast_diff::order::Stage;
 use holdfast_diff::plan::{Prediction, Seen};
-use holdfast_diff::standing::Standing;
 use serde_json::Value;
 
-use self::predict::predict;
-use self::subject::Predicted;
+use self::compare::{Comparison, claimed, compare, may_name};
 use self::watching::{Needs, watch};
-
-use super::Cluster;
 use super::contest::{self, ActsAs, Barred};
 use super::dependants::{self, Along};
 use super::entry::{Ending, Entry};
-use super::holders;
-use super::marks::Whose;
 use super::parent::Unseen;
 use super::refusal::{ObjectError, chain};
 use super::requests::{Dependants, Requests, ResourceType};
 use super::resolve::Desired;
+use super::{Cluster, holders};
 use crate::api::names;
 use crate::progress::Progress;
 use crate::sync_ref::SyncRef;
@@ -153,7 +148,7 @@ pub async fn observe(
                 Some(other) => {
                     Err(claimed(&desired, Some(&other).filter(|other| may_name(requests, owner, other))))
                 }
-                None => look(cluster, requests, owner, &mut desired, absent).await,
+                None => compare(cluster, requests, owner, &mut desired, absent).await,
             };
             (desired, seen)
         }
@@ -162,12 +157,12 @@ pub async fn observe(
     while let Some((desired, seen)) = looks.next().await {
         progress.object();
         match seen {
-            Ok(Look::Seen(Seen::Absent) | Look::Ending(_)) if is_done(&desired) => {
+            Ok(Comparison::Seen(Seen::Absent) | Comparison::Ending(_)) if is_done(&desired) => {
                 observed.objects.push((desired, Seen::Unchanged));
             }
-            Ok(Look::Seen(seen)) => observed.objects.push((desired, seen)),
-            Ok(Look::Ending(how)) => observed.ending.push((desired.object, how)),
-            Ok(Look::LeftAlone) => {
+            Ok(Comparison::Seen(seen)) => observed.objects.push((desired, seen)),
+            Ok(Comparison::Ending(how)) => observed.ending.push((desired.object, how)),
+            Ok(Comparison::LeftAlone) => {
                 let member = cluster.view.get(&desired.object).filter(|entry| entry.owner == *owner);
                 if let (Some(entry), Some(mark)) = (member, handling::keeps(&desired.manifest.value))
                     && entry.kept().is_none()
@@ -176,7 +171,7 @@ pub async fn observe(
                     observed.released.push((desired.object, entry, mark));
                 }
             }
-            Ok(Look::Refused { live, error }) => {
+            Ok(Comparison::Refused { live, error }) => {
                 observed.fail(Stage::of(&desired.manifest));
                 observed.refused.push((desired, live));
                 observed.errors.push(error);
@@ -259,7 +254,7 @@ async fn look_below(
             observed.held.extend(held);
         }
         Err(error) => {
-            let what = "what belongs to objects that are to be deleted";
+            let what = "the dependants of objects to be deleted";
             observed.errors.push(ObjectError::transient(&what, None, "Unreachable", chain(&error)));
         }
     }
@@ -276,146 +271,11 @@ fn refuse_replacement(observed: &mut Observed) {
     for (desired, _) in held {
         let why = &observed.held[&desired.object];
         let message = format!(
-            "it can only be replaced, and {why}; undo the change in git, or create it under another name"
+            "it can only be replaced, but {why}; undo the change in Git, or create it under another name"
         );
         let error =
             ObjectError::user(&desired.object, Some(&desired.manifest.origin), "ReplacementHeld", message);
         observed.fail(Stage::of(&desired.manifest));
         observed.errors.push(error);
     }
-}
-
-enum Look {
-    Seen(Seen),
-    /// The object is being deleted.
-    Ending(Arc<Ending>),
-    /// Git excludes the existing object from apply.
-    LeftAlone,
-    /// The object exists, and the API server refuses its manifest.
-    Refused {
-        live: Value,
-        error: ObjectError,
-    },
-}
-
-async fn look(
-    cluster: &Cluster,
-    requests: &Requests,
-    owner: &SyncRef,
-    desired: &mut Desired,
-    absent: &HashSet<ObjectId>,
-) -> Result<Look, ObjectError> {
-    let applied = handling::applied(&desired.manifest.value);
-    if applied == Applied::Never {
-        return Ok(Look::LeftAlone);
-    }
-    if !desired.served {
-        return unserved(cluster, requests, owner, desired).await;
-    }
-    if let Some(entry) = cluster.view.get(&desired.object).filter(|entry| entry.owner == *owner) {
-        if let Some(how) = entry.ending {
-            return Ok(Look::Ending(how));
-        }
-        if applied == Applied::IfNotPresent {
-            return Ok(Look::LeftAlone);
-        }
-        if entry.judged != cluster.view.judges.version(owner, &desired.object.kind) {
-            judge(cluster, requests, desired).await?;
-        }
-        if entry.satisfies(desired.digest) {
-            return Ok(Look::Seen(Seen::Unchanged));
-        }
-        // After a restart nothing is verified. An object that is stored exactly as its manifest needs no dry run.
-        if let Some(live) = entry.live
-            && desired.nulls.is_none()
-            && desired.before.is_none()
-            && !cluster.view.is_back(&desired.object)
-            && live == fields::expected_fingerprint(&desired.manifest.value)
-        {
-            cluster.view.note_satisfied(&desired.object, desired.digest, live);
-            return Ok(Look::Seen(Seen::Unchanged));
-        }
-    }
-    if absent.contains(&desired.object) {
-        return Ok(Look::Seen(Seen::Absent));
-    }
-    let refused = |error: &kube::Error| {
-        ObjectError::from_server(&desired.object, Some(&desired.manifest.origin), error)
-    };
-    let Some(live) = requests.get(&desired.kind, &desired.object).await.map_err(|error| refused(&error))?
-    else {
-        return Ok(Look::Seen(Seen::Absent));
-    };
-    let may_name = |other: &SyncRef| may_name(requests, owner, other);
-    if let Whose::Of(other) = cluster.view.marks.whose(&desired.object, &live)
-        && other != *owner
-        && cluster.exists(&other)
-        && cluster.claims(&other, &desired.object)
-    {
-        return Err(claimed(desired, Some(&other).filter(|other| may_name(other))));
-    }
-    if let Some(how) = Ending::of(&live) {
-        return Ok(Look::Ending(how));
-    }
-    if applied == Applied::IfNotPresent {
-        return Ok(Look::LeftAlone);
-    }
-    let predicted = match predict(cluster, requests, owner, desired, &live).await {
-        Ok(predicted) => predicted,
-        Err(error) => return Ok(Look::Refused { live, error }),
-    };
-    let standing = match cluster.view.marks.standing(owner, &desired.object, &live, may_name) {
-        // Another client created it again with the mark of its predecessor.
-        Standing::Ours if !cluster.view.knows(&desired.object, &live) => Standing::Copied,
-        standing => standing,
-    };
-    let Predicted { prediction, settled } = predicted;
-    Ok(Look::Seen(Seen::Exists { live, prediction, settled: Box::new(settled), standing }))
-}
-
-/// Observes an object whose version is not served before its definition is applied: it may exist in another version.
-async fn unserved(
-    cluster: &Cluster,
-    requests: &Requests,
-    owner: &SyncRef,
-    desired: &Desired,
-) -> Result<Look, ObjectError> {
-    let Some(kind) = &desired.lives_as else { return Ok(Look::Seen(Seen::Absent)) };
-    let live = requests
-        .get(kind, &desired.object)
-        .await
-        .map_err(|error| ObjectError::from_server(&desired.object, Some(&desired.manifest.origin), &error))?;
-    let Some(live) = live else { return Ok(Look::Seen(Seen::Absent)) };
-    if let Some(how) = Ending::of(&live) {
-        return Ok(Look::Ending(how));
-    }
-    let may_name = |other: &SyncRef| may_name(requests, owner, other);
-    let standing = cluster.view.marks.standing(owner, &desired.object, &live, may_name);
-    let prediction =
-        Prediction::Becomes(predict::unserved(&desired.manifest.value, &live, &kind.api_version()));
-    Ok(Look::Seen(Seen::Exists { live, prediction, settled: Box::default(), standing }))
-}
-
-/// True if messages of a Sync may name another one: it is in the same namespace, or the Sync acts as the agent itself.
-fn may_name(requests: &Requests, owner: &SyncRef, other: &SyncRef) -> bool {
-    requests.identity().is_agent() || owner.namespace() == other.namespace()
-}
-
-/// Reads an object again whose health was evaluated by outdated checks.
-async fn judge(cluster: &Cluster, requests: &Requests, desired: &Desired) -> Result<(), ObjectError> {
-    let read = requests.get(&desired.kind, &desired.object).await;
-    let read = read
-        .map_err(|error| ObjectError::from_server(&desired.object, Some(&desired.manifest.origin), &error))?;
-    if let Some(live) = read {
-        cluster.view.put(&desired.kind, desired.object.clone(), &live);
-    }
-    Ok(())
-}
-
-fn claimed(desired: &Desired, other: Option<&SyncRef>) -> ObjectError {
-    let other = other.map_or_else(|| "another Sync".to_owned(), |other| format!("Sync {other}"));
-    let message = format!(
-        "owned by {other}, so it was not touched; remove it from one of the two, and it moves without being deleted"
-    );
-    ObjectError::user(&desired.object, Some(&desired.manifest.origin), OWNED_BY_ANOTHER, message)
 }

@@ -26,7 +26,7 @@ const EVERYWHERE: &str = "*";
 
 const TOOL: &str = concat!("holdfast/v", env!("CARGO_PKG_VERSION"));
 
-/// How often a change is tried again that somebody else's change of the Sync came before.
+/// How often a change is retried after a conflict with another writer.
 const TRIES: usize = 5;
 
 /// What the marks of a parent must cover.
@@ -173,8 +173,8 @@ pub async fn release(client: &Client, sync: &Sync, owner: &SyncRef) -> Result<()
     .await
 }
 
-/// Changes the metadata of a Sync, if there is something to change. Where somebody else was faster, the newest form is read
-/// and changed instead; a Sync that is gone, or another one of its name, is not changed.
+/// Changes the metadata of a Sync, if there is something to change. After a conflict, the newest form is read and changed
+/// instead. A Sync that is gone, or another one of its name, is not changed.
 async fn change(
     client: &Client,
     sync: &Sync,
@@ -233,8 +233,8 @@ fn named_places(sync: &Sync, owner: &SyncRef) -> Vec<Arc<str>> {
     if named.is_empty() && !kinds(sync).is_empty() { vec![owner.namespace().into()] } else { named }
 }
 
-/// The kinds of a set that its newest render does not name, as the server serves them, and those that it cannot tell
-/// about. Kinds that it does not serve any more have no objects.
+/// The kinds of a set that its newest render does not name, as the server serves them, and those that discovery could not
+/// read. Kinds that the server no longer serves have no objects.
 pub async fn former_kinds(
     cluster: &Cluster,
     sync: &Sync,

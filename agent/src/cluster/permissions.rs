@@ -1,9 +1,9 @@
-//! Who may write an object, remembered for a while: asked where two Syncs want one object, so that a claim counts only if
-//! whoever makes it may write what it claims.
+//! Which identity may write an object, cached for a while. It is checked if two Syncs claim the same object, so that a claim
+//! counts only if its Sync may write the object.
 //!
-//! The rules of a namespace are read at once (SelfSubjectRulesReview). Only where the API server says that they are not
-//! complete, and for objects of the cluster, is each object asked for by itself (SelfSubjectAccessReview), and no more than a
-//! few at a time: whoever claims ten thousand objects of another one must not make it ask ten thousand questions.
+//! The rules of a namespace are read with one request (SelfSubjectRulesReview). If they are incomplete, and for cluster-scoped
+//! objects, each object is checked by itself (SelfSubjectAccessReview), only a few at a time, so that a Sync that claims ten
+//! thousand objects of another one does not cause ten thousand requests.
 //! I/O: API reads.
 
 use std::collections::HashMap;
@@ -28,14 +28,14 @@ const QUESTIONS: usize = 100;
 
 type Rules = Arc<SubjectRulesReviewStatus>;
 /// An identity and a namespace.
-type Place = (Identity, Arc<str>);
+type Scope = (Identity, Arc<str>);
 /// An identity, and an object with its kind.
 type Question = (Identity, Arc<ResourceType>, ObjectId);
 
 /// What identities may write, as far as that was asked.
 #[derive(Default)]
 pub struct Permissions {
-    rules: Mutex<HashMap<Place, (Instant, Rules)>>,
+    rules: Mutex<HashMap<Scope, (Instant, Rules)>>,
     answers: Mutex<HashMap<Question, (Instant, bool)>>,
 }
 

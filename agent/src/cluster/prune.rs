@@ -36,7 +36,8 @@ pub async fn prune(
         let stage = first.stage;
         let held = lingering.iter().filter(|_| ordered).find(|one| one.stage > stage);
         if let Some(Lingering { object, ending, .. }) = held {
-            outcome.waits = Some(format!("waits until {object} is gone, which is being deleted {ending}"));
+            outcome.waits =
+                Some(format!("waits for the removal of {object}, which is being deleted {ending}"));
             return;
         }
         let mut group = vec![first];
@@ -68,8 +69,9 @@ pub async fn prune(
             return;
         }
         if ordered && removals.peek().is_some() && (lingers.is_some() || !outcome.errors.is_empty()) {
-            outcome.waits =
-                lingers.or_else(|| Some("the rest is not removed before the errors are gone".to_owned()));
+            outcome.waits = lingers.or_else(|| {
+                Some("the remaining objects are removed after the errors are resolved".to_owned())
+            });
             return;
         }
     }

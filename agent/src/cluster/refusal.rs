@@ -112,7 +112,7 @@ impl ObjectError {
     /// The API server stores an object without its mark, so that it would not be a member of any set.
     pub fn mark_lost(object: &ObjectId, origin: Option<&Origin>) -> Self {
         let message = format!(
-            "the API server stored it without its labels and annotations of ownership ({PART_OF}, {SYNC}, {MARK}), so it could never be pruned; let the admission webhook or policy that removes them keep them"
+            "the API server stored it without its labels and annotations of ownership ({PART_OF}, {SYNC}, {MARK}), so it could never be pruned; change the admission webhook or policy that removes them"
         );
         Self { id: Some(object.clone()), ..Self::user(object, origin, "MarkRemoved", message) }
     }
@@ -162,7 +162,7 @@ fn explain(status: &Status) -> (Class, &'static str, String) {
         403 if early::is_not_made_yet(said) => (Class::Transient, "NotMadeYet", said.to_owned()),
         403 => (Class::User, "Denied", said.to_owned()),
         404 if said.contains("namespaces ") => {
-            (Class::User, "NamespaceNotFound", format!("{said}; add the Namespace to git, or create it"))
+            (Class::User, "NamespaceNotFound", format!("{said}; add the Namespace to Git, or create it"))
         }
         404 => (Class::Transient, "NotFound", said.to_owned()),
         409 => (Class::Transient, "Conflict", said.to_owned()),

@@ -49,7 +49,7 @@ pub async fn replacement(
         Verdict::Refused { found, .. } if is_part(&found, causes(status)) => return Err(refused),
         Verdict::Refused { second, .. } => {
             let message =
-                format!("{}; and a replacement would be refused too: {}", refused.message, second.message);
+                format!("{}; a replacement would also be refused: {}", refused.message, second.message);
             return Err(ObjectError { message, class: Class::User, ..refused });
         }
     };

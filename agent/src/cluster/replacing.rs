@@ -43,8 +43,10 @@ impl Replacing<'_> {
         match fits(cluster, requests, owner, kinds, &change, &holder).await {
             Fit::Accepted => {}
             Fit::Refused(said) => {
-                error.message =
-                    format!("{}; {holder}, which left git, has it, {UNFIT}: {said}", error.message);
+                error.message = format!(
+                    "{}; {holder}, which is no longer in Git, uses it, {UNFIT}: {said}",
+                    error.message
+                );
                 return;
             }
             Fit::Unknown => return,

@@ -3,69 +3,31 @@
 //! Typed objects would drop fields that the types do not know, so neither diff nor apply uses them.
 //! I/O: API reads and writes.
 
-use std::collections::{HashMap, HashSet};
+mod answer;
+mod names;
+mod resource_type;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use holdfast_diff::compare::BOOKKEEPING;
 use holdfast_diff::fields::MANAGER;
-use holdfast_diff::object::{GroupKind, Manifest, ObjectId};
+use holdfast_diff::object::{Manifest, ObjectId};
 use holdfast_diff::takeover::merge_patch;
 use http::{Method, Request, request};
 use kube::Client;
-use kube::core::Status;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::api::names;
+use self::answer::busy;
+pub use self::answer::{LOADING, is_conflict, is_forbidden, is_not_found, is_starting, refusal};
+pub use self::names::Names;
+use self::names::{Name, NameList, Named};
+pub use self::resource_type::ResourceType;
+use self::resource_type::encode;
+use crate::api;
 use crate::identity::Identity;
 use crate::shares::Shares;
-
-/// A kind as the API server serves it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct ResourceType {
-    pub kind: Arc<GroupKind>,
-    pub version: String,
-    pub plural: String,
-    pub namespaced: bool,
-}
-
-impl ResourceType {
-    /// For example `apps/v1`.
-    pub fn api_version(&self) -> String {
-        if self.kind.group.is_empty() {
-            self.version.clone()
-        } else {
-            format!("{}/{}", self.kind.group, self.version)
-        }
-    }
-
-    /// The path of one object, or of the collection if `name` is empty; of all namespaces if `namespace` is.
-    pub fn path(&self, namespace: &str, name: &str) -> String {
-        let mut path = match self.kind.group.as_str() {
-            "" => format!("/api/{}", self.version),
-            group => format!("/apis/{group}/{}", self.version),
-        };
-        if self.namespaced && !namespace.is_empty() {
-            path = format!("{path}/namespaces/{}", encode(namespace));
-        }
-        path = format!("{path}/{}", self.plural);
-        if name.is_empty() { path } else { format!("{path}/{}", encode(name)) }
-    }
-
-    /// The identity of a manifest of this kind: cluster-scoped kinds have no namespace, namespaced ones without
-    /// one take `fallback`.
-    pub fn id(&self, manifest: &Manifest, fallback: &str) -> ObjectId {
-        let namespace = match (self.namespaced, manifest.namespace.as_str()) {
-            (false, _) => "",
-            (true, "") => fallback,
-            (true, namespace) => namespace,
-        };
-        ObjectId::new(self.kind.clone(), namespace, &manifest.name)
-    }
-}
 
 /// How an object is applied.
 #[derive(Clone, Copy, Debug)]
@@ -87,7 +49,11 @@ pub enum Dependants {
 impl Dependants {
     /// What becomes of them when an object is replaced.
     pub fn of(manifest: &Manifest) -> Self {
-        if manifest.annotation(names::RECREATE) == Some(names::ORPHAN) { Self::Stay } else { Self::Go }
+        if manifest.annotation(api::names::RECREATE) == Some(api::names::ORPHAN) {
+            Self::Stay
+        } else {
+            Self::Go
+        }
     }
 
     fn policy(self) -> &'static str {
@@ -330,77 +296,8 @@ impl Requests {
     }
 }
 
-/// How long a server may take to load the objects of a kind after its definition has changed. It takes a second or two, but
-/// never comes to an end while a conversion webhook that it needs is down.
-pub const LOADING: Duration = Duration::from_secs(5);
-
-/// True if the server has not loaded the objects of a kind yet, as after its definition has changed.
-pub fn is_starting(error: &kube::Error) -> bool {
-    refusal(error).is_some_and(|status| status.message.contains("storage is (re)initializing"))
-}
-
-/// How long a server that has too much to do asks to be left alone.
-fn busy(error: &kube::Error) -> Option<Duration> {
-    let status = refusal(error).filter(|status| status.code == 429)?;
-    let seconds = status.details.as_ref().map_or(0, |details| details.retry_after_seconds);
-    Some(Duration::from_secs(u64::from(seconds.clamp(1, 10))))
-}
-
-/// Names of objects of one kind, by namespace.
-#[derive(Debug, Default)]
-pub struct Names(HashMap<String, HashSet<String>>);
-
-impl Names {
-    pub fn has(&self, namespace: &str, name: &str) -> bool {
-        self.0.get(namespace).is_some_and(|names| names.contains(name))
-    }
-
-    fn len(&self) -> usize {
-        self.0.values().map(HashSet::len).sum()
-    }
-}
-
-/// A list of which only the names are read.
-#[derive(Deserialize)]
-struct NameList {
-    #[serde(default)]
-    metadata: ListMetadata,
-    /// Null if there are none.
-    items: Option<Vec<Named>>,
-}
-
-#[derive(Default, Deserialize)]
-struct ListMetadata {
-    #[serde(default)]
-    r#continue: String,
-}
-
-#[derive(Deserialize)]
-struct Named {
-    metadata: Name,
-}
-
-#[derive(Deserialize)]
-struct Name {
-    #[serde(default)]
-    namespace: String,
-    name: String,
-}
-
 fn request(method: Method, path: &str) -> request::Builder {
     Request::builder().method(method).uri(path).header("Accept", "application/json")
-}
-
-/// What stands in a path segment as it is: the unreserved characters, and the colon of the names of roles.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':');
-
-/// Percent-encodes a path segment (RFC 3986), so that no name in git can become another path. `.` and `..`, which
-/// encoding cannot disarm, become a name that no object can have.
-fn encode(segment: &str) -> String {
-    if matches!(segment, "." | "..") {
-        return "%2F".to_owned();
-    }
-    utf8_percent_encode(segment, SEGMENT).to_string()
 }
 
 /// An object without what the server keeps of it, which no patch may change.
@@ -414,24 +311,4 @@ fn without_books(object: &Value) -> Value {
 
 fn bytes(value: &Value) -> Result<Vec<u8>, kube::Error> {
     serde_json::to_vec(value).map_err(kube::Error::SerdeError)
-}
-
-/// The server's own word about why it refused, if it was the server that refused.
-pub fn refusal(error: &kube::Error) -> Option<&Status> {
-    match error {
-        kube::Error::Api(status) => Some(status),
-        _ => None,
-    }
-}
-
-pub fn is_not_found(error: &kube::Error) -> bool {
-    refusal(error).is_some_and(|status| status.code == 404)
-}
-
-pub fn is_forbidden(error: &kube::Error) -> bool {
-    refusal(error).is_some_and(|status| status.code == 403)
-}
-
-pub fn is_conflict(error: &kube::Error) -> bool {
-    refusal(error).is_some_and(|status| status.code == 409)
 }

@@ -113,7 +113,7 @@ pub async fn resolve(
         };
         let object = kind.id(&manifest, namespace);
         if let Some(other) = first.get(&object) {
-            let message = format!("the same object is at {} too; keep one of them", other.origin);
+            let message = format!("the same object is also at {}; remove one of them", other.origin);
             errors.push(ObjectError::user(&object, Some(&manifest.origin), "DuplicateObject", message));
             continue;
         }
@@ -184,7 +184,7 @@ async fn kept(discovery: &Discovery, manifest: &Manifest, kind: ResourceType) ->
     match discovery.unkept(&kind).await {
         Ok(None) => Kind::Served(Arc::new(kind)),
         Ok(Some(why)) => {
-            let message = format!("{why}; remove it from git");
+            let message = format!("{why}; remove it from Git");
             Kind::Missing(ObjectError::user(&manifest.id(), None, "UnsupportedKind", message))
         }
         Err(error) => Kind::Missing(ObjectError::from_server(&manifest.id(), None, &error)),

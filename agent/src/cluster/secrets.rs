@@ -42,7 +42,7 @@ const LIMIT: Duration = Duration::from_secs(15);
 enum Phase {
     Starting,
     /// `None` if there is no such object.
-    Known(Option<Held>),
+    Read(Option<Held>),
     Broken(String),
 }
 
@@ -104,7 +104,7 @@ impl Secrets {
             Err(_) => return Err(unreadable(format!("no answer within {} s", LIMIT.as_secs()))),
         };
         match phase {
-            Phase::Known(held) => Ok(held),
+            Phase::Read(held) => Ok(held),
             Phase::Broken(said) => Err(unreadable(said)),
             Phase::Starting => Err(unreadable("the watch has not begun".to_owned())),
         }
@@ -163,7 +163,7 @@ struct News {
 impl News {
     /// True if the first answer has not arrived.
     fn is_first(&self) -> bool {
-        !matches!(&*self.report.borrow(), Phase::Known(_))
+        !matches!(&*self.report.borrow(), Phase::Read(_))
     }
 
     fn tell(&self, phase: Phase) {
@@ -194,9 +194,9 @@ where
         match event {
             Ok(Event::Init) => listed = None,
             Ok(Event::InitApply(object)) => listed = Some(held(object)),
-            Ok(Event::InitDone) => news.tell(Phase::Known(listed.take())),
-            Ok(Event::Apply(object)) => news.tell(Phase::Known(Some(held(object)))),
-            Ok(Event::Delete(_)) => news.tell(Phase::Known(None)),
+            Ok(Event::InitDone) => news.tell(Phase::Read(listed.take())),
+            Ok(Event::Apply(object)) => news.tell(Phase::Read(Some(held(object)))),
+            Ok(Event::Delete(_)) => news.tell(Phase::Read(None)),
             // If the API server does not answer, the last state is kept.
             Err(watcher::Error::InitialListFailed(error))
                 if requests::refusal(&error).is_some() || news.is_first() =>

@@ -63,7 +63,7 @@ pub(super) async fn write(
     let applied = early::repeat(&cluster.view, object, apply).await;
     let live = applied.map_err(|error| {
         if !force && is_conflict(&error) {
-            let message = "it was created by someone else since it was planned; it is planned again";
+            let message = "another client created it since the plan was made; it is planned again";
             return ObjectError::transient(object, change.origin.as_ref(), "Appeared", message).of(object);
         }
         refused(&error)

@@ -46,12 +46,12 @@ use crate::render::renderer::Renderer;
 use crate::render::store::Renders;
 use crate::render::web_files::WebFiles;
 use crate::render::worker::{Capacity, Workers};
-use crate::report::alert::Alerts;
+use crate::report::alert::{Alerts, Now};
 use crate::report::audit::{Audit, ChangeSender};
 use crate::report::events::Events;
 use crate::rooms::Rooms;
 use crate::server::hooks::Hooks;
-use crate::source::{Moved, OnLook, SourceOptions, Sources};
+use crate::source::{Moved, OnRequest, SourceOptions, Sources};
 use crate::sync_ref::SyncRef;
 
 /// The file of this program, even if it was replaced on disk.
@@ -100,7 +100,7 @@ pub struct Feeds {
 pub enum ConnectError {
     #[error(transparent)]
     Client(#[from] ClientError),
-    #[error("cannot read the namespace kube-system, whose UID names the cluster: {}", chain(.0))]
+    #[error("cannot read the namespace kube-system, whose UID identifies the cluster: {}", chain(.0))]
     Cluster(#[source] kube::Error),
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -129,7 +129,7 @@ pub async fn connect(
     let usage = Arc::new(Usage::new(options.policy.cache_limit));
     let sources = sources(options, &metrics, usage.clone());
     let services = Services {
-        alerts: Alerts::new(uid.clone(), syncs.clone()),
+        alerts: Alerts::new(uid.clone(), syncs.clone(), Arc::new(Now::read)),
         cluster: cluster(uid, options, clients, view, syncs),
         policy: options.policy.clone(),
         renders: Arc::new(Renders::new(&options.cache_dir, usage)),
@@ -195,14 +195,14 @@ fn acting(syncs: Store<Sync>, policy: Policy) -> ActsAs {
 
 fn sources(options: &Options, metrics: &Arc<Metrics>, usage: Arc<Usage>) -> Arc<Sources> {
     let counted = metrics.clone();
-    let on_look: OnLook = Arc::new(move |result, moved| {
+    let on_request: OnRequest = Arc::new(move |result, moved| {
         counted.source_request(result);
         if let Some(Moved { url, reference, before, now }) = moved {
             counted.revision(&url, &reference, &now, before.as_deref());
         }
     });
     let source_options =
-        SourceOptions { allow_file: options.allow_file, guard: options.guard.clone(), on_look, usage };
+        SourceOptions { allow_file: options.allow_file, guard: options.guard.clone(), on_request, usage };
     Arc::new(Sources::new(options.cache_dir.clone(), source_options))
 }
 

@@ -52,7 +52,7 @@ pub(super) async fn accompany<T>(
         let status = match result {
             Ok(()) => after,
             Err(error) => {
-                warn!(sync = %run.at.owner, stage = "report", error = %chain(&error), "Cannot write how far a run is");
+                warn!(sync = %run.at.owner, stage = "report", error = %chain(&error), "Cannot write the progress of a run; retrying");
                 progress::doubtful(&on_server)
             }
         };

@@ -12,7 +12,7 @@ use holdfast_diff::files::name;
 use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
 use rustix::io::Errno;
 
-/// Nobody else may read what is written: charts are made with values, and values can be secret.
+/// Only the owner may read the files, since charts can contain secret values.
 const FILE: Mode = Mode::from_raw_mode(0o600);
 const FOLDER: Mode = Mode::from_raw_mode(0o700);
 const OPEN: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_are_written_below_the_folder_for_nobody_else_to_read() {
+    fn files_are_written_below_the_folder_and_readable_by_the_owner_only() {
         let root = tempfile::tempdir().unwrap();
         let beneath = Beneath::open(root.path()).unwrap();
         beneath.write("a/b/c.yaml", b"long content").unwrap();

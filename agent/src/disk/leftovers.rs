@@ -5,7 +5,7 @@ use std::path::Path;
 use tracing::warn;
 
 /// Removes entries of a folder that begin with `prefix`, but for those that go on with the number of another process that
-/// lives. In a container every process has the same number, and whoever starts has left nothing yet.
+/// lives. In a container every process has the same number, and a process that starts has left nothing yet.
 pub fn of_dead_processes(folder: &Path, prefix: &str) {
     remove(folder, |name| {
         let is_dead = |pid| pid == std::process::id() || !Path::new(&format!("/proc/{pid}")).exists();
@@ -28,7 +28,7 @@ fn remove(folder: &Path, is_left: impl Fn(&str) -> bool) {
         let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
         let removed = if is_folder { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
         if let Err(error) = removed {
-            warn!(path = %path.display(), %error, "Cannot remove what an earlier process left");
+            warn!(path = %path.display(), %error, "Cannot remove files of an earlier process");
         }
     }
 }

@@ -22,7 +22,7 @@ pub struct Usage {
     limit: u64,
     /// Bytes of each domain: measured, and what it has written since.
     domains: Mutex<HashMap<String, u64>>,
-    /// There is too much: somebody must look what can go.
+    /// There is too much, so that files must be removed.
     over: Notify,
     /// The disk itself has no room, whatever the limit is.
     full: AtomicBool,

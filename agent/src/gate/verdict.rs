@@ -14,7 +14,7 @@ pub const VALIDITY: SignedDuration = SignedDuration::from_hours(7 * 24);
 #[derive(Clone, Debug, PartialEq)]
 pub struct Given {
     pub name: String,
-    /// Its resourceVersion: what is written of it is written only if nobody changed it since.
+    /// Its resourceVersion. Its status is written only if it is still at this version.
     pub version: Option<String>,
     pub created: Option<Timestamp>,
     pub spec: ApprovalSpec,
@@ -26,7 +26,7 @@ pub struct Given {
 pub enum Verdict<'g> {
     Approved(&'g Given),
     Rejected(&'g Given),
-    /// Nobody has decided, or an approval is used up or expired.
+    /// There is no decision, or the approval is used up or expired.
     Open,
 }
 

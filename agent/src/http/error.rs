@@ -103,7 +103,7 @@ fn mistrust(error: &rustls::Error) -> Option<Mistrust> {
 fn broken_tls(error: &rustls::Error) -> String {
     use rustls::CertificateError as Bad;
     let said = match error {
-        rustls::Error::InvalidMessage(_) => "the server does not speak TLS at this port",
+        rustls::Error::InvalidMessage(_) => "the port does not use TLS",
         rustls::Error::InvalidCertificate(bad) => match bad {
             Bad::UnknownIssuer => "certificate signed by an unknown authority",
             Bad::Expired | Bad::ExpiredContext { .. } => "the certificate has expired",
@@ -143,7 +143,7 @@ mod tests {
                 "the certificate is not valid",
                 Some(Mistrust::Other),
             ),
-            (Error::InvalidMessage(InvalidMessage::InvalidContentType), "does not speak TLS", None),
+            (Error::InvalidMessage(InvalidMessage::InvalidContentType), "does not use TLS", None),
             (Error::DecryptError, "decrypt", None),
         ] {
             let (error, expected, certificate) = error;

@@ -22,7 +22,7 @@ pub struct Trust {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadTrust {
     #[error(
-        "ca.crt is not a certificate in PEM, which begins with -----BEGIN CERTIFICATE-----; store the certificate of the CA so"
+        "ca.crt is not a certificate in PEM, which begins with -----BEGIN CERTIFICATE-----; store the certificate of the CA in this form"
     )]
     Authority,
     #[error("ca.crt is encoded with base64 twice; encode it once under data, or not at all under stringData")]

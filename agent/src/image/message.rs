@@ -46,7 +46,7 @@ pub struct Version {
 
 /// A scalar that was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct WrittenScalar {
     /// As seen from the root of the repository.
     pub file: String,
     /// From 1.
@@ -64,7 +64,7 @@ pub struct Change {
     /// What stood there before, where that was one version.
     pub old: Option<Version>,
     pub new: Version,
-    pub places: Vec<Place>,
+    pub places: Vec<WrittenScalar>,
     /// Objects that have it: `Deployment team/web`.
     pub objects: Vec<String>,
     /// Why this version: `semver >=1.0.0`.
@@ -78,7 +78,7 @@ pub struct Committer {
     pub email: String,
 }
 
-/// The first characters of a digest tell as much as a person can compare.
+/// Shortens a digest to its first characters.
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digest = self.digest.as_deref().map(|digest| short(&clean(digest)));
@@ -160,7 +160,7 @@ fn paragraph(change: &Change) -> String {
     if !policy.is_empty() {
         let _ = writeln!(text, "  policy: {}", clean(policy));
     }
-    for Place { file, line, path } in places.iter().take(NAMED) {
+    for WrittenScalar { file, line, path } in places.iter().take(NAMED) {
         let _ = writeln!(text, "  file:   {}:{line} {}", clean(file), clean(path));
     }
     if places.len() > NAMED {

@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_that_nobody_holds_is_free_and_no_duration_blocks_for_ever() {
+    fn a_lease_without_a_holder_is_free_and_no_duration_blocks_for_ever() {
         let mut observed = Observed::default();
         let released = LeaseSpec { holder_identity: Some(String::new()), ..lease(0, 0) };
         observed.note(&released, Duration::ZERO);

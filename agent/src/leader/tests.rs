@@ -100,7 +100,7 @@ fn played(server: &Shared, name: &str) -> Played {
     let ahead = forward.clone();
     let clock: Clock =
         Arc::new(move || started.elapsed() + Duration::from_secs(ahead.load(Ordering::Relaxed)));
-    let (sender, holder) = watch::channel(Holder::Nobody);
+    let (sender, holder) = watch::channel(Holder::Vacant);
     let address = format!("10.0.0.1:{}", 8000 + name.len()).parse().ok();
     let identity = Identity { name: name.to_owned(), address };
     Played { candidate: Candidate::new(client(server), identity, TIMES, clock, sender), forward, holder }
@@ -180,7 +180,7 @@ async fn a_process_that_was_stopped_for_a_minute_writes_nothing_when_it_goes_on(
     assert!(fence.is_open());
     played.forward.store(60, Ordering::Relaxed);
     assert!(!fence.is_open(), "asked before anything of it runs");
-    // Nobody took the Lease meanwhile, but it was not known.
+    // No other agent took the Lease meanwhile, but that was not known.
     assert!(within(Duration::from_secs(1), played.candidate.lost()).await);
 }
 

@@ -14,11 +14,11 @@ pub fn within(policy: &Policy, desired: Vec<Desired>, errors: &mut Vec<ObjectErr
     errors.extend(outside.iter().map(|desired| {
         let allowed = policy.namespaces.join(",");
         let where_it_is = match &*desired.object.namespace {
-            "" => "it belongs to no namespace".to_owned(),
+            "" => "it is cluster-scoped".to_owned(),
             namespace => format!("namespace {namespace} is not one of them"),
         };
         let message = format!(
-            "the agent writes to the namespaces {allowed} only (--namespaces), and {where_it_is}; remove it from git, or change that flag of the agent"
+            "the agent writes only to the namespaces {allowed} (--namespaces), and {where_it_is}; remove it from Git, or change that flag of the agent"
         );
         ObjectError::user(&desired.object, Some(&desired.manifest.origin), "NamespaceNotAllowed", message)
     }));
@@ -35,7 +35,7 @@ pub fn former(policy: &Policy, kinds: &mut Vec<Arc<ResourceType>>) -> Option<Str
     let allowed = policy.namespaces.join(",");
     (!outside.is_empty()).then(|| {
         format!(
-            "objects that left git may still be there: the agent writes to the namespaces {allowed} only (--namespaces), and {} belong to none",
+            "objects that are no longer in Git may still exist: the agent writes only to the namespaces {allowed} (--namespaces), and {} are cluster-scoped",
             outside.join(", ")
         )
     })

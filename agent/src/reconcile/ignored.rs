@@ -32,7 +32,7 @@ pub fn warnings(
     }
     let ignored: BTreeSet<ObjectId> = view.ignored(at.owner).into_iter().collect();
     for object in ignored.difference(&notices.ignored) {
-        warn!(sync = %at.owner, %object, "Ignoring an object that carries the marks of a Sync and was not applied by it");
+        warn!(sync = %at.owner, %object, "Ignoring an object with forged or copied marks");
     }
     let may_name = |object: &ObjectId| is_agent || *object.namespace == *at.owner.namespace();
     let described = describe(&ignored, may_name);
@@ -51,16 +51,16 @@ fn describe(ignored: &BTreeSet<ObjectId>, may_name: impl Fn(&ObjectId) -> bool) 
         .take(NAMED)
         .map(|object| {
             format!(
-                "{object} carries the marks of this Sync and was not applied by it (copied or forged), so it is ignored; remove its labels and annotations of ownership, or add it to git"
+                "{object} carries the marks of this Sync but was not applied by it (copied or forged), so it is ignored; remove its labels and annotations of ownership, or add it to Git"
             )
         })
         .collect();
     if let Some(more) = named.len().checked_sub(NAMED).filter(|more| *more > 0) {
-        lines.push(format!("{more} or more other objects carry the marks of this Sync too, and are ignored"));
+        lines.push(format!("{more} or more objects carry the marks of this Sync, and are ignored"));
     }
     if !hidden.is_empty() {
         lines.push(
-            "objects in other namespaces carry the marks of this Sync and were not applied by it (copied or forged), so they are ignored"
+            "objects in other namespaces carry the marks of this Sync but were not applied by it (copied or forged), so they are ignored"
                 .to_owned(),
         );
     }

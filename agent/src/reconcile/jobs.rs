@@ -54,7 +54,7 @@ pub fn completed(at: SyncAt<'_>, view: &View, set: &DesiredSet) -> Vec<Completed
 pub enum Error {
     #[error(transparent)]
     Acting(#[from] acting::Error),
-    #[error("cannot delete {object}, which has done its work: {error}")]
+    #[error("cannot delete {object}, which has succeeded: {error}")]
     NotDeleted { object: ObjectId, error: String },
 }
 

@@ -36,7 +36,7 @@ pub fn add(past: &Past, at: SyncAt<'_>, desired: &mut [Desired], whole: bool) ->
     if let Some(earlier) = past.state.before().filter(|_| whole)
         && let Err(error) = compare(earlier, desired, &mut found)
     {
-        warn!(sync = %at.owner, %error, "Cannot compare with the render before");
+        warn!(sync = %at.owner, %error, "Cannot compare with the previous render");
     }
     let reported = at.status.drift.iter().flat_map(|drift| &drift.objects);
     let reported: Vec<_> = reported.filter(|object| drift::is_kept(object)).collect();
@@ -85,7 +85,7 @@ fn without_marks(object: &ObjectId) -> String {
     let kind = object.kind.to_string().to_lowercase();
     let place = if object.namespace.is_empty() { String::new() } else { format!(" -n {}", object.namespace) };
     format!(
-        "{object} was removed from git and not deleted, because its label or annotations of ownership were removed; to delete it: kubectl{place} delete {kind} {}",
+        "{object} was removed from Git but not deleted, because its label or annotations of ownership were removed; to delete it: kubectl{place} delete {kind} {}",
         object.name
     )
 }

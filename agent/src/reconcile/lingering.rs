@@ -41,7 +41,7 @@ pub fn notes(at: SyncAt<'_>, is_agent: bool, set: &SetState) -> Vec<String> {
     let may_name = |other: &SyncRef| is_agent || other.namespace() == at.owner.namespace();
     let moving = set.moving.iter().take(NAMED).map(|(object, other)| {
         let other = if may_name(other) { format!("Sync {other}") } else { "another Sync".to_owned() };
-        format!("{object} left git for this Sync and is not deleted, because {other} has it in git and takes it over")
+        format!("{object} is no longer in Git for this Sync and is not deleted, because {other} has it in Git and takes it over")
     });
     moving.chain(overdue(at, set)).collect()
 }
@@ -51,7 +51,7 @@ pub fn overdue(at: SyncAt<'_>, set: &SetState) -> Vec<String> {
     let overdue = set.lingering.iter().filter(|one| left(at, one).is_none());
     let describe = |Lingering { object, ending, stage: _ }: &Lingering| {
         format!(
-            "{object} is being deleted {ending}, for longer than spec.timeout, so nothing waits for it any more; remove its finalizers to complete the deletion"
+            "{object} is being deleted {ending}, for longer than spec.timeout, so it no longer blocks the Sync; remove its finalizers to complete the deletion"
         )
     };
     overdue.take(NAMED).map(describe).collect()

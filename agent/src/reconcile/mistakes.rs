@@ -15,7 +15,7 @@ pub fn mistakes(rules: usize, desired: &[Desired]) -> Vec<String> {
     let matched: BTreeSet<usize> = desired.iter().flat_map(|desired| desired.ignored.rules()).collect();
     found.extend(desired.iter().filter(|desired| desired.has_status).map(|desired| {
         format!(
-            "{} ({}): its status is left out: only controllers write it; remove it from git",
+            "{} ({}): its status is ignored, because only controllers write it; remove it from Git",
             desired.object, desired.manifest.origin
         )
     }));
@@ -52,7 +52,7 @@ fn scaled_twice(desired: &[Desired]) -> Vec<String> {
             let ignored = scaled.ignored.covers("/spec/replicas", &[]);
             (scaled.manifest.value.pointer("/spec/replicas").is_some() && !ignored).then(|| {
                 format!(
-                    "{} sets spec.replicas of {}, and {} ({}) sets it too: remove spec.replicas from git",
+                    "{} sets spec.replicas of {}, and {} ({}) also sets it: remove spec.replicas from Git",
                     scaled.manifest.origin, scaled.object, scaler.object, scaler.manifest.origin
                 )
             })

@@ -144,7 +144,7 @@ pub async fn observe(
     let Parts { cluster, policy, claims, requests, progress, shortened } = parts;
     let ManifestSet { manifests, part_of, warnings, volatile, chart: _, masks } = manifests;
     let scope = if part_of.is_none() { Scope::Whole } else { Scope::Part };
-    progress.begin("observe", "reading what the cluster serves");
+    progress.begin("observe", "reading the kinds that the cluster serves");
     if scope == Scope::Whole {
         cluster.view.judges.take_volatile(at.owner, at.sync, &volatile);
     }
@@ -175,8 +175,8 @@ pub async fn observe(
     (set.desired, set.kept, set.leftovers, set.masks) = (desired, kept, leftovers, masks);
     if scope == Scope::Whole {
         let unseen = set.unseen.iter();
-        let unseen =
-            unseen.map(|Unseen { said, .. }| format!("objects that left git may still be there: {said}"));
+        let unseen = unseen
+            .map(|Unseen { said, .. }| format!("objects that are no longer in Git may still exist: {said}"));
         let unmarked = leftovers::unmarked(cluster, requests, at, past, &set.desired).await;
         set.warnings = Some(warnings.into_iter().chain(unseen).chain(unmarked).collect());
     }

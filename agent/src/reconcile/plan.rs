@@ -241,7 +241,7 @@ impl Planner<'_> {
         if let Some(Behind { sync, left }) = &self.basis.set.behind {
             let revision = &self.seen.revision;
             self.basis.waits = Some(format!(
-                "nothing is removed before Sync {sync} has reconciled {revision} too: an object may have moved to it"
+                "nothing is removed before Sync {sync} has also reconciled {revision}, because an object may have moved to it"
             ));
             self.basis.next = Some(self.basis.next.map_or(*left, |next| next.min(*left)));
             return;

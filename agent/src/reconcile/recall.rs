@@ -41,7 +41,7 @@ pub async fn recall(
             None
         }
         Err(Failure { message, .. }) => Some(format!(
-            "fields that were removed from git since {applied} may still be live if another manager owns them, because {applied} cannot be rendered: {message}"
+            "fields that were removed from Git since {applied} may still be live if another manager owns them, because {applied} cannot be rendered: {message}"
         )),
     }
 }

@@ -105,7 +105,7 @@ impl<'a> Run<'a> {
     pub async fn room(&self, manifests: &ManifestSet) -> Share {
         self.progress.begin(
             "observe",
-            "waiting for room: other Syncs of this namespace are being compared with the cluster",
+            "waiting for memory: other Syncs of this namespace are being compared with the cluster",
         );
         let rooms = &self.services.rooms;
         let rooms = if manifests.part_of.is_some() { &rooms.drift } else { &rooms.whole };

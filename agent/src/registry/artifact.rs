@@ -30,12 +30,11 @@ struct Written {
 /// Finds the first layer of a media type; `None` if the manifest has none.
 pub fn layer(manifest: &[u8], kind: &str) -> Result<Option<Layer>, &'static str> {
     let Manifest { layers } =
-        serde_json::from_slice(manifest).map_err(|_| "it is no manifest of an artifact")?;
+        serde_json::from_slice(manifest).map_err(|_| "it is not the manifest of an artifact")?;
     let Some(Written { digest, size, .. }) = layers.into_iter().find(|layer| layer.media_type == kind) else {
         return Ok(None);
     };
-    let digest =
-        ImageDigest::parse(&digest).ok_or("the digest of its layer is of a kind that is not known")?;
+    let digest = ImageDigest::parse(&digest).ok_or("the digest of its layer has an unknown algorithm")?;
     Ok(Some(Layer { digest, size }))
 }
 

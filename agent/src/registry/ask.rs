@@ -30,7 +30,7 @@ const DEPTH: usize = 3;
 
 /// Tags that were listed, by which the registry can say that they are the same.
 #[derive(Clone)]
-pub struct Known {
+pub struct ListedTags {
     url: Url,
     etag: String,
     tags: Arc<Tags>,
@@ -45,14 +45,14 @@ pub struct Asker<'a> {
 
 impl Asker<'_> {
     /// All tags.
-    pub async fn tags(&self, known: Option<&Known>) -> Result<(Arc<Tags>, Option<Known>), Trouble> {
+    pub async fn tags(&self, known: Option<&ListedTags>) -> Result<(Arc<Tags>, Option<ListedTags>), Trouble> {
         let first = self.target.below(PAGE)?;
         let (mut tags, mut left) = (Tags::default(), self.web.options.bytes);
         let (mut next, mut seen) = (Some(first.clone()), HashSet::new());
         let mut etag = None;
         while let Some(url) = next.take() {
             if seen.len() == PAGES || !seen.insert(url.clone()) {
-                let why = "that was read already, or there is no end of them";
+                let why = "that was already read, or the list has no end";
                 return Err(Trouble::BadLink { host: self.host(), why });
             }
             let known = known.filter(|known| known.url == url);
@@ -70,12 +70,12 @@ impl Asker<'_> {
         let tags = Arc::new(tags);
         // Of many pages the first one says nothing about the last one.
         let etag = etag.filter(|_| seen.len() == 1);
-        let known = etag.map(|etag| Known { url: first, etag, tags: tags.clone() });
+        let known = etag.map(|etag| ListedTags { url: first, etag, tags: tags.clone() });
         Ok((tags, known))
     }
 
     /// One page of tags.
-    async fn page(&self, url: &Url, known: Option<&Known>, limit: usize) -> Result<Answer, Trouble> {
+    async fn page(&self, url: &Url, known: Option<&ListedTags>, limit: usize) -> Result<Answer, Trouble> {
         let headers = known.map(|known| (header::IF_NONE_MATCH, known.etag.clone())).into_iter().collect();
         let whole = |trouble| match trouble {
             Trouble::TooLarge { host, .. } => Trouble::TooLarge { host, limit: self.web.options.bytes },
@@ -140,7 +140,7 @@ impl Asker<'_> {
                 Err(said) => return Err(Trouble::NotCreated { tag: tag.to_owned(), said: said.to_owned() }),
             }
         }
-        Err(Trouble::NotCreated { tag: tag.to_owned(), said: "its indexes are too deep".to_owned() })
+        Err(Trouble::NotCreated { tag: tag.to_owned(), said: "its indexes are nested too deeply".to_owned() })
     }
 
     /// The content of the first layer of a media type, of which the digest was checked.
@@ -194,7 +194,7 @@ impl Asker<'_> {
     fn manifest_url(&self, tag: &str) -> Result<Url, Trouble> {
         let good = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         if tag.is_empty() || tag.len() > 128 || !tag.bytes().all(good) || tag.starts_with(['.', '-']) {
-            let said = "; it is no tag".to_owned();
+            let said = "; it is not a tag".to_owned();
             return Err(Trouble::NoSuchTag { tag: tag.escape_debug().take(128).collect(), said });
         }
         self.target.below(&format!("manifests/{tag}"))

@@ -39,9 +39,9 @@ pub enum Trouble {
     NoSuchTag { tag: String, said: String },
     #[error("{tag} has no layer of type {kind}")]
     NoLayer { tag: String, kind: &'static str },
-    #[error("{tag} does not say when it was created: {said}")]
+    #[error("{tag} has no creation time: {said}")]
     NotCreated { tag: String, said: String },
-    #[error("{host} allows no more requests for now{}", again(*after))]
+    #[error("{host} has reached its rate limit{}", again(*after))]
     RateLimited { host: String, after: Option<Duration> },
     #[error("{host} answers with {status}{said}{}", again(*after))]
     Unavailable { host: String, status: u16, said: String, after: Option<Duration> },
@@ -53,11 +53,11 @@ pub enum Trouble {
     Timeout { seconds: u64 },
     #[error("TLS with {host} failed: {said}; {}", tls_hint(*.has_certificate))]
     Untrusted { host: String, said: String, has_certificate: bool },
-    #[error("{host} answers with a web page, not as a registry does; check the host")]
+    #[error("{host} answers with a web page instead of the registry API; check the host")]
     NotARegistry { host: String },
     #[error("{host} answers with {status}{said}")]
     Refused { host: String, status: u16, said: String },
-    #[error("the response of {host} is not that of a registry: {said}")]
+    #[error("invalid response of {host}: {said}")]
     BadAnswer { host: String, said: String },
     #[error("{host} links a next page of tags {why}")]
     BadLink { host: String, why: &'static str },
@@ -79,7 +79,7 @@ fn again(after: Option<Duration>) -> String {
 
 /// What to do if TLS fails: the server may have a certificate of an authority that is not known, or speak no TLS.
 fn tls_hint(has_certificate: bool) -> &'static str {
-    if has_certificate { "name a Secret with its ca.crt" } else { "set insecure if that is meant" }
+    if has_certificate { "set a Secret with its ca.crt" } else { "set insecure if the registry has no TLS" }
 }
 
 impl Trouble {

@@ -10,7 +10,7 @@ pub fn next_page(url: &Url, headers: &HeaderMap) -> Result<Option<Url>, &'static
     let values = headers.get_all(header::LINK).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
     let values: Vec<_> = values.collect();
     let Some(target) = values.iter().find_map(|value| next_target(value)) else { return Ok(None) };
-    let next = url.join(target).map_err(|_| "that is no URL")?;
+    let next = url.join(target).map_err(|_| "that is not a URL")?;
     if next.host_str() != url.host_str() {
         return Err("at another host, which the login must not see");
     }
@@ -99,7 +99,7 @@ mod tests {
                 "<https://r.example.com:8443/v2/>; rel=\"next\"",
                 "at another port, which the login must not see".to_owned(),
             ),
-            ("<https://[>; rel=\"next\"", "that is no URL".to_owned()),
+            ("<https://[>; rel=\"next\"", "that is not a URL".to_owned()),
         ] {
             assert_eq!(next(link), expected, "{link}");
         }

@@ -154,7 +154,7 @@ impl Credential {
 
 fn parse<T: for<'de> Deserialize<'de>>(key: &str, text: &[u8]) -> Result<T, String> {
     // The error of the parser could show a part of the text.
-    serde_json::from_slice(text).map_err(|_| format!("its key {key} is not what docker login writes"))
+    serde_json::from_slice(text).map_err(|_| format!("its key {key} is not in the format of docker login"))
 }
 
 /// Reads an entry; one without a login in it is none.

@@ -70,10 +70,11 @@ pub enum Next {
 
 impl Manifest {
     pub fn read(bytes: &[u8]) -> Result<Self, &'static str> {
-        let manifest: Self = serde_json::from_slice(bytes).map_err(|_| "it is no manifest of an image")?;
+        let manifest: Self =
+            serde_json::from_slice(bytes).map_err(|_| "it is not the manifest of an image")?;
         match (&manifest.config, &manifest.manifests, manifest.schema_version) {
-            (_, _, 1) => Err("its manifest is of the old schema 1: push the image anew"),
-            (None, None, _) => Err("it is no manifest of an image"),
+            (_, _, 1) => Err("its manifest has the old schema 1: push the image again"),
+            (None, None, _) => Err("it is not the manifest of an image"),
             _ => Ok(manifest),
         }
     }
@@ -85,16 +86,16 @@ impl Manifest {
         let image = images.transpose()?;
         let kind = self.config.as_ref().and_then(|config| config.media_type.as_deref());
         if kind == Some(NO_CONFIG) {
-            return Err("it is no image, and has no configuration");
+            return Err("it is not an image, and has no configuration");
         }
         if self.artifact_type.is_some() || kind.is_some_and(|kind| !IMAGE_CONFIGS.contains(&kind)) {
-            return Err("it is no image, but an artifact of another kind, such as a chart or an attestation");
+            return Err("it is not an image, but another artifact, such as a chart or an attestation");
         }
         let created = self.annotations.as_ref().and_then(|annotations| time(annotations.get(CREATED)?));
         if let Some(time) = created {
             return Ok(Next::Created(time));
         }
-        let unknown = "it has a digest of a kind that is not known";
+        let unknown = "it has a digest with an unknown algorithm";
         if let Some(entry) = image {
             return ImageDigest::parse(&entry.digest).map(Next::Manifest).ok_or(unknown);
         }
@@ -127,7 +128,7 @@ pub fn created_in_config(bytes: &[u8]) -> Result<Timestamp, &'static str> {
         created: Option<String>,
     }
     let image: Image =
-        serde_json::from_slice(bytes).map_err(|_| "its configuration is not that of an image")?;
+        serde_json::from_slice(bytes).map_err(|_| "its configuration is not one of an image")?;
     let text = image.created.ok_or("its configuration has no time")?;
     time(&text).ok_or("the time of its configuration cannot be read")
 }
@@ -179,14 +180,14 @@ mod tests {
             (r#"{"manifests": [{"digest": "AAA"}]}"#.to_owned(), "manifest a"),
             (format!(r#"{{"manifests": [{attestation}]}}"#), "its index has no image"),
             (r#"{"manifests": []}"#.to_owned(), "its index has no image"),
-            (r#"{"config": {"digest": "md5:00"}}"#.to_owned(), "it has a digest of a kind that is not known"),
+            (r#"{"config": {"digest": "md5:00"}}"#.to_owned(), "it has a digest with an unknown algorithm"),
             (
                 r#"{"config": {"digest": "AAA", "mediaType": "application/vnd.oci.empty.v1+json"}}"#.to_owned(),
-                "it is no image, and has no configuration",
+                "it is not an image, and has no configuration",
             ),
-            (r#"{"schemaVersion": 1, "history": []}"#.to_owned(), "its manifest is of the old schema 1: push the image anew"),
-            ("{}".to_owned(), "it is no manifest of an image"),
-            ("<html>".to_owned(), "it is no manifest of an image"),
+            (r#"{"schemaVersion": 1, "history": []}"#.to_owned(), "its manifest has the old schema 1: push the image again"),
+            ("{}".to_owned(), "it is not the manifest of an image"),
+            ("<html>".to_owned(), "it is not the manifest of an image"),
         ] {
             assert_eq!(next(&text), expected, "{text}");
         }

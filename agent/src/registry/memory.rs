@@ -1,4 +1,4 @@
-//! What was answered last, for each place that is asked. Pure.
+//! The last answers about each repository. Pure.
 //!
 //! Good answers are shared by all who ask in the same way with the same login. The turn to ask, and what went wrong then,
 //! are a tenant's own: no tenant waits for a request of another one.
@@ -11,10 +11,10 @@ use holdfast_diff::digest::Digest;
 use jiff::Timestamp;
 use parking_lot::{Mutex, MutexGuard};
 
-use super::ask::Known;
+use super::ask::ListedTags;
 use super::{ImageDigest, RegistryError, Tags, Trouble};
 
-/// How long a place is kept that is not asked, at the least.
+/// The minimum time for which answers about an unused repository are kept.
 const KEPT: Duration = Duration::from_hours(1);
 
 /// How long it is believed that a tag is no image: it may be pushed anew.
@@ -31,7 +31,7 @@ struct Used {
     until: Instant,
 }
 
-/// One place.
+/// The answers about one repository.
 #[derive(Default)]
 pub struct Slot {
     answers: Mutex<Answers>,
@@ -41,19 +41,19 @@ pub struct Slot {
 /// Held by the request of a tenant that asks for tags; with the failure of the last one, and when that was.
 pub type Turn = tokio::sync::Mutex<Option<(Instant, RegistryError)>>;
 
-/// What a place answered.
+/// The last answers about a repository.
 #[derive(Default)]
 pub struct Answers {
     /// The tags, and when they were asked for.
     pub listed: Option<(Instant, Arc<Tags>)>,
     /// By which the registry can say that nothing changed.
-    pub known: Option<Known>,
+    pub known: Option<ListedTags>,
     created: HashMap<Box<str>, (Instant, Result<Timestamp, Trouble>)>,
     digests: HashMap<Box<str>, (Instant, ImageDigest)>,
 }
 
 impl Memory {
-    /// The place of this id, which is kept at least as long as its answers are good.
+    /// The slot of a repository, which is kept at least as long as its answers are valid.
     pub fn slot(&self, id: Digest, max_age: Duration, now: Instant) -> Arc<Slot> {
         let mut slots = self.slots.lock();
         let until = now.checked_add(max_age.saturating_mul(2).max(KEPT)).unwrap_or(now + KEPT);
@@ -122,18 +122,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_that_nobody_asks_for_is_forgotten() {
+    fn an_unused_repository_is_forgotten() {
         let (memory, now) = (Memory::default(), Instant::now());
-        let place = |name: &str| Digest::of_bytes(name.as_bytes());
+        let access = |name: &str| Digest::of_bytes(name.as_bytes());
         let count = || memory.slots.lock().len();
-        let held = memory.slot(place("held"), Duration::ZERO, now);
-        memory.slot(place("short"), Duration::ZERO, now);
-        memory.slot(place("long"), KEPT * 2, now);
-        memory.slot(place("new"), Duration::ZERO, now + KEPT * 2);
+        let held = memory.slot(access("held"), Duration::ZERO, now);
+        memory.slot(access("short"), Duration::ZERO, now);
+        memory.slot(access("long"), KEPT * 2, now);
+        memory.slot(access("new"), Duration::ZERO, now + KEPT * 2);
         assert_eq!(count(), 3);
-        assert!(Arc::ptr_eq(&held, &memory.slot(place("held"), Duration::ZERO, now)));
+        assert!(Arc::ptr_eq(&held, &memory.slot(access("held"), Duration::ZERO, now)));
         drop(held);
-        memory.slot(place("newer"), Duration::MAX, now + KEPT * 5);
+        memory.slot(access("newer"), Duration::MAX, now + KEPT * 5);
         assert_eq!(count(), 1);
     }
 

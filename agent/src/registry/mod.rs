@@ -6,6 +6,7 @@
 //! failures belong to a tenant, its login and its way to the host. Selects nothing, and knows no cluster: Secrets come in
 //! as values. I/O: HTTP.
 
+mod access;
 mod answer;
 mod artifact;
 mod ask;
@@ -17,7 +18,6 @@ mod login;
 mod manifest;
 mod memory;
 mod pace;
-mod place;
 mod rate;
 mod repository;
 mod session;
@@ -33,10 +33,10 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 use tracing::info;
 
+pub use access::Access;
 pub use digest::ImageDigest;
 pub use error::{RegistryError, Trouble};
 pub use login::Login;
-pub use place::Place;
 pub use rate::Rate;
 pub use repository::Repository;
 pub use tags::Tags;
@@ -108,14 +108,14 @@ impl Registries {
     /// time share one request. A registry that hangs holds a caller no longer than `limit`.
     pub async fn list(
         &self,
-        place: &Place,
+        access: &Access,
         max_age: Duration,
         limit: Duration,
     ) -> Result<Arc<Tags>, RegistryError> {
         let started = Instant::now();
-        within(place, limit, async {
-            let slot = self.memory.slot(place.id(), max_age, started);
-            let turn = slot.turn(&place.tenant);
+        within(access, limit, async {
+            let slot = self.memory.slot(access.id(), max_age, started);
+            let turn = slot.turn(&access.tenant);
             let mut failed = turn.lock().await;
             if let Some((asked, tags)) = &slot.answers().listed
                 && (asked.elapsed() < max_age || *asked >= started)
@@ -128,7 +128,7 @@ impl Registries {
             }
             let asked = Instant::now();
             let known = slot.answers().known.clone();
-            let found = self.each(place, |asker| {
+            let found = self.each(access, |asker| {
                 let known = known.clone();
                 Box::pin(async move { asker.tags(known.as_ref()).await })
             });
@@ -153,18 +153,18 @@ impl Registries {
     /// asked again.
     pub async fn digest(
         &self,
-        place: &Place,
+        access: &Access,
         tag: &str,
         max_age: Duration,
         limit: Duration,
     ) -> Result<ImageDigest, RegistryError> {
         let asked = Instant::now();
-        within(place, limit, async {
-            let slot = self.memory.slot(place.id(), max_age, asked);
+        within(access, limit, async {
+            let slot = self.memory.slot(access.id(), max_age, asked);
             if let Some(digest) = slot.answers().digest(tag, max_age) {
                 return Ok(digest);
             }
-            let digest = self.each(place, |asker| {
+            let digest = self.each(access, |asker| {
                 let tag = tag.to_owned();
                 Box::pin(async move { asker.digest(&tag).await })
             });
@@ -178,18 +178,18 @@ impl Registries {
     /// When the image of a tag was created. What was asked within `max_age` is not asked again while the tag is listed.
     pub async fn created(
         &self,
-        place: &Place,
+        access: &Access,
         tag: &str,
         max_age: Duration,
         limit: Duration,
     ) -> Result<Timestamp, RegistryError> {
         let now = Instant::now();
-        within(place, limit, async {
-            let slot = self.memory.slot(place.id(), max_age, now);
+        within(access, limit, async {
+            let slot = self.memory.slot(access.id(), max_age, now);
             if let Some(found) = slot.answers().created(tag, max_age) {
-                return found.map_err(|trouble| trouble.at(&place.repository));
+                return found.map_err(|trouble| trouble.at(&access.repository));
             }
-            let time = self.each(place, |asker| {
+            let time = self.each(access, |asker| {
                 let tag = tag.to_owned();
                 Box::pin(async move { asker.created(&tag).await })
             });
@@ -210,20 +210,20 @@ impl Registries {
     /// how many bytes it may have. Nothing of it is kept.
     pub async fn layer(
         &self,
-        place: &Place,
+        access: &Access,
         tag: &str,
         kind: &'static str,
         limit: u64,
         time: Duration,
     ) -> Result<Vec<u8>, RegistryError> {
-        let content = self.each(place, |asker| {
+        let content = self.each(access, |asker| {
             let tag = tag.to_owned();
             Box::pin(async move { asker.layer(&tag, kind, limit).await })
         });
-        within(place, time, content).await
+        within(access, time, content).await
     }
 
-    /// The same connections, with limits, pauses, tokens and answers of their own: nobody who asks by it waits for anybody
+    /// The same connections, with separate limits, pauses, tokens and answers: its callers do not wait for any other
     /// else.
     #[must_use]
     pub fn apart(&self) -> Self {
@@ -238,12 +238,12 @@ impl Registries {
     /// Asks the mirrors and then the repository, until one of them answers.
     async fn each<T>(
         &self,
-        place: &Place,
+        access: &Access,
         ask: impl for<'a> Fn(&'a Asker<'a>) -> BoxFuture<'a, Result<T, Trouble>>,
     ) -> Result<T, RegistryError> {
         let Self { web, sessions, memory: _ } = self;
         let targets =
-            Target::all(place, web.options.tries).map_err(|trouble| trouble.at(&place.repository))?;
+            Target::all(access, web.options.tries).map_err(|trouble| trouble.at(&access.repository))?;
         let mut failed = Trouble::Client("there is no registry to contact".to_owned());
         for target in targets {
             let asker = Asker { web, sessions, target };
@@ -251,20 +251,20 @@ impl Registries {
                 Ok(found) => return Ok(found),
                 Err(trouble) => failed = trouble,
             }
-            if asker.target.repository != &place.repository {
-                info!(mirror = %asker.target.repository, error = %failed, "A mirror does not answer");
+            if asker.target.repository != &access.repository {
+                info!(mirror = %asker.target.repository, error = %failed, "Mirror does not answer");
             }
         }
-        Err(failed.at(&place.repository))
+        Err(failed.at(&access.repository))
     }
 }
 
 async fn within<T>(
-    place: &Place,
+    access: &Access,
     limit: Duration,
     asking: impl Future<Output = Result<T, RegistryError>>,
 ) -> Result<T, RegistryError> {
-    let late = |_| Trouble::Timeout { seconds: limit.as_secs() }.at(&place.repository);
+    let late = |_| Trouble::Timeout { seconds: limit.as_secs() }.at(&access.repository);
     tokio::time::timeout(limit, asking).await.map_err(late)?
 }
 

@@ -39,13 +39,13 @@ pub struct Hosts {
     concurrency: usize,
     /// How many requests a second.
     rate: u32,
-    known: Mutex<Known>,
+    known: Mutex<Table>,
 }
 
 /// The hosts of a tenant, by their names and ways.
 type Ways = HashMap<(String, Digest), Arc<Host>>;
 
-struct Known {
+struct Table {
     tenants: HashMap<Arc<str>, Ways>,
     swept: Instant,
 }
@@ -66,7 +66,7 @@ struct State {
 
 impl Hosts {
     pub fn new(concurrency: usize, rate: u32) -> Self {
-        let known = Known { tenants: HashMap::new(), swept: Instant::now() };
+        let known = Table { tenants: HashMap::new(), swept: Instant::now() };
         Self { concurrency: concurrency.max(1), rate: rate.max(1), known: Mutex::new(known) }
     }
 
@@ -116,7 +116,7 @@ impl Hosts {
         least
     }
 
-    fn lock(&self) -> MutexGuard<'_, Known> {
+    fn lock(&self) -> MutexGuard<'_, Table> {
         self.known.lock()
     }
 
@@ -141,8 +141,8 @@ impl Hosts {
     }
 }
 
-impl Known {
-    /// Drops hosts that are not asked any more, and tenants without any.
+impl Table {
+    /// Drops hosts that were not used for a while, and tenants without any.
     fn sweep(&mut self, now: Instant) {
         if now.saturating_duration_since(self.swept) < SWEEP {
             return;

@@ -32,7 +32,7 @@ impl Repository {
             _ => (HUB, text),
         };
         if let Some((_, host)) = host.rsplit_once('@') {
-            return bad(&format!("{host}/{path}"), "it has a login in it; put that into a Secret");
+            return bad(&format!("{host}/{path}"), "it contains a login; move the login to a Secret");
         }
         Self::at(host, path)
     }
@@ -44,7 +44,7 @@ impl Repository {
             Err(RegistryError { repository: format!("{host}/{path}"), trouble })
         };
         if path.contains([':', '@']) {
-            return bad("it has a tag or a digest in it: name the repository alone");
+            return bad("it contains a tag or a digest: set only the repository");
         }
         let good = |part: &str| {
             let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
@@ -54,12 +54,12 @@ impl Repository {
         };
         if !path.split('/').all(good) || path.len() > 255 {
             return bad(
-                "each part of its path has small letters and digits, and . _ - between them; write host/path",
+                "each part of its path has lowercase letters and digits, separated by . _ or -; write host/path",
             );
         }
         let host_letter = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
         if !host.bytes().all(host_letter) || !has_port_or_none(host) {
-            return bad("it has no host that can be asked: write host/path or host:port/path");
+            return bad("it has no valid host: write host/path or host:port/path");
         }
         let host = host.to_ascii_lowercase();
         if !HUB_NAMES.contains(&host.as_str()) {

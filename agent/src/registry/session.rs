@@ -43,7 +43,7 @@ pub struct Sessions {
     tokens: Mutex<HashMap<Digest, Shared>>,
 }
 
-/// A token, or the place for one that is being had.
+/// A token, or the lock of one that is being requested.
 type Shared = Arc<tokio::sync::Mutex<Option<Token>>>;
 
 /// What a host wants to see.
@@ -217,7 +217,7 @@ fn bearer(
     let Challenge { scheme: _, parameters } = challenge;
     let realm = parameters.get("realm").and_then(|realm| target.base.join(realm).ok());
     let Some(realm) = realm.filter(|realm| realm.has_host() && realm.username().is_empty()) else {
-        return Err(answer.unexpected("its challenge names no place for tokens"));
+        return Err(answer.unexpected("its challenge has no realm"));
     };
     let plain = realm.scheme() == "http" && target.insecure;
     if realm.scheme() != "https" && !plain {
@@ -264,7 +264,7 @@ async fn granted(web: &Web, target: &Target<'_>, ask: &Ask<'_>) -> Result<Token,
     }
     // The parser's own words could show a token.
     let granted = serde_json::from_slice(&answer.body);
-    let no_token = || answer.unexpected("its server of tokens gives none");
+    let no_token = || answer.unexpected("its token server returned no token");
     let Granted { token, access_token, expires_in } = granted.map_err(|_| no_token())?;
     let given = |token: Option<String>| token.filter(|token| !token.is_empty());
     let token = given(token).or(given(access_token)).ok_or_else(no_token)?;
@@ -289,12 +289,12 @@ mod tests {
 
     use http::HeaderMap;
 
-    use super::super::{Place, Repository};
+    use super::super::{Access, Repository};
     use super::*;
 
     fn found(insecure: bool, realm: &str) -> String {
-        let place = Place { insecure, ..Place::of(Repository::parse("a.example.com/team/app").unwrap()) };
-        let target = Target::all(&place, 1).unwrap().remove(0);
+        let access = Access { insecure, ..Access::of(Repository::parse("a.example.com/team/app").unwrap()) };
+        let target = Target::all(&access, 1).unwrap().remove(0);
         let parameters = BTreeMap::from([("realm".to_owned(), realm.to_owned())]);
         let challenge = Challenge { scheme: "bearer".to_owned(), parameters };
         let (host, headers, status) =
@@ -330,15 +330,15 @@ mod tests {
             assert_eq!(found(insecure, realm), expected);
         }
         for realm in ["mailto:a", "https://u:p@auth.example.com/", "https://"] {
-            assert!(found(true, realm).contains("names no place for tokens"), "{realm}");
+            assert!(found(true, realm).contains("has no realm"), "{realm}");
         }
     }
 
     #[test]
     fn a_scope_is_known_for_other_repositories() {
-        let place = |path: &str| Place::of(Repository::parse(&format!("a.example.com/{path}")).unwrap());
-        let (here, there) = (place("team/app"), place("b"));
-        let target = |place| Target::all(place, 1).unwrap().remove(0);
+        let access = |path: &str| Access::of(Repository::parse(&format!("a.example.com/{path}")).unwrap());
+        let (here, there) = (access("team/app"), access("b"));
+        let target = |access| Target::all(access, 1).unwrap().remove(0);
         for (scope, expected) in [
             ("repository:team/app:metadata_read", "repository:b:metadata_read"),
             ("repository:team/app:pull,push", "repository:b:pull,push"),

@@ -7,7 +7,7 @@ use reqwest::Url;
 use super::login::Credential;
 use super::pace::Lane;
 use super::web::Ask;
-use super::{Place, Repository, Trouble};
+use super::{Access, Repository, Trouble};
 use crate::http::Trust;
 
 /// For what a repository is asked: some registries give tokens that are good for one of them only.
@@ -31,14 +31,14 @@ pub struct Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    /// The mirrors of a place, each of which is asked once, and then its repository.
-    pub fn all(place: &'a Place, tries: u32) -> Result<Vec<Self>, Trouble> {
-        let mirrors = place.mirrors.iter().map(|mirror| (mirror, 1));
-        mirrors.chain([(&place.repository, tries)]).map(|(of, tries)| Self::of(place, of, tries)).collect()
+    /// The mirrors, each of which is tried once, and then the repository itself.
+    pub fn all(access: &'a Access, tries: u32) -> Result<Vec<Self>, Trouble> {
+        let mirrors = access.mirrors.iter().map(|mirror| (mirror, 1));
+        mirrors.chain([(&access.repository, tries)]).map(|(of, tries)| Self::of(access, of, tries)).collect()
     }
 
-    fn of(place: &'a Place, repository: &'a Repository, tries: u32) -> Result<Self, Trouble> {
-        let Place { repository: _, mirrors: _, insecure, login, certificates, tenant } = place;
+    fn of(access: &'a Access, repository: &'a Repository, tries: u32) -> Result<Self, Trouble> {
+        let Access { repository: _, mirrors: _, insecure, login, certificates, tenant } = access;
         let scheme = if *insecure { "http" } else { "https" };
         let base = Url::parse(&format!("{scheme}://{}/v2/{}/", repository.server(), repository.path()))
             .map_err(|error| Trouble::BadRepository(error.to_string()))?;

@@ -17,9 +17,9 @@ use server::Server;
 const LONG: Duration = Duration::from_secs(20);
 const NOW: Duration = Duration::ZERO;
 
-/// The tags of a place, or what is wrong.
-async fn tags(registries: &Registries, place: &Place) -> Result<Vec<String>, RegistryError> {
-    let tags = registries.list(place, NOW, LONG).await?;
+/// The tags of a repository, or the error.
+async fn tags(registries: &Registries, access: &Access) -> Result<Vec<String>, RegistryError> {
+    let tags = registries.list(access, NOW, LONG).await?;
     Ok(tags.iter().map(ToOwned::to_owned).collect())
 }
 

@@ -218,7 +218,7 @@ fn unsent(host: &str, failure: Failure) -> Trouble {
             return Trouble::TooLarge { host, limit: usize::try_from(limit).unwrap_or(usize::MAX) };
         }
         Failure::ConnectTimeout => format!("no connection within {} s", Times::CONNECT.as_secs()),
-        Failure::Timeout => format!("it was silent for {} s", SILENCE.as_secs()),
+        Failure::Timeout => format!("no data within {} s", SILENCE.as_secs()),
         Failure::Connect { said } => said,
         other => other.to_string(),
     };
@@ -229,15 +229,15 @@ fn unsent(host: &str, failure: Failure) -> Trouble {
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::super::target::Target;
-    use super::super::{Place, Repository};
+    use super::super::{Access, Repository};
     use super::*;
 
     #[test]
     fn a_redirect_does_not_lead_away_from_tls_nor_take_a_login_along() {
         let leads = |insecure: bool, form: bool, from: &str, location: &str| {
-            let place = Place { insecure, ..Place::of(Repository::parse("a.example.com/b").unwrap()) };
+            let access = Access { insecure, ..Access::of(Repository::parse("a.example.com/b").unwrap()) };
             let from = Url::parse(from).unwrap();
-            let mut ask = Target::all(&place, 1).unwrap().remove(0).ask(Method::GET, from.clone(), 1);
+            let mut ask = Target::all(&access, 1).unwrap().remove(0).ask(Method::GET, from.clone(), 1);
             ask.form = form.then(Vec::new);
             target_of(&ask, &from, location).map_or_else(ToOwned::to_owned, |url| url.to_string())
         };

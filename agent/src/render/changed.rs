@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use holdfast_diff::digest::Digest;
-use holdfast_diff::files::{Entry, Files, FilesError, Place, Version, Versioned};
+use holdfast_diff::files::{Entry, Files, FilesError, Resolved, Version, Versioned};
 
 /// Files, some of which are changed.
 pub struct Changed<'a> {
@@ -26,7 +26,7 @@ impl<'a> Changed<'a> {
 }
 
 impl Files for Changed<'_> {
-    fn resolve(&self, path: &str) -> Result<Option<Place>, FilesError> {
+    fn resolve(&self, path: &str) -> Result<Option<Resolved>, FilesError> {
         self.files.resolve(path)
     }
 

@@ -12,13 +12,11 @@ use serde_json::Value;
 
 use super::ask::{Answer, Ask, ChartFrom};
 use super::chart_files::collect;
-use super::error_name::Name;
 use super::helm::hooks::{self, Phase, Placed};
 use super::helm::{self, HelmError, Login, Release, ValuesPart, Volatile};
 use super::surroundings::Surroundings;
-use super::{Cause, File, Inputs, Object, RenderError, Rendered};
+use super::{File, Inputs, Object, RenderError, Rendered};
 use crate::api::HelmOptions;
-use crate::error::StageError as _;
 use crate::secret_data::Data;
 
 /// The name and namespace of a release, and the capabilities of the cluster.
@@ -100,7 +98,7 @@ fn parts(
             continue;
         };
         let path = join(folder, file)
-            .ok_or_else(|| FilesError(format!("valuesFrom: {file} climbs out of the repository")))?;
+            .ok_or_else(|| FilesError(format!("valuesFrom: {file} leads out of the repository")))?;
         match files.read(&path)? {
             Some(text) => {
                 let target_path = from.target_path.clone();
@@ -109,7 +107,7 @@ fn parts(
             None if from.optional => {}
             None => {
                 return Err(FilesError(format!(
-                    "valuesFrom: there is no file {path}; correct it, or set optional: true"
+                    "valuesFrom: file {path} not found; correct it, or set optional: true"
                 ))
                 .into());
             }
@@ -137,21 +135,14 @@ fn manifests(host: &Surroundings<'_>, files: &[File]) -> Result<(Vec<Manifest>, 
 
 fn described(Volatile { object, paths }: &Volatile) -> String {
     format!(
-        "the chart makes another {} of {object} each time: the live value is kept; give it a value of its own",
+        "the chart generates another {} of {object} at each render; the live value is kept; set a fixed value",
         paths.join(", ")
     )
 }
 
 impl From<HelmError> for RenderError {
     fn from(error: HelmError) -> Self {
-        Self {
-            class: error.class(),
-            name: Name(error.name()),
-            errors: vec![error.to_string()],
-            more: 0,
-            cause: Cause::Git,
-            common: error.common_cause(),
-        }
+        Self::of_stage(error.to_string(), &error)
     }
 }
 

@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use holdfast_diff::files::{Entry, Files, FilesError, Place};
+use holdfast_diff::files::{Entry, Files, FilesError, Resolved};
 use holdfast_diff::mask::Masks;
 
 use serde_json::Value;
@@ -39,7 +39,7 @@ impl<'a> Decrypted<'a> {
 }
 
 impl Files for Decrypted<'_> {
-    fn resolve(&self, path: &str) -> Result<Option<Place>, FilesError> {
+    fn resolve(&self, path: &str) -> Result<Option<Resolved>, FilesError> {
         self.files.resolve(path)
     }
 
@@ -59,9 +59,7 @@ impl Files for Decrypted<'_> {
 /// An object that is still encrypted, as a whole or in an entry of a Secret.
 #[derive(Debug, thiserror::Error)]
 pub enum SealedError {
-    #[error(
-        "this object is encrypted by SOPS: name the Secret with its key in spec.render.decrypt.secretRef"
-    )]
+    #[error("this object is encrypted by SOPS: set spec.render.decrypt.secretRef to the Secret with its key")]
     Object,
     #[error(transparent)]
     Entry(#[from] SopsError),

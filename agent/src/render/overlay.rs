@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use holdfast_diff::budget::Budget;
-use holdfast_diff::files::{Entry, FileKind, Files, FilesError, Place};
+use holdfast_diff::files::{Entry, FileKind, Files, FilesError, Resolved};
 use holdfast_kustomize::{self as kustomize, Output};
 use holdfast_kustomize::{HelmChart, Host};
 use serde_json::{Map, Value, json};
@@ -78,9 +78,9 @@ fn kustomization(
 }
 
 impl Files for Overlay<'_> {
-    fn resolve(&self, path: &str) -> Result<Option<Place>, FilesError> {
+    fn resolve(&self, path: &str) -> Result<Option<Resolved>, FilesError> {
         if path == FOLDER {
-            return Ok(Some(Place { path: path.to_owned(), kind: FileKind::Folder }));
+            return Ok(Some(Resolved { path: path.to_owned(), kind: FileKind::Folder }));
         }
         self.0.resolve(path)
     }

@@ -9,14 +9,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use holdfast_diff::digest::{Digest, Hasher};
-use holdfast_diff::files::{Entry, FileKind, Files, FilesError, Place, Versioned};
+use holdfast_diff::files::{Entry, FileKind, Files, FilesError, Resolved, Versioned};
 use serde::{Deserialize, Serialize};
 
 /// A question to the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 enum Question {
     /// Where does the path lead?
-    Place,
+    Path,
     /// What are the bytes?
     Bytes,
     /// What does the folder hold?
@@ -72,13 +72,13 @@ impl Reads {
 /// A digest of an answer. That something cannot be read is an answer too.
 fn answer(files: &dyn Versioned, path: &str, question: Question) -> Digest {
     match question {
-        Question::Place => of_place(&files.resolve(path)),
+        Question::Path => of_place(&files.resolve(path)),
         Question::Names => of_names(&files.list(path)),
         Question::Bytes => of_bytes(files, path),
     }
 }
 
-fn of_place(place: &Result<Option<Place>, FilesError>) -> Digest {
+fn of_place(place: &Result<Option<Resolved>, FilesError>) -> Digest {
     Digest::of_bytes(format!("{place:?}").as_bytes())
 }
 
@@ -114,9 +114,9 @@ impl<'a> Recorder<'a> {
 }
 
 impl Files for Recorder<'_> {
-    fn resolve(&self, path: &str) -> Result<Option<Place>, FilesError> {
+    fn resolve(&self, path: &str) -> Result<Option<Resolved>, FilesError> {
         let place = self.files.resolve(path);
-        self.note(path, Question::Place, || of_place(&place));
+        self.note(path, Question::Path, || of_place(&place));
         place
     }
 

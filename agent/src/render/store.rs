@@ -203,7 +203,7 @@ impl<W: Write> Write for Bounded<W> {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use holdfast_diff::files::{Entry, Files, FilesError, Place, Version};
+    use holdfast_diff::files::{Entry, Files, FilesError, Resolved, Version};
 
     use std::sync::Arc;
 
@@ -214,9 +214,9 @@ mod tests {
     struct One(u8);
 
     impl Files for One {
-        fn resolve(&self, path: &str) -> Result<Option<Place>, FilesError> {
+        fn resolve(&self, path: &str) -> Result<Option<Resolved>, FilesError> {
             let kind = holdfast_diff::files::FileKind::File;
-            Ok((path == "a.yaml").then(|| Place { path: path.to_owned(), kind }))
+            Ok((path == "a.yaml").then(|| Resolved { path: path.to_owned(), kind }))
         }
 
         fn read(&self, path: &str) -> Result<Option<Arc<[u8]>>, FilesError> {

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use holdfast_diff::budget::{Budget, Limits, Resource};
-use holdfast_diff::files::{Entry, FileKind, Files, FilesError, Place, join};
+use holdfast_diff::files::{Entry, FileKind, Files, FilesError, Resolved, join};
 use holdfast_kustomize::remote;
 use holdfast_kustomize::{HelmChart, Host};
 
@@ -75,12 +75,12 @@ fn mounted(path: &str) -> Option<(usize, &str)> {
 }
 
 impl Files for Surroundings<'_> {
-    fn resolve(&self, path: &str) -> Result<Option<Place>, FilesError> {
+    fn resolve(&self, path: &str) -> Result<Option<Resolved>, FilesError> {
         self.spend(Resource::Visits, 1)?;
         let place = self.ask(path, |files, path| files.resolve(path))?;
         let mount = mounted(path).map(|(number, _)| format!("{MOUNT}/{number}"));
         Ok(place.map(|place| match mount {
-            Some(mount) => Place { path: join(&mount, &place.path).unwrap_or(mount), ..place },
+            Some(mount) => Resolved { path: join(&mount, &place.path).unwrap_or(mount), ..place },
             None => place,
         }))
     }
@@ -214,9 +214,9 @@ struct OneFile {
 }
 
 impl Files for OneFile {
-    fn resolve(&self, path: &str) -> Result<Option<Place>, FilesError> {
+    fn resolve(&self, path: &str) -> Result<Option<Resolved>, FilesError> {
         let is_it = path == self.name;
-        Ok(is_it.then(|| Place { path: path.to_owned(), kind: FileKind::File }))
+        Ok(is_it.then(|| Resolved { path: path.to_owned(), kind: FileKind::File }))
     }
 
     fn read(&self, path: &str) -> Result<Option<Arc<[u8]>>, FilesError> {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use holdfast_diff::files::{Entry, EntryKind, FileKind, Place};
-use serde_json::json;
+use holdfast_diff::files::{Entry, EntryKind, FileKind, FilesError, Resolved};
+use serde_json::{Value, json};
 
 use super::*;
 
@@ -16,7 +16,7 @@ fn table(files: &[(&str, Option<&str>)]) -> Table {
 }
 
 impl Files for Table {
-    fn resolve(&self, path: &str) -> Result<Option<Place>, FilesError> {
+    fn resolve(&self, path: &str) -> Result<Option<Resolved>, FilesError> {
         let folder = if path.is_empty() { String::new() } else { format!("{path}/") };
         let kind = match self.0.get(path) {
             Some(Some(_)) => FileKind::File,
@@ -24,7 +24,7 @@ impl Files for Table {
             None if self.0.keys().any(|file| file.starts_with(&folder)) => FileKind::Folder,
             None => return Ok(None),
         };
-        Ok(Some(Place { path: path.to_owned(), kind }))
+        Ok(Some(Resolved { path: path.to_owned(), kind }))
     }
 
     fn read(&self, path: &str) -> Result<Option<Arc<[u8]>>, FilesError> {
@@ -78,7 +78,7 @@ fn a_catalogue_renders_without_what_is_no_manifest() {
         ("charts/web/templates/a.yaml", Some("{{ if .x }}\n")),
     ]);
     let said = rendered(&files, &json!({})).err().unwrap_or_default();
-    assert!(said.starts_with("3 mistakes in git: "), "{said}");
+    assert!(said.starts_with("3 errors in Git: "), "{said}");
     for part in ["old.yaml leads nowhere", "trivy.yaml:1: ", "charts/web/templates/a.yaml:1:"] {
         assert!(said.contains(part), "{part} {said}");
     }
@@ -212,6 +212,6 @@ fn hundreds_of_mistakes_are_a_few_lines() {
         files.insert(format!("some/long/folder/of/files/{number}.yaml"), Some(text));
     }
     let error = rendered(&Table(files), &json!({})).err().unwrap_or_default();
-    assert!(error.starts_with("263 mistakes in git: ") && error.len() < 1000, "{} {error}", error.len());
+    assert!(error.starts_with("263 errors in Git: ") && error.len() < 1000, "{} {error}", error.len());
     assert_eq!(error.matches(" times: ").count(), 3, "{error}");
 }

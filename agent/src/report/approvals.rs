@@ -6,8 +6,8 @@ use serde_json::json;
 
 use crate::api::{Approval, ApprovalStatus};
 
-/// Writes the status of an Approval, if it is still at this resourceVersion, and returns the one it is at now. A change by
-/// somebody else in between is a conflict: the decision must be read again.
+/// Writes the status of an Approval, if it is still at this resourceVersion, and returns the new one. If it has changed
+/// meanwhile, the result is a conflict, and the decision must be read again.
 pub async fn write(
     client: &Client,
     namespace: &str,

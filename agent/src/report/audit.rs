@@ -1,4 +1,4 @@
-//! Who changed which object lately, by the audit events that the API server sends.
+//! Which user changed which object recently, from the audit events that the API server sends.
 //!
 //! `managedFields` name tools. People are named by the audit webhook of the API server alone, which is started with
 //! `--audit-policy-file`, `--audit-webhook-config-file` and `--audit-webhook-mode=batch`; level `Metadata` is enough
@@ -13,8 +13,8 @@
 //! current-context: holdfast
 //! ```
 //!
-//! Leaves reading an event to `event`, and receiving a batch to the one who serves. A wrong name is worse than none: where
-//! two people come into question nobody is named. Pure but for the lock; time is an argument.
+//! Leaves parsing an event to `event`, and receiving a batch to the server. A wrong name is worse than none, so no user is named
+//! if two come into question. Pure but for the lock; time is an argument.
 
 mod event;
 #[cfg(test)]
@@ -31,14 +31,14 @@ pub use self::event::AuditError;
 
 /// Changes that are remembered.
 pub const LIMIT: usize = 2_000;
-/// How long they are, after they were heard of.
+/// How long a change is remembered after its event arrived.
 pub const AGE: SignedDuration = SignedDuration::from_mins(10);
-/// How far a change may be from the time that is asked for.
+/// How far a change may be from the time of a write.
 const APART: SignedDuration = SignedDuration::from_secs(5);
-/// What `managedFields` round to.
+/// The precision of times in `managedFields`.
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
 
-/// Tells of the changes of each batch. Who is too slow loses the oldest batches.
+/// Sends the changes of each batch. A receiver that is too slow loses the oldest batches.
 pub type ChangeSender = broadcast::Sender<Arc<[Change]>>;
 
 /// A bounded record of who changed which object.
@@ -47,12 +47,12 @@ pub struct Audit(Mutex<Record>);
 
 #[derive(Default)]
 struct Record {
-    /// In the order in which they were heard of, with the time of that.
+    /// In the order of arrival, with the time of arrival.
     changes: VecDeque<(Timestamp, Change)>,
     words: Words,
 }
 
-/// A change of an object that somebody asked the API server for, and got. Strings are shared with others like it.
+/// A change of an object that a user made through the API server. Strings are shared with other changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// Empty for the core group.
@@ -90,7 +90,7 @@ pub struct Object<'a> {
 /// The write that is asked about, as an entry of `managedFields` has it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Write<'a> {
-    /// None for a field that nobody owns any more.
+    /// None for a field that no manager owns any more.
     pub manager: Option<&'a str>,
     pub subresource: Option<&'a str>,
     /// To the second. None: the newest write that is known.
@@ -210,7 +210,7 @@ impl Words {
         word
     }
 
-    /// Forgets those that nobody uses.
+    /// Forgets unused strings.
     fn sweep(&mut self) {
         self.0.retain(|word| Arc::strong_count(word) > 1);
     }

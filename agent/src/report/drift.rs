@@ -237,7 +237,7 @@ fn sentence(reported: &DriftObject) -> String {
 
 /// Says that an object cannot be corrected, and why.
 fn refused(why: &str) -> String {
-    format!("; it cannot be put back: {why}")
+    format!("; it cannot be corrected: {why}")
 }
 
 /// Says who deleted an object.
@@ -250,10 +250,8 @@ pub fn deletion(reported: &DriftObject) -> String {
 
 /// Says which rule would ignore the reported fields.
 pub fn rule(reported: &DriftObject) -> String {
-    let rule = reported
-        .ignore
-        .as_ref()
-        .map(|rule| format!("; to leave it to others, add to spec.drift.ignore: {rule}"));
+    let rule =
+        reported.ignore.as_ref().map(|rule| format!("; to ignore it, add to spec.drift.ignore: {rule}"));
     rule.unwrap_or_default()
 }
 
@@ -269,7 +267,7 @@ pub fn words(change: &DriftChange) -> String {
     if live.is_some() && live == desired {
         return format!(
             "{path} is in sync and owned by {}",
-            writer(change).unwrap_or_else(|| "nobody".to_owned())
+            writer(change).unwrap_or_else(|| "no manager".to_owned())
         );
     }
     format!("{path} is {}, Git has {}{by}", text(live), text(desired))

@@ -29,7 +29,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// What an Event's note may have.
 const NOTE: usize = 1000;
 
-/// What is told about one Sync.
+/// An Event about one object.
 #[derive(Debug)]
 pub struct Note {
     pub about: ObjectReference,
@@ -154,8 +154,8 @@ impl Drop for Busy {
 
 /// Writes the Events of a namespace, one after the other, until there is none.
 async fn write_all(shared: Arc<Shared>, namespace: String) {
-    while let Some((told, note)) = shared.next(&namespace) {
-        while shared.is_busy(&namespace) && told.elapsed() < PATIENCE {
+    while let Some((noted, note)) = shared.next(&namespace) {
+        while shared.is_busy(&namespace) && noted.elapsed() < PATIENCE {
             tokio::time::sleep(PAUSE).await;
         }
         let event = event(&shared.instance, &namespace, note);
@@ -214,7 +214,7 @@ mod tests {
 
     #[tokio::test]
     async fn two_thousand_namespaces_that_went_leave_nothing_behind() {
-        // Nobody listens there, so every write fails at once.
+        // No server listens there, so every write fails at once.
         let config = kube::Config::new(http::Uri::from_static("http://127.0.0.1:9"));
         let client = Client::try_from(config).expect("a client without TLS needs nothing");
         let events = Events::new(client, None);

@@ -118,10 +118,10 @@ mod tests {
 
     #[test]
     fn a_verdict_about_an_older_revision_gives_way_to_what_is_being_done() {
-        let told = while_applying(&ready("PathNotFound", false), true, 1);
+        let shown = while_applying(&ready("PathNotFound", false), true, 1);
         let message =
             "applying 0 of 600 objects, wave 1 of 2 of main@1a2b, since 1970-01-01T00:00:00Z".to_owned();
-        assert_eq!(told, ("False Progressing".to_owned(), false, message));
+        assert_eq!(shown, ("False Progressing".to_owned(), false, message));
         for (before, news, generation) in [
             (ready("InSync", true), true, 1),
             (ready("InSync", true), false, 2),

@@ -1,5 +1,5 @@
-//! The log lines and Events of a run: what changed, who drifted, what a person must do. Told when it begins or changes,
-//! not at every run.
+//! The log lines and Events of a run: changes, drift, and what a user must do. Reported when a state begins or changes, not at
+//! every run.
 //!
 //! I/O: none but the log; Events go to a queue.
 
@@ -26,7 +26,7 @@ const LOST: usize = 32_768;
 /// Objects of a plan that get an Event of their own when they drifted.
 const NAMED_OBJECTS: usize = 10;
 
-/// Tells what is new in a run.
+/// Reports what is new in a run.
 pub fn tell(
     events: &Events,
     about: &ObjectReference,
@@ -45,17 +45,17 @@ pub fn tell(
         });
     };
     let revision = findings.seen.as_ref().map(|seen| seen.revision.as_str()).unwrap_or_default();
-    for told in findings.live.corrected().iter().take(NAMED_OBJECTS) {
-        let object = format!("{} {}/{}", told.kind, told.namespace, told.name);
-        let fields = told.changes.iter().map(drift::words).collect::<Vec<_>>().join("; ");
-        let by = told.changes.iter().find(|change| change.manager.is_some());
+    for drifted in findings.live.corrected().iter().take(NAMED_OBJECTS) {
+        let object = format!("{} {}/{}", drifted.kind, drifted.namespace, drifted.name);
+        let fields = drifted.changes.iter().map(drift::words).collect::<Vec<_>>().join("; ");
+        let by = drifted.changes.iter().find(|change| change.manager.is_some());
         let manager = by.and_then(|change| change.manager.clone()).unwrap_or_default();
         let time = by.and_then(|change| change.time.clone()).unwrap_or_default();
-        warn!(sync = %sync, stage = "apply", revision, object, fields, manager, time, lost = lost_values(findings, told), ignore = told.ignore, "Corrected drift");
-        let what = if told.deleted {
-            format!("{object} {}, and was created again", drift::deletion(told))
+        warn!(sync = %sync, stage = "apply", revision, object, fields, manager, time, lost = lost_values(findings, drifted), ignore = drifted.ignore, "Corrected drift");
+        let what = if drifted.deleted {
+            format!("{object} {}, and was created again", drift::deletion(drifted))
         } else {
-            format!("{object} was put back: {fields}{}", drift::rule(told))
+            format!("{object} was put back: {fields}{}", drift::rule(drifted))
         };
         event(true, "DriftCorrected", "Correct", what);
     }

@@ -1,4 +1,4 @@
-//! What a pass of an ImageUpdate found becomes its status, Events and log lines. The status is pure.
+//! Converts the result of a pass of an ImageUpdate to its status, Events and log lines. Pure, but for the queue of Events.
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -16,13 +16,13 @@ use crate::subject::Subject;
 /// Characters of a condition's message.
 const MESSAGE: usize = 4096;
 
-/// What a pass found, for those who are report of it.
+/// The result of a pass, for the report.
 #[derive(Default)]
 pub struct PassReport<'a> {
     pub generation: Option<i64>,
     pub images: Vec<ImageStatus>,
     pub commit: Option<CommitStatus>,
-    /// What was written, in words: `web to 1.2.3`.
+    /// The images that were written: `web to 1.2.3`.
     pub written: Vec<String>,
     pub pull_request: Option<Option<PullRequestStatus>>,
     pub proposal: Option<Option<ProposalStatus>>,
@@ -69,7 +69,7 @@ pub fn status(before: &ImageUpdateStatus, report: &PassReport<'_>, now: Timestam
         generation,
         now,
     );
-    // As with a Sync: what does not pass by itself.
+    // As with a Sync: failures that do not pass without a change.
     let lasting = report.failures.iter().find(|failure| failure.class != Class::Transient);
     let (reason, message) = lasting.map_or(("", ""), |failure| (failure.reason, failure.message.as_str()));
     let stalled = lasting.is_some().then_some(true);
@@ -78,7 +78,7 @@ pub fn status(before: &ImageUpdateStatus, report: &PassReport<'_>, now: Timestam
     status
 }
 
-/// Whether all is well, the reason, and the whole of it in words.
+/// The value, the reason and the message of the condition Ready.
 fn verdict<'t>(report: &'t PassReport<'_>) -> (bool, &'t str, String) {
     if let Some(why) = &report.suspended {
         return (false, conditions::reason::SUSPENDED, why.clone());
@@ -107,12 +107,12 @@ fn verdict<'t>(report: &'t PassReport<'_>) -> (bool, &'t str, String) {
 fn taken_back(image: &ImageStatus, ban: &Ban) -> String {
     let version = ban.tag.as_ref().or(ban.digest.as_ref()).map_or("it", String::as_str);
     format!(
-        "{} {version} was taken back in {} (now {}) and is not written there again; undo this with `holdfast image unban`",
+        "{} {version} was reverted in {} (now {}) and is not written there again; undo this with `holdfast image unban`",
         image.name, ban.file, ban.value
     )
 }
 
-/// Tells what is new.
+/// Reports what is new.
 pub fn tell(
     events: &Events,
     update: &Subject,

@@ -111,7 +111,7 @@ impl Relay {
                         return Some(Taker::There(address, channel));
                     }
                 }
-                Holder::Other { address: None } | Holder::Nobody => {}
+                Holder::Other { address: None } | Holder::Vacant => {}
             }
             let now = Instant::now();
             if now >= end {

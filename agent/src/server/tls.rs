@@ -36,7 +36,7 @@ pub enum TlsError {
     Empty { file: PathBuf },
     #[error("--tls-key {} holds no private key in PEM form: {source}", file.display())]
     Key { file: PathBuf, source: pem::Error },
-    #[error("the certificate of --tls-cert and the key of --tls-key do not fit each other: {0}")]
+    #[error("the certificate of --tls-cert and the key of --tls-key do not match: {0}")]
     Pair(#[source] rustls::Error),
 }
 

@@ -33,26 +33,24 @@ pub enum SourceError {
     Unreachable { url: String, said: String },
     #[error("{url}: the certificate of the server is not trusted: {said}; {}", hint(*.why))]
     UntrustedCertificate { url: String, said: String, why: Mistrust },
-    #[error(
-        "{url}: {said}; check the login in the Secret that secretRef names, and its rights on the repository"
-    )]
+    #[error("{url}: {said}; check the login in the Secret of secretRef, and its rights on the repository")]
     AuthenticationFailed { url: String, said: String },
     #[error(
-        "{url}: the server asks for a login; name a Secret with username and password, or bearerToken, in secretRef"
+        "{url}: the server requires a login; set secretRef to a Secret with username and password, or bearerToken"
     )]
     LoginMissing { url: String },
-    #[error("{url}: there is no such repository, or the login may not see it{said}")]
+    #[error("{url}: repository not found, or the login has no access to it{said}")]
     RepositoryNotFound { url: String, said: String },
     #[error(
         "{url}: the host key does not match known_hosts{}; if the server's key has changed on purpose, update known_hosts in the Secret", colon(.key)
     )]
     HostKeyMismatch { url: String, key: String },
     #[error(
-        "{url}: known_hosts does not have the {kind}key of the host; add it to the Secret (ssh-keyscan shows it, and a person must check it)"
+        "{url}: known_hosts does not have the {kind}key of the host; add it to the Secret (ssh-keyscan shows it; verify it before you trust it)"
     )]
     HostKeyUnknown { url: String, kind: String },
     #[error(
-        "{url}: ssh needs the key of the host, and the Secret that secretRef names has no key known_hosts; add it (ssh-keyscan shows it, and a person must check it)"
+        "{url}: ssh needs the host key, but the Secret in secretRef has no key known_hosts; add it (ssh-keyscan shows it; verify it before you trust it)"
     )]
     NoKnownHosts { url: String },
     #[error(
@@ -63,18 +61,18 @@ pub enum SourceError {
     NoCommonAlgorithm { url: String, said: String },
     #[error("{url}: {}", missing_program(.program))]
     NoProgram { url: String, program: String },
-    #[error("{url}: the server asks to wait (HTTP status {status}); it is asked again at {until}")]
+    #[error("{url}: the server asks to wait (HTTP status {status}); the next request is at {until}")]
     Busy { url: String, status: u16, until: Timestamp },
     #[error(
-        "{url}: the proxy of the agent asks for a login (HTTP status 407); write it into HTTPS_PROXY or HTTP_PROXY of the agent"
+        "{url}: the proxy of the agent requires a login (HTTP status 407); set it in HTTPS_PROXY or HTTP_PROXY of the agent"
     )]
     ProxyLogin { url: String },
     #[error(
-        "{url}: the repository names its objects by SHA-256, which is not read; use one with SHA-1, the default of git"
+        "{url}: the repository uses SHA-256 object names, which are not supported; use one with SHA-1, the default of Git"
     )]
     Sha256 { url: String },
     #[error(
-        "{url}: the server speaks only the old protocol of git over http (dumb http), which is not read; serve the repository with git http-backend, or use ssh"
+        "{url}: the server speaks only the old protocol of git over http (dumb http), which is not supported; serve the repository with git http-backend, or use ssh"
     )]
     DumbHttp { url: String },
     #[error("{url}: no answer within {seconds} s; check the server, or raise spec.timeout")]
@@ -89,7 +87,7 @@ pub enum SourceError {
     PathNotFound { path: String, revision: String },
     #[error("{path} at {revision} is a file, not a folder; correct spec.path")]
     PathNotFolder { path: String, revision: String },
-    #[error("spec.path {path} climbs out of the repository; name a folder inside of it")]
+    #[error("spec.path {path} leads out of the repository; set a folder inside of it")]
     PathEscapes { path: String },
     #[error(
         "the symlink {link} leads out of the repository, to {target}; nothing outside of it is read: remove it, or exclude it with \
@@ -102,7 +100,7 @@ pub enum SourceError {
     )]
     BadSymlink { link: String, target: String, why: &'static str },
     #[error(
-        "{path} is a submodule, and those are not read; commit its files, or make another Sync of its repository"
+        "{path} is a submodule, which is not read; commit its files, or create another Sync for its repository"
     )]
     Submodule { path: String },
     #[error(
@@ -133,13 +131,13 @@ pub enum SourceError {
     #[error("{url}: there is no git server {said}; check the URL")]
     NotGit { url: String, said: String },
     #[error(
-        "{url}: the server answers with a web page in place of git; check the URL and the login: a page of a login in a browser (single sign-on) is no way in for a program"
+        "{url}: the server answers with a web page instead of Git; check the URL and the login (a login page for browsers, such as single sign-on, cannot be used)"
     )]
     WebPage { url: String },
     #[error("{url}: {said}")]
     Git { url: String, said: String },
     #[error(
-        "{url}: the repository sends more than {limit} bytes, which is more than is received; keep large files out of it, or raise --cache-limit"
+        "{url}: the repository sends more than {limit} bytes, which is the limit of a fetch; remove large files from it, or raise --cache-limit"
     )]
     TooLarge { url: String, limit: u64 },
     #[error(
@@ -147,11 +145,11 @@ pub enum SourceError {
     )]
     AnswerTooLarge { url: String, part: &'static str, limit: u64 },
     #[error(
-        "{url}: the repositories of {domain} use more than their share of the cache folder; it is fetched when there is room: use fewer or smaller repositories, or raise --cache-limit"
+        "{url}: the repositories of {domain} use more than their share of the cache folder; it is fetched when there is space; use fewer or smaller repositories, or raise --cache-limit"
     )]
     CacheFull { url: String, domain: String },
     #[error(
-        "{url}: the disk of the cache folder is full; it is fetched when there is room: use smaller repositories, or give the folder more room"
+        "{url}: the disk of the cache folder is full; it is fetched when there is space; use smaller repositories, or enlarge the volume of the folder"
     )]
     DiskFull { url: String },
     #[error("cannot use the cache folder {path}: {said}")]

@@ -104,7 +104,7 @@ pub fn fetch<'a>(
     let depth = if said.can_be_shallow() { one } else { Shallow::NoChange };
     if !said.can_be_shallow() && repo.is_shallow().unwrap_or(false) {
         repository.note_broken();
-        let said = "the server gives no shallow clones any more; the mirror is fetched afresh".to_owned();
+        let said = "the server gives no shallow clones any more; the mirror is fetched again".to_owned();
         return Err(SourceError::Git { url: location.to_string(), said });
     }
     let received = Received::new(usage.limit() / PACK, interrupt.clone());

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use gix::objs::tree::EntryKind as TreeEntry;
 use holdfast_diff::files::{
-    Entry, EntryKind, FileKind, Files, FilesError, Place, Version, Versioned, check_content,
+    Entry, EntryKind, FileKind, Files, FilesError, Resolved, Version, Versioned, check_content,
 };
 use parking_lot::Mutex;
 
@@ -105,9 +105,9 @@ fn kind(kind: TreeEntry) -> FileKind {
 }
 
 impl Files for CommitFiles {
-    fn resolve(&self, path: &str) -> Result<Option<Place>, FilesError> {
+    fn resolve(&self, path: &str) -> Result<Option<Resolved>, FilesError> {
         let found = self.noted(self.tree.find(path))?;
-        Ok(found.map(|(path, entry)| Place { path, kind: kind(entry.kind) }))
+        Ok(found.map(|(path, entry)| Resolved { path, kind: kind(entry.kind) }))
     }
 
     fn read(&self, path: &str) -> Result<Option<Arc<[u8]>>, FilesError> {

@@ -57,7 +57,7 @@ fn of_itself(location: &Location, lines: &[&str]) -> Option<SourceError> {
     if let Some(why) = after("Load key \"identity\": ") {
         let key = location.credential.identity_name();
         return Some(SourceError::BadCredential(format!(
-            "{url}: ssh cannot read the key {key} of the Secret: {}; store it again as ssh-keygen writes it",
+            "{url}: ssh cannot read the key {key} of the Secret: {}; store it again in the format of ssh-keygen",
             cleaned(why)
         )));
     }
@@ -71,7 +71,7 @@ fn of_itself(location: &Location, lines: &[&str]) -> Option<SourceError> {
     }
     if line("banner line contains invalid characters").is_some() || line("Bad packet length").is_some() {
         let port = location.port.unwrap_or(22);
-        let said = format!("what listens at port {port} does not speak ssh");
+        let said = format!("the server at port {port} does not use ssh");
         return Some(SourceError::Unreachable { url, said });
     }
     if let Some(found) = line("ssh: connect to host ") {
@@ -94,7 +94,7 @@ fn of_itself(location: &Location, lines: &[&str]) -> Option<SourceError> {
         url,
         said: match lines.last() {
             Some(_) => "the server closed the connection before the login".to_owned(),
-            None => "ssh ended without a word".to_owned(),
+            None => "ssh ended without a message".to_owned(),
         },
     })
 }
@@ -129,7 +129,7 @@ fn denied(location: &Location, said: &str) -> SourceError {
         }
         Some(None) => format!("the server refuses the key {name}, or the password does not open it: {said}"),
         _ if !said.contains("publickey") && said.contains('(') => {
-            format!("the server takes no keys from this user: {said}")
+            format!("the server accepts no keys of this user: {said}")
         }
         _ => match identity::shown(key) {
             Some(shown) => format!("the server refuses the key {name} ({shown}): {said}"),
@@ -230,7 +230,7 @@ pub fn of_server(location: &Location, said: &str, status: Option<i32>) -> Option
         Some(Meaning::NoGit) => Some(no_git(url, &said)),
         None if status == Some(NO_PROGRAM) => Some(no_git(url, &said)),
         None if said.is_empty() => None,
-        None => Some(SourceError::Git { url, said: format!("the server hung up: {said}") }),
+        None => Some(SourceError::Git { url, said: format!("the server closed the connection: {said}") }),
     }
 }
 

@@ -36,7 +36,7 @@ fn unarmored(text: &str) -> &'static str {
     } else if text.contains(BEGIN) {
         "has text before its line -----BEGIN; store the key alone"
     } else {
-        "is no private key; store the file that ssh-keygen writes, from its line -----BEGIN to its line -----END"
+        "is not a private key; store the file that ssh-keygen writes, from its line -----BEGIN to its line -----END"
     }
 }
 
@@ -76,10 +76,10 @@ fn armored(text: &str, has_password: bool) -> Option<&'static str> {
         return Some("is a certificate; store the private key of ssh");
     }
     if has("DSA PRIVATE KEY") && !has("ECDSA") {
-        return Some("is a DSA key, which ssh does not use any more; make one with: ssh-keygen -t ed25519");
+        return Some("is a DSA key, which ssh no longer supports; create one with: ssh-keygen -t ed25519");
     }
     if !has("PRIVATE KEY-----") {
-        return Some("is no private key of ssh; make one with: ssh-keygen -t ed25519");
+        return Some("is not a private key of ssh; create one with: ssh-keygen -t ed25519");
     }
     let Some(is_locked) = is_locked(text) else {
         return Some(
@@ -147,7 +147,7 @@ mod tests {
         check(&pem.replace("RSA ", ""), None);
         check("", Some("is empty"));
         check(" \n", Some("is empty"));
-        check("hunter2", Some("is no private key"));
+        check("hunter2", Some("is not a private key"));
         check("ssh-ed25519 AAAAC3Nz alice", Some("is a public key"));
         check("ecdsa-sha2-nistp256 AAAA", Some("is a public key"));
         check("PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\n", Some("puttygen"));
@@ -165,7 +165,7 @@ mod tests {
         check(&pem.replace("RSA PRIVATE", "PUBLIC"), Some("is a public key"));
         check(&pem.replace("RSA PRIVATE KEY", "CERTIFICATE"), Some("is a certificate"));
         check(&pem.replace("RSA", "DSA"), Some("DSA"));
-        check(&pem.replace("RSA PRIVATE KEY", "PGP PRIVATE KEY BLOCK"), Some("no private key of ssh"));
+        check(&pem.replace("RSA PRIVATE KEY", "PGP PRIVATE KEY BLOCK"), Some("not a private key of ssh"));
         check(LOCKED, Some("is locked"));
         check(&pem.replace("RSA", "ENCRYPTED"), Some("is locked"));
         check(&pem.replace("\nAAAA", "\nProc-Type: 4,ENCRYPTED\n\nAAAA"), Some("is locked"));

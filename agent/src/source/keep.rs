@@ -46,7 +46,7 @@ impl Sources {
 
     async fn blocking(&self, work: impl FnOnce() + Send + 'static) {
         if let Err(error) = tokio::task::spawn_blocking(work).await {
-            warn!(%error, "The cache folder could not be swept");
+            warn!(%error, "Cannot clean the cache folder");
         }
     }
 
@@ -144,7 +144,7 @@ impl MirrorEntry {
     /// Forgets what was answered long ago, and is not being asked.
     fn forget_answers(&self, idle: Duration) {
         self.answers.lock().retain(|_, line| {
-            let old = |line: &super::Line| {
+            let old = |line: &super::entry::Line| {
                 let answer = line.try_lock().ok();
                 answer
                     .is_some_and(|answer| answer.as_ref().is_none_or(|answer| answer.asked.elapsed() >= idle))

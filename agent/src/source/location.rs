@@ -40,7 +40,7 @@ impl Location {
         let bad = |why: &str| SourceError::BadUrl { url: redact(url), why: why.to_owned() };
         if has_password(url) {
             return Err(bad(
-                "it has a password in it, which everyone who may read the Sync could see; put it into a Secret that secretRef names",
+                "it contains a password, which every reader of the Sync could see; move it to a Secret and set secretRef",
             ));
         }
         let scheme = if url.starts_with("https://") || url.starts_with("http://") {
@@ -63,7 +63,7 @@ impl Location {
         }
         if let Some(right) = misplaced_path(url) {
             return Err(bad(&format!(
-                "behind the colon stands a port, and this is none; write {right}, with a slash"
+                "the text after the colon must be a port; write {right}, with a slash"
             )));
         }
         let Server { host, port } = server(url, scheme).map_err(bad)?;
@@ -178,7 +178,7 @@ fn server(url: &str, scheme: Scheme) -> Result<Server, &'static str> {
         return Ok(Server { host: String::new(), port: None });
     }
     let url = gix::Url::try_from(url).map_err(|_| "it is not a URL that git understands")?;
-    let host = url.host().filter(|host| !host.is_empty()).ok_or("it names no host")?;
+    let host = url.host().filter(|host| !host.is_empty()).ok_or("it has no host")?;
     let path: &[u8] = url.path.as_ref();
     let option = host.starts_with('-')
         || url.user().is_some_and(|user| user.starts_with('-'))
@@ -188,7 +188,7 @@ fn server(url: &str, scheme: Scheme) -> Result<Server, &'static str> {
     }
     let good = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
     if scheme == Scheme::Ssh && !host.bytes().all(good) {
-        return Err("its host has characters that no host has");
+        return Err("its host has invalid characters");
     }
     let bad_user = |user: &str| user.chars().any(|letter| letter.is_control() || letter.is_whitespace());
     if url.user().is_some_and(bad_user) {

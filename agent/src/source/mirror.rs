@@ -105,11 +105,11 @@ impl Mirror {
         let Some((commit, root)) = repository.peel(commit) else {
             // It is there and cannot be read: begin again with an empty mirror.
             self.lock().discard(&repository);
-            let said = format!("{commit} in the mirror cannot be read; the mirror is fetched afresh");
+            let said = format!("{commit} in the mirror cannot be read; the mirror is fetched again");
             return Err(SourceError::Git { url: location.to_string(), said });
         };
         if repository.packs() > PACKS {
-            debug!(folder = %repository.folder().display(), "Mirror has many packs and is fetched afresh next time");
+            debug!(folder = %repository.folder().display(), "Mirror has many packs and will be fetched again");
             self.lock().discard(&repository);
         }
         let revision = revision(reference, reference_name.as_deref(), commit);
@@ -120,7 +120,7 @@ impl Mirror {
     fn open(&self, location: &Location) -> Result<Arc<Repository>, SourceError> {
         let mut state = self.lock();
         if let Some(open) = state.open.clone().filter(|open| open.is_broken()) {
-            warn!(folder = %open.folder().display(), "Mirror cannot be read and is fetched afresh");
+            warn!(folder = %open.folder().display(), "Mirror cannot be read and is fetched again");
             state.discard(&open);
         }
         let open = state.open().inspect_err(|error| {

@@ -1,10 +1,13 @@
-//! Where the desired state comes from: a git repository, a ref, and the tree of its commit.
+//! The source of the desired state: a Git repository, a ref, and the tree of its commit. Also pushes commits.
 //!
-//! A branch is moved forward by commits made of the objects of another one. One mirror for each URL and credential, shared by all Syncs; one look at the server for each interval and ref, and a
-//! fetch only when the ref moved. Knows no cluster: credentials come in as values. I/O: network, disk.
+//! There is one mirror for each URL, credential and trust domain, one request to the server for each interval and ref, and a fetch
+//! only if the ref moved. Knows no cluster: credentials are passed in. I/O: network, disk.
 
+mod announce;
 mod answer;
+mod checkout;
 mod credential;
+mod entry;
 mod error;
 mod fetch;
 mod files;
@@ -41,7 +44,7 @@ mod web;
 mod write;
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -51,6 +54,8 @@ use tokio::runtime::Handle;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
+pub use announce::{Moved, OnRequest};
+pub use checkout::Checkout;
 pub use credential::Credential;
 pub use error::SourceError;
 pub use files::CommitFiles;
@@ -66,6 +71,8 @@ pub use tree::Tree;
 pub use write::{NewCommit, Person, WriteError};
 
 use crate::http::{Clients, Guard};
+use announce::announce;
+use entry::{Answer, MirrorEntry};
 use folders::FolderCache;
 use mirror::{Found, Mirror};
 use names::server_name;
@@ -77,9 +84,7 @@ use transport::Network;
 use crate::disk::Usage;
 use crate::shares::Shares;
 
-/// Refs of one mirror whose answers are remembered.
-const REFS: usize = 256;
-/// Connections to git servers that one tenant has at a time.
+/// Maximum number of connections to Git servers for one tenant.
 const CONNECTIONS: u32 = 8;
 
 /// How sources are read.
@@ -88,22 +93,10 @@ pub struct SourceOptions {
     pub allow_file: bool,
     /// Which servers may be connected to.
     pub guard: Arc<Guard>,
-    /// Hears of every look at a server.
-    pub on_look: OnLook,
+    /// Called after each request to a server.
+    pub on_request: OnRequest,
     /// How much of the cache folder is used.
     pub usage: Arc<Usage>,
-}
-
-/// Hears of a look at a server: its result, and the commit if there is a new one.
-pub type OnLook = Arc<dyn Fn(&'static str, Option<Moved>) + Send + Sync>;
-
-/// A ref that is at another commit than before.
-pub struct Moved {
-    /// Without its login.
-    pub url: String,
-    pub reference: String,
-    pub before: Option<String>,
-    pub now: String,
 }
 
 /// All mirrors of the process.
@@ -120,123 +113,8 @@ pub struct Sources {
     moved: broadcast::Sender<MirrorId>,
     /// One push at a time for each branch and tenant.
     turns: Shares,
-    /// Connections to servers, for each tenant: those that hang cost a tenant its own.
+    /// Connections to servers, for each tenant, so that hanging ones delay only their tenant.
     connections: Shares,
-}
-
-/// A mirror that is in use.
-#[derive(Clone)]
-struct MirrorEntry {
-    mirror: Arc<Mirror>,
-    /// When it was used last.
-    used: Arc<Mutex<Instant>>,
-    answers: Arc<Mutex<HashMap<GitRef, Line>>>,
-    /// What all mirrors of a repository have in common.
-    repository: String,
-    /// When refs, by full name, moved without a request of ours. Earlier answers are not used.
-    moved: Arc<Mutex<HashMap<String, Instant>>>,
-}
-
-/// The last answer about a ref. Locked during a request, so that concurrent callers take the same answer.
-type Line = Arc<tokio::sync::Mutex<Option<Answer>>>;
-
-impl MirrorEntry {
-    fn has_moved_since(&self, reference: &GitRef, asked: Instant) -> bool {
-        let moved = self.moved.lock();
-        moved.get(&server_name(reference, None)).is_some_and(|moved| *moved > asked)
-    }
-
-    fn line(&self, reference: &GitRef) -> Line {
-        let mut answers = self.answers.lock();
-        if answers.len() >= REFS && !answers.contains_key(reference) {
-            // Answers without a current request are requested again.
-            answers.retain(|_, line| Arc::strong_count(line) > 1);
-        }
-        answers.entry(reference.clone()).or_default().clone()
-    }
-
-    /// An answer that is young enough, or that was given while its reader waited, be it a bad one: that is taken of the own
-    /// tenant alone, since another one may have given up sooner.
-    fn good(
-        &self,
-        answer: Option<&Answer>,
-        location: &Location,
-        reference: &GitRef,
-        max_age: Duration,
-        started: Instant,
-    ) -> Option<Result<Found, SourceError>> {
-        let answer = answer?;
-        let fresh = answer.found.is_ok() && answer.asked.elapsed() < max_age;
-        let own = answer.found.is_ok() || *answer.tenant == *location.tenant();
-        let good = fresh || (answer.asked >= started && own);
-        (good && !self.has_moved_since(reference, answer.asked)).then(|| answer.found.clone())
-    }
-}
-
-#[derive(Clone)]
-struct Answer {
-    asked: Instant,
-    found: Result<Found, SourceError>,
-    /// Who asked.
-    tenant: Arc<str>,
-}
-
-/// A commit of a repository.
-#[derive(Clone)]
-pub struct Checkout {
-    mirror: MirrorId,
-    reference: GitRef,
-    tree: Tree,
-}
-
-impl Checkout {
-    pub fn revision(&self) -> &Revision {
-        &self.tree.revision
-    }
-
-    /// Lets the mirror be fetched afresh: something of it cannot be read.
-    pub fn mark_broken(&self) {
-        self.tree.repository.note_broken();
-    }
-
-    /// The folder of the mirror that it is in, which stays as long as this does.
-    pub fn mirror_folder(&self) -> &Path {
-        self.tree.repository.folder()
-    }
-
-    pub fn id(&self) -> CommitId {
-        CommitId(self.tree.commit)
-    }
-
-    /// Who made the commit, as `Name <address>`, and the first line of its message.
-    pub fn commit(&self) -> Option<(String, String)> {
-        self.tree.commit()
-    }
-
-    /// The clean path of the folder that a Sync names.
-    pub fn folder(&self, path: &str) -> Result<String, SourceError> {
-        self.tree.folder(path)
-    }
-
-    /// The id of the root of its tree.
-    pub fn tree(&self) -> String {
-        self.tree.root.to_string()
-    }
-
-    /// The mirror that it is of.
-    pub fn mirror(&self) -> MirrorId {
-        self.mirror
-    }
-
-    /// The files of the commit.
-    pub fn files(&self) -> CommitFiles {
-        CommitFiles::new(self.tree.clone())
-    }
-
-    /// True if it is of this repository and ref.
-    pub fn is_of(&self, location: &Location, reference: &GitRef) -> bool {
-        self.mirror == location.mirror() && self.reference == *reference
-    }
 }
 
 impl Sources {
@@ -258,7 +136,7 @@ impl Sources {
         sources
     }
 
-    /// Hears of every mirror of which a ref has moved.
+    /// Subscribes to the mirrors of which a ref has moved.
     pub fn moved(&self) -> broadcast::Receiver<MirrorId> {
         self.moved.subscribe()
     }
@@ -310,33 +188,33 @@ impl Sources {
         }
         let url = location.to_string();
         let (location, reference) = (location.clone(), reference.clone());
-        let (on_look, moved) = (self.options.on_look.clone(), self.moved.clone());
+        let (on_request, moved) = (self.options.on_request.clone(), self.moved.clone());
         let interrupt = Interrupt::default();
         let (flag, ended) = (interrupt.flag.clone(), interrupt.ended.clone());
         let network = self.network(ended.clone());
-        // The lock goes along: a look that its caller gave up comes to its end before the next one begins.
-        let looking = thread::run(move || {
+        // The lock is moved along: a request whose caller gave up ends before the next one begins.
+        let request = thread::run(move || {
             let _connection = connection;
             let asked = Instant::now();
             let found = known.mirror.update(&network, &location, &reference, limit, &flag);
             if flag.load(Ordering::Relaxed) && found.is_err() {
-                // It was given up, and says nothing about the server.
+                // The caller gave up, so the error says nothing about the server.
                 return found;
             }
             let tenant = location.tenant().into();
             let before = answer.replace(Answer { asked, found: found.clone(), tenant });
             let before = before.and_then(|before| before.found.ok());
-            announce(&on_look, &moved, &location, &reference, before.as_ref(), &found);
+            announce(&on_request, &moved, &location, &reference, before.as_ref(), &found);
             found
         });
-        let found = looking.await.unwrap_or_else(|error| {
+        let found = request.await.unwrap_or_else(|error| {
             Err(SourceError::Git { url, said: format!("cannot read the repository: {error}") })
         });
         drop(interrupt);
         found
     }
 
-    /// What connections are made with, on the runtime of the caller.
+    /// The parameters of connections, on the runtime of the caller.
     fn network(&self, ended: CancellationToken) -> Network {
         let (guard, clients) = (self.options.guard.clone(), self.clients.clone());
         Network { guard, clients, pauses: self.pauses.clone(), runtime: Handle::current(), ended }
@@ -367,8 +245,8 @@ impl Sources {
         known.clone()
     }
 
-    /// Lets everybody who reads this branch look at once, by whatever URL and login they read it. For what is known from
-    /// elsewhere than a look: a push of ours, or a webhook.
+    /// Makes all readers of this branch check it at once, whatever URL and login they use. Called after a push of ours, and after a
+    /// webhook call.
     pub fn tell_moved(&self, location: &Location, branch: &str) {
         let name = server_name(&GitRef::Branch(branch.to_owned()), None);
         let (repository, now) = (location.repository(), Instant::now());
@@ -378,34 +256,6 @@ impl Sources {
             // There may be no receiver.
             let _ = self.moved.send(*id);
         }
-    }
-}
-
-/// Reports what a request found, and announces a ref that moved.
-fn announce(
-    on_look: &OnLook,
-    moved: &broadcast::Sender<MirrorId>,
-    location: &Location,
-    reference: &GitRef,
-    before: Option<&Found>,
-    found: &Result<Found, SourceError>,
-) {
-    match found {
-        Ok(now) if before.is_none_or(|before| before.revision != now.revision) => {
-            let news = Moved {
-                url: location.to_string(),
-                reference: reference.to_string(),
-                before: before.map(|before| before.revision.to_string()),
-                now: now.revision.to_string(),
-            };
-            on_look("ok", Some(news));
-            if before.is_some() {
-                // There may be no receiver.
-                let _ = moved.send(location.mirror());
-            }
-        }
-        Ok(_) => on_look("ok", None),
-        Err(error) => on_look(crate::error::StageError::name(error), None),
     }
 }
 

@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_ends_when_nobody_waits() {
+    async fn it_ends_when_no_caller_waits() {
         let (program, mut pipes, ended) = shell("exec sleep 1000");
         ended.cancel();
         let read = tokio::task::spawn_blocking(move || pipes.from.read(&mut [0; 10]));

@@ -122,7 +122,7 @@ impl<'a> Server<'a> {
     fn hello(&mut self) -> Result<Shown, Box<dyn Error>> {
         let mut shown = self.transport.handshake(Service::ReceivePack, &[])?;
         if shown.actual_protocol != Protocol::V1 {
-            return Err("the server says nothing about its branches".into());
+            return Err("the server does not list its branches".into());
         }
         let refs = shown.refs.as_mut().map_or_else(|| Ok(Vec::new()), |refs| refs_of(refs.as_mut()))?;
         Ok(Shown { refs, capabilities: shown.capabilities })
@@ -257,7 +257,7 @@ fn read(lines: &mut dyn ReadlineBufRead, packets: &mut Vec<Vec<u8>>) -> Result<(
             answer += data.len();
         }
         if answer > ANSWER {
-            return Err("the answer does not end".into());
+            return Err("the answer is too long".into());
         }
         if data.first() == Some(&2) && talk > TALK {
             continue;

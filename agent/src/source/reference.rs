@@ -87,7 +87,7 @@ pub fn highest<'a>(url: &str, range: &str, tags: &'a [String]) -> Result<&'a str
         let near = match all().find(is_prerelease) {
             _ if tags.is_empty() => "; the repository has no tags".to_owned(),
             Some(tag) => format!(
-                "; {} is a prerelease, and those are taken only if the range names one, as >=1.0.0-0 does",
+                "; {} is a prerelease, and prereleases are selected only if the range contains one, such as >=1.0.0-0",
                 shortened(tag)
             ),
             None => format!("; its tags end with {}", last(tags)),

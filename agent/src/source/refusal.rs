@@ -18,7 +18,7 @@ pub enum PushError {
     #[error("{url}: {reason}: {branch}{}; {}", colon(.said), .reason.hint())]
     Refused { url: String, branch: String, reason: Refusal, said: String },
     /// The commit was sent, but no answer came. The branch shows whether it arrived.
-    #[error("{url}: the commit {commit} was sent to {branch}, and the answer is lost{}", colon(.said))]
+    #[error("{url}: the commit {commit} was sent to {branch}, but no answer arrived{}", colon(.said))]
     Unknown { url: String, branch: String, commit: CommitId, said: String },
     /// Nothing was sent.
     #[error(
@@ -91,9 +91,9 @@ impl fmt::Display for Refusal {
             Self::ReadOnly => "the login or key may read but not write",
             Self::Archived => "the repository is archived",
             Self::Gone => "the branch does not exist any more",
-            Self::NameTaken => "another branch stands in the way of this name",
-            Self::TooLarge => "the server has no room for the push",
-            Self::Shallow => "the server takes no push from a shallow clone",
+            Self::NameTaken => "another branch conflicts with this name",
+            Self::TooLarge => "the server has no space for the push",
+            Self::Shallow => "the server accepts no push from a shallow clone",
             Self::Other => "the server refuses the push",
         })
     }

@@ -119,7 +119,7 @@ pub(super) fn options() -> gix::open::Options {
 pub fn open(folder: &Path, folders: Folders, all: Open) -> Result<Arc<Repository>, SourceError> {
     let failed = |said: String| SourceError::Cache { path: folder.display().to_string(), said };
     if interrupted(folder) {
-        warn!(folder = %folder.display(), "Mirror was left in the middle of a fetch and is thrown away");
+        warn!(folder = %folder.display(), "Mirror of an interrupted fetch is discarded");
         remove(folder);
     }
     leftovers::beginning_with(&folder.join("objects/pack"), ".tmp");

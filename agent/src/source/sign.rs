@@ -54,7 +54,7 @@ pub enum SignError {
         "this ECDSA key cannot be read here: its number begins with a zero byte; make another one, or use ed25519"
     )]
     ShortNumber,
-    #[error("the OpenPGP key in git.asc has no key that may sign; add a subkey for signatures")]
+    #[error("the OpenPGP key in git.asc has no key that can sign; add a signing subkey")]
     NotForSigning,
     #[error("cannot sign the commit: {said}")]
     Failed { said: String },

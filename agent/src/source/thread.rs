@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 pub enum ThreadError {
     #[error("cannot start a thread: {0}")]
     Start(String),
-    #[error("the work ended by a defect; the log has the place")]
+    #[error("a defect ended the task; see the log")]
     Panicked,
 }
 

@@ -196,7 +196,7 @@ fn http(
     let bad = |why: String| SourceError::BadCredential(format!("{location}: {why}"));
     let client = credential.client.as_ref().map(|(certificate, key)| (&certificate[..], &key[..]));
     let trust = Trust::read(credential.ca.as_deref(), client);
-    let trust = trust.map_err(|error| bad(format!("the Secret that secretRef names: {error}")))?;
+    let trust = trust.map_err(|error| bad(format!("the Secret of secretRef: {error}")))?;
     let authorization = credential.authorization().map(|value| {
         let mut value = HeaderValue::from_str(&value)
             .map_err(|_| bad("the login in the Secret has characters that HTTP cannot send".to_owned()))?;

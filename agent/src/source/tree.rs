@@ -114,7 +114,7 @@ impl Tree {
         let bytes = self.object(link, id, Kind::Blob, LINK_LIMIT)?;
         let target = String::from_utf8_lossy(&bytes).into_owned();
         if links == 0 {
-            let why = "is a symlink in a circle";
+            let why = "is a symlink in a cycle";
             return Err(SourceError::BadSymlink { link: link.to_owned(), target, why });
         }
         let folder = link.rsplit_once('/').map_or("", |(folder, _)| folder);

@@ -58,7 +58,7 @@ impl Last {
 
     fn keep(&self, trouble: Trouble) -> io::Error {
         *self.0.lock() = Some(trouble);
-        io::Error::other("the server did not answer as git does")
+        io::Error::other("the server did not answer with the Git protocol")
     }
 }
 
@@ -157,7 +157,7 @@ impl Http for GitHttp {
         let response = self.ask(&request).map_err(failed)?;
         if response.url() != &request.url {
             let tail = url.strip_prefix(base_url).unwrap_or(url);
-            let why = "to what is not the same repository";
+            let why = "to another repository";
             let moved = response.url().as_str().strip_suffix(tail);
             let moved = moved.ok_or_else(|| {
                 let to = destination(&request.url, Some(response.url().as_str()));

@@ -45,9 +45,9 @@ pub struct Person {
 /// Why no commit can be made.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum WriteError {
-    #[error("{path} is not at {revision}; look at the files again and change what is there")]
+    #[error("{path} is not at {revision}; read the files again, and edit a file that exists")]
     NoFile { path: String, revision: String },
-    #[error("{link} is a symlink, and {path} leads through it; change the file that it leads to")]
+    #[error("{link} is a symlink, and {path} leads through it; edit its target")]
     Symlink { path: String, link: String },
     #[error("{path} is a folder or a submodule, not a file")]
     NotFile { path: String },
@@ -61,7 +61,7 @@ pub enum WriteError {
     Sign(#[from] SignError),
     #[error("{0}")]
     Source(#[from] SourceError),
-    #[error("cannot make the objects of the commit: {said}")]
+    #[error("cannot create the objects of the commit: {said}")]
     Object { said: String },
 }
 

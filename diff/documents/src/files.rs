@@ -1,4 +1,4 @@
-//! The files of a repository as a renderer sees them: whose they are, and from where they come, is the caller's business.
+//! The files of a repository as a renderer reads them. Leaves their source to the caller.
 //!
 //! Paths are clean, from the root of the tree, with `/` between names; the root itself is empty. Pure.
 
@@ -8,40 +8,40 @@ use std::sync::Arc;
 
 use crate::budget::{Budget, Exceeded, Resource};
 
-/// How many folders may be inside of one another.
+/// Maximum depth of nested folders.
 pub const MAX_DEPTH: usize = 64;
-/// How many entries one walk through folders may visit.
+/// Maximum number of entries that one walk through folders visits.
 pub const MAX_VISITS: usize = 100_000;
 
-/// What stands at a path.
+/// The kind of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileKind {
     File,
     Folder,
 }
 
-/// A path once all symlinks are followed, and what stands there.
+/// A path after all symlinks are followed, and its kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct Resolved {
     pub path: String,
     pub kind: FileKind,
 }
 
-/// What a folder holds, by name.
+/// An entry of a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     pub name: String,
     pub kind: EntryKind,
 }
 
-/// What an entry of a folder leads to.
+/// The kind of an entry of a folder, after symlinks are followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EntryKind {
     File,
     Folder,
-    /// Another repository, which is not read. To look into it is an error.
+    /// A Git submodule, which is not read. Reading below it is an error.
     Submodule,
-    /// A symlink to nothing that is in the tree. To follow it is an error.
+    /// A symlink without a target in the tree. Following it is an error.
     Dangling,
 }
 
@@ -54,8 +54,7 @@ impl From<FileKind> for EntryKind {
     }
 }
 
-/// A file that cannot be read: a symlink out of the tree, a file that is too large, a key that does not fit. What does not
-/// exist is no error.
+/// A file that cannot be read: a symlink out of the tree, a file that is too large, a wrong key. A missing file is no error.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct FilesError(pub String);
@@ -68,14 +67,14 @@ impl From<Exceeded> for FilesError {
 
 /// The files of one tree.
 pub trait Files {
-    /// Where a path leads; `None` if nothing is there.
-    fn resolve(&self, path: &str) -> Result<Option<Place>, FilesError>;
+    /// Resolves the symlinks of a path; `None` if it does not exist.
+    fn resolve(&self, path: &str) -> Result<Option<Resolved>, FilesError>;
 
     /// The bytes of the file at a path; `None` if there is no file.
     fn read(&self, path: &str) -> Result<Option<Arc<[u8]>>, FilesError>;
 
     /// What a folder holds, in the order of names, symlinks followed; `None` if there is no folder. An entry that cannot be
-    /// read is no error here, since nobody may want to read it.
+    /// read is no error here, since it may not be needed.
     fn list(&self, path: &str) -> Result<Option<Vec<Entry>>, FilesError>;
 
     /// What the render that reads these files may take; `None` if nothing is counted.

@@ -47,7 +47,7 @@ const INVISIBLE: [RangeInclusive<char>; 31] = [
     '\u{10fffe}'..='\u{10ffff}',
 ];
 
-/// True for a character that a terminal obeys or that nobody sees, and so must not be sent as it is.
+/// True for a control character or an invisible one, which must not be sent to a terminal as it is.
 pub fn is_hidden(character: char) -> bool {
     if character.is_ascii() {
         return character.is_ascii_control();

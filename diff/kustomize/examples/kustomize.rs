@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use holdfast_kustomize::Host;
-use holdfast_kustomize::files::{Entry, EntryKind, FileKind, Files, FilesError, Place};
+use holdfast_kustomize::files::{Entry, EntryKind, FileKind, Files, FilesError, Resolved};
 use holdfast_kustomize::yaml;
 use holdfast_kustomize::{Options, build};
 
@@ -49,13 +49,13 @@ struct Disk {
 impl Host for Disk {}
 
 impl Files for Disk {
-    fn resolve(&self, path: &str) -> Result<Option<Place>, FilesError> {
+    fn resolve(&self, path: &str) -> Result<Option<Resolved>, FilesError> {
         let Ok(real) = self.root.join(path).canonicalize() else { return Ok(None) };
         let Ok(inside) = real.strip_prefix(&self.root) else {
             return Err(FilesError(format!("{path} leads out of the repository")));
         };
         let kind = if real.is_dir() { FileKind::Folder } else { FileKind::File };
-        Ok(Some(Place { path: inside.to_string_lossy().into_owned(), kind }))
+        Ok(Some(Resolved { path: inside.to_string_lossy().into_owned(), kind }))
     }
 
     fn read(&self, path: &str) -> Result<Option<Arc<[u8]>>, FilesError> {

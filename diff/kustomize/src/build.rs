@@ -13,7 +13,7 @@ use super::node::{Map, Node};
 use super::provenance;
 use super::read;
 use super::resource::Resource;
-use super::shape::Place;
+use super::shape::Position;
 use super::steps::typed;
 use super::target::Target;
 use super::transform::metadata::managed_by;
@@ -65,7 +65,7 @@ pub fn overlay(
     let options = Options::default();
     let context = Context::new(host, &options);
     let loader = Loader::new(&context, folder)?;
-    let reading = file::of_value(name, Value::Object(fields), Place::line(0))?;
+    let reading = file::of_value(name, Value::Object(fields), Position::line(0))?;
     let target = Target::of(&loader, name.to_owned(), reading)?;
     let given = objects.into_iter().map(|(value, origin)| Resource::given(&value, origin)).collect();
     let resources = target.build_on(given)?.list;
@@ -99,7 +99,7 @@ fn finish(mut resource: Resource, metadata: &[String]) -> Result<(Value, Origin)
     Ok((value, resource.origin))
 }
 
-/// Annotations with which the original keeps its memory, and which it takes out at the end whoever wrote them.
+/// Annotations in which the original keeps its state, and which it removes at the end, whatever wrote them.
 const PRIVATE: [&str; 19] = [
     "internal.config.kubernetes.io/previousKinds",
     "internal.config.kubernetes.io/previousNames",

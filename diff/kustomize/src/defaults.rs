@@ -1,4 +1,4 @@
-//! The fields that transformers change when nobody says otherwise, read once from a table.
+//! The fields that transformers change by default, read once from a table.
 //!
 //! The table (`defaults/tables.txt`) has a section a transformer: `[images]`, or `[nameReference Secret.v1]`
 //! for the references to what changes its name. A line is a path, `+` if the field is created where it is

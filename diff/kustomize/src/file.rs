@@ -15,7 +15,7 @@ use super::generate::{GeneratorArgs, GeneratorOptions};
 use super::host::HelmChart;
 use super::own;
 use super::read::beyond_first;
-use super::shape::{Misfit, Place, Strictness, fit};
+use super::shape::{Misfit, Position, Strictness, fit};
 use holdfast_documents::yaml::Duplicates;
 
 /// The names that a kustomization file can have.
@@ -97,13 +97,13 @@ impl Kustomization {
 pub fn read(file: &str, text: &[u8]) -> Result<Reading, KustomizeError> {
     let document = own::first(file, text, Duplicates::LastWins)?;
     let Some(document) = document else { return Err(empty(file)) };
-    let mut reading = of_value(file, document.value, Place::root(&document.tree))?;
+    let mut reading = of_value(file, document.value, Position::root(&document.tree))?;
     reading.warnings.extend(beyond_first(file, text));
     Ok(reading)
 }
 
 /// A kustomization that is a value already.
-pub fn of_value(file: &str, value: Value, place: Place<'_, '_>) -> Result<Reading, KustomizeError> {
+pub fn of_value(file: &str, value: Value, place: Position<'_, '_>) -> Result<Reading, KustomizeError> {
     let fitted = fit(value, fields::KUSTOMIZATION, Strictness::Strict, place);
     let fitted = fitted.map_err(|misfits| misfit(file, misfits))?;
     let Value::Object(mut fields) = fitted else { return Err(empty(file)) };
@@ -135,7 +135,7 @@ fn empty(file: &str) -> KustomizeError {
     KustomizeError::in_file(file, "the kustomization is empty: give it resources, or remove the file")
 }
 
-fn lines(fields: &Map<String, Value>, place: Place) -> BTreeMap<String, u32> {
+fn lines(fields: &Map<String, Value>, place: Position) -> BTreeMap<String, u32> {
     let mut lines = BTreeMap::new();
     for (name, value) in fields {
         let place = place.field(name);

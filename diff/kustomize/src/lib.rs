@@ -1,22 +1,22 @@
 //! Kustomize in process: a tree of files in, objects out, the same objects as `kubectl kustomize` gives.
 //!
 //! No subprocess, no disk, no network: whatever is not in the tree is asked of the [`Host`], which refuses unless it is
-//! told otherwise. The behaviour is that of kustomize 5.8, as kubectl 1.36 has it. Pure.
+//! configured otherwise. The behaviour is that of kustomize 5.8, as in kubectl 1.36. Pure.
 //!
 //! ```
 //! use std::collections::BTreeMap;
 //! use std::sync::Arc;
 //!
-//! use holdfast_kustomize::files::{Entry, EntryKind, FileKind, Files, FilesError, Place};
+//! use holdfast_kustomize::files::{Entry, EntryKind, FileKind, Files, FilesError, Resolved};
 //! use holdfast_kustomize::{Host, Options, build};
 //!
 //! /// Files in memory. A repository on disk is the same, with other three functions: see `examples/kustomize.rs`.
 //! struct Tree(BTreeMap<&'static str, &'static str>);
 //!
 //! impl Files for Tree {
-//!     fn resolve(&self, path: &str) -> Result<Option<Place>, FilesError> {
+//!     fn resolve(&self, path: &str) -> Result<Option<Resolved>, FilesError> {
 //!         let kind = if self.0.contains_key(path) { FileKind::File } else { FileKind::Folder };
-//!         Ok(Some(Place { path: path.to_owned(), kind }))
+//!         Ok(Some(Resolved { path: path.to_owned(), kind }))
 //!     }
 //!
 //!     fn read(&self, path: &str) -> Result<Option<Arc<[u8]>>, FilesError> {
@@ -100,7 +100,7 @@ use resources::Resources;
 use select::Selector;
 use transform::Transform;
 
-/// The parts of a build, for the tests of this crate and for nobody else: they change with every release.
+/// The parts of a build, for the tests of this crate only: they change with every release.
 #[doc(hidden)]
 pub mod parts {
     pub use crate::json6902::{Operations, apply};

@@ -11,7 +11,7 @@ use super::read::beyond_first;
 use super::remote;
 use super::resource::Resource;
 use holdfast_documents::budget::Resource as Taken;
-use holdfast_documents::files::{FileKind, FilesError, Place, join};
+use holdfast_documents::files::{FileKind, FilesError, Resolved, join};
 use holdfast_documents::weight;
 
 /// How many kustomizations can stand within each other. The original has no limit but its memory.
@@ -97,8 +97,8 @@ impl<'a> Loader<'a> {
                 .map_or_else(|| self.not_found(path, &clean).map(|()| None), |found| Ok(Some(found)))?
         };
         match found {
-            Some(Place { path: at, kind: FileKind::File }) => self.read(path, at),
-            Some(Place { kind: FileKind::Folder, .. }) => {
+            Some(Resolved { path: at, kind: FileKind::File }) => self.read(path, at),
+            Some(Resolved { kind: FileKind::Folder, .. }) => {
                 Err(KustomizeError::new(format!("`{path}` is a folder, but must be a file")))
             }
             None => Err(missing(path)),
@@ -228,7 +228,7 @@ fn contains(folder: &str, path: &str) -> bool {
 
 fn folder_at(context: &Context, clean: &str, written: &str) -> Result<String, KustomizeError> {
     match context.host.resolve(clean).map_err(refused)? {
-        Some(Place { path, kind: FileKind::Folder }) => Ok(path),
+        Some(Resolved { path, kind: FileKind::Folder }) => Ok(path),
         Some(_) => Err(KustomizeError::new(format!("`{written}` is a file, but must be a folder"))),
         None => Err(missing(written)),
     }

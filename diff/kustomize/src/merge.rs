@@ -38,7 +38,7 @@ pub fn strategic(dest: &mut Node, patch: &Node, schema: &Schema) -> Result<Merge
     strategic_noting(dest, patch, schema, &Work::default()).map(|(merged, _)| merged)
 }
 
-/// As [`strategic`], counting what is done; tells, too, which items of lists become one, so that all but one of them are
+/// As [`strategic`], counting the work; also returns which items of lists become one, so that all but one of them are
 /// lost.
 pub fn strategic_noting(
     dest: &mut Node,
@@ -126,7 +126,7 @@ impl Walker<'_> {
     }
 }
 
-/// How much of what one patch loses in one resource is told.
+/// Maximum number of lost items that are reported for one patch and resource.
 const MOST_LOST: usize = 10;
 
 #[derive(Clone, Copy, PartialEq, Eq)]

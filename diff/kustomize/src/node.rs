@@ -1,4 +1,4 @@
-//! YAML nodes that can be changed: what kustomize works on. A scalar keeps its text, so that what nobody changes stays as
+//! YAML nodes that can be changed: what kustomize works on. A scalar keeps its text, so that what does not change stays as
 //! it was written, and its tag, which alone says what type it has.
 //!
 //! Comments and styles are not kept, for they never reach the output, except for comments that hold a schema: a merge goes by

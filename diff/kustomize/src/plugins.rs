@@ -15,7 +15,7 @@ use super::hash::HashTransformer;
 use super::provenance::record::{ConfiguredBy, Provenance};
 use super::read;
 use super::resource::Resource;
-use super::shape::{Place, Strictness, fit};
+use super::shape::{Position, Strictness, fit};
 use super::steps::{Step, patches, replacements, typed};
 use super::target::Target;
 use super::transform::annotations::AnnotationsTransformer;
@@ -127,7 +127,7 @@ fn configuration(resource: &Resource) -> Result<(&'static str, Value), Kustomize
         )));
     };
     let value = value(resource.node()).map_err(|error| error.or_at(&resource.origin))?;
-    let fitted = fit(value, *shape, Strictness::Lenient, Place::line(resource.origin.line));
+    let fitted = fit(value, *shape, Strictness::Lenient, Position::line(resource.origin.line));
     let fitted = fitted.map_err(|misfits| super::file::misfit(&resource.origin.file, misfits))?;
     Ok((kind, fitted))
 }
@@ -166,7 +166,7 @@ fn value_add(config: &Value, target: &Target) -> Result<ValueAddTransformer, Kus
         let loaded = target.loader.open_first(&transform.target_file_path)?;
         let nodes = read::nodes(&loaded.path, &loaded.bytes)?;
         let file = nodes.first().map_or(Ok(json!({})), |(node, _)| value(node))?;
-        let fitted = fit(file, VALUE_TARGETS, Strictness::Lenient, Place::line(1));
+        let fitted = fit(file, VALUE_TARGETS, Strictness::Lenient, Position::line(1));
         let fitted = fitted.map_err(|misfits| super::file::misfit(&loaded.path, misfits))?;
         let targets: Vec<ValueTarget> = fitted.get("targets").map_or(Ok(Vec::new()), typed)?;
         transform.targets.extend(targets);

@@ -33,7 +33,7 @@ pub fn configured(trail: &Provenance, file: &str, kind: &str) -> Provenance {
     Provenance { path: String::new(), configured_in: join(&trail.path, file), configured_by, ..trail.clone() }
 }
 
-/// Sets the annotations that are asked for, and takes away those that are not, whoever wrote them.
+/// Sets the annotations that the file requests, and removes the others, whatever wrote them.
 pub fn annotate(resource: &mut Resource, metadata: &[String]) {
     let asks = |wanted: &str| metadata.iter().any(|option| option == wanted);
     let origin = resource.provenance.take().map(|provenance| provenance.to_yaml());

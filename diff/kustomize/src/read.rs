@@ -36,7 +36,7 @@ pub fn resources(file: &str, bytes: &[u8]) -> Result<Vec<Resource>, KustomizeErr
     resources_noting(file, bytes, &mut Vec::new())
 }
 
-/// As [`resources`]; tells, too, what of the file is not read.
+/// As [`resources`]; also returns what of the file is not read.
 ///
 /// # Errors
 ///

@@ -21,7 +21,7 @@ pub struct Resources {
     pub given: bool,
     /// True if a step has merged a patch since this was last asked for.
     pub merged: bool,
-    /// What a step lost, to be told.
+    /// What a step lost, for a warning.
     pub warnings: Vec<String>,
     /// What was done to them since this was last asked for.
     pub work: Work,

@@ -1,5 +1,5 @@
 //! The shapes that files of kustomize must have, and fitting values to them: as Go's JSON reader does, which does not
-//! tell upper from lower case in the names of fields and takes null for what is not there.
+//! distinguish case in the names of fields and treats null as missing.
 //!
 //! Finds every mistake, each with its line and field. Leaves which fields there are to `file::fields`. Pure.
 
@@ -41,20 +41,20 @@ pub enum Strictness {
 /// Something that does not fit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Misfit {
-    /// From 1; 0 if nobody knows.
+    /// From 1; 0 if it is unknown.
     pub line: u32,
     pub message: String,
 }
 
-/// Where a value stands. What comes out of a merge has no node of its own and takes its parent's line.
+/// The position of a value. A merged value has no node of its own and takes the line of its parent.
 #[derive(Clone, Copy)]
-pub struct Place<'t, 'a> {
+pub struct Position<'t, 'a> {
     tree: Option<&'t Tree<'a>>,
     node: Option<NodeId>,
     pub line: u32,
 }
 
-impl<'t, 'a> Place<'t, 'a> {
+impl<'t, 'a> Position<'t, 'a> {
     pub fn root(tree: &'t Tree<'a>) -> Self {
         Self { tree: Some(tree), node: None, line: 1 }.at(Some(Tree::ROOT))
     }
@@ -88,7 +88,12 @@ impl<'t, 'a> Place<'t, 'a> {
 }
 
 /// Fits a value to a shape: fields have the names of the shape, and what is null is gone.
-pub fn fit(value: Value, shape: Shape, strictness: Strictness, place: Place) -> Result<Value, Vec<Misfit>> {
+pub fn fit(
+    value: Value,
+    shape: Shape,
+    strictness: Strictness,
+    place: Position,
+) -> Result<Value, Vec<Misfit>> {
     let mut fitting = Fitting { strictness, path: String::new(), misfits: Vec::new() };
     let value = fitting.value(value, shape, place).unwrap_or_default();
     if fitting.misfits.is_empty() { Ok(value) } else { Err(fitting.misfits) }
@@ -103,7 +108,7 @@ struct Fitting {
 
 impl Fitting {
     /// The value as it is to be; `None` for null and for what does not fit.
-    fn value(&mut self, value: Value, shape: Shape, place: Place) -> Option<Value> {
+    fn value(&mut self, value: Value, shape: Shape, place: Position) -> Option<Value> {
         match (shape, value) {
             (_, Value::Null) => None,
             (Shape::Text, value @ Value::String(_))
@@ -122,7 +127,7 @@ impl Fitting {
         }
     }
 
-    fn texts(&mut self, fields: Map<String, Value>, place: Place) -> Value {
+    fn texts(&mut self, fields: Map<String, Value>, place: Position) -> Value {
         let fit = |(key, value): (String, Value)| {
             let place = place.field(&key);
             let text = self.within(&format!(".{key}"), |fitting| fitting.value(value, Shape::Text, place));
@@ -132,7 +137,7 @@ impl Fitting {
     }
 
     /// An item that is null is empty, as in the original.
-    fn list(&mut self, items: Vec<Value>, shape: Shape, place: Place) -> Value {
+    fn list(&mut self, items: Vec<Value>, shape: Shape, place: Position) -> Value {
         let fit = |(index, item)| {
             let place = place.item(index);
             let item = self.within(&format!("[{index}]"), |fitting| fitting.value(item, shape, place));
@@ -141,7 +146,7 @@ impl Fitting {
         Value::Array(items.into_iter().enumerate().map(fit).collect())
     }
 
-    fn fields(&mut self, fields: Map<String, Value>, known: &[Fields], place: Place) -> Value {
+    fn fields(&mut self, fields: Map<String, Value>, known: &[Fields], place: Position) -> Value {
         let mut fitted = Map::new();
         let known = || known.iter().copied().flatten();
         for (key, value) in fields {
@@ -168,7 +173,7 @@ impl Fitting {
         value
     }
 
-    fn unknown(&mut self, key: &str, known: impl Iterator<Item = &'static &'static str>, place: Place) {
+    fn unknown(&mut self, key: &str, known: impl Iterator<Item = &'static &'static str>, place: Position) {
         if self.strictness == Strictness::Lenient {
             return;
         }
@@ -180,7 +185,7 @@ impl Fitting {
         self.misfits.push(Misfit { line: place.line, message });
     }
 
-    fn wrong(&mut self, value: &Value, shape: Shape, place: Place) -> Option<Value> {
+    fn wrong(&mut self, value: &Value, shape: Shape, place: Position) -> Option<Value> {
         let field = if self.path.is_empty() { "the document" } else { self.path.as_str() };
         let quote = matches!(shape, Shape::Text) && (value.is_boolean() || value.is_number());
         let hint = if quote { ": quote it" } else { "" };

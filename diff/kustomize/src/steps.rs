@@ -17,7 +17,7 @@ use super::own;
 use super::provenance::record::Provenance;
 use super::resource::{Names, Resource};
 use super::resources::{COMPARED, Resources};
-use super::shape::{Place, Shape, Strictness, fit};
+use super::shape::{Position, Shape, Strictness, fit};
 use super::target::Target;
 use super::transform::annotations::AnnotationsTransformer;
 use super::transform::images::ImageTagTransformer;
@@ -249,7 +249,7 @@ fn replacement_file(Loaded { path, bytes }: &Loaded) -> Result<Vec<Replacement>,
     };
     let is_list = document.value.is_array();
     let shape = if is_list { LIST } else { REPLACEMENT };
-    let fitted = fit(document.value, shape, Strictness::Lenient, Place::root(&document.tree));
+    let fitted = fit(document.value, shape, Strictness::Lenient, Position::root(&document.tree));
     let fitted = fitted.map_err(|misfits| misfit(path, misfits))?;
     if is_list { typed(&fitted) } else { Ok(vec![typed(&fitted)?]) }
 }

@@ -9,7 +9,7 @@ use super::error::KustomizeError;
 use super::file::fields::CONFIGURATION;
 use super::loader::Loaded;
 use super::own;
-use super::shape::{Place, Strictness, fit};
+use super::shape::{Position, Strictness, fit};
 use super::steps::typed;
 use super::target::Target;
 use holdfast_documents::yaml::Duplicates;
@@ -42,7 +42,7 @@ pub fn read(target: &Target) -> Result<[TransformerConfig; 2], KustomizeError> {
 fn configuration(Loaded { path, bytes }: &Loaded) -> Result<TransformerConfig, KustomizeError> {
     let document = own::first(path, bytes, Duplicates::Refuse)?;
     let Some(document) = document else { return Ok(TransformerConfig::default()) };
-    let place = Place::root(&document.tree);
+    let place = Position::root(&document.tree);
     let fitted = fit(document.value, CONFIGURATION, Strictness::Converting, place);
     typed(&fitted.map_err(|misfits| super::file::misfit(path, misfits))?)
 }

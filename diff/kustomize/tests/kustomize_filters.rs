@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use holdfast_kustomize::files::{Entry, EntryKind, FileKind, Files, FilesError, Place, join};
+use holdfast_kustomize::files::{Entry, EntryKind, FileKind, Files, FilesError, Resolved, join};
 use holdfast_kustomize::yaml;
 use holdfast_kustomize::{Host, Options, build};
 
@@ -64,11 +64,11 @@ fn unpack(text: &str) -> Memory {
 impl Host for Memory {}
 
 impl Files for Memory {
-    fn resolve(&self, path: &str) -> Result<Option<Place>, FilesError> {
+    fn resolve(&self, path: &str) -> Result<Option<Resolved>, FilesError> {
         let Some(path) = join("", path) else { return Ok(None) };
         let is_folder = path.is_empty() || self.0.keys().any(|file| file.starts_with(&format!("{path}/")));
         let kind = if is_folder { FileKind::Folder } else { FileKind::File };
-        Ok((is_folder || self.0.contains_key(&path)).then_some(Place { path, kind }))
+        Ok((is_folder || self.0.contains_key(&path)).then_some(Resolved { path, kind }))
     }
 
     fn read(&self, path: &str) -> Result<Option<Arc<[u8]>>, FilesError> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use holdfast_kustomize::HelmChart;
-use holdfast_kustomize::files::{Entry, FileKind, Files, FilesError, Place};
+use holdfast_kustomize::files::{Entry, FileKind, Files, FilesError, Resolved};
 use holdfast_kustomize::yaml;
 use holdfast_kustomize::{Host, LoadRestrictions, Options, build};
 
@@ -16,8 +16,8 @@ struct Table {
 }
 
 impl Files for Table {
-    fn resolve(&self, path: &str) -> Result<Option<Place>, FilesError> {
-        let place = |kind| Ok(Some(Place { path: path.to_owned(), kind }));
+    fn resolve(&self, path: &str) -> Result<Option<Resolved>, FilesError> {
+        let place = |kind| Ok(Some(Resolved { path: path.to_owned(), kind }));
         let folder = if path.is_empty() { String::new() } else { format!("{path}/") };
         if self.files.contains_key(path) {
             place(FileKind::File)

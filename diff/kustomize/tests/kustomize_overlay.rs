@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use holdfast_kustomize::HelmChart;
-use holdfast_kustomize::files::{Entry, FileKind, Files, FilesError, Place};
+use holdfast_kustomize::files::{Entry, FileKind, Files, FilesError, Resolved};
 use holdfast_kustomize::object::Origin;
 use holdfast_kustomize::{Host, overlay};
 use proptest::prelude::*;
@@ -13,8 +13,8 @@ use serde_json::{Map, Value, json};
 struct Nothing;
 
 impl Files for Nothing {
-    fn resolve(&self, path: &str) -> Result<Option<Place>, FilesError> {
-        Ok((path == "o").then(|| Place { path: path.to_owned(), kind: FileKind::Folder }))
+    fn resolve(&self, path: &str) -> Result<Option<Resolved>, FilesError> {
+        Ok((path == "o").then(|| Resolved { path: path.to_owned(), kind: FileKind::Folder }))
     }
 
     fn read(&self, _: &str) -> Result<Option<Arc<[u8]>>, FilesError> {

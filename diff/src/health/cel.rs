@@ -57,8 +57,8 @@ pub(super) struct Unanswered {
 /// What it means that `failed` or `inProgress` asks for a field that is not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NoData {
-    /// It may be a mistake in a user's check, so it is told, and is not health.
-    Tell,
+    /// It may be a mistake in a user's check, so it is reported, and the object is not healthy.
+    Report,
     /// What is not there yet says neither that it failed nor that it is in progress.
     IsNo,
 }
@@ -86,7 +86,7 @@ impl Check {
             return Health::unknown("this is not an object");
         };
         let object = Object::new(object);
-        let judged = generic::first(object).map_or_else(|| self.verdict(object, fields, NoData::Tell), Ok);
+        let judged = generic::first(object).map_or_else(|| self.verdict(object, fields, NoData::Report), Ok);
         judged.unwrap_or_else(|unanswered| Health::in_progress(unanswered.words()))
     }
 
@@ -199,9 +199,9 @@ pub(super) fn telling(object: Object, status: Status) -> Option<String> {
     let (no, unknown): (Vec<_>, Vec<_>) = conditions
         .filter(|condition| !condition.is_true() && !condition.status.is_empty())
         .partition(Condition::is_false);
-    let told: Vec<Condition> = ready.into_iter().chain(not_ready).chain(no).chain(unknown).collect();
-    let messages = told.iter().map(|condition| condition.message);
-    let reasons = told.iter().map(|condition| condition.reason);
+    let conditions: Vec<Condition> = ready.into_iter().chain(not_ready).chain(no).chain(unknown).collect();
+    let messages = conditions.iter().map(|condition| condition.message);
+    let reasons = conditions.iter().map(|condition| condition.reason);
     let texts = TEXTS.into_iter().map(|path| object.text(path));
     let words = messages.chain(reasons).chain(texts).find(|words| !words.is_empty());
     words.map(|words| words.trim_end_matches('.').to_owned()).or_else(|| phase(object))

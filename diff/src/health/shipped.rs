@@ -28,8 +28,10 @@ pub(super) fn judge(object: Object, fields: &Map<String, Value>) -> Option<Healt
         return Some(Health::in_progress("its controller has not seen the newest change yet"));
     }
     let unsaid = |_| {
-        let told = telling(object, Status::InProgress);
-        Health::in_progress(told.unwrap_or_else(|| "its controller has not reported its state yet".into()))
+        let reported = telling(object, Status::InProgress);
+        Health::in_progress(
+            reported.unwrap_or_else(|| "its controller has not reported its state yet".into()),
+        )
     };
     Some(check.verdict(object, fields, NoData::IsNo).unwrap_or_else(unsaid))
 }

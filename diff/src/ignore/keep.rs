@@ -1,6 +1,6 @@
 //! The manifest to apply so that the live values that others may write stay as they are.
 //!
-//! A value stays if the manifest does not have it and someone else owns it too, or nobody does. One that only Holdfast
+//! A value stays if the manifest does not have it, and another manager or none owns it. One that only Holdfast
 //! owns would go by that, so the manifest has to say it as it is live. The same holds for a part of an atomic value,
 //! which is always written as a whole. Follows "Server-Side Apply" of the Kubernetes documentation. Pure.
 

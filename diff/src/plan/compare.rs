@@ -18,7 +18,7 @@ pub struct Difference {
     pub after: Option<Value>,
 }
 
-/// Metadata that the server writes by itself: nobody can want to compare it, and in git it is a leftover of an export.
+/// Metadata that the server writes. It is never compared; in Git it is a leftover of an export.
 pub const BOOKKEEPING: [&str; 7] = [
     "creationTimestamp",
     "deletionTimestamp",

@@ -79,10 +79,10 @@ pub fn desired(
             }
             let (operation, mut reason) = standing.operation(&live, set);
             if differences.is_empty() || operation == Operation::Adopt {
-                let told: BTreeSet<String> =
+                let listed: BTreeSet<String> =
                     differences.iter().map(|difference| difference.path.clone()).collect();
                 differences.extend(
-                    taken_over(&live, &predicted).into_iter().filter(|taken| !told.contains(&taken.path)),
+                    taken_over(&live, &predicted).into_iter().filter(|taken| !listed.contains(&taken.path)),
                 );
             }
             add_handed(&live, &handed, &mut differences, &mut reason);

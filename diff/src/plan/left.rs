@@ -34,7 +34,7 @@ pub fn kept(
 }
 
 /// What was lost of a live object that was written over: fields that another manager had written and that Holdfast owns now.
-/// Fields that were removed are not told apart from those that the write brought.
+/// Removed fields are not distinguished from fields that the write added.
 pub fn overwritten(
     object: &ObjectId,
     api_version: String,

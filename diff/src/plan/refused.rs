@@ -137,13 +137,13 @@ mod tests {
     use super::*;
 
     fn check(live: &Value, manifest: &Value, expected: &[&str]) {
-        let told: Vec<String> = differences(live, manifest)
+        let found: Vec<String> = differences(live, manifest)
             .into_iter()
             .map(|Difference { path, before, after }| {
                 format!("{path}: {} -> {}", before.unwrap_or_default(), after.unwrap_or_default())
             })
             .collect();
-        assert_eq!(told, expected);
+        assert_eq!(found, expected);
     }
 
     fn owned(fields: &Value) -> Value {

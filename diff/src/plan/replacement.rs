@@ -115,7 +115,8 @@ fn remove(object: &mut Value, path: &[String]) -> bool {
 
 /// What becomes different when an object is replaced. `answer` is the replacement as the server would make it, if it says so.
 ///
-/// What nobody has written, such as defaults, addresses and generated names, is no difference: every replacement gets its own.
+/// Fields without an owner, such as defaults, addresses and generated names, are no difference, since every replacement gets new
+/// ones.
 pub fn differences(live: &Value, manifest: &Value, answer: Option<&Value>) -> Vec<Difference> {
     let estimate = answer.is_none().then(|| laid_over(live, manifest));
     let mut found = compare::objects(live, answer.or(estimate.as_ref()).unwrap_or(manifest));
@@ -256,13 +257,13 @@ mod tests {
                 entry("holdfast", "Update", json!({"f:spec": {"f:token": {}}})),
                 entry("kubectl-edit", "Update", json!({"f:spec": {"f:scale": {}}}))]},
             "spec": {"image": "a:1", "old": 1, "token": "x7", "scale": 5, "address": "10.0.0.7", "policy": "Always"}});
-        let told: Vec<String> = differences(&live, manifest, answer)
+        let found: Vec<String> = differences(&live, manifest, answer)
             .into_iter()
             .map(|Difference { path, before, after }| {
                 format!("{path}: {} -> {}", before.unwrap_or_default(), after.unwrap_or_default())
             })
             .collect();
-        assert_eq!(told, expected);
+        assert_eq!(found, expected);
     }
 
     #[test]

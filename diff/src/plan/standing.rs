@@ -1,6 +1,6 @@
 //! Whose a live object is, as one Sync sees it, and what applying it then is called.
 //!
-//! Labels and annotations are claims that anybody can write and backup tools copy; whether a mark is valid is known to who
+//! Labels and annotations are claims that every writer can set and that backup tools copy; whether a mark is valid is known to who
 //! has the key, so that comes as a value. Pure.
 
 use serde_json::Value;
@@ -17,7 +17,7 @@ pub enum Standing {
     /// Applied for another Sync. Named where this Sync may know its name.
     Others(Option<String>),
     /// It carries the marks of this Sync, and none that is valid for this object: it is a copy, a forgery, or it was
-    /// deleted and created again by somebody else.
+    /// deleted and created again by another client.
     Copied,
     /// Not applied by this installation.
     Foreign,

@@ -41,7 +41,7 @@ impl Colour {
     }
 }
 
-/// Operations in the order in which they are told, which is that of apply.
+/// Operations in the order of the output, which is that of apply.
 const OPERATIONS: [Operation; 7] = [
     Operation::Create,
     Operation::Adopt,
@@ -95,16 +95,16 @@ fn object(text: &mut String, change: &Change, colour: Colour) {
         let _ = writeln!(text, "    {}", colour.paint("31", &line(risk)));
     }
     if let Some(doubt) = &change.doubt {
-        let text_of = format!("whether the API server accepts the replacement is not known: {doubt}");
+        let text_of = format!("it is unknown whether the API server accepts the replacement: {doubt}");
         let _ = writeln!(text, "    {}", colour.paint("31", &line(&text_of)));
     }
-    // A field that changes its owner and not its value is told with the others of that owner.
+    // Fields that change only their owner are listed together for each owner.
     let mut owners: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for change in &change.fields {
         if change.is_given_up() {
             let _ = writeln!(text, "    gives up {}, which stays as it is", line(&change.path));
         } else if change.before.is_some() && change.before == change.after {
-            let owner = change.owners.first().map_or_else(|| "nobody".to_owned(), ToString::to_string);
+            let owner = change.owners.first().map_or_else(|| "no manager".to_owned(), ToString::to_string);
             owners.entry(owner).or_default().push(&change.path);
         } else {
             field(text, change, colour);
@@ -231,7 +231,7 @@ mod tests {
             "    more\\nlines",
             "    /data/a\\x1b[8m: \"\\u009b8m\" -> \"\\u200b\\u007f\"",
             "      + two\\x1b[2K",
-            "    takes over from nobody: /data/c\\nplan 0: nothing to do",
+            "    takes over from no manager: /data/c\\nplan 0: nothing to do",
         ] {
             assert!(text.lines().any(|each| each == line), "{line} is missing in {text}");
         }

@@ -81,7 +81,7 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Looks at what is below the current path. `ours` are the field sets of Holdfast there; one that ends above is of
+    /// Visits the fields below the current path. `ours` are the field sets of Holdfast there; one that ends above is of
     /// a map that was empty, because an atomic value ends every set.
     fn walk(&mut self, theirs: &Map<String, Value>, ours: &[&Value], value: &Value) {
         for (element, inner) in theirs {
@@ -132,7 +132,7 @@ fn find<'a>(set: &'a Value, element: &str, value: &Value) -> Option<&'a Value> {
     })
 }
 
-/// True for what the server and controllers keep for themselves, whoever wrote it.
+/// True for fields that belong to the server and to controllers, whichever manager wrote them.
 fn is_servers(path: &[String]) -> bool {
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
     match path.as_slice() {

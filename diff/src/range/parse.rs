@@ -10,7 +10,7 @@ use super::{Condition, Operator, Range};
 pub enum BadRange {
     #[error("{part} is no condition on a version")]
     Condition { part: String },
-    #[error("a condition is missing in {part:?}")]
+    #[error("a condition is missing in \"{part}\"")]
     Missing { part: String },
     #[error("it has {length} bytes, and at most {} are read", Range::LONGEST)]
     TooLong { length: usize },

@@ -9,28 +9,29 @@ use super::error::{Finding, SubstituteProblem};
 use super::syntax::{Action, Expression, Parser, Part, Word, is_ours};
 use super::{Mode, Options, function};
 
-/// The most bytes by which a text grows, and the most that one expression makes.
+/// Maximum number of bytes by which a text grows, and that one expression makes.
 const MAX_GROWTH: usize = 10_000_000;
-/// The most bytes of values that are looked at and made for one text.
+/// Maximum number of bytes of values that are read and made for one text.
 const MAX_WORK: usize = 200_000_000;
-/// The most mistakes that are told of one text.
+/// Maximum number of mistakes that are reported for one text.
 const MAX_FINDINGS: usize = 100;
 
 pub(super) struct Filled<'a> {
     pub text: String,
-    pub spots: Vec<Spot<'a>>,
+    pub substitutions: Vec<Substitution<'a>>,
     pub findings: Vec<Finding<'a>>,
 }
 
 /// An expression that was filled in: its bytes before, and those of its value after.
-pub(super) struct Spot<'a> {
+pub(super) struct Substitution<'a> {
     pub name: &'a str,
     pub from: Range<usize>,
     pub to: Range<usize>,
 }
 
 pub(super) fn expand<'a>(text: &'a str, options: &Options<'a>) -> Filled<'a> {
-    let filled = Filled { text: String::with_capacity(text.len()), spots: Vec::new(), findings: Vec::new() };
+    let filled =
+        Filled { text: String::with_capacity(text.len()), substitutions: Vec::new(), findings: Vec::new() };
     let mut expander = Expander { text, options, filled, work: 0 };
     expander.run();
     expander.filled
@@ -103,7 +104,7 @@ impl<'a> Expander<'a, '_> {
         }
         let to = start..self.filled.text.len();
         let end = from.end;
-        self.filled.spots.push(Spot { name: expression.name, from, to });
+        self.filled.substitutions.push(Substitution { name: expression.name, from, to });
         end
     }
 

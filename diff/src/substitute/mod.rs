@@ -5,7 +5,7 @@
 //!
 //! - `${a:?message}` is an error where `a` is empty, `${a:+b}` always, and `${a-b}` works;
 //! - `${a%[0-9]}` and `${a/#b/}` do what Flux says that they do;
-//! - a default is only looked at where it is needed, and text can stand beside an expression in another;
+//! - a default is only evaluated if it is needed, and text can stand beside an expression in another;
 //! - no expression reaches beyond the field in which it starts, long lines are not broken in the middle of
 //!   one, and no character is cut in two.
 //!
@@ -83,7 +83,7 @@ pub fn substitute(value: &mut Value, options: &Options) -> Result<(), Vec<Substi
     let written = write_to_read(value);
     let mut filled = expand(&written, options);
     let places = Places::new(&written);
-    filled.findings.extend(places.crossings(&filled.spots));
+    filled.findings.extend(places.crossings(&filled.substitutions));
     if filled.findings.is_empty() {
         if filled.text == written {
             return Ok(());

@@ -3,7 +3,7 @@
 //! Pure.
 
 use super::error::{Finding, SubstituteProblem};
-use super::expand::Spot;
+use super::expand::Substitution;
 use crate::pointer;
 use crate::yaml::{Content, NodeId, Tree, read};
 
@@ -33,24 +33,31 @@ impl<'a> Places<'a> {
     }
 
     /// The expressions that end elsewhere than in the scalar in which they start.
-    pub fn crossings<'s>(&self, spots: &[Spot<'s>]) -> Vec<Finding<'s>> {
+    pub fn crossings<'s>(&self, substitutions: &[Substitution<'s>]) -> Vec<Finding<'s>> {
         // where a field ends on the line there is a `: ` at least
-        let can_cross = |spot: &&Spot| {
-            self.text.get(spot.from.clone()).is_some_and(|text| text.contains('\n') || text.contains(": "))
+        let can_cross = |substitution: &&Substitution| {
+            self.text
+                .get(substitution.from.clone())
+                .is_some_and(|text| text.contains('\n') || text.contains(": "))
         };
-        let suspects: Vec<&Spot> = spots.iter().filter(can_cross).collect();
+        let suspects: Vec<&Substitution> = substitutions.iter().filter(can_cross).collect();
         if suspects.is_empty() {
             return Vec::new();
         }
-        let crosses =
-            |tree: &Tree, spot: &Spot| scalar(tree, spot.from.start) != scalar(tree, spot.from.end - 1);
-        let finding = |spot: &Spot<'s>| Finding {
-            at: spot.from.start,
-            name: spot.name,
+        let crosses = |tree: &Tree, substitution: &Substitution| {
+            scalar(tree, substitution.from.start) != scalar(tree, substitution.from.end - 1)
+        };
+        let finding = |substitution: &Substitution<'s>| Finding {
+            at: substitution.from.start,
+            name: substitution.name,
             problem: SubstituteProblem::Crosses,
         };
         let found = self.with_tree(|tree| {
-            suspects.iter().filter(|spot| crosses(tree, spot)).map(|spot| finding(spot)).collect()
+            suspects
+                .iter()
+                .filter(|substitution| crosses(tree, substitution))
+                .map(|substitution| finding(substitution))
+                .collect()
         });
         found.unwrap_or_default()
     }

@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 use super::error::{Finding, SubstituteProblem};
-use super::expand::{Filled, Spot};
+use super::expand::{Filled, Substitution};
 use crate::yaml::read;
 
 /// Reads a filled-in text as one mapping. Where it is none, the variable is found whose value makes the
@@ -16,8 +16,8 @@ pub(super) fn object<'a>(written: &str, filled: &Filled<'a>) -> Result<Value, Fi
         Err(problem) => problem,
     };
     let breaks = |count: usize| mapping(&partly(written, filled, count)).is_err();
-    // with `low` spots filled in it is an object, with `high` spots it is none
-    let (mut low, mut high) = (0, filled.spots.len());
+    // with `low` substitutions filled in it is an object, with `high` substitutions it is none
+    let (mut low, mut high) = (0, filled.substitutions.len());
     while high - low > 1 {
         let middle = low.midpoint(high);
         if breaks(middle) {
@@ -26,10 +26,10 @@ pub(super) fn object<'a>(written: &str, filled: &Filled<'a>) -> Result<Value, Fi
             low = middle;
         }
     }
-    let culprit = filled.spots.get(low);
+    let culprit = filled.substitutions.get(low);
     Err(Finding {
-        at: culprit.map_or(0, |spot| spot.from.start),
-        name: culprit.map_or("", |spot| spot.name),
+        at: culprit.map_or(0, |substitution| substitution.from.start),
+        name: culprit.map_or("", |substitution| substitution.name),
         problem,
     })
 }
@@ -43,11 +43,11 @@ fn mapping(text: &str) -> Result<Value, SubstituteProblem> {
     }
 }
 
-/// The text with only the first spots filled in.
+/// The text with only the first substitutions filled in.
 fn partly(written: &str, filled: &Filled, count: usize) -> String {
     let mut text = String::new();
     let mut at = 0;
-    for (index, Spot { from, to, .. }) in filled.spots.iter().enumerate() {
+    for (index, Substitution { from, to, .. }) in filled.substitutions.iter().enumerate() {
         text.push_str(filled.text.get(at..to.start).unwrap_or_default());
         let piece = if index < count { filled.text.get(to.clone()) } else { written.get(from.clone()) };
         text.push_str(piece.unwrap_or_default());

@@ -13,7 +13,7 @@ use holdfast_diff::yaml::read;
 use kube::{Client, ResourceExt as _};
 use serde_json::Value;
 
-use super::place::{self, PlaceError, Wanted};
+use super::located::{self, LocateError, Wanted};
 use super::target::{Target, label};
 use super::values::{self, Adopted, Git, kind, shown};
 use crate::api::{DriftChange, DriftObject, DriftState, Sync};
@@ -57,12 +57,12 @@ impl Adopt {
         let folder = disk.folder(sync.spec.path.as_deref())?;
         let mut tree = Tree { root: &tree, files: files::read(&disk, &folder)?, sync: &sync };
         let mut code = ExitCode::SUCCESS;
-        for told in &objects {
-            let object = label(&told.kind, &told.namespace, &told.name);
-            let live = live(&client, told).await?;
-            match tree.adopt(told, live.as_ref())? {
+        for reported in &objects {
+            let object = label(&reported.kind, &reported.namespace, &reported.name);
+            let live = live(&client, reported).await?;
+            match tree.adopt(reported, live.as_ref())? {
                 Ok(written) if written.is_empty() => {
-                    print::say(format_args!("{object}: the tree has its live values already"));
+                    print::say(format_args!("{object}: the tree already has its live values"));
                 }
                 Ok(written) => {
                     written.iter().for_each(print::line);
@@ -70,9 +70,7 @@ impl Adopt {
                 }
                 Err(refusal) => {
                     code = ExitCode::FAILURE;
-                    print::say(format_args!(
-                        "nothing is written of {object}, since a person must change it:"
-                    ));
+                    print::say(format_args!("{object} is not written; change it by hand:"));
                     refusal.iter().for_each(|line| print::say(format_args!("  {line}")));
                 }
             }
@@ -81,26 +79,25 @@ impl Adopt {
     }
 }
 
-/// What is told of the objects that are meant, with everything of one object in one place. What was put back of it does not
-/// matter where something else of it differs.
+/// The reported drift of the selected objects, joined for each object. Corrected drift is ignored if the object still differs.
 fn drifted(sync: &Sync, object: &Target) -> anyhow::Result<Vec<DriftObject>> {
     let name = sync.name_any();
     let drift = sync.status.as_ref().and_then(|status| status.drift.as_ref());
     let mut found: BTreeMap<(&str, &str, &str), DriftObject> = BTreeMap::new();
-    for told in object.among(drift) {
-        let gone = told.state == DriftState::Corrected;
-        match found.get_mut(&(&*told.api_version, &*told.kind, &*told.namespace)) {
+    for reported in object.among(drift) {
+        let gone = reported.state == DriftState::Corrected;
+        match found.get_mut(&(&*reported.api_version, &*reported.kind, &*reported.namespace)) {
             Some(known) if gone != (known.state == DriftState::Corrected) => {
                 if !gone {
-                    *known = told.clone();
+                    *known = reported.clone();
                 }
             }
             Some(known) => {
-                known.changes.extend(told.changes.iter().cloned());
-                known.omitted = known.omitted.or(told.omitted);
+                known.changes.extend(reported.changes.iter().cloned());
+                known.omitted = known.omitted.or(reported.omitted);
             }
             None => {
-                found.insert((&told.api_version, &told.kind, &told.namespace), told.clone());
+                found.insert((&reported.api_version, &reported.kind, &reported.namespace), reported.clone());
             }
         }
     }
@@ -108,23 +105,23 @@ fn drifted(sync: &Sync, object: &Target) -> anyhow::Result<Vec<DriftObject>> {
         return Ok(found.into_values().collect());
     }
     if let Some(more) = drift.and_then(|drift| drift.omitted) {
-        bail!(
-            "{object} is not among what is listed of the drift of Sync {name}; {more} objects are not listed"
-        );
+        bail!("{object} is not in the listed drift of Sync {name}; {more} objects are not listed");
     }
-    bail!("{object} is not among what drifted of Sync {name}; `holdfast drift {name}` lists it")
+    bail!("{object} is not in the drift of Sync {name}; `holdfast drift {name}` lists it")
 }
 
-/// The object as it is now. Nobody needs it if it was put back or deleted.
-async fn live(client: &Client, told: &DriftObject) -> anyhow::Result<Option<Value>> {
-    if told.deleted || told.state == DriftState::Corrected {
+/// The live object; `None` if it was put back or deleted.
+async fn live(client: &Client, reported: &DriftObject) -> anyhow::Result<Option<Value>> {
+    if reported.deleted || reported.state == DriftState::Corrected {
         return Ok(None);
     }
-    let object = label(&told.kind, &told.namespace, &told.name);
-    let found = Discovery::new(client.clone()).find(&told.api_version, &told.kind).await;
-    let found = found.with_context(|| format!("cannot ask the API server for {}", told.api_version))?;
-    let Some(kind) = found else { bail!("the API server serves no {} {}", told.api_version, told.kind) };
-    let id = ObjectId::new(kind.kind.clone(), &told.namespace, &told.name);
+    let object = label(&reported.kind, &reported.namespace, &reported.name);
+    let found = Discovery::new(client.clone()).find(&reported.api_version, &reported.kind).await;
+    let found = found.with_context(|| format!("cannot read the kinds of {}", reported.api_version))?;
+    let Some(kind) = found else {
+        bail!("the API server serves no {} {}", reported.api_version, reported.kind)
+    };
+    let id = ObjectId::new(kind.kind.clone(), &reported.namespace, &reported.name);
     let live = Requests::new(client.clone(), Identity::Agent).get(&kind, &id).await;
     live.with_context(|| format!("cannot read {object}"))
 }
@@ -133,11 +130,11 @@ impl Tree<'_> {
     /// Writes the live values of one object, and returns what was written.
     fn adopt(
         &mut self,
-        told: &DriftObject,
+        reported: &DriftObject,
         live: Option<&Value>,
     ) -> anyhow::Result<Result<Vec<String>, Refusal>> {
-        let Some(live) = live else { return Ok(Err(without(told))) };
-        let (file, adopted) = match self.plan(told, live) {
+        let Some(live) = live else { return Ok(Err(without(reported))) };
+        let (file, adopted) = match self.plan(reported, live) {
             Ok(planned) => planned,
             Err(refusal) => return Ok(Err(refusal)),
         };
@@ -145,38 +142,38 @@ impl Tree<'_> {
             return Ok(Ok(Vec::new()));
         }
         Ok(match self.write(file, &adopted)? {
-            Ok(()) => Ok(adopted.into_iter().map(|(_, Adopted { told, .. })| told).collect()),
+            Ok(()) => Ok(adopted.into_iter().map(|(_, Adopted { shown, .. })| shown).collect()),
             Err(line) => Err(vec![line]),
         })
     }
 
     /// What goes where: the file's position, and for each value its document.
-    fn plan(&self, told: &DriftObject, live: &Value) -> Result<(usize, Vec<(usize, Adopted)>), Refusal> {
+    fn plan(&self, reported: &DriftObject, live: &Value) -> Result<(usize, Vec<(usize, Adopted)>), Refusal> {
         let Self { files, sync, .. } = self;
         let namespace = sync.namespace().unwrap_or_default();
         let wanted = Wanted {
-            api_version: &told.api_version,
-            kind: &told.kind,
-            namespace: &told.namespace,
-            name: &told.name,
+            api_version: &reported.api_version,
+            kind: &reported.kind,
+            namespace: &reported.namespace,
+            name: &reported.name,
             fallback: sync.spec.target_namespace.as_deref().unwrap_or(&namespace),
         };
         let by_hand =
-            |why: String| std::iter::once(why).chain(by_hand(told, Some(live))).collect::<Refusal>();
-        let place = place::find(files, wanted).map_err(|error| by_hand(error.to_string()))?;
-        if let Some(more) = told.omitted {
+            |why: String| std::iter::once(why).chain(by_hand(reported, Some(live))).collect::<Refusal>();
+        let place = located::find(files, wanted).map_err(|error| by_hand(error.to_string()))?;
+        if let Some(more) = reported.omitted {
             return Err(by_hand(format!(
                 "{more} more fields differ, which the status of the Sync does not list"
             )));
         }
-        let absent = || by_hand(PlaceError::Absent.to_string());
+        let absent = || by_hand(LocateError::Absent.to_string());
         let File { path, bytes } = files.get(place.file).ok_or_else(absent)?;
         let (documents, _) = read(path, bytes);
         let document = documents.get(place.document).ok_or_else(absent)?;
         let git = Git { file: path, document, place: &place, substituted: sync.spec.render.is_some() };
         let (mut adopted, mut refusal) = (Vec::new(), Vec::new());
-        for change in &told.changes {
-            match values::adopt(told, change, live, git) {
+        for change in &reported.changes {
+            match values::adopt(reported, change, live, git) {
                 Ok(value) => adopted.extend(value.map(|value| (place.document, value))),
                 Err(error) => refusal.push(error.to_string()),
             }
@@ -217,20 +214,21 @@ fn put(root: &Path, path: &str, bytes: &[u8]) -> anyhow::Result<()> {
 }
 
 /// What a person can do about an object that has no live values.
-fn without(told: &DriftObject) -> Refusal {
-    let at = told.origin.as_deref().unwrap_or("the file that holds it");
-    if told.state != DriftState::Corrected {
-        return vec![format!("it was deleted from the cluster; remove it from git, {at}")];
+fn without(reported: &DriftObject) -> Refusal {
+    let at = reported.origin.as_deref().unwrap_or("the file that defines it");
+    if reported.state != DriftState::Corrected {
+        return vec![format!("it was deleted from the cluster; remove it from Git, {at}")];
     }
     let gone =
-        "it was put back, so its live values are gone; alerts and the log of the agent tell them".to_owned();
-    std::iter::once(gone).chain(by_hand(told, None)).collect()
+        "it was corrected, so its live values are lost; see the alerts and the log of the agent for them"
+            .to_owned();
+    std::iter::once(gone).chain(by_hand(reported, None)).collect()
 }
 
 /// A line for each field: where git has the object, and the value that the field has, or had if there is no live object.
-fn by_hand(told: &DriftObject, live: Option<&Value>) -> Refusal {
-    let at = told.origin.as_deref().unwrap_or("in git");
-    let kind = kind(told);
+fn by_hand(reported: &DriftObject, live: Option<&Value>) -> Refusal {
+    let at = reported.origin.as_deref().unwrap_or("in Git");
+    let kind = kind(reported);
     let line = |DriftChange { path, live: was, .. }: &DriftChange| {
         let value = match live {
             Some(live) => live.pointer(path).filter(|_| was.is_some()),
@@ -241,5 +239,5 @@ fn by_hand(told: &DriftObject, live: Option<&Value>) -> Refusal {
             None => format!("{at} {path}: there is no value, so remove it"),
         }
     };
-    told.changes.iter().map(line).collect()
+    reported.changes.iter().map(line).collect()
 }

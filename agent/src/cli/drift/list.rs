@@ -80,9 +80,7 @@ fn text(sync: &Sync, now: Timestamp) -> Vec<String> {
         Some(DriftStatus { since, objects, omitted }) => {
             lines.push(format!("{name}{at}: drift since {since}"));
             lines.extend(objects.iter().flat_map(object));
-            lines.extend(
-                omitted.map(|more| format!("  and {more} more objects, for which there was no room")),
-            );
+            lines.extend(omitted.map(|more| format!("  and {more} more objects, which are not listed")));
             lines.extend(ignores(objects));
         }
     }
@@ -101,11 +99,11 @@ pub fn object(reported: &DriftObject) -> Vec<String> {
     let origin = origin.as_ref().map(|origin| format!(", {origin} in git")).unwrap_or_default();
     let mut lines =
         vec![format!("  {}: {} since {since}{origin}", label(kind, namespace, name), word(*state))];
-    lines.extend(deleted.then(|| "    was deleted (the API server does not tell by whom)".to_owned()));
+    lines.extend(deleted.then(|| "    was deleted (the API server does not record by whom)".to_owned()));
     lines.extend(changes.iter().map(|change| format!("    {}", words(change))));
-    lines.extend(omitted.map(|more| format!("    and {more} more fields, for which there was no room")));
+    lines.extend(omitted.map(|more| format!("    and {more} more fields, which are not listed")));
     lines.extend(note.as_ref().map(|note| format!("    {note}")));
-    lines.extend(refusal.as_ref().map(|why| format!("    it cannot be put back: {why}")));
+    lines.extend(refusal.as_ref().map(|why| format!("    it cannot be corrected: {why}")));
     lines
 }
 
@@ -121,7 +119,7 @@ fn word(state: DriftState) -> &'static str {
 /// The entries that would silence this, each once.
 fn ignores(objects: &[DriftObject]) -> Vec<String> {
     let entries: BTreeSet<&String> = objects.iter().filter_map(|reported| reported.ignore.as_ref()).collect();
-    let head = (!entries.is_empty()).then(|| "to leave it to others, add to spec.drift.ignore:".to_owned());
+    let head = (!entries.is_empty()).then(|| "to ignore it, add to spec.drift.ignore:".to_owned());
     head.into_iter().chain(entries.into_iter().map(|entry| format!("  - {entry}"))).collect()
 }
 
@@ -209,15 +207,15 @@ mod tests {
 Sync shop/app at main@sha1:1a2b: drift since 2026-01-01T11:00:00Z
   A shop/web: drifted since 2026-01-01T11:00:00Z, a.yaml:1 in git
     /spec/replicas is 5, Git has 3, written by the manager kubectl (Update of scale, 2026-01-01T10:59:00Z) for user alice
-    and 2 more fields, for which there was no room
+    and 2 more fields, which are not listed
   B web: put back since 2026-01-01T11:00:00Z
-    was deleted (the API server does not tell by whom)
+    was deleted (the API server does not record by whom)
   C web: fighting since 2026-01-01T11:00:00Z
     /spec/paused is true, which is not in Git, written by the manager kubectl-edit (Update)
     again and again
   D web: snoozed since 2026-01-01T11:00:00Z
-  and 7 more objects, for which there was no room
-to leave it to others, add to spec.drift.ignore:
+  and 7 more objects, which are not listed
+to ignore it, add to spec.drift.ignore:
   - {target: {kind: A, name: web}, paths: [/spec/replicas]}
 snoozed:
   Deployment.apps web until 2026-01-01T13:00:00Z: tests

@@ -4,7 +4,7 @@
 
 mod adopt;
 pub mod list;
-mod place;
+mod located;
 mod snooze;
 mod target;
 mod values;

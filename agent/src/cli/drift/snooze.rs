@@ -53,7 +53,7 @@ impl Snooze {
         let added = rewrite(&client, &name, |sync| {
             let status = sync.status.as_ref().and_then(|status| status.drift.as_ref());
             let added = entries(&object, status, until, &reason)
-                .with_context(|| format!("no {object} is among what drifted of Sync {name}"))?;
+                .with_context(|| format!("no {object} is in the drift of Sync {name}"))?;
             Ok((with(&sync.spec.drift.snooze, &added, now), added))
         })
         .await?;
@@ -98,8 +98,8 @@ fn entries(
         reason: reason.to_owned(),
     };
     let mut found: Vec<api::Snooze> = Vec::new();
-    for told in object.among(drift) {
-        let entry = entry(&told.kind, Some(group(&told.api_version)), &told.namespace);
+    for reported in object.among(drift) {
+        let entry = entry(&reported.kind, Some(group(&reported.api_version)), &reported.namespace);
         if !found.contains(&entry) {
             found.push(entry);
         }
@@ -128,7 +128,7 @@ fn meet(one: &api::Snooze, other: &api::Snooze) -> bool {
         && fit(&one.namespace, &other.namespace)
 }
 
-/// Changes the snoozes of a Sync as it is now. `change` says what they become, and what is told of it.
+/// Changes the snoozes of a Sync as it is now. `change` returns the new snoozes, and the lines to print.
 async fn rewrite<T>(
     client: &Client,
     name: &str,
@@ -137,14 +137,14 @@ async fn rewrite<T>(
     let params = PatchParams { field_manager: Some("holdfast-cli".to_owned()), ..PatchParams::default() };
     for _ in 0..PATIENCE {
         let sync = cluster::sync(client, name).await?;
-        let (snooze, told) = change(&sync)?;
+        let (snooze, lines) = change(&sync)?;
         let snooze = Some(snooze).filter(|snooze| !snooze.is_empty());
         let patch = json!({
             "metadata": {"resourceVersion": sync.metadata.resource_version},
             "spec": {"drift": {"snooze": snooze}},
         });
         match cluster::syncs(client).patch(name, &params, &Patch::Merge(patch)).await {
-            Ok(_) => return Ok(told),
+            Ok(_) => return Ok(lines),
             Err(error) if is_conflict(&error) => {}
             Err(error) => {
                 let namespace = client.default_namespace();

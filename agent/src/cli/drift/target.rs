@@ -53,10 +53,11 @@ impl Target {
             && self.group.as_ref().is_none_or(|wanted| fits(wanted))
     }
 
-    /// What is told of the objects that this names.
+    /// The reported objects that match.
     pub fn among<'a>(&self, drift: Option<&'a DriftStatus>) -> Vec<&'a DriftObject> {
         let all = drift.into_iter().flat_map(|drift| &drift.objects);
-        all.filter(|told| self.is(&told.kind, Some(group(&told.api_version)), &told.name)).collect()
+        all.filter(|reported| self.is(&reported.kind, Some(group(&reported.api_version)), &reported.name))
+            .collect()
     }
 }
 

@@ -13,12 +13,12 @@ use holdfast_diff::object::GroupKind;
 use holdfast_diff::yaml::Document;
 use serde_json::Value;
 
-use super::place::{Place, line};
+use super::located::{Located, line};
 use super::target::group;
 use crate::api::{DriftChange, DriftObject};
 use crate::report::changes::cut;
 
-/// Characters of a value that was written, as it is told.
+/// Maximum number of characters of a written value in the output.
 const SHOWN: usize = 120;
 
 /// One object as git has it.
@@ -26,7 +26,7 @@ const SHOWN: usize = 120;
 pub struct Git<'a> {
     pub file: &'a str,
     pub document: &'a Document<'a>,
-    pub place: &'a Place,
+    pub place: &'a Located,
     /// True if values can hold variables that a renderer fills in.
     pub substituted: bool,
 }
@@ -38,7 +38,8 @@ pub struct Adopted {
     pub path: String,
     pub value: Value,
     /// `file:line path: old -> new`
-    pub told: String,
+    /// The change for the output.
+    pub shown: String,
 }
 
 /// Why a live value is not written, with its place.
@@ -53,31 +54,31 @@ pub struct ValueError {
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ValueProblem {
-    #[error("git does not have it; add it here, with the value {0}")]
+    #[error("Git does not have the field; add it here, with the value {0}")]
     New(String),
     #[error("it is gone from the live object; remove {0} here")]
     Gone(String),
     #[error("it is more than one value; write {0} here")]
     Whole(String),
     #[error(
-        "it is in a list that has another length in the live object, so items cannot be told apart; make the list {0} here"
+        "it is in a list that has another length in the live object, so items cannot be matched; make the list {0} here"
     )]
     Uneven(String),
-    #[error("it holds a variable; give it, or what it stands for, the value {0}")]
+    #[error("it contains a variable; set it, or the variable, to {0}")]
     Variable(String),
-    #[error("the live value is no text; move the key from `stringData` to `data` and write it there")]
+    #[error("the live value is not text; move the key from `stringData` to `data` and write it there")]
     Bytes,
 }
 
 /// The value that goes into the file for one field, if it is not there already.
 pub fn adopt(
-    told: &DriftObject,
+    reported: &DriftObject,
     change: &DriftChange,
     live: &Value,
     git: Git<'_>,
 ) -> Result<Option<Adopted>, ValueError> {
     let Git { file, document, place, substituted } = git;
-    let kind = kind(told);
+    let kind = kind(reported);
     let manifest = document.value.pointer(&place.path).unwrap_or(&Value::Null);
     // What the agent hides in the status stays hidden here.
     let is_hidden = [&change.live, &change.desired].into_iter().flatten().any(is_hidden);
@@ -115,18 +116,18 @@ pub fn adopt(
         return refuse(&path, ValueProblem::Variable(shown(&value)));
     }
     let [before, after] = [old, &value].map(|value| cut(&shown(value), SHOWN));
-    let told = format!("{} {path}: {before} -> {after}", at(&path));
-    Ok(Some(Adopted { path: format!("{}{path}", place.path), value, told }))
+    let shown = format!("{} {path}: {before} -> {after}", at(&path));
+    Ok(Some(Adopted { path: format!("{}{path}", place.path), value, shown }))
 }
 
-/// The kind of what is told.
-pub fn kind(told: &DriftObject) -> GroupKind {
-    GroupKind::new(group(&told.api_version), &*told.kind)
+/// The kind of a reported object.
+pub fn kind(reported: &DriftObject) -> GroupKind {
+    GroupKind::new(group(&reported.api_version), &*reported.kind)
 }
 
 /// True for a value that the agent hides, because it came from a Secret or from decryption.
-fn is_hidden(told: &Value) -> bool {
-    told.as_str().is_some_and(|text| text.starts_with(HIDDEN))
+fn is_hidden(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| text.starts_with(HIDDEN))
 }
 
 /// A value for people. Those of Secrets are masked.

@@ -43,7 +43,7 @@ pub async fn syncs(
 ) -> anyhow::Result<(String, Vec<SyncPreview>)> {
     let config = cluster::config(global).await?;
     let namespace = config.default_namespace.clone();
-    let cache = tempfile::tempdir().context("cannot make a folder for charts")?;
+    let cache = tempfile::tempdir().context("cannot create a folder for charts")?;
     let services = plan::connect(config, cache.path(), &preview.agent_namespace).await?.services;
     plan::warn_unverified(&services);
     let found = chosen(preview, &services, clone, &namespace).await?;

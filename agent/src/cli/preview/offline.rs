@@ -33,7 +33,7 @@ pub async fn syncs(
     clone: &CloneOnDisk,
     tree: &MergedTree,
 ) -> anyhow::Result<Vec<SyncPreview>> {
-    let cache = tempfile::tempdir().context("cannot make a folder for charts")?;
+    let cache = tempfile::tempdir().context("cannot create a folder for charts")?;
     let outside = Outside::new(&preview.helm, cache.path(), helm::Limits::default(), Arc::default(), None);
     let renderer = Renderer::Here(Arc::new(MirrorTrees::default()));
     let base = Commit::base(tree, &preview.base);

@@ -26,7 +26,7 @@ const SEED: &str = "seed";
 /// The field of the ConfigMap.
 const PUBLIC: &str = "publicKey";
 
-/// There is no key, so nothing could be told apart from a forgery.
+/// There is no key, so marks could not be distinguished from forgeries.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     #[error(
@@ -43,7 +43,7 @@ pub enum KeyError {
         "Secret {NAME} in namespace {namespace} has no key {SEED} of 32 bytes; restore it, or delete the Secret: the agent then makes another key, and every Sync adopts its objects again"
     )]
     Malformed { namespace: String },
-    #[error("the system has no randomness for a new key")]
+    #[error("the system has no random numbers for a new key")]
     NoRandomness,
 }
 

@@ -99,7 +99,7 @@ async fn an_object_that_a_finalizer_holds_delays_the_waves_after_it() {
 
 #[tokio::test]
 async fn an_object_that_cannot_be_removed_stops_the_waves_after_it() {
-    check(&["denied", "a"], &["DELETE denied"], Some("before the errors are gone"), 1).await;
+    check(&["denied", "a"], &["DELETE denied"], Some("after the errors are resolved"), 1).await;
 }
 
 #[tokio::test]

@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_moved_while_nobody_looked_goes_to_whoever_was_refused_it() {
+    fn an_object_that_moved_between_two_runs_goes_to_the_sync_that_was_refused_it() {
         let (one, two) = (SyncRef::new("shop", "one"), SyncRef::new("shop", "two"));
         let none = HashSet::new();
         let view = view(&two);
@@ -171,7 +171,7 @@ mod tests {
         let wanted = [(object(), Digest::of_bytes(b""))];
         let barred = HashSet::from([(object(), evil.clone())]);
         let none = HashSet::new();
-        // Nobody else wants it yet, so nobody asks whether it may have it.
+        // No other Sync claims it yet, so no permission is checked.
         let empty = HashSet::new();
         let view = view(&SyncRef::new("shop", "gone"));
         view.forget(&object());

@@ -1,6 +1,6 @@
-//! Objects that carry the marks of a Sync and are no members of it: copies, forgeries, and what was deleted and created
-//! again by somebody else. They are only counted, for the report; anybody can make as many as the cluster holds, so no more
-//! than a few are kept. No I/O.
+//! Objects that carry the marks of a Sync but are no members of it: copies, forgeries, and objects that another client deleted
+//! and created again. They are only counted for the report. Users can create any number of them, so only a few are kept.
+//! No I/O.
 
 use std::collections::{BTreeSet, HashMap};
 

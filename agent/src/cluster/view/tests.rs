@@ -101,7 +101,7 @@ fn the_first_list_is_believed_and_later_ones_are_not() {
 fn the_watch_may_be_faster_than_the_answer_to_our_write() {
     let view = view();
     let target = object();
-    let writing = view.begin_write(&target, None).expect("nobody changed it");
+    let writing = view.begin_write(&target, None).expect("it has not changed");
     view.put(&kind(), object(), &live(&view, "one", 5));
     view.put(&kind(), object(), &live(&view, "one", 6));
     assert_eq!((members(&view), view.ignored(&owner())), (vec![], vec![]));
@@ -110,7 +110,7 @@ fn the_watch_may_be_faster_than_the_answer_to_our_write() {
     assert_eq!(members(&view), [("one".to_owned(), 6)]);
 
     // An object that another client created during our write is not a member.
-    let writing = view.begin_write(&target, None).expect("nobody changed it");
+    let writing = view.begin_write(&target, None).expect("it has not changed");
     view.put(&kind(), object(), &live(&view, "two", 9));
     drop(writing);
     assert_eq!(members(&view), [("one".to_owned(), 6)]);
@@ -181,7 +181,7 @@ fn what_somebody_made_of_our_write_before_its_answer_came_is_not_verified() {
     let view = view();
     let target = object();
     view.verify(&kind(), &target, &live(&view, "one", 5), verified(b"git"));
-    let writing = view.begin_write(&target, None).expect("nobody changed it");
+    let writing = view.begin_write(&target, None).expect("it has not changed");
     let (ours, mut theirs) = (live(&view, "one", 6), live(&view, "one", 7));
     theirs["data"] = json!({"key": "hand"});
     view.put(&kind(), object(), &ours);

@@ -16,7 +16,7 @@ pub(super) struct Flight {
     pub planned: Option<SeenAt>,
     /// What was seen of it since.
     pub seen: Vec<Value>,
-    /// The newest form of an object that nobody knows yet: if the write made it, its answer says so.
+    /// The newest form of an object that is in no view yet. The answer of the write shows whether the write created it.
     pub newest: Option<Entry>,
 }
 
@@ -32,7 +32,7 @@ impl Flight {
         }
     }
 
-    /// Keeps an object that nobody knows yet.
+    /// Keeps an object that is in no view yet.
     pub fn hold(&mut self, entry: Entry) {
         if self.newest.as_ref().is_none_or(|newest| newest.version < entry.version) {
             self.newest = Some(entry);

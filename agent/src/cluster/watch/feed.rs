@@ -170,9 +170,9 @@ impl Feed {
     fn has_ended(&self, error: &watcher::Error, ever: bool) -> bool {
         let refused = refused(error);
         if refused.is_some_and(is_not_found) {
-            debug!(kind = %self.kind.kind, "Kind is not served any more");
+            debug!(kind = %self.kind.kind, "Kind is no longer served");
             self.replace(Listed::default(), !ever);
-            self.broken("the API server does not serve this kind any more".to_owned(), false);
+            self.broken("the API server no longer serves this kind".to_owned(), false);
             return true;
         }
         let forbidden = refused.is_some_and(is_forbidden);
@@ -182,7 +182,7 @@ impl Feed {
             self.broken(said.clone(), forbidden);
         }
         if forbidden && !ever {
-            debug!(kind = %self.kind.kind, identity = %self.key.identity, "Kind may not be watched");
+            debug!(kind = %self.kind.kind, identity = %self.key.identity, "No right to watch a kind");
             return true;
         }
         warn!(kind = %self.kind.kind, identity = %self.key.identity, error = said, "Watch failed; retrying");

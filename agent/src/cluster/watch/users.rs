@@ -40,7 +40,7 @@ impl Watches {
                     }
                     state.running.insert(key, handle);
                 }
-                Err(error) => warn!(kind = %key.kind.kind, error, "Cannot start a watch anew"),
+                Err(error) => warn!(kind = %key.kind.kind, error, "Cannot restart a watch"),
             }
         }
     }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::{Change, Place, Update, Version, clean};
+use super::{Change, Update, Version, WrittenScalar, clean};
 use crate::api::Forge;
 
 /// Characters of a text, below what every forge takes.
@@ -28,7 +28,7 @@ pub struct Links {
 }
 
 impl Links {
-    fn file(&self, place: &Place) -> String {
+    fn file(&self, place: &WrittenScalar) -> String {
         let Self { provider, page, branch } = self;
         let page = page.trim_end_matches('/');
         let (branch, file) = (encoded(branch), encoded(&place.file));
@@ -64,7 +64,7 @@ pub fn description(update: &Update, changes: &[Change], links: Option<&Links>) -
     if text.chars().count() + objects.chars().count() < LIMIT - END {
         text.push_str(&objects);
     }
-    text.push_str("\nHoldfast keeps this text up to date: what is written into it is lost.\n");
+    text.push_str("\nHoldfast keeps this text up to date and overwrites changes of it.\n");
     text
 }
 
@@ -86,8 +86,8 @@ fn version(version: &Version) -> String {
     parts.collect::<Vec<_>>().join("<br>")
 }
 
-fn file(place: &Place, links: Option<&Links>) -> String {
-    let Place { file, line, path } = place;
+fn file(place: &WrittenScalar, links: Option<&Links>) -> String {
+    let WrittenScalar { file, line, path } = place;
     let shown = code(&format!("{file}:{line}"));
     let shown = links.map_or(shown.clone(), |links| format!("[{shown}]({})", links.file(place)));
     format!("{shown} {}", code(path))

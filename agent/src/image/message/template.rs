@@ -7,11 +7,11 @@
 //! | `images` | what changed: each has `name`, `repository`, `old`, `new`, `old_tag`, `old_digest`, `tag`, `digest`, `policy`, `files` (each with `file`, `line`, `path`) and `objects` |
 //! | `files`, `objects` | those of all images, each once |
 //!
-//! What is not known is an empty text. There are `for` and `if`, and the filters `join`, `length`, `first`, `last`, `upper`,
+//! An unknown value is an empty text. There are `for` and `if`, and the filters `join`, `length`, `first`, `last`, `upper`,
 //! `lower` and `short` (of a digest). A line that has only a statement leaves no line. A name that is not in this table is an error, with its line.
 //!
-//! Whoever writes a template must not be able to hold up the agent: steps are counted, and what could make a text grow
-//! without bounds (`set`, macros, and the operators `*`, `~` and `+`) is not there. Pure.
+//! A template cannot delay the agent: steps are counted, and everything that could make a text grow without bounds (`set`,
+//! macros, and the operators `*`, `~` and `+`) is missing. Pure.
 
 use std::io;
 
@@ -20,7 +20,7 @@ use minijinja::value::{Serde, Value, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
 use serde::Serialize;
 
-use super::{Change, Place, Update, Version, clean, line};
+use super::{Change, Update, Version, WrittenScalar, clean, line};
 use crate::error::{Class, StageError};
 
 /// Bytes of a template.
@@ -151,7 +151,7 @@ fn join(list: &Value, between: Option<String>) -> Result<String, Error> {
         }
         text.push_str(&item.to_string());
         if text.len() > WRITTEN {
-            return Err(Error::new(ErrorKind::InvalidOperation, "what it joins is too long"));
+            return Err(Error::new(ErrorKind::InvalidOperation, "the joined text is too long"));
         }
     }
     Ok(text)
@@ -179,8 +179,8 @@ fn image(change: &Change) -> ImageVariables {
     let Change { image, repository, old, new, places, objects, policy } = change;
     let part = |part: &Option<String>| part.as_deref().map(clean).unwrap_or_default();
     let Version { tag, digest } = new;
-    let place = |place: &Place| {
-        let Place { file, line, path } = place;
+    let place = |place: &WrittenScalar| {
+        let WrittenScalar { file, line, path } = place;
         PlaceVariables { file: clean(file), line: *line, path: clean(path) }
     };
     ImageVariables {
@@ -212,7 +212,7 @@ fn bounded(template: &str) -> Result<(), MessageError> {
                 let end = statement.find(|character: char| !character.is_alphanumeric() && character != '_');
                 let word = &statement[..end.unwrap_or(statement.len())];
                 if !STATEMENTS.contains(&word) {
-                    let said = format!("there is no statement {word:?}; there are for and if");
+                    let said = format!("unknown statement {word}; supported are for and if");
                     return Err(MessageError::Template { line, said });
                 }
                 expression(&inside[1..], "%}", line)?
@@ -245,7 +245,7 @@ fn expression<'a>(text: &'a str, end: &str, line: usize) -> Result<&'a str, Mess
             '"' | '\'' => quote = Some(character),
             '+' if body[at + 1..].starts_with(end) => {}
             '*' | '~' | '+' => {
-                let said = format!("there is no operator {character}; write values one after the other");
+                let said = format!("operator {character} is not supported; write values one after the other");
                 return Err(MessageError::Template { line, said });
             }
             _ => {}

@@ -23,7 +23,7 @@ fn change(image: &str, old: &str, new: &str) -> Change {
         repository: format!("ghcr.io/org/{image}"),
         old: Some(tag(old)),
         new: tag(new),
-        places: vec![Place {
+        places: vec![WrittenScalar {
             file: format!("apps/{image}.yaml"),
             line: 12,
             path: "0/spec/template/spec/containers/0/image".to_owned(),
@@ -111,7 +111,7 @@ fn a_message_is_limited_in_size() {
     let named = said.lines().filter(|line| line.starts_with("- image-")).count();
     assert!(said.contains(&format!("\nand {} more images\n", 200 - named)), "{said}");
     let mut wide = web();
-    wide.places = (0..30).map(|line| Place { line, ..web().places[0].clone() }).collect();
+    wide.places = (0..30).map(|line| WrittenScalar { line, ..web().places[0].clone() }).collect();
     wide.objects = (0..21).map(|n| format!("Deployment team/{n}")).collect();
     let said = message(None, &[wide]);
     assert!(said.contains("and 10 more\n") && said.contains("and 1 more\n"), "{said}");
@@ -260,7 +260,7 @@ fn a_pull_request_has_a_table_with_links() {
          [`apps/a (b)\\|c'd.yaml:12`](https://git.example.com/org/config/blob/image%20updates/web/apps/a%20%28b%29%7Cc%60d.yaml#L12) \
          `0/spec/template/spec/containers/0/image` |\n\n\
          Objects that change:\n\n- `Deployment team/web`\n\n\
-         Holdfast keeps this text up to date: what is written into it is lost.\n"
+         Holdfast keeps this text up to date and overwrites changes of it.\n"
     );
     assert_eq!(text, expected);
     let check = |provider, expected: &str| {
@@ -275,7 +275,7 @@ fn a_pull_request_has_a_table_with_links() {
 #[test]
 fn a_pull_requests_text_is_limited_in_size() {
     let mut wide = web();
-    wide.places = (0..30).map(|line| Place { line, ..web().places[0].clone() }).collect();
+    wide.places = (0..30).map(|line| WrittenScalar { line, ..web().places[0].clone() }).collect();
     let text = description(&update(), &[wide.clone()], None);
     assert!(text.contains("and 20 more |"), "{text}");
     let many = vec![Change { image: "ü".repeat(400), ..wide }; 200];

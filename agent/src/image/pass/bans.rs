@@ -1,4 +1,4 @@
-//! What people took back: another value where one was right is a decision, and is not fought over. Pure.
+//! Versions that were reverted. Another value in place of one that was written is a decision, and is not overwritten. Pure.
 
 use holdfast_diff::image::edit::{Setting, current};
 use holdfast_diff::image::select::Banned;
@@ -6,17 +6,17 @@ use jiff::Timestamp;
 
 use crate::api::{Ban, ImageStatus, Written};
 
-/// How many places of an image are remembered.
+/// Maximum number of scalars of an image that are remembered.
 const PLACES: usize = 100;
 
 /// A scalar: its file, and its path after the number of its document.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Spot {
+pub struct ScalarRef {
     pub file: String,
     pub path: String,
 }
 
-impl Spot {
+impl ScalarRef {
     pub fn of(file: &str, setting: &Setting) -> Self {
         Self { file: file.to_owned(), path: format!("{}{}", setting.document, setting.path) }
     }
@@ -26,55 +26,55 @@ impl Spot {
     }
 }
 
-/// Notes that a scalar has another value than it had when it was right. True if that is so.
+/// Bans the version that was written to a scalar, if the scalar has another value now. Returns true if it does.
 pub fn notice(
     status: &mut ImageStatus,
-    spot: &Spot,
+    scalar: &ScalarRef,
     setting: &Setting,
     commit: &str,
     now: Timestamp,
 ) -> bool {
-    if let Some(ban) = status.banned.iter_mut().find(|ban| spot.is_of(&ban.file, &ban.path)) {
+    if let Some(ban) = status.banned.iter_mut().find(|ban| scalar.is_of(&ban.file, &ban.path)) {
         setting.before.clone_into(&mut ban.value);
     }
-    let was_right = status.places.iter().find(|place| spot.is_of(&place.file, &place.path));
+    let was_right = status.places.iter().find(|place| scalar.is_of(&place.file, &place.path));
     let Some(Written { value, .. }) = was_right.filter(|place| place.value != setting.before) else {
         return false;
     };
     let taken_back = current(value, setting.part);
     let (tag, digest) = taken_back.map(|image| (image.tag, image.digest)).unwrap_or_default();
-    status.places.retain(|place| !spot.is_of(&place.file, &place.path));
+    status.places.retain(|place| !scalar.is_of(&place.file, &place.path));
     if tag.is_none() && digest.is_none() {
         return false;
     }
-    let Spot { file, path } = spot.clone();
-    status.banned.retain(|ban| !spot.is_of(&ban.file, &ban.path));
+    let ScalarRef { file, path } = scalar.clone();
+    status.banned.retain(|ban| !scalar.is_of(&ban.file, &ban.path));
     let (value, commit) = (setting.before.clone(), commit.to_owned());
     status.banned.push(Ban { tag, digest, file, path, value, commit, since: Some(now) });
     true
 }
 
-/// What was taken back at a scalar.
-pub fn of(status: &ImageStatus, spot: &Spot) -> Vec<Banned> {
-    let here = status.banned.iter().filter(|ban| spot.is_of(&ban.file, &ban.path));
+/// The versions that were reverted at a scalar.
+pub fn of(status: &ImageStatus, scalar: &ScalarRef) -> Vec<Banned> {
+    let here = status.banned.iter().filter(|ban| scalar.is_of(&ban.file, &ban.path));
     here.map(|ban| Banned { tag: ban.tag.clone(), digest: ban.digest.clone() }).collect()
 }
 
-/// Notes that a scalar is right.
-pub fn right(status: &mut ImageStatus, spot: &Spot, value: &str) {
-    status.banned.retain(|ban| !spot.is_of(&ban.file, &ban.path));
-    if let Some(place) = status.places.iter_mut().find(|place| spot.is_of(&place.file, &place.path)) {
+/// Records the value of a scalar that is up to date.
+pub fn right(status: &mut ImageStatus, scalar: &ScalarRef, value: &str) {
+    status.banned.retain(|ban| !scalar.is_of(&ban.file, &ban.path));
+    if let Some(place) = status.places.iter_mut().find(|place| scalar.is_of(&place.file, &place.path)) {
         value.clone_into(&mut place.value);
     } else if status.places.len() < PLACES {
-        let Spot { file, path } = spot.clone();
+        let ScalarRef { file, path } = scalar.clone();
         status.places.push(Written { file, path, value: value.to_owned() });
     }
 }
 
-/// Forgets the places that are no more. Of files that could not be read nothing is forgotten.
-pub fn keep_only(status: &mut ImageStatus, spots: &[Spot], unread: &[String]) {
+/// Forgets scalars that no longer exist. Those of files that could not be read are kept.
+pub fn keep_only(status: &mut ImageStatus, scalars: &[ScalarRef], unread: &[String]) {
     let is_there = |file: &str, path: &str| {
-        unread.iter().any(|one| one == file) || spots.iter().any(|spot| spot.is_of(file, path))
+        unread.iter().any(|one| one == file) || scalars.iter().any(|scalar| scalar.is_of(file, path))
     };
     status.places.retain(|place| is_there(&place.file, &place.path));
     status.banned.retain(|ban| is_there(&ban.file, &ban.path));
@@ -105,33 +105,33 @@ mod tests {
 
     #[test]
     fn another_value_where_one_was_right_is_banned_until_it_is_right_again() {
-        let spot = Spot::of("a.yaml", &setting("web:1", "web:2"));
+        let scalar = ScalarRef::of("a.yaml", &setting("web:1", "web:2"));
         let mut status = ImageStatus::default();
         let now = Timestamp::UNIX_EPOCH;
         assert!(
-            !notice(&mut status, &spot, &setting("web:1", "web:2"), "c1", now),
-            "nobody was right before"
+            !notice(&mut status, &scalar, &setting("web:1", "web:2"), "c1", now),
+            "no version was written before"
         );
-        right(&mut status, &spot, "web:2");
+        right(&mut status, &scalar, "web:2");
         assert!(
-            !notice(&mut status, &spot, &setting("web:2", "web:3"), "c2", now),
+            !notice(&mut status, &scalar, &setting("web:2", "web:3"), "c2", now),
             "an update is no decision"
         );
-        assert!(notice(&mut status, &spot, &setting("web:1", "web:2"), "c3", now));
+        assert!(notice(&mut status, &scalar, &setting("web:1", "web:2"), "c3", now));
         let banned = Banned { tag: Some("2".to_owned()), digest: None };
-        assert_eq!(of(&status, &spot), std::slice::from_ref(&banned));
-        assert!(!notice(&mut status, &spot, &setting("web:0", "web:2"), "c4", now), "told once");
+        assert_eq!(of(&status, &scalar), std::slice::from_ref(&banned));
+        assert!(!notice(&mut status, &scalar, &setting("web:0", "web:2"), "c4", now), "reported once");
         assert_eq!(status.banned[0].value, "web:0", "and what is there now is");
-        assert_eq!(of(&status, &spot), [banned]);
-        right(&mut status, &spot, "web:3");
-        assert_eq!(of(&status, &spot), []);
+        assert_eq!(of(&status, &scalar), [banned]);
+        right(&mut status, &scalar, "web:3");
+        assert_eq!(of(&status, &scalar), []);
     }
 
     #[test]
     fn what_is_no_more_is_forgotten() {
-        let spot = Spot::of("a.yaml", &setting("web:1", "web:2"));
+        let scalar = ScalarRef::of("a.yaml", &setting("web:1", "web:2"));
         let mut status = ImageStatus::default();
-        right(&mut status, &spot, "web:2");
+        right(&mut status, &scalar, "web:2");
         keep_only(&mut status, &[], &["a.yaml".to_owned()]);
         assert_eq!(status.places.len(), 1, "not while its file cannot be read");
         keep_only(&mut status, &[], &[]);

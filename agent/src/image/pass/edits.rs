@@ -12,7 +12,7 @@ use holdfast_diff::image::edit::{
 };
 use parking_lot::Mutex;
 
-use super::bans::{self, Spot};
+use super::bans::{self, ScalarRef};
 use super::owners;
 use super::policy;
 use super::scan::{Scanned, Verdict};
@@ -28,7 +28,7 @@ pub struct Edited {
     pub after: Vec<u8>,
 }
 
-/// What is to be done to the files, and what is told of them.
+/// The edits of the files, and the report about them.
 #[derive(Default)]
 pub struct Edits {
     pub files: Vec<Edited>,
@@ -69,8 +69,8 @@ impl Edits {
 #[derive(Default)]
 pub struct Plain(Mutex<HashSet<Version>>);
 
-/// What is looked at.
-pub struct Look<'a> {
+/// Edits the files of a commit.
+pub struct Editor<'a> {
     pub files: &'a dyn Versioned,
     /// The clean path below which edits may be.
     pub folder: &'a str,
@@ -83,8 +83,8 @@ pub struct Look<'a> {
     pub now: Timestamp,
 }
 
-impl Look<'_> {
-    /// Looks at all files. `images` is what is known of the images.
+impl Editor<'_> {
+    /// Reads all files. `images` is the last status of the images.
     pub fn edits(&self, images: Vec<ImageStatus>) -> Result<Edits, FilesError> {
         let mut edits = Edits { images, ..Edits::default() };
         let wanted = self.wanted(&mut edits);
@@ -94,27 +94,27 @@ impl Look<'_> {
         for target in targets {
             let place = self.files.resolve(target)?.filter(|place| place.kind == FileKind::File);
             let Some(place) = place else {
-                let said = format!("{target}, which a target names, does not exist: correct the target");
+                let said = format!("the target file {target} does not exist: correct the target");
                 edits.problems.push(said);
                 continue;
             };
             if place.path != target {
                 let real = place.path;
-                let said = format!("{target}, which a target names, leads to {real} by a symlink: name that");
+                let said = format!("the target file {target} is a symlink to {real}: set that file");
                 edits.problems.push(said);
             } else if !files.iter().any(|file| file == target) {
                 files.push(target.to_owned());
             }
         }
-        let mut spots = Vec::new();
+        let mut scalars = Vec::new();
         for file in files {
-            self.one(&file, &wanted, &mut edits, &mut spots)?;
+            self.one(&file, &wanted, &mut edits, &mut scalars)?;
         }
         edits.wanted = wanted;
         let Edits { images, unread, .. } = &mut edits;
         let is_scanned = |name: &str| self.scanned.iter().any(|one| one.image().name == name);
         for status in images.iter_mut().filter(|status| is_scanned(&status.name)) {
-            bans::keep_only(status, &spots, unread);
+            bans::keep_only(status, &scalars, unread);
         }
         Ok(edits)
     }
@@ -142,7 +142,7 @@ impl Look<'_> {
         Wanted { namespace: self.namespace.to_owned(), images }
     }
 
-    /// The files below the folder that have a marker. Those that a symlink leads to are looked at where they are.
+    /// The files below the folder that have a marker. The targets of symlinks are edited at their own paths.
     fn marked(&self) -> Result<Vec<String>, FilesError> {
         let mut found = Vec::new();
         let mut walk = Walk::default();
@@ -188,23 +188,23 @@ impl Look<'_> {
         file: &str,
         wanted: &Wanted,
         edits: &mut Edits,
-        spots: &mut Vec<Spot>,
+        scalars: &mut Vec<ScalarRef>,
     ) -> Result<(), FilesError> {
         let text: Arc<[u8]> = self.files.read(file)?.unwrap_or_default();
         let Settings { set, fulfilled, unknown, foreign, problems } = settings(file, &text, wanted);
         for setting in &fulfilled {
-            let spot = Spot::of(file, setting);
+            let scalar = ScalarRef::of(file, setting);
             *edits.found.entry(setting.image.clone()).or_default() += 1;
             edits.right.insert(setting.image.clone());
-            bans::right(status(&mut edits.images, &setting.image), &spot, &setting.after);
-            spots.push(spot);
+            bans::right(status(&mut edits.images, &setting.image), &scalar, &setting.after);
+            scalars.push(scalar);
         }
         let (mut taken, mut left, mut broken) = (Vec::new(), HashSet::new(), HashSet::new());
         for setting in set {
-            let spot = Spot::of(file, &setting);
+            let scalar = ScalarRef::of(file, &setting);
             *edits.found.entry(setting.image.clone()).or_default() += 1;
-            spots.push(spot.clone());
-            if self.may_write(file, &setting, &spot, edits) {
+            scalars.push(scalar.clone());
+            if self.may_write(file, &setting, &scalar, edits) {
                 taken.push(setting);
             } else {
                 left.insert(setting.image);
@@ -229,7 +229,7 @@ impl Look<'_> {
         }
         for marker in unknown.into_iter().filter(|marker| !(self.is_known)(&marker.name)) {
             let (line, name) = (marker.line, marker.name);
-            edits.problems.push(format!("{file}:{line}: the marker names {}:{name}, which no ImageUpdate has: correct the name, or add it to spec.images", self.namespace));
+            edits.problems.push(format!("{file}:{line}: the marker has {}:{name}, which is in no ImageUpdate: correct the name, or add it to spec.images", self.namespace));
         }
         if taken.is_empty() {
             return Ok(());
@@ -241,14 +241,14 @@ impl Look<'_> {
         Ok(())
     }
 
-    fn may_write(&self, file: &str, setting: &Setting, spot: &Spot, edits: &mut Edits) -> bool {
+    fn may_write(&self, file: &str, setting: &Setting, scalar: &ScalarRef, edits: &mut Edits) -> bool {
         let Some(scanned) = self.scanned.iter().find(|one| one.image().name == setting.image) else {
             return false;
         };
         let status = status(&mut edits.images, &setting.image);
-        bans::notice(status, spot, setting, self.commit, self.now);
+        bans::notice(status, scalar, setting, self.commit, self.now);
         let now = current(&setting.before, setting.part).and_then(|image| image.tag);
-        match scanned.verdict(now.as_deref(), &bans::of(status, spot)) {
+        match scanned.verdict(now.as_deref(), &bans::of(status, scalar)) {
             Verdict::Write => true,
             Verdict::Stay(why) | Verdict::Banned(why) => {
                 edits.stay.push(format!("{file}:{}: {}: {why}", setting.line, setting.image));

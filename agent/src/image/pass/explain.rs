@@ -9,7 +9,7 @@ use holdfast_diff::visible;
 
 use super::edits::Edits;
 use super::scan::Scanned;
-use super::{Pass, checkout, known, look, place, policy, scan};
+use super::{Pass, checkout, edits, known, place, policy, scan};
 use crate::report::Failure;
 
 /// Explains one image, or all of them.
@@ -77,16 +77,16 @@ fn of_image(text: &mut String, pass: &Pass<'_>, scanned: &Scanned, edits: &Edits
             let _ = writeln!(text, "{}", visible::line(&said));
         }
         Some(places) if edits.right.contains(&image.name) => {
-            let _ = writeln!(text, "it stands in {places} places, and is right in some of them");
+            let _ = writeln!(text, "it has {places} occurrences, of which some are up to date");
         }
         Some(_) | None => {}
     }
 }
 
-/// What git says, and what would be written.
+/// The revision of the branch, and the edits that a pass would make.
 async fn git(pass: &Pass<'_>, scanned: Arc<Vec<Scanned>>) -> Result<(String, Edits), Failure> {
     let (location, _) = place(pass).await?;
     let checkout = checkout(pass, &location, Duration::ZERO).await?;
-    let edits = look(pass, &checkout, scanned, known(pass)).await?;
+    let edits = edits(pass, &checkout, scanned, known(pass)).await?;
     Ok((checkout.revision().to_string(), edits))
 }

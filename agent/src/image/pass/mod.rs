@@ -1,4 +1,4 @@
-//! One pass of an ImageUpdate: scan, edit, prove, publish, and again from the new head when somebody pushed meanwhile.
+//! One pass of an ImageUpdate: scan, edit, prove, publish, and again from the new head if the branch moved meanwhile.
 //!
 //! Composes the stages of the image loop. I/O: through the stages.
 
@@ -23,7 +23,7 @@ use holdfast_diff::image::reference::Reference;
 use jiff::Timestamp;
 use tracing::instrument;
 
-use self::edits::{Edits, Look, Plain};
+use self::edits::{Editor, Edits, Plain};
 use self::publish::{Ended, Published};
 use self::scan::Scanned;
 use crate::api::{ImageStatus, ImageUpdate, ImageUpdateStatus, ProposalStatus, PullRequestStatus, Refusal};
@@ -33,10 +33,10 @@ use crate::report::Failure;
 use crate::source::{Checkout, Credential, GitRef, Location};
 use crate::subject::Subject;
 
-/// How often a push is tried when others push too.
+/// How often a push is retried if others push too.
 const TRIES: u32 = 6;
-/// The longest pause before the second try; each doubles it, up to the longest of all. Those who push all the time wait for
-/// nobody, so waiting long only loses time.
+/// The maximum pause before the second try. It doubles up to [`LONGEST`]. Clients that push all the time do not wait, so a
+/// longer pause would not help.
 const PAUSE: Duration = Duration::from_millis(50);
 const LONGEST: Duration = Duration::from_millis(400);
 
@@ -94,7 +94,7 @@ pub async fn pass(pass: &Pass<'_>) -> Found {
         return found;
     }
     let scanned = scan::scan(pass, &mut found.failures).await;
-    found.left_out = scanned.iter().filter_map(Scanned::told).collect();
+    found.left_out = scanned.iter().filter_map(Scanned::left_out_in_words).collect();
     if scanned.is_empty() {
         return found;
     }
@@ -113,7 +113,7 @@ async fn write(pass: &Pass<'_>, scanned: Vec<Scanned>, found: &mut Found) -> Res
     let mut pause = PAUSE;
     for _ in 0..TRIES {
         let checkout = checkout(pass, &location, max_age).await?;
-        let edits = look(pass, &checkout, scanned.clone(), found.images.clone()).await?;
+        let edits = edits(pass, &checkout, scanned.clone(), found.images.clone()).await?;
         let unmarked =
             edits.found.keys().filter_map(|image| edits.unmarked(image, &pass.owner.namespace)).collect();
         let Edits { files, stay, problems, found: _, foreign: _, right, images, wanted: texts, unread: _ } =
@@ -182,10 +182,8 @@ async fn write(pass: &Pass<'_>, scanned: Vec<Scanned>, found: &mut Found) -> Res
         pause = LONGEST.min(pause * 2);
         max_age = Duration::ZERO;
     }
-    let message = format!(
-        "others pushed to {} {TRIES} times in a row; it is tried again",
-        pass.update.spec.push_branch()
-    );
+    let message =
+        format!("others pushed to {} {TRIES} times in a row; retrying", pass.update.spec.push_branch());
     Err(Failure::transient("publish", "BranchMoved", message))
 }
 
@@ -221,7 +219,7 @@ async fn checkout(pass: &Pass<'_>, location: &Location, max_age: Duration) -> Re
     checkout.map_err(|error| Failure::of("source", &error))
 }
 
-async fn look(
+async fn edits(
     pass: &Pass<'_>,
     checkout: &Checkout,
     scanned: Arc<Vec<Scanned>>,
@@ -236,9 +234,9 @@ async fn look(
     let names: Vec<String> =
         all.flat_map(|update| &update.spec.images).map(|image| image.name.clone()).collect();
     let now = pass.now;
-    let looking = tokio::task::spawn_blocking(move || {
+    let editing = tokio::task::spawn_blocking(move || {
         let is_known = |name: &str| names.iter().any(|known| known == name);
-        let look = Look {
+        let editor = Editor {
             files: &files,
             folder: &folder,
             commit: &commit,
@@ -248,10 +246,10 @@ async fn look(
             plain: &plain,
             now,
         };
-        look.edits(images)
+        editor.edits(images)
     });
-    let looked = looking.await.map_err(|error| Failure::internal("edit", error.to_string()))?;
-    looked.map_err(|error| failed(error.to_string()))
+    let edited = editing.await.map_err(|error| Failure::internal("edit", error.to_string()))?;
+    edited.map_err(|error| failed(error.to_string()))
 }
 
 fn reference(scanned: &Scanned) -> Reference {
@@ -337,7 +335,7 @@ fn written(found: &mut Found, proven: &readers::Proven) {
     for edited in &proven.files {
         for setting in &edited.settings {
             if let Some(image) = found.images.iter_mut().find(|image| image.name == setting.image) {
-                bans::right(image, &bans::Spot::of(&edited.file, setting), &setting.after);
+                bans::right(image, &bans::ScalarRef::of(&edited.file, setting), &setting.after);
             }
         }
     }

@@ -14,7 +14,7 @@ use crate::api::{
 };
 use crate::cluster::secrets::Name;
 use crate::reconcile::services::Services;
-use crate::registry::{Login, Place, Repository};
+use crate::registry::{Access, Login, Repository};
 use crate::report::Failure;
 use crate::secret_data::{Data, SecretData};
 use crate::subject::Subject;
@@ -23,7 +23,7 @@ use crate::subject::Subject;
 pub struct Watched {
     pub image: Image,
     pub selector: Selector,
-    pub place: Place,
+    pub place: Access,
 }
 
 /// The Secret that logs in to git: the one that is named, or that of a Sync of the namespace that reads the same URL.
@@ -55,19 +55,20 @@ pub fn names(services: &Services, owner: &Subject, update: &api::ImageUpdateSpec
 
 /// Makes an image ready.
 pub async fn watched(pass: &Pass<'_>, image: &Image) -> Result<Watched, Failure> {
-    let told =
+    let invalid =
         |reason, said: String| Failure::user("select", reason, format!("image {}: {said}", image.name));
-    let selector = Selector::new(&policy(image)).map_err(|error| told("PolicyInvalid", error.to_string()))?;
+    let selector =
+        Selector::new(&policy(image)).map_err(|error| invalid("PolicyInvalid", error.to_string()))?;
     let parse =
-        |text: &str| Repository::parse(text).map_err(|error| told("RepositoryInvalid", error.to_string()));
+        |text: &str| Repository::parse(text).map_err(|error| invalid("RepositoryInvalid", error.to_string()));
     let mirrors = image.mirrors.iter().map(|mirror| parse(mirror)).collect::<Result<Vec<_>, _>>()?;
     let tenant = pass.owner.namespace.as_str().into();
     let mut place =
-        Place { mirrors, insecure: image.insecure, tenant, ..Place::of(parse(&image.repository)?) };
+        Access { mirrors, insecure: image.insecure, tenant, ..Access::of(parse(&image.repository)?) };
     let login = read(pass, image.secret_ref.as_ref()).await?;
     let unfit = |secret: &Option<api::SecretRef>, said: String| {
         let name = secret.as_ref().map(|secret| secret.name.clone()).unwrap_or_default();
-        told("SecretUnreadable", format!("Secret {name}: {said}"))
+        invalid("SecretUnreadable", format!("Secret {name}: {said}"))
     };
     if let Some(data) = login {
         let login = Login::from_secret(&data).map_err(|error| unfit(&image.secret_ref, error.to_string()))?;
@@ -110,7 +111,10 @@ fn policy(image: &Image) -> Policy {
 
 /// The policy in a few words: `semver >=1.0.0 <2`.
 pub fn in_words(ImagePolicy { semver, alphabetical, numerical, newest }: &ImagePolicy) -> String {
-    let order = |OrderPolicy { order }: &OrderPolicy| format!("{order:?}").to_lowercase();
+    let order = |OrderPolicy { order }: &OrderPolicy| match order {
+        api::Order::Ascending => "ascending",
+        api::Order::Descending => "descending",
+    };
     semver
         .as_ref()
         .map(|SemverPolicy { range }| format!("semver {range}"))
@@ -127,7 +131,7 @@ pub fn in_words(ImagePolicy { semver, alphabetical, numerical, newest }: &ImageP
 /// file is refused by the schema.
 pub fn targets(image: &Image, place: impl Fn(&str) -> Option<String>) -> Result<Vec<Target>, String> {
     let within =
-        |file: &String| place(file).ok_or_else(|| format!("the target {file} climbs out of git.path"));
+        |file: &String| place(file).ok_or_else(|| format!("the target {file} leads out of git.path"));
     let mut all = Vec::new();
     for target in &image.targets {
         let api::Target { file, kustomization, helm_values, path, document, part, name } = target;

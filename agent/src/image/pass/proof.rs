@@ -12,9 +12,9 @@ use serde_json::Value;
 
 use super::renames::Renames;
 
-/// Differences that are told.
-const TOLD: usize = 5;
-/// Characters of a value that are told.
+/// Differences that are listed.
+const LISTED: usize = 5;
+/// Characters of a value that are shown.
 const SHOWN: usize = 80;
 /// Bytes of a text in which several replacements are looked for.
 const LONG: usize = 4096;
@@ -32,16 +32,16 @@ pub struct Compared {
 
 impl Compared {
     fn other(&mut self, said: String) {
-        if self.others.len() < TOLD { self.others.push(said) } else { self.omitted += 1 }
+        if self.others.len() < LISTED { self.others.push(said) } else { self.omitted += 1 }
     }
 }
 
-/// What was set, and what may be told.
+/// What was set, and what may be shown.
 pub struct Proof<'a> {
     pub settings: &'a [&'a Setting],
     /// The images that are wanted, by name.
     pub wanted: &'a [(String, Reference)],
-    /// Whether values may be told: not where they may come from Secrets.
+    /// True if values may be shown. Values that may come from Secrets are not.
     pub shows_values: bool,
 }
 

@@ -16,7 +16,7 @@ use super::readers::Proven;
 use super::scan::Scanned;
 use crate::api::{Author, CommitStatus, PullRequest, PullRequestStatus};
 use crate::forge::{self, Target};
-use crate::image::message::{self, Change, Committer, Links, Place, Update, Version};
+use crate::image::message::{self, Change, Committer, Links, Update, Version, WrittenScalar};
 use crate::report::Failure;
 use crate::secret_data::{BadSecret, SecretData};
 use crate::source::{
@@ -49,7 +49,7 @@ pub enum Ended {
     Published(Published),
     /// The branch has all of it already.
     Nothing,
-    /// Somebody was faster: look again.
+    /// The branch moved: read it again.
     Moved,
     /// A person deleted the branch of the same proposal.
     Deleted,
@@ -89,12 +89,12 @@ pub async fn publish(
         Ok(Pushed::Commit(id)) => id.to_string(),
         Ok(Pushed::Nothing) => return Ok(Ended::Nothing),
         Err(PushError::Moved { .. }) => {
-            info!(update = %pass.owner, branch, "Somebody was faster, and it is tried again");
+            info!(update = %pass.owner, branch, "Push rejected because the branch moved; retrying");
             return Ok(Ended::Moved);
         }
-        // The branch itself tells, when it is looked at again: what arrived is there then.
+        // The next read of the branch shows whether the commit arrived.
         Err(error @ PushError::Unknown { .. }) => {
-            warn!(update = %pass.owner, branch, %error, "Looks at the branch again");
+            warn!(update = %pass.owner, branch, %error, "The result of a push is unknown; reading the branch again");
             return Ok(Ended::Moved);
         }
         Err(error) => return Err(failed(&error)),
@@ -194,7 +194,7 @@ pub fn changes(proven: &Proven, scanned: &[Scanned]) -> Vec<Change> {
         let settings = by_image.get(image.name.as_str())?;
         let mut before: Vec<Version> = settings.iter().filter_map(|(_, setting)| version(setting)).collect();
         before.dedup();
-        let place = |(file, setting): &(&str, &Setting)| Place {
+        let place = |(file, setting): &(&str, &Setting)| WrittenScalar {
             file: (*file).to_owned(),
             line: setting.line as usize,
             path: setting.path.clone(),
@@ -260,7 +260,7 @@ pub async fn close(
 ) -> Result<(), Failure> {
     let target = target(pass, request, credential).await?;
     let spec = &pass.update.spec;
-    let comment = format!("{} has all of this now.", spec.branch());
+    let comment = format!("{} already contains these changes.", spec.branch());
     let closed = pass.images.pull_requests.close(&target, spec.push_branch(), spec.branch(), &comment).await;
     closed.map(drop).map_err(|error| Failure::of("publish", &error))
 }
@@ -282,7 +282,7 @@ async fn target(
     };
     let token = token.ok_or_else(|| {
         let message =
-            "the pull request needs a token: name a Secret with the key token in spec.pullRequest.secretRef";
+            "the pull request needs a token: set spec.pullRequest.secretRef to a Secret with the key token";
         Failure::user("publish", "NoToken", message)
     })?;
     let ca = credential.and_then(Credential::ca);

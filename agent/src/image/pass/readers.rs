@@ -1,5 +1,5 @@
-//! The Syncs that read what is to be changed: those that are suspended hold it back, and all others prove that nothing but
-//! images changes. Each is rendered from its own mirror. Of another namespace little counts, and nothing is told.
+//! The Syncs that read the files to be changed: a suspended one holds the change back, and all others prove that only images
+//! change. Each is rendered from its own mirror. Syncs of other namespaces count little, and are not named in messages.
 //!
 //! I/O: disk reads of the mirror, Helm; no request to the API server beyond what a render needs.
 
@@ -52,7 +52,7 @@ struct Reader {
 }
 
 impl Reader {
-    /// How it is named in a condition of the ImageUpdate. Nothing is told of other namespaces.
+    /// Its name in a condition of the ImageUpdate. Syncs of other namespaces are not named.
     fn named(&self) -> String {
         if self.is_ours { format!("Sync {}", self.owner) } else { "another Sync".to_owned() }
     }
@@ -73,7 +73,7 @@ fn readers(pass: &Pass<'_>, location: &Location, branch: &str) -> Vec<Reader> {
     all.filter(|reader| reader.is_ours || shares(reader)).collect()
 }
 
-/// Looks at the Syncs that read this branch of the repository.
+/// Compares the renders of the Syncs that read this branch of the repository.
 #[instrument(name = "prove", skip_all, fields(update = %pass.owner))]
 pub async fn prove(
     pass: &Pass<'_>,
@@ -93,7 +93,9 @@ pub async fn prove(
             files.retain(|edited| !reads(pass, reader, checkout, std::slice::from_ref(edited)));
             if files.len() < before {
                 let why = if reader.is_ours { why } else { "suspended".to_owned() };
-                proven.held.push(format!("{}, which reads what would change, is {why}", reader.named()));
+                proven
+                    .held
+                    .push(format!("{}, which reads the files to be changed, is {why}", reader.named()));
             }
         }
     }
@@ -117,12 +119,13 @@ impl Proven {
         let (named, is_ours) = (reader.named(), reader.is_ours);
         let failed = |name, ours: String, others: &str| {
             let message = if is_ours { ours } else { others.to_owned() };
-            Err(Failure::user("edit", name, format!("nothing is committed, for {message}")))
+            Err(Failure::user("edit", name, format!("nothing is committed, because {message}")))
         };
         match ended {
             Ok(Ended::Silent) => Ok(()),
             Ok(Ended::Broken(said)) => {
-                let said = format!("{named} proves nothing, for it cannot be rendered as it is: {said}");
+                let said =
+                    format!("{named} cannot be rendered before the edit, so it is not compared: {said}");
                 self.unproven.extend(is_ours.then_some(said));
                 Ok(())
             }
@@ -139,8 +142,8 @@ impl Proven {
                 failed("ProofFailed", ours, "another Sync would change in more than its images")
             }
             Err(said) => {
-                let ours = format!("{named} could not be rendered any more: {said}");
-                failed("ProofImpossible", ours, "another Sync could not be rendered any more")
+                let ours = format!("{named} could no longer be rendered: {said}");
+                failed("ProofImpossible", ours, "another Sync could no longer be rendered")
             }
         }
     }
@@ -181,10 +184,9 @@ fn reads(
 /// What a Sync says of an edit.
 enum Ended {
     Compared(Compared),
-    /// It cannot be rendered as the commit is, and why.
+    /// The commit before the edit cannot be rendered, and why.
     Broken(String),
-    /// It is of another namespace and refers to something there: an edit could be made so that the answer tells about a
-    /// Secret.
+    /// It is of another namespace and refers to a Secret there, and an edit could be made so that the answer reveals its value.
     Silent,
 }
 
@@ -231,7 +233,7 @@ async fn one(
         Ok(None) => return Ok(Ended::Silent),
         Err(said) => return Ok(Ended::Broken(said)),
     };
-    // What was decrypted or came from a Secret is for nobody to see.
+    // Decrypted values and values of Secrets are never shown.
     let shows_values = *is_ours && !inputs.secret && inputs.keys.is_none();
     let changed = files.iter().map(|edited| File { path: edited.file.clone(), bytes: edited.after.clone() });
     let after = manifests(pass, at, &own, &folder, &inputs, changed.collect()).await?;
@@ -300,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_rendered_before_proves_nothing_and_holds_up_nobody() {
+    fn a_commit_that_could_not_be_rendered_proves_nothing_and_blocks_no_update() {
         let mut proven = Proven::default();
         let broken = || Ok(Ended::Broken("the Secret values is missing".to_owned()));
         assert!(proven.note(&reader(false), broken()).is_ok() && proven.unproven.is_empty());
@@ -318,7 +320,7 @@ mod tests {
         };
         let (reason, said) = failure(&mut proven, true, Err("no such file".to_owned()));
         assert_eq!(reason, "ProofImpossible");
-        assert!(said.ends_with("Sync team-a/shop could not be rendered any more: no such file"), "{said}");
+        assert!(said.ends_with("Sync team-a/shop could no longer be rendered: no such file"), "{said}");
         let others = || Compared { others: vec!["ConfigMap a /data".to_owned()], ..Compared::default() };
         let (reason, said) = failure(&mut proven, false, Ok(Ended::Compared(others())));
         assert_eq!((reason, said.contains("ConfigMap")), ("ProofFailed", false), "{said}");

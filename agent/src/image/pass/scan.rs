@@ -47,7 +47,7 @@ pub enum Verdict {
     Write,
     /// What is there stays, and this is why.
     Stay(String),
-    /// Somebody took the best one back.
+    /// The best candidate was reverted.
     Banned(String),
 }
 
@@ -84,8 +84,8 @@ async fn one(pass: &Pass<'_>, image: &Image) -> Result<Scanned, Failure> {
         let tags = Tags { tags: &listed, created: &time };
         let decision = watched.selector.decide(&tags, &Context { downgrade: true, ..Context::default() });
         decision.winner().map(ToOwned::to_owned).ok_or_else(|| {
-            let told = left_out_in_words(&left_out).map_or_else(String::new, |told| format!("; {told}"));
-            let message = format!("image {}: {}{told}", image.name, decision.message());
+            let left_out = left_out_in_words(&left_out).map_or_else(String::new, |said| format!("; {said}"));
+            let message = format!("image {}: {}{left_out}", image.name, decision.message());
             Failure::user("select", "NoCandidate", message)
         })?
     };
@@ -162,13 +162,13 @@ impl Scanned {
         if banned.iter().any(is_digest) {
             // A scalar without a tag, of which the digest alone was taken back.
             let digest = self.digest.as_deref().unwrap_or_default();
-            return Verdict::Banned(format!("{digest} was taken back"));
+            return Verdict::Banned(format!("{digest} was reverted"));
         }
         if current == Some(&*self.best) {
             // Only its digest or the repository differ.
             let taken_back = banned.iter().any(|ban| ban.tag.as_deref() == current);
             return if taken_back {
-                Verdict::Banned(format!("{} was taken back", self.best))
+                Verdict::Banned(format!("{} was reverted", self.best))
             } else {
                 Verdict::Write
             };
@@ -186,8 +186,8 @@ impl Scanned {
     }
 
     /// The tags that are no candidates for what they hold, for a condition.
-    pub fn told(&self) -> Option<String> {
-        left_out_in_words(&self.left_out).map(|told| format!("{}: {told}", self.image().name))
+    pub fn left_out_in_words(&self) -> Option<String> {
+        left_out_in_words(&self.left_out).map(|said| format!("{}: {said}", self.image().name))
     }
 
     /// The whole decision in words, for a person.

@@ -119,15 +119,15 @@ impl Fights {
 /// Says how a user can end a fight.
 fn way_out(change: &Change, ignore: Option<&str>) -> String {
     if let Some(ignore) = ignore {
-        return format!("; remove the field from git, or add this to spec.drift.ignore: {ignore}");
+        return format!("; remove the field from Git, or add this to spec.drift.ignore: {ignore}");
     }
     let owners = change.manifest.as_ref().and_then(|manifest| owners(&manifest.value));
     match owners {
         // The garbage collector deletes what names an owner that does not exist, or one of another UID.
         Some(owners) => format!(
-            "; in git its metadata.ownerReferences name {owners}: if that does not exist with this UID, the garbage collector deletes the object each time; remove metadata.ownerReferences from git"
+            "; in Git its metadata.ownerReferences name {owners}: if no object with this UID exists, the garbage collector deletes the object each time; remove metadata.ownerReferences from Git"
         ),
-        None => "; remove the object from git, or find out who deletes it".to_owned(),
+        None => "; remove the object from Git, or find the client that deletes it".to_owned(),
     }
 }
 
@@ -226,9 +226,9 @@ mod tests {
             serde_json::json!([{"apiVersion": "v1", "kind": "ConfigMap", "name": "gone", "uid": "u-1"}]);
         check(
             serde_json::json!({"name": "a", "ownerReferences": owner}),
-            "remove metadata.ownerReferences from git",
+            "remove metadata.ownerReferences from Git",
         );
-        check(serde_json::json!({"name": "a"}), "find out who deletes it");
+        check(serde_json::json!({"name": "a"}), "find the client that deletes it");
     }
 
     #[test]

@@ -78,7 +78,7 @@ fn drift_object(
         changes: found.iter().map(|unmanaged| change(masks, unmanaged)).collect(),
         omitted: None,
         note: Some(
-            "the fields are not in git, so they are not changed; add them to git, or remove them".to_owned(),
+            "the fields are not in Git, so they are not changed; add them to Git, or remove them".to_owned(),
         ),
         ignore: Some(ignore::suggest(object, &paths)),
         origin: None,

@@ -63,7 +63,7 @@ pub fn dependent(run: &Run<'_>) -> Option<String> {
     let (name, _) = awaited.min_by(|(one, _), (other, _)| one.cmp(other))?;
     let may_name = run.acting().is_agent() || name.namespace() == run.at.owner.namespace();
     let name = if may_name { format!("Sync {name}") } else { "another Sync".to_owned() };
-    Some(format!("waits until {name} is gone, which depends on this one"))
+    Some(format!("waits for the removal of {name}, which depends on this Sync"))
 }
 
 /// Time since the deletion was requested.
@@ -135,7 +135,7 @@ pub fn unseen(set: &SetState) -> String {
     if said.is_empty() {
         return String::new();
     }
-    format!("objects of this Sync may still be there: {}", said.join("; "))
+    format!("objects of this Sync may still exist: {}", said.join("; "))
 }
 
 /// The command that makes the Sync leave its objects, which a user can run at any time.
@@ -153,13 +153,13 @@ pub fn with_way_out(run: &Run<'_>, waits: String) -> String {
     if age(run) < run.at.sync.spec.timeout() {
         return waits;
     }
-    format!("{waits}; to leave what is left of its objects in the cluster, run: {}", way_out(run))
+    format!("{waits}; to leave the remaining objects in the cluster, run: {}", way_out(run))
 }
 
 /// Says until when the removal is retried, and the command that leaves the objects.
 pub fn until(run: &Run<'_>, time: Timestamp) -> String {
     format!(
-        "this is tried until {time} (spec.timeout), then the Sync is removed and its objects stay; to leave them now, run: {}",
+        "this is retried until {time} (spec.timeout); then the Sync is removed and its objects stay; to leave them now, run: {}",
         way_out(run)
     )
 }

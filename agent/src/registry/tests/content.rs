@@ -44,11 +44,11 @@ async fn image(change: impl Fn(&str) -> Option<Reply> + Send + Sync + 'static) -
 }
 
 async fn digest_of(server: &Server, tag: &str) -> Result<String, RegistryError> {
-    Ok(registries().digest(&server.place("a"), tag, Duration::ZERO, LONG).await?.to_string())
+    Ok(registries().digest(&server.access("a"), tag, Duration::ZERO, LONG).await?.to_string())
 }
 
 async fn created_of(server: &Server, tag: &str) -> Result<String, RegistryError> {
-    Ok(registries().created(&server.place("a"), tag, NOW, LONG).await?.to_string())
+    Ok(registries().created(&server.access("a"), tag, NOW, LONG).await?.to_string())
 }
 
 #[tokio::test]
@@ -59,7 +59,7 @@ async fn the_digest_is_that_of_the_index_and_nothing_is_fetched() {
     let error = digest_of(&server, "2").await.unwrap_err();
     check(&error, "NoSuchTag", &["/a: there is no tag 2"]);
     let error = digest_of(&server, "../b").await.unwrap_err();
-    check(&error, "NoSuchTag", &["it is no tag"]);
+    check(&error, "NoSuchTag", &["it is not a tag"]);
     assert_eq!(server.lines().len(), 2);
 }
 
@@ -120,25 +120,25 @@ async fn a_tag_that_is_no_image_says_so_once_and_nothing_of_the_registry() {
         let server = image(move |line| line.starts_with("GET").then(|| ok(body.clone()))).await;
         let registries = registries();
         for _ in 0..2 {
-            let error = registries.created(&server.place("a"), "1", LONG, LONG).await.unwrap_err();
+            let error = registries.created(&server.access("a"), "1", LONG, LONG).await.unwrap_err();
             assert!(error.trouble.is_of_tag() && error.to_string().contains(part), "{part}: {error}");
         }
         assert_eq!(server.lines().len(), 1);
     }
     let down = image(|_| Some(reply(500))).await;
-    assert!(!registries().created(&down.place("a"), "1", LONG, LONG).await.unwrap_err().trouble.is_of_tag());
+    assert!(!registries().created(&down.access("a"), "1", LONG, LONG).await.unwrap_err().trouble.is_of_tag());
 }
 
 #[tokio::test]
 async fn the_time_of_a_tag_is_kept_while_the_tag_is_listed() {
     let server = image(|line| line.contains("tags/list").then(|| ok(r#"{"tags":["1"]}"#))).await;
-    let (registries, place) = (registries(), server.place("a"));
+    let (registries, access) = (registries(), server.access("a"));
     for _ in 0..3 {
-        registries.list(&place, NOW, LONG).await.unwrap();
-        registries.created(&place, "1", LONG, LONG).await.unwrap();
+        registries.list(&access, NOW, LONG).await.unwrap();
+        registries.created(&access, "1", LONG, LONG).await.unwrap();
     }
     assert_eq!(server.lines().len(), 3 + 3);
-    registries.created(&place, "1", NOW, LONG).await.unwrap();
+    registries.created(&access, "1", NOW, LONG).await.unwrap();
     assert_eq!(server.lines().len(), 3 + 6);
 }
 
@@ -159,8 +159,8 @@ async fn the_login_does_not_follow_a_redirect_to_another_host() {
         }
     })
     .await;
-    let place = server.place_with("a", r#"{"username":"alice","password":"hunter2"}"#);
-    let time = registries().created(&place, "1", NOW, LONG).await.unwrap();
+    let access = server.place_with("a", r#"{"username":"alice","password":"hunter2"}"#);
+    let time = registries().created(&access, "1", NOW, LONG).await.unwrap();
     assert_eq!(time.to_string(), "2026-01-02T03:04:05Z");
     assert_eq!(store.seen()[0].authorization, "", "the login went to another host");
     assert!(server.seen().iter().any(|seen| seen.line == "GET /elsewhere" && !seen.authorization.is_empty()));

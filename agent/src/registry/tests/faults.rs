@@ -11,8 +11,8 @@ use super::*;
 
 async fn failing(reply: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> (Server, RegistryError) {
     let server = Server::start(reply).await;
-    let place = server.place_with("a", r#"{"username":"alice","password":"hunter2"}"#);
-    let error = tags(&registries(), &place).await.unwrap_err();
+    let access = server.place_with("a", r#"{"username":"alice","password":"hunter2"}"#);
+    let error = tags(&registries(), &access).await.unwrap_err();
     (server, error)
 }
 
@@ -25,7 +25,7 @@ async fn what_passes_is_tried_again() {
             _ => ok(r#"{"tags":["a"]}"#),
         })
         .await;
-        assert_eq!(tags(&registries(), &server.place("a")).await.unwrap(), ["a"], "{status}");
+        assert_eq!(tags(&registries(), &server.access("a")).await.unwrap(), ["a"], "{status}");
     }
 }
 
@@ -33,7 +33,7 @@ async fn what_passes_is_tried_again() {
 async fn answers_that_are_no_success_are_told() {
     for (status, body, name, parts, requests) in [
         (500, "no hunter2 at all", "Unavailable", &["500"][..], 3),
-        (429, "", "RateLimited", &["allows no more requests", "retrying in 30 s"], 3),
+        (429, "", "RateLimited", &["has reached its rate limit", "retrying in 30 s"], 3),
         (403, r#"{"errors":[{"code":"DENIED"}]}"#, "LoginRefused", &["403", "DENIED", "not expired"], 1),
         (401, "", "LoginRefused", &["401"], 1),
         (
@@ -63,7 +63,7 @@ async fn a_host_that_has_enough_is_left_alone_until_the_time_it_says() {
     let server = Server::start(|_| reply(429).header("retry-after", "77")).await;
     let registries = registries();
     for path in ["a", "b", "c"] {
-        let error = tags(&registries, &server.place(path)).await.unwrap_err();
+        let error = tags(&registries, &server.access(path)).await.unwrap_err();
         check(&error, "RateLimited", &["retrying in 7"]);
         let after = error.retry_after().unwrap();
         assert!((70..=77).contains(&after.as_secs()), "{after:?}");
@@ -82,7 +82,7 @@ async fn a_pause_of_one_login_tenant_or_way_is_not_that_of_another() {
     let registries = registries();
     let of = |tenant: &str, user: &str| {
         let entry = format!(r#"{{"username":"{user}","password":"hunter2"}}"#);
-        Place { tenant: tenant.into(), ..server.place_with("a", &entry) }
+        Access { tenant: tenant.into(), ..server.place_with("a", &entry) }
     };
     check(&tags(&registries, &of("one", "alice")).await.unwrap_err(), "RateLimited", &["retrying in"]);
     assert_eq!(tags(&registries, &of("two", "bob")).await.unwrap(), ["a"]);
@@ -91,7 +91,7 @@ async fn a_pause_of_one_login_tenant_or_way_is_not_that_of_another() {
     check(&tags(&registries, &of("one", "alice")).await.unwrap_err(), "RateLimited", &["retrying in"]);
     assert_eq!(server.lines().len(), asked, "the pause holds for those who got it");
     // Over TLS it is another way, which fails by itself.
-    let tls = Place { insecure: false, ..of("one", "alice") };
+    let tls = Access { insecure: false, ..of("one", "alice") };
     assert_ne!(tags(&registries, &tls).await.unwrap_err().name(), "RateLimited");
 }
 
@@ -103,14 +103,14 @@ async fn a_tenant_does_not_wait_for_the_request_of_another() {
         _ => ok(r#"{"tags":["b"]}"#),
     })
     .await;
-    let (registries, place) = (registries(), server.place("a"));
+    let (registries, access) = (registries(), server.access("a"));
     let started = Instant::now();
     let second = async {
         tokio::time::sleep(Duration::from_millis(300)).await;
-        let found = tags(&registries, &Place { tenant: "two".into(), ..place.clone() }).await;
+        let found = tags(&registries, &Access { tenant: "two".into(), ..access.clone() }).await;
         (found, started.elapsed())
     };
-    let first = Place { tenant: "one".into(), ..place.clone() };
+    let first = Access { tenant: "one".into(), ..access.clone() };
     let (first, (second, after)) = tokio::join!(tags(&registries, &first), second);
     assert_eq!((first.unwrap(), second.unwrap()), (vec!["a".to_owned()], vec!["b".to_owned()]));
     assert!(after < Duration::from_millis(1900), "{after:?}");
@@ -121,7 +121,7 @@ async fn a_server_that_is_busy_and_says_for_how_long_is_left_alone() {
     let server = Server::start(|_| reply(503).header("retry-after", "77")).await;
     let registries = registries();
     for path in ["a", "b"] {
-        check(&tags(&registries, &server.place(path)).await.unwrap_err(), "Unavailable", &["retrying in 7"]);
+        check(&tags(&registries, &server.access(path)).await.unwrap_err(), "Unavailable", &["retrying in 7"]);
     }
     assert_eq!(server.lines().len(), 1);
 }
@@ -136,7 +136,7 @@ async fn a_short_time_to_wait_is_waited_for() {
     .await;
     let patient = Registries::new(Options { patience: LONG, ..options() });
     let started = Instant::now();
-    assert_eq!(tags(&patient, &server.place("a")).await.unwrap(), ["a"]);
+    assert_eq!(tags(&patient, &server.access("a")).await.unwrap(), ["a"]);
     assert!(started.elapsed() >= Duration::from_secs(1));
 }
 
@@ -146,7 +146,7 @@ async fn a_registry_that_is_down_is_told_and_not_asked_again_at_once() {
     let host = listener.local_addr().unwrap();
     drop(listener);
     let repository = Repository::parse(&format!("{host}/a")).unwrap();
-    let place = Place { insecure: true, ..Place::of(repository) };
+    let access = Access { insecure: true, ..Access::of(repository) };
     let heard = Arc::new(AtomicUsize::new(0));
     let counted = heard.clone();
     let on_request: OnRequest = Arc::new(move |_, _| {
@@ -155,7 +155,7 @@ async fn a_registry_that_is_down_is_told_and_not_asked_again_at_once() {
     let registries = Registries::new(Options { on_request, ..options() });
     for _ in 0..3 {
         check(
-            &tags(&registries, &place).await.unwrap_err(),
+            &tags(&registries, &access).await.unwrap_err(),
             "Unreachable",
             &["cannot reach 127.0.0.1:", "refused"],
         );
@@ -164,7 +164,7 @@ async fn a_registry_that_is_down_is_told_and_not_asked_again_at_once() {
 }
 
 /// A server that gives the same bytes to everybody and closes.
-async fn raw(bytes: &'static [u8], hang: bool) -> Place {
+async fn raw(bytes: &'static [u8], hang: bool) -> Access {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let host = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -178,7 +178,7 @@ async fn raw(bytes: &'static [u8], hang: bool) -> Place {
         }
     });
     let repository = Repository::parse(&format!("{host}/a")).unwrap();
-    Place { insecure: true, ..Place::of(repository) }
+    Access { insecure: true, ..Access::of(repository) }
 }
 
 #[tokio::test]
@@ -186,29 +186,29 @@ async fn a_connection_that_breaks_or_hangs_is_told() {
     for bytes in
         [&b""[..], b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"tags\""]
     {
-        let place = raw(bytes, false).await;
-        check(&tags(&registries(), &place).await.unwrap_err(), "Unreachable", &["the connection broke"]);
+        let access = raw(bytes, false).await;
+        check(&tags(&registries(), &access).await.unwrap_err(), "Unreachable", &["the connection broke"]);
     }
     for bytes in [&b""[..], b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"tags\""] {
-        let place = raw(bytes, true).await;
-        let error = registries().list(&place, NOW, Duration::from_secs(1)).await.err().unwrap();
+        let access = raw(bytes, true).await;
+        let error = registries().list(&access, NOW, Duration::from_secs(1)).await.err().unwrap();
         check(&error, "Timeout", &["no answer within 1 s"]);
     }
 }
 
 #[tokio::test]
 async fn a_registry_without_tls_is_told() {
-    let place = raw(b"HTTP/1.1 400 Bad Request\r\n\r\n", false).await;
-    let place = Place { insecure: false, ..place };
-    check(&tags(&registries(), &place).await.unwrap_err(), "Untrusted", &["does not speak TLS", "insecure"]);
+    let access = raw(b"HTTP/1.1 400 Bad Request\r\n\r\n", false).await;
+    let access = Access { insecure: false, ..access };
+    check(&tags(&registries(), &access).await.unwrap_err(), "Untrusted", &["does not use TLS", "insecure"]);
 }
 
 #[tokio::test]
 async fn an_endless_answer_is_cut() {
     let server = Server::start(|_| ok("[".repeat(3_000_000))).await;
     let small = Registries::new(Options { bytes: 1_000_000, ..options() });
-    check(&tags(&small, &server.place("a")).await.unwrap_err(), "TooLarge", &["larger than 1000000 bytes"]);
-    let error = small.created(&server.place("a"), "1", NOW, LONG).await.unwrap_err();
+    check(&tags(&small, &server.access("a")).await.unwrap_err(), "TooLarge", &["larger than 1000000 bytes"]);
+    let error = small.created(&server.access("a"), "1", NOW, LONG).await.unwrap_err();
     check(&error, "BadAnswer", &["no manifest"]);
 }
 
@@ -216,10 +216,10 @@ async fn an_endless_answer_is_cut() {
 async fn redirects_without_end_or_sense_are_refused() {
     for (location, why) in [("/v2/a/tags/list?n=1000", "too often"), ("file:///etc/passwd", "redirects")] {
         let server = Server::start(move |_| reply(302).header("location", location)).await;
-        check(&tags(&registries(), &server.place("a")).await.unwrap_err(), "BadRedirect", &[why]);
+        check(&tags(&registries(), &server.access("a")).await.unwrap_err(), "BadRedirect", &[why]);
     }
     let server = Server::start(|_| reply(302)).await;
-    check(&tags(&registries(), &server.place("a")).await.unwrap_err(), "Refused", &["302"]);
+    check(&tags(&registries(), &server.access("a")).await.unwrap_err(), "Refused", &["302"]);
 }
 
 #[tokio::test]
@@ -227,9 +227,9 @@ async fn no_more_requests_at_a_time_than_allowed() {
     let delay = Duration::from_millis(50);
     let server = Server::start(move |_| ok(r#"{"tags":[]}"#).delay(delay)).await;
     let few = Registries::new(Options { concurrency: 2, ..options() });
-    let places: Vec<Place> = (0..10).map(|number| server.place(&format!("a{number}"))).collect();
+    let places: Vec<Access> = (0..10).map(|number| server.access(&format!("a{number}"))).collect();
     let started = Instant::now();
-    let all = futures::future::join_all(places.iter().map(|place| tags(&few, place))).await;
+    let all = futures::future::join_all(places.iter().map(|access| tags(&few, access))).await;
     assert!(all.iter().all(Result::is_ok));
     assert!(started.elapsed() >= delay * 5, "ten requests, two at a time");
 }

@@ -1,6 +1,6 @@
 //! Hosted registries and their quirks, as exchanges that are written from their documentation.
 //!
-//! Each exchange is a request in the order in which it must come, and its answer. `HOST` is the server's own place.
+//! Each exchange is a request in the order in which it must come, and its answer. `HOST` is the address of the server.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -119,10 +119,10 @@ async fn docker_hub_gives_tokens_to_everybody() {
         ),
     ];
     let (server, registries) = (play(HUB).await, registries());
-    let place = server.place("library/nginx");
-    assert_eq!(tags(&registries, &place).await.unwrap(), ["1"]);
+    let access = server.access("library/nginx");
+    assert_eq!(tags(&registries, &access).await.unwrap(), ["1"]);
     assert!(registries.rates().is_empty());
-    let digest = registries.digest(&place, "1", Duration::ZERO, LONG).await.unwrap();
+    let digest = registries.digest(&access, "1", Duration::ZERO, LONG).await.unwrap();
     assert_eq!(digest.to_string(), "sha256:767a3815c34823b355bed31760d5fa3daca0aec2ce15b217c9cd83229e0e2020");
     let rate = registries.rates()[&server.host];
     assert_eq!((rate.remaining, rate.limit), (76, Some(100)));
@@ -389,10 +389,10 @@ async fn acr_changes_a_refresh_token_into_one_for_each_purpose() {
     let (server, registries) = (play(AZURE).await, registries());
     let entry =
         r#"{"auth":"MDAwMDAwMDAtMDAwMC0wMDAwLTAwMDAtMDAwMDAwMDAwMDAwOg==","identitytoken":"hunter2"}"#;
-    let place = server.place_with("app", entry);
-    assert_eq!(tags(&registries, &place).await.unwrap(), ["v1", "v2"]);
-    check(&registries.digest(&place, "v2", Duration::ZERO, LONG).await.unwrap_err(), "NoSuchTag", &["v2"]);
-    assert_eq!(tags(&registries, &place).await.unwrap(), ["v3"]);
+    let access = server.place_with("app", entry);
+    assert_eq!(tags(&registries, &access).await.unwrap(), ["v1", "v2"]);
+    check(&registries.digest(&access, "v2", Duration::ZERO, LONG).await.unwrap_err(), "NoSuchTag", &["v2"]);
+    assert_eq!(tags(&registries, &access).await.unwrap(), ["v3"]);
     assert_eq!(server.lines().len(), AZURE.len());
 }
 
@@ -505,11 +505,11 @@ async fn a_login_that_is_refused_is_asked_for_once() {
     )];
     check_error("app", ALICE, BASIC_REFUSED, "LoginRefused", &["401"]).await;
     check_error("app", ALICE, TOKEN_REFUSED, "LoginRefused", &["401"]).await;
-    check_error("app", ALICE, NO_TOKEN, "BadAnswer", &["tokens gives none"]).await;
+    check_error("app", ALICE, NO_TOKEN, "BadAnswer", &["token server returned no token"]).await;
     check_error("app", r#"{"registrytoken":"hunter2"}"#, FIXED, "LoginRefused", &["401"]).await;
     check_error("app", r#"{"registrytoken":"hunter2"}"#, FIXED_BEARER, "LoginRefused", &["401"]).await;
     check_error("app", ALICE, UNKNOWN, "LoginRefused", &["401"]).await;
-    check_error("app", ALICE, BAD_REALM, "BadAnswer", &["names no place for tokens"]).await;
+    check_error("app", ALICE, BAD_REALM, "BadAnswer", &["has no realm"]).await;
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ async fn pages_are_read_to_their_end() {
         ("team/app/tags/list?n=2&last=d", "", "null"),
     ])
     .await;
-    assert_eq!(tags(&registries(), &server.place("team/app")).await.unwrap(), ["a", "b", "c", "d"]);
+    assert_eq!(tags(&registries(), &server.access("team/app")).await.unwrap(), ["a", "b", "c", "d"]);
     assert_eq!(server.lines().len(), 3);
 }
 
@@ -38,9 +38,9 @@ async fn pages_that_lead_in_a_circle_or_elsewhere_are_refused() {
         ("b/tags/list?n=1000", "<https://evil.example.com/v2/>; rel=next", r#"["b"]"#),
     ])
     .await;
-    let error = tags(&registries(), &circle.place("a")).await.unwrap_err();
-    check(&error, "BadLink", &["that was read already"]);
-    let error = tags(&registries(), &circle.place("b")).await.unwrap_err();
+    let error = tags(&registries(), &circle.access("a")).await.unwrap_err();
+    check(&error, "BadLink", &["that was already read"]);
+    let error = tags(&registries(), &circle.access("b")).await.unwrap_err();
     check(&error, "BadLink", &["at another host, which the login must not see"]);
 }
 
@@ -52,8 +52,8 @@ async fn a_registry_that_refuses_the_size_of_a_page_is_asked_without_one() {
         _ => reply(400).body(r#"{"errors":[{"code":"PAGINATION_NUMBER_INVALID"}]}"#),
     })
     .await;
-    assert_eq!(tags(&registries(), &strict.place("a")).await.unwrap(), ["a"]);
-    assert_eq!(tags(&registries(), &server.place("a")).await.unwrap_err().name(), "NoSuchRepository");
+    assert_eq!(tags(&registries(), &strict.access("a")).await.unwrap(), ["a"]);
+    assert_eq!(tags(&registries(), &server.access("a")).await.unwrap_err().name(), "NoSuchRepository");
 }
 
 #[tokio::test]
@@ -66,7 +66,7 @@ async fn what_did_not_change_is_not_sent_again() {
     .await;
     let registries = registries();
     for _ in 0..3 {
-        assert_eq!(tags(&registries, &server.place("a")).await.unwrap(), ["a"]);
+        assert_eq!(tags(&registries, &server.access("a")).await.unwrap(), ["a"]);
     }
     let conditions: Vec<String> = server.seen().into_iter().map(|seen| seen.if_none_match).collect();
     assert_eq!(conditions, ["", "\"1\"", "\"1\""]);
@@ -76,16 +76,16 @@ async fn what_did_not_change_is_not_sent_again() {
 async fn an_answer_is_shared_by_all_who_wait_and_kept_for_its_age() {
     let delay = Duration::from_millis(200);
     let server = Server::start(move |_| ok(r#"{"tags":["a"]}"#).delay(delay)).await;
-    let (registries, place) = (registries(), server.place("a"));
-    let all = futures::future::join_all((0..20).map(|_| registries.list(&place, LONG, LONG))).await;
+    let (registries, access) = (registries(), server.access("a"));
+    let all = futures::future::join_all((0..20).map(|_| registries.list(&access, LONG, LONG))).await;
     assert!(all.into_iter().all(|tags| tags.unwrap().iter().eq(["a"])));
-    registries.list(&place, LONG, LONG).await.unwrap();
+    registries.list(&access, LONG, LONG).await.unwrap();
     assert_eq!(server.lines().len(), 1);
-    registries.list(&server.place("b"), LONG, LONG).await.unwrap();
+    registries.list(&server.access("b"), LONG, LONG).await.unwrap();
     registries.list(&server.place_with("a", r#"{"username":"u","password":"p"}"#), LONG, LONG).await.unwrap();
-    assert_eq!(server.lines().len(), 3, "another place or login is another list");
+    assert_eq!(server.lines().len(), 3, "another repository or login is another list");
     // Who wants it as it is now is not served what was on its way before.
-    let all = futures::future::join_all((0..20).map(|_| tags(&registries, &place))).await;
+    let all = futures::future::join_all((0..20).map(|_| tags(&registries, &access))).await;
     assert!(all.into_iter().all(|tags| tags.unwrap() == ["a"]));
     assert!(server.lines().len() <= 5);
 }
@@ -94,11 +94,11 @@ async fn an_answer_is_shared_by_all_who_wait_and_kept_for_its_age() {
 async fn an_error_is_shared_by_all_who_wait_but_not_kept() {
     let delay = Duration::from_millis(200);
     let server = Server::start(move |_| reply(404).delay(delay)).await;
-    let (registries, place) = (registries(), server.place("a"));
-    let all = futures::future::join_all((0..20).map(|_| registries.list(&place, LONG, LONG))).await;
+    let (registries, access) = (registries(), server.access("a"));
+    let all = futures::future::join_all((0..20).map(|_| registries.list(&access, LONG, LONG))).await;
     assert!(all.into_iter().all(|tags| tags.is_err()));
     assert_eq!(server.lines().len(), 1);
-    registries.list(&place, LONG, LONG).await.err().unwrap();
+    registries.list(&access, LONG, LONG).await.err().unwrap();
     assert_eq!(server.lines().len(), 2);
 }
 
@@ -107,13 +107,13 @@ async fn a_hundred_thousand_tags_are_read() {
     let all: Vec<String> = (0..100_000).map(|number| format!("\"1.{number}.0-main\"")).collect();
     let page = format!("{{\"name\":\"a\",\"tags\":[{}]}}", all.join(","));
     let server = Server::start(move |_| ok(page.clone())).await;
-    let found = registries().list(&server.place("a"), NOW, LONG).await.unwrap();
+    let found = registries().list(&server.access("a"), NOW, LONG).await.unwrap();
     assert_eq!((found.len(), found.iter().last()), (100_000, Some("1.99999.0-main")));
     let fewer = Registries::new(Options { tags: 99_999, ..options() });
-    let error = tags(&fewer, &server.place("a")).await.unwrap_err();
+    let error = tags(&fewer, &server.access("a")).await.unwrap_err();
     check(&error, "TooManyTags", &["more than 99999 tags"]);
     let shorter = Registries::new(Options { bytes: 100_000, ..options() });
-    check(&tags(&shorter, &server.place("a")).await.unwrap_err(), "TooLarge", &["100000 bytes"]);
+    check(&tags(&shorter, &server.access("a")).await.unwrap_err(), "TooLarge", &["100000 bytes"]);
 }
 
 #[tokio::test]
@@ -125,15 +125,15 @@ async fn mirrors_are_asked_first_and_the_repository_last() {
     })
     .await;
     let server = Server::start(|_| ok(r#"{"tags":["own"]}"#)).await;
-    let place = |paths: &[&str]| {
-        let mirrors = paths.iter().map(|path| mirror.place(path).repository).collect();
-        Place { mirrors, ..server.place("a") }
+    let access = |paths: &[&str]| {
+        let mirrors = paths.iter().map(|path| mirror.access(path).repository).collect();
+        Access { mirrors, ..server.access("a") }
     };
     let registries = registries();
-    assert_eq!(tags(&registries, &place(&["copy"])).await.unwrap(), ["copied"]);
+    assert_eq!(tags(&registries, &access(&["copy"])).await.unwrap(), ["copied"]);
     assert_eq!(server.lines().len(), 0);
-    assert_eq!(tags(&registries, &place(&["none", "down", "copy"])).await.unwrap(), ["copied"]);
-    assert_eq!(tags(&registries, &place(&["none", "down"])).await.unwrap(), ["own"]);
+    assert_eq!(tags(&registries, &access(&["none", "down", "copy"])).await.unwrap(), ["copied"]);
+    assert_eq!(tags(&registries, &access(&["none", "down"])).await.unwrap(), ["own"]);
     let downs = mirror.lines().iter().filter(|line| line.contains("down")).count();
     assert_eq!(downs, 2, "a mirror is tried once");
 }
@@ -151,8 +151,8 @@ async fn every_request_is_heard_of() {
     })
     .await;
     let registries = Registries::new(Options { on_request, ..options() });
-    tags(&registries, &server.place("a")).await.unwrap();
-    tags(&registries, &server.place("a")).await.unwrap_err();
+    tags(&registries, &server.access("a")).await.unwrap();
+    tags(&registries, &server.access("a")).await.unwrap_err();
     let expected = ["Unavailable", "ok", "NotFound"].map(|result| format!("{} {result}", server.host));
     assert_eq!(*heard.lock(), expected);
 }

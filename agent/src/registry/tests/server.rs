@@ -11,7 +11,7 @@ use axum::response::Response;
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 
-use super::super::{Login, Options, Place, Registries, Repository};
+use super::super::{Access, Login, Options, Registries, Repository};
 
 /// What was asked.
 #[derive(Clone, Debug, Default)]
@@ -107,18 +107,18 @@ impl Server {
         self.seen().into_iter().map(|seen| seen.line).collect()
     }
 
-    /// A place at this server, over plain http.
-    pub fn place(&self, path: &str) -> Place {
+    /// A repository of this server, over plain HTTP.
+    pub fn access(&self, path: &str) -> Access {
         let repository = Repository::parse(&format!("{}/{path}", self.host)).unwrap();
-        Place { insecure: true, ..Place::of(repository) }
+        Access { insecure: true, ..Access::of(repository) }
     }
 
     /// The same with the entry of a Secret that has a login.
-    pub fn place_with(&self, path: &str, entry: &str) -> Place {
+    pub fn place_with(&self, path: &str, entry: &str) -> Access {
         let text = format!("{{\"auths\": {{\"{}\": {entry}}}}}", self.host);
         let data = BTreeMap::from([(".dockerconfigjson".to_owned(), text.into_bytes())]);
         let login = Login::from_secret(&data).ok().unwrap();
-        Place { login: Some(Arc::new(login)), ..self.place(path) }
+        Access { login: Some(Arc::new(login)), ..self.access(path) }
     }
 }
 

@@ -31,7 +31,7 @@ pub fn entries(name: &str, archive: &[u8]) -> Result<Vec<Entry>, HelmError> {
 /// The same, if they have so many bytes at most.
 pub fn entries_within(name: &str, archive: &[u8], limit: u64) -> Result<Vec<Entry>, HelmError> {
     let bad = |said: String| HelmError::Unpack { archive: name.to_owned(), said };
-    let failed = |error: std::io::Error| bad(format!("it is no chart archive: {error}"));
+    let failed = |error: std::io::Error| bad(format!("it is not a chart archive: {error}"));
     // What is not in the sizes of the files, such as their headers, is limited too.
     let limited = GzDecoder::new(archive).take(2 * limit);
     let mut reader = tar::Archive::new(limited);

@@ -18,7 +18,7 @@ pub enum HelmError {
     NoVersion { chart: String, place: String, range: String, newest: String },
     #[error("{range} is not a range of versions: {why}; write one such as >=1.2.0 <2.0.0")]
     BadRange { range: String, why: String },
-    #[error("{url} is no place of charts: {why}")]
+    #[error("{url} is not a chart repository: {why}")]
     BadUrl { url: String, why: String },
     #[error("bad login for charts: {0}")]
     BadLogin(String),
@@ -33,12 +33,12 @@ pub enum HelmError {
     Template { file: String, line: u32, message: String },
     #[error("Helm refuses the chart: {said}")]
     Refused { said: String },
-    #[error("rendering took longer than {seconds} s: make the chart's templates do less")]
+    #[error("rendering took longer than {seconds} s: simplify the templates of the chart")]
     Timeout { seconds: u64 },
-    #[error("the chart renders to more than {limit} bytes: split it, or turn off what it should not make")]
+    #[error("the chart renders to more than {limit} bytes: split it, or disable objects that are not needed")]
     OutputTooLarge { limit: u64 },
     #[error(
-        "rendering needs more than {} MiB of memory: make the chart's templates do less, split it, or raise the memory limit of \
+        "rendering needs more than {} MiB of memory: simplify the templates of the chart, split it, or raise the memory limit of \
          the agent's container",
         limit / 1024 / 1024
     )]
@@ -51,9 +51,9 @@ pub enum HelmError {
     UntrustedCertificate { url: String, said: String },
     #[error("{url}: the server refuses the login ({status}); check the Secret, and its rights")]
     LoginRefused { url: String, status: u16 },
-    #[error("{url}: there is nothing at this address; check its spelling, and the rights of the login")]
+    #[error("{url}: not found; check the URL, and the rights of the login")]
     NotFound { url: String },
-    #[error("{url} has more than {limit} bytes, which is more than is read")]
+    #[error("{url} has more than {limit} bytes, which is the limit")]
     TooLarge { url: String, limit: u64 },
     #[error("{url} is no index of charts: {said}")]
     BadIndex { url: String, said: String },
@@ -70,7 +70,7 @@ pub enum HelmError {
     )]
     AliasRepository { file: String, name: String, repository: String },
     #[error(
-        "{file} does not fit the dependencies of Chart.yaml: {said}; run helm dependency update, and commit"
+        "{file} does not match the dependencies of Chart.yaml: {said}; run `helm dependency update`, and commit the result"
     )]
     StaleLock { file: String, said: String },
     #[error("the symlink {link} leads out of the repository; nothing outside of it is read")]
@@ -78,7 +78,7 @@ pub enum HelmError {
     #[error("{path} leads out of the repository; nothing outside of it is read")]
     PathEscapes { path: String },
     #[error(
-        "the chart renders objects under different names each time: {names}; set the values that make the names stay"
+        "the chart renders objects with different names each time: {names}; set values that make the names stable"
     )]
     UnstableNames { names: String },
     #[error("cannot {doing}: {said}")]

@@ -125,7 +125,7 @@ mod tests {
             (vec![("username", "alice")], "one of username and password"),
             (vec![("tls.crt", "x")], "one of tls.crt and tls.key"),
             (vec![("ca.crt", "x")], "ca.crt is not a certificate in PEM"),
-            (vec![(".dockerconfigjson", "s3cret")], "is not what docker login writes"),
+            (vec![(".dockerconfigjson", "s3cret")], "is not in the format of docker login"),
             (vec![(".dockerconfigjson", "{\"auths\": {}}")], "has no login for registry.example.com:5000"),
             (
                 vec![(

@@ -8,7 +8,7 @@ use holdfast_diff::range;
 
 use super::index::{no_version, parse_range};
 use super::{HelmError, Login};
-use crate::registry::{Place, Registries, RegistryError, Repository, Trouble};
+use crate::registry::{Access, Registries, RegistryError, Repository, Trouble};
 
 const CHART: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
 /// Maximum time of one request with its retries.
@@ -21,7 +21,7 @@ pub struct Registry {
     url: String,
     /// The name of the chart: the last part of the path.
     pub name: String,
-    place: Place,
+    place: Access,
 }
 
 impl Registry {
@@ -33,7 +33,7 @@ impl Registry {
         plain: bool,
     ) -> Result<Self, HelmError> {
         let (repository, name) = parse(url)?;
-        let mut place = Place { insecure: plain, ..Place::of(repository) };
+        let mut place = Access { insecure: plain, ..Access::of(repository) };
         if let Some(login) = login {
             place.login = login.registry();
             place.certificates = Some(login.trust().into());
@@ -115,7 +115,7 @@ fn parse(url: &str) -> Result<(Repository, String), HelmError> {
     let (host, path) =
         rest.split_once('/').ok_or_else(|| bad("it names no chart: write oci://host/path/chart"))?;
     if let Some((_, host)) = host.rsplit_once('@') {
-        let why = "it has a login in it; put that into a Secret".to_owned();
+        let why = "it contains a login; move the login to a Secret".to_owned();
         return Err(HelmError::BadUrl { url: format!("oci://{host}/{path}"), why });
     }
     let path = path.trim_matches('/');
@@ -140,7 +140,7 @@ mod tests {
             ("oci://example.com/charts/web:1.0.0", "name the version apart"),
             ("oci://example.com/charts/../web", "small letters"),
             ("oci://example.com/Charts/web", "small letters"),
-            ("oci://user:pass@example.com/web", "it has a login in it"),
+            ("oci://user:pass@example.com/web", "it contains a login"),
         ] {
             let said = said(url);
             assert!(said.contains(part) && !said.contains("pass@"), "{url}: {said}");

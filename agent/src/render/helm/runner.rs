@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use holdfast_diff::range;
+use holdfast_diff::{range, visible};
 use semver::Version;
 use tokio::sync::OnceCell;
 use tracing::debug;
@@ -72,7 +72,7 @@ impl Runner {
         let found = String::from_utf8_lossy(&output.stdout).trim().to_owned();
         let Some(version) = range::version(&found) else {
             let found = found.chars().take(100).collect::<String>();
-            let said = format!("it says that it is version {found:?}");
+            let said = format!("its version is \"{}\"", visible::line(&found));
             return Err(HelmError::HelmMissing { program, said, needed: NEEDED });
         };
         if range::version(NEEDED).is_some_and(|needed| version < needed) {

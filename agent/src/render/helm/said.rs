@@ -197,7 +197,7 @@ mod tests {
         check("", "Helm refuses the chart: ");
         check(
             "runtime: out of memory: cannot allocate 8 bytes\nfatal error: out of memory\ngoroutine 1",
-            "rendering needs more than 0 MiB of memory: make the chart's templates do less, split it, or raise the memory limit of the agent's container",
+            "rendering needs more than 0 MiB of memory: simplify the templates of the chart, split it, or raise the memory limit of the agent's container",
         );
     }
 }

@@ -5,6 +5,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
+use holdfast_diff::visible;
 use serde_json::Value;
 use tracing::debug;
 
@@ -106,7 +107,10 @@ fn check_name(name: &str) -> Result<(), HelmError> {
     if name.len() <= 53 && name.split('.').all(part) {
         return Ok(());
     }
-    let said = format!("{name:?} is no name of a release: write small letters, digits and -, at most 53");
+    let said = format!(
+        "\"{}\" is not the name of a release: use lowercase letters, digits and -, at most 53",
+        visible::line(name)
+    );
     Err(HelmError::Refused { said })
 }
 

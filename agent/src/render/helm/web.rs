@@ -116,7 +116,7 @@ pub fn parse(text: &str) -> Result<Url, HelmError> {
         let mut shown = url.clone();
         let _ = shown.set_username("");
         let _ = shown.set_password(None);
-        return Err(bad(shown.as_str(), "it has a login in it; put that into a Secret"));
+        return Err(bad(shown.as_str(), "it contains a login; move the login to a Secret"));
     }
     if !matches!(url.scheme(), "https" | "http") || !url.has_host() {
         return Err(bad(text, "write https://host/path, or oci://host/path"));

@@ -22,11 +22,11 @@ pub enum SopsError {
     )]
     KeyElsewhere { file: String, services: String },
     #[error(
-        "{file}: the given keys open {have} key groups of the {need} that this file needs: give \
+        "{file}: the given keys open {have} of the {need} key groups that this file needs: give \
          keys for more of {recipients}"
     )]
     TooFewGroups { file: String, have: usize, need: usize, recipients: String },
-    #[error("{file}: a given key fits, and yet the data key cannot be had: {reason}")]
+    #[error("{file}: a given key matches, but the data key cannot be decrypted: {reason}")]
     DataKey { file: String, reason: String },
     #[error(
         "{file}: the MAC does not match: something was changed, moved or taken away after the encryption; undo \
@@ -35,7 +35,7 @@ pub enum SopsError {
     Mac { file: String },
     #[error("{file}:{line}: {path}: {problem}")]
     Value { file: String, line: usize, path: String, problem: ValueProblem },
-    #[error("{file}: SOPS {version} is not known here, only versions 2 and 3 are")]
+    #[error("{file}: SOPS {version} is not supported, only versions 2 and 3 are")]
     Version { file: String, version: String },
     #[error("{file}: the metadata of SOPS cannot be read: {problem}")]
     Metadata { file: String, problem: String },
@@ -67,11 +67,11 @@ pub enum ValueProblem {
          comment and time"
     )]
     Type,
-    #[error("the decrypted value is not what its type says: encrypt it anew")]
+    #[error("the decrypted value does not match its type: encrypt it again")]
     Content,
-    #[error("the decrypted value is not UTF-8, which this format cannot hold: encrypt the file as binary")]
+    #[error("the decrypted value is not UTF-8, which this format cannot contain: encrypt the file as binary")]
     Encoding,
-    #[error("the decrypted value is a comment, which cannot stand here: encrypt the file anew")]
+    #[error("the decrypted value is a comment, which is not allowed here: encrypt the file again")]
     Comment,
 }
 

@@ -269,7 +269,7 @@ impl Courier {
         let retry = error.retry();
         let said = error.to_string();
         if self.trouble.as_ref().is_none_or(|(_, before)| *before != said) {
-            warn!(alert = %self.name, receiver = kind, object, event = ?event, error = %error, "Receiver rejected a notice");
+            warn!(alert = %self.name, receiver = kind, object, %event, error = %error, "Receiver rejected a notice");
         }
         self.trouble = Some((error.name(), said));
         match retry {
@@ -327,12 +327,12 @@ impl Courier {
     }
 
     fn status(&self) -> AlertStatus {
-        let (firing, pending, told) = self.outbox.status(self.failures > 0 || self.target.is_err());
+        let (firing, pending, sent_until) = self.outbox.status(self.failures > 0 || self.target.is_err());
         let mut status = AlertStatus {
             observed_generation: self.alert.metadata.generation,
             firing,
             pending,
-            told,
+            sent_until,
             dropped: Some(self.outbox.dropped).filter(|dropped| *dropped > 0),
             conditions: self.written.conditions.clone(),
         };

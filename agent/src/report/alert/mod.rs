@@ -6,11 +6,13 @@
 
 pub mod cause;
 pub mod courier;
+mod entry;
 mod farewell;
 pub mod groups;
 pub mod notice;
 pub mod outbox;
 pub mod receiver;
+mod selection;
 pub mod sending;
 pub mod updates;
 pub mod wanted;
@@ -21,7 +23,6 @@ use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 use futures::{Stream, StreamExt as _, pin_mut};
-use jiff::Timestamp;
 use kube::ResourceExt as _;
 use kube::runtime::reflector::Store;
 use kube::runtime::watcher::{self, Event};
@@ -30,32 +31,33 @@ use tokio::sync::mpsc;
 use tracing::warn;
 
 use self::courier::{Command, Courier};
+pub use self::entry::Now;
+use self::entry::{FRESH, Failing, PASSING, SyncEntry, Update, is_lasting, is_silent, is_wait};
+use self::selection::{name, selects_nothing, selects_update, sync_name};
 use self::sending::Shared;
-use self::wanted::{Known, Snapshot, Staleness};
+use self::wanted::{Staleness, SyncState};
 use super::Failure;
 use crate::api::{Alert, AlertEvent, ImageUpdateStatus, PlanStatus, Sync, SyncStatus};
 use crate::error::{Class, chain};
 use crate::secret_data::Data;
-use crate::subject::{Kind, Subject};
+use crate::subject::Subject;
 use crate::sync_ref::SyncRef;
 
 /// Reads a Secret in the namespace of an Alert; the error is for the user who wrote the Alert.
 pub type ReadSecret =
     Arc<dyn Fn(Subject, String) -> BoxFuture<'static, Result<Arc<Data>, String>> + Send + std::marker::Sync>;
 
-/// Time after which a transient failure is sent.
-const PASSING: Duration = Duration::from_secs(30);
-/// A state that was verified longer ago than this and an interval of its Sync, and than three intervals, is stale. An idle API
-/// server is heard once a minute.
-const FRESH: Duration = Duration::from_secs(75);
-
 /// The longest pause between two runs of a Sync that fails.
 const RETRY: Duration = Duration::from_mins(2);
+
+/// Reads the current moment; a test has a clock of its own.
+pub type Clock = Arc<dyn Fn() -> Now + Send + std::marker::Sync>;
 
 /// All Alerts of the process.
 pub struct Alerts {
     cluster: String,
     syncs: Store<Sync>,
+    clock: Clock,
     state: Mutex<State>,
 }
 
@@ -66,57 +68,9 @@ struct State {
     updates: HashMap<Subject, Update>,
 }
 
-/// The last reported state of one ImageUpdate.
-struct Update {
-    labels: BTreeMap<String, String>,
-    /// Since when it fails, whatever the reasons.
-    failing: Option<(Instant, Timestamp)>,
-    snapshot: Arc<Snapshot>,
-}
-
 struct Handle {
     alert: Arc<Alert>,
     commands: mpsc::UnboundedSender<Command>,
-}
-
-/// The last reported state of one Sync.
-struct SyncEntry {
-    /// When the entry was created.
-    since: Instant,
-    /// The last status, without fields that no notice needs.
-    status: SyncStatus,
-    reported: bool,
-    failure: Option<Failing>,
-    /// True if the failure is sent: it is not transient, or has lasted.
-    lasting: bool,
-    suspended: bool,
-    /// When the live view last verified the state.
-    verified: Option<(Instant, Timestamp)>,
-    /// The last contact with the API server before a run of the Sync ended.
-    heard: Option<Instant>,
-    staleness: Staleness,
-    snapshot: Arc<Snapshot>,
-}
-
-/// A failure of a Sync.
-struct Failing {
-    failure: Failure,
-    cause: String,
-    /// Since when it fails, whatever the reasons.
-    since: Instant,
-    time: Timestamp,
-}
-
-impl Failing {
-    /// True if the Sync waits for another one, which is not reported as a failure.
-    fn is_wait(&self) -> bool {
-        is_wait(&self.failure)
-    }
-}
-
-/// True if a Sync waits for another one.
-fn is_wait(failure: &Failure) -> bool {
-    failure.reason == "DependencyNotReady"
 }
 
 /// The result of a run of a Sync.
@@ -131,8 +85,8 @@ pub struct Ran<'a> {
 }
 
 impl Alerts {
-    pub fn new(cluster: String, syncs: Store<Sync>) -> Self {
-        Self { cluster, syncs, state: Mutex::default() }
+    pub fn new(cluster: String, syncs: Store<Sync>, clock: Clock) -> Self {
+        Self { cluster, syncs, clock, state: Mutex::default() }
     }
 
     /// Runs a courier for every Alert, until the stream of Alerts ends. `prepare` is called when there is a first Alert.
@@ -208,13 +162,13 @@ impl Alerts {
         status: &ImageUpdateStatus,
         failure: Option<&Failure>,
     ) {
-        let mut state = self.lock();
+        let (now, mut state) = (self.now(), self.lock());
         let State { couriers, updates, .. } = &mut *state;
         let before = updates.get(update).and_then(|entry| entry.failing);
-        let failing = failure.map(|_| before.unwrap_or_else(|| (Instant::now(), Timestamp::now())));
-        let lasting = failure
-            .zip(failing)
-            .filter(|(failure, (since, _))| failure.class != Class::Transient || since.elapsed() >= PASSING);
+        let failing = failure.map(|_| before.unwrap_or((now.instant, now.time)));
+        let lasting = failure.zip(failing).filter(|(failure, (since, _))| {
+            failure.class != Class::Transient || now.since(*since) >= PASSING
+        });
         let lasting = lasting.map(|(failure, (_, time))| (failure, time));
         let snapshot = Arc::new(updates::snapshot(&self.cluster, update, status, lasting));
         for (name, handle) in couriers.iter() {
@@ -246,10 +200,10 @@ impl Alerts {
     /// Takes the result of a run.
     pub fn tell(&self, sync: &SyncRef, ran: &Ran<'_>) {
         let Ran { status, failure, suspended, verified, heard } = *ran;
-        let now = (Instant::now(), Timestamp::now());
+        let now = self.now();
         let cause = failure.map(|failure| self.cause(sync, failure)).unwrap_or_default();
         let mut state = self.lock();
-        let entry = state.syncs.entry(sync.clone()).or_insert_with(|| SyncEntry::unknown(status));
+        let entry = state.syncs.entry(sync.clone()).or_insert_with(|| SyncEntry::unknown(status, now));
         entry.status = SyncStatus { plan: None, ..status.clone() };
         entry.status.plan =
             status.plan.as_ref().map(|plan| PlanStatus { changes: Vec::new(), ..plan.clone() });
@@ -259,17 +213,17 @@ impl Alerts {
         entry.failure = failure.map(|failure| {
             // The time counts from the last success, whatever the reasons in between. Waiting for another Sync is not a failure.
             let before = before.filter(|before| before.is_wait() == is_wait(failure));
-            let (since, time) = before.map_or(now, |before| (before.since, before.time));
+            let (since, time) = before.map_or((now.instant, now.time), |before| (before.since, before.time));
             Failing { failure: failure.clone(), cause, since, time }
         });
         entry.heard = heard.or(entry.heard);
         // While the Sync waits for another one, its verified state stays verified.
         let waits = entry.failure.as_ref().is_some_and(Failing::is_wait) && entry.verified.is_some();
         if let Some(heard) = heard.filter(|_| verified || waits) {
-            entry.verified = Some((heard, now.1.checked_sub(heard.elapsed()).unwrap_or(now.1)));
+            entry.verified = Some((heard, now.time.checked_sub(now.since(heard)).unwrap_or(now.time)));
         }
-        self.update(&mut state, sync);
-        self.spread(&mut state, sync);
+        self.update(&mut state, sync, now);
+        self.spread(&mut state, sync, now);
     }
 
     /// Returns the cause of a failure.
@@ -283,7 +237,7 @@ impl Alerts {
     }
 
     /// Updates the Syncs that fail for the same cause as one whose failure has lasted.
-    fn spread(&self, state: &mut State, sync: &SyncRef) {
+    fn spread(&self, state: &mut State, sync: &SyncRef, now: Now) {
         let Some(entry) = state.syncs.get(sync).filter(|entry| entry.lasting) else { return };
         let Some(cause) = entry.failure.as_ref().map(|failing| failing.cause.clone()) else { return };
         let others = state.syncs.iter().filter(|(other, entry)| {
@@ -292,32 +246,34 @@ impl Alerts {
                 && entry.failure.as_ref().is_some_and(|failing| failing.cause == cause)
         });
         let others: Vec<SyncRef> = others.map(|(other, _)| other.clone()).collect();
-        others.iter().for_each(|other| self.update(state, other));
+        others.iter().for_each(|other| self.update(state, other, now));
     }
 
     /// Takes drift that is about to be corrected.
     pub fn tell_drift(&self, sync: &SyncRef, status: &SyncStatus) {
-        let mut state = self.lock();
-        let entry = state.syncs.entry(sync.clone()).or_insert_with(|| SyncEntry::unknown(status));
+        let (now, mut state) = (self.now(), self.lock());
+        let entry = state.syncs.entry(sync.clone()).or_insert_with(|| SyncEntry::unknown(status, now));
         entry.status.drift.clone_from(&status.drift);
-        self.update(&mut state, sync);
+        self.update(&mut state, sync, now);
     }
 
     /// Checks what depends on time alone: stale states, failures that last, Alerts that select nothing. The store of Syncs must
     /// be ready.
     pub fn tick(&self) {
-        let mut state = self.lock();
+        let (now, mut state) = (self.now(), self.lock());
         let all: Vec<SyncRef> = self.syncs.state().iter().map(|sync| sync_name(sync)).collect();
         if state.couriers.is_empty() {
             return;
         }
-        let silent = is_silent(&state.syncs);
+        let silent = is_silent(&state.syncs, now);
         for sync in &all {
-            let entry =
-                state.syncs.entry(sync.clone()).or_insert_with(|| SyncEntry::unknown(&SyncStatus::default()));
-            let stale = self.staleness(sync, entry, silent) != entry.staleness;
-            if stale || is_lasting(&state.syncs, sync) != state.syncs[sync].lasting {
-                self.update(&mut state, sync);
+            let entry = state
+                .syncs
+                .entry(sync.clone())
+                .or_insert_with(|| SyncEntry::unknown(&SyncStatus::default(), now));
+            let stale = self.staleness(sync, entry, silent, now) != entry.staleness;
+            if stale || is_lasting(&state.syncs, sync, now) != state.syncs[sync].lasting {
+                self.update(&mut state, sync, now);
             }
         }
         for (name, handle) in &state.couriers {
@@ -348,13 +304,13 @@ impl Alerts {
     }
 
     /// Computes the notices of a Sync, and sends them to the couriers of the Alerts that select it.
-    fn update(&self, state: &mut State, sync: &SyncRef) {
-        let (silent, lasting) = (is_silent(&state.syncs), is_lasting(&state.syncs, sync));
+    fn update(&self, state: &mut State, sync: &SyncRef, now: Now) {
+        let (silent, lasting) = (is_silent(&state.syncs, now), is_lasting(&state.syncs, sync, now));
         let Some(entry) = state.syncs.get_mut(sync) else { return };
-        entry.staleness = self.staleness(sync, entry, silent);
+        entry.staleness = self.staleness(sync, entry, silent, now);
         entry.lasting = lasting;
         let lasting = entry.failure.as_ref().filter(|_| entry.lasting);
-        let known = Known {
+        let reported = SyncState {
             cluster: &self.cluster,
             sync,
             status: &entry.status,
@@ -362,7 +318,7 @@ impl Alerts {
             staleness: entry.staleness.clone(),
             reported: entry.reported,
         };
-        let snapshot = wanted::snapshot(&known);
+        let snapshot = wanted::snapshot(&reported);
         if *entry.snapshot == snapshot {
             return;
         }
@@ -376,7 +332,7 @@ impl Alerts {
 
     /// Returns whether the state of a Sync is verified recently enough. A state that was never verified cannot become stale, and
     /// a failure is reported as that while it is retried.
-    fn staleness(&self, sync: &SyncRef, entry: &SyncEntry, silent: bool) -> Staleness {
+    fn staleness(&self, sync: &SyncRef, entry: &SyncEntry, silent: bool, now: Now) -> Staleness {
         let Some(found) = self.sync(sync).filter(|_| !entry.suspended) else { return Staleness::Fresh };
         let interval = found.spec.interval();
         let bound = (FRESH + interval).max(interval * 3);
@@ -395,13 +351,13 @@ impl Alerts {
             (None, None) => (None, bound),
         };
         match since {
-            Some(since) if since.elapsed() < bound => return Staleness::Fresh,
-            None if entry.since.elapsed() < bound => return Staleness::Unknown,
+            Some(since) if now.since(since) < bound => return Staleness::Fresh,
+            None if now.since(entry.since) < bound => return Staleness::Unknown,
             _ => {}
         }
         match &entry.staleness {
             known @ Staleness::Since { .. } => known.clone(),
-            _ => Staleness::Since { confirmed, found: Timestamp::now(), silent },
+            _ => Staleness::Since { confirmed, found: now.time, silent },
         }
     }
 
@@ -423,6 +379,10 @@ impl Alerts {
         named && labelled
     }
 
+    fn now(&self) -> Now {
+        (self.clock)()
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock()
     }
@@ -433,70 +393,6 @@ impl Handle {
         // The courier ends with its Alert.
         let _ = self.commands.send(command);
     }
-}
-
-impl SyncEntry {
-    fn unknown(status: &SyncStatus) -> Self {
-        Self {
-            since: Instant::now(),
-            status: status.clone(),
-            reported: false,
-            failure: None,
-            lasting: false,
-            suspended: false,
-            verified: None,
-            heard: None,
-            staleness: Staleness::Unknown,
-            snapshot: Arc::default(),
-        }
-    }
-}
-
-/// True if a failure of a Sync is not transient, or if it or another one with the same cause has lasted. Waiting for another Sync
-/// is not a failure.
-fn is_lasting(all: &HashMap<SyncRef, SyncEntry>, sync: &SyncRef) -> bool {
-    let Some(failing) = all.get(sync).and_then(|entry| entry.failure.as_ref()) else { return false };
-    if failing.is_wait() {
-        return false;
-    }
-    let lasts = |other: &Failing| other.since.elapsed() >= PASSING;
-    if failing.failure.class != Class::Transient || lasts(failing) {
-        return true;
-    }
-    let others = all.iter().filter(|(other, _)| other.namespace() == sync.namespace());
-    others
-        .filter_map(|(_, entry)| entry.failure.as_ref())
-        .any(|other| other.cause == failing.cause && lasts(other))
-}
-
-/// True if no Sync has had contact with the API server recently.
-fn is_silent(all: &HashMap<SyncRef, SyncEntry>) -> bool {
-    let mut heard = all.values().filter_map(|entry| entry.heard).peekable();
-    heard.peek().is_some() && heard.all(|heard| heard.elapsed() >= FRESH)
-}
-
-fn selects_update(alert: &Alert, update: &Subject, labels: &BTreeMap<String, String>) -> bool {
-    let Some(selector) = &alert.spec.syncs else { return true };
-    let named = selector.names.as_ref().is_none_or(|names| names.contains(&update.name));
-    let labelled = selector
-        .match_labels
-        .as_ref()
-        .is_none_or(|wanted| wanted.iter().all(|(key, value)| labels.get(key) == Some(value)));
-    named && labelled
-}
-
-fn selects_nothing(namespace: &str, here: &[&SyncRef]) -> String {
-    let names: Vec<&str> = here.iter().map(|sync| sync.name()).take(10).collect();
-    let there = if names.is_empty() { "has none".to_owned() } else { format!("has {}", names.join(", ")) };
-    format!("spec.syncs selects no Sync, so no notices will be sent; namespace {namespace} {there}")
-}
-
-fn name(alert: &Alert) -> Subject {
-    Subject::new(Kind::Alert, alert.namespace().unwrap_or_default(), alert.name_any())
-}
-
-fn sync_name(sync: &Sync) -> SyncRef {
-    SyncRef::new(sync.namespace().unwrap_or_default(), sync.name_any())
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What a receiver is told: something began, changed or ended. Its JSON is the body of the webhook. Pure.
+//! A notice for a receiver: an event began, changed or ended. Its JSON is the body of the webhook. Pure.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -77,13 +77,13 @@ impl Notice {
         }
     }
 
-    /// False for what happens at once and is told once.
+    /// False for events that are sent once, and have no end.
     pub fn has_end(&self) -> bool {
         has_end(self.event)
     }
 }
 
-/// False for what happens at once and is told once.
+/// False for events that are sent once, and have no end.
 pub fn has_end(event: AlertEvent) -> bool {
     !matches!(event, AlertEvent::Applied | AlertEvent::ImageUpdated)
 }

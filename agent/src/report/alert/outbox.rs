@@ -4,15 +4,16 @@
 //! Bounded by the number of Syncs and events: there is one entry for each event of a Sync, whatever happens while the receiver is
 //! down. Pure.
 
+mod status;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use serde_json::Value;
 
 use super::notice::{Notice, Status, VERSION, has_end};
 use super::wanted::{Snapshot, Wanted};
-use crate::api::{AlertEvent, AlertStatus, Firing};
+use crate::api::AlertEvent;
 use crate::subject::Subject;
 
 /// How long an onset waits for others.
@@ -27,10 +28,6 @@ const STORM: Duration = Duration::from_mins(1);
 const EVENTS: usize = 200;
 /// Maximum number of objects of an episode that are remembered while its receiver is down.
 const OBJECTS: usize = 200;
-/// Maximum number of notices in a status, of their objects, and of their bytes as JSON.
-const PENDING: usize = 20;
-const PENDING_OBJECTS: usize = 20;
-const PENDING_BYTES: usize = 100_000;
 
 /// A Sync or ImageUpdate, and an event.
 pub type Key = (Subject, AlertEvent);
@@ -91,39 +88,6 @@ pub struct Manner {
 }
 
 impl Outbox {
-    /// Restores an outbox from the status of the Alert. Its notices are about objects of the namespace. `time` is now.
-    pub fn load(cluster: &str, namespace: &str, status: &AlertStatus, time: Timestamp, now: Instant) -> Self {
-        let mut outbox = Self {
-            cluster: cluster.to_owned(),
-            open: BTreeMap::new(),
-            events: VecDeque::new(),
-            seen: BTreeMap::new(),
-            since: status.told.unwrap_or(time),
-            busy: BTreeSet::new(),
-            dropped: status.dropped.unwrap_or_default(),
-        };
-        for Firing { event, sync, starts_at, meaning, reference, cause, syncs } in &status.firing {
-            let (meaning, reference) = (meaning.clone(), reference.clone());
-            let sent = Sent { meaning: Some(meaning), first: now, last: now, reference };
-            let subject = Subject::of_key(namespace, sync);
-            let notice = Notice { syncs: syncs.clone(), ..outbox.blank(*event, &subject, *starts_at) };
-            let entry = Entry { sent: Some(sent), cause: cause.clone(), ..Entry::new(notice, None) };
-            outbox.open.insert((subject, *event), entry);
-        }
-        for notice in
-            status.pending.iter().filter_map(|notice| serde_json::from_value::<Notice>(notice.clone()).ok())
-        {
-            if !has_end(notice.event) {
-                outbox.events.push_back(notice);
-                continue;
-            }
-            let key = (notice.object.clone(), notice.event);
-            let entry = Entry::new(notice, Some(now));
-            outbox.open.entry(key).or_insert(entry);
-        }
-        outbox
-    }
-
     /// Returns a notice of which only the start is known.
     fn blank(&self, event: AlertEvent, subject: &Subject, starts_at: Timestamp) -> Notice {
         Notice {
@@ -137,7 +101,7 @@ impl Outbox {
             commit: None,
             starts_at,
             ends_at: None,
-            summary: format!("{event:?} of {} {subject}", subject.kind),
+            summary: format!("{event} of {} {subject}", subject.kind),
             command: None,
             objects: Vec::new(),
             omitted: None,
@@ -348,50 +312,6 @@ impl Outbox {
     pub fn is_due(&self, now: Instant) -> bool {
         self.event().is_some() || self.next().is_some_and(|next| next <= now)
     }
-
-    /// Returns what a restart must not lose: the notices that fire at the receiver, and, if it is down, those that it did not
-    /// get.
-    pub fn status(&self, down: bool) -> (Vec<Firing>, Vec<Value>, Option<Timestamp>) {
-        let firing = self.open.iter().filter_map(|((subject, event), entry)| {
-            let Sent { meaning, reference, .. } = entry.sent.as_ref()?;
-            Some(Firing {
-                event: *event,
-                sync: subject.key(),
-                starts_at: entry.notice.starts_at,
-                meaning: meaning.clone().unwrap_or_default(),
-                reference: reference.clone(),
-                cause: entry.cause.clone(),
-                syncs: entry.notice.syncs.clone(),
-            })
-        });
-        let waiting = self.open.values().filter(|entry| entry.sent.is_none()).map(|entry| &entry.notice);
-        let waiting = waiting.chain(&self.events).filter(|_| down);
-        let mut room = PENDING_BYTES;
-        let pending = waiting
-            .take(PENDING)
-            .map(bounded)
-            .filter_map(|notice| serde_json::to_value(notice).ok())
-            .take_while(|notice| {
-                room = room.saturating_sub(notice.to_string().len());
-                room > 0
-            });
-        let told = match self.events.front() {
-            Some(next) if !down => next.starts_at.checked_sub(Duration::from_millis(1)).ok(),
-            _ => self.seen.values().max().copied().or(Some(self.since)),
-        };
-        (firing.collect(), pending.collect(), told)
-    }
-}
-
-/// Returns a notice with as many objects as a status has room for.
-fn bounded(notice: &Notice) -> Notice {
-    let mut notice = notice.clone();
-    let more = notice.objects.len().saturating_sub(PENDING_OBJECTS);
-    if more > 0 {
-        notice.objects.truncate(PENDING_OBJECTS);
-        notice.omitted = Some(notice.omitted.unwrap_or_default() + i64::try_from(more).unwrap_or(i64::MAX));
-    }
-    notice
 }
 
 /// Adds the objects of an earlier notice that the newer one does not name.

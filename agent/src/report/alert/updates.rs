@@ -1,4 +1,4 @@
-//! What of an ImageUpdate is to be told: that it failed, and what it wrote. Pure.
+//! The notices of an ImageUpdate: a failure, and each commit that it wrote. Pure.
 
 use jiff::Timestamp;
 
@@ -76,7 +76,7 @@ mod tests {
     use crate::subject::Kind;
 
     #[test]
-    fn what_was_written_by_the_last_commit_is_told() {
+    fn the_notice_names_what_the_last_commit_wrote() {
         let at = Timestamp::UNIX_EPOCH;
         let image = |name: &str, since| ImageStatus {
             name: name.to_owned(),
@@ -93,10 +93,10 @@ mod tests {
         let update = Subject::new(Kind::ImageUpdate, "team-a", "shop");
         let failure = Failure::user("select", "NoCandidate", "image web: nothing");
         let snapshot = snapshot("uid", &update, &status, Some((&failure, at)));
-        let told = [&snapshot.happened[0], &snapshot.firing[0].notice]
+        let notices = [&snapshot.happened[0], &snapshot.firing[0].notice]
             .map(|notice| (notice.event, notice.object.key(), notice.summary.clone()));
         assert_eq!(
-            told,
+            notices,
             [
                 (
                     AlertEvent::ImageUpdated,

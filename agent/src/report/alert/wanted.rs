@@ -1,4 +1,4 @@
-//! What of a Sync is to be told now, out of its status: one notice for everything that goes on. Pure.
+//! The notices of a Sync, from its status: one for each event that is firing. Pure.
 
 use holdfast_diff::digest::Hasher;
 use jiff::Timestamp;
@@ -14,7 +14,7 @@ use crate::sync_ref::SyncRef;
 /// Characters of a summary.
 const SUMMARY: usize = 2000;
 
-/// A notice, and what it means: a notice of the same meaning is not told again.
+/// A notice and its meaning. A notice with the same meaning is not sent again.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Wanted {
     pub notice: Notice,
@@ -24,70 +24,70 @@ pub struct Wanted {
     pub cause: Option<String>,
 }
 
-/// What is to be told of one Sync.
+/// The notices of one Sync or ImageUpdate.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Snapshot {
-    /// What goes on.
+    /// Events that are firing.
     pub firing: Vec<Wanted>,
-    /// What happened, the oldest first.
+    /// Events without an end, the oldest first.
     pub happened: Vec<Notice>,
-    /// Nobody knows yet whether these go on.
+    /// Events of which it is unknown whether they are firing.
     pub unknown: Vec<AlertEvent>,
 }
 
-/// What is known of a Sync beside its status.
-pub struct Known<'a> {
+/// The state of a Sync from which its notices are made.
+pub struct SyncState<'a> {
     pub cluster: &'a str,
     pub sync: &'a SyncRef,
     pub status: &'a SyncStatus,
-    /// A failure that is worth a person's time, its cause, and since when.
+    /// A failure that is reported, its cause, and its start.
     pub failure: Option<(&'a Failure, &'a str, Timestamp)>,
     pub staleness: Staleness,
-    /// False if the status is not known yet.
+    /// False if the Sync has not been reported since the agent started.
     pub reported: bool,
 }
 
-/// Whether the verdict about a Sync still holds.
+/// Whether the state of a Sync was verified recently.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Staleness {
-    /// Nobody has looked since the agent began.
+    /// It has not been verified since the agent started.
     Unknown,
     Fresh,
-    /// It was confirmed last at some time, which is too long ago.
+    /// It was verified too long ago.
     Since {
-        /// When it was confirmed last; `None` if this process never did.
+        /// When it was verified last; `None` if this process has not verified it.
         confirmed: Option<Timestamp>,
-        /// When that was found.
+        /// When it was found to be stale.
         found: Timestamp,
-        /// The API server is not heard at all.
+        /// True if the API server does not answer at all.
         silent: bool,
     },
 }
 
 /// Makes the notices of a Sync.
-pub fn snapshot(known: &Known<'_>) -> Snapshot {
-    let Known { status, failure, staleness, .. } = known;
+pub fn snapshot(state: &SyncState<'_>) -> Snapshot {
+    let SyncState { status, failure, staleness, .. } = state;
     let mut firing = Vec::new();
-    firing.extend(drifted(known));
-    firing.extend(failure.map(|(failure, cause, since)| failed(known, failure, cause, since)));
-    firing.extend(unhealthy(known));
-    firing.extend(awaiting(known));
+    firing.extend(drifted(state));
+    firing.extend(failure.map(|(failure, cause, since)| failed(state, failure, cause, since)));
+    firing.extend(unhealthy(state));
+    firing.extend(awaiting(state));
     if let Staleness::Since { confirmed, found, silent } = staleness {
-        firing.push(stale(known, *confirmed, *found, *silent));
+        firing.push(stale(state, *confirmed, *found, *silent));
     }
     let happened = status.history.iter().rev().map(|entry| {
         let plan = entry.plan.as_ref().map(|plan| format!(" by plan {plan}")).unwrap_or_default();
-        let summary = format!("Sync {} applied {}{plan}", known.sync, entry.revision);
+        let summary = format!("Sync {} applied {}{plan}", state.sync, entry.revision);
         Notice {
             revision: entry.revision.clone(),
-            ..notice(known, AlertEvent::Applied, entry.at, &summary, None)
+            ..notice(state, AlertEvent::Applied, entry.at, &summary, None)
         }
     });
     let mut unknown = Vec::new();
     if *staleness == Staleness::Unknown {
         unknown.push(AlertEvent::Stale);
     }
-    if !known.reported {
+    if !state.reported {
         unknown.extend([
             AlertEvent::Drifted,
             AlertEvent::Failed,
@@ -99,7 +99,7 @@ pub fn snapshot(known: &Known<'_>) -> Snapshot {
 }
 
 fn notice(
-    Known { cluster, sync, status, .. }: &Known<'_>,
+    SyncState { cluster, sync, status, .. }: &SyncState<'_>,
     event: AlertEvent,
     starts_at: Timestamp,
     summary: &str,
@@ -124,10 +124,10 @@ fn notice(
     }
 }
 
-fn drifted(known: &Known<'_>) -> Option<Wanted> {
-    let drift = known.status.drift.as_ref()?;
+fn drifted(state: &SyncState<'_>) -> Option<Wanted> {
+    let drift = state.status.drift.as_ref()?;
     let objects: Vec<DriftObject> =
-        drift.objects.iter().filter(|told| told.state != DriftState::Snoozed).cloned().collect();
+        drift.objects.iter().filter(|object| object.state != DriftState::Snoozed).cloned().collect();
     if objects.is_empty() {
         return None;
     }
@@ -136,13 +136,13 @@ fn drifted(known: &Known<'_>) -> Option<Wanted> {
         1 => "1 object".to_owned(),
         more => format!("{more} objects"),
     };
-    let ended = if objects.iter().all(|told| told.state == DriftState::Corrected) {
+    let ended = if objects.iter().all(|object| object.state == DriftState::Corrected) {
         ", and all of it was put back"
     } else {
         ""
     };
     let summary =
-        format!("{many} of Sync {} drifted from git{ended}: {}", known.sync, drift::describe(&objects));
+        format!("{many} of Sync {} drifted from git{ended}: {}", state.sync, drift::describe(&objects));
     let mut hasher = Hasher::default();
     hasher.text(&unlisted.to_string());
     for DriftObject { api_version, kind, namespace, name, state, deleted, changes, refusal, .. } in &objects {
@@ -156,8 +156,8 @@ fn drifted(known: &Known<'_>) -> Option<Wanted> {
             hasher.text(change.user.as_deref().unwrap_or_default());
         }
     }
-    let command = format!("holdfast drift -n {} {}", known.sync.namespace(), known.sync.name());
-    let notice = notice(known, AlertEvent::Drifted, drift.since, &summary, Some(command));
+    let command = format!("holdfast drift -n {} {}", state.sync.namespace(), state.sync.name());
+    let notice = notice(state, AlertEvent::Drifted, drift.since, &summary, Some(command));
     Some(Wanted {
         notice: Notice { objects, omitted: drift.omitted, ..notice },
         meaning: hasher.finish().to_string(),
@@ -165,61 +165,61 @@ fn drifted(known: &Known<'_>) -> Option<Wanted> {
     })
 }
 
-fn status_command(known: &Known<'_>) -> String {
-    format!("holdfast status -n {} {}", known.sync.namespace(), known.sync.name())
+fn status_command(state: &SyncState<'_>) -> String {
+    format!("holdfast status -n {} {}", state.sync.namespace(), state.sync.name())
 }
 
-fn revision<'a>(known: &Known<'a>) -> &'a str {
-    let revision = known.status.revision.as_ref();
+fn revision<'a>(state: &SyncState<'a>) -> &'a str {
+    let revision = state.status.revision.as_ref();
     revision.and_then(|revision| revision.seen.as_deref()).unwrap_or_default()
 }
 
-fn failed(known: &Known<'_>, failure: &Failure, cause: &str, since: Timestamp) -> Wanted {
+fn failed(state: &SyncState<'_>, failure: &Failure, cause: &str, since: Timestamp) -> Wanted {
     let Failure { stage, class, reason, message, .. } = failure;
-    let summary = format!("Sync {} failed in {stage} ({reason}): {message}", known.sync);
+    let summary = format!("Sync {} failed in {stage} ({reason}): {message}", state.sync);
     Wanted {
-        notice: notice(known, AlertEvent::Failed, since, &summary, Some(status_command(known))),
-        meaning: digest([*stage, *reason, revision(known), &cause::text(*class, message)]),
+        notice: notice(state, AlertEvent::Failed, since, &summary, Some(status_command(state))),
+        meaning: digest([*stage, *reason, revision(state), &cause::text(*class, message)]),
         cause: Some(cause.to_owned()),
     }
 }
 
-fn unhealthy(known: &Known<'_>) -> Option<Wanted> {
-    let of = |kind: &str| known.status.conditions.iter().find(|condition| condition.type_ == kind);
+fn unhealthy(state: &SyncState<'_>) -> Option<Wanted> {
+    let of = |kind: &str| state.status.conditions.iter().find(|condition| condition.type_ == kind);
     let healthy = of(conditions::HEALTHY).filter(|condition| condition.status == "False")?;
     let late = of(conditions::READY).is_some_and(|ready| ready.reason == reason::HEALTH_TIMEOUT);
     if healthy.reason != reason::UNHEALTHY && !late {
         return None;
     }
-    let summary = format!("objects of Sync {} are not healthy: {}", known.sync, healthy.message);
+    let summary = format!("objects of Sync {} are not healthy: {}", state.sync, healthy.message);
     let since = healthy.last_transition_time.0;
     Some(Wanted {
-        notice: notice(known, AlertEvent::Unhealthy, since, &summary, Some(status_command(known))),
-        meaning: digest([revision(known), &cause::without_numbers(&healthy.message)]),
+        notice: notice(state, AlertEvent::Unhealthy, since, &summary, Some(status_command(state))),
+        meaning: digest([revision(state), &cause::without_numbers(&healthy.message)]),
         cause: None,
     })
 }
 
-fn awaiting(known: &Known<'_>) -> Option<Wanted> {
-    let waits = known.status.conditions.iter().find(|condition| {
+fn awaiting(state: &SyncState<'_>) -> Option<Wanted> {
+    let waits = state.status.conditions.iter().find(|condition| {
         condition.type_ == conditions::AWAITING_APPROVAL
             && condition.status == "True"
             && condition.reason == reason::AWAITING_APPROVAL
     })?;
-    let plan = known.status.plan.as_ref().map(|plan| plan.id.as_str()).unwrap_or_default();
-    let (namespace, name) = (known.sync.namespace(), known.sync.name());
-    let summary = format!("a plan of Sync {} waits for an approval: {}", known.sync, waits.message);
+    let plan = state.status.plan.as_ref().map(|plan| plan.id.as_str()).unwrap_or_default();
+    let (namespace, name) = (state.sync.namespace(), state.sync.name());
+    let summary = format!("a plan of Sync {} waits for an approval: {}", state.sync, waits.message);
     let command = format!("holdfast approve -n {namespace} {name} {plan} --reason \"...\"");
     let since = waits.last_transition_time.0;
     Some(Wanted {
-        notice: notice(known, AlertEvent::AwaitingApproval, since, &summary, Some(command)),
+        notice: notice(state, AlertEvent::AwaitingApproval, since, &summary, Some(command)),
         meaning: digest([plan]),
         cause: None,
     })
 }
 
-fn stale(known: &Known<'_>, confirmed: Option<Timestamp>, found: Timestamp, silent: bool) -> Wanted {
-    let ready = known.status.conditions.iter().find(|condition| condition.type_ == conditions::READY);
+fn stale(state: &SyncState<'_>, confirmed: Option<Timestamp>, found: Timestamp, silent: bool) -> Wanted {
+    let ready = state.status.conditions.iter().find(|condition| condition.type_ == conditions::READY);
     let why = ready
         .filter(|ready| ready.status != "True")
         .map(|ready| format!(" ({}: {})", ready.reason, ready.message));
@@ -229,12 +229,12 @@ fn stale(known: &Known<'_>, confirmed: Option<Timestamp>, found: Timestamp, sile
     };
     let summary = format!(
         "the state of Sync {} has not been verified recently: {last}{}",
-        known.sync,
+        state.sync,
         why.unwrap_or_default()
     );
     let since = confirmed.unwrap_or(found);
     Wanted {
-        notice: notice(known, AlertEvent::Stale, since, &summary, Some(status_command(known))),
+        notice: notice(state, AlertEvent::Stale, since, &summary, Some(status_command(state))),
         meaning: digest([]),
         // One API server that is silent is one cause for all.
         cause: silent.then(|| "silent".to_owned()),

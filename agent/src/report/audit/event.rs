@@ -17,7 +17,7 @@ pub enum AuditError {
     // The error itself may quote a value.
     #[error("the body is not a list of audit events at line {}, column {}; it must be what the API server's audit webhook sends", .0.line(), .0.column())]
     Read(#[source] serde_json::Error),
-    #[error("the body is a {kind:?} of {api_version:?}, and must be an EventList of audit.k8s.io/v1")]
+    #[error("the body is a \"{kind}\" of \"{api_version}\", and must be an EventList of audit.k8s.io/v1")]
     Kind { kind: String, api_version: String },
 }
 
@@ -28,7 +28,7 @@ const OWN: &str = "holdfast/";
 const ASIDE: &[&str] =
     &["attach", "binding", "eviction", "exec", "log", "portforward", "proxy", "status", "token"];
 
-/// Objects that change all the time and are in nobody's git: group and resource.
+/// Objects that change all the time and are not in Git: group and resource.
 const BUSY: &[(&str, &str)] =
     &[("", "events"), ("events.k8s.io", "events"), ("coordination.k8s.io", "leases")];
 
@@ -110,7 +110,7 @@ pub(super) fn read(body: &[u8]) -> Result<Vec<Event<'_>>, AuditError> {
 }
 
 impl Event<'_> {
-    /// The change of an object that it tells of, unless the request failed or the agent made it.
+    /// The change of an object in the event, unless the request failed or the agent made it.
     pub(super) fn change(&self, words: &mut Words) -> Option<Change> {
         let object = self.object_ref.as_ref()?;
         let bulk = self.verb == "deletecollection";

@@ -69,7 +69,7 @@ fn name(user: Option<User>) -> Option<String> {
 #[test]
 fn what_changed_objects_is_taken_and_nothing_else_is() {
     let changes = Audit::default().take(EVENTS.as_bytes(), now()).expect("a batch");
-    let told: Vec<String> = changes
+    let found: Vec<String> = changes
         .iter()
         .map(|change| {
             let Change { group, resource, namespace, name, subresource, deletes, manager, user, .. } = change;
@@ -91,7 +91,7 @@ fn what_changed_objects_is_taken_and_nothing_else_is() {
         "alice kubectl true /configmaps/shop/*/-",
         "alice kubectl true /configmaps/shop/one/-",
     ];
-    assert_eq!(told, expected);
+    assert_eq!(found, expected);
     assert_eq!(changes[0].began, time("2026-11-21T11:25:32.160384Z"));
     assert_eq!(changes[0].ended, time("2026-11-21T11:25:32.164702Z"));
 }
@@ -107,7 +107,7 @@ fn a_write_is_found_by_its_manager_subresource_and_time() {
     check(WEB, by("kubectl", Some("scale"), second), Some("alice"));
     check(config_map("one"), by("kubectl-annotate", None, second), Some("bob (impersonated by alice)"));
     check(config_map("one"), by("kubectl-create", None, second), Some("alice"));
-    // Nobody in particular: the newest, and none of two.
+    // Without a time: the newest change, and no user if two come into question.
     check(config_map("one"), Write::default(), Some("bob (impersonated by alice)"));
     check(config_map("one"), Write { at: Some(time(second)), ..Write::default() }, None);
     check(WEB, by("kubectl-edit", None, second), None);
@@ -265,7 +265,7 @@ fn the_record_forgets_what_is_too_much_and_what_is_too_old() {
     let knows = |audit: &Audit, name: &str| audit.user(config_map(name), Write::default()).is_some();
     let audit = Audit::default();
     let events: Vec<Value> = (0..LIMIT + 10).map(named).collect();
-    // All are told of, also those that are forgotten at once.
+    // All changes are sent, also those that are forgotten at once.
     assert_eq!(take(&audit, &events).len(), LIMIT + 10);
     assert_eq!(audit.record().changes.len(), LIMIT);
     assert!(!knows(&audit, "map-9") && knows(&audit, "map-10"));

@@ -16,7 +16,7 @@ pub enum Unproven {
     #[error("it has no header {0}; give the service the token as its secret")]
     Missing(&'static str),
     #[error(
-        "its header {0} does not fit; the service has another secret, or the body was changed on the way"
+        "its header {0} does not match; the service has another secret, or the body was changed in transit"
     )]
     Wrong(&'static str),
 }

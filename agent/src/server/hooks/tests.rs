@@ -242,7 +242,7 @@ async fn a_body_as_large_as_githubs_largest_is_taken_and_no_larger_one() {
     let other = format!("/hooks/{}", "0".repeat(64));
     let header = [("x-gitea-signature", LARGE)];
     assert_eq!(served.call(Method::POST, &path, &header, vec![0; PACE.largest]).await.status, 200);
-    // The server answers without reading on, and closes: whoever still sends may see that before the answer.
+    // The server answers without reading the rest, and closes. A client that still sends may see the close before the answer.
     for (path, expected) in [(&path, "HTTP/1.1 413"), (&other, "HTTP/1.1 404")] {
         let head = format!("POST {path} HTTP/1.1\r\nhost: a\r\ncontent-length: {}\r\n\r\n", PACE.largest + 1);
         assert_eq!(answer(served.address, vec![head.into_bytes()]).await, expected);
@@ -317,7 +317,7 @@ async fn a_call_that_comes_while_the_agent_starts_is_a_look_once_its_path_is_kno
     assert_eq!(served.hooks.set(owner("app"), endpoint(HookProvider::GitHub)), path);
     assert_eq!(served.looks(), 1);
     served.hooks.set(owner("other"), endpoint(HookProvider::GitHub));
-    assert_eq!(served.looks(), 1, "nobody called it");
+    assert_eq!(served.looks(), 1, "it was not called");
     assert_eq!(
         served.call(Method::POST, &path, &[], BODY.into()).await.status,
         404,
@@ -332,7 +332,7 @@ async fn a_burst_of_calls_is_two_looks() {
     for _ in 0..50 {
         hooks.bursts.call(owner("app"));
     }
-    assert_eq!(looks(), 1, "the first one is looked at at once");
+    assert_eq!(looks(), 1, "the first call is handled at once");
     hooks.bursts.call(owner("other"));
     assert_eq!(looks(), 1, "each owner has bursts of its own");
     tokio::time::sleep(Duration::from_millis(1300)).await;

@@ -27,9 +27,9 @@ fn open(hooks: &Hooks) -> String {
     )
 }
 
-/// An agent whose Lease is held by whoever is sent.
+/// An agent whose Lease is held by the holder that the test sends.
 fn agent(hooks: Hooks, audit: bool) -> (SocketAddr, watch::Sender<Holder>, Arc<Mutex<usize>>) {
-    let (sender, holder) = watch::channel(Holder::Nobody);
+    let (sender, holder) = watch::channel(Holder::Vacant);
     let taken = Arc::<Mutex<usize>>::default();
     let count = taken.clone();
     let take: TakeAudit = Arc::new(move |body| {
@@ -83,8 +83,8 @@ async fn a_body_is_bounded_on_its_way_and_a_wrong_token_is_refused_at_once() {
     waits.send_replace(Holder::Other { address: Some(leader) });
     let large = vec![b'x'; 25 * 1024 * 1024 + 1];
     assert_eq!(call(standby, &path, large, false).await.status(), 413);
-    // Nobody holds the Lease, and still this is no question for the holder.
-    waits.send_replace(Holder::Nobody);
+    // Vacant holds the Lease, and still this is no question for the holder.
+    waits.send_replace(Holder::Vacant);
     assert_eq!(post(standby, "Bearer wrong", b"x".to_vec()).await.0, 401);
 }
 

@@ -64,7 +64,11 @@ async fn every_form_of_a_request_is_answered_or_refused_and_ends() {
             &["HTTP/1.1 200"],
         ),
         ("the preface of HTTP/2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &[]),
-        ("a body that nobody reads", b"POST /no HTTP/1.1\r\ncontent-length: 9\r\n\r\n1", &["HTTP/1.1 404"]),
+        (
+            "a body of a path that does not exist",
+            b"POST /no HTTP/1.1\r\ncontent-length: 9\r\n\r\n1",
+            &["HTTP/1.1 404"],
+        ),
         ("a long line", &line, &["HTTP/1.1 431"]),
         ("a long field", &field, &["HTTP/1.1 431"]),
         ("many fields", &fields, &["HTTP/1.1 431"]),
@@ -107,7 +111,7 @@ async fn a_head_that_comes_byte_by_byte_and_a_socket_that_is_half_closed_end() {
 
 /// Also from its own peer, which is how all calls look behind one proxy.
 #[tokio::test]
-async fn silent_connections_keep_nobody_out_and_end() {
+async fn silent_connections_end_and_do_not_block_others() {
     let address = listening(Limits { total: 40, each: 16 });
     let mut silent = Vec::new();
     for last in 2..7 {

@@ -60,7 +60,7 @@ fn each_failure_of_ssh_has_its_own_message() {
         (
             "kex_exchange_identification: banner line contains invalid characters",
             "Unreachable",
-            "does not speak ssh",
+            "does not use ssh",
         ),
         ("Connection reset by 192.0.2.1 port 22", "Unreachable", "closed the connection"),
         (
@@ -103,7 +103,7 @@ fn each_failure_of_ssh_has_its_own_message() {
         (
             "git@a: Permission denied (password,keyboard-interactive).",
             "AuthenticationFailed",
-            "takes no keys",
+            "accepts no keys",
         ),
         (
             "Received disconnect from 192.0.2.1 port 22:2: Too many authentication failures\nDisconnected from 192.0.2.1",

@@ -1,4 +1,4 @@
-//! Which names may stand in a folder that somebody else made: a git tree, a chart archive, a list of dependencies.
+//! Which names are allowed in untrusted folders: a Git tree, a chart archive, a list of dependencies.
 //!
 //! The rules are those of git's `verify_path` and `fsck`, for all file systems at once: a name that is refused here could
 //! lead out of its folder, or into the administrative folder of a git repository, on some of them. Pure.

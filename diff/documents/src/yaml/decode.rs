@@ -18,7 +18,7 @@ use crate::weight::{COLLECTION, VALUE};
 /// returns from the API server, reads 127, and a watch event wraps two around it.
 pub(super) const MAX_DEPTH: usize = 120;
 
-/// How many mistakes of one document are told: then it is not read further.
+/// Maximum number of mistakes of one document. It is not read further after that.
 const MAX_FINDINGS: usize = 100;
 
 /// A mistake and the byte it stands at.

@@ -80,7 +80,7 @@ fn manifests_with(
     let errors = errors.into_iter().map(ManifestError::Yaml).collect();
     let mut reader = Reader { file: file.into(), manifests: Vec::new(), errors };
     for Document { value, tree, .. } in documents {
-        reader.object(value, Place { tree: &tree, node: Some(Tree::ROOT), line: 1 });
+        reader.object(value, Position { tree: &tree, node: Some(Tree::ROOT), line: 1 });
     }
     reader.errors.sort_by_key(ManifestError::line);
     (reader.manifests, reader.errors, lost)
@@ -90,7 +90,7 @@ fn manifests_with(
 /// value does.
 pub fn manifest(value: Value, origin: &Origin) -> (Vec<Manifest>, Vec<ManifestError>) {
     let mut reader = Reader { file: origin.file.clone(), manifests: Vec::new(), errors: Vec::new() };
-    reader.object(value, Place { tree: &Tree::default(), node: None, line: origin.line });
+    reader.object(value, Position { tree: &Tree::default(), node: None, line: origin.line });
     (reader.manifests, reader.errors)
 }
 
@@ -122,13 +122,13 @@ struct Reader {
 
 /// Where a value stands. A merged or generated value has no node of its own and takes its parent's line.
 #[derive(Clone, Copy)]
-struct Place<'t, 'a> {
+struct Position<'t, 'a> {
     tree: &'t Tree<'a>,
     node: Option<NodeId>,
     line: u32,
 }
 
-impl Place<'_, '_> {
+impl Position<'_, '_> {
     fn at(self, node: Option<NodeId>) -> Self {
         let node = node.and_then(|id| Some((id, self.tree.node(id)?.line)));
         Self { node: node.map(|(id, _)| id), line: node.map_or(self.line, |(_, line)| line), ..self }
@@ -155,7 +155,7 @@ impl Place<'_, '_> {
 
 impl Reader {
     /// Takes an object, or the objects of a list.
-    fn object(&mut self, value: Value, place: Place) {
+    fn object(&mut self, value: Value, place: Position) {
         let place = place.here();
         let Value::Object(mut fields) = value else {
             return self.error(place.line, ManifestProblem::NotAnObject(describe(&value)));
@@ -182,7 +182,7 @@ impl Reader {
     }
 
     /// Takes the objects of a list. Those of a typed list, such as a `ConfigMapList`, need not say what they are.
-    fn list(&mut self, mut fields: Map<String, Value>, place: Place, (api_version, kind): (&str, &str)) {
+    fn list(&mut self, mut fields: Map<String, Value>, place: Position, (api_version, kind): (&str, &str)) {
         let items = fields.remove("items").unwrap_or_default();
         let of = kind.strip_suffix("List").unwrap_or_default();
         match items {
@@ -205,7 +205,7 @@ impl Reader {
     }
 
     /// apiVersion and kind. None, with an error, where they do not name a kind.
-    fn type_meta(&mut self, fields: &Map<String, Value>, place: Place) -> Option<(String, GroupKind)> {
+    fn type_meta(&mut self, fields: &Map<String, Value>, place: Position) -> Option<(String, GroupKind)> {
         const KEYS: [&str; 2] = ["apiVersion", "kind"];
         if KEYS.iter().all(|key| !fields.contains_key(*key) && nearest(key, fields.keys()).is_none()) {
             self.error(place.line, ManifestProblem::Foreign);
@@ -226,7 +226,7 @@ impl Reader {
     }
 
     /// Namespace and name. None, with errors, where metadata is not what the API takes.
-    fn object_meta(&mut self, fields: &Map<String, Value>, place: Place) -> Option<(String, String)> {
+    fn object_meta(&mut self, fields: &Map<String, Value>, place: Position) -> Option<(String, String)> {
         let metadata = match fields.get("metadata") {
             Some(Value::Object(metadata)) => metadata,
             Some(other) => {
@@ -238,7 +238,7 @@ impl Reader {
                 return None;
             }
         };
-        let place = Place { line: place.line, ..place.field("metadata") };
+        let place = Position { line: place.line, ..place.field("metadata") };
         let errors = self.errors.len();
         let name = if metadata.contains_key("name") || !metadata.contains_key("generateName") {
             self.text(metadata, "name", "metadata.name", place)
@@ -251,7 +251,7 @@ impl Reader {
             _ => self.text(metadata, "namespace", "metadata.namespace", place),
         };
         for (key, field) in [("labels", "metadata.labels"), ("annotations", "metadata.annotations")] {
-            self.strings(metadata.get(key), field, Place { line: place.line_of(key), ..place.field(key) });
+            self.strings(metadata.get(key), field, Position { line: place.line_of(key), ..place.field(key) });
         }
         (errors == self.errors.len()).then(|| (namespace.unwrap_or_default(), name.unwrap_or_default()))
     }
@@ -262,7 +262,7 @@ impl Reader {
         fields: &Map<String, Value>,
         key: &str,
         field: &'static str,
-        place: Place,
+        place: Position,
     ) -> Option<String> {
         match fields.get(key) {
             Some(Value::String(text)) if !text.is_empty() => return Some(text.clone()),
@@ -277,7 +277,7 @@ impl Reader {
     }
 
     /// Checks that a map, if there is one, holds strings alone.
-    fn strings(&mut self, map: Option<&Value>, field: &str, place: Place) {
+    fn strings(&mut self, map: Option<&Value>, field: &str, place: Position) {
         match map {
             None | Some(Value::Null) => {}
             Some(Value::Object(entries)) => {
@@ -291,7 +291,7 @@ impl Reader {
         }
     }
 
-    fn missing(&mut self, key: &str, field: &'static str, fields: &Map<String, Value>, place: Place) {
+    fn missing(&mut self, key: &str, field: &'static str, fields: &Map<String, Value>, place: Position) {
         let near = nearest(key, fields.keys()).map(str::to_owned);
         let line = near.as_deref().map_or(place.line, |near| place.line_of(near));
         self.error(line, ManifestProblem::Missing { field, near });

@@ -1,4 +1,4 @@
-//! Files in UTF-16, which some editors of Windows save: the byte order mark tells.
+//! Files in UTF-16, which some editors of Windows save. They are recognised by the byte order mark.
 //!
 //! Pure.
 

@@ -26,7 +26,7 @@ pub fn write(value: &Value) -> String {
     write_for(Audience::Kubectl, value)
 }
 
-/// Writes a value as [`write`] does, with characters escaped that a terminal obeys or that nobody sees.
+/// Writes a value as [`write`] does, with control characters and invisible characters escaped.
 pub fn write_shown(value: &Value) -> String {
     write_for(Audience::Terminal, value)
 }
@@ -107,7 +107,7 @@ fn next<'v>(page: &mut Page, collection: &mut Open<'v>) -> Option<(&'v Value, Pa
     }
 }
 
-/// Writes a field's name and its colon, and tells whether both are on one line.
+/// Writes a field's name and its colon. Returns true if both are on one line.
 fn key(page: &mut Page, name: &str, indent: usize) -> bool {
     let (style, one_line) = Style::of(name, page.audience());
     page.start_line(indent);

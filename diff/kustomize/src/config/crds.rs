@@ -122,7 +122,7 @@ fn properties<'a>(
             Value::Object(map) => map,
             _ => return Err(wrong()),
         };
-        // Go does not tell upper from lower case here.
+        // Go ignores case here.
         let found = map
             .get(field)
             .or_else(|| map.iter().find(|(key, _)| key.eq_ignore_ascii_case(field)).map(|(_, value)| value));

@@ -5,13 +5,13 @@
 use serde_json::{Map, Value};
 
 /// Where a path ends: in a mapping, or in a list.
-pub(super) enum Place<'a> {
+pub(super) enum Slot<'a> {
     Field(&'a mut Map<String, Value>, String),
     Item(&'a mut Vec<Value>, String),
 }
 
 /// Finds the collection that holds what a path names.
-pub(super) fn locate<'a>(document: &'a mut Value, path: &str) -> Result<Place<'a>, String> {
+pub(super) fn locate<'a>(document: &'a mut Value, path: &str) -> Result<Slot<'a>, String> {
     let missing = || format!("`{path}` leads to nothing: correct the path, or add what is above it first");
     // what stands before the first slash does not count
     let (_, parts) = path.split_once('/').ok_or_else(missing)?;
@@ -27,8 +27,8 @@ pub(super) fn locate<'a>(document: &'a mut Value, path: &str) -> Result<Place<'a
         .ok_or_else(missing)?;
     }
     match here {
-        Value::Object(fields) => Ok(Place::Field(fields, last)),
-        Value::Array(items) => Ok(Place::Item(items, last)),
+        Value::Object(fields) => Ok(Slot::Field(fields, last)),
+        Value::Array(items) => Ok(Slot::Item(items, last)),
         _ => Err(missing()),
     }
 }
@@ -47,7 +47,7 @@ fn index(text: &str, length: usize) -> Result<usize, String> {
     usize::try_from(at).ok().filter(|_| at < length).ok_or_else(wrong)
 }
 
-impl<'a> Place<'a> {
+impl<'a> Slot<'a> {
     /// What is there; a field that is not there is nothing, an index that is not there an error.
     pub fn get(&self) -> Result<Option<&Value>, String> {
         match self {

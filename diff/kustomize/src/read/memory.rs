@@ -1,4 +1,4 @@
-//! The annotations in which the original keeps what it remembers of a resource: whoever writes them speaks to it.
+//! The annotations in which the original keeps its state of a resource. Manifests that have them influence it.
 //!
 //! They are taken out of the resource, as the original does at the end, and become fields of it. Pure.
 

@@ -1,4 +1,4 @@
-//! The reader of the tables, whose form `table.txt` tells at its head.
+//! The reader of the tables, whose format is described at the head of `table.txt`.
 //!
 //! Pure.
 

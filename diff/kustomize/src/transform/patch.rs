@@ -308,7 +308,7 @@ fn target_of(resources: &Resources, patch: &Resource) -> Result<usize, Kustomize
     let is_exact = |at: usize| resources.list[at].original_id().namespace == wanted.namespace;
     match found.as_slice() {
         [at] => Ok(*at),
-        // of two that only a cluster can tell apart, that with the namespace as written
+        // of two that only a cluster can distinguish, the one with the namespace as written
         [one, other] if resources.given && is_exact(*one) != is_exact(*other) => {
             Ok(if is_exact(*one) { *one } else { *other })
         }

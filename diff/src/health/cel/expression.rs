@@ -40,7 +40,7 @@ impl Expression {
         syntax::read(source).map(Self)
     }
 
-    /// True if it looks at `status.conditions`.
+    /// True if it reads `status.conditions`.
     pub fn asks_conditions(&self) -> bool {
         self.0.asks_conditions
     }

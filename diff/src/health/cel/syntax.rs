@@ -63,12 +63,12 @@ pub enum CelProblem {
     NoThread(String),
 }
 
-/// An expression as a tree, and what it looks at.
+/// An expression as a tree, and what it reads.
 #[derive(Clone, Debug)]
 pub(super) struct Tree {
     pub root: IdedExpr,
     pub variables: Vec<String>,
-    /// True if it looks at `status.conditions`.
+    /// True if it reads `status.conditions`.
     pub asks_conditions: bool,
 }
 
@@ -172,7 +172,7 @@ fn words(message: &str) -> String {
     }
 }
 
-/// Makes loops and sums pay. True if `status.conditions` is looked at.
+/// Charges loops and sums to the budget. Returns true if `status.conditions` is read.
 fn rewrite(node: &mut IdedExpr, depth: usize) -> Result<bool, CelProblem> {
     let Some(depth) = depth.checked_sub(1) else { return Err(CelProblem::TooDeep) };
     let mut asks = is_field(&node.expr, "conditions", |owner| {

@@ -18,14 +18,14 @@ use crate::yaml::edit::{Leaf, Role, leaves, line};
 const REPEATS: usize = 200;
 
 /// What is wanted of a file. What a target wants is done as a whole or not at all: a new tag beside an old
-/// digest would be no image that anybody selected.
+/// digest would be an image that no policy selected.
 pub(super) struct Wishes<'f> {
     pub file: Arc<str>,
     text: &'f [u8],
     pub documents: &'f [Document<'f>],
     /// Fulfilled ones too.
     all: Vec<Setting>,
-    /// The number of the marker or the target that is looked at.
+    /// The number of the current marker or target.
     group: usize,
     /// Those of which a part cannot be.
     broken: HashSet<usize>,
@@ -143,7 +143,7 @@ impl<'f> Wishes<'f> {
         self.all.push(Setting { image, document, path, line, part, before, after, behind, repeats, group });
     }
 
-    /// What is looked at cannot be.
+    /// The current marker or target is invalid.
     pub fn problem(&mut self, image: Option<&WantedImage>, line: u32, cause: Cause) {
         self.broken.insert(self.group);
         self.refuse(image.map(|image| image.name.clone()), line, cause);

@@ -29,7 +29,7 @@ pub enum Outcome<'a> {
 /// Why the current tag stays.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kept {
-    /// Somebody took this tag back, and there is none better since.
+    /// This tag was reverted, and no better one was published since.
     Banned { tag: String },
     /// The best candidate ranks below the current tag, and downgrades are not allowed.
     OlderThanCurrent,
@@ -65,7 +65,7 @@ pub enum Reason<'s> {
     },
     NotANumber,
     NoTime,
-    /// A candidate that somebody took back.
+    /// A candidate that was reverted.
     Banned,
     /// A candidate that ranks below the current tag.
     OlderThanCurrent,
@@ -140,7 +140,7 @@ impl<'a, T: AsRef<str>> Decision<'a, T> {
     pub(super) fn reason(&self, cause: Cause) -> Reason<'a> {
         match cause {
             Cause::InvalidTag => Reason::InvalidTag,
-            Cause::Excluded(at) => Reason::Excluded { pattern: self.selector.sieve.exclude(at) },
+            Cause::Excluded(at) => Reason::Excluded { pattern: self.selector.tag_filter.exclude(at) },
             Cause::NotMatched => Reason::NotMatched,
             Cause::NotSemver(flaw) => Reason::NotSemver(flaw),
             Cause::OutOfRange => Reason::OutOfRange { prerelease: false },

@@ -83,7 +83,7 @@ impl<'a, T: AsRef<str>> Decision<'a, T> {
 
     /// A tag, and what the rule sees of it if that is something else.
     fn named(&self, tag: &str) -> String {
-        match self.selector.sieve.see(tag) {
+        match self.selector.tag_filter.see(tag) {
             Ok(seen) if seen != tag => format!("{} ({} for the policy)", shown(tag), shown(&seen)),
             _ => shown(tag),
         }

@@ -2,7 +2,7 @@
 //!
 //! A tag goes through the same gates in the same order: it is a tag at all, `exclude`, `filterTags`, the form
 //! that the rule needs (a version, a number, a time), and the range. What is left are the candidates. The
-//! best of them by the rule is taken, unless somebody took it back, or it ranks below the current one.
+//! best of them by the rule is taken, unless it was reverted, or it ranks below the current one.
 //!
 //! **Ties.** Tags that rank the same (`1.2.3` and `v1.2.3`, `7` and `007`) are ordered by their bytes, and
 //! the greater one is the better one, by whatever rule and order: so the order of the list never matters.
@@ -16,8 +16,8 @@ mod explain;
 mod near;
 mod number;
 mod rank;
-mod sieve;
 mod syntax;
+mod tag_filter;
 mod template;
 mod time;
 
@@ -31,9 +31,9 @@ pub use near::NearMiss;
 
 use decision::{Cause, Found};
 use rank::{Created, Key, Ranker};
-use sieve::Sieve;
+use tag_filter::TagFilter;
 
-/// Which tags are looked at, and which of them is the best.
+/// Which tags are considered, and which of them is the best.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     pub filter: Option<Filter>,
@@ -75,7 +75,7 @@ pub enum Order {
 /// A policy, ready for use with many lists of tags.
 #[derive(Clone, Debug)]
 pub struct Selector {
-    sieve: Sieve,
+    tag_filter: TagFilter,
     ranker: Ranker,
 }
 
@@ -92,7 +92,7 @@ pub struct Tags<'a, T = String> {
 pub struct Context<'a> {
     /// The tag that is written now.
     pub current: Option<&'a str>,
-    /// What somebody took back.
+    /// The versions that were reverted.
     pub banned: &'a [Banned],
     /// A tag that ranks below the current one may be taken.
     pub downgrade: bool,
@@ -119,13 +119,13 @@ impl Selector {
     pub fn new(policy: &Policy) -> Result<Self, PolicyError> {
         let Policy { filter, exclude, rule } = policy;
         let ranker = Ranker::compile(rule)?;
-        Ok(Self { sieve: Sieve::compile(filter.as_ref(), exclude.as_deref(), rule)?, ranker })
+        Ok(Self { tag_filter: TagFilter::compile(filter.as_ref(), exclude.as_deref(), rule)?, ranker })
     }
 
     /// The tags of which the creation times decide; none by most rules.
     pub fn wanted_times<'t, T: AsRef<str>>(&self, tags: &'t [T]) -> Vec<&'t str> {
         let Ranker::Created = self.ranker else { return Vec::new() };
-        tags.iter().map(AsRef::as_ref).filter(|tag| self.sieve.see(tag).is_ok()).collect()
+        tags.iter().map(AsRef::as_ref).filter(|tag| self.tag_filter.see(tag).is_ok()).collect()
     }
 
     /// Selects a tag. The order of the tags does not matter, nor that one is there twice.
@@ -189,7 +189,7 @@ impl Selector {
 
     /// What a tag is ranked by, be it in range or not.
     fn key<'t>(&self, tag: &'t str, created: Created) -> Result<Key<'t>, Cause> {
-        self.ranker.key(tag, self.sieve.see(tag)?, created)
+        self.ranker.key(tag, self.tag_filter.see(tag)?, created)
     }
 
     fn candidate<'t>(&self, tag: &'t str, created: Created) -> Result<Key<'t>, Cause> {
@@ -202,14 +202,14 @@ impl Selector {
     fn is_respelled(&self, current: &str, best: &Ranked, ranked: &[Ranked]) -> bool {
         let Some(there) = ranked.iter().find(|one| one.tag == current) else { return false };
         let bare = |tag: &str| tag.strip_prefix('v').unwrap_or(tag).to_owned();
-        let is_whole = |tag: &str| self.sieve.see(tag).is_ok_and(|seen| seen == tag);
+        let is_whole = |tag: &str| self.tag_filter.see(tag).is_ok_and(|seen| seen == tag);
         let is_version = matches!(best.key, Key::Version(_) | Key::Number(_));
         is_version
             && self.ranker.compare(&there.key, &best.key).is_eq()
             && (bare(current) == bare(best.tag) || is_whole(current) && is_whole(best.tag))
     }
 
-    /// What somebody took back and the best candidate is not better than. It need not be in the registry any
+    /// The reverted version, if the best candidate is not better than it. It need not be in the registry any
     /// more, but what the policy itself would not take now is forgotten.
     fn ban(&self, best: &Ranked, banned: &[Banned], created: Created) -> Option<String> {
         let mut tags = banned.iter().filter_map(|ban| ban.tag.as_deref());

@@ -40,7 +40,7 @@ impl<'a, T: AsRef<str>> Decision<'a, T> {
 
     /// The best prerelease, the highest version, and those next to the bounds of the range.
     fn versions(&self, range: &Range) -> Vec<NearMiss<'a>> {
-        let read = |tag: &'a str| Some((range::exact(&self.selector.sieve.see(tag).ok()?)?, tag));
+        let read = |tag: &'a str| Some((range::exact(&self.selector.tag_filter.see(tag).ok()?)?, tag));
         let highest = |one: &(Version, &str), other: &(Version, &str)| {
             one.0.cmp_precedence(&other.0).then_with(|| one.1.cmp(other.1))
         };
@@ -73,7 +73,7 @@ impl<'a, T: AsRef<str>> Decision<'a, T> {
 
     /// Those that begin most like the current tag, or like what the pattern begins with.
     fn unmatched(&self) -> Vec<NearMiss<'a>> {
-        let head = self.selector.sieve.pattern().map(head);
+        let head = self.selector.tag_filter.pattern().map(head);
         let Some(wanted) = self.current.as_deref().or(head.as_deref()) else { return Vec::new() };
         let alike =
             |tag: &str| tag.bytes().zip(wanted.bytes()).take_while(|(one, other)| one == other).count();

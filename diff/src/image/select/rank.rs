@@ -1,4 +1,4 @@
-//! The order of tags by the rule of a policy. Leaves which tags are looked at to `sieve`. Pure.
+//! The order of tags by the rule of a policy. Leaves the choice of tags to `tag_filter`. Pure.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;

@@ -78,7 +78,7 @@ fn pieces(text: &str) -> Vec<String> {
         found.push(piece.to_owned());
         rest = after;
     }
-    // The end alone may be too short to be told apart from other texts.
+    // The end alone may be too short to be distinguished from other texts.
     if rest.len() >= LINE || found.is_empty() {
         found.push(rest.to_owned());
     }

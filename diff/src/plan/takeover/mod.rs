@@ -68,9 +68,9 @@ struct Other {
 /// What leaves git, by what becomes of it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Leaving {
-    /// It goes, whoever else owns it.
+    /// It is removed, whatever other managers own it.
     goes: Set,
-    /// Its live value stays, and nobody but its other owners, if there are any, owns it.
+    /// Its live value stays, and is owned by its other owners, if there are any.
     handed: Set,
     /// Its live value stays, since a controller owns it too.
     kept: Set,
@@ -218,8 +218,8 @@ impl Owners {
         Leaving { goes: without(&goes, &kept), handed: over, kept }
     }
 
-    /// What has to be done about what leaves, and about what else goes, whoever owns it. The entries of `emptied` maps are
-    /// removed before the apply.
+    /// The actions for fields that left Git, and for fields that are removed whatever managers own them. The entries of `emptied`
+    /// maps are removed before the apply.
     pub fn settle(&self, live: &Value, leaving: &Leaving, also: &Set, emptied: &[String]) -> Settled {
         let Leaving { goes, handed, kept } = leaving;
         let (mut entries, mut managers) = (Vec::new(), self.former.clone());
@@ -369,7 +369,7 @@ impl Other {
     }
 }
 
-/// The time of what nobody wrote at a known time.
+/// The time of a field whose write has no known time.
 const BEGINNING: &str = "1970-01-01T00:00:00Z";
 
 /// Fields whose name differs between two versions of a kind: what they are called in the newer one.

@@ -35,7 +35,7 @@ const ANNOTATIONS: [&str; 8] = [
     "volume.kubernetes.io/*",
 ];
 
-/// Labels that the server sets in the name of whoever creates the object.
+/// Labels that the server sets on behalf of the manager that creates the object.
 const LABELS: [&str; 1] = ["kubernetes.io/metadata.name"];
 
 pub(super) fn is_controller(manager: &str) -> bool {

@@ -26,12 +26,12 @@ data:
   token: b2xk
 ";
 
-/// What is told of one path, of which the status says that it is there in the live object or not.
+/// The output for one path, which is in the live object or not.
 fn check(kind: &str, path: &str, there: bool, live: &Value, expected: &str) {
     let text = GIT.replace("KIND", kind);
     let (documents, mistakes) = read("a.yaml", text.as_bytes());
     assert!(mistakes.is_empty(), "{mistakes:?}");
-    let told: DriftObject = serde_json::from_value(json!({
+    let reported: DriftObject = serde_json::from_value(json!({
         "apiVersion": "v1", "kind": kind, "name": "web", "state": "Drifted", "since": "2026-01-01T00:00:00Z", "changes": [],
     }))
     .expect("an object that drifted");
@@ -41,11 +41,11 @@ fn check(kind: &str, path: &str, there: bool, live: &Value, expected: &str) {
         desired: Some(json!("git's")),
         ..DriftChange::default()
     };
-    let place = Place { file: 0, document: 0, path: String::new() };
+    let place = Located { file: 0, document: 0, path: String::new() };
     let git = Git { file: "a.yaml", document: &documents[0], place: &place, substituted: true };
-    let found = match adopt(&told, &change, live, git) {
+    let found = match adopt(&reported, &change, live, git) {
         Ok(None) => "as it is".to_owned(),
-        Ok(Some(adopted)) => adopted.told,
+        Ok(Some(adopted)) => adopted.shown,
         Err(error) => error.to_string(),
     };
     assert_eq!(found, expected);
@@ -77,7 +77,7 @@ fn items_are_those_of_the_same_name() {
         &of("0/image"),
         true,
         &live,
-        r#"a.yaml:9 /spec/containers/0/image: git does not have it; add it here, with the value "new:1""#,
+        r#"a.yaml:9 /spec/containers/0/image: Git does not have the field; add it here, with the value "new:1""#,
     );
     // The item that is gone had the name of none that is there.
     check(
@@ -103,7 +103,7 @@ fn items_without_names_are_those_at_the_same_index_if_no_item_was_added() {
         "/spec/args/1",
         true,
         &json!({"spec": {"args": ["a", "c", "b"]}}),
-        r#"a.yaml:13 /spec/args/1: it is in a list that has another length in the live object, so items cannot be told apart; make the list ["a","c","b"] here"#,
+        r#"a.yaml:13 /spec/args/1: it is in a list that has another length in the live object, so items cannot be matched; make the list ["a","c","b"] here"#,
     );
 }
 
@@ -114,7 +114,7 @@ fn what_needs_a_person_says_where_and_what() {
         "/spec/paused",
         true,
         &json!({"spec": {"paused": true}}),
-        "a.yaml:6 /spec/paused: git does not have it; add it here, with the value true",
+        "a.yaml:6 /spec/paused: Git does not have the field; add it here, with the value true",
     );
     check(
         "A",
@@ -135,8 +135,7 @@ fn what_needs_a_person_says_where_and_what() {
 #[test]
 fn a_variable_is_not_overwritten() {
     let live = json!({"spec": {"size": "big"}});
-    let expected =
-        r#"a.yaml:7 /spec/size: it holds a variable; give it, or what it stands for, the value "big""#;
+    let expected = r#"a.yaml:7 /spec/size: it contains a variable; set it, or the variable, to "big""#;
     check("A", "/spec/size", true, &live, expected);
 }
 
@@ -151,13 +150,13 @@ fn values_of_secrets_are_hidden_and_written_in_the_form_of_the_file() {
         "/data/more",
         true,
         &json!({"data": {"more": "bmV3"}}),
-        "a.yaml:19 /data/more: git does not have it; add it here, with the value ***",
+        "a.yaml:19 /data/more: Git does not have the field; add it here, with the value ***",
     );
     check(
         "Secret",
         "/data/password",
         true,
         &live("/w=="),
-        "a.yaml:17 /data/password: the live value is no text; move the key from `stringData` to `data` and write it there",
+        "a.yaml:17 /data/password: the live value is not text; move the key from `stringData` to `data` and write it there",
     );
 }

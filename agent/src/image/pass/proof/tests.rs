@@ -23,10 +23,10 @@ fn setting(part: ImagePart, before: &str, after: &str) -> Setting {
 
 /// Compares two objects in which one field has these values, after `web:1` became `web:2`.
 fn check(before: &str, after: &str) -> Vec<String> {
-    told(before, after, true)
+    differences(before, after, true)
 }
 
-fn told(before: &str, after: &str, shows_values: bool) -> Vec<String> {
+fn differences(before: &str, after: &str, shows_values: bool) -> Vec<String> {
     let object = |value: &str| {
         let text =
             format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: a}}\ndata: {{a: {value}, b: x}}\n");
@@ -63,7 +63,7 @@ fn only_what_was_set_may_differ() {
         assert_eq!(check(before, after).len(), 1, "{before} {after}");
     }
     assert_eq!(check("x", "z"), ["ConfigMap a /data/a: \"x\" → \"z\""]);
-    assert_eq!(told("x", "z", false), ["ConfigMap a /data/a"]);
+    assert_eq!(differences("x", "z", false), ["ConfigMap a /data/a"]);
 }
 
 /// Compares objects, after the tag 1.0 became 2.0.

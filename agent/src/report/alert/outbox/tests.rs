@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::*;
-use crate::api::{DriftObject, DriftState};
+use crate::api::{AlertStatus, DriftObject, DriftState};
 
 const MANNER: Manner = Manner { keep: Duration::from_secs(5), repeat: None, settle: None };
 const ON: [AlertEvent; 2] = [AlertEvent::Drifted, AlertEvent::Applied];
@@ -45,14 +45,14 @@ impl Case {
 
     /// Advances the clock to a time in milliseconds, and delivers what is due. Returns the deliveries: `50 firing a b`.
     fn until(&mut self, millis: u64) -> Vec<String> {
-        let mut told = Vec::new();
+        let mut sent = Vec::new();
         loop {
             while let Some(due) = self.outbox.due(self.now()) {
-                told.push(format!("{} {}", self.millis, words(&due.notice)));
+                sent.push(format!("{} {}", self.millis, words(&due.notice)));
                 self.outbox.delivered(&due, None, self.manner, self.now());
             }
             if self.millis >= millis {
-                return told;
+                return sent;
             }
             self.millis += 10;
         }
@@ -60,8 +60,8 @@ impl Case {
 
     /// The status that a restart finds.
     fn written(&self, down: bool) -> AlertStatus {
-        let (firing, pending, told) = self.outbox.status(down);
-        AlertStatus { firing, pending, told, ..AlertStatus::default() }
+        let (firing, pending, sent_until) = self.outbox.status(down);
+        AlertStatus { firing, pending, sent_until, ..AlertStatus::default() }
     }
 }
 
@@ -146,8 +146,8 @@ fn everything_is_told_after_a_receiver_was_down() {
     case.take(&drift(&[]));
     case.take(&drift(&["b"]));
     case.take(&drift(&[]));
-    let told = case.until(10_000);
-    assert_eq!(told, ["60 firing b a", "5060 resolved b a"]);
+    let sent = case.until(10_000);
+    assert_eq!(sent, ["60 firing b a", "5060 resolved b a"]);
 }
 
 #[test]
@@ -231,13 +231,13 @@ fn a_storm_without_an_end_is_told_after_a_minute() {
     case.manner.settle = Some(Duration::from_secs(10));
     case.take(&drift(&["a"]));
     case.until(1000);
-    let mut told = Vec::new();
+    let mut sent = Vec::new();
     for at in 0..80_u64 {
         case.take(&drift(&["a", &at.to_string()]));
-        told.extend(case.until(1000 + at * 1000));
+        sent.extend(case.until(1000 + at * 1000));
     }
-    assert_eq!(told.len(), 1, "{told:?}");
-    assert!(told[0].starts_with("61000 "), "{told:?}");
+    assert_eq!(sent.len(), 1, "{sent:?}");
+    assert!(sent[0].starts_with("61000 "), "{sent:?}");
 }
 
 #[test]

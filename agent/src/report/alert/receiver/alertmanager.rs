@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::super::notice::{Notice, Status};
-use super::place::{Path, Place};
+use super::endpoint::{Endpoint, Path};
 use super::text::{self, Markup};
 use super::{Before, DeliveryError, Kind, Message, TargetError, json};
 use crate::api;
@@ -28,7 +28,7 @@ const KEEP: Duration = Duration::from_secs(35);
 const DESCRIPTION: usize = 4_000;
 
 /// An Alertmanager.
-pub struct Alertmanager(Place);
+pub struct Alertmanager(Endpoint);
 
 /// One alert, as the API has it.
 #[derive(Serialize)]
@@ -42,8 +42,8 @@ struct Alert {
 
 impl Alertmanager {
     pub fn new(spec: &api::Alertmanager, guard: &Guard) -> Result<Self, TargetError> {
-        let place = Place::parse(NAME, &spec.url, Path::Public, guard)?;
-        Ok(Self(place.below("api/v2/alerts")))
+        let endpoint = Endpoint::parse(NAME, &spec.url, Path::Public, guard)?;
+        Ok(Self(endpoint.below("api/v2/alerts")))
     }
 }
 
@@ -54,7 +54,7 @@ impl Kind for Alertmanager {
 
     fn message(&self, notice: &Notice, before: Before<'_>) -> Result<Option<Message>, DeliveryError> {
         let body = json(&[alert(notice, before.now)])?;
-        Ok(Some(Message { place: self.0.clone(), headers: self.0.headers(), body }))
+        Ok(Some(Message { endpoint: self.0.clone(), headers: self.0.headers(), body }))
     }
 
     fn repeat(&self) -> Option<Duration> {

@@ -28,11 +28,11 @@ pub enum DeliveryError {
     Unreachable { to: String, said: String },
     #[error("{to}: the TLS connection failed: {said}; check the scheme of the URL and the certificate")]
     Tls { to: String, said: String },
-    #[error("{to}: no answer within {limit:?}; it is tried again, and may tell the same twice")]
+    #[error("{to}: no answer within {} s; the notice is sent again, and may arrive twice", .limit.as_secs())]
     Timeout { to: String, limit: Duration },
     #[error("{to}: the connection broke before the answer: {said}")]
     Broken { to: String, said: String },
-    #[error("{to} answered {status} and leads to {target}; redirects are not followed, correct the URL")]
+    #[error("{to} answered {status} and redirects to {target}; redirects are not followed; correct the URL")]
     Redirected { to: String, status: StatusCode, target: String },
     #[error("{to} answered {status}{}", hint(*.status))]
     Answered { to: String, status: StatusCode, after: Option<Duration> },
@@ -42,7 +42,7 @@ pub enum DeliveryError {
     ContentRefused { to: String, said: String },
     #[error("{to} answered with the error {said}")]
     Denied { to: String, said: String },
-    #[error("{to} did not answer as it should; check the URL")]
+    #[error("{to} sent an invalid answer; check the URL")]
     NotUnderstood { to: String },
 }
 

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use reqwest::Response;
 
 use super::DeliveryError;
-use super::place::{Place, origin};
+use super::endpoint::{Endpoint, origin};
 use crate::http::{Clients, Failure, Guard, Request, Times, Trust, is_redirect, piece, retry_after};
 
 /// How long one message may take.
@@ -25,7 +25,7 @@ const LONGEST: Duration = Duration::from_mins(15);
 
 /// One request: POST, JSON. Has no `Debug`: URL and headers may be secrets.
 pub struct Message {
-    pub(super) place: Place,
+    pub(super) endpoint: Endpoint,
     pub(super) headers: HeaderMap,
     pub(super) body: Vec<u8>,
 }
@@ -48,19 +48,19 @@ impl Sender {
 
     /// Sends a message and returns the answer, as far as it was read.
     pub async fn send(&self, message: &Message) -> Result<Vec<u8>, DeliveryError> {
-        let Message { place, headers, body } = message;
-        let mut request = Request::new(Method::POST, place.url.clone());
+        let Message { endpoint, headers, body } = message;
+        let mut request = Request::new(Method::POST, endpoint.url.clone());
         request.secret.clone_from(headers);
         request.body = Some(body.clone());
-        let sent = self.clients.send(&Trust::default(), &request, &place.url).await;
-        let mut response = sent.map_err(|failure| self.unsent(place, failure))?;
+        let sent = self.clients.send(&Trust::default(), &request, &endpoint.url).await;
+        let mut response = sent.map_err(|failure| self.unsent(endpoint, failure))?;
         let (status, headers) = (response.status(), response.headers().clone());
         let answer = read(&mut response).await;
-        if status.is_success() { Ok(answer) } else { Err(refusal(place, status, &headers, &answer)) }
+        if status.is_success() { Ok(answer) } else { Err(refusal(endpoint, status, &headers, &answer)) }
     }
 
-    fn unsent(&self, place: &Place, failure: Failure) -> DeliveryError {
-        let to = place.shown().to_owned();
+    fn unsent(&self, endpoint: &Endpoint, failure: Failure) -> DeliveryError {
+        let to = endpoint.shown().to_owned();
         match failure {
             Failure::Refused(source) => DeliveryError::Refused { to, source },
             Failure::Tls { said, .. } => DeliveryError::Tls { to, said },
@@ -87,18 +87,20 @@ async fn read(response: &mut Response) -> Vec<u8> {
 }
 
 /// An answer that is not a success.
-fn refusal(place: &Place, status: StatusCode, headers: &HeaderMap, answer: &[u8]) -> DeliveryError {
-    let to = place.shown().to_owned();
+fn refusal(endpoint: &Endpoint, status: StatusCode, headers: &HeaderMap, answer: &[u8]) -> DeliveryError {
+    let to = endpoint.shown().to_owned();
     let asked = || retry_after(headers, Timestamp::now()).map(|wait| wait.min(LONGEST));
     match status {
         // What a server of TLS answers to a request without it: the content is not the reason.
-        StatusCode::BAD_REQUEST if place.url.scheme() == "http" && wants_tls(answer) => {
+        StatusCode::BAD_REQUEST if endpoint.url.scheme() == "http" && wants_tls(answer) => {
             DeliveryError::WantsTls { to }
         }
         StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY => {
             DeliveryError::ContentRefused { to, said: status.to_string() }
         }
-        _ if is_redirect(status) => DeliveryError::Redirected { to, status, target: target(place, headers) },
+        _ if is_redirect(status) => {
+            DeliveryError::Redirected { to, status, target: target(endpoint, headers) }
+        }
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
             DeliveryError::Answered { to, status, after: asked() }
         }
@@ -111,11 +113,11 @@ fn wants_tls(answer: &[u8]) -> bool {
 }
 
 /// The host that a redirect leads to.
-fn target(place: &Place, headers: &HeaderMap) -> String {
+fn target(endpoint: &Endpoint, headers: &HeaderMap) -> String {
     let location = headers.get(header::LOCATION).and_then(|value| value.to_str().ok());
-    let url = location.and_then(|location| place.url.join(location).ok());
+    let url = location.and_then(|location| endpoint.url.join(location).ok());
     let target = url.filter(reqwest::Url::has_host).map(|url| origin(&url));
-    target.map_or_else(|| "nowhere".to_owned(), |target| place.cleaned(&target))
+    target.map_or_else(|| "nowhere".to_owned(), |target| endpoint.cleaned(&target))
 }
 
 #[cfg(test)]

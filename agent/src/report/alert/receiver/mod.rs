@@ -3,9 +3,9 @@
 //! A new kind is a file with an implementation of `Kind`, and a line in [`Target::new`]. I/O: in `http`.
 
 mod alertmanager;
+mod endpoint;
 mod error;
 mod http;
-mod place;
 #[cfg(test)]
 mod samples;
 mod slack;

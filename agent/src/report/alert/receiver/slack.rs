@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::super::notice::{Notice, Severity, Status};
-use super::place::{Path, Place, sensitive};
+use super::endpoint::{Endpoint, Path, sensitive};
 use super::text::{self, Markup};
 use super::{Before, DeliveryError, Kind, Message, TargetError, json as to_json, key};
 use crate::http::Guard;
@@ -78,10 +78,10 @@ const DENIED: [(&str, &str); 18] = [
 /// A channel of Slack.
 pub enum Slack {
     /// An incoming webhook, which cannot edit.
-    Hook(Place),
+    Hook(Endpoint),
     App {
         /// The root of the API.
-        root: Place,
+        root: Endpoint,
         authorization: HeaderValue,
         channel: String,
     },
@@ -100,13 +100,13 @@ impl Slack {
     pub fn new(secret: Option<&Data>, guard: &Guard) -> Result<Self, TargetError> {
         let secret = secret.ok_or(TargetError::NoSecret { kind: NAME })?;
         let url = key(NAME, secret, "url")?;
-        let place = |url: &str| Place::parse(NAME, url, Path::Secret, guard);
+        let endpoint = |url: &str| Endpoint::parse(NAME, url, Path::Secret, guard);
         match (url, key(NAME, secret, "token")?) {
-            (Some(url), None) => Ok(Self::Hook(place(&url)?)),
+            (Some(url), None) => Ok(Self::Hook(endpoint(&url)?)),
             (url, Some(token)) => {
                 let channel = key(NAME, secret, "channel")?
                     .ok_or(TargetError::NoKey { kind: NAME, keys: "key channel" })?;
-                let mut root = place(url.as_deref().unwrap_or(API))?;
+                let mut root = endpoint(url.as_deref().unwrap_or(API))?;
                 root.hide(&token);
                 let bad = |_| TargetError::BadKey { kind: NAME, key: "token", why: "not a token" };
                 let authorization = sensitive(format!("Bearer {token}").parse().map_err(bad)?);
@@ -125,12 +125,12 @@ impl Kind for Slack {
     fn message(&self, notice: &Notice, before: Before<'_>) -> Result<Option<Message>, DeliveryError> {
         let corrects = matches!(self, Self::Hook(_)) && before.update && notice.status == Status::Firing;
         let mut body = content(notice, if corrects { "Update: " } else { "" });
-        let (place, authorization) = match self {
-            Self::Hook(place) => (place.clone(), None),
+        let (endpoint, authorization) = match self {
+            Self::Hook(endpoint) => (endpoint.clone(), None),
             Self::App { root, authorization, channel } => {
                 // Do not convert words to links or mentions.
                 body["parse"] = json!("none");
-                let place = if let Some((channel, ts)) =
+                let endpoint = if let Some((channel, ts)) =
                     before.reference.and_then(|reference| reference.split_once('/'))
                 {
                     body["channel"] = json!(channel);
@@ -142,13 +142,13 @@ impl Kind for Slack {
                     body["unfurl_media"] = json!(false);
                     root.below("chat.postMessage")
                 };
-                (place, Some(authorization.clone()))
+                (endpoint, Some(authorization.clone()))
             }
         };
-        let mut headers = place.headers();
+        let mut headers = endpoint.headers();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
         headers.extend(authorization.map(|value| (header::AUTHORIZATION, value)));
-        Ok(Some(Message { place, headers, body: to_json(&body)? }))
+        Ok(Some(Message { endpoint, headers, body: to_json(&body)? }))
     }
 
     fn settle(&self) -> Option<Duration> {

@@ -101,8 +101,8 @@ pub fn objects(notice: &Notice, markup: Markup, room: usize) -> Vec<String> {
 
 fn object(object: &DriftObject, markup: Markup) -> Vec<String> {
     let Markup { plain, code, strong } = markup;
-    let place = if object.namespace.is_empty() { String::new() } else { format!("{}/", object.namespace) };
-    let title = cut(&format!("{} {place}{}", object.kind, object.name), PATH);
+    let endpoint = if object.namespace.is_empty() { String::new() } else { format!("{}/", object.namespace) };
+    let title = cut(&format!("{} {endpoint}{}", object.kind, object.name), PATH);
     let origin = object.origin.as_ref().map(|origin| format!(" ({})", plain(&cut(origin, PATH))));
     let mut lines =
         vec![format!("{}: {}{}", strong(&title), state(object, markup), origin.unwrap_or_default())];
@@ -113,7 +113,7 @@ fn object(object: &DriftObject, markup: Markup) -> Vec<String> {
         lines.push(format!("… and {} more fields", hidden + unlisted));
     }
     lines.extend(object.note.as_ref().map(|note| plain(&sentence(note))));
-    let refusal = object.refusal.as_ref().map(|why| format!("it cannot be put back: {why}"));
+    let refusal = object.refusal.as_ref().map(|why| format!("it cannot be corrected: {why}"));
     lines.extend(refusal.map(|refusal| plain(&sentence(&refusal))));
     // A part of an entry would be useless.
     let ignore = object.ignore.as_ref().filter(|ignore| ignore.chars().count() <= SENTENCE);
@@ -184,7 +184,7 @@ mod tests {
         let mut notice = samples::drifted();
         notice.objects[0].refusal = Some("the key is frozen".to_owned());
         let lines = objects(&notice, BARE, 4_000);
-        assert!(lines.contains(&"it cannot be put back: the key is frozen".to_owned()), "{lines:?}");
+        assert!(lines.contains(&"it cannot be corrected: the key is frozen".to_owned()), "{lines:?}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use sha2::Sha256;
 
 use super::super::notice::Notice;
-use super::place::{Path, Place, sensitive};
+use super::endpoint::{Endpoint, Path, sensitive};
 use super::{Before, DeliveryError, Kind, Message, TargetError, json, key};
 use crate::api;
 use crate::http::Guard;
@@ -23,7 +23,7 @@ const FRAMING: [HeaderName; 4] =
 
 /// A receiver of notices as JSON.
 pub struct Webhook {
-    place: Place,
+    endpoint: Endpoint,
     token: Option<String>,
     headers: HeaderMap,
 }
@@ -33,8 +33,8 @@ impl Webhook {
         if spec.secret_ref.is_some() && secret.is_none() {
             return Err(TargetError::NoSecret { kind: NAME });
         }
-        let mut place = Place::parse(NAME, &spec.url, Path::Secret, guard)?;
-        let mut headers = place.headers();
+        let mut endpoint = Endpoint::parse(NAME, &spec.url, Path::Secret, guard)?;
+        let mut headers = endpoint.headers();
         let (mut token, mut given) = (None, None);
         if let Some(secret) = secret {
             token = key(NAME, secret, "token")?;
@@ -44,13 +44,13 @@ impl Webhook {
             }
         }
         for (name, value) in parse_headers(given.as_deref().unwrap_or_default())? {
-            hide(&mut place, &value);
+            hide(&mut endpoint, &value);
             headers.insert(name, value);
         }
         if let Some(token) = &token {
-            place.hide(token);
+            endpoint.hide(token);
         }
-        Ok(Self { place, token, headers })
+        Ok(Self { endpoint, token, headers })
     }
 }
 
@@ -65,15 +65,15 @@ impl Kind for Webhook {
         if let Some(signature) = self.token.as_ref().and_then(|token| sign(token, &body)) {
             headers.insert(SIGNATURE, signature);
         }
-        Ok(Some(Message { place: self.place.clone(), headers, body }))
+        Ok(Some(Message { endpoint: self.endpoint.clone(), headers, body }))
     }
 }
 
 /// The value of a header, and its part after the scheme: `Bearer …`.
-fn hide(place: &mut Place, value: &HeaderValue) {
+fn hide(endpoint: &mut Endpoint, value: &HeaderValue) {
     let text = String::from_utf8_lossy(value.as_bytes());
-    place.hide(&text);
-    text.split_whitespace().skip(1).for_each(|word| place.hide(word));
+    endpoint.hide(&text);
+    text.split_whitespace().skip(1).for_each(|word| endpoint.hide(word));
 }
 
 fn sign(token: &str, body: &[u8]) -> Option<HeaderValue> {
@@ -129,7 +129,7 @@ mod tests {
                 let before = Before { reference: None, update, now: samples::at(0) };
                 let message = hook.message(&notice, before).unwrap().unwrap();
                 assert_eq!(message.body, serde_json::to_vec(&notice).unwrap());
-                assert_eq!(message.place.url.as_str(), "http://example.com/a?b=c");
+                assert_eq!(message.endpoint.url.as_str(), "http://example.com/a?b=c");
                 assert_eq!(message.headers["content-type"], "application/json");
                 assert_eq!(message.headers["authorization"], "Basic YWxpY2U6cHc=");
                 assert!(!message.headers.contains_key(SIGNATURE));
@@ -179,7 +179,7 @@ mod tests {
         let hook = webhook("http://alice:pw@example.com/", Some(&keys)).ok().unwrap();
         assert_eq!(hook.headers["authorization"], "Bearer abc");
         assert!(hook.headers["authorization"].is_sensitive());
-        assert_eq!(hook.place.cleaned("you sent abc, as Bearer abc"), "you sent ***, as ***");
+        assert_eq!(hook.endpoint.cleaned("you sent abc, as Bearer abc"), "you sent ***, as ***");
     }
 
     #[test]

@@ -106,7 +106,7 @@ fn fits(core: &str, has_digit: bool) -> bool {
         && !core.contains(|c| is_hidden(c) && c != '\n' && c != '\t')
 }
 
-/// True if a folded block keeps the text: one line, and no spaces that folding looks at.
+/// True if a folded block keeps the text: one line, and no spaces that folding changes.
 fn fits_folded(core: &str) -> bool {
     !core.contains('\n') && core.trim() == core
 }

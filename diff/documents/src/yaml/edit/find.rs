@@ -9,7 +9,7 @@ use crate::yaml::tree::{Content, NodeId, Tree};
 
 /// Where a path leads.
 #[derive(Debug)]
-pub(super) struct Spot {
+pub(super) struct Found {
     pub id: NodeId,
     /// The line, from 1, on which a person looks for it.
     pub line: u32,
@@ -39,8 +39,8 @@ enum Setter {
 }
 
 /// Finds the node at an RFC 6901 path.
-pub(super) fn find(tree: &Tree, path: &str) -> Result<Spot, Miss> {
-    let root = Spot {
+pub(super) fn find(tree: &Tree, path: &str) -> Result<Found, Miss> {
+    let root = Found {
         id: Tree::ROOT,
         line: line_of(tree, Tree::ROOT),
         after: None,
@@ -51,10 +51,10 @@ pub(super) fn find(tree: &Tree, path: &str) -> Result<Spot, Miss> {
     if !segments.next().is_some_and(str::is_empty) {
         return Err(Miss::Absent { at: Tree::ROOT, segment: path.to_owned() });
     }
-    let spot = segments.try_fold(root, |spot, raw| step(tree, spot, &unescape(raw)))?;
-    match tree.node(spot.id).map(|node| &node.content) {
-        Some(Content::Alias { .. }) => Err(Miss::Alias { at: spot.id }),
-        _ => Ok(spot),
+    let found = segments.try_fold(root, |found, raw| step(tree, found, &unescape(raw)))?;
+    match tree.node(found.id).map(|node| &node.content) {
+        Some(Content::Alias { .. }) => Err(Miss::Alias { at: found.id }),
+        _ => Ok(found),
     }
 }
 
@@ -63,15 +63,15 @@ pub(super) fn line_of(tree: &Tree, id: NodeId) -> u32 {
 }
 
 /// Goes into one field or item.
-fn step(tree: &Tree, spot: Spot, segment: &str) -> Result<Spot, Miss> {
-    let Spot { id: at, after, mut parents, line: _, keyed: _ } = spot;
+fn step(tree: &Tree, found: Found, segment: &str) -> Result<Found, Miss> {
+    let Found { id: at, after, mut parents, line: _, keyed: _ } = found;
     let absent = || Miss::Absent { at, segment: segment.to_owned() };
     parents.push(at);
     match tree.node(at).map(|node| &node.content) {
         Some(Content::Mapping(_)) => match setter(tree, at, segment) {
             Some(Setter::Own { key, value }) => {
                 let line = if is_block(tree, value) { line_of(tree, key) } else { line_of(tree, value) };
-                Ok(Spot { id: value, line, after: end_of(tree, key), keyed: true, parents })
+                Ok(Found { id: value, line, after: end_of(tree, key), keyed: true, parents })
             }
             Some(Setter::Merge { source }) => Err(Miss::Merged { at, source }),
             None => Err(absent()),
@@ -82,7 +82,7 @@ fn step(tree: &Tree, spot: Spot, segment: &str) -> Result<Spot, Miss> {
             let before = index.checked_sub(1).and_then(|before| children.get(before));
             // before a first item stand only the marks of its list
             let after = before.map_or(after, |before| end_of(tree, *before));
-            Ok(Spot { id, line: line_of(tree, id), after, keyed: false, parents })
+            Ok(Found { id, line: line_of(tree, id), after, keyed: false, parents })
         }
         Some(Content::Alias { .. }) => Err(Miss::Alias { at }),
         Some(Content::Scalar { .. }) | None => Err(absent()),

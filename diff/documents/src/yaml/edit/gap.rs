@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::find::Spot;
+use super::find::Found;
 
 /// The marks before a scalar.
 #[derive(Debug)]
@@ -19,8 +19,8 @@ pub(super) struct Gap {
 }
 
 /// Reads the marks before the scalar of `span`.
-pub(super) fn before(text: &[u8], spot: &Spot, span: &Range<usize>, is_block: bool) -> Gap {
-    let start = spot.after.unwrap_or_else(|| document_start(text, span.start));
+pub(super) fn before(text: &[u8], found: &Found, span: &Range<usize>, is_block: bool) -> Gap {
+    let start = found.after.unwrap_or_else(|| document_start(text, span.start));
     let mut gap = Gap { end: start, colon: false, head: None };
     let mut at = start;
     while let Some(byte) = text.get(at) {
@@ -38,7 +38,7 @@ pub(super) fn before(text: &[u8], spot: &Spot, span: &Range<usize>, is_block: bo
                 break;
             }
             // the span of an empty value ends before its colon
-            b':' if spot.keyed && !gap.colon => {
+            b':' if found.keyed && !gap.colon => {
                 gap.colon = true;
                 at += 1;
             }

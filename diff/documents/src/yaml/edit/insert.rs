@@ -6,8 +6,8 @@
 use granit_parser::ScalarStyle;
 use serde_json::Value;
 
-use super::find::{Spot, find};
-use super::quote::{Place, inline};
+use super::find::{Found, find};
+use super::quote::{Surroundings, inline};
 use super::{EditProblem, Editor, NewField, Patch, Refusal, document};
 use crate::pointer::child;
 use crate::yaml::Document;
@@ -18,23 +18,23 @@ impl Editor<'_> {
         let NewField { document: number, mapping, behind, name, value } = field;
         let held = document(documents, *number)?;
         let tree = &held.tree;
-        let spot = find(tree, &child(mapping, behind)).map_err(|miss| self.refusal(tree, miss))?;
+        let found = find(tree, &child(mapping, behind)).map_err(|miss| self.refusal(tree, miss))?;
         if held.value.pointer(&child(mapping, name)).is_some() {
-            return Err((spot.line, EditProblem::Present));
+            return Err((found.line, EditProblem::Present));
         }
-        let patch = self.field(tree, &spot, name, value).ok_or((spot.line, EditProblem::Unwritable))?;
+        let patch = self.field(tree, &found, name, value).ok_or((found.line, EditProblem::Unwritable))?;
         self.patches.push(patch);
         Ok(())
     }
 
-    fn field(&self, tree: &Tree, spot: &Spot, name: &str, value: &str) -> Option<Patch> {
-        let key = key_of(tree, spot)?;
-        let sibling = tree.node(spot.id)?;
+    fn field(&self, tree: &Tree, found: &Found, name: &str, value: &str) -> Option<Patch> {
+        let key = key_of(tree, found)?;
+        let sibling = tree.node(found.id)?;
         let Content::Scalar { style, .. } = &sibling.content else { return None };
         if matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) || sibling.span.is_empty() {
             return None;
         }
-        let place = self.place(tree, spot);
+        let place = self.place(tree, found);
         let value = inline(&Value::from(value), *style, None, place)?;
         let name_style = match self.text.get(key.span.start) {
             Some(b'"') => ScalarStyle::DoubleQuoted,
@@ -43,8 +43,8 @@ impl Editor<'_> {
         };
         let name = inline(&Value::from(name), name_style, None, place)?;
         match place {
-            Place::Block => self.in_block(key, sibling, &format!("{name}: {value}")),
-            Place::Flow | Place::Json => self.in_brackets(key, sibling, &name, &value, place),
+            Surroundings::Block => self.in_block(key, sibling, &format!("{name}: {value}")),
+            Surroundings::Flow | Surroundings::Json => self.in_brackets(key, sibling, &name, &value, place),
         }
     }
 
@@ -83,7 +83,7 @@ impl Editor<'_> {
         sibling: &Node,
         name: &str,
         value: &str,
-        place: Place,
+        place: Surroundings,
     ) -> Option<Patch> {
         let rest = self.text.get(sibling.span.end..)?;
         let behind = rest.iter().find(|byte| !b" \t,".contains(byte));
@@ -92,8 +92,8 @@ impl Editor<'_> {
         }
         let colon = str::from_utf8(self.text.get(key.span.end..sibling.span.start)?).ok()?;
         let colon = if colon.trim() == ":" && !colon.contains('\n') { colon } else { ": " };
-        let is_tight = place == Place::Json && !colon.ends_with(' ');
-        let colon = if place == Place::Flow && !colon.ends_with(' ') { ": " } else { colon };
+        let is_tight = place == Surroundings::Json && !colon.ends_with(' ');
+        let colon = if place == Surroundings::Flow && !colon.ends_with(' ') { ": " } else { colon };
         let before = str::from_utf8(self.text.get(..key.span.start)?).ok()?;
         let bare = before.trim_end();
         let space = match before.get(bare.len()..)? {
@@ -107,9 +107,9 @@ impl Editor<'_> {
 }
 
 /// The key of a value.
-fn key_of<'t, 'a>(tree: &'t Tree<'a>, spot: &Spot) -> Option<&'t Node<'a>> {
-    let mapping: NodeId = *spot.parents.last()?;
+fn key_of<'t, 'a>(tree: &'t Tree<'a>, found: &Found) -> Option<&'t Node<'a>> {
+    let mapping: NodeId = *found.parents.last()?;
     let Content::Mapping(children) = &tree.node(mapping)?.content else { return None };
-    let [key, _] = children.as_chunks::<2>().0.iter().find(|[_, value]| *value == spot.id)?;
+    let [key, _] = children.as_chunks::<2>().0.iter().find(|[_, value]| *value == found.id)?;
     tree.node(*key)
 }

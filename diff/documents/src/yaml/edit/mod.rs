@@ -25,9 +25,9 @@ use super::place::Lines;
 use super::tree::{Content, Node, NodeId, Tree};
 use super::{Document, json_values, read};
 use block::Block;
-use find::{Miss, Spot, find, line_of};
+use find::{Found, Miss, find, line_of};
 use gap::before;
-use quote::{Place, allows, as_read, inline};
+use quote::{Surroundings, allows, as_read, inline};
 
 pub use crate::pointer::child;
 pub use error::{EditError, EditProblem};
@@ -120,7 +120,7 @@ pub fn edit_repeated(
 pub fn line(document: &Document, path: &str) -> Option<u32> {
     let tree = &document.tree;
     match find(tree, path) {
-        Ok(spot) => Some(spot.line),
+        Ok(found) => Some(found.line),
         Err(Miss::Alias { at }) => Some(line_of(tree, at)),
         Err(Miss::Merged { source, .. }) => Some(line_of(tree, source)),
         Err(Miss::Absent { .. }) => None,
@@ -148,35 +148,41 @@ impl Editor<'_> {
     fn edit(&mut self, documents: &[Document], edit: &Edit) -> Result<(), Refusal> {
         let document = document(documents, edit.document)?;
         let tree = &document.tree;
-        let spot = find(tree, &edit.path).map_err(|miss| self.refusal(tree, miss))?;
-        if !self.seen.insert((edit.document, spot.id)) {
-            return Err((spot.line, EditProblem::Twice));
+        let found = find(tree, &edit.path).map_err(|miss| self.refusal(tree, miss))?;
+        if !self.seen.insert((edit.document, found.id)) {
+            return Err((found.line, EditProblem::Twice));
         }
         if let Some(kind) = collection(edit.value) {
-            return Err((spot.line, EditProblem::NewCollection(kind)));
+            return Err((found.line, EditProblem::NewCollection(kind)));
         }
         let current = document.value.pointer(&edit.path);
         if let Some(kind) = current.and_then(collection) {
-            return Err((spot.line, EditProblem::Collection(kind)));
+            return Err((found.line, EditProblem::Collection(kind)));
         }
         if current == Some(&as_read(edit.value)) {
             return Ok(());
         }
-        let node = tree.node(spot.id).ok_or((spot.line, EditProblem::Unwritable))?;
-        let patches = self.write(tree, &spot, node, edit.value).map_err(|problem| (spot.line, problem))?;
+        let node = tree.node(found.id).ok_or((found.line, EditProblem::Unwritable))?;
+        let patches = self.write(tree, &found, node, edit.value).map_err(|problem| (found.line, problem))?;
         self.patches.extend(patches);
         Ok(())
     }
 
-    fn write(&self, tree: &Tree, spot: &Spot, node: &Node, value: &Value) -> Result<Vec<Patch>, EditProblem> {
+    fn write(
+        &self,
+        tree: &Tree,
+        found: &Found,
+        node: &Node,
+        value: &Value,
+    ) -> Result<Vec<Patch>, EditProblem> {
         let Content::Scalar { style, tag, .. } = &node.content else { return Err(EditProblem::Unwritable) };
         let tag = tag.as_deref();
-        let with = inline(value, *style, tag, self.place(tree, spot)).ok_or(EditProblem::Tag)?;
+        let with = inline(value, *style, tag, self.place(tree, found)).ok_or(EditProblem::Tag)?;
         let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
         if !is_block && !node.span.is_empty() {
             return Ok(vec![Patch { range: node.span.clone(), with }]);
         }
-        let gap = before(self.text, spot, &node.span, is_block);
+        let gap = before(self.text, found, &node.span, is_block);
         if is_block {
             let head = gap.head.ok_or(EditProblem::Unwritable)?;
             let block = Block::read(self.text, head, &node.span).ok_or(EditProblem::Unwritable)?;
@@ -188,24 +194,24 @@ impl Editor<'_> {
             };
             return Ok(lines.unwrap_or_else(|| block.replace_inline(with)));
         }
-        let with = match (spot.keyed && !gap.colon, self.place(tree, spot)) {
+        let with = match (found.keyed && !gap.colon, self.place(tree, found)) {
             (false, _) => format!(" {with}"),
             // `{a}` is `{a: null}`
-            (true, Place::Flow) => format!(": {with}"),
+            (true, Surroundings::Flow) => format!(": {with}"),
             (true, _) => return Err(EditProblem::Unwritable),
         };
         Ok(vec![Patch { range: gap.end..gap.end, with }])
     }
 
-    fn place(&self, tree: &Tree, spot: &Spot) -> Place {
+    fn place(&self, tree: &Tree, found: &Found) -> Surroundings {
         let bracket = |id: &NodeId| {
             let start = tree.node(*id).and_then(|node| self.text.get(node.span.start));
             matches!(start, Some(b'{' | b'['))
         };
-        match spot.parents.iter().any(bracket) {
-            _ if self.json => Place::Json,
-            true => Place::Flow,
-            false => Place::Block,
+        match found.parents.iter().any(bracket) {
+            _ if self.json => Surroundings::Json,
+            true => Surroundings::Flow,
+            false => Surroundings::Block,
         }
     }
 

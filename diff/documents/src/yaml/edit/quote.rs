@@ -11,7 +11,7 @@ use crate::yaml::scalar::{self, Scalar};
 
 /// What surrounds a scalar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Surroundings {
     Block,
     /// Between brackets.
     Flow,
@@ -33,10 +33,15 @@ pub(super) fn as_read(value: &Value) -> Value {
 
 /// The value's text, in the style of the scalar that it replaces where that can hold it. None for a
 /// collection, and where the tag makes another value of it.
-pub(super) fn inline(value: &Value, style: ScalarStyle, tag: Option<&Tag>, place: Place) -> Option<String> {
+pub(super) fn inline(
+    value: &Value,
+    style: ScalarStyle,
+    tag: Option<&Tag>,
+    place: Surroundings,
+) -> Option<String> {
     if let Value::String(text) = value {
         let keeps = |style| allows(text, style, tag, value);
-        let plain = style == ScalarStyle::Plain && place != Place::Json && is_plain(text, tag, place);
+        let plain = style == ScalarStyle::Plain && place != Surroundings::Json && is_plain(text, tag, place);
         return if plain {
             Some(text.clone())
         } else {
@@ -59,7 +64,7 @@ pub(super) fn allows(text: &str, style: ScalarStyle, tag: Option<&Tag>, value: &
 }
 
 /// True for what must not stand raw in a file: control characters, line ends of YAML 1.1, and characters
-/// that nobody sees.
+/// that are invisible.
 pub(super) fn is_hidden(c: char) -> bool {
     c.is_control()
         || (c != ' ' && c.is_whitespace())
@@ -91,10 +96,10 @@ fn digits(number: &Number) -> String {
     }
 }
 
-fn quoted(text: &str, style: ScalarStyle, place: Place) -> String {
+fn quoted(text: &str, style: ScalarStyle, place: Surroundings) -> String {
     let escapes = text.contains(['"', '\\']);
     let single = match (place, style) {
-        (Place::Json, _) => false,
+        (Surroundings::Json, _) => false,
         (_, ScalarStyle::SingleQuoted) => true,
         (_, ScalarStyle::Plain) => escapes,
         _ => false,
@@ -119,7 +124,7 @@ fn quoted(text: &str, style: ScalarStyle, place: Place) -> String {
 }
 
 /// True if the text can stand without quotes and means itself.
-fn is_plain(text: &str, tag: Option<&Tag>, place: Place) -> bool {
+fn is_plain(text: &str, tag: Option<&Tag>, place: Surroundings) -> bool {
     let means_itself = match tag {
         Some(_) => scalar::resolve(text, ScalarStyle::Plain, tag) == Ok(Scalar::Text(text.to_owned())),
         None => is_text_everywhere(text),
@@ -128,7 +133,7 @@ fn is_plain(text: &str, tag: Option<&Tag>, place: Place) -> bool {
 }
 
 /// True if no mark of YAML hides in the text.
-fn has_plain_form(text: &str, place: Place) -> bool {
+fn has_plain_form(text: &str, place: Surroundings) -> bool {
     let mut chars = text.chars();
     let opens = match (chars.next(), chars.next()) {
         (None, _) | (Some('-'), None | Some(' ')) => false,
@@ -136,7 +141,7 @@ fn has_plain_form(text: &str, place: Place) -> bool {
     };
     let marks = [": ", " #"];
     // `?` ends a plain text between brackets for go-yaml v2
-    let brackets = place != Place::Block && text.contains([',', '?', '[', ']', '{', '}']);
+    let brackets = place != Surroundings::Block && text.contains([',', '?', '[', ']', '{', '}']);
     opens
         && !brackets
         && !text.starts_with("---")

@@ -227,7 +227,7 @@ impl Page {
         written.expect("a String takes all that is written");
     }
 
-    /// Lines as they are, below a `|` that tells how they start and end.
+    /// Lines as they are, below a `|` with the indicators of their start and end.
     fn literal(&mut self, text: &str, fold: Fold) {
         let indent = match fold {
             Fold::To(indent) => indent,

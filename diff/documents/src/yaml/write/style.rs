@@ -9,9 +9,9 @@ use crate::yaml::number;
 /// Who reads what is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Audience {
-    /// Whoever reads what kubectl prints.
+    /// Readers of the output of kubectl.
     Kubectl,
-    /// Somebody at a terminal: as for kubectl, with every hidden character escaped.
+    /// A terminal: as for kubectl, with every invisible character escaped.
     Terminal,
     /// The reader in `yaml`, to which `<<` merges, `._5` is a number, and U+2028 is no line end.
     Ourselves,

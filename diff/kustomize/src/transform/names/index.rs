@@ -125,7 +125,7 @@ impl Index {
     }
 
     /// Those who had a name and may be referred to, in their order. A namespace that is written with the name
-    /// is the one that they had first; only if nobody had it, the one that they have now.
+    /// is the one that they had first; only if no resource had it, the one that they have now.
     pub(super) fn candidates(
         &self,
         referrer: &Referrer,

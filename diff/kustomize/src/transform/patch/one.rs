@@ -29,7 +29,7 @@ pub(super) enum Remember {
     Nothing,
 }
 
-/// Merges a patch into a resource, whose name, namespace and kind stay unless the patch may change them. Tells what is lost.
+/// Merges a patch into a resource, whose name, namespace and kind stay unless the patch may change them. Returns what is lost.
 pub(super) fn apply_strategic(
     resource: &mut Resource,
     patch: &Resource,

@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
 use super::super::Retry;
-use super::super::place::Path;
+use super::super::endpoint::Path;
 use super::*;
 use crate::http::Own;
 
@@ -22,11 +22,11 @@ fn sender(limit: Duration) -> Sender {
 }
 
 fn message(url: &str) -> Message {
-    let mut place = Place::parse("webhook", url, Path::Secret, &Guard::default()).ok().unwrap();
-    place.hide("hunter2");
-    let mut headers = place.headers();
+    let mut endpoint = Endpoint::parse("webhook", url, Path::Secret, &Guard::default()).ok().unwrap();
+    endpoint.hide("hunter2");
+    let mut headers = endpoint.headers();
     headers.insert("authorization", "Bearer hunter2".parse().unwrap());
-    Message { place, headers, body: br#"{"a":1}"#.to_vec() }
+    Message { endpoint, headers, body: br#"{"a":1}"#.to_vec() }
 }
 
 /// A server that gives the same bytes to everybody and closes. What it reads is sent on.
@@ -83,8 +83,8 @@ fn check(error: &DeliveryError, name: &str, parts: &[&str]) {
 #[tokio::test]
 async fn a_message_is_posted_with_its_headers() {
     let (address, mut requests) = server(&answer("202 Accepted", "", "thanks")).await;
-    let told = sender(LONG).send(&message(&format!("http://alice:pw@{address}/a?b=c"))).await.unwrap();
-    assert_eq!(told, b"thanks");
+    let answer = sender(LONG).send(&message(&format!("http://alice:pw@{address}/a?b=c"))).await.unwrap();
+    assert_eq!(answer, b"thanks");
     let request = requests.recv().await.unwrap();
     assert!(request.starts_with("POST /a?b=c HTTP/1.1\r\n"), "{request}");
     let agent = format!("user-agent: holdfast/{}", crate::VERSION);

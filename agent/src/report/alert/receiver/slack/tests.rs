@@ -32,7 +32,7 @@ fn texts(body: &Value) -> Vec<String> {
 #[test]
 fn a_webhook_is_told_the_beginning_the_changes_and_the_end() {
     let (message, body) = request(&HOOK, &drifted(), None, false).unwrap();
-    assert_eq!(message.place.url.as_str(), "https://hooks.slack.com/services/T0/B0/sixteen-letters-");
+    assert_eq!(message.endpoint.url.as_str(), "https://hooks.slack.com/services/T0/B0/sixteen-letters-");
     assert!(!message.headers.contains_key("authorization"));
     assert_eq!(texts(&body)[0], "🟠 Drifted: team-a/shop");
     let (_, body) = request(&HOOK, &drifted(), None, true).unwrap();
@@ -47,14 +47,14 @@ fn a_webhook_is_told_the_beginning_the_changes_and_the_end() {
 #[test]
 fn an_app_posts_once_and_edits_that_message() {
     let (message, body) = request(&APP, &drifted(), None, false).unwrap();
-    assert_eq!(message.place.url.as_str(), "https://slack.com/api/chat.postMessage");
+    assert_eq!(message.endpoint.url.as_str(), "https://slack.com/api/chat.postMessage");
     assert_eq!(message.headers["authorization"], "Bearer xoxb-secret");
     assert_eq!((&body["channel"], &body["parse"]), (&json!("alerts"), &json!("none")));
     for (notice, title) in
         [(drifted(), "🟠 Drifted: team-a/shop"), (resolved(drifted()), "✅ Resolved: Drifted: team-a/shop")]
     {
         let (message, body) = request(&APP, &notice, Some("C012/1503435956.000247"), true).unwrap();
-        assert_eq!(message.place.url.as_str(), "https://slack.com/api/chat.update");
+        assert_eq!(message.endpoint.url.as_str(), "https://slack.com/api/chat.update");
         assert_eq!((&body["channel"], &body["ts"]), (&json!("C012"), &json!("1503435956.000247")));
         assert_eq!(texts(&body)[0], title);
     }
@@ -64,11 +64,11 @@ fn an_app_posts_once_and_edits_that_message() {
 fn the_api_may_be_elsewhere() {
     let keys = [APP[0], APP[1], ("url", "http://slack.internal:8080/api/")];
     let (message, _) = request(&keys, &drifted(), None, false).unwrap();
-    assert_eq!(message.place.url.as_str(), "http://slack.internal:8080/api/chat.postMessage");
+    assert_eq!(message.endpoint.url.as_str(), "http://slack.internal:8080/api/chat.postMessage");
 }
 
 #[test]
-fn a_message_says_what_changed_and_values_mention_nobody() {
+fn a_message_says_what_changed_and_values_cannot_mention_users() {
     let (_, body) = request(&APP, &drifted(), None, false).unwrap();
     let expected = [
         "🟠 Drifted: team-a/shop",

@@ -36,7 +36,7 @@ pub(super) fn written(text: &str, after: &Node, new: &Node) -> Option<String> {
 }
 
 /// True if all comments are there, and the values are those that were to be written. A tag that does not fit its text, as
-/// the original writes it, is read by nobody.
+/// the original writes it, is not read.
 fn is_faithful(text: &str, written: &str, after: &Node) -> bool {
     let mut comments = text.lines().map(str::trim).filter(|line| line.starts_with('#'));
     comments.all(|comment| written.contains(comment))

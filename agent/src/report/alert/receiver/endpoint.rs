@@ -1,5 +1,4 @@
-//! Where a receiver is: a URL that was checked, how messages name it, and what must never stand in a message.
-//! Pure.
+//! The address of a receiver: a URL that was checked, its name in messages, and the secrets that are masked in messages. Pure.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,11 +9,11 @@ use reqwest::Url;
 use super::TargetError;
 use crate::http::Guard;
 
-/// What stands for a secret.
+/// Replaces a secret in a message.
 const HIDDEN: &str = "***";
-/// How much of a text from outside a message shows.
+/// Maximum number of characters of a foreign text in a message.
 const SHOWN: usize = 200;
-/// A segment of a path that is as long may be a key.
+/// A segment of a path with at least this length may be a key.
 const KEY: usize = 8;
 
 /// Whether the path of a URL is a secret.
@@ -24,9 +23,9 @@ pub enum Path {
     Secret,
 }
 
-/// Where requests go. Has no `Debug`: the URL may be a secret.
+/// The address of a receiver. Has no `Debug`, since the URL may be a secret.
 #[derive(Clone)]
-pub struct Place {
+pub struct Endpoint {
     /// Without user and password.
     pub url: Url,
     /// The header `Authorization`, if the URL has a user.
@@ -36,7 +35,7 @@ pub struct Place {
     secrets: Vec<String>,
 }
 
-impl Place {
+impl Endpoint {
     /// Reads the URL of a receiver.
     pub fn parse(kind: &'static str, text: &str, path: Path, guard: &Guard) -> Result<Self, TargetError> {
         let bad = |why: &str| TargetError::BadUrl { kind, why: why.to_owned() };
@@ -45,7 +44,7 @@ impl Place {
             return Err(bad("it must begin with http:// or https://"));
         }
         if url.host_str().is_none_or(str::is_empty) {
-            return Err(bad("it names no host"));
+            return Err(bad("it has no host"));
         }
         guard.url(&url).map_err(|source| TargetError::Refused { kind, source })?;
         let shown = format!("{kind} {}", origin(&url));
@@ -60,9 +59,9 @@ impl Place {
             value
         });
         let authorization = authorization.transpose().map_err(|_| bad("its user is not understood"))?;
-        let mut place = Self { url, authorization: authorization.map(sensitive), shown, secrets };
-        place.tidy();
-        Ok(place)
+        let mut endpoint = Self { url, authorization: authorization.map(sensitive), shown, secrets };
+        endpoint.tidy();
+        Ok(endpoint)
     }
 
     /// One more text that must not stand in a message.
@@ -82,9 +81,9 @@ impl Place {
 
     /// The same host at another path below this one.
     pub fn below(&self, path: &str) -> Self {
-        let mut place = self.clone();
-        place.url.set_path(&format!("{}/{path}", self.url.path().trim_end_matches('/')));
-        place
+        let mut endpoint = self.clone();
+        endpoint.url.set_path(&format!("{}/{path}", self.url.path().trim_end_matches('/')));
+        endpoint
     }
 
     /// How messages name it: `webhook https://example.com:8443/…`.
@@ -135,7 +134,7 @@ fn login(url: &Url) -> Option<Vec<u8>> {
 }
 
 fn secrets(url: &Url, path: Path) -> Vec<String> {
-    // A token may stand in the place of the user.
+    // A token may stand in the endpoint of the user.
     let login = [url.username(), url.password().unwrap_or_default()];
     let mut secrets: Vec<String> = login.map(ToOwned::to_owned).into();
     secrets.extend(login.map(|text| percent_decode_str(text).decode_utf8_lossy().into_owned()));
@@ -158,8 +157,8 @@ mod tests {
     use super::*;
     use crate::http::Own;
 
-    fn place(url: &str) -> Place {
-        Place::parse("webhook", url, Path::Secret, &Guard::default()).ok().unwrap()
+    fn endpoint(url: &str) -> Endpoint {
+        Endpoint::parse("webhook", url, Path::Secret, &Guard::default()).ok().unwrap()
     }
 
     #[test]
@@ -176,8 +175,8 @@ mod tests {
             ("http://2852039166/latest/hunter2", Err("169.254.169.254")),
             ("http://metadata.google.internal/hunter2", Err("--allow-destinations")),
         ] {
-            let found = Place::parse("webhook", url, Path::Secret, &Guard::default());
-            let found = found.map(|place| place.shown).map_err(|error| error.to_string());
+            let found = Endpoint::parse("webhook", url, Path::Secret, &Guard::default());
+            let found = found.map(|endpoint| endpoint.shown).map_err(|error| error.to_string());
             match (&found, expected) {
                 (Ok(shown), Ok(expected)) => assert_eq!(shown, expected),
                 (Err(error), Err(part)) => assert!(error.contains(part), "{url}: {error}"),
@@ -186,28 +185,28 @@ mod tests {
             assert!(!format!("{found:?}").contains("hunter2"), "{found:?}");
         }
         let listed = Guard::new(vec!["169.254.0.0/16".parse().unwrap()], Own::default());
-        assert!(Place::parse("webhook", "http://169.254.169.254", Path::Public, &listed).is_ok());
+        assert!(Endpoint::parse("webhook", "http://169.254.169.254", Path::Public, &listed).is_ok());
     }
 
     #[test]
     fn a_login_in_a_url_becomes_a_header() {
-        let place = place("https://alice:p%40ss%2@example.com/a");
-        assert_eq!(place.url.as_str(), "https://example.com/a");
+        let endpoint = endpoint("https://alice:p%40ss%2@example.com/a");
+        assert_eq!(endpoint.url.as_str(), "https://example.com/a");
         let expected = format!("Basic {}", STANDARD.encode("alice:p@ss%2"));
-        assert_eq!(place.authorization.unwrap().to_str().unwrap(), expected);
+        assert_eq!(endpoint.authorization.unwrap().to_str().unwrap(), expected);
     }
 
     #[test]
     fn secrets_of_the_url_are_hidden() {
-        let mut place =
-            place("https://alice:p%40ss@example.com/services/T0/B0/sixteen-letters-?key=query-key");
-        place.hide("a/token");
+        let mut endpoint =
+            endpoint("https://alice:p%40ss@example.com/services/T0/B0/sixteen-letters-?key=query-key");
+        endpoint.hide("a/token");
         let basic = STANDARD.encode("alice:p@ss");
         let said = format!(
             "alice p@ss p%40ss {basic} sixteen-letters- query-key \
              \\/services\\/T0\\/B0\\/sixteen-letters- a/token a\\/token"
         );
-        assert_eq!(place.cleaned(&said), "*** *** *** *** *** *** *** *** ***");
-        assert_eq!(place.cleaned("a\u{1b}[31m\r\n  b"), "a [31m b");
+        assert_eq!(endpoint.cleaned(&said), "*** *** *** *** *** *** *** *** ***");
+        assert_eq!(endpoint.cleaned("a\u{1b}[31m\r\n  b"), "a [31m b");
     }
 }

@@ -1,4 +1,4 @@
-//! Which repository is meant, and how it is asked. Pure.
+//! A repository and how to access it. Pure.
 
 use std::sync::Arc;
 
@@ -7,28 +7,28 @@ use holdfast_diff::digest::{Digest, Hasher};
 use super::{Login, Repository};
 use crate::http::Trust;
 
-/// A repository and all that decides how it is asked. Has no `Debug`: it may have a login.
+/// A repository and how to access it. Has no `Debug`, since it may have a login.
 #[derive(Clone)]
-pub struct Place {
+pub struct Access {
     pub repository: Repository,
-    /// Asked in this order, before the repository itself.
+    /// Tried in this order, before the repository itself.
     pub mirrors: Vec<Repository>,
-    /// Plain http, for the mirrors too.
+    /// Plain HTTP, for the mirrors too.
     pub insecure: bool,
     pub login: Option<Arc<Login>>,
     pub certificates: Option<Arc<Trust>>,
-    /// The namespace on whose behalf it is asked: its limits, pauses and failures are its own.
+    /// The namespace that uses it. Limits, pauses and failures are kept for each namespace.
     pub tenant: Arc<str>,
 }
 
-impl Place {
-    /// A repository that is asked over TLS, without a login, on behalf of no namespace.
+impl Access {
+    /// Access over TLS, without a login, for no namespace.
     pub fn of(repository: Repository) -> Self {
         let (mirrors, tenant) = (Vec::new(), "".into());
         Self { repository, mirrors, insecure: false, login: None, certificates: None, tenant }
     }
 
-    /// The same for repositories that are requested in the same way, whatever the tenant, since their answers are the same.
+    /// The same for repositories that are accessed in the same way, whatever the tenant, since their answers are the same.
     pub(super) fn id(&self) -> Digest {
         let Self { repository, mirrors, insecure, login, certificates, tenant: _ } = self;
         let mut hasher = Hasher::default();

@@ -1,5 +1,5 @@
-//! Where an object stands in the files of a working tree. Reads manifests as the plain renderer does, and leaves
-//! what another renderer makes to a person. Pure.
+//! Finds the manifest of an object in the files of a working tree. Reads manifests as the plain renderer does, and refuses
+//! objects that another renderer makes. Pure.
 
 use holdfast_diff::yaml::{self, Document};
 use serde_json::Value;
@@ -21,7 +21,7 @@ pub struct Wanted<'a> {
 
 /// One object in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct Located {
     /// The position of its file.
     pub file: usize,
     /// Counts from 0 over the documents that [`yaml::read`] returns.
@@ -30,20 +30,22 @@ pub struct Place {
     pub path: String,
 }
 
-/// Why there is no place to write to.
+/// Why an object cannot be edited.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PlaceError {
-    #[error("the files have mistakes, mend them first: {}", .0.join("; "))]
+pub enum LocateError {
+    #[error("the files have errors; correct them first: {}", .0.join("; "))]
     Unreadable(Vec<String>),
-    #[error("no file of the tree holds it")]
+    #[error("no file of the tree has it")]
     Absent,
-    #[error("it stands at {one} and at {other}, keep one of them")]
+    #[error("it is defined twice, at {one} and at {other}; remove one of them")]
     Twice { one: String, other: String },
-    #[error("{at}: it has apiVersion {found} here, and drifted as {wanted}: let the tree be applied first")]
+    #[error(
+        "{at}: its apiVersion is {found} here, but {wanted} in the cluster; wait until the tree is applied"
+    )]
     Version { at: String, found: String, wanted: String },
-    #[error("{renderer} makes it out of other files{}", .at.as_ref().map(|at| format!(", maybe of {at}")).unwrap_or_default())]
+    #[error("{renderer} generates it{}", .at.as_ref().map(|at| format!(", maybe from {at}")).unwrap_or_default())]
     Rendered { at: Option<String>, renderer: String },
-    #[error("{at}: it is encrypted here, so it takes the tool that encrypted it")]
+    #[error("{at}: it is encrypted; edit it with the tool that encrypted it")]
     Encrypted { at: String },
 }
 
@@ -52,7 +54,7 @@ const RENDERERS: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Chart.
 
 /// An object that was found, and what decides whether it can be written to.
 struct Hit {
-    place: Place,
+    place: Located,
     /// `file:line`
     at: String,
     api_version: String,
@@ -61,7 +63,7 @@ struct Hit {
 }
 
 /// Finds the one place of an object in the files of a folder.
-pub fn find(files: &[File], wanted: Wanted<'_>) -> Result<Place, PlaceError> {
+pub fn find(files: &[File], wanted: Wanted<'_>) -> Result<Located, LocateError> {
     let (mut hits, mut mistakes) = (Vec::new(), Vec::new());
     for (number, file) in files.iter().enumerate() {
         let renderer = renderer(files, &file.path);
@@ -75,37 +77,37 @@ pub fn find(files: &[File], wanted: Wanted<'_>) -> Result<Place, PlaceError> {
                 let at = format!("{}:{}", file.path, line(read, &path));
                 let api_version = text(read.value.pointer(&path), "/apiVersion").to_owned();
                 let encrypted = read.value.get("sops").is_some();
-                let place = Place { file: number, document, path };
+                let place = Located { file: number, document, path };
                 hits.push(Hit { place, at, api_version, encrypted, renderer: renderer.clone() });
             }
         }
     }
     if !mistakes.is_empty() {
-        return Err(PlaceError::Unreadable(mistakes));
+        return Err(LocateError::Unreadable(mistakes));
     }
     let any = || files.iter().find(|file| is_renderer(&file.path)).map(|file| file.path.clone());
     match &*hits {
-        [] => Err(any().map_or(PlaceError::Absent, |renderer| PlaceError::Rendered { at: None, renderer })),
+        [] => Err(any().map_or(LocateError::Absent, |renderer| LocateError::Rendered { at: None, renderer })),
         [hit] => writable(hit, wanted),
         [one, other, ..] => Err(match hits.iter().find_map(|hit| hit.renderer.clone()) {
-            Some(renderer) => PlaceError::Rendered { at: Some(one.at.clone()), renderer },
-            None => PlaceError::Twice { one: one.at.clone(), other: other.at.clone() },
+            Some(renderer) => LocateError::Rendered { at: Some(one.at.clone()), renderer },
+            None => LocateError::Twice { one: one.at.clone(), other: other.at.clone() },
         }),
     }
 }
 
-fn writable(hit: &Hit, wanted: Wanted<'_>) -> Result<Place, PlaceError> {
+fn writable(hit: &Hit, wanted: Wanted<'_>) -> Result<Located, LocateError> {
     let Hit { place, at, api_version, encrypted, renderer } = hit;
     let at = at.clone();
     if let Some(renderer) = renderer.clone() {
-        return Err(PlaceError::Rendered { at: Some(at), renderer });
+        return Err(LocateError::Rendered { at: Some(at), renderer });
     }
     if *encrypted {
-        return Err(PlaceError::Encrypted { at });
+        return Err(LocateError::Encrypted { at });
     }
     if api_version != wanted.api_version {
         let (found, wanted) = (api_version.clone(), wanted.api_version.to_owned());
-        return Err(PlaceError::Version { at, found, wanted });
+        return Err(LocateError::Version { at, found, wanted });
     }
     Ok(place.clone())
 }
@@ -185,7 +187,7 @@ mod tests {
             .collect();
         let found = find(&files, WANTED).map_err(|error| error.to_string());
         let expected = expected
-            .map(|(file, document, path)| Place { file, document, path: path.to_owned() })
+            .map(|(file, document, path)| Located { file, document, path: path.to_owned() })
             .map_err(ToOwned::to_owned);
         assert_eq!(found, expected);
     }
@@ -197,8 +199,8 @@ mod tests {
         let service = WEB.replace("apps/v1", "v1").replace("Deployment", "Service");
         check(&[("a.yaml", &format!("# none\n---\n{service}---\n{WEB}"))], Ok((0, 1, "")));
         check(&[("a.yaml", &named("other")), ("b.yml", &named("shop"))], Ok((1, 0, "")));
-        check(&[("a.yaml", &named("other"))], Err("no file of the tree holds it"));
-        check(&[("a.yaml", &WEB.replace("apps/", "other/"))], Err("no file of the tree holds it"));
+        check(&[("a.yaml", &named("other"))], Err("no file of the tree has it"));
+        check(&[("a.yaml", &WEB.replace("apps/", "other/"))], Err("no file of the tree has it"));
         check(
             &[(
                 "a.json",
@@ -212,21 +214,21 @@ mod tests {
     fn what_cannot_be_written_to_says_why() {
         check(
             &[("a.yaml", WEB), ("b.yaml", &format!("\n{WEB}"))],
-            Err("it stands at a.yaml:1 and at b.yaml:2, keep one of them"),
+            Err("it is defined twice, at a.yaml:1 and at b.yaml:2; remove one of them"),
         );
         check(
             &[("a.yaml", WEB), ("b.yaml", "a: [1\n")],
-            Err("the files have mistakes, mend them first: b.yaml:1:4: a `[` is never closed: add `]`"),
+            Err("the files have errors; correct them first: b.yaml:1:4: a `[` is never closed: add `]`"),
         );
         check(
             &[("a.yaml", &WEB.replace("v1", "v1beta1"))],
             Err(
-                "a.yaml:1: it has apiVersion apps/v1beta1 here, and drifted as apps/v1: let the tree be applied first",
+                "a.yaml:1: its apiVersion is apps/v1beta1 here, but apps/v1 in the cluster; wait until the tree is applied",
             ),
         );
         check(
             &[("a.yaml", &format!("{WEB}sops: {{mac: x}}\n"))],
-            Err("a.yaml:1: it is encrypted here, so it takes the tool that encrypted it"),
+            Err("a.yaml:1: it is encrypted; edit it with the tool that encrypted it"),
         );
     }
 
@@ -235,11 +237,11 @@ mod tests {
         let base = "x/kustomization.yaml";
         check(
             &[(base, "resources: [a.yaml]\n"), ("x/y/a.yaml", WEB)],
-            Err("x/kustomization.yaml makes it out of other files, maybe of x/y/a.yaml:1"),
+            Err("x/kustomization.yaml generates it, maybe from x/y/a.yaml:1"),
         );
         check(
             &[("Chart.yaml", "name: a\n"), ("templates/a.yaml", "{{ .Values.a }}\n")],
-            Err("Chart.yaml makes it out of other files"),
+            Err("Chart.yaml generates it"),
         );
         check(&[(base, "resources: [a.yaml]\n"), ("xy/a.yaml", WEB)], Ok((1, 0, "")));
     }

@@ -1,4 +1,4 @@
-//! What of the tags a policy looks at: tags that are none, `exclude` and `filterTags`. Leaves their order to
+//! Which tags a policy considers, by `exclude` and `filterTags`; and which names are no tags. Leaves their order to
 //! `rank`. Pure.
 
 use std::borrow::Cow;
@@ -21,7 +21,7 @@ const LONGEST: usize = 4096;
 const LARGEST: usize = 1 << 18;
 
 #[derive(Clone, Debug)]
-pub(super) struct Sieve {
+pub(super) struct TagFilter {
     exclude: Vec<String>,
     excluded: RegexSet,
     filter: Option<Compiled>,
@@ -34,7 +34,7 @@ struct Compiled {
     template: Option<Template>,
 }
 
-impl Sieve {
+impl TagFilter {
     pub(super) fn compile(
         filter: Option<&Filter>,
         exclude: Option<&[String]>,

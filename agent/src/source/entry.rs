@@ -1,0 +1,71 @@
+//! A mirror in use, and the last answers about its refs. No I/O.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use super::mirror::{Found, Mirror};
+use super::names::server_name;
+use super::{GitRef, Location, SourceError};
+
+/// Maximum number of refs of one mirror whose answers are kept.
+const REFS: usize = 256;
+
+/// A mirror that is in use.
+#[derive(Clone)]
+pub(super) struct MirrorEntry {
+    pub(super) mirror: Arc<Mirror>,
+    /// When it was used last.
+    pub(super) used: Arc<Mutex<Instant>>,
+    pub(super) answers: Arc<Mutex<HashMap<GitRef, Line>>>,
+    /// What all mirrors of a repository have in common.
+    pub(super) repository: String,
+    /// When refs, by full name, moved without a request of ours. Earlier answers are not used.
+    pub(super) moved: Arc<Mutex<HashMap<String, Instant>>>,
+}
+
+/// The last answer about a ref. Locked during a request, so that concurrent callers take the same answer.
+pub(super) type Line = Arc<tokio::sync::Mutex<Option<Answer>>>;
+
+impl MirrorEntry {
+    pub(super) fn has_moved_since(&self, reference: &GitRef, asked: Instant) -> bool {
+        let moved = self.moved.lock();
+        moved.get(&server_name(reference, None)).is_some_and(|moved| *moved > asked)
+    }
+
+    pub(super) fn line(&self, reference: &GitRef) -> Line {
+        let mut answers = self.answers.lock();
+        if answers.len() >= REFS && !answers.contains_key(reference) {
+            // Answers without a current request are requested again.
+            answers.retain(|_, line| Arc::strong_count(line) > 1);
+        }
+        answers.entry(reference.clone()).or_default().clone()
+    }
+
+    /// An answer that is young enough, or that was given while its reader waited, be it a bad one: that is taken of the own
+    /// tenant alone, since another one may have given up sooner.
+    pub(super) fn good(
+        &self,
+        answer: Option<&Answer>,
+        location: &Location,
+        reference: &GitRef,
+        max_age: Duration,
+        started: Instant,
+    ) -> Option<Result<Found, SourceError>> {
+        let answer = answer?;
+        let fresh = answer.found.is_ok() && answer.asked.elapsed() < max_age;
+        let own = answer.found.is_ok() || *answer.tenant == *location.tenant();
+        let good = fresh || (answer.asked >= started && own);
+        (good && !self.has_moved_since(reference, answer.asked)).then(|| answer.found.clone())
+    }
+}
+
+#[derive(Clone)]
+pub(super) struct Answer {
+    pub(super) asked: Instant,
+    pub(super) found: Result<Found, SourceError>,
+    /// Who asked.
+    pub(super) tenant: Arc<str>,
+}
