@@ -153,7 +153,7 @@ pub struct AlertStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "notices")]
     pub pending: Vec<Value>,
-    /// Time up to which events without an end, such as Applied, were sent.
+    /// Time of the newest event without an end that was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent_until: Option<Timestamp>,
     /// Number of notices that were dropped because the receiver refused them, or because there was no room for them.

@@ -1,7 +1,8 @@
 //! The pipeline: one line for each stage.
 //!
 //! Each stage is a function of values in a module of its name, with an error type of its own. This module, [`finalize`], the command
-//! line and the image loop compose them. I/O: through the stages.
+//! line, previews and the image loop compose them. This one knows only their order: a test replaces the stages by values
+//! ([`stages::Stages`]). I/O: through the stages.
 
 pub mod acting;
 pub mod apply;
@@ -31,19 +32,20 @@ pub mod report;
 pub mod run;
 pub mod services;
 pub mod source;
+mod stages;
 pub mod sync_at;
 pub mod trees;
 
 use self::limits::is_superseded;
 use self::past::Past;
-use self::render::Manifests;
 pub use self::run::Run;
+use self::stages::{RunStages, Stages};
 use crate::report::{Failure, Findings};
 
 /// Runs the pipeline once, and returns what it found.
 pub async fn reconcile(run: &Run<'_>, past: &mut Past) -> Findings {
     let mut found = Findings::of(run.at.sync, run.at.owner, run.at.now);
-    if let Err(failure) = Box::pin(pipeline(run, past, &mut found)).await {
+    if let Err(failure) = Box::pin(pipeline(&mut RunStages { run, past }, &mut found)).await {
         found.ended.failure = Some(run.acting().explain(failure).await);
     }
     if found.ended.failure.as_ref().is_some_and(is_superseded) {
@@ -57,35 +59,28 @@ pub async fn reconcile(run: &Run<'_>, past: &mut Past) -> Findings {
     found
 }
 
-async fn pipeline(run: &Run<'_>, past: &mut Past, found: &mut Findings) -> Result<(), Failure> {
-    let (at, limits, cluster) = (run.at, &run.limits, &run.services.cluster);
-    found.ended.suspended = at.suspended();
+/// The pipeline of one run. Returns why the run did not do everything.
+async fn pipeline<S: Stages>(stages: &mut S, found: &mut Findings) -> Result<(), Failure> {
+    found.ended.suspended = stages.suspended();
     if found.ended.suspended.is_some() {
         return Ok(());
     }
-    let checks = run.admit()?;
-    let mut source = limits.wait("source", source::source(run.source(), at, past)).await?;
-    let mut rendered = limits.wait("render", render::render(run.render(), at, &source, past)).await?;
-    let seen = rendered.seen.clone();
-    found.seen = Some(seen.clone());
-    let manifests = rendered.take()?;
-    found.rendered.remotes = Some(rendered.remotes());
-    let Manifests::Changed(mut manifests) = manifests else {
-        let reported = report::unchanged(found, source.trouble);
-        apply::unmark(cluster, at, past).await?;
+    let checks = stages.admit()?;
+    let source = stages.source().await?;
+    let mut rendered = stages.render(&source).await?;
+    let Some(manifests) = stages.changed(&mut rendered, found)? else {
+        let reported = stages.unchanged(source, found);
+        stages.unmark().await?;
         return reported.and(checks);
     };
-    manifests.warnings.extend(limits.run("render", run.recall(Some(&seen), past)).await?);
-    let _room = limits.run("observe", run.room(&manifests)).await?;
-    let about = report::About::new(at, &seen, &mut source, &mut manifests);
-    let requests = limits.wait("observe", run.requests(&manifests)).await?;
-    let observed = limits.wait("observe", run.observe(&requests, &seen.revision, manifests, past)).await?;
-    let planned = run.plan(&seen, observed, past);
-    let planned = limits.wait("plan", run.rights(&requests, planned)).await?;
-    let set = run.set(about.is_empty, false);
-    let decided = run.gate(planned, set, run.ready(&seen));
-    let outcome = run.apply(&requests, Some((&source, &rendered)), decided, set, past).await;
-    let reported = report::report(about, &cluster.view, run.acting().is_agent(), outcome, past, found);
-    let unmarked = apply::unmark(cluster, at, past).await.map_err(Failure::from);
+    let observed = stages.observe(&rendered, manifests).await?;
+    let planned = stages.plan(&rendered, observed).await?;
+    let decided = stages.gate(&rendered, planned);
+    let outcome = stages.apply(&source, &rendered, decided).await;
+    let reported = stages.report(source, &rendered, outcome, found);
+    let unmarked = stages.unmark().await;
     reported.and(unmarked).and(checks)
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,8 +12,7 @@ use super::approvals::Approvals;
 use super::drift::outcome::{self, Attempts};
 use super::drift::{reported, unmanaged};
 use super::past::{DesiredSet, Past, State};
-use super::render::ManifestSet;
-use super::source::{self, Source};
+use super::source;
 use super::sync_at::SyncAt;
 use super::{ignored, jobs, leftovers, lingering};
 use crate::api::ChartStatus;
@@ -21,7 +20,7 @@ use crate::cluster::refusal::ObjectError;
 use crate::cluster::view::View;
 use crate::error::Class;
 use crate::report::drift::Drift;
-use crate::report::{Done, Failure, Findings, Seen};
+use crate::report::{Done, Failure, Findings};
 
 /// Reports a run that compared nothing, because nothing has changed.
 pub fn unchanged(found: &mut Findings, trouble: Option<source::Error>) -> Result<(), Failure> {
@@ -41,14 +40,6 @@ pub struct About<'a> {
     pub chart: Option<Option<ChartStatus>>,
     /// Why the source could not be contacted.
     pub trouble: Option<source::Error>,
-}
-
-impl<'a> About<'a> {
-    /// Moves what is reported out of the results of the stages.
-    pub fn new(at: SyncAt<'a>, seen: &'a Seen, source: &mut Source, manifests: &mut ManifestSet) -> Self {
-        let (chart, trouble) = (manifests.chart.take(), source.trouble.take());
-        Self { at, tree: &seen.tree, is_empty: manifests.is_empty(), chart, trouble }
-    }
 }
 
 /// Reports the outcome of a plan, and remembers the set that was compared. `is_agent` permits naming objects of every namespace.

@@ -104,7 +104,7 @@ fn a_verified_state_stays_fresh_for_three_intervals() {
     stage.tell("a", None);
     // The interval is a minute, and an idle API server is heard once a minute.
     let bound = Duration::from_mins(3).max(FRESH + Duration::from_mins(1));
-    stage.pass(bound - Duration::from_millis(1));
+    stage.pass(bound.saturating_sub(Duration::from_millis(1)));
     assert_eq!(stage.firing("a"), []);
     stage.pass(Duration::from_millis(1));
     assert_eq!(stage.events("a"), [AlertEvent::Stale]);
@@ -129,7 +129,7 @@ fn a_failure_that_has_lasted_for_one_sync_is_reported_for_all_with_the_same_caus
 fn a_transient_failure_is_reported_after_half_a_minute_and_not_before() {
     let stage = Stage::of(&["a"]);
     stage.tell("a", Some(&Failure::transient("source", "GitUnreachable", "connection refused")));
-    stage.pass(PASSING - Duration::from_millis(1));
+    stage.pass(PASSING.saturating_sub(Duration::from_millis(1)));
     assert_eq!(stage.firing("a"), []);
     stage.pass(Duration::from_millis(1));
     assert_eq!(stage.events("a"), [AlertEvent::Failed]);
