@@ -1,4 +1,4 @@
-//! Alerts on real parts: drift that is told at once, attributed, and resolved; receivers that are rude or down; restarts.
+//! Alerts on real parts: drift that is reported at once, attributed, and resolved; receivers that are rude or down; restarts.
 //! I/O: processes, network.
 
 #[path = "alerts/grouping.rs"]
@@ -37,7 +37,7 @@ fn is(notice: &Value, event: &str, status: &str) -> bool {
 }
 
 #[test]
-fn drift_is_told_at_once_with_its_manager_and_ends_by_itself() -> anyhow::Result<()> {
+fn drift_is_reported_at_once_with_its_manager_and_ends_by_itself() -> anyhow::Result<()> {
     run(AGENT, |shared| async move {
         let receiver = Receiver::webhook(Some("s3cret-token")).await?;
         shared.begin("told", &[("a.yaml", &shared::config_map("a", "git"))], &json!({})).await?;
@@ -103,7 +103,7 @@ fn ten_objects_that_drift_in_a_second_are_one_alert_with_ten_objects() -> anyhow
         let notices =
             receiver.until("the end", |all| all.iter().any(|one| is(one, "Drifted", "resolved"))).await?;
         assert_eq!(story(&notices).len(), 2, "one onset and one end: {:#?}", story(&notices));
-        let end = notices.last().context("nothing was told")?;
+        let end = notices.last().context("no notice was sent")?;
         let mut told = names(end);
         told.sort_unstable();
         assert_eq!(told, (0..10).map(|at| format!("m-{at}")).collect::<Vec<_>>());
@@ -114,7 +114,7 @@ fn ten_objects_that_drift_in_a_second_are_one_alert_with_ten_objects() -> anyhow
 }
 
 #[test]
-fn values_of_secrets_are_in_no_alert_and_every_event_is_told() -> anyhow::Result<()> {
+fn values_of_secrets_are_in_no_alert_and_every_event_is_sent() -> anyhow::Result<()> {
     run(AGENT, |shared| async move {
         let receiver = Receiver::webhook(Some("s3cret-token")).await?;
         let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {password: hunter2}\n";
@@ -166,7 +166,7 @@ fn values_of_secrets_are_in_no_alert_and_every_event_is_told() -> anyhow::Result
 }
 
 #[test]
-fn an_alertmanager_that_is_down_for_a_while_is_told_all_the_same() -> anyhow::Result<()> {
+fn an_alertmanager_that_is_down_for_a_while_gets_all_alerts_afterwards() -> anyhow::Result<()> {
     run(AGENT, |shared| async move {
         let mut manager = services::alertmanager().await?;
         shared
@@ -181,7 +181,7 @@ fn an_alertmanager_that_is_down_for_a_while_is_told_all_the_same() -> anyhow::Re
         alert(shared, "manager", "", &more).await?;
         shared.patch("manager", "configmap/a", &json!({"data": {"key": "hand"}})).await?;
         let path = "{.status.conditions[?(@.type==\"Ready\")].message}";
-        eventually(SOON, "the Alert to say that nobody answers", || async {
+        eventually(SOON, "the Alert to report that the receiver does not answer", || async {
             let said = shared.jsonpath("manager", "alert/on-call", path).await?;
             Ok(said.contains("alertmanager") && said.contains("cannot connect"))
         })
@@ -218,7 +218,7 @@ fn an_alertmanager_that_is_down_for_a_while_is_told_all_the_same() -> anyhow::Re
 }
 
 #[test]
-fn slack_takes_what_it_is_told() -> anyhow::Result<()> {
+fn slack_accepts_the_notices() -> anyhow::Result<()> {
     run(AGENT, |shared| async move {
         let receiver = Receiver::slack("xoxb-token").await?;
         shared.begin("chat", &[("a.yaml", &shared::config_map("a", "git"))], &json!({})).await?;
@@ -245,7 +245,7 @@ fn slack_takes_what_it_is_told() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_rude_receiver_holds_up_nobody_and_is_named_in_its_alert() -> anyhow::Result<()> {
+fn a_rude_receiver_delays_no_other_one_and_is_named_in_its_alert() -> anyhow::Result<()> {
     run(AGENT, |shared| async move {
         let (rude, kind) = (Receiver::webhook(Some("s3cret-token")).await?, Receiver::webhook(None).await?);
         shared.begin("rude", &[("a.yaml", &shared::config_map("a", "git"))], &json!({})).await?;
@@ -278,7 +278,7 @@ fn a_rude_receiver_holds_up_nobody_and_is_named_in_its_alert() -> anyhow::Result
         }
         assert!(elsewhere.requests().is_empty(), "a redirect was followed");
         rude.behave(Behaviour::Ok);
-        eventually(Duration::from_mins(1), "it is told when it works again", || async {
+        eventually(Duration::from_mins(1), "the notices arrive when it works again", || async {
             Ok(rude.notices()?.iter().any(|one| is(one, "Drifted", "firing")))
         })
         .await?;
@@ -392,7 +392,8 @@ fn a_kill_between_the_onset_and_its_delivery_loses_nothing() -> anyhow::Result<(
 }
 
 #[test]
-fn what_fired_before_a_restart_fires_not_again_and_what_ended_meanwhile_is_told() -> anyhow::Result<()> {
+fn alerts_that_fired_before_a_restart_do_not_fire_again_and_those_that_ended_meanwhile_are_resolved()
+-> anyhow::Result<()> {
     run(AGENT, |shared| async move {
         let receiver = Receiver::webhook(Some("s3cret-token")).await?;
         let agent = own(shared, "again", &receiver, &json!({"drift": {"mode": "Report"}})).await?;

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
-/// How long the API server goes on sending what nobody took: five times, with these flags.
+/// How long the API server repeats batches that were not accepted: five times, with these flags.
 const SETTLED: Duration = Duration::from_secs(4);
 
 /// The flags of an API server that sends its audit events to a port of this machine.
@@ -71,7 +71,7 @@ async fn each_change_that_others_make_arrives_once() -> anyhow::Result<()> {
     tokio::time::sleep(SETTLED).await;
     let before = counted(&agent, "ok").await?;
 
-    // The agent's own writes are not told of: here are three of the administrator.
+    // The agent's own writes are not reported: these are three of the administrator.
     env.namespace("shop").await?;
     env.cluster.apply(&sync::sync("shop", "app", &repository.https_url, &json!({}))).await?;
     env.ready("shop", "app", None).await?;
@@ -126,7 +126,7 @@ async fn drift_is_told_with_its_user(env: &Env) -> anyhow::Result<()> {
     .await
 }
 
-/// What nobody may send is refused and counted, and the agent goes on.
+/// Invalid requests are refused and counted, and the agent continues.
 async fn refused(env: &Env, agent: &mut Agent) -> anyhow::Result<()> {
     let url = format!("http://{}/audit", agent.address());
     let client = reqwest::Client::new();

@@ -204,7 +204,7 @@ fn one_agent_works_and_another_goes_on_when_it_ends() -> anyhow::Result<()> {
     })
 }
 
-/// A proxy that lets nobody through without a login.
+/// A proxy that requires a login.
 async fn closed_proxy() -> anyhow::Result<std::net::SocketAddr> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;

@@ -1,5 +1,5 @@
 //! What SOPS encrypted is opened as SOPS opens it: every format and option, age and OpenPGP keys, and nothing
-//! that somebody changed. The files are made by the real SOPS. I/O: processes, disk.
+//! that were changed. The files are made by the real SOPS. I/O: processes, disk.
 
 #[path = "decrypt/generate.rs"]
 mod generate;

@@ -119,8 +119,8 @@ fn what_others_add_is_told_and_left_as_it_is() -> anyhow::Result<()> {
         );
         kubectl(shared, "unmanaged", &["set", "env", "deployment/web", "DEBUG=1"]).await?;
         kubectl(shared, "unmanaged", &["label", "deployment", "web", "by=hand"]).await?;
-        eventually(SOON, "both to be told", || async {
-            let told = told(shared, "unmanaged").await?.pop().context("nothing is told")?;
+        eventually(SOON, "both to be reported", || async {
+            let told = told(shared, "unmanaged").await?.pop().context("nothing is reported")?;
             let paths: Vec<&str> = told["changes"]
                 .as_array()
                 .into_iter()
@@ -146,7 +146,7 @@ fn what_others_add_is_told_and_left_as_it_is() -> anyhow::Result<()> {
         assert_eq!(shared.jsonpath("unmanaged", "deployment/web", "{.metadata.labels.by}").await?, "hand");
         kubectl(shared, "unmanaged", &["label", "deployment", "web", "by-"]).await?;
         kubectl(shared, "unmanaged", &["set", "env", "deployment/web", "DEBUG-"]).await?;
-        eventually(SOON, "nothing to be told any more", || async {
+        eventually(SOON, "nothing to be reported any more", || async {
             Ok(told(shared, "unmanaged").await?.is_empty())
         })
         .await
@@ -159,7 +159,7 @@ fn a_fight_backs_off_is_told_once_and_ends_when_the_other_stops() -> anyhow::Res
         shared.begin("fights", &[("a.yaml", &shared::config_map("a", "git"))], &json!({})).await?;
         let started = Instant::now();
         let mut put_back = 0;
-        // Somebody who writes it again whenever it is put back.
+        // Another client writes it again whenever it is corrected.
         while started.elapsed() < Duration::from_secs(18) {
             if shared.jsonpath("fights", "configmap/a", "{.data.key}").await? == "git" {
                 put_back += 1;
@@ -217,7 +217,7 @@ fn reported_drift_stays_visible_over_other_commits_until_git_catches_up() -> any
         let repository = shared.begin("reported", &files, &more).await?;
         shared.patch("reported", "configmap/a", &json!({"data": {"key": "hand"}})).await?;
         kubectl(shared, "reported", &["delete", "configmap", "b"]).await?;
-        eventually(SOON, "both to be told", || async { Ok(told(shared, "reported").await?.len() == 2) })
+        eventually(SOON, "both to be reported", || async { Ok(told(shared, "reported").await?.len() == 2) })
             .await?;
         let found = told(shared, "reported").await?;
         assert!(found.iter().any(|one| one["name"] == "b" && one["deleted"] == true), "{found:#?}");
@@ -276,7 +276,7 @@ fn a_change_while_the_agent_is_down_is_not_missed() -> anyhow::Result<()> {
         shared.patch("down", "configmap/a", &json!({"data": {"key": "hand"}})).await?;
         let agent = agent.restart(&shared.env.cluster.kubeconfig(), &arguments).await?;
         shared.until("down", "configmap/a", "{.data.key}", "git").await?;
-        eventually(SOON, "the correction to be told", || async {
+        eventually(SOON, "the correction to be reported", || async {
             let lines = agent.lines()?;
             Ok(lines
                 .iter()
@@ -286,10 +286,10 @@ fn a_change_while_the_agent_is_down_is_not_missed() -> anyhow::Result<()> {
     })
 }
 
-/// Somebody who writes one object again and again, as fast as the API server takes it: everything that was written is told, also
-/// what was overwritten between a plan and its apply.
+/// Another client writes one object again and again, as fast as the API server accepts it: every value is reported, also
+/// one that the agent overwrites between a plan and its apply.
 #[test]
-fn what_is_overwritten_before_anybody_looked_at_it_is_told_too() -> anyhow::Result<()> {
+fn values_that_the_agent_overwrites_between_plan_and_apply_are_reported() -> anyhow::Result<()> {
     run(AGENT, |shared| async move {
         shared.begin("twice", &[("a.yaml", &shared::config_map("a", "git"))], &json!({})).await?;
         let client = shared.env.cluster.client().await?;

@@ -186,7 +186,7 @@ fn what_needs_a_person_is_not_written() -> anyhow::Result<()> {
         check("deployment/web", &["nothing is written of Deployment person/web", list]).await?;
         check("configmap/a", &["a.yaml:4", "it is gone from the live object"]).await?;
         check("configmap/b", &["it was deleted from the cluster; remove it from Git, b.yaml:1"]).await?;
-        check("configmap/c", &["configmap/c is not among what drifted of Sync app"]).await?;
+        check("configmap/c", &["configmap/c is not in the drift of Sync app"]).await?;
         assert_eq!(std::fs::read_to_string(repository.clone.join("web.yaml"))?, WEB, "not even the replicas");
 
         std::fs::write(repository.clone.join("kustomization.yaml"), "resources: [web.yaml]\n")?;

@@ -1,4 +1,4 @@
-//! The engine on a real API server: what git says is what is there, whoever else writes, and nothing more is done.
+//! The engine on a real API server: the cluster is kept in sync with Git, whatever other clients write, and nothing more is done.
 //! I/O: processes, network.
 
 #[path = "engine/keep.rs"]

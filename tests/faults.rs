@@ -123,7 +123,7 @@ fn a_definition_that_is_deleted_and_comes_again_brings_its_objects_back() -> any
         let files = [("g.yaml", gate), ("a.yaml", &*config_map("a", "1"))];
         let repository = shared.begin(namespace, &files, &json!({})).await?;
         shared.env.cluster.must(&["delete", "crd", "gates.again.example.com"]).await?;
-        eventually(SOON, "the missing kind to be told", || async {
+        eventually(SOON, "the missing kind to be reported", || async {
             let ready = shared.env.condition(namespace, "app", "Ready").await?;
             anyhow::ensure!(ready.status == "False" && ready.message.contains("Gate"), "{ready:?}");
             Ok(true)
@@ -161,7 +161,7 @@ fn an_aggregated_api_that_is_down_stops_its_own_kinds_only() -> anyhow::Result<(
             .await?;
         shared.until(namespace, "configmap/a", "{.data.key}", "1").await?;
         shared.until(namespace, "deployment/web", "{.metadata.name}", "web").await?;
-        eventually(SOON, "the kind to be told", || async {
+        eventually(SOON, "the kind to be reported", || async {
             let ready = shared.env.condition(namespace, "app", "Ready").await?;
             anyhow::ensure!(
                 ready.status == "False"
@@ -224,7 +224,7 @@ fn a_conversion_webhook_that_is_down_stops_its_own_kind_only() -> anyhow::Result
         repository
             .commit(&[("g.yaml", &gate("v2", 2)), ("a.yaml", &config_map("a", "2"))], "Another version")?;
         shared.until(namespace, "configmap/a", "{.data.key}", "2").await?;
-        eventually(SOON * 2, "the kind to be told", || async {
+        eventually(SOON * 2, "the kind to be reported", || async {
             let ready = shared.env.condition(namespace, "app", "Ready").await?;
             anyhow::ensure!(
                 ready.status == "False" && ready.message.contains("Gate.convert.example.com"),

@@ -1,4 +1,4 @@
-//! Fields on a real API server: what leaves git leaves the cluster, whoever else owns it; what cannot stand beside what git
+//! Fields on a real API server: a field that leaves Git leaves the cluster, whatever other managers own it; what cannot stand beside what git
 //! says yields to it; and what is handed over stays as it is. I/O: processes, network.
 
 #[path = "fields/items.rs"]
@@ -293,7 +293,7 @@ fn replicas_that_leave_git_stay_as_they_are() -> anyhow::Result<()> {
         assert_eq!(shared.jsonpath(namespace, "statefulset/db", scaled).await?, "4 10");
         let pool = "{.spec.pool.size} {.spec.pool.other}";
         assert_eq!(shared.jsonpath(namespace, "pool/pool", pool).await?, "4 1");
-        // They are somebody else's now.
+        // They belong to another manager now.
         shared.env.cluster.must(&["-n", namespace, "scale", "deployment", "web", "--replicas=6"]).await?;
         let commit = repository
             .commit(&[("all.yaml", &format!("{}---\n{}", all("", "tag: a"), map("a", "")))], "Add")?;
@@ -345,7 +345,7 @@ fn null_removes_a_field_and_status_is_left_out() -> anyhow::Result<()> {
         );
         let warnings = shared.jsonpath(namespace, "sync/app", "{.status.warnings}").await?;
         assert!(
-            warnings.contains("Deployment.apps nulls/web (web.yaml:1): its status is left out"),
+            warnings.contains("Deployment.apps nulls/web (web.yaml:1): its status is ignored"),
             "{warnings}"
         );
         Ok(())

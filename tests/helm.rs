@@ -187,7 +187,7 @@ async fn objects_whose_names_differ_each_time_are_an_error() -> anyhow::Result<(
         volatile_of(&bench, &[("templates/a.yaml", &secret("a-{{ randNumeric 9 }}", "b"))], &json!({})).await;
     let error = error.err().map(|error| error.to_string()).unwrap_or_default();
     assert!(
-        error.starts_with("the chart renders objects under different names each time: Secret a-"),
+        error.starts_with("the chart renders objects with different names each time: Secret a-"),
         "{error}"
     );
     Ok(())
@@ -256,7 +256,7 @@ async fn a_template_that_fails_is_named_with_its_line() -> anyhow::Result<()> {
         ),
         (
             "kind: A\nmetadata: {name: a}\ndata:\n\tb: c\n",
-            "web/templates/a.yaml:4: what this renders to is no YAML, at that line of it: found character that cannot start any token",
+            "web/templates/a.yaml:4: what this renders to is not YAML, at that line of it: found character that cannot start any token",
         ),
     ] {
         refused(template, &json!({}), expected).await?;

@@ -67,7 +67,7 @@ async fn a_push_is_told_of_and_proven() -> anyhow::Result<()> {
         subscribe(&forge, &repository, &format!("http://{address}{path}"), SECRET).await?;
         repository.commit(&[("a.yaml", "a: 1\n")], "Change")?;
         let told = format!("Sync/team/{name}");
-        eventually(SOON, "the push is told of", || async { Ok(looks.lock().contains(&told)) }).await?;
+        eventually(SOON, "the push is announced", || async { Ok(looks.lock().contains(&told)) }).await?;
     }
     assert!(!counted(&metrics, "refused"));
 

@@ -270,14 +270,14 @@ fn another_branch_gets_one_pull_request_that_is_closed_when_it_is_moot() -> anyh
         stage.has("images", "other.yaml", "a: 2").await?;
         eventually(SOON, "the newer title", || is("\"Update web to 1.2.0\" \"open\"")).await?;
         stage.stays("images").await?;
-        // Somebody writes it by hand.
+        // A user writes it by hand.
         stage.pull("main")?;
         stage.git.commit(&[("web.yaml", &web.replace(":1.0.0", ":1.2.0"))], "By hand")?;
         eventually(SOON, "it to be closed", || is("\"Update web to 1.2.0\" \"closed\"")).await
     })
 }
 
-/// What is wrong, and what is told of it.
+/// An error, and its report.
 async fn wrong(
     shared: &'static Shared,
     namespace: &'static str,

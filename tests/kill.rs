@@ -44,7 +44,7 @@ struct Git {
     repository: Repository,
     said: Said,
     random: Random,
-    /// Objects that end by what was pushed since their UIDs were looked at.
+    /// Objects that end by what was pushed since their UIDs were read.
     ended: BTreeSet<String>,
 }
 

@@ -138,7 +138,7 @@ async fn several_teams_are_served_without_rights_on_workloads() -> anyhow::Resul
     Ok(())
 }
 
-/// RBAC tells those who may configure from those who may approve, and nobody approves in another one's name.
+/// RBAC separates the right to configure from the right to approve, and no user can approve in the name of another one.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_may_approve_and_who_may_not() -> anyhow::Result<()> {
     let env = Env::start().await?;

@@ -218,7 +218,7 @@ fn prometheus_tells_of_drift_and_of_what_waits_and_the_dashboard_has_data() -> a
             Ok(alerts.iter().find(of_drift).is_none())
         })
         .await?;
-        // Nobody needs to be told of an agent that is there.
+        // No alert is needed for an agent that runs.
         let alerts = services::rule_alerts(&prometheus).await?;
         assert!(alerts.iter().all(|alert| alert["labels"]["alertname"] != "HoldfastDown"), "{alerts:#?}");
         has_data(&prometheus).await

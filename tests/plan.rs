@@ -85,7 +85,7 @@ fn what_kubectl_applied_is_taken_over_and_does_not_come_back() -> anyhow::Result
                 .contains("kubectl-client-side-apply (Update) lost"))
         })
         .await?;
-        // Somebody applies the old file again: what git says comes back, and stays.
+        // A user applies the old file again: the state of Git is restored, and stays.
         kubectl("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {key: older}\n").await?;
         shared.until(namespace, "configmap/a", "{.data.key}", "new").await?;
         shared.env.ready(namespace, "app", None).await

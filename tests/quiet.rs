@@ -9,7 +9,7 @@ use holdfast_tests::shared::SOON;
 use holdfast_tests::{Env, eventually, sync};
 use serde_json::{Value, json};
 
-/// Manifests that the server stores otherwise than they are written: each was a false difference to somebody.
+/// Manifests that the server stores otherwise than they are written: each was reported as false drift for a peer.
 const NORMALISED: &str = include_str!("data/normalised.yaml");
 
 /// The certificate of an authority, which another process writes into a configuration.

@@ -1,5 +1,4 @@
-//! Files on disk: what is written under names that come from outside, what the cache folder holds, and what a kill left in
-//! it. I/O: disk.
+//! Files on disk: writing files with foreign names, the usage of the cache folder, and files that a killed process left. I/O: disk.
 
 mod beneath;
 pub mod leftovers;

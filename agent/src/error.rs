@@ -1,6 +1,6 @@
-//! What an error means for the one who must act: its class alone decides retry, `Stalled` and alerting.
+//! The class of an error: it alone decides retry, `Stalled` and alerting.
 //!
-//! Every stage has an error enum of its own; each can say its class, its static name and a hint. Pure.
+//! Every stage has its own error enum, whose variants have a class, a static name and a hint. Pure.
 
 use holdfast_diff::causes::Mistake;
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,7 @@
-//! What of a plan may be done now, and what waits for a person.
+//! Decides which changes of a plan may be applied now, and which wait for an Approval.
 //!
-//! [`ApprovedPlan`] is made here and nowhere else, and `apply` takes nothing else: applying what nobody approved does
-//! not compile. Automatic sync is only a policy that approves. Pure.
+//! [`ApprovedPlan`] is created only here, and `apply` takes nothing else: applying a plan without approval does not compile.
+//! Automatic sync is only a policy that approves. Pure.
 
 mod verdict;
 

@@ -1,5 +1,5 @@
-//! Who a Sync acts as: its objects are read, written, dry-run and watched with the rights of this identity, and with no
-//! others. The only place that decides it. Pure.
+//! The identity of a Sync: its objects are read, written, dry-run and watched only with the rights of this identity. No other module
+//! decides it. Pure.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Leader election by Lease: of several agents one works, and another goes on within seconds when it ends.
+//! Leader election by Lease: one of several agents works, and another one takes over within seconds when it ends.
 //!
 //! As in client-go, a Lease expires by the clock of the agent that waits for it ([`observed`]). The holder renews it well before
 //! that, and stops working when it cannot ([`fence`]). Agents wait with jitter. I/O: API reads and writes of one Lease.

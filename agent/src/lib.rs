@@ -1,4 +1,4 @@
-//! Holdfast keeps a Kubernetes cluster in sync with Git. The modules stand in the order of the pipeline.
+//! Holdfast keeps a Kubernetes cluster in sync with Git. The modules are in the order of the pipeline.
 
 pub mod api;
 pub mod calls;

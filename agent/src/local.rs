@@ -1,4 +1,4 @@
-//! Work that takes a processor for long, done where other tasks do not wait for it. No I/O.
+//! Runs work that uses the processor for long without blocking other tasks. No I/O.
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 

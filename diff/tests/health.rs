@@ -102,8 +102,8 @@ fn a_mistake_in_an_expression_is_named_with_its_place() {
         ),
         (r"status.phase == 'a\'b'", "has a mistake at 1:17: a backslash is not supported in a text"),
         ("true // always", "has a mistake at 1:6: a comment is not supported"),
-        ("status.phase.matches('D.*')", "calls `matches`, which is no function here"),
-        ("status.conditions.any(c, c.ready)", "calls `any`, which is no function here"),
+        ("status.phase.matches('D.*')", "calls `matches`, which is not a function here"),
+        ("status.conditions.any(c, c.ready)", "calls `any`, which is not a function here"),
     ];
     for (expression, what) in cases {
         assert_eq!(refused(expression), of(what), "{expression}");

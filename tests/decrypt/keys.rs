@@ -108,7 +108,7 @@ fn groups_open_when_enough_of_them_do() -> anyhow::Result<()> {
     }
     let encrypted = workshop.encrypt("a.yaml", PLAIN, &rule)?;
     let error = opens(&encrypted, &one.keys()).err().map(|error| error.to_string()).unwrap_or_default();
-    assert!(error.starts_with("a.yaml: the given keys open 1 key groups of the 2"), "{error}");
+    assert!(error.starts_with("a.yaml: the given keys open 1 of the 2 key groups"), "{error}");
     Ok(())
 }
 
@@ -125,9 +125,9 @@ fn what_is_no_key_is_refused_with_its_place() -> anyhow::Result<()> {
     check(&[], "the Secret holds no key");
     check(&[("identity", key.file.as_bytes())], "it has identity");
     let broken = format!("# one\n{}", key.file.replace("AGE-SECRET-KEY-1", "AGE-SECRET-KEY-1Q"));
-    check(&[("a.agekey", broken.as_bytes())], "a.agekey: line 4 is no age identity");
-    check(&[("a.agekey", b"hunter2")], "a.agekey: line 1 is no age identity");
-    check(&[("a.agekey", b"\xff\xfe")], "a.agekey: line 1 is no age identity");
+    check(&[("a.agekey", broken.as_bytes())], "a.agekey: line 4 is not an age identity");
+    check(&[("a.agekey", b"hunter2")], "a.agekey: line 1 is not an age identity");
+    check(&[("a.agekey", b"\xff\xfe")], "a.agekey: line 1 is not an age identity");
     let quantum = workshop.new_age_key(&["-pq"])?;
     check(&[("q.agekey", quantum.file.as_bytes())], "q.agekey: line 3 is a post-quantum identity");
     let (locked, _) = workshop.ssh_key("ed25519", "hunter2")?;

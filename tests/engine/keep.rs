@@ -1,4 +1,4 @@
-//! What is kept stays, whoever's mark says so, and what contains it stays too; a plan names what would go along.
+//! An object with a keep mark of any tool stays, and its container stays too; a plan names what would be deleted with it.
 //! I/O: processes, network.
 
 use std::time::Duration;
@@ -129,7 +129,7 @@ fn what_flux_is_told_to_leave_alone_is_left_alone() -> anyhow::Result<()> {
                 shared.jsonpath("left", &format!("configmap/{name}"), "{.data.key} {.data.other}").await?;
             ensure!(found == expected, "{name}: {found}");
         }
-        // What is told to be left alone later, and kept, is kept when it leaves git.
+        // An object that Git excludes later, and keeps, is kept when it leaves Git.
         let leave = marked("a", "2", &format!("{FLUX}/reconcile"), "disabled");
         let commit = repository.commit(&[("a.yaml", &leave)], "Leave it alone from now on")?;
         shared.env.ready("left", "app", Some(&commit)).await?;
@@ -165,7 +165,7 @@ fn a_namespace_stays_with_what_is_kept_in_it_and_a_plan_names_what_goes_along() 
         ];
         let files: Vec<(&str, &str)> = files.iter().map(|(file, text)| (*file, &**text)).collect();
         let repository = shared.begin("held", &files, &json!({"approval": "Never"})).await?;
-        // Somebody else keeps an object of their own in one of them.
+        // Another user keeps an object in one of them.
         kubectl.must(&["-n", "held-theirs", "create", "configmap", "theirs"]).await?;
         kubectl
             .must(&["-n", "held-theirs", "annotate", "configmap", "theirs", "helm.sh/resource-policy=keep"])
@@ -192,7 +192,7 @@ fn a_namespace_stays_with_what_is_kept_in_it_and_a_plan_names_what_goes_along() 
             "ConfigMap held-kept/kept in it is kept (holdfast.dev/prune: Disabled)",
             "ConfigMap held-git/wanted in it is in Git",
             "ConfigMap held-theirs/theirs in it is kept (helm.sh/resource-policy: keep)",
-            "deletes everything in it, here also what this plan does not delete (1 object): ConfigMap held-foreign/foreign",
+            "deletes everything in it, including objects that this plan does not delete (1 object): ConfigMap held-foreign/foreign",
         ] {
             ensure!(plan.contains(part), "{part}: {plan}");
         }

@@ -179,8 +179,13 @@ fn what_depends_on_a_sync_goes_before_it() -> anyhow::Result<()> {
         shared.env.cluster.apply(&sync::sync("reverse", "two", &repository.https_url, &two)).await?;
         shared.env.ready("reverse", "two", None).await?;
         shared.env.cluster.must(&["-n", "reverse", "delete", "sync", "app", "two", "--wait=false"]).await?;
-        says(shared, "reverse", "app", &["waits until Sync reverse/two is gone, which depends on this one"])
-            .await?;
+        says(
+            shared,
+            "reverse",
+            "app",
+            &["waits for the removal of Sync reverse/two, which depends on this Sync"],
+        )
+        .await?;
         says(shared, "reverse", "two", &["ConfigMap reverse/held"]).await?;
         // Longer than those are waited for that are not being deleted.
         tokio::time::sleep(Duration::from_secs(6)).await;
@@ -193,7 +198,8 @@ fn what_depends_on_a_sync_goes_before_it() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_namespace_that_goes_with_a_sync_asks_for_no_approval_that_nobody_can_give() -> anyhow::Result<()> {
+fn a_namespace_that_is_deleted_with_its_sync_waits_for_no_approval_that_cannot_be_created()
+-> anyhow::Result<()> {
     run(&[], |shared| async move {
         // Of one Sync, what waits is deleted since its person says so; of the other, it is left after a while. Both have their
         // own namespace in git, which ends with them.

@@ -1,4 +1,4 @@
-//! Fields that somebody else took before they left git: by force, by hand, or by removing all owners. They leave the cluster all
+//! Fields that another manager took before they left Git: by force, by hand, or by removing all owners. They leave the cluster all
 //! the same, be it after a restart; what comes back is told. I/O: processes, network.
 
 use std::time::Duration;
@@ -135,7 +135,7 @@ fn what_others_took_before_it_left_git_leaves_all_the_same() -> anyhow::Result<(
         let more = json!({"health": {"wait": false}, "drift": {"mode": "Report"}});
         let repository = shared.begin(namespace, &list(&files(true)), &more).await?;
         take(&shared.env, namespace).await?;
-        eventually(SOON, "the changes to be told as drift", || async {
+        eventually(SOON, "the changes to be reported as drift", || async {
             let told = shared.env.read(namespace, "app").await?["status"]["drift"].to_string();
             Ok(["forced", "replaced", "web"].iter().all(|name| told.contains(name)))
         })

@@ -1,4 +1,4 @@
-//! What is read from the cache folder: git trees that somebody pushed, and kept renders that somebody could have put there.
+//! What is read from the cache folder: Git trees that a user pushed, and stored renders that an attacker could have put there.
 //! I/O: writes into temporary folders.
 
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Inputs that nobody writes, for everything that reads what people push to git:
+//! Unusual inputs for everything that reads what users push to Git:
 //! `fuzz [yaml|kustomization|patch|tree|cache] [--minutes N] [--seed N] [--inputs N]`, `fuzz replay FILE`; and histories of
 //! commits and writes for the engine: `fuzz histories`, see [`histories`].
 //!

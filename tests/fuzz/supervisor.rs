@@ -23,7 +23,7 @@ use crate::worker::peak_of;
 const SLOW: f64 = if cfg!(debug_assertions) { 10.0 } else { 2.0 };
 /// Findings after which it is enough.
 const ENOUGH: usize = 20;
-/// How often the process is looked at.
+/// How often the process is checked.
 const LOOK: Duration = Duration::from_millis(50);
 /// No input has begun yet.
 const NONE: u64 = u64::MAX;
@@ -131,7 +131,7 @@ impl Worker {
                 break End::Died;
             }
             let now = self.at.load(Ordering::Relaxed);
-            // It may end while it is looked at.
+            // It may end during the check.
             let spent = cpu_seconds(pid).unwrap_or(since);
             self.peak = self.peak.max(peak_of(&pid.to_string()).unwrap_or(0) * 1024);
             if now != at {

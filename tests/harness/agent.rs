@@ -68,7 +68,7 @@ impl Agent {
         Self::start_at(ports::free()?, kubeconfig, arguments).await
     }
 
-    /// The same at a port that somebody knows already.
+    /// The same at a port that is already in use by clients.
     pub async fn start_at(port: u16, kubeconfig: &Path, arguments: &[&str]) -> anyhow::Result<Self> {
         let folder = Folder::make("agent")?;
         Self::start_in(folder, port, kubeconfig, arguments).await

@@ -184,7 +184,7 @@ impl Forge {
         Ok(std::fs::read_to_string(path)?)
     }
 
-    /// Protects a branch: nobody may push to it.
+    /// Protects a branch from all pushes.
     pub async fn protect(&self, repository: &Repository, branch: &str) -> anyhow::Result<()> {
         let body = json!({"rule_name": branch, "enable_push": false});
         self.api(Method::POST, &format!("repos/{USER}/{}/branch_protections", repository.name), &body)

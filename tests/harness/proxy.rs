@@ -60,7 +60,7 @@ pub struct Proxy {
     address: SocketAddr,
     folder: Folder,
     shared: Arc<Shared>,
-    /// Accepts connections; nobody does while the proxy is down.
+    /// Accepts connections while the proxy is up.
     acceptor: Mutex<Option<JoinHandle<()>>>,
 }
 

@@ -51,7 +51,7 @@ pub enum Behaviour {
     Redirect(String),
     /// Takes the request and closes the connection.
     CloseEarly,
-    /// Has a certificate that nobody knows the signer of; a plain request is answered with 400.
+    /// Has a certificate of an unknown authority; a plain request is answered with 400.
     BadCertificate,
 }
 

@@ -138,7 +138,7 @@ pub async fn alertmanager() -> anyhow::Result<Service> {
     alertmanager_of(&json!({"route": {"receiver": "none"}, "receivers": [{"name": "none"}]})).await
 }
 
-/// Starts an Alertmanager that tells a webhook what it is told: a group for each alert of a Sync, within a second.
+/// Starts an Alertmanager that forwards its alerts to a webhook: a group for each alert of a Sync, within a second.
 pub async fn alertmanager_with(webhook_url: &str) -> anyhow::Result<Service> {
     alertmanager_of(&json!({
         "route": {"receiver": "hook", "group_by": ["alertname", "namespace", "sync"],

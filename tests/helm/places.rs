@@ -200,12 +200,12 @@ async fn a_repository_that_is_none_is_told() -> anyhow::Result<()> {
     server.answer("/index.yaml", Answer { status: 200, header: None, body: b"<html>: [".to_vec() });
     let (class, said) = of(&server.url).await;
     assert_eq!(class, Some(Class::User));
-    assert!(said.starts_with(&format!("{}/index.yaml is no index of charts: ", server.url)), "{said}");
+    assert!(said.starts_with(&format!("{}/index.yaml is not a chart index: ", server.url)), "{said}");
     assert!(
         of("https://alice:s3cret@127.0.0.1/x")
             .await
             .1
-            .starts_with("https://127.0.0.1/x is no place of charts")
+            .starts_with("https://127.0.0.1/x is not a chart repository")
     );
     assert!(of("ftp://example.com").await.1.contains("write https://host/path"));
     Ok(())
@@ -238,7 +238,7 @@ async fn an_archive_that_was_changed_is_refused() -> anyhow::Result<()> {
         "web-1.0.0.tgz: it is the chart other 7.0.0"
     );
     let error = said(runner.fetch(web(&server.url, "0.9", None)).await);
-    assert!(error.starts_with("web-0.9.0.tgz cannot be unpacked: it is no chart archive"), "{error}");
+    assert!(error.starts_with("web-0.9.0.tgz cannot be unpacked: it is not a chart archive"), "{error}");
     Ok(())
 }
 

@@ -92,7 +92,7 @@ fn files(agent: &Agent) -> anyhow::Result<usize> {
 }
 
 #[test]
-fn a_thousand_silent_and_slow_clients_keep_nobody_out() -> anyhow::Result<()> {
+fn a_thousand_silent_and_slow_clients_do_not_block_others() -> anyhow::Result<()> {
     run(|shared| async move {
         let namespace = "listener-a";
         let probes = format!("127.0.0.1:{}", ports::free()?);

@@ -37,7 +37,7 @@ async fn an_agent_that_is_killed_commits_each_tag_once() -> anyhow::Result<()> {
     log.reverse();
     let wanted: Vec<String> = (1..=ROUNDS).map(|round| format!("Update web to 1.{round}.0")).collect();
     assert_eq!(log[2..], wanted);
-    // Taken back while nobody looks.
+    // Reverted while no agent runs.
     agent.kill()?;
     stage.pull("main")?;
     stage.git.git(&["revert", "--no-edit", "HEAD"])?;

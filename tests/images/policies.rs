@@ -121,7 +121,7 @@ fn a_tag_that_moves_is_followed_by_its_digest_where_that_is_wanted() -> anyhow::
         stage.pull("main")?;
         stage.git.git(&["revert", "--no-edit", "HEAD"])?;
         stage.git.push("main")?;
-        stage.ready("UpToDate", &["taken back in all.yaml", "taken back in parts.yaml"]).await?;
+        stage.ready("UpToDate", &["reverted in all.yaml", "reverted in parts.yaml"]).await?;
         stage.stays("main").await?;
         stage.has("main", "all.yaml", &(web(&first) + &kept)).await?;
         stage.has("main", "parts.yaml", &first).await?;

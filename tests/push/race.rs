@@ -121,7 +121,7 @@ async fn race(desk: &Desk, url: String, ca: &str) -> anyhow::Result<()> {
 }
 
 #[test]
-fn nobody_loses_a_commit_in_a_race_on_a_forge() -> anyhow::Result<()> {
+fn no_commit_is_lost_in_a_race_on_a_forge() -> anyhow::Result<()> {
     run(async |forge| {
         let repository = forge.repository("race").await?;
         repository.commit(&[("a.yaml", "0\n")], "One")?;
@@ -130,7 +130,7 @@ fn nobody_loses_a_commit_in_a_race_on_a_forge() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn nobody_loses_a_commit_in_a_race_on_a_disk() -> anyhow::Result<()> {
+async fn no_commit_is_lost_in_a_race_on_a_disk() -> anyhow::Result<()> {
     let workshop = Workshop::new()?;
     let url = format!("file://{}", workshop.bare.display());
     race(&Desk::new(&url, &[])?, url.clone(), "").await?;

@@ -1,4 +1,4 @@
-//! Pushes that do not happen: somebody was faster, the server does not want them, the answer is lost. I/O: processes, disk.
+//! Pushes that fail: the branch moved, the server rejects them, the answer is lost. I/O: processes, disk.
 
 use std::time::{Duration, Instant};
 
@@ -157,7 +157,8 @@ async fn a_lost_answer_is_told_apart_and_the_push_can_be_repeated() -> anyhow::R
 }
 
 #[tokio::test]
-async fn a_slow_server_holds_nobody_longer_than_asked_and_the_next_push_waits_for_it() -> anyhow::Result<()> {
+async fn a_slow_server_delays_a_push_for_its_time_limit_only_and_the_next_push_waits_for_it()
+-> anyhow::Result<()> {
     let workshop = Workshop::new()?;
     let head = workshop.checkout("main").await?;
     let new = commit(&head, &[("a.yaml", b"image: web:2\n")], "Ours")?;

@@ -29,7 +29,7 @@ async fn refused(env: &Env, kubeconfig: &Path, flags: &[&str], object: &str) -> 
 }
 
 #[test]
-fn users_approve_in_their_own_name_and_the_agent_in_nobodys() -> anyhow::Result<()> {
+fn users_approve_in_their_own_name_and_the_agent_cannot_approve() -> anyhow::Result<()> {
     run(|stage| async move {
         let (env, namespace) = (&stage.env, "approve-who");
         let tenant = stage.tenant(namespace).await?;
@@ -150,7 +150,7 @@ fn an_approval_is_used_up() -> anyhow::Result<()> {
         let status = holdfast(&env.cluster.kubeconfig(), &["-n", namespace, "status", "app"]).await?;
         let status = String::from_utf8_lossy(&status.stdout).into_owned();
         assert!(status.contains(": Approve, Used"), "{status}");
-        // One that nobody waits for is kept for its plan, and shows so.
+        // An Approval of a plan that does not wait is kept for that plan, and its status says so.
         approve(env, namespace, "0123").await?;
         let shown = env.cluster.must(&["-n", namespace, "get", "approvals"]).await?;
         assert!(shown.contains("Pending"), "{shown}");

@@ -87,7 +87,7 @@ async fn mirrors_that_nothing_uses_go_and_what_a_kill_left() -> anyhow::Result<(
     sources.sweep(Duration::from_hours(1));
     ensure!(house.is_there(&one) && house.is_there(&other), "what was used a moment ago stays");
     sources.sweep(Duration::ZERO);
-    ensure!(house.is_there(&one) && !house.is_there(&other), "what somebody holds stays");
+    ensure!(house.is_there(&one) && !house.is_there(&other), "a checkout in use stays");
     ensure!(is_read(&held));
     // It is fetched again where it is needed again.
     ensure!(is_read(&checkout(&sources, &other).await?));
@@ -112,7 +112,7 @@ async fn mirrors_that_nothing_uses_go_and_what_a_kill_left() -> anyhow::Result<(
 }
 
 #[tokio::test]
-async fn a_domain_that_fills_the_cache_pushes_out_its_own_and_keeps_nobody_from_fetching()
+async fn a_trust_domain_that_fills_the_cache_evicts_its_own_mirrors_and_blocks_no_other_fetch()
 -> anyhow::Result<()> {
     let house = House::new(8 * MIB)?;
     let sources = house.sources();

@@ -76,7 +76,7 @@ fn whoever_names_an_object_that_it_may_not_write_has_no_claim_on_it() -> anyhow:
 }
 
 #[test]
-fn a_broken_sync_of_the_same_repository_holds_up_nobody() -> anyhow::Result<()> {
+fn a_broken_sync_delays_no_other_sync_of_the_same_repository() -> anyhow::Result<()> {
     run(|stage| async move {
         let (victim, other) = (stage.tenant("behind-a").await?, stage.tenant("behind-b").await?);
         let repository = stage.env.forge.repository("behind").await?;

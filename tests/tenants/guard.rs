@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::hostile::decoy::Decoy;
 use super::stage::{self, Stage};
 
-/// What a server inside says and nobody outside may read.
+/// The answer of an internal server, which no tenant may read.
 const SECRET: &str = "internal-answer-7c1d";
 const SOON: Duration = Duration::from_secs(40);
 

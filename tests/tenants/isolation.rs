@@ -42,7 +42,7 @@ async fn value(stage: &Stage, namespace: &str, map: &str) -> anyhow::Result<Stri
 }
 
 #[test]
-fn servers_that_never_answer_delay_nobody_else() -> anyhow::Result<()> {
+fn servers_that_never_answer_delay_no_other_tenant() -> anyhow::Result<()> {
     stage::run(|stage| async move {
         let good = stage.tenant("hangs-a").await?;
         let bad = stage.tenant("hangs-b").await?;

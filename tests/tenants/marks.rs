@@ -110,8 +110,8 @@ fn copies_and_forgeries_are_neither_pruned_nor_counted_nor_waited_for() -> anyho
         let status = &stage.env.read("copied-a", "app").await?["status"];
         ensure!(status["objects"]["total"] == 1, "{}", status["objects"]);
 
-        // The victim is told of its own namespace by name, and of no other one.
-        eventually(SOON, "the copy to be told", || async {
+        // The status of the victim names its own namespace, and no other one.
+        eventually(SOON, "the copy to be reported", || async {
             Ok(warnings(stage, "copied-a").await?.contains("ConfigMap copied-a/b-copy carries the marks"))
         })
         .await?;
@@ -192,7 +192,7 @@ fn marks_of_one_kind_mean_nothing_on_another() -> anyhow::Result<()> {
         stage.env.cluster.must(&["-n", "kinds", "get", "secret", "b"]).await?;
         let status = &stage.env.read("kinds", "app").await?["status"];
         ensure!(status["objects"]["total"] == 2, "{}", status["objects"]);
-        eventually(SOON, "the copy to be told", || async {
+        eventually(SOON, "the copy to be reported", || async {
             Ok(warnings(stage, "kinds").await?.contains("Secret kinds/b carries the marks"))
         })
         .await

@@ -159,7 +159,7 @@ async fn a_render_that_is_given_up_ends_at_once_and_workers_end_when_there_is_no
 }
 
 #[tokio::test]
-async fn a_tenant_with_many_slow_renders_keeps_nobody_waiting() -> anyhow::Result<()> {
+async fn a_tenant_with_many_slow_renders_delays_no_other_tenant() -> anyhow::Result<()> {
     let workers = workers(256 * MIB, 2).await?;
     let slow = slow();
     let mut busy = Vec::new();

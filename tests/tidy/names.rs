@@ -99,7 +99,7 @@ fn implemented(line: &str) -> Option<String> {
     let rest = line.strip_prefix("impl")?;
     let rest = rest.rsplit(" for ").next().unwrap_or(rest);
     let rest = rest.trim_start_matches(|letter: char| letter != ' ').trim_start();
-    let name: String = rest.chars().take_while(|letter| letter.is_ascii_alphanumeric()).collect();
+    let name: String = rest.chars().take_while(char::is_ascii_alphanumeric).collect();
     (!name.is_empty()).then_some(name)
 }
 

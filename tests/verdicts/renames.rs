@@ -62,7 +62,7 @@ fn what_is_wrong_with_a_renamed_object_removes_nothing() -> anyhow::Result<()> {
             let ready = shared.env.condition(namespace, "app", "Ready").await?;
             ensure!(
                 ready.message.contains("31202")
-                    && ready.message.contains("Service misnamed/old, which left git"),
+                    && ready.message.contains("Service misnamed/old, which is no longer in Git"),
                 "{ready:?}"
             );
             ensure!(ready.message.contains("approve its removal"), "{ready:?}");

@@ -1,4 +1,4 @@
-//! Files of a working tree, and Syncs in files, for the verbs that need no git. I/O: disk reads.
+//! Files of a working tree, and Syncs in files, for the verbs that do not use Git. I/O: disk reads.
 
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt as _;
@@ -235,13 +235,13 @@ extra: {}
             "s.yaml:5: spec.source.git.ref.branch: must be a string, but is a number; quote it",
             "s.yaml:5: spec.source.git.url: is missing; add it",
             "s.yaml:6: spec.prune: must be true or false, but is a string",
-            "s.yaml:7: spec.aproval: there is no such field; did you mean `approval`?",
+            "s.yaml:7: spec.aproval: unknown field; did you mean `approval`?",
             "s.yaml:8: spec.interval: must be a string, but is a list",
             "s.yaml:9: spec.approval: must be one of Never, Irreversible, Deletions, Always, but is \"Sometimes\"",
             "s.yaml:12: spec.render.kustomize.enableHelm: must be true or false, but is a string",
             "s.yaml:14: spec.render.kustomize.patches[0].patch: must be a string, but is a mapping",
             "s.yaml:17: spec.render.helm.skipSchemaValidation: must be true or false, but is a number",
-            "s.yaml:18: extra: there is no such field",
+            "s.yaml:18: extra: unknown field",
         ];
         assert_eq!(said(text), expected);
     }

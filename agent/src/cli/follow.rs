@@ -1,6 +1,6 @@
-//! Follows a Sync: shows every verdict about it, and how far its runs are, until that is over or the user stops it.
+//! Follows a Sync: shows each change of its condition Ready and the progress of its runs, until it is ready or the user stops it.
 //!
-//! On a terminal the progress is one line that is written anew; elsewhere every change is a line. I/O: API watch, terminal.
+//! On a terminal the progress is one line that is overwritten; elsewhere every change is a line. I/O: API watch, terminal.
 
 use std::process::ExitCode;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! `holdfast image`: why an ImageUpdate does what it does, and taking back what was banned. I/O: API, registries, git.
+//! `holdfast image`: explains the decisions of an ImageUpdate, and removes bans. I/O: API, registries, Git.
 
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! `holdfast reconcile`, `suspend`, `resume`: marks on a Sync that the agent answers. I/O: API writes.
+//! `holdfast reconcile`, `suspend`, `resume`: change annotations and `spec.suspend` of a Sync. I/O: API writes.
 
 use std::process::ExitCode;
 

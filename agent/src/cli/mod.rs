@@ -1,6 +1,6 @@
-//! The command line: one file a verb. Messages go to stderr, results to stdout.
+//! The command line: one file for each verb. Messages go to stderr, results to stdout.
 //!
-//! Exit codes: 0 it worked, 1 an error, 2 there are changes (`plan --exit-code`). I/O: everything that a verb needs.
+//! Exit codes: 0 success, 1 an error, 2 there are changes (`plan --exit-code`). I/O: that of the verbs.
 
 pub mod agent;
 mod approve;

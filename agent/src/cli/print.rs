@@ -1,7 +1,7 @@
 //! The only place that writes to the terminal. Results go to stdout, messages to stderr.
 //!
-//! What comes from git, from the cluster or from a server is shown and never obeyed: every call writes one line, in which
-//! control characters and invisible ones are escaped. I/O: stdout, stderr.
+//! Text from Git, the cluster or a server cannot control the terminal: every call writes one line, in which control characters and
+//! invisible characters are escaped. I/O: stdout, stderr.
 
 use std::fmt::Display;
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};

@@ -1,4 +1,4 @@
-//! `holdfast render-worker`: the process in which an agent renders. People have no use for it. I/O: pipes, disk reads.
+//! `holdfast render-worker`: the process in which an agent renders. Not for users. I/O: pipes, disk reads.
 
 use std::process::ExitCode;
 

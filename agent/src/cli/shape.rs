@@ -1,5 +1,5 @@
-//! What does not fit in an object that a verb reads from a file: unknown and missing fields, wrong types and values, as the
-//! API server would refuse them, each with its line.
+//! Validates an object that a verb reads from a file: unknown and missing fields, wrong types and values, as the API server would
+//! refuse them, each with its line.
 //!
 //! Checks against the schema of the CustomResourceDefinition; its CEL rules are left to the API server. Pure.
 

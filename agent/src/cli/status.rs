@@ -1,4 +1,4 @@
-//! `holdfast status`: one line a Sync, or everything about one. I/O: API reads.
+//! `holdfast status`: one line for each Sync, or all details of one. I/O: API reads.
 
 use std::process::ExitCode;
 

@@ -255,7 +255,7 @@ mod tests {
         let going: HashSet<&ObjectId> = going.iter().collect();
         let said = inside.risk(&namespace(), &going).unwrap_or_default();
         for part in
-            ["(6 objects): ConfigMap shop/m2", "1 more", "what cannot be listed (Secret: may not list)"]
+            ["(6 objects): ConfigMap shop/m2", "1 more", "kinds that cannot be listed (Secret: may not list)"]
         {
             assert!(said.contains(part), "{said}");
         }

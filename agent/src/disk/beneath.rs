@@ -1,7 +1,7 @@
 //! The one writer of files whose names come from outside: git, chart archives, requirements of charts.
 //!
-//! It writes relative to an open folder, one name at a time, and opens nothing through a link. So neither a name nor what
-//! stands on the disk can lead a write out of the folder. I/O: disk writes.
+//! It writes relative to an open folder, one name at a time, and follows no link. So neither a name nor existing files can lead a
+//! write out of the folder. I/O: disk writes.
 
 use std::fs::File;
 use std::io::{Error, ErrorKind, Write as _};

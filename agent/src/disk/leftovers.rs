@@ -1,4 +1,4 @@
-//! What a process that was killed left behind: removed when the next one starts. I/O: disk.
+//! Removes files that a killed process left behind, when the next one starts. I/O: disk.
 
 use std::path::Path;
 

@@ -1,7 +1,7 @@
-//! How much of the cache folder is used, by which trust domain, and what goes when it is too much.
+//! The usage of the cache folder by trust domain, and what to evict if it is too large.
 //!
-//! The domain that uses most gives way first, with what it did not use for the longest time: so no domain can push out what
-//! others use, or keep them from fetching. I/O: reads the sizes of files; removes nothing.
+//! The least recently used files of the domain that uses most are evicted first, so no domain can evict files of others or prevent
+//! their fetches. I/O: reads the sizes of files; removes nothing.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

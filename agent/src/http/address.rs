@@ -1,5 +1,5 @@
-//! Addresses that nothing outside of a machine or a cloud should be reached by: link-local addresses and the metadata
-//! services of clouds, which give credentials to every caller inside, and addresses that are no destination at all. Pure.
+//! Addresses that no resource may connect to: link-local addresses, the metadata services of clouds, which give credentials to every
+//! internal caller, and addresses that are not a destination. Pure.
 //!
 //! An IPv6 address can carry an IPv4 address that a translator or a tunnel connects to; the carried one is classified too.
 

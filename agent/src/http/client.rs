@@ -1,6 +1,6 @@
-//! Sends requests: each hop is checked by the guard, and credentials stay with the origin that they are meant for.
+//! Sends requests: the guard checks each hop, and credentials are sent to their origin only.
 //!
-//! Clients are kept by the certificates that they use, and the least used one goes when there are many. I/O: HTTP.
+//! Clients are cached by their certificates; the least recently used one is dropped if there are many. I/O: HTTP.
 
 use std::collections::HashMap;
 use std::sync::Arc;

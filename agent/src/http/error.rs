@@ -1,4 +1,4 @@
-//! Why a request has no answer, in words. Nothing here quotes what a server sent. Pure.
+//! Why a request has no answer. No message quotes what a server sent. Pure.
 
 use std::error::Error;
 use std::io;

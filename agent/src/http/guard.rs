@@ -1,5 +1,5 @@
-//! Decides where the agent connects on behalf of a resource: whoever may write one could otherwise make the agent talk to
-//! what only it can reach.
+//! Decides where the agent may connect on behalf of a resource. Users who may write resources could otherwise make the agent connect
+//! to internal servers.
 //!
 //! Refused are, in this order:
 //! - addresses that are no destination: unspecified, multicast, broadcast;

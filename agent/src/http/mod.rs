@@ -1,8 +1,8 @@
 //! The one way to make an HTTP request for a resource: certificates, proxies, timeouts, redirects, limits, the text of
 //! errors, and above all the guard against destinations that no resource may name.
 //!
-//! Registries, charts, forges, receivers and git all ask through [`Clients`]; what differs between them is in their own
-//! rooms. The client of the API server is another one, and is not made here.
+//! Registries, charts, forges, receivers and Git all use [`Clients`]; their differences are in their own rooms. The client of the
+//! API server is a different one.
 //!
 //! Architecture invariants: no other room makes an HTTP client or opens a connection; a client follows no redirect by
 //! itself, since every hop is checked; a credential and a client certificate leave the origin they are meant for with no

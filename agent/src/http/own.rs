@@ -1,4 +1,4 @@
-//! What is the agent's own, and no destination of a resource: the API server, and the listeners of the agent.
+//! The agent's own addresses, which no resource may use as a destination: the API server, and the listeners of the agent.
 //!
 //! The API server is known by the URL that the agent itself uses, by the variables that Kubernetes sets in every pod, and
 //! by the names of its Service. A listener is known by its port at every address of this machine or pod, and by the names

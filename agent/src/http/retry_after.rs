@@ -1,4 +1,4 @@
-//! How long a server asks to be left alone: the header `Retry-After`, in seconds or as a date (RFC 9110). Pure.
+//! The pause that a server asks for: the header `Retry-After`, in seconds or as a date (RFC 9110). Pure.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Whom a client trusts beside the authorities of the system, and the certificate that it shows. Pure.
+//! The authorities that a client trusts beside those of the system, and its client certificate. Pure.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

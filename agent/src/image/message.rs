@@ -1,4 +1,4 @@
-//! What a commit and a pull request say: which images changed from what to what, where, and by which policy.
+//! The texts of commits and pull requests: which images changed, from which to which version, where, and by which policy.
 //!
 //! Names and tags come from registries and from files, so nothing in them can begin a line. Leaves the table of the pull
 //! request to [`markdown`], and templates to [`template`]. Pure.

@@ -1,7 +1,7 @@
-//! Image automation, one line a stage: from a tag in the registry to a commit in git.
+//! Image automation: from a tag in the registry to a commit in Git.
 //!
-//! `scan` asks registries and selects, `edits` finds what is to be written (both by the pure half in `holdfast-diff`),
-//! `readers` holds back and proves, `publish` commits and pushes. I/O: through the stages.
+//! `scan` lists tags and selects one, `edits` computes the edits (both with `holdfast-diff`), `readers` proves that only images
+//! change, `publish` commits and pushes. I/O: through the stages.
 
 pub mod message;
 pub mod pass;

@@ -94,7 +94,9 @@ mod tests {
         let policy = Policy { namespaces: vec!["team-a".to_owned()], ..Policy::default() };
         let mut kinds = vec![kind("Namespace", false), kind("ConfigMap", true)];
         assert_eq!(former(&Policy::default(), &mut kinds), None);
-        assert!(former(&policy, &mut kinds).is_some_and(|said| said.contains("Namespace belong to none")));
+        assert!(
+            former(&policy, &mut kinds).is_some_and(|said| said.contains("Namespace are cluster-scoped"))
+        );
         assert_eq!(kinds, [kind("ConfigMap", true)]);
         assert_eq!(former(&policy, &mut kinds), None);
     }

@@ -48,7 +48,7 @@ pub enum Error {
     #[error("{what}, which {field} names, does not exist")]
     NotFound { what: String, field: &'static str, hint: &'static str },
     #[error(
-        "spec.render.kustomize.remotes: {0} is no beginning of a URL: write a scheme (https, http or ssh) and a host, such as \
+        "spec.render.kustomize.remotes: {0} is not the beginning of a URL: write a scheme (https, http or ssh) and a host, such as \
          https://git.example.com/team"
     )]
     RemoteInvalid(String),

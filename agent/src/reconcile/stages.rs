@@ -149,10 +149,12 @@ impl Stages for RunStages<'_, '_> {
         let (run, limits, seen) = (self.run, &self.run.limits, &rendered.seen);
         manifests.warnings.extend(limits.run("render", run.recall(Some(seen), self.past)).await?);
         let room = limits.run("observe", run.room(&manifests)).await?;
-        let (chart, set) = (manifests.chart.take(), run.set(manifests.is_empty(), false));
+        let (chart, is_empty) = (manifests.chart.take(), manifests.is_empty());
         let requests = limits.wait("observe", run.requests(&manifests)).await?;
         let work = run.observe(&requests, &seen.revision, manifests, self.past);
         let value = limits.wait("observe", work).await?;
+        // The members are counted after they were observed: before, the live view may not have listed them yet.
+        let set = run.set(is_empty, false);
         Ok(Held { value, requests, set, chart, room })
     }
 

@@ -1,4 +1,4 @@
-//! What a server answered, read to its end, and how it is put into words. Pure.
+//! The answer of a server, read completely, and its description in errors. Pure.
 
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use serde::Deserialize;

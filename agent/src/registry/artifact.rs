@@ -1,4 +1,4 @@
-//! What the manifest of an artifact has beside its configuration: layers, one of which is the content that is wanted. Pure.
+//! The manifest of an artifact: finds the layer with the content. Pure.
 
 use serde::Deserialize;
 
@@ -57,6 +57,6 @@ mod tests {
         assert_eq!(layer(text.as_bytes(), "zip"), Ok(None));
         assert_eq!(layer(b"{}", "tar"), Ok(None));
         assert!(layer(text.as_bytes(), "x").is_err_and(|said| said.contains("digest")));
-        assert!(layer(b"<html>", "tar").is_err_and(|said| said.contains("no manifest")));
+        assert!(layer(b"<html>", "tar").is_err_and(|said| said.contains("not the manifest")));
     }
 }

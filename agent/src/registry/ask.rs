@@ -1,5 +1,4 @@
-//! What a repository is asked for: its tags, the digest of a tag, when an image was created, and the content of a layer.
-//! I/O: HTTP.
+//! Requests to a repository: its tags, the digest of a tag, the creation time of an image, and the content of a layer. I/O: HTTP.
 
 use std::collections::HashSet;
 use std::sync::Arc;

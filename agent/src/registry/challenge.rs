@@ -1,5 +1,5 @@
-//! What a registry wants to see before it answers: its header `WWW-Authenticate` (RFC 9110, and the token authentication of
-//! the distribution specification). Pure.
+//! The authentication that a registry requires: its header `WWW-Authenticate` (RFC 9110, and the token authentication of the
+//! distribution specification). Pure.
 
 use std::collections::BTreeMap;
 

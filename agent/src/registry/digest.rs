@@ -1,4 +1,4 @@
-//! The digest of a manifest or a blob, as images name it: `sha256:…`. Pure.
+//! The digest of a manifest or a blob: `sha256:…`. Pure.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! What can go wrong with a registry: for whom it is, and what to do about it. No message has a secret. Pure.
+//! The errors of registries, with their class and what to do. No message has a secret. Pure.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -236,11 +236,11 @@ mod tests {
     #[test]
     fn an_error_says_when_it_is_asked_again() {
         let limited = |after| Trouble::RateLimited { host: "docker.io".to_owned(), after };
-        assert_eq!(limited(None).to_string(), "docker.io allows no more requests for now");
+        assert_eq!(limited(None).to_string(), "docker.io has reached its rate limit");
         let minute = Some(Duration::from_mins(1));
         let error =
             RegistryError { repository: "docker.io/library/nginx".to_owned(), trouble: limited(minute) };
-        let said = "image repository docker.io/library/nginx: docker.io allows no more requests for now; retrying in 60 s";
+        let said = "image repository docker.io/library/nginx: docker.io has reached its rate limit; retrying in 60 s";
         assert_eq!(error.to_string(), said);
         assert_eq!((error.name(), error.class()), ("RateLimited", Class::Transient));
         assert_eq!(error.retry_after(), minute);

@@ -1,6 +1,6 @@
-//! Where the next page of tags is: the header `Link` (RFC 8288), taken as it is given. Pure.
+//! The URL of the next page of tags: the header `Link` (RFC 8288), followed verbatim. Pure.
 //!
-//! It may be relative or absolute, but not at another host: the login must not go there.
+//! It may be relative or absolute, but not at another host, because of the login.
 
 use http::{HeaderMap, header};
 use reqwest::Url;

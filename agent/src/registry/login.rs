@@ -1,4 +1,4 @@
-//! Logins out of a Secret that `docker login` or `kubectl create secret docker-registry` wrote. They cannot be printed.
+//! Logins from a Secret in the format of `docker login` and `kubectl create secret docker-registry`. They cannot be printed.
 //!
 //! The entry with the longest path that the repository is below counts; its host may have globs, as for the kubelet. Pure.
 
@@ -287,14 +287,14 @@ mod tests {
     fn a_secret_that_is_none_is_refused_and_not_shown() {
         for (key, text, part) in [
             ("password", "hunter2", "no key .dockerconfigjson"),
-            (".dockerconfigjson", "hunter2", "not what docker login writes"),
+            (".dockerconfigjson", "hunter2", "not in the format of docker login"),
             (
                 ".dockerconfigjson",
                 r#"{"auths": {"a": {"auth": "hunter2"}}}"#,
                 "its entry a has no user:password",
             ),
             (".dockerconfigjson", r#"{"auths": {"u:hunter2@a": {"auth": "b"}}}"#, "its entry a has no"),
-            (".dockercfg", r#"{"a": {"auth": 7}}"#, "not what docker login writes"),
+            (".dockercfg", r#"{"a": {"auth": 7}}"#, "not in the format of docker login"),
         ] {
             let said = login(key, text).err().unwrap().to_string();
             assert!(said.contains(part) && !said.contains("hunter2"), "{said}");

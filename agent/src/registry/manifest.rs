@@ -1,4 +1,4 @@
-//! What the manifest of an image or an index of them says of when the image was created. Pure.
+//! Finds the creation time of an image from its manifest or index. Pure.
 
 use std::collections::BTreeMap;
 
@@ -198,9 +198,11 @@ mod tests {
         let time = created_in_config(br#"{"created": "2026-01-02T03:04:05.123456789+01:00"}"#).unwrap();
         assert_eq!(time.to_string(), "2026-01-02T02:04:05.123456789Z");
         assert!(created_in_config(br#"{"created": "0001-01-01T00:00:00Z"}"#).is_ok());
-        for (text, part) in
-            [("{}", "has no time"), (r#"{"created": "x"}"#, "cannot be read"), ("[", "not that")]
-        {
+        for (text, part) in [
+            ("{}", "has no time"),
+            (r#"{"created": "x"}"#, "cannot be read"),
+            ("[", "is not one of an image"),
+        ] {
             assert!(created_in_config(text.as_bytes()).unwrap_err().contains(part), "{text}");
         }
     }

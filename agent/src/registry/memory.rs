@@ -1,7 +1,7 @@
 //! The last answers about each repository. Pure.
 //!
-//! Good answers are shared by all who ask in the same way with the same login. The turn to ask, and what went wrong then,
-//! are a tenant's own: no tenant waits for a request of another one.
+//! Successful answers are shared by all callers with the same access and login. Turns and failures are kept for each tenant, so
+//! no tenant waits for a request of another one.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use super::{ImageDigest, RegistryError, Tags, Trouble};
 /// The minimum time for which answers about an unused repository are kept.
 const KEPT: Duration = Duration::from_hours(1);
 
-/// How long it is believed that a tag is no image: it may be pushed anew.
+/// How long it is believed that a tag is not an image: it may be pushed anew.
 const FAULTY: Duration = Duration::from_mins(10);
 
 /// All places.

@@ -1,10 +1,8 @@
-//! Registries of images, charts and artifacts: which tags a repository has, what a tag names, when that was made, and
-//! the content of one layer.
+//! The client of OCI registries, for images, charts and artifacts: tags, digests, creation times, and the content of a layer.
 //!
-//! Follows the distribution specification and its token authentication. A repository is listed once for each interval, for
-//! all who reach it in the same way with the same login; a host is asked only as fast as it allows. Limits, pauses and
-//! failures belong to a tenant, its login and its way to the host. Selects nothing, and knows no cluster: Secrets come in
-//! as values. I/O: HTTP.
+//! Follows the distribution specification and its token authentication. A repository is listed once in each interval for all
+//! callers with the same access and login, and the rate limits of a host are honoured. Limits, pauses and failures are kept for each
+//! tenant, login and way to the host. Selects nothing, and knows no cluster: Secrets are passed in. I/O: HTTP.
 
 mod access;
 mod answer;

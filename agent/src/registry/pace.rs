@@ -1,7 +1,7 @@
-//! How fast a host is asked: so many requests at the same time, so many a second, none while it asks for a pause.
+//! Limits the requests to a host: in parallel, by second, and none while the host asks for a pause.
 //!
-//! All of that belongs to a lane: a tenant, its login, and the way to the host. No lane waits for another one, so a permit of
-//! a lane may be held while the host answers. I/O: time.
+//! The limits are kept for each lane: a tenant, its login, and the way to the host. No lane waits for another one, so a permit of a
+//! lane may be held while the host answers. I/O: time.
 
 use std::collections::HashMap;
 use std::sync::Arc;

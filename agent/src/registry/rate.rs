@@ -1,4 +1,4 @@
-//! What a host says of its limits: how many requests are left, and for which time. Pure.
+//! The rate limit that a host reports: the remaining requests, and their time. Pure.
 
 use std::time::Duration;
 

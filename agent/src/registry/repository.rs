@@ -1,4 +1,4 @@
-//! The name of a repository, as images name it. Pure.
+//! The name of a repository. Pure.
 
 use std::fmt;
 
@@ -137,14 +137,14 @@ mod tests {
             ("ghcr.io/", "write host/path"),
             ("https://ghcr.io/a", "without a scheme"),
             ("https://u:hunter2@ghcr.io/a", "without a scheme"),
-            ("u:hunter2@ghcr.io/a", "a login in it"),
+            ("u:hunter2@ghcr.io/a", "contains a login"),
             ("ghcr.io/a:1.0", "a tag or a digest"),
             ("ghcr.io/a@sha256:00", "a tag or a digest"),
-            ("ghcr.io/../a", "small letters"),
-            ("ghcr.io/A", "small letters"),
-            ("ghcr.io/a//b", "small letters"),
-            ("ghcr.io/-a", "small letters"),
-            ("ghcr.io/a b", "small letters"),
+            ("ghcr.io/../a", "lowercase letters"),
+            ("ghcr.io/A", "lowercase letters"),
+            ("ghcr.io/a//b", "lowercase letters"),
+            ("ghcr.io/-a", "lowercase letters"),
+            ("ghcr.io/a b", "lowercase letters"),
             ("ghcr.io:port/a", "no host"),
             ("ghcr.io:0/a", "no host"),
             ("ghcr .io/a", "no host"),

@@ -1,8 +1,7 @@
-//! Logs in to registries: anonymously, by user and password, or by a token that is had for a challenge and kept until it
-//! expires.
+//! Logs in to registries: anonymously, with user and password, or with a token, which is cached until it expires.
 //!
-//! What a host wanted to see is remembered, so that it is not asked in vain the next time. Follows the token
-//! authentication of the distribution specification, with its OAuth2 form for refresh tokens. I/O: HTTP.
+//! The authentication that a host requires is remembered, so that the next request is sent with it. Follows the token authentication
+//! of the distribution specification, with its OAuth2 form for refresh tokens. I/O: HTTP.
 
 use std::collections::HashMap;
 use std::sync::Arc;

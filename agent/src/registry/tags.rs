@@ -1,4 +1,4 @@
-//! The tags of a repository, one after the other in one text, as they are read out of the pages of a list. Pure.
+//! The tags of a repository in one text, as they are read from the pages of a list. Pure.
 
 use std::fmt;
 

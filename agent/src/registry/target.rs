@@ -1,4 +1,4 @@
-//! One repository of one host, as it is asked: its URLs, its login and its certificates. Pure.
+//! One repository of one host: its URLs, its login and its certificates. Pure.
 
 use holdfast_diff::digest::{Digest, Hasher};
 use http::Method;

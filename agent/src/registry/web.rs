@@ -1,5 +1,4 @@
-//! Asks hosts: with patience, within limits, and in turn; follows redirects without the login. Knows nothing of what is
-//! asked. I/O: HTTP.
+//! Sends requests to registries: with retries, within limits, and in turn. Follows redirects without the login. I/O: HTTP.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Which renderer a folder is for: what the Sync says, else what the folder holds.
+//! Selects the renderer of a folder: from the Sync, else from the content of the folder.
 //!
 //! Pure, beside the files that it is given.
 

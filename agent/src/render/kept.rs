@@ -1,4 +1,4 @@
-//! The manifests of a render, kept small: to put back one object, nothing has to be read and rendered again.
+//! The manifests of a render in a compact form, so that correcting one object needs no render.
 //!
 //! Pure.
 

@@ -1,6 +1,6 @@
-//! One render that is to be made, and what it came to: all of it values, that can be sent to another process.
+//! The parameters and the result of one render, as values that can be sent to another process.
 //!
-//! Leaves where it is made to `renderer`. Pure.
+//! Leaves the choice of the process to `renderer`. Pure.
 
 use std::sync::Arc;
 use std::time::Duration;

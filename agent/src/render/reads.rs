@@ -1,7 +1,7 @@
 //! What a render read, so that it is known whether another commit renders to the same objects.
 //!
-//! A render is a function of its options and of what it read: every question to the files is noted with a digest of its
-//! answer, also that something is not there. Where all questions have the same answers, nothing needs to be rendered.
+//! A render is a function of its options and of what it read: every read is noted with a digest of its result, also of missing
+//! files. If all reads have the same results at another commit, nothing needs to be rendered.
 //! Pure, beside the files that it is given.
 
 use std::cell::RefCell;

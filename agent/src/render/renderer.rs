@@ -1,4 +1,4 @@
-//! Where renders are made: in workers, as the agent does it, or in this process, as the command line does it.
+//! Runs renders in worker processes (the agent), or in this process (the command line).
 //!
 //! I/O: processes, or disk reads.
 

@@ -1,4 +1,4 @@
-//! Reads the body of a request within limits: its size, its time, and how fast it comes. Nothing is held of it here.
+//! Reads the body of a request within limits of size, time and speed. Does not keep the body.
 //! I/O: reads a connection, timers.
 
 use std::time::Duration;

@@ -1,6 +1,6 @@
-//! What the probes are answered with: whether each loop of the process is alive, and whether it is ready.
+//! The state for the probes: whether each loop of the process is alive, and whether the process is ready.
 //!
-//! Leaves to each loop how often it says so. I/O: the clock.
+//! Leaves the heartbeats to the loops. I/O: the clock.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

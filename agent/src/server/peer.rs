@@ -1,4 +1,4 @@
-//! Where a connection comes from, as far as limits for each peer are concerned. Pure.
+//! The peer of a connection, for limits by peer. Pure.
 
 use std::net::{IpAddr, Ipv6Addr};
 

@@ -1,4 +1,4 @@
-//! A connection that ends if the other side does not take what is sent to it. I/O: timers.
+//! A connection that ends if the other side does not receive what is sent. I/O: timers.
 
 use std::io::{self, ErrorKind};
 use std::pin::Pin;

@@ -1,4 +1,4 @@
-//! A secret that a caller shows in a header. Pure.
+//! A secret that a caller sends in a header. Pure.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Credentials out of a Secret, in Flux's keys. They cannot be printed. Pure.
+//! Credentials from a Secret, with the keys that Flux uses. They cannot be printed. Pure.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -1,6 +1,6 @@
-//! What can go wrong with a repository, and what a person can do about it.
+//! The errors of repositories, and what a user can do about them.
 //!
-//! Every message names the place without its password. Pure.
+//! URLs in messages have no password. Pure.
 
 use std::error::Error;
 

@@ -1,4 +1,4 @@
-//! Asks a server for a ref, and for the pack if its commit is not in the mirror. I/O: network, disk.
+//! Requests a ref from a server, and the pack if its commit is not in the mirror. I/O: network, disk.
 
 use std::num::NonZeroU32;
 use std::path::Path;

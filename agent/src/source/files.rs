@@ -1,6 +1,6 @@
-//! The tree of a commit as the renderer sees it.
+//! The files of a commit, for the renderer.
 //!
-//! The first error is kept as it is for the caller. I/O: disk reads of the mirror.
+//! Keeps the first error for the caller. I/O: disk reads of the mirror.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,4 +1,4 @@
-//! What the folders of a mirror hold, read once for every reader and remembered by their ids.
+//! The entries of the folders of a mirror, read once for all readers and cached by the ids of the folders.
 //!
 //! The bytes of a tree come from the client that pushed them, and servers need not check them. So names are checked here: a
 //! name cannot lead out of its folder, occur twice, or stand for a file that Git itself would use. I/O: none, the bytes are

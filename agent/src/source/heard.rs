@@ -1,4 +1,4 @@
-//! What ssh and the program on the other side wrote before a connection ended, and what that means.
+//! Interprets the messages of ssh and of the remote program when a connection has ended.
 //!
 //! ssh ends with the status 255 when it failed itself, and with that of the program on the other side otherwise: so its own
 //! messages are distinguished from those of the server, and the name of a repository decides nothing. Pure.

@@ -1,5 +1,4 @@
-//! Private keys for ssh, as people put them into Secrets: what is wrong with one that ssh would only call an "error in
-//! libcrypto". Pure.
+//! Checks private keys for ssh, and says what is wrong with a key that ssh would only call an "error in libcrypto". Pure.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

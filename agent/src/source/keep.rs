@@ -1,8 +1,7 @@
-//! What of the cache folder stays: mirrors that something uses, and as much of everything as fits.
+//! Removes unused mirrors, and keeps the cache folder within its limit.
 //!
-//! A mirror that nothing has used for an hour goes; so does what a process that was killed left. When all together is too
-//! large, what was not used for the longest time goes, of the trust domain that uses most; what a Sync still holds goes
-//! last. I/O: disk.
+//! A mirror that was not used for an hour is removed, and so are files of killed processes. If the folder is too large, the least
+//! recently used files of the trust domain that uses most are removed; mirrors that a Sync uses are removed last. I/O: disk.
 
 use std::path::Path;
 use std::sync::{Arc, Once};

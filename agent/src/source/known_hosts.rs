@@ -1,4 +1,4 @@
-//! By which name the key of a host is looked up in `known_hosts`, when ssh is given an address in place of the name. Pure.
+//! The name by which ssh finds the key of a host in `known_hosts`, if ssh gets an address instead of the name. Pure.
 //!
 //! OpenSSH looks for `[host]:port` if the port is not 22, and then for the host alone; with `HostKeyAlias` it looks for
 //! that name and no other, so the choice is made here. (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT")

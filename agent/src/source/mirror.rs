@@ -1,7 +1,7 @@
-//! One mirror: a bare repository below the cache folder that holds the commits that Syncs follow, one deep.
+//! One mirror: a bare repository below the cache folder with the commits that Syncs follow, without their history.
 //!
-//! All of it can be fetched again, so anything odd about it is answered by throwing it away. Leaves the connection to `fetch`,
-//! and what is on disk to `repository`. I/O: through both.
+//! It can be fetched again, so a mirror with an error is discarded. Leaves the connection to `fetch`, and the disk to `repository`.
+//! I/O: through both.
 
 use std::path::PathBuf;
 use std::sync::Arc;

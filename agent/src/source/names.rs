@@ -1,4 +1,4 @@
-//! What a ref is called on the server, in the mirror, and in a revision. Pure.
+//! The names of a ref on the server, in the mirror, and in a revision. Pure.
 
 use gix::ObjectId;
 

@@ -1,5 +1,5 @@
-//! What a server shows to one who wants to push, and the command that it gets for that. Pure, but for reading the packets
-//! of a connection.
+//! The refs and capabilities that a server offers for a push, and the command of the push. Pure, but for reading the packets of a
+//! connection.
 
 use std::io;
 

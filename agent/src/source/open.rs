@@ -1,4 +1,4 @@
-//! A mirror that another process fetches, and this one only reads. I/O: disk reads.
+//! A mirror that another process fetches and this one only reads. I/O: disk reads.
 
 use std::path::Path;
 use std::sync::Arc;

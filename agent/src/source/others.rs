@@ -1,5 +1,5 @@
-//! What others committed to a branch since a commit that is known, compared with another base: what can be taken as it is,
-//! and what both changed. I/O: disk reads of the mirror.
+//! Commits of others on a branch since a given commit, compared with another base: files to take as they are, and files that both
+//! changed. I/O: disk reads of the mirror.
 
 use std::collections::BTreeSet;
 

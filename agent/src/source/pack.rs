@@ -1,4 +1,4 @@
-//! New objects, and the pack that carries exactly them to a server. Pure.
+//! New objects, and the pack that contains exactly these. Pure.
 
 use std::io::Write as _;
 

@@ -1,4 +1,4 @@
-//! The program that speaks git for a connection that is not http: `ssh`, or git itself for a repository on disk.
+//! The program that runs the Git protocol without HTTP: `ssh`, or git itself for a repository on disk.
 //!
 //! It ends with its connection, or when no caller waits for the answer. The start of its standard error is kept. I/O: a
 //! subprocess, blocking.

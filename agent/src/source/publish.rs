@@ -1,6 +1,6 @@
-//! The writing half of the sources: where a branch is, what a commit for it is built on, and the push.
+//! Writes to repositories: reads the head of a branch, builds a commit on it, and pushes it.
 //!
-//! One push at a time of each tenant for each branch of a repository, and nothing is ever forced. I/O: network, disk.
+//! Each tenant has one push at a time for each branch of a repository. Pushes are never forced. I/O: network, disk.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};

@@ -1,4 +1,4 @@
-//! Moves a branch of a server forward, by what `git send-pack` speaks over gix's transports.
+//! Moves a branch of a server forward, with the protocol of `git send-pack` over the transports of gix.
 //!
 //! The old value that is sent is always the commit that the new one was built on, never the one that the server shows:
 //! the server compares it under its lock, so a push that is late is rejected, and no commit is lost. (gitprotocol-pack,

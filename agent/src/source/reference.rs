@@ -1,4 +1,4 @@
-//! Which commit: a ref as a Sync names it, and the revision that came of it. Pure.
+//! The ref of a Sync, and the revision that it resolves to. Pure.
 
 use std::fmt;
 

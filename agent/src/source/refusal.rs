@@ -1,6 +1,6 @@
-//! Why a push did not happen, and what a person can do about it.
+//! Why a push failed, and what a user can do about it.
 //!
-//! Servers say it in words of their own, and the words are all there is. Pure.
+//! Servers report the reason only as text, which is matched here. Pure.
 
 use std::fmt;
 

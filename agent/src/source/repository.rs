@@ -1,6 +1,6 @@
-//! The repository of a mirror on disk: opening it, what it holds, and how it goes.
+//! The repository of a mirror on disk: opening, reading and removing it.
 //!
-//! What is odd about it is thrown away. Leaves fetching to `fetch`. I/O: disk.
+//! A repository with an error is discarded. Leaves fetching to `fetch`. I/O: disk.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
-//! Signatures of commits, with an SSH key or an OpenPGP key out of a Secret.
+//! Signs commits with an SSH key or an OpenPGP key from a Secret.
 //!
-//! The same key and text always make the same signature. Pure; chance only hides the time that RSA takes.
+//! The same key and text always give the same signature. Pure; random numbers are used only for blinding in RSA.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

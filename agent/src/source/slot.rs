@@ -1,4 +1,4 @@
-//! Where the id of an entry is in the bytes of a tree, so that it can be changed and all else stays as it is. Pure.
+//! Finds the id of an entry in the bytes of a tree, so that only the id is changed. Pure.
 
 use gix::ObjectId;
 

@@ -1,7 +1,6 @@
-//! How `ssh` is started for one connection: its keys, the one address that it may connect to, and nothing else that could
-//! be configured anywhere.
+//! Starts `ssh` for one connection, with its keys and the only address that it may connect to, and without any other configuration.
 //!
-//! I/O: writes the keys into a private folder, which goes with the connection; asks the resolver for the address.
+//! I/O: writes the keys into a private folder, which is removed with the connection; resolves the address.
 
 use std::fs::{OpenOptions, Permissions};
 use std::io::Write as _;

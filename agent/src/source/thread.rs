@@ -1,5 +1,4 @@
-//! Threads for what blocks while it waits for a server. The pool that everything else shares would be used up by servers
-//! that never answer.
+//! Threads for work that blocks while it waits for a server. Servers that never answer would use up the shared pool.
 //!
 //! Starts threads; leaves to its callers how many there may be.
 

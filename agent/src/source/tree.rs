@@ -1,6 +1,6 @@
-//! The tree of a commit, read from the object database: nothing is checked out, and nothing outside of it can be read.
+//! The tree of a commit, read from the object database: nothing is checked out, and nothing outside of the tree can be read.
 //!
-//! What a folder holds is remembered by the folder's id, for all commits of a mirror. I/O: disk reads of the mirror.
+//! Entries of folders are cached by the ids of the folders, for all commits of a mirror. I/O: disk reads of the mirror.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
-//! git over http: what gix asks for, through the HTTP clients of the agent, so that the same rules hold as everywhere.
+//! Git over HTTP: the transport of gix on the HTTP clients of the agent, so that the same rules apply.
 //!
-//! The body of an answer is handed on only if its status and its type are those of git. A request is sent when its answer
-//! is read, since its body is written piece by piece before. I/O: HTTP, blocking.
+//! The body of an answer is returned only if its status and its type are those of Git. A request is sent when its answer is read,
+//! since its body is written in pieces before. I/O: HTTP, blocking.
 
 use std::any::Any;
 use std::io::{self, BufRead, Cursor, Read, Write};

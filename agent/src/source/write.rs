@@ -1,8 +1,7 @@
-//! A new commit, made of another one by changing files of it: new blobs, the trees that lead to them, the commit.
+//! Builds a new commit from another one by changing files: new blobs, their trees, and the commit.
 //!
-//! Nothing is checked out and nothing is written: the new objects stay in memory until a push takes them. The same
-//! arguments always make the same commit, so what was killed on its way can be done again. I/O: disk reads of the
-//! mirror.
+//! Nothing is checked out or written: the new objects stay in memory until they are pushed. The same arguments always give the same
+//! commit, so an interrupted push can be repeated. I/O: disk reads of the mirror.
 
 use std::sync::Arc;
 

@@ -31,7 +31,7 @@ const INVISIBLE: [RangeInclusive<char>; 31] = [
     '\u{feff}'..='\u{feff}',
     '\u{ffa0}'..='\u{ffa0}',
     '\u{fff0}'..='\u{fffb}',
-    // What is no character.
+    // What is not a character.
     '\u{fffe}'..='\u{ffff}',
     '\u{110bd}'..='\u{110bd}',
     '\u{110cd}'..='\u{110cd}',

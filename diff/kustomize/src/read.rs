@@ -29,7 +29,7 @@ use parse::{Fail, parse};
 ///
 /// # Errors
 ///
-/// What is no YAML, and an object without a kind or a name.
+/// What is not YAML, and an object without a kind or a name.
 ///
 /// A key that is set twice is none yet: a patch may still take it out, and before that the first counts.
 pub fn resources(file: &str, bytes: &[u8]) -> Result<Vec<Resource>, KustomizeError> {

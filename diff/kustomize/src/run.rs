@@ -270,7 +270,7 @@ impl Target<'_> {
 
 fn wrong_type(file: &str, wanted: FileType) -> KustomizeError {
     let message = match wanted {
-        FileType::Component => "this is no component: name it in `resources`, or set kind: Component",
+        FileType::Component => "this is not a component: name it in `resources`, or set kind: Component",
         FileType::Kustomization => "this is a component: name it in `components`",
     };
     KustomizeError::in_file(file, message)

@@ -143,7 +143,7 @@ impl<'a> Metadata<'a> {
             Some(requirements) => requirements,
             None => parsed.insert(Requirements::parse(text).map_err(|reason| {
                 let field = field.trim_end_matches('s');
-                KustomizeError::new(format!("{field}Selector {text:?} is no selector: {reason}"))
+                KustomizeError::new(format!("{field}Selector {text:?} is not a selector: {reason}"))
             })?),
         };
         let map = node.at(&["metadata", field]).and_then(Node::as_map);
@@ -161,7 +161,7 @@ fn pattern(field: &str, text: &str) -> Result<Pattern, KustomizeError> {
         let shown: String = text.chars().take(SHOWN).collect();
         let cut = if shown.len() < text.len() { "…" } else { "" };
         KustomizeError::new(format!(
-            "{field} \"{}{cut}\" of a selector is no regular expression: {reason}",
+            "{field} \"{}{cut}\" of a selector is not a regular expression: {reason}",
             shown.escape_debug()
         ))
     })

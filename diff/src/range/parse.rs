@@ -8,7 +8,7 @@ use super::{Condition, Operator, Range};
 /// Why a text is no range.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadRange {
-    #[error("{part} is no condition on a version")]
+    #[error("{part} is not a version constraint")]
     Condition { part: String },
     #[error("a condition is missing in \"{part}\"")]
     Missing { part: String },

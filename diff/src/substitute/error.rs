@@ -46,7 +46,7 @@ pub enum SubstituteProblem {
     NegativeLength,
     #[error("reaches beyond its field: close it in the field, or write `$${{` if no variable is meant")]
     Crosses,
-    #[error("has a value with which the object is no YAML: quote it in the manifest, or correct the value")]
+    #[error("has a value with which the object is not YAML: quote it in the manifest, or correct the value")]
     NotYaml,
     /// Of the whole field, as written.
     #[error(
@@ -54,7 +54,7 @@ pub enum SubstituteProblem {
          count unless spec.render.substitute.quoted is Text: set that and quote the field, or write `${{quote}}{written}${{quote}}`, and set the variable `quote` to `\"`"
     )]
     NotText { found: &'static str, written: String },
-    #[error("has a value with which the object is no mapping any more: correct the value")]
+    #[error("has a value with which the object is not a mapping any more: correct the value")]
     NotAnObject,
 }
 

@@ -31,7 +31,7 @@ pub enum Action {
     Delay(Duration),
     /// The connection is closed without an answer, and the API server is not asked.
     Drop,
-    /// The connection is closed without an answer once the API server has answered: it is done, and nobody heard.
+    /// The connection is closed without an answer once the API server has answered: the request is done, but the client does not learn of it.
     DropAfter,
     /// Every open watch ends, as [`Proxy::cut_watches`](super::Proxy::cut_watches) does it, and the request is passed on.
     CutWatches,

@@ -1,5 +1,5 @@
-//! `holdfast drift adopt`: the live values of what drifted, written into the files of a working tree. Of one
-//! object all is written or nothing. Leaves the commit to a person. I/O: API reads, disk.
+//! `holdfast drift adopt`: writes the live values of drifted fields into the files of a working tree. All fields of an object
+//! are written, or none. Leaves the commit to the user. I/O: API reads, disk.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! `holdfast drift NAME`: what drifted of one Sync, field by field, and who wrote it. I/O: API reads.
+//! `holdfast drift NAME`: the drift of one Sync, field by field, with the managers that wrote it. I/O: API reads.
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;

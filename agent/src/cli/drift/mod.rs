@@ -1,6 +1,6 @@
-//! `holdfast drift`: what drifted and who did it, and what to do about it: leave it for a time, or take it into git.
+//! `holdfast drift`: lists drift and its origin, snoozes it, or adopts it into Git.
 //!
-//! Leaves putting back to the agent. I/O: what the verbs below it need.
+//! Leaves the correction to the agent. I/O: that of the verbs below it.
 
 mod adopt;
 pub mod list;

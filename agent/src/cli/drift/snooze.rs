@@ -1,4 +1,4 @@
-//! `holdfast drift snooze` and `unsnooze`: entries of `spec.drift.snooze` that the agent heeds. I/O: API reads and writes.
+//! `holdfast drift snooze` and `unsnooze`: add and remove entries of `spec.drift.snooze`. I/O: API reads and writes.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! The object that a person names on the command line: `deployment/web`, `Deployment.apps/web`. Pure.
+//! An object on the command line: `deployment/web`, `Deployment.apps/web`. Pure.
 
 use std::fmt;
 use std::str::FromStr;

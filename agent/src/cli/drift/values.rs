@@ -1,7 +1,7 @@
-//! What of the live values of one object goes where in its manifest: values in place of scalars, and nothing
-//! else. What would need a new line, or a guess, is refused with the place and the value for a person.
+//! Maps live values of an object to edits of its manifest. Only scalars are replaced. Other changes are refused, with the position
+//! and the value to write by hand.
 //!
-//! Leaves finding the manifest to `place`, and bytes to the editor of YAML. Pure.
+//! Leaves finding the manifest to `located`, and the bytes to the YAML editor. Pure.
 
 use std::collections::BTreeMap;
 

@@ -92,8 +92,13 @@ async fn waves_are_removed_one_after_the_other() {
 
 #[tokio::test]
 async fn an_object_that_a_finalizer_holds_delays_the_waves_after_it() {
-    check(&["c", "held", "a"], &["DELETE c", "DELETE held"], Some("until ConfigMap shop/held is gone"), 0)
-        .await;
+    check(
+        &["c", "held", "a"],
+        &["DELETE c", "DELETE held"],
+        Some("waits for the removal of ConfigMap shop/held"),
+        0,
+    )
+    .await;
     check(&["c", "held"], &["DELETE c", "DELETE held"], None, 0).await;
 }
 

@@ -1,6 +1,6 @@
 //! The text of a pull request, in Markdown: a table of what changed, with links to the files.
 //!
-//! Whatever comes from outside stands in code spans, in which a forge sees no links, mentions or markup. Pure.
+//! Foreign text is in code spans, in which a forge sees no links, mentions or markup. Pure.
 
 use std::fmt::Write as _;
 

@@ -179,12 +179,12 @@ fn what_is_wrong_with_a_template_is_said_with_its_line() {
     check("{{ subject | replace('a', 'b') }}", 1, "replace");
     check("a\n{{ subject", 2, "syntax error");
     check("{% for i in images %}", 1, "syntax error");
-    check("\n{% set a = 'b' %}", 2, "no statement \"set\"");
-    check("{%- macro a() %}{% endmacro %}", 1, "no statement \"macro\"");
-    check("{% raw %}{% endraw %}", 1, "no statement \"raw\"");
-    check("\n\n{{ 'a' * 100 }}", 3, "no operator *");
-    check("{{ '}}' ~ 'b' }}", 1, "no operator ~");
-    check(r#"{{ "\"" + 'b' }}"#, 1, "no operator +");
+    check("\n{% set a = 'b' %}", 2, "unknown statement set");
+    check("{%- macro a() %}{% endmacro %}", 1, "unknown statement macro");
+    check("{% raw %}{% endraw %}", 1, "unknown statement raw");
+    check("\n\n{{ 'a' * 100 }}", 3, "operator * is not supported");
+    check("{{ '}}' ~ 'b' }}", 1, "operator ~ is not supported");
+    check(r#"{{ "\"" + 'b' }}"#, 1, "operator + is not supported");
     check("{{ range(10) }}", 1, "range");
 }
 

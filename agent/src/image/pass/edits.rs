@@ -1,4 +1,4 @@
-//! What the files of a commit need so that they hold what was selected: each file that changes, and why others do not.
+//! Computes the edits that write the selected versions to the files of a commit, and why other files do not change.
 //!
 //! A blob that was seen to have no marker is not read again. I/O: disk reads of the mirror.
 

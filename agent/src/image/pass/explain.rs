@@ -1,5 +1,5 @@
-//! Why an ImageUpdate does what it does, for a person: the candidates of each image, what dropped the others, and what of it
-//! is written where. Changes nothing. I/O: through the registries and the sources.
+//! Explains the decisions of an ImageUpdate: the candidates of each image, why other tags are none, and what is written where.
+//! Changes nothing. I/O: through the registries and the sources.
 
 use std::fmt::Write as _;
 use std::sync::Arc;

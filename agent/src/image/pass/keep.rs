@@ -1,5 +1,5 @@
-//! What others committed to the branch of a proposal stays in the next commit: whole files as they are, and in files that
-//! are edited the edit is made again on top. I/O: disk reads of the mirror.
+//! Keeps commits of others on the branch of a proposal: other files stay as they are, and edits are made again on top of their
+//! changes. I/O: disk reads of the mirror.
 
 use holdfast_diff::files::Files as _;
 use holdfast_diff::image::edit::{Setting, Wanted, apply, settings};

@@ -1,5 +1,5 @@
-//! Which images of an ImageUpdate are another's already: what two of them write to the same markers would go back and forth
-//! for ever. Pure.
+//! Which images of an ImageUpdate belong to another one already. Two of them with different policies for the same markers would
+//! overwrite each other for ever. Pure.
 
 use std::sync::Arc;
 

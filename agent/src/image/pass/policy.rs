@@ -1,4 +1,4 @@
-//! What an ImageUpdate says of each image, made ready for use: how the registry is asked, and which tag is taken.
+//! Prepares each image of an ImageUpdate: the access to its registry, and the selector of its policy.
 //!
 //! I/O: reads Secrets, which are watched.
 

@@ -1,5 +1,5 @@
-//! The proof that an edit changes what it should and nothing else: what a Sync renders to before and after may differ in the
-//! images that were set, and nowhere else. Pure.
+//! The proof that an edit changes only images: the renders of a Sync before and after the edit may differ only in the images that
+//! were set. Pure.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt::Write as _;

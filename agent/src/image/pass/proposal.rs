@@ -1,4 +1,4 @@
-//! What is proposed on a branch of its own, and that a person refused it. Pure.
+//! A proposal on a branch of its own, and its refusal by a user. Pure.
 
 use super::Pass;
 use crate::api::{ProposalStatus, Refusal, RefusedProposal};

@@ -1,6 +1,6 @@
-//! What was edited becomes one commit, pushed to its branch; and a pull request, where one is wanted.
+//! Commits the edits, pushes the commit, and opens a pull request if the ImageUpdate has one.
 //!
-//! Never forced: who was faster is left alone, and the caller edits again. I/O: through the sources and the forges.
+//! Pushes are never forced: if the branch moved, the caller edits again. I/O: through the sources and the forges.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

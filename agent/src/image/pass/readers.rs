@@ -307,7 +307,7 @@ mod tests {
         let broken = || Ok(Ended::Broken("the Secret values is missing".to_owned()));
         assert!(proven.note(&reader(false), broken()).is_ok() && proven.unproven.is_empty());
         assert!(proven.note(&reader(true), broken()).is_ok());
-        let said = "Sync team-a/shop proves nothing, for it cannot be rendered as it is: the Secret values is missing";
+        let said = "Sync team-a/shop cannot be rendered before the edit, so it is not compared: the Secret values is missing";
         assert_eq!(proven.unproven, [said]);
     }
 

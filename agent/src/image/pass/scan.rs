@@ -1,6 +1,6 @@
-//! What registries have of the images, and which tag each policy takes of it.
+//! Lists the tags of the images, and selects one by each policy.
 //!
-//! One list a repository and interval for all who ask; creation times and digests only where a policy needs them.
+//! One list for each repository and interval; creation times and digests only if a policy needs them.
 //! I/O: through the registries.
 
 use std::collections::HashMap;

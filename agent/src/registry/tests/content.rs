@@ -115,7 +115,7 @@ async fn a_tag_that_is_no_image_says_so_once_and_nothing_of_the_registry() {
             "attestation",
         ),
         (format!(r#"{{"schemaVersion":2,"manifests":[],{created}}}"#), "index has no image"),
-        ("{".to_owned(), "no manifest"),
+        ("{".to_owned(), "not the manifest"),
     ] {
         let server = image(move |line| line.starts_with("GET").then(|| ok(body.clone()))).await;
         let registries = registries();

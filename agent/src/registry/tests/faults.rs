@@ -209,7 +209,7 @@ async fn an_endless_answer_is_cut() {
     let small = Registries::new(Options { bytes: 1_000_000, ..options() });
     check(&tags(&small, &server.access("a")).await.unwrap_err(), "TooLarge", &["larger than 1000000 bytes"]);
     let error = small.created(&server.access("a"), "1", NOW, LONG).await.unwrap_err();
-    check(&error, "BadAnswer", &["no manifest"]);
+    check(&error, "BadAnswer", &["not the manifest"]);
 }
 
 #[tokio::test]

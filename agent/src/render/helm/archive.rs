@@ -203,8 +203,8 @@ mod tests {
         );
         let large = vec![0_u8; 11 * 1024 * 1024];
         assert!(said(&archive(&[("web/a", FILE, &large)])).contains("web/a has 11534336 bytes"));
-        assert!(said(b"<html>").contains("it is no chart archive"));
+        assert!(said(b"<html>").contains("it is not a chart archive"));
         let whole = archive(&[("web/Chart.yaml", FILE, &vec![b'x'; 5000])]);
-        assert!(said(&whole[..whole.len() / 2]).contains("it is no chart archive"));
+        assert!(said(&whole[..whole.len() / 2]).contains("it is not a chart archive"));
     }
 }

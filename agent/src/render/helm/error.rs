@@ -55,7 +55,7 @@ pub enum HelmError {
     NotFound { url: String },
     #[error("{url} has more than {limit} bytes, which is the limit")]
     TooLarge { url: String, limit: u64 },
-    #[error("{url} is no index of charts: {said}")]
+    #[error("{url} is not a chart index: {said}")]
     BadIndex { url: String, said: String },
     #[error(
         "{url} has the digest sha256:{found}, but its index or lock file has sha256:{expected}; the archive was changed after it was published: ask its publisher"

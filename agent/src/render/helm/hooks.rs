@@ -1,8 +1,8 @@
-//! What Helm's annotations say, in the words of Holdfast: hooks become waves around everything else, test hooks are left
-//! out, and what Helm would keep is not pruned.
+//! Translates Helm's annotations: hooks become waves before and after the other objects, test hooks are left out, and objects that
+//! Helm would keep are not pruned.
 //!
-//! Nothing is remembered from one sync to the next: a hook is an object like any other, and a Job runs again when it
-//! changes. Helm's own annotations stay on the objects, for people to see. Leaves deleting hooks to the pipeline. Pure.
+//! Nothing is remembered between two runs: a hook is an object like any other, and a Job runs again when it changes. Helm's
+//! annotations stay on the objects. Leaves deleting hooks to the pipeline. Pure.
 
 use std::collections::{HashMap, HashSet};
 

@@ -1,7 +1,7 @@
-//! The index of a chart repository: which versions of a chart there are, and which of them is wanted.
+//! The index of a chart repository: the versions of a chart, and the one to use.
 //!
-//! An index can have tens of megabytes, so the part of one chart is cut out by its indentation, and only that is read. One
-//! that is not written as Helm writes it is read as a whole. Pure.
+//! An index can have tens of megabytes, so only the part of one chart is parsed, which is found by its indentation. An index in
+//! another layout is parsed completely. Pure.
 
 use std::collections::BTreeMap;
 

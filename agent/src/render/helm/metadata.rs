@@ -1,4 +1,4 @@
-//! What a chart says of itself: `Chart.yaml`, and the lock beside it. Charts for Helm 2 have their dependencies in
+//! The metadata of a chart: `Chart.yaml`, and its lock. Charts for Helm 2 have their dependencies in
 //! `requirements.yaml`. Pure.
 
 use holdfast_diff::{range, yaml};
@@ -138,7 +138,7 @@ mod tests {
             let locked = dependencies("Chart.lock", text.as_bytes()).unwrap();
             said(lock("web/Chart.lock", &mut wanted, &locked))
         };
-        let fit = "web/Chart.lock does not fit the dependencies of Chart.yaml";
+        let fit = "web/Chart.lock does not match the dependencies of Chart.yaml";
         assert!(locked("dependencies: []").starts_with(&format!("{fit}: it does not have redis;")));
         assert!(
             locked("dependencies: [{name: redis, version: 2.0.0}]")

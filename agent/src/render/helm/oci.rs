@@ -136,10 +136,10 @@ mod tests {
         for (url, part) in [
             ("https://example.com/a", "write oci://host/path/chart"),
             ("oci://example.com", "it names no chart"),
-            ("oci://example.com/", "small letters"),
+            ("oci://example.com/", "lowercase letters"),
             ("oci://example.com/charts/web:1.0.0", "name the version apart"),
-            ("oci://example.com/charts/../web", "small letters"),
-            ("oci://example.com/Charts/web", "small letters"),
+            ("oci://example.com/charts/../web", "lowercase letters"),
+            ("oci://example.com/Charts/web", "lowercase letters"),
             ("oci://user:pass@example.com/web", "it contains a login"),
         ] {
             let said = said(url);

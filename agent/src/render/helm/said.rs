@@ -61,7 +61,7 @@ fn yaml(said: &str) -> Option<HelmError> {
     let numbered = message.strip_prefix("line ").and_then(|rest| rest.split_once(": "));
     let (line, message) =
         numbered.and_then(|(line, rest)| Some((line.parse().ok()?, rest))).unwrap_or((1, message));
-    let message = format!("what this renders to is no YAML, at that line of it: {}", one_line(message));
+    let message = format!("what this renders to is not YAML, at that line of it: {}", one_line(message));
     Some(HelmError::Template { file: file.to_owned(), line, message })
 }
 
@@ -146,7 +146,7 @@ mod tests {
             &format!(
                 "Error: YAML parse error on c/templates/a.yaml: error converting YAML to JSON: yaml: line 6: found a tab{hint}"
             ),
-            "c/templates/a.yaml:6: what this renders to is no YAML, at that line of it: found a tab",
+            "c/templates/a.yaml:6: what this renders to is not YAML, at that line of it: found a tab",
         );
     }
 

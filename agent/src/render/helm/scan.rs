@@ -1,4 +1,4 @@
-//! Looks into templates for what gives another answer each time, so that only a chart that could is rendered twice.
+//! Searches templates for functions with random results, so that only charts that use them are rendered twice.
 //!
 //! Leaves comparing the two renders to `volatile`. Pure.
 

@@ -1,4 +1,4 @@
-//! From a chart to text: one run of Helm, and a second one where the chart could give another answer each time.
+//! Renders a chart to text: one run of Helm, and a second one if the chart can give different results.
 //!
 //! I/O: disk, a subprocess.
 

@@ -1,5 +1,5 @@
-//! The values of a release: what several places say, one after the other, into one map. Later ones win; maps are merged,
-//! lists and everything else are replaced, and null stays, since it takes away what the chart has by default.
+//! Merges the values of a release from several sources into one map. Later ones override earlier ones; maps are merged, lists and
+//! scalars are replaced, and null stays, since it removes a default of the chart.
 //!
 //! Leaves the chart's own values to Helm. Pure.
 

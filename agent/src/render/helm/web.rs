@@ -1,6 +1,6 @@
-//! Asks the servers that have charts, within limits, and puts what can go wrong into words.
+//! Sends requests to chart repositories, within limits, and describes their errors.
 //!
-//! A login goes to the place that it is for, and to no other host, nor after a redirect. I/O: HTTP.
+//! A login is sent only to its own host, and not after a redirect to another one. I/O: HTTP.
 
 use std::io::Read as _;
 use std::sync::Arc;

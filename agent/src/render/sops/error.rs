@@ -1,5 +1,4 @@
-//! What can be wrong with an encrypted file or with the keys, in words that say what to do. Never a secret
-//! value.
+//! The errors of encrypted files and of keys, with what to do. They contain no secret value.
 //!
 //! Pure.
 
@@ -84,7 +83,7 @@ pub enum KeyError {
     )]
     None { entries: String },
     #[error(
-        "{entry}: line {line} is no age identity: give lines that start with AGE-SECRET-KEY-1, or \
+        "{entry}: line {line} is not an age identity: give lines that start with AGE-SECRET-KEY-1, or \
          an SSH private key"
     )]
     Age { entry: String, line: usize },

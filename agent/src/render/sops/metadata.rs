@@ -103,7 +103,7 @@ impl Rule {
                 .size_limit(REGEX)
                 .dfa_size_limit(REGEX)
                 .build()
-                .map_err(|_| format!("`{pattern}` is no regular expression, or too large a one"))
+                .map_err(|_| format!("`{pattern}` is not a regular expression, or too large a one"))
         };
         let mut rules = Vec::new();
         if let Some(suffix) = text("unencrypted_suffix") {

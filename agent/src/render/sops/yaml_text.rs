@@ -22,9 +22,11 @@ pub(super) fn without_metadata(
     let problem = |at, problem| SopsError::Syntax { file: file.to_owned(), line: line(text, at), problem };
     let root = tree.resolve(Tree::ROOT);
     let (Some((key, value)), Some(node)) = (tree.entry(root, "sops"), tree.node(root)) else {
-        return Err(problem(0, "the document is no mapping"));
+        return Err(problem(0, "the document is not a mapping"));
     };
-    let Yaml::Mapping(children) = &node.content else { return Err(problem(0, "the document is no mapping")) };
+    let Yaml::Mapping(children) = &node.content else {
+        return Err(problem(0, "the document is not a mapping"));
+    };
     let start = |id: NodeId| tree.node(id).map_or(0, |node| node.span.start);
     let next = children.iter().skip_while(|child| **child != value).nth(1).copied();
     if text.get(node.span.start) == Some(&b'{') {

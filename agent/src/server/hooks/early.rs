@@ -1,5 +1,5 @@
-//! Calls that come while the agent starts, before it has read which paths exist. Each is remembered by its path and causes a
-//! look as soon as that path is set; what never becomes a path is forgotten. Bounded in number and in time. I/O: the clock.
+//! Calls that arrive while the agent starts, before its paths are set. Each is remembered by its path, and causes a check once the
+//! path is set; other calls are forgotten. Bounded in number and in time. I/O: the clock.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};

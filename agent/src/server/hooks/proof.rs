@@ -1,5 +1,5 @@
-//! How each service proves that it may call, by its documentation: a signature of the raw body, a token in a header, or
-//! nothing but the path.
+//! How each service proves its calls, according to its documentation: a signature of the raw body, a token in a header, or only the
+//! path.
 //!
 //! Secrets are compared in a time that does not depend on where they differ. Pure.
 

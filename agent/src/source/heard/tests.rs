@@ -233,5 +233,5 @@ fn what_ssh_writes_whatever_happens_is_no_reason() {
     assert!(of_ssh(&key, &Ended::default()).is_none());
     let (name, message) = heard(&key, 1, &format!("{said}\nERROR: Repository not found.\n"));
     assert_eq!(name, "RepositoryNotFound");
-    assert!(message.ends_with("may not see it: ERROR: Repository not found."), "{message}");
+    assert!(message.ends_with("has no access to it: ERROR: Repository not found."), "{message}");
 }

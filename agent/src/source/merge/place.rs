@@ -1,4 +1,4 @@
-//! Where a merge is made: a repository that is only read, and a scratch repository beside it that takes new objects. I/O: disk.
+//! The repositories of a merge: one that is only read, and a scratch repository for new objects. I/O: disk.
 
 use std::path::{Path, PathBuf};
 

@@ -93,16 +93,16 @@ pub fn syntax(kind: &ErrorKind, max_depth: usize) -> YamlProblem {
         }
         K::MisplacedFlowCollectionEnd => "this bracket closes nothing: remove it, or quote the text",
         K::MappingValueNotAllowed | K::InvalidColonPlacement => {
-            "a second `: ` has no place here: quote the value, or put the key on a line of its own"
+            "a second `: ` is not allowed here: quote the value, or put the key on a line of its own"
         }
         K::SimpleKeyExpected | K::InvalidSimpleKey => {
-            "this is no `key: value`: add `: ` after the key, or quote or indent the text"
+            "this is not `key: value`: add `: ` after the key, or quote or indent the text"
         }
         K::ExpectedBlockMappingKey | K::MappingKeyNotAllowed => {
             "expected a key here: align this line with the keys of its mapping"
         }
         K::ExpectedBlockSequenceEntry | K::BlockSequenceEntryNotAllowed => {
-            "a list item has no place here: align the `-` with the other items of its list"
+            "a list item is not allowed here: align the `-` with the other items of its list"
         }
         K::InvalidQuotedScalarIndent => {
             "a quoted text goes on here at too small an indentation: close the quote, or indent this line"

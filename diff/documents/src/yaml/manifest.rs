@@ -25,7 +25,7 @@ pub enum ManifestError {
 pub enum ManifestProblem {
     #[error("this is {0}, not a Kubernetes object: correct it")]
     NotAnObject(&'static str),
-    #[error("this document has neither apiVersion nor kind, so it is no Kubernetes object: add them")]
+    #[error("this document has neither apiVersion nor kind, so it is not a Kubernetes object: add them")]
     Foreign,
     #[error(
         "this is a {0} of kustomize, not an object: name its file kustomization.yaml, or move it out of the \

@@ -17,7 +17,7 @@ const FIELDS: usize = 20_000;
 /// The configuration that a file of definitions asks for, by their names.
 ///
 /// # Errors
-/// If the file is no mapping of definitions, or one refers to itself.
+/// If the file is not a mapping of definitions, or one refers to itself.
 pub fn from_definitions(file: &Value) -> Result<TransformerConfig, KustomizeError> {
     let definitions = match file {
         Value::Null => return Ok(TransformerConfig::default()),

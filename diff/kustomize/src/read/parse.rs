@@ -54,7 +54,7 @@ pub(super) fn parse(
         return Ok(None);
     }
     if cursor.byte(0) == b'%' && cursor.column() == 0 {
-        return cursor.fail("a directive has no place here: remove the line");
+        return cursor.fail("a directive is not allowed here: remove the line");
     }
     if cursor.is_document_mark() && cursor.byte(0) == b'-' {
         cursor.at += 3;
@@ -128,11 +128,11 @@ impl<'a> Parser<'a> {
         let column = self.cursor.column();
         match self.cursor.byte(0) {
             b'-' if self.cursor.is_gap(1) => {
-                self.must_allow_key("a list item has no place here: put it on a line of its own")?;
+                self.must_allow_key("a list item is not allowed here: put it on a line of its own")?;
                 self.list(column, column <= around, &outer)
             }
             b'?' if self.cursor.is_gap(1) => {
-                self.must_allow_key("a key has no place here: put it on a line of its own")?;
+                self.must_allow_key("a key is not allowed here: put it on a line of its own")?;
                 self.mapping(column, None, &outer)
             }
             b'|' | b'>' => {
@@ -227,7 +227,7 @@ impl<'a> Parser<'a> {
         if cursor.flow > 0 {
             return Ok(false);
         }
-        cursor.fail("a second `: ` has no place here: quote the value, or put the key on a line of its own")
+        cursor.fail("a second `: ` is not allowed here: quote the value, or put the key on a line of its own")
     }
 
     /// What is there if only an anchor or a tag is.
@@ -270,7 +270,7 @@ impl<'a> Parser<'a> {
         let line = self.cursor.line;
         match byte {
             _ if self.cursor.is_over() => return Ok(None),
-            b'-' | b'?' if is_alone => self.must_allow_key("a list item has no place here: align it")?,
+            b'-' | b'?' if is_alone => self.must_allow_key("a list item is not allowed here: align it")?,
             b'|' | b'>' => block::block(&mut self.cursor, -1).map(drop)?,
             b':' | b'{' | b'[' | b'}' | b']' | b',' => {}
             _ => {

@@ -96,7 +96,7 @@ impl Reader<'_> {
             match character {
                 ')' | ':' | '<' => return Ok(()),
                 'i' | 'm' | 's' | 'U' | '-' | 'P' => {}
-                other => return Err(format!("(?{other} is no flag")),
+                other => return Err(format!("(?{other} is not a flag")),
             }
         }
         Err("a bracket is not closed".to_owned())
@@ -172,7 +172,7 @@ impl Reader<'_> {
 
     /// The character for which an escape stands.
     fn escaped(&mut self, character: char) -> Result<char, String> {
-        let invalid = || format!("\\{character} is no escape");
+        let invalid = || format!("\\{character} is not an escape");
         match character {
             'a' => Ok('\x07'),
             'f' => Ok('\x0c'),

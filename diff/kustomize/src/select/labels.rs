@@ -143,7 +143,7 @@ impl<'a> Tokens<'a> {
 
     fn number(&mut self) -> Result<i64, String> {
         let value = self.value()?;
-        value.parse().map_err(|_| format!("{value:?} is no whole number"))
+        value.parse().map_err(|_| format!("{value:?} is not a whole number"))
     }
 
     /// `(x, y)`; a value may be empty.
@@ -195,11 +195,11 @@ fn unexpected(found: Option<&str>, expected: &str) -> String {
 fn check_key(key: &str) -> Result<(), String> {
     let (prefix, name) = key.split_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
     let valid = !name.is_empty() && is_name(name) && prefix.is_none_or(is_subdomain);
-    valid.then_some(()).ok_or_else(|| format!("{key:?} is no key of a label"))
+    valid.then_some(()).ok_or_else(|| format!("{key:?} is not a label key"))
 }
 
 fn checked_value(value: &str) -> Result<String, String> {
-    is_name(value).then(|| value.to_owned()).ok_or_else(|| format!("{value:?} is no value of a label"))
+    is_name(value).then(|| value.to_owned()).ok_or_else(|| format!("{value:?} is not a label value"))
 }
 
 /// True for the empty text too.

@@ -119,7 +119,7 @@ fn what_is_no_expression_is_refused_and_named() {
     }
     assert_eq!(
         selected(json!({"name": "*"})),
-        Err("name \"*\" of a selector is no regular expression: error: repetition operator missing expression"
+        Err("name \"*\" of a selector is not a regular expression: error: repetition operator missing expression"
             .to_owned())
     );
     assert!(Pattern::new(&"(".repeat(10_000)).is_err());
@@ -203,6 +203,6 @@ fn what_is_no_label_selector_is_refused() {
     }
     assert_eq!(
         labelled("app=web,"),
-        Err("labelSelector \"app=web,\" is no selector: it ends where a key should be".to_owned())
+        Err("labelSelector \"app=web,\" is not a selector: it ends where a key should be".to_owned())
     );
 }

@@ -155,7 +155,7 @@ impl Name {
         match compile(&all) {
             Ok(regex) => Self::Regex(Box::new(regex)),
             Err(reason) => {
-                Self::Wrong(format!("the name {name:?} of an image is no regular expression: {reason}"))
+                Self::Wrong(format!("the name {name:?} of an image is not a regular expression: {reason}"))
             }
         }
     }

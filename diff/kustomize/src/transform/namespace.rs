@@ -149,7 +149,7 @@ impl NamespaceTransformer {
             Some(Node::Seq(subjects)) => {
                 subjects.iter_mut().try_for_each(|subject| self.set_subject(subject, field, value))
             }
-            _ => Err("they are no list".to_owned()),
+            _ => Err("they are not a list".to_owned()),
         };
         set.map_err(|reason| {
             KustomizeError::at(&resource.origin, format!("subjects of {}: {reason}", resource.id()))

@@ -57,7 +57,7 @@ pub enum CelProblem {
     TooDeep,
     #[error("has a mistake at {line}:{column}: {what}")]
     Syntax { line: usize, column: usize, what: String },
-    #[error("calls `{0}`, which is no function here")]
+    #[error("calls `{0}`, which is not a function here")]
     UnknownFunction(String),
     #[error("cannot be parsed now: {0}")]
     NoThread(String),

@@ -42,7 +42,7 @@ pub enum Cause {
     #[error("this marker stands behind an alias of more than one value: mark the value that it repeats")]
     AliasOfMany,
     #[error(
-        "this marker stands inside a text, where it is no comment: put the text into a YAML file of its own (for \
+        "this marker stands inside a text, where it is not a comment: put the text into a YAML file of its own (for \
          example of a configMapGenerator), and mark the value there"
     )]
     Buried,
@@ -52,7 +52,7 @@ pub enum Cause {
     Second,
     #[error("`{path}` does not hold {expected}, which its marker or target stands for: {hint}")]
     Unfit { path: String, expected: &'static str, hint: &'static str },
-    #[error("`{path}` holds {lines} lines, so it is no image: mark a value of one line")]
+    #[error("`{path}` holds {lines} lines, so it is not an image: mark a value of one line")]
     Lines { path: String, lines: usize },
     #[error("`{path}` is to hold the tag, but the image is known by its digest alone: mark the digest")]
     NoTag { path: String },

@@ -87,7 +87,7 @@ impl<'a> Parser<'a> {
         }
         let start = self.start();
         let properties = self.properties()?;
-        let no_key = "this is no `key: value`: add `: ` after the key, or quote or indent the text";
+        let no_key = "this is not `key: value`: add `: ` after the key, or quote or indent the text";
         if self.cursor.line > start.line {
             return super::fail(start.line, no_key);
         }

@@ -151,7 +151,7 @@ impl<'a> Parser<'a> {
         }
         match self.leaf(start, -1, &Properties::default(), properties)? {
             Leaf::Value(made) => Ok(made),
-            Leaf::Key(_) => self.cursor.fail("a second `: ` has no place here: quote the value"),
+            Leaf::Key(_) => self.cursor.fail("a second `: ` is not allowed here: quote the value"),
         }
     }
 }

@@ -135,7 +135,7 @@ fn escape(cursor: &mut Cursor<'_>) -> Result<char, Fail> {
             let code = u32::from_str_radix(digits, 16).ok().filter(|_| is_hex);
             match code.and_then(char::from_u32) {
                 Some(character) => character,
-                None => return cursor.fail(format!("`{digits}` is no character: correct the escape")),
+                None => return cursor.fail(format!("`{digits}` is not a character: correct the escape")),
             }
         }
         _ => {

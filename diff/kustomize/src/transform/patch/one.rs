@@ -68,7 +68,7 @@ fn metadata<'a>(
     map: &'a mut Map,
     origin: &holdfast_documents::object::Origin,
 ) -> Result<&'a mut Map, KustomizeError> {
-    let message = "the patch leaves metadata that is no mapping: correct it";
+    let message = "the patch leaves metadata that is not a mapping: correct it";
     let metadata = map.entry("metadata", || Map::default().into());
     metadata.as_map_mut().ok_or_else(|| KustomizeError::at(origin, message))
 }

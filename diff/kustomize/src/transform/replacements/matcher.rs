@@ -108,7 +108,8 @@ impl<'a, 's> Matcher<'a, 's> {
     /// Goes on in the YAML that a text holds. As in the original, what is set there is lost.
     fn walk_text(&mut self, node: &Node, rest: &[&str]) -> Result<(), String> {
         let text = node.as_scalar().map_or("", |scalar| &scalar.text);
-        let mut parsed = inner(text).ok_or_else(|| format!("{} is below a text that is no YAML", rest[0]))?;
+        let mut parsed =
+            inner(text).ok_or_else(|| format!("{} is below a text that is not YAML", rest[0]))?;
         self.walk(&mut parsed, rest, Found::There)
     }
 
@@ -183,7 +184,7 @@ impl<'a> Contained<'a> {
             return Ok(Self::Text(value));
         }
         let regex =
-            compile(value).map_err(|reason| format!("{value:?} is no regular expression: {reason}"))?;
+            compile(value).map_err(|reason| format!("{value:?} is not a regular expression: {reason}"))?;
         Ok(Self::Regex(regex))
     }
 

@@ -288,7 +288,7 @@ fn an_anchor_is_changed_where_all_that_repeats_it_is_meant() {
 
 #[test]
 fn a_marker_inside_a_text_is_told_if_it_is_ours() {
-    let buried = |line| format!("x.yaml:{line}: this marker stands inside a text, where it is no comment");
+    let buried = |line| format!("x.yaml:{line}: this marker stands inside a text, where it is not a comment");
     refused("a: |\n  b: x\n  c: x # <M>\n", &[&buried(3)]);
     refused("a: >-\n  b: x # <M:tag>\n", &[&buried(2)]);
     refused("a: 'x # {\"$imagepolicy\": \"ns:app\"}'\n", &[&buried(1)]);

@@ -140,7 +140,7 @@ async fn a_server_that_hangs_is_given_up() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/hooks/a-secret-path", listener.local_addr().unwrap());
     let error = sender(SHORT).send(&message(&url)).await.unwrap_err();
-    check(&error, "Timeout", &["no answer within 1s"]);
+    check(&error, "Timeout", &["no answer within 1 s"]);
     assert_eq!(error.retry(), Retry::After(None));
 }
 
@@ -193,7 +193,7 @@ async fn a_huge_answer_is_read_as_far_as_the_limit() {
 async fn a_server_without_tls_is_told() {
     let (address, _) = server("HTTP/1.1 400 Bad Request\r\n\r\n").await;
     let error = sender(LONG).send(&message(&format!("https://{address}/hooks/a-secret-path"))).await;
-    check(&error.unwrap_err(), "Tls", &["the server does not speak TLS", "check the scheme"]);
+    check(&error.unwrap_err(), "Tls", &["the port does not use TLS", "check the scheme"]);
 }
 
 #[tokio::test]
