@@ -23,7 +23,9 @@ pub(super) fn check(image: &WantedImage, part: ImagePart, path: &str, text: &str
 enum Field {
     /// `image`, `sidecarImage`
     Image,
-    /// `repository`, `newName`
+    /// `newName` of a kustomization, which takes nothing else.
+    NewName,
+    /// `repository`
     Name,
     /// `tag`, `newTag`
     Tag,
@@ -36,6 +38,7 @@ impl Field {
     fn of(path: &str) -> Self {
         let name = path.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
         match name {
+            _ if name == "newname" => Self::NewName,
             _ if name.ends_with("image") => Self::Image,
             _ if name.ends_with("tag") => Self::Tag,
             _ if name.ends_with("digest") => Self::Digest,
@@ -48,6 +51,7 @@ impl Field {
         match self {
             Self::Tag => part == ImagePart::Tag,
             Self::Digest => part == ImagePart::Digest,
+            Self::NewName => part == ImagePart::Name,
             Self::Name => matches!(part, ImagePart::Name | ImagePart::Image),
             Self::Image | Self::Other => true,
         }
@@ -57,12 +61,14 @@ impl Field {
 fn holds(image: &WantedImage, part: ImagePart, field: Field, text: &str) -> bool {
     match part {
         ImagePart::Image => Reference::parse(text).is_some_and(|found| {
-            found.tag.is_some()
-                || found.digest.is_some()
-                || names_repository(image, &found.repository, field == Field::Image)
+            // The field of a repository has its tag in a field of its own.
+            let is_repository =
+                field != Field::Name && names_repository(image, &found.repository, field == Field::Image);
+            let is_whole = found.tag.is_some() || found.digest.is_some();
+            (is_whole && !is_host_and_port(text)) || is_repository
         }),
         ImagePart::Name => Reference::parse(text).is_some_and(|found| {
-            let is_known = matches!(field, Field::Name | Field::Image);
+            let is_known = matches!(field, Field::NewName | Field::Name | Field::Image);
             let is_whole = found.tag.is_none() && found.digest.is_none();
             is_whole && names_repository(image, &found.repository, is_known)
         }),
@@ -77,7 +83,21 @@ fn holds(image: &WantedImage, part: ImagePart, field: Field, text: &str) -> bool
 /// True for a repository. A single word is one where its field says so, or if it is that of the image.
 fn names_repository(image: &WantedImage, text: &str, is_known: bool) -> bool {
     let last = image.repository.rsplit('/').next();
-    is_known || text.contains('/') || last == Some(text) || is_same_repository(text, &image.repository)
+    let is_word = is_known && !reads_as_version(text);
+    is_word || text.contains('/') || last == Some(text) || is_same_repository(text, &image.repository)
+}
+
+/// True for `1.0.0` and `v1.2-rc`, which no repository is called.
+fn reads_as_version(text: &str) -> bool {
+    let number = text.strip_prefix('v').unwrap_or(text);
+    number.starts_with(|first: char| first.is_ascii_digit()) && number.contains('.')
+}
+
+/// True for `example.com:8080`, which reads as a repository with a tag.
+fn is_host_and_port(text: &str) -> bool {
+    text.split_once(':').is_some_and(|(host, port)| {
+        host.contains('.') && !host.contains('/') && port.bytes().all(|byte| byte.is_ascii_digit())
+    })
 }
 
 /// True for what was meant as a digest, of whatever length.
@@ -173,7 +193,12 @@ mod tests {
             (ImagePart::Digest, "/value", "1.0.0", "`tag`"),
             (ImagePart::Name, "/newTag", "1.0.0", "`tag`"),
             (ImagePart::Name, "/value", "1.0.0", "`tag`"),
-            (ImagePart::Name, "/newName", "r.io/m/app:1.0.0", "leave the part out"),
+            (ImagePart::Name, "/newName", "r.io/m/app:1.0.0", "nothing else"),
+            (ImagePart::Image, "/images/0/newName", "r.io/m/app", "`name`"),
+            (ImagePart::Image, "/images/0/newName", "r.io/m/app:1.0.0", "nothing else"),
+            (ImagePart::Image, "/image/repository", "r.io/m/app", "`name`"),
+            (ImagePart::Image, "/host", "example.com:8080", "nothing else"),
+            (ImagePart::Image, "/image", "1.0.0", "`tag`"),
         ] {
             let hint = fits(part, path, text).unwrap_or("it fits");
             assert!(hint.contains(expected), "{part:?} {path} {text}: {hint}");
