@@ -3,11 +3,13 @@
 mod alert;
 mod approval;
 pub mod conditions;
+mod drift_status;
 mod duration;
 mod hook;
 mod image_update;
 mod image_update_status;
 pub mod names;
+mod plan_status;
 mod progress;
 mod render;
 mod secret_ref;
@@ -16,10 +18,12 @@ mod sync_status;
 
 pub use alert::*;
 pub use approval::*;
+pub use drift_status::*;
 pub use duration::*;
 pub use hook::*;
 pub use image_update::*;
 pub use image_update_status::*;
+pub use plan_status::*;
 pub use progress::*;
 pub use render::*;
 pub use secret_ref::*;

@@ -1,9 +1,9 @@
-//! Who owns the fields of a live object, and what has to change about that before an apply, so that what leaves git leaves
-//! the cluster.
+//! The owners of the fields of a live object, and the changes of owners that are necessary before an apply, so that a field that
+//! leaves Git leaves the cluster.
 //!
-//! A field goes at an apply only if nobody but Holdfast owns it. So at the first apply of an object, everything that a tool
-//! left that describes whole objects becomes Holdfast's; and at every apply what leaves git is taken from all other
-//! managers, except controllers, which would write it again. What is taken over is removed by the apply that follows.
+//! An apply removes a field only if no manager but Holdfast owns it. So at the first apply of an object, Holdfast takes over the
+//! fields of tools that describe whole objects; and at every apply, it takes fields that leave Git from all other managers, except
+//! controllers, which would write them again. The apply that follows removes them.
 //! Follows "Server-Side Apply" of the Kubernetes documentation. Pure.
 
 mod emptied;
