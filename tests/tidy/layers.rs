@@ -6,8 +6,8 @@ use super::source::{File, check, files};
 
 /// The layers, from the foundation up. A room is a folder or a file of `agent/src`.
 const LAYERS: &[&[&str]] = &[
-    &["error", "shares", "sync_ref", "subject", "progress", "telemetry", "trust", "local", "wildcard"],
-    &["api", "http"],
+    &["error", "shares", "sync_ref", "progress", "telemetry", "trust", "local", "wildcard"],
+    &["api", "http", "subject"],
     &["policy", "secret_data", "metrics", "rooms", "calls"],
     &["disk", "identity"],
     &["registry", "forge", "source"],

@@ -105,7 +105,7 @@ fn implemented(line: &str) -> Option<String> {
 
 /// The name of a function or type that a line defines.
 fn defined(line: &str) -> Option<&str> {
-    let words = ["fn ", "struct ", "enum ", "trait ", "type "];
+    let words = ["fn ", "struct ", "enum ", "trait ", "type ", "mod "];
     let line = line.trim_start().trim_start_matches("pub ").trim_start_matches("pub(super) ");
     let line = line.trim_start_matches("async ").trim_start_matches("const ");
     let rest = words.iter().find_map(|word| line.strip_prefix(word))?;
