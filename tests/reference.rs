@@ -34,7 +34,7 @@ const REASONS: &[&str] = &[
     r#"reason: "([A-Z]\w+)""#,
     r#"Name\("([A-Z]\w+)"\)"#,
     r#"Err\(\("([A-Z]\w+)""#,
-    r#"told\("([A-Z]\w+)""#,
+    r#"invalid\("([A-Z]\w+)""#,
     r#"\((?:true|false), "([A-Z]\w+)""#,
 ];
 

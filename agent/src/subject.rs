@@ -62,9 +62,9 @@ impl From<&SyncRef> for Subject {
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Sync => "Sync",
-            Self::ImageUpdate => "ImageUpdate",
-            Self::Alert => "Alert",
+            Kind::Sync => "Sync",
+            Kind::ImageUpdate => "ImageUpdate",
+            Kind::Alert => "Alert",
         })
     }
 }

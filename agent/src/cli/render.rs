@@ -22,7 +22,7 @@ use crate::reconcile::remotes::GitRemotes;
 use crate::reconcile::services::Services;
 use crate::reconcile::sync_at::SyncAt;
 use crate::reconcile::trees::MirrorTrees;
-use crate::render::chart::Target;
+use crate::render::Target;
 use crate::render::order::render_here;
 use crate::render::outside::{Outside, Remotes};
 use crate::render::web_files::WebFiles;

@@ -21,12 +21,12 @@ use crate::cluster::secrets::{Held, Name, SecretError, Secrets};
 use crate::error::{Class, StageError};
 use crate::policy::Policy;
 use crate::progress::Progress;
-use crate::render::chart::{self, Target};
+use crate::render::chart;
 use crate::render::detect;
 use crate::render::helm::{Chart, ChartSource, HelmError, Login, ValuesPart, Volatile};
 use crate::render::outside::Outside;
 use crate::render::remote_inputs::{LoginUrl, RemoteLogin};
-use crate::render::{Inputs, KeySecret};
+use crate::render::{Inputs, KeySecret, Target};
 use crate::secret_data::Data;
 use crate::sync_ref::SyncRef;
 

@@ -7,7 +7,6 @@ use holdfast_diff::files::{Files, FilesError, join};
 use holdfast_diff::object::Manifest;
 use holdfast_diff::weight;
 use holdfast_diff::yaml::{self, YamlError};
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::ask::{Answer, Ask, ChartFrom};
@@ -18,18 +17,6 @@ use super::surroundings::Surroundings;
 use super::{File, Inputs, Object, RenderError, Rendered};
 use crate::api::HelmOptions;
 use crate::secret_data::Data;
-
-/// The name and namespace of a release, and the capabilities of the cluster.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Target {
-    pub name: String,
-    pub namespace: String,
-    /// `v1.36.1`
-    pub kube_version: Option<String>,
-    pub api_versions: Vec<String>,
-    /// True if a part of it was applied before.
-    pub installed: bool,
-}
 
 /// Renders the chart of a Sync: the one that was fetched, or the one in the folder.
 pub fn render(

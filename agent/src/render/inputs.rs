@@ -8,13 +8,24 @@ use holdfast_diff::mask::Masks;
 use serde::{Deserialize, Serialize};
 
 use super::bytes;
-use super::chart::Target;
 use super::error::RenderError;
 use super::helm::{Chart, Login, ValuesPart};
 use super::remote_inputs::RemoteInputs;
 use super::sops::{self, Keys};
 use crate::api::ChartStatus;
 use crate::error::Class;
+
+/// The name and namespace of a release, and the capabilities of the cluster.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Target {
+    pub name: String,
+    pub namespace: String,
+    /// `v1.36.1`
+    pub kube_version: Option<String>,
+    pub api_versions: Vec<String>,
+    /// True if a part of it was applied before.
+    pub installed: bool,
+}
 
 /// What a Sync refers to outside of Git. Fields that are not sent to a worker are for answering its requests.
 #[derive(Default, Serialize, Deserialize)]

@@ -41,7 +41,7 @@ use serde::{Deserialize, Serialize};
 use self::ask::Answers;
 use self::decrypted::Decrypted;
 pub use self::error::RenderError;
-pub use self::inputs::{Inputs, KeySecret};
+pub use self::inputs::{Inputs, KeySecret, Target};
 pub use self::output::{Keep, Object, RenderOutput, Rendered, manifests};
 use self::sops::Keys;
 use self::surroundings::Surroundings;
