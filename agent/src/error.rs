@@ -47,7 +47,7 @@ pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let answer = errors.clone().find_map(answer);
     let mut text = String::new();
     for error in errors {
-        let said = error.to_string();
+        let said = error.to_string().replace("ServiceError: ", "");
         let (said, last) = match &answer {
             Some((form, message)) => (said.replace(form, message), said == *form),
             None => (said, false),

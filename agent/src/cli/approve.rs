@@ -53,11 +53,11 @@ impl Verdict {
     ) -> anyhow::Result<ExitCode> {
         let Self { name, plan_id, reason } = self;
         let client = cluster::client(&global).await?;
-        let plan_id = if let Some(id) = plan_id {
-            id
-        } else {
-            let sync = cluster::sync(&client, &name).await?;
-            ask(sync.status.as_ref().and_then(|status| status.plan.as_ref()), &name, decision)?
+        let sync = cluster::sync(&client, &name).await?;
+        let plan = sync.status.as_ref().and_then(|status| status.plan.as_ref());
+        let plan_id = match plan_id {
+            Some(id) => named(plan, &name, &id)?,
+            None => ask(plan, &name, decision)?,
         };
         let review = Api::<SelfSubjectReview>::all(client.clone())
             .create(&PostParams::default(), &SelfSubjectReview::default())
@@ -102,9 +102,35 @@ impl Verdict {
     }
 }
 
+/// Characters of a whole plan ID.
+const ID: usize = 32;
+
+/// The plan that an ID names: the waiting one by the beginning of its ID, and any other by the whole ID. An Approval for a plan that
+/// does not wait yet counts when it does.
+fn named(plan: Option<&PlanStatus>, name: &str, id: &str) -> anyhow::Result<String> {
+    let is_hex = |id: &str| id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let waiting = plan.filter(waits).map(|plan| plan.id.as_str());
+    match waiting.filter(|waiting| !id.is_empty() && waiting.starts_with(id)) {
+        Some(waiting) => Ok(waiting.to_owned()),
+        None if id.len() == ID && is_hex(id) => {
+            print::say(format_args!(
+                "no plan with this ID waits now; the decision counts when Sync {name} waits with this plan"
+            ));
+            Ok(id.to_owned())
+        }
+        None => match waiting {
+            Some(waiting) => bail!("{id} is not the plan of Sync {name} that waits; that is {waiting}"),
+            None => bail!("Sync {name} waits for no approval, and {id} is not a whole plan ID"),
+        },
+    }
+}
+
+fn waits(plan: &&PlanStatus) -> bool {
+    matches!(plan.state, PlanState::AwaitingApproval | PlanState::Rejected)
+}
+
 /// Shows the waiting plan and asks.
 fn ask(plan: Option<&PlanStatus>, name: &str, decision: ApprovalDecision) -> anyhow::Result<String> {
-    let waits = |plan: &&PlanStatus| matches!(plan.state, PlanState::AwaitingApproval | PlanState::Rejected);
     let Some(plan) = plan.filter(waits) else { bail!("Sync {name} waits for no approval") };
     print::say(format_args!("plan {} of Sync {name}:", plan.id));
     for change in &plan.changes {
@@ -130,4 +156,30 @@ fn ask(plan: Option<&PlanStatus>, name: &str, decision: ApprovalDecision) -> any
         bail!("nothing was decided");
     }
     Ok(plan.id.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_is_named_by_the_beginning_of_its_id_while_it_waits() {
+        let (waiting, other) = ("0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210");
+        let plan: PlanStatus = serde_json::from_value(serde_json::json!({
+            "id": waiting, "state": "AwaitingApproval", "since": "2026-01-01T00:00:00Z", "changes": [],
+            "summary": {"create": 0, "update": 0, "delete": 1, "recreate": 0, "adopt": 0, "move": 0, "orphan": 0},
+        }))
+        .expect("a plan");
+        assert_eq!(named(Some(&plan), "shop", "0123456789ab").ok().as_deref(), Some(waiting));
+        assert_eq!(named(Some(&plan), "shop", other).ok().as_deref(), Some(other));
+        assert_eq!(named(None, "shop", other).ok().as_deref(), Some(other));
+        for (plan, id, expected) in [
+            (Some(&plan), "deadbeef", waiting),
+            (None, "0123", "waits for no approval"),
+            (None, "", "whole plan ID"),
+        ] {
+            let error = named(plan, "shop", id).expect_err("it is refused").to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
 }

@@ -21,8 +21,9 @@ pub async fn config(global: &Global) -> anyhow::Result<Config> {
     let options = KubeConfigOptions { context: global.context.clone(), ..KubeConfigOptions::default() };
     let mut config = match &global.kubeconfig {
         Some(file) => {
-            let read = Kubeconfig::read_from(file)
-                .with_context(|| format!("cannot read the kubeconfig {}", file.display()))?;
+            let name = || format!("cannot read the kubeconfig {}", file.display());
+            std::fs::File::open(file).with_context(name)?;
+            let read = Kubeconfig::read_from(file).with_context(name)?;
             Config::from_custom_kubeconfig(read, &options).await?
         }
         None if global.context.is_some() => Config::from_kubeconfig(&options).await?,

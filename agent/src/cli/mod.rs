@@ -139,5 +139,14 @@ pub fn complain(error: &anyhow::Error) {
     };
     causes.iter().flat_map(causes::whole).for_each(print::say);
     let cause: &(dyn std::error::Error + 'static) = error.as_ref();
-    print::say(format_args!("holdfast: {}", crate::cluster::refusal::chain(cause)));
+    let mut message = crate::cluster::refusal::chain(cause);
+    let is_unanswered = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<kube::Error>().is_some_and(|error| matches!(error, kube::Error::Service(_)))
+    };
+    if error.chain().any(is_unanswered) {
+        message = format!("the API server does not answer: {message}; check the kubeconfig and the network");
+    }
+    let mut lines = message.lines();
+    print::say(format_args!("holdfast: {}", lines.next().unwrap_or_default()));
+    lines.for_each(|line| print::say(format_args!("  {line}")));
 }

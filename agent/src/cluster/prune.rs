@@ -56,7 +56,7 @@ pub async fn prune(
             match removed {
                 Ok(Removed::Gone(change)) => outcome.done.push(change),
                 Ok(Removed::Lingers(change)) => {
-                    lingers = Some(format!("waits until {} is gone", change.object));
+                    lingers = Some(format!("waits for the removal of {}", change.object));
                     outcome.done.push(change);
                 }
                 Err(error) => outcome.errors.push(error),

@@ -145,9 +145,9 @@ mod tests {
             ("ghcr.io/a//b", "lowercase letters"),
             ("ghcr.io/-a", "lowercase letters"),
             ("ghcr.io/a b", "lowercase letters"),
-            ("ghcr.io:port/a", "no host"),
-            ("ghcr.io:0/a", "no host"),
-            ("ghcr .io/a", "no host"),
+            ("ghcr.io:port/a", "no valid host"),
+            ("ghcr.io:0/a", "no valid host"),
+            ("ghcr .io/a", "no valid host"),
         ] {
             let said = match Repository::parse(text) {
                 Ok(repository) => repository.to_string(),

@@ -209,7 +209,7 @@ fn a_target_is_done_as_a_whole_or_not_at_all() {
     );
     let chart = "image:\n  repository: b\n  tag: |\n    v1\n    v1\n";
     refused(values(""), "r.io/a:v2", chart, "x.yaml:3: `/image/tag` holds 2 lines");
-    let chart = "image:\n  repository: r.io/b # {\"$imagepolicy\": \"ns:app\"}\n  tag: v1\n";
+    let chart = "image:\n  repository: r.io/b:v0 # {\"$imagepolicy\": \"ns:app\"}\n  tag: v1\n";
     refused(
         values(""),
         "r.io/a:v2",
