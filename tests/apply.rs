@@ -132,7 +132,7 @@ fn what_takes_data_along_waits_for_an_approval() -> anyhow::Result<()> {
         repository.remove(&["db.yaml", "held.yaml"], "Remove the data")?;
         let said = shared.env.reason(namespace, "app", "AwaitingApproval").await?;
         assert!(
-            said.message.contains("PersistentVolumeClaim along/data-db-0 belongs to it"),
+            said.message.contains("PersistentVolumeClaim along/data-db-0 depends on it"),
             "{}",
             said.message
         );

@@ -97,7 +97,7 @@ cases! {
     };
     missing_repository: |shared| async move {
         let url = format!("https://127.0.0.1:{}/{USER}/nothing.git", shared.env.forge.port());
-        let said = Said { reason: "RepositoryNotFound", words: &["alice/nothing.git", "no such repository"], stalled: true };
+        let said = Said { reason: "RepositoryNotFound", words: &["alice/nothing.git", "repository not found"], stalled: true };
         source(shared, "missing-repository", &url, &json!({}), &said).await
     };
     file_source_without_the_flag: |shared| async move {
@@ -133,9 +133,9 @@ cases! {
     };
     path_that_climbs_out: |shared| async move {
         let repository = shared.env.forge.repository("climb").await?;
-        let said = Said { reason: "PathEscapes", words: &["../../etc climbs out of the repository"], stalled: true };
+        let said = Said { reason: "PathEscapes", words: &["../../etc leads out of the repository"], stalled: true };
         source(shared, "climb", &repository.https_url, &json!({"path": "../../etc"}), &said).await?;
-        let said = Said { reason: "PathEscapes", words: &["/etc climbs out"], stalled: true };
+        let said = Said { reason: "PathEscapes", words: &["/etc leads out"], stalled: true };
         source(shared, "climb-2", &repository.https_url, &json!({"path": "/etc"}), &said).await
     };
     unknown_ca: |shared| async move {
@@ -203,7 +203,7 @@ cases! {
         source(shared, "symlink", &repository.https_url, &json!({}), &said).await
     };
     yaml_that_does_not_parse: |shared| async move {
-        let said = Said { reason: "RenderFailed", words: &["bad/a.yaml:4:", "bad/c.yaml:", "2 mistakes"], stalled: true };
+        let said = Said { reason: "RenderFailed", words: &["bad/a.yaml:4:", "bad/c.yaml:", "2 errors"], stalled: true };
         let broken = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a\ndata: 1\n";
         commit(shared, "parse", &[("bad/a.yaml", broken), ("bad/c.yaml", "a: b: c\n")], &said).await
     };

@@ -155,7 +155,7 @@ fn status_suspend_resume_and_reconcile() -> anyhow::Result<()> {
         shared.env.ready("verbs", "app", Some(&second)).await?;
         let missing = holdfast(&kubeconfig, &["-n", "verbs", "status", "nothing"]).await?;
         assert_eq!(missing.status.code(), Some(1));
-        assert!(err(&missing).contains("there is no Sync nothing in namespace verbs"), "{}", err(&missing));
+        assert!(err(&missing).contains("Sync nothing not found in namespace verbs"), "{}", err(&missing));
         Ok(())
     })
 }

@@ -183,7 +183,7 @@ fn what_needs_a_person_is_not_written() -> anyhow::Result<()> {
             anyhow::Ok(())
         };
         let list = "web.yaml:18 /spec/template/spec/containers/1/args: it is more than one value; write [\"serve\"] here";
-        check("deployment/web", &["nothing is written of Deployment person/web", list]).await?;
+        check("deployment/web", &["Deployment person/web is not written", list]).await?;
         check("configmap/a", &["a.yaml:4", "it is gone from the live object"]).await?;
         check("configmap/b", &["it was deleted from the cluster; remove it from Git, b.yaml:1"]).await?;
         check("configmap/c", &["configmap/c is not in the drift of Sync app"]).await?;

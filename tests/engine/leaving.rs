@@ -64,7 +64,7 @@ fn a_kind_that_is_not_stored_is_one_error_and_the_next_commit_heals() -> anyhow:
         repository.commit(&[("review.yaml", review), ("binding.yaml", binding)], "Ask instead of say")?;
         let said = shared.env.reason("unstored", "app", "UnsupportedKind").await?;
         for part in
-            ["SelfSubjectAccessReview.authorization.k8s.io", "review.yaml:1", "Binding", "remove it from git"]
+            ["SelfSubjectAccessReview.authorization.k8s.io", "review.yaml:1", "Binding", "remove it from Git"]
         {
             ensure!(said.message.contains(part), "{said:?}");
         }

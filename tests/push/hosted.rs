@@ -202,7 +202,7 @@ async fn each_answer_that_is_no_repository_has_its_own_message() -> anyhow::Resu
         ("authentication-config", &LOGIN[..], "ServerFailed", "HTTP status 503"),
         ("svc-404", &LOGIN, "ServerFailed", "HTTP status 500"),
         ("timeout-service", &LOGIN, "AuthenticationFailed", "HTTP status 401"),
-        ("login", &[], "LoginMissing", "asks for a login"),
+        ("login", &[], "LoginMissing", "requires a login"),
         ("forbidden", &LOGIN, "AuthenticationFailed", "HTTP status 403"),
         ("missing", &LOGIN, "RepositoryNotFound", "no such repository"),
         ("proxy", &LOGIN, "ProxyLogin", "HTTPS_PROXY"),

@@ -151,7 +151,7 @@ fn an_approval_is_used_up() -> anyhow::Result<()> {
         let status = String::from_utf8_lossy(&status.stdout).into_owned();
         assert!(status.contains(": Approve, Used"), "{status}");
         // An Approval of a plan that does not wait is kept for that plan, and its status says so.
-        approve(env, namespace, "0123").await?;
+        approve(env, namespace, "0123456789abcdef0123456789abcdef").await?;
         let shown = env.cluster.must(&["-n", namespace, "get", "approvals"]).await?;
         assert!(shown.contains("Pending"), "{shown}");
         Ok(())

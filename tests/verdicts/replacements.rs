@@ -253,7 +253,7 @@ fn a_replacement_that_cannot_be_judged_waits_with_a_note() -> anyhow::Result<()>
         let said = awaiting(shared, namespace, "recreate PriorityClass").await?;
         for part in [
             "recreate ConfigMap singleton/counted",
-            "is not known",
+            "is unknown",
             "exceeded quota",
             "already marked as default",
         ] {
@@ -289,10 +289,7 @@ fn the_scope_of_a_definition_is_judged_under_its_own_name() -> anyhow::Result<()
         repository
             .commit(&[("crd.yaml", &definition.replace("Namespaced", "Cluster"))], "Change the scope")?;
         let said = awaiting(shared, namespace, "recreate CustomResourceDefinition").await?;
-        assert!(
-            said.contains("deletes every object of its kind") && !said.contains("is not known"),
-            "{said}"
-        );
+        assert!(said.contains("deletes every object of its kind") && !said.contains("is unknown"), "{said}");
         Ok(())
     })
 }

@@ -109,7 +109,7 @@ const ID: usize = 32;
 /// does not wait yet counts when it does.
 fn named(plan: Option<&PlanStatus>, name: &str, id: &str) -> anyhow::Result<String> {
     let is_hex = |id: &str| id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    let waiting = plan.filter(waits).map(|plan| plan.id.as_str());
+    let waiting = plan.filter(|plan| waits(plan)).map(|plan| plan.id.as_str());
     match waiting.filter(|waiting| !id.is_empty() && waiting.starts_with(id)) {
         Some(waiting) => Ok(waiting.to_owned()),
         None if id.len() == ID && is_hex(id) => {
@@ -125,13 +125,13 @@ fn named(plan: Option<&PlanStatus>, name: &str, id: &str) -> anyhow::Result<Stri
     }
 }
 
-fn waits(plan: &&PlanStatus) -> bool {
+fn waits(plan: &PlanStatus) -> bool {
     matches!(plan.state, PlanState::AwaitingApproval | PlanState::Rejected)
 }
 
 /// Shows the waiting plan and asks.
 fn ask(plan: Option<&PlanStatus>, name: &str, decision: ApprovalDecision) -> anyhow::Result<String> {
-    let Some(plan) = plan.filter(waits) else { bail!("Sync {name} waits for no approval") };
+    let Some(plan) = plan.filter(|plan| waits(plan)) else { bail!("Sync {name} waits for no approval") };
     print::say(format_args!("plan {} of Sync {name}:", plan.id));
     for change in &plan.changes {
         let place = if change.object.namespace.is_empty() {

@@ -17,6 +17,8 @@ use crate::sync_ref::SyncRef;
 
 /// The longest wait for another Sync.
 const LONGEST: Duration = Duration::from_mins(1);
+/// Minimum duration of the longest wait, also if the interval of the Sync is shorter.
+const SHORTEST: Duration = Duration::from_secs(20);
 
 /// The Syncs that may have a claim on the objects of another one.
 #[derive(Clone, Copy)]
@@ -56,7 +58,8 @@ impl Claims<'_> {
             self.peers.stop_waiting(owner);
             return None;
         };
-        let left = LONGEST.saturating_sub(self.peers.wait(owner, revision, now));
+        let longest = LONGEST.min(sync.spec.interval().max(SHORTEST));
+        let left = longest.saturating_sub(self.peers.wait(owner, revision, now));
         (!left.is_zero()).then_some(Behind { sync: sync_behind, left })
     }
 
@@ -127,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sync_waits_a_minute_for_one_that_fails_for_a_while_and_not_for_one_that_is_stalled() {
+    fn a_sync_waits_a_while_for_one_that_fails_and_not_for_one_that_is_stalled() {
         let (peers, two) = (Peers::default(), SyncRef::new("team", "two"));
         peers.reads_from(
             &two,
@@ -135,8 +138,8 @@ mod tests {
         );
         assert!(waits(&peers, 0));
         peers.ended(&two, true);
-        assert!(waits(&peers, 59));
-        assert!(!waits(&peers, 60));
+        assert!(waits(&peers, 19));
+        assert!(!waits(&peers, 20));
         peers.ended(&two, false);
         assert!(!waits(&peers, 1));
         peers.ended(&two, true);

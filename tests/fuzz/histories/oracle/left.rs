@@ -179,6 +179,9 @@ fn is_kept(live: &Value) -> bool {
     annotations["holdfast.dev/prune"] == "Disabled" || annotations["helm.sh/resource-policy"] == "keep"
 }
 
+/// True for a member: without the label the agent does not see an object.
 pub(super) fn is_marked(live: &Value) -> bool {
-    !live["metadata"]["annotations"]["holdfast.dev/mark"].is_null()
+    let metadata = &live["metadata"];
+    !metadata["annotations"]["holdfast.dev/mark"].is_null()
+        && !metadata["labels"]["applyset.kubernetes.io/part-of"].is_null()
 }
