@@ -178,7 +178,7 @@ fn other_versions_and_services_are_refused_by_name() -> anyhow::Result<()> {
     let f = fixture("")?;
     let version = f.text.replace("version: 3.", "version: 4.");
     let error = message(decrypt("a.yaml", version.as_bytes(), Format::Yaml, Some(&f.key.keys())));
-    assert!(error.starts_with("a.yaml: SOPS 4.") && error.contains("is not known here"), "{error}");
+    assert!(error.starts_with("a.yaml: SOPS 4.") && error.contains("is not supported"), "{error}");
     let (documents, _) = holdfast_diff::yaml::read("a.yaml", f.text.as_bytes());
     let mut value: Value = documents[0].value.clone();
     value["sops"]["age"] = json!([]);
