@@ -204,7 +204,7 @@ async fn each_answer_that_is_no_repository_has_its_own_message() -> anyhow::Resu
         ("timeout-service", &LOGIN, "AuthenticationFailed", "HTTP status 401"),
         ("login", &[], "LoginMissing", "requires a login"),
         ("forbidden", &LOGIN, "AuthenticationFailed", "HTTP status 403"),
-        ("missing", &LOGIN, "RepositoryNotFound", "no such repository"),
+        ("missing", &LOGIN, "RepositoryNotFound", "repository not found"),
         ("proxy", &LOGIN, "ProxyLogin", "HTTPS_PROXY"),
         ("page", &LOGIN, "NotGit", "a web page"),
         ("dumb", &[], "DumbHttp", "dumb http"),
