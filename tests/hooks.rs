@@ -44,7 +44,7 @@ async fn a_push_is_told_of_and_proven() -> anyhow::Result<()> {
     let looks = Arc::new(Mutex::new(Vec::new()));
     let noted = looks.clone();
     let hooks = Hooks::new(Arc::new(move |owner: Subject| {
-        noted.lock().push(owner.to_string());
+        noted.lock().push(format!("{}/{owner}", owner.kind));
     }));
     let (metrics, any) = (Arc::new(Metrics::new()), SocketAddr::from(([127, 0, 0, 1], 0)));
     let stop = CancellationToken::new();
