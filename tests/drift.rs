@@ -295,7 +295,7 @@ fn values_that_the_agent_overwrites_between_plan_and_apply_are_reported() -> any
         let client = shared.env.cluster.client().await?;
         let maps = kube::Api::<k8s_openapi::api::core::v1::ConfigMap>::namespaced(client, "twice");
         let params = kube::api::PatchParams {
-            field_manager: Some("somebody".to_owned()),
+            field_manager: Some("unknown-tool".to_owned()),
             ..kube::api::PatchParams::default()
         };
         // Few enough that it is no fight.

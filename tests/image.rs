@@ -144,7 +144,7 @@ fn the_flags_of_the_dockerfile_link_statically() -> anyhow::Result<()> {
 fn a_program_built_like_the_images_needs_no_library() -> anyhow::Result<()> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), Into::into);
     let program = target.join(triple()).join("release/holdfast");
-    // Building it takes minutes: it is looked at where somebody has built it.
+    // Building the image takes minutes, so it is checked only where it was built before.
     if program.exists() {
         let needed = needed(&program)?;
         ensure!(needed.is_empty(), "{} needs {needed:?}, so it is not static", program.display());

@@ -218,7 +218,7 @@ fn a_token_without_rights_is_told_what_it_needs() -> anyhow::Result<()> {
         assert!(error.to_string().contains("alice/elsewhere"), "{error}");
 
         let untrusted = Target::parse(Provider::Gitea, &repository.https_url, None, &writer, None)?;
-        let error = all.ensure(&untrusted, &wanted).await.err().context("nobody signed it")?;
+        let error = all.ensure(&untrusted, &wanted).await.err().context("the certificate is not trusted")?;
         assert_eq!(error.name(), "Untrusted", "{error}");
         Ok(())
     })

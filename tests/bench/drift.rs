@@ -1,4 +1,4 @@
-//! Drift: how long after the API server has acknowledged a change somebody is told, and it is put back; and a storm of
+//! Drift: how long after the API server has acknowledged a change the drift is reported and corrected; and a storm of
 //! changes. In a hundred Syncs every one is hit again after five seconds; in a single one, whose alert is
 //! updated at most once a second, only the corrections can be fast.
 //! I/O: processes, network.

@@ -106,7 +106,7 @@ impl Stage {
         }
     }
 
-    /// The file in which the forge keeps its branch: reading it disturbs nobody.
+    /// The file in which the forge keeps its branch: reading it causes no request.
     pub fn branch(&self) -> anyhow::Result<PathBuf> {
         let file = self.env.forge.bare(&self.git).join("refs/heads/main");
         ensure!(file.is_file(), "the forge has no file {}", file.display());
@@ -138,7 +138,7 @@ pub async fn update() -> anyhow::Result<()> {
         "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: web}}\nspec:\n  replicas: 0\n  selector: {{matchLabels: {{app: web}}}}\n  template:\n    metadata: {{labels: {{app: web}}}}\n    spec:\n      containers:\n        - name: web\n          {image}"
     );
     stage.git.commit(&[("app/web.yaml", &web)], "Begin")?;
-    // Nothing is found by chance: nobody looks by himself.
+    // The agent does not poll in this time, so nothing is found by chance.
     let sync = sync::sync(APP, "app", &stage.git.https_url, &json!({"path": "app", "interval": "1h"}));
     stage.env.cluster.apply(&sync).await?;
     stage.env.ready(APP, "app", None).await?;

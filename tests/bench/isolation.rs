@@ -50,7 +50,7 @@ struct Figures {
     alerted: Vec<f64>,
 }
 
-/// A ConfigMap of a good Sync: its data, since when, and when it was seen last as somebody left it.
+/// A ConfigMap of a good Sync: its data, since when, and when it was last seen with the change of another client.
 #[derive(Clone, Default)]
 struct Map {
     data: Value,
@@ -211,7 +211,7 @@ async fn told(receiver: &Receiver, at: usize, since: Instant) -> anyhow::Result<
         }
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
-    bail!("nobody was told that app-{at} drifted")
+    bail!("the drift of app-{at} was not reported")
 }
 
 /// What the neighbour runs. It ends when this is dropped.

@@ -53,7 +53,7 @@ const CASES: [Case; 3] = [
         readers: SHARED as u64,
     },
     Case {
-        name: "a file that nobody reads",
+        name: "a file that no Sync reads",
         file: |round| format!("more/{round}/new.json"),
         text: |round| config_map("unread", round).to_string(),
         readers: 0,

@@ -147,7 +147,7 @@ fn reported(line: &Value) -> Option<usize> {
     target["name"].as_str().filter(|_| status)?.strip_prefix("app-")?.parse().ok()
 }
 
-/// What the controller manager wrote, by resource: the noise that nobody here makes.
+/// What the controller manager wrote, by resource: writes that this benchmark does not cause.
 fn controllers(running: &Running, since: Timestamp) -> anyhow::Result<BTreeMap<String, usize>> {
     let start = since.to_string();
     let found = running.env.cluster.requests(|line| {
@@ -180,7 +180,7 @@ struct Noise<'a> {
 }
 
 impl Noise<'_> {
-    /// What must be there before: an Alert in every namespace, Syncs that wait, a Deployment that nobody manages, an address.
+    /// What must be there before: an Alert in every namespace, Syncs that wait, an unmanaged Deployment, an address.
     async fn prepare(&self, receiver: &Receiver) -> anyhow::Result<()> {
         let cluster = &self.running.env.cluster;
         for at in FIRST.into_iter().chain([SCALED]) {
@@ -290,7 +290,7 @@ impl Noise<'_> {
         Ok(())
     }
 
-    /// Somebody notes a condition of a kind of his own.
+    /// Another client writes a condition of its own type.
     async fn condition(&self, target: &Target, round: usize) -> anyhow::Result<()> {
         let status = if round.is_multiple_of(2) { "True" } else { "False" };
         let condition = json!({"type": "Scanned", "status": status, "reason": "Scan", "message": format!("round {round}"),
@@ -320,7 +320,7 @@ impl Noise<'_> {
         Ok(())
     }
 
-    /// Somebody marks managed objects of every kind for his own ends. The first ConfigMaps are left to the leaders.
+    /// Another client annotates managed objects of every kind. The first ConfigMaps are left to the leaders.
     async fn mark(&self, round: usize) -> anyhow::Result<()> {
         let target = target(&drift::MANY, round % SCALED, 1 + round % 19);
         let class = if (round / SCALED).is_multiple_of(2) { json!("known") } else { Value::Null };

@@ -1,5 +1,5 @@
 //! Race: four people commit to one branch all the time, with git itself, while new images come. Every update lands once,
-//! and nobody's commit is lost; fails if that is not so. I/O: processes, network, disk.
+//! and no commit is lost; fails if that is not so. I/O: processes, network, disk.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -42,7 +42,7 @@ impl Race {
     }
 
     /// One person: commits and pushes until told to stop. Returns the subjects that git said were pushed, and how often
-    /// somebody was faster.
+    /// another push was faster.
     fn person(&self, number: usize, clone: &Path) -> anyhow::Result<(Vec<String>, usize)> {
         std::fs::create_dir_all(clone)?;
         ensure!(self.git(clone, &["init", "--quiet", "-b", "main"])?, "git init failed");
@@ -138,13 +138,13 @@ pub async fn race(time: Duration) -> anyhow::Result<()> {
     let (lost, wrong) = (log.lost(&theirs), log.wrong(&runners));
     ensure!(lost.is_empty() && wrong.is_empty(), "lost: {lost:?}; did not land once: {wrong:?}");
     // Without a race, nothing is shown here.
-    ensure!(late > 0 && !theirs.is_empty() && !times.is_empty(), "nobody was ever late");
+    ensure!(late > 0 && !theirs.is_empty() && !times.is_empty(), "no push was ever late");
     Ok(())
 }
 
 /// The repository and its ImageUpdate. Returns where calls go.
 async fn begin(stage: &Stage, runners: &[Runner]) -> anyhow::Result<String> {
-    let (mut text, mut images) = ("# nobody\n".to_owned(), Vec::new());
+    let (mut text, mut images) = ("# empty\n".to_owned(), Vec::new());
     for Runner { name, repository, open: _, pushed } in runners {
         push(stage, repository, *pushed).await?;
         text += &stage.line(name, name, repository, "1.0.0");

@@ -62,7 +62,7 @@ async fn many_repositories() -> anyhow::Result<()> {
     same(&stage, "the first scan", after_first, REPOSITORIES)?;
     let begun = until(&stage, REPOSITORIES + 1, INTERVAL * 2).await?;
     let ended = until(&stage, REPOSITORIES * 2, LIMIT).await?;
-    // Whoever asks again within the interval does it now.
+    // Repeated requests within the interval would be made now.
     tokio::time::sleep(INTERVAL.saturating_sub(begun.elapsed() + Duration::from_secs(2))).await;
     let after_second = stage.counted().await?;
     println!(

@@ -1,4 +1,4 @@
-//! What somebody changed in an encrypted file is refused, and the message says what, where, and what to do.
+//! A changed encrypted file is refused, and the message says what, where, and what to do.
 //! It never holds a value.
 
 use anyhow::{Context as _, bail};

@@ -1,4 +1,5 @@
-//! Items of lists whose key somebody changes by hand, entries of a map that somebody moves to another, and maps that Git empties.
+//! Items of lists whose key is changed by hand, entries that are moved to another map, values that the API server does not store,
+//! and maps that Git empties.
 //! I/O: processes, network.
 
 use holdfast_tests::eventually;

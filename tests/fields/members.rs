@@ -1,4 +1,4 @@
-//! Values of which an object has one form or another, in many kinds: git goes from one form to the other and back, and somebody
+//! Values of which an object has one form or another, in many kinds: Git changes from one form to the other and back, and a user
 //! makes one of the other by hand. I/O: processes, network.
 
 use anyhow::{Context as _, ensure};

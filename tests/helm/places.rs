@@ -356,8 +356,8 @@ async fn a_forge_gives_charts_to_those_who_log_in() -> anyhow::Result<()> {
         assert!(matches!(error, Some(HelmError::LoginRefused { status: 401, .. })), "{error:?}");
     }
     // Public charts are for those without a login too.
-    let nobody = Login::from_secret(&[("ca.crt".to_owned(), forge.ca().into())].into(), &host)?;
-    assert_eq!(version_of(&runner, oci(&oci_url, "^1", Some(&nobody))).await?, "1.1.0");
+    let anonymous = Login::from_secret(&[("ca.crt".to_owned(), forge.ca().into())].into(), &host)?;
+    assert_eq!(version_of(&runner, oci(&oci_url, "^1", Some(&anonymous))).await?, "1.1.0");
     // Without its authority.
     let untrusting = login(USER, PASSWORD, &[])?;
     for source in [web(&url, "^1", Some(&untrusting)), oci(&oci_url, "^1", Some(&untrusting))] {

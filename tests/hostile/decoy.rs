@@ -1,4 +1,4 @@
-//! A server that nobody should reach, or that leads astray: it gives one answer to every request, and counts them.
+//! A server that no request should reach, or that leads astray: it gives one answer to every request, and counts them.
 //! I/O: network.
 
 use std::net::{IpAddr, SocketAddr};

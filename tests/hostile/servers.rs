@@ -1,4 +1,4 @@
-//! Servers of a hostile tenant: they accept every connection, and answer never, or never to the end. They serve whoever speaks
+//! Servers of a hostile tenant: they accept every connection, and answer never, or never to the end. They serve clients that speak
 //! HTTP; for other protocols they are silent all the same. I/O: network.
 
 use std::net::{Ipv4Addr, SocketAddr};

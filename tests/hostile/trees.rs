@@ -1,4 +1,4 @@
-//! Git objects as nobody's git writes them: any bytes as a tree, under any name. Servers that do not check what is pushed
+//! Git objects that no git client writes: any bytes as a tree, under any name. Servers that do not check what is pushed
 //! take them. I/O: disk, `git`.
 
 use anyhow::Context as _;

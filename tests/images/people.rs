@@ -79,7 +79,7 @@ fn a_branch_that_is_rewritten_by_force_is_followed() -> anyhow::Result<()> {
         stage.image("1.1.0").await?;
         stage.has("main", "web.yaml", ":1.1.0 # {").await?;
         stage.ready("UpToDate", &["web is 1.1.0"]).await?;
-        // The clone never saw our commit: it is lost, as whoever did that wanted.
+        // The clone never saw our commit: the force push removes it on purpose.
         let rewritten = stage.git.commit(&[("other.yaml", "a: 1\n")], "Rewritten")?;
         stage.ready("UpToDate", &["1.1.0 was reverted"]).await?;
         stage.stays("main").await?;

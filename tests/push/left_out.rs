@@ -1,4 +1,4 @@
-//! What cannot be read in a repository, and counts only where somebody reads it: submodules, symlinks to nothing, pointers of
+//! Entries of a repository that cannot be read, which matter only if they are used: submodules, symlinks to nothing, pointers of
 //! Git LFS. I/O: processes, disk.
 
 use holdfast::render::plain::{Unit, units};

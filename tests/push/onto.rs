@@ -18,7 +18,7 @@ async fn update_from(
     content: &str,
 ) -> anyhow::Result<(Pushed, Vec<String>)> {
     let location = workshop.location()?;
-    // What the branch had, nobody may take out of its history.
+    // The commits of the branch must stay in its history.
     let before = workshop.at(BRANCH).ok();
     let onto = workshop.sources.onto(&location, BRANCH, head, None, LIMIT).await?;
     let new = commit(head, &[("a.yaml", content.as_bytes())], "Update images")?;

@@ -100,7 +100,7 @@ fn a_locked_ssh_key_needs_its_password() -> anyhow::Result<()> {
     check(&[("identity", cut), ("password", "opens it")], "BadSigningKey");
     let (big, _) = ssh_key(folder.path(), "ecdsa", "521", "")?;
     check(&[("identity", &big)], "SigningKeyKind");
-    // As it stands in a Secret that somebody typed.
+    // As in a Secret that was typed by hand.
     let windows = private.trim_end().replace('\n', "\r\n");
     signer(&[("identity", &windows), ("password", "opens it\n")]).map(|_| ())
 }

@@ -121,7 +121,7 @@ impl Workshop {
         Ok(Location::parse(&format!("file://{}", self.bare.display()), None)?)
     }
 
-    /// Somebody else commits files and pushes them to `main`. Returns the commit.
+    /// Another user commits files and pushes them to `main`. Returns the commit.
     pub fn human(&self, files: &[(&str, &str)], message: &str) -> anyhow::Result<String> {
         for (path, content) in files {
             self.write(path, content.as_bytes())?;
@@ -129,7 +129,7 @@ impl Workshop {
         self.human_push(message, "main")
     }
 
-    /// Somebody else commits all that is in the clone and pushes it, by force.
+    /// Another user commits all files of the clone and force-pushes them.
     pub fn human_push(&self, message: &str, branch: &str) -> anyhow::Result<String> {
         git(&self.clone, &["add", "--all"])?;
         git(&self.clone, &["commit", "--quiet", "--allow-empty", "-m", message])?;

@@ -105,7 +105,7 @@ fn git_approves_nothing() -> anyhow::Result<()> {
         )?;
         let outer = sync::sync(namespace, "outer", &repository.https_url, &json!({"path": "outer"}));
         env.cluster.apply(&outer).await?;
-        // The tenant's deployer may not create Syncs; whoever may, makes the inner one.
+        // The tenant's deployer may not create Syncs, so an administrator creates the inner one.
         env.cluster.apply(&inner).await?;
         let said = env.reason(namespace, "inner", "RenderFailed").await?.message;
         for part in ["inner/list.yaml:3", "inner/plain.yaml:1", "must not be in Git"] {

@@ -1,4 +1,4 @@
-//! Naming an object of another tenant, reading the same repository, or holding an object by a finalizer gives nobody power
+//! Naming an object of another tenant, reading the same repository, or holding an object by a finalizer gives no tenant power
 //! over another one's Sync. I/O: processes, network.
 
 use std::time::Duration;

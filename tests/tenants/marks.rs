@@ -1,4 +1,4 @@
-//! Labels, annotations and field managers are claims: whoever copies or forges them neither gets an object deleted, counted or
+//! Labels, annotations and field managers are claims: copying or forging them neither gets an object deleted, counted or
 //! waited for, nor does the victim notice more than a line in its status. I/O: processes, network.
 
 use std::time::Duration;

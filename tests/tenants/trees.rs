@@ -1,4 +1,4 @@
-//! What a tree holds that somebody else made: names that lead elsewhere, objects that are cut or of another kind, folders
+//! Trees that another tenant made: names that lead elsewhere, objects that are cut or of another kind, folders
 //! without end. All but the last test need no cluster. I/O: disk, processes, network.
 
 use std::path::Path;

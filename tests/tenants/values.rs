@@ -59,7 +59,7 @@ fn alert(namespace: &str, url: &str) -> String {
     .to_string()
 }
 
-/// A value of a Secret is masked wherever it lands: when it is rotated, when somebody changes it, and when a policy of the
+/// A value of a Secret is masked wherever it lands: when it is rotated, when another client changes it, and when a policy of the
 /// cluster quotes it.
 #[test]
 fn what_came_from_a_secret_is_shown_nowhere() -> anyhow::Result<()> {
@@ -141,7 +141,7 @@ fn policy(namespace: &str) -> String {
     format!("{policy}\n---\n{binding}")
 }
 
-/// True for what a terminal obeys or nobody sees, in what the command line prints.
+/// True if the output has characters that control a terminal, or that are invisible.
 fn is_obeyed(character: char) -> bool {
     character != '\n' && holdfast_diff::visible::is_hidden(character)
 }

@@ -12,7 +12,7 @@ pub const RECONCILING: &str = "Reconciling";
 pub const STALLED: &str = "Stalled";
 /// Every object is healthy.
 pub const HEALTHY: &str = "Healthy";
-/// The cluster is not what git says, and the policy is to report it.
+/// The cluster differs from Git, and the policy is to report that.
 pub const DRIFTED: &str = "Drifted";
 /// A change waits for an Approval.
 pub const AWAITING_APPROVAL: &str = "AwaitingApproval";
@@ -22,7 +22,7 @@ pub mod reason {
     pub const IN_SYNC: &str = "InSync";
     pub const PROGRESSING: &str = "Progressing";
     pub const SUSPENDED: &str = "Suspended";
-    /// Of an ImageUpdate: git has what the policies select.
+    /// For an ImageUpdate: Git has the images that the policies select.
     pub const UP_TO_DATE: &str = "UpToDate";
     /// Of an ImageUpdate: a Sync that reads what would change is suspended.
     pub const HELD_BACK: &str = "HeldBack";
@@ -40,7 +40,7 @@ pub mod reason {
     /// Another client writes the other value again and again.
     pub const DRIFT_FIGHT: &str = "DriftFight";
     pub const DRIFT_SNOOZED: &str = "DriftSnoozed";
-    /// Others have added fields that git says nothing about.
+    /// Other managers have added fields that are not in Git.
     pub const UNMANAGED_FIELDS_REPORTED: &str = "UnmanagedFieldsReported";
     pub const DRIFT_CORRECTED: &str = "DriftCorrected";
     /// Of an Event: a Sync was removed, and objects stay.

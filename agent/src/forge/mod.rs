@@ -82,7 +82,7 @@ pub struct Closed {
 /// The pull requests of all forges.
 pub struct PullRequests {
     web: Web,
-    /// One at a time for each branch: Gitea opens a second one to whoever asks in the same moment.
+    /// One at a time for each branch: Gitea creates a second one if two requests arrive at the same time.
     turns: Mutex<HashMap<String, Arc<Turn>>>,
     /// The entity tags of pull requests that were open when they were read last, by login and number.
     open: Mutex<HashMap<String, String>>,
@@ -93,7 +93,7 @@ type Turn = tokio::sync::Mutex<()>;
 /// What the creation of a pull request led to.
 enum Creation {
     Created(Found),
-    /// Somebody else was faster.
+    /// Another client created it first.
     Exists(PullRequestError),
     /// A branch is not there, or not yet.
     NoBranch(PullRequestError),
@@ -106,7 +106,7 @@ impl PullRequests {
     }
 
     /// Opens a pull request, or makes the one that is open as it should be. GitHub alone refuses to open one for a branch
-    /// without a commit of its own: whoever calls must know that there is one.
+    /// without a commit of its own: the caller must check that there is one.
     pub async fn ensure(&self, target: &Target, wanted: &Wanted) -> Result<Opened, PullRequestError> {
         let turn = self.turn(target, &wanted.head, &wanted.base);
         let _turn = turn.lock().await;
@@ -179,10 +179,10 @@ impl PullRequests {
     }
 
     fn turn(&self, target: &Target, head: &str, base: &str) -> Arc<Turn> {
-        // Whoever asks with another login waits for nobody.
+        // Requests with different logins do not wait for each other.
         let key = format!("{} {} {} {head} {base}", login(target), target.api, target.repository);
         let mut turns = self.turns.lock();
-        // What nobody holds is of no more use.
+        // Locks without a holder are removed.
         turns.retain(|_, turn| Arc::strong_count(turn) > 1);
         turns.entry(key).or_default().clone()
     }
@@ -299,7 +299,7 @@ impl Desk<'_> {
             for page in 1..=PAGES {
                 let items = match self.ask(gitea::labels(self.target, list, page)).await? {
                     Ok(answer) => answer.body.as_array().cloned().unwrap_or_default(),
-                    // Whoever has no groups has no labels of groups.
+                    // A user namespace has no group labels.
                     Err(_) if list > 0 => Vec::new(),
                     Err(refusal) => return Err(refusal.into_error(self.target, "read the labels")),
                 };

@@ -237,7 +237,7 @@ async fn a_forge_that_is_not_there_may_come_back() {
     let found = PullRequests::new(Arc::default())
         .ensure(&target.unwrap_or_else(|error| unreachable!("{error}")), &wanted())
         .await;
-    let error = found.expect_err("nobody listens");
+    let error = found.expect_err("no server listens");
     assert_eq!((error.class(), error.name()), (Class::Transient, "Unreachable"));
 }
 

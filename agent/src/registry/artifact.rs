@@ -8,7 +8,7 @@ use super::digest::ImageDigest;
 #[derive(Debug, PartialEq)]
 pub struct Layer {
     pub digest: ImageDigest,
-    /// In bytes, as the manifest says.
+    /// The size in the manifest, in bytes.
     pub size: u64,
 }
 

@@ -125,7 +125,7 @@ fn unified(text: &mut String, before: &str, after: &str, indent: &str) {
 
 /// Drift that is lost.
 fn note(text: &mut String, drift: &FieldChange) {
-    let owner = drift.owners.first().map_or_else(|| "somebody".to_owned(), ToString::to_string);
+    let owner = drift.owners.first().map_or_else(|| "an unknown manager".to_owned(), ToString::to_string);
     let base = drift.after.as_ref().map_or_else(|| "nothing".to_owned(), ToString::to_string);
     let what = if is_drift(drift) { "drift, which the merge overwrites" } else { "not applied yet" };
     let _ = writeln!(

@@ -121,7 +121,7 @@ impl Effect {
     }
 }
 
-/// True if somebody else wrote the live value.
+/// True if another field manager wrote the live value.
 pub fn is_drift(field: &FieldChange) -> bool {
     field.owners.first().is_some_and(|owner| !owner.is_holdfast())
 }
@@ -152,7 +152,7 @@ fn is_hidden(value: Option<&Value>) -> bool {
     }
 }
 
-/// True if git says two different things at a path. Where the path leads to nothing in git, the whole objects are compared.
+/// True if the values at a path differ between two manifests. If neither manifest has the path, the whole manifests are compared.
 fn differs_in_git(known: &Change, change: &Change, path: &str) -> bool {
     let (Some(one), Some(other)) = (&known.manifest, &change.manifest) else { return true };
     let (one, other) = (&one.value, &other.value);

@@ -13,7 +13,7 @@ use holdfast_diff::plan::{Plan, Prediction, Seen, desired, removed};
 use holdfast_diff::standing::Standing;
 use holdfast_diff::takeover::Settled;
 
-/// The plan that makes of one render another one. Objects are the same by group, kind, namespace and name as git says them.
+/// The plan that changes one render to another. Objects are matched by the group, kind, namespace and name in their manifests.
 /// `keep` says why what leaves git stays, if it does.
 pub fn between(base: &[Manifest], merge: &[Manifest], masks: &Masks, keep: Option<&str>) -> Plan {
     let before: HashMap<ObjectId, &Manifest> =

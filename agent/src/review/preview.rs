@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::effect::{Affected, Effect};
 use crate::sync_ref::SyncRef;
 
-/// A pull request, as far as it was looked at.
+/// A pull request and the results of its preview.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Preview {
@@ -181,7 +181,7 @@ impl Preview {
 }
 
 impl Affected {
-    /// True if only images of containers change, and nobody loses drift.
+    /// True if only images of containers change, and no drift is overwritten.
     pub fn is_rollout(&self) -> bool {
         let Self { change, overwrites, created: _ } = self;
         change.operation == Operation::Update

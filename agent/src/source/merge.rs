@@ -137,7 +137,7 @@ fn ancestor_of(
 
 /// Writes the commit of a merge: always the same for the same sides.
 fn commit(repo: &gix::Repository, tree: ObjectId, parents: [ObjectId; 2]) -> Result<ObjectId, gix::Error> {
-    let nobody = Signature {
+    let signature = Signature {
         name: "holdfast".into(),
         email: "holdfast@localhost".into(),
         time: gix::date::Time::new(0, 0),
@@ -145,8 +145,8 @@ fn commit(repo: &gix::Repository, tree: ObjectId, parents: [ObjectId; 2]) -> Res
     let commit = Commit {
         tree,
         parents: parents.into_iter().collect(),
-        author: nobody.clone(),
-        committer: nobody,
+        author: signature.clone(),
+        committer: signature,
         encoding: None,
         message: "Preview of a merge".into(),
         extra_headers: Vec::new(),

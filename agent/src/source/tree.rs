@@ -122,7 +122,7 @@ impl Tree {
         inside.ok_or_else(|| SourceError::SymlinkEscapes { link: link.to_owned(), target })
     }
 
-    /// What a folder holds, as git has it: symlinks are not followed.
+    /// The entries of a folder in the commit. Symlinks are not followed.
     pub(super) fn entries(&self, id: ObjectId, path: &str) -> Result<Entries, SourceError> {
         if let Some(known) = self.repository.folders.get(id) {
             return Ok(known);

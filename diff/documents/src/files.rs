@@ -106,7 +106,7 @@ const POINTERS: [&[u8]; 2] =
     [b"version https://git-lfs.github.com/spec/v1\n", b"version https://hawser.github.com/spec/v1\n"];
 const POINTER: usize = 1024;
 
-/// Refuses a file whose content is elsewhere: git has a pointer of Git LFS in its place.
+/// Refuses a file whose content is in Git LFS: Git has only a pointer.
 pub fn check_content(path: &str, bytes: &[u8]) -> Result<(), FilesError> {
     if bytes.len() < POINTER && POINTERS.iter().any(|pointer| bytes.starts_with(pointer)) {
         return Err(FilesError(format!(

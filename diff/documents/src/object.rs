@@ -82,7 +82,7 @@ impl fmt::Display for Origin {
 /// One rendered object.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// As git says it, for example `apps/v1`.
+    /// As written in Git, for example `apps/v1`.
     pub api_version: String,
     pub kind: Arc<GroupKind>,
     /// Empty where git names none.

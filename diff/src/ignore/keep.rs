@@ -14,7 +14,7 @@ use crate::fields::{Standing, applied, entries, extract, position, standing, tex
 impl Ignored {
     /// The manifest with the live values of what others may write, or without them where they stay by themselves.
     ///
-    /// A list item that is new comes as git has it. What makes an object itself, and ours, is never changed.
+    /// A new list item is taken from Git unchanged. The identity of an object and its marks of ownership are never changed.
     ///
     /// # Caveats
     /// What counts is who owns what at the moment of the apply: where fields are taken over before (see

@@ -71,7 +71,7 @@ pub struct Change {
     /// What the object is noted to satisfy when this is done; `None`: the manifest.
     #[serde(skip)]
     pub satisfies: Option<Digest>,
-    /// Git has `null` in it: what others set there counts too, after this is done.
+    /// The manifest sets fields to `null`: afterwards, values that others set there count as drift.
     #[serde(skip)]
     pub has_nulls: bool,
     /// The unmasked effect, for the plan's id.
@@ -126,7 +126,7 @@ impl Change {
         Self { risk, foreign, ..self }
     }
 
-    /// The same change, after which the object satisfies more than its manifest says, or must not have what git has as `null`.
+    /// The same change with the digest that the object satisfies afterwards, and whether the manifest sets fields to `null`.
     #[must_use]
     pub fn satisfying(self, digest: Digest, has_nulls: bool) -> Self {
         Self { satisfies: Some(digest), has_nulls, ..self }

@@ -1,4 +1,4 @@
-//! Plans one object that git has: what the server says an apply would make of it, compared with what it is. Pure.
+//! Plans one object in Git: compares the result of a dry-run apply with the live object. Pure.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

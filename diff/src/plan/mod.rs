@@ -1,4 +1,4 @@
-//! The plan: what would have to be done so that the cluster is what git says, and all that decides it.
+//! The plan: the changes that make the cluster match Git, and the rules that decide them.
 //!
 //! `compare` finds differences and `fields` who owns them, `takeover` says what becomes of what other managers left, `desired`
 //! and `left` make changes of that, `order` and `needs` put them in order, `mask` hides what is secret, `text` shows it.

@@ -1,4 +1,4 @@
-//! Unmanaged fields: fields and list items that other managers added to one of our objects, and that git says nothing of.
+//! Unmanaged fields: fields and list items that other managers added to one of our objects, and that are not in Git.
 //!
 //! Found in `metadata.managedFields`, so a value without a manager, such as a default, is none, and neither is what
 //! admission wrote while Holdfast applied. Who is well known, and writes by profession, is in `known`. Pure.

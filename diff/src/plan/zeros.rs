@@ -1,7 +1,7 @@
 //! Values in Git that the API server does not store: `false`, 0, `""`, `[]` and `{}` of fields that it leaves out when they have
 //! that value.
 //!
-//! Nobody owns such a field, so a change of it by others is noticed only if all fields of the object are watched. Pure.
+//! Such a field has no owner, so a change of it by others is noticed only if all fields of the object are watched. Pure.
 
 use serde_json::Value;
 

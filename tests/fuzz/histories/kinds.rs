@@ -42,7 +42,7 @@ pub struct Kind {
 #[derive(Clone)]
 pub struct Aspect {
     pub name: &'static str,
-    /// The places that the variants write to, and that somebody who chooses another variant clears.
+    /// The places that the variants write to, and that another variant clears.
     pub roots: Vec<Path>,
     /// The first one is what an object begins with; mostly it is nothing at all.
     pub variants: Vec<Value>,
@@ -198,7 +198,7 @@ fn spec(part: Value) -> Value {
     below(&["spec"], part)
 }
 
-/// Labels and annotations that nobody gives a meaning to, on every kind.
+/// Labels and annotations without a meaning, on every kind.
 fn metadata() -> Vec<Aspect> {
     vec![
         Aspect::new(

@@ -3,7 +3,7 @@
 //! `fuzz histories --replay FILE`.
 //!
 //! The same seed and number make the same history. A history that ends otherwise than the oracle says is made as small as
-//! it gets, and written to a file with all that somebody needs to judge it. I/O: processes, network, disk.
+//! it gets, and written to a file with the evidence that is needed to judge it. I/O: processes, network, disk.
 
 mod canary;
 mod editor;

@@ -21,7 +21,7 @@ use super::writers::Writers;
 #[derive(Debug)]
 pub struct Verdict {
     pub violations: Vec<Violation>,
-    /// Everything that somebody needs to judge it.
+    /// The evidence that is needed to judge it.
     pub evidence: Value,
 }
 

@@ -225,7 +225,7 @@ fn without(reported: &DriftObject) -> Refusal {
     std::iter::once(gone).chain(by_hand(reported, None)).collect()
 }
 
-/// A line for each field: where git has the object, and the value that the field has, or had if there is no live object.
+/// One line for each field: the place of the object in Git, and the live value, or the last known one if there is no live object.
 fn by_hand(reported: &DriftObject, live: Option<&Value>) -> Refusal {
     let at = reported.origin.as_deref().unwrap_or("in Git");
     let kind = kind(reported);

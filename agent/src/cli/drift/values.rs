@@ -21,7 +21,7 @@ use crate::report::changes::cut;
 /// Maximum number of characters of a written value in the output.
 const SHOWN: usize = 120;
 
-/// One object as git has it.
+/// One object as it is in Git.
 #[derive(Clone, Copy)]
 pub struct Git<'a> {
     pub file: &'a str,
@@ -141,7 +141,7 @@ pub fn shown(kind: &GroupKind, path: &str, value: &Value) -> String {
 
 /// Where a path of the live object leads, there and in git.
 struct Steps<'a> {
-    /// In git, as far as git has it.
+    /// The value in Git, if there is one.
     path: String,
     live: Option<&'a Value>,
     git: Option<&'a Value>,

@@ -28,7 +28,7 @@ fn manifest(kind: &str, mut value: Value) -> Arc<Manifest> {
     })
 }
 
-/// The plan that makes of a live object what git says. `editor` owns the fields of the live one if there is one.
+/// The plan that changes a live object to match a manifest. `editor` owns the fields of the live object, if there is one.
 fn plan(kind: &str, live: Option<&Value>, editor: bool, git: Option<&Value>) -> Plan {
     let live = live.map(|live| {
         let mut live = manifest(kind, live.clone()).value.clone();
@@ -144,7 +144,7 @@ fn secrets_with_equal_masks_differ_if_git_differs() {
 fn objects_that_come_and_go_are_changed_as_a_whole() {
     let (one, two) = (data(&json!({"a": "1"})), data(&json!({"a": "2"})));
     let operation = |found: &Effect| found.changes.first().map(|affected| affected.change.operation);
-    // It is new, it leaves git, it comes back after somebody deleted it.
+    // The object is created, is removed from Git, and is created again after it was deleted by hand.
     assert_eq!(operation(&effect("ConfigMap", None, false, None, Some(&one))), Some(Operation::Create));
     assert_eq!(operation(&effect("ConfigMap", Some(&one), false, Some(&one), None)), Some(Operation::Delete));
     let found = effect("ConfigMap", None, false, Some(&one), Some(&two));

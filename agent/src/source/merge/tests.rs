@@ -1,4 +1,4 @@
-//! Merges of repositories that git itself made: the same tree as git's own merge, or a conflict where git has one.
+//! Merges of repositories that `git` created: the tree equals that of `git merge`, or both report a conflict.
 
 use std::path::Path;
 use std::process::Command;

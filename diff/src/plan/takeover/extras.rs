@@ -1,5 +1,5 @@
-//! What an object has beside what a manifest says: fields, and items of lists, that stand where the manifest says something
-//! else. Where the API server refuses the apply because of one, it goes too. Pure.
+//! Fields and list items of an object that are not in its manifest. If the API server refuses the apply because one of them
+//! conflicts with the manifest, it is removed too. Pure.
 
 use serde_json::{Map, Value};
 
@@ -8,7 +8,7 @@ use super::merge::{is_mergeable, place, remove};
 use super::sets::{self, Set, members, unite};
 use crate::fields::position;
 
-/// One value that a manifest says nothing of, as far up as it says nothing.
+/// One value that is not in the manifest, at the highest path that the manifest lacks.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Extra {
     /// The segments of its path, with positions of items in the object.
@@ -110,7 +110,7 @@ pub fn less(object: &Value, set: &Set) -> Value {
     value
 }
 
-/// True if an item has everything that Git says of another one, except for the key. `made` is what the API server makes of the
+/// True if an item has all values that another item has in Git, except for the key. `made` is what the API server makes of the
 /// one in Git.
 fn is_same_but_for_key(own: &Value, made: Option<&Value>, item: &Value, key: &Map<String, Value>) -> bool {
     let (Some(own), true) = (own.as_object(), item.is_object()) else { return false };
@@ -118,7 +118,7 @@ fn is_same_but_for_key(own: &Value, made: Option<&Value>, item: &Value, key: &Ma
     rest.peek().is_some() && rest.all(|(name, said)| holds(item.get(name), said, field(made, name)))
 }
 
-/// True if a value has everything that Git says, in the form of Git or in the one that the API server `made` of it: `null` if it
+/// True if a value has all values in Git, in the form of Git or in the form that the API server `made` of it: `null` if it
 /// left it out, and `None` if that is not known.
 fn holds(value: Option<&Value>, said: &Value, made: Option<&Value>) -> bool {
     if made.is_some_and(|made| made == value.unwrap_or(&Value::Null)) {

@@ -130,7 +130,7 @@ fn what_another_version_names_counts_as_far_as_the_object_has_it() {
     assert_eq!((&ours["apiVersion"], &ours["fieldsV1"]), (&json!("v1"), &json!({"f:data": {"f:a": {}}})));
 }
 
-/// A live object as kubectl left it, what git says of it, and the extras beside that with their distance from a field.
+/// The extra values of a live object that kubectl changed, compared with its manifest, with their distance from a field.
 fn near(mut live: Value, manifest: &Value, sets: &Value, field: &str) -> Vec<(String, Option<usize>)> {
     live["metadata"] = json!({"managedFields": [entry("kubectl-edit", "Update", sets)]});
     let owners = Owners::of(&live, "v1");

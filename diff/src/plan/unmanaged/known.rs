@@ -23,7 +23,7 @@ const CONTROLLERS: [&str; 17] = [
     "vpa-*",
 ];
 
-/// Annotations that they keep, which may be left under the name of someone else.
+/// Annotations that they maintain, which may be recorded under the name of another manager.
 const ANNOTATIONS: [&str; 8] = [
     "autoscaling.alpha.kubernetes.io/*",
     "control-plane.alpha.kubernetes.io/*",

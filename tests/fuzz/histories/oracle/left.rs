@@ -1,4 +1,5 @@
-//! What left git has left the cluster, unless a rule keeps it, somebody wrote it later, or it is told. Pure.
+//! Checks that what left Git has left the cluster, unless a rule keeps it, another client wrote it later, or the status reports
+//! it. Pure.
 
 use serde_json::Value;
 
@@ -60,7 +61,7 @@ impl Case<'_> {
         fixed.any(|root| path.starts_with(root)) && self.world.writes.iter().any(|wrote| wrote.id == *id)
     }
 
-    /// True if somebody wrote this path since then.
+    /// True if a client other than the agent wrote this path since then.
     fn written(&self, id: &Id, path: &Path, since: usize) -> bool {
         self.world.writes.iter().any(|wrote| wrote.id == *id && wrote.at > since && self.writes(wrote, path))
     }
@@ -151,7 +152,7 @@ impl Case<'_> {
         let keep = self.world.kind(id.slot).aspect("keep").and_then(|at| state.choice.get(at));
         let keep = keep.is_some_and(|variant| *variant != 0);
         match live {
-            // It never became a member, or somebody took its marks away.
+            // It never became a member, or its marks were removed.
             Some(live) if self.may_be_unmarked() && !is_marked(live) => None,
             Some(live) if is_kept(live) => None,
             Some(live) if !keep => {
@@ -173,7 +174,7 @@ fn is_of_others(path: &Path, said: &Value, have: &Value) -> bool {
     SETS.contains(&&*fragment::show(path)) && !said.iter().any(|item| have.contains(item))
 }
 
-/// True if a live object has a mark that keeps it, by git or by somebody.
+/// True if a live object has a mark that keeps it, from Git or from another client.
 fn is_kept(live: &Value) -> bool {
     let annotations = &live["metadata"]["annotations"];
     annotations["holdfast.dev/prune"] == "Disabled" || annotations["helm.sh/resource-policy"] == "keep"

@@ -20,7 +20,8 @@ impl Case<'_> {
             Some(Ok(_)) => {}
             _ if self.told(id, &[]) => return Vec::new(),
             refused => {
-                let text = format!("git has what the API server refuses, and nobody is told: {refused:?}");
+                let text =
+                    format!("the API server refuses an object in Git, and no status reports it: {refused:?}");
                 return vec![violation("untold", id, &[], text)];
             }
         }
@@ -82,7 +83,7 @@ impl Case<'_> {
             .then(|| violation("recreated", id, &[], format!("it was {before} and is {now}")))
     }
 
-    /// True if what holds an object was deleted, by somebody or by git, since the last quiet point.
+    /// True if what holds an object was deleted, by a client or by a commit, since the last quiet point.
     fn is_lost(&self, id: &Id) -> bool {
         let world = self.world;
         let holds = |slot: usize| kinds::holds(world.kind(slot), world.kind(id.slot));

@@ -34,7 +34,7 @@ impl Case<'_> {
         found
     }
 
-    /// True if git has said nothing of this path since shortly before it was written, and nobody has written it since.
+    /// True if no commit had this path since shortly before it was written, and no client has written it since.
     fn is_addition(&self, at: usize, wrote: &Wrote, path: &Path) -> bool {
         let world = self.world;
         let id = &wrote.id;
@@ -116,7 +116,7 @@ impl Case<'_> {
     }
 }
 
-/// What of an object is nobody's business but its owner's.
+/// The parts of an object that only its owner may change.
 fn own(object: &Value) -> Value {
     let mut own = object.clone();
     for path in [

@@ -60,12 +60,12 @@ impl Case<'_> {
         found
     }
 
-    /// True if somebody wrote to an object of git: what is only reported stays as it is over commits that do not change it.
+    /// True if another client wrote to an object in Git: drift that is only reported stays over commits that do not change it.
     pub fn may_drift(&self) -> bool {
         self.world.writes.iter().any(|wrote| self.in_git(&wrote.id))
     }
 
-    /// True if something waits for an approval, or for somebody to stop writing.
+    /// True if something waits for an approval, or for another client to stop writing.
     pub fn is_open(&self) -> bool {
         let mut syncs = 0..self.seen.syncs.len();
         syncs.any(|sync| self.awaits(sync) || self.condition(sync, "Drifted").0 == "True")
