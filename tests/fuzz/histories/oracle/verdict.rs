@@ -46,7 +46,9 @@ impl Case<'_> {
         let (drifted, drift, what) = self.condition(sync, "Drifted");
         let fight = drift == "DriftFight" && self.world.ids().iter().any(|id| self.fights(id));
         let excused = fight || (self.world.mode.report && self.may_drift());
-        if !APPLIED.contains(&reason) && !(excused && (reason == drift || self.is_shared())) {
+        // A field that left Git and that a controller owns too stays, and is reported as drift.
+        let is_kept = reason == drift && self.is_shared();
+        if !APPLIED.contains(&reason) && !is_kept && !(excused && (reason == drift || self.is_shared())) {
             wrong("refused", format!("{reason}: {message}"));
         }
         // What is told of paths that left git is looked at there.
