@@ -60,7 +60,7 @@ pub fn plan(plan: &Plan, colour: Colour) -> String {
     text
 }
 
-/// Writes changes as they stand in a plan, each operation behind an empty line.
+/// Writes changes in the format of a plan, with an empty line before each operation.
 pub fn changes(changes: &[&Change], colour: Colour) -> String {
     let mut text = String::new();
     for operation in OPERATIONS {
