@@ -190,7 +190,7 @@ impl Watches {
             (Identity::Agent, true) => vec!["".into()],
             (Identity::Agent, false) => self.namespaces.clone(),
             (Identity::ServiceAccount { .. }, all) => {
-                // The empty name stands for a list of namespaces that is too long.
+                // The empty name is in the list if it has too many namespaces.
                 let known = places.union(former).cloned();
                 known.filter(|place| all || self.namespaces.contains(place)).collect()
             }

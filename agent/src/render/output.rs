@@ -38,7 +38,7 @@ pub struct Rendered {
     pub masks: Masks,
 }
 
-/// What a render comes to.
+/// The result of a render.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct RenderOutput {
     pub manifests: Vec<Manifest>,

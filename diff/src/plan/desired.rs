@@ -116,8 +116,8 @@ fn add_handed(live: &Value, handed: &[String], differences: &mut Vec<Difference>
         }
     }
     if !handed.is_empty() {
-        reason.push_str("; git does not set ");
+        reason.push_str("; Git no longer sets ");
         reason.push_str(&handed.join(", "));
-        reason.push_str(" any more, and the live value stays");
+        reason.push_str(", and the live value stays");
     }
 }

@@ -25,7 +25,7 @@ pub fn kept(
     // The owners explain why a field stays, which is not because of Holdfast.
     fields.iter_mut().for_each(|field| field.owners.retain(|owner| owner.manager != MANAGER));
     (!fields.is_empty()).then(|| Change {
-        reason: "left git, and a controller owns it too".to_owned(),
+        reason: "left Git, and a controller owns it too".to_owned(),
         fields,
         origin: Some(manifest.origin.clone()),
         uid: uid(live),
@@ -48,7 +48,7 @@ pub fn overwritten(
     differences.retain(|Difference { path, before, .. }| before.is_some() && theirs(path) && ours(path));
     let effect = effect(&differences);
     Change {
-        reason: "differed from git".to_owned(),
+        reason: "differed from Git".to_owned(),
         fields: describe(object, before, masks, differences),
         effect,
         ..Change::of(Operation::Update, object.clone(), api_version, Stage::default())

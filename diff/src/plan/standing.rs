@@ -1,7 +1,7 @@
 //! Who owns a live object, from the view of one Sync, and which operation an apply to it is.
 //!
-//! Labels and annotations are claims that every writer can set and that backup tools copy; only the
-//! holder of the key can verify a mark, so the result is passed in as a value. Pure.
+//! Labels and annotations are claims that every writer can set and that backup tools copy; only the holder of the key can verify a
+//! mark, so the result is passed in as a value. Pure.
 
 use serde_json::Value;
 
@@ -37,7 +37,7 @@ impl Standing {
                 (Operation::Update, "its managedFields were removed, so its fields have no owner")
             }
             Self::Ours if label.and_then(Value::as_str) != Some(set) => (Operation::Update, "lost its label"),
-            Self::Ours => (Operation::Update, "differs from git"),
+            Self::Ours => (Operation::Update, "differs from Git"),
             Self::Others(Some(sync)) => return (Operation::Move, format!("was part of Sync {sync}")),
             Self::Others(None) => (Operation::Move, "was part of another Sync"),
             Self::Copied => (

@@ -1,6 +1,6 @@
 //! A plan as people like to read it.
 //!
-//! Values of Secrets are masked before they come here. Everything that comes from git or from the cluster stands on a line
+//! Values of Secrets are masked before they come here. Everything that comes from Git or from the cluster is on a line
 //! of its own or within one, with hidden characters shown: a plan cannot hide what it does. Pure.
 
 use std::collections::BTreeMap;

@@ -101,8 +101,9 @@ fn collect(set: &Set, value: &Value, path: &mut Vec<String>, found: &mut Vec<Str
     }
 }
 
-/// Splits what another manager holds into what it loses, because that leaves, and the rest. A list item that leaves takes
-/// along whatever was added to it. With `items_only` nothing else is lost, and no item that the manager holds itself.
+/// Splits the fields of another manager into those that it loses, because they are `leaving`, and the rest. A list item that leaves
+/// includes everything that was added to it. With `items_only`, only such items are lost, without those that the manager owns
+/// itself.
 pub fn split(theirs: &Set, leaving: &Set, items_only: bool) -> (Set, Set) {
     let (mut lost, mut rest) = (Set::new(), Set::new());
     for (key, inner) in members(theirs) {
