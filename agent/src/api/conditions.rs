@@ -6,9 +6,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 /// The newest revision is applied, nothing waits, everything is healthy.
 pub const READY: &str = "Ready";
-/// Work is under way, or tried again by itself. Only there while it is true (kstatus).
+/// A reconciliation is in progress, or is retried. Absent unless it is true (kstatus).
 pub const RECONCILING: &str = "Reconciling";
-/// A person must act: the message says what. Only there while it is true (kstatus).
+/// A user must act, as the message explains. Absent unless it is true (kstatus).
 pub const STALLED: &str = "Stalled";
 /// Every object is healthy.
 pub const HEALTHY: &str = "Healthy";

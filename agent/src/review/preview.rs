@@ -147,7 +147,7 @@ impl Preview {
         self.planned().filter_map(|planned| planned.waiting.as_ref()).map(|waits| waits.changes.len()).sum()
     }
 
-    /// True if the merge only changes images of containers.
+    /// True if the merge only changes images of containers, and nothing fails or waits for an approval.
     pub fn is_routine(&self) -> bool {
         let mut affected = self.planned().flat_map(|planned| &planned.effect.changes).peekable();
         affected.peek().is_some()
@@ -156,7 +156,7 @@ impl Preview {
             && affected.all(Affected::is_rollout)
     }
 
-    /// The verdict in one line: `3 updates, 1 deletion that waits for approval`.
+    /// The verdict in one line: `3 updates, 1 deletion, 1 change waits for approval`.
     pub fn verdict(&self) -> String {
         if let Outcome::Conflicts { files, more } = &self.outcome {
             return format!("merge conflicts in {}", count(files.len() + more, "file"));
