@@ -47,7 +47,8 @@ pub mod reason {
     pub const OBJECTS_LEFT: &str = "ObjectsLeft";
 }
 
-/// Sets a condition; `None` removes it. The message is shown on one line, with hidden characters escaped. The time of transition stays unless the status changes.
+/// Sets a condition; `None` removes it. The message is shown on one line, with control characters escaped. The transition time only
+/// changes with the status.
 pub fn set(
     all: &mut Vec<Condition>,
     kind: &str,
