@@ -115,10 +115,12 @@ fn number(text: &str) -> Option<f64> {
     if is_number(whole) && is_number(fraction) { text.parse().ok() } else { None }
 }
 
-/// What is read, as a regular expression.
-fn pattern() -> String {
-    let units: Vec<&str> = UNITS.iter().map(|(unit, _)| *unit).collect();
-    format!(r"^ *([0-9]+(\.[0-9]+)? *({}) *)+$", units.join("|"))
+impl Duration {
+    /// The accepted text, as a regular expression.
+    pub fn pattern() -> String {
+        let units: Vec<&str> = UNITS.iter().map(|(unit, _)| *unit).collect();
+        format!(r"^ *([0-9]+(\.[0-9]+)? *({}) *)+$", units.join("|"))
+    }
 }
 
 impl TryFrom<String> for Duration {
@@ -150,7 +152,7 @@ impl JsonSchema for Duration {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "pattern": pattern(), "maxLength": 32})
+        json_schema!({"type": "string", "pattern": Self::pattern(), "maxLength": 32})
     }
 }
 
@@ -176,7 +178,7 @@ mod tests {
 
     #[test]
     fn what_is_read_is_what_the_definition_allows() -> Result<(), regex::Error> {
-        let pattern = regex::Regex::new(&pattern())?;
+        let pattern = regex::Regex::new(&Duration::pattern())?;
         let texts = [
             "1h30m",
             "1h 30min",

@@ -229,6 +229,8 @@ spec:
     helm:
       values: {any: [thing]}
       skipSchemaValidation: 1
+  suspend: {reason: x, until: tomorrow}
+  timeout: 5 parsecs
 extra: {}
 ";
         let expected = [
@@ -241,7 +243,9 @@ extra: {}
             "s.yaml:12: spec.render.kustomize.enableHelm: must be true or false, but is a string",
             "s.yaml:14: spec.render.kustomize.patches[0].patch: must be a string, but is a mapping",
             "s.yaml:17: spec.render.helm.skipSchemaValidation: must be true or false, but is a number",
-            "s.yaml:18: extra: unknown field",
+            "s.yaml:18: spec.suspend.until: must be a time such as 2026-01-01T09:00:00Z, but is \"tomorrow\"",
+            "s.yaml:19: spec.timeout: must be a duration such as 5m or 1h30m, but is \"5 parsecs\"",
+            "s.yaml:20: extra: unknown field",
         ];
         assert_eq!(said(text), expected);
     }

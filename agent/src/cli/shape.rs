@@ -7,6 +7,8 @@ use holdfast_diff::yaml::near::nearest;
 use holdfast_diff::yaml::{NodeId, Tree, describe};
 use serde_json::{Map, Value};
 
+use crate::api::Duration;
+
 /// A mistake: the line, and what is wrong with which field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Misfit {
@@ -143,7 +145,17 @@ impl Check<'_> {
         if let (Some(pattern), Some(text)) = (schema["pattern"].as_str(), value.as_str())
             && regex::Regex::new(pattern).is_ok_and(|pattern| !pattern.is_match(text))
         {
-            self.wrong(place.line, &place.path, &format!("must match {pattern}, but is {value}"));
+            let expected = match pattern {
+                _ if pattern == Duration::pattern() => "be a duration such as 5m or 1h30m".to_owned(),
+                _ => format!("match {pattern}"),
+            };
+            self.wrong(place.line, &place.path, &format!("must {expected}, but is {value}"));
+        }
+        if let (Some("date-time"), Some(text)) = (schema["format"].as_str(), value.as_str())
+            && text.parse::<jiff::Timestamp>().is_err()
+        {
+            let problem = format!("must be a time such as 2026-01-01T09:00:00Z, but is {value}");
+            self.wrong(place.line, &place.path, &problem);
         }
     }
 }

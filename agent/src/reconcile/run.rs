@@ -174,6 +174,9 @@ impl<'a> Run<'a> {
         let (at, cluster) = (self.at, &self.services.cluster.uid);
         let (policy, now) = (at.sync.spec.approval, at.now);
         let approvals = &self.approvals().given();
+        if ready.is_err() {
+            self.services.cluster.view.disclaim_absent(at.owner);
+        }
         let _span = info_span!("gate", sync = %at.owner, plan = %planned.plan.id).entered();
         self.timed("gate", || gate::gate(planned, Rules { cluster, policy, set, approvals, ready, now }))
     }

@@ -1,5 +1,6 @@
 //! Converts the result of a pass of an ImageUpdate to its status, Events and log lines. Pure, but for the queue of Events.
 
+use holdfast_diff::causes::{self, Mistake};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use tracing::warn;
@@ -84,8 +85,10 @@ fn verdict<'t>(report: &'t PassReport<'_>) -> (bool, &'t str, String) {
         return (false, conditions::reason::SUSPENDED, why.clone());
     }
     if let Some(first) = report.failures.first() {
-        let all: Vec<&str> = report.failures.iter().map(|failure| failure.message.as_str()).collect();
-        return (false, first.reason, all.join("; "));
+        let mut all: Vec<Mistake> =
+            report.failures.iter().map(|failure| Mistake::read(&failure.message)).collect();
+        all.dedup();
+        return (false, first.reason, causes::summary(&all, 0).0);
     }
     if !report.held.is_empty() {
         return (false, conditions::reason::HELD_BACK, report.held.join("; "));
@@ -144,6 +147,20 @@ pub fn tell(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn many_problems_of_one_cause_are_one_sentence() {
+        let failure = |line: usize| {
+            let message =
+                format!("app/web.yaml:{line}: `/a` does not hold an image reference: mark another value");
+            Failure::user("edit", "BadMarker", &message)
+        };
+        let failures: Vec<Failure> = (1..60).map(failure).collect();
+        let report = PassReport { failures: &failures, ..PassReport::default() };
+        let (_, reason, message) = verdict(&report);
+        assert_eq!((reason, message.matches("does not hold").count()), ("BadMarker", 1), "{message}");
+        assert!(message.len() < 1000 && message.contains("59"), "{message}");
+    }
 
     #[test]
     fn what_does_not_pass_by_itself_is_stalled() {

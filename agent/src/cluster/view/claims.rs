@@ -93,6 +93,17 @@ impl View {
         !state.claimants.contains(owner) || state.claims.get(object) == Some(owner)
     }
 
+    /// Removes the claims of a Sync on objects that do not exist, because it may not create them yet.
+    pub fn disclaim_absent(&self, owner: &SyncRef) {
+        let mut state = self.lock();
+        let claims =
+            state.claims.iter().filter(|(object, by)| *by == owner && !state.objects.contains_key(*object));
+        let absent: HashSet<ObjectId> = claims.map(|(object, _)| object.clone()).collect();
+        let heirs = state.give_up(owner, |object| absent.contains(object));
+        drop(state);
+        heirs.into_iter().for_each(|heir| self.wake(heir));
+    }
+
     /// Removes all claims of a Sync that is deleted.
     pub fn disclaim(&self, owner: &SyncRef) {
         self.judges.forget(owner);
@@ -162,6 +173,20 @@ mod tests {
         assert_eq!(view.claim(&two, &[], |_| true, &none), []);
         assert_eq!(view.claimed_by_another(&two, &object()), Some(one.clone()));
         assert_eq!(view.claim(&one, &wanted, |_| true, &none), []);
+    }
+
+    #[test]
+    fn a_sync_that_may_not_apply_yet_holds_only_objects_that_exist() {
+        let (waiting, other) = (SyncRef::new("shop", "waiting"), SyncRef::new("shop", "other"));
+        let absent = ObjectId::new(kind().kind.clone(), "shop", "absent");
+        let wanted = [(object(), Digest::of_bytes(b"")), (absent.clone(), Digest::of_bytes(b""))];
+        let none = HashSet::new();
+        let view = view(&waiting);
+        assert_eq!(view.claim(&waiting, &wanted, |_| true, &none), []);
+        assert_eq!(view.claim(&other, &wanted, |_| true, &none).len(), 2);
+        view.disclaim_absent(&waiting);
+        assert!(view.wants(&waiting, &object()) && view.wants(&other, &absent));
+        assert_eq!(view.claim(&waiting, &wanted, |_| true, &none), [(absent, other)]);
     }
 
     #[test]
