@@ -28,53 +28,53 @@ impl ApprovedPlan {
     }
 }
 
-/// What waits, and why.
+/// The changes that wait for an Approval.
 #[derive(Debug)]
 pub struct Waiting {
     pub plan: Plan,
-    /// One reason a change, in the order of the plan's changes.
+    /// The reason of each change, in the order of the plan.
     pub reasons: Vec<String>,
-    /// Changes that need no approval and come after these.
+    /// Number of changes that need no approval and come after these.
     pub later: usize,
-    /// Who rejected it, and their reason.
+    /// The user who rejected the plan, and the reason.
     pub rejected: Option<(String, String)>,
 }
 
-/// The gate's answer. Safe parts go ahead while the rest waits.
+/// The decision about a plan. Changes that need no approval are applied while the rest waits, if the order permits it.
 #[derive(Debug)]
 pub struct Decision {
     pub approved: ApprovedPlan,
     pub waiting: Option<Waiting>,
-    /// The approval that lets changes through which would wait without it.
+    /// The approval without which changes would wait.
     pub used: Option<Used>,
 }
 
-/// An approval that is used. It must be noted as used before any of its changes is carried out.
+/// An approval that is used. Its use must be recorded before any of its changes is made.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Used {
     pub approval: Given,
-    /// The changes that it lets through, as digests.
+    /// The digests of the approved changes.
     pub changes: Vec<String>,
 }
 
-/// The digests of changes, as a used approval lists them.
+/// The digests of changes, in the form of the status of an Approval.
 pub fn digests<'a>(cluster: &str, changes: impl IntoIterator<Item = &'a Change>) -> Vec<String> {
     changes.into_iter().map(|change| change.digest(cluster).to_string()).collect()
 }
 
-/// What the gate must know of the set beside its plan.
+/// The state of the set that the gate needs in addition to the plan.
 #[derive(Clone, Copy, Debug)]
 pub struct Set {
-    /// How many objects the Sync owns now.
+    /// Number of objects that the Sync owns now.
     pub owned: usize,
-    /// The render has no objects at all.
+    /// True if the render has no objects.
     pub empty: bool,
-    /// The Sync itself is being deleted, which says that its objects shall go.
+    /// True if the Sync is being deleted, and its objects with it.
     pub ending: bool,
 }
 
-/// Decides what of a plan may be done. `approvals` are those that name the Sync; the newest of two for one plan counts,
-/// so they come in the order of their creation.
+/// Decides which changes of a plan may be applied. `approvals` are those of the Sync in the order of their creation: the newest one
+/// for a plan counts.
 pub fn decide(
     cluster: &str,
     plan: Plan,
@@ -114,7 +114,7 @@ pub fn decide(
     }
 }
 
-/// What may go ahead of changes that wait: nothing of a later wave, and no removal before a write.
+/// Which changes may be applied while others wait: none of a later wave, and no removal before a write.
 struct Order {
     write: Option<i32>,
     removal: Option<i32>,
@@ -139,13 +139,13 @@ impl Order {
     }
 }
 
-/// Why a change waits under a policy; `None` if it does not.
+/// Returns why a change needs an approval under a policy; `None` if it does not.
 fn needs_approval(change: &Change, policy: ApprovalPolicy, set: Set, many: bool) -> Option<String> {
-    // An empty render is more often a mistake than a wish, whatever the policy.
+    // An empty render is more often a mistake than intended, whatever the policy is.
     if set.empty && !set.ending && change.operation == Operation::Delete {
         return Some("Git has no objects, so this would remove everything".to_owned());
     }
-    // Who deletes a Sync whose objects stay has nothing more to agree to.
+    // Deleting a Sync whose objects stay needs no approval.
     if set.ending && change.operation == Operation::Orphan {
         return None;
     }
@@ -164,7 +164,7 @@ fn needs_approval(change: &Change, policy: ApprovalPolicy, set: Set, many: bool)
         ApprovalPolicy::Deletions if deletes => {
             Some(with_risk("the policy requires approval of every deletion", change))
         }
-        // Who wants no approvals wants none for what is in git; this is data of others.
+        // The policy `Never` only covers objects in Git, not data that does not belong to the Sync.
         ApprovalPolicy::Never if deletes && change.foreign => change.risk.clone(),
         ApprovalPolicy::Never | ApprovalPolicy::Deletions => None,
         ApprovalPolicy::Always => Some(with_risk("the policy requires approval of every change", change)),
@@ -218,7 +218,7 @@ fn recreate_allowed(change: &Change) -> bool {
     matches!(annotation, Some(names::ALLOWED | names::ORPHAN))
 }
 
-/// What keeps the pods of a workload, where that helps: the replacement adopts those that its selector matches.
+/// Returns a hint how to keep the pods of a recreated workload, if the replacement can adopt them: its selector is the same.
 fn keeps_pods(change: &Change) -> Option<&'static str> {
     let workload = matches!(
         &*change.object.kind.kind,
@@ -231,13 +231,13 @@ fn keeps_pods(change: &Change) -> Option<&'static str> {
 }
 
 impl Waiting {
-    /// What waits and why, one line a change.
+    /// Describes the changes that wait, one line for each, with the reason.
     pub fn held(&self) -> Vec<String> {
         let changes = self.plan.changes.iter().zip(&self.reasons);
         changes.map(|(change, why)| format!("{} {}: {why}", change.operation.word(), change.object)).collect()
     }
 
-    /// The id under which a waiting plan is approved.
+    /// The id that an Approval of the plan names.
     pub fn id(&self) -> &PlanId {
         &self.plan.id
     }

@@ -1,19 +1,19 @@
-//! What each namespace has for the runs of its Syncs: it bounds memory, and requests to the API server. What one namespace
-//! uses up, only its own Syncs wait for. No I/O.
+//! The limits of each namespace for the runs of its Syncs: memory, and requests to the API server. Only the Syncs of a namespace
+//! wait for its limits. No I/O.
 
 use serde_json::Value;
 
 use crate::shares::Shares;
 
-/// Runs of one namespace that render and apply at a time. Those that wait for a git server are not among them.
+/// Maximum number of concurrent runs of one namespace that render and apply. Runs that wait for a Git server do not count.
 const RUNS: u32 = 8;
-/// Bytes of rendered objects that the runs of one namespace hold in memory at a time. A larger render is alone.
+/// Maximum bytes of rendered objects that the runs of one namespace hold in memory. A larger render runs alone.
 const ROOM: usize = 8 * 1024 * 1024;
-/// Bytes that are counted as one.
+/// Bytes of one unit.
 const UNIT: usize = 16 * 1024;
-/// Requests of the runs of one namespace that are on their way at a time.
+/// Maximum number of concurrent requests of the runs of one namespace.
 const REQUESTS: u32 = 32;
-/// The same for what drifted, which does not wait for what is new.
+/// The same for drift, whose correction does not wait for other runs.
 const DRIFT_REQUESTS: u32 = 16;
 
 /// The shares of all namespaces.
@@ -21,7 +21,7 @@ pub struct Rooms {
     pub runs: Shares,
     /// In units: see [`units`].
     pub whole: Shares,
-    /// The same for what drifted.
+    /// The same for drift.
     pub drift: Shares,
     pub requests: Shares,
     pub drift_requests: Shares,
@@ -39,7 +39,7 @@ impl Default for Rooms {
     }
 }
 
-/// The units that so many bytes are counted as.
+/// The number of units for a number of bytes.
 pub fn units(bytes: usize) -> u32 {
     u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX)
 }

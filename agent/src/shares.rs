@@ -1,7 +1,7 @@
-//! Slots for each tenant. A tenant that uses all of its slots waits, and delays no other one.
+//! Slots for each tenant. A tenant that uses all of its slots waits, and does not delay others.
 //!
-//! A slot of a tenant may be held while the process waits for something outside, since no other tenant ever needs it. What
-//! all tenants share must not be limited like this. No I/O.
+//! A slot may be held during I/O, since no other tenant needs it. Resources that all tenants share must not be limited like this.
+//! No I/O.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,13 +9,13 @@ use std::sync::Arc;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// So many slots for each tenant.
+/// The slots of all tenants.
 #[derive(Clone)]
 pub struct Shares(Arc<Inner>);
 
 struct Inner {
     slots: u32,
-    /// The tenants that use slots or wait for one. All others have all of theirs free.
+    /// The tenants that use slots or wait for one.
     busy: Mutex<HashMap<String, Arc<Semaphore>>>,
 }
 
@@ -34,7 +34,7 @@ struct User {
 }
 
 impl Shares {
-    /// So many slots for each tenant, at least one.
+    /// Creates this number of slots for each tenant, at least one.
     pub fn new(slots: u32) -> Self {
         Self(Arc::new(Inner { slots: slots.max(1), busy: Mutex::default() }))
     }

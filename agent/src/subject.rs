@@ -1,4 +1,4 @@
-//! A resource of Holdfast that alerts, webhooks, watched Secrets and metrics are about. Pure.
+//! Identifies a resource of Holdfast in alerts, webhooks, watched Secrets and metrics. Pure.
 
 use std::fmt;
 
@@ -30,7 +30,7 @@ impl Subject {
         Self { kind, namespace: namespace.into(), name: name.into() }
     }
 
-    /// Reads a [`Self::key`] of a namespace.
+    /// Reads the [`Self::key`] of a Sync or an ImageUpdate of a namespace.
     pub fn of_key(namespace: &str, key: &str) -> Self {
         match key.strip_prefix(IMAGE_UPDATE) {
             Some(name) => Self::new(Kind::ImageUpdate, namespace, name),
@@ -38,7 +38,7 @@ impl Subject {
         }
     }
 
-    /// The name within the namespace, as lists of Syncs have it: the name of a Sync, or the kind and the name.
+    /// The name in lists of Syncs of one namespace: the name of a Sync, or the kind and the name of another resource.
     pub fn key(&self) -> String {
         match self.kind {
             Kind::Sync => self.name.clone(),

@@ -1,10 +1,10 @@
-//! Patterns with `*` and `?`, of host names. Pure.
+//! Matches patterns with `*` and `?`, such as those of host names. Pure.
 
-/// True if a pattern fits a whole text: `*` stands for any bytes, `?` for one. It goes back to the last star only, so that no
-/// pattern takes longer than the product of the two lengths.
+/// True if a pattern matches a whole text: `*` matches any bytes, `?` one byte. It only backtracks to the last star, so the time is
+/// at most the product of the two lengths.
 pub fn fits(pattern: &[u8], text: &[u8]) -> bool {
     let (mut at, mut read) = (0, 0);
-    // The position behind the last star, and where the part that it stands for ends.
+    // The position behind the last star, and the end of the text that it matches.
     let mut star = None;
     while read < text.len() {
         match (pattern.get(at), star) {

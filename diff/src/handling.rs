@@ -1,7 +1,7 @@
-//! How an object in git wants to be handled, as its annotations say: kept when it leaves git, applied or left alone, merged with
-//! what others wrote. In the words of Holdfast, and of the tools that people come from. Pure.
+//! Annotations of an object in Git that change how it is handled: kept when it leaves Git, never applied, or merged with fields of
+//! other managers. Pure.
 //!
-//! The words of others are read as they read them: Helm (`helm.sh/resource-policy`), Argo CD
+//! Annotations of other tools have the meaning that they have there: Helm (`helm.sh/resource-policy`), Argo CD
 //! (`argocd.argoproj.io/sync-options`), Flux (`kustomize.toolkit.fluxcd.io/…`, in labels too), kpt and Config Sync, and kapp. Case
 //! does not matter.
 
@@ -11,30 +11,30 @@ const SYNC_OPTIONS: &str = "argocd.argoproj.io/sync-options";
 const FLUX: &str = "kustomize.toolkit.fluxcd.io/";
 const HOLDFAST: &str = "holdfast.dev/";
 
-/// What one mark asks for.
+/// The effect of one mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Effect {
-    /// What would happen without it.
+    /// None: it requests the default.
     Nothing,
-    /// The object stays when it leaves git, and when the Sync is deleted.
+    /// The object is kept when it leaves Git, and when the Sync is deleted.
     Keep,
     /// A person must agree to its deletion.
     Confirm,
-    /// It is created, and not changed after that.
+    /// The object is created, and not changed afterwards.
     IfNotPresent,
-    /// It is not touched at all.
+    /// The object is not changed at all.
     Never,
-    /// It is not touched, and it stays.
+    /// The object is not changed, and is kept.
     LeaveAndKeep,
-    /// What other tools wrote and git does not have stays.
+    /// Fields of other managers that are not in Git are kept.
     Merge,
-    /// Another annotation of Holdfast does this.
+    /// None: another annotation of Holdfast has this effect.
     Instead(&'static str),
-    /// It is unknown.
+    /// The mark is unknown.
     Unknown,
 }
 
-/// Keys, their values, and what these ask for.
+/// Keys, their values, and their effects.
 const MARKS: [(&str, &str, Effect); 28] = [
     ("holdfast.dev/prune", "Disabled", Effect::Keep),
     ("holdfast.dev/prune", "Enabled", Effect::Nothing),
@@ -66,7 +66,7 @@ const MARKS: [(&str, &str, Effect); 28] = [
     ("kustomize.toolkit.fluxcd.io/force", "enabled", Effect::Instead("holdfast.dev/recreate: Allowed")),
 ];
 
-/// Options of one object in Argo CD, and what these ask for.
+/// Options of one object in Argo CD, and their effects.
 const OPTIONS: [(&str, Effect); 8] = [
     ("Prune=false", Effect::Keep),
     ("Prune=true", Effect::Nothing),
@@ -107,17 +107,17 @@ pub enum Applied {
     Never,
 }
 
-/// The mark by which an object stays when it leaves git, in the words of a message.
+/// Returns the mark that keeps an object when it leaves Git, as messages show it.
 pub fn keeps(object: &Value) -> Option<String> {
     asks(object, |effect| matches!(effect, Effect::Keep | Effect::LeaveAndKeep))
 }
 
-/// The mark by which a person must agree to the deletion of an object.
+/// Returns the mark that requires an Approval for the deletion of an object, as messages show it.
 pub fn confirms(object: &Value) -> Option<String> {
     asks(object, |effect| effect == Effect::Confirm)
 }
 
-/// When an object is applied. Of several marks the most careful one counts.
+/// Returns when an object is applied. Of several marks, the most restrictive one counts.
 pub fn applied(object: &Value) -> Applied {
     let mut applied = Applied::Always;
     for (_, effect) in marks(object) {
@@ -130,12 +130,12 @@ pub fn applied(object: &Value) -> Applied {
     applied
 }
 
-/// True if what other tools wrote into an object stays, though git does not have it.
+/// True if fields of other managers that are not in Git are kept.
 pub fn merges(object: &Value) -> bool {
     asks(object, |effect| effect == Effect::Merge).is_some()
 }
 
-/// Marks that are not understood, or that another one replaces, in the words of a message.
+/// Returns a message for each mark that is unknown, or that another annotation replaces.
 pub fn mistakes(object: &Value) -> Vec<String> {
     let unknown = marks(object).into_iter().filter_map(|(mark, effect)| match effect {
         Effect::Unknown => {

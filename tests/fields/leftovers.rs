@@ -234,7 +234,7 @@ fn what_comes_back_after_it_left_git_is_told_and_not_fought_about() -> anyhow::R
         })
         .await?;
         let (said, changes) = plan(shared, namespace).await?;
-        ensure!(changes.is_empty() && said.contains("/data/more left git and stays"), "{said} {changes:?}");
+        ensure!(changes.is_empty() && said.contains("/data/more left Git and stays"), "{said} {changes:?}");
         stop.send(()).map_err(|()| anyhow::anyhow!("the tool has ended"))?;
         ensure!(tool.await? == 1, "it had to be removed more than once");
         // A person removes it for good.

@@ -6,9 +6,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 /// The newest revision is applied, nothing waits, everything is healthy.
 pub const READY: &str = "Ready";
-/// Work is under way, or tried again by itself. Only there while it is true (kstatus).
+/// A reconciliation is in progress, or is retried. Absent unless it is true (kstatus).
 pub const RECONCILING: &str = "Reconciling";
-/// A person must act: the message says what. Only there while it is true (kstatus).
+/// A user must act, as the message explains. Absent unless it is true (kstatus).
 pub const STALLED: &str = "Stalled";
 /// Every object is healthy.
 pub const HEALTHY: &str = "Healthy";
@@ -47,7 +47,8 @@ pub mod reason {
     pub const OBJECTS_LEFT: &str = "ObjectsLeft";
 }
 
-/// Sets a condition; `None` takes it away. The message is shown on one line, with hidden characters escaped. The time of transition stays unless the status changes.
+/// Sets a condition; `None` removes it. The message is shown on one line, with control characters escaped. The transition time only
+/// changes with the status.
 pub fn set(
     all: &mut Vec<Condition>,
     kind: &str,

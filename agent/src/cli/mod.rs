@@ -91,7 +91,7 @@ enum Verb {
     Suspend(mark::Suspend),
     /// End the suspension of a Sync
     Resume(mark::Resume),
-    /// Render for an agent, which says what on standard input
+    /// Render for an agent, which writes the order to standard input
     #[command(hide = true)]
     RenderWorker(render_worker::RenderWorker),
 }

@@ -189,12 +189,12 @@ fn is_data(kind: &GroupKind) -> bool {
     is_custom || is_workload || is_core
 }
 
-/// Kinds that controllers create, and that do not matter to a user who deletes a namespace.
+/// True for kinds that matter to a user who deletes a namespace: not those that controllers create for other objects.
 fn is_told(kind: &GroupKind) -> bool {
     kind.kind != "Event" && !kind.is("", "Endpoints") && !kind.is(names::GROUP, "Approval")
 }
 
-/// Returns the kind that a CustomResourceDefinition defines, in its stored version.
+/// Returns the kind that a CustomResourceDefinition defines, in its first served version.
 fn defined(definition: &Value) -> Option<Arc<ResourceType>> {
     let text = |pointer: &str| definition.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
     let versions = definition.pointer("/spec/versions").and_then(Value::as_array)?;

@@ -36,7 +36,7 @@ pub async fn risks(
             let risk = format!("the finalizer {finalizer} may remove more than the object");
             risks.insert(object.clone(), risk);
         } else if let Some(keep) = entry.keep.as_ref().filter(|keep| !keep.stays) {
-            risks.insert(object.clone(), format!("{} asks for a confirmation", keep.mark));
+            risks.insert(object.clone(), format!("{} requires a confirmation of the deletion", keep.mark));
         } else if dependants == Dependants::Go && may_own_claims(&object.kind) && !object.namespace.is_empty()
         {
             owners.entry(object.namespace.clone()).or_default().insert(&entry.uid, object);
@@ -58,18 +58,18 @@ pub async fn risks(
     Ok(risks)
 }
 
-/// What deleting containers would mean.
+/// The consequences of deleting containers.
 #[derive(Debug, Default)]
 pub struct Along {
     /// Why containers are not deleted.
     pub held: HashMap<ObjectId, String>,
-    /// What would be deleted with each.
+    /// The objects that would be deleted with each container.
     pub risks: HashMap<ObjectId, String>,
     /// Containers with data that does not belong to the Sync.
     pub foreign: HashSet<ObjectId>,
 }
 
-/// Reads what would be deleted with containers. `going` is deleted anyway, and `wanted` is in Git.
+/// Reads the objects that would be deleted with containers. `going` are deleted anyway, and `wanted` are in Git.
 #[expect(clippy::implicit_hasher, reason = "all sets of the agent have the same hasher")]
 pub async fn along(
     cluster: &Cluster,
@@ -138,7 +138,7 @@ async fn claimed(
     Ok(risks)
 }
 
-/// StatefulSets own their claims if their retention policy says so; custom objects own what their controllers make.
+/// True for kinds that may own claims: StatefulSets, if their retention policy is Delete, and custom resources.
 fn may_own_claims(kind: &GroupKind) -> bool {
     let builtin = !kind.group.contains('.') || kind.group.ends_with(".k8s.io");
     kind.is("apps", "StatefulSet") || !builtin
@@ -153,7 +153,7 @@ fn claims() -> ResourceType {
     }
 }
 
-/// The first of these objects that a claim belongs to, directly or through others.
+/// Returns the first of these objects that owns a claim, directly or through other objects.
 async fn owner<'a>(
     cluster: &Cluster,
     requests: &Requests,

@@ -1,5 +1,5 @@
-//! Finds the object that left Git and holds a value that a new object needs: a renamed object wants the node port, the host or
-//! the role of the only default that the old one still has, and the old one is removed last.
+//! Finds the object that left Git and holds a value that a new object needs. When an object is renamed, the new one needs the node
+//! port, the host or the role of the only default of the old one, which is removed last.
 //!
 //! Leaves removing it first to `replacing`. I/O: API reads, if an object was refused and others of its kind are to be removed.
 
@@ -15,7 +15,7 @@ use crate::error::Class;
 /// Maximum number of removals that are checked for one refusal.
 const LOOKED: usize = 20;
 
-/// Adds to a refusal which object that is to be removed holds the value, and what to do.
+/// Adds to a refusal the name of the object that holds the value and is to be removed, and what to do.
 pub async fn name(
     requests: &Requests,
     deleted: &[(&ObjectId, &Arc<ResourceType>)],
@@ -34,7 +34,7 @@ pub async fn name(
     }
 }
 
-/// Returns the object that has the value which another one was refused for, if it is one of these.
+/// Returns the object among `deleted` that holds the value for which another object was refused.
 pub(super) async fn holder<'a>(
     requests: &Requests,
     deleted: &[(&'a ObjectId, &Arc<ResourceType>)],
@@ -52,7 +52,7 @@ pub(super) async fn holder<'a>(
 pub(super) const UNFIT: &str =
     "and is not removed, because the API server would also refuse the new object without it";
 
-/// The words of the API server for a value that another object has.
+/// Part of the message of the API server about a value that another object holds.
 const TAKEN: &str = "already allocated";
 
 /// Returns the object of the same kind that has the value.
@@ -97,7 +97,7 @@ fn is_named(object: &ObjectId, refused: &ObjectId, said: &str) -> bool {
         }
 }
 
-/// Returns the values that a refusal reports as taken:
+/// Returns the values that a refusal reports as allocated: ports and IP addresses.
 fn values(said: &str) -> Vec<&str> {
     let is_part = |character: char| character.is_ascii_alphanumeric() || ".:-".contains(character);
     let words = said.split(|character| !is_part(character)).map(|word| word.trim_matches(['.', ':', '-']));

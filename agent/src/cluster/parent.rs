@@ -19,9 +19,9 @@ use super::requests::{ResourceType, is_conflict, is_not_found};
 use crate::api::{Sync, names};
 use crate::sync_ref::SyncRef;
 
-/// The longest list of namespaces. All annotations of an object together may have 256 KiB.
+/// Maximum bytes of the list of namespaces. All annotations of an object together may have 256 KiB.
 const PLACES: usize = 64 * 1024;
-/// Stands for namespaces that are too many to be named.
+/// The value of the annotation if the list of namespaces is too long.
 const EVERYWHERE: &str = "*";
 
 const TOOL: &str = concat!("holdfast/v", env!("CARGO_PKG_VERSION"));
@@ -31,9 +31,9 @@ const TRIES: usize = 5;
 
 /// What the marks of a parent must cover.
 pub struct Members<'a> {
-    /// What the Sync desires, and may see.
+    /// The desired objects that the Sync may read.
     pub desired: Vec<&'a ObjectId>,
-    /// False if it may have more than is known.
+    /// False if the Sync may have members that are not known.
     pub complete: bool,
 }
 
@@ -163,7 +163,7 @@ pub async fn forget(
     .await
 }
 
-/// Lets a Sync go whose objects are gone.
+/// Removes the finalizer of a Sync whose objects are gone.
 pub async fn release(client: &Client, sync: &Sync, owner: &SyncRef) -> Result<(), kube::Error> {
     change(client, sync, owner, |sync| {
         let (held, others): (Vec<&String>, Vec<_>) =
@@ -201,8 +201,8 @@ async fn change(
     Ok(())
 }
 
-/// The annotation of namespaces. The Sync's own namespace goes without saying where there is no other one, and is named
-/// beside others.
+/// Formats the annotation of namespaces. It is empty if all members are in the namespace of the Sync; otherwise it lists that
+/// namespace too.
 fn format_places(inhabited: BTreeSet<&str>, owner: &SyncRef) -> String {
     let inhabited: BTreeSet<&str> = inhabited.into_iter().filter(|place| !place.is_empty()).collect();
     let only_own = inhabited.iter().all(|place| *place == owner.namespace());
@@ -210,18 +210,18 @@ fn format_places(inhabited: BTreeSet<&str>, owner: &SyncRef) -> String {
     if text.len() > PLACES || inhabited.contains(EVERYWHERE) { EVERYWHERE.to_owned() } else { text }
 }
 
-/// True if named namespaces hold this one.
+/// True if a list of namespaces covers this one.
 fn covers(places: &[Arc<str>], namespace: &str) -> bool {
     places.iter().any(|place| **place == *EVERYWHERE || **place == *namespace)
 }
 
-/// The kinds that the members of a set have, as the parent says.
+/// The kinds of the members of a set, from the annotation of the Sync.
 pub fn kinds(sync: &Sync) -> Vec<GroupKind> {
     sync.annotations().get(GROUP_KINDS).map(|text| applyset::parse_kinds(text)).unwrap_or_default()
 }
 
-/// The namespaces that the members of a set have, as the parent says: its own, if it names no others. An empty one stands
-/// for all of them.
+/// The namespaces of the members of a set, from the annotation of the Sync; its own namespace if the annotation is empty. An empty
+/// name is the whole cluster.
 pub fn places(sync: &Sync, owner: &SyncRef) -> Vec<Arc<str>> {
     let named = named_places(sync, owner);
     named.into_iter().map(|place| if *place == *EVERYWHERE { "".into() } else { place }).collect()
@@ -233,8 +233,8 @@ fn named_places(sync: &Sync, owner: &SyncRef) -> Vec<Arc<str>> {
     if named.is_empty() && !kinds(sync).is_empty() { vec![owner.namespace().into()] } else { named }
 }
 
-/// The kinds of a set that its newest render does not name, as the server serves them, and those that discovery could not
-/// read. Kinds that the server no longer serves have no objects.
+/// Returns the kinds of a set that are not in its newest render, as the API server serves them, and those that discovery could not
+/// read. Kinds that are no longer served have no objects.
 pub async fn former_kinds(
     cluster: &Cluster,
     sync: &Sync,

@@ -20,11 +20,12 @@ pub struct ObjectError {
     pub object: String,
     /// The object, if it was resolved: others may need it.
     pub id: Option<ObjectId>,
+    /// The file and line of the manifest.
     pub origin: Option<Origin>,
     pub reason: &'static str,
     pub class: Class,
     pub message: String,
-    /// The file and line of the manifest.
+    /// The stage that found the error.
     pub stage: &'static str,
 }
 

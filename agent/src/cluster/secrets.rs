@@ -1,5 +1,5 @@
-//! The Secrets and ConfigMaps that Syncs refer to, each watched by name, so that reading one costs nothing and a changed
-//! one is noticed at once.
+//! The Secrets and ConfigMaps that Syncs refer to. Each is watched by name, so that reading one needs no request and a change is
+//! noticed at once.
 //!
 //! I/O: API watches.
 
@@ -110,7 +110,7 @@ impl Secrets {
         }
     }
 
-    /// Ends the watches without users. `user` still uses `still`.
+    /// Removes a user from all watches except those in `still`, and ends the watches without users.
     pub fn release(&self, user: &Subject, still: &[Name]) {
         let mut watched = self.watched.lock();
         watched.retain(|(namespace, name), handle| {
@@ -153,7 +153,7 @@ impl Secrets {
     }
 }
 
-/// The users of a watch.
+/// Where the events of a watch are sent: its phase, and the Syncs to wake.
 struct News {
     report: watch::Sender<Phase>,
     users: Arc<Mutex<Vec<Subject>>>,

@@ -190,7 +190,7 @@ impl Watches {
             (Identity::Agent, true) => vec!["".into()],
             (Identity::Agent, false) => self.namespaces.clone(),
             (Identity::ServiceAccount { .. }, all) => {
-                // The empty name stands for a list of namespaces that is too long.
+                // The marks of a Sync in too many namespaces name none of them: an empty name is the whole cluster.
                 let known = places.union(former).cloned();
                 known.filter(|place| all || self.namespaces.contains(place)).collect()
             }

@@ -179,7 +179,7 @@ pub(super) fn moved(agent: &Arc<Agent>) -> BoxStream<'static, ObjectRef<Sync>> {
         .boxed()
 }
 
-/// Streams the mirrors whose refs moved; `None` stands for any, after messages were lost.
+/// Streams the mirrors whose refs moved; `None` is any mirror, after messages were lost.
 pub(super) fn mirrors(
     moved: broadcast::Receiver<MirrorId>,
 ) -> impl Stream<Item = Option<MirrorId>> + Send + 'static {

@@ -1,13 +1,13 @@
-//! What the Approvals of a Sync say of a plan that waits. Pure.
+//! The verdict of the Approvals of a Sync on a plan that waits. Pure.
 //!
-//! An approval lets one plan through, once. From its first write on it is noted as used, with the changes that remain: an
-//! interrupted plan goes on with these, and with nothing else.
+//! An approval is valid for one plan, once. Before the first write it is recorded as used, with the changes that remain: an
+//! interrupted plan continues with these alone.
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::api::{ApprovalDecision, ApprovalSpec, ApprovalState, ApprovalStatus};
 
-/// How long an approval is valid that does not say when it expires.
+/// How long an approval without `expiresAt` is valid.
 pub const VALIDITY: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// One Approval that names the Sync.
@@ -21,7 +21,7 @@ pub struct Given {
     pub status: ApprovalStatus,
 }
 
-/// What is decided about a plan.
+/// The decision about a plan.
 #[derive(Clone, Copy, Debug)]
 pub enum Verdict<'g> {
     Approved(&'g Given),
@@ -30,8 +30,8 @@ pub enum Verdict<'g> {
     Open,
 }
 
-/// Reads the verdict on the plan with this id and these changes, as digests. `given` come in the order of their creation: of
-/// two that name the plan the newest counts.
+/// Returns the verdict on the plan with this id and these changes, as digests. `given` are in the order of their creation: the newest
+/// one for a plan counts.
 pub fn verdict<'g>(given: &'g [Given], plan: &str, changes: &[String], now: Timestamp) -> Verdict<'g> {
     let counts = |one: &Given| match one.spec.decision {
         ApprovalDecision::Reject => true,
@@ -53,28 +53,28 @@ pub fn verdict<'g>(given: &'g [Given], plan: &str, changes: &[String], now: Time
 }
 
 impl Given {
-    /// True if a plan may still be let through by it.
+    /// True if it is an approval that was not used and is not expired.
     pub fn is_open(&self, now: Timestamp) -> bool {
         self.spec.decision == ApprovalDecision::Approve
             && self.status.state == ApprovalState::Pending
             && !self.is_expired(now)
     }
 
-    /// True if it is an approval whose time is over. A rejection is a fact about a plan and does not expire.
+    /// True if it is an expired approval. A rejection does not expire.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         let default = || self.created.and_then(|created| created.checked_add(VALIDITY).ok());
         let end = self.spec.expires_at.or_else(default);
         self.spec.decision == ApprovalDecision::Approve && end.is_some_and(|end| end <= now)
     }
 
-    /// True if its plan was let through and is not carried out yet.
+    /// True if it is an approval in use: some changes of its plan remain.
     pub fn is_begun(&self) -> bool {
         self.spec.decision == ApprovalDecision::Approve
             && self.status.state == ApprovalState::Used
             && !self.status.remaining.is_empty()
     }
 
-    /// True if all of these changes are what remains of its plan.
+    /// True if all of these changes remain of its plan.
     fn continues(&self, changes: &[String], now: Timestamp) -> bool {
         let remains = |change: &String| self.status.remaining.contains(change);
         self.is_begun() && !self.is_expired(now) && !changes.is_empty() && changes.iter().all(remains)

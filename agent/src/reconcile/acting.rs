@@ -1,6 +1,4 @@
 //! The identity that a run acts as, and its client. I/O: API reads of a ServiceAccount that was not read for a while.
-//!
-//! I/O: API reads, of a ServiceAccount that was not read in a while.
 
 use super::sync_at::SyncAt;
 use crate::cluster::Cluster;

@@ -75,7 +75,7 @@ pub struct DesiredSet {
 pub struct Contact {
     /// The commit at the last successful contact.
     pub checkout: Option<Checkout>,
-    /// Time of the last contact.
+    /// Time of the last contact, whether it succeeded or not.
     pub at: Option<Timestamp>,
     /// A contact was due and was postponed, because drift has precedence.
     pub postponed: bool,

@@ -90,7 +90,7 @@ pub(super) struct Held<T> {
     /// The chart, if the whole set was rendered.
     #[expect(
         clippy::option_option,
-        reason = "a chart of the tree is a set that was rendered without one from elsewhere"
+        reason = "the outer one is None if only a part was rendered, the inner one if the set uses no chart of a repository"
     )]
     chart: Option<Option<ChartStatus>>,
     /// The memory that is reserved for the manifests.

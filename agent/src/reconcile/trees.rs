@@ -21,7 +21,7 @@ pub struct MirrorTrees {
     open: Mutex<Vec<(PathBuf, Arc<OpenMirror>)>>,
 }
 
-/// Returns where a checkout is on disk. It stays there as long as the checkout is held.
+/// Returns the place of a checkout on disk. It exists until the checkout is dropped.
 pub fn place(checkout: &Checkout) -> TreePlace {
     let Revision { name, commit: _ } = checkout.revision().clone();
     TreePlace { mirror: checkout.mirror_folder().to_path_buf(), commit: checkout.id().to_string(), name }
@@ -38,8 +38,7 @@ impl Trees for MirrorTrees {
             let at = open.iter().position(|(folder, _)| folder == mirror);
             at.map(|at| open.remove(at).1)
         };
-        // A mirror that was cloned again meanwhile has another folder, or an open one that does not have the commit is opened
-        // again.
+        // An open mirror that does not have the commit is opened again. A mirror that was cloned again has another folder.
         let found = known.and_then(|known| Some((known.files(name, commit).ok()?, known)));
         let (files, opened) = if let Some(found) = found {
             found

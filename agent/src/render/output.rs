@@ -26,9 +26,9 @@ pub struct Rendered {
     pub objects: Vec<Object>,
     /// Warnings, which do not block the sync.
     pub warnings: Vec<String>,
-    /// What a chart makes anew each time, which is kept as it is in the cluster.
+    /// Fields that the chart generates at each render, whose live values are kept.
     pub volatile: Vec<Volatile>,
-    /// What was read of other repositories.
+    /// What was read from other repositories.
     pub remotes: Vec<ReadRemote>,
     /// The chart, if it is not of the tree.
     pub chart: Option<ChartStatus>,
@@ -38,14 +38,14 @@ pub struct Rendered {
     pub masks: Masks,
 }
 
-/// What a render comes to.
+/// The result of a render.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct RenderOutput {
     pub manifests: Vec<Manifest>,
     pub warnings: Vec<String>,
-    /// What a chart makes anew each time, which is kept as it is in the cluster.
+    /// Fields that the chart generates at each render, whose live values are kept.
     pub volatile: Vec<Volatile>,
-    /// The chart, if it is not of the tree.
+    /// The chart, if it is not in the tree.
     pub chart: Option<ChartStatus>,
     /// What was read of other repositories.
     #[serde(skip)]
@@ -64,7 +64,7 @@ pub enum Keep {
 }
 
 impl Rendered {
-    /// The manifests of what was rendered; nothing in them is encrypted.
+    /// Returns the manifests of the rendered objects, decrypted.
     pub fn output(self, keys: Option<&Keys>) -> Result<(RenderOutput, Keep), RenderError> {
         let Self { objects, warnings, volatile, remotes, chart, secret, mut masks } = self;
         let keep = if secret || !remotes.is_empty() { Keep::No } else { Keep::Yes };
@@ -79,16 +79,15 @@ fn is_approval(manifest: &Manifest) -> bool {
     manifest.kind.is(names::GROUP, "Approval")
 }
 
-/// The manifests of what was rendered: nothing in them is encrypted, and none of them approves anything.
+/// Returns the manifests of the rendered objects, decrypted. Approvals are refused.
 ///
-/// A Sync may hold other Syncs, and change itself: what is merged is wanted. What such a Sync renders passes through here too.
-/// Objects that grant rights are refused by the API server unless the identity of the Sync holds these rights; the agent's
-/// own identity holds all of them in an installation for one team.
+/// A Sync may contain other Syncs and itself: the renders of those pass through here too. The API server refuses objects that grant
+/// rights which the identity of the Sync does not hold; the agent's own identity holds all rights in an installation for one team.
 pub fn manifests(objects: Vec<Object>, keys: Option<&Keys>) -> Result<Vec<Manifest>, RenderError> {
     opened(objects, keys, &mut Masks::default())
 }
 
-/// The manifests, and what of them was encrypted until now.
+/// Returns the manifests, and adds the texts that were encrypted to `masks`.
 fn opened(
     objects: Vec<Object>,
     keys: Option<&Keys>,

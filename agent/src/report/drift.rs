@@ -23,7 +23,7 @@ const LISTED_FIELDS: usize = 20;
 const LISTED_VALUE: usize = 1024;
 
 /// The note if an autoscaler and Git set the same field.
-const SCALED: &str = "an autoscaler sets spec.replicas: remove it from git";
+const SCALED: &str = "an autoscaler sets spec.replicas: remove it from Git";
 
 /// The drift that a run found.
 #[derive(Debug, Default)]
@@ -83,7 +83,7 @@ pub fn why_kept(change: &Change) -> String {
     let paths: Vec<&str> = change.fields.iter().map(|field| field.path.as_str()).collect();
     let (managers, rule) = (managers.join(", "), ignore::suggest(&change.object, &paths));
     format!(
-        "{} left git and stays, because {managers} owns it too and may write it again; to remove it, stop {managers} from writing it, or to leave it to {managers}, add this to spec.drift.ignore: {rule}",
+        "{} left Git and stays, because {managers} owns it too and may write it again; to remove it, stop {managers} from writing it, or to leave it to {managers}, add this to spec.drift.ignore: {rule}",
         paths.join(", ")
     )
 }

@@ -1,5 +1,5 @@
-//! The text of the comment on a pull request, in Markdown: the verdict first, then what a person must do, what cannot be
-//! undone, what is lost, and for each Sync the changes in the order of apply, folded.
+//! The text of the comment on a pull request, in Markdown: the verdict, then the plans that need an Approval, errors, destructive
+//! changes, overwritten drift, and for each Sync the changes in the order of apply, folded.
 //!
 //! Everything that comes from a repository or a cluster passes through `markdown`. Pure.
 
@@ -14,18 +14,18 @@ use super::markdown::{code, html};
 use super::preview::{At, Outcome, Planned, Preview, Side, SyncPreview, SyncResult, Waits, count, counts};
 use crate::sync_ref::SyncRef;
 
-/// Bytes that every forge takes in a comment.
+/// Maximum bytes of a comment, below the limit of every forge.
 pub const LIMIT: usize = 60_000;
 
-/// Bytes of what waits for approvals, of all Syncs; the ids of others are named.
+/// Maximum bytes of the plans that wait for approvals. Of further plans, only the ids are listed.
 const WAITS: usize = 16 * 1024;
 
-/// How a plan is approved where the comment stands.
+/// How a plan can be approved from the comment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Approve {
     /// By a comment on the pull request, or in the cluster.
     Here,
-    /// In the cluster alone, after the merge.
+    /// Only in the cluster, after the merge.
     Cluster,
 }
 
@@ -54,7 +54,7 @@ pub fn comment(preview: &Preview, approve: Approve, limit: usize) -> String {
     text
 }
 
-/// The verdict. All of it is Holdfast's own words.
+/// The title with the verdict. It contains no text of the repository or the cluster.
 fn title(preview: &Preview) -> String {
     let verdict = preview.verdict();
     if preview.cluster.is_some() {
@@ -83,7 +83,7 @@ fn planned(syncs: &[SyncPreview]) -> impl Iterator<Item = (&SyncPreview, &Planne
     })
 }
 
-/// What waits, and how it is approved.
+/// The plans that wait for approvals, and how to approve them.
 fn waits(syncs: &[SyncPreview], approve: Approve) -> String {
     let mut text = String::new();
     let waiting = planned(syncs).filter_map(|(sync, planned)| Some((sync, planned.waiting.as_ref()?)));
@@ -145,7 +145,7 @@ fn errors(syncs: &[SyncPreview]) -> Vec<String> {
     found
 }
 
-/// What ends an object that is there now.
+/// The changes that delete or replace existing objects.
 fn destructive(syncs: &[SyncPreview]) -> Vec<String> {
     let all = planned(syncs).flat_map(|(_, planned)| &planned.effect.changes);
     let all = all.map(|affected| &affected.change).filter(|change| change.operation.deletes());

@@ -1,6 +1,6 @@
 //! The changes of one object as the lines of a unified diff. Values of Secrets are masked before they come here.
 //!
-//! Every line is the beginning of one in the diff or stands behind `+`, `-`, ` ` or `!`, with hidden characters shown. Pure.
+//! Every line begins with `@@`, `+`, `-`, ` ` or `!`, and shows control characters as escapes. Pure.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -13,14 +13,14 @@ use similar::{ChangeTag, TextDiff};
 use super::effect::{Affected, is_drift};
 use super::markdown::line;
 
-/// Lines of one value that are shown.
+/// Maximum number of lines of one value.
 const LINES: usize = 120;
-/// Lines around a difference that are shown.
+/// Number of equal lines around a difference.
 const CONTEXT: usize = 3;
-/// How long the search for the smallest difference of two texts may take.
+/// Maximum time to find the smallest difference between two texts.
 const DEADLINE: Duration = Duration::from_millis(200);
 
-/// The diff of one object: a head, and its fields. Ends with a line break.
+/// Writes the diff of one object: a header and its fields. Ends with a line break.
 pub fn object(Affected { change, overwrites, created }: &Affected) -> String {
     let mut text = head(change);
     if let Some(value) = created {
@@ -41,7 +41,7 @@ pub fn object(Affected { change, overwrites, created }: &Affected) -> String {
     }
     let other = overwrites.iter().filter(|drift| !change.fields.iter().any(|field| field.path == drift.path));
     other.for_each(|drift| note(&mut text, drift));
-    several(&mut text, "no longer set in git, the live value stays", &given_up);
+    several(&mut text, "no longer set in Git, the live value stays", &given_up);
     several(&mut text, "taken over from other managers, same value", &taken);
     text
 }
@@ -123,7 +123,7 @@ fn unified(text: &mut String, before: &str, after: &str, indent: &str) {
     }
 }
 
-/// Drift that is lost.
+/// Writes a note about a live value that the merge overwrites.
 fn note(text: &mut String, drift: &FieldChange) {
     let owner = drift.owners.first().map_or_else(|| "an unknown manager".to_owned(), ToString::to_string);
     let base = drift.after.as_ref().map_or_else(|| "nothing".to_owned(), ToString::to_string);

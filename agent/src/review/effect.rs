@@ -1,7 +1,7 @@
-//! What a merge does to a cluster: the plan for the merge without what the base would do anyway.
+//! The effect of a merge on a cluster: the plan for the merge, without the changes that the base makes anyway.
 //!
-//! `now` is the plan from the live cluster to the base, `then` the plan from the live cluster to the merge. What is in both is
-//! drift, or has not been applied yet: the merge does not cause it. Pure.
+//! `now` is the plan from the live cluster to the base, `then` the plan from the live cluster to the merge. A change in both is
+//! drift, or is not applied yet: the merge does not cause it. Pure.
 
 use std::collections::HashMap;
 
@@ -12,15 +12,15 @@ use holdfast_diff::plan::{Change, FieldChange, Operation, Plan};
 use serde::Serialize;
 use serde_json::Value;
 
-/// What a merge does to the objects of one Sync.
+/// The effect of a merge on the objects of one Sync.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Effect {
-    /// What the merge changes, in the order of apply.
+    /// The changes that the merge causes, in the order of apply.
     pub changes: Vec<Affected>,
-    /// What the base changes without the merge: drift, and what is not applied yet.
+    /// The changes that the base makes without the merge: drift, and commits that are not applied yet.
     pub pending: Vec<Change>,
-    /// What differs from the base now, and does not differ from the merge.
+    /// Differences between the live objects and the base that the merge resolves: the live values are those of the merge.
     pub accepted: Vec<Change>,
 }
 
@@ -28,12 +28,12 @@ pub struct Effect {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Affected {
-    /// With the fields alone that the merge changes.
+    /// The change, with only the fields that the merge changes.
     pub change: Change,
-    /// Drift of these fields, which is lost by the merge: the live value, that of the base, and who wrote the live one.
+    /// Drift of these fields, which the merge overwrites: the live value, the value of the base, and the owner of the live one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub overwrites: Vec<FieldChange>,
-    /// An object that is created, as a whole. What is secret is masked.
+    /// The whole object if it is created, with masked secrets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created: Option<Value>,
 }
@@ -47,7 +47,7 @@ impl Affected {
     }
 }
 
-/// A whole object without what is secret in it. In a Secret the path decides; elsewhere the text does.
+/// Masks the secrets of a whole object: in a Secret by the path of a value, elsewhere by its text.
 fn masked(kind: &GroupKind, masks: &Masks, value: Value) -> Option<Value> {
     if !kind.is("", "Secret") {
         return Some(hidden(masks, value));
@@ -68,7 +68,7 @@ fn hidden(masks: &Masks, value: Value) -> Value {
 }
 
 impl Effect {
-    /// The effect of a merge on the cluster with this id. What `masks` hold is not shown.
+    /// Computes the effect of a merge on the cluster with this id. The values of `masks` are hidden.
     pub fn of(cluster: &str, now: &Plan, then: &Plan, masks: &Masks) -> Self {
         let before: HashMap<&ObjectId, &Change> =
             now.changes.iter().map(|change| (&change.object, change)).collect();
@@ -94,7 +94,7 @@ impl Effect {
         self.changes.is_empty()
     }
 
-    /// Takes a change of which the base causes a part.
+    /// Adds a change of an object that the base changes too.
     fn take(&mut self, known: &Change, change: &Change, masks: &Masks) {
         let drift = known.fields.iter().filter(|field| is_drift(field));
         if known.operation != change.operation || change.operation == Operation::Create {
@@ -142,7 +142,7 @@ fn is_shared(known: &Change, change: &Change, field: &FieldChange) -> bool {
     is_known && !(is_hidden(field.after.as_ref()) && differs_in_git(known, change, &field.path))
 }
 
-/// True if a value is masked, so that two of them may look alike and differ.
+/// True if a value is masked: two masked values can be equal although the values differ.
 fn is_hidden(value: Option<&Value>) -> bool {
     match value {
         Some(Value::String(text)) => text.starts_with(HIDDEN),
@@ -166,7 +166,7 @@ fn differs_in_git(known: &Change, change: &Change, path: &str) -> bool {
     if before.is_empty() && after.is_empty() { one != other } else { before != after }
 }
 
-/// True if one path is the other one, or leads to it.
+/// True if two paths are equal, or one is a parent of the other.
 fn overlap(one: &str, other: &str) -> bool {
     let inside = |inner: &str, outer: &str| {
         inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

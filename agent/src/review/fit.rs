@@ -1,37 +1,35 @@
-//! A comment that a forge takes: what is too long gives way, the largest part first, and each part that gave way is named.
-//!
-//! Pure.
+//! Shortens a comment to the size that a forge accepts: the largest parts are left out first, and listed by name. Pure.
 
 use std::fmt::Write as _;
 
 use super::markdown::{fenced, html};
 use super::preview::count;
 
-/// Parts that are named one by one when they give way.
+/// Maximum number of left-out parts that are listed by name.
 const NAMED: usize = 10;
-/// Bytes that a list has at most.
+/// Maximum bytes of a list.
 const LIST: usize = 8 * 1024;
 
-/// What stands folded below the verdict: one Sync, with a part for each object.
+/// One folded section of the comment: a Sync, with a part for each object.
 #[derive(Debug)]
 pub struct Section {
-    /// In words that are HTML already.
+    /// The title, as escaped HTML.
     pub title: String,
     pub parts: Vec<Part>,
-    /// What stands above the parts, in Markdown.
+    /// Text above the parts, in Markdown.
     pub note: String,
 }
 
 /// One object of a section.
 #[derive(Debug)]
 pub struct Part {
-    /// What is named if the part gives way: `update ConfigMap shop/a`.
+    /// The name that is listed if the part is left out: `update ConfigMap shop/a`.
     pub name: String,
     /// Lines of a diff.
     pub diff: String,
 }
 
-/// Items as a list, as many as there is room for.
+/// Writes items as a Markdown list, up to `LIST` bytes.
 pub fn list(items: &[String]) -> String {
     let mut text = String::new();
     for (at, item) in items.iter().enumerate() {
@@ -46,9 +44,9 @@ pub fn list(items: &[String]) -> String {
     text
 }
 
-/// Writes sections into the room that is left, in bytes.
+/// Writes sections in at most `room` bytes, and a note about those that are left out.
 pub fn sections(sections: &[Section], room: usize) -> String {
-    // What the frame of a section takes: its title, its note, and the names of parts that gave way.
+    // The bytes of a section without its parts: its title, its note, and the names of left-out parts.
     let frame = |section: &Section| section.title.len() + section.note.len() + 1024;
     let mut frames = 0;
     let fitting = sections.iter().take_while(|section| {
@@ -69,7 +67,7 @@ pub fn sections(sections: &[Section], room: usize) -> String {
     text
 }
 
-/// Which parts of which sections have room: the largest give way first.
+/// Returns which parts of each section are shown. The largest are left out first.
 fn kept(sections: &[Section], room: usize) -> Vec<Vec<bool>> {
     let mut kept: Vec<Vec<bool>> = sections.iter().map(|section| vec![true; section.parts.len()]).collect();
     let mut all: Vec<(usize, usize, usize)> = Vec::new();
@@ -99,7 +97,6 @@ fn written(Section { title, parts, note }: &Section, kept: &[bool]) -> String {
     if !left.is_empty() {
         text.push_str("\nToo long to be shown here:\n\n");
         for part in left.iter().take(NAMED) {
-            // Names of others are short: they are those of objects.
             let lines = count(part.diff.lines().count(), "line");
             let _ = writeln!(text, "- <code>{}</code> ({lines})", html(&part.name));
         }

@@ -1,25 +1,25 @@
-//! Markdown that holds text of others: what they wrote is shown, and is no markup, no mention, no link and no HTML.
+//! Escapes text of a repository or a cluster for Markdown, so that it cannot contain markup, mentions, links or HTML.
 //!
-//! Text stands in code spans, in fenced blocks, or in `<code>` of a summary: in these no forge looks for anything. Pure.
+//! The text is placed in code spans, in fenced blocks, or in `<code>` of a summary, where no forge interprets it. Pure.
 
 use holdfast_diff::visible;
 
-/// Characters of a text on one line that are shown.
+/// Maximum number of characters of a text on one line.
 const LONG: usize = 400;
 
-/// A text of others on one line, as a code span.
+/// Writes a text on one line as a code span.
 pub fn code(text: &str) -> String {
     let text = line(text);
     if text.trim().is_empty() {
         return "(empty)".to_owned();
     }
     let fence = "`".repeat(longest(&text) + 1);
-    // A space at each end is taken off, so that a backtick there is not a part of the fence.
+    // Markdown removes one space at each end, so that a backtick there is not part of the fence.
     let space = if text.starts_with(['`', ' ']) || text.ends_with(['`', ' ']) { " " } else { "" };
     format!("{fence}{space}{text}{space}{fence}")
 }
 
-/// A text of others on one line within HTML.
+/// Writes a text on one line as escaped HTML.
 pub fn html(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in line(text).chars() {
@@ -35,14 +35,14 @@ pub fn html(text: &str) -> String {
     shown
 }
 
-/// Lines of others as a fenced block. A line of theirs cannot end it.
+/// Writes lines as a fenced block. None of the lines can end it.
 pub fn fenced(language: &str, text: &str) -> String {
     let fence = "`".repeat(longest(text).max(2) + 1);
     let end = if text.ends_with('\n') || text.is_empty() { "" } else { "\n" };
     format!("{fence}{language}\n{text}{end}{fence}\n")
 }
 
-/// A text on one line with hidden characters shown, cut where it is long.
+/// Writes a text on one line, with control characters as escapes, and cut to `LONG` characters.
 pub fn line(text: &str) -> String {
     let text = visible::line(text);
     match text.char_indices().nth(LONG) {
@@ -51,7 +51,7 @@ pub fn line(text: &str) -> String {
     }
 }
 
-/// The longest run of backticks.
+/// The length of the longest run of backticks.
 fn longest(text: &str) -> usize {
     text.split(|character| character != '`').map(str::len).max().unwrap_or_default()
 }

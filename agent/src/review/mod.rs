@@ -1,6 +1,6 @@
-//! What a pull request does to a cluster, before it is merged: two plans, how they differ, and the text of it.
+//! The preview of a pull request: the effect of its merge on a cluster, computed from two plans, and its text.
 //!
-//! The values and their texts are pure; `plan` puts the stages together. I/O: through the stages.
+//! The values and their texts are pure; `plan` composes the stages. I/O: through the stages.
 
 pub mod comment;
 pub mod diff;

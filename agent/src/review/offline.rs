@@ -1,6 +1,6 @@
-//! A merge without a cluster: what the base renders to stands for what is live.
+//! The preview of a merge without a cluster: the render of the base is compared instead of the live objects.
 //!
-//! What the API server would add, refuse or convert is not known here. Pure.
+//! Defaults, conversions and refusals of the API server are unknown here. Pure.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,8 +13,8 @@ use holdfast_diff::plan::{Plan, Prediction, Seen, desired, removed};
 use holdfast_diff::standing::Standing;
 use holdfast_diff::takeover::Settled;
 
-/// The plan that changes one render to another. Objects are matched by the group, kind, namespace and name in their manifests.
-/// `keep` says why what leaves git stays, if it does.
+/// Returns the plan that changes one render to another. Objects are matched by the group, kind, namespace and name in their
+/// manifests. `keep` is the reason if objects that leave Git are kept.
 pub fn between(base: &[Manifest], merge: &[Manifest], masks: &Masks, keep: Option<&str>) -> Plan {
     let before: HashMap<ObjectId, &Manifest> =
         base.iter().map(|manifest| (manifest.id(), manifest)).collect();
@@ -34,7 +34,7 @@ pub fn between(base: &[Manifest], merge: &[Manifest], masks: &Masks, keep: Optio
         let is_new = matches!(seen, Seen::Absent);
         let change = desired(&Arc::new((*manifest).clone()), object, "", masks, seen);
         changes.extend(change.map(|mut change| {
-            let reason = if is_new { "new in git" } else { "changed in git" };
+            let reason = if is_new { "new in Git" } else { "changed in Git" };
             reason.clone_into(&mut change.reason);
             change
         }));

@@ -1,4 +1,4 @@
-//! The two plans of a Sync for a merge: what the stages find at the base, and at the merge.
+//! The two plans of a Sync for a merge: one for the base, and one for the merge.
 //!
 //! They are made by the functions that make the agent's own plans, and nothing is written. I/O: through the stages.
 
@@ -27,7 +27,7 @@ use crate::render::{Inputs, RenderOutput};
 use crate::report::{Failure, Seen};
 use crate::source::{CommitFiles, CommitId, MergedTree, OpenMirror, SourceError};
 
-/// What is said where the base does not render.
+/// The warning if the base cannot be rendered.
 const NO_BASE: &str = "the base cannot be rendered, so drift is not separated from what the merge changes";
 
 /// One of the two commits that are compared.
@@ -35,7 +35,7 @@ pub struct Commit<'a> {
     /// The repository that holds it.
     pub folder: &'a Path,
     pub id: CommitId,
-    /// What messages say that it was found by.
+    /// The name of the commit in messages.
     pub name: String,
 }
 
@@ -58,7 +58,7 @@ impl<'a> Commit<'a> {
         mirror.folder(&self.name, &self.id.to_string(), path.unwrap_or_default())
     }
 
-    /// A render of a Sync at this commit, from a folder of it.
+    /// Creates the order to render a folder of this commit for a Sync.
     pub fn order(&self, sync: &Sync, folder: String, inputs: Inputs, outside: &Outside) -> Order {
         Order {
             place: self.place(),
@@ -87,14 +87,14 @@ impl<'a> Commit<'a> {
     }
 }
 
-/// What a Sync renders to at a commit.
+/// The render of a Sync at one commit.
 pub struct Side {
     reads: Reads,
     pub end: Result<RenderOutput, Vec<String>>,
 }
 
 impl Side {
-    /// What a render came to.
+    /// Takes the result of a render.
     pub fn of(Attempt { reads, end, missing: _ }: Attempt) -> Self {
         let end = end.map(|(output, _)| output).map_err(|error| {
             let (mistakes, more) = error.mistakes();
@@ -107,7 +107,7 @@ impl Side {
         Self { reads: Reads::default(), end: Err(errors) }
     }
 
-    /// True if another commit holds the same of what was read here.
+    /// True if the files that were read here are the same in another commit.
     pub fn is_same_at(&self, files: &CommitFiles) -> bool {
         !self.reads.is_empty() && self.reads.matches(files).is_some()
     }
@@ -136,7 +136,7 @@ pub async fn render(run: &Run<'_>, commit: &Commit<'_>) -> Side {
     Side::of(services.renderer.render(order, &services.outside, at.owner.namespace()).await)
 }
 
-/// Both sides of a Sync, to be planned: what is secret in one of them is shown in none.
+/// Both renders of a Sync. A secret of one of them is masked in both.
 pub struct Sides {
     pub base: Result<RenderOutput, Vec<String>>,
     pub merge: Result<RenderOutput, Vec<String>>,
@@ -153,7 +153,7 @@ impl Sides {
         Self { base: base.end, merge: merge.end, masks }
     }
 
-    /// Why nothing can be planned, if the merge does not render.
+    /// The result if the merge cannot be rendered, so that nothing can be planned.
     pub fn failure(&self) -> Option<SyncResult> {
         let errors = self.merge.as_ref().err()?;
         let at = if self.base.as_ref().err() == Some(errors) { At::Base } else { At::Merge };
@@ -161,7 +161,7 @@ impl Sides {
     }
 }
 
-/// What the stages say of one side.
+/// The results of the stages for one side.
 #[derive(Default)]
 pub struct Found {
     plan: Option<Plan>,
@@ -169,21 +169,21 @@ pub struct Found {
     errors: Vec<String>,
     warnings: Vec<String>,
     masks: Arc<Masks>,
-    /// What is desired, as the next plan compares with it.
+    /// The desired set, with which the next plan is compared.
     past: Past,
 }
 
-/// Notes what a Sync would claim after the merge, so that an object that moves between two Syncs is known to move.
+/// Claims the objects that a Sync would own after the merge, so that an object which moves between two Syncs is planned as a move.
 pub async fn claim(run: &Run<'_>, commit: &Commit<'_>, sides: &Sides) {
     let Ok(output) = &sides.merge else { return };
     let manifests = manifests(output, &sides.masks);
-    // What it finds is found again, when all Syncs have said what they claim.
+    // The result is not used: the objects are observed again after all Syncs have claimed theirs.
     if let Ok(requests) = run.requests(&manifests).await {
         let _ = run.observe(&requests, &commit.seen().revision, manifests, &Past::default()).await;
     }
 }
 
-/// Plans one side, after what was desired before it.
+/// Plans one side. The set of the side `before` counts as the previous one.
 async fn plan(
     run: &Run<'_>,
     commit: &Commit<'_>,
@@ -237,7 +237,7 @@ async fn planned(
     })
 }
 
-/// What a merge does, as both plans say it.
+/// Computes the result of a Sync from both plans.
 fn result(run: &Run<'_>, base: Result<Found, Vec<String>>, merge: Found) -> SyncResult {
     let cluster = &run.services.cluster.uid;
     let Found { plan, waiting, errors, warnings, masks, past: _ } = merge;
@@ -260,7 +260,7 @@ fn result(run: &Run<'_>, base: Result<Found, Vec<String>>, merge: Found) -> Sync
     })
 }
 
-/// What is to be compared with the cluster; the render is used more than once.
+/// Returns the manifests to compare with the cluster. They are copied, since a render is used more than once.
 fn manifests(output: &RenderOutput, masks: &Masks) -> ManifestSet {
     ManifestSet {
         manifests: output.manifests.clone(),
@@ -272,7 +272,7 @@ fn manifests(output: &RenderOutput, masks: &Masks) -> ManifestSet {
     }
 }
 
-/// What a failure says, with all its causes.
+/// The message of a failure, or its causes if it has any.
 fn described(failure: &Failure) -> Vec<String> {
     if failure.causes.is_empty() {
         return vec![failure.message.clone()];
@@ -280,7 +280,7 @@ fn described(failure: &Failure) -> Vec<String> {
     failure.causes.iter().flat_map(causes::whole).collect()
 }
 
-/// The mistakes of an error, or what it says if it has none of its own.
+/// The mistakes of an error, or its message if it has none.
 fn grouped(mistakes: &[Mistake], more: usize, error: &dyn StageError) -> Vec<String> {
     let mut all = causes::all(mistakes);
     if all.is_empty() {
@@ -293,7 +293,7 @@ fn grouped(mistakes: &[Mistake], more: usize, error: &dyn StageError) -> Vec<Str
 }
 
 impl Sides {
-    /// Plans both sides of a Sync, after all Syncs have claimed what is theirs after the merge.
+    /// Plans the merge, after all Syncs have claimed their objects, and compares it with the plan of the base.
     pub async fn planned(
         &self,
         run: &Run<'_>,

@@ -1,4 +1,4 @@
-//! What is known of a pull request before it is merged: its sides, and for each Sync what the merge does. Pure.
+//! The preview of a pull request as a value: its two sides, and the effect of the merge on each Sync. Pure.
 
 use holdfast_diff::plan::{Change, Operation, PlanId};
 use serde::Serialize;
@@ -23,7 +23,7 @@ pub struct Preview {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Side {
-    /// As it was named.
+    /// The name of the ref, as it was given.
     pub name: String,
     /// All 40 hex digits.
     pub commit: String,
@@ -35,17 +35,17 @@ impl Side {
     }
 }
 
-/// What became of the merge.
+/// The outcome of the merge.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Outcome {
     /// Both sides changed these files in different ways.
     Conflicts { files: Vec<String>, more: usize },
-    /// What it does, for each Sync that reads something of what it changes.
+    /// The effect on each Sync that reads a file which the merge changes.
     Syncs(Vec<SyncPreview>),
 }
 
-/// What a merge does to the objects of one Sync.
+/// The effect of a merge on one Sync.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SyncPreview {
@@ -59,7 +59,7 @@ fn shown<S: serde::Serializer>(sync: &SyncRef, serializer: S) -> Result<S::Ok, S
     serializer.collect_str(sync)
 }
 
-/// What came of looking at one Sync.
+/// The result of the preview for one Sync.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum SyncResult {
@@ -71,7 +71,7 @@ pub enum SyncResult {
     },
 }
 
-/// Which commit something is wrong with.
+/// The commit that cannot be rendered or planned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum At {
@@ -83,30 +83,30 @@ pub enum At {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Planned {
-    /// Of all that would be done after the merge.
+    /// The id of the whole plan after the merge.
     pub id: PlanId,
     #[serde(flatten)]
     pub effect: Effect,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waiting: Option<Box<Waits>>,
-    /// What cannot be planned, each with its object or its place in git.
+    /// Errors of objects that cannot be planned, each with its object or its position in Git.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<String>,
-    /// Problems in git that stop nothing, if the merge brings them.
+    /// Problems in the repository that do not block the sync, and that the merge causes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }
 
-/// What waits for an approval after the merge.
+/// The changes that wait for an approval after the merge.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Waits {
-    /// What an approval names; `None` if the renders alone were compared.
+    /// The plan that an approval names; `None` if only the renders were compared.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<PlanId>,
-    /// One line a change: what, and why it waits.
+    /// One line for each change: the change, and why it waits.
     pub changes: Vec<String>,
-    /// Changes that come after these.
+    /// Number of other changes that wait for these.
     pub later: usize,
     /// Who rejected it, and why.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -133,7 +133,7 @@ impl Preview {
         self.planned().flat_map(|planned| &planned.effect.changes).map(|affected| &affected.change)
     }
 
-    /// What is wrong: failed Syncs, and objects that cannot be planned.
+    /// The number of errors: of failed Syncs, and of objects that cannot be planned.
     pub fn errors(&self) -> usize {
         let of = |sync: &SyncPreview| match &sync.result {
             SyncResult::Planned(planned) => planned.errors.len(),
@@ -142,12 +142,12 @@ impl Preview {
         self.syncs().iter().map(of).sum()
     }
 
-    /// Changes that wait for an approval after the merge.
+    /// The number of changes that wait for an approval after the merge.
     pub fn waiting(&self) -> usize {
         self.planned().filter_map(|planned| planned.waiting.as_ref()).map(|waits| waits.changes.len()).sum()
     }
 
-    /// True if new images are rolled out, and nothing else happens.
+    /// True if the merge only changes images of containers, and nothing fails or waits for an approval.
     pub fn is_routine(&self) -> bool {
         let mut affected = self.planned().flat_map(|planned| &planned.effect.changes).peekable();
         affected.peek().is_some()
@@ -156,7 +156,7 @@ impl Preview {
             && affected.all(Affected::is_rollout)
     }
 
-    /// The verdict in one line: `3 updates, 1 deletion that waits for approval`.
+    /// The verdict in one line: `3 updates, 1 deletion, 1 change waits for approval`.
     pub fn verdict(&self) -> String {
         if let Outcome::Conflicts { files, more } = &self.outcome {
             return format!("merge conflicts in {}", count(files.len() + more, "file"));

@@ -17,12 +17,12 @@ impl Checkout {
         &self.tree.revision
     }
 
-    /// Lets the mirror be fetched afresh: something of it cannot be read.
+    /// Marks the mirror as broken, so that it is fetched again, because something of it cannot be read.
     pub fn mark_broken(&self) {
         self.tree.repository.note_broken();
     }
 
-    /// The folder of the mirror that it is in, which stays as long as this does.
+    /// The folder of the mirror, which exists until the checkout is dropped.
     pub fn mirror_folder(&self) -> &Path {
         self.tree.repository.folder()
     }
@@ -31,7 +31,7 @@ impl Checkout {
         CommitId(self.tree.commit)
     }
 
-    /// Who made the commit, as `Name <address>`, and the first line of its message.
+    /// The author of the commit, as `Name <address>`, and the first line of its message.
     pub fn commit(&self) -> Option<(String, String)> {
         self.tree.commit()
     }
@@ -46,7 +46,7 @@ impl Checkout {
         self.tree.root.to_string()
     }
 
-    /// The mirror that it is of.
+    /// The mirror of the commit.
     pub fn mirror(&self) -> MirrorId {
         self.mirror
     }
@@ -56,7 +56,7 @@ impl Checkout {
         CommitFiles::new(self.tree.clone())
     }
 
-    /// True if it is of this repository and ref.
+    /// True if the commit is of this repository and ref.
     pub fn is_of(&self, location: &Location, reference: &GitRef) -> bool {
         self.mirror == location.mirror() && self.reference == *reference
     }

@@ -20,7 +20,7 @@ pub(super) struct MirrorEntry {
     /// When it was used last.
     pub(super) used: Arc<Mutex<Instant>>,
     pub(super) answers: Arc<Mutex<HashMap<GitRef, Line>>>,
-    /// What all mirrors of a repository have in common.
+    /// The same for all mirrors of a repository.
     pub(super) repository: String,
     /// When refs, by full name, moved without a request of ours. Earlier answers are not used.
     pub(super) moved: Arc<Mutex<HashMap<String, Instant>>>,
@@ -44,8 +44,8 @@ impl MirrorEntry {
         answers.entry(reference.clone()).or_default().clone()
     }
 
-    /// An answer that is young enough, or that was given while its reader waited, be it a bad one: that is taken of the own
-    /// tenant alone, since another one may have given up sooner.
+    /// Returns the answer if it is a success of at most this age, or if it was requested after `started`. A failure is only shared
+    /// within a tenant, since another tenant may have a shorter timeout.
     pub(super) fn good(
         &self,
         answer: Option<&Answer>,
@@ -66,6 +66,6 @@ impl MirrorEntry {
 pub(super) struct Answer {
     pub(super) asked: Instant,
     pub(super) found: Result<Found, SourceError>,
-    /// Who asked.
+    /// The tenant that made the request.
     pub(super) tenant: Arc<str>,
 }

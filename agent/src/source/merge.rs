@@ -1,7 +1,7 @@
-//! The merge of two commits, made from git objects: what a branch would hold after a pull request is merged into it.
+//! Merges two commits from Git objects: the result is the tree of a branch after a pull request is merged into it.
 //!
-//! The repository that is read is never written to: new objects go to a scratch repository that borrows the objects of the
-//! other one. Its configuration is its own, so no merge driver or attribute of a clone is used. I/O: disk.
+//! The repository that is read is never written to: new objects go to a scratch repository, which has the other one as an alternate
+//! and a configuration of its own, so that no merge driver or attribute of a clone is used. I/O: disk.
 
 mod error;
 mod place;
@@ -21,24 +21,24 @@ pub use self::place::CloneOnDisk;
 use self::place::Scratch;
 use super::{CommitFiles, CommitId, OpenMirror, SourceError};
 
-/// Files in conflict that are named.
+/// Maximum number of files in conflict that are named.
 const NAMED: usize = 100;
 
-/// What became of a merge.
+/// The outcome of a merge.
 pub enum Merged {
     Clean(MergedTree),
-    /// The files that both sides changed in different ways, in their order, and how many more there are.
+    /// The files that both sides changed in different ways, sorted, and the number of further ones.
     Conflicts {
         files: Vec<String>,
         more: usize,
     },
 }
 
-/// The two commits that are compared: the base, and what it becomes. They can be read as long as this is held.
+/// The two commits to compare: the base and the merge. They can be read until this value is dropped.
 pub struct MergedTree {
     scratch: Scratch,
     pub base: CommitId,
-    /// The head itself if the base is an ancestor of it, and the base if it has the head already.
+    /// The merge commit; the head if the base is its ancestor, and the base if the head is its ancestor.
     pub merge: CommitId,
 }
 
@@ -48,7 +48,7 @@ impl MergedTree {
         self.scratch.folder()
     }
 
-    /// The files of one of the commits. Messages say that it was found by `name`.
+    /// The files of one of the commits. `name` is the name of the commit in messages.
     pub fn files(&self, name: &str, commit: CommitId) -> Result<CommitFiles, SourceError> {
         OpenMirror::open(self.folder())?.files(name, &commit.to_string())
     }
@@ -59,8 +59,8 @@ impl MergedTree {
     }
 }
 
-/// Merges a commit of a repository into another one. `ancestor` is where they parted, if a forge has said so: a shallow
-/// repository need not know. Blocking.
+/// Merges the head into the base. `ancestor` is their merge base if a forge has reported it, since a shallow repository may not have
+/// it. Blocking.
 pub fn merge(
     clone: &CloneOnDisk,
     base: CommitId,
@@ -77,7 +77,7 @@ pub fn merge(
     let Some(ancestor) = ancestor else {
         return Err(MergeError::unrelated(repo.is_shallow().unwrap_or(false)));
     };
-    // What one side has already needs no merge.
+    // If one side is an ancestor of the other, no merge is needed.
     let known = if ancestor == base.0 {
         Some(head)
     } else if ancestor == head.0 {
@@ -115,7 +115,7 @@ pub fn merge(
     Ok(Merged::Clean(MergedTree { scratch, base, merge: CommitId(merge) }))
 }
 
-/// Where two commits parted. If that is more than one commit, it is their merge.
+/// Returns the merge base of two commits. If there are several, it is the merge of them.
 fn ancestor_of(
     repo: &gix::Repository,
     base: ObjectId,
@@ -135,7 +135,7 @@ fn ancestor_of(
     }
 }
 
-/// Writes the commit of a merge: always the same for the same sides.
+/// Writes the commit of a merge. The same sides always give the same id.
 fn commit(repo: &gix::Repository, tree: ObjectId, parents: [ObjectId; 2]) -> Result<ObjectId, gix::Error> {
     let signature = Signature {
         name: "holdfast".into(),

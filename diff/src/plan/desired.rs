@@ -17,13 +17,13 @@ use super::takeover::Settled;
 use crate::digest::Digest;
 use crate::object::{Manifest, ObjectId};
 
-/// What the server says an apply would do to an object that exists.
+/// The result of a dry-run apply to an object that exists.
 #[derive(Clone, Debug)]
 pub enum Prediction {
     /// The object as it would be.
     Becomes(Value),
-    /// What the object is stands against it, and this is the server's word. The replacement is as the server would make it,
-    /// if it says so.
+    /// The API server refuses to change the existing object (`because`), so it must be deleted and created. `replacement` is the
+    /// new object in the form of the server, if that is known.
     NeedsRecreate {
         replacement: Option<Box<Value>>,
         because: String,
@@ -32,7 +32,7 @@ pub enum Prediction {
     },
 }
 
-/// What was seen of one desired object.
+/// The state of one desired object in the cluster.
 #[derive(Clone, Debug)]
 pub enum Seen {
     Absent,
@@ -47,7 +47,7 @@ pub enum Seen {
     },
 }
 
-/// Plans one desired object. `None` if there is nothing to do. What `masks` hold is hidden in the change.
+/// Plans one desired object. `None` if there is nothing to do. The values of `masks` are hidden in the change.
 pub fn desired(
     manifest: &Arc<Manifest>,
     object: &ObjectId,
@@ -73,7 +73,7 @@ pub fn desired(
         Seen::Exists { live, prediction: Prediction::Becomes(predicted), settled, standing } => {
             let Settled { takeover, handed, kept: _ } = *settled;
             let mut differences = compare::objects(&live, &predicted);
-            // What admission writes at every update is no reason for one.
+            // Fields that admission sets at every update are no reason for one.
             if differences.iter().all(|difference| is_side_effect(&live, &predicted, &difference.path)) {
                 differences.clear();
             }
@@ -99,7 +99,7 @@ pub fn desired(
             let differences = replacement::differences(&live, &manifest.value, replacement.as_deref());
             let effect = effect(&differences);
             let fields = describe(object, &live, masks, differences);
-            // The server's words can quote the value.
+            // The message of the server can quote the value.
             let because = masks.hide(&because).into_owned();
             let doubt = doubt.map(|doubt| masks.hide(&doubt).into_owned());
             Some(Change { doubt, ..change(Operation::Recreate, because, fields, effect, uid(&live)) })
@@ -107,7 +107,7 @@ pub fn desired(
     }
 }
 
-/// Adds paths that leave git and keep their values.
+/// Adds paths that leave Git and keep their values.
 fn add_handed(live: &Value, handed: &[String], differences: &mut Vec<Difference>, reason: &mut String) {
     for path in handed {
         if !differences.iter().any(|difference| difference.path == *path) {
@@ -116,8 +116,8 @@ fn add_handed(live: &Value, handed: &[String], differences: &mut Vec<Difference>
         }
     }
     if !handed.is_empty() {
-        reason.push_str("; git does not set ");
+        reason.push_str("; Git no longer sets ");
         reason.push_str(&handed.join(", "));
-        reason.push_str(" any more, and the live value stays");
+        reason.push_str(", and the live value stays");
     }
 }

@@ -1,4 +1,4 @@
-//! Changes of what git does not have: objects that are removed, fields that stay, and values that were written over. Pure.
+//! Changes of what is not in Git: objects that are removed, fields that stay, and values that were overwritten. Pure.
 
 use serde_json::Value;
 
@@ -11,7 +11,7 @@ use super::operation::Operation;
 use super::order::Stage;
 use crate::object::{Manifest, ObjectId};
 
-/// What left git and stays in a live object, since a controller owns it too. `None` if that is nothing.
+/// Describes the fields that left Git and stay in a live object, since a controller owns them too. `None` if there are none.
 pub fn kept(
     manifest: &Manifest,
     object: &ObjectId,
@@ -22,10 +22,10 @@ pub fn kept(
     let difference =
         |path: &String| Difference { path: path.clone(), before: live.pointer(path).cloned(), after: None };
     let mut fields = describe(object, live, masks, paths.iter().map(difference).collect());
-    // The field stays because of the others.
+    // The owners explain why a field stays, which is not because of Holdfast.
     fields.iter_mut().for_each(|field| field.owners.retain(|owner| owner.manager != MANAGER));
     (!fields.is_empty()).then(|| Change {
-        reason: "left git, and a controller owns it too".to_owned(),
+        reason: "left Git, and a controller owns it too".to_owned(),
         fields,
         origin: Some(manifest.origin.clone()),
         uid: uid(live),
@@ -33,7 +33,7 @@ pub fn kept(
     })
 }
 
-/// What was lost of a live object that was written over: fields that another manager had written and that Holdfast owns now.
+/// Describes the values of a live object that were overwritten: fields that another manager had written and that Holdfast owns now.
 /// Removed fields are not distinguished from fields that the write added.
 pub fn overwritten(
     object: &ObjectId,
@@ -48,14 +48,14 @@ pub fn overwritten(
     differences.retain(|Difference { path, before, .. }| before.is_some() && theirs(path) && ours(path));
     let effect = effect(&differences);
     Change {
-        reason: "differed from git".to_owned(),
+        reason: "differed from Git".to_owned(),
         fields: describe(object, before, masks, differences),
         effect,
         ..Change::of(Operation::Update, object.clone(), api_version, Stage::default())
     }
 }
 
-/// Plans the removal of one of our objects that git does not have any more.
+/// Plans the removal of an object of the Sync that is no longer in Git.
 pub fn removed(
     object: ObjectId,
     api_version: String,

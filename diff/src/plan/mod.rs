@@ -1,7 +1,7 @@
 //! The plan: the changes that make the cluster match Git, and the rules that decide them.
 //!
-//! `compare` finds differences and `fields` who owns them, `takeover` says what becomes of what other managers left, `desired`
-//! and `left` make changes of that, `order` and `needs` put them in order, `mask` hides what is secret, `text` shows it.
+//! `compare` finds differences and `fields` their owners, `takeover` decides about the fields of other managers, `desired` and
+//! `left` make changes of that, `order` and `needs` put them in order, `mask` hides what is secret, `text` shows it.
 //! Drift is a non-empty plan at a revision that is already applied. Pure.
 
 pub mod applyset;

@@ -7,17 +7,17 @@ use serde::{Deserialize, Serialize};
 pub enum Operation {
     /// It does not exist.
     Create,
-    /// It exists and was not ours.
+    /// It exists and was not applied by this installation.
     Adopt,
-    /// It belonged to another Sync that does not claim it any more: the label changes, nothing is deleted.
+    /// It belonged to another Sync that no longer claims it: the label changes, nothing is deleted.
     Move,
-    /// It is ours and differs.
+    /// It belongs to the Sync and differs from Git.
     Update,
     /// An immutable field differs: deleted and created anew.
     Recreate,
-    /// It is ours and git does not have it any more.
+    /// It belongs to the Sync and is no longer in Git.
     Delete,
-    /// It is ours, git does not have it any more, and it must stay: the label is taken off.
+    /// It belongs to the Sync, is no longer in Git, and must be kept: the label is removed.
     Orphan,
 }
 
@@ -35,7 +35,7 @@ impl Operation {
         }
     }
 
-    /// True if git does not have the object any more.
+    /// True if the object is no longer in Git.
     pub fn removes(self) -> bool {
         matches!(self, Self::Delete | Self::Orphan)
     }

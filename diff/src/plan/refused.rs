@@ -24,7 +24,7 @@ pub fn refused(manifest: &Arc<Manifest>, object: &ObjectId, masks: &Masks, live:
         return None;
     }
     Some(Change {
-        reason: "differs from git".to_owned(),
+        reason: "differs from Git".to_owned(),
         effect: effect(&differences),
         fields: describe(object, live, masks, differences),
         origin: Some(manifest.origin.clone()),

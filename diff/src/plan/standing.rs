@@ -1,7 +1,7 @@
-//! Whose a live object is, as one Sync sees it, and what applying it then is called.
+//! Who owns a live object, from the view of one Sync, and which operation an apply to it is.
 //!
-//! Labels and annotations are claims that every writer can set and that backup tools copy; whether a mark is valid is known to who
-//! has the key, so that comes as a value. Pure.
+//! Labels and annotations are claims that every writer can set and that backup tools copy; only the holder of the key can verify a
+//! mark, so the result is passed in as a value. Pure.
 
 use serde_json::Value;
 
@@ -9,27 +9,27 @@ use crate::applyset::PART_OF;
 use crate::fields;
 use crate::operation::Operation;
 
-/// Whose a live object is, as one Sync sees it.
+/// The owner of a live object, from the view of one Sync.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// Applied for this Sync: its mark is valid.
     Ours,
-    /// Applied for another Sync. Named where this Sync may know its name.
+    /// Applied for another Sync; its name if this Sync may know it.
     Others(Option<String>),
-    /// It carries the marks of this Sync, and none that is valid for this object: it is a copy, a forgery, or it was
-    /// deleted and created again by another client.
+    /// It carries the marks of this Sync, but they are not valid for this object: it is a copy or a forgery, or another client
+    /// deleted and created it again.
     Copied,
     /// Not applied by this installation.
     Foreign,
 }
 
 impl Standing {
-    /// True if applying changes whose the object is, though perhaps no value.
+    /// True if an apply changes the owner of the object, even if it changes no value.
     pub fn changes(&self) -> bool {
         *self != Self::Ours
     }
 
-    /// What applying an object that exists is called, and why.
+    /// Returns the operation that an apply to an existing object is, and its reason.
     pub fn operation(&self, live: &Value, set: &str) -> (Operation, String) {
         let label = live.pointer("/metadata/labels").and_then(|labels| labels.get(PART_OF));
         let (operation, reason) = match self {
@@ -37,7 +37,7 @@ impl Standing {
                 (Operation::Update, "its managedFields were removed, so its fields have no owner")
             }
             Self::Ours if label.and_then(Value::as_str) != Some(set) => (Operation::Update, "lost its label"),
-            Self::Ours => (Operation::Update, "differs from git"),
+            Self::Ours => (Operation::Update, "differs from Git"),
             Self::Others(Some(sync)) => return (Operation::Move, format!("was part of Sync {sync}")),
             Self::Others(None) => (Operation::Move, "was part of another Sync"),
             Self::Copied => (

@@ -1,6 +1,6 @@
 //! A plan as people like to read it.
 //!
-//! Values of Secrets are masked before they come here. Everything that comes from git or from the cluster stands on a line
+//! Values of Secrets are masked before they come here. Everything that comes from Git or from the cluster is on a line
 //! of its own or within one, with hidden characters shown: a plan cannot hide what it does. Pure.
 
 use std::collections::BTreeMap;
@@ -60,7 +60,7 @@ pub fn plan(plan: &Plan, colour: Colour) -> String {
     text
 }
 
-/// Writes changes as they stand in a plan, each operation behind an empty line.
+/// Writes changes in the format of a plan, with an empty line before each operation.
 pub fn changes(changes: &[&Change], colour: Colour) -> String {
     let mut text = String::new();
     for operation in OPERATIONS {

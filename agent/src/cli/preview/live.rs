@@ -19,7 +19,7 @@ use crate::review::preview::{At, SyncPreview, SyncResult};
 use crate::source::{CloneOnDisk, MergedTree};
 use crate::sync_ref::SyncRef;
 
-/// One Sync that a preview is about.
+/// One Sync of a preview, with its status.
 struct One {
     owner: SyncRef,
     sync: Sync,
@@ -34,7 +34,7 @@ impl One {
     }
 }
 
-/// What a merge does to the cluster, for each Sync that reads something of what it changes; and the cluster.
+/// Returns the UID of the cluster, and the effect of a merge on each Sync that reads a file which the merge changes.
 pub async fn syncs(
     preview: &Preview,
     global: &Global,
@@ -61,7 +61,7 @@ pub async fn syncs(
         bases.push(sides.base(&one.run(&services), &base).await);
     }
     if affected.len() > 1 {
-        // Twice: an object can be claimed once the Sync that has it at the base has let it go.
+        // Twice: an object that moves can only be claimed after its previous Sync no longer claims it.
         for (one, sides) in affected.iter().chain(&affected) {
             claim(&one.run(&services), &merge, sides).await;
         }
@@ -74,7 +74,7 @@ pub async fn syncs(
     Ok((services.cluster.uid.clone(), previews))
 }
 
-/// The Syncs that are named, or that follow the base.
+/// Returns the Syncs of the named files, or those that follow the base.
 async fn chosen(
     preview: &Preview,
     services: &Services,
@@ -91,7 +91,7 @@ async fn chosen(
     following(listed, clone, &preview.base, &format!("in namespace {namespace}"))
 }
 
-/// Those that read something of what the merge changes, with what they render to on both sides.
+/// Renders both sides of each Sync, and returns the Syncs that read a file which the merge changes.
 async fn affected<'a>(
     services: &Services,
     all: &'a [One],

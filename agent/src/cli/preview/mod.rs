@@ -1,7 +1,7 @@
-//! `holdfast preview`: what a pull request does to the cluster, from a clone on disk and without a forge.
+//! `holdfast preview`: shows the effect of a pull request on the cluster, from a clone on disk and without a forge.
 //!
-//! Merges both sides from git objects, and writes what a comment on the pull request would say. The clone is not written to.
-//! I/O: git, disk, API reads, dry runs; with `--offline` git and disk alone.
+//! Merges both sides from Git objects, and writes the text of a comment on the pull request. The clone is not written to.
+//! I/O: Git, disk, API reads, dry runs; with `--offline` only Git and disk.
 
 mod live;
 mod offline;
@@ -97,7 +97,7 @@ impl Preview {
         Ok(if changes && self.exit_code { ExitCode::from(2) } else { ExitCode::SUCCESS })
     }
 
-    /// What a merge without conflicts does, and to which cluster.
+    /// Returns the effect of a merge without conflicts, and the UID of the cluster.
     async fn merged(
         &self,
         global: &Global,

@@ -1,4 +1,4 @@
-//! A preview without a cluster: what the base and the merge render to, compared. I/O: git, disk.
+//! A preview without a cluster: compares the renders of the base and of the merge. I/O: Git, disk.
 
 use std::sync::Arc;
 
@@ -23,10 +23,10 @@ use crate::review::preview::{At, Planned, SyncPreview, SyncResult, Waits};
 use crate::source::{CloneOnDisk, MergedTree};
 use crate::sync_ref::SyncRef;
 
-/// The namespace of Syncs that name none.
+/// The namespace of Syncs that do not set one.
 const NAMESPACE: &str = "default";
 
-/// What a merge changes of what is rendered, for each Sync that reads something of what it changes.
+/// Returns the differences between both renders, for each Sync that reads a file which the merge changes.
 pub async fn syncs(
     preview: &Preview,
     global: &Global,
@@ -91,7 +91,7 @@ async fn render(
     Side::of(renderer.render(order, outside, owner.namespace()).await)
 }
 
-/// What differs between both renders.
+/// Compares both renders of a Sync.
 fn result(sync: &Sync, sides: &Sides) -> SyncResult {
     let (base, merge) = match (&sides.base, &sides.merge) {
         (base, Ok(merge)) => (base, merge),

@@ -1,4 +1,4 @@
-//! Which Syncs a preview is about: those that follow the branch that is merged into. I/O: disk reads.
+//! Selects the Syncs of a preview: those that follow the base branch. I/O: disk reads.
 
 use std::path::PathBuf;
 
@@ -11,22 +11,22 @@ use crate::api::{GitRef, Sync};
 use crate::source::{CloneOnDisk, CommitFiles, Location};
 use crate::sync_ref::SyncRef;
 
-/// The largest file in which Syncs are looked for.
+/// Maximum bytes of a file that is searched for Syncs.
 const LARGEST: usize = 1024 * 1024;
 
-/// The Syncs in files that were named, in a namespace if they name none.
+/// Reads the Syncs in the named files. `namespace` is for Syncs that do not set one.
 pub fn named(paths: &[PathBuf], namespace: &str) -> anyhow::Result<Vec<(SyncRef, Sync)>> {
     paths.iter().map(|path| Ok(owned(files::sync(path)?, namespace))).collect()
 }
 
-/// A Sync with its name.
+/// Returns a Sync with its namespace and name.
 pub fn owned(mut sync: Sync, namespace: &str) -> (SyncRef, Sync) {
     let namespace = sync.namespace().unwrap_or_else(|| namespace.to_owned());
     sync.metadata.namespace = Some(namespace.clone());
     (SyncRef::new(namespace, sync.name_any()), sync)
 }
 
-/// The Syncs in the YAML files of a commit. A file that does not read is named and left out.
+/// Returns the Syncs in the YAML and JSON files of a commit. A Sync that cannot be read causes a warning and is left out.
 pub fn in_tree(tree: &CommitFiles, namespace: &str) -> anyhow::Result<Vec<(SyncRef, Sync)>> {
     let mut found = Vec::new();
     let mut walk = Walk::default();
@@ -64,7 +64,7 @@ fn in_file(tree: &CommitFiles, path: &str, namespace: &str) -> Vec<(SyncRef, Syn
     taken.map(|sync| owned(sync, namespace)).collect()
 }
 
-/// Those of them that follow the base in this repository.
+/// Returns the Syncs that follow the base branch of this repository.
 pub fn following(
     syncs: Vec<(SyncRef, Sync)>,
     clone: &CloneOnDisk,

@@ -1,4 +1,4 @@
-//! A preview for a terminal. Everything that comes from git or from the cluster is shown and not obeyed. Pure.
+//! A preview for a terminal. Control characters of texts from Git or from the cluster are escaped. Pure.
 
 use std::fmt::Write as _;
 

@@ -1,5 +1,5 @@
-//! What a Sync must see before anything can be said about its objects: the watches of every kind that it desires or owns,
-//! and what it means where one of them cannot be had. I/O: API watches.
+//! Starts the watches of every kind that a Sync desires or owns, before its objects are compared. Kinds that cannot be watched are
+//! errors. I/O: API watches.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
@@ -17,10 +17,10 @@ use crate::cluster::resolve::Desired;
 use crate::cluster::watch::{Wanted, WatchError, Watched};
 use crate::sync_ref::SyncRef;
 
-/// How long the first list of a kind may take.
+/// Maximum time for the first list of a kind.
 const LIST_LIMIT: Duration = Duration::from_secs(30);
 
-/// What a Sync must see before anything can be said about its objects.
+/// The kinds and namespaces that a Sync needs to watch.
 pub(super) struct Needs<'a> {
     pub requests: &'a Requests,
     pub owner: &'a SyncRef,
@@ -29,7 +29,7 @@ pub(super) struct Needs<'a> {
     pub places: &'a [Arc<str>],
 }
 
-/// Where nothing can be said of a kind. A namespace that is empty stands for all of them.
+/// Kinds and namespaces whose objects are unknown. An empty namespace is the whole cluster.
 #[derive(Default)]
 pub(super) struct Blind(HashSet<(Arc<GroupKind>, Arc<str>)>);
 
@@ -45,8 +45,8 @@ impl Blind {
 /// A kind, and the namespaces in which it is desired or owned.
 type Here<'a> = (&'a Arc<ResourceType>, BTreeSet<Arc<str>>);
 
-/// Watches every kind that is desired or owned, where it is desired or owned. What cannot be watched is an error, and the
-/// others go on.
+/// Watches every kind in the namespaces in which it is desired or owned. A kind that cannot be watched is an error and does not
+/// affect the others.
 pub(super) async fn watch(
     cluster: &Cluster,
     needs: Needs<'_>,
@@ -93,7 +93,7 @@ fn unseen_by(error: &WatchError) -> Unseen {
     Unseen { kind, namespace, forbidden: *forbidden, said }
 }
 
-/// What a watch that is refused means for the objects that it would show.
+/// Returns the errors of the objects that a watch would show. If a right is missing, each desired object is named.
 fn unwatched(error: &WatchError, desired: &[Desired]) -> Vec<ObjectError> {
     if !error.forbidden {
         return vec![ObjectError::transient(&error.kind, None, "WatchFailed", error.to_string())];

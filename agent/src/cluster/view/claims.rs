@@ -1,4 +1,4 @@
-//! Which Sync has which object: one view over all of them, so that two never fight, and what moves is not deleted. No I/O.
+//! Which Sync claims which object: one view for all Syncs, so that two never fight, and an object that moves is not deleted. No I/O.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -9,8 +9,7 @@ use super::View;
 use crate::sync_ref::SyncRef;
 
 impl View {
-    /// The other Syncs that have or want what one Sync wants, and that it may have to give way to or that may have to give way
-    /// to it.
+    /// Returns the other Syncs that own, claim or were refused an object that a Sync desires, by object.
     pub fn rivals(
         &self,
         owner: &SyncRef,
@@ -31,9 +30,9 @@ impl View {
             .collect()
     }
 
-    /// Claims objects for the newest render of a Sync and gives up what it does not name any more. Returns the
-    /// objects that another Sync has, and which. What is given up goes to the Sync that was refused it, if there is one.
-    /// Claims that do not count are none.
+    /// Claims the objects of the newest render of a Sync, and removes its other claims. Returns the objects that another Sync has,
+    /// with that Sync. A removed claim passes to the Sync that was refused the object, if there is one. `barred` claims do not
+    /// count.
     pub fn claim(
         &self,
         owner: &SyncRef,
@@ -56,7 +55,7 @@ impl View {
         let mut taken = Vec::new();
         for (object, _) in objects.iter().filter(|(object, _)| wanted.contains(object)) {
             let stands = |other: &SyncRef| other != owner && exists(other) && !is_barred(object, other);
-            // The label on the live object decides, as long as its Sync exists and may still want it.
+            // The owner of the live object keeps it while it exists and may still desire it.
             let live = state.objects.get(object).map(|entry| entry.owner.clone()).filter(|other| {
                 stands(other) && (!state.claimants.contains(other) || state.claims.get(object) == Some(other))
             });
@@ -73,7 +72,7 @@ impl View {
         taken
     }
 
-    /// Takes back a claim that does not count.
+    /// Removes a claim that does not count.
     pub fn bar(&self, object: &ObjectId, sync: &SyncRef) {
         self.lock().bar(object, sync);
     }
@@ -83,7 +82,7 @@ impl View {
         self.lock().claims.get(object) == Some(owner)
     }
 
-    /// Which other Sync wants an object that this one is about to remove.
+    /// Returns another Sync that claims an object.
     pub fn claimed_by_another(&self, owner: &SyncRef, object: &ObjectId) -> Option<SyncRef> {
         self.lock().claims.get(object).filter(|other| *other != owner).cloned()
     }
@@ -94,7 +93,7 @@ impl View {
         !state.claimants.contains(owner) || state.claims.get(object) == Some(owner)
     }
 
-    /// Gives up the claims of a Sync on objects that do not exist, because it may not create them yet.
+    /// Removes the claims of a Sync on objects that do not exist, because it may not create them yet.
     pub fn disclaim_absent(&self, owner: &SyncRef) {
         let mut state = self.lock();
         let claims =
@@ -105,7 +104,7 @@ impl View {
         heirs.into_iter().for_each(|heir| self.wake(heir));
     }
 
-    /// Gives up all claims of a Sync that is gone.
+    /// Removes all claims of a Sync that is deleted.
     pub fn disclaim(&self, owner: &SyncRef) {
         self.judges.forget(owner);
         let mut state = self.lock();

@@ -47,9 +47,9 @@ pub struct Pass<'a> {
     pub update: &'a ImageUpdate,
     pub owner: &'a Subject,
     pub status: &'a ImageUpdateStatus,
-    /// How old an answer of a registry may be.
+    /// Maximum age of an answer of a registry.
     pub max_age: Duration,
-    /// How old an answer of git may be. A push onto what is too old is refused, and git is asked then.
+    /// Maximum age of the refs of the repository. A push to an older commit is refused, and then the refs are read again.
     pub git_age: Duration,
     /// Blobs without markers.
     pub plain: &'a Arc<Plain>,
@@ -63,25 +63,25 @@ pub struct Pass<'a> {
 /// What a pass found.
 #[derive(Default)]
 pub struct Found {
-    /// What is known of the images now.
+    /// The status of the images.
     pub images: Vec<ImageStatus>,
     pub published: Option<Published>,
-    /// The pull request that is open; not touched if the outer one is none.
+    /// The open pull request; the outer one is `None` if the status keeps the previous one.
     pub pull_request: Option<Option<PullRequestStatus>>,
-    /// What is proposed; not touched if the outer one is none.
+    /// The proposal; the outer one is `None` if the status keeps the previous one.
     pub proposal: Option<Option<ProposalStatus>>,
-    /// What stops nothing else.
+    /// Failures that do not stop the pass.
     pub failures: Vec<Failure>,
-    /// Why updates wait, or are not made.
+    /// Why updates wait.
     pub held: Vec<String>,
     pub stay: Vec<String>,
-    /// Tags that are no candidates for what they hold.
+    /// Tags that are no candidates because of their content.
     pub left_out: Vec<String>,
     /// Syncs that could not prove anything, and why.
     pub unproven: Vec<String>,
-    /// Why no marker and no target names some images.
+    /// Images that no marker and no target names, with the reason.
     pub unmarked: Vec<String>,
-    /// The agent does nothing while this is set.
+    /// The reason of the suspension. The pass does nothing while it is set.
     pub suspended: Option<String>,
 }
 
@@ -104,7 +104,7 @@ pub async fn pass(pass: &Pass<'_>) -> Found {
     found
 }
 
-/// Brings what was selected into git.
+/// Writes the selected versions to Git.
 async fn write(pass: &Pass<'_>, scanned: Vec<Scanned>, found: &mut Found) -> Result<(), Failure> {
     let (location, credential) = place(pass).await?;
     let scanned = Arc::new(scanned);

@@ -36,7 +36,7 @@ const FILES_AGE: Duration = Duration::from_mins(10);
 /// Maximum number of characters of an author and of a subject in the status.
 const SHOWN: usize = 200;
 
-/// Reads a commit as far as the Sync does. It is rendered unless it holds the same of what the last render read.
+/// Reads the part of a commit that the Sync uses. The commit is rendered, unless the files that the last render read are the same.
 pub(super) async fn read(
     parts: Parts<'_>,
     at: SyncAt<'_>,
@@ -56,7 +56,7 @@ pub(super) async fn read(
         past.read = Some(read.clone());
         return Ok((read, Some(Err(Error::Render(failure)))));
     }
-    // After an error nothing of the last render is kept: then it is rendered again.
+    // After an error, the result of the last render is not kept, so the commit is rendered again.
     let is_kept =
         |read: &RenderedCommit| past.state.verified().is_some_and(|set| set.is_of(&read.tree, at.sync));
     let mut before = before.filter(is_kept);
@@ -65,7 +65,7 @@ pub(super) async fn read(
     {
         before = None;
     }
-    // Files of web servers that have other content are taken with the next commit, whatever it changes.
+    // Changed files of web servers are read again at the next commit, whatever it changes.
     let is_other = |read: &RenderedCommit| read.commit != checkout.revision().commit;
     if before.as_ref().is_some_and(is_other) && !past.notices.elsewhere.is_empty() {
         before = None;
@@ -89,7 +89,7 @@ pub(super) async fn read(
         let (reads, end) = Box::pin(found(parts, at, checkout, folder, key, Arc::new(inputs))).await?;
         (Arc::new(reads), Some(end))
     };
-    // A render that was ended does not say what it read.
+    // A render that was ended early has no list of what it read.
     if !reads.is_empty() {
         parts.peers.note_reads(at.owner, &reads);
     }
@@ -111,7 +111,7 @@ pub(super) async fn read(
     Ok((read, fresh.map(|fresh| fresh.map_err(Error::Render))))
 }
 
-/// A commit whose render was ended because of its size: it would be ended again.
+/// Returns the failure of a commit whose render was ended because of its size: another render would be ended too.
 async fn hopeless(
     sources: &Sources,
     at: SyncAt<'_>,
@@ -149,14 +149,14 @@ fn key(policy: &Policy, at: SyncAt<'_>, checkout: &Checkout, options: Digest) ->
     RenderKey { domain, mirror: checkout.mirror().to_string(), options }
 }
 
-/// What was read before, if the commit holds the same of it.
+/// Returns the files that were read before, if they are the same in the commit.
 async fn unchanged(checkout: &Checkout, before: Option<Arc<Reads>>) -> Result<Option<Arc<Reads>>, Error> {
     let Some(before) = before else { return Ok(None) };
     let files = checkout.files();
     blocking(move || before.matches(&files).is_some().then_some(before)).await
 }
 
-/// A render that an earlier run or another Sync has kept, or a new one.
+/// Returns the stored render of an earlier run or of another Sync, or a new one.
 async fn found(
     parts: Parts<'_>,
     at: SyncAt<'_>,

@@ -23,18 +23,18 @@ pub struct ManifestSet {
     pub manifests: Vec<Manifest>,
     /// All objects of the Sync, if the manifests are only those that differ.
     pub part_of: Option<Arc<Vec<(ObjectId, Digest)>>>,
-    /// Problems that stop nothing.
+    /// Problems that do not block the sync.
     pub warnings: Vec<String>,
-    /// Fields that a chart renders anew each time, and that stay as they are in the cluster.
+    /// Fields that a chart generates at each render, whose live values are kept.
     pub volatile: Vec<IgnoreRule>,
-    /// The chart, if all was rendered; `None` in it for one that is in the source.
+    /// The chart, if the whole set was rendered; the inner one is `None` if no chart came from outside the source.
     pub chart: Option<Option<ChartStatus>>,
     /// Values that no message may show.
     pub masks: Arc<Masks>,
 }
 
 impl ManifestSet {
-    /// All manifests of a render. `before` are the masks of the render before: a value that is replaced may be one of them.
+    /// Creates the set of a whole render. `before` has the masks of the previous render, which may contain a value that is replaced.
     pub fn whole(output: RenderOutput, before: &Masks) -> Self {
         let RenderOutput { manifests, warnings, volatile, chart, remotes: _, mut masks } = output;
         manifests.iter().for_each(|manifest| masks.add_secret(&manifest.value));

@@ -1,5 +1,5 @@
 //! The notices that one receiver got and still has to get: an onset at once, changes of it at most once a second, and its end.
-//! Everything is sent at least once, and in order for one Sync.
+//! Every notice is sent at least once, and in order for one Sync, unless too many of them wait (`EVENTS`).
 //!
 //! Bounded by the number of Syncs and events: there is one entry for each event of a Sync, whatever happens while the receiver is
 //! down. Pure.
@@ -209,7 +209,7 @@ impl Outbox {
         self.open.is_empty() && self.events.is_empty() && self.busy.is_empty()
     }
 
-    /// Returns an outbox for another receiver: current alerts are sent to it, and past events are not.
+    /// Returns an outbox for another receiver. Events that were not sent yet are kept, and current alerts are taken again.
     #[must_use]
     pub fn successor(&self) -> Self {
         Self {

@@ -142,7 +142,7 @@ fn drifted(state: &SyncState<'_>) -> Option<Wanted> {
         ""
     };
     let summary =
-        format!("{many} of Sync {} drifted from git{ended}: {}", state.sync, drift::describe(&objects));
+        format!("{many} of Sync {} drifted from Git{ended}: {}", state.sync, drift::describe(&objects));
     let mut hasher = Hasher::default();
     hasher.text(&unlisted.to_string());
     for DriftObject { api_version, kind, namespace, name, state, deleted, changes, refusal, .. } in &objects {

@@ -30,7 +30,7 @@ pub enum MergeError {
 }
 
 impl MergeError {
-    /// Two commits that have nothing in common, as far as the repository knows.
+    /// The error of two commits that have no common ancestor in the repository.
     pub(super) fn unrelated(is_shallow: bool) -> Self {
         if is_shallow { Self::Shallow } else { Self::Unrelated }
     }

@@ -9,7 +9,7 @@ use super::super::repository::options;
 use super::super::{CommitId, Location};
 use super::MergeError;
 
-/// A repository on disk: a clone of a person, or a mirror.
+/// A repository on disk: the clone of a user, or a mirror.
 pub struct CloneOnDisk {
     repo: gix::Repository,
     folder: PathBuf,
@@ -21,14 +21,15 @@ impl CloneOnDisk {
         let shown = folder.display().to_string();
         let no = |said: String| MergeError::NoRepository { folder: shown.clone(), said };
         let folder = folder.canonicalize().map_err(|error| no(error.to_string()))?;
-        // Of a clone that another user owns, as in a CI job, nothing is run: only objects and the URLs of remotes are read.
+        // A clone that another user owns, as in a CI job, is safe to open: nothing of it is run, and only objects and the URLs of
+        // remotes are read.
         let options = || options().with(gix::sec::Trust::Full);
         let found = folder.ancestors().find_map(|above| gix::open_opts(above, options()).ok());
         let repo = found.ok_or_else(|| no("there is none in it or above it".to_owned()))?;
         Ok(Self { repo, folder })
     }
 
-    /// The commit that a name leads to: a branch, a tag, a remote branch, an id or its beginning, `HEAD~1`.
+    /// Resolves a name to a commit: a branch, a tag, a remote branch, an id or its prefix, `HEAD~1`.
     pub fn commit(&self, name: &str) -> Result<CommitId, MergeError> {
         let missing = |near: String| MergeError::NoCommit {
             name: name.to_owned(),
@@ -49,7 +50,7 @@ impl CloneOnDisk {
             .map_err(|error| MergeError::Unreadable { commit: name.to_owned(), said: error.to_string() })
     }
 
-    /// The branch that a name stands for, be it a local one or that of a remote. `None` for anything else.
+    /// Returns the name of the branch if a name is a local or a remote branch; `None` for anything else.
     pub fn branch(&self, name: &str) -> Option<String> {
         let full = self.repo.find_reference(name).ok()?;
         let full = match full.follow() {
@@ -69,7 +70,7 @@ impl CloneOnDisk {
         branch.or_else(|| rest.split_once('/').map(|(_, branch)| branch.to_owned()))
     }
 
-    /// Where its remotes are, without their logins. What is no URL that can be read is left out.
+    /// Returns the URLs of the remotes without passwords. URLs that are not supported are left out.
     pub fn remotes(&self) -> Vec<Location> {
         let mut found = Vec::new();
         for name in self.repo.remote_names() {
@@ -90,13 +91,13 @@ impl CloneOnDisk {
     }
 }
 
-/// A repository of one merge, which goes when it is dropped.
+/// The repository of one merge. It is deleted when it is dropped.
 pub struct Scratch {
     folder: TempDir,
 }
 
 impl Scratch {
-    /// An empty repository that has the objects of another one, and its borders if that is shallow.
+    /// Creates an empty repository that has another one as an alternate, and its shallow boundary if it has one.
     pub fn beside(clone: &CloneOnDisk) -> Result<Self, MergeError> {
         let failed = |said: String| MergeError::Scratch { said };
         let io = |error: std::io::Error| failed(error.to_string());

@@ -7,19 +7,19 @@ use serde_json::Value;
 
 use super::pointer;
 
-/// Returns the paths (RFC 6901) of the maps that a manifest empties and an apply loses: it makes something else than a map of them.
+/// Returns the paths (RFC 6901) of the maps that a manifest empties and that an apply loses: its result has no map there.
 pub fn lost(manifest: &Value, live: &Value, applied: &Value) -> Vec<String> {
     emptied(manifest, live, applied, |made| !made.is_some_and(Value::is_object))
 }
 
-/// Returns the paths (RFC 6901) of the maps that a manifest empties and that are empty in a value.
+/// Returns the paths (RFC 6901) of the maps that a manifest empties and that are empty in the result of an apply (`made`).
 pub fn empty(manifest: &Value, live: &Value, made: &Value) -> Vec<String> {
     emptied(manifest, live, made, |made| {
         made.and_then(Value::as_object).is_some_and(serde_json::Map::is_empty)
     })
 }
 
-/// Returns a value without the empty maps that are left in maps which a manifest empties: field sets do not name them.
+/// Empties the maps that a manifest empties and that only contain empty maps: field sets do not name these.
 pub(super) fn with_empty(value: &Value, manifest: &Value) -> Value {
     with_emptied(value, &emptied(manifest, value, value, |made| made.is_some_and(is_hollow)))
 }
@@ -29,7 +29,7 @@ fn is_hollow(value: &Value) -> bool {
     value.as_object().is_some_and(|entries| entries.values().all(is_hollow))
 }
 
-/// Returns a live object in which some maps are empty.
+/// Returns a live object in which the maps at these paths are empty.
 pub(super) fn with_emptied(live: &Value, maps: &[String]) -> Value {
     let mut value = live.clone();
     for map in maps {
@@ -93,7 +93,7 @@ fn walk(
     }
 }
 
-/// Where an item of a list stands in another list: at its name, or at the same position if both are as long.
+/// Finds the position of an item in another list: by its name, or at the same position if both lists have the same length.
 fn place(items: &[Value], at: usize, values: &[Value]) -> Option<usize> {
     match items[at].get("name") {
         Some(name) => values.iter().position(|value| value.get("name") == Some(name)),

@@ -15,13 +15,13 @@ pub struct Extra {
     pub path: Vec<String>,
     /// The field set that holds it and what is below.
     pub set: Set,
-    /// It is an item of the manifest under another key, and the one of the manifest is not there: its key was changed, and an
-    /// apply brings the one of the manifest back beside it.
+    /// True if the key of an item was changed: it has the content of an item of the manifest that the object lacks. An apply would
+    /// add the item of the manifest and keep this one.
     pub renamed: bool,
 }
 
-/// What an object has beside the manifest. Metadata and status are left out. `applied` is what an apply of the manifest makes of
-/// it, if that is known: the API server writes some values in another form than Git.
+/// Returns the values of an object that are not in its manifest, without metadata and status. `applied` is the result of an apply
+/// of the manifest, if that is known: the API server stores some values in another form than Git.
 pub fn extras(owners: &Owners, object: &Value, manifest: &Value, applied: Option<&Value>) -> Vec<Extra> {
     let mut found = Vec::new();
     let mut search = Search { path: Vec::new(), elements: Vec::new(), found: &mut found };
@@ -31,8 +31,8 @@ pub fn extras(owners: &Owners, object: &Value, manifest: &Value, applied: Option
 }
 
 impl Extra {
-    /// How near it is to the field that a refusal names, as in `spec.ports[1].name`: 0 if one holds the other, and else how
-    /// many levels up from the field both meet. `None` if they meet nowhere.
+    /// Returns the distance to a field that a refusal names, as in `spec.ports[1].name`: 0 if one contains the other, and else the
+    /// number of levels from the field up to the common parent. `None` if they have no common parent.
     pub fn nearness(&self, field: &str) -> Option<usize> {
         let field: Vec<&str> = field.split(['.', '[', ']']).filter(|part| !part.is_empty()).collect();
         if field.is_empty() || field == ["<nil>"] {
@@ -46,15 +46,15 @@ impl Extra {
         if meets == self.path.len() || meets == field.len() {
             return Some(0);
         }
-        // One key in two maps of an object, as `data` and `binaryData`.
+        // The same key in two maps of an object, such as `data` and `binaryData`.
         let is_twin =
             self.path.len() == field.len() && self.path.iter().zip(&field).skip(1).all(|pair| same(&pair));
         (meets > 0 || is_twin).then(|| field.len() - meets)
     }
 }
 
-/// What an object has where a manifest has `null`, which asks for its removal. The paths that are handed over are an
-/// autoscaler's: charts have `null` there to leave them to it.
+/// Returns the fields of an object that a manifest sets to `null`, which removes them. The `handed` paths are left out: charts set
+/// them to `null` to leave them to an autoscaler.
 pub fn nulled(owners: &Owners, object: &Value, manifest: &Value, handed: &[Vec<String>]) -> Set {
     let mut found = Set::new();
     nulled_below(object, manifest, &owners.sets(), &mut Vec::new(), &mut found);
@@ -98,28 +98,28 @@ fn nulled_below(
     }
 }
 
-/// The field set that holds some extras.
+/// The field set of some extras.
 pub fn set_of<'a>(extras: impl IntoIterator<Item = &'a Extra>) -> Set {
     extras.into_iter().fold(Set::new(), |all, extra| unite(&all, &extra.set))
 }
 
-/// An object without what a field set holds.
+/// Returns an object without the fields of a set.
 pub fn less(object: &Value, set: &Set) -> Value {
     let mut value = object.clone();
     remove(&mut value, &set.clone().into(), &[]);
     value
 }
 
-/// True if an item has all values that another item has in Git, except for the key. `made` is what the API server makes of the
-/// one in Git.
+/// True if a live item has all values of an item in Git (`own`), except for the key. `made` is the item in Git in the form that the
+/// API server stores.
 fn is_same_but_for_key(own: &Value, made: Option<&Value>, item: &Value, key: &Map<String, Value>) -> bool {
     let (Some(own), true) = (own.as_object(), item.is_object()) else { return false };
     let mut rest = own.iter().filter(|(name, _)| !key.contains_key(*name)).peekable();
     rest.peek().is_some() && rest.all(|(name, said)| holds(item.get(name), said, field(made, name)))
 }
 
-/// True if a value has all values in Git, in the form of Git or in the form that the API server `made` of it: `null` if it
-/// left it out, and `None` if that is not known.
+/// True if a live value has all that Git sets (`said`), in the form of Git or in the form that the API server stores (`made`):
+/// `null` if it leaves the value out, `None` if its form is not known.
 fn holds(value: Option<&Value>, said: &Value, made: Option<&Value>) -> bool {
     if made.is_some_and(|made| made == value.unwrap_or(&Value::Null)) {
         return true;
@@ -138,12 +138,12 @@ fn holds(value: Option<&Value>, said: &Value, made: Option<&Value>) -> bool {
     }
 }
 
-/// A field of a value that the API server made.
+/// A field of a value as the API server stores it; `null` if it has none.
 fn field<'v>(made: Option<&'v Value>, name: &str) -> Option<&'v Value> {
     made.map(|made| made.get(name).unwrap_or(&Value::Null))
 }
 
-/// The item of a list whose key has the values that an item of a manifest has.
+/// Finds the item of a list that has the same key as an item of a manifest.
 fn item_at<'v>(items: &'v [Value], own: &Value, key: &Map<String, Value>) -> Option<&'v Value> {
     let is_it =
         |item: &&Value| key.keys().all(|name| own.get(name).is_none_or(|own| item.get(name) == Some(own)));

@@ -1,5 +1,5 @@
-//! What git had before and does not have any more, by the manifests and not by who owns it: another manager may have taken the
-//! ownership of a field before the field left git, or all of it may be lost. Pure.
+//! Fields that left Git, found by comparing manifests and not by field ownership: another manager may have taken a field before it
+//! left Git, or all owners may have been removed. Pure.
 
 use serde_json::{Map, Value};
 
@@ -9,8 +9,8 @@ use super::sets::{self, Set, holds_itself, members};
 use crate::fields;
 use crate::fields::step;
 
-/// The part of a manifest that a newer one does not have. Lists that differ are in it whole: which of their items agree
-/// is known only beside the live object. `None` if that is nothing.
+/// Returns the part of a manifest that a newer one does not have; `None` if there is none. Lists that differ are returned whole,
+/// since their items can only be matched with the field sets of the live object.
 pub fn left_out(before: &Value, now: &Value) -> Option<Value> {
     match (before, now) {
         (Value::Object(before), Value::Object(now)) => {
@@ -34,7 +34,7 @@ pub fn left_out(before: &Value, now: &Value) -> Option<Value> {
     }
 }
 
-/// What one of two parts of manifests has.
+/// Adds to a part of a manifest what another part has.
 pub fn joined(one: &mut Value, other: &Value) {
     match (one, other) {
         (Value::Object(one), Value::Object(other)) => {
@@ -54,8 +54,8 @@ pub fn joined(one: &mut Value, other: &Value) {
 }
 
 impl Owners {
-    /// What of a former manifest an object still has and the manifest of now does not. `object` is as an apply of the manifest
-    /// makes it.
+    /// Returns the fields of an earlier manifest that an object still has and the current manifest does not. `object` is the result
+    /// of an apply of the current manifest.
     pub fn leftovers(&self, before: &Value, manifest: &Value, object: &Value) -> Set {
         let after = fields::applied(object).and_then(|(_, fields)| fields.as_object());
         let held: Vec<&Set> = self.sets().into_iter().chain(after).collect();
@@ -102,7 +102,7 @@ fn left_in(object: &Value, before: &Value, manifest: &Value, held: &[&Set]) -> S
     left
 }
 
-/// What a value has of one that git had. `None` if that is nothing.
+/// Returns the fields of a value that an earlier manifest had (`before`); `None` if there are none.
 fn whole(value: &Value, before: &Value, held: &[&Set], is_item: bool) -> Option<Set> {
     let is_atomic = held.iter().any(|set| set.is_empty());
     let mut below_it = Set::new();

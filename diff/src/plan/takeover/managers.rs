@@ -1,10 +1,10 @@
-//! Field managers by what stands behind them: a tool that a person runs, a tool that describes whole objects, or a
-//! controller that goes on writing. Pure.
+//! Classifies field managers: tools that users run, tools that describe whole objects, and controllers, which write repeatedly.
+//! Pure.
 
 use crate::ignore::Glob;
 use crate::unmanaged;
 
-/// Tools that describe whole objects: at the first apply of an object, everything that they left is taken over.
+/// Tools that describe whole objects: at the first apply of an object, all of their fields are taken over.
 const DESCRIBERS: [&str; 16] = [
     "HashiCorp",
     "Terraform*",
@@ -24,7 +24,7 @@ const DESCRIBERS: [&str; 16] = [
     "pulumi-kubernetes*",
 ];
 
-/// Names that controllers have, as globs. Some tools that describe whole objects have such a name too, and are none.
+/// Names of controllers, as globs. Tools that describe whole objects are no controllers, even if such a glob matches them.
 const CONTROLLERS: [&str; 7] =
     ["*-controller", "*-controller-manager", "*-operator", "controller", "istiod", "manager", "operator"];
 
@@ -33,7 +33,7 @@ pub fn describes(manager: &str) -> bool {
     DESCRIBERS.iter().any(|glob| Glob::new(glob).matches(manager))
 }
 
-/// True for a controller, which would write again what is taken from it.
+/// True for a controller, which would write a field again after it was removed.
 pub fn is_controller(manager: &str) -> bool {
     let named = || CONTROLLERS.iter().any(|glob| Glob::new(glob).matches(manager));
     !describes(manager) && (unmanaged::is_controller(manager) || named())

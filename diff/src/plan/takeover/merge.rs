@@ -1,5 +1,5 @@
-//! What an apply makes of a live object, computed here: for when the API server cannot be asked, because it refuses the
-//! apply as it is. The structure of lists is read off the field sets. Pure.
+//! Computes the result of an apply to a live object without the API server, for applies that the API server refuses. The keys of
+//! lists are taken from the field sets. Pure.
 
 use serde_json::{Map, Value};
 
@@ -7,7 +7,7 @@ use super::sets::{Set, holds_itself, members};
 use super::{Leaving, Owners};
 use crate::fields::position;
 
-/// What an apply of a manifest makes of a live object, and what leaves git by it.
+/// Returns the result of an apply of a manifest to a live object, without the fields that leave Git.
 pub fn applied_to(owners: &Owners, live: &Value, manifest: &Value, leaving: &Leaving) -> Value {
     let mut value = owners.without_leaving(live, live, leaving, &Set::new()).unwrap_or_else(|| live.clone());
     overlay(&mut value, manifest, &owners.sets());
@@ -36,7 +36,8 @@ pub(super) fn unsaid(set: &Set, manifest: &Value) -> Set {
     rest
 }
 
-/// Where the item of a manifest's list stands that an element names. Keys that the manifest leaves to their defaults match.
+/// Finds the position of the item that an element of a field set names in a list of a manifest. Keys that the manifest leaves to
+/// their defaults match.
 pub(super) fn find(items: &[Value], element: &str) -> Option<usize> {
     position(items, element).or_else(|| {
         let key: Map<String, Value> = serde_json::from_str(element.strip_prefix("k:")?).ok()?;
@@ -76,7 +77,7 @@ fn overlay(live: &mut Value, manifest: &Value, sets: &[&Set]) {
     }
 }
 
-/// What the field sets hold below an element.
+/// The field sets below an element.
 pub(super) fn below<'a>(sets: &[&'a Set], element: &str) -> Vec<&'a Set> {
     sets.iter().filter_map(|set| set.get(element)?.as_object()).collect()
 }
@@ -86,7 +87,7 @@ pub(super) fn is_mergeable(sets: &[&Set]) -> bool {
     sets.iter().any(|set| members(set).any(|(key, _)| super::sets::is_item(key)))
 }
 
-/// Where the live item stands that an item of a manifest is merged into, and the element that names it.
+/// Finds the position of the live item that an item of a manifest is merged into, and the element that names it.
 pub(super) fn place(live: &[Value], item: &Value, sets: &[&Set]) -> Option<(usize, String)> {
     let elements = sets.iter().flat_map(|set| members(set)).map(|(key, _)| key);
     elements
@@ -94,7 +95,7 @@ pub(super) fn place(live: &[Value], item: &Value, sets: &[&Set]) -> Option<(usiz
         .find_map(|element| Some((position(live, element)?, element.clone())))
 }
 
-/// Lays over a value what a field set names of a live one.
+/// Copies the fields of a set from a live value into another value.
 pub(super) fn overlay_part(value: &mut Value, live: &Value, set: &Set) {
     for (key, inner) in members(set) {
         match (&mut *value, live) {
@@ -125,7 +126,7 @@ pub(super) fn overlay_part(value: &mut Value, live: &Value, set: &Set) {
     }
 }
 
-/// Removes from a value what a field set names and none of `kept` does.
+/// Removes the fields of a set from a value, except those in `kept`.
 pub(super) fn remove(value: &mut Value, fields: &Value, kept: &[&Value]) {
     let Some(fields) = fields.as_object() else { return };
     // Positions move when items go, so the last ones go first.

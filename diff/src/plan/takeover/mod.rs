@@ -24,7 +24,7 @@ use self::sets::{common, split, unite, without};
 use crate::fields::{self, MANAGER};
 pub use crate::ignore::pointer;
 
-/// A change of who owns what, made before an apply. No value changes by it, except that maps are emptied.
+/// A change of field owners, made before an apply. It changes no value, except that it empties maps.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Takeover {
     /// The field managers that lose fields.
@@ -33,7 +33,7 @@ pub struct Takeover {
     pub resource_version: String,
     /// `metadata.managedFields` as it must be before the apply.
     pub managed_fields: Value,
-    /// What other managers lose because it goes: who writes it again goes on working.
+    /// The fields of other managers that the apply removes. If such a field is written again, its manager is still active.
     pub gone: Set,
     /// A merge patch (RFC 7386) that empties maps, since an apply cannot.
     pub empties: Option<Value>,
@@ -44,7 +44,7 @@ pub struct Takeover {
 pub struct Owners {
     resource_version: String,
     api_version: String,
-    /// What Holdfast owns by apply. At the first apply, what tools left that described the object.
+    /// The fields that Holdfast owns by apply. At the first apply, the fields of the managers that described the whole object.
     ours: Set,
     /// The version that `ours` is written in.
     version: String,
@@ -65,36 +65,36 @@ struct Other {
     fields: Set,
 }
 
-/// What leaves git, by what becomes of it.
+/// The fields that leave Git, grouped by what happens to them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Leaving {
-    /// It is removed, whatever other managers own it.
+    /// Fields that are removed, whichever managers own them.
     goes: Set,
-    /// Its live value stays, and is owned by its other owners, if there are any.
+    /// Fields whose live values stay with their other owners, if there are any.
     handed: Set,
-    /// Its live value stays, since a controller owns it too.
+    /// Fields whose live values stay, since a controller owns them too.
     kept: Set,
 }
 
-/// How it is decided what becomes of what leaves git, each by the path of a field in segments.
+/// Predicates that decide what happens to a field that leaves Git. Each takes the path of the field in segments.
 pub struct Rules<'a> {
     pub ignored: &'a dyn Fn(&[String]) -> bool,
     pub handed: &'a dyn Fn(&[String]) -> bool,
     pub returned: &'a dyn Fn(&[String]) -> bool,
 }
 
-/// What has to be done about the fields of a live object beside the apply.
+/// What has to be done about the fields of a live object in addition to the apply.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settled {
     pub takeover: Option<Takeover>,
-    /// Paths (RFC 6901) that leave git and keep their live values.
+    /// Paths (RFC 6901) that leave Git and keep their live values.
     pub handed: Vec<String>,
-    /// Paths that leave git and stay because a controller owns them too.
+    /// Paths that leave Git and stay because a controller owns them too.
     pub kept: Vec<String>,
 }
 
-/// What has to be taken over of a live object at its first apply. `None` if Holdfast has applied it before, or if no tool
-/// left anything.
+/// Returns the takeover that a live object needs before its first apply. `None` if Holdfast has applied it before, or if it has
+/// no fields to take over.
 pub fn takeover(live: &Value, api_version: &str) -> Option<Takeover> {
     Owners::of(live, api_version).first(live)
 }
@@ -105,7 +105,7 @@ impl Owners {
         Self::read(live, api_version, managers::describes)
     }
 
-    /// The same, of an object to which git only adds: what other tools described stays theirs.
+    /// Reads the owners of an object that is merged with Git: the fields of other managers stay theirs.
     pub fn beside(live: &Value, api_version: &str) -> Self {
         Self::read(live, api_version, |_| false)
     }
@@ -145,13 +145,13 @@ impl Owners {
         owners
     }
 
-    /// What has to be taken over at the first apply. `None` if this is not the first one, or if no tool left anything.
+    /// Returns the takeover before the first apply. `None` if this is not the first one, or if there are no fields to take over.
     pub fn first(&self, live: &Value) -> Option<Takeover> {
         let is_first = !self.former.is_empty();
         is_first.then(|| self.settle(live, &Leaving::default(), &Set::new(), &[]).takeover).flatten()
     }
 
-    /// True if some manager that is no controller owns something that a set holds, and no controller does.
+    /// True if other managers own fields of a set, and none of these managers is a controller.
     pub fn is_of_persons(&self, set: &Set) -> bool {
         let mut owners = self.others.iter().filter(|other| !common(&other.fields, set).is_empty()).peekable();
         owners.peek().is_some() && owners.all(|other| !managers::is_controller(&other.manager))
@@ -167,7 +167,7 @@ impl Owners {
         versions
     }
 
-    /// Writes what is in one of these versions as if it were in the one that is applied: the server cannot convert it.
+    /// Relabels the field sets in these versions with the version that is applied, since the server cannot convert them.
     #[must_use]
     pub fn migrated(mut self, from: &[String]) -> Self {
         self.migrated = !from.is_empty();
@@ -183,21 +183,21 @@ impl Owners {
         self
     }
 
-    /// What of ours an apply takes out of git, given the object that it makes.
+    /// Returns the fields of Holdfast that leave Git with an apply, given the object that the apply makes.
     pub fn leaving(&self, predicted: &Value) -> Leaving {
         let after = fields::applied(predicted).and_then(|(_, fields)| fields.as_object());
         let goes = after.map_or_else(Set::new, |after| without(&self.ours, after));
         Leaving { goes, ..Leaving::default() }
     }
 
-    /// What of ours a manifest does not have.
+    /// Returns the fields of Holdfast that a manifest does not have.
     pub fn unsaid(&self, manifest: &Value) -> Leaving {
         Leaving { goes: merge::unsaid(&self.ours, manifest), ..Leaving::default() }
     }
 
-    /// Decides what stays of what leaves: `ignored` paths are no concern of ours, `handed` values are handed over, and what a
-    /// controller owns too is kept. `returned` paths came back after they had been removed: who owns them is a controller,
-    /// whatever its name is.
+    /// Decides which of the leaving fields stay. `ignored` paths are left out, `handed` fields are handed over, and fields that a
+    /// controller owns too are kept. `returned` paths came back after they had been removed: their owners count as controllers,
+    /// whatever their names are.
     pub fn decide(
         &self,
         Leaving { goes, .. }: Leaving,
@@ -207,7 +207,7 @@ impl Owners {
         let goes = sets::filter(&goes, live, &mut Vec::new(), &|path| !ignored(path));
         let over = sets::filter(&goes, live, &mut Vec::new(), handed);
         let goes = without(&goes, &over);
-        // What is not ours is handed over already.
+        // Fields that Holdfast does not own need no handing over.
         let over = common(&over, &self.ours);
         let controllers = self.others.iter().filter(|other| managers::is_controller(&other.manager));
         let kept = controllers.fold(Set::new(), |kept, other| {
@@ -274,8 +274,8 @@ impl Owners {
         }
     }
 
-    /// An object that an apply would make, less what goes beside it, with the live values of what is handed over. `None` if
-    /// that is the same.
+    /// Returns the object that an apply would make, without the fields that are removed as well, and with the live values of the
+    /// fields that are handed over. `None` if that is the same object.
     pub fn without_leaving(
         &self,
         predicted: &Value,
@@ -285,7 +285,7 @@ impl Owners {
     ) -> Option<Value> {
         let mut value = predicted.clone();
         let rests: Vec<(Set, Set)> = self.others.iter().map(|other| other.less(goes, also)).collect();
-        // What an apply that was only computed would leave to us is still ours in the live object.
+        // If the apply is only computed, `predicted` is the live object, in which Holdfast still owns the fields that go.
         let after = fields::applied(predicted).and_then(|(_, fields)| fields.as_object());
         let after = after.map(|fields| without(fields, goes).into());
         let kept: Vec<Value> = rests.iter().map(|(_, rest)| rest.clone().into()).chain(after).collect();
@@ -302,7 +302,7 @@ impl Owners {
         (value != *predicted).then_some(value)
     }
 
-    /// A manifest with the live values of what is kept.
+    /// Returns a manifest with the live values of the kept fields.
     pub fn with_kept(&self, manifest: &Value, live: &Value, Leaving { kept, .. }: &Leaving) -> Value {
         let mut value = manifest.clone();
         merge::overlay_part(&mut value, live, kept);
@@ -314,14 +314,14 @@ impl Owners {
         std::iter::once(&self.ours).chain(self.others.iter().map(|other| &other.fields)).collect()
     }
 
-    /// The newest time of what is taken over, or else of anything.
+    /// The newest time of the fields that are taken over, or else of all fields.
     fn time(&self) -> &str {
         let others = self.others.iter().filter_map(|other| fields::text(&other.entry, "time"));
         if self.time.is_empty() { others.max().unwrap_or(BEGINNING) } else { &self.time }
     }
 }
 
-/// Everything that one of two sets holds.
+/// The union of two sets.
 #[must_use]
 pub fn both(one: &Set, other: &Set) -> Set {
     unite(one, other)
@@ -333,7 +333,7 @@ impl Leaving {
         self.goes.is_empty() && self.handed.is_empty() && self.kept.is_empty()
     }
 
-    /// The same, and what a set holds goes too.
+    /// Removes the fields of a set too.
     #[must_use]
     pub fn and(self, set: &Set) -> Self {
         Self { goes: unite(&self.goes, set), ..self }
@@ -344,12 +344,12 @@ impl Leaving {
         !self.kept.is_empty()
     }
 
-    /// Paths that go.
+    /// The paths of the removed fields.
     pub fn going(&self, live: &Value) -> Vec<String> {
         pointers(&self.goes, live)
     }
 
-    /// The same, and what is at these paths, or below or above them, is handed over too.
+    /// Hands over removed fields at the `wanted` paths, instead of removing them.
     #[must_use]
     pub fn handing(self, live: &Value, wanted: &dyn Fn(&[String]) -> bool) -> Self {
         let over = sets::filter(&self.goes, live, &mut Vec::new(), wanted);
@@ -358,7 +358,7 @@ impl Leaving {
 }
 
 impl Other {
-    /// What it loses, and the rest. What was written to the status, by whomever, is no concern of ours.
+    /// Splits its fields into those that it loses and the rest. Fields written through the subresource `status` all stay.
     fn less(&self, goes: &Set, also: &Set) -> (Set, Set) {
         if self.subresource == "status" {
             return (Set::new(), self.fields.clone());
@@ -372,11 +372,11 @@ impl Other {
 /// The time of a field whose write has no known time.
 const BEGINNING: &str = "1970-01-01T00:00:00Z";
 
-/// Fields whose name differs between two versions of a kind: what they are called in the newer one.
+/// Fields whose names differ between two versions of a kind: the old version, the old name and the new one.
 const RENAMED: [(&str, &str, &str); 1] =
     [("autoscaling/v1", "f:targetCPUUtilizationPercentage", "f:metrics")];
 
-/// A field set as it is in another API version: paths that the object does not have there are left out.
+/// Translates a field set into another API version: paths that the object does not have there are left out.
 fn translated(set: &Set, live: &Value, entry: &Value, api_version: &str, is_ours: bool) -> Set {
     let version = fields::text(entry, "apiVersion").unwrap_or_default();
     if version == api_version || is_ours {

@@ -10,7 +10,7 @@ use crate::fields::step;
 /// A node of a field set.
 pub type Set = Map<String, Value>;
 
-/// Everything that one of two sets holds.
+/// The union of two sets.
 pub fn unite(one: &Set, other: &Set) -> Set {
     let mut all = one.clone();
     all.remove(".");
@@ -27,7 +27,7 @@ pub fn unite(one: &Set, other: &Set) -> Set {
     all
 }
 
-/// What the first set holds and the second does not.
+/// The fields of the first set that are not in the second.
 pub fn without(one: &Set, other: &Set) -> Set {
     let mut rest = Set::new();
     for (key, inner) in members(one) {
@@ -40,7 +40,7 @@ pub fn without(one: &Set, other: &Set) -> Set {
     rest
 }
 
-/// What both sets hold.
+/// The intersection of two sets.
 pub fn common(one: &Set, other: &Set) -> Set {
     let mut both = Set::new();
     for (key, inner) in members(one) {
@@ -81,7 +81,7 @@ pub fn of(value: &Value) -> Set {
     node(true, children).unwrap_or_default()
 }
 
-/// The outermost paths of a value (RFC 6901) that a set holds.
+/// The outermost paths (RFC 6901) of a value that are in a set.
 pub fn pointers(set: &Set, value: &Value) -> Vec<String> {
     let mut found = Vec::new();
     collect(set, value, &mut Vec::new(), &mut found);
@@ -101,8 +101,9 @@ fn collect(set: &Set, value: &Value, path: &mut Vec<String>, found: &mut Vec<Str
     }
 }
 
-/// Splits what another manager holds into what it loses, because that leaves, and the rest. A list item that leaves takes
-/// along whatever was added to it. With `items_only` nothing else is lost, and no item that the manager holds itself.
+/// Splits the fields of another manager into those that it loses, because they are `leaving`, and the rest. A list item that leaves
+/// includes everything that was added to it. With `items_only`, only such items are lost, without those that the manager owns
+/// itself.
 pub fn split(theirs: &Set, leaving: &Set, items_only: bool) -> (Set, Set) {
     let (mut lost, mut rest) = (Set::new(), Set::new());
     for (key, inner) in members(theirs) {
@@ -127,12 +128,12 @@ pub fn holds_itself(node: &Set) -> bool {
     node.is_empty() || node.contains_key(".")
 }
 
-/// True if an element stands for an item of a list.
+/// True if an element of a field set names a list item.
 pub fn is_item(element: &str) -> bool {
     element.starts_with("k:") || element.starts_with("v:")
 }
 
-/// The members of a node, less the one for its own path.
+/// The members of a node, without the one for its own path.
 pub fn members(set: &Set) -> impl Iterator<Item = (&String, &Set)> {
     set.iter().filter(|(key, _)| *key != ".").filter_map(|(key, inner)| Some((key, inner.as_object()?)))
 }

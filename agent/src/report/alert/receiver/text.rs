@@ -124,7 +124,7 @@ fn object(object: &DriftObject, markup: Markup) -> Vec<String> {
 fn state(object: &DriftObject, Markup { plain, .. }: Markup) -> String {
     let by = object.user.as_ref().map(|user| format!(" by {}", plain(&cut(user, NAME)))).unwrap_or_default();
     match (object.state, object.deleted) {
-        (DriftState::Drifted, false) => "differs from git".to_owned(),
+        (DriftState::Drifted, false) => "differs from Git".to_owned(),
         (DriftState::Drifted, true) => format!("was deleted{by}"),
         (DriftState::Corrected, false) => "put back".to_owned(),
         (DriftState::Corrected, true) => format!("was deleted{by}, put back"),
