@@ -1,6 +1,8 @@
 //! Fields on a real API server: a field that leaves Git leaves the cluster, whatever other managers own it; what cannot stand beside what git
 //! says yields to it; and what is handed over stays as it is. I/O: processes, network.
 
+#[path = "fields/additions.rs"]
+mod additions;
 #[path = "fields/items.rs"]
 mod items;
 #[path = "fields/leftovers.rs"]

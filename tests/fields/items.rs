@@ -126,7 +126,9 @@ fn a_value_that_the_server_does_not_store_is_put_back_when_somebody_sets_another
         let namespace = "zeros";
         let deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": {"replicas": 0,
             "paused": false, "selector": {"matchLabels": {"app": "web"}}, "template": {"metadata": {"labels": {"app": "web"}},
-            "spec": {"hostNetwork": false, "tolerations": [], "containers": [{"name": "c", "image": "i:1", "args": [], "stdin": false}]}}}});
+            "spec": {"hostNetwork": false, "tolerations": [], "volumes": [{"name": "v", "emptyDir": {}}],
+            "containers": [{"name": "c", "image": "i:1", "args": [], "stdin": false, "volumeMounts": [
+                {"name": "v", "mountPath": "/ro", "readOnly": true}, {"name": "v", "mountPath": "/rw", "readOnly": false}]}]}}}});
         let policy = json!({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "deny"},
             "spec": {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": []}});
         let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "none"},
@@ -148,6 +150,7 @@ fn a_value_that_the_server_does_not_store_is_put_back_when_somebody_sets_another
             ("deployment/web", "/spec/template/spec/hostNetwork", json!(true)),
             ("deployment/web", "/spec/template/spec/containers/0/args", json!(["evil"])),
             ("deployment/web", "/spec/template/spec/containers/0/stdin", json!(true)),
+            ("deployment/web", "/spec/template/spec/containers/0/volumeMounts/1/readOnly", json!(true)),
             (
                 "deployment/web",
                 "/spec/template/spec/tolerations",

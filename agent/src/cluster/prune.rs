@@ -18,6 +18,8 @@ use crate::api::names;
 use crate::progress::Progress;
 
 const SIDE_BY_SIDE: usize = 16;
+/// Maximum number of tries to release an object that other clients change.
+const TRIES: u32 = 5;
 
 /// Removes objects, which are in the order of removal. Returns if an object of an earlier stage, also of an earlier plan, is not
 /// gone yet: its watch event starts the next run. `ended` returns why no other removal may begin.
@@ -125,17 +127,23 @@ async fn release(
     change: &Change,
     (uid, is_owned): (&str, bool),
 ) -> Result<bool, kube::Error> {
-    let mut patch = json!({"metadata": {"uid": uid, "labels": {PART_OF: null},
+    let marks = json!({"metadata": {"uid": uid, "labels": {PART_OF: null},
         "annotations": {names::SYNC: null, MARK: null}}});
-    if is_owned && let Some(live) = requests.get(kind, &change.object).await? {
-        let others = references_of_others(&live);
-        patch["metadata"]["ownerReferences"] = others.into();
+    for left in (0..TRIES).rev() {
+        let mut patch = marks.clone();
+        if is_owned && let Some(live) = requests.get(kind, &change.object).await? {
+            patch["metadata"]["ownerReferences"] = references_of_others(&live).into();
+            patch["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"].clone();
+        }
+        match requests.merge(kind, &change.object, None, &patch).await {
+            Ok(_) => return Ok(false),
+            Err(error) if is_not_found(&error) => return Ok(false),
+            // Another client has changed it since it was read.
+            Err(error) if is_owned && left > 0 && is_conflict(&error) => {}
+            Err(error) => return Err(error),
+        }
     }
-    match requests.merge(kind, &change.object, None, &patch).await {
-        Ok(_) => Ok(false),
-        Err(error) if is_not_found(&error) => Ok(false),
-        Err(error) => Err(error),
-    }
+    Ok(false)
 }
 
 /// The owner references that Git did not set.

@@ -41,6 +41,8 @@ pub struct Desired {
     pub lives_as: Option<Arc<ResourceType>>,
     /// The part of earlier manifests that this one does not have, if it may still be live.
     pub before: Option<Arc<Value>>,
+    /// True if the object satisfied this manifest before, so that a difference is drift.
+    pub was_applied: bool,
     /// Paths (RFC 6901) that left Git and were reported as kept, since other managers write them.
     pub returned: Vec<String>,
 }
@@ -143,6 +145,7 @@ pub async fn resolve(
             has_status,
             lives_as,
             before: None,
+            was_applied: false,
             returned: Vec::new(),
         });
     }

@@ -90,9 +90,9 @@ async fn take_over(
     requests: &Requests,
     kind: &ResourceType,
     object: &ObjectId,
-    Takeover { managers: _, resource_version, managed_fields, gone: _, empties }: &Takeover,
+    Takeover { managers: _, resource_version, managed_fields, gone: _, removes }: &Takeover,
 ) -> Result<(), kube::Error> {
-    let mut patch = empties.clone().unwrap_or_else(|| json!({}));
+    let mut patch = removes.clone().unwrap_or_else(|| json!({}));
     patch["metadata"] = json!({"resourceVersion": resource_version, "managedFields": managed_fields});
     requests.merge(kind, object, None, &patch).await.map(drop)
 }

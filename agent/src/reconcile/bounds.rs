@@ -65,6 +65,7 @@ mod tests {
             has_status: false,
             lives_as: None,
             before: None,
+            was_applied: false,
             returned: Vec::new(),
             object: ObjectId::new(kind.kind.clone(), namespace, "a"),
             kind,

@@ -99,7 +99,8 @@ async fn remove(
     let manifests = ManifestSet::whole(RenderOutput::default(), &past.masks);
     let requests = limits.wait("observe", run.requests(&manifests)).await?;
     let nothing = Past::default();
-    let observed = limits.wait("observe", run.observe(&requests, "", manifests, &nothing)).await?;
+    let observing = Box::pin(run.observe(&requests, ("", ""), manifests, &nothing));
+    let observed = limits.wait("observe", observing).await?;
     if keep.is_none() {
         failure(&observed.set.errors, None)?;
         leaving::seen(run, past, &observed.set)?;

@@ -137,7 +137,7 @@ pub enum Error {
 pub async fn observe(
     parts: Parts<'_>,
     at: SyncAt<'_>,
-    revision: &str,
+    (revision, tree): (&str, &str),
     manifests: ManifestSet,
     past: &Past,
 ) -> Result<Observed, Error> {
@@ -153,6 +153,10 @@ pub async fn observe(
         resolve::resolve(&cluster.discovery, at.owner, at.target_namespace(), rules, manifests).await;
     let mut found = bounds::within(policy, found, &mut errors);
     let leftovers = local::work(|| leftovers::add(past, at, &mut found, scope == Scope::Whole));
+    for desired in &mut found {
+        let (_, verified) = cluster.view.has(&desired.object);
+        desired.was_applied = at.was_applied(tree, &desired.object, desired.digest, verified);
+    }
     let all = || found.iter().map(|desired| (desired.object.clone(), desired.digest)).collect();
     let desired = part_of.unwrap_or_else(|| Arc::new(all()));
     let mut whole = Whole::default();

@@ -160,6 +160,7 @@ pub fn failure(errors: &[ObjectError], trouble: Option<Failure>) -> Result<(), F
     };
     let mistakes: Vec<Mistake> = errors.iter().map(ObjectError::mistake).collect();
     let (message, is_whole) = causes::summary(&mistakes, 0);
+    let first = errors.iter().find(|error| error.class == class).unwrap_or(first);
     let failure = Failure::new(first.stage, class, first.reason, message);
     Err(if is_whole { failure } else { failure.with(&mistakes) })
 }

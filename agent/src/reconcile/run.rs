@@ -124,7 +124,7 @@ impl<'a> Run<'a> {
     pub async fn observe(
         &self,
         requests: &Requests,
-        revision: &str,
+        (revision, tree): (&str, &str),
         manifests: ManifestSet,
         past: &Past,
     ) -> Result<Observed, observe::Error> {
@@ -135,7 +135,8 @@ impl<'a> Run<'a> {
         let parts = observe::Parts { cluster, policy, claims: self.claims(), requests, progress, shortened };
         let span = info_span!("observe", sync = %self.at.owner);
         let is_whole = manifests.part_of.is_none();
-        let observed = observe::observe(parts, self.at, revision, manifests, past).instrument(span).await?;
+        let observed =
+            observe::observe(parts, self.at, (revision, tree), manifests, past).instrument(span).await?;
         if is_whole && observed.is_complete() {
             self.wake(self.services.peers.reached(self.at.owner, revision));
         }

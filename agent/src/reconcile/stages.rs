@@ -151,7 +151,7 @@ impl Stages for RunStages<'_, '_> {
         let room = limits.run("observe", run.room(&manifests)).await?;
         let (chart, is_empty) = (manifests.chart.take(), manifests.is_empty());
         let requests = limits.wait("observe", run.requests(&manifests)).await?;
-        let work = run.observe(&requests, &seen.revision, manifests, self.past);
+        let work = run.observe(&requests, (&seen.revision, &seen.tree), manifests, self.past);
         let value = limits.wait("observe", work).await?;
         // The members are counted after they were observed: before, the live view may not have listed them yet.
         let set = run.set(is_empty, false);

@@ -179,7 +179,8 @@ pub async fn claim(run: &Run<'_>, commit: &Commit<'_>, sides: &Sides) {
     let manifests = manifests(output, &sides.masks);
     // The result is not used: the objects are observed again after all Syncs have claimed theirs.
     if let Ok(requests) = run.requests(&manifests).await {
-        let _ = run.observe(&requests, &commit.seen().revision, manifests, &Past::default()).await;
+        let seen = commit.seen();
+        let _ = run.observe(&requests, (&seen.revision, &seen.tree), manifests, &Past::default()).await;
     }
 }
 
@@ -206,11 +207,12 @@ async fn planned(
     masks: &Masks,
     past: &Past,
 ) -> Result<Found, Failure> {
-    run.admit()??;
+    // As the agent does, the preview goes on after an invalid rule.
+    let rule = run.admit()?.err();
     let manifests = manifests(output, masks);
     let (empty, seen, at) = (manifests.is_empty(), commit.seen(), run.at);
     let requests = run.requests(&manifests).await?;
-    let observed = run.observe(&requests, &seen.revision, manifests, past).await?;
+    let observed = run.observe(&requests, (&seen.revision, &seen.tree), manifests, past).await?;
     // Nothing is recorded as verified in the live view: the commit is not applied.
     let planned = stage::plan(at, &run.services.cluster.uid, &seen, observed, past);
     let planned = run.rights(&requests, planned).await?;
@@ -227,10 +229,12 @@ async fn planned(
     let set = decided.basis.set;
     let desired = set.kept.map(|kept| DesiredSet::new(&seen.tree, at.sync, set.desired, kept));
     let mistakes: Vec<Mistake> = set.errors.iter().map(ObjectError::mistake).collect();
+    let mut errors = causes::all(&mistakes);
+    errors.extend(rule.iter().flat_map(described));
     Ok(Found {
         plan: Some(plan),
         waiting,
-        errors: causes::all(&mistakes),
+        errors,
         warnings: set.warnings.unwrap_or_default(),
         masks: set.masks,
         past: Past { state: desired.map(State::Failing).unwrap_or_default(), ..Past::default() },
@@ -243,8 +247,10 @@ fn result(run: &Run<'_>, base: Result<Found, Vec<String>>, merge: Found) -> Sync
     let Found { plan, waiting, errors, warnings, masks, past: _ } = merge;
     let Some(then) = plan else { return SyncResult::Failed { at: At::Merge, errors } };
     let (base, mut first) = match base {
-        Ok(base) => (base, Vec::new()),
-        Err(_) => (Found::default(), vec![NO_BASE.to_owned()]),
+        Ok(base) if base.plan.is_some() => (base, Vec::new()),
+        Ok(Found { errors, .. }) | Err(errors) => {
+            (Found { errors, ..Found::default() }, vec![NO_BASE.to_owned()])
+        }
     };
     let now = base.plan.unwrap_or_else(|| Plan::new(cluster, Vec::new()));
     let is_old = |error: &String| base.errors.contains(error);

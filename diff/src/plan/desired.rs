@@ -82,7 +82,9 @@ pub fn desired(
                 let listed: BTreeSet<String> =
                     differences.iter().map(|difference| difference.path.clone()).collect();
                 differences.extend(
-                    taken_over(&live, &predicted).into_iter().filter(|taken| !listed.contains(&taken.path)),
+                    taken_over(&live, &predicted, &manifest.value)
+                        .into_iter()
+                        .filter(|taken| !listed.contains(&taken.path)),
                 );
             }
             add_handed(&live, &handed, &mut differences, &mut reason);

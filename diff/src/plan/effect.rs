@@ -27,13 +27,15 @@ pub fn is_side_effect(live: &Value, predicted: &Value, path: &str) -> bool {
 
 /// An apply that changes no value can still change who owns which field; each such field is a difference that a
 /// person can read: the same value before and after.
-pub fn taken_over(live: &Value, predicted: &Value) -> Vec<Difference> {
+pub fn taken_over(live: &Value, predicted: &Value, manifest: &Value) -> Vec<Difference> {
     let own = |object: &Value| fields::applied(object).map(|(_, fields)| leaves(object, fields));
     let (before, after) = (own(live).unwrap_or_default(), own(predicted).unwrap_or_default());
     let mark = format!("/metadata/annotations/{}", pointer::escape(MARK));
     before
         .symmetric_difference(&after)
         .filter(|path| **path != mark)
+        // A map that Git has as `{}` does not own the entries of others.
+        .filter(|path| before.contains(*path) || manifest.pointer(path).is_some())
         .map(|path| Difference {
             path: path.clone(),
             before: live.pointer(path).cloned(),

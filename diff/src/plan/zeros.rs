@@ -12,13 +12,28 @@ pub fn has_unstored(manifest: &Value, live: &Value) -> bool {
             values.get(name).map_or_else(|| is_zero(field), |value| has_unstored(field, value))
         }),
         (Value::Array(items), Value::Array(values)) => items.iter().enumerate().any(|(at, item)| {
-            let value = match item.get("name") {
-                Some(name) => values.iter().find(|value| value.get("name") == Some(name)),
-                None => values.get(at),
-            };
-            value.map_or_else(|| is_zero(item), |value| has_unstored(item, value))
+            counterpart(items, at, values).map_or_else(|| has_zero(item), |value| has_unstored(item, value))
         }),
         _ => false,
+    }
+}
+
+/// The item of a list that an item of another list became: the one with its name, or at its position. `None` if that is not sure.
+fn counterpart<'v>(items: &[Value], at: usize, values: &'v [Value]) -> Option<&'v Value> {
+    let name = items[at].get("name");
+    let with_name = |list: &[Value]| list.iter().filter(|item| item.get("name") == name).count();
+    if name.is_some() && with_name(items) == 1 && with_name(values) == 1 {
+        return values.iter().find(|value| value.get("name") == name);
+    }
+    (items.len() == values.len()).then(|| &values[at])
+}
+
+/// True if a zero value is anywhere in a value.
+fn has_zero(value: &Value) -> bool {
+    match value {
+        Value::Array(items) if !items.is_empty() => items.iter().any(has_zero),
+        Value::Object(fields) if !fields.is_empty() => fields.values().any(has_zero),
+        _ => is_zero(value),
     }
 }
 
@@ -42,7 +57,8 @@ mod tests {
 
     #[test]
     fn zero_values_that_the_server_left_out_are_found_at_any_depth() {
-        let live = json!({"spec": {"replicas": 0, "list": [{"name": "b"}, {"name": "a", "value": "x"}], "map": {"a": "b"}}});
+        let live = json!({"spec": {"replicas": 0, "list": [{"name": "b"}, {"name": "a", "value": "x"}], "map": {"a": "b"},
+            "twice": [{"name": "v", "path": "/a", "only": true}, {"name": "v", "path": "/b"}]}});
         for (manifest, expected) in [
             (json!({"spec": {"replicas": 0}}), false),
             (json!({"spec": {"ingress": []}}), true),
@@ -53,6 +69,12 @@ mod tests {
             (json!({"spec": {"list": [{"name": "a", "value": "x"}, {"name": "b", "value": ""}]}}), true),
             (json!({"spec": {"list": [{"name": "a", "value": ""}]}}), false),
             (json!({"spec": {"map": {}}}), false),
+            (
+                json!({"spec": {"twice": [{"name": "v", "path": "/a", "only": true}, {"name": "v", "path": "/b", "only": false}]}}),
+                true,
+            ),
+            (json!({"spec": {"list": [{"path": "/b", "only": false}]}}), true),
+            (json!({"spec": {"list": [{"path": "/b", "only": true}]}}), false),
         ] {
             assert_eq!(has_unstored(&manifest, &live), expected, "{manifest}");
         }

@@ -44,7 +44,8 @@ pub(super) async fn preview(run: &Run<'_>, tree: Option<&Path>, past: &mut Past)
     let (manifests, seen) = manifests(run, tree, past).await?;
     let empty = manifests.is_empty();
     let requests = run.requests(&manifests).await.map_err(Failure::from)?;
-    let observed = run.observe(&requests, &seen.revision, manifests, past).await.map_err(Failure::from)?;
+    let observed =
+        run.observe(&requests, (&seen.revision, &seen.tree), manifests, past).await.map_err(Failure::from)?;
     let planned = run.plan(&seen, observed, past);
     let planned = run.rights(&requests, planned).await.map_err(Failure::from)?;
     let plan = planned.plan.clone();

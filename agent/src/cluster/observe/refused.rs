@@ -5,7 +5,7 @@
 //! removed are. The number of dry runs is small, however many fields there are. I/O: dry runs.
 
 use holdfast_diff::plan::Prediction;
-use holdfast_diff::takeover::{Extra, applied_to, both, empty, extras, less, set_of};
+use holdfast_diff::takeover::{Extra, applied_to, both, extras, less, set_of};
 use serde_json::Value;
 
 use super::super::refusal::{fields_of, is_invalid};
@@ -42,8 +42,8 @@ pub(super) async fn yielding(
     let merged = less(&merged, &nulls);
     let mut asking = Asking { subject, desired, merged: &merged, left: QUESTIONS };
     if let Some(becomes) = asking.without(&[]).await {
-        let emptied = empty(&desired.manifest.value, subject.live, &becomes);
-        return Some(subject.settle(Prediction::Becomes(becomes), &leaving, &nulls, &emptied));
+        let staged = if makes_null(error) { subject.staged(desired, &leaving, &nulls).await } else { None };
+        return Some(subject.settle(Prediction::Becomes(becomes), &leaving, &nulls, staged.as_ref()));
     }
     if migrates {
         return None;
@@ -51,8 +51,12 @@ pub(super) async fn yielding(
     let all = extras(&subject.owners, &merged, &manifest, None);
     let (yields, becomes) = asking.find(&ranked(&all, &fields_of(error))).await?;
     let also = both(&nulls, &set_of(yields));
-    let emptied = empty(&asking.desired.manifest.value, subject.live, &becomes);
-    Some(subject.settle(Prediction::Becomes(becomes), &leaving, &also, &emptied))
+    Some(subject.settle(Prediction::Becomes(becomes), &leaving, &also, None))
+}
+
+/// True if an apply is refused because it makes a map `null` by removing all of its entries.
+fn makes_null(error: &kube::Error) -> bool {
+    refusal(error).is_some_and(|status| status.message.contains("Invalid value: \"null\""))
 }
 
 /// The dry runs of one object.

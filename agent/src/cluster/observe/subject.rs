@@ -74,11 +74,11 @@ impl Subject<'_> {
         if let Some(predicted) = self.emptying(desired, &becomes, &leaving, &also).await {
             return Ok(predicted);
         }
-        Ok(self.settle(Prediction::Becomes(becomes), &leaving, &also, &[]))
+        Ok(self.settle(Prediction::Becomes(becomes), &leaving, &also, None))
     }
 
-    /// Returns what the object becomes if maps that Git empties are emptied before the apply, which would lose them. `None` if the
-    /// apply loses none, or if the API server keeps no empty maps there.
+    /// Returns what the object becomes if the fields that leave Git are removed before the apply, which would lose maps that Git
+    /// empties, or fields of other managers. `None` if the apply loses none, or if the API server does not keep them.
     async fn emptying(
         &self,
         desired: &Desired,
@@ -87,14 +87,25 @@ impl Subject<'_> {
         also: &Set,
     ) -> Option<Predicted> {
         let manifest = &desired.manifest.value;
-        if lost(manifest, self.live, becomes).is_empty() {
+        let torn = |becomes: &Value| self.owners.torn(self.live, becomes, leaving, also).len();
+        let (emptied, lost) = (lost(manifest, self.live, becomes), torn(becomes));
+        if emptied.is_empty() && lost == 0 {
             return None;
         }
         let merged = less(&applied_to(&self.owners, self.live, &self.marked(desired), leaving), also);
         let kept = self.validate(desired, becomes, &merged).await.ok()?;
-        let emptied = empty(manifest, self.live, &kept);
-        let is_better = !emptied.is_empty();
-        is_better.then(|| self.settle(Prediction::Becomes(kept), leaving, also, &emptied))
+        if empty(manifest, self.live, &kept).is_empty() && torn(&kept) >= lost {
+            return None;
+        }
+        let staged = self.staged(desired, leaving, also).await?;
+        Some(self.settle(Prediction::Becomes(kept), leaving, also, Some(&staged)))
+    }
+
+    /// Returns the live object without the fields that leave Git, if the API server accepts that.
+    pub async fn staged(&self, desired: &Desired, leaving: &Leaving, also: &Set) -> Option<Value> {
+        let staged = self.owners.staged(self.live, &desired.manifest.value, leaving, also)?;
+        let checked = self.requests.validate_change(&desired.kind, &desired.object, self.live, &staged).await;
+        checked.is_ok().then_some(staged)
     }
 
     async fn apply(&self, desired: &Desired) -> Result<Value, kube::Error> {
@@ -136,6 +147,10 @@ impl Subject<'_> {
     /// List items that have the content of an item in Git under another key, next to which an apply would create the item of
     /// Git.
     fn renamed(&self, desired: &Desired, applied: Option<&Value>) -> Set {
+        // An item that Git only now adds was not renamed.
+        if !desired.was_applied {
+            return Set::new();
+        }
         let found = extras(&self.owners, self.live, &desired.manifest.value, applied);
         set_of(found.iter().filter(|extra| extra.renamed && self.owners.is_of_persons(&extra.set)))
     }
@@ -165,15 +180,15 @@ impl Subject<'_> {
         Ok(becomes)
     }
 
-    /// Returns the prediction and the change of owners, given what the object becomes. The entries of `emptied` maps are removed
-    /// before the apply.
+    /// Returns the prediction and the change of owners, given what the object becomes. `staged` is the live object without the fields
+    /// that have to be removed before the apply.
     pub fn settle(
         &self,
         prediction: Prediction,
         leaving: &Leaving,
         also: &Set,
-        emptied: &[String],
+        staged: Option<&Value>,
     ) -> Predicted {
-        Predicted { prediction, settled: self.owners.settle(self.live, leaving, also, emptied) }
+        Predicted { prediction, settled: self.owners.settle(self.live, leaving, also, staged) }
     }
 }

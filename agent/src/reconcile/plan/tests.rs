@@ -65,6 +65,7 @@ fn desired(name: &str) -> Desired {
         has_status: false,
         lives_as: None,
         before: None,
+        was_applied: false,
         returned: Vec::new(),
         object: ObjectId::new(kind.kind.clone(), "shop", name),
         kind: Arc::new(kind),

@@ -108,7 +108,9 @@ pub(super) fn awaiting(findings: &Findings) -> (&'static str, Option<String>) {
         parts.push(format!("and {} more", plan.changes.len() - 5));
     }
     if *later > 0 {
-        parts.push(format!("{later} other changes come after that and wait with it"));
+        let (changes, come, wait) =
+            if *later == 1 { ("change", "comes", "waits") } else { ("changes", "come", "wait") };
+        parts.push(format!("{later} other {changes} {come} after that and {wait} with it"));
     }
     let what = parts.join("; ");
     if let Some((who, why)) = rejected {

@@ -115,7 +115,14 @@ pub fn less(object: &Value, set: &Set) -> Value {
 fn is_same_but_for_key(own: &Value, made: Option<&Value>, item: &Value, key: &Map<String, Value>) -> bool {
     let (Some(own), true) = (own.as_object(), item.is_object()) else { return false };
     let mut rest = own.iter().filter(|(name, _)| !key.contains_key(*name)).peekable();
-    rest.peek().is_some() && rest.all(|(name, said)| holds(item.get(name), said, field(made, name)))
+    // An item with more fields was not made of the one in Git.
+    let made_fields = made.and_then(Value::as_object);
+    let is_known =
+        |name: &String| key.contains_key(name) || made_fields.is_none_or(|made| made.contains_key(name));
+    let has_no_more = item.as_object().is_some_and(|item| item.keys().all(is_known));
+    let is_same =
+        rest.peek().is_some() && rest.all(|(name, said)| holds(item.get(name), said, field(made, name)));
+    has_no_more && is_same
 }
 
 /// True if a live value has all that Git sets (`said`), in the form of Git or in the form that the API server stores (`made`):

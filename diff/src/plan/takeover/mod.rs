@@ -24,7 +24,8 @@ use self::sets::{common, split, unite, without};
 use crate::fields::{self, MANAGER};
 pub use crate::ignore::pointer;
 
-/// A change of field owners, made before an apply. It changes no value, except that it empties maps.
+/// A change of field owners, made before an apply. It changes no value, except that it removes fields which an apply
+/// cannot remove.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Takeover {
     /// The field managers that lose fields.
@@ -35,8 +36,8 @@ pub struct Takeover {
     pub managed_fields: Value,
     /// The fields of other managers that the apply removes. If such a field is written again, its manager is still active.
     pub gone: Set,
-    /// A merge patch (RFC 7386) that empties maps, since an apply cannot.
-    pub empties: Option<Value>,
+    /// A merge patch (RFC 7386) that removes fields, if an apply cannot remove them.
+    pub removes: Option<Value>,
 }
 
 /// The field sets of a live object.
@@ -148,7 +149,7 @@ impl Owners {
     /// Returns the takeover before the first apply. `None` if this is not the first one, or if there are no fields to take over.
     pub fn first(&self, live: &Value) -> Option<Takeover> {
         let is_first = !self.former.is_empty();
-        is_first.then(|| self.settle(live, &Leaving::default(), &Set::new(), &[]).takeover).flatten()
+        is_first.then(|| self.settle(live, &Leaving::default(), &Set::new(), None).takeover).flatten()
     }
 
     /// True if other managers own fields of a set, and none of these managers is a controller.
@@ -218,9 +219,26 @@ impl Owners {
         Leaving { goes: without(&goes, &kept), handed: over, kept }
     }
 
-    /// The actions for fields that left Git, and for fields that are removed whatever managers own them. The entries of `emptied`
-    /// maps are removed before the apply.
-    pub fn settle(&self, live: &Value, leaving: &Leaving, also: &Set, emptied: &[String]) -> Settled {
+    /// Returns the live fields of other managers that an apply loses, though they do not leave: it removes a map as a whole if one of
+    /// its entries leaves Git.
+    pub fn torn(&self, live: &Value, becomes: &Value, leaving: &Leaving, also: &Set) -> Vec<String> {
+        let others = self.others.iter().filter(|other| other.subresource.is_empty());
+        let stays = others.map(|other| outside_metadata(&other.less(&leaving.goes, also).1));
+        let is_lost = |path: &String| becomes.pointer(path).is_none_or(Value::is_null);
+        stays.flat_map(|fields| pointers(&fields, live)).filter(is_lost).collect()
+    }
+
+    /// The live object without the fields that leave Git, for an apply that would lose the maps around them. Fields of other
+    /// managers, and metadata, stay. `None` if nothing leaves.
+    pub fn staged(&self, live: &Value, manifest: &Value, leaving: &Leaving, also: &Set) -> Option<Value> {
+        let leaving = Leaving { goes: outside_metadata(&leaving.goes), ..Leaving::default() };
+        let value = self.without_leaving(live, live, &leaving, &outside_metadata(also))?;
+        Some(emptied::with_empty(&value, manifest))
+    }
+
+    /// The actions for fields that left Git, and for fields that are removed whatever managers own them. `staged` is the live object
+    /// without the fields that have to be removed before the apply.
+    pub fn settle(&self, live: &Value, leaving: &Leaving, also: &Set, staged: Option<&Value>) -> Settled {
         let Leaving { goes, handed, kept } = leaving;
         let (mut entries, mut managers) = (Vec::new(), self.former.clone());
         let lost_before = without(goes, &self.ours);
@@ -241,16 +259,11 @@ impl Owners {
                 entries.push(entry);
             }
         }
-        changed |= !handed.is_empty() || !also.is_empty() || !emptied.is_empty();
-        let is_emptied = |path: &[String]| {
-            let path = pointer(path);
-            emptied
-                .iter()
-                .any(|map| path.strip_prefix(map.as_str()).is_some_and(|rest| rest.starts_with('/')))
+        changed |= !handed.is_empty() || !also.is_empty() || staged.is_some();
+        let ours = match staged {
+            Some(_) => without(&without(&self.ours, &outside_metadata(goes)), handed),
+            None => unite(&without(&unite(&self.ours, &lost_before), handed), also),
         };
-        let entries_of_maps = sets::filter(goes, live, &mut Vec::new(), &is_emptied);
-        let ours = unite(&without(&unite(&self.ours, &lost_before), handed), also);
-        let ours = without(&ours, &entries_of_maps);
         let version =
             if also.is_empty() && lost_before.is_empty() { &self.version } else { &self.api_version };
         entries.push(
@@ -265,7 +278,7 @@ impl Owners {
             resource_version: self.resource_version.clone(),
             managed_fields: entries.into(),
             gone,
-            empties: (!emptied.is_empty()).then(|| merge_patch(live, &emptied::with_emptied(live, emptied))),
+            removes: staged.map(|staged| merge_patch(live, staged)),
         };
         Settled {
             takeover: changed.then_some(takeover),
@@ -319,6 +332,14 @@ impl Owners {
         let others = self.others.iter().filter_map(|other| fields::text(&other.entry, "time"));
         if self.time.is_empty() { others.max().unwrap_or(BEGINNING) } else { &self.time }
     }
+}
+
+/// The part of a field set that is not in the metadata.
+fn outside_metadata(set: &Set) -> Set {
+    set.iter()
+        .filter(|(key, _)| *key != "f:metadata")
+        .map(|(key, inner)| (key.clone(), inner.clone()))
+        .collect()
 }
 
 /// The union of two sets.

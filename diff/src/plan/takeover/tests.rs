@@ -16,7 +16,7 @@ fn fields_of_tools_become_ours_in_one_entry() {
         entry("kubectl-edit", "Update", &json!({"f:data": {"f:b": {}}})),
         entry("kube-controller-manager", "Update", &json!({"f:data": {"f:c": {}}})),
     ]}});
-    let Takeover { managers, resource_version, managed_fields, gone: _, empties: _ } =
+    let Takeover { managers, resource_version, managed_fields, gone: _, removes: _ } =
         takeover(&live, "v1").unwrap();
     assert_eq!(
         (managers.join(" "), &*resource_version),
@@ -66,7 +66,7 @@ fn what_leaves_git_goes_whoever_else_owns_it_but_a_controller() {
     predicted["metadata"]["managedFields"][0]["fieldsV1"] = json!({"f:data": {"f:a": {}}});
     predicted["spec"]["replicas"] = json!(1);
     let (owners, leaving) = leaving(&live, &predicted);
-    let Settled { takeover, handed, kept } = owners.settle(&live, &leaving, &Set::new(), &[]);
+    let Settled { takeover, handed, kept } = owners.settle(&live, &leaving, &Set::new(), None);
     assert_eq!((handed, kept), (vec!["/spec/replicas".to_owned()], vec!["/data/c".to_owned()]));
     let takeover = takeover.unwrap();
     assert_eq!(takeover.managers, ["kubectl-patch"]);
