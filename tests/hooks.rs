@@ -27,8 +27,19 @@ const SOON: Duration = Duration::from_secs(20);
 
 /// Makes a webhook of a repository, for pushes.
 async fn subscribe(forge: &Forge, repository: &Repository, url: &str, secret: &str) -> anyhow::Result<()> {
+    subscribe_to(forge, repository, url, secret, &["push"]).await
+}
+
+/// Makes a webhook of a repository, for these events.
+async fn subscribe_to(
+    forge: &Forge,
+    repository: &Repository,
+    url: &str,
+    secret: &str,
+    events: &[&str],
+) -> anyhow::Result<()> {
     let config = json!({"url": url, "content_type": "json", "secret": secret});
-    let body = json!({"type": "gitea", "active": true, "events": ["push"], "config": config});
+    let body = json!({"type": "gitea", "active": true, "events": events, "config": config});
     forge.api(Method::POST, &format!("repos/{USER}/{}/hooks", repository.name), &body).await?;
     Ok(())
 }
@@ -78,5 +89,27 @@ async fn a_push_is_told_of_and_proven() -> anyhow::Result<()> {
     repository.commit(&[("a.yaml", "a: 1\n")], "Change")?;
     eventually(SOON, "the call is refused", || async { Ok(counted(&metrics, "refused")) }).await?;
     assert!(!looks.lock().iter().any(|look| look.ends_with("other")));
+
+    // A Repository is called about pull requests and comments in them.
+    let owner = Subject::new(Kind::Repository, "team", "config");
+    let path = hooks.set(owner, Endpoint { provider: HookProvider::Gitea, token: Token::parse(SECRET)? });
+    let repository = forge.repository("config").await?;
+    let events = ["pull_request", "pull_request_sync", "pull_request_comment", "issue_comment"];
+    subscribe_to(&forge, &repository, &format!("http://{address}{path}"), SECRET, &events).await?;
+    let count = || looks.lock().iter().filter(|look| *look == "Repository/team/config").count();
+    repository.git(&["commit", "--quiet", "--allow-empty", "-m", "Change"])?;
+    repository.push("change")?;
+    let place = format!("repos/{USER}/{}", repository.name);
+    let opened = json!({"head": "change", "base": "main", "title": "Change"});
+    eventually(SOON, "the branch is known", || async {
+        Ok(forge.api(Method::POST, &format!("{place}/pulls"), &opened).await.is_ok())
+    })
+    .await?;
+    eventually(SOON, "the pull request causes a look", || async { Ok(count() > 0) }).await?;
+    let before = count();
+    forge
+        .api(Method::POST, &format!("{place}/issues/1/comments"), &json!({"body": "/holdfast approve x"}))
+        .await?;
+    eventually(SOON, "the comment causes a look", || async { Ok(count() > before) }).await?;
     Ok(())
 }

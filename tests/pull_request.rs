@@ -1,6 +1,9 @@
 //! Pull requests at the real forge: opened once, kept as they should be, closed when they are moot. I/O: processes,
 //! network.
 
+#[path = "pull_request/others.rs"]
+mod others;
+
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 

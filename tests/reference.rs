@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 use clap::{Arg, Command, CommandFactory as _};
-use holdfast::api::{Alert, Approval, ImageUpdate, Sync};
+use holdfast::api::{Alert, Approval, ImageUpdate, Repository, Sync};
 use holdfast::cli::{Cli, crd};
 use holdfast_tests::root;
 use kube::CustomResourceExt as _;
@@ -107,7 +107,7 @@ fn rows(schema: &Value, path: &str, text: &mut String) {
 
 fn fields() -> anyhow::Result<String> {
     let mut text = String::new();
-    for definition in [Sync::crd(), Approval::crd(), ImageUpdate::crd(), Alert::crd()] {
+    for definition in [Sync::crd(), Approval::crd(), ImageUpdate::crd(), Alert::crd(), Repository::crd()] {
         let schema = serde_json::to_value(&definition.spec.versions[0].schema)?;
         let schema = schema.get("openAPIV3Schema").context("a definition has no schema")?;
         for part in ["spec", "status"] {

@@ -79,6 +79,9 @@ const READS_A_CLOCK: &[(&str, &str)] = &[
     ("report/alert/farewell.rs", "it waits for what its outbox says is due, within a time limit"),
     ("report/alert/sending.rs", "a receiver signs the time at which a notice is sent"),
     ("report/alert/receiver/http.rs", "Retry-After can be a time"),
+    ("review/live.rs", "a preview is made at the time of its pass"),
+    ("review/pass/bases.rs", "the login of a source is read at the time of the pass"),
+    ("review/pass/memory.rs", "a pass that failed is repeated after a pause"),
     ("report/events.rs", "an Event has the time at which it is written, and waits for a limited time"),
 ];
 

@@ -12,6 +12,7 @@ pub enum Kind {
     Sync,
     ImageUpdate,
     Alert,
+    Repository,
 }
 
 /// One resource of the cluster. A Sync that owns objects is named by a [`SyncRef`], which is cheap to keep with each of them.
@@ -44,6 +45,7 @@ impl Subject {
             Kind::Sync => self.name.clone(),
             Kind::ImageUpdate => format!("{IMAGE_UPDATE}{}", self.name),
             Kind::Alert => format!("alert/{}", self.name),
+            Kind::Repository => format!("repository/{}", self.name),
         }
     }
 
@@ -65,6 +67,7 @@ impl fmt::Display for Kind {
             Kind::Sync => "Sync",
             Kind::ImageUpdate => "ImageUpdate",
             Kind::Alert => "Alert",
+            Kind::Repository => "Repository",
         })
     }
 }

@@ -135,7 +135,8 @@ pub struct PullRequest {
     /// Base URL of a self-hosted forge, such as `https://git.example.com`. Defaults to the host of `git.url`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// Secret in the namespace of the ImageUpdate, with the key `token`. Defaults to `bearerToken` or `password` of
+    /// Secret in the namespace of the ImageUpdate, with the key `token`, or the keys `githubAppID`, `githubAppPrivateKey` and
+    /// optionally `githubAppInstallationID` of a GitHub App. Defaults to `bearerToken` or `password` of
     /// `git.secretRef`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretRef>,

@@ -3,11 +3,11 @@
 use kube::CustomResourceExt as _;
 
 use super::print;
-use crate::api::{Alert, Approval, ImageUpdate, Sync};
+use crate::api::{Alert, Approval, ImageUpdate, Repository, Sync};
 
 /// The definitions as YAML documents.
 pub fn yaml() -> anyhow::Result<String> {
-    let all = [Sync::crd(), Approval::crd(), ImageUpdate::crd(), Alert::crd()];
+    let all = [Sync::crd(), Approval::crd(), ImageUpdate::crd(), Alert::crd(), Repository::crd()];
     let mut text = String::new();
     for definition in &all {
         text.push_str("---\n");

@@ -84,6 +84,18 @@ impl Judges {
         }
     }
 
+    /// A copy for some Syncs.
+    #[must_use]
+    pub fn copy(&self, of: impl Fn(&SyncRef) -> bool) -> Self {
+        fn own<T: Clone>(all: &HashMap<SyncRef, T>, of: impl Fn(&SyncRef) -> bool) -> HashMap<SyncRef, T> {
+            all.iter().filter(|(sync, _)| of(sync)).map(|(sync, one)| (sync.clone(), one.clone())).collect()
+        }
+        Self {
+            by_sync: Mutex::new(own(&self.lock(), &of)),
+            volatile: Mutex::new(own(&self.volatile.lock(), &of)),
+        }
+    }
+
     /// What others may write in the objects of a Sync, and a digest of it.
     pub fn rules(&self, owner: &SyncRef) -> Option<(Arc<Rules>, Digest)> {
         let by_sync = self.lock();

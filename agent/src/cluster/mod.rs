@@ -29,6 +29,7 @@ pub mod replacement;
 mod replacing;
 pub mod requests;
 pub mod resolve;
+pub mod reviewers;
 pub mod rights;
 mod scale;
 pub mod scraper;
@@ -61,18 +62,41 @@ pub struct Cluster {
     /// The UID of the namespace `kube-system`, which identifies the cluster.
     pub uid: String,
     pub clients: Arc<Clients>,
-    pub accounts: Accounts,
-    pub contents: Contents,
-    pub discovery: Discovery,
-    pub lookups: Lookups,
-    pub permissions: Permissions,
-    pub refusals: Refusals,
+    pub accounts: Arc<Accounts>,
+    pub contents: Arc<Contents>,
+    pub discovery: Arc<Discovery>,
+    pub lookups: Arc<Lookups>,
+    pub permissions: Arc<Permissions>,
+    pub refusals: Arc<Refusals>,
     pub view: Arc<View>,
-    pub watches: Watches,
+    pub watches: Arc<Watches>,
     pub syncs: Store<Sync>,
+    /// True if the view is a copy, which no watch feeds: see [`Cluster::aside`].
+    pub is_copy: bool,
 }
 
 impl Cluster {
+    /// The same cluster with a copy of the live view, for plans that must leave no trace: what they claim, note and judge stays
+    /// in the copy, and no watch begins or ends. The copy has the objects of the Syncs that `of` names, and the claims of all. It
+    /// does not change, so it is for one plan.
+    #[must_use]
+    pub fn aside(&self, of: impl Fn(&SyncRef) -> bool) -> Self {
+        Self {
+            uid: self.uid.clone(),
+            clients: self.clients.clone(),
+            accounts: self.accounts.clone(),
+            contents: self.contents.clone(),
+            discovery: self.discovery.clone(),
+            lookups: self.lookups.clone(),
+            permissions: self.permissions.clone(),
+            refusals: self.refusals.clone(),
+            view: Arc::new(self.view.copy(of)),
+            watches: self.watches.clone(),
+            syncs: self.syncs.clone(),
+            is_copy: true,
+        }
+    }
+
     /// True if a Sync exists.
     pub fn exists(&self, sync: &SyncRef) -> bool {
         self.sync(sync).is_some()

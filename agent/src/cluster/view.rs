@@ -4,6 +4,7 @@
 //! bytes: fingerprints, not objects. No I/O.
 
 mod claims;
+mod copy;
 mod ignored;
 mod listed;
 mod queries;
@@ -76,7 +77,7 @@ impl Differing {
 /// The live view of one cluster.
 pub struct View {
     pub judges: Judges,
-    pub marks: Marks,
+    pub marks: Arc<Marks>,
     state: Mutex<State>,
     wake: mpsc::UnboundedSender<SyncRef>,
 }
@@ -84,7 +85,7 @@ pub struct View {
 impl View {
     /// `wake` receives every Sync whose objects were changed by others.
     pub fn new(marks: Marks, wake: mpsc::UnboundedSender<SyncRef>) -> Self {
-        Self { judges: Judges::default(), marks, state: Mutex::default(), wake }
+        Self { judges: Judges::default(), marks: Arc::new(marks), state: Mutex::default(), wake }
     }
 
     /// Classifies a live object.

@@ -1,13 +1,16 @@
 //! The state that all controllers share, and what is forgotten when an object is gone. No I/O.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Instant;
 
 use kube::runtime::reflector::Store;
 use tokio_util::sync::CancellationToken;
 
 use super::memory::{Memories, Memory, Runs};
-use crate::api::{ImageUpdate, Sync};
+use crate::api::{ImageUpdate, Repository, Sync};
+use crate::forge::Session;
+use crate::forge::review::Client;
 use crate::image::Images;
 use crate::reconcile::claims;
 use crate::reconcile::dependencies::Dependencies;
@@ -22,6 +25,11 @@ pub struct Agent {
     pub services: Services,
     pub images: Images,
     pub updates: Store<ImageUpdate>,
+    /// The logins at forges, with their limits.
+    pub session: Arc<Session>,
+    /// The pull requests of others.
+    pub reviews: Client,
+    pub repositories: Store<Repository>,
     /// The memory of each Sync.
     pub memories: Memories<SyncRef, Memory>,
     /// The current runs of Syncs.
@@ -84,5 +92,11 @@ impl Agent {
         metrics.forget_image_update(update);
         alerts.forget_update(update);
         self.hooks.remove(update);
+    }
+
+    /// Forgets a Repository that is gone.
+    pub fn forget_repository(&self, repository: &Subject) {
+        self.services.secrets.release(repository, &[]);
+        self.hooks.remove(repository);
     }
 }

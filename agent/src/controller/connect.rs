@@ -13,23 +13,21 @@ use tokio_util::sync::CancellationToken;
 
 use super::agent::Agent;
 use super::memory::{Memories, Runs};
-use crate::api::{Approval, ImageUpdate, Sync};
+use crate::api::{Approval, ImageUpdate, Repository, Sync};
 use crate::calls::Calls;
 use crate::cluster::Cluster;
 use crate::cluster::accounts::Accounts;
 use crate::cluster::clients::{ClientError, Clients, MayWrite};
-use crate::cluster::contents::Contents;
 use crate::cluster::discovery::Discovery;
 use crate::cluster::lookup::Lookups;
 use crate::cluster::marks::key::{KeyError, KeyIn};
-use crate::cluster::permissions::Permissions;
 use crate::cluster::refusal::chain;
-use crate::cluster::refusals::Refusals;
 use crate::cluster::secrets::Secrets;
 use crate::cluster::view::View;
 use crate::cluster::watch::{ActsAs, Watches};
 use crate::disk::Usage;
-use crate::forge::PullRequests;
+use crate::forge::review;
+use crate::forge::{PullRequests, Session};
 use crate::http::Guard;
 use crate::identity::Identity;
 use crate::image::Images;
@@ -91,6 +89,7 @@ pub struct Feeds {
     pub syncs: Writer<Sync>,
     pub approvals: Writer<Approval>,
     pub updates: Writer<ImageUpdate>,
+    pub repositories: Writer<Repository>,
     /// The Syncs of which a run is requested.
     pub woken: mpsc::UnboundedReceiver<SyncRef>,
 }
@@ -125,6 +124,8 @@ pub async fn connect(
     let (syncs, sync_writer) = reflector::store();
     let (approvals, approval_writer) = reflector::store();
     let (updates, update_writer) = reflector::store();
+    let (repositories, repository_writer) = reflector::store();
+    let session = Arc::new(Session::new(options.guard.clone()));
     let view = Arc::new(View::new(marks, wake.clone()));
     let usage = Arc::new(Usage::new(options.policy.cache_limit));
     let sources = sources(options, &metrics, usage.clone());
@@ -149,15 +150,20 @@ pub async fn connect(
     };
     let agent = Agent {
         services,
-        images: images(options, metrics),
+        images: images(options, metrics, session.clone()),
         updates,
+        reviews: review::Client::new(session.clone()),
+        session,
+        repositories,
         memories: Memories::default(),
         runs: Runs::default(),
         hooks: options.hooks.clone(),
         audited: options.audited.clone(),
         stop,
     };
-    Ok((agent, Feeds { syncs: sync_writer, approvals: approval_writer, updates: update_writer, woken }))
+    let (syncs, approvals) = (sync_writer, approval_writer);
+    let (updates, repositories) = (update_writer, repository_writer);
+    Ok((agent, Feeds { syncs, approvals, updates, repositories, woken }))
 }
 
 fn cluster(
@@ -172,16 +178,17 @@ fn cluster(
     let acting = acting(syncs.clone(), options.policy.clone());
     Cluster {
         uid,
-        discovery: Discovery::new(client.clone()),
-        permissions: Permissions::default(),
-        refusals: Refusals::default(),
-        lookups: Lookups::new(namespaces.is_empty()),
-        accounts: Accounts::new(client),
-        contents: Contents::default(),
-        watches: Watches::new(clients.clone(), view.clone(), acting, namespaces),
+        discovery: Arc::new(Discovery::new(client.clone())),
+        permissions: Arc::default(),
+        refusals: Arc::default(),
+        lookups: Arc::new(Lookups::new(namespaces.is_empty())),
+        accounts: Arc::new(Accounts::new(client)),
+        contents: Arc::default(),
+        watches: Arc::new(Watches::new(clients.clone(), view.clone(), acting, namespaces)),
         view,
         syncs,
         clients,
+        is_copy: false,
     }
 }
 
@@ -227,11 +234,11 @@ fn renderer(options: &Options) -> Renderer {
     }
 }
 
-fn images(options: &Options, metrics: Arc<Metrics>) -> Images {
+fn images(options: &Options, metrics: Arc<Metrics>, session: Arc<Session>) -> Images {
     let registries = Registries::new(registry::Options {
         guard: options.guard.clone(),
         on_request: Arc::new(move |host, result| metrics.registry_request(host, result)),
         ..registry::Options::default()
     });
-    Images { registries, pull_requests: PullRequests::new(options.guard.clone()) }
+    Images { registries, pull_requests: PullRequests::new(session) }
 }

@@ -2,6 +2,8 @@
 //!
 //! I/O: reads Secrets, which are watched.
 
+use tokio::sync::mpsc::UnboundedSender;
+
 use super::agent::Agent;
 use crate::api::Hook;
 use crate::reconcile::services::Services;
@@ -10,7 +12,7 @@ use crate::report::Failure;
 use crate::secret_data::SecretData;
 use crate::server::Token;
 use crate::server::hooks::Endpoint;
-use crate::subject::Subject;
+use crate::subject::{Kind, Subject};
 
 /// Registers the endpoint of a Sync with `spec.webhook`. Returns its path.
 pub(super) async fn of_sync(agent: &Agent, at: SyncAt<'_>) -> Result<Option<String>, Failure> {
@@ -24,6 +26,15 @@ pub(super) async fn of_update(
     hook: Option<&Hook>,
 ) -> Result<Option<String>, Failure> {
     open(agent, update.clone(), hook).await
+}
+
+/// Registers the endpoint of a Repository with `spec.webhook`. Returns its path.
+pub(super) async fn of_repository(
+    agent: &Agent,
+    repository: &Subject,
+    hook: Option<&Hook>,
+) -> Result<Option<String>, Failure> {
+    open(agent, repository.clone(), hook).await
 }
 
 async fn open(agent: &Agent, owner: Subject, hook: Option<&Hook>) -> Result<Option<String>, Failure> {
@@ -49,8 +60,17 @@ async fn open(agent: &Agent, owner: Subject, hook: Option<&Hook>) -> Result<Opti
     }
 }
 
-/// Handles a call: requests a run of a Sync, or returns the ImageUpdate that the call is for.
-pub(super) fn called(services: &Services, owner: Subject) -> Option<Subject> {
+/// Handles a call: requests a run of a Sync, or returns the ImageUpdate that the call is for. `reviews` receives Repositories.
+pub(super) fn called(
+    services: &Services,
+    reviews: &UnboundedSender<Subject>,
+    owner: Subject,
+) -> Option<Subject> {
+    if owner.kind == Kind::Repository {
+        // The receiver ends with the process.
+        let _ = reviews.send(owner);
+        return None;
+    }
     let Some(sync) = owner.sync() else { return Some(owner) };
     services.calls.note(&sync);
     services.wake(sync);

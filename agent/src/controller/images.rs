@@ -11,7 +11,7 @@ use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::watcher::Event;
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::agent::Agent;
 use super::feeds::{mirrors, received};
@@ -35,6 +35,7 @@ pub(super) async fn run(
     namespaces: &[String],
     writer: Writer<ImageUpdate>,
     called: UnboundedReceiver<Subject>,
+    reviews: UnboundedSender<Subject>,
 ) {
     let (changed, changes) = unbounded_channel();
     let kind = Arc::new(Updates {
@@ -56,7 +57,7 @@ pub(super) async fn run(
         .map(|update| ObjectRef::from_obj(&*update));
     let answers = kind.clone();
     let calls = received(called).filter_map(move |call| {
-        let update = hooks::called(&answers.agent.services, call);
+        let update = hooks::called(&answers.agent.services, &reviews, call);
         update.iter().for_each(|update| answers.calls.note(update));
         std::future::ready(update.map(|update| ObjectRef::new(&update.name).within(&update.namespace)))
     });

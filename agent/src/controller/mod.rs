@@ -1,6 +1,6 @@
 //! Starts the runs of every kind, and reports what they found.
 //!
-//! One frame (`frame`) runs each kind: `syncs`, `images`. The modules: `connect` (connecting), `feeds` (what wakes objects), `memory`
+//! One frame (`frame`) runs each kind: `syncs`, `images`, `repositories`. The modules: `connect` (connecting), `feeds` (what wakes objects), `memory`
 //! (remembering), `pace` (when findings are reported and an object runs again), `reporter` (progress of long runs), `hooks` (webhooks).
 //! Leaves the pipeline to `reconcile`. I/O: API watches, status writes.
 
@@ -14,6 +14,9 @@ mod images;
 pub mod memory;
 mod pace;
 mod reporter;
+mod repositories;
+mod repository_run;
+mod repository_state;
 mod sync_run;
 mod syncs;
 mod updates;
@@ -23,7 +26,7 @@ use std::time::Duration;
 
 use kube::Client;
 use kube::api::ListParams;
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -77,7 +80,7 @@ pub async fn run(
         tokio::time::sleep(PAUSE).await;
     };
     let (agent, namespaces) = (Arc::new(agent), &options.policy.namespaces);
-    let Feeds { syncs, approvals, updates, woken } = feeds;
+    let Feeds { syncs, approvals, updates, repositories, woken } = feeds;
     let approvals = feed_approvals(&agent, namespaces, approvals);
     let ready = {
         let (agent, health) = (agent.clone(), health.clone());
@@ -91,7 +94,9 @@ pub async fn run(
     tokio::spawn(agent.services.sources.clone().keep(stop.clone()));
     let alerts = serve_alerts(&agent, &options);
     let syncs = syncs::run(&agent, namespaces, syncs, woken, health.clone());
-    let updates = images::run(&agent, namespaces, updates, called);
+    let (reviews, reviewed) = unbounded_channel();
+    let updates = Box::pin(images::run(&agent, namespaces, updates, called, reviews));
+    let repositories = Box::pin(repositories::run(&agent, namespaces, repositories, reviewed));
     let beats = async {
         loop {
             health.beat();
@@ -100,7 +105,7 @@ pub async fn run(
         }
     };
     tokio::select! {
-        () = async { tokio::join!(syncs, updates); } => {}
+        () = async { tokio::join!(syncs, updates, repositories); } => {}
         () = async { tokio::join!(ready, approvals, alerts, hear_audit(&agent), beats); } => {}
     }
     Ok(())

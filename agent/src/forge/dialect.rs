@@ -3,16 +3,9 @@
 use http::{HeaderName, Method};
 use serde_json::Value;
 
+use super::action::Action;
 use super::web::{Call, Refusal};
 use super::{Target, Wanted};
-
-/// What messages say that a request does.
-pub const LOOK: &str = "read the pull requests";
-pub const OPEN: &str = "open a pull request";
-pub const EDIT: &str = "change the pull request";
-pub const CLOSE: &str = "close the pull request";
-pub const SAY: &str = "comment on the pull request";
-pub const LABEL: &str = "label the pull request";
 
 /// A pull request, as the forge tells of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,7 +85,7 @@ pub fn drafted(found: &str, wanted: &str, marks: &[&str]) -> String {
 }
 
 /// A request without query and body.
-pub fn call(what: &'static str, method: Method, segments: &[&str]) -> Call {
+pub fn call(what: Action, method: Method, segments: &[&str]) -> Call {
     let segments = segments.iter().map(|segment| (*segment).to_owned()).collect();
     Call { method, segments, query: Vec::new(), body: None, what }
 }

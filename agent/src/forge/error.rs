@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use super::action::Action;
 use crate::api::Forge;
 use crate::error::{Class, StageError};
 use crate::http::Refused;
 
-/// No pull request was opened, changed or closed.
+/// A request that a forge did not do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PullRequestError {
+pub enum ForgeError {
     #[error("cannot derive the repository from the URL {url}: {why}")]
     BadUrl { url: String, why: &'static str },
     #[error("the token for pull requests has letters that HTTP cannot send")]
@@ -23,44 +24,66 @@ pub enum PullRequestError {
         "the certificate of {host} is not trusted: {said}; put the one of its authority into ca.crt of the Secret"
     )]
     Untrusted { host: String, said: String },
-    #[error("{host} refuses the token: it is wrong or has expired; make one with {}", rights(*.provider))]
-    LoginRefused { host: String, provider: Forge },
-    #[error("the token may not {what} of {repository}; it needs {}", rights(*.provider))]
-    Forbidden { what: &'static str, repository: String, provider: Forge },
+    #[error("{host} refuses the token: it is wrong or has expired; make one with {}", .what.rights(*.provider))]
+    LoginRefused { host: String, provider: Forge, what: Action },
+    #[error("the token may not {what} of {repository}; it needs {}", .what.rights(*.provider))]
+    Forbidden { what: Action, repository: String, provider: Forge },
     #[error(
         "repository {repository} not found at {host}, or not visible to this token, which needs {}",
-        rights(*.provider)
+        .what.rights(*.provider)
     )]
-    NotFound { host: String, repository: String, provider: Forge },
+    NotFound { host: String, repository: String, provider: Forge, what: Action },
     #[error("there are no commits between {base} and {head} to open a pull request for")]
     NothingToMerge { head: String, base: String },
     #[error("branch {head} or {base} not found at {host}")]
     NoBranch { host: String, head: String, base: String },
     #[error("{host} refuses to {what} with the status {status}; see the log of the forge")]
-    Refused { what: &'static str, host: String, status: u16 },
-    #[error("{host} limits requests{}", wait(*.after))]
-    Busy { host: String, after: Option<Duration> },
+    Refused { what: Action, host: String, status: u16 },
+    #[error("{host} limits requests for {} s", .after.as_secs().max(1))]
+    Busy { host: String, after: Duration },
+    #[error("{host} refuses to {what}: its limit for this commit or pull request is reached")]
+    Full { host: String, what: Action },
+    #[error(
+        "repository {repository} is archived at {host}, so nothing can be written to it; unarchive it, or suspend this resource"
+    )]
+    Archived { repository: String, host: String },
+    #[error("repository {repository} was moved at {host}; set the URL to its new address")]
+    Moved { repository: String, host: String },
+    #[error(
+        "githubAppPrivateKey is not an RSA key in PEM; download a private key of the App and put all of it there"
+    )]
+    BadAppKey,
+    #[error("githubAppID or githubAppInstallationID is not the id of a GitHub App")]
+    BadAppId,
+    #[error(
+        "the GitHub App is not installed for {repository}; install it there, and check githubAppInstallationID"
+    )]
+    NotInstalled { repository: String },
+    #[error("{host} gives no token for the GitHub App: {said}")]
+    NoAppToken { host: String, said: &'static str },
+    #[error("{} has no Apps; use a Secret with the key token", called(*.provider))]
+    NoApps { provider: Forge },
     #[error("{host} answers with the status {status}")]
     Answered { host: String, status: u16 },
-    #[error("{host} redirects {why}; set pullRequest.url to where the forge is")]
+    #[error("{host} redirects {why}; set the URL of the API to where the forge is")]
     Redirected { host: String, why: &'static str },
     #[error("the answer of {host} has more than {limit} bytes")]
     TooLarge { host: String, limit: u64 },
-    #[error("{host} does not respond as {} does: {said}; check pullRequest.url", called(*.provider))]
+    #[error("{host} does not respond as {} does: {said}; check the URL of the API", called(*.provider))]
     NotTheApi { host: String, provider: Forge, said: &'static str },
 }
 
-impl PullRequestError {
+impl ForgeError {
     /// How long the forge asks to be left alone.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Busy { after, .. } => *after,
+            Self::Busy { after, .. } => Some(*after),
             _ => None,
         }
     }
 }
 
-impl StageError for PullRequestError {
+impl StageError for ForgeError {
     fn class(&self) -> Class {
         match self {
             Self::Unreachable { .. }
@@ -78,6 +101,14 @@ impl StageError for PullRequestError {
             | Self::Forbidden { .. }
             | Self::NotFound { .. }
             | Self::Refused { .. }
+            | Self::Full { .. }
+            | Self::Archived { .. }
+            | Self::Moved { .. }
+            | Self::BadAppKey
+            | Self::BadAppId
+            | Self::NotInstalled { .. }
+            | Self::NoAppToken { .. }
+            | Self::NoApps { .. }
             | Self::Redirected { .. }
             | Self::NotTheApi { .. } => Class::User,
         }
@@ -111,23 +142,18 @@ impl StageError for PullRequestError {
             Self::NoBranch { .. } => "NoBranch",
             Self::Refused { .. } => "Refused",
             Self::Busy { .. } => "Busy",
+            Self::Full { .. } => "LimitReached",
+            Self::Archived { .. } => "Archived",
+            Self::Moved { .. } => "Moved",
+            Self::BadAppKey => "BadAppKey",
+            Self::BadAppId => "BadAppId",
+            Self::NotInstalled { .. } => "AppNotInstalled",
+            Self::NoAppToken { .. } => "NoAppToken",
+            Self::NoApps { .. } => "NoApps",
             Self::Answered { .. } => "Answered",
             Self::Redirected { .. } => "Redirected",
             Self::TooLarge { .. } => "TooLarge",
             Self::NotTheApi { .. } => "NotTheApi",
-        }
-    }
-}
-
-/// What a token must be allowed.
-fn rights(provider: Forge) -> &'static str {
-    match provider {
-        Forge::GitHub => {
-            "the permissions Pull requests and Contents: read and write (fine-grained), or the scope repo (classic)"
-        }
-        Forge::GitLab => "the scope api and the role Developer in the project",
-        Forge::Gitea => {
-            "the scopes write:repository and write:issue, and the right to write to the repository"
         }
     }
 }
@@ -138,8 +164,4 @@ fn called(provider: Forge) -> &'static str {
         Forge::GitLab => "GitLab",
         Forge::Gitea => "Gitea",
     }
-}
-
-fn wait(after: Option<Duration>) -> String {
-    after.map_or_else(String::new, |after| format!(" for {} s", after.as_secs()))
 }

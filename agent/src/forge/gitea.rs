@@ -3,7 +3,8 @@
 use http::{HeaderName, Method, header};
 use serde_json::{Value, json};
 
-use super::dialect::{CLOSE, Dialect, EDIT, Found, LABEL, LOOK, OPEN, SAY, call, drafted, found};
+use super::action::Action;
+use super::dialect::{Dialect, Found, call, drafted, found};
 use super::web::{Call, Refusal};
 use super::{Target, Wanted};
 
@@ -16,7 +17,7 @@ const COLOUR: &str = "#ededed";
 
 pub struct Gitea;
 
-fn repository(target: &Target, what: &'static str, method: Method, rest: &[&str]) -> Call {
+fn repository(target: &Target, what: Action, method: Method, rest: &[&str]) -> Call {
     let (owner, repository) = target.names();
     call(what, method, &[&["repos", owner, repository], rest].concat())
 }
@@ -25,9 +26,9 @@ fn repository(target: &Target, what: &'static str, method: Method, rest: &[&str]
 pub fn labels(target: &Target, list: usize, page: usize) -> Call {
     let query = vec![("page", page.to_string()), ("limit", LIMIT.to_owned())];
     let call = if list == 0 {
-        repository(target, LABEL, Method::GET, &["labels"])
+        repository(target, Action::Label, Method::GET, &["labels"])
     } else {
-        call(LABEL, Method::GET, &["orgs", target.names().0, "labels"])
+        call(Action::Label, Method::GET, &["orgs", target.names().0, "labels"])
     };
     Call { query, ..call }
 }
@@ -40,7 +41,7 @@ pub fn label(item: &Value) -> Option<(String, Value)> {
 
 pub fn make_label(target: &Target, name: &str) -> Call {
     let body = json!({"name": name, "color": COLOUR});
-    Call { body: Some(body), ..repository(target, LABEL, Method::POST, &["labels"]) }
+    Call { body: Some(body), ..repository(target, Action::Label, Method::POST, &["labels"]) }
 }
 
 impl Dialect for Gitea {
@@ -60,7 +61,7 @@ impl Dialect for Gitea {
             ("page", page.to_string()),
             ("limit", LIMIT.to_owned()),
         ];
-        Call { query, ..repository(target, LOOK, Method::GET, &["pulls"]) }
+        Call { query, ..repository(target, Action::Read, Method::GET, &["pulls"]) }
     }
 
     fn whole(&self) -> bool {
@@ -72,13 +73,13 @@ impl Dialect for Gitea {
     }
 
     fn get(&self, target: &Target, number: i64) -> Call {
-        repository(target, LOOK, Method::GET, &["pulls", &number.to_string()])
+        repository(target, Action::Read, Method::GET, &["pulls", &number.to_string()])
     }
 
     fn create(&self, target: &Target, wanted: &Wanted) -> Call {
         let Wanted { head, base, title, body, labels: _ } = wanted;
         let body = json!({"head": head, "base": base, "title": title, "body": body});
-        Call { body: Some(body), ..repository(target, OPEN, Method::POST, &["pulls"]) }
+        Call { body: Some(body), ..repository(target, Action::Open, Method::POST, &["pulls"]) }
     }
 
     fn is_taken(&self, refusal: &Refusal) -> bool {
@@ -97,22 +98,31 @@ impl Dialect for Gitea {
 
     fn update(&self, target: &Target, number: i64, title: &str, body: &str) -> Call {
         let body = json!({"title": title, "body": body});
-        Call { body: Some(body), ..repository(target, EDIT, Method::PATCH, &["pulls", &number.to_string()]) }
+        Call {
+            body: Some(body),
+            ..repository(target, Action::Edit, Method::PATCH, &["pulls", &number.to_string()])
+        }
     }
 
     fn close(&self, target: &Target, number: i64) -> Call {
         let body = json!({"state": "closed"});
-        Call { body: Some(body), ..repository(target, CLOSE, Method::PATCH, &["pulls", &number.to_string()]) }
+        Call {
+            body: Some(body),
+            ..repository(target, Action::Close, Method::PATCH, &["pulls", &number.to_string()])
+        }
     }
 
     fn comment(&self, target: &Target, number: i64, text: &str) -> Call {
         let rest = ["issues", &number.to_string(), "comments"];
-        Call { body: Some(json!({"body": text})), ..repository(target, SAY, Method::POST, &rest) }
+        Call { body: Some(json!({"body": text})), ..repository(target, Action::Comment, Method::POST, &rest) }
     }
 
     fn label(&self, target: &Target, number: i64, labels: &[Value]) -> Call {
         let rest = ["issues", &number.to_string(), "labels"];
-        Call { body: Some(json!({"labels": labels})), ..repository(target, LABEL, Method::POST, &rest) }
+        Call {
+            body: Some(json!({"labels": labels})),
+            ..repository(target, Action::Label, Method::POST, &rest)
+        }
     }
 
     fn labels_have_ids(&self) -> bool {

@@ -3,13 +3,14 @@
 use http::{HeaderName, Method, header};
 use serde_json::{Value, json};
 
-use super::dialect::{CLOSE, Dialect, EDIT, Found, LABEL, LOOK, OPEN, SAY, call, found};
+use super::action::Action;
+use super::dialect::{Dialect, Found, call, found};
 use super::web::{Call, Refusal};
 use super::{Target, Wanted};
 
 pub struct GitHub;
 
-fn pulls(target: &Target, what: &'static str, method: Method, rest: &[&str]) -> Call {
+fn pulls(target: &Target, what: Action, method: Method, rest: &[&str]) -> Call {
     let (owner, repository) = target.names();
     call(what, method, &[&["repos", owner, repository], rest].concat())
 }
@@ -32,7 +33,7 @@ impl Dialect for GitHub {
             ("per_page", "100".to_owned()),
             ("page", page.to_string()),
         ];
-        Call { query, ..pulls(target, LOOK, Method::GET, &["pulls"]) }
+        Call { query, ..pulls(target, Action::Read, Method::GET, &["pulls"]) }
     }
 
     fn whole(&self) -> bool {
@@ -44,13 +45,13 @@ impl Dialect for GitHub {
     }
 
     fn get(&self, target: &Target, number: i64) -> Call {
-        pulls(target, LOOK, Method::GET, &["pulls", &number.to_string()])
+        pulls(target, Action::Read, Method::GET, &["pulls", &number.to_string()])
     }
 
     fn create(&self, target: &Target, wanted: &Wanted) -> Call {
         let Wanted { head, base, title, body, labels: _ } = wanted;
         let body = json!({"head": head, "base": base, "title": title, "body": body});
-        Call { body: Some(body), ..pulls(target, OPEN, Method::POST, &["pulls"]) }
+        Call { body: Some(body), ..pulls(target, Action::Open, Method::POST, &["pulls"]) }
     }
 
     fn is_taken(&self, refusal: &Refusal) -> bool {
@@ -68,21 +69,27 @@ impl Dialect for GitHub {
 
     fn update(&self, target: &Target, number: i64, title: &str, body: &str) -> Call {
         let body = json!({"title": title, "body": body});
-        Call { body: Some(body), ..pulls(target, EDIT, Method::PATCH, &["pulls", &number.to_string()]) }
+        Call {
+            body: Some(body),
+            ..pulls(target, Action::Edit, Method::PATCH, &["pulls", &number.to_string()])
+        }
     }
 
     fn close(&self, target: &Target, number: i64) -> Call {
         let body = json!({"state": "closed"});
-        Call { body: Some(body), ..pulls(target, CLOSE, Method::PATCH, &["pulls", &number.to_string()]) }
+        Call {
+            body: Some(body),
+            ..pulls(target, Action::Close, Method::PATCH, &["pulls", &number.to_string()])
+        }
     }
 
     fn comment(&self, target: &Target, number: i64, text: &str) -> Call {
         let rest = ["issues", &number.to_string(), "comments"];
-        Call { body: Some(json!({"body": text})), ..pulls(target, SAY, Method::POST, &rest) }
+        Call { body: Some(json!({"body": text})), ..pulls(target, Action::Comment, Method::POST, &rest) }
     }
 
     fn label(&self, target: &Target, number: i64, labels: &[Value]) -> Call {
         let rest = ["issues", &number.to_string(), "labels"];
-        Call { body: Some(json!({"labels": labels})), ..pulls(target, LABEL, Method::POST, &rest) }
+        Call { body: Some(json!({"labels": labels})), ..pulls(target, Action::Label, Method::POST, &rest) }
     }
 }

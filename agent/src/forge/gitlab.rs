@@ -3,13 +3,14 @@
 use http::{HeaderName, Method, header};
 use serde_json::{Value, json};
 
-use super::dialect::{CLOSE, Dialect, EDIT, Found, LABEL, LOOK, OPEN, SAY, call, drafted, text};
+use super::action::Action;
+use super::dialect::{Dialect, Found, call, drafted, text};
 use super::web::{Call, Refusal};
 use super::{Target, Wanted};
 
 pub struct GitLab;
 
-fn requests(target: &Target, what: &'static str, method: Method, rest: &[&str]) -> Call {
+fn requests(target: &Target, what: Action, method: Method, rest: &[&str]) -> Call {
     call(what, method, &[&["projects", target.repository.as_str(), "merge_requests"], rest].concat())
 }
 
@@ -30,7 +31,7 @@ impl Dialect for GitLab {
             ("per_page", "100".to_owned()),
             ("page", page.to_string()),
         ];
-        Call { query, ..requests(target, LOOK, Method::GET, &[]) }
+        Call { query, ..requests(target, Action::Read, Method::GET, &[]) }
     }
 
     fn whole(&self) -> bool {
@@ -53,7 +54,7 @@ impl Dialect for GitLab {
 
     /// With the labels, which are one text here.
     fn get(&self, target: &Target, number: i64) -> Call {
-        requests(target, LOOK, Method::GET, &[&number.to_string()])
+        requests(target, Action::Read, Method::GET, &[&number.to_string()])
     }
 
     fn create(&self, target: &Target, wanted: &Wanted) -> Call {
@@ -63,7 +64,7 @@ impl Dialect for GitLab {
         if !labels.is_empty() {
             body["labels"] = labels.join(",").into();
         }
-        Call { body: Some(body), ..requests(target, OPEN, Method::POST, &[]) }
+        Call { body: Some(body), ..requests(target, Action::Open, Method::POST, &[]) }
     }
 
     fn is_taken(&self, refusal: &Refusal) -> bool {
@@ -81,23 +82,23 @@ impl Dialect for GitLab {
 
     fn update(&self, target: &Target, number: i64, title: &str, body: &str) -> Call {
         let body = json!({"title": title, "description": body});
-        Call { body: Some(body), ..requests(target, EDIT, Method::PUT, &[&number.to_string()]) }
+        Call { body: Some(body), ..requests(target, Action::Edit, Method::PUT, &[&number.to_string()]) }
     }
 
     fn close(&self, target: &Target, number: i64) -> Call {
         let body = json!({"state_event": "close"});
-        Call { body: Some(body), ..requests(target, CLOSE, Method::PUT, &[&number.to_string()]) }
+        Call { body: Some(body), ..requests(target, Action::Close, Method::PUT, &[&number.to_string()]) }
     }
 
     fn comment(&self, target: &Target, number: i64, text: &str) -> Call {
         let rest = [&number.to_string(), "notes"];
-        Call { body: Some(json!({"body": text})), ..requests(target, SAY, Method::POST, &rest) }
+        Call { body: Some(json!({"body": text})), ..requests(target, Action::Comment, Method::POST, &rest) }
     }
 
     fn label(&self, target: &Target, number: i64, labels: &[Value]) -> Call {
         let labels: Vec<&str> = labels.iter().filter_map(Value::as_str).collect();
         let body = json!({"add_labels": labels.join(",")});
-        Call { body: Some(body), ..requests(target, LABEL, Method::PUT, &[&number.to_string()]) }
+        Call { body: Some(body), ..requests(target, Action::Label, Method::PUT, &[&number.to_string()]) }
     }
 
     fn title(&self, found: &str, wanted: &str) -> String {

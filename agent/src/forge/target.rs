@@ -1,8 +1,9 @@
 //! Which repository of which forge: read from the URL that git uses, with the URL of the API that belongs to it. Pure.
 
+use holdfast_diff::digest::Digest;
 use reqwest::Url;
 
-use super::PullRequestError;
+use super::ForgeError;
 use crate::api::Forge;
 use crate::http::Trust;
 
@@ -15,6 +16,10 @@ pub struct Target {
     /// `owner/repository`, or a path through the groups of GitLab.
     pub(super) repository: String,
     pub(super) token: String,
+    /// Names the login without showing it. The same for all tokens of a GitHub App.
+    pub(super) login: Digest,
+    /// The name of the GitHub App, if it is one that is logged in.
+    pub(super) bot: Option<String>,
     pub(super) ca: Option<Vec<u8>>,
 }
 
@@ -27,7 +32,7 @@ impl Target {
         url: Option<&str>,
         token: &str,
         ca: Option<&[u8]>,
-    ) -> Result<Self, PullRequestError> {
+    ) -> Result<Self, ForgeError> {
         let Place { origin, path } = Place::parse(git.trim())?;
         let forge = match url {
             Some(url) => web(url.trim())?,
@@ -37,9 +42,25 @@ impl Target {
         let api = api(provider, forge, url.is_some(), &before);
         let token = token.trim_end_matches(['\r', '\n']).to_owned();
         if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(PullRequestError::BadToken);
+            return Err(ForgeError::BadToken);
         }
-        Ok(Self { provider, api, repository, token, ca: ca.map(<[u8]>::to_vec) })
+        let (login, ca) = (Digest::of_bytes(token.as_bytes()), ca.map(<[u8]>::to_vec));
+        Ok(Self { provider, api, repository, token, login, bot: None, ca })
+    }
+
+    /// Which kind of forge it is.
+    pub fn provider(&self) -> Forge {
+        self.provider
+    }
+
+    /// True if the login is that of a GitHub App, which alone may write check runs.
+    pub fn is_app(&self) -> bool {
+        self.bot.is_some()
+    }
+
+    /// What tells this repository and login from all others.
+    pub(super) fn key(&self) -> String {
+        format!("{} {} {}", self.login, self.api, self.repository)
     }
 
     /// `owner` and `repository`, or the groups and the project.
@@ -67,8 +88,8 @@ impl Target {
     }
 
     /// The certificates for a connection.
-    pub(super) fn trust(&self) -> Result<Trust, PullRequestError> {
-        Trust::read(self.ca.as_deref(), None).map_err(|_| PullRequestError::BadCertificate)
+    pub(super) fn trust(&self) -> Result<Trust, ForgeError> {
+        Trust::read(self.ca.as_deref(), None).map_err(|_| ForgeError::BadCertificate)
     }
 }
 
@@ -86,7 +107,7 @@ struct Place {
 }
 
 impl Place {
-    fn parse(git: &str) -> Result<Self, PullRequestError> {
+    fn parse(git: &str) -> Result<Self, ForgeError> {
         let (origin, path) = if git.starts_with("https://") || git.starts_with("http://") {
             let mut url = web(git)?;
             let path = url.path().to_owned();
@@ -114,7 +135,7 @@ impl Place {
 }
 
 /// Reads an http URL, and takes off what does not belong to the place.
-fn web(text: &str) -> Result<Url, PullRequestError> {
+fn web(text: &str) -> Result<Url, ForgeError> {
     let mut url = Url::parse(text).map_err(|_| bad(text, "it is not a URL"))?;
     if !matches!(url.scheme(), "https" | "http") || !url.has_host() {
         return Err(bad(text, "write https://host"));
@@ -127,7 +148,7 @@ fn web(text: &str) -> Result<Url, PullRequestError> {
 }
 
 /// What stands before the repository (a forge need not be at the root of its host), and the repository.
-fn split(provider: Forge, path: &str, forge: &str, git: &str) -> Result<(String, String), PullRequestError> {
+fn split(provider: Forge, path: &str, forge: &str, git: &str) -> Result<(String, String), ForgeError> {
     let parts: Vec<&str> = path.split('/').collect();
     let count = match provider {
         Forge::GitHub | Forge::Gitea => 2,
@@ -177,8 +198,8 @@ fn api(provider: Forge, mut forge: Url, given: bool, before: &str) -> Url {
     forge
 }
 
-fn bad(url: &str, why: &'static str) -> PullRequestError {
-    PullRequestError::BadUrl { url: shown(url), why }
+fn bad(url: &str, why: &'static str) -> ForgeError {
+    ForgeError::BadUrl { url: shown(url), why }
 }
 
 /// A URL without what stands between scheme and host, which may be a password.

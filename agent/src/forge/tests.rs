@@ -3,12 +3,22 @@
 mod gitea;
 mod github;
 mod gitlab;
-mod standin;
+pub(super) mod standin;
 mod targets;
 
 use self::standin::{Reply, Standin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
 use super::*;
 use crate::error::{Class, StageError as _};
+
+/// Writes without a pause in between.
+fn proposals() -> PullRequests {
+    PullRequests::new(Arc::new(Session::default().with_gap(Duration::ZERO)))
+}
 
 fn wanted() -> Wanted {
     Wanted {
@@ -22,7 +32,7 @@ fn wanted() -> Wanted {
 
 /// Opens, leaves alone, changes, labels and closes, and counts what was asked.
 async fn lives(standin: &Standin, target: &Target) {
-    let (all, mut wanted) = (PullRequests::new(Arc::default()), wanted());
+    let (all, mut wanted) = (proposals(), wanted());
     let opened = all.ensure(target, &wanted).await.expect("it is opened");
     assert_eq!((opened.number, opened.done, opened.unlabelled), (7, Done::Created, None));
     assert!(opened.url.ends_with("/7"), "{}", opened.url);
@@ -63,7 +73,7 @@ async fn a_proposal_that_is_open_is_read_again_only_if_it_has_changed() {
         Reply { headers: vec![("etag", tag)], ..Reply::json(200, &body) }
     })
     .await;
-    let (all, target) = (PullRequests::new(Arc::default()), standin.target(Forge::GitHub));
+    let (all, target) = (proposals(), standin.target(Forge::GitHub));
     for _ in 0..3 {
         assert_eq!(all.is_refused(&target, 7).await, Ok(false));
     }
@@ -75,9 +85,9 @@ async fn a_proposal_that_is_open_is_read_again_only_if_it_has_changed() {
 }
 
 /// Asks a forge that answers in this way, and returns what is said about it.
-async fn refused(provider: Forge, status: u16, headers: &[(&str, &str)], body: &str) -> PullRequestError {
+async fn refused(provider: Forge, status: u16, headers: &[(&str, &str)], body: &str) -> ForgeError {
     let standin = Standin::fixed(status, headers, body).await;
-    let found = PullRequests::new(Arc::default()).ensure(&standin.target(provider), &wanted()).await;
+    let found = proposals().ensure(&standin.target(provider), &wanted()).await;
     found.expect_err("it is refused")
 }
 
@@ -217,8 +227,7 @@ async fn a_redirect_at_the_same_host_is_followed() {
         reply
     })
     .await;
-    let found =
-        PullRequests::new(Arc::default()).close(&standin.target(Forge::GitHub), "a", "main", "").await;
+    let found = proposals().close(&standin.target(Forge::GitHub), "a", "main", "").await;
     assert_eq!(found, Ok(None));
     assert_eq!(standin.asked(), 2);
 }
@@ -226,17 +235,14 @@ async fn a_redirect_at_the_same_host_is_followed() {
 #[tokio::test]
 async fn an_endless_answer_is_not_read_to_its_end() {
     let standin = Standin::fixed(200, &[], &format!("[{}]", " ".repeat(17 * 1024 * 1024))).await;
-    let found =
-        PullRequests::new(Arc::default()).close(&standin.target(Forge::GitHub), "a", "main", "").await;
+    let found = proposals().close(&standin.target(Forge::GitHub), "a", "main", "").await;
     assert_eq!(found.expect_err("too large").name(), "TooLarge");
 }
 
 #[tokio::test]
 async fn a_forge_that_is_not_there_may_come_back() {
     let target = Target::parse(Forge::Gitea, "http://127.0.0.1:1/org/config", None, standin::TOKEN, None);
-    let found = PullRequests::new(Arc::default())
-        .ensure(&target.unwrap_or_else(|error| unreachable!("{error}")), &wanted())
-        .await;
+    let found = proposals().ensure(&target.unwrap_or_else(|error| unreachable!("{error}")), &wanted()).await;
     let error = found.expect_err("no server listens");
     assert_eq!((error.class(), error.name()), (Class::Transient, "Unreachable"));
 }

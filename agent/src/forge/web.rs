@@ -11,7 +11,8 @@ use jiff::Timestamp;
 use reqwest::{Response, Url};
 use serde_json::Value;
 
-use super::{PullRequestError, Target};
+use super::action::Action;
+use super::{ForgeError, Target};
 use crate::http::{self as web, Clients, Failure, Guard, Redirects, Request, Times};
 
 /// How long a connection and one request may take.
@@ -20,8 +21,15 @@ const TIMES: Times = Times { connect: Times::CONNECT, silence: None, total: Some
 const ANSWER: u64 = 16 * 1024 * 1024;
 /// How much of a refusal is read to know what it means.
 const READ: usize = 1000;
-/// How long a forge may ask to be left alone.
-const PATIENCE: Duration = Duration::from_hours(1);
+/// How long a forge is left alone that limits requests and does not say for how long.
+const UNKNOWN: Duration = Duration::from_mins(1);
+/// What a forge says when it takes no more statuses for a commit, or no more comments.
+const FULL: &[&str] = &[
+    "maximum number of statuses",
+    "disabled on issues with more than",
+    "too many notes",
+    "maximum number of comments",
+];
 
 /// The HTTP clients of all forges.
 pub struct Web {
@@ -36,8 +44,7 @@ pub struct Call {
     pub segments: Vec<String>,
     pub query: Vec<(&'static str, String)>,
     pub body: Option<Value>,
-    /// What it does, for messages: `open a pull request`.
-    pub what: &'static str,
+    pub what: Action,
 }
 
 /// A success.
@@ -50,7 +57,7 @@ pub struct Answer {
 #[derive(Debug)]
 pub struct Refusal {
     pub status: StatusCode,
-    headers: HeaderMap,
+    pub headers: HeaderMap,
     /// What the forge says about it, cut. Never shown.
     pub said: String,
 }
@@ -66,10 +73,10 @@ impl Web {
         target: &Target,
         headers: &[(HeaderName, String)],
         call: &Call,
-    ) -> Result<Result<Answer, Refusal>, PullRequestError> {
+    ) -> Result<Result<Answer, Refusal>, ForgeError> {
         let mut request = Request::new(call.method.clone(), place(target, call));
         for (name, value) in headers {
-            let mut value = HeaderValue::from_str(value).map_err(|_| PullRequestError::BadToken)?;
+            let mut value = HeaderValue::from_str(value).map_err(|_| ForgeError::BadToken)?;
             value.set_sensitive(true);
             request.secret.insert(name, value);
         }
@@ -94,7 +101,7 @@ fn place(target: &Target, call: &Call) -> Url {
     url
 }
 
-async fn answer(target: &Target, response: Response) -> Result<Result<Answer, Refusal>, PullRequestError> {
+async fn answer(target: &Target, response: Response) -> Result<Result<Answer, Refusal>, ForgeError> {
     let (status, headers) = (response.status(), response.headers().clone());
     let bytes = web::read(response, ANSWER).await.map_err(|failure| unsent(target, failure))?;
     let body = serde_json::from_slice(&bytes);
@@ -105,49 +112,66 @@ async fn answer(target: &Target, response: Response) -> Result<Result<Answer, Re
     // Some answers of success have no body.
     let body = if bytes.is_empty() { Ok(Value::Null) } else { body };
     let (host, provider) = (target.host(), target.provider);
-    let body = body.map_err(|_| PullRequestError::NotTheApi { host, provider, said: "it sends no JSON" })?;
+    let body = body.map_err(|_| ForgeError::NotTheApi { host, provider, said: "it sends no JSON" })?;
     Ok(Ok(Answer { headers, body }))
 }
 
 impl Refusal {
-    /// What a refusal means that is not expected.
-    pub fn into_error(self, target: &Target, what: &'static str) -> PullRequestError {
-        let Self { status, headers, said: _ } = self;
-        let (host, provider, repository) = (target.host(), target.provider, target.repository.clone());
-        let busy = |host| PullRequestError::Busy { host, after: retry_after(&headers, Timestamp::now()) };
-        let spent = status == StatusCode::FORBIDDEN && is_spent(&headers);
-        let asks = status == StatusCode::SERVICE_UNAVAILABLE && headers.contains_key(header::RETRY_AFTER);
-        match status {
-            _ if spent || asks || status == StatusCode::TOO_MANY_REQUESTS => busy(host),
-            StatusCode::UNAUTHORIZED => PullRequestError::LoginRefused { host, provider },
-            StatusCode::FORBIDDEN => PullRequestError::Forbidden { what, repository, provider },
-            StatusCode::NOT_FOUND | StatusCode::GONE => {
-                PullRequestError::NotFound { host, repository, provider }
+    /// True if the forge limits requests. GitHub answers with 403 then, as it does to a token that may not.
+    pub fn is_limit(&self) -> bool {
+        let named = || self.said.to_ascii_lowercase().contains("rate limit");
+        match self.status {
+            StatusCode::TOO_MANY_REQUESTS => true,
+            StatusCode::FORBIDDEN => {
+                let none = self.headers.get("x-ratelimit-remaining").is_some_and(|left| left == "0");
+                none || self.headers.contains_key(header::RETRY_AFTER) || named()
             }
-            _ if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => {
-                PullRequestError::Answered { host, status: status.as_u16() }
-            }
-            _ => PullRequestError::Refused { what, host, status: status.as_u16() },
+            StatusCode::SERVICE_UNAVAILABLE => self.headers.contains_key(header::RETRY_AFTER),
+            _ => false,
         }
     }
-}
 
-/// True if a refusal is about a limit of requests: GitHub answers with 403 then, as with a token that may not.
-fn is_spent(headers: &HeaderMap) -> bool {
-    let none = headers.get("x-ratelimit-remaining").is_some_and(|left| left == "0");
-    none || headers.contains_key(header::RETRY_AFTER)
-}
+    /// How long the forge asks to be left alone: seconds or a date (RFC 9110), or when a limit that is used up begins anew, in
+    /// seconds since 1970.
+    pub fn retry_after(&self, now: Timestamp) -> Option<Duration> {
+        let text = |name: &str| self.headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+        let left = text("x-ratelimit-remaining").or_else(|| text("ratelimit-remaining"));
+        let reset = || {
+            // GitHub's secondary limits are not the one that these headers are about.
+            let seconds = text("x-ratelimit-reset").or_else(|| text("ratelimit-reset"))?;
+            let then = Timestamp::from_second(seconds.parse().ok()?).ok()?;
+            Duration::try_from(then.duration_since(now)).ok()
+        };
+        web::retry_after(&self.headers, now)
+            .or_else(|| left.filter(|left| *left == "0").and_then(|_| reset()))
+    }
 
-/// How long the forge asks to be left alone: seconds or a date (RFC 9110), or when a limit begins anew, in seconds since
-/// 1970.
-fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-    let until = |then: Timestamp| Duration::try_from(then.duration_since(now)).unwrap_or_default();
-    let reset = || {
-        let seconds = text("x-ratelimit-reset").or_else(|| text("ratelimit-reset"))?;
-        Timestamp::from_second(seconds.parse().ok()?).ok().map(until)
-    };
-    web::retry_after(headers, now).or_else(reset).map(|wait| wait.min(PATIENCE))
+    /// What a refusal means that is not expected.
+    pub fn into_error(self, target: &Target, what: Action) -> ForgeError {
+        let said = self.said.to_ascii_lowercase();
+        let Self { status, .. } = self;
+        let (host, provider, repository) = (target.host(), target.provider, target.repository.clone());
+        let says = |parts: &[&str]| parts.iter().any(|part| said.contains(part));
+        match status {
+            StatusCode::UNAUTHORIZED => ForgeError::LoginRefused { host, provider, what },
+            _ if says(&["archived"]) && status.is_client_error() => ForgeError::Archived { repository, host },
+            StatusCode::LOCKED => ForgeError::Archived { repository, host },
+            _ if says(FULL) && status.is_client_error() => ForgeError::Full { host, what },
+            StatusCode::METHOD_NOT_ALLOWED if says(&["moved"]) => ForgeError::Moved { repository, host },
+            StatusCode::FORBIDDEN => ForgeError::Forbidden { what, repository, provider },
+            StatusCode::NOT_FOUND | StatusCode::GONE => {
+                ForgeError::NotFound { host, repository, provider, what }
+            }
+            _ if self.is_limit() => {
+                let after = self.retry_after(Timestamp::now()).unwrap_or(UNKNOWN);
+                ForgeError::Busy { host, after }
+            }
+            _ if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => {
+                ForgeError::Answered { host, status: status.as_u16() }
+            }
+            _ => ForgeError::Refused { what, host, status: status.as_u16() },
+        }
+    }
 }
 
 /// What an error says, in the forms of the forges: a text, or lists and maps of texts.
@@ -172,17 +196,17 @@ fn words(body: &Value) -> String {
     }
 }
 
-fn unsent(target: &Target, failure: Failure) -> PullRequestError {
+fn unsent(target: &Target, failure: Failure) -> ForgeError {
     let host = target.host();
     let said = match failure {
-        Failure::Refused(source) => return PullRequestError::Destination { source },
-        Failure::Tls { said, certificate: Some(_) } => return PullRequestError::Untrusted { host, said },
-        Failure::TooLarge { limit } => return PullRequestError::TooLarge { host, limit },
-        Failure::Redirected { why, .. } => return PullRequestError::Redirected { host, why },
+        Failure::Refused(source) => return ForgeError::Destination { source },
+        Failure::Tls { said, certificate: Some(_) } => return ForgeError::Untrusted { host, said },
+        Failure::TooLarge { limit } => return ForgeError::TooLarge { host, limit },
+        Failure::Redirected { why, .. } => return ForgeError::Redirected { host, why },
         Failure::ConnectTimeout => format!("no connection within {} s", Times::CONNECT.as_secs()),
         Failure::Timeout => "no answer within 30 s".to_owned(),
         Failure::Connect { said } => said,
         other => other.to_string(),
     };
-    PullRequestError::Unreachable { host, said }
+    ForgeError::Unreachable { host, said }
 }

@@ -15,7 +15,7 @@ use crate::policy::Policy;
 use crate::render::outside::Outside;
 use crate::render::renderer::Renderer;
 use crate::render::store::Renders;
-use crate::report::alert::Alerts;
+use crate::report::alert::{Alerts, Now};
 use crate::report::audit::Audit;
 use crate::report::events::Events;
 use crate::rooms::Rooms;
@@ -51,6 +51,34 @@ pub struct Services {
 }
 
 impl Services {
+    /// The parts for plans that must leave no trace, with a copy of the live view: see [`Cluster::aside`]. Limits are their own, so
+    /// that no run of a Sync waits for them.
+    #[must_use]
+    pub fn aside(&self, of: impl Fn(&SyncRef) -> bool) -> Self {
+        // Its receiver is gone, so nobody is woken.
+        let (wake, _) = mpsc::unbounded_channel();
+        let cluster = self.cluster.aside(of);
+        Self {
+            alerts: Alerts::new(cluster.uid.clone(), cluster.syncs.clone(), Arc::new(Now::read)),
+            cluster,
+            policy: self.policy.clone(),
+            sources: self.sources.clone(),
+            renders: self.renders.clone(),
+            renderer: self.renderer.clone(),
+            outside: self.outside.clone(),
+            secrets: self.secrets.clone(),
+            approvals: self.approvals.clone(),
+            peers: Peers::default(),
+            calls: Calls::default(),
+            rooms: Rooms::default(),
+            audit: self.audit.clone(),
+            events: self.events.clone(),
+            metrics: self.metrics.clone(),
+            wake,
+            together: false,
+        }
+    }
+
     /// Requests a run of a Sync.
     pub fn wake(&self, sync: SyncRef) {
         // The receiver ends with the process.

@@ -154,6 +154,15 @@ pub async fn earlier(
     Ok(sources.checkout(&location, &GitRef::Commit(commit), Duration::MAX, timeout).await?)
 }
 
+/// The branch that a Sync follows, if it follows one.
+pub fn branch(git: Option<&crate::api::GitRef>) -> Option<String> {
+    match reference(git) {
+        GitRef::Branch(name) => Some(name),
+        GitRef::Name(name) => name.strip_prefix("refs/heads/").map(ToOwned::to_owned),
+        GitRef::Tag(_) | GitRef::Semver(_) | GitRef::Commit(_) => None,
+    }
+}
+
 fn reference(git: Option<&crate::api::GitRef>) -> GitRef {
     let Some(git) = git else { return GitRef::default() };
     let crate::api::GitRef { branch, tag, semver, name, commit } = git.clone();

@@ -1,10 +1,10 @@
-//! Writes what became of an Approval into its status. I/O: API writes.
+//! Writes Approvals out of pull requests, and what became of an Approval into its status. I/O: API writes.
 
-use kube::api::{Patch, PatchParams};
+use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::json;
 
-use crate::api::{Approval, ApprovalStatus};
+use crate::api::{Approval, ApprovalSpec, ApprovalStatus};
 
 /// Writes the status of an Approval, if it is still at this resourceVersion, and returns the new one. If it has changed
 /// meanwhile, the result is a conflict, and the decision must be read again.
@@ -24,4 +24,19 @@ pub async fn write(
     let params = PatchParams { field_manager: Some("holdfast".to_owned()), ..PatchParams::default() };
     let written = api.patch_status(name, &params, &Patch::Merge(patch)).await?;
     Ok(written.resource_version())
+}
+
+/// Creates an Approval out of a pull request. One that is there already is the same one: its name is that of the comment.
+pub async fn create(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    spec: ApprovalSpec,
+) -> Result<(), kube::Error> {
+    let api = Api::<Approval>::namespaced(client.clone(), namespace);
+    let params = PostParams { field_manager: Some("holdfast".to_owned()), ..PostParams::default() };
+    match api.create(&params, &Approval::new(name, spec)).await {
+        Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
+        created => created.map(drop),
+    }
 }

@@ -2,11 +2,21 @@
 //!
 //! The values and their texts are pure; `plan` composes the stages. I/O: through the stages.
 
+pub mod approve;
+pub mod command;
 pub mod comment;
 pub mod diff;
 pub mod effect;
 pub mod fit;
+pub mod follow;
+pub mod fork;
+pub mod live;
 pub mod markdown;
+pub mod marker;
+pub mod merge;
 pub mod offline;
+pub mod pass;
 pub mod plan;
 pub mod preview;
+pub mod queue;
+pub mod status;

@@ -71,6 +71,8 @@ pub fn merge(
     let repo = scratch.repository()?;
     let failed = |error: gix::Error| MergeError::Failed { said: error.to_string() };
     let ancestor = match ancestor {
+        // A forge may say it late, after the head was rebased.
+        Some(_) if is_parent(&repo, base.0, head.0) => Some(base.0),
         Some(ancestor) => Some(ancestor.0),
         None => ancestor_of(&repo, base.0, head.0)?,
     };
@@ -113,6 +115,11 @@ pub fn merge(
     drop(merged);
     drop(repo);
     Ok(Merged::Clean(MergedTree { scratch, base, merge: CommitId(merge) }))
+}
+
+/// True if one commit is a parent of the other.
+fn is_parent(repo: &gix::Repository, parent: ObjectId, child: ObjectId) -> bool {
+    repo.find_commit(child).is_ok_and(|child| child.parent_ids().any(|id| id.detach() == parent))
 }
 
 /// Returns the merge base of two commits. If there are several, it is the merge of them.

@@ -8,6 +8,7 @@ use kube::ResourceExt as _;
 
 use super::super::{files, print};
 use crate::api::{GitRef, Sync};
+use crate::reconcile::source;
 use crate::source::{CloneOnDisk, CommitFiles, Location};
 use crate::sync_ref::SyncRef;
 
@@ -100,16 +101,9 @@ pub fn following(
     }
 }
 
-/// True if a ref is a branch.
+/// True if a ref is this branch.
 fn follows(reference: Option<&GitRef>, branch: &str) -> bool {
-    let Some(GitRef { branch: followed, tag, semver, name, commit }) = reference else {
-        return branch == "main";
-    };
-    match (followed, tag, semver, name, commit) {
-        (_, Some(_), ..) | (_, _, Some(_), ..) | (_, _, _, _, Some(_)) => false,
-        (_, _, _, Some(name), _) => name.strip_prefix("refs/heads/") == Some(branch),
-        (followed, ..) => followed.as_deref().unwrap_or("main") == branch,
-    }
+    source::branch(reference).as_deref() == Some(branch)
 }
 
 #[cfg(test)]

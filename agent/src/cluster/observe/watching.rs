@@ -53,6 +53,10 @@ pub(super) async fn watch(
     scope: Scope,
     observed: &mut Observed,
 ) -> Blind {
+    if cluster.is_copy {
+        // The copy has what the watches have brought. A kind that is watched by none of them has no members.
+        return Blind::default();
+    }
     let Needs { requests, owner, desired, kinds, places } = needs;
     let mut wanted: BTreeMap<(Arc<GroupKind>, String), Here<'_>> = BTreeMap::new();
     for Desired { object, kind, served, lives_as, .. } in desired {

@@ -14,6 +14,7 @@ use crate::cluster::entry;
 #[derive(Default)]
 pub(super) struct Returns(HashMap<ObjectId, Gone>);
 
+#[derive(Clone)]
 struct Gone {
     fields: Set,
     /// The resourceVersion of the object without them.
@@ -28,6 +29,12 @@ impl Returns {
         let Some(gone) = self.0.get_mut(object).filter(|gone| !gone.back) else { return false };
         gone.back = entry::version(live) > gone.version && has_any(live, &gone.fields);
         gone.back
+    }
+
+    /// A copy for some objects.
+    pub fn copy(&self, of: impl Fn(&ObjectId) -> bool) -> Self {
+        let own = self.0.iter().filter(|(object, _)| of(object));
+        Self(own.map(|(object, gone)| (object.clone(), gone.clone())).collect())
     }
 
     pub fn forget(&mut self, object: &ObjectId) {

@@ -3,9 +3,9 @@
 
 use serde_json::{Value, json};
 
-use super::super::{Done, PullRequests, Wanted};
+use super::super::{Done, Wanted};
 use super::standin::{Asked, Pull, Reply, Standin, State};
-use super::wanted;
+use super::{proposals, wanted};
 use crate::api::Forge;
 
 /// As many as a page has, however many are asked for.
@@ -68,7 +68,7 @@ async fn one_far_down_in_the_list_is_found_and_its_labels_by_their_ids() {
             state.pulls.push(Pull { number, head, base, title, body, ..Pull::default() });
         }
     });
-    let (all, target) = (PullRequests::new(std::sync::Arc::default()), standin.target(Forge::Gitea));
+    let (all, target) = (proposals(), standin.target(Forge::Gitea));
     let opened = all.ensure(&target, &wanted()).await.expect("it is found");
     assert_eq!((opened.number, opened.done, opened.unlabelled), (30, Done::Updated, None));
     standin.forget();

@@ -3,9 +3,9 @@
 
 use serde_json::{Value, json};
 
-use super::super::{Done, PullRequests, Wanted};
+use super::super::{Done, Wanted};
 use super::standin::{Asked, Pull, Reply, Standin, State, TOKEN};
-use super::{lives, wanted};
+use super::{lives, proposals, wanted};
 use crate::api::Forge;
 use crate::error::{Class, StageError as _};
 
@@ -140,10 +140,8 @@ async fn a_pull_request_of_github_lives() {
 async fn nothing_to_merge_is_known_as_such() {
     let standin = Standin::start(answer).await;
     let empty = Wanted { head: "empty".to_owned(), ..wanted() };
-    let found =
-        PullRequests::new(std::sync::Arc::default()).ensure(&standin.target(Forge::GitHub), &empty).await;
-    let expected =
-        super::super::PullRequestError::NothingToMerge { head: "empty".into(), base: "main".into() };
+    let found = proposals().ensure(&standin.target(Forge::GitHub), &empty).await;
+    let expected = super::super::ForgeError::NothingToMerge { head: "empty".into(), base: "main".into() };
     assert_eq!(found, Err(expected));
 }
 
@@ -151,8 +149,7 @@ async fn nothing_to_merge_is_known_as_such() {
 async fn a_branch_that_is_not_there_is_waited_for_and_named() {
     let standin = Standin::start(answer).await;
     let nowhere = Wanted { head: "nowhere".to_owned(), ..wanted() };
-    let found =
-        PullRequests::new(std::sync::Arc::default()).ensure(&standin.target(Forge::GitHub), &nowhere).await;
+    let found = proposals().ensure(&standin.target(Forge::GitHub), &nowhere).await;
     let error = found.expect_err("there is no such branch");
     assert_eq!((error.name(), error.class()), ("NoBranch", Class::Transient));
     assert!(error.to_string().contains("branch nowhere or main"), "{error}");
@@ -173,10 +170,7 @@ async fn who_opens_at_the_same_time_finds_the_one_that_was_faster() {
         reply
     })
     .await;
-    let opened = PullRequests::new(std::sync::Arc::default())
-        .ensure(&standin.target(Forge::GitHub), &wanted())
-        .await
-        .expect("it is found");
+    let opened = proposals().ensure(&standin.target(Forge::GitHub), &wanted()).await.expect("it is found");
     assert_eq!((opened.number, opened.done), (7, Done::Unchanged));
     assert_eq!(standin.calls().len(), 3, "{:?}", standin.calls());
 }
@@ -190,7 +184,7 @@ async fn a_pull_request_without_its_labels_is_open_all_the_same() {
         answer(state, asked)
     })
     .await;
-    let (all, target) = (PullRequests::new(std::sync::Arc::default()), standin.target(Forge::GitHub));
+    let (all, target) = (proposals(), standin.target(Forge::GitHub));
     let opened = all.ensure(&target, &wanted()).await.expect("it is opened");
     assert_eq!((opened.number, opened.done), (7, Done::Created));
     assert!(opened.unlabelled.is_some_and(|error| error.to_string().contains("label the pull request")));
@@ -213,9 +207,6 @@ async fn the_pull_request_of_a_fork_is_not_ours() {
         reply
     })
     .await;
-    let opened = PullRequests::new(std::sync::Arc::default())
-        .ensure(&standin.target(Forge::GitHub), &wanted())
-        .await
-        .expect("it is opened");
+    let opened = proposals().ensure(&standin.target(Forge::GitHub), &wanted()).await.expect("it is opened");
     assert_eq!((opened.number, opened.done), (7, Done::Created));
 }

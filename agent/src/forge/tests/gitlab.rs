@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::super::{Done, PullRequests, Target, Wanted};
+use super::super::{Done, Target, Wanted};
 use super::standin::{Asked, Pull, Reply, Standin, State, TOKEN};
-use super::{lives, wanted};
+use super::{lives, proposals, wanted};
 use crate::api::Forge;
 
 /// `org/team/config`: the path of a project is one segment.
@@ -144,7 +144,7 @@ async fn a_merge_request_of_gitlab_lives() {
 #[tokio::test]
 async fn a_draft_stays_a_draft() {
     let standin = Standin::start(answer).await;
-    let (all, target) = (PullRequests::new(std::sync::Arc::default()), target(&standin));
+    let (all, target) = (proposals(), target(&standin));
     all.ensure(&target, &wanted()).await.expect("it is opened");
     standin.change(|state| state.pulls[0].title.insert_str(0, "Draft: "));
     let again = all.ensure(&target, &wanted()).await.expect("it is found");

@@ -35,6 +35,10 @@ pub struct State {
     pub pulls: Vec<Pull>,
     pub calls: Vec<String>,
     pub next: i64,
+    /// What else it keeps, by name.
+    pub kept: BTreeMap<String, Vec<Value>>,
+    /// When it was written to last.
+    pub wrote: Option<std::time::Instant>,
 }
 
 impl State {

@@ -1,10 +1,10 @@
 //! URLs of repositories, and where the API is that belongs to them. Pure.
 
-use super::super::{PullRequestError, Target};
+use super::super::{ForgeError, Target};
 use super::standin::TOKEN;
 use crate::api::Forge::{self, GitHub, GitLab, Gitea};
 
-fn parse(provider: Forge, git: &str, url: Option<&str>) -> Result<(String, String), PullRequestError> {
+fn parse(provider: Forge, git: &str, url: Option<&str>) -> Result<(String, String), ForgeError> {
     let target = Target::parse(provider, git, url, TOKEN, None)?;
     Ok((target.api.as_str().trim_end_matches('/').to_owned(), target.repository))
 }
@@ -112,7 +112,7 @@ fn a_url_that_names_no_repository_is_refused_and_shows_no_password() {
 fn a_token_that_http_cannot_send_is_refused() {
     for token in ["", "\n", "a b", "a\r\nx: y", "ü"] {
         let found = Target::parse(GitHub, "https://github.com/a/b", None, token, None).err();
-        assert_eq!(found, Some(PullRequestError::BadToken), "{token:?}");
+        assert_eq!(found, Some(ForgeError::BadToken), "{token:?}");
     }
     assert!(Target::parse(GitHub, "https://github.com/a/b", None, "abc\n", None).is_ok());
 }
@@ -127,7 +127,6 @@ async fn certificates_that_are_none_are_refused() {
         Some(b"-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----"),
     );
     let target = target.unwrap_or_else(|error| unreachable!("{error}"));
-    let found =
-        super::super::PullRequests::new(std::sync::Arc::default()).close(&target, "a", "main", "").await;
-    assert!(matches!(found, Err(PullRequestError::BadCertificate)), "{found:?}");
+    let found = super::proposals().close(&target, "a", "main", "").await;
+    assert!(matches!(found, Err(ForgeError::BadCertificate)), "{found:?}");
 }

@@ -15,10 +15,10 @@ use super::policy::{self, read};
 use super::readers::Proven;
 use super::scan::Scanned;
 use crate::api::{Author, CommitStatus, PullRequest, PullRequestStatus};
-use crate::forge::{self, Target};
+use crate::forge::{self, Login, Target};
 use crate::image::message::{self, Change, Committer, Links, Update, Version, WrittenScalar};
 use crate::report::Failure;
-use crate::secret_data::{BadSecret, SecretData};
+use crate::secret_data::SecretData;
 use crate::source::{
     Checkout, Credential, Location, NewCommit, Onto, Own, Person, PushError, Pushed, Signer,
 };
@@ -270,23 +270,22 @@ async fn target(
     request: &PullRequest,
     credential: Option<&Credential>,
 ) -> Result<Target, Failure> {
-    let token = match &request.secret_ref {
+    let unfit = |message: String| Failure::user("publish", "NoToken", message);
+    let login = match &request.secret_ref {
         Some(secret) => {
             let data = read(pass, Some(secret)).await?.unwrap_or_default();
-            let token = SecretData::of(&data).text("token");
-            let unfit = |error: BadSecret| format!("Secret {}: {error}", secret.name);
-            let token = token.map_err(|error| Failure::user("publish", "NoToken", unfit(error)))?;
-            token.map(ToOwned::to_owned)
+            let login = Login::read(SecretData::of(&data));
+            Some(login.map_err(|error| unfit(format!("Secret {}: {error}", secret.name)))?)
         }
-        None => credential.and_then(Credential::token).map(ToOwned::to_owned),
+        None => credential.and_then(Credential::token).map(Login::of_token),
     };
-    let token = token.ok_or_else(|| {
+    let login = login.ok_or_else(|| {
         let message =
             "the pull request needs a token: set spec.pullRequest.secretRef to a Secret with the key token";
-        Failure::user("publish", "NoToken", message)
+        unfit(message.to_owned())
     })?;
-    let ca = credential.and_then(Credential::ca);
-    let git = &pass.update.spec.git.url;
-    Target::parse(request.provider, git, request.url.as_deref(), &token, ca)
-        .map_err(|error| Failure::of("publish", &error))
+    let login = login.or_ca(credential.and_then(Credential::ca));
+    let (git, api) = (&pass.update.spec.git.url, request.url.as_deref());
+    let target = pass.images.pull_requests.target(request.provider, git, api, &login, pass.now).await;
+    target.map_err(|error| Failure::of("publish", &error))
 }

@@ -1,0 +1,152 @@
+//! What is remembered of the pull requests of a Repository between two passes. Its records are the status; all else can be made
+//! again. No I/O.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use crate::api::{PullRequestState, RepositoryStatus, ReviewedPullRequest};
+use crate::forge::review::{PullRequest, User};
+use crate::review::queue::MadeOf;
+use crate::review::status::State;
+
+/// The pause after a first failure; each failure doubles it.
+const PAUSE: Duration = Duration::from_secs(5);
+/// The longest pause.
+const LONGEST: Duration = Duration::from_mins(5);
+/// Pull requests that the status lists.
+const LISTED: usize = 100;
+
+/// What is remembered of a Repository.
+#[derive(Default)]
+pub struct Memory {
+    /// The open pull requests; `None` before they were listed.
+    pub open: Option<Vec<PullRequest>>,
+    /// True if the list is known to be old.
+    pub stale: bool,
+    /// How often pull requests changed while they were previewed, since that last went well.
+    pub moves: u32,
+    /// True if the forge has more of them than are read.
+    pub more: bool,
+    /// What each preview was made of.
+    pub made: BTreeMap<i64, MadeOf>,
+    pub reviews: BTreeMap<i64, Review>,
+    pub records: BTreeMap<i64, ReviewedPullRequest>,
+}
+
+/// What is remembered of a pull request.
+#[derive(Default)]
+pub struct Review {
+    /// Who opened it.
+    pub author: Option<User>,
+    /// The preview as the comment has it.
+    pub text: String,
+    /// What became of commands, below the preview.
+    pub notes: Vec<String>,
+    /// The last change of the pull request when its comments were read.
+    pub read: Option<Timestamp>,
+    /// The statuses that were written on a commit, and how many.
+    pub reported: Option<(String, State, u32)>,
+    /// The id of the check run.
+    pub check: Option<i64>,
+    /// The revision of each Sync when the merge was noticed.
+    pub before: BTreeMap<String, String>,
+    failures: u32,
+    retry: Option<Instant>,
+}
+
+impl Memory {
+    /// Takes the records of an earlier process.
+    pub fn of(status: &RepositoryStatus) -> Self {
+        let records = status.pull_requests.iter().map(|record| (record.number, record.clone())).collect();
+        let review =
+            |record: &ReviewedPullRequest| Review { reported: reported(record), ..Review::default() };
+        let reviews = status.pull_requests.iter().map(|record| (record.number, review(record))).collect();
+        Self { reviews, records, ..Self::default() }
+    }
+
+    pub fn review(&mut self, number: i64) -> &mut Review {
+        self.reviews.entry(number).or_default()
+    }
+
+    /// The record of a pull request.
+    pub fn record(&mut self, number: i64) -> &mut ReviewedPullRequest {
+        self.records.entry(number).or_insert_with(|| ReviewedPullRequest {
+            number,
+            head: String::new(),
+            base: String::new(),
+            state: PullRequestState::Pending,
+            verdict: String::new(),
+            plans: Vec::new(),
+            comment: None,
+            written: None,
+            deployment: None,
+            merged: None,
+            merged_at: None,
+        })
+    }
+
+    /// Those that were merged and are followed.
+    pub fn merged(&self) -> Vec<i64> {
+        let merged = self.records.values().filter(|record| record.state == PullRequestState::Merged);
+        merged.map(|record| record.number).collect()
+    }
+
+    /// Forgets a pull request.
+    pub fn forget(&mut self, number: i64) {
+        self.records.remove(&number);
+        self.reviews.remove(&number);
+        self.made.remove(&number);
+    }
+
+    /// Forgets all but these.
+    pub fn keep(&mut self, numbers: &BTreeSet<i64>) {
+        self.records.retain(|number, _| numbers.contains(number));
+        self.reviews.retain(|number, _| numbers.contains(number));
+        self.made.retain(|number, _| numbers.contains(number));
+    }
+
+    /// The records for the status: the last changed first, merged ones before them; and how many are left out.
+    pub fn listed(&self) -> (Vec<ReviewedPullRequest>, usize) {
+        let open = self.open.iter().flatten().map(|found| found.number);
+        let numbers = self.merged().into_iter().chain(open);
+        let all: Vec<_> = numbers.filter_map(|number| self.records.get(&number).cloned()).collect();
+        let omitted = all.len().saturating_sub(LISTED);
+        (all.into_iter().take(LISTED).collect(), omitted)
+    }
+}
+
+/// The status that an earlier process wrote on a head: it is not written again.
+fn reported(record: &ReviewedPullRequest) -> Option<(String, State, u32)> {
+    let state = match record.state {
+        PullRequestState::Previewed | PullRequestState::Waiting => State::Success,
+        PullRequestState::Conflicts | PullRequestState::Failed => State::Failure,
+        PullRequestState::Pending | PullRequestState::Skipped | PullRequestState::Merged => return None,
+    };
+    Some((record.head.clone(), state, 1))
+}
+
+impl Review {
+    /// True if nothing failed, or long enough ago.
+    pub fn may_try(&self) -> bool {
+        self.retry.is_none_or(|retry| retry <= Instant::now())
+    }
+
+    /// Notes a failure. How long to wait.
+    pub fn failed(&mut self) -> Duration {
+        let pause = PAUSE.saturating_mul(1 << self.failures.min(10)).min(LONGEST);
+        self.failures = self.failures.saturating_add(1);
+        self.retry = Some(Instant::now() + pause);
+        pause
+    }
+
+    pub fn succeeded(&mut self) {
+        (self.failures, self.retry) = (0, None);
+    }
+
+    /// When the next try is due, after a failure.
+    pub fn due(&self) -> Option<Duration> {
+        Some(self.retry?.saturating_duration_since(Instant::now()))
+    }
+}

@@ -1,0 +1,222 @@
+//! Makes the next preview, and publishes it. I/O: through the stages and the forge.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tracing::info;
+
+use super::bases::Followed;
+use super::memory::{Memory, Review};
+use super::{Found, Pass};
+use crate::api::{PreviewedPlan, PullRequestState};
+use crate::error::{Class, StageError as _};
+use crate::forge::review::{PullRequest, head_ref};
+use crate::report::Failure;
+use crate::review::comment::{self, Approve, comment};
+use crate::review::fork::without_secrets;
+use crate::review::live::Subject;
+use crate::review::merge::{self, Proposed};
+use crate::review::preview::{Outcome, Preview, SyncResult};
+use crate::review::queue::{self, MadeOf, Treatment};
+use crate::review::status;
+
+/// Plans of a pull request that the status lists.
+const PLANS: usize = 20;
+/// The reason of a pull request that changed while it was previewed.
+const MOVED: &str = "HeadMoved";
+/// The pause before it is previewed again; each further one doubles it.
+const AGAIN: Duration = Duration::from_millis(100);
+/// Bytes that are kept free for what became of commands.
+const NOTES: usize = 4096;
+
+impl Pass<'_> {
+    /// Previews the pull request that was pushed to last of those whose preview is not up to date.
+    pub(super) async fn preview_next(
+        &self,
+        memory: &mut Memory,
+        followed: &[Followed],
+        bases: &BTreeMap<String, String>,
+        found: &mut Found,
+    ) {
+        let rules = &self.repository.spec.pull_requests;
+        let open = memory.open.clone().unwrap_or_default();
+        let due = queue::due(rules, bases, &open, &memory.made);
+        let mut due = due.into_iter().filter(|number| memory.reviews.get(number).is_none_or(Review::may_try));
+        let next = due.next().and_then(|number| open.iter().find(|pull| pull.number == number));
+        let more = due.next().is_some();
+        let waits = memory.reviews.values().filter_map(Review::due).min();
+        waits.into_iter().for_each(|after| found.soon(after));
+        let Some(pull) = next else { return };
+        if more {
+            found.soon(Duration::ZERO);
+        }
+        let branches = bases.keys().cloned().collect();
+        let treatment = queue::treatment(rules, &branches, pull);
+        let Some(base) = bases.get(&pull.base) else { return };
+        let (head, base, ancestor) = (pull.head.clone(), base.clone(), pull.ancestor.clone());
+        let of = MadeOf { head, base, ancestor, treatment };
+        match self.preview(memory, pull, &of, followed).await {
+            Ok(()) => {
+                memory.moves = 0;
+                memory.review(pull.number).succeeded();
+                memory.made.insert(pull.number, of);
+            }
+            // It is listed again at once.
+            Err(failure) if failure.reason == MOVED => {
+                memory.stale = true;
+                memory.moves = memory.moves.saturating_add(1);
+                found.soon(AGAIN.saturating_mul(1 << memory.moves.min(10)));
+            }
+            Err(failure) => {
+                let after = memory.review(pull.number).failed();
+                found.fail(failure, after);
+            }
+        }
+    }
+
+    async fn preview(
+        &self,
+        memory: &mut Memory,
+        pull: &PullRequest,
+        of: &MadeOf,
+        followed: &[Followed],
+    ) -> Result<(), Failure> {
+        let is_fork = of.treatment == Treatment::WithoutSecrets;
+        if is_fork {
+            let label = &self.repository.spec.pull_requests.label;
+            let trusted = self.client.is_trusted(self.target, pull.number, label).await;
+            if !trusted.map_err(|error| Failure::of("review", &error))? {
+                let record = memory.record(pull.number);
+                record.state = PullRequestState::Skipped;
+                "the label was not given by somebody with write access".clone_into(&mut record.verdict);
+                return Ok(());
+            }
+        }
+        let location = self.location(&pull.base, followed).await?;
+        let on_branch = followed.iter().filter(|one| one.branch == pull.base);
+        let subjects: Vec<Subject> = on_branch
+            .map(|one| {
+                let sync = (*one.sync).clone();
+                // What was rendered with Secrets says nothing about a render without them.
+                let reads = self.services.peers.reads(&one.owner);
+                let sync = if is_fork { without_secrets(sync) } else { sync };
+                Subject::new(one.owner.clone(), sync, reads)
+            })
+            .collect();
+        let reference = head_ref(self.target.provider(), pull.number);
+        let proposed = Proposed {
+            name: format!("#{}", pull.number),
+            head: &pull.head,
+            head_ref: &reference,
+            base: &pull.base,
+            ancestor: pull.ancestor.as_deref(),
+        };
+        let made = Box::pin(merge::preview(self.services, &subjects, &location, &proposed)).await;
+        let preview = match made {
+            Ok(mut preview) => {
+                if is_fork {
+                    unapprovable(&mut preview);
+                }
+                preview
+            }
+            Err(error) => {
+                if error.class() != Class::Transient {
+                    self.cannot(memory, pull, &error.to_string()).await?;
+                }
+                return Err(Failure::of("review", &error));
+            }
+        };
+        self.still(pull).await?;
+        let (number, verdict) = (pull.number, preview.verdict());
+        info!(repository = %self.owner, number, verdict, "Previewed a pull request");
+        self.show(memory, pull, &preview, is_fork).await
+    }
+
+    /// Makes sure that a pull request is what was previewed: a forge finds out late where a head that was pushed parted from the base.
+    async fn still(&self, pull: &PullRequest) -> Result<(), Failure> {
+        let now = self.client.pull_request(self.target, pull.number).await;
+        let now =
+            now.map_err(|error| Failure::of("review", &error))?.map(|(now, _)| (now.head, now.ancestor));
+        if now.is_some_and(|(head, ancestor)| head == pull.head && ancestor == pull.ancestor) {
+            return Ok(());
+        }
+        Err(Failure::transient("review", MOVED, format!("pull request #{} changed meanwhile", pull.number)))
+    }
+
+    /// Writes a preview into its pull request.
+    async fn show(
+        &self,
+        memory: &mut Memory,
+        pull: &PullRequest,
+        preview: &Preview,
+        is_fork: bool,
+    ) -> Result<(), Failure> {
+        let may_approve = self.repository.spec.pull_requests.approvals.is_some() && !is_fork;
+        let approve = if may_approve { Approve::Here } else { Approve::Cluster };
+        let room = comment::LIMIT - self.marker().size() - NOTES;
+        let mut text = comment(preview, approve, room);
+        if is_fork {
+            text.push_str("\nThis is a pull request of a fork, so it was rendered without Secrets: variables, values, keys and logins out of them are absent.\n");
+        }
+        let review = memory.review(pull.number);
+        review.author = Some(pull.author.clone());
+        review.text = text;
+        let record = memory.record(pull.number);
+        record.head.clone_from(&pull.head);
+        record.base = format!("{}@sha1:{}", pull.base, preview.base.commit);
+        record.verdict = preview.verdict();
+        record.state = state(preview);
+        record.plans = plans(preview);
+        let is_shown = !preview.syncs().is_empty() || record.comment.is_some();
+        if is_shown && self.comments() {
+            self.write_comment(memory, pull.number).await.map_err(|error| Failure::of("review", &error))?;
+        }
+        let context = status::context(&self.services.cluster.uid, self.owner.namespace.as_str());
+        let status = status::of(preview, context);
+        self.write_status(memory, pull, &status).await.map_err(|error| Failure::of("review", &error))
+    }
+
+    /// Says that there is no preview, and why.
+    async fn cannot(&self, memory: &mut Memory, pull: &PullRequest, why: &str) -> Result<(), Failure> {
+        let record = memory.record(pull.number);
+        record.head.clone_from(&pull.head);
+        record.base.clone_from(&pull.base);
+        record.state = PullRequestState::Failed;
+        record.plans.clear();
+        why.clone_into(&mut record.verdict);
+        let context = status::context(&self.services.cluster.uid, self.owner.namespace.as_str());
+        let status = status::failed(context, why);
+        self.write_status(memory, pull, &status).await.map_err(|error| Failure::of("review", &error))
+    }
+}
+
+fn state(preview: &Preview) -> PullRequestState {
+    match &preview.outcome {
+        Outcome::Conflicts { .. } => PullRequestState::Conflicts,
+        Outcome::Syncs(_) if preview.errors() > 0 => PullRequestState::Failed,
+        Outcome::Syncs(_) if preview.waiting() > 0 => PullRequestState::Waiting,
+        Outcome::Syncs(_) => PullRequestState::Previewed,
+    }
+}
+
+fn plans(preview: &Preview) -> Vec<PreviewedPlan> {
+    let of = |sync: &crate::review::preview::SyncPreview| {
+        let SyncResult::Planned(planned) = &sync.result else { return None };
+        let waits = planned.waiting.as_ref().and_then(|waits| waits.id.as_ref());
+        let id = waits.unwrap_or(&planned.id).to_string();
+        Some(PreviewedPlan { sync: sync.sync.name().to_owned(), id, waits: waits.is_some() })
+    };
+    preview.syncs().iter().filter_map(of).take(PLANS).collect()
+}
+
+/// A plan without Secrets is not the one that waits after the merge.
+fn unapprovable(preview: &mut Preview) {
+    let Outcome::Syncs(syncs) = &mut preview.outcome else { return };
+    for sync in syncs {
+        if let SyncResult::Planned(planned) = &mut sync.result
+            && let Some(waiting) = &mut planned.waiting
+        {
+            waiting.id = None;
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! What is not a plain pull request: conflicts, mistakes, forks, drafts, pushes by force, deleted comments.
+
+use holdfast_tests::shared::{config_map, run};
+use serde_json::{Value, json};
+
+use crate::kit::{BOB, Room, Wish};
+
+#[test]
+fn conflicts_and_mistakes_are_statuses_of_their_own_and_a_push_replaces_them() -> anyhow::Result<()> {
+    run(&[], |shared| async move {
+        let room = Room::set(shared, "reviews-edges", &[("a", "one")], &Wish::default()).await?;
+        room.branch("clash", &[("a.yaml", Some(&config_map("a", "theirs")))])?;
+        let broken = room.branch("broken", &[("a.yaml", Some("kind: [ConfigMap\n"))])?;
+        let elsewhere = room.branch("elsewhere", &[("b.yaml", Some(&config_map("b", "one")))])?;
+        room.git.commit(&[("a.yaml", &config_map("a", "ours"))], "Ours")?;
+        let (clash, mistake) = (room.open("clash", "Clash").await?, room.open("broken", "Broken").await?);
+        let fine = room.open("elsewhere", "Fine").await?;
+
+        room.state(clash, "Conflicts").await?;
+        room.state(mistake, "Conflicts").await?;
+        room.state(fine, "Previewed").await?;
+        let head = room.git.git(&["rev-parse", "clash"])?.trim().to_owned();
+        assert_eq!(room.until_status(&head, "failure").await?["description"], "merge conflicts in 1 file");
+        assert_eq!(room.until_status(&elsewhere, "success").await?["description"], "1 creation");
+        // Whether a Sync is affected is not known, so there is no comment.
+        assert_eq!(room.ours(clash).await?, Vec::<Value>::new());
+
+        // Pushed anew, by force.
+        room.branch("clash", &[("a.yaml", Some(&config_map("a", "resolved")))])?;
+        room.says(clash, "Holdfast: 1 update").await?;
+        room.state(clash, "Previewed").await?;
+        let again = room.branch("broken", &[("a.yaml", Some("kind: [ConfigMap\n"))])?;
+        assert_ne!(again, broken);
+        let text = room.says(mistake, "1 error").await?;
+        assert!(text.contains("a.yaml:"), "{text}");
+        room.state(mistake, "Failed").await?;
+        room.until_status(&again, "failure").await?;
+
+        // A comment that was deleted is written again when there is something new.
+        let gone = room.ours(clash).await?[0]["id"].clone();
+        let path = format!("repos/{}/issues/comments/{gone}", room.path_at_forge());
+        shared.env.forge.api(reqwest::Method::DELETE, &path, &Value::Null).await?;
+        room.branch("clash", &[("a.yaml", None)])?;
+        let text = room.says(clash, "1 deletion").await?;
+        assert!(!text.is_empty() && room.ours(clash).await?.len() == 1);
+        Ok(())
+    })
+}
+
+#[test]
+fn forks_are_previewed_with_the_label_alone_and_without_secrets() -> anyhow::Result<()> {
+    run(&[], |shared| async move {
+        let wish = Wish {
+            sync: json!({"render": {"substitute": {"from": [{"kind": "Secret", "name": "vars", "optional": true}], "mode": "Strict"}}}),
+            pulls: json!({"forks": "Labelled", "drafts": false}),
+            ..Wish::default()
+        };
+        let room = Room::set(shared, "reviews-fork", &[("a", "one")], &wish).await?;
+        let number = room.fork(BOB, &[("a.yaml", Some(&config_map("a", "two")))]).await?;
+        room.state(number, "Skipped").await?;
+        assert_eq!(room.ours(number).await?, Vec::<Value>::new());
+        room.label(number, "preview").await?;
+        let text = room.says(number, "rendered without Secrets").await?;
+        assert!(text.contains("Holdfast: 1 update"), "{text}");
+
+        room.branch("draft", &[("a.yaml", Some(&config_map("a", "three")))])?;
+        let draft = room.open("draft", "WIP: not yet").await?;
+        room.state(draft, "Skipped").await?;
+        assert_eq!(room.ours(draft).await?, Vec::<Value>::new());
+        Ok(())
+    })
+}
