@@ -78,11 +78,11 @@ async fn several_teams_are_served_without_rights_on_workloads() -> anyhow::Resul
     assert!(!applied.contains("cluster-admin"), "{applied}");
     let token = env.cluster.must(&["-n", "holdfast-system", "create", "token", "holdfast"]).await?;
     let account = env.cluster.kubeconfig_for_token("holdfast", token.trim())?;
-    let may = |verb: &'static str, resource: &'static str| {
+    let may = |verb: &'static str, resource: &'static str, place: &'static str| {
         let user = "--as=system:serviceaccount:holdfast-system:holdfast";
         let env = &env;
         async move {
-            let asked = ["auth", "can-i", verb, resource, "-A", user];
+            let asked = ["auth", "can-i", verb, resource, place, user];
             let output = env.cluster.kubectl_with(&env.cluster.kubeconfig(), &asked, "").await?;
             anyhow::Ok(String::from_utf8_lossy(&output.stdout).trim() == "yes")
         }
@@ -94,11 +94,13 @@ async fn several_teams_are_served_without_rights_on_workloads() -> anyhow::Resul
         ("impersonate", "users"),
         ("patch", "deployments"),
         ("create", "approvals.holdfast.dev"),
+        ("create", "localsubjectaccessreviews.authorization.k8s.io"),
         ("list", "pods"),
     ] {
-        assert!(!may(verb, resource).await?, "the agent may {verb} {resource} in the whole cluster");
+        assert!(!may(verb, resource, "-A").await?, "the agent may {verb} {resource} in the whole cluster");
     }
-    assert!(may("list", "syncs.holdfast.dev").await?);
+    assert!(may("list", "syncs.holdfast.dev", "-A").await?);
+    assert!(may("list", "repositories.holdfast.dev", "-A").await?);
 
     let repository = env.forge.repository("teams").await?;
     let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {a: b}\n";
@@ -122,6 +124,14 @@ async fn several_teams_are_served_without_rights_on_workloads() -> anyhow::Resul
     };
     bind("team-a").await?;
     bind("team-b").await?;
+    // Decisions out of pull requests are taken where the agent is bound, and nowhere else.
+    for resource in ["approvals.holdfast.dev", "localsubjectaccessreviews.authorization.k8s.io"] {
+        assert!(may("create", resource, "--namespace=team-a").await?, "create {resource}");
+        assert!(
+            !may("create", resource, "--namespace=team-c").await?,
+            "create {resource} where it is not bound"
+        );
+    }
     let flags = ["--leader-elect", "-n", "holdfast-system", "--default-service-account=deployer"];
     let agent = Agent::start(&account, &flags).await?;
     env.ready("team-a", "app", Some(&commit)).await?;

@@ -81,7 +81,7 @@ const READS_A_CLOCK: &[(&str, &str)] = &[
     ("report/alert/receiver/http.rs", "Retry-After can be a time"),
     ("review/live.rs", "a preview is made at the time of its pass"),
     ("review/pass/bases.rs", "the login of a source is read at the time of the pass"),
-    ("review/pass/memory.rs", "a pass that failed is repeated after a pause"),
+    ("review/pass/retry.rs", "what failed is repeated after a pause"),
     ("report/events.rs", "an Event has the time at which it is written, and waits for a limited time"),
 ];
 

@@ -204,7 +204,13 @@ fn with_quotes(said: &str) -> String {
 
 /// Returns the message of a refused list or watch.
 pub fn said(error: &kube::Error) -> String {
-    refusal(error).map_or_else(|| chain(error), |status| explain(status).2)
+    explained(error).1
+}
+
+/// Returns the class and the message of a request that failed.
+pub fn explained(error: &kube::Error) -> (Class, String) {
+    let answer = refusal(error).map(explain);
+    answer.map_or_else(|| (Class::Transient, chain(error)), |(class, _, message)| (class, message))
 }
 
 /// `... User "u" cannot patch resource "deployments" in API group "apps" in the namespace "x"` with what to do.
@@ -225,7 +231,7 @@ fn missing_right(said: &str) -> String {
                 .and_then(|rest| rest.split('"').next())
                 .unwrap_or_default();
             let dot = if group.is_empty() { "" } else { "." };
-            let needs = verb == "impersonate" || ["secrets", "configmaps"].contains(&resource);
+            let needs = verb == "impersonate" || TENANT.contains(&resource);
             let bind = if needs { binding(user, said) } else { String::new() };
             format!(
                 "{user} may not {verb} {resource}{dot}{group} {place}; grant the verb {verb} on {resource}{dot}{group} there{bind}"
@@ -234,6 +240,9 @@ fn missing_right(said: &str) -> String {
         _ => said.to_owned(),
     }
 }
+
+/// What the agent needs a right on in the namespace of a tenant, beside impersonation.
+const TENANT: [&str; 4] = ["secrets", "configmaps", "approvals", "localsubjectaccessreviews"];
 
 /// Says how the agent, installed with `manifests/`, gets the rights that it needs in the namespace of a tenant.
 fn binding(user: &str, said: &str) -> String {
@@ -326,6 +335,21 @@ mod tests {
             "system:serviceaccount:holdfast-system:holdfast may not impersonate serviceaccounts in namespace team-a; \
              grant the verb impersonate on serviceaccounts there, for example with: kubectl -n team-a create rolebinding \
              holdfast --clusterrole=holdfast-tenant --serviceaccount=holdfast-system:holdfast"
+        );
+    }
+
+    #[test]
+    fn a_command_in_a_pull_request_names_the_right_that_the_agent_lacks() {
+        let error = status(
+            403,
+            "approvals.holdfast.dev is forbidden: User \"system:serviceaccount:holdfast-system:holdfast\" cannot create resource \"approvals\" in API group \"holdfast.dev\" in the namespace \"team-a\"",
+        );
+        let (class, message) = explained(&error);
+        assert_eq!(class, Class::User);
+        assert!(message.contains("grant the verb create on approvals.holdfast.dev there"), "{message}");
+        assert!(
+            message.contains("-n team-a create rolebinding holdfast --clusterrole=holdfast-tenant"),
+            "{message}"
         );
     }
 

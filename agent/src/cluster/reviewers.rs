@@ -1,6 +1,8 @@
 //! May a user of the cluster, who wrote a comment at a forge, approve plans? I/O: API reads, one for each command.
 
-use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
+use k8s_openapi::api::authorization::v1::{
+    LocalSubjectAccessReview, ResourceAttributes, SubjectAccessReviewSpec,
+};
 use kube::api::PostParams;
 use kube::{Api, Client};
 
@@ -9,7 +11,8 @@ use crate::api::names;
 /// The group of all users who are logged in. Other groups of a user are not known without a token.
 const LOGGED_IN: &str = "system:authenticated";
 
-/// True if a user may create Approvals in a namespace.
+/// True if a user may create Approvals in a namespace. The agent asks in the namespace, so that it needs no right in the whole
+/// cluster.
 pub async fn may_approve(client: &Client, user: &str, namespace: &str) -> Result<bool, kube::Error> {
     let attributes = ResourceAttributes {
         namespace: Some(namespace.to_owned()),
@@ -24,7 +27,7 @@ pub async fn may_approve(client: &Client, user: &str, namespace: &str) -> Result
         resource_attributes: Some(attributes),
         ..SubjectAccessReviewSpec::default()
     };
-    let review = SubjectAccessReview { spec, ..SubjectAccessReview::default() };
-    let answer = Api::all(client.clone()).create(&PostParams::default(), &review).await?;
+    let review = LocalSubjectAccessReview { spec, ..LocalSubjectAccessReview::default() };
+    let answer = Api::namespaced(client.clone(), namespace).create(&PostParams::default(), &review).await?;
     Ok(answer.status.is_some_and(|status| status.allowed))
 }

@@ -50,26 +50,25 @@ pub fn treatment(rules: &PullRequests, followed: &BTreeSet<String>, found: &Pull
     }
 }
 
-/// The numbers of the pull requests that are to be previewed now, the last changed first. `bases` are the commits of the
-/// branches, `made` what there is.
-pub fn due(
+/// The pull requests that are to be previewed now, the last changed first, with what their previews are made of. `bases` are the
+/// commits of the branches, `made` what the last previews were made of.
+pub fn due<'a>(
     rules: &PullRequests,
     bases: &BTreeMap<String, String>,
-    open: &[PullRequest],
+    open: &'a [PullRequest],
     made: &BTreeMap<i64, MadeOf>,
-) -> Vec<i64> {
+) -> Vec<(&'a PullRequest, MadeOf)> {
     let followed: BTreeSet<String> = bases.keys().cloned().collect();
-    let is_due = |found: &&PullRequest| {
+    let is_due = |found: &'a PullRequest| {
         let treatment = treatment(rules, &followed, found);
-        let Some(base) = bases.get(&found.base) else { return false };
-        let (head, base, ancestor) = (found.head.clone(), base.clone(), found.ancestor.clone());
-        let now = MadeOf { head, base, ancestor, treatment };
-        matches!(treatment, Treatment::Preview | Treatment::WithoutSecrets)
-            && made.get(&found.number) != Some(&now)
+        let base = bases.get(&found.base)?.clone();
+        let of = MadeOf { head: found.head.clone(), base, ancestor: found.ancestor.clone(), treatment };
+        let is_wanted = matches!(treatment, Treatment::Preview | Treatment::WithoutSecrets);
+        (is_wanted && made.get(&found.number) != Some(&of)).then_some((found, of))
     };
-    let mut due: Vec<&PullRequest> = open.iter().filter(is_due).collect();
-    due.sort_by_key(|found| (std::cmp::Reverse(found.updated), found.number));
-    due.into_iter().map(|found| found.number).collect()
+    let mut due: Vec<_> = open.iter().filter_map(is_due).collect();
+    due.sort_by_key(|(found, _)| (std::cmp::Reverse(found.updated), found.number));
+    due
 }
 
 #[cfg(test)]
@@ -131,7 +130,10 @@ mod tests {
         let bases: BTreeMap<String, String> = [("main".to_owned(), "b1".to_owned())].into();
         let open = [pull_request(1, 10), pull_request(2, 30), pull_request(3, 20)];
         let mut made = BTreeMap::new();
-        assert_eq!(due(&rules, &bases, &open, &made), [2, 3, 1]);
+        let numbers = |made: &BTreeMap<i64, MadeOf>| -> Vec<i64> {
+            due(&rules, &bases, &open, made).into_iter().map(|(pull, _)| pull.number).collect()
+        };
+        assert_eq!(numbers(&made), [2, 3, 1]);
         let of = |head: &str, base: &str| MadeOf {
             head: head.to_owned(),
             base: base.to_owned(),
@@ -142,6 +144,6 @@ mod tests {
         made.insert(3, of("head0", "b1"));
         made.insert(1, of("head1", "b0"));
         // A new head, and a base that has moved.
-        assert_eq!(due(&rules, &bases, &open, &made), [3, 1]);
+        assert_eq!(numbers(&made), [3, 1]);
     }
 }

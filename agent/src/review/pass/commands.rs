@@ -3,14 +3,15 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use kube::runtime::reflector::ObjectRef;
 use tracing::info;
 
-use super::memory::Memory;
+use super::memory::{Memory, Review};
 use super::{Found, Pass};
 use crate::api::{ApprovalDecision, PullRequestState};
+use crate::cluster::refusal::explained;
 use crate::cluster::reviewers::may_approve;
-use crate::error::chain;
 use crate::forge::ForgeError;
 use crate::forge::review::{Comment, Reaction, User};
 use crate::report::{Failure, approvals};
@@ -33,6 +34,25 @@ enum Outcome {
     Refused(String),
 }
 
+/// Why comments were not read, or a command was not followed.
+struct Unread {
+    failure: Failure,
+    /// How long the forge asks to wait.
+    after: Option<Duration>,
+}
+
+impl From<ForgeError> for Unread {
+    fn from(error: ForgeError) -> Self {
+        Self { failure: Failure::of("review", &error), after: error.retry_after() }
+    }
+}
+
+/// The API server did not create an Approval.
+fn uncreated(error: &kube::Error) -> Unread {
+    let (class, message) = explained(error);
+    Unread { failure: Failure::new("review", class, "ApprovalFailed", message), after: None }
+}
+
 impl Pass<'_> {
     /// Reads the comments of the pull requests that changed and have something to decide.
     pub(super) async fn commands(&self, memory: &mut Memory, found: &mut Found) {
@@ -40,7 +60,10 @@ impl Pass<'_> {
         let is_due = |memory: &Memory, number: i64, updated| {
             let record = memory.records.get(&number);
             let decides = record.is_some_and(|record| !record.plans.is_empty());
-            decides && memory.reviews.get(&number).is_none_or(|review| review.read != updated)
+            let is_new = |review: &Review| {
+                review.reading.is_due() && (review.read != updated || review.reading.trouble().is_some())
+            };
+            decides && memory.reviews.get(&number).is_none_or(is_new)
         };
         let mut left = READ;
         for pull in open {
@@ -50,41 +73,52 @@ impl Pass<'_> {
                     return;
                 }
                 left -= 1;
-                match self.read(memory, pull.number).await {
-                    Ok(is_new) => {
-                        memory.review(pull.number).read = pull.updated;
-                        if is_new {
-                            found.soon(Duration::ZERO);
-                        }
-                    }
-                    Err(failure) => found.fail(failure, super::FOLLOW * 5),
-                }
+                self.take(memory, (pull.number, pull.updated), found).await;
             }
         }
         let waits = |memory: &Memory, number| {
             memory.records.get(&number).is_some_and(|one| one.verdict == follow::WAITS)
         };
         for number in memory.merged().into_iter().filter(|_| self.list) {
-            if !waits(memory, number) {
-                continue;
-            }
-            if let Err(failure) = self.read(memory, number).await {
-                found.fail(failure, super::FOLLOW * 5);
+            if waits(memory, number) && memory.review(number).reading.is_due() {
+                self.take(memory, (number, None), found).await;
             }
         }
     }
 
+    /// Reads the comments of one pull request, and notes when they are read again if that failed.
+    async fn take(&self, memory: &mut Memory, (number, at): (i64, Option<Timestamp>), found: &mut Found) {
+        match self.read(memory, number).await {
+            Ok(is_new) => {
+                let review = memory.review(number);
+                review.read = at;
+                review.reading.succeeded();
+                if is_new {
+                    found.soon(Duration::ZERO);
+                }
+            }
+            Err(Unread { failure, after }) => memory.review(number).reading.failed(failure, after),
+        }
+    }
+
     /// True if a command was followed, so that another preview is due.
-    async fn read(&self, memory: &mut Memory, number: i64) -> Result<bool, Failure> {
-        let forge = |error: ForgeError| Failure::of("review", &error);
-        let comments = self.client.comments(self.target, number).await.map_err(forge)?;
+    async fn read(&self, memory: &mut Memory, number: i64) -> Result<bool, Unread> {
+        let comments = self.client.comments(self.target, number).await?;
         let mut notes = Vec::new();
         let mut is_new = false;
+        let mut failed = None;
         for comment in &comments {
             let (text, created, updated) = (comment.body.clone(), comment.created, comment.updated);
             let Some(read) = command(&Said { text, created, updated }) else { continue };
             let outcome = match read {
-                Ok(command) => self.obey(memory, number, comment, &command).await?,
+                Ok(command) => match self.obey(memory, number, comment, &command).await {
+                    Ok(outcome) => outcome,
+                    Err(unread) => {
+                        let note = format!("not followed yet, and tried again: {}", unread.failure.message);
+                        failed.get_or_insert(unread);
+                        Outcome::Known(note)
+                    }
+                },
                 Err(why) => Outcome::Refused(why.to_string()),
             };
             let (note, reaction) = match outcome {
@@ -98,7 +132,7 @@ impl Pass<'_> {
             let note = format!("{}: {note}", code(&format!("@{}", comment.author.login)));
             let was_said = memory.review(number).notes.contains(&note);
             if let Some(reaction) = reaction.filter(|_| !was_said) {
-                self.client.react(self.target, number, comment.id, reaction).await.map_err(forge)?;
+                self.client.react(self.target, number, comment.id, reaction).await?;
             }
             notes.push(note);
         }
@@ -108,12 +142,12 @@ impl Pass<'_> {
         if is_new {
             // What waits is another plan now: the comment is written with the next preview.
             memory.made.remove(&number);
-            return Ok(true);
+            return failed.map_or(Ok(true), Err);
         }
         if changed && self.comments() && !memory.review(number).text.is_empty() {
-            self.write_comment(memory, number).await.map_err(forge)?;
+            self.write_comment(memory, number).await?;
         }
-        Ok(false)
+        failed.map_or(Ok(false), Err)
     }
 
     /// Creates the Approval that a command asks for.
@@ -123,7 +157,7 @@ impl Pass<'_> {
         number: i64,
         comment: &Comment,
         command: &Command,
-    ) -> Result<Outcome, Failure> {
+    ) -> Result<Outcome, Unread> {
         let (services, namespace) = (self.services, self.owner.namespace.as_str());
         let name = approve::name(self.owner.name.as_str(), number, comment.id);
         let key = ObjectRef::new(&name).within(namespace);
@@ -149,14 +183,13 @@ impl Pass<'_> {
             Err(why) => return Ok(Outcome::Refused(why.to_string())),
         };
         let client = services.cluster.clients.own();
-        let failed = |error: &kube::Error| Failure::transient("review", "ApprovalFailed", chain(error));
-        if !may_approve(&client, user, namespace).await.map_err(|error| failed(&error))? {
+        if !may_approve(&client, user, namespace).await.map_err(|error| uncreated(&error))? {
             let (user, namespace) = (user.to_owned(), namespace.to_owned());
             return Ok(Outcome::Refused(Refusal::NoRight { user, namespace }.to_string()));
         }
         let note = followed(spec.decision, &spec.approver, &spec.reason);
         let (sync, plan) = (spec.sync.clone(), spec.plan_id.clone());
-        approvals::create(&client, namespace, &name, spec).await.map_err(|error| failed(&error))?;
+        approvals::create(&client, namespace, &name, spec).await.map_err(|error| uncreated(&error))?;
         info!(repository = %self.owner, number, sync, plan, user, "Took a decision from a pull request");
         // The next preview shows it.
         let seen = async {
@@ -169,14 +202,13 @@ impl Pass<'_> {
     }
 
     /// Who opened a pull request.
-    async fn author(&self, memory: &mut Memory, number: i64) -> Result<Option<User>, Failure> {
+    async fn author(&self, memory: &mut Memory, number: i64) -> Result<Option<User>, ForgeError> {
         let listed = memory.open.iter().flatten().find(|pull| pull.number == number);
         let known = listed.map(|pull| pull.author.clone()).or_else(|| memory.review(number).author.clone());
         if known.is_some() {
             return Ok(known.filter(|author| author.id != 0));
         }
-        let found = self.client.pull_request(self.target, number).await;
-        let found = found.map_err(|error| Failure::of("review", &error))?;
+        let found = self.client.pull_request(self.target, number).await?;
         let author = found.map(|(pull, _)| pull.author).filter(|author| author.id != 0);
         memory.review(number).author.clone_from(&author);
         Ok(author)

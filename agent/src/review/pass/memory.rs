@@ -1,20 +1,15 @@
 //! What is remembered of the pull requests of a Repository between two passes. Its records are the status; all else can be made
 //! again. No I/O.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
-
 use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::retry::Retry;
 use crate::api::{PullRequestState, RepositoryStatus, ReviewedPullRequest};
 use crate::forge::review::{PullRequest, User};
 use crate::review::queue::MadeOf;
 use crate::review::status::State;
 
-/// The pause after a first failure; each failure doubles it.
-const PAUSE: Duration = Duration::from_secs(5);
-/// The longest pause.
-const LONGEST: Duration = Duration::from_mins(5);
 /// Pull requests that the status lists.
 const LISTED: usize = 100;
 
@@ -25,6 +20,8 @@ pub struct Memory {
     pub open: Option<Vec<PullRequest>>,
     /// True if the list is known to be old.
     pub stale: bool,
+    /// When the open pull requests are listed again after that failed.
+    pub listing: Retry,
     /// How often pull requests changed while they were previewed, since that last went well.
     pub moves: u32,
     /// True if the forge has more of them than are read.
@@ -52,8 +49,12 @@ pub struct Review {
     pub check: Option<i64>,
     /// The revision of each Sync when the merge was noticed.
     pub before: BTreeMap<String, String>,
-    failures: u32,
-    retry: Option<Instant>,
+    /// What the last preview that failed was made of.
+    pub tried: Option<MadeOf>,
+    /// When a preview, or the comment of a merge, that failed is made again.
+    pub retry: Retry,
+    /// When comments that could not be read, or commands that could not be followed, are read again.
+    pub reading: Retry,
 }
 
 impl Memory {
@@ -85,6 +86,12 @@ impl Memory {
             merged: None,
             merged_at: None,
         })
+    }
+
+    /// All that failed and was not repeated yet.
+    pub fn retries(&self) -> impl Iterator<Item = &Retry> {
+        let reviews = self.reviews.values().flat_map(|review| [&review.retry, &review.reading]);
+        [&self.listing].into_iter().chain(reviews)
     }
 
     /// Those that were merged and are followed.
@@ -125,28 +132,4 @@ fn reported(record: &ReviewedPullRequest) -> Option<(String, State, u32)> {
         PullRequestState::Pending | PullRequestState::Skipped | PullRequestState::Merged => return None,
     };
     Some((record.head.clone(), state, 1))
-}
-
-impl Review {
-    /// True if nothing failed, or long enough ago.
-    pub fn may_try(&self) -> bool {
-        self.retry.is_none_or(|retry| retry <= Instant::now())
-    }
-
-    /// Notes a failure. How long to wait.
-    pub fn failed(&mut self) -> Duration {
-        let pause = PAUSE.saturating_mul(1 << self.failures.min(10)).min(LONGEST);
-        self.failures = self.failures.saturating_add(1);
-        self.retry = Some(Instant::now() + pause);
-        pause
-    }
-
-    pub fn succeeded(&mut self) {
-        (self.failures, self.retry) = (0, None);
-    }
-
-    /// When the next try is due, after a failure.
-    pub fn due(&self) -> Option<Duration> {
-        Some(self.retry?.saturating_duration_since(Instant::now()))
-    }
 }

@@ -1,8 +1,6 @@
 //! Follows what was merged until it is applied and healthy, or superseded. The status of the Syncs is read from the store of the
 //! watch. I/O: the forge.
 
-use std::time::Duration;
-
 use jiff::SignedDuration;
 
 use super::memory::Memory;
@@ -10,13 +8,13 @@ use super::{FOLLOW, Found, Pass};
 use crate::api::PullRequestState;
 use crate::forge::ForgeError;
 use crate::forge::review::Report;
+use crate::report::Failure;
 use crate::review::follow::{Course, course, text, verdict};
 use crate::review::status::{self, State};
 use crate::sync_ref::SyncRef;
 
 /// How long a merge is followed.
 const LONGEST: SignedDuration = SignedDuration::from_hours(24);
-const RETRY: Duration = Duration::from_secs(10);
 
 impl Pass<'_> {
     /// Begins to follow a merge, if it affects a Sync.
@@ -42,16 +40,18 @@ impl Pass<'_> {
     /// Writes how far each merge is.
     pub(super) async fn follow(&self, memory: &mut Memory, found: &mut Found) {
         for number in memory.merged() {
-            if !memory.review(number).may_try() {
-                found.soon(RETRY);
+            if !memory.review(number).retry.is_due() {
                 continue;
             }
             match self.follow_one(memory, number).await {
                 Ok(true) => memory.forget(number),
-                Ok(false) => found.soon(FOLLOW),
+                Ok(false) => {
+                    memory.review(number).retry.succeeded();
+                    found.soon(FOLLOW);
+                }
                 Err(error) => {
-                    let after = memory.review(number).failed();
-                    found.forge(&error, after);
+                    let failure = Failure::of("review", &error);
+                    memory.review(number).retry.failed(failure, error.retry_after());
                 }
             }
         }

@@ -9,6 +9,7 @@ pub mod memory;
 mod merged;
 mod previews;
 mod publish;
+mod retry;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -57,34 +58,38 @@ impl Found {
     fn soon(&mut self, after: Duration) {
         self.next = Some(self.next.map_or(after, |next| next.min(after)));
     }
-
-    /// Notes an error of the forge. How long it asks to be left alone decides when it is tried again.
-    fn forge(&mut self, error: &ForgeError, after: Duration) {
-        self.fail(Failure::of("review", error), error.retry_after().unwrap_or(after));
-    }
 }
 
 /// Makes one pass.
 pub async fn pass(one: &Pass<'_>, memory: &mut Memory) -> Found {
     let mut found = Found::default();
-    if (one.list || memory.stale || memory.open.is_none())
-        && let Err(error) = one.list(memory).await
-    {
-        found.forge(&error, memory.review(0).failed());
-        if memory.open.is_none() {
-            return found;
+    memory.stale |= one.list || memory.open.is_none();
+    if memory.stale && memory.listing.is_due() {
+        match one.list(memory).await {
+            Ok(()) => memory.listing.succeeded(),
+            Err(error) => memory.listing.failed(Failure::of("review", &error), error.retry_after()),
         }
     }
-    let followed = one.followed();
-    let bases = one.bases(memory, &followed, &mut found).await;
-    one.skip(memory, &followed);
-    one.preview_next(memory, &followed, &bases, &mut found).await;
-    one.commands(memory, &mut found).await;
-    one.follow(memory, &mut found).await;
+    if memory.open.is_some() {
+        one.work(memory, &mut found).await;
+    }
+    for retry in memory.retries() {
+        found.failures.extend(retry.trouble().cloned());
+        retry.pause().into_iter().for_each(|pause| found.soon(pause));
+    }
     found
 }
 
 impl Pass<'_> {
+    async fn work(&self, memory: &mut Memory, found: &mut Found) {
+        let followed = self.followed();
+        let bases = self.bases(memory, &followed, found).await;
+        self.skip(memory, &followed);
+        self.preview_next(memory, &followed, &bases, found).await;
+        self.commands(memory, found).await;
+        self.follow(memory, found).await;
+    }
+
     fn marker(&self) -> Marker {
         Marker::new(&self.services.cluster.uid, self.owner.namespace.as_str(), self.owner.name.as_str())
     }
@@ -99,7 +104,6 @@ impl Pass<'_> {
             (memory.open, memory.more) = (Some(open), more);
         }
         memory.stale = false;
-        memory.review(0).succeeded();
         let open: BTreeSet<i64> = memory.open.iter().flatten().map(|found| found.number).collect();
         let gone: Vec<i64> = memory
             .records

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tracing::info;
 
 use super::bases::Followed;
-use super::memory::{Memory, Review};
+use super::memory::Memory;
 use super::{Found, Pass};
 use crate::api::{PreviewedPlan, PullRequestState};
 use crate::error::{Class, StageError as _};
@@ -41,24 +41,19 @@ impl Pass<'_> {
         let rules = &self.repository.spec.pull_requests;
         let open = memory.open.clone().unwrap_or_default();
         let due = queue::due(rules, bases, &open, &memory.made);
-        let mut due = due.into_iter().filter(|number| memory.reviews.get(number).is_none_or(Review::may_try));
-        let next = due.next().and_then(|number| open.iter().find(|pull| pull.number == number));
-        let more = due.next().is_some();
-        let waits = memory.reviews.values().filter_map(Review::due).min();
-        waits.into_iter().for_each(|after| found.soon(after));
-        let Some(pull) = next else { return };
-        if more {
+        let may_try = |memory: &Memory, number: i64, of: &MadeOf| {
+            let review = memory.reviews.get(&number);
+            review.is_none_or(|review| review.retry.is_due() || review.tried.as_ref() != Some(of))
+        };
+        let mut due = due.into_iter().filter(|(pull, of)| may_try(memory, pull.number, of));
+        let Some((pull, of)) = due.next() else { return };
+        if due.next().is_some() {
             found.soon(Duration::ZERO);
         }
-        let branches = bases.keys().cloned().collect();
-        let treatment = queue::treatment(rules, &branches, pull);
-        let Some(base) = bases.get(&pull.base) else { return };
-        let (head, base, ancestor) = (pull.head.clone(), base.clone(), pull.ancestor.clone());
-        let of = MadeOf { head, base, ancestor, treatment };
         match self.preview(memory, pull, &of, followed).await {
             Ok(()) => {
                 memory.moves = 0;
-                memory.review(pull.number).succeeded();
+                memory.review(pull.number).retry.succeeded();
                 memory.made.insert(pull.number, of);
             }
             // It is listed again at once.
@@ -68,8 +63,11 @@ impl Pass<'_> {
                 found.soon(AGAIN.saturating_mul(1 << memory.moves.min(10)));
             }
             Err(failure) => {
-                let after = memory.review(pull.number).failed();
-                found.fail(failure, after);
+                let review = memory.review(pull.number);
+                if review.tried.replace(of.clone()) != Some(of) {
+                    review.retry.succeeded();
+                }
+                review.retry.failed(failure, None);
             }
         }
     }
