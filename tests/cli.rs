@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// The shared agent leaves the namespace `lease` to two of its own.
-const AGENT: &[&str] = &["--namespaces", "plan,verbs"];
+const AGENT: &[&str] = &["--namespaces", "plan,verbs,explain"];
 const SOON: Duration = Duration::from_secs(30);
 const MAP: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  key: |\n    one\n    two\n";
 
@@ -110,6 +110,52 @@ fn plan_says_what_would_be_done_and_does_nothing() -> anyhow::Result<()> {
                 .await?
                 .contains("two")
         );
+        Ok(())
+    })
+}
+
+#[test]
+fn an_object_is_explained_by_its_file_its_commit_and_its_owners() -> anyhow::Result<()> {
+    run(AGENT, |shared| async move {
+        let (env, kubeconfig) = (&shared.env, shared.env.cluster.kubeconfig());
+        let repository = env.forge.repository("explain").await?;
+        let two = format!(
+            "apiVersion: v1\nkind: Secret\nmetadata: {{name: s}}\nstringData: {{password: hunter2}}\n---\n{MAP}"
+        );
+        let commit = repository.commit(&[("shop/all.yaml", &two)], "Add a map (#7)")?;
+        env.namespace("explain").await?;
+        let sync = sync::sync("explain", "app", &repository.https_url, &json!({"path": "shop"}));
+        env.cluster.apply(&sync).await?;
+        env.ready("explain", "app", Some(&commit)).await?;
+        let label = ["-n", "explain", "label", "--field-manager=person", "configmap", "a", "team=shop"];
+        env.cluster.must(&label).await?;
+        let explained = holdfast(&kubeconfig, &["-n", "explain", "explain", "cm/a"]).await?;
+        assert!(explained.status.success(), "{}", err(&explained));
+        let text = out(&explained);
+        for words in [
+            "ConfigMap explain/a (v1)",
+            "sync          explain/app",
+            "file          shop/all.yaml:6",
+            &format!("{commit} Add a map (#7)"),
+            "Alice <alice@example.com>",
+            "pull request  #7",
+            "/metadata/labels/team",
+            "person (Update",
+            "/data/key",
+            "holdfast (Apply",
+        ] {
+            assert!(text.contains(words), "{words:?} is missing in:\n{text}");
+        }
+        let secret = holdfast(&kubeconfig, &["-n", "explain", "explain", "Secret/s", "-o", "json"]).await?;
+        let found: Value = serde_json::from_str(&out(&secret))?;
+        assert_eq!((&found["file"], &found["pullRequest"]["number"]), (&json!("shop/all.yaml:1"), &json!(7)));
+        assert_eq!(found["unknown"], json!([]), "{found}");
+        assert!(!out(&secret).contains("hunter2") && !out(&secret).contains("aHVudGVyMg"));
+        env.cluster.must(&["-n", "explain", "create", "configmap", "stranger"]).await?;
+        let stranger = holdfast(&kubeconfig, &["-n", "explain", "explain", "configmaps/stranger"]).await?;
+        assert!(out(&stranger).contains("belongs to no Sync"), "{}{}", out(&stranger), err(&stranger));
+        let nothing = holdfast(&kubeconfig, &["-n", "explain", "explain", "cm/nothing"]).await?;
+        assert!(err(&nothing).contains("cm/nothing not found in namespace explain"), "{}", err(&nothing));
         Ok(())
     })
 }

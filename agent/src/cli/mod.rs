@@ -7,6 +7,7 @@ mod approve;
 mod cluster;
 pub mod crd;
 mod drift;
+mod explain;
 mod files;
 mod follow;
 mod image;
@@ -79,6 +80,8 @@ enum Verb {
     Status(status::Status),
     /// Show drift and who caused it, snooze it, or write it to a working tree
     Drift(drift::Drift),
+    /// Explain where an object comes from and who owns each of its fields
+    Explain(explain::Explain),
     /// Explain which image versions are selected, or remove bans
     Image(image::Image),
     /// Approve the plan of a Sync that waits for an Approval
@@ -108,6 +111,7 @@ impl Cli {
             Verb::Preview(preview) => block_on(preview.run(global)),
             Verb::Status(status) => block_on(status.run(global)),
             Verb::Drift(drift) => block_on(drift.run(global)),
+            Verb::Explain(explain) => block_on(explain.run(global)),
             Verb::Image(image) => block_on(image.run(global)),
             Verb::Approve(approve) => block_on(approve.run(global)),
             Verb::Reject(verdict) => block_on(verdict.reject(global)),

@@ -13,6 +13,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
+pub use self::target::{Target, label};
 use super::Global;
 
 /// One Sync, or what to do about its drift
