@@ -140,7 +140,9 @@ fn a_comment_is_written_edited_and_missed_once_somebody_deleted_it() -> anyhow::
 #[test]
 fn a_commit_gets_a_status_and_its_lines_get_comments() -> anyhow::Result<()> {
     run(|forge| async move {
-        let repository = branched(forge, "status", "change").await?;
+        let repository = super::repository(forge, "status").await?;
+        repository.commit(&[("same.yaml", "a: 1\n")], "Begin")?;
+        super::commit(&repository, "change", "1")?;
         let number = open(forge, &repository, "change").await?;
         let (client, target) =
             (client(), target(forge, &repository.https_url, &token(forge, "status", WRITER).await?)?);
@@ -153,10 +155,19 @@ fn a_commit_gets_a_status_and_its_lines_get_comments() -> anyhow::Result<()> {
         assert_eq!((&found["state"], &found["total_count"]), (&json!("failure"), &json!(1)), "{found}");
         assert_eq!(found["statuses"][0]["context"], "holdfast/1a2b3c4d/team-a");
         let message = "value must be a number".to_owned();
-        let lines = [Annotation { path: "a.yaml".to_owned(), line: 1, level: Level::Failure, message }];
+        let at = |path: &str| Annotation {
+            path: path.to_owned(),
+            line: 1,
+            level: Level::Failure,
+            message: message.clone(),
+        };
+        let lines = [at("a.yaml")];
         assert!(client.annotate(&target, number, &head, "1 error", &lines).await?);
         let reviews = forge.api(Method::GET, &format!("{path}/pulls/{number}/reviews"), &Value::Null).await?;
         assert_eq!((&reviews[0]["state"], &reviews[0]["comments_count"]), (&json!("COMMENT"), &json!(1)));
+        // A file that the pull request does not change.
+        let other = client.annotate(&target, number, &head, "1 error", &[at("same.yaml")]).await;
+        assert_eq!(other.ok(), Some(true));
         let deployment =
             Deployment { commit: &head, reference: "main", environment: "p", url: None, description: "" };
         assert_eq!(

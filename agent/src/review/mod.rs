@@ -2,6 +2,7 @@
 //!
 //! The values and their texts are pure; `plan` composes the stages. I/O: through the stages.
 
+pub mod annotations;
 pub mod approve;
 pub mod command;
 pub mod comment;

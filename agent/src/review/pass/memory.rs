@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::retry::Retry;
 use crate::api::{PullRequestState, RepositoryStatus, ReviewedPullRequest};
-use crate::forge::review::{PullRequest, User};
+use crate::forge::review::{Deployed, PullRequest, User};
 use crate::review::queue::MadeOf;
 use crate::review::status::State;
 
@@ -47,6 +47,8 @@ pub struct Review {
     pub reported: Option<(String, State, u32)>,
     /// The id of the check run.
     pub check: Option<i64>,
+    /// How far the deployment was when it was written last.
+    pub deployed: Option<Deployed>,
     /// The revision of each Sync when the merge was noticed.
     pub before: BTreeMap<String, String>,
     /// What the last preview that failed was made of.

@@ -86,6 +86,7 @@ impl Pass<'_> {
         if is_over || is_failed {
             self.report_applied(memory, number, merged, &all, is_failed).await?;
         }
+        self.deploy(memory, number, merged, &all).await?;
         Ok(is_over || is_late)
     }
 

@@ -5,6 +5,7 @@
 
 mod bases;
 mod commands;
+mod deployments;
 pub mod memory;
 mod merged;
 mod previews;

@@ -12,6 +12,7 @@ use crate::api::{PreviewedPlan, PullRequestState};
 use crate::error::{Class, StageError as _};
 use crate::forge::review::{PullRequest, head_ref};
 use crate::report::Failure;
+use crate::review::annotations;
 use crate::review::comment::{self, Approve, comment};
 use crate::review::fork::without_secrets;
 use crate::review::live::Subject;
@@ -169,9 +170,11 @@ impl Pass<'_> {
         if is_shown && self.comments() {
             self.write_comment(memory, pull.number).await.map_err(|error| Failure::of("review", &error))?;
         }
-        let context = status::context(&self.services.cluster.uid, self.owner.namespace.as_str());
-        let status = status::of(preview, context);
-        self.write_status(memory, pull, &status).await.map_err(|error| Failure::of("review", &error))
+        let context = status::context(&self.services.cluster.uid, &self.owner.namespace);
+        let (status, annotations) = (status::of(preview, context), annotations::of(preview));
+        self.write_status(memory, pull, &status, &annotations)
+            .await
+            .map_err(|error| Failure::of("review", &error))
     }
 
     /// Says that there is no preview, and why.
@@ -184,7 +187,7 @@ impl Pass<'_> {
         why.clone_into(&mut record.verdict);
         let context = status::context(&self.services.cluster.uid, self.owner.namespace.as_str());
         let status = status::failed(context, why);
-        self.write_status(memory, pull, &status).await.map_err(|error| Failure::of("review", &error))
+        self.write_status(memory, pull, &status, &[]).await.map_err(|error| Failure::of("review", &error))
     }
 }
 

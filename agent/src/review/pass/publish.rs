@@ -3,12 +3,14 @@
 use std::fmt::Write as _;
 
 use holdfast_diff::digest::Digest;
+use tracing::warn;
 
 use super::Pass;
 use super::memory::Memory;
 use crate::forge::ForgeError;
-use crate::forge::review::{PullRequest, Report};
+use crate::forge::review::{Annotation, PullRequest, Report};
 use crate::review::fit::list;
+use crate::review::markdown::code;
 use crate::review::status::CommitStatus;
 
 /// Statuses that a commit gets.
@@ -60,6 +62,7 @@ impl Pass<'_> {
         memory: &mut Memory,
         pull: &PullRequest,
         status: &CommitStatus,
+        annotations: &[Annotation],
     ) -> Result<(), ForgeError> {
         if !self.repository.spec.statuses {
             return Ok(());
@@ -77,7 +80,7 @@ impl Pass<'_> {
             title: &status.description,
             summary: &review.text,
             url: Some(&pull.url),
-            annotations: &[],
+            annotations,
             started: self.now,
         };
         let known = review.check.filter(|_| written > 0);
@@ -85,6 +88,18 @@ impl Pass<'_> {
         let review = memory.review(pull.number);
         review.check = check;
         review.reported = Some((pull.head.clone(), status.state, written + 1));
+        self.annotate(pull, status, annotations).await;
         Ok(())
+    }
+
+    /// Comments on lines, where a forge has no check runs. The comment has all of it too, so that a failure loses nothing.
+    async fn annotate(&self, pull: &PullRequest, status: &CommitStatus, annotations: &[Annotation]) {
+        if !self.comments() || annotations.is_empty() {
+            return;
+        }
+        let (number, text) = (pull.number, code(&status.description));
+        if let Err(error) = self.client.annotate(self.target, number, &pull.head, &text, annotations).await {
+            warn!(repository = %self.owner, number, %error, "Cannot comment on lines");
+        }
     }
 }
