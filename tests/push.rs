@@ -1,5 +1,5 @@
 //! git without a cluster: how servers answer, what is read, and commits that are pushed: what they hold, that they are never
-//! forced, and what is said when a server does not want them.
+//! forced, what is said when a server does not want them, and who signed those that are read.
 //! I/O: processes, network, disk.
 
 #[path = "push/content.rs"]
@@ -18,5 +18,7 @@ mod race;
 mod refused;
 #[path = "push/signed.rs"]
 mod signed;
+#[path = "push/verified.rs"]
+mod verified;
 #[path = "push/workshop.rs"]
 mod workshop;

@@ -1,8 +1,8 @@
 //! Every way to a commit, against the real forge: logins, refs, one mirror for all. I/O: processes, network.
 
 use holdfast_tests::forge::{PASSWORD, Repository, USER};
-use holdfast_tests::shared::{Shared, run};
-use holdfast_tests::sync;
+use holdfast_tests::shared::{SOON, Shared, run};
+use holdfast_tests::{eventually, sync};
 use serde_json::{Value, json};
 
 fn map(value: &str) -> String {
@@ -165,6 +165,90 @@ fn many_syncs_of_one_repository_ask_once_an_interval() -> anyhow::Result<()> {
             !other["status"]["revision"]["applied"].as_str().unwrap_or_default().ends_with(&commit),
             "{other}"
         );
+        Ok(())
+    })
+}
+
+#[test]
+fn only_verified_commits_are_applied() -> anyhow::Result<()> {
+    run(&[], |shared| async move {
+        let namespace = "verified";
+        let folder = holdfast_tests::watchdog::Folder::make("signers")?;
+        let mut public = Vec::new();
+        for name in ["alice", "bob"] {
+            let key = folder.path().join(name);
+            let mut keygen = std::process::Command::new("ssh-keygen");
+            keygen.args(["-q", "-t", "ed25519", "-N", "", "-C", "", "-f"]).arg(&key);
+            anyhow::ensure!(keygen.status()?.success(), "ssh-keygen failed");
+            public.push(std::fs::read_to_string(key.with_extension("pub"))?);
+        }
+        let repository = shared.env.forge.repository(namespace).await?;
+        let signs = |name: &str| -> anyhow::Result<()> {
+            let key = folder.path().join(name).display().to_string();
+            for (setting, value) in
+                [("gpg.format", "ssh"), ("user.signingKey", &key), ("commit.gpgSign", "true")]
+            {
+                repository.git(&["config", setting, value])?;
+            }
+            Ok(())
+        };
+        let unsigned = repository.commit(&[("a.yaml", &map("unsigned"))], "Begin")?;
+        shared.env.namespace(namespace).await?;
+        let signers = |key: &str| sync::secret(namespace, "signers", &[("alice.pub", key)]);
+        shared.env.cluster.apply(&signers(&public[0])).await?;
+        let mut wanted: Value =
+            serde_json::from_str(&sync::sync(namespace, "app", &repository.https_url, &json!({})))?;
+        wanted["spec"]["source"]["git"]["verify"] = json!({"secretRef": {"name": "signers"}});
+        shared.env.cluster.apply(&wanted.to_string()).await?;
+        let refused = async |commit: &str, why: &str| -> anyhow::Result<()> {
+            eventually(SOON, &format!("{commit} to be refused"), || async {
+                let ready = shared.env.condition(namespace, "app", "Ready").await?;
+                Ok(ready.reason == "Unverified"
+                    && ready.message.contains(&commit[..7])
+                    && ready.message.contains(why))
+            })
+            .await?;
+            let stalled = shared.env.condition(namespace, "app", "Stalled").await?;
+            assert_eq!(stalled.status, "True", "{}", stalled.message);
+            Ok(())
+        };
+        // Nothing of it is applied.
+        refused(&unsigned, "of Alice <alice@example.com> is not verified: it is not signed").await?;
+        assert!(shared.env.cluster.must(&["-n", namespace, "get", "configmap", "a"]).await.is_err());
+
+        signs("alice")?;
+        let signed = repository.commit(&[("a.yaml", &map("signed"))], "Signed")?;
+        shared.env.ready(namespace, "app", Some(&signed)).await?;
+        assert_eq!(value(shared, namespace).await?, "signed");
+
+        // Another key: the last verified commit stays applied, and drift from it is corrected.
+        signs("bob")?;
+        let strange = repository.commit(&[("a.yaml", &map("strange"))], "Of another person")?;
+        refused(&strange, "which is not among the keys of the Secret").await?;
+        assert_eq!(value(shared, namespace).await?, "signed");
+        shared.patch(namespace, "configmap/a", &json!({"data": {"key": "by hand"}})).await?;
+        shared.until(namespace, "configmap/a", "{.data.key}", "signed").await?;
+
+        // The key is added, and that is noticed without a commit.
+        shared.env.cluster.apply(&signers(&public.concat())).await?;
+        shared.env.ready(namespace, "app", Some(&strange)).await?;
+        assert_eq!(value(shared, namespace).await?, "strange");
+        // A branch has no tag.
+        shared
+            .patch(
+                namespace,
+                "sync/app",
+                &json!({"spec": {"source": {"git": {"ref": {"branch": null, "tag": "v1"},
+            "verify": {"mode": "Tag"}}}}}),
+            )
+            .await?;
+        let (tag, push_url) = ("v1", push_url(shared, &repository));
+        repository.git(&["tag", tag])?;
+        repository.git(&["push", "--quiet", &push_url, "refs/tags/v1"])?;
+        refused(&strange, "a lightweight tag").await?;
+        repository.git(&["tag", "-f", "-s", "-m", "Signed", tag])?;
+        repository.git(&["push", "--quiet", "--force", &push_url, "refs/tags/v1"])?;
+        shared.env.ready(namespace, "app", Some(&strange)).await?;
         Ok(())
     })
 }

@@ -10,7 +10,7 @@ use holdfast::source::{NewCommit, SignError};
 use super::workshop::{LIMIT, Workshop, commit, git_command, pushed, signer};
 
 /// An SSH key: its private half.
-fn ssh_key(folder: &Path, kind: &str, bits: &str, password: &str) -> anyhow::Result<(String, PathBuf)> {
+pub fn ssh_key(folder: &Path, kind: &str, bits: &str, password: &str) -> anyhow::Result<(String, PathBuf)> {
     let path = folder.join(format!("{kind}-{bits}-{}", password.len()));
     let mut keygen = Command::new("ssh-keygen");
     keygen.args(["-q", "-t", kind, "-N", password, "-C", "", "-f"]).arg(&path);
@@ -106,10 +106,20 @@ fn a_locked_ssh_key_needs_its_password() -> anyhow::Result<()> {
 }
 
 /// gpg with a home of its own.
-struct Gpg(PathBuf);
+pub struct Gpg(pub PathBuf);
 
 impl Gpg {
-    fn run(&self, arguments: &[&str]) -> anyhow::Result<String> {
+    /// One with an empty home, which has to outlive it.
+    pub fn new() -> anyhow::Result<(Self, tempfile::TempDir)> {
+        use std::os::unix::fs::PermissionsExt as _;
+        holdfast_tests::services::need("gpg", "gnupg")?;
+        // The sockets of gpg's agent need a short path.
+        let home = tempfile::Builder::new().prefix("hfg").tempdir_in("/tmp")?;
+        std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o700))?;
+        Ok((Self(home.path().to_path_buf()), home))
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> anyhow::Result<String> {
         let mut gpg = Command::new("gpg");
         gpg.env("GNUPGHOME", &self.0).args(["--batch", "--quiet", "--pinentry-mode", "loopback"]);
         let output = gpg.args(arguments).output()?;
@@ -127,8 +137,6 @@ impl Drop for Gpg {
 
 #[tokio::test]
 async fn openpgp_keys_of_all_kinds_sign() -> anyhow::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    holdfast_tests::services::need("gpg", "gnupg")?;
     let workshop = Workshop::new()?;
     for (number, (primary, sub, password)) in [
         ("rsa2048", None, ""),
@@ -139,10 +147,7 @@ async fn openpgp_keys_of_all_kinds_sign() -> anyhow::Result<()> {
     .into_iter()
     .enumerate()
     {
-        // The sockets of gpg's agent need a short path.
-        let home = tempfile::Builder::new().prefix("hfg").tempdir_in("/tmp")?;
-        std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o700))?;
-        let gpg = Gpg(home.path().to_path_buf());
+        let (gpg, _home) = Gpg::new()?;
         let user = format!("alice-{number}@example.com");
         let usage = if sub.is_some() { "cert" } else { "cert,sign" };
         // The key is older than the commits.

@@ -138,8 +138,12 @@ pub struct Source {
     pub git: Git,
 }
 
-/// A git repository.
+/// A Git repository.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, KubeSchema)]
+#[x_kube(
+    validation = Rule::new("!has(self.verify) || !has(self.verify.mode) || self.verify.mode == 'Head' || (has(self.ref) && (has(self.ref.tag) || has(self.ref.semver) || has(self.ref.name)))")
+        .message("verify.mode Tag and TagAndHead need ref.tag, ref.semver or ref.name")
+)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Git {
     /// URL of the repository: `https://`, `http://`, `ssh://` or `user@host:path`; `file://` if the agent runs with
@@ -154,6 +158,33 @@ pub struct Git {
     /// credentials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretRef>,
+    /// Signatures that are demanded before anything of a commit is rendered. Defaults to none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verify: Option<Verify>,
+}
+
+/// Signatures that are demanded before anything of a commit is rendered.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Verify {
+    /// What has to be signed: `Head` (the commit), `Tag` (the tag that the ref names) or `TagAndHead` (both). Defaults to `Head`.
+    #[serde(default)]
+    pub mode: VerifyMode,
+    /// Secret in the namespace of the Sync with the public keys of those who may sign: SSH keys as `NAME.pub` or in the file
+    /// `allowed_signers` of OpenSSH, OpenPGP keys as `NAME.asc`.
+    pub secret_ref: SecretRef,
+}
+
+/// What has to be signed: `Head` (the commit), `Tag` (the tag that the ref names) or `TagAndHead` (both). Defaults to `Head`.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+pub enum VerifyMode {
+    /// The commit.
+    #[default]
+    Head,
+    /// The tag that the ref names.
+    Tag,
+    /// The tag and its commit.
+    TagAndHead,
 }
 
 /// Ref that is followed. Exactly one of its fields must be set.

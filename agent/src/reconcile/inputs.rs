@@ -64,6 +64,7 @@ pub fn names(at: SyncAt<'_>) -> Vec<Name> {
     let mut names: Vec<Name> = Vec::new();
     let mut secret = |name: &str| names.push((InputKind::Secret, name.to_owned()));
     spec.source.git.secret_ref.iter().for_each(|git| secret(&git.name));
+    spec.source.git.verify.iter().for_each(|verify| secret(&verify.secret_ref.name));
     spec.webhook.iter().for_each(|hook| secret(&hook.secret_ref.name));
     let Some(Render { kustomize, helm, substitute, decrypt, .. }) = &spec.render else { return names };
     kustomize.iter().flat_map(|options| &options.remotes).for_each(|remote| secret(&remote.secret_ref.name));

@@ -12,15 +12,19 @@ use super::past::Past;
 use super::peers::Peers;
 use super::rendered_commit::RenderedCommit;
 use super::sync_at::SyncAt;
+use crate::api::VerifyMode;
 use crate::calls::Calls;
 use crate::cluster::secrets::{SecretError, Secrets};
 use crate::cluster::view::View;
 use crate::error::{Class, StageError};
+use crate::local;
 use crate::metrics::Metrics;
 use crate::policy::Policy;
 use crate::progress::{POLLING, Progress};
 use crate::report::Failure;
-use crate::source::{Checkout, Credential, GitRef, Location, SourceError, Sources};
+use crate::source::{
+    BadSigners, Checkout, Credential, GitRef, Location, Signed, Signers, SourceError, Sources, VerifyError,
+};
 use crate::sync_ref::SyncRef;
 
 /// What the stage needs.
@@ -61,6 +65,10 @@ pub enum Error {
     Source(#[from] SourceError),
     #[error(transparent)]
     SecretUnreadable(#[from] SecretError),
+    #[error(transparent)]
+    Unverified(#[from] VerifyError),
+    #[error("the Secret {secret}, which spec.source.git.verify.secretRef names, holds no usable keys: {why}")]
+    Signers { secret: String, why: BadSigners },
     #[error("the checkout is of another repository")]
     OtherRepository,
     #[error("{0} names no commit")]
@@ -91,14 +99,25 @@ pub async fn source(parts: Parts<'_>, at: SyncAt<'_>, past: &mut Past) -> Result
     let answer = sources.checkout(&location, &reference, max_age, sync.spec.timeout()).await;
     contact.answered = requested;
     drop(timer);
-    let trouble = match answer {
+    let signers = signers(secrets, at).await?;
+    let verify = |checkout: &Checkout| match &signers {
+        Some((signers, signed)) => local::work(|| checkout.verify(signers, *signed, now)),
+        None => Ok(()),
+    };
+    let verified = answer.map_err(Error::from).and_then(|checkout| {
+        verify(&checkout)?;
+        Ok(checkout)
+    });
+    let trouble = match verified {
         Ok(checkout) => {
             contact.checkout = Some(checkout);
             None
         }
-        Err(error) => Some(Error::from(error)),
+        Err(error) => Some(error),
     };
     let last = contact.checkout.clone().filter(|checkout| checkout.is_of(&location, &reference));
+    // Keys that counted before may not count any more.
+    let last = last.filter(|last| trouble.is_none() || verify(last).is_ok());
     let Some(checkout) = last else { return Err(trouble.unwrap_or(Error::OtherRepository)) };
     Ok(Source { checkout, is_requested, follows: Some(Follows { location, reference }), trouble })
 }
@@ -137,6 +156,21 @@ pub async fn location(secrets: &Secrets, policy: &Policy, at: SyncAt<'_>) -> Res
     };
     let namespace = at.owner.namespace();
     Ok(Location::parse(&git.url, credential)?.for_tenant(namespace).within(policy.domain(namespace)))
+}
+
+/// Returns the keys of those who may sign, and what they have to sign. `None` if the Sync demands no signatures.
+async fn signers(secrets: &Secrets, at: SyncAt<'_>) -> Result<Option<(Signers, Signed)>, Error> {
+    let Some(verify) = &at.sync.spec.source.git.verify else { return Ok(None) };
+    let secret = &verify.secret_ref.name;
+    let data = secrets.read(&at.owner.into(), secret).await?;
+    let signers = Signers::from_secret(&data);
+    let signers = signers.map_err(|why| Error::Signers { secret: secret.clone(), why })?;
+    let signed = match verify.mode {
+        VerifyMode::Head => Signed::Head,
+        VerifyMode::Tag => Signed::Tag,
+        VerifyMode::TagAndHead => Signed::TagAndHead,
+    };
+    Ok(Some((signers, signed)))
 }
 
 /// Returns the checkout of a commit that was applied before. `revision` has the form of the status: `main@sha1:<40 hex>`.
@@ -191,7 +225,8 @@ impl StageError for Error {
     fn class(&self) -> Class {
         match self {
             Self::Source(error) => error.class(),
-            Self::SecretUnreadable(_) => Class::User,
+            Self::Unverified(error) => error.class(),
+            Self::SecretUnreadable(_) | Self::Signers { .. } => Class::User,
             Self::OtherRepository | Self::NoCommit(_) => Class::Internal,
         }
     }
@@ -199,6 +234,8 @@ impl StageError for Error {
     fn name(&self) -> &'static str {
         match self {
             Self::Source(error) => error.name(),
+            Self::Unverified(error) => error.name(),
+            Self::Signers { .. } => "SignersInvalid",
             Self::SecretUnreadable(_) => "SecretUnreadable",
             Self::OtherRepository | Self::NoCommit(_) => "InternalError",
         }
@@ -207,7 +244,11 @@ impl StageError for Error {
     fn common_cause(&self) -> Option<String> {
         match self {
             Self::Source(error) => error.common_cause(),
-            Self::SecretUnreadable(_) | Self::OtherRepository | Self::NoCommit(_) => None,
+            Self::SecretUnreadable(_)
+            | Self::Unverified(_)
+            | Self::Signers { .. }
+            | Self::OtherRepository
+            | Self::NoCommit(_) => None,
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use gix::ObjectId;
+
 use super::{CommitFiles, CommitId, GitRef, Location, MirrorId, Revision, SourceError, Tree};
 
 /// A commit of a repository.
@@ -9,6 +11,8 @@ use super::{CommitFiles, CommitId, GitRef, Location, MirrorId, Revision, SourceE
 pub struct Checkout {
     pub(super) mirror: MirrorId,
     pub(super) reference: GitRef,
+    /// The object that the ref names: the commit, or a tag of it.
+    pub(super) target: ObjectId,
     pub(super) tree: Tree,
 }
 

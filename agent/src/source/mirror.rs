@@ -30,6 +30,8 @@ const PAUSE: Duration = Duration::from_millis(10);
 pub struct Found {
     pub repository: Arc<Repository>,
     pub revision: Revision,
+    /// The object that the ref names: the commit, or a tag of it.
+    pub target: ObjectId,
     pub commit: ObjectId,
     pub root: ObjectId,
 }
@@ -89,9 +91,10 @@ impl Mirror {
         let repository = self.open(location)?;
         let peer = Peer { network, location, limit };
         if let GitRef::Commit(id) = reference {
-            let commit = parse_commit(location, id)?;
-            if let Some((commit, root)) = repository.peel(commit) {
-                return Ok(Found { repository, revision: revision(reference, None, commit), commit, root });
+            let target = parse_commit(location, id)?;
+            if let Some((commit, root)) = repository.peel(target) {
+                let revision = revision(reference, None, commit);
+                return Ok(Found { repository, revision, target, commit, root });
             }
         }
         let reference_name = match reference {
@@ -101,11 +104,11 @@ impl Mirror {
         let spec = refspec(reference, reference_name.as_deref());
         let turn = || wait_for(&self.receiving, limit, interrupt);
         let asking = Asking { peer: &peer, reference, spec: &spec, interrupt, usage: &self.usage };
-        let commit = fetch(&asking, &repository, turn)?;
-        let Some((commit, root)) = repository.peel(commit) else {
+        let target = fetch(&asking, &repository, turn)?;
+        let Some((commit, root)) = repository.peel(target) else {
             // It is there and cannot be read: begin again with an empty mirror.
             self.lock().discard(&repository);
-            let said = format!("{commit} in the mirror cannot be read; the mirror is fetched again");
+            let said = format!("{target} in the mirror cannot be read; the mirror is fetched again");
             return Err(SourceError::Git { url: location.to_string(), said });
         };
         if repository.packs() > PACKS {
@@ -113,7 +116,7 @@ impl Mirror {
             self.lock().discard(&repository);
         }
         let revision = revision(reference, reference_name.as_deref(), commit);
-        Ok(Found { repository, revision, commit, root })
+        Ok(Found { repository, revision, target, commit, root })
     }
 
     /// The repository, empty if something of it could not be read.

@@ -40,6 +40,7 @@ mod ssh;
 mod thread;
 mod transport;
 mod tree;
+mod verify;
 mod web;
 mod write;
 
@@ -68,6 +69,7 @@ pub use reference::{CommitId, GitRef, Revision};
 pub use refusal::{PushError, Refusal};
 pub use sign::{SignError, Signer};
 pub use tree::Tree;
+pub use verify::{BadSigners, Signed, Signers, VerifyError};
 pub use write::{NewCommit, Person, WriteError};
 
 use crate::http::{Clients, Guard};
@@ -159,10 +161,11 @@ impl Sources {
                 return Err(SourceError::Timeout { url: location.to_string(), seconds: limit.as_secs() });
             }
         };
-        let Found { repository, revision, commit, root } = found;
+        let Found { repository, revision, target, commit, root } = found;
         Ok(Checkout {
             mirror: location.mirror(),
             reference: reference.clone(),
+            target,
             tree: Tree { repository, commit, root, revision },
         })
     }

@@ -157,6 +157,11 @@ impl Tree {
         self.object(path, id, Kind::Blob, FILE_LIMIT)
     }
 
+    /// The bytes of a commit or a tag.
+    pub(super) fn raw(&self, id: ObjectId, kind: Kind) -> Result<Vec<u8>, SourceError> {
+        self.object(&format!("the {kind}"), id, kind, FOLDER_LIMIT)
+    }
+
     /// The bytes of an object. Its size is known before it is unpacked.
     fn object(&self, path: &str, id: ObjectId, kind: Kind, limit: u64) -> Result<Vec<u8>, SourceError> {
         let repo = self.repository.git.to_thread_local();
