@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use pgp::composed::{Deserializable as _, DetachedSignature, SignedPublicKey, SignedPublicSubKey};
 use pgp::crypto::hash::HashAlgorithm;
 use pgp::packet::{Signature, SignatureType};
-use pgp::types::{KeyDetails, Tag, VerifyingKey};
+use pgp::types::{KeyDetails, Tag, Timestamp as Seconds, VerifyingKey};
 
 use super::{BadSigners, Unsigned};
 
@@ -100,7 +100,7 @@ fn is_of(signature: &Signature, key: &impl KeyDetails) -> bool {
 fn checked(
     signature: &Signature,
     content: &[u8],
-    key: &(impl KeyDetails + VerifyingKey),
+    key: &impl VerifyingKey,
     named: &str,
 ) -> Result<(), Unsigned> {
     if !matches!(signature.typ(), Some(SignatureType::Binary | SignatureType::Text)) {
@@ -147,7 +147,7 @@ fn primary_refuses(certificate: &SignedPublicKey, signs: bool, now: Timestamp) -
         });
         own.collect::<Vec<_>>()
     });
-    let newest = direct.chain(users).max_by_key(|own| own.created().map(|created| created.as_secs()));
+    let newest = direct.chain(users).max_by_key(|own| own.created().map(Seconds::as_secs));
     let Some(newest) = newest else {
         return Some("whose self-signature is missing or not valid".to_owned());
     };
@@ -173,8 +173,7 @@ fn subkey_refuses(
     if valid(SignatureType::SubkeyRevocation).next().is_some() {
         return Some("which is revoked".to_owned());
     }
-    let newest =
-        valid(SignatureType::SubkeyBinding).max_by_key(|own| own.created().map(|created| created.as_secs()));
+    let newest = valid(SignatureType::SubkeyBinding).max_by_key(|own| own.created().map(Seconds::as_secs));
     let Some(newest) = newest else { return Some("which its primary key does not bind".to_owned()) };
     let is_bound_back =
         newest.embedded_signature().is_some_and(|back| back.verify_primary_key_binding(key, primary).is_ok());
