@@ -1,6 +1,8 @@
 //! Pull requests at a real forge: what Holdfast says in them, which approvals it takes from them, and what it says after the merge.
 //! I/O: processes, network.
 
+#[path = "reviews/calls.rs"]
+mod calls;
 #[path = "reviews/edges.rs"]
 mod edges;
 #[path = "reviews/kit.rs"]

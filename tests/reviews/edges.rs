@@ -61,6 +61,7 @@ fn forks_are_previewed_with_the_label_alone_and_without_secrets() -> anyhow::Res
         assert_eq!(room.ours(number).await?, Vec::<Value>::new());
         room.label(number, "preview").await?;
         let text = room.says(number, "rendered without Secrets").await?;
+        assert!(text.contains("Absent are: the variables of Secret `vars`."), "{text}");
         assert!(text.contains("Holdfast: 1 update"), "{text}");
 
         room.branch("draft", &[("a.yaml", Some(&config_map("a", "three")))])?;

@@ -22,11 +22,13 @@ pub struct Wish {
     pub sync: Value,
     /// More of `spec.pullRequests` of the Repository.
     pub pulls: Value,
+    /// More of the spec of the Repository.
+    pub repository: Value,
 }
 
 impl Default for Wish {
     fn default() -> Self {
-        Self { approval: "Never", sync: json!({}), pulls: json!({}) }
+        Self { approval: "Never", sync: json!({}), pulls: json!({}), repository: json!({}) }
     }
 }
 
@@ -70,10 +72,11 @@ impl Room {
         let user = |name: &str| json!({"forge": name, "kubernetes": format!("{name}@example.com")});
         let mut pulls = json!({"approvals": {"users": [user(ALICE), user(BOB)]}});
         sync::merge(&mut pulls, &wish.pulls);
-        let repository = json!({"apiVersion": "holdfast.dev/v1alpha1", "kind": "Repository",
+        let mut repository = json!({"apiVersion": "holdfast.dev/v1alpha1", "kind": "Repository",
             "metadata": {"name": "config", "namespace": namespace},
             "spec": {"url": room.git.https_url, "provider": "Gitea", "secretRef": {"name": "forge"},
                 "interval": "5s", "pullRequests": pulls}});
+        sync::merge(&mut repository["spec"], &wish.repository);
         cluster.apply(&repository.to_string()).await?;
         let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
             "metadata": {"name": "approver", "namespace": namespace},
@@ -110,7 +113,8 @@ impl Room {
         Ok(head)
     }
 
-    async fn call(&self, method: Method, rest: &str, body: &Value) -> anyhow::Result<Value> {
+    /// Calls the API of the forge at a path below the repository.
+    pub async fn call(&self, method: Method, rest: &str, body: &Value) -> anyhow::Result<Value> {
         let path = format!("repos/{}/{rest}", self.path_at_forge());
         self.shared.env.forge.api(method, &path, body).await
     }

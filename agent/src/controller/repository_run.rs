@@ -81,7 +81,9 @@ async fn work(repository: &Repository, all: &Repositories) -> Action {
                 let mut pulls = memory.pulls.take().unwrap_or_else(|| Pulls::of(&before));
                 let services = &agent.services;
                 let client = &agent.reviews;
-                let one = Pass { services, client, repository, owner: &owner, target: &target, list, now };
+                let calls = &all.calls;
+                let one =
+                    Pass { services, client, repository, owner: &owner, target: &target, list, calls, now };
                 let passed = tokio::select! {
                     passed = tokio::time::timeout(LIMIT, pass(&one, &mut pulls)) => passed,
                     () = changed(agent, repository) => return Action::requeue(Duration::ZERO),

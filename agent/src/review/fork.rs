@@ -1,23 +1,63 @@
 //! A Sync as it is previewed for a pull request of a fork: without what comes from Secrets. Pure.
 
+use std::collections::BTreeSet;
+
+use super::markdown::code;
 use crate::api::{InputKind, Sync};
 
-/// Takes the Secrets out of how a Sync is rendered: variables, values, keys of encrypted files, and logins of charts and remote
-/// bases. The source keeps its login, since the refs of the repository itself are fetched with it.
+/// Secrets that a comment names.
+const NAMED: usize = 20;
+
+/// The Secrets that a preview was made without, each with its use.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Absent(BTreeSet<(&'static str, String)>);
+
+impl Absent {
+    fn add(&mut self, of: &'static str, secret: &str) {
+        self.0.insert((of, secret.to_owned()));
+    }
+
+    /// A paragraph for the comment.
+    pub fn text(&self) -> String {
+        let begin = "\nThis is a pull request of a fork, so it is rendered without Secrets";
+        if self.0.is_empty() {
+            return format!("{begin}. The Syncs above use none to render.\n");
+        }
+        let named = self.0.iter().take(NAMED).map(|(of, secret)| format!("{of} of Secret {}", code(secret)));
+        let named: Vec<String> = named.collect();
+        let more = self.0.len().saturating_sub(NAMED);
+        let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+        format!("{begin}. Absent are: {}{more}.\n", named.join(", "))
+    }
+}
+
+/// Takes the Secrets out of how a Sync is rendered, and notes them: variables, values, keys of encrypted files, and logins of
+/// charts and remote bases. The source keeps its login, since the refs of the repository itself are fetched with it.
 #[must_use]
-pub fn without_secrets(mut sync: Sync) -> Sync {
+pub fn without_secrets(mut sync: Sync, absent: &mut Absent) -> Sync {
     let Some(render) = &mut sync.spec.render else { return sync };
-    render.decrypt = None;
+    if let Some(decrypt) = render.decrypt.take() {
+        absent.add("the keys", &decrypt.secret_ref.name);
+    }
     if let Some(substitute) = &mut render.substitute {
-        substitute.from.retain(|from| from.kind != InputKind::Secret);
+        let (secrets, kept) =
+            std::mem::take(&mut substitute.from).into_iter().partition(|from| from.kind == InputKind::Secret);
+        substitute.from = kept;
+        let secrets: Vec<_> = secrets;
+        secrets.iter().for_each(|from| absent.add("the variables", &from.name));
     }
     if let Some(kustomize) = &mut render.kustomize {
-        kustomize.remotes.clear();
+        kustomize.remotes.drain(..).for_each(|remote| absent.add("the login", &remote.secret_ref.name));
     }
     if let Some(helm) = &mut render.helm {
-        helm.values_from.retain(|from| from.kind != Some(InputKind::Secret));
-        if let Some(chart) = &mut helm.chart {
-            chart.secret_ref = None;
+        let (secrets, kept) = std::mem::take(&mut helm.values_from)
+            .into_iter()
+            .partition(|from| from.kind == Some(InputKind::Secret));
+        helm.values_from = kept;
+        let secrets: Vec<_> = secrets;
+        secrets.iter().for_each(|from| absent.add("the values", from.name.as_deref().unwrap_or_default()));
+        if let Some(secret) = helm.chart.as_mut().and_then(|chart| chart.secret_ref.take()) {
+            absent.add("the login", &secret.name);
         }
     }
     sync
@@ -48,7 +88,18 @@ mod tests {
             }
         }))
         .expect("a Sync");
-        let text = serde_json::to_string(&without_secrets(sync).spec).expect("JSON");
+        let mut absent = Absent::default();
+        let text = serde_json::to_string(&without_secrets(sync, &mut absent).spec).expect("JSON");
+        for named in [
+            "the keys of Secret `keys`",
+            "the variables of Secret `secret-vars`",
+            "the values of Secret `values`",
+            "the login of Secret `remote`",
+            "the login of Secret `pull`",
+        ] {
+            assert!(absent.text().contains(named), "{}", absent.text());
+        }
+        assert!(!absent.text().contains("`vars`") && !absent.text().contains("`login`"), "{}", absent.text());
         for gone in ["keys", "secret-vars", "remote\"", "values\"", "pull"] {
             assert!(!text.contains(gone), "{gone}: {text}");
         }

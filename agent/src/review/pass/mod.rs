@@ -19,6 +19,7 @@ use jiff::Timestamp;
 
 use self::memory::Memory;
 use crate::api::{CommentPolicy, PullRequestState, Repository};
+use crate::calls::Calls;
 use crate::forge::review::{Client, Fate, Listing};
 use crate::forge::{ForgeError, Target};
 use crate::reconcile::services::Services;
@@ -39,6 +40,8 @@ pub struct Pass<'a> {
     pub target: &'a Target,
     /// True if the forge is to be asked for the open pull requests.
     pub list: bool,
+    /// Webhook calls that the next pass answers.
+    pub calls: &'a Calls<Subject>,
     pub now: Timestamp,
 }
 

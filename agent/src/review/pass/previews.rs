@@ -14,7 +14,7 @@ use crate::forge::review::{PullRequest, head_ref};
 use crate::report::Failure;
 use crate::review::annotations;
 use crate::review::comment::{self, Approve, comment};
-use crate::review::fork::without_secrets;
+use crate::review::fork::{Absent, without_secrets};
 use crate::review::live::Subject;
 use crate::review::merge::{self, Proposed};
 use crate::review::preview::{Outcome, Preview, SyncResult};
@@ -27,6 +27,8 @@ const PLANS: usize = 20;
 const MOVED: &str = "HeadMoved";
 /// The pause before it is previewed again; each further one doubles it.
 const AGAIN: Duration = Duration::from_millis(100);
+/// How often a preview that is being made checks for a webhook call.
+const CHECK: Duration = Duration::from_millis(100);
 /// Bytes that are kept free for what became of commands.
 const NOTES: usize = 4096;
 
@@ -92,13 +94,14 @@ impl Pass<'_> {
             }
         }
         let location = self.location(&pull.base, followed).await?;
+        let mut absent = Absent::default();
         let on_branch = followed.iter().filter(|one| one.branch == pull.base);
         let subjects: Vec<Subject> = on_branch
             .map(|one| {
                 let sync = (*one.sync).clone();
                 // What was rendered with Secrets says nothing about a render without them.
                 let reads = self.services.peers.reads(&one.owner);
-                let sync = if is_fork { without_secrets(sync) } else { sync };
+                let sync = if is_fork { without_secrets(sync, &mut absent) } else { sync };
                 Subject::new(one.owner.clone(), sync, reads)
             })
             .collect();
@@ -110,7 +113,11 @@ impl Pass<'_> {
             base: &pull.base,
             ancestor: pull.ancestor.as_deref(),
         };
-        let made = Box::pin(merge::preview(self.services, &subjects, &location, &proposed)).await;
+        let making = Box::pin(merge::preview(self.services, &subjects, &location, &proposed));
+        let made = tokio::select! {
+            made = making => made,
+            moved = self.superseded(pull) => return Err(moved),
+        };
         let preview = match made {
             Ok(mut preview) => {
                 if is_fork {
@@ -128,7 +135,28 @@ impl Pass<'_> {
         self.still(pull).await?;
         let (number, verdict) = (pull.number, preview.verdict());
         info!(repository = %self.owner, number, verdict, "Previewed a pull request");
-        self.show(memory, pull, &preview, is_fork).await
+        self.show(memory, pull, &preview, is_fork.then_some(&absent)).await
+    }
+
+    /// Returns once a pull request is no longer what is being previewed, so that the preview can be cancelled. Asks the forge after a
+    /// webhook call, with growing pauses, and at each interval.
+    async fn superseded(&self, pull: &PullRequest) -> Failure {
+        let (interval, mut pause) = (self.repository.spec.interval(), CHECK);
+        loop {
+            let called = async {
+                while !self.calls.is_open(self.owner) {
+                    tokio::time::sleep(CHECK).await;
+                }
+            };
+            let _ = tokio::time::timeout(interval, called).await;
+            if let Err(failure) = self.still(pull).await
+                && failure.reason == MOVED
+            {
+                return failure;
+            }
+            tokio::time::sleep(pause).await;
+            pause = pause.saturating_mul(2).min(interval);
+        }
     }
 
     /// Makes sure that a pull request is what was previewed: a forge finds out late where a head that was pushed parted from the base.
@@ -148,15 +176,14 @@ impl Pass<'_> {
         memory: &mut Memory,
         pull: &PullRequest,
         preview: &Preview,
-        is_fork: bool,
+        fork: Option<&Absent>,
     ) -> Result<(), Failure> {
-        let may_approve = self.repository.spec.pull_requests.approvals.is_some() && !is_fork;
+        let may_approve = self.repository.spec.pull_requests.approvals.is_some() && fork.is_none();
         let approve = if may_approve { Approve::Here } else { Approve::Cluster };
         let room = comment::LIMIT - self.marker().size() - NOTES;
-        let mut text = comment(preview, approve, room);
-        if is_fork {
-            text.push_str("\nThis is a pull request of a fork, so it was rendered without Secrets: variables, values, keys and logins out of them are absent.\n");
-        }
+        let said = fork.map(Absent::text).unwrap_or_default();
+        let mut text = comment(preview, approve, room - said.len());
+        text.push_str(&said);
         let review = memory.review(pull.number);
         review.author = Some(pull.author.clone());
         review.text = text;
