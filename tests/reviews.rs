@@ -7,14 +7,16 @@ mod calls;
 mod edges;
 #[path = "reviews/kit.rs"]
 mod kit;
+#[path = "reviews/reverts.rs"]
+mod reverts;
 
 use holdfast_tests::shared::{config_map, run};
-use kit::{ALICE, BOB, Room, Wish};
+use kit::{AGENT, ALICE, BOB, Room, Wish};
 use serde_json::json;
 
 #[test]
 fn a_pull_request_is_previewed_approved_and_followed_until_it_is_applied() -> anyhow::Result<()> {
-    run(&[], |shared| async move {
+    run(AGENT, |shared| async move {
         let wish = Wish { approval: "Deletions", ..Wish::default() };
         let room = Room::set(shared, "reviews", &[("a", "one"), ("b", "one")], &wish).await?;
         let head = room.branch("feature", &[("a.yaml", Some(&config_map("a", "two"))), ("b.yaml", None)])?;

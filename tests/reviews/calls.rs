@@ -1,18 +1,18 @@
 //! What makes a preview happen at once, and what ends one that is out of date: webhooks, newer pushes. And what a forge does with
 //! the status: a branch that requires it.
 
-use holdfast_tests::eventually;
+use anyhow::bail;
 use holdfast_tests::shared::{SOON, config_map, run};
-use holdfast_tests::sync;
+use holdfast_tests::{eventually, sync};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::kit::{BOB, Room, Wish};
+use crate::kit::{AGENT, BOB, Room, Wish};
 
 #[test]
 fn webhooks_of_the_forge_bring_previews_and_approvals_without_an_interval() -> anyhow::Result<()> {
-    run(&[], |shared| async move {
+    run(AGENT, |shared| async move {
         let token = "0123456789abcdef0123";
         let wish = Wish {
             approval: "Deletions",
@@ -48,7 +48,7 @@ fn webhooks_of_the_forge_bring_previews_and_approvals_without_an_interval() -> a
 
 #[test]
 fn a_push_cancels_the_preview_of_the_head_before_it() -> anyhow::Result<()> {
-    run(&[], |shared| async move {
+    run(AGENT, |shared| async move {
         let room = Room::set(shared, "reviews-slow", &[("a", "one")], &Wish::default()).await?;
         // A server that accepts and never answers.
         let silent = TcpListener::bind("127.0.0.1:0").await?;
@@ -56,7 +56,10 @@ fn a_push_cancels_the_preview_of_the_head_before_it() -> anyhow::Result<()> {
         let slow = format!("kind: Kustomization\nresources: [a.yaml, \"{url}\"]\n");
         room.branch("slow", &[("kustomization.yaml", Some(&slow))])?;
         let number = room.open("slow", "Slow").await?;
-        let _held = tokio::time::timeout(SOON, silent.accept()).await??;
+        let Ok(held) = tokio::time::timeout(SOON, silent.accept()).await else {
+            bail!("nothing was fetched: {}", room.path("{.status}").await?);
+        };
+        let _held = held?;
         room.branch("slow", &[("a.yaml", Some(&config_map("a", "two")))])?;
         room.says(number, "Holdfast: 1 update").await?;
         Ok(())
@@ -65,11 +68,12 @@ fn a_push_cancels_the_preview_of_the_head_before_it() -> anyhow::Result<()> {
 
 #[test]
 fn a_protected_branch_takes_only_what_has_a_green_status() -> anyhow::Result<()> {
-    run(&[], |shared| async move {
+    run(AGENT, |shared| async move {
         let room = Room::set(shared, "reviews-guard", &[("a", "one")], &Wish::default()).await?;
         let broken = room.branch("change", &[("a.yaml", Some("kind: [ConfigMap\n"))])?;
         let number = room.open("change", "Change").await?;
-        let other = room.branch("docs", &[("README.txt", Some("text\n"))])?;
+        room.git.commit(&[("README.txt", "text\n")], "Text")?;
+        let other = room.branch("docs", &[("README.txt", Some("another text\n"))])?;
         let docs = room.open("docs", "Text").await?;
         let status = room.until_status(&broken, "failure").await?;
         let rule = json!({"rule_name": "main", "enable_push": true, "enable_status_check": true,

@@ -3,11 +3,11 @@
 use holdfast_tests::shared::{config_map, run};
 use serde_json::{Value, json};
 
-use crate::kit::{BOB, Room, Wish};
+use crate::kit::{AGENT, BOB, Room, Wish};
 
 #[test]
 fn conflicts_and_mistakes_are_statuses_of_their_own_and_a_push_replaces_them() -> anyhow::Result<()> {
-    run(&[], |shared| async move {
+    run(AGENT, |shared| async move {
         let room = Room::set(shared, "reviews-edges", &[("a", "one")], &Wish::default()).await?;
         room.branch("clash", &[("a.yaml", Some(&config_map("a", "theirs")))])?;
         let broken = room.branch("broken", &[("a.yaml", Some("kind: [ConfigMap\n"))])?;
@@ -49,7 +49,7 @@ fn conflicts_and_mistakes_are_statuses_of_their_own_and_a_push_replaces_them() -
 
 #[test]
 fn forks_are_previewed_with_the_label_alone_and_without_secrets() -> anyhow::Result<()> {
-    run(&[], |shared| async move {
+    run(AGENT, |shared| async move {
         let wish = Wish {
             sync: json!({"render": {"substitute": {"from": [{"kind": "Secret", "name": "vars", "optional": true}], "mode": "Strict"}}}),
             pulls: json!({"forks": "Labelled", "drafts": false}),

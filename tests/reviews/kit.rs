@@ -8,6 +8,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
+/// The arguments of the shared agent.
+pub const AGENT: &[&str] = &["--allow-remote-bases"];
 /// Opens pull requests, and is the user of Holdfast's token.
 pub const ALICE: &str = USER;
 /// May approve.

@@ -21,6 +21,9 @@ pub struct RepositoryStatus {
     /// Number of open pull requests that are not listed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub omitted: Option<i64>,
+    /// Pull requests that revert failed revisions, for Syncs with `rollback.pullRequest: OnFailure`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reverts: Vec<RevertPullRequest>,
     /// Path to which the forge may send webhooks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook_path: Option<String>,
@@ -30,6 +33,28 @@ pub struct RepositoryStatus {
     /// Conditions: `Ready`, `Reconciling`, `Stalled`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
+}
+
+/// A pull request that reverts a failed revision.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RevertPullRequest {
+    /// Name of the Sync.
+    pub sync: String,
+    /// Revision that failed.
+    pub revision: String,
+    /// Branch of the pull request.
+    pub branch: String,
+    /// Branch into which it is to be merged.
+    pub base: String,
+    /// Number at the forge.
+    pub number: i64,
+    /// Page of the pull request.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub url: String,
+    /// Whether a user closed it without a merge. It is then not opened again for this revision.
+    #[serde(default)]
+    pub refused: bool,
 }
 
 /// What is left of a limit of requests.

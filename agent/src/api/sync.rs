@@ -106,6 +106,9 @@ pub struct SyncSpec {
     /// Lets the forge announce pushes, so that the Git server is asked at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<Hook>,
+    /// What happens if a revision fails. Defaults to nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<Rollback>,
 }
 
 fn yes() -> bool {
@@ -128,6 +131,26 @@ impl SyncSpec {
     pub fn health_timeout(&self) -> Time {
         self.health.timeout.map_or_else(|| self.timeout(), Duration::get)
     }
+}
+
+/// What happens if a revision fails.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Rollback {
+    /// Whether a pull request is opened that reverts a revision which fails, or whose objects are not healthy after
+    /// `health.timeout`: `Never` or `OnFailure`. It needs a Repository in the namespace of the Sync, with the URL of the source,
+    /// whose login may push branches. Holdfast never merges it, and closes it when a newer revision is applied and healthy.
+    /// Defaults to `Never`.
+    #[serde(default)]
+    pub pull_request: RevertPolicy,
+}
+
+/// Whether a pull request is opened that reverts a revision which fails: `Never` or `OnFailure`.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+pub enum RevertPolicy {
+    #[default]
+    Never,
+    OnFailure,
 }
 
 /// Repository that contains the desired state.

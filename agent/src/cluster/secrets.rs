@@ -22,7 +22,7 @@ use super::refusal;
 use super::requests;
 use crate::api::InputKind;
 use crate::secret_data::Data;
-use crate::subject::Subject;
+use crate::subject::{Kind, Subject};
 use crate::sync_ref::SyncRef;
 
 /// The data, and a version that changes with it. Has no `Debug`, since the data is secret.
@@ -52,10 +52,17 @@ struct Handle {
     users: Arc<Mutex<Vec<Subject>>>,
 }
 
+/// What runs again when a Secret of it changed. Alerts and ImageUpdates read their Secrets before each use.
+#[derive(Clone)]
+pub struct Wake {
+    pub syncs: mpsc::UnboundedSender<SyncRef>,
+    pub repositories: mpsc::UnboundedSender<Subject>,
+}
+
 /// All Secrets and ConfigMaps that are in use.
 pub struct Secrets {
     client: Client,
-    wake: mpsc::UnboundedSender<SyncRef>,
+    wake: Wake,
     watched: Mutex<HashMap<(String, Name), Handle>>,
 }
 
@@ -68,8 +75,8 @@ pub enum SecretError {
 }
 
 impl Secrets {
-    /// `wake` receives every Sync whose Secret changed.
-    pub fn new(client: Client, wake: mpsc::UnboundedSender<SyncRef>) -> Self {
+    /// `wake` receives every Sync and every Repository whose Secret changed.
+    pub fn new(client: Client, wake: Wake) -> Self {
         Self { client, wake, watched: Mutex::default() }
     }
 
@@ -157,7 +164,7 @@ impl Secrets {
 struct News {
     report: watch::Sender<Phase>,
     users: Arc<Mutex<Vec<Subject>>>,
-    wake: mpsc::UnboundedSender<SyncRef>,
+    wake: Wake,
 }
 
 impl News {
@@ -173,10 +180,11 @@ impl News {
             return;
         }
         for user in self.users.lock().iter() {
-            // Alerts and ImageUpdates read their Secrets before each use.
+            // The receivers end with the process.
             if let Some(sync) = user.sync() {
-                // The receiver ends with the process.
-                let _ = self.wake.send(sync);
+                let _ = self.wake.syncs.send(sync);
+            } else if user.kind == Kind::Repository {
+                let _ = self.wake.repositories.send(user.clone());
             }
         }
     }

@@ -22,7 +22,7 @@ use crate::cluster::discovery::Discovery;
 use crate::cluster::lookup::Lookups;
 use crate::cluster::marks::key::{KeyError, KeyIn};
 use crate::cluster::refusal::chain;
-use crate::cluster::secrets::Secrets;
+use crate::cluster::secrets::{Secrets, Wake};
 use crate::cluster::view::View;
 use crate::cluster::watch::{ActsAs, Watches};
 use crate::disk::Usage;
@@ -50,6 +50,7 @@ use crate::report::events::Events;
 use crate::rooms::Rooms;
 use crate::server::hooks::Hooks;
 use crate::source::{Moved, OnRequest, SourceOptions, Sources};
+use crate::subject::Subject;
 use crate::sync_ref::SyncRef;
 
 /// The file of this program, even if it was replaced on disk.
@@ -92,6 +93,9 @@ pub struct Feeds {
     pub repositories: Writer<Repository>,
     /// The Syncs of which a run is requested.
     pub woken: mpsc::UnboundedReceiver<SyncRef>,
+    /// The Repositories whose forge is to be asked.
+    pub reviews: mpsc::UnboundedSender<Subject>,
+    pub reviewed: mpsc::UnboundedReceiver<Subject>,
 }
 
 /// Why there is no connection.
@@ -121,6 +125,8 @@ pub async fn connect(
     let uid = system.metadata.uid.unwrap_or_default();
     let marks = options.key.load(&client, &uid).await?;
     let (wake, woken) = mpsc::unbounded_channel();
+    let (reviews, reviewed) = mpsc::unbounded_channel();
+    let of_secrets = Wake { syncs: wake.clone(), repositories: reviews.clone() };
     let (syncs, sync_writer) = reflector::store();
     let (approvals, approval_writer) = reflector::store();
     let (updates, update_writer) = reflector::store();
@@ -137,7 +143,7 @@ pub async fn connect(
         renderer: renderer(options),
         outside: outside(options, &sources),
         sources,
-        secrets: Arc::new(Secrets::new(client.clone(), wake.clone())),
+        secrets: Arc::new(Secrets::new(client.clone(), of_secrets)),
         approvals,
         peers: Peers::default(),
         calls: Calls::default(),
@@ -163,7 +169,7 @@ pub async fn connect(
     };
     let (syncs, approvals) = (sync_writer, approval_writer);
     let (updates, repositories) = (update_writer, repository_writer);
-    Ok((agent, Feeds { syncs, approvals, updates, repositories, woken }))
+    Ok((agent, Feeds { syncs, approvals, updates, repositories, woken, reviews, reviewed }))
 }
 
 fn cluster(

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use kube::Client;
 use kube::api::ListParams;
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -80,7 +80,7 @@ pub async fn run(
         tokio::time::sleep(PAUSE).await;
     };
     let (agent, namespaces) = (Arc::new(agent), &options.policy.namespaces);
-    let Feeds { syncs, approvals, updates, repositories, woken } = feeds;
+    let Feeds { syncs, approvals, updates, repositories, woken, reviews, reviewed } = feeds;
     let approvals = feed_approvals(&agent, namespaces, approvals);
     let ready = {
         let (agent, health) = (agent.clone(), health.clone());
@@ -94,7 +94,6 @@ pub async fn run(
     tokio::spawn(agent.services.sources.clone().keep(stop.clone()));
     let alerts = serve_alerts(&agent, &options);
     let syncs = syncs::run(&agent, namespaces, syncs, woken, health.clone());
-    let (reviews, reviewed) = unbounded_channel();
     let updates = Box::pin(images::run(&agent, namespaces, updates, called, reviews));
     let repositories = Box::pin(repositories::run(&agent, namespaces, repositories, reviewed));
     let beats = async {

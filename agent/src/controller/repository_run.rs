@@ -79,17 +79,15 @@ async fn work(repository: &Repository, all: &Repositories) -> Action {
         match target(agent, repository, &owner, now).await {
             Ok(target) => {
                 let mut pulls = memory.pulls.take().unwrap_or_else(|| Pulls::of(&before));
-                let services = &agent.services;
-                let client = &agent.reviews;
-                let calls = &all.calls;
-                let one =
-                    Pass { services, client, repository, owner: &owner, target: &target, list, calls, now };
+                let (services, client, calls) = (&agent.services, &agent.reviews, &all.calls);
+                let (owner, target, proposals) = (&owner, &target, &agent.images.pull_requests);
+                let one = Pass { services, client, proposals, repository, owner, target, list, calls, now };
                 let passed = tokio::select! {
                     passed = tokio::time::timeout(LIMIT, pass(&one, &mut pulls)) => passed,
                     () = changed(agent, repository) => return Action::requeue(Duration::ZERO),
                 };
                 found = passed.unwrap_or_else(|_| late());
-                rate = client.rate(&target);
+                rate = client.rate(target);
                 memory.pulls = Some(pulls);
                 memory.answered = asked;
                 if list {
@@ -183,6 +181,7 @@ fn status(
         status.open = Some(i64::try_from(open).unwrap_or(i64::MAX));
         status.omitted = (omitted > 0).then(|| i64::try_from(omitted).unwrap_or(i64::MAX));
         status.pull_requests = listed;
+        status.reverts = pulls.reverts.values().cloned().collect();
     }
     // What is left changes with each request; a tenth of it is news.
     let tenth = |rate: &RateLimit| rate.remaining.saturating_mul(10) / rate.limit.max(1);

@@ -6,6 +6,7 @@ use reqwest::Url;
 use super::ForgeError;
 use crate::api::Forge;
 use crate::http::Trust;
+use crate::secret_data::Data;
 
 /// A repository of a forge, and how to log in there. Has no `Debug`: it has the token.
 #[derive(Clone)]
@@ -80,6 +81,19 @@ impl Target {
         }
         url.set_path(&format!("{}/{}", suffix.unwrap_or(&path), self.repository));
         url.to_string()
+    }
+
+    /// The URL of the repository for Git, and the login for it with the keys of a Secret.
+    pub fn git(&self) -> (String, Data) {
+        let user = match self.provider {
+            Forge::GitHub => "x-access-token",
+            Forge::GitLab => "oauth2",
+            Forge::Gitea => "holdfast",
+        };
+        let keys = [("username", user.as_bytes()), ("password", self.token.as_bytes())];
+        let ca = self.ca.iter().map(|ca| ("ca.crt", ca.as_slice()));
+        let data = keys.into_iter().chain(ca).map(|(key, value)| (key.to_owned(), value.to_vec())).collect();
+        (format!("{}.git", self.page()), data)
     }
 
     /// Where it is, to be shown.

@@ -59,6 +59,13 @@ impl Reads {
         hasher.finish()
     }
 
+    /// True if something was asked about a path, or what its folder holds.
+    pub fn concerns(&self, path: &str) -> bool {
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let asked = |path: &str, question| self.0.contains_key(&(Box::from(path), question));
+        asked(path, Question::Path) || asked(path, Question::Bytes) || asked(folder, Question::Names)
+    }
+
     /// How many questions there were.
     pub fn len(&self) -> usize {
         self.0.len()

@@ -65,7 +65,8 @@ pub fn course(status: &SyncStatus, merged: &str, before: Option<&str>) -> Course
     }
 }
 
-fn commit(revision: &str) -> &str {
+/// The commit of a revision such as `main@sha1:…`.
+pub fn commit(revision: &str) -> &str {
     revision.rsplit_once("sha1:").map_or(revision, |(_, commit)| commit)
 }
 

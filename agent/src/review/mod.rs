@@ -20,4 +20,5 @@ pub mod pass;
 pub mod plan;
 pub mod preview;
 pub mod queue;
+pub mod revert;
 pub mod status;

@@ -33,6 +33,7 @@ mod push;
 mod reference;
 mod refusal;
 mod repository;
+mod revert;
 mod scheme;
 mod sign;
 mod slot;

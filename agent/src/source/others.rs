@@ -17,6 +17,12 @@ pub struct Graft {
     pub(super) entry: Option<Entry>,
 }
 
+impl Graft {
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+}
+
 /// What others changed.
 #[derive(Default)]
 pub struct Kept {

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::retry::Retry;
-use crate::api::{PullRequestState, RepositoryStatus, ReviewedPullRequest};
+use crate::api::{PullRequestState, RepositoryStatus, RevertPullRequest, ReviewedPullRequest};
 use crate::forge::review::{Deployed, PullRequest, User};
 use crate::review::queue::MadeOf;
 use crate::review::status::State;
@@ -30,6 +30,12 @@ pub struct Memory {
     pub made: BTreeMap<i64, MadeOf>,
     pub reviews: BTreeMap<i64, Review>,
     pub records: BTreeMap<i64, ReviewedPullRequest>,
+    /// The reverts of failed revisions, by the name of the Sync.
+    pub reverts: BTreeMap<String, RevertPullRequest>,
+    /// The revision at which a Sync was healthy last.
+    pub healthy: BTreeMap<String, String>,
+    /// When reverts are tried again after a failure, by the name of the Sync.
+    pub reverting: BTreeMap<String, Retry>,
 }
 
 /// What is remembered of a pull request.
@@ -66,7 +72,8 @@ impl Memory {
         let review =
             |record: &ReviewedPullRequest| Review { reported: reported(record), ..Review::default() };
         let reviews = status.pull_requests.iter().map(|record| (record.number, review(record))).collect();
-        Self { reviews, records, ..Self::default() }
+        let reverts = status.reverts.iter().map(|revert| (revert.sync.clone(), revert.clone())).collect();
+        Self { reviews, records, reverts, ..Self::default() }
     }
 
     pub fn review(&mut self, number: i64) -> &mut Review {
@@ -93,7 +100,7 @@ impl Memory {
     /// All that failed and was not repeated yet.
     pub fn retries(&self) -> impl Iterator<Item = &Retry> {
         let reviews = self.reviews.values().flat_map(|review| [&review.retry, &review.reading]);
-        [&self.listing].into_iter().chain(reviews)
+        [&self.listing].into_iter().chain(reviews).chain(self.reverting.values())
     }
 
     /// Those that were merged and are followed.

@@ -11,6 +11,7 @@ mod merged;
 mod previews;
 mod publish;
 mod retry;
+mod reverts;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -21,7 +22,7 @@ use self::memory::Memory;
 use crate::api::{CommentPolicy, PullRequestState, Repository};
 use crate::calls::Calls;
 use crate::forge::review::{Client, Fate, Listing};
-use crate::forge::{ForgeError, Target};
+use crate::forge::{ForgeError, PullRequests, Target};
 use crate::reconcile::services::Services;
 use crate::report::Failure;
 use crate::review::marker::Marker;
@@ -35,6 +36,7 @@ const FOLLOW: Duration = Duration::from_secs(1);
 pub struct Pass<'a> {
     pub services: &'a Services,
     pub client: &'a Client,
+    pub proposals: &'a PullRequests,
     pub repository: &'a Repository,
     pub owner: &'a Subject,
     pub target: &'a Target,
@@ -92,6 +94,7 @@ impl Pass<'_> {
         self.preview_next(memory, &followed, &bases, found).await;
         self.commands(memory, found).await;
         self.follow(memory, found).await;
+        self.reverts(memory, &followed, found).await;
     }
 
     fn marker(&self) -> Marker {
