@@ -41,7 +41,7 @@ fn a_failed_revision_gets_a_revert_that_mends_it_or_is_closed_by_a_newer_one() -
         room.says(number, "Holdfast").await?;
         let merged = room.merge(number).await?;
         shared.env.ready("reviews-revert", "app", Some(&merged)).await?;
-        room.git.git(&["pull", "--quiet", "origin", "main"])?;
+        room.git.git(&["pull", "--quiet", &room.git.push_url, "main"])?;
         assert_eq!(std::fs::read_to_string(room.git.clone.join("a.yaml"))?, config_map("a", "one"));
         assert!(!room.git.clone.join("c.yaml").exists(), "what the revision added goes");
 

@@ -10,7 +10,7 @@ use super::memory::Memory;
 use super::{Found, Pass};
 use crate::api::{PreviewedPlan, PullRequestState};
 use crate::error::{Class, StageError as _};
-use crate::forge::review::{PullRequest, head_ref};
+use crate::forge::review::{Fate, PullRequest, head_ref};
 use crate::report::Failure;
 use crate::review::annotations;
 use crate::review::comment::{self, Approve, comment};
@@ -162,9 +162,12 @@ impl Pass<'_> {
     /// Makes sure that a pull request is what was previewed: a forge finds out late where a head that was pushed parted from the base.
     async fn still(&self, pull: &PullRequest) -> Result<(), Failure> {
         let now = self.client.pull_request(self.target, pull.number).await;
-        let now =
-            now.map_err(|error| Failure::of("review", &error))?.map(|(now, _)| (now.head, now.ancestor));
-        if now.is_some_and(|(head, ancestor)| head == pull.head && ancestor == pull.ancestor) {
+        let is_same = match now.map_err(|error| Failure::of("review", &error))? {
+            // After the merge the effect is nothing, and the preview before it counts.
+            Some((now, Fate::Open)) => now.head == pull.head && now.ancestor == pull.ancestor,
+            _ => false,
+        };
+        if is_same {
             return Ok(());
         }
         Err(Failure::transient("review", MOVED, format!("pull request #{} changed meanwhile", pull.number)))
