@@ -15,7 +15,7 @@ use crate::api::{Approval, ApprovalDecision, ApprovalSpec, Duration, PlanState, 
 pub struct Verdict {
     /// Name of the Sync
     name: String,
-    /// Id of the plan; without it the waiting plan is shown, and you are asked to confirm
+    /// ID of the plan, or at least its first 8 characters; without it the waiting plan is shown, and you are asked to confirm
     plan_id: Option<String>,
     /// Why the plan is approved or rejected
     #[arg(long)]
@@ -104,13 +104,21 @@ impl Verdict {
 
 /// Characters of a whole plan ID.
 const ID: usize = 32;
+/// Minimum characters of the beginning of a plan ID, which is the shortest form in which Holdfast shows one. Fewer also begin the
+/// ID of the plan that takes the place of the one that was read: one character does so in one of 16 cases.
+const SHORTEST: usize = 8;
 
 /// The plan that an ID names: the waiting one by the beginning of its ID, and any other by the whole ID. An Approval for a plan that
 /// does not wait yet counts when it does.
 fn named(plan: Option<&PlanStatus>, name: &str, id: &str) -> anyhow::Result<String> {
     let is_hex = |id: &str| id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     let waiting = plan.filter(|plan| waits(plan)).map(|plan| plan.id.as_str());
-    match waiting.filter(|waiting| !id.is_empty() && waiting.starts_with(id)) {
+    if id.len() < SHORTEST {
+        bail!(
+            "plan ID {id:?} is too short: use at least {SHORTEST} characters, because fewer can also begin the ID of a plan that you have not read"
+        );
+    }
+    match waiting.filter(|waiting| waiting.starts_with(id)) {
         Some(waiting) => Ok(waiting.to_owned()),
         None if id.len() == ID && is_hex(id) => {
             print::say(format_args!(
@@ -170,13 +178,16 @@ mod tests {
             "summary": {"create": 0, "update": 0, "delete": 1, "recreate": 0, "adopt": 0, "move": 0, "orphan": 0},
         }))
         .expect("a plan");
-        assert_eq!(named(Some(&plan), "shop", "0123456789ab").ok().as_deref(), Some(waiting));
+        for beginning in ["01234567", "0123456789ab", waiting] {
+            assert_eq!(named(Some(&plan), "shop", beginning).ok().as_deref(), Some(waiting));
+        }
         assert_eq!(named(Some(&plan), "shop", other).ok().as_deref(), Some(other));
         assert_eq!(named(None, "shop", other).ok().as_deref(), Some(other));
         for (plan, id, expected) in [
             (Some(&plan), "deadbeef", waiting),
-            (None, "0123", "waits for no approval"),
-            (None, "", "whole plan ID"),
+            (None, "01234567", "waits for no approval"),
+            (Some(&plan), "0123456", "at least 8 characters"),
+            (Some(&plan), "", "at least 8 characters"),
         ] {
             let error = named(plan, "shop", id).expect_err("it is refused").to_string();
             assert!(error.contains(expected), "{error}");

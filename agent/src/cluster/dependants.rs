@@ -119,6 +119,29 @@ pub fn held_by_dependants(
     held.collect()
 }
 
+/// Removes objects from the surplus that are kept and that an owner in Git would be deleted with: one that a controller made their
+/// owner, so that the reference stays. They remain members of the Sync, which holds the owner once it leaves Git too. Returns them
+/// with that owner.
+pub fn kept_with_owners(
+    surplus: &mut Vec<(ObjectId, Entry)>,
+    members: impl Fn(&dyn Fn(&Entry) -> bool) -> Vec<(ObjectId, Entry)>,
+) -> Vec<(ObjectId, ObjectId)> {
+    let leaving: HashSet<ObjectId> = surplus.iter().map(|(object, _)| object.clone()).collect();
+    let mut kept = Vec::new();
+    surplus.retain(|(object, entry)| {
+        let Some(keep) = entry.keep.as_ref().filter(|keep| keep.stays && entry.has_owners) else {
+            return true;
+        };
+        let owners = members(&|entry| keep.stays_with(&entry.uid));
+        let Some((owner, _)) = owners.into_iter().find(|(owner, _)| !leaving.contains(owner)) else {
+            return true;
+        };
+        kept.push((object.clone(), owner));
+        false
+    });
+    kept
+}
+
 /// Returns the objects that own claims in a namespace.
 async fn claimed(
     cluster: &Cluster,

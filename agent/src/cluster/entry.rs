@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 
 use super::judges::Judges;
 use super::marks::{Marks, Whose};
+use super::owners;
 use super::requests::ResourceType;
 use super::view::Differs;
 use crate::api::names;
@@ -33,6 +34,8 @@ pub struct Entry {
     pub stage: Stage,
     /// What its marks say about its deletion, if anything.
     pub keep: Option<Arc<Keep>>,
+    /// True if the garbage collector would delete the object with others.
+    pub has_owners: bool,
     /// Set while the object is being deleted.
     pub ending: Option<Arc<Ending>>,
     /// A finalizer whose owner may remove more than the object.
@@ -60,6 +63,8 @@ pub struct Keep {
     pub stays: bool,
     /// The UIDs of its owners: the garbage collector deletes it with them.
     owners: Vec<Box<str>>,
+    /// Those of them that Git did not set, which stay when the object is orphaned.
+    foreign: Vec<Box<str>>,
 }
 
 impl Keep {
@@ -67,19 +72,18 @@ impl Keep {
         let keeps = handling::keeps(object);
         let stays = keeps.is_some();
         let mark = keeps.or_else(|| handling::confirms(object))?;
-        let owners = object.pointer("/metadata/ownerReferences").and_then(Value::as_array);
-        let uids = owners.into_iter().flatten().filter_map(|owner| owner.get("uid")?.as_str());
-        Some(Self { mark, stays, owners: uids.map(Into::into).collect() })
-    }
-
-    /// True if the object would be deleted with others.
-    pub fn has_owners(&self) -> bool {
-        !self.owners.is_empty()
+        let (owners, foreign) = (owners::uids(owners::all(object)), owners::uids(owners::of_others(object)));
+        Some(Self { mark, stays, owners, foreign })
     }
 
     /// True if the object would be deleted with the one that has this UID.
     pub fn belongs_to(&self, uid: &str) -> bool {
         self.owners.iter().any(|owner| **owner == *uid)
+    }
+
+    /// True if it would also be deleted with that one after it was orphaned.
+    pub fn stays_with(&self, uid: &str) -> bool {
+        self.foreign.iter().any(|owner| **owner == *uid)
     }
 }
 
@@ -190,6 +194,7 @@ impl Entry {
             owner,
             stage: Stage { wave: wave(annotation), rank: rank(&kind.kind) },
             keep: Keep::of(object).map(Arc::new),
+            has_owners: owners::all(object).next().is_some(),
             ending: Ending::of(object),
             finalizer: finalizers(metadata).find(|name| !HARMLESS.contains(name)).map(Arc::from),
             completed,

@@ -54,6 +54,8 @@ pub struct Observed {
     pub lingering: Vec<Lingering>,
     /// Members that are no longer desired, and that another Sync with the rights to write them desires.
     pub moving: Vec<(ObjectId, SyncRef)>,
+    /// Members that are no longer desired and are kept, each with an owner in Git that it would be deleted with.
+    pub owned: Vec<(ObjectId, ObjectId)>,
     /// Why deleting an object would delete more than the object.
     pub risks: HashMap<ObjectId, String>,
     /// Those of them whose deletion would delete data that does not belong to the Sync.
@@ -201,6 +203,8 @@ pub async fn observe(
             None => observed.surplus.push((object, entry)),
         }
     }
+    let members = |which: &dyn Fn(&Entry) -> bool| cluster.view.members_that(owner, |_, entry| which(entry));
+    observed.owned = dependants::kept_with_owners(&mut observed.surplus, members);
     look_below(cluster, requests, owner, &wanted, &mut observed).await;
     let surplus = observed.surplus.iter().filter(|(_, entry)| entry.kept().is_none());
     let deleted: Vec<_> = surplus.map(|(object, entry)| (object, &entry.kind)).collect();

@@ -4,13 +4,13 @@
 
 use futures::StreamExt as _;
 use holdfast_diff::applyset::{MARK, PART_OF};
-use holdfast_diff::fields;
 use holdfast_diff::plan::{Change, Operation};
-use serde_json::{Value, json};
+use serde_json::json;
 use tracing::debug;
 
 use super::observe::Lingering;
 use super::outcome::{Kinds, Outcome};
+use super::owners;
 use super::refusal::ObjectError;
 use super::requests::{Dependants, Requests, ResourceType, is_conflict, is_not_found};
 use super::view::View;
@@ -95,8 +95,7 @@ async fn remove(
     let uid = change.uid.as_deref().unwrap_or_default();
     let removed = match change.operation {
         Operation::Orphan => {
-            let entry = view.get(&change.object);
-            let is_owned = entry.is_some_and(|entry| entry.keep.is_some_and(|keep| keep.has_owners()));
+            let is_owned = view.get(&change.object).is_some_and(|entry| entry.has_owners);
             release(requests, kind, &change, (uid, is_owned)).await
         }
         _ => requests.delete(kind, &change.object, uid, Dependants::Go).await,
@@ -132,7 +131,7 @@ async fn release(
     for left in (0..TRIES).rev() {
         let mut patch = marks.clone();
         if is_owned && let Some(live) = requests.get(kind, &change.object).await? {
-            patch["metadata"]["ownerReferences"] = references_of_others(&live).into();
+            patch["metadata"]["ownerReferences"] = owners::of_others(&live).cloned().collect();
             patch["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"].clone();
         }
         match requests.merge(kind, &change.object, None, &patch).await {
@@ -144,17 +143,6 @@ async fn release(
         }
     }
     Ok(false)
-}
-
-/// The owner references that Git did not set.
-fn references_of_others(live: &Value) -> Vec<Value> {
-    let ours = fields::applied(live).and_then(|(_, fields)| fields.pointer("/f:metadata/f:ownerReferences"));
-    let is_ours = |reference: &&Value| {
-        let element = format!("k:{{\"uid\":{}}}", reference["uid"]);
-        ours.is_some_and(|ours| ours.get(&element).is_some())
-    };
-    let all = live.pointer("/metadata/ownerReferences").and_then(Value::as_array);
-    all.into_iter().flatten().filter(|reference| !is_ours(reference)).cloned().collect()
 }
 
 #[cfg(test)]

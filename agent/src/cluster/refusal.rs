@@ -9,6 +9,7 @@ use kube::core::Status;
 
 use super::early;
 use super::requests::refusal;
+use super::secret_refusal;
 pub use crate::error::chain;
 use crate::error::{Class, StageError};
 
@@ -93,8 +94,8 @@ impl ObjectError {
         Self { class: Class::Transient, ..Self::user(object, origin, reason, message) }
     }
 
-    /// Explains the answer of the API server to a request about an object. A message about the fields of a Secret can quote its
-    /// values, so only the names of the fields are kept.
+    /// Explains the answer of the API server to a request about an object. A message about a Secret can quote its values, so it is
+    /// cut before the first place where it may.
     pub fn from_server(object: &ObjectId, origin: Option<&Origin>, error: &kube::Error) -> Self {
         let id = Some(object.clone());
         let Some(status) = refusal(error) else {
@@ -102,8 +103,8 @@ impl ObjectError {
             return Self { id, ..Self::transient(object, origin, "Unreachable", message) };
         };
         let (class, reason, message) = explain(status);
-        let message = if object.kind.is("", "Secret") && class == Class::User && reason != "Forbidden" {
-            without_values(status, &message)
+        let message = if object.kind.is("", "Secret") && reason != "Forbidden" {
+            secret_refusal::without_values(status, class, message)
         } else {
             message
         };
@@ -255,43 +256,6 @@ fn binding(user: &str, said: &str) -> String {
     )
 }
 
-/// Returns which policy or which fields a refusal names, without the values.
-fn without_values(status: &Status, message: &str) -> String {
-    for denial in ["denied the request", "denied request"] {
-        if let Some((who, _)) = message.split_once(denial) {
-            return format!(
-                "{who}{denial} (its message is not shown, because it can quote values of the Secret)"
-            );
-        }
-    }
-    let causes = status.details.as_ref().map(|details| details.causes.as_slice()).unwrap_or_default();
-    if causes.is_empty() {
-        // Decoding errors quote fields, not values; anything longer is cut at the first value.
-        return message.split(": Invalid value:").next().unwrap_or_default().to_owned();
-    }
-    let causes: Vec<String> =
-        causes.iter().map(|cause| format!("{}: {}", cause.field, words(&cause.reason))).collect();
-    format!("the API server refused fields (values are not shown): {}", causes.join(", "))
-}
-
-/// The words for a reason of the API server, such as `FieldValueTooLong`.
-fn words(reason: &str) -> String {
-    let known = match reason {
-        "FieldValueInvalid" => "invalid value",
-        "FieldValueRequired" => "a value is required",
-        "FieldValueDuplicate" => "duplicate value",
-        "FieldValueNotSupported" => "value is not supported",
-        "FieldValueForbidden" => "a value is forbidden here",
-        "FieldValueNotFound" => "value was not found",
-        "FieldValueTypeInvalid" => "value has the wrong type",
-        "FieldValueTooLong" => "value is too long",
-        "FieldValueTooMany" => "too many values",
-        "" => "invalid",
-        other => other,
-    };
-    known.to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -355,24 +319,16 @@ mod tests {
 
     #[test]
     fn a_refused_secret_shows_no_value() {
-        let error =
-            status(422, "Secret \"login\" is invalid: data[password]: Invalid value: \"hunter2\": too short");
-        let error = ObjectError::from_server(&object(), None, &error);
-        assert_eq!(error.class, Class::User);
-        assert!(!error.to_string().contains("hunter2"), "{error}");
-        let error = status(
-            422,
-            "secrets \"login\" is forbidden: ValidatingAdmissionPolicy 'deny' with binding 'all' denied request: no hunter2",
-        );
-        let error = ObjectError::from_server(&object(), None, &error);
-        assert_eq!(
-            (error.reason, error.message.as_str()),
+        for (code, message) in [
+            (422, "Secret \"login\" is invalid: data[password]: Invalid value: \"hunter2\": too short"),
             (
-                "Denied",
-                "secrets \"login\" is forbidden: ValidatingAdmissionPolicy 'deny' with binding 'all' denied request (its \
-                 message is not shown, because it can quote values of the Secret)"
-            )
-        );
+                500,
+                "failed to convert new object (shop/login; /v1, Kind=Secret): .data.a: expected string, got hunter2",
+            ),
+        ] {
+            let error = ObjectError::from_server(&object(), None, &status(code, message));
+            assert!(!error.to_string().contains("hunter2"), "{error}");
+        }
         let said = ".spec.true: field not declared in schema";
         assert!(super::said(&status(500, said)).ends_with("write the name of the field in quotes (\"on\":)"));
         let error = status(500, "illegal base64 data at input byte 2");

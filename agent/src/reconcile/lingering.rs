@@ -43,7 +43,10 @@ pub fn notes(at: SyncAt<'_>, is_agent: bool, set: &SetState) -> Vec<String> {
         let other = if may_name(other) { format!("Sync {other}") } else { "another Sync".to_owned() };
         format!("{object} is no longer in Git for this Sync and is not deleted, because {other} has it in Git and takes it over")
     });
-    moving.chain(overdue(at, set)).collect()
+    let owned = set.owned.iter().take(NAMED).map(|(object, owner)| {
+        format!("{object} is no longer in Git and is kept; it remains a member of this Sync, so that {owner}, which owns it, is kept too if it leaves Git: the garbage collector would delete both")
+    });
+    moving.chain(owned).chain(overdue(at, set)).collect()
 }
 
 /// Describes objects that finalizers hold for longer than `spec.timeout`.

@@ -13,7 +13,7 @@ use holdfast_diff::plan::Seen as Live;
 use serde_json::Value;
 
 use super::bounds;
-use super::claims::{Behind, Claims};
+use super::claims::{Behind, Claims, Since};
 use super::jobs::is_completed;
 use super::leftovers;
 use super::mistakes;
@@ -102,12 +102,16 @@ pub struct SetState {
     pub waits: Option<String>,
     /// A Sync that may take over what left the source here.
     pub behind: Option<Behind>,
+    /// Since when objects are held back for other Syncs.
+    pub held_back: Since,
     /// Desired objects that are being deleted.
     pub ending: Vec<(ObjectId, Arc<Ending>)>,
     /// Objects that left the source and are being deleted.
     pub lingering: Vec<Lingering>,
     /// Objects that left the source and that another Sync takes over.
     pub moving: Vec<(ObjectId, SyncRef)>,
+    /// Objects that left the source and are kept, each with an owner in the source that it would be deleted with.
+    pub owned: Vec<(ObjectId, ObjectId)>,
     /// Why deleting an object would delete more than the object.
     pub risks: HashMap<ObjectId, String>,
     /// Objects whose deletion would delete data that does not belong to the Sync.
@@ -184,7 +188,7 @@ pub async fn observe(
         let unmarked = leftovers::unmarked(cluster, requests, at, past, &set.desired).await;
         set.warnings = Some(warnings.into_iter().chain(unseen).chain(unmarked).collect());
     }
-    wait_for_peers(claims, &cluster.view, at, revision, &mut observed);
+    wait_for_peers(claims, &cluster.view, at, (revision, &past.held_back), &mut observed);
     hide(&observed.set.masks, &mut observed.set.errors);
     Ok(observed)
 }
@@ -226,6 +230,7 @@ fn of(found: observe::Observed, view: &View) -> Observed {
         ending,
         lingering,
         moving,
+        owned,
         risks,
         foreign,
         held,
@@ -254,6 +259,7 @@ fn of(found: observe::Observed, view: &View) -> Observed {
         ending,
         lingering,
         moving,
+        owned,
         risks,
         foreign,
         held,
@@ -267,23 +273,38 @@ fn of(found: observe::Observed, view: &View) -> Observed {
 }
 
 /// While another Sync of the same source has not reached this revision, its objects may be moving to this Sync, and objects that
-/// left the source here may be moving to it. Neither is an error, and nothing is removed.
-fn wait_for_peers(claims: Claims<'_>, view: &View, at: SyncAt<'_>, revision: &str, observed: &mut Observed) {
+/// left the source here may be moving to it. Neither is an error, and those objects are not removed for a while.
+fn wait_for_peers(
+    claims: Claims<'_>,
+    view: &View,
+    at: SyncAt<'_>,
+    (revision, before): (&str, &Since),
+    observed: &mut Observed,
+) {
     let moving = |error: &ObjectError| error.reason == observe::OWNED_BY_ANOTHER;
     let set = &mut observed.set;
-    let comes = set.errors.iter().any(moving);
-    let goes = !observed.surplus.is_empty() && set.errors.iter().all(moving);
-    if !comes && !goes {
+    let comes: Vec<String> =
+        set.errors.iter().filter(|error| moving(error)).map(|error| error.object.clone()).collect();
+    let goes: Vec<&ObjectId> = observed.surplus.iter().map(|(object, _)| object).collect();
+    if comes.is_empty() && (goes.is_empty() || !set.errors.is_empty()) {
+        let still = goes.iter().map(ToString::to_string);
+        set.held_back =
+            still.filter_map(|object| before.get(&object).copied().map(|first| (object, first))).collect();
         return;
     }
+    let objects = goes.iter().map(ToString::to_string).chain(comes.iter().cloned());
+    (set.held_back, set.behind) = claims.behind(at, revision, objects, before);
     // A claim that came after the surplus was found counts too: everything is compared once more.
-    let claimed =
-        || observed.surplus.iter().find_map(|(object, _)| view.claimed_by_another(at.owner, object));
-    let now = || claimed().map(|sync| Behind { sync, left: Duration::ZERO });
-    set.behind = claims.behind(at, revision).or_else(now);
-    if let Some(Behind { sync, .. }) = set.behind.as_ref().filter(|_| comes) {
+    for (object, sync) in
+        goes.into_iter().filter_map(|object| Some((object, view.claimed_by_another(at.owner, object)?)))
+    {
+        let none = || Behind { sync, held: HashSet::new(), left: Duration::ZERO };
+        set.behind.get_or_insert_with(none).held.insert(object.to_string());
+    }
+    let Some(Behind { sync, held, .. }) = &set.behind else { return };
+    if comes.iter().any(|object| held.contains(object)) {
         set.waits = Some(format!("waits for Sync {sync} to reconcile {revision} too"));
-        set.errors.retain(|error| !moving(error));
+        set.errors.retain(|error| !moving(error) || !held.contains(&error.object));
     }
 }
 

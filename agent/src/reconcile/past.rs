@@ -10,6 +10,7 @@ use holdfast_diff::mask::Masks;
 use holdfast_diff::object::ObjectId;
 use jiff::Timestamp;
 
+use super::claims::Since;
 use super::drift::fights::Fights;
 use super::rendered_commit::RenderedCommit;
 use super::sync_at::SyncAt;
@@ -41,6 +42,8 @@ pub struct Past {
     /// Kinds and namespaces in the marks of the Sync that are removed from them once their last member is gone.
     pub former: Former,
     pub ending: Ending,
+    /// Since when objects that left the source are held back for other Syncs.
+    pub held_back: Since,
 }
 
 /// Parts of earlier manifests that the current manifests do not have, by object.

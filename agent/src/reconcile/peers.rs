@@ -3,12 +3,10 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
-use super::past::since;
 use crate::render::reads::Reads;
 use crate::source::MirrorId;
 use crate::sync_ref::SyncRef;
@@ -18,7 +16,7 @@ use crate::sync_ref::SyncRef;
 pub struct Peers {
     all: Mutex<HashMap<SyncRef, Peer>>,
     /// Syncs that wait until another one has reached their revision.
-    waiting: Mutex<HashMap<SyncRef, Waiting>>,
+    waiting: Mutex<HashMap<SyncRef, IsToBeWoken>>,
     /// What each Sync read when it was rendered last.
     reads: Mutex<HashMap<SyncRef, Arc<Reads>>>,
 }
@@ -29,18 +27,24 @@ struct Peer {
     mirror: MirrorId,
     /// The last revision of which every object that the Sync wants is known.
     revision: Option<String>,
-    /// Whether the Sync is expected to reach the next revision by itself; `None` before the end of its first run.
-    works: Option<bool>,
+    /// How the last run ended; `None` before the end of the first one.
+    ended: Option<Ended>,
     /// The revision of the last report, and whether the Sync was Ready at it.
     reported: Option<(String, bool)>,
 }
 
-/// A Sync that waits for others.
-struct Waiting {
-    revision: String,
-    since: Timestamp,
-    /// The next Sync that reaches the revision wakes it.
-    is_to_be_woken: bool,
+/// True if the next Sync that reaches a revision wakes the one that waits.
+type IsToBeWoken = bool;
+
+/// How the last run of a Sync ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The Sync is expected to reach the next revision by itself.
+    Working,
+    /// A revision cannot be rendered, for a reason that may pass. Every run since then has ended like this.
+    NotRendered { revision: String, since: Timestamp },
+    /// A person must change something before the Sync goes on.
+    Stopped,
 }
 
 impl Peers {
@@ -48,7 +52,7 @@ impl Peers {
     pub fn reads_from(&self, sync: &SyncRef, mirror: MirrorId) {
         let mut all = self.all.lock();
         if all.get(sync).is_none_or(|peer| peer.mirror != mirror) {
-            all.insert(sync.clone(), Peer { mirror, revision: None, works: None, reported: None });
+            all.insert(sync.clone(), Peer { mirror, revision: None, ended: None, reported: None });
         }
     }
 
@@ -85,13 +89,19 @@ impl Peers {
         self.take_waiting()
     }
 
-    /// Notes whether a Sync is expected to reach the next revision by itself. Returns the Syncs to wake if it is not any more.
-    pub fn ended(&self, sync: &SyncRef, works: bool) -> Vec<SyncRef> {
+    /// Notes how a run of a Sync ended. Returns the Syncs to wake if it is no longer expected to reach the next revision by itself.
+    pub fn ended(&self, sync: &SyncRef, mut how: Ended) -> Vec<SyncRef> {
         let mut all = self.all.lock();
         let Some(peer) = all.get_mut(sync) else { return Vec::new() };
-        let before = peer.works.replace(works);
+        if let (Ended::NotRendered { since, .. }, Some(Ended::NotRendered { since: first, .. })) =
+            (&mut how, &peer.ended)
+        {
+            *since = *first;
+        }
+        let stops = how == Ended::Stopped && peer.ended != Some(Ended::Stopped);
+        peer.ended = Some(how);
         drop(all);
-        if works || before == Some(false) { Vec::new() } else { self.take_waiting() }
+        if stops { self.take_waiting() } else { Vec::new() }
     }
 
     /// The Syncs that wait and were not woken yet.
@@ -99,7 +109,7 @@ impl Peers {
         let mut waiting = self.waiting.lock();
         let woken = waiting
             .iter_mut()
-            .filter_map(|(sync, waiting)| std::mem::take(&mut waiting.is_to_be_woken).then(|| sync.clone()));
+            .filter_map(|(sync, is_to_be_woken)| std::mem::take(is_to_be_woken).then(|| sync.clone()));
         woken.collect()
     }
 
@@ -123,21 +133,14 @@ impl Peers {
         self.all.lock().get(sync)?.revision.clone()
     }
 
-    /// Whether a Sync is expected to reach the next revision by itself; `None` before the end of its first run.
-    pub fn works(&self, sync: &SyncRef) -> Option<bool> {
-        self.all.lock().get(sync)?.works
+    /// How the last run of a Sync ended; `None` before the end of the first one.
+    pub fn last_end(&self, sync: &SyncRef) -> Option<Ended> {
+        self.all.lock().get(sync)?.ended.clone()
     }
 
-    /// Requests that a Sync is woken when another one reaches its revision. Returns how long it has waited for that.
-    pub fn wait(&self, sync: &SyncRef, revision: &str, now: Timestamp) -> Duration {
-        let mut waiting = self.waiting.lock();
-        let new = || Waiting { revision: revision.to_owned(), since: now, is_to_be_woken: true };
-        let waits = waiting.entry(sync.clone()).or_insert_with(new);
-        if waits.revision != revision {
-            *waits = new();
-        }
-        waits.is_to_be_woken = true;
-        since(waits.since, now)
+    /// Requests that a Sync is woken when another one reaches its revision.
+    pub fn wait(&self, sync: &SyncRef) {
+        self.waiting.lock().insert(sync.clone(), true);
     }
 
     /// Forgets that a Sync waited.
@@ -163,7 +166,7 @@ impl Peers {
 
 #[cfg(test)]
 mod tests {
-    use jiff::SignedDuration;
+    use std::time::Duration;
 
     use super::*;
     use crate::source::Location;
@@ -180,7 +183,7 @@ mod tests {
         for at in 0..2000 {
             let sync = SyncRef::new("tenant", format!("sync-{at}"));
             peers.reads_from(&sync, mirror);
-            peers.wait(&sync, "a", NOW);
+            peers.wait(&sync);
             peers.note_reads(&sync, &Arc::default());
         }
         assert_eq!(peers.names().len(), 2000);
@@ -189,20 +192,39 @@ mod tests {
     }
 
     #[test]
-    fn a_waiting_sync_is_woken_once_by_each_peer_that_moves_on_or_stalls_and_its_wait_goes_on() {
+    fn a_waiting_sync_is_woken_once_by_each_peer_that_moves_on_or_stops() {
         let (peers, one, two) = (Peers::default(), SyncRef::new("team", "one"), SyncRef::new("team", "two"));
-        let later = NOW + SignedDuration::from_secs(2);
         peers.reads_from(&two, mirror());
-        assert_eq!((peers.works(&two), peers.revision(&two)), (None, None));
-        peers.wait(&one, "b", NOW);
+        assert_eq!((peers.last_end(&two), peers.revision(&two)), (None, None));
+        peers.wait(&one);
         assert_eq!(peers.reached(&two, "a"), std::slice::from_ref(&one));
         assert_eq!(peers.reached(&two, "b"), []);
-        assert_eq!(peers.wait(&one, "b", later), Duration::from_secs(2));
+        peers.wait(&one);
         assert_eq!(peers.reached(&two, "b"), []);
-        assert_eq!(peers.ended(&two, true), []);
-        assert_eq!(peers.ended(&two, false), std::slice::from_ref(&one));
-        assert_eq!((peers.works(&two), peers.revision(&two)), (Some(false), Some("b".to_owned())));
+        assert_eq!(peers.ended(&two, Ended::Working), []);
+        assert_eq!(peers.ended(&two, Ended::Stopped), std::slice::from_ref(&one));
+        peers.wait(&one);
+        assert_eq!(peers.ended(&two, Ended::Stopped), []);
+        assert_eq!(
+            (peers.last_end(&two), peers.revision(&two)),
+            (Some(Ended::Stopped), Some("b".to_owned()))
+        );
         peers.stop_waiting(&one);
-        assert_eq!(peers.wait(&one, "c", later), Duration::ZERO);
+        assert_eq!(peers.reached(&two, "c"), []);
+    }
+
+    #[test]
+    fn a_render_fails_since_the_first_of_its_consecutive_failures() {
+        let (peers, two) = (Peers::default(), SyncRef::new("team", "two"));
+        peers.reads_from(&two, mirror());
+        let fails =
+            |revision: &str, since: Timestamp| Ended::NotRendered { revision: revision.to_owned(), since };
+        let later = NOW + Duration::from_secs(30);
+        peers.ended(&two, fails("a", NOW));
+        peers.ended(&two, fails("b", later));
+        assert_eq!(peers.last_end(&two), Some(fails("b", NOW)));
+        peers.ended(&two, Ended::Working);
+        peers.ended(&two, fails("c", later));
+        assert_eq!(peers.last_end(&two), Some(fails("c", later)));
     }
 }

@@ -96,6 +96,7 @@ pub fn record(at: SyncAt<'_>, basis: &mut Basis, view: &View, past: &mut Past) {
     }
     let desired: Option<HashSet<&ObjectId>> =
         basis.set.kept.as_ref().map(|_| basis.set.desired.iter().map(|(object, _)| object).collect());
+    past.held_back = std::mem::take(&mut basis.set.held_back);
     past.drift.record(&basis.drift, desired.as_ref(), at.now);
 }
 
@@ -238,16 +239,26 @@ impl Planner<'_> {
             }
             return;
         }
-        if let Some(Behind { sync, left }) = &self.basis.set.behind {
-            let revision = &self.seen.revision;
-            self.basis.waits = Some(format!(
-                "nothing is removed before Sync {sync} has also reconciled {revision}, because an object may have moved to it"
-            ));
-            self.basis.next = Some(self.basis.next.map_or(*left, |next| next.min(*left)));
-            return;
-        }
+        let surplus = self.held_back(surplus);
         let keep = (!self.at.sync.spec.prune).then_some("prune is off");
         self.changes.extend(removals(&self.basis.set, surplus, keep, &mut self.basis.kinds));
+    }
+
+    /// Holds back what may have moved to a Sync that has not reached this revision yet, and returns the rest.
+    fn held_back(&mut self, surplus: Vec<(ObjectId, Entry)>) -> Vec<(ObjectId, Entry)> {
+        let Some(Behind { sync, held, left }) = &self.basis.set.behind else { return surplus };
+        let (held, free): (Vec<_>, Vec<_>) =
+            surplus.into_iter().partition(|(object, _)| held.contains(&object.to_string()));
+        if let Some((first, _)) = held.first() {
+            let more =
+                if held.len() > 1 { format!(" and {} more objects", held.len() - 1) } else { String::new() };
+            let revision = &self.seen.revision;
+            self.basis.waits = Some(format!(
+                "{first}{more}: removed from Git, and not deleted before Sync {sync} has also reconciled {revision}, because an object may have moved to it"
+            ));
+            self.basis.next = Some(self.basis.next.map_or(*left, |next| next.min(*left)));
+        }
+        free
     }
 
     /// Reports drift that cannot be corrected because the API server refuses the manifest.

@@ -15,6 +15,7 @@ use super::inputs::Gather;
 use super::limits::Limits;
 use super::observe::{self, Observed};
 use super::past::Past;
+use super::peers::Ended;
 use super::plan::{self, Planned};
 use super::recall;
 use super::render::{self, ManifestSet, Rendered};
@@ -223,7 +224,15 @@ impl<'a> Run<'a> {
         {
             self.wake(peers.reached(owner, &seen.revision));
         }
-        self.wake(peers.ended(owner, class != Some(Class::User) && found.ended.suspended.is_none()));
+        let is_not_rendered = found.ended.failure.as_ref().is_some_and(|failure| failure.stage == "render");
+        let how = match &found.seen {
+            _ if class == Some(Class::User) || found.ended.suspended.is_some() => Ended::Stopped,
+            Some(seen) if is_not_rendered => {
+                Ended::NotRendered { revision: seen.revision.clone(), since: self.at.now }
+            }
+            _ => Ended::Working,
+        };
+        self.wake(peers.ended(owner, how));
     }
 
     fn wake(&self, syncs: Vec<SyncRef>) {

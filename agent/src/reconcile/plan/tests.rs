@@ -1,5 +1,6 @@
 //! The stage `plan`, and the gate after it, from built values.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use holdfast_diff::ignore::Ignored;
@@ -197,11 +198,20 @@ fn nothing_is_removed_while_an_object_is_unknown_or_may_have_moved() {
     );
 
     let left = Duration::from_secs(40);
-    let behind = Some(Behind { sync: SyncRef::new("shop", "other"), left });
-    let planned = fixture.plan(with(SetState { behind, ..SetState::default() }), &Past::default());
+    let behind = |held: &str| {
+        Some(Behind { sync: SyncRef::new("shop", "other"), held: HashSet::from([held.to_owned()]), left })
+    };
+    let held = behind("ConfigMap shop/gone");
+    let planned = fixture.plan(with(SetState { behind: held, ..SetState::default() }), &Past::default());
     assert!(planned.plan.is_empty());
     assert!(planned.basis.waits.is_some_and(|waits| waits.contains("shop/other")));
     assert_eq!(planned.basis.next, Some(left));
+
+    // Another object may have moved; the time of this one is over.
+    let other = behind("ConfigMap shop/moved");
+    let planned = fixture.plan(with(SetState { behind: other, ..SetState::default() }), &Past::default());
+    assert_eq!(operations(&planned), [(Operation::Delete, "gone")]);
+    assert_eq!((planned.basis.waits, planned.basis.next), (None, None));
 }
 
 #[test]

@@ -92,15 +92,21 @@ impl Masks {
         if !is_secret {
             return;
         }
-        let of = |field: &str| object.get(field).and_then(Value::as_object).into_iter().flatten();
-        for (_, value) in of("stringData") {
-            self.add_values(value);
-        }
-        for text in of("data").filter_map(|(_, value)| value.as_str()) {
-            match forms::decoded(text) {
+        object.get("stringData").into_iter().for_each(|values| self.add_values(values));
+        object.get("data").into_iter().for_each(|values| self.add_encoded(values));
+    }
+
+    /// Adds every scalar below `data` of a Secret, decoded. What is not base64 is refused by the API server, whose message quotes
+    /// it.
+    fn add_encoded(&mut self, value: &Value) {
+        match value {
+            Value::Object(fields) => fields.values().for_each(|field| self.add_encoded(field)),
+            Value::Array(items) => items.iter().for_each(|item| self.add_encoded(item)),
+            Value::String(text) => match forms::decoded(text) {
                 Some(plain) => self.add(&plain),
                 None => self.add(text),
-            }
+            },
+            other => self.add_values(other),
         }
     }
 
@@ -253,6 +259,24 @@ mod tests {
             "stringData": {"b": "correct horse"}}));
         masks.add_secret(&json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"a": "not secret"}}));
         assert_eq!(masks.hide("hunter2! correct horse not secret"), "*** *** not secret");
+    }
+
+    #[test]
+    fn values_of_the_wrong_type_are_added_too() {
+        let mut masks = Masks::default();
+        let secret = |fields: Value| {
+            let mut secret = json!({"apiVersion": "v1", "kind": "Secret"});
+            for (name, value) in fields.as_object().into_iter().flatten() {
+                secret[name] = value.clone();
+            }
+            secret
+        };
+        masks.add_secret(&secret(json!({"data": {"pin": 1_234_567_890, "list": ["hunter3 in data"]}})));
+        masks.add_secret(&secret(json!({"data": "hunter4 in data", "stringData": ["hunter5 in a list"]})));
+        assert_eq!(
+            masks.hide("1234567890; hunter3 in data; hunter4 in data; hunter5 in a list; other"),
+            "***; ***; ***; ***; other"
+        );
     }
 
     #[test]
