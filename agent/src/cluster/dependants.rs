@@ -149,9 +149,9 @@ async fn claimed(
     namespace: &str,
     owners: &HashMap<&str, &ObjectId>,
 ) -> Result<HashMap<ObjectId, String>, kube::Error> {
-    let mut risks = HashMap::new();
+    let (mut risks, mut above) = (HashMap::new(), Above::new());
     for claim in requests.metadata(&claims(), namespace, CLAIMS).await?.0 {
-        if let Some(object) = owner(cluster, requests, namespace, &claim, owners).await? {
+        if let Some(object) = owner(cluster, requests, namespace, &claim, (owners, &mut above)).await? {
             let name = claim.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
             risks.entry(object.clone()).or_insert_with(|| {
                 format!("PersistentVolumeClaim {namespace}/{name} depends on it and would be deleted too")
@@ -176,13 +176,16 @@ fn claims() -> ResourceType {
     }
 }
 
+/// The owner references of owners, by UID: many claims have the same owner, which is read once.
+type Above = HashMap<String, Vec<Value>>;
+
 /// Returns the first of these objects that owns a claim, directly or through other objects.
 async fn owner<'a>(
     cluster: &Cluster,
     requests: &Requests,
     namespace: &str,
     claim: &Value,
-    owners: &HashMap<&str, &'a ObjectId>,
+    (owners, known): (&HashMap<&str, &'a ObjectId>, &mut Above),
 ) -> Result<Option<&'a ObjectId>, kube::Error> {
     let mut above = references(claim);
     for _ in 0..DEPTH {
@@ -192,10 +195,17 @@ async fn owner<'a>(
             if let Some(object) = owners.get(text("uid")) {
                 return Ok(Some(object));
             }
+            if let Some(found) = known.get(text("uid")) {
+                next.extend(found.iter().cloned());
+                continue;
+            }
+            let mut found = Vec::new();
             if let Some(kind) = cluster.discovery.find(text("apiVersion"), text("kind")).await? {
                 let object = ObjectId::new(kind.kind.clone(), namespace, text("name"));
-                next.extend(requests.get(&kind, &object).await?.iter().flat_map(references));
+                found.extend(requests.get(&kind, &object).await?.iter().flat_map(references));
             }
+            known.insert(text("uid").to_owned(), found.clone());
+            next.extend(found);
         }
         above = next;
     }

@@ -190,7 +190,12 @@ impl Watches {
             (Identity::Agent, true) => vec!["".into()],
             (Identity::Agent, false) => self.namespaces.clone(),
             (Identity::ServiceAccount { .. }, all) => {
-                // The marks of a Sync in too many namespaces name none of them: an empty name is the whole cluster.
+                // The marks of a Sync in too many namespaces name none of them: an empty name is the whole cluster, and every
+                // namespace of the agent if that is limited.
+                let is_everywhere = |place: &Arc<str>| place.is_empty();
+                if !all && places.iter().chain(former.iter()).any(is_everywhere) {
+                    return self.namespaces.clone();
+                }
                 let known = places.union(former).cloned();
                 known.filter(|place| all || self.namespaces.contains(place)).collect()
             }

@@ -2,7 +2,7 @@
 //!
 //! Leaves the syntax to `holdfast_diff::substitute`. Pure, beside the files that it is given.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use holdfast_diff::budget::Resource;
 use holdfast_diff::files::Files;
@@ -31,14 +31,14 @@ pub fn fill(
         SubstituteMode::Declared => Mode::Declared,
     };
     let mut errors = declared(options, vars);
-    let mut added = 0_usize;
+    let (mut added, mut quoted) = (0_usize, QuotedIn { files, found: HashMap::new() });
     for Object { value, origin } in objects {
         let before = weight::bytes(value);
         let quoted = match options.quoted {
-            SubstituteQuoted::Yaml => Vec::new(),
-            SubstituteQuoted::Text => quoted(files, origin),
+            SubstituteQuoted::Yaml => &[],
+            SubstituteQuoted::Text => quoted.of(origin),
         };
-        if let Err(mistakes) = substitute::with_quoted(value, &quoted, &Options { vars, mode }) {
+        if let Err(mistakes) = substitute::with_quoted(value, quoted, &Options { vars, mode }) {
             let error = |mistake: SubstituteError| {
                 let line = line(files, origin, &mistake).unwrap_or(origin.line);
                 format!("{}:{line}: {mistake}", origin.file)
@@ -77,18 +77,38 @@ fn declared(options: &Substitute, vars: &BTreeMap<String, String>) -> Vec<String
     .collect()
 }
 
-/// Returns the quoted strings with variables in the file of an object, if the object is written there as it is.
-fn quoted(files: &dyn Files, origin: &Origin) -> Vec<Quoted> {
-    let Ok(Some(bytes)) = files.read(&origin.file) else { return Vec::new() };
-    let (documents, _) = yaml::read(&origin.file, &bytes);
-    let document = documents.iter().find(|document| document.line == origin.line);
+/// The quoted strings with variables of one file, by the line of their document.
+type ByLine = HashMap<u32, Vec<Quoted>>;
+
+/// The quoted strings with variables in the files of objects. Each file is read once, however many objects it has.
+struct QuotedIn<'f> {
+    files: &'f dyn Files,
+    found: HashMap<String, ByLine>,
+}
+
+impl QuotedIn<'_> {
+    /// Returns those of an object, if the object is written in its file as it is.
+    fn of(&mut self, origin: &Origin) -> &[Quoted] {
+        let file = origin.file.to_string();
+        let found = self.found.entry(file).or_insert_with_key(|file| in_file(self.files, file));
+        found.get(&origin.line).map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+fn in_file(files: &dyn Files, file: &str) -> ByLine {
+    let Ok(Some(bytes)) = files.read(file) else { return ByLine::new() };
     let quoted = |leaf: Leaf<'_>| match leaf.role {
         Role::Value(path) if leaf.is_quoted && leaf.text.contains("${") => {
             Some(Quoted { path, written: leaf.text.to_owned() })
         }
         _ => None,
     };
-    document.map(|document| leaves(document).into_iter().filter_map(quoted).collect()).unwrap_or_default()
+    let (documents, _) = yaml::read(file, &bytes);
+    let all = documents.iter().map(|document| {
+        let quoted: Vec<Quoted> = leaves(document).into_iter().filter_map(quoted).collect();
+        (document.line, quoted)
+    });
+    all.filter(|(_, quoted)| !quoted.is_empty()).collect()
 }
 
 /// Returns the line of a mistake in the file of an object, if it is written there.
@@ -124,7 +144,47 @@ fn within(lines: &[&str], key: &str, text: &str) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+    use std::sync::Arc;
+
+    use holdfast_diff::files::{Entry, FilesError, Resolved};
+    use serde_json::json;
+
     use super::*;
+
+    /// One file, which counts its reads.
+    struct Counted(String, Cell<usize>);
+
+    impl Files for Counted {
+        fn resolve(&self, _: &str) -> Result<Option<Resolved>, FilesError> {
+            Ok(None)
+        }
+
+        fn read(&self, _: &str) -> Result<Option<Arc<[u8]>>, FilesError> {
+            self.1.set(self.1.get() + 1);
+            Ok(Some(self.0.as_bytes().into()))
+        }
+
+        fn list(&self, _: &str) -> Result<Option<Vec<Entry>>, FilesError> {
+            Ok(None)
+        }
+    }
+
+    #[test]
+    fn a_file_of_many_objects_is_read_once() {
+        let files = Counted("a: \"${x}\"\n---\nb: 1\n---\na: \"${x}\"\n".to_owned(), Cell::new(0));
+        let object = |line: u32, value: serde_json::Value| Object {
+            value,
+            origin: Origin { file: "a.yaml".into(), line },
+        };
+        let mut objects =
+            [object(1, json!({"a": "${x}"})), object(3, json!({"b": 1})), object(5, json!({"a": "${x}"}))];
+        let options: Substitute =
+            serde_json::from_value(json!({"vars": {"x": "1"}, "quoted": "Text"})).expect("options");
+        fill(&files, &mut objects, &options, &options.vars).expect("all variables are set");
+        assert_eq!((&objects[0].value, &objects[2].value), (&json!({"a": "1"}), &json!({"a": "1"})));
+        assert_eq!(files.1.get(), 1);
+    }
 
     #[test]
     fn a_mistake_is_found_in_the_value_of_its_key() {

@@ -1,6 +1,6 @@
 //! The changes of one object as the lines of a unified diff. Values of Secrets are masked before they come here.
 //!
-//! Every line begins with `@@`, `+`, `-`, ` ` or `!`, and shows control characters as escapes. Pure.
+//! Every line begins with `@@`, `+`, `-`, ` `, `!` or `\`, and shows control characters as escapes. Pure.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -114,6 +114,9 @@ fn unified(text: &mut String, before: &str, after: &str, indent: &str) {
                 ChangeTag::Equal => ' ',
             };
             let _ = writeln!(text, "{sign} {indent}{}", line(change.value().trim_end_matches('\n')));
+            if change.missing_newline() {
+                let _ = writeln!(text, "\\ {indent}(no line break at the end)");
+            }
         }
         left = left.saturating_sub(changes.len());
     }
@@ -184,7 +187,21 @@ mod tests {
         assert!(text.ends_with("!   (80 more lines are not shown)\n"), "{text}");
         assert_eq!(
             shown(None, Some(json!("a\r\n\u{1b}[2K\nb"))),
-            "  /data/a:\n+   a\\r\n+   \\x1b[2K\n+   b\n"
+            "  /data/a:\n+   a\\r\n+   \\x1b[2K\n+   b\n\\   (no line break at the end)\n"
         );
+    }
+
+    #[test]
+    fn a_line_break_that_is_missing_at_the_end_is_shown() {
+        let none = "\\   (no line break at the end)\n";
+        for (before, after, expected) in [
+            ("a\nb\n", "a\nb", format!("    a\n-   b\n+   b\n{none}")),
+            ("a\nb", "a\nb\n", format!("    a\n-   b\n{none}+   b\n")),
+            ("a\nb", "c\nb", format!("-   a\n+   c\n    b\n{none}")),
+            ("a\nb\n", "c\nb\n", "-   a\n+   c\n    b\n".to_owned()),
+        ] {
+            let text = shown(Some(json!(before)), Some(json!(after)));
+            assert_eq!(text, format!("  /data/a:\n{expected}"), "{before:?} {after:?}");
+        }
     }
 }

@@ -2,13 +2,15 @@
 
 use std::fmt::Write as _;
 
-use super::markdown::{fenced, html};
+use super::markdown::{backticks, fenced, html};
 use super::preview::count;
 
 /// Maximum number of left-out parts that are listed by name.
 const NAMED: usize = 10;
 /// Maximum bytes of a list.
 const LIST: usize = 8 * 1024;
+/// Bytes of the fixed texts of a section, and more than the numbers in them.
+const FRAME: usize = 256;
 
 /// One folded section of the comment: a Sync, with a part for each object.
 #[derive(Debug)]
@@ -46,8 +48,10 @@ pub fn list(items: &[String]) -> String {
 
 /// Writes sections in at most `room` bytes, and a note about those that are left out.
 pub fn sections(sections: &[Section], room: usize) -> String {
-    // The bytes of a section without its parts: its title, its note, and the names of left-out parts.
-    let frame = |section: &Section| section.title.len() + section.note.len() + 1024;
+    let whole =
+        |section: &Section| frame(section) + section.parts.iter().map(|part| part.diff.len()).sum::<usize>();
+    let is_cut = sections.iter().map(whole).sum::<usize>() > room;
+    let frame = |section: &Section| frame(section) + if is_cut { names(section) } else { 0 };
     let mut frames = 0;
     let fitting = sections.iter().take_while(|section| {
         frames += frame(section);
@@ -55,7 +59,7 @@ pub fn sections(sections: &[Section], room: usize) -> String {
     });
     let shown = fitting.count();
     let frames: usize = sections[..shown].iter().map(frame).sum();
-    let kept = kept(&sections[..shown], room.saturating_sub(frames));
+    let kept = kept(&sections[..shown], if is_cut { room.saturating_sub(frames) } else { usize::MAX });
     let mut text = String::new();
     for (at, section) in sections[..shown].iter().enumerate() {
         text.push_str(&written(section, &kept[at]));
@@ -65,6 +69,25 @@ pub fn sections(sections: &[Section], room: usize) -> String {
         let _ = writeln!(text, "\nThe changes of {left} are not shown, since the comment would be too long.");
     }
     text
+}
+
+/// The bytes of a section without its parts: its title, its note, and the fence around the diff.
+fn frame(Section { title, parts, note }: &Section) -> usize {
+    let fence = parts.iter().map(|part| backticks(&part.diff)).max().unwrap_or_default();
+    title.len() + note.len() + 2 * fence + FRAME
+}
+
+/// The bytes of the names of left-out parts, whichever are left out. Escaped, a name is several times as long.
+fn names(section: &Section) -> usize {
+    let mut all: Vec<usize> = section.parts.iter().map(|part| named(part).len()).collect();
+    all.sort_unstable_by(|one, other| other.cmp(one));
+    all.iter().take(NAMED).sum()
+}
+
+/// The line that names a left-out part.
+fn named(part: &Part) -> String {
+    let lines = count(part.diff.lines().count(), "line");
+    format!("- <code>{}</code> ({lines})\n", html(&part.name))
 }
 
 /// Returns which parts of each section are shown. The largest are left out first.
@@ -96,10 +119,7 @@ fn written(Section { title, parts, note }: &Section, kept: &[bool]) -> String {
     }
     if !left.is_empty() {
         text.push_str("\nToo long to be shown here:\n\n");
-        for part in left.iter().take(NAMED) {
-            let lines = count(part.diff.lines().count(), "line");
-            let _ = writeln!(text, "- <code>{}</code> ({lines})", html(&part.name));
-        }
+        left.iter().take(NAMED).for_each(|part| text.push_str(&named(part)));
         if left.len() > NAMED {
             let _ = writeln!(text, "- and {}", count(left.len() - NAMED, "more object"));
         }
@@ -147,6 +167,27 @@ mod tests {
         }
         let many: Vec<Section> = (0..400).map(|at| section(&format!("s{at}"), &[300; 20])).collect();
         assert!(sections(&many, 20_000).contains("more Syncs are not shown"));
+    }
+
+    #[test]
+    fn names_that_are_escaped_and_long_fences_stay_within_the_room() {
+        let part = |at: usize| Part {
+            name: format!("update {}{at}", "'<\"".repeat(100)),
+            diff: format!("+ {}\n{}", "`".repeat(500), "x\n".repeat(2000)),
+        };
+        let section = || Section {
+            title: "a".to_owned(),
+            parts: (0..20).map(part).collect(),
+            note: "note\n".to_owned(),
+        };
+        for all in [vec![section()], vec![section(), section(), section()]] {
+            for room in [20_000, 30_000, 60_000] {
+                let text = sections(&all, room);
+                assert!(text.len() <= room + 200, "{} > {room}", text.len());
+            }
+        }
+        assert!(sections(&[section()], 30_000).contains("Too long to be shown here"));
+        assert!(!sections(&[section()], 200_000).contains("Too long"));
     }
 
     #[test]

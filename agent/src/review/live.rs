@@ -70,7 +70,7 @@ pub async fn affected<'a>(
         if before.is_same_at(&files) {
             continue;
         }
-        let sides = Sides::of(before, render(&run, merge).await);
+        let sides = Sides::of((before, base), (render(&run, merge).await, merge));
         match sides.failure() {
             Some(SyncResult::Failed { at: At::Base, errors }) => found.broken.push((&one.owner, errors)),
             _ => found.syncs.push((one, sides)),

@@ -13,7 +13,7 @@ pub fn code(text: &str) -> String {
     if text.trim().is_empty() {
         return "(empty)".to_owned();
     }
-    let fence = "`".repeat(longest(&text) + 1);
+    let fence = "`".repeat(backticks(&text) + 1);
     // Markdown removes one space at each end, so that a backtick there is not part of the fence.
     let space = if text.starts_with(['`', ' ']) || text.ends_with(['`', ' ']) { " " } else { "" };
     format!("{fence}{space}{text}{space}{fence}")
@@ -37,7 +37,7 @@ pub fn html(text: &str) -> String {
 
 /// Writes lines as a fenced block. None of the lines can end it.
 pub fn fenced(language: &str, text: &str) -> String {
-    let fence = "`".repeat(longest(text).max(2) + 1);
+    let fence = "`".repeat(backticks(text).max(2) + 1);
     let end = if text.ends_with('\n') || text.is_empty() { "" } else { "\n" };
     format!("{fence}{language}\n{text}{end}{fence}\n")
 }
@@ -52,7 +52,7 @@ pub fn line(text: &str) -> String {
 }
 
 /// The length of the longest run of backticks.
-fn longest(text: &str) -> usize {
+pub fn backticks(text: &str) -> usize {
     text.split(|character| character != '`').map(str::len).max().unwrap_or_default()
 }
 

@@ -14,6 +14,7 @@ pub mod fork;
 pub mod live;
 pub mod markdown;
 pub mod marker;
+pub mod mentions;
 pub mod merge;
 pub mod offline;
 pub mod pass;

@@ -11,6 +11,7 @@ use holdfast_diff::mask::Masks;
 use holdfast_diff::plan::Plan;
 
 use super::effect::Effect;
+use super::mentions::Mentions;
 use super::preview::{At, Planned, SyncResult, Waits};
 use crate::api::Sync;
 use crate::cluster::refusal::ObjectError;
@@ -141,22 +142,26 @@ pub struct Sides {
     pub base: Result<RenderOutput, Vec<String>>,
     pub merge: Result<RenderOutput, Vec<String>>,
     pub masks: Masks,
+    pub mentions: Mentions,
 }
 
 impl Sides {
-    pub fn of(base: Side, merge: Side) -> Self {
+    /// Each render with its commit.
+    pub fn of((base, of_base): (Side, &Commit<'_>), (merge, of_merge): (Side, &Commit<'_>)) -> Self {
+        let mentions = Mentions::of((&of_base.name, of_base.id), (&of_merge.name, of_merge.id));
         let mut masks = Masks::default();
         [&base, &merge].into_iter().filter_map(|side| side.masks()).for_each(|more| masks.extend(more));
         for output in [&base.end, &merge.end].into_iter().flatten() {
             output.manifests.iter().for_each(|manifest| masks.add_secret(&manifest.value));
         }
-        Self { base: base.end, merge: merge.end, masks }
+        Self { base: base.end, merge: merge.end, masks, mentions }
     }
 
     /// The result if the merge cannot be rendered, so that nothing can be planned.
     pub fn failure(&self) -> Option<SyncResult> {
         let errors = self.merge.as_ref().err()?;
-        let at = if self.base.as_ref().err() == Some(errors) { At::Base } else { At::Merge };
+        let is_old = self.base.as_ref().is_err_and(|base| self.mentions.are_same(base, errors));
+        let at = if is_old { At::Base } else { At::Merge };
         Some(SyncResult::Failed { at, errors: errors.clone() })
     }
 }
@@ -242,7 +247,7 @@ async fn planned(
 }
 
 /// Computes the result of a Sync from both plans.
-fn result(run: &Run<'_>, base: Result<Found, Vec<String>>, merge: Found) -> SyncResult {
+fn result(run: &Run<'_>, mentions: &Mentions, base: Result<Found, Vec<String>>, merge: Found) -> SyncResult {
     let cluster = &run.services.cluster.uid;
     let Found { plan, waiting, errors, warnings, masks, past: _ } = merge;
     let Some(then) = plan else { return SyncResult::Failed { at: At::Merge, errors } };
@@ -253,10 +258,10 @@ fn result(run: &Run<'_>, base: Result<Found, Vec<String>>, merge: Found) -> Sync
         }
     };
     let now = base.plan.unwrap_or_else(|| Plan::new(cluster, Vec::new()));
-    let is_old = |error: &String| base.errors.contains(error);
+    let is_old = |error: &String| mentions.is_in(&base.errors, error);
     let (old, new): (Vec<String>, Vec<String>) = errors.into_iter().partition(is_old);
     let old = old.into_iter().map(|error| format!("{error} (at the base too)"));
-    first.extend(warnings.into_iter().filter(|warning| !base.warnings.contains(warning)));
+    first.extend(warnings.into_iter().filter(|warning| !mentions.is_in(&base.warnings, warning)));
     SyncResult::Planned(Planned {
         id: then.id.clone(),
         effect: Effect::of(cluster, &now, &then, &masks),
@@ -310,7 +315,7 @@ impl Sides {
             return self.failure().unwrap_or(SyncResult::Failed { at: At::Merge, errors: Vec::new() });
         };
         let merge = plan(run, merge, output, &self.masks, base.as_ref().ok()).await;
-        result(run, base, merge)
+        result(run, &self.mentions, base, merge)
     }
 
     /// Plans the base.

@@ -56,7 +56,7 @@ pub async fn syncs(
         if before.is_same_at(&merge.files()?) {
             continue;
         }
-        let sides = Sides::of(before, render(&merge).await);
+        let sides = Sides::of((before, &base), (render(&merge).await, &merge));
         match result(&sync, &sides) {
             SyncResult::Failed { at: At::Base, errors } => print::say(format_args!(
                 "warning: Sync {owner} cannot be rendered before or after the merge: {}",
@@ -107,8 +107,9 @@ fn result(sync: &Sync, sides: &Sides) -> SyncResult {
     let waiting = decision.waiting.map(|waiting| {
         Box::new(Waits { id: None, changes: waiting.held(), later: waiting.later, rejected: None })
     });
-    let known = |warning: &&String| !base.as_ref().is_ok_and(|base| base.warnings.contains(warning));
-    let mut warnings: Vec<String> = merge.warnings.iter().filter(known).cloned().collect();
+    let is_new =
+        |warning: &&String| !base.as_ref().is_ok_and(|base| sides.mentions.is_in(&base.warnings, warning));
+    let mut warnings: Vec<String> = merge.warnings.iter().filter(is_new).cloned().collect();
     if let Err(errors) = base {
         warnings.insert(0, format!("the base cannot be rendered: {}", errors.join("; ")));
     }

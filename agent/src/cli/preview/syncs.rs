@@ -123,5 +123,15 @@ mod tests {
         assert!(follows(Some(&of(None, None, Some("refs/heads/release"))), "release"));
         assert!(!follows(Some(&of(None, None, Some("refs/tags/release"))), "release"));
         assert!(!follows(Some(&of(None, Some("v1"), None)), "main"));
+        // The agent uses the name although there are other fields.
+        assert!(follows(Some(&of(Some("other"), Some("v1"), Some("refs/heads/release"))), "release"));
+        let both = GitRef {
+            semver: Some(">=1".to_owned()),
+            name: Some("refs/heads/release".to_owned()),
+            ..GitRef::default()
+        };
+        assert!(follows(Some(&both), "release"));
+        let commit = GitRef { commit: Some("1".repeat(40)), ..both };
+        assert!(!follows(Some(&commit), "release"));
     }
 }

@@ -62,6 +62,12 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
+        Self::limited_to(&[])
+    }
+
+    /// Watches of an agent that is limited to namespaces.
+    fn limited_to(namespaces: &[&str]) -> Self {
+        let namespaces: Vec<String> = namespaces.iter().map(|name| (*name).to_owned()).collect();
         let server = Arc::new(Server::default());
         let answering = server.clone();
         let service = tower::service_fn(move |request: Request<Body>| {
@@ -80,7 +86,7 @@ impl Stage {
         let now = acting.clone();
         let acts_as: ActsAs = Arc::new(move |owner| (*owner == one()).then(|| now.lock().clone()));
         let clients = Arc::new(Clients::over(Client::new(service, "default")));
-        let watches = Watches::new(clients, view.clone(), acts_as, &[]);
+        let watches = Watches::new(clients, view.clone(), acts_as, &namespaces);
         Self { server, view, acting, watches }
     }
 
@@ -130,6 +136,24 @@ async fn many_namespaces_are_tried_as_a_whole_once_and_then_one_by_one() {
     assert_eq!((stage.lists(), stage.view.count(&one())), ((1, 4), 4));
     stage.ensure(&one(), &a, &many).await;
     assert_eq!(stage.lists(), (1, 4));
+}
+
+#[tokio::test]
+async fn a_sync_whose_marks_name_no_namespaces_is_seen_in_those_of_the_agent() {
+    let stage = Stage::limited_to(&["p", "q"]);
+    let (kind, owner, identity) = (kind(), one(), account("a"));
+    let wanted = |places: &[&str]| Wanted {
+        owner: &owner,
+        identity: &identity,
+        kind: &kind,
+        places: places.iter().map(|place| Arc::from(*place)).collect(),
+        former: BTreeSet::from(["".into()]),
+    };
+    for places in [&["p"][..], &[]] {
+        let watched = stage.watches.ensure(&wanted(places), Duration::from_mins(2)).await;
+        assert_eq!((watched.used.len(), watched.errors.len(), watched.unseen.len()), (2, 0, 0), "{places:?}");
+    }
+    assert_eq!((stage.lists(), stage.view.count(&one())), ((0, 2), 2));
 }
 
 #[tokio::test]

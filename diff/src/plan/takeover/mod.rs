@@ -12,6 +12,7 @@ mod leftovers;
 mod managers;
 mod merge;
 mod sets;
+mod versions;
 
 use serde_json::{Value, json};
 
@@ -133,12 +134,27 @@ impl Owners {
             let (manager, subresource) = (text(entry, "manager"), text(entry, "subresource"));
             let is_ours = applied.is_some_and(|(_, ours)| std::ptr::eq(ours, &raw const entry["fieldsV1"]));
             let is_former = applied.is_none() && subresource.is_empty() && is_taken(&manager);
+            let version = text(entry, "apiVersion");
+            let hides = subresource.is_empty() && versions::hides(set, &version, api_version);
+            // The API server converts the sets of our own entry, apart from what the other version hides.
+            let translates = hides || (is_former && version != api_version);
+            let set =
+                if translates { versions::translated(set, live, &version, api_version) } else { set.clone() };
             if is_ours || is_former {
                 owners.time = owners.time.max(text(entry, "time"));
                 owners.former.extend(is_former.then(|| manager.clone()));
-                owners.ours = unite(&owners.ours, &translated(set, live, entry, api_version, is_ours));
+                owners.ours = unite(&owners.ours, &set);
+                if is_ours && hides {
+                    api_version.clone_into(&mut owners.version);
+                    owners.migrated = true;
+                }
             } else {
-                owners.others.push(Other { manager, subresource, entry: entry.clone(), fields: set.clone() });
+                let mut entry = entry.clone();
+                if hides {
+                    entry["apiVersion"] = api_version.into();
+                    entry["fieldsV1"] = set.clone().into();
+                }
+                owners.others.push(Other { manager, subresource, entry, fields: set });
             }
         }
         owners.former.sort_unstable();
@@ -392,27 +408,6 @@ impl Other {
 
 /// The time of a field whose write has no known time.
 const BEGINNING: &str = "1970-01-01T00:00:00Z";
-
-/// Fields whose names differ between two versions of a kind: the old version, the old name and the new one.
-const RENAMED: [(&str, &str, &str); 1] =
-    [("autoscaling/v1", "f:targetCPUUtilizationPercentage", "f:metrics")];
-
-/// Translates a field set into another API version: paths that the object does not have there are left out.
-fn translated(set: &Set, live: &Value, entry: &Value, api_version: &str, is_ours: bool) -> Set {
-    let version = fields::text(entry, "apiVersion").unwrap_or_default();
-    if version == api_version || is_ours {
-        return set.clone();
-    }
-    let mut set = set.clone();
-    for (_, old, new) in RENAMED.iter().filter(|(renamed, ..)| *renamed == version) {
-        if let Some(spec) = set.get_mut("f:spec").and_then(Value::as_object_mut)
-            && spec.remove(*old).is_some()
-        {
-            spec.insert((*new).to_owned(), json!({}));
-        }
-    }
-    sets::filter(&set, live, &mut Vec::new(), &|_| true)
-}
 
 #[cfg(test)]
 mod tests;

@@ -130,6 +130,55 @@ fn what_another_version_names_counts_as_far_as_the_object_has_it() {
     assert_eq!((&ours["apiVersion"], &ours["fieldsV1"]), (&json!("v1"), &json!({"f:data": {"f:a": {}}})));
 }
 
+/// A HorizontalPodAutoscaler that was applied in `autoscaling/v2` with three metrics and a behavior, read in `autoscaling/v1`.
+fn autoscaler(manager: &str, operation: &str) -> Value {
+    let sets = json!({"f:spec": {"f:maxReplicas": {}, "f:metrics": {}, "f:behavior": {"f:scaleDown": {}},
+        "f:scaleTargetRef": {"f:kind": {}, "f:name": {}}}});
+    let mut entry = entry(manager, operation, &sets);
+    entry["apiVersion"] = json!("autoscaling/v2");
+    json!({"metadata": {"resourceVersion": "7", "managedFields": [entry], "annotations": {
+            "autoscaling.alpha.kubernetes.io/metrics": "[...]",
+            "autoscaling.alpha.kubernetes.io/behavior": "{...}"}},
+        "spec": {"maxReplicas": 5, "targetCPUUtilizationPercentage": 40, "scaleTargetRef": {"kind": "a", "name": "b"}}})
+}
+
+#[test]
+fn metrics_that_leave_git_with_their_version_go_from_the_annotations_of_the_older_version() {
+    let live = autoscaler("holdfast", "Apply");
+    let mut predicted = live.clone();
+    let after = json!({"f:spec": {"f:maxReplicas": {}, "f:scaleTargetRef": {}}});
+    predicted["metadata"]["managedFields"] = json!([entry("holdfast", "Apply", &after)]);
+    let owners = Owners::of(&live, "autoscaling/v1");
+    let leaving = owners.leaving(&predicted);
+    let nobody = Rules { ignored: &|_| false, handed: &|_| false, returned: &|_| false };
+    let leaving = owners.decide(leaving, &live, &nobody);
+    let becomes = owners.without_leaving(&predicted, &live, &leaving, &Set::new()).unwrap();
+    assert_eq!(becomes["metadata"].get("annotations"), None, "{becomes}");
+    assert_eq!(becomes["spec"], json!({"maxReplicas": 5, "scaleTargetRef": {"kind": "a", "name": "b"}}));
+    let takeover = owners.settle(&live, &leaving, &Set::new(), None).takeover.unwrap();
+    let ours = &takeover.managed_fields[0];
+    assert_eq!(ours["apiVersion"], "autoscaling/v1");
+    assert_eq!(
+        ours["fieldsV1"]["f:metadata"]["f:annotations"],
+        json!({"f:autoscaling.alpha.kubernetes.io/metrics": {}, "f:autoscaling.alpha.kubernetes.io/behavior": {}})
+    );
+    assert_eq!(takeover.managers, Vec::<String>::new());
+    // In the version in which the fields are written, nothing is translated.
+    assert_eq!(Owners::of(&live, "autoscaling/v2").leaving(&live), Leaving::default());
+}
+
+#[test]
+fn metrics_of_a_tool_in_the_newer_version_are_taken_over_in_the_older_one() {
+    let live = autoscaler("kubectl-client-side-apply", "Update");
+    let ours = takeover(&live, "autoscaling/v1").unwrap().managed_fields[0].clone();
+    assert_eq!(ours["apiVersion"], "autoscaling/v1");
+    assert_eq!(ours["fieldsV1"]["f:spec"]["f:targetCPUUtilizationPercentage"], json!({}));
+    assert!(
+        ours.pointer("/fieldsV1/f:metadata/f:annotations")
+            .is_some_and(|set| set.as_object().unwrap().len() == 2)
+    );
+}
+
 /// The extra values of a live object that kubectl changed, compared with its manifest, with their distance from a field.
 fn near(mut live: Value, manifest: &Value, sets: &Value, field: &str) -> Vec<(String, Option<usize>)> {
     live["metadata"] = json!({"managedFields": [entry("kubectl-edit", "Update", sets)]});
