@@ -251,6 +251,36 @@ extra: {}
     }
 
     #[test]
+    fn rules_about_several_fields_or_texts_are_checked_too() {
+        let text = "apiVersion: holdfast.dev/v1alpha1
+kind: Sync
+metadata: {name: shop}
+spec:
+  source:
+    git:
+      url: github.com/a/b
+      ref: {branch: main, tag: v1}
+  interval: 2s
+  suspend: {reason: \"\"}
+  targetNamespace: Shop_1
+  drift:
+    ignore:
+    - paths: [spec/replicas]
+    - target: {kind: Deployment}
+";
+        let expected = [
+            "s.yaml:7: spec.source.git.url: must be https://, http://, ssh://, user@host:path or file://, but is \"github.com/a/b\"",
+            "s.yaml:8: spec.source.git.ref: must have exactly one of branch, tag, semver, name, commit",
+            "s.yaml:9: spec.interval: must be at least 5s, but is \"2s\"",
+            "s.yaml:10: spec.suspend.reason: must say why, but is \"\"",
+            "s.yaml:11: spec.targetNamespace: must be the name of a namespace, but is \"Shop_1\"",
+            "s.yaml:14: spec.drift.ignore[0].paths: must be JSON pointers (RFC 6901), which begin with /: /spec/replicas",
+            "s.yaml:15: spec.drift.ignore[1]: must have paths, or managers, or both",
+        ];
+        assert_eq!(said(text), expected);
+    }
+
+    #[test]
     fn a_sync_that_fits_is_read() {
         let text = "apiVersion: holdfast.dev/v1alpha1\nkind: Sync\nmetadata: {name: shop}\nspec: {source: {git: {url: \"https://x.test/a\"}}, path: null}\n";
         assert_eq!(said(text), Vec::<String>::new());

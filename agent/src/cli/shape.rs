@@ -1,8 +1,10 @@
 //! Validates an object that a verb reads from a file: unknown and missing fields, wrong types and values, as the API server would
 //! refuse them, each with its line.
 //!
-//! Checks against the schema of the CustomResourceDefinition; its CEL rules are left to the API server. Pure.
+//! Checks against the schema of the CustomResourceDefinition and its CEL rules, except those that compare with an earlier object.
+//! Pure.
 
+use holdfast_diff::health::rule_holds;
 use holdfast_diff::yaml::near::nearest;
 use holdfast_diff::yaml::{NodeId, Tree, describe};
 use serde_json::{Map, Value};
@@ -52,10 +54,26 @@ impl Check<'_> {
         self.found.push(Misfit { line, message: format!("{path}: {problem}") });
     }
 
+    /// Checks a value, and if it fits its schema, the rules about it.
     fn value(&mut self, value: &Value, schema: &Value, place: &Position) {
         if value.is_null() && schema["nullable"] == true {
             return;
         }
+        let before = self.found.len();
+        self.shape(value, schema, place);
+        if self.found.len() > before {
+            return;
+        }
+        for rule in schema["x-kubernetes-validations"].as_array().into_iter().flatten() {
+            let (text, message) = (rule["rule"].as_str(), rule["message"].as_str());
+            if text.is_some_and(|text| rule_holds(text, value) == Some(false)) {
+                let is = if value.is_string() { format!(", but is {value}") } else { String::new() };
+                self.wrong(place.line, &place.path, &format!("{}{is}", message.unwrap_or("is not valid")));
+            }
+        }
+    }
+
+    fn shape(&mut self, value: &Value, schema: &Value, place: &Position) {
         if schema["x-kubernetes-int-or-string"] == true {
             if !(value.is_string() || value.is_i64() || value.is_u64()) {
                 self.wrong(

@@ -9,6 +9,7 @@ pub mod clients;
 pub mod contact;
 pub mod contents;
 pub mod contest;
+pub mod creations;
 pub mod dependants;
 pub mod discovery;
 pub mod early;

@@ -136,6 +136,11 @@ pub fn is_invalid(error: &kube::Error) -> bool {
     refusal(error).is_some_and(|status| status.code == 422)
 }
 
+/// True if an admission webhook was not asked, because it takes part in no dry run.
+pub fn is_webhook_without_dry_run(error: &kube::Error) -> bool {
+    refusal(error).is_some_and(|status| status.message.contains("does not support dry run"))
+}
+
 /// Returns the fields that a refusal names, as in `spec.ports[1].name`.
 pub fn fields_of(error: &kube::Error) -> Vec<String> {
     let details = refusal(error).and_then(|status| status.details.as_ref());

@@ -13,9 +13,10 @@ use holdfast_diff::plan::{self, Change, Plan, Seen as Live, SeenAt};
 use super::claims::Behind;
 use super::drift::{self, FoundDrift};
 use super::lingering;
-use super::observe::{Object, Observed, Refused, SetState, Viewed};
+use super::observe::{Object, Observed, Refused, SetState, Viewed, hide};
 use super::past::Past;
 use super::sync_at::SyncAt;
+use crate::cluster::creations;
 use crate::cluster::entry::{self, Entry};
 use crate::cluster::outcome::Kinds;
 use crate::cluster::refusal::{ObjectError, chain};
@@ -114,6 +115,18 @@ pub async fn rights(requests: &Requests, cluster: &str, planned: Planned) -> Res
     let (plan, lacking) = plan.split(cluster, |change| !refused.contains(&change.object));
     basis.drift.refused.extend(lacking.changes);
     Ok(Planned { plan, basis })
+}
+
+/// Removes the objects from a plan that the API server would not create, and reports why: for a plan that is shown and not applied.
+pub async fn creations(requests: &Requests, cluster: &str, planned: Planned) -> Planned {
+    let Planned { plan, mut basis } = planned;
+    let mut errors = creations::refused(requests, &plan.changes, &basis.kinds).await;
+    hide(&basis.set.masks, &mut errors);
+    let refused: HashSet<ObjectId> = errors.iter().filter_map(|error| error.id.clone()).collect();
+    basis.set.errors.extend(errors.into_iter().map(|error| error.at("plan")));
+    let (plan, lacking) = plan.split(cluster, |change| !refused.contains(&change.object));
+    basis.drift.refused.extend(lacking.changes);
+    Planned { plan, basis }
 }
 
 /// Returns the changes that remove objects of the set that are not desired. `keep` is the reason if all of them are orphaned.

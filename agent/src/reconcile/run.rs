@@ -161,6 +161,11 @@ impl<'a> Run<'a> {
         plan::rights(requests, &self.services.cluster.uid, planned).instrument(span).await
     }
 
+    /// Removes the objects from a plan that the API server would not create, for a plan that is shown and not applied.
+    pub async fn creations(&self, requests: &Requests, planned: Planned) -> Planned {
+        plan::creations(requests, &self.services.cluster.uid, planned).await
+    }
+
     /// Describes the set to the gate.
     pub fn set(&self, empty: bool, ending: bool) -> Set {
         Set { owned: self.services.cluster.view.count(self.at.owner), empty, ending }

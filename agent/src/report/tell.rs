@@ -4,9 +4,10 @@
 //! I/O: none but the log; Events go to a queue.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use holdfast_diff::fields::{MANAGER, Owner};
-use holdfast_diff::plan::Change;
+use holdfast_diff::plan::{Change, PlanId};
 use holdfast_diff::visible;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -17,7 +18,7 @@ use super::changes::{cut, summary};
 use super::drift;
 use super::events::{Events, Note};
 use super::{Done, Findings};
-use crate::api::{DriftObject, SyncStatus, conditions};
+use crate::api::{DriftObject, PlanSummary, SyncStatus, conditions};
 use crate::error::Class;
 use crate::sync_ref::SyncRef;
 
@@ -70,11 +71,7 @@ pub fn tell(
                 sync = %sync, stage = "apply", revision, plan = %id, created = summary.create, updated = summary.update,
                 adopted = summary.adopt, recreated = summary.recreate, deleted = summary.delete, "Applied plan"
             );
-            let text = format!(
-                "applied {} at {revision}: {} created, {} updated, {} adopted, {} recreated, {} deleted",
-                id, summary.create, summary.update, summary.adopt, summary.recreate, summary.delete
-            );
-            event(false, "Applied", "Apply", text);
+            event(false, "Applied", "Apply", applied(id, revision, &summary));
             for (change, lost) in
                 changes.iter().filter_map(|change| Some((change, lost(change)?))).take(NAMED_OBJECTS)
             {
@@ -112,6 +109,25 @@ pub fn tell(
             info!(sync = %sync, revision, ready = ready.status, reason = ready.reason, "Sync reported");
         }
     }
+}
+
+/// What a plan has done. A Sync that is deleted has no revision.
+fn applied(id: &PlanId, revision: &str, summary: &PlanSummary) -> String {
+    let PlanSummary { create, update, delete, recreate, adopt, r#move, orphan } = summary;
+    let at = if revision.is_empty() {
+        " for the deletion of the Sync".to_owned()
+    } else {
+        format!(" at {revision}")
+    };
+    let mut text = format!(
+        "applied {id}{at}: {create} created, {update} updated, {adopt} adopted, {recreate} recreated, {delete} deleted"
+    );
+    for (count, what) in [(r#move, "moved"), (orphan, "left in the cluster")] {
+        if *count > 0 {
+            let _ = write!(text, ", {count} {what}");
+        }
+    }
+    text
 }
 
 /// The values that were lost by putting an object back, whole, so that they can be found again. Those of Secrets are masked.

@@ -221,6 +221,7 @@ async fn planned(
     // Nothing is recorded as verified in the live view: the commit is not applied.
     let planned = stage::plan(at, &run.services.cluster.uid, &seen, observed, past);
     let planned = run.rights(&requests, planned).await?;
+    let planned = run.creations(&requests, planned).await;
     let plan = planned.plan.clone();
     let decided = run.gate(planned, run.set(empty, false), Ok(()));
     let waiting = decided.decision.waiting.map(|waiting| {

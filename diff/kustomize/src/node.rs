@@ -32,6 +32,9 @@ pub struct Scalar {
 pub enum Style {
     #[default]
     Plain,
+    /// Plain, and a null between brackets: the original writes it as an empty text once its text is replaced by that of a list
+    /// or a mapping, which have none.
+    Bracketed,
     /// In quotes or in a literal block.
     Quoted,
     /// In a folded block, which the original does not print as it was read.
@@ -43,7 +46,12 @@ pub enum Style {
 
 impl Style {
     pub fn is_plain(self) -> bool {
-        matches!(self, Self::Plain | Self::Shared { .. })
+        matches!(self, Self::Plain | Self::Bracketed | Self::Shared { .. })
+    }
+
+    /// True if a null without a text is written as an empty text.
+    pub fn writes_nothing_as_text(self) -> bool {
+        self == Self::Bracketed || !self.is_plain()
     }
 
     /// The style of what takes the place of a scalar of this one.

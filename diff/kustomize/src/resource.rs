@@ -275,7 +275,7 @@ impl Resource {
 }
 
 fn unshare(scalar: &mut Scalar) {
-    if scalar.style.is_plain() {
+    if matches!(scalar.style, Style::Shared { .. }) {
         scalar.style = Style::Plain;
     }
 }

@@ -58,7 +58,9 @@ fn object(map: &Map, top: bool) -> Result<Value, KustomizeError> {
 pub fn scalar_value(scalar: &Scalar) -> Result<Value, KustomizeError> {
     let text = || match scalar.style {
         Style::Folded => Ok(Value::String(folded::rewritten(&scalar.text).into_owned())),
-        Style::Plain | Style::Quoted | Style::Shared { .. } => Ok(Value::String(scalar.text.to_string())),
+        Style::Plain | Style::Bracketed | Style::Quoted | Style::Shared { .. } => {
+            Ok(Value::String(scalar.text.to_string()))
+        }
     };
     if scalar.tag == Tag::Str {
         return text();
@@ -67,7 +69,9 @@ pub fn scalar_value(scalar: &Scalar) -> Result<Value, KustomizeError> {
         (Tag::Merge, _) => text(),
         (Tag::Binary, _) => binary(scalar),
         // nothing between brackets: the original writes it with quotes
-        (Tag::Null, Resolved::Null) if !scalar.style.is_plain() && scalar.text.is_empty() => text(),
+        (Tag::Null, Resolved::Null) if scalar.text.is_empty() && scalar.style.writes_nothing_as_text() => {
+            text()
+        }
         (Tag::Null, Resolved::Null) => Ok(Value::Null),
         (Tag::Bool, Resolved::Bool(value)) => Ok(value.into()),
         (Tag::Int, Resolved::Int(value)) => Ok(value.into()),

@@ -5,12 +5,14 @@
 //! `self` and `object` are all of it. Leaves parsing and limits to `cel/`. Pure.
 
 mod expression;
+mod rule;
 mod syntax;
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+pub use rule::rule_holds;
 pub use syntax::CelProblem;
 
 use super::object::{Condition, Object};

@@ -21,7 +21,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use cel::{CelError, CelProblem, Check, Checks};
+pub use cel::{CelError, CelProblem, Check, Checks, rule_holds};
 
 use object::Object;
 

@@ -48,6 +48,7 @@ pub(super) async fn preview(run: &Run<'_>, tree: Option<&Path>, past: &mut Past)
         run.observe(&requests, (&seen.revision, &seen.tree), manifests, past).await.map_err(Failure::from)?;
     let planned = run.plan(&seen, observed, past);
     let planned = run.rights(&requests, planned).await.map_err(Failure::from)?;
+    let planned = run.creations(&requests, planned).await;
     let plan = planned.plan.clone();
     let decided = run.gate(planned, run.set(empty, false), run.ready(&seen));
     let basis = decided.basis;

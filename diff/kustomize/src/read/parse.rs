@@ -13,7 +13,7 @@ mod plain;
 mod properties;
 mod quoted;
 
-use super::super::node::{Node, Scalar};
+use super::super::node::{Node, Scalar, Style as Written};
 use super::build::{Keys, Maker, Style};
 use super::made::Made;
 use cursor::Cursor;
@@ -183,7 +183,10 @@ impl<'a> Parser<'a> {
         let is_key = self.is_key(start)?;
         let properties = if is_key { inner } else { self.joined(outer.clone(), inner)? };
         let scalar = self.maker.scalar(&text, style, properties.tag.as_deref());
-        let scalar = scalar.or_else(|message| fail(line, message))?;
+        let mut scalar = scalar.or_else(|message| fail(line, message))?;
+        if self.cursor.flow > 0 && style == Style::Plain && scalar.is_null() {
+            scalar.style = Written::Bracketed;
+        }
         let made = self.leaf_of(scalar, &properties)?;
         match (is_key, made.node) {
             (true, Node::Scalar(key)) => Ok(Leaf::Key(key)),

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use smol_str::SmolStr;
 
 use self::matcher::{Found, Matcher};
-use crate::bounds::{self, Growth};
+use crate::bounds::{self, Growth, Work};
 use crate::node::{Node, Scalar};
 use crate::path::{lookup, split_with_brackets};
 use crate::select::{Compiled, matches_metadata};
@@ -215,8 +215,14 @@ impl Target {
                 continue;
             }
             for path in paths {
-                resources.work.take(bounds::effort(resources.list[at].node()))?;
-                self.copy(&mut resources.list[at], path, &value.node, growth)?;
+                let Resources { list, work, .. } = &mut *resources;
+                work.take(bounds::effort(list[at].node()))?;
+                match value.at.as_ref().filter(|(of, _)| *of == at) {
+                    Some((_, source)) => {
+                        self.copy_within(&mut list[at], path, (&value.node, source), growth, work)?;
+                    }
+                    None => self.copy(&mut list[at], path, &value.node, growth)?,
+                }
                 value.refresh(resources, at);
             }
         }
@@ -231,12 +237,11 @@ impl Target {
         growth: &Growth,
     ) -> Result<(), KustomizeError> {
         let options = self.options.as_ref();
-        let create = options.is_some_and(|options| options.create);
         let parts = split_with_brackets(path, '.');
         let node = resource.edit();
         let copied = bounds::depth(parts.len(), value).and_then(|()| {
             growth.add(weight::bytes(value))?;
-            if inside::copy(node, &parts, value, create)? {
+            if inside::copy(node, &parts, value, self.creates())? {
                 return Ok(());
             }
             let weight = weight::bytes(value);
@@ -244,22 +249,77 @@ impl Target {
                 growth.add(weight)?;
                 set_value(options, target, found, value)
             };
-            let mut matcher = Matcher::new(value, create, &mut set);
+            let mut matcher = Matcher::new(value, self.creates(), &mut set);
             matcher.run(node, &parts)?;
-            match matcher.count() {
-                0 if create => Err("there is no such field, and none can be created".to_owned()),
-                0 => Err("there is no such field".to_owned()),
-                _ if value.as_scalar().is_some() => Ok(()),
-                _ => bounds::weight(node),
-            }
+            self.is_found(matcher.count())?;
+            if value.as_scalar().is_some() { Ok(()) } else { bounds::weight(node) }
         });
-        copied.map_err(|reason| {
-            KustomizeError::at(
-                &resource.origin,
-                format!("replacements: {path} of {}: {reason}", resource.id()),
-            )
-        })
+        copied.map_err(|reason| refused(resource, path, &reason))
     }
+
+    /// Copies a value into fields of the resource that it is in. In the original the value is a part of the resource, not a copy:
+    /// it has the fields that were created in it, and what was copied into it before.
+    fn copy_within(
+        &self,
+        resource: &mut Resource,
+        path: &str,
+        (value, source): (&Node, &[String]),
+        growth: &Growth,
+        work: &Work,
+    ) -> Result<(), KustomizeError> {
+        let options = self.options.as_ref();
+        let parts = split_with_brackets(path, '.');
+        let node = resource.edit();
+        let mut fields: Vec<Found> = Vec::new();
+        let created = bounds::depth(parts.len(), value).and_then(|()| {
+            growth.add(weight::bytes(value))?;
+            if inside::copy(node, &parts, value, self.creates())? {
+                return Ok(());
+            }
+            let mut note = |_: &mut Node, found: Found| {
+                fields.push(found);
+                Ok(())
+            };
+            Matcher::new(value, self.creates(), &mut note).run(node, &parts)?;
+            self.is_found(fields.len())
+        });
+        created.map_err(|reason| refused(resource, path, &reason))?;
+        for (at, found) in fields.into_iter().enumerate() {
+            let node = resource.edit();
+            work.take(bounds::effort(node))?;
+            let value = lookup(node, source).ok().flatten().unwrap_or(value).clone();
+            let copied = bounds::depth(parts.len(), &value).and_then(|()| {
+                growth.add(weight::bytes(&value))?;
+                let mut position = 0;
+                let mut set = |target: &mut Node, _: Found| {
+                    position += 1;
+                    if position == at + 1 { set_value(options, target, found, &value) } else { Ok(()) }
+                };
+                Matcher::new(&value, self.creates(), &mut set).run(node, &parts)?;
+                bounds::weight(node)
+            });
+            copied.map_err(|reason| refused(resource, path, &reason))?;
+        }
+        Ok(())
+    }
+
+    fn creates(&self) -> bool {
+        self.options.as_ref().is_some_and(|options| options.create)
+    }
+
+    /// Refuses a path at which no field was found.
+    fn is_found(&self, count: usize) -> Result<(), String> {
+        match count {
+            0 if self.creates() => Err("there is no such field, and none can be created".to_owned()),
+            0 => Err("there is no such field".to_owned()),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn refused(resource: &Resource, path: &str, reason: &str) -> KustomizeError {
+    let message = format!("replacements: {path} of {}: {reason}", resource.id());
+    KustomizeError::at(&resource.origin, message)
 }
 
 impl Value {

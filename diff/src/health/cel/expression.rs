@@ -131,7 +131,7 @@ fn doubt(error: ExecutionError) -> Doubt {
 }
 
 /// Numbers become signed where they fit: literals are signed, and arithmetic does not mix.
-fn convert(value: &Value) -> CelValue {
+pub(super) fn convert(value: &Value) -> CelValue {
     match value {
         Value::Null => CelValue::Null,
         Value::Bool(value) => CelValue::Bool(*value),
