@@ -20,12 +20,15 @@ const OTHER_METRICS: &[&str] = &["f:metadata", "f:annotations", "f:autoscaling.a
 const OTHER_BEHAVIOR: &[&str] =
     &["f:metadata", "f:annotations", "f:autoscaling.alpha.kubernetes.io/behavior"];
 
-/// `autoscaling/v1` has one metric in a field, and keeps the others and the behavior in annotations.
-const MOVED: [Moved; 5] = [
+const TARGET: &[&str] = &["f:spec", "f:scaleTargetRef"];
+
+/// `autoscaling/v1` has one metric in a field, and keeps the others and the behavior in annotations. Its target is atomic.
+const MOVED: [Moved; 6] = [
     Moved { from: "autoscaling/v1", path: CPU, to: "autoscaling/v2", paths: &[METRICS] },
     Moved { from: "autoscaling/v1", path: OTHER_METRICS, to: "autoscaling/v2", paths: &[METRICS] },
     Moved { from: "autoscaling/v1", path: OTHER_BEHAVIOR, to: "autoscaling/v2", paths: &[BEHAVIOR] },
     Moved { from: "autoscaling/v2", path: METRICS, to: "autoscaling/v1", paths: &[CPU, OTHER_METRICS] },
+    Moved { from: "autoscaling/v2", path: TARGET, to: "autoscaling/v1", paths: &[TARGET] },
     Moved { from: "autoscaling/v2", path: BEHAVIOR, to: "autoscaling/v1", paths: &[OTHER_BEHAVIOR] },
 ];
 
