@@ -401,6 +401,38 @@ fn fields_that_were_applied_in_another_version_are_taken_over_too() -> anyhow::R
     })
 }
 
+#[test]
+fn metrics_that_leave_git_with_the_version_that_has_them_leave_the_cluster() -> anyhow::Result<()> {
+    run(&[], |shared| async move {
+        let namespace = "older";
+        let target = "scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}, maxReplicas: 3";
+        let scaler = |version: &str, more: &str| {
+            format!(
+                "apiVersion: autoscaling/{version}\nkind: HorizontalPodAutoscaler\nmetadata: {{name: web}}\nspec: {{{target}, {more}}}\n"
+            )
+        };
+        let metric = |name: &str, value: u32| {
+            format!(
+                "{{type: Resource, resource: {{name: {name}, target: {{type: Utilization, averageUtilization: {value}}}}}}}"
+            )
+        };
+        let behavior = "behavior: {scaleDown: {stabilizationWindowSeconds: 7}}";
+        let new =
+            scaler("v2", &format!("metrics: [{}, {}], {behavior}", metric("memory", 60), metric("cpu", 40)));
+        let more = json!({"health": {"wait": false}});
+        let repository = shared.begin(namespace, &[("hpa.yaml", &new)], &more).await?;
+        let old = scaler("v1", "targetCPUUtilizationPercentage: 33");
+        let commit = repository.commit(&[("hpa.yaml", &old)], "Use the older version")?;
+        shared.env.ready(namespace, "app", Some(&commit)).await?;
+        let left = "{.spec.metrics[*].resource.name}/{.spec.metrics[0].resource.target.averageUtilization}/{.spec.behavior}";
+        assert_eq!(
+            shared.jsonpath(namespace, "horizontalpodautoscalers.v2.autoscaling/web", left).await?,
+            "cpu/33/"
+        );
+        Ok(())
+    })
+}
+
 /// A definition with these versions, the last one stored.
 fn definition(versions: &[&str]) -> String {
     let schema = json!({"openAPIV3Schema": {"type": "object", "properties": {"spec": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}}});

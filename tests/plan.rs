@@ -170,6 +170,36 @@ fn a_field_that_the_api_does_not_have_is_an_error_with_its_place_and_no_drift() 
 }
 
 #[test]
+fn a_plan_reports_objects_that_the_server_would_not_create() -> anyhow::Result<()> {
+    run(&[], |shared| async move {
+        let namespace = "uncreated";
+        let repository = shared.begin(namespace, &[("a.yaml", &config_map("a", "1"))], &json!({})).await?;
+        shared
+            .patch(namespace, "sync/app", &json!({"spec": {"suspend": {"reason": "to see the plan"}}}))
+            .await?;
+        let service =
+            "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {ports: [{port: 99999}]}\n";
+        let inside = "apiVersion: v1\nkind: Namespace\nmetadata: {name: uncreated-two}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: in, namespace: uncreated-two}\n";
+        repository.commit(
+            &[("web.yaml", service), ("b.yaml", &config_map("b", "1")), ("in.yaml", inside)],
+            "Add some",
+        )?;
+        let output = holdfast(&shared.env.cluster.kubeconfig(), &["plan", "app", "-n", namespace]).await?;
+        let (plan, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert_eq!(output.status.code(), Some(1), "{plan}{said}");
+        for part in ["web.yaml:1", "99999", "1 of the objects cannot be planned"] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+        // What can be created is in the plan, also what is in a namespace that the plan creates.
+        for part in ["uncreated/b", "uncreated-two/in"] {
+            assert!(plan.contains(part), "{part}: {plan}");
+        }
+        assert!(!plan.contains("uncreated/web"), "{plan}");
+        Ok(())
+    })
+}
+
+#[test]
 fn a_dry_run_that_fails_is_an_error_of_its_object_and_never_in_sync() -> anyhow::Result<()> {
     run(&[], |shared| async move {
         let namespace = "denied";

@@ -304,3 +304,59 @@ fn what_is_kept_outlives_an_owner_that_leaves_git_after_it() -> anyhow::Result<(
         Ok(())
     })
 }
+
+#[test]
+fn what_is_kept_outlives_an_owner_that_another_client_gave_it() -> anyhow::Result<()> {
+    run(&[], |shared| async move {
+        let namespace = "keep-given";
+        let owner = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: owner}\n";
+        let child = marked("child", "1", "holdfast.dev/prune", "Disabled");
+        let files =
+            [("owner.yaml", owner), ("child.yaml", &*child), ("a.yaml", &shared::config_map("a", "1"))];
+        let repository = shared.begin(namespace, &files, &json!({"approval": "Never"})).await?;
+        let uid = shared.jsonpath(namespace, "configmap/owner", "{.metadata.uid}").await?;
+        let reference = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": uid});
+        let patch = json!({"metadata": {"ownerReferences": [reference]}}).to_string();
+        let field_manager = ["--field-manager=my-operator", "--type=merge", "-p", &*patch];
+        let patch = [&["-n", namespace, "patch", "configmap", "child"][..], &field_manager].concat();
+        shared.env.cluster.must(&patch).await?;
+        // The child leaves Git first, and is kept; then its owner does, which would take it along.
+        for file in ["child.yaml", "owner.yaml"] {
+            let commit = repository.remove(&[file], "Remove it")?;
+            shared.env.ready(namespace, "app", Some(&commit)).await?;
+        }
+        for object in ["configmap/owner", "configmap/child"] {
+            let found =
+                shared.jsonpath(namespace, object, "{.metadata.deletionTimestamp}{.metadata.labels}").await?;
+            assert_eq!(found, "", "{object} is kept, and is not a member any more");
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn an_object_that_left_git_while_prune_was_off_outlives_its_owner() -> anyhow::Result<()> {
+    run(&[], |shared| async move {
+        let namespace = "keep-unpruned";
+        let owner = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: owner}\n";
+        let files = [("owner.yaml", owner), ("a.yaml", &*shared::config_map("a", "1"))];
+        let more = json!({"prune": false, "approval": "Never"});
+        let repository = shared.begin(namespace, &files, &more).await?;
+        let uid = shared.jsonpath(namespace, "configmap/owner", "{.metadata.uid}").await?;
+        let child = format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: child\n  \
+             ownerReferences: [{{apiVersion: v1, kind: ConfigMap, name: owner, uid: {uid}}}]\n"
+        );
+        let commit = repository.commit(&[("child.yaml", &child)], "Add a child")?;
+        shared.env.ready(namespace, "app", Some(&commit)).await?;
+        let commit = repository.remove(&["child.yaml"], "Remove it")?;
+        shared.env.ready(namespace, "app", Some(&commit)).await?;
+        let left = "{.metadata.ownerReferences}{.metadata.labels}";
+        assert_eq!(shared.jsonpath(namespace, "configmap/child", left).await?, "");
+        shared.patch(namespace, "sync/app", &json!({"spec": {"prune": true}})).await?;
+        repository.remove(&["owner.yaml"], "Remove its owner")?;
+        is_gone(shared, namespace, "configmap/owner").await?;
+        assert_eq!(shared.jsonpath(namespace, "configmap/child", "{.metadata.name}").await?, "child");
+        Ok(())
+    })
+}
