@@ -4,13 +4,13 @@
 //! The wait is counted for each object, from when it was first held back: newer revisions do not prolong it. No I/O: Syncs are
 //! read from the store of the watch.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::runtime::reflector::Store;
 
-use super::past;
+use super::past::{self, Since};
 use super::peers::{Ended, Peers};
 use super::sync_at::SyncAt;
 use crate::api::{Sync, conditions};
@@ -32,10 +32,6 @@ pub struct Claims<'a> {
     /// False if other Syncs do not run in this process, so that their progress is unknown.
     pub together: bool,
 }
-
-/// When each object was first held back, by the name of the object in messages. It is kept while any Sync is behind, also after the
-/// time of an object is over.
-pub type Since = HashMap<String, Timestamp>;
 
 /// A Sync that has not reached a revision yet, and the objects that are held back for it.
 #[derive(Clone, Debug, PartialEq, Eq)]

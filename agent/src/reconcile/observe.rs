@@ -13,11 +13,11 @@ use holdfast_diff::plan::Seen as Live;
 use serde_json::Value;
 
 use super::bounds;
-use super::claims::{Behind, Claims, Since};
+use super::claims::{Behind, Claims};
 use super::jobs::is_completed;
 use super::leftovers;
 use super::mistakes;
-use super::past::{Leftovers, Past};
+use super::past::{Leftovers, Past, Since};
 use super::render::ManifestSet;
 use super::sync_at::SyncAt;
 use crate::cluster::Cluster;

@@ -10,7 +10,6 @@ use holdfast_diff::mask::Masks;
 use holdfast_diff::object::ObjectId;
 use jiff::Timestamp;
 
-use super::claims::Since;
 use super::drift::fights::Fights;
 use super::rendered_commit::RenderedCommit;
 use super::sync_at::SyncAt;
@@ -45,6 +44,10 @@ pub struct Past {
     /// Since when objects that left the source are held back for other Syncs.
     pub held_back: Since,
 }
+
+/// When each object that left the source was first held back for other Syncs, by the name of the object in messages. It is kept
+/// while any of them is behind, also after the time of an object is over.
+pub type Since = HashMap<String, Timestamp>;
 
 /// Parts of earlier manifests that the current manifests do not have, by object.
 pub type Leftovers = HashMap<ObjectId, Arc<serde_json::Value>>;
