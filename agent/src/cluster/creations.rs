@@ -5,15 +5,17 @@
 //! a value of an object that the plan deletes. I/O: dry runs.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
-use futures::StreamExt as _;
+use futures::future::BoxFuture;
+use futures::{FutureExt as _, StreamExt as _};
 use holdfast_diff::object::ObjectId;
 use holdfast_diff::plan::{Change, Operation};
 
 use super::holders::holder;
 use super::outcome::Kinds;
 use super::refusal::{ObjectError, is_webhook_without_dry_run};
-use super::requests::{Apply, Requests};
+use super::requests::{Apply, Requests, ResourceType};
 
 /// Dry runs at the same time.
 const SIDE_BY_SIDE: usize = 16;
@@ -29,17 +31,29 @@ pub async fn refused(requests: &Requests, changes: &[Change], kinds: &Kinds) -> 
         .filter_map(|change| Some((&change.object, kinds.get(&change.object)?)))
         .collect();
     let created = changes.iter().filter(|change| change.operation == Operation::Create);
-    let asked = created.filter(|change| own.may_judge(&change.object)).map(|change| async {
-        let error = refusal(requests, kinds, change).await?;
-        let is_judged =
-            ABOUT_THE_OBJECT.contains(&error.reason) && !(own.changes_admission && error.reason == "Denied");
-        if !is_judged || holder(requests, &deleted, &error).await.is_some() {
-            return None;
-        }
-        Some(error)
-    });
-    let found = futures::stream::iter(asked).buffered(SIDE_BY_SIDE);
-    found.filter_map(|error| async { error }).collect().await
+    // Boxed, since the compiler cannot see otherwise that the whole stream is `Send`.
+    let asked: Vec<BoxFuture<'_, Option<ObjectError>>> = created
+        .filter(|change| own.may_judge(&change.object))
+        .map(|change| judged(requests, (kinds, &own), &deleted, change).boxed())
+        .collect();
+    let found: Vec<Option<ObjectError>> = futures::stream::iter(asked).buffered(SIDE_BY_SIDE).collect().await;
+    found.into_iter().flatten().collect()
+}
+
+/// The refusal of one object, unless the plan itself may end it.
+async fn judged(
+    requests: &Requests,
+    (kinds, own): (&Kinds, &Own<'_>),
+    deleted: &[(&ObjectId, &Arc<ResourceType>)],
+    change: &Change,
+) -> Option<ObjectError> {
+    let error = refusal(requests, kinds, change).await?;
+    let is_about_the_object =
+        ABOUT_THE_OBJECT.contains(&error.reason) && !(own.changes_admission && error.reason == "Denied");
+    if !is_about_the_object || holder(requests, deleted, &error).await.is_some() {
+        return None;
+    }
+    Some(error)
 }
 
 /// Why the API server would not create an object; `None` if it would, or if it did not say.
@@ -82,7 +96,6 @@ impl<'c> Own<'c> {
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
-    use std::sync::Arc;
 
     use holdfast_diff::mask::Masks;
     use holdfast_diff::object::{GroupKind, Manifest, Origin};
@@ -93,7 +106,6 @@ mod tests {
     use kube::client::Body;
     use serde_json::{Value, json};
 
-    use super::super::requests::ResourceType;
     use super::*;
     use crate::identity::Identity;
 
