@@ -36,6 +36,7 @@ pub mod rooms;
 pub mod server;
 pub mod shares;
 pub mod telemetry;
+pub mod ui;
 
 /// The version of the program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,5 +1,5 @@
 //! The listeners: `/healthz`, `/readyz` and `/metrics`, `/audit` for the audit events of the API server, and `/hooks/…` for
-//! the calls of forges and registries. Requests are bounded before they are read.
+//! the calls of forges and registries. And the listener of the web UI, whose pages are in `ui`. Requests are bounded before they are read.
 //!
 //! Leaves what an event or a call causes to the functions that it is given. I/O: listens.
 
@@ -79,6 +79,34 @@ pub fn serve(
     let manners = Manners { limits, ..MANNERS };
     tokio::spawn(listener.run(routes(pages), manners, tls, seen, stop));
     Ok(bound)
+}
+
+/// How the web UI is served: a browser sends a request at once, keeps connections, and holds one open for each tab. All browsers
+/// behind an ingress have one address.
+const UI_MANNERS: Manners = Manners {
+    limits: Limits { total: 512, each: 448 },
+    head: Duration::from_mins(1),
+    answer: Duration::from_secs(20),
+    keep_alive: true,
+};
+
+/// An address on which the web UI will be served.
+pub struct UiListener(Listener);
+
+impl UiListener {
+    pub fn bind(address: SocketAddr, flag: &'static str) -> Result<Self, ListenError> {
+        Listener::bind(address).map(Self).map_err(|source| ListenError { address, flag, source })
+    }
+
+    /// The address, whose port may have been left to the system.
+    pub fn address(&self) -> SocketAddr {
+        self.0.address()
+    }
+
+    /// Serves these pages until the process ends.
+    pub async fn serve(self, pages: Router, tls: Option<Tls>, stop: CancellationToken) {
+        self.0.run(pages, UI_MANNERS, tls, Seen::default(), stop).await;
+    }
 }
 
 fn routes(pages: Pages) -> Router {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use kube::Client;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -15,6 +16,7 @@ use tracing::{info, warn};
 
 use super::listen::{ListenArgs, MetricsAuth, audit_endpoint, connections};
 use super::policy::PolicyArgs;
+use super::serve_ui::UiArgs;
 use super::{Global, cluster};
 use crate::VERSION;
 use crate::cluster::marks::key::KeyIn;
@@ -36,6 +38,8 @@ pub struct Agent {
     policy: PolicyArgs,
     #[command(flatten)]
     listen: ListenArgs,
+    #[command(flatten)]
+    ui: UiArgs,
     /// Keep mirrors of repositories, charts and renders in this folder, which may be lost at any time [default: holdfast in the folder for temporary files]
     #[arg(long)]
     cache_dir: Option<PathBuf>,
@@ -84,19 +88,17 @@ impl Agent {
         // The receiver ends with the process.
         let hooks = Hooks::new(Arc::new(move |owner| drop(calls.send(owner))));
         let (holder, seen) = watch::channel(Holder::Vacant);
-        let reviewer = client.clone();
         let pages = Pages {
             health: health.clone(),
             metrics: metrics.clone(),
-            scrape: match self.listen.metrics_auth {
-                MetricsAuth::Off => Scrape::Open,
-                MetricsAuth::Token => Scrape::Token(Arc::new(move |token| may_scrape(&reviewer, token))),
-            },
+            scrape: scrape(self.listen.metrics_auth, client.clone()),
             audit: endpoint,
             hooks: hooks.clone(),
             relay: Relay { holder: self.leader_elect.then_some(seen), tls: tls.clone(), stop: stop.clone() },
         };
         tls.clone().map(|tls| tokio::spawn(tls.renew()));
+        let (live, offered) = watch::channel(None);
+        let ui_listen = self.ui.serve(&client, &config, offered, tls.clone(), &stop)?;
         let listen = server::serve(self.listen.listen, pages, connections(), tls, stop.clone())?;
         if let Some(address) = self.listen.probe_listen {
             probes::serve(address, health.clone())?;
@@ -109,7 +111,7 @@ impl Agent {
         });
         let fence = candidate.as_ref().map(|candidate| candidate.fence());
         let policy = self.policy.policy();
-        let listeners = [Some(listen), self.listen.probe_listen];
+        let listeners = [Some(listen), self.listen.probe_listen, ui_listen];
         let capacity = capacity(policy.render_memory);
         let options = Options {
             key: KeyIn::Agent(config.default_namespace.clone()),
@@ -125,6 +127,7 @@ impl Agent {
             audited,
             instance,
             hooks: hooks.clone(),
+            live,
             may_write: Arc::new(move || fence.as_ref().is_none_or(Fence::is_open)),
         };
         let leads = CancellationToken::new();
@@ -165,6 +168,14 @@ impl Agent {
         }
         info!("Ended");
         Ok(code)
+    }
+}
+
+/// Who may read the metrics.
+fn scrape(auth: MetricsAuth, reviewer: Client) -> Scrape {
+    match auth {
+        MetricsAuth::Off => Scrape::Open,
+        MetricsAuth::Token => Scrape::Token(Arc::new(move |token| may_scrape(&reviewer, token))),
     }
 }
 

@@ -19,8 +19,10 @@ mod preview;
 mod print;
 mod render;
 mod render_worker;
+mod serve_ui;
 mod shape;
 mod status;
+mod ui;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -67,7 +69,7 @@ enum Output {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Run the agent
-    Agent(agent::Agent),
+    Agent(Box<agent::Agent>),
     /// Print the CustomResourceDefinitions as YAML
     Crd,
     /// Print the objects that a folder renders to
@@ -94,6 +96,8 @@ enum Verb {
     Suspend(mark::Suspend),
     /// End the suspension of a Sync
     Resume(mark::Resume),
+    /// Serve the web UI on loopback, with the rights of your kubeconfig
+    Ui(ui::Ui),
     /// Render for an agent, which writes the order to standard input
     #[command(hide = true)]
     RenderWorker(render_worker::RenderWorker),
@@ -118,6 +122,7 @@ impl Cli {
             Verb::Reconcile(reconcile) => block_on(reconcile.run(global)),
             Verb::Suspend(suspend) => block_on(suspend.run(global)),
             Verb::Resume(resume) => block_on(resume.run(global)),
+            Verb::Ui(ui) => block_on(ui.run(global)),
             Verb::RenderWorker(worker) => worker.run(),
         }
     }

@@ -191,6 +191,7 @@ pub(super) async fn connect(
         instance: None,
         hooks: Hooks::new(Arc::new(|_| {})),
         may_write: Arc::new(|| true),
+        live: tokio::sync::watch::channel(None).0,
     };
     let metrics = Arc::new(Metrics::new());
     let (mut agent, mut feeds) =

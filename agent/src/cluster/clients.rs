@@ -25,7 +25,7 @@ pub type OnRequest = Arc<dyn Fn(&Method, u16) + Send + Sync>;
 pub type MayWrite = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// `holdfast/<version>`.
-const AGENT: &str = concat!("holdfast/", env!("CARGO_PKG_VERSION"));
+pub(super) const AGENT: &str = concat!("holdfast/", env!("CARGO_PKG_VERSION"));
 
 const IMPERSONATE: HeaderName = HeaderName::from_static("impersonate-user");
 /// The header of the extra [`names::IMPERSONATED`](crate::api::names::IMPERSONATED), in which `/` is encoded. Admission cannot

@@ -19,6 +19,7 @@ use crate::report::audit::ChangeSender;
 use crate::server::hooks::Hooks;
 use crate::subject::Subject;
 use crate::sync_ref::SyncRef;
+use crate::ui::Live;
 
 /// Shared by the controllers.
 pub struct Agent {
@@ -48,6 +49,20 @@ impl Agent {
     pub fn take_checks(&self, sync: &Sync) {
         if let Some(owner) = claims::name(sync) {
             let _ = self.services.cluster.view.judges.take(&owner, sync);
+        }
+    }
+
+    /// What the web UI shows.
+    pub fn live(&self) -> Live {
+        let Services { cluster, approvals, events, .. } = &self.services;
+        let clients = cluster.clients.clone();
+        Live {
+            syncs: cluster.syncs.clone(),
+            approvals: approvals.clone(),
+            updates: self.updates.clone(),
+            view: Some(cluster.view.clone()),
+            silence: Arc::new(move || clients.contact().last().elapsed()),
+            events: Some(events.clone()),
         }
     }
 

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::{Api, Client};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::agent::Agent;
@@ -52,6 +52,7 @@ use crate::server::hooks::Hooks;
 use crate::source::{Moved, OnRequest, SourceOptions, Sources};
 use crate::subject::Subject;
 use crate::sync_ref::SyncRef;
+use crate::ui::Live;
 
 /// The file of this program, even if it was replaced on disk.
 const SELF: &str = "/proc/self/exe";
@@ -83,6 +84,8 @@ pub struct Options {
     pub key: KeyIn,
     /// Whether a request that writes may begin.
     pub may_write: MayWrite,
+    /// Where the web UI finds what it shows.
+    pub live: watch::Sender<Option<Arc<Live>>>,
 }
 
 /// The channels and store writers that feed an agent.

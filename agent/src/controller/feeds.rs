@@ -54,7 +54,7 @@ where
 
 /// Watches a kind. An object that cannot be decoded is logged and skipped: the schema of its definition can be wider than that of
 /// the agent.
-pub(super) fn watch<K>(
+pub fn watch<K>(
     client: &Client,
     namespaces: &[String],
 ) -> impl Stream<Item = watcher::Result<Event<K>>> + Send + 'static

@@ -6,7 +6,7 @@
 
 pub mod agent;
 pub mod connect;
-mod feeds;
+pub mod feeds;
 mod frame;
 mod hooks;
 mod image_run;
@@ -83,10 +83,11 @@ pub async fn run(
     let Feeds { syncs, approvals, updates, repositories, woken, reviews, reviewed } = feeds;
     let approvals = feed_approvals(&agent, namespaces, approvals);
     let ready = {
-        let (agent, health) = (agent.clone(), health.clone());
+        let (agent, health, live) = (agent.clone(), health.clone(), options.live.clone());
         async move {
             let _ = agent.services.cluster.syncs.wait_until_ready().await;
             let _ = agent.services.approvals.wait_until_ready().await;
+            live.send_replace(Some(Arc::new(agent.live())));
             health.set_ready();
             info!("Watching Syncs");
         }

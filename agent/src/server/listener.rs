@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use axum::http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -121,7 +122,7 @@ impl Listener {
                 continue;
             };
             (seen.0)(if evicted { "evicted" } else { "accepted" });
-            tokio::spawn(desk.clone().attend(stream, seat));
+            tokio::spawn(desk.clone().attend(stream, from, seat));
         }
     }
 }
@@ -148,16 +149,16 @@ struct Desk {
 
 impl Desk {
     /// Serves a connection until it ends, or has to give way to another one.
-    async fn attend(self, stream: TcpStream, seat: Seat) {
+    async fn attend(self, stream: TcpStream, from: SocketAddr, seat: Seat) {
         let seat = Arc::new(seat);
         // Without it, an answer is late and nothing else.
         let _ = stream.set_nodelay(true);
         let ended = seat.clone();
         let served = async {
             match &self.tls {
-                None => self.speak(stream, seat).await,
+                None => self.speak(stream, from, seat).await,
                 Some(tls) => match timeout(HANDSHAKE, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => self.speak(stream, seat).await,
+                    Ok(Ok(stream)) => self.speak(stream, from, seat).await,
                     Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
                     Err(_) => tracing::debug!("TLS handshake took too long"),
                 },
@@ -166,12 +167,13 @@ impl Desk {
         tokio::select! { () = served => {} () = ended.ended() => {} }
     }
 
-    async fn speak(&self, stream: impl AsyncRead + AsyncWrite + Unpin, seat: Arc<Seat>) {
+    async fn speak(&self, stream: impl AsyncRead + AsyncWrite + Unpin, from: SocketAddr, seat: Arc<Seat>) {
         let Manners { head, answer, keep_alive, .. } = self.manners;
         let pages = self.pages.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
             let (busy, mut pages) = (seat.busy(), pages.clone());
             request.extensions_mut().insert(seat.peer());
+            request.extensions_mut().insert(ConnectInfo(from));
             async move {
                 let answer: Result<Response<Body>, Infallible> = pages.call(request.map(Body::new)).await;
                 drop(busy);

@@ -13,6 +13,7 @@ use super::list::sentence;
 use super::target::{Target, group};
 use crate::api::{self, DriftStatus, Duration, Sync};
 use crate::cli::{Global, cluster, print};
+use crate::cluster::deeds::with;
 use crate::cluster::requests::is_conflict;
 
 /// Which object, for how long, and why
@@ -114,20 +115,6 @@ fn entries(
     Ok(vec![entry(kind, group.as_deref(), "")])
 }
 
-/// The entries that have not ended, with these in place of others for the same objects.
-fn with(old: &[api::Snooze], added: &[api::Snooze], now: Timestamp) -> Vec<api::Snooze> {
-    let kept = old.iter().filter(|old| old.until > now && !added.iter().any(|added| meet(old, added)));
-    kept.chain(added).cloned().collect()
-}
-
-/// True if both can be of one object. What one of them leaves open fits everything.
-fn meet(one: &api::Snooze, other: &api::Snooze) -> bool {
-    let fit = |one: &Option<String>, other: &Option<String>| one.is_none() || other.is_none() || one == other;
-    (&one.kind, &one.name) == (&other.kind, &other.name)
-        && fit(&one.group, &other.group)
-        && fit(&one.namespace, &other.namespace)
-}
-
 /// Changes the snoozes of a Sync as it is now. `change` returns the new snoozes, and the lines to print.
 async fn rewrite<T>(
     client: &Client,
@@ -174,23 +161,6 @@ mod tests {
             until: time(until),
             reason: "tests".to_owned(),
         }
-    }
-
-    #[test]
-    fn an_entry_takes_the_place_of_those_that_ended_or_are_of_the_same_object() {
-        let later = "2026-01-01T13:00:00Z";
-        let new = snooze(Some("apps"), Some("shop"), "2026-01-01T14:00:00Z");
-        let check = |old: api::Snooze, stays: bool| {
-            let after = with(std::slice::from_ref(&old), std::slice::from_ref(&new), time(NOW));
-            let expected = if stays { vec![old, new.clone()] } else { vec![new.clone()] };
-            assert_eq!(after, expected);
-        };
-        check(snooze(Some("apps"), Some("shop"), later), false);
-        check(snooze(None, None, later), false);
-        check(snooze(Some("apps"), Some("other"), later), true);
-        check(snooze(Some("other"), Some("shop"), later), true);
-        check(api::Snooze { name: "db".to_owned(), ..snooze(None, None, later) }, true);
-        check(api::Snooze { name: "db".to_owned(), ..snooze(None, None, NOW) }, false);
     }
 
     #[test]

@@ -1,0 +1,273 @@
+//! The pages as files in `cases`, which `UPDATE_CASES=1` writes, and hostile texts in every field. I/O: disk.
+
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
+
+use maud::Markup;
+use serde_json::{Value, json};
+
+use super::Frame;
+use crate::api::{Approval, ImageUpdate, Sync};
+use crate::ui::home::home;
+use crate::ui::images::images;
+use crate::ui::objects::{Line, Objects};
+use crate::ui::query::Query;
+use crate::ui::rights::May;
+use crate::ui::sync::Page;
+use crate::ui::tests::{NOW, sync, with_plan};
+
+/// What a text must never become.
+const HOSTILE: [&str; 10] = [
+    "<script>alert(1)</script>",
+    "\"><img src=x onerror=alert(1)>",
+    "' onmouseover='alert(1)",
+    "</title><script>alert(1)</script>",
+    "</code></main></body><svg/onload=alert(1)>",
+    "javascript:alert(1)",
+    "{{constructor.constructor('alert(1)')()}}",
+    "\u{202e}gpj.exe\u{200b}",
+    "a\r\nSet-Cookie: x=y\u{0}\u{1b}[31m",
+    "&lt;script&gt;&#x3c;script",
+];
+
+fn frame() -> Frame {
+    Frame {
+        visitor: "alice@example.com".to_owned(),
+        proof: "proof".to_owned(),
+        has_session: true,
+        silent: None,
+        done: None,
+        now: NOW.parse().expect("a time"),
+    }
+}
+
+fn drifting() -> Sync {
+    let conditions =
+        [("Ready", "True", "InSync"), ("Healthy", "True", "Healthy"), ("Drifted", "True", "DriftReported")];
+    let mut whole = serde_json::to_value(sync("team-a", "cart", &conditions)).expect("a Sync is JSON");
+    let commit = "1234567890123456789012345678901234567890";
+    whole["status"]["revision"] = json!({
+        "seen": format!("main@sha1:{commit}"), "applied": format!("main@sha1:{commit}"),
+        "commit": {"author": "Bob <bob@example.com>", "subject": "Scale the cart"},
+    });
+    whole["status"]["objects"] = json!({"total": 2, "ready": 1, "shown": "1/2"});
+    whole["status"]["warnings"] = json!(["web.yaml:3: a field is deprecated"]);
+    whole["status"]["errors"] =
+        json!([{"cause": "the API server refuses it", "count": 2, "places": ["a.yaml:1", "b.yaml:2"]}]);
+    whole["status"]["history"] = json!([
+        {"revision": format!("main@sha1:{commit}"), "plan": "abc", "at": "2026-01-01T09:00:00Z", "outcome": "Applied"},
+    ]);
+    whole["status"]["progress"] = json!({"stage": "apply", "message": "applying 1 of 2 objects", "done": 1, "total": 2, "since": "2026-01-01T11:59:00Z"});
+    whole["status"]["drift"] = json!({"since": "2026-01-01T11:30:00Z", "omitted": 2, "objects": [{
+        "apiVersion": "apps/v1", "kind": "Deployment", "namespace": "shop", "name": "web", "state": "Drifted",
+        "since": "2026-01-01T11:30:00Z", "origin": "web.yaml:3", "ignore": "{paths: [/spec/replicas]}", "refusal": "denied", "note": "a note",
+        "changes": [{"path": "/spec/replicas", "desired": 3, "live": 5, "manager": "kubectl-scale", "operation": "Update",
+            "subresource": "scale", "time": "2026-01-01T11:30:00Z", "user": "carol"}],
+    }]});
+    serde_json::from_value(whole).expect("a Sync")
+}
+
+fn objects() -> Objects {
+    let line = |name: &str, health: &str, message: &str| Line {
+        api_version: "apps/v1".to_owned(),
+        kind: "Deployment".to_owned(),
+        namespace: "shop".to_owned(),
+        name: name.to_owned(),
+        wave: 0,
+        health: health.to_owned(),
+        message: message.to_owned(),
+    };
+    Objects {
+        listed: vec![line("web", "InProgress", "2 of 3 replicas are available"), line("db", "Current", "")],
+        more: 4,
+    }
+}
+
+fn approval() -> Approval {
+    serde_json::from_value(json!({
+        "apiVersion": "holdfast.dev/v1alpha1", "kind": "Approval", "metadata": {"name": "cart-1", "namespace": "team-a"},
+        "spec": {"sync": "cart", "planId": "abc", "decision": "Approve", "approver": "alice", "reason": "agreed"},
+    }))
+    .expect("an Approval")
+}
+
+fn update() -> ImageUpdate {
+    serde_json::from_value(json!({
+        "apiVersion": "holdfast.dev/v1alpha1", "kind": "ImageUpdate", "metadata": {"name": "shop", "namespace": "team-a"},
+        "spec": {"git": {"url": "https://git.example.com/org/config"}, "images": []},
+        "status": {
+            "images": [{"name": "web", "image": "registry.example.com/web:1.2.0", "tag": "1.2.0", "previous": "1.1.0", "since": "2026-01-01T08:00:00Z",
+                "banned": [{"tag": "1.1.9", "file": "web.yaml", "path": "0/spec/image", "value": "1.1.8", "commit": "abc"}]}],
+            "commit": {"sha": "abc", "branch": "main", "at": "2026-01-01T08:00:00Z"},
+            "pullRequest": {"number": 7, "url": "https://git.example.com/org/config/pulls/7"},
+            "conditions": [{"type": "Ready", "status": "False", "reason": "PushRejected", "message": "the branch is protected", "lastTransitionTime": "2026-01-01T08:00:00Z"}],
+        },
+    }))
+    .expect("an ImageUpdate")
+}
+
+fn page(sync: Sync, may: bool) -> Page {
+    let may = May { decide: may, change: may };
+    Page::new(Arc::new(sync), vec![Arc::new(approval())], Some(objects()), may, frame().now)
+}
+
+fn pages() -> Vec<(&'static str, Markup)> {
+    let (frame, now) = (frame(), frame().now);
+    let waiting = [("Ready", "False", "AwaitingApproval"), ("AwaitingApproval", "True", "AwaitingApproval")];
+    let waiting = with_plan(sync("team-a", "shop", &waiting));
+    let all = vec![Arc::new(drifting()), Arc::new(waiting.clone())];
+    let quiet = vec![Arc::new(sync("team-a", "quiet", &[("Ready", "True", "InSync")]))];
+    let reader = Frame { visitor: String::new(), has_session: false, silent: Some(200), ..frame.clone() };
+    vec![
+        ("home", super::home(&home(all.clone(), &[Arc::new(update())], Query::default(), now), &frame)),
+        ("quiet", super::home(&home(quiet, &[], Query::parse("q=quiet"), now), &reader)),
+        ("waiting", super::sync(&page(waiting.clone(), true), &frame)),
+        ("reader", super::sync(&page(waiting, false), &reader)),
+        ("drifting", super::sync(&page(drifting(), true), &frame)),
+        ("drift", super::drift(&all[..1], &frame)),
+        ("images", super::images(&images(vec![Arc::new(update())]), &frame)),
+        ("sign_in", super::sign_in(&frame, Some("the token is not valid"), "/syncs/a/b")),
+        ("message", super::message(&frame, "Not found", "There is no such page.")),
+    ]
+}
+
+/// Each tag on a line of its own, so that a difference can be read. The digests of style and script are left out.
+fn lines(page: &Markup) -> String {
+    let text = page.0.replace('>', ">\n");
+    let text =
+        regex::Regex::new(r"/static/[0-9a-f]+").expect("a pattern").replace_all(&text, "/static/DIGEST");
+    let text = regex::Regex::new(r"sha256-[A-Za-z0-9+/=]+").expect("a pattern").replace_all(&text, "DIGEST");
+    format!("{}\n", text.trim_end())
+}
+
+#[test]
+fn the_pages_are_those_of_the_cases() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ui/pages/cases");
+    for (name, page) in pages() {
+        let (file, found) = (folder.join(format!("{name}.html")), lines(&page));
+        if std::env::var_os("UPDATE_CASES").is_some() {
+            std::fs::write(&file, &found).expect("the folder of the cases can be written");
+        }
+        let expected = std::fs::read_to_string(&file).unwrap_or_default();
+        assert!(found == expected, "{name} differs; UPDATE_CASES=1 accepts it:\n{found}");
+    }
+}
+
+fn tag_pattern() -> &'static regex::Regex {
+    static TAGS: LazyLock<regex::Regex> =
+        LazyLock::new(|| regex::Regex::new(r#"<[^>"]*(?:"[^"]*"[^>"]*)*>"#).expect("a pattern"));
+    &TAGS
+}
+
+/// The tags of a page, with their attributes.
+fn tags(page: &str) -> Vec<String> {
+    tag_pattern().find_iter(page).map(|tag| tag.as_str().to_owned()).collect()
+}
+
+/// The value with a text in place of each text of others.
+fn poisoned(value: &Value, text: &str) -> Value {
+    /// Fields whose values are of a fixed form.
+    const FIXED: [&str; 11] = [
+        "apiVersion",
+        "since",
+        "at",
+        "lastTransitionTime",
+        "state",
+        "decision",
+        "status",
+        "creationTimestamp",
+        "type",
+        "namespace",
+        "until",
+    ];
+    match value {
+        Value::Object(fields) => {
+            let field = |(name, value): (&String, &Value)| {
+                let is_fixed = FIXED.contains(&name.as_str()) && !value.is_object();
+                (name.clone(), if is_fixed { value.clone() } else { poisoned(value, text) })
+            };
+            Value::Object(fields.iter().map(field).collect())
+        }
+        Value::Array(items) => Value::Array(items.iter().map(|item| poisoned(item, text)).collect()),
+        Value::String(_) => json!(text),
+        other => other.clone(),
+    }
+}
+
+fn poisoned_sync(sync: Sync, text: &str) -> Sync {
+    let mut whole = serde_json::to_value(sync).expect("a Sync is JSON");
+    whole["status"] = poisoned(&whole["status"], text);
+    whole["spec"]["source"] = poisoned(&whole["spec"]["source"], text);
+    whole["spec"]["path"] = json!(text);
+    whole["spec"]["serviceAccountName"] = json!(text);
+    whole["spec"]["dependsOn"] = json!([{"name": text, "namespace": text}]);
+    whole["spec"]["suspend"] = json!({"reason": text});
+    serde_json::from_value(whole).expect("a Sync with hostile texts")
+}
+
+#[test]
+fn a_hostile_text_stays_a_text_wherever_it_stands() {
+    let own: Vec<String> = {
+        let mut all: Vec<String> =
+            pages().iter().flat_map(|(_, page)| tags(&page.0)).map(|tag| shape(&tag)).collect();
+        all.sort();
+        all.dedup();
+        all
+    };
+    for text in HOSTILE {
+        let frame = Frame { visitor: text.to_owned(), ..frame() };
+        let poison = |sync| poisoned_sync(sync, text);
+        let approval = poisoned(&serde_json::to_value(approval()).expect("JSON"), text);
+        let approval: Approval = serde_json::from_value(approval).unwrap_or_else(|_| self::approval());
+        let update = poisoned(&serde_json::to_value(update()).expect("JSON"), text);
+        let update: ImageUpdate = serde_json::from_value(update).expect("an ImageUpdate with hostile texts");
+        let waiting = poison(with_plan(sync(
+            "team",
+            "shop",
+            &[("Ready", "False", "X"), ("AwaitingApproval", "True", "Y")],
+        )));
+        let mut objects = objects();
+        for line in &mut objects.listed {
+            for field in
+                [&mut line.kind, &mut line.namespace, &mut line.name, &mut line.health, &mut line.message]
+            {
+                text.clone_into(field);
+            }
+        }
+        let mut whole = page(poison(drifting()), true);
+        (whole.objects, whole.approvals) = (Some(objects), vec![Arc::new(approval)]);
+        let all = vec![whole.sync.clone(), Arc::new(waiting.clone())];
+        let query = Query {
+            text: text.to_owned(),
+            namespace: text.to_owned(),
+            label: text.to_owned(),
+            ..Query::parse("")
+        };
+        let pages = [
+            super::home(&home(all.clone(), &[Arc::new(update.clone())], query, frame.now), &frame),
+            super::home(&home(all.clone(), &[], Query::default(), frame.now), &frame),
+            super::sync(&whole, &frame),
+            super::sync(&page(waiting, true), &frame),
+            super::drift(&all, &frame),
+            super::images(&images(vec![Arc::new(update)]), &frame),
+            super::sign_in(&frame, Some(text), text),
+            super::message(&frame, text, text),
+        ];
+        for page in &pages {
+            for tag in tags(&page.0) {
+                let shape = shape(&tag);
+                assert!(own.contains(&shape), "{text:?} makes {tag}");
+                assert!(!tag.to_lowercase().contains("href=\"javascript"), "{tag}");
+            }
+            let texts = tag_pattern().replace_all(&page.0, "");
+            assert!(!texts.contains(['\u{202e}', '\u{200b}', '\u{0}', '\u{1b}']), "{text:?} hides something");
+        }
+    }
+}
+
+/// The name of a tag and of its attributes.
+fn shape(tag: &str) -> String {
+    static VALUES: LazyLock<regex::Regex> =
+        LazyLock::new(|| regex::Regex::new(r#"="[^"]*""#).expect("a pattern"));
+    VALUES.replace_all(tag, "").into_owned()
+}
