@@ -191,7 +191,7 @@ fn objects(page: &Page, status: &SyncStatus) -> Markup {
                                 @for line in listed {
                                     tr {
                                         td { (name(&line.kind, &line.namespace, &line.name)) }
-                                        td { span class=(if line.health == "Current" { "chip good" } else { "chip warn" }) { (line.health) } }
+                                        td { span class=(if line.health == "Current" { "chip good" } else { "chip warn" }) { (t(&line.health)) } }
                                         td { (line.wave) }
                                         td.text { (t(&line.message)) }
                                     }
