@@ -130,7 +130,7 @@ fn a_user_who_signs_in_acts_with_the_own_rights_and_no_other_site_can() -> anyho
         for answer in [
             signed.post(act, &fields).await?,
             signed.post(act, &with("00")).await?,
-            signed.from_site(act, &[("proof", &proof), fields[0], fields[1]], "cross-site").await?,
+            signed.of_site(act, &[("proof", &proof), fields[0], fields[1]], "cross-site").await?,
             Visitor::sign_in(&base, &reader)
                 .await?
                 .post(act, &[("proof", &proof), fields[0], fields[1]])

@@ -100,10 +100,10 @@ impl Visitor {
     }
 
     pub async fn post(&self, path: &str, fields: &[(&str, &str)]) -> anyhow::Result<Answer> {
-        self.from_site(path, fields, "same-origin").await
+        self.of_site(path, fields, "same-origin").await
     }
 
-    pub async fn from_site(&self, path: &str, fields: &[(&str, &str)], site: &str) -> anyhow::Result<Answer> {
+    pub async fn of_site(&self, path: &str, fields: &[(&str, &str)], site: &str) -> anyhow::Result<Answer> {
         let body = reqwest::Url::parse_with_params("http://form", fields)?;
         let request = self
             .client
@@ -148,7 +148,7 @@ impl Events {
         let waiting = async {
             loop {
                 if let Some((_, rest)) = self.seen.split_once(&format!("{line}\n")) {
-                    self.seen = rest.to_owned();
+                    self.seen = String::from(rest);
                     return Ok(());
                 }
                 let Some(piece) = self.answer.chunk().await? else {
