@@ -3,7 +3,7 @@
 use holdfast_tests::shared::{config_map, run};
 use serde_json::{Value, json};
 
-use crate::kit::{AGENT, BOB, Room, Wish};
+use crate::kit::{AGENT, BOB, CAROL, Room, Wish};
 
 #[test]
 fn conflicts_and_mistakes_are_statuses_of_their_own_and_a_push_replaces_them() -> anyhow::Result<()> {
@@ -68,6 +68,63 @@ fn forks_are_previewed_with_the_label_alone_and_without_secrets() -> anyhow::Res
         let draft = room.open("draft", "WIP: not yet").await?;
         room.state(draft, "Skipped").await?;
         assert_eq!(room.ours(draft).await?, Vec::<Value>::new());
+        Ok(())
+    })
+}
+
+#[test]
+fn what_is_hostile_in_a_pull_request_injects_nothing_and_secrets_stay_masked() -> anyhow::Result<()> {
+    run(AGENT, |shared| async move {
+        let wish = Wish { approval: "Deletions", ..Wish::default() };
+        let room = Room::set(shared, "reviews-evil", &[("a", "one"), ("b", "one")], &wish).await?;
+        let secret = |value: &str| {
+            format!(
+                "apiVersion: v1\nkind: Secret\nmetadata: {{name: s}}\nstringData: {{password: {value}}}\n"
+            )
+        };
+        let commit = room.git.commit(&[("s.yaml", &secret("hunter2-before"))], "A secret")?;
+        shared.env.ready("reviews-evil", "app", Some(&commit)).await?;
+        let evil = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: evil}\ndata:\n  key: |\n    ```\n    </details>\n    ### owned @bob\n    ~~~~\n";
+        let broken = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: \"`x` <img src=x> @bob\"}\n";
+        let files = [
+            ("s.yaml", Some(secret("hunter3-after"))),
+            ("`](http:evil) <img src=x> @bob.yaml", Some(evil.to_owned())),
+            ("broken.yaml", Some(broken.to_owned())),
+            ("b.yaml", None),
+        ];
+        let files: Vec<(&str, Option<&str>)> =
+            files.iter().map(|(path, text)| (*path, text.as_deref())).collect();
+        room.branch("evil/@bob-<img>-#1", &files)?;
+        let number = room.open("evil/@bob-<img>-#1", "### owned `<img src=x>` @bob").await?;
+        let text = room.says(number, "1 deletion").await?;
+        assert!(text.contains("Secret") && !text.contains("hunter"), "{text}");
+        let mut fence: Option<String> = None;
+        for line in text.lines() {
+            let ticks: String = line.chars().take_while(|letter| *letter == '`').collect();
+            match &fence {
+                Some(open) if ticks.len() >= open.len() && line.trim() == ticks => fence = None,
+                None if ticks.len() > 2 => fence = Some(ticks),
+                None => assert!(!line.starts_with("### owned"), "{text}"),
+                Some(_) => {}
+            }
+            // Outside of fences and code spans nothing is a mention or HTML of others.
+            if fence.is_none() {
+                let plain: String = line.split('`').step_by(2).collect();
+                assert!(!plain.contains("<img") && !plain.contains("@bob"), "{line}: {text}");
+            }
+        }
+
+        // Who is not listed approves nothing, and who is listed needs the right in the cluster.
+        let plan = room.path("{.status.pullRequests[0].plans[0].id}").await?;
+        room.comment(number, CAROL, &format!("/holdfast approve {plan} mine")).await?;
+        room.says(number, "this user is not listed").await?;
+        let users = json!([{"forge": CAROL, "kubernetes": "carol@example.com"}]);
+        let patch = json!({"spec": {"pullRequests": {"approvals": {"users": users}}}});
+        shared.patch("reviews-evil", "repository/config", &patch).await?;
+        room.comment(number, CAROL, &format!("/holdfast approve {plan} mine")).await?;
+        room.says(number, "carol@example.com has no right to create Approvals in namespace reviews-evil")
+            .await?;
+        assert_eq!(room.approvals().await?, Vec::<Value>::new());
         Ok(())
     })
 }

@@ -15,6 +15,9 @@ pub const ALICE: &str = USER;
 /// May approve.
 pub const BOB: &str = "bob";
 
+/// May write to the repositories, and approve nothing.
+pub const CAROL: &str = "carol";
+
 static PEOPLE: OnceCell<()> = OnceCell::const_new();
 
 /// What a test wants of its resources.
@@ -51,8 +54,12 @@ impl Room {
     ) -> anyhow::Result<Self> {
         let forge = &shared.env.forge;
         PEOPLE.get_or_try_init(|| async {
-            let bob = json!({"username": BOB, "password": PASSWORD, "email": "bob@example.com", "must_change_password": false});
-            forge.api(Method::POST, "admin/users", &bob).await.map(drop)
+            for name in [BOB, CAROL] {
+                let email = format!("{name}@example.com");
+                let user = json!({"username": name, "password": PASSWORD, "email": email, "must_change_password": false});
+                forge.api(Method::POST, "admin/users", &user).await?;
+            }
+            anyhow::Ok(())
         }).await?;
         let files: Vec<(String, String)> =
             maps.iter().map(|(name, value)| (format!("{name}.yaml"), config_map(name, value))).collect();
@@ -62,8 +69,9 @@ impl Room {
         sync::merge(&mut more, &wish.sync);
         let git = shared.begin(namespace, &files, &more).await?;
         let room = Self { shared, namespace, git };
-        let path = format!("repos/{}/collaborators/{BOB}", room.path_at_forge());
-        forge.api(Method::PUT, &path, &json!({"permission": "write"})).await?;
+        for name in [BOB, CAROL] {
+            room.call(Method::PUT, &format!("collaborators/{name}"), &json!({"permission": "write"})).await?;
+        }
         let scopes = ["write:repository", "write:issue", "read:user"];
         let token = json!({"name": namespace, "scopes": scopes});
         let token = forge.api(Method::POST, &format!("users/{USER}/tokens"), &token).await?;
