@@ -128,7 +128,7 @@ cases! {
     };
     missing_path: |shared| async move {
         let repository = shared.env.forge.repository("paths").await?;
-        let said = Said { reason: "PathNotFound", words: &["there is no ./nothing at main@sha1:", "spec.path"], stalled: true };
+        let said = Said { reason: "PathNotFound", words: &["path ./nothing not found at main@sha1:", "spec.path"], stalled: true };
         source(shared, "missing-path", &repository.https_url, &json!({"path": "./nothing"}), &said).await
     };
     path_that_climbs_out: |shared| async move {
@@ -366,7 +366,7 @@ fn a_spec_that_the_schema_refuses() -> anyhow::Result<()> {
                 json!({"source": {"git": {"url": "nonsense"}}}),
                 "must be https://, http://, ssh://, user@host:path or file://",
             ),
-            (json!({"suspend": {"reason": ""}}), "must say why"),
+            (json!({"suspend": {"reason": ""}}), "must state the reason"),
             (json!({"intervall": "5s"}), "unknown field \"spec.intervall\""),
         ];
         for (more, word) in cases {

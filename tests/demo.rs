@@ -62,7 +62,7 @@ async fn main() -> anyhow::Result<()> {
     say("A person scales the Deployment by hand");
     let drifted = Instant::now();
     env.cluster.must(&["-n", "shop", "scale", "deployment", "web", "--replicas=7"]).await?;
-    eventually(Duration::from_secs(10), "the Deployment to be put back", || async {
+    eventually(Duration::from_secs(10), "the Deployment to be corrected", || async {
         let replicas = env
             .cluster
             .must(&["-n", "shop", "get", "deployment", "web", "-o", "jsonpath={.spec.replicas}"])
@@ -70,7 +70,7 @@ async fn main() -> anyhow::Result<()> {
         Ok(replicas == "2")
     })
     .await?;
-    println!("   put back and seen by kubectl {:.2} s after the change", drifted.elapsed().as_secs_f64());
+    println!("corrected and seen by kubectl {:.2} s after the change", drifted.elapsed().as_secs_f64());
     let correction = || -> anyhow::Result<_> {
         Ok(agent.lines()?.into_iter().rev().find(|line| line["message"] == "Corrected drift"))
     };

@@ -184,7 +184,7 @@ fn what_needs_a_person_is_not_written() -> anyhow::Result<()> {
         };
         let list = "web.yaml:18 /spec/template/spec/containers/1/args: it is more than one value; write [\"serve\"] here";
         check("deployment/web", &["Deployment person/web is not written", list]).await?;
-        check("configmap/a", &["a.yaml:4", "it is gone from the live object"]).await?;
+        check("configmap/a", &["a.yaml:4", "the live object does not have it"]).await?;
         check("configmap/b", &["it was deleted from the cluster; remove it from Git, b.yaml:1"]).await?;
         check("configmap/c", &["configmap/c is not in the drift of Sync app"]).await?;
         assert_eq!(std::fs::read_to_string(repository.clone.join("web.yaml"))?, WEB, "not even the replicas");
@@ -323,7 +323,7 @@ fn what_is_snoozed_is_left_alone_until_it_is_not() -> anyhow::Result<()> {
         assert!(entries().await?.is_empty());
         let twice = drift(shared, "snooze", &["unsnooze", "app", "configmap/a"]).await?;
         assert_eq!(twice.status.code(), Some(1));
-        assert!(err(&twice).contains("Sync app snoozes no configmap/a"), "{}", err(&twice));
+        assert!(err(&twice).contains("configmap/a is not snoozed in Sync app"), "{}", err(&twice));
         Ok(())
     })
 }

@@ -105,7 +105,7 @@ fn a_change_by_hand_is_put_back_and_told() -> anyhow::Result<()> {
                     "jsonpath={range .items[*]}{.message}{'\\n'}{end}",
                 ])
                 .await?;
-            Ok(events.contains("ConfigMap drift/a was put back: /data/key")
+            Ok(events.contains("ConfigMap drift/a was corrected: /data/key")
                 && events.contains("kubectl-patch"))
         })
         .await

@@ -296,9 +296,9 @@ async fn a_chart_that_is_none_is_told() -> anyhow::Result<()> {
         bench.write("empty/a.yaml", "a: 1")?;
         assert_eq!(
             said(bench.folder(&runner, "empty").await),
-            "there is no chart in git at empty; it has no Chart.yaml"
+            "chart in Git not found at empty; it has no Chart.yaml"
         );
-        assert_eq!(said(bench.folder(&runner, "nowhere").await), "there is no chart in git at nowhere");
+        assert_eq!(said(bench.folder(&runner, "nowhere").await), "chart in Git not found at nowhere");
         bench.write("bad/Chart.yaml", "name: bad\nversion: [")?;
         assert!(
             said(bench.folder(&runner, "bad").await)

@@ -76,7 +76,7 @@ const READS_A_CLOCK: &[(&str, &str)] = &[
     ("reconcile/limits.rs", "it ends a run at its time limit"),
     ("report/alert/entry.rs", "it is the clock that the controller passes to the alerts"),
     ("report/alert/courier.rs", "it waits for what its outbox says is due"),
-    ("report/alert/farewell.rs", "it waits for what its outbox says is due, within a time limit"),
+    ("report/alert/final_notices.rs", "it waits for what its outbox says is due, within a time limit"),
     ("report/alert/sending.rs", "a receiver signs the time at which a notice is sent"),
     ("report/alert/receiver/http.rs", "Retry-After can be a time"),
     ("review/live.rs", "a preview is made at the time of its pass"),

@@ -1,4 +1,5 @@
-//! Files on disk: writing files with foreign names, the usage of the cache folder, and files that a killed process left. I/O: disk.
+//! Files on disk: writing files with names from outside, the usage of the cache folder, and files that a killed
+//! process left. I/O: disk.
 
 mod beneath;
 pub mod leftovers;

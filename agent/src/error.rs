@@ -5,43 +5,43 @@
 use holdfast_diff::causes::Mistake;
 use serde::{Deserialize, Serialize};
 
-/// Who can end an error.
+/// The party that can end an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Class {
-    /// A person must change something in git, in the Sync, or in the cluster: `Stalled`.
+    /// A user must change something in Git, in the Sync, or in the cluster: `Stalled`.
     User,
-    /// It may pass by itself: retried with backoff.
+    /// It may end without a change: retried with backoff.
     Transient,
     /// A defect of Holdfast.
     Internal,
 }
 
-/// What `reconcile`, `report` and the metrics need to know of a stage's error.
+/// The error of a stage, as `reconcile`, `report` and the metrics use it.
 pub trait StageError: std::error::Error {
     fn class(&self) -> Class;
 
-    /// The static name of the variant, CamelCase: a condition's reason and a metric's label.
+    /// The static name of the variant in CamelCase: a reason of conditions and a label of metrics.
     fn name(&self) -> &'static str;
 
-    /// What other repositories, charts or images have the same error by, such as their host. None if the error is about one of
-    /// them alone.
+    /// Returns what causes the same error for other repositories, charts or images, such as their host. `None` if the
+    /// error is about one of them only.
     fn common_cause(&self) -> Option<String> {
         None
     }
 
-    /// What to do about it, if that is known and not in the message.
+    /// Returns what to do, if that is known and not in the message.
     fn hint(&self) -> Option<String> {
         None
     }
 
-    /// The single mistakes that it is made of, if there are several, and how many more there are.
+    /// Returns the mistakes of which the error consists, if there are several, and the number of further ones.
     fn mistakes(&self) -> (Vec<Mistake>, usize) {
         (Vec::new(), 0)
     }
 }
 
-/// An error with its sources, each once. Of an answer of the API server it has the message: kube adds the whole answer in
-/// Rust's debug form, and so does every error that is made of it.
+/// Formats an error with its sources, without repetitions. Of a response of the API server it only contains the
+/// message: kube adds the whole response in Rust's debug form.
 pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let errors = std::iter::successors(Some(error), |error| error.source());
     let answer = errors.clone().find_map(answer);
@@ -64,7 +64,7 @@ pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     text
 }
 
-/// An answer of the API server as kube writes it, and its message.
+/// Returns a response of the API server as kube formats it, and its message.
 fn answer(error: &(dyn std::error::Error + 'static)) -> Option<(String, String)> {
     let kube::Error::Api(status) = error.downcast_ref::<kube::Error>()? else { return None };
     let unnamed = || format!("{} ({})", status.reason, status.code);

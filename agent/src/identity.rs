@@ -11,16 +11,16 @@ use crate::error::{Class, StageError};
 use crate::policy::Policy;
 use crate::sync_ref::SyncRef;
 
-/// An identity that requests are made with.
+/// The identity with which requests are made.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Identity {
-    /// The agent itself; on the command line, the user.
+    /// The agent; on the command line, the user.
     Agent,
     /// A ServiceAccount, which the agent impersonates.
     ServiceAccount { namespace: Arc<str>, name: Arc<str> },
 }
 
-/// A Sync may not act at all.
+/// Why a Sync may not act.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IdentityError {
     #[error(
@@ -39,8 +39,8 @@ pub enum IdentityError {
 }
 
 impl Identity {
-    /// The identity of a Sync: the ServiceAccount that it names, else the default of the installation, else the agent where
-    /// the installation allows that.
+    /// Returns the identity of a Sync: its ServiceAccount, or else the default of the installation, or else the agent
+    /// if the installation permits that.
     pub fn of(owner: &SyncRef, spec: &SyncSpec, policy: &Policy) -> Result<Self, IdentityError> {
         if let Some(namespace) = spec.target_namespace.as_deref().filter(|name| !policy.writes_to(name)) {
             let allowed = policy.namespaces.join(",");
@@ -63,7 +63,7 @@ impl Identity {
         *self == Self::Agent
     }
 
-    /// The user name of a ServiceAccount, as the API server has it.
+    /// Returns the user name of a ServiceAccount.
     pub fn user(&self) -> Option<String> {
         match self {
             Self::Agent => None,
@@ -97,8 +97,8 @@ impl StageError for IdentityError {
     }
 }
 
-/// True for a DNS subdomain (RFC 1123), which is what the API server takes as the name of a ServiceAccount. Anything else
-/// could name another kind of user: `system:serviceaccount:team:a:b` is no ServiceAccount.
+/// True for a DNS subdomain (RFC 1123), which is a valid name of a ServiceAccount. Any other text
+/// could be another kind of user: `system:serviceaccount:team:a:b` is not a ServiceAccount.
 pub fn is_name(name: &str) -> bool {
     let is_label = |label: &str| {
         let edge =

@@ -27,23 +27,23 @@ use crate::cluster::refusal::chain;
 
 /// The name of the Lease.
 const NAME: &str = "holdfast";
-/// The annotation of the Lease that says where its holder takes calls.
+/// The annotation of the Lease with the address at which its holder accepts calls.
 const ADDRESS: &str = "holdfast.dev/address";
-/// How long giving the Lease back may take.
+/// Maximum time for releasing the Lease.
 const RELEASE: Duration = Duration::from_secs(1);
 
-/// How long everything about the Lease takes.
+/// The time limits of leader election.
 #[derive(Clone, Copy, Debug)]
 pub struct Times {
-    /// How long the Lease is good without being renewed. Whole seconds.
+    /// The duration of the Lease without renewal, in whole seconds.
     pub term: Duration,
-    /// How long after its last renewal a holder stops working: well before another one can begin.
+    /// Time after the last renewal at which a holder stops working: well before another agent can take over.
     pub give_up: Duration,
-    /// How often it is renewed, or tried.
+    /// Interval of renewals and attempts.
     pub period: Duration,
-    /// How much longer the pause of one that waits can be, so that several do not try at the same time.
+    /// Maximum additional pause of a candidate, so that several do not try at the same time.
     pub jitter: Duration,
-    /// How long one attempt may take.
+    /// Maximum duration of one attempt.
     pub attempt: Duration,
 }
 
@@ -59,22 +59,22 @@ impl Default for Times {
     }
 }
 
-/// Who holds the Lease.
+/// The holder of the Lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Holder {
     Vacant,
     Us,
-    /// Another agent, which takes calls at this address.
+    /// Another agent, which accepts calls at this address.
     Other {
         address: Option<SocketAddr>,
     },
 }
 
-/// What a candidate is.
+/// The identity of a candidate.
 pub struct Identity {
-    /// Another one for each process.
+    /// Different for each process.
     pub name: String,
-    /// Where this agent takes calls, if others can reach it.
+    /// The address at which this agent accepts calls, if others can reach it.
     pub address: Option<SocketAddr>,
 }
 
@@ -92,16 +92,16 @@ pub struct Candidate {
 #[derive(Default)]
 struct State {
     observed: Observed,
-    /// The Lease as we last wrote it.
+    /// The Lease as this process wrote it last.
     ours: Option<Lease>,
-    /// When the request began that renewed it.
+    /// The start of the request that renewed it.
     renewed: Duration,
 }
 
-/// The Lease is not ours.
+/// Why this process does not hold the Lease.
 #[derive(Debug, thiserror::Error)]
 enum NotHeld {
-    /// Another agent has it.
+    /// Another agent holds it.
     #[error("another agent holds the Lease: {0}")]
     By(String),
     #[error(transparent)]
@@ -111,8 +111,8 @@ enum NotHeld {
 }
 
 impl Candidate {
-    /// A candidate in the client's namespace.
-    /// Says to `holder` who holds the Lease, as far as this process knows.
+    /// Creates a candidate in the namespace of the client. Sends the holder of the Lease, as far as this process knows,
+    /// to `holder`.
     pub fn new(
         client: Client,
         identity: Identity,
@@ -131,12 +131,12 @@ impl Candidate {
         }
     }
 
-    /// Whether this process may write. It may only while it holds the Lease.
+    /// Returns whether this process may write, which it may only while it holds the Lease.
     pub fn fence(&self) -> Fence {
         self.fence.clone()
     }
 
-    /// Waits until this agent holds the Lease. It is announced by [`Candidate::begin`].
+    /// Waits until this agent holds the Lease. [`Candidate::begin`] announces it.
     pub async fn acquire(&self) {
         let mut waiting: Option<String> = None;
         loop {
@@ -154,12 +154,12 @@ impl Candidate {
         }
     }
 
-    /// Says that the Lease is ours.
+    /// Announces that this process holds the Lease.
     pub fn begin(&self) {
         self.holder.send_replace(Holder::Us);
     }
 
-    /// Renews the Lease, which is ours, until it is lost. Writes have ended when this returns.
+    /// Renews the held Lease until it is lost. Writes have ended when this returns.
     pub async fn lost(&self) {
         loop {
             sleep(self.times.period.min(self.left().await)).await;
@@ -182,8 +182,8 @@ impl Candidate {
         self.holder.send_replace(Holder::Vacant);
     }
 
-    /// Waits, after the Lease was lost, until this agent holds it again (true) or another one does. While the API server does not
-    /// answer, nothing is written, but alerts are sent about states that cannot be verified.
+    /// Waits, after the Lease was lost, until this agent holds it again (true) or another one does. While the API
+    /// server does not respond, nothing is written, but alerts are sent about states that cannot be verified.
     pub async fn regained(&self) -> bool {
         loop {
             match self.try_hold().await {
@@ -198,7 +198,7 @@ impl Candidate {
         }
     }
 
-    /// Gives the Lease back, so that another agent need not wait for its end.
+    /// Releases the Lease, so that another agent need not wait for its end.
     pub async fn release(&self) {
         self.fence.close();
         self.holder.send_replace(Holder::Vacant);
@@ -215,18 +215,18 @@ impl Candidate {
         }
     }
 
-    /// How long our Lease can still be used.
+    /// Returns how long the held Lease is still valid.
     async fn left(&self) -> Duration {
         (self.state.lock().await.renewed + self.times.give_up).saturating_sub((self.clock)())
     }
 
-    /// Takes or renews the Lease.
+    /// Acquires or renews the Lease.
     async fn try_hold(&self) -> Result<(), NotHeld> {
         let mut state = self.state.lock().await;
         let began = (self.clock)();
         let written =
             timeout(self.times.attempt, self.write(&mut state)).await.map_err(|_| NotHeld::Silent)??;
-        // Others count from when they see it, which is later than this.
+        // Other agents count from when they see the renewal, which is later.
         state.renewed = began;
         state.ours = Some(written);
         self.fence.open_until(began + self.times.give_up);
@@ -234,7 +234,7 @@ impl Candidate {
     }
 
     async fn write(&self, state: &mut State) -> Result<Lease, NotHeld> {
-        // What we wrote last is still what is there, as a rule: then renewing it is one request.
+        // Usually the Lease is unchanged since this process wrote it: then renewing it is one request.
         if let Some(ours) = state.ours.take() {
             match self.leases.replace(NAME, &PostParams::default(), &self.renewed(ours.clone())).await {
                 Err(kube::Error::Api(status)) if status.code == 409 || status.code == 404 => {}
@@ -259,7 +259,7 @@ impl Candidate {
             self.see(&lease);
             return Err(NotHeld::By(other.to_owned()));
         }
-        // The resourceVersion makes sure that no other agent has taken it.
+        // The resourceVersion ensures that no other agent has acquired it.
         Self::won(self.leases.replace(NAME, &PostParams::default(), &self.renewed(lease)).await)
     }
 
@@ -272,7 +272,7 @@ impl Candidate {
         })
     }
 
-    /// Notes who else holds the Lease.
+    /// Records which other agent holds the Lease.
     fn see(&self, lease: &Lease) {
         let annotations = lease.metadata.annotations.as_ref();
         let address = annotations.and_then(|all| all.get(ADDRESS)?.parse().ok());
@@ -285,7 +285,7 @@ impl Candidate {
         });
     }
 
-    /// The Lease as it is when we hold it from now on.
+    /// Returns the Lease with this process as its holder from now on.
     fn renewed(&self, mut lease: Lease) -> Lease {
         let Identity { name, address } = &self.identity;
         let annotations: &mut BTreeMap<String, String> = lease.metadata.annotations.get_or_insert_default();

@@ -1,8 +1,8 @@
-//! Runs work that uses the processor for long without blocking other tasks. No I/O.
+//! Runs CPU-intensive work without blocking other tasks. No I/O.
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-/// Does work on this thread, whose other tasks go on elsewhere meanwhile.
+/// Runs work on this thread; its other tasks continue on other threads.
 pub fn work<T>(work: impl FnOnce() -> T) -> T {
     match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
         Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),

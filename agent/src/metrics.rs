@@ -1,4 +1,4 @@
-//! The metrics, in the names of the interface, and their text form (OpenMetrics).
+//! The metrics under their public names, and their text format (OpenMetrics).
 //!
 //! No label holds an object or a message. I/O: through `process`.
 
@@ -29,12 +29,12 @@ use crate::sync_ref::SyncRef;
 
 type Flag = Family<SyncLabels, Gauge<i64, AtomicI64>>;
 
-/// Hosts of registries that have a label of their own; all others are `other`.
+/// Maximum number of registry hosts with a label of their own; all others are `other`.
 const HOSTS: usize = 200;
 /// Maximum number of refs in the metric of the newest commits. The oldest are dropped.
 const REFS: usize = 2000;
 
-/// How a Sync is after a run.
+/// The result of a run of a Sync.
 #[derive(Clone, Copy, Debug)]
 pub struct SyncVerdict {
     pub ready: bool,
@@ -127,11 +127,15 @@ impl Metrics {
         let all = &mut self.registry;
         all.register("sync_ready", "1 if the Sync is Ready", self.ready.clone());
         all.register("sync_drifted", "1 if the Sync reports drift", self.drifted.clone());
-        all.register("sync_awaiting_approval", "1 if a plan of the Sync waits", self.awaiting.clone());
+        all.register(
+            "sync_awaiting_approval",
+            "1 if a plan of the Sync waits for an Approval",
+            self.awaiting.clone(),
+        );
         all.register("sync_objects", "Objects that the Sync owns", self.objects.clone());
         all.register(
             "sync_progress_objects",
-            "Objects that the current stage of a run has done. Only there while a run takes longer than a second",
+            "Objects that the current stage of a run has done. Present only while a run takes longer than a second",
             self.progress_objects.clone(),
         );
         all.register(
@@ -141,7 +145,7 @@ impl Metrics {
         );
         all.register_with_unit(
             "sync_progress_since_timestamp",
-            "When the work on the current revision began. Only there while a run takes longer than a second",
+            "When the work on the current revision began. Present only while a run takes longer than a second",
             Unit::Seconds,
             self.progress_since.clone(),
         );
@@ -151,7 +155,7 @@ impl Metrics {
             Unit::Seconds,
             self.verified.clone(),
         );
-        all.register_with_unit("stage", "How long a stage took", Unit::Seconds, self.stages.clone());
+        all.register_with_unit("stage", "Duration of a stage", Unit::Seconds, self.stages.clone());
         all.register("reconciles", "Runs of the pipeline", self.reconciles.clone());
         all.register("changes", "Changes of objects", self.changes.clone());
         all.register("drifts", "Objects that were found to differ from Git", self.drifts.clone());
@@ -188,34 +192,34 @@ impl Metrics {
         );
     }
 
-    /// Notes how an ImageUpdate is.
+    /// Sets whether an ImageUpdate is Ready.
     pub fn image_update(&self, update: &Subject, ready: bool) {
         self.update_ready.get_or_create(&UpdateLabels::of(update)).set(i64::from(ready));
     }
 
-    /// Notes images that were written into git.
+    /// Counts images that were written to Git.
     pub fn image_updates(&self, update: &Subject, images: usize) {
         self.image_updates.get_or_create(&UpdateLabels::of(update)).inc_by(images as u64);
     }
 
-    /// Forgets an ImageUpdate that is gone.
+    /// Removes the series of an ImageUpdate that was deleted.
     pub fn forget_image_update(&self, update: &Subject) {
         self.update_ready.remove(&UpdateLabels::of(update));
         self.image_updates.remove(&UpdateLabels::of(update));
     }
 
-    /// Notes what became of a request to a registry.
+    /// Counts a request to a registry by its result.
     pub fn registry_request(&self, host: &str, result: &'static str) {
         self.registry_requests.get_or_create(&RegistryLabels { host: self.host(host), result }).inc();
     }
 
-    /// Notes how many requests a registry still allows.
+    /// Sets the number of requests that a registry still permits.
     pub fn registry_remaining(&self, host: &str, remaining: u64) {
         let remaining = i64::try_from(remaining).unwrap_or(i64::MAX);
         self.registry_remaining.get_or_create(&HostLabels { host: self.host(host) }).set(remaining);
     }
 
-    /// The label of a host. Hosts come from resources, so only so many have one of their own.
+    /// Returns the label of a host. Hosts come from resources, so the number of labels is limited.
     fn host(&self, host: &str) -> String {
         let mut hosts = self.hosts.lock();
         if hosts.len() < HOSTS {
@@ -224,23 +228,22 @@ impl Metrics {
         if hosts.contains(host) { host.to_owned() } else { "other".to_owned() }
     }
 
-    /// Notes what became of a call of a webhook: `ok`, `refused`, `unknown`, `too_large`, `slow`, `broken`, `busy`.
+    /// Counts a webhook call by its result: `ok`, `refused`, `unknown`, `too_large`, `slow`, `broken`, `busy`.
     pub fn hook(&self, result: &'static str) {
         self.hooks.get_or_create(&ResultLabels { result }).inc();
     }
 
-    /// Notes what became of a connection to the listener: `accepted`, `evicted` (another one was closed for it), `refused`.
+    /// Counts a connection to the listener: `accepted`, `evicted` (another one was closed for it), `refused`.
     pub fn connection(&self, result: &'static str) {
         self.connections.get_or_create(&ResultLabels { result }).inc();
     }
 
-    /// Notes what became of audit events: the changes that were taken (`ok`), or a batch that was not (`refused`,
-    /// `invalid`).
+    /// Counts audit events: accepted changes (`ok`), or a rejected batch (`refused`, `invalid`).
     pub fn audit_events(&self, result: &'static str, count: usize) {
         self.audit_events.get_or_create(&ResultLabels { result }).inc_by(count as u64);
     }
 
-    /// Notes what became of a notice: `ok`, `error`, `dropped`.
+    /// Counts a notice by its result: `ok`, `error`, `dropped`.
     pub fn alert(&self, receiver: &'static str, result: &'static str) {
         self.alerts.get_or_create(&AlertLabels { receiver, result }).inc();
     }
@@ -266,7 +269,7 @@ impl Metrics {
         self.source_requests.get_or_create(&ResultLabels { result }).inc();
     }
 
-    /// Notes the newest commit of a ref, in place of the one before.
+    /// Sets the newest commit of a ref, and removes the previous one.
     pub fn revision(&self, url: &str, reference: &str, revision: &str, before: Option<&str>) {
         let labels = |revision: &str| {
             vec![("url", url.to_owned()), ("ref", reference.to_owned()), ("revision", revision.to_owned())]
@@ -289,7 +292,7 @@ impl Metrics {
         self.revisions.get_or_create(&labels(revision)).set(1);
     }
 
-    /// Notes how a Sync is.
+    /// Sets the metrics of a Sync after a run.
     pub fn verdict(&self, sync: &SyncRef, verdict: &SyncVerdict) {
         let SyncVerdict { ready, drifted, awaiting_approval, objects, drifts } = *verdict;
         let labels = SyncLabels::of(sync);
@@ -300,7 +303,7 @@ impl Metrics {
         self.drifts.get_or_create(&labels).inc_by(drifts);
     }
 
-    /// Notes how far a run is that takes long.
+    /// Sets the progress of a run that takes more than a second.
     pub fn progress(&self, sync: &SyncRef, ProgressStatus { done, total, since, .. }: &ProgressStatus) {
         let labels = SyncLabels::of(sync);
         self.progress_since.get_or_create(&labels).set(since.as_duration().as_secs_f64());
@@ -308,7 +311,7 @@ impl Metrics {
         self.progress_total.get_or_create(&labels).set(total.unwrap_or_default());
     }
 
-    /// Notes that a run is over.
+    /// Removes the progress of a run that has ended.
     pub fn no_progress(&self, sync: &SyncRef) {
         let labels = SyncLabels::of(sync);
         self.progress_since.remove(&labels);
@@ -316,12 +319,12 @@ impl Metrics {
         self.progress_total.remove(&labels);
     }
 
-    /// Notes that the live view confirmed the verdict about a Sync.
+    /// Records that the live view verified the state of a Sync.
     pub fn verified(&self, sync: &SyncRef, now: Timestamp) {
         self.verified.get_or_create(&SyncLabels::of(sync)).set(now.as_duration().as_secs_f64());
     }
 
-    /// Ends the series of a Sync that is gone.
+    /// Removes the series of a Sync that was deleted.
     pub fn forget(&self, sync: &SyncRef) {
         let labels = SyncLabels::of(sync);
         for flag in [&self.ready, &self.drifted, &self.awaiting, &self.objects] {
@@ -332,7 +335,7 @@ impl Metrics {
         self.drifts.remove(&labels);
     }
 
-    /// The text form.
+    /// Returns the metrics in the text format.
     pub fn encode(&self) -> Result<String, std::fmt::Error> {
         let mut encoded = String::new();
         text::encode_registry(&mut encoded, &self.registry)?;
@@ -342,7 +345,7 @@ impl Metrics {
     }
 }
 
-/// Times a stage until it is dropped.
+/// Measures a stage until it is dropped.
 pub struct Timer {
     metrics: Arc<Metrics>,
     stage: &'static str,

@@ -19,7 +19,7 @@ pub const RENDER_MEMORY: u64 = 256 * 1024 * 1024;
 pub struct Policy {
     /// The only namespaces whose resources are watched and written. Empty: all namespaces.
     pub namespaces: Vec<String>,
-    /// The ServiceAccount, in the namespace of the Sync, that a Sync without `serviceAccountName` acts as. `None`: the
+    /// The ServiceAccount, in the namespace of the Sync, for Syncs without `serviceAccountName`. `None`: the
     /// agent's own identity.
     pub default_service_account: Option<String>,
     /// True if a Sync without `serviceAccountName`, and without a default, is refused.
@@ -70,12 +70,12 @@ impl Policy {
         self.default_service_account.is_some() || self.require_service_account
     }
 
-    /// Who shares with a namespace what is kept.
+    /// Returns the trust domain of a namespace.
     pub fn domain(&self, namespace: &str) -> Domain {
         if self.serves_tenants() { Domain::Namespace(namespace.into()) } else { Domain::Installation }
     }
 
-    /// What a Sync wants, with timeouts as long as they may be, and what was shortened; `None` if nothing is.
+    /// Returns a spec with timeouts limited to the maximum, and what was shortened; `None` if nothing was.
     pub fn shortened(&self, spec: &SyncSpec) -> Option<(SyncSpec, String)> {
         let (mut shorter, mut names) = (spec.clone(), Vec::new());
         let fields =

@@ -9,16 +9,16 @@ pub const POLLING: &str = "looking for a newer revision";
 #[derive(Debug, Default)]
 pub struct Progress(Mutex<Step>);
 
-/// What a run is doing at one moment.
+/// What a run is doing at a time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Step {
     /// The stage; empty before the first one.
     pub stage: &'static str,
     doing: &'static str,
     pub revision: Option<Revision>,
-    /// Objects that are done, of all; none if objects are not counted.
+    /// Number of finished objects, and of all; `None` if objects are not counted.
     pub objects: Option<(usize, usize)>,
-    /// The wave that is being applied, and how many there are, if there is more than one.
+    /// The wave that is being applied, and the number of waves, if there is more than one.
     pub wave: Option<(usize, usize)>,
 }
 
@@ -29,12 +29,12 @@ pub struct Revision {
     pub full: String,
     /// `main@1a2b3c4`
     pub short: String,
-    /// What is read of it differs from what the last verdict is about.
+    /// True if it differs from the revision of the last verdict in what the Sync reads.
     pub news: bool,
 }
 
 impl Progress {
-    /// Notes that something begins that is not counted in objects.
+    /// Records that a step begins in which objects are not counted.
     pub fn begin(&self, stage: &'static str, doing: &'static str) {
         self.change(|step| {
             let revision = step.revision.take();
@@ -42,20 +42,20 @@ impl Progress {
         });
     }
 
-    /// As [`begin`](Self::begin), but a look at the source that nothing asked for stays one.
+    /// As [`begin`](Self::begin), but a scheduled poll of the source stays one.
     pub fn proceed(&self, stage: &'static str, doing: &'static str) {
         if !self.step().is(POLLING) {
             self.begin(stage, doing);
         }
     }
 
-    /// Notes that something begins that is done object by object.
+    /// Records that a step begins in which objects are counted.
     pub fn begin_objects(&self, stage: &'static str, doing: &'static str, total: usize) {
         self.begin(stage, doing);
         self.change(|step| step.objects = Some((0, total)));
     }
 
-    /// Notes that one more object is done.
+    /// Records that one more object is finished.
     pub fn object(&self) {
         self.change(|step| {
             if let Some((done, _)) = &mut step.objects {
@@ -64,18 +64,18 @@ impl Progress {
         });
     }
 
-    /// Notes which wave is being applied.
+    /// Records which wave is being applied.
     pub fn wave(&self, at: usize, of: usize) {
         self.change(|step| step.wave = (of > 1).then_some((at, of)));
     }
 
-    /// Notes the revision that the run works on.
+    /// Records the revision on which the run works.
     pub fn revision(&self, full: &str, short: &str, news: bool) {
         let revision = Revision { full: full.to_owned(), short: short.to_owned(), news };
         self.change(|step| step.revision = Some(revision));
     }
 
-    /// What the run is doing now.
+    /// Returns what the run is doing now.
     pub fn step(&self) -> Step {
         self.0.lock().clone()
     }
@@ -86,12 +86,12 @@ impl Progress {
 }
 
 impl Step {
-    /// True if this is what is being done.
+    /// True if this is the current step.
     pub fn is(&self, doing: &str) -> bool {
         self.doing == doing
     }
 
-    /// For people: `applying 480 of 600 objects, wave 1 of 2`.
+    /// Returns the message for users: `applying 480 of 600 objects, wave 1 of 2`.
     pub fn message(&self) -> String {
         let doing = if self.doing.is_empty() { "starting" } else { self.doing };
         let objects = match self.objects {

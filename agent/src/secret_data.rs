@@ -1,6 +1,6 @@
-//! The one reader of the data of Secrets: keys as text, logins, certificates, and a digest.
+//! Reads the data of Secrets: keys as text, credentials, certificates, and a digest.
 //!
-//! Which keys a resource needs, and what it does with them, is left to the room that uses them. Nothing here can be
+//! Leaves which keys a resource needs, and their use, to other modules. Nothing here can be
 //! printed, and no error quotes a value. Pure.
 
 use std::collections::BTreeMap;
@@ -24,7 +24,7 @@ type Pair<'a> = (&'a [u8], &'a [u8]);
 #[derive(Clone, Copy)]
 pub struct SecretData<'a>(&'a Data);
 
-/// A Secret that cannot be used. The texts have the Secret as their subject: "it".
+/// A Secret that cannot be used. The messages have the Secret as their subject: "it".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadSecret {
     #[error("it has no key {0}")]
@@ -42,50 +42,50 @@ pub enum BadSecret {
 }
 
 impl<'a> SecretData<'a> {
-    /// The reader of these data.
+    /// Creates the reader of these data.
     pub fn of(data: &'a Data) -> Self {
         Self(data)
     }
 
-    /// The bytes of a key.
+    /// Returns the bytes of a key.
     pub fn bytes(self, key: &str) -> Option<&'a [u8]> {
         self.0.get(key).map(Vec::as_slice)
     }
 
-    /// A key as text, without the line breaks at its end, which editors and `echo` add.
+    /// Returns a key as text, without the line breaks at its end, which editors and `echo` add.
     pub fn text(self, key: &'static str) -> Result<Option<&'a str>, BadSecret> {
         let Some(bytes) = self.bytes(key) else { return Ok(None) };
         let text = str::from_utf8(bytes).map_err(|_| BadSecret::NotText(key))?;
         Ok(Some(text.trim_end_matches(['\r', '\n'])))
     }
 
-    /// The text of a key that must be there and have content.
+    /// Returns the text of a key that must exist and must not be empty.
     pub fn needed(self, key: &'static str) -> Result<&'a str, BadSecret> {
         let text = self.text(key)?.ok_or(BadSecret::Missing(key))?;
         if text.is_empty() { Err(BadSecret::Empty(key)) } else { Ok(text) }
     }
 
-    /// `username` and `password`: both, or none.
+    /// Returns `username` and `password`: both, or none.
     pub fn basic(self) -> Result<Option<(&'a str, &'a str)>, BadSecret> {
         both(self.text("username")?, self.text("password")?, ("username", "password"))
     }
 
-    /// `ca.crt`, or `caFile`.
+    /// Returns `ca.crt`, or `caFile`.
     pub fn authority(self) -> Option<&'a [u8]> {
         AUTHORITY.iter().find_map(|key| self.bytes(key))
     }
 
-    /// `tls.crt` and `tls.key`: both, or none.
+    /// Returns `tls.crt` and `tls.key`: both, or none.
     pub fn client(self) -> Result<Option<Pair<'a>>, BadSecret> {
         both(self.bytes(CERTIFICATE), self.bytes(KEY), (CERTIFICATE, KEY))
     }
 
-    /// The certificates for a connection; those that are not in the Secret are not added.
+    /// Returns the certificates for a connection, as far as the Secret has them.
     pub fn trust(self) -> Result<Trust, BadSecret> {
         Ok(Trust::read(self.authority(), self.client()?)?)
     }
 
-    /// The certificates of a Secret that is there for nothing else.
+    /// Returns the certificates of a Secret that must have at least one of them.
     pub fn certificates(self) -> Result<Trust, BadSecret> {
         if self.authority().is_none() && self.client()?.is_none() {
             return Err(BadSecret::NoCertificates);
@@ -93,7 +93,7 @@ impl<'a> SecretData<'a> {
         self.trust()
     }
 
-    /// A digest of the keys and values.
+    /// Returns a digest of the keys and values.
     pub fn id(self) -> Digest {
         let mut hasher = Hasher::default();
         for (key, value) in self.0 {

@@ -1,7 +1,7 @@
 //! The listeners: `/healthz`, `/readyz` and `/metrics`, `/audit` for the audit events of the API server, and `/hooks/…` for
 //! the calls of forges and registries. And the listener of the web UI, whose pages are in `ui`. Requests are bounded before they are read.
 //!
-//! Leaves what an event or a call causes to the functions that it is given. I/O: listens.
+//! Leaves the handling of events and calls to the functions that are passed in. I/O: listens.
 
 mod audit;
 mod body;
@@ -29,41 +29,41 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::audit::{AuditEndpoint, TakeAudit};
 pub use self::budget::Limits;
-pub use self::health::{Health, Pulse};
+pub use self::health::{Health, Heartbeat};
 use self::hooks::Hooks;
 pub use self::listener::ListenError;
-use self::listener::{Listener, Manners, Seen};
+use self::listener::{Listener, Seen, TimeLimits};
 pub use self::relay::Relay;
 pub use self::scrape::{MayScrape, Scrape};
 pub use self::tls::{Tls, TlsError};
 pub use self::token::{Token, TokenError};
 use crate::metrics::Metrics;
 
-/// Connections that are open at the same time, where the process may have many more files: mirrors and the API server need
-/// those.
+/// The limits of connections if the process may open many files: mirrors and the API server need
+/// the others.
 pub const CONNECTIONS: Limits = Limits { total: 512, each: 128 };
 
-/// How the pages are served: a forge or a scraper sends a request at once.
-const MANNERS: Manners = Manners {
+/// The time limits of the pages: a forge or a scraper sends a request immediately.
+const TIME_LIMITS: TimeLimits = TimeLimits {
     limits: CONNECTIONS,
     head: Duration::from_secs(10),
     answer: Duration::from_secs(20),
     keep_alive: true,
 };
 
-/// What is served at `--listen`.
+/// The pages at `--listen`.
 pub struct Pages {
     pub health: Health,
     pub metrics: Arc<Metrics>,
     pub scrape: Scrape,
     pub audit: Option<AuditEndpoint>,
     pub hooks: Hooks,
-    /// Who answers the calls of webhooks and of the API server.
+    /// Decides which agent handles the calls of webhooks and of the API server.
     pub relay: Relay,
 }
 
-/// Serves the pages until the process ends. Once `stop` is cancelled, each connection is closed after its answer. Returns
-/// the address, whose port may have been left to the system.
+/// Serves the pages until the process ends. Once `stop` is cancelled, each connection is closed after its response.
+/// Returns the address, with the port that the system chose if it was 0.
 pub fn serve(
     address: SocketAddr,
     pages: Pages,
@@ -76,8 +76,8 @@ pub fn serve(
     let bound = listener.address();
     let metrics = pages.metrics.clone();
     let seen = Seen(Arc::new(move |result| metrics.connection(result)));
-    let manners = Manners { limits, ..MANNERS };
-    tokio::spawn(listener.run(routes(pages), manners, tls, seen, stop));
+    let time_limits = TimeLimits { limits, ..TIME_LIMITS };
+    tokio::spawn(listener.run(routes(pages), time_limits, tls, seen, stop));
     Ok(bound)
 }
 

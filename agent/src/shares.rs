@@ -22,7 +22,7 @@ struct Inner {
 /// Slots that are held until this is dropped.
 pub struct Share {
     permit: Option<OwnedSemaphorePermit>,
-    /// Dropped after the permit, so that the last one of a tenant leaves nothing behind.
+    /// Dropped after the permit, so that the last one of a tenant removes its entry.
     _user: User,
 }
 
@@ -39,16 +39,16 @@ impl Shares {
         Self(Arc::new(Inner { slots: slots.max(1), busy: Mutex::default() }))
     }
 
-    /// Waits for a slot of a tenant, behind those of the same tenant who came before.
+    /// Waits for a slot of a tenant, after earlier callers of the same tenant.
     pub async fn take(&self, tenant: &str) -> Share {
         self.take_many(tenant, 1).await
     }
 
-    /// Waits for several slots. Who wants more than there are takes all of them.
+    /// Waits for several slots. A caller that requests more than there are gets all of them.
     pub async fn take_many(&self, tenant: &str, slots: u32) -> Share {
         let user = self.user(tenant);
         let free = user.slots.clone();
-        // It is never closed, so there is always a permit in the end.
+        // It is never closed, so a permit is always returned.
         let permit = match free {
             Some(free) => free.acquire_many_owned(slots.clamp(1, self.0.slots)).await.ok(),
             None => None,
@@ -56,7 +56,7 @@ impl Shares {
         Share { permit, _user: user }
     }
 
-    /// How many tenants use slots or wait for one.
+    /// Returns the number of tenants that use slots or wait for one.
     pub fn tenants(&self) -> usize {
         self.0.lock().len()
     }

@@ -15,7 +15,8 @@ pub enum Kind {
     Repository,
 }
 
-/// One resource of the cluster. A Sync that owns objects is named by a [`SyncRef`], which is cheap to keep with each of them.
+/// One resource of the cluster. A Sync with objects is referred to by a [`SyncRef`], which is cheap to keep with each
+/// of them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Subject {
     pub kind: Kind,
@@ -31,7 +32,7 @@ impl Subject {
         Self { kind, namespace: namespace.into(), name: name.into() }
     }
 
-    /// Reads the [`Self::key`] of a Sync or an ImageUpdate of a namespace.
+    /// Parses the [`Self::key`] of a Sync or an ImageUpdate of a namespace.
     pub fn of_key(namespace: &str, key: &str) -> Self {
         match key.strip_prefix(IMAGE_UPDATE) {
             Some(name) => Self::new(Kind::ImageUpdate, namespace, name),
@@ -39,7 +40,8 @@ impl Subject {
         }
     }
 
-    /// The name in lists of Syncs of one namespace: the name of a Sync, or the kind and the name of another resource.
+    /// Returns the name in lists of Syncs of one namespace: the name of a Sync, or the kind and the name of another
+    /// resource.
     pub fn key(&self) -> String {
         match self.kind {
             Kind::Sync => self.name.clone(),
@@ -49,7 +51,7 @@ impl Subject {
         }
     }
 
-    /// The Sync, if it is one.
+    /// Returns the Sync, if it is one.
     pub fn sync(&self) -> Option<SyncRef> {
         (self.kind == Kind::Sync).then(|| SyncRef::new(self.namespace.as_str(), self.name.as_str()))
     }

@@ -12,7 +12,7 @@ impl SyncRef {
         Self(Arc::new((namespace.into(), name.into())))
     }
 
-    /// Reads the value of the annotation `holdfast.dev/sync`.
+    /// Parses the value of the annotation `holdfast.dev/sync`.
     pub fn parse(text: &str) -> Option<Self> {
         let (namespace, name) = text.split_once('/')?;
         Some(Self::new(namespace, name))
@@ -26,7 +26,7 @@ impl SyncRef {
         &self.0.1
     }
 
-    /// The id of its set (KEP-3659).
+    /// Returns the id of its set (KEP-3659).
     pub fn applyset(&self) -> String {
         holdfast_diff::applyset::id(self.namespace(), self.name())
     }

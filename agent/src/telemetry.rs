@@ -1,5 +1,5 @@
-//! Logs: one JSON object a line on stdout, or text for people. An event is one line, in which control characters and invisible
-//! ones are escaped. I/O: stdout.
+//! Logs: one JSON object on each line of stdout, or text for users. An event is one line, in which control characters
+//! and invisible ones are escaped. I/O: stdout.
 
 use std::fmt;
 use std::io;
@@ -15,7 +15,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
-/// What is logged unless `RUST_LOG` says otherwise. Errors of watches are reported by those who watch: kube writes them in the
+/// The default of `RUST_LOG`. Errors of watches are reported by the callers: kube writes them in the
 /// debug form of Rust.
 const FILTER: &str = "info,kube=warn,kube_client=error,kube_runtime=error,hyper=warn,gix=warn,rustls=warn";
 
@@ -27,12 +27,12 @@ pub enum LogFormat {
     Text,
 }
 
-/// Logging cannot start.
+/// Why logging cannot start.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot start logging: {0}")]
 pub struct TelemetryError(#[from] tracing_subscriber::util::TryInitError);
 
-/// Starts logging for the process; a panic becomes a line too.
+/// Starts logging for the process; a panic is logged on one line too.
 pub fn init(format: LogFormat) -> Result<(), TelemetryError> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(FILTER));
     let lines = match format {
@@ -44,13 +44,13 @@ pub fn init(format: LogFormat) -> Result<(), TelemetryError> {
     tracing_subscriber::registry().with(filter).with(lines).try_init()?;
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        // The message of a panic can quote values; its place cannot.
+        // The message of a panic can contain values; its place cannot.
         tracing::error!(place, "Defect: a task panicked");
     }));
     Ok(())
 }
 
-/// Writes `{"timestamp": …, "level": …, "message": …, "target": …, …fields}`, with the fields of the spans around.
+/// Writes `{"timestamp": …, "level": …, "message": …, "target": …, …fields}`, with the fields of the current spans.
 struct JsonLines;
 
 impl<S, N> FormatEvent<S, N> for JsonLines
@@ -87,7 +87,7 @@ where
     }
 }
 
-/// Stdout, to which one event at a time is written: on one line, whatever its fields hold.
+/// Stdout, to which one event at a time is written on one line, whatever its fields contain.
 struct Lines;
 
 impl io::Write for Lines {

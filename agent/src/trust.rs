@@ -12,7 +12,8 @@ pub enum Domain {
     Namespace(Arc<str>),
 }
 
-/// A name for folders and shares: that of the namespace, which the API server keeps to letters, digits and dashes.
+/// A name for folders and shares: that of the namespace, in which the API server only permits letters, digits and
+/// dashes.
 impl fmt::Display for Domain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

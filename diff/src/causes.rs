@@ -1,6 +1,7 @@
-//! Mistakes grouped by their causes, so that hundreds of them are reported in a few lines.
+//! Groups mistakes by their causes, so that hundreds of them are reported in a few lines.
 //!
-//! Two mistakes have one cause if their texts differ only in numbers and in what stands between quotes or backticks. Pure.
+//! Two mistakes have the same cause if their texts differ only in numbers and in text between quotes or backticks.
+//! Pure.
 
 use std::collections::HashMap;
 
@@ -10,19 +11,19 @@ use serde::{Deserialize, Serialize};
 const FEW: usize = 10;
 /// Maximum bytes of mistakes that are listed one by one, and of a summary.
 const SHORT: usize = 800;
-/// Characters of a cause, and of a place, in a summary.
+/// Maximum characters of a cause, and of a place, in a summary.
 const CAUSE: usize = 240;
 const PLACE: usize = 80;
-/// Places of a cause that a summary names.
+/// Maximum number of places of a cause in a summary.
 const NAMED: usize = 3;
 
-/// What is wrong somewhere.
+/// A problem and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
-    /// A file with a line, or an object; empty if it is in no place of its own.
+    /// A file with a line, or an object; empty if the mistake has no place.
     pub place: String,
     pub text: String,
-    /// What it has in common with others of its cause.
+    /// The key of its cause.
     key: String,
 }
 
@@ -32,7 +33,7 @@ pub struct Cause {
     /// The text at the first place.
     pub text: String,
     pub count: usize,
-    /// In their order. What differs there follows in parentheses.
+    /// In the order of the mistakes. Differences in the text follow in parentheses.
     pub places: Vec<String>,
 }
 
@@ -42,12 +43,12 @@ impl Mistake {
         Self { place: place.into(), key: masked(&text).0, text }
     }
 
-    /// A mistake that has one cause with all others of a name, whatever their texts are.
+    /// Creates a mistake that has the same cause as all others of a name, whatever their texts are.
     pub fn named(name: &str, place: impl Into<String>, text: impl Into<String>) -> Self {
         Self { place: place.into(), text: text.into(), key: name.to_owned() }
     }
 
-    /// Reads `file:line: text` and `object (file:line): text`; anything else is a text without a place.
+    /// Parses `file:line: text` and `object (file:line): text`; anything else is a text without a place.
     pub fn read(message: &str) -> Self {
         let Some((place, rest)) = message.split_once(": ").filter(|(place, _)| ends_in_line(place)) else {
             return Self::new("", message);
@@ -60,7 +61,7 @@ impl Mistake {
     }
 }
 
-/// A mistake as one text: its place and its text.
+/// Formats a mistake with its place.
 fn located(Mistake { place, text, .. }: &Mistake) -> String {
     if place.is_empty() { text.clone() } else { format!("{place}: {text}") }
 }
@@ -95,7 +96,7 @@ pub fn group(mistakes: &[Mistake]) -> Vec<Cause> {
     causes
 }
 
-/// A text without what is between quotes or backticks and without numbers, and what was taken out.
+/// Returns a text without numbers and without text between quotes or backticks, and the removed parts.
 fn masked(text: &str) -> (String, Vec<String>) {
     let (mut key, mut out) = (String::new(), Vec::new());
     let mut rest = text;
@@ -115,7 +116,7 @@ fn masked(text: &str) -> (String, Vec<String>) {
     (key, out)
 }
 
-/// Mistakes in a few words, and whether these are all of them. `more` of them are not in the list.
+/// Summarises mistakes, and returns whether the summary lists all of them. `more` mistakes are not in the list.
 pub fn summary(mistakes: &[Mistake], more: usize) -> (String, bool) {
     if mistakes.len() <= FEW && more == 0 {
         let all = mistakes.iter().map(located).collect::<Vec<_>>().join("; ");
@@ -151,7 +152,7 @@ pub fn lines(messages: &[String]) -> Vec<String> {
     group(&mistakes).iter().map(line).collect()
 }
 
-/// A cause with its first places.
+/// Formats a cause with its first places.
 fn line(cause: &Cause) -> String {
     let Cause { text, count, places } = cause;
     let text = cut(text, CAUSE);
@@ -177,7 +178,7 @@ fn cut(text: &str, limit: usize) -> String {
     }
 }
 
-/// Everything about mistakes, for a terminal: each as it was reported, or below its cause if there are many.
+/// Lists all mistakes for a terminal: each as it was reported, or below its cause if there are many.
 pub fn all(mistakes: &[Mistake]) -> Vec<String> {
     if mistakes.len() <= FEW {
         return mistakes.iter().map(located).collect();
@@ -185,7 +186,7 @@ pub fn all(mistakes: &[Mistake]) -> Vec<String> {
     group(mistakes).iter().flat_map(whole).collect()
 }
 
-/// A cause with all its places.
+/// Formats a cause with all its places.
 pub fn whole(cause: &Cause) -> Vec<String> {
     let Cause { text, count, places } = cause;
     match (places.as_slice(), *count) {

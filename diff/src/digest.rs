@@ -1,4 +1,4 @@
-//! Digests of values by meaning: key order does not count, and `1` and `1.0` are one number.
+//! Digests of values by meaning: the order of keys does not matter, and `1` and `1.0` are the same number.
 //!
 //! Pure.
 
@@ -22,7 +22,7 @@ impl Digest {
         hasher.finish()
     }
 
-    /// The digest of both.
+    /// Returns the digest of both.
     #[must_use]
     pub fn with(self, other: Self) -> Self {
         let mut hasher = Hasher::default();
@@ -45,7 +45,7 @@ impl fmt::Display for Digest {
     }
 }
 
-/// As its hexadecimal digits.
+/// Serialises as hexadecimal digits.
 impl Serialize for Digest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -66,7 +66,7 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// Takes parts one after the other; every part is framed, so that no two sequences collide by concatenation.
+/// Digests a sequence of parts. Each part is framed, so that no two sequences collide by concatenation.
 #[derive(Default)]
 pub struct Hasher(Sha256);
 

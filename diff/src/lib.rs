@@ -17,6 +17,6 @@ pub mod substitute;
 
 pub use holdfast_documents::{budget, files, go_number, object, pointer, visible, weight, yaml};
 pub use plan::{
-    applyset, compare, fields, mask, needs, operation, order, replacement, standing, takeover, text,
+    applyset, compare, fields, items, mask, needs, operation, order, replacement, standing, takeover, text,
     unmanaged,
 };

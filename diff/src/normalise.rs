@@ -1,5 +1,5 @@
-//! Writes a manifest as the API server and the controllers of Kubernetes keep it, where applying it as it is written would
-//! start a fight, or hide who owns a value. Nothing here changes what a manifest means.
+//! Rewrites a manifest into the form that the API server and the controllers of Kubernetes store, if applying the
+//! original form would cause a fight, or hide who owns a value. The meaning of the manifest does not change.
 //!
 //! Pure.
 
@@ -9,14 +9,14 @@ use serde_json::{Map, Value};
 
 use crate::object::GroupKind;
 
-/// Where a certificate bundle stands that another process may inject.
+/// The paths of certificate bundles that another process may inject.
 const BUNDLES: [&str; 2] = ["/spec/conversion/webhook/clientConfig", "/spec"];
 
-/// Bundles that stand for "to be filled in": nothing, and a single line break.
+/// Bundles that are placeholders: empty, and a single line break.
 const PLACEHOLDERS: [&str; 3] = ["", "Cg==", "\n"];
 
-/// Takes `null` out of the manifest of an object of a kind of Kubernetes, where it asks for the removal of a field. Custom kinds
-/// and definitions may hold values in which it means something. Returns the manifest as it was, if that had any.
+/// Removes `null` from the manifest of an object of a built-in kind, where it requests the removal of a field. In
+/// custom kinds and definitions it may be a value. Returns the original manifest if it had a `null`.
 pub fn without_nulls(kind: &GroupKind, manifest: &mut Value) -> Option<Value> {
     let group = kind.group.as_str();
     let is_custom = group.contains('.') && !group.ends_with(".k8s.io") || group == "apiextensions.k8s.io";
@@ -47,7 +47,7 @@ fn strip(value: &mut Value) {
     }
 }
 
-/// Takes `status` out of a manifest: only controllers write it. True if it said something.
+/// Removes `status` from a manifest, since only controllers write it. Returns true if it had content.
 pub fn without_status(manifest: &mut Value) -> bool {
     take(Some(manifest), "status").is_some_and(|status| says(&status))
 }
@@ -68,11 +68,11 @@ pub fn normalise(kind: &GroupKind, manifest: &mut Value) {
     match (kind.group.as_str(), kind.kind.as_str()) {
         ("", "Secret") => secret(manifest),
         ("", "Namespace") => {
-            // The server writes them, and only its `finalize` subresource may change them.
+            // The server sets them, and only the subresource `finalize` may change them.
             take(manifest.get_mut("spec"), "finalizers");
         }
         ("rbac.authorization.k8s.io", "ClusterRole") if manifest.get("aggregationRule").is_some() => {
-            // A controller writes the rules of all roles that are aggregated.
+            // A controller sets the rules of all roles that are aggregated.
             take(Some(manifest), "rules");
         }
         ("admissionregistration.k8s.io", _) => {
@@ -90,7 +90,7 @@ fn take(from: Option<&mut Value>, name: &str) -> Option<Value> {
     from?.as_object_mut()?.remove(name)
 }
 
-/// Ignores a CA bundle that is only a placeholder, since another controller fills it in.
+/// Removes a CA bundle that is only a placeholder, since another controller sets it.
 fn bundle(config: Option<&mut Value>) {
     let Some(config) = config else { return };
     let placeholder = |bundle: &Value| {
@@ -101,8 +101,8 @@ fn bundle(config: Option<&mut Value>) {
     }
 }
 
-/// Writes `stringData` into `data`, and base64 without line breaks. No manager would own the values of `stringData` after an
-/// apply, so a change of them would go unseen.
+/// Converts `stringData` to `data`, and removes line breaks from base64. No manager would own the values of
+/// `stringData` after an apply, so a change of them would not be detected.
 fn secret(secret: &mut Value) {
     let Some(fields) = secret.as_object_mut() else { return };
     if let Some(Value::Object(data)) = fields.get_mut("data") {

@@ -108,7 +108,7 @@ fn groups_open_when_enough_of_them_do() -> anyhow::Result<()> {
     }
     let encrypted = workshop.encrypt("a.yaml", PLAIN, &rule)?;
     let error = opens(&encrypted, &one.keys()).err().map(|error| error.to_string()).unwrap_or_default();
-    assert!(error.starts_with("a.yaml: the given keys open 1 of the 2 key groups"), "{error}");
+    assert!(error.starts_with("a.yaml: the configured keys decrypt 1 of the 2 key groups"), "{error}");
     Ok(())
 }
 
@@ -122,7 +122,7 @@ fn what_is_no_key_is_refused_with_its_place() -> anyhow::Result<()> {
         assert!(error.contains(expected), "{error}");
         assert!(!error.contains("SECRET-KEY-1Q") && !error.contains("hunter2"), "{error}");
     };
-    check(&[], "the Secret holds no key");
+    check(&[], "the Secret has no key");
     check(&[("identity", key.file.as_bytes())], "it has identity");
     let broken = format!("# one\n{}", key.file.replace("AGE-SECRET-KEY-1", "AGE-SECRET-KEY-1Q"));
     check(&[("a.agekey", broken.as_bytes())], "a.agekey: line 4 is not an age identity");

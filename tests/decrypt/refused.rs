@@ -147,7 +147,7 @@ fn changed_metadata_is_refused() -> anyhow::Result<()> {
     f.check(&f.text.replace("- enc: |", "- end: |"), "an entry of `age` is without `enc`");
     f.check(&f.text.replace("    age:\n", "    nobody:\n"), "no key is named that opens it");
     let armor = f.text.replace("FILE-----\n            YWdl", "FILE-----\n            AAdl");
-    f.check(&armor, "a.yaml: a given key matches, but the data key cannot be decrypted: age: ");
+    f.check(&armor, "a.yaml: a configured key matches, but the data key cannot be decrypted: age: ");
     Ok(())
 }
 
@@ -199,13 +199,13 @@ fn without_the_right_key_the_recipients_are_named() -> anyhow::Result<()> {
     let open = |keys: Option<&Keys>| message(decrypt("a.yaml", &encrypted, Format::Yaml, keys));
     let recipients = format!("age {}, OpenPGP {}", age.recipient, pgp.fingerprint);
     let error = open(None);
-    assert!(error.contains("no key is given: ") && error.contains(&recipients), "{error}");
+    assert!(error.contains("no key is configured: ") && error.contains(&recipients), "{error}");
     let error = open(Some(&other.keys()));
-    assert!(error.contains("no given key opens this file") && error.contains(&recipients), "{error}");
+    assert!(error.contains("no configured key decrypts this file") && error.contains(&recipients), "{error}");
     assert!(error.ends_with(&format!("given are the keys of age {}", other.recipient)), "{error}");
     let stranger = workshop.small_pgp_key()?;
     let keys = crate::workshop::keys(&[("key.asc", stranger.armored()?.as_bytes())]);
-    assert!(open(Some(&keys)).contains("no given key opens this file"));
+    assert!(open(Some(&keys)).contains("no configured key decrypts this file"));
     Ok(())
 }
 

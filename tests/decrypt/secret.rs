@@ -46,7 +46,7 @@ fn entries_that_are_encrypted_files_are_opened() -> anyhow::Result<()> {
     let before = secret.clone();
     let error =
         decrypt_secret_data(&mut secret, None).err().map(|error| error.to_string()).unwrap_or_default();
-    assert!(error.starts_with("Secret web/shop, data ") && error.contains("no key is given"), "{error}");
+    assert!(error.starts_with("Secret web/shop, data ") && error.contains("no key is configured"), "{error}");
     assert_eq!(secret, before);
 
     assert!(decrypt_secret_data(&mut secret, Some(&key.keys()))?);

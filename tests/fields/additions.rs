@@ -94,7 +94,7 @@ fn an_entry_that_others_add_to_an_empty_map_is_no_drift() -> anyhow::Result<()> 
         eventually(SOON, "the event of the correction", || async {
             let events = shared.env.cluster.must(&["-n", namespace, "get", "events", "-o", "json"]).await?;
             assert!(!events.contains("bundle"), "{events}");
-            Ok(events.contains("was put back"))
+            Ok(events.contains("was corrected"))
         })
         .await?;
         let now = get(shared, namespace, "configmap/bundle").await?;

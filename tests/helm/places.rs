@@ -56,7 +56,7 @@ async fn a_repository_gives_the_highest_version_of_a_range() -> anyhow::Result<(
             "the chart web at {place} has no version in ^3; the newest is 1.10.0, and of prereleases 2.0.0-rc.1"
         )
     );
-    assert_eq!(of("wep", "1").await, format!("there is no chart wep at {place}; it has web"));
+    assert_eq!(of("wep", "1").await, format!("chart wep not found at {place}; it has web"));
     assert!(of("web", "newest").await.starts_with("newest is not a range of versions"));
     Ok(())
 }
@@ -271,7 +271,7 @@ async fn an_oci_registry_gives_charts() -> anyhow::Result<()> {
     let wrong = format!("{place}/wep");
     assert_eq!(
         said(runner.fetch(oci(&wrong, "1", None)).await),
-        format!("there is no chart wep at {wrong}; check the path, and the rights of the login")
+        format!("chart wep not found at {wrong}; check the path, and the rights of the login")
     );
     Ok(())
 }
@@ -313,7 +313,7 @@ async fn an_exact_version_of_a_registry_is_asked_for_once() -> anyhow::Result<()
     server.answer("/v2/charts/web/manifests/1.0.0", answer(json!({"layers": []}).to_string().into()));
     assert!(
         said(runner.fetch(oci(&url, "1.0.0", None)).await)
-            .contains("1.0.0 is no chart: it has no layer of type")
+            .contains("1.0.0 is not a chart: it has no layer of type")
     );
     Ok(())
 }
@@ -463,11 +463,11 @@ async fn a_chart_in_git_is_made_of_others_beside_it() -> anyhow::Result<()> {
     for (dependency, expected) in [
         (
             "{name: middle, version: ^2, repository: 'file://../middle'}",
-            "Chart.yaml: it wants middle ^2, but middle 0.1.0 is at file://../middle",
+            "Chart.yaml: it requires middle ^2, but file://../middle has middle 0.1.0",
         ),
         (
             "{name: nothing, version: 1.x, repository: 'file://../nothing'}",
-            "Chart.yaml: the dependency nothing is not at file://../nothing",
+            "Chart.yaml: the dependency nothing was not found at file://../nothing",
         ),
         (
             "{name: etc, version: 1.x, repository: 'file://../../../../../../../../etc'}",
@@ -475,11 +475,11 @@ async fn a_chart_in_git_is_made_of_others_beside_it() -> anyhow::Result<()> {
         ),
         (
             "{name: app, version: 1.x, repository: 'file://../app'}",
-            "Chart.yaml: the dependency app is made of charts deeper than 8, or of itself",
+            "Chart.yaml: the dependency app is nested deeper than 8 charts, or contains itself",
         ),
         (
             "{name: redis, version: 1.x, repository: '@bitnami'}",
-            "Chart.yaml: the dependency redis comes from @bitnami, an alias that exists only on one computer; write the URL of the repository",
+            "Chart.yaml: the dependency redis comes from @bitnami, an alias that is only defined on one computer; write the URL of the repository",
         ),
         (
             "{name: redis, version: 1.x}",

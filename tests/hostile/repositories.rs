@@ -208,7 +208,7 @@ fn expanding() -> Vec<Bomb> {
                 ),
                 file("all.env", lines("", 30_000, |at| format!("K{at}=v"))),
             ],
-            &["kustomization.yaml:2", "is there twice"],
+            &["kustomization.yaml:2", "is duplicated"],
         ),
         bomb(
             "files",

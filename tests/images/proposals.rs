@@ -135,7 +135,10 @@ fn a_generated_name_follows_and_a_sync_that_cannot_be_rendered_holds_nothing_up(
             "images:\n- name: busybox\n  newTag: 1.0.0 # {\"$imagepolicy\": \"proposal-follow:web\"}\n";
         stage.git.commit(&[("wrong/kustomization.yaml", wrong)], "A marker without its part")?;
         stage
-            .ready("EditRefused", &["wrong/kustomization.yaml:3", "does not hold an image reference", "tag"])
+            .ready(
+                "EditRefused",
+                &["wrong/kustomization.yaml:3", "does not contain an image reference", "tag"],
+            )
             .await?;
         stage.image("1.1.0").await?;
         stage.has("main", "app/values.yaml", ":1.1.0 # {").await?;

@@ -233,7 +233,7 @@ fn a_merge_that_cannot_be_planned_says_why() -> anyhow::Result<()> {
         assert!(code == 1 && text.contains("merge conflicts in 1 file\n  a.yaml\n"), "{text}");
         assert!(err.contains("one cannot be merged into main: 1 file is in conflict"), "{err}");
         let (_, _, err) = preview(shared, namespace, &repository, "nowhere", &[]).await?;
-        assert!(err.contains("nowhere is no commit of the repository"), "{err}");
+        assert!(err.contains("nowhere is not a commit of the repository"), "{err}");
         Ok(())
     })
 }

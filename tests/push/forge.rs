@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use holdfast::error::StageError;
-use holdfast::source::{Checkout, GitRef, Location, Onto, PushError, Pushed, Refusal, Sources};
+use holdfast::source::{Checkout, GitRef, Location, PushError, PushTarget, Pushed, Refusal, Sources};
 use holdfast_tests::forge::{Forge, PASSWORD, Repository, USER};
 use holdfast_tests::tools;
 use holdfast_tests::watchdog::Folder;
@@ -64,7 +64,7 @@ impl Desk {
 
     pub async fn push(&self, head: &Checkout, content: &str) -> anyhow::Result<Result<Pushed, PushError>> {
         let new = commit(head, &[("a.yaml", content.as_bytes())], &format!("Update to {content}"))?;
-        Ok(self.sources.push(&self.location, "main", &Onto::head_of(head), &new, LIMIT).await)
+        Ok(self.sources.push(&self.location, "main", &PushTarget::head_of(head), &new, LIMIT).await)
     }
 }
 

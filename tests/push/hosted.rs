@@ -207,8 +207,8 @@ async fn each_answer_that_is_no_repository_has_its_own_message() -> anyhow::Resu
         ("missing", &LOGIN, "RepositoryNotFound", "repository not found"),
         ("proxy", &LOGIN, "ProxyLogin", "HTTPS_PROXY"),
         ("page", &LOGIN, "NotGit", "a web page"),
-        ("dumb", &[], "DumbHttp", "dumb http"),
-        ("json", &[], "NotGit", "there is no git server there"),
+        ("dumb", &[], "DumbHttp", "dumb HTTP"),
+        ("json", &[], "NotGit", "no Git server there"),
         ("certificate", &[("ca.crt", "hunter2")], "BadCredential", "ca.crt is not a certificate in PEM"),
     ] {
         let error = failure(&sources, &location(&server.url(path), keys)?).await?;

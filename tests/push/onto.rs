@@ -1,6 +1,6 @@
 //! A branch beside the source branch: it begins there, follows it, and only ever moves forward. I/O: processes, disk.
 
-use holdfast::source::{Checkout, Kept, NewCommit, Others, Own, Pushed};
+use holdfast::source::{Checkout, Kept, NewCommit, Others, OwnCommit, Pushed};
 
 use super::workshop::{LIMIT, Workshop, commit, git, pushed};
 
@@ -133,7 +133,7 @@ async fn what_others_committed_to_the_branch_is_kept_in_the_next_commit() -> any
     git(&workshop.clone, &["checkout", "--quiet", "main"])?;
     workshop.human(&[("both.yaml", "ours\n"), ("keep/f.yaml", "f\n")], "On main")?;
     let (location, base) = (workshop.location()?, workshop.checkout("main").await?);
-    let known = Own { commit: &own, base: None };
+    let known = OwnCommit { commit: &own, base: None };
     let onto = workshop.sources.onto(&location, BRANCH, &base, Some(known), LIMIT).await?;
     let (Some(head), Others::Since(ancestor)) = (onto.head(), onto.others()) else {
         anyhow::bail!("what others committed is not known")

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use holdfast::error::{Class, StageError as _};
-use holdfast::source::{CommitId, GitRef, Location, Onto, PushError, Pushed, Refusal};
+use holdfast::source::{CommitId, GitRef, Location, PushError, PushTarget, Pushed, Refusal};
 
 use super::workshop::{LIMIT, Workshop, commit, git, pushed};
 
@@ -41,7 +41,7 @@ async fn a_branch_that_moves_during_the_push_is_not_overwritten() -> anyhow::Res
 #[tokio::test]
 async fn a_branch_rewritten_by_force_is_not_rewritten_back() -> anyhow::Result<()> {
     let workshop = Workshop::new()?;
-    workshop.human(&[("b.yaml", "secret\n")], "To be taken back")?;
+    workshop.human(&[("b.yaml", "secret\n")], "To be reverted")?;
     let head = workshop.checkout("main").await?;
     git(&workshop.clone, &["reset", "--quiet", "--hard", "HEAD~1"])?;
     let forced = workshop.human(&[("c.yaml", "1\n")], "Instead")?;
@@ -163,7 +163,7 @@ async fn a_slow_server_delays_a_push_for_its_time_limit_only_and_the_next_push_w
     let head = workshop.checkout("main").await?;
     let new = commit(&head, &[("a.yaml", b"image: web:2\n")], "Ours")?;
     workshop.hook("pre-receive", "sleep 3")?;
-    let (location, onto) = (workshop.location()?, Onto::head_of(&head));
+    let (location, onto) = (workshop.location()?, PushTarget::head_of(&head));
     let started = Instant::now();
     let second = Duration::from_secs(1);
     let outcome = workshop.sources.push(&location, "main", &onto, &new, second).await;
@@ -183,7 +183,7 @@ async fn name_of(workshop: &Workshop, url: &str, limit: Duration) -> anyhow::Res
     let head = workshop.checkout("main").await?;
     let new = commit(&head, &[("a.yaml", b"image: web:2\n")], "Ours")?;
     let location = Location::parse(url, None)?;
-    let outcome = workshop.sources.push(&location, "main", &Onto::head_of(&head), &new, limit).await;
+    let outcome = workshop.sources.push(&location, "main", &PushTarget::head_of(&head), &new, limit).await;
     Ok(outcome.map_or_else(|error| error.name(), |_| "pushed"))
 }
 
@@ -220,7 +220,7 @@ async fn files_are_pushed_to_only_if_allowed() -> anyhow::Result<()> {
     let head = workshop.checkout("main").await?;
     let new = commit(&head, &[("a.yaml", b"image: web:2\n")], "Ours")?;
     let location = workshop.location()?;
-    let outcome = strict.push(&location, "main", &Onto::head_of(&head), &new, LIMIT).await;
+    let outcome = strict.push(&location, "main", &PushTarget::head_of(&head), &new, LIMIT).await;
     assert_eq!(outcome.err().map(|error| error.name()), Some("FileNotAllowed"));
     let outcome = strict.branch_head(&location, "main", LIMIT).await;
     assert_eq!(outcome.err().map(|error| error.name()), Some("FileNotAllowed"));

@@ -39,7 +39,7 @@ async fn check(
         ensure!(output.status.success(), "{said}\n{}", workshop.show(&id)?);
         ensure!(said.contains("Good"), "{said}");
         // The same signature again: the same commit.
-        let (location, onto) = (workshop.location()?, holdfast::source::Onto::head_of(&head));
+        let (location, onto) = (workshop.location()?, holdfast::source::PushTarget::head_of(&head));
         let again = workshop.sources.push(&location, "main", &onto, &new, LIMIT).await;
         ensure!(pushed(again)? == id, "another signature for the same commit");
     }

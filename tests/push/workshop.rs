@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use holdfast::source::{
-    Checkout, Credential, GitRef, Location, NewCommit, Onto, Person, PushError, Pushed, Signer,
+    Checkout, Credential, GitRef, Location, NewCommit, Person, PushError, PushTarget, Pushed, Signer,
     SourceOptions, Sources,
 };
 use holdfast_diff::files::Files as _;
@@ -160,7 +160,7 @@ impl Workshop {
     /// Pushes to `main`, on top of a checkout of it.
     pub async fn push(&self, commit: &NewCommit) -> Result<Pushed, PushError> {
         let location = self.location().map_err(|_| PushError::Timeout { url: String::new(), seconds: 0 })?;
-        self.sources.push(&location, "main", &Onto::head_of(&commit.base), commit, LIMIT).await
+        self.sources.push(&location, "main", &PushTarget::head_of(&commit.base), commit, LIMIT).await
     }
 
     /// Changes `a.yaml` on `main` and pushes that.

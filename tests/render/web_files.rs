@@ -75,7 +75,7 @@ async fn what_a_server_sends_in_place_of_a_file_is_an_error_that_names_the_cause
         ("inside", ["169.254.169.254", "not connect to"]),
         ("circle", ["RemoteUnavailable", "too often"]),
         ("bomb", ["bomb.yaml", "more than 16777216 bytes"]),
-        ("page", ["RenderFailed", "a web page in place of a file"]),
+        ("page", ["RenderFailed", "a web page instead of a file"]),
         ("locked", ["RenderFailed", "spec.render.kustomize.remotes"]),
         ("none", ["RenderFailed", "404"]),
         ("broken", ["RemoteUnavailable", "500"]),

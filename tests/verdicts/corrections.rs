@@ -90,7 +90,7 @@ fn a_correction_that_is_refused_is_drift_until_it_is_not() -> anyhow::Result<()>
         let plan = holdfast(&kubeconfig, &["plan", "-n", namespace, "app"]).await?;
         let text = String::from_utf8_lossy(&plan.stdout).into_owned();
         assert!(
-            text.contains("cannot be put back: ConfigMap frozen/a: /data/key")
+            text.contains("cannot be corrected: ConfigMap frozen/a: /data/key")
                 && !text.contains("nothing to do"),
             "{text}"
         );

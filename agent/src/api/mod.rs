@@ -1,4 +1,4 @@
-//! The custom resources of `holdfast.dev/v1alpha1`, one file a kind: types and their defaults, no behaviour.
+//! The custom resources of `holdfast.dev/v1alpha1`, one file for each kind: types and their defaults, no behaviour.
 
 mod alert;
 mod approval;

@@ -350,7 +350,7 @@ pub struct Snooze {
     /// Time until which the drift is not corrected.
     pub until: Timestamp,
     /// Why the drift is not corrected.
-    #[x_kube(validation = Rule::new("self.size() > 0").message("must say why"))]
+    #[x_kube(validation = Rule::new("self.size() > 0").message("must state the reason"))]
     pub reason: String,
 }
 
@@ -432,7 +432,7 @@ pub struct HealthCheck {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Suspend {
     /// Why the resource is suspended.
-    #[x_kube(validation = Rule::new("self.size() > 0").message("must say why"))]
+    #[x_kube(validation = Rule::new("self.size() > 0").message("must state the reason"))]
     pub reason: String,
     /// Time at which the suspension ends. Defaults to no end.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -25,7 +25,7 @@ pub struct SyncStatus {
     /// Objects that differ from Git, or were corrected a moment ago. Absent if there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift: Option<DriftStatus>,
-    /// What the agent is doing for the Sync. Only there while a run takes longer than a second, or waits for something, such as
+    /// What the agent is doing for the Sync. Present only while a run takes longer than a second, or waits for something, such as
     /// the health of objects. Written at most once in 5 seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<ProgressStatus>,

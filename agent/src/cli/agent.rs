@@ -60,13 +60,13 @@ pub struct Agent {
     leader_elect: bool,
 }
 
-/// How long what runs may take to end after a signal. With what follows, the process ends within five seconds.
+/// Maximum time for running work to end after a signal. The process ends within five seconds in total.
 const GRACE: Duration = Duration::from_secs(3);
-/// Batches of audit events that may wait to be handled.
+/// Maximum number of batches of audit events that wait.
 const BATCHES: usize = 64;
-/// How often a loop says that it is alive.
+/// Interval of the heartbeat of a loop.
 const BEAT: Duration = Duration::from_secs(5);
-/// How long the threads that run everything may all be busy before the process counts as hung.
+/// Maximum time for which all worker threads may be busy before the process counts as hung.
 const SILENCE: Duration = Duration::from_mins(1);
 
 impl Agent {
@@ -171,7 +171,7 @@ impl Agent {
     }
 }
 
-/// Who may read the metrics.
+/// Returns who may read the metrics.
 fn scrape(auth: MetricsAuth, reviewer: Client) -> Scrape {
     match auth {
         MetricsAuth::Off => Scrape::Open,
@@ -179,7 +179,7 @@ fn scrape(auth: MetricsAuth, reviewer: Client) -> Scrape {
     }
 }
 
-/// What renders may use, of the memory that the container has.
+/// Returns the memory that renders may use, from the memory limit of the container.
 fn capacity(render_memory: u64) -> Capacity {
     let capacity = Capacity::here(render_memory);
     let Capacity { workers, helm, helm_memory, fits } = capacity;
@@ -195,7 +195,7 @@ fn capacity(render_memory: u64) -> Capacity {
     capacity
 }
 
-/// Waits until the Lease, once it is ours, is lost. It is renewed by a task of its own, whatever the others do.
+/// Waits until the Lease, once it is held, is lost. It is renewed by a separate task.
 async fn lost(candidate: Option<Arc<Candidate>>, leads: CancellationToken) {
     // Without an election there is nothing to lose.
     let Some(candidate) = candidate else { return std::future::pending().await };
@@ -206,11 +206,11 @@ async fn lost(candidate: Option<Arc<Candidate>>, leads: CancellationToken) {
             candidate.lost().await;
         }
     });
-    // A task that panicked renews nothing either.
+    // A task that panicked does not renew the Lease either.
     let _ = renewed.await;
 }
 
-/// Waits, and says meanwhile that the main loop is alive.
+/// Waits, and records beats of the main loop meanwhile.
 async fn beating(health: &Health, waiting: impl Future<Output = ()>) {
     tokio::pin!(waiting);
     loop {
@@ -219,7 +219,7 @@ async fn beating(health: &Health, waiting: impl Future<Output = ()>) {
     }
 }
 
-/// Says that tasks are run at all.
+/// Records beats that show that tasks run.
 async fn beat(health: Health) {
     let pulse = health.expect("task", SILENCE);
     loop {
@@ -228,7 +228,8 @@ async fn beat(health: Health) {
     }
 }
 
-/// Another name for each process. The name of a pod with a process in it is one; elsewhere, two machines may have the same.
+/// Returns a name that differs for each process. The name of a pod is unique; elsewhere, two machines may have the
+/// same name.
 fn identity(instance: Option<&str>) -> String {
     let process = std::process::id();
     match instance.filter(|_| std::env::var_os("POD_NAME").is_some()) {
@@ -239,7 +240,7 @@ fn identity(instance: Option<&str>) -> String {
     }
 }
 
-/// Where other agents reach the pages that are served at this address.
+/// Returns the address at which other agents reach the pages of this listener.
 fn reachable(listen: SocketAddr) -> Option<SocketAddr> {
     let pod = std::env::var("POD_IP").ok().and_then(|address| address.parse::<IpAddr>().ok());
     let address = pod.or_else(|| (!listen.ip().is_unspecified()).then_some(listen.ip()))?;

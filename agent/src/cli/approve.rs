@@ -1,4 +1,4 @@
-//! `holdfast approve` and `reject`: an Approval for the plan that a Sync waits with. I/O: API, terminal.
+//! `holdfast approve` and `reject`: create an Approval for the plan for which a Sync waits. I/O: API, terminal.
 
 use std::process::ExitCode;
 
@@ -102,14 +102,14 @@ impl Verdict {
     }
 }
 
-/// Characters of a whole plan ID.
+/// Characters of a complete plan ID.
 const ID: usize = 32;
 /// Minimum characters of the beginning of a plan ID, which is the shortest form in which Holdfast shows one. Fewer also begin the
 /// ID of the plan that takes the place of the one that was read: one character does so in one of 16 cases.
 const SHORTEST: usize = 8;
 
-/// The plan that an ID names: the waiting one by the beginning of its ID, and any other by the whole ID. An Approval for a plan that
-/// does not wait yet counts when it does.
+/// Returns the plan of an ID: the waiting one by a prefix of its ID, and any other one by the complete ID. An Approval
+/// for a plan that does not wait yet takes effect when it does.
 fn named(plan: Option<&PlanStatus>, name: &str, id: &str) -> anyhow::Result<String> {
     let is_hex = |id: &str| id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     let waiting = plan.filter(|plan| waits(plan)).map(|plan| plan.id.as_str());
@@ -122,13 +122,13 @@ fn named(plan: Option<&PlanStatus>, name: &str, id: &str) -> anyhow::Result<Stri
         Some(waiting) => Ok(waiting.to_owned()),
         None if id.len() == ID && is_hex(id) => {
             print::say(format_args!(
-                "no plan with this ID waits now; the decision counts when Sync {name} waits with this plan"
+                "no plan with this ID waits now; the decision takes effect when Sync {name} waits with this plan"
             ));
             Ok(id.to_owned())
         }
         None => match waiting {
-            Some(waiting) => bail!("{id} is not the plan of Sync {name} that waits; that is {waiting}"),
-            None => bail!("Sync {name} waits for no approval, and {id} is not a whole plan ID"),
+            Some(waiting) => bail!("plan {id} of Sync {name} does not wait; the waiting plan is {waiting}"),
+            None => bail!("no plan of Sync {name} waits for an Approval, and {id} is not a complete plan ID"),
         },
     }
 }
@@ -137,9 +137,11 @@ fn waits(plan: &PlanStatus) -> bool {
     matches!(plan.state, PlanState::AwaitingApproval | PlanState::Rejected)
 }
 
-/// Shows the waiting plan and asks.
+/// Shows the waiting plan and asks for confirmation.
 fn ask(plan: Option<&PlanStatus>, name: &str, decision: ApprovalDecision) -> anyhow::Result<String> {
-    let Some(plan) = plan.filter(|plan| waits(plan)) else { bail!("Sync {name} waits for no approval") };
+    let Some(plan) = plan.filter(|plan| waits(plan)) else {
+        bail!("no plan of Sync {name} waits for an Approval")
+    };
     print::say(format_args!("plan {} of Sync {name}:", plan.id));
     for change in &plan.changes {
         let place = if change.object.namespace.is_empty() {
@@ -185,7 +187,7 @@ mod tests {
         assert_eq!(named(None, "shop", other).ok().as_deref(), Some(other));
         for (plan, id, expected) in [
             (Some(&plan), "deadbeef", waiting),
-            (None, "01234567", "waits for no approval"),
+            (None, "01234567", "no plan of Sync"),
             (Some(&plan), "0123456", "at least 8 characters"),
             (Some(&plan), "", "at least 8 characters"),
         ] {

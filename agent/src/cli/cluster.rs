@@ -13,10 +13,11 @@ use crate::api::Sync;
 use crate::cluster::clients::Clients;
 use crate::http::{Destination, Guard, Own};
 
-/// How long the name of the API server may take to resolve.
+/// Maximum time for resolving the name of the API server.
 const RESOLVE: Duration = Duration::from_secs(2);
 
-/// The configuration that the flags name. Without any, the ServiceAccount of the pod, then the usual kubeconfig.
+/// Returns the configuration of the flags; without flags, that of the ServiceAccount of the pod, or else the usual
+/// kubeconfig.
 pub async fn config(global: &Global) -> anyhow::Result<Config> {
     let options = KubeConfigOptions { context: global.context.clone(), ..KubeConfigOptions::default() };
     let mut config = match &global.kubeconfig {
@@ -37,8 +38,8 @@ pub async fn config(global: &Global) -> anyhow::Result<Config> {
     Ok(config)
 }
 
-/// Where may be connected to on behalf of resources: not to the API server of this configuration, and not to a listener of
-/// this process.
+/// Returns the guard for destinations of resources: it refuses the API server of this configuration, and the listeners
+/// of this process.
 pub async fn guard(
     config: &Config,
     listed: Vec<Destination>,
@@ -48,7 +49,7 @@ pub async fn guard(
     let mut own = Own::of(Some(&config.cluster_url.to_string()), Some(&config.default_namespace), &variable);
     for (name, port) in own.api_names().to_vec() {
         let found = tokio::time::timeout(RESOLVE, tokio::net::lookup_host((name.as_str(), port))).await;
-        // What cannot be resolved is refused by its name all the same.
+        // A name that cannot be resolved is still refused by its name.
         if let Ok(Ok(found)) = found {
             own = own.with_api_addresses(found);
         }
@@ -56,17 +57,17 @@ pub async fn guard(
     Arc::new(Guard::new(listed, listeners.into_iter().fold(own, Own::with_listener)))
 }
 
-/// A client, in the namespace that the flags name.
+/// Returns a client, in the namespace of the flags.
 pub async fn client(global: &Global) -> anyhow::Result<Client> {
     Ok(Clients::new(config(global).await?, Arc::new(|_, _| {}), Arc::new(|| true))?.own())
 }
 
-/// The Syncs of the namespace that the flags name.
+/// Returns the API of Syncs in the namespace of the flags.
 pub fn syncs(client: &Client) -> Api<Sync> {
     Api::default_namespaced(client.clone())
 }
 
-/// Reads one Sync, with an error that says where it was looked for.
+/// Reads one Sync; the error names its namespace.
 pub async fn sync(client: &Client, name: &str) -> anyhow::Result<Sync> {
     let namespace = client.default_namespace();
     let found =

@@ -16,22 +16,23 @@ use super::shape::{self, Misfit};
 use crate::api::{Sync, names};
 use crate::render::plain::{self, Unit};
 
-/// The largest file that is read.
+/// Maximum size of a file.
 const LIMIT: u64 = 50 * 1024 * 1024;
 
-/// A working tree on disk. Nothing outside of it is read.
+/// A working tree on disk. Nothing outside it is read.
 pub struct Disk {
     root: PathBuf,
 }
 
 impl Disk {
-    /// The tree below a folder.
+    /// Returns the tree below a folder.
     pub fn new(root: &Path) -> anyhow::Result<Self> {
         let root = root.canonicalize().with_context(|| format!("cannot read {}", root.display()))?;
         Ok(Self { root })
     }
 
-    /// The repository that a folder is in, and the folder's path in it: up to the next `.git`, else the whole disk.
+    /// Returns the repository that contains a folder, and the path of the folder in it: up to the next `.git`, or else
+    /// the whole disk.
     pub fn around(folder: &Path) -> anyhow::Result<(Self, String)> {
         let folder = folder.canonicalize().with_context(|| format!("cannot read {}", folder.display()))?;
         let root = folder.ancestors().find(|above| above.join(".git").exists());
@@ -40,7 +41,7 @@ impl Disk {
         Ok((Self { root }, below))
     }
 
-    /// The clean path that `spec.path` names.
+    /// Returns the normalised path of `spec.path`.
     pub fn folder(&self, below: Option<&str>) -> anyhow::Result<String> {
         let below = below.unwrap_or_default();
         let clean = join("", below).with_context(|| format!("spec.path {below} leads out of the tree"))?;
@@ -66,7 +67,7 @@ impl Disk {
             }
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
                 match whole.symlink_metadata() {
-                    Ok(_) => Err(FilesError(format!("the symlink {path} leads nowhere"))),
+                    Ok(_) => Err(FilesError(format!("the target of the symlink {path} does not exist"))),
                     Err(_) => Ok(None),
                 }
             }
@@ -76,7 +77,7 @@ impl Disk {
 }
 
 impl Disk {
-    /// The repository inside of this one that a path is in.
+    /// Returns the nested repository that contains a path.
     fn submodule(&self, real: &Path) -> Option<PathBuf> {
         let below = real.ancestors().take_while(|above| *above != self.root);
         let inner = below.filter(|folder| folder.join(".git").exists()).last()?;
@@ -152,7 +153,7 @@ pub fn read(tree: &Disk, folder: &str) -> anyhow::Result<Vec<File>> {
     Ok(files)
 }
 
-/// Reads a Sync from a file, as the API server would: every value that it would refuse is an error with its line and field.
+/// Reads a Sync from a file. Every value that the API server would refuse is an error with its line and field.
 pub fn sync(file: &Path) -> anyhow::Result<Sync> {
     let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     sync_of(&file.display().to_string(), &bytes)
@@ -169,7 +170,7 @@ fn sync_of(name: &str, bytes: &[u8]) -> anyhow::Result<Sync> {
     sync
 }
 
-/// Reads all Syncs of a file: each as it is valid by itself, or what is wrong with it.
+/// Reads all Syncs of a file; an invalid one is an error.
 pub fn syncs_of(name: &str, bytes: &[u8]) -> anyhow::Result<Vec<anyhow::Result<Sync>>> {
     let (manifests, mistakes) = yaml::manifests(name, bytes);
     if !mistakes.is_empty() {
@@ -179,7 +180,7 @@ pub fn syncs_of(name: &str, bytes: &[u8]) -> anyhow::Result<Vec<anyhow::Result<S
     Ok(syncs.map(|manifest| checked(name, bytes, manifest)).collect())
 }
 
-/// A Sync that the API server would take.
+/// Reads a Sync that the API server would accept.
 fn checked(name: &str, bytes: &[u8], manifest: Manifest) -> anyhow::Result<Sync> {
     let Manifest { api_version, origin, value, .. } = manifest;
     if api_version != Sync::api_version(&()) {
@@ -272,7 +273,7 @@ spec:
             "s.yaml:7: spec.source.git.url: must be https://, http://, ssh://, user@host:path or file://, but is \"github.com/a/b\"",
             "s.yaml:8: spec.source.git.ref: must have exactly one of branch, tag, semver, name, commit",
             "s.yaml:9: spec.interval: must be at least 5s, but is \"2s\"",
-            "s.yaml:10: spec.suspend.reason: must say why, but is \"\"",
+            "s.yaml:10: spec.suspend.reason: must state the reason, but is \"\"",
             "s.yaml:11: spec.targetNamespace: must be the name of a namespace, but is \"Shop_1\"",
             "s.yaml:14: spec.drift.ignore[0].paths: must be JSON pointers (RFC 6901), which begin with /: /spec/replicas",
             "s.yaml:15: spec.drift.ignore[1]: must have paths, or managers, or both",

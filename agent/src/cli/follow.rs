@@ -14,18 +14,18 @@ use super::{cluster, print};
 use crate::api::{Sync, conditions};
 use crate::cluster::refusal::chain;
 
-/// The exit code of a program that a user has stopped with Ctrl-C.
+/// The exit code of a program that a user stopped with Ctrl-C.
 const STOPPED: u8 = 130;
 
-/// What is shown of a Sync at one moment.
+/// What is shown of a Sync at a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Line {
-    /// Gives way to the next line.
+    /// Replaced by the next line.
     Progress(String),
     Verdict(String),
 }
 
-/// Shows a Sync until the user stops that, or until it is gone.
+/// Shows a Sync until the user stops, or until the Sync is deleted.
 pub async fn watch(client: &Client, name: &str, json: bool) -> anyhow::Result<ExitCode> {
     cluster::sync(client, name).await?;
     let mut lines = print::Lines::of_results();
@@ -53,7 +53,7 @@ pub async fn watch(client: &Client, name: &str, json: bool) -> anyhow::Result<Ex
     })
 }
 
-/// Waits until the agent has answered a request for a reconciliation; fails if the Sync does not become ready by that.
+/// Waits until the agent has handled a request for a reconciliation; fails if the Sync does not become ready.
 pub async fn wait(client: &Client, name: &str, asked: &str, limit: Duration) -> anyhow::Result<ExitCode> {
     let mut lines = print::Lines::of_messages();
     let mut last: Option<Line> = None;
@@ -63,7 +63,7 @@ pub async fn wait(client: &Client, name: &str, asked: &str, limit: Duration) -> 
         answered |= status.is_some_and(|status| status.handled_reconcile_at.as_deref() == Some(asked));
         let line = line(sync);
         let is_progress = matches!(line, Line::Progress(_));
-        // A verdict of before the request is no answer to it.
+        // A verdict from before the request does not answer it.
         if (answered || is_progress) && last.as_ref() != Some(&line) {
             show(&mut lines, &line);
             last = Some(line);
@@ -98,7 +98,7 @@ enum Ended {
     Gone,
 }
 
-/// Hands every state of a Sync on, until that says that it is over.
+/// Passes every state of a Sync on, until the callback ends the watch.
 async fn follow(
     client: &Client,
     name: &str,
@@ -127,7 +127,7 @@ async fn follow(
     bail!("the watch of Sync {name} has ended")
 }
 
-/// `None` if the user has stopped it.
+/// `None` if the user stopped.
 async fn stoppable(ended: impl Future<Output = anyhow::Result<Ended>>) -> anyhow::Result<Option<Ended>> {
     tokio::select! {
         ended = ended => ended.map(Some),
@@ -135,7 +135,7 @@ async fn stoppable(ended: impl Future<Output = anyhow::Result<Ended>>) -> anyhow
     }
 }
 
-/// True if trying again would be in vain.
+/// True if a retry would fail again.
 fn is_refusal(error: &watcher::Error) -> bool {
     use watcher::Error::{InitialListFailed, WatchError, WatchFailed, WatchStartFailed};
     match error {
@@ -154,7 +154,7 @@ fn show(lines: &mut print::Lines, line: &Line) {
     }
 }
 
-/// What a Sync is doing, or else the verdict about it.
+/// Returns the progress of a Sync, or else its verdict.
 fn line(sync: &Sync) -> Line {
     let status = sync.status.clone().unwrap_or_default();
     if let Some(progress) = &status.progress {
@@ -166,7 +166,7 @@ fn line(sync: &Sync) -> Line {
     Line::Verdict(format!("{}: {}", ready.reason, ready.message))
 }
 
-/// Whether a Sync is ready, once the agent has answered the request and nothing goes on.
+/// Returns whether a Sync is ready; `None` until the agent has handled the request and no run is active.
 fn verdict(sync: &Sync, asked: &str) -> Option<bool> {
     let status = sync.status.as_ref()?;
     let answered = status.handled_reconcile_at.as_deref() == Some(asked)

@@ -45,13 +45,13 @@ pub enum MetricsAuth {
     Token,
 }
 
-/// The most files that are asked for.
+/// Maximum number of open files that is requested.
 const FILES: u64 = 65_536;
-/// What the files are shared by: connections to the listener take one part of them.
+/// The part of the open files that connections to the listener may use: one quarter.
 const SHARES: u64 = 4;
 
 impl ListenArgs {
-    /// The certificate to show, if there is one.
+    /// Returns the certificate of the server, if one is set.
     pub fn tls(&self) -> anyhow::Result<Option<Tls>> {
         let Some((certificate, key)) = self.tls_cert.as_deref().zip(self.tls_key.as_deref()) else {
             return Ok(None);
@@ -59,13 +59,13 @@ impl ListenArgs {
         Ok(Some(Tls::load(certificate, key)?))
     }
 
-    /// The token that the API server shows with its audit events.
+    /// Returns the token that the API server sends with its audit events.
     pub fn audit_token(&self) -> anyhow::Result<Option<Token>> {
         self.audit_token_file.as_deref().map(token).transpose()
     }
 }
 
-/// The token that a file holds.
+/// Reads the token in a file.
 fn token(file: &Path) -> anyhow::Result<Token> {
     let text = std::fs::read_to_string(file)
         .with_context(|| format!("cannot read the token of --audit-token-file {}", file.display()))?;
@@ -86,8 +86,8 @@ pub fn audit_endpoint(token: Token, audit: Arc<Audit>, audited: ChangeSender) ->
     AuditEndpoint { token, take: Arc::new(take) }
 }
 
-/// Raises the number of files that the process may have open as far as it may. Returns how many of them may be connections
-/// to the listener: so few that git, disks and the API server always have theirs.
+/// Raises the limit of open files of the process as far as permitted. Returns the number that may be connections
+/// to the listener, so that enough remain for Git, disks and the API server.
 pub fn connections() -> Limits {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let wanted = maximum.unwrap_or(FILES).min(FILES);

@@ -131,12 +131,12 @@ impl Cli {
 fn block_on(verb: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ended = runtime.block_on(verb);
-    // A thread that still waits for a server does not hold up the end of the process.
+    // A thread that still waits for a server does not delay the end of the process.
     runtime.shutdown_background();
     ended
 }
 
-/// Writes an error and what led to it, each once.
+/// Prints an error and its causes, without repetitions.
 pub fn complain(error: &anyhow::Error) {
     let causes = match (error.downcast_ref::<RenderError>(), error.downcast_ref::<Failure>()) {
         (Some(error), _) => {

@@ -1,4 +1,5 @@
-//! `holdfast plan`: what the agent would do next, found by the same stages, without doing it. I/O: Git, disk, API reads, dry runs.
+//! `holdfast plan`: shows what the agent would do next, by the same stages, without applying it. I/O: Git, disk, API
+//! reads, dry runs.
 
 mod preview;
 
@@ -44,7 +45,7 @@ pub struct Plan {
     /// Plan the Sync in this file, which need not be in the cluster
     #[arg(short, long, value_name = "SYNC.yaml")]
     file: Option<PathBuf>,
-    /// Plan this working tree instead of the git source
+    /// Plan this working tree instead of the Git source
     #[arg(long, value_name = "DIR")]
     tree: Option<PathBuf>,
     /// Plan again at every save
@@ -61,10 +62,10 @@ pub struct Plan {
     agent_namespace: String,
 }
 
-/// Where manifests/ installs the agent.
+/// The namespace in which manifests/ installs the agent.
 pub(super) const AGENT_NAMESPACE: &str = "holdfast-system";
 
-/// How long saves are gathered before they are planned.
+/// Time for which saves are collected before a plan is made.
 const SETTLE: Duration = Duration::from_millis(50);
 
 impl Plan {
@@ -83,7 +84,7 @@ impl Plan {
         let services = connect(config, cache.path(), &self.agent_namespace).await?.services;
         warn_unverified(&services);
         act(&services, &mut sync, &owner).await?;
-        // Watches first: a save while the first plan is made is not missed.
+        // The watch starts first, so that a save during the first plan is not missed.
         let watching = self.tree.as_deref().filter(|_| self.watch).map(watch).transpose()?;
         let mut past = Past::default();
         let mut changed = self.once(&services, &sync, &owner, &mut past).await?;
@@ -108,7 +109,7 @@ impl Plan {
         Ok(if changed && self.exit_code { ExitCode::from(2) } else { ExitCode::SUCCESS })
     }
 
-    /// Plans once; true if there are changes.
+    /// Makes one plan. Returns true if there are changes.
     async fn once(
         &self,
         services: &Services,
@@ -119,7 +120,7 @@ impl Plan {
         let status = sync.status.clone().unwrap_or_default();
         let at = SyncAt { sync, owner, status: &status, now: Timestamp::now() };
         let run = Run { services, at, limits: Limits::default(), progress: Progress::default() };
-        // The rules of the Sync decide what is compared, as they do for the agent.
+        // The rules of the Sync decide which fields are compared, as in the agent.
         let checks = run.admit()?;
         let preview = preview::preview(&run, self.tree.as_deref(), past).await?;
         match self.output {
@@ -170,7 +171,7 @@ fn watch(tree: &Path) -> anyhow::Result<(notify::RecommendedWatcher, mpsc::Recei
     Ok((watcher, saved))
 }
 
-/// An agent that nothing feeds: the Syncs and approvals are those of now.
+/// Creates services without watches: the Syncs and Approvals are read once.
 pub(super) async fn connect(
     config: kube::Config,
     cache: &Path,

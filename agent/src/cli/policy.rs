@@ -72,7 +72,7 @@ fn duration(text: &str) -> Result<Duration, String> {
     text.parse::<api::Duration>().map(api::Duration::get).map_err(|error| error.to_string())
 }
 
-/// Bytes as Kubernetes writes them: `2Gi`, `512Mi`, `1000000`.
+/// Parses a Kubernetes quantity in bytes: `2Gi`, `512Mi`, `1000000`.
 fn bytes(text: &str) -> Result<u64, String> {
     const UNITS: [(&str, u64); 6] = [
         ("Ki", 1 << 10),

@@ -31,7 +31,7 @@ pub fn written(text: &str) -> io::Result<()> {
     out(text)
 }
 
-/// Writes to stdout. Ends the program in silence if its reader has enough, as `head` has.
+/// Writes to stdout. Ends the program silently if the reader has closed the pipe, as `head` does.
 fn out(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
@@ -55,11 +55,11 @@ pub fn say(message: impl Display) {
     let _ = writeln!(io::stderr(), "{}", visible::line(&message.to_string()));
 }
 
-/// Lines of which some give way to the next one: on a terminal they are written over, elsewhere they stay.
+/// Lines, some of which are replaced by the next one: on a terminal they are overwritten, elsewhere they stay.
 pub struct Lines {
     messages: bool,
     terminal: bool,
-    /// A line that gives way is on the terminal.
+    /// True if a line that will be replaced is on the terminal.
     open: bool,
 }
 
@@ -74,13 +74,13 @@ impl Lines {
         Self { messages: true, terminal: io::stderr().is_terminal(), open: false }
     }
 
-    /// Writes a line that gives way to the next one.
+    /// Writes a line that the next one replaces.
     pub fn passing(&mut self, text: impl Display) {
         if !self.terminal {
             return self.lasting(text);
         }
         let text = visible::line(&text.to_string()).into_owned();
-        // A line that is wrapped cannot be written over.
+        // A line that is wrapped cannot be overwritten.
         let room = usize::from(width().max(20)).saturating_sub(1);
         self.raw(&format!("\r\x1b[2K{}", text.chars().take(room).collect::<String>()));
         self.open = true;
@@ -92,7 +92,7 @@ impl Lines {
         self.raw(&format!("{over}{}\n", visible::line(&text.to_string())));
     }
 
-    /// Ends a line that would give way.
+    /// Ends a line that would be replaced.
     pub fn end(&mut self) {
         if std::mem::take(&mut self.open) {
             self.raw("\n");
@@ -110,7 +110,7 @@ impl Lines {
     }
 }
 
-/// Columns of the terminal.
+/// Returns the width of the terminal.
 fn width() -> u16 {
     let size =
         rustix::termios::tcgetwinsize(io::stdout()).or_else(|_| rustix::termios::tcgetwinsize(io::stderr()));
@@ -127,12 +127,12 @@ pub fn ask(question: impl Display) -> io::Result<String> {
     Ok(answer)
 }
 
-/// True if a person can answer.
+/// True if a user can answer.
 pub fn is_interactive() -> bool {
     io::stdin().is_terminal()
 }
 
-/// True if results go to a terminal that shows colours.
+/// True if results go to a terminal that supports colours.
 pub fn is_coloured() -> bool {
     io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

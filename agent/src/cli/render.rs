@@ -1,4 +1,5 @@
-//! `holdfast render`: what a folder renders to. No cluster, no network unless the Sync needs them. I/O: disk reads.
+//! `holdfast render`: prints the objects that a folder renders to. Uses the cluster and the network only if the Sync
+//! needs them. I/O: disk reads.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -31,7 +32,7 @@ use crate::report::Failure;
 use crate::source::{SourceOptions, Sources};
 use crate::sync_ref::SyncRef;
 
-/// What a release is called that has no Sync, as `helm template` calls it.
+/// The name of a release without a Sync, as in `helm template`.
 const RELEASE: &str = "release-name";
 
 /// What to render
@@ -88,7 +89,7 @@ impl Render {
             print::written(&if at > 0 { format!("---\n{document}") } else { document })?;
         }
         causes::lines(&rendered.warnings).iter().for_each(print::say);
-        // What kustomize makes may be no object for a cluster: it is shown all the same.
+        // The output of kustomize may contain objects that no cluster accepts; it is printed anyway.
         if let Err(error) = render::manifests(rendered.objects, keys.as_ref()) {
             causes::all(&error.mistakes().0).iter().for_each(print::say);
         }
@@ -96,7 +97,7 @@ impl Render {
     }
 }
 
-/// What reads other repositories and web servers.
+/// Returns the reader of other repositories and web servers.
 fn remotes(cache: &Path) -> Arc<dyn Remotes> {
     let options = SourceOptions {
         allow_file: true,
@@ -108,7 +109,7 @@ fn remotes(cache: &Path) -> Arc<dyn Remotes> {
     Arc::new(GitRemotes { sources, files: Arc::new(WebFiles::new(cache, Arc::default())) })
 }
 
-/// What a Sync refers to in the cluster.
+/// Reads the Secrets and ConfigMaps that a Sync refers to.
 async fn of_cluster(
     global: &Global,
     sync: &Sync,

@@ -11,19 +11,19 @@ use serde_json::{Map, Value};
 
 use crate::api::Duration;
 
-/// A mistake: the line, and what is wrong with which field.
+/// An error: the line, the field, and what is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Misfit {
-    /// From 1; none if the object is not in the tree.
+    /// Counts from 1; `None` if the object is not in the tree.
     pub line: Option<u32>,
     pub message: String,
 }
 
-/// All that does not fit in an object that stands at a node of a tree.
+/// Returns all errors of an object at a node of a tree.
 pub fn misfits(object: &Value, schema: &Value, tree: &Tree<'_>, node: Option<NodeId>) -> Vec<Misfit> {
     let mut check = Check { tree, found: Vec::new() };
     if let Some(fields) = object.as_object() {
-        // every object has these, whatever its schema says
+        // Every object has these fields, even if its schema does not list them.
         let own = |name: &str| !matches!(name, "apiVersion" | "kind" | "metadata");
         let fields = fields.iter().filter(|(name, _)| own(name));
         let fields: Map<String, Value> = fields.map(|(name, value)| (name.clone(), value.clone())).collect();
@@ -38,7 +38,7 @@ struct Check<'t> {
     found: Vec<Misfit>,
 }
 
-/// Where a value is: its path, and its node if it has one.
+/// The position of a value: its path, and its node if it has one.
 struct Position {
     path: String,
     node: Option<NodeId>,

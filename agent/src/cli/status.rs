@@ -15,7 +15,7 @@ use crate::api::{
     Approval, ApprovalSpec, ChangeStatus, ErrorStatus, ProgressStatus, Sync, SyncStatus, conditions,
 };
 
-/// Approvals that are shown of one Sync.
+/// Maximum number of Approvals that are shown for one Sync.
 const APPROVALS: usize = 10;
 
 /// Which Syncs, and in which form
@@ -155,7 +155,7 @@ fn detail(sync: &Sync) {
     }
 }
 
-/// The Approvals of a Sync, the newest first, if the user may read them.
+/// Returns the Approvals of a Sync, the newest first, if the user may read them.
 async fn approvals(client: &Client, name: &str) {
     let all = Api::<Approval>::default_namespaced(client.clone()).list(&ListParams::default()).await;
     let mut all = all.map(|all| all.items).unwrap_or_default();

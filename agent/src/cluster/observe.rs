@@ -205,7 +205,7 @@ pub async fn observe(
     }
     let members = |which: &dyn Fn(&Entry) -> bool| cluster.view.members_that(owner, |_, entry| which(entry));
     observed.owned = dependants::kept_with_owners(&mut observed.surplus, members);
-    look_below(cluster, requests, owner, &wanted, &mut observed).await;
+    observe_dependants(cluster, requests, owner, &wanted, &mut observed).await;
     let surplus = observed.surplus.iter().filter(|(_, entry)| entry.kept().is_none());
     let deleted: Vec<_> = surplus.map(|(object, entry)| (object, &entry.kind)).collect();
     holders::name(requests, &deleted, &mut observed.errors).await;
@@ -220,7 +220,7 @@ impl Observed {
 }
 
 /// Reads what would be deleted with the objects that are to be deleted.
-async fn look_below(
+async fn observe_dependants(
     cluster: &Cluster,
     requests: &Requests,
     owner: &SyncRef,

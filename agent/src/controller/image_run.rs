@@ -22,7 +22,7 @@ use crate::error::Class;
 use crate::image::pass::{Found, Pass, pass, policy};
 use crate::reconcile::past::since;
 use crate::reconcile::services::Services;
-use crate::report::{Failure, updates, write};
+use crate::report::{Failure, NewValue, updates, write};
 use crate::subject::Subject;
 
 /// How often a pass checks that its ImageUpdate has not changed.
@@ -171,10 +171,10 @@ async fn report(
         suspended,
     } = found;
     let webhook_path = match path {
-        Ok(path) => Some(path),
+        Ok(path) => NewValue::Set(path),
         Err(failure) => {
             failures.push(failure);
-            None
+            NewValue::Unchanged
         }
     };
     unproven.extend(left_out);
@@ -188,7 +188,10 @@ async fn report(
         pull_request,
         webhook_path,
         // A version that a user allowed again is no longer a proposal.
-        proposal: proposal.or_else(|| (known.proposal != before.proposal).then(|| known.proposal.clone())),
+        proposal: match proposal {
+            NewValue::Unchanged if known.proposal != before.proposal => NewValue::Set(known.proposal.clone()),
+            proposal => proposal,
+        },
         unbanned: known.unbanned.clone(),
         failures: &failures,
         held: &held,
@@ -210,7 +213,7 @@ async fn report(
         memory.status = Some(ImageUpdateStatus { conditions: before.conditions.clone(), ..after });
         return Action::requeue(PAUSE);
     }
-    alerts.tell_update(owner, update.labels(), &after, failures.first());
+    alerts.report_update(owner, update.labels(), &after, failures.first());
     memory.status = Some(after);
     let passing = failures.iter().any(|failure| failure.class != Class::User);
     // Frequent pushes of others do not lengthen the pause.

@@ -28,8 +28,8 @@ use crate::reconcile::limits::{Limits, is_superseded};
 use crate::reconcile::past::Past;
 use crate::reconcile::sync_at::SyncAt;
 use crate::reconcile::{Run, reconcile};
-use crate::report::alert::Ran;
-use crate::report::{Failure, Findings, progress, status, tell, write};
+use crate::report::alert::RunResult;
+use crate::report::{Failure, Findings, NewValue, progress, status, tell, write};
 use crate::sync_ref::SyncRef;
 
 /// The message of a run that panicked.
@@ -137,7 +137,7 @@ async fn work(agent: &Agent, run: &Run<'_>, past: &mut Past) -> Option<Findings>
     let mut findings = Box::pin(reconcile(run, past)).await;
     run.progress.begin("source", "reading the Secret of the webhook");
     match run.limits.wait("source", hooks::of_sync(agent, run.at)).await {
-        Ok(path) => findings.webhook_path = Some(path),
+        Ok(path) => findings.webhook_path = NewValue::Set(path),
         // The outcome of the run is reported, although a newer run is due.
         Err(failure) if is_superseded(&failure) => {}
         Err(failure) => findings.ended.failure = findings.ended.failure.or(Some(failure)),
@@ -182,7 +182,8 @@ async fn report(agent: &Agent, run: &Run<'_>, memory: &mut Memory, findings: &Fi
     let whole = SyncStatus { drift: episode, ..current.clone() };
     let heard = services.cluster.clients.contact().last();
     let heard = Some(heard).filter(|_| written.is_ok() && trouble.is_none());
-    let ran = Ran { status: &whole, failure: findings.ended.failure.as_ref(), suspended, verified, heard };
+    let ran =
+        RunResult { status: &whole, failure: findings.ended.failure.as_ref(), suspended, verified, heard };
     services.alerts.tell(owner, &ran);
     if let Err(error) = written {
         warn!(sync = %owner, stage = "report", error = %chain(&error), "Cannot write the status; retrying");

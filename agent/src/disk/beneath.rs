@@ -1,7 +1,7 @@
-//! The one writer of files whose names come from outside: git, chart archives, requirements of charts.
+//! The only writer of files whose names come from outside: Git, chart archives, dependencies of charts.
 //!
-//! It writes relative to an open folder, one name at a time, and follows no link. So neither a name nor existing files can lead a
-//! write out of the folder. I/O: disk writes.
+//! It writes relative to an open folder, one name at a time, and follows no symlink. So neither a name nor existing
+//! files can lead a write out of the folder. I/O: disk writes.
 
 use std::fs::File;
 use std::io::{Error, ErrorKind, Write as _};
@@ -21,12 +21,12 @@ const OPEN: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEX
 pub struct Beneath(OwnedFd);
 
 impl Beneath {
-    /// Opens a folder that exists. Its own path is the caller's, and may have links.
+    /// Opens an existing folder. Its own path is chosen by the caller, and may contain symlinks.
     pub fn open(folder: &Path) -> std::io::Result<Self> {
         Ok(Self(openat(CWD, folder, OPEN, Mode::empty())?))
     }
 
-    /// Makes a folder and those above it, where they do not exist.
+    /// Creates a folder and its parents, if they do not exist.
     pub fn make_folder(&self, path: &str) -> std::io::Result<()> {
         if path.is_empty() {
             return Ok(());
@@ -35,7 +35,7 @@ impl Beneath {
         self.enter(path).map(|_| ())
     }
 
-    /// Writes a file and makes the folders above it. A file that is there is replaced.
+    /// Writes a file and creates its parent folders. An existing file is replaced.
     pub fn write(&self, path: &str, bytes: &[u8]) -> std::io::Result<()> {
         checked(path)?;
         let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
@@ -45,7 +45,7 @@ impl Beneath {
         File::from(file).write_all(bytes)
     }
 
-    /// Opens a folder by names that are checked, and makes what is missing.
+    /// Opens a folder by names that are checked, and creates missing folders.
     fn enter(&self, path: &str) -> std::io::Result<OwnedFd> {
         let mut folder = self.0.try_clone()?;
         for name in path.split('/').filter(|name| !name.is_empty()) {

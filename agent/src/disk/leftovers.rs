@@ -1,11 +1,11 @@
-//! Removes files that a killed process left behind, when the next one starts. I/O: disk.
+//! Removes files that a killed process left, when the next one starts. I/O: disk.
 
 use std::path::Path;
 
 use tracing::warn;
 
-/// Removes entries of a folder that begin with `prefix`, but for those that go on with the number of another process that
-/// lives. In a container every process has the same number, and a process that starts has left nothing yet.
+/// Removes entries of a folder that begin with `prefix`, except those that continue with the id of another running
+/// process. In a container every process has the same id, and a process that starts has created no entries yet.
 pub fn of_dead_processes(folder: &Path, prefix: &str) {
     remove(folder, |name| {
         let is_dead = |pid| pid == std::process::id() || !Path::new(&format!("/proc/{pid}")).exists();
@@ -14,7 +14,7 @@ pub fn of_dead_processes(folder: &Path, prefix: &str) {
     });
 }
 
-/// Removes the entries of a folder whose names begin so.
+/// Removes the entries of a folder whose names begin with a prefix.
 pub fn beginning_with(folder: &Path, prefix: &str) {
     remove(folder, |name| name.starts_with(prefix));
 }

@@ -14,23 +14,23 @@ use tracing::{info, warn};
 
 use crate::policy::CACHE_LIMIT;
 
-/// Folders that are measured may be nested so deep.
+/// Maximum depth of measured folders.
 const DEPTH: usize = 8;
 
-/// The use of the cache folder.
+/// The usage of the cache folder.
 pub struct Usage {
     limit: u64,
-    /// Bytes of each domain: measured, and what it has written since.
+    /// Bytes of each domain: as measured, and written since.
     domains: Mutex<HashMap<String, u64>>,
-    /// There is too much, so that files must be removed.
+    /// Notified if the limit is exceeded, so that files must be removed.
     over: Notify,
-    /// The disk itself has no room, whatever the limit is.
+    /// True if the disk is full, whatever the limit is.
     full: AtomicBool,
-    /// The last write failed, which is logged once.
+    /// True if the last write failed, which is logged once.
     failing: AtomicBool,
 }
 
-/// Something that can go.
+/// A file or folder that can be removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
     pub path: PathBuf,
@@ -46,7 +46,7 @@ impl Default for Usage {
 }
 
 impl Usage {
-    /// With so many bytes to use.
+    /// Creates the usage with a limit in bytes.
     pub fn new(limit: u64) -> Self {
         Self {
             limit,
@@ -75,7 +75,7 @@ impl Usage {
         }
     }
 
-    /// Notes that a write failed. Only the first one of a row is logged.
+    /// Records that a write failed. Only the first failure in a row is logged.
     pub fn failed(&self, path: &Path, error: &std::io::Error) {
         if error.kind() == std::io::ErrorKind::StorageFull {
             self.no_room();
@@ -85,13 +85,13 @@ impl Usage {
         }
     }
 
-    /// Notes that the disk is full.
+    /// Records that the disk is full.
     pub fn no_room(&self) {
         self.full.store(true, Ordering::Relaxed);
         self.over.notify_one();
     }
 
-    /// True if a domain may fetch more: there is room, or others use more than their share of it.
+    /// True if a domain may fetch more: there is space, or others use more than their share.
     pub fn admits(&self, domain: &str) -> bool {
         let domains = self.domains();
         let sum: u64 = domains.values().sum();
@@ -99,12 +99,13 @@ impl Usage {
         sum <= self.limit || domains.get(domain).is_none_or(|own| *own < share)
     }
 
-    /// Waits until there is too much.
+    /// Waits until the limit is exceeded.
     pub async fn exceeded(&self) {
         self.over.notified().await;
     }
 
-    /// Takes what was measured, and returns how much may stay. Where the disk was full, half of what there is.
+    /// Records the measured items, and returns the number of bytes that may stay. If the disk was full, half of the
+    /// current number.
     pub fn measured(&self, items: &[Item]) -> u64 {
         let mut measured: HashMap<String, u64> = HashMap::new();
         for Item { domain, bytes, .. } in items {
@@ -121,7 +122,7 @@ impl Usage {
         }
     }
 
-    /// Takes off what is gone.
+    /// Subtracts a removed item.
     pub fn gone(&self, item: &Item) {
         if let Some(own) = self.domains().get_mut(&item.domain) {
             *own = own.saturating_sub(item.bytes);
@@ -133,7 +134,7 @@ impl Usage {
     }
 }
 
-/// What goes so that the rest has at most so many bytes.
+/// Returns the items to remove so that the rest has at most this number of bytes.
 pub fn excess(items: Vec<Item>, room: u64) -> Vec<Item> {
     let mut sum: u64 = items.iter().map(|item| item.bytes).sum();
     let mut domains: HashMap<String, (u64, Vec<Item>)> = HashMap::new();
@@ -142,7 +143,7 @@ pub fn excess(items: Vec<Item>, room: u64) -> Vec<Item> {
         *bytes += item.bytes;
         own.push(item);
     }
-    // The one that was used first stands last, where it is taken from.
+    // The least recently used item is last, where it is removed first.
     domains.values_mut().for_each(|(_, own)| own.sort_by_key(|item| std::cmp::Reverse(item.used)));
     let mut gone = Vec::new();
     while sum > room {
@@ -159,7 +160,8 @@ pub fn excess(items: Vec<Item>, room: u64) -> Vec<Item> {
     gone
 }
 
-/// The folders at a depth below a folder, each an item. The first name below is the domain, where there is one.
+/// Returns the folders at a depth below a folder, each as an item. The first name below is the domain, if there is
+/// one.
 pub fn items(folder: &Path, depth: usize) -> Vec<Item> {
     let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut found = vec![folder.to_path_buf()];
@@ -180,7 +182,7 @@ fn folders(folder: &Path) -> Vec<PathBuf> {
     entries.filter(is_folder).map(|entry| entry.path()).collect()
 }
 
-/// The bytes below a folder, and when something of it was used last. Links are not followed.
+/// Returns the bytes below a folder, and when it was used last. Symlinks are not followed.
 fn measure(path: &Path, depth: usize) -> (u64, SystemTime) {
     let Ok(metadata) = path.symlink_metadata() else { return (0, SystemTime::UNIX_EPOCH) };
     let mut sum = if metadata.is_dir() { 0 } else { metadata.len() };

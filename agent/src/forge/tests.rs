@@ -176,7 +176,7 @@ async fn what_forges_refuse_is_said_with_what_to_do() {
             "to another host",
         ),
         (Forge::GitHub, 302, vec![("location", "/again")], String::new(), User, "Redirected", "too often"),
-        (Forge::GitHub, 302, vec![], String::new(), User, "Redirected", "not to a URL"),
+        (Forge::GitHub, 302, vec![], String::new(), User, "Redirected", "not a URL"),
     ] {
         let error = refused(provider, status, &headers, &body).await;
         assert_eq!((error.class(), error.name()), (class, name), "{status} {body}: {error}");

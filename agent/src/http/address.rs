@@ -6,10 +6,10 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// What is wrong with an address.
+/// The class of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// Link-local, or of a metadata service. The network is the one that has to be listed to allow it.
+    /// Link-local, or of a metadata service. The network must be listed to allow it.
     Metadata(Network),
     /// Unspecified, multicast or broadcast.
     NoDestination,
@@ -75,7 +75,7 @@ impl Network {
         Self { address: IpAddr::V6(Ipv6Addr::new(one, two, three, four, five, six, seven, eight)), prefix }
     }
 
-    /// Reads `10.0.0.0/8`, `fd00::/8`, or one address.
+    /// Parses `10.0.0.0/8`, `fd00::/8`, or one address.
     pub fn parse(text: &str) -> Option<Self> {
         let (address, prefix) =
             text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
@@ -92,7 +92,7 @@ impl Network {
         self.address.is_ipv4() == address.is_ipv4() && masked(address, self.prefix) == self.address
     }
 
-    /// True if all of this network is in the other one.
+    /// True if this network is inside the other one.
     pub fn is_within(&self, other: &Self) -> bool {
         self.prefix >= other.prefix && other.contains(self.address)
     }
@@ -112,12 +112,12 @@ fn masked(address: IpAddr, prefix: u8) -> IpAddr {
     }
 }
 
-/// True for the name of a metadata service, in small letters and without a dot at its end.
+/// True for the name of a metadata service, in lower case and without a trailing dot.
 pub fn is_metadata_name(name: &str) -> bool {
     METADATA_NAMES.contains(&name)
 }
 
-/// What is wrong with an address, or with one that it carries.
+/// Returns the class of an address, or of an address that it carries.
 pub fn classify(address: IpAddr) -> Class {
     let all = || std::iter::once(address).chain(carried(address));
     let of =
@@ -128,7 +128,7 @@ pub fn classify(address: IpAddr) -> Class {
     all().find_map(|address| of(&METADATA, address)).map_or(Class::Usual, Class::Metadata)
 }
 
-/// The IPv4 addresses that an IPv6 address carries, in every form that a system or a gateway on the way may take out.
+/// Returns the IPv4 addresses that an IPv6 address carries, in every form that a system or a gateway may extract.
 #[expect(clippy::match_same_arms, reason = "each form stands beside its RFC")]
 pub fn carried(address: IpAddr) -> impl Iterator<Item = IpAddr> {
     let parts = match address {

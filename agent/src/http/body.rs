@@ -1,13 +1,13 @@
-//! Reads the body of an answer, up to a limit. I/O: HTTP.
+//! Reads the body of a response, up to a limit. I/O: HTTP.
 
 use reqwest::Response;
 
 use super::Failure;
 
-/// How much is reserved for a body by what its server says of its length.
+/// Maximum memory that is reserved for a body because of its `Content-Length`.
 const RESERVED: usize = 1024 * 1024;
 
-/// The whole body. One that is longer than the limit is an error, as soon as that is known.
+/// Returns the complete body. A body that is longer than the limit is an error as soon as that is known.
 pub async fn read(mut response: Response, limit: u64) -> Result<Vec<u8>, Failure> {
     let length = response.content_length().unwrap_or(0);
     if length > limit {
@@ -23,7 +23,7 @@ pub async fn read(mut response: Response, limit: u64) -> Result<Vec<u8>, Failure
     Ok(body)
 }
 
-/// The next piece of a body, as it comes; nothing at its end.
+/// Returns the next piece of a body; `None` at its end.
 pub async fn piece(response: &mut Response) -> Result<Option<Vec<u8>>, Failure> {
     let piece = response.chunk().await.map_err(|error| Failure::of(&error))?;
     Ok(piece.map(Into::into))

@@ -18,38 +18,38 @@ use super::redirect::{LIMIT, Redirects, destination, is_redirect, target};
 use super::resolver::{Resolver, to_port};
 use super::{Failure, Guard, Times, Trust, USER_AGENT};
 
-/// How many clients are kept.
+/// Maximum number of cached clients.
 const CLIENTS: usize = 50;
 
-/// One request. Has no `Debug`: it may have a login.
+/// One request. Has no `Debug`: it may contain credentials.
 #[derive(Clone)]
 pub struct Request {
     pub method: Method,
     pub url: Url,
     pub headers: HeaderMap,
-    /// Headers for the origin of `url` alone.
+    /// Headers that are only sent to the origin of `url`.
     pub secret: HeaderMap,
     pub body: Option<Vec<u8>>,
-    /// How long it may take with its answer, if not as long as all.
+    /// Maximum duration of the request with its response. Defaults to that of the clients.
     pub limit: Option<Duration>,
 }
 
 impl Request {
-    /// A request without headers and body.
+    /// Creates a request without headers and body.
     pub fn new(method: Method, url: Url) -> Self {
         Self { method, url, headers: HeaderMap::new(), secret: HeaderMap::new(), body: None, limit: None }
     }
 }
 
-/// A client as the library has it, by the certificates that it uses, and whether it goes through a proxy.
+/// Clients of the library, by the certificates that they use, and whether they use a proxy.
 type Kept = HashMap<(Option<Digest>, bool), (Client, Instant)>;
 
-/// The HTTP clients of one use.
+/// The HTTP clients for one purpose.
 pub struct Clients {
     guard: Arc<Guard>,
     times: Times,
     user_agent: String,
-    /// Connections to a host that are kept open.
+    /// Maximum number of idle connections to a host.
     idle: usize,
     proxies: Proxies,
     kept: Mutex<Kept>,
@@ -61,17 +61,17 @@ impl Clients {
         Self { guard, times, user_agent, idle: 8, proxies: Proxies::default(), kept }
     }
 
-    /// Names itself differently.
+    /// Sets another user agent.
     #[must_use]
     pub fn with_user_agent(self, user_agent: impl Into<String>) -> Self {
         Self { user_agent: user_agent.into(), ..self }
     }
 
-    /// Sends a request to one URL, which is its own or one that it was led to, and follows nothing.
+    /// Sends a request to a URL, which is that of the request or the target of a redirect. Follows no redirect.
     pub async fn send(&self, trust: &Trust, request: &Request, url: &Url) -> Result<Response, Failure> {
         let Request { method, url: first, headers, secret, body, limit } = request;
         if !matches!(url.scheme(), "http" | "https") {
-            return Err(Failure::Redirected { why: "and not to http or https", to: None });
+            return Err(Failure::Redirected { why: "to a URL that is neither http nor https", to: None });
         }
         self.guard.url(url)?;
         let proxied = self.proxies.cover(url);
@@ -98,7 +98,8 @@ impl Clients {
         to_port(port, builder.send()).await.map_err(|error| Failure::of(&error))
     }
 
-    /// Sends a request and follows where it is led. One that changes something is followed only where it stays what it is.
+    /// Sends a request and follows redirects. A request that changes something is only followed if its method and body
+    /// stay the same.
     pub async fn follow(
         &self,
         trust: &Trust,
@@ -107,7 +108,7 @@ impl Clients {
     ) -> Result<Response, Failure> {
         let mut url = request.url.clone();
         for _ in 0..=LIMIT {
-            // A future of its own: it is large, and is part of every run that may ask.
+            // A separate future: it is large, and would be a part of every run that may send a request.
             let response = Box::pin(self.send(trust, request, &url)).await?;
             let status = response.status();
             if !is_redirect(status) {
@@ -131,7 +132,7 @@ impl Clients {
             return Ok(client);
         }
         let builder = self.builder(trust, proxied);
-        // The authorities of the system are read for it.
+        // Building it reads the authorities of the system from the disk.
         let built = tokio::task::spawn_blocking(move || builder.build()).await;
         let said = |said: String| Failure::Client { said };
         let client = built

@@ -1,4 +1,4 @@
-//! What `--allow-destinations` lists: hosts, all hosts below a domain, and networks. Pure.
+//! The entries of `--allow-destinations`: hosts, all hosts below a domain, and networks. Pure.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -9,14 +9,14 @@ use super::address::Network;
 /// One entry of the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Destination {
-    /// A host by its whole name.
+    /// A host by its full name.
     Host(String),
     /// Every host below a domain, at any depth, and not the domain itself.
     Below(String),
     Network(Network),
 }
 
-/// A text that is no destination.
+/// A text that is not a destination.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0} is neither a host nor a network; write git.example.com, *.example.com, 10.0.0.0/8 or 192.0.2.7")]
 pub struct BadDestination(String);
@@ -31,7 +31,7 @@ impl FromStr for Destination {
         }
         let (domain, below) = text.strip_prefix("*.").map_or((text, false), |domain| (domain, true));
         let name = normal(domain);
-        // A name that ends with a number would be read as an address.
+        // A name that ends with a number would be parsed as an address.
         let number =
             name.rsplit('.').next().is_some_and(|label| label.bytes().all(|byte| byte.is_ascii_digit()));
         if number || !is_name(&name) {
@@ -52,7 +52,7 @@ impl fmt::Display for Destination {
 }
 
 impl Destination {
-    /// True if it lists this name, which is [normal](normal).
+    /// True if the entry matches this name, which is [normalised](normal).
     pub fn names(&self, host: &str) -> bool {
         match self {
             Self::Host(name) => name == host,
@@ -64,18 +64,18 @@ impl Destination {
         }
     }
 
-    /// True if it lists this address.
+    /// True if the entry contains this address.
     pub fn holds(&self, address: IpAddr) -> bool {
         matches!(self, Self::Network(network) if network.contains(address))
     }
 
-    /// True if it lists a part of this network and nothing else.
+    /// True if the entry is a network inside this one.
     pub fn is_within(&self, other: &Network) -> bool {
         matches!(self, Self::Network(network) if network.is_within(other))
     }
 }
 
-/// A host as it is compared: in small letters, without brackets and the dot at its end.
+/// Returns a host in the form in which it is compared: in lower case, without brackets and trailing dot.
 pub fn normal(host: &str) -> String {
     let bare = host.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.');
     bare.to_ascii_lowercase()

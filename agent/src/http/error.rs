@@ -1,11 +1,11 @@
-//! Why a request has no answer. No message quotes what a server sent. Pure.
+//! Why a request failed. No message quotes what a server sent. Pure.
 
 use std::error::Error;
 use std::io;
 
 use super::Refused;
 
-/// A request that was not answered.
+/// A request without a response.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     #[error(transparent)]
@@ -19,8 +19,8 @@ pub enum Failure {
     #[error("{said}")]
     Tls {
         said: String,
-        /// What is wrong with the certificate of the server, if that is the reason.
-        certificate: Option<Mistrust>,
+        /// The problem of the server's certificate, if that is the reason.
+        certificate: Option<CertificateProblem>,
     },
     #[error("the connection broke: {said}")]
     Broken { said: String },
@@ -29,7 +29,7 @@ pub enum Failure {
     #[error("it redirects {why}")]
     Redirected {
         why: &'static str,
-        /// Where it leads: scheme, host and path, if it is a URL.
+        /// The target: scheme, host and path, if it is a URL.
         to: Option<String>,
     },
     #[error("the HTTP client cannot be made: {said}")]
@@ -38,24 +38,24 @@ pub enum Failure {
 
 /// Why a certificate is not trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mistrust {
+pub enum CertificateProblem {
     /// The certificate is signed by an unknown authority.
     Authority,
-    /// It is for other names.
+    /// The certificate is for other names.
     Name,
-    /// It is not valid now.
+    /// The certificate is expired or not valid yet.
     Time,
     Other,
 }
 
 impl Failure {
-    /// Reads an error of the HTTP library.
+    /// Classifies an error of the HTTP library.
     pub(super) fn of(error: &reqwest::Error) -> Self {
         if let Some(refused) = causes(error).find_map(|cause| cause.downcast_ref::<Refused>()) {
             return Self::Refused(refused.clone());
         }
         if let Some(tls) = causes(error).find_map(|cause| cause.downcast_ref::<rustls::Error>()) {
-            let certificate = mistrust(tls);
+            let certificate = certificate_problem(tls);
             return Self::Tls { said: broken_tls(tls), certificate };
         }
         let said = || root(error).to_string();
@@ -68,38 +68,38 @@ impl Failure {
     }
 }
 
-/// An error and what is below it.
+/// Returns an error and its sources.
 pub fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |error| below(*error))
 }
 
 fn below<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
-    // What an io::Error wraps is not its source, but the error itself.
+    // The error in an io::Error is not its source, but the error itself.
     match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
         Some(wrapped) => Some(wrapped),
         None => error.source(),
     }
 }
 
-/// The innermost cause. What is above says less, and may have the URL.
+/// Returns the innermost cause. The outer errors are less precise, and may contain the URL.
 pub(super) fn root<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
     causes(error).last().unwrap_or(error)
 }
 
-fn mistrust(error: &rustls::Error) -> Option<Mistrust> {
+fn certificate_problem(error: &rustls::Error) -> Option<CertificateProblem> {
     use rustls::CertificateError as Bad;
     let rustls::Error::InvalidCertificate(bad) = error else { return None };
     Some(match bad {
-        Bad::UnknownIssuer | Bad::Other(_) => Mistrust::Authority,
-        Bad::NotValidForName | Bad::NotValidForNameContext { .. } => Mistrust::Name,
+        Bad::UnknownIssuer | Bad::Other(_) => CertificateProblem::Authority,
+        Bad::NotValidForName | Bad::NotValidForNameContext { .. } => CertificateProblem::Name,
         Bad::Expired | Bad::ExpiredContext { .. } | Bad::NotValidYet | Bad::NotValidYetContext { .. } => {
-            Mistrust::Time
+            CertificateProblem::Time
         }
-        _ => Mistrust::Other,
+        _ => CertificateProblem::Other,
     })
 }
 
-/// What is wrong with TLS. The names in a certificate are not repeated.
+/// Describes a TLS error. The names in a certificate are not repeated.
 fn broken_tls(error: &rustls::Error) -> String {
     use rustls::CertificateError as Bad;
     let said = match error {
@@ -109,11 +109,11 @@ fn broken_tls(error: &rustls::Error) -> String {
             Bad::Expired | Bad::ExpiredContext { .. } => "the certificate has expired",
             Bad::NotValidYet | Bad::NotValidYetContext { .. } => "the certificate is not valid yet",
             Bad::NotValidForName | Bad::NotValidForNameContext { .. } => {
-                "the certificate is for another name"
+                "the certificate is for another host name"
             }
             Bad::Revoked => "the certificate is revoked",
             Bad::Other(why) if why.to_string().contains("CaUsedAsEndEntity") => {
-                "the certificate is one of an authority, or self-signed"
+                "the certificate of the server is a CA certificate, or self-signed"
             }
             _ => "the certificate is not valid",
         },
@@ -133,21 +133,25 @@ mod tests {
             (
                 Error::InvalidCertificate(Bad::UnknownIssuer),
                 "signed by an unknown authority",
-                Some(Mistrust::Authority),
+                Some(CertificateProblem::Authority),
             ),
-            (Error::InvalidCertificate(Bad::Expired), "has expired", Some(Mistrust::Time)),
-            (Error::InvalidCertificate(Bad::NotValidYet), "not valid yet", Some(Mistrust::Time)),
-            (Error::InvalidCertificate(Bad::NotValidForName), "for another name", Some(Mistrust::Name)),
+            (Error::InvalidCertificate(Bad::Expired), "has expired", Some(CertificateProblem::Time)),
+            (Error::InvalidCertificate(Bad::NotValidYet), "not valid yet", Some(CertificateProblem::Time)),
+            (
+                Error::InvalidCertificate(Bad::NotValidForName),
+                "for another host name",
+                Some(CertificateProblem::Name),
+            ),
             (
                 Error::InvalidCertificate(Bad::BadSignature),
                 "the certificate is not valid",
-                Some(Mistrust::Other),
+                Some(CertificateProblem::Other),
             ),
             (Error::InvalidMessage(InvalidMessage::InvalidContentType), "does not use TLS", None),
             (Error::DecryptError, "decrypt", None),
         ] {
             let (error, expected, certificate) = error;
-            assert_eq!(mistrust(&error), certificate, "{error}");
+            assert_eq!(certificate_problem(&error), certificate, "{error}");
             assert!(broken_tls(&error).contains(expected), "{}", broken_tls(&error));
         }
     }

@@ -1,15 +1,15 @@
 //! Decides where the agent may connect on behalf of a resource. Users who may write resources could otherwise make the agent connect
 //! to internal servers.
 //!
-//! Refused are, in this order:
-//! - addresses that are no destination: unspecified, multicast, broadcast;
-//! - the API server, and the agent's own listeners, by whatever name or address;
-//! - link-local addresses and the metadata services of clouds, unless the list holds a network inside of theirs;
-//! - with a list, everything that it does not hold by name or by address.
+//! These are refused, in this order:
+//! - addresses that cannot be a destination: unspecified, multicast, broadcast;
+//! - the API server, and the listeners of the agent, by any name or address;
+//! - link-local addresses and the metadata services of clouds, unless the list contains a network inside theirs;
+//! - with a list, everything that it does not contain by name or by address.
 //!
-//! Loopback addresses are allowed without a list, since a single machine may hold everything. Names are checked as they
-//! are written, and every address of a name where it is connected to (see `resolver`). No message names the address
-//! that a name resolves to, which would show a tenant the DNS of the cluster. Pure.
+//! Loopback addresses are allowed without a list, since everything may run on one machine. Names are checked as they
+//! are written, and every address of a name when it is connected to (see `resolver`). No message contains the address
+//! of a name, which would reveal the DNS of the cluster to a tenant. Pure.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -47,7 +47,7 @@ pub enum Refused {
     Unchecked { host: String },
 }
 
-/// What may be connected to.
+/// Decides which destinations are allowed.
 #[derive(Clone, Debug, Default)]
 pub struct Guard {
     listed: Vec<Destination>,
@@ -55,12 +55,12 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// `listed` is `--allow-destinations`; empty: everything that is not refused.
+    /// `listed` is `--allow-destinations`; if it is empty, everything is allowed that is not refused otherwise.
     pub fn new(listed: Vec<Destination>, own: Own) -> Self {
         Self { listed, own }
     }
 
-    /// Checks the host of a URL before anything is resolved: a name as it is written, an address for good.
+    /// Checks the host of a URL before it is resolved: a name as it is written, or an address.
     pub fn url(&self, url: &Url) -> Result<(), Refused> {
         let host = url.host_str().unwrap_or_default();
         let port = url.port_or_known_default().unwrap_or(0);
@@ -87,7 +87,7 @@ impl Guard {
         Ok(())
     }
 
-    /// Checks a name that a proxy resolves, so that its addresses are never seen: with a list it has to be listed as a name.
+    /// Checks a name that a proxy resolves, so that its addresses are unknown: with a list, the name must be listed.
     pub fn behind_proxy(&self, url: &Url) -> Result<(), Refused> {
         let Some(Host::Domain(host)) = url.host() else { return Ok(()) };
         if self.listed.is_empty() || self.is_listed(&normal(host)) {
@@ -96,7 +96,7 @@ impl Guard {
         Err(Refused::NotListed { host: host.to_owned() })
     }
 
-    /// Checks an address that a name resolved to.
+    /// Checks an address to which a name was resolved.
     pub fn address(&self, host: &str, address: SocketAddr) -> Result<(), Refused> {
         self.judge(host, address).map_err(|refused| {
             debug!(host, %address, reason = %refused, "Refused an address");
@@ -107,7 +107,7 @@ impl Guard {
         })
     }
 
-    /// The addresses that may be connected to; an error if there are only others.
+    /// Returns the allowed addresses; an error if there are none.
     pub fn allowed(&self, host: &str, port: u16, found: Vec<IpAddr>) -> Result<Vec<SocketAddr>, Refused> {
         let mut refused = None;
         let mut allowed = Vec::new();
@@ -123,7 +123,7 @@ impl Guard {
         }
     }
 
-    /// Checks an address that stands in the URL.
+    /// Checks an address in a URL.
     fn literal(&self, host: &str, address: SocketAddr) -> Result<(), Refused> {
         self.judge(host, address)
     }

@@ -1,6 +1,7 @@
-//! The host of a URL, which distinguishes errors of one server from those of another. Pure.
+//! The host of a URL, which separates errors of one server from those of another. Pure.
 
-/// `git.example.com:8443` of `https://user@Git.example.com:8443/x.git`, and `git.example.com` of `git@git.example.com:x`.
+/// Returns `git.example.com:8443` for `https://user@Git.example.com:8443/x.git`, and `git.example.com` for
+/// `git@git.example.com:x`.
 pub fn host(url: &str) -> String {
     let authority = match url.split_once("://") {
         Some((_, rest)) => rest.split(['/', '?', '#']).next(),

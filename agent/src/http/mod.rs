@@ -5,8 +5,8 @@
 //! API server is a different one.
 //!
 //! Architecture invariants: no other room makes an HTTP client or opens a connection; a client follows no redirect by
-//! itself, since every hop is checked; a credential and a client certificate leave the origin they are meant for with no
-//! hop; no error quotes the body of an answer.
+//! itself, since every hop is checked; credentials and client certificates are not sent to another origin;
+//! no error quotes the body of a response.
 
 mod address;
 mod body;
@@ -26,7 +26,7 @@ mod trust;
 pub use body::{piece, read};
 pub use client::{Clients, Request};
 pub use destination::{BadDestination, Destination};
-pub use error::{Failure, Mistrust, causes};
+pub use error::{CertificateProblem, Failure, causes};
 pub use guard::{Guard, Refused};
 pub use host::host;
 pub use own::Own;
@@ -36,5 +36,5 @@ pub use retry_after::retry_after;
 pub use times::Times;
 pub use trust::{BadTrust, Trust};
 
-/// How the agent names itself.
+/// The user agent.
 pub const USER_AGENT: &str = concat!("holdfast/", env!("CARGO_PKG_VERSION"));

@@ -1,8 +1,9 @@
 //! The agent's own addresses, which no resource may use as a destination: the API server, and the listeners of the agent.
 //!
-//! The API server is known by the URL that the agent itself uses, by the variables that Kubernetes sets in every pod, and
-//! by the names of its Service. A listener is known by its port at every address of this machine or pod, and by the names
-//! of its Service. I/O: environment, and a socket that is bound to learn whether an address is one of this machine.
+//! The API server is known by the URL that the agent itself uses, by the variables that Kubernetes sets in every pod,
+//! and by the names of its Service. A listener is known by its port on every address of this machine or pod, and by the
+//! names of its Service. I/O: environment, and a socket that is bound to find out whether an address belongs to this
+//! machine.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
@@ -13,12 +14,12 @@ use super::destination::normal;
 /// The name of the Service in `manifests/`.
 const SERVICE: &str = "holdfast";
 
-/// What is the agent's own.
+/// The names and addresses of the API server and of the agent.
 #[derive(Clone, Debug)]
 pub struct Own {
     /// Name and port.
     api_names: Vec<(String, u16)>,
-    /// Without a port: all of them.
+    /// Without a port: all ports.
     api_addresses: Vec<(IpAddr, Option<u16>)>,
     /// Addresses of the agent's Service.
     service: Vec<IpAddr>,
@@ -42,7 +43,7 @@ impl Default for Own {
 }
 
 impl Own {
-    /// What is known from the URL of the API server, the namespace of the agent, and the environment.
+    /// Creates the value from the URL of the API server, the namespace of the agent, and the environment.
     pub fn of(api: Option<&str>, namespace: Option<&str>, variable: &dyn Fn(&str) -> Option<String>) -> Self {
         let mut own = Self { namespace: namespace.map(ToOwned::to_owned), ..Self::default() };
         if let Some(url) = api.and_then(|api| Url::parse(api).ok()) {
@@ -60,7 +61,7 @@ impl Own {
         own
     }
 
-    /// Takes the addresses that the name of the API server has now.
+    /// Adds the addresses to which the name of the API server resolves.
     #[must_use]
     pub fn with_api_addresses(mut self, addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
         let found = addresses.into_iter().map(|address| (address.ip().to_canonical(), Some(address.port())));
@@ -68,19 +69,19 @@ impl Own {
         self
     }
 
-    /// Takes a listener of the agent.
+    /// Adds a listener of the agent.
     #[must_use]
     pub fn with_listener(mut self, address: SocketAddr) -> Self {
         self.ports.push(address.port());
         self
     }
 
-    /// The names of the API server that have to be resolved.
+    /// Returns the names of the API server that must be resolved.
     pub fn api_names(&self) -> &[(String, u16)] {
         &self.api_names
     }
 
-    /// True for a name of the API server, as [`normal`] has it.
+    /// True for a name of the API server, [normalised](normal).
     pub fn is_api_server(&self, name: &str, port: u16) -> bool {
         self.api_names.iter().any(|(api, at)| api == name && *at == port)
             || is_service(name, "kubernetes", "default")
@@ -91,7 +92,8 @@ impl Own {
         self.namespace.as_ref().is_some_and(|namespace| is_service(name, SERVICE, namespace))
     }
 
-    /// True for an address of the API server. Of one on this machine, its port counts at every address of the machine.
+    /// True for an address of the API server. If the API server runs on this machine, its port counts on every address
+    /// of the machine.
     pub fn holds_api_server(&self, address: SocketAddr) -> bool {
         self.api_addresses.iter().any(|(api, port)| {
             let same_port = port.is_none_or(|port| port == address.port());

@@ -1,7 +1,7 @@
 //! Which requests go through a proxy of the environment: `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`.
 //!
-//! A proxy resolves names itself, so the guard sees no addresses then, and the host of the proxy is the administrator's
-//! own. I/O: environment.
+//! A proxy resolves names itself, so the guard sees no addresses, and the host of the proxy is set by the
+//! administrator. I/O: environment.
 
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::Url;
@@ -16,7 +16,7 @@ impl Default for Proxies {
 }
 
 impl Proxies {
-    /// True if a request to this URL goes through a proxy.
+    /// True if a request to this URL uses a proxy.
     pub fn cover(&self, url: &Url) -> bool {
         url.as_str().parse().is_ok_and(|uri| self.0.intercept(&uri).is_some())
     }

@@ -1,36 +1,37 @@
-//! Where a redirect may lead. Pure.
+//! Decides which redirects are followed. Pure.
 
 use http::StatusCode;
 use reqwest::Url;
 
-/// How many redirects one request follows.
+/// Maximum number of redirects of one request.
 pub const LIMIT: usize = 5;
-/// How many letters of a path an error shows.
+/// Maximum number of characters of a path in an error.
 const PATH: usize = 200;
 
-/// Which redirects are followed.
+/// The redirects that are followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Redirects {
     /// To the same scheme, host and port, for requests with secrets.
     SameOrigin,
-    /// To any host that the guard allows; credentials stay behind.
+    /// To any host that the guard allows, without credentials.
     Anywhere,
-    /// The same, and away from TLS too.
+    /// The same, also from https to http.
     AnywherePlain,
 }
 
-/// True for a status that leads to another URL.
+/// True for the status of a redirect.
 pub fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
-/// The URL that a redirect leads to, or why it is not followed.
+/// Returns the target of a redirect; the error says why it is not followed.
 pub fn target(from: &Url, location: Option<&str>, redirects: Redirects) -> Result<Url, &'static str> {
-    let mut url = location.and_then(|location| from.join(location).ok()).ok_or("and not to a URL")?;
-    // A login in it would be sent.
+    let mut url =
+        location.and_then(|location| from.join(location).ok()).ok_or("to something that is not a URL")?;
+    // Credentials in the URL would be sent.
     let bare = url.set_username("").and_then(|()| url.set_password(None));
     if bare.is_err() || !url.has_host() {
-        return Err("and not to a host");
+        return Err("to a URL without a host");
     }
     url.set_fragment(None);
     match (redirects, url.scheme()) {
@@ -39,12 +40,12 @@ pub fn target(from: &Url, location: Option<&str>, redirects: Redirects) -> Resul
         }
         (_, "https") | (Redirects::AnywherePlain, "http") => Ok(url),
         (_, "http") if from.scheme() == "http" => Ok(url),
-        _ => Err("away from TLS"),
+        _ => Err("from https to http"),
     }
 }
 
-/// Where a redirect would lead, for an error: without login, query and fragment, which may be secret, and not all of a path
-/// that is long.
+/// Returns the target of a redirect for an error: without credentials, query and fragment, which may be secret, and
+/// with a truncated path.
 pub fn destination(from: &Url, location: Option<&str>) -> Option<String> {
     let url = from.join(location?).ok().filter(Url::has_host)?;
     let path: String = url.path().chars().take(PATH).collect();
@@ -65,14 +66,14 @@ mod tests {
             (any, tls, "//s3.example.com/c", "https://s3.example.com/c"),
             (any, tls, "https://s3.example.com/c?d=e#f", "https://s3.example.com/c?d=e"),
             (any, tls, "https://u:p@s3.example.com/c", "https://s3.example.com/c"),
-            (any, tls, "http://s3.example.com/c", "away from TLS"),
-            (any, tls, "http://a.example.com/c", "away from TLS"),
+            (any, tls, "http://s3.example.com/c", "from https to http"),
+            (any, tls, "http://a.example.com/c", "from https to http"),
             (any, plain, "http://s3.example.com/c", "http://s3.example.com/c"),
             (loose, tls, "http://s3.example.com/c", "http://s3.example.com/c"),
-            (loose, plain, "ftp://s3.example.com/c", "away from TLS"),
-            (any, plain, "file:///etc/passwd", "and not to a host"),
-            (any, plain, "data:text/plain,a", "and not to a host"),
-            (any, plain, "http://[", "and not to a URL"),
+            (loose, plain, "ftp://s3.example.com/c", "from https to http"),
+            (any, plain, "file:///etc/passwd", "to a URL without a host"),
+            (any, plain, "data:text/plain,a", "to a URL without a host"),
+            (any, plain, "http://[", "to something that is not a URL"),
             (same, tls, "/c", "https://a.example.com/c"),
             (same, tls, "https://a.example.com:443/c", "https://a.example.com/c"),
             (same, tls, "https://a.example.com:8443/c", "to another host"),
@@ -84,7 +85,7 @@ mod tests {
             let found = found.map_or_else(ToOwned::to_owned, |url| url.to_string());
             assert!(found.starts_with(expected), "{from} {location}: {found}");
         }
-        assert_eq!(target(&Url::parse(tls).unwrap(), None, any), Err("and not to a URL"));
+        assert_eq!(target(&Url::parse(tls).unwrap(), None, any), Err("to something that is not a URL"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! Resolves names for the clients, and gives them only addresses that the guard allows: what is checked is what is
-//! connected to, so a name cannot change in between.
+//! Resolves names for the clients, and returns only addresses that the guard allows: the checked address is the one
+//! that is connected to, so a name cannot change in between.
 //!
-//! The HTTP library passes only the name to a resolver. The port, which belongs to the decision, is that of the request that
+//! The HTTP library passes only the name to a resolver. The port, which the decision needs, is that of the request that
 //! is being polled. I/O: DNS.
 
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs as _};
@@ -18,10 +18,10 @@ tokio::task_local! {
     static PORT: u16;
 }
 
-/// How long one of several addresses may take to answer.
+/// Maximum time for connecting to one of several addresses.
 const ATTEMPT: Duration = Duration::from_secs(3);
 
-/// The resolver of the system, without the addresses that are refused.
+/// The resolver of the system, without refused addresses.
 pub struct Resolver(pub Arc<Guard>);
 
 /// Sends a request to this port; names that it needs are resolved for it.
@@ -43,8 +43,8 @@ impl Resolve for Resolver {
     }
 }
 
-/// An address of a host that may be connected to, for a program that is given the address. Of several, the first that
-/// accepts a connection. Blocking.
+/// Returns an allowed address of a host, for a program that connects by itself. Of several addresses, the first one
+/// that accepts a connection. Blocking.
 pub fn reachable(guard: &Guard, host: &str, port: u16) -> Result<IpAddr, Failure> {
     guard.name(host, port)?;
     let bare = host.trim_start_matches('[').trim_end_matches(']');

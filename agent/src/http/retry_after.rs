@@ -1,4 +1,4 @@
-//! The pause that a server asks for: the header `Retry-After`, in seconds or as a date (RFC 9110). Pure.
+//! The pause that a server requests: the header `Retry-After`, in seconds or as a date (RFC 9110). Pure.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use http::{HeaderMap, header};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 
-/// The time until the next request; nothing if the header is missing, is not understood, or names a time that has passed.
+/// Returns the time until the next request; `None` if the header is missing, is invalid, or has a time in the past.
 pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     match text.parse() {

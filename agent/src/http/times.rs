@@ -1,19 +1,19 @@
-//! How long requests may take. Pure.
+//! The time limits of requests. Pure.
 
 use std::time::Duration;
 
-/// How long requests may take.
+/// The time limits of requests.
 #[derive(Clone, Copy, Debug)]
 pub struct Times {
-    /// A connection.
+    /// Maximum time for connecting.
     pub connect: Duration,
-    /// Between two parts of an answer.
+    /// Maximum time between two parts of a response.
     pub silence: Option<Duration>,
-    /// A request with its answer. A request may have a limit of its own.
+    /// Maximum time of a request with its response. A request may have a limit of its own.
     pub total: Option<Duration>,
 }
 
 impl Times {
-    /// How long a connection may take, whatever is asked.
+    /// The default maximum time for connecting.
     pub const CONNECT: Duration = Duration::from_secs(10);
 }

@@ -1,4 +1,4 @@
-//! The authorities that a client trusts beside those of the system, and its client certificate. Pure.
+//! The authorities that a client trusts in addition to those of the system, and its client certificate. Pure.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,13 +8,13 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
-/// Certificates for a connection. Has no `Debug`: there may be a key.
+/// Certificates for a connection. Has no `Debug`: it may contain a key.
 #[derive(Clone, Default)]
 pub struct Trust {
     authorities: Vec<Certificate>,
     identity: Option<Identity>,
     id: Option<Digest>,
-    /// The id without the certificate that the client shows.
+    /// The id without the client certificate.
     public: Option<Digest>,
 }
 
@@ -32,7 +32,7 @@ pub enum BadTrust {
 }
 
 impl Trust {
-    /// Reads certificates in PEM: the authorities, and the certificate with its key that the client shows.
+    /// Reads certificates in PEM: the authorities, and the client certificate with its key.
     pub fn read(ca: Option<&[u8]>, client: Option<(&[u8], &[u8])>) -> Result<Self, BadTrust> {
         let authorities = ca.map(authorities).transpose()?.unwrap_or_default();
         let pem = client.map(|(certificate, key)| [certificate, b"\n", key].concat());
@@ -46,17 +46,17 @@ impl Trust {
         Ok(Self { authorities, identity, id: id(&[ca, pem.as_deref()]), public: id(&[ca]) })
     }
 
-    /// The identity of the trusted certificates.
+    /// Returns the identity of the certificates.
     pub fn id(&self) -> Option<Digest> {
         self.id
     }
 
-    /// True if the client shows a certificate.
-    pub fn shows_certificate(&self) -> bool {
+    /// True if there is a client certificate.
+    pub fn has_client_certificate(&self) -> bool {
         self.identity.is_some()
     }
 
-    /// The same, for hosts that must not see the certificate of the client.
+    /// Returns the same without the client certificate, for hosts that must not receive it.
     #[must_use]
     pub fn without_identity(&self) -> Self {
         Self { authorities: self.authorities.clone(), identity: None, id: self.public, public: self.public }
@@ -73,7 +73,7 @@ impl Trust {
     }
 }
 
-/// The certificates in PEM, each of which is one that TLS can use.
+/// Returns the certificates in PEM, each of which TLS can use.
 fn authorities(pem: &[u8]) -> Result<Vec<Certificate>, BadTrust> {
     let body: Vec<u8> = pem.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
     if STANDARD.decode(body).is_ok_and(|inner| inner.starts_with(b"-----BEGIN")) {

@@ -1,7 +1,7 @@
 //! The texts of commits and pull requests: which images changed, from which to which version, where, and by which policy.
 //!
-//! Names and tags come from registries and from files, so nothing in them can begin a line. Leaves the table of the pull
-//! request to [`markdown`], and templates to [`template`]. Pure.
+//! Names and tags come from registries and from files, so no part of them may begin a line. Leaves the table of the
+//! pull request to [`markdown`], and templates to [`template`]. Pure.
 
 mod markdown;
 mod template;
@@ -16,27 +16,27 @@ use holdfast_diff::visible;
 pub use self::markdown::{Links, description};
 pub use self::template::MessageError;
 
-/// Columns of a subject, as `git log --oneline` shows them well.
+/// Maximum width of a subject, as `git log --oneline` shows it well.
 const SUBJECT: usize = 72;
-/// Characters of the title of a pull request. GitHub takes 256, GitLab and Gitea 255.
+/// Maximum characters of the title of a pull request. GitHub accepts 256, GitLab and Gitea 255.
 const TITLE: usize = 250;
-/// Bytes of a message.
+/// Maximum bytes of a message.
 const MESSAGE: usize = 16 * 1024;
-/// Bytes that are left to trailers and to what is said about a cut.
+/// Bytes that are reserved for trailers and for the note about truncation.
 const TRAILERS: usize = 2 * 1024;
-/// Characters of a name, a tag or a path.
+/// Maximum characters of a name, a tag or a path.
 const NAME: usize = 300;
-/// Files and objects of one image that are named.
+/// Maximum number of files and objects that are listed for one image.
 const NAMED: usize = 20;
 
-/// The `ImageUpdate` that asks for the changes.
+/// The `ImageUpdate` that makes the changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Update {
     pub namespace: String,
     pub name: String,
 }
 
-/// Tag, digest, or both.
+/// A version: tag, digest, or both.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Version {
     pub tag: Option<String>,
@@ -47,31 +47,31 @@ pub struct Version {
 /// A scalar that was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WrittenScalar {
-    /// As seen from the root of the repository.
+    /// Relative to the root of the repository.
     pub file: String,
-    /// From 1.
+    /// Counts from 1.
     pub line: usize,
-    /// As RFC 6901 writes it.
+    /// JSON pointer (RFC 6901).
     pub path: String,
 }
 
 /// One image that changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// What the markers name.
+    /// The name of the image in the markers.
     pub image: String,
     pub repository: String,
-    /// What stood there before, where that was one version.
+    /// The previous version, if all scalars had the same one.
     pub old: Option<Version>,
     pub new: Version,
     pub places: Vec<WrittenScalar>,
-    /// Objects that have it: `Deployment team/web`.
+    /// Objects that use it: `Deployment team/web`.
     pub objects: Vec<String>,
-    /// Why this version: `semver >=1.0.0`.
+    /// The policy that selected the version: `semver >=1.0.0`.
     pub policy: String,
 }
 
-/// Who commits, and so signs off.
+/// The committer, who also signs off.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Committer {
     pub name: String,
@@ -91,8 +91,9 @@ impl fmt::Display for Version {
     }
 }
 
-/// The message of a commit: what the template says, or what changed; then the trailers, with `Signed-off-by` at the end. A
-/// trailer `Signed-off-by` of one's own takes its place; the value `committer` stands for the committer.
+/// Returns the message of a commit: the result of the template, or a list of the changes; then the trailers, with
+/// `Signed-off-by` at the end. A configured trailer `Signed-off-by` replaces it; the value `committer` means the
+/// committer.
 pub fn commit(
     template: Option<&str>,
     trailers: &BTreeMap<String, String>,
@@ -108,12 +109,12 @@ pub fn commit(
     let text = formed(&text)?;
     let limit = MESSAGE.saturating_sub(trailers.len() + 2);
     let text = cut(&text, limit);
-    // Trailers that end the text already are one paragraph with these.
+    // Trailers at the end of the text form one paragraph with these.
     let gap = if ends_with_trailers(&text) { "\n" } else { "\n\n" };
     Ok(format!("{text}{gap}{trailers}"))
 }
 
-/// The title of a pull request: what the template says, or what changed. One line.
+/// Returns the title of a pull request: the result of the template, or the default. One line.
 pub fn title(template: Option<&str>, update: &Update, changes: &[Change]) -> Result<String, MessageError> {
     let text = match template {
         Some(template) => template::render(template, update, changes)?,
@@ -123,7 +124,7 @@ pub fn title(template: Option<&str>, update: &Update, changes: &[Change]) -> Res
     if line.is_empty() { Err(MessageError::Empty) } else { Ok(ellipsis(&line, TITLE)) }
 }
 
-/// `Update web to 1.2.3`, or as much of it as fits.
+/// Returns `Update web to 1.2.3`, or as much of it as fits.
 fn subject(changes: &[Change]) -> String {
     let to = |change: &Change| format!("{} to {}", clean(&change.image), change.new);
     match changes {
@@ -137,7 +138,7 @@ fn subject(changes: &[Change]) -> String {
     }
 }
 
-/// What changed, image by image.
+/// Describes the changes, image by image.
 fn body(update: &Update, changes: &[Change]) -> String {
     let Update { namespace, name } = update;
     let mut text = format!("By the ImageUpdate {}/{}:\n", clean(namespace), clean(name));
@@ -175,14 +176,14 @@ fn paragraph(change: &Change) -> String {
     text
 }
 
-/// A text in the form of a message: a subject, an empty line, paragraphs.
+/// Formats a text as a message: a subject, an empty line, paragraphs.
 fn formed(text: &str) -> Result<String, MessageError> {
     let mut lines = text.lines().map(line).skip_while(String::is_empty);
     let first = lines.next().ok_or(MessageError::Empty)?;
     let subject = ellipsis(&first, SUBJECT);
     let mut formed = subject.clone();
     let mut gap = true;
-    // What does not fit into the subject is not lost.
+    // The rest of a subject that is too long moves to the body.
     let whole = (subject != first).then_some(first).into_iter();
     for line in whole.chain(lines) {
         if line.is_empty() {
@@ -196,7 +197,7 @@ fn formed(text: &str) -> Result<String, MessageError> {
     Ok(formed)
 }
 
-/// As many lines as fit, and how many do not.
+/// Returns as many lines as fit, and a note about the number of the others.
 fn cut(text: &str, limit: usize) -> String {
     if text.len() <= limit {
         return text.to_owned();
@@ -231,7 +232,7 @@ fn trailer_lines(trailers: &BTreeMap<String, String>, committer: &Committer) -> 
     if lines.len() > TRAILERS { Err(MessageError::TrailersTooLong { limit: TRAILERS }) } else { Ok(lines) }
 }
 
-/// A trailer as `git interpret-trailers` reads it.
+/// Formats a trailer as `git interpret-trailers` reads it.
 fn trailer(key: &str, value: &str) -> Result<String, MessageError> {
     let bad = |why| Err(MessageError::BadTrailer { key: clean(key), why });
     if !is_key(key) {
@@ -258,18 +259,18 @@ fn ends_with_trailers(text: &str) -> bool {
         .all(|line| line.split_once(": ").is_some_and(|(key, value)| is_key(key) && !value.is_empty()))
 }
 
-/// A name in one line: without control characters, and cut.
+/// Returns a name on one line: without control characters, and truncated.
 fn clean(text: &str) -> String {
     ellipsis(&line(text), NAME)
 }
 
-/// A text without characters that end a line, move the cursor, or turn the direction of writing.
+/// Removes characters that end a line, move the cursor, or change the direction of writing.
 fn line(text: &str) -> String {
     let spaced = text.chars().map(|character| if character == '\t' { ' ' } else { character });
     spaced.filter(|character| !visible::is_hidden(*character)).collect::<String>().trim_end().to_owned()
 }
 
-/// At most so many characters.
+/// Truncates to a number of characters.
 fn ellipsis(text: &str, limit: usize) -> String {
     if text.chars().count() <= limit {
         return text.to_owned();
@@ -278,7 +279,7 @@ fn ellipsis(text: &str, limit: usize) -> String {
     format!("{}…", start.trim_end())
 }
 
-/// A digest with twelve of its digits.
+/// Returns a digest with twelve of its digits.
 fn short(digest: &str) -> String {
     match digest.split_once(':') {
         Some((kind, digits)) => format!("{kind}:{}", digits.chars().take(12).collect::<String>()),

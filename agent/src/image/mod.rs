@@ -9,7 +9,7 @@ pub mod pass;
 use crate::forge::PullRequests;
 use crate::registry::Registries;
 
-/// The clients of the servers that only images need.
+/// The clients of the servers that only ImageUpdates use.
 pub struct Images {
     pub registries: Registries,
     pub pull_requests: PullRequests,

@@ -1,5 +1,5 @@
-//! Whether this process may still write: it may until its Lease could be another one's. Asked before each write, so that a
-//! process that was stopped for a while, or a virtual machine that was paused, writes nothing when it goes on.
+//! Whether this process may still write: it may until another agent could hold the Lease. Checked before each write, so
+//! that a process that was stopped for a while, or a virtual machine that was paused, writes nothing when it continues.
 //!
 //! I/O: the clock.
 
@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// A clock that only goes forward.
+/// A monotonic clock.
 pub type Clock = Arc<dyn Fn() -> Duration + Send + Sync>;
 
-/// The time since the machine was started, with the time in which it was suspended.
+/// Returns the time since the machine was started, including the time in which it was suspended.
 pub fn clock() -> Clock {
     Arc::new(|| {
         let now = clock_gettime(ClockId::Boottime);
@@ -30,7 +30,7 @@ pub struct Fence {
 }
 
 impl Fence {
-    /// A fence that nothing may pass yet.
+    /// Creates a fence that permits no writes yet.
     pub fn closed(clock: Clock) -> Self {
         Self { clock, until: Arc::default() }
     }
@@ -40,7 +40,7 @@ impl Fence {
         millis((self.clock)()) < self.until.load(Ordering::Acquire)
     }
 
-    /// Lets writes pass until a time of the clock.
+    /// Permits writes until a time of the clock.
     pub(super) fn open_until(&self, end: Duration) {
         self.until.store(millis(end), Ordering::Release);
     }

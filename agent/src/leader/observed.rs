@@ -1,26 +1,26 @@
-//! When a Lease that another agent holds has ended, as client-go decides it: once it has not changed for its duration, by the
-//! clock of this process. The times in it were written by the clock of another machine and are compared with nothing. Pure.
+//! Determines when a Lease of another agent has ended, as client-go does: once it has not changed for its duration, by
+//! the clock of this process. The times in it were written by another clock and are not used. Pure.
 
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::LeaseSpec;
 
-/// The longest duration that is waited for, whatever a Lease says.
+/// The longest duration that is waited for, whatever the Lease contains.
 const LONGEST: Duration = Duration::from_mins(1);
 
-/// The Lease as it was last seen, and since when it has been like that.
+/// The Lease as it was last seen, and since when it is unchanged.
 #[derive(Default)]
 pub struct Observed(Option<(LeaseSpec, Duration)>);
 
 impl Observed {
-    /// Notes what a Lease says at a time of this process' clock.
+    /// Records the content of a Lease at a time of the clock of this process.
     pub fn note(&mut self, spec: &LeaseSpec, now: Duration) {
         if self.0.as_ref().is_none_or(|(seen, _)| seen != spec) {
             self.0 = Some((spec.clone(), now));
         }
     }
 
-    /// True if the Lease that was last noted may be taken.
+    /// True if the Lease that was last recorded may be acquired.
     pub fn has_ended(&self, now: Duration) -> bool {
         let Some((spec, since)) = &self.0 else { return false };
         if holder(spec).is_none() {
@@ -31,7 +31,7 @@ impl Observed {
     }
 }
 
-/// The identity that holds a Lease.
+/// Returns the identity of the holder of a Lease.
 pub fn holder(spec: &LeaseSpec) -> Option<&str> {
     spec.holder_identity.as_deref().filter(|holder| !holder.is_empty())
 }

@@ -1,4 +1,4 @@
-//! The metrics of this process, in their usual names. I/O: reads `/proc`.
+//! The metrics of this process, under their usual names. I/O: reads `/proc`.
 
 use std::sync::atomic::{AtomicI64, AtomicU64};
 
@@ -6,7 +6,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
-/// What the system says of this process, in the usual names. What it does not say is left out.
+/// Returns the metrics of this process, under their usual names. Values that the system does not provide are left out.
 pub fn metrics() -> Registry {
     let mut registry = Registry::with_prefix("process");
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -59,10 +59,10 @@ fn start_seconds() -> Option<f64> {
     Some(booted.trim().parse::<f64>().ok()? + stat_seconds(19)?)
 }
 
-/// A time of this process, by its position behind the name, in hundredths of a second by `proc(5)`.
+/// Returns a time of this process, by its position after the name, in hundredths of a second by `proc(5)`.
 fn stat_seconds(position: usize) -> Option<f64> {
     let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-    // The name of the program stands in brackets and may have spaces.
+    // The name of the program is in brackets and may contain spaces.
     let ticks = stat.rsplit_once(')')?.1.split_whitespace().nth(position)?;
     Some(ticks.parse::<f64>().ok()? / 100.0)
 }

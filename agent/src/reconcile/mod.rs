@@ -68,7 +68,7 @@ async fn pipeline<S: Stages>(stages: &mut S, found: &mut Findings) -> Result<(),
     let checks = stages.admit()?;
     let source = stages.source().await?;
     let mut rendered = stages.render(&source).await?;
-    let Some(manifests) = stages.changed(&mut rendered, found)? else {
+    let Some(manifests) = stages.to_compare(&mut rendered, found)? else {
         let reported = stages.unchanged(source, found);
         stages.unmark().await?;
         return reported.and(checks);

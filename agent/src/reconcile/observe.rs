@@ -158,7 +158,7 @@ pub async fn observe(
     let mut found = bounds::within(policy, found, &mut errors);
     let leftovers = local::work(|| leftovers::add(past, at, &mut found, scope == Scope::Whole));
     for desired in &mut found {
-        let (_, verified) = cluster.view.has(&desired.object);
+        let (_, verified) = cluster.view.viewed(&desired.object);
         desired.was_applied = at.was_applied(tree, &desired.object, desired.digest, verified);
     }
     let all = || found.iter().map(|desired| (desired.object.clone(), desired.digest)).collect();
@@ -242,7 +242,7 @@ fn of(found: observe::Observed, view: &View) -> Observed {
         refused,
     } = found;
     let viewed = |object: &ObjectId| {
-        let (exists, verified) = view.has(object);
+        let (exists, verified) = view.viewed(object);
         Viewed { exists, verified }
     };
     let objects = objects.into_iter().map(|(desired, live)| {

@@ -20,7 +20,7 @@ use crate::cluster::refusal::ObjectError;
 use crate::cluster::view::View;
 use crate::error::Class;
 use crate::report::drift::Drift;
-use crate::report::{Done, Failure, Findings};
+use crate::report::{Done, Failure, Findings, NewValue};
 
 /// Reports a run that compared nothing, because nothing has changed.
 pub fn unchanged(found: &mut Findings, trouble: Option<source::Error>) -> Result<(), Failure> {
@@ -37,7 +37,7 @@ pub struct About<'a> {
     /// The source has no objects.
     pub is_empty: bool,
     /// The chart, if the whole set was rendered.
-    pub chart: Option<Option<ChartStatus>>,
+    pub chart: NewValue<ChartStatus>,
     /// Why the source could not be contacted.
     pub trouble: Option<source::Error>,
 }

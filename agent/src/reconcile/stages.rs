@@ -10,7 +10,7 @@ use super::{Run, apply, report};
 use crate::api::ChartStatus;
 use crate::cluster::requests::Requests;
 use crate::gate::Set;
-use crate::report::{Failure, Findings};
+use crate::report::{Failure, Findings, NewValue};
 use crate::shares::Share;
 
 /// The stages of a pipeline, by the values that they pass on. The composer cannot look into the values.
@@ -33,8 +33,8 @@ pub(super) trait Stages {
 
     async fn render(&mut self, source: &Self::Source) -> Result<Self::Rendered, Failure>;
 
-    /// Takes the manifests to compare; `None` if neither the commit nor the cluster has changed.
-    fn changed(
+    /// Returns the manifests to compare with the cluster; `None` if neither the commit nor the cluster has changed.
+    fn to_compare(
         &self,
         rendered: &mut Self::Rendered,
         found: &mut Findings,
@@ -88,11 +88,7 @@ pub(super) struct Held<T> {
     requests: Requests,
     set: Set,
     /// The chart, if the whole set was rendered.
-    #[expect(
-        clippy::option_option,
-        reason = "the outer one is None if only a part was rendered, the inner one if the set uses no chart of a repository"
-    )]
-    chart: Option<Option<ChartStatus>>,
+    chart: NewValue<ChartStatus>,
     /// The memory that is reserved for the manifests.
     room: Share,
 }
@@ -131,7 +127,11 @@ impl Stages for RunStages<'_, '_> {
         self.run.limits.wait("render", work).await
     }
 
-    fn changed(&self, rendered: &mut Rendered, found: &mut Findings) -> Result<Option<ManifestSet>, Failure> {
+    fn to_compare(
+        &self,
+        rendered: &mut Rendered,
+        found: &mut Findings,
+    ) -> Result<Option<ManifestSet>, Failure> {
         found.seen = Some(rendered.seen.clone());
         let manifests = rendered.take()?;
         found.rendered.remotes = Some(rendered.remotes());
@@ -149,7 +149,7 @@ impl Stages for RunStages<'_, '_> {
         let (run, limits, seen) = (self.run, &self.run.limits, &rendered.seen);
         manifests.warnings.extend(limits.run("render", run.recall(Some(seen), self.past)).await?);
         let room = limits.run("observe", run.room(&manifests)).await?;
-        let (chart, is_empty) = (manifests.chart.take(), manifests.is_empty());
+        let (chart, is_empty) = (std::mem::take(&mut manifests.chart), manifests.is_empty());
         let requests = limits.wait("observe", run.requests(&manifests)).await?;
         let work = run.observe(&requests, (&seen.revision, &seen.tree), manifests, self.past);
         let value = limits.wait("observe", work).await?;

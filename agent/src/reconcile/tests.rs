@@ -57,7 +57,7 @@ impl Stages for Values {
         self.call("render")
     }
 
-    fn changed(
+    fn to_compare(
         &self,
         rendered: &mut &'static str,
         _: &mut Findings,

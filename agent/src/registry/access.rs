@@ -17,7 +17,7 @@ pub struct Access {
     pub insecure: bool,
     pub login: Option<Arc<Login>>,
     pub certificates: Option<Arc<Trust>>,
-    /// The namespace that uses it. Limits, pauses and failures are kept for each namespace.
+    /// The namespace on whose behalf it is accessed. Limits, pauses and failures are kept for each namespace.
     pub tenant: Arc<str>,
 }
 
@@ -28,7 +28,8 @@ impl Access {
         Self { repository, mirrors, insecure: false, login: None, certificates: None, tenant }
     }
 
-    /// The same for repositories that are accessed in the same way, whatever the tenant, since their answers are the same.
+    /// Returns an id that is equal for all repositories that are accessed in the same way, whatever the tenant, since
+    /// their responses are the same.
     pub(super) fn id(&self) -> Digest {
         let Self { repository, mirrors, insecure, login, certificates, tenant: _ } = self;
         let mut hasher = Hasher::default();

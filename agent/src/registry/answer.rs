@@ -1,20 +1,21 @@
-//! The answer of a server, read completely, and its description in errors. Pure.
+//! The complete response of a server, and its description in errors. Pure.
 
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use serde::Deserialize;
 
-use super::Trouble;
+use super::RequestError;
 
-/// An answer of any status that a caller may know what to do with.
+/// A response of any status, for a caller to interpret.
 pub struct Answer {
-    /// Who answered: `host[:port]`.
+    /// The host: `host[:port]`.
     pub host: String,
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Vec<u8>,
 }
 
-/// How the distribution specification writes errors. Their messages are not read: any server may have written them.
+/// Errors in the format of the distribution specification. Messages are not read, since any server may have written
+/// them.
 #[derive(Deserialize)]
 struct Errors {
     errors: Vec<Code>,
@@ -26,7 +27,7 @@ struct Code {
     code: String,
 }
 
-/// The codes of errors in the distribution specification, and those that registries have beside them.
+/// Error codes of the distribution specification, and further ones that registries use.
 const CODES: [&str; 20] = [
     "BLOB_UNKNOWN",
     "BLOB_UPLOAD_INVALID",
@@ -55,7 +56,8 @@ impl Answer {
         self.headers.get(name.into())?.to_str().ok()
     }
 
-    /// The codes of the error, to be put behind a message. Nothing else of a body is shown: any server may have sent it.
+    /// Returns the error codes, as the end of a message. No other part of the body is shown, since any server may have
+    /// sent it.
     pub fn said(&self) -> String {
         let Ok(Errors { errors }) = serde_json::from_slice(&self.body) else { return String::new() };
         let known = |Code { code }: &Code| CODES.iter().find(|known| *known == code).copied();
@@ -64,28 +66,28 @@ impl Answer {
         if codes.is_empty() { String::new() } else { format!(": {}", codes.join(", ")) }
     }
 
-    /// True if it is HTML.
+    /// True if the response is HTML.
     pub fn is_page(&self) -> bool {
         let html = self.header(header::CONTENT_TYPE).is_some_and(|kind| kind.starts_with("text/html"));
         html || self.body.trim_ascii_start().starts_with(b"<")
     }
 
-    /// The answer as trouble that none of its readers had a better word for.
-    pub fn refused(&self) -> Trouble {
+    /// Returns the error for a response that no caller interprets more precisely.
+    pub fn refused(&self) -> RequestError {
         let host = self.host.clone();
         if self.is_page() {
-            return Trouble::NotARegistry { host };
+            return RequestError::NotARegistry { host };
         }
-        Trouble::Refused { host, status: self.status.as_u16(), said: self.said() }
+        RequestError::Refused { host, status: self.status.as_u16(), said: self.said() }
     }
 
-    /// The answer as trouble, if it is not what it should be.
-    pub fn unexpected(&self, said: &str) -> Trouble {
+    /// Returns the error for a response with unexpected content.
+    pub fn unexpected(&self, said: &str) -> RequestError {
         let host = self.host.clone();
         if self.is_page() {
-            return Trouble::NotARegistry { host };
+            return RequestError::NotARegistry { host };
         }
-        Trouble::BadAnswer { host, said: said.to_owned() }
+        RequestError::BadAnswer { host, said: said.to_owned() }
     }
 }
 

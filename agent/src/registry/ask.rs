@@ -16,18 +16,19 @@ use super::session::{Sessions, refused};
 use super::tags::Unread;
 use super::target::{Purpose, Target};
 use super::web::Web;
-use super::{Tags, Trouble};
+use super::{RequestError, Tags};
 
-/// How many tags a page is asked to have. ECR and GitLab refuse more, and many give 50 or 100 if nothing is said.
+/// Number of tags that are requested for each page. ECR and GitLab refuse more, and many registries return 50 or 100
+/// by default.
 const PAGE: &str = "tags/list?n=1000";
-/// How many pages are read: some registries have 50 tags on one.
+/// Maximum number of pages: some registries return 50 tags for each.
 const PAGES: usize = 20_000;
-/// How large a manifest or the configuration of an image may be.
+/// Maximum size of a manifest, or of the configuration of an image.
 const DOCUMENT: usize = 4 * 1024 * 1024;
-/// How deep indexes may be in one another.
+/// Maximum depth of nested indexes.
 const DEPTH: usize = 3;
 
-/// Tags that were listed, by which the registry can say that they are the same.
+/// The tags of an earlier request, for which the registry can confirm that they are unchanged.
 #[derive(Clone)]
 pub struct ListedTags {
     url: Url,
@@ -35,16 +36,19 @@ pub struct ListedTags {
     tags: Arc<Tags>,
 }
 
-/// Asks one repository.
-pub struct Asker<'a> {
+/// Sends requests to one repository.
+pub struct RepositoryClient<'a> {
     pub web: &'a Web,
     pub sessions: &'a Sessions,
     pub target: Target<'a>,
 }
 
-impl Asker<'_> {
-    /// All tags.
-    pub async fn tags(&self, known: Option<&ListedTags>) -> Result<(Arc<Tags>, Option<ListedTags>), Trouble> {
+impl RepositoryClient<'_> {
+    /// Returns all tags.
+    pub async fn tags(
+        &self,
+        known: Option<&ListedTags>,
+    ) -> Result<(Arc<Tags>, Option<ListedTags>), RequestError> {
         let first = self.target.below(PAGE)?;
         let (mut tags, mut left) = (Tags::default(), self.web.options.bytes);
         let (mut next, mut seen) = (Some(first.clone()), HashSet::new());
@@ -52,14 +56,14 @@ impl Asker<'_> {
         while let Some(url) = next.take() {
             if seen.len() == PAGES || !seen.insert(url.clone()) {
                 let why = "that was already read, or the list has no end";
-                return Err(Trouble::BadLink { host: self.host(), why });
+                return Err(RequestError::BadLink { host: self.host(), why });
             }
             let known = known.filter(|known| known.url == url);
             let answer = self.page(&url, known, left).await?;
             if let Some(known) = known.filter(|_| answer.status == StatusCode::NOT_MODIFIED) {
                 return Ok((known.tags.clone(), Some(known.clone())));
             }
-            let bad = |why| Trouble::BadLink { host: self.host(), why };
+            let bad = |why| RequestError::BadLink { host: self.host(), why };
             next = next_page(&url, &answer.headers).map_err(bad)?;
             self.read(&mut tags, &answer)?;
             left = left.saturating_sub(answer.body.len());
@@ -67,17 +71,24 @@ impl Asker<'_> {
         }
         tags.shrink();
         let tags = Arc::new(tags);
-        // Of many pages the first one says nothing about the last one.
+        // If there are several pages, the first one says nothing about the last one.
         let etag = etag.filter(|_| seen.len() == 1);
         let known = etag.map(|etag| ListedTags { url: first, etag, tags: tags.clone() });
         Ok((tags, known))
     }
 
-    /// One page of tags.
-    async fn page(&self, url: &Url, known: Option<&ListedTags>, limit: usize) -> Result<Answer, Trouble> {
+    /// Requests one page of tags.
+    async fn page(
+        &self,
+        url: &Url,
+        known: Option<&ListedTags>,
+        limit: usize,
+    ) -> Result<Answer, RequestError> {
         let headers = known.map(|known| (header::IF_NONE_MATCH, known.etag.clone())).into_iter().collect();
         let whole = |trouble| match trouble {
-            Trouble::TooLarge { host, .. } => Trouble::TooLarge { host, limit: self.web.options.bytes },
+            RequestError::TooLarge { host, .. } => {
+                RequestError::TooLarge { host, limit: self.web.options.bytes }
+            }
             other => other,
         };
         let mut answer = self.get(Method::GET, url, Purpose::Tags, headers, limit).await.map_err(whole)?;
@@ -89,22 +100,22 @@ impl Asker<'_> {
             StatusCode::OK => Ok(answer),
             StatusCode::NOT_MODIFIED if known.is_some() => Ok(answer),
             StatusCode::NOT_FOUND if !answer.is_page() => {
-                Err(Trouble::NoSuchRepository { host: self.host(), said: answer.said() })
+                Err(RequestError::NoSuchRepository { host: self.host(), said: answer.said() })
             }
             _ => Err(self.trouble(&answer)),
         }
     }
 
-    fn read(&self, tags: &mut Tags, answer: &Answer) -> Result<(), Trouble> {
+    fn read(&self, tags: &mut Tags, answer: &Answer) -> Result<(), RequestError> {
         let limit = self.web.options.tags;
         tags.read(&answer.body, limit).map_err(|unread| match unread {
-            Unread::TooMany => Trouble::TooManyTags { limit },
+            Unread::TooMany => RequestError::TooManyTags { limit },
             Unread::Malformed => answer.unexpected("it has no list of tags"),
         })
     }
 
-    /// The digest of what a tag names: of an index, not of one of its platforms.
-    pub async fn digest(&self, tag: &str) -> Result<ImageDigest, Trouble> {
+    /// Returns the digest of a tag: of the index, not of one of its platforms.
+    pub async fn digest(&self, tag: &str) -> Result<ImageDigest, RequestError> {
         let url = self.manifest_url(tag)?;
         let headers = vec![(header::ACCEPT, ACCEPT.to_owned())];
         let answer = self.get(Method::HEAD, &url, Purpose::Content, headers, DOCUMENT).await?;
@@ -112,7 +123,7 @@ impl Asker<'_> {
             StatusCode::OK => {}
             StatusCode::NOT_FOUND => return Err(no_tag(tag, &answer)),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => return Err(refused(&self.target, &answer)),
-            // What does not know HEAD, or has no words for what is wrong.
+            // The registry does not support HEAD, or the response does not explain the error.
             _ => return self.fetched(&url, tag).await.map(|(digest, _)| digest),
         }
         let said = answer.header(DIGEST).and_then(ImageDigest::parse);
@@ -122,9 +133,9 @@ impl Asker<'_> {
         }
     }
 
-    /// When the image of a tag was created: by the annotation of its index or manifest, or by its configuration. Of an
-    /// index, the image for linux/amd64 counts, or the first one.
-    pub async fn created(&self, tag: &str) -> Result<Timestamp, Trouble> {
+    /// Returns when the image of a tag was created: by the annotation of its index or manifest, or by its
+    /// configuration. In an index, the image for linux/amd64 is used, or else the first one.
+    pub async fn created(&self, tag: &str) -> Result<Timestamp, RequestError> {
         let mut url = self.manifest_url(tag)?;
         for _ in 0..DEPTH {
             let (digest, answer) = self.fetched(&url, tag).await?;
@@ -136,26 +147,32 @@ impl Asker<'_> {
                 Ok(Next::Created(time)) => return Ok(time),
                 Ok(Next::Manifest(digest)) => url = self.target.below(&format!("manifests/{digest}"))?,
                 Ok(Next::Config(digest)) => return self.created_in(tag, &digest).await,
-                Err(said) => return Err(Trouble::NotCreated { tag: tag.to_owned(), said: said.to_owned() }),
+                Err(said) => {
+                    return Err(RequestError::NotCreated { tag: tag.to_owned(), said: said.to_owned() });
+                }
             }
         }
-        Err(Trouble::NotCreated { tag: tag.to_owned(), said: "its indexes are nested too deeply".to_owned() })
+        Err(RequestError::NotCreated {
+            tag: tag.to_owned(),
+            said: "its indexes are nested too deeply".to_owned(),
+        })
     }
 
-    /// The content of the first layer of a media type, of which the digest was checked.
-    pub async fn layer(&self, tag: &str, kind: &'static str, limit: u64) -> Result<Vec<u8>, Trouble> {
+    /// Returns the content of the first layer of a media type, after its digest was verified.
+    pub async fn layer(&self, tag: &str, kind: &'static str, limit: u64) -> Result<Vec<u8>, RequestError> {
         let (_, answer) = self.fetched(&self.manifest_url(tag)?, tag).await?;
         let layer = artifact::layer(&answer.body, kind).map_err(|said| answer.unexpected(said))?;
-        let Layer { digest, size } = layer.ok_or_else(|| Trouble::NoLayer { tag: tag.to_owned(), kind })?;
+        let Layer { digest, size } =
+            layer.ok_or_else(|| RequestError::NoLayer { tag: tag.to_owned(), kind })?;
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         if usize::try_from(size).unwrap_or(usize::MAX) > limit {
-            return Err(Trouble::TooLarge { host: answer.host, limit });
+            return Err(RequestError::TooLarge { host: answer.host, limit });
         }
         self.blob(&digest, limit).await.map(|answer| answer.body)
     }
 
-    /// What a digest names, which is checked.
-    async fn blob(&self, digest: &ImageDigest, limit: usize) -> Result<Answer, Trouble> {
+    /// Returns the content of a digest, which is verified.
+    async fn blob(&self, digest: &ImageDigest, limit: usize) -> Result<Answer, RequestError> {
         let url = self.target.below(&format!("blobs/{digest}"))?;
         let answer = self.get(Method::GET, &url, Purpose::Content, Vec::new(), limit).await?;
         if answer.status != StatusCode::OK {
@@ -165,14 +182,14 @@ impl Asker<'_> {
         if found == *digest { Ok(answer) } else { Err(mismatch(&answer, digest, &found)) }
     }
 
-    async fn created_in(&self, tag: &str, digest: &ImageDigest) -> Result<Timestamp, Trouble> {
+    async fn created_in(&self, tag: &str, digest: &ImageDigest) -> Result<Timestamp, RequestError> {
         let answer = self.blob(digest, DOCUMENT).await?;
         created_in_config(&answer.body)
-            .map_err(|said| Trouble::NotCreated { tag: tag.to_owned(), said: said.to_owned() })
+            .map_err(|said| RequestError::NotCreated { tag: tag.to_owned(), said: said.to_owned() })
     }
 
-    /// A manifest with its digest, which is that of the bytes.
-    async fn fetched(&self, url: &Url, tag: &str) -> Result<(ImageDigest, Answer), Trouble> {
+    /// Returns a manifest and the digest of its bytes.
+    async fn fetched(&self, url: &Url, tag: &str) -> Result<(ImageDigest, Answer), RequestError> {
         let headers = vec![(header::ACCEPT, ACCEPT.to_owned())];
         let answer = self.get(Method::GET, url, Purpose::Content, headers, DOCUMENT).await?;
         match answer.status {
@@ -190,16 +207,16 @@ impl Asker<'_> {
         }
     }
 
-    fn manifest_url(&self, tag: &str) -> Result<Url, Trouble> {
+    fn manifest_url(&self, tag: &str) -> Result<Url, RequestError> {
         let good = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         if tag.is_empty() || tag.len() > 128 || !tag.bytes().all(good) || tag.starts_with(['.', '-']) {
             let said = "; it is not a tag".to_owned();
-            return Err(Trouble::NoSuchTag { tag: tag.escape_debug().take(128).collect(), said });
+            return Err(RequestError::NoSuchTag { tag: tag.escape_debug().take(128).collect(), said });
         }
         self.target.below(&format!("manifests/{tag}"))
     }
 
-    /// Asks with the login; once more if what was known of the host is not good enough.
+    /// Sends a request with the credentials; repeats it once if what is known about the host is out of date.
     async fn get(
         &self,
         method: Method,
@@ -207,7 +224,7 @@ impl Asker<'_> {
         purpose: Purpose,
         headers: Vec<(HeaderName, String)>,
         limit: usize,
-    ) -> Result<Answer, Trouble> {
+    ) -> Result<Answer, RequestError> {
         let Self { web, sessions, target } = self;
         let mut ask = target.ask(method, url.clone(), limit);
         ask.headers = headers;
@@ -222,8 +239,8 @@ impl Asker<'_> {
         web.ask(&ask).await
     }
 
-    /// An answer that is not what was asked for.
-    fn trouble(&self, answer: &Answer) -> Trouble {
+    /// Returns the error for an unexpected response.
+    fn trouble(&self, answer: &Answer) -> RequestError {
         match answer.status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if !answer.is_page() => {
                 refused(&self.target, answer)
@@ -239,16 +256,16 @@ impl Asker<'_> {
 
 const DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 
-fn no_tag(tag: &str, answer: &Answer) -> Trouble {
-    Trouble::NoSuchTag { tag: tag.to_owned(), said: answer.said() }
+fn no_tag(tag: &str, answer: &Answer) -> RequestError {
+    RequestError::NoSuchTag { tag: tag.to_owned(), said: answer.said() }
 }
 
-fn mismatch(answer: &Answer, expected: &ImageDigest, found: &ImageDigest) -> Trouble {
+fn mismatch(answer: &Answer, expected: &ImageDigest, found: &ImageDigest) -> RequestError {
     let (expected, found) = (expected.to_string(), found.to_string());
-    Trouble::DigestMismatch { host: answer.host.clone(), expected, found }
+    RequestError::DigestMismatch { host: answer.host.clone(), expected, found }
 }
 
-/// The digest that a URL asks for.
+/// Returns the digest in a URL.
 fn expected(url: &Url) -> Option<ImageDigest> {
     ImageDigest::parse(url.path().rsplit('/').next()?)
 }

@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 
 use http::{HeaderMap, header};
 
-/// One way to log in. Parameters by their small names.
+/// One authentication scheme. The names of its parameters are in lower case.
 #[derive(Debug, PartialEq)]
 pub struct Challenge {
-    /// In small letters.
+    /// The scheme, in lower case.
     pub scheme: String,
     pub parameters: BTreeMap<String, String>,
 }
 
-/// All ways that an answer names.
+/// Returns all schemes of a response.
 pub fn challenges(headers: &HeaderMap) -> Vec<Challenge> {
     let values = headers.get_all(header::WWW_AUTHENTICATE).iter();
     values.filter_map(|value| value.to_str().ok()).flat_map(read).collect()
@@ -38,7 +38,7 @@ fn read(text: &str) -> Vec<Challenge> {
     found
 }
 
-/// The items between commas that are not quoted.
+/// Splits at commas that are not in quotes.
 fn split(text: &str) -> impl Iterator<Item = &str> {
     let (mut quoted, mut escaped) = (false, false);
     let items = text.split(move |letter| {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use sha2::{Digest as _, Sha256, Sha512};
 
-/// A digest of a kind that is known.
+/// A digest with a known algorithm.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ImageDigest {
     kind: Kind,
@@ -19,7 +19,7 @@ pub(super) enum Kind {
 }
 
 impl ImageDigest {
-    /// Reads `sha256:` or `sha512:` and small hexadecimal digits.
+    /// Parses `sha256:` or `sha512:` and lower-case hexadecimal digits.
     pub fn parse(text: &str) -> Option<Self> {
         let (kind, hex) = text.trim().split_once(':')?;
         let (kind, length) = match kind {
@@ -37,7 +37,7 @@ impl ImageDigest {
 }
 
 impl Kind {
-    /// The digest of bytes.
+    /// Returns the digest of bytes.
     pub fn of(self, bytes: &[u8]) -> ImageDigest {
         let hex = match self {
             Self::Sha256 => hex::encode(Sha256::digest(bytes)),

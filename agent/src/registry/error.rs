@@ -6,19 +6,19 @@ use std::time::Duration;
 use crate::error::{Class, StageError};
 use crate::http::Refused;
 
-/// A question to a repository that has no answer.
+/// A failed request to a repository.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("image repository {repository}: {trouble}")]
 pub struct RegistryError {
-    /// As it is shown: `docker.io/library/nginx`.
+    /// The name in messages: `docker.io/library/nginx`.
     pub repository: String,
     #[source]
-    pub trouble: Trouble,
+    pub trouble: RequestError,
 }
 
-/// What is wrong, whatever the repository.
+/// The error, without the repository.
 #[derive(Clone, Debug, thiserror::Error)]
-pub enum Trouble {
+pub enum RequestError {
     #[error("{0}")]
     BadRepository(String),
     #[error("the Secret of the login cannot be used: {0}")]
@@ -77,13 +77,13 @@ fn again(after: Option<Duration>) -> String {
     after.map_or_else(String::new, |after| format!("; retrying in {} s", after.as_secs().max(1)))
 }
 
-/// What to do if TLS fails: the server may have a certificate of an authority that is not known, or speak no TLS.
+/// What to do if TLS fails: the authority of the certificate may be unknown, or the server may not use TLS.
 fn tls_hint(has_certificate: bool) -> &'static str {
     if has_certificate { "set a Secret with its ca.crt" } else { "set insecure if the registry has no TLS" }
 }
 
-impl Trouble {
-    /// The static name of the variant.
+impl RequestError {
+    /// The static name of the variant: a label of metrics, a reason of conditions.
     pub fn name(&self) -> &'static str {
         match self {
             Self::BadRepository(_) => "BadRepository",
@@ -142,7 +142,7 @@ impl Trouble {
         }
     }
 
-    /// How long the host asks to be left alone.
+    /// Returns the pause that the host requests.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::RateLimited { after, .. } | Self::Unavailable { after, .. } => *after,
@@ -150,7 +150,7 @@ impl Trouble {
         }
     }
 
-    /// True if it is about the content of one tag, and says nothing of others.
+    /// True if the error is about the content of one tag, and other tags are not affected.
     pub fn is_of_tag(&self) -> bool {
         match self {
             Self::NoSuchTag { .. }
@@ -164,7 +164,7 @@ impl Trouble {
         }
     }
 
-    /// The same with the time until the host is asked again.
+    /// Returns the same error with the time until the next request to the host.
     pub(super) fn within(self, wait: Duration) -> Self {
         let after = Some(wait);
         match self {
@@ -174,19 +174,19 @@ impl Trouble {
         }
     }
 
-    /// True if the same request may have another answer in a moment.
+    /// True if the same request may soon succeed.
     pub(super) fn passes(&self) -> bool {
         matches!(self, Self::RateLimited { .. } | Self::Unavailable { .. } | Self::Unreachable { .. })
     }
 
-    /// It as the trouble of a repository.
+    /// Returns the error of a repository.
     pub fn at(self, repository: &impl Display) -> RegistryError {
         RegistryError { repository: repository.to_string(), trouble: self }
     }
 }
 
 impl RegistryError {
-    /// How long the registry asks to be left alone. `None`: the caller's own interval.
+    /// Returns the pause that the registry requests. `None`: the interval of the caller applies.
     pub fn retry_after(&self) -> Option<Duration> {
         self.trouble.retry_after()
     }
@@ -203,15 +203,15 @@ impl StageError for RegistryError {
 
     fn common_cause(&self) -> Option<String> {
         match &self.trouble {
-            Trouble::LoginRefused { .. }
-            | Trouble::TokensWithoutTls { .. }
-            | Trouble::RateLimited { .. }
-            | Trouble::Unavailable { .. }
-            | Trouble::Destination { .. }
-            | Trouble::Unreachable { .. }
-            | Trouble::Timeout { .. }
-            | Trouble::Untrusted { .. }
-            | Trouble::NotARegistry { .. } => self.repository.split('/').next().map(str::to_owned),
+            RequestError::LoginRefused { .. }
+            | RequestError::TokensWithoutTls { .. }
+            | RequestError::RateLimited { .. }
+            | RequestError::Unavailable { .. }
+            | RequestError::Destination { .. }
+            | RequestError::Unreachable { .. }
+            | RequestError::Timeout { .. }
+            | RequestError::Untrusted { .. }
+            | RequestError::NotARegistry { .. } => self.repository.split('/').next().map(str::to_owned),
             _ => None,
         }
     }
@@ -227,15 +227,15 @@ mod tests {
             RegistryError { repository: "docker.io/library/nginx".to_owned(), trouble }.common_cause()
         };
         let docker = Some("docker.io".to_owned());
-        assert_eq!(common(Trouble::Timeout { seconds: 5 }), docker);
+        assert_eq!(common(RequestError::Timeout { seconds: 5 }), docker);
         let [host, said] = ["registry-1.docker.io", "refused"].map(str::to_owned);
-        assert_eq!(common(Trouble::Unreachable { host, said }), docker);
-        assert_eq!(common(Trouble::TooManyTags { limit: 5 }), None);
+        assert_eq!(common(RequestError::Unreachable { host, said }), docker);
+        assert_eq!(common(RequestError::TooManyTags { limit: 5 }), None);
     }
 
     #[test]
     fn an_error_says_when_it_is_asked_again() {
-        let limited = |after| Trouble::RateLimited { host: "docker.io".to_owned(), after };
+        let limited = |after| RequestError::RateLimited { host: "docker.io".to_owned(), after };
         assert_eq!(limited(None).to_string(), "docker.io has reached its rate limit");
         let minute = Some(Duration::from_mins(1));
         let error =

@@ -1,23 +1,23 @@
 //! The URL of the next page of tags: the header `Link` (RFC 8288), followed verbatim. Pure.
 //!
-//! It may be relative or absolute, but not at another host, because of the login.
+//! It may be relative or absolute, but not at another host, since the credentials are sent to it.
 
 use http::{HeaderMap, header};
 use reqwest::Url;
 
-/// The next page after that of `url`; an error says what is wrong with it.
+/// Returns the URL of the page after `url`; the error says why it cannot be used.
 pub fn next_page(url: &Url, headers: &HeaderMap) -> Result<Option<Url>, &'static str> {
     let values = headers.get_all(header::LINK).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
     let values: Vec<_> = values.collect();
     let Some(target) = values.iter().find_map(|value| next_target(value)) else { return Ok(None) };
     let next = url.join(target).map_err(|_| "that is not a URL")?;
     if next.host_str() != url.host_str() {
-        return Err("at another host, which the login must not see");
+        return Err("at another host, to which the login is not sent");
     }
-    // Behind a proxy a registry may not know that it has TLS, or its port.
+    // A registry behind a proxy may not know that TLS is used, or its port.
     let same_port = next.port_or_known_default() == url.port_or_known_default();
     if !same_port && next.port().is_some() {
-        return Err("at another port, which the login must not see");
+        return Err("at another port, to which the login is not sent");
     }
     let mut page = url.clone();
     page.set_path(next.path());
@@ -25,7 +25,7 @@ pub fn next_page(url: &Url, headers: &HeaderMap) -> Result<Option<Url>, &'static
     Ok(Some(page))
 }
 
-/// The target of the first link with the relation `next`.
+/// Returns the target of the first link with the relation `next`.
 fn next_target(value: &str) -> Option<&str> {
     let mut rest = value;
     loop {
@@ -89,15 +89,15 @@ mod tests {
             ("</v2/team/app/tags/list?last=ü>; rel=next", page("?last=%C3%BC")),
             (
                 "<https://evil.example.com/v2/>; rel=\"next\"",
-                "at another host, which the login must not see".to_owned(),
+                "at another host, to which the login is not sent".to_owned(),
             ),
             (
                 "<//evil.example.com/v2/>; rel=\"next\"",
-                "at another host, which the login must not see".to_owned(),
+                "at another host, to which the login is not sent".to_owned(),
             ),
             (
                 "<https://r.example.com:8443/v2/>; rel=\"next\"",
-                "at another port, which the login must not see".to_owned(),
+                "at another port, to which the login is not sent".to_owned(),
             ),
             ("<https://[>; rel=\"next\"", "that is not a URL".to_owned()),
         ] {

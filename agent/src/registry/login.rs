@@ -1,6 +1,8 @@
-//! Logins from a Secret in the format of `docker login` and `kubectl create secret docker-registry`. They cannot be printed.
+//! Credentials from a Secret in the format of `docker login` and `kubectl create secret docker-registry`. They cannot
+//! be printed.
 //!
-//! The entry with the longest path that the repository is below counts; its host may have globs, as for the kubelet. Pure.
+//! The entry with the longest path that contains the repository is used; its host may contain globs, as for the
+//! kubelet. Pure.
 
 use std::collections::BTreeMap;
 
@@ -11,39 +13,39 @@ use holdfast_diff::digest::{Digest, Hasher};
 use serde::Deserialize;
 
 use super::repository::other_names;
-use super::{Repository, Trouble};
+use super::{Repository, RequestError};
 use crate::secret_data::Data;
 use crate::wildcard;
 
-/// Base64 with or without its padding: both are in use.
+/// Base64 with or without padding: both are in use.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &ALPHABET,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// The logins of a Secret. Has no `Debug`: it must not be printed.
+/// The credentials of a Secret. Has no `Debug`: it must not be printed.
 pub struct Login {
     entries: Vec<Entry>,
     id: Digest,
 }
 
 struct Entry {
-    /// `registry.example.com:5000`, which may have globs. `None`: every host.
+    /// `registry.example.com:5000`, which may contain globs. `None`: every host.
     host: Option<String>,
     /// Empty, or `team/app`.
     path: String,
     credential: Credential,
 }
 
-/// One login. Has no `Debug`: it must not be printed.
+/// The credentials of one entry. Has no `Debug`: it must not be printed.
 pub(super) enum Credential {
     Basic {
         user: String,
         password: String,
     },
-    /// A refresh token, for which a token is had.
+    /// A refresh token, which is exchanged for an access token.
     Identity(String),
-    /// A token that is sent as it is.
+    /// A token that is sent unchanged.
     Token(String),
 }
 
@@ -63,8 +65,8 @@ struct Written {
 }
 
 impl Login {
-    /// Reads the data of a Secret: `.dockerconfigjson`, or `.dockercfg` of old.
-    pub fn from_secret(data: &Data) -> Result<Self, Trouble> {
+    /// Reads the data of a Secret: `.dockerconfigjson`, or the older `.dockercfg`.
+    pub fn from_secret(data: &Data) -> Result<Self, RequestError> {
         let written = match (data.get(".dockerconfigjson"), data.get(".dockercfg")) {
             (Some(text), _) => parse::<Config>(".dockerconfigjson", text).map(|config| config.auths),
             (None, Some(text)) => parse(".dockercfg", text),
@@ -74,7 +76,7 @@ impl Login {
             let entries = written.into_iter().filter_map(|(key, written)| entry(&key, written).transpose());
             entries.collect::<Result<Vec<_>, _>>()
         });
-        let entries = entries.map_err(Trouble::BadLogin)?;
+        let entries = entries.map_err(RequestError::BadLogin)?;
         let mut hasher = Hasher::default();
         for (key, value) in data.iter().filter(|(key, _)| key.starts_with(".docker")) {
             hasher.text(key);
@@ -83,30 +85,31 @@ impl Login {
         Ok(Self { entries, id: hasher.finish() })
     }
 
-    /// A user and a password for whatever repository is asked.
+    /// Returns credentials with a user and a password for every repository.
     pub fn basic(user: &str, password: &str) -> Self {
         let credential = Credential::Basic { user: user.to_owned(), password: password.to_owned() };
         let id = credential.id();
         Self { entries: vec![Entry { host: None, path: String::new(), credential }], id }
     }
 
-    /// True if it has a login for some repository of a host.
+    /// True if there are credentials for a repository of this host.
     pub fn is_for(&self, host: &str) -> bool {
         self.entries.iter().any(|entry| entry.is_for(host))
     }
 
-    /// The value of the header `Authorization` for a host that is no registry: the entry with the shortest path counts.
+    /// Returns the value of the header `Authorization` for a host that is not a registry: the entry with the shortest
+    /// path is used.
     pub fn authorization(&self, host: &str) -> Option<String> {
         let fits = self.entries.iter().filter(|entry| entry.is_for(host));
         fits.min_by_key(|entry| entry.path.len()).and_then(|entry| entry.credential.basic())
     }
 
-    /// The identity of a login.
+    /// Returns the identity of the credentials.
     pub(super) fn id(&self) -> Digest {
         self.id
     }
 
-    /// The login for a repository: by the longest path, then a host without globs, then the longer host.
+    /// Returns the credentials for a repository: by the longest path, then a host without globs, then the longer host.
     pub(super) fn of(&self, repository: &Repository) -> Option<&Credential> {
         let fits = |entry: &&Entry| {
             let rest = repository.path().strip_prefix(entry.path.as_str());
@@ -118,13 +121,13 @@ impl Login {
 }
 
 impl Entry {
-    /// True if it is for some repository of a host.
+    /// True if the entry is for a repository of this host.
     fn is_for(&self, host: &str) -> bool {
         let Some(own) = &self.host else { return true };
         fits_host(own, host) || other_names(host).iter().any(|name| fits_host(own, name))
     }
 
-    /// The greatest counts.
+    /// The sort key; the entry with the greatest one is used.
     fn rank(&self) -> (usize, bool, usize) {
         let host = self.host.as_deref().unwrap_or("*");
         (self.path.len(), !host.contains(['*', '?']), host.len())
@@ -132,7 +135,7 @@ impl Entry {
 }
 
 impl Credential {
-    /// The identity of a login.
+    /// Returns the identity of the credentials.
     pub(super) fn id(&self) -> Digest {
         let mut hasher = Hasher::default();
         match self {
@@ -145,7 +148,7 @@ impl Credential {
         hasher.finish()
     }
 
-    /// The value of the header `Authorization` of a basic login.
+    /// Returns the value of the header `Authorization` for basic authentication.
     pub(super) fn basic(&self) -> Option<String> {
         let Self::Basic { user, password } = self else { return None };
         Some(format!("Basic {}", BASE64.encode(format!("{user}:{password}"))))
@@ -153,11 +156,11 @@ impl Credential {
 }
 
 fn parse<T: for<'de> Deserialize<'de>>(key: &str, text: &[u8]) -> Result<T, String> {
-    // The error of the parser could show a part of the text.
+    // The error of the parser could contain a part of the text.
     serde_json::from_slice(text).map_err(|_| format!("its key {key} is not in the format of docker login"))
 }
 
-/// Reads an entry; one without a login in it is none.
+/// Reads an entry; `None` if it has no credentials.
 fn entry(key: &str, written: Written) -> Result<Option<Entry>, String> {
     let Written { auth, username, password, identitytoken, registrytoken } = written;
     let given = |text: Option<String>| text.filter(|text| !text.is_empty());
@@ -173,7 +176,7 @@ fn entry(key: &str, written: Written) -> Result<Option<Entry>, String> {
     };
     let bare = key.trim_start_matches("https://").trim_start_matches("http://");
     let (host, path) = bare.split_once('/').unwrap_or((bare, ""));
-    // The version of the API is no path of a repository.
+    // The version of the API is not a part of the path.
     let path = path.trim_matches('/');
     let path = match path.split_once('/').unwrap_or((path, "")) {
         ("v1" | "v2", rest) => rest,
@@ -182,7 +185,7 @@ fn entry(key: &str, written: Written) -> Result<Option<Entry>, String> {
     Ok(Some(Entry { host: Some(host.to_ascii_lowercase()), path: path.to_owned(), credential }))
 }
 
-/// The key of an entry, without a login in it.
+/// Returns the key of an entry, without credentials in it.
 fn shown(key: &str) -> &str {
     key.rsplit_once('@').map_or(key, |(_, rest)| rest)
 }
@@ -190,12 +193,12 @@ fn shown(key: &str) -> &str {
 fn decoded(auth: &str) -> Option<Credential> {
     let text = String::from_utf8(BASE64.decode(auth.trim()).ok()?).ok()?;
     let (user, password) = text.split_once(':')?;
-    // Docker pads with zeros.
+    // Docker pads with zero bytes.
     let password = password.trim_end_matches('\0').to_owned();
     Some(Credential::Basic { user: user.to_owned(), password })
 }
 
-/// True if a host is meant: label by label, with globs, and the same port.
+/// True if a host matches: each label, with globs, and the same port.
 fn fits_host(pattern: &str, host: &str) -> bool {
     let (pattern, port) = pattern.split_once(':').unwrap_or((pattern, ""));
     let (host, other) = host.split_once(':').unwrap_or((host, ""));
@@ -210,7 +213,7 @@ fn fits_host(pattern: &str, host: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn login(key: &str, text: &str) -> Result<Login, Trouble> {
+    fn login(key: &str, text: &str) -> Result<Login, RequestError> {
         Login::from_secret(&BTreeMap::from([(key.to_owned(), text.as_bytes().to_vec())]))
     }
 

@@ -7,22 +7,22 @@ use serde::Deserialize;
 
 use super::digest::ImageDigest;
 
-/// All media types of indexes and manifests, so that a registry gives what the tag names and converts nothing.
+/// All media types of indexes and manifests, so that a registry returns the content of the tag without conversion.
 pub const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, \
     application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.oci.image.manifest.v1+json, \
     application/vnd.docker.distribution.manifest.v2+json";
-/// What the configuration of an artifact is that has none.
+/// The media type of the configuration of an artifact that has none.
 const NO_CONFIG: &str = "application/vnd.oci.empty.v1+json";
-/// What the configuration of an image is.
+/// The media types of the configuration of an image.
 const IMAGE_CONFIGS: [&str; 2] =
     ["application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"];
 const CREATED: &str = "org.opencontainers.image.created";
-/// With what builders mark the attestations of an index.
+/// The annotation by which builders mark the attestations of an index.
 const REFERENCE: &str = "vnd.docker.reference.type";
 
 type Annotations = BTreeMap<String, String>;
 
-/// A manifest, or an index.
+/// A manifest or an index.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Manifest {
@@ -60,7 +60,7 @@ struct Platform {
     os: String,
 }
 
-/// Where the time is.
+/// Where the creation time is.
 #[derive(Debug, PartialEq)]
 pub enum Next {
     Created(Timestamp),
@@ -79,14 +79,14 @@ impl Manifest {
         }
     }
 
-    /// Where the time is, or why there is none.
+    /// Returns where the creation time is; the error says why there is none.
     pub fn next(&self) -> Result<Next, &'static str> {
         let images =
             self.manifests.as_ref().map(|entries| preferred(entries).ok_or("its index has no image"));
         let image = images.transpose()?;
         let kind = self.config.as_ref().and_then(|config| config.media_type.as_deref());
         if kind == Some(NO_CONFIG) {
-            return Err("it is not an image, and has no configuration");
+            return Err("it is not an image: it has no configuration");
         }
         if self.artifact_type.is_some() || kind.is_some_and(|kind| !IMAGE_CONFIGS.contains(&kind)) {
             return Err("it is not an image, but another artifact, such as a chart or an attestation");
@@ -104,7 +104,7 @@ impl Manifest {
     }
 }
 
-/// The image for linux/amd64, or the first one. Attestations are none.
+/// Returns the image for linux/amd64, or else the first one. Attestations are skipped.
 fn preferred(entries: &[Entry]) -> Option<&Entry> {
     let attests = |entry: &Entry| {
         entry.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(REFERENCE))
@@ -121,7 +121,7 @@ fn preferred(entries: &[Entry]) -> Option<&Entry> {
     images().find(usual).or_else(|| images().next())
 }
 
-/// When an image was created, by its configuration.
+/// Returns when an image was created, by its configuration.
 pub fn created_in_config(bytes: &[u8]) -> Result<Timestamp, &'static str> {
     #[derive(Deserialize)]
     struct Image {
@@ -183,7 +183,7 @@ mod tests {
             (r#"{"config": {"digest": "md5:00"}}"#.to_owned(), "it has a digest with an unknown algorithm"),
             (
                 r#"{"config": {"digest": "AAA", "mediaType": "application/vnd.oci.empty.v1+json"}}"#.to_owned(),
-                "it is not an image, and has no configuration",
+                "it is not an image: it has no configuration",
             ),
             (r#"{"schemaVersion": 1, "history": []}"#.to_owned(), "its manifest has the old schema 1: push the image again"),
             ("{}".to_owned(), "it is not the manifest of an image"),

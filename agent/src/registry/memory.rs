@@ -1,7 +1,7 @@
-//! The last answers about each repository. Pure.
+//! The last responses about each repository. Pure.
 //!
-//! Successful answers are shared by all callers with the same access and login. Turns and failures are kept for each tenant, so
-//! no tenant waits for a request of another one.
+//! Successful responses are shared by all callers with the same access and credentials. Locks and failures are kept for
+//! each tenant, so no tenant waits for a request of another one.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,15 +12,15 @@ use jiff::Timestamp;
 use parking_lot::{Mutex, MutexGuard};
 
 use super::ask::ListedTags;
-use super::{ImageDigest, RegistryError, Tags, Trouble};
+use super::{ImageDigest, RegistryError, RequestError, Tags};
 
-/// The minimum time for which answers about an unused repository are kept.
+/// Minimum time for which responses about an unused repository are kept.
 const KEPT: Duration = Duration::from_hours(1);
 
-/// How long it is believed that a tag is not an image: it may be pushed anew.
+/// Time for which a tag is assumed not to be an image: it may be pushed again.
 const FAULTY: Duration = Duration::from_mins(10);
 
-/// All places.
+/// The responses of all repositories.
 #[derive(Default)]
 pub struct Memory {
     slots: Mutex<HashMap<Digest, Used>>,
@@ -31,29 +31,29 @@ struct Used {
     until: Instant,
 }
 
-/// The answers about one repository.
+/// The responses about one repository.
 #[derive(Default)]
 pub struct Slot {
     answers: Mutex<Answers>,
     turns: Mutex<HashMap<Arc<str>, Arc<Turn>>>,
 }
 
-/// Held by the request of a tenant that asks for tags; with the failure of the last one, and when that was.
+/// Held by the request of a tenant for tags; with the failure of the last one, and its time.
 pub type Turn = tokio::sync::Mutex<Option<(Instant, RegistryError)>>;
 
-/// The last answers about a repository.
+/// The last responses about a repository.
 #[derive(Default)]
 pub struct Answers {
-    /// The tags, and when they were asked for.
+    /// The tags, and when they were requested.
     pub listed: Option<(Instant, Arc<Tags>)>,
-    /// By which the registry can say that nothing changed.
+    /// The value by which the registry can confirm that nothing changed.
     pub known: Option<ListedTags>,
-    created: HashMap<Box<str>, (Instant, Result<Timestamp, Trouble>)>,
+    created: HashMap<Box<str>, (Instant, Result<Timestamp, RequestError>)>,
     digests: HashMap<Box<str>, (Instant, ImageDigest)>,
 }
 
 impl Memory {
-    /// The slot of a repository, which is kept at least as long as its answers are valid.
+    /// Returns the slot of a repository, which is kept at least as long as its responses are valid.
     pub fn slot(&self, id: Digest, max_age: Duration, now: Instant) -> Arc<Slot> {
         let mut slots = self.slots.lock();
         let until = now.checked_add(max_age.saturating_mul(2).max(KEPT)).unwrap_or(now + KEPT);
@@ -73,7 +73,7 @@ impl Slot {
         self.answers.lock()
     }
 
-    /// The turn of a tenant to ask for tags.
+    /// Returns the lock of a tenant for requesting tags.
     pub fn turn(&self, tenant: &Arc<str>) -> Arc<Turn> {
         let mut turns = self.turns.lock();
         turns.retain(|_, turn| Arc::strong_count(turn) > 1);
@@ -82,28 +82,28 @@ impl Slot {
 }
 
 impl Answers {
-    /// When the image of a tag was created, or why that tag says nothing of it, if it was asked within `max_age`.
-    pub fn created(&self, tag: &str, max_age: Duration) -> Option<Result<Timestamp, Trouble>> {
+    /// Returns when the image of a tag was created, or why that is unknown, if it was requested within `max_age`.
+    pub fn created(&self, tag: &str, max_age: Duration) -> Option<Result<Timestamp, RequestError>> {
         let (asked, found) = self.created.get(tag)?;
         let max_age = if found.is_ok() { max_age } else { max_age.min(FAULTY) };
         (asked.elapsed() < max_age).then(|| found.clone())
     }
 
-    pub fn keep_created(&mut self, tag: &str, found: Result<Timestamp, Trouble>) {
+    pub fn keep_created(&mut self, tag: &str, found: Result<Timestamp, RequestError>) {
         self.created.insert(tag.into(), (Instant::now(), found));
     }
 
-    /// The digest of a tag, if that was asked within `max_age`.
+    /// Returns the digest of a tag, if it was requested within `max_age`.
     pub fn digest(&self, tag: &str, max_age: Duration) -> Option<ImageDigest> {
         self.digests.get(tag).filter(|(asked, _)| asked.elapsed() < max_age).map(|(_, found)| found.clone())
     }
 
-    /// Keeps the digest of a tag as it was at a time.
+    /// Stores the digest of a tag.
     pub fn keep_digest(&mut self, tag: &str, asked: Instant, digest: ImageDigest) {
         self.digests.insert(tag.into(), (asked, digest));
     }
 
-    /// Forgets the tags that are gone.
+    /// Removes tags that no longer exist.
     pub fn forget_others(&mut self, tags: &Tags) {
         keep_only(&mut self.created, tags);
         keep_only(&mut self.digests, tags);

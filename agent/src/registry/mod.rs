@@ -1,8 +1,9 @@
 //! The client of OCI registries, for images, charts and artifacts: tags, digests, creation times, and the content of a layer.
 //!
-//! Follows the distribution specification and its token authentication. A repository is listed once in each interval for all
-//! callers with the same access and login, and the rate limits of a host are honoured. Limits, pauses and failures are kept for each
-//! tenant, login and way to the host. Selects nothing, and knows no cluster: Secrets are passed in. I/O: HTTP.
+//! Follows the distribution specification and its token authentication. A repository is listed once in each interval
+//! for all callers with the same access and credentials, and the rate limits of a host are honoured. Limits, pauses and
+//! failures are kept for each tenant, its credentials and the connection settings of the host. Selects no tag, and
+//! knows no cluster: Secrets are passed in. I/O: HTTP.
 
 mod access;
 mod answer;
@@ -33,42 +34,42 @@ use tracing::info;
 
 pub use access::Access;
 pub use digest::ImageDigest;
-pub use error::{RegistryError, Trouble};
+pub use error::{RegistryError, RequestError};
 pub use login::Login;
 pub use rate::Rate;
 pub use repository::Repository;
 pub use tags::Tags;
 
 use crate::http::{Guard, USER_AGENT};
-use ask::Asker;
+use ask::RepositoryClient;
 use memory::Memory;
 use session::Sessions;
 use target::Target;
 use web::Web;
 
-/// Hears of every request: the host, and `ok` or a name of what went wrong.
+/// Called after every request with the host, and `ok` or the name of the error.
 pub type OnRequest = Arc<dyn Fn(&str, &'static str) + Send + Sync>;
 
-/// How registries are asked.
+/// The settings for requests to registries.
 #[derive(Clone)]
 pub struct Options {
     pub user_agent: String,
-    /// Which servers may be connected to.
+    /// Decides which servers may be connected to.
     pub guard: Arc<Guard>,
     pub on_request: OnRequest,
-    /// How many requests one host gets at the same time, from each tenant and login.
+    /// Maximum number of concurrent requests to one host, for each tenant and credentials.
     pub concurrency: usize,
-    /// How many requests one host gets in a second, from each tenant and login.
+    /// Maximum number of requests to one host in a second, for each tenant and credentials.
     pub rate: u32,
-    /// How many tags a repository may have, and how many bytes the list of them.
+    /// Maximum number of tags of a repository, and maximum size of the list in bytes.
     pub tags: usize,
     pub bytes: usize,
-    /// How often a request is tried that failed for a reason that may pass, and how long to wait before the second time.
+    /// Maximum number of attempts for a request that fails temporarily, and the pause before the second one.
     pub tries: u32,
     pub backoff: Duration,
-    /// How long a request waits for a host that wants to be left alone, before it fails.
+    /// Maximum time for which a request waits for the end of a pause, before it fails.
     pub patience: Duration,
-    /// A number from 0 to 1.
+    /// Returns a random number from 0 to 1.
     pub chance: fn() -> f64,
 }
 
@@ -102,8 +103,8 @@ impl Registries {
         Self { web: Web::new(options), sessions: Sessions::default(), memory: Memory::default() }
     }
 
-    /// The tags of a repository. It is asked unless an answer is not older than `max_age`; callers of one tenant at the same
-    /// time share one request. A registry that hangs holds a caller no longer than `limit`.
+    /// Returns the tags of a repository. Sends a request unless the last response is at most `max_age` old; concurrent
+    /// callers of one tenant share one request. A registry that does not respond delays a caller for `limit` at most.
     pub async fn list(
         &self,
         access: &Access,
@@ -120,7 +121,7 @@ impl Registries {
             {
                 return Ok(tags.clone());
             }
-            // A request that waited while another one of its tenant failed takes the same answer.
+            // A request that waited while another one of its tenant failed returns the same error.
             if let Some((_, error)) = failed.as_ref().filter(|(answered, _)| *answered >= started) {
                 return Err(error.clone());
             }
@@ -147,8 +148,8 @@ impl Registries {
         .await
     }
 
-    /// The digest of what a tag names now: of an index, not of one of its platforms. What was asked within `max_age` is not
-    /// asked again.
+    /// Returns the current digest of a tag: of the index, not of one of its platforms. A response of at most `max_age`
+    /// is used without a request.
     pub async fn digest(
         &self,
         access: &Access,
@@ -173,7 +174,8 @@ impl Registries {
         .await
     }
 
-    /// When the image of a tag was created. What was asked within `max_age` is not asked again while the tag is listed.
+    /// Returns when the image of a tag was created. A response of at most `max_age` is used without a request while
+    /// the tag is listed.
     pub async fn created(
         &self,
         access: &Access,
@@ -204,8 +206,8 @@ impl Registries {
         .await
     }
 
-    /// The content of the first layer of a media type in the artifact of a tag, of which the digest was checked. `limit` is
-    /// how many bytes it may have. Nothing of it is kept.
+    /// Returns the content of the first layer of a media type in the artifact of a tag, after its digest was verified.
+    /// `limit` is the maximum number of bytes. The content is not cached.
     pub async fn layer(
         &self,
         access: &Access,
@@ -221,30 +223,30 @@ impl Registries {
         within(access, time, content).await
     }
 
-    /// The same connections, with separate limits, pauses, tokens and answers: its callers do not wait for any other
-    /// else.
+    /// Returns a client on the same connections, with separate limits, pauses, tokens and responses: its callers do not
+    /// wait for others.
     #[must_use]
     pub fn apart(&self) -> Self {
         Self { web: self.web.apart(), sessions: Sessions::default(), memory: Memory::default() }
     }
 
-    /// What each host reported last of its limits. Docker Hub is `registry-1.docker.io`.
+    /// Returns the rate limit that each host reported last. Docker Hub is `registry-1.docker.io`.
     pub fn rates(&self) -> HashMap<String, Rate> {
         self.web.hosts.rates()
     }
 
-    /// Asks the mirrors and then the repository, until one of them answers.
+    /// Tries the mirrors and then the repository, until one of them succeeds.
     async fn each<T>(
         &self,
         access: &Access,
-        ask: impl for<'a> Fn(&'a Asker<'a>) -> BoxFuture<'a, Result<T, Trouble>>,
+        ask: impl for<'a> Fn(&'a RepositoryClient<'a>) -> BoxFuture<'a, Result<T, RequestError>>,
     ) -> Result<T, RegistryError> {
         let Self { web, sessions, memory: _ } = self;
         let targets =
             Target::all(access, web.options.tries).map_err(|trouble| trouble.at(&access.repository))?;
-        let mut failed = Trouble::Client("there is no registry to contact".to_owned());
+        let mut failed = RequestError::Client("there is no registry to contact".to_owned());
         for target in targets {
-            let asker = Asker { web, sessions, target };
+            let asker = RepositoryClient { web, sessions, target };
             match ask(&asker).await {
                 Ok(found) => return Ok(found),
                 Err(trouble) => failed = trouble,
@@ -262,7 +264,7 @@ async fn within<T>(
     limit: Duration,
     asking: impl Future<Output = Result<T, RegistryError>>,
 ) -> Result<T, RegistryError> {
-    let late = |_| Trouble::Timeout { seconds: limit.as_secs() }.at(&access.repository);
+    let late = |_| RequestError::Timeout { seconds: limit.as_secs() }.at(&access.repository);
     tokio::time::timeout(limit, asking).await.map_err(late)?
 }
 

@@ -1,7 +1,7 @@
-//! Limits the requests to a host: in parallel, by second, and none while the host asks for a pause.
+//! Limits the requests to a host: concurrent ones, those in a second, and none during a pause that the host requests.
 //!
-//! The limits are kept for each lane: a tenant, its login, and the way to the host. No lane waits for another one, so a permit of a
-//! lane may be held while the host answers. I/O: time.
+//! The limits are kept for each lane: a tenant, its credentials, and the connection settings. No lane waits for another
+//! one, so a permit of a lane may be held during a request. I/O: time.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,36 +13,36 @@ use jiff::Timestamp;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{Rate, Trouble};
+use super::{Rate, RequestError};
 use crate::http::retry_after as asked;
 
-/// The longest pause that a host may ask for.
+/// The longest pause that is honoured.
 const LONGEST: Duration = Duration::from_hours(1);
-/// Hosts that are remembered for one tenant. A host that redirects can name any number of others.
+/// Maximum number of hosts that are kept for one tenant. A host that redirects can name any number of others.
 const HOSTS: usize = 200;
-/// How long a host is remembered that is not asked.
+/// Time for which an unused host is kept.
 const KEPT: Duration = Duration::from_hours(1);
-/// How often what is no longer needed is dropped.
+/// Interval at which unused hosts are removed.
 const SWEEP: Duration = Duration::from_mins(1);
 
-/// Who asks, and by which way.
+/// Identifies the requests that share limits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Lane {
-    /// The namespace on whose behalf the host is asked.
+    /// The namespace on whose behalf requests are sent.
     pub tenant: Arc<str>,
-    /// The login, the certificates, and whether TLS is used.
+    /// The credentials, the certificates, and whether TLS is used.
     pub way: Digest,
 }
 
-/// All hosts that were asked.
+/// The limits of all hosts.
 pub struct Hosts {
     concurrency: usize,
-    /// How many requests a second.
+    /// Maximum number of requests in a second.
     rate: u32,
     known: Mutex<Table>,
 }
 
-/// The hosts of a tenant, by their names and ways.
+/// The hosts of a tenant, by their names and connection settings.
 type Ways = HashMap<(String, Digest), Arc<Host>>;
 
 struct Table {
@@ -56,10 +56,10 @@ struct Host {
 }
 
 struct State {
-    /// When the host would be asked next if it were asked evenly.
+    /// The time of the next request at an even rate.
     next: Instant,
-    /// Until when it is left alone, and why.
-    blocked: Option<(Instant, Trouble)>,
+    /// The end of a pause, and its reason.
+    blocked: Option<(Instant, RequestError)>,
     rate: Option<Rate>,
     used: Instant,
 }
@@ -70,19 +70,19 @@ impl Hosts {
         Self { concurrency: concurrency.max(1), rate: rate.max(1), known: Mutex::new(known) }
     }
 
-    /// Waits for a turn. A host that asked for a pause longer than `patience` is not asked.
+    /// Waits until a request may be sent. Fails if the pause of the host is longer than `patience`.
     pub async fn turn(
         &self,
         lane: &Lane,
         name: &str,
         patience: Duration,
-    ) -> Result<OwnedSemaphorePermit, Trouble> {
+    ) -> Result<OwnedSemaphorePermit, RequestError> {
         let host = self.host(lane, name);
         host.free(Instant::now(), patience)?;
         let Ok(permit) = host.slots.clone().acquire_owned().await else {
-            return Err(Trouble::Client("a semaphore is closed".to_owned()));
+            return Err(RequestError::Client("a semaphore is closed".to_owned()));
         };
-        // What happened while it waited counts too.
+        // A pause may have started meanwhile.
         let now = Instant::now();
         let wait = host.free(now, patience)?.max(host.evenly(now, self.rate));
         if !wait.is_zero() {
@@ -91,19 +91,20 @@ impl Hosts {
         Ok(permit)
     }
 
-    /// Keeps what an answer says of limits.
-    pub fn heard(&self, lane: &Lane, name: &str, headers: &HeaderMap) {
+    /// Records the rate limit of a response.
+    pub fn record_limit(&self, lane: &Lane, name: &str, headers: &HeaderMap) {
         if let Some(rate) = Rate::read(headers) {
             self.host(lane, name).state().rate = Some(rate);
         }
     }
 
-    /// Leaves a host alone for a time. Requests of the same lane meanwhile fail with this reason.
-    pub fn block(&self, lane: &Lane, name: &str, wait: Duration, why: Trouble) {
+    /// Starts a pause of a host. Requests of the same lane fail with this reason meanwhile.
+    pub fn block(&self, lane: &Lane, name: &str, wait: Duration, why: RequestError) {
         self.host(lane, name).state().blocked = Some((Instant::now() + wait, why));
     }
 
-    /// What each host reported last of its limits; of several lanes, what has the least left.
+    /// Returns the rate limit that each host reported last; of several lanes, the one with the fewest remaining
+    /// requests.
     pub fn rates(&self) -> HashMap<String, Rate> {
         let mut least: HashMap<String, Rate> = HashMap::new();
         for ((name, _), host) in self.lock().tenants.values().flatten() {
@@ -142,7 +143,7 @@ impl Hosts {
 }
 
 impl Table {
-    /// Drops hosts that were not used for a while, and tenants without any.
+    /// Removes hosts that were not used for a while, and tenants without hosts.
     fn sweep(&mut self, now: Instant) {
         if now.saturating_duration_since(self.swept) < SWEEP {
             return;
@@ -160,8 +161,7 @@ impl Table {
     }
 }
 
-/// Drops the host of a tenant that is the least loss: one without a pause that was not used for the longest time, or else
-/// the one whose pause ends first.
+/// Removes one host of a tenant: the least recently used one without a pause, or else the one whose pause ends first.
 fn drop_one(hosts: &mut Ways, now: Instant) {
     let loss = |host: &Arc<Host>| {
         let state = host.state();
@@ -183,8 +183,8 @@ impl Host {
         self.state.lock()
     }
 
-    /// How long to wait until the host may be asked.
-    fn free(&self, now: Instant, patience: Duration) -> Result<Duration, Trouble> {
+    /// Returns the time until the host may be requested.
+    fn free(&self, now: Instant, patience: Duration) -> Result<Duration, RequestError> {
         let mut state = self.state();
         let Some((until, why)) = &state.blocked else { return Ok(Duration::ZERO) };
         let wait = until.saturating_duration_since(now);
@@ -192,13 +192,13 @@ impl Host {
             state.blocked = None;
             return Ok(wait);
         }
-        if wait <= patience && !matches!(why, Trouble::Unreachable { .. }) {
+        if wait <= patience && !matches!(why, RequestError::Unreachable { .. }) {
             return Ok(wait);
         }
         Err(why.clone().within(wait))
     }
 
-    /// How long to wait for a turn: the requests of one second may go at once.
+    /// Returns the time until the next request at the rate limit; the requests of one second may be sent at once.
     fn evenly(&self, now: Instant, rate: u32) -> Duration {
         let mut state = self.state();
         let burst = Duration::from_secs(1);
@@ -208,13 +208,13 @@ impl Host {
     }
 }
 
-/// The pause that a host asks for, which is bounded.
+/// Returns the pause that a host requests, up to a maximum.
 pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     asked(headers, now).map(|wait| wait.min(LONGEST))
 }
 
-/// How long to wait before the next try: twice as long each time, somewhere in the upper half of it. `chance` is from 0
-/// to 1.
+/// Returns the pause before the next attempt: twice as long each time, a random part of its upper half. `chance` is
+/// from 0 to 1.
 pub fn backoff(first: Duration, tries: u32, chance: f64) -> Duration {
     let longest = first.saturating_mul(2_u32.saturating_pow(tries.min(10)));
     longest.mul_f64(0.5 + chance.clamp(0.0, 1.0) / 2.0)
@@ -228,8 +228,8 @@ mod tests {
         Lane { tenant: tenant.into(), way: Digest::of_bytes(way.as_bytes()) }
     }
 
-    fn limited() -> Trouble {
-        Trouble::RateLimited { host: "a".to_owned(), after: None }
+    fn limited() -> RequestError {
+        RequestError::RateLimited { host: "a".to_owned(), after: None }
     }
 
     #[test]
@@ -300,7 +300,7 @@ mod tests {
         let host = hosts.host(&own, "a");
         assert!(host.free(now, Duration::from_secs(100)).is_ok_and(|wait| wait > Duration::from_secs(50)));
         assert!(host.free(now + Duration::from_secs(61), Duration::ZERO).is_ok_and(|wait| wait.is_zero()));
-        let down = Trouble::Unreachable { host: "a".to_owned(), said: String::new() };
+        let down = RequestError::Unreachable { host: "a".to_owned(), said: String::new() };
         hosts.block(&own, "a", Duration::from_secs(5), down);
         assert!(host.free(now, Duration::from_secs(100)).is_err(), "waiting for it is of no use");
     }

@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use http::HeaderMap;
 
-/// How much may still be requested, as Docker Hub reports it.
+/// The rate limit, as Docker Hub reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     pub remaining: u64,
     pub limit: Option<u64>,
-    /// The time that the limit is for.
+    /// The period of the limit.
     pub window: Option<Duration>,
 }
 
 impl Rate {
-    /// Reads `ratelimit-remaining: 76;w=21600` and `ratelimit-limit`.
+    /// Parses `ratelimit-remaining: 76;w=21600` and `ratelimit-limit`.
     pub fn read(headers: &HeaderMap) -> Option<Self> {
         let (remaining, window) = count(headers, "ratelimit-remaining")?;
         let limit = count(headers, "ratelimit-limit");

@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use super::{RegistryError, Trouble};
+use super::{RegistryError, RequestError};
 
-/// Docker Hub, as images name it.
+/// The host of Docker Hub in names of images.
 const HUB: &str = "docker.io";
 /// All names of Docker Hub.
 const HUB_NAMES: [&str; 4] = [HUB, "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"];
 
-/// A repository of images: `host[:port]/path`. Without a host it is of Docker Hub.
+/// An image repository: `host[:port]/path`. Without a host it is in Docker Hub.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Repository {
     host: String,
@@ -17,10 +17,10 @@ pub struct Repository {
 }
 
 impl Repository {
-    /// Reads `registry.example.com:5000/team/app`, `team/app` or `nginx`.
+    /// Parses `registry.example.com:5000/team/app`, `team/app` or `nginx`.
     pub fn parse(text: &str) -> Result<Self, RegistryError> {
         let bad = |shown: &str, why: &str| {
-            let trouble = Trouble::BadRepository(why.to_owned());
+            let trouble = RequestError::BadRepository(why.to_owned());
             Err(RegistryError { repository: shown.to_owned(), trouble })
         };
         if let Some((_, rest)) = text.split_once("://") {
@@ -37,10 +37,10 @@ impl Repository {
         Self::at(host, path)
     }
 
-    /// A repository of a host that is named apart, whatever the host looks like.
+    /// Returns a repository whose host is given separately, in any form.
     pub fn at(host: &str, path: &str) -> Result<Self, RegistryError> {
         let bad = |why: &str| {
-            let trouble = Trouble::BadRepository(why.to_owned());
+            let trouble = RequestError::BadRepository(why.to_owned());
             Err(RegistryError { repository: format!("{host}/{path}"), trouble })
         };
         if path.contains([':', '@']) {
@@ -69,7 +69,7 @@ impl Repository {
         Ok(Self { host: HUB.to_owned(), path })
     }
 
-    /// As images name it; Docker Hub is `docker.io`.
+    /// Returns the host as in names of images; Docker Hub is `docker.io`.
     pub fn host(&self) -> &str {
         &self.host
     }
@@ -78,13 +78,13 @@ impl Repository {
         &self.path
     }
 
-    /// The host that is asked.
+    /// Returns the host of the API.
     pub(super) fn server(&self) -> &str {
         if self.host == HUB { "registry-1.docker.io" } else { &self.host }
     }
 }
 
-/// The other names of a host, by which a login may name it.
+/// Returns the other names of a host, under which a Secret may list its credentials.
 pub(super) fn other_names(host: &str) -> &'static [&'static str] {
     if HUB_NAMES.contains(&host) { &HUB_NAMES } else { &[] }
 }

@@ -1,4 +1,5 @@
-//! Logs in to registries: anonymously, with user and password, or with a token, which is cached until it expires.
+//! Authenticates at registries: anonymously, with user and password, or with a token, which is cached until it
+//! expires.
 //!
 //! The authentication that a host requires is remembered, so that the next request is sent with it. Follows the token authentication
 //! of the distribution specification, with its OAuth2 form for refresh tokens. I/O: HTTP.
@@ -14,50 +15,50 @@ use reqwest::Url;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Trouble;
+use super::RequestError;
 use super::answer::Answer;
 use super::challenge::{Challenge, challenges};
 use super::login::Credential;
 use super::pace::Lane;
 use super::target::{Purpose, Target};
-use super::web::{Ask, Web};
+use super::web::{RegistryRequest, Web};
 
-/// The lifetime of a token whose answer has none.
+/// The lifetime of a token whose response has none.
 const UNSAID: Duration = Duration::from_mins(1);
-/// The longest that a token is kept.
+/// Maximum time for which a token is kept.
 const LONGEST: Duration = Duration::from_hours(12);
-/// How long before its end a token is not used any more.
+/// A token is not used within this time before it expires.
 const MARGIN: Duration = Duration::from_secs(5);
-/// How many hosts are remembered, for all who ask them.
-const DOORS: usize = 2000;
-/// How many tokens are kept.
+/// Maximum number of hosts whose authentication scheme is kept.
+const SCHEMES: usize = 2000;
+/// Maximum number of tokens that are kept.
 const TOKENS: usize = 2000;
-/// How large the answer with a token may be.
+/// Maximum size of a response with a token.
 const ANSWER: usize = 1024 * 1024;
 
-/// What was learnt of hosts, and the tokens.
+/// The known authentication schemes of hosts, and the tokens.
 #[derive(Default)]
 pub struct Sessions {
-    doors: Mutex<HashMap<(String, Purpose, Lane), Door>>,
+    doors: Mutex<HashMap<(String, Purpose, Lane), AuthScheme>>,
     tokens: Mutex<HashMap<Digest, Shared>>,
 }
 
-/// A token, or the lock of one that is being requested.
+/// A token, locked while it is requested.
 type Shared = Arc<tokio::sync::Mutex<Option<Token>>>;
 
-/// What a host wants to see.
+/// The authentication that a host requires.
 #[derive(Clone)]
-enum Door {
+enum AuthScheme {
     Basic,
     Bearer { realm: Url, service: Option<String>, scope: Scope },
 }
 
-/// For what a token is.
+/// The scope of a token.
 #[derive(Clone)]
 enum Scope {
     /// `repository:PATH:` and these actions.
     Repository(String),
-    /// The same for all repositories.
+    /// The same scope for all repositories.
     Fixed(String),
 }
 
@@ -74,13 +75,13 @@ struct Granted {
 }
 
 impl Sessions {
-    /// The header `Authorization` by what is known of the host.
+    /// Returns the header `Authorization` for the authentication scheme that the host is known to require.
     pub async fn known(
         &self,
         web: &Web,
         target: &Target<'_>,
         purpose: Purpose,
-    ) -> Result<Option<String>, Trouble> {
+    ) -> Result<Option<String>, RequestError> {
         if let Some(Credential::Token(token)) = target.credential {
             return Ok(Some(format!("Bearer {token}")));
         }
@@ -88,13 +89,13 @@ impl Sessions {
         let door = self.doors.lock().get(&key).cloned();
         match door {
             None => Ok(None),
-            Some(Door::Basic) => Ok(target.credential.and_then(Credential::basic)),
-            Some(Door::Bearer { realm, service, scope }) => {
+            Some(AuthScheme::Basic) => Ok(target.credential.and_then(Credential::basic)),
+            Some(AuthScheme::Bearer { realm, service, scope }) => {
                 let scope = scope.of(target);
                 match self.token(web, target, &realm, service.as_deref(), &scope, None).await {
                     Ok(header) => Ok(Some(header)),
                     Err(trouble) if trouble.passes() => Err(trouble),
-                    // The host may want another thing now: it will say so.
+                    // The host may require another scheme now: it will respond with a challenge.
                     Err(_) => {
                         self.doors.lock().remove(&key);
                         Ok(None)
@@ -104,7 +105,7 @@ impl Sessions {
         }
     }
 
-    /// The header `Authorization` for a challenge, after `before` was not good enough.
+    /// Returns the header `Authorization` for a challenge, after `before` was rejected.
     pub async fn challenged(
         &self,
         web: &Web,
@@ -112,11 +113,11 @@ impl Sessions {
         purpose: Purpose,
         answer: &Answer,
         before: Option<&str>,
-    ) -> Result<String, Trouble> {
+    ) -> Result<String, RequestError> {
         let found = challenges(&answer.headers);
         let of = |scheme: &str| found.iter().find(|challenge| challenge.scheme == scheme);
         let basic = target.credential.and_then(Credential::basic);
-        // As Docker does: a token first, which a registry checks faster than a password.
+        // As Docker does: a token is preferred, since a registry verifies it faster than a password.
         let (door, header) = match (of("bearer"), of("basic"), basic) {
             (Some(_), _, _) if matches!(target.credential, Some(Credential::Token(_))) => {
                 return Err(refused(target, answer));
@@ -124,9 +125,9 @@ impl Sessions {
             (Some(challenge), _, _) => {
                 let (realm, service, scope) = bearer(target, answer, challenge)?;
                 let token = self.token(web, target, &realm, service.as_deref(), &scope, before).await?;
-                (Door::Bearer { realm, service, scope: Scope::read(target, &scope) }, token)
+                (AuthScheme::Bearer { realm, service, scope: Scope::read(target, &scope) }, token)
             }
-            (None, Some(_), Some(basic)) => (Door::Basic, basic),
+            (None, Some(_), Some(basic)) => (AuthScheme::Basic, basic),
             (None, None, _) if answer.is_page() => return Err(answer.unexpected("")),
             (None, _, _) => return Err(refused(target, answer)),
         };
@@ -135,15 +136,15 @@ impl Sessions {
         }
         let key = (target.base.origin().ascii_serialization(), purpose, target.lane.clone());
         let mut doors = self.doors.lock();
-        if doors.len() >= DOORS {
-            // They are learnt again where they are still in use.
+        if doors.len() >= SCHEMES {
+            // Those that are still in use are learnt again.
             doors.clear();
         }
         doors.insert(key, door);
         Ok(header)
     }
 
-    /// A token that is not `refused`; callers at the same time share one request.
+    /// Returns a token other than `refused`; concurrent callers share one request.
     async fn token(
         &self,
         web: &Web,
@@ -152,10 +153,10 @@ impl Sessions {
         service: Option<&str>,
         scope: &str,
         refused: Option<&str>,
-    ) -> Result<String, Trouble> {
+    ) -> Result<String, RequestError> {
         let mut hasher = Hasher::default();
         [realm.as_str(), service.unwrap_or_default(), scope].into_iter().for_each(|text| hasher.text(text));
-        // It has the login in it; and no tenant waits for a token that another one asks for.
+        // The credentials are a part of the key; and no tenant waits for a token that another one requests.
         let Lane { tenant, way } = &target.lane;
         hasher.text(tenant);
         hasher.text(&way.to_string());
@@ -182,7 +183,7 @@ impl Sessions {
                 token.as_ref().is_some_and(|token| token.until > now)
             });
             if tokens.len() >= TOKENS {
-                // They are had again where they are still in use.
+                // Those that are still in use are requested again.
                 tokens.clear();
             }
         }
@@ -207,12 +208,12 @@ impl Scope {
     }
 }
 
-/// The realm, service and scope of a challenge.
+/// Returns the realm, service and scope of a challenge.
 fn bearer(
     target: &Target<'_>,
     answer: &Answer,
     challenge: &Challenge,
-) -> Result<(Url, Option<String>, String), Trouble> {
+) -> Result<(Url, Option<String>, String), RequestError> {
     let Challenge { scheme: _, parameters } = challenge;
     let realm = parameters.get("realm").and_then(|realm| target.base.join(realm).ok());
     let Some(realm) = realm.filter(|realm| realm.has_host() && realm.username().is_empty()) else {
@@ -220,7 +221,7 @@ fn bearer(
     };
     let plain = realm.scheme() == "http" && target.insecure;
     if realm.scheme() != "https" && !plain {
-        return Err(Trouble::TokensWithoutTls { host: answer.host.clone() });
+        return Err(RequestError::TokensWithoutTls { host: answer.host.clone() });
     }
     let scope = parameters.get("scope").filter(|scope| !scope.is_empty()).cloned();
     let scope = scope.unwrap_or_else(|| format!("repository:{}:pull", target.repository.path()));
@@ -233,7 +234,7 @@ async fn ask(
     realm: &Url,
     service: Option<&str>,
     scope: &str,
-) -> Result<Token, Trouble> {
+) -> Result<Token, RequestError> {
     let mut ask = target.ask(Method::GET, realm.clone(), ANSWER);
     if let Some(Credential::Identity(token)) = target.credential {
         ask.method = Method::POST;
@@ -251,7 +252,7 @@ async fn ask(
     granted(web, target, &ask).await
 }
 
-async fn granted(web: &Web, target: &Target<'_>, ask: &Ask<'_>) -> Result<Token, Trouble> {
+async fn granted(web: &Web, target: &Target<'_>, ask: &RegistryRequest<'_>) -> Result<Token, RequestError> {
     let asked = Instant::now();
     let answer = web.ask(ask).await?;
     match answer.status {
@@ -261,7 +262,7 @@ async fn granted(web: &Web, target: &Target<'_>, ask: &Ask<'_>) -> Result<Token,
         }
         _ => return Err(answer.refused()),
     }
-    // The parser's own words could show a token.
+    // The message of the parser could contain a token.
     let granted = serde_json::from_slice(&answer.body);
     let no_token = || answer.unexpected("its token server returned no token");
     let Granted { token, access_token, expires_in } = granted.map_err(|_| no_token())?;
@@ -272,12 +273,12 @@ async fn granted(web: &Web, target: &Target<'_>, ask: &Ask<'_>) -> Result<Token,
     Ok(Token { header: format!("Bearer {token}"), until: asked + life.saturating_sub(MARGIN) })
 }
 
-/// A login that was not good enough, or is missing.
-pub fn refused(target: &Target<'_>, answer: &Answer) -> Trouble {
+/// Returns the error for credentials that are rejected or missing.
+pub fn refused(target: &Target<'_>, answer: &Answer) -> RequestError {
     let (host, said) = (answer.host.clone(), answer.said());
     match target.credential {
-        Some(_) => Trouble::LoginRefused { host, status: answer.status.as_u16(), said },
-        None => Trouble::LoginNeeded { host, said },
+        Some(_) => RequestError::LoginRefused { host, status: answer.status.as_u16(), said },
+        None => RequestError::LoginNeeded { host, said },
     }
 }
 

@@ -1,31 +1,31 @@
-//! The tags of a repository in one text, as they are read from the pages of a list. Pure.
+//! The tags of a repository in one string, read from the pages of a list. Pure.
 
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// What a tag may have is 128 letters. A longer one is no tag, and is left out.
+/// Maximum length of a tag. A longer one is not a tag and is skipped.
 const LONGEST: usize = 128;
 
 /// Tags in the order of the registry.
 #[derive(Default, PartialEq, Eq)]
 pub struct Tags {
     text: String,
-    /// Where each tag ends.
+    /// The end of each tag.
     ends: Vec<u32>,
     too_long: usize,
 }
 
-/// A page that cannot be read.
+/// Why a page cannot be read.
 #[derive(Debug, PartialEq)]
 pub(super) enum Unread {
-    /// It is not what the specification says.
+    /// The page does not follow the specification.
     Malformed,
     TooMany,
 }
 
 impl Tags {
-    /// The tags, which may have any letters: what no tag can be is for others to leave out.
+    /// Returns the tags, which may contain any characters: callers skip invalid tags.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
         starts.zip(&self.ends).filter_map(|(start, end)| self.text.get(start as usize..*end as usize))
@@ -39,12 +39,12 @@ impl Tags {
         self.ends.is_empty()
     }
 
-    /// How many were left out because they are longer than a tag can be.
+    /// Returns the number of tags that were skipped because they are too long.
     pub fn too_long(&self) -> usize {
         self.too_long
     }
 
-    /// Adds the tags of a page, up to this many in all.
+    /// Adds the tags of a page, up to this total number.
     pub(super) fn read(&mut self, page: &[u8], limit: usize) -> Result<(), Unread> {
         let mut full = false;
         let mut reader = serde_json::Deserializer::from_slice(page);
@@ -61,7 +61,7 @@ impl Tags {
         self.ends.shrink_to_fit();
     }
 
-    /// True if there was room.
+    /// Adds a tag. Returns false if the limit is reached.
     fn push(&mut self, tag: &str, limit: usize) -> bool {
         if tag.len() > LONGEST {
             self.too_long += 1;
@@ -77,7 +77,7 @@ impl Tags {
     }
 }
 
-/// The object of a page. Its value: whether it has a field of such an object.
+/// Reads the object of a page. Returns whether it has a field of such an object.
 struct Page<'a> {
     tags: &'a mut Tags,
     limit: usize,
@@ -106,7 +106,7 @@ impl<'de> Visitor<'de> for Page<'_> {
     }
 }
 
-/// The array of tags, or null.
+/// Reads the array of tags, or null.
 struct List<'a> {
     tags: &'a mut Tags,
     limit: usize,
@@ -144,7 +144,7 @@ impl<'de> Visitor<'de> for List<'_> {
     }
 }
 
-/// One tag. Its value: whether there was room.
+/// Reads one tag. Returns false if the limit is reached.
 struct Tag<'a> {
     tags: &'a mut Tags,
     limit: usize,

@@ -1,4 +1,4 @@
-//! Sends requests to registries: with retries, within limits, and in turn. Follows redirects without the login. I/O: HTTP.
+//! Sends requests to registries: with retries and within limits. Follows redirects without the credentials. I/O: HTTP.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,46 +9,46 @@ use reqwest::Url;
 
 use super::answer::Answer;
 use super::pace::{Hosts, Lane, backoff, retry_after};
-use super::{Options, Trouble};
+use super::{Options, RequestError};
 use crate::http::{Clients, Failure, Redirects, Request, Times, Trust, is_redirect, read, target};
 
-/// How long a server may be silent.
+/// Maximum time without data from a server.
 const SILENCE: Duration = Duration::from_secs(30);
 const REDIRECTS: usize = 5;
-/// How long a host is left alone that cannot be reached, and one that has enough and does not say for how long.
+/// The pause for a host that cannot be reached, and for one that limits requests without a period.
 const DOWN: Duration = Duration::from_secs(5);
 const ENOUGH: Duration = Duration::from_secs(30);
 
-/// The HTTP clients, and what is known of hosts.
+/// The HTTP clients, and the limits of hosts.
 pub struct Web {
     pub options: Options,
     pub hosts: Hosts,
     clients: Arc<Clients>,
 }
 
-/// A request. Has no `Debug`: it may have a login.
+/// A request. Has no `Debug`: it may contain credentials.
 #[derive(Clone)]
-pub struct Ask<'a> {
+pub struct RegistryRequest<'a> {
     pub method: Method,
     pub url: Url,
     pub headers: Vec<(HeaderName, String)>,
-    /// For the host of `url` alone.
+    /// Sent to the host of `url` only.
     pub authorization: Option<String>,
     pub form: Option<Vec<(&'a str, &'a str)>>,
     pub certificates: Option<&'a Trust>,
-    /// A redirect may lead away from TLS.
+    /// A redirect may lead from https to http.
     pub insecure: bool,
-    /// On whose behalf, and by which way.
+    /// The limits that apply.
     pub lane: Lane,
-    /// How much is read.
+    /// Maximum number of bytes that are read.
     pub limit: usize,
     pub tries: u32,
 }
 
-/// A try that failed.
+/// A failed attempt.
 struct Failed {
     host: String,
-    trouble: Trouble,
+    trouble: RequestError,
     /// False if nothing was sent.
     asked: bool,
 }
@@ -61,17 +61,17 @@ impl Web {
         Self { options, hosts, clients: Arc::new(clients) }
     }
 
-    /// The same clients, with limits and pauses of their own.
+    /// Returns the same clients with separate limits and pauses.
     pub fn apart(&self) -> Self {
         let (options, clients) = (self.options.clone(), self.clients.clone());
         Self { hosts: Hosts::new(options.concurrency, options.rate), options, clients }
     }
 
-    /// Asks, and again where that may help.
+    /// Sends a request, and repeats it if that may help.
     ///
     /// # Errors
-    /// An answer is one of these only if it may pass: too many requests, or a server that has trouble.
-    pub async fn ask(&self, ask: &Ask<'_>) -> Result<Answer, Trouble> {
+    /// A response is an error only if it may be temporary: too many requests, or a failure of the server.
+    pub async fn ask(&self, ask: &RegistryRequest<'_>) -> Result<Answer, RequestError> {
         let mut tries = 0;
         loop {
             let Failed { host, trouble, asked } = match self.follow(ask).await {
@@ -82,7 +82,7 @@ impl Web {
             let Options { backoff: first, patience, chance, .. } = &self.options;
             let wait = trouble.retry_after().unwrap_or_else(|| backoff(*first, tries - 1, chance()));
             let again = asked && trouble.passes() && tries < ask.tries && wait <= *patience;
-            let trouble = if asked { self.leave_alone(&ask.lane, &host, trouble, again) } else { trouble };
+            let trouble = if asked { self.start_pause(&ask.lane, &host, trouble, again) } else { trouble };
             if !again {
                 return Err(trouble);
             }
@@ -90,12 +90,13 @@ impl Web {
         }
     }
 
-    /// Leaves a host alone that asks for a pause; one that does not say so, or cannot be reached, only when it is given up.
-    fn leave_alone(&self, lane: &Lane, host: &str, trouble: Trouble, again: bool) -> Trouble {
+    /// Starts a pause for a host that requests one. Without a requested pause, or if the host cannot be reached, it
+    /// starts after the last attempt.
+    fn start_pause(&self, lane: &Lane, host: &str, trouble: RequestError, again: bool) -> RequestError {
         let wait = match &trouble {
-            Trouble::RateLimited { after, .. } if after.is_some() || !again => after.unwrap_or(ENOUGH),
-            Trouble::Unavailable { after: Some(after), .. } => *after,
-            Trouble::Unreachable { .. } if !again => DOWN,
+            RequestError::RateLimited { after, .. } if after.is_some() || !again => after.unwrap_or(ENOUGH),
+            RequestError::Unavailable { after: Some(after), .. } => *after,
+            RequestError::Unreachable { .. } if !again => DOWN,
             _ => return trouble,
         };
         let trouble = trouble.within(wait);
@@ -103,8 +104,8 @@ impl Web {
         trouble
     }
 
-    /// Asks once, wherever that leads.
-    async fn follow(&self, ask: &Ask<'_>) -> Result<Answer, Failed> {
+    /// Sends a request once, and follows redirects.
+    async fn follow(&self, ask: &RegistryRequest<'_>) -> Result<Answer, Failed> {
         let mut url = ask.url.clone();
         let request = ask.request().map_err(|trouble| {
             let host = authority(&url);
@@ -129,49 +130,57 @@ impl Web {
             let location = answer.header(header::LOCATION);
             let Some(location) = location.filter(|_| is_redirect(answer.status)) else { return Ok(answer) };
             url = target_of(ask, &url, location)
-                .map_err(|why| failed(true)(Trouble::BadRedirect { host: host.clone(), why }))?;
+                .map_err(|why| failed(true)(RequestError::BadRedirect { host: host.clone(), why }))?;
         }
         let (host, why) = (authority(&url), "too often");
-        Err(Failed { host: host.clone(), trouble: Trouble::BadRedirect { host, why }, asked: true })
+        Err(Failed { host: host.clone(), trouble: RequestError::BadRedirect { host, why }, asked: true })
     }
 
-    async fn once(&self, ask: &Ask<'_>, request: &Request, url: &Url, host: &str) -> Result<Answer, Trouble> {
+    async fn once(
+        &self,
+        ask: &RegistryRequest<'_>,
+        request: &Request,
+        url: &Url,
+        host: &str,
+    ) -> Result<Answer, RequestError> {
         let trust = ask.certificates.cloned().unwrap_or_default();
         let sent = self.clients.send(&trust, request, url).await;
         let response = sent.map_err(|failure| unsent(host, failure))?;
         let (status, headers) = (response.status(), response.headers().clone());
-        self.hosts.heard(&ask.lane, host, &headers);
+        self.hosts.record_limit(&ask.lane, host, &headers);
         let after = retry_after(&headers, Timestamp::now());
         if status == StatusCode::TOO_MANY_REQUESTS {
-            return Err(Trouble::RateLimited { host: host.to_owned(), after });
+            return Err(RequestError::RateLimited { host: host.to_owned(), after });
         }
         let body = read(response, ask.limit as u64).await.map_err(|failure| unsent(host, failure))?;
         let answer = Answer { host: host.to_owned(), status, headers, body };
         let broken = status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED;
         if broken || status == StatusCode::REQUEST_TIMEOUT {
             let (host, said) = (answer.host.clone(), answer.said());
-            return Err(Trouble::Unavailable { host, status: status.as_u16(), said, after });
+            return Err(RequestError::Unavailable { host, status: status.as_u16(), said, after });
         }
         Ok(answer)
     }
 }
 
-impl Ask<'_> {
-    /// It as the clients send it.
-    fn request(&self) -> Result<Request, Trouble> {
+impl RegistryRequest<'_> {
+    /// Returns the request for the HTTP client.
+    fn request(&self) -> Result<Request, RequestError> {
         let mut request = Request::new(self.method.clone(), self.url.clone());
         if let Some(value) = &self.authorization {
-            let mut value = HeaderValue::from_str(value)
-                .map_err(|_| Trouble::BadLogin("it has characters that HTTP cannot send".to_owned()))?;
+            let mut value = HeaderValue::from_str(value).map_err(|_| {
+                RequestError::BadLogin("it has characters that are not allowed in an HTTP header".to_owned())
+            })?;
             value.set_sensitive(true);
             request.secret.insert(header::AUTHORIZATION, value);
         }
         for (name, value) in &self.headers {
-            let value = HeaderValue::from_str(value).map_err(|error| Trouble::Client(error.to_string()))?;
+            let value =
+                HeaderValue::from_str(value).map_err(|error| RequestError::Client(error.to_string()))?;
             request.headers.insert(name, value);
         }
         if let Some(form) = &self.form {
-            let mut body = Url::parse("form:").map_err(|error| Trouble::Client(error.to_string()))?;
+            let mut body = Url::parse("form:").map_err(|error| RequestError::Client(error.to_string()))?;
             body.query_pairs_mut().extend_pairs(form);
             let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
             request.headers.insert(header::CONTENT_TYPE, kind);
@@ -181,13 +190,13 @@ impl Ask<'_> {
     }
 }
 
-/// `host`, or `host:port` if the port is not the one of the scheme.
+/// Returns `host`, or `host:port` if the port is not the default of the scheme.
 pub fn authority(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
-/// The label of an answer.
+/// Returns the metric label of a response.
 fn outcome(status: StatusCode) -> &'static str {
     match status {
         StatusCode::UNAUTHORIZED => "Challenged",
@@ -197,31 +206,31 @@ fn outcome(status: StatusCode) -> &'static str {
     }
 }
 
-/// Where a redirect leads, or why it is not followed.
-fn target_of(ask: &Ask<'_>, from: &Url, location: &str) -> Result<Url, &'static str> {
+/// Returns the target of a redirect; the error says why it is not followed.
+fn target_of(ask: &RegistryRequest<'_>, from: &Url, location: &str) -> Result<Url, &'static str> {
     if ask.form.is_some() {
-        return Err("to another host with the login");
+        return Err("to another host, to which the login is not sent");
     }
     let redirects = if ask.insecure { Redirects::AnywherePlain } else { Redirects::Anywhere };
     target(from, Some(location), redirects)
 }
 
-fn unsent(host: &str, failure: Failure) -> Trouble {
+fn unsent(host: &str, failure: Failure) -> RequestError {
     let host = host.to_owned();
     let said = match failure {
-        Failure::Refused(source) => return Trouble::Destination { source },
+        Failure::Refused(source) => return RequestError::Destination { source },
         Failure::Tls { said, certificate } => {
-            return Trouble::Untrusted { host, said, has_certificate: certificate.is_some() };
+            return RequestError::Untrusted { host, said, has_certificate: certificate.is_some() };
         }
         Failure::TooLarge { limit } => {
-            return Trouble::TooLarge { host, limit: usize::try_from(limit).unwrap_or(usize::MAX) };
+            return RequestError::TooLarge { host, limit: usize::try_from(limit).unwrap_or(usize::MAX) };
         }
         Failure::ConnectTimeout => format!("no connection within {} s", Times::CONNECT.as_secs()),
         Failure::Timeout => format!("no data within {} s", SILENCE.as_secs()),
         Failure::Connect { said } => said,
         other => other.to_string(),
     };
-    Trouble::Unreachable { host, said }
+    RequestError::Unreachable { host, said }
 }
 
 #[cfg(test)]
@@ -245,13 +254,13 @@ mod tests {
             (false, false, tls, "/c", "https://a.example.com/c"),
             (false, false, tls, "https://s3.example.com/c?d=e", "https://s3.example.com/c?d=e"),
             (false, false, tls, "https://u:p@s3.example.com/c", "https://s3.example.com/c"),
-            (false, false, tls, "http://s3.example.com/c", "away from TLS"),
+            (false, false, tls, "http://s3.example.com/c", "from https to http"),
             (true, false, tls, "http://s3.example.com/c", "http://s3.example.com/c"),
             (true, false, plain, "http://s3.example.com/c", "http://s3.example.com/c"),
-            (true, false, plain, "ftp://s3.example.com/c", "away from TLS"),
-            (true, false, plain, "data:text/plain,a", "and not to a host"),
-            (true, false, plain, "http://[", "and not to a URL"),
-            (false, true, tls, "/c", "to another host with the login"),
+            (true, false, plain, "ftp://s3.example.com/c", "from https to http"),
+            (true, false, plain, "data:text/plain,a", "to a URL without a host"),
+            (true, false, plain, "http://[", "to something that is not a URL"),
+            (false, true, tls, "/c", "to another host, to which the login is not sent"),
         ] {
             assert_eq!(leads(insecure, form, from, location), expected);
         }

@@ -57,7 +57,7 @@ fn source(files: &dyn Files, wanted: &HelmChart, folder: &str) -> Result<ChartFr
     if repo.is_empty() {
         let home = if wanted.chart_home.is_empty() { "charts" } else { &wanted.chart_home };
         let path = join(folder, &format!("{home}/{name}"));
-        let path = path.ok_or_else(|| FilesError(format!("{home} climbs out of the repository")))?;
+        let path = path.ok_or_else(|| FilesError(format!("{home} leads out of the repository")))?;
         return Ok(ChartFrom::Folder { files: collect(files, &path)?, path, logins: false });
     }
     if repo.starts_with("oci://") {
@@ -117,8 +117,7 @@ fn inlined(values: Map<String, Value>) -> ValuesPart {
 }
 
 fn read_file(files: &dyn Files, folder: &str, file: &str) -> Result<ValuesPart, FilesError> {
-    let path =
-        join(folder, file).ok_or_else(|| FilesError(format!("{file} climbs out of the repository")))?;
+    let path = join(folder, file).ok_or_else(|| FilesError(format!("{file} leads out of the repository")))?;
     let missing = || FilesError(format!("{path}, which helmCharts names, does not exist"));
     let text = files.read(&path)?.ok_or_else(missing)?.to_vec();
     Ok(part(path, text))

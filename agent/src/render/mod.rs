@@ -48,7 +48,7 @@ use self::surroundings::Surroundings;
 use crate::api::{Render, RenderType as Renderer};
 
 /// Why a chart is not rendered.
-const NO_HELM: &str = "charts need Helm, which is not at hand here";
+const NO_HELM: &str = "charts need Helm, which is not available here";
 
 /// The parameters of a render.
 pub struct Job<'a> {

@@ -161,8 +161,7 @@ impl Asked<'_> {
         let source = match &from {
             ChartFrom::Given => {
                 let given = self.inputs.chart.clone();
-                let chart =
-                    given.ok_or_else(|| RenderError::internal("there is no chart of spec.render.helm"))?;
+                let chart = given.ok_or_else(|| RenderError::internal("spec.render.helm has no chart"))?;
                 return Ok(Fetched { chart, _folder: None });
             }
             ChartFrom::Repository { url, name, version } => {

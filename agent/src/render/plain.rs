@@ -70,7 +70,7 @@ pub fn units(
 }
 
 /// What to do about a file that is no manifest.
-const EXCLUDE: &str = "if the file is no manifest, exclude it with spec.render.plain.exclude";
+const EXCLUDE: &str = "if the file is not a manifest, exclude it with spec.render.plain.exclude";
 
 /// Reads all files. One mistake anywhere means that nothing is rendered: half a set would be read as deletions.
 pub fn render(host: &Surroundings<'_>, folder: &str, options: &Render) -> Result<Rendered, RenderError> {

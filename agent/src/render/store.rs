@@ -79,12 +79,12 @@ impl Renders {
         let sealer = match Sealer::open(&key) {
             Ok((sealer, put)) => {
                 if let Err(error) = put {
-                    warn!(path = %key.display(), %error, "Renders are not kept over a restart: the key cannot be written");
+                    warn!(path = %key.display(), %error, "Renders are not cached across a restart: the key cannot be written");
                 }
                 Some(sealer)
             }
             Err(error) => {
-                warn!(%error, "Renders are not kept: there is no random key");
+                warn!(%error, "Renders are not cached: a random key cannot be generated");
                 None
             }
         };
@@ -109,7 +109,7 @@ impl Renders {
                 }
                 Ok(_) => {}
                 Err(error) => {
-                    warn!(path = %path.display(), %error, "Kept render cannot be used and is thrown away");
+                    warn!(path = %path.display(), %error, "Cached render cannot be used and is removed");
                     let _ = fs::remove_file(&path);
                 }
             }

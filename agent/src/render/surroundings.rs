@@ -107,7 +107,7 @@ impl Host for Surroundings<'_> {
     fn remote(&self, url: &str) -> Result<String, FilesError> {
         let Some(trees) = self.answers.trees else { return Err(not_allowed(url)) };
         let Some(remote::Spec { repository, folder, reference }) = remote::parse(url) else {
-            return Err(FilesError(format!("{url} is no git repository, and no file: correct the URL")));
+            return Err(FilesError(format!("{url} is neither a Git repository nor a file: correct the URL")));
         };
         let is_it = |(read, _): &(ReadRemote, _)| matches!(read, ReadRemote::Tree { repository: own, reference: by, .. } if *own == repository && *by == reference);
         let known = self.mounted.borrow().iter().position(is_it);
@@ -118,7 +118,7 @@ impl Host for Surroundings<'_> {
             self.mounted.borrow_mut().push(mounted);
         }
         let root = format!("{MOUNT}/{number}");
-        join(&root, &folder).ok_or_else(|| FilesError(format!("{url} climbs out of its repository")))
+        join(&root, &folder).ok_or_else(|| FilesError(format!("{url} leads out of its repository")))
     }
 
     fn remote_file(&self, url: &str) -> Result<Option<String>, FilesError> {
@@ -186,7 +186,7 @@ impl Surroundings<'_> {
         let digest = Ask::File { url: url.to_owned() }.digest();
         let answer = self.answers.given.iter().find(|(given, _)| *given == digest);
         match answer.map(|(_, answer)| &**answer) {
-            Some(Answer::NoFile(why)) => FilesError(format!("{why}; and as a git repository: {error}")),
+            Some(Answer::NoFile(why)) => FilesError(format!("{why}; and as a Git repository: {error}")),
             _ => error,
         }
     }

@@ -115,7 +115,7 @@ impl WebFiles {
         if let Some(known) = known.filter(|known| *known != digest) {
             let said = format!(
                 "{} has other content (sha256:{digest}) than when this commit was rendered first (sha256:{known}), which is no \
-                 longer kept: push a commit to take the other content, or restore the file behind the URL",
+                 longer kept: push a commit to use the new content, or restore the file behind the URL",
                 wanted.url
             );
             return Err(RenderError::of(vec![said]));
@@ -165,12 +165,11 @@ impl WebFiles {
                 return Ok(Fetched::File(answer.body));
             }
             _ if status.is_success() => format!(
-                "{url} answers with a web page in place of a file: if it asks for a login, name a Secret in \
-                 spec.render.kustomize.remotes; of a forge, write the URL of the raw file"
+                "{url} answers with a web page instead of a file: if it requires a login, set a Secret in \
+                 spec.render.kustomize.remotes; for a forge, write the URL of the raw file"
             ),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => format!(
-                "{url} answers with {status}: name a Secret with a login that may read it in \
-                 spec.render.kustomize.remotes"
+                "{url} answers with {status}: set a Secret with a login that may read it in spec.render.kustomize.remotes"
             ),
             _ => format!("{url} answers with {status}: correct the URL"),
         };

@@ -1,4 +1,4 @@
-//! Writes Approvals out of pull requests, and what became of an Approval into its status. I/O: API writes.
+//! Creates Approvals for decisions in pull requests, and writes the result of an Approval to its status. I/O: API writes.
 
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt as _};
@@ -17,7 +17,7 @@ pub async fn write(
 ) -> Result<Option<String>, kube::Error> {
     let api = Api::<Approval>::namespaced(client.clone(), namespace);
     let ApprovalStatus { state, used_at, revision, remaining } = status;
-    // Nothing is no list: then the field goes.
+    // An empty list removes the field.
     let remaining = Some(remaining).filter(|remaining| !remaining.is_empty());
     let status = json!({"state": state, "usedAt": used_at, "revision": revision, "remaining": remaining});
     let patch = json!({"metadata": {"resourceVersion": version}, "status": status});

@@ -1,9 +1,9 @@
 //! Which user changed which object recently, from the audit events that the API server sends.
 //!
-//! `managedFields` name tools. People are named by the audit webhook of the API server alone, which is started with
-//! `--audit-policy-file`, `--audit-webhook-config-file` and `--audit-webhook-mode=batch`; level `Metadata` is enough
-//! (<https://kubernetes.io/docs/tasks/debug/debug-cluster/audit/>). The second file is a kubeconfig. Over plain HTTP the
-//! API server leaves its credentials out, so the token stands in the address:
+//! `managedFields` contain programs. Users are only known from the audit webhook of the API server, which is started
+//! with `--audit-policy-file`, `--audit-webhook-config-file` and `--audit-webhook-mode=batch`; level `Metadata` is
+//! enough (<https://kubernetes.io/docs/tasks/debug/debug-cluster/audit/>). The second file is a kubeconfig. Over plain
+//! HTTP the API server does not send its credentials, so the token is in the URL:
 //!
 //! ```yaml
 //! apiVersion: v1
@@ -13,8 +13,8 @@
 //! current-context: holdfast
 //! ```
 //!
-//! Leaves parsing an event to `event`, and receiving a batch to the server. A wrong name is worse than none, so no user is named
-//! if two come into question. Pure but for the lock; time is an argument.
+//! Leaves parsing an event to `event`, and receiving a batch to the server. A wrong name is worse than none, so no user
+//! is reported if two are possible. Pure but for the lock; time is an argument.
 
 mod event;
 #[cfg(test)]
@@ -29,16 +29,16 @@ use tokio::sync::broadcast;
 
 pub use self::event::AuditError;
 
-/// Changes that are remembered.
+/// Maximum number of changes that are kept.
 pub const LIMIT: usize = 2_000;
-/// How long a change is remembered after its event arrived.
+/// Time for which a change is kept after its event arrived.
 pub const AGE: SignedDuration = SignedDuration::from_mins(10);
-/// How far a change may be from the time of a write.
+/// Maximum difference between the time of a change and that of a write.
 const APART: SignedDuration = SignedDuration::from_secs(5);
 /// The precision of times in `managedFields`.
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
 
-/// Sends the changes of each batch. A receiver that is too slow loses the oldest batches.
+/// Sends the changes of each batch. A subscriber that is too slow loses the oldest batches.
 pub type ChangeSender = broadcast::Sender<Arc<[Change]>>;
 
 /// A bounded record of who changed which object.
@@ -61,11 +61,11 @@ pub struct Change {
     pub resource: Arc<str>,
     /// Empty for objects of the cluster.
     pub namespace: Arc<str>,
-    /// None: objects of the namespace were deleted all together.
+    /// `None`: objects of the namespace were deleted by one request.
     pub name: Option<Arc<str>>,
     pub subresource: Option<Arc<str>>,
     pub deletes: bool,
-    /// As `managedFields` have it.
+    /// The field manager, as in `managedFields`.
     pub manager: Arc<str>,
     /// `alice`, or `bob (impersonated by alice)`.
     pub user: Arc<str>,
@@ -75,7 +75,7 @@ pub struct Change {
     pub ended: Timestamp,
 }
 
-/// The object that is asked about.
+/// The object of a query.
 #[derive(Clone, Copy, Debug)]
 pub struct Object<'a> {
     /// Empty for the core group.
@@ -87,28 +87,28 @@ pub struct Object<'a> {
     pub name: &'a str,
 }
 
-/// The write that is asked about, as an entry of `managedFields` has it.
+/// The write of a query, as in an entry of `managedFields`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Write<'a> {
-    /// None for a field that no manager owns any more.
+    /// `None` for a field that no manager owns.
     pub manager: Option<&'a str>,
     pub subresource: Option<&'a str>,
-    /// To the second. None: the newest write that is known.
+    /// To the second. `None`: the newest write.
     pub at: Option<Timestamp>,
 }
 
-/// Who asked for a change.
+/// The user who made a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
     /// `alice`, or `bob (impersonated by alice)`.
     pub name: Arc<str>,
-    /// The program, as it named itself: `kubectl/v1.36.3 (linux/amd64) …`
+    /// The user agent of the program: `kubectl/v1.36.3 (linux/amd64) …`
     pub agent: Arc<str>,
 }
 
 impl Audit {
-    /// Takes the body of a request of the API server: an `EventList` of `audit.k8s.io/v1`. Returns what was changed by others
-    /// than this agent.
+    /// Accepts the body of a request of the API server: an `EventList` of `audit.k8s.io/v1`. Returns the changes by
+    /// clients other than this agent.
     pub fn take(&self, body: &[u8], now: Timestamp) -> Result<Vec<Change>, AuditError> {
         let events = event::read(body)?;
         let mut record = self.record();
@@ -123,7 +123,7 @@ impl Audit {
         Ok(changes)
     }
 
-    /// Who made a write that is seen on an object, if one user alone comes into question: the one whose request was closest
+    /// Returns the user who made a write, if only one user is possible: the one whose request was closest
     /// to its time, at most five seconds away.
     pub fn user(&self, object: Object<'_>, write: Write<'_>) -> Option<User> {
         let record = self.record();
@@ -136,8 +136,9 @@ impl Audit {
         closest(record.changes.iter().map(|(_, change)| change).filter(fits), write.at)
     }
 
-    /// Who deleted an object that was seen to go at this time, in the same way. If the object waited for its finalizers, the
-    /// time to ask with is that of its `deletionTimestamp`. One who deleted it by its name comes before one who deleted many.
+    /// Returns the user who deleted an object that was removed at this time, in the same way. If the object waited for
+    /// its finalizers, the time of the query is its `deletionTimestamp`. A deletion of the object by its name has
+    /// precedence over a deletion of several.
     pub fn deleter(&self, object: Object<'_>, seen: Timestamp) -> Option<User> {
         let record = self.record();
         let of = |named: bool| {
@@ -158,7 +159,7 @@ impl Audit {
 }
 
 impl Record {
-    /// Forgets what is too old and what is too much.
+    /// Removes changes that are too old or exceed the limit.
     fn forget(&mut self, now: Timestamp) {
         let old = |heard: Timestamp| now.duration_since(heard) > AGE;
         while self.changes.len() > LIMIT || self.changes.front().is_some_and(|(heard, _)| old(*heard)) {
@@ -175,7 +176,8 @@ impl Change {
             && *self.group == *group
     }
 
-    /// How far its request was from a time that is given to the second. The API server took that time while it answered.
+    /// Returns the distance of its request from a time with the precision of seconds. The API server sets that time
+    /// while it handles the request.
     fn apart(&self, at: Timestamp) -> SignedDuration {
         let before = at.duration_since(self.ended);
         let after = self.began.duration_since(at) - SECOND;
@@ -183,7 +185,7 @@ impl Change {
     }
 }
 
-/// Who made the change that is closest to a time, or the newest one.
+/// Returns the user of the change that is closest to a time, or of the newest one.
 fn closest<'a>(changes: impl Iterator<Item = &'a Change>, at: Option<Timestamp>) -> Option<User> {
     let mut found: Vec<(SignedDuration, &Change)> = changes
         .map(|change| (at.map_or(SignedDuration::ZERO, |at| change.apart(at)), change))
@@ -196,7 +198,7 @@ fn closest<'a>(changes: impl Iterator<Item = &'a Change>, at: Option<Timestamp>)
     known.then(|| User { name: first.user.clone(), agent: first.agent.clone() })
 }
 
-/// Strings that are kept once.
+/// Shared strings.
 #[derive(Default)]
 struct Words(HashSet<Arc<str>>);
 
@@ -210,7 +212,7 @@ impl Words {
         word
     }
 
-    /// Forgets unused strings.
+    /// Removes unused strings.
     fn sweep(&mut self) {
         self.0.retain(|word| Arc::strong_count(word) > 1);
     }

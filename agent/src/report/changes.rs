@@ -1,4 +1,4 @@
-//! How the changes of a plan stand in a status and in messages: cut to what there is room for. Pure.
+//! The changes of a plan in a status and in messages, truncated to limits. Pure.
 
 use holdfast_diff::plan::{Change, FieldChange, Operation};
 use holdfast_diff::visible;
@@ -6,13 +6,13 @@ use serde_json::Value;
 
 use crate::api::{ChangeStatus, FieldStatus, ObjectStatus, PlanSummary};
 
-/// Bytes of JSON that the changes of a plan may have in a status; `holdfast plan` shows all.
+/// Maximum size of the changes of a plan in a status, in bytes of JSON; `holdfast plan` shows all.
 const LISTED_BYTES: usize = 9 * 1024;
-/// Fields that a status lists for one change.
+/// Maximum number of fields that a status lists for one change.
 const LISTED_FIELDS: usize = 10;
-/// Characters of a value in a status.
+/// Maximum characters of a value in a status.
 const LISTED_VALUE: usize = 120;
-/// Characters of a path in a status.
+/// Maximum characters of a path in a status.
 const LISTED_PATH: usize = 1024;
 
 pub fn number(count: usize) -> i64 {
@@ -34,7 +34,7 @@ pub fn summary<'a>(changes: impl IntoIterator<Item = &'a Change>) -> PlanSummary
     }
 }
 
-/// As many changes as a status has room for.
+/// Returns as many changes as fit into a status.
 pub fn listed(changes: &[Change]) -> Vec<ChangeStatus> {
     let mut room = LISTED_BYTES;
     let mut fits = |change: &ChangeStatus| {
@@ -75,17 +75,17 @@ fn field(field: &FieldChange) -> FieldStatus {
     }
 }
 
-/// A value as JSON on one line, with hidden characters as escapes of JSON.
+/// Returns a value as JSON on one line, in which hidden characters are escaped.
 pub fn json(value: &Value) -> String {
     visible::json(&value.to_string()).into_owned()
 }
 
-/// A text on one line with hidden characters shown, cut at a character where it is too long, which it says then.
+/// Returns a text on one line in which hidden characters are visible, truncated with a note.
 pub fn cut(text: &str, limit: usize) -> String {
     beginning(&visible::line(text), limit)
 }
 
-/// A text cut at a character where it is too long, which it says then. Its characters are what they were: for data.
+/// Returns a text truncated with a note. Its characters are not changed, for data.
 pub fn beginning(text: &str, limit: usize) -> String {
     match text.char_indices().nth(limit) {
         Some((at, _)) => format!("{}… ({} more)", &text[..at], text.len() - at),

@@ -1,7 +1,7 @@
-//! Kubernetes Events, each with its own words and so an object of its own. An Event is never worth a failed or a slower sync.
+//! Kubernetes Events; each text is a separate object. An Event never fails or delays a sync.
 //!
-//! Each namespace has a queue and a writer of its own, which ends when the queue is empty: one namespace whose Events are
-//! slow to write, or many, delays no other one. I/O: API writes.
+//! Each namespace has its own queue and writer, which ends when the queue is empty: a namespace whose Events are
+//! slow to write, or many, does not delay another one. I/O: API writes.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -18,15 +18,15 @@ use tracing::{debug, warn};
 
 use crate::error::chain;
 
-/// Events of one namespace that wait to be written. Each further one takes the place of the oldest.
+/// Maximum number of Events of one namespace that wait. A further one replaces the oldest.
 const QUEUE: usize = 128;
-/// How long an Event waits at most for the runs of its namespace, whose writes matter more.
+/// Maximum time for which an Event waits for the runs of its namespace, whose writes have precedence.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How often it is checked whether those runs have ended.
+/// Interval at which it is checked whether those runs have ended.
 const PAUSE: Duration = Duration::from_millis(100);
-/// How long one write may take.
+/// Maximum duration of one write.
 const LIMIT: Duration = Duration::from_secs(10);
-/// What an Event's note may have.
+/// Maximum characters of the note of an Event.
 const NOTE: usize = 1000;
 
 /// An Event about one object.
@@ -48,7 +48,7 @@ struct Shared {
     client: Client,
     /// The name of the agent's pod.
     instance: String,
-    /// The namespaces that have something to write, or that run.
+    /// Namespaces that have Events to write, or current runs.
     namespaces: Mutex<HashMap<String, Namespace>>,
 }
 
@@ -56,18 +56,18 @@ struct Shared {
 struct Namespace {
     queue: Queue,
     is_writing: bool,
-    /// Runs that go on.
+    /// Number of current runs.
     runs: usize,
 }
 
 #[derive(Default)]
 struct Queue {
     notes: VecDeque<(Instant, Note)>,
-    /// Notes that gave way to newer ones, since that was logged last.
+    /// Number of notes that were replaced by newer ones since that was logged last.
     dropped: usize,
 }
 
-/// Counts one reconcile of a namespace as under way until it is dropped.
+/// Marks a reconciliation of a namespace as running until it is dropped.
 pub struct Busy {
     shared: Arc<Shared>,
     namespace: String,
@@ -80,13 +80,13 @@ impl Events {
         Self(Arc::new(Shared { client, instance, namespaces: Mutex::default() }))
     }
 
-    /// Notes that a reconcile is under way.
+    /// Records that a reconciliation is running.
     pub fn busy(&self, namespace: &str) -> Busy {
         self.0.lock().entry(namespace.to_owned()).or_default().runs += 1;
         Busy { shared: self.0.clone(), namespace: namespace.to_owned() }
     }
 
-    /// Puts an Event into the queue of its namespace.
+    /// Adds an Event to the queue of its namespace.
     pub fn tell(&self, note: Note) {
         let name = note.about.namespace.clone().unwrap_or_default();
         let mut namespaces = self.0.lock();
@@ -97,7 +97,7 @@ impl Events {
         }
     }
 
-    /// Namespaces of which something is remembered.
+    /// Returns the number of namespaces in memory.
     pub fn namespaces(&self) -> usize {
         self.0.lock().len()
     }
@@ -122,7 +122,7 @@ impl Shared {
         self.lock().get(namespace).is_some_and(|namespace| namespace.runs > 0)
     }
 
-    /// The next Event of a namespace; without one its writer ends.
+    /// Returns the next Event of a namespace; without one its writer ends.
     fn next(&self, name: &str) -> Option<(Instant, Note)> {
         let mut namespaces = self.lock();
         let namespace = namespaces.get_mut(name)?;
@@ -134,7 +134,7 @@ impl Shared {
         }
         drop(namespaces);
         if dropped > 0 {
-            warn!(namespace = name, dropped, "Dropped Events, since there were more than could be written");
+            warn!(namespace = name, dropped, "Dropped Events because the queue was full");
         }
         next
     }
@@ -152,7 +152,7 @@ impl Drop for Busy {
     }
 }
 
-/// Writes the Events of a namespace, one after the other, until there is none.
+/// Writes the Events of a namespace, one after the other, until the queue is empty.
 async fn write_all(shared: Arc<Shared>, namespace: String) {
     while let Some((noted, note)) = shared.next(&namespace) {
         while shared.is_busy(&namespace) && noted.elapsed() < PATIENCE {

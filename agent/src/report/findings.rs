@@ -1,5 +1,5 @@
-//! What one run found, in the order of the stages. The composer fills it; the status, Events, metrics and alerts are made of it.
-//! Pure.
+//! The findings of one run, in the order of the stages. The composer fills it; the status, Events, metrics and alerts
+//! are made from it. Pure.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use holdfast_diff::plan::{Change, PlanId};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
-use super::Failure;
 use super::drift::{self, Drift};
+use super::{Failure, NewValue};
 use crate::api::{
     ChartStatus, CommitNote, CompletedJob, DriftObject, DriftState, DriftStatus, RemoteStatus, Sync, names,
 };
@@ -32,8 +32,8 @@ pub struct Findings {
     pub remarks: Remarks,
     pub ended: Ended,
     pub next: Next,
-    /// The path of the webhook; `None` if it was not read.
-    pub webhook_path: Option<Option<String>>,
+    /// The path of the webhook.
+    pub webhook_path: NewValue<String>,
 }
 
 /// The Sync at the start of the run.
@@ -64,10 +64,10 @@ pub struct Seen {
     pub commit: Option<CommitNote>,
 }
 
-/// What the stage `render` read beside the tree. Each is `None` if the run did not render everything anew.
+/// What the stage `render` read beside the tree, if the run rendered everything again.
 #[derive(Debug, Default)]
 pub struct Rendered {
-    pub chart: Option<Option<ChartStatus>>,
+    pub chart: NewValue<ChartStatus>,
     pub remotes: Option<Vec<RemoteStatus>>,
 }
 
@@ -147,7 +147,7 @@ impl Findings {
             remarks: Remarks::default(),
             ended: Ended::default(),
             next: Next::default(),
-            webhook_path: None,
+            webhook_path: NewValue::Unchanged,
         }
     }
 

@@ -10,6 +10,7 @@ pub mod drift;
 pub mod events;
 pub mod findings;
 mod gauges;
+pub mod new_value;
 pub mod progress;
 pub mod status;
 pub mod tell;
@@ -19,6 +20,7 @@ pub mod write;
 use holdfast_diff::causes::{self, Cause, Mistake};
 
 pub use self::findings::{Done, Findings, Objects, Seen};
+pub use self::new_value::NewValue;
 use crate::error::{Class, StageError};
 
 /// A stage that failed.

@@ -7,10 +7,10 @@ use crate::api::conditions::{self, reason};
 use crate::api::{ObjectCounts, ProgressStatus, SyncStatus};
 use crate::progress::Step;
 
-/// Characters of a message. The condition has all of it.
+/// Maximum characters of a message. The condition has the complete text.
 const MESSAGE: usize = 120;
 
-/// What a run that began at `since` is doing. The work on a revision can take several runs.
+/// Returns the progress of a run that began at `since`. The work on a revision can take several runs.
 pub fn of(step: &Step, before: Option<&ProgressStatus>, since: Timestamp) -> ProgressStatus {
     let revision = step.revision.as_ref().map(|revision| revision.full.clone());
     let begun = before.filter(|before| before.revision == revision).map(|before| before.since);
@@ -25,7 +25,7 @@ pub fn of(step: &Step, before: Option<&ProgressStatus>, since: Timestamp) -> Pro
     }
 }
 
-/// What objects that are not healthy yet are waited for.
+/// Returns the progress while objects are not healthy yet.
 pub fn of_health(
     ObjectCounts { total, ready, .. }: &ObjectCounts,
     revision: Option<String>,
@@ -42,13 +42,13 @@ pub fn of_health(
     }
 }
 
-/// What has to happen before the rest is applied or removed.
+/// Returns the progress while something must happen before the rest is applied or removed.
 pub fn of_wait(waits: &str, revision: Option<String>, since: Timestamp) -> ProgressStatus {
     let (stage, message) = ("apply".to_owned(), cut(waits, MESSAGE));
     ProgressStatus { stage, message, revision, done: None, total: None, wave: None, since }
 }
 
-/// The status before, with what a run is doing now. A verdict about another revision or generation does not stay.
+/// Returns the previous status with the progress of a run. A verdict about another revision or generation is removed.
 pub fn shown(
     before: &SyncStatus,
     step: &Step,
@@ -76,7 +76,8 @@ pub fn shown(
     status
 }
 
-/// A status that the server may or may not have: whatever is written next differs from it in all that is in doubt.
+/// Returns a status of which it is unknown whether it was written: the next write differs from it in everything that
+/// is uncertain.
 pub fn doubtful(before: &SyncStatus) -> SyncStatus {
     SyncStatus {
         conditions: Vec::new(),
@@ -101,7 +102,7 @@ mod tests {
         status
     }
 
-    /// `Ready` and whether there is `Stalled`, while a run is at a step.
+    /// Returns `Ready`, and whether there is `Stalled`, while a run is at a step.
     fn while_applying(before: &SyncStatus, news: bool, generation: i64) -> (String, bool, String) {
         let progress = Progress::default();
         progress.revision("main@sha1:1a2b", "main@1a2b", news);

@@ -53,15 +53,11 @@ pub fn build(before: &SyncStatus, findings: &Findings, episode: Option<&DriftSta
     }
     status.errors =
         findings.ended.failure.as_ref().map(|failure| errors(&failure.causes)).unwrap_or_default();
-    if let Some(chart) = &findings.rendered.chart {
-        status.chart.clone_from(chart);
-    }
+    findings.rendered.chart.store(&mut status.chart);
     if let Some(remotes) = &findings.rendered.remotes {
         status.remotes.clone_from(remotes);
     }
-    if let Some(path) = &findings.webhook_path {
-        status.webhook_path.clone_from(path);
-    }
+    findings.webhook_path.store(&mut status.webhook_path);
     if let Some(completed) = &findings.live.completed {
         status.completed.clone_from(completed);
     }
@@ -232,7 +228,7 @@ fn drift_condition(all: &mut Vec<Condition>, findings: &Findings) {
     let mut message = drift::describe(&objects);
     message.push_str(&objects.first().map(drift::rule).unwrap_or_default());
     if reason == reason::DRIFT_CORRECTED {
-        message = format!("put back {message}");
+        message = format!("corrected {message}");
     }
     let message = cut(&message, LISTED_MESSAGE);
     conditions::set(

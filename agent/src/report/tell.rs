@@ -22,9 +22,9 @@ use crate::api::{DriftObject, PlanSummary, SyncStatus, conditions};
 use crate::error::Class;
 use crate::sync_ref::SyncRef;
 
-/// Characters of lost values that a log line holds.
+/// Maximum characters of lost values in a log line.
 const LOST: usize = 32_768;
-/// Objects of a plan that get an Event of their own when they drifted.
+/// Maximum number of drifted objects of a plan that get an Event of their own.
 const NAMED_OBJECTS: usize = 10;
 
 /// Reports what is new in a run.
@@ -56,7 +56,7 @@ pub fn tell(
         let what = if drifted.deleted {
             format!("{object} {}, and was created again", drift::deletion(drifted))
         } else {
-            format!("{object} was put back: {fields}{}", drift::rule(drifted))
+            format!("{object} was corrected: {fields}{}", drift::rule(drifted))
         };
         event(true, "DriftCorrected", "Correct", what);
     }
@@ -111,7 +111,7 @@ pub fn tell(
     }
 }
 
-/// What a plan has done. A Sync that is deleted has no revision.
+/// Describes what a plan has done. A Sync that is deleted has no revision.
 fn applied(id: &PlanId, revision: &str, summary: &PlanSummary) -> String {
     let PlanSummary { create, update, delete, recreate, adopt, r#move, orphan } = summary;
     let at = if revision.is_empty() {
@@ -130,7 +130,8 @@ fn applied(id: &PlanId, revision: &str, summary: &PlanSummary) -> String {
     text
 }
 
-/// The values that were lost by putting an object back, whole, so that they can be found again. Those of Secrets are masked.
+/// Returns the values that were lost by a correction, complete, so that they can be restored. Those of Secrets are
+/// masked.
 fn lost_values(findings: &Findings, reported: &DriftObject) -> String {
     let done = findings.done.iter().flat_map(|done| &done.changes);
     let change = done.into_iter().find(|change| drift::is_of(reported, &change.object));
@@ -140,7 +141,7 @@ fn lost_values(findings: &Findings, reported: &DriftObject) -> String {
     cut(&visible::json(&serde_json::to_string(&lost).unwrap_or_default()), LOST)
 }
 
-/// Which managers lost which fields to a change; `None` if it took none.
+/// Describes which managers lost which fields by a change; `None` if there are none.
 fn lost(change: &Change) -> Option<String> {
     let mut managers: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for field in &change.fields {

@@ -5,16 +5,16 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use tracing::warn;
 
-use super::Failure;
 use super::changes::cut;
 use super::events::{Events, Note};
+use super::{Failure, NewValue};
 use crate::api::{
     Ban, CommitStatus, ImageStatus, ImageUpdateStatus, ProposalStatus, PullRequestStatus, conditions,
 };
 use crate::error::Class;
 use crate::subject::Subject;
 
-/// Characters of a condition's message.
+/// Maximum characters of the message of a condition.
 const MESSAGE: usize = 4096;
 
 /// The result of a pass, for the report.
@@ -25,9 +25,9 @@ pub struct PassReport<'a> {
     pub commit: Option<CommitStatus>,
     /// The images that were written: `web to 1.2.3`.
     pub written: Vec<String>,
-    pub pull_request: Option<Option<PullRequestStatus>>,
-    pub proposal: Option<Option<ProposalStatus>>,
-    pub webhook_path: Option<Option<String>>,
+    pub pull_request: NewValue<PullRequestStatus>,
+    pub proposal: NewValue<ProposalStatus>,
+    pub webhook_path: NewValue<String>,
     pub unbanned: Option<String>,
     pub failures: &'a [Failure],
     pub held: &'a [String],
@@ -49,15 +49,9 @@ pub fn status(before: &ImageUpdateStatus, report: &PassReport<'_>, now: Timestam
     if let Some(commit) = &report.commit {
         status.commit = Some(commit.clone());
     }
-    if let Some(request) = &report.pull_request {
-        status.pull_request.clone_from(request);
-    }
-    if let Some(proposal) = &report.proposal {
-        status.proposal.clone_from(proposal);
-    }
-    if let Some(path) = &report.webhook_path {
-        status.webhook_path.clone_from(path);
-    }
+    report.pull_request.store(&mut status.pull_request);
+    report.proposal.store(&mut status.proposal);
+    report.webhook_path.store(&mut status.webhook_path);
     let generation = report.generation.unwrap_or_default();
     let (ready, reason, message) = verdict(report);
     let message = cut(&message, MESSAGE);
@@ -70,7 +64,7 @@ pub fn status(before: &ImageUpdateStatus, report: &PassReport<'_>, now: Timestam
         generation,
         now,
     );
-    // As with a Sync: failures that do not pass without a change.
+    // As for a Sync: failures that do not end without a change.
     let lasting = report.failures.iter().find(|failure| failure.class != Class::Transient);
     let (reason, message) = lasting.map_or(("", ""), |failure| (failure.reason, failure.message.as_str()));
     let stalled = lasting.is_some().then_some(true);

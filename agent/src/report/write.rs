@@ -1,4 +1,4 @@
-//! Writes a status, if it changed, as the smallest merge patch that makes it so.
+//! Writes a status, if it changed, as the smallest merge patch.
 //!
 //! I/O: API writes.
 
@@ -13,10 +13,10 @@ use serde_json::{Map, Value, json};
 use crate::api::{Sync, SyncStatus};
 use crate::sync_ref::SyncRef;
 
-/// How long one write may take.
+/// Maximum duration of one write.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Writes a status. A Sync that is gone needs none.
+/// Writes a status. Does nothing if the Sync was deleted.
 pub async fn write(
     client: &Client,
     sync: &SyncRef,
@@ -27,7 +27,7 @@ pub async fn write(
     patch(&api, sync.name(), before, after).await
 }
 
-/// Changes the status of an object from one form to the other. One that is gone needs none.
+/// Changes the status of an object from one form to the other. Does nothing if the object was deleted.
 pub async fn patch<K, S>(api: &Api<K>, name: &str, before: &S, after: &S) -> Result<(), kube::Error>
 where
     K: Clone + DeserializeOwned + std::fmt::Debug,
@@ -47,7 +47,7 @@ where
     }
 }
 
-/// The JSON merge patch (RFC 7386) from one value to another.
+/// Returns the JSON merge patch (RFC 7386) from one value to another.
 fn difference(before: &Value, after: &Value) -> Value {
     let (Some(one), Some(other)) = (before.as_object(), after.as_object()) else { return after.clone() };
     let mut patch = Map::new();

@@ -25,7 +25,7 @@ use crate::render::order::{Attempt, Order};
 use crate::render::outside::Outside;
 use crate::render::reads::Reads;
 use crate::render::{Inputs, RenderOutput};
-use crate::report::{Failure, Seen};
+use crate::report::{Failure, NewValue, Seen};
 use crate::source::{CommitFiles, CommitId, MergedTree, OpenMirror, SourceError};
 
 /// The warning if the base cannot be rendered.
@@ -279,7 +279,7 @@ fn manifests(output: &RenderOutput, masks: &Masks) -> ManifestSet {
         part_of: None,
         warnings: output.warnings.clone(),
         volatile: output.volatile.iter().map(inputs::kept).collect(),
-        chart: None,
+        chart: NewValue::Unchanged,
         masks: Arc::new(masks.clone()),
     }
 }

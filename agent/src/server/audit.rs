@@ -1,4 +1,4 @@
-//! The page `/audit`, to which the API server sends its audit events. Reads a body only from a caller that shows the token.
+//! The page `/audit`, to which the API server sends its audit events. Reads a body only if the caller sends the token.
 //!
 //! Leaves the parsing of audit events to the caller. I/O: HTTP.
 
@@ -19,16 +19,16 @@ use super::relay::{self, Relay};
 use super::token::Token;
 use crate::metrics::Metrics;
 
-/// A batch of audit events. The API server gives up after 30 s by itself.
+/// The limits of a batch of audit events. The API server has a timeout of 30 s.
 pub(super) const BATCH: Pace =
     Pace { largest: 16 * 1024 * 1024, whole: Duration::from_secs(20), gap: Duration::from_secs(5) };
-/// Batches that are held at the same time, which bounds memory. The API server sends again what was not taken.
+/// Maximum number of batches in memory. The API server sends rejected batches again.
 const BATCHES: usize = 4;
 
-/// Takes a batch of audit events as it came, and returns how many changes it holds, or what is wrong with it.
+/// Accepts a batch of audit events, and returns the number of changes in it, or why it is invalid.
 pub type TakeAudit = Arc<dyn Fn(&[u8]) -> Result<usize, String> + Send + Sync>;
 
-/// Where the API server sends its audit events.
+/// The endpoint for audit events.
 #[derive(Clone)]
 pub struct AuditEndpoint {
     pub token: Token,
@@ -42,23 +42,23 @@ struct Inbox {
     batches: Arc<Semaphore>,
 }
 
-/// The page of this endpoint.
+/// Returns the page of this endpoint.
 pub(super) fn routes(endpoint: AuditEndpoint, metrics: Arc<Metrics>, relay: Relay) -> Router {
     let inbox = Inbox { endpoint, metrics, batches: Arc::new(Semaphore::new(BATCHES)) };
     let page = Router::new().route("/audit", post(take)).with_state(inbox.clone());
     relay::at(page, relay, BATCH).layer(middleware::from_fn_with_state(inbox, authorise))
 }
 
-/// Refuses a caller that does not show the token, before its body is read.
+/// Refuses a caller without the token before its body is read.
 async fn authorise(State(inbox): State<Inbox>, request: Request, next: Next) -> Response {
-    if inbox.endpoint.token.is_shown(request.headers()) {
+    if inbox.endpoint.token.is_sent_in(request.headers()) {
         return next.run(request).await;
     }
     inbox.metrics.audit_events("refused", 1);
     (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")]).into_response()
 }
 
-/// The API server sends again what is not answered with success, and then drops it.
+/// The API server sends a batch again if the response is not a success, and drops it later.
 async fn take(State(inbox): State<Inbox>, headers: HeaderMap, body: Body) -> Response {
     let Ok(_batch) = inbox.batches.try_acquire() else {
         inbox.metrics.audit_events("busy", 1);
@@ -73,12 +73,12 @@ async fn take(State(inbox): State<Inbox>, headers: HeaderMap, body: Body) -> Res
     match (inbox.endpoint.take)(&batch) {
         Ok(changes) => {
             inbox.metrics.audit_events("ok", changes);
-            tracing::debug!(changes, "Took audit events");
+            tracing::debug!(changes, "Received audit events");
             StatusCode::OK.into_response()
         }
         Err(error) => {
             inbox.metrics.audit_events("invalid", 1);
-            tracing::warn!(%error, "Cannot take audit events");
+            tracing::warn!(%error, "Cannot accept audit events");
             (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response()
         }
     }

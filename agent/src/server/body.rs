@@ -9,7 +9,7 @@ use axum::response::{IntoResponse as _, Response};
 use futures::{Stream, StreamExt as _, stream};
 use tokio::time::{Instant, timeout_at};
 
-/// What a body may be.
+/// The limits of a body.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
     /// Maximum number of bytes.
@@ -20,10 +20,10 @@ pub struct Pace {
     pub gap: Duration,
 }
 
-/// Bytes that must have come for each second after the first [`Pace::gap`].
+/// Minimum number of bytes for each second after the first [`Pace::gap`].
 const RATE: u64 = 1024;
 
-/// Why a body is not read to its end.
+/// Why a body was not read to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
     #[error("the body is too large")]
@@ -43,13 +43,14 @@ impl BodyError {
         }
     }
 
-    /// The answer, after which the connection is closed: what is left of the body is not read.
+    /// Returns the response, after which the connection is closed: the rest of the body is not read.
     pub fn answer(self) -> Response {
         (self.status(), [(header::CONNECTION, "close")], format!("{self}\n")).into_response()
     }
 }
 
-/// The pieces of a body, of which an error is the last one. A length that is too large is an error before anything is read.
+/// Returns the pieces of a body; an error is the last one. A `Content-Length` above the limit is an error before
+/// anything is read.
 pub fn pieces(
     body: Body,
     headers: &HeaderMap,
@@ -68,7 +69,7 @@ pub fn pieces(
     })
 }
 
-/// Gives each piece of a body to `take`.
+/// Passes each piece of a body to `take`.
 pub async fn read(
     body: Body,
     headers: &HeaderMap,
@@ -108,7 +109,7 @@ impl Reading {
         Some(if self.size > largest { Err(BodyError::TooLarge) } else { Ok(piece) })
     }
 
-    /// When more than what has come must have come, after the start.
+    /// Returns the time, from the start, by which more bytes must have arrived.
     fn due(&self) -> Duration {
         self.pace.gap
             + Duration::from_millis(u64::try_from(self.size).unwrap_or(u64::MAX).saturating_mul(1000) / RATE)

@@ -1,7 +1,9 @@
-//! How many connections a listener holds open, in total and for each peer, and which of them gives way to a new one.
+//! Limits the connections of a listener, in total and for each peer, and decides which of them is closed for a new
+//! one.
 //!
-//! A connection that waits for a request is idle and costs nothing to close, so silent connections never keep other callers out:
-//! the oldest one gives way. A peer with few connections always gets in, at the expense of the peer with the most. Pure.
+//! A connection without a current request is idle and costs nothing to close, so silent connections never keep other
+//! callers out: the oldest one is closed. A peer with few connections is always accepted, at the expense of the peer
+//! with the most. Pure.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -12,11 +14,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::peer::Peer;
 
-/// How many connections may be open at the same time.
+/// The limits of a listener.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     pub total: usize,
-    /// For each peer.
+    /// Maximum number of connections of one peer.
     pub each: usize,
 }
 
@@ -27,26 +29,26 @@ pub struct Budget {
     open: Arc<Mutex<Open>>,
 }
 
-/// The place of one connection. It is free again when this is dropped.
-pub struct Seat {
+/// The permit of one connection. It is released when this is dropped.
+pub struct Permit {
     number: u64,
     peer: Peer,
     budget: Budget,
     end: CancellationToken,
 }
 
-/// A request is being answered on a connection, until this is dropped.
-pub struct Busy(Arc<Seat>);
+/// Marks a connection as busy until this is dropped.
+pub struct Busy(Arc<Permit>);
 
-/// The place of a new connection, and whether another one gave way to it.
+/// The permit of a new connection, and whether another one is closed for it.
 pub struct Admitted {
-    pub seat: Seat,
+    pub permit: Permit,
     pub evicted: bool,
 }
 
 #[derive(Default)]
 struct Open {
-    /// Grows with each use of a connection, so that the smallest one is the longest unused.
+    /// Increases with each use of a connection, so that the smallest value is the least recently used one.
     clock: u64,
     connections: HashMap<u64, Connection>,
     peers: HashMap<Peer, usize>,
@@ -64,7 +66,7 @@ impl Budget {
         Self { limits, open: Arc::default() }
     }
 
-    /// Makes a place for a connection of this peer. `None`: there is none, since all others are in use.
+    /// Accepts a connection of this peer. `None`: the limit is reached, and all other connections are busy.
     pub fn admit(&self, peer: Peer) -> Option<Admitted> {
         let mut open = self.open();
         let mut evicted = false;
@@ -74,7 +76,7 @@ impl Budget {
         } else if open.connections.len() >= self.limits.total {
             let own = open.count(peer);
             open.evict(|connection, count| {
-                // Its own idle ones, and those of peers that have more than it: also busy ones, if it stays below them.
+                // Its own idle connections, and those of peers that have more; also busy ones, if it stays below them.
                 if connection.busy { count > own + 1 } else { count > own || connection.peer == peer }
             })?;
             evicted = true;
@@ -83,10 +85,10 @@ impl Budget {
         let end = CancellationToken::new();
         open.connections.insert(number, Connection { peer, used: number, busy: false, end: end.clone() });
         *open.peers.entry(peer).or_default() += 1;
-        Some(Admitted { seat: Seat { number, peer, budget: self.clone(), end }, evicted })
+        Some(Admitted { permit: Permit { number, peer, budget: self.clone(), end }, evicted })
     }
 
-    /// Closes the oldest idle connection of the peer with the most, where the system has no room for another one.
+    /// Closes the oldest idle connection of the peer with the most, if the system cannot open another one.
     pub fn make_room(&self) {
         let _ = self.open().evict(|connection, _| !connection.busy);
     }
@@ -106,8 +108,8 @@ impl Open {
         self.peers.get(&peer).copied().unwrap_or(0)
     }
 
-    /// Ends one of the connections that may give way: of the peer with the most, idle before busy, the longest unused. What
-    /// may is asked with the number of connections of its peer.
+    /// Closes one of the connections that `may` permits: of the peer with the most, idle before busy, the least
+    /// recently used. `may` is called with the number of connections of the peer.
     fn evict(&mut self, may: impl Fn(&Connection, usize) -> bool) -> Option<()> {
         let counted = self.connections.iter().map(|(number, one)| (*number, one, self.count(one.peer)));
         let (number, ..) = counted
@@ -136,17 +138,17 @@ impl Open {
     }
 }
 
-impl Seat {
+impl Permit {
     pub fn peer(&self) -> Peer {
         self.peer
     }
 
-    /// Waits until the connection has to give way to another one.
+    /// Waits until the connection must be closed for another one.
     pub async fn ended(&self) {
         self.end.cancelled().await;
     }
 
-    /// Notes that a request has begun.
+    /// Records that a request has begun.
     pub fn busy(self: &Arc<Self>) -> Busy {
         self.budget.open().mark(self.number, true);
         Busy(self.clone())
@@ -159,7 +161,7 @@ impl Drop for Busy {
     }
 }
 
-impl Drop for Seat {
+impl Drop for Permit {
     fn drop(&mut self) {
         self.budget.open().remove(self.number);
     }
@@ -179,23 +181,23 @@ mod tests {
         Budget::new(Limits { total, each })
     }
 
-    fn admit(budget: &Budget, last: u8) -> Option<Arc<Seat>> {
-        budget.admit(peer(last)).map(|admitted| Arc::new(admitted.seat))
+    fn admit(budget: &Budget, last: u8) -> Option<Arc<Permit>> {
+        budget.admit(peer(last)).map(|admitted| Arc::new(admitted.permit))
     }
 
-    fn ended(seats: &[Arc<Seat>]) -> Vec<usize> {
-        seats.iter().enumerate().filter(|(_, seat)| seat.end.is_cancelled()).map(|(at, _)| at).collect()
+    fn ended(permits: &[Arc<Permit>]) -> Vec<usize> {
+        permits.iter().enumerate().filter(|(_, permit)| permit.end.is_cancelled()).map(|(at, _)| at).collect()
     }
 
     #[test]
     fn a_peer_at_its_limit_replaces_its_longest_unused_connection() {
         let budget = budget(10, 3);
-        let mut seats: Vec<_> = (0..3).filter_map(|_| admit(&budget, 1)).collect();
-        drop(seats[0].busy());
-        seats.extend(admit(&budget, 1));
-        assert_eq!(ended(&seats), [1]);
+        let mut permits: Vec<_> = (0..3).filter_map(|_| admit(&budget, 1)).collect();
+        drop(permits[0].busy());
+        permits.extend(admit(&budget, 1));
+        assert_eq!(ended(&permits), [1]);
         // Those in use stay.
-        let busy: Vec<_> = [0, 2, 3].iter().map(|at| seats[*at].busy()).collect();
+        let busy: Vec<_> = [0, 2, 3].iter().map(|at| permits[*at].busy()).collect();
         assert!(admit(&budget, 1).is_none());
         assert!(admit(&budget, 2).is_some(), "others are not concerned");
         drop(busy);
@@ -205,25 +207,25 @@ mod tests {
     #[test]
     fn when_all_are_taken_the_peer_with_the_most_gives_way() {
         let budget = budget(6, 5);
-        let mut seats = Vec::new();
-        seats.extend(admit(&budget, 1));
-        seats.extend((0..5).filter_map(|_| admit(&budget, 2)));
-        let busy: Vec<_> = seats[1..].iter().map(Seat::busy).collect();
+        let mut permits = Vec::new();
+        permits.extend(admit(&budget, 1));
+        permits.extend((0..5).filter_map(|_| admit(&budget, 2)));
+        let busy: Vec<_> = permits[1..].iter().map(Permit::busy).collect();
         // Also of those that are busy, since they are more than a fair share.
-        seats.extend(admit(&budget, 3));
-        assert_eq!(ended(&seats), [1]);
-        seats.extend(admit(&budget, 3));
-        assert_eq!(ended(&seats), [1, 2]);
+        permits.extend(admit(&budget, 3));
+        assert_eq!(ended(&permits), [1]);
+        permits.extend(admit(&budget, 3));
+        assert_eq!(ended(&permits), [1, 2]);
         let more = admit(&budget, 3);
-        assert_eq!(ended(&seats), [1, 2, 6], "as many as the others have: its own idle one goes");
+        assert_eq!(ended(&permits), [1, 2, 6], "as many as the others have: its own idle one goes");
         drop((busy, more));
     }
 
     #[test]
     fn many_peers_that_are_busy_leave_no_room_and_idle_ones_do() {
         let budget = budget(3, 2);
-        let seats: Vec<_> = (1..=3).filter_map(|last| admit(&budget, last)).collect();
-        let busy: Vec<_> = seats.iter().map(Seat::busy).collect();
+        let permits: Vec<_> = (1..=3).filter_map(|last| admit(&budget, last)).collect();
+        let busy: Vec<_> = permits.iter().map(Permit::busy).collect();
         assert!(admit(&budget, 9).is_none());
         drop(busy);
         assert!(admit(&budget, 9).is_some());

@@ -8,30 +8,30 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-/// How long the main loop may be silent before the process counts as hung.
+/// Maximum time between two beats of the main loop.
 const SILENCE: Duration = Duration::from_mins(1);
-/// The time of a loop that has ended.
+/// The beat of a loop that has ended.
 const ENDED: u64 = u64::MAX;
 
-/// What the probes are answered with. Cheap to clone.
+/// The state that the probes report. Cheap to clone.
 #[derive(Clone)]
 pub struct Health {
     ready: Arc<AtomicBool>,
     loops: Arc<Mutex<Vec<Arc<Loop>>>>,
-    main: Arc<Pulse>,
+    main: Arc<Heartbeat>,
 }
 
-/// A loop that says that it is alive. It is no longer waited for when this is dropped.
-pub struct Pulse {
+/// The heartbeat of a loop. The loop is no longer expected when this is dropped.
+pub struct Heartbeat {
     shared: Arc<Loop>,
 }
 
 struct Loop {
     name: &'static str,
-    /// How long it may be silent.
+    /// Maximum time between two beats.
     limit: Duration,
     started: Instant,
-    /// Milliseconds after the start.
+    /// The last beat, in milliseconds after the start.
     beat: AtomicU64,
 }
 
@@ -39,12 +39,12 @@ impl Default for Health {
     fn default() -> Self {
         let main = Loop::new("main", SILENCE);
         let loops = Arc::new(Mutex::new(vec![main.clone()]));
-        Self { ready: Arc::default(), loops, main: Arc::new(Pulse { shared: main }) }
+        Self { ready: Arc::default(), loops, main: Arc::new(Heartbeat { shared: main }) }
     }
 }
 
 impl Health {
-    /// The caches are synced, or another agent holds the Lease and this one is ready to go on.
+    /// Records that the caches are synced, or that the agent waits for the Lease of another one.
     pub fn set_ready(&self) {
         self.ready.store(true, Ordering::Relaxed);
     }
@@ -53,21 +53,21 @@ impl Health {
         self.ready.load(Ordering::Relaxed)
     }
 
-    /// The main loop is alive.
+    /// Records a beat of the main loop.
     pub fn beat(&self) {
         self.main.beat();
     }
 
     /// Expects a beat of a loop at least once in each `limit`, from now on.
-    pub fn expect(&self, name: &'static str, limit: Duration) -> Pulse {
+    pub fn expect(&self, name: &'static str, limit: Duration) -> Heartbeat {
         let shared = Loop::new(name, limit);
         let mut loops = self.loops.lock();
         loops.retain(|one| !one.has_ended());
         loops.push(shared.clone());
-        Pulse { shared }
+        Heartbeat { shared }
     }
 
-    /// The loop that hangs, and how long it has been silent.
+    /// Returns the loop that hangs, and the time since its last beat.
     pub(super) fn hung(&self) -> Option<(&'static str, Duration)> {
         let loops = self.loops.lock();
         loops.iter().map(|one| (one, one.silence())).find_map(|(one, silence)| {
@@ -77,14 +77,14 @@ impl Health {
     }
 }
 
-impl Pulse {
-    /// The loop is alive.
+impl Heartbeat {
+    /// Records a beat of this loop.
     pub fn beat(&self) {
         self.shared.beat.store(self.shared.elapsed(), Ordering::Relaxed);
     }
 }
 
-impl Drop for Pulse {
+impl Drop for Heartbeat {
     fn drop(&mut self) {
         self.shared.beat.store(ENDED, Ordering::Relaxed);
     }

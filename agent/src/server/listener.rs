@@ -1,5 +1,5 @@
-//! Accepts connections and serves HTTP/1 on them, within limits: how many there are, how long a request's head may take to
-//! arrive, and how long an answer may take to be received.
+//! Accepts connections and serves HTTP/1 on them, within limits: their number, the time for the head of a request, and
+//! the time for sending a response.
 //!
 //! Leaves bodies to the pages, which know who may send one. I/O: listens.
 
@@ -23,18 +23,18 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tower::Service as _;
 
-use super::budget::{Admitted, Budget, Limits, Seat};
+use super::budget::{Admitted, Budget, Limits, Permit};
 use super::peer::Peer;
-use super::stream::Impatient;
+use super::stream::WriteTimeout;
 use super::tls::Tls;
 
-/// Bytes of the head of a request. Forges send about 1 KiB.
+/// Maximum number of bytes of the head of a request. Forges send about 1 KiB.
 const HEAD: usize = 16 * 1024;
-/// How long the TLS handshake may take.
+/// Maximum duration of the TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(5);
-/// The pause after the system had no room for another connection.
+/// The pause after the system could not open another connection.
 const PAUSE: Duration = Duration::from_millis(50);
-/// The shortest time between two lines in the log about that.
+/// Minimum time between two log lines about that.
 const QUIET: Duration = Duration::from_mins(1);
 
 /// The address cannot be served.
@@ -46,19 +46,19 @@ pub struct ListenError {
     pub(super) source: io::Error,
 }
 
-/// How a listener treats its clients.
+/// The time limits of a listener.
 #[derive(Clone, Copy, Debug)]
-pub struct Manners {
+pub struct TimeLimits {
     pub limits: Limits,
-    /// How long a connection may be silent before the head of a request has arrived.
+    /// Maximum time until the head of a request has arrived.
     pub head: Duration,
-    /// How long an answer may take to be received.
+    /// Maximum time for sending a response.
     pub answer: Duration,
-    /// Whether a connection may carry more than one request.
+    /// Whether a connection may have more than one request.
     pub keep_alive: bool,
 }
 
-/// Hears of each connection: `accepted`, `evicted` (accepted, and another one was closed for it), or `refused`.
+/// Called for each connection: `accepted`, `evicted` (accepted, and another one was closed for it), or `refused`.
 #[derive(Clone)]
 pub struct Seen(pub Arc<dyn Fn(&'static str) + Send + Sync>);
 
@@ -68,7 +68,7 @@ impl Default for Seen {
     }
 }
 
-/// A socket that listens and is not served yet.
+/// A socket that listens and does not accept connections yet.
 pub struct Listener {
     socket: StdListener,
     address: SocketAddr,
@@ -82,16 +82,16 @@ impl Listener {
         Ok(Self { socket, address })
     }
 
-    /// The address, with the port that the system chose if none was set.
+    /// Returns the address, with the port that the system chose if it was 0.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Serves for as long as the process runs. Once `stop` is cancelled, each connection is closed after its answer.
+    /// Serves until the process ends. Once `stop` is cancelled, each connection is closed after its response.
     pub async fn run(
         self,
         pages: Router,
-        manners: Manners,
+        time_limits: TimeLimits,
         tls: Option<Tls>,
         seen: Seen,
         stop: CancellationToken,
@@ -100,8 +100,8 @@ impl Listener {
             Ok(socket) => socket,
             Err(error) => return tracing::error!(%error, address = %self.address, "Cannot serve an address"),
         };
-        let budget = Budget::new(manners.limits);
-        let desk = Desk { pages, manners, tls, stop };
+        let budget = Budget::new(time_limits.limits);
+        let desk = ConnectionHandler { pages, time_limits, tls, stop };
         let mut complained: Option<Instant> = None;
         loop {
             let (stream, from) = match socket.accept().await {
@@ -117,17 +117,17 @@ impl Listener {
                     continue;
                 }
             };
-            let Some(Admitted { seat, evicted }) = budget.admit(Peer::from(from.ip())) else {
+            let Some(Admitted { permit, evicted }) = budget.admit(Peer::from(from.ip())) else {
                 (seen.0)("refused");
                 continue;
             };
             (seen.0)(if evicted { "evicted" } else { "accepted" });
-            tokio::spawn(desk.clone().attend(stream, from, seat));
+            tokio::spawn(desk.clone().attend(stream, from, permit));
         }
     }
 }
 
-/// The failure is one of the connection that was to be accepted, not of the listener.
+/// True if the failure concerns only the connection that was to be accepted, not the listener.
 fn is_of_one(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -138,27 +138,27 @@ fn is_of_one(error: &io::Error) -> bool {
     )
 }
 
-/// What is needed to serve a connection.
+/// The values that are needed to serve a connection.
 #[derive(Clone)]
-struct Desk {
+struct ConnectionHandler {
     pages: Router,
-    manners: Manners,
+    time_limits: TimeLimits,
     tls: Option<Tls>,
     stop: CancellationToken,
 }
 
-impl Desk {
-    /// Serves a connection until it ends, or has to give way to another one.
-    async fn attend(self, stream: TcpStream, from: SocketAddr, seat: Seat) {
-        let seat = Arc::new(seat);
-        // Without it, an answer is late and nothing else.
+impl ConnectionHandler {
+    /// Serves a connection until it ends, or must be closed for another one.
+    async fn attend(self, stream: TcpStream, from: SocketAddr, permit: Permit) {
+        let permit = Arc::new(permit);
+        // A failure only delays responses.
         let _ = stream.set_nodelay(true);
-        let ended = seat.clone();
+        let ended = permit.clone();
         let served = async {
             match &self.tls {
-                None => self.speak(stream, from, seat).await,
+                None => self.speak(stream, from, permit).await,
                 Some(tls) => match timeout(HANDSHAKE, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => self.speak(stream, from, seat).await,
+                    Ok(Ok(stream)) => self.speak(stream, from, permit).await,
                     Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
                     Err(_) => tracing::debug!("TLS handshake took too long"),
                 },
@@ -167,12 +167,17 @@ impl Desk {
         tokio::select! { () = served => {} () = ended.ended() => {} }
     }
 
-    async fn speak(&self, stream: impl AsyncRead + AsyncWrite + Unpin, from: SocketAddr, seat: Arc<Seat>) {
-        let Manners { head, answer, keep_alive, .. } = self.manners;
+    async fn speak(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin,
+        from: SocketAddr,
+        permit: Arc<Permit>,
+    ) {
+        let TimeLimits { head, answer, keep_alive, .. } = self.time_limits;
         let pages = self.pages.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
-            let (busy, mut pages) = (seat.busy(), pages.clone());
-            request.extensions_mut().insert(seat.peer());
+            let (busy, mut pages) = (permit.busy(), pages.clone());
+            request.extensions_mut().insert(permit.peer());
             request.extensions_mut().insert(ConnectInfo(from));
             async move {
                 let answer: Result<Response<Body>, Infallible> = pages.call(request.map(Body::new)).await;
@@ -180,7 +185,7 @@ impl Desk {
                 answer
             }
         });
-        let stream = TokioIo::new(Impatient::new(stream, answer));
+        let stream = TokioIo::new(WriteTimeout::new(stream, answer));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(head)

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// An IPv4 address, or the /64 network of an IPv6 address: one machine can have all addresses of a /64.
+/// An IPv4 address, or the /64 network of an IPv6 address, since one machine can have all addresses of a /64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Peer(IpAddr);
 

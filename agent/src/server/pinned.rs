@@ -1,5 +1,5 @@
-//! The connection to another agent of the same installation. Over TLS, the other one must show the very certificate that
-//! this one shows: it comes from the same Secret, and is not made for the address of a pod. I/O: connects.
+//! The connection to another agent of the same installation. Over TLS, the other agent must present exactly the
+//! certificate of this one: it comes from the same Secret, and is not issued for the address of a pod. I/O: connects.
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,14 +16,14 @@ use tokio_rustls::TlsConnector;
 
 use super::tls::Tls;
 
-/// Bytes to and from another agent.
+/// A stream of bytes to and from another agent.
 pub trait Duplex: AsyncRead + AsyncWrite + Send {}
 
 impl<S: AsyncRead + AsyncWrite + Send> Duplex for S {}
 
 pub type Channel = Pin<Box<dyn Duplex>>;
 
-/// Connects to another agent, which serves as this one does.
+/// Connects to another agent, which uses the same scheme as this one.
 pub async fn connect(address: SocketAddr, tls: Option<&Tls>) -> io::Result<Channel> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
@@ -45,7 +45,7 @@ fn config(leaf: CertificateDer<'static>) -> Result<ClientConfig, TlsError> {
         .with_no_client_auth())
 }
 
-/// Takes one certificate and no other, whatever name and time it is for.
+/// Accepts one certificate only, regardless of its names and times.
 #[derive(Debug)]
 struct Same {
     leaf: CertificateDer<'static>,

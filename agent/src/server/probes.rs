@@ -1,7 +1,7 @@
 //! `/healthz` and `/readyz`, and a listener that serves nothing else.
 //!
-//! That listener has a thread of its own, so it answers while everything else of the process is busy, and connections of its
-//! own, each of which gets one short answer: clients of the other pages cannot keep a probe out. I/O: listens.
+//! That listener has its own thread, so it responds while the rest of the process is busy, and its own
+//! connections with one short response each: clients of other pages cannot block a probe. I/O: listens.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -15,23 +15,23 @@ use tokio_util::sync::CancellationToken;
 
 use super::budget::Limits;
 use super::health::Health;
-use super::listener::{ListenError, Listener, Manners, Seen};
+use super::listener::{ListenError, Listener, Seen, TimeLimits};
 
-/// The listener of the probes: one request for each connection, at once.
-const MANNERS: Manners = Manners {
+/// The limits of the listener: one request for each connection, immediately.
+const TIME_LIMITS: TimeLimits = TimeLimits {
     limits: Limits { total: 64, each: 16 },
     head: Duration::from_secs(2),
     answer: Duration::from_secs(2),
     keep_alive: false,
 };
 
-/// The pages of the probes.
+/// Returns the pages of the probes.
 pub(super) fn routes(health: Health) -> Router {
     Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz)).with_state(health)
 }
 
-/// Serves the probes, and nothing else, until the process ends. Returns the address, whose port may have been left to the
-/// system.
+/// Serves only the probes, until the process ends. Returns the address, with the port that the system chose if it was
+/// 0.
 pub fn serve(address: SocketAddr, health: Health) -> Result<SocketAddr, ListenError> {
     let failed = |source| ListenError { address, flag: "--probe-listen", source };
     let listener = Listener::bind(address).map_err(failed)?;
@@ -39,7 +39,7 @@ pub fn serve(address: SocketAddr, health: Health) -> Result<SocketAddr, ListenEr
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     let serve = move || {
         let listening =
-            listener.run(routes(health), MANNERS, None, Seen::default(), CancellationToken::new());
+            listener.run(routes(health), TIME_LIMITS, None, Seen::default(), CancellationToken::new());
         runtime.block_on(listening);
     };
     std::thread::Builder::new().name("probes".to_owned()).spawn(serve).map_err(failed)?;

@@ -1,11 +1,12 @@
-//! Hands calls on to the agent that works, where several agents run and one of them holds the Lease.
+//! Forwards calls to the agent that holds the Lease, if several agents run.
 //!
-//! A forge calls any pod of the Service, and most forges do not call again. So an agent that waits for the Lease passes the
-//! call on to the holder, whose address is an annotation of the Lease, which it reads anyway. The other way, a label on the
-//! holder's pod that the Service selects, needs the right to patch pods, and stays behind when a node is cut off. A call is
-//! handed on once at most, and its body as it comes: nothing of it is held here. While no agent holds the Lease, a call waits
-//! for a moment before its body is read, and is then answered with "try again". The agent that takes the Lease next starts by
-//! checking every source, so nothing that a lost call would have said is missed. I/O: connects to the other agent.
+//! A forge calls any pod of the Service, and most forges do not call again. So an agent that waits for the Lease
+//! forwards the call to the holder, whose address is an annotation of the Lease, which it reads anyway. The
+//! alternative, a label on the holder's pod that the Service selects, needs the right to patch pods, and is not removed
+//! when a node is cut off. A call is forwarded once at most, and its body is streamed. While no agent holds the Lease,
+//! a call waits for a moment before its body is read, and then the response asks the caller to try again. The agent
+//! that acquires the Lease first checks every source, so no announcement of a lost call is missed. I/O: connects to the
+//! other agent.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -29,19 +30,20 @@ use super::pinned::{self, Channel};
 use super::tls::Tls;
 use crate::leader::Holder;
 
-/// Marks a call that another agent has handed on. It is never handed on again.
+/// Marks a forwarded call. It is not forwarded again.
 const HOP: HeaderName = HeaderName::from_static("x-holdfast-forwarded");
-/// How long a call waits for an agent that takes it. Forges give up after 10 s.
+/// Maximum time for which a call waits for an agent that accepts it. Forges have a timeout of 10 s.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long connecting to the other agent may take, and the pause before the next attempt.
+/// Maximum time for connecting to the other agent, and the pause before the next attempt.
 const CONNECT: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(500);
-/// How much longer than the body the answer of the other agent may take.
+/// Maximum time for the response of the other agent after the body was sent.
 const ANSWER: Duration = Duration::from_secs(5);
-/// Bytes of the other agent's answer.
+/// Maximum number of bytes of the response of the other agent.
 const LARGEST: usize = 64 * 1024;
 
-/// Headers that concern one connection only (RFC 9110, section 7.6.1), and one that the other side has answered already.
+/// Headers that concern one connection only (RFC 9110, section 7.6.1), and one that the other agent has handled
+/// already.
 const OF_CONNECTION: [HeaderName; 8] = [
     header::CONNECTION,
     header::PROXY_AUTHENTICATE,
@@ -53,24 +55,24 @@ const OF_CONNECTION: [HeaderName; 8] = [
     header::EXPECT,
 ];
 
-/// Where calls are answered: here, or by another agent.
+/// Decides whether this agent or another one handles a call.
 #[derive(Clone)]
 pub struct Relay {
-    /// `None`: here, since no other agent can hold a Lease.
+    /// `None`: this agent, since there is no leader election.
     pub holder: Option<watch::Receiver<Holder>>,
     /// The certificate of all agents, if they serve TLS.
     pub tls: Option<Tls>,
-    /// The agent is ending and takes no more calls.
+    /// The agent is shutting down and accepts no calls.
     pub stop: CancellationToken,
 }
 
-/// An agent that takes a call.
+/// The agent that handles a call.
 enum Taker {
     Here,
     There(SocketAddr, Channel),
 }
 
-/// Lets these pages be answered by the agent that works.
+/// Forwards calls of these pages to the agent that holds the Lease.
 pub(super) fn at(pages: Router, relay: Relay, pace: Pace) -> Router {
     pages.layer(middleware::from_fn_with_state((relay, pace), hand_on))
 }
@@ -84,19 +86,19 @@ async fn hand_on(State((relay, pace)): State<(Relay, Pace)>, request: Request, n
     }
 }
 
-/// No agent takes the call now. The connection is closed, so that the next attempt may reach another one.
+/// No agent handles the call now. The connection is closed, so that the next attempt may reach another agent.
 fn unavailable() -> Response {
     let headers = [(header::RETRY_AFTER, "5"), (header::CONNECTION, "close")];
     (StatusCode::SERVICE_UNAVAILABLE, headers, "no agent holds the Lease at the moment\n").into_response()
 }
 
 impl Relay {
-    /// For an agent that works whatever others do.
+    /// Returns the value for an agent without leader election.
     pub fn alone(stop: CancellationToken) -> Self {
         Self { holder: None, tls: None, stop }
     }
 
-    /// Waits for an agent that takes a call, for a bounded time.
+    /// Waits for an agent that accepts a call, for a bounded time.
     async fn find(&self, forwarded: bool) -> Option<Taker> {
         let end = Instant::now() + PATIENCE;
         let mut holder = self.holder.clone();
@@ -135,7 +137,7 @@ impl Relay {
     }
 }
 
-/// Sends a call to another agent, and returns its answer.
+/// Sends a call to another agent, and returns its response.
 async fn send(address: SocketAddr, channel: Channel, request: Request, pace: Pace) -> Response {
     let broken: Arc<OnceLock<BodyError>> = Arc::default();
     let exchange = exchange(address, channel, request, pace, broken.clone());
@@ -145,7 +147,7 @@ async fn send(address: SocketAddr, channel: Channel, request: Request, pace: Pac
             broken.get().map_or_else(unavailable, |error| error.answer())
         }
         Ok(Err(error)) => {
-            tracing::warn!(%address, %error, "Cannot hand on a call");
+            tracing::warn!(%address, %error, "Cannot forward a call");
             unavailable()
         }
         Err(_) => {
@@ -170,7 +172,7 @@ async fn exchange(
         Ok((parts.status, kept(&parts.headers), body).into_response())
     };
     let driven = async {
-        // What goes wrong with the connection is an error of the request too.
+        // An error of the connection is reported as an error of the request too.
         let _ = connection.await;
         std::future::pending::<()>().await;
     };
@@ -197,7 +199,7 @@ fn outgoing(
     Ok(call)
 }
 
-/// The headers of an answer that its reader needs.
+/// Returns the headers of a response that its reader needs.
 fn kept(headers: &HeaderMap) -> HeaderMap {
     let names = [header::CONTENT_TYPE, header::RETRY_AFTER, header::WWW_AUTHENTICATE];
     names.into_iter().filter_map(|name| Some((name.clone(), headers.get(name)?.clone()))).collect()

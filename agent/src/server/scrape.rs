@@ -1,8 +1,9 @@
-//! `/metrics`, which names every Sync of the cluster: for everybody who reaches the port, or for callers that the API server
-//! lets read it.
+//! `/metrics`, which names every Sync of the cluster: for every caller that reaches the port, or for callers that the
+//! API server permits to read it.
 //!
-//! Leaves asking the API server to the function that is given. A verdict is kept for a short time, and each peer has one
-//! question at a time, so that strangers can neither keep the API server busy nor stop others from asking. I/O: HTTP.
+//! Leaves requests to the API server to the function that is passed in. A verdict is cached for a short time, and each
+//! peer has one request at a time, so that strangers can neither overload the API server nor block other callers. I/O:
+//! HTTP.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -22,21 +23,21 @@ use tokio::time::{Instant, timeout};
 use super::peer::Peer;
 use crate::metrics::Metrics;
 
-/// How long a verdict is kept: a right that is taken away ends within this time.
+/// Time for which a verdict is cached: a right that is revoked ends within this time.
 const KEPT: Duration = Duration::from_mins(1);
 const REFUSED: Duration = Duration::from_secs(10);
-/// Verdicts that are kept.
+/// Maximum number of cached verdicts.
 const VERDICTS: usize = 256;
-/// How long the API server may take.
+/// Maximum time for the response of the API server.
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// Whether the owner of a bearer token may read `/metrics`. An error says why that is not known.
+/// Returns whether the owner of a bearer token may read `/metrics`. An error says why that is unknown.
 pub type MayScrape = Arc<dyn Fn(String) -> BoxFuture<'static, Result<bool, String>> + Send + Sync>;
 
 /// Who may read the metrics.
 #[derive(Clone)]
 pub enum Scrape {
-    /// Everybody who reaches the port.
+    /// Every caller that reaches the port.
     Open,
     /// Callers with a bearer token of a user who may `get` the path `/metrics`.
     Token(MayScrape),
@@ -45,7 +46,7 @@ pub enum Scrape {
 type Digest = [u8; 32];
 
 #[derive(Clone)]
-struct Door {
+struct Reviews {
     may: MayScrape,
     verdicts: Arc<Mutex<Verdicts>>,
 }
@@ -53,17 +54,17 @@ struct Door {
 #[derive(Default)]
 struct Verdicts {
     known: HashMap<Digest, (bool, Instant)>,
-    /// Who has a question that is not answered.
+    /// Peers with a pending review.
     asking: HashSet<Peer>,
 }
 
-/// The page, for who may read it.
+/// Returns the page, for callers that may read it.
 pub(super) fn routes(metrics: Arc<Metrics>, scrape: Scrape) -> Router {
     let page = Router::new().route("/metrics", get(text)).with_state(metrics);
     match scrape {
         Scrape::Open => page,
         Scrape::Token(may) => {
-            let door = Door { may, verdicts: Arc::default() };
+            let door = Reviews { may, verdicts: Arc::default() };
             page.layer(middleware::from_fn_with_state(door, authorise))
         }
     }
@@ -80,7 +81,7 @@ async fn text(State(metrics): State<Arc<Metrics>>) -> Response {
 }
 
 async fn authorise(
-    State(door): State<Door>,
+    State(door): State<Reviews>,
     Extension(peer): Extension<Peer>,
     request: Request,
     next: Next,
@@ -104,13 +105,13 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(token)
 }
 
-impl Door {
+impl Reviews {
     async fn judge(&self, peer: Peer, token: &str) -> Result<bool, Response> {
         let digest: Digest = Sha256::digest(token.as_bytes()).into();
         if let Some(verdict) = self.verdicts().get(&digest) {
             return Ok(verdict);
         }
-        let Some(_asking) = Asking::begin(self, peer) else {
+        let Some(_asking) = PendingReview::begin(self, peer) else {
             let headers = [(header::RETRY_AFTER, "1")];
             return Err((StatusCode::TOO_MANY_REQUESTS, headers).into_response());
         };
@@ -136,7 +137,7 @@ impl Verdicts {
         self.known.get(digest).filter(|(_, until)| *until > Instant::now()).map(|(verdict, _)| *verdict)
     }
 
-    /// Keeps a verdict. Where there is no room, one that refuses makes place for another.
+    /// Caches a verdict. If the cache is full, a verdict that refuses is replaced.
     fn keep(&mut self, digest: Digest, verdict: bool) {
         let now = Instant::now();
         self.known.retain(|_, (_, until)| *until > now);
@@ -151,18 +152,18 @@ impl Verdicts {
     }
 }
 
-/// A question of a peer, until this is dropped.
-struct Asking<'a>(&'a Door, Peer);
+/// A pending review of a peer, until this is dropped.
+struct PendingReview<'a>(&'a Reviews, Peer);
 
-impl<'a> Asking<'a> {
-    fn begin(door: &'a Door, peer: Peer) -> Option<Self> {
+impl<'a> PendingReview<'a> {
+    fn begin(door: &'a Reviews, peer: Peer) -> Option<Self> {
         let is_first = door.verdicts().asking.insert(peer);
-        // Not `then_some`: what it made for nothing would be dropped, and end the question of another request.
+        // Not `then_some`: a value that is created and dropped would end the review of another request.
         if is_first { Some(Self(door, peer)) } else { None }
     }
 }
 
-impl Drop for Asking<'_> {
+impl Drop for PendingReview<'_> {
     fn drop(&mut self) {
         self.0.verdicts().asking.remove(&self.1);
     }

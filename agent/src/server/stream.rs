@@ -8,22 +8,22 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-/// Fails a write that is not taken as a whole within a limit, however slowly parts of it are.
-pub struct Impatient<S> {
+/// Fails a write that is not accepted as a whole within a limit, even if parts of it are.
+pub struct WriteTimeout<S> {
     inner: S,
     limit: Duration,
-    /// Since something waits to be taken.
+    /// Since when a write waits to be accepted.
     waiting: bool,
     end: Pin<Box<Sleep>>,
 }
 
-impl<S> Impatient<S> {
+impl<S> WriteTimeout<S> {
     pub fn new(inner: S, limit: Duration) -> Self {
         Self { inner, limit, waiting: false, end: Box::pin(tokio::time::sleep(limit)) }
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Impatient<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for WriteTimeout<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -33,7 +33,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Impatient<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Impatient<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -87,7 +87,7 @@ mod tests {
                 }
             }
         });
-        let written = Impatient::new(near, LIMIT).write_all(&[0; 1000]).await;
+        let written = WriteTimeout::new(near, LIMIT).write_all(&[0; 1000]).await;
         reader.abort();
         written
     }

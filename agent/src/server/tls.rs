@@ -1,7 +1,7 @@
-//! The certificate that the listener shows. Its files are read again while it listens, so that a renewed one takes effect
-//! without a restart and without closing connections.
+//! The server certificate of the listener. Its files are read again while it listens, so that a renewed one takes
+//! effect without a restart and without closing connections.
 //!
-//! I/O: reads files, speaks TLS.
+//! I/O: reads files.
 
 use std::fs;
 use std::io;
@@ -18,12 +18,12 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-/// How often the files are read again. The kubelet takes up to a minute to update them.
+/// Interval at which the files are read again. The kubelet needs up to a minute to update them.
 const PERIOD: Duration = Duration::from_secs(10);
-/// The largest file.
+/// Maximum size of a file.
 const LARGEST: u64 = 1024 * 1024;
 
-/// There is no certificate to show.
+/// Why the certificate cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     #[error("cannot read {flag} {}: {source}", file.display())]
@@ -40,7 +40,7 @@ pub enum TlsError {
     Pair(#[source] rustls::Error),
 }
 
-/// The certificate that is shown, as of now. Cheap to clone.
+/// The current certificate. Cheap to clone.
 #[derive(Clone)]
 pub struct Tls {
     files: Arc<Files>,
@@ -53,7 +53,7 @@ struct Files {
 }
 
 struct Current {
-    /// What the files held.
+    /// The content of the files.
     read: (Vec<u8>, Vec<u8>),
     config: Arc<ServerConfig>,
     leaf: CertificateDer<'static>,
@@ -67,7 +67,7 @@ impl Tls {
         Ok(Self { files: Arc::new(files), current: Arc::new(RwLock::new(current)) })
     }
 
-    /// Reads the files again from time to time. A pair that cannot be used changes nothing.
+    /// Reads the files periodically. A pair that cannot be used changes nothing.
     pub async fn renew(self) {
         let mut failed = false;
         loop {
@@ -88,7 +88,7 @@ impl Tls {
         }
     }
 
-    /// True if the files have changed and are used from now on.
+    /// Reads the files. Returns true if they have changed and are used from now on.
     fn renew_once(&self) -> Result<bool, TlsError> {
         let read = self.files.read()?;
         if self.current.read().read == read {
@@ -104,7 +104,7 @@ impl Tls {
         TlsAcceptor::from(config).accept(stream).await
     }
 
-    /// The certificate that is shown.
+    /// Returns the current certificate.
     pub(super) fn leaf(&self) -> CertificateDer<'static> {
         self.current.read().leaf.clone()
     }

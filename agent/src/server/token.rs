@@ -7,14 +7,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use subtle::ConstantTimeEq as _;
 
-/// Characters that a token must have.
+/// Minimum number of characters of a token.
 const LENGTH: usize = 16;
 
-/// A secret that a caller shows in a header. Has no `Debug`: it must not be printed.
+/// A secret that a caller sends in a header. Has no `Debug`: it must not be printed.
 #[derive(Clone)]
 pub struct Token(pub(super) Arc<str>);
 
-/// A token cannot be used.
+/// Why a token cannot be used.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum TokenError {
     #[error("the token has {0} characters and needs at least {LENGTH}; make one with: openssl rand -hex 32")]
@@ -26,7 +26,7 @@ pub enum TokenError {
 }
 
 impl Token {
-    /// Takes the content of a file; a line break at its end does not belong to the token.
+    /// Parses the content of a file; a line break at the end is not a part of the token.
     pub fn parse(text: &str) -> Result<Self, TokenError> {
         let token = text.trim_end_matches(['\r', '\n']);
         if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -38,9 +38,9 @@ impl Token {
         Ok(Self(token.into()))
     }
 
-    /// True if the headers show it: as a bearer, or as the password of any user, since the API server sends nothing else over
-    /// plain HTTP. Takes as long for a wrong token as for the right one.
-    pub(super) fn is_shown(&self, headers: &HeaderMap) -> bool {
+    /// True if the headers contain it: as a bearer token, or as the password of any user, since the API server sends
+    /// nothing else over plain HTTP. Takes as long for a wrong token as for the right one.
+    pub(super) fn is_sent_in(&self, headers: &HeaderMap) -> bool {
         let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let Some((scheme, value)) = shown.and_then(|shown| shown.split_once(' ')) else { return false };
         let given = if scheme.eq_ignore_ascii_case("bearer") {

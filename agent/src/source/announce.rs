@@ -8,12 +8,12 @@ use super::mirror::Found;
 use super::{GitRef, Location, MirrorId, SourceError};
 use crate::error::StageError as _;
 
-/// Called after each request to a server, with its result, and the commit if there is a new one.
+/// Called after each request to a server with its result, and with the new commit if the ref moved.
 pub type OnRequest = Arc<dyn Fn(&'static str, Option<Moved>) + Send + Sync>;
 
-/// A ref that is at another commit than before.
+/// A ref that points to another commit than before.
 pub struct Moved {
-    /// Without its login.
+    /// URL without credentials.
     pub url: String,
     pub reference: String,
     pub before: Option<String>,

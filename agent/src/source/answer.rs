@@ -1,20 +1,20 @@
-//! What a server answers to a push, read from the packets of its answer. Pure.
+//! The response of a server to a push, read from its packets. Pure.
 
-/// The most that is kept of what a server says.
+/// Maximum number of characters of server messages that are kept.
 const SAID: usize = 1000;
 
 /// The report of `git-receive-pack`. (gitprotocol-pack, "Report Status")
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Answer {
-    /// Whether it could read the pack, and why not. Nothing if it did not say.
+    /// Whether the server could read the pack, and the reason if it could not. `None` if it did not report it.
     pub unpacked: Option<Result<(), String>>,
-    /// Whether it moved the branch, and why not. Nothing if it did not say.
+    /// Whether the server moved the branch, and the reason if it did not. `None` if it did not report it.
     pub moved: Option<Result<(), String>>,
-    /// What it wrote for people: the output of hooks, for example.
+    /// Messages for users, such as the output of hooks.
     pub said: String,
 }
 
-/// Reads the packets of an answer, in bands or not.
+/// Reads the packets of a response, with or without side bands.
 pub fn read(packets: &[Vec<u8>], banded: bool, reference: &str) -> Answer {
     let mut answer = Answer::default();
     let (mut report, mut said) = (Vec::new(), Vec::new());
@@ -53,13 +53,13 @@ impl Answer {
     }
 }
 
-/// The packet lines in bytes: four hex digits of length, which count themselves, and the rest.
+/// Splits bytes into packet lines: four hex digits of length, which include themselves, and the content.
 fn lines(mut bytes: &[u8]) -> Vec<&[u8]> {
     let mut found = Vec::new();
     while let Some((digits, rest)) = bytes.split_at_checked(4) {
         let length = str::from_utf8(digits).ok().and_then(|digits| usize::from_str_radix(digits, 16).ok());
         match length {
-            // Flush, and other marks without content.
+            // Flush packets and other markers without content.
             Some(0..=3) => bytes = rest,
             Some(length) => {
                 let Some((line, next)) = rest.split_at_checked(length - 4) else { break };
@@ -72,11 +72,11 @@ fn lines(mut bytes: &[u8]) -> Vec<&[u8]> {
     found
 }
 
-/// What a server wrote, for an error: without control characters and the colours of a terminal, its lines one after the
-/// other, and not all of it if it is long.
+/// Returns text of a server for an error message: joined to one line, without control characters and terminal colours,
+/// and truncated.
 pub fn cleaned(text: &str) -> String {
     let mut kept = String::new();
-    // A line that ends with a carriage return is written over: progress.
+    // A carriage return overwrites the line: it is progress output.
     for line in text.split(['\n', '\r']) {
         let line = plain(line);
         let line = line.trim();
@@ -95,13 +95,13 @@ pub fn cleaned(text: &str) -> String {
     kept
 }
 
-/// A line without control characters and without what follows an escape character.
+/// Removes control characters and escape sequences from a line.
 fn plain(line: &str) -> String {
     let mut kept = String::new();
     let mut characters = line.chars();
     while let Some(character) = characters.next() {
         if character == '\u{1b}' {
-            // `ESC [ 31 m`; an escape without a bracket is one character more.
+            // `ESC [ 31 m`; an escape without a bracket has one more character.
             if characters.next() == Some('[') {
                 characters.by_ref().find(char::is_ascii_alphabetic);
             }

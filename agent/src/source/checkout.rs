@@ -1,4 +1,4 @@
-//! A commit of a mirror, as readers use it. I/O: none, but for the files of the mirror.
+//! A commit of a mirror, as renderers read it. I/O: disk reads of the mirror.
 
 use std::path::Path;
 
@@ -21,7 +21,7 @@ impl Checkout {
         &self.tree.revision
     }
 
-    /// Marks the mirror as broken, so that it is fetched again, because something of it cannot be read.
+    /// Marks the mirror as damaged because an object could not be read, so that it is fetched again.
     pub fn mark_broken(&self) {
         self.tree.repository.note_broken();
     }
@@ -35,27 +35,27 @@ impl Checkout {
         CommitId(self.tree.commit)
     }
 
-    /// The author of the commit, as `Name <address>`, and the first line of its message.
+    /// Returns the author of the commit, as `Name <address>`, and the first line of its message.
     pub fn commit(&self) -> Option<(String, String)> {
         self.tree.commit()
     }
 
-    /// The clean path of the folder that a Sync names.
+    /// Returns the normalised path of the folder that a Sync names.
     pub fn folder(&self, path: &str) -> Result<String, SourceError> {
         self.tree.folder(path)
     }
 
-    /// The id of the root of its tree.
+    /// Returns the id of the root tree.
     pub fn tree(&self) -> String {
         self.tree.root.to_string()
     }
 
-    /// The mirror of the commit.
+    /// Returns the id of the mirror.
     pub fn mirror(&self) -> MirrorId {
         self.mirror
     }
 
-    /// The files of the commit.
+    /// Returns the files of the commit.
     pub fn files(&self) -> CommitFiles {
         CommitFiles::new(self.tree.clone())
     }

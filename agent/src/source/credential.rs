@@ -8,10 +8,10 @@ use super::scheme::Scheme;
 use super::{SourceError, identity};
 use crate::secret_data::{BadSecret, Data, SecretData};
 
-/// The keys that are read, as an error names them.
+/// The keys that are read, as an error lists them.
 const KEYS: &str = "username and password; bearerToken; identity (or ssh-privatekey), password of that key, and \
                     known_hosts; ca.crt; tls.crt and tls.key";
-/// All of them.
+/// All keys that are read.
 const READ: [&str; 10] = [
     "username",
     "password",
@@ -28,7 +28,7 @@ const IDENTITY: &str = "identity";
 /// The key of Secrets of the type `kubernetes.io/ssh-auth`.
 const SSH_AUTH: &str = "ssh-privatekey";
 
-/// How to log in, and whom to trust. Has no `Debug`: it must not be printed.
+/// Credentials and trusted authorities. Has no `Debug`, since it must not be printed.
 #[derive(Clone, Default)]
 pub struct Credential {
     pub(super) username: Option<String>,
@@ -87,17 +87,17 @@ impl Credential {
         }
     }
 
-    /// The key of the Secret that the private key is under.
+    /// Returns the key of the Secret that contains the private key.
     pub(super) fn identity_name(&self) -> &'static str {
         if self.is_ssh_auth { SSH_AUTH } else { IDENTITY }
     }
 
-    /// True if it has what logs in over http.
+    /// True if it has credentials for HTTP.
     pub(super) fn logs_in(&self) -> bool {
         self.authorization().is_some() || self.client.is_some()
     }
 
-    /// Why it is of no use for a way to reach a repository, if it is for the other one.
+    /// Returns why the credentials cannot be used with a scheme, if they are for another one.
     pub(super) fn mismatch(&self, scheme: Scheme) -> Option<&'static str> {
         let is_for_ssh = self.identity.is_some() || self.known_hosts.is_some();
         let is_for_http = self.logs_in() || self.ca.is_some();
@@ -114,22 +114,23 @@ impl Credential {
         }
     }
 
-    /// What a forge's API takes as a token: the bearer, or the password.
+    /// Returns the token for the API of a forge: the bearer token, or the password.
     pub fn token(&self) -> Option<&str> {
         self.bearer.as_deref().or(self.password.as_deref())
     }
 
-    /// The authorities to trust, as PEM.
+    /// Returns the trusted authorities, as PEM.
     pub fn ca(&self) -> Option<&[u8]> {
         self.ca.as_deref()
     }
 
-    /// The identity of a credential.
+    /// Returns the identity of the credentials, for the key of the mirror.
     pub(super) fn id(&self) -> Option<Digest> {
         self.id
     }
 
-    /// The value of the header `Authorization`, sent with the first request: that saves the round trip of a 401.
+    /// Returns the value of the header `Authorization`. It is sent with the first request, which saves the round trip
+    /// of a 401.
     pub(super) fn authorization(&self) -> Option<String> {
         if let Some(token) = &self.bearer {
             return Some(format!("Bearer {token}"));
@@ -140,7 +141,7 @@ impl Credential {
     }
 }
 
-/// The keys that a Secret has, as the end of a sentence.
+/// Describes the keys that a Secret has, as the end of a sentence.
 fn held(data: &Data) -> String {
     if data.is_empty() {
         return "is empty".to_owned();
@@ -150,7 +151,7 @@ fn held(data: &Data) -> String {
     format!("has no key that is read, but {}{more}", names.join(", "))
 }
 
-/// How many keys an error names.
+/// Maximum number of keys that an error lists.
 const SHOWN: usize = 10;
 
 #[cfg(test)]
@@ -180,10 +181,10 @@ mod tests {
         refused(&[], &["is empty", "identity"]);
         refused(&[("username", "alice")], &["a username and no password"]);
         refused(&[("tls.crt", "a")], &["one of tls.crt and tls.key"]);
-        refused(&[("identity", KEY.get(..100).unwrap_or_default())], &["a key identity that is cut off"]);
+        refused(&[("identity", KEY.get(..100).unwrap_or_default())], &["a key identity that is truncated"]);
         refused(&[("ssh-privatekey", "ssh-rsa AAAA")], &["a key ssh-privatekey that is a public key"]);
-        refused(&[("identity", LOCKED)], &["a key identity that is locked by a password"]);
-        refused(&[("identity", LOCKED), ("password", "")], &["is locked by a password"]);
+        refused(&[("identity", LOCKED)], &["a key identity that is encrypted with a password"]);
+        refused(&[("identity", LOCKED), ("password", "")], &["is encrypted with a password"]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A mirror in use, and the last answers about its refs. No I/O.
+//! A mirror in use, and the last responses about its refs. No I/O.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::mirror::{Found, Mirror};
 use super::names::server_name;
 use super::{GitRef, Location, SourceError};
 
-/// Maximum number of refs of one mirror whose answers are kept.
+/// Maximum number of refs of one mirror whose responses are kept.
 const REFS: usize = 256;
 
 /// A mirror that is in use.
@@ -20,13 +20,13 @@ pub(super) struct MirrorEntry {
     /// When it was used last.
     pub(super) used: Arc<Mutex<Instant>>,
     pub(super) answers: Arc<Mutex<HashMap<GitRef, Line>>>,
-    /// The same for all mirrors of a repository.
+    /// Identifies the repository; equal for all its mirrors.
     pub(super) repository: String,
-    /// When refs, by full name, moved without a request of ours. Earlier answers are not used.
+    /// When refs, by full name, moved without a request of this agent. Earlier responses are not used.
     pub(super) moved: Arc<Mutex<HashMap<String, Instant>>>,
 }
 
-/// The last answer about a ref. Locked during a request, so that concurrent callers take the same answer.
+/// The last response about a ref. Locked during a request, so that concurrent callers share it.
 pub(super) type Line = Arc<tokio::sync::Mutex<Option<Answer>>>;
 
 impl MirrorEntry {
@@ -38,14 +38,14 @@ impl MirrorEntry {
     pub(super) fn line(&self, reference: &GitRef) -> Line {
         let mut answers = self.answers.lock();
         if answers.len() >= REFS && !answers.contains_key(reference) {
-            // Answers without a current request are requested again.
+            // Responses that no request is using are requested again.
             answers.retain(|_, line| Arc::strong_count(line) > 1);
         }
         answers.entry(reference.clone()).or_default().clone()
     }
 
-    /// Returns the answer if it is a success of at most this age, or if it was requested after `started`. A failure is only shared
-    /// within a tenant, since another tenant may have a shorter timeout.
+    /// Returns the response if it is a success of at most this age, or if it was requested after `started`. A failure
+    /// is only shared within a tenant, since another tenant may have a shorter timeout.
     pub(super) fn good(
         &self,
         answer: Option<&Answer>,

@@ -1,4 +1,4 @@
-//! The errors of repositories, and what a user can do about them.
+//! Errors of repositories, each with what a user can do about it.
 //!
 //! URLs in messages have no password. Pure.
 
@@ -9,12 +9,12 @@ use jiff::Timestamp;
 
 use super::answer::cleaned;
 use crate::error::{Class, StageError};
-use crate::http::{Mistrust, Refused, causes, host};
+use crate::http::{CertificateProblem, Refused, causes, host};
 
-/// The largest object that is received, unpacked, in bytes. Forges take none that are larger.
+/// Maximum size of an object that is received, unpacked, in bytes. Forges do not accept larger ones.
 pub(super) const OBJECT_LIMIT: usize = 128 * 1024 * 1024;
 
-/// Why a source cannot be had.
+/// Why a source cannot be read.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum SourceError {
     #[error("{url}: {why}")]
@@ -32,7 +32,7 @@ pub enum SourceError {
     #[error("{url}: cannot connect: {said}; check host and port, and whether a network policy forbids it")]
     Unreachable { url: String, said: String },
     #[error("{url}: the certificate of the server is not trusted: {said}; {}", hint(*.why))]
-    UntrustedCertificate { url: String, said: String, why: Mistrust },
+    UntrustedCertificate { url: String, said: String, why: CertificateProblem },
     #[error("{url}: {said}; check the login in the Secret of secretRef, and its rights on the repository")]
     AuthenticationFailed { url: String, said: String },
     #[error(
@@ -61,7 +61,7 @@ pub enum SourceError {
     NoCommonAlgorithm { url: String, said: String },
     #[error("{url}: {}", missing_program(.program))]
     NoProgram { url: String, program: String },
-    #[error("{url}: the server asks to wait (HTTP status {status}); the next request is at {until}")]
+    #[error("{url}: the server limits requests (HTTP status {status}); the next request is at {until}")]
     Busy { url: String, status: u16, until: Timestamp },
     #[error(
         "{url}: the proxy of the agent requires a login (HTTP status 407); set it in HTTPS_PROXY or HTTP_PROXY of the agent"
@@ -72,20 +72,20 @@ pub enum SourceError {
     )]
     Sha256 { url: String },
     #[error(
-        "{url}: the server speaks only the old protocol of git over http (dumb http), which is not supported; serve the repository with git http-backend, or use ssh"
+        "{url}: the server supports only the dumb HTTP protocol of Git, which Holdfast does not support; serve the repository with git http-backend, or use ssh"
     )]
     DumbHttp { url: String },
     #[error("{url}: no answer within {seconds} s; check the server, or raise spec.timeout")]
     Timeout { url: String, seconds: u64 },
-    #[error("{url}: there is no {reference}{near}")]
+    #[error("{url}: {reference} not found{near}")]
     RefNotFound { url: String, reference: String, near: String },
     #[error("{url}: the repository is empty; push a first commit")]
     EmptyRepository { url: String },
     #[error("{range} is not a range of versions: {why}; write one such as >=1.2.0 <2.0.0")]
     BadRange { range: String, why: String },
-    #[error("there is no {path} at {revision}; correct spec.path")]
+    #[error("path {path} not found at {revision}; check spec.path")]
     PathNotFound { path: String, revision: String },
-    #[error("{path} at {revision} is a file, not a folder; correct spec.path")]
+    #[error("{path} at {revision} is a file, not a folder; check spec.path")]
     PathNotFolder { path: String, revision: String },
     #[error("spec.path {path} leads out of the repository; set a folder inside of it")]
     PathEscapes { path: String },
@@ -104,12 +104,11 @@ pub enum SourceError {
     )]
     Submodule { path: String },
     #[error(
-        "{entry} {why} at {revision}; names that could lead out of their folder are refused: rename or remove it, and let \
-         the git server check what is pushed (receive.fsckObjects)"
+        "{entry} {why} at {revision}; names that could lead out of their folder are refused: rename or remove it, and let the Git server check what is pushed (receive.fsckObjects)"
     )]
     BadEntry { entry: String, revision: String, why: BadName },
     #[error(
-        "the folder {folder} is not a valid git tree at {revision}: {why}; run git fsck, and push a commit with a valid tree"
+        "the folder {folder} is not a valid Git tree at {revision}: {why}; run git fsck, and push a commit with a valid tree"
     )]
     BadTree { folder: String, revision: String, why: String },
     #[error("{path} is nested deeper than {limit} folders; move it up")]
@@ -128,7 +127,7 @@ pub enum SourceError {
     Redirected { url: String, why: &'static str, to: Option<String> },
     #[error("{url}: the server answers with the HTTP status {status}; check the server")]
     Answered { url: String, status: u16 },
-    #[error("{url}: there is no git server {said}; check the URL")]
+    #[error("{url}: no Git server {said}; check the URL")]
     NotGit { url: String, said: String },
     #[error(
         "{url}: the server answers with a web page instead of Git; check the URL and the login (a login page for browsers, such as single sign-on, cannot be used)"
@@ -244,14 +243,14 @@ impl StageError for SourceError {
     }
 }
 
-fn hint(why: Mistrust) -> &'static str {
+fn hint(why: CertificateProblem) -> &'static str {
     match why {
-        Mistrust::Authority => "put the CA into the key ca.crt of the Secret that secretRef names",
-        Mistrust::Name => {
+        CertificateProblem::Authority => "put the CA into the key ca.crt of the Secret that secretRef names",
+        CertificateProblem::Name => {
             "write the URL with a name that the certificate has, or give the server a certificate for this one"
         }
-        Mistrust::Time => "renew the certificate of the server, or correct the clock of the node",
-        Mistrust::Other => "give the server another certificate",
+        CertificateProblem::Time => "renew the certificate of the server, or correct the clock of the node",
+        CertificateProblem::Other => "give the server another certificate",
     }
 }
 
@@ -273,15 +272,14 @@ fn correct(to: Option<&str>) -> String {
     match to.map(|to| to.strip_suffix("/info/refs").ok_or(to)) {
         Some(Ok(repository)) => format!("; if the repository is at {repository} now, write that as the URL"),
         Some(Err(page)) => format!(
-            ", to {page}, which is no repository; check the URL and the login: a page of a login in a browser (single \
-             sign-on) is no way in for a program"
+            ", to {page}, which is not a repository; check the URL and the login (a login page for browsers, such as single sign-on, cannot be used)"
         ),
         None => "; correct the URL".to_owned(),
     }
 }
 
-/// What an error of the library means that neither the transport nor the server explains. Its text may hold names that a
-/// tenant chose, so only words with blanks in them count, which no URL has.
+/// Classifies an error of the library that neither the transport nor the server explains. Its text can contain names
+/// that a tenant chose, so only phrases with spaces are matched, which a URL cannot contain.
 pub fn of_library(url: &str, error: &(dyn Error + 'static)) -> SourceError {
     let said = messages(error);
     let low = said.to_lowercase();
@@ -294,9 +292,9 @@ pub fn of_library(url: &str, error: &(dyn Error + 'static)) -> SourceError {
         return SourceError::TooLarge { url, limit: OBJECT_LIMIT as u64 };
     }
     let protocol = if has(&["failed to fill whole buffer", "unexpected end of file", "unexpected eof"]) {
-        "the answer of the server ends too early"
+        "the response of the server ends too early"
     } else if has(&["could not be parsed", "failed to decode the first four hex bytes"]) {
-        "the answer of the server is not in the protocol of git"
+        "the response of the server does not follow the Git protocol"
     } else {
         return SourceError::Git { url, said: cleaned(&said) };
     };

@@ -20,10 +20,10 @@ use super::transport::{Connection, Peer};
 use super::{GitRef, SourceError};
 use crate::disk::Usage;
 
-/// A pack may take this part of the cache folder.
+/// A pack may use this fraction of the cache folder: a quarter.
 const PACK: u64 = 4;
 
-/// Takes the highest tag in the range.
+/// Selects the highest tag in the range.
 pub fn choose_tag(peer: &Peer<'_>, repository: &Repository, range: &str) -> Result<String, SourceError> {
     let tags = list(peer, repository, "refs/tags/")?;
     highest(&peer.location.to_string(), range, &tags).map(str::to_owned)
@@ -51,8 +51,8 @@ fn list(peer: &Peer<'_>, repository: &Repository, folder: &str) -> Result<Vec<St
         .collect())
 }
 
-/// What a server is asked for.
-pub struct Asking<'a> {
+/// What is requested from a server.
+pub struct RefRequest<'a> {
     pub peer: &'a Peer<'a>,
     pub reference: &'a GitRef,
     pub spec: &'a str,
@@ -60,13 +60,13 @@ pub struct Asking<'a> {
     pub usage: &'a Usage,
 }
 
-/// Asks the server for the ref, and for the pack if the commit is not in the mirror.
+/// Requests the ref from the server, and the pack if the commit is not in the mirror.
 pub fn fetch<'a>(
-    asking: &Asking<'_>,
+    asking: &RefRequest<'_>,
     repository: &Repository,
     turn: impl FnOnce() -> Option<MutexGuard<'a, ()>>,
 ) -> Result<ObjectId, SourceError> {
-    let Asking { peer, reference, spec, interrupt, usage } = *asking;
+    let RefRequest { peer, reference, spec, interrupt, usage } = *asking;
     let Peer { location, limit, .. } = *peer;
     let repo = repository.git.to_thread_local();
     let Connection { transport, said } = peer.connect()?;
@@ -91,7 +91,7 @@ pub fn fetch<'a>(
     let Some(_turn) = turn() else {
         return Err(SourceError::Timeout { url: location.to_string(), seconds: limit.as_secs() });
     };
-    // It may have come with another pack meanwhile.
+    // Another pack may have delivered it meanwhile.
     if repository.peel(id).is_some() {
         return Ok(id);
     }
@@ -100,11 +100,11 @@ pub fn fetch<'a>(
         return Err(SourceError::CacheFull { url: location.to_string(), domain });
     }
     let one = Shallow::DepthAtRemote(NonZeroU32::MIN);
-    // From a server that cannot leave out what came before, all of it is fetched, and nothing may be left out yet.
+    // If the server does not support shallow fetches, the whole history is fetched.
     let depth = if said.can_be_shallow() { one } else { Shallow::NoChange };
     if !said.can_be_shallow() && repo.is_shallow().unwrap_or(false) {
         repository.note_broken();
-        let said = "the server gives no shallow clones any more; the mirror is fetched again".to_owned();
+        let said = "the server no longer supports shallow clones; the mirror is fetched again".to_owned();
         return Err(SourceError::Git { url: location.to_string(), said });
     }
     let received = Received::new(usage.limit() / PACK, interrupt.clone());
@@ -120,7 +120,7 @@ pub fn fetch<'a>(
         Err(error) => {
             let error = failed(error);
             if let (GitRef::Commit(_), SourceError::Git { said, .. }) = (reference, &error) {
-                warn!(error = %said, "Server does not give a commit by its id");
+                warn!(error = %said, "Server does not serve a commit by its id");
                 return Err(SourceError::RefNotFound {
                     url: peer.location.to_string(),
                     reference: reference.to_string(),
@@ -129,7 +129,7 @@ pub fn fetch<'a>(
                             .to_owned(),
                 });
             }
-            // What a server says of a disk is not about this one.
+            // A full disk of the server is not a full disk of the agent.
             if matches!(error, SourceError::DiskFull { .. })
                 && is_short(repository.folder(), usage.limit() / PACK)
             {
@@ -140,7 +140,7 @@ pub fn fetch<'a>(
     }
 }
 
-/// True if the disk itself has less room than one pack may need.
+/// True if the disk has less free space than one pack may need.
 fn is_short(folder: &Path, wanted: u64) -> bool {
     rustix::fs::statvfs(folder)
         .is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < wanted || disk.f_favail == 0)
@@ -150,7 +150,7 @@ fn name_of(found: &Ref) -> String {
     found.unpack().0.to_str_lossy().into_owned()
 }
 
-/// Why a ref is not there, with the names that are.
+/// Explains why a ref was not found, and lists the existing names.
 fn missing(peer: &Peer<'_>, repository: &Repository, reference: &GitRef) -> SourceError {
     let url = peer.location.to_string();
     let folder = if matches!(reference, GitRef::Tag(_)) { "refs/tags/" } else { "refs/heads/" };
@@ -158,7 +158,7 @@ fn missing(peer: &Peer<'_>, repository: &Repository, reference: &GitRef) -> Sour
         Ok(names) if names.is_empty() && folder == "refs/heads/" => {
             return SourceError::EmptyRepository { url };
         }
-        Ok(names) if names.is_empty() => "; there is none at all".to_owned(),
+        Ok(names) if names.is_empty() => "; there are none".to_owned(),
         Ok(names) => format!("; there are {}", last(&names)),
         Err(error) => return error,
     };

@@ -15,16 +15,16 @@ use super::folders::Entries;
 use super::tree::{Tree, below};
 use super::{Revision, SourceError};
 
-/// Maximum number of entries that one [`CommitFiles`] reads, with repetitions. Equal folders take no room in a
-/// repository, so a small repository can have more paths than can be visited.
+/// Maximum number of entries that one [`CommitFiles`] reads, including repetitions. Git stores equal folders only once,
+/// so a small repository can contain more paths than can be visited.
 const LIMIT: usize = 1_000_000;
-/// How many entries a symlink counts as: it is followed through others.
+/// Cost of a symlink in entries, since it can lead through other symlinks.
 const LINK: usize = 20;
 
 /// The files of a commit.
 pub struct CommitFiles {
     tree: Tree,
-    /// Entries that were read.
+    /// Number of entries that were read.
     read: AtomicUsize,
     trouble: Mutex<Option<SourceError>>,
 }
@@ -38,12 +38,12 @@ impl CommitFiles {
         self.tree.revision()
     }
 
-    /// The first thing that could not be read.
+    /// Returns the first error.
     pub fn trouble(&self) -> Option<SourceError> {
         self.trouble.lock().take()
     }
 
-    /// Keeps the first error, which [`Self::trouble`] returns.
+    /// Records the first error, which [`Self::trouble`] returns.
     fn noted<T>(&self, result: Result<T, SourceError>) -> Result<T, FilesError> {
         result.map_err(|error| {
             let said = FilesError(error.to_string());
@@ -94,7 +94,7 @@ impl CommitFiles {
     }
 }
 
-/// True if it is only the symlink that cannot be read.
+/// True if only the target of a symlink cannot be read.
 fn is_dangling(error: &SourceError) -> bool {
     use SourceError::{BadSymlink, Submodule, SymlinkEscapes};
     matches!(error, BadSymlink { .. } | SymlinkEscapes { .. } | Submodule { .. })

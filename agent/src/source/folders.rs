@@ -1,8 +1,8 @@
 //! The entries of the folders of a mirror, read once for all readers and cached by the ids of the folders.
 //!
-//! The bytes of a tree come from the client that pushed them, and servers need not check them. So names are checked here: a
-//! name cannot lead out of its folder, occur twice, or stand for a file that Git itself would use. I/O: none, the bytes are
-//! passed in.
+//! The bytes of a tree come from the client that pushed them, and servers need not check them. So names are checked
+//! here: a name cannot lead out of its folder, be duplicated, or replace a file that Git itself uses. I/O: none, the
+//! bytes are passed in.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -15,29 +15,29 @@ use gix::objs::tree::{EntryKind, EntryRef};
 use holdfast_diff::files::name::{self, BadName};
 use parking_lot::{Mutex, MutexGuard};
 
-/// Entries of folders that are remembered of a mirror.
+/// Maximum number of cached folder entries of one mirror.
 const REMEMBERED: usize = 50_000;
-/// The same for all mirrors. The one that has most gives way.
+/// Maximum number of cached folder entries of all mirrors. The mirror that has most loses its entries.
 const ALL: usize = 200_000;
-/// The most entries of one folder.
+/// Maximum number of entries of one folder.
 const ENTRIES: usize = 100_000;
-/// The bits of a mode that say what an entry is.
+/// The bits of a mode that contain the type of an entry.
 const KIND: u16 = 0o170_000;
 
-/// What stands at a path.
+/// The object at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
     pub kind: EntryKind,
     pub id: ObjectId,
 }
 
-/// What a folder holds, by name.
+/// The entries of a folder, by name.
 pub(super) type Entries = Arc<[(Box<str>, Entry)]>;
 
 /// Why a folder is refused.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum BadFolder {
-    /// The name of an entry, as it can be shown.
+    /// The name of an entry, in a form that can be shown.
     Entry {
         name: String,
         why: BadName,
@@ -45,8 +45,8 @@ pub(super) enum BadFolder {
     Tree(&'static str),
 }
 
-/// What the folders of all mirrors hold, as far as they were read. Each mirror sees its own: an id that is guessed shows
-/// nothing of another one's.
+/// The cached folders of all mirrors. Each mirror only sees its own entries, so a guessed id returns nothing of another
+/// mirror.
 #[derive(Clone, Default)]
 pub struct FolderCache(Arc<Mutex<Remembered>>);
 
@@ -57,14 +57,14 @@ struct Remembered {
     next: u64,
 }
 
-/// What the folders of one mirror hold, by their ids.
+/// The cached folders of one mirror, by their ids.
 pub struct Folders {
     cache: FolderCache,
     mirror: u64,
 }
 
 impl FolderCache {
-    /// Those of a mirror that was just opened.
+    /// Returns an empty cache for a mirror that was just opened.
     pub fn repository(&self) -> Folders {
         let mut all = self.lock();
         all.next += 1;
@@ -97,7 +97,7 @@ impl Folders {
             *own = Default::default();
         }
         if own.0.insert(id, entries.clone()).is_none() {
-            // An empty folder takes room too.
+            // An empty folder is counted too.
             own.1 += entries.len() + 1;
         }
         if all.mirrors.values().map(|(_, count)| count).sum::<usize>() > ALL
@@ -108,14 +108,16 @@ impl Folders {
     }
 }
 
-/// Reads the bytes of a tree. The entries come back in the order of their names.
+/// Reads the bytes of a tree. The entries are returned in the order of their names.
 pub(super) fn read(tree: &[u8]) -> Result<Entries, BadFolder> {
     let mut found: Vec<(Box<str>, Entry)> = Vec::new();
     let mut before: Option<EntryRef<'_>> = None;
     for entry in TreeRefIter::from_bytes(tree, Kind::Sha1) {
         let entry = entry.map_err(|_| BadFolder::Tree("an entry of it cannot be read"))?;
         if before.is_some_and(|before| order(&before, &entry) != Ordering::Less) {
-            return Err(BadFolder::Tree("its entries are not in git's order, or one is there twice"));
+            return Err(BadFolder::Tree(
+                "its entries are not sorted as Git sorts them, or one of them is duplicated",
+            ));
         }
         if found.len() == ENTRIES {
             return Err(BadFolder::Tree("it has more than 100,000 entries"));
@@ -130,22 +132,22 @@ pub(super) fn read(tree: &[u8]) -> Result<Entries, BadFolder> {
         before = Some(entry);
     }
     found.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-    // A file and a folder of one name need not stand side by side in git's order.
+    // A file and a folder of the same name need not be adjacent in Git's order.
     if found.windows(2).any(|pair| pair[0].0 == pair[1].0) {
-        return Err(BadFolder::Tree("one of its entries is there twice"));
+        return Err(BadFolder::Tree("one of its entries is duplicated"));
     }
     Ok(found.into())
 }
 
-/// gix reads every mode that it does not know as that of a submodule.
+/// Returns the type of an entry. gix reads every unknown mode as that of a submodule, so the mode is checked here.
 fn kind(entry: &EntryRef<'_>) -> Result<EntryKind, BadFolder> {
     match entry.mode.value() & KIND {
         0o040_000 | 0o100_000 | 0o120_000 | 0o160_000 => Ok(entry.mode.kind()),
-        _ => Err(BadFolder::Tree("an entry of it has a mode that git does not have")),
+        _ => Err(BadFolder::Tree("one of its entries has a mode that Git does not have")),
     }
 }
 
-/// git's order: folders sort as if their names ended with a slash.
+/// Git's order: folders are sorted as if their names ended with a slash.
 fn order(one: &EntryRef<'_>, other: &EntryRef<'_>) -> Ordering {
     let key = |entry: &EntryRef<'_>| {
         let end: &[u8] = if entry.mode.is_tree() { b"/" } else { b"" };
@@ -198,10 +200,10 @@ mod tests {
                 "{entries:?}: {found:?}"
             );
         };
-        check(&[("100644", b"b"), ("100644", b"a")], "order");
-        check(&[("100644", b"a"), ("100644", b"a")], "order");
-        check(&[("40000", b"a"), ("100644", b"a.yaml")], "order");
-        check(&[("100644", b"a"), ("100644", b"a.yaml"), ("40000", b"a")], "twice");
+        check(&[("100644", b"b"), ("100644", b"a")], "not sorted");
+        check(&[("100644", b"a"), ("100644", b"a")], "not sorted");
+        check(&[("40000", b"a"), ("100644", b"a.yaml")], "not sorted");
+        check(&[("100644", b"a"), ("100644", b"a.yaml"), ("40000", b"a")], "duplicated");
         check(&[("0", b"a")], "mode");
         check(&[("20000", b"a")], "mode");
         let whole = tree(&[("100644", b"a")]);

@@ -1,4 +1,4 @@
-//! Checks private keys for ssh, and says what is wrong with a key that ssh would only call an "error in libcrypto". Pure.
+//! Checks private keys for ssh, and explains problems for which ssh only reports an "error in libcrypto". Pure.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -6,10 +6,10 @@ use ssh_key::{HashAlg, PrivateKey};
 
 const BEGIN: &str = "-----BEGIN ";
 const OPENSSH: &str = "-----BEGIN OPENSSH PRIVATE KEY-----";
-/// What the bytes of an OpenSSH key begin with. (openssh, PROTOCOL.key)
+/// The first bytes of an OpenSSH key. (openssh, PROTOCOL.key)
 const MAGIC: &[u8] = b"openssh-key-v1\0";
 
-/// What is wrong with a key, as the end of a sentence that begins with its name; nothing if ssh can read it.
+/// Describes what is wrong with a key, as the end of a sentence that begins with its name. `None` if ssh can read it.
 pub fn problem(key: &[u8], has_password: bool) -> Option<&'static str> {
     let Ok(text) = str::from_utf8(key) else {
         return Some("is not text; store the private key as ssh-keygen writes it");
@@ -21,7 +21,7 @@ pub fn problem(key: &[u8], has_password: bool) -> Option<&'static str> {
     if start.starts_with(BEGIN) { armored(text, has_password) } else { Some(unarmored(start)) }
 }
 
-/// What something is that does not begin as a key.
+/// Describes a text that does not begin like a key.
 fn unarmored(text: &str) -> &'static str {
     let is = |beginnings: &[&str]| beginnings.iter().any(|beginning| text.starts_with(beginning));
     if is(&["PuTTY-User-Key-File-"]) {
@@ -39,7 +39,7 @@ fn unarmored(text: &str) -> &'static str {
     }
 }
 
-/// True for base64 of a key.
+/// True if the text is the base64 of a key.
 fn is_encoded(text: &str) -> bool {
     let body: String = text.split_whitespace().collect();
     STANDARD.decode(body).is_ok_and(|bytes| {
@@ -51,20 +51,20 @@ fn is_encoded(text: &str) -> bool {
 fn armored(text: &str, has_password: bool) -> Option<&'static str> {
     if text.contains('\r') {
         return Some(
-            "has the line ends of Windows (CRLF), which ssh cannot read; store it with those of Linux (LF), as dos2unix \
+            "has Windows line endings (CRLF), which ssh cannot read; store it with LF line endings, as dos2unix \
              or `tr -d '\\r'` writes it",
         );
     }
     if !text.starts_with(BEGIN) || text.trim_end().lines().any(|line| line.starts_with([' ', '\t'])) {
-        return Some("has blanks or empty lines before its lines; store it as ssh-keygen writes it");
+        return Some("has spaces or empty lines at the start of its lines; store it as ssh-keygen writes it");
     }
     if !text.contains("-----END ") {
-        return Some("is cut off: its last line -----END is missing");
+        return Some("is truncated: its last line -----END is missing");
     }
     let label = text.lines().next().unwrap_or_default();
     if !label.trim_end().ends_with("-----") || text.trim_end().lines().count() < 3 {
         return Some(
-            "has lost its line ends; store it with all of its lines, as kubectl create secret --from-file does",
+            "has no line breaks; store it with all of its lines, as kubectl create secret --from-file does",
         );
     }
     let has = |words: &str| label.contains(words);
@@ -82,14 +82,14 @@ fn armored(text: &str, has_password: bool) -> Option<&'static str> {
     }
     let Some(is_locked) = is_locked(text) else {
         return Some(
-            "is damaged: what is between its first and its last line cannot be decoded; store it again",
+            "is damaged: the text between its first and last line cannot be decoded; store it again",
         );
     };
     (is_locked && !has_password)
-        .then_some("is locked by a password; put the password into the key password of the Secret")
+        .then_some("is encrypted with a password; set the password under the key password of the Secret")
 }
 
-/// True if a key needs a password; nothing if it cannot be read.
+/// True if a key needs a password; `None` if the key cannot be read.
 fn is_locked(text: &str) -> Option<bool> {
     if !text.starts_with(OPENSSH) {
         return Some(text.contains("ENCRYPTED"));
@@ -101,7 +101,7 @@ fn is_locked(text: &str) -> Option<bool> {
     Some(!cipher.starts_with(b"none"))
 }
 
-/// Whether a password opens a key that is locked; nothing if that cannot be known here. Takes a moment of the processor.
+/// Returns whether a password decrypts a key; `None` if that cannot be determined. Needs noticeable processor time.
 pub fn opens(key: &[u8], password: &str) -> Option<bool> {
     let key = PrivateKey::from_openssh(key).ok()?;
     if !key.is_encrypted() {
@@ -114,7 +114,7 @@ pub fn opens(key: &[u8], password: &str) -> Option<bool> {
     }
 }
 
-/// The kind of a key and the fingerprint by which a server lists it, if it can be read without a password.
+/// Returns the type and the fingerprint of a key, if they can be read without a password.
 pub fn shown(key: &[u8]) -> Option<String> {
     let key = PrivateKey::from_openssh(key).ok()?;
     Some(format!("{} {}", key.algorithm(), key.fingerprint(HashAlg::Sha256)))
@@ -154,20 +154,20 @@ mod tests {
         check(&STANDARD.encode(OPEN), Some("base64 twice"));
         check(&STANDARD.encode("ssh-ed25519 AAAAC3Nz"), Some("base64 twice"));
         check(&OPEN.replace('\n', "\r\n"), Some("CRLF"));
-        check(&format!("\n{OPEN}"), Some("blanks or empty lines"));
-        check(&OPEN.replace('\n', "\n  "), Some("blanks or empty lines"));
+        check(&format!("\n{OPEN}"), Some("spaces or empty lines"));
+        check(&OPEN.replace('\n', "\n  "), Some("spaces or empty lines"));
         check(&format!("my key\n{OPEN}"), Some("text before"));
-        check(&OPEN.replace('\n', "\\n"), Some("lost its line ends"));
-        check(&OPEN.replace('\n', " "), Some("lost its line ends"));
-        check(&OPEN[..200], Some("is cut off"));
+        check(&OPEN.replace('\n', "\\n"), Some("has no line breaks"));
+        check(&OPEN.replace('\n', " "), Some("has no line breaks"));
+        check(&OPEN[..200], Some("is truncated"));
         check(&OPEN.replace("b3B", "@@@"), Some("is damaged"));
         check(&pem.replace("RSA PRIVATE", "PUBLIC"), Some("is a public key"));
         check(&pem.replace("RSA PRIVATE KEY", "CERTIFICATE"), Some("is a certificate"));
         check(&pem.replace("RSA", "DSA"), Some("DSA"));
         check(&pem.replace("RSA PRIVATE KEY", "PGP PRIVATE KEY BLOCK"), Some("not a private key of ssh"));
-        check(LOCKED, Some("is locked"));
-        check(&pem.replace("RSA", "ENCRYPTED"), Some("is locked"));
-        check(&pem.replace("\nAAAA", "\nProc-Type: 4,ENCRYPTED\n\nAAAA"), Some("is locked"));
+        check(LOCKED, Some("is encrypted"));
+        check(&pem.replace("RSA", "ENCRYPTED"), Some("is encrypted"));
+        check(&pem.replace("\nAAAA", "\nProc-Type: 4,ENCRYPTED\n\nAAAA"), Some("is encrypted"));
         assert_eq!(problem(LOCKED.as_bytes(), true), None);
         assert!(problem(b"\xff\xfe-\0", false).is_some_and(|found| found.contains("not text")));
     }

@@ -16,17 +16,17 @@ use crate::disk::{self, Item, excess, leftovers};
 
 /// A mirror that nothing has used for so long is out of use. A Sync that looks less often fetches afresh each time.
 const IDLE: Duration = Duration::from_hours(1);
-/// How often it is looked what can go.
+/// Interval of the sweep.
 const PERIOD: Duration = Duration::from_mins(1);
-/// How long at least is between two looks when there is too much.
+/// Minimum time between two sweeps while the folder is too large.
 const PAUSE: Duration = Duration::from_secs(1);
-/// What the cache folder holds, and how many folders are above each thing in it.
+/// The subfolders of the cache folder, and the depth of what is removed as a unit.
 const ROOMS: [(&str, usize); 4] = [(MIRRORS, 2), ("renders", 2), ("charts", 1), ("chart-indexes", 1)];
-/// The folder of temporary files is cleared before the first connection of the process.
+/// The folder for temporary files is cleared before the first connection of the process.
 static TEMPORARY_FOLDER: Once = Once::new();
-/// The folder of mirrors, one folder for each trust domain.
+/// The folder of mirrors; it has one folder for each trust domain.
 pub(super) const MIRRORS: &str = "mirrors";
-/// Temporary files, as the crate of that name calls them.
+/// The prefix of temporary files, as the crate `tempfile` names them.
 const TEMPORARY: &str = ".tmp";
 
 impl Sources {
@@ -49,10 +49,10 @@ impl Sources {
         }
     }
 
-    /// Removes what an earlier process was killed over. Before anything is written.
+    /// Removes files that a killed process left. Must be called before anything is written.
     pub(super) fn clear(&self) {
         leftovers::of_dead_processes(&self.folder, FOLDER);
-        // The folder of temporary files is the whole process's: later it holds the keys of connections that are open.
+        // The folder for temporary files is shared by the process: later it contains the keys of open connections.
         TEMPORARY_FOLDER.call_once(|| leftovers::of_dead_processes(&std::env::temp_dir(), FOLDER));
         leftovers::beginning_with(&self.folder, TEMPORARY);
         for (room, depth) in ROOMS {
@@ -62,18 +62,18 @@ impl Sources {
         }
     }
 
-    /// Removes mirrors that were idle for so long, and what is too much.
+    /// Removes mirrors that were idle for this long, and the least used files if the folder is too large.
     pub fn sweep(&self, idle: Duration) {
         self.forget_idle(idle);
         self.remove_strays(idle);
         self.shrink();
     }
 
-    /// Forgets mirrors that nothing uses any more: no Sync, no ImageUpdate, no base, or not with this login.
+    /// Closes mirrors that nothing uses any more: no Sync, no ImageUpdate and no base, or not with these credentials.
     fn forget_idle(&self, idle: Duration) {
         self.mirrors.lock().retain(|_, known| {
             known.forget_answers(idle);
-            // Who holds the mirror is about to use it, under the lock that is held here.
+            // A caller that holds the mirror is about to use it.
             let unused = known.used.lock().elapsed() >= idle && Arc::strong_count(&known.mirror) == 1;
             if !unused || known.mirror.is_held() {
                 return true;
@@ -84,10 +84,10 @@ impl Sources {
         });
     }
 
-    /// Removes folders that no mirror of this process has.
+    /// Removes folders that belong to no mirror of this process.
     fn remove_strays(&self, idle: Duration) {
         for Item { path, used, .. } in disk::items(&self.folder.join(MIRRORS), 2) {
-            // A mirror with a number was a replacement. No agent that starts opens it.
+            // A mirror with a number was a replacement, which a new process never opens.
             let is_old = path.extension().is_some() || age(used) >= idle;
             // Locked, so that it is not opened meanwhile.
             let open = self.open.lock();
@@ -122,11 +122,11 @@ impl Sources {
             bytes,
             limit = usage.limit(),
             items = gone.len(),
-            "Removed what was used least from the cache folder"
+            "Removed the least used files from the cache folder"
         );
     }
 
-    /// Removes a thing. A mirror that is open is fetched afresh when it is needed again.
+    /// Removes a file or folder. An open mirror is fetched again when it is needed.
     fn evict(&self, path: &Path) {
         let mut known: Vec<MirrorEntry> = self.mirrors.lock().values().cloned().collect();
         known.retain(|known| known.mirror.folder() == path);
@@ -134,13 +134,13 @@ impl Sources {
             known.forget_answers(Duration::ZERO);
             known.mirror.retire();
         }
-        // Folders of whatever is above it stay; they are few and empty.
+        // The parent folders stay; they are few and empty.
         remove(path);
     }
 }
 
 impl MirrorEntry {
-    /// Forgets what was answered long ago, and is not being asked.
+    /// Removes old responses that no request is using.
     fn forget_answers(&self, idle: Duration) {
         self.answers.lock().retain(|_, line| {
             let old = |line: &super::entry::Line| {

@@ -1,7 +1,7 @@
-//! The name by which ssh finds the key of a host in `known_hosts`, if ssh gets an address instead of the name. Pure.
+//! Finds the name of a host key in `known_hosts`, for a connection to an address instead of a name. Pure.
 //!
-//! OpenSSH looks for `[host]:port` if the port is not 22, and then for the host alone; with `HostKeyAlias` it looks for
-//! that name and no other, so the choice is made here. (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT")
+//! OpenSSH searches `[host]:port` if the port is not 22, and then the host alone; with `HostKeyAlias` it searches only
+//! that name, so the choice is made here. (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT")
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,7 +13,7 @@ const PORT: u16 = 22;
 /// The block size of SHA-1, for HMAC.
 const BLOCK: usize = 64;
 
-/// The name of a host in these lines.
+/// Returns the name under which these lines list a host.
 pub fn name(known_hosts: &[u8], host: &str, port: u16) -> String {
     let host = host.to_ascii_lowercase();
     let at_port = format!("[{host}]:{port}");
@@ -21,7 +21,7 @@ pub fn name(known_hosts: &[u8], host: &str, port: u16) -> String {
     if port != PORT && text.lines().any(|line| is_about(line, &at_port)) { at_port } else { host }
 }
 
-/// True if a line has a key of this name.
+/// True if a line has a key for this name.
 fn is_about(line: &str, name: &str) -> bool {
     let mut words = line.split_whitespace().skip_while(|word| word.starts_with('@'));
     let Some(names) = words.next().filter(|names| !names.starts_with('#')) else { return false };

@@ -1,8 +1,9 @@
-//! Bounds what a server sends that is kept in memory: its capabilities, its refs, and the lines of its answers, whatever way
-//! it is reached by.
+//! Limits what a server sends and the agent keeps in memory: capabilities, refs, and lines of responses, for every
+//! transport.
 //!
-//! The bytes are counted where they arrive, since the library reads the capabilities before it hands anything on. Every
-//! request begins a new count. A pack is not kept in memory and has a limit of its own, so counting ends where it begins. Pure.
+//! The bytes are counted where they arrive, since the library reads the capabilities before it returns anything. Every
+//! request starts a new count. A pack is not kept in memory and has its own limit, so counting ends where it begins.
+//! Pure.
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -18,24 +19,25 @@ use gix::protocol::transport::packetline::PacketLineRef;
 use gix::protocol::transport::{Protocol, Service};
 use parking_lot::{Mutex, MutexGuard};
 
-/// Bytes of one answer, without its pack.
+/// Maximum number of bytes of one response, without its pack.
 const LIMIT: u64 = 16 * 1024 * 1024;
-/// Which part of them the lines before a pack may be. There are few, and each takes the library long.
+/// The lines before the pack may be this fraction of the limit: there are few, and the library reads each of them
+/// slowly.
 const LINES: u64 = 16;
 
-/// What a server is sending.
+/// The part of a response that is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     Capabilities,
     Refs,
-    /// What stands before the pack.
+    /// The lines before the pack.
     Lines,
-    /// What became of a push.
+    /// The report about a push.
     Report,
 }
 
 impl Part {
-    /// What it is called in an error.
+    /// Returns the name of the part in an error.
     pub fn name(self) -> &'static str {
         match self {
             Self::Capabilities => "capabilities",
@@ -46,16 +48,16 @@ impl Part {
     }
 }
 
-/// How many more bytes a connection may bring, and what its server said of itself.
+/// The number of bytes that a connection may still receive, and the capabilities of its server.
 #[derive(Clone)]
 pub struct Budget(Arc<Mutex<Count>>);
 
 struct Count {
     limit: u64,
-    /// Nothing while a pack is read.
+    /// `None` while a pack is read.
     left: Option<u64>,
     part: Part,
-    /// What was too large: nothing more is read then.
+    /// The part that was too large; nothing more is read after that.
     exceeded: Option<Part>,
     can_be_shallow: bool,
     is_sha256: bool,
@@ -68,14 +70,14 @@ impl Default for Budget {
 }
 
 impl Budget {
-    /// One of so many bytes for each answer.
+    /// Creates a budget of this many bytes for each response.
     fn of(limit: u64) -> Self {
         let (part, left) = (Part::Capabilities, Some(limit));
         let count = Count { limit, left, part, exceeded: None, can_be_shallow: false, is_sha256: false };
         Self(Arc::new(Mutex::new(count)))
     }
 
-    /// What was too large, if anything was, and how many bytes it may have.
+    /// Returns the part that was too large, if any, and its limit in bytes.
     pub fn exceeded(&self) -> Option<(Part, u64)> {
         let count = self.lock();
         count.exceeded.map(|part| (part, if part == Part::Lines { count.limit / LINES } else { count.limit }))
@@ -85,17 +87,17 @@ impl Budget {
         self.0.lock()
     }
 
-    /// True if the server can leave out what came before a commit.
+    /// True if the server supports shallow fetches.
     pub fn can_be_shallow(&self) -> bool {
         self.lock().can_be_shallow
     }
 
-    /// True if the objects of the repository have ids by SHA-256.
+    /// True if the repository uses SHA-256 object names.
     pub fn is_sha256(&self) -> bool {
         self.lock().is_sha256
     }
 
-    /// Notes what a server says of itself.
+    /// Records the capabilities of the server.
     fn learn(&self, capabilities: &Capabilities) {
         let fetch = capabilities.capability("fetch").and_then(|fetch| fetch.supports("shallow"));
         let format = capabilities.capability("object-format");
@@ -109,8 +111,8 @@ impl Budget {
         (count.left, count.part) = (Some(count.limit), part);
     }
 
-    /// What is read from here on is something else of the same answer.
-    fn goes_on_with(&self, part: Part) {
+    /// From here on, another part of the same response is read.
+    fn continue_with(&self, part: Part) {
         let mut count = self.lock();
         if part == Part::Lines && count.part != Part::Lines {
             count.left = count.left.map(|left| left.min(count.limit / LINES));
@@ -134,7 +136,7 @@ impl Budget {
     }
 }
 
-/// A reader of a connection whose bytes are counted.
+/// A reader of a connection that counts its bytes.
 pub struct Counted<R> {
     inner: R,
     budget: Budget,
@@ -161,7 +163,7 @@ impl<R: BufRead> BufRead for Counted<R> {
     }
 
     fn consume(&mut self, count: usize) {
-        // The next read says that it was too much.
+        // The next read returns the error.
         let _ = self.budget.spend(count);
         self.inner.consume(count);
     }
@@ -210,7 +212,7 @@ impl<T: Transport> Transport for Bounded<T> {
         self.budget.learn(&shown.capabilities);
         // Before version 2 the refs follow by themselves.
         if shown.refs.is_some() {
-            self.budget.goes_on_with(Part::Refs);
+            self.budget.continue_with(Part::Refs);
         }
         Ok(shown)
     }
@@ -261,7 +263,7 @@ impl ReadlineBufRead for Lines<'_> {
     }
 
     fn readline_str(&mut self, line: &mut String) -> io::Result<usize> {
-        self.budget.goes_on_with(Part::Lines);
+        self.budget.continue_with(Part::Lines);
         self.inner.readline_str(line)
     }
 }
@@ -272,7 +274,7 @@ impl<'a> ExtendedBufRead<'a> for Lines<'a> {
     }
 
     fn peek_data_line(&mut self) -> Option<io::Result<Result<&[u8], Error>>> {
-        self.budget.goes_on_with(Part::Lines);
+        self.budget.continue_with(Part::Lines);
         self.inner.peek_data_line()
     }
 

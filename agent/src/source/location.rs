@@ -1,4 +1,4 @@
-//! Where a repository is: a URL parsed at the edge, with the credential that belongs to it. Pure.
+//! The location of a repository: a parsed URL with the credentials that belong to it. Pure.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,11 +9,11 @@ use super::scheme::Scheme;
 use super::{Credential, SourceError};
 use crate::trust::Domain;
 
-/// A repository and how to log in to it.
+/// A repository and its credentials.
 #[derive(Clone)]
 pub struct Location {
     pub(super) scheme: Scheme,
-    /// As gix takes it, without any password.
+    /// The URL for gix, without any password.
     pub(super) url: String,
     pub(super) host: String,
     pub(super) port: Option<u16>,
@@ -34,7 +34,7 @@ impl fmt::Display for MirrorId {
 }
 
 impl Location {
-    /// Reads a URL: https, http, ssh://, user@host:path, file://.
+    /// Parses a URL: https, http, ssh://, user@host:path, file://.
     pub fn parse(url: &str, credential: Option<Credential>) -> Result<Self, SourceError> {
         let url = url.trim();
         let bad = |why: &str| SourceError::BadUrl { url: redact(url), why: why.to_owned() };
@@ -55,7 +55,7 @@ impl Location {
             Scheme::Ssh
         } else {
             return Err(bad(
-                "not a URL that is understood; write https://, http://, ssh://, user@host:path or file://",
+                "not a supported URL; write https://, http://, ssh://, user@host:path or file://",
             ));
         };
         if url.bytes().any(|byte| byte.is_ascii_control() || byte == b' ') {
@@ -84,18 +84,18 @@ impl Location {
         })
     }
 
-    /// The same repository, read for a tenant: its connections count as the tenant's.
+    /// Returns the same repository, read for a tenant: its connections count towards the share of the tenant.
     #[must_use]
     pub fn for_tenant(self, namespace: &str) -> Self {
         Self { tenant: Some(namespace.into()), ..self }
     }
 
-    /// Whose share of connections is used: that of the tenant, or of the host if there is no tenant.
+    /// Returns the tenant whose share of connections is used; the host if there is no tenant.
     pub(super) fn tenant(&self) -> &str {
         self.tenant.as_deref().unwrap_or(&self.host)
     }
 
-    /// The key of a pause that a server asked for: host, port, login and tenant.
+    /// Returns the key of a pause that a server requested: host, port, login and tenant.
     pub(super) fn server(&self) -> String {
         let login = self.credential.id().map(|id| id.to_string()).unwrap_or_default();
         let start =
@@ -104,12 +104,13 @@ impl Location {
         format!("{} {} {scheme}://{authority} {login}", self.domain, self.tenant())
     }
 
-    /// True if it logs in.
+    /// True if it has credentials.
     pub fn has_login(&self) -> bool {
         self.credential.id().is_some()
     }
 
-    /// The same repository, in a mirror of this trust domain: what one tenant fetches, or how much, delays no other one.
+    /// Returns the same repository in a mirror of this trust domain, so that fetches of one tenant do not delay
+    /// another one.
     #[must_use]
     pub fn within(self, domain: Domain) -> Self {
         let Self { scheme, url, host, port, credential, id: _, tenant, domain: _ } = self;
@@ -117,12 +118,12 @@ impl Location {
         Self { scheme, url, host, port, credential, id, tenant, domain }
     }
 
-    /// Whose mirror it is.
+    /// Returns the trust domain of the mirror.
     pub(super) fn domain(&self) -> &Domain {
         &self.domain
     }
 
-    /// Where the mirror is, below the folder of all mirrors.
+    /// Returns the path of the mirror, below the folder of all mirrors.
     pub fn place(&self) -> String {
         format!("{}/{}", self.domain, self.id)
     }
@@ -131,12 +132,12 @@ impl Location {
         self.id
     }
 
-    /// True if both name the same repository, as far as the URLs show.
+    /// True if both URLs name the same repository, as far as the URLs show.
     pub fn is_same_repository(&self, other: &Self) -> bool {
         self.repository() == other.repository()
     }
 
-    /// How a server may name the repository in what it says: by its path, or by the end of that.
+    /// Returns the names that a server may use for the repository in its messages: its path, or the end of it.
     pub(super) fn names(&self) -> Vec<String> {
         let repository = self.repository();
         let path = repository.split_once('/').map_or("", |(_, path)| path).trim_matches('/');
@@ -144,8 +145,8 @@ impl Location {
         [Some(path.to_owned()), end].into_iter().flatten().filter(|name| !name.is_empty()).collect()
     }
 
-    /// Host and path, by which the URLs of one repository are known as such, however they are reached. Two repositories
-    /// may share it, on two ports of a host: it says who should look, and never what is there.
+    /// Returns host and path, which are equal for all URLs of a repository, whatever the transport. Two repositories
+    /// can share them, on two ports of a host: the result is only used to trigger checks, never to share content.
     pub(super) fn repository(&self) -> String {
         let rest = self.url.split_once("://").map_or(self.url.as_str(), |(_, rest)| rest);
         let separator = if self.url.contains("://") { '/' } else { ':' };
@@ -165,19 +166,19 @@ fn id(url: &str, credential: &Credential, domain: &Domain) -> MirrorId {
     MirrorId(hasher.finish())
 }
 
-/// The server that a URL names; of a file there is none.
+/// The server that a URL names; a file URL has none.
 struct Server {
     host: String,
     port: Option<u16>,
 }
 
-/// Reads the server of a URL as gix does, and refuses what a program on the way could take for one of its options, however
-/// it is written.
+/// Reads the server of a URL as gix does, and refuses values that a program could interpret as one of its options,
+/// in any encoding.
 fn server(url: &str, scheme: Scheme) -> Result<Server, &'static str> {
     if scheme == Scheme::File {
         return Ok(Server { host: String::new(), port: None });
     }
-    let url = gix::Url::try_from(url).map_err(|_| "it is not a URL that git understands")?;
+    let url = gix::Url::try_from(url).map_err(|_| "it is not a URL that Git accepts")?;
     let host = url.host().filter(|host| !host.is_empty()).ok_or("it has no host")?;
     let path: &[u8] = url.path.as_ref();
     let option = host.starts_with('-')
@@ -198,19 +199,19 @@ fn server(url: &str, scheme: Scheme) -> Result<Server, &'static str> {
     Ok(Server { host, port: url.port })
 }
 
-/// True if something stands behind the user that only a password can be: `user:password@host`.
+/// True if the URL contains a password after the user: `user:password@host`.
 fn has_password(url: &str) -> bool {
     let authority = |rest: &str| rest.split('/').next().unwrap_or_default().to_owned();
     match url.split_once("://") {
         Some((_, rest)) => authority(rest).rsplit_once('@').is_some_and(|(user, _)| user.contains(':')),
-        // In `user@host:path` the path may have any sign.
+        // In `user@host:path` the path may contain any character.
         None => authority(url)
             .split_once('@')
             .is_some_and(|(user, rest)| user.contains(':') && rest.contains(':')),
     }
 }
 
-/// What was meant by `ssh://host:org/repository`, which mixes the two ways to write a URL for ssh.
+/// Returns the URL that was probably meant by `ssh://host:org/repository`, which mixes both forms of ssh URLs.
 fn misplaced_path(url: &str) -> Option<String> {
     let (scheme, rest) = url.split_once("://")?;
     let (authority, path) = rest.split_once('/')?;
@@ -219,10 +220,10 @@ fn misplaced_path(url: &str) -> Option<String> {
     (!is_port).then(|| format!("{scheme}://{host}/{port}/{path}"))
 }
 
-/// A URL without what stands between user and host.
+/// Removes the password between user and host from a URL.
 fn redact(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
-        // `user@host:path` has its user before the last sign, unless that is a part of the path.
+        // In `user@host:path` the user ends at the last `@`, unless that belongs to the path.
         return match url.rsplit_once('@') {
             Some((_, rest)) if has_password(url) => rest.to_owned(),
             _ => url.to_owned(),
@@ -285,8 +286,8 @@ mod tests {
         check("ssh://exa$(id)mple.com/a", Err(""));
         check("ssh://fe80::1%25eth0/a", Err(""));
         check("https:///a", Err(""));
-        check("config", Err("not a URL"));
-        check("git://example.com/a", Err("not a URL"));
+        check("config", Err("not a supported URL"));
+        check("git://example.com/a", Err("not a supported URL"));
         check("ssh://git@example.com:org/config.git", Err("write ssh://git@"));
         check("ssh://git@example.com:org/config.git", Err("example.com/org/config.git"));
         check("https://example.com:org/config", Err("write https://example.com/org/config"));

@@ -1,7 +1,7 @@
 //! One mirror: a bare repository below the cache folder with the commits that Syncs follow, without their history.
 //!
-//! It can be fetched again, so a mirror with an error is discarded. Leaves the connection to `fetch`, and the disk to `repository`.
-//! I/O: through both.
+//! A mirror can be fetched again, so a damaged one is discarded. Leaves the connection to `fetch`, and the disk to
+//! `repository`. I/O: through both.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use gix::ObjectId;
 use parking_lot::{Mutex, MutexGuard};
 use tracing::{debug, warn};
 
-use super::fetch::{Asking, choose_tag, fetch};
+use super::fetch::{RefRequest, choose_tag, fetch};
 use super::folders::FolderCache;
 use super::names::{parse_commit, refspec, revision};
 use super::repository::{self, Open, Repository};
@@ -20,9 +20,9 @@ use super::transport::{Network, Peer};
 use super::{GitRef, Location, Revision, SourceError};
 use crate::disk::Usage;
 
-/// After so many packs a mirror is fetched afresh: packs are never joined.
+/// A mirror with this many packs is fetched again, since packs are never combined.
 const PACKS: usize = 50;
-/// How often it is tried to receive a pack while another one is received.
+/// Interval at which a waiting caller checks whether another pack is still being received.
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// A commit that is in the mirror.
@@ -36,8 +36,8 @@ pub struct Found {
     pub root: ObjectId,
 }
 
-/// Finds the commit of a ref, and fetches it if it is not there yet. Blocking. Servers are asked side by side, and packs are
-/// received one after the other, since git locks a shallow repository while it takes one.
+/// Finds the commit of a ref, and fetches it if it is not in the mirror. Blocking. Requests run concurrently, but packs
+/// are received one after the other, since Git locks a shallow repository while it receives one.
 pub struct Mirror {
     state: Mutex<State>,
     receiving: Mutex<()>,
@@ -52,23 +52,23 @@ struct State {
 }
 
 impl Mirror {
-    /// The mirror in a folder, which need not exist.
+    /// Returns the mirror in a folder, which need not exist.
     pub fn at(folder: PathBuf, all: Open, folders: FolderCache, usage: Arc<Usage>) -> Self {
         let state = Mutex::new(State { folder, open: None, all, folders });
         Self { state, receiving: Mutex::default(), usage }
     }
 
-    /// Where it is now.
+    /// Returns the current folder.
     pub fn folder(&self) -> PathBuf {
         self.lock().folder.clone()
     }
 
-    /// True if a checkout of it is in use.
+    /// True if a checkout of the mirror is in use.
     pub fn is_held(&self) -> bool {
         self.lock().open.as_ref().is_some_and(|open| Arc::strong_count(open) > 1)
     }
 
-    /// Closes it for good: its folder, which is returned, goes with the last checkout.
+    /// Closes the mirror permanently. Its folder, which is returned, is removed with the last checkout.
     pub fn retire(&self) -> PathBuf {
         let mut state = self.lock();
         let folder = state.folder.clone();
@@ -79,7 +79,8 @@ impl Mirror {
         folder
     }
 
-    /// The commit of a ref on the server, in the mirror. One connection, and no pack if the commit is there.
+    /// Returns the commit of a ref on the server, fetched into the mirror. Opens one connection, and receives no pack
+    /// if the mirror already has the commit.
     pub fn update(
         &self,
         network: &Network,
@@ -103,10 +104,10 @@ impl Mirror {
         };
         let spec = refspec(reference, reference_name.as_deref());
         let turn = || wait_for(&self.receiving, limit, interrupt);
-        let asking = Asking { peer: &peer, reference, spec: &spec, interrupt, usage: &self.usage };
-        let target = fetch(&asking, &repository, turn)?;
+        let request = RefRequest { peer: &peer, reference, spec: &spec, interrupt, usage: &self.usage };
+        let target = fetch(&request, &repository, turn)?;
         let Some((commit, root)) = repository.peel(target) else {
-            // It is there and cannot be read: begin again with an empty mirror.
+            // It exists but cannot be read: the mirror is discarded and fetched again.
             self.lock().discard(&repository);
             let said = format!("{target} in the mirror cannot be read; the mirror is fetched again");
             return Err(SourceError::Git { url: location.to_string(), said });
@@ -119,7 +120,7 @@ impl Mirror {
         Ok(Found { repository, revision, target, commit, root })
     }
 
-    /// The repository, empty if something of it could not be read.
+    /// Opens the repository; an empty one if the previous one was damaged.
     fn open(&self, location: &Location) -> Result<Arc<Repository>, SourceError> {
         let mut state = self.lock();
         if let Some(open) = state.open.clone().filter(|open| open.is_broken()) {
@@ -145,7 +146,7 @@ impl Mirror {
     }
 }
 
-/// Waits until no other pack is received into the mirror; not longer than the limit, and not for a caller that has gone.
+/// Waits until no other pack is received into the mirror, up to the limit, and only while the caller waits.
 fn wait_for<'a>(
     receiving: &'a Mutex<()>,
     limit: Duration,
@@ -162,7 +163,7 @@ fn wait_for<'a>(
 }
 
 impl State {
-    /// Begins again with an empty mirror, unless another look has done so. Checkouts of the old one stay readable.
+    /// Starts again with an empty mirror, unless another request has done so. Checkouts of the old one stay readable.
     fn discard(&mut self, repository: &Arc<Repository>) {
         if self.open.as_ref().is_some_and(|open| Arc::ptr_eq(open, repository)) {
             self.open = None;

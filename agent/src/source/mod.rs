@@ -12,7 +12,6 @@ mod error;
 mod fetch;
 mod files;
 mod folders;
-mod heard;
 mod identity;
 mod keep;
 mod known_hosts;
@@ -38,6 +37,7 @@ mod scheme;
 mod sign;
 mod slot;
 mod ssh;
+mod ssh_errors;
 mod thread;
 mod transport;
 mod tree;
@@ -65,7 +65,7 @@ pub use location::{Location, MirrorId};
 pub use merge::{CloneOnDisk, MergeError, Merged, MergedTree, merge};
 pub use open::OpenMirror;
 pub use others::{Graft, Kept};
-pub use publish::{Onto, Others, Own, Pushed};
+pub use publish::{Others, OwnCommit, PushTarget, Pushed};
 pub use reference::{CommitId, GitRef, Revision};
 pub use refusal::{PushError, Refusal};
 pub use sign::{SignError, Signer};
@@ -87,18 +87,18 @@ use transport::Network;
 use crate::disk::Usage;
 use crate::shares::Shares;
 
-/// Maximum number of connections to Git servers for one tenant.
+/// Maximum number of concurrent connections to Git servers for one tenant.
 const CONNECTIONS: u32 = 8;
 
-/// How sources are read.
+/// The settings for reading sources.
 pub struct SourceOptions {
     /// Whether Syncs may name `file://` repositories.
     pub allow_file: bool,
-    /// Which servers may be connected to.
+    /// Decides which servers may be connected to.
     pub guard: Arc<Guard>,
     /// Called after each request to a server.
     pub on_request: OnRequest,
-    /// How much of the cache folder is used.
+    /// The usage of the cache folder.
     pub usage: Arc<Usage>,
 }
 
@@ -109,19 +109,19 @@ pub struct Sources {
     clients: Arc<Clients>,
     pauses: Arc<Pauses>,
     mirrors: Mutex<HashMap<MirrorId, MirrorEntry>>,
-    /// The folders of repositories that are open, also of those that were replaced.
+    /// The folders of open repositories, including replaced ones.
     open: Open,
-    /// What the folders of mirrors hold.
+    /// The cached folder entries of all mirrors.
     folders: FolderCache,
     moved: broadcast::Sender<MirrorId>,
-    /// One push at a time for each branch and tenant.
+    /// Serialises pushes for each branch and tenant.
     turns: Shares,
-    /// Connections to servers, for each tenant, so that hanging ones delay only their tenant.
+    /// Connections to servers, for each tenant, so that servers that do not respond only delay their tenant.
     connections: Shares,
 }
 
 impl Sources {
-    /// Sources whose mirrors are below a folder, which may be lost at any time.
+    /// Creates sources with mirrors below a folder, whose content may be lost at any time.
     pub fn new(folder: PathBuf, options: SourceOptions) -> Self {
         let sources = Self {
             folder,
@@ -139,13 +139,14 @@ impl Sources {
         sources
     }
 
-    /// Subscribes to the mirrors of which a ref has moved.
+    /// Subscribes to the ids of mirrors of which a ref has moved.
     pub fn moved(&self) -> broadcast::Receiver<MirrorId> {
         self.moved.subscribe()
     }
 
-    /// Returns the commit of a ref. Requests it from the server if the last answer is older than `max_age`; concurrent callers
-    /// share one request. A server that hangs delays its callers for `limit` at most, and no other mirror.
+    /// Returns the commit of a ref. Requests it from the server if the last response is older than `max_age`;
+    /// concurrent callers share one request. A server that does not respond delays its callers for `limit` at most, and
+    /// no other mirror.
     pub async fn checkout(
         &self,
         location: &Location,
@@ -184,7 +185,7 @@ impl Sources {
         if let Some(found) = known.good(line.lock().await.as_ref(), location, reference, max_age, started) {
             return found;
         }
-        // The line is not locked while this waits for a connection, so that a caller with one is not delayed.
+        // The lock is not held while this waits for a connection, so that a caller with a connection is not delayed.
         let connection = self.connections.take(location.tenant()).await;
         let mut answer = line.lock_owned().await;
         if let Some(found) = known.good(answer.as_ref(), location, reference, max_age, started) {
@@ -196,13 +197,14 @@ impl Sources {
         let interrupt = Interrupt::default();
         let (flag, ended) = (interrupt.flag.clone(), interrupt.ended.clone());
         let network = self.network(ended.clone());
-        // The lock is moved along: a request whose caller gave up ends before the next one begins.
+        // The lock is moved into the request, so that a request whose caller was dropped ends before the next one
+        // begins.
         let request = thread::run(move || {
             let _connection = connection;
             let asked = Instant::now();
             let found = known.mirror.update(&network, &location, &reference, limit, &flag);
             if flag.load(Ordering::Relaxed) && found.is_err() {
-                // The caller gave up, so the error says nothing about the server.
+                // The caller was dropped, so the error says nothing about the server.
                 return found;
             }
             let tenant = location.tenant().into();
@@ -218,7 +220,7 @@ impl Sources {
         found
     }
 
-    /// The parameters of connections, on the runtime of the caller.
+    /// Returns the parameters of connections, on the runtime of the caller.
     fn network(&self, ended: CancellationToken) -> Network {
         let (guard, clients) = (self.options.guard.clone(), self.clients.clone());
         Network { guard, clients, pauses: self.pauses.clone(), runtime: Handle::current(), ended }
@@ -249,9 +251,9 @@ impl Sources {
         known.clone()
     }
 
-    /// Makes all readers of this branch check it at once, whatever URL and login they use. Called after a push of ours, and after a
-    /// webhook call.
-    pub fn tell_moved(&self, location: &Location, branch: &str) {
+    /// Makes all readers of this branch check it now, whatever URL and credentials they use. Called after a push of
+    /// this agent and after a webhook call.
+    pub fn announce_moved(&self, location: &Location, branch: &str) {
         let name = server_name(&GitRef::Branch(branch.to_owned()), None);
         let (repository, now) = (location.repository(), Instant::now());
         let mirrors = self.mirrors.lock();
@@ -263,7 +265,7 @@ impl Sources {
     }
 }
 
-/// Stops a fetch and ends its connection when its caller is dropped.
+/// Stops a fetch and closes its connection when its caller is dropped.
 #[derive(Default)]
 struct Interrupt {
     flag: Arc<AtomicBool>,

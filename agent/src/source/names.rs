@@ -4,7 +4,7 @@ use gix::ObjectId;
 
 use super::{GitRef, Location, Revision, SourceError};
 
-/// Reads the id of a commit.
+/// Parses the id of a commit.
 pub fn parse_commit(location: &Location, id: &str) -> Result<ObjectId, SourceError> {
     ObjectId::from_hex(id.as_bytes()).map_err(|_| SourceError::RefNotFound {
         url: location.to_string(),
@@ -13,7 +13,7 @@ pub fn parse_commit(location: &Location, id: &str) -> Result<ObjectId, SourceErr
     })
 }
 
-/// The full name on the server.
+/// Returns the full name of the ref on the server.
 pub fn server_name(reference: &GitRef, tag: Option<&str>) -> String {
     match reference {
         GitRef::Branch(name) => format!("refs/heads/{name}"),
@@ -23,7 +23,7 @@ pub fn server_name(reference: &GitRef, tag: Option<&str>) -> String {
     }
 }
 
-/// What is asked for, and under which name the mirror keeps it.
+/// Returns the refspec of the request, with the name under which the mirror keeps the ref.
 pub fn refspec(reference: &GitRef, tag: Option<&str>) -> String {
     let name = server_name(reference, tag);
     match reference {
@@ -32,7 +32,7 @@ pub fn refspec(reference: &GitRef, tag: Option<&str>) -> String {
     }
 }
 
-/// The commit under the name by which it was found.
+/// Returns the revision: the commit, and the name by which it was found.
 pub fn revision(reference: &GitRef, tag: Option<&str>, commit: ObjectId) -> Revision {
     let name = match reference {
         GitRef::Branch(name) | GitRef::Tag(name) | GitRef::Name(name) => name.clone(),

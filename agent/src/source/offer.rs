@@ -1,5 +1,5 @@
-//! The refs and capabilities that a server offers for a push, and the command of the push. Pure, but for reading the packets of a
-//! connection.
+//! The refs and capabilities that a server offers for a push, and the command of the push. Pure, except for reading the
+//! packets of a connection.
 
 use std::io;
 
@@ -8,14 +8,14 @@ use gix::bstr::ByteSlice as _;
 use gix::protocol::transport::client::Capabilities;
 use gix::protocol::transport::client::blocking_io::ReadlineBufRead;
 
-/// Talk and report beside each other in one answer.
+/// The capability to send messages and the report in one response.
 pub const BANDS: &str = "side-band-64k";
 
 pub fn full(branch: &str) -> String {
     format!("refs/heads/{branch}")
 }
 
-/// The packet line that says what shall happen.
+/// Returns the packet line with the command of the push.
 pub fn command(branch: &str, old: Option<ObjectId>, new: ObjectId, capabilities: &Capabilities) -> String {
     let old = old.unwrap_or_else(|| ObjectId::null(gix::hash::Kind::Sha1));
     let mut wanted = String::from("report-status");
@@ -33,19 +33,19 @@ pub fn command(branch: &str, old: Option<ObjectId>, new: ObjectId, capabilities:
     format!("{:04x}{line}", line.len() + 4)
 }
 
-/// What a server shows to one who wants to push.
-pub struct Shown {
+/// The refs and capabilities that a server lists for a push.
+pub struct Advertised {
     pub refs: Vec<(ObjectId, String)>,
     pub capabilities: Capabilities,
 }
 
-impl Shown {
+impl Advertised {
     pub fn branch(&self, branch: &str) -> Option<ObjectId> {
         let full = full(branch);
         self.refs.iter().find(|(_, name)| *name == full).map(|(id, _)| *id)
     }
 
-    /// True if there is `a` or `a/b/c`, so that there cannot be `a/b`.
+    /// True if a ref `a` or `a/b/c` exists, which prevents a ref `a/b`.
     pub fn is_in_the_way(&self, branch: &str) -> bool {
         let full = full(branch);
         let leads =
@@ -54,7 +54,7 @@ impl Shown {
     }
 }
 
-/// Reads the refs that a server shows.
+/// Reads the refs that a server lists.
 pub fn refs_of(lines: &mut dyn ReadlineBufRead) -> io::Result<Vec<(ObjectId, String)>> {
     let mut refs = Vec::new();
     while let Some(line) = lines.readline() {
@@ -62,7 +62,7 @@ pub fn refs_of(lines: &mut dyn ReadlineBufRead) -> io::Result<Vec<(ObjectId, Str
         let Some(text) = line.as_bstr().map(|line| line.trim_end().to_str_lossy().into_owned()) else {
             break;
         };
-        // `shallow …` and the objects that are there by other means are of no use here.
+        // `shallow …` lines and alternate objects are not needed here.
         let Some((id, name)) = text.split_once(' ') else { continue };
         if let (Ok(id), true) = (ObjectId::from_hex(id.as_bytes()), name.starts_with("refs/")) {
             refs.push((id, name.to_owned()));
@@ -79,10 +79,10 @@ mod tests {
 
     const ID: &str = "ce013625030ba8dba906f756967f9e9ca394464a";
 
-    fn shown(names: &[&str]) -> Shown {
+    fn shown(names: &[&str]) -> Advertised {
         let id = ObjectId::null(gix::hash::Kind::Sha1);
         let refs = names.iter().map(|name| (id, full(name))).collect();
-        Shown { refs, capabilities: Capabilities::default() }
+        Advertised { refs, capabilities: Capabilities::default() }
     }
 
     #[test]

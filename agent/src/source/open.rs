@@ -1,4 +1,4 @@
-//! A mirror that another process fetches and this one only reads. I/O: disk reads.
+//! A mirror that another process fetches and this process only reads. I/O: disk reads.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use gix::ObjectId;
 use super::repository::{self, Repository};
 use super::{CommitFiles, Revision, SourceError, Tree};
 
-/// A mirror that is open for reading.
+/// A mirror that is open for reading only.
 pub struct OpenMirror(Arc<Repository>);
 
 impl OpenMirror {
@@ -17,12 +17,12 @@ impl OpenMirror {
         repository::open_to_read(folder).map(Self)
     }
 
-    /// The files of a commit, which messages say to be found by a name.
+    /// Returns the files of a commit. `name` is the name of the commit in messages.
     pub fn files(&self, name: &str, commit: &str) -> Result<CommitFiles, SourceError> {
         self.tree(name, commit).map(CommitFiles::new)
     }
 
-    /// The clean path of a folder of a commit.
+    /// Returns the normalised path of a folder of a commit.
     pub fn folder(&self, name: &str, commit: &str, path: &str) -> Result<String, SourceError> {
         self.tree(name, commit)?.folder(path)
     }

@@ -1,5 +1,5 @@
-//! Commits of others on a branch since a given commit, compared with another base: files to take as they are, and files that both
-//! changed. I/O: disk reads of the mirror.
+//! Commits of other authors on a branch since a given commit, compared with another base: files to take unchanged, and
+//! files that both sides changed. I/O: disk reads of the mirror.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use super::folders::Entry;
 use super::tree::{Tree, below};
 use super::{Checkout, SourceError};
 
-/// What is at a path in a new commit, in place of what its base has there. None: nothing.
+/// An entry of a new commit that replaces the entry of its base at the same path. `None`: the entry is removed.
 #[derive(Clone)]
 pub struct Graft {
     pub(super) path: String,
@@ -23,17 +23,18 @@ impl Graft {
     }
 }
 
-/// What others changed.
+/// The changes of other authors.
 #[derive(Default)]
 pub struct Kept {
-    /// Files and folders that stand for themselves.
+    /// Files and folders that are taken unchanged.
     pub grafts: Vec<Graft>,
-    /// Files that were changed on both sides, or that are to be edited.
+    /// Files that both sides changed, or that are about to be edited.
     pub both: Vec<String>,
 }
 
 impl Checkout {
-    /// What changed from `ancestor` to this commit and is not in `base`. Files in `edited` are always among those of both.
+    /// Returns the changes from `ancestor` to this commit that are not in `base`. Files in `edited` are always listed
+    /// in `both`.
     pub fn since(&self, ancestor: &Self, base: &Self, edited: &[String]) -> Result<Kept, SourceError> {
         let mut walk = Walk { tree: &self.tree, edited, kept: Kept::default() };
         let root = |checkout: &Self| Some(Entry { kind: EntryKind::Tree, id: checkout.tree.root });
@@ -43,7 +44,7 @@ impl Checkout {
 }
 
 struct Walk<'a> {
-    /// Of the mirror that all of them are in.
+    /// Trees of the mirror that contains all three commits.
     tree: &'a Tree,
     edited: &'a [String],
     kept: Kept,
@@ -91,7 +92,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// True if a file that is edited is at the path, or below it.
+    /// True if an edited file is at the path or below it.
     fn holds_edited(&self, path: &str) -> bool {
         self.edited.iter().any(|edited| {
             path.is_empty()

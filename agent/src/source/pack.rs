@@ -1,4 +1,4 @@
-//! New objects, and the pack that contains exactly these. Pure.
+//! New objects, and a pack that contains exactly these. Pure.
 
 use std::io::Write as _;
 
@@ -8,7 +8,7 @@ use gix::ObjectId;
 use gix::hash::Kind as HashKind;
 use gix::objs::Kind;
 
-/// Objects that the server does not have, each once.
+/// Objects that the server does not have, without duplicates.
 #[derive(Default)]
 pub struct Objects(Vec<Object>);
 
@@ -19,7 +19,7 @@ struct Object {
 }
 
 impl Objects {
-    /// Adds an object, and names it.
+    /// Adds an object and returns its id.
     pub fn add(&mut self, kind: Kind, data: Vec<u8>) -> Result<ObjectId, gix::Error> {
         let id = gix::objs::compute_hash(HashKind::Sha1, kind, &data)?;
         if !self.0.iter().any(|known| known.id == id) {
@@ -28,18 +28,18 @@ impl Objects {
         Ok(id)
     }
 
-    /// The bytes of one.
+    /// Returns the content of an object.
     pub fn get(&self, id: ObjectId) -> Option<&[u8]> {
         self.0.iter().find(|object| object.id == id).map(|object| object.data.as_slice())
     }
 
-    /// How many there are.
+    /// Returns the number of objects.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// The pack of all of them, in their order: a header, each object whole and compressed, and the sum of it all.
-    /// (gitformat-pack)
+    /// Returns the pack of all objects, in the order in which they were added: a header, each object complete and
+    /// compressed, and the checksum. (gitformat-pack)
     pub fn pack(&self) -> Result<Vec<u8>, gix::Error> {
         let mut pack = b"PACK\0\0\0\x02".to_vec();
         // No commit has four thousand million new objects.
@@ -58,7 +58,7 @@ impl Objects {
     }
 }
 
-/// Kind and size: four bits of the size beside the kind, then seven a byte, the low ones first.
+/// Encodes type and size: four bits of the size beside the type, then seven for each byte, the lowest first.
 fn header(kind: Kind, size: usize) -> Vec<u8> {
     let kind = match kind {
         Kind::Commit => 1,

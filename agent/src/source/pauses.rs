@@ -1,5 +1,5 @@
-//! Servers that asked to wait (`Retry-After`), and until when. No request is sent to them meanwhile. Kept for each server and
-//! login, so that a pause for one login does not delay others. No I/O.
+//! Servers that requested a pause (`Retry-After`), and until when. No request is sent to them meanwhile. Kept for each
+//! server and login, so that a pause for one login does not delay others. No I/O.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -7,27 +7,27 @@ use std::time::Duration;
 use jiff::Timestamp;
 use parking_lot::{Mutex, MutexGuard};
 
-/// The longest wait that is kept.
+/// The longest pause that is honoured.
 const LONGEST: Duration = Duration::from_hours(1);
 
-/// A server and a login that must wait.
+/// A pause of one server and login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pause {
     pub status: u16,
     pub until: Timestamp,
 }
 
-/// All of them.
+/// All current pauses.
 #[derive(Default)]
 pub struct Pauses(Mutex<HashMap<String, Pause>>);
 
 impl Pauses {
-    /// The pause of a server and login, if it is not over.
+    /// Returns the pause of a server and login, unless it has ended.
     pub fn of(&self, key: &str, now: Timestamp) -> Option<Pause> {
         self.lock().get(key).copied().filter(|pause| pause.until > now)
     }
 
-    /// Begins one.
+    /// Starts a pause.
     pub fn begin(&self, key: &str, status: u16, wait: Duration, now: Timestamp) {
         let until = now.checked_add(wait.min(LONGEST)).unwrap_or(now);
         let mut all = self.lock();

@@ -1,7 +1,7 @@
-//! The program that runs the Git protocol without HTTP: `ssh`, or git itself for a repository on disk.
+//! The program that runs the Git protocol without HTTP: `ssh`, or `git` for a repository on disk.
 //!
-//! It ends with its connection, or when no caller waits for the answer. The start of its standard error is kept. I/O: a
-//! subprocess, blocking.
+//! It is stopped when its connection is closed, or when no caller waits for the response. The start of its standard
+//! error is kept. I/O: a subprocess, blocking.
 
 use std::io::{self, BufReader, Read};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -14,15 +14,15 @@ use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
-/// Bytes that are kept of what it writes beside its answer.
+/// Maximum number of bytes of standard error that are kept.
 const WORDS: u64 = 64 * 1024;
-/// How long its last words and its status may take when its answer has ended.
+/// Maximum time for the end of standard error and the exit status, once the response has ended.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 const PAUSE: Duration = Duration::from_millis(10);
-/// The stack of the thread that reads what it writes.
+/// Stack size of the thread that reads standard error.
 const STACK: usize = 128 * 1024;
 
-/// A program that runs. It is ended when this is dropped.
+/// A running program. It is stopped when this is dropped.
 pub struct Program {
     child: Arc<Mutex<Child>>,
     words: Arc<Mutex<Vec<u8>>>,
@@ -30,23 +30,23 @@ pub struct Program {
     ending: AbortHandle,
 }
 
-/// How a program ended.
+/// The end of a program.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ended {
-    /// Nothing if it still runs, or was ended by a signal.
+    /// `None` if it still runs, or was stopped by a signal.
     pub status: Option<i32>,
-    /// What it wrote beside its answer.
+    /// The start of its standard error.
     pub said: String,
 }
 
-/// The two ends of a conversation with it.
+/// Standard input and output of the program.
 pub struct Pipes {
     pub from: BufReader<ChildStdout>,
     pub to: ChildStdin,
 }
 
 impl Program {
-    /// Starts a program, which is ended when `ended` is cancelled.
+    /// Starts a program. It is stopped when `ended` is cancelled.
     pub fn start(
         mut command: Command,
         runtime: &Handle,
@@ -75,8 +75,8 @@ impl Program {
         Ok((program, Pipes { from: BufReader::new(from), to }))
     }
 
-    /// How it ended, and what it wrote beside its answer. Both may be still on their way when its answer has ended, so it is
-    /// given a moment.
+    /// Returns the exit status and the start of standard error. Both can arrive shortly after the end of the response,
+    /// so this waits for a moment.
     pub fn ended(&self) -> Ended {
         let started = Instant::now();
         loop {
@@ -97,7 +97,7 @@ impl Drop for Program {
     }
 }
 
-/// Keeps the start of what a program writes, and reads the rest, so that the program is not held up.
+/// Keeps the start of what a program writes and discards the rest, so that the program is not blocked.
 fn listen(said: impl Read, kept: &Mutex<Vec<u8>>) {
     let mut said = BufReader::new(said);
     let mut piece = [0; 4096];
@@ -111,7 +111,7 @@ fn listen(said: impl Read, kept: &Mutex<Vec<u8>>) {
 
 fn end(child: &Mutex<Child>) {
     let mut child = lock(child);
-    // A process that has ended is not killed, so another process with the same id is safe.
+    // A process that was waited for is not killed, so another process that has its id now is safe.
     let _ = child.kill();
     let _ = child.wait();
 }

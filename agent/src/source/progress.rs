@@ -1,28 +1,28 @@
-//! Counts the bytes of a pack while it is received, and ends it when there are too many.
+//! Counts the bytes of a pack while it is received, and stops it at a limit.
 //!
-//! gix has no limit of its own, but reports every read as progress, and checks a flag before the next one. Pure.
+//! gix has no limit, but it reports every read as progress, and checks a flag before the next one. Pure.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use gix::progress::{Count, Id, MessageLevel, NestedProgress, Progress, Step, StepShared, Unit};
 
-/// gix's name of the bytes that it has read of a pack.
+/// The id under which gix reports the bytes that it has read of a pack.
 const READ: Id = *b"BWRB";
 
-/// The bytes of one pack.
+/// The number of bytes of one pack that were received.
 #[derive(Clone)]
 pub struct Received {
     bytes: Arc<AtomicUsize>,
     limit: usize,
-    /// Ends the fetch.
+    /// Set to stop the fetch.
     end: Arc<AtomicBool>,
-    /// True for what counts bytes, and not objects.
+    /// True for the counter of bytes; false for counters of objects.
     is_read: bool,
 }
 
 impl Received {
-    /// With at most so many bytes; the flag is set when there are more.
+    /// Creates a counter. It sets the flag when there are more bytes than the limit.
     pub fn new(limit: u64, end: Arc<AtomicBool>) -> Self {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         Self { bytes: Arc::default(), limit, end, is_read: false }
@@ -32,7 +32,7 @@ impl Received {
         self.bytes.load(Ordering::Relaxed) as u64
     }
 
-    /// True if there were too many.
+    /// True if the limit was exceeded.
     pub fn is_too_much(&self) -> bool {
         self.bytes.load(Ordering::Relaxed) > self.limit
     }

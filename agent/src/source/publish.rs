@@ -16,38 +16,38 @@ use super::write::{Built, NewCommit, WriteError, build};
 use super::{Checkout, CommitId, GitRef, Location, SourceError, Sources, push, thread};
 use crate::error::{Class, StageError as _};
 
-/// Where a commit is put: where the branch must be until then, and what the commit comes after.
+/// The target of a commit: the expected head of the branch, and the parents of the commit.
 #[derive(Clone)]
-pub struct Onto {
-    /// Nothing if the branch must not be there yet.
+pub struct PushTarget {
+    /// `None` if the branch must not exist.
     expected: Option<ObjectId>,
     parents: Vec<ObjectId>,
-    /// Trees that are there already: a commit of one of them would change nothing.
+    /// Trees of existing commits: a commit with one of these trees would change nothing.
     trees: Vec<ObjectId>,
     head: Option<Checkout>,
     others: Others,
 }
 
-/// What a caller committed to a branch before.
+/// The last commit that the caller pushed to a branch.
 #[derive(Clone, Copy)]
-pub struct Own<'a> {
+pub struct OwnCommit<'a> {
     pub commit: &'a str,
-    /// The commit that it was based on, if it has what others committed as well.
+    /// Its base, if it also contains commits of other authors.
     pub base: Option<&'a str>,
 }
 
-/// What others committed to a branch.
+/// The commits of other authors on a branch.
 #[derive(Clone)]
 pub enum Others {
     Nothing,
-    /// All since this commit.
+    /// All commits since this one.
     Since(Checkout),
-    /// Perhaps something: it is not known what the branch is based on.
+    /// It is unknown whether there are any, since the base of the branch is unknown.
     Unknown,
 }
 
-impl Onto {
-    /// On the branch that a checkout is the head of.
+impl PushTarget {
+    /// Returns the target for a commit on the branch whose head is this checkout.
     pub fn head_of(checkout: &Checkout) -> Self {
         let Checkout { tree, .. } = checkout;
         Self {
@@ -59,27 +59,27 @@ impl Onto {
         }
     }
 
-    /// What others committed to the branch.
+    /// Returns the commits of other authors on the branch.
     pub fn others(&self) -> &Others {
         &self.others
     }
 
-    /// The head of the branch now, if there is one: who made it, and what it holds.
+    /// Returns the current head of the branch, if the branch exists.
     pub fn head(&self) -> Option<&Checkout> {
         self.head.as_ref()
     }
 }
 
-/// What became of a push.
+/// The result of a push.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pushed {
-    /// The branch is at this commit now.
+    /// The branch points to this commit now.
     Commit(CommitId),
-    /// The branch has all of it already: there was nothing to push.
+    /// The branch already contains the change, so nothing was pushed.
     Nothing,
 }
 
-/// How far a push is, for the one who waits for it.
+/// The progress of a push, for the caller that waits for it.
 #[derive(Clone, Default)]
 struct Progress(Arc<AtomicU8>);
 
@@ -88,20 +88,20 @@ const SENT: u8 = 1;
 const GIVEN_UP: u8 = 2;
 
 impl Progress {
-    /// True if the caller has not given up before.
+    /// Records that the commit is being sent. Returns false if the caller gave up before.
     fn send(&self) -> bool {
         self.0.compare_exchange(PREPARING, SENT, Ordering::SeqCst, Ordering::SeqCst).is_ok()
     }
 
-    /// True if nothing was sent, and nothing will be.
+    /// Records that the caller gave up. Returns true if nothing was sent, and nothing will be.
     fn give_up(&self) -> bool {
         self.0.compare_exchange(PREPARING, GIVEN_UP, Ordering::SeqCst, Ordering::SeqCst).is_ok()
     }
 }
 
 impl Sources {
-    /// The commit that a branch is at, if it is there. Asks the server, as one who wants to push: a login that may only
-    /// read is refused here already.
+    /// Returns the head of a branch, if it exists. Connects as for a push, so credentials without write access are
+    /// rejected here already.
     pub async fn branch_head(
         &self,
         location: &Location,
@@ -128,31 +128,32 @@ impl Sources {
         }
     }
 
-    /// Where to put a commit that changes `base`, on a branch that is not the one of `base`.
+    /// Returns the target for a commit that changes `base`, on a branch that is not the branch of `base`.
     ///
-    /// `own` is what the caller pushed there last: what others committed since is for the caller to keep. The
-    /// commit comes after the head of the branch, so that the branch moves forward:
-    /// - no such branch: it begins at `base`;
-    /// - its head is `base`, or is known to be merged into it: after `base` alone;
-    /// - its head was itself made on `base`: after that head alone;
-    /// - else after both, the head first.
+    /// `own` is the last commit that the caller pushed there: the caller has to keep what others committed since. The
+    /// parents of the commit include the head of the branch, so that the branch moves forward:
+    /// - If the branch does not exist, it begins at `base`.
+    /// - If its head is `base`, or is known to be merged into it, the parent is `base`.
+    /// - If its head was made on `base`, the parent is that head.
+    /// - Otherwise both are parents, the head first.
     ///
-    /// Only the parents of both are known, so what was merged long ago makes a merge that is not needed.
+    /// Only the direct parents of both are known, so a branch that was merged long ago gets a merge commit that is not
+    /// needed.
     pub async fn onto(
         &self,
         location: &Location,
         branch: &str,
         base: &Checkout,
-        own: Option<Own<'_>>,
+        own: Option<OwnCommit<'_>>,
         limit: Duration,
-    ) -> Result<Onto, PushError> {
+    ) -> Result<PushTarget, PushError> {
         let source = base.tree.commit;
         let Some(head) = self.branch_head(location, branch, limit).await? else {
             let (parents, trees) = (vec![source], vec![base.tree.root]);
-            return Ok(Onto { expected: None, parents, trees, head: None, others: Others::Nothing });
+            return Ok(PushTarget { expected: None, parents, trees, head: None, others: Others::Nothing });
         };
         if head.0 == source {
-            return Ok(Onto { head: Some(base.clone()), ..Onto::head_of(base) });
+            return Ok(PushTarget { head: Some(base.clone()), ..PushTarget::head_of(base) });
         }
         let reference = GitRef::Branch(branch.to_owned());
         let head = self.checkout(location, &reference, Duration::ZERO, limit).await?;
@@ -172,29 +173,30 @@ impl Sources {
         } else if made_on_source {
             (vec![at], vec![root])
         } else {
-            // What others committed is in the new commit: one that has the files of the head brings nothing.
+            // The new commit contains the commits of others, so a commit with the files of the head would change
+            // nothing.
             let trees = if matches!(others, Others::Since(_)) { vec![root] } else { Vec::new() };
             (vec![at, source], trees)
         };
-        Ok(Onto { expected: Some(at), parents, trees, head: Some(head), others })
+        Ok(PushTarget { expected: Some(at), parents, trees, head: Some(head), others })
     }
 
-    /// What others committed to a branch: all since our own commit or what that was based on, or since the base if the head
-    /// was made on that.
+    /// Returns the commits of other authors on a branch: all since the own commit or its base, or since the base if the
+    /// head was made on it.
     async fn others(
         &self,
         location: &Location,
         base: &Checkout,
         head: &Checkout,
-        own: Option<Own<'_>>,
+        own: Option<OwnCommit<'_>>,
         limit: Duration,
     ) -> Result<Others, PushError> {
-        if let Some(Own { commit, base }) = own {
+        if let Some(OwnCommit { commit, base }) = own {
             let known = GitRef::Commit(base.unwrap_or(commit).to_owned());
             match self.checkout(location, &known, Duration::MAX, limit).await {
                 Ok(known) => return Ok(Others::Since(known)),
                 Err(error) if error.class() == Class::Transient => return Err(error.into()),
-                // The server does not have it any more.
+                // The server no longer has the commit.
                 Err(_) => {}
             }
         }
@@ -202,13 +204,13 @@ impl Sources {
         Ok(if is_made_on_base { Others::Since(base.clone()) } else { Others::Unknown })
     }
 
-    /// Builds a commit and moves a branch to it, if the branch is still at `onto`; otherwise the error is `Moved`. The same
-    /// arguments make the same commit, so a push may be repeated with the same result.
+    /// Builds a commit and moves a branch to it, if the branch still points to the head in `onto`; otherwise the error
+    /// is `Moved`. The same arguments result in the same commit, so a push may be repeated.
     pub async fn push(
         &self,
         location: &Location,
         branch: &str,
-        onto: &Onto,
+        onto: &PushTarget,
         commit: &NewCommit,
         limit: Duration,
     ) -> Result<Pushed, PushError> {
@@ -223,7 +225,7 @@ impl Sources {
         if onto.trees.contains(&root) {
             return Ok(Pushed::Nothing);
         }
-        // Two tenants who push to one branch find out by the answer of the server.
+        // Two tenants that push to one branch learn of each other by the response of the server.
         let line = format!("{} {} {branch}", location.tenant(), location.repository());
         let turn = timeout_at(deadline, self.turns.take(&line)).await.map_err(late)?;
         let connection =
@@ -231,7 +233,7 @@ impl Sources {
         let progress = Progress::default();
         let (place, name, expected, asked) =
             (location.clone(), branch.to_owned(), onto.expected, progress.clone());
-        // The turn goes along: a push that its caller gave up comes to its end before the next one begins.
+        // The lock is moved into the push, so that a push whose caller was dropped ends before the next one begins.
         let network = self.network(CancellationToken::new());
         let sending = thread::run(move || {
             let (_turn, _connection) = (turn, connection);
@@ -250,13 +252,13 @@ impl Sources {
             }),
         };
         if matches!(outcome, Ok(()) | Err(PushError::Moved { .. } | PushError::Unknown { .. })) {
-            self.tell_moved(location, branch);
+            self.announce_moved(location, branch);
         }
         outcome.map(|()| Pushed::Commit(CommitId(id)))
     }
 }
 
-/// A commit on its way.
+/// A commit that is ready to be sent.
 struct Ready {
     id: ObjectId,
     root: ObjectId,

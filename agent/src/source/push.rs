@@ -1,7 +1,7 @@
 //! Moves a branch of a server forward, with the protocol of `git send-pack` over the transports of gix.
 //!
-//! The old value that is sent is always the commit that the new one was built on, never the one that the server shows:
-//! the server compares it under its lock, so a push that is late is rejected, and no commit is lost. (gitprotocol-pack,
+//! The old value that is sent is always the commit that the new one was built on, never the one that the server lists:
+//! the server compares it under its lock, so a late push is rejected, and no commit is lost. (gitprotocol-pack,
 //! "Pushing Data To a Server") I/O: network, blocking.
 
 use std::error::Error;
@@ -16,29 +16,29 @@ use gix::protocol::transport::{Protocol, Service};
 
 use super::answer::{self, Answer, cleaned};
 use super::error::messages;
-use super::offer::{BANDS, Shown, command, full, refs_of};
+use super::offer::{Advertised, BANDS, command, full, refs_of};
 use super::refusal::{PushError, Refusal};
-use super::transport::{Connection, Network, Said};
+use super::transport::{Connection, Diagnostics, Network};
 use super::{CommitId, Location, SourceError};
 
-/// How many bytes of the talk of a server are read with attention.
+/// Maximum number of bytes of server messages that are parsed.
 const TALK: usize = 64 * 1024;
-/// How many bytes an answer may have beside that.
+/// Maximum number of further bytes of a response.
 const ANSWER: usize = 1024 * 1024;
 
-/// A branch that is to move.
+/// An update of a branch.
 pub struct Update<'a> {
     pub location: &'a Location,
-    /// Without `refs/heads/`.
+    /// Name of the branch, without `refs/heads/`.
     pub branch: &'a str,
-    /// Where it must be now. Nothing if it must not be there.
+    /// The expected current commit of the branch. `None` if the branch must not exist.
     pub expected: Option<ObjectId>,
     pub commit: ObjectId,
     /// The objects of the commit that the server does not have.
     pub pack: &'a [u8],
 }
 
-/// The commit that a branch is at, if it is there, as one sees it who may push.
+/// Returns the head of a branch, if it exists. Connects as for a push.
 pub fn head(
     network: &Network,
     location: &Location,
@@ -51,7 +51,7 @@ pub fn head(
     Ok(shown.branch(branch))
 }
 
-/// Pushes. `may_send` is asked right before anything is sent that could change the server.
+/// Pushes an update. `may_send` is called right before the first bytes that could change the server are sent.
 pub fn send(
     network: &Network,
     update: &Update<'_>,
@@ -63,7 +63,7 @@ pub fn send(
     let shown = server.shown()?;
     let now = shown.branch(branch);
     if now == Some(*commit) {
-        // An earlier push arrived, but its answer was lost.
+        // An earlier push arrived, but its response was lost.
         server.leave();
         return Ok(());
     }
@@ -94,7 +94,7 @@ struct Server<'a> {
     location: &'a Location,
     branch: &'a str,
     transport: Box<dyn Transport + Send>,
-    said: Said,
+    said: Diagnostics,
 }
 
 impl<'a> Server<'a> {
@@ -109,29 +109,29 @@ impl<'a> Server<'a> {
         Ok(Self { location, branch, transport, said })
     }
 
-    /// Says hello, and reads what there is.
-    fn shown(&mut self) -> Result<Shown, PushError> {
+    /// Starts the protocol and reads the refs of the server.
+    fn shown(&mut self) -> Result<Advertised, PushError> {
         let shown = self.hello().map_err(|error| self.broken(error.as_ref()))?;
         if shown.capabilities.contains("report-status") {
             return Ok(shown);
         }
-        // It hung up at once, or it is too old to say what becomes of a push.
+        // The server closed the connection, or is too old to report the result of a push.
         Err(self.broken(&io::Error::other("the server does not offer to report on a push")))
     }
 
-    fn hello(&mut self) -> Result<Shown, Box<dyn Error>> {
+    fn hello(&mut self) -> Result<Advertised, Box<dyn Error>> {
         let mut shown = self.transport.handshake(Service::ReceivePack, &[])?;
         if shown.actual_protocol != Protocol::V1 {
             return Err("the server does not list its branches".into());
         }
         let refs = shown.refs.as_mut().map_or_else(|| Ok(Vec::new()), |refs| refs_of(refs.as_mut()))?;
-        Ok(Shown { refs, capabilities: shown.capabilities })
+        Ok(Advertised { refs, capabilities: shown.capabilities })
     }
 
-    /// Ends a talk in which nothing is pushed.
+    /// Ends a connection on which nothing is pushed.
     fn leave(&mut self) {
         if self.transport.connection_persists_across_multiple_requests() {
-            // Whether it hears that makes no difference.
+            // A failure has no effect.
             let _ = self.write(b"0000");
         }
     }
@@ -144,10 +144,10 @@ impl<'a> Server<'a> {
         Ok(writer.flush()?)
     }
 
-    /// Sends, and reads the answer as far as it comes.
+    /// Sends bytes, and reads the response as far as it arrives.
     fn exchange(&mut self, bytes: &[u8]) -> (Vec<Vec<u8>>, Option<Box<dyn Error>>) {
-        // In this mode the length of the body is known before it is sent, which some servers need; what is written to
-        // the parts goes as it is.
+        // In this mode the length of the body is known before it is sent, which some servers require; the parts are
+        // sent unchanged.
         let mode = WriteMode::OneLfTerminatedLinePerWriteCall;
         let (mut writer, mut reader) = match self.transport.request(mode, MessageKind::Flush, false) {
             Ok(request) => request.into_parts(),
@@ -157,14 +157,14 @@ impl<'a> Server<'a> {
         drop(writer);
         let mut packets = Vec::new();
         let mut broken: Option<Box<dyn Error>> = None;
-        // A server that refuses early says why, and does not read to the end.
+        // A server that rejects early sends the reason, and does not read the rest.
         if let Err(error) = read(reader.as_mut(), &mut packets) {
             broken = Some(error);
         }
         (packets, broken.or(written.err().map(Into::into)))
     }
 
-    /// What became of a commit that was sent.
+    /// Determines the result of a push that was sent.
     fn outcome(
         &self,
         answer: &Answer,
@@ -188,7 +188,7 @@ impl<'a> Server<'a> {
         }
     }
 
-    /// Makes the error if the server sent no report. It may have sent a reason in another way.
+    /// Returns the error for a push without a report. The server may have sent a reason in another way.
     fn unanswered(&self, said: &str, commit: ObjectId, broken: Option<&(dyn Error + 'static)>) -> PushError {
         let chain = broken.map(messages).unwrap_or_default();
         let words = cleaned(&format!("{said}\n{}", self.said.last_words()));
@@ -216,14 +216,14 @@ impl<'a> Server<'a> {
         PushError::Refused { url: self.location.to_string(), branch: self.branch.to_owned(), reason, said }
     }
 
-    /// What the words of the server mean, without the names of the repository and the branch, which mean nothing.
+    /// Classifies the messages of a server, without the names of the repository and the branch.
     fn meaning(&self, words: &str) -> Option<Refusal> {
         let branch = full(self.branch);
         let names = self.location.names().into_iter().chain([branch]);
         Refusal::of(&names.fold(words.to_owned(), |text, name| text.replace(&name, "")))
     }
 
-    /// What is wrong with a connection by which nothing was sent.
+    /// Returns the error for a connection on which nothing was sent.
     fn broken(&self, error: &(dyn Error + 'static)) -> PushError {
         let words = self.said.last_words();
         let status = self.status().unwrap_or_default();
@@ -236,7 +236,7 @@ impl<'a> Server<'a> {
         }
     }
 
-    /// `HTTP status 403`, if the last answer was that.
+    /// Returns `HTTP status 403` or similar, if the last response was an error.
     fn status(&self) -> Option<String> {
         self.said.status().map(|status| format!("HTTP status {}", status.as_str()))
     }

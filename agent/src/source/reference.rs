@@ -7,7 +7,7 @@ use holdfast_diff::range::{self, Range, Standing};
 
 use super::SourceError;
 
-/// What a Sync follows.
+/// The ref that a Sync follows.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum GitRef {
     Branch(String),
@@ -37,7 +37,7 @@ impl fmt::Display for GitRef {
     }
 }
 
-/// A commit, and what it was found by. Displays as `main@sha1:<40 hex>`.
+/// A commit, and the ref by which it was found. Displays as `main@sha1:<40 hex>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revision {
     pub name: String,
@@ -45,7 +45,7 @@ pub struct Revision {
 }
 
 impl Revision {
-    /// `main@1a2b3c4`
+    /// Returns the short form: `main@1a2b3c4`.
     pub fn short(&self) -> String {
         format!("{}@{}", self.name, self.commit.get(..7).unwrap_or(&self.commit))
     }
@@ -62,7 +62,7 @@ impl fmt::Display for Revision {
 pub struct CommitId(pub(super) ObjectId);
 
 impl CommitId {
-    /// Reads all 40 hex digits.
+    /// Parses all 40 hex digits.
     pub fn parse(hex: &str) -> Option<Self> {
         ObjectId::from_hex(hex.as_bytes()).ok().map(Self)
     }
@@ -74,8 +74,8 @@ impl fmt::Display for CommitId {
     }
 }
 
-/// The highest tag in a range of versions, by the rules that hold for images and charts too. If there is none, the error says
-/// what there is.
+/// Returns the highest tag in a range of versions, by the rules that also apply to images and charts. If there is none,
+/// the error lists tags that exist.
 pub fn highest<'a>(url: &str, range: &str, tags: &'a [String]) -> Result<&'a str, SourceError> {
     let parsed = Range::parse(range)
         .map_err(|why| SourceError::BadRange { range: range.to_owned(), why: why.to_string() })?;
@@ -96,10 +96,10 @@ pub fn highest<'a>(url: &str, range: &str, tags: &'a [String]) -> Result<&'a str
     })
 }
 
-/// How many letters of a name of a ref an error shows.
+/// Maximum number of characters of a ref name in an error.
 const SHOWN: usize = 100;
 
-/// The last names of a list, for an error.
+/// Lists the last names, for an error.
 pub fn last(names: &[String]) -> String {
     names.iter().rev().take(5).map(|name| shortened(name)).collect::<Vec<_>>().join(", ")
 }

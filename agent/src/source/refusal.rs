@@ -9,15 +9,15 @@ use super::{CommitId, SourceError};
 use crate::error::{Class, StageError};
 use crate::http::host;
 
-/// Why a commit is not on the server, or may not be.
+/// Why a commit is not, or may not be, on the server.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum PushError {
-    /// Another push came first. Nothing was lost: fetch, edit again, push again.
+    /// Another push came first. Nothing was lost: fetch, edit and push again.
     #[error("{url}: {branch} moved in the meantime{}", to(.now.as_ref()))]
     Moved { url: String, branch: String, now: Option<CommitId> },
     #[error("{url}: {reason}: {branch}{}; {}", colon(.said), .reason.hint())]
     Refused { url: String, branch: String, reason: Refusal, said: String },
-    /// The commit was sent, but no answer came. The branch shows whether it arrived.
+    /// The commit was sent, but no response arrived. The branch shows whether the commit arrived.
     #[error("{url}: the commit {commit} was sent to {branch}, but no answer arrived{}", colon(.said))]
     Unknown { url: String, branch: String, commit: CommitId, said: String },
     /// Nothing was sent.
@@ -69,7 +69,7 @@ fn colon(said: &str) -> String {
     if said.is_empty() { String::new() } else { format!(": {said}") }
 }
 
-/// What a server has against a push.
+/// The reason why a server rejects a push.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     Protected,
@@ -99,8 +99,8 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// What servers write, in small letters, and what it means. The first that fits counts: what only one server says stands
-/// first, and what the text of any hook may say stands last.
+/// Messages of servers, in lower case, and their meaning. The first match counts: messages of a single server come
+/// first, and messages that any hook could write come last.
 const WORDS: &[(Refusal, &[&str])] = &[
     (Refusal::Archived, &["was archived", "is archived", "has been archived"]),
     (
@@ -147,7 +147,7 @@ const WORDS: &[(Refusal, &[&str])] = &[
     (Refusal::TooLarge, &["quota", "too large", "larger than"]),
 ];
 
-/// A branch that is at another commit than was said: `ng` for one who was too late.
+/// Reasons of `ng` if the branch has moved to another commit meanwhile.
 const LATE: &[&str] = &[
     "non-fast-forward",
     "non-fast forward",
@@ -166,20 +166,20 @@ const LATE: &[&str] = &[
 ];
 
 impl Refusal {
-    /// What the words of a server mean, if they are known.
+    /// Classifies a message of a server, if it is known.
     pub(super) fn of(text: &str) -> Option<Self> {
         let low = text.to_lowercase();
         let known = WORDS.iter().find(|(_, words)| words.iter().any(|word| low.contains(word)));
         known.map(|(refusal, _)| *refusal)
     }
 
-    /// True if the reason of a `ng` is only that another push came first.
+    /// True if the reason of `ng` is only that another push came first.
     pub(super) fn is_late(reason: &str) -> bool {
         let low = reason.to_lowercase();
         LATE.iter().any(|word| low.contains(word))
     }
 
-    /// What the user can do.
+    /// Returns what the user can do.
     fn hint(self) -> &'static str {
         match self {
             Self::Protected => "let this login push to it, or push to another branch and open a pull request",
@@ -198,7 +198,7 @@ impl Refusal {
 
     fn class(self) -> Class {
         match self {
-            // The cause is unknown, so it may pass.
+            // The cause is unknown, so it may be temporary.
             Self::Other | Self::TooLarge => Class::Transient,
             _ => Class::User,
         }

@@ -18,24 +18,24 @@ use super::error::OBJECT_LIMIT;
 use super::folders::{FolderCache, Folders};
 use crate::disk::leftovers;
 
-/// Packs that gix can know of an open mirror. It takes no more, and says so by an error, so there is room to spare.
+/// Maximum number of packs that gix can open of a mirror. It fails if there are more, so this leaves room.
 const SLOTS: u16 = 200;
-/// A mirror is marked as used when its last mark is older.
+/// A mirror is marked as used again if its last mark is older than this.
 const MARK: Duration = Duration::from_mins(10);
 
-/// A repository on disk. A retired one goes when the last checkout of it does.
+/// A repository on disk. A retired one is removed with its last checkout.
 pub struct Repository {
     pub git: ThreadSafeRepository,
-    /// What its folders hold, as far as they were read.
+    /// The cached entries of its folders.
     pub folders: Folders,
     folder: PathBuf,
     retired: AtomicBool,
-    /// Something of it could not be read: it is fetched afresh.
+    /// An object could not be read: the repository is fetched again.
     broken: AtomicBool,
     open: Open,
 }
 
-/// The folders of all repositories that are open.
+/// The folders of all open repositories.
 pub type Open = Arc<Mutex<HashSet<PathBuf>>>;
 
 impl Repository {
@@ -50,27 +50,27 @@ impl Repository {
         })
     }
 
-    /// Where it is.
+    /// Returns the folder of the repository.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Its folder goes when the last checkout of it does.
+    /// Marks the folder for removal with the last checkout.
     pub fn retire(&self) {
         self.retired.store(true, Ordering::Relaxed);
     }
 
-    /// Notes that something of it could not be read: it is fetched afresh.
+    /// Records that an object could not be read, so that the repository is fetched again.
     pub fn note_broken(&self) {
         self.broken.store(true, Ordering::Relaxed);
     }
 
-    /// True if something of it could not be read.
+    /// True if an object could not be read.
     pub fn is_broken(&self) -> bool {
         self.broken.load(Ordering::Relaxed)
     }
 
-    /// How many packs it has.
+    /// Returns the number of packs.
     pub fn packs(&self) -> usize {
         let entries = self.folder.join("objects/pack").read_dir().into_iter().flatten().flatten();
         entries
@@ -79,7 +79,7 @@ impl Repository {
             .count()
     }
 
-    /// The commit that an object leads to, and its tree, if both are in the mirror.
+    /// Returns the commit that an object points to, and its tree, if the mirror has both.
     pub fn peel(&self, id: ObjectId) -> Option<(ObjectId, ObjectId)> {
         let repo = self.git.to_thread_local();
         let commit = repo.try_find_object(id).ok()??.peel_to_commit().ok()?;
@@ -89,7 +89,7 @@ impl Repository {
 
 impl Drop for Repository {
     fn drop(&mut self) {
-        // One that is opened at the same folder must not lose it again.
+        // A repository that is opened in the same folder must not be removed.
         let mut open = self.open.lock();
         open.remove(&self.folder);
         if self.retired.load(Ordering::Relaxed) {
@@ -98,7 +98,7 @@ impl Drop for Repository {
     }
 }
 
-/// Marks a mirror as used. Only what goes first depends on it.
+/// Marks a mirror as used. The mark only decides which mirrors are removed first.
 pub fn mark(folder: &Path) {
     let marked = folder.metadata().and_then(|metadata| metadata.modified());
     let is_old = marked.is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|age| age > MARK));
@@ -108,14 +108,14 @@ pub fn mark(folder: &Path) {
 }
 
 pub(super) fn options() -> gix::open::Options {
-    // An object is known to be too large before memory is taken for it; the more threads, the more of them at a time.
+    // gix refuses an object that is too large before it allocates memory; more threads allocate more at the same time.
     let limits = [format!("gitoxide.objects.allocLimit={OBJECT_LIMIT}"), "pack.threads=1".to_owned()];
     gix::open::Options::isolated()
         .object_store_slots(Slots::Given(SLOTS))
         .config_overrides(limits.map(gix::bstr::BString::from))
 }
 
-/// Opens a repository; an empty one, if there is none or it is of no use.
+/// Opens a repository; creates an empty one if it does not exist or cannot be used.
 pub fn open(folder: &Path, folders: Folders, all: Open) -> Result<Arc<Repository>, SourceError> {
     let failed = |said: String| SourceError::Cache { path: folder.display().to_string(), said };
     if interrupted(folder) {
@@ -152,13 +152,13 @@ pub fn remove(folder: &Path) {
     }
 }
 
-/// The same folder with the next number: `…/abc`, `…/abc.1`, `…/abc.2`.
+/// Returns the same folder with the next number: `…/abc`, `…/abc.1`, `…/abc.2`.
 pub fn next_folder(folder: &Path) -> PathBuf {
     let number = folder.extension().and_then(|number| number.to_str()?.parse::<u64>().ok());
     folder.with_extension((number.unwrap_or(0) + 1).to_string())
 }
 
-/// True if a process was killed while it wrote here.
+/// True if a process was killed while it wrote to this repository.
 fn interrupted(folder: &Path) -> bool {
     let places = [folder.to_path_buf(), folder.join("objects/pack"), folder.join("refs/holdfast")];
     places.iter().any(|place| {

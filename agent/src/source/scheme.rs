@@ -1,6 +1,6 @@
-//! The ways to reach a repository. A type, no behaviour.
+//! The transports of a repository. A type, no behaviour.
 
-/// How a repository is reached.
+/// The transport by which a repository is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
     Http,

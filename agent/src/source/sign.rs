@@ -20,20 +20,20 @@ use ssh_key::{Algorithm, HashAlg, LineEnding, PrivateKey, Signature, SshSig};
 use crate::error::{Class, StageError};
 use crate::secret_data::Data;
 
-/// What git's signatures are for, among all that an SSH key may sign.
+/// The namespace of Git in SSH signatures, which separates them from signatures for other purposes.
 const NAMESPACE: &str = "git";
 
 /// Signs commits. It is secret: there is no `Debug`.
 pub struct Signer(Key);
 
-/// A key without its password.
+/// A decrypted private key.
 enum Key {
     Ssh(Box<PrivateKey>),
     OpenPgp(Box<SecretKey>),
     OpenPgpSubkey(Box<SecretSubkey>),
 }
 
-/// Why there is no signature.
+/// Why a commit cannot be signed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum SignError {
     #[error(
@@ -81,7 +81,7 @@ impl StageError for SignError {
 }
 
 impl Signer {
-    /// Reads the data of a Secret: `identity` or `git.asc`, and `password` if the key is locked.
+    /// Reads the data of a Secret: `identity` or `git.asc`, and `password` if the key is encrypted.
     pub fn from_secret(data: &Data) -> Result<Self, SignError> {
         let password = data.get("password").map(|bytes| bytes.trim_ascii_end());
         let key = match (data.get("identity"), data.get("git.asc")) {
@@ -90,13 +90,13 @@ impl Signer {
             (Some(_), Some(_)) => return Err(SignError::TwoKeys),
             (None, None) => return Err(SignError::NoKey),
         };
-        // A key that cannot sign is found now, and not when there is something to commit.
+        // A key that cannot sign is reported now, not when there is something to commit.
         let signer = Self(key);
         signer.sign(b"", Timestamp::UNIX_EPOCH)?;
         Ok(signer)
     }
 
-    /// The armored signature of a text.
+    /// Returns the armored signature of a text.
     pub(super) fn sign(&self, text: &[u8], at: Timestamp) -> Result<String, SignError> {
         match &self.0 {
             Key::Ssh(key) => sign_ssh(key, text),
@@ -108,7 +108,7 @@ impl Signer {
 
 fn ssh(identity: &[u8], password: Option<&[u8]>) -> Result<PrivateKey, SignError> {
     let bad = |why: String| SignError::BadKey { entry: "identity", wanted: "an OpenSSH private key", why };
-    // OpenSSH takes a key without its last line end, and with those of Windows.
+    // OpenSSH accepts a key without its final line break, and with Windows line endings.
     let text = str::from_utf8(identity).map_err(|_| bad("it is not text".to_owned()))?;
     let text = format!("{}\n", text.replace("\r\n", "\n").trim());
     if !text.starts_with("-----BEGIN OPENSSH PRIVATE KEY-----") && text.starts_with("-----BEGIN ") {
@@ -134,7 +134,7 @@ fn ssh(identity: &[u8], password: Option<&[u8]>) -> Result<PrivateKey, SignError
     })
 }
 
-/// The curve of an ECDSA key. Its name stands in the public part, which is never locked.
+/// Returns the curve of an ECDSA key. Its name is in the public part, which is never encrypted.
 fn ecdsa_of(text: &str) -> Option<&'static str> {
     let body: String = text.lines().filter(|line| !line.starts_with("-----")).collect();
     let bytes = STANDARD.decode(body.trim()).ok()?;
@@ -157,7 +157,7 @@ fn sign_ssh(key: &PrivateKey, text: &[u8]) -> Result<String, SignError> {
     signed.to_pem(LineEnding::LF).map_err(|error| failed(error.to_string()))
 }
 
-/// RSA with SHA-512, the only way of RSA that OpenSSH signs texts in.
+/// Signs with RSA and SHA-512, the only RSA signature that OpenSSH accepts for texts.
 fn sign_rsa(key: &PrivateKey, pair: &RsaKeypair, text: &[u8]) -> Result<SshSig, SignError> {
     let ssh = |error: ssh_key::Error| SignError::Failed { said: error.to_string() };
     let failed = |error: rsa::Error| SignError::Failed { said: error.to_string() };
@@ -187,7 +187,7 @@ fn open_pgp(armored: &[u8], password: Option<&[u8]>) -> Result<Key, SignError> {
     let bad = |why: String| SignError::BadKey { entry, wanted: "an armored OpenPGP private key", why };
     let (key, _) = SignedSecretKey::from_armor_single(armored).map_err(|error| bad(error.to_string()))?;
     if key.primary_key.version() != KeyVersion::V4 {
-        return Err(bad("only keys of version 4 make signatures that git's tools know".to_owned()));
+        return Err(bad("only keys of version 4 make signatures that Git can verify".to_owned()));
     }
     let wrong = |_| SignError::WrongPassword { entry };
     let password = |params: &SecretParams| match password {
@@ -208,7 +208,7 @@ fn open_pgp(armored: &[u8], password: Option<&[u8]>) -> Result<Key, SignError> {
     }
 }
 
-/// The newest subkey that is for signatures and not revoked, as gpg chooses; the primary key if there is none.
+/// Returns the newest subkey for signatures that is not revoked, as gpg chooses; the primary key if there is none.
 fn part_that_signs(key: SignedSecretKey) -> Option<Key> {
     let SignedSecretKey { primary_key, details, public_subkeys: _, secret_subkeys } = key;
     let newest = secret_subkeys

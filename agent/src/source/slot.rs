@@ -2,17 +2,17 @@
 
 use gix::ObjectId;
 
-/// The bytes of an id.
+/// The length of an id in bytes.
 pub const ID: usize = 20;
 
-/// Where the id of an entry is in the bytes of a tree.
+/// The position of the id of an entry in the bytes of a tree.
 pub struct Slot {
     pub kind: SlotKind,
-    /// Where the id begins.
+    /// The offset of the id.
     pub at: usize,
 }
 
-/// What stands at an entry, by its mode.
+/// The type of an entry, by its mode.
 pub enum SlotKind {
     Folder,
     File,
@@ -26,7 +26,7 @@ impl Slot {
     }
 }
 
-/// Finds an entry in the bytes of a tree, which are `mode SP name NUL id`, one after the other.
+/// Finds an entry in the bytes of a tree, which are a sequence of `mode SP name NUL id`.
 pub fn find(tree: &[u8], name: &[u8]) -> Option<Slot> {
     let mut at = 0;
     while let Some(entry) = tree.get(at..).filter(|rest| !rest.is_empty()) {
@@ -47,7 +47,7 @@ pub fn find(tree: &[u8], name: &[u8]) -> Option<Slot> {
     None
 }
 
-/// The bytes of a tree in which an entry is another one, is new, or is gone. All others stay as they are.
+/// Returns the bytes of a tree in which one entry is replaced, added or removed. All others stay unchanged.
 pub fn with(tree: &[u8], name: &[u8], entry: Option<(&str, ObjectId)>) -> Option<Vec<u8>> {
     let mut entries: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
     let mut at = 0;
@@ -69,7 +69,7 @@ pub fn with(tree: &[u8], name: &[u8], entry: Option<(&str, ObjectId)>) -> Option
     Some(entries.into_iter().flat_map(|(_, bytes)| bytes).collect())
 }
 
-/// By what git puts entries in order: a folder as if a slash were behind its name.
+/// Returns the sort key of Git: a folder is sorted as if its name ended with a slash.
 fn order(name: &[u8], mode: &[u8]) -> Vec<u8> {
     let end: &[u8] = if matches!(mode, b"40000" | b"040000") { b"/" } else { b"" };
     [name, end].concat()
@@ -84,7 +84,7 @@ mod tests {
         let mut tree = Vec::new();
         for (mode, name) in [("100755", "a"), ("40000", "a.b"), ("120000", "b"), ("160000", "c")] {
             tree.extend(format!("{mode} {name}\0").bytes());
-            // An id may look like an entry.
+            // An id can look like an entry.
             tree.extend(b"100644 x\0aaaaaaaaaaa");
         }
         let at = |name: &str| find(&tree, name.as_bytes()).map(|slot| slot.at);

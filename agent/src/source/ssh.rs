@@ -1,4 +1,5 @@
-//! Starts `ssh` for one connection, with its keys and the only address that it may connect to, and without any other configuration.
+//! Starts `ssh` for one connection, with its keys, the only address that it may connect to, and no other
+//! configuration.
 //!
 //! I/O: writes the keys into a private folder, which is removed with the connection; resolves the address.
 
@@ -15,7 +16,7 @@ use tempfile::TempDir;
 use super::{Location, SourceError, known_hosts};
 use crate::http::{Failure, Guard, Times, reachable};
 
-/// How the folders of keys begin; the number of the process follows.
+/// The prefix of the folders of keys; the id of the process follows.
 pub(super) const FOLDER: &str = "holdfast-ssh-";
 /// The port of ssh.
 const PORT: u16 = 22;
@@ -28,7 +29,7 @@ pub struct Keys {
     folder: TempDir,
     has_identity: bool,
     askpass: Option<PathBuf>,
-    /// The address that was checked, and the name by which the key of the host is looked up.
+    /// The address that was checked, and the name by which the host key is looked up.
     address: IpAddr,
     alias: String,
 }
@@ -71,11 +72,11 @@ impl Keys {
         Ok(Self { folder, has_identity: credential.identity.is_some(), askpass, address, alias })
     }
 
-    /// The program that connects to the host of a location and runs a service of git there.
+    /// Returns the command that connects to the host of a location and runs a Git service there.
     pub fn command(&self, location: &Location, service: Service) -> Result<Command, SourceError> {
         let bad = |why: &str| SourceError::BadUrl { url: location.to_string(), why: why.to_owned() };
-        let url = gix::Url::try_from(location.url.as_str())
-            .map_err(|_| bad("it is not a URL that git understands"))?;
+        let url =
+            gix::Url::try_from(location.url.as_str()).map_err(|_| bad("it is not a URL that Git accepts"))?;
         let path = gix::url::expand_path::for_shell(url.path.clone()).to_string();
         let host = url.host().unwrap_or_default();
         let mut ssh = Command::new("ssh");
@@ -93,7 +94,7 @@ impl Keys {
         set("ServerAliveInterval", "10");
         set("ServerAliveCountMax", "2");
         set("LogLevel", "ERROR");
-        // The password is used for the key alone, and not for other prompts.
+        // The password is used only to decrypt the key, not for other prompts.
         set("PreferredAuthentications", "publickey");
         set("NumberOfPasswordPrompts", "1");
         set("IdentityAgent", "none");
@@ -114,7 +115,7 @@ impl Keys {
         if let Some(port) = url.port {
             ssh.arg(format!("-p{port}"));
         }
-        // Its messages are read.
+        // The messages are parsed, so they must be in English.
         ssh.env("LANG", "C").env("LC_ALL", "C").current_dir(self.folder.path());
         ssh.arg(match url.user() {
             Some(user) => format!("{user}@{host}"),
@@ -131,12 +132,12 @@ fn write(path: &Path, mode: u32, bytes: &[u8]) -> std::io::Result<()> {
     if bytes.ends_with(b"\n") { Ok(()) } else { file.write_all(b"\n") }
 }
 
-/// A program that answers ssh's question for the password of the key.
+/// Returns the content of a program that answers the password prompt of ssh for the key.
 fn askpass(password: &str) -> String {
     format!("#!/bin/sh\nprintf '%s\\n' {}\n", quote(password))
 }
 
-/// Quotes a word for a shell, as git does.
+/// Quotes a word for a shell, as Git does.
 fn quote(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''").replace('!', r"'\!'"))
 }

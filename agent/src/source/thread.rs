@@ -1,11 +1,11 @@
-//! Threads for work that blocks while it waits for a server. Servers that never answer would use up the shared pool.
+//! Threads for work that blocks while it waits for a server. Servers that do not respond would use up the shared pool.
 //!
-//! Starts threads; leaves to its callers how many there may be.
+//! Starts threads; callers limit their number.
 
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-/// The work came to no end: its thread could not be started, or it panicked.
+/// The work did not finish: its thread could not be started, or it panicked.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ThreadError {
     #[error("cannot start a thread: {0}")]
@@ -14,12 +14,12 @@ pub enum ThreadError {
     Panicked,
 }
 
-/// Does blocking work on a thread of its own, and waits for its result. The work goes on if the caller goes away.
+/// Runs blocking work on its own thread, and waits for the result. The work continues if the caller is dropped.
 pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ThreadError> {
     let (done, result) = oneshot::channel();
     let runtime = Handle::current();
     let work = move || {
-        // The work may ask for the runtime that its caller is on.
+        // The work may use the runtime of its caller.
         let _runtime = runtime.enter();
         drop(done.send(work()));
     };

@@ -1,5 +1,5 @@
-//! How gix reaches a repository: headers, trust and time limits for http, a locked-down `ssh` for ssh, git itself for a
-//! repository on disk; and the same bounds for all of them.
+//! The transports of gix: headers, trust and time limits for HTTP, a restricted `ssh` for SSH, `git` for a
+//! repository on disk; with the same limits for all of them.
 //!
 //! I/O: network and subprocesses.
 
@@ -27,29 +27,29 @@ use super::pauses::{Pause, Pauses};
 use super::program::{Pipes, Program};
 use super::scheme::Scheme;
 use super::ssh::Keys;
-use super::web::{GitHttp, Kind, Last, Trouble};
-use super::{Location, SourceError, heard};
+use super::web::{GitHttp, HttpFailure, Kind, Last};
+use super::{Location, SourceError, ssh_errors};
 use crate::http::{Clients, Failure, Guard, Times, Trust, causes};
 
-/// How git names itself. Some servers give what they give to git only to a program of this name.
+/// The user agent of Git. Some servers send the Git protocol only to a program with this name.
 const USER_AGENT: &str = concat!("git/2.0 holdfast/", env!("CARGO_PKG_VERSION"));
-/// How long a server may be silent.
+/// Maximum time without data from a server.
 const SILENCE: Duration = Duration::from_mins(1);
 
-/// What connections are made with.
+/// The parameters of connections.
 #[derive(Clone)]
 pub struct Network {
     pub guard: Arc<Guard>,
     pub clients: Arc<Clients>,
-    /// Servers that asked to wait.
+    /// Servers that requested a pause.
     pub pauses: Arc<Pauses>,
-    /// Where requests over http run, while a thread of its own waits for them.
+    /// The runtime of HTTP requests, while another thread waits for them.
     pub runtime: Handle,
-    /// Cancelled when no caller waits for the answer. The connection ends then.
+    /// Cancelled when no caller waits for the response. The connection is closed then.
     pub ended: CancellationToken,
 }
 
-/// A repository that is asked, and how long one request may take.
+/// A repository to connect to, and the time limit of one request.
 pub struct Peer<'a> {
     pub network: &'a Network,
     pub location: &'a Location,
@@ -57,26 +57,26 @@ pub struct Peer<'a> {
 }
 
 impl Peer<'_> {
-    /// A new connection; nothing is sent yet.
+    /// Opens a connection; nothing is sent yet.
     pub fn connect(&self) -> Result<Connection, SourceError> {
         Connection::open(self.network, self.location, Service::UploadPack, self.limit)
     }
 }
 
-/// The HTTP clients of git.
+/// Returns the HTTP clients for Git.
 pub fn clients(guard: Arc<Guard>) -> Arc<Clients> {
     let times = Times { connect: Times::CONNECT, silence: Some(SILENCE), total: None };
     Arc::new(Clients::new(guard, times).with_user_agent(USER_AGENT))
 }
 
-/// One connection, and what went wrong on it.
+/// One connection, and its errors.
 pub struct Connection {
     pub transport: Box<dyn Transport + Send>,
-    pub said: Said,
+    pub said: Diagnostics,
 }
 
-/// What is known of a connection beside the errors of gix. The program and the keys of ssh stay as long as this lives.
-pub struct Said {
+/// What is known about a connection beside the errors of gix. Holds the program and the keys of ssh.
+pub struct Diagnostics {
     location: Location,
     last: Last,
     budget: Budget,
@@ -85,7 +85,7 @@ pub struct Said {
 }
 
 impl Connection {
-    /// Prepares a connection to a service of git; over http, nothing is sent yet. Must be called where it may block.
+    /// Prepares a connection to a Git service; over HTTP, nothing is sent yet. Blocking.
     pub fn open(
         network: &Network,
         location: &Location,
@@ -104,12 +104,12 @@ impl Connection {
             None => by_program(network, location, on_disk(location, service)?, service, &budget)?,
             Some(keys) => by_program(network, location, keys.command(location, service)?, service, &budget)?,
         };
-        let said = Said { location: location.clone(), last, budget, program, _keys: keys };
+        let said = Diagnostics { location: location.clone(), last, budget, program, _keys: keys };
         Ok(Self { transport, said })
     }
 }
 
-/// A fetch speaks version 2; a push knows none but the first.
+/// A fetch uses version 2 of the protocol; a push only exists in the first version.
 fn version(service: Service) -> Protocol {
     if service == Service::UploadPack { Protocol::V2 } else { Protocol::V1 }
 }
@@ -162,11 +162,11 @@ fn not_started(location: &Location, name: &str, error: &io::Error) -> SourceErro
     SourceError::Git { url: location.to_string(), said }
 }
 
-/// git itself, for a repository on disk.
+/// Returns the command of `git` for a repository on disk.
 fn on_disk(location: &Location, service: Service) -> Result<Command, SourceError> {
     let url = git_url(location)?;
     let mut git = Command::new("git");
-    // What a shell says of another repository is not about this one.
+    // Variables of a shell about another repository must not affect this one.
     let variables = std::env::vars_os().map(|(name, _)| name);
     for name in variables.filter(|name| name.as_encoded_bytes().starts_with(b"GIT_")) {
         git.env_remove(name);
@@ -198,8 +198,9 @@ fn http(
     let trust = Trust::read(credential.ca.as_deref(), client);
     let trust = trust.map_err(|error| bad(format!("the Secret of secretRef: {error}")))?;
     let authorization = credential.authorization().map(|value| {
-        let mut value = HeaderValue::from_str(&value)
-            .map_err(|_| bad("the login in the Secret has characters that HTTP cannot send".to_owned()))?;
+        let mut value = HeaderValue::from_str(&value).map_err(|_| {
+            bad("the login in the Secret has characters that are not allowed in an HTTP header".to_owned())
+        })?;
         value.set_sensitive(true);
         Ok(value)
     });
@@ -218,8 +219,8 @@ fn http(
     })
 }
 
-impl Said {
-    /// What an error of gix means on this connection.
+impl Diagnostics {
+    /// Returns the meaning of an error of gix on this connection.
     pub fn explain(&self, error: &(dyn Error + 'static)) -> SourceError {
         let url = || self.location.to_string();
         if let Some((part, limit)) = self.budget.exceeded() {
@@ -232,16 +233,16 @@ impl Said {
             return SourceError::Sha256 { url: url() };
         }
         self.program()
-            .or_else(|| heard::of_server(&self.location, &refusal(error)?, None))
+            .or_else(|| ssh_errors::of_server(&self.location, &refusal(error)?, None))
             .unwrap_or_else(|| self.without_words(error))
     }
 
-    /// What the end of the program means, if it had a reason.
+    /// Returns the meaning of the end of the program, if it reported a reason.
     fn program(&self) -> Option<SourceError> {
         let ended = self.program.as_ref()?.ended();
         match self.location.scheme {
-            Scheme::Ssh => heard::of_ssh(&self.location, &ended),
-            _ => heard::of_server(&self.location, &ended.said, ended.status),
+            Scheme::Ssh => ssh_errors::of_ssh(&self.location, &ended),
+            _ => ssh_errors::of_server(&self.location, &ended.said, ended.status),
         }
     }
 
@@ -250,59 +251,59 @@ impl Said {
         match of_library(&url, error) {
             SourceError::Git { .. } if self.program.is_some() => {
                 let said =
-                    "the connection ended before git answered; check the path and the rights of the login";
+                    "the connection ended before Git responded; check the path and the rights of the login";
                 SourceError::Git { url, said: said.to_owned() }
             }
             other => other,
         }
     }
 
-    /// The status of the last answer over http that was no success.
+    /// Returns the status of the last HTTP response that was not a success.
     pub fn status(&self) -> Option<StatusCode> {
         match self.last.trouble()? {
-            Trouble::Status(status) => Some(status),
-            Trouble::Busy(pause) => StatusCode::from_u16(pause.status).ok(),
-            Trouble::Failed(_) | Trouble::NotGit(_) => None,
+            HttpFailure::Status(status) => Some(status),
+            HttpFailure::Busy(pause) => StatusCode::from_u16(pause.status).ok(),
+            HttpFailure::Failed(_) | HttpFailure::NotGit(_) => None,
         }
     }
 
-    /// True if the server asks to wait.
+    /// True if the server requests a pause.
     pub fn is_busy(&self) -> bool {
-        matches!(self.last.trouble(), Some(Trouble::Busy(_)))
+        matches!(self.last.trouble(), Some(HttpFailure::Busy(_)))
     }
 
-    /// True if the server can leave out what came before a commit. Known when it has shown its refs.
+    /// True if the server supports shallow fetches. Known once it has listed its refs.
     pub fn can_be_shallow(&self) -> bool {
         self.budget.can_be_shallow()
     }
 
-    /// What the server wrote beside its answer: why it hung up, for example.
+    /// Returns the messages that the server wrote beside its response, such as why it closed the connection.
     pub fn last_words(&self) -> String {
         self.program.as_ref().map(|program| program.ended().said).unwrap_or_default()
     }
 
-    fn of_http(&self, trouble: Trouble) -> SourceError {
+    fn of_http(&self, trouble: HttpFailure) -> SourceError {
         let url = self.location.to_string();
         match trouble {
-            Trouble::Busy(Pause { status, until }) => SourceError::Busy { url, status, until },
-            Trouble::Status(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+            HttpFailure::Busy(Pause { status, until }) => SourceError::Busy { url, status, until },
+            HttpFailure::Status(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
                 if !self.location.credential.logs_in() =>
             {
                 SourceError::LoginMissing { url }
             }
-            Trouble::Status(status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)) => {
+            HttpFailure::Status(status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)) => {
                 let said = format!("the server refuses the login (HTTP status {})", status.as_u16());
                 SourceError::AuthenticationFailed { url, said }
             }
-            Trouble::Status(StatusCode::NOT_FOUND | StatusCode::GONE) => {
+            HttpFailure::Status(StatusCode::NOT_FOUND | StatusCode::GONE) => {
                 SourceError::RepositoryNotFound { url, said: String::new() }
             }
-            Trouble::Status(StatusCode::PROXY_AUTHENTICATION_REQUIRED) => SourceError::ProxyLogin { url },
-            Trouble::Status(status) => SourceError::Answered { url, status: status.as_u16() },
-            Trouble::NotGit(Kind::Page) => SourceError::WebPage { url },
-            Trouble::NotGit(Kind::Dumb) => SourceError::DumbHttp { url },
-            Trouble::NotGit(Kind::Other) => SourceError::NotGit { url, said: "there".to_owned() },
-            Trouble::Failed(failure) => self.unsent(failure),
+            HttpFailure::Status(StatusCode::PROXY_AUTHENTICATION_REQUIRED) => SourceError::ProxyLogin { url },
+            HttpFailure::Status(status) => SourceError::Answered { url, status: status.as_u16() },
+            HttpFailure::NotGit(Kind::Page) => SourceError::WebPage { url },
+            HttpFailure::NotGit(Kind::Dumb) => SourceError::DumbHttp { url },
+            HttpFailure::NotGit(Kind::Other) => SourceError::NotGit { url, said: "there".to_owned() },
+            HttpFailure::Failed(failure) => self.unsent(failure),
         }
     }
 
@@ -325,7 +326,7 @@ impl Said {
     }
 }
 
-/// What a server wrote in place of an answer, in the line that the protocol has for that.
+/// Returns the error line of the protocol, which a server sends instead of a response.
 fn refusal(error: &(dyn Error + 'static)) -> Option<String> {
     let found = error.downcast_ref::<gix::Error>().and_then(gix::Error::downcast_any_ref::<LineError>);
     let found = found.or_else(|| causes(error).find_map(|cause| cause.downcast_ref::<LineError>()));

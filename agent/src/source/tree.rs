@@ -1,6 +1,8 @@
-//! The tree of a commit, read from the object database: nothing is checked out, and nothing outside of the tree can be read.
+//! The tree of a commit, read from the object database: nothing is checked out, and nothing outside the tree can be
+//! read.
 //!
-//! Entries of folders are cached by the ids of the folders, for all commits of a mirror. I/O: disk reads of the mirror.
+//! Entries of folders are cached by the ids of the folders, for all commits of a mirror. I/O: disk reads of the
+//! mirror.
 
 use std::sync::Arc;
 
@@ -13,13 +15,13 @@ use super::folders::{self, BadFolder, Entries, Entry};
 use super::repository::Repository;
 use super::{Revision, SourceError};
 
-/// The largest file that is read.
+/// Maximum size of a file.
 const FILE_LIMIT: u64 = 50 * 1024 * 1024;
-/// How many symlinks may lead to one another.
+/// Maximum number of symlinks that lead to one another.
 const LINKS: usize = 20;
-/// The largest folder that is read, and the largest commit, in bytes.
+/// Maximum size of a folder and of a commit, in bytes.
 const FOLDER_LIMIT: u64 = 16 * 1024 * 1024;
-/// The longest path that a symlink may hold, in bytes, as Linux has it.
+/// Maximum length of the target of a symlink in bytes, as on Linux.
 const LINK_LIMIT: u64 = 4096;
 
 /// The root of a commit's tree.
@@ -36,7 +38,7 @@ impl Tree {
         &self.revision
     }
 
-    /// Who made the commit, as `Name <address>`, and the first line of its message.
+    /// Returns the author of the commit, as `Name <address>`, and the first line of its message.
     pub fn commit(&self) -> Option<(String, String)> {
         let repo = self.repository.git.to_thread_local();
         let commit = repo.find_object(self.commit).ok()?.try_into_commit().ok()?;
@@ -46,7 +48,7 @@ impl Tree {
         Some((format!("{} <{}>", author.name, author.email), subject))
     }
 
-    /// The ids of the commits that it was made from. They need not be in the mirror.
+    /// Returns the ids of the parent commits, which need not be in the mirror.
     pub(super) fn parents(&self) -> Result<Vec<ObjectId>, SourceError> {
         let repo = self.repository.git.to_thread_local();
         let object = repo.find_object(self.commit).map_err(|error| self.unreadable("the commit", &error))?;
@@ -54,7 +56,7 @@ impl Tree {
         Ok(commit.parent_ids().map(gix::Id::detach).collect())
     }
 
-    /// The clean path of the folder that a Sync names. Symlinks inside the tree are followed.
+    /// Returns the normalised path of the folder that a Sync names. Symlinks inside the tree are followed.
     pub fn folder(&self, path: &str) -> Result<String, SourceError> {
         if path.starts_with('/') && path != "/" {
             return Err(SourceError::PathEscapes { path: path.to_owned() });
@@ -69,7 +71,7 @@ impl Tree {
         Ok(clean)
     }
 
-    /// What stands at a clean path, with the path that symlinks led to.
+    /// Returns the entry at a normalised path, and the path after symlinks were followed.
     pub(super) fn find(&self, path: &str) -> Result<Option<(String, Entry)>, SourceError> {
         self.follow(path, LINKS)
     }
@@ -109,7 +111,7 @@ impl Tree {
         Ok(Some((walked, at)))
     }
 
-    /// The clean path that a symlink leads to.
+    /// Returns the normalised path of the target of a symlink.
     fn target(&self, link: &str, id: ObjectId, links: usize) -> Result<String, SourceError> {
         let bytes = self.object(link, id, Kind::Blob, LINK_LIMIT)?;
         let target = String::from_utf8_lossy(&bytes).into_owned();
@@ -122,7 +124,7 @@ impl Tree {
         inside.ok_or_else(|| SourceError::SymlinkEscapes { link: link.to_owned(), target })
     }
 
-    /// The entries of a folder in the commit. Symlinks are not followed.
+    /// Returns the entries of a folder in the commit. Symlinks are not followed.
     pub(super) fn entries(&self, id: ObjectId, path: &str) -> Result<Entries, SourceError> {
         if let Some(known) = self.repository.folders.get(id) {
             return Ok(known);
@@ -133,7 +135,8 @@ impl Tree {
         Ok(found)
     }
 
-    /// What stands at an entry of a folder, symlinks followed. What is in a symlinked folder is never the folder itself.
+    /// Returns the target of an entry, following symlinks. An entry below a symlinked folder is never that folder
+    /// itself.
     pub(super) fn entry(&self, here: &str, entry: Entry) -> Result<Entry, SourceError> {
         match entry.kind {
             EntryKind::Commit => Err(SourceError::Submodule { path: here.to_owned() }),
@@ -157,12 +160,12 @@ impl Tree {
         self.object(path, id, Kind::Blob, FILE_LIMIT)
     }
 
-    /// The bytes of a commit or a tag.
+    /// Returns the bytes of a commit or a tag.
     pub(super) fn raw(&self, id: ObjectId, kind: Kind) -> Result<Vec<u8>, SourceError> {
         self.object(&format!("the {kind}"), id, kind, FOLDER_LIMIT)
     }
 
-    /// The bytes of an object. Its size is known before it is unpacked.
+    /// Returns the bytes of an object. The size is checked before the object is unpacked.
     fn object(&self, path: &str, id: ObjectId, kind: Kind, limit: u64) -> Result<Vec<u8>, SourceError> {
         let repo = self.repository.git.to_thread_local();
         let header = repo.find_header(id).map_err(|error| self.unreadable(path, &error))?;
@@ -192,7 +195,7 @@ impl Tree {
     }
 
     pub(super) fn unreadable(&self, path: &str, error: &dyn std::fmt::Display) -> SourceError {
-        // Whatever it is, a mirror that is fetched afresh does not have it.
+        // Whatever the cause, a new mirror does not have it.
         self.repository.note_broken();
         SourceError::Git {
             url: self.revision.to_string(),
@@ -201,7 +204,7 @@ impl Tree {
     }
 }
 
-/// True if a path is below a folder, or is it.
+/// True if a path is the folder or below it.
 fn inside(path: &str, folder: &str) -> bool {
     folder.is_empty() || path == folder || path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
 }

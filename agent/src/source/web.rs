@@ -1,7 +1,7 @@
 //! Git over HTTP: the transport of gix on the HTTP clients of the agent, so that the same rules apply.
 //!
-//! The body of an answer is returned only if its status and its type are those of Git. A request is sent when its answer is read,
-//! since its body is written in pieces before. I/O: HTTP, blocking.
+//! The body of a response is returned only if its status and type are those of Git. A request is sent when its response
+//! is read, since its body is written in pieces before that. I/O: HTTP, blocking.
 
 use std::any::Any;
 use std::io::{self, BufRead, Cursor, Read, Write};
@@ -22,71 +22,71 @@ use super::limit::{Budget, Counted};
 use super::pauses::{Pause, Pauses};
 use crate::http::{Clients, Failure, Redirects, Request, Trust, destination, retry_after};
 
-/// The types of answers that git gives.
+/// The prefix of the media types of Git.
 const TYPES: &str = "application/x-git-";
 
-/// Why there was no answer of git.
+/// Why there is no Git response.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Trouble {
+pub enum HttpFailure {
     Failed(Failure),
-    /// A status that is no success.
+    /// A status that is not a success.
     Status(StatusCode),
-    /// The server asks to wait.
+    /// The server requests a pause.
     Busy(Pause),
-    /// A success of another type than git's.
+    /// A success with another media type.
     NotGit(Kind),
 }
 
-/// What a server answers in place of git.
+/// What a server sends instead of the Git protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A page for a browser.
+    /// An HTML page.
     Page,
-    /// The refs as a file: git over http as it was before it had a program on the server.
+    /// The refs as a file: the dumb HTTP protocol, which needs no program on the server.
     Dumb,
     Other,
 }
 
-/// What went wrong last on one connection: the errors of gix say less.
+/// The last error on one connection, which is more precise than the errors of gix.
 #[derive(Clone, Default)]
-pub struct Last(Arc<Mutex<Option<Trouble>>>);
+pub struct Last(Arc<Mutex<Option<HttpFailure>>>);
 
 impl Last {
-    pub fn trouble(&self) -> Option<Trouble> {
+    pub fn trouble(&self) -> Option<HttpFailure> {
         self.0.lock().clone()
     }
 
-    fn keep(&self, trouble: Trouble) -> io::Error {
+    fn keep(&self, trouble: HttpFailure) -> io::Error {
         *self.0.lock() = Some(trouble);
-        io::Error::other("the server did not answer with the Git protocol")
+        io::Error::other("the response does not follow the Git protocol")
     }
 }
 
-/// A connection to one repository. Has no `Debug`: it has the login.
+/// A connection to one repository. Has no `Debug`, since it contains credentials.
 #[derive(Clone)]
 pub struct GitHttp {
     pub clients: Arc<Clients>,
     pub runtime: Handle,
     pub trust: Trust,
     pub authorization: Option<HeaderValue>,
-    /// How long one request may take.
+    /// Maximum duration of one request.
     pub limit: Duration,
-    /// Cancelled when no caller waits for the answer.
+    /// Cancelled when no caller waits for the response.
     pub ended: CancellationToken,
     pub last: Last,
-    /// Where it is noted that the server asks to wait, and by which name.
+    /// Where pauses are recorded, and the key under which.
     pub pauses: Arc<Pauses>,
     pub server: String,
-    /// What its answers may have in memory.
+    /// Limits the part of responses that is kept in memory.
     pub budget: Budget,
-    /// Where the repository is, if that is not where it was asked for.
+    /// The new URL of the repository, if the server redirected.
     pub moved: Option<String>,
 }
 
 impl GitHttp {
     fn request(&self, method: Method, url: &str, headers: &HeaderMap) -> io::Result<Request> {
         let mut url = Url::parse(url).map_err(|error| io::Error::other(error.to_string()))?;
-        // The login is in the Secret; a user in the URL would be sent as another one.
+        // The credentials are in the Secret; a user in the URL would be sent in addition.
         let bare = url.set_username("").and_then(|()| url.set_password(None));
         bare.map_err(|()| io::Error::other("the URL has no host"))?;
         let mut request = Request { limit: Some(self.limit), ..Request::new(method, url) };
@@ -95,13 +95,13 @@ impl GitHttp {
         Ok(request)
     }
 
-    /// Sends a request, and takes only an answer of git's.
+    /// Sends a request. Returns only a Git response.
     fn ask(&self, request: &Request) -> io::Result<Response> {
-        let secret = self.authorization.is_some() || self.trust.shows_certificate();
+        let secret = self.authorization.is_some() || self.trust.has_client_certificate();
         let redirects = if secret { Redirects::SameOrigin } else { Redirects::Anywhere };
         let asking = self.clients.follow(&self.trust, request, redirects);
         let response = self.runtime.block_on(until(&self.ended, asking))?;
-        let response = response.map_err(|failure| self.last.keep(Trouble::Failed(failure)))?;
+        let response = response.map_err(|failure| self.last.keep(HttpFailure::Failed(failure)))?;
         let status = response.status();
         if !status.is_success() {
             return Err(self.last.keep(self.refusal(status, response.headers())));
@@ -116,15 +116,15 @@ impl GitHttp {
         } else {
             self.runtime.block_on(until(&self.ended, without_type(response)))?
         };
-        Err(self.last.keep(Trouble::NotGit(kind)))
+        Err(self.last.keep(HttpFailure::NotGit(kind)))
     }
 
-    /// What a status means that is no success.
-    fn refusal(&self, status: StatusCode, headers: &HeaderMap) -> Trouble {
+    /// Classifies a status that is not a success.
+    fn refusal(&self, status: StatusCode, headers: &HeaderMap) -> HttpFailure {
         let now = Timestamp::now();
-        let Some(wait) = retry_after(headers, now) else { return Trouble::Status(status) };
+        let Some(wait) = retry_after(headers, now) else { return HttpFailure::Status(status) };
         self.pauses.begin(&self.server, status.as_u16(), wait, now);
-        self.pauses.of(&self.server, now).map_or(Trouble::Status(status), Trouble::Busy)
+        self.pauses.of(&self.server, now).map_or(HttpFailure::Status(status), HttpFailure::Busy)
     }
 
     fn exchange(&self, state: State) -> (Headers, Counted<Body>) {
@@ -161,7 +161,7 @@ impl Http for GitHttp {
             let moved = response.url().as_str().strip_suffix(tail);
             let moved = moved.ok_or_else(|| {
                 let to = destination(&request.url, Some(response.url().as_str()));
-                failed(self.last.keep(Trouble::Failed(Failure::Redirected { why, to })))
+                failed(self.last.keep(HttpFailure::Failed(Failure::Redirected { why, to })))
             })?;
             self.moved = Some(moved.to_owned());
         }
@@ -190,7 +190,7 @@ impl Http for GitHttp {
     }
 }
 
-/// What an answer is by how it begins.
+/// Classifies a response by its first bytes.
 async fn without_type(mut response: Response) -> Kind {
     let start = crate::http::piece(&mut response).await.ok().flatten().unwrap_or_default();
     // `id TAB name`, as `git update-server-info` writes it.
@@ -199,7 +199,7 @@ async fn without_type(mut response: Response) -> Kind {
     if is_id && start.len() > id.len() { Kind::Dumb } else { Kind::Other }
 }
 
-/// Waits for an answer while a caller waits for its result.
+/// Waits for a response as long as a caller waits for the result.
 async fn until<T>(ended: &CancellationToken, answer: impl Future<Output = T>) -> io::Result<T> {
     tokio::select! {
         answer = answer => Ok(answer),
@@ -207,7 +207,7 @@ async fn until<T>(ended: &CancellationToken, answer: impl Future<Output = T>) ->
     }
 }
 
-/// The headers that gix gives, a line each.
+/// Parses the headers that gix sets, one on each line.
 fn lines(headers: impl IntoIterator<Item = impl AsRef<str>>) -> HeaderMap {
     let parsed = headers.into_iter().filter_map(|line| {
         let (name, value) = line.as_ref().split_once(':')?;
@@ -216,14 +216,14 @@ fn lines(headers: impl IntoIterator<Item = impl AsRef<str>>) -> HeaderMap {
     parsed.collect()
 }
 
-/// A request and its answer, shared by who writes the one and who reads the other.
+/// A request and its response, shared by the writer of the former and the reader of the latter.
 #[derive(Clone)]
 struct Exchange(Arc<Mutex<State>>);
 
 enum State {
     Waiting(Box<(GitHttp, Request)>),
     Answered(Response),
-    /// The answer is being read, or there is none.
+    /// The response is being read, or there is none.
     Gone,
 }
 
@@ -240,7 +240,7 @@ impl Exchange {
     }
 }
 
-/// Takes the body of a request, which is sent when its answer is read.
+/// Collects the body of a request, which is sent when its response is read.
 pub struct PostBody(Exchange);
 
 impl Write for PostBody {
@@ -258,7 +258,7 @@ impl Write for PostBody {
     }
 }
 
-/// The headers of an answer, a line each.
+/// The headers of a response, one on each line.
 pub struct Headers {
     exchange: Exchange,
     text: Option<Cursor<Vec<u8>>>,
@@ -298,7 +298,7 @@ impl BufRead for Headers {
     }
 }
 
-/// The body of an answer, as it comes.
+/// The body of a response.
 pub struct Body {
     exchange: Exchange,
     runtime: Handle,
@@ -329,7 +329,7 @@ impl BufRead for Body {
             match self.runtime.block_on(until(&self.ended, crate::http::piece(response)))? {
                 Ok(Some(piece)) => self.piece = Cursor::new(piece),
                 Ok(None) => break,
-                Err(failure) => return Err(self.last.keep(Trouble::Failed(failure))),
+                Err(failure) => return Err(self.last.keep(HttpFailure::Failed(failure))),
             }
         }
         self.piece.fill_buf()

@@ -18,14 +18,14 @@ use super::tree::{Tree, below};
 use super::{Checkout, SourceError};
 use crate::error::{Class, StageError};
 
-/// What to commit.
+/// The content of a commit.
 #[derive(Clone)]
 pub struct NewCommit {
     /// The commit whose files are changed.
     pub base: Checkout,
-    /// Files that are there already, by their clean paths without symlinks, and what is in them now. Their modes stay.
+    /// Existing files, by normalised paths without symlinks, and their new content. Their modes stay unchanged.
     pub changes: Vec<(String, Vec<u8>)>,
-    /// What else is not as in the base.
+    /// Further entries that differ from the base.
     pub grafts: Vec<Graft>,
     pub author: Person,
     pub committer: Person,
@@ -33,7 +33,7 @@ pub struct NewCommit {
     pub signer: Option<Arc<Signer>>,
 }
 
-/// Who made a commit, and when. Times are written in UTC.
+/// The author or committer, and the time. Times are written in UTC.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Person {
     pub name: String,
@@ -41,7 +41,7 @@ pub struct Person {
     pub at: Timestamp,
 }
 
-/// Why no commit can be made.
+/// Why a commit cannot be built.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum WriteError {
     #[error("{path} is not at {revision}; read the files again, and edit a file that exists")]
@@ -91,14 +91,14 @@ impl StageError for WriteError {
     }
 }
 
-/// A commit that is on no server yet.
+/// A commit that no server has yet.
 pub struct Built {
     pub id: ObjectId,
     pub root: ObjectId,
     pub objects: Objects,
 }
 
-/// Makes the objects of a commit.
+/// Builds the objects of a commit.
 pub fn build(commit: &NewCommit, parents: &[ObjectId]) -> Result<Built, WriteError> {
     let NewCommit { base, changes, grafts, author, committer, message, signer } = commit;
     let mut changes: Vec<Change<'_>> =
@@ -128,13 +128,13 @@ pub fn build(commit: &NewCommit, parents: &[ObjectId]) -> Result<Built, WriteErr
 /// A changed file.
 struct Change<'a> {
     path: &'a str,
-    /// What is left of the path, below the folder that is worked on.
+    /// The rest of the path, below the current folder.
     rest: &'a str,
     content: &'a [u8],
 }
 
 impl Change<'_> {
-    /// The next name of the path.
+    /// Returns the next name of the path.
     fn name(&self) -> &str {
         self.rest.split_once('/').map_or(self.rest, |(name, _)| name)
     }
@@ -150,7 +150,7 @@ impl Writer<'_> {
         self.objects.add(kind, data).map_err(|error| WriteError::Object { said: error.to_string() })
     }
 
-    /// Writes a folder with its changes, which are sorted. All else of it stays as it is, byte for byte.
+    /// Writes a folder with its changes, which are sorted. All other entries stay unchanged, byte for byte.
     fn folder(&mut self, id: ObjectId, path: &str, changes: &[Change<'_>]) -> Result<ObjectId, WriteError> {
         let mut data = self.data(id, path)?;
         let mut changed = false;
@@ -246,7 +246,7 @@ impl Writer<'_> {
     }
 }
 
-/// How git writes what an entry is.
+/// Returns the mode of an entry as Git writes it.
 fn mode(kind: EntryKind) -> &'static str {
     match kind {
         EntryKind::Tree => "40000",
@@ -257,7 +257,7 @@ fn mode(kind: EntryKind) -> &'static str {
     }
 }
 
-/// The lines of a commit before its signature and its message.
+/// Returns the lines of a commit before its signature and message.
 fn header(
     root: ObjectId,
     parents: &[ObjectId],
@@ -276,21 +276,21 @@ fn person(who: &'static str, Person { name, email, at }: &Person) -> Result<Stri
     match (name.as_str(), email.as_str()) {
         ("", _) => missing("name"),
         (_, "") => missing("email"),
-        // git knows no time before 1970.
+        // Git has no times before 1970.
         (name, email) => Ok(format!("{name} <{email}> {} +0000", at.as_second().max(0))),
     }
 }
 
-/// A name as it may stand in a commit: git takes brackets and line ends for its own.
+/// Returns a name for use in a commit: Git gives brackets and line breaks a meaning of their own.
 fn clean(name: &str) -> String {
     let kept: String = name.chars().filter(|at| !at.is_control() && !['<', '>'].contains(at)).collect();
     kept.trim().to_owned()
 }
 
-/// The commit, as it is signed and, with the signature, as it is stored.
+/// Returns the commit: without the signature as it is signed, with the signature as it is stored.
 fn text(header: &str, signature: Option<&str>, message: &str) -> String {
     let signature = match signature {
-        // The lines after the first one are set in by a space.
+        // The lines after the first one are indented by a space.
         Some(signature) => format!("gpgsig {}\n", signature.trim_end().replace('\n', "\n ")),
         None => String::new(),
     };

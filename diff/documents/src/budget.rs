@@ -1,39 +1,39 @@
-//! What one render may take: a small repository can expand to any size, so everything is counted before it is made.
+//! The limits of one render: a small repository can expand to any size, so everything is counted before it is made.
 //!
 //! One budget belongs to one render and is carried by its files. The limits are far above what real repositories need;
-//! what they refuse would only have been ended later, and with a worse message, by the memory limit of the process. Pure.
+//! without them, the memory limit of the process would end such a render later, with a less useful message. Pure.
 
 use std::cell::Cell;
 
 use serde::{Deserialize, Serialize};
 
-/// Bytes of memory that the copies of one file may take, counted roughly.
+/// Maximum memory in bytes that copies within one file may take, estimated.
 const COPIES: usize = 16 * 1024 * 1024;
 
-/// Something that a render takes.
+/// A resource that a render uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Resource {
-    /// Files and folders that are listed, looked for or read, each time that this happens.
+    /// Files and folders that are listed, searched or read, counted each time.
     Visits,
     /// Bytes of files.
     Bytes,
-    /// Kustomizations that are read, each time that one is named.
+    /// Kustomizations that are read, counted each time that one is referred to.
     Kustomizations,
     /// Objects that are read or generated.
     Objects,
-    /// Bytes of memory of these objects, counted roughly, each time that they are read or grow.
+    /// Memory of these objects in bytes, estimated, counted each time that they are read or grow.
     Memory,
-    /// What is done to the objects: each rule of a transformer counts once for each object that it is tried on, and more
-    /// where it changes one.
+    /// Operations on objects: each rule of a transformer counts once for each object that it is tested on, and more
+    /// if it changes the object.
     Work,
-    /// Bytes of files that generators put into ConfigMaps and Secrets, each time that one does.
+    /// Bytes of files that generators put into ConfigMaps and Secrets, counted each time.
     Generated,
 }
 
-/// What is done to objects in one render, or in one step of it.
+/// Maximum number of operations on objects in one render, or in one step of it.
 pub const WORK: u64 = 20_000_000;
 
-/// The most of each that a render may take.
+/// The maximum of each resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     pub visits: u64,
@@ -73,7 +73,7 @@ impl Limits {
     }
 }
 
-/// A render takes more than it may.
+/// A limit of the render is exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", said(*.resource, *.limit))]
 pub struct Exceeded {
@@ -112,7 +112,7 @@ fn said(resource: Resource, limit: u64) -> String {
     }
 }
 
-/// What a render has taken so far.
+/// The resources that a render has used so far.
 #[derive(Debug, Default)]
 pub struct Budget {
     limits: Limits,
@@ -124,10 +124,10 @@ impl Budget {
         Self { limits, taken: Default::default() }
     }
 
-    /// Counts what is about to be taken.
+    /// Counts an amount before it is used.
     ///
     /// # Errors
-    /// If it is more than what is left. All that comes after it is then refused as well.
+    /// Fails if the limit would be exceeded. All further calls fail as well.
     pub fn take(&self, resource: Resource, amount: usize) -> Result<(), Exceeded> {
         let limit = self.limits.of(resource);
         let taken = &self.taken[resource as usize];
@@ -136,7 +136,7 @@ impl Budget {
     }
 }
 
-/// Bytes of memory that one file may still add by repeating what stands elsewhere in it: anchors, aliases, merge keys.
+/// Memory in bytes that one file may still use for repetitions: anchors, aliases, merge keys.
 #[derive(Debug)]
 pub struct Copies(Cell<usize>);
 
@@ -147,7 +147,7 @@ impl Default for Copies {
 }
 
 impl Copies {
-    /// False if so many bytes are not left.
+    /// Counts bytes. Returns false if the limit would be exceeded.
     pub fn take(&self, bytes: usize) -> bool {
         let left = self.0.get().checked_sub(bytes);
         self.0.set(left.unwrap_or(0));

@@ -1,6 +1,6 @@
 //! The files of a repository as a renderer reads them. Leaves their source to the caller.
 //!
-//! Paths are clean, from the root of the tree, with `/` between names; the root itself is empty. Pure.
+//! Paths are normalised, relative to the root of the tree, with `/` between names; the root itself is empty. Pure.
 
 pub mod name;
 
@@ -54,7 +54,8 @@ impl From<FileKind> for EntryKind {
     }
 }
 
-/// A file that cannot be read: a symlink out of the tree, a file that is too large, a wrong key. A missing file is no error.
+/// A file that cannot be read: a symlink out of the tree, a file that is too large, a wrong key. A missing file is not
+/// an error.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct FilesError(pub String);
@@ -70,43 +71,43 @@ pub trait Files {
     /// Resolves the symlinks of a path; `None` if it does not exist.
     fn resolve(&self, path: &str) -> Result<Option<Resolved>, FilesError>;
 
-    /// The bytes of the file at a path; `None` if there is no file.
+    /// Returns the bytes of the file at a path; `None` if there is no file.
     fn read(&self, path: &str) -> Result<Option<Arc<[u8]>>, FilesError>;
 
-    /// What a folder holds, in the order of names, symlinks followed; `None` if there is no folder. An entry that cannot be
-    /// read is no error here, since it may not be needed.
+    /// Returns the entries of a folder, in the order of names, with symlinks followed; `None` if there is no folder. An
+    /// entry that cannot be read is not an error here, since it may not be needed.
     fn list(&self, path: &str) -> Result<Option<Vec<Entry>>, FilesError>;
 
-    /// What the render that reads these files may take; `None` if nothing is counted.
+    /// Returns the budget of the render that reads these files; `None` if nothing is counted.
     fn budget(&self) -> Option<&Budget> {
         None
     }
 
-    /// Counts what is about to be taken from the budget.
+    /// Counts an amount before it is used.
     ///
     /// # Errors
-    /// If it is more than what is left.
+    /// Fails if the limit would be exceeded.
     fn spend(&self, resource: Resource, amount: usize) -> Result<(), Exceeded> {
         self.budget().map_or(Ok(()), |budget| budget.take(resource, amount))
     }
 }
 
-/// Files whose content has a name, as git gives it: the same name is the same content.
+/// Files whose content has an id, as in Git: the same id is the same content.
 pub trait Versioned: Files {
-    /// The name of what stands at a path, all that is below it included; `None` if nothing is there.
+    /// Returns the id of the content at a path, including everything below it; `None` if nothing exists there.
     fn version(&self, path: &str) -> Result<Option<Version>, FilesError>;
 }
 
-/// The name of a content.
+/// The id of a content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Version(pub [u8; 20]);
 
-/// How a pointer of Git LFS begins, and how long it may be. (git-lfs, "Git LFS Specification")
+/// The first bytes of a pointer of Git LFS, and its maximum length. (git-lfs, "Git LFS Specification")
 const POINTERS: [&[u8]; 2] =
     [b"version https://git-lfs.github.com/spec/v1\n", b"version https://hawser.github.com/spec/v1\n"];
 const POINTER: usize = 1024;
 
-/// Refuses a file whose content is in Git LFS: Git has only a pointer.
+/// Refuses a file whose content is in Git LFS, since Git only has a pointer.
 pub fn check_content(path: &str, bytes: &[u8]) -> Result<(), FilesError> {
     if bytes.len() < POINTER && POINTERS.iter().any(|pointer| bytes.starts_with(pointer)) {
         return Err(FilesError(format!(
@@ -117,7 +118,7 @@ pub fn check_content(path: &str, bytes: &[u8]) -> Result<(), FilesError> {
     Ok(())
 }
 
-/// A path as seen from a folder, without `.` and `..`; `None` if it climbs above the root.
+/// Resolves a path relative to a folder, without `.` and `..`; `None` if it leads above the root.
 pub fn join(folder: &str, path: &str) -> Option<String> {
     let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
     for part in path.split('/') {
@@ -132,13 +133,13 @@ pub fn join(folder: &str, path: &str) -> Option<String> {
     Some(parts.join("/"))
 }
 
-/// How many names a path has.
+/// Returns the number of names in a path.
 pub fn depth(path: &str) -> usize {
     path.split('/').filter(|name| !name.is_empty()).count()
 }
 
-/// Counts what a walk visits, so that it ends whatever the tree is made of: folders in a circle of symlinks, or equal
-/// folders inside of one another, of which a few objects make more paths than can be visited.
+/// Counts the entries that a walk visits, so that it ends for every tree: folders in a cycle of symlinks, or equal
+/// folders inside one another, which a few objects can form with more paths than can be visited.
 #[derive(Default)]
 pub struct Walk(usize);
 

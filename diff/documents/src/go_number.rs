@@ -1,16 +1,17 @@
-//! The forms of numbers that go-yaml takes from Go, whichever its version. What a dialect makes of them is its own. Pure.
+//! The number formats that go-yaml takes from Go, in every version. Each dialect interprets them. Pure.
 
-/// A whole number as it is written.
+/// An integer as it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Integer {
-    /// It begins with `-` or `+`.
+    /// True if it begins with `-` or `+`.
     pub has_sign: bool,
     pub is_negative: bool,
     pub magnitude: u64,
 }
 
 impl Integer {
-    /// Reads a whole number as Go's base 0 does: `0x`, `0o`, `0b`, and octal after a leading zero. Underscores are not known.
+    /// Parses an integer as Go does with base 0: `0x`, `0o`, `0b`, and octal after a leading zero. Underscores are not
+    /// permitted.
     pub fn read(text: &str) -> Option<Self> {
         let (sign, digits) = match text.as_bytes().first()? {
             sign @ (b'-' | b'+') => (Some(*sign), &text[1..]),
@@ -30,7 +31,7 @@ impl Integer {
         Some(Self { has_sign: sign.is_some(), is_negative: sign == Some(b'-'), magnitude })
     }
 
-    /// In 64 bits with a sign, if it has room there.
+    /// Returns the value as a signed 64-bit integer, if it fits.
     pub fn signed(self) -> Option<i64> {
         let Self { is_negative, magnitude, .. } = self;
         if is_negative { 0_i64.checked_sub_unsigned(magnitude) } else { i64::try_from(magnitude).ok() }
@@ -58,7 +59,7 @@ pub fn is_decimal(text: &str) -> bool {
     mantissa_ok && exponent_ok
 }
 
-/// A decimal number within the range of floats: Go leaves others as text.
+/// Parses a decimal number within the range of floats: Go leaves others as text.
 pub fn decimal(text: &str) -> Option<f64> {
     let value = || text.parse().ok().filter(|value: &f64| value.is_finite());
     is_decimal(text).then(value).flatten()

@@ -1,7 +1,8 @@
-//! Files and YAML documents: what every reader of manifests needs, within limits.
+//! Files and YAML documents: the base of every reader of manifests, within limits.
 //!
-//! [`yaml`] reads, writes and edits documents in the dialect of kubectl, [`files`] is how a renderer sees a repository,
-//! [`object`] is what an object is called and where it comes from, [`pointer`] is the path of a field, [`budget`] and [`weight`] bound what a render may take.
+//! [`yaml`] reads, writes and edits documents in the dialect of kubectl, [`files`] is the interface to a repository,
+//! [`object`] has the identity and origin of an object, [`pointer`] the path of a field, [`budget`] and [`weight`]
+//! limit a render.
 //!
 //! Architecture invariant: nothing here knows tokio, kube, a file system, a clock or an environment.
 

@@ -1,4 +1,4 @@
-//! What a manifest is: an object's identity, its value, and where in git it came from.
+//! A manifest: the identity of an object, its value, and its origin in Git.
 //!
 //! Leaves reading bytes to `yaml` and comparing values to `plan`. Pure.
 
@@ -85,7 +85,7 @@ pub struct Manifest {
     /// As written in Git, for example `apps/v1`.
     pub api_version: String,
     pub kind: Arc<GroupKind>,
-    /// Empty where git names none.
+    /// Empty if Git sets none.
     pub namespace: String,
     pub name: String,
     pub origin: Origin,
@@ -94,18 +94,18 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// The version part of `apiVersion`.
+    /// Returns the version in `apiVersion`.
     pub fn version(&self) -> &str {
         self.api_version.rsplit('/').next().unwrap_or(&self.api_version)
     }
 
-    /// The identity under which the manifest is known before its scope is: a namespaced object
-    /// without a namespace has an empty one here.
+    /// Returns the identity before the scope of the kind is known: a namespaced object without a namespace has an empty
+    /// one here.
     pub fn id(&self) -> ObjectId {
         ObjectId::new(self.kind.clone(), &self.namespace, &self.name)
     }
 
-    /// The value of an annotation.
+    /// Returns the value of an annotation.
     pub fn annotation(&self, name: &str) -> Option<&str> {
         self.value.get("metadata")?.get("annotations")?.get(name)?.as_str()
     }

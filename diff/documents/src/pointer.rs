@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-/// A segment as a pointer writes it: `~` is `~0`, and `/` is `~1`.
+/// Escapes a segment for a pointer: `~` becomes `~0`, and `/` becomes `~1`.
 pub fn escape(segment: &str) -> Cow<'_, str> {
     if segment.contains(['~', '/']) {
         segment.replace('~', "~0").replace('/', "~1").into()
@@ -11,23 +11,23 @@ pub fn escape(segment: &str) -> Cow<'_, str> {
     }
 }
 
-/// What a written segment stands for.
+/// Returns the text of an escaped segment.
 pub fn unescape(segment: &str) -> Cow<'_, str> {
     if segment.contains('~') { segment.replace("~1", "/").replace("~0", "~").into() } else { segment.into() }
 }
 
-/// Adds a segment at the end of a pointer.
+/// Appends a segment to a pointer.
 pub fn push(pointer: &mut String, segment: &str) {
     pointer.push('/');
     pointer.push_str(&escape(segment));
 }
 
-/// The pointer of a field or an item of what stands at `pointer`.
+/// Returns the pointer of a field or an item of the value at `pointer`.
 pub fn child(pointer: &str, segment: &str) -> String {
     format!("{pointer}/{}", escape(segment))
 }
 
-/// The segments of a pointer, as they are in the document.
+/// Returns the segments of a pointer, unescaped.
 pub fn segments(pointer: &str) -> impl Iterator<Item = String> {
     pointer.split('/').skip(1).map(|segment| unescape(segment).into_owned())
 }

@@ -1,12 +1,13 @@
-//! Shows the characters that a terminal obeys or that a reader cannot see: controls, direction overrides, zero-width and
-//! other invisible characters. Whatever was written by others passes through here before a person reads it. Pure.
+//! Makes characters visible that control a terminal or that a reader cannot see: control characters, direction
+//! overrides, zero-width and other invisible characters. All text from other sources passes through here before it is
+//! shown. Pure.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::ops::RangeInclusive;
 
-/// Characters that have no shape of their own: the categories Cf (format), Zl and Zp of Unicode 16, and what has the property
-/// Default_Ignorable_Code_Point. Controls (Cc) are known to `char`.
+/// Invisible characters: the categories Cf (format), Zl and Zp of Unicode 16, and characters with the property
+/// Default_Ignorable_Code_Point. Control characters (Cc) are known to `char`.
 const INVISIBLE: [RangeInclusive<char>; 31] = [
     '\u{ad}'..='\u{ad}',
     '\u{34f}'..='\u{34f}',
@@ -26,12 +27,12 @@ const INVISIBLE: [RangeInclusive<char>; 31] = [
     // Joiners, invisible operators, isolates of direction.
     '\u{2060}'..='\u{206f}',
     '\u{3164}'..='\u{3164}',
-    // Variation selectors: two texts that differ only in these look alike.
+    // Variation selectors: two texts that differ only in these look the same.
     '\u{fe00}'..='\u{fe0f}',
     '\u{feff}'..='\u{feff}',
     '\u{ffa0}'..='\u{ffa0}',
     '\u{fff0}'..='\u{fffb}',
-    // What is not a character.
+    // Noncharacters.
     '\u{fffe}'..='\u{ffff}',
     '\u{110bd}'..='\u{110bd}',
     '\u{110cd}'..='\u{110cd}',
@@ -47,7 +48,7 @@ const INVISIBLE: [RangeInclusive<char>; 31] = [
     '\u{10fffe}'..='\u{10ffff}',
 ];
 
-/// True for a control character or an invisible one, which must not be sent to a terminal as it is.
+/// True for a control character or an invisible one, which must not be sent to a terminal.
 pub fn is_hidden(character: char) -> bool {
     if character.is_ascii() {
         return character.is_ascii_control();
@@ -55,18 +56,19 @@ pub fn is_hidden(character: char) -> bool {
     character.is_control() || INVISIBLE.iter().any(|range| range.contains(&character))
 }
 
-/// A text on one line: every hidden character, line breaks included, as `\n`, `\x1b` or `\u{202e}`.
+/// Returns a text on one line: every hidden character, including line breaks, is written as `\n`, `\x1b` or
+/// `\u{202e}`.
 pub fn line(text: &str) -> Cow<'_, str> {
     shown(text, is_hidden, escape)
 }
 
-/// A text of several lines: as [`line`], but line breaks and tabs stay.
+/// Returns a text of several lines: as [`line`], but line breaks and tabs stay.
 pub fn block(text: &str) -> Cow<'_, str> {
     shown(text, |character| is_hidden(character) && !matches!(character, '\n' | '\t'), escape)
 }
 
-/// The text of a JSON document: hidden characters as `\u202e`, which every reader of JSON reads as what it was. Line breaks
-/// stay, since they stand only between values.
+/// Returns the text of a JSON document with hidden characters as `\u202e`, which every JSON parser reads as the same
+/// character. Line breaks stay, since they only occur between values.
 pub fn json(text: &str) -> Cow<'_, str> {
     let hidden = |character| is_hidden(character) && character != '\n';
     shown(text, hidden, |character, into| {
@@ -76,7 +78,7 @@ pub fn json(text: &str) -> Cow<'_, str> {
     })
 }
 
-/// The text with each character for which `hidden` is true replaced.
+/// Replaces each character for which `hidden` is true.
 fn shown(text: &str, hidden: impl Fn(char) -> bool, escape: impl Fn(char, &mut String)) -> Cow<'_, str> {
     let Some(first) = text.find(&hidden) else { return Cow::Borrowed(text) };
     let mut shown = String::with_capacity(text.len() + 16);

@@ -1,31 +1,31 @@
-//! How much memory a value takes, counted roughly: enough to end what expands before the memory does.
+//! Estimates the memory of a value, precisely enough to stop an expansion before memory is exhausted.
 //!
 //! Pure.
 
 use serde_json::Value;
 
-/// Bytes that a value takes beside its text.
+/// Bytes of a value in addition to its text.
 pub const VALUE: usize = 32;
-/// Bytes that a mapping or a list takes beside its values, however few they are.
+/// Bytes of a mapping or a list in addition to its values.
 pub const COLLECTION: usize = 640;
 
-/// A value that holds others.
+/// A value that contains others.
 pub trait Tree {
     fn below(&self) -> impl Iterator<Item = &Self>;
 
     fn is_collection(&self) -> bool;
 
-    /// Bytes of its own text, and of its keys.
+    /// Returns the bytes of its own text, and of its keys.
     fn text(&self) -> usize;
 }
 
-/// Bytes of memory of a value and of all that it holds.
+/// Returns the memory in bytes of a value and everything in it.
 pub fn bytes(value: &impl Tree) -> usize {
     let own = if value.is_collection() { COLLECTION } else { VALUE };
     own + value.text() + value.below().map(bytes).sum::<usize>()
 }
 
-/// How many collections stand within one another.
+/// Returns the depth of nested collections.
 pub fn levels(value: &impl Tree) -> usize {
     usize::from(value.is_collection()) + value.below().map(levels).max().unwrap_or(0)
 }

@@ -1,6 +1,6 @@
-//! What a build has gathered at some point: resources, the tables of transformers, and vars.
+//! The state of a build: resources, the tables of transformers, and vars.
 //!
-//! Leaves the order in which it is gathered to `target`. Pure.
+//! Leaves the order of the steps to `target`. Pure.
 
 use std::collections::{HashMap, HashSet};
 
@@ -15,10 +15,10 @@ use super::resource::{Behavior, Resource};
 use super::resources::{COMPARED, Resources};
 use super::transform::vars::VarSet;
 
-/// How much more a merge costs than a change: all texts of both objects are written anew.
+/// Relative cost of a merge: all texts of both objects are written again.
 const WRITTEN_ANEW: usize = 4;
 
-/// What a kustomization and its bases have made so far.
+/// The result of a kustomization and its bases so far.
 #[derive(Default)]
 pub struct Accumulator {
     pub resources: Resources,
@@ -27,7 +27,7 @@ pub struct Accumulator {
 }
 
 impl Accumulator {
-    /// Adds what a base, or what a component has changed.
+    /// Adds the result of a base or a component.
     pub fn merge(&mut self, other: Self) -> Result<(), KustomizeError> {
         let Self { resources, config, vars } = other;
         self.resources.given |= resources.given;
@@ -44,9 +44,9 @@ impl Accumulator {
 }
 
 impl Resources {
-    /// Appends resources whose identities are new.
+    /// Appends resources with new identities.
     pub fn append_all(&mut self, resources: Vec<Resource>) -> Result<(), KustomizeError> {
-        /// From how many on an index is worth its while.
+        /// Number of resources from which an index is faster.
         const MANY: usize = 8;
         if self.given {
             self.list.extend(resources);
@@ -67,7 +67,7 @@ impl Resources {
         Ok(())
     }
 
-    /// Takes a generated resource: as a new one, or into that whose name it has or had.
+    /// Adds a generated resource: as a new one, or into the one that has or had its name.
     pub fn absorb(&mut self, mut resource: Resource) -> Result<(), KustomizeError> {
         self.work.take(self.list.len() / COMPARED).map_err(|error| error.or_at(&resource.origin))?;
         let found = self.with_any_id(|id| id.is_same(resource.id()));
@@ -113,18 +113,18 @@ impl Resources {
         Err(KustomizeError::at(&resource.origin, message))
     }
 
-    /// Takes out what became empty.
+    /// Removes resources that became empty.
     pub fn drop_empty(&mut self) {
         self.list.retain(|resource| !resource.node().is_empty());
     }
 }
 
-/// What two identities have in common if they are the same.
+/// Returns a key that is equal for equal identities.
 fn key(id: &ResId) -> (Gvk, SmolStr, SmolStr) {
     (id.gvk.clone(), id.effective_namespace().into(), id.name.clone())
 }
 
-/// Gives a generated resource the name, the memory, and those labels and annotations of another that it has not.
+/// Copies the name, the previous names, and missing labels and annotations of another resource to a generated one.
 fn take_metadata(resource: &mut Resource, old: &Resource) {
     merge_texts(resource, old, &["metadata", "labels"]);
     merge_texts(resource, old, &["metadata", "annotations"]);
@@ -152,12 +152,12 @@ fn take_metadata(resource: &mut Resource, old: &Resource) {
     resource.allow_kind_change = old.allow_kind_change;
 }
 
-/// Sets a mapping to the texts of `old`, overruled by its own. It is gone if there are none.
+/// Sets a mapping to the texts of `old`, which its own override. It is removed if there are none.
 fn merge_texts(resource: &mut Resource, old: &Resource, path: &[&str]) {
     let Some((field, parents)) = path.split_last() else { return };
     let texts = |node: &Node| -> Vec<(SmolStr, SmolStr)> {
         let map = node.at(path).and_then(Node::as_map);
-        // labels and annotations that are null keep their text, data does not
+        // Labels and annotations that are null keep their text, data does not.
         let scalar =
             |value: &Node| value.as_scalar().filter(|found| !parents.is_empty() || !found.is_null()).cloned();
         let raw = |(key, value): (&Scalar, &Node)| {

@@ -1,5 +1,5 @@
-//! How large a patch or a replacement may make an object, and how much a step may add to all of them: a few copies and
-//! moves could make objects of any size, and one value could be written into each of many.
+//! Limits on how much a patch or a replacement may enlarge an object, and a step all of them: otherwise, a few copies
+//! and moves could make objects of any size, and one value could be written into each of many.
 //!
 //! Pure.
 
@@ -10,12 +10,12 @@ use super::node::Node;
 use holdfast_documents::budget::{Exceeded, Resource, WORK};
 use holdfast_documents::weight::{Tree, bytes, levels};
 
-/// Levels of an object, as many as one that is read may have.
+/// Maximum depth of an object, as for an object that is read.
 const DEEPEST: usize = 120;
-/// Bytes of memory of an object, counted roughly: some times what an API server takes.
+/// Maximum memory of an object in bytes, estimated: several times what an API server accepts.
 const HEAVIEST: usize = 32 * 1024 * 1024;
 
-/// Refuses a value that would stand too deep below so many levels.
+/// Refuses a value that would be nested too deeply below this number of levels.
 pub fn depth(above: usize, value: &impl Tree) -> Result<(), String> {
     if above + levels(value) <= DEEPEST {
         return Ok(());
@@ -23,7 +23,7 @@ pub fn depth(above: usize, value: &impl Tree) -> Result<(), String> {
     Err(format!("it would be nested deeper than {DEEPEST} levels: flatten it"))
 }
 
-/// What copies may still add to an object: counted when the first one is made.
+/// The bytes that copies may still add to an object, counted when the first copy is made.
 #[derive(Default)]
 pub struct Room(Option<usize>);
 
@@ -36,17 +36,17 @@ impl Room {
     }
 }
 
-/// Bytes of memory that one step may add to all resources together, counted roughly.
+/// Maximum memory in bytes that one step may add to all resources together, estimated.
 const GROWTH: usize = 64 * 1024 * 1024;
-/// Bytes of a name, of which the API server takes at most 253.
+/// Maximum bytes of a name; the API server accepts at most 253.
 const NAME: usize = 1024;
 
-/// What a step adds to all resources together, counted as it is added.
+/// The bytes that a step adds to all resources together.
 #[derive(Debug, Default)]
 pub struct Growth(Cell<usize>);
 
 impl Growth {
-    /// Counts bytes that are about to be added.
+    /// Counts bytes before they are added.
     pub fn add(&self, bytes: usize) -> Result<(), String> {
         self.0.set(self.0.get().saturating_add(bytes));
         if self.0.get() <= GROWTH {
@@ -62,12 +62,12 @@ impl Growth {
     }
 }
 
-/// What one step may still do to all resources, counted before it is done.
+/// The work that one step may still do on all resources.
 #[derive(Clone, Debug, Default)]
 pub struct Work(Cell<usize>);
 
 impl Work {
-    /// Counts what is about to be done: one for a look at a resource or a value.
+    /// Counts work before it is done: one unit for each resource or value that is visited.
     pub fn take(&self, amount: usize) -> Result<(), KustomizeError> {
         self.0.set(self.0.get().saturating_add(amount));
         if self.0.get() as u64 <= WORK {
@@ -76,24 +76,24 @@ impl Work {
         Err(KustomizeError::new(Exceeded { resource: Resource::Work, limit: WORK }.to_string()))
     }
 
-    /// What was done since this was last asked.
+    /// Returns the work since the last call.
     pub fn done(&self) -> usize {
         self.0.take()
     }
 }
 
-/// What it takes to change something of this size: its parts are gone through.
+/// Returns the work of changing a value of this size, whose parts are all visited.
 pub fn effort(value: &impl Tree) -> usize {
     const PART: usize = 256;
     10 + bytes(value) / PART
 }
 
-/// Refuses a part of a name that is longer than any name: it would be written into each object.
+/// Refuses a part of a name that is longer than any valid name, since it would be written to each object.
 pub fn name(field: &str, text: &str) -> Result<(), String> {
     if text.len() <= NAME { Ok(()) } else { Err(format!("{field} is longer than {NAME} bytes: shorten it")) }
 }
 
-/// Refuses an object that has grown too large.
+/// Refuses an object that has become too large.
 pub fn weight(object: &impl Tree) -> Result<(), String> {
     if bytes(object) <= HEAVIEST { Ok(()) } else { Err(too_heavy()) }
 }

@@ -1,6 +1,6 @@
-//! A build from its first file to its last object: the public entry.
+//! A complete build: the public entry point.
 //!
-//! Leaves the steps to `target`, and their order within one kustomization. Pure.
+//! Leaves the steps to `target`. Pure.
 
 use serde_json::Value;
 
@@ -21,10 +21,10 @@ use super::transform::sort::{SortOptions, SortOrderTransformer};
 use super::{Transform as _, value};
 use holdfast_documents::object::Origin;
 
-/// What a kustomization renders to.
+/// The result of a build.
 #[derive(Clone, Debug, Default)]
 pub struct Output {
-    /// The objects in their order, each with the place from which it comes: that of the file, or of the generator.
+    /// The objects in their order, each with its origin: the file, or the generator.
     pub resources: Vec<(Value, Origin)>,
     pub warnings: Vec<String>,
 }
@@ -32,7 +32,7 @@ pub struct Output {
 /// Builds the kustomization in a folder.
 ///
 /// # Errors
-/// All that is an error for kustomize, as the first mistake that it would meet, with its file and line.
+/// Everything that is an error in kustomize: the first mistake that it would report, with its file and line.
 pub fn build(host: &dyn Host, folder: &str, options: &Options) -> Result<Output, KustomizeError> {
     let context = Context::new(host, options);
     let loader = Loader::new(&context, folder)?;
@@ -50,8 +50,8 @@ pub fn build(host: &dyn Host, folder: &str, options: &Options) -> Result<Output,
     Ok(Output { resources, warnings: context.warnings.into_inner() })
 }
 
-/// Changes objects that something else has rendered, as a kustomization in `folder` with them as its resources would. What it
-/// does not change stays as it is, and in its order. `name` stands for the kustomization in messages.
+/// Changes objects of another renderer as a kustomization in `folder` with them as its resources would. Unchanged
+/// objects, and the order, stay as they are. `name` is the name of the kustomization in messages.
 ///
 /// # Errors
 /// As those of [`build`].
@@ -74,7 +74,7 @@ pub fn overlay(
     Ok(Output { resources, warnings: context.warnings.into_inner() })
 }
 
-/// The order that the kustomization asks for, or that of kustomize.
+/// Returns the order that the kustomization sets, or the default one.
 fn sort_order(target: &Target) -> Result<SortOrderTransformer, KustomizeError> {
     let options = match &target.kustomization.sort_options {
         Some(options) => typed(options)?,
@@ -83,13 +83,13 @@ fn sort_order(target: &Target) -> Result<SortOrderTransformer, KustomizeError> {
     Ok(SortOrderTransformer { sort_options: Some(options) })
 }
 
-/// The mistake with its very line, if it is a key that is set twice.
+/// Adds the exact line to the error, if it is about a key that is set twice.
 fn explain(error: KustomizeError, host: &dyn Host) -> KustomizeError {
     let bytes = host.read(&error.file).ok().flatten();
     bytes.and_then(|bytes| read::key_set_twice(&error.file, &bytes)).unwrap_or(error)
 }
 
-/// The object of a resource.
+/// Returns the object of a resource.
 fn finish(mut resource: Resource, metadata: &[String]) -> Result<(Value, Origin), KustomizeError> {
     provenance::annotate(&mut resource, metadata);
     if !resource.is_given() {
@@ -99,7 +99,7 @@ fn finish(mut resource: Resource, metadata: &[String]) -> Result<(Value, Origin)
     Ok((value, resource.origin))
 }
 
-/// Annotations in which the original keeps its state, and which it removes at the end, whatever wrote them.
+/// Annotations in which kustomize keeps its state, and which it removes at the end, whoever wrote them.
 const PRIVATE: [&str; 19] = [
     "internal.config.kubernetes.io/previousKinds",
     "internal.config.kubernetes.io/previousNames",
@@ -122,7 +122,7 @@ const PRIVATE: [&str; 19] = [
     "config.k8s.io/id",
 ];
 
-/// Makes all annotations strings, as the original does when it takes its own out of them. Without any, the field is gone.
+/// Converts all annotations to strings, as kustomize does when it removes its own. An empty field is removed.
 fn settle_annotations(resource: &mut Resource) {
     let Some(metadata) = resource.edit().get_mut("metadata").and_then(Node::as_map_mut) else { return };
     let Some(Node::Map(annotations)) = metadata.remove("annotations") else { return };

@@ -1,5 +1,5 @@
-//! Which fields the transformers of a build change: the built-in tables and what `configurations` and `crds`
-//! add to them.
+//! The fields that the transformers of a build change: the built-in tables, and additions of `configurations` and
+//! `crds`.
 //!
 //! Leaves reading files to its caller, the built-in tables to `defaults`, and OpenAPI definitions to `crds`. Pure.
 
@@ -29,14 +29,14 @@ pub struct TransformerConfig {
     pub replicas: Vec<FieldSpec>,
 }
 
-/// The fields that hold the names of resources of one group, version and kind.
+/// The fields that contain names of resources of one group, version and kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct NameReference {
     pub group: SmolStr,
     pub version: SmolStr,
     pub kind: SmolStr,
-    /// Where the names stand.
+    /// The fields with the names.
     pub field_specs: Vec<FieldSpec>,
 }
 
@@ -47,7 +47,7 @@ impl NameReference {
 }
 
 impl TransformerConfig {
-    /// All of both, where neither is known to be the built-in tables.
+    /// Combines two configurations, neither of which is known to be the built-in tables.
     pub(super) fn join(mut self, other: &Self) -> Result<Self, KustomizeError> {
         for (name, table) in self.tables_mut() {
             merge_specs(table, other.table(name)).map_err(|error| in_table(name, &error))?;
@@ -60,7 +60,7 @@ impl TransformerConfig {
         Ok(self)
     }
 
-    /// Puts the specs in the order in which the original applies them.
+    /// Sorts the specs into the order in which kustomize applies them.
     pub fn sort(&mut self) {
         for (_, table) in self.tables_mut() {
             table.sort_by_cached_key(|spec| rank(&spec.gvk()));
@@ -68,7 +68,7 @@ impl TransformerConfig {
         self.name_reference.sort_by_cached_key(|reference| rank(&reference.gvk()));
     }
 
-    /// A table by the name of its field.
+    /// Returns a table by the name of its field.
     pub fn table_mut(&mut self, name: &str) -> Option<&mut Vec<FieldSpec>> {
         self.tables_mut().into_iter().find(|(own, _)| *own == name).map(|(_, table)| table)
     }
@@ -105,27 +105,27 @@ impl TransformerConfig {
     }
 }
 
-/// Adds the specs that are not there yet.
+/// Adds the specs that do not exist yet.
 ///
 /// # Errors
-/// If one is there that does not agree whether the field is created.
+/// An existing spec for the same field disagrees on whether the field is created.
 pub fn merge_specs(specs: &mut Vec<FieldSpec>, others: &[FieldSpec]) -> Result<(), KustomizeError> {
     others.iter().try_for_each(|other| merge_spec(specs, other))
 }
 
-/// Adds a spec that is not there yet.
+/// Adds a spec that does not exist yet.
 ///
 /// # Errors
 /// As [`merge_specs`].
 pub fn merge_spec(specs: &mut Vec<FieldSpec>, other: &FieldSpec) -> Result<(), KustomizeError> {
-    // A spec for some resources is in the one for all of them, but not the other way round.
+    // A spec for some resources is contained in the one for all of them, but not vice versa.
     let there = specs.iter().find(|own| own.path == other.path && other.selects(&own.gvk()));
     match there {
         None => specs.push(other.clone()),
         Some(own) if own.create == other.create => {}
         Some(_) => {
             let message = format!(
-                "the field spec of {} for {} has create: {}, and another one says otherwise: make them agree",
+                "the field spec of {} for {} has create: {}, and another one has a different value: make them agree",
                 other.path,
                 other.gvk(),
                 other.create
@@ -152,7 +152,7 @@ fn in_table(name: &str, error: &KustomizeError) -> KustomizeError {
     KustomizeError::new(format!("{name}: {}", error.message))
 }
 
-/// Kinds that go before all others, and those that go behind them.
+/// Kinds that are sorted before all others, and kinds that are sorted after them.
 pub const ORDER_FIRST: [&str; 22] = [
     "Namespace",
     "ResourceQuota",
@@ -189,7 +189,7 @@ fn rank(gvk: &Gvk) -> (usize, String) {
     (place, sort_text(gvk))
 }
 
-/// The text by which the original sorts groups, versions and kinds.
+/// Returns the text by which kustomize sorts groups, versions and kinds.
 pub fn sort_text(gvk: &Gvk) -> String {
     let or =
         |text: &SmolStr, missing: &'static str| if text.is_empty() { missing.into() } else { text.clone() };

@@ -1,4 +1,4 @@
-//! What all kustomizations of one build share: how to build, the host, and what was learnt of types so far.
+//! The shared state of all kustomizations of one build: options, the host, and the known types.
 //!
 //! Pure.
 
@@ -9,32 +9,32 @@ use super::resource::Resource;
 use super::schema::{Schema, Used};
 use super::scope;
 
-/// Which files a kustomization may read.
+/// The files that a kustomization may read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LoadRestrictions {
-    /// Those in or below its own folder.
+    /// Files in or below its own folder.
     #[default]
     RootOnly,
-    /// All of the repository.
+    /// All files of the repository.
     None,
 }
 
-/// How to build.
+/// The options of a build.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     pub load_restrictions: LoadRestrictions,
-    /// Whether `helmCharts` are rendered; else they are an error.
+    /// Whether `helmCharts` are rendered; otherwise they are an error.
     pub enable_helm: bool,
 }
 
-/// What all kustomizations of a build share.
+/// The shared state of all kustomizations of a build.
 pub struct Context<'a> {
     pub host: &'a dyn Host,
     pub options: &'a Options,
     pub warnings: RefCell<Vec<String>>,
-    /// The first schema that a kustomization names, the outermost one before all others.
+    /// The first schema that a kustomization sets; the outermost one has precedence.
     schema: RefCell<Option<Schema>>,
-    /// What was used of the built-in types so far.
+    /// The built-in types that were used so far.
     used: Cell<Used>,
 }
 
@@ -44,12 +44,12 @@ impl<'a> Context<'a> {
         Self { host, options, warnings, schema, used }
     }
 
-    /// What is known of types at this point of the build.
+    /// Returns the types that are known at this point of the build.
     pub fn schema(&self) -> Schema {
         self.schema.borrow().clone().unwrap_or_else(Schema::kubernetes)
     }
 
-    /// True if no kustomization has named a schema yet.
+    /// True if no kustomization has set a schema yet.
     pub fn wants_schema(&self) -> bool {
         self.schema.borrow().is_none()
     }
@@ -58,13 +58,13 @@ impl<'a> Context<'a> {
         self.schema.replace(Some(schema));
     }
 
-    /// Takes the types of a document of one's own, with those that are built in if those were used before.
+    /// Sets the types of a custom document, together with the built-in ones if those were used before.
     pub fn set_document(&self, document: Schema) {
         self.set_schema(document.after(self.used.get()));
     }
 
-    /// Notes that these resources were merged, or else that they are there: whether their kinds have a namespace is looked
-    /// for among the types.
+    /// Records that these resources were merged, or that they exist: kustomize then searches the types for the scope of
+    /// their kinds.
     pub fn note_used(&self, resources: &[Resource], are_merged: bool) {
         let used = if are_merged {
             Used::Types

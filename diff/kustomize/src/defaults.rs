@@ -1,8 +1,8 @@
 //! The fields that transformers change by default, read once from a table.
 //!
-//! The table (`defaults/tables.txt`) has a section a transformer: `[images]`, or `[nameReference Secret.v1]`
-//! for the references to what changes its name. A line is a path, `+` if the field is created where it is
-//! missing, and the kinds, each with its version and group as `kind.version.group`; `*` is any kind. Pure.
+//! The table (`defaults/tables.txt`) has a section for each transformer: `[images]`, or `[nameReference Secret.v1]`
+//! for references to resources whose name changes. A line is a path, `+` if a missing field is created,
+//! and the kinds, each as `kind.version.group`; `*` is any kind. Pure.
 
 use std::sync::LazyLock;
 
@@ -25,10 +25,10 @@ pub fn built_in() -> &'static TransformerConfig {
 }
 
 impl TransformerConfig {
-    /// The built-in tables, and on top of them the files of `configurations`.
+    /// Returns the built-in tables, extended by the files of `configurations`.
     ///
     /// # Errors
-    /// If two specs of a field do not agree whether it is created.
+    /// Two specs of a field disagree on whether it is created.
     pub fn with_files(files: impl IntoIterator<Item = Self>) -> Result<Self, KustomizeError> {
         let mut added = None;
         for mut file in files {
@@ -41,12 +41,12 @@ impl TransformerConfig {
         }
     }
 
-    /// All of both; what both have is there once.
+    /// Combines both, without duplicates.
     ///
     /// # Errors
-    /// If two specs of a field do not agree whether it is created.
+    /// Two specs of a field disagree on whether it is created.
     pub fn merge(self, other: &Self) -> Result<Self, KustomizeError> {
-        // Most builds have nothing but the built-in tables, which have no conflicts.
+        // Most builds only have the built-in tables, which have no conflicts.
         let built_in = built_in();
         if other == built_in && (self == *built_in || self == Self::default()) {
             return Ok(other.clone());

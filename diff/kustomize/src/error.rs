@@ -1,4 +1,4 @@
-//! What can be wrong with a kustomization, in words that say where and what to do.
+//! Errors of a kustomization, with their place and what to do.
 //!
 //! Pure.
 
@@ -7,12 +7,12 @@ use std::fmt;
 use holdfast_documents::object::Origin;
 use holdfast_documents::yaml::YamlError;
 
-/// One mistake, with its place.
+/// One error, with its place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct KustomizeError {
-    /// From the root of the tree; empty if no file is to blame.
+    /// Path from the root of the tree; empty if the error belongs to no file.
     pub file: String,
-    /// From 1; 0 if it is about the whole file.
+    /// Counts from 1; 0 if the error is about the whole file.
     pub line: u32,
     pub message: String,
 }
@@ -36,17 +36,17 @@ impl KustomizeError {
         Self { file: file.to_owned(), line: 0, message: message.into() }
     }
 
-    /// A mistake in a YAML text.
+    /// Creates the error for a mistake in a YAML text.
     pub fn in_yaml(error: &YamlError) -> Self {
         Self { file: error.file.to_string(), line: error.line, message: error.problem.to_string() }
     }
 
-    /// Without a place; who knows one adds it by [`KustomizeError::or_at`].
+    /// Creates an error without a place, which a caller adds with [`KustomizeError::or_at`].
     pub fn new(message: impl Into<String>) -> Self {
         Self { file: String::new(), line: 0, message: message.into() }
     }
 
-    /// The same with a place, if it has none.
+    /// Adds a place, unless there is one.
     #[must_use]
     pub fn or_at(self, origin: &Origin) -> Self {
         if self.file.is_empty() { Self::at(origin, self.message) } else { self }

@@ -1,7 +1,7 @@
-//! Field specs: which field of which resources a transformer changes, and the way to it.
+//! Field specs: the field of a group of resources that a transformer changes, and its path.
 //!
-//! A path has its parts between `/`; `\/` is a slash of a part. Lists on the way are gone through item by
-//! item, whether or not the part says `[]`; one that does is never created. Pure.
+//! The parts of a path are separated by `/`; `\/` is a slash in a part. Lists in the path are visited item by
+//! item, whether or not the part contains `[]`; a list whose part contains it is never created. Pure.
 
 use std::borrow::Cow;
 
@@ -14,7 +14,7 @@ use super::node::{Map, Node, Scalar, Tag};
 use super::path::MAX_PARTS;
 use super::resource::Resource;
 
-/// A field of the resources of a group, version and kind; an empty part matches any.
+/// A field of the resources of a group, version and kind; an empty part matches everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(default)]
 pub struct FieldSpec {
@@ -22,11 +22,11 @@ pub struct FieldSpec {
     pub version: SmolStr,
     pub kind: SmolStr,
     pub path: SmolStr,
-    /// True if the field is created where it is missing.
+    /// True if a missing field is created.
     pub create: bool,
 }
 
-/// What a transformer puts into a field that is missing or null, where the spec creates it.
+/// The value for a field that is missing or null, if the spec creates it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Create {
     Never,
@@ -35,7 +35,7 @@ pub enum Create {
 }
 
 impl FieldSpec {
-    /// A spec for all resources.
+    /// Creates a spec for all resources.
     pub fn of_path(path: &str, create: bool) -> Self {
         Self { path: path.into(), create, ..Self::default() }
     }
@@ -44,17 +44,17 @@ impl FieldSpec {
         Gvk { group: self.group.clone(), version: self.version.clone(), kind: self.kind.clone() }
     }
 
-    /// True if resources of this group, version and kind are meant.
+    /// True if the spec selects resources of this group, version and kind.
     pub fn selects(&self, gvk: &Gvk) -> bool {
         let same = |selected: &SmolStr, own: &SmolStr| selected.is_empty() || selected == own;
         same(&self.kind, &gvk.kind) && same(&self.group, &gvk.group) && same(&self.version, &gvk.version)
     }
 
-    /// Calls `set` on the field of a resource, if the spec is for it; on each, where there are lists on the
-    /// way.
+    /// Calls `set` for the field of a resource if the spec selects it; for each one, if the path contains
+    /// lists.
     ///
     /// # Errors
-    /// If the way leads through a scalar, or `set` refuses.
+    /// The path leads through a scalar, or `set` fails.
     pub fn apply(
         &self,
         resource: &mut Resource,
@@ -68,10 +68,10 @@ impl FieldSpec {
         Ok(())
     }
 
-    /// As [`FieldSpec::apply`], for a resource that is known to be meant.
+    /// As [`FieldSpec::apply`], for a resource that is known to be selected.
     ///
     /// # Errors
-    /// As there.
+    /// As [`FieldSpec::apply`].
     pub fn apply_to_any(
         &self,
         resource: &mut Resource,
@@ -98,25 +98,25 @@ impl FieldSpec {
     }
 }
 
-/// Changes the value of a field; the error says why it cannot.
+/// Changes the value of a field; the error says why it cannot be changed.
 pub type Setter<'a> = dyn FnMut(&mut Node) -> Result<(), String> + 'a;
 
-/// False if it is certain that there is nothing at a path: its first part is missing.
+/// False if it is certain that nothing is at a path: its first part is missing.
 fn is_there(node: &Node, path: &str) -> bool {
     let first = trim_root(path).split('/').next().unwrap_or_default();
     let plain = !first.ends_with('\\') && !first.ends_with("[]") && !first.is_empty() && !is_index(first);
     !plain || node.get(first).is_some()
 }
 
-/// Where the original notes something in the annotations, they are there to be changed. Empty ones go at the
-/// end.
+/// If kustomize records something in the annotations, the field exists and can be changed. Empty annotations are
+/// removed at end.
 fn add_annotations(node: &mut Node) {
     if let Some(Node::Map(metadata)) = node.get_mut("metadata") {
         metadata.entry("annotations", || Node::Map(Map::default()));
     }
 }
 
-/// Without the slash with which a path may begin.
+/// Removes the leading slash of a path.
 fn trim_root(path: &str) -> &str {
     path.strip_prefix('/').unwrap_or(path)
 }
@@ -140,7 +140,7 @@ fn walk_map(map: &mut Map, path: &str, create: Create, set: &mut Setter<'_>) -> 
         return Err("a part of the path is empty".to_owned());
     }
     if is_index(name) {
-        return Err(format!("{name} is for a list, and there is a mapping"));
+        return Err(format!("{name} is for a list, but the value is a mapping"));
     }
     let empty = match create {
         Create::Scalar(tag) if rest.is_none() => Node::Scalar(Scalar { tag, ..Scalar::string("") }),
@@ -156,7 +156,7 @@ fn walk_map(map: &mut Map, path: &str, create: Create, set: &mut Setter<'_>) -> 
     walk(field, rest, create, set)
 }
 
-/// What is created takes the place of null; a scalar keeps its text.
+/// A created value replaces null; a scalar keeps its text.
 fn fill_null(field: &mut Node, empty: Node) {
     match (field, empty) {
         (Node::Scalar(Scalar { tag, .. }), Node::Scalar(Scalar { tag: new, .. })) => *tag = new,
@@ -164,7 +164,7 @@ fn fill_null(field: &mut Node, empty: Node) {
     }
 }
 
-/// The first part of a path, and what is behind it.
+/// Returns the first part of a path, and the rest.
 pub fn split_part(path: &str) -> (Cow<'_, str>, Option<&str>) {
     let Some((first, rest)) = path.split_once('/') else { return (Cow::Borrowed(path), None) };
     let Some(head) = first.strip_suffix('\\') else { return (Cow::Borrowed(first), Some(rest)) };
@@ -185,7 +185,7 @@ pub fn split_part(path: &str) -> (Cow<'_, str>, Option<&str>) {
     }
 }
 
-/// True if a part stands for an item of a list, which the original looks for in mappings in vain.
+/// True if a part is an item of a list, which kustomize searches in mappings without effect.
 fn is_index(part: &str) -> bool {
     part == "-"
         || part == "*"
@@ -205,7 +205,7 @@ pub fn set_entry(node: &mut Node, key: &str, value: &str) -> Result<(), String> 
     }
 }
 
-/// The text of a scalar that is to be replaced; null has one too.
+/// Returns the text of a scalar that will be replaced; null has one too.
 pub fn scalar_text(node: &Node) -> Result<&SmolStr, String> {
     let scalar = node.as_scalar().ok_or_else(|| format!("a scalar is expected, not {}", node.describe()))?;
     Ok(&scalar.text)

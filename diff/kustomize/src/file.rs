@@ -1,7 +1,7 @@
-//! The kustomization file: strict reading, with the line and the nearest known field where something does not fit, and
-//! the move of deprecated fields to those that took their place.
+//! The kustomization file: strict parsing, with the line and the nearest known field of a mistake, and
+//! the conversion of deprecated fields to their successors.
 //!
-//! Leaves what the fields do to `target`. Pure.
+//! Leaves the effect of the fields to `target`. Pure.
 
 pub mod fields;
 
@@ -18,13 +18,13 @@ use super::read::beyond_first;
 use super::shape::{Misfit, Position, Strictness, fit};
 use holdfast_documents::yaml::Duplicates;
 
-/// The names that a kustomization file can have.
+/// The permitted names of a kustomization file.
 pub const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
 const VERSION: &str = "kustomize.config.k8s.io/v1beta1";
 const COMPONENT_VERSION: &str = "kustomize.config.k8s.io/v1alpha1";
 
-/// What a kustomization file can be.
+/// The kinds of a kustomization file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FileType {
     #[default]
@@ -32,7 +32,7 @@ pub enum FileType {
     Component,
 }
 
-/// The fields of a kustomization, without those that are deprecated and have a successor.
+/// The fields of a kustomization, without deprecated ones that have a successor.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Kustomization {
@@ -71,7 +71,7 @@ pub struct Kustomization {
     lines: BTreeMap<String, u32>,
 }
 
-/// What all charts of a kustomization share.
+/// Settings of all charts of a kustomization.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct HelmGlobals {
@@ -79,21 +79,21 @@ pub struct HelmGlobals {
     pub config_home: String,
 }
 
-/// A kustomization that was read, and what its author should know.
+/// A parsed kustomization, and warnings for its author.
 pub struct Reading {
     pub kustomization: Kustomization,
     pub warnings: Vec<String>,
 }
 
 impl Kustomization {
-    /// The line of the item at `index` of a field.
+    /// Returns the line of the item at `index` of a field.
     pub fn line_of(&self, field: &str, index: usize) -> u32 {
         let item = self.lines.get(&format!("{field}[{index}]"));
         item.or_else(|| self.lines.get(field)).copied().unwrap_or(1)
     }
 }
 
-/// Reads a kustomization file; `file` is its path, for messages.
+/// Parses a kustomization file; `file` is its path, for messages.
 pub fn read(file: &str, text: &[u8]) -> Result<Reading, KustomizeError> {
     let document = own::first(file, text, Duplicates::LastWins)?;
     let Some(document) = document else { return Err(empty(file)) };
@@ -102,7 +102,7 @@ pub fn read(file: &str, text: &[u8]) -> Result<Reading, KustomizeError> {
     Ok(reading)
 }
 
-/// A kustomization that is a value already.
+/// Reads a kustomization from a value.
 pub fn of_value(file: &str, value: Value, place: Position<'_, '_>) -> Result<Reading, KustomizeError> {
     let fitted = fit(value, fields::KUSTOMIZATION, Strictness::Strict, place);
     let fitted = fitted.map_err(|misfits| misfit(file, misfits))?;
@@ -124,7 +124,7 @@ pub fn of_value(file: &str, value: Value, place: Position<'_, '_>) -> Result<Rea
     Ok(Reading { kustomization, warnings })
 }
 
-/// All that does not fit in a file as one error, at the first line of them.
+/// Combines all mistakes of a file into one error, at the first line of them.
 pub fn misfit(file: &str, misfits: Vec<Misfit>) -> KustomizeError {
     let line = misfits.iter().map(|misfit| misfit.line).min().unwrap_or(0);
     let messages: Vec<_> = misfits.into_iter().map(|misfit| misfit.message).collect();
@@ -147,7 +147,7 @@ fn lines(fields: &Map<String, Value>, place: Position) -> BTreeMap<String, u32> 
     lines
 }
 
-/// What the file says that it is; else the field that is wrong, and why.
+/// Returns the kind of the file; else the invalid field, and why.
 fn file_type(fields: &Map<String, Value>) -> Result<FileType, (&'static str, String)> {
     let text = |name| fields.get(name).and_then(Value::as_str).unwrap_or_default();
     let (file_type, kind, version) = match text("kind") {
@@ -167,7 +167,7 @@ fn file_type(fields: &Map<String, Value>) -> Result<FileType, (&'static str, Str
     }
 }
 
-/// True for what does not make a kustomization anything but empty.
+/// True for fields that leave a kustomization empty.
 fn is_zero(name: &str, value: &Value) -> bool {
     match value {
         _ if matches!(name, "kind" | "apiVersion") => true,
@@ -176,7 +176,7 @@ fn is_zero(name: &str, value: &Value) -> bool {
     }
 }
 
-/// The warnings of the original for fields that have a successor.
+/// Returns the warnings of kustomize for fields that have a successor.
 fn deprecated(fields: &Map<String, Value>) -> impl Iterator<Item = String> {
     const SUCCESSORS: [(&str, &str); 6] = [
         ("bases", "resources"),
@@ -190,7 +190,7 @@ fn deprecated(fields: &Map<String, Value>) -> impl Iterator<Item = String> {
     there.map(|(old, new)| format!("`{old}` is deprecated: use `{new}` instead"))
 }
 
-/// Moves deprecated fields to those that took their place.
+/// Moves deprecated fields to their successors.
 fn modernise(fields: &mut Map<String, Value>, lines: &mut BTreeMap<String, u32>) {
     move_list(fields, lines, "bases", "resources");
     move_list(fields, lines, "imageTags", "images");
@@ -226,7 +226,7 @@ fn move_list(fields: &mut Map<String, Value>, lines: &mut BTreeMap<String, u32>,
     }
 }
 
-/// Gives the fields of the old form of a chart their new names. The rest of them the original ignores, too.
+/// Renames the fields of the old form of a chart. Kustomize ignores the others too.
 fn modernise_chart(chart: &mut Map<String, Value>, globals: &mut Map<String, Value>) {
     const NAMES: [(&str, &str); 7] = [
         ("chartName", "name"),

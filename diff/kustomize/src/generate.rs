@@ -1,6 +1,6 @@
 //! The generators of ConfigMaps and Secrets.
 //!
-//! Leaves reading `files` to the loader, and what becomes of a name that is taken to `accumulate`. Pure.
+//! Leaves reading `files` to the loader, and name conflicts to `accumulate`. Pure.
 
 pub mod sources;
 
@@ -27,12 +27,12 @@ pub struct GeneratorArgs {
     pub files: Vec<String>,
     pub envs: Vec<String>,
     pub options: Option<GeneratorOptions>,
-    /// Of a Secret; empty for `Opaque`.
+    /// The type of a Secret; empty for `Opaque`.
     #[serde(rename = "type")]
     pub secret_type: String,
 }
 
-/// `options` of a generator, or `generatorOptions` of them all.
+/// `options` of a generator, or `generatorOptions` of all generators.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct GeneratorOptions {
@@ -42,7 +42,7 @@ pub struct GeneratorOptions {
     pub immutable: bool,
 }
 
-/// What a generator makes.
+/// The kind that a generator creates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Generated {
     ConfigMap,
@@ -50,7 +50,7 @@ pub enum Generated {
 }
 
 impl GeneratorArgs {
-    /// The same, with what holds for all generators where this one says nothing.
+    /// Returns the arguments with the options of all generators where they are unset.
     #[must_use]
     pub fn with_globals(mut self, globals: Option<&GeneratorOptions>) -> Self {
         let Some(globals) = globals else { return self };
@@ -66,7 +66,7 @@ impl GeneratorArgs {
         self
     }
 
-    /// Makes the resource. `origin` is the place of the generator.
+    /// Creates the resource. `origin` is the place of the generator.
     pub fn generate(
         &self,
         generated: Generated,
@@ -127,7 +127,7 @@ impl Generated {
     }
 }
 
-/// What a generator's `behavior` says. The original takes every other word for none.
+/// Parses the `behavior` of a generator. Kustomize treats every unknown word as unset.
 fn behavior(word: &str) -> Behavior {
     match word {
         "replace" => Behavior::Replace,
@@ -141,7 +141,7 @@ fn strings(texts: &BTreeMap<String, String>) -> Map {
     texts.iter().map(|(key, text)| (Scalar::string(key), Node::string(text))).collect()
 }
 
-/// Text goes to `data`; what is no UTF-8, to `binaryData`.
+/// Text is stored in `data`; bytes that are not UTF-8, in `binaryData`.
 fn config_map_data(data: BTreeMap<String, Vec<u8>>, map: &mut Map) {
     let (mut text, mut binary) = (Map::default(), Map::default());
     for (key, bytes) in data {

@@ -1,6 +1,6 @@
-//! What makes resources: the generators of a kustomization's fields, and those of files.
+//! Generators of resources: those in the fields of a kustomization, and those in files.
 //!
-//! Leaves how ConfigMaps and Secrets are made to `generate`. Pure.
+//! Leaves the creation of ConfigMaps and Secrets to `generate`. Pure.
 
 use serde::Deserialize;
 
@@ -14,15 +14,15 @@ use super::resource::Resource;
 use super::target::Target;
 use holdfast_documents::object::Origin;
 
-/// A generator that is ready to be run.
+/// A generator that is ready to run.
 pub struct Generator {
     pub what: What,
     pub origin: Origin,
-    /// The place of the generator for `buildMetadata`, if that is asked for.
+    /// The place of the generator for `buildMetadata`, if that is requested.
     pub provenance: Option<Provenance>,
 }
 
-/// What a generator makes.
+/// The kind of a generator.
 pub enum What {
     Data(Generated, GeneratorArgs),
     Chart(Box<HelmChart>),
@@ -62,7 +62,7 @@ impl Generator {
         Self { what: What::Data(generated, args), origin, provenance }
     }
 
-    /// A chart, if charts are rendered at all.
+    /// Creates the generator of a chart, if charts are enabled.
     pub fn chart(
         mut chart: HelmChart,
         target: &Target,
@@ -123,7 +123,7 @@ impl Generator {
         Ok(resources)
     }
 
-    /// A ServiceAccount that stands for one of the cloud.
+    /// Returns the ServiceAccount that represents an account of the cloud provider.
     fn policy(&self, args: &PolicyArgs) -> Result<Vec<Resource>, KustomizeError> {
         let PolicyArgs { cloud, kubernetes_service, service_account } = args;
         if cloud != "gke" {

@@ -1,4 +1,4 @@
-//! What a kind is called: group, version and kind.
+//! The type of a resource: group, version and kind.
 //!
 //! Pure.
 
@@ -16,7 +16,7 @@ pub struct Gvk {
 }
 
 impl Gvk {
-    /// From `group/version` or `version`, and a kind.
+    /// Creates the value from `group/version` or `version`, and a kind.
     pub fn new(api_version: &str, kind: &str) -> Self {
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
         Self { group: group.into(), version: version.into(), kind: kind.into() }
@@ -30,7 +30,7 @@ impl Gvk {
         }
     }
 
-    /// True if every part that the selector names is the same.
+    /// True if every part that the selector sets is equal.
     pub fn is_selected(&self, selector: &Self) -> bool {
         let same = |selected: &SmolStr, own: &SmolStr| selected.is_empty() || selected == own;
         same(&selector.group, &self.group)
@@ -39,7 +39,7 @@ impl Gvk {
     }
 }
 
-/// `Deployment.v1.apps`, with `[noKind]`, `[noVer]` and `[noGrp]` for what is missing.
+/// Displays as `Deployment.v1.apps`, with `[noKind]`, `[noVer]` and `[noGrp]` for missing parts.
 impl fmt::Display for Gvk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let or = |text: &SmolStr, missing: &'static str| {

@@ -1,6 +1,6 @@
-//! The hash of a ConfigMap's or Secret's content that is appended to its name.
+//! The hash that is appended to the name of a generated ConfigMap or Secret.
 //!
-//! Ten letters of the SHA-256 of the JSON that Go would write, which escapes what HTML would. Pure.
+//! Ten characters of the SHA-256 of the JSON that Go would write, which escapes HTML characters. Pure.
 
 use std::fmt::Write as _;
 
@@ -13,7 +13,7 @@ use super::resource::Resource;
 use super::resources::Resources;
 use super::{Transform, value};
 
-/// Appends hashes to the names of those that need one.
+/// Appends hashes to the names of the resources that require one.
 pub struct HashTransformer;
 
 impl Transform for HashTransformer {
@@ -29,7 +29,7 @@ impl Transform for HashTransformer {
     }
 }
 
-/// The hash of a resource.
+/// Returns the hash of a resource.
 fn hash(resource: &Resource) -> Result<String, KustomizeError> {
     let node = resource.node();
     let mut fields = Map::new();
@@ -38,7 +38,7 @@ fn hash(resource: &Resource) -> Result<String, KustomizeError> {
         _ => ("ConfigMap", &["binaryData"]),
     };
     fields.insert("kind".to_owned(), kind.into());
-    // the original looks for a field that is literally called metadata/name
+    // Kustomize searches a field whose name is literally metadata/name.
     fields.insert("name".to_owned(), "".into());
     fields.insert("data".to_owned(), content(node, "data", resource)?);
     if kind == "Secret" {
@@ -55,7 +55,7 @@ fn hash(resource: &Resource) -> Result<String, KustomizeError> {
     Ok(encode(json.as_bytes()))
 }
 
-/// A field's value, or an empty string if it has none.
+/// Returns the value of a field, or an empty string.
 fn content(node: &Node, field: &str, resource: &Resource) -> Result<Value, KustomizeError> {
     match node.get(field) {
         None => Ok("".into()),
@@ -67,7 +67,7 @@ fn content(node: &Node, field: &str, resource: &Resource) -> Result<Value, Kusto
     }
 }
 
-/// The first ten hexadecimal digits of the digest, without those that look alike or make words.
+/// Returns the first ten hexadecimal digits of the digest, with ambiguous characters replaced.
 fn encode(bytes: &[u8]) -> String {
     let digits = hex::encode(&Sha256::digest(bytes)[..5]);
     let letter = |digit| match digit {
@@ -81,7 +81,7 @@ fn encode(bytes: &[u8]) -> String {
     digits.chars().map(letter).collect()
 }
 
-/// JSON as Go's encoder writes it, with sorted keys.
+/// Writes JSON as Go's encoder does, with sorted keys.
 fn write(value: &Value, out: &mut String) {
     match value {
         Value::Null => out.push_str("null"),
@@ -115,7 +115,7 @@ fn write(value: &Value, out: &mut String) {
     }
 }
 
-/// A number, which Go has read as a float: plain digits between 1e-6 and 1e21.
+/// Writes a number, which Go has read as a float: plain digits between 1e-6 and 1e21.
 fn write_number(number: f64, out: &mut String) {
     let size = number.abs();
     if size != 0.0 && !(1e-6..1e21).contains(&size) {

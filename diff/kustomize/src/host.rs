@@ -1,16 +1,16 @@
-//! What a build asks of the outside: the files of the repository, remote bases and charts.
+//! The inputs of a build: the files of the repository, remote bases and charts.
 //!
-//! The agent implements it; by default everything but files is refused. Pure.
+//! The caller implements it; by default everything but files is refused. Pure.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use holdfast_documents::files::{FileKind, Files, FilesError};
 
-/// Everything a build asks of the outside.
+/// Provides the inputs of a build.
 pub trait Host: Files {
-    /// The path in these same files at which what a URL names was made available: a folder for a git URL (that of the
-    /// kustomization in it), a file for one of http.
+    /// Returns the path, in the same files, of the content of a URL: a folder for a Git URL (that of the
+    /// kustomization in it), a file for an HTTP URL.
     fn remote(&self, url: &str) -> Result<String, FilesError> {
         Err(FilesError(format!(
             "remote resources are not allowed: vendor `{url}` into the repository, or allow it by \
@@ -18,7 +18,7 @@ pub trait Host: Files {
         )))
     }
 
-    /// The path in these same files of the file that a URL of http names; `None` if there is no file, but perhaps a git
+    /// Returns the path, in the same files, of the file at an HTTP URL; `None` if it is not a file, but may be a Git
     /// repository.
     fn remote_file(&self, url: &str) -> Result<Option<String>, FilesError> {
         let at = self.remote(url)?;
@@ -26,11 +26,11 @@ pub trait Host: Files {
         Ok(place.filter(|place| place.kind == FileKind::File).map(|_| at))
     }
 
-    /// The YAML that a chart of `helmCharts` renders to; `folder` is that of the kustomization.
+    /// Returns the YAML of a rendered chart of `helmCharts`; `folder` is that of the kustomization.
     fn chart(&self, chart: &HelmChart, folder: &str) -> Result<Vec<u8>, FilesError> {
         let _ = folder;
         Err(FilesError(format!(
-            "the chart `{}` cannot be rendered here: nothing that renders charts is at hand",
+            "the chart `{}` cannot be rendered: no chart renderer is configured",
             chart.name
         )))
     }
@@ -42,19 +42,19 @@ pub trait Host: Files {
 #[expect(clippy::struct_excessive_bools, reason = "the flags of helm template")]
 pub struct HelmChart {
     pub name: String,
-    /// Empty for what is there, or for the newest.
+    /// Empty for the chart in the folder, or for the newest version.
     pub version: String,
-    /// Empty if the chart is in the repository; else a URL of http or oci.
+    /// Empty if the chart is in the repository; otherwise an HTTP or OCI URL.
     pub repo: String,
-    /// Empty for one that helm makes up.
+    /// Empty for a generated name.
     pub release_name: String,
     pub namespace: String,
-    /// Relative to the folder of the kustomization; each overrules those before it, and `values_file`.
+    /// Relative to the folder of the kustomization; each overrides those before it, and `values_file`.
     pub additional_values_files: Vec<String>,
-    /// Relative to the folder of the kustomization; empty for that of the chart.
+    /// Relative to the folder of the kustomization; empty for the file of the chart.
     pub values_file: String,
     pub values_inline: Map<String, Value>,
-    /// How `values_inline` and the values of the file come together.
+    /// How `values_inline` and the values of the file are combined.
     pub values_merge: ValuesMerge,
     #[serde(rename = "includeCRDs")]
     pub include_crds: bool,
@@ -65,28 +65,28 @@ pub struct HelmChart {
     pub skip_tests: bool,
     pub debug: bool,
     pub devel: bool,
-    /// The folder of charts, relative to that of the kustomization: `charts` unless it is set.
+    /// The folder of charts, relative to that of the kustomization; `charts` by default.
     pub chart_home: String,
-    /// Only helm itself would use it.
+    /// Only used by Helm itself.
     pub config_home: String,
 }
 
-/// What the inline values of a chart are to the values of its file.
+/// How inline values of a chart are combined with those of its file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ValuesMerge {
-    /// Inline values overrule the file.
+    /// Inline values override the file.
     #[default]
     #[serde(alias = "")]
     Override,
-    /// The file overrules inline values.
+    /// The file overrides inline values.
     Merge,
     /// The file is not read.
     Replace,
 }
 
 impl HelmChart {
-    /// The files with values that are read.
+    /// Returns the files with values that are read.
     pub fn files(&self) -> impl Iterator<Item = &str> {
         let replaced = self.values_merge == ValuesMerge::Replace && !self.values_inline.is_empty();
         let own = Some(self.values_file.as_str()).filter(|file| !file.is_empty() && !replaced);

@@ -1,4 +1,4 @@
-//! What a resource is called in kustomize: group, version, kind, namespace and name.
+//! The identity of a resource in kustomize: group, version, kind, namespace and name.
 //!
 //! Pure.
 
@@ -9,20 +9,20 @@ use smol_str::SmolStr;
 pub use super::gvk::Gvk;
 use super::scope::is_cluster_scoped;
 
-/// The effective namespace of what has none, which no namespace can be called.
+/// The effective namespace of cluster-scoped resources, which is not a valid name of a namespace.
 pub const CLUSTER: &str = "_non_namespaceable_";
 
-/// A resource's identity at some point of a build.
+/// The identity of a resource at one point of a build.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ResId {
     pub gvk: Gvk,
-    /// As written; empty where none is.
+    /// As written; empty if unset.
     pub namespace: SmolStr,
     pub name: SmolStr,
 }
 
 impl ResId {
-    /// The namespace in which a resource without one is: none for kinds that have none.
+    /// Returns the effective namespace: `default` if none is set, and a placeholder for cluster-scoped kinds.
     pub fn effective_namespace(&self) -> &str {
         if is_cluster_scoped(&self.gvk) {
             CLUSTER
@@ -33,7 +33,7 @@ impl ResId {
         }
     }
 
-    /// True if both name the same resource: no namespace is the namespace `default`.
+    /// True if both name the same resource: an unset namespace equals `default`.
     pub fn is_same(&self, other: &Self) -> bool {
         self.name == other.name
             && self.gvk == other.gvk

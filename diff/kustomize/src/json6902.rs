@@ -1,7 +1,7 @@
-//! JSON patches (RFC 6902) in the reading of kustomize's library, which is laxer than the text: `replace` sets a field that
-//! is not there, `copy` of a field that is not there gives null, and negative indices count from the end.
+//! JSON patches (RFC 6902) as kustomize's library applies them, which is less strict than the RFC: `replace` sets a
+//! missing field, `copy` of a missing field results in null, and negative indices count from the end.
 //!
-//! Leaves ways through documents to `pointer`. Pure.
+//! Leaves pointers to `pointer`. Pure.
 
 mod pointer;
 
@@ -26,11 +26,11 @@ pub struct Operations {
 type Operation = Map<String, Value>;
 
 impl Operations {
-    /// Reads a patch, in JSON if it starts with `[`, or else the first document of a YAML text.
+    /// Parses a patch, as JSON if it starts with `[`, or else the first document of a YAML text.
     ///
     /// # Errors
     ///
-    /// What is neither, or no list of mappings.
+    /// The text is invalid, or not a list of mappings.
     pub fn read(file: &str, text: &str) -> Result<Self, KustomizeError> {
         let is_list = |list: Vec<Value>| {
             let operations =
@@ -67,21 +67,21 @@ fn document(file: &str, text: &str) -> Result<Value, KustomizeError> {
     Ok(document.map_or(Value::Null, |document| document.value))
 }
 
-/// Carries out all operations on a resource, or none.
+/// Applies all operations to a resource, or none.
 ///
 /// # Errors
 ///
-/// An operation that does not apply, by its number and path.
+/// An operation that cannot be applied, with its number and path.
 pub fn apply(node: &mut Node, operations: &Operations) -> Result<(), KustomizeError> {
     *node = value::node(&patched(node, operations)?);
     Ok(())
 }
 
-/// As [`apply`], without the original's way of numbers through floats.
+/// As [`apply`], without kustomize's conversion of numbers to floats.
 ///
 /// # Errors
 ///
-/// As those of [`apply`].
+/// As [`apply`].
 pub fn apply_exactly(node: &mut Node, operations: &Operations) -> Result<(), KustomizeError> {
     *node = value::written(&patched(node, operations)?);
     Ok(())
@@ -135,13 +135,11 @@ fn run(document: &mut Value, operation: &Operation, room: &mut Room) -> Result<(
             add(document, text("path")?, copied)
         }
         "test" => test(document, text("path")?, operation.get("value")),
-        other => {
-            Err(format!("there is no operation `{other}`: write add, remove, replace, move, copy or test"))
-        }
+        other => Err(format!("unknown operation `{other}`: write add, remove, replace, move, copy or test")),
     }
 }
 
-/// Sets a field, or inserts an item, unless it would stand too deep.
+/// Sets a field, or inserts an item, unless it would be nested too deeply.
 fn add(document: &mut Value, path: &str, value: Value) -> Result<(), String> {
     bounds::depth(path.matches('/').count(), &value)?;
     locate(document, path)?.add(value)
@@ -152,10 +150,10 @@ fn test(document: &mut Value, path: &str, expected: Option<&Value>) -> Result<()
         "" => Some(&*document),
         path => locate(document, path)?.into_value()?,
     };
-    // null is as good as nothing
+    // Null equals a missing value.
     if found.unwrap_or(&Value::Null) == expected.unwrap_or(&Value::Null) {
         return Ok(());
     }
     let found = found.map_or("nothing".to_owned(), |found| format!("`{found}`"));
-    Err(format!("the test fails: {found} is there"))
+    Err(format!("the test fails: the value is {found}"))
 }

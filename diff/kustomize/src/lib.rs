@@ -1,7 +1,7 @@
-//! Kustomize in process: a tree of files in, objects out, the same objects as `kubectl kustomize` gives.
+//! Kustomize in process: a tree of files in, objects out, with the same output as `kubectl kustomize`.
 //!
-//! No subprocess, no disk, no network: whatever is not in the tree is asked of the [`Host`], which refuses unless it is
-//! configured otherwise. The behaviour is that of kustomize 5.8, as in kubectl 1.36. Pure.
+//! No subprocess, no disk, no network: everything outside the tree is requested from the [`Host`], which refuses it
+//! unless it is implemented. The behaviour is that of kustomize 5.8, as in kubectl 1.36. Pure.
 //!
 //! ```
 //! use std::collections::BTreeMap;

@@ -1,5 +1,5 @@
-//! Files and folders as one kustomization may see them: files in or below its own folder, bases anywhere in the
-//! repository, nothing outside of it, and what is remote only if the host made it available.
+//! The files and folders that one kustomization may read: files in or below its own folder, bases anywhere in the
+//! repository, and remote content only if the host provides it.
 //!
 //! Pure.
 
@@ -14,21 +14,21 @@ use holdfast_documents::budget::Resource as Taken;
 use holdfast_documents::files::{FileKind, FilesError, Resolved, join};
 use holdfast_documents::weight;
 
-/// How many kustomizations can stand within each other. The original has no limit but its memory.
+/// Maximum nesting of kustomizations. Kustomize is only limited by its memory.
 const DEEPEST: usize = 40;
 
-/// What it takes to read a resource, measured in rules that are tried on one.
+/// The work of reading a resource, in rules that are tested on one.
 const READ: usize = 50;
 
-/// The view of one kustomization.
+/// The files as one kustomization reads them.
 pub struct Loader<'a> {
     pub context: &'a Context<'a>,
     /// The folder of the kustomization, with symlinks followed.
     root: String,
     restrictions: LoadRestrictions,
-    /// The URL and the outermost folder of the remote repository in which this is, if it is in one.
+    /// The URL and the root folder of the remote repository that contains this, if any.
     remote: Option<(String, String)>,
-    /// Who named this as its base.
+    /// The kustomization that refers to this one as its base.
     parent: Option<&'a Loader<'a>>,
 }
 
@@ -39,7 +39,7 @@ pub struct Loaded {
 }
 
 impl<'a> Loader<'a> {
-    /// The view from the folder at which a build starts.
+    /// Creates the loader for the folder of a build.
     pub fn new(context: &'a Context<'a>, folder: &str) -> Result<Self, KustomizeError> {
         let clean = join("", folder).ok_or_else(|| outside(folder))?;
         let root = folder_at(context, &clean, folder)?;
@@ -51,7 +51,7 @@ impl<'a> Loader<'a> {
         &self.root
     }
 
-    /// Counts what is about to be taken from the budget of the render.
+    /// Counts an amount against the budget of the render.
     pub fn spend(&self, what: Taken, amount: usize) -> Result<(), KustomizeError> {
         let spent = self.context.host.spend(what, amount);
         spent.map_err(|exceeded| KustomizeError::new(exceeded.to_string()))
@@ -70,23 +70,23 @@ impl<'a> Loader<'a> {
         self.context.warnings.borrow_mut().push(warning);
     }
 
-    /// A file of which kustomize reads the first document alone; warns of others.
+    /// Reads a file of which kustomize only reads the first document; warns about others.
     pub fn open_first(&self, path: &str) -> Result<Loaded, KustomizeError> {
         let loaded = self.open(path)?;
         beyond_first(&loaded.path, &loaded.bytes).into_iter().for_each(|lost| self.warn(lost));
         Ok(loaded)
     }
 
-    /// The bytes of a file that the kustomization names.
+    /// Returns the bytes of a file that the kustomization refers to.
     pub fn load(&self, path: &str) -> Result<Arc<[u8]>, KustomizeError> {
         Ok(self.open(path)?.bytes)
     }
 
-    /// The bytes and the path of a file that the kustomization names.
+    /// Returns the bytes and the path of a file that the kustomization refers to.
     pub fn open(&self, path: &str) -> Result<Loaded, KustomizeError> {
         let found = if remote::is_http(path) {
             let at = self.context.host.remote_file(path).map_err(refused)?.ok_or_else(|| {
-                KustomizeError::new(format!("`{path}` is no file: write the URL of a file"))
+                KustomizeError::new(format!("`{path}` is not a file: write the URL of a file"))
             })?;
             self.context.host.resolve(&at).map_err(refused)?
         } else {
@@ -105,14 +105,14 @@ impl<'a> Loader<'a> {
         }
     }
 
-    /// The view of a base or component that this one names.
+    /// Returns the loader of a base or component.
     pub fn base<'b>(&'b self, path: &str) -> Result<Loader<'b>, KustomizeError>
     where
         'a: 'b,
     {
         if self.depth() >= DEEPEST {
             return Err(KustomizeError::new(format!(
-                "more than {DEEPEST} kustomizations stand within each other"
+                "kustomizations are nested deeper than {DEEPEST} levels"
             )));
         }
         if let Some(spec) = remote::parse(path) {
@@ -141,7 +141,7 @@ impl<'a> Loader<'a> {
     {
         let mut visited = self.chain().filter_map(|loader| loader.remote.as_ref());
         if let Some((before, _)) = visited.find(|(before, _)| before.starts_with(url)) {
-            return Err(KustomizeError::new(format!("a cycle: {before} comes back to {url}")));
+            return Err(KustomizeError::new(format!("a cycle: {before} refers to {url} again")));
         }
         let at = self.context.host.remote(url).map_err(refused)?;
         let root = folder_at(self.context, &at, url)?;
@@ -156,13 +156,13 @@ impl<'a> Loader<'a> {
         })
     }
 
-    /// What is at a path, if there is anything.
+    /// Returns the kind of a path, if it exists.
     pub fn kind(&self, path: &str) -> Option<FileKind> {
         let place = self.context.host.resolve(&join(&self.root, path)?).ok()??;
         Some(place.kind)
     }
 
-    /// True if a URL of http names a file, and not a repository.
+    /// True if an HTTP URL is a file and not a repository.
     pub fn is_remote_file(&self, url: &str) -> Result<bool, KustomizeError> {
         Ok(self.context.host.remote_file(url).map_err(refused)?.is_some())
     }
@@ -187,7 +187,7 @@ impl<'a> Loader<'a> {
         self.restrictions == LoadRestrictions::None || contains(&self.root, path)
     }
 
-    /// Why a file is not there for this kustomization.
+    /// Explains why a file was not found.
     fn not_found(&self, path: &str, clean: &str) -> Result<(), KustomizeError> {
         match self.context.host.resolve(clean).map_err(refused)? {
             None => Err(missing(path)),
@@ -220,7 +220,7 @@ impl<'a> Loader<'a> {
     }
 }
 
-/// True if the folder is, or contains, the path.
+/// True if the path is the folder or below it.
 fn contains(folder: &str, path: &str) -> bool {
     folder.is_empty()
         || path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

@@ -1,7 +1,7 @@
-//! Strategic merge: a patch laid over a resource, list items found by their keys.
+//! Strategic merge: applies a patch to a resource, with list items matched by their keys.
 //!
-//! The rules are those of the original to the letter, also where they surprise: a null without a text that stands next to
-//! what is patched is dropped, `$patch: replace` at the top or in a list's item changes nothing, and `$retainKeys`,
+//! The rules are exactly those of kustomize, even if they are surprising: a null without a text beside a
+//! patched value is dropped, `$patch: replace` at the top or in an item of a list has no effect, and `$retainKeys`,
 //! `$setElementOrder` and `$deleteFromPrimitiveList` are plain fields. Leaves lists to `list`. Pure.
 
 mod directive;
@@ -21,25 +21,25 @@ use super::schema::{Inline, Schema, Shape};
 
 use directive::Directive;
 
-/// What became of the resource.
+/// The result for the resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Merged {
     Kept,
-    /// The patch says that it is to go.
+    /// The patch deletes it.
     Deleted,
 }
 
-/// Lays a patch over a resource.
+/// Applies a patch to a resource.
 ///
 /// # Errors
 ///
-/// Where patch and resource have values of different kinds at one place, and for unknown directives.
+/// Patch and resource have values of different types at one place, or a directive is unknown.
 pub fn strategic(dest: &mut Node, patch: &Node, schema: &Schema) -> Result<Merged, KustomizeError> {
     strategic_noting(dest, patch, schema, &Work::default()).map(|(merged, _)| merged)
 }
 
-/// As [`strategic`], counting the work; also returns which items of lists become one, so that all but one of them are
-/// lost.
+/// As [`strategic`], counting the work; also returns which items of lists are merged with each other, so that all but
+/// one are lost.
 pub fn strategic_noting(
     dest: &mut Node,
     patch: &Node,
@@ -55,7 +55,7 @@ pub fn strategic_noting(
 fn merged(dest: &mut Node, patch: &Node, walker: Walker<'_>) -> Result<Merged, KustomizeError> {
     match walker.walk(Some(dest), Some(patch.clone()), None) {
         Ok(Outcome::Gone) => Ok(Merged::Deleted),
-        // a new top is not put into the resource
+        // A new root is not stored in the resource.
         Ok(Outcome::Same | Outcome::New(_)) => Ok(Merged::Kept),
         Err(Failure { mut path, message }) => {
             path.reverse();
@@ -67,7 +67,7 @@ fn merged(dest: &mut Node, patch: &Node, walker: Walker<'_>) -> Result<Merged, K
     }
 }
 
-/// What became of one value.
+/// The result for one value.
 enum Outcome {
     /// It was changed in place, or not at all.
     Same,
@@ -75,7 +75,7 @@ enum Outcome {
     Gone,
 }
 
-/// What is wrong, and where: the innermost field first.
+/// An error and its path: the innermost field first.
 struct Failure {
     path: Vec<String>,
     message: String,
@@ -101,7 +101,7 @@ struct Walker<'s> {
     work: &'s Work,
 }
 
-/// Where a merge is, and what it lost.
+/// The position of a merge, and the items that it lost.
 #[derive(Default)]
 struct Notes {
     path: Vec<SmolStr>,
@@ -109,7 +109,7 @@ struct Notes {
 }
 
 impl Walker<'_> {
-    /// Does a part of the work below a field.
+    /// Runs a part of the merge below a field.
     fn below<T>(self, field: &SmolStr, work: impl FnOnce() -> T) -> T {
         self.notes.borrow_mut().path.push(field.clone());
         let done = work();
@@ -136,7 +136,7 @@ enum Kind {
     Seq,
 }
 
-/// The kind of a value that is not null.
+/// Returns the type of a value that is not null.
 fn kind(node: &Node) -> Option<Kind> {
     match node {
         Node::Scalar(scalar) => (!scalar.is_null()).then_some(Kind::Scalar),
@@ -166,7 +166,7 @@ impl<'s> Walker<'s> {
         }
     }
 
-    /// What is known of a value that says of what kind it is.
+    /// Returns the schema of a value, if its type is known.
     fn shape_of(self, node: Option<&Node>) -> Option<&'s Shape> {
         let text = |field| node?.get(field)?.text();
         self.schema.kind(text("apiVersion")?, text("kind")?)
@@ -181,13 +181,13 @@ impl<'s> Walker<'s> {
                 Directive::Merge => self.fields(dest, patch, shape),
             },
             (Some(Node::Map(_)), Some(_)) => Ok(Outcome::Gone),
-            // an unknown directive is found only below the top of what is new
+            // An unknown directive is only detected below the root of new values.
             (_, Some(Node::Map(mut patch))) => match directive::of_map(&mut patch) {
                 Ok(Directive::Delete) => Ok(Outcome::Gone),
                 Ok(_) | Err(_) => self.fresh_map(patch, shape).map(|map| Outcome::New(map.into())),
             },
             (_, Some(patch)) => self.fresh(patch, shape).map(new_or_gone),
-            // a null that is written out stays, one without a text does not
+            // A null with a text is kept, one without a text is dropped.
             (Some(Node::Scalar(null)), None) if !null.text.is_empty() => Ok(Outcome::Same),
             (_, None) => Ok(Outcome::Gone),
         }
@@ -231,8 +231,8 @@ impl<'s> Walker<'s> {
         Ok(Outcome::Same)
     }
 
-    /// What a patch brings to a place where nothing is: the original merges it with itself, which carries out the directives
-    /// in it and drops its nulls.
+    /// Returns the new value of a patch where the resource has none: kustomize merges it with itself, which applies the
+    /// directives in it and drops its nulls.
     fn fresh(self, node: Node, shape: Option<&'s Shape>) -> Step<Option<Node>> {
         let shape = shape.or_else(|| self.shape_of(Some(&node)));
         match node {
@@ -274,7 +274,7 @@ impl<'s> Walker<'s> {
         Ok(fresh)
     }
 
-    /// What is known of a field: what a comment says of it, before what the types say.
+    /// Returns the schema of a field: from a comment, or else from the types.
     fn field(
         self,
         comments: [&[(SmolStr, SmolStr)]; 2],
@@ -289,7 +289,7 @@ fn new_or_gone(node: Option<Node>) -> Outcome {
     node.map_or(Outcome::Gone, Outcome::New)
 }
 
-/// The fields of a patch, found by their keys: of each key the first.
+/// The fields of a patch, by their keys: of each key the first one.
 struct Fields {
     entries: Vec<Option<(Scalar, Node)>>,
     places: HashMap<SmolStr, usize>,
@@ -313,7 +313,7 @@ impl Fields {
         self.entries.get_mut(at)?.take().map(|(_, value)| value)
     }
 
-    /// What was not taken, in its order.
+    /// Returns the fields that were not used, in their order.
     fn rest(self) -> impl Iterator<Item = (Scalar, Node)> {
         self.entries.into_iter().flatten()
     }

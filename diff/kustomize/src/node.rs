@@ -1,8 +1,8 @@
-//! YAML nodes that can be changed: what kustomize works on. A scalar keeps its text, so that what does not change stays as
-//! it was written, and its tag, which alone says what type it has.
+//! Mutable YAML nodes, on which kustomize works. A scalar keeps its text, so that unchanged values are written as
+//! they were, and its tag, which determines its type.
 //!
-//! Comments and styles are not kept, for they never reach the output, except for comments that hold a schema: a merge goes by
-//! them. Pure.
+//! Comments and styles are not kept, since they are not part of the output, except for comments with a schema, which a
+//! merge uses. Pure.
 
 use std::hash::{Hash, Hasher};
 
@@ -21,13 +21,13 @@ pub enum Node {
 pub struct Scalar {
     pub text: SmolStr,
     pub tag: Tag,
-    /// How it is written. The original keeps the style of what it replaces in place, so that a number there becomes text:
-    /// see [`Node::assign`]. A null without a text is `Quoted` between brackets, where the original writes it as an empty
-    /// text. No part of what the scalar is equal to.
+    /// Its style. Kustomize keeps the style of a value that it replaces in place, so that a number there becomes text:
+    /// see [`Node::assign`]. A null without a text is `Quoted` between brackets, where kustomize writes it as an empty
+    /// text. Not a part of equality.
     pub style: Style,
 }
 
-/// How a scalar is written, as far as that matters.
+/// The style of a scalar, as far as it matters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Style {
     #[default]
@@ -37,10 +37,10 @@ pub enum Style {
     Bracketed,
     /// In quotes or in a literal block.
     Quoted,
-    /// In a folded block, which the original does not print as it was read.
+    /// In a folded block, which kustomize does not print as it was read.
     Folded,
-    /// Plain, and one with all others of the group in its resource: the original writes the labels of one transformer into
-    /// all its fields as one node, so that who changes one of them later changes them all.
+    /// Plain, and shared with the others of its group in the resource: kustomize writes the labels of one transformer
+    /// to all its fields as one node, so that a later change of one of them changes all.
     Shared { group: u32, changed: bool },
 }
 
@@ -54,7 +54,7 @@ impl Style {
         self == Self::Bracketed || !self.is_plain()
     }
 
-    /// The style of what takes the place of a scalar of this one.
+    /// Returns the style of the value that replaces a scalar of this style.
     fn of_successor(self) -> Self {
         match self {
             Self::Shared { group, .. } => Self::Shared { group, changed: true },
@@ -80,7 +80,7 @@ pub enum Tag {
 #[derive(Clone, Debug, Default)]
 pub struct Map {
     entries: Vec<(Scalar, Node)>,
-    /// Comments at keys that say how a merge treats their values. No part of what the mapping is equal to.
+    /// Comments at keys with the schema for a merge. Not a part of equality.
     schemas: Option<Box<Schemas>>,
 }
 
@@ -88,7 +88,7 @@ pub struct Map {
 pub type Schemas = Vec<(SmolStr, SmolStr)>;
 
 impl Scalar {
-    /// A string, whatever it looks like.
+    /// Creates a string, whatever its text is.
     pub fn string(text: impl Into<SmolStr>) -> Self {
         Self { text: text.into(), tag: Tag::Str, style: Style::Plain }
     }
@@ -123,7 +123,7 @@ impl Hash for Scalar {
 }
 
 impl Node {
-    /// A string, whatever it looks like.
+    /// Creates a string, whatever its text is.
     pub fn string(text: impl Into<SmolStr>) -> Self {
         Self::Scalar(Scalar::string(text))
     }
@@ -165,12 +165,12 @@ impl Node {
         if let Self::Scalar(scalar) = self { Some(scalar) } else { None }
     }
 
-    /// The text of a scalar of any type but null.
+    /// Returns the text of a scalar of any type but null.
     pub fn text(&self) -> Option<&SmolStr> {
         self.as_scalar().filter(|scalar| !scalar.is_null()).map(|scalar| &scalar.text)
     }
 
-    /// The value of a key, if this is a mapping that has it.
+    /// Returns the value of a key, if this is a mapping that has it.
     pub fn get(&self, key: &str) -> Option<&Node> {
         self.as_map()?.get(key)
     }
@@ -179,7 +179,7 @@ impl Node {
         self.as_map_mut()?.get_mut(key)
     }
 
-    /// The value at a path of keys.
+    /// Returns the value at a path of keys.
     pub fn at(&self, path: &[&str]) -> Option<&Node> {
         path.iter().try_fold(self, |node, key| node.get(key))
     }
@@ -188,8 +188,8 @@ impl Node {
         path.iter().try_fold(self, |node, key| node.get_mut(key))
     }
 
-    /// Puts another value in place of this one, as the original does: a scalar takes over the quotes of the scalar that it
-    /// replaces, and is text where they are.
+    /// Replaces this value, as kustomize does: a scalar keeps the quotes of the one that it
+    /// replaces, and is text with them.
     pub fn assign(&mut self, mut value: Self) {
         if let Self::Scalar(new) = &mut value {
             let old = self.as_scalar().filter(|old| !old.is_null());
@@ -210,7 +210,7 @@ impl Node {
         }
     }
 
-    /// What this is, for messages.
+    /// Returns the type of the value, for messages.
     pub fn describe(&self) -> &'static str {
         match self {
             Self::Map(_) => "a mapping",
@@ -255,7 +255,7 @@ impl Map {
         }
     }
 
-    /// The value of a key; `new` is appended if it is not there.
+    /// Returns the value of a key; `new` is appended if the key is missing.
     pub fn entry(&mut self, key: &str, new: impl FnOnce() -> Node) -> &mut Node {
         let found = self.entries.iter().position(|(name, _)| name.text == key);
         let at = found.unwrap_or(self.entries.len());
@@ -270,12 +270,12 @@ impl Map {
         Some(self.entries.remove(at).1)
     }
 
-    /// The value of the entry at a position.
+    /// Returns the value of the entry at a position.
     pub fn value_at_mut(&mut self, at: usize) -> Option<&mut Node> {
         self.entries.get_mut(at).map(|(_, value)| value)
     }
 
-    /// Appends without looking whether the key is there.
+    /// Appends an entry without checking whether the key exists.
     pub fn push(&mut self, key: Scalar, value: Node) {
         if let Some(schemas) = &mut self.schemas {
             schemas.retain(|(name, _)| *name != key.text);
@@ -283,17 +283,17 @@ impl Map {
         self.entries.push((key, value));
     }
 
-    /// The schemas that comments set for keys.
+    /// Returns the schemas that comments set for keys.
     pub fn schemas(&self) -> &[(SmolStr, SmolStr)] {
         self.schemas.as_deref().map_or(&[], Vec::as_slice)
     }
 
-    /// Sets the schema of a key that is there.
+    /// Sets the schema of an existing key.
     pub fn set_schema(&mut self, key: SmolStr, schema: SmolStr) {
         self.schemas.get_or_insert_default().push((key, schema));
     }
 
-    /// Takes the schemas of another mapping with the same keys.
+    /// Copies the schemas of another mapping with the same keys.
     pub fn take_schemas(&mut self, other: &mut Self) {
         self.schemas = other.schemas.take();
     }

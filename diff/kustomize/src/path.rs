@@ -1,4 +1,4 @@
-//! Paths to single fields: splitting them, and looking up what is there.
+//! Paths to single fields: splits them, and finds their values.
 //!
 //! A part is the key of a mapping, the index of an item, `-` for the last one, or `[key=value]` for the first
 //! item that has the value. Leaves creating to `transform::valueadd`, and wildcards to
@@ -6,10 +6,10 @@
 
 use super::node::Node;
 
-/// The most parts of a path along which fields are created: more would make objects that are too deep.
+/// Maximum number of parts of a path along which fields are created: more would make objects too deep.
 pub const MAX_PARTS: usize = 200;
 
-/// Splits a path at a delimiter, which a backslash in front makes a part of a part.
+/// Splits a path at a delimiter, which a backslash escapes.
 pub fn split(path: &str, delimiter: char) -> Vec<String> {
     let mut rest = path;
     if let Some(behind) = path.strip_prefix(delimiter) {
@@ -31,7 +31,7 @@ pub fn split(path: &str, delimiter: char) -> Vec<String> {
     parts
 }
 
-/// Splits a path as [`split`] does, but not inside of square brackets. Brackets without `=` are taken away.
+/// Splits a path as [`split`] does, but not inside square brackets. Brackets without `=` are removed.
 pub fn split_with_brackets(path: &str, delimiter: char) -> Vec<String> {
     let mut parts = Vec::new();
     let mut split = split(path, delimiter).into_iter();
@@ -52,7 +52,7 @@ pub fn split_with_brackets(path: &str, delimiter: char) -> Vec<String> {
     parts
 }
 
-/// One part of a path, as it is understood.
+/// One parsed part of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part<'a> {
     Field(&'a str),
@@ -66,7 +66,7 @@ pub enum Part<'a> {
 
 impl<'a> Part<'a> {
     /// # Errors
-    /// If an index is negative, or brackets have no `=`.
+    /// An index is negative, or brackets have no `=`.
     pub fn parse(part: &'a str) -> Result<Self, String> {
         if let Ok(index) = part.parse::<i64>() {
             return usize::try_from(index)
@@ -92,10 +92,10 @@ impl<'a> Part<'a> {
     }
 }
 
-/// What is at a path; `None` if a part of it is missing.
+/// Returns the value at a path; `None` if a part of it is missing.
 ///
 /// # Errors
-/// If a part is for a list and there is none, or for a mapping and there is none, or is a wildcard.
+/// A part is for a list or a mapping and the value is of another type, or a part is a wildcard.
 pub fn lookup<'a>(node: &'a Node, path: &[impl AsRef<str>]) -> Result<Option<&'a Node>, String> {
     let mut node = node;
     for part in path.iter().map(|part| part.as_ref().trim()).filter(|part| !part.is_empty()) {
@@ -107,10 +107,10 @@ pub fn lookup<'a>(node: &'a Node, path: &[impl AsRef<str>]) -> Result<Option<&'a
     Ok(Some(node))
 }
 
-/// As [`lookup`], to change what is there.
+/// As [`lookup`], for changing the value.
 ///
 /// # Errors
-/// As there.
+/// As [`lookup`].
 pub fn lookup_mut<'a>(node: &'a mut Node, path: &[impl AsRef<str>]) -> Result<Option<&'a mut Node>, String> {
     let mut node = node;
     for part in path.iter().map(|part| part.as_ref().trim()).filter(|part| !part.is_empty()) {
@@ -135,7 +135,7 @@ fn step<'a>(node: &'a Node, part: &str) -> Result<Option<&'a Node>, String> {
     }
 }
 
-/// The position of the item for which a part stands.
+/// Returns the position of the item that a part names.
 fn item(node: &Node, part: Part<'_>) -> Result<Option<usize>, String> {
     if part == Part::Every {
         return Err("`*` is not possible here".to_owned());
@@ -144,10 +144,10 @@ fn item(node: &Node, part: Part<'_>) -> Result<Option<usize>, String> {
         (Part::Last, node) if node.is_null() => return Err("there is no last item".to_owned()),
         (_, node) if node.is_null() => return Ok(None),
         (Part::Field(field), node) => {
-            return Err(format!("{field} is the key of a mapping, and there is {}", node.describe()));
+            return Err(format!("{field} is the key of a mapping, but the value is {}", node.describe()));
         }
         (_, Node::Seq(items)) => items,
-        (_, node) => return Err(format!("there is {} and no list", node.describe())),
+        (_, node) => return Err(format!("the value is {}, not a list", node.describe())),
     };
     match part {
         Part::Index(index) => Ok((index < items.len()).then_some(index)),
@@ -157,7 +157,7 @@ fn item(node: &Node, part: Part<'_>) -> Result<Option<usize>, String> {
     }
 }
 
-/// True if an item has a field with a text, or is that text.
+/// True if an item has a field with this text, or is this text.
 fn has(item: &Node, field: &str, value: &str) -> bool {
     let found = if field.is_empty() { Some(item) } else { item.get(field) };
     found.is_some_and(|found| found.as_scalar().map_or("", |scalar| &scalar.text) == value)

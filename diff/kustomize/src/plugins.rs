@@ -1,6 +1,6 @@
-//! The built-in plugins of kustomize as files, or as text in the kustomization: from the object to what it does.
+//! The built-in plugins of kustomize as files, or as text in the kustomization: reads their configuration.
 //!
-//! Leaves what they do to `generators` and `transform`. Plugins that are programs, and functions in containers, are
+//! Leaves their effect to `generators` and `transform`. Plugins that are programs, and functions in containers, are
 //! refused. Pure.
 
 pub mod fields;
@@ -29,7 +29,7 @@ use super::value::value;
 use fields::{PLUGINS, VALUE_TARGETS};
 use holdfast_documents::object::Origin;
 
-/// The generator that an object of `generators` configures.
+/// Returns the generator that an object of `generators` configures.
 pub fn generator(resource: &Resource, target: &Target) -> Result<Generator, KustomizeError> {
     let (kind, config) = configuration(resource)?;
     let origin = resource.origin.clone();
@@ -51,7 +51,7 @@ pub fn generator(resource: &Resource, target: &Target) -> Result<Generator, Kust
     }
 }
 
-/// The transformer that an object of `transformers` or `validators` configures.
+/// Returns the transformer that an object of `transformers` or `validators` configures.
 pub fn transformer(resource: &Resource, target: &Target) -> Result<Step, KustomizeError> {
     let (kind, config) = configuration(resource)?;
     let at = |error: KustomizeError| error.or_at(&resource.origin);
@@ -95,7 +95,7 @@ pub fn transformer(resource: &Resource, target: &Target) -> Result<Step, Kustomi
     Ok(Step { transform, origin: resource.origin.clone(), provenance: provenance(resource) })
 }
 
-/// What `buildMetadata` says of a plugin's file.
+/// Returns the origin of a plugin's file for `buildMetadata`.
 fn provenance(resource: &Resource) -> Option<Provenance> {
     let Provenance { path, repo, reference, .. } = resource.provenance.clone()?;
     let configured_by = ConfiguredBy {
@@ -107,21 +107,20 @@ fn provenance(resource: &Resource) -> Option<Provenance> {
     Some(Provenance { repo, reference, configured_in: path, configured_by, ..Provenance::default() })
 }
 
-/// The kind of a built-in plugin, and its fields.
+/// Returns the kind of a built-in plugin, and its fields.
 fn configuration(resource: &Resource) -> Result<(&'static str, Value), KustomizeError> {
     let error = |message: String| KustomizeError::at(&resource.origin, message);
     let gvk = resource.gvk();
     if !gvk.group.is_empty() || gvk.version != "builtin" {
         return Err(error(format!(
-            "{} is no plugin of kustomize itself, and programs are never run for a build: render it beforehand, and \
-             name the result in `resources`",
+            "{} is not a built-in plugin of kustomize, and a build never runs programs: render it beforehand, and add the result to `resources`",
             gvk.kind
         )));
     }
     let Some((kind, shape)) = PLUGINS.iter().find(|(kind, _)| gvk.kind == *kind) else {
         let kinds: Vec<_> = PLUGINS.iter().map(|(kind, _)| *kind).collect();
         return Err(error(format!(
-            "there is no built-in plugin {}: it must be one of {}",
+            "unknown built-in plugin {}: it must be one of {}",
             gvk.kind,
             kinds.join(", ")
         )));
@@ -132,7 +131,7 @@ fn configuration(resource: &Resource) -> Result<(&'static str, Value), Kustomize
     Ok((kind, fitted))
 }
 
-/// The fields of a ConfigMap's or Secret's generator, whose name and namespace may stand in its metadata.
+/// Returns the fields of a generator of ConfigMaps or Secrets, whose name and namespace may be in its metadata.
 fn data(config: &Value) -> Result<GeneratorArgs, KustomizeError> {
     let mut args: GeneratorArgs = typed(config)?;
     let metadata = |field: &str| {
@@ -148,7 +147,7 @@ fn data(config: &Value) -> Result<GeneratorArgs, KustomizeError> {
     Ok(args)
 }
 
-/// Prefixes and suffixes have no field specs of their own.
+/// The default field specs of prefixes and suffixes, which have none of their own.
 fn field_specs(config: &Value) -> Result<(), KustomizeError> {
     if config.get("fieldSpecs").is_some() {
         return Ok(());
@@ -175,7 +174,7 @@ fn value_add(config: &Value, target: &Target) -> Result<ValueAddTransformer, Kus
     Ok(transform)
 }
 
-/// A prefix and a suffix in one.
+/// A prefix and a suffix together.
 struct Both(PrefixTransformer, SuffixTransformer);
 
 impl Transform for Both {
@@ -186,7 +185,7 @@ impl Transform for Both {
     }
 }
 
-/// The place of a text in the kustomization.
+/// Returns the resources of a text in the kustomization.
 pub fn inline(text: &str, origin: &Origin) -> Option<Vec<Resource>> {
     let mut resources = read::resources(&origin.file, text.as_bytes()).ok()?;
     for resource in &mut resources {

@@ -1,4 +1,4 @@
-//! Where resources are from, for `buildMetadata`: the way from the outermost kustomization, as written in the files.
+//! The origins of resources for `buildMetadata`: the path from the outermost kustomization, as written in the files.
 //!
 //! Leaves how it is printed to `transform::metadata`. Pure.
 
@@ -11,14 +11,14 @@ use super::transform::metadata::{
 };
 use record::{ConfiguredBy, Provenance};
 
-/// The way on from a folder to what a kustomization in it names.
+/// Returns the origin of something to which a kustomization in a folder refers.
 pub fn append(trail: &Provenance, path: &str) -> Provenance {
     let mut next = trail.clone();
     match remote::parse(path) {
         Some(spec) => {
             next.repo = spec.repository;
             next.reference = spec.reference;
-            // so the original calls the root of a repository
+            // Kustomize uses this for the root of a repository.
             next.path = if spec.folder.is_empty() { "notCloned".to_owned() } else { join("", &spec.folder) };
         }
         None => next.path = join(&trail.path, path),
@@ -26,7 +26,7 @@ pub fn append(trail: &Provenance, path: &str) -> Provenance {
     next
 }
 
-/// A built-in plugin that a field of a kustomization stands for.
+/// Returns the origin of a built-in plugin that a field of a kustomization configures.
 pub fn configured(trail: &Provenance, file: &str, kind: &str) -> Provenance {
     let configured_by =
         ConfiguredBy { api_version: "builtin".to_owned(), kind: kind.to_owned(), ..ConfiguredBy::default() };
@@ -50,7 +50,7 @@ pub fn annotate(resource: &mut Resource, metadata: &[String]) {
     }
 }
 
-/// A path on from another, without `.`, and without `..` but at its start.
+/// Joins paths, without `.`, and with `..` only at the start.
 fn join(folder: &str, path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in folder.split('/').chain(path.split('/')) {

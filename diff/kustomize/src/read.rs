@@ -1,7 +1,7 @@
-//! From bytes to resources: YAML in the dialect of go-yaml v3, as the original cuts it into documents.
+//! Reads resources from bytes: YAML in the dialect of go-yaml v3, split into documents as in kustomize.
 //!
-//! Aliases and merge keys are written out, lists of objects are unpacked, empty documents are left out. What a user wrote
-//! into the annotations that the original keeps its memory in becomes the memory of the resource. Pure.
+//! Aliases and merge keys are expanded, lists of objects are unpacked, empty documents are skipped. The
+//! annotations in which kustomize keeps its state become the state of the resource. Pure.
 
 mod build;
 mod documents;
@@ -25,22 +25,22 @@ use documents::{Document, documents};
 pub use memory::remember;
 use parse::{Fail, parse};
 
-/// The resources of a file, in its order.
+/// Returns the resources of a file, in its order.
 ///
 /// # Errors
 ///
-/// What is not YAML, and an object without a kind or a name.
+/// The text is not YAML, or an object has no kind or name.
 ///
-/// A key that is set twice is none yet: a patch may still take it out, and before that the first counts.
+/// A key that is set twice is not an error yet: a patch may still remove it, and until then the first one counts.
 pub fn resources(file: &str, bytes: &[u8]) -> Result<Vec<Resource>, KustomizeError> {
     resources_noting(file, bytes, &mut Vec::new())
 }
 
-/// As [`resources`]; also returns what of the file is not read.
+/// As [`resources`]; also returns which parts of the file are not read.
 ///
 /// # Errors
 ///
-/// As those of [`resources`].
+/// As [`resources`].
 pub fn resources_noting(
     file: &str,
     bytes: &[u8],
@@ -49,7 +49,7 @@ pub fn resources_noting(
     objects(file, bytes, warnings)
 }
 
-/// Warns of what follows the first document of a file of kustomize itself, which has one alone.
+/// Warns about content after the first document of a file of kustomize itself, which may only have one.
 pub fn beyond_first(file: &str, bytes: &[u8]) -> Option<String> {
     let place = place(file, second_document(file, bytes)?);
     Some(format!(
@@ -57,7 +57,7 @@ pub fn beyond_first(file: &str, bytes: &[u8]) -> Option<String> {
     ))
 }
 
-/// Warns of a value of a patch that is lost because its key is set twice.
+/// Warns about a value of a patch that is lost because its key is set twice.
 pub fn lost_value(file: &str, bytes: &[u8]) -> Option<String> {
     let KustomizeError { line, message, .. } = key_set_twice(file, bytes)?;
     nodes(file, bytes).ok()?;
@@ -72,7 +72,7 @@ fn place(file: &str, line: u32) -> String {
     }
 }
 
-/// The line of the second document.
+/// Returns the line of the second document.
 fn second_document(file: &str, bytes: &[u8]) -> Option<u32> {
     let text = documents::text(file, bytes).ok()?;
     let documents = documents(file, &text).ok()?;
@@ -84,23 +84,23 @@ fn second_document(file: &str, bytes: &[u8]) -> Option<u32> {
     filled.nth(1).map(|document| document.lines_before + 1)
 }
 
-/// The first key of a file that is set twice in its mapping.
+/// Returns the error for the first key that is set twice in its mapping.
 pub fn key_set_twice(file: &str, bytes: &[u8]) -> Option<KustomizeError> {
     parsed(file, bytes, Keys::Unique).err()
 }
 
-/// The documents of a file that are not empty, each with the line at which it starts.
+/// Returns the documents of a file that are not empty, each with its first line.
 pub fn nodes(file: &str, bytes: &[u8]) -> Result<Vec<(Node, u32)>, KustomizeError> {
     parsed(file, bytes, Keys::Any).map(|found| found.nodes)
 }
 
 /// The documents of a file.
 struct Documents {
-    /// Those that are not null, each with the line at which it starts.
+    /// Those that are not null, each with its first line.
     nodes: Vec<(Node, u32)>,
-    /// How many there are, empty ones included.
+    /// Number of documents, including empty ones.
     count: usize,
-    /// The lines of what is not read.
+    /// The lines of parts that are not read.
     unread: Vec<u32>,
 }
 
@@ -147,7 +147,7 @@ fn objects(file: &str, bytes: &[u8], warnings: &mut Vec<String>) -> Result<Vec<R
         queue.push(object(node, Origin { file: file.clone(), line })?);
     }
     let mut found = Vec::with_capacity(queue.len());
-    // what a list holds comes after all that the file holds
+    // The items of a list come after everything else in the file.
     while !queue.is_empty() {
         let mut inner = Vec::new();
         for resource in queue {
@@ -165,7 +165,7 @@ fn objects(file: &str, bytes: &[u8], warnings: &mut Vec<String>) -> Result<Vec<R
     Ok(found)
 }
 
-/// The items of a `List` that is alone in its file, as they are; any other document.
+/// Returns the items of a `List` that is alone in its file, or the document.
 fn unwrapped(node: Node, origin: &Origin) -> Result<Vec<Node>, KustomizeError> {
     let is_list = matches!(kind(&node), "List" | "ResourceList");
     if !is_list || (node.get("items").is_none() && node.get("functionConfig").is_none()) {
@@ -188,7 +188,7 @@ fn kind(node: &Node) -> &str {
     node.get("kind").and_then(Node::text).map_or("", |kind| kind.as_str())
 }
 
-/// A resource, if the node is an object with a kind and a name.
+/// Returns a resource, if the node is an object with a kind and a name.
 fn object(node: Node, origin: Origin) -> Result<Resource, KustomizeError> {
     let wrong = |message: String| Err(KustomizeError::at(&origin, message));
     if node.as_map().is_none() {
@@ -214,7 +214,7 @@ enum Items {
     Of(Origin, Vec<Node>),
 }
 
-/// What a list like `ConfigMapList` holds, after the original's way through JSON.
+/// Returns the items of a list such as `ConfigMapList`, converted through JSON as in kustomize.
 fn items(resource: Resource) -> Result<Items, KustomizeError> {
     let is_list = kind(resource.node()).ends_with("List");
     let Some(items) = resource.node().get("items").filter(|_| is_list) else {

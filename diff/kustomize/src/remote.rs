@@ -1,11 +1,11 @@
-//! Which strings the original takes for URLs: of a git repository with a kustomization in it, or of a file.
+//! Recognises the strings that kustomize treats as URLs: of a Git repository with a kustomization, or of a file.
 //!
 //! Fetches nothing. Pure.
 
-/// What a git URL names.
+/// The parts of a Git URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spec {
-    /// Host and repository, as git would be given them.
+    /// Host and repository, in the form for Git.
     pub repository: String,
     /// The folder in the repository.
     pub folder: String,
@@ -13,14 +13,14 @@ pub struct Spec {
     pub reference: String,
 }
 
-/// True for a URL of http or https.
+/// True for an HTTP or HTTPS URL.
 pub fn is_http(path: &str) -> bool {
     let scheme = path.split_once(':').map_or("", |(scheme, _)| scheme);
     (scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https"))
         && !path.chars().any(char::is_control)
 }
 
-/// A git URL in one of the many forms that the original takes; `None` for a path.
+/// Parses a Git URL in one of the forms that kustomize accepts; `None` for a path.
 pub fn parse(url: &str) -> Option<Spec> {
     if url.starts_with('/') {
         return None;
@@ -35,7 +35,7 @@ pub fn parse(url: &str) -> Option<Spec> {
     Some(Spec { repository, folder: folder.trim_start_matches('/').to_owned(), reference: reference(query) })
 }
 
-/// The host with what stands before it, and the rest.
+/// Splits off the host with its prefix.
 fn host(url: &str) -> Option<(String, &str)> {
     let url = strip(url, "git::").unwrap_or(url);
     let schemes = ["ssh://", "https://", "http://", "file://"];
@@ -66,7 +66,7 @@ fn host(url: &str) -> Option<(String, &str)> {
     (!host.is_empty()).then(|| (format!("{scheme}{user}{host}"), path))
 }
 
-/// `name@`, and the rest.
+/// Splits off `name@`.
 fn user(url: &str) -> (&str, &str) {
     let Some(at) = url.find('@') else { return ("", url) };
     let name = &url[..at];
@@ -75,7 +75,7 @@ fn user(url: &str) -> (&str, &str) {
     if is_name { url.split_at(at + 1) } else { ("", url) }
 }
 
-/// The path of the repository and that of the folder in it.
+/// Splits the path of the repository and that of the folder in it.
 fn split(path: &str, whole: bool) -> Option<(&str, &str)> {
     if let Some(at) = path.find("_git/") {
         let after = at + "_git/".len();
@@ -96,12 +96,12 @@ fn split(path: &str, whole: bool) -> Option<(&str, &str)> {
     Some((&path[..end], path[end..].strip_prefix('/').unwrap_or_default()))
 }
 
-/// True if a folder climbs out of its repository.
+/// True if a folder leads out of its repository.
 fn leaves(folder: &str) -> bool {
     holdfast_documents::files::join("", folder).is_none()
 }
 
-/// `ref` of a query, or else its `version`.
+/// Returns `ref` of a query, or else its `version`.
 fn reference(query: &str) -> String {
     let value = |wanted: &str| {
         let pairs = query.split('&').filter_map(|pair| pair.split_once('='));

@@ -1,7 +1,7 @@
-//! A resource on its way through a build: its node, and what a build must remember of it, such as the names that it had.
+//! A resource during a build: its node, and its state, such as its previous names.
 //!
-//! The original keeps this memory in annotations; here it has fields, and [`Resource::touch`] does what writing an
-//! annotation does to the others. Pure.
+//! Kustomize keeps this state in annotations; here it is in fields, and [`Resource::touch`] has the effect that writing
+//! an annotation has on the others. Pure.
 
 use std::cell::OnceCell;
 
@@ -14,7 +14,7 @@ use super::provenance::record::Provenance;
 use super::value;
 use holdfast_documents::object::Origin;
 
-/// What happens to a generated resource whose name is taken.
+/// What happens to a generated resource whose name already exists.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Behavior {
     #[default]
@@ -24,18 +24,18 @@ pub enum Behavior {
     Merge,
 }
 
-/// Whether the names that a resource had are complete.
+/// Whether the previous names of a resource are complete.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Names {
     #[default]
     Whole,
-    /// The file has only some of the three annotations that hold them.
+    /// The file has only some of the three annotations with the names.
     Partial,
-    /// Then another name was added, so that the annotations differ in length.
+    /// Another name was added after that, so that the annotations differ in length.
     Contradicting,
 }
 
-/// A name that a resource had: kind, name and effective namespace.
+/// A previous name of a resource: kind, name and effective namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Previous {
     pub kind: SmolStr,
@@ -43,37 +43,37 @@ pub struct Previous {
     pub name: SmolStr,
 }
 
-/// One resource. Its node changes only through [`Resource::edit`], so that its identity is always known.
+/// One resource. Its node only changes through [`Resource::edit`], so that its identity is always up to date.
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "five things that a resource remembers, each by itself")]
 pub struct Resource {
     node: Node,
     id: OnceCell<ResId>,
-    /// Where it was read, for messages.
+    /// Its origin, for messages.
     pub origin: Origin,
-    /// The names that it had, oldest first.
+    /// Its previous names, oldest first.
     pub previous: Vec<Previous>,
     pub names: Names,
     pub prefixes: Vec<SmolStr>,
     pub suffixes: Vec<SmolStr>,
     pub behavior: Behavior,
-    /// True if a hash of its content is to be appended to its name.
+    /// True if a hash of its content will be appended to its name.
     pub needs_hash: bool,
-    /// What a patch may change: `options` of a patch.
+    /// The changes that a patch may make: `options` of a patch.
     pub allow_name_change: bool,
     pub allow_kind_change: bool,
-    /// Who refers to it.
+    /// The resources that refer to it.
     pub referred_by: Vec<ResId>,
-    /// The `vars` whose value it holds.
+    /// The `vars` whose values it contains.
     pub var_names: Vec<SmolStr>,
-    /// Where it is from, and what changed it: kept only if `buildMetadata` asks for it.
+    /// Its origin and the transformers that changed it, if `buildMetadata` requests them.
     pub provenance: Option<Provenance>,
     pub transformations: Vec<Provenance>,
-    /// How many groups of shared scalars there have been.
+    /// Number of groups of shared scalars so far.
     groups: u32,
-    /// True once a build annotation would have been written.
+    /// True once kustomize would have written a build annotation.
     touched: bool,
-    /// True for an object that something else has rendered: it is never taken out, and its annotations are its own.
+    /// True for an object of another renderer: it is never removed, and its annotations are kept.
     given: bool,
 }
 
@@ -101,7 +101,7 @@ impl Resource {
         }
     }
 
-    /// An object that something else has rendered, and that is only changed here.
+    /// Creates a resource from an object of another renderer, which is only changed here.
     pub fn given(value: &Value, origin: Origin) -> Self {
         Self { given: true, ..Self::new(value::written(value), origin) }
     }
@@ -114,14 +114,14 @@ impl Resource {
         &self.node
     }
 
-    /// The node, to be changed.
+    /// Returns the node for a change.
     pub fn edit(&mut self) -> &mut Node {
         self.id.take();
         &mut self.node
     }
 
-    /// The node, to be changed at a path of field names between `/`, or below it: unless it leads to a part of the
-    /// identity, that stays known.
+    /// Returns the node for a change at a path of field names separated by `/`, or below it: the identity stays known
+    /// unless the path leads to a part of it.
     pub fn edit_at(&mut self, path: &str) -> &mut Node {
         let mut parts = path.split('/');
         let is_identity = match parts.next() {
@@ -139,7 +139,7 @@ impl Resource {
         self.node
     }
 
-    /// Its identity as it is now.
+    /// Returns its current identity.
     pub fn id(&self) -> &ResId {
         self.id.get_or_init(|| ResId {
             gvk: Gvk::new(&self.text(&["apiVersion"]), &self.text(&["kind"])),
@@ -160,7 +160,7 @@ impl Resource {
         &self.id().namespace
     }
 
-    /// The identities that it had, oldest first.
+    /// Returns its previous identities, oldest first.
     pub fn previous_ids(&self) -> impl Iterator<Item = ResId> {
         let gvk = self.gvk();
         self.previous.iter().map(move |Previous { kind, namespace, name }| ResId {
@@ -170,14 +170,14 @@ impl Resource {
         })
     }
 
-    /// Its identity as it was first.
+    /// Returns its first identity.
     pub fn original_id(&self) -> ResId {
         let first = self.previous_ids().next();
         first.unwrap_or_else(|| self.id().clone())
     }
 
-    /// Notes the identity that it has now, before its name, namespace or kind changes. A name that is missing is not
-    /// noted.
+    /// Records its current identity before its name, namespace or kind changes. A missing name is not
+    /// recorded.
     pub fn remember_id(&mut self) {
         let id = self.id();
         if !id.name.is_empty() {
@@ -191,12 +191,12 @@ impl Resource {
         self.touch();
     }
 
-    /// The text at a path of keys; empty where there is none.
+    /// Returns the text at a path of keys; empty if there is none.
     pub fn text(&self, path: &[&str]) -> SmolStr {
         self.node.at(path).and_then(Node::text).cloned().unwrap_or_default()
     }
 
-    /// The entries of `metadata.labels` or `metadata.annotations`.
+    /// Returns the entries of `metadata.labels` or `metadata.annotations`.
     pub fn metadata(&self, which: &str) -> impl Iterator<Item = (&SmolStr, &SmolStr)> {
         let map = self.node.at(&["metadata", which]).and_then(Node::as_map);
         map.into_iter()
@@ -208,14 +208,14 @@ impl Resource {
         self.metadata("annotations").find(|(key, _)| *key == name).map(|(_, value)| value)
     }
 
-    /// The first of `count` new groups of shared scalars.
+    /// Returns the first of `count` new groups of shared scalars.
     pub fn new_groups(&mut self, count: usize) -> u32 {
         let first = self.groups + 1;
         self.groups = self.groups.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
         first
     }
 
-    /// Lets what was changed of shared scalars be the same in all of their group. Returns how many scalars it went through.
+    /// Copies changes of shared scalars to all of their group. Returns the number of scalars that were visited.
     pub fn settle_shared(&mut self) -> usize {
         if self.groups == 0 {
             return 0;
@@ -243,14 +243,14 @@ impl Resource {
         visited
     }
 
-    /// Makes each shared scalar one for itself.
+    /// Makes shared scalars independent.
     pub fn forget_shared(&mut self) {
         if std::mem::take(&mut self.groups) > 0 {
             self.node.for_each_scalar(&mut unshare);
         }
     }
 
-    /// Does what the original does to all annotations when it notes something in them: their values become strings.
+    /// Has the effect of recording something in the annotations: all values become strings.
     pub fn touch(&mut self) {
         if self.groups > 0
             && let Some(annotations) = self.node.at_mut(&["metadata", "annotations"])
@@ -262,13 +262,13 @@ impl Resource {
         }
         let annotations = self.node.at_mut(&["metadata", "annotations"]).and_then(Node::as_map_mut);
         for (_, value) in annotations.into_iter().flat_map(Map::iter_mut) {
-            // `null` becomes the text `null`, and what is no scalar has no text
+            // `null` becomes the text `null`, and a value that is not a scalar has no text.
             let text = value.as_scalar().map(|scalar| scalar.text.clone());
             *value = Node::string(text.unwrap_or_default());
         }
     }
 
-    /// True if the original would have noted something in the annotations, which it takes out at the end.
+    /// True if kustomize would have recorded something in the annotations, which it removes at the end.
     pub fn is_touched(&self) -> bool {
         self.touched
     }

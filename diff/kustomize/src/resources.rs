@@ -7,33 +7,33 @@ use super::error::KustomizeError;
 use super::id::ResId;
 use super::resource::Resource;
 
-/// How many identities are compared by the time that one rule is tried on a resource.
+/// Number of identities that are compared in the time in which one rule is tested on a resource.
 pub(super) const COMPARED: usize = 8;
 
 /// Resources in the order in which they were read.
 #[derive(Clone, Debug, Default)]
 pub struct Resources {
     pub list: Vec<Resource>,
-    /// Bytes that the steps added since this was last asked for.
+    /// Bytes that the steps added since the last query.
     pub grown: usize,
-    /// True if objects that something else has rendered are among them: whether two of those are the same in a cluster, only
-    /// that knows.
+    /// True if it contains objects of another renderer: only the cluster knows whether two of those are the same
+    /// object.
     pub given: bool,
-    /// True if a step has merged a patch since this was last asked for.
+    /// True if a step merged a patch since the last query.
     pub merged: bool,
-    /// What a step lost, for a warning.
+    /// Values that a step lost, for a warning.
     pub warnings: Vec<String>,
-    /// What was done to them since this was last asked for.
+    /// Work since the last query.
     pub work: Work,
 }
 
 impl Resources {
-    /// Notes what a step added.
+    /// Records what a step added.
     pub fn grew(&mut self, growth: &Growth) {
         self.grown = self.grown.saturating_add(growth.bytes());
     }
 
-    /// Appends a resource whose identity is new.
+    /// Appends a resource with a new identity.
     pub fn append(&mut self, resource: Resource) -> Result<(), KustomizeError> {
         self.work.take(self.list.len() / COMPARED).map_err(|error| error.or_at(&resource.origin))?;
         let same = self.list.iter().find(|there| there.id().is_same(resource.id()));
@@ -47,7 +47,7 @@ impl Resources {
         Ok(())
     }
 
-    /// The positions of the resources of which `matches` is true for the identity that they have now, or had.
+    /// Returns the positions of the resources of which `matches` is true for the current or a previous identity.
     pub fn with_any_id(&self, matches: impl Fn(&ResId) -> bool) -> Vec<usize> {
         let found = self.list.iter().enumerate().filter(|(_, resource)| {
             !resource.node().is_empty()

@@ -6,10 +6,10 @@ use smol_str::SmolStr;
 
 use super::node::{Node, Scalar};
 
-/// Gives a scalar another text, which decides its type unless the scalar is in quotes.
+/// Sets the text of a scalar, which determines its type unless it is in quotes.
 ///
 /// # Errors
-/// If there is no scalar.
+/// The node is not a scalar.
 pub fn set_text(node: &mut Node, text: impl Into<SmolStr>) -> Result<(), String> {
     if node.as_scalar().is_none() {
         return Err(format!("a scalar is expected, not {}", node.describe()));

@@ -1,7 +1,7 @@
-//! One kustomization, from what was read of it to its resources: the steps in the order of the original.
+//! Builds one kustomization: the steps in the order of kustomize.
 //!
 //! Resources, configurations, crds, generators, components, transformers, validators, vars; and for the outermost one
-//! hashes, references, the values of vars, what is local. Leaves what each step does to its own module. Pure.
+//! hashes, references, values of vars, local objects. Leaves each step to its own module. Pure.
 
 use super::Transform as _;
 use super::accumulate::Accumulator;
@@ -26,19 +26,19 @@ use super::transform::vars::Var;
 use holdfast_documents::budget::Resource as Taken;
 use holdfast_documents::files::FileKind;
 
-/// The annotation of what is for tools only.
+/// The annotation of objects that are only for tools.
 const LOCAL: &str = "config.kubernetes.io/local-config";
 
-/// How many fields that hold names there are for each that a resource of some kind can have.
+/// Number of fields with names for each field that a resource of some kind can have.
 const NAMES: usize = 8;
 
 impl Target<'_> {
-    /// The resources of the outermost kustomization, with all that can only be done once they are all there.
+    /// Returns the resources of the outermost kustomization, with the steps that need all of them.
     pub fn build(&self) -> Result<Resources, KustomizeError> {
         self.build_on(Vec::new())
     }
 
-    /// The same, on top of objects that something else has rendered.
+    /// Returns the same, applied to objects of another renderer.
     pub fn build_on(&self, given: Vec<Resource>) -> Result<Resources, KustomizeError> {
         self.loader.count(&given)?;
         let there = Resources { given: !given.is_empty(), list: given, ..Resources::default() };
@@ -56,13 +56,13 @@ impl Target<'_> {
             .map_err(|e| e.or_at(&self.origin("vars", 0)))?;
         self.count_growth(&mut resources).map_err(|error| error.or_at(&self.origin("vars", 0)))?;
         for name in unused {
-            self.loader.warn(format!("{}: the var {name} stands nowhere", self.file));
+            self.loader.warn(format!("{}: the var {name} is not used", self.file));
         }
         drop_local(&mut resources)?;
         Ok(resources)
     }
 
-    /// Adds what this kustomization makes to what is there: nothing, or for a component what it is a part of.
+    /// Adds the result of this kustomization to the existing resources: none, or for a component those of its parent.
     fn accumulate(&self, there: Accumulator) -> Result<Accumulator, KustomizeError> {
         let mut all = self.add_resources(there, "resources", &self.kustomization.resources)?;
         for config in tables::read(self)? {
@@ -114,14 +114,14 @@ impl Target<'_> {
         Ok(all)
     }
 
-    /// True for files, false for what must be a base.
+    /// True for files, false for bases.
     fn is_file(&self, path: &str) -> Result<bool, KustomizeError> {
         if remote::is_http(path) {
             return self.loader.is_remote_file(path);
         }
         match self.loader.kind(path) {
             Some(kind) => Ok(kind == FileKind::File),
-            // what does not exist is named as a file, with what to do about it
+            // A path that does not exist is reported as a file, with what to do.
             None => Ok(remote::parse(path).is_none()),
         }
     }
@@ -135,7 +135,7 @@ impl Target<'_> {
         Ok(all)
     }
 
-    /// Adds a base, or lets a component change what is there.
+    /// Adds a base, or applies a component to the existing resources.
     fn add_base(
         &self,
         mut all: Accumulator,
@@ -206,7 +206,7 @@ impl Target<'_> {
         Ok(generators)
     }
 
-    /// A chart with the globals, and with the nearest namespace if it has none.
+    /// Returns a chart with the globals, and with the nearest namespace if it has none.
     fn chart(&self, chart: &HelmChart) -> HelmChart {
         let globals = self.kustomization.helm_globals.clone();
         let mut chart =
@@ -250,7 +250,7 @@ impl Target<'_> {
         Ok(())
     }
 
-    /// The objects of plugins: texts in the kustomization, and after them files and bases.
+    /// Returns the objects of plugins: texts in the kustomization, then files and bases.
     fn configured(&self, field: &'static str, entries: &[String]) -> Result<Resources, KustomizeError> {
         let mut all = Accumulator::default();
         let mut paths = Vec::new();
@@ -276,7 +276,7 @@ fn wrong_type(file: &str, wanted: FileType) -> KustomizeError {
     KustomizeError::in_file(file, message)
 }
 
-/// Takes out what is for tools only, and what is empty.
+/// Removes objects that are only for tools, and empty ones.
 fn drop_local(resources: &mut Resources) -> Result<(), KustomizeError> {
     let list = std::mem::take(&mut resources.list);
     let is_local = |resource: &Resource| {

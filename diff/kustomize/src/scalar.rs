@@ -1,4 +1,4 @@
-//! What a scalar means: YAML as go-yaml v3 reads it, which is between YAML 1.1 and 1.2.
+//! The types of scalars: YAML as in go-yaml v3, which is between YAML 1.1 and 1.2.
 //!
 //! `0644` is 420, `08` and `1e3` are floats, `yes` is text, `2020-01-01` is a time. Leaves quotes to the reader. Pure.
 
@@ -10,7 +10,7 @@ use holdfast_documents::go_number::decimal;
 mod number;
 mod timestamp;
 
-/// A scalar's value.
+/// The value of a scalar.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Resolved {
     Null,
@@ -19,14 +19,14 @@ pub enum Resolved {
     /// An integer of more than 63 bits.
     Uint(u64),
     Float(f64),
-    /// As it is printed.
+    /// In the form in which it is printed.
     Timestamp(String),
     Merge,
     Text,
 }
 
 impl Scalar {
-    /// A text without quotes and tag, which means what it looks like.
+    /// Creates a text without quotes and tag, whose type depends on its form.
     pub fn plain(text: impl Into<SmolStr>) -> Self {
         let text = text.into();
         let tag = resolve(&text).tag();
@@ -48,7 +48,7 @@ impl Resolved {
     }
 }
 
-/// What a text without quotes and tag means.
+/// Resolves a text without quotes and tag.
 pub fn resolve(text: &str) -> Resolved {
     let Some(first) = text.bytes().next() else { return Resolved::Null };
     match first {

@@ -1,9 +1,9 @@
-//! What a strategic merge knows of types: which lists are merged, and by which keys.
+//! The schemas for strategic merges: which lists are merged, and by which keys.
 //!
-//! Kubernetes' own types come from a table that is made of an API server's OpenAPI document (`schema/table.txt`), and so that
-//! repositories of long ago are merged as ever, from a second one of kinds that are gone (`schema/past.txt`). A
-//! kustomization can name a document of its own (`openapi`), which takes the place of both, or is laid under or over them:
-//! that depends on what the build has used before. Pure.
+//! The built-in types come from a table that is generated from the OpenAPI document of an API server
+//! (`schema/table.txt`), and, for old repositories, from a second table of kinds that no longer exist
+//! (`schema/past.txt`). A kustomization can set its own document (`openapi`), which replaces both, or is merged below
+//! or above them, depending on what the build has used before. Pure.
 
 mod inline;
 mod layers;
@@ -27,26 +27,26 @@ pub struct Schema {
     types: Arc<Types>,
 }
 
-/// What is known of the value at one place.
+/// The schema of a value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Shape {
     fields: HashMap<SmolStr, ShapeId>,
-    /// What all fields are that are not named, as in a map.
+    /// The schema of all fields that are not listed, as in a map.
     values: Option<ShapeId>,
-    /// What all items of a list are.
+    /// The schema of all items of a list.
     items: Option<ShapeId>,
     /// The keys by which the items of a list are merged; none for plain values.
     keys: Option<Vec<SmolStr>>,
-    /// True for a definition that is named and is not there: nothing is known of it.
+    /// True for a definition that is referred to but missing.
     is_absent: bool,
 }
 
-/// What a build has used of the built-in types before a kustomization names a document of its own.
+/// What a build has used of the built-in types before a kustomization sets its own document.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Used {
     #[default]
     Nothing,
-    /// A kind that is not built in was looked for, to know whether it has a namespace.
+    /// A kind that is not built in was searched for its scope.
     Scopes,
     /// A patch was merged.
     Types,
@@ -61,14 +61,14 @@ struct Types {
     kinds: HashMap<(SmolStr, SmolStr), ShapeId>,
     /// The definitions by their names.
     names: HashMap<SmolStr, ShapeId>,
-    /// The definitions that are named and are not there.
+    /// Definitions that are referred to but missing.
     absent: HashMap<SmolStr, ShapeId>,
-    /// Of the kinds of a document of one's own: whether they have a namespace.
+    /// For the kinds of a custom document: whether they are namespaced.
     namespaced: HashMap<(SmolStr, SmolStr), bool>,
 }
 
 impl Schema {
-    /// The types of Kubernetes.
+    /// Returns the types of Kubernetes.
     pub fn kubernetes() -> Self {
         static TABLE: LazyLock<Schema> = LazyLock::new(|| {
             let tables = [include_str!("schema/table.txt"), include_str!("schema/past.txt")];
@@ -77,9 +77,9 @@ impl Schema {
         TABLE.clone()
     }
 
-    /// What the types of this document are in a build that has used the built-in types before. As in the original, the
-    /// built-in types take precedence if it had only to look for a kind that is not among them, and this document's do if it
-    /// has merged a patch.
+    /// Returns these types for a build that has used the built-in types before. As in kustomize, the built-in types
+    /// have precedence if only a kind that is not among them was searched, and this document has precedence if a patch
+    /// was merged.
     #[must_use]
     pub fn after(self, used: Used) -> Self {
         let built_in = Self::kubernetes();
@@ -91,16 +91,16 @@ impl Schema {
         Self { types: Arc::new(types) }
     }
 
-    /// The types of an OpenAPI document, YAML or JSON, and no others: the kustomization's field `openapi.path`.
+    /// Returns only the types of an OpenAPI document in YAML or JSON: the field `openapi.path` of a kustomization.
     ///
     /// # Errors
     ///
-    /// What is no OpenAPI document.
+    /// The file is not an OpenAPI document.
     pub fn with_openapi(file: &str, bytes: &[u8]) -> Result<Self, KustomizeError> {
         openapi::read(file, bytes).map(|types| Self { types: Arc::new(types) })
     }
 
-    /// The types of a version that is built in: the kustomization's field `openapi.version`.
+    /// Returns the types of a built-in version: the field `openapi.version` of a kustomization.
     pub fn with_version(version: &str) -> Result<Self, KustomizeError> {
         if matches!(version, "" | "v1.21.2") {
             return Ok(Self::kubernetes());
@@ -111,22 +111,22 @@ impl Schema {
         Err(KustomizeError::new(message))
     }
 
-    /// What is known of a kind.
+    /// Returns the schema of a kind.
     pub fn kind(&self, api_version: &str, kind: &str) -> Option<&Shape> {
         self.types.get(*self.types.kinds.get(&(api_version.into(), kind.into()))?)
     }
 
-    /// What is known of a field.
+    /// Returns the schema of a field.
     pub fn field(&self, shape: &Shape, name: &str) -> Option<&Shape> {
         self.types.get(shape.fields.get(name).copied().or(shape.values)?)
     }
 
-    /// What is known of the items of a list.
+    /// Returns the schema of the items of a list.
     pub fn items(&self, shape: &Shape) -> Option<&Shape> {
         self.types.get(shape.items?)
     }
 
-    /// The kinds that have no namespace by a document of one's own, and are not built in.
+    /// Returns the kinds that are cluster-scoped in a custom document, and are not built in.
     pub fn cluster_scoped(&self) -> HashSet<Gvk> {
         let kinds = self.types.namespaced.iter().filter(|(_, is_namespaced)| !**is_namespaced);
         let kinds = kinds.map(|((api_version, kind), _)| Gvk::new(api_version, kind));
@@ -141,7 +141,8 @@ impl Types {
 }
 
 impl Shape {
-    /// The keys by which the items of a list are merged, none for plain values; None if it is replaced as a whole.
+    /// Returns the keys by which the items of a list are merged, none for plain values; `None` if the list is
+    /// replaced.
     pub fn merge_keys(&self) -> Option<&[SmolStr]> {
         self.keys.as_deref()
     }

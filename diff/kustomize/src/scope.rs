@@ -1,7 +1,7 @@
-//! Which of Kubernetes' own kinds have no namespace, and which have one.
+//! The scope of built-in kinds: cluster-scoped or namespaced.
 //!
-//! Only those that kustomize knows count, which are those of Kubernetes 1.21: of a younger kind it is not certain, and so a
-//! kustomization gives it its namespace. Pure.
+//! Only the kinds that kustomize knows are listed, which are those of Kubernetes 1.21: the scope of a newer kind is not
+//! certain, and so a kustomization sets its namespace. Pure.
 
 use super::gvk::Gvk;
 
@@ -25,7 +25,7 @@ const CLUSTER_SCOPED: [(&str, &[&str], &[&str]); 12] = [
     ("storage.k8s.io", &["v1", "v1beta1"], &["CSIDriver", "CSINode", "StorageClass", "VolumeAttachment"]),
 ];
 
-/// Those that have a namespace.
+/// Namespaced kinds.
 const NAMESPACED: [(&str, &[&str], &[&str]); 15] = [
     (
         "",
@@ -66,12 +66,12 @@ const NAMESPACED: [(&str, &[&str], &[&str]); 15] = [
     ("storage.k8s.io", &["v1beta1"], &["CSIStorageCapacity"]),
 ];
 
-/// True if it is certain that a kind has no namespace: it is one of Kubernetes' own, at a version that kustomize knows.
+/// True if it is certain that a kind is cluster-scoped: it is a built-in kind, in a version that kustomize knows.
 pub fn is_cluster_scoped(gvk: &Gvk) -> bool {
     is_in(&CLUSTER_SCOPED, gvk)
 }
 
-/// True if a kind is one of Kubernetes' own, at a version that kustomize knows.
+/// True if a kind is built in, in a version that kustomize knows.
 pub fn is_built_in(gvk: &Gvk) -> bool {
     is_in(&NAMESPACED, gvk) || is_in(&CLUSTER_SCOPED, gvk)
 }

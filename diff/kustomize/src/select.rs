@@ -1,8 +1,8 @@
-//! Which resources a patch or a replacement is for: a selector of regular expressions and label selectors.
+//! Selects the resources for a patch or a replacement, by regular expressions and label selectors.
 //!
-//! Every part matches the identity that a resource has now or the one that it had first, except group,
-//! version and kind, which are those of now. Expressions are Go's and must match all of a text (`pattern`);
-//! label selectors are those of Kubernetes (`labels`). Pure.
+//! Every part matches the current or the original identity of a resource, except group, version and kind, which match
+//! the current one. Expressions are those of Go and must match a whole text (`pattern`); label selectors are those of
+//! Kubernetes (`labels`). Pure.
 
 mod go;
 mod labels;
@@ -19,10 +19,10 @@ use super::node::{Map, Node};
 use super::resource::Resource;
 use super::resources::Resources;
 
-/// Characters of an expression that an error shows.
+/// Maximum characters of an expression in an error.
 const SHOWN: usize = 100;
 
-/// What a resource must be to be selected; an empty part is no condition.
+/// The conditions for a resource; an empty part is no condition.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Selector {
@@ -50,7 +50,7 @@ impl Selector {
     /// Compiles the expressions. The error names the field and the expression.
     ///
     /// # Errors
-    /// If an expression is none, or too large.
+    /// An expression is invalid or too large.
     pub fn compile(&self) -> Result<Compiled<'_>, KustomizeError> {
         let Self { group, version, kind, name, namespace, label_selector, annotation_selector } = self;
         Ok(Compiled {
@@ -76,12 +76,12 @@ impl Compiled<'_> {
             && self.matches_gvk(&now.gvk)
     }
 
-    /// True if group, version, kind, name and namespace of an identity match as they are written.
+    /// True if group, version, kind, name and namespace of an identity match literally.
     pub fn matches(&self, id: &ResId) -> bool {
         self.matches_gvk(&id.gvk) && self.name.matches(&id.name) && self.namespace.matches(&id.namespace)
     }
 
-    /// True if there is no expression at all.
+    /// True if there is no expression.
     pub fn is_for_any_id(&self) -> bool {
         [&self.group, &self.version, &self.kind, &self.name, &self.namespace].iter().all(|part| part.is_any())
     }
@@ -92,10 +92,10 @@ impl Compiled<'_> {
 }
 
 impl Resources {
-    /// The positions of the resources that a selector selects.
+    /// Returns the positions of the selected resources.
     ///
     /// # Errors
-    /// If an expression is none, or if a label or annotation selector is none and there is a resource to try
+    /// An expression is invalid, or a label or annotation selector is invalid and there is a resource to test
     /// it on.
     pub fn select(&self, selector: &Selector) -> Result<Vec<usize>, KustomizeError> {
         let compiled = selector.compile()?;
@@ -112,17 +112,17 @@ impl Resources {
     }
 }
 
-/// True if a label selector matches the labels of an object; with `annotations` for the field, its
+/// True if a label selector matches the labels of an object; with `annotations` as the field, its
 /// annotations.
 ///
 /// # Errors
-/// If the selector is none.
+/// The selector is invalid.
 pub fn matches_metadata(node: &Node, field: &'static str, selector: &str) -> Result<bool, KustomizeError> {
     Metadata::new(field, selector).matches(node)
 }
 
-/// A selector of labels or annotations, parsed when there is something to try it on: the original finds
-/// mistakes no earlier.
+/// A selector of labels or annotations, parsed when there is a resource to test: kustomize reports
+/// mistakes only then.
 struct Metadata<'a> {
     field: &'static str,
     text: &'a str,
@@ -151,7 +151,7 @@ impl<'a> Metadata<'a> {
     }
 }
 
-/// The text of an entry; what is no scalar has the empty one.
+/// Returns the text of an entry; empty if it is not a scalar.
 fn value<'a>(map: &'a Map, key: &str) -> Option<&'a str> {
     map.get(key).map(|value| value.as_scalar().map_or("", |scalar| &scalar.text))
 }

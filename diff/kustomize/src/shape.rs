@@ -1,20 +1,20 @@
-//! The shapes that files of kustomize must have, and fitting values to them: as Go's JSON reader does, which does not
-//! distinguish case in the names of fields and treats null as missing.
+//! The schemas of kustomize's own files, and the conversion of values to them: as with Go's JSON reader, which ignores
+//! the case of field names and treats null as missing.
 //!
-//! Finds every mistake, each with its line and field. Leaves which fields there are to `file::fields`. Pure.
+//! Reports every mistake with its line and field. Leaves the lists of fields to `file::fields`. Pure.
 
 use serde_json::{Map, Value};
 
 use holdfast_documents::yaml::near::nearest;
 use holdfast_documents::yaml::{NodeId, Tree, number};
 
-/// What a value must be.
+/// The required type of a value.
 #[derive(Clone, Copy, Debug)]
 pub enum Shape {
     Text,
     Bool,
     Int,
-    /// A mapping of anything.
+    /// A mapping with any values.
     AnyMap,
     /// A mapping of strings.
     TextMap,
@@ -27,26 +27,26 @@ pub enum Shape {
 /// Fields by name.
 pub type Fields = &'static [(&'static str, Shape)];
 
-/// What to do about what does not fit.
+/// How unknown fields and wrong types are handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Strictness {
     /// Unknown fields and wrong types are mistakes.
     Strict,
-    /// Unknown fields are mistakes, but numbers and booleans are read as strings where strings are wanted.
+    /// Unknown fields are mistakes, but numbers and booleans are converted to strings where strings are required.
     Converting,
-    /// Unknown fields are dropped, and numbers and booleans are read as strings where strings are wanted.
+    /// Unknown fields are dropped, and numbers and booleans are converted to strings where strings are required.
     Lenient,
 }
 
-/// Something that does not fit.
+/// A mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Misfit {
-    /// From 1; 0 if it is unknown.
+    /// Counts from 1; 0 if it is unknown.
     pub line: u32,
     pub message: String,
 }
 
-/// The position of a value. A merged value has no node of its own and takes the line of its parent.
+/// The position of a value. A merged value has no node and uses the line of its parent.
 #[derive(Clone, Copy)]
 pub struct Position<'t, 'a> {
     tree: Option<&'t Tree<'a>>,
@@ -59,7 +59,7 @@ impl<'t, 'a> Position<'t, 'a> {
         Self { tree: Some(tree), node: None, line: 1 }.at(Some(Tree::ROOT))
     }
 
-    /// Of all that is in a value of which only the first line is known.
+    /// The position of everything in a value of which only the first line is known.
     pub fn line(line: u32) -> Self {
         Self { tree: None, node: None, line }
     }
@@ -73,7 +73,7 @@ impl<'t, 'a> Position<'t, 'a> {
         self.tree?.entry(self.node?, key)
     }
 
-    /// The value of a key, on the line of the key.
+    /// Returns the position of the value of a key, with the line of the key.
     #[must_use]
     pub fn field(self, key: &str) -> Self {
         let entry = self.entry(key);
@@ -87,7 +87,7 @@ impl<'t, 'a> Position<'t, 'a> {
     }
 }
 
-/// Fits a value to a shape: fields have the names of the shape, and what is null is gone.
+/// Converts a value to a shape: fields get the names of the shape, and null is removed.
 pub fn fit(
     value: Value,
     shape: Shape,
@@ -101,13 +101,13 @@ pub fn fit(
 
 struct Fitting {
     strictness: Strictness,
-    /// The field at hand, such as `patches[2].target`.
+    /// The current field, such as `patches[2].target`.
     path: String,
     misfits: Vec<Misfit>,
 }
 
 impl Fitting {
-    /// The value as it is to be; `None` for null and for what does not fit.
+    /// Returns the converted value; `None` for null and for a value of another type.
     fn value(&mut self, value: Value, shape: Shape, place: Position) -> Option<Value> {
         match (shape, value) {
             (_, Value::Null) => None,
@@ -136,7 +136,7 @@ impl Fitting {
         Value::Object(fields.into_iter().map(fit).collect())
     }
 
-    /// An item that is null is empty, as in the original.
+    /// An item that is null is empty, as in kustomize.
     fn list(&mut self, items: Vec<Value>, shape: Shape, place: Position) -> Value {
         let fit = |(index, item)| {
             let place = place.item(index);

@@ -1,6 +1,6 @@
-//! The transformers that the fields of a kustomization ask for, in the order of the original.
+//! The transformers of the fields of a kustomization, in the order of kustomize.
 //!
-//! Leaves what they do to `transform`, and those of `transformers` to `plugins`. Pure.
+//! Leaves their effect to `transform`, and those of `transformers` to `plugins`. Pure.
 
 pub mod patches;
 
@@ -32,12 +32,12 @@ use holdfast_documents::yaml::Duplicates;
 const CONTRADICTION: &str = "the annotations internal.config.kubernetes.io/previousNames, previousNamespaces and previousKinds are \
                              not all there, so that the resource cannot be renamed: remove them";
 
-/// A transformer and who asks for it.
+/// A transformer and its origin.
 pub struct Step {
     pub transform: Box<dyn Transform>,
-    /// Where its configuration stands.
+    /// The place of its configuration.
     pub origin: Origin,
-    /// The same for `buildMetadata`, if that is asked for.
+    /// The origin for `buildMetadata`, if that is requested.
     pub provenance: Option<Provenance>,
 }
 
@@ -60,7 +60,7 @@ impl Step {
     }
 }
 
-/// Notes what changed a resource. Who is not known to be from anywhere was made by it.
+/// Records what changed a resource. A resource without an origin was created by it.
 fn note(resource: &mut Resource, provenance: &Provenance) {
     if resource.provenance.is_some() {
         resource.transformations.push(provenance.clone());
@@ -70,7 +70,7 @@ fn note(resource: &mut Resource, provenance: &Provenance) {
     resource.touch();
 }
 
-/// The transformers of the fields of a kustomization.
+/// Returns the transformers of the fields of a kustomization.
 pub fn built_in(target: &Target, config: &TransformerConfig) -> Result<Vec<Step>, KustomizeError> {
     let mut steps = Steps { target, config, made: Vec::new() };
     steps.strategic_merge()?;
@@ -131,7 +131,7 @@ impl Steps<'_, '_> {
         Ok(())
     }
 
-    /// Namespace, prefix and suffix.
+    /// Adds namespace, prefix and suffix.
     fn names(&mut self) {
         let (target, config) = (self.target, self.config);
         let namespace = &target.kustomization.namespace;
@@ -158,7 +158,7 @@ impl Steps<'_, '_> {
         }
     }
 
-    /// `labels`, and then `commonLabels`, for which there is a step even if only the others are set.
+    /// Adds `labels`, and then `commonLabels`, for which there is a step even if only the others are set.
     fn labels(&mut self) -> Result<(), KustomizeError> {
         let (target, config) = (self.target, self.config);
         let (labels, common) = (&target.kustomization.labels, &target.kustomization.common_labels);
@@ -216,7 +216,7 @@ impl Steps<'_, '_> {
     }
 }
 
-/// The replacements of a list, of which each stands there or in a file.
+/// Returns the replacements of a list, each of which is in the list or in a file.
 pub fn replacements(entries: &[Value], target: &Target) -> Result<ReplacementTransformer, KustomizeError> {
     let mut replacements: Vec<Replacement> = Vec::new();
     for entry in entries {
@@ -237,7 +237,7 @@ pub fn replacements(entries: &[Value], target: &Target) -> Result<ReplacementTra
     Ok(ReplacementTransformer { replacements })
 }
 
-/// The replacement of a file, or all of them.
+/// Returns the replacements in a file: one or several.
 fn replacement_file(Loaded { path, bytes }: &Loaded) -> Result<Vec<Replacement>, KustomizeError> {
     const LIST: Shape = Shape::List(&REPLACEMENT);
     let document = own::first(path, bytes, Duplicates::LastWins)?;
@@ -254,7 +254,7 @@ fn replacement_file(Loaded { path, bytes }: &Loaded) -> Result<Vec<Replacement>,
     if is_list { typed(&fitted) } else { Ok(vec![typed(&fitted)?]) }
 }
 
-/// A value that was fitted to its shape, as the type that has that shape.
+/// Converts a value that fits a shape to the type of that shape.
 pub fn typed<T: DeserializeOwned>(value: &Value) -> Result<T, KustomizeError> {
     T::deserialize(value).map_err(|error| KustomizeError::new(error.to_string()))
 }

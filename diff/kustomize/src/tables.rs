@@ -1,6 +1,6 @@
-//! The files of `configurations` and `crds`, which add to the tables of transformers.
+//! Reads the files of `configurations` and `crds`, which extend the tables of transformers.
 //!
-//! Leaves what the tables mean to `config`. Pure.
+//! Leaves the meaning of the tables to `config`. Pure.
 
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ use super::steps::typed;
 use super::target::Target;
 use holdfast_documents::yaml::Duplicates;
 
-/// The built-in tables with what the `configurations` of a kustomization add to them, and what its `crds` do.
+/// Returns the built-in tables, extended by the `configurations` and `crds` of a kustomization.
 pub fn read(target: &Target) -> Result<[TransformerConfig; 2], KustomizeError> {
     let kustomization = &target.kustomization;
     let mut files = Vec::new();

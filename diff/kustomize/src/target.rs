@@ -1,4 +1,4 @@
-//! One kustomization, as it was read from its file, in its folder.
+//! One kustomization that was read from its file.
 //!
 //! Leaves its steps to `run`. Pure.
 
@@ -15,18 +15,18 @@ use holdfast_documents::object::Origin;
 /// A kustomization in its folder.
 pub struct Target<'a> {
     pub loader: &'a Loader<'a>,
-    /// The path of the file.
+    /// Path of the file.
     pub(super) file: String,
     pub kustomization: Kustomization,
     pub(super) inherited: Inherited,
 }
 
-/// What a base has from the kustomization that names it.
+/// What a base inherits from the kustomization that refers to it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Inherited {
-    /// The namespace of charts that have none.
+    /// The namespace of charts that set none.
     pub(super) helm_namespace: String,
-    /// The way from the outermost folder to this one, if `buildMetadata` asks for it.
+    /// The origin of this folder, if `buildMetadata` requests it.
     pub(super) trail: Option<Provenance>,
 }
 
@@ -51,7 +51,7 @@ impl<'a> Target<'a> {
         Self::of(loader, loaded.path, reading)
     }
 
-    /// A kustomization that was read.
+    /// Creates the target of a kustomization that was read.
     pub fn of(loader: &'a Loader<'a>, file: String, reading: file::Reading) -> Result<Self, KustomizeError> {
         loader.spend(Taken::Kustomizations, 1)?;
         let file::Reading { kustomization, warnings } = reading;
@@ -63,7 +63,7 @@ impl<'a> Target<'a> {
         Ok(target)
     }
 
-    /// Takes the schema that this kustomization names, if no other has named one.
+    /// Sets the schema of this kustomization, unless another one has set a schema.
     fn set_schema(&self) -> Result<(), KustomizeError> {
         let context = self.loader.context;
         let [path, version] = ["path", "version"].map(|field| self.kustomization.openapi.get(field));
@@ -84,7 +84,7 @@ impl<'a> Target<'a> {
         Ok(())
     }
 
-    /// Notes that these resources come from a path, if `buildMetadata` asks for it.
+    /// Records the origin of these resources, if `buildMetadata` requests it.
     pub fn note_provenance(&self, resources: &mut [Resource], path: &str) {
         if let Some(trail) = &self.inherited.trail {
             let provenance = provenance::append(trail, path);
@@ -95,18 +95,18 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// What `buildMetadata` says of a plugin that a field of this kustomization stands for.
+    /// Returns the origin of a plugin that a field of this kustomization configures, for `buildMetadata`.
     pub fn provenance_of(&self, kind: &str) -> Option<Provenance> {
         let trail = self.inherited.trail.as_ref()?;
         Some(provenance::configured(trail, self.file_name(), kind))
     }
 
-    /// The name of the file.
+    /// Returns the name of the file.
     pub fn file_name(&self) -> &str {
         self.file.rsplit('/').next().unwrap_or_default()
     }
 
-    /// The place of an item of a field.
+    /// Returns the place of an item of a field.
     pub fn origin(&self, field: &str, index: usize) -> Origin {
         Origin { file: self.file.as_str().into(), line: self.kustomization.line_of(field, index) }
     }

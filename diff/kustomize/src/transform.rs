@@ -1,6 +1,6 @@
-//! The steps of a build that change resources, each by itself.
+//! The steps of a build that change resources.
 //!
-//! Leaves which steps there are, and their order, to `target`. Pure.
+//! Leaves the list and order of the steps to `target`. Pure.
 
 pub mod annotations;
 pub mod images;
@@ -22,7 +22,7 @@ use super::{KustomizeError, Resources};
 pub trait Transform {
     fn transform(&self, resources: &mut Resources) -> Result<(), KustomizeError>;
 
-    /// How many rules are tried on each resource.
+    /// Returns the number of rules that are tested on each resource.
     fn rules(&self) -> usize {
         1
     }

@@ -1,8 +1,8 @@
 //! Health of custom kinds, by expressions in CEL.
 //!
-//! A check has up to three expressions. The rules of every kind come first, then `failed`, `in_progress`
-//! and `current`, and what none of them says is in progress. The fields of the object are variables, and
-//! `self` and `object` are all of it. Leaves parsing and limits to `cel/`. Pure.
+//! A check has up to three expressions. The rules for every kind come first, then `failed`, `in_progress`
+//! and `current`; if none of them is true, the object is in progress. The fields of the object are variables, and
+//! `self` and `object` are the whole object. Leaves parsing and limits to `cel/`. Pure.
 
 mod expression;
 mod rule;
@@ -27,9 +27,8 @@ const IN_PROGRESS: &str = "inProgress";
 ///
 /// # Guarantees
 ///
-/// Only an expression that is true says something. Missing data is never health, nor is `all` over
-/// conditions that are not there (vacuous truth), be they none at all or none that a filter leaves.
-/// Evaluation ends after a bounded number of steps.
+/// Only an expression that is true counts. Missing data is never health, nor is `all` over conditions that do not exist
+/// (vacuous truth), even if a filter removed them. Evaluation ends after a bounded number of steps.
 #[derive(Clone, Debug)]
 pub struct Check {
     current: Expression,
@@ -50,18 +49,18 @@ pub struct CelError {
     pub problem: CelProblem,
 }
 
-/// An expression without an answer.
+/// An expression that cannot be evaluated.
 pub(super) struct Unanswered {
     expression: &'static str,
     doubt: Doubt,
 }
 
-/// What it means that `failed` or `inProgress` asks for a field that is not there.
+/// What it means if `failed` or `inProgress` reads a field that does not exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NoData {
-    /// It may be a mistake in a user's check, so it is reported, and the object is not healthy.
+    /// It may be a mistake in a check of a user, so it is reported, and the object is not healthy.
     Report,
-    /// What is not there yet says neither that it failed nor that it is in progress.
+    /// It means neither failure nor progress.
     IsNo,
 }
 
@@ -70,7 +69,7 @@ impl Check {
     ///
     /// # Errors
     ///
-    /// Text that is no CEL, is too long or too deep, or calls a function that is not there.
+    /// The text is not CEL, is too long or too deep, or calls an unknown function.
     pub fn compile(current: &str, failed: Option<&str>, in_progress: Option<&str>) -> Result<Self, CelError> {
         let compile = |expression, source: &str| {
             Expression::compile(source).map_err(|problem| CelError { expression, problem })
@@ -82,7 +81,7 @@ impl Check {
         })
     }
 
-    /// Judges a live object by the rules of every kind and then by the expressions.
+    /// Evaluates a live object by the rules for every kind and then by the expressions.
     pub fn judge(&self, object: &Value) -> Health {
         let Some(fields) = object.as_object() else {
             return Health::unknown("this is not an object");
@@ -92,7 +91,7 @@ impl Check {
         judged.unwrap_or_else(|unanswered| Health::in_progress(unanswered.words()))
     }
 
-    /// What the expressions say.
+    /// Evaluates the expressions.
     pub(super) fn verdict(
         &self,
         object: Object,
@@ -126,7 +125,7 @@ impl Check {
 }
 
 impl Checks {
-    /// Adds a check, in place of one that the kind had.
+    /// Adds a check, and replaces the previous one of the kind.
     pub fn insert(&mut self, group: impl Into<String>, kind: impl Into<String>, check: Check) {
         self.0.entry(group.into()).or_default().insert(kind.into(), check);
     }
@@ -146,7 +145,7 @@ impl Unanswered {
         match &self.doubt {
             Doubt::NoData(why) => format!("the check `{name}` has no data: {why}"),
             Doubt::NoConditions => {
-                format!("the check `{name}` has no data: no condition that it asks for is reported yet")
+                format!("the check `{name}` has no data: no condition that it reads is reported yet")
             }
             Doubt::Failed(why) => format!("the check `{name}` cannot be evaluated: {why}"),
             Doubt::NotBoolean(what) => format!("the check `{name}` is neither true nor false, but {what}"),
@@ -156,7 +155,7 @@ impl Unanswered {
 
 const NO_CONDITIONS: &str = "its controller has reported no conditions yet";
 
-/// True if what the expression says of the conditions is said of none.
+/// True if the expression is only true because there are no conditions.
 fn is_vacuous(expression: &Expression, object: Object) -> bool {
     expression.asks_conditions() && !has_conditions(object)
 }
@@ -165,7 +164,7 @@ fn has_conditions(object: Object) -> bool {
     !object.items("/status/conditions").is_empty()
 }
 
-/// Texts that operators put beside their conditions, the most telling first.
+/// Fields in which operators write a message beside the conditions, the most informative first.
 const TEXTS: [&str; 8] = [
     "/status/message",
     "/status/error",
@@ -187,7 +186,8 @@ fn words(object: Object, status: Status) -> String {
     telling(object, status).unwrap_or_else(|| otherwise.to_owned())
 }
 
-/// What the object says of its state: the condition Ready, the first condition that is not true, a text.
+/// Returns a message from the object: of the condition Ready, of the first condition that is not true, or a text
+/// field.
 pub(super) fn telling(object: Object, status: Status) -> Option<String> {
     if status == Status::Current {
         let ready = object.condition("Ready").filter(Condition::is_true);

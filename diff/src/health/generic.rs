@@ -1,4 +1,4 @@
-//! The rules that hold for every kind.
+//! The rules that apply to every kind.
 //!
 //! Pure.
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::object::{Condition, Object};
 use super::{Health, Status};
 
-/// What is decided before any rule of a kind: deletion, generation, and the conditions of kstatus.
+/// The rules before those of a kind: deletion, generation, and the conditions of kstatus.
 pub(super) fn first(object: Object) -> Option<Health> {
     if !object.text("/metadata/deletionTimestamp").is_empty() {
         return Some(Health::new(Status::Terminating, terminating(object)));
@@ -35,7 +35,7 @@ fn terminating(object: Object) -> String {
     }
 }
 
-/// What is decided where no kind has a rule: the condition `Ready`, or else being there.
+/// The rules for kinds without a rule: the condition `Ready`, or else existence.
 pub(super) fn last(object: Object) -> Health {
     let Some(ready) = object.condition("Ready") else {
         let empty =

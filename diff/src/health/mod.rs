@@ -1,11 +1,11 @@
-//! Whether a live object is what it should be: the rules of kstatus, with messages for people.
+//! Whether a live object is healthy: the rules of kstatus, with messages for users.
 //!
-//! What is paused or suspended as a whole is well. Otherwise the rules of every kind come first (deletion, observed
-//! generation, the conditions `Reconciling` and `Stalled`), then those of the built-in kinds, then the checks in CEL that are shipped for the kinds of
-//! well-known operators, then the condition `Ready`. A user's check stands in for the rules of its kind.
-//! Leaves time to its callers (how long something may stay in progress). Where kstatus is kinder than the
-//! truth the rule here is stricter: a running Job is in progress, a failed Pod has failed, a load balancer
-//! without an address is in progress. Pure.
+//! An object that is paused or suspended as a whole is healthy. Otherwise the rules for every kind come first
+//! (deletion, observed generation, the conditions `Reconciling` and `Stalled`), then those of the built-in kinds, then
+//! the checks in CEL that are shipped for the kinds of well-known operators, then the condition `Ready`. A user's check
+//! replaces the rules of its kind. Leaves time to its callers (how long an object may stay in progress). In these cases
+//! the rules are stricter than kstatus: a running Job is in progress, a failed Pod has failed, a load balancer without
+//! an address is in progress. Pure.
 
 mod cel;
 mod cluster;
@@ -25,11 +25,11 @@ pub use cel::{CelError, CelProblem, Check, Checks, rule_holds};
 
 use object::Object;
 
-/// What is known about an object's state, and why.
+/// The health of an object, and its reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Health {
     pub status: Status,
-    /// For people, without a full stop: `2 of 3 replicas are available`.
+    /// A message for users, without a full stop: `2 of 3 replicas are available`.
     pub message: String,
     /// True for a claim that waits to be bound: its storage class may bind it only for a pod that comes
     /// in a later wave.
@@ -39,15 +39,15 @@ pub struct Health {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Status {
-    /// As desired.
+    /// The object has its desired state.
     Current,
-    /// On its way, or not yet seen by its controller.
+    /// The object is changing, or its controller has not observed it yet.
     InProgress,
-    /// Will not become current without a change.
+    /// The object will not become current without a change.
     Failed,
-    /// Being deleted.
+    /// The object is being deleted.
     Terminating,
-    /// The object does not say.
+    /// The object has no information about its state.
     Unknown,
 }
 
@@ -90,7 +90,7 @@ impl Health {
     }
 }
 
-/// Judges a live object by what it says about itself.
+/// Evaluates a live object by its status.
 pub fn health(object: &Value) -> Health {
     let Some(fields) = object.as_object() else {
         return Health::unknown("this is not an object");
@@ -103,7 +103,7 @@ pub fn health(object: &Value) -> Health {
         .unwrap_or_else(|| generic::last(object))
 }
 
-/// Judges a live object by the check of its kind, or else as [`health`] does.
+/// Evaluates a live object by the check of its kind, or else as [`health`] does.
 pub fn health_with(object: &Value, checks: &Checks) -> Health {
     let kind = Object::new(object);
     checks.get(kind.group(), kind.kind()).map_or_else(|| health(object), |check| check.judge(object))

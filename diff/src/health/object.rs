@@ -1,4 +1,4 @@
-//! A live object as the rules of health look at it: numbers, texts and conditions by path.
+//! Access to the fields of a live object for the rules of health: numbers, texts and conditions by path.
 //!
 //! Pure.
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 #[derive(Clone, Copy)]
 pub(super) struct Object<'a>(&'a Value);
 
-/// One entry of `status.conditions`. What is missing is empty.
+/// One entry of `status.conditions`. Missing fields are empty.
 #[derive(Clone, Copy)]
 pub(super) struct Condition<'a> {
     pub status: &'a str,
@@ -25,7 +25,7 @@ impl Condition<'_> {
         self.status == "False"
     }
 
-    /// The condition in words: its message, or its reason, or else `otherwise`.
+    /// Returns the message of the condition, or its reason, or else `otherwise`.
     pub fn words(&self, otherwise: &str) -> String {
         let words = [self.message, self.reason, otherwise].into_iter().find(|words| !words.is_empty());
         words.unwrap_or_default().trim_end_matches('.').to_owned()
@@ -53,7 +53,7 @@ impl<'a> Object<'a> {
         self.get(pointer)?.as_i64()
     }
 
-    /// Empty where there is none.
+    /// Returns a text; empty if there is none.
     pub fn text(self, pointer: &str) -> &'a str {
         self.get(pointer).and_then(Value::as_str).unwrap_or_default()
     }
@@ -74,7 +74,7 @@ impl<'a> Object<'a> {
         })
     }
 
-    /// True once the controller of a kind that counts generations has seen the object at all.
+    /// True once the controller of a kind with observed generations has observed the object.
     pub fn is_observed(self) -> bool {
         self.int("/status/observedGeneration").is_some()
     }

@@ -1,11 +1,11 @@
-//! What a person has paused or suspended: its controller does nothing, so nothing that it would still report is waited for.
+//! Objects that a user paused or suspended: their controllers do nothing, so no further status is expected.
 //!
-//! An object that was paused in the middle of a change is not here: the rules of its kind say how far it is. Pure.
+//! An object that was paused in the middle of a change is not handled here, but by the rules of its kind. Pure.
 
 use super::Health;
 use super::object::{Condition, Object};
 
-/// The health of an object that is paused as a whole.
+/// Returns the health of an object that is paused as a whole.
 pub(super) fn judge(object: Object) -> Option<Health> {
     if !object.text("/metadata/deletionTimestamp").is_empty() {
         return None;

@@ -38,7 +38,7 @@ fn pending(object: Object) -> Health {
     }
 }
 
-/// The first container that waits for something that will not come by itself.
+/// Returns the first container that waits for something that will not happen without a change.
 fn stuck(object: Object) -> Option<Health> {
     let containers = ["/status/initContainerStatuses", "/status/containerStatuses"];
     let mut waiting = containers.iter().flat_map(|list| object.items(list)).filter_map(|container| {

@@ -1,7 +1,7 @@
-//! The checks that are shipped, for kinds of well-known operators.
+//! The built-in checks, for kinds of well-known operators.
 //!
-//! They stand in `shipped.yaml`, which a test compiles whole. A kind is there where the rules of kstatus
-//! and the condition `Ready` say too little: Flux's own kinds, for one, need none. Pure.
+//! They are in `shipped.yaml`, which a test compiles completely. A kind is listed if the rules of kstatus
+//! and the condition `Ready` are not enough for it: the kinds of Flux, for example, are not. Pure.
 
 use std::sync::LazyLock;
 
@@ -15,10 +15,10 @@ use crate::yaml;
 static SHIPPED: LazyLock<Checks> =
     LazyLock::new(|| compile().expect("a test compiles every check that is shipped"));
 
-/// The name under which the check of Crossplane's managed resources stands, whatever their kind.
+/// The name of the check for Crossplane's managed resources of every kind.
 const MANAGED: &str = "*";
 
-/// What a shipped check says of an object.
+/// Evaluates the built-in check of an object.
 pub(super) fn judge(object: Object, fields: &Map<String, Value>) -> Option<Health> {
     let check = SHIPPED.get(object.group(), object.kind()).or_else(|| {
         let managed = object.condition("Synced").is_some() && object.condition("Ready").is_some();
@@ -36,8 +36,8 @@ pub(super) fn judge(object: Object, fields: &Map<String, Value>) -> Option<Healt
     Some(check.verdict(object, fields, NoData::IsNo).unwrap_or_else(unsaid))
 }
 
-/// True if the observed generation is an older one: of the newest condition, or of the status where that
-/// is a text, as Argo Rollouts write it.
+/// True if the observed generation is an older one: of the newest condition, or of the status if that is a
+/// string, as in Argo Rollouts.
 fn is_stale(object: Object) -> bool {
     let of_conditions =
         object.items("/status/conditions").iter().filter_map(|c| c.get("observedGeneration")?.as_i64());

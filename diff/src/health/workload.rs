@@ -11,13 +11,13 @@ fn count(number: i64, of: i64, things: &str, state: &str) -> String {
     format!("{number} of {of} {things} {verb} {state}")
 }
 
-/// The first of `steps` that falls short of `wanted` says what is in progress.
+/// Returns the first of `steps` with fewer than `wanted` replicas as progress.
 fn short(wanted: i64, things: &str, steps: &[(&str, i64)]) -> Option<Health> {
     let (state, number) = steps.iter().find(|(_, number)| *number < wanted)?;
     Some(Health::in_progress(count(*number, wanted, things, state)))
 }
 
-/// Replicas beyond the wanted ones, which are still to end.
+/// Returns progress while there are more replicas than wanted.
 fn surplus(number: i64) -> Option<Health> {
     match number {
         ..=0 => None,
@@ -30,7 +30,7 @@ fn unseen() -> Health {
     Health::in_progress("its controller has not seen it yet")
 }
 
-/// Why pods cannot be made, from the condition `ReplicaFailure`.
+/// Returns why pods cannot be created, from the condition `ReplicaFailure`.
 fn replica_failure(object: Object) -> Option<Health> {
     let failure = object.condition("ReplicaFailure").filter(Condition::is_true)?;
     Some(Health::in_progress(format!("pods cannot be created: {}", failure.words("no reason is given"))))
@@ -65,7 +65,7 @@ pub(super) fn deployment(object: Object) -> Health {
         return health;
     }
     let has_deadline = object.int("/spec/progressDeadlineSeconds").is_some_and(|s| s != i64::from(i32::MAX));
-    // While it is paused its controller does not say that the newest replica set is complete.
+    // While it is paused, its controller does not report that the newest replica set is complete.
     if has_deadline
         && !paused
         && !progressing.is_some_and(|c| c.is_true() && c.reason == "NewReplicaSetAvailable")
@@ -102,7 +102,7 @@ pub(super) fn stateful_set(object: Object) -> Health {
     if object.text("/spec/updateStrategy/type") == "OnDelete" {
         return done;
     }
-    // a partition holds the replicas below it back on purpose
+    // A partition keeps the replicas below it at the old revision intentionally.
     let partition = object.int("/spec/updateStrategy/rollingUpdate/partition").unwrap_or(0);
     if let Some(health) = short(wanted.saturating_sub(partition).max(0), "replicas", &[("updated", updated)])
     {

@@ -1,4 +1,4 @@
-//! Globs over names: `*` is any text, `?` is one character, and a backslash takes the next one as it is. Pure.
+//! Globs over names: `*` is any text, `?` is one character, and a backslash escapes the next one. Pure.
 
 /// One part of a glob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ impl Glob {
         Self(parts)
     }
 
-    /// Goes back only to the last `*`, which is enough.
+    /// Backtracks only to the last `*`, which is sufficient.
     pub(crate) fn matches(&self, name: &str) -> bool {
         let name: Vec<char> = name.chars().collect();
         let (mut part, mut at) = (0, 0);
@@ -53,7 +53,7 @@ impl Glob {
     }
 }
 
-/// The glob that matches only this name.
+/// Returns the glob that only matches this name.
 pub(super) fn literal(name: &str) -> String {
     let mut glob = String::with_capacity(name.len());
     for character in name.chars() {

@@ -1,7 +1,7 @@
-//! The manifest to apply so that the live values that others may write stay as they are.
+//! Computes the manifest to apply so that live values that others may write are kept.
 //!
-//! A value stays if the manifest does not have it, and another manager or none owns it. One that only Holdfast
-//! owns would go by that, so the manifest has to say it as it is live. The same holds for a part of an atomic value,
+//! A value is kept without being applied if another manager or no manager owns it. A value that only Holdfast
+//! owns would be removed, so the manifest must contain its live value. The same holds for a part of an atomic value,
 //! which is always written as a whole. Follows "Server-Side Apply" of the Kubernetes documentation. Pure.
 
 use serde_json::{Map, Value};
@@ -12,13 +12,14 @@ use super::{Ignored, holds_identity, is_identity};
 use crate::fields::{Standing, applied, entries, extract, position, standing, text};
 
 impl Ignored {
-    /// The manifest with the live values of what others may write, or without them where they stay by themselves.
+    /// Returns the manifest with the live values that others may write, or without them if they are kept without being
+    /// applied.
     ///
     /// A new list item is taken from Git unchanged. The identity of an object and its marks of ownership are never changed.
     ///
     /// # Caveats
-    /// What counts is who owns what at the moment of the apply: where fields are taken over before (see
-    /// [`takeover`](crate::takeover)), `live` has to have its `metadata.managedFields` as they are after that.
+    /// The owners at the time of the apply count: if fields are taken over before (see
+    /// [`takeover`](crate::takeover)), `live` must have `metadata.managedFields` as they are after that.
     pub fn keep_live(&self, manifest: &Value, live: &Value) -> Value {
         if self.is_empty() {
             return manifest.clone();
@@ -36,14 +37,14 @@ impl Ignored {
 struct Keeper<'a> {
     ignored: &'a Ignored,
     live: &'a Value,
-    /// What Holdfast applied.
+    /// The fields that Holdfast applied.
     ours: Option<&'a Value>,
     /// The managers and field sets of all other entries.
     others: Vec<(&'a str, &'a Value)>,
 }
 
 impl Keeper<'_> {
-    /// What to apply at a path, whose indices count in the live object.
+    /// Returns what to apply at a path, whose indices count in the live object.
     fn value(&self, path: &mut Vec<String>, manifest: Option<&Value>, live: Option<&Value>) -> Option<Value> {
         if is_identity(path) || !self.ignored.touches(path) {
             return manifest.cloned();
@@ -97,7 +98,7 @@ impl Keeper<'_> {
             .zip(&places)
             .filter_map(|(item, at)| self.item(path, item, at.map(|at| (at, &live[at]))))
             .collect();
-        // Of what git does not have, only whole items stay: a field alone would bring a removed item back.
+        // Of fields that Git does not have, only complete items are kept: a single field would restore a removed item.
         for (at, item) in live.iter().enumerate().filter(|(at, _)| !places.contains(&Some(*at))) {
             path.push(at.to_string());
             if self.covers(path) {
@@ -121,7 +122,7 @@ impl Keeper<'_> {
         kept
     }
 
-    /// True if a path is covered as a whole. A rule with managers covers what one of them owns and no more.
+    /// True if a path is covered completely. A rule with managers only covers what one of them owns.
     fn covers(&self, path: &[String]) -> bool {
         self.ignored.0.iter().filter(|rule| rule.covers(path)).any(|rule| {
             rule.managers.is_empty()
@@ -139,8 +140,8 @@ impl Keeper<'_> {
         self.ours.into_iter().chain(self.others.iter().map(|(_, fields)| *fields))
     }
 
-    /// The field sets that hold a path, from there on. One that goes deeper shows that one that ends here, or above, is
-    /// of a map that was empty, and not of an atomic value.
+    /// Returns the field sets that contain a path, from there on. A deeper set shows that one that ends here or above
+    /// is of a map that was empty, and not of an atomic value.
     fn sets<'p>(&self, path: &'p [String]) -> impl Iterator<Item = &Value> + use<'_, 'p> {
         self.all().filter_map(move |fields| match standing(self.live, fields, path) {
             Standing::At(set) => Some(set),
@@ -148,7 +149,7 @@ impl Keeper<'_> {
         })
     }
 
-    /// What has to be applied at a path that is covered.
+    /// Returns what has to be applied at a path that is covered.
     fn kept(&self, path: &[String], live: Option<&Value>) -> Option<Value> {
         let live = live?;
         if self.sets(path).next().is_none() {
@@ -160,7 +161,7 @@ impl Keeper<'_> {
         without(ours, &others).map(|left| extract(live, &left))
     }
 
-    /// Where each item stands in the live list: by name, by its key as managers have it, or by index.
+    /// Returns the position of each item in the live list: by name, by the key of the field sets, or by index.
     fn places(&self, path: &[String], items: &[Value], live: &[Value]) -> Vec<Option<usize>> {
         if let Some(places) = paired_by_name(items, live) {
             return places;
@@ -184,7 +185,7 @@ impl Keeper<'_> {
         places
     }
 
-    /// The items of a list as the managers name them: by key or by value. Nothing for an atomic list.
+    /// Returns the items of a list as the field sets name them: by key or by value. Empty for an atomic list.
     fn elements(&self, path: &[String]) -> Vec<&str> {
         let mut elements: Vec<&str> = self
             .sets(path)
@@ -202,7 +203,7 @@ fn is_item(item: &Value, element: &str) -> bool {
     position(std::slice::from_ref(item), element).is_some()
 }
 
-/// True if an item has nothing that speaks against its being this one: git may leave the defaults of keys out.
+/// True if an item does not contradict an element: Git may omit defaults of keys.
 fn may_be_item(item: &Value, element: &str) -> bool {
     let key = element.strip_prefix("k:").and_then(|key| serde_json::from_str::<Map<String, Value>>(key).ok());
     key.is_some_and(|key| {
@@ -214,7 +215,7 @@ fn is_leaf(set: &Value) -> bool {
     set.as_object().is_none_or(Map::is_empty)
 }
 
-/// The part of a field set that none of the others has. A list item of which something is left keeps its key.
+/// Returns the part of a field set that none of the others has. A list item of which a part remains keeps its key.
 fn without(set: &Value, others: &[&Value]) -> Option<Value> {
     if others.is_empty() {
         return Some(set.clone());

@@ -1,7 +1,7 @@
-//! Which fields of which objects others may write: `spec.drift.ignore` of a Sync.
+//! The fields that others may write: `spec.drift.ignore` of a Sync.
 //!
-//! Here are the rules and what they cover; `strip` takes it out of differences, `keep` leaves it as it is when
-//! something is applied, and `suggest` writes rules. Pure.
+//! Contains the rules and what they cover; `strip` removes it from differences, `keep` keeps it in
+//! an apply, and `suggest` writes rules. Pure.
 
 mod glob;
 mod keep;
@@ -27,18 +27,18 @@ use crate::fields::{MANAGER, Owner, owners};
 use crate::object::ObjectId;
 use crate::pointer::segments;
 
-/// One rule as a person writes it.
+/// One rule as a user writes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Rule {
     pub target: Target,
-    /// RFC 6901; `*` stands for one segment. A path covers what is below it. Empty: every path.
+    /// RFC 6901; `*` stands for one segment. A path covers everything below it. Empty: every path.
     pub paths: Vec<String>,
-    /// Field managers, as globs. Empty: all of them. Holdfast itself is never meant.
+    /// Field managers, as globs. Empty: all of them. Holdfast itself never matches.
     pub managers: Vec<String>,
 }
 
-/// Which objects: those for which everything that is given here holds. All but the selector are globs.
+/// The selected objects: those that match every field that is set. All fields but the selector are globs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Target {
@@ -51,13 +51,13 @@ pub struct Target {
     pub label_selector: Option<String>,
 }
 
-/// The rules of a Sync, ready for use.
+/// The compiled rules of a Sync.
 #[derive(Clone, Debug, Default)]
 pub struct Rules(Vec<Arc<Compiled>>);
 
 #[derive(Debug)]
 struct Compiled {
-    /// The place in `spec.drift.ignore`.
+    /// The index in `spec.drift.ignore`.
     index: usize,
     group: Option<Glob>,
     version: Option<Glob>,
@@ -71,7 +71,7 @@ struct Compiled {
 }
 
 impl Rules {
-    /// Reads rules. The mistakes are sentences for who wrote them; a rule with one holds for nothing.
+    /// Compiles rules, and returns messages for invalid ones, which match nothing.
     pub fn compile(rules: Vec<Rule>) -> (Self, Vec<String>) {
         let mut errors = Vec::new();
         let mut compiled = Vec::new();
@@ -89,7 +89,7 @@ impl Rules {
         self.0.is_empty()
     }
 
-    /// The rules that hold for one object, given its labels.
+    /// Returns the rules that match one object, given its labels.
     pub fn of(&self, api_version: &str, object: &ObjectId, labels: Option<&Map<String, Value>>) -> Ignored {
         let version = api_version.rsplit('/').next().unwrap_or(api_version);
         let holds = |rule: &&Arc<Compiled>| {
@@ -153,13 +153,13 @@ impl Compiled {
         self.paths.iter().any(|pattern| pattern.covers(path))
     }
 
-    /// True if the rule is about what this field manager writes.
+    /// True if the rule applies to values of this field manager.
     fn means(&self, manager: &str) -> bool {
         manager != MANAGER && self.managers.iter().any(|glob| glob.matches(manager))
     }
 }
 
-/// What others may write in one object.
+/// The fields of one object that others may write.
 #[derive(Clone, Debug, Default)]
 pub struct Ignored(Vec<Arc<Compiled>>);
 
@@ -168,13 +168,13 @@ impl Ignored {
         self.0.is_empty()
     }
 
-    /// The places in `spec.drift.ignore` of the rules that hold for the object.
+    /// Returns the indices in `spec.drift.ignore` of the rules that match the object.
     pub fn rules(&self) -> impl Iterator<Item = usize> {
         self.0.iter().map(|rule| rule.index)
     }
 
-    /// True if others may write the value at a path (RFC 6901) that has these owners. What makes an object itself, and
-    /// ours, is never covered.
+    /// True if others may write the value at a path (RFC 6901) that has these owners. The identity of an object and its
+    /// marks of ownership are never covered.
     pub fn covers(&self, path: &str, owners: &[Owner]) -> bool {
         !self.is_empty() && self.covers_owned(&segments(path).collect::<Vec<_>>(), || owners.to_vec())
     }
@@ -184,7 +184,7 @@ impl Ignored {
         !self.is_empty() && self.covers_owned(path, || owners(live, &strip::pointer(path)))
     }
 
-    /// As [`Self::covers`], for owners that are looked up only if a rule asks for them.
+    /// As [`Self::covers`], for owners that are only computed if a rule needs them.
     fn covers_owned(&self, path: &[String], owners: impl Fn() -> Vec<Owner>) -> bool {
         !is_identity(path)
             && self.0.iter().filter(|rule| rule.covers(path)).any(|rule| {
@@ -192,12 +192,12 @@ impl Ignored {
             })
     }
 
-    /// True if there may be something to ignore at a path, or above or below it.
+    /// True if a rule may cover a path, or a path above or below it.
     fn touches(&self, path: &[String]) -> bool {
         self.patterns().any(|pattern| pattern.touches(path))
     }
 
-    /// True if a pattern names something below a path.
+    /// True if a pattern names a path below this one.
     fn names_below(&self, path: &[String]) -> bool {
         self.patterns().any(|pattern| pattern.is_below(path))
     }
@@ -207,7 +207,7 @@ impl Ignored {
     }
 }
 
-/// What makes an object itself, and what makes it ours.
+/// The fields that identify an object or mark its ownership.
 const IDENTITY: [&[&str]; 7] = [
     &["apiVersion"],
     &["kind"],
@@ -222,7 +222,7 @@ fn is_identity(path: &[String]) -> bool {
     IDENTITY.iter().any(|own| *own == path)
 }
 
-/// True if some of an object's identity is below a path.
+/// True if a field of the identity is below a path.
 fn holds_identity(path: &[String]) -> bool {
     IDENTITY
         .iter()

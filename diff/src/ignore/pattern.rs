@@ -2,7 +2,7 @@
 
 use crate::pointer::segments;
 
-/// What stands for the index of a list item that is new (RFC 6901: the one after the last). Only `*` covers it.
+/// The index of a new list item (RFC 6901: the one after the last). Only `*` covers it.
 pub(super) const NEW: &str = "-";
 
 /// A pattern, by segments. The empty one covers everything.
@@ -16,7 +16,7 @@ enum Segment {
 }
 
 impl Pattern {
-    /// Reads a pattern. The error says what is wrong with it, and what to write.
+    /// Parses a pattern. The error says what is wrong, and what to write.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let trimmed = text.trim_matches('/');
         if trimmed.is_empty() {
@@ -47,17 +47,17 @@ impl Pattern {
         Ok(Self(segments(text).map(segment).collect()))
     }
 
-    /// True if a path is the pattern's, or below it.
+    /// True if the pattern covers a path: the path is that of the pattern, or below it.
     pub(super) fn covers(&self, path: &[String]) -> bool {
         self.0.len() <= path.len() && self.touches(path)
     }
 
-    /// True if the pattern's own path is below this one.
+    /// True if the path of the pattern is below this one.
     pub(super) fn is_below(&self, path: &[String]) -> bool {
         self.0.len() > path.len() && self.touches(path)
     }
 
-    /// True if the pattern's path is this one, or above or below it.
+    /// True if the path of the pattern is this one, above it or below it.
     pub(super) fn touches(&self, path: &[String]) -> bool {
         self.0.iter().zip(path).all(|(own, segment)| match own {
             Segment::Any => true,

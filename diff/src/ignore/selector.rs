@@ -14,18 +14,18 @@ struct Requirement {
     test: Test,
 }
 
-/// What is asked of a label.
+/// The requirement for a label.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Test {
     Exists,
     Absent,
     In(Vec<String>),
-    /// Holds for an object without the label too.
+    /// Also matches an object without the label.
     NotIn(Vec<String>),
 }
 
 impl Selector {
-    /// Reads a selector. The error is the part that is none.
+    /// Parses a selector. The error is the invalid part.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         split(text)
             .into_iter()
@@ -85,7 +85,7 @@ fn split(text: &str) -> Vec<&str> {
     .collect()
 }
 
-/// A label's value, which may be empty.
+/// Parses the value of a label, which may be empty.
 fn value(text: &str) -> Option<String> {
     let text = text.trim();
     text.chars().all(is_word).then(|| text.to_owned())

@@ -1,4 +1,4 @@
-//! Takes what others may write out of differences, and out of any part of an object. Pure.
+//! Removes values that others may write from differences, and from any part of an object. Pure.
 
 use serde_json::{Map, Value};
 
@@ -8,14 +8,14 @@ use crate::compare::{self, Difference, by_name};
 use crate::fields::{self, Owner};
 use crate::pointer::{push, segments};
 
-/// Who owns the value at a path, in segments.
+/// Returns the owners of the value at a path, in segments.
 type Owners<'a> = dyn Fn(&[String]) -> Vec<Owner> + 'a;
 
 impl Ignored {
-    /// A difference between a live object and what an apply makes of it, without what others may write.
+    /// Returns a difference between a live object and the result of an apply, without values that others may write.
     ///
-    /// `None` if nothing else differs. A map or list that is there on one side only counts as equal to the other side
-    /// if it holds nothing else.
+    /// `None` if nothing else differs. A map or list that exists on one side only counts as equal to the other side
+    /// if it contains nothing else.
     pub fn strip(&self, difference: Difference, live: &Value) -> Option<Difference> {
         let mut path: Vec<String> = segments(&difference.path).collect();
         if !self.touches(&path) {
@@ -38,7 +38,7 @@ impl Ignored {
         (!equal).then_some(Difference { path: place, before: old, after: new })
     }
 
-    /// What one owner wrote at a path, without what it may write.
+    /// Returns the value of one owner at a path, without what the owner may write.
     pub(crate) fn rest_of(
         &self,
         path: &[String],
@@ -52,7 +52,7 @@ impl Ignored {
         self.rest(&mut path.to_vec(), value, Some(live), &|_| vec![owner.clone()])
     }
 
-    /// A value without the leaves that are covered, and without the maps and lists that they leave empty.
+    /// Returns a value without the covered leaves, and without maps and lists that become empty.
     /// Indices count in `live`.
     fn rest(
         &self,
@@ -94,8 +94,8 @@ impl Ignored {
         }
     }
 
-    /// A list item without what is covered. One that is new comes whole or not at all; a name stays as long as
-    /// anything else does.
+    /// Returns a list item without what is covered. A new item is kept completely or not at all; a name is kept as long
+    /// as anything else is.
     fn rest_of_item(
         &self,
         path: &mut Vec<String>,
@@ -116,13 +116,13 @@ impl Ignored {
     }
 }
 
-/// Where each item stands in the live list: by name, or by index.
+/// Returns the position of each item in the live list: by name, or by index.
 fn pair(items: &[Value], live: &[Value]) -> Vec<Option<usize>> {
     paired_by_name(items, live)
         .unwrap_or_else(|| (0..items.len()).map(|at| (at < live.len()).then_some(at)).collect())
 }
 
-/// Where each item stands in the live list by its name, if all items of both have one of their own.
+/// Returns the position of each item in the live list by its name, if all items of both have a unique one.
 pub(super) fn paired_by_name(items: &[Value], live: &[Value]) -> Option<Vec<Option<usize>>> {
     by_name(items)?;
     let live = by_name(live)?;
@@ -130,12 +130,12 @@ pub(super) fn paired_by_name(items: &[Value], live: &[Value]) -> Option<Vec<Opti
     Some(items.iter().map(place).collect())
 }
 
-/// True if the path is that of an item of a list.
+/// True if the path is that of a list item.
 fn is_item(path: &[String], live: &Value) -> bool {
     path.split_last().is_some_and(|(_, list)| live.pointer(&pointer(list)).is_some_and(Value::is_array))
 }
 
-/// A path as a JSON pointer.
+/// Returns a path as a JSON pointer.
 pub fn pointer(path: &[String]) -> String {
     path.iter().fold(String::new(), |mut pointer, segment| {
         push(&mut pointer, segment);

@@ -1,15 +1,15 @@
-//! Writes a rule for one object that a person can paste below `spec.drift.ignore`. Pure.
+//! Writes a rule for one object that a user can paste below `spec.drift.ignore`. Pure.
 
 use std::fmt::Write as _;
 
 use super::glob::literal;
 use crate::object::ObjectId;
 
-/// Words that YAML 1.1 or 1.2 reads as something other than text, in lower case.
+/// Words that YAML 1.1 or 1.2 does not read as strings, in lower case.
 const WORDS: [&str; 9] = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
 
 /// `{target: {kind: ConfigMap, name: web, namespace: shop}, paths: [/data/a]}`: the entry that covers these paths of
-/// this object. A field that is called `*` cannot be named, only covered with those beside it.
+/// this object. A field with the name `*` cannot be named alone, only covered together with its siblings.
 pub fn suggest(object: &ObjectId, paths: &[&str]) -> String {
     let target: Vec<String> = [
         ("group", &*object.kind.group),
@@ -25,7 +25,7 @@ pub fn suggest(object: &ObjectId, paths: &[&str]) -> String {
     format!("{{target: {{{}}}, paths: [{}]}}", target.join(", "), paths.join(", "))
 }
 
-/// Text as a scalar of a YAML flow, in quotes unless it is plain beyond doubt.
+/// Returns text as a scalar of a YAML flow, in quotes unless it is certainly a plain string.
 fn scalar(text: &str) -> String {
     let begins = text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '/');
     let plain = |character: char| character.is_ascii_alphanumeric() || "/._~-".contains(character);
@@ -46,7 +46,7 @@ fn scalar(text: &str) -> String {
     quoted
 }
 
-/// True for what YAML forbids in a document, or takes for a line break.
+/// True for characters that YAML forbids, or reads as a line break.
 fn is_special(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{2028}' | '\u{2029}' | '\u{FEFF}' | '\u{FFFE}' | '\u{FFFF}')

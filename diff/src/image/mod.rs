@@ -1,4 +1,4 @@
-//! Images: which tag to take, and how to write it into a file. Pure.
+//! Images: selects a tag, and writes it to a file. Pure.
 
 pub mod edit;
 pub mod reference;

@@ -1,10 +1,10 @@
-//! References of images: `ghcr.io/a/b:1.2@sha256:…`, and which repositories are the same.
+//! References of images, such as `ghcr.io/a/b:1.2@sha256:…`, and equality of repositories.
 //!
-//! The grammar is that of the distribution project. Leaves asking a registry to others. Pure.
+//! The grammar is that of the distribution project. Leaves requests to registries to others. Pure.
 
 use std::fmt;
 
-/// An image as a manifest names it. At least the repository is there.
+/// An image reference of a manifest. At least the repository is set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reference {
     /// As written: `nginx`, `localhost:5000/x`.
@@ -15,13 +15,13 @@ pub struct Reference {
 }
 
 impl Reference {
-    /// Reads a reference. None if it is none.
+    /// Parses a reference. `None` if the text is not one.
     pub fn parse(text: &str) -> Option<Self> {
         let (name, digest) = match text.split_once('@') {
             Some((name, digest)) => (name, Some(digest).filter(|digest| is_digest(digest)).map(Some)?),
             None => (text, None),
         };
-        // a colon before the last slash is that of a port
+        // A colon before the last slash belongs to the port.
         let (repository, tag) = match name.rsplit_once(':') {
             Some((repository, tag)) if !tag.contains('/') => {
                 (repository, Some(tag).filter(|tag| is_tag(tag)).map(Some)?)
@@ -42,8 +42,8 @@ impl fmt::Display for Reference {
     }
 }
 
-/// The host of a repository, which for Docker Hub is `docker.io`, and its path, which for Docker Hub's own
-/// images begins with `library/`.
+/// Returns the host of a repository, which is `docker.io` for Docker Hub, and its path, which begins with `library/`
+/// for official images of Docker Hub.
 pub fn host_and_path(repository: &str) -> (&str, String) {
     let (host, path) = split_host(repository).unwrap_or(("docker.io", repository));
     match host {
@@ -55,7 +55,7 @@ pub fn host_and_path(repository: &str) -> (&str, String) {
     }
 }
 
-/// The host and the path of a repository that names its host.
+/// Returns the host and the path of a repository that has a host.
 pub fn split_host(repository: &str) -> Option<(&str, &str)> {
     let (first, path) = repository.split_once('/')?;
     let is_host = first.contains(['.', ':']) || first == "localhost" || first.chars().any(char::is_uppercase);
@@ -67,7 +67,7 @@ pub fn is_same_repository(one: &str, other: &str) -> bool {
     host_and_path(one) == host_and_path(other)
 }
 
-/// True for what can be a tag.
+/// True for a valid tag.
 pub fn is_tag(text: &str) -> bool {
     let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     text.len() <= 128
@@ -75,7 +75,7 @@ pub fn is_tag(text: &str) -> bool {
         && text.bytes().all(|byte| is_word(byte) || b".-".contains(&byte))
 }
 
-/// True for what can be a digest.
+/// True for a valid digest.
 pub fn is_digest(text: &str) -> bool {
     let Some((algorithm, hex)) = text.split_once(':') else { return false };
     let is_name = |part: &str| {
@@ -89,7 +89,7 @@ pub fn is_digest(text: &str) -> bool {
         && (algorithm != "sha512" || hex.len() == 128)
 }
 
-/// True for what can be a repository, with or without its host.
+/// True for a valid repository, with or without a host.
 fn is_repository(text: &str) -> bool {
     let (host, path) = split_host(text).map_or((None, text), |(host, path)| (Some(host), path));
     host.is_none_or(is_host) && text.len() <= 511 && path.split('/').all(is_component)
@@ -109,7 +109,7 @@ fn is_host(text: &str) -> bool {
     name.split('.').all(is_label) && port.is_none_or(is_port)
 }
 
-/// Letters and digits with `.`, `_`, `__` or dashes between them.
+/// True for letters and digits, separated by `.`, `_`, `__` or dashes.
 fn is_component(text: &str) -> bool {
     let is_word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let mut words = text.split(|c: char| u8::try_from(c).is_ok_and(is_word)).filter(|mark| !mark.is_empty());

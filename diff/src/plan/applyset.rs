@@ -1,4 +1,4 @@
-//! The names of KEP-3659 (ApplySet): how a Sync marks what is its own, so that other tools understand the set.
+//! The names of KEP-3659 (ApplySet), by which a Sync marks its members, so that other tools understand the set.
 //!
 //! Pure.
 
@@ -11,29 +11,30 @@ use sha2::{Digest as _, Sha256};
 
 use crate::object::{GroupKind, ObjectId};
 
-/// On every member: the id of its set.
+/// Label of every member: the id of its set.
 pub const PART_OF: &str = "applyset.kubernetes.io/part-of";
-/// On every member: `<namespace>/<name>` of its Sync. Our own addition.
+/// Annotation of every member: `<namespace>/<name>` of its Sync. An addition of Holdfast.
 pub const SYNC: &str = "holdfast.dev/sync";
-/// On every member: the proof that the agent applied this very object for its Sync. See [`marked`].
+/// Annotation of every member: the proof that the agent applied this object for its Sync. See [`marked`].
 pub const MARK: &str = "holdfast.dev/mark";
-/// On the parent: the id of its set.
+/// Label of the parent: the id of its set.
 pub const ID: &str = "applyset.kubernetes.io/id";
-/// On the parent: which tool keeps the set.
+/// Annotation of the parent: the tool that manages the set.
 pub const TOOLING: &str = "applyset.kubernetes.io/tooling";
-/// On the parent: the kinds of the members, sorted, separated by commas.
+/// Annotation of the parent: the kinds of the members, sorted, separated by commas.
 pub const GROUP_KINDS: &str = "applyset.kubernetes.io/contains-group-kinds";
-/// On the parent: the namespaces of the members other than its own, sorted, separated by commas.
+/// Annotation of the parent: the namespaces of the members other than its own, sorted, separated by commas.
 pub const NAMESPACES: &str = "applyset.kubernetes.io/additional-namespaces";
 
-/// The id of the set whose parent is the Sync `namespace/name`.
+/// Returns the id of the set whose parent is the Sync `namespace/name`.
 pub fn id(namespace: &str, name: &str) -> String {
     let digest = Sha256::digest(format!("{name}.{namespace}.Sync.holdfast.dev"));
     format!("applyset-{}-v1", URL_SAFE_NO_PAD.encode(digest))
 }
 
-/// What the mark of a member proves: the cluster, the Sync and the identity of the object. A copy under another name or in
-/// another namespace has another one. Every part comes with its length, so that no two identities have the same bytes.
+/// Returns the bytes that the mark of a member signs: the cluster, the Sync and the identity of the object. A copy
+/// under another name or in another namespace has other bytes. Every part is prefixed with its length, so that no two
+/// identities have the same bytes.
 pub fn marked(cluster: &str, namespace: &str, name: &str, object: &ObjectId) -> Vec<u8> {
     let ObjectId { kind, namespace: place, name: own } = object;
     let parts = [MARK, cluster, namespace, name, &kind.group, &kind.kind, place, own];
@@ -45,12 +46,12 @@ pub fn marked(cluster: &str, namespace: &str, name: &str, object: &ObjectId) -> 
     bytes
 }
 
-/// The value of [`GROUP_KINDS`].
+/// Returns the value of [`GROUP_KINDS`].
 pub fn format_kinds<'a>(kinds: impl IntoIterator<Item = &'a GroupKind>) -> String {
     join(kinds)
 }
 
-/// The value of [`NAMESPACES`].
+/// Returns the value of [`NAMESPACES`].
 pub fn format_namespaces<'a>(namespaces: impl IntoIterator<Item = &'a str>) -> String {
     join(namespaces)
 }
@@ -60,7 +61,7 @@ fn join<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
     sorted.into_iter().collect::<Vec<_>>().join(",")
 }
 
-/// Reads the value of [`GROUP_KINDS`].
+/// Parses the value of [`GROUP_KINDS`].
 pub fn parse_kinds(text: &str) -> Vec<GroupKind> {
     text.split(',')
         .map(str::trim)

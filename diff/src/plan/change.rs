@@ -21,13 +21,13 @@ pub struct FieldChange {
     pub before: Option<Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<Value>,
-    /// Who owns the live value, the newest first.
+    /// The owners of the live value, the newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub owners: Vec<Owner>,
 }
 
 impl FieldChange {
-    /// True if Holdfast applied the value, and it stays without being applied any more.
+    /// True if Holdfast applied the value, and it is kept without being applied.
     pub fn is_given_up(&self) -> bool {
         self.before.is_some() && self.before == self.after && self.owners.iter().any(Owner::is_holdfast)
     }
@@ -40,26 +40,26 @@ pub struct Change {
     pub operation: Operation,
     pub object: ObjectId,
     pub api_version: String,
-    /// Why, in a few words.
+    /// The reason, in a few words.
     pub reason: String,
     pub fields: Vec<FieldChange>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
-    /// Of the live object.
+    /// UID of the live object.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uid: Option<String>,
     #[serde(rename = "wave", serialize_with = "wave")]
     pub stage: Stage,
-    /// What is applied: exactly what was planned. `None` for deletions.
+    /// The manifest that is applied: exactly what was planned. `None` for deletions.
     #[serde(skip)]
     pub manifest: Option<Arc<Manifest>>,
-    /// What is taken over from other tools before it is applied.
+    /// Fields of other managers that are taken over before the apply.
     #[serde(skip)]
     pub takeover: Option<Takeover>,
-    /// Why more may go than the object itself, if it is deleted.
+    /// Why more than the object itself may be deleted, if it is deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub risk: Option<String>,
-    /// Data that is not of the Sync would go along, if it is deleted.
+    /// True if data of others would be deleted together with the object.
     #[serde(skip)]
     pub foreign: bool,
     /// Why it is not known whether the API server would accept the replacement of an object that is recreated.
@@ -68,7 +68,7 @@ pub struct Change {
     /// The live object as it was when this was planned.
     #[serde(skip)]
     pub seen: Option<SeenAt>,
-    /// What the object is noted to satisfy when this is done; `None`: the manifest.
+    /// The digest that is recorded for the object after the apply; `None`: that of the manifest.
     #[serde(skip)]
     pub satisfies: Option<Digest>,
     /// The manifest sets fields to `null`: afterwards, values that others set there count as drift.
@@ -84,14 +84,14 @@ pub struct Change {
 pub struct SeenAt {
     /// Its resourceVersion, comparable within its kind (KEP-5504).
     pub version: u64,
-    /// The fingerprint of the fields that we own.
+    /// The fingerprint of the fields that Holdfast owns.
     pub live: Option<Digest>,
-    /// The fingerprint of all of it, if others own what differs.
+    /// The fingerprint of the whole object, if others own the fields that differ.
     pub whole: Option<Digest>,
 }
 
 impl Change {
-    /// A change of an object that says no more than this yet.
+    /// Creates a change with no further details.
     pub(super) fn of(operation: Operation, object: ObjectId, api_version: String, stage: Stage) -> Self {
         Self {
             operation,
@@ -114,25 +114,25 @@ impl Change {
         }
     }
 
-    /// The same change, of an object that was seen like this.
+    /// Returns the change of an object that was observed in this state.
     #[must_use]
     pub fn seen_at(self, seen: Option<SeenAt>) -> Self {
         Self { seen, ..self }
     }
 
-    /// The same change, with what would go along.
+    /// Returns the change with what would be deleted together with the object.
     #[must_use]
     pub fn with_risk(self, risk: Option<String>, foreign: bool) -> Self {
         Self { risk, foreign, ..self }
     }
 
-    /// The same change with the digest that the object satisfies afterwards, and whether the manifest sets fields to `null`.
+    /// Returns the change with the digest that is recorded afterwards, and whether the manifest sets fields to `null`.
     #[must_use]
     pub fn satisfying(self, digest: Digest, has_nulls: bool) -> Self {
         Self { satisfies: Some(digest), has_nulls, ..self }
     }
 
-    /// The digest of this change's meaning, by the same rules as the id of a plan.
+    /// Returns the digest of the meaning of this change, by the same rules as the id of a plan.
     pub fn digest(&self, cluster: &str) -> Digest {
         let mut hasher = Hasher::default();
         hasher.text(cluster);
@@ -147,12 +147,12 @@ impl Change {
         hasher.text(&self.effect.to_string());
     }
 
-    /// True if no value changes, only who owns which field.
+    /// True if only owners of fields change, and no value.
     pub fn only_ownership(&self) -> bool {
         self.operation == Operation::Update && !self.fields.is_empty() && self.keeps_values()
     }
 
-    /// True if no value changes, only whose the object is.
+    /// True if only the marks of ownership change, and no value.
     pub fn only_marks(&self) -> bool {
         matches!(self.operation, Operation::Adopt | Operation::Move) && self.keeps_values()
     }

@@ -12,13 +12,13 @@ use crate::pointer::escape;
 /// One path at which two values differ.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Difference {
-    /// RFC 6901. An index counts in the value before, and in the one after for an item that is new.
+    /// RFC 6901. An index counts in the value before; for a new item, in the value after.
     pub path: String,
     pub before: Option<Value>,
     pub after: Option<Value>,
 }
 
-/// Metadata that the server writes. It is never compared; in Git it is a leftover of an export.
+/// Metadata that the server writes. It is never compared; in Git it is left over from an export.
 pub const BOOKKEEPING: [&str; 7] = [
     "creationTimestamp",
     "deletionTimestamp",
@@ -29,12 +29,13 @@ pub const BOOKKEEPING: [&str; 7] = [
     "uid",
 ];
 
-/// Compares two forms of one object: what the API server keeps books of, `status` and the mark left out.
+/// Compares two forms of one object, without the metadata of the server, `status` and the mark.
 pub fn objects(before: &Value, after: &Value) -> Vec<Difference> {
     values(&essence(before), &essence(after))
 }
 
-/// An object without `status`, the server's bookkeeping and ours: whose the object is says `plan::Standing`.
+/// Returns an object without `status`, the metadata of the server and the marks of ownership, for which
+/// `plan::Standing` is responsible.
 pub fn essence(object: &Value) -> Value {
     let mut object = object.clone();
     if let Some(fields) = object.as_object_mut() {
@@ -47,7 +48,7 @@ pub fn essence(object: &Value) -> Value {
     object
 }
 
-/// Takes the mark out of metadata. Only the agent can make one, so a plan that a person makes must not depend on it.
+/// Removes the mark from metadata. Only the agent can create one, so a plan of a user must not depend on it.
 pub(crate) fn unmark(metadata: &mut Map<String, Value>) {
     if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
         let marked = annotations.remove(MARK).is_some();
@@ -107,7 +108,7 @@ fn push(path: &str, before: Option<&Value>, after: Option<&Value>, found: &mut V
 
 type Pair<'a> = (usize, Option<&'a Value>, Option<&'a Value>);
 
-/// Pairs the items of two lists by `name`, or by index where both have the same length.
+/// Matches the items of two lists by `name`, or by index if both have the same length.
 fn pair<'a>(before: &'a [Value], after: &'a [Value]) -> Option<Vec<Pair<'a>>> {
     if let (Some(mut one), Some(other)) = (by_name(before), by_name(after)) {
         if before.is_empty() || after.is_empty() {
@@ -122,7 +123,7 @@ fn pair<'a>(before: &'a [Value], after: &'a [Value]) -> Option<Vec<Pair<'a>>> {
             .collect();
         pairs.extend(one.into_values().map(|(at, old)| (at, Some(old), None)));
         pairs.sort_by_key(|(at, old, _)| (*at, old.is_none()));
-        // Equal items in another order are a difference of the list as a whole.
+        // Equal items in another order are a difference of the whole list.
         let moved =
             pairs.iter().all(|(_, old, new)| matches!((old, new), (Some(old), Some(new)) if same(old, new)));
         return (!moved).then_some(pairs);
@@ -132,7 +133,7 @@ fn pair<'a>(before: &'a [Value], after: &'a [Value]) -> Option<Vec<Pair<'a>>> {
     })
 }
 
-/// The items of a list by their names, if all have one and no two the same.
+/// Returns the items of a list by their names, if all have a unique one.
 pub(crate) fn by_name(items: &[Value]) -> Option<BTreeMap<&str, (usize, &Value)>> {
     let mut named = BTreeMap::new();
     for (at, item) in items.iter().enumerate() {
@@ -144,7 +145,7 @@ pub(crate) fn by_name(items: &[Value]) -> Option<BTreeMap<&str, (usize, &Value)>
     Some(named)
 }
 
-/// Equality by meaning: `1` is `1.0`.
+/// True if two values have the same meaning: `1` equals `1.0`.
 fn same(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Number(one), Value::Number(other)) => {

@@ -73,7 +73,7 @@ pub fn desired(
         Seen::Exists { live, prediction: Prediction::Becomes(predicted), settled, standing } => {
             let Settled { takeover, handed, kept: _ } = *settled;
             let mut differences = compare::objects(&live, &predicted);
-            // Fields that admission sets at every update are no reason for one.
+            // Fields that admission sets at every update do not require an update.
             if differences.iter().all(|difference| is_side_effect(&live, &predicted, &difference.path)) {
                 differences.clear();
             }

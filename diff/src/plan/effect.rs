@@ -1,4 +1,5 @@
-//! What a change comes to: which differences count, what they mean for the id of the plan, and how they are shown. Pure.
+//! The effect of a change: which differences count, what they mean for the id of the plan, and how they are shown.
+//! Pure.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +14,7 @@ use crate::digest::{Digest, Hasher};
 use crate::object::ObjectId;
 use crate::pointer;
 
-/// True if a path is not what we applied, but what admission made of an apply of ours: the API server notes it as an
+/// True if a path was not applied but set by admission during an apply: the API server records it as an
 /// update by the manager that applied.
 pub fn is_side_effect(live: &Value, predicted: &Value, path: &str) -> bool {
     let owns = |object: &Value, operation: &str| {
@@ -25,8 +26,8 @@ pub fn is_side_effect(live: &Value, predicted: &Value, path: &str) -> bool {
     either("Update") && !either("Apply")
 }
 
-/// An apply that changes no value can still change who owns which field; each such field is a difference that a
-/// person can read: the same value before and after.
+/// Returns the fields whose owner an apply changes without changing the value; each is a difference
+/// with the same value before and after.
 pub fn taken_over(live: &Value, predicted: &Value, manifest: &Value) -> Vec<Difference> {
     let own = |object: &Value| fields::applied(object).map(|(_, fields)| leaves(object, fields));
     let (before, after) = (own(live).unwrap_or_default(), own(predicted).unwrap_or_default());
@@ -34,7 +35,7 @@ pub fn taken_over(live: &Value, predicted: &Value, manifest: &Value) -> Vec<Diff
     before
         .symmetric_difference(&after)
         .filter(|path| **path != mark)
-        // A map that Git has as `{}` does not own the entries of others.
+        // A map that is `{}` in Git does not own the entries of others.
         .filter(|path| before.contains(*path) || manifest.pointer(path).is_some())
         .map(|path| Difference {
             path: path.clone(),
@@ -44,7 +45,7 @@ pub fn taken_over(live: &Value, predicted: &Value, manifest: &Value) -> Vec<Diff
         .collect()
 }
 
-/// The paths of the scalars that a field set names.
+/// Returns the paths of the scalars in a field set.
 fn leaves(object: &Value, set: &Value) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     collect(&mut String::new(), &fields::extract(object, set), &mut found);
@@ -61,7 +62,7 @@ fn collect(path: &mut String, value: &Value, found: &mut BTreeSet<String>) {
                 path.truncate(length);
             }
         }
-        // Positions in a part of a list are not positions in the list: the list stands for its items.
+        // Positions in a part of a list are not positions in the list, so the whole list is used.
         _ => {
             found.insert(path.clone());
         }

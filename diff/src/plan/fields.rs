@@ -1,4 +1,4 @@
-//! Field ownership, out of `metadata.managedFields`: which values a manager owns, and who owns a path.
+//! Field ownership from `metadata.managedFields`: which values a manager owns, and who owns a path.
 //!
 //! The format is fieldsV1 of structured-merge-diff (Kubernetes documentation, "Server-Side Apply"). Pure.
 
@@ -14,7 +14,7 @@ use crate::pointer::segments;
 /// The field manager of everything that Holdfast applies.
 pub const MANAGER: &str = "holdfast";
 
-/// Who last wrote a field. A manager is a tool, not a person.
+/// The last writer of a field. A manager is a program, not a person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Owner {
@@ -43,13 +43,14 @@ impl fmt::Display for Owner {
 }
 
 impl Owner {
-    /// True if it is what Holdfast applied.
+    /// True if this is an apply of Holdfast.
     pub fn is_holdfast(&self) -> bool {
         self.manager == MANAGER && self.operation == "Apply"
     }
 }
 
-/// The fields that Holdfast owns by apply in a live object, with the API version that their paths are written in.
+/// Returns the fields that Holdfast owns by apply in a live object, with the API version in which their paths are
+/// written.
 pub fn applied(object: &Value) -> Option<(&str, &Value)> {
     entries(object)
         .find(|entry| {
@@ -60,10 +61,10 @@ pub fn applied(object: &Value) -> Option<(&str, &Value)> {
         .and_then(|entry| Some((text(entry, "apiVersion")?, entry.get("fieldsV1")?)))
 }
 
-/// The fingerprint of a live object that was read in `api_version`: a digest of the values of the fields that
-/// Holdfast owns, the mark left out.
+/// Returns the fingerprint of a live object that was read in `api_version`: a digest of the values of the fields that
+/// Holdfast owns, without the mark.
 ///
-/// `None` if Holdfast owns nothing in it, or if its fields are written in another API version.
+/// `None` if Holdfast owns no field, or if its fields are written in another API version.
 pub fn fingerprint(object: &Value, api_version: &str) -> Option<Digest> {
     let (version, fields) = applied(object)?;
     (version == api_version).then(|| {
@@ -75,8 +76,8 @@ pub fn fingerprint(object: &Value, api_version: &str) -> Option<Digest> {
     })
 }
 
-/// The fingerprint that an object would have if the server stored a manifest as it is written.
-/// Where the server normalises (quantities, defaults of list keys, `stringData`) it differs.
+/// Returns the fingerprint that an object would have if the server stored a manifest unchanged.
+/// It differs if the server normalises (quantities, defaults of list keys, `stringData`).
 pub fn expected_fingerprint(manifest: &Value) -> Digest {
     let mut value = manifest.clone();
     if let Some(object) = value.as_object_mut() {
@@ -90,7 +91,7 @@ pub fn expected_fingerprint(manifest: &Value) -> Digest {
     Digest::of(&value)
 }
 
-/// Everyone who owns the value at a path (RFC 6901) of a live object, the newest first.
+/// Returns all owners of the value at a path (RFC 6901) of a live object, the newest first.
 pub fn owners(object: &Value, pointer: &str) -> Vec<Owner> {
     let mut found: Vec<Owner> = entries(object)
         .filter(|entry| entry.get("fieldsV1").is_some_and(|fields| owns(object, fields, pointer)))
@@ -100,7 +101,7 @@ pub fn owners(object: &Value, pointer: &str) -> Vec<Owner> {
     found
 }
 
-/// Who an entry of `metadata.managedFields` is about.
+/// Returns the owner of an entry of `metadata.managedFields`.
 pub(crate) fn owner(entry: &Value) -> Option<Owner> {
     Some(Owner {
         manager: text(entry, "manager")?.to_owned(),
@@ -110,7 +111,7 @@ pub(crate) fn owner(entry: &Value) -> Option<Owner> {
     })
 }
 
-/// The entries of `metadata.managedFields`.
+/// Returns the entries of `metadata.managedFields`.
 pub(crate) fn entries(object: &Value) -> impl Iterator<Item = &Value> {
     object.pointer("/metadata/managedFields").and_then(Value::as_array).into_iter().flatten()
 }
@@ -119,7 +120,7 @@ pub(crate) fn text<'a>(value: &'a Value, field: &str) -> Option<&'a str> {
     value.get(field)?.as_str()
 }
 
-/// The part of a value that a field set names.
+/// Returns the part of a value that is in a field set.
 pub fn extract(value: &Value, fields: &Value) -> Value {
     let Some(fields) = fields.as_object() else { return value.clone() };
     if fields.is_empty() {
@@ -150,7 +151,8 @@ pub fn extract(value: &Value, fields: &Value) -> Value {
     }
 }
 
-/// Where the list item that a path element names stands: `k:{...}` by key, `v:...` by value, `i:n` by index.
+/// Returns the position of the list item that a path element names: `k:{...}` by key, `v:...` by value, `i:n` by
+/// index.
 pub(crate) fn position(items: &[Value], element: &str) -> Option<usize> {
     let (kind, rest) = element.split_once(':')?;
     match kind {
@@ -167,7 +169,8 @@ pub(crate) fn position(items: &[Value], element: &str) -> Option<usize> {
     }
 }
 
-/// Where all items stand that a path element names: a live list may hold the same key twice, and then the last one counts.
+/// Returns the positions of all items that a path element names: a live list may contain a key twice, and then the
+/// last one counts.
 fn positions(items: &[Value], element: &str) -> Vec<usize> {
     let Some(first) = position(items, element) else { return Vec::new() };
     let Some(key) = element.strip_prefix("k:") else { return vec![first] };
@@ -179,16 +182,16 @@ fn has_key(item: &Value, key: &Map<String, Value>) -> bool {
     key.iter().all(|(name, value)| item.get(name) == Some(value))
 }
 
-/// What a field set says of a path.
+/// The position of a path relative to a field set.
 pub(crate) enum Standing<'a> {
     Nothing,
-    /// It ends above the path: in an atomic value that the path is a part of, or in a map that was empty.
+    /// The set ends above the path: in an atomic value that contains the path, or in a map that was empty.
     Above,
-    /// It holds the path, or something below it: the part of the set from there on.
+    /// The set contains the path, or a path below it: the part of the set from there on.
     At(&'a Value),
 }
 
-/// True if a field set holds the path, or a leaf above it, or anything below it.
+/// True if a field set contains the path, or a leaf above it, or anything below it.
 fn owns(value: &Value, fields: &Value, pointer: &str) -> bool {
     !matches!(standing(value, fields, segments(pointer)), Standing::Nothing)
 }
@@ -221,7 +224,7 @@ pub(crate) fn standing<'a>(
     Standing::At(fields)
 }
 
-/// The value that an element of a field set names, with its segment of the path.
+/// Returns the value that an element of a field set names, with its segment of the path.
 pub fn step<'a>(value: &'a Value, element: &str) -> Option<(String, &'a Value)> {
     if let Value::Array(items) = value {
         let at = position(items, element)?;

@@ -25,7 +25,7 @@ pub fn kept(
     // The owners explain why a field stays, which is not because of Holdfast.
     fields.iter_mut().for_each(|field| field.owners.retain(|owner| owner.manager != MANAGER));
     (!fields.is_empty()).then(|| Change {
-        reason: "left Git, and a controller owns it too".to_owned(),
+        reason: "removed from Git, but a controller owns it too".to_owned(),
         fields,
         origin: Some(manifest.origin.clone()),
         uid: uid(live),
@@ -64,8 +64,8 @@ pub fn removed(
     keep: Option<&str>,
 ) -> Change {
     let (operation, reason) = match keep {
-        None => (Operation::Delete, "not in git any more".to_owned()),
-        Some(why) => (Operation::Orphan, format!("not in git any more, and kept: {why}")),
+        None => (Operation::Delete, "no longer in Git".to_owned()),
+        Some(why) => (Operation::Orphan, format!("no longer in Git, and kept: {why}")),
     };
     Change { reason, uid: Some(uid), ..Change::of(operation, object, api_version, stage) }
 }

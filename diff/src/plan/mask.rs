@@ -11,7 +11,7 @@ use crate::compare::Difference;
 use crate::object::GroupKind;
 use crate::pointer::child;
 
-/// What stands for a value that is the same on both sides, or the only one.
+/// Replaces a value that is the same on both sides, or the only one.
 pub const HIDDEN: &str = "***";
 const HIDDEN_BEFORE: &str = "*** (before)";
 const HIDDEN_AFTER: &str = "*** (after)";
@@ -19,10 +19,10 @@ const HIDDEN_AFTER: &str = "*** (after)";
 /// Annotations in which tools keep a copy of the whole object.
 const COPIES: [&str; 1] = ["/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration"];
 
-/// Hides what is secret in one difference of an object of this kind. Keys stay visible, and whether the
+/// Masks what is secret in one difference of an object of this kind. Keys stay visible, and whether the
 /// value before equals the one after.
 ///
-/// Where one side holds a text of `masks` both are hidden: the value before may be the one that was secret before.
+/// If one side contains a text of `masks`, both are masked: the value before may be the previous secret.
 pub fn mask(kind: &GroupKind, masks: &Masks, difference: Difference) -> Difference {
     let is_secret = kind.is("", "Secret");
     let Difference { path, before, after } = difference;
@@ -50,7 +50,7 @@ pub fn mask(kind: &GroupKind, masks: &Masks, difference: Difference) -> Differen
     }
 }
 
-/// Hides by place: below `/data` and `/stringData` every scalar, above them only those two.
+/// Masks by path: every scalar below `/data` and `/stringData`; above them, only these two.
 fn hide(path: &str, value: Value, by: &str) -> Value {
     if secret(path) || COPIES.contains(&path) {
         return scalars(value, by, &Masks::default());
@@ -76,7 +76,7 @@ fn secret(path: &str) -> bool {
         .any(|root| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 
-/// Every scalar hidden, and what is secret in keys.
+/// Masks every scalar, and secret texts in keys.
 fn scalars(value: Value, by: &str, masks: &Masks) -> Value {
     match value {
         Value::Object(fields) => fields

@@ -1,6 +1,6 @@
 //! The plan: the changes that make the cluster match Git, and the rules that decide them.
 //!
-//! `compare` finds differences and `fields` their owners, `takeover` decides about the fields of other managers, `desired` and
+//! `compare` finds differences, `items` matches items of lists, `fields` finds owners, `takeover` decides about the fields of other managers, `desired` and
 //! `left` make changes of that, `order` and `needs` put them in order, `mask` hides what is secret, `text` shows it.
 //! Drift is a non-empty plan at a revision that is already applied. Pure.
 
@@ -10,6 +10,7 @@ pub mod compare;
 mod desired;
 mod effect;
 pub mod fields;
+pub mod items;
 mod left;
 pub mod mask;
 pub mod needs;

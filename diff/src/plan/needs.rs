@@ -1,4 +1,4 @@
-//! What an object cannot do without: if that failed, applying the object would only fail too, or start it broken.
+//! The objects that an object needs: if one of them failed, applying the object would fail too, or start it broken.
 //!
 //! Pure.
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::object::{Manifest, ObjectId};
 
-/// True if an object, whose kind has this plural, needs another one: the namespace it is in, the definition of its kind,
+/// True if an object, whose kind has this plural, needs another one: its namespace, the definition of its kind,
 /// the role that it binds, or what its pods mount, read or run as.
 pub fn needs(object: &ObjectId, plural: &str, manifest: &Manifest, other: &ObjectId) -> bool {
     let name = &*other.name;
@@ -28,7 +28,7 @@ pub fn needs(object: &ObjectId, plural: &str, manifest: &Manifest, other: &Objec
     }
 }
 
-/// The specification of the pods that an object makes, or is.
+/// Returns the specification of the pods of an object.
 fn pod(value: &Value) -> Option<&Value> {
     ["/spec/jobTemplate/spec/template/spec", "/spec/template/spec", "/spec"]
         .into_iter()
@@ -36,7 +36,7 @@ fn pod(value: &Value) -> Option<&Value> {
         .find(|spec| spec.get("containers").is_some())
 }
 
-/// True if a pod refers to an object of this kind and name, and does not call it optional.
+/// True if a pod refers to an object of this kind and name that is not optional.
 fn refers(value: &Value, kind: &str, name: &str) -> bool {
     match value {
         Value::Array(items) => items.iter().any(|item| refers(item, kind, name)),

@@ -1,28 +1,28 @@
-//! What a plan can do to one object. Pure.
+//! The operations of a plan on one object. Pure.
 
 use serde::{Deserialize, Serialize};
 
-/// What is done to one object.
+/// The operation on one object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Operation {
-    /// It does not exist.
+    /// The object does not exist.
     Create,
-    /// It exists and was not applied by this installation.
+    /// The object exists and was not applied by this installation.
     Adopt,
-    /// It belonged to another Sync that no longer claims it: the label changes, nothing is deleted.
+    /// The object belonged to another Sync that no longer claims it: the label changes, nothing is deleted.
     Move,
-    /// It belongs to the Sync and differs from Git.
+    /// The object belongs to the Sync and differs from Git.
     Update,
-    /// An immutable field differs: deleted and created anew.
+    /// An immutable field differs: the object is deleted and created again.
     Recreate,
-    /// It belongs to the Sync and is no longer in Git.
+    /// The object belongs to the Sync and is no longer in Git.
     Delete,
-    /// It belongs to the Sync, is no longer in Git, and must be kept: the label is removed.
+    /// The object belongs to the Sync, is no longer in Git, and must be kept: the marks of ownership are removed.
     Orphan,
 }
 
 impl Operation {
-    /// The word for people, and the metric's label.
+    /// Returns the name of the operation, for messages and as metric label.
     pub fn word(self) -> &'static str {
         match self {
             Self::Create => "create",
@@ -40,7 +40,7 @@ impl Operation {
         matches!(self, Self::Delete | Self::Orphan)
     }
 
-    /// True if the object that is there now ends.
+    /// True if the current object is deleted.
     pub fn deletes(self) -> bool {
         matches!(self, Self::Delete | Self::Recreate)
     }

@@ -1,10 +1,10 @@
-//! In which order objects are applied: waves first, then kinds. Prune is exactly the reverse.
+//! The order in which objects are applied: by wave, then by kind. Deletion uses exactly the reverse order.
 //!
 //! Pure.
 
 use crate::object::{GroupKind, Manifest};
 
-/// The place of an object in the order of apply: everything of one stage goes in parallel.
+/// The position of an object in the order of apply: objects of one stage are applied concurrently.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Stage {
     pub wave: i32,
@@ -17,20 +17,20 @@ impl Stage {
     }
 }
 
-/// The ranks of kinds by which nothing runs: from roles to Services.
+/// The ranks of kinds without running processes: from roles to Services.
 const PASSIVE: std::ops::RangeInclusive<u8> = 4..=11;
 
 impl Stage {
-    /// True if nothing runs by its objects until others use them.
+    /// True if no process runs because of its objects until others use them.
     pub fn is_passive(self) -> bool {
         PASSIVE.contains(&self.rank)
     }
 }
 
-/// Annotations that name a wave, the first that is there counts.
+/// Annotations that set a wave; the first one that exists counts.
 const WAVE: [&str; 2] = ["holdfast.dev/wave", "argocd.argoproj.io/sync-wave"];
 
-/// The wave that an object's annotations name; 0 if none does, or if it is no number.
+/// Returns the wave in the annotations of an object; 0 if there is none, or if it is not a number.
 pub fn wave<'a>(annotation: impl Fn(&str) -> Option<&'a str>) -> i32 {
     WAVE.iter().find_map(|name| annotation(name)).and_then(|wave| wave.trim().parse().ok()).unwrap_or(0)
 }
@@ -38,7 +38,7 @@ pub fn wave<'a>(annotation: impl Fn(&str) -> Option<&'a str>) -> i32 {
 /// The rank of custom kinds: after the workloads that serve their webhooks.
 const CUSTOM: u8 = 13;
 
-/// The rank of a kind; a lower one is applied earlier.
+/// Returns the rank of a kind; a lower one is applied earlier.
 pub fn rank(kind: &GroupKind) -> u8 {
     match (kind.group.as_str(), kind.kind.as_str()) {
         ("", "Namespace") => 0,

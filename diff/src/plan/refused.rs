@@ -1,7 +1,7 @@
-//! What of a live object differs from a manifest that the API server refuses to apply.
+//! The differences of a live object from a manifest that the API server refuses to apply.
 //!
-//! Without a prediction of the server, who owns which field decides: a value that Holdfast owns is as it was applied, however
-//! the server writes it, and one that it has lost was written by another manager. Pure.
+//! Without a prediction of the server, field ownership decides: a value that Holdfast owns is unchanged, in whatever
+//! form the server stores it, and one that Holdfast no longer owns was written by another manager. Pure.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::object::{Manifest, ObjectId};
 use crate::order::Stage;
 use crate::pointer;
 
-/// Plans nothing: says what of a live object differs from its manifest. `None` if nothing does.
+/// Returns the differences of a live object from its manifest, without planning a change. `None` if there are none.
 pub fn refused(manifest: &Arc<Manifest>, object: &ObjectId, masks: &Masks, live: &Value) -> Option<Change> {
     let differences = differences(live, &manifest.value);
     if differences.is_empty() {
@@ -33,7 +33,7 @@ pub fn refused(manifest: &Arc<Manifest>, object: &ObjectId, masks: &Masks, live:
     })
 }
 
-/// The fields of a manifest that are not there or have another value, and that another manager owns.
+/// Returns the fields of a manifest that are missing or have another value, and that another manager owns.
 fn differences(live: &Value, manifest: &Value) -> Vec<Difference> {
     let mut search = Search { live, path: String::new(), found: Vec::new() };
     search.walk(Some(live), &compare::essence(manifest));
@@ -70,7 +70,7 @@ impl Search<'_> {
         self.path.truncate(length);
     }
 
-    /// Items with unique names are compared by name, others by their position. What others added is no difference.
+    /// Items with unique names are compared by name, others by their position. Added items are not differences.
     fn list(&mut self, items: &[Value], wanted: &[Value]) {
         if let (Some(items), Some(wanted)) = (compare::by_name(items), compare::by_name(wanted)) {
             for (name, (new_at, wanted)) in wanted {
@@ -105,7 +105,7 @@ impl Search<'_> {
     }
 }
 
-/// True for what the server does not store: nothing, and the zero value of a type.
+/// True for values that the server does not store: null, and the zero value of a type.
 fn is_blank(value: &Value) -> bool {
     match value {
         Value::Null => true,
@@ -117,7 +117,7 @@ fn is_blank(value: &Value) -> bool {
     }
 }
 
-/// True if a value has all that another one has.
+/// True if a value contains everything that another one has.
 fn covers(value: &Value, part: &Value) -> bool {
     match (value, part) {
         (Value::Object(value), Value::Object(part)) => part

@@ -1,5 +1,5 @@
-//! The replacement of an object that cannot be changed as its manifest says: what it loses, and what of a refusal is about
-//! the object that exists. Pure.
+//! The replacement of an object that cannot be changed to its manifest: which values it loses, and which part of a
+//! refusal is about the existing object. Pure.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use crate::compare::{self, Difference};
 use crate::fields::{self, MANAGER};
 use crate::pointer;
 
-/// The path of a field as an answer of the API server names it, in segments: `spec.ports[0].nodePort`, `data[a.b]`.
+/// Parses the path of a field in a response of the API server into segments: `spec.ports[0].nodePort`, `data[a.b]`.
 fn segments(field: &str) -> Vec<String> {
     let (mut segments, mut segment, mut depth) = (Vec::new(), String::new(), 0);
     let mut end = |segment: &mut String| {
@@ -38,7 +38,7 @@ fn segments(field: &str) -> Vec<String> {
     segments
 }
 
-/// True if an object holds a value at a field, or one of which the field is a part, that a manifest wants to be another one.
+/// True if an object has a value at a field, or at a parent of it, that a manifest changes.
 pub fn is_changed(live: &Value, manifest: &Value, field: &str) -> bool {
     let (mut live, mut wanted) = (live, manifest);
     for segment in segments(field) {
@@ -51,8 +51,8 @@ pub fn is_changed(live: &Value, manifest: &Value, field: &str) -> bool {
     !std::ptr::eq(wanted, manifest) && !compare::values(live, wanted).is_empty()
 }
 
-/// A manifest without the value of a field that the object which exists holds too: another one cannot have the value as long
-/// as that one exists. `None` if it holds no such value.
+/// Returns a manifest without the value of a field that the existing object has too: another object cannot have the
+/// value as long as it exists. `None` if it does not have the value.
 pub fn without_held(live: &Value, manifest: &Value, field: &str) -> Option<Value> {
     let path = segments(field);
     let mut left = manifest.clone();
@@ -72,7 +72,7 @@ pub fn without_held(live: &Value, manifest: &Value, field: &str) -> Option<Value
     remove(&mut left, &path).then_some(left)
 }
 
-/// The values that an object has at a path, in any item of its lists.
+/// Returns the values of an object at a path, in any item of its lists.
 fn held<'a>(object: &'a Value, path: &[String]) -> Vec<&'a Value> {
     let Some((segment, rest)) = path.split_first() else { return vec![object] };
     match object {
@@ -113,10 +113,11 @@ fn remove(object: &mut Value, path: &[String]) -> bool {
     }
 }
 
-/// What becomes different when an object is replaced. `answer` is the replacement as the server would make it, if it says so.
+/// Returns the differences of the replacement from the object. `answer` is the replacement in the form of the server,
+/// if it is known.
 ///
-/// Fields without an owner, such as defaults, addresses and generated names, are no difference, since every replacement gets new
-/// ones.
+/// Fields without an owner, such as defaults, addresses and generated names, are not differences, since every
+/// replacement gets new ones.
 pub fn differences(live: &Value, manifest: &Value, answer: Option<&Value>) -> Vec<Difference> {
     let estimate = answer.is_none().then(|| laid_over(live, manifest));
     let mut found = compare::objects(live, answer.or(estimate.as_ref()).unwrap_or(manifest));
@@ -129,7 +130,7 @@ pub fn differences(live: &Value, manifest: &Value, answer: Option<&Value>) -> Ve
     found
 }
 
-/// A value with what a manifest says of it.
+/// Returns a value with the values of a manifest over it.
 pub fn laid_over(value: &Value, manifest: &Value) -> Value {
     match (value, manifest) {
         (Value::Object(value), Value::Object(manifest)) => {
@@ -137,7 +138,7 @@ pub fn laid_over(value: &Value, manifest: &Value) -> Value {
             for (name, wanted) in manifest {
                 match whole.get_mut(name) {
                     Some(field) => *field = laid_over(field, wanted),
-                    // What the server does not store is not missed.
+                    // Values that the server does not store are not expected.
                     None if wanted.is_null() => {}
                     None => drop(whole.insert(name.clone(), wanted.clone())),
                 }
@@ -163,7 +164,7 @@ pub fn laid_over(value: &Value, manifest: &Value) -> Value {
     }
 }
 
-/// True if a manifest has a path of the live object, or of itself.
+/// True if a manifest sets a path of the live object, or of itself.
 fn says(manifest: &Value, live: &Value, path: &str) -> bool {
     let (mut wanted, mut live) = (Some(manifest), Some(live));
     for segment in pointer::segments(path) {
@@ -185,13 +186,13 @@ fn says(manifest: &Value, live: &Value, path: &str) -> bool {
     true
 }
 
-/// True if a manager has written a value; what admission made of a write of ours is not meant.
+/// True if a manager has written a value; values that admission set during an apply of Holdfast do not count.
 fn is_written(live: &Value, path: &str) -> bool {
     let owners = fields::owners(live, path);
     owners.iter().any(|owner| owner.manager != MANAGER || owner.operation == "Apply")
 }
 
-/// What we applied once and the manifest does not have any more.
+/// Returns values that Holdfast applied and the manifest no longer has.
 fn dropped(live: &Value, manifest: &Value) -> Vec<Difference> {
     let Some((_, set)) = fields::applied(live) else { return Vec::new() };
     let ours = compare::essence(&fields::extract(live, set));

@@ -1,7 +1,7 @@
-//! A plan as people like to read it.
+//! A plan as text for users.
 //!
-//! Values of Secrets are masked before they come here. Everything that comes from Git or from the cluster is on a line
-//! of its own or within one, with hidden characters shown: a plan cannot hide what it does. Pure.
+//! Values of Secrets are masked before. Text from Git or from the cluster stays on its line, with hidden characters
+//! visible: a plan cannot hide its effect. Pure.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,15 +14,15 @@ use similar::{ChangeTag, TextDiff};
 use crate::plan::{Change, FieldChange, Operation, Plan};
 use crate::visible;
 
-/// Lines of one multi-line value that are shown.
+/// Maximum number of lines of one multi-line value.
 const LINES: usize = 60;
-/// Paths of one owner that are shown.
+/// Maximum number of paths of one owner.
 const PATHS: usize = 12;
-/// Characters of one value that are shown.
+/// Maximum characters of one value.
 const WIDTH: usize = 160;
-/// Characters of a name, a path, a reason or a line of a text that are shown.
+/// Maximum characters of a name, a path, a reason or a line of a text.
 const LONG: usize = 400;
-/// How long the search for the smallest difference of two texts may take.
+/// Maximum time for finding the smallest difference of two texts.
 const DEADLINE: Duration = Duration::from_millis(200);
 
 /// Whether escape codes for colours are written.
@@ -182,7 +182,7 @@ fn short(value: &Value) -> String {
     cut(&visible::json(&value.to_string()), WIDTH)
 }
 
-/// A text on one line, with hidden characters shown, cut where it is long.
+/// Returns a text on one line, with hidden characters visible, truncated.
 fn line(text: &str) -> String {
     cut(&visible::line(text), LONG)
 }

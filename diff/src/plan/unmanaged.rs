@@ -1,7 +1,7 @@
-//! Unmanaged fields: fields and list items that other managers added to one of our objects, and that are not in Git.
+//! Unmanaged fields: fields and list items that other managers added to an object of a Sync, and that are not in Git.
 //!
-//! Found in `metadata.managedFields`, so a value without a manager, such as a default, is none, and neither is what
-//! admission wrote while Holdfast applied. Who is well known, and writes by profession, is in `known`. Pure.
+//! Found in `metadata.managedFields`, so a value without a manager, such as a default, is not one, and neither is a
+//! value that admission set during an apply of Holdfast. Well-known controllers are listed in `known`. Pure.
 
 mod known;
 
@@ -15,12 +15,12 @@ use crate::ignore::{Ignored, pointer};
 use crate::mask::{Masks, mask};
 use crate::object::GroupKind;
 
-/// True for a field manager that writes into objects by profession.
+/// True for a field manager that is a controller.
 pub(crate) fn is_controller(manager: &str) -> bool {
     known::is_controller(manager)
 }
 
-/// Maps in which tools share the keys: each key is an unmanaged field of its own. And what they are in.
+/// Maps whose keys several tools share, so that each key is an unmanaged field; and the parents of these maps.
 const SHARED: [&str; 7] =
     ["annotations", "binaryData", "data", "labels", "metadata", "nodeSelector", "stringData"];
 
@@ -30,15 +30,15 @@ const SHARED: [&str; 7] =
 pub struct Unmanaged {
     /// RFC 6901, with indices of the live object.
     pub path: String,
-    /// What the manager wrote there. Values of Secrets are masked.
+    /// The value that the manager wrote. Values of Secrets are masked.
     pub value: Value,
     pub owner: Owner,
-    /// Of the value before it was masked.
+    /// Digest of the value before it was masked.
     #[serde(skip)]
     digest: Digest,
 }
 
-/// The unmanaged fields of a live object of a kind, by path, and for one path the newest first.
+/// Returns the unmanaged fields of a live object of a kind, by path, and for one path the newest first.
 pub fn unmanaged(kind: &GroupKind, live: &Value, ignored: &Ignored) -> Vec<Unmanaged> {
     let is_ours = |entry: &&Value| text(entry, "manager") == Some(MANAGER);
     let ours: Vec<&Value> = entries(live).filter(is_ours).filter_map(|entry| entry.get("fieldsV1")).collect();
@@ -58,7 +58,7 @@ pub fn unmanaged(kind: &GroupKind, live: &Value, ignored: &Ignored) -> Vec<Unman
     found
 }
 
-/// A digest of the paths and values, so that a change of them is seen without a comparison. `None` if there are none.
+/// Returns a digest of the paths and values, which changes if they change. `None` if there are none.
 pub fn fingerprint(unmanaged: &[Unmanaged]) -> Option<Digest> {
     if unmanaged.is_empty() {
         return None;
@@ -71,7 +71,7 @@ pub fn fingerprint(unmanaged: &[Unmanaged]) -> Option<Digest> {
     Some(hasher.finish())
 }
 
-/// The search through the field set of one manager.
+/// The search in the field set of one manager.
 struct Search<'a> {
     kind: &'a GroupKind,
     ignored: &'a Ignored,
@@ -101,7 +101,7 @@ impl Search<'_> {
         }
     }
 
-    /// True if what a manager has at the current path is one unmanaged field, and not many below: a list item that it added, or
+    /// True if the fields of a manager at the current path are one unmanaged field: a list item that it added, or
     /// a field that is neither a list nor a map of shared keys.
     fn is_unit(&self, element: &str, theirs: &Map<String, Value>, value: &Value) -> bool {
         if !element.starts_with("f:") {
@@ -122,7 +122,7 @@ impl Search<'_> {
     }
 }
 
-/// What a field set has of the element that another set names.
+/// Returns the part of a field set at the element that another set names.
 fn find<'a>(set: &'a Value, element: &str, value: &Value) -> Option<&'a Value> {
     let set = set.as_object()?;
     set.get(element).or_else(|| {

@@ -1,4 +1,4 @@
-//! All changes of one object set in the order in which they are made, under the id that says what they mean. Pure.
+//! All changes of one object set in the order in which they are made, and the id of the plan. Pure.
 
 use std::fmt;
 
@@ -8,8 +8,8 @@ use super::change::Change;
 use crate::digest::Hasher;
 use crate::object::ObjectId;
 
-/// The digest of a plan's meaning: operation, object, UID of what ends, field changes, and the cluster.
-/// Neither the commit nor resourceVersions are in it.
+/// The digest of the meaning of a plan: operations, objects, UIDs of objects that are deleted, field changes, and the
+/// cluster. Commit and resourceVersions are not part of it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PlanId(String);
@@ -34,7 +34,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Makes a plan of changes for the cluster whose `kube-system` namespace has this UID.
+    /// Creates a plan for the cluster whose namespace `kube-system` has this UID.
     pub fn new(cluster: &str, mut changes: Vec<Change>) -> Self {
         changes.sort_by(|one, other| place(one).cmp(&place(other)));
         let mut hasher = Hasher::default();
@@ -47,14 +47,14 @@ impl Plan {
         self.changes.is_empty()
     }
 
-    /// Splits off the changes for which `keep` is false; both halves are plans of their own.
+    /// Splits off the changes for which `keep` is false. Both parts are plans.
     pub fn split(self, cluster: &str, mut keep: impl FnMut(&Change) -> bool) -> (Self, Self) {
         let (kept, rest) = self.changes.into_iter().partition(|change| keep(change));
         (Self::new(cluster, kept), Self::new(cluster, rest))
     }
 }
 
-/// Sorts what is applied before what is removed, and both by their stage.
+/// Sorts applied objects before removed ones, and both by their stage.
 fn place(change: &Change) -> (bool, i64, i64, &ObjectId) {
     let (wave, rank) = (i64::from(change.stage.wave), i64::from(change.stage.rank));
     match change.operation {

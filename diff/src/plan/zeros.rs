@@ -5,30 +5,25 @@
 
 use serde_json::Value;
 
+use super::items::counterpart;
+
 /// True if a manifest sets a field to a zero value that a live object does not have.
 pub fn has_unstored(manifest: &Value, live: &Value) -> bool {
     match (manifest, live) {
         (Value::Object(fields), Value::Object(values)) => fields.iter().any(|(name, field)| {
             values.get(name).map_or_else(|| is_zero(field), |value| has_unstored(field, value))
         }),
-        (Value::Array(items), Value::Array(values)) => items.iter().enumerate().any(|(at, item)| {
-            counterpart(items, at, values).map_or_else(|| has_zero(item), |value| has_unstored(item, value))
-        }),
+        (Value::Array(items), Value::Array(values)) => {
+            items.iter().enumerate().any(|(at, item)| match counterpart(items, at, values).position() {
+                Some(found) => has_unstored(item, &values[found]),
+                None => has_zero(item),
+            })
+        }
         _ => false,
     }
 }
 
-/// The item of a list that an item of another list became: the one with its name, or at its position. `None` if that is not sure.
-fn counterpart<'v>(items: &[Value], at: usize, values: &'v [Value]) -> Option<&'v Value> {
-    let name = items[at].get("name");
-    let with_name = |list: &[Value]| list.iter().filter(|item| item.get("name") == name).count();
-    if name.is_some() && with_name(items) == 1 && with_name(values) == 1 {
-        return values.iter().find(|value| value.get("name") == name);
-    }
-    (items.len() == values.len()).then(|| &values[at])
-}
-
-/// True if a zero value is anywhere in a value.
+/// True if a value contains a zero value.
 fn has_zero(value: &Value) -> bool {
     match value {
         Value::Array(items) if !items.is_empty() => items.iter().any(has_zero),
@@ -37,7 +32,7 @@ fn has_zero(value: &Value) -> bool {
     }
 }
 
-/// True for a zero value, and for what contains nothing else.
+/// True for a zero value, and for a value that contains nothing else.
 fn is_zero(value: &Value) -> bool {
     match value {
         Value::Null => false,

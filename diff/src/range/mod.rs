@@ -1,7 +1,7 @@
 //! Ranges of versions, by the rules of Helm and Flux (Masterminds' semver): `1.2` is any `1.2.x`, and
-//! prereleases count only in an alternative that names one. Leaves reading the text of a range to `parse`.
+//! prereleases only match an alternative that contains one. Leaves parsing to `parse`.
 //!
-//! Two things differ: `^*` is any version, as it is documented there, and ` - ` may also stand behind other
+//! There are two differences: `^*` is any version, as documented there, and ` - ` may also follow other
 //! conditions (`1 2 - 3`). Pure.
 
 mod parse;
@@ -10,15 +10,16 @@ use semver::Version;
 
 pub use parse::BadRange;
 
-/// A range of versions: alternatives by `||`, each with conditions by comma or blank, or from-to by ` - `.
+/// A range of versions: alternatives separated by `||`, each with conditions separated by commas or spaces, or from-to
+/// by ` - `.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Range(Vec<Vec<Condition>>);
 
-/// How a version stands to a range.
+/// The position of a version relative to a range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Standing {
     Outside,
-    /// A prerelease that would be inside if the range named one, as `>=1.0.0-0` does.
+    /// A prerelease that would be inside if the range contained one, as `>=1.0.0-0` does.
     Prerelease,
     Inside,
 }
@@ -39,20 +40,20 @@ enum Operator {
 struct Condition {
     operator: Operator,
     version: Version,
-    /// How many parts of the version are written: 1 for `1` and `1.x`, 0 for `*`.
+    /// Number of parts of the version that are written: 1 for `1` and `1.x`, 0 for `*`.
     parts: usize,
 }
 
 impl Range {
-    /// Reads a range. An empty text is `*`.
+    /// Parses a range. An empty text is `*`.
     ///
     /// # Errors
-    /// Names the part that is no condition. Texts of more than [`Range::LONGEST`] bytes are refused.
+    /// Returns the part that is not a condition. Texts of more than [`Range::LONGEST`] bytes are refused.
     pub fn parse(text: &str) -> Result<Self, BadRange> {
         parse::range(text).map(Self)
     }
 
-    /// The longest text of a range, in bytes.
+    /// Maximum length of the text of a range, in bytes.
     pub const LONGEST: usize = 4096;
 
     pub fn matches(&self, version: &Version) -> bool {
@@ -73,12 +74,12 @@ impl Range {
         standings.max().unwrap_or(Standing::Outside)
     }
 
-    /// The versions that its conditions name.
+    /// Returns the versions in its conditions.
     pub fn bounds(&self) -> impl Iterator<Item = &Version> {
         self.0.iter().flatten().map(|condition| &condition.version)
     }
 
-    /// The highest version in the range. Texts that are no versions are passed over.
+    /// Returns the highest version in the range. Texts that are not versions are skipped.
     pub fn highest<'a>(&self, versions: impl Iterator<Item = &'a str>) -> Option<&'a str> {
         versions
             .filter_map(|text| Some((version(text)?, text)))
@@ -88,28 +89,28 @@ impl Range {
     }
 }
 
-/// The version that a text says, with or without a leading `v`; missing parts are 0.
+/// Parses a version, with or without a leading `v`; missing parts are 0.
 pub fn version(text: &str) -> Option<Version> {
     parse::partial(text).filter(|(_, parts)| parts.wildcard.is_none()).map(|(version, _)| version)
 }
 
-/// The version that a text says in full, with three numbers and without leading zeros; `v` may stand before
-/// it.
+/// Parses a complete version, with three numbers and without leading zeros; it may have a leading
+/// `v`.
 pub fn exact(text: &str) -> Option<Version> {
     Version::parse(text.strip_prefix('v').unwrap_or(text)).ok()
 }
 
-/// True if a text is one whole version, not a range.
+/// True if a text is one complete version, not a range.
 pub fn is_exact(text: &str) -> bool {
     exact(text).is_some()
 }
 
 impl Condition {
-    /// Compares without regard to prereleases being wanted, which is known of all conditions together.
+    /// Compares without considering whether prereleases are wanted, which depends on all conditions together.
     fn holds(&self, version: &Version) -> bool {
         let Self { operator, version: bound, parts } = self;
         let order = version.cmp_precedence(bound);
-        // `1` and `1.2` stand for all that begins so; `*` is 0.0.0 where it is compared.
+        // `1` and `1.2` mean all versions with this prefix; `*` is 0.0.0 in comparisons.
         let partial = matches!(parts, 1 | 2);
         let written = compare(version, bound, *parts);
         match operator {
@@ -131,12 +132,12 @@ impl Condition {
         }
     }
 
-    /// True if the first parts, as far as they are written, are the same.
+    /// True if the first parts, as far as they are written, are equal.
     fn is_near(&self, version: &Version, count: usize) -> bool {
         compare(version, &self.version, count.min(self.parts)).is_eq()
     }
 
-    /// Up to which part a caret allows no change: the first that is not 0.
+    /// Returns the part up to which a caret permits no change: the first one that is not 0.
     fn significant(&self) -> usize {
         let Version { major, minor, .. } = &self.version;
         match (major, minor) {
@@ -153,7 +154,7 @@ fn compare(one: &Version, other: &Version, parts: usize) -> std::cmp::Ordering {
     numbers(one).iter().take(parts).cmp(numbers(other).iter().take(parts))
 }
 
-/// True for 0.0.0, of which a tilde says that anything above is near.
+/// True for 0.0.0, for which a tilde permits any version above.
 fn is_zero(version: &Version) -> bool {
     (version.major, version.minor, version.patch) == (0, 0, 0)
 }

@@ -1,11 +1,11 @@
-//! Reading the text of a range: its alternatives, conditions, operators and versions of which parts may be
-//! missing. Leaves what a range means to the module above. Pure.
+//! Parses the text of a range: alternatives, conditions, operators and versions with missing
+//! parts. Leaves the meaning to the parent module. Pure.
 
 use semver::{BuildMetadata, Prerelease, Version};
 
 use super::{Condition, Operator, Range};
 
-/// Why a text is no range.
+/// Why a text is not a range.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadRange {
     #[error("{part} is not a version constraint")]
@@ -16,7 +16,7 @@ pub enum BadRange {
     TooLong { length: usize },
 }
 
-/// Operators as they are written.
+/// The operators.
 const OPERATORS: [(&str, Operator); 12] = [
     ("!=", Operator::NotEqual),
     (">=", Operator::GreaterOrEqual),
@@ -32,10 +32,10 @@ const OPERATORS: [(&str, Operator); 12] = [
     ("", Operator::Equal),
 ];
 
-/// What operators are made of.
+/// The characters of operators.
 const SIGNS: &str = "=!<>~^";
 
-/// Which parts of a version are written.
+/// The parts of a version that are written.
 #[derive(Clone, Copy)]
 pub(super) struct Parts {
     count: usize,
@@ -49,7 +49,7 @@ impl Parts {
     }
 }
 
-/// Reads the alternatives of a range. An empty text is `*`.
+/// Parses the alternatives of a range. An empty text is `*`.
 pub(super) fn range(text: &str) -> Result<Vec<Vec<Condition>>, BadRange> {
     if text.len() > Range::LONGEST {
         return Err(BadRange::TooLong { length: text.len() });
@@ -60,7 +60,7 @@ pub(super) fn range(text: &str) -> Result<Vec<Vec<Condition>>, BadRange> {
     text.split("||").map(conditions).collect()
 }
 
-/// Reads one alternative: conditions, each but the first after a comma or blanks.
+/// Parses one alternative: conditions, separated by commas or spaces.
 fn conditions(text: &str) -> Result<Vec<Condition>, BadRange> {
     let missing = || BadRange::Missing { part: text.trim().to_owned() };
     let mut found = Vec::new();
@@ -82,19 +82,19 @@ fn conditions(text: &str) -> Result<Vec<Condition>, BadRange> {
     }
 }
 
-/// Takes off the operator.
+/// Splits off the operator.
 fn operator(text: &str) -> (&str, &str) {
     text.split_at(text.find(|letter| !SIGNS.contains(letter)).unwrap_or(text.len()))
 }
 
-/// Takes off what goes up to the next blank or comma. Blanks may stand before it.
+/// Splits off the text up to the next space or comma. Leading spaces are skipped.
 fn word(text: &str) -> Option<(&str, &str)> {
     let text = text.trim_ascii_start();
     let end = text.find(|letter: char| letter == ',' || letter.is_ascii_whitespace()).unwrap_or(text.len());
     (end > 0).then(|| text.split_at(end))
 }
 
-/// Takes off ` - ` and the word after it.
+/// Splits off ` - ` and the word after it.
 fn until(text: &str) -> Option<(&str, &str)> {
     let (dash, rest) = word(text).filter(|_| !text.starts_with(','))?;
     (dash == "-" && rest.starts_with(|letter: char| letter.is_ascii_whitespace())).then(|| word(rest))?
@@ -108,7 +108,7 @@ fn condition(written: &str, text: &str) -> Result<Condition, BadRange> {
     Ok(Condition { operator: *operator, version, parts: parts.written() })
 }
 
-/// A version of which parts may be missing or be `x`. Numbers after an `x` do not count.
+/// Parses a version of which parts may be missing or be `x`. Numbers after an `x` are ignored.
 pub(super) fn partial(text: &str) -> Option<(Version, Parts)> {
     let text = text.strip_prefix('v').unwrap_or(text);
     let (rest, build) = split_suffix(text, '+')?;
@@ -133,7 +133,7 @@ pub(super) fn partial(text: &str) -> Option<(Version, Parts)> {
     Some((version, parts))
 }
 
-/// Splits off what stands after a sign; nothing may not.
+/// Splits off the text after a sign; it must not be empty.
 fn split_suffix(text: &str, sign: char) -> Option<(&str, &str)> {
     match text.split_once(sign) {
         Some((_, "")) => None,

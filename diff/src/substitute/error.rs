@@ -1,14 +1,14 @@
-//! Why variables cannot be filled in, in words that say what to do.
+//! Why variables cannot be substituted, with what to do.
 //!
-//! No message holds the value of a variable, or of a field: either may be secret. Pure.
+//! No message contains the value of a variable or of a field, since either may be secret. Pure.
 
-/// What is wrong with one expression.
+/// An error of one expression.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}{}{problem}", place(path), expression(variable))]
 pub struct SubstituteError {
-    /// The name in the expression; empty where it has none.
+    /// The name in the expression; empty if it has none.
     pub variable: String,
-    /// The field in which it stands, as in RFC 6901; empty in a plain text.
+    /// The field that contains it (RFC 6901); empty in a plain text.
     pub path: String,
     pub problem: SubstituteProblem,
 }
@@ -17,13 +17,13 @@ pub struct SubstituteError {
 pub enum SubstituteProblem {
     #[error("is not set: {}", meant(near.as_deref()))]
     Undefined {
-        /// The declared name that was perhaps meant.
+        /// The declared name that was probably meant.
         near: Option<String>,
     },
-    /// Of `${name:?message}`, as written.
+    /// The message of `${name:?message}`, as written.
     #[error("must be set{}", because(message))]
     Required { message: String },
-    #[error("no name stands behind `${{`: add it, or write `$${{` if no variable is meant")]
+    #[error("a name is missing after `${{`: add it, or write `$${{` if no variable is meant")]
     NoName,
     #[error(
         "cannot be the name of a variable: names have letters, digits and `_`; correct it, set a default by `:-`, or write \
@@ -48,7 +48,7 @@ pub enum SubstituteProblem {
     Crosses,
     #[error("has a value with which the object is not YAML: quote it in the manifest, or correct the value")]
     NotYaml,
-    /// Of the whole field, as written.
+    /// The text of the whole field, as written.
     #[error(
         "`{written}` becomes {found}, but the field must be a string, and quotes that the file has around variables do not \
          count unless spec.render.substitute.quoted is Text: set that and quote the field, or write `${{quote}}{written}${{quote}}`, and set the variable `quote` to `\"`"
@@ -59,7 +59,7 @@ pub enum SubstituteProblem {
 }
 
 impl SubstituteError {
-    /// The text that the file has at the mistake.
+    /// Returns the text in the file at the error.
     pub fn mark(&self) -> String {
         match &self.problem {
             SubstituteProblem::NotText { written, .. } => written.clone(),
@@ -68,7 +68,7 @@ impl SubstituteError {
     }
 }
 
-/// A mistake, and the byte at which its expression starts.
+/// An error, and the byte at which its expression starts.
 #[derive(Debug)]
 pub(super) struct Finding<'a> {
     pub at: usize,

@@ -1,6 +1,6 @@
-//! The text with its expressions filled in.
+//! Substitutes the expressions of a text.
 //!
-//! Bounded in its output and in its work. Leaves the syntax to `syntax`, functions to `function`. Pure.
+//! Output and work are bounded. Leaves the syntax to `syntax`, functions to `function`. Pure.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -9,11 +9,11 @@ use super::error::{Finding, SubstituteProblem};
 use super::syntax::{Action, Expression, Parser, Part, Word, is_ours};
 use super::{Mode, Options, function};
 
-/// Maximum number of bytes by which a text grows, and that one expression makes.
+/// Maximum number of bytes by which a text grows, and of the result of one expression.
 const MAX_GROWTH: usize = 10_000_000;
 /// Maximum number of bytes of values that are read and made for one text.
 const MAX_WORK: usize = 200_000_000;
-/// Maximum number of mistakes that are reported for one text.
+/// Maximum number of errors that are reported for one text.
 const MAX_FINDINGS: usize = 100;
 
 pub(super) struct Filled<'a> {
@@ -22,7 +22,7 @@ pub(super) struct Filled<'a> {
     pub findings: Vec<Finding<'a>>,
 }
 
-/// An expression that was filled in: its bytes before, and those of its value after.
+/// A substituted expression: the range before, and the length of its value after.
 pub(super) struct Substitution<'a> {
     pub name: &'a str,
     pub from: Range<usize>,
@@ -59,7 +59,7 @@ impl<'a> Expander<'a, '_> {
         self.keep(at..self.text.len());
     }
 
-    /// Writes what the dollars at `at` mean, and returns where to go on.
+    /// Writes the result for the dollars at `at`, and returns where to continue.
     fn dollars(&mut self, at: usize) -> usize {
         let count = self.rest(at).bytes().take_while(|byte| *byte == b'$').count();
         let end = at + count;
@@ -83,7 +83,7 @@ impl<'a> Expander<'a, '_> {
         }
     }
 
-    /// Fills in the expression at `at`, and returns where to go on.
+    /// Substitutes the expression at `at`, and returns where to continue.
     fn fill(&mut self, at: usize) -> usize {
         let expression = match Parser::new(self.text, at, self.options).expression() {
             Ok(expression) => expression,
@@ -154,7 +154,7 @@ impl<'a> Expander<'a, '_> {
         }
     }
 
-    /// The variable's value without its line ends, if it has one.
+    /// Returns the value of the variable without its line breaks, if it has one.
     fn lookup(&mut self, expression: &Expression<'a>) -> Result<Option<Cow<'a, str>>, Finding<'a>> {
         let Some(value) = self.options.value(expression.name) else { return Ok(None) };
         self.work(expression, value.len())?;

@@ -1,4 +1,4 @@
-//! What an expression does with a value: parts of it, other letters, replacements.
+//! Functions of an expression: substrings, case, replacements.
 //!
 //! Offsets and lengths count bytes, as in Flux. Leaves patterns to `glob`. Pure.
 
@@ -6,7 +6,7 @@ use super::error::SubstituteProblem;
 use super::glob::Glob;
 use super::syntax::Which;
 
-/// Changes the case of the first letter, or of all; a letter without a single counterpart stays.
+/// Changes the case of the first letter, or of all; a letter without a single counterpart is not changed.
 pub(super) fn case(value: &str, upper: bool, all: bool) -> String {
     let changed = if all { value.len() } else { value.chars().next().map_or(0, char::len_utf8) };
     let (changed, rest) = value.split_at(changed);
@@ -23,9 +23,9 @@ fn only(mut chars: impl Iterator<Item = char>) -> Option<char> {
     chars.next().filter(|_| chars.next().is_none())
 }
 
-/// The part of a value from an offset, which counts from the end where it is negative.
+/// Returns the part of a value from an offset, which counts from the end if it is negative.
 ///
-/// A value stays as it is where the offset or the length is no number.
+/// Returns the whole value if the offset or the length is not a number.
 pub(super) fn slice<'v>(
     value: &'v str,
     offset: &str,
@@ -45,7 +45,7 @@ pub(super) fn slice<'v>(
     value.get(start..end).ok_or(SubstituteProblem::Cut)
 }
 
-/// The value without what a pattern matches at its start or its end.
+/// Returns the value without the match of a pattern at its start or end.
 pub(super) fn trim<'v>(value: &'v str, pattern: &str, from_end: bool, longest: bool) -> &'v str {
     let Some(glob) = Glob::new(pattern) else { return value };
     let rest = if from_end {
@@ -56,7 +56,7 @@ pub(super) fn trim<'v>(value: &'v str, pattern: &str, from_end: bool, longest: b
     rest.unwrap_or(value)
 }
 
-/// The value with another text for what is found in it, if that has at most `limit` bytes.
+/// Returns the value with matches replaced, if the result has at most `limit` bytes.
 pub(super) fn replace(value: &str, which: Which, pattern: &str, with: &str, limit: usize) -> Option<String> {
     let found = match which {
         Which::All => value.matches(pattern).count(),

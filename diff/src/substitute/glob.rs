@@ -1,10 +1,10 @@
 //! Patterns at the start or the end of a value: `*`, `?`, `[a-z]`, `[^a-z]`, and `\` before any of them.
 //!
-//! `*` matches `/` as well. A piece between two stars is looked for once, from left to right, so that the
+//! `*` also matches `/`. A piece between two stars is searched once, from left to right, so that the
 //! work is the length of the value times that of the pattern at most. Pure.
 
 pub(super) struct Glob {
-    /// What stands between the stars; one more than there are stars.
+    /// The tokens between the stars; one more than there are stars.
     pieces: Vec<Vec<Token>>,
 }
 
@@ -27,7 +27,7 @@ impl Token {
 }
 
 impl Glob {
-    /// Reads a pattern. None where it is malformed: then it matches nothing.
+    /// Parses a pattern. `None` if it is malformed: then it matches nothing.
     pub fn new(pattern: &str) -> Option<Self> {
         let mut chars = pattern.chars();
         let mut pieces = vec![Vec::new()];
@@ -47,7 +47,7 @@ impl Glob {
         Some(Self { pieces })
     }
 
-    /// The bytes of the shortest or longest start of the value, of one character at least, that matches.
+    /// Returns the length of the shortest or longest matching prefix of the value, of at least one character.
     pub fn prefix(&self, value: &str, longest: bool) -> usize {
         let chars: Vec<char> = value.chars().collect();
         let pieces: Vec<Vec<&Token>> = self.pieces.iter().map(|piece| piece.iter().collect()).collect();
@@ -102,7 +102,7 @@ impl Search<'_> {
     }
 }
 
-/// The class behind a `[`.
+/// Parses the class after a `[`.
 fn class(chars: &mut std::str::Chars) -> Option<Token> {
     let negated = chars.as_str().starts_with('^');
     if negated {

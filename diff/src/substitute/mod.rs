@@ -1,13 +1,13 @@
-//! Variables in objects: `${name}` and its kin, filled in as Flux does it after a build.
+//! Variables in objects: `${name}` and related expressions, substituted as Flux does it after a build.
 //!
-//! An object is written as YAML, filled in as one text, and read again: so `replicas: ${n}` becomes a
-//! number, and `"${n}"` in a manifest does, too. Where Flux has a result it is the same here, except that
+//! An object is written as YAML, substituted as one text, and parsed again: so `replicas: ${n}` becomes a
+//! number, and so does `"${n}"` in a manifest. The result is that of Flux, except that
 //!
 //! - `${a:?message}` is an error where `a` is empty, `${a:+b}` always, and `${a-b}` works;
-//! - `${a%[0-9]}` and `${a/#b/}` do what Flux says that they do;
-//! - a default is only evaluated if it is needed, and text can stand beside an expression in another;
-//! - no expression reaches beyond the field in which it starts, long lines are not broken in the middle of
-//!   one, and no character is cut in two.
+//! - `${a%[0-9]}` and `${a/#b/}` have their documented meaning;
+//! - a default is only evaluated if it is needed, and a nested expression can be combined with text;
+//! - no expression extends beyond the field in which it starts, long lines are not broken inside
+//!   one, and no character is split.
 //!
 //! Leaves the syntax to `syntax`, values to `expand`, functions to `function` and `glob`, and the names of
 //! fields to `place`. The files and lines of errors are the caller's. Pure.
@@ -34,14 +34,14 @@ use error::Finding;
 use expand::expand;
 use place::Places;
 
-/// The annotations and labels, and their values, with which an object opts out.
+/// The annotations and labels, with their values, by which an object opts out.
 const OPT_OUTS: [(&str, &str); 2] =
     [("holdfast.dev/substitute", "Disabled"), ("kustomize.toolkit.fluxcd.io/substitute", "disabled")];
 
-/// What is filled in. It cannot be printed: values may be secret.
+/// The settings of a substitution. It cannot be printed: values may be secret.
 #[derive(Clone, Copy)]
 pub struct Options<'a> {
-    /// Values by name. Line ends in a value are left out. Names for which [`is_name`] is false never match.
+    /// Values by name. Line breaks in a value are removed. Names for which [`is_name`] is false never match.
     pub vars: &'a BTreeMap<String, String>,
     pub mode: Mode,
 }
@@ -54,28 +54,28 @@ impl<'a> Options<'a> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Every `${` belongs to an expression, `$$` is a dollar, and a name that has neither a value nor a
+    /// Every `${` starts an expression, `$$` is a dollar, and a name that has neither a value nor a
     /// default is an error.
     Strict,
-    /// Only expressions with a name in `vars`, and their escapes `$${name}`, are touched.
+    /// Only expressions with a name in `vars`, and their escapes `$${name}`, are changed.
     Declared,
 }
 
-/// True for names that a variable can have: letters, digits and `_`, but no digit first.
+/// True for valid names of variables: letters, digits and `_`, but no leading digit.
 pub fn is_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-/// Fills in an object's variables.
+/// Substitutes the variables of an object.
 ///
-/// Labels, annotations, data and environment variables stay text, or are an error.
+/// Labels, annotations, data and environment variables stay strings, or are an error.
 ///
-/// Nothing happens to an object without `${`, and to one with the annotation or label
+/// An object without `${` is not changed, and neither is one with the annotation or label
 /// `holdfast.dev/substitute: Disabled` or `kustomize.toolkit.fluxcd.io/substitute: disabled`.
 ///
 /// # Errors
-/// Returns all that is wrong, in the order in which the fields are written; the object is as it was.
+/// Returns all errors, in the order in which the fields are written; the object is not changed.
 pub fn substitute(value: &mut Value, options: &Options) -> Result<(), Vec<SubstituteError>> {
     if !mentions_variables(value) || opts_out(value) {
         return Ok(());
@@ -107,12 +107,13 @@ pub fn substitute(value: &mut Value, options: &Options) -> Result<(), Vec<Substi
 /// A string that is quoted in the file of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quoted {
-    /// As in RFC 6901.
+    /// JSON pointer (RFC 6901).
     pub path: String,
     pub written: String,
 }
 
-/// Fills in an object's variables as [`substitute`] does, but quoted strings stay strings, whatever their variables hold.
+/// Substitutes the variables of an object as [`substitute`] does, but quoted strings stay strings, whatever the values
+/// are.
 ///
 /// # Errors
 /// As [`substitute`].
@@ -126,7 +127,7 @@ pub fn with_quoted(
     }
     let mut object = value.clone();
     let (mut texts, mut errors) = (Vec::new(), Vec::new());
-    // A field whose own name is filled in could not be found again.
+    // A field whose own name is substituted could not be found again.
     for Quoted { path, written } in quoted.iter().filter(|quoted| !quoted.path.contains("${")) {
         let Some(place) = object.pointer_mut(path).filter(|place| place.as_str() == Some(written.as_str()))
         else {
@@ -157,10 +158,10 @@ pub fn with_quoted(
     Ok(())
 }
 
-/// Fills in the variables of a text.
+/// Substitutes the variables of a text.
 ///
 /// # Errors
-/// Returns all that is wrong, in the order of the text.
+/// Returns all errors, in the order of the text.
 pub fn text(input: &str, options: &Options) -> Result<String, Vec<SubstituteError>> {
     let filled = expand(input, options);
     if filled.findings.is_empty() {
@@ -190,7 +191,7 @@ fn errors(
     findings.into_iter().map(error).collect()
 }
 
-/// True if a text or a name of a field in the value has `${`.
+/// True if a text or the name of a field in the value contains `${`.
 fn mentions_variables(value: &Value) -> bool {
     let mut left = vec![value];
     while let Some(value) = left.pop() {

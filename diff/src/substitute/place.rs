@@ -1,4 +1,4 @@
-//! The fields in which bytes of a written object stand.
+//! Maps bytes of a written object to its fields.
 //!
 //! Pure.
 
@@ -7,7 +7,7 @@ use super::expand::Substitution;
 use crate::pointer;
 use crate::yaml::{Content, NodeId, Tree, read};
 
-/// An object as written, read only where that is needed.
+/// A written object, parsed only when it is needed.
 pub(super) struct Places<'a> {
     text: &'a str,
 }
@@ -17,7 +17,7 @@ impl<'a> Places<'a> {
         Self { text }
     }
 
-    /// The path, as in RFC 6901, of the field at a byte.
+    /// Returns the path (RFC 6901) of the field at a byte.
     pub fn path(&self, at: usize) -> String {
         self.with_tree(|tree| {
             let mut path = String::new();
@@ -32,9 +32,9 @@ impl<'a> Places<'a> {
         .unwrap_or_default()
     }
 
-    /// The expressions that end elsewhere than in the scalar in which they start.
+    /// Returns the expressions that end outside the scalar in which they start.
     pub fn crossings<'s>(&self, substitutions: &[Substitution<'s>]) -> Vec<Finding<'s>> {
-        // where a field ends on the line there is a `: ` at least
+        // If a field ends on the line, there is at least a `: `.
         let can_cross = |substitution: &&Substitution| {
             self.text
                 .get(substitution.from.clone())
@@ -68,8 +68,8 @@ impl<'a> Places<'a> {
     }
 }
 
-/// The name or number of the entry of a collection in which a byte stands, and its value's node unless the
-/// byte stands in the name.
+/// Returns the name or index of the collection entry at a byte, and the node of its value unless the
+/// byte is in the name.
 fn step(tree: &Tree, id: NodeId, at: usize) -> Option<(String, Option<NodeId>)> {
     let starts = |id: &NodeId| tree.node(*id).is_some_and(|node| node.span.start <= at);
     match &tree.node(id)?.content {
@@ -86,7 +86,7 @@ fn step(tree: &Tree, id: NodeId, at: usize) -> Option<(String, Option<NodeId>)> 
     }
 }
 
-/// The scalar in which a byte stands.
+/// Returns the scalar at a byte.
 fn scalar(tree: &Tree, at: usize) -> Option<NodeId> {
     let mut id = Tree::ROOT;
     loop {

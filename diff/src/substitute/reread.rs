@@ -1,4 +1,4 @@
-//! The object that a filled-in text is, or the variable that broke it.
+//! Parses a substituted text as an object, or finds the variable that broke it.
 //!
 //! Pure.
 
@@ -8,15 +8,15 @@ use super::error::{Finding, SubstituteProblem};
 use super::expand::{Filled, Substitution};
 use crate::yaml::read;
 
-/// Reads a filled-in text as one mapping. Where it is none, the variable is found whose value makes the
-/// difference when all before it are filled in.
+/// Parses a substituted text as one mapping. If that fails, finds the variable whose value causes the
+/// failure when all before it are substituted.
 pub(super) fn object<'a>(written: &str, filled: &Filled<'a>) -> Result<Value, Finding<'a>> {
     let problem = match mapping(&filled.text) {
         Ok(object) => return Ok(object),
         Err(problem) => problem,
     };
     let breaks = |count: usize| mapping(&partly(written, filled, count)).is_err();
-    // with `low` substitutions filled in it is an object, with `high` substitutions it is none
+    // With `low` substitutions it is an object, with `high` substitutions it is not.
     let (mut low, mut high) = (0, filled.substitutions.len());
     while high - low > 1 {
         let middle = low.midpoint(high);
@@ -43,7 +43,7 @@ fn mapping(text: &str) -> Result<Value, SubstituteProblem> {
     }
 }
 
-/// The text with only the first substitutions filled in.
+/// Returns the text with only the first substitutions made.
 fn partly(written: &str, filled: &Filled, count: usize) -> String {
     let mut text = String::new();
     let mut at = 0;

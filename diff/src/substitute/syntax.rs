@@ -1,4 +1,4 @@
-//! The syntax of an expression: a name, and what is done with its value.
+//! The syntax of an expression: a name, and the function that is applied to its value.
 //!
 //! Leaves values to `expand`. Pure.
 
@@ -7,17 +7,17 @@ use std::ops::Range;
 use super::error::{Finding, SubstituteProblem};
 use super::{Mode, Options, is_name};
 
-/// The deepest nesting of expressions in each other.
+/// Maximum nesting of expressions.
 const MAX_NESTING: usize = 32;
 
 pub(super) struct Expression<'a> {
     pub name: &'a str,
-    /// Its bytes, from `${` to `}`.
+    /// Its range, from `${` to `}`.
     pub range: Range<usize>,
     pub action: Action<'a>,
 }
 
-/// What an expression makes of its variable.
+/// The function of an expression.
 pub(super) enum Action<'a> {
     Value,
     Length,
@@ -38,7 +38,7 @@ pub(super) enum Which {
     AtEnd,
 }
 
-/// Text and expressions, one behind the other.
+/// A sequence of text and expressions.
 pub(super) type Word<'a> = Vec<Part<'a>>;
 
 pub(super) enum Part<'a> {
@@ -46,7 +46,7 @@ pub(super) enum Part<'a> {
     Expression(Expression<'a>),
 }
 
-/// What can stand behind a name; of two that start alike, the longer is first.
+/// The operators after a name; a longer one comes before a prefix of it.
 const OPERATORS: [&str; 21] = [
     ":=", ":-", ":?", ":+", ":", "=", "-", "?", "+", "^^", "^", ",,", ",", "##", "#", "%%", "%", "//", "/#",
     "/%", "/",
@@ -61,11 +61,11 @@ pub(super) struct Parser<'a, 'o> {
 
 type Parsed<'a, T> = Result<T, Finding<'a>>;
 
-/// The start of the expression that is read, and its name.
+/// The start of the current expression, and its name.
 type Head<'a> = (usize, &'a str);
 
 impl<'a, 'o> Parser<'a, 'o> {
-    /// A parser of the expression whose `${` is at `at`.
+    /// Creates a parser of the expression whose `${` is at `at`.
     pub fn new(text: &'a str, at: usize, options: &'o Options<'o>) -> Self {
         Self { text, at, depth: 0, options }
     }
@@ -158,7 +158,7 @@ impl<'a, 'o> Parser<'a, 'o> {
         self.word(head, stop, escapes)
     }
 
-    /// Reads up to one of the characters of `stop`. A backslash or a dollar escapes where `escapes` is set.
+    /// Parses up to one of the characters of `stop`. A backslash or a dollar escapes if `escapes` is set.
     fn word(&mut self, head: Head<'a>, stop: &[char], escapes: bool) -> Parsed<'a, Word<'a>> {
         let mut parts = Word::new();
         let mut from = self.at;
@@ -181,7 +181,7 @@ impl<'a, 'o> Parser<'a, 'o> {
         Err(wrong(head, SubstituteProblem::NotClosed))
     }
 
-    /// Keeps the text from `from` up to here.
+    /// Keeps the text from `from` up to the current position.
     fn keep(&self, from: usize, parts: &mut Word<'a>) {
         let text = self.text.get(from..self.at).unwrap_or_default();
         if !text.is_empty() {
@@ -189,7 +189,7 @@ impl<'a, 'o> Parser<'a, 'o> {
         }
     }
 
-    /// Reads an expression in another one. One that is not declared is text, up to its own `}`.
+    /// Parses an expression inside another one. One that is not declared is text, up to its own `}`.
     fn nested(&mut self, head: Head<'a>, parts: &mut Word<'a>) -> Parsed<'a, ()> {
         if is_ours(self.text, self.at + 2, self.options) {
             parts.push(Part::Expression(self.expression()?));
@@ -220,7 +220,7 @@ impl<'a, 'o> Parser<'a, 'o> {
             return Ok(());
         }
         let at_end = self.rest().is_empty();
-        let malformed = SubstituteProblem::Malformed("goes on with what has no meaning there: correct it");
+        let malformed = SubstituteProblem::Malformed("continues with invalid text: correct it");
         Err(wrong(head, if at_end { SubstituteProblem::NotClosed } else { malformed }))
     }
 
@@ -237,7 +237,7 @@ impl<'a, 'o> Parser<'a, 'o> {
     }
 }
 
-/// True if the expression whose `${` ends at `at` is to be filled in.
+/// True if the expression whose `${` ends at `at` is to be substituted.
 pub(super) fn is_ours(text: &str, at: usize, options: &Options) -> bool {
     match options.mode {
         Mode::Strict => true,
@@ -245,7 +245,7 @@ pub(super) fn is_ours(text: &str, at: usize, options: &Options) -> bool {
     }
 }
 
-/// The name at `at`, and whether it follows the `#` that asks for a length.
+/// Returns the name at `at`, and whether it follows the `#` that requests a length.
 fn name_behind(text: &str, at: usize) -> (&str, bool) {
     let rest = text.get(at..).unwrap_or_default();
     let (rest, counts) = rest.strip_prefix('#').map_or((rest, false), |rest| (rest, true));
@@ -253,8 +253,8 @@ fn name_behind(text: &str, at: usize) -> (&str, bool) {
     (rest.get(..end).unwrap_or_default(), counts)
 }
 
-/// What stands at `at` in place of a name, if that cannot be one: `app-name`, `app.name`, `1`. A dash behind a name gives a
-/// default, but what goes on like a name is more likely meant as one: that default can be written with `:-`.
+/// Returns the text at `at` that is not a valid name: `app-name`, `app.name`, `1`. A dash after a name starts a
+/// default, but text that continues like a name is more likely meant as one: that default can be written with `:-`.
 fn bad_name<'a>(text: &'a str, at: usize, name: &str) -> Option<&'a str> {
     let rest = text.get(at..).unwrap_or_default();
     let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');

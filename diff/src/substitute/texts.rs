@@ -1,6 +1,6 @@
-//! Fields that the API takes as text alone, and variables that would make something else of them.
+//! Fields that must be strings, and variables that would change their type.
 //!
-//! An object is filled in as YAML text, in which quotes that its file had are gone. Pure.
+//! An object is substituted as YAML text, in which the quotes of its file are lost. Pure.
 
 use serde_json::Value;
 
@@ -8,13 +8,14 @@ use super::error::{SubstituteError, SubstituteProblem};
 use crate::pointer::child;
 use crate::yaml::describe;
 
-/// A field that must be text, as it was written.
+/// A field that must be a string, as it was written.
 pub(super) struct Text {
     path: String,
     written: String,
 }
 
-/// The fields of an object that must be text and that variables fill in: labels, annotations, data, environment variables.
+/// Returns the fields of an object that must be strings and contain variables: labels, annotations, data, environment
+/// variables.
 pub(super) fn texts(object: &Value) -> Vec<Text> {
     let mut found = Vec::new();
     for (kind, field) in [("ConfigMap", "data"), ("Secret", "data"), ("Secret", "stringData")] {
@@ -26,7 +27,7 @@ pub(super) fn texts(object: &Value) -> Vec<Text> {
     found
 }
 
-/// The mistakes of an object that was filled in.
+/// Returns the errors of an object after substitution.
 pub(super) fn turned(object: &Value, texts: Vec<Text>) -> Vec<SubstituteError> {
     let wrong = |Text { path, written }: Text| {
         let found = match object.pointer(&path)? {

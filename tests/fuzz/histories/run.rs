@@ -158,7 +158,7 @@ impl Run<'_> {
     async fn push(&mut self) -> anyhow::Result<()> {
         for (at, name) in self.names().iter().enumerate() {
             let folder = self.folder.join(name);
-            // What is not in git any more has no file.
+            // What is no longer in Git has no file.
             let _ = std::fs::remove_dir_all(&folder);
             std::fs::create_dir_all(&folder)?;
             let base = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": format!("base-{name}")},

@@ -37,7 +37,7 @@ pub struct Adopt {
     tree: PathBuf,
 }
 
-/// Why nothing is written of an object: a line for each thing that a person must do.
+/// Why an object is not written: a line for each thing that a user must do.
 type Refusal = Vec<String>;
 
 /// The files of a Sync in a working tree.
@@ -110,7 +110,7 @@ fn drifted(sync: &Sync, object: &Target) -> anyhow::Result<Vec<DriftObject>> {
     bail!("{object} is not in the drift of Sync {name}; `holdfast drift {name}` lists it")
 }
 
-/// The live object; `None` if it was put back or deleted.
+/// Returns the live object; `None` if it was corrected or deleted.
 async fn live(client: &Client, reported: &DriftObject) -> anyhow::Result<Option<Value>> {
     if reported.deleted || reported.state == DriftState::Corrected {
         return Ok(None);
@@ -147,7 +147,7 @@ impl Tree<'_> {
         })
     }
 
-    /// What goes where: the file's position, and for each value its document.
+    /// Returns the edits: the position of the file, and for each value its document.
     fn plan(&self, reported: &DriftObject, live: &Value) -> Result<(usize, Vec<(usize, Adopted)>), Refusal> {
         let Self { files, sync, .. } = self;
         let namespace = sync.namespace().unwrap_or_default();
@@ -181,7 +181,7 @@ impl Tree<'_> {
         if refusal.is_empty() { Ok((place.file, adopted)) } else { Err(refusal) }
     }
 
-    /// Writes values into one file, all or none; the inner error says why they have no form there.
+    /// Writes values into one file, all or none; the inner error says why they cannot be written.
     fn write(&mut self, file: usize, adopted: &[(usize, Adopted)]) -> anyhow::Result<Result<(), String>> {
         let root = self.root;
         let File { path, bytes } = self.files.get_mut(file).context("the file was found a moment ago")?;
@@ -204,7 +204,7 @@ impl Tree<'_> {
     }
 }
 
-/// Writes a file of a working tree where its links lead to, if that is in the tree.
+/// Writes a file of a working tree. If it is a symlink, its target must be in the tree.
 fn put(root: &Path, path: &str, bytes: &[u8]) -> anyhow::Result<()> {
     let root = root.canonicalize()?;
     let real = root.join(path).canonicalize()?;
@@ -213,7 +213,7 @@ fn put(root: &Path, path: &str, bytes: &[u8]) -> anyhow::Result<()> {
     Ok(Beneath::open(&root)?.write(below, bytes)?)
 }
 
-/// What a person can do about an object that has no live values.
+/// Returns what a user can do about an object that has no live values.
 fn without(reported: &DriftObject) -> Refusal {
     let at = reported.origin.as_deref().unwrap_or("the file that defines it");
     if reported.state != DriftState::Corrected {

@@ -26,7 +26,9 @@ pub struct List {
 
 impl List {
     pub async fn run(self, global: Global) -> anyhow::Result<ExitCode> {
-        let name = self.name.context("name a Sync: holdfast drift NAME; `holdfast status` lists them")?;
+        let name = self
+            .name
+            .context("set the name of a Sync: holdfast drift NAME; `holdfast status` lists the Syncs")?;
         let sync = cluster::sync(&cluster::client(&global).await?, &name).await?;
         let now = Timestamp::now();
         match self.output {
@@ -37,12 +39,12 @@ impl List {
     }
 }
 
-/// The drift of a Sync for programs: that of its status, and what it is about.
+/// The drift of a Sync as JSON: the drift of its status, and the Sync and revision.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Whole<'a> {
     sync: Named,
-    /// The one that is applied.
+    /// The applied revision.
     revision: Option<&'a str>,
     since: Option<Timestamp>,
     objects: &'a [DriftObject],
@@ -70,7 +72,7 @@ fn whole(sync: &Sync, now: Timestamp) -> Whole<'_> {
     }
 }
 
-/// The drift of a Sync for people.
+/// Returns the drift of a Sync as text.
 fn text(sync: &Sync, now: Timestamp) -> Vec<String> {
     let name = format!("Sync {}/{}", sync.namespace().unwrap_or_default(), sync.name_any());
     let at = revision(sync).map(|revision| format!(" at {revision}")).unwrap_or_default();
@@ -96,7 +98,7 @@ fn text(sync: &Sync, now: Timestamp) -> Vec<String> {
 pub fn object(reported: &DriftObject) -> Vec<String> {
     let DriftObject { kind, namespace, name, state, since, deleted, changes, omitted, note, .. } = reported;
     let DriftObject { origin, refusal, .. } = reported;
-    let origin = origin.as_ref().map(|origin| format!(", {origin} in git")).unwrap_or_default();
+    let origin = origin.as_ref().map(|origin| format!(", {origin} in Git")).unwrap_or_default();
     let mut lines =
         vec![format!("  {}: {} since {since}{origin}", label(kind, namespace, name), word(*state))];
     lines.extend(deleted.then(|| "    was deleted (the API server does not record by whom)".to_owned()));
@@ -110,20 +112,20 @@ pub fn object(reported: &DriftObject) -> Vec<String> {
 fn word(state: DriftState) -> &'static str {
     match state {
         DriftState::Drifted => "drifted",
-        DriftState::Corrected => "put back",
+        DriftState::Corrected => "corrected",
         DriftState::Fighting => "fighting",
         DriftState::Snoozed => "snoozed",
     }
 }
 
-/// The entries that would silence this, each once.
+/// Returns the entries that would ignore the drift, without duplicates.
 fn ignores(objects: &[DriftObject]) -> Vec<String> {
     let entries: BTreeSet<&String> = objects.iter().filter_map(|reported| reported.ignore.as_ref()).collect();
     let head = (!entries.is_empty()).then(|| "to ignore it, add to spec.drift.ignore:".to_owned());
     head.into_iter().chain(entries.into_iter().map(|entry| format!("  - {entry}"))).collect()
 }
 
-/// A snooze in words.
+/// Describes a snooze.
 pub fn sentence(snooze: &Snooze) -> String {
     let Snooze { kind, group, namespace, name, until, reason } = snooze;
     let kind = group.as_ref().filter(|group| !group.is_empty()).map(|group| format!("{kind}.{group}"));
@@ -205,10 +207,10 @@ mod tests {
             &json!([snooze("web", "2026-01-01T13:00:00Z"), snooze("ended", "2026-01-01T12:00:00Z")]),
             "\
 Sync shop/app at main@sha1:1a2b: drift since 2026-01-01T11:00:00Z
-  A shop/web: drifted since 2026-01-01T11:00:00Z, a.yaml:1 in git
+  A shop/web: drifted since 2026-01-01T11:00:00Z, a.yaml:1 in Git
     /spec/replicas is 5, Git has 3, written by the manager kubectl (Update of scale, 2026-01-01T10:59:00Z) for user alice
     and 2 more fields, which are not listed
-  B web: put back since 2026-01-01T11:00:00Z
+  B web: corrected since 2026-01-01T11:00:00Z
     was deleted (the API server does not record by whom)
   C web: fighting since 2026-01-01T11:00:00Z
     /spec/paused is true, which is not in Git, written by the manager kubectl-edit (Update)

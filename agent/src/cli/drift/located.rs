@@ -1,5 +1,5 @@
 //! Finds the manifest of an object in the files of a working tree. Reads manifests as the plain renderer does, and refuses
-//! objects that another renderer makes. Pure.
+//! objects that another renderer generates. Pure.
 
 use holdfast_diff::yaml::{self, Document};
 use serde_json::Value;
@@ -7,15 +7,15 @@ use serde_json::Value;
 use super::target::group;
 use crate::cli::files::File;
 
-/// The object that is looked for.
+/// The object that is searched.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
     pub api_version: &'a str,
     pub kind: &'a str,
-    /// Empty for a cluster-scoped object, whatever its file says.
+    /// Empty for a cluster-scoped object, even if its file sets a namespace.
     pub namespace: &'a str,
     pub name: &'a str,
-    /// The namespace of manifests that name none.
+    /// The namespace of manifests that set none.
     pub fallback: &'a str,
 }
 
@@ -26,7 +26,7 @@ pub struct Located {
     pub file: usize,
     /// Counts from 0 over the documents that [`yaml::read`] returns.
     pub document: usize,
-    /// The path of the object in its document: empty, unless it stands in a list.
+    /// The path of the object in its document: empty, unless it is an item of a list.
     pub path: String,
 }
 
@@ -35,7 +35,7 @@ pub struct Located {
 pub enum LocateError {
     #[error("the files have errors; correct them first: {}", .0.join("; "))]
     Unreadable(Vec<String>),
-    #[error("no file of the tree has it")]
+    #[error("no file of the working tree contains it")]
     Absent,
     #[error("it is defined twice, at {one} and at {other}; remove one of them")]
     Twice { one: String, other: String },
@@ -49,10 +49,10 @@ pub enum LocateError {
     Encrypted { at: String },
 }
 
-/// Files that say that the YAML beside and below them is not applied as it is.
+/// Files that show that YAML files beside and below them are not applied unchanged.
 const RENDERERS: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Chart.yaml"];
 
-/// An object that was found, and what decides whether it can be written to.
+/// An object that was found, and what decides whether it can be written.
 struct Hit {
     place: Located,
     /// `file:line`
@@ -62,13 +62,13 @@ struct Hit {
     renderer: Option<String>,
 }
 
-/// Finds the one place of an object in the files of a folder.
+/// Finds the only place of an object in the files of a folder.
 pub fn find(files: &[File], wanted: Wanted<'_>) -> Result<Located, LocateError> {
     let (mut hits, mut mistakes) = (Vec::new(), Vec::new());
     for (number, file) in files.iter().enumerate() {
         let renderer = renderer(files, &file.path);
         let (documents, errors) = yaml::read(&file.path, &file.bytes);
-        // A template need not be YAML.
+        // A template need not be valid YAML.
         if renderer.is_none() {
             mistakes.extend(errors.iter().map(ToString::to_string));
         }
@@ -112,12 +112,12 @@ fn writable(hit: &Hit, wanted: Wanted<'_>) -> Result<Located, LocateError> {
     Ok(place.clone())
 }
 
-/// The line, from 1, of a path, or of the document if the path has none of its own.
+/// Returns the line, from 1, of a path, or of the document if the path has no line of its own.
 pub fn line(document: &Document, path: &str) -> u32 {
     yaml::edit::line(document, path).unwrap_or(document.line)
 }
 
-/// What makes other objects out of a file: the nearest such file beside or above it.
+/// Returns the file that shows that another renderer reads a file: the nearest such file in its folder or above.
 fn renderer(files: &[File], path: &str) -> Option<String> {
     let above = |other: &&File| {
         let folder = other.path.rsplit_once('/').map(|(folder, _)| folder);
@@ -131,7 +131,7 @@ fn is_renderer(path: &str) -> bool {
     RENDERERS.contains(&path.rsplit('/').next().unwrap_or(path))
 }
 
-/// The paths in a document at which the object stands.
+/// Returns the paths in a document at which the object is.
 fn objects(document: &Value, wanted: Wanted<'_>) -> Vec<String> {
     let mut found = Vec::new();
     let mut open = vec![(String::new(), document)];
@@ -161,7 +161,7 @@ fn is(value: &Value, wanted: Wanted<'_>) -> bool {
         && (namespace.is_empty() || place == namespace)
 }
 
-/// The text at a path; empty if there is none.
+/// Returns the string at a path; empty if there is none.
 fn text<'a>(value: Option<&'a Value>, path: &str) -> &'a str {
     value.and_then(|value| value.pointer(path)).and_then(Value::as_str).unwrap_or_default()
 }
@@ -199,8 +199,8 @@ mod tests {
         let service = WEB.replace("apps/v1", "v1").replace("Deployment", "Service");
         check(&[("a.yaml", &format!("# none\n---\n{service}---\n{WEB}"))], Ok((0, 1, "")));
         check(&[("a.yaml", &named("other")), ("b.yml", &named("shop"))], Ok((1, 0, "")));
-        check(&[("a.yaml", &named("other"))], Err("no file of the tree has it"));
-        check(&[("a.yaml", &WEB.replace("apps/", "other/"))], Err("no file of the tree has it"));
+        check(&[("a.yaml", &named("other"))], Err("no file of the working tree contains it"));
+        check(&[("a.yaml", &WEB.replace("apps/", "other/"))], Err("no file of the working tree contains it"));
         check(
             &[(
                 "a.json",

@@ -42,7 +42,7 @@ pub struct Unsnooze {
     object: Target,
 }
 
-/// How often a Sync is read again after another client changed it: the agent writes its status.
+/// How often the change is tried again if another client, such as the agent, changed the Sync meanwhile.
 const PATIENCE: usize = 10;
 
 impl Snooze {
@@ -73,7 +73,7 @@ impl Unsnooze {
             let (taken, left): (Vec<_>, Vec<_>) =
                 active.partition(|entry| object.is(&entry.kind, entry.group.as_deref(), &entry.name));
             if taken.is_empty() {
-                bail!("Sync {name} snoozes no {object}; `holdfast drift {name}` lists what it snoozes");
+                bail!("{object} is not snoozed in Sync {name}; `holdfast drift {name}` lists the snoozed objects");
             }
             Ok((left, taken))
         })
@@ -83,7 +83,7 @@ impl Unsnooze {
     }
 }
 
-/// The entries for an object: those of the status that it fits, and else one as it is written.
+/// Returns the entries for an object: those of the matching objects in the status, or else one with the given values.
 fn entries(
     object: &Target,
     drift: Option<&DriftStatus>,
@@ -115,7 +115,7 @@ fn entries(
     Ok(vec![entry(kind, group.as_deref(), "")])
 }
 
-/// Changes the snoozes of a Sync as it is now. `change` returns the new snoozes, and the lines to print.
+/// Changes the snoozes of the current Sync. `change` returns the new snoozes, and the lines to print.
 async fn rewrite<T>(
     client: &Client,
     name: &str,
@@ -139,7 +139,7 @@ async fn rewrite<T>(
             }
         }
     }
-    bail!("Sync {name} changed {PATIENCE} times while it was to be changed here; try again")
+    bail!("Sync {name} was changed {PATIENCE} times by others during this update; try again")
 }
 
 #[cfg(test)]

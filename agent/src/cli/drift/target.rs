@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crate::api::{DriftObject, DriftStatus};
 
-/// A kind, its group where one is named, and a name. The kind is as it was written: in lower case, maybe.
+/// A kind, an optional group, and a name. The kind is in any case, as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     pub kind: String,
@@ -13,9 +13,9 @@ pub struct Target {
     pub name: String,
 }
 
-/// A text that names no object.
+/// A text that is not an object.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` names no object; write KIND/NAME, such as deployment/web or Deployment.apps/web")]
+#[error("`{0}` is not an object; write KIND/NAME, such as deployment/web or Deployment.apps/web")]
 pub struct TargetError(String);
 
 impl FromStr for Target {
@@ -35,7 +35,7 @@ impl FromStr for Target {
     }
 }
 
-/// As it was written.
+/// The text as it was written.
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { kind, group, name } = self;
@@ -45,7 +45,7 @@ impl fmt::Display for Target {
 }
 
 impl Target {
-    /// True if this names that object. A group that is not known fits every one.
+    /// True if this is that object. An unknown group matches every group.
     pub fn is(&self, kind: &str, group: Option<&str>, name: &str) -> bool {
         let fits = |wanted: &str| group.is_none_or(|group| group.eq_ignore_ascii_case(wanted));
         self.kind.eq_ignore_ascii_case(kind)
@@ -53,7 +53,7 @@ impl Target {
             && self.group.as_ref().is_none_or(|wanted| fits(wanted))
     }
 
-    /// The reported objects that match.
+    /// Returns the reported objects that match.
     pub fn among<'a>(&self, drift: Option<&'a DriftStatus>) -> Vec<&'a DriftObject> {
         let all = drift.into_iter().flat_map(|drift| &drift.objects);
         all.filter(|reported| self.is(&reported.kind, Some(group(&reported.api_version)), &reported.name))
@@ -61,12 +61,12 @@ impl Target {
     }
 }
 
-/// The group of an `apiVersion`; empty for the core group.
+/// Returns the group of an `apiVersion`; empty for the core group.
 pub fn group(api_version: &str) -> &str {
     api_version.rsplit_once('/').map_or("", |(group, _)| group)
 }
 
-/// `Deployment shop/web`, `Namespace shop`.
+/// Returns `Deployment shop/web`, `Namespace shop`.
 pub fn label(kind: &str, namespace: &str, name: &str) -> String {
     if namespace.is_empty() { format!("{kind} {name}") } else { format!("{kind} {namespace}/{name}") }
 }

@@ -3,11 +3,10 @@
 //!
 //! Leaves finding the manifest to `located`, and the bytes to the YAML editor. Pure.
 
-use std::collections::BTreeMap;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use holdfast_diff::compare::Difference;
+use holdfast_diff::items::{Counterpart, counterpart};
 use holdfast_diff::mask::{HIDDEN, Masks, mask};
 use holdfast_diff::object::GroupKind;
 use holdfast_diff::yaml::Document;
@@ -21,17 +20,17 @@ use crate::report::changes::cut;
 /// Maximum number of characters of a written value in the output.
 const SHOWN: usize = 120;
 
-/// One object as it is in Git.
+/// One object in Git.
 #[derive(Clone, Copy)]
 pub struct Git<'a> {
     pub file: &'a str,
     pub document: &'a Document<'a>,
     pub place: &'a Located,
-    /// True if values can hold variables that a renderer fills in.
+    /// True if values can contain variables that a renderer substitutes.
     pub substituted: bool,
 }
 
-/// A live value that takes the place of one in a file.
+/// A live value that replaces one in a file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Adopted {
     /// The path in the document.
@@ -56,7 +55,7 @@ pub struct ValueError {
 pub enum ValueProblem {
     #[error("Git does not have the field; add it here, with the value {0}")]
     New(String),
-    #[error("it is gone from the live object; remove {0} here")]
+    #[error("the live object does not have it; remove {0} here")]
     Gone(String),
     #[error("it is more than one value; write {0} here")]
     Whole(String),
@@ -70,7 +69,7 @@ pub enum ValueProblem {
     Bytes,
 }
 
-/// The value that goes into the file for one field, if it is not there already.
+/// Returns the value that is written to the file for one field; `None` if the file has it already.
 pub fn adopt(
     reported: &DriftObject,
     change: &DriftChange,
@@ -80,7 +79,7 @@ pub fn adopt(
     let Git { file, document, place, substituted } = git;
     let kind = kind(reported);
     let manifest = document.value.pointer(&place.path).unwrap_or(&Value::Null);
-    // What the agent hides in the status stays hidden here.
+    // Values that the agent masks in the status are not shown here either.
     let is_hidden = [&change.live, &change.desired].into_iter().flatten().any(is_hidden);
     let shown = |value: &Value| {
         if is_hidden { HIDDEN.to_owned() } else { shown(&kind, &change.path, value) }
@@ -120,17 +119,17 @@ pub fn adopt(
     Ok(Some(Adopted { path: format!("{}{path}", place.path), value, shown }))
 }
 
-/// The kind of a reported object.
+/// Returns the kind of a reported object.
 pub fn kind(reported: &DriftObject) -> GroupKind {
     GroupKind::new(group(&reported.api_version), &*reported.kind)
 }
 
-/// True for a value that the agent hides, because it came from a Secret or from decryption.
+/// True for a value that the agent masks, because it came from a Secret or from decryption.
 fn is_hidden(value: &Value) -> bool {
     value.as_str().is_some_and(|text| text.starts_with(HIDDEN))
 }
 
-/// A value for people. Those of Secrets are masked.
+/// Returns a value for the output. Those of Secrets are masked.
 pub fn shown(kind: &GroupKind, path: &str, value: &Value) -> String {
     let alone = Difference { path: path.to_owned(), before: Some(value.clone()), after: None };
     match mask(kind, &Masks::default(), alone).before.unwrap_or_default() {
@@ -139,29 +138,32 @@ pub fn shown(kind: &GroupKind, path: &str, value: &Value) -> String {
     }
 }
 
-/// Where a path of the live object leads, there and in git.
+/// The path of a field of the live object, and the corresponding path in Git.
 struct Steps<'a> {
     /// The value in Git, if there is one.
     path: String,
     live: Option<&'a Value>,
     git: Option<&'a Value>,
-    /// A live list on the way of whose items it is not known which are those of git.
+    /// A live list in the path whose items cannot be matched with those in Git.
     uneven: Option<&'a Value>,
 }
 
 fn steps<'a>(path: &str, live: &'a Value, git: &'a Value) -> Steps<'a> {
     let mut at = Steps { path: String::new(), live: Some(live), git: Some(git), uneven: None };
     for segment in path.split('/').skip(1) {
-        let counterpart = match (at.live, at.git) {
-            (Some(Value::Array(live)), Some(Value::Array(git))) => counterpart(segment, live, git),
-            _ => Counterpart::At(segment.to_owned()),
+        let in_git = match (at.live, at.git, segment.parse()) {
+            (Some(Value::Array(live)), Some(Value::Array(git)), Ok(index)) => {
+                let found = counterpart(live, index, git);
+                if found == Counterpart::Unknown {
+                    at.uneven = at.live;
+                }
+                found.position().map(|index| index.to_string())
+            }
+            _ => Some(segment.to_owned()),
         };
-        if let Counterpart::Unknown = counterpart {
-            at.uneven = at.live;
-        }
         at.live = at.live.and_then(|live| field(live, segment));
-        at.git = match (at.git, counterpart) {
-            (Some(git), Counterpart::At(segment)) => field(git, &segment).inspect(|_| {
+        at.git = match (at.git, in_git) {
+            (Some(git), Some(segment)) => field(git, &segment).inspect(|_| {
                 at.path.push('/');
                 at.path.push_str(&segment);
             }),
@@ -171,43 +173,12 @@ fn steps<'a>(path: &str, live: &'a Value, git: &'a Value) -> Steps<'a> {
     at
 }
 
-/// An item of git's list for one of the live list.
-enum Counterpart {
-    /// As a segment of a path.
-    At(String),
-    Absent,
-    Unknown,
-}
-
-/// The item of the same name if names are unique in both lists, and else the one at the same index if both have one length.
-fn counterpart(segment: &str, live: &[Value], git: &[Value]) -> Counterpart {
-    match (names(live), names(git)) {
-        (Some(_), Some(names)) => {
-            let name = segment.parse().ok().and_then(|at: usize| name(live.get(at)?));
-            let at = name.and_then(|name| names.get(name));
-            at.map_or(Counterpart::Absent, |at| Counterpart::At(at.to_string()))
-        }
-        _ if live.len() == git.len() => Counterpart::At(segment.to_owned()),
-        _ => Counterpart::Unknown,
-    }
-}
-
-/// The positions of items by their names, if all have one and no two the same.
-fn names(items: &[Value]) -> Option<BTreeMap<&str, usize>> {
-    let names: Option<BTreeMap<&str, usize>> =
-        items.iter().enumerate().map(|(at, item)| Some((name(item)?, at))).collect();
-    names.filter(|names| names.len() == items.len())
-}
-
-fn name(item: &Value) -> Option<&str> {
-    item.get("name")?.as_str()
-}
-
 fn field<'a>(value: &'a Value, segment: &str) -> Option<&'a Value> {
     value.pointer(&format!("/{segment}"))
 }
 
-/// Where in git that stands which the live object has no more. The index of an item that is gone is that of another one now.
+/// Returns the path in Git of a field that the live object does not have. The live index of a removed item belongs to
+/// another item.
 fn gone_from(path: &str, live: &Value, git: &Value) -> String {
     let above = path.rsplit_once('/').map(|(above, _)| steps(above, live, git));
     match above {
@@ -216,7 +187,7 @@ fn gone_from(path: &str, live: &Value, git: &Value) -> String {
     }
 }
 
-/// The path and the value of a key of a Secret that git writes as text.
+/// Returns the path and the value of a key of a Secret under `stringData` in Git.
 fn string_data<'a>(kind: &GroupKind, path: &str, manifest: &'a Value) -> Option<(String, &'a Value)> {
     let key = path.strip_prefix("/data/").filter(|_| kind.is("", "Secret"))?;
     let path = format!("/stringData/{key}");

@@ -1,4 +1,5 @@
-//! What the agent would do next for a Sync, as `holdfast plan` shows it. I/O: as the stages of the pipeline; the terminal.
+//! The plan that the agent would make next for a Sync, as `holdfast plan` shows it. I/O: as the stages of the
+//! pipeline; the terminal.
 
 use std::path::Path;
 use std::slice;
@@ -23,13 +24,13 @@ use crate::render::RenderOutput;
 use crate::render::order::render_here;
 use crate::report::{self, Failure, Seen};
 
-/// The next plan of a Sync, and what the gate would let through.
+/// The next plan of a Sync, and the changes that the gate would approve.
 pub(super) struct Preview {
     pub plan: Plan,
     seen: Seen,
     basis: Basis,
     waiting: Option<Waiting>,
-    /// The dependency that is not ready: until it is, only drift is corrected.
+    /// The dependency that is not ready. Until it is, only drift is corrected.
     not_ready: Option<String>,
     /// Drift that cannot be corrected, and drift that is not corrected for now.
     refused: Vec<DriftObject>,
@@ -38,7 +39,7 @@ pub(super) struct Preview {
     kept: Vec<String>,
 }
 
-/// Runs the stages up to the gate, of the source of a Sync or of a working tree.
+/// Runs the stages up to the gate, for the source of a Sync or for a working tree.
 pub(super) async fn preview(run: &Run<'_>, tree: Option<&Path>, past: &mut Past) -> anyhow::Result<Preview> {
     let at = run.at;
     let (manifests, seen) = manifests(run, tree, past).await?;
@@ -110,7 +111,7 @@ async fn working_tree(run: &Run<'_>, tree: &Path) -> anyhow::Result<RenderOutput
 }
 
 impl Preview {
-    /// For programs.
+    /// Returns the plan as JSON.
     pub fn json(&self) -> Value {
         let Self { plan, seen, basis, waiting, not_ready, refused, left, kept } = self;
         let errors: Vec<String> = basis.set.errors.iter().map(ToString::to_string).collect();
@@ -133,7 +134,7 @@ impl Preview {
         })
     }
 
-    /// For people.
+    /// Prints the plan as text.
     pub fn print(&self) -> anyhow::Result<()> {
         let Self { plan, seen: _, basis, waiting, not_ready, refused, left, kept: _ } = self;
         if plan.is_empty() && !basis.set.errors.is_empty() {
@@ -146,7 +147,7 @@ impl Preview {
             print::line(text);
         };
         for reported in refused {
-            paragraph(format!("cannot be put back: {}", report::drift::describe(slice::from_ref(reported))));
+            paragraph(format!("cannot be corrected: {}", report::drift::describe(slice::from_ref(reported))));
         }
         for reported in left.iter().filter(|reported| reported.state != DriftState::Snoozed) {
             let what = report::drift::describe(slice::from_ref(reported));

@@ -14,7 +14,7 @@ use super::super::resolve::Desired;
 use super::subject::{Predicted, Subject};
 
 /// Maximum number of dry runs for one object.
-const QUESTIONS: u32 = 6;
+const MAX_DRY_RUNS: u32 = 6;
 /// Maximum distance from the named field.
 const STEPS: usize = 3;
 
@@ -40,8 +40,8 @@ pub(super) async fn yielding(
     let merged = applied_to(&subject.owners, subject.live, &manifest, &leaving);
     let nulls = subject.also(desired, None).await;
     let merged = less(&merged, &nulls);
-    let mut asking = Asking { subject, desired, merged: &merged, left: QUESTIONS };
-    if let Some(becomes) = asking.without(&[]).await {
+    let mut dry_runs = DryRuns { subject, desired, merged: &merged, left: MAX_DRY_RUNS };
+    if let Some(becomes) = dry_runs.without(&[]).await {
         let staged = if makes_null(error) { subject.staged(desired, &leaving, &nulls).await } else { None };
         return Some(subject.settle(Prediction::Becomes(becomes), &leaving, &nulls, staged.as_ref()));
     }
@@ -49,7 +49,7 @@ pub(super) async fn yielding(
         return None;
     }
     let all = extras(&subject.owners, &merged, &manifest, None);
-    let (yields, becomes) = asking.find(&ranked(&all, &fields_of(error))).await?;
+    let (yields, becomes) = dry_runs.find(&ranked(&all, &fields_of(error))).await?;
     let also = both(&nulls, &set_of(yields));
     Some(subject.settle(Prediction::Becomes(becomes), &leaving, &also, None))
 }
@@ -60,7 +60,7 @@ fn makes_null(error: &kube::Error) -> bool {
 }
 
 /// The dry runs of one object.
-struct Asking<'a> {
+struct DryRuns<'a> {
     subject: &'a Subject<'a>,
     desired: &'a Desired,
     /// What an apply would make of the object.
@@ -69,7 +69,7 @@ struct Asking<'a> {
     left: u32,
 }
 
-impl Asking<'_> {
+impl DryRuns<'_> {
     /// Returns what the API server makes of the object without some values; `None` if it refuses that too.
     async fn without(&mut self, extras: &[&Extra]) -> Option<Value> {
         self.left = self.left.checked_sub(1)?;

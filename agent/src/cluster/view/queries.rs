@@ -107,8 +107,8 @@ impl View {
         }
     }
 
-    /// Whether the view has an object, and the manifest that the object satisfied until another writer changed or removed it.
-    pub fn has(&self, object: &ObjectId) -> (bool, Option<Digest>) {
+    /// Returns whether the view has an object, and the manifest that the object satisfied until another writer changed or removed it.
+    pub fn viewed(&self, object: &ObjectId) -> (bool, Option<Digest>) {
         let state = self.lock();
         let entry = state.objects.get(object);
         let verified = entry.and_then(|entry| entry.verified).map(|(manifest, _)| manifest);

@@ -140,12 +140,12 @@ fn an_object_that_lost_its_marks_differs_until_it_is_a_member_again() {
     let view = view();
     let (manifest, live_as) = (Digest::of_bytes(b"git"), Some(Digest::of_bytes(b"hand")));
     let read = Differs { manifest, live: live_as, whole: live_as };
-    assert_eq!(view.has(&object()), (false, None));
+    assert_eq!(view.viewed(&object()), (false, None));
     let seen = Differs::absent(manifest);
     assert!(view.still_differs(&owner(), &object(), seen));
     view.verify(&kind(), &object(), &live(&view, "one", 5), Verified { manifest, all: false });
     assert!(!view.still_differs(&owner(), &object(), seen));
-    assert_eq!(view.has(&object()), (true, Some(manifest)));
+    assert_eq!(view.viewed(&object()), (true, Some(manifest)));
     assert!(!view.still_differs(&owner(), &object(), read));
 }
 

@@ -1,6 +1,6 @@
-//! The text of a pull request, in Markdown: a table of what changed, with links to the files.
+//! The text of a pull request, in Markdown: a table of the changes, with links to the files.
 //!
-//! Foreign text is in code spans, in which a forge sees no links, mentions or markup. Pure.
+//! Text from other sources is in code spans, in which a forge does not interpret links, mentions or markup. Pure.
 
 use std::fmt::Write as _;
 
@@ -9,16 +9,16 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use super::{Change, Update, Version, WrittenScalar, clean};
 use crate::api::Forge;
 
-/// Characters of a text, below what every forge takes.
+/// Maximum characters of a text, less than what every forge accepts.
 const LIMIT: usize = 60_000;
-/// Characters that are left to what stands below the table.
+/// Characters that are reserved for the text below the table.
 const END: usize = 1_000;
-/// Files of one image that are named.
+/// Maximum number of files that are listed for one image.
 const FILES: usize = 10;
-/// Objects that are named.
+/// Maximum number of objects that are listed.
 const OBJECTS: usize = 100;
 
-/// Where the pages of files are.
+/// The URLs of the pages of files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Links {
     pub provider: Forge,
@@ -41,7 +41,7 @@ impl Links {
     }
 }
 
-/// The text of a pull request.
+/// Returns the text of a pull request.
 pub fn description(update: &Update, changes: &[Change], links: Option<&Links>) -> String {
     let Update { namespace, name } = update;
     let mut text = format!(
@@ -79,7 +79,7 @@ fn row(change: &Change, links: Option<&Links>) -> String {
     format!("| {name} | {old} | {} | {} | {} |\n", version(new), code(policy), files.join("<br>"))
 }
 
-/// The tag and the whole digest: this is what a person compares.
+/// Returns the tag and the complete digest, which users compare.
 fn version(version: &Version) -> String {
     let Version { tag, digest } = version;
     let parts = tag.iter().chain(digest).map(|part| code(part));
@@ -111,16 +111,16 @@ fn objects(changes: &[Change]) -> String {
     text
 }
 
-/// A code span that can stand in a cell of a table.
+/// Returns a code span for a cell of a table.
 fn code(text: &str) -> String {
     let text = clean(text).replace('`', "'").replace('|', "\\|");
     if text.is_empty() { text } else { format!("`{text}`") }
 }
 
-/// A path as it stands in a URL, and between the brackets of a link.
+/// Returns a path for a URL in a link.
 fn encoded(path: &str) -> String {
     utf8_percent_encode(path, PATH).to_string()
 }
 
-/// What stands in a path as it is: the unreserved characters and the slash.
+/// Characters of a path that are not encoded: the unreserved characters and the slash.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');

@@ -1,17 +1,19 @@
 //! Templates of messages, in the language of Jinja.
 //!
-//! | variable | what it is |
+//! | variable | content |
 //! |---|---|
-//! | `subject`, `body` | what would stand there without a template |
+//! | `subject`, `body` | the text without a template |
 //! | `update.namespace`, `update.name` | the ImageUpdate |
-//! | `images` | what changed: each has `name`, `repository`, `old`, `new`, `old_tag`, `old_digest`, `tag`, `digest`, `policy`, `files` (each with `file`, `line`, `path`) and `objects` |
-//! | `files`, `objects` | those of all images, each once |
+//! | `images` | the changes: each has `name`, `repository`, `old`, `new`, `old_tag`, `old_digest`, `tag`, `digest`,
+//! `policy`, `files` (each with `file`, `line`, `path`) and `objects` |
+//! | `files`, `objects` | those of all images, without duplicates |
 //!
-//! An unknown value is an empty text. There are `for` and `if`, and the filters `join`, `length`, `first`, `last`, `upper`,
-//! `lower` and `short` (of a digest). A line that has only a statement leaves no line. A name that is not in this table is an error, with its line.
+//! An unknown value is an empty string. There are `for` and `if`, and the filters `join`, `length`, `first`, `last`,
+//! `upper`, `lower` and `short` (of a digest). A line with only a statement produces no line. A name that is not in
+//! this table is an error, with its line.
 //!
-//! A template cannot delay the agent: steps are counted, and everything that could make a text grow without bounds (`set`,
-//! macros, and the operators `*`, `~` and `+`) is missing. Pure.
+//! A template cannot delay the agent: steps are counted, and everything that could make a text grow without limits
+//! (`set`, macros, and the operators `*`, `~` and `+`) is missing. Pure.
 
 use std::io;
 
@@ -23,16 +25,16 @@ use serde::Serialize;
 use super::{Change, Update, Version, WrittenScalar, clean, line};
 use crate::error::{Class, StageError};
 
-/// Bytes of a template.
+/// Maximum bytes of a template.
 const TEMPLATE: usize = 8 * 1024;
-/// Steps of a template.
+/// Maximum steps of a template.
 const FUEL: u64 = 50_000;
-/// Bytes that a template may write. What is more is dropped; the message is cut long before.
+/// Maximum bytes that a template may write. The rest is dropped; the message is truncated much earlier.
 const WRITTEN: usize = 64 * 1024;
-/// Statements that a template may have.
+/// Statements that a template may contain.
 const STATEMENTS: [&str; 6] = ["for", "endfor", "if", "elif", "else", "endif"];
 
-/// A message cannot be made.
+/// Why a message cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MessageError {
     #[error("line {line} of the template: {said}")]
@@ -101,7 +103,7 @@ struct PlaceVariables {
     path: String,
 }
 
-/// What a template says of changes.
+/// Renders a template with the changes.
 pub fn render(template: &str, update: &Update, changes: &[Change]) -> Result<String, MessageError> {
     if template.len() > TEMPLATE {
         return Err(MessageError::TemplateTooLong);
@@ -117,7 +119,7 @@ pub fn render(template: &str, update: &Update, changes: &[Change]) -> Result<Str
 
 fn environment() -> Environment<'static> {
     let mut environment = Environment::empty();
-    // A line that has only a statement leaves no empty line.
+    // A line with only a statement produces no empty line.
     environment.set_syntax(
         SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().unwrap_or_default(),
     );
@@ -198,7 +200,7 @@ fn image(change: &Change) -> ImageVariables {
     }
 }
 
-/// Refuses what could make a text grow without bounds.
+/// Refuses constructs that could make a text grow without limits.
 fn bounded(template: &str) -> Result<(), MessageError> {
     let mut rest = template;
     while let Some(at) = rest.find('{') {
@@ -223,7 +225,7 @@ fn bounded(template: &str) -> Result<(), MessageError> {
     Ok(())
 }
 
-/// Looks through an expression, and returns what stands behind its end.
+/// Skips an expression, and returns the text after its end.
 fn expression<'a>(text: &'a str, end: &str, line: usize) -> Result<&'a str, MessageError> {
     let body = text.trim_start_matches(['-', '+']);
     let mut quote = None;
@@ -254,7 +256,7 @@ fn expression<'a>(text: &'a str, end: &str, line: usize) -> Result<&'a str, Mess
     Ok("")
 }
 
-/// What is wrong with a template.
+/// Returns the error of a template.
 fn said(error: &Error) -> MessageError {
     let what = match error.kind() {
         ErrorKind::OutOfFuel => "it takes too many steps".to_owned(),
@@ -266,7 +268,7 @@ fn said(error: &Error) -> MessageError {
     MessageError::Template { line: error.line().unwrap_or(1), said: line(&text) }
 }
 
-/// Takes so many bytes, and drops the rest.
+/// Keeps this many bytes, and drops the rest.
 #[derive(Default)]
 struct Written(Vec<u8>);
 

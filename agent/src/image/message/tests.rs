@@ -1,4 +1,4 @@
-//! Messages as they come out.
+//! Examples of messages.
 
 use super::*;
 use crate::api::Forge;

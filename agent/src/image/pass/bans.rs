@@ -1,4 +1,5 @@
-//! Versions that were reverted. Another value in place of one that was written is a decision, and is not overwritten. Pure.
+//! Versions that a user reverted. If a written scalar has another value later, that is the decision of a user, and is
+//! not overwritten. Pure.
 
 use holdfast_diff::image::edit::{Setting, current};
 use holdfast_diff::image::select::Banned;
@@ -6,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::api::{Ban, ImageStatus, Written};
 
-/// Maximum number of scalars of an image that are remembered.
+/// Maximum number of scalars of an image that are kept in the status.
 const PLACES: usize = 100;
 
 /// A scalar: its file, and its path after the number of its document.
@@ -54,7 +55,7 @@ pub fn notice(
     true
 }
 
-/// The versions that were reverted at a scalar.
+/// Returns the versions that were reverted at a scalar.
 pub fn of(status: &ImageStatus, scalar: &ScalarRef) -> Vec<Banned> {
     let here = status.banned.iter().filter(|ban| scalar.is_of(&ban.file, &ban.path));
     here.map(|ban| Banned { tag: ban.tag.clone(), digest: ban.digest.clone() }).collect()
@@ -71,7 +72,7 @@ pub fn right(status: &mut ImageStatus, scalar: &ScalarRef, value: &str) {
     }
 }
 
-/// Forgets scalars that no longer exist. Those of files that could not be read are kept.
+/// Removes scalars that no longer exist. Those of files that could not be read are kept.
 pub fn keep_only(status: &mut ImageStatus, scalars: &[ScalarRef], unread: &[String]) {
     let is_there = |file: &str, path: &str| {
         unread.iter().any(|one| one == file) || scalars.iter().any(|scalar| scalar.is_of(file, path))

@@ -1,6 +1,7 @@
-//! Computes the edits that write the selected versions to the files of a commit, and why other files do not change.
+//! Computes the edits that write the selected versions to the files of a commit, and the reasons why other scalars do
+//! not change.
 //!
-//! A blob that was seen to have no marker is not read again. I/O: disk reads of the mirror.
+//! A blob that is known to have no marker is not read again. I/O: disk reads of the mirror.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use jiff::Timestamp;
 /// A file that changes.
 #[derive(Clone)]
 pub struct Edited {
-    /// From the root of the repository.
+    /// Path relative to the root of the repository.
     pub file: String,
     pub settings: Vec<Setting>,
     pub after: Vec<u8>,
@@ -32,27 +33,27 @@ pub struct Edited {
 #[derive(Default)]
 pub struct Edits {
     pub files: Vec<Edited>,
-    /// Why some scalars stay as they are.
+    /// Why some scalars are not changed.
     pub stay: Vec<String>,
-    /// What is wrong in files, or in what names them.
+    /// Problems in files, or in targets.
     pub problems: Vec<String>,
-    /// Scalars that name each image of the update.
+    /// Number of scalars for each image of the ImageUpdate.
     pub found: BTreeMap<String, usize>,
-    /// For images of the update, the first marker of the same name that is of another namespace: where it stands, and which
-    /// namespace it names.
+    /// For images of the ImageUpdate, the first marker of the same name in another namespace: its place, and
+    /// the namespace that it names.
     pub foreign: BTreeMap<String, (String, String)>,
-    /// Images that stand somewhere as they should.
+    /// Images of which a scalar is up to date.
     pub right: BTreeSet<String>,
-    /// What is known of the images: places and bans.
+    /// The new status of the images: scalars and bans.
     pub images: Vec<ImageStatus>,
-    /// What was wanted of the files.
+    /// The versions that were to be written.
     pub wanted: Wanted,
-    /// Files of which something could not be read: what is known of them stays known.
+    /// Files that could not be read completely: their part of the status is kept.
     pub unread: Vec<String>,
 }
 
 impl Edits {
-    /// Why no marker and no target names an image, and what to do. None if one does.
+    /// Returns why no marker and no target names an image, and what to do. `None` if one does.
     pub fn unmarked(&self, image: &str, namespace: &str) -> Option<String> {
         self.found.get(image).filter(|places| **places == 0)?;
         Some(match self.foreign.get(image) {
@@ -72,19 +73,19 @@ pub struct Plain(Mutex<HashSet<Version>>);
 /// Edits the files of a commit.
 pub struct Editor<'a> {
     pub files: &'a dyn Versioned,
-    /// The clean path below which edits may be.
+    /// The normalised path of the folder below which files are edited.
     pub folder: &'a str,
     pub commit: &'a str,
     pub namespace: &'a str,
     pub scanned: &'a [Scanned],
-    /// True for images of which some ImageUpdate of the namespace has the name, be they scanned or not.
+    /// True for the names of images of all ImageUpdates of the namespace, scanned or not.
     pub is_known: &'a dyn Fn(&str) -> bool,
     pub plain: &'a Plain,
     pub now: Timestamp,
 }
 
 impl Editor<'_> {
-    /// Reads all files. `images` is the last status of the images.
+    /// Reads all files and computes the edits. `images` is the last status of the images.
     pub fn edits(&self, images: Vec<ImageStatus>) -> Result<Edits, FilesError> {
         let mut edits = Edits { images, ..Edits::default() };
         let wanted = self.wanted(&mut edits);
@@ -142,7 +143,7 @@ impl Editor<'_> {
         Wanted { namespace: self.namespace.to_owned(), images }
     }
 
-    /// The files below the folder that have a marker. The targets of symlinks are edited at their own paths.
+    /// Returns the files below the folder that have a marker. Targets of symlinks are edited at their own paths.
     fn marked(&self) -> Result<Vec<String>, FilesError> {
         let mut found = Vec::new();
         let mut walk = Walk::default();
@@ -211,7 +212,8 @@ impl Editor<'_> {
                 broken.insert(setting.group);
             }
         }
-        // What names no tag goes with the tag beside it, and a target is done as a whole.
+        // A scalar without a tag is only set together with the tag beside it, and a target is set completely or not at
+        // all.
         taken.retain(|setting| {
             let has_tag = matches!(setting.part, ImagePart::Image | ImagePart::Tag);
             (has_tag || !left.contains(&setting.image)) && !broken.contains(&setting.group)
@@ -220,7 +222,7 @@ impl Editor<'_> {
             edits.unread.push(file.to_owned());
         }
         for problem in &problems {
-            // What cannot be written is named all the same.
+            // A scalar that cannot be written still names the image.
             problem.image.iter().for_each(|image| *edits.found.entry(image.clone()).or_default() += 1);
             edits.problems.push(problem.to_string());
         }
@@ -258,7 +260,7 @@ impl Editor<'_> {
     }
 }
 
-/// What is known of an image.
+/// Returns the status of an image, which is created if necessary.
 fn status<'s>(all: &'s mut Vec<ImageStatus>, name: &str) -> &'s mut ImageStatus {
     let at = all.iter().position(|image| image.name == name).unwrap_or_else(|| {
         all.push(ImageStatus { name: name.to_owned(), ..ImageStatus::default() });

@@ -1,5 +1,5 @@
-//! Explains the decisions of an ImageUpdate: the candidates of each image, why other tags are none, and what is written where.
-//! Changes nothing. I/O: through the registries and the sources.
+//! Explains the decisions of an ImageUpdate: the candidates of each image, why other tags are excluded, and which
+//! scalars would be written. Changes nothing. I/O: through the registries and the sources.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -83,7 +83,7 @@ fn of_image(text: &mut String, pass: &Pass<'_>, scanned: &Scanned, edits: &Edits
     }
 }
 
-/// The revision of the branch, and the edits that a pass would make.
+/// Returns the revision of the branch, and the edits that a pass would make.
 async fn git(pass: &Pass<'_>, scanned: Arc<Vec<Scanned>>) -> Result<(String, Edits), Failure> {
     let (location, _) = place(pass).await?;
     let checkout = checkout(pass, &location, Duration::ZERO).await?;

@@ -1,5 +1,5 @@
-//! Keeps commits of others on the branch of a proposal: other files stay as they are, and edits are made again on top of their
-//! changes. I/O: disk reads of the mirror.
+//! Keeps commits of others on the branch of a proposal: other files stay unchanged, and edits are made again on top of
+//! their changes. I/O: disk reads of the mirror.
 
 use holdfast_diff::files::Files as _;
 use holdfast_diff::image::edit::{Setting, Wanted, apply, settings};
@@ -7,30 +7,30 @@ use holdfast_diff::image::edit::{Setting, Wanted, apply, settings};
 use super::edits::Edited;
 use super::merge::merge;
 use crate::report::Failure;
-use crate::source::{Checkout, Graft, Kept, Onto, Others};
+use crate::source::{Checkout, Graft, Kept, Others, PushTarget};
 
-/// Files that are named in a message.
+/// Maximum number of files in a message.
 const NAMED: usize = 5;
 
-/// What a commit holds beside its base.
+/// The content of a commit beside its base.
 pub struct Content {
-    /// Others committed to the branch.
+    /// True if others committed to the branch.
     pub keeps: bool,
     pub changes: Vec<(String, Vec<u8>)>,
     pub grafts: Vec<Graft>,
 }
 
-/// Where a proposal is, for messages.
+/// The branches of a proposal, for messages.
 pub struct Branches<'a> {
     pub read: &'a str,
     pub pushed: &'a str,
-    /// The author of our own commits: `Name <address>`.
+    /// The author of the commits of this ImageUpdate: `Name <address>`.
     pub author: &'a str,
 }
 
-/// Brings the edits of a commit together with what others committed to the branch.
+/// Combines the edits with the commits of others on the branch.
 pub fn keep(
-    onto: &Onto,
+    onto: &PushTarget,
     base: &Checkout,
     files: &[Edited],
     wanted: &Wanted,
@@ -71,7 +71,7 @@ pub fn keep(
     if conflicts.is_empty() { Ok(content) } else { Err(conflict(&conflicts, branches)) }
 }
 
-/// A file that others changed on the branch, and that is edited or was changed on the branch that is read.
+/// Handles a file that others changed on the branch, and that is edited or was changed on the branch that is read.
 fn both_sides(
     file: &str,
     edited: Option<&Edited>,

@@ -1,6 +1,6 @@
-//! Merges two changes of a text, each of which is in one place, or which are the same. Pure.
+//! Merges two changes of a text, each of which is in one place, or which are equal. Pure.
 
-/// The text with both changes. None where they touch each other.
+/// Returns the text with both changes. `None` if they overlap or are adjacent.
 pub fn merge(was: &[u8], one: &[u8], other: &[u8]) -> Option<Vec<u8>> {
     if one == other || other == was {
         return Some(one.to_vec());
@@ -28,7 +28,7 @@ pub fn merge(was: &[u8], one: &[u8], other: &[u8]) -> Option<Vec<u8>> {
     Some(parts.concat().concat())
 }
 
-/// The lines of a text that another one has otherwise.
+/// The lines in which a text differs from another one.
 struct Change {
     from: usize,
     to: usize,
@@ -44,7 +44,7 @@ impl Change {
     }
 }
 
-/// With their ends.
+/// Splits a text into lines, with their line breaks.
 fn lines(text: &[u8]) -> Vec<&[u8]> {
     text.split_inclusive(|byte| *byte == b'\n').collect()
 }

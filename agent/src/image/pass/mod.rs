@@ -29,11 +29,11 @@ use self::scan::Scanned;
 use crate::api::{ImageStatus, ImageUpdate, ImageUpdateStatus, ProposalStatus, PullRequestStatus, Refusal};
 use crate::image::Images;
 use crate::reconcile::services::Services;
-use crate::report::Failure;
+use crate::report::{Failure, NewValue};
 use crate::source::{Checkout, Credential, GitRef, Location};
 use crate::subject::Subject;
 
-/// How often a push is retried if others push too.
+/// Maximum number of attempts to push if others push too.
 const TRIES: u32 = 6;
 /// The maximum pause before the second try. It doubles up to [`LONGEST`]. Clients that push all the time do not wait, so a
 /// longer pause would not help.
@@ -47,35 +47,34 @@ pub struct Pass<'a> {
     pub update: &'a ImageUpdate,
     pub owner: &'a Subject,
     pub status: &'a ImageUpdateStatus,
-    /// Maximum age of an answer of a registry.
+    /// Maximum age of the response of a registry.
     pub max_age: Duration,
     /// Maximum age of the refs of the repository. A push to an older commit is refused, and then the refs are read again.
     pub git_age: Duration,
-    /// Blobs without markers.
+    /// Blobs that have no marker.
     pub plain: &'a Arc<Plain>,
     /// The other ImageUpdates of the namespace.
     pub others: Vec<Arc<ImageUpdate>>,
     pub now: Timestamp,
-    /// Numbers from 0 to 1, for pauses.
+    /// Returns random numbers from 0 to 1, for pauses.
     pub chance: fn() -> f64,
 }
 
-/// What a pass found.
+/// The findings of a pass.
 #[derive(Default)]
 pub struct Found {
     /// The status of the images.
     pub images: Vec<ImageStatus>,
     pub published: Option<Published>,
-    /// The open pull request; the outer one is `None` if the status keeps the previous one.
-    pub pull_request: Option<Option<PullRequestStatus>>,
-    /// The proposal; the outer one is `None` if the status keeps the previous one.
-    pub proposal: Option<Option<ProposalStatus>>,
+    /// The open pull request.
+    pub pull_request: NewValue<PullRequestStatus>,
+    pub proposal: NewValue<ProposalStatus>,
     /// Failures that do not stop the pass.
     pub failures: Vec<Failure>,
     /// Why updates wait.
     pub held: Vec<String>,
     pub stay: Vec<String>,
-    /// Tags that are no candidates because of their content.
+    /// Tags that are not candidates because of their content.
     pub left_out: Vec<String>,
     /// Syncs that could not prove anything, and why.
     pub unproven: Vec<String>,
@@ -85,7 +84,7 @@ pub struct Found {
     pub suspended: Option<String>,
 }
 
-/// Makes one pass.
+/// Runs one pass.
 #[instrument(name = "image", skip_all, fields(update = %pass.owner))]
 pub async fn pass(pass: &Pass<'_>) -> Found {
     let mut found = Found { images: known(pass), ..Found::default() };
@@ -133,7 +132,7 @@ async fn write(pass: &Pass<'_>, scanned: Vec<Scanned>, found: &mut Found) -> Res
             return Err(failure);
         }
         if proven.files.is_empty() {
-            return moot(pass, credential.as_ref(), found).await;
+            return close_obsolete(pass, credential.as_ref(), found).await;
         }
         let changes = publish::changes(&proven, &scanned);
         let images = proposal::images(&changes);
@@ -151,24 +150,24 @@ async fn write(pass: &Pass<'_>, scanned: Vec<Scanned>, found: &mut Found) -> Res
                 selected(found, &scanned, pass.now, |image| changes.iter().any(|one| one.image == image));
                 if published.commit.branch == pass.update.spec.branch() {
                     written(found, &proven);
-                    found.proposal = pass.status.proposal.as_ref().map(|_| None);
+                    found.proposal = NewValue::Set(None);
                 } else {
                     let base = published.base.clone();
-                    found.proposal = Some(Some(ProposalStatus { images, base, refused: None }));
+                    found.proposal = NewValue::Set(Some(ProposalStatus { images, base, refused: None }));
                 }
                 let opened = open(pass, credential.as_ref(), changes).await;
                 found.published = Some(published);
-                found.pull_request = opened?.map(Some);
+                found.pull_request = opened?;
                 return Ok(());
             }
             Ended::Nothing => {
                 let is_open = pass.status.pull_request.is_some();
                 if is_proposal(pass) {
                     let base = pass.status.proposal.as_ref().and_then(|proposal| proposal.base.clone());
-                    found.proposal = Some(Some(ProposalStatus { images, base, refused: None }));
+                    found.proposal = NewValue::Set(Some(ProposalStatus { images, base, refused: None }));
                 }
                 if !is_open {
-                    found.pull_request = open(pass, credential.as_ref(), &changes).await?.map(Some);
+                    found.pull_request = open(pass, credential.as_ref(), &changes).await?;
                 }
                 return Ok(());
             }
@@ -187,19 +186,19 @@ async fn write(pass: &Pass<'_>, scanned: Vec<Scanned>, found: &mut Found) -> Res
     Err(Failure::transient("publish", "BranchMoved", message))
 }
 
-/// Why nothing is done now.
+/// Returns the reason if the ImageUpdate is suspended.
 fn suspended(pass: &Pass<'_>) -> Option<String> {
     pass.update.spec.suspend.as_ref()?.holds(pass.now)
 }
 
-/// What is known of the images that are still asked for.
+/// Returns the status of the images that are still in the spec.
 fn known(pass: &Pass<'_>) -> Vec<ImageStatus> {
     let wanted = &pass.update.spec.images;
     let known = pass.status.images.iter().filter(|known| wanted.iter().any(|image| image.name == known.name));
     known.cloned().collect()
 }
 
-/// Where the repository is, and with which login.
+/// Returns the location of the repository, and its credentials.
 async fn place(pass: &Pass<'_>) -> Result<(Location, Option<Credential>), Failure> {
     let git = &pass.update.spec.git;
     let secret = policy::login(pass.services, pass.owner, git);
@@ -257,12 +256,12 @@ fn reference(scanned: &Scanned) -> Reference {
     Reference { repository, tag: Some(scanned.best.clone()), digest: scanned.digest.clone() }
 }
 
-/// True if what is pushed waits on a branch of its own.
+/// True if the changes are pushed to a branch of their own.
 fn is_proposal(pass: &Pass<'_>) -> bool {
     pass.update.spec.push_branch() != pass.update.spec.branch()
 }
 
-/// Whether an earlier pass proposed the same. None if a person refused it: nothing is done then.
+/// Returns whether an earlier pass proposed the same. `None` if a user refused it: nothing is done then.
 async fn is_refused(
     pass: &Pass<'_>,
     images: &[String],
@@ -293,28 +292,32 @@ async fn is_refused(
     }
 }
 
-/// Notes that a person refused what is proposed.
+/// Records that a user refused the proposal.
 fn refuse(pass: &Pass<'_>, images: Vec<String>, how: Refusal, found: &mut Found) {
     let proposal = proposal::refused(pass, images, how);
     if let Some(refused) = &proposal.refused {
         found.stay.push(proposal::in_words(&proposal.images, refused, pass.update.spec.push_branch()));
     }
-    found.proposal = Some(Some(proposal));
-    found.pull_request = Some(None);
+    found.proposal = NewValue::Set(Some(proposal));
+    found.pull_request = NewValue::Set(None);
 }
 
-/// Nothing is left to change: a pull request that is open has come to its end.
-async fn moot(pass: &Pass<'_>, credential: Option<&Credential>, found: &mut Found) -> Result<(), Failure> {
+/// Closes the open pull request, since nothing is left to change.
+async fn close_obsolete(
+    pass: &Pass<'_>,
+    credential: Option<&Credential>,
+    found: &mut Found,
+) -> Result<(), Failure> {
     let is_over = found.held.is_empty() && found.stay.is_empty() && found.failures.is_empty();
     if is_over && pass.status.proposal.is_some() {
-        found.proposal = Some(None);
+        found.proposal = NewValue::Set(None);
     }
     let (Some(request), Some(_)) = (&pass.update.spec.pull_request, &pass.status.pull_request) else {
         return Ok(());
     };
     if is_over {
         publish::close(pass, request, credential).await?;
-        found.pull_request = Some(None);
+        found.pull_request = NewValue::Set(None);
     }
     Ok(())
 }
@@ -323,14 +326,14 @@ async fn open(
     pass: &Pass<'_>,
     credential: Option<&Credential>,
     changes: &[crate::image::message::Change],
-) -> Result<Option<PullRequestStatus>, Failure> {
+) -> Result<NewValue<PullRequestStatus>, Failure> {
     match &pass.update.spec.pull_request {
-        Some(request) => publish::open(pass, request, credential, changes).await.map(Some),
-        None => Ok(None),
+        Some(request) => Ok(NewValue::Set(Some(publish::open(pass, request, credential, changes).await?))),
+        None => Ok(NewValue::Unchanged),
     }
 }
 
-/// Notes where what was selected is written now.
+/// Records the scalars that have the selected versions now.
 fn written(found: &mut Found, proven: &readers::Proven) {
     for edited in &proven.files {
         for setting in &edited.settings {
@@ -341,7 +344,7 @@ fn written(found: &mut Found, proven: &readers::Proven) {
     }
 }
 
-/// Notes what is selected, of the images that git or a pull request has.
+/// Records the selected versions of the images that Git or a pull request has.
 fn selected(found: &mut Found, scanned: &[Scanned], now: Timestamp, has: impl Fn(&str) -> bool) {
     for one in scanned.iter().filter(|one| has(&one.image().name)) {
         let name = &one.image().name;

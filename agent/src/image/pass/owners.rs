@@ -1,5 +1,5 @@
-//! Which images of an ImageUpdate belong to another one already. Two of them with different policies for the same markers would
-//! overwrite each other for ever. Pure.
+//! Finds images that belong to another ImageUpdate already. Two of them with different policies for the same markers
+//! would overwrite each other again and again. Pure.
 
 use std::sync::Arc;
 
@@ -10,8 +10,8 @@ use crate::api::{Image, ImageUpdate};
 use crate::report::Failure;
 use crate::source::Location;
 
-/// The images that are an ImageUpdate's own. `others` are those of its namespace; of two that share a name and a folder
-/// the older has the image.
+/// Returns the images that belong to an ImageUpdate. `others` are those of its namespace; of two that share a name and
+/// a folder the older one owns the image.
 pub fn own<'u>(
     update: &'u ImageUpdate,
     others: &[Arc<ImageUpdate>],
@@ -60,7 +60,7 @@ fn is_same_place(one: &ImageUpdate, other: &ImageUpdate) -> bool {
     same && one.branch() == other.branch() && (is_within(&here, &there) || is_within(&there, &here))
 }
 
-/// True if a clean path is a folder or below it.
+/// True if a normalised path is the folder or below it.
 pub fn is_within(path: &str, folder: &str) -> bool {
     let rest = path.strip_prefix(folder);
     rest.is_some_and(|rest| folder.is_empty() || rest.is_empty() || rest.starts_with('/'))
@@ -82,7 +82,7 @@ mod tests {
         .expect("an ImageUpdate")
     }
 
-    /// Whether the younger of two has the image too.
+    /// Returns whether the younger of two owns the image too.
     fn check(one: &serde_json::Value, other: &serde_json::Value) -> bool {
         let older = Arc::new(update("b", "2026-01-01T00:00:00Z", one));
         let younger = Arc::new(update("a", "2026-01-02T00:00:00Z", other));

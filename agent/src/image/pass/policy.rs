@@ -19,14 +19,15 @@ use crate::report::Failure;
 use crate::secret_data::{Data, SecretData};
 use crate::subject::Subject;
 
-/// An image that is watched.
+/// An image that is scanned.
 pub struct Watched {
     pub image: Image,
     pub selector: Selector,
     pub place: Access,
 }
 
-/// The Secret that logs in to git: the one that is named, or that of a Sync of the namespace that reads the same URL.
+/// Returns the Secret with the credentials for Git: the configured one, or that of a Sync of the namespace with the
+/// same URL.
 pub fn login(services: &Services, owner: &Subject, git: &UpdateGit) -> Option<SecretRef> {
     let of_a_sync = || {
         let mut syncs = services.cluster.syncs.state();
@@ -40,7 +41,7 @@ pub fn login(services: &Services, owner: &Subject, git: &UpdateGit) -> Option<Se
     git.secret_ref.clone().or_else(of_a_sync)
 }
 
-/// The Secrets that an ImageUpdate refers to.
+/// Returns the names of the Secrets that an ImageUpdate refers to.
 pub fn names(services: &Services, owner: &Subject, update: &api::ImageUpdateSpec) -> Vec<Name> {
     let images = update.images.iter();
     let of_images = images.flat_map(|image| image.secret_ref.iter().chain(&image.cert_secret_ref));
@@ -53,7 +54,7 @@ pub fn names(services: &Services, owner: &Subject, update: &api::ImageUpdateSpec
     all.map(|secret| (InputKind::Secret, secret.name.clone())).collect()
 }
 
-/// Makes an image ready.
+/// Prepares an image.
 pub async fn watched(pass: &Pass<'_>, image: &Image) -> Result<Watched, Failure> {
     let invalid =
         |reason, said: String| Failure::user("select", reason, format!("image {}: {said}", image.name));
@@ -82,7 +83,7 @@ pub async fn watched(pass: &Pass<'_>, image: &Image) -> Result<Watched, Failure>
     Ok(Watched { image: image.clone(), selector, place })
 }
 
-/// The data of a Secret in the namespace of the ImageUpdate.
+/// Returns the data of a Secret in the namespace of the ImageUpdate.
 pub async fn read(pass: &Pass<'_>, secret: Option<&api::SecretRef>) -> Result<Option<Arc<Data>>, Failure> {
     let Some(secret) = secret else { return Ok(None) };
     let data = pass.services.secrets.read(pass.owner, &secret.name).await;
@@ -109,7 +110,7 @@ fn policy(image: &Image) -> Policy {
     Policy { filter, exclude: image.exclude.clone(), rule }
 }
 
-/// The policy in a few words: `semver >=1.0.0 <2`.
+/// Describes the policy: `semver >=1.0.0 <2`.
 pub fn in_words(ImagePolicy { semver, alphabetical, numerical, newest }: &ImagePolicy) -> String {
     let order = |OrderPolicy { order }: &OrderPolicy| match order {
         api::Order::Ascending => "ascending",
@@ -127,7 +128,7 @@ pub fn in_words(ImagePolicy { semver, alphabetical, numerical, newest }: &ImageP
         .unwrap_or_default()
 }
 
-/// Where an image is to be written beside markers; files are named from the root of the repository. A target that names no
+/// Returns the targets of an image; files are relative to the root of the repository. A target without a
 /// file is refused by the schema.
 pub fn targets(image: &Image, place: impl Fn(&str) -> Option<String>) -> Result<Vec<Target>, String> {
     let within =

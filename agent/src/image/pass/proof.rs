@@ -12,21 +12,21 @@ use serde_json::Value;
 
 use super::renames::Renames;
 
-/// Differences that are listed.
+/// Maximum number of differences that are listed.
 const LISTED: usize = 5;
-/// Characters of a value that are shown.
+/// Maximum characters of a value that are shown.
 const SHOWN: usize = 80;
-/// Bytes of a text in which several replacements are looked for.
+/// Maximum bytes of a text in which several replacements are searched.
 const LONG: usize = 4096;
 
-/// What was compared.
+/// The result of a comparison.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Compared {
-    /// Objects in which an image changed, each with the names of these images.
+    /// Objects in which an image changed, each with the names of the images.
     pub objects: Vec<(ObjectId, BTreeSet<String>)>,
-    /// What else would change.
+    /// Other differences.
     pub others: Vec<String>,
-    /// How many others are not named.
+    /// Number of other differences that are not listed.
     pub omitted: usize,
 }
 
@@ -36,16 +36,16 @@ impl Compared {
     }
 }
 
-/// What was set, and what may be shown.
+/// The changes that are expected, and what may be shown.
 pub struct Proof<'a> {
     pub settings: &'a [&'a Setting],
-    /// The images that are wanted, by name.
+    /// The selected images, by name.
     pub wanted: &'a [(String, Reference)],
     /// True if values may be shown. Values that may come from Secrets are not.
     pub shows_values: bool,
 }
 
-/// Compares what was rendered before and after.
+/// Compares the renders before and after.
 pub fn compare(before: &[Manifest], after: &[Manifest], proof: &Proof<'_>) -> Compared {
     let mut compared = Compared::default();
     let mut known: HashMap<ObjectId, &Manifest> = before.iter().map(|one| (one.id(), one)).collect();
@@ -62,7 +62,7 @@ pub fn compare(before: &[Manifest], after: &[Manifest], proof: &Proof<'_>) -> Co
     let is_set = |one: &str, other: &str| proof.explained(one, other).is_some();
     let renames = Renames::find(&mut gone, &mut new, is_set, |was, now| proof.is_explained(was, now));
     pairs.extend(renames.pairs());
-    // Checksums follow from what else changed.
+    // Checksums depend on the other changes.
     let (mut all, mut followers) = (BTreeSet::new(), Vec::new());
     for (was, manifest) in pairs.iter().filter(|(was, manifest)| was.value != manifest.value) {
         let id = manifest.id();
@@ -90,12 +90,12 @@ pub fn compare(before: &[Manifest], after: &[Manifest], proof: &Proof<'_>) -> Co
     compared
 }
 
-/// How an object differs.
+/// The differences of an object.
 #[derive(Default)]
 struct Differences {
     /// The images that were set in it.
     images: BTreeSet<String>,
-    /// It differs in what follows from another change: a checksum, or the name of an object.
+    /// True if it has differences that result from another change: a checksum, or the name of an object.
     follows: bool,
     others: Vec<String>,
 }
@@ -135,17 +135,17 @@ fn differences(was: &Manifest, now: &Manifest, proof: &Proof<'_>, renames: &Rena
     found
 }
 
-/// A text that is written as base64.
+/// Decodes a text in base64.
 fn decoded(text: &str) -> Option<String> {
     String::from_utf8(base64::engine::general_purpose::STANDARD.decode(text).ok()?).ok()
 }
 
-/// True for a field of an object that holds an image as a whole: that of containers, and the same of other kinds.
+/// True for a field that contains a complete image reference: that of containers, and similar ones of other kinds.
 fn is_image_field(path: &str) -> bool {
     path.ends_with("/image") || path.ends_with("/image/reference")
 }
 
-/// True for an annotation in which a chart writes the digest of something else that it renders.
+/// True for an annotation in which a chart writes the digest of other rendered content.
 fn is_checksum(path: &str, one: &str, other: &str) -> bool {
     let Some((mapping, name)) = path.rsplit_once('/') else { return false };
     let name = name.to_ascii_lowercase();
@@ -157,7 +157,7 @@ fn is_checksum(path: &str, one: &str, other: &str) -> bool {
         && is_digest(other)
 }
 
-/// A scalar as text.
+/// Returns a scalar as text.
 fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
@@ -203,7 +203,7 @@ fn walk<'v>(one: &'v Value, other: &'v Value, path: &mut String, found: &mut Vec
 }
 
 impl Proof<'_> {
-    /// True if two objects differ in their names and in what was set alone.
+    /// True if two objects only differ in their names and in the expected changes.
     fn is_explained(&self, was: &Manifest, now: &Manifest) -> bool {
         let mut renamed = was.clone();
         if let (Some(name), Some(new)) =
@@ -216,8 +216,8 @@ impl Proof<'_> {
         others.is_empty() && !images.is_empty()
     }
 
-    /// The images by which one text became the other: it is an image of a repository that was set, or what was set stands
-    /// in it where the value before stood. `None` if something else changed it.
+    /// Returns the images that explain the change of a text: it is an image of a repository that was set, or the new
+    /// value replaces the previous one in it. `None` if something else changed.
     fn explained(&self, one: &str, other: &str) -> Option<BTreeSet<String>> {
         let images = self.settings.iter().map(|setting| setting.image.clone());
         let alone = |image: &String| {
@@ -249,7 +249,8 @@ impl Proof<'_> {
     }
 }
 
-/// Walks both texts side by side; where they part, a value before must stand in the one and the value after in the other.
+/// Compares both texts from left to right; where they differ, one must have the previous value and the other one the
+/// new value.
 fn is_replaced(one: &str, other: &str, settings: &[&Setting]) -> bool {
     if one.len().max(other.len()) > LONG {
         return are_lines_replaced(one, other, settings);
@@ -278,7 +279,7 @@ fn is_replaced(one: &str, other: &str, settings: &[&Setting]) -> bool {
     false
 }
 
-/// The same of a long text, line by line.
+/// Does the same for a long text, line by line.
 fn are_lines_replaced(one: &str, other: &str, settings: &[&Setting]) -> bool {
     let is_replaced = |(one, other): (&str, &str)| {
         let replaced =

@@ -4,7 +4,7 @@ use super::Pass;
 use crate::api::{ProposalStatus, Refusal, RefusedProposal};
 use crate::image::message::Change;
 
-/// The images of a proposal and their new versions, in order.
+/// Returns the images of a proposal and their new versions, in order.
 pub fn images(changes: &[Change]) -> Vec<String> {
     let mut images: Vec<String> =
         changes.iter().map(|change| format!("{} {}", change.image, change.new)).collect();
@@ -12,19 +12,19 @@ pub fn images(changes: &[Change]) -> Vec<String> {
     images
 }
 
-/// The proposal of an earlier pass, if it is of the same images and versions.
+/// Returns the proposal of an earlier pass, if it has the same images and versions.
 pub fn earlier<'a>(pass: &Pass<'a>, images: &[String]) -> Option<&'a ProposalStatus> {
     pass.status.proposal.as_ref().filter(|proposal| proposal.images == images)
 }
 
-/// A proposal that a person refused.
+/// Returns the proposal that a user refused.
 pub fn refused(pass: &Pass<'_>, images: Vec<String>, how: Refusal) -> ProposalStatus {
     let pull_request = pass.status.pull_request.as_ref().map(|request| request.number);
     let base = pass.status.proposal.as_ref().and_then(|proposal| proposal.base.clone());
     ProposalStatus { images, base, refused: Some(RefusedProposal { how, pull_request, at: pass.now }) }
 }
 
-/// It in words.
+/// Describes a refused proposal.
 pub fn in_words(images: &[String], refused: &RefusedProposal, branch: &str) -> String {
     let RefusedProposal { how, pull_request, at: _ } = refused;
     let what = match (how, pull_request) {

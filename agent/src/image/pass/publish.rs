@@ -20,38 +20,38 @@ use crate::image::message::{self, Change, Committer, Links, Update, Version, Wri
 use crate::report::Failure;
 use crate::secret_data::SecretData;
 use crate::source::{
-    Checkout, Credential, Location, NewCommit, Onto, Own, Person, PushError, Pushed, Signer,
+    Checkout, Credential, Location, NewCommit, OwnCommit, Person, PushError, PushTarget, Pushed, Signer,
 };
 
-/// How long a push may take.
+/// Maximum duration of a push.
 pub const LIMIT: Duration = Duration::from_mins(1);
 
 /// A commit that was pushed.
 pub struct Published {
     pub commit: CommitStatus,
     pub changes: Vec<Change>,
-    /// The commit that it is based on, if it has what others committed to the branch.
+    /// The base, if the commit also contains commits of others.
     pub base: Option<String>,
 }
 
-/// What is to be committed.
+/// The changes that are about to be committed.
 pub struct Proposal<'a> {
     pub changes: &'a [Change],
     pub wanted: &'a Arc<Wanted>,
-    /// An earlier pass proposed the same on the branch.
+    /// True if an earlier pass proposed the same on the branch.
     pub is_earlier: bool,
-    /// The branch that is read was asked for just now.
+    /// True if the branch that is read was requested just now.
     pub is_fresh: bool,
 }
 
-/// How a push ended.
+/// The result of a push.
 pub enum Ended {
     Published(Published),
-    /// The branch has all of it already.
+    /// The branch already contains all changes.
     Nothing,
-    /// The branch moved: read it again.
+    /// The branch moved and must be read again.
     Moved,
-    /// A person deleted the branch of the same proposal.
+    /// A user deleted the branch of the same proposal.
     Deleted,
 }
 
@@ -71,15 +71,15 @@ pub async fn publish(
     let Proposal { changes, wanted, is_earlier, is_fresh } = proposal;
     let own = pass.status.commit.as_ref().filter(|commit| commit.branch == branch);
     let onto = if branch == spec.branch() {
-        Onto::head_of(checkout)
+        PushTarget::head_of(checkout)
     } else {
         let base = pass.status.proposal.as_ref().and_then(|proposal| proposal.base.as_deref());
-        let own = own.map(|commit| Own { commit: &commit.sha, base });
+        let own = own.map(|commit| OwnCommit { commit: &commit.sha, base });
         let onto = pass.services.sources.onto(location, branch, checkout, own, LIMIT).await;
         onto.map_err(|error| failed(&error))?
     };
     if *is_earlier && own.is_some() && onto.head().is_none() {
-        // It may have been merged before it was deleted, and the branch that is read be older than that.
+        // It may have been merged before it was deleted, which an older read of the branch does not show.
         return Ok(if *is_fresh { Ended::Deleted } else { Ended::Moved });
     }
     let (commit, keeps) = new_commit(pass, checkout, &onto, proven, changes, wanted).await?;
@@ -107,7 +107,7 @@ pub async fn publish(
 async fn new_commit(
     pass: &Pass<'_>,
     checkout: &Checkout,
-    onto: &Onto,
+    onto: &PushTarget,
     proven: &Proven,
     changes: &[Change],
     wanted: &Arc<Wanted>,
@@ -146,11 +146,11 @@ async fn new_commit(
     Ok((commit, keeps))
 }
 
-/// The edits, and what others committed to the branch. Reads the mirror where there is such.
+/// Returns the edits combined with the commits of others. Reads the mirror if there are any.
 async fn content(
     pass: &Pass<'_>,
     checkout: &Checkout,
-    onto: &Onto,
+    onto: &PushTarget,
     proven: &Proven,
     wanted: &Arc<Wanted>,
     Author { name, email }: &Author,
@@ -165,7 +165,7 @@ async fn content(
     keeping.await.map_err(|error| Failure::internal("publish", error.to_string()))?
 }
 
-/// True if a person closed the pull request, and did not merge it.
+/// True if a user closed the pull request without merging it.
 pub async fn is_closed(
     pass: &Pass<'_>,
     request: &PullRequest,
@@ -181,7 +181,7 @@ fn update(pass: &Pass<'_>) -> Update {
     Update { namespace: pass.owner.namespace.clone(), name: pass.owner.name.clone() }
 }
 
-/// What changed, image by image.
+/// Returns the changes, image by image.
 pub fn changes(proven: &Proven, scanned: &[Scanned]) -> Vec<Change> {
     let mut by_image: BTreeMap<&str, Vec<(&str, &Setting)>> = BTreeMap::new();
     for edited in &proven.files {
@@ -213,14 +213,14 @@ pub fn changes(proven: &Proven, scanned: &[Scanned]) -> Vec<Change> {
     changed.collect()
 }
 
-/// What a scalar said before, if it names a version.
+/// Returns the previous version of a scalar, if it had one.
 fn version(setting: &Setting) -> Option<Version> {
     let image = current(&setting.before, setting.part)?;
     let version = Version { tag: image.tag, digest: image.digest };
     Some(version).filter(|version| *version != Version::default())
 }
 
-/// Opens the pull request for what was pushed, or makes it as it should be.
+/// Opens the pull request, or updates it.
 pub async fn open(
     pass: &Pass<'_>,
     request: &PullRequest,
@@ -252,7 +252,7 @@ pub async fn open(
     Ok(PullRequestStatus { number, url })
 }
 
-/// Closes the pull request, since there is nothing left for it to change.
+/// Closes the pull request, since nothing is left to change.
 pub async fn close(
     pass: &Pass<'_>,
     request: &PullRequest,

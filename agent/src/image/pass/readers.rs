@@ -1,5 +1,6 @@
-//! The Syncs that read the files to be changed: a suspended one holds the change back, and all others prove that only images
-//! change. Each is rendered from its own mirror. Syncs of other namespaces count little, and are not named in messages.
+//! The Syncs that read the files to be changed: a suspended one holds the change back, and all others must prove that
+//! only images change. Each is rendered from its own mirror. Syncs of other namespaces take part only in some cases,
+//! and are not named in messages.
 //!
 //! I/O: disk reads of the mirror, Helm; no request to the API server beyond what a render needs.
 
@@ -29,17 +30,17 @@ use crate::report::Failure;
 use crate::source::{Checkout, GitRef, Location};
 use crate::sync_ref::SyncRef;
 
-/// What was found out about an edit.
+/// The result of the proof.
 #[derive(Default)]
 pub struct Proven {
     pub files: Vec<Edited>,
     /// Objects whose images change: the name of the image, the object, and its Sync.
     pub objects: BTreeSet<(String, String, String)>,
-    /// Why something is held back.
+    /// Why changes are held back.
     pub held: Vec<String>,
-    /// Syncs that cannot be rendered as the commit is, which prove nothing, and why.
+    /// Syncs that cannot be rendered before the edit, and why.
     pub unproven: Vec<String>,
-    /// What else would have changed: nothing is committed then.
+    /// Set if anything else would change: nothing is committed then.
     pub failure: Option<Failure>,
 }
 
@@ -47,19 +48,19 @@ pub struct Proven {
 struct Reader {
     sync: Arc<Sync>,
     owner: SyncRef,
-    /// It is in the namespace of the ImageUpdate.
+    /// True if it is in the namespace of the ImageUpdate.
     is_ours: bool,
 }
 
 impl Reader {
-    /// Its name in a condition of the ImageUpdate. Syncs of other namespaces are not named.
+    /// Returns its name for a condition of the ImageUpdate. Syncs of other namespaces are not named.
     fn named(&self) -> String {
         if self.is_ours { format!("Sync {}", self.owner) } else { "another Sync".to_owned() }
     }
 }
 
-/// The Syncs that have a say. One of another namespace has none, unless it reads the very same mirror by a login: who has
-/// that login may read the repository, and may write what the Sync reads.
+/// Returns the Syncs that take part. One of another namespace only does if it reads the same mirror with credentials:
+/// whoever has these credentials may read the repository, and may write what the Sync reads.
 fn readers(pass: &Pass<'_>, location: &Location, branch: &str) -> Vec<Reader> {
     let all = pass.services.cluster.syncs.state().into_iter();
     let all = all.filter(|sync| reads_branch(sync, location, branch)).map(|sync| {
@@ -114,7 +115,8 @@ pub async fn prove(
 }
 
 impl Proven {
-    /// Takes what a Sync says of an edit. What could be rendered before must render after, and differ in its images alone.
+    /// Records the result of one Sync. A Sync that could be rendered before must render after the edit, and differ
+    /// only in its images.
     fn note(&mut self, reader: &Reader, ended: Result<Ended, String>) -> Result<(), Failure> {
         let (named, is_ours) = (reader.named(), reader.is_ours);
         let failed = |name, ours: String, others: &str| {
@@ -149,7 +151,7 @@ impl Proven {
     }
 }
 
-/// True if a Sync follows this branch of the repository, however it reaches it.
+/// True if a Sync follows this branch of the repository, whatever URL it uses.
 fn reads_branch(sync: &Sync, location: &Location, branch: &str) -> bool {
     let git = &sync.spec.source.git;
     let follows = match &git.reference {
@@ -165,7 +167,7 @@ fn reads_branch(sync: &Sync, location: &Location, branch: &str) -> bool {
         && other.is_ok_and(|other| other.is_same_repository(location))
 }
 
-/// True if a Sync would read something else with these changes; also if that is not known.
+/// True if these changes may affect what a Sync reads; also if that is unknown.
 fn reads(
     pass: &Pass<'_>,
     Reader { sync, owner, .. }: &Reader,
@@ -181,19 +183,19 @@ fn reads(
     checkout.folder(sync.spec.path.as_deref().unwrap_or_default()).is_ok()
 }
 
-/// What a Sync says of an edit.
+/// The result of one Sync.
 enum Ended {
     Compared(Compared),
-    /// The commit before the edit cannot be rendered, and why.
+    /// The commit before the edit cannot be rendered, with the reason.
     Broken(String),
-    /// It is of another namespace and refers to a Secret there, and an edit could be made so that the answer reveals its value.
+    /// It is in another namespace and refers to a Secret there, and the result could reveal a value of it.
     Silent,
 }
 
-/// Renders a Sync before and after, from its own mirror at the same commit.
+/// Renders a Sync before and after the edit, from its own mirror at the same commit.
 ///
 /// # Errors
-/// Where it could be rendered before and not after.
+/// It could be rendered before the edit but not after it.
 async fn one(
     pass: &Pass<'_>,
     reader: &Reader,
@@ -241,7 +243,7 @@ async fn one(
     Ok(Ended::Compared(compare(&before, &after, &Proof { settings: &settings, wanted, shows_values })))
 }
 
-/// The commit as the Sync itself reads it, by its own URL and login.
+/// Returns the commit as the Sync reads it, by its own URL and credentials.
 async fn own_checkout(
     pass: &Pass<'_>,
     at: SyncAt<'_>,
@@ -258,7 +260,7 @@ async fn own_checkout(
         return Ok(checkout.clone());
     }
     let branch = GitRef::Branch(pass.update.spec.branch().to_owned());
-    // What is known of it may be older than the commit.
+    // The last response may be older than the commit.
     let mut said = String::new();
     for max_age in [pass.git_age, Duration::ZERO] {
         let found = pass.services.sources.checkout(&own, &branch, max_age, at.sync.spec.timeout()).await;
@@ -271,7 +273,7 @@ async fn own_checkout(
     Err(said)
 }
 
-/// What a Sync renders to if some files are others.
+/// Renders a Sync with some files replaced.
 async fn manifests(
     pass: &Pass<'_>,
     at: SyncAt<'_>,

@@ -1,14 +1,14 @@
-//! Objects that get another name because their content changes, as a generator with a hash behind the name has it, or a Job
-//! with the version in its name. Such a rename is a part of the change if every reference follows. Pure.
+//! Objects that get another name because their content changes: a generated object with a hash in its name, or a Job
+//! with the version in its name. Such a rename is permitted if every reference follows. Pure.
 
 use std::collections::HashMap;
 
 use holdfast_diff::object::{Manifest, ObjectId};
 use serde_json::Value;
 
-/// Letters of the hash that kustomize puts behind a name.
+/// Length of the hash that kustomize appends to a name.
 const HASH: usize = 10;
-/// Kinds that hold data, or other objects: with another name they would be others.
+/// Kinds that contain data or other objects: under another name they would be other objects.
 const HOLDERS: [&str; 5] =
     ["PersistentVolume", "PersistentVolumeClaim", "StatefulSet", "Namespace", "CustomResourceDefinition"];
 
@@ -20,8 +20,9 @@ pub struct Renames<'m> {
 }
 
 impl<'m> Renames<'m> {
-    /// Finds the objects that were renamed, and takes them from those that are gone and new. Of two that could be meant,
-    /// none is. `is_set` says if one text became the other by what was set, and `is_explained` the same of an object.
+    /// Finds the objects that were renamed, and removes them from the removed and the new ones. Ambiguous
+    /// pairs are skipped. `is_set` tests whether one text became the other by an expected change, and `is_explained`
+    /// does so for objects.
     pub fn find(
         gone: &mut Vec<&'m Manifest>,
         new: &mut Vec<&'m Manifest>,
@@ -53,12 +54,12 @@ impl<'m> Renames<'m> {
         self.pairs.iter().copied()
     }
 
-    /// True if one text is the name before, and the other one that after.
+    /// True if one text is the name before, and the other one the name after.
     pub fn is_renamed(&self, one: &str, other: &str) -> bool {
         self.names.get(one).is_some_and(|now| now == other)
     }
 
-    /// The names that are still in use, each with an object in which it is.
+    /// Returns the old names that are still in use, each with an object that uses it.
     pub fn left(&self, after: &[Manifest]) -> Vec<(String, ObjectId)> {
         let mut left = Vec::new();
         if !self.names.is_empty() {
@@ -76,7 +77,7 @@ impl<'m> Renames<'m> {
     }
 }
 
-/// True for two objects of one kind in one namespace that hold no data of others.
+/// True for two objects of one kind in one namespace that contain no data.
 fn may_be_renamed(was: &Manifest, now: &Manifest) -> bool {
     let namespace = |manifest: &Manifest| manifest.value.pointer("/metadata/namespace").cloned();
     was.kind == now.kind
@@ -84,12 +85,12 @@ fn may_be_renamed(was: &Manifest, now: &Manifest) -> bool {
         && !HOLDERS.iter().any(|kind| was.value["kind"] == **kind)
 }
 
-/// True for what kustomize puts a hash behind.
+/// True for kinds to whose names kustomize appends a hash.
 fn is_generated(manifest: &Manifest) -> bool {
     manifest.kind.is("", "ConfigMap") || manifest.kind.is("", "Secret")
 }
 
-/// True for two names that differ in a hash at their ends.
+/// True for two names that only differ in a hash at their ends.
 fn is_hashed(one: &str, other: &str) -> bool {
     let split = |name: &str| {
         let (base, hash) = name.rsplit_once('-')?;

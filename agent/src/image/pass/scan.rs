@@ -19,39 +19,39 @@ use crate::api::{DigestPolicy, Image};
 use crate::registry::{self, Registries, RegistryError};
 use crate::report::Failure;
 
-/// How many repositories are asked side by side.
+/// Maximum number of repositories that are requested at the same time.
 const SIDE_BY_SIDE: usize = 16;
-/// Tags that are left out and named in a message.
+/// Maximum number of excluded tags in a message.
 const NAMED: usize = 3;
-/// How long one question may take, with all its pages and tries.
+/// Maximum duration of one request, with all its pages and attempts.
 const LIMIT: Duration = Duration::from_mins(1);
-/// How long the creation time of a tag is believed: what this policy is made for are tags that do not move.
+/// Time for which the creation time of a tag is cached: this policy is meant for tags that do not move.
 const CREATED: Duration = Duration::from_hours(24);
 
-/// An image, the tags of its repository, and what its policy takes of them.
+/// An image, the tags of its repository, and the selection of its policy.
 pub struct Scanned {
     pub watched: Watched,
     tags: Arc<registry::Tags>,
     created: HashMap<String, Timestamp>,
-    /// Tags that are no candidates for what they hold, and why.
+    /// Tags that are not candidates because of their content, with the reason.
     pub left_out: Vec<(String, String)>,
-    /// What the policy takes, whatever is written now.
+    /// The best candidate, independent of the written version.
     pub best: String,
-    /// Of the best one, where digests are written.
+    /// The digest of the best candidate, if digests are written.
     pub digest: Option<String>,
 }
 
-/// What is to be done where an image is written.
+/// What is written to a scalar of the image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Write,
-    /// What is there stays, and this is why.
+    /// The current value stays, for this reason.
     Stay(String),
     /// The best candidate was reverted.
     Banned(String),
 }
 
-/// Asks for all images. Those of which nothing can be said are failures, and the rest goes on.
+/// Scans all images. An image that cannot be scanned is a failure, and the others continue.
 #[instrument(name = "scan", skip_all, fields(update = %pass.owner))]
 pub async fn scan(pass: &Pass<'_>, failures: &mut Vec<Failure>) -> Vec<Scanned> {
     let _timer = pass.services.metrics.stage("scan");
@@ -99,7 +99,7 @@ async fn one(pass: &Pass<'_>, image: &Image) -> Result<Scanned, Failure> {
     Ok(Scanned { watched, tags, created, left_out, best, digest })
 }
 
-/// When images were created, of the tags of which that decides; and the tags that do not say so, and why.
+/// Returns when the images of the relevant tags were created; and the tags for which that is unknown, with the reason.
 async fn times(
     registries: &Registries,
     watched: &Watched,
@@ -133,7 +133,7 @@ async fn times(
 /// The first few of the tags that are left out.
 fn left_out_in_words(left_out: &[(String, String)]) -> Option<String> {
     let named: Vec<String> =
-        left_out.iter().take(NAMED).map(|(tag, why)| format!("{tag} is no candidate: {why}")).collect();
+        left_out.iter().take(NAMED).map(|(tag, why)| format!("{tag} is not a candidate: {why}")).collect();
     let more = left_out.len().saturating_sub(NAMED);
     let more = if more > 0 { format!("; and {more} more tags are none") } else { String::new() };
     (!named.is_empty()).then(|| named.join("; ") + &more)

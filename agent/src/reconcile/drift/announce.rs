@@ -40,7 +40,7 @@ pub async fn announce(
     let after = SyncStatus { drift: episode.as_ref().map(drift::listed), ..before.clone() };
     match write::write(&users.cluster.clients.own(), owner, before, &after).await {
         Ok(()) => {
-            alerts.tell_drift(owner, &SyncStatus { drift: episode, ..after.clone() });
+            alerts.report_drift(owner, &SyncStatus { drift: episode, ..after.clone() });
             past.announced = Some(after);
         }
         Err(error) => {

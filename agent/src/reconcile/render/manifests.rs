@@ -9,6 +9,7 @@ use holdfast_diff::object::{Manifest, ObjectId};
 use super::super::inputs;
 use crate::api::{ChartStatus, IgnoreRule};
 use crate::render::RenderOutput;
+use crate::report::NewValue;
 
 /// The result of a render.
 pub enum Manifests {
@@ -27,8 +28,8 @@ pub struct ManifestSet {
     pub warnings: Vec<String>,
     /// Fields that a chart generates at each render, whose live values are kept.
     pub volatile: Vec<IgnoreRule>,
-    /// The chart, if the whole set was rendered; the inner one is `None` if no chart came from outside the source.
-    pub chart: Option<Option<ChartStatus>>,
+    /// The chart from outside the source, if the whole set was rendered.
+    pub chart: NewValue<ChartStatus>,
     /// Values that no message may show.
     pub masks: Arc<Masks>,
 }
@@ -42,7 +43,7 @@ impl ManifestSet {
             masks.extend(before);
         }
         let volatile = volatile.iter().map(inputs::kept).collect();
-        let (chart, masks) = (Some(chart), Arc::new(masks));
+        let (chart, masks) = (NewValue::Set(chart), Arc::new(masks));
         Self { manifests, part_of: None, warnings, volatile, chart, masks }
     }
 

@@ -41,7 +41,7 @@ async fn pages_that_lead_in_a_circle_or_elsewhere_are_refused() {
     let error = tags(&registries(), &circle.access("a")).await.unwrap_err();
     check(&error, "BadLink", &["that was already read"]);
     let error = tags(&registries(), &circle.access("b")).await.unwrap_err();
-    check(&error, "BadLink", &["at another host, which the login must not see"]);
+    check(&error, "BadLink", &["at another host, to which the login is not sent"]);
 }
 
 #[tokio::test]

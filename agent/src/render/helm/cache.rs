@@ -55,7 +55,7 @@ impl Cache {
                     touch(&folder);
                     return Some((Stored { path, digest: name }, bytes));
                 }
-                Ok(_) => warn!(file = %path.display(), "Cached chart is damaged and thrown away"),
+                Ok(_) => warn!(file = %path.display(), "Cached chart is damaged and is removed"),
                 Err(error) => warn!(file = %path.display(), %error, "Cached chart cannot be read"),
             }
             remove(&folder);

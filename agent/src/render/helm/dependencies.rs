@@ -165,21 +165,21 @@ async fn local(
     let bad = |said: String| HelmError::BadChart { file: "Chart.yaml".to_owned(), said };
     if depth == DEPTH {
         return Err(bad(format!(
-            "the dependency {name} is made of charts deeper than {DEPTH}, or of itself"
+            "the dependency {name} is nested deeper than {DEPTH} charts, or contains itself"
         )));
     }
     if !place.exists() {
-        return Err(bad(format!("the dependency {name} is not at {repository}")));
+        return Err(bad(format!("the dependency {name} was not found at {repository}")));
     }
     let place: PathBuf = tree::inside(place, folder.root).map_err(|_| escapes(dependency))?;
     let mut files = tree::read(&place, folder.root)?.files;
     let chart =
-        archive::metadata(&files).ok_or_else(|| bad(format!("there is no Chart.yaml at {repository}")))?;
+        archive::metadata(&files).ok_or_else(|| bad(format!("Chart.yaml not found at {repository}")))?;
     let found = metadata::chart(&format!("{repository}/Chart.yaml"), &chart.bytes)?;
     let range = super::index::parse_range(version)?;
     if found.name != *name || !range::version(&found.version).is_some_and(|version| range.matches(&version)) {
         return Err(bad(format!(
-            "it wants {name} {version}, but {} {} is at {repository}",
+            "it requires {name} {version}, but {repository} has {} {}",
             found.name, found.version
         )));
     }

@@ -12,7 +12,7 @@ pub enum HelmError {
     HelmMissing { program: String, said: String, needed: &'static str },
     #[error("{program} is Helm {found}, which is too old; install {needed} or newer")]
     HelmTooOld { program: String, found: String, needed: &'static str },
-    #[error("there is no chart {chart} at {place}{near}")]
+    #[error("chart {chart} not found at {place}{near}")]
     ChartNotFound { chart: String, place: String, near: String },
     #[error("the chart {chart} at {place} has no version in {range}; {newest}")]
     NoVersion { chart: String, place: String, range: String, newest: String },
@@ -66,7 +66,7 @@ pub enum HelmError {
     #[error("{file}: {said}")]
     BadChart { file: String, said: String },
     #[error(
-        "{file}: the dependency {name} comes from {repository}, an alias that exists only on one computer; write the URL of the repository"
+        "{file}: the dependency {name} comes from {repository}, an alias that is only defined on one computer; write the URL of the repository"
     )]
     AliasRepository { file: String, name: String, repository: String },
     #[error(

@@ -27,7 +27,7 @@ impl Runner {
         let root = root.canonicalize().map_err(HelmError::io("read the tree"))?;
         if !path.exists() {
             let place = path.strip_prefix(&root).unwrap_or(path).display().to_string();
-            return Err(HelmError::ChartNotFound { chart: "in git".to_owned(), place, near: String::new() });
+            return Err(HelmError::ChartNotFound { chart: "in Git".to_owned(), place, near: String::new() });
         }
         let place = tree::inside(path, &root)?;
         let mut tree = tree::read(&place, &root)?;
@@ -35,7 +35,7 @@ impl Runner {
         let Some(file) = archive::metadata(&tree.files) else {
             let place = shown.trim_end_matches("/Chart.yaml").to_owned();
             let near = "; it has no Chart.yaml".to_owned();
-            return Err(HelmError::ChartNotFound { chart: "in git".to_owned(), place, near });
+            return Err(HelmError::ChartNotFound { chart: "in Git".to_owned(), place, near });
         };
         let metadata = metadata::chart(&shown, &file.bytes)?;
         let folder = Folder { root: &root, logins };

@@ -301,13 +301,13 @@ generated: "2024-01-01T00:00:00Z"
             let listing = Listing::find(TEXT.as_bytes(), name).unwrap();
             listing.choose("here", name, wanted).unwrap_err().to_string()
         };
-        assert_eq!(said("wep", "1"), "there is no chart wep at here; it has web, empty");
+        assert_eq!(said("wep", "1"), "chart wep not found at here; it has web, empty");
         assert_eq!(
             said("web", "3"),
             "the chart web at here has no version in 3; the newest is v1.10.0, and of prereleases 2.0.0-rc.1"
         );
         assert!(said("web", "newest").contains("newest is not a range of versions"));
-        assert!(said("empty", "1").contains("there is no chart empty"));
+        assert!(said("empty", "1").contains("chart empty not found"));
     }
 
     #[test]

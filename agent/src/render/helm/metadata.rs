@@ -46,7 +46,7 @@ pub fn dependencies(file: &str, text: &[u8]) -> Result<Vec<Dependency>, HelmErro
     let items = match value.get("dependencies") {
         None | Some(Value::Null) => return Ok(Vec::new()),
         Some(Value::Array(items)) => items,
-        Some(_) => return Err(bad(file, "its dependencies are no list".to_owned())),
+        Some(_) => return Err(bad(file, "its dependencies are not a list".to_owned())),
     };
     let read = |item: &Value| {
         let of = |key: &str| item.get(key).map(plain).unwrap_or_default();
@@ -153,7 +153,7 @@ mod tests {
             ("version: 1.0.0", "c: it has no name"),
             ("- a", "c: it has no name"),
             ("a: [", "c: line "),
-            ("name: a\nversion: 1.0.0\ndependencies: x", "its dependencies are no list"),
+            ("name: a\nversion: 1.0.0\ndependencies: x", "its dependencies are not a list"),
             ("name: a\nversion: 1.0.0\ndependencies: [{name: ../x}]", "has no name, or a bad one"),
         ] {
             let said = said(chart("c", text.as_bytes()));

@@ -8,7 +8,7 @@ use holdfast_diff::range;
 
 use super::index::{no_version, parse_range};
 use super::{HelmError, Login};
-use crate::registry::{Access, Registries, RegistryError, Repository, Trouble};
+use crate::registry::{Access, Registries, RegistryError, Repository, RequestError};
 
 const CHART: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
 /// Maximum time of one request with its retries.
@@ -61,12 +61,12 @@ impl Registry {
             Err(error) => error,
         };
         match error.trouble {
-            Trouble::NoSuchTag { .. } => {
+            RequestError::NoSuchTag { .. } => {
                 let versions = self.versions().await?;
                 Err(no_version(&self.url, &self.name, version, versions.iter().map(String::as_str)))
             }
-            Trouble::NoLayer { kind, .. } => {
-                let said = format!("{version} is no chart: it has no layer of type {kind}");
+            RequestError::NoLayer { kind, .. } => {
+                let said = format!("{version} is not a chart: it has no layer of type {kind}");
                 Err(HelmError::Download { url: self.url.clone(), said })
             }
             _ => Err(self.failed(error)),
@@ -84,22 +84,22 @@ impl Registry {
         let url = self.url.clone();
         let bare = |digest: String| digest.split_once(':').map_or(digest.clone(), |(_, hex)| hex.to_owned());
         match trouble {
-            Trouble::BadLogin(said) => HelmError::BadLogin(said),
-            Trouble::LoginNeeded { .. } => HelmError::LoginRefused { url, status: 401 },
-            Trouble::LoginRefused { status, .. } => HelmError::LoginRefused { url, status },
-            Trouble::Destination { source } => HelmError::Destination { url, source },
-            Trouble::Untrusted { said, has_certificate: true, .. } => {
+            RequestError::BadLogin(said) => HelmError::BadLogin(said),
+            RequestError::LoginNeeded { .. } => HelmError::LoginRefused { url, status: 401 },
+            RequestError::LoginRefused { status, .. } => HelmError::LoginRefused { url, status },
+            RequestError::Destination { source } => HelmError::Destination { url, source },
+            RequestError::Untrusted { said, has_certificate: true, .. } => {
                 HelmError::UntrustedCertificate { url, said }
             }
-            Trouble::NoSuchRepository { .. } => {
+            RequestError::NoSuchRepository { .. } => {
                 let near = "; check the path, and the rights of the login".to_owned();
                 HelmError::ChartNotFound { chart: self.name.clone(), place: url, near }
             }
-            Trouble::TooLarge { limit, .. } => HelmError::TooLarge { url, limit: limit as u64 },
-            Trouble::DigestMismatch { expected, found, .. } => {
+            RequestError::TooLarge { limit, .. } => HelmError::TooLarge { url, limit: limit as u64 },
+            RequestError::DigestMismatch { expected, found, .. } => {
                 HelmError::DigestMismatch { url, expected: bare(expected), found: bare(found) }
             }
-            Trouble::TooManyTags { limit } => {
+            RequestError::TooManyTags { limit } => {
                 let said = format!("it has more than {limit} tags; set an exact version");
                 HelmError::Download { url, said }
             }
@@ -113,14 +113,14 @@ fn parse(url: &str) -> Result<(Repository, String), HelmError> {
     let bad = |why: &str| HelmError::BadUrl { url: url.to_owned(), why: why.to_owned() };
     let rest = url.strip_prefix("oci://").ok_or_else(|| bad("write oci://host/path/chart"))?;
     let (host, path) =
-        rest.split_once('/').ok_or_else(|| bad("it names no chart: write oci://host/path/chart"))?;
+        rest.split_once('/').ok_or_else(|| bad("it has no name of a chart: write oci://host/path/chart"))?;
     if let Some((_, host)) = host.rsplit_once('@') {
         let why = "it contains a login; move the login to a Secret".to_owned();
         return Err(HelmError::BadUrl { url: format!("oci://{host}/{path}"), why });
     }
     let path = path.trim_matches('/');
     if path.contains([':', '@']) {
-        return Err(bad("it has a tag or a digest in it: name the version apart"));
+        return Err(bad("it contains a tag or a digest: set the version in its own field"));
     }
     let repository = Repository::at(host, path).map_err(|error| bad(&error.trouble.to_string()))?;
     Ok((repository, path.rsplit('/').next().unwrap_or(path).to_owned()))
@@ -135,9 +135,9 @@ mod tests {
         let said = |url| parse(url).err().map(|error| error.to_string()).unwrap_or_default();
         for (url, part) in [
             ("https://example.com/a", "write oci://host/path/chart"),
-            ("oci://example.com", "it names no chart"),
+            ("oci://example.com", "it has no name of a chart"),
             ("oci://example.com/", "lowercase letters"),
-            ("oci://example.com/charts/web:1.0.0", "name the version apart"),
+            ("oci://example.com/charts/web:1.0.0", "set the version in its own field"),
             ("oci://example.com/charts/../web", "lowercase letters"),
             ("oci://example.com/Charts/web", "lowercase letters"),
             ("oci://user:pass@example.com/web", "it contains a login"),

@@ -120,10 +120,10 @@ fn set(values: &mut Value, part: &ValuesPart, path: &str) -> Result<(), HelmErro
                 items.get_mut(at).ok_or_else(|| bad("is malformed"))?
             }
             (Step::Key(key), _) => {
-                return Err(bad(&format!("goes through {key}, but what is above is no map")));
+                return Err(bad(&format!("goes through {key}, but its parent is not a map")));
             }
             (Step::Index(at), _) => {
-                return Err(bad(&format!("goes through [{at}], but what is above is no list")));
+                return Err(bad(&format!("goes through [{at}], but its parent is not a list")));
             }
         };
     }
@@ -276,6 +276,6 @@ mod tests {
         }
         let parts = [part("a: 1", None), part("x", Some("a.b"))];
         let error = merge(&parts, None).err().unwrap().to_string();
-        assert!(error.contains("goes through b, but what is above is no map"), "{error}");
+        assert!(error.contains("goes through b, but its parent is not a map"), "{error}");
     }
 }

@@ -102,7 +102,7 @@ impl Web {
 
 /// A value that no log of the HTTP client shows.
 fn sensitive(value: &str) -> Result<HeaderValue, HelmError> {
-    let bad = |_| HelmError::BadLogin("it has characters that HTTP cannot send".to_owned());
+    let bad = |_| HelmError::BadLogin("it has characters that are not allowed in an HTTP header".to_owned());
     let mut value = HeaderValue::from_str(value).map_err(bad)?;
     value.set_sensitive(true);
     Ok(value)

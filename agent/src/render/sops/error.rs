@@ -6,35 +6,30 @@
 #[derive(Debug, thiserror::Error)]
 pub enum SopsError {
     #[error(
-        "{file}: SOPS encrypted this file, and no key is given: name a Secret with the private \
-         key of one of {recipients}"
+        "{file}: the file is encrypted by SOPS, and no key is configured: set a Secret with the private key of one of {recipients}"
     )]
     NoKey { file: String, recipients: String },
     #[error(
-        "{file}: no given key opens this file: it is encrypted for {recipients}; given are \
-         the keys of {given}"
+        "{file}: no configured key decrypts this file: it is encrypted for {recipients}; the configured keys are those of {given}"
     )]
     NoKeyFits { file: String, recipients: String, given: String },
     #[error(
-        "{file}: the key of this file can be had from {services} only, which Holdfast does not ask: add \
-         an age or OpenPGP recipient with `sops rotate --in-place --add-age <recipient>`"
+        "{file}: the key of this file is only available from {services}, which Holdfast does not support: add an age or OpenPGP recipient with `sops rotate --in-place --add-age <recipient>`"
     )]
     KeyElsewhere { file: String, services: String },
     #[error(
-        "{file}: the given keys open {have} of the {need} key groups that this file needs: give \
-         keys for more of {recipients}"
+        "{file}: the configured keys decrypt {have} of the {need} key groups that this file needs: add keys for more of {recipients}"
     )]
     TooFewGroups { file: String, have: usize, need: usize, recipients: String },
-    #[error("{file}: a given key matches, but the data key cannot be decrypted: {reason}")]
+    #[error("{file}: a configured key matches, but the data key cannot be decrypted: {reason}")]
     DataKey { file: String, reason: String },
     #[error(
-        "{file}: the MAC does not match: something was changed, moved or taken away after the encryption; undo \
-         it, or check it and encrypt the file anew (`mac_only_encrypted` leaves plain values free to change)"
+        "{file}: the MAC does not match: a value was changed, moved or removed after the encryption; revert it, or check it and encrypt the file again (with `mac_only_encrypted`, plain values may change)"
     )]
     Mac { file: String },
     #[error("{file}:{line}: {path}: {problem}")]
     Value { file: String, line: usize, path: String, problem: ValueProblem },
-    #[error("{file}: SOPS {version} is not supported, only versions 2 and 3 are")]
+    #[error("{file}: SOPS {version} is not supported; use version 2 or 3")]
     Version { file: String, version: String },
     #[error("{file}: the metadata of SOPS cannot be read: {problem}")]
     Metadata { file: String, problem: String },
@@ -49,22 +44,18 @@ pub enum SopsError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ValueProblem {
     #[error(
-        "the value should be encrypted and is not: encrypt the file with `sops`, or take the value out of what \
-         its rules encrypt"
+        "the value should be encrypted and is not: encrypt the file with `sops`, or exclude the value from its encryption rules"
     )]
     Plain,
     #[error(
-        "the value is not of the form ENC[AES256_GCM,data:...,iv:...,tag:...,type:...]: restore it from git"
+        "the value is not of the form ENC[AES256_GCM,data:...,iv:...,tag:...,type:...]: restore it from Git"
     )]
     Form,
     #[error(
-        "the value cannot be decrypted: it was changed, or moved here from another key; restore it from git"
+        "the value cannot be decrypted: it was changed, or moved here from another key; restore it from Git"
     )]
     Authentic,
-    #[error(
-        "the value has a type that is not known here; known are str, int, float, bool, bytes, \
-         comment and time"
-    )]
+    #[error("the value has an unknown type; the types are str, int, float, bool, bytes, comment and time")]
     Type,
     #[error("the decrypted value does not match its type: encrypt it again")]
     Content,
@@ -78,13 +69,11 @@ pub enum ValueProblem {
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     #[error(
-        "the Secret holds no key: end the name of an entry in .agekey (age) or .asc (OpenPGP); it \
-         has {entries}"
+        "the Secret has no key: the name of an entry must end with .agekey (age) or .asc (OpenPGP); it has {entries}"
     )]
     None { entries: String },
     #[error(
-        "{entry}: line {line} is not an age identity: give lines that start with AGE-SECRET-KEY-1, or \
-         an SSH private key"
+        "{entry}: line {line} is not an age identity: use lines that start with AGE-SECRET-KEY-1, or an SSH private key"
     )]
     Age { entry: String, line: usize },
     #[error(
@@ -92,7 +81,7 @@ pub enum KeyError {
     )]
     AgeKind { entry: String, line: usize, kind: &'static str },
     #[error(
-        "{entry}: the SSH key cannot be read: give an ssh-ed25519 or ssh-rsa private key without a passphrase"
+        "{entry}: the SSH key cannot be read: use an ssh-ed25519 or ssh-rsa private key without a passphrase"
     )]
     Ssh { entry: String },
     #[error(

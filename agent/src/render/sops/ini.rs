@@ -101,7 +101,7 @@ impl Reader<'_> {
         let close = row.rfind(']').ok_or("the section's name has no `]`")?;
         let behind = row[close + 1..].trim();
         if !(behind.is_empty() || behind.starts_with(['#', ';'])) {
-            return Err("something stands behind the section's name");
+            return Err("text follows the name of the section");
         }
         let name = row[1..close].to_owned();
         self.comments_at(&name);
@@ -130,7 +130,7 @@ impl Reader<'_> {
             }
             name => name.to_owned(),
         };
-        let Some((section, entries)) = self.sections.last_mut() else { return Err("there is no section") };
+        let Some((section, entries)) = self.sections.last_mut() else { return Err("it is not in a section") };
         if entries.iter().any(|(key, _)| *key == name) {
             return Err("the key is set twice in its section");
         }

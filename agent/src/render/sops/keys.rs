@@ -198,7 +198,7 @@ fn data_key(reader: impl Read) -> std::io::Result<Secret> {
     if key.len() <= LONGEST_KEY {
         Ok(key)
     } else {
-        Err(std::io::Error::other("it holds no key, for it is too long"))
+        Err(std::io::Error::other("it has no key: it is too long"))
     }
 }
 

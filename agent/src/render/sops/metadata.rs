@@ -68,7 +68,7 @@ impl Metadata {
         let threshold = match text("shamir_threshold").map(|number| number.parse()) {
             None | Some(Ok(0)) => groups.len(),
             Some(Ok(number)) => number,
-            Some(Err(_)) => return Err(wrong("`shamir_threshold` is no number".to_owned())),
+            Some(Err(_)) => return Err(wrong("`shamir_threshold` is not a number".to_owned())),
         };
         Ok(Self {
             threshold: if groups.len() == 1 { 1 } else { threshold.max(2) },

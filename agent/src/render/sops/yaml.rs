@@ -40,7 +40,7 @@ pub(super) fn json_part(file: &str, text: &[u8]) -> Result<Vec<Part>, SopsError>
             Err(SopsError::Syntax {
                 file,
                 line,
-                problem: "the file is encrypted, and it is not JSON any more",
+                problem: "the file is encrypted and is no longer valid JSON",
             })
         }
     }

@@ -41,8 +41,8 @@ pub fn of(Death { status, said }: Death, memory: u64, seconds: u64) -> RenderErr
         ),
         _ => {
             let status = status.map_or_else(|| "unknown".to_owned(), |status| status.to_string());
-            tracing::warn!(%status, said = said.trim(), "A render ended by a fault");
-            RenderError::internal(&format!("the render ended by a fault ({status}); the log of the agent says more"))
+            tracing::warn!(%status, said = said.trim(), "A render ended because of a defect");
+            RenderError::internal(&format!("the render ended because of a defect ({status}); see the log of the agent"))
         }
     }
 }
@@ -65,7 +65,7 @@ pub fn too_much(limit: usize) -> RenderError {
         Class::User,
         "RenderTooLarge",
         format!(
-            "the render comes to more than {} MiB of objects, a quarter of --render-memory: split it into several Syncs",
+            "the render has more than {} MiB of objects, a quarter of --render-memory: split it into several Syncs",
             limit / (1024 * 1024)
         ),
     )
@@ -100,6 +100,6 @@ mod tests {
         check(ABORT, "thread 'main' has overflowed its stack", "RenderTooDeep", "flatten");
         check(SEGMENT, "", "RenderTooDeep", "flatten");
         check(TOO_LONG, "", "RenderTooSlow", "5 s");
-        check(ABORT, "", "RenderFault", "fault");
+        check(ABORT, "", "RenderFault", "defect");
     }
 }

@@ -45,7 +45,7 @@ fn answer(output: &mut impl Write, attempt: Attempt, memory: u64) -> Result<()> 
                 let bytes = frame::encode(&manifest)?;
                 if bytes.len() > LARGEST {
                     let said = format!(
-                        "{}: {} has more than {LARGEST} bytes, which no API server takes: make it smaller",
+                        "{}: {} has more than {LARGEST} bytes, which no API server accepts: make it smaller",
                         manifest.origin,
                         manifest.id()
                     );

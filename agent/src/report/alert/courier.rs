@@ -15,9 +15,9 @@ use kube::ResourceExt as _;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
-use super::farewell::Farewell;
+use super::final_notices::FinalNotices;
 use super::groups::Groups;
-use super::outbox::{Due, Manner, Outbox};
+use super::outbox::{Cadence, Due, Outbox};
 use super::receiver::{Retry, Target};
 use super::sending::{AT_ONCE, Delivery, OnTheWay, PAUSE, PAUSE_LIMIT, Shared, sending};
 use super::wanted::Snapshot;
@@ -122,7 +122,7 @@ impl Courier {
     }
 
     async fn take(&mut self, command: Command) {
-        let (now, time, manner) = (Instant::now(), Timestamp::now(), self.manner());
+        let (now, time, cadence) = (Instant::now(), Timestamp::now(), self.cadence());
         match command {
             Command::Spec(alert) => {
                 if alert.spec.receiver != self.alert.spec.receiver {
@@ -135,12 +135,12 @@ impl Courier {
                 let snapshots = self.groups.take(&subject, snapshot, now);
                 self.note(snapshots);
             }
-            Command::Gone(subject) => self.forget(&subject, manner, now, time),
+            Command::Gone(subject) => self.forget(&subject, cadence, now, time),
             Command::Selected(selected, problem) => {
                 let reported = self.outbox.subjects().into_iter().chain(self.groups.subjects());
                 let gone: BTreeSet<Subject> =
                     reported.filter(|subject| !selected.contains(subject)).collect();
-                gone.iter().for_each(|subject| self.forget(subject, manner, now, time));
+                gone.iter().for_each(|subject| self.forget(subject, cadence, now, time));
                 let snapshots = self.groups.pass(now);
                 self.note(snapshots);
                 self.selects_nothing = problem;
@@ -150,14 +150,14 @@ impl Courier {
 
     /// Passes snapshots to the outbox.
     fn note(&mut self, snapshots: Vec<(Subject, Snapshot)>) {
-        let (on, manner) = (on(&self.alert), self.manner());
+        let (on, cadence) = (on(&self.alert), self.cadence());
         for (subject, snapshot) in snapshots {
-            self.outbox.take(&subject, &snapshot, &on, manner, Instant::now(), Timestamp::now());
+            self.outbox.take(&subject, &snapshot, &on, cadence, Instant::now(), Timestamp::now());
         }
     }
 
-    fn forget(&mut self, subject: &Subject, manner: Manner, now: Instant, time: Timestamp) {
-        self.outbox.forget(subject, manner, now, time);
+    fn forget(&mut self, subject: &Subject, cadence: Cadence, now: Instant, time: Timestamp) {
+        self.outbox.forget(subject, cadence, now, time);
         let snapshots = self.groups.forget(subject, now);
         self.note(snapshots);
     }
@@ -169,7 +169,7 @@ impl Courier {
         let on_the_way = std::mem::take(&mut self.on_the_way);
         if let Ok(target) = self.target.clone() {
             let (shared, alert) = (self.shared.clone(), self.name.clone());
-            tokio::spawn(Farewell { shared, alert, outbox, target, on_the_way }.say());
+            tokio::spawn(FinalNotices { shared, alert, outbox, target, on_the_way }.send());
         }
     }
 
@@ -177,15 +177,17 @@ impl Courier {
     async fn end(self) {
         let Self { shared, name, outbox, target, on_the_way, .. } = self;
         if let Ok(target) = target {
-            Farewell { shared: shared.clone(), alert: name.clone(), outbox, target, on_the_way }.say().await;
+            FinalNotices { shared: shared.clone(), alert: name.clone(), outbox, target, on_the_way }
+                .send()
+                .await;
         }
         (shared.release)(name);
     }
 
-    fn manner(&self) -> Manner {
+    fn cadence(&self) -> Cadence {
         match &self.target {
-            Ok(target) => Manner { keep: target.keep(), repeat: target.repeat(), settle: target.settle() },
-            Err(_) => Manner { keep: Duration::from_secs(5), repeat: None, settle: None },
+            Ok(target) => Cadence { keep: target.keep(), repeat: target.repeat(), settle: target.settle() },
+            Err(_) => Cadence { keep: Duration::from_secs(5), repeat: None, settle: None },
         }
     }
 
@@ -259,7 +261,7 @@ impl Courier {
                 if self.failures > 0 {
                     info!(alert = %self.name, receiver = kind, "Receiver accepts notices again");
                 }
-                self.outbox.delivered(&due, reference, self.manner(), now);
+                self.outbox.delivered(&due, reference, self.cadence(), now);
                 self.shared.metrics.alert(kind, "ok");
                 (self.failures, self.paused, self.trouble) = (0, None, None);
                 return;

@@ -7,7 +7,7 @@
 pub mod cause;
 pub mod courier;
 mod entry;
-mod farewell;
+mod final_notices;
 pub mod groups;
 pub mod notice;
 pub mod outbox;
@@ -74,7 +74,7 @@ struct Handle {
 }
 
 /// The result of a run of a Sync.
-pub struct Ran<'a> {
+pub struct RunResult<'a> {
     pub status: &'a SyncStatus,
     pub failure: Option<&'a Failure>,
     pub suspended: bool,
@@ -155,7 +155,7 @@ impl Alerts {
     }
 
     /// Takes the result of a pass of an ImageUpdate. A transient failure is sent after it has lasted.
-    pub fn tell_update(
+    pub fn report_update(
         &self,
         update: &Subject,
         labels: &BTreeMap<String, String>,
@@ -198,8 +198,8 @@ impl Alerts {
     }
 
     /// Takes the result of a run.
-    pub fn tell(&self, sync: &SyncRef, ran: &Ran<'_>) {
-        let Ran { status, failure, suspended, verified, heard } = *ran;
+    pub fn tell(&self, sync: &SyncRef, ran: &RunResult<'_>) {
+        let RunResult { status, failure, suspended, verified, heard } = *ran;
         let now = self.now();
         let cause = failure.map(|failure| self.cause(sync, failure)).unwrap_or_default();
         let mut state = self.lock();
@@ -250,7 +250,7 @@ impl Alerts {
     }
 
     /// Takes drift that is about to be corrected.
-    pub fn tell_drift(&self, sync: &SyncRef, status: &SyncStatus) {
+    pub fn report_drift(&self, sync: &SyncRef, status: &SyncStatus) {
         let (now, mut state) = (self.now(), self.lock());
         let entry = state.syncs.entry(sync.clone()).or_insert_with(|| SyncEntry::unknown(status, now));
         entry.status.drift.clone_from(&status.drift);

@@ -78,7 +78,7 @@ pub struct Due {
 
 /// How often notices are sent to a receiver.
 #[derive(Clone, Copy, Debug)]
-pub struct Manner {
+pub struct Cadence {
     /// The minimum time for which a notice fires.
     pub keep: Duration,
     /// How often a firing notice is repeated.
@@ -114,22 +114,22 @@ impl Outbox {
         subject: &Subject,
         snapshot: &Snapshot,
         on: &[AlertEvent],
-        manner: Manner,
+        cadence: Cadence,
         now: Instant,
         time: Timestamp,
     ) {
         for event in ALL.into_iter().filter(|event| !snapshot.unknown.contains(event)) {
             let wanted = snapshot.firing.iter().find(|wanted| wanted.notice.event == event);
             match wanted.filter(|_| on.contains(&event)) {
-                Some(wanted) => self.goes_on(subject, wanted, manner, now),
-                None => self.ends(subject, event, manner, now, time),
+                Some(wanted) => self.goes_on(subject, wanted, cadence, now),
+                None => self.ends(subject, event, cadence, now, time),
             }
         }
         let wanted = snapshot.happened.iter().filter(|notice| on.contains(&notice.event));
         self.happened(subject, wanted);
     }
 
-    fn goes_on(&mut self, subject: &Subject, wanted: &Wanted, manner: Manner, now: Instant) {
+    fn goes_on(&mut self, subject: &Subject, wanted: &Wanted, cadence: Cadence, now: Instant) {
         let Wanted { notice, meaning, cause } = wanted;
         let key = (subject.clone(), notice.event);
         let Some(entry) = self.open.get_mut(&key) else {
@@ -147,13 +147,13 @@ impl Outbox {
                 let changed = *entry.changed.get_or_insert(now);
                 if entry.due.is_none() || entry.ended.is_some() || entry.meaning != *meaning {
                     let pace = if newest.syncs.is_empty() { PACE } else { PACE_TOGETHER };
-                    let settled = manner.settle.map(|settle| (now + settle).min(changed + STORM));
+                    let settled = cadence.settle.map(|settle| (now + settle).min(changed + STORM));
                     entry.due = Some((*last + pace).max(settled.unwrap_or(now)));
                 }
             }
             Some(Sent { last, .. }) => {
                 entry.changed = None;
-                entry.due = manner.repeat.map(|repeat| (*last + repeat).max(now));
+                entry.due = cadence.repeat.map(|repeat| (*last + repeat).max(now));
             }
         }
         entry.ended = None;
@@ -162,13 +162,20 @@ impl Outbox {
         entry.cause.clone_from(cause);
     }
 
-    fn ends(&mut self, subject: &Subject, event: AlertEvent, manner: Manner, now: Instant, time: Timestamp) {
+    fn ends(
+        &mut self,
+        subject: &Subject,
+        event: AlertEvent,
+        cadence: Cadence,
+        now: Instant,
+        time: Timestamp,
+    ) {
         let Some(entry) = self.open.get_mut(&(subject.clone(), event)) else { return };
         if entry.ended.is_none() {
             entry.ended = Some(time);
         }
         if let Some(Sent { first, last, .. }) = &entry.sent {
-            entry.due = Some((*first + manner.keep).max(*last).max(now));
+            entry.due = Some((*first + cadence.keep).max(*last).max(now));
         }
     }
 
@@ -187,16 +194,16 @@ impl Outbox {
     }
 
     /// Resolves all notices of a Sync that is gone or no longer selected.
-    pub fn forget(&mut self, subject: &Subject, manner: Manner, now: Instant, time: Timestamp) {
-        ALL.into_iter().for_each(|event| self.ends(subject, event, manner, now, time));
+    pub fn forget(&mut self, subject: &Subject, cadence: Cadence, now: Instant, time: Timestamp) {
+        ALL.into_iter().for_each(|event| self.ends(subject, event, cadence, now, time));
         self.open.retain(|(other, _), entry| other != subject || entry.sent.is_some());
         self.seen.remove(subject);
     }
 
     /// Resolves all notices, since the Alert is gone or has another receiver. Notices that were never sent are dropped.
-    pub fn end(&mut self, manner: Manner, now: Instant, time: Timestamp) {
+    pub fn end(&mut self, cadence: Cadence, now: Instant, time: Timestamp) {
         let keys: Vec<Key> = self.open.keys().cloned().collect();
-        keys.iter().for_each(|(subject, event)| self.ends(subject, *event, manner, now, time));
+        keys.iter().for_each(|(subject, event)| self.ends(subject, *event, cadence, now, time));
         self.open.retain(|(subject, _), entry| entry.sent.is_some() || self.busy.contains(subject));
         self.events.clear();
         for entry in self.open.values_mut().filter(|entry| entry.sent.is_some()) {
@@ -261,7 +268,7 @@ impl Outbox {
     }
 
     /// Records that the receiver accepted a notice, with its reference for it.
-    pub fn delivered(&mut self, due: &Due, reference: Option<String>, manner: Manner, now: Instant) {
+    pub fn delivered(&mut self, due: &Due, reference: Option<String>, cadence: Cadence, now: Instant) {
         let key = (due.notice.object.clone(), due.notice.event);
         self.busy.remove(&key.0);
         if !has_end(due.notice.event) {
@@ -283,9 +290,9 @@ impl Outbox {
             (!again).then_some(Sent { meaning: Some(due.meaning.clone()), first, last: now, reference });
         entry.due = match (entry.ended, again) {
             (_, true) => Some(now),
-            (Some(_), false) => Some((first + manner.keep).max(now)),
-            (None, false) if entry.meaning != due.meaning => Some(now + manner.settle.unwrap_or(PACE)),
-            (None, false) => manner.repeat.map(|repeat| now + repeat),
+            (Some(_), false) => Some((first + cadence.keep).max(now)),
+            (None, false) if entry.meaning != due.meaning => Some(now + cadence.settle.unwrap_or(PACE)),
+            (None, false) => cadence.repeat.map(|repeat| now + repeat),
         };
     }
 

@@ -42,7 +42,7 @@ impl Stage {
         let verified = failure.is_none();
         status.revision.get_or_insert_default().applied = verified.then(|| "main@sha1:1a2b".to_owned());
         let heard = Some(self.clock.lock().instant);
-        let ran = Ran { status: &status, failure, suspended: false, verified, heard };
+        let ran = RunResult { status: &status, failure, suspended: false, verified, heard };
         self.alerts.tell(&shop(name), &ran);
     }
 
@@ -140,7 +140,12 @@ fn an_image_update_that_fails_in_turns_has_failed_since_its_last_success() {
     let (stage, update) = (Stage::of(&[]), Subject::new(Kind::ImageUpdate, "shop", "web"));
     let entry = |reason: Option<&'static str>| {
         let failure = reason.map(|reason| Failure::transient("scan", reason, "the registry does not answer"));
-        stage.alerts.tell_update(&update, &BTreeMap::new(), &ImageUpdateStatus::default(), failure.as_ref());
+        stage.alerts.report_update(
+            &update,
+            &BTreeMap::new(),
+            &ImageUpdateStatus::default(),
+            failure.as_ref(),
+        );
         stage.alerts.lock().updates[&update].snapshot.firing.len()
     };
     assert_eq!(entry(Some("Unreachable")), 0);

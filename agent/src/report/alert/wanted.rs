@@ -137,7 +137,7 @@ fn drifted(state: &SyncState<'_>) -> Option<Wanted> {
         more => format!("{more} objects"),
     };
     let ended = if objects.iter().all(|object| object.state == DriftState::Corrected) {
-        ", and all of it was put back"
+        ", and all of it was corrected"
     } else {
         ""
     };

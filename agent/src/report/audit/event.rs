@@ -1,6 +1,6 @@
 //! An audit event as the API server writes it, and whether it changed an object. Pure.
 //!
-//! The form is that of `audit.k8s.io/v1`; unknown fields are left alone.
+//! The format is that of `audit.k8s.io/v1`; unknown fields are ignored.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::{Change, Words};
 use crate::report::changes::cut;
 
-/// A batch is not one of audit events.
+/// The batch is not a list of audit events.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
     // The error itself may quote a value.
@@ -21,20 +21,20 @@ pub enum AuditError {
     Kind { kind: String, api_version: String },
 }
 
-/// What the agent calls itself towards the API server.
+/// The prefix of the agent's user agent.
 const OWN: &str = "holdfast/";
 
-/// Subresources whose requests leave alone what git can say of an object.
+/// Subresources whose requests do not change fields that Git can set.
 const ASIDE: &[&str] =
     &["attach", "binding", "eviction", "exec", "log", "portforward", "proxy", "status", "token"];
 
-/// Objects that change all the time and are not in Git: group and resource.
+/// Objects that change constantly and are not in Git: group and resource.
 const BUSY: &[(&str, &str)] =
     &[("", "events"), ("events.k8s.io", "events"), ("coordination.k8s.io", "leases")];
 
-/// Bytes of a name that is remembered. RBAC lets objects have names of any length.
+/// Maximum bytes of a name. RBAC permits names of any length.
 const LONGEST: usize = 512;
-/// Characters of a user's name and of a program's that are kept.
+/// Maximum characters of the names of users and programs.
 const SHOWN: usize = 256;
 
 #[derive(Deserialize)]
@@ -110,7 +110,7 @@ pub(super) fn read(body: &[u8]) -> Result<Vec<Event<'_>>, AuditError> {
 }
 
 impl Event<'_> {
-    /// The change of an object in the event, unless the request failed or the agent made it.
+    /// Returns the change of an object in the event, unless the request failed or the agent made it.
     pub(super) fn change(&self, words: &mut Words) -> Option<Change> {
         let object = self.object_ref.as_ref()?;
         let bulk = self.verb == "deletecollection";
@@ -144,7 +144,7 @@ impl Event<'_> {
         })
     }
 
-    /// The parameters of the request.
+    /// Returns the parameters of the request.
     fn query(&self) -> Vec<(String, String)> {
         let query = self.request_uri.split_once('?').map(|(_, query)| query);
         let Some(Ok(mut url)) = query.map(|_| Url::parse("http://localhost")) else { return Vec::new() };
@@ -152,12 +152,12 @@ impl Event<'_> {
         url.query_pairs().into_owned().collect()
     }
 
-    /// What the API server takes as the field manager if the request names none.
+    /// Returns the field manager that the API server uses if the request sets none.
     fn program(&self) -> &str {
         self.user_agent.split('/').next().unwrap_or_default()
     }
 
-    /// The user, and for whom they acted.
+    /// Returns the user, and the user who impersonated it.
     fn who(&self) -> Option<String> {
         let by = Some(&self.user.username).filter(|name| !name.is_empty())?;
         let role = self.impersonated_user.as_ref().map(|role| &role.username).filter(|name| !name.is_empty());
@@ -167,7 +167,7 @@ impl Event<'_> {
         })
     }
 
-    /// When the request arrived and when it was answered.
+    /// Returns when the request arrived and when it was answered.
     fn times(&self) -> Option<(Timestamp, Timestamp)> {
         let began = self.request_received_timestamp.parse().ok();
         let ended = self.stage_timestamp.parse().ok();
@@ -176,7 +176,7 @@ impl Event<'_> {
 }
 
 impl ObjectRef<'_> {
-    /// True if git could say something about the object.
+    /// True if Git could contain the object.
     fn matters(&self, bulk: bool) -> bool {
         let Self { api_group, resource, namespace, name, subresource } = self;
         !resource.is_empty()

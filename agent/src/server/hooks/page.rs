@@ -21,11 +21,11 @@ use crate::metrics::Metrics;
 use crate::server::body::{BodyError, Pace, read};
 use crate::subject::Subject;
 
-/// GitHub sends up to 25 MB and drops what is larger, Bitbucket 256 KB; the others name no limit. GitHub and GitLab give up
-/// after 10 s by themselves.
+/// GitHub sends up to 25 MB and drops larger payloads, Bitbucket 256 KB; the others document no limit. GitHub and
+/// GitLab have a timeout of 10 s.
 pub const PACE: Pace =
     Pace { largest: 25 * 1024 * 1024, whole: Duration::from_secs(10), gap: Duration::from_secs(3) };
-/// Limits for the body of an early call, whose path may not exist.
+/// The limits for the body of an early call, whose path may not exist.
 const BRIEF: Pace =
     Pace { largest: 1024 * 1024, whole: Duration::from_secs(1), gap: Duration::from_millis(500) };
 
@@ -37,7 +37,7 @@ struct Shared {
     pace: Pace,
 }
 
-/// The page of these hooks.
+/// Returns the page of these hooks.
 pub fn routes(hooks: Hooks, metrics: Arc<Metrics>) -> Router {
     limited(hooks, metrics, PACE)
 }
@@ -50,12 +50,12 @@ pub fn limited(hooks: Hooks, metrics: Arc<Metrics>, pace: Pace) -> Router {
 /// Why a call is refused.
 #[derive(Clone, Copy)]
 enum Refusal {
-    /// Too many calls of this path or namespace at the same time, or too many early ones.
+    /// Too many calls of this path or namespace at the same time, or too many early calls.
     Busy,
     Body(BodyError),
-    /// No such path, or another method than POST.
+    /// The path does not exist, or the method is not POST.
     Unknown,
-    Unproven,
+    Unverified,
 }
 
 /// The result of a call.
@@ -66,7 +66,7 @@ enum Verdict {
 }
 
 impl Refusal {
-    /// The label of the metric.
+    /// Returns the label of the metric.
     fn name(self) -> &'static str {
         match self {
             Self::Busy => "busy",
@@ -74,7 +74,7 @@ impl Refusal {
             Self::Body(BodyError::Slow) => "slow",
             Self::Body(BodyError::Broken) => "broken",
             Self::Unknown => "unknown",
-            Self::Unproven => "refused",
+            Self::Unverified => "refused",
         }
     }
 
@@ -82,7 +82,7 @@ impl Refusal {
         match self {
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")]).into_response(),
             Self::Body(error) => error.answer(),
-            Self::Unknown | Self::Unproven => StatusCode::NOT_FOUND.into_response(),
+            Self::Unknown | Self::Unverified => StatusCode::NOT_FOUND.into_response(),
         }
     }
 }
@@ -97,7 +97,7 @@ async fn called(
     match judge(&shared, &method, uri.path(), &headers, body).await {
         Ok(Verdict::Accepted(owner)) => {
             shared.metrics.hook("ok");
-            tracing::debug!(kind = %owner.kind, %owner, "Took a call of a webhook");
+            tracing::debug!(kind = %owner.kind, %owner, "Accepted a webhook call");
             shared.hooks.bursts.call(owner);
             StatusCode::OK.into_response()
         }
@@ -128,7 +128,7 @@ async fn judge(
     let Some((owner, Endpoint { provider, token })) = hooks.find(&key) else {
         return match hooks.note_early(key) {
             Some(true) => {
-                // A caller whose body is not read to its end may take the answer for a failure.
+                // A caller may report a failure if its body is not read to its end.
                 let _ = read(body, headers, BRIEF, |_| {}).await;
                 Ok(Verdict::Later)
             }
@@ -141,13 +141,13 @@ async fn judge(
     match proof::check(provider, &token, headers, &hmac) {
         Ok(()) => Ok(Verdict::Accepted(owner)),
         Err(error) => {
-            tracing::warn!(kind = %owner.kind, %owner, %error, "Refused a call of a webhook");
-            Err(Refusal::Unproven)
+            tracing::warn!(kind = %owner.kind, %owner, %error, "Refused a webhook call");
+            Err(Refusal::Unverified)
         }
     }
 }
 
-/// The HMAC-SHA256 of a body.
+/// Returns the HMAC-SHA256 of a body.
 async fn sign(key: &[u8], headers: &HeaderMap, body: Body, pace: Pace) -> Result<Key, BodyError> {
     let mut mac = keyed(key);
     read(body, headers, pace, |piece| mac.update(piece)).await?;

@@ -10,9 +10,9 @@ use super::super::token::Token;
 use super::unhex;
 use crate::api::HookProvider;
 
-/// What is wrong with a call. Said to the log, never to the caller.
+/// Why a call is rejected. It is logged, and never sent to the caller.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unproven {
+pub enum Unverified {
     #[error("it has no header {0}; give the service the token as its secret")]
     Missing(&'static str),
     #[error(
@@ -21,7 +21,7 @@ pub enum Unproven {
     Wrong(&'static str),
 }
 
-/// A header with the HMAC-SHA256 of the body, in hexadecimal digits behind a prefix.
+/// A header with the HMAC-SHA256 of the body, as hexadecimal digits after a prefix.
 struct Signature {
     header: &'static str,
     prefix: &'static str,
@@ -32,20 +32,20 @@ const GENERIC: Signature = Signature { header: "x-signature-256", prefix: "sha25
 const GITHUB: Signature = Signature { header: "x-hub-signature-256", prefix: "sha256=" };
 const GITEA: Signature = Signature { header: "x-gitea-signature", prefix: "" };
 const FORGEJO: Signature = Signature { header: "x-forgejo-signature", prefix: "" };
-/// Of Cloud and of Data Center. The name is that of GitHub's old header, which has SHA-1 in it.
+/// Of Cloud and Data Center. The name is that of an old header of GitHub, which contains SHA-1.
 const BITBUCKET: Signature = Signature { header: "x-hub-signature", prefix: "sha256=" };
 
 const GITLAB: &str = "x-gitlab-token";
 const HOLDFAST: &str = "x-holdfast-token";
 const AUTHORIZATION: &str = "authorization";
 
-/// Checks what a call shows against the token and the HMAC of its body.
+/// Checks a call against the token and the HMAC of its body.
 pub fn check(
     provider: HookProvider,
     token: &Token,
     headers: &HeaderMap,
     hmac: &[u8; 32],
-) -> Result<(), Unproven> {
+) -> Result<(), Unverified> {
     match provider {
         HookProvider::Generic => signed(headers, &[GENERIC, GITHUB], hmac),
         HookProvider::GitHub | HookProvider::Ghcr => signed(headers, &[GITHUB], hmac),
@@ -55,31 +55,31 @@ pub fn check(
         HookProvider::GitLab => shown(headers, GITLAB, token),
         HookProvider::Harbor => {
             let bare = shown(headers, AUTHORIZATION, token);
-            if token.is_shown(headers) { Ok(()) } else { bare }
+            if token.is_sent_in(headers) { Ok(()) } else { bare }
         }
         HookProvider::Ecr if headers.contains_key(HOLDFAST) => shown(headers, HOLDFAST, token),
-        HookProvider::Ecr if token.is_shown(headers) => Ok(()),
-        HookProvider::Ecr if headers.contains_key(AUTHORIZATION) => Err(Unproven::Wrong(AUTHORIZATION)),
-        HookProvider::Ecr => Err(Unproven::Missing(HOLDFAST)),
+        HookProvider::Ecr if token.is_sent_in(headers) => Ok(()),
+        HookProvider::Ecr if headers.contains_key(AUTHORIZATION) => Err(Unverified::Wrong(AUTHORIZATION)),
+        HookProvider::Ecr => Err(Unverified::Missing(HOLDFAST)),
         HookProvider::DockerHub | HookProvider::Quay => Ok(()),
     }
 }
 
-/// The first of these headers that is there decides.
-fn signed(headers: &HeaderMap, known: &[Signature], hmac: &[u8; 32]) -> Result<(), Unproven> {
+/// The first of these headers that exists decides.
+fn signed(headers: &HeaderMap, known: &[Signature], hmac: &[u8; 32]) -> Result<(), Unverified> {
     let found = known.iter().find_map(|signature| Some((signature, headers.get(signature.header)?)));
     let Some((Signature { header, prefix }, value)) = found else {
         return Err(known
             .first()
-            .map_or(Unproven::Missing("of a signature"), |first| Unproven::Missing(first.header)));
+            .map_or(Unverified::Missing("of a signature"), |first| Unverified::Missing(first.header)));
     };
     let given = value.as_bytes().strip_prefix(prefix.as_bytes()).and_then(unhex);
     let fits = given.is_some_and(|given| given.ct_eq(hmac).into());
-    if fits { Ok(()) } else { Err(Unproven::Wrong(header)) }
+    if fits { Ok(()) } else { Err(Unverified::Wrong(header)) }
 }
 
-fn shown(headers: &HeaderMap, header: &'static str, token: &Token) -> Result<(), Unproven> {
-    let value = headers.get(header).ok_or(Unproven::Missing(header))?;
+fn shown(headers: &HeaderMap, header: &'static str, token: &Token) -> Result<(), Unverified> {
+    let value = headers.get(header).ok_or(Unverified::Missing(header))?;
     let fits = value.as_bytes().ct_eq(token.0.as_bytes()).into();
-    if fits { Ok(()) } else { Err(Unproven::Wrong(header)) }
+    if fits { Ok(()) } else { Err(Unverified::Wrong(header)) }
 }

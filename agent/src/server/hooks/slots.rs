@@ -1,5 +1,6 @@
-//! How many calls are read at the same time: for each path, and for each namespace. A caller without a valid path has none of
-//! them, and one namespace's calls never take those of another, also where all come from the same Ingress. Pure.
+//! Limits the calls that are read at the same time: for each path, and for each namespace. A caller without a valid
+//! path uses none of them, and the calls of one namespace never use those of another, even if all arrive through the
+//! same Ingress. Pure.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -9,12 +10,13 @@ use parking_lot::Mutex;
 
 use crate::subject::Subject;
 
-/// Calls of one path at the same time.
+/// Maximum number of concurrent calls of one path.
 pub const EACH: usize = 8;
-/// Calls of all paths of one namespace at the same time. One push to a repository may be a call for each of its Syncs.
+/// Maximum number of concurrent calls of one namespace. One push to a repository can cause a call for each of its
+/// Syncs.
 pub const NAMESPACE: usize = 64;
 
-/// The calls that are read. Cheap to clone.
+/// The current calls. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Slots(Arc<Mutex<Taken>>);
 
@@ -24,7 +26,7 @@ struct Taken {
     namespaces: HashMap<String, usize>,
 }
 
-/// The slot of one call. It is free again when this is dropped.
+/// The permit of one call. It is released when this is dropped.
 pub struct Slot {
     slots: Slots,
     owner: Subject,

@@ -382,5 +382,5 @@ fn a_path_is_not_the_signature_of_any_body() {
     headers.insert(HeaderName::from_static("x-signature-256"), value);
     let hmac = mac.finalize().into_bytes().into();
     let found = proof::check(HookProvider::Generic, &token(SECRET), &headers, &hmac);
-    assert_eq!(found, Err(proof::Unproven::Wrong("x-signature-256")));
+    assert_eq!(found, Err(proof::Unverified::Wrong("x-signature-256")));
 }

@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{sleep, timeout};
 
-use super::super::listener::{Listener, Manners, Seen};
+use super::super::listener::{Listener, Seen, TimeLimits};
 use super::*;
 
 const HEAD: Duration = Duration::from_millis(600);
@@ -16,9 +16,9 @@ const GET: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n";
 fn listening(limits: Limits) -> SocketAddr {
     let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
     let address = listener.address();
-    let manners = Manners { limits, head: HEAD, answer: Duration::from_secs(5), keep_alive: true };
+    let time_limits = TimeLimits { limits, head: HEAD, answer: Duration::from_secs(5), keep_alive: true };
     let pages = probes::routes(Health::default());
-    tokio::spawn(listener.run(pages, manners, None, Seen::default(), CancellationToken::new()));
+    tokio::spawn(listener.run(pages, time_limits, None, Seen::default(), CancellationToken::new()));
     address
 }
 

@@ -3,19 +3,17 @@
 /// Why there is no merge. Conflicts are no error.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum MergeError {
-    #[error("cannot open a git repository in {folder}: {said}; name the folder of a clone")]
+    #[error("cannot open a Git repository in {folder}: {said}; set the folder of a clone")]
     NoRepository { folder: String, said: String },
     #[error(
-        "{name} is no commit of the repository in {folder}{near}; fetch it, or name a branch, a tag or a commit that is there"
+        "{name} is not a commit of the repository in {folder}{near}; fetch it, or set an existing branch, tag or commit"
     )]
     NoCommit { name: String, folder: String, near: String },
     #[error(
         "the base and the head have no common ancestor in this clone, which is shallow; fetch the history of both, for example with `git fetch --unshallow`"
     )]
     Shallow,
-    #[error(
-        "the base and the head have no common ancestor, so neither git nor a forge merges them; name other commits"
-    )]
+    #[error("the base and the head have no common ancestor, so they cannot be merged; set other commits")]
     Unrelated,
     #[error(
         "cannot read commit {commit}: {said}; if the clone is shallow or partial, fetch the objects that are missing"

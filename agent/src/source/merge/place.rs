@@ -105,7 +105,7 @@ impl Scratch {
         gix::init_bare(folder.path()).map_err(|error| failed(error.to_string()))?;
         let objects = clone.repo.objects.store_ref().path().canonicalize().map_err(io)?;
         let Some(objects) = objects.to_str().filter(|path| !path.contains('\n')) else {
-            return Err(failed(format!("the path {} cannot be borrowed from", objects.display())));
+            return Err(failed(format!("objects cannot be read from the path {}", objects.display())));
         };
         let info = folder.path().join("objects/info");
         std::fs::create_dir_all(&info).map_err(io)?;

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::*;
 
-/// A repository made by git.
+/// A repository that git created.
 struct Made {
     folder: TempDir,
 }
@@ -30,7 +30,7 @@ impl Made {
         Ok(said)
     }
 
-    /// True if git ended well, and what it wrote.
+    /// Returns whether git succeeded, and its output.
     fn tried(&self, arguments: &[&str]) -> anyhow::Result<(bool, String)> {
         let output = Command::new("git")
             .current_dir(self.path())
@@ -114,7 +114,7 @@ fn what_both_sides_changed_apart_is_merged_as_git_merges_it() -> anyhow::Result<
     assert_eq!(&*text, TEN.replace("9\n", "nine\n").replace("1\n2", "one\n2").as_bytes());
     assert!(read("c.yaml")?.is_none() && read("new/e.yaml")?.is_some());
     assert!(!tree.is_nothing());
-    // The repository of the person has no new objects.
+    // The repository of the user has no new objects.
     let (is_there, _) = made.tried(&["cat-file", "-e", &tree.merge.to_string()])?;
     assert!(!is_there);
     Ok(())
@@ -198,14 +198,16 @@ fn what_cannot_be_merged_says_why() -> anyhow::Result<()> {
     made.commit("other", &[("b.yaml", Some("b\n"))])?;
     let clone = made.clone()?;
     let sides = (clone.commit("main")?, clone.commit("other")?);
-    assert!(said(merge(&clone, sides.0, sides.1, None)).contains("no common ancestor, so neither"));
-    for (name, part) in [("none", "none is no commit"), ("", "is no commit"), ("--all", "is no commit")] {
+    assert!(said(merge(&clone, sides.0, sides.1, None)).contains("no common ancestor, so they"));
+    for (name, part) in
+        [("none", "none is not a commit"), ("", "is not a commit"), ("--all", "is not a commit")]
+    {
         let found = clone.commit(name).map_err(|error| error.to_string());
         assert!(found.as_ref().is_err_and(|said| said.contains(part)), "{name}: {found:?}");
     }
     let empty = tempfile::tempdir()?;
     let found = CloneOnDisk::around(empty.path()).err().map(|error| error.to_string());
-    assert!(found.is_some_and(|said| said.contains("name the folder of a clone")));
+    assert!(found.is_some_and(|said| said.contains("set the folder of a clone")));
     Ok(())
 }
 

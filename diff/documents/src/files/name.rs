@@ -1,15 +1,15 @@
-//! Which names are allowed in untrusted folders: a Git tree, a chart archive, a list of dependencies.
+//! The names that are allowed in untrusted folders: a Git tree, a chart archive, a list of dependencies.
 //!
-//! The rules are those of git's `verify_path` and `fsck`, for all file systems at once: a name that is refused here could
-//! lead out of its folder, or into the administrative folder of a git repository, on some of them. Pure.
+//! The rules are those of `verify_path` and `fsck` of Git, for all file systems together: on some of them, a refused
+//! name could lead out of its folder, or into the administrative folder of a Git repository. Pure.
 
 use std::fmt::Write as _;
 
-/// The longest name, in bytes, as Linux has it.
+/// Maximum length of a name in bytes, as on Linux.
 const LONGEST: usize = 255;
-/// The most characters of a refused name that are shown.
+/// Maximum number of characters of a refused name that are shown.
 const SHOWN: usize = 100;
-/// Files that git reads settings from, without the dot, and how NTFS begins their short names.
+/// Files from which Git reads settings, without the leading dot, and the prefixes of their short names on NTFS.
 const SETTINGS: [(&str, &str); 4] =
     [("gitmodules", "gi7eba"), ("gitattributes", "gi7d29"), ("gitignore", "gi250a"), ("mailmap", "maba30")];
 
@@ -34,7 +34,7 @@ pub enum BadName {
     LinkedSettings,
 }
 
-/// The name as text, if it may stand in a folder.
+/// Returns the name as text, if it is allowed.
 pub fn check(name: &[u8]) -> Result<&str, BadName> {
     let text = str::from_utf8(name).map_err(|_| BadName::NotUtf8)?;
     match text {
@@ -54,18 +54,18 @@ pub fn check(name: &[u8]) -> Result<&str, BadName> {
     if is_dot_git(text) { Err(BadName::DotGit) } else { Ok(text) }
 }
 
-/// Checks the name of a symlink, beside what is checked of every name.
+/// Checks the name of a symlink, in addition to the checks of every name.
 pub fn check_link(name: &str) -> Result<(), BadName> {
     let is_settings = |(file, short): &(&str, &str)| is_settings(name, file, short);
     if SETTINGS.iter().any(is_settings) { Err(BadName::LinkedSettings) } else { Ok(()) }
 }
 
-/// Checks every name of a path, which begins in a folder and leads down from there.
+/// Checks every name of a path that leads down from a folder.
 pub fn check_path(path: &str) -> Result<(), BadName> {
     path.split('/').try_for_each(|name| check(name.as_bytes()).map(|_| ()))
 }
 
-/// A name that may hold anything, as it can be shown: what cannot be seen is written as its number.
+/// Returns a name for a message: characters that cannot be shown are escaped.
 pub fn shown(name: &[u8]) -> String {
     let mut text = String::new();
     let mut left = SHOWN;
@@ -90,14 +90,14 @@ pub fn shown(name: &[u8]) -> String {
     text
 }
 
-/// True for `.git` and for everything that HFS+ and NTFS take for it.
+/// True for `.git` and for every name that HFS+ and NTFS treat as equal.
 fn is_dot_git(name: &str) -> bool {
     let seen = seen(name);
     let ntfs = [".git", "git~1"].iter().any(|git| starts(name, git).is_some_and(is_padding));
     ntfs || seen == ".git"
 }
 
-/// True for a file of settings, its short name, and everything that HFS+ and NTFS take for it.
+/// True for a file of settings, its short name, and every name that HFS+ and NTFS treat as equal.
 fn is_settings(name: &str, file: &str, short: &str) -> bool {
     let whole = name.strip_prefix('.').and_then(|name| starts(name, file));
     let hfs = seen(name).strip_prefix('.') == Some(file);
@@ -106,8 +106,8 @@ fn is_settings(name: &str, file: &str, short: &str) -> bool {
     hfs || [whole, numbered, hashed(name, short)].into_iter().flatten().any(is_padding)
 }
 
-/// What follows the short name that NTFS makes when four others are taken: letters of a hash and a number, eight
-/// characters with the tilde.
+/// Returns the rest of the short name that NTFS creates when four others exist: characters of a hash and a number,
+/// eight characters with the tilde.
 fn hashed<'a>(name: &'a str, short: &str) -> Option<&'a str> {
     let (letters, rest) = name.split_at_checked(name.find('~')?)?;
     let (number, rest) = rest.strip_prefix('~')?.split_at_checked(7_usize.checked_sub(letters.len())?)?;
@@ -115,23 +115,23 @@ fn hashed<'a>(name: &'a str, short: &str) -> Option<&'a str> {
     (letters.len() <= 6 && is_number && starts(short, letters).is_some()).then_some(rest)
 }
 
-/// The name as HFS+ compares it.
+/// Returns the name as HFS+ compares it.
 fn seen(name: &str) -> String {
     name.chars().filter(|character| !is_ignorable(*character)).map(|one| one.to_ascii_lowercase()).collect()
 }
 
-/// Code points that HFS+ passes over, and that terminals do not show.
+/// Code points that HFS+ ignores, and that terminals do not show.
 fn is_ignorable(character: char) -> bool {
     matches!(character, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{206f}' | '\u{feff}')
 }
 
-/// What follows a beginning, in any case.
+/// Returns the text after a prefix, which is compared without case.
 fn starts<'a>(name: &'a str, beginning: &str) -> Option<&'a str> {
     let (first, rest) = name.split_at_checked(beginning.len())?;
     first.eq_ignore_ascii_case(beginning).then_some(rest)
 }
 
-/// True for what NTFS passes over at the end of a name: dots, spaces, and the name of a stream.
+/// True for what NTFS ignores at the end of a name: dots, spaces, and the name of a stream.
 fn is_padding(rest: &str) -> bool {
     rest.split(':').next().unwrap_or_default().bytes().all(|byte| byte == b'.' || byte == b' ')
 }

@@ -1,7 +1,6 @@
-//! From a document's tree to its JSON value: aliases, merge keys, names of fields, limits.
+//! Converts the tree of a document to its JSON value: aliases, merge keys, names of fields, limits.
 //!
-//! Collects every mistake of a document and stops only where going on makes no sense. Leaves scalars
-//! to `scalar`. Pure.
+//! Collects all mistakes of a document, and stops only if it cannot continue. Leaves scalars to `scalar`. Pure.
 
 use std::collections::HashMap;
 
@@ -14,25 +13,25 @@ use super::tree::{Content, NodeId, Tree};
 use crate::budget::Copies;
 use crate::weight::{COLLECTION, VALUE};
 
-/// The deepest nesting that is read. go-yaml reads 10,000 levels; serde_json, through which every object
-/// returns from the API server, reads 127, and a watch event wraps two around it.
+/// Maximum nesting. go-yaml reads 10,000 levels; serde_json, through which every object returns from the API server,
+/// reads 127, and a watch event adds two.
 pub(super) const MAX_DEPTH: usize = 120;
 
-/// Maximum number of mistakes of one document. It is not read further after that.
+/// Maximum number of mistakes of one document. The rest of it is not read.
 const MAX_FINDINGS: usize = 100;
 
-/// A mistake and the byte it stands at.
+/// A mistake and its byte offset.
 pub(super) type Finding = (usize, YamlProblem);
 
-/// What to do about a key that is set twice in one mapping.
+/// How a key that is set twice in one mapping is handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Duplicates {
     Refuse,
-    /// As kustomize reads its own files.
+    /// As in kustomize for its own files.
     LastWins,
 }
 
-/// Makes a document's value, or says all that is wrong with it.
+/// Returns the value of a document, or all of its mistakes.
 pub(super) fn decode(
     tree: &Tree,
     lines: &Lines,
@@ -64,18 +63,18 @@ struct Decoder<'t, 'a> {
     tree: &'t Tree<'a>,
     lines: &'t Lines<'t>,
     duplicates: Duplicates,
-    /// What aliases may still add to the file.
+    /// What aliases may still add to the memory of the file.
     copies: &'t Copies,
     /// The aliases that are being expanded, outermost first.
     expanding: Vec<NodeId>,
     decoded: u32,
     aliased: u32,
     findings: Vec<Finding>,
-    /// Values that are lost since their key is set again.
+    /// Values that are lost because their key is set again.
     lost: Vec<Finding>,
 }
 
-/// The document cannot be read further; the finding says why.
+/// The document cannot be read further; a finding says why.
 struct Stop;
 
 type Step<T> = Result<T, Stop>;
@@ -109,7 +108,7 @@ impl Decoder<'_, '_> {
         }
     }
 
-    /// Sets the fields of a mapping in the order of the text: a `<<` overrides what stands before it, as
+    /// Sets the fields of a mapping in the order of the text: a `<<` overrides preceding fields, as
     /// in go-yaml v2.
     fn fill(&mut self, children: &[NodeId], depth: usize, fields: &mut Map<String, Value>) -> Step<()> {
         let mut first_set: HashMap<String, usize> = HashMap::new();
@@ -149,7 +148,7 @@ impl Decoder<'_, '_> {
         let tree = self.tree;
         match tree.node(id).map(|node| &node.content) {
             Some(Content::Sequence(children)) => {
-                // earlier ones take precedence, so they are set last
+                // Earlier ones take precedence, so they are set last.
                 children.iter().rev().try_for_each(|child| self.merge_one(*child, depth, fields))
             }
             _ => self.merge_one(id, depth, fields),
@@ -176,7 +175,7 @@ impl Decoder<'_, '_> {
         }
     }
 
-    /// The name of a field. None, with a finding, for what cannot be one.
+    /// Returns the name of a field. `None`, with a finding, if it is not valid.
     fn key(&mut self, id: NodeId, depth: usize) -> Step<Option<String>> {
         self.count(id, depth)?;
         let tree = self.tree;
@@ -208,7 +207,7 @@ impl Decoder<'_, '_> {
         value
     }
 
-    /// Counts a node against go-yaml's limit for aliases, and its depth against ours.
+    /// Counts a node against the limit of go-yaml for aliases, and its depth against the limit here.
     fn count(&mut self, id: NodeId, depth: usize) -> Step<()> {
         self.decoded += 1;
         self.aliased += u32::from(!self.expanding.is_empty());
@@ -232,7 +231,7 @@ impl Decoder<'_, '_> {
         matches!(self.tree.node(id).map(|node| &node.content), Some(Content::Alias { .. }))
     }
 
-    /// Counts the memory of a node that is repeated: the node itself, and not what is below it.
+    /// Counts the memory of a repeated node, without its children.
     fn copy(&mut self, id: NodeId) -> Step<()> {
         let tree = self.tree;
         let weight = match tree.node(tree.resolve(id)).map(|node| &node.content) {
@@ -251,7 +250,7 @@ impl Decoder<'_, '_> {
         Stop
     }
 
-    /// Notes that a value is lost. An object whose type is set again is lost as a whole.
+    /// Records that a value is lost. An object whose type is set again is lost completely.
     fn lose(&mut self, at: usize, key: String, first: u32, fields: &Map<String, Value>, depth: usize) {
         let is_object = |(_, problem): &Finding| matches!(problem, YamlProblem::LostObject { .. });
         if self.lost.len() >= MAX_FINDINGS || (depth == 0 && self.lost.iter().any(is_object)) {
@@ -269,7 +268,7 @@ impl Decoder<'_, '_> {
         self.lost.push((at, problem));
     }
 
-    /// Notes a mistake, once: what an alias repeats was found at its anchor.
+    /// Records a mistake once: a mistake in an alias was found at its anchor.
     fn found(&mut self, at: usize, problem: YamlProblem) -> Value {
         let finding = (at, problem);
         if self.expanding.is_empty() || !self.findings.contains(&finding) {
@@ -279,7 +278,7 @@ impl Decoder<'_, '_> {
     }
 }
 
-/// The share of a document's nodes that may come out of aliases, by go-yaml's rule: nearly all of a
+/// Returns the fraction of the nodes of a document that may come from aliases, by the rule of go-yaml: nearly all of a
 /// small document, a tenth of a large one.
 fn allowed_share(decoded: u32) -> f64 {
     const LOW: u32 = 400_000;

@@ -1,6 +1,6 @@
-//! What can be wrong with a YAML text, in words that say what to do.
+//! Mistakes in a YAML text, with what to do.
 //!
-//! Leaves what can be wrong with an object to `manifest`. Pure.
+//! Leaves mistakes in an object to `manifest`. Pure.
 
 use std::sync::Arc;
 
@@ -46,11 +46,13 @@ pub enum YamlProblem {
     ScalarKey(&'static str),
     #[error("`<<` merges a mapping or a list of mappings: give it an alias of one, or quote the key")]
     Merge,
-    #[error("no anchor `&{0}` stands before this alias: define it, or quote the text if `*` belongs to it")]
+    #[error(
+        "no anchor `&{0}` is defined before this alias: define it, or quote the text if `*` belongs to it"
+    )]
     UnknownAnchor(String),
     #[error("the anchor `&{0}` contains itself: remove the alias")]
     AliasLoop(String),
-    #[error("aliases make up too much of the document: write out what they stand for")]
+    #[error("aliases make up too much of the document: replace them with their values")]
     ExcessiveAliases,
     #[error("the file has more than {0} values: split it into several files")]
     TooMany(usize),
@@ -64,7 +66,7 @@ pub enum YamlProblem {
     NotFinite(String),
 }
 
-/// The parser's finding as a sentence that says what to do.
+/// Returns the message of the parser as a sentence that says what to do.
 pub fn syntax(kind: &ErrorKind, max_depth: usize) -> YamlProblem {
     use ErrorKind as K;
     let words = match kind {
@@ -105,7 +107,7 @@ pub fn syntax(kind: &ErrorKind, max_depth: usize) -> YamlProblem {
             "a list item is not allowed here: align the `-` with the other items of its list"
         }
         K::InvalidQuotedScalarIndent => {
-            "a quoted text goes on here at too small an indentation: close the quote, or indent this line"
+            "this line of a quoted text is not indented enough: close the quote, or indent this line"
         }
         K::BlockEntryInFlowCollection => {
             "a `-` has no place between brackets: quote it; if this is a template (`{{- ... }}`), render it first"

@@ -1,7 +1,7 @@
-//! From documents to manifests: lists unpacked, everything that is not quite an object refused.
+//! Converts documents to manifests: unpacks lists, and refuses everything that is not completely an object.
 //!
-//! A document that looks like an object and is not one is never dropped: it is an error that names the
-//! place and, where a key is nearly right, the key that was meant. Pure.
+//! A document that looks like an object and is not one is never skipped: it is an error with its
+//! place and, if a key is misspelt, the intended key. Pure.
 
 use std::sync::Arc;
 
@@ -46,25 +46,25 @@ pub enum ManifestProblem {
     Kind(String),
 }
 
-/// What to do about a missing field: correct the key that was meant, or add it.
+/// Returns what to do about a missing field: correct a misspelt key, or add it.
 fn meant(field: &str, near: Option<&str>) -> String {
     let key = field.rsplit('.').next().unwrap_or(field);
     match near {
-        Some(near) => format!(": `{near}` stands here instead, did you mean `{key}`?"),
+        Some(near) => format!(": `{near}` is set instead; did you mean `{key}`?"),
         None => ": add it".to_owned(),
     }
 }
 
-/// Reads the objects of a file, and everything that is wrong with it.
+/// Reads the objects of a file, and all of its mistakes.
 ///
-/// The manifests are complete only where there are no errors.
+/// The manifests are only complete if there are no errors.
 pub fn manifests(file: &str, text: &[u8]) -> (Vec<Manifest>, Vec<ManifestError>) {
     let (manifests, errors, _) = manifests_with(file, text, Duplicates::Refuse);
     (manifests, errors)
 }
 
-/// As [`manifests`], for what a program wrote: of a key that a mapping has twice the last value counts. What is lost by that
-/// comes last.
+/// As [`manifests`], for the output of a program: if a mapping has a key twice, the last value is used. Lost values
+/// are returned last.
 pub fn manifests_of_program(file: &str, text: &[u8]) -> (Vec<Manifest>, Vec<ManifestError>, Vec<YamlError>) {
     manifests_with(file, text, Duplicates::LastWins)
 }
@@ -86,8 +86,7 @@ fn manifests_with(
     (reader.manifests, reader.errors, lost)
 }
 
-/// The object that a value is, or the objects of a list, and everything that is wrong with it. All of it stands where the
-/// value does.
+/// Returns the object, or the objects of a list, and all mistakes. All of them have the given origin.
 pub fn manifest(value: Value, origin: &Origin) -> (Vec<Manifest>, Vec<ManifestError>) {
     let mut reader = Reader { file: origin.file.clone(), manifests: Vec::new(), errors: Vec::new() };
     reader.object(value, Position { tree: &Tree::default(), node: None, line: origin.line });
@@ -95,7 +94,7 @@ pub fn manifest(value: Value, origin: &Origin) -> (Vec<Manifest>, Vec<ManifestEr
 }
 
 impl ManifestError {
-    /// True if the file may be something else than a manifest, such as the settings of a tool.
+    /// True if the file may not be a manifest, but, for example, the settings of a tool.
     pub fn may_be_no_manifest(&self) -> bool {
         match self {
             Self::Yaml(_) => true,
@@ -105,7 +104,7 @@ impl ManifestError {
         }
     }
 
-    /// The line, from 1, at which to look.
+    /// Returns the line of the mistake, from 1.
     pub fn line(&self) -> u32 {
         match self {
             Self::Yaml(error) => error.line,
@@ -120,7 +119,7 @@ struct Reader {
     errors: Vec<ManifestError>,
 }
 
-/// Where a value stands. A merged or generated value has no node of its own and takes its parent's line.
+/// The position of a value. A merged or generated value has no node and uses the line of its parent.
 #[derive(Clone, Copy)]
 struct Position<'t, 'a> {
     tree: &'t Tree<'a>,
@@ -138,12 +137,12 @@ impl Position<'_, '_> {
         self.at(self.node)
     }
 
-    /// The value of `key`.
+    /// Returns the position of the value of `key`.
     fn field(self, key: &str) -> Self {
         self.at(self.node.and_then(|id| self.tree.entry(id, key)).map(|(_, value)| value))
     }
 
-    /// The line on which `key` is written.
+    /// Returns the line of `key`.
     fn line_of(self, key: &str) -> u32 {
         self.at(self.node.and_then(|id| self.tree.entry(id, key)).map(|(name, _)| name)).line
     }
@@ -154,7 +153,7 @@ impl Position<'_, '_> {
 }
 
 impl Reader {
-    /// Takes an object, or the objects of a list.
+    /// Adds an object, or the objects of a list.
     fn object(&mut self, value: Value, place: Position) {
         let place = place.here();
         let Value::Object(mut fields) = value else {
@@ -181,7 +180,7 @@ impl Reader {
         });
     }
 
-    /// Takes the objects of a list. Those of a typed list, such as a `ConfigMapList`, need not say what they are.
+    /// Adds the objects of a list. Those of a typed list, such as a `ConfigMapList`, need not have a kind.
     fn list(&mut self, mut fields: Map<String, Value>, place: Position, (api_version, kind): (&str, &str)) {
         let items = fields.remove("items").unwrap_or_default();
         let of = kind.strip_suffix("List").unwrap_or_default();
@@ -204,7 +203,7 @@ impl Reader {
         }
     }
 
-    /// apiVersion and kind. None, with an error, where they do not name a kind.
+    /// Returns apiVersion and kind. `None`, with an error, if they are invalid.
     fn type_meta(&mut self, fields: &Map<String, Value>, place: Position) -> Option<(String, GroupKind)> {
         const KEYS: [&str; 2] = ["apiVersion", "kind"];
         if KEYS.iter().all(|key| !fields.contains_key(*key) && nearest(key, fields.keys()).is_none()) {
@@ -225,7 +224,7 @@ impl Reader {
         Some((api_version, GroupKind { group, kind }))
     }
 
-    /// Namespace and name. None, with errors, where metadata is not what the API takes.
+    /// Returns namespace and name. `None`, with errors, if the API server would refuse the metadata.
     fn object_meta(&mut self, fields: &Map<String, Value>, place: Position) -> Option<(String, String)> {
         let metadata = match fields.get("metadata") {
             Some(Value::Object(metadata)) => metadata,
@@ -256,7 +255,7 @@ impl Reader {
         (errors == self.errors.len()).then(|| (namespace.unwrap_or_default(), name.unwrap_or_default()))
     }
 
-    /// The string `key` of `fields`, which `field` names in full.
+    /// Returns the string `key` of `fields`, whose full name is `field`.
     fn text(
         &mut self,
         fields: &Map<String, Value>,
@@ -276,7 +275,7 @@ impl Reader {
         None
     }
 
-    /// Checks that a map, if there is one, holds strings alone.
+    /// Checks that a map, if it exists, only contains strings.
     fn strings(&mut self, map: Option<&Value>, field: &str, place: Position) {
         match map {
             None | Some(Value::Null) => {}
@@ -308,12 +307,13 @@ impl Reader {
     }
 }
 
-/// True for what the API server reads as if it were not there.
+/// True for values that the API server treats as unset.
 fn is_unset(value: Option<&Value>) -> bool {
     value.is_none_or(|value| value.is_null() || value.as_str() == Some(""))
 }
 
-/// Writes metadata as the API server reads it: an empty namespace is none, and a label or annotation that is null is empty.
+/// Converts metadata to the form of the API server: an empty namespace is unset, and a label or annotation that is
+/// null is empty.
 fn settle(metadata: &mut Map<String, Value>) {
     if metadata.get("namespace").and_then(Value::as_str) == Some("") {
         metadata.remove("namespace");
@@ -326,7 +326,7 @@ fn settle(metadata: &mut Map<String, Value>) {
     }
 }
 
-/// What a value is, in a message.
+/// Returns the type of a value, for a message.
 pub fn describe(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
@@ -338,7 +338,7 @@ pub fn describe(value: &Value) -> &'static str {
     }
 }
 
-/// True for `version` and `group/version` in the letters that the API server takes.
+/// True for `version` and `group/version` in the characters that the API server permits.
 pub fn is_api_version(text: &str) -> bool {
     let label = |part: &str, extra: &[u8]| {
         !part.is_empty()

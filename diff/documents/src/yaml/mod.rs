@@ -1,7 +1,7 @@
-//! The reader of manifests, in the dialect of kubectl: YAML 1.1 as go-yaml v2 reads it.
+//! Reads manifests in the dialect of kubectl: YAML 1.1 as in go-yaml v2.
 //!
-//! [`read`] makes values of a file's documents, [`manifests`] makes objects of them. Both go on after a
-//! mistake, so that one run shows all of them. Where kubectl is lax, this reader is strict: a duplicate
+//! [`read`] returns the values of the documents of a file, [`manifests`] returns objects. Both continue after a
+//! mistake, so that one run reports all of them. In cases that kubectl accepts, this reader is strict: a duplicate
 //! key is an error. Pure.
 
 mod decode;
@@ -38,25 +38,25 @@ use place::Lines;
 
 use crate::budget::Copies;
 
-/// One document of a file.
+/// A document of a file.
 #[derive(Clone, Debug)]
 pub struct Document<'a> {
     pub value: Value,
     /// The line, from 1, of the document's first token.
     pub line: u32,
-    /// The nodes as written, for lines and exact edits.
+    /// The nodes as written, for lines and edits.
     pub tree: Tree<'a>,
 }
 
-/// Reads every document of a YAML or JSON file that holds something.
+/// Reads all documents of a YAML or JSON file that are not empty.
 ///
 /// A document with a mistake is left out and its mistakes are returned, in the order of the text: the
-/// documents are complete only where there are none.
+/// documents are only complete if there are none.
 pub fn read<'a>(file: &str, text: &'a [u8]) -> (Vec<Document<'a>>, Vec<YamlError>) {
     read_with(file, text, Extent::All, Duplicates::Refuse)
 }
 
-/// Reads the first document of a file and nothing behind it, as kustomize reads its own files. None if it is empty.
+/// Reads the first document of a file, as kustomize does for its own files. `None` if it is empty.
 pub fn read_first<'a>(
     file: &str,
     text: &'a [u8],
@@ -69,11 +69,11 @@ pub fn read_first<'a>(
     }
 }
 
-/// The most values and keys of one file, all documents together: some times as many as the largest files of definitions
-/// have.
+/// Maximum number of values and keys of one file, all documents together: several times that of the largest files of
+/// definitions.
 const MAX_NODES: usize = 4_000_000;
 
-/// How much of a file is read.
+/// The part of a file that is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Extent {
     All,
@@ -90,11 +90,11 @@ fn read_with<'a>(
     (documents, errors)
 }
 
-/// What a file holds.
+/// The content of a file.
 struct Read<'a> {
     documents: Vec<Document<'a>>,
     errors: Vec<YamlError>,
-    /// What is lost without being a mistake.
+    /// Values that are lost without being a mistake.
     lost: Vec<YamlError>,
 }
 
@@ -128,7 +128,7 @@ fn read_noting<'a>(file: &str, text: &'a [u8], extent: Extent, duplicates: Dupli
     }
 }
 
-/// The text if it is UTF-8 and free of characters that YAML forbids.
+/// Returns the text if it is UTF-8 without characters that YAML forbids.
 pub fn check_text(text: &[u8]) -> Result<&str, (usize, YamlProblem)> {
     if text.starts_with(&[0xFF, 0xFE]) || text.starts_with(&[0xFE, 0xFF]) {
         return Err((0, YamlProblem::Utf16));
@@ -150,7 +150,7 @@ struct Reading<'l, 'a> {
     extent: Extent,
     duplicates: Duplicates,
     copies: Copies,
-    /// Nodes that were read, of all documents.
+    /// Number of nodes that were read, of all documents.
     nodes: usize,
     documents: Vec<Document<'a>>,
     findings: Vec<Finding>,
@@ -158,7 +158,7 @@ struct Reading<'l, 'a> {
 }
 
 impl<'a> Reading<'_, 'a> {
-    /// Reads the text as the JSON values that it is made of, or else as one YAML stream.
+    /// Reads the text as a sequence of JSON values, or else as one YAML stream.
     fn parts(&mut self, text: &'a str) {
         let start = if text.starts_with(MARK) { MARK.len_utf8() } else { 0 };
         let mut from = start;
@@ -236,10 +236,10 @@ impl<'a> Reading<'_, 'a> {
     }
 }
 
-/// The byte order mark, with which a file of its own began before files were put together.
+/// The byte order mark, which can be at the start of a file that was appended to another one.
 const MARK: char = '\u{FEFF}';
 
-/// Where byte order marks stand at the beginning of a document, behind the line that separates it from the one before.
+/// Returns the positions of byte order marks at the beginning of a document, after its separator.
 fn byte_order_marks(text: &str, start: usize) -> Vec<usize> {
     let begins = |at: &usize| {
         let before = text.get(start..*at).unwrap_or_default();
@@ -249,7 +249,7 @@ fn byte_order_marks(text: &str, start: usize) -> Vec<usize> {
     text.match_indices(MARK).map(|(at, _)| at).filter(|at| *at > start && begins(at)).collect()
 }
 
-/// Where the JSON values of a text end, if it is made of nothing else: YAML has no form for several
+/// Returns the ends of the JSON values of a text, if it contains nothing else: YAML has no form for several
 /// values in a row.
 fn json_values(text: &str, start: usize) -> Option<Vec<usize>> {
     let text = text.get(start..)?;

@@ -1,8 +1,8 @@
-//! The key that was meant: near misses of a known name.
+//! Finds misspelt keys: near matches of a known name.
 //!
 //! Pure.
 
-/// The key among `keys` that is nearly `wanted`: other case or separators, or a typing slip in it.
+/// Returns the key among `keys` that nearly equals `wanted`: with other case or separators, or with a typing error.
 pub fn nearest<'k, K: AsRef<str> + 'k>(wanted: &str, keys: impl Iterator<Item = &'k K>) -> Option<&'k str> {
     let slips = if wanted.len() > 6 { 2 } else { 1 };
     let length = |text: &str| text.chars().count();

@@ -1,4 +1,4 @@
-//! The forms of numbers in go-yaml v2, and the numbers that JSON makes of them.
+//! The number formats of go-yaml v2, and their values in JSON.
 //!
 //! Leaves `.inf` and `.nan` to `scalar`. Pure.
 
@@ -7,12 +7,12 @@ use serde_json::{Number, Value};
 use super::resolved::Scalar;
 use crate::go_number::{Integer, decimal};
 
-/// Reads a number, or says None: then the scalar is text.
+/// Parses a number. `None`: the scalar is text.
 pub(super) fn read(text: &str) -> Option<Scalar> {
     if !text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c)) {
         return None;
     }
-    // After a point, underscores stand between digits only.
+    // After a point, underscores are only permitted between digits.
     let is_digit = |part: Option<char>| part.is_some_and(|c| c.is_ascii_digit());
     let mut around = text.split('_').zip(text.split('_').skip(1));
     if text.starts_with('.')
@@ -27,7 +27,7 @@ pub(super) fn read(text: &str) -> Option<Scalar> {
     integer(&digits).or_else(|| decimal(&digits).map(Scalar::Float))
 }
 
-/// A whole number. One beyond 64 bits with a sign has none.
+/// Parses an integer. `None` if it does not fit into 64 bits with a sign.
 fn integer(text: &str) -> Option<Scalar> {
     let integer = Integer::read(text)?;
     match integer.signed() {
@@ -37,7 +37,7 @@ fn integer(text: &str) -> Option<Scalar> {
     }
 }
 
-/// A float in JSON. One without a fraction is an integer where 64 bits hold it, for that is how
+/// Returns a float in JSON. One without a fraction is an integer if 64 bits are enough, as
 /// kubectl and the API server read it.
 pub(super) fn float(value: f64) -> Value {
     match value.to_string().parse::<i64>() {
@@ -46,13 +46,13 @@ pub(super) fn float(value: f64) -> Value {
     }
 }
 
-/// An integer beyond 63 bits, which JSON readers in Go hold as a float.
+/// Converts an integer beyond 63 bits, which JSON readers in Go store as a float.
 #[expect(clippy::cast_precision_loss, reason = "the loss is what kubectl and the API server do")]
 pub(super) fn widen(value: u64) -> f64 {
     value as f64
 }
 
-/// A float as a field's name: the shortest digits of single precision, with an exponent below 1e-4 and
+/// Formats a float as the name of a field: the shortest digits of single precision, with an exponent below 1e-4 and
 /// from 1e6 on.
 #[expect(clippy::cast_possible_truncation, reason = "sigs.k8s.io/yaml formats keys in single precision")]
 pub fn key(value: f64) -> String {

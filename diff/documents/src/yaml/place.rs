@@ -1,8 +1,8 @@
-//! From byte offsets to lines and columns.
+//! Converts byte offsets to lines and columns.
 //!
 //! Pure.
 
-/// The starts of a text's lines.
+/// The starts of the lines of a text.
 pub struct Lines<'a> {
     text: &'a [u8],
     starts: Vec<usize>,
@@ -14,7 +14,7 @@ impl<'a> Lines<'a> {
         Self { text, starts: std::iter::once(0).chain(breaks).collect() }
     }
 
-    /// Line and column, both from 1, of the character at `offset`; columns count characters.
+    /// Returns line and column, both from 1, of the character at `offset`; columns count characters.
     pub fn place(&self, offset: usize) -> (u32, u32) {
         let line = self.starts.partition_point(|start| *start <= offset);
         let start = line.checked_sub(1).and_then(|at| self.starts.get(at)).copied().unwrap_or(0);

@@ -1,6 +1,6 @@
-//! What a scalar can mean. A type, no behaviour.
+//! The meaning of a scalar. A type, no behaviour.
 
-/// A scalar's value before it becomes JSON.
+/// The value of a scalar before it is converted to JSON.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Scalar {
     Null,

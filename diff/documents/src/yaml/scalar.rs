@@ -1,7 +1,7 @@
-//! What a scalar means: YAML 1.1 as go-yaml v2 reads it, which is how kubectl reads it.
+//! The meaning of a scalar: YAML 1.1 as in go-yaml v2 and kubectl.
 //!
-//! `0644` is 420, `yes` is true, `1_000` is 1000, `1:30` and dates stay text.
-//! Leaves the forms of numbers to `number`, and collections to `decode`. Pure.
+//! `0644` is 420, `yes` is true, `1_000` is 1000, `1:30` and dates stay text. Leaves the formats of numbers to
+//! `number`, and collections to `decode`. Pure.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,7 +12,7 @@ use super::error::YamlProblem;
 use super::number;
 pub use super::resolved::Scalar;
 
-/// Reads a scalar. A tag overrules the style: `!!int "1"` is a number.
+/// Resolves a scalar. A tag has precedence over the style: `!!int "1"` is a number.
 pub(super) fn resolve(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Result<Scalar, YamlProblem> {
     let tag = tag.map(|tag| tag.suffix_in_namespace("tag:yaml.org,2002:").unwrap_or_default());
     let wrong = |tag| Err(YamlProblem::WrongTag { text: text.to_owned(), tag });
@@ -42,7 +42,7 @@ pub(super) fn resolve(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Resu
     }
 }
 
-/// Reads a scalar that carries neither quotes nor a tag.
+/// Resolves a scalar without quotes and tag.
 fn plain(text: &str) -> Scalar {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => Scalar::Null,
@@ -66,8 +66,8 @@ fn binary(text: &str) -> Result<Scalar, YamlProblem> {
 }
 
 impl Scalar {
-    /// The value as it arrives at the API server: whole numbers within 64 bits are integers, all others
-    /// floats.
+    /// Returns the value as it arrives at the API server: integers within 64 bits are integers, all others
+    /// are floats.
     pub fn into_json(self, text: &str) -> Result<Value, YamlProblem> {
         Ok(match self {
             Self::Null => Value::Null,
@@ -82,7 +82,7 @@ impl Scalar {
         })
     }
 
-    /// The value as the name of a field.
+    /// Returns the value as the name of a field.
     pub fn into_key(self) -> Result<String, YamlProblem> {
         match self {
             Self::Null => Err(YamlProblem::ScalarKey("null")),
@@ -95,7 +95,7 @@ impl Scalar {
     }
 }
 
-/// True if a key `<<` of this style and tag merges.
+/// True if a key `<<` of this style and tag is a merge key.
 pub(super) fn is_merge(style: ScalarStyle, tag: Option<&Tag>) -> bool {
     match tag {
         None => style == ScalarStyle::Plain,

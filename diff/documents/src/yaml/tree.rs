@@ -1,7 +1,7 @@
-//! The tree of one YAML document: its nodes as written, each with the bytes it stands in.
+//! The tree of one YAML document: its nodes as written, each with its range of bytes.
 //!
-//! Nothing is resolved here: scalars keep their text, aliases point at their anchors. `decode` makes
-//! a value of it; an exact edit finds here which bytes to replace. Pure.
+//! Nothing is resolved here: scalars keep their text, aliases refer to their anchors. `decode` computes
+//! the value; an edit finds the bytes to replace. Pure.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -20,7 +20,7 @@ pub struct Tree<'a> {
 
 #[derive(Clone, Debug)]
 pub struct Node<'a> {
-    /// The node's bytes in the file. Empty at the end of a node that is left out (`key:`).
+    /// The range of the node in the file. Empty at the end of an omitted node (`key:`).
     pub span: Range<usize>,
     /// The line, from 1, on which it starts.
     pub line: u32,
@@ -35,11 +35,11 @@ pub enum Content<'a> {
         tag: Option<Cow<'a, Tag>>,
     },
     Sequence(Vec<NodeId>),
-    /// Keys and values by turns.
+    /// Keys and values alternately.
     Mapping(Vec<NodeId>),
     Alias {
         name: String,
-        /// None where no anchor of the name stands before.
+        /// `None` if no anchor of this name precedes it.
         target: Option<NodeId>,
     },
 }
@@ -51,7 +51,7 @@ impl<'a> Tree<'a> {
         self.nodes.get(id)
     }
 
-    /// The node that `id` stands for: itself, or what its alias points at.
+    /// Returns the node of a value: `id` itself, or the target of its alias.
     pub fn resolve(&self, id: NodeId) -> NodeId {
         match self.node(id).map(|node| &node.content) {
             Some(Content::Alias { target: Some(target), .. }) => *target,
@@ -59,7 +59,7 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// The key's node and the value's node of `key` in the mapping `id`; merged keys are not looked for.
+    /// Returns the nodes of key and value of `key` in the mapping `id`; merged keys are not searched.
     pub fn entry(&self, id: NodeId, key: &str) -> Option<(NodeId, NodeId)> {
         let Content::Mapping(children) = &self.node(self.resolve(id))?.content else { return None };
         children.as_chunks::<2>().0.iter().rev().find_map(|[name, value]| {
@@ -70,7 +70,7 @@ impl<'a> Tree<'a> {
         })
     }
 
-    /// The node of the item `index` of the sequence `id`.
+    /// Returns the node of the item `index` of the sequence `id`.
     pub fn item(&self, id: NodeId, index: usize) -> Option<NodeId> {
         match &self.node(self.resolve(id))?.content {
             Content::Sequence(children) => children.get(index).copied(),
@@ -79,8 +79,8 @@ impl<'a> Tree<'a> {
     }
 }
 
-/// The text of a scalar without the line break that a block has for the parser, but not for go-yaml, if the file ends in
-/// its last line without one.
+/// Returns the text of a scalar without the line break that a block has for the parser, but not for go-yaml, if the
+/// file ends in its last line without one.
 pub fn cut_break<'t>(text: &'t str, style: ScalarStyle, file: &str, span: &Span) -> &'t str {
     let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
     if !is_block || file.trim_end_matches([' ', '\t']).ends_with(['\n', '\r']) {
@@ -90,10 +90,10 @@ pub fn cut_break<'t>(text: &'t str, style: ScalarStyle, file: &str, span: &Span)
     text.strip_suffix('\n').filter(|_| is_last).unwrap_or(text)
 }
 
-/// Builds a tree from the parser's events, without recursion.
+/// Builds a tree from the events of the parser, without recursion.
 pub(super) struct Builder<'a> {
     text: &'a str,
-    /// Where `text` starts in the file: the byte, and the number of lines before.
+    /// The position of `text` in the file: the byte, and the number of preceding lines.
     base: usize,
     base_line: u32,
     tree: Tree<'a>,

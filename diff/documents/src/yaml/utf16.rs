@@ -1,9 +1,9 @@
-//! Files in UTF-16, which some editors of Windows save. They are recognised by the byte order mark.
+//! Files in UTF-16, which some editors on Windows write. They are recognised by the byte order mark.
 //!
 //! Pure.
 
-/// The text of a file that begins with the byte order mark of UTF-16, in UTF-8 and with the mark; `None` for other files,
-/// and for what is no UTF-16.
+/// Returns the text of a file that begins with the byte order mark of UTF-16, in UTF-8 and with the mark; `None` for
+/// other files, and for invalid UTF-16.
 pub fn to_utf8(bytes: &[u8]) -> Option<Vec<u8>> {
     let unit: fn([u8; 2]) -> u16 = match bytes {
         [0xFF, 0xFE, ..] => u16::from_le_bytes,

@@ -1,7 +1,7 @@
-//! The writer of values: block YAML with the very bytes that kubectl and kustomize print.
+//! Writes values as block YAML with exactly the bytes that kubectl and kustomize print.
 //!
-//! That is go-yaml v2 behind sigs.k8s.io/yaml: fields sorted, lists not indented below their field, long
-//! text broken after 80 columns. Unlike those, it keeps U+0085 in a string, and writes with an escape the
+//! That is go-yaml v2 with sigs.k8s.io/yaml: fields sorted, lists not indented below their field, long
+//! text broken after 80 columns. Unlike those, it preserves U+0085 in a string, and escapes
 //! characters that they refuse. Leaves the forms of scalars to `page`, the choice among them to `style`, the
 //! order of fields to `order`. Pure.
 
@@ -18,10 +18,10 @@ use order::Field;
 use page::{Fold, Page};
 use style::{Audience, Style};
 
-/// The longest field name, in bytes, that stands before its `:` on the same line.
+/// The longest field name, in bytes, that is written before its `:` on the same line.
 const LONGEST_KEY: usize = 128;
 
-/// Writes a value as a YAML document with a line end behind it, at any depth.
+/// Writes a value as a YAML document with a final line break, at any depth.
 pub fn write(value: &Value) -> String {
     write_for(Audience::Kubectl, value)
 }
@@ -31,16 +31,16 @@ pub fn write_shown(value: &Value) -> String {
     write_for(Audience::Terminal, value)
 }
 
-/// Writes a value as [`write`] does, but so that this module's reader reads every text back as it was, and
+/// Writes a value as [`write`] does, but so that this module's reader preserves every string, and
 /// no line is broken.
 pub fn write_to_read(value: &Value) -> String {
     write_for(Audience::Ourselves, value)
 }
 
-/// The quotes of a scalar that is written by itself.
+/// The quotes of a single scalar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quotes {
-    /// None unless the text cannot be read without them; what it would mean without them does not matter.
+    /// None unless the text cannot be parsed without them; its type without quotes does not matter.
     AsNeeded,
     Single,
     Double,
@@ -48,7 +48,7 @@ pub enum Quotes {
     Block,
 }
 
-/// Writes a scalar by itself, in the quotes that are asked for where they can hold the text.
+/// Writes a single scalar, in the requested quotes if they can represent the text.
 pub fn write_scalar(text: &str, quotes: Quotes, indent: usize) -> String {
     let mut page = Page::new(Audience::Ourselves);
     let style = match quotes {
@@ -82,15 +82,15 @@ enum Open<'v> {
     List { items: std::slice::Iter<'v, Value>, indent: usize },
 }
 
-/// What a value stands in.
+/// The collection that contains a value.
 #[derive(Clone, Copy)]
 struct Parent {
     indent: usize,
-    /// A list can start at the indentation of the field that it belongs to.
+    /// Whether a list may start at the indentation of its field.
     shares_indent: bool,
 }
 
-/// Writes what stands before the next value of a collection, and returns that value.
+/// Writes the indicator before the next value of a collection, and returns that value.
 fn next<'v>(page: &mut Page, collection: &mut Open<'v>) -> Option<(&'v Value, Parent)> {
     match collection {
         Open::Mapping { fields, indent } => {
@@ -107,7 +107,7 @@ fn next<'v>(page: &mut Page, collection: &mut Open<'v>) -> Option<(&'v Value, Pa
     }
 }
 
-/// Writes a field's name and its colon. Returns true if both are on one line.
+/// Writes the name of a field and its colon. Returns true if both are on one line.
 fn key(page: &mut Page, name: &str, indent: usize) -> bool {
     let (style, one_line) = Style::of(name, page.audience());
     page.start_line(indent);

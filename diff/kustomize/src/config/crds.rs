@@ -1,4 +1,4 @@
-//! What `crds` say: OpenAPI definitions of custom resources, whose extensions mark the fields that hold
+//! The content of `crds`: OpenAPI definitions of custom resources, whose extensions mark the fields with
 //! names, labels and annotations.
 //!
 //! Leaves reading the files to its caller. Pure.
@@ -9,15 +9,15 @@ use super::{NameReference, TransformerConfig, merge_reference, merge_spec};
 use crate::error::KustomizeError;
 use crate::fieldspec::FieldSpec;
 
-/// How deep definitions may refer to one another; one that refers to itself never ends.
+/// Maximum depth of references between definitions; a definition that refers to itself never ends.
 const DEPTH: usize = 32;
-/// How many fields the definitions of a file may have in all, where references are followed.
+/// Maximum number of fields in the definitions of a file, with references followed.
 const FIELDS: usize = 20_000;
 
-/// The configuration that a file of definitions asks for, by their names.
+/// Returns the configuration of a file of definitions.
 ///
 /// # Errors
-/// If the file is not a mapping of definitions, or one refers to itself.
+/// The file is not a mapping of definitions, or a definition refers to itself.
 pub fn from_definitions(file: &Value) -> Result<TransformerConfig, KustomizeError> {
     let definitions = match file {
         Value::Null => return Ok(TransformerConfig::default()),
@@ -103,14 +103,14 @@ fn read_field(
     Ok(())
 }
 
-/// The properties of a definition: `Schema.properties`.
+/// Returns the properties of a definition: `Schema.properties`.
 fn properties<'a>(
     name: &str,
     definition: &'a Value,
 ) -> Result<Option<&'a Map<String, Value>>, KustomizeError> {
     let wrong = || {
         let message = format!(
-            "crds: {name} is no OpenAPI definition (a mapping with Schema): list definitions as \
+            "crds: {name} is not an OpenAPI definition (a mapping with Schema): list definitions as \
              `kubectl get --raw /openapi/v2` has them, not CustomResourceDefinitions"
         );
         KustomizeError::new(message)

@@ -32,8 +32,7 @@ fn specs_that_do_not_agree_are_a_mistake() {
     let error = TransformerConfig::with_files([other]).expect_err("a conflict");
     assert_eq!(
         error.message,
-        "replicas: the field spec of spec/replicas for Deployment.[noVer].[noGrp] has create: false, and another one \
-         says otherwise: make them agree"
+        "replicas: the field spec of spec/replicas for Deployment.[noVer].[noGrp] has create: false, and another one has a different value: make them agree"
     );
 }
 

@@ -57,8 +57,8 @@ fn a_mistake_names_the_field_and_the_object() {
     for (path, message) in [
         ("spec/text/labels", "a mapping or a list is expected, not a string"),
         ("spec/text", "a mapping is expected, not a string"),
-        ("spec/-/labels", "- is for a list, and there is a mapping"),
-        ("spec/[name=x]/labels", "[name=x] is for a list, and there is a mapping"),
+        ("spec/-/labels", "- is for a list, but the value is a mapping"),
+        ("spec/[name=x]/labels", "[name=x] is for a list, but the value is a mapping"),
         ("spec//labels", "a part of the path is empty"),
     ] {
         let error = labelled(path).expect_err("a mistake").to_string();

@@ -1,4 +1,4 @@
-//! The fields of a kustomization and of all that stands in it, by the types of kustomize 5.8.
+//! The fields of a kustomization and of everything in it, by the types of kustomize 5.8.
 //!
 //! Pure data.
 
@@ -138,7 +138,7 @@ pub const GENERATOR: Fields = &[
     ("options", GENERATOR_OPTIONS),
 ];
 
-/// What a generator of Secrets has beyond [`GENERATOR`].
+/// Fields of a generator of Secrets in addition to [`GENERATOR`].
 pub const SECRET: Fields = &[("type", Text)];
 
 pub const HELM_GLOBALS: Fields = &[("chartHome", Text), ("configHome", Text)];
@@ -163,7 +163,7 @@ pub const HELM_CHART: Fields = &[
     ("devel", Bool),
 ];
 
-/// The deprecated form of a chart, from which the original takes only a part.
+/// The deprecated form of a chart, of which kustomize uses only a part.
 const HELM_CHART_ARGS: Shape = Struct(&[
     ("chartName", Text),
     ("chartVersion", Text),

@@ -1,6 +1,6 @@
 //! The data of a generated ConfigMap or Secret: files of `KEY=value` lines, literals, and whole files.
 //!
-//! A line without `=` stands for an empty value: kustomize 5 does not look into the environment. Pure.
+//! A line without `=` is an empty value: kustomize 5 does not read the environment. Pure.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,12 +12,12 @@ use holdfast_documents::budget::Resource as Taken;
 use holdfast_documents::object::Origin;
 use holdfast_documents::weight;
 
-/// The longest line, with its line break, that the original reads: there it stops.
+/// Maximum length of a line, with its line break, that kustomize reads: it stops there.
 const LONGEST: usize = 65_536;
 
 type Pairs = Vec<(String, Vec<u8>)>;
 
-/// The data by key, of which no two are the same.
+/// Returns the data by key, without duplicates.
 pub(super) fn read(
     args: &GeneratorArgs,
     loader: &Loader,
@@ -25,11 +25,11 @@ pub(super) fn read(
 ) -> Result<BTreeMap<String, Vec<u8>>, KustomizeError> {
     let error = |message: String| KustomizeError::at(origin, message);
     let mut data = BTreeMap::new();
-    // Added as they are read, so that what is there twice does not add up.
+    // Added one by one, so that duplicates do not accumulate.
     let mut add = |(key, value): (String, Vec<u8>)| {
         if data.contains_key(&key) {
             return Err(error(format!(
-                "the key `{key}` of `{}` is there twice: remove one of the two",
+                "the key `{key}` of `{}` is duplicated: remove one of the two",
                 args.name
             )));
         }
@@ -54,7 +54,7 @@ pub(super) fn read(
     Ok(data)
 }
 
-/// A file, of which all is about to be a part of what is generated.
+/// Reads a file whose content becomes a part of the generated object.
 fn load(path: &str, loader: &Loader, origin: &Origin) -> Result<Arc<[u8]>, KustomizeError> {
     let content = loader.load(path).map_err(|error| error.or_at(origin))?;
     loader.spend(Taken::Generated, content.len()).map_err(|error| error.or_at(origin))?;
@@ -88,7 +88,7 @@ fn env_lines(path: &str, text: &[u8], loader: &Loader) -> Result<Pairs, String> 
     Ok(pairs)
 }
 
-/// `key=value`, with one pair of quotes around the value taken off.
+/// Parses `key=value`, without one pair of quotes around the value.
 fn parse_literal(literal: &str) -> Result<(String, Vec<u8>), String> {
     let split = literal.split_once('=').filter(|(key, _)| !key.is_empty());
     let Some((key, value)) = split else {
@@ -100,7 +100,7 @@ fn parse_literal(literal: &str) -> Result<(String, Vec<u8>), String> {
     Ok((key.to_owned(), value.as_bytes().to_vec()))
 }
 
-/// `path` or `key=path`: the key and the path.
+/// Parses `path` or `key=path` into the key and the path.
 fn parse_file(source: &str) -> Result<(&str, &str), String> {
     match source.split('=').collect::<Vec<_>>()[..] {
         [path] => Ok((base(path), path)),
@@ -111,7 +111,7 @@ fn parse_file(source: &str) -> Result<(&str, &str), String> {
     }
 }
 
-/// The last name of a path, as Go's `path.Base` has it.
+/// Returns the last name of a path, as Go's `path.Base`.
 fn base(path: &str) -> &str {
     match path.trim_end_matches('/') {
         "" if path.is_empty() => ".",

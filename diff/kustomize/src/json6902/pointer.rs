@@ -1,19 +1,19 @@
-//! Ways through a document: `/a/0/b~1c`, to a field of a mapping or an index of a list.
+//! Pointers into a document: `/a/0/b~1c`, to a field of a mapping or an index of a list.
 //!
 //! Pure.
 
 use serde_json::{Map, Value};
 
-/// Where a path ends: in a mapping, or in a list.
+/// The end of a path: in a mapping, or in a list.
 pub(super) enum Slot<'a> {
     Field(&'a mut Map<String, Value>, String),
     Item(&'a mut Vec<Value>, String),
 }
 
-/// Finds the collection that holds what a path names.
+/// Finds the collection that contains the value at a path.
 pub(super) fn locate<'a>(document: &'a mut Value, path: &str) -> Result<Slot<'a>, String> {
     let missing = || format!("`{path}` leads to nothing: correct the path, or add what is above it first");
-    // what stands before the first slash does not count
+    // Text before the first slash is ignored.
     let (_, parts) = path.split_once('/').ok_or_else(missing)?;
     let mut parts = parts.split('/').map(|part| part.replace("~1", "/").replace("~0", "~"));
     let last = parts.next_back().ok_or_else(missing)?;
@@ -33,11 +33,11 @@ pub(super) fn locate<'a>(document: &'a mut Value, path: &str) -> Result<Slot<'a>
     }
 }
 
-/// A position in a list of `length` items; a negative one counts from the end.
+/// Returns a position in a list of `length` items; a negative one counts from the end.
 fn index(text: &str, length: usize) -> Result<usize, String> {
     let wrong = || {
         format!(
-            "`{text}` is no index of a list of {length}: write one from 0 to {}",
+            "`{text}` is not an index of a list of {length}: write one from 0 to {}",
             length.saturating_sub(1)
         )
     };
@@ -48,7 +48,7 @@ fn index(text: &str, length: usize) -> Result<usize, String> {
 }
 
 impl<'a> Slot<'a> {
-    /// What is there; a field that is not there is nothing, an index that is not there an error.
+    /// Returns the value; a missing field is `None`, a missing index is an error.
     pub fn get(&self) -> Result<Option<&Value>, String> {
         match self {
             Self::Field(fields, name) => Ok(fields.get(name)),
@@ -63,7 +63,7 @@ impl<'a> Slot<'a> {
         }
     }
 
-    /// Sets a field, or inserts an item; the index `-` is behind the last.
+    /// Sets a field, or inserts an item; the index `-` is after the last item.
     pub fn add(self, value: Value) -> Result<(), String> {
         match self {
             Self::Field(fields, name) => {
@@ -78,7 +78,7 @@ impl<'a> Slot<'a> {
         Ok(())
     }
 
-    /// Sets a field, whether it is there or not, or an item that is there.
+    /// Sets a field, whether it exists or not, or an existing item.
     pub fn replace(self, value: Value) -> Result<(), String> {
         match self {
             Self::Field(fields, name) => {
@@ -92,12 +92,12 @@ impl<'a> Slot<'a> {
         Ok(())
     }
 
-    /// Takes out what is there.
+    /// Removes and returns the value.
     pub fn remove(self) -> Result<Value, String> {
         match self {
-            Self::Field(fields, name) => fields
-                .remove(&name)
-                .ok_or_else(|| format!("there is no `{name}` to remove: drop the operation")),
+            Self::Field(fields, name) => fields.remove(&name).ok_or_else(|| {
+                format!("`{name}` does not exist, so it cannot be removed: remove the operation")
+            }),
             Self::Item(items, at) => index(&at, items.len()).map(|at| items.remove(at)),
         }
     }

@@ -1,4 +1,4 @@
-//! `$patch`: what a patch says of the mapping or the list that it stands in.
+//! `$patch`: the directive in a patch for the mapping or list that contains it.
 //!
 //! Pure.
 
@@ -14,7 +14,7 @@ pub(super) enum Directive {
     Delete,
 }
 
-/// Reads the directive of a mapping, and takes it out.
+/// Reads and removes the directive of a mapping.
 pub(super) fn of_map(patch: &mut Map) -> Step<Directive> {
     let Some(value) = patch.get(KEY) else { return Ok(Directive::Merge) };
     let directive = read(value)?;
@@ -22,7 +22,7 @@ pub(super) fn of_map(patch: &mut Map) -> Step<Directive> {
     Ok(directive)
 }
 
-/// Reads the directive of a list, which is its first item with the key and nothing else, and takes it out.
+/// Reads and removes the directive of a list, which is its first item with only this key.
 pub(super) fn of_list(patch: &mut Vec<Node>) -> Step<Directive> {
     let first = patch.iter().find_map(|item| item.as_map().filter(|map| map.contains(KEY)));
     let Some(value) = first.filter(|map| map.len() == 1).and_then(|map| map.get(KEY)) else {
@@ -30,7 +30,7 @@ pub(super) fn of_list(patch: &mut Vec<Node>) -> Step<Directive> {
     };
     let directive = read(value)?;
     let text = text(value).to_owned();
-    // what is empty goes as well
+    // Empty items are removed too.
     patch.retain(|item| {
         !item.is_null() && !is_empty_map(item) && item.get(KEY).is_none_or(|it| self::text(it) != text)
     });

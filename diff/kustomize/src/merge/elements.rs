@@ -1,22 +1,22 @@
-//! Lists whose items are found by the values of keys: finding, setting, removing and appending, as the original does each.
+//! Lists whose items are matched by the values of keys: finding, setting, removing and appending, as kustomize does.
 //!
-//! Items stand in a store and are named by their place in it, for the same item can be in two lists at a time. The key `""`
-//! stands for a plain value itself. Pure.
+//! Items are in a store and are referred to by their index, since an item can be in two lists at a time. The key `""`
+//! stands for a plain value. Pure.
 
 use smol_str::SmolStr;
 
 use super::super::node::Node;
 use super::{Failure, Step};
 
-/// The place of an item in the store.
+/// The index of an item in the store.
 pub(super) type Id = usize;
 
-/// The text of a scalar of any type; nothing for what is none.
+/// Returns the text of a scalar of any type; empty for other values.
 pub(super) fn text(node: &Node) -> &str {
     node.as_scalar().map_or("", |scalar| scalar.text.as_str())
 }
 
-/// True for what cannot be an item of a list that is merged.
+/// True for a value that cannot be an item of a merged list.
 pub(super) fn is_empty(node: &Node) -> bool {
     node.is_null() || node.as_map().is_some_and(super::Map::is_empty)
 }
@@ -34,7 +34,7 @@ impl Store {
         nodes.into_iter().map(|node| self.add(node)).collect()
     }
 
-    /// The first item of a list in which all keys have their values.
+    /// Returns the first item of a list in which all keys have their values.
     pub fn find(&self, list: &[Id], keys: &[SmolStr], values: &[SmolStr]) -> Option<Id> {
         let has_all = |node: &Node| {
             keys.len() == values.len()
@@ -50,8 +50,8 @@ impl Store {
         })
     }
 
-    /// Puts an item in the place of all that have its keys' values, or at the end; without an item, takes those out. What is
-    /// empty is taken out as well. A value that is empty stands for any.
+    /// Replaces all items that have the values of the keys by an item, or appends it; without an item, removes them.
+    /// Empty items are removed as well. An empty value matches every value.
     pub fn set(
         &self,
         list: &mut Vec<Id>,
@@ -85,7 +85,7 @@ impl Store {
         Ok(())
     }
 
-    /// Puts all items of a list into another, each in the place of that with the same values of the keys.
+    /// Moves all items of a list into another, each to the position of the one with the same values of the keys.
     pub fn append(&self, to: &mut Vec<Id>, from: &[Id], keys: &[SmolStr]) -> Step<()> {
         for id in from.iter().copied() {
             let node = &self.0[id];
@@ -112,7 +112,7 @@ impl Store {
     }
 }
 
-/// True if all keys that have a value have it in the node. Keys beyond the values are met if one before them was.
+/// True if all keys with a value have it in the node. Further keys match if one before them did.
 fn matches(node: &Node, keys: &[SmolStr], values: &[SmolStr]) -> Step<bool> {
     let plain = [SmolStr::default()];
     let keys = if keys.is_empty() { &plain } else { keys };

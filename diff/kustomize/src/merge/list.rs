@@ -1,6 +1,6 @@
-//! Lists that are merged: their items found by keys, those of the patch first.
+//! Merges lists: items are matched by keys, those of the patch come first.
 //!
-//! Leaves what a list is to `elements`. Pure.
+//! Leaves the operations on lists to `elements`. Pure.
 
 use std::collections::{HashMap, HashSet};
 
@@ -45,13 +45,13 @@ impl<'s> Walker<'s> {
         };
         let plain = [SmolStr::default()];
         let keys = if keys.is_empty() { &plain } else { keys };
-        // Each item is looked for among all others.
+        // Each item is searched among all others.
         let items = dest.len() + patch.len();
         self.work.take(items * items / COMPARED).or_else(|error| Failure::new(error.message))?;
         let mut merge = Merge { walker: self, shape, store, dest, patch };
         let list = merge.merged(keys)?;
         let mut nodes: Vec<Option<Node>> = merge.store.0.into_iter().map(Some).collect();
-        // an item can be there twice; the second is a copy, but none was seen yet
+        // An item can occur twice; the second one is a copy.
         let mut items = Vec::with_capacity(list.len());
         for (at, id) in list.iter().enumerate() {
             let again = list[at + 1..].contains(id);
@@ -63,7 +63,7 @@ impl<'s> Walker<'s> {
 
 struct Merge<'s> {
     walker: Walker<'s>,
-    /// What is known of the items.
+    /// The schema of the items.
     shape: Option<&'s Shape>,
     store: Store,
     dest: Vec<Id>,
@@ -91,7 +91,7 @@ impl Merge<'_> {
                     let is_same = self.dest == self.patch;
                     self.store.set(&mut self.dest, None, &keys, &values)?;
                     if is_same {
-                        // a list that is merged with itself loses its items on both sides
+                        // A list that is merged with itself loses its items on both sides.
                         self.patch.clone_from(&self.dest);
                     }
                 }
@@ -105,7 +105,7 @@ impl Merge<'_> {
         Ok(new)
     }
 
-    /// Notes items of one list that have the same keys: only one of them is left.
+    /// Records items of one list that have the same keys: only one of them is kept.
     fn note_doubles(&self, keys: &[SmolStr], written: &[Row], rows: &[Row]) {
         if keys.iter().all(SmolStr::is_empty) {
             return;
@@ -133,7 +133,7 @@ impl Merge<'_> {
         }
     }
 
-    /// The values of the keys in all items, those of the patch first, each once.
+    /// Returns the values of the keys in all items, those of the patch first, without duplicates.
     fn rows(&self, keys: &[SmolStr]) -> Vec<Row> {
         let items = self.patch.iter().chain(&self.dest).map(|id| &self.store.0[*id]);
         let rows = items.map(|node| row(node, keys));
@@ -141,7 +141,7 @@ impl Merge<'_> {
         rows.filter(|row| seen.insert(row.clone())).collect()
     }
 
-    /// Merges the items that have the values, and says where the result stands.
+    /// Merges the items that have the values, and returns the position of the result.
     fn item(&mut self, keys: &[SmolStr], values: &[SmolStr]) -> Step<Option<Id>> {
         let (keys, values) = valid(&[values.to_vec()], keys, values);
         let dest = self.store.find(&self.dest, &keys, &values);
@@ -149,7 +149,7 @@ impl Merge<'_> {
         let (walker, shape) = (self.walker, self.shape);
         let new = patch.map(|id| self.store.0[id].clone());
         if let Some(Node::Map(map)) = patch.and_then(|id| self.store.0.get_mut(id)) {
-            // a directive is carried out once: who is wrong is found below
+            // A directive is applied once: an invalid one is reported below.
             let _ = directive::of_map(map);
         }
         let name = SmolStr::from(format!("[{}]", values.join(",")));
@@ -199,7 +199,7 @@ fn row(node: &Node, keys: &[SmolStr]) -> Row {
     keys.iter().map(value).collect()
 }
 
-/// An item by its keys and its name.
+/// Describes an item by its keys and its name.
 fn shown(node: &Node, keys: &[SmolStr]) -> String {
     let name = SmolStr::new_static("name");
     let wanted = keys.iter().chain((!keys.contains(&name)).then_some(&name));
@@ -207,10 +207,10 @@ fn shown(node: &Node, keys: &[SmolStr]) -> String {
     format!("{{{}}}", fields.collect::<Vec<_>>().join(", "))
 }
 
-/// Two rows that share a value, and differ only where one has none, become the same.
+/// Makes two rows equal that share a value and only differ where one has none.
 fn complete(rows: &mut [Row]) {
     for i in 0..rows.len() {
-        // compared as it was before this round
+        // Compared with the state before this round.
         let row = rows[i].clone();
         for j in 0..rows.len() {
             if let Some(both) = shared(&row, &rows[j]) {
@@ -228,7 +228,7 @@ fn shared(one: &Row, other: &Row) -> Option<Row> {
     (fits && common).then(|| pairs().map(|(a, b)| if a.is_empty() { b.clone() } else { a.clone() }).collect())
 }
 
-/// The keys of which any row has a value, and the values of a row for them; all keys if there are none.
+/// Returns the keys for which any row has a value, and the values of a row for them; all keys if there are none.
 fn valid(rows: &[Row], keys: &[SmolStr], row: &[SmolStr]) -> (Vec<SmolStr>, Row) {
     let is_used = |at: usize| rows.iter().any(|row| row.get(at).is_some_and(|value| !value.is_empty()));
     let used: Vec<usize> = (0..keys.len()).filter(|at| is_used(*at)).collect();

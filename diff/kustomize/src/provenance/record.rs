@@ -1,4 +1,4 @@
-//! Where a resource is from, or what made or changed it, and how an annotation says so.
+//! The origin of a resource, or what created or changed it, and its form in an annotation.
 //!
 //! Pure.
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::node::Tag;
 use crate::scalar::resolve;
 
-/// Where a resource is from, or what made or changed it.
+/// The origin of a resource, or what created or changed it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Provenance {
     pub path: String,
@@ -28,7 +28,7 @@ pub struct ConfiguredBy {
 }
 
 impl Provenance {
-    /// As YAML, as the annotation has it.
+    /// Formats as YAML for the annotation.
     pub fn to_yaml(&self) -> String {
         self.lines().map(|line| line + "\n").collect()
     }
@@ -54,7 +54,7 @@ fn entries(fields: &[(&str, &String)], indent: &str) -> impl Iterator<Item = Str
         .map(move |(key, text)| format!("{indent}{key}: {}", quoted(text)))
 }
 
-/// A text as a plain scalar where it can be one.
+/// Formats a text as a plain scalar if possible.
 fn quoted(text: &str) -> String {
     let starts_badly = text.starts_with(|first: char| "-?:,[]{}#&*!|>'\"%@` ".contains(first))
         && !(text.starts_with(['-', '?', ':']) && text[1..].starts_with(|next: char| next != ' '));

@@ -1,6 +1,6 @@
-//! What nodes are made of: scalars by their style and tag, anchors and what stands for them, mappings without doubles.
+//! Builds nodes: scalars by their style and tag, anchors and aliases, mappings without duplicate keys.
 //!
-//! Leaves `<<` to `merge_keys` and what scalars mean to `scalar`. Pure.
+//! Leaves `<<` to `merge_keys` and the types of scalars to `scalar`. Pure.
 
 use std::collections::{HashMap, HashSet};
 
@@ -20,7 +20,7 @@ pub(super) enum Keys {
     Any,
 }
 
-/// How a text is written.
+/// The style of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Style {
     Plain,
@@ -28,14 +28,14 @@ pub(super) enum Style {
     Quoted,
     /// In a block whose lines are joined.
     Folded,
-    /// Not at all, between brackets.
+    /// An omitted value between brackets.
     NothingInBrackets,
 }
 
-/// A collection whose end is still to come.
+/// A collection that is still open.
 pub(super) struct Opened<'a> {
     anchor: Option<&'a str>,
-    /// What was made before it.
+    /// Number of nodes before it.
     made: usize,
 }
 
@@ -45,24 +45,24 @@ pub(super) struct Entries {
     map: Map,
     merged: Option<Made>,
     depth: usize,
-    /// The keys, once there are many.
+    /// The keys, if there are many.
     seen: HashSet<SmolStr>,
 }
 
-/// From here on a set finds doubles faster than a look at all keys.
+/// Number of keys from which a set is faster than a linear search.
 const MANY_KEYS: usize = 16;
 
-/// What is wrong, without its place.
+/// A message without its place.
 type Message = String;
 
 pub(super) struct Maker<'a> {
     keys: Keys,
-    /// By name; None for what is still open.
+    /// By name; `None` while the anchor is still open.
     anchors: HashMap<&'a str, Option<Anchored>>,
-    /// Nodes made so far, and how many of them by aliases.
+    /// Number of nodes so far, and how many of them come from aliases.
     made: usize,
     aliased: usize,
-    /// What copies may still take: an anchor keeps one, and each alias makes one.
+    /// What copies may still use: an anchor keeps one, and each alias creates one.
     copies: &'a Copies,
 }
 
@@ -79,11 +79,11 @@ impl<'a> Maker<'a> {
         Self { keys, anchors: HashMap::new(), made: 0, aliased: 0, copies }
     }
 
-    /// Makes a scalar; the tag comes without what stands for `tag:yaml.org,2002:`.
+    /// Creates a scalar; the tag has no prefix `tag:yaml.org,2002:`.
     #[expect(clippy::unused_self, reason = "all that is made is made here")]
     pub fn scalar(&self, text: &str, style: Style, tag: Option<&str>) -> Result<Scalar, Message> {
         let tag = match tag {
-            // `! text`: as if no tag were there
+            // `! text` is treated as if there were no tag.
             None | Some("!") => None,
             Some("int") => Some(Tag::Int),
             Some("float") => Some(Tag::Float),
@@ -114,7 +114,7 @@ impl<'a> Maker<'a> {
         self.close(Node::Scalar(scalar), 0, &opened)
     }
 
-    /// Begins a collection: an alias of its anchor inside of it would contain itself.
+    /// Begins a collection: an alias of its anchor inside it would contain itself.
     pub fn open(&mut self, anchor: Option<&'a str>) -> Opened<'a> {
         if let Some(name) = anchor {
             self.anchors.insert(name, None);
@@ -157,11 +157,11 @@ impl<'a> Maker<'a> {
         if self.copies.take(weight) { Ok(()) } else { Err(too_much()) }
     }
 
-    /// A copy of what an alias stands for.
+    /// Returns a copy of the target of an alias.
     pub fn alias(&mut self, name: &str) -> Result<Made, Message> {
         match self.anchors.get(name) {
             None => Err(format!(
-                "no anchor `&{name}` stands before this alias: define it, or quote the text if `*` belongs to it"
+                "no anchor `&{name}` is defined before this alias: define it, or quote the text if `*` belongs to it"
             )),
             Some(None) => Err(format!("the anchor `&{name}` contains itself: remove the alias")),
             Some(Some(Anchored { node, size, depth, weight })) => {
@@ -180,11 +180,11 @@ impl<'a> Maker<'a> {
 }
 
 fn too_much() -> Message {
-    "aliases make up too much of the document: write out what they stand for".to_owned()
+    "aliases make up too much of the document: replace them with their values".to_owned()
 }
 
 impl Entries {
-    /// Checks that a key is not set yet. It counts as set by its text alone, whatever its type.
+    /// Checks that a key is not set yet. Keys are equal if their texts are, whatever their types.
     fn check(&mut self, key: &SmolStr) -> Result<(), Message> {
         let is_new = if self.map.len() < MANY_KEYS {
             !self.map.contains(key)
@@ -200,12 +200,12 @@ impl Entries {
     /// Adds an entry, with the comment that is the schema of its value.
     pub fn push(&mut self, mut key: Scalar, value: Made, schema: Option<SmolStr>) -> Result<(), Message> {
         if key.is_null() && key.text.is_empty() {
-            // the original writes a key without a text with quotes
+            // Kustomize writes a key without a text in quotes.
             key = Scalar { text: key.text, tag: Tag::Str, style: Written::Quoted };
         }
         self.depth = self.depth.max(value.depth);
         if key.tag != Tag::Merge {
-            // the original takes `<<` in quotes out as well, without merging it
+            // Kustomize also removes a quoted `<<`, without merging it.
             if key.text != "<<" {
                 let schema = schema.map(|schema| (key.text.clone(), schema));
                 self.map.push(key, value.node);
@@ -225,8 +225,8 @@ fn share(part: usize, whole: usize) -> f64 {
     part as f64 / whole as f64
 }
 
-/// The share of a document's nodes that may come out of aliases, by go-yaml's rule: nearly all of a small document, a tenth
-/// of a large one.
+/// Returns the fraction of the nodes of a document that may come from aliases, by the rule of go-yaml: nearly all of a
+/// small document, a tenth of a large one.
 fn allowed(made: usize) -> f64 {
     const LOW: usize = 400_000;
     const HIGH: usize = 4_000_000;

@@ -1,4 +1,4 @@
-//! A file cut into documents, as the original cuts it before it reads YAML: at every line that starts with `---`.
+//! Splits a file into documents as kustomize does before it parses YAML: at every line that starts with `---`.
 //!
 //! Pure.
 
@@ -14,7 +14,7 @@ pub(super) struct Document<'a> {
     pub lines_before: u32,
 }
 
-/// The text of a file, with the line ends of Unix.
+/// Returns the text of a file with Unix line endings.
 pub(super) fn text<'a>(file: &str, bytes: &'a [u8]) -> Result<Cow<'a, str>, KustomizeError> {
     let is_plain = bytes.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\n' | b'\r' | b'\t'));
     if let Some(utf8) = utf16::to_utf8(bytes) {
@@ -31,7 +31,7 @@ pub(super) fn text<'a>(file: &str, bytes: &'a [u8]) -> Result<Cow<'a, str>, Kust
     Ok(if text.contains("\r\n") { text.replace("\r\n", "\n").into() } else { text.into() })
 }
 
-/// The documents of a text, empty ones included.
+/// Returns the documents of a text, including empty ones.
 pub(super) fn documents<'a>(file: &str, text: &'a str) -> Result<Vec<Document<'a>>, KustomizeError> {
     let mut documents = Vec::new();
     let (mut start, mut lines_before) = (0, 0);
@@ -40,7 +40,7 @@ pub(super) fn documents<'a>(file: &str, text: &'a str) -> Result<Vec<Document<'a
         let part = &text[start..=at];
         let line = lines_before + lines(part.as_bytes()) + 1;
         if !behind.is_empty() && !behind.starts_with('#') {
-            let message = format!("`{behind}` stands behind `---`: put it on a line of its own");
+            let message = format!("`{behind}` follows `---` on the same line: put it on its own line");
             return Err(KustomizeError { file: file.to_owned(), line, message });
         }
         documents.push(Document { text: part, lines_before });
@@ -52,8 +52,8 @@ pub(super) fn documents<'a>(file: &str, text: &'a str) -> Result<Vec<Document<'a
     Ok(documents)
 }
 
-/// The next separator: where the line break before it stands, and where the line behind it starts. One at the end of a text
-/// without a line break is none.
+/// Returns the next separator: the position of the line break before it, and the start of the line after it. A
+/// separator at the end of a text without a line break does not count.
 fn separator(text: &str, from: usize) -> Option<(usize, usize)> {
     let at = from + text[from..].find("\n---")?;
     let end = at + 4 + text[at + 4..].find('\n')? + 1;

@@ -1,12 +1,12 @@
-//! A node that was read, on its way into the collection around it. A type, no behaviour.
+//! A node that was read and not yet added to its collection. A type, no behaviour.
 
 use super::super::node::Node;
 
-/// A node, on its way into the collection around it.
+/// A node that was read and not yet added to its collection.
 #[derive(Debug)]
 pub(super) struct Made {
     pub node: Node,
-    /// How deep it nests.
+    /// Its depth.
     pub depth: usize,
     pub by_alias: bool,
 }

@@ -1,6 +1,6 @@
-//! The annotations in which the original keeps its state of a resource. Manifests that have them influence it.
+//! The annotations in which kustomize keeps the state of a resource. Manifests that have them affect it.
 //!
-//! They are taken out of the resource, as the original does at the end, and become fields of it. Pure.
+//! They are removed from the resource, as kustomize does at the end, and become fields of it. Pure.
 
 use smol_str::SmolStr;
 
@@ -11,7 +11,7 @@ use super::super::resource::{Behavior, Names, Previous, Resource};
 
 const DOMAIN: &str = "internal.config.kubernetes.io/";
 
-/// What of the domain is known, and so is taken out.
+/// The known annotations of this domain, which are removed.
 const KNOWN: [&str; 16] = [
     "previousKinds",
     "previousNames",
@@ -31,12 +31,12 @@ const KNOWN: [&str; 16] = [
     "helm-generated",
 ];
 
-/// Left in the resource until the end, as a transformer reads it there.
+/// Stays in the resource until the end, since a transformer reads it there.
 const HELM_GENERATED: &str = "internal.config.kubernetes.io/helm-generated";
 
 const LEGACY: [&str; 3] = ["config.kubernetes.io/path", "config.kubernetes.io/index", "config.k8s.io/id"];
 
-/// Turns what a resource's annotations say to the original into the fields of the resource.
+/// Moves the state in the annotations of a resource to its fields.
 pub fn remember(mut resource: Resource) -> Result<Resource, KustomizeError> {
     if !resource.metadata("annotations").any(|(key, _)| is_memory(key)) {
         return Ok(resource);
@@ -74,7 +74,7 @@ fn is_memory(key: &str) -> bool {
     key.strip_prefix(DOMAIN).is_some_and(|name| KNOWN.contains(&name)) || LEGACY.contains(&key)
 }
 
-/// Takes them out, and the annotations as a whole if nothing else is there.
+/// Removes these annotations, and the whole field if it becomes empty.
 fn forget(node: &mut Node) {
     let Some(metadata) = node.get_mut("metadata").and_then(Node::as_map_mut) else { return };
     let Some(annotations) = metadata.get_mut("annotations").and_then(Node::as_map_mut) else { return };
@@ -92,7 +92,7 @@ fn previous(
     if names.is_empty() {
         return Ok(Vec::new());
     }
-    // what is missing is one empty text
+    // A missing annotation is one empty text.
     let [kinds, namespaces] =
         [kinds, namespaces].map(|list| if list.is_empty() { vec![SmolStr::default()] } else { list });
     if kinds.len() != names.len() || namespaces.len() != names.len() {
@@ -105,7 +105,7 @@ fn previous(
     Ok(parts.map(|((kind, namespace), name)| Previous { kind, namespace, name }).collect())
 }
 
-/// From `Kind.version.group/name.namespace`, where `[noName]` and the like stand for nothing.
+/// Parses `Kind.version.group/name.namespace`, where `[noName]` and similar mean an empty part.
 fn res_id(text: &str) -> ResId {
     let (gvk, name) = text.split_once('/').unwrap_or((text, ""));
     let mut parts = gvk.splitn(3, '.');

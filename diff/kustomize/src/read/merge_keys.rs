@@ -1,6 +1,7 @@
-//! `<<`: the keys of other mappings, written out.
+//! `<<`: expands the keys of other mappings.
 //!
-//! What a mapping sets itself counts before what it merges, and of a list of mappings the first counts most. Pure.
+//! The own keys of a mapping have precedence over merged ones, and in a list of mappings the first one has precedence.
+//! Pure.
 
 use std::collections::HashMap;
 
@@ -9,7 +10,7 @@ use smol_str::SmolStr;
 use super::super::node::{Map, Node};
 use super::made::Made;
 
-/// The mapping with what it merges.
+/// Returns the mapping with the merged keys.
 pub(super) fn merge(mut map: Map, merged: Made) -> Result<Map, String> {
     let mut sources = match merged.node {
         Node::Map(source) => vec![source],

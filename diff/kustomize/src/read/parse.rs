@@ -1,8 +1,8 @@
-//! From a text to the nodes of its first document, as go-yaml v3 reads it: which is what libyaml does, where indentation
-//! counts little between quotes and brackets.
+//! Parses a text into the nodes of its first document, as go-yaml v3 does, which follows libyaml: indentation
+//! is mostly ignored between quotes and brackets.
 //!
-//! No tokens and no events in between: what stands at the cursor becomes a node. Leaves texts to `plain`, `quoted` and
-//! `block`, collections to `collection` and `flow`, and what nodes are made of to `build`. Pure.
+//! There are no tokens or events: the parser creates nodes directly. Leaves texts to `plain`, `quoted` and
+//! `block`, collections to `collection` and `flow`, and the creation of nodes to `build`. Pure.
 
 mod block;
 mod collection;
@@ -21,7 +21,7 @@ use properties::Properties;
 
 use holdfast_documents::budget::Copies;
 
-/// What is wrong, and on which line.
+/// An error, and its line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Fail {
     pub line: u32,
@@ -32,13 +32,13 @@ fn fail<T>(line: u32, message: impl Into<String>) -> Result<T, Fail> {
     Err(Fail { line, message: message.into() })
 }
 
-/// The longest key that needs no `?`, in characters.
+/// Maximum length of a key without `?`, in characters.
 const LONGEST_KEY: usize = 1024;
 
-/// The deepest nesting that is read, which is what the readers of JSON behind this can read.
+/// Maximum nesting, which is the limit of the JSON readers that follow.
 const MAX_DEPTH: usize = 120;
 
-/// Reads the first document of a text that starts after a number of lines. None if it has no token.
+/// Parses the first document of a text. `None` if it has no token.
 pub(super) fn parse(
     text: &str,
     lines_before: u32,
@@ -75,31 +75,31 @@ pub(super) struct Parsed {
     pub node: Node,
     /// The line of its first token.
     pub line: u32,
-    /// The line of what follows it and is not read.
+    /// The line of the content after it that is not read.
     pub unread: Option<u32>,
 }
 
 struct Parser<'a> {
     cursor: Cursor<'a>,
     maker: Maker<'a>,
-    /// How many collections are open.
+    /// Number of open collections.
     depth: usize,
 }
 
-/// Whether a list can start at the indentation of the mapping around it.
+/// Whether a list may start at the indentation of the mapping that contains it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Indentless {
     Yes,
     No,
 }
 
-/// Where something starts that may turn out to be a key.
+/// The position of a node that may be a key.
 #[derive(Clone, Copy)]
 struct Start {
     at: usize,
     line: u32,
     column: i32,
-    /// False where no key can start.
+    /// False if no key can start here.
     possible: bool,
 }
 
@@ -110,10 +110,10 @@ enum Leaf {
 }
 
 impl<'a> Parser<'a> {
-    /// Reads the node at the cursor, in what is indented by `around`.
+    /// Parses the node at the cursor, in a collection that is indented by `around`.
     fn node(&mut self, around: i32, indentless: Indentless) -> Result<Made, Fail> {
         let mut start = self.start();
-        // what stands on a line of its own belongs to the node, what stands before a key to the key
+        // Properties on a line of their own belong to the node, properties before a key to the key.
         let (mut outer, mut inner) = (Properties::default(), self.properties()?);
         if !inner.is_empty() && self.cursor.line > start.line {
             let column = self.cursor.column();
@@ -160,7 +160,7 @@ impl<'a> Parser<'a> {
         Start { at, line, column: self.cursor.column(), possible: key_allowed }
     }
 
-    /// Reads a text without a block, or an alias, and says whether it is a key.
+    /// Parses a text that is not a block, or an alias, and returns whether it is a key.
     fn leaf(
         &mut self,
         start: Start,
@@ -209,10 +209,10 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// True if a `:` follows what started there, so that it is a key.
+    /// True if a `:` follows, so that the node is a key.
     fn is_key(&mut self, start: Start) -> Result<bool, Fail> {
         let cursor = &mut self.cursor;
-        // behind a text that ended with its line
+        // After a text that ended with its line.
         if cursor.flow == 0 && cursor.key_allowed {
             return Ok(false);
         }
@@ -233,7 +233,7 @@ impl<'a> Parser<'a> {
         cursor.fail("a second `: ` is not allowed here: quote the value, or put the key on a line of its own")
     }
 
-    /// What is there if only an anchor or a tag is.
+    /// Returns the empty node of an anchor or a tag without a value.
     fn empty(&mut self, properties: &Properties<'a>) -> Result<Made, Fail> {
         let style = if self.cursor.flow > 0 { Style::NothingInBrackets } else { Style::Plain };
         let scalar = self.maker.scalar("", style, properties.tag.as_deref());
@@ -245,7 +245,7 @@ impl<'a> Parser<'a> {
         self.maker.leaf(scalar, properties.anchor).or_else(|message| self.cursor.fail(message))
     }
 
-    /// What has an anchor or a tag and nothing else may be a key.
+    /// A node that only has an anchor or a tag may be a key.
     fn empty_leaf(&mut self, start: Start, properties: &Properties<'a>) -> Result<Leaf, Fail> {
         let is_key = self.is_key(start)?;
         let made = self.empty(properties)?;
@@ -266,7 +266,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Reads what comes next behind the document, as far as the original looks: what cannot be there is an error.
+    /// Parses what follows the document, as far as kustomize does: invalid content is an error.
     fn behind(&mut self) -> Result<Option<u32>, Fail> {
         self.cursor.next();
         let (byte, is_alone) = (self.cursor.byte(0), self.cursor.is_gap(1));
@@ -288,7 +288,7 @@ impl<'a> Parser<'a> {
         Ok(Some(line))
     }
 
-    /// Goes one collection deeper.
+    /// Enters a collection.
     fn enter(&mut self) -> Result<(), Fail> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
@@ -297,7 +297,7 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    /// Leaves a collection, whose node nests as deep as it says.
+    /// Leaves a collection, whose depth is checked.
     fn leave(&mut self, made: Made) -> Result<Made, Fail> {
         self.depth -= 1;
         if self.depth + made.depth > MAX_DEPTH {

@@ -1,4 +1,4 @@
-//! The forms of numbers in go-yaml v3.
+//! The number formats of go-yaml v3.
 //!
 //! Leaves `.inf` and `.nan` to its parent. Pure.
 
@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use super::Resolved;
 use holdfast_documents::go_number::{Integer, decimal};
 
-/// Reads what starts with a digit or a sign.
+/// Parses text that starts with a digit or a sign.
 pub(super) fn read(text: &str) -> Resolved {
     let digits: Cow<'_, str> = if text.contains('_') { text.replace('_', "").into() } else { text.into() };
     integer(&digits)
@@ -16,7 +16,7 @@ pub(super) fn read(text: &str) -> Resolved {
         .unwrap_or(Resolved::Text)
 }
 
-/// A whole number. One beyond 64 bits with a sign has none.
+/// Parses an integer. `None` if it does not fit into 64 bits with a sign.
 fn integer(text: &str) -> Option<Resolved> {
     let integer = Integer::read(text)?;
     match integer.signed() {
@@ -26,7 +26,7 @@ fn integer(text: &str) -> Option<Resolved> {
     }
 }
 
-/// A sign after the prefix, as in `0b-1`, which go-yaml reads as well.
+/// Parses a sign after the prefix, as in `0b-1`, which go-yaml accepts.
 fn signed_digits(text: &str) -> Option<Resolved> {
     let prefixes = [("0b", 2), ("0o", 8)];
     let (digits, radix) =

@@ -1,10 +1,10 @@
-//! Times as go-yaml v3 finds them in plain scalars, printed as Go prints a time in JSON.
+//! Times as go-yaml v3 recognises them in plain scalars, printed as Go prints a time in JSON.
 //!
 //! Pure.
 
 use std::fmt::Write as _;
 
-/// The time that a text is, or None: then it is no time.
+/// Parses a time; `None` if the text is not one.
 pub(super) fn read(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
     let is_year = bytes.len() > 4 && bytes[..4].iter().all(u8::is_ascii_digit) && bytes[4] == b'-';
@@ -68,7 +68,7 @@ fn days(year: u32, month: u32) -> u32 {
     }
 }
 
-/// What is still to be read.
+/// The rest of the text.
 struct Rest<'a>(&'a [u8]);
 
 impl Rest<'_> {
@@ -77,7 +77,7 @@ impl Rest<'_> {
         Some(())
     }
 
-    /// One digit or two.
+    /// Parses one or two digits.
     fn number(&mut self) -> Option<u32> {
         let length = self.0.iter().take(2).take_while(|byte| byte.is_ascii_digit()).count();
         let (digits, rest) = self.0.split_at(length);
@@ -95,7 +95,7 @@ impl Rest<'_> {
         (hour < 24 && minute < 60 && second < 60).then_some(Time { hour, minute, second, nanos })
     }
 
-    /// The digits after the point, as nanoseconds; what is finer is cut off.
+    /// Parses the digits after the point as nanoseconds; further digits are dropped.
     fn fraction(&mut self) -> u32 {
         let [b'.' | b',', digits @ ..] = self.0 else { return 0 };
         let length = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -107,7 +107,7 @@ impl Rest<'_> {
         padded.fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0'))
     }
 
-    /// `Z`, or the minutes east of Greenwich. Go prints no zone of 24 hours or more.
+    /// Parses `Z` or an offset, in minutes east of Greenwich. Go prints no zone of 24 hours or more.
     fn zone(&mut self) -> Option<i32> {
         if self.literal(b"Z").is_some() {
             return Some(0);

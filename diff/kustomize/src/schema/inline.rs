@@ -1,8 +1,8 @@
-//! Schemas in comments of a resource or a patch, such as `items: # {"x-kubernetes-patch-merge-key":"name",...}`: each takes the
-//! place of what is known of the value otherwise.
+//! Schemas in comments of a resource or a patch, such as `items: # {"x-kubernetes-patch-merge-key":"name",...}`, each
+//! of which replaces the schema of the value.
 //!
-//! The original reads any comment that is an object of JSON as a schema, also one that is meant for another program, and
-//! takes what it does not know in it for a schema as well. Leaves where comments stand to the reader. Pure.
+//! Kustomize reads every comment that is a JSON object as a schema, even if it is meant for another program, and
+//! treats unknown fields in it as a part of the schema. Leaves the position of comments to the reader. Pure.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use smol_str::SmolStr;
 use super::super::node::Node;
 use super::{Schema, Shape, ShapeId, openapi};
 
-/// Fields of a schema that say nothing if they are empty. Any other field counts, whatever its value is.
+/// Fields of a schema that have no effect if they are empty. Any other field counts, whatever its value is.
 const EMPTY: [&str; 22] = [
     "$ref",
     "$schema",
@@ -38,16 +38,16 @@ const EMPTY: [&str; 22] = [
     "title",
 ];
 
-/// What is known of types, and what the comments of two objects say.
+/// The types, and the comments of two objects.
 pub struct Inline<'s> {
     base: &'s Schema,
-    /// What comments say, numbered from the end of the base on.
+    /// The schemas in comments, numbered after those of the base.
     own: Vec<Shape>,
     /// By the text of the comment.
     roots: HashMap<SmolStr, ShapeId>,
 }
 
-/// True for a comment, from its `#` on, that the original takes for a schema.
+/// True for a comment, starting at its `#`, that kustomize treats as a schema.
 pub fn is_schema(comment: &str) -> bool {
     read(comment).is_some()
 }
@@ -57,7 +57,7 @@ fn read(comment: &str) -> Option<Value> {
     if !text.starts_with('{') {
         return None;
     }
-    // what follows the object does not matter
+    // Text after the object is ignored.
     let value = serde_json::Deserializer::from_str(text).into_iter::<Value>().next()?.ok()?;
     let says = |(name, value): (&String, &Value)| {
         let is_empty = value.is_null() || *value == "" || *value == false;
@@ -66,7 +66,7 @@ fn read(comment: &str) -> Option<Value> {
     (value.as_object()?.iter().any(says) && is_sound(&value)).then_some(value)
 }
 
-/// False for an object that is no schema, for a field of it has a value of another type.
+/// False for an object that is not a schema, since a field of it has a value of another type.
 fn is_sound(schema: &Value) -> bool {
     let Some(fields) = schema.as_object() else { return false };
     fields.iter().all(|(name, value)| match name.as_str() {
@@ -83,7 +83,7 @@ fn is_sound(schema: &Value) -> bool {
 }
 
 impl<'s> Inline<'s> {
-    /// The types, with what comments of these objects say.
+    /// Returns the types with the schemas in comments of these objects.
     pub fn new(base: &'s Schema, nodes: [&Node; 2]) -> Self {
         let mut inline = Self { base, own: Vec::new(), roots: HashMap::new() };
         nodes.into_iter().for_each(|node| inline.collect(node));
@@ -108,7 +108,7 @@ impl<'s> Inline<'s> {
         }
     }
 
-    /// The place of a schema. None if it refers to a definition that is not there.
+    /// Returns the id of a schema. `None` if it refers to a missing definition.
     fn add(&mut self, schema: &Value) -> Option<ShapeId> {
         if let Some(name) = openapi::reference(schema) {
             return self.base.types.names.get(name.as_str()).copied();
@@ -129,23 +129,23 @@ impl<'s> Inline<'s> {
         }
     }
 
-    /// What the comment at a key says, in the first of two mappings that has one.
+    /// Returns the schema in the comment at a key, in the first of two mappings that has one.
     pub fn comment(&self, mappings: [&[(SmolStr, SmolStr)]; 2], key: &str) -> Option<&Shape> {
         let (_, comment) = mappings.into_iter().flatten().find(|(name, _)| name == key)?;
         self.get(*self.roots.get(comment)?)
     }
 
-    /// What is known of a kind.
+    /// Returns the schema of a kind.
     pub fn kind(&self, api_version: &str, kind: &str) -> Option<&Shape> {
         self.base.kind(api_version, kind)
     }
 
-    /// What is known of a field.
+    /// Returns the schema of a field.
     pub fn field(&self, shape: &Shape, name: &str) -> Option<&Shape> {
         self.get(shape.fields.get(name).copied().or(shape.values)?)
     }
 
-    /// What is known of the items of a list.
+    /// Returns the schema of the items of a list.
     pub fn items(&self, shape: &Shape) -> Option<&Shape> {
         self.get(shape.items?)
     }

@@ -1,13 +1,13 @@
-//! Types of two documents as one: those of the second take the place of those of the first.
+//! Combines the types of two documents: those of the second override those of the first.
 //!
-//! Definitions refer to one another by name across both, as in the original. Pure.
+//! Definitions refer to one another by name across both, as in kustomize. Pure.
 
 use std::collections::HashSet;
 
 use super::{Shape, ShapeId, Types};
 
 impl Types {
-    /// These types with others above them.
+    /// Returns these types with others above them.
     pub(super) fn below(&self, above: &Self) -> Self {
         let offset = self.shapes.len();
         let mut all = self.clone();

@@ -1,8 +1,8 @@
-//! The syntax of Go's regular expressions, in that of the crate `regex`.
+//! Translates regular expressions of Go into the syntax of the crate `regex`.
 //!
-//! Both are RE2's children; what differs is translated: classes of ASCII, `\Q..\E`, octal escapes, brackets
-//! and braces that stand for themselves. What only the crate accepts is refused: repetitions of repetitions,
-//! counts above 1000, its own flags. The crate finds all other mistakes itself. Pure.
+//! Both are derived from RE2; the differences are translated: ASCII classes, `\Q..\E`, octal escapes, literal brackets
+//! and braces. Syntax that only the crate accepts is refused: repeated repetitions, counts above 1000, its own flags.
+//! The crate reports all other mistakes. Pure.
 
 use std::iter::Peekable;
 use std::str::Chars;
@@ -10,7 +10,7 @@ use std::str::Chars;
 /// The highest count of a repetition in Go.
 const COUNT: u32 = 1000;
 
-/// The same expression for the crate; the error says what is wrong with it.
+/// Returns the expression for the crate; the error says what is wrong.
 pub(super) fn translate(pattern: &str) -> Result<String, String> {
     let mut reader = Reader { rest: pattern.chars().peekable(), out: String::new(), last: Last::Other };
     while let Some(character) = reader.rest.next() {
@@ -19,7 +19,7 @@ pub(super) fn translate(pattern: &str) -> Result<String, String> {
     Ok(reader.out)
 }
 
-/// What stands in front, as far as a repetition wants to know it.
+/// The preceding element, as far as a repetition needs it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Last {
     Repetition,
@@ -67,7 +67,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// `{2}`, `{2,}` or `{2,3}` behind a brace; any other brace stands for itself, and nothing is read.
+    /// Parses `{2}`, `{2,}` or `{2,3}` after a brace; any other brace is a literal, and nothing is consumed.
     fn count(&mut self) -> Result<Option<String>, String> {
         let text: String = self.rest.clone().take_while(|character| *character != '}').take(12).collect();
         let (low, high) = text.split_once(',').map_or((text.as_str(), None), |(low, high)| (low, Some(high)));
@@ -84,7 +84,7 @@ impl Reader<'_> {
         Ok(Some(format!("{{{text}}}")))
     }
 
-    /// What is behind a bracket: `?:`, flags or a name.
+    /// Parses the start of a group: `?:`, flags or a name.
     fn group(&mut self) -> Result<(), String> {
         self.out.push('(');
         if self.rest.next_if_eq(&'?').is_none() {
@@ -117,13 +117,13 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Writes something for the next character.
+    /// Replaces the next character.
     fn replace(&mut self, text: &str) {
         self.rest.next();
         self.out.push_str(text);
     }
 
-    /// What stands for itself up to `\E`, or up to the end.
+    /// Copies literals up to `\E`, or up to the end.
     fn quoted(&mut self) {
         while let Some(character) = self.rest.next() {
             if character == '\\' && self.rest.next_if_eq(&'E').is_some() {
@@ -170,7 +170,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The character for which an escape stands.
+    /// Returns the character of an escape.
     fn escaped(&mut self, character: char) -> Result<char, String> {
         let invalid = || format!("\\{character} is not an escape");
         match character {
@@ -206,7 +206,7 @@ impl Reader<'_> {
         u32::from_str_radix(&digits, 16).ok().and_then(char::from_u32)
     }
 
-    /// What is behind a square bracket, up to the one that closes it.
+    /// Parses a class up to its closing bracket.
     fn class(&mut self) -> Result<(), String> {
         self.out.push('[');
         if self.rest.next_if_eq(&'^').is_some() {
@@ -230,7 +230,7 @@ impl Reader<'_> {
         Err("a square bracket is not closed".to_owned())
     }
 
-    /// `:alpha:]` behind a square bracket; if it is something else, nothing is read.
+    /// Parses `:alpha:]` after a bracket; for other text, nothing is consumed.
     fn named_class(&mut self) -> bool {
         let name: String = self.rest.clone().take_while(|character| *character != ']').take(16).collect();
         if !name.starts_with(':') || name.len() < 2 || !name.ends_with(':') {

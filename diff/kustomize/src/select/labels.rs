@@ -1,8 +1,8 @@
 //! Label selectors as kustomize reads them: `a=b`, `a==b`, `a!=b`, `a in (x, y)`, `a notin (x, y)`, `a`,
 //! `!a`, `a>1`, `a<1`, all of which must hold.
 //!
-//! Follows "Labels and Selectors" of the Kubernetes documentation, and its reference implementation in what
-//! is odd. Pure.
+//! Follows "Labels and Selectors" of the Kubernetes documentation, and the unusual cases of its reference
+//! implementation. Pure.
 
 use std::iter::Peekable;
 use std::vec::IntoIter;
@@ -17,20 +17,20 @@ struct Requirement {
     test: Test,
 }
 
-/// What is asked of a label.
+/// The requirement for a label.
 #[derive(Debug, PartialEq, Eq)]
 enum Test {
     Exists,
     Absent,
     In(Vec<String>),
-    /// Holds without the label too.
+    /// Also matches without the label.
     NotIn(Vec<String>),
     Above(i64),
     Below(i64),
 }
 
 impl Requirements {
-    /// Reads a selector; the error says what was found in place of what.
+    /// Parses a selector; the error says what was found and what was expected.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let mut tokens = Tokens::new(text);
         let mut all = Vec::new();
@@ -46,7 +46,7 @@ impl Requirements {
         }
     }
 
-    /// True if all hold for the labels that `value` knows.
+    /// True if all requirements match the labels that `value` returns.
     pub(super) fn match_all<'a>(&self, value: impl Fn(&str) -> Option<&'a str>) -> bool {
         self.0.iter().all(|Requirement { key, test }| test.holds(value(key)))
     }
@@ -67,12 +67,12 @@ impl Test {
     }
 }
 
-/// The words and signs of a selector.
+/// The tokens of a selector.
 struct Tokens<'a>(Peekable<IntoIter<&'a str>>);
 
 impl<'a> Tokens<'a> {
     fn new(text: &'a str) -> Self {
-        // The reference implementation takes a NUL for the end.
+        // The reference implementation treats a NUL as the end.
         let mut rest = text.split('\0').next().unwrap_or_default().trim_start_matches(is_space);
         let mut tokens = Vec::new();
         while !rest.is_empty() {
@@ -167,13 +167,13 @@ impl<'a> Tokens<'a> {
         Ok(values)
     }
 
-    /// The commas between two values, with what is empty between them.
+    /// Parses the commas between two values, with empty values between them.
     fn empty_values(&mut self, values: &mut Vec<String>) -> Result<(), String> {
         self.expect(",")?;
         if values.is_empty() || self.next_is(")") || self.next_is(",") {
             values.push(String::new());
         }
-        // As in the reference implementation, a value must be behind two commas.
+        // As in the reference implementation, a value must follow two commas.
         if self.next_is(",") {
             self.0.next();
             if self.next_is(")") {
@@ -191,7 +191,7 @@ fn unexpected(found: Option<&str>, expected: &str) -> String {
     }
 }
 
-/// A key is a name, and may have a DNS subdomain in front.
+/// Checks a key: a name with an optional DNS subdomain as prefix.
 fn check_key(key: &str) -> Result<(), String> {
     let (prefix, name) = key.split_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
     let valid = !name.is_empty() && is_name(name) && prefix.is_none_or(is_subdomain);
@@ -202,7 +202,7 @@ fn checked_value(value: &str) -> Result<String, String> {
     is_name(value).then(|| value.to_owned()).ok_or_else(|| format!("{value:?} is not a label value"))
 }
 
-/// True for the empty text too.
+/// Also true for the empty text.
 fn is_name(text: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     let edge = |byte: Option<&u8>| byte.is_none_or(u8::is_ascii_alphanumeric);

@@ -1,4 +1,4 @@
-//! Go's regular expressions, which must match all of a text, by the crate `regex`.
+//! Regular expressions of Go that must match a whole text, by the crate `regex`.
 //!
 //! The syntax is translated by `go`. Pure.
 
@@ -6,29 +6,29 @@ use regex::{Regex, RegexBuilder};
 
 use super::go;
 
-/// The size of a compiled expression, in bytes: an expression that asks for more is refused.
+/// Maximum size of a compiled expression, in bytes.
 const SIZE: usize = 1 << 20;
-/// The longest expression, in bytes; names have at most 253.
+/// Maximum length of an expression, in bytes; names have at most 253.
 const LENGTH: usize = 16 << 10;
 
-/// An expression for all of a text.
+/// An expression that matches a whole text.
 #[derive(Clone, Debug)]
 pub struct Pattern(Kind);
 
 #[derive(Clone, Debug)]
 enum Kind {
-    /// Nothing was asked for.
+    /// No condition.
     Any,
-    /// Nothing in the expression is special.
+    /// An expression without special characters.
     Text(String),
     Regex(Box<Regex>),
 }
 
 impl Pattern {
-    /// Compiles an expression; the empty one matches everything. The error says what is wrong with it.
+    /// Compiles an expression; the empty one matches everything. The error says what is wrong.
     ///
     /// # Errors
-    /// If it is no expression, or too large.
+    /// The expression is invalid or too large.
     pub fn new(text: &str) -> Result<Self, String> {
         if text.is_empty() {
             return Ok(Self(Kind::Any));
@@ -39,11 +39,11 @@ impl Pattern {
         {
             return Ok(Self(Kind::Text(text.to_owned())));
         }
-        // Anchored before it is read, as the original does: brackets need not be balanced inside.
+        // Anchored before it is parsed, as in kustomize: brackets need not be balanced inside.
         compile(&format!("^(?:{text})$")).map(|regex| Self(Kind::Regex(Box::new(regex))))
     }
 
-    /// True if nothing was asked for.
+    /// True if there is no condition.
     pub fn is_any(&self) -> bool {
         matches!(self.0, Kind::Any)
     }
@@ -57,10 +57,10 @@ impl Pattern {
     }
 }
 
-/// Compiles an expression in Go's syntax. The error says what is wrong with it.
+/// Compiles an expression in the syntax of Go. The error says what is wrong.
 ///
 /// # Errors
-/// If it is no expression, or too large.
+/// The expression is invalid or too large.
 pub fn compile(expression: &str) -> Result<Regex, String> {
     if expression.len() > LENGTH {
         return Err(format!("it is longer than {LENGTH} bytes"));

@@ -1,6 +1,6 @@
-//! The texts of patches: from where a kustomization or a plugin has them.
+//! Reads the texts of patches from a kustomization or a plugin.
 //!
-//! Leaves what patches do to `transform::patch`. Pure.
+//! Leaves the effect of patches to `transform::patch`. Pure.
 
 use serde_json::Value;
 
@@ -10,14 +10,14 @@ use crate::read;
 use crate::target::Target;
 use crate::transform::patch::{self, Json6902, Patch, PatchStep};
 
-/// An entry of `patches`: a text or a file.
+/// Reads an entry of `patches`: a text or a file.
 pub fn patch(entry: &Value, target: &Target) -> Result<PatchStep, KustomizeError> {
     let (path, text) = source(entry, "patch", str::trim, target)?;
     let patch = Patch { path, patch: text, ..typed(entry)? };
     patch.step(&target.loader.context.schema())
 }
 
-/// An entry of `patchesJson6902`, whose text is in `field`.
+/// Reads an entry of `patchesJson6902`, whose text is in `field`.
 pub fn json6902(entry: &Value, field: &str, target: &Target) -> Result<PatchStep, KustomizeError> {
     let (path, text) = source(entry, field, |text| text, target)?;
     let selector = entry.get("target").map(typed).transpose()?;
@@ -25,7 +25,7 @@ pub fn json6902(entry: &Value, field: &str, target: &Target) -> Result<PatchStep
     patch.step(&target.loader.context.schema())
 }
 
-/// Entries that are patches themselves, or else files of them; and a text with more.
+/// Reads entries that are patches or files with patches; and a text with further ones.
 pub fn strategic_merge(entries: &[String], more: &str, target: &Target) -> Result<PatchStep, KustomizeError> {
     let mut texts = Vec::new();
     for entry in entries {
@@ -46,7 +46,7 @@ pub fn strategic_merge(entries: &[String], more: &str, target: &Target) -> Resul
     patch::strategic_merge(texts, &target.loader.context.schema())
 }
 
-/// The file of a patch, if it has one, and its text.
+/// Returns the file of a patch, if it has one, and its text.
 fn source(
     entry: &Value,
     field: &str,

@@ -1,5 +1,5 @@
-//! AnnotationsTransformer: the same annotations on all resources, and in the templates that the field specs
-//! name.
+//! AnnotationsTransformer: sets annotations on all resources, and in the templates of the field
+//! specs.
 //!
 //! Pure.
 

@@ -1,6 +1,6 @@
 //! ImageTagTransformer: names, tags and digests of images.
 //!
-//! Changes the images of all containers, at any depth, and then the fields that the specs name. Leaves alone
+//! Changes the images of all containers, at any depth, and then the fields of the field specs. Does not change
 //! CustomResourceDefinitions. Pure.
 
 use regex::Regex;
@@ -21,11 +21,11 @@ pub struct ImageTagTransformer {
     pub field_specs: Vec<FieldSpec>,
 }
 
-/// An entry of `images` in a kustomization. What is empty stays as it is.
+/// An entry of `images` in a kustomization. Empty parts are not changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Image {
-    /// The name without tag; the original takes it for a regular expression.
+    /// The name without tag; kustomize treats it as a regular expression.
     pub name: String,
     pub new_name: String,
     pub tag_suffix: String,
@@ -90,7 +90,7 @@ fn update_container(container: &mut Node, update: &Update<'_>) -> Result<(), Str
     }
 }
 
-/// An update of images, with the name compiled.
+/// An update with a compiled name.
 struct Update<'a> {
     image: &'a Image,
     name: Name,
@@ -123,7 +123,7 @@ impl Image {
     }
 }
 
-/// Name, tag and digest of an image. A colon before the first slash is that of a port.
+/// Splits an image into name, tag and digest. A colon before the first slash belongs to a port.
 fn split(image: &str) -> (&str, &str, &str) {
     let path = image.find('/').unwrap_or_default();
     let at = image[path..].find('@').map(|at| at + path);
@@ -136,12 +136,12 @@ fn split(image: &str) -> (&str, &str, &str) {
     }
 }
 
-/// What an image must be called.
+/// The condition for the name of an image.
 enum Name {
-    /// Nothing is special but `.`, which is any character.
+    /// No special character but `.`, which matches any character.
     Text(String),
     Regex(Box<Regex>),
-    /// No expression at all, which matters only where there is an image.
+    /// Not a valid expression, which is only an error if there is an image.
     Wrong(String),
 }
 
@@ -169,7 +169,7 @@ impl Name {
     }
 }
 
-/// What is behind the name.
+/// Returns the text after the name.
 fn strip_name<'a>(image: &'a str, name: &str) -> Option<&'a str> {
     let mut rest = image.chars();
     let same = |expected: char| match rest.next() {
@@ -180,7 +180,7 @@ fn strip_name<'a>(image: &'a str, name: &str) -> Option<&'a str> {
     Some(rest.as_str())
 }
 
-/// True for nothing, a tag, a digest, or both.
+/// True for an empty text, a tag, a digest, or both.
 fn is_tag_and_digest(text: &str) -> bool {
     let is_word = |character: char| character.is_ascii_alphanumeric() || "_.{}-".contains(character);
     let rest = text.strip_prefix(':').map_or(text, |tag| tag.trim_start_matches(is_word));

@@ -1,5 +1,5 @@
-//! LabelTransformer: the same labels on all resources, and in the selectors and templates that the field
-//! specs name.
+//! LabelTransformer: sets labels on all resources, and in the selectors and templates of the field
+//! specs.
 //!
 //! Pure.
 
@@ -34,10 +34,10 @@ pub struct LabelArgs {
 }
 
 impl LabelArgs {
-    /// The transformer for an entry of `labels`.
+    /// Returns the transformer for an entry of `labels`.
     ///
     /// # Errors
-    /// If its own field specs and those of the configuration do not agree.
+    /// Its own field specs and those of the configuration disagree.
     pub fn transformer(&self, config: &TransformerConfig) -> Result<LabelTransformer, KustomizeError> {
         let Self { pairs, include_selectors, include_templates, fields } = self;
         let mut field_specs = fields.clone();
@@ -64,7 +64,7 @@ impl Transform for LabelTransformer {
     }
 }
 
-/// Sets entries in all mappings that field specs name.
+/// Sets entries in all mappings of field specs.
 pub(super) fn set_entries(
     resources: &mut Resources,
     entries: &BTreeMap<String, String>,
@@ -81,7 +81,7 @@ pub(super) fn set_entries(
             spec.apply(resource, Create::Map, &mut |node| {
                 (first..).zip(entries).try_for_each(|(group, (key, value))| {
                     growth.add(weight::VALUE + key.len() + value.len())?;
-                    // The key is looked for among all others.
+                    // The key is searched among all others.
                     let others = node.as_map().map_or(0, Map::len);
                     work.take(others / COMPARED).map_err(|error| error.message)?;
                     set_shared(node, key, value, group)
@@ -94,7 +94,7 @@ pub(super) fn set_entries(
     Ok(())
 }
 
-/// Sets an entry; a new one is one with all that the same label has made in the resource.
+/// Sets an entry; a new one is shared with all that the same label creates in the resource.
 fn set_shared(node: &mut Node, key: &str, value: &str, group: u32) -> Result<(), String> {
     match node {
         Node::Map(map) if !map.contains(key) => {

@@ -1,7 +1,7 @@
-//! `buildMetadata`: annotations that say where a resource is from and what changed it, and the label of
+//! `buildMetadata`: annotations with the origin of a resource and its transformations, and the label of
 //! kustomize.
 //!
-//! Leaves knowing where a resource is from to its caller. Pure.
+//! Leaves the origin to its caller. Pure.
 
 use std::collections::BTreeMap;
 
@@ -13,12 +13,12 @@ use crate::fieldspec::FieldSpec;
 use crate::node::{Map, Node};
 use crate::provenance::record::Provenance;
 
-/// The annotation that says where a resource is from.
+/// The annotation with the origin of a resource.
 pub const ORIGIN: &str = "config.kubernetes.io/origin";
-/// The annotation that says what changed it.
+/// The annotation with its transformations.
 pub const TRANSFORMATIONS: &str = "alpha.config.kubernetes.io/transformations";
 
-/// The value of the annotation that says what changed a resource.
+/// Returns the value of the annotation with the transformations of a resource.
 pub fn transformations(all: &[Provenance]) -> String {
     let item = |provenance: &Provenance| {
         let indents = std::iter::once("- ").chain(std::iter::repeat("  "));
@@ -30,22 +30,22 @@ pub fn transformations(all: &[Provenance]) -> String {
     if all.is_empty() { "[]\n".to_owned() } else { all.iter().map(item).collect() }
 }
 
-/// Sets an annotation as the original does: all others become strings.
+/// Sets an annotation as kustomize does: all others become strings.
 pub fn set_annotation(resource: &mut Resource, name: &str, text: impl Into<SmolStr>) {
     let mut annotations = annotations(resource);
     annotations.set(name, Node::string(text));
     put(resource, annotations);
 }
 
-/// Takes annotations away as the original does: all others become strings, and where none is left there is no
-/// field.
+/// Removes annotations as kustomize does: all others become strings, and an empty field is
+/// removed.
 pub fn remove_annotations(resource: &mut Resource, names: &[&str]) {
     let mut annotations = annotations(resource);
     annotations.retain(|key, _| !names.contains(&&*key.text));
     put(resource, annotations);
 }
 
-/// The annotations, all of them strings.
+/// Returns the annotations as strings.
 fn annotations(resource: &Resource) -> Map {
     let mut strings = Map::default();
     let map = resource.node().at(&["metadata", "annotations"]).and_then(Node::as_map);
@@ -67,7 +67,7 @@ fn put(resource: &mut Resource, annotations: Map) {
     }
 }
 
-/// The label that says that kustomize, or what is the same, made a resource.
+/// Returns the label of resources that kustomize created.
 pub fn managed_by() -> LabelTransformer {
     let label = ("app.kubernetes.io/managed-by".to_owned(), MANAGER.to_owned());
     LabelTransformer {

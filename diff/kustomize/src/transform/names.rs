@@ -1,8 +1,7 @@
-//! Makes references follow the names of resources: who held a former name of a resource gets its present one.
+//! Updates references to resources whose names changed.
 //!
-//! Which fields hold the names of what is in the configuration (`nameReference`). Whom a name means is found
-//! in `index` and decided here: by kind, by namespace, and by the prefixes and suffixes that both came by.
-//! Pure.
+//! The configuration lists the fields with names (`nameReference`). The candidates for a name are found in `index`;
+//! kind, namespace, and the prefixes and suffixes of both decide here. Pure.
 
 mod index;
 
@@ -15,7 +14,7 @@ use crate::node::{Map, Node};
 use crate::rewrite::set_text;
 use crate::{Gvk, KustomizeError, Resource, Resources, Transform};
 
-/// The references that follow.
+/// The transformer of references.
 #[derive(Clone, Copy, Debug)]
 pub struct NameReferenceTransformer<'a> {
     pub references: &'a [NameReference],
@@ -50,13 +49,13 @@ impl Transform for NameReferenceTransformer<'_> {
     }
 }
 
-/// Fixes one field of one resource.
+/// Updates one field of one resource.
 struct Fixer<'a> {
     index: &'a Index,
     referrer: &'a Referrer,
-    /// What the field names.
+    /// The kind that the field refers to.
     target: &'a Gvk,
-    /// What a role binding says that it names.
+    /// The role that a role binding refers to.
     role: Option<Gvk>,
     referrals: &'a mut Vec<(usize, crate::ResId)>,
 }
@@ -95,7 +94,7 @@ impl<'a> Fixer<'a> {
         }
     }
 
-    /// Fixes `name` and `namespace` of a mapping.
+    /// Updates `name` and `namespace` of a mapping.
     fn fix_map(&mut self, map: &mut Map) -> Result<(), String> {
         let Some(name) = map.get("name") else {
             return Err("there is no `name` in the mapping: let the field spec lead to one".to_owned());
@@ -114,7 +113,7 @@ impl<'a> Fixer<'a> {
         if namespace.is_empty() { Ok(()) } else { set_field(map, "namespace", namespace) }
     }
 
-    /// Whom a name means, and notes it.
+    /// Returns the resource that a name refers to, and records the reference.
     fn referral(
         &mut self,
         name: &str,
@@ -143,7 +142,7 @@ impl<'a> Fixer<'a> {
     }
 }
 
-/// Sets a field to a name. One that is there keeps its looks.
+/// Sets a field to a name. The style of an existing one is kept.
 fn set_field(map: &mut Map, field: &str, text: &SmolStr) -> Result<(), String> {
     if let Some(node @ Node::Scalar(_)) = map.get_mut(field) {
         return set_text(node, text.clone());
@@ -152,7 +151,7 @@ fn set_field(map: &mut Map, field: &str, text: &SmolStr) -> Result<(), String> {
     Ok(())
 }
 
-/// Group and kind of `roleRef`, if both are there.
+/// Returns group and kind of `roleRef`, if both exist.
 fn role_of(node: &Node) -> Option<Gvk> {
     let role = node.get("roleRef")?;
     let text =

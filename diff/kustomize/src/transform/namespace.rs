@@ -1,7 +1,7 @@
-//! NamespaceTransformer: one namespace for all resources that have one.
+//! NamespaceTransformer: sets the namespace of all namespaced resources.
 //!
-//! Besides `metadata.namespace` it changes what the field specs name, such as the name of a Namespace, and
-//! subjects of role bindings. A resource remembers its former namespace. Pure.
+//! In addition to `metadata.namespace` it changes the fields of the field specs, such as the name of a Namespace, and
+//! subjects of role bindings. A resource keeps its previous namespace in its state. Pure.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,32 +14,32 @@ use crate::node::{Node, Scalar, Tag};
 use crate::scope::is_cluster_scoped;
 use crate::{Gvk, KustomizeError, ResId, Resource, Resources, Transform};
 
-/// A namespace and where it is written.
+/// The namespace and the fields that contain it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct NamespaceTransformer {
     pub metadata: NamespaceMetadata,
     pub field_specs: Vec<FieldSpec>,
-    /// True if only namespaces that are missing are written.
+    /// True if only missing namespaces are set.
     pub unset_only: bool,
     pub set_role_binding_subjects: Subjects,
-    /// Kinds that have no namespace and are not built in.
+    /// Cluster-scoped kinds that are not built in.
     #[serde(skip)]
     pub cluster_scoped: HashSet<Gvk>,
 }
 
-/// Where the namespace stands in a file of the transformer.
+/// The namespace in a file of the transformer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct NamespaceMetadata {
     pub namespace: SmolStr,
 }
 
-/// Which subjects of role bindings follow.
+/// The subjects of role bindings that are changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Subjects {
-    /// Those that are called `default`.
+    /// Those with the name `default`.
     #[default]
     #[serde(alias = "")]
     DefaultOnly,
@@ -74,7 +74,7 @@ impl Transform for NamespaceTransformer {
             *count += 1;
             if *count > 1 {
                 let message =
-                    format!("namespace: there are two resources {}: name one otherwise", resource.id());
+                    format!("namespace: there are two resources {}: rename one of them", resource.id());
                 return Err(KustomizeError::at(&resource.origin, message));
             }
         }
@@ -82,14 +82,14 @@ impl Transform for NamespaceTransformer {
     }
 }
 
-/// What makes two resources one.
+/// Two resources with the same value are the same object.
 type Identity = (Gvk, SmolStr, SmolStr);
 
 fn identity(id: &ResId) -> Identity {
     (id.gvk.clone(), id.name.clone(), id.effective_namespace().into())
 }
 
-/// What Helm made has the namespace that Helm was given.
+/// True for objects that Helm rendered, whose namespace Helm has set.
 fn is_from_helm(resource: &Resource) -> bool {
     resource.annotation("internal.config.kubernetes.io/helm-generated").is_some_and(|value| value == "true")
 }
@@ -98,13 +98,13 @@ impl NamespaceTransformer {
     /// Sets the namespace of one resource.
     ///
     /// # Errors
-    /// If a field that is to be set is no scalar.
+    /// A field that must be set is not a scalar.
     pub fn apply(&self, resource: &mut Resource) -> Result<(), KustomizeError> {
         let gvk = resource.gvk().clone();
         if !is_cluster_scoped(&gvk) && !self.cluster_scoped.contains(&gvk) {
             let spec = FieldSpec::of_path("metadata/namespace", true);
             spec.apply(resource, Create::Scalar(Tag::Null), &mut |node| {
-                // As in the original, null that is written out counts as a namespace here.
+                // As in kustomize, an explicit null counts as a namespace here.
                 if self.unset_only && !scalar_text(node)?.is_empty() { Ok(()) } else { self.set(node) }
             })?;
         }

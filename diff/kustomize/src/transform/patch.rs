@@ -1,7 +1,7 @@
 //! Patches: the kustomization's fields `patches`, `patchesStrategicMerge` and `patchesJson6902`.
 //!
-//! A text is a strategic merge patch if it holds objects, and a JSON patch if it holds a list of operations. Leaves how a
-//! patch is laid over one resource to `one`. Pure.
+//! A text is a strategic merge patch if it contains objects, and a JSON patch if it contains a list of operations.
+//! Leaves the application to one resource to `one`. Pure.
 
 mod one;
 
@@ -23,21 +23,21 @@ use holdfast_documents::weight;
 
 use one::{Fate, Remember, apply_json, apply_strategic, for_target, of_version, plain_annotations};
 
-/// What an operation of a JSON patch takes, beside a rule that is tried on a resource.
+/// The work of an operation of a JSON patch, relative to testing a rule on a resource.
 const OPERATION: usize = 8;
 
-/// An entry of `patches`, its text loaded.
+/// An entry of `patches` with its text.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Patch {
-    /// The file that the text is from; none for a text that stands in the kustomization itself.
+    /// The file of the text; `None` for a text in the kustomization itself.
     pub path: Option<String>,
     pub patch: String,
     pub target: Option<Selector>,
     pub options: Option<PatchOptions>,
 }
 
-/// What a patch may change of a resource's identity.
+/// The parts of the identity of a resource that a patch may change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct PatchOptions {
@@ -45,7 +45,7 @@ pub struct PatchOptions {
     pub allow_kind_change: bool,
 }
 
-/// An entry of `patchesJson6902`, its text loaded.
+/// An entry of `patchesJson6902` with its text.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Json6902 {
@@ -54,32 +54,32 @@ pub struct Json6902 {
     pub patch: String,
 }
 
-/// A patch that is read, ready to be applied.
+/// A parsed patch.
 #[derive(Clone, Debug)]
 pub struct PatchStep {
     schema: Schema,
     content: Content,
     target: Option<Selector>,
-    /// For messages: the file, or the kustomization's own text.
+    /// For messages: the file, or the text in the kustomization.
     source: String,
-    /// Warns of what of the text is not read.
+    /// Warnings about parts of the text that are not read.
     lost: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
 enum Content {
     Strategic(Vec<Resource>),
-    /// Of the field `patchesStrategicMerge`, whose patches the original lays over all that is called the same.
+    /// An entry of `patchesStrategicMerge`, which kustomize applies to all resources with the same identity.
     StrategicMerge(Vec<Resource>),
     Json(Operations, Remember),
 }
 
 impl Patch {
-    /// Reads the patch.
+    /// Parses the patch.
     ///
     /// # Errors
     ///
-    /// A text that is neither kind of patch, or both.
+    /// The text is neither kind of patch, or both.
     pub fn step(&self, schema: &Schema) -> Result<PatchStep, KustomizeError> {
         let (file, text) = match &self.path {
             Some(path) => (path.as_str(), self.patch.as_str()),
@@ -126,11 +126,11 @@ impl Patch {
 }
 
 impl Json6902 {
-    /// Reads the patch.
+    /// Parses the patch.
     ///
     /// # Errors
     ///
-    /// A patch without a target, or without operations.
+    /// The patch has no target, or no operations.
     pub fn step(&self, schema: &Schema) -> Result<PatchStep, KustomizeError> {
         let file = self.path.as_deref().unwrap_or_default();
         let wrong = |message: &str| Err(KustomizeError::in_file(file, message));
@@ -157,11 +157,11 @@ impl Json6902 {
     }
 }
 
-/// Reads the entries of `patchesStrategicMerge`, each a file and its text.
+/// Parses the entries of `patchesStrategicMerge`, each a file and its text.
 ///
 /// # Errors
 ///
-/// A text that holds no objects, and if none holds any.
+/// A text contains no objects, or none of them does.
 pub fn strategic_merge<'a>(
     entries: impl IntoIterator<Item = (&'a str, &'a str)>,
     schema: &Schema,
@@ -229,7 +229,7 @@ impl Transform for PatchStep {
 }
 
 impl PatchStep {
-    /// Lays a patch over the resource that is called as it is.
+    /// Applies a patch to the resource with its identity.
     fn by_identity(&self, resources: &mut Resources, patch: &Resource) -> Result<(), KustomizeError> {
         let at = target_of(resources, patch)?;
         let Resources { list, work, warnings, merged, .. } = resources;
@@ -245,7 +245,7 @@ impl PatchStep {
         Ok(())
     }
 
-    /// Lays a patch over those that are selected, and all others with the same identity.
+    /// Applies a patch to the selected resources, and to all others with the same identity.
     fn by_target(
         &self,
         resources: &mut Resources,
@@ -287,7 +287,7 @@ impl PatchStep {
         failure.map_or_else(|| check_identities(resources), Err)
     }
 
-    /// The mistake, with the patch's place and the resource that it was for.
+    /// Adds the place of the patch and the resource to an error.
     fn explain(&self, error: KustomizeError, resource: &Resource) -> KustomizeError {
         let file = if error.file.is_empty() { self.source.clone() } else { error.file };
         let message = format!("{} ({}): {}", resource.id(), resource.origin, error.message);
@@ -301,14 +301,14 @@ fn counted(growth: &Growth, before: usize, resource: &Resource) -> Result<(), Ku
     growth.add(added).map_err(KustomizeError::new)
 }
 
-/// The one resource that is called as a patch is, now or before.
+/// Returns the only resource with the current or previous identity of a patch.
 fn target_of(resources: &Resources, patch: &Resource) -> Result<usize, KustomizeError> {
     let wanted = patch.original_id();
     let found = resources.with_any_id(|id| id.is_same(&wanted));
     let is_exact = |at: usize| resources.list[at].original_id().namespace == wanted.namespace;
     match found.as_slice() {
         [at] => Ok(*at),
-        // of two that only a cluster can distinguish, the one with the namespace as written
+        // Of two that only a cluster can distinguish, the one with the namespace as written.
         [one, other] if resources.given && is_exact(*one) != is_exact(*other) => {
             Ok(if is_exact(*one) { *one } else { *other })
         }
@@ -326,13 +326,13 @@ fn target_of(resources: &Resources, patch: &Resource) -> Result<usize, Kustomize
     }
 }
 
-/// No two resources may be called the same after a patch that changes names or kinds.
+/// Checks that no two resources have the same identity after a patch that changes names or kinds.
 fn check_identities(resources: &Resources) -> Result<(), KustomizeError> {
     let mut seen = HashSet::new();
     for resource in resources.list.iter().filter(|_| !resources.given) {
         let id = resource.id();
         if !seen.insert((&id.gvk, &id.name, id.effective_namespace())) {
-            let message = format!("{id} is there twice after a patch: let the patch keep names and kinds");
+            let message = format!("{id} is duplicated after a patch: a patch must keep names and kinds");
             return Err(KustomizeError::at(&resource.origin, message));
         }
     }

@@ -1,7 +1,7 @@
-//! PrefixTransformer and SuffixTransformer: texts before and behind the names of resources.
+//! PrefixTransformer and SuffixTransformer: add texts before and after the names of resources.
 //!
-//! Definitions, namespaces and API services keep their names, which are no free choice. A resource remembers
-//! its former name, and with which prefixes and suffixes it came by the new one; references to it follow in
+//! Definitions, namespaces and API services keep their names, which are fixed. A resource keeps
+//! its previous name, and the added prefixes and suffixes; references to it are updated in
 //! `names`. Pure.
 
 use serde::Deserialize;
@@ -13,7 +13,7 @@ use crate::node::Tag;
 use crate::rewrite::set_text;
 use crate::{Gvk, KustomizeError, Resource, Resources, Transform};
 
-/// A text before each name.
+/// Adds a text before each name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct PrefixTransformer {
@@ -21,7 +21,7 @@ pub struct PrefixTransformer {
     pub field_specs: Vec<FieldSpec>,
 }
 
-/// A text behind each name.
+/// Adds a text after each name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct SuffixTransformer {

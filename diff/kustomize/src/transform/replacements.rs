@@ -1,6 +1,6 @@
 //! ReplacementTransformer: copies the value of a field into fields of other resources.
 //!
-//! `matcher` finds the fields, and `inside` those within a text that is YAML or JSON itself. Leaves loading
+//! `matcher` finds the fields, and `inside` those inside a text that is YAML or JSON. Leaves loading
 //! files of replacements to its caller. Pure.
 
 mod inside;
@@ -17,19 +17,19 @@ use crate::select::{Compiled, matches_metadata};
 use crate::{Gvk, KustomizeError, ResId, Resource, Resources, Selector, Transform};
 use holdfast_documents::weight;
 
-/// What is copied, in this order.
+/// The replacements, in this order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct ReplacementTransformer {
     pub replacements: Vec<Replacement>,
 }
 
-/// One value and where it is copied to.
+/// One value and its targets.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Replacement {
     pub source: Option<Source>,
-    /// The value itself, in place of a source.
+    /// The value itself, instead of a source.
     pub source_value: Option<SmolStr>,
     pub targets: Option<Vec<Target>>,
 }
@@ -43,7 +43,7 @@ pub struct Source {
     pub kind: SmolStr,
     pub name: SmolStr,
     pub namespace: SmolStr,
-    /// `metadata.name` if it is missing.
+    /// Defaults to `metadata.name`.
     pub field_path: SmolStr,
     pub options: Option<FieldOptions>,
 }
@@ -54,18 +54,18 @@ pub struct Source {
 pub struct Target {
     pub select: Option<Selector>,
     pub reject: Vec<Selector>,
-    /// `metadata.name` if there are none.
+    /// Defaults to `metadata.name`.
     pub field_paths: Vec<String>,
     pub options: Option<FieldOptions>,
 }
 
-/// Which part of a text is meant, and whether a field is created.
+/// The part of a text that is replaced, and whether a field is created.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct FieldOptions {
     pub delimiter: String,
     pub index: i64,
-    /// Without effect, as in the original.
+    /// No effect, as in kustomize.
     pub encoding: String,
     pub create: bool,
 }
@@ -88,7 +88,7 @@ impl Transform for ReplacementTransformer {
     }
 }
 
-/// The value of a replacement, and where it is read again when its own resource has changed.
+/// The value of a replacement, and its source if it has to be read again after a change.
 struct Value {
     node: Node,
     at: Option<(usize, Vec<String>)>,
@@ -135,7 +135,7 @@ impl Source {
         }
     }
 
-    /// The only resource that is, or was, what the source names.
+    /// Returns the only resource whose current or previous identity matches the source.
     fn find(&self, resources: &Resources) -> Result<usize, KustomizeError> {
         let Self { group, version, kind, name, namespace, .. } = self;
         let gvk = Gvk { group: group.clone(), version: version.clone(), kind: kind.clone() };
@@ -150,7 +150,7 @@ impl Source {
             if is(resource.id()) || resource.previous_ids().any(|id| is(&id)) {
                 if found.is_some() {
                     let message = format!(
-                        "replacements: the source {described} is more than one resource: say more of it"
+                        "replacements: the source {described} matches more than one resource: make it more specific"
                     );
                     return Err(KustomizeError::new(message));
                 }
@@ -168,10 +168,10 @@ fn or_default(namespace: &str) -> &str {
 }
 
 impl FieldOptions {
-    /// The part of a source.
+    /// Returns the part of a source.
     fn part(&self, node: &Node) -> Result<Node, String> {
         let Node::Scalar(scalar) = node else {
-            return Err(format!("a delimiter is for a text, and there is {}", node.describe()));
+            return Err(format!("a delimiter needs a string, but the value is {}", node.describe()));
         };
         let text = node.text().map_or("", SmolStr::as_str);
         let part = usize::try_from(self.index).ok().and_then(|index| text.split(&self.delimiter).nth(index));
@@ -179,7 +179,7 @@ impl FieldOptions {
         Ok(Node::Scalar(Scalar { text: part.into(), ..scalar.clone() }))
     }
 
-    /// The text of a target once one part of it is another.
+    /// Returns the text of a target in which one part is replaced.
     fn replaced(&self, target: &str, value: &str) -> String {
         let mut parts: Vec<&str> = target.split(&self.delimiter).collect();
         match usize::try_from(self.index) {
@@ -323,7 +323,7 @@ fn refused(resource: &Resource, path: &str, reason: &str) -> KustomizeError {
 }
 
 impl Value {
-    /// Reads the value again, if its own resource has changed.
+    /// Reads the value again, if its resource has changed.
     fn refresh(&mut self, resources: &Resources, changed: usize) {
         if let Some((at, path)) = &self.at
             && *at == changed
@@ -334,7 +334,7 @@ impl Value {
     }
 }
 
-/// What a target selects, compiled.
+/// The compiled selection of a target.
 struct Selection<'a> {
     select: Compiled<'a>,
     reject: Vec<Compiled<'a>>,
@@ -365,7 +365,7 @@ impl Selection<'_> {
     }
 }
 
-/// Puts a value into a field. A scalar keeps its type, whatever the value has.
+/// Sets a field to a value. A scalar keeps its type.
 fn set_value(
     options: Option<&FieldOptions>,
     target: &mut Node,
@@ -389,7 +389,7 @@ fn set_value(
             }
             Ok(())
         }
-        (other, Some(_)) => Err(format!("a delimiter is for a text, and there is {}", other.describe())),
+        (other, Some(_)) => Err(format!("a delimiter needs a string, but the value is {}", other.describe())),
         (other, None) => {
             *other = value.clone();
             Ok(())

@@ -175,7 +175,7 @@ fn replace(
         Node::Map(map) => {
             for (key, value) in map.iter_mut() {
                 if key.tag != Tag::Str {
-                    return Err(format!("the key {} is no string: quote it", key.text));
+                    return Err(format!("the key {} is not a string: quote it", key.text));
                 }
                 if let Node::Scalar(scalar) = value {
                     replace_string(scalar, values, used, growth)?;

@@ -1,6 +1,6 @@
-//! One expression, and what an object answers to it.
+//! One expression, and its evaluation for an object.
 //!
-//! An evaluation ends after a bounded number of steps. Leaves the text to `syntax` and what an answer means
+//! An evaluation ends after a bounded number of steps. Leaves parsing to `syntax` and the meaning of the result
 //! to `cel`. Pure.
 
 use std::collections::BTreeSet;
@@ -14,10 +14,10 @@ use serde_json::{Map, Value};
 
 use super::syntax::{self, CelProblem, LOOP, LOOP_OVER_CONDITIONS, SUM, Tree};
 
-/// What one evaluation may take: items gone through, and characters or items put together.
+/// Maximum number of steps of one evaluation: items that are visited, and characters or items that are concatenated.
 const MAX_STEPS: usize = 20_000;
 
-/// Why an expression has no answer.
+/// Why an expression has no result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Doubt {
     NoData(String),
@@ -29,7 +29,7 @@ pub(super) enum Doubt {
 #[derive(Clone, Debug)]
 pub(super) struct Expression(Tree);
 
-/// An object as expressions see it.
+/// An object as expressions read it.
 pub(super) struct Facts {
     context: Context<'static, 'static>,
     steps: Arc<AtomicUsize>,
@@ -45,7 +45,7 @@ impl Expression {
         self.0.asks_conditions
     }
 
-    /// True if the object of `facts` is as the expression says.
+    /// Returns whether the expression is true for the object.
     pub fn ask(&self, facts: &Facts) -> Result<bool, Doubt> {
         facts.steps.store(MAX_STEPS, Ordering::Relaxed);
         match CelValue::resolve(&self.0.root, &facts.context) {
@@ -57,8 +57,8 @@ impl Expression {
 }
 
 impl Facts {
-    /// The top-level fields of an object, and `self` and `object` for all of it: those that `expressions`
-    /// look at.
+    /// Provides the top-level fields of an object, and `self` and `object` for the whole object: those that
+    /// `expressions` read.
     pub fn new<'a>(object: &Map<String, Value>, expressions: impl Iterator<Item = &'a Expression>) -> Self {
         static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
         let mut context = Context::with_env(ENV.clone());
@@ -69,7 +69,7 @@ impl Facts {
             } else if name == "self" || name == "object" {
                 context.add_variable_from_value(name, convert_map(object));
             } else if name == "status" || name == "spec" {
-                // So that `has(status.ready)` is false before there is a status.
+                // Makes `has(status.ready)` false while there is no status.
                 context.add_variable_from_value(name, convert_map(&Map::new()));
             }
         }
@@ -102,13 +102,15 @@ fn charge(name: &'static str, steps: Arc<AtomicUsize>) -> Function {
     })
 }
 
-/// Values in messages could be secrets: the words name keys and types alone.
+/// Values could be secrets, so the message contains only keys and types.
 fn doubt(error: ExecutionError) -> Doubt {
     use ExecutionError as E;
     Doubt::Failed(match error {
         E::NoSuchKey(key) => return Doubt::NoData(format!("there is no key `{key}`")),
         E::UndeclaredReference(name) => return Doubt::NoData(format!("there is no field `{name}`")),
-        E::IndexOutOfBounds(_) => return Doubt::NoData("a list has fewer items than it asks for".into()),
+        E::IndexOutOfBounds(_) => {
+            return Doubt::NoData("a list has fewer items than the expression needs".into());
+        }
         E::FunctionError { function, .. } if function == LOOP_OVER_CONDITIONS => return Doubt::NoConditions,
         E::FunctionError { function, .. } if function == LOOP || function == SUM => {
             format!("it takes more than {MAX_STEPS} steps")
@@ -130,7 +132,7 @@ fn doubt(error: ExecutionError) -> Doubt {
     })
 }
 
-/// Numbers become signed where they fit: literals are signed, and arithmetic does not mix.
+/// Integers become signed if possible: literals are signed, and arithmetic does not mix both.
 pub(super) fn convert(value: &Value) -> CelValue {
     match value {
         Value::Null => CelValue::Null,

@@ -1,4 +1,4 @@
-//! The text of an expression: refused, or made a tree that cannot take more than its share.
+//! Parses an expression, and refuses one that could exceed its limits.
 //!
 //! An expression is text of users. The tree is rewritten once, so that each loop and each sum passes
 //! through a function that can refuse it, and so that a loop of `all` over conditions is known as one.
@@ -9,15 +9,15 @@ use std::thread;
 use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue};
 use cel::parser::Parser;
 
-/// The longest expression, in characters.
+/// Maximum length of an expression, in characters.
 const MAX_LENGTH: usize = 4096;
-/// How deep brackets may nest.
+/// Maximum nesting of brackets.
 const MAX_BRACKETS: usize = 64;
-/// How deep the tree of an expression may be: evaluation takes up to 40 KiB of stack for a level.
+/// Maximum depth of the tree of an expression: evaluation needs up to 40 KiB of stack for a level.
 const MAX_DEPTH: usize = 32;
-/// The parser takes up to 180 KiB of stack for a bracket: more than threads have by default.
+/// The parser needs up to 180 KiB of stack for a bracket, which is more than threads have by default.
 const PARSER_STACK: usize = 64 << 20;
-/// The functions of the rewritten tree. Users cannot write these names.
+/// Functions of the rewritten tree. Users cannot write these names.
 pub(super) const LOOP: &str = "@loop";
 pub(super) const LOOP_OVER_CONDITIONS: &str = "@loop_over_conditions";
 pub(super) const SUM: &str = "@sum";
@@ -63,7 +63,7 @@ pub enum CelProblem {
     NoThread(String),
 }
 
-/// An expression as a tree, and what it reads.
+/// The tree of an expression, and what it reads.
 #[derive(Clone, Debug)]
 pub(super) struct Tree {
     pub root: IdedExpr,
@@ -85,7 +85,7 @@ pub(super) fn read(source: &str) -> Result<Tree, CelProblem> {
     })
 }
 
-/// Refuses what the parser cannot be trusted with, and what would hide brackets from the count.
+/// Refuses text that the parser cannot handle safely, or that would hide brackets from the count.
 fn scan(source: &str) -> Result<(), CelProblem> {
     if source.trim().is_empty() {
         return Err(CelProblem::Empty);
@@ -115,7 +115,7 @@ fn scan(source: &str) -> Result<(), CelProblem> {
     Ok(())
 }
 
-/// The length of the quoted text that `rest` begins with.
+/// Returns the length of the quoted text at the start of `rest`.
 fn text(rest: &str, quote: char) -> Result<usize, &'static str> {
     let inner = &rest[1..];
     if inner.starts_with(quote) && inner[1..].starts_with(quote) {
@@ -157,7 +157,7 @@ fn parse(source: &str) -> Result<Tree, CelProblem> {
     Ok(Tree { root, variables, asks_conditions })
 }
 
-/// The parser's finding without its grammar.
+/// Returns the message of the parser without its grammar.
 fn words(message: &str) -> String {
     let message = message.strip_prefix("Syntax error: ").unwrap_or(message);
     let message = message.split(" expecting ").next().unwrap_or(message);
@@ -172,7 +172,7 @@ fn words(message: &str) -> String {
     }
 }
 
-/// Charges loops and sums to the budget. Returns true if `status.conditions` is read.
+/// Adds the charges for loops and sums. Returns true if `status.conditions` is read.
 fn rewrite(node: &mut IdedExpr, depth: usize) -> Result<bool, CelProblem> {
     let Some(depth) = depth.checked_sub(1) else { return Err(CelProblem::TooDeep) };
     let mut asks = is_field(&node.expr, "conditions", |owner| {
@@ -221,7 +221,7 @@ fn is_field(expr: &Expr, name: &str, owner: impl Fn(&Expr) -> bool) -> bool {
     }
 }
 
-/// True for a list of conditions, filtered or not.
+/// True for a list of conditions, even if it is filtered.
 fn ranges_over_conditions(range: &Expr) -> bool {
     match range {
         Expr::Comprehension(inner) => ranges_over_conditions(&inner.iter_range.expr),

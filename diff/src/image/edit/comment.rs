@@ -1,34 +1,34 @@
-//! Comments that hold a marker, and the scalars that they stand beside.
+//! Comments that contain a marker, and the scalars that they belong to.
 //!
-//! A comment belongs to the scalar before it on its line, to the one whose key or dash stands there, or, on
-//! a line of its own, to the item or the value that begins the next line. That is where go-yaml v3 hangs
-//! comments on values, and it also takes the comment behind a key whose value begins below. Pure.
+//! A comment belongs to the scalar before it on its line, to the one whose key or dash is there, or, on
+//! a line of its own, to the item or the value that begins on the next line. go-yaml v3 attaches comments
+//! in the same way, and also accepts a comment after a key whose value begins below. Pure.
 
 use std::ops::Range;
 
 use super::problem::Cause;
 use crate::yaml::edit::{Leaf, Role};
 
-/// What every marker holds.
+/// Every marker contains this.
 pub(super) const SIGN: &str = "$imagepolicy";
 
-/// A comment with [`SIGN`] in it.
+/// A comment that contains [`SIGN`].
 #[derive(Debug)]
 pub(super) struct Comment<'t> {
-    /// Of its `#`.
+    /// The position of its `#`.
     pub at: usize,
-    /// Without the `#` before it and spaces.
+    /// The text without the leading `#` and spaces.
     pub text: &'t str,
-    /// Nothing stands before it on its line.
+    /// True if nothing precedes it on its line.
     pub is_alone: bool,
-    /// In bytes, with its `#`.
+    /// Length in bytes, with its `#`.
     length: usize,
-    /// The leaf before it that is not left out, and the one behind it.
+    /// The last leaf before it that exists in the text, and the one after it.
     before: Option<usize>,
     behind: Option<usize>,
 }
 
-/// The comments of a text between its leaves.
+/// Returns the comments of a text between its leaves.
 pub(super) fn comments<'t>(text: &'t str, leaves: &[Leaf]) -> Vec<Comment<'t>> {
     let mut comments = Vec::new();
     let (mut from, mut before) = (0, None);
@@ -59,7 +59,7 @@ pub(super) fn comments<'t>(text: &'t str, leaves: &[Leaf]) -> Vec<Comment<'t>> {
 }
 
 impl Comment<'_> {
-    /// The leaf that it stands beside.
+    /// Returns the leaf that the comment belongs to.
     pub fn leaf(&self, text: &str, leaves: &[Leaf]) -> Result<usize, Cause> {
         let found = if self.is_alone { self.below(text, leaves) } else { self.beside(text, leaves) };
         let (at, leaf) = found.and_then(|at| Some((at, leaves.get(at)?))).ok_or(Cause::Misplaced)?;
@@ -91,7 +91,7 @@ impl Comment<'_> {
         (is_its_value && !marks.contains([']', '}'])).then_some(at + 1)
     }
 
-    /// Only a dash, an anchor or the like stands before it: the item is left out, or begins below.
+    /// Handles a comment after only a dash, an anchor or similar: the item is empty, or begins below.
     fn behind_marks(&self, text: &str, leaves: &[Leaf], line: Range<usize>) -> Option<usize> {
         let first = self.before.map_or(0, |before| before + 1);
         let is_here = |leaf: &Leaf| line.start <= leaf.span.start && leaf.span.start <= line.end;
@@ -109,7 +109,7 @@ impl Comment<'_> {
         self.next(text, leaves).map(|(at, _)| at)
     }
 
-    /// The leaf that begins the next line which is more than a comment, and the marks before it there.
+    /// Returns the leaf that begins the next line which is more than a comment, and the indicators before it.
     fn next<'t>(&self, text: &'t str, leaves: &[Leaf]) -> Option<(usize, Vec<&'t str>)> {
         let behind = self.behind?;
         let leaf = leaves.get(behind)?;

@@ -1,7 +1,7 @@
-//! Whether a scalar is one that a marker or a target may stand for: it holds an image reference, a repository, a tag or a
-//! digest, as the part says. Anything else is left alone.
+//! Checks whether a scalar fits its marker or target: it must contain an image reference, a repository, a tag or a
+//! digest, as the part requires. Any other scalar is not changed.
 //!
-//! A single word can be each of these, so the name of the field decides then. Pure.
+//! A single word can be each of these, so the name of the field decides in this case. Pure.
 
 use super::problem::Cause;
 use super::{ImagePart, WantedImage};
@@ -18,12 +18,12 @@ pub(super) fn check(image: &WantedImage, part: ImagePart, path: &str, text: &str
     Err(Cause::Unfit { path: path.to_owned(), expected: expected(part), hint })
 }
 
-/// What the name of a field says of what it holds.
+/// The content that the name of a field suggests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Field {
     /// `image`, `sidecarImage`
     Image,
-    /// `newName` of a kustomization, which takes nothing else.
+    /// `newName` of a kustomization, which accepts nothing else.
     NewName,
     /// `repository`
     Name,
@@ -61,7 +61,7 @@ impl Field {
 fn holds(image: &WantedImage, part: ImagePart, field: Field, text: &str) -> bool {
     match part {
         ImagePart::Image => Reference::parse(text).is_some_and(|found| {
-            // The field of a repository has its tag in a field of its own.
+            // The field of a repository has its tag in a separate field.
             let is_repository =
                 field != Field::Name && names_repository(image, &found.repository, field == Field::Image);
             let is_whole = found.tag.is_some() || found.digest.is_some();
@@ -80,27 +80,27 @@ fn holds(image: &WantedImage, part: ImagePart, field: Field, text: &str) -> bool
     }
 }
 
-/// True for a repository. A single word is one where its field says so, or if it is that of the image.
+/// True for a repository. A single word is one if its field suggests so, or if it is the repository of the image.
 fn names_repository(image: &WantedImage, text: &str, is_known: bool) -> bool {
     let last = image.repository.rsplit('/').next();
     let is_word = is_known && !reads_as_version(text);
     is_word || text.contains('/') || last == Some(text) || is_same_repository(text, &image.repository)
 }
 
-/// True for `1.0.0` and `v1.2-rc`, which no repository is called.
+/// True for `1.0.0` and `v1.2-rc`, which are not repositories.
 fn reads_as_version(text: &str) -> bool {
     let number = text.strip_prefix('v').unwrap_or(text);
     number.starts_with(|first: char| first.is_ascii_digit()) && number.contains('.')
 }
 
-/// True for `example.com:8080`, which reads as a repository with a tag.
+/// True for `example.com:8080`, which parses as a repository with a tag.
 fn is_host_and_port(text: &str) -> bool {
     text.split_once(':').is_some_and(|(host, port)| {
         host.contains('.') && !host.contains('/') && port.bytes().all(|byte| byte.is_ascii_digit())
     })
 }
 
-/// True for what was meant as a digest, of whatever length.
+/// True for text that was meant as a digest, of any length.
 fn reads_as_digest(text: &str) -> bool {
     text.split_once(':').is_some_and(|(algorithm, hex)| {
         !hex.is_empty()
@@ -118,7 +118,7 @@ fn expected(part: ImagePart) -> &'static str {
     }
 }
 
-/// The part that would fit, or what else to do.
+/// Returns the part that would fit, or another remedy.
 fn hint(image: &WantedImage, part: ImagePart, field: Field, text: &str) -> &'static str {
     let parts = [ImagePart::Tag, ImagePart::Digest, ImagePart::Name, ImagePart::Image];
     let fits =
@@ -130,7 +130,7 @@ fn hint(image: &WantedImage, part: ImagePart, field: Field, text: &str) -> &'sta
         Some(ImagePart::Image) => {
             "leave the part out of the marker (`namespace:name`), or name the part `Image`"
         }
-        None => "mark a value that holds nothing else",
+        None => "mark a value that contains nothing else",
     }
 }
 

@@ -1,17 +1,17 @@
-//! The values of a chart: `image` as one text, or its repository, tag and digest.
+//! Values of a chart: `image` as one string, or its repository, tag and digest.
 //!
-//! Charts that keep the registry apart get the repository without it. Pure.
+//! Charts with a separate registry get the repository without it. Pure.
 
 use serde_json::{Map, Value};
 
 use super::problem::Cause;
 use super::value::registry_and_path;
-use super::wish::Wishes;
+use super::wish::EditRequests;
 use super::{ImagePart, WantedImage};
 use crate::image::reference::is_same_repository;
 
-impl Wishes<'_> {
-    /// The mapping at `path` of a values file is to hold the image.
+impl EditRequests<'_> {
+    /// Sets the image in the mapping at `path` of a values file.
     pub(super) fn helm(&mut self, image: &WantedImage, path: &str) {
         let Some(document) = self.documents.first() else {
             return self.problem(Some(image), 1, Cause::NoMapping(0));
@@ -56,7 +56,7 @@ impl Wishes<'_> {
         }
     }
 
-    /// A repository that is the same under another name stays as it is written.
+    /// A repository that is the same under another name is not changed.
     fn helm_repository(&mut self, image: &WantedImage, path: &str, registry: Option<&str>, repository: &str) {
         let held = registry.map_or(repository.to_owned(), |registry| format!("{registry}/{repository}"));
         if is_same_repository(&held, &image.repository) {

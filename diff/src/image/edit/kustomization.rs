@@ -1,17 +1,17 @@
 //! The `images` of a kustomization: newName, newTag and digest of the entries with a name.
 //!
-//! A newTag or a digest that is not there is added below the name; a newName is not. Pure.
+//! A missing newTag or digest is added below the name; a missing newName is not. Pure.
 
 use serde_json::{Map, Value};
 
 use super::problem::Cause;
-use super::wish::Wishes;
+use super::wish::EditRequests;
 use super::{ImagePart, WantedImage};
 use crate::image::reference::is_same_repository;
 
-impl Wishes<'_> {
-    /// The entries of `images` with this name are to say the image. Without a name those of the repository,
-    /// or else those that have it as their newName.
+impl EditRequests<'_> {
+    /// Sets the image in the entries of `images` with this name. Without a name: in those of the repository,
+    /// or else in those that have it as their newName.
     pub(super) fn kustomization(&mut self, image: &WantedImage, name: Option<&str>) {
         let is_repository = name.is_none();
         let name = name.unwrap_or(&image.repository);

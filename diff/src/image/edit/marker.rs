@@ -1,6 +1,6 @@
 //! Flux's markers: comments that name the image of the scalar beside them.
 //!
-//! A comment is a marker if all of it is a JSON object of strings with `$imagepolicy`. Pure.
+//! A comment is a marker if it is a JSON object of strings with `$imagepolicy`. Pure.
 
 use std::collections::HashMap;
 
@@ -17,16 +17,16 @@ use crate::yaml::place::Lines;
 /// A scalar with a marker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Marker {
-    /// Counts from 0, without documents that hold nothing.
+    /// Number of the document from 0, without empty ones.
     pub document: usize,
-    /// Of the scalar, as RFC 6901 writes it.
+    /// JSON pointer (RFC 6901) of the scalar.
     pub path: String,
-    /// Of the marker.
+    /// Line of the marker.
     pub line: u32,
     pub namespace: String,
     pub name: String,
     pub part: ImagePart,
-    /// What the scalar says now, without quotes.
+    /// The current text of the scalar, without quotes.
     pub value: String,
 }
 
@@ -37,7 +37,7 @@ pub struct Found {
     pub problems: Vec<Problem>,
 }
 
-/// True for a file that has to be read for its markers.
+/// True for a file that has to be parsed for markers.
 pub fn has_marker(text: &[u8]) -> bool {
     match str::from_utf8(text) {
         Ok(text) => text.contains(SIGN),
@@ -45,7 +45,7 @@ pub fn has_marker(text: &[u8]) -> bool {
     }
 }
 
-/// Finds the markers of a file. A file without any is not parsed; one that cannot be read is a problem.
+/// Finds the markers of a file. A file without `$imagepolicy` is not parsed; one that cannot be parsed is a problem.
 pub fn markers(file: &str, text: &[u8]) -> Found {
     if !has_marker(text) {
         return Found::default();
@@ -71,14 +71,14 @@ pub fn markers(file: &str, text: &[u8]) -> Found {
 
 /// The markers of documents.
 pub(super) struct Places {
-    /// Each with its scalar, or its line and what is wrong with it.
+    /// Each with its scalar, or its line and the problem.
     pub markers: Vec<Result<Marker, (u32, Cause)>>,
-    /// Those behind aliases of scalars that have the same marker.
+    /// Markers after aliases of scalars that have the same marker.
     pub aliases: Vec<Marker>,
 }
 
-/// The markers of documents, and what is wrong with others, each with its line. The marker on the line of a
-/// scalar counts before one above it.
+/// Finds the markers of documents, and the problems of others, each with its line. The marker on the line of a
+/// scalar has precedence over one above it.
 pub(super) fn places(text: &[u8], documents: &[Document]) -> Places {
     let lines = Lines::new(text);
     let text = str::from_utf8(text).unwrap_or_default();
@@ -139,7 +139,7 @@ pub(super) fn places(text: &[u8], documents: &[Document]) -> Places {
 }
 
 impl Marker {
-    /// True if it stands behind an alias of the scalar at `anchor`, and says the same as the marker there.
+    /// True if it follows an alias of the scalar at `anchor`, and equals the marker there.
     fn repeats(&self, marker: &Self, anchor: &str) -> bool {
         let Self { document, namespace, name, part, path: _, line: _, value: _ } = marker;
         marker.path == anchor
@@ -147,7 +147,7 @@ impl Marker {
     }
 }
 
-/// Markers that stand inside a scalar, each with its line: they are text there.
+/// Finds markers inside a scalar, each with its line: there they are text.
 pub(super) fn buried(text: &[u8], documents: &[Document]) -> Vec<(u32, String, String)> {
     let lines = Lines::new(text);
     let text = str::from_utf8(text).unwrap_or_default();
@@ -171,14 +171,14 @@ pub(super) fn buried(text: &[u8], documents: &[Document]) -> Vec<(u32, String, S
     found
 }
 
-/// A comment that wants to be a marker: the leaf that it stands beside, and what it says.
+/// A comment that is meant as a marker: the leaf that it belongs to, and its content.
 struct Sign {
     line: u32,
     is_alone: bool,
     marked: Result<(usize, Named), Cause>,
 }
 
-/// How many markers a leaf has on its line and above it.
+/// The number of markers of a leaf, on its line and above it.
 #[derive(Default)]
 struct Count {
     beside: u32,
@@ -191,14 +191,14 @@ impl Count {
     }
 }
 
-/// What a marker names.
+/// The image and the part that a marker names.
 struct Named {
     namespace: String,
     name: String,
     part: ImagePart,
 }
 
-/// Reads a comment. None for prose, and for a line with a marker that is commented out as a whole.
+/// Parses a comment. `None` for prose, and for a line with a marker that is commented out as a whole.
 fn read(comment: &Comment) -> Option<Result<Named, Cause>> {
     if comment.is_alone && !comment.text.starts_with('{') {
         return None;

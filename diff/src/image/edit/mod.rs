@@ -1,8 +1,8 @@
-//! Images in files: where they stand, what is to stand there, and the file with that in it.
+//! Images in files: finds the scalars, computes their new values, and edits the file.
 //!
-//! `markers` finds Flux's comments, `targets` what an ImageUpdate names itself, `value` makes the text of a
-//! scalar. The edit and its proof are those of `yaml::edit`. Leaves walking folders, selecting tags, what a
-//! person took back and the proof by rendering to others. Pure.
+//! `markers` finds Flux's comments, `targets` handles the targets of an ImageUpdate, `value` computes the text of a
+//! scalar. The edit and its verification are those of `yaml::edit`. Leaves walking folders, selecting tags,
+//! reverts and the proof by rendering to others. Pure.
 
 mod comment;
 mod fit;
@@ -20,46 +20,46 @@ use serde_json::Value;
 
 use crate::yaml::edit::{Edit, NewField, edit_repeated};
 use read::documents;
-use wish::Wishes;
+use wish::EditRequests;
 
 pub use crate::yaml::edit::EditError;
 pub use marker::{Found, Marker, has_marker, markers};
 pub use problem::{Cause, Problem};
 pub use value::current;
 
-/// What the files below a path are to hold.
+/// The images that the files below a path have to contain.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
-    /// The namespace that markers name.
+    /// The namespace in markers.
     pub namespace: String,
     pub images: Vec<WantedImage>,
 }
 
-/// An image and what was selected of it. With neither tag nor digest nothing was, and it is left alone.
+/// An image and its selected version. Without tag and digest no version was selected, and the image is not changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WantedImage {
-    /// What markers name.
+    /// The name in markers.
     pub name: String,
-    /// As it is to be written.
+    /// The repository as it is written.
     pub repository: String,
     pub tag: Option<String>,
-    /// With its algorithm. None where digests are not pinned.
+    /// With its algorithm. `None` if digests are not written.
     pub digest: Option<String>,
     pub targets: Vec<Target>,
 }
 
-/// Scalars without a marker. Files are named as their callers name them; a leading `./` does not count.
+/// Scalars without a marker. Files have the names that callers use; a leading `./` is ignored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// One scalar of a YAML or JSON file. Documents count from 0, without those that hold nothing.
+    /// One scalar of a YAML or JSON file. Documents are numbered from 0, without empty ones.
     File { file: String, document: usize, path: String, part: ImagePart },
-    /// The entry of `images` of this name; of the repository if there is none.
+    /// The entry of `images` with this name; without a name, that of the repository.
     Kustomization { file: String, name: Option<String> },
     /// `image`, or its repository, tag and digest, of the mapping at the path.
     HelmValues { file: String, path: String },
 }
 
-/// What of an image a scalar holds.
+/// The part of an image that a scalar contains.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ImagePart {
     #[default]
@@ -74,48 +74,48 @@ pub enum ImagePart {
 pub struct Setting {
     /// The name of the image.
     pub image: String,
-    /// Counts from 0, without documents that hold nothing.
+    /// Number of the document from 0, without empty ones.
     pub document: usize,
     /// RFC 6901.
     pub path: String,
-    /// In the file as it is.
+    /// Line in the current file.
     pub line: u32,
     pub part: ImagePart,
-    /// The text as it is, without quotes. Empty for a new field.
+    /// The current text, without quotes. Empty for a new field.
     pub before: String,
     pub after: String,
-    /// The field behind which this one is new. None where it is there.
+    /// The field after which a new field is inserted. `None` if the field exists.
     pub behind: Option<String>,
-    /// Where aliases and merges repeat the scalar.
+    /// Paths at which aliases and merges repeat the scalar.
     pub repeats: Vec<String>,
-    /// The same for all settings of one target, which are to be made together.
+    /// Equal for all settings of one target, which are made together.
     pub group: usize,
 }
 
-/// What is to change in a file.
+/// The changes of a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
-    /// In the order of the text. All of them together can be made.
+    /// In the order of the text. All of them can be made together.
     pub set: Vec<Setting>,
-    /// What is as it should be already.
+    /// Scalars that are up to date.
     pub fulfilled: Vec<Setting>,
-    /// Markers of the namespace that name none of the images: perhaps another ImageUpdate's.
+    /// Markers of the namespace that name none of the images: they may belong to another ImageUpdate.
     pub unknown: Vec<Marker>,
-    /// Markers of other namespaces that have the name of one of the images: perhaps a mistake.
+    /// Markers of other namespaces that have the name of one of the images: they may be mistakes.
     pub foreign: Vec<Marker>,
     pub problems: Vec<Problem>,
 }
 
-/// True for a file that may hold markers; targets may name any file.
+/// True for a file that may contain markers; targets may name any file.
 pub fn is_candidate(file_name: &str) -> bool {
     let name = file_name.rsplit('/').next().unwrap_or(file_name);
-    // a file that is only called `.yaml` has no name before its ending
+    // A file that is only called `.yaml` has no name before its extension.
     name == "Kustomization" || [".yaml", ".yml"].iter().any(|end| name.ends_with(end))
 }
 
-/// What a file needs so that it holds the images. Nothing if it does.
+/// Computes the changes that a file needs to contain the images. Empty if there are none.
 ///
-/// A file that cannot be read is a problem if it has a marker or a target names it.
+/// A file that cannot be parsed is a problem if it has a marker or a target names it.
 pub fn settings(file: &str, text: &[u8], wanted: &Wanted) -> Settings {
     let selected = wanted.images.iter().filter(|image| image.tag.is_some() || image.digest.is_some());
     let targets: Vec<_> = selected
@@ -131,7 +131,7 @@ pub fn settings(file: &str, text: &[u8], wanted: &Wanted) -> Settings {
         Ok(documents) => documents,
         Err(problem) => return Settings { problems: vec![problem], ..Settings::default() },
     };
-    let mut wishes = Wishes::new(name, text, &documents);
+    let mut wishes = EditRequests::new(name, text, &documents);
     if is_marked {
         wishes.markers(wanted);
     }
@@ -141,11 +141,11 @@ pub fn settings(file: &str, text: &[u8], wanted: &Wanted) -> Settings {
     wishes.settle()
 }
 
-/// Makes settings: those that [`settings`] found in the same text, or some of them.
+/// Makes settings: those that [`settings`] returned for the same text, or some of them.
 ///
 /// # Guarantees
-/// Only the bytes of the scalars change, or of the new fields. Read again, the file differs at the paths of
-/// the settings and nowhere else.
+/// Only the bytes of the scalars, or of new fields, change. The file is parsed again, and differs only at the paths of
+/// the settings.
 ///
 /// # Errors
 /// The first setting that cannot be made; nothing is changed then.

@@ -1,4 +1,4 @@
-//! What keeps an image out of a file, in words that say what to do.
+//! Why an image cannot be written to a file, with what to do.
 //!
 //! Pure.
 
@@ -7,13 +7,13 @@ use std::sync::Arc;
 use crate::yaml::YamlProblem;
 use crate::yaml::edit::{EditError, EditProblem};
 
-/// One mistake at one place. The rest of the file goes on. Lines count from 1.
+/// One problem at one place. The rest of the file is handled. Lines count from 1.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{file}:{line}: {cause}")]
 pub struct Problem {
     pub file: Arc<str>,
     pub line: u32,
-    /// The image that it keeps back, where that is known.
+    /// The image that is not written, if it is known.
     pub image: Option<String>,
     #[source]
     pub cause: Cause,
@@ -26,8 +26,8 @@ pub enum Cause {
     #[error("{0}")]
     Unreadable(YamlProblem),
     #[error(
-        "this marker does not read: write `# {{\"$imagepolicy\": \"namespace:name\"}}`, with `:tag`, `:name` \
-         or `:digest` behind the name where the value is a part of the image, and nothing else in the comment"
+        "this marker is malformed: write `# {{\"$imagepolicy\": \"namespace:name\"}}`, with `:tag`, `:name` \
+         or `:digest` after the name if the value is a part of the image, and nothing else in the comment"
     )]
     Malformed,
     #[error(
@@ -35,22 +35,21 @@ pub enum Cause {
          whole image"
     )]
     Part(String),
-    #[error("this marker belongs to no value: put it on the value's line, behind the value")]
+    #[error("this marker belongs to no value: put it on the line of the value, after the value")]
     Misplaced,
-    #[error("this marker stands behind an alias: put the same marker behind its anchor on line {anchor} too")]
+    #[error("this marker follows an alias: put the same marker after its anchor on line {anchor} too")]
     Alias { anchor: u32 },
-    #[error("this marker stands behind an alias of more than one value: mark the value that it repeats")]
+    #[error("this marker follows an alias of more than one value: mark the value that it repeats")]
     AliasOfMany,
     #[error(
-        "this marker stands inside a text, where it is not a comment: put the text into a YAML file of its own (for \
-         example of a configMapGenerator), and mark the value there"
+        "this marker is inside a string, where it is not a comment: move the string to its own YAML file (for example of a configMapGenerator), and mark the value there"
     )]
     Buried,
-    #[error("this marker stands in a mapping that `<<` merges: mark the value where it is used")]
+    #[error("this marker is in a mapping that `<<` merges: mark the value where it is used")]
     Merged,
-    #[error("the value of this marker has another marker: leave one")]
+    #[error("the value of this marker has another marker: remove one of them")]
     Second,
-    #[error("`{path}` does not hold {expected}, which its marker or target stands for: {hint}")]
+    #[error("`{path}` does not contain {expected}, which its marker or target requires: {hint}")]
     Unfit { path: String, expected: &'static str, hint: &'static str },
     #[error("`{path}` holds {lines} lines, so it is not an image: mark a value of one line")]
     Lines { path: String, lines: usize },
@@ -72,7 +71,7 @@ pub enum Cause {
     Elsewhere { path: String, elsewhere: String, line: u32 },
     #[error("{0}")]
     Broken(String),
-    #[error("the file holds no mapping in document {0}: correct the target")]
+    #[error("document {0} of the file is not a mapping: correct the target")]
     NoMapping(usize),
     #[error("no `{name}` in `images`: add `- name: {name}` to the `images` of this kustomization")]
     NoEntry { name: String },
@@ -98,7 +97,7 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// Why an edit at `path` was not made, and the line that it is about.
+    /// Returns why an edit at `path` was not made, and the line of the problem.
     pub(super) fn of(error: EditError, path: &str, line: u32) -> (u32, Self) {
         let path = path.to_owned();
         match error {

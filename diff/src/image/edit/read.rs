@@ -1,4 +1,4 @@
-//! Reading a file that is to be edited.
+//! Parses a file for editing.
 //!
 //! Pure.
 
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::problem::{Cause, Problem};
 use crate::yaml::{Document, read};
 
-/// The documents of a file, or the first thing that is wrong with it.
+/// Returns the documents of a file, or its first problem.
 pub(super) fn documents<'t>(file: &Arc<str>, text: &'t [u8]) -> Result<Vec<Document<'t>>, Problem> {
     let problem = |line, cause| Problem { file: file.clone(), line, image: None, cause };
     if let Some(line) = conflict(text) {
@@ -20,7 +20,7 @@ pub(super) fn documents<'t>(file: &Arc<str>, text: &'t [u8]) -> Result<Vec<Docum
     }
 }
 
-/// The line on which git wrote that two versions begin.
+/// Returns the line at which Git marked a merge conflict.
 fn conflict(text: &[u8]) -> Option<u32> {
     let mut lines = text.split(|byte| *byte == b'\n').enumerate();
     let (number, _) = lines.find(|(_, line)| line.starts_with(b"<<<<<<< "))?;

@@ -1,4 +1,4 @@
-//! The text of a scalar that holds an image or a part of it, and what such a text says.
+//! The text of a scalar with an image or a part of it, and its parser.
 //!
 //! Pure.
 
@@ -7,9 +7,9 @@ use super::problem::Cause;
 use super::{ImagePart, WantedImage};
 use crate::image::reference::{Reference, is_digest, is_tag, split_host};
 
-/// What a scalar says now: of a part that it does not hold, nothing. None if it reads as no image.
+/// Parses the current text of a scalar. Parts that it does not contain are empty. `None` if it is not an image.
 ///
-/// The repository is empty where the scalar holds a tag or a digest.
+/// The repository is empty if the scalar contains a tag or a digest.
 pub fn current(value: &str, part: ImagePart) -> Option<Reference> {
     let value = value.trim_end_matches('\n');
     let nameless = |tag: Option<&str>, digest: Option<&str>| Reference {
@@ -32,11 +32,11 @@ pub fn current(value: &str, part: ImagePart) -> Option<Reference> {
     }
 }
 
-/// The text that the scalar at `path` is to hold. The line ends behind a block's text stay. A tag with a
-/// digest behind it, as charts have it that know no `digest`, gets both where both are known.
+/// Returns the new text of the scalar at `path`. Trailing line breaks of a block scalar are kept. A tag with a
+/// digest after it, as in charts without a `digest`, gets both if both are known.
 ///
 /// # Errors
-/// Where the scalar holds something else than the part, or would lose a digest.
+/// The scalar contains something else than the part, or would lose a digest.
 pub(super) fn text(
     image: &WantedImage,
     part: ImagePart,
@@ -73,7 +73,7 @@ pub(super) fn text(
     Ok(text + before.get(core.len()..).unwrap_or_default())
 }
 
-/// The registry and the path in it, for those who keep them apart.
+/// Returns the registry and the path in it, for charts that separate them.
 pub(super) fn registry_and_path(repository: &str) -> (&str, &str) {
     split_host(repository).unwrap_or(("docker.io", repository))
 }

@@ -1,7 +1,7 @@
-//! What markers and targets want of one file, made one list that can be carried out.
+//! Combines the requests of markers and targets for one file into one list of settings.
 //!
-//! Wishes that agree become one, those that contradict each other become a problem, and those that are
-//! fulfilled go. What then cannot be edited is a problem too, and the rest goes on. Pure.
+//! Equal requests are merged, contradicting ones become a problem, and fulfilled ones are
+//! removed. A request that cannot be edited is a problem too; the others continue. Pure.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -14,38 +14,38 @@ use super::{EditError, ImagePart, Marker, Setting, Settings, Target, Wanted, Wan
 use crate::yaml::Document;
 use crate::yaml::edit::{Leaf, Role, leaves, line};
 
-/// How many aliases and merges of one scalar are followed.
+/// Maximum number of aliases and merges of one scalar that are followed.
 const REPEATS: usize = 200;
 
-/// What is wanted of a file. What a target wants is done as a whole or not at all: a new tag beside an old
+/// The requests for a file. The request of a target is made completely or not at all: a new tag beside an old
 /// digest would be an image that no policy selected.
-pub(super) struct Wishes<'f> {
+pub(super) struct EditRequests<'f> {
     pub file: Arc<str>,
     text: &'f [u8],
     pub documents: &'f [Document<'f>],
-    /// Fulfilled ones too.
+    /// Including fulfilled ones.
     all: Vec<Setting>,
     /// The number of the current marker or target.
     group: usize,
-    /// Those of which a part cannot be.
+    /// Groups of which a part cannot be made.
     broken: HashSet<usize>,
     unknown: Vec<Marker>,
     foreign: Vec<Marker>,
-    /// Scalars that hold something else than what stands for them: nothing is written there.
+    /// Scalars with other content than their marker or target requires: they are not written.
     held: HashSet<(usize, String)>,
-    /// Aliases that have the marker of what they repeat.
+    /// Aliases that have the marker of the scalar that they repeat.
     marked: HashSet<(usize, String)>,
     problems: Vec<Problem>,
 }
 
-impl<'f> Wishes<'f> {
+impl<'f> EditRequests<'f> {
     pub fn new(file: Arc<str>, text: &'f [u8], documents: &'f [Document<'f>]) -> Self {
         let (all, broken, marked, problems) = (Vec::new(), HashSet::new(), HashSet::new(), Vec::new());
         let (unknown, foreign, held) = (Vec::new(), Vec::new(), HashSet::new());
         Self { file, text, documents, all, group: 0, broken, unknown, foreign, held, marked, problems }
     }
 
-    /// What the markers of the namespace want.
+    /// Adds the requests of the markers of the namespace.
     pub fn markers(&mut self, wanted: &Wanted) {
         let has = |name: &str| wanted.images.iter().any(|image| image.name == name);
         let Places { markers, aliases } = places(self.text, self.documents);
@@ -79,7 +79,7 @@ impl<'f> Wishes<'f> {
         }
     }
 
-    /// What a target wants.
+    /// Adds the requests of a target.
     pub fn target(&mut self, image: &WantedImage, target: &Target) {
         self.group += 1;
         match target {
@@ -89,7 +89,7 @@ impl<'f> Wishes<'f> {
         }
     }
 
-    /// The scalar at a path is to hold the part of the image.
+    /// Requests the part of the image for the scalar at a path.
     pub fn set(&mut self, image: &WantedImage, document: usize, path: &str, part: ImagePart) {
         let before = self.before(document, path);
         self.set_from(image, document, path, part, before);
@@ -125,7 +125,7 @@ impl<'f> Wishes<'f> {
         }
     }
 
-    /// The scalar at a path is to hold this text.
+    /// Requests a text for the scalar at a path.
     pub fn wish(&mut self, image: &WantedImage, document: usize, path: &str, part: ImagePart, after: String) {
         let (line, before) = (self.line(document, path), self.before(document, path));
         let (image, path) = (image.name.clone(), path.to_owned());
@@ -133,7 +133,7 @@ impl<'f> Wishes<'f> {
         self.all.push(Setting { image, document, path, line, part, before, after, behind, repeats, group });
     }
 
-    /// The mapping at a path is to get a field behind another.
+    /// Requests a new field after another one in the mapping at a path.
     pub fn add(&mut self, image: &WantedImage, mapping: &str, field: (&str, ImagePart, &str), behind: &str) {
         let (name, part, after) = field;
         let line = self.line(0, &format!("{mapping}/{behind}"));
@@ -143,7 +143,7 @@ impl<'f> Wishes<'f> {
         self.all.push(Setting { image, document, path, line, part, before, after, behind, repeats, group });
     }
 
-    /// The current marker or target is invalid.
+    /// Records that the current marker or target is invalid.
     pub fn problem(&mut self, image: Option<&WantedImage>, line: u32, cause: Cause) {
         self.broken.insert(self.group);
         self.refuse(image.map(|image| image.name.clone()), line, cause);
@@ -153,13 +153,13 @@ impl<'f> Wishes<'f> {
         self.problems.push(Problem { file: self.file.clone(), line, image, cause });
     }
 
-    /// The line of a path, or of its document.
+    /// Returns the line of a path, or of its document.
     pub fn line(&self, document: usize, path: &str) -> u32 {
         let document = self.documents.get(document);
         document.map_or(1, |document| line(document, path).unwrap_or(document.line))
     }
 
-    /// What can be made of the wishes.
+    /// Returns the settings that can be made.
     pub fn settle(mut self) -> Settings {
         self.pinned_beside();
         let mut groups: BTreeMap<usize, Vec<Setting>> = BTreeMap::new();
@@ -181,7 +181,7 @@ impl<'f> Wishes<'f> {
         Settings { set, fulfilled, unknown, foreign, problems }
     }
 
-    /// The scalar's text as it stands; where an alias brings it, its value.
+    /// Returns the current text of the scalar; for an alias, its value.
     fn before(&self, document: usize, path: &str) -> String {
         let Some(document) = self.documents.get(document) else { return String::new() };
         let is_it = |role: &Role| matches!(role, Role::Value(value) if value == path);
@@ -191,7 +191,7 @@ impl<'f> Wishes<'f> {
         }
     }
 
-    /// A tag beside a digest that stays says nothing: it is not set.
+    /// A tag beside a digest that stays has no effect, so it is not set.
     fn pinned_beside(&mut self) {
         let beside = |wish: &Setting| -> Option<String> {
             let (mapping, _) = wish.path.rsplit_once('/')?;
@@ -212,8 +212,8 @@ impl<'f> Wishes<'f> {
         }
     }
 
-    /// Where aliases and merges repeat a scalar, as far as that is meant: a whole image is the same wherever it stands, and a
-    /// part of one where the alias has the same marker.
+    /// Returns the permitted places at which aliases and merges repeat a scalar: a complete image may be repeated
+    /// anywhere, and a part of one only if the alias has the same marker.
     fn repeats(&self, setting: &Setting) -> Vec<String> {
         let mut setting = setting.clone();
         let is_alias = |leaf: &Leaf| matches!(leaf.role, Role::Alias { .. });
@@ -234,7 +234,7 @@ impl<'f> Wishes<'f> {
         setting.repeats
     }
 
-    /// One wish for each place. Those that contradict each other are broken.
+    /// Merges the requests for each place. Those that contradict each other are marked as broken.
     fn agreed(&mut self) -> Vec<Setting> {
         let mut places: HashMap<(usize, String), usize> = HashMap::new();
         let mut agreed: Vec<Setting> = Vec::new();
@@ -259,7 +259,7 @@ impl<'f> Wishes<'f> {
         agreed
     }
 
-    /// Adds groups of wishes to those that can be edited together, and drops those that cannot.
+    /// Adds groups of requests to those that can be edited together, and drops the others.
     fn sift(&mut self, possible: &mut Vec<Setting>, mut groups: Vec<Vec<Setting>>) {
         let held = possible.len();
         possible.extend(groups.iter().flatten().cloned());
@@ -278,7 +278,7 @@ impl<'f> Wishes<'f> {
     }
 }
 
-/// True if the scalar is that text already, for every reader: a number that looks like it is not.
+/// True if the scalar has that text already, for every reader: a number with the same digits does not.
 fn is_fulfilled(documents: &[Document], wish: &Setting) -> bool {
     let value = documents.get(wish.document).and_then(|document| document.value.pointer(&wish.path));
     wish.behind.is_none() && value.and_then(Value::as_str) == Some(&wish.after)

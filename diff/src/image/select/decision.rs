@@ -1,4 +1,4 @@
-//! What was decided, and everything that it was decided by. Leaves the words to `explain` and `near`. Pure.
+//! A decision and its reasons. Leaves the texts to `explain` and `near`. Pure.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::Selector;
 
-/// What was selected, and what of all the others. It keeps places in the list of tags, not tags.
+/// The selected tag, and the result for all others. It stores indices in the list of tags, not tags.
 pub struct Decision<'a, T = String> {
     pub(super) selector: &'a Selector,
     pub(super) tags: &'a [T],
@@ -15,10 +15,10 @@ pub struct Decision<'a, T = String> {
     outcome: Outcome<'a>,
 }
 
-/// What is to be done.
+/// The result of a selection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome<'a> {
-    /// This tag is taken. It may be the current one.
+    /// This tag is selected. It may be the current one.
     Winner(&'a str),
     /// The current tag stays, although the best candidate is another one.
     Keep { best: &'a str, why: Kept },
@@ -31,16 +31,16 @@ pub enum Outcome<'a> {
 pub enum Kept {
     /// This tag was reverted, and no better one was published since.
     Banned { tag: String },
-    /// The best candidate ranks below the current tag, and downgrades are not allowed.
+    /// The best candidate is lower than the current tag, and downgrades are not allowed.
     OlderThanCurrent,
     /// The best candidate is the current version in another spelling.
     SameVersion,
 }
 
-/// What keeps a tag from being a version.
+/// Why a tag is not a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Flaw {
-    /// It has not three numbers with points between them.
+    /// It does not consist of three numbers separated by dots.
     Form,
     /// It has more than three numbers.
     Numbers,
@@ -48,18 +48,18 @@ pub enum Flaw {
     Zero,
 }
 
-/// Why a tag is not taken.
+/// Why a tag is not selected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason<'s> {
-    /// The distribution specification has no such tags.
+    /// The distribution specification does not permit such tags.
     InvalidTag,
     Excluded {
         pattern: &'s str,
     },
-    /// `filterTags.pattern` is not found in it.
+    /// It does not match `filterTags.pattern`.
     NotMatched,
     NotSemver(Flaw),
-    /// Of the range. A prerelease would be in it if the range named one.
+    /// It is outside the range. A prerelease would be inside if the range had a prerelease.
     OutOfRange {
         prerelease: bool,
     },
@@ -67,15 +67,15 @@ pub enum Reason<'s> {
     NoTime,
     /// A candidate that was reverted.
     Banned,
-    /// A candidate that ranks below the current tag.
+    /// A candidate that is lower than the current tag.
     OlderThanCurrent,
 }
 
-/// A reason as it is kept.
+/// A reason, with indices instead of references.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Cause {
     InvalidTag,
-    /// The place of the pattern.
+    /// The index of the pattern.
     Excluded(u16),
     NotMatched,
     NotSemver(Flaw),
@@ -85,17 +85,17 @@ pub(super) enum Cause {
     NoTime,
 }
 
-/// What was found out, by places in the list of tags.
+/// The result of a selection, by indices in the list of tags.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     /// Best first.
     pub candidates: Vec<u32>,
-    /// How many candidates are not below the current tag.
+    /// Number of candidates that are not lower than the current tag.
     pub older: usize,
-    /// The candidates that are banned.
+    /// Candidates that are banned.
     pub banned: Vec<u32>,
     pub dropped: Vec<(u32, Cause)>,
-    /// The time of the best candidate, if it is ranked by that.
+    /// The time of the best candidate, if candidates are ordered by time.
     pub time: Option<Timestamp>,
 }
 
@@ -114,17 +114,18 @@ impl<'a, T: AsRef<str>> Decision<'a, T> {
         &self.outcome
     }
 
-    /// The tag to write; none if nothing is to be changed or nothing can be taken.
+    /// Returns the tag to write; `None` if nothing changes or nothing can be selected.
     pub fn winner(&self) -> Option<&'a str> {
         if let Outcome::Winner(tag) = self.outcome { Some(tag) } else { None }
     }
 
-    /// What the policy would take, best first. Those that may not be taken now are also in `dropped`.
+    /// Returns the candidates of the policy, best first. Those that may not be selected now are also in `dropped`.
     pub fn candidates(&self) -> impl Iterator<Item = &'a str> {
         self.found.candidates.iter().filter_map(|index| self.tag(*index))
     }
 
-    /// The tags that are not taken, and why: first those that are no candidates, in the order of the list.
+    /// Returns the tags that are not selected, with the reasons: first those that are not candidates, in the order of
+    /// the list.
     pub fn dropped(&self) -> impl Iterator<Item = (&'a str, Reason<'a>)> {
         let none = self.found.dropped.iter().map(|(index, cause)| (*index, self.reason(*cause)));
         let older = self.found.candidates.iter().skip(self.found.older);
@@ -154,10 +155,10 @@ impl<'a, T: AsRef<str>> Decision<'a, T> {
 impl fmt::Display for Reason<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::InvalidTag => f.write_str("no tag by the distribution specification"),
+            Self::InvalidTag => f.write_str("not a valid tag by the OCI distribution specification"),
             Self::Excluded { pattern } => write!(f, "excluded by {pattern}"),
             Self::NotMatched => f.write_str("not matched by filterTags.pattern"),
-            Self::NotSemver(Flaw::Form) => f.write_str("no version of three numbers"),
+            Self::NotSemver(Flaw::Form) => f.write_str("not a version of three numbers"),
             Self::NotSemver(Flaw::Numbers) => f.write_str(
                 "with more than three numbers, which semver does not know (take three of them with filterTags.extract, or \
                  choose another policy)",
@@ -165,13 +166,13 @@ impl fmt::Display for Reason<'_> {
             Self::NotSemver(Flaw::Zero) => f.write_str(
                 "with a number that begins with 0, which semver does not allow (for dates, choose alphabetical)",
             ),
-            Self::OutOfRange { prerelease: false } => f.write_str("outside of the range"),
+            Self::OutOfRange { prerelease: false } => f.write_str("outside the range"),
             Self::OutOfRange { prerelease: true } => {
-                f.write_str("a prerelease, and the range names none (>=1.0.0-0 would)")
+                f.write_str("a prerelease, and the range has none (>=1.0.0-0 has)")
             }
             Self::NotANumber => f.write_str("no number"),
             Self::NoTime => f.write_str("without a time that can be read"),
-            Self::Banned => f.write_str("taken back, until there is a better one"),
+            Self::Banned => f.write_str("reverted; waits for a better one"),
             Self::OlderThanCurrent => f.write_str("below the current tag, and downgrades are not allowed"),
         }
     }

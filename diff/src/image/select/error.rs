@@ -1,11 +1,11 @@
-//! What is wrong with a policy, in words for who wrote it: the field, and what to do. Pure.
+//! Errors of a policy, for its author: the field, and what to do. Pure.
 
 use crate::range::BadRange;
 
-/// A policy by which nothing can be selected. Fields are named as in the resource.
+/// A policy that cannot be used. Fields have the names of the resource.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyError {
-    #[error("{field}: {pattern} is not a regular expression as RE2 has them: {why}")]
+    #[error("{field}: {pattern} is not a regular expression in the syntax of RE2: {why}")]
     Pattern { field: String, pattern: String, why: String },
     #[error("{field} has {length} bytes, and at most {limit} are read: make it shorter")]
     TooLong { field: String, length: usize, limit: usize },
@@ -13,7 +13,7 @@ pub enum PolicyError {
         "{field} needs the group {group}, and filterTags.pattern has {groups}: write it as (?P<{group}>...)"
     )]
     NoGroup { field: &'static str, group: String, groups: String },
-    #[error("policy.newest.group is {group}, and there is no filterTags.pattern that has such a group")]
+    #[error("policy.newest.group is {group}, but filterTags.pattern does not have this group")]
     NoPattern { group: String },
     #[error(
         "policy.semver.range: {range} is not a range of versions: {source}; write one such as >=1.2.0 <2.0.0"
@@ -23,7 +23,7 @@ pub enum PolicyError {
     EmptyRange,
 }
 
-/// The beginning of a text that may be long, for an error.
+/// Returns the beginning of a text that may be long, for an error.
 pub(super) fn shortened(text: &str) -> String {
     let mut letters = text.chars();
     let mut shown: String = letters.by_ref().take(100).collect();

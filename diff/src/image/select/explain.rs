@@ -1,21 +1,21 @@
-//! A decision in words: a sentence for a condition, and the text of `holdfast image explain`. Both are
-//! bounded, however many tags there are. Pure.
+//! A decision as text: a sentence for a condition, and the output of `holdfast image explain`. Both are
+//! bounded, whatever the number of tags. Pure.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
 use super::decision::{Decision, Kept, Outcome, Reason};
 
-/// How many candidates are shown.
+/// Maximum number of candidates that are shown.
 const CANDIDATES: usize = 20;
-/// How many tags are shown for each reason.
+/// Maximum number of tags that are shown for each reason.
 const EXAMPLES: usize = 3;
-/// How many reasons are shown in a sentence.
+/// Maximum number of reasons in a sentence.
 const REASONS: usize = 4;
-/// How much of a tag is shown, in characters: as long as a tag may be.
+/// Maximum characters of a tag: the maximum length of a valid one.
 const WIDTH: usize = 128;
 
-/// How many tags were dropped for a reason, and the greatest of them.
+/// Number of tags that were dropped for a reason, and the greatest ones.
 #[derive(Default)]
 struct Tally<'a> {
     count: usize,
@@ -23,18 +23,16 @@ struct Tally<'a> {
 }
 
 impl<'a, T: AsRef<str>> Decision<'a, T> {
-    /// What was decided, in a sentence.
+    /// Describes the decision in a sentence.
     pub fn message(&self) -> String {
         match self.outcome() {
             Outcome::Winner(tag) => format!("{} is {}", self.named(tag), self.superlative()),
             Outcome::Keep { best, why: Kept::Banned { tag } } if tag == best => {
-                format!("{} was taken back, and nothing better has come since", shown(best))
+                format!("{} was reverted, and no better tag exists", shown(best))
             }
-            Outcome::Keep { best, why: Kept::Banned { tag } } => format!(
-                "{} was taken back, and {}, the best that there is, is not better",
-                shown(tag),
-                shown(best)
-            ),
+            Outcome::Keep { best, why: Kept::Banned { tag } } => {
+                format!("{} was reverted, and {}, the best tag, is not better", shown(tag), shown(best))
+            }
             Outcome::Keep { best, why: Kept::OlderThanCurrent } => format!(
                 "{} is {}, but below the current {}, and downgrades are not allowed",
                 self.named(best),
@@ -51,12 +49,12 @@ impl<'a, T: AsRef<str>> Decision<'a, T> {
         }
     }
 
-    /// What was decided, the candidates, and which rule dropped which tags: a few lines.
+    /// Describes the decision, the candidates, and which rule dropped which tags, in a few lines.
     pub fn explain(&self) -> String {
         self.to_string()
     }
 
-    /// How many tags were dropped for which reason, with at most three examples.
+    /// Returns the number of tags that were dropped for each reason, with at most three examples.
     pub fn counts(&self) -> Vec<(Reason<'a>, usize, Vec<&'a str>)> {
         let tallies = self.tallies().into_iter();
         tallies.map(|(reason, Tally { count, examples })| (reason, count, examples)).collect()
@@ -81,7 +79,7 @@ impl<'a, T: AsRef<str>> Decision<'a, T> {
         self.selector.ranker.superlative() + &time
     }
 
-    /// A tag, and what the rule sees of it if that is something else.
+    /// Returns a tag, and the part that the policy sees if it is another one.
     fn named(&self, tag: &str) -> String {
         match self.selector.tag_filter.see(tag) {
             Ok(seen) if seen != tag => format!("{} ({} for the policy)", shown(tag), shown(&seen)),
@@ -105,7 +103,7 @@ impl<'a, T: AsRef<str>> Decision<'a, T> {
             parts.push(format!("{others} for other reasons"));
         }
         let near = if near.is_empty() { String::new() } else { format!("; nearest: {}", near.join(", ")) };
-        format!("no tag of {} can be taken: {}{near}", self.tags.len(), parts.join(", "))
+        format!("no tag of {} can be selected: {}{near}", self.tags.len(), parts.join(", "))
     }
 
     fn candidate_lines(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -169,12 +167,12 @@ impl<T: AsRef<str>> fmt::Display for Decision<'_, T> {
     }
 }
 
-/// True for reasons of tags that are candidates all the same.
+/// True for reasons of tags that are nevertheless candidates.
 fn is_candidate(reason: &Reason) -> bool {
     matches!(reason, Reason::Banned | Reason::OlderThanCurrent)
 }
 
-/// A tag as it can be shown: what is no tag may have any letters.
+/// Returns a tag for the output: an invalid one may contain any characters.
 fn shown(tag: &str) -> String {
     let mut letters = tag.chars().flat_map(char::escape_debug);
     let mut shown: String = letters.by_ref().take(WIDTH).collect();

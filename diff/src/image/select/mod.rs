@@ -1,14 +1,14 @@
-//! Which tag of a repository to take, and why: a policy, tags in, a decision out that explains itself.
+//! Selects a tag of a repository: a policy and tags in, a decision out that explains itself.
 //!
-//! A tag goes through the same gates in the same order: it is a tag at all, `exclude`, `filterTags`, the form
-//! that the rule needs (a version, a number, a time), and the range. What is left are the candidates. The
-//! best of them by the rule is taken, unless it was reverted, or it ranks below the current one.
+//! A tag passes the same checks in the same order: it is valid, `exclude`, `filterTags`, the form
+//! that the rule needs (a version, a number, a time), and the range. The remaining tags are the candidates. The
+//! best of them by the rule is selected, unless it was reverted, or it is lower than the current one.
 //!
-//! **Ties.** Tags that rank the same (`1.2.3` and `v1.2.3`, `7` and `007`) are ordered by their bytes, and
-//! the greater one is the better one, by whatever rule and order: so the order of the list never matters.
+//! **Ties.** Tags with the same rank (`1.2.3` and `v1.2.3`, `7` and `007`) are ordered by their bytes, and
+//! the greater one is better, for every rule and order: so the order of the list does not matter.
 //!
-//! Patterns are read by `syntax` and `template` as Go reads them, keys by `range`, `number` and `time`.
-//! Leaves listing tags, asking for times and digests, and what is written to the caller. Pure.
+//! Patterns are parsed by `syntax` and `template` as in Go, keys by `range`, `number` and `time`.
+//! Leaves listing tags, requesting times and digests, and writing to the caller. Pure.
 
 mod decision;
 mod error;
@@ -37,7 +37,7 @@ use tag_filter::TagFilter;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     pub filter: Option<Filter>,
-    /// Regular expressions of tags that are never taken. Default: `.sig`, `.att`, `.sbom`, and
+    /// Regular expressions of tags that are never selected. Defaults to `.sig`, `.att`, `.sbom`, and
     /// `sha256-<hex>`.
     pub exclude: Option<Vec<String>>,
     pub rule: Rule,
@@ -45,10 +45,10 @@ pub struct Policy {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filter {
-    /// A regular expression of RE2. Tags in which it is not found are left out.
+    /// A regular expression of RE2. Tags that do not match are excluded.
     pub pattern: String,
-    /// What of a tag the rule sees: text with `$name`, `${name}` or `$1` of the pattern. Default, and if it
-    /// is empty: the whole tag. `Rule::Newest` does not look at it.
+    /// The part of a tag that the rule sees: text with `$name`, `${name}` or `$1` of the pattern. Defaults to the whole
+    /// tag, also if it is empty. `Rule::Newest` does not use it.
     pub extract: Option<String>,
 }
 
@@ -60,11 +60,11 @@ pub enum Rule {
     Alphabetical(Order),
     /// Decimal numbers of any size.
     Numerical(Order),
-    /// By the time in a group of the filter's pattern, or else by when the image was created.
+    /// By the time in a group of the filter's pattern, or else by the creation time of the image.
     Newest { group: Option<String> },
 }
 
-/// Ascending: the last one in this order is taken.
+/// Ascending: the last one in this order is selected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Order {
     #[default]
@@ -72,41 +72,41 @@ pub enum Order {
     Descending,
 }
 
-/// A policy, ready for use with many lists of tags.
+/// A compiled policy, for any number of lists of tags.
 #[derive(Clone, Debug)]
 pub struct Selector {
     tag_filter: TagFilter,
     ranker: Ranker,
 }
 
-/// What a registry has.
+/// The tags of a repository.
 pub struct Tags<'a, T = String> {
     /// In any order.
     pub tags: &'a [T],
-    /// When the image of a tag was created; only asked by `Rule::Newest` without a group.
+    /// Returns when the image of a tag was created; only used by `Rule::Newest` without a group.
     pub created: &'a dyn Fn(&str) -> Option<Timestamp>,
 }
 
-/// What is there now, and what may be put in its place.
+/// The current state, and which tags may replace it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Context<'a> {
-    /// The tag that is written now.
+    /// The tag that is currently written.
     pub current: Option<&'a str>,
-    /// The versions that were reverted.
+    /// The reverted versions.
     pub banned: &'a [Banned],
-    /// A tag that ranks below the current one may be taken.
+    /// Whether a tag that is lower than the current one may be selected.
     pub downgrade: bool,
 }
 
-/// Something that was taken back. Only the tag counts here: a ban whose digest is not any more that of its
-/// tag is for the caller to leave out.
+/// A reverted version. Only the tag counts here: the caller omits a ban whose digest is no longer that of its
+/// tag.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Banned {
     pub tag: Option<String>,
     pub digest: Option<String>,
 }
 
-/// A candidate while they are put in order.
+/// A candidate during sorting.
 struct Ranked<'t> {
     index: u32,
     tag: &'t str,
@@ -115,20 +115,20 @@ struct Ranked<'t> {
 
 impl Selector {
     /// # Errors
-    /// Says which field is wrong, and what to do.
+    /// Returns the invalid field, and what to do.
     pub fn new(policy: &Policy) -> Result<Self, PolicyError> {
         let Policy { filter, exclude, rule } = policy;
         let ranker = Ranker::compile(rule)?;
         Ok(Self { tag_filter: TagFilter::compile(filter.as_ref(), exclude.as_deref(), rule)?, ranker })
     }
 
-    /// The tags of which the creation times decide; none by most rules.
+    /// Returns the tags whose creation times are needed; none for most rules.
     pub fn wanted_times<'t, T: AsRef<str>>(&self, tags: &'t [T]) -> Vec<&'t str> {
         let Ranker::Created = self.ranker else { return Vec::new() };
         tags.iter().map(AsRef::as_ref).filter(|tag| self.tag_filter.see(tag).is_ok()).collect()
     }
 
-    /// Selects a tag. The order of the tags does not matter, nor that one is there twice.
+    /// Selects a tag. The order of the tags, and duplicates, do not matter.
     pub fn decide<'a, T: AsRef<str>>(&'a self, tags: &Tags<'a, T>, context: &Context) -> Decision<'a, T> {
         let Tags { tags, created } = *tags;
         let Context { current, banned, downgrade } = *context;
@@ -164,7 +164,7 @@ impl Selector {
         Decision::new(self, tags, current, found, outcome)
     }
 
-    /// The candidates, best first, and why the others are none.
+    /// Returns the candidates, best first, and why the others are not candidates.
     fn sort<'t, T: AsRef<str>>(
         &self,
         tags: &'t [T],
@@ -187,7 +187,7 @@ impl Selector {
         self.ranker.compare(&one.key, &other.key).then_with(|| one.tag.cmp(other.tag))
     }
 
-    /// What a tag is ranked by, be it in range or not.
+    /// Returns the sort key of a tag, whether it is in the range or not.
     fn key<'t>(&self, tag: &'t str, created: Created) -> Result<Key<'t>, Cause> {
         self.ranker.key(tag, self.tag_filter.see(tag)?, created)
     }
@@ -197,8 +197,8 @@ impl Selector {
         self.ranker.admit(&key).map(|()| key)
     }
 
-    /// True if the best candidate is the current one in another spelling, such as `v1.2.0` and `1.2.0`, and the current one is
-    /// there too.
+    /// True if the best candidate is the current tag in another spelling, such as `v1.2.0` and `1.2.0`, and the current
+    /// tag exists too.
     fn is_respelled(&self, current: &str, best: &Ranked, ranked: &[Ranked]) -> bool {
         let Some(there) = ranked.iter().find(|one| one.tag == current) else { return false };
         let bare = |tag: &str| tag.strip_prefix('v').unwrap_or(tag).to_owned();
@@ -209,8 +209,8 @@ impl Selector {
             && (bare(current) == bare(best.tag) || is_whole(current) && is_whole(best.tag))
     }
 
-    /// The reverted version, if the best candidate is not better than it. It need not be in the registry any
-    /// more, but what the policy itself would not take now is forgotten.
+    /// Returns the reverted version, if the best candidate is not better than it. The reverted tag need not exist any
+    /// more, but a ban that the policy itself excludes now is ignored.
     fn ban(&self, best: &Ranked, banned: &[Banned], created: Created) -> Option<String> {
         let mut tags = banned.iter().filter_map(|ban| ban.tag.as_deref());
         let holds = tags.find(|tag| {

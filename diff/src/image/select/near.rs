@@ -1,4 +1,4 @@
-//! What nearly would have been taken where nothing was. Pure.
+//! The tags that were closest to being selected, if none was. Pure.
 
 use semver::Version;
 
@@ -6,10 +6,10 @@ use super::decision::{Cause, Decision};
 use super::rank::Ranker;
 use crate::range::{self, Range};
 
-/// How many tags that the filter leaves out are shown.
+/// Maximum number of excluded tags that are shown.
 const SHOWN: usize = 3;
 
-/// A tag that is no candidate, but nearly.
+/// A tag that is nearly a candidate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NearMiss<'a> {
     pub tag: &'a str,
@@ -17,7 +17,7 @@ pub struct NearMiss<'a> {
 }
 
 impl<'a, T: AsRef<str>> Decision<'a, T> {
-    /// The tags that come nearest to the policy, if it takes none of them. At most seven.
+    /// Returns the tags that are closest to the policy, if it selects none. At most seven.
     pub fn near_misses(&self) -> Vec<NearMiss<'a>> {
         if !self.found.candidates.is_empty() {
             return Vec::new();
@@ -32,13 +32,13 @@ impl<'a, T: AsRef<str>> Decision<'a, T> {
         found
     }
 
-    /// The tags that were dropped for this.
+    /// Returns the tags that were dropped for this cause.
     fn dropped_by(&self, cause: Cause) -> impl Iterator<Item = &'a str> {
         let dropped = self.found.dropped.iter().filter(move |(_, other)| *other == cause);
         dropped.filter_map(|(index, _)| self.tag(*index))
     }
 
-    /// The best prerelease, the highest version, and those next to the bounds of the range.
+    /// Returns the best prerelease, the highest version, and those next to the bounds of the range.
     fn versions(&self, range: &Range) -> Vec<NearMiss<'a>> {
         let read = |tag: &'a str| Some((range::exact(&self.selector.tag_filter.see(tag).ok()?)?, tag));
         let highest = |one: &(Version, &str), other: &(Version, &str)| {
@@ -71,7 +71,8 @@ impl<'a, T: AsRef<str>> Decision<'a, T> {
         found
     }
 
-    /// Those that begin most like the current tag, or like what the pattern begins with.
+    /// Returns the tags with the longest common prefix with the current tag, or with the literal prefix of the
+    /// pattern.
     fn unmatched(&self) -> Vec<NearMiss<'a>> {
         let head = self.selector.tag_filter.pattern().map(head);
         let Some(wanted) = self.current.as_deref().or(head.as_deref()) else { return Vec::new() };
@@ -91,7 +92,7 @@ impl<'a, T: AsRef<str>> Decision<'a, T> {
     }
 }
 
-/// The letters that a pattern begins with.
+/// Returns the literal prefix of a pattern.
 fn head(pattern: &str) -> String {
     let pattern = pattern.strip_prefix('^').unwrap_or(pattern);
     pattern.chars().take_while(|letter| letter.is_ascii_alphanumeric() || "_-".contains(*letter)).collect()

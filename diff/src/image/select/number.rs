@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-/// The largest exponent that is read: `12e4567` is rather the beginning of a hash than a number.
+/// The largest exponent that is accepted: `12e4567` is more likely the beginning of a hash than a number.
 const EXPONENT: i64 = 308;
 
 /// A decimal number: 0.digits times ten to the power of the exponent, with its sign.
@@ -10,12 +10,12 @@ const EXPONENT: i64 = 308;
 pub(super) struct Number {
     negative: bool,
     exponent: i64,
-    /// Neither begins nor ends with a zero. Empty for zero.
+    /// Without leading and trailing zeros. Empty for zero.
     digits: Box<str>,
 }
 
 impl Number {
-    /// Reads a decimal number: a sign, digits, of which some may stand behind a point, and an exponent.
+    /// Parses a decimal number: a sign, digits with an optional point, and an exponent.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (negative, rest) = sign(text);
         let (mantissa, exponent) = match rest.split_once(['e', 'E']) {
@@ -60,7 +60,7 @@ impl PartialOrd for Number {
     }
 }
 
-/// Takes off the sign, and says if it is a minus.
+/// Removes the sign, and returns true if it is a minus.
 fn sign(text: &str) -> (bool, &str) {
     match text.strip_prefix('-') {
         Some(rest) => (true, rest),

@@ -1,4 +1,4 @@
-//! The order of tags by the rule of a policy. Leaves the choice of tags to `tag_filter`. Pure.
+//! The order of tags by the rule of a policy. Leaves filtering to `tag_filter`. Pure.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -12,10 +12,10 @@ use super::number::Number;
 use super::{Order, Rule, time};
 use crate::range::{self, Range, Standing};
 
-/// When an image was created, by its tag.
+/// Returns when an image was created, by its tag.
 pub(super) type Created<'c> = &'c dyn Fn(&str) -> Option<Timestamp>;
 
-/// A rule, ready for use.
+/// A compiled rule.
 #[derive(Clone, Debug)]
 pub(super) enum Ranker {
     Semver {
@@ -24,12 +24,12 @@ pub(super) enum Ranker {
     },
     Alphabetical(Order),
     Numerical(Order),
-    /// By what a group of the pattern says.
+    /// By the content of a group of the pattern.
     Group(String),
     Created,
 }
 
-/// What a tag is ranked by.
+/// The sort key of a tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Key<'t> {
     Version(Version),
@@ -56,7 +56,7 @@ impl Ranker {
         })
     }
 
-    /// What a tag is ranked by, of what the policy sees of it. Says nothing of ranges.
+    /// Returns the sort key of the part of a tag that the policy sees. Does not consider ranges.
     pub(super) fn key<'t>(&self, tag: &str, seen: Cow<'t, str>, created: Created) -> Result<Key<'t>, Cause> {
         match self {
             Self::Semver { .. } => {
@@ -69,7 +69,7 @@ impl Ranker {
         }
     }
 
-    /// Says why a tag that can be ranked is no candidate.
+    /// Returns why a tag with a sort key is not a candidate.
     pub(super) fn admit(&self, key: &Key) -> Result<(), Cause> {
         let (Self::Semver { range, .. }, Key::Version(version)) = (self, key) else { return Ok(()) };
         match range.standing(version) {
@@ -79,14 +79,14 @@ impl Ranker {
         }
     }
 
-    /// Compares by the rule: the greater one is the better one. Ties are for the caller to break.
+    /// Compares by the rule: the greater one is better. The caller orders ties.
     pub(super) fn compare(&self, one: &Key, other: &Key) -> Ordering {
         let order = match (one, other) {
             (Key::Version(one), Key::Version(other)) => one.cmp_precedence(other),
             (Key::Text(one), Key::Text(other)) => one.cmp(other),
             (Key::Number(one), Key::Number(other)) => one.cmp(other),
             (Key::Time(one), Key::Time(other)) => one.cmp(other),
-            // One rule makes one kind of key.
+            // One rule produces one kind of key.
             _ => Ordering::Equal,
         };
         match self {
@@ -95,7 +95,7 @@ impl Ranker {
         }
     }
 
-    /// What the best tag is by this rule, for a sentence.
+    /// Describes the best tag of this rule, for a sentence.
     pub(super) fn superlative(&self) -> String {
         match self {
             Self::Semver { written, .. } => format!("the highest version in {written}"),
@@ -109,7 +109,7 @@ impl Ranker {
     }
 }
 
-/// Which rule of semver a text breaks.
+/// Returns the rule of semver that a text violates.
 fn flaw(text: &str) -> Flaw {
     let text = text.strip_prefix('v').unwrap_or(text);
     let core = text.split(['-', '+']).next().unwrap_or_default();

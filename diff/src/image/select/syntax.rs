@@ -1,20 +1,20 @@
-//! Regular expressions as Go reads them (RE2), put into the words of the crate `regex`. What means the same
-//! in both stays as it is; what neither of them has is left for the crate to refuse. Pure.
+//! Translates regular expressions of Go (RE2) into the syntax of the crate `regex`. Parts with the same meaning
+//! stay unchanged; parts that neither supports are left for the crate to refuse. Pure.
 
-/// The classes of one letter are of ASCII in RE2.
+/// The one-letter classes are ASCII in RE2.
 const ASCII: [(char, &str); 3] = [('d', "0-9"), ('s', r"\t\n\f\r "), ('w', "0-9A-Za-z_")];
 
-/// The classes that have a name.
+/// The named classes.
 const NAMED: [&str; 14] = [
     "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space",
     "upper", "word", "xdigit",
 ];
 
-/// Writes a pattern of RE2 as a pattern of the crate `regex`.
+/// Translates a pattern of RE2 into a pattern of the crate `regex`.
 ///
-/// They differ in brackets in a class, which are plain letters in RE2, in `&&`, `--` and `~~` there, in
-/// `\Q...\E`, in `\<` and `\>`, in `\012`, in what `\d`, `\s` and `\w` are, and in braces that are no
-/// repetition, which are plain letters in RE2.
+/// They differ in brackets in a class, which are literals in RE2, in `&&`, `--` and `~~` in a class, in
+/// `\Q...\E`, in `\<` and `\>`, in `\012`, in the meaning of `\d`, `\s` and `\w`, and in braces that are not a
+/// repetition, which are literals in RE2.
 pub(super) fn translate(pattern: &str) -> String {
     let mut out = String::with_capacity(pattern.len());
     let mut rest = pattern;
@@ -36,7 +36,7 @@ pub(super) fn translate(pattern: &str) -> String {
     out
 }
 
-/// Writes what begins with a backslash, and says how long it is.
+/// Translates an escape, and returns its length.
 fn escape(text: &str, in_class: bool, out: &mut String) -> usize {
     if let Some(quoted) = text.strip_prefix("\\Q") {
         let end = quoted.find("\\E");
@@ -60,13 +60,13 @@ fn escape(text: &str, in_class: bool, out: &mut String) -> usize {
     let octal = rest.bytes().take(3).take_while(|byte| matches!(byte, b'0'..=b'7')).count();
     match letter {
         '<' | '>' => out.push(letter),
-        // `\1` alone would be a reference to a group, which neither of them has.
+        // `\1` alone would be a reference to a group, which neither supports.
         '0'..='7' if letter == '0' || octal > 1 => {
             let code = u32::from_str_radix(&rest[..octal], 8).unwrap_or_default();
             out.extend(char::from_u32(code).map(|letter| format!("\\x{{{:x}}}", u32::from(letter))));
             return 1 + octal;
         }
-        // A name or a number in braces, which are no repetition.
+        // A name or a number in braces, which are not a repetition.
         'p' | 'P' | 'x' if rest[1..].starts_with('{') => {
             let end = text.find('}').map_or(text.len(), |end| end + 1);
             out.push_str(&text[..end]);
@@ -77,7 +77,7 @@ fn escape(text: &str, in_class: bool, out: &mut String) -> usize {
     1 + letter.len_utf8()
 }
 
-/// Writes a class, and says how long it is.
+/// Translates a class, and returns its length.
 fn class(text: &str, out: &mut String) -> usize {
     let open = if text.starts_with("[^") { 2 } else { 1 };
     out.push_str(&text[..open]);
@@ -98,14 +98,14 @@ fn class(text: &str, out: &mut String) -> usize {
             '[' if named(rest).is_some() => {
                 let name = named(rest).unwrap_or_default();
                 let known = NAMED.contains(&name.trim_start_matches('^'));
-                // The crate would read an unknown name as letters; as a property it refuses it, as RE2 does.
+                // The crate would read an unknown name as letters; as a property it is refused, as in RE2.
                 let (start, end) = if known { ("[:", ":]") } else { ("\\p{:", ":}") };
                 out.extend([start, name, end]);
                 at += name.len() + "[::]".len();
                 continue;
             }
             '[' => out.push_str("\\["),
-            // Of two signs the first may begin a range: `--a`; or the second end one: `+--`.
+            // Of two hyphens the first may begin a range: `--a`; or the second end one: `+--`.
             '-' if doubled && at == open => out.push_str("\\-"),
             _ if doubled => {
                 out.extend([letter, '\\', letter]);
@@ -119,7 +119,7 @@ fn class(text: &str, out: &mut String) -> usize {
     at
 }
 
-/// The name of a class such as `[:alpha:]`.
+/// Returns the name of a class such as `[:alpha:]`.
 fn named(text: &str) -> Option<&str> {
     text.strip_prefix("[:")?.split_once(":]").map(|(name, _)| name)
 }

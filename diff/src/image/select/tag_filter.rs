@@ -1,5 +1,5 @@
-//! Which tags a policy considers, by `exclude` and `filterTags`; and which names are no tags. Leaves their order to
-//! `rank`. Pure.
+//! Decides which tags a policy considers, by `exclude` and `filterTags`, and which names are not valid tags. Leaves the
+//! order to `rank`. Pure.
 
 use std::borrow::Cow;
 
@@ -11,13 +11,13 @@ use super::syntax::translate;
 use super::template::Template;
 use super::{Filter, Rule};
 
-/// What is excluded where a policy does not say: signatures, attestations and bills of material beside an
-/// image, and the tags by which a registry without a referrers API knows what refers to an image.
+/// The default of `exclude`: signatures, attestations and bills of material of an image, and the tags by which a
+/// registry without a referrers API lists what refers to an image.
 const EXCLUDED: [&str; 4] = [r"\.sig$", r"\.att$", r"\.sbom$", r"^sha(256|384|512)-[0-9a-f]+$"];
 
-/// How long a pattern may be, in bytes.
+/// Maximum length of a pattern, in bytes.
 const LONGEST: usize = 4096;
-/// How much memory a compiled pattern may take, in bytes.
+/// Maximum memory of a compiled pattern, in bytes.
 const LARGEST: usize = 1 << 18;
 
 #[derive(Clone, Debug)]
@@ -55,7 +55,7 @@ impl TagFilter {
         Ok(Self { exclude, excluded, filter })
     }
 
-    /// What the policy sees of a tag, or why it does not look at it.
+    /// Returns the part of a tag that the policy sees, or why the tag is not considered.
     pub(super) fn see<'t>(&self, tag: &'t str) -> Result<Cow<'t, str>, Cause> {
         if !is_tag(tag) {
             return Err(Cause::InvalidTag);
@@ -74,18 +74,18 @@ impl TagFilter {
         .ok_or(Cause::NotMatched)
     }
 
-    /// The pattern of `exclude` at this place.
+    /// Returns the pattern of `exclude` at this index.
     pub(super) fn exclude(&self, at: u16) -> &str {
         self.exclude.get(usize::from(at)).map_or("", String::as_str)
     }
 
-    /// The pattern of `filterTags`.
+    /// Returns the pattern of `filterTags`.
     pub(super) fn pattern(&self) -> Option<&str> {
         self.filter.as_ref().map(|filter| filter.source.as_str())
     }
 }
 
-/// True for tags by the distribution specification: a letter, digit or `_`, then up to 127 of these and `.`
+/// True for a valid tag by the distribution specification: a letter, digit or `_`, then up to 127 of these and `.`
 /// and `-`.
 pub(super) fn is_tag(text: &str) -> bool {
     let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
@@ -131,7 +131,7 @@ fn too_long(field: &str, text: &str) -> PolicyError {
     PolicyError::TooLong { field: field.to_owned(), length: text.len(), limit: LONGEST }
 }
 
-/// An error of the crate has many lines, of which the last says what is wrong.
+/// Returns the error of a pattern. The message of the crate has many lines, of which the last one says what is wrong.
 fn bad(field: &str, pattern: &str, error: &regex::Error) -> PolicyError {
     let why = match error {
         regex::Error::CompiledTooBig(_) => "it is too large: repeat less in it".to_owned(),

@@ -1,14 +1,14 @@
-//! What `extract` takes out of a tag: text with `$name`, `${name}` and `$1`, by the rules of Go.
+//! The result of `extract` for a tag: text with `$name`, `${name}` and `$1`, by the rules of Go.
 //!
-//! A name is as long as it can be, so `$1x` is the group `1x`; `$$` is a dollar, and so is a `$` before
-//! anything else. Go takes a group that is not in the pattern for empty; here it is an error. Pure.
+//! A name is as long as possible, so `$1x` is the group `1x`; `$$` is a dollar, and so is a `$` before
+//! anything else. Go treats a group that the pattern does not have as empty; here it is an error. Pure.
 
 use regex::{Captures, Regex};
 
-/// The longest text that is made of a tag, in bytes; a tag has at most 128.
+/// Maximum length of the result, in bytes; a tag has at most 128.
 const LONGEST: usize = 512;
 
-/// A template, ready for use with one pattern.
+/// A compiled template for one pattern.
 #[derive(Clone, Debug)]
 pub(super) struct Template(Vec<Part>);
 
@@ -39,12 +39,12 @@ impl Template {
         Ok(Self(parts))
     }
 
-    /// A template of one group.
+    /// Returns a template of one group.
     pub(super) fn of_group(name: &str, pattern: &Regex) -> Option<Self> {
         Some(Self(vec![Part::Group(group(name, pattern)?)]))
     }
 
-    /// Fills it in with what was found, up to the part with which it would get too long.
+    /// Returns the result for a match, up to the part that would exceed the limit.
     pub(super) fn fill(&self, found: &Captures) -> String {
         let mut filled = String::new();
         for part in &self.0 {
@@ -61,7 +61,7 @@ impl Template {
     }
 }
 
-/// Takes the name off what stands behind a dollar.
+/// Splits the name of a reference off the text after a dollar.
 fn reference(text: &str) -> Option<(&str, &str)> {
     let braced = text.strip_prefix('{');
     let text = braced.unwrap_or(text);
@@ -71,7 +71,7 @@ fn reference(text: &str) -> Option<(&str, &str)> {
     (!name.is_empty()).then_some((name, rest))
 }
 
-/// The number of a group by its name or its number, which has no leading zero.
+/// Returns the index of a group by its name or its number without leading zeros.
 fn group(name: &str, pattern: &Regex) -> Option<usize> {
     let is_number = name.bytes().all(|byte| byte.is_ascii_digit()) && (name == "0" || !name.starts_with('0'));
     let number = name.parse().ok().filter(|_| is_number);

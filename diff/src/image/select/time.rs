@@ -1,4 +1,4 @@
-//! Times as they are written in tags.
+//! Times in tags.
 //!
 //! `2024-01-02T03:04:05Z` (RFC 3339) with any or no separators, since a tag can have no colon: `20240102`,
 //! `202401020304`, `20240102030405`, `20240102T030405Z`, `2024-01-02-03-04-05`, `2024.1.2`. Only digits are a
@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 
-/// The time that a text says.
+/// Parses a time.
 pub(super) fn parse(text: &str) -> Option<Timestamp> {
     let mut rest = Cursor(text);
     if text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -30,17 +30,17 @@ pub(super) fn parse(text: &str) -> Option<Timestamp> {
     }
     let small = |number: i32| i8::try_from(number).ok();
     let day = (i16::try_from(year).ok()?, small(month)?, small(day)?);
-    // A leap second is the last one of its minute.
+    // A leap second is treated as the last second of its minute.
     let time = (small(hour)?, small(minute)?, small(if second == 60 { 59 } else { second })?);
     let civil = DateTime::new(day.0, day.1, day.2, time.0, time.1, time.2, nanos).ok()?;
     offset.to_timestamp(civil).ok()
 }
 
-/// What is left to read.
+/// The rest of the text.
 struct Cursor<'t>(&'t str);
 
 impl Cursor<'_> {
-    /// How many digits come next.
+    /// Returns the number of leading digits.
     fn digits(&self) -> usize {
         self.0.bytes().take_while(u8::is_ascii_digit).count()
     }
@@ -51,7 +51,7 @@ impl Cursor<'_> {
         number.parse().ok()
     }
 
-    /// Takes one of these letters.
+    /// Consumes one of these letters.
     fn take(&mut self, letters: &str) -> Option<char> {
         let letter = self.0.chars().next().filter(|letter| letters.contains(*letter))?;
         self.0 = &self.0[letter.len_utf8()..];
@@ -69,12 +69,12 @@ impl Cursor<'_> {
         Some([year, month, self.short()?])
     }
 
-    /// A number of one or two digits.
+    /// Parses a number of one or two digits.
     fn short(&mut self) -> Option<i32> {
         self.number(self.digits()).filter(|number| *number < 100)
     }
 
-    /// Hour, minute, second and nanosecond; midnight if there is nothing.
+    /// Parses hour, minute, second and nanosecond; midnight if there is nothing.
     fn time(&mut self) -> Option<[i32; 4]> {
         if matches!(self.0, "" | "Z" | "z") {
             return Some([0; 4]);
@@ -102,7 +102,7 @@ impl Cursor<'_> {
         }
     }
 
-    /// Nanoseconds behind a point; digits after the ninth do not count.
+    /// Parses the nanoseconds after a point; digits after the ninth are ignored.
     fn fraction(&mut self) -> Option<i32> {
         if self.take(".,").is_none() {
             return Some(0);

@@ -1,19 +1,19 @@
-//! The forms in which tools write a text into another one. Pure.
+//! The forms in which tools embed a text in another one. Pure.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
-/// Bytes of a text that is looked for in every form. Of a longer one the lines are looked for, and base64.
+/// Maximum bytes of a text that is searched in every form. Of a longer one, the lines and its base64 are searched.
 const LONG: usize = 256;
-/// Bytes of one piece of a long text: what is longer is found piece by piece.
+/// Maximum bytes of one piece of a long text, which is searched piece by piece.
 const PIECE: usize = 96;
-/// Characters of the shortest line of a text that is looked for by itself.
+/// Minimum characters of a line of a text that is searched separately.
 const LINE: usize = 8;
-/// Characters of the shortest form that is not the text itself.
+/// Minimum characters of a form that is not the text itself.
 const FORM: usize = 6;
 
-/// All forms of a text.
+/// Returns all forms of a text.
 pub(super) fn of(text: &str) -> Vec<String> {
     let mut all = Vec::new();
     let lines = text.lines().map(str::trim).filter(|line| line.chars().count() >= LINE);
@@ -32,7 +32,7 @@ pub(super) fn of(text: &str) -> Vec<String> {
         escaped(text),
     ]);
     for form in forms.filter(|form| form.len() >= FORM) {
-        // The alphabet for URLs has two other letters.
+        // The URL alphabet differs in two characters.
         if form.contains(['+', '/']) {
             all.push(form.replace('+', "-").replace('/', "_"));
         }
@@ -41,18 +41,18 @@ pub(super) fn of(text: &str) -> Vec<String> {
     all
 }
 
-/// The text of base64, whole.
+/// Encodes a text as base64.
 pub(super) fn encoded(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
-/// The text that base64 holds, which may be broken into lines.
+/// Decodes base64, which may contain line breaks.
 pub(super) fn decoded(code: &str) -> Option<String> {
     let code: String = code.split_ascii_whitespace().collect();
     String::from_utf8(STANDARD.decode(code).ok()?).ok()
 }
 
-/// The letters that every base64 has in which these bytes stand behind `offset` others (modulo 3).
+/// Returns the characters that base64 contains for these bytes at any position, if `offset` bytes precede (modulo 3).
 fn within_base64(bytes: &[u8], offset: usize) -> String {
     let padded = [&b"\0\0"[..offset.min(2)], bytes].concat();
     let code = STANDARD.encode(&padded);
@@ -60,10 +60,10 @@ fn within_base64(bytes: &[u8], offset: usize) -> String {
     code.get(from..to).unwrap_or_default().to_owned()
 }
 
-/// What stands in a URL as it is.
+/// Characters that are not percent-encoded.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// As JSON and Go write it between quotes.
+/// Escapes a text as JSON and Go do between quotes.
 fn escaped(text: &str) -> String {
     let text = serde_json::to_string(text).unwrap_or_default();
     text.trim_matches('"').to_owned()
@@ -78,7 +78,7 @@ fn pieces(text: &str) -> Vec<String> {
         found.push(piece.to_owned());
         rest = after;
     }
-    // The end alone may be too short to be distinguished from other texts.
+    // The last piece may be too short to be distinguished from other texts.
     if rest.len() >= LINE || found.is_empty() {
         found.push(rest.to_owned());
     }

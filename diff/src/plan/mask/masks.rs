@@ -1,8 +1,8 @@
-//! The texts of one render that came from Secrets or from decryption, and where they show up again: in a ConfigMap, in an
+//! The texts of one render that came from Secrets or from decryption, and their occurrences: in a ConfigMap, in an
 //! environment variable, in the message of a webhook that quotes them.
 //!
-//! A text is found in the forms that tools write it in: alone or within another text, line by line, in base64, in
-//! hexadecimal, percent-encoded, and escaped as JSON. What is very short or says nothing ([`WORDS`]) is not looked for. Pure.
+//! A text is found in the forms that tools use: alone or within another text, line by line, in base64, in
+//! hexadecimal, percent-encoded, and escaped as JSON. Very short and common texts ([`WORDS`]) are not searched. Pure.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -15,13 +15,13 @@ use serde_json::Value;
 
 use super::{HIDDEN, forms};
 
-/// Characters of the shortest text that is looked for.
+/// Minimum characters of a text that is searched.
 const SHORTEST: usize = 4;
-/// Characters of the shortest text that is looked for within words, and not only between them.
+/// Minimum characters of a text that is searched within words, and not only between them.
 const WITHIN: usize = 6;
-/// Bytes of all texts together. Where there are more, every value is taken for a secret one.
+/// Maximum bytes of all texts. If there are more, every value is treated as secret.
 const MOST: usize = 256 * 1024;
-/// Values that are no secret, wherever they come from.
+/// Values that are not secret, whatever their source.
 const WORDS: [&str; 22] = [
     "true", "false", "null", "none", "nil", "yes", "no", "on", "off", "enabled", "disabled", "enable",
     "disable", "default", "always", "never", "auto", "info", "warn", "error", "debug", "trace",
@@ -31,15 +31,15 @@ const WORDS: [&str; 22] = [
 #[derive(Default, Serialize, Deserialize)]
 pub struct Masks {
     texts: BTreeSet<Box<str>>,
-    /// Bytes of all texts.
+    /// Total bytes of all texts.
     size: usize,
-    /// There are more than can be looked for.
+    /// True if the limit is exceeded.
     too_many: bool,
     #[serde(skip)]
     finder: OnceLock<Option<AhoCorasick>>,
 }
 
-/// Says nothing of the texts.
+/// Does not print the texts.
 impl fmt::Debug for Masks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Masks")
@@ -54,12 +54,12 @@ impl Clone for Masks {
 }
 
 impl Masks {
-    /// True if there is nothing to hide.
+    /// True if there is nothing to mask.
     pub fn is_empty(&self) -> bool {
         self.texts.is_empty() && !self.too_many
     }
 
-    /// Adds a text that is secret, and each of its lines.
+    /// Adds a secret text, and each of its lines.
     pub fn add(&mut self, text: &str) {
         let text = text.trim();
         if text.chars().count() < SHORTEST || WORDS.contains(&text.to_ascii_lowercase().as_str()) {
@@ -74,7 +74,7 @@ impl Masks {
         self.finder = OnceLock::new();
     }
 
-    /// Adds every scalar of a document whose values are secret.
+    /// Adds every scalar of a document with secret values.
     pub fn add_values(&mut self, value: &Value) {
         match value {
             Value::Object(fields) => fields.values().for_each(|field| self.add_values(field)),
@@ -110,7 +110,7 @@ impl Masks {
         }
     }
 
-    /// Adds the texts of others.
+    /// Adds the texts of another value.
     pub fn extend(&mut self, others: &Self) {
         self.too_many |= others.too_many;
         for text in &others.texts {
@@ -122,7 +122,7 @@ impl Masks {
         self.finder = OnceLock::new();
     }
 
-    /// True if a value holds one of the texts.
+    /// True if a value contains one of the texts.
     pub fn touches(&self, value: &Value) -> bool {
         if self.too_many {
             return true;
@@ -138,7 +138,7 @@ impl Masks {
         }
     }
 
-    /// A text for people without the texts that are secret.
+    /// Returns a text for users, in which the secret texts are masked.
     pub fn hide<'t>(&self, text: &'t str) -> Cow<'t, str> {
         if self.too_many {
             return Cow::Borrowed(
@@ -159,7 +159,7 @@ impl Masks {
         Cow::Owned(shown)
     }
 
-    /// True if there would be too many texts together with others.
+    /// True if the limit would be exceeded together with others.
     pub fn is_full_with(&self, others: &Self) -> bool {
         others.too_many || self.size + others.size > MOST
     }
@@ -168,7 +168,7 @@ impl Masks {
         self.texts.contains(text.trim()) || self.found(text).next().is_some()
     }
 
-    /// Where the texts stand in another one.
+    /// Returns the occurrences of the texts in another one.
     fn found<'t>(&'t self, text: &'t str) -> impl Iterator<Item = (usize, usize)> + 't {
         let finder =
             if self.texts.is_empty() { None } else { self.finder.get_or_init(|| self.build()).as_ref() };
@@ -195,8 +195,8 @@ fn is_edge(character: Option<char>) -> bool {
     character.is_none_or(|character| !character.is_alphanumeric())
 }
 
-/// True for a text that is worth looking for within others: a short word in small letters, such as `prod`, is only a secret
-/// where it is the whole value.
+/// True for a text that is searched within others: a short lower-case word, such as `prod`, is only a secret
+/// if it is the whole value.
 fn is_telling(text: &str) -> bool {
     let short = text.len() < WITHIN && text.bytes().all(|byte| byte.is_ascii_lowercase());
     text.len() >= SHORTEST && !short

@@ -5,6 +5,7 @@
 
 use serde_json::Value;
 
+use super::super::items::counterpart;
 use super::pointer;
 
 /// Returns the paths (RFC 6901) of the maps that a manifest empties and that an apply loses: its result has no map there.
@@ -81,23 +82,15 @@ fn walk(
         }
         (Value::Array(items), Value::Array(values)) => {
             for (at, item) in items.iter().enumerate() {
-                let Some(live_at) = place(items, at, values) else { continue };
+                let Some(live_at) = counterpart(items, at, values).position() else { continue };
                 let made = made.and_then(Value::as_array);
-                let made = made.and_then(|made| made.get(place(items, at, made)?));
+                let made = made.and_then(|made| made.get(counterpart(items, at, made).position()?));
                 path.push(live_at.to_string());
                 walk(item, &values[live_at], made, path, found);
                 path.pop();
             }
         }
         _ => {}
-    }
-}
-
-/// Finds the position of an item in another list: by its name, or at the same position if both lists have the same length.
-fn place(items: &[Value], at: usize, values: &[Value]) -> Option<usize> {
-    match items[at].get("name") {
-        Some(name) => values.iter().position(|value| value.get("name") == Some(name)),
-        None => (items.len() == values.len()).then_some(at),
     }
 }
 

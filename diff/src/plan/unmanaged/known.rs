@@ -1,8 +1,9 @@
-//! Who writes into objects by profession: what these add is no unmanaged field. Pure.
+//! Controllers whose additions are not unmanaged fields. Pure.
 
 use crate::ignore::Glob;
 
-/// Field managers, as globs: the control plane, its nodes, and controllers that fill in what an object leaves to them.
+/// Field managers, as globs: the control plane, its nodes, and controllers that set fields which an object leaves
+/// empty.
 const CONTROLLERS: [&str; 17] = [
     "*cloud-controller-manager",
     "cainjector",
@@ -23,7 +24,7 @@ const CONTROLLERS: [&str; 17] = [
     "vpa-*",
 ];
 
-/// Annotations that they maintain, which may be recorded under the name of another manager.
+/// Annotations of these controllers, which may be recorded under the name of another manager.
 const ANNOTATIONS: [&str; 8] = [
     "autoscaling.alpha.kubernetes.io/*",
     "control-plane.alpha.kubernetes.io/*",

@@ -85,7 +85,7 @@ fn items_are_those_of_the_same_name() {
         &of("0"),
         false,
         &live,
-        r#"a.yaml:9 /spec/containers/0: it is gone from the live object; remove "git's" here"#,
+        r#"a.yaml:9 /spec/containers/0: the live object does not have it; remove "git's" here"#,
     );
 }
 
@@ -128,7 +128,7 @@ fn what_needs_a_person_says_where_and_what() {
         "/spec/replicas",
         false,
         &json!({"spec": {}}),
-        r#"a.yaml:6 /spec/replicas: it is gone from the live object; remove "git's" here"#,
+        r#"a.yaml:6 /spec/replicas: the live object does not have it; remove "git's" here"#,
     );
 }
 

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::*;
 use crate::api::{AlertStatus, DriftObject, DriftState};
 
-const MANNER: Manner = Manner { keep: Duration::from_secs(5), repeat: None, settle: None };
+const CADENCE: Cadence = Cadence { keep: Duration::from_secs(5), repeat: None, settle: None };
 const ON: [AlertEvent; 2] = [AlertEvent::Drifted, AlertEvent::Applied];
 
 fn app() -> Subject {
@@ -17,7 +17,7 @@ fn app() -> Subject {
 /// An outbox with a clock of its own.
 struct Case {
     outbox: Outbox,
-    manner: Manner,
+    cadence: Cadence,
     begun: Instant,
     millis: u64,
 }
@@ -31,7 +31,7 @@ impl Case {
     fn after(status: &AlertStatus) -> Self {
         let begun = Instant::now();
         let outbox = Outbox::load("uid", "shop", status, Timestamp::UNIX_EPOCH, begun);
-        Self { outbox, manner: MANNER, begun, millis: 0 }
+        Self { outbox, cadence: CADENCE, begun, millis: 0 }
     }
 
     fn now(&self) -> Instant {
@@ -40,7 +40,7 @@ impl Case {
 
     fn take(&mut self, snapshot: &Snapshot) {
         let (now, time) = (self.now(), Timestamp::UNIX_EPOCH);
-        self.outbox.take(&app(), snapshot, &ON, self.manner, now, time);
+        self.outbox.take(&app(), snapshot, &ON, self.cadence, now, time);
     }
 
     /// Advances the clock to a time in milliseconds, and delivers what is due. Returns the deliveries: `50 firing a b`.
@@ -49,7 +49,7 @@ impl Case {
         loop {
             while let Some(due) = self.outbox.due(self.now()) {
                 sent.push(format!("{} {}", self.millis, words(&due.notice)));
-                self.outbox.delivered(&due, None, self.manner, self.now());
+                self.outbox.delivered(&due, None, self.cadence, self.now());
             }
             if self.millis >= millis {
                 return sent;
@@ -213,7 +213,7 @@ fn events_are_told_once_in_their_order_and_the_oldest_go_when_there_is_no_room()
 #[test]
 fn a_message_that_cannot_be_edited_is_corrected_when_the_storm_is_over() {
     let mut case = Case::new();
-    case.manner.settle = Some(Duration::from_secs(10));
+    case.cadence.settle = Some(Duration::from_secs(10));
     case.take(&drift(&["a"]));
     assert_eq!(case.until(100), ["50 firing a"]);
     case.take(&drift(&["a", "b"]));
@@ -228,7 +228,7 @@ fn a_message_that_cannot_be_edited_is_corrected_when_the_storm_is_over() {
 #[test]
 fn a_storm_without_an_end_is_told_after_a_minute() {
     let mut case = Case::new();
-    case.manner.settle = Some(Duration::from_secs(10));
+    case.cadence.settle = Some(Duration::from_secs(10));
     case.take(&drift(&["a"]));
     case.until(1000);
     let mut sent = Vec::new();
@@ -246,13 +246,13 @@ fn everything_ends_with_its_alert_and_only_what_was_told() {
     case.take(&drift(&["a"]));
     case.until(100);
     let (now, time) = (case.now(), Timestamp::UNIX_EPOCH);
-    case.outbox.end(MANNER, now, time);
+    case.outbox.end(CADENCE, now, time);
     assert_eq!(case.until(200), ["100 resolved a"]);
     assert!(case.outbox.is_empty());
     let mut case = Case::new();
     case.take(&drift(&["a"]));
     let now = case.now();
-    case.outbox.end(MANNER, now, time);
+    case.outbox.end(CADENCE, now, time);
     assert!(case.outbox.is_empty());
 }
 

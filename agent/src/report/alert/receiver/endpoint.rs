@@ -1,4 +1,5 @@
-//! The address of a receiver: a URL that was checked, its name in messages, and the secrets that are masked in messages. Pure.
+//! The address of a receiver: a validated URL, its form in messages, and the secrets that are masked in messages.
+//! Pure.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,7 +12,7 @@ use crate::http::Guard;
 
 /// Replaces a secret in a message.
 const HIDDEN: &str = "***";
-/// Maximum number of characters of a foreign text in a message.
+/// Maximum number of characters of text from other sources in a message.
 const SHOWN: usize = 200;
 /// A segment of a path with at least this length may be a key.
 const KEY: usize = 8;
@@ -30,13 +31,13 @@ pub struct Endpoint {
     pub url: Url,
     /// The header `Authorization`, if the URL has a user.
     authorization: Option<HeaderValue>,
-    /// For messages: the kind, and the URL as far as the port.
+    /// For messages: the kind, and the URL up to the port.
     shown: String,
     secrets: Vec<String>,
 }
 
 impl Endpoint {
-    /// Reads the URL of a receiver.
+    /// Validates the URL of a receiver.
     pub fn parse(kind: &'static str, text: &str, path: Path, guard: &Guard) -> Result<Self, TargetError> {
         let bad = |why: &str| TargetError::BadUrl { kind, why: why.to_owned() };
         let mut url = Url::parse(text.trim()).map_err(|error| bad(&error.to_string()))?;
@@ -58,20 +59,20 @@ impl Endpoint {
             secrets.push(basic);
             value
         });
-        let authorization = authorization.transpose().map_err(|_| bad("its user is not understood"))?;
+        let authorization = authorization.transpose().map_err(|_| bad("its user name is invalid"))?;
         let mut endpoint = Self { url, authorization: authorization.map(sensitive), shown, secrets };
         endpoint.tidy();
         Ok(endpoint)
     }
 
-    /// One more text that must not stand in a message.
+    /// Adds a text that is masked in messages.
     pub fn hide(&mut self, secret: &str) {
         self.secrets.push(secret.to_owned());
         self.secrets.push(secret.replace('/', "\\/"));
         self.tidy();
     }
 
-    /// The headers of every message: JSON, and the login of the URL.
+    /// Returns the headers of every message: JSON, and the credentials of the URL.
     pub fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -79,26 +80,26 @@ impl Endpoint {
         headers
     }
 
-    /// The same host at another path below this one.
+    /// Returns the same host with a path below this one.
     pub fn below(&self, path: &str) -> Self {
         let mut endpoint = self.clone();
         endpoint.url.set_path(&format!("{}/{path}", self.url.path().trim_end_matches('/')));
         endpoint
     }
 
-    /// How messages name it: `webhook https://example.com:8443/…`.
+    /// Returns the form in messages: `webhook https://example.com:8443/…`.
     pub fn shown(&self) -> &str {
         &self.shown
     }
 
-    /// A text that came from the outside, without control characters, without secrets, cut.
+    /// Returns a text from another source without control characters and secrets, truncated.
     pub fn cleaned(&self, text: &str) -> String {
         let text: String = text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect();
         let text = self.secrets.iter().fold(text, |text, secret| text.replace(secret, HIDDEN));
         text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(SHOWN).collect()
     }
 
-    /// The longest first, so that no part of one is left over.
+    /// Sorts secrets by length, the longest first, so that no part of one remains.
     fn tidy(&mut self) {
         self.secrets.retain(|secret| !secret.is_empty());
         self.secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
@@ -106,13 +107,13 @@ impl Endpoint {
     }
 }
 
-/// A value that no log of the HTTP client shows.
+/// Marks a value as sensitive, so that the HTTP client does not log it.
 pub fn sensitive(mut value: HeaderValue) -> HeaderValue {
     value.set_sensitive(true);
     value
 }
 
-/// A URL as far as the port: what stands behind may be a secret.
+/// Returns a URL up to the port: the rest may be a secret.
 pub fn origin(url: &Url) -> String {
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     format!("{}://{}{port}/…", url.scheme(), url.host_str().unwrap_or_default())
@@ -168,8 +169,8 @@ mod tests {
             (" http://alice:hunter2@10.0.0.1:8080/a?b=c\n", Ok("webhook http://10.0.0.1:8080/…")),
             ("https://[::1]:9/", Ok("webhook https://[::1]:9/…")),
             ("ftp://alice:hunter2@example.com", Err("must begin with http")),
-            ("hunter2", Err("not understood")),
-            ("https://", Err("not understood")),
+            ("hunter2", Err("is invalid")),
+            ("https://", Err("is invalid")),
             ("https://alice:hunter2@169.254.169.254/", Err("--allow-destinations")),
             // The same address as one number.
             ("http://2852039166/latest/hunter2", Err("169.254.169.254")),

@@ -1,4 +1,4 @@
-//! Why a receiver did not take a notice, and whether trying again makes sense.
+//! Why a receiver did not accept a notice, and whether a retry can succeed.
 //!
 //! Every message names the kind of the receiver and its host, and no secret. Pure.
 
@@ -8,16 +8,16 @@ use http::StatusCode;
 
 use crate::http::Refused;
 
-/// What to do with a notice that was not taken.
+/// What to do with a notice that was not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
-    /// Try again, not before the receiver asked for.
+    /// Retry, not before the time that the receiver requested.
     After(Option<Duration>),
-    /// The content was refused: the same will be refused again.
+    /// The content was refused and would be refused again.
     Never,
 }
 
-/// Why a notice was not taken. `to` is the kind and the host.
+/// Why a notice was not accepted. `to` is the kind and the host of the receiver.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DeliveryError {
     #[error("the notice cannot be written as JSON: {said}")]
@@ -36,7 +36,7 @@ pub enum DeliveryError {
     Redirected { to: String, status: StatusCode, target: String },
     #[error("{to} answered {status}{}", hint(*.status))]
     Answered { to: String, status: StatusCode, after: Option<Duration> },
-    #[error("{to} answered 400 Bad Request, since it speaks TLS at this port; write https:// in the URL")]
+    #[error("{to} answered 400 Bad Request, since this port uses TLS; write https:// in the URL")]
     WantsTls { to: String },
     #[error("{to} refused the content: {said}")]
     ContentRefused { to: String, said: String },
@@ -47,7 +47,7 @@ pub enum DeliveryError {
 }
 
 impl DeliveryError {
-    /// Whether to try again.
+    /// Returns whether to retry.
     pub fn retry(&self) -> Retry {
         match self {
             Self::Unwritable { .. } | Self::ContentRefused { .. } => Retry::Never,
@@ -64,7 +64,7 @@ impl DeliveryError {
         }
     }
 
-    /// The static name of the variant: a metric's label, a condition's reason.
+    /// The static name of the variant: a label of metrics, a reason of conditions.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Unwritable { .. } => "Unwritable",
@@ -83,7 +83,7 @@ impl DeliveryError {
     }
 }
 
-/// What a person can do about a status.
+/// What a user can do about a status.
 fn hint(status: StatusCode) -> &'static str {
     match status.as_u16() {
         401 | 403 => "; check the login in the URL or in the Secret",

@@ -1,6 +1,6 @@
-//! Sends messages to receivers, and reads what they answer: any answer of any server, within limits.
+//! Sends messages to receivers, and reads their responses within limits.
 //!
-//! Redirects are not followed: they could lead a secret to where it must not go. What a receiver answers is never shown,
+//! Redirects are not followed, since they could send a secret to another server. The body of a response is never shown,
 //! since an Alert can name any server: only the status is. I/O: HTTP.
 
 use std::sync::Arc;
@@ -14,16 +14,16 @@ use super::DeliveryError;
 use super::endpoint::{Endpoint, origin};
 use crate::http::{Clients, Failure, Guard, Request, Times, Trust, is_redirect, piece, retry_after};
 
-/// How long one message may take.
+/// Maximum duration of one message.
 const LIMIT: Duration = Duration::from_secs(10);
-/// How long the connection itself may take.
+/// Maximum duration of connecting.
 const CONNECT: Duration = Duration::from_secs(5);
-/// How much of an answer is read.
+/// Maximum number of bytes that are read of a response.
 const ANSWER: usize = 64 * 1024;
-/// How long a receiver may ask to be left alone.
+/// The longest pause of a receiver that is honoured.
 const LONGEST: Duration = Duration::from_mins(15);
 
-/// One request: POST, JSON. Has no `Debug`: URL and headers may be secrets.
+/// One POST request with JSON. Has no `Debug`: URL and headers may be secrets.
 pub struct Message {
     pub(super) endpoint: Endpoint,
     pub(super) headers: HeaderMap,
@@ -46,7 +46,7 @@ impl Sender {
         Self { clients: Clients::new(guard, times), limit }
     }
 
-    /// Sends a message and returns the answer, as far as it was read.
+    /// Sends a message and returns the response, up to a limit.
     pub async fn send(&self, message: &Message) -> Result<Vec<u8>, DeliveryError> {
         let Message { endpoint, headers, body } = message;
         let mut request = Request::new(Method::POST, endpoint.url.clone());
@@ -75,8 +75,8 @@ impl Sender {
     }
 }
 
-/// What was answered, as far as the limit. The status was said before, so that a body that breaks changes
-/// nothing.
+/// Reads a response up to the limit. The status was received before, so an error in the body has no
+/// effect.
 async fn read(response: &mut Response) -> Vec<u8> {
     let mut answer = Vec::new();
     while answer.len() < ANSWER {
@@ -86,12 +86,12 @@ async fn read(response: &mut Response) -> Vec<u8> {
     answer
 }
 
-/// An answer that is not a success.
+/// Returns the error for a response that is not a success.
 fn refusal(endpoint: &Endpoint, status: StatusCode, headers: &HeaderMap, answer: &[u8]) -> DeliveryError {
     let to = endpoint.shown().to_owned();
     let asked = || retry_after(headers, Timestamp::now()).map(|wait| wait.min(LONGEST));
     match status {
-        // What a server of TLS answers to a request without it: the content is not the reason.
+        // The response of a TLS server to a plain request: the content is not the reason.
         StatusCode::BAD_REQUEST if endpoint.url.scheme() == "http" && wants_tls(answer) => {
             DeliveryError::WantsTls { to }
         }
@@ -112,7 +112,7 @@ fn wants_tls(answer: &[u8]) -> bool {
     memchr::memmem::find(answer, b"HTTPS").is_some()
 }
 
-/// The host that a redirect leads to.
+/// Returns the host that a redirect leads to.
 fn target(endpoint: &Endpoint, headers: &HeaderMap) -> String {
     let location = headers.get(header::LOCATION).and_then(|value| value.to_str().ok());
     let url = location.and_then(|location| endpoint.url.join(location).ok());

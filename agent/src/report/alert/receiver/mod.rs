@@ -72,19 +72,19 @@ struct Before<'a> {
 /// Why a receiver cannot be used. A user must correct the Alert or its Secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
-    #[error("the receiver is none of alertmanager, slack, webhook; name exactly one")]
+    #[error("the receiver must have exactly one of alertmanager, slack, webhook")]
     NoKind,
-    #[error("the URL of the {kind} receiver is not understood: {why}")]
+    #[error("the URL of the {kind} receiver is invalid: {why}")]
     BadUrl { kind: &'static str, why: String },
     #[error("the URL of the {kind} receiver: {source}")]
     Refused { kind: &'static str, source: Refused },
-    #[error("the Secret of the {kind} receiver is not there")]
+    #[error("the Secret of the {kind} receiver does not exist")]
     NoSecret { kind: &'static str },
     #[error("the Secret of the {kind} receiver has no {keys}")]
     NoKey { kind: &'static str, keys: &'static str },
     #[error("the key {key} of the Secret of the {kind} receiver is {why}")]
     BadKey { kind: &'static str, key: &'static str, why: &'static str },
-    #[error("line {line} of the key headers of the Secret is {why}; write one `Name: value` a line")]
+    #[error("line {line} of the key headers of the Secret is {why}; write one `Name: value` on each line")]
     BadHeader { line: usize, why: &'static str },
 }
 
@@ -199,8 +199,8 @@ mod tests {
         check(json!({"webhook": url}), Ok(("webhook", None, 5, None)));
         let named = json!({"webhook": {"url": "https://example.com", "secretRef": {"name": "b"}}});
         check(named, Err("has no key token or headers"));
-        check(json!({}), Err("name exactly one"));
-        check(json!({"alertmanager": url, "webhook": url}), Err("name exactly one"));
+        check(json!({}), Err("must have exactly one"));
+        check(json!({"alertmanager": url, "webhook": url}), Err("must have exactly one"));
         check(json!({"alertmanager": {"url": "http://169.254.169.254"}}), Err("--allow-destinations"));
     }
 }

@@ -1,4 +1,4 @@
-//! A notice as text, for receivers that show it to people. Everything is cut to a limit. Pure.
+//! A notice as text, for receivers that show it to users. Everything is truncated to a limit. Pure.
 
 use holdfast_diff::visible;
 use serde_json::Value;
@@ -7,15 +7,15 @@ use super::super::notice::{Notice, Status};
 use crate::api::{AlertEvent, DriftChange, DriftObject, DriftState};
 use crate::report::changes::{cut, json};
 
-/// Characters of a name, a path or a value.
+/// Maximum characters of a name, a path or a value.
 const NAME: usize = 60;
 const PATH: usize = 120;
 const VALUE: usize = 80;
-/// Characters of a sentence.
+/// Maximum characters of a sentence.
 const SENTENCE: usize = 500;
-/// Fields that are shown of one object.
+/// Maximum number of fields that are shown for one object.
 const FIELDS: usize = 10;
-/// Room for the words about what is left out.
+/// Characters that are reserved for the note about what is left out.
 const REST: usize = 40;
 
 /// How a receiver marks up text.
@@ -48,7 +48,7 @@ pub fn title(notice: &Notice) -> String {
     format!("{resolved}{}: {}/{}", name(notice.event), notice.object.namespace, notice.object.key())
 }
 
-/// When it ended, and how long it lasted.
+/// Returns when the alert was resolved, and how long it lasted.
 pub fn end(notice: &Notice) -> Option<String> {
     if notice.status != Status::Resolved {
         return None;
@@ -65,18 +65,18 @@ pub fn commit(notice: &Notice) -> Option<String> {
     Some(cut(&format!("{}: {}", commit.author, commit.subject), SENTENCE))
 }
 
-/// A text on one line, with the characters shown that a reader would not see.
+/// Returns a text on one line, in which hidden characters are visible.
 pub fn line(text: &str) -> String {
     visible::line(text).into_owned()
 }
 
-/// A sentence, cut.
+/// Returns a sentence, truncated.
 pub fn sentence(text: &str) -> String {
     cut(text, SENTENCE)
 }
 
-/// The objects, one line each, with one line for each field: as many as fit into a number of bytes, and the number of those left
-/// out.
+/// Returns the objects, with one line for each and for each of their fields: as many as fit into a number of bytes, and
+/// the number of the others.
 pub fn objects(notice: &Notice, markup: Markup, room: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut left = room.saturating_sub(REST);
@@ -115,7 +115,7 @@ fn object(object: &DriftObject, markup: Markup) -> Vec<String> {
     lines.extend(object.note.as_ref().map(|note| plain(&sentence(note))));
     let refusal = object.refusal.as_ref().map(|why| format!("it cannot be corrected: {why}"));
     lines.extend(refusal.map(|refusal| plain(&sentence(&refusal))));
-    // A part of an entry would be useless.
+    // A truncated entry would be useless.
     let ignore = object.ignore.as_ref().filter(|ignore| ignore.chars().count() <= SENTENCE);
     lines.extend(ignore.map(|ignore| format!("to ignore it, add to spec.drift.ignore: {}", code(ignore))));
     lines
@@ -126,10 +126,10 @@ fn state(object: &DriftObject, Markup { plain, .. }: Markup) -> String {
     match (object.state, object.deleted) {
         (DriftState::Drifted, false) => "differs from Git".to_owned(),
         (DriftState::Drifted, true) => format!("was deleted{by}"),
-        (DriftState::Corrected, false) => "put back".to_owned(),
-        (DriftState::Corrected, true) => format!("was deleted{by}, put back"),
+        (DriftState::Corrected, false) => "corrected".to_owned(),
+        (DriftState::Corrected, true) => format!("was deleted{by}, created again"),
         (DriftState::Fighting, _) => "changed repeatedly, corrected at growing intervals".to_owned(),
-        (DriftState::Snoozed, _) => "differs, left alone for a time".to_owned(),
+        (DriftState::Snoozed, _) => "differs, and is snoozed".to_owned(),
     }
 }
 
@@ -169,7 +169,7 @@ mod tests {
     fn objects_say_what_changed_from_what_to_what_and_by_which_manager() {
         let lines = objects(&samples::drifted(), BARE, 4_000);
         let expected = [
-            "Deployment team-a/web: put back (shop/web.yaml:7)",
+            "Deployment team-a/web: corrected (shop/web.yaml:7)",
             "/spec/replicas: 3 → 5 by the manager kubectl (Update of scale, 2026-01-01T00:00:00Z)",
             "/spec/paused: nothing → true by alice@example.com via the manager edit, a field that is not in Git",
             "kubectl wrote it 3 times",

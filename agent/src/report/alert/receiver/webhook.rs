@@ -1,6 +1,6 @@
 //! A webhook: the notice itself as JSON, signed if a token is given. Pure.
 //!
-//! The signature is the one that most receivers of webhooks can check: `sha256=` and the HMAC of the body, in
+//! The signature is the one that most receivers of webhooks can verify: `sha256=` and the HMAC of the body, in
 //! hex.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -69,7 +69,7 @@ impl Kind for Webhook {
     }
 }
 
-/// The value of a header, and its part after the scheme: `Bearer …`.
+/// Masks the value of a header, and its part after the scheme: `Bearer …`.
 fn hide(endpoint: &mut Endpoint, value: &HeaderValue) {
     let text = String::from_utf8_lossy(value.as_bytes());
     endpoint.hide(&text);
@@ -77,13 +77,13 @@ fn hide(endpoint: &mut Endpoint, value: &HeaderValue) {
 }
 
 fn sign(token: &str, body: &[u8]) -> Option<HeaderValue> {
-    // HMAC takes a key of any length.
+    // HMAC accepts a key of any length.
     let mut mac = Hmac::<Sha256>::new_from_slice(token.as_bytes()).ok()?;
     mac.update(body);
     HeaderValue::from_str(&format!("sha256={}", hex::encode(mac.finalize().into_bytes()))).ok()
 }
 
-/// Parses headers, one `Name: value` a line. Errors name the line and not its content.
+/// Parses headers, one `Name: value` on each line. Errors contain the line number and not the content.
 fn parse_headers(text: &str) -> Result<Vec<(HeaderName, HeaderValue)>, TargetError> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     lines.map(|(index, line)| header_of(line).map_err(|why| bad_line(index, why))).collect()
@@ -95,10 +95,10 @@ fn bad_line(index: usize, why: &'static str) -> TargetError {
 
 fn header_of(line: &str) -> Result<(HeaderName, HeaderValue), &'static str> {
     let (name, value) = line.split_once(':').ok_or("not a header")?;
-    let name: HeaderName = name.trim().parse().map_err(|_| "not a header, since its name is not one")?;
-    let value = value.trim().parse().map_err(|_| "not a header, since its value is not one")?;
+    let name: HeaderName = name.trim().parse().map_err(|_| "not a header: its name is invalid")?;
+    let value = value.trim().parse().map_err(|_| "not a header: its value is invalid")?;
     if FRAMING.contains(&name) || name == SIGNATURE {
-        return Err("a header that is not yours to set");
+        return Err("a header that cannot be set here");
     }
     Ok((name, sensitive(value)))
 }
@@ -156,10 +156,10 @@ mod tests {
             ("X-Scope-OrgID: team-a\r\n\n Authorization:Bearer a:b \n", Ok(2)),
             ("X-Empty:", Ok(1)),
             ("A: b\nhunter2", Err("line 2 of the key headers")),
-            ("A: b\nhun ter2: x", Err("its name is not one")),
-            ("A: hunter2\u{1}", Err("its value is not one")),
-            ("Content-Length: 2", Err("not yours to set")),
-            ("x-signature-256: hunter2", Err("not yours to set")),
+            ("A: b\nhun ter2: x", Err("its name is invalid")),
+            ("A: hunter2\u{1}", Err("its value is invalid")),
+            ("Content-Length: 2", Err("cannot be set here")),
+            ("x-signature-256: hunter2", Err("cannot be set here")),
         ] {
             let found = webhook("http://example.com", Some(&[("headers", text)]));
             match (found, expected) {

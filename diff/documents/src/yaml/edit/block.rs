@@ -1,32 +1,32 @@
-//! Block scalars: `|` and `>`, their head, their lines and the blank lines behind them.
+//! Block scalars: `|` and `>`, their header, their lines and the blank lines after them.
 //!
-//! A new text keeps the indentation and adapts the chomping indicator. Blank lines behind it stay unless
-//! they belong to the value. Leaves texts on one line to `quote`. Pure.
+//! A new text keeps the indentation and adapts the chomping indicator. Blank lines after it stay unless
+//! they are part of the value. Leaves texts on one line to `quote`. Pure.
 
 use std::ops::Range;
 
 use super::Patch;
 use super::quote::is_hidden;
 
-/// A block scalar as it stands in the file.
+/// A block scalar in the file.
 #[derive(Debug)]
 pub(super) struct Block {
     /// The indicators: `|`, `>-`, `|2+`.
     head: Range<usize>,
-    /// The end of the head's line, before its line break.
+    /// The end of the line of the header, before its line break.
     line_end: usize,
     /// The end of the last line that is not blank, before its line break; `line_end` if there is none.
     text_end: usize,
     /// The end of the blank lines after it.
     end: usize,
-    /// The spaces before each line. None if all lines are blank.
+    /// The spaces before each line. `None` if all lines are blank.
     indent: Option<usize>,
     line_break: &'static str,
 }
 
 impl Block {
-    /// Reads the block scalar whose indicators start at `head` and whose lines the parser saw in `span`.
-    /// None if a carriage return alone ends one of its lines.
+    /// Reads the block scalar whose indicators start at `head` and whose lines are in `span`.
+    /// `None` if a carriage return without a line feed ends one of its lines.
     pub fn read(text: &[u8], head: usize, span: &Range<usize>) -> Option<Self> {
         let lone = |pair: &[u8]| pair[0] == b'\r' && pair[1] != b'\n';
         if text.get(head..span.end.max(head))?.windows(2).any(lone) {
@@ -46,7 +46,7 @@ impl Block {
         Some(Self { head, line_end, text_end, end, indent, line_break })
     }
 
-    /// Puts a text on the head's line in place of the block.
+    /// Replaces the block with a text on the line of the header.
     pub fn replace_inline(&self, with: String) -> Vec<Patch> {
         vec![
             Patch { range: self.head.clone(), with },
@@ -54,7 +54,7 @@ impl Block {
         ]
     }
 
-    /// Writes a string as a block. None where a block cannot hold it.
+    /// Writes a string as a block. `None` if a block cannot represent it.
     pub fn replace_block(&self, text: &[u8], value: &str) -> Option<Vec<Patch>> {
         let indent = " ".repeat(self.indent.filter(|indent| *indent > 0)?);
         let core = value.trim_end_matches('\n');
@@ -85,7 +85,7 @@ impl Block {
     }
 }
 
-/// The indicators with another style and chomping; the indentation indicator stays where it is.
+/// Returns the indicators with another style and chomping; the indentation indicator is kept.
 fn rewritten(head: &str, style: char, chomping: &str) -> String {
     let is_chomping = |c: char| c == '-' || c == '+';
     let old: String = head.chars().filter(|c| is_chomping(*c)).collect();
@@ -97,7 +97,7 @@ fn rewritten(head: &str, style: char, chomping: &str) -> String {
     format!("{style}{digits}{chomping}")
 }
 
-/// True if a literal block can hold the text so that every reader finds its indentation and its end.
+/// True if a literal block can represent the text so that every reader finds its indentation and its end.
 fn fits(core: &str, has_digit: bool) -> bool {
     let blank = |line: &str| !line.is_empty() && line.trim().is_empty();
     let first = core.split('\n').find(|line| !line.is_empty());
@@ -106,12 +106,12 @@ fn fits(core: &str, has_digit: bool) -> bool {
         && !core.contains(|c| is_hidden(c) && c != '\n' && c != '\t')
 }
 
-/// True if a folded block keeps the text: one line, and no spaces that folding changes.
+/// True if a folded block preserves the text: one line, without spaces that folding changes.
 fn fits_folded(core: &str) -> bool {
     !core.contains('\n') && core.trim() == core
 }
 
-/// The end of the last line of `body` that is more than indentation.
+/// Returns the end of the last line of `body` with more than indentation.
 fn text_end(text: &[u8], body: Range<usize>, indent: Option<usize>) -> Option<usize> {
     let mut end = None;
     let mut at = body.start;
@@ -127,8 +127,8 @@ fn text_end(text: &[u8], body: Range<usize>, indent: Option<usize>) -> Option<us
     end
 }
 
-/// The start of the line that ends at `end` if it holds nothing but spaces up to there: they belong to
-/// what follows. Otherwise `end`.
+/// Returns the start of the line that ends at `end` if it only contains spaces: they belong to
+/// the following node. Otherwise `end`.
 fn line_start(text: &[u8], body: usize, end: usize) -> usize {
     let start = line_start_before(text, end);
     let spaces = text.get(start..end).is_some_and(|line| line.iter().all(|byte| *byte == b' '));

@@ -1,4 +1,4 @@
-//! Why a scalar cannot be edited, in words that say what to do.
+//! Why a scalar cannot be edited, with what to do.
 //!
 //! Pure.
 
@@ -6,22 +6,22 @@ use std::sync::Arc;
 
 use crate::yaml::YamlError;
 
-/// Why a file was not edited. Lines count from 1, in the file as it was.
+/// Why a file was not edited. Lines count from 1, in the original file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EditError {
-    /// The file as it is cannot be read, so it cannot be edited.
+    /// The original file cannot be read, so it cannot be edited.
     #[error(transparent)]
     Unreadable(#[from] YamlError),
     /// One edit is refused.
     #[error("{file}:{line}: `{path}` {problem}")]
     Refused { file: Arc<str>, line: u32, path: String, problem: EditProblem },
-    /// Another place would read differently afterwards.
+    /// The edit would change another value too.
     #[error(
         "{file}:{line}: changed elsewhere: the edit would change `{path}` as well: write the value out where \
          an alias or a merge repeats it, or edit the file by hand"
     )]
     Elsewhere { file: Arc<str>, line: u32, path: String },
-    /// The edited file could not be read again; the place counts in the edited text.
+    /// The edited file cannot be read; the place is in the edited text.
     #[error("the edit would break the file, so edit it by hand: {0}")]
     Broken(#[source] YamlError),
 }
@@ -30,18 +30,18 @@ pub enum EditError {
 pub enum EditProblem {
     #[error("is in document {wanted}, but the file holds {held}, counted from 0: read the file again")]
     NoDocument { wanted: usize, held: usize },
-    #[error("does not exist: this line holds no `{0}`, so correct the path or add it to the file")]
+    #[error("does not exist: this line has no `{0}`; correct the path, or add it to the file")]
     Absent(String),
     #[error("is {0}, not a scalar: name one of the scalars in it")]
     Collection(&'static str),
     #[error("cannot become {0}: give it a string, a number, a bool or null")]
     NewCollection(&'static str),
-    #[error("is there already: edit it instead of adding it")]
+    #[error("already exists: edit it instead of adding it")]
     Present,
-    #[error("is named by two edits: leave one")]
+    #[error("is named by two edits: remove one of them")]
     Twice,
     #[error(
-        "comes from the anchor `&{name}` on line {anchor}, and others with it: write the value out here, or \
+        "comes from the anchor `&{name}` on line {anchor}, which other values use too: write the value out here, or \
          edit the anchor"
     )]
     Alias { name: String, anchor: u32 },

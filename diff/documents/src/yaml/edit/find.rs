@@ -1,38 +1,38 @@
-//! From a path to the node it names.
+//! Finds the node of a path.
 //!
-//! Follows fields as the decoder does, but stops at aliases and merge keys: what they bring stands
-//! elsewhere. Pure.
+//! Follows fields as the decoder does, but stops at aliases and merge keys, whose content is at another
+//! place. Pure.
 
 use crate::pointer::unescape;
 use crate::yaml::scalar::{self, Scalar};
 use crate::yaml::tree::{Content, NodeId, Tree};
 
-/// Where a path leads.
+/// The node of a path.
 #[derive(Debug)]
 pub(super) struct Found {
     pub id: NodeId,
-    /// The line, from 1, on which a person looks for it.
+    /// The line of the node, from 1.
     pub line: u32,
-    /// The end of what stands before it: its key or the item before. None at the root.
+    /// The end of the preceding node: its key or the item before. `None` at the root.
     pub after: Option<usize>,
     /// True for the value of a key.
     pub keyed: bool,
-    /// The collections that it stands in.
+    /// The collections that contain it.
     pub parents: Vec<NodeId>,
 }
 
-/// Why a path leads nowhere that can be edited.
+/// Why a path has no node that can be edited.
 #[derive(Debug)]
 pub(super) enum Miss {
     /// The node `at` holds no `segment`.
     Absent { at: NodeId, segment: String },
-    /// The alias `at` stands for what is named.
+    /// The alias `at` has the value.
     Alias { at: NodeId },
-    /// What is named is merged in from `source`: a mapping, or an alias of one.
+    /// The value is merged in from `source`: a mapping, or an alias of one.
     Merged { at: NodeId, source: NodeId },
 }
 
-/// Who sets a field: the last one in the order of the text.
+/// The setter of a field: the last one in the order of the text.
 enum Setter {
     Own { key: NodeId, value: NodeId },
     Merge { source: NodeId },
@@ -62,7 +62,7 @@ pub(super) fn line_of(tree: &Tree, id: NodeId) -> u32 {
     tree.node(id).map_or(1, |node| node.line)
 }
 
-/// Goes into one field or item.
+/// Enters one field or item.
 fn step(tree: &Tree, found: Found, segment: &str) -> Result<Found, Miss> {
     let Found { id: at, after, mut parents, line: _, keyed: _ } = found;
     let absent = || Miss::Absent { at, segment: segment.to_owned() };
@@ -80,7 +80,7 @@ fn step(tree: &Tree, found: Found, segment: &str) -> Result<Found, Miss> {
             let index = index(segment).ok_or_else(absent)?;
             let id = *children.get(index).ok_or_else(absent)?;
             let before = index.checked_sub(1).and_then(|before| children.get(before));
-            // before a first item stand only the marks of its list
+            // Only the indicators of its list precede a first item.
             let after = before.map_or(after, |before| end_of(tree, *before));
             Ok(Found { id, line: line_of(tree, id), after, keyed: false, parents })
         }
@@ -89,7 +89,7 @@ fn step(tree: &Tree, found: Found, segment: &str) -> Result<Found, Miss> {
     }
 }
 
-/// An index as RFC 6901 writes it: digits without a leading zero.
+/// Parses an index as in RFC 6901: digits without a leading zero.
 fn index(segment: &str) -> Option<usize> {
     let digits = segment.bytes().all(|byte| byte.is_ascii_digit());
     let zero_led = segment.len() > 1 && segment.starts_with('0');
@@ -106,7 +106,7 @@ fn setter(tree: &Tree, mapping: NodeId, name: &str) -> Option<Setter> {
     })
 }
 
-/// The mapping among those that a `<<` merges which sets the field.
+/// Returns the mapping that sets the field, among those that a `<<` merges.
 fn merged(tree: &Tree, value: NodeId, name: &str) -> Option<NodeId> {
     match &tree.node(value)?.content {
         Content::Sequence(items) => {
@@ -125,7 +125,7 @@ pub(super) fn is_merge(tree: &Tree, key: NodeId) -> bool {
     }
 }
 
-/// A key as JSON names it: `yes` is `true`.
+/// Returns the name of a key in JSON: `yes` is `true`.
 pub(super) fn key_name(tree: &Tree, key: NodeId) -> Option<String> {
     match &tree.node(tree.resolve(key))?.content {
         Content::Scalar { text, style, tag } => {

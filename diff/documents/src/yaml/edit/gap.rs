@@ -1,24 +1,24 @@
-//! What stands between a scalar and the node before it: colons, dashes, anchors, tags, comments.
+//! The text between a scalar and the preceding node: colons, dashes, anchors, tags, comments.
 //!
-//! Spans leave out the head of a block scalar, and say little about where an empty value belongs. Both
+//! Spans do not include the header of a block scalar, and do not show where an empty value belongs. Both
 //! are found here. Pure.
 
 use std::ops::Range;
 
 use super::find::Found;
 
-/// The marks before a scalar.
+/// The indicators before a scalar.
 #[derive(Debug)]
 pub(super) struct Gap {
-    /// The end of the last mark: here the scalar can follow after a space.
+    /// The end of the last indicator: a scalar can follow after a space.
     pub end: usize,
-    /// The colon between key and value was found.
+    /// True if the colon between key and value was found.
     pub colon: bool,
     /// The `|` or `>` of a block scalar.
     pub head: Option<usize>,
 }
 
-/// Reads the marks before the scalar of `span`.
+/// Reads the indicators before the scalar of `span`.
 pub(super) fn before(text: &[u8], found: &Found, span: &Range<usize>, is_block: bool) -> Gap {
     let start = found.after.unwrap_or_else(|| document_start(text, span.start));
     let mut gap = Gap { end: start, colon: false, head: None };
@@ -37,7 +37,7 @@ pub(super) fn before(text: &[u8], found: &Found, span: &Range<usize>, is_block: 
                 gap.head = Some(at);
                 break;
             }
-            // the span of an empty value ends before its colon
+            // The span of an empty value ends before its colon.
             b':' if found.keyed && !gap.colon => {
                 gap.colon = true;
                 at += 1;

@@ -1,6 +1,6 @@
-//! New fields of a mapping: a line of their own in a block, a place behind a comma between brackets.
+//! Adds fields to a mapping: on a new line in a block, after a comma between brackets.
 //!
-//! A new field follows one that is there, and takes its indentation, its quotes and its line end from it.
+//! A new field follows an existing one, and takes its indentation, quotes and line ending from it.
 //! Pure.
 
 use granit_parser::ScalarStyle;
@@ -48,7 +48,7 @@ impl Editor<'_> {
         }
     }
 
-    /// A line below the sibling's, which may have a comment.
+    /// Adds a line below the sibling, which may have a comment.
     fn in_block(&self, key: &Node, sibling: &Node, field: &str) -> Option<Patch> {
         let before = self.text.get(..key.span.start)?;
         let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
@@ -75,8 +75,8 @@ impl Editor<'_> {
         Some(Patch { range: at..at, with: format!("{line_break}{}{field}", " ".repeat(marks.len())) })
     }
 
-    /// Behind the sibling, with the space before its key and around its colon. None before a comment, which
-    /// would go over to the new field.
+    /// Adds the field after the sibling, with the same spaces. `None` before a comment, which
+    /// would then belong to the new field.
     fn in_brackets(
         &self,
         key: &Node,
@@ -106,7 +106,7 @@ impl Editor<'_> {
     }
 }
 
-/// The key of a value.
+/// Returns the key of a value.
 fn key_of<'t, 'a>(tree: &'t Tree<'a>, found: &Found) -> Option<&'t Node<'a>> {
     let mapping: NodeId = *found.parents.last()?;
     let Content::Mapping(children) = &tree.node(mapping)?.content else { return None };

@@ -1,6 +1,6 @@
 //! The scalars and aliases of a document in the order of the text, each with the path of its value.
 //!
-//! For those who look for something beside a scalar, as a comment. Pure.
+//! For callers that search text beside a scalar, such as a comment. Pure.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -15,9 +15,9 @@ use crate::yaml::tree::{Content, NodeId, Tree};
 /// A scalar or an alias as written.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Leaf<'d> {
-    /// Its bytes, without the head of a block. Empty where the scalar is left out (`key:`).
+    /// Its range, without the header of a block. Empty if the scalar is omitted (`key:`).
     pub span: Range<usize>,
-    /// Its text without quotes, empty where it is left out; of an alias the name.
+    /// Its text without quotes, empty if it is omitted; for an alias, its name.
     pub text: &'d str,
     pub is_block: bool,
     /// True in quotes, or in a block.
@@ -25,21 +25,21 @@ pub struct Leaf<'d> {
     pub role: Role,
 }
 
-/// What a leaf is. Paths are those of [`super::Edit`].
+/// The role of a leaf. Paths are those of [`super::Edit`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// A key, with the path of its value. None where no path leads to that.
+    /// A key, with the path of its value. `None` if the value has no path.
     Key(Option<String>),
-    /// A scalar that a path names.
+    /// A scalar that has a path.
     Value(String),
-    /// An alias in place of a value: the path that it stands at, and that of the scalar that it repeats. None where no
-    /// path leads there.
+    /// An alias as a value: its path, and the path of the scalar that it repeats. `None` if there
+    /// is no path.
     Alias { path: Option<String>, target: Option<String> },
-    /// A scalar that no path names: it stands in what a `<<` merges.
+    /// A scalar without a path: it is in a mapping that a `<<` merges.
     Merged,
 }
 
-/// All leaves of a document.
+/// Returns all leaves of a document.
 pub fn leaves<'d>(document: &'d Document) -> Vec<Leaf<'d>> {
     let mut walk = Walk { tree: &document.tree, leaves: Vec::new(), paths: HashMap::new() };
     walk.node(Tree::ROOT, Some(String::new()));
@@ -49,12 +49,12 @@ pub fn leaves<'d>(document: &'d Document) -> Vec<Leaf<'d>> {
 struct Walk<'d> {
     tree: &'d Tree<'d>,
     leaves: Vec<Leaf<'d>>,
-    /// Of the scalars so far. An anchor stands before its aliases.
+    /// Paths of the scalars so far. An anchor precedes its aliases.
     paths: HashMap<NodeId, String>,
 }
 
 impl Walk<'_> {
-    /// Goes no deeper than documents are read.
+    /// The depth is limited, since documents are.
     fn node(&mut self, id: NodeId, path: Option<String>) {
         let Some(node) = self.tree.node(id) else { return };
         match &node.content {
@@ -88,7 +88,7 @@ impl Walk<'_> {
         let Some(node) = self.tree.node(id) else { return };
         let (text, is_block, is_quoted) = match &node.content {
             Content::Scalar { text, style, .. } => {
-                // the parser writes `~` for what is left out
+                // The parser returns `~` for an omitted scalar.
                 let text = if node.span.is_empty() { "" } else { text.as_ref() };
                 let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
                 (text, is_block, !matches!(style, ScalarStyle::Plain))

@@ -1,8 +1,8 @@
-//! Edits of single scalars: the bytes of the scalar change, and nothing else in the file.
+//! Edits single scalars: only the bytes of the scalar change, and nothing else in the file.
 //!
-//! `find` leads from a path to the node, `gap` to what stands before it, `quote` and `block` write the
-//! new text, and `proof` reads the result again. `insert` adds a field beside another, and `leaf` lists the
-//! scalars as they stand in the text. Pure.
+//! `find` finds the node of a path, `gap` the text before it, `quote` and `block` write the new text, and `proof` reads
+//! the result again. `insert` adds a field after another one, and `leaf` lists the scalars in the order of the text.
+//! Pure.
 
 mod block;
 mod error;
@@ -33,55 +33,56 @@ pub use crate::pointer::child;
 pub use error::{EditError, EditProblem};
 pub use leaf::{Leaf, Role, leaves};
 
-/// One scalar that gets another value.
+/// A new value of one scalar.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Edit<'a> {
-    /// Counts from 0 over the documents that [`read`] returns.
+    /// Number of the document, from 0, among those that [`read`] returns.
     pub document: usize,
-    /// RFC 6901, from the document's root. An index counts items as written.
+    /// RFC 6901, from the root of the document. An index counts items as written.
     pub path: String,
     /// A string, a number, a bool or null.
     pub value: &'a Value,
 }
 
-/// A field that a mapping does not have yet.
+/// A new field of a mapping.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewField<'a> {
     /// As in [`Edit`].
     pub document: usize,
     /// The path of the mapping.
     pub mapping: String,
-    /// The field of the mapping below or behind which the new one goes: a scalar on its own line or lines.
+    /// The field of the mapping after which the new one is inserted: a scalar on its own line or lines.
     pub behind: &'a str,
     pub name: &'a str,
     pub value: &'a str,
 }
 
-/// Replaces scalars of a YAML or JSON file and returns the file's new bytes.
+/// Replaces scalars of a YAML or JSON file and returns the new bytes of the file.
 ///
-/// A scalar keeps its style where the new value reads back in it. One that has its value already keeps
-/// its bytes.
+/// A scalar keeps its style if the new value can be represented in it. One that already has its value is not
+/// changed.
 ///
 /// # Guarantees
-/// Read again, each document equals the one before except at the paths of the edits, where it has their
-/// values. The edits are made together or not at all.
+/// When the result is parsed, each document equals the previous one except at the paths of the edits, where it has
+/// their
+/// values. All edits are made or none.
 ///
 /// # Errors
-/// The first edit that cannot be made, with its line in the file and what to do.
+/// Returns the first edit that cannot be made, with its line in the file and what to do.
 pub fn edit(file: &str, text: &[u8], edits: &[Edit]) -> Result<Vec<u8>, EditError> {
     edit_with(file, text, edits, &[])
 }
 
-/// Does what [`edit`] does, and adds fields: several behind the same one in the order given.
+/// As [`edit`], and adds fields: several after the same one in the given order.
 ///
 /// # Errors
-/// As [`edit`]; also where a field is there already, or has no place behind the other.
+/// As [`edit`]; also if a field already exists, or cannot be inserted after the other.
 pub fn edit_with(file: &str, text: &[u8], edits: &[Edit], fields: &[NewField]) -> Result<Vec<u8>, EditError> {
     edit_repeated(file, text, edits, fields, &[])
 }
 
-/// Does what [`edit_with`] does, where aliases and merges repeat an edited scalar at other paths: `repeats` names each of
-/// them with the value that it has then.
+/// As [`edit_with`], if aliases and merges repeat an edited scalar at other paths: `repeats` contains each of
+/// them with its new value.
 ///
 /// # Errors
 /// As [`edit_with`].
@@ -116,7 +117,7 @@ pub fn edit_repeated(
     Ok(after)
 }
 
-/// The line, from 1, of what a path names, or of the alias or the mapping that brings it.
+/// Returns the line, from 1, of the value at a path, or of the alias or mapping that provides it.
 pub fn line(document: &Document, path: &str) -> Option<u32> {
     let tree = &document.tree;
     match find(tree, path) {
@@ -127,14 +128,14 @@ pub fn line(document: &Document, path: &str) -> Option<u32> {
     }
 }
 
-/// Bytes and what stands in their place.
+/// A range of bytes and its replacement.
 #[derive(Debug)]
 struct Patch {
     range: Range<usize>,
     with: String,
 }
 
-/// A refusal and the line it is about.
+/// A refusal and its line.
 type Refusal = (u32, EditProblem);
 
 struct Editor<'t> {
@@ -228,7 +229,7 @@ impl Editor<'_> {
         }
     }
 
-    /// The line of the anchor of an alias; of anything else its own line.
+    /// Returns the line of the anchor of an alias; for other nodes, their own line.
     fn anchor_line(&self, tree: &Tree, id: NodeId) -> u32 {
         let Some(name) = alias_name(tree, id) else { return line_of(tree, id) };
         let target = tree.resolve(id);
@@ -262,7 +263,7 @@ fn collection(value: &Value) -> Option<&'static str> {
     }
 }
 
-/// True for a file that is one JSON collection, or several JSON objects in a row.
+/// True for a file with one JSON collection, or a sequence of JSON objects.
 fn is_json(text: &[u8]) -> bool {
     let text = str::from_utf8(text).unwrap_or_default();
     let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
@@ -270,7 +271,7 @@ fn is_json(text: &[u8]) -> bool {
     json_values(text, 0).is_some() || is_list()
 }
 
-/// The text with all patches made; they do not overlap, for each scalar has its own bytes.
+/// Applies all patches; they do not overlap, since each scalar has its own bytes.
 fn apply(text: &[u8], mut patches: Vec<Patch>) -> Vec<u8> {
     patches.sort_by_key(|patch| patch.range.start);
     let mut out = Vec::with_capacity(text.len());

@@ -1,4 +1,4 @@
-//! The proof of an edit: read again, the file says the wanted values, and everything else as before.
+//! Verifies an edit: the edited file has the new values, and is otherwise unchanged.
 //!
 //! Pure.
 
@@ -10,7 +10,7 @@ use super::quote::as_read;
 use super::{Edit, EditError, EditProblem, NewField, child, line};
 use crate::yaml::{Document, read};
 
-/// Reads the edited text and compares it with the documents before.
+/// Parses the edited text and compares it with the previous documents.
 pub(super) fn prove(
     file: &Arc<str>,
     before: &[Document],
@@ -41,7 +41,7 @@ fn path_of(field: &NewField) -> String {
     child(&field.mapping, field.name)
 }
 
-/// The document's value with its edits made and its fields added.
+/// Returns the expected value of a document with its edits and new fields.
 fn wanted(document: &Document, number: usize, edits: &[Edit], fields: &[NewField]) -> Value {
     let mut wanted = document.value.clone();
     for edit in edits.iter().filter(|edit| edit.document == number) {
@@ -66,7 +66,7 @@ fn failure(file: &Arc<str>, document: &Document, is_meant: bool, path: String) -
     EditError::Elsewhere { file, line, path }
 }
 
-/// The path of the first difference.
+/// Returns the path of the first difference.
 fn difference(wanted: &Value, found: Option<&Value>) -> Option<String> {
     match (wanted, found) {
         (Value::Object(wanted), Some(Value::Object(found))) => {

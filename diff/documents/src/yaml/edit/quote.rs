@@ -1,6 +1,6 @@
-//! A value as text on one line: plain where every reader agrees on it, otherwise in quotes.
+//! Writes a value as text on one line: plain if every reader agrees on it, otherwise in quotes.
 //!
-//! Plain text must mean the same to go-yaml v2 (kubectl), to other readers of YAML 1.1 and to those of
+//! Plain text must have the same meaning for go-yaml v2 (kubectl), for other readers of YAML 1.1 and for those of
 //! YAML 1.2. Leaves block scalars to `block`. Pure.
 
 use granit_parser::{ScalarStyle, Tag};
@@ -9,17 +9,17 @@ use serde_json::{Number, Value};
 use crate::yaml::number;
 use crate::yaml::scalar::{self, Scalar};
 
-/// What surrounds a scalar.
+/// The context of a scalar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Surroundings {
     Block,
     /// Between brackets.
     Flow,
-    /// In a file that is JSON throughout.
+    /// In a file that is entirely JSON.
     Json,
 }
 
-/// The value as it reads back from any text of it: `1.0` is the integer 1.
+/// Returns the value as it is parsed from any of its texts: `1.0` is the integer 1.
 pub(super) fn as_read(value: &Value) -> Value {
     match value {
         Value::Number(number) if number.as_i64().is_none() => match (number.as_u64(), number.as_f64()) {
@@ -31,8 +31,8 @@ pub(super) fn as_read(value: &Value) -> Value {
     }
 }
 
-/// The value's text, in the style of the scalar that it replaces where that can hold it. None for a
-/// collection, and where the tag makes another value of it.
+/// Returns the text of the value, in the style of the replaced scalar if possible. `None` for a
+/// collection, and if the tag changes the value.
 pub(super) fn inline(
     value: &Value,
     style: ScalarStyle,
@@ -57,14 +57,14 @@ pub(super) fn inline(
     allows(&text, ScalarStyle::Plain, tag, value).then_some(text)
 }
 
-/// True if a scalar of this text and style reads as the value under the tag.
+/// True if a scalar of this text and style has the value with this tag.
 pub(super) fn allows(text: &str, style: ScalarStyle, tag: Option<&Tag>, value: &Value) -> bool {
     let read = scalar::resolve(text, style, tag).and_then(|scalar| scalar.into_json(text));
     read.is_ok_and(|read| read == as_read(value))
 }
 
-/// True for what must not stand raw in a file: control characters, line ends of YAML 1.1, and characters
-/// that are invisible.
+/// True for characters that must not be written unescaped: control characters, line breaks of YAML 1.1, and
+/// invisible characters.
 pub(super) fn is_hidden(c: char) -> bool {
     c.is_control()
         || (c != ' ' && c.is_whitespace())
@@ -80,7 +80,7 @@ pub(super) fn is_hidden(c: char) -> bool {
         )
 }
 
-/// A number in a form that JSON, YAML 1.1 and YAML 1.2 share: an exponent needs a point and a sign.
+/// Writes a number in a form that JSON, YAML 1.1 and YAML 1.2 share: an exponent needs a point and a sign.
 fn digits(number: &Number) -> String {
     if number.is_i64() || number.is_u64() {
         return number.to_string();
@@ -123,7 +123,7 @@ fn quoted(text: &str, style: ScalarStyle, place: Surroundings) -> String {
     out
 }
 
-/// True if the text can stand without quotes and means itself.
+/// True if the text can be written without quotes.
 fn is_plain(text: &str, tag: Option<&Tag>, place: Surroundings) -> bool {
     let means_itself = match tag {
         Some(_) => scalar::resolve(text, ScalarStyle::Plain, tag) == Ok(Scalar::Text(text.to_owned())),
@@ -132,7 +132,7 @@ fn is_plain(text: &str, tag: Option<&Tag>, place: Surroundings) -> bool {
     means_itself && has_plain_form(text, place)
 }
 
-/// True if no mark of YAML hides in the text.
+/// True if the text contains no indicator of YAML.
 fn has_plain_form(text: &str, place: Surroundings) -> bool {
     let mut chars = text.chars();
     let opens = match (chars.next(), chars.next()) {
@@ -140,7 +140,7 @@ fn has_plain_form(text: &str, place: Surroundings) -> bool {
         (Some(first), _) => !"?:,[]{}#&*!|>'\"%@`".contains(first),
     };
     let marks = [": ", " #"];
-    // `?` ends a plain text between brackets for go-yaml v2
+    // `?` ends a plain text between brackets in go-yaml v2.
     let brackets = place != Surroundings::Block && text.contains([',', '?', '[', ']', '{', '}']);
     opens
         && !brackets
@@ -152,7 +152,7 @@ fn has_plain_form(text: &str, place: Surroundings) -> bool {
         && !text.contains(is_hidden)
 }
 
-/// True if no reader takes the plain text for anything but a string.
+/// True if every reader parses the plain text as a string.
 fn is_text_everywhere(text: &str) -> bool {
     let kubectl = scalar::resolve(text, ScalarStyle::Plain, None);
     kubectl == Ok(Scalar::Text(text.to_owned()))
@@ -161,7 +161,7 @@ fn is_text_everywhere(text: &str) -> bool {
         && !is_date(text)
 }
 
-/// True for numbers of any size in any base, also the base 60 of YAML 1.1 (`12:30:45`).
+/// True for numbers of any size in any base, including base 60 of YAML 1.1 (`12:30:45`).
 fn is_number_somewhere(text: &str) -> bool {
     let text = text.replace('_', "");
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(&text);

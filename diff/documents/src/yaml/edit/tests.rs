@@ -282,7 +282,7 @@ fn a_scalar_that_two_edits_name_is_refused() {
     let value = json!(2);
     let at = |path: &str| Edit { document: 0, path: path.to_owned(), value: &value };
     let error = edit("x.yaml", b"b: 1\na: 1\n", &[at("/a"), at("/b"), at("/a")]).expect_err("named twice");
-    assert_eq!(error.to_string(), "x.yaml:2: `/a` is named by two edits: leave one");
+    assert_eq!(error.to_string(), "x.yaml:2: `/a` is named by two edits: remove one of them");
 }
 
 #[test]

@@ -1,10 +1,10 @@
-//! Numbers as they come out behind JSON: whole ones without a point, others as Go prints them.
+//! Writes numbers as they come out of JSON: integers without a point, others as Go prints them.
 //!
 //! Pure.
 
 use serde_json::Number;
 
-/// `1.0` is `1`, ten million and a half is `1.00000005e+07`, whole numbers beyond 64 bits are floats.
+/// `1.0` is `1`, ten million and a half is `1.00000005e+07`, integers beyond 64 bits are floats.
 pub(super) fn text(number: &Number) -> String {
     let text = number.to_string();
     if number.is_i64() || number.is_u64() {
@@ -20,14 +20,14 @@ pub(super) fn text(number: &Number) -> String {
     }
 }
 
-/// The digits of a number without zeros around them, and the power of ten of the first one.
+/// The digits of a number without leading and trailing zeros, and the power of ten of the first one.
 struct Decimal {
     digits: String,
     exponent: i32,
 }
 
 impl Decimal {
-    /// Reads the shortest digits that mean a float: `12.5`, `1.25e1`.
+    /// Parses the shortest digits of a float: `12.5`, `1.25e1`.
     fn of(text: &str) -> Self {
         let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
@@ -38,7 +38,7 @@ impl Decimal {
         Self { digits: significant.trim_end_matches('0').to_owned(), exponent }
     }
 
-    /// The number without a point, if it needs none.
+    /// Returns the number without a point, if possible.
     fn whole(&self) -> Option<String> {
         if self.digits.is_empty() {
             return Some("0".to_owned());
@@ -47,7 +47,7 @@ impl Decimal {
         Some(format!("{}{}", self.digits, "0".repeat(zeros)))
     }
 
-    /// The number with a point, or with an exponent below 1e-4 and from 1e6 on.
+    /// Returns the number with a point, or with an exponent below 1e-4 and from 1e6 on.
     fn float(&self) -> String {
         let Self { digits, exponent } = self;
         match usize::try_from(*exponent) {
@@ -69,7 +69,7 @@ impl Decimal {
     }
 }
 
-/// A text's length; the digits of a float are at most some hundreds.
+/// Returns the length of a text; the digits of a float are at most some hundreds.
 fn count(digits: &str) -> i32 {
     i32::try_from(digits.len()).unwrap_or(i32::MAX)
 }

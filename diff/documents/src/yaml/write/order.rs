@@ -1,14 +1,14 @@
-//! The order of fields: as people sort names, `item2` before `item10`.
+//! The order of fields: natural order, `item2` before `item10`.
 //!
-//! go-yaml's order is not transitive (`a10` < `a1b` < `a01` < `a10`), so a sort of the standard library could
-//! panic on it. The one here is stable and always ends; where go-yaml's own answer varies from run to run,
+//! The order of go-yaml is not transitive (`a10` < `a1b` < `a01` < `a10`), so a sort of the standard library could
+//! panic. The sort here is stable and always ends; where the result of go-yaml varies from run to run,
 //! this one does not. Pure.
 
 use serde_json::{Map, Value};
 
 pub(super) type Field<'v> = (&'v str, &'v Value);
 
-/// The fields of a mapping in the order in which they are written.
+/// Returns the fields of a mapping in the order in which they are written.
 pub(super) fn sorted(fields: &Map<String, Value>) -> Vec<Field<'_>> {
     let mut fields: Vec<Field> = fields.iter().map(|(name, value)| (name.as_str(), value)).collect();
     let mut width = 1;
@@ -64,7 +64,7 @@ fn ends_in_number(text: &str) -> bool {
     text.bytes().rev().take_while(u8::is_ascii_digit).any(|digit| digit != b'0')
 }
 
-/// The value of the leading digits and their count. Behind digits already read, zeros count as well.
+/// Returns the value of the leading digits and their count. After digits that were already read, zeros count as well.
 ///
 /// More than 18 digits overflow, as they do in go-yaml.
 fn number(text: &str, started: bool) -> (i64, usize) {

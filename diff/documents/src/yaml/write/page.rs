@@ -1,6 +1,6 @@
-//! The page that is written: its lines, and the four forms in which a text stands on them.
+//! The output: its lines, and the four forms of a text.
 //!
-//! Leaves which form a text takes to `style`. Pure.
+//! Leaves the choice of the form to `style`. Pure.
 
 use std::fmt::Write as _;
 
@@ -10,10 +10,10 @@ use crate::visible;
 /// A line longer than this is broken at its next space.
 const WIDTH: usize = 80;
 
-/// Where a text goes on that is broken.
+/// Where a broken text continues.
 #[derive(Clone, Copy)]
 pub(super) enum Fold {
-    /// Nowhere: it is the name of a field.
+    /// It is not broken: it is the name of a field.
     Never,
     /// At this indentation.
     To(usize),
@@ -22,7 +22,7 @@ pub(super) enum Fold {
 pub(super) struct Page {
     audience: Audience,
     text: String,
-    /// Where the last line starts.
+    /// The start of the last line.
     line: usize,
     /// Something other than spaces and marks stands on the last line.
     used: bool,

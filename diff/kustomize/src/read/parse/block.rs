@@ -77,8 +77,9 @@ fn header(cursor: &mut Cursor<'_>) -> Result<(Chomp, i32), Fail> {
     if cursor.is_break(0) {
         cursor.line_break();
     } else if !cursor.is_end() {
-        return cursor
-            .fail("text stands behind the `|` or `>` of a block: put it on the next line, or quote it");
+        return cursor.fail(
+            "text follows the `|` or `>` of a block on the same line: put it on the next line, or quote it",
+        );
     }
     Ok((chomp.unwrap_or(Chomp::Clip), increment))
 }

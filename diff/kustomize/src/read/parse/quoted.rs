@@ -90,7 +90,7 @@ fn fold(cursor: &mut Cursor<'_>, text: &mut String, escaped: bool, line: u32) ->
         }
     }
     if cursor.is_document_mark() {
-        return fail(line, "a `---` stands inside this quoted text: close the quote");
+        return fail(line, "a `---` is inside this quoted text: close the quote");
     }
     match first {
         Some("\n") if more.is_empty() => text.push(' '),

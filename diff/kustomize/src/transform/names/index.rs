@@ -1,5 +1,4 @@
-//! Who had which name: everything that is asked of the targets of references, so that no reference is
-//! compared with every resource.
+//! An index of names, so that a reference is not compared with every resource. compared with every resource.
 //!
 //! Pure.
 
@@ -14,12 +13,12 @@ use crate::node::Node;
 use crate::scope::is_cluster_scoped;
 use crate::{Gvk, KustomizeError, ResId, Resource, Resources};
 
-/// The targets of references.
+/// The possible targets of references.
 pub(super) struct Index {
     targets: Vec<Target>,
-    /// By former name, in the order of the resources.
+    /// By previous name, in the order of the resources.
     by_name: HashMap<SmolStr, Vec<usize>>,
-    /// By the namespace that they had first.
+    /// By the original namespace.
     by_first_namespace: HashMap<SmolStr, Vec<usize>>,
 }
 
@@ -28,19 +27,19 @@ struct Target {
     namespace: SmolStr,
     first_namespace: SmolStr,
     is_cluster_scoped: bool,
-    /// Group, version and kind that it had, each once.
+    /// Previous groups, versions and kinds, without duplicates.
     gvks: Vec<Gvk>,
     affixes: Affixes,
 }
 
-/// The prefixes and suffixes by which a resource came.
+/// The prefixes and suffixes that were added to a name.
 #[derive(Default)]
 struct Affixes {
     prefixes: Vec<SmolStr>,
     suffixes: Vec<SmolStr>,
 }
 
-/// Who refers to others.
+/// A resource with references.
 pub(super) struct Referrer {
     pub id: ResId,
     namespace: SmolStr,
@@ -58,7 +57,7 @@ impl Affixes {
 
 impl Referrer {
     /// # Errors
-    /// If what the resource says of itself or of its subjects cannot be read.
+    /// The identity of the resource or its subjects are invalid.
     pub(super) fn new(resource: &Resource) -> Result<Self, KustomizeError> {
         let id = resource.id().clone();
         let wrong = |reason: String| KustomizeError::at(&resource.origin, format!("{id}: {reason}"));
@@ -77,7 +76,7 @@ impl Referrer {
     }
 }
 
-/// The namespaces of the service accounts among the subjects.
+/// Returns the namespaces of the service accounts among the subjects.
 fn account_namespaces(node: &Node) -> Result<HashSet<SmolStr>, String> {
     let mut found = HashSet::new();
     for subject in node.get("subjects").and_then(Node::as_seq).unwrap_or_default() {
@@ -124,8 +123,8 @@ impl Index {
         &self.targets[at].id.namespace
     }
 
-    /// Those who had a name and may be referred to, in their order. A namespace that is written with the name
-    /// is the one that they had first; only if no resource had it, the one that they have now.
+    /// Returns the resources that had a name and may be referred to, in their order. A namespace that is written with
+    /// the name is the original one; if no resource had it, the current one.
     pub(super) fn candidates(
         &self,
         referrer: &Referrer,
@@ -153,7 +152,7 @@ impl Index {
         self.targets[at].gvks.iter().any(|own| own.is_selected(gvk))
     }
 
-    /// True if both are in one namespace, or one needs none.
+    /// True if both are in one namespace, or one is cluster-scoped.
     pub(super) fn is_near(&self, at: usize, referrer: &Referrer) -> bool {
         let target = &self.targets[at];
         referrer.is_cluster_scoped
@@ -170,8 +169,8 @@ impl Index {
             || referrer.others.contains(&target.id.namespace)
     }
 
-    /// True if both came by the same prefixes and suffixes, as far as the shorter row goes; with `lenient`,
-    /// none is the same as any.
+    /// True if both have the same prefixes and suffixes, as far as the shorter list goes; with `lenient`,
+    /// none equals any.
     pub(super) fn has_same_affixes(&self, at: usize, referrer: &Referrer, lenient: bool) -> bool {
         let same = |own: &[SmolStr], other: &[SmolStr]| {
             if own.is_empty() || other.is_empty() {
@@ -184,7 +183,7 @@ impl Index {
         same(&own.prefixes, &other.prefixes) && same(&own.suffixes, &other.suffixes)
     }
 
-    /// True if a reference to one reads as a reference to the other.
+    /// True if references to both are equal.
     pub(super) fn are_same(&self, one: usize, other: usize, with_namespace: bool) -> bool {
         self.name(one) == self.name(other)
             && (!with_namespace || self.namespace(one) == self.namespace(other))
@@ -216,7 +215,7 @@ impl Target {
     }
 }
 
-/// The fields of each kind that hold names, in the order of the configuration.
+/// The fields of each kind with names, in the order of the configuration.
 pub(super) struct Fields<'a> {
     targets: Vec<Gvk>,
     by_kind: HashMap<&'a str, Vec<(usize, &'a FieldSpec)>>,
@@ -241,7 +240,7 @@ fn specs(references: &[NameReference]) -> impl Iterator<Item = (usize, &FieldSpe
 }
 
 impl<'a> Fields<'a> {
-    /// What the fields of a resource name, with the fields.
+    /// Returns the kinds that fields of a resource refer to, with the fields.
     pub(super) fn of<'s>(&'s self, gvk: &'s Gvk) -> impl Iterator<Item = (&'s Gvk, &'a FieldSpec)> + 's {
         let own = self.by_kind.get(gvk.kind.as_str()).or_else(|| self.by_kind.get(""));
         own.into_iter()

@@ -1,4 +1,4 @@
-//! A patch and one resource.
+//! Applies a patch to one resource.
 //!
 //! Pure.
 
@@ -15,21 +15,22 @@ use super::super::super::resource::Resource;
 use super::super::super::schema::Schema;
 use super::super::metadata::{ORIGIN, TRANSFORMATIONS};
 
-/// What becomes of a resource by a patch.
+/// The result for a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
     Stays,
     Goes,
 }
 
-/// Whether a resource keeps its name of before in mind.
+/// Whether the previous name of a resource is recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Remember {
     Id,
     Nothing,
 }
 
-/// Merges a patch into a resource, whose name, namespace and kind stay unless the patch may change them. Returns what is lost.
+/// Merges a patch into a resource, whose name, namespace and kind stay unless the patch may change them. Returns the
+/// lost values.
 pub(super) fn apply_strategic(
     resource: &mut Resource,
     patch: &Resource,
@@ -73,7 +74,7 @@ fn metadata<'a>(
     metadata.as_map_mut().ok_or_else(|| KustomizeError::at(origin, message))
 }
 
-/// Sets a text, which is what it looks like unless there were quotes.
+/// Sets a text, whose type depends on its form unless there were quotes.
 fn set_text(map: &mut Map, key: &str, text: SmolStr) {
     match map.get_mut(key) {
         Some(Node::Scalar(scalar)) if scalar.text == text && !scalar.is_null() => {}
@@ -87,7 +88,7 @@ fn quoted(text: SmolStr) -> Scalar {
     Scalar { text, tag: Tag::Str, style: Style::Quoted }
 }
 
-/// Carries out a JSON patch on a resource.
+/// Applies a JSON patch to a resource.
 pub(super) fn apply_json(
     resource: &mut Resource,
     operations: &Operations,
@@ -96,7 +97,7 @@ pub(super) fn apply_json(
     if remember == Remember::Id {
         resource.remember_id();
     }
-    // where the original keeps something in mind, there are annotations to add to
+    // If kustomize would have recorded something, annotations exist to which entries can be added.
     if resource.is_touched()
         && let Some(Node::Map(metadata)) = resource.edit().get_mut("metadata")
     {
@@ -119,7 +120,7 @@ pub(super) fn apply_json(
     Ok(())
 }
 
-/// Puts what `buildMetadata` keeps in mind where the original keeps it, in annotations: operations can take it away.
+/// Writes the state of `buildMetadata` to annotations, as kustomize does: operations can remove it.
 fn show_provenance(resource: &mut Resource) {
     let notes =
         [(ORIGIN, resource.provenance.is_some()), (TRANSFORMATIONS, !resource.transformations.is_empty())];
@@ -130,7 +131,7 @@ fn show_provenance(resource: &mut Resource) {
     }
 }
 
-/// Takes that out of the annotations again, and forgets what is not there any more.
+/// Removes this state from the annotations, and forgets entries that were removed.
 fn hide_provenance(resource: &mut Resource) {
     if resource.provenance.is_none() && resource.transformations.is_empty() {
         return;
@@ -147,8 +148,8 @@ fn hide_provenance(resource: &mut Resource) {
     }
 }
 
-/// A patch as the original lays it over what a target selects: its labels and annotations are texts, so that null deletes
-/// none of them, and the version is that of the resource.
+/// Returns a patch as kustomize applies it to the selection of a target: its labels and annotations are texts, so that
+/// null deletes none of them, and the version is that of the resource.
 pub(super) fn for_target(patch: &Resource) -> Resource {
     let mut patch = patch.clone();
     let node = patch.edit();
@@ -165,7 +166,8 @@ pub(super) fn for_target(patch: &Resource) -> Resource {
     patch
 }
 
-/// A patch for another kind than its own, with the version of the resource: the lists of its own kind are merged.
+/// Returns a patch for another kind than its own, with the version of the resource: the lists of its own kind are
+/// merged.
 pub(super) fn of_version<'a>(patch: &'a Resource, resource: &Resource) -> Cow<'a, Resource> {
     if patch.gvk().kind == resource.gvk().kind {
         return Cow::Borrowed(patch);
@@ -177,7 +179,7 @@ pub(super) fn of_version<'a>(patch: &'a Resource, resource: &Resource) -> Cow<'a
     Cow::Owned(patch)
 }
 
-/// Makes texts of all annotations, and drops them if there are none.
+/// Converts all annotations to strings, and removes an empty field.
 pub(super) fn plain_annotations(node: &mut Node) {
     texts(node, "annotations");
 }

@@ -1,7 +1,7 @@
-//! Fields within a text that is YAML or JSON itself, such as an entry of a ConfigMap.
+//! Fields inside a text that is YAML or JSON, such as an entry of a ConfigMap.
 //!
-//! JSON is written anew, with its keys sorted, as the original does. YAML is written anew too (`layout`), or, where that is
-//! not certain to give the bytes of the original, keeps all of its text but the scalars that change. Pure.
+//! JSON is written again with sorted keys, as in kustomize. YAML is written again too (`layout`), or, if
+//! that may not result in the bytes of kustomize, only the changed scalars are replaced. Pure.
 
 mod layout;
 
@@ -14,11 +14,11 @@ use crate::value::{scalar_value, value};
 use holdfast_documents::pointer;
 use holdfast_documents::yaml::edit::{Edit, edit};
 
-/// Sets the fields at a path, a part of which leads into a text. False if there are none, and nothing is
-/// changed then.
+/// Sets the fields at a path, a part of which leads into a text. Returns false, and changes nothing, if there are
+/// none.
 ///
 /// # Errors
-/// If the text cannot be written again.
+/// The text cannot be written again.
 pub(super) fn copy(node: &mut Node, path: &[String], new: &Node, create: bool) -> Result<bool, String> {
     let found = (1..path.len()).find_map(|length| {
         let scalar = lookup(node, &path[..length]).ok().flatten().and_then(Node::as_scalar)?;
@@ -61,7 +61,7 @@ fn set_value(target: &mut Node, found: Found, new: &Node) {
     }
 }
 
-/// JSON as Go writes it, in lines if it was in lines.
+/// Writes JSON as Go does, indented if it was indented.
 fn as_json(text: &str, node: &Node) -> Result<Option<String>, String> {
     let Ok(value) = value(node) else { return Ok(None) };
     let in_lines = text.contains('\n') && text.contains("  ");
@@ -79,7 +79,7 @@ fn as_json(text: &str, node: &Node) -> Result<Option<String>, String> {
     Ok(Some(out))
 }
 
-/// The text with other scalars.
+/// Returns the text with other scalars.
 fn as_yaml(text: &str, before: &Node, after: &Node) -> Result<String, String> {
     let mut changes = Vec::new();
     changed(before, after, &mut String::new(), &mut changes)?;
@@ -90,7 +90,7 @@ fn as_yaml(text: &str, before: &Node, after: &Node) -> Result<String, String> {
     Ok(text.trim().to_owned())
 }
 
-/// The scalars that changed, by JSON pointers.
+/// Returns the scalars that changed, by JSON pointers.
 fn changed(
     before: &Node,
     after: &Node,

@@ -1,4 +1,4 @@
-//! Finds the fields at a path with wildcards, and creates those that are missing, if that is wanted.
+//! Finds the fields at a path with wildcards, and creates missing ones if requested.
 //!
 //! Pure.
 
@@ -10,7 +10,7 @@ use crate::read;
 use crate::scalar::{Resolved, resolve};
 use crate::select::compile;
 
-/// How a field came to be.
+/// Whether a field existed or was created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found {
     There,
@@ -22,8 +22,7 @@ pub(super) type Set<'a> = dyn FnMut(&mut Node, Found) -> Result<(), String> + 'a
 
 /// One search.
 pub(super) struct Matcher<'a, 's> {
-    /// What is put in place of a missing field: something of the kind of the value. `None` if nothing is
-    /// created.
+    /// The value of a created field, of the type of the value. `None` if nothing is created.
     empty: Option<Node>,
     set: &'a mut Set<'s>,
     count: usize,
@@ -39,7 +38,7 @@ impl<'a, 's> Matcher<'a, 's> {
         Self { empty: create.then_some(empty), set, count: 0 }
     }
 
-    /// How many fields were found.
+    /// Returns the number of fields that were found.
     pub(super) fn count(&self) -> usize {
         self.count
     }
@@ -47,7 +46,7 @@ impl<'a, 's> Matcher<'a, 's> {
     /// Sets all fields at a path.
     ///
     /// # Errors
-    /// If a part does not fit what is there.
+    /// A part does not fit the value.
     pub(super) fn run(&mut self, node: &mut Node, path: &[impl AsRef<str>]) -> Result<(), String> {
         if path.len() > MAX_PARTS {
             return Err(format!("a path has at most {MAX_PARTS} parts"));
@@ -63,7 +62,7 @@ impl<'a, 's> Matcher<'a, 's> {
         };
         let parsed = Part::parse(part);
         if node.is_null() {
-            // As in the original, what is created below null is lost.
+            // As in kustomize, a value that is created below null is lost.
             let is_list = parsed.is_ok_and(|part| part.is_item() || part == Part::Every);
             let mut lost = if is_list { Node::Seq(Vec::new()) } else { Node::Map(Map::default()) };
             return self.walk(&mut lost, path, Found::There);
@@ -80,7 +79,7 @@ impl<'a, 's> Matcher<'a, 's> {
         }
     }
 
-    /// What is created where `path` goes on.
+    /// Returns the value that is created for the rest of a path.
     fn created(&self, path: &[&str]) -> Option<Node> {
         let empty = self.empty.clone()?;
         Some(match path.first().map(|next| Part::parse(next)) {
@@ -95,7 +94,7 @@ impl<'a, 's> Matcher<'a, 's> {
         let created = self.created(rest);
         let description = node.describe();
         let Node::Map(map) = node else {
-            return Err(format!("{name} is the key of a mapping, and there is {description}"));
+            return Err(format!("{name} is the key of a mapping, but the value is {description}"));
         };
         match (map.get_mut(name), created) {
             (Some(field @ Node::Scalar(_)), _) if !rest.is_empty() => self.walk_text(field, rest),
@@ -198,7 +197,7 @@ impl<'a> Contained<'a> {
 
 fn items(node: &mut Node) -> Result<&mut Vec<Node>, String> {
     let description = node.describe();
-    node.as_seq_mut().ok_or_else(|| format!("there is {description} and no list"))
+    node.as_seq_mut().ok_or_else(|| format!("the value is {description}, not a list"))
 }
 
 /// A scalar as it stands in YAML.

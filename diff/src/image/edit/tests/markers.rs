@@ -178,7 +178,7 @@ fn fluxs_own_files_become_what_flux_makes_of_them() {
 
 #[test]
 fn a_marker_that_does_not_read_is_a_problem_and_the_rest_goes_on() {
-    let malformed = "x.yaml:1: this marker does not read: write `# {\"$imagepolicy\": \"namespace:name\"}`";
+    let malformed = "x.yaml:1: this marker is malformed: write `# {\"$imagepolicy\": \"namespace:name\"}`";
     for marker in [
         "{\"$imagepolicy\": \"ns\"}",
         "{\"$imagepolicy\": \"ns:\"}",
@@ -230,23 +230,19 @@ fn a_marker_that_belongs_to_no_scalar_is_a_problem() {
     }
     refused(
         "a: &n app\nb: *n # <M>\n",
-        &[
-            "x.yaml:2: this marker stands behind an alias: put the same marker behind its anchor on line 1 too",
-        ],
+        &["x.yaml:2: this marker follows an alias: put the same marker after its anchor on line 1 too"],
     );
-    refused(
-        "a: &n {b: app}\nc: *n # <M>\n",
-        &["x.yaml:2: this marker stands behind an alias of more than one"],
-    );
+    refused("a: &n {b: app}\nc: *n # <M>\n", &["x.yaml:2: this marker follows an alias of more than one"]);
     refused(
         "a:\n  <<: {b: app, # <M>\n    c: y}\n",
-        &["x.yaml:2: this marker stands in a mapping that `<<` merges"],
+        &["x.yaml:2: this marker is in a mapping that `<<` merges"],
     );
 }
 
 #[test]
 fn of_two_markers_the_one_on_the_line_counts() {
-    let second = |line| format!("x.yaml:{line}: the value of this marker has another marker: leave one");
+    let second =
+        |line| format!("x.yaml:{line}: the value of this marker has another marker: remove one of them");
     refused("# <M>\n# <V:tag>\n- app\n", &[&second(1), &second(2)]);
     let text = "# {\"$imagepolicy\": \"ns:app\"}\n- app # {\"$imagepolicy\": \"ns:v:tag\"}\n";
     let (after, problems, _) = run(text, &table());
@@ -275,7 +271,7 @@ fn an_anchor_is_changed_where_all_that_repeats_it_is_meant() {
         "a: &n v1 # <V:tag>\nb: *n # <M:tag>\n",
         &[
             elsewhere,
-            "x.yaml:2: this marker stands behind an alias: put the same marker behind its anchor on line 1",
+            "x.yaml:2: this marker follows an alias: put the same marker after its anchor on line 1",
         ],
     );
     let (after, problems, _) = run(
@@ -288,7 +284,7 @@ fn an_anchor_is_changed_where_all_that_repeats_it_is_meant() {
 
 #[test]
 fn a_marker_inside_a_text_is_told_if_it_is_ours() {
-    let buried = |line| format!("x.yaml:{line}: this marker stands inside a text, where it is not a comment");
+    let buried = |line| format!("x.yaml:{line}: this marker is inside a string, where it is not a comment");
     refused("a: |\n  b: x\n  c: x # <M>\n", &[&buried(3)]);
     refused("a: >-\n  b: x # <M:tag>\n", &[&buried(2)]);
     refused("a: 'x # {\"$imagepolicy\": \"ns:app\"}'\n", &[&buried(1)]);
@@ -301,7 +297,7 @@ fn a_marker_inside_a_text_is_told_if_it_is_ours() {
 #[test]
 fn a_marker_that_stands_for_something_else_than_its_scalar_holds_is_a_problem() {
     let not = |line: u32, path: &str, what: &str| {
-        format!("x.yaml:{line}: `{path}` does not hold {what}, which its marker")
+        format!("x.yaml:{line}: `{path}` does not contain {what}, which its marker")
     };
     refused(
         "images:\n- name: a\n  newTag: 1.0.0 # <M>\n",

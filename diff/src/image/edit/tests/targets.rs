@@ -76,8 +76,13 @@ fn a_marker_and_a_target_of_one_scalar_agree_or_do_nothing() {
     check(at(), "r.io/x:1.5", "a: q/y # <M>\n", "a: r.io/x:1.5 # <M>\n");
     let both = "x.yaml:1: `/a` is to hold both `r.io/x` and `r.io/x:1.5`: let one image set it";
     refused(at(), "r.io/x:1.5", "a: q/y # <M:name>\n", both);
-    refused(at(), "r.io/x:1.5", "a: q/y # <M:tag>\n", "x.yaml:1: `/a` does not hold a tag");
-    refused(at(), "r.io/x:1.5", "a: \"1.5\" # <M:tag>\n", "x.yaml:1: `/a` does not hold an image reference");
+    refused(at(), "r.io/x:1.5", "a: q/y # <M:tag>\n", "x.yaml:1: `/a` does not contain a tag");
+    refused(
+        at(),
+        "r.io/x:1.5",
+        "a: \"1.5\" # <M:tag>\n",
+        "x.yaml:1: `/a` does not contain an image reference",
+    );
 }
 
 #[test]
@@ -180,8 +185,8 @@ fn a_kustomization_without_the_entry_says_what_to_add() {
     let missing = "no `r.io/a` in `images`: add `- name: r.io/a` to the `images` of this kustomization";
     refused(kustomization(None), "r.io/a:v2", "resources: []\n", &format!("x.yaml:1: {missing}"));
     refused(kustomization(None), "r.io/a:v2", "r: []\nimages:\n- name: b\n", &format!("x.yaml:3: {missing}"));
-    refused(kustomization(None), "r.io/a:v2", "- a\n", "x.yaml:1: the file holds no mapping");
-    refused(kustomization(None), "r.io/a:v2", "", "x.yaml:1: the file holds no mapping");
+    refused(kustomization(None), "r.io/a:v2", "- a\n", "x.yaml:1: document 0 of the file is not a mapping");
+    refused(kustomization(None), "r.io/a:v2", "", "x.yaml:1: document 0 of the file is not a mapping");
 }
 
 #[test]
@@ -286,5 +291,5 @@ fn values_with_nothing_to_set_are_a_problem() {
         "image: {repository: r.io/a}\n",
         "x.yaml:1: nothing in `/image` holds the tag of the image: add `tag:`",
     );
-    refused(values(""), "r.io/a:v2", "", "x.yaml:1: the file holds no mapping in document 0");
+    refused(values(""), "r.io/a:v2", "", "x.yaml:1: document 0 of the file is not a mapping");
 }

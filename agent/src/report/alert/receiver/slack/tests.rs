@@ -73,7 +73,7 @@ fn a_message_says_what_changed_and_values_cannot_mention_users() {
     let expected = [
         "🟠 Drifted: team-a/shop",
         "2 objects differ from git &lt;!channel&gt;",
-        "*Deployment team-a/web*: put back (`shop/web.yaml:7`)\n\
+        "*Deployment team-a/web*: corrected (`shop/web.yaml:7`)\n\
          `/spec/replicas`: `3` → `5` by the manager `kubectl` (`Update` of `scale`, `2026-01-01T00:00:00Z`)\n\
          `/spec/paused`: nothing → `true` by `alice@example.com` via the manager `edit`, a field that is not in Git\n\
          `kubectl wrote it 3 times`\n\

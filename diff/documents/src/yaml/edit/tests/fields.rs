@@ -48,7 +48,7 @@ fn a_field_goes_behind_another_between_brackets() {
 
 #[test]
 fn a_field_without_a_place_is_refused() {
-    refused("m:\n  a: z\n  c: 1\n", "x.yaml:2: `/m/c` is there already: edit it instead of adding it");
+    refused("m:\n  a: z\n  c: 1\n", "x.yaml:2: `/m/c` already exists: edit it instead of adding it");
     refused("m:\n  ? a\n  : z\n", "x.yaml:3: `/m/b` has no form here");
     refused("m:\n  a: |\n    z\n", "x.yaml:2: `/m/b` has no form here");
     refused("m:\n  a:\n", "x.yaml:2: `/m/b` has no form here");

@@ -7,26 +7,26 @@ use super::answer::cleaned;
 use super::program::Ended;
 use super::{Location, SourceError, identity};
 
-/// The status of ssh when it failed itself.
+/// The exit status of ssh if it failed itself.
 const OWN: i32 = 255;
-/// The status of a shell that does not find a program.
+/// The exit status of a shell that does not find a program.
 const NO_PROGRAM: i32 = 127;
 
-/// What the end of an ssh connection means. Nothing if neither said anything.
+/// Returns the error that the end of an ssh connection means. `None` if there is no message.
 pub fn of_ssh(location: &Location, ended: &Ended) -> Option<SourceError> {
     let lines: Vec<&str> = ended.said.lines().map(str::trim).filter(|line| !is_noise(line)).collect();
     let own = (ended.status == Some(OWN)).then(|| of_itself(location, &lines)).flatten();
     own.or_else(|| of_server(location, &lines.join("\n"), ended.status))
 }
 
-/// What ssh writes whatever happens.
+/// True for lines that ssh always writes.
 fn is_noise(line: &str) -> bool {
     let closing = (line.starts_with("Connection to ") && line.contains("closed"))
         || (line.starts_with("Shared connection to ") && line.contains("closed"));
     line.is_empty() || line.starts_with("** ") || line.starts_with("Warning: ") || closing
 }
 
-/// What ssh says of its own failure.
+/// Classifies a failure of ssh itself.
 fn of_itself(location: &Location, lines: &[&str]) -> Option<SourceError> {
     let url = location.to_string();
     let line = |words: &str| lines.iter().copied().find(|line| line.contains(words));
@@ -89,7 +89,7 @@ fn of_itself(location: &Location, lines: &[&str]) -> Option<SourceError> {
             .iter()
             .any(|words| line.starts_with(words))
     };
-    // A server that says why has said it in lines of its own.
+    // A server that rejects the connection has written its reason in other lines.
     lines.iter().all(lost).then(|| SourceError::Unreachable {
         url,
         said: match lines.last() {
@@ -99,7 +99,7 @@ fn of_itself(location: &Location, lines: &[&str]) -> Option<SourceError> {
     })
 }
 
-/// The fingerprint of the key that a server sent in place of the one that is known, and where that one is.
+/// Describes the key that the server sent, and the line of `known_hosts` that has another one.
 fn sent_key(lines: &[&str]) -> String {
     let fingerprint =
         lines.iter().find(|line| line.starts_with("SHA256:")).map(|line| line.trim_end_matches('.'));
@@ -111,7 +111,7 @@ fn sent_key(lines: &[&str]) -> String {
     [sent, known].into_iter().flatten().collect::<Vec<_>>().join(", and ")
 }
 
-/// A login that was refused, with what can be known of the reason.
+/// Returns the error for a rejected login, as precise as the messages allow.
 fn denied(location: &Location, said: &str) -> SourceError {
     let url = location.to_string();
     let credential = &location.credential;
@@ -139,7 +139,7 @@ fn denied(location: &Location, said: &str) -> SourceError {
     SourceError::AuthenticationFailed { url, said }
 }
 
-/// What the words of a server mean.
+/// The meaning of a message of a server.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Meaning {
     Missing,
@@ -148,7 +148,7 @@ enum Meaning {
     Owner,
 }
 
-/// What servers write, in small letters. The first that fits counts. None of it can be part of a URL, which has no blanks.
+/// Messages of servers, in lower case. The first match counts. Each contains a space, so no URL can match.
 const WORDS: &[(Meaning, &[&str])] = &[
     (Meaning::Owner, &["dubious ownership", "unsafe repository"]),
     (
@@ -209,7 +209,7 @@ const WORDS: &[(Meaning, &[&str])] = &[
     ),
 ];
 
-/// What a server wrote before it hung up. Nothing if it wrote nothing.
+/// Returns the error that the last message of a server means. `None` if there is no message.
 pub fn of_server(location: &Location, said: &str, status: Option<i32>) -> Option<SourceError> {
     let url = location.to_string();
     let said = cleaned(said);

@@ -8,7 +8,7 @@ use futures::StreamExt as _;
 use jiff::Timestamp;
 use tracing::warn;
 
-use super::outbox::{Manner, Outbox};
+use super::outbox::{Cadence, Outbox};
 use super::receiver::{Retry, Target};
 use super::sending::{AT_ONCE, OnTheWay, PAUSE, PAUSE_LIMIT, Shared, sending};
 use crate::subject::Subject;
@@ -16,10 +16,10 @@ use crate::subject::Subject;
 /// Maximum time for the delivery of the last notices.
 const LIMIT: Duration = Duration::from_mins(1);
 /// Alerts need not stay firing for a minimum time.
-const MANNER: Manner = Manner { keep: Duration::ZERO, repeat: None, settle: None };
+const CADENCE: Cadence = Cadence { keep: Duration::ZERO, repeat: None, settle: None };
 
 /// The last notices to one receiver.
-pub struct Farewell {
+pub struct FinalNotices {
     pub shared: Arc<Shared>,
     pub alert: Subject,
     pub outbox: Outbox,
@@ -27,9 +27,9 @@ pub struct Farewell {
     pub on_the_way: OnTheWay,
 }
 
-impl Farewell {
+impl FinalNotices {
     /// Sends the resolved notices.
-    pub async fn say(mut self) {
+    pub async fn send(mut self) {
         let until = Instant::now() + LIMIT;
         let (mut paused, mut pause) = (Instant::now(), PAUSE);
         self.end();
@@ -51,7 +51,7 @@ impl Farewell {
             let (now, kind) = (Instant::now(), self.target.kind());
             match result.map_err(|error| error.retry()) {
                 Ok(reference) => {
-                    self.outbox.delivered(&due, reference, MANNER, now);
+                    self.outbox.delivered(&due, reference, CADENCE, now);
                     self.shared.metrics.alert(kind, "ok");
                 }
                 Err(Retry::Never) => {
@@ -71,6 +71,6 @@ impl Farewell {
     }
 
     fn end(&mut self) {
-        self.outbox.end(MANNER, Instant::now(), Timestamp::now());
+        self.outbox.end(CADENCE, Instant::now(), Timestamp::now());
     }
 }

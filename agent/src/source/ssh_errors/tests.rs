@@ -1,4 +1,4 @@
-//! The words of ssh (OpenSSH 9) and of servers, as they were heard.
+//! Messages of ssh (OpenSSH 9) and of servers, as they were recorded.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use crate::error::StageError as _;
