@@ -83,7 +83,7 @@ pub fn serve(
 
 /// How the web UI is served: a browser sends a request at once, keeps connections, and holds one open for each tab. All browsers
 /// behind an ingress have one address.
-const UI_MANNERS: Manners = Manners {
+const UI_TIME_LIMITS: TimeLimits = TimeLimits {
     limits: Limits { total: 512, each: 448 },
     head: Duration::from_mins(1),
     answer: Duration::from_secs(20),
@@ -105,7 +105,7 @@ impl UiListener {
 
     /// Serves these pages until the process ends.
     pub async fn serve(self, pages: Router, tls: Option<Tls>, stop: CancellationToken) {
-        self.0.run(pages, UI_MANNERS, tls, Seen::default(), stop).await;
+        self.0.run(pages, UI_TIME_LIMITS, tls, Seen::default(), stop).await;
     }
 }
 
