@@ -93,7 +93,8 @@ async fn take_over(
     Takeover { managers: _, resource_version, managed_fields, gone: _, removes }: &Takeover,
 ) -> Result<(), kube::Error> {
     let mut patch = removes.clone().unwrap_or_else(|| json!({}));
-    patch["metadata"] = json!({"resourceVersion": resource_version, "managedFields": managed_fields});
+    patch["metadata"]["resourceVersion"] = resource_version.as_str().into();
+    patch["metadata"]["managedFields"] = managed_fields.clone();
     requests.merge(kind, object, None, &patch).await.map(drop)
 }
 

@@ -294,7 +294,7 @@ impl Owners {
             resource_version: self.resource_version.clone(),
             managed_fields: entries.into(),
             gone,
-            removes: staged.map(|staged| merge_patch(live, staged)),
+            removes: staged.map(|staged| merge_patch(live, staged)).or_else(|| versions::removal(goes)),
         };
         Settled {
             takeover: changed.then_some(takeover),

@@ -1,7 +1,7 @@
 //! Field sets that are written in another API version of a kind. The API server converts the values of an object, and not the field
 //! sets: a field that has another place in the other version has no owner there. Pure.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::sets::{self, Set};
 
@@ -50,6 +50,15 @@ pub(super) fn translated(set: &Set, live: &Value, from: &str, to: &str) -> Set {
 pub(super) fn hides(set: &Set, from: &str, to: &str) -> bool {
     let hidden = moved(from, to).filter(|moved| moved.paths.iter().any(|path| path[0] == "f:metadata"));
     hidden.into_iter().any(|moved| take(&mut set.clone(), moved.path))
+}
+
+/// A merge patch (RFC 7386) that removes the annotations of a set in which an older version keeps fields of a newer one. An apply
+/// does not remove them while any manager, such as the controller that writes the status, owns a field in the newer version.
+pub(super) fn removal(set: &Set) -> Option<Value> {
+    let all = [OTHER_METRICS, OTHER_BEHAVIOR].into_iter().filter(|path| take(&mut set.clone(), path));
+    let nothing: Set =
+        all.filter_map(|path| Some((path.last()?.strip_prefix("f:")?.to_owned(), Value::Null))).collect();
+    (!nothing.is_empty()).then(|| json!({"metadata": {"annotations": nothing}}))
 }
 
 fn moved(from: &str, to: &str) -> impl Iterator<Item = &'static Moved> {
