@@ -117,7 +117,7 @@ cases! {
     };
     missing_ref: |shared| async move {
         let repository = shared.env.forge.repository("refs").await?;
-        let said = Said { reason: "RefNotFound", words: &["no branch nothing", "main"], stalled: true };
+        let said = Said { reason: "RefNotFound", words: &["branch nothing not found", "main"], stalled: true };
         let more = json!({"source": {"git": {"ref": {"branch": "nothing"}}}});
         source(shared, "missing-ref", &repository.https_url, &more, &said).await
     };

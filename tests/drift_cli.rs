@@ -95,7 +95,7 @@ fn drift_is_listed_and_adopted_byte_by_byte() -> anyhow::Result<()> {
         let text = out(&drift(shared, "adopt", &["app"]).await?);
         for words in [
             "  Deployment adopt/web: drifted since ",
-            ", shop/web.yaml:2 in git",
+            ", shop/web.yaml:2 in Git",
             "/spec/replicas is 5, Git has 3, written by the manager kubectl (Update of scale",
             "/spec/template/spec/containers/1/image is \"web:2\", Git has \"web:1\", written by the manager kubectl-set (Update, ",
             "/metadata/labels/team is \"b\", Git has \"a\", written by the manager kubectl-label (Update, ",
@@ -202,7 +202,7 @@ fn what_needs_a_person_is_not_written() -> anyhow::Result<()> {
         assert!(err(&wrong).contains("write KIND/NAME, such as deployment/web"), "{}", err(&wrong));
         let nameless = drift(shared, "person", &[]).await?;
         assert_eq!(nameless.status.code(), Some(1));
-        assert!(err(&nameless).contains("name a Sync"), "{}", err(&nameless));
+        assert!(err(&nameless).contains("set the name of a Sync"), "{}", err(&nameless));
         Ok(())
     })
 }

@@ -87,7 +87,7 @@ fn changed_values_are_refused() -> anyhow::Result<()> {
         f.check(&f.with("port", "1"), "a.yaml:6: data.port: the value should be encrypted and is not");
         f.check(
             &f.with("port", &f.value("port").replace("type:int", "type:word")),
-            "has a type that is not known",
+            "has an unknown type",
         );
         f.check(
             &f.with("open", &f.value("open").replace("type:bool", "type:int")),
@@ -186,7 +186,7 @@ fn other_versions_and_services_are_refused_by_name() -> anyhow::Result<()> {
         json!([{"arn": "arn:aws:kms:eu-1:1:key/2", "enc": "AA==", "created_at": "2024-01-01T00:00:00Z"}]);
     value["sops"]["hc_vault"] = json!([{"key_name": "shop", "enc": "vault:v1:AA"}]);
     let error = message(decrypt("a.yaml", value.to_string().as_bytes(), Format::Yaml, Some(&f.key.keys())));
-    assert!(error.contains("from AWS KMS arn:aws:kms:eu-1:1:key/2, Vault shop only"), "{error}");
+    assert!(error.contains("only available from AWS KMS arn:aws:kms:eu-1:1:key/2, Vault shop"), "{error}");
     Ok(())
 }
 
@@ -202,7 +202,7 @@ fn without_the_right_key_the_recipients_are_named() -> anyhow::Result<()> {
     assert!(error.contains("no key is configured: ") && error.contains(&recipients), "{error}");
     let error = open(Some(&other.keys()));
     assert!(error.contains("no configured key decrypts this file") && error.contains(&recipients), "{error}");
-    assert!(error.ends_with(&format!("given are the keys of age {}", other.recipient)), "{error}");
+    assert!(error.ends_with(&format!("the configured keys are those of age {}", other.recipient)), "{error}");
     let stranger = workshop.small_pgp_key()?;
     let keys = crate::workshop::keys(&[("key.asc", stranger.armored()?.as_bytes())]);
     assert!(open(Some(&keys)).contains("no configured key decrypts this file"));

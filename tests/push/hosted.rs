@@ -170,7 +170,7 @@ async fn a_redirect_to_another_host_is_refused_and_names_the_url() -> anyhow::Re
     assert_eq!(error.name(), "Redirected");
     assert!(said.contains("at http://localhost:9/new.git now") && !said.contains("info/refs"), "{said}");
     let said = failure(&sources, &location(&server.url("y"), &LOGIN)?).await?.to_string();
-    assert!(said.contains("https://sso.example.com/login, which is no repository"), "{said}");
+    assert!(said.contains("https://sso.example.com/login, which is not a repository"), "{said}");
     assert!(!said.contains("secret"), "{said}");
     Ok(())
 }

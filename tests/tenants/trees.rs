@@ -116,9 +116,9 @@ async fn objects_that_git_does_not_write_are_errors() -> anyhow::Result<()> {
     let roots = [
         ("cut", objects.put("tree", &whole[..whole.len() - 3])?, "cannot be read"),
         ("no mode", objects.put("tree", b"a.yaml\0")?, "cannot be read"),
-        ("twice", tree(objects, &[file, file])?, "twice"),
-        ("order", tree(objects, &[("100644", b"b", &blob), file])?, "order"),
-        ("mode", tree(objects, &[("7777777", b"a", &blob)])?, "git tree"),
+        ("twice", tree(objects, &[file, file])?, "duplicated"),
+        ("order", tree(objects, &[("100644", b"b", &blob), file])?, "not sorted"),
+        ("mode", tree(objects, &[("7777777", b"a", &blob)])?, "Git tree"),
         ("blob as folder", tree(objects, &[("40000", b"a", &blob)])?, "is a blob, not a tree"),
         ("folder as file", tree(objects, &[("100644", b"a.yaml", &sub)])?, "is a tree, not a blob"),
         ("blob as root", blob.clone(), "is a blob, not a tree"),

@@ -186,7 +186,7 @@ fn a_long_chain_of_bases_ends_in_an_error_and_not_in_the_stack() {
         (0..60).map(file).chain([("app/kustomization.yaml".to_owned(), "resources: [../0]\n".to_owned())]);
     let table = Table { files: files.collect(), ..Table::default() };
     let said = built(&table, &Options::default());
-    assert!(said.contains("more than 40 kustomizations"), "{said}");
+    assert!(said.contains("kustomizations are nested deeper than 40 levels"), "{said}");
 }
 
 /// The warnings of a build of the folder `app`.
