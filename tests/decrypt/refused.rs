@@ -85,10 +85,7 @@ fn changed_values_are_refused() -> anyhow::Result<()> {
             "a.yaml:5: data.password: the value should be encrypted and is not",
         );
         f.check(&f.with("port", "1"), "a.yaml:6: data.port: the value should be encrypted and is not");
-        f.check(
-            &f.with("port", &f.value("port").replace("type:int", "type:word")),
-            "has an unknown type",
-        );
+        f.check(&f.with("port", &f.value("port").replace("type:int", "type:word")), "has an unknown type");
         f.check(
             &f.with("open", &f.value("open").replace("type:bool", "type:int")),
             "does not match its type",

@@ -247,7 +247,12 @@ fn several_documents_and_scalars_are_edited_at_once() {
 #[test]
 fn what_cannot_be_edited_is_refused_with_what_to_do() {
     let aliases = "# top\na: &x\n  b: 1\nc: *x\nd:\n  <<: *x\n  e: 1\nf: {e: 2, <<: *x}\ng: &g 1\nh: *g\n";
-    refused(aliases, "/c/b", json!(2), "x.yaml:4: `/c/b` comes from the anchor `&x` on line 2, which other values use too");
+    refused(
+        aliases,
+        "/c/b",
+        json!(2),
+        "x.yaml:4: `/c/b` comes from the anchor `&x` on line 2, which other values use too",
+    );
     refused(aliases, "/c", json!(2), "x.yaml:4: `/c` comes from the anchor `&x` on line 2");
     refused(aliases, "/h", json!(2), "x.yaml:10: `/h` comes from the anchor `&g` on line 9");
     refused(aliases, "/d/b", json!(2), "x.yaml:6: `/d/b` is merged in by `<<` from line 2");
