@@ -29,7 +29,7 @@ fn a_pull_request_is_previewed_approved_and_followed_until_it_is_applied() -> an
         {
             assert!(text.contains(part), "{part}: {text}");
         }
-        let plan = room.path("{.status.pullRequests[0].plans[0].id}").await?;
+        let plan = room.plan().await?;
         assert!(text.contains(&format!("/holdfast approve {plan} REASON")), "{text}");
         let status = room.status(&head).await?;
         assert_eq!(status["status"], "success", "{status}");

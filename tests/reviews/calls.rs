@@ -39,7 +39,7 @@ fn webhooks_of_the_forge_bring_previews_and_approvals_without_an_interval() -> a
         room.branch("change", &[("a.yaml", Some(&config_map("a", "two"))), ("b.yaml", None)])?;
         let text = room.says(number, "1 update, 1 deletion").await?;
         assert!(text.contains("waits for an approval"), "{text}");
-        let plan = room.path("{.status.pullRequests[0].plans[0].id}").await?;
+        let plan = room.plan().await?;
         room.comment(number, BOB, &format!("/holdfast approve {plan} agreed")).await?;
         room.says(number, "approved as `bob@example.com`").await?;
         Ok(())

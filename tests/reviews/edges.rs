@@ -141,7 +141,7 @@ fn what_is_hostile_in_a_pull_request_injects_nothing_and_secrets_stay_masked() -
         }
 
         // Who is not listed approves nothing, and who is listed needs the right in the cluster.
-        let plan = room.path("{.status.pullRequests[0].plans[0].id}").await?;
+        let plan = room.plan().await?;
         room.comment(number, CAROL, &format!("/holdfast approve {plan} mine")).await?;
         room.says(number, "this user is not listed").await?;
         let users = json!([{"forge": CAROL, "kubernetes": "carol@example.com"}]);

@@ -221,6 +221,13 @@ impl Room {
         self.shared.jsonpath(self.namespace, "repository/config", path).await
     }
 
+    /// The id of the plan of the first pull request. The status has it a moment after the comment.
+    pub async fn plan(&self) -> anyhow::Result<String> {
+        let path = "{.status.pullRequests[0].plans[0].id}";
+        eventually(SOON, "the id of the plan", || async { Ok(!self.path(path).await?.is_empty()) }).await?;
+        self.path(path).await
+    }
+
     /// Waits until the status lists a pull request in a state.
     pub async fn state(&self, number: i64, state: &str) -> anyhow::Result<()> {
         let path = format!("{{.status.pullRequests[?(@.number=={number})].state}}");
