@@ -118,7 +118,7 @@ pub struct PullRequests {
     #[serde(default = "label")]
     #[schemars(length(min = 1, max = 100))]
     pub label: String,
-    /// Who may approve plans by a comment `/holdfast approve PLAN-ID REASON`. Defaults to nobody.
+    /// Users who may approve plans by a comment `/holdfast approve PLAN-ID REASON`. Defaults to none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approvals: Option<Approvals>,
 }
@@ -156,7 +156,7 @@ pub enum ForkPolicy {
     Labelled,
 }
 
-/// Who may approve plans in pull requests.
+/// Users who may approve plans in pull requests.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Approvals {

@@ -35,10 +35,10 @@ pub struct ListenArgs {
     audit_token_file: Option<PathBuf>,
 }
 
-/// Who may read the metrics
+/// Clients that may read the metrics
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum MetricsAuth {
-    /// Everybody who reaches the port
+    /// Every client that can connect to the port
     #[default]
     Off,
     /// Users whose bearer token may get the path /metrics

@@ -41,7 +41,7 @@ enum UiAuth {
     /// There is no web UI
     #[default]
     Off,
-    /// Everybody who reaches the address, which must be a loopback one, reads everything; nobody writes. For kubectl port-forward
+    /// Every client may read everything, and no client may write. The address must be a loopback address. For kubectl port-forward
     Loopback,
     /// Users sign in with a token of the cluster, see what they may read, and write with that token
     Token,

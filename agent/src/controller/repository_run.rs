@@ -61,7 +61,7 @@ async fn work(repository: &Repository, all: &Repositories) -> Action {
     }
     let before = memory.status.clone().or_else(|| repository.status.clone()).unwrap_or_default();
     if memory.generation != repository.metadata.generation {
-        // Another repository, login or rules: everything is looked at again.
+        // With another repository, login or other rules, all pull requests are read again.
         memory.generation = repository.metadata.generation;
         memory.pulls = None;
     }

@@ -10,7 +10,7 @@ const APP_KEY: &str = "githubAppPrivateKey";
 const INSTALLATION: &str = "githubAppInstallationID";
 const BASE: &str = "githubAppBaseURL";
 
-/// A Secret with which nobody can log in. The texts have the Secret as their subject: "it".
+/// A Secret that contains no usable login. The texts have the Secret as their subject: "it".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LoginError {
     #[error(transparent)]

@@ -1,6 +1,6 @@
 //! When a login may be used: not while its forge asked it to wait, and for writes at intervals, so many an hour.
 //!
-//! GitHub blocks for longer whoever goes on after it asked to wait, and allows one write a second and 500 an hour
+//! GitHub blocks a client for longer if it sends requests before the end of a wait, and allows one write a second and 500 an hour
 //! (<https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api>). Pure: the time is an argument.
 
 use std::collections::VecDeque;

@@ -55,7 +55,7 @@ impl Services {
     /// that no run of a Sync waits for them.
     #[must_use]
     pub fn aside(&self, of: impl Fn(&SyncRef) -> bool) -> Self {
-        // Its receiver is gone, so nobody is woken.
+        // No receiver is left, so no run is started.
         let (wake, _) = mpsc::unbounded_channel();
         let cluster = self.cluster.aside(of);
         Self {

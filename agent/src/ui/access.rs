@@ -19,7 +19,7 @@ const GROUPS: usize = 500;
 
 /// Who may visit, and how a visitor is known.
 pub enum Access {
-    /// Everybody who reaches the address reads; nobody writes.
+    /// Every client that can connect may read. No client may write.
     Loopback,
     /// Users of the cluster, by their tokens.
     Token(People),

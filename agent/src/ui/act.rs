@@ -30,7 +30,7 @@ use crate::sync_ref::SyncRef;
 /// Why nothing was done.
 #[derive(Debug, thiserror::Error)]
 enum ActError {
-    #[error("there is no such deed")]
+    #[error("there is no such action")]
     Unknown,
     #[error(transparent)]
     Form(#[from] FormError),
@@ -38,7 +38,7 @@ enum ActError {
     Proof,
     #[error("the plan has changed since the page was loaded; read the new one")]
     OtherPlan,
-    #[error("say until when: a snooze needs an end")]
+    #[error("set the end of the snooze: a snooze without an end is not allowed")]
     Endless,
     #[error("the API server does not allow you to do that")]
     Forbidden,

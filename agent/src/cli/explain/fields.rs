@@ -30,7 +30,7 @@ pub struct Field {
     pub owners: Vec<Owner>,
 }
 
-/// All fields of an object that somebody can set, in the order of the object.
+/// All fields of an object that a client can set, in the order of the object.
 pub fn fields(live: &Value) -> Vec<Field> {
     let mut paths = Vec::new();
     leaves(live, String::new(), &mut paths);

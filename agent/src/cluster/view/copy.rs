@@ -38,7 +38,7 @@ impl View {
             ..State::default()
         };
         drop(state);
-        // Its receiver is gone, so nobody is woken.
+        // No receiver is left, so no run is started.
         let (wake, _) = mpsc::unbounded_channel();
         Self { judges: self.judges.copy(of), marks: Arc::clone(&self.marks), state: Mutex::new(copy), wake }
     }
