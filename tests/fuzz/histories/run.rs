@@ -1,5 +1,6 @@
 //! Carries out one history in a namespace of its own, and asks the oracle at each quiet point. I/O: network, processes.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,6 +52,7 @@ pub async fn run(
         before: Before::default(),
         commit: String::new(),
         canon: Vec::new(),
+        approved: BTreeMap::new(),
     };
     run.begin().await?;
     let verdict = run.all(history).await?;
@@ -78,6 +80,8 @@ struct Run<'a> {
     commit: String,
     /// Manifests that were tried, and what the API server made of them.
     canon: Vec<(Value, Result<Value, String>)>,
+    /// The last plan of each Sync that was approved.
+    approved: BTreeMap<&'static str, String>,
 }
 
 impl Run<'_> {
@@ -189,7 +193,8 @@ impl Run<'_> {
             let seen = self.look().await?;
             let case = Case { world: &self.world, seen: &seen, before: &self.before };
             let violations = case.check();
-            if violations.is_empty() {
+            let is_underway = self.is_underway(&seen);
+            if violations.is_empty() && !is_underway {
                 self.before = remember(&seen);
                 return Ok(None);
             }
@@ -200,10 +205,23 @@ impl Run<'_> {
             } else {
                 patience.is_over(self.stage, now).await?
             };
+            if is_over && violations.is_empty() {
+                self.before = remember(&seen);
+                return Ok(None);
+            }
             if is_over {
                 return Ok(Some(self.verdict(violations, &seen).await?));
             }
         }
+    }
+
+    /// True if a plan is approved and the agent has not carried it out yet.
+    fn is_underway(&self, seen: &Seen) -> bool {
+        self.names().iter().zip(&seen.syncs).any(|(name, sync)| {
+            let plan = &sync["status"]["plan"];
+            let is_open = plan["state"] == "AwaitingApproval" || plan["state"] == "Applying";
+            is_open && self.approved.get(name).is_some_and(|id| plan["id"] == **id)
+        })
     }
 
     /// Reads everything that the oracle wants to see.
@@ -337,6 +355,7 @@ impl Run<'_> {
             let approved = holdfast(&self.stage.cluster.kubeconfig(), &arguments).await?;
             if approved.status.success() {
                 self.world.approved = Some(self.world.now);
+                self.approved.insert(name, id.to_owned());
             }
         }
         Ok(())
