@@ -45,6 +45,8 @@ pub struct Inside {
     pub more: bool,
     /// Kinds that cannot be listed, so that objects of them may exist.
     pub unseen: Vec<String>,
+    /// The kind that the container defines, if it is a definition.
+    pub defines: Option<Arc<GroupKind>>,
 }
 
 /// True for objects whose deletion deletes the objects in them.
@@ -69,9 +71,12 @@ impl Contents {
         if let Some((_, inside)) = self.lock().get(&key).filter(|(since, _)| since.elapsed() < BELIEVED) {
             return Ok(inside.clone());
         }
+        let mut inside = Inside::default();
         let (kinds, namespace) = if is_definition(container) {
             let definition = requests.get(kind, container).await?.unwrap_or_default();
-            (defined(&definition).into_iter().collect(), "")
+            let kinds: Vec<_> = defined(&definition).into_iter().collect();
+            inside.defines = kinds.first().map(|kind| kind.kind.clone());
+            (kinds, "")
         } else {
             let all = everything::kinds(requests.client()).await?.into_iter();
             (all.filter(|kind| kind.namespaced && is_told(&kind.kind)).collect::<Vec<_>>(), &*container.name)
@@ -84,7 +89,6 @@ impl Contents {
             }
         });
         let mut lists = futures::stream::iter(lists).buffered(SIDE_BY_SIDE);
-        let mut inside = Inside::default();
         while let Some((kind, listed)) = lists.next().await {
             match listed {
                 Ok((items, more)) => {
@@ -111,14 +115,18 @@ impl Contents {
 }
 
 impl Inside {
-    /// Returns why a container is not deleted: an object in it is kept, or is still in Git.
-    pub fn holds(&self, wanted: &HashSet<&ObjectId>) -> Option<String> {
-        let held = self.objects.iter().find_map(|(object, mark)| match mark {
-            Some(mark) => Some(format!("{object} in it is kept ({mark})")),
-            None if wanted.contains(object) => Some(format!("{object} in it is in Git")),
-            None => None,
-        });
-        held.map(|why| format!("{why}, and would be deleted with it"))
+    /// Returns why a container is not deleted: an object in it is kept, or Git has an object in it, which may not exist yet.
+    pub fn holds(&self, container: &ObjectId, wanted: &HashSet<&ObjectId>) -> Option<String> {
+        let kept = self.objects.iter().find_map(|(object, mark)| Some((object, mark.as_ref()?)));
+        if let Some((object, mark)) = kept {
+            return Some(format!("{object} in it is kept ({mark}), and would be deleted with it"));
+        }
+        let is_in = |object: &ObjectId| match &self.defines {
+            Some(kind) => object.kind == *kind,
+            None => container.kind.is("", "Namespace") && object.namespace == container.name,
+        };
+        let first = wanted.iter().filter(|object| is_in(object)).min()?;
+        Some(format!("{first} in it is in Git, and would be deleted with it"))
     }
 
     /// True if it holds data, or an object of another Sync, apart from objects that are deleted anyway.
@@ -237,20 +245,45 @@ mod tests {
             ..Inside::default()
         };
         let none = HashSet::new();
-        assert_eq!(inside(None).holds(&none), None);
-        let held = inside(Some("helm.sh/resource-policy: keep")).holds(&none);
+        let namespace = namespace();
+        assert_eq!(inside(None).holds(&namespace, &none), None);
+        let held = inside(Some("helm.sh/resource-policy: keep")).holds(&namespace, &none);
         assert!(held.is_some_and(|why| {
             why.starts_with("ConfigMap shop/b in it is kept (helm.sh/resource-policy: keep)")
         }));
         let wanted = map("a");
-        let held = inside(None).holds(&HashSet::from([&wanted]));
+        let held = inside(None).holds(&namespace, &HashSet::from([&wanted]));
         assert!(held.is_some_and(|why| why.starts_with("ConfigMap shop/a in it is in Git")));
+    }
+
+    #[test]
+    fn what_git_adds_holds_its_container_before_it_exists() {
+        let new = ObjectId::new(kind("example.com", "Boat").kind.clone(), "shop", "one");
+        let wanted = HashSet::from([&new]);
+        let empty = Inside::default();
+        assert!(
+            empty.holds(&namespace(), &wanted).is_some_and(|why| why.contains("shop/one in it is in Git"))
+        );
+        let harbour = ObjectId::new(kind("", "Namespace").kind.clone(), "", "harbour");
+        assert_eq!(empty.holds(&harbour, &wanted), None);
+
+        let definition = kind("apiextensions.k8s.io", "CustomResourceDefinition").kind.clone();
+        let definition = ObjectId::new(definition, "", "boats.example.com");
+        let of = |name: &str| Inside {
+            defines: Some(kind("example.com", name).kind.clone()),
+            ..Inside::default()
+        };
+        assert!(of("Boat").holds(&definition, &wanted).is_some());
+        assert_eq!(of("Ship").holds(&definition, &wanted), None);
+        // A definition of which no version is served defines nothing.
+        assert_eq!(empty.holds(&definition, &wanted), None);
     }
 
     #[test]
     fn what_goes_along_is_named() {
         let objects = (0..8).map(|at| (map(&format!("m{at}")), None)).collect();
-        let inside = Inside { objects, more: false, unseen: vec!["Secret: may not list".to_owned()] };
+        let unseen = vec!["Secret: may not list".to_owned()];
+        let inside = Inside { objects, unseen, ..Inside::default() };
         let going = [map("m0"), map("m1")];
         let going: HashSet<&ObjectId> = going.iter().collect();
         let said = inside.risk(&namespace(), &going).unwrap_or_default();

@@ -85,7 +85,7 @@ pub async fn along(
         }
         let asking = cluster.contents.of(cluster, requests, &entry.kind, container);
         let inside = Box::pin(asking).await?;
-        if let Some(why) = inside.holds(wanted) {
+        if let Some(why) = inside.holds(container, wanted) {
             along.held.insert((*container).clone(), why);
         } else if let Some(risk) = inside.risk(container, going) {
             along.risks.insert((*container).clone(), risk);
