@@ -1,6 +1,8 @@
 //! The engine on a real API server: the cluster is kept in sync with Git, whatever other clients write, and nothing more is done.
 //! I/O: processes, network.
 
+#[path = "engine/appeared.rs"]
+mod appeared;
 #[path = "engine/keep.rs"]
 mod keep;
 #[path = "engine/leaving.rs"]

@@ -86,6 +86,11 @@ impl Lookups {
         absent
     }
 
+    /// Forgets the names of a kind, because an object that a list did not have exists.
+    pub fn forget(&self, kind: &ResourceType) {
+        self.places.lock().retain(|(_, known, _), _| known != kind);
+    }
+
     /// The names of a place; `None` if the objects are better asked for one by one, or cannot be listed.
     async fn names(
         &self,

@@ -131,8 +131,11 @@ pub async fn observe(
         }
         Scope::Part => HashMap::new(),
     };
+    // An object that was a member a moment ago is read: a list may be older than the object, and it may only have lost its marks.
     let is_unknown = |desired: &&Desired| {
-        desired.served && !blind.hides(&desired.object) && cluster.view.get(&desired.object).is_none()
+        desired.served
+            && !blind.hides(&desired.object)
+            && cluster.view.viewed(&desired.object) == (false, None)
     };
     let unknown = desired.iter().filter(is_unknown);
     let absent = &cluster.lookups.absent(requests, unknown).await;

@@ -3,6 +3,7 @@
 //! Leaves order, waiting and removal to `apply` and `prune`. I/O: API writes.
 
 use holdfast_diff::digest::Digest;
+use holdfast_diff::fields;
 use holdfast_diff::object::ObjectId;
 use holdfast_diff::plan::{Change, Operation, has_unstored};
 use holdfast_diff::takeover::Takeover;
@@ -60,16 +61,24 @@ pub(super) async fn write(
     let force = change.operation != Operation::Create;
     let marked = cluster.view.marks.stamp(owner, object, &manifest.value);
     let apply = || requests.apply(kind, object, &marked, Apply { force, dry_run: false });
-    let applied = early::repeat(&cluster.view, object, apply).await;
-    let live = applied.map_err(|error| {
-        if !force && is_conflict(&error) {
+    let live = match early::repeat(&cluster.view, object, apply).await {
+        Ok(live) => live,
+        Err(error) if !force && (is_conflict(&error) || exists(requests, kind, object).await) => {
+            cluster.lookups.forget(kind);
             let message = "another client created it since the plan was made; it is planned again";
-            return ObjectError::transient(object, change.origin.as_ref(), "Appeared", message).of(object);
+            return Err(
+                ObjectError::transient(object, change.origin.as_ref(), "Appeared", message).of(object)
+            );
         }
-        refused(&error)
-    })?;
+        Err(error) => return Err(refused(&error)),
+    };
     if cluster.view.marks.is_lost(owner, object, &live) {
         return Err(ObjectError::mark_lost(object, change.origin.as_ref()));
+    }
+    if !force && is_of_others(&live) {
+        // The server has merged what was to be created into an object that exists: the next plan compares all of it.
+        cluster.lookups.forget(kind);
+        return Ok(Written::Changed);
     }
     if object.kind.is("apiextensions.k8s.io", "CustomResourceDefinition") {
         cluster.discovery.forget(defined_group(&manifest.value));
@@ -96,6 +105,17 @@ async fn take_over(
     patch["metadata"]["resourceVersion"] = resource_version.as_str().into();
     patch["metadata"]["managedFields"] = managed_fields.clone();
     requests.merge(kind, object, None, &patch).await.map(drop)
+}
+
+/// True if the API server has an object, so that the refusal of its creation is none.
+async fn exists(requests: &Requests, kind: &ResourceType, object: &ObjectId) -> bool {
+    requests.get(kind, object).await.is_ok_and(|live| live.is_some())
+}
+
+/// True if another manager than ours has fields of an object.
+fn is_of_others(live: &serde_json::Value) -> bool {
+    let entries = live.pointer("/metadata/managedFields").and_then(serde_json::Value::as_array);
+    entries.into_iter().flatten().any(|entry| entry["manager"] != fields::MANAGER)
 }
 
 fn defined_group(definition: &serde_json::Value) -> &str {

@@ -64,19 +64,18 @@ fn left(at: SyncAt<'_>, one: &Lingering) -> Option<Duration> {
     one.ending.left(at.sync.spec.timeout(), at.now)
 }
 
-/// Returns the health of the objects of a Sync, from the live view. Objects that left the source and are held for longer than
-/// `spec.timeout` do not count.
+/// Returns the health of the objects of a Sync, from the live view. Objects that left the source do not count, unless the Sync waits
+/// for their deletion, for `spec.timeout` at most.
 pub fn health(at: SyncAt<'_>, view: &View) -> Objects {
     let patience = at.sync.spec.timeout();
-    let overdue =
-        |entry: &Entry| entry.ending.as_ref().is_some_and(|ending| ending.left(patience, at.now).is_none());
-    let unhealthy =
-        view.members_that(at.owner, |_, entry| entry.health.status != Health::Current || overdue(entry));
-    let (left, unhealthy): (Vec<_>, Vec<_>) =
-        unhealthy.into_iter().partition(|(object, entry)| overdue(entry) && !view.wants(at.owner, object));
-    let unhealthy = unhealthy
+    let awaited =
+        |entry: &Entry| entry.ending.as_ref().is_some_and(|ending| ending.left(patience, at.now).is_some());
+    let left = view.unwanted(at.owner, |entry| !awaited(entry));
+    let unhealthy = view
+        .members_that(at.owner, |object, entry| {
+            entry.health.status != Health::Current && !left.contains(object)
+        })
         .into_iter()
-        .filter(|(_, entry)| entry.health.status != Health::Current)
         .map(|(object, entry)| (object, entry.health))
         .collect();
     Objects { total: view.count(at.owner).saturating_sub(left.len()), unhealthy }

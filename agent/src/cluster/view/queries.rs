@@ -68,6 +68,15 @@ impl View {
             .collect()
     }
 
+    /// Returns the members of a Sync that its newest render does not have and that match `which`. None while the render is unknown.
+    pub fn unwanted(&self, owner: &SyncRef, which: impl Fn(&Entry) -> bool) -> BTreeSet<ObjectId> {
+        let state = self.lock();
+        let members = state.members.get(owner).filter(|_| state.claimants.contains(owner));
+        let unwanted =
+            members.into_iter().flatten().filter(|object| state.claims.get(*object) != Some(owner));
+        unwanted.filter(|object| state.objects.get(*object).is_some_and(&which)).cloned().collect()
+    }
+
     /// Returns how the objects of a Sync differ from its manifests. Manifests that are done need no object.
     pub fn differing(
         &self,

@@ -1,5 +1,6 @@
 //! Membership: objects of the first list and our own writes are members, and an object that only carries a mark is not.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use holdfast_diff::digest::Digest;
@@ -225,4 +226,18 @@ fn a_change_is_out_of_date_when_its_object_was_changed_appeared_or_is_to_be_kept
     kept["metadata"]["annotations"]["holdfast.dev/prune"] = json!("Disabled");
     view.put(&kind(), object(), &kept);
     assert!(view.moved(&owner(), &deletion));
+}
+
+#[test]
+fn a_member_that_the_newest_render_does_not_have_is_unwanted() {
+    let view = view();
+    list(&view, "one", 5, true);
+    let unwanted = || view.unwanted(&owner(), |_| true).into_iter().collect::<Vec<_>>();
+    assert_eq!(unwanted(), [], "nothing is known of the render");
+    let all = [(object(), Digest::of_bytes(b"git"))];
+    view.claim(&owner(), &all, |_| true, &HashSet::new());
+    assert_eq!(unwanted(), []);
+    view.claim(&owner(), &[], |_| true, &HashSet::new());
+    assert_eq!(unwanted(), [object()]);
+    assert!(view.unwanted(&owner(), |entry| entry.ending.is_some()).is_empty());
 }
