@@ -6,9 +6,12 @@ use holdfast_tests::eventually;
 use holdfast_tests::shared::{SOON, run};
 use serde_json::{Value, json};
 
-/// A Service whose only port is 80 with a protocol.
-fn service(name: &str, protocol: &str) -> String {
-    let ports = json!([{"name": "http", "port": 80, "protocol": protocol}]);
+/// A Service whose only port is 80, with a protocol or the default one.
+fn service(name: &str, protocol: Option<&str>) -> String {
+    let mut ports = json!([{"name": "http", "port": 80}]);
+    if let Some(protocol) = protocol {
+        ports[0]["protocol"] = protocol.into();
+    }
     json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": {"ports": ports}})
         .to_string()
 }
@@ -24,7 +27,7 @@ fn cron_job(name: &str, zone: &Value) -> Value {
 fn an_object_that_appears_after_the_list_of_names_is_adopted_although_its_creation_is_refused()
 -> anyhow::Result<()> {
     run(&[], |shared| async move {
-        let (one, two) = (service("one", "TCP"), service("two", "TCP"));
+        let (one, two) = (service("one", None), service("two", None));
         let repository =
             shared.begin("appears", &[("one.json", &one), ("two.json", &two)], &json!({})).await?;
         let cluster = &shared.env.cluster;
@@ -32,11 +35,11 @@ fn an_object_that_appears_after_the_list_of_names_is_adopted_although_its_creati
             .kubectl_with(
                 &cluster.kubeconfig(),
                 &["-n", "appears", "apply", "--server-side", "--field-manager=helm", "-f", "-"],
-                &service("three", "UDP"),
+                &service("three", Some("UDP")),
             )
             .await?;
         ensure!(applied.status.success(), "{}", String::from_utf8_lossy(&applied.stderr));
-        let commit = repository.commit(&[("three.json", &service("three", "TCP"))], "Add a third one")?;
+        let commit = repository.commit(&[("three.json", &service("three", None))], "Add a third one")?;
         shared.env.ready("appears", "app", Some(&commit)).await?;
         let path = "{.spec.ports[*].name}/{.spec.ports[*].protocol}";
         shared.until("appears", "service/three", path, "http/TCP").await

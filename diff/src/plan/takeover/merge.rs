@@ -36,14 +36,18 @@ pub(super) fn unsaid(set: &Set, manifest: &Value) -> Set {
     rest
 }
 
-/// Finds the position of the item that an element of a field set names in a list of a manifest. Keys that the manifest leaves to
-/// their defaults match.
+/// Finds the position of the item that an element of a field set names in a list of a manifest. A key that the manifest leaves out
+/// has its default, or any value if the default is not known.
 pub(super) fn find(items: &[Value], element: &str) -> Option<usize> {
     position(items, element).or_else(|| {
         let key: Map<String, Value> = serde_json::from_str(element.strip_prefix("k:")?).ok()?;
         let fits = |item: &Value| {
             key.iter().any(|(name, _)| item.get(name).is_some())
-                && key.iter().all(|(name, value)| item.get(name).is_none_or(|own| own == value))
+                && key.iter().all(|(name, value)| match item.get(name) {
+                    Some(own) => own == value,
+                    // The only key of Kubernetes that has a default.
+                    None => name != "protocol" || value == "TCP",
+                })
         };
         items.iter().position(fits)
     })
@@ -181,4 +185,27 @@ pub fn merge_patch(from: &Value, to: &Value) -> Value {
         (name.clone(), patch)
     });
     gone.chain(changed).collect::<Map<String, Value>>().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn check(item: &Value, element: &str, expected: bool) {
+        assert_eq!(find(std::slice::from_ref(item), element).is_some(), expected, "{item} {element}");
+    }
+
+    #[test]
+    fn a_key_that_a_manifest_leaves_out_has_its_default() {
+        let port = json!({"name": "http", "port": 80});
+        check(&port, "k:{\"port\":80,\"protocol\":\"TCP\"}", true);
+        check(&port, "k:{\"port\":80,\"protocol\":\"UDP\"}", false);
+        check(&port, "k:{\"port\":81,\"protocol\":\"TCP\"}", false);
+        let udp = json!({"port": 80, "protocol": "UDP"});
+        check(&udp, "k:{\"port\":80,\"protocol\":\"UDP\"}", true);
+        check(&udp, "k:{\"port\":80,\"protocol\":\"TCP\"}", false);
+        check(&json!({"zone": "a"}), "k:{\"region\":\"b\",\"zone\":\"a\"}", true);
+    }
 }
