@@ -17,7 +17,8 @@ use regex::Regex;
 use serde_json::Value;
 
 const REFERENCE: &str = "agent/docs/reference.md";
-const DEFINITIONS: &str = "manifests/base/crds.yaml";
+/// The definitions, and their copy in the chart.
+const DEFINITIONS: [&str; 2] = ["manifests/base/crds.yaml", "manifests/chart/files/crds.yaml"];
 const TROUBLESHOOTING: &str = "agent/docs/troubleshooting.md";
 
 /// Words of these forms that are no reasons: of a run that ends because there is something newer to do, which is reported
@@ -187,7 +188,9 @@ fn the_tables_are_those_of_the_types() -> anyhow::Result<()> {
     let made = with(&with(&page, "fields", &fields()?)?, "command line", &command_line())?;
     if std::env::var_os("UPDATE_CASES").is_some() {
         std::fs::write(root().join(REFERENCE), &made)?;
-        std::fs::write(root().join(DEFINITIONS), crd::yaml()?)?;
+        for path in DEFINITIONS {
+            std::fs::write(root().join(path), crd::yaml()?)?;
+        }
         return Ok(());
     }
     let differs = page.lines().zip(made.lines()).position(|(one, other)| one != other);

@@ -11,7 +11,7 @@ use url::{Host, Url};
 
 use super::destination::normal;
 
-/// The name of the Service in `manifests/`.
+/// The name of the Service in `manifests/`. The variable `SERVICE_NAME` sets another one.
 const SERVICE: &str = "holdfast";
 
 /// The names and addresses of the API server and of the agent.
@@ -23,7 +23,9 @@ pub struct Own {
     api_addresses: Vec<(IpAddr, Option<u16>)>,
     /// Addresses of the agent's Service.
     service: Vec<IpAddr>,
-    /// The namespace of the agent's Service.
+    /// The names of the agent's Services: that of `--listen`, and that of the web UI.
+    services: [String; 2],
+    /// The namespace of the agent's Services.
     namespace: Option<String>,
     ports: Vec<u16>,
     is_local: fn(IpAddr) -> bool,
@@ -35,6 +37,7 @@ impl Default for Own {
             api_names: Vec::new(),
             api_addresses: Vec::new(),
             service: Vec::new(),
+            services: services(SERVICE),
             namespace: None,
             ports: Vec::new(),
             is_local,
@@ -57,7 +60,10 @@ impl Own {
         }
         let address = |name: &str| variable(name)?.parse::<IpAddr>().ok();
         own.api_addresses.extend(address("KUBERNETES_SERVICE_HOST").map(|address| (address, None)));
-        own.service.extend(address("HOLDFAST_SERVICE_HOST"));
+        if let Some(name) = variable("SERVICE_NAME").filter(|name| !name.is_empty()) {
+            own.services = services(&normal(&name));
+        }
+        own.service.extend(own.services.iter().filter_map(|name| address(&host_variable(name))));
         own
     }
 
@@ -87,9 +93,10 @@ impl Own {
             || is_service(name, "kubernetes", "default")
     }
 
-    /// True for a name of the agent's Service.
+    /// True for a name of the agent's Services.
     pub fn is_agent(&self, name: &str) -> bool {
-        self.namespace.as_ref().is_some_and(|namespace| is_service(name, SERVICE, namespace))
+        let Some(namespace) = &self.namespace else { return false };
+        self.services.iter().any(|service| is_service(name, service, namespace))
     }
 
     /// True for an address of the API server. If the API server runs on this machine, its port counts on every address
@@ -112,6 +119,16 @@ impl Own {
     pub fn judged_by(self, is_local: fn(IpAddr) -> bool) -> Self {
         Self { is_local, ..self }
     }
+}
+
+/// The names of the Services in `manifests/` and in the chart.
+fn services(name: &str) -> [String; 2] {
+    [name.to_owned(), format!("{name}-ui")]
+}
+
+/// The variable in which Kubernetes passes the address of a Service.
+fn host_variable(service: &str) -> String {
+    format!("{}_SERVICE_HOST", service.to_uppercase().replace('-', "_"))
 }
 
 /// True for the names by which a Service is resolved in a cluster, whatever the domain of the cluster is.
@@ -151,6 +168,28 @@ mod tests {
             assert_eq!(own.holds_api_server(address.parse().unwrap()), expected, "{address}");
         }
         assert!(own.holds_agent("10.96.7.7:80".parse().unwrap()));
+    }
+
+    #[test]
+    fn the_services_of_the_agent_are_known_by_their_names_and_addresses() {
+        for (service, name, host) in [("", "holdfast", "HOLDFAST"), ("my-fast", "my-fast", "MY_FAST")] {
+            let variable = |asked: &str| match asked {
+                "SERVICE_NAME" => Some(service.to_owned()),
+                _ if asked == format!("{host}_SERVICE_HOST") => Some("10.96.7.7".to_owned()),
+                _ if asked == format!("{host}_UI_SERVICE_HOST") => Some("10.96.7.8".to_owned()),
+                _ => None,
+            };
+            let own = Own::of(None, Some("system"), &variable);
+            for known in
+                [name.to_owned(), format!("{name}-ui"), format!("{name}-ui.system.svc.cluster.local")]
+            {
+                assert!(own.is_agent(&known), "{known}");
+            }
+            assert!(!own.is_agent(&format!("{name}.other")) && !own.is_agent(&format!("{name}-ux")));
+            for address in ["10.96.7.7:80", "10.96.7.8:443"] {
+                assert!(own.holds_agent(address.parse().unwrap()), "{service} {address}");
+            }
+        }
     }
 
     #[test]
