@@ -104,6 +104,11 @@ impl Runs {
         Running { runs: self, name, superseded }
     }
 
+    /// The number of current runs.
+    pub fn count(&self) -> usize {
+        self.0.lock().len()
+    }
+
     /// Cancels the run of an object whose form differs; `None` if the object is gone.
     pub fn supersede(&self, name: &SyncRef, form: Option<u64>) {
         if let Some((runs, superseded)) = self.0.lock().get(name)

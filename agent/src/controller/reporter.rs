@@ -1,5 +1,6 @@
 //! Reports what a run is doing while it goes on: in the metrics at once, in the status after the first second, at most once in
-//! five seconds. A shorter run writes nothing of it.
+//! five seconds. A shorter run writes nothing of it. While many Syncs run, as after a start, the first report comes later: the
+//! writes would slow down the work that they report.
 //!
 //! I/O: status writes.
 
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tracing::warn;
 
-use super::memory::Shown;
+use super::memory::{Runs, Shown};
 use crate::api::SyncStatus;
 use crate::cluster::refusal::chain;
 use crate::progress::POLLING;
@@ -19,6 +20,8 @@ use crate::report::{progress, write};
 
 /// Time after which the progress of a run is reported.
 const FIRST: Duration = Duration::from_millis(900);
+/// How much later that is for each run at the same time.
+const EACH: Duration = Duration::from_millis(15);
 /// The same for a poll of the source, which mostly changes nothing.
 const POLL: Duration = Duration::from_secs(5);
 /// The shortest time between two writes.
@@ -26,10 +29,10 @@ const PACE: Duration = Duration::from_secs(5);
 /// Time between two checks of a run.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Waits for the work of a run, and reports its progress meanwhile. `shown` is the status on the server if it reports progress,
-/// and `written` is when progress was written last.
+/// Waits for the work of a run, one of `runs` at the same time, and reports its progress meanwhile. `shown` is the status on the
+/// server if it reports progress, and `written` is when progress was written last.
 pub(super) async fn accompany<T>(
-    run: &Run<'_>,
+    (run, runs): (&Run<'_>, &Runs),
     shown: &mut Option<Shown>,
     written: &mut Option<Timestamp>,
     work: impl Future<Output = T>,
@@ -44,7 +47,8 @@ pub(super) async fn accompany<T>(
             () = tokio::time::sleep_until(look.into()) => {}
         }
         look = Instant::now() + LOOK;
-        let Some((after, said)) = due(run, shown.as_ref(), *written, begun) else { continue };
+        let first = FIRST + EACH * u32::try_from(runs.count()).unwrap_or(u32::MAX).saturating_sub(1);
+        let Some((after, said)) = due(run, shown.as_ref(), *written, (begun, first)) else { continue };
         let on_server = shown.as_ref().map_or(run.at.status, |shown| &shown.status).clone();
         let client = run.services.cluster.clients.own();
         let writing = write::write(&client, run.at.owner, &on_server, &after);
@@ -81,12 +85,12 @@ async fn both<W, T>(
     }
 }
 
-/// Returns the status with the progress of the run, if it is due to be written.
+/// Returns the status with the progress of the run, if it is due to be written: a while after it has begun at first.
 fn due(
     run: &Run<'_>,
     shown: Option<&Shown>,
     written: Option<Timestamp>,
-    begun: Instant,
+    (begun, first): (Instant, Duration),
 ) -> Option<(SyncStatus, String)> {
     let step = run.progress.step();
     if step.is(POLLING) && begun.elapsed() < POLL {
@@ -98,6 +102,7 @@ fn due(
     let said = now.message.clone();
     if written.is_some_and(|written| since(written, Timestamp::now()) < PACE)
         || shown.is_some_and(|shown| shown.said == said)
+        || begun.elapsed() < first
     {
         return None;
     }

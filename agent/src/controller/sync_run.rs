@@ -108,7 +108,8 @@ async fn run_once(
     let limits = Limits::new(running.superseded.clone(), sync.spec.timeout(), shortened);
     let run = start(agent, sync, owner, &status, limits);
     let Memory { past, shown, progressed, .. } = memory;
-    let ended = reporter::accompany(&run, shown, progressed, Box::pin(work(agent, &run, past))).await;
+    let ended =
+        reporter::accompany((&run, &agent.runs), shown, progressed, Box::pin(work(agent, &run, past))).await;
     if let Some(announced) = memory.past.announced.take() {
         memory.status = Some(announced);
     }
