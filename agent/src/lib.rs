@@ -25,6 +25,7 @@ pub mod report;
 pub mod source;
 
 pub mod image;
+pub mod import;
 pub mod review;
 
 pub mod cli;

@@ -15,7 +15,7 @@ const LAYERS: &[&[&str]] = &[
     &["cluster", "gate"],
     &["report"],
     &["reconcile", "leader"],
-    &["image", "review"],
+    &["image", "import", "review"],
     &["server", "ui"],
     &["controller"],
     &["cli"],

@@ -11,6 +11,7 @@ mod explain;
 mod files;
 mod follow;
 mod image;
+mod import;
 mod listen;
 mod mark;
 mod plan;
@@ -90,6 +91,8 @@ enum Verb {
     Approve(approve::Approve),
     /// Reject the plan of a Sync that waits for an Approval
     Reject(approve::Verdict),
+    /// Print resources for those of Flux or Argo CD, what has no counterpart, and the steps to hand over
+    Import(import::Import),
     /// Request a reconciliation of a Sync now
     Reconcile(mark::Reconcile),
     /// Suspend a Sync, so that it changes nothing
@@ -119,6 +122,7 @@ impl Cli {
             Verb::Image(image) => block_on(image.run(global)),
             Verb::Approve(approve) => block_on(approve.run(global)),
             Verb::Reject(verdict) => block_on(verdict.reject(global)),
+            Verb::Import(import) => block_on(import.run(global)),
             Verb::Reconcile(reconcile) => block_on(reconcile.run(global)),
             Verb::Suspend(suspend) => block_on(suspend.run(global)),
             Verb::Resume(resume) => block_on(resume.run(global)),

@@ -1,0 +1,156 @@
+//! Resources of Flux. Leaves each kind to its file. Pure.
+
+mod alert;
+mod automation;
+mod kustomization;
+mod overlay;
+mod receiver;
+mod release;
+mod source;
+mod steps;
+
+use super::found::{Found, Index, Key};
+use super::note::{Level, Note, Notes};
+use super::output::Drafts;
+use super::{Imported, Options};
+
+pub use self::kustomization::place;
+
+/// The API groups of Flux.
+pub const GROUPS: [&str; 7] = [
+    "kustomize.toolkit.fluxcd.io",
+    "helm.toolkit.fluxcd.io",
+    "source.toolkit.fluxcd.io",
+    "source.extensions.fluxcd.io",
+    "image.toolkit.fluxcd.io",
+    "notification.toolkit.fluxcd.io",
+    "fluxcd.controlplane.io",
+];
+
+/// Kinds that are read together with those that refer to them.
+const REFERRED: [&str; 9] = [
+    "GitRepository",
+    "HelmRepository",
+    "HelmChart",
+    "OCIRepository",
+    "ArtifactGenerator",
+    "ExternalArtifact",
+    "Provider",
+    "ImageRepository",
+    "ImagePolicy",
+];
+
+/// Everything of Flux that an import reads.
+struct Flux<'i> {
+    index: &'i Index,
+    options: &'i Options,
+}
+
+/// Imports everything.
+pub fn import(index: &Index, options: &Options) -> Imported {
+    let flux = Flux { index, options };
+    let mut imported = Imported::default();
+    let Imported { drafts, notes, .. } = &mut imported;
+    index.refused(notes);
+    for found in index.of("Kustomization") {
+        kustomization::import(&flux, found, drafts, notes);
+    }
+    for found in index.of("HelmRelease") {
+        release::import(&flux, found, drafts, notes);
+    }
+    kustomization::dependencies(&flux, drafts, notes);
+    for found in index.of("ImageUpdateAutomation") {
+        automation::import(&flux, found, drafts, notes);
+    }
+    for found in index.of("Alert") {
+        alert::import(&flux, found, drafts, notes);
+    }
+    for found in index.of("Receiver") {
+        receiver::import(found, drafts, notes);
+    }
+    rest(index, drafts, notes);
+    imported.steps = steps::steps(index, drafts, &options.command);
+    imported
+}
+
+/// Names what nothing was made of.
+fn rest(index: &Index, drafts: &Drafts, notes: &mut Vec<Note>) {
+    let made = |found: &Found| drafts.iter().any(|draft| draft.from == found.key().to_string());
+    let said = |found: &Found, notes: &[Note]| {
+        let name = found.key().to_string();
+        notes.iter().any(|note| note.object == name)
+    };
+    for found in index.iter().filter(|found| GROUPS.contains(&found.group())) {
+        match found.kind() {
+            "Kustomization" | "HelmRelease" | "ImageUpdateAutomation" | "Alert" | "Receiver" => {}
+            "Bucket" => {
+                refuse(found, notes, "there is no source of this kind; put the files into a Git repository")
+            }
+            "ImagePolicy" if !automation::is_used(index, found) => refuse(
+                found,
+                notes,
+                "no ImageUpdateAutomation of its namespace uses it, and an ImageUpdate needs a repository that it writes to",
+            ),
+            kind if REFERRED.contains(&kind) => {
+                if !made(found) && !said(found, notes) && !is_referred(index, found) {
+                    let text = "nothing refers to it, so nothing is made of it";
+                    Notes::about(found.key(), notes).not_needed("", text);
+                }
+            }
+            _ => refuse(found, notes, "there is no counterpart of this kind; replace what it makes by Syncs"),
+        }
+    }
+}
+
+fn refuse(found: &Found, notes: &mut Vec<Note>, text: &str) {
+    Notes::about(found.key(), notes).add(Level::Refused, "", text);
+}
+
+/// True if the name and kind of an object stand in a reference of another one.
+fn is_referred(index: &Index, found: &Found) -> bool {
+    let is_reference = |value: &serde_json::Value| {
+        let text = |name: &str| value.get(name).and_then(serde_json::Value::as_str);
+        text("name") == Some(found.name()) && text("kind").is_none_or(|kind| kind == found.kind())
+    };
+    index.iter().any(|other| other.key() != found.key() && contains(&other.value, &is_reference))
+}
+
+fn contains(value: &serde_json::Value, is_it: &dyn Fn(&serde_json::Value) -> bool) -> bool {
+    let below = |value: &serde_json::Value| match value {
+        serde_json::Value::Object(fields) => fields.values().any(|value| contains(value, is_it)),
+        serde_json::Value::Array(items) => items.iter().any(|value| contains(value, is_it)),
+        _ => false,
+    };
+    (value.is_object() && is_it(value)) || below(value)
+}
+
+/// The object that applied this one, by its labels or because it was found in its path.
+fn parent(found: &Found) -> Option<Key> {
+    let label = |name: &str| found.label(&format!("kustomize.toolkit.fluxcd.io/{name}"));
+    let labelled = label("name").zip(label("namespace"));
+    labelled.map(|(name, namespace)| Key::new("Kustomization", namespace, name)).or_else(|| found.via.clone())
+}
+
+/// Copies the labels and names the annotations of an object.
+fn metadata(found: &Found, draft: &mut super::output::Draft, notes: &mut Notes<'_>) {
+    for (name, value) in found.labels() {
+        if !name.contains("toolkit.fluxcd.io/") && !name.starts_with("app.kubernetes.io/managed-by") {
+            draft.label(name, value);
+        }
+    }
+    for (name, value) in found.annotations() {
+        let field = format!("metadata.annotations[{name}]");
+        match name {
+            "kubectl.kubernetes.io/last-applied-configuration" => {}
+            _ if name.starts_with("reconcile.fluxcd.io/") => {
+                notes
+                    .not_needed(field, "use holdfast reconcile, or the annotation holdfast.dev/reconcile-at");
+            }
+            _ if name.starts_with("kustomize.toolkit.fluxcd.io/") || name.starts_with("helm.sh/") => {
+                // Holdfast reads these marks of objects in Git.
+                draft.annotate(name, value);
+            }
+            _ => draft.annotate(name, value),
+        }
+    }
+}
