@@ -30,7 +30,7 @@ pub fn observe(draft: &mut Draft, policy: Option<&str>, mode: Option<&str>, dele
 }
 
 /// The steps before the other tool stops.
-pub fn first(tool: &str, syncs: &[&Draft], rerun: &str) -> Vec<Step> {
+pub fn first(tool: &str, syncs: &[&Draft], command: &str) -> Vec<Step> {
     let of = |verb: &str| -> Vec<String> {
         syncs
             .iter()
@@ -42,9 +42,14 @@ pub fn first(tool: &str, syncs: &[&Draft], rerun: &str) -> Vec<Step> {
             "Apply the resources, and change nothing",
             format!(
                 "The Syncs have approval: Always, drift.mode: Report and deletion: Orphan: they plan and report, and write nothing \
-                 to the objects of {tool}. Run what is listed above as to do first. Do not commit them to a folder that {tool} applies."
+                 to the objects of {tool}. Do first what is listed above as to do. The second file is for the last step: write it now, since the \
+                 objects of {tool} change in between."
             ),
-            vec![format!("{rerun} > holdfast.yaml"), "kubectl apply --server-side -f holdfast.yaml".to_owned()],
+            vec![
+                format!("{command} > holdfast.yaml"),
+                format!("{command} --final > holdfast-final.yaml"),
+                "kubectl apply --server-side -f holdfast.yaml".to_owned(),
+            ],
         ),
         Step::new(
             "Compare",
@@ -82,16 +87,12 @@ pub fn take(tool: &str, syncs: &[&Draft]) -> Vec<Step> {
 }
 
 /// The step that gives the Syncs what they do from now on.
-pub fn last(rerun: &str) -> Step {
+pub fn last() -> Step {
     Step::new(
         "Let Holdfast act",
         "With --final the resources have the policies that they have from now on: approval, drift.mode and deletion. Commit them to Git \
-         in place of those of the other tool."
-            .to_owned(),
-        vec![
-            format!("{rerun} --final > holdfast.yaml"),
-            "kubectl apply --server-side -f holdfast.yaml".to_owned(),
-        ],
+         as well.",
+        vec!["kubectl apply --server-side -f holdfast-final.yaml".to_owned()],
     )
 }
 

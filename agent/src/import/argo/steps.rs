@@ -62,7 +62,7 @@ pub fn steps(index: &Index, drafts: &Drafts, command: &str) -> Vec<Step> {
          they name, are in it: deleting a Sync with deletion: Prune deletes its objects.",
         remove,
     ));
-    steps.push(last(command));
+    steps.push(last());
     steps
 }
 

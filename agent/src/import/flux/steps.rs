@@ -74,7 +74,7 @@ pub fn steps(index: &Index, drafts: &Drafts, command: &str) -> Vec<Step> {
             releases.iter().map(|found| storage(found)).collect(),
         ));
     }
-    steps.push(last(command));
+    steps.push(last());
     steps
 }
 
@@ -104,11 +104,11 @@ fn nested(index: &Index, drafts: &Drafts) -> String {
     parents.sort();
     parents.dedup();
     if parents.is_empty() {
-        return "Commit the resources of the last step where those of Flux are.".to_owned();
+        return "Commit holdfast-final.yaml where those of Flux are.".to_owned();
     }
     format!(
-        "The Syncs {} apply objects of Flux, because these are in their folders. Remove them from Git, and commit the resources of the last \
-         step in their place, before you remove the objects from the cluster. The deletions wait for an Approval; approve them when the step \
+        "The Syncs {} apply objects of Flux, because these are in their folders. Remove them from Git, and commit holdfast-final.yaml in their \
+         place, before you remove the objects from the cluster. The deletions wait for an Approval; approve them when the step \
          above has suspended every object that they name.",
         parents.join(", ")
     )
