@@ -50,6 +50,7 @@ impl<'v> Fields<'v> {
     }
 
     /// Returns a field, whose own fields are to be read. It is null if there is none.
+    #[must_use]
     pub fn below(&self, name: &str) -> Self {
         let value = self.value.get(name).unwrap_or(NULL);
         Self { value, path: self.path_of(name), read: self.read.clone() }

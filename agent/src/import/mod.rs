@@ -106,10 +106,12 @@ impl Tool {
 
 /// Imports everything.
 pub fn import(tool: Tool, index: &Index, options: &Options) -> Imported {
-    match tool {
+    let mut imported = match tool {
         Tool::Flux => flux::import(index, options),
         Tool::ArgoCd => argo::import(index, options),
-    }
+    };
+    imported.notes = note::distinct(imported.notes);
+    imported
 }
 
 /// Returns the folders in which an object says that more resources are.

@@ -1,7 +1,7 @@
 //! What an import says beside its resources: which field of which object has no counterpart, or another effect, and what to do.
 //! Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use serde::Serialize;
@@ -25,7 +25,7 @@ pub enum Level {
 pub type Advice = (&'static str, Level, &'static str);
 
 /// One remark.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Note {
     pub level: Level,
     /// `Kustomization flux-system/apps`.
@@ -46,8 +46,8 @@ pub struct Notes<'n> {
 }
 
 impl<'n> Notes<'n> {
-    pub fn about(object: impl ToString, all: &'n mut Vec<Note>) -> Self {
-        Self { object: object.to_string(), all }
+    pub fn about(object: impl Into<String>, all: &'n mut Vec<Note>) -> Self {
+        Self { object: object.into(), all }
     }
 
     pub fn add(&mut self, level: Level, field: impl Into<String>, text: impl Into<String>) {
@@ -75,10 +75,7 @@ impl<'n> Notes<'n> {
     }
 
     fn push(&mut self, level: Level, field: String, text: String, command: Option<String>) {
-        let note = Note { level, object: self.object.clone(), field, text, command };
-        if !self.all.contains(&note) {
-            self.all.push(note);
-        }
+        self.all.push(Note { level, object: self.object.clone(), field, text, command });
     }
 }
 
@@ -94,6 +91,12 @@ impl Level {
             Self::NotNeeded => "Not needed",
         }
     }
+}
+
+/// Leaves each remark once, where it came first: what several resources are made from is read for each of them.
+pub fn distinct(notes: Vec<Note>) -> Vec<Note> {
+    let mut seen = BTreeSet::new();
+    notes.into_iter().filter(|note| seen.insert(note.clone())).collect()
 }
 
 /// Writes the remarks as text, in groups: the same remark about several objects is one paragraph that names all of them.
@@ -149,6 +152,6 @@ Not needed
   Kustomization x/a, Kustomization x/b spec.retryInterval: what failed is repeated by itself
 
 ";
-        assert_eq!(text(&all), expected);
+        assert_eq!(text(&distinct(all)), expected);
     }
 }

@@ -1,6 +1,6 @@
 //! The resources that an import writes: built field by field, each name once in a namespace. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast_diff::yaml;
 use serde_json::{Map, Value, json};
@@ -25,11 +25,11 @@ pub struct Draft {
 }
 
 impl Draft {
-    pub fn new(kind: &'static str, namespace: &str, name: &str, from: impl ToString) -> Self {
+    pub fn new(kind: &'static str, namespace: &str, name: &str, from: impl Into<String>) -> Self {
         let (namespace, name) = (namespace.to_owned(), name.to_owned());
         let (labels, annotations) = (Map::new(), Map::new());
         let (spec, later) = (json!({}), json!({}));
-        let (from, sources) = (from.to_string(), Vec::new());
+        let (from, sources) = (from.into(), Vec::new());
         Self {
             kind,
             namespace,
@@ -70,9 +70,11 @@ impl Draft {
 
     /// Appends to a list of the spec.
     pub fn push(&mut self, path: &str, value: impl Into<Value>) {
-        let mut list = self.get(path).and_then(Value::as_array).cloned().unwrap_or_default();
-        list.push(value.into());
-        self.set(path, list);
+        let at = place(&mut self.spec, path);
+        match at {
+            Value::Array(items) => items.push(value.into()),
+            other => *other = Value::from(vec![value.into()]),
+        }
     }
 
     pub fn get(&self, path: &str) -> Option<&Value> {
@@ -114,6 +116,11 @@ impl Draft {
 }
 
 fn put(into: &mut Value, path: &str, value: Value) {
+    *place(into, path) = value;
+}
+
+/// The value at a path, which is made.
+fn place<'v>(into: &'v mut Value, path: &str) -> &'v mut Value {
     let mut at = into;
     for name in path.split('.') {
         if !at.is_object() {
@@ -121,7 +128,7 @@ fn put(into: &mut Value, path: &str, value: Value) {
         }
         at = &mut at[name];
     }
-    *at = value;
+    at
 }
 
 /// A merge patch (RFC 7396).
@@ -162,6 +169,11 @@ impl Drafts {
         self.all.values()
     }
 
+    /// The objects of the other tool that resources are made from.
+    pub fn origins(&self) -> BTreeSet<&str> {
+        self.iter().map(|draft| draft.from.as_str()).collect()
+    }
+
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Draft> {
         self.all.values_mut()
     }
@@ -173,7 +185,7 @@ impl Drafts {
 
 /// Writes resources as YAML documents.
 pub fn text(resources: &[Value]) -> String {
-    resources.iter().map(|resource| format!("---\n{}", yaml::write_shown(resource))).collect()
+    resources.iter().flat_map(|resource| ["---\n".to_owned(), yaml::write_shown(resource)]).collect()
 }
 
 #[cfg(test)]

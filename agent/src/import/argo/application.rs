@@ -63,7 +63,7 @@ pub fn import(argo: &Argo<'_>, found: &Found, drafts: &mut Drafts, all: &mut Vec
             (true, None) => format!("{}-{}", found.name(), at + 1),
         };
         let mut draft = Draft::new("Sync", found.namespace(), &name, &key);
-        draft.project = spec.text("project").unwrap_or("default").to_owned();
+        spec.text("project").unwrap_or("default").clone_into(&mut draft.project);
         metadata(found, &mut draft, all);
         let references: Vec<&Fields<'_>> =
             sources.iter().filter(|source| source.text("ref").is_some()).collect();
@@ -247,7 +247,7 @@ fn metadata(found: &Found, draft: &mut Draft, all: &mut Vec<Note>) {
             _ if name.starts_with("notifications.argoproj.io/")
                 || name.starts_with("argocd-image-updater.argoproj.io/") => {}
             _ if name.starts_with("argocd.argoproj.io/") => {
-                notes.missing(field, "has no counterpart on a Sync")
+                notes.missing(field, "has no counterpart on a Sync");
             }
             _ => draft.annotate(name, value),
         }

@@ -54,7 +54,7 @@ fn path(expression: &str) -> Option<String> {
             match item.trim() {
                 "" => pointer::push(&mut found, "*"),
                 number if number.bytes().all(|digit| digit.is_ascii_digit()) => {
-                    pointer::push(&mut found, number)
+                    pointer::push(&mut found, number);
                 }
                 text => pointer::push(&mut found, text.strip_prefix('"')?.strip_suffix('"')?),
             }

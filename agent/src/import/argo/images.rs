@@ -256,9 +256,10 @@ fn targets(
     let file = place.target.and_then(|target| target.strip_prefix("helmvalues:")).map(relative);
     if let (Some(file), true) = (file, name.is_some() || tag.is_some() || spec.is_some()) {
         let pointer = |path: &str| {
-            path.split('.')
-                .map(|name| format!("/{}", holdfast_diff::pointer::escape(name)))
-                .collect::<String>()
+            path.split('.').fold(String::new(), |mut pointer, name| {
+                holdfast_diff::pointer::push(&mut pointer, name);
+                pointer
+            })
         };
         let parts = [(spec, "Image"), (name, "Name"), (tag, "Tag")];
         let targets: Vec<Value> = parts

@@ -96,7 +96,7 @@ pub fn set(found: &Found, spec: &Fields<'_>, draft: &mut Draft, notes: &mut Note
             "Delete=false" => keeps = true,
             _ => match OPTIONS.iter().find(|(name, ..)| name.eq_ignore_ascii_case(option)) {
                 Some((_, level, text)) => {
-                    notes.add(*level, format!("spec.syncPolicy.syncOptions[{option}]"), *text)
+                    notes.add(*level, format!("spec.syncPolicy.syncOptions[{option}]"), *text);
                 }
                 None => notes.missing(
                     format!("spec.syncPolicy.syncOptions[{option}]"),

@@ -31,7 +31,7 @@ pub fn expand(index: &Index, found: &Found, files: Option<&dyn Files>, all: &mut
         return Vec::new();
     }
     let refuse = |all: &mut Vec<Note>, field: &str, text: String| {
-        Notes::about(found.key(), all).add(Level::Refused, field, text)
+        Notes::about(found.key(), all).add(Level::Refused, field, text);
     };
     let spec = &found.value["spec"];
     if spec.get("templatePatch").is_some_and(|patch| !patch.is_null()) {
@@ -143,7 +143,7 @@ impl Set<'_> {
         let [kind] = kinds[..] else { return Err("it must have exactly one generator".to_owned()) };
         let from = &generator[kind.as_str()];
         let found = match kind.as_str() {
-            "list" => self.list(from)?,
+            "list" => list(from)?,
             "git" => self.git(from)?,
             "matrix" if depth > 1 => self.matrix(from, depth - 1)?,
             "matrix" => return Err("it is nested too deep".to_owned()),
@@ -154,14 +154,6 @@ impl Set<'_> {
             }
         };
         select(found, &generator["selector"])
-    }
-
-    fn list(&self, from: &Value) -> Result<Vec<Parameters>, String> {
-        if from.get("elementsYaml").is_some_and(|text| text.as_str().is_some_and(|text| !text.is_empty())) {
-            return Err("elementsYaml is a template of items, which is not read; write elements".to_owned());
-        }
-        let elements = from["elements"].as_array().into_iter().flatten();
-        Ok(elements.filter_map(Value::as_object).take(APPLICATIONS + 1).cloned().collect())
     }
 
     /// Every combination of two generators, of which the second sees what the first gives.
@@ -215,7 +207,7 @@ impl Set<'_> {
                         open.push(path);
                     }
                     EntryKind::File if matches(&documents, &path) && !matches(&no_documents, &path) => {
-                        found.push((path, true))
+                        found.push((path, true));
                     }
                     _ => {}
                 }
@@ -252,6 +244,15 @@ impl Set<'_> {
         }
         Ok(all)
     }
+}
+
+/// The items of a list.
+fn list(from: &Value) -> Result<Vec<Parameters>, String> {
+    if from.get("elementsYaml").is_some_and(|text| text.as_str().is_some_and(|text| !text.is_empty())) {
+        return Err("elementsYaml is a template of items, which is not read; write elements".to_owned());
+    }
+    let elements = from["elements"].as_array().into_iter().flatten();
+    Ok(elements.filter_map(Value::as_object).take(APPLICATIONS + 1).cloned().collect())
 }
 
 fn last(path: &str) -> &str {

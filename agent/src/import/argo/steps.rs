@@ -1,5 +1,7 @@
 //! The steps from Argo CD to Holdfast: sets and parents first, and no finalizer is left that would delete objects. Pure.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::json;
 
 use super::super::found::{Found, Index, Key};
@@ -13,8 +15,9 @@ const SETS: &str = "applicationsets.argoproj.io";
 
 /// Returns the steps.
 pub fn steps(index: &Index, drafts: &Drafts, command: &str) -> Vec<Step> {
+    let origins = drafts.origins();
     let syncs: Vec<&Draft> = drafts.iter().filter(|draft| draft.kind() == "Sync").collect();
-    let made = |found: &&Found| drafts.iter().any(|draft| draft.from == found.key().to_string());
+    let made = |found: &&Found| origins.contains(found.key().to_string().as_str());
     let mut applications: Vec<&Found> = index.of("Application").filter(made).collect();
     applications.sort_by_key(|found| (depth(index, found), found.key()));
     let sets: Vec<&Found> = index.of("ApplicationSet").collect();
@@ -49,6 +52,23 @@ pub fn steps(index: &Index, drafts: &Drafts, command: &str) -> Vec<Step> {
          first, since they would undo what is set on them. Do not sync one by hand from now on.",
         stop,
     ));
+    let names: BTreeMap<&str, String> = drafts
+        .iter()
+        .map(|draft| (draft.from.as_str(), format!("{}/{}", draft.namespace, draft.name)))
+        .collect();
+    let parents = index.iter().filter_map(|found| parent(index, found)).map(|parent| parent.to_string());
+    let parents: BTreeSet<String> =
+        parents.filter_map(|parent| names.get(parent.as_str()).cloned()).collect();
+    if !parents.is_empty() {
+        steps.push(Step::new(
+            "Remove the objects of Argo CD from Git",
+            format!(
+                "The Syncs {} would apply Applications, because these are in their folders. Remove them from Git now, while nothing is synced.",
+                parents.into_iter().collect::<Vec<_>>().join(", ")
+            ),
+            Vec::new(),
+        ));
+    }
     steps.extend(take("Argo CD", &syncs));
     steps.push(Step::new(
         "Take the finalizers off",
@@ -58,7 +78,7 @@ pub fn steps(index: &Index, drafts: &Drafts, command: &str) -> Vec<Step> {
     ));
     steps.push(Step::new(
         "Remove the objects of Argo CD",
-        "Remove them from Git first, if a Sync applies them. Do not delete the namespace of Argo CD while resources of Holdfast, or Secrets that \
+        "Do not delete the namespace of Argo CD while resources of Holdfast, or Secrets that \
          they name, are in it: deleting a Sync with deletion: Prune deletes its objects.",
         remove,
     ));

@@ -3,6 +3,9 @@
 
 use serde_json::{Map, Value};
 
+/// Maximum number of parentheses in one template.
+const PARENTHESES: usize = 20;
+
 /// A template that is not read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the template {{{{{expression}}}}} {why}")]
@@ -93,6 +96,9 @@ fn flat(parameters: &Map<String, Value>, name: &str) -> Option<Value> {
 
 /// A pipeline of Go: an operand, and functions that get it as their last argument.
 fn pipeline(text: &str, parameters: &Map<String, Value>) -> Result<Value, String> {
+    if text.matches('(').count() > PARENTHESES {
+        return Err(format!("has more than {PARENTHESES} parentheses"));
+    }
     let mut last: Option<Value> = None;
     for part in split(text, '|')? {
         let words = split(part.trim(), ' ')?;
@@ -119,8 +125,7 @@ fn split(text: &str, at: char) -> Result<Vec<&str>, String> {
     let (mut parts, mut start, mut depth, mut quote) = (Vec::new(), 0, 0_i32, None);
     for (position, letter) in text.char_indices() {
         match (quote, letter) {
-            (Some(open), letter) if letter == open => quote = None,
-            (Some(_), _) => {}
+            (Some(open), letter) => quote = quote.filter(|_| letter != open),
             (None, '"' | '`') => quote = Some(letter),
             (None, '(') => depth += 1,
             (None, ')') => depth -= 1,

@@ -8,7 +8,7 @@ use super::super::note::{Advice, Level, Note, Notes};
 use super::super::output::{Draft, Drafts};
 use super::super::{shell, words};
 use super::source::secret_here;
-use super::{Flux, metadata, release, source};
+use super::{Flux, chart, metadata, source};
 
 /// Maximum number of images of an ImageUpdate.
 const IMAGES: usize = 200;
@@ -224,7 +224,7 @@ fn of_repository(found: &Found, image: &mut Map<String, Value>, draft: &Draft, a
     if !exclude.is_empty() {
         image.insert("exclude".to_owned(), exclude.into());
     }
-    release::cloud(&spec, &mut notes);
+    chart::cloud(&spec, &mut notes);
     for unread in spec.unread(REPOSITORY) {
         notes.add(unread.level, unread.path, unread.text);
     }

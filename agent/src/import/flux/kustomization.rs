@@ -185,10 +185,15 @@ pub fn dependencies(flux: &Flux<'_>, drafts: &mut Drafts, all: &mut Vec<Note>) {
         .filter(|draft| draft.kind() == "Sync")
         .map(|draft| (draft.from.clone(), (draft.namespace.clone(), draft.name.clone())))
         .collect();
+    let kinds = ["Kustomization", "HelmRelease"];
+    let objects: BTreeMap<String, &Found> = kinds
+        .iter()
+        .flat_map(|kind| flux.index.of(kind))
+        .map(|found| (found.key().to_string(), found))
+        .collect();
     let mut edges: BTreeMap<Key, Vec<Key>> = BTreeMap::new();
     for draft in drafts.iter_mut().filter(|draft| draft.kind() == "Sync") {
-        let found = flux.index.iter().find(|found| found.key().to_string() == draft.from);
-        let Some(found) = found else { continue };
+        let Some(found) = objects.get(&draft.from) else { continue };
         let mut notes = Notes::about(found.key(), all);
         let spec = Fields::of(&found.value, "spec");
         for (at, entry) in spec.items("dependsOn").iter().enumerate() {

@@ -2,12 +2,17 @@
 
 mod alert;
 mod automation;
+mod chart;
 mod kustomization;
 mod overlay;
 mod receiver;
 mod release;
 mod source;
 mod steps;
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
 
 use super::found::{Found, Index, Key};
 use super::note::{Level, Note, Notes};
@@ -75,16 +80,19 @@ pub fn import(index: &Index, options: &Options) -> Imported {
 
 /// Names what nothing was made of.
 fn rest(index: &Index, drafts: &Drafts, notes: &mut Vec<Note>) {
-    let made = |found: &Found| drafts.iter().any(|draft| draft.from == found.key().to_string());
-    let said = |found: &Found, notes: &[Note]| {
-        let name = found.key().to_string();
-        notes.iter().any(|note| note.object == name)
+    let made = drafts.origins();
+    let said: BTreeSet<String> = notes.iter().map(|note| note.object.clone()).collect();
+    let referred = references(index);
+    let is_referred = |found: &Found| {
+        let with = |kind: &str| referred.contains(&(kind.to_owned(), found.name().to_owned()));
+        with(found.kind()) || with("")
     };
     for found in index.iter().filter(|found| GROUPS.contains(&found.group())) {
+        let key = found.key().to_string();
         match found.kind() {
             "Kustomization" | "HelmRelease" | "ImageUpdateAutomation" | "Alert" | "Receiver" => {}
             "Bucket" => {
-                refuse(found, notes, "there is no source of this kind; put the files into a Git repository")
+                refuse(found, notes, "there is no source of this kind; put the files into a Git repository");
             }
             "ImagePolicy" if !automation::is_used(index, found) => refuse(
                 found,
@@ -92,9 +100,9 @@ fn rest(index: &Index, drafts: &Drafts, notes: &mut Vec<Note>) {
                 "no ImageUpdateAutomation of its namespace uses it, and an ImageUpdate needs a repository that it writes to",
             ),
             kind if REFERRED.contains(&kind) => {
-                if !made(found) && !said(found, notes) && !is_referred(index, found) {
+                if !made.contains(key.as_str()) && !said.contains(&key) && !is_referred(found) {
                     let text = "nothing refers to it, so nothing is made of it";
-                    Notes::about(found.key(), notes).not_needed("", text);
+                    Notes::about(key, notes).not_needed("", text);
                 }
             }
             _ => refuse(found, notes, "there is no counterpart of this kind; replace what it makes by Syncs"),
@@ -102,26 +110,29 @@ fn rest(index: &Index, drafts: &Drafts, notes: &mut Vec<Note>) {
     }
 }
 
+/// Kind and name of every reference; the kind is empty if a reference has none.
+fn references(index: &Index) -> BTreeSet<(String, String)> {
+    let mut found = BTreeSet::new();
+    let mut open: Vec<&Value> = index.iter().filter_map(|object| object.value.get("spec")).collect();
+    while let Some(value) = open.pop() {
+        match value {
+            Value::Object(fields) => {
+                let text =
+                    |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+                if fields.get("name").is_some_and(Value::is_string) {
+                    found.insert((text("kind"), text("name")));
+                }
+                open.extend(fields.values());
+            }
+            Value::Array(items) => open.extend(items),
+            _ => {}
+        }
+    }
+    found
+}
+
 fn refuse(found: &Found, notes: &mut Vec<Note>, text: &str) {
     Notes::about(found.key(), notes).add(Level::Refused, "", text);
-}
-
-/// True if the name and kind of an object stand in a reference of another one.
-fn is_referred(index: &Index, found: &Found) -> bool {
-    let is_reference = |value: &serde_json::Value| {
-        let text = |name: &str| value.get(name).and_then(serde_json::Value::as_str);
-        text("name") == Some(found.name()) && text("kind").is_none_or(|kind| kind == found.kind())
-    };
-    index.iter().any(|other| other.key() != found.key() && contains(&other.value, &is_reference))
-}
-
-fn contains(value: &serde_json::Value, is_it: &dyn Fn(&serde_json::Value) -> bool) -> bool {
-    let below = |value: &serde_json::Value| match value {
-        serde_json::Value::Object(fields) => fields.values().any(|value| contains(value, is_it)),
-        serde_json::Value::Array(items) => items.iter().any(|value| contains(value, is_it)),
-        _ => false,
-    };
-    (value.is_object() && is_it(value)) || below(value)
 }
 
 /// The object that applied this one, by its labels or because it was found in its path.
@@ -146,10 +157,7 @@ fn metadata(found: &Found, draft: &mut super::output::Draft, notes: &mut Notes<'
                 notes
                     .not_needed(field, "use holdfast reconcile, or the annotation holdfast.dev/reconcile-at");
             }
-            _ if name.starts_with("kustomize.toolkit.fluxcd.io/") || name.starts_with("helm.sh/") => {
-                // Holdfast reads these marks of objects in Git.
-                draft.annotate(name, value);
-            }
+            // Marks of Flux for an object in Git are read by Holdfast.
             _ => draft.annotate(name, value),
         }
     }

@@ -8,11 +8,10 @@ use super::super::found::Found;
 use super::super::note::{Advice, Level, Note, Notes};
 use super::super::output::{Draft, Drafts};
 use super::super::steps::observe;
-use super::super::{shell, words};
-use super::source::{self, Git};
-use super::{Flux, metadata, overlay, parent};
+use super::super::words;
+use super::{Flux, chart, metadata, overlay};
 
-const CRDS: &str = "the CustomResourceDefinitions of the chart are kept up to date with the rest; to leave them out, set render.helm.skipCRDs";
+const CRDS: &str = "CustomResourceDefinitions of the chart are kept up to date, where Flux leaves them as they are; to leave them out, set render.helm.skipCRDs";
 const ROLLBACK: &str = "a failed revision is not rolled back; set rollback.pullRequest: OnFailure to get a pull request that reverts it";
 
 /// Fields of a HelmRelease without a counterpart.
@@ -38,8 +37,6 @@ const ADVICE: &[Advice] = &[
         Level::NotNeeded,
         "a chart in a Git repository has the version of the commit",
     ),
-    ("spec.install.crds", Level::Changed, CRDS),
-    ("spec.upgrade.crds", Level::Changed, CRDS),
     (
         "spec.install.createNamespace",
         Level::Missing,
@@ -116,19 +113,6 @@ const ADVICE: &[Advice] = &[
     ("spec.waitStrategy", Level::NotNeeded, "health is computed from watches"),
 ];
 
-/// Fields of a HelmRepository without a counterpart.
-const REPOSITORY: &[Advice] = &[
-    ("spec.interval", Level::NotNeeded, "a chart repository is asked at the interval of the Sync"),
-    ("spec.timeout", Level::NotNeeded, "timeout of the Sync is for everything"),
-    ("spec.accessFrom", Level::NotNeeded, "the URL is in each Sync"),
-    (
-        "spec.passCredentials",
-        Level::Missing,
-        "credentials are not sent to another host; use a repository whose charts are on its own host",
-    ),
-    ("spec.suspend", Level::Missing, "suspend the Syncs that use it"),
-];
-
 /// The longest name of a release, and how much of a longer one is kept before its digest.
 const RELEASE: (usize, usize) = (53, 40);
 
@@ -141,17 +125,12 @@ pub fn import(flux: &Flux<'_>, found: &Found, drafts: &mut Drafts, all: &mut Vec
         return Notes::about(&key, all).refused("spec.kubeConfig", text);
     }
     let mut draft = Draft::new("Sync", found.namespace(), found.name(), &key);
-    if let Err((field, why)) = chart(flux, found, &spec, &mut draft, all) {
+    if let Err((field, why)) = chart::set(flux, found, &spec, &mut draft, all) {
         return Notes::about(&key, all).refused(field, why);
     }
     let mut notes = Notes::about(&key, all);
     metadata(found, &mut draft, &mut notes);
     release(found, &spec, &mut draft, &mut notes);
-    for (verb, field) in [("install", "crds"), ("upgrade", "crds")] {
-        if spec.below(verb).text(field) == Some("CreateReplace") {
-            notes.not_needed(format!("spec.{verb}.{field}"), "CustomResourceDefinitions are kept up to date");
-        }
-    }
     for unread in spec.unread(ADVICE) {
         notes.add(unread.level, unread.path, unread.text);
     }
@@ -164,232 +143,6 @@ pub fn import(flux: &Flux<'_>, found: &Found, drafts: &mut Drafts, all: &mut Vec
             format!("its Sync is named {name}, because there is a Kustomization of the same name"),
         );
     }
-}
-
-type Refusal = (&'static str, String);
-
-/// Sets the chart, and the repository that the Sync reads.
-fn chart(
-    flux: &Flux<'_>,
-    found: &Found,
-    spec: &Fields<'_>,
-    draft: &mut Draft,
-    all: &mut Vec<Note>,
-) -> Result<(), Refusal> {
-    let reference = spec.below("chartRef");
-    if let Some(kind) = reference.text("kind") {
-        let name = reference.text("name").unwrap_or_default();
-        let namespace = reference.text("namespace").unwrap_or(found.namespace());
-        reference.text("apiVersion");
-        let Some(other) = flux.index.get(kind, namespace, name) else {
-            return Err((
-                "spec.chartRef",
-                format!("the {kind} {namespace}/{name} is not among the imported objects; add it with -f"),
-            ));
-        };
-        return match kind {
-            "OCIRepository" => {
-                artifact(other, draft, all).map_err(|why| ("spec.chartRef", why))?;
-                beside(flux, found, draft, all)
-            }
-            "HelmChart" => of_source(flux, found, other, &Fields::of(&other.value, "spec"), draft, all),
-            kind => Err((
-                "spec.chartRef",
-                format!("a {kind} is no source of a chart; name its Git repository in a Sync"),
-            )),
-        };
-    }
-    of_source(flux, found, found, &spec.below("chart").below("spec"), draft, all)
-}
-
-/// A chart of a HelmRepository or GitRepository. `owner` has the reference.
-fn of_source(
-    flux: &Flux<'_>,
-    found: &Found,
-    owner: &Found,
-    chart: &Fields<'_>,
-    draft: &mut Draft,
-    all: &mut Vec<Note>,
-) -> Result<(), Refusal> {
-    let Some(name) = chart.text("chart") else {
-        return Err(("spec.chart.spec.chart", "it is missing".to_owned()));
-    };
-    let from = chart.below("sourceRef");
-    let files: Vec<&str> = chart.text("valuesFile").into_iter().chain(chart.texts("valuesFiles")).collect();
-    let optional = chart.flag("ignoreMissingValuesFiles") == Some(true);
-    if from.text("kind") != Some("HelmRepository") {
-        let (repository, path) = source::referred(flux.index, &from, owner.namespace(), Some(name))
-            .map_err(|why| ("spec.chart.spec.sourceRef", why))?;
-        let path = path.unwrap_or_default();
-        source::git(repository, all).map_err(|why| ("spec.chart.spec.sourceRef", why))?.set(draft, all);
-        let folder = path.trim_start_matches("./").trim_matches('/').to_owned();
-        draft.set("path", format!("./{folder}"));
-        draft.set("render.type", "Helm");
-        values_files(&files, &folder, optional, draft);
-        return Ok(());
-    }
-    let (source_name, namespace) =
-        (from.text("name").unwrap_or_default(), from.text("namespace").unwrap_or(owner.namespace()));
-    from.text("apiVersion");
-    let Some(repository) = flux.index.get("HelmRepository", namespace, source_name) else {
-        let text = format!(
-            "the HelmRepository {namespace}/{source_name} is not among the imported objects; add it with -f"
-        );
-        return Err(("spec.chart.spec.sourceRef", text));
-    };
-    draft.set("render.helm.chart.name", name);
-    let version = chart.text("version").filter(|version| *version != "*");
-    draft.set("render.helm.chart.version", version);
-    helm_repository(repository, draft, all).map_err(|why| ("spec.chart.spec.sourceRef", why))?;
-    if !files.is_empty() && files != ["values.yaml"] {
-        Notes::about(found.key(), all).missing(
-            "spec.chart.spec.valuesFiles",
-            format!("values files in a chart are not read; copy {} to the repository, and name them in render.helm.valuesFrom", files.join(", ")),
-        );
-    }
-    beside(flux, found, draft, all)
-}
-
-/// Values files of a chart in Git, which Flux names from the root of the repository.
-fn values_files(files: &[&str], folder: &str, optional: bool, draft: &mut Draft) {
-    for file in files {
-        let file = file.trim_start_matches("./");
-        let below = file.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/'));
-        let up = folder.split('/').filter(|name| !name.is_empty()).count();
-        let file = below.map_or_else(|| format!("{}{file}", "../".repeat(up)), str::to_owned);
-        // The values of the chart itself always count.
-        if file != "values.yaml" {
-            let mut entry = json!({"file": file});
-            if optional {
-                entry["optional"] = Value::from(true);
-            }
-            draft.push("render.helm.valuesFrom", entry);
-        }
-    }
-}
-
-fn helm_repository(found: &Found, draft: &mut Draft, all: &mut Vec<Note>) -> Result<(), String> {
-    let spec = Fields::of(&found.value, "spec");
-    let Some(url) = spec.text("url") else { return Err(format!("{} has no url", found.key())) };
-    spec.text("type");
-    let (url, had_password) = words::without_password(url);
-    draft.set("render.helm.chart.repository", url);
-    if spec.flag("insecure") == Some(true) {
-        draft.set("render.helm.chart.insecure", true);
-    }
-    let mut notes = Notes::about(found.key(), all);
-    if had_password {
-        words::password_note(&mut notes, "spec.url");
-    }
-    let secret = spec.below("secretRef").text("name");
-    let certificate = spec.below("certSecretRef").text("name");
-    if let Some(name) = secret.or(certificate) {
-        draft.set("render.helm.chart.secretRef.name", name);
-    }
-    if let (Some(secret), Some(certificate)) = (secret, certificate) {
-        notes.action(
-            "spec.certSecretRef",
-            format!("a Sync names one Secret; add the keys of {certificate} to {secret}"),
-            shell::merge_secrets(found.namespace(), secret, certificate),
-        );
-    }
-    cloud(&spec, &mut notes);
-    for unread in spec.unread(REPOSITORY) {
-        notes.add(unread.level, unread.path, unread.text);
-    }
-    drop(notes);
-    if let Some(name) = secret.or(certificate) {
-        source::secret_here(draft, "render.helm.chart.secretRef", (found.namespace(), name), all);
-    }
-    Ok(())
-}
-
-pub fn cloud(spec: &Fields<'_>, notes: &mut Notes<'_>) {
-    if let Some(provider) = spec.text("provider").filter(|provider| *provider != "generic") {
-        notes.missing(
-            "spec.provider",
-            format!("there is no login by the identity of {provider}; make a Secret with username and password, and name it in secretRef"),
-        );
-    }
-}
-
-/// A chart that an OCIRepository names with its whole URL.
-fn artifact(found: &Found, draft: &mut Draft, all: &mut Vec<Note>) -> Result<(), String> {
-    let spec = Fields::of(&found.value, "spec");
-    let url = spec.text("url").unwrap_or_default().trim_end_matches('/');
-    let Some((repository, name)) =
-        url.rsplit_once('/').filter(|(repository, _)| repository.len() > "oci://".len())
-    else {
-        return Err(format!("{} has no URL with the name of a chart", found.key()));
-    };
-    draft.set("render.helm.chart.repository", repository);
-    draft.set("render.helm.chart.name", name);
-    let reference = spec.below("ref");
-    draft.set("render.helm.chart.version", reference.text("semver").or(reference.text("tag")));
-    if spec.flag("insecure") == Some(true) {
-        draft.set("render.helm.chart.insecure", true);
-    }
-    let secret = spec.below("secretRef").text("name");
-    draft.set("render.helm.chart.secretRef.name", secret);
-    spec.below("layerSelector").whole();
-    let mut notes = Notes::about(found.key(), all);
-    if reference.text("digest").is_some() {
-        notes.missing(
-            "spec.ref.digest",
-            "a chart has a version, not a digest; status.chart of the Sync names the digest",
-        );
-    }
-    cloud(&spec, &mut notes);
-    let mut advice = REPOSITORY.to_vec();
-    advice.push((
-        "spec.verify",
-        Level::Missing,
-        "signatures of charts are not verified; name the version exactly",
-    ));
-    for unread in spec.unread(&advice) {
-        notes.add(unread.level, unread.path, unread.text);
-    }
-    drop(notes);
-    if let Some(secret) = secret {
-        source::secret_here(draft, "render.helm.chart.secretRef", (found.namespace(), secret), all);
-    }
-    Ok(())
-}
-
-/// Sets the Git repository of a Sync whose chart is not in Git: the one that the HelmRelease itself came from.
-fn beside(flux: &Flux<'_>, found: &Found, draft: &mut Draft, all: &mut Vec<Note>) -> Result<(), Refusal> {
-    let mut next = parent(found);
-    let mut seen = Vec::new();
-    while let Some(key) = next.filter(|key| !seen.contains(key)) {
-        let Some(other) = flux.index.get(&key.kind, &key.namespace, &key.name) else { break };
-        let spec = Fields::of(&other.value, "spec");
-        let referred =
-            source::referred(flux.index, &spec.below("sourceRef"), other.namespace(), spec.text("path"));
-        if let Ok((repository, _)) = referred {
-            return set(source::git(repository, all), draft, all);
-        }
-        next = parent(other);
-        seen.push(key);
-    }
-    if let Some(url) = &flux.options.config_repository {
-        draft.set("source.git.url", url.as_str());
-        return Ok(());
-    }
-    let mut repositories = flux.index.of("GitRepository");
-    match (repositories.next(), repositories.next()) {
-        (Some(repository), None) => set(source::git(repository, all), draft, all),
-        _ => Err((
-            "spec.chart",
-            "a Sync has a Git repository also if its chart comes from elsewhere, and it is not known which one this HelmRelease is in; \
-             name it with --config-repository URL"
-                .to_owned(),
-        )),
-    }
-}
-
-fn set(git: Result<Git, String>, draft: &mut Draft, all: &mut Vec<Note>) -> Result<(), Refusal> {
-    git.map_err(|why| ("spec.chart", why))?.set(draft, all);
-    Ok(())
 }
 
 /// Sets the release: its name, values, and what happens to its objects.
@@ -416,14 +169,7 @@ fn release(found: &Found, spec: &Fields<'_>, draft: &mut Draft, notes: &mut Note
     if both("disableSchemaValidation") {
         draft.set("render.helm.skipSchemaValidation", true);
     }
-    let skips = [install.flag("skipCRDs") == Some(true), install.text("crds") == Some("Skip")];
-    if skips.contains(&true) {
-        draft.set("render.helm.skipCRDs", true);
-    }
-    if install.below("crds").is_set() && !skips[1] {
-        // Create: the definitions are there already, and stay.
-        install.text("crds");
-    }
+    definitions(&install, &upgrade, draft, notes);
     overlay::common_metadata(spec, draft);
     overlay::health_checks(spec, draft);
     for renderer in spec.items("postRenderers") {
@@ -432,6 +178,17 @@ fn release(found: &Found, spec: &Fields<'_>, draft: &mut Draft, notes: &mut Note
         overlay::images(&kustomize, draft);
     }
     drift(spec, draft, notes);
+}
+
+/// CustomResourceDefinitions in the folder `crds` of the chart.
+fn definitions(install: &Fields<'_>, upgrade: &Fields<'_>, draft: &mut Draft, notes: &mut Notes<'_>) {
+    let skips =
+        [install.flag("skipCRDs") == Some(true), install.text("crds") == Some("Skip")].contains(&true);
+    match upgrade.text("crds").unwrap_or("Skip") {
+        "Skip" if skips => draft.set("render.helm.skipCRDs", true),
+        "CreateReplace" => {}
+        _ => notes.changed(upgrade.path_of("crds"), CRDS),
+    }
 }
 
 fn drift(spec: &Fields<'_>, draft: &mut Draft, notes: &mut Notes<'_>) {
@@ -489,14 +246,5 @@ mod tests {
         let name = shortened(&"a".repeat(60));
         assert_eq!((name.len(), &name[..41]), (53, &*format!("{}-", "a".repeat(40))));
         assert_eq!(shortened("shop-web"), "shop-web");
-    }
-
-    #[test]
-    fn values_files_are_relative_to_the_chart() {
-        let mut draft = Draft::new("Sync", "x", "y", "z");
-        let files = ["./charts/web/values.yaml", "./charts/web/values-prod.yaml", "env/prod.yaml"];
-        values_files(&files, "charts/web", false, &mut draft);
-        let expected = json!([{"file": "values-prod.yaml"}, {"file": "../../env/prod.yaml"}]);
-        assert_eq!(draft.get("render.helm.valuesFrom"), Some(&expected));
     }
 }

@@ -1,5 +1,7 @@
 //! The steps from Flux to Holdfast: parents before their children, and nothing is removed that would delete its objects. Pure.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::json;
 
 use super::super::found::{Found, Index, Key};
@@ -16,9 +18,10 @@ const ALERTS: &str = "alerts.notification.toolkit.fluxcd.io";
 
 /// Returns the steps.
 pub fn steps(index: &Index, drafts: &Drafts, command: &str) -> Vec<Step> {
+    let origins = drafts.origins();
     let syncs: Vec<&Draft> = drafts.iter().filter(|draft| draft.kind() == "Sync").collect();
     let of = |kind: &str| -> Vec<&Found> {
-        let made = |found: &&Found| drafts.iter().any(|draft| draft.from == found.key().to_string());
+        let made = |found: &&Found| origins.contains(found.key().to_string().as_str());
         index.iter().filter(|found| found.kind() == kind).filter(made).collect()
     };
     let mut appliers = of("Kustomization");
@@ -58,8 +61,17 @@ pub fn steps(index: &Index, drafts: &Drafts, command: &str) -> Vec<Step> {
          succeeds before you go on.",
         suspend,
     ));
+    if let Some(parents) = nested(index, drafts) {
+        steps.push(Step::new(
+            "Remove the objects of Flux from Git",
+            format!(
+                "The Syncs {parents} would apply objects of Flux, because these are in their folders. Remove them from Git now, while Flux is \
+                 suspended and cannot see it. Their plans then no longer name these objects."
+            ),
+            Vec::new(),
+        ));
+    }
     steps.extend(take("Flux", &syncs));
-    steps.push(Step::new("Replace the objects of Flux in Git", nested(index, drafts), Vec::new()));
     steps.push(Step::new(
         "Remove the objects of Flux",
         "Only after the steps above, while the controllers of Flux still run: they take their finalizers off and leave everything else. If they \
@@ -89,29 +101,16 @@ fn depth(index: &Index, found: &Found) -> usize {
     seen.len() - 1
 }
 
-/// Says which Syncs apply objects of Flux.
-fn nested(index: &Index, drafts: &Drafts) -> String {
-    let mut parents: Vec<String> = index
+/// Names the Syncs that would apply objects of Flux.
+fn nested(index: &Index, drafts: &Drafts) -> Option<String> {
+    let names: BTreeMap<&str, String> = drafts
         .iter()
-        .filter_map(|found| {
-            let parent = parent(found)?.to_string();
-            drafts
-                .iter()
-                .find(|draft| draft.from == parent)
-                .map(|draft| format!("{}/{}", draft.namespace, draft.name))
-        })
+        .map(|draft| (draft.from.as_str(), format!("{}/{}", draft.namespace, draft.name)))
         .collect();
-    parents.sort();
-    parents.dedup();
-    if parents.is_empty() {
-        return "Commit holdfast-final.yaml where those of Flux are.".to_owned();
-    }
-    format!(
-        "The Syncs {} apply objects of Flux, because these are in their folders. Remove them from Git, and commit holdfast-final.yaml in their \
-         place, before you remove the objects from the cluster. The deletions wait for an Approval; approve them when the step \
-         above has suspended every object that they name.",
-        parents.join(", ")
-    )
+    let parents = index.iter().filter_map(parent).map(|parent| parent.to_string());
+    let parents: BTreeSet<String> =
+        parents.filter_map(|parent| names.get(parent.as_str()).cloned()).collect();
+    (!parents.is_empty()).then(|| parents.into_iter().collect::<Vec<_>>().join(", "))
 }
 
 /// Deletes what Helm stores of a release.
