@@ -5,7 +5,9 @@ use holdfast_tests::shared::run;
 use serde_json::{Value, json};
 
 use super::flux::agent;
-use super::kit::{Import, apply_as, define, is_gone, lives, no_marks, nothing_was_deleted, only_adopts};
+use super::kit::{
+    Import, alive, apply_as, define, is_gone, lives, no_marks, nothing_was_deleted, only_adopts,
+};
 
 const NAMESPACE: &str = "import-argocd";
 
@@ -92,8 +94,7 @@ fn objects_of_argo_cd_are_handed_over_without_a_deletion_or_a_restart() -> anyho
             "ownerReferences": [{"apiVersion": "argoproj.io/v1alpha1", "kind": "ApplicationSet", "name": "set", "uid": uid,
                 "controller": true, "blockOwnerDeletion": true}]}, "spec": spec});
         apply_as(shared, &["-n", NAMESPACE, "create", "-f", "-"], &application.to_string()).await?;
-        let before = lives(shared, NAMESPACE).await?;
-        ensure!(before.len() == 4, "{before:#?}");
+        let before = alive(shared, NAMESPACE, 4).await?;
 
         let import = Import::of_cluster(shared, "argocd", NAMESPACE).await?;
         ensure!(import.resources.len() == 1, "{:#?}", import.resources);

@@ -7,7 +7,9 @@ use holdfast_tests::shared::run;
 use holdfast_tests::tools;
 use serde_json::{Value, json};
 
-use super::kit::{Import, apply_as, define, is_gone, lives, no_marks, nothing_was_deleted, only_adopts};
+use super::kit::{
+    Import, alive, apply_as, define, is_gone, lives, no_marks, nothing_was_deleted, only_adopts,
+};
 
 const NAMESPACE: &str = "import-flux";
 
@@ -117,8 +119,7 @@ fn objects_of_flux_are_handed_over_without_a_deletion_or_a_restart() -> anyhow::
         for object in &of_flux {
             apply_as(shared, &["-n", NAMESPACE, "create", "-f", "-"], &object.to_string()).await?;
         }
-        let before = lives(shared, NAMESPACE).await?;
-        ensure!(before.len() == 5, "{before:#?}");
+        let before = alive(shared, NAMESPACE, 5).await?;
 
         let import = Import::of_cluster(shared, "flux", NAMESPACE).await?;
         ensure!(import.resources.len() == 2, "{:#?}", import.resources);

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// How long what is expected may take on a machine that has a lot to do.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A definition that accepts everything, as YAML.
 pub fn definition(group: &str, version: &str, kind: &str, plural: &str) -> String {
@@ -68,6 +68,17 @@ pub async fn lives(shared: &Shared, namespace: &str) -> anyhow::Result<Vec<Strin
         )
     };
     Ok(all.iter().filter(|item| item["metadata"]["name"] != "kube-root-ca.crt").map(of).collect())
+}
+
+/// Waits until there are as many objects as expected: a ReplicaSet comes after its Deployment.
+pub async fn alive(shared: &Shared, namespace: &str, count: usize) -> anyhow::Result<Vec<String>> {
+    eventually(PATIENCE, &format!("{count} objects in {namespace}"), || async {
+        let found = lives(shared, namespace).await?;
+        ensure!(found.len() == count, "{found:#?}");
+        Ok(true)
+    })
+    .await?;
+    lives(shared, namespace).await
 }
 
 /// Fails if anybody deleted one of the objects that must survive.

@@ -75,6 +75,10 @@ pub fn import(argo: &Argo<'_>, found: &Found, drafts: &mut Drafts, all: &mut Vec
             }
         }
         draft.set("targetNamespace", spec.below("destination").text("namespace"));
+        if several && draft.get("render.helm.releaseName").is_none() {
+            // If it is a chart, its release has the name of the Application.
+            draft.set("render.helm.releaseName", found.name());
+        }
         let mut notes = Notes::about(&key, all);
         policy::set(found, &spec, &mut draft, &mut notes);
         ignore::set(&spec, &mut draft, &mut notes);

@@ -28,23 +28,17 @@ pub fn steps(index: &Index, drafts: &Drafts, command: &str) -> Vec<Step> {
     let mut stop = each(&sets, SETS, keep);
     stop.extend(each(&applications, APPLICATIONS, json!({"spec": {"syncPolicy": {"automated": null}}})));
     let finalizers = each(&applications, APPLICATIONS, json!({"metadata": {"finalizers": null}}));
-    let delete = |all: &[&Found], resource: &str| -> Vec<String> {
+    let delete = |all: &[&Found], resource: &str, more: &[&str]| -> Vec<String> {
         let command = |found: &&Found| {
-            shell::command(&[
-                "kubectl",
-                "-n",
-                found.namespace(),
-                "delete",
-                resource,
-                found.name(),
-                "--cascade=orphan",
-                "--wait=false",
-            ])
+            let words =
+                ["kubectl", "-n", found.namespace(), "delete", resource, found.name(), "--wait=false"];
+            shell::command(&[&words[..], more].concat())
         };
         all.iter().map(command).collect()
     };
-    let mut remove = delete(&sets, SETS);
-    remove.extend(delete(&applications, APPLICATIONS));
+    // Applications of a set that are not imported stay.
+    let mut remove = delete(&sets, SETS, &["--cascade=orphan"]);
+    remove.extend(delete(&applications, APPLICATIONS, &[]));
     let mut steps = first("Argo CD", &syncs, command);
     steps.push(Step::new(
         "Stop Argo CD",

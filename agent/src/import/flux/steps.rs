@@ -75,7 +75,7 @@ pub fn steps(index: &Index, drafts: &Drafts, command: &str) -> Vec<Step> {
     steps.push(Step::new(
         "Remove the objects of Flux",
         "Only after the steps above, while the controllers of Flux still run: they take their finalizers off and leave everything else. If they \
-         do not run any more, take the finalizers off yourself. Do not run flux uninstall, and do not delete the namespace flux-system, \
+         do not run any more, take the finalizers off yourself. Sources, policies and providers make nothing by themselves, and can be deleted afterwards. Do not run flux uninstall, and do not delete the namespace flux-system, \
          while resources of Holdfast are in it: deleting a Sync with deletion: Prune deletes its objects.",
         remove,
     ));
