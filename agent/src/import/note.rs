@@ -112,7 +112,8 @@ pub fn text(notes: &[Note]) -> String {
         }
         let _ = writeln!(text, "{}", level.title());
         for ((field, said), notes) in groups {
-            let objects: Vec<&str> = notes.iter().map(|note| &*note.object).collect();
+            let mut objects: Vec<&str> = notes.iter().map(|note| &*note.object).collect();
+            objects.dedup();
             let field = if field.is_empty() { String::new() } else { format!(" {field}") };
             let _ = writeln!(text, "  {}{field}: {said}", objects.join(", "));
             let mut commands: Vec<&str> = notes.iter().filter_map(|note| note.command.as_deref()).collect();

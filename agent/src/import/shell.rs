@@ -56,7 +56,7 @@ pub fn patch(namespace: &str, resource: &str, name: &str, patch: &Value) -> Stri
 
 /// Makes a Secret from the field of an object, which is read from the cluster.
 pub fn secret_from_field(namespace: &str, name: &str, key: &str, object: &[&str], path: &str) -> String {
-    let read = command(&[&["kubectl", "-n", namespace, "get"], object].concat());
+    let read = command(&[&["kubectl", "get"], object].concat());
     let create = command(&["kubectl", "-n", namespace, "create", "secret", "generic", name]);
     format!("{create} --from-literal={key}=\"$({read} -o {})\"", quoted(&format!("jsonpath={{{path}}}")))
 }

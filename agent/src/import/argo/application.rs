@@ -56,6 +56,7 @@ pub fn import(argo: &Argo<'_>, found: &Found, drafts: &mut Drafts, all: &mut Vec
             "each source becomes a Sync of its own, with its own status; an object that two sources have belongs to the first Sync",
         );
     }
+    let mut is_made = false;
     for (at, source) in rendering.iter().enumerate() {
         let name = match (several, source.text("name")) {
             (false, _) => found.name().to_owned(),
@@ -82,6 +83,7 @@ pub fn import(argo: &Argo<'_>, found: &Found, drafts: &mut Drafts, all: &mut Vec
         let mut notes = Notes::about(&key, all);
         policy::set(found, &spec, &mut draft, &mut notes);
         ignore::set(&spec, &mut draft, &mut notes);
+        is_made = true;
         let plain = draft.name.clone();
         let name = drafts.add(draft, "app");
         if name != plain {
@@ -93,6 +95,9 @@ pub fn import(argo: &Argo<'_>, found: &Found, drafts: &mut Drafts, all: &mut Vec
         for field in ["ref", "repoURL", "targetRevision", "path", "name"] {
             source.text(field);
         }
+    }
+    if !is_made {
+        return;
     }
     hooks::of_status(found, all);
     let mut notes = Notes::about(&key, all);

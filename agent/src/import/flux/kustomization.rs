@@ -77,6 +77,7 @@ pub fn import(flux: &Flux<'_>, found: &Found, drafts: &mut Drafts, all: &mut Vec
         draft.set("path", path.trim_start_matches('/'));
     }
     fields(&spec, &mut draft, &mut notes);
+    read_dependencies(&spec);
     for unread in spec.unread(ADVICE) {
         notes.add(unread.level, unread.path, unread.text);
     }
@@ -178,6 +179,14 @@ fn health(spec: &Fields<'_>, draft: &mut Draft, notes: &mut Notes<'_>) {
     overlay::health_checks(spec, draft);
 }
 
+/// Marks dependencies as read, which are set once all Syncs are there.
+pub fn read_dependencies(spec: &Fields<'_>) {
+    for entry in spec.items("dependsOn") {
+        entry.text("name");
+        entry.text("namespace");
+    }
+}
+
 /// Sets the dependencies of Syncs, once all of them are there.
 pub fn dependencies(flux: &Flux<'_>, drafts: &mut Drafts, all: &mut Vec<Note>) {
     let names: BTreeMap<String, (String, String)> = drafts
@@ -195,11 +204,15 @@ pub fn dependencies(flux: &Flux<'_>, drafts: &mut Drafts, all: &mut Vec<Note>) {
     for draft in drafts.iter_mut().filter(|draft| draft.kind() == "Sync") {
         let Some(found) = objects.get(&draft.from) else { continue };
         let mut notes = Notes::about(found.key(), all);
+        let mut seen = BTreeSet::new();
         let spec = Fields::of(&found.value, "spec");
         for (at, entry) in spec.items("dependsOn").iter().enumerate() {
             let Some(name) = entry.text("name") else { continue };
             let namespace = entry.text("namespace").unwrap_or(found.namespace());
             let other = Key::new(found.kind(), namespace, name);
+            if !seen.insert(other.clone()) {
+                continue;
+            }
             edges.entry(found.key()).or_default().push(other.clone());
             let field = format!("spec.dependsOn[{at}]");
             let Some((namespace, name)) = names.get(&other.to_string()) else {

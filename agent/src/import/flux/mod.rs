@@ -99,6 +99,10 @@ fn rest(index: &Index, drafts: &Drafts, notes: &mut Vec<Note>) {
                 notes,
                 "no ImageUpdateAutomation of its namespace uses it, and an ImageUpdate needs a repository that it writes to",
             ),
+            "ArtifactGenerator" => {
+                let text = "the Syncs name the folders that it copies";
+                Notes::about(key, notes).not_needed("", text);
+            }
             kind if REFERRED.contains(&kind) => {
                 if !made.contains(key.as_str()) && !said.contains(&key) && !is_referred(found) {
                     let text = "nothing refers to it, so nothing is made of it";

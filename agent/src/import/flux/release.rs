@@ -9,7 +9,7 @@ use super::super::note::{Advice, Level, Note, Notes};
 use super::super::output::{Draft, Drafts};
 use super::super::steps::observe;
 use super::super::words;
-use super::{Flux, chart, metadata, overlay};
+use super::{Flux, chart, kustomization, metadata, overlay};
 
 const CRDS: &str = "CustomResourceDefinitions of the chart are kept up to date, where Flux leaves them as they are; to leave them out, set render.helm.skipCRDs";
 const ROLLBACK: &str = "a failed revision is not rolled back; set rollback.pullRequest: OnFailure to get a pull request that reverts it";
@@ -131,6 +131,7 @@ pub fn import(flux: &Flux<'_>, found: &Found, drafts: &mut Drafts, all: &mut Vec
     let mut notes = Notes::about(&key, all);
     metadata(found, &mut draft, &mut notes);
     release(found, &spec, &mut draft, &mut notes);
+    kustomization::read_dependencies(&spec);
     for unread in spec.unread(ADVICE) {
         notes.add(unread.level, unread.path, unread.text);
     }
