@@ -8,6 +8,7 @@ mod flux;
 #[path = "import/kit.rs"]
 mod kit;
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
@@ -153,7 +154,7 @@ async fn hostile_input_is_an_error_that_names_what_is_wrong() -> anyhow::Result<
     let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x]\n");
     for at in 1..12 {
         let below = format!("*a{}, ", at - 1).repeat(9);
-        bomb.push_str(&format!("a{at}: &a{at} [{}]\n", below.trim_end_matches(", ")));
+        writeln!(bomb, "a{at}: &a{at} [{}]", below.trim_end_matches(", "))?;
     }
     let found = said(&bomb).await?;
     ensure!(found.contains("in.yaml:"), "{found}");

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// How long what is expected may take on a machine that has a lot to do.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A definition that accepts everything, as YAML.
 pub fn definition(group: &str, version: &str, kind: &str, plural: &str) -> String {
