@@ -44,9 +44,9 @@ pub struct Import {
     #[arg(long, value_name = "URL")]
     config_repository: Option<String>,
     /// Print the resources as they are once the other tool is gone: with their policies of approval, drift and deletion
-    #[arg(long)]
-    r#final: bool,
-    /// Form of the result
+    #[arg(long = "final")]
+    done: bool,
+    /// Format of the result
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
 }
@@ -71,7 +71,7 @@ impl Import {
         let Imported { drafts, notes: said, steps } = import::import(tool, &index, &options);
         notes.extend(said);
         let drafts: Vec<_> = drafts.iter().collect();
-        let resources = check::valid(&drafts, self.r#final, &mut notes);
+        let resources = check::valid(&drafts, self.done, &mut notes);
         self.print(&resources, &notes, &steps)
     }
 
@@ -146,7 +146,7 @@ impl Import {
         }
         print::written(&output::text(resources))?;
         note::text(notes).lines().for_each(print::say);
-        if !self.r#final {
+        if !self.done {
             steps::text(steps).lines().for_each(print::say);
         }
         Ok(ExitCode::SUCCESS)

@@ -74,7 +74,7 @@ fn shown(value: &Value) -> String {
 
 /// A parameter by its flat name: `path.basename`, `path[0]`, `values.a`.
 fn flat(parameters: &Map<String, Value>, name: &str) -> Option<Value> {
-    if let Some(value) = parameters.get(name) {
+    if let Some(value) = parameters.get(name).filter(|value| !value.is_object()) {
         return Some(value.clone());
     }
     let (name, item) = match name.split_once('[') {
