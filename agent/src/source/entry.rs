@@ -57,7 +57,10 @@ impl MirrorEntry {
         let answer = answer?;
         let fresh = answer.found.is_ok() && answer.asked.elapsed() < max_age;
         let own = answer.found.is_ok() || *answer.tenant == *location.tenant();
-        let good = fresh || (answer.asked >= started && own);
+        // The response about a commit never expires, but the mirror that it is in may be replaced.
+        let is_gone = |found: &Found| matches!(reference, GitRef::Commit(_)) && found.repository.is_retired();
+        let gone = answer.found.as_ref().is_ok_and(is_gone);
+        let good = !gone && (fresh || (answer.asked >= started && own));
         (good && !self.has_moved_since(reference, answer.asked)).then(|| answer.found.clone())
     }
 }
@@ -68,4 +71,43 @@ pub(super) struct Answer {
     pub(super) found: Result<Found, SourceError>,
     /// The tenant that made the request.
     pub(super) tenant: Arc<str>,
+}
+
+#[cfg(test)]
+mod tests {
+    use gix::ObjectId;
+
+    use super::super::folders::FolderCache;
+    use super::super::{CommitId, Revision, repository};
+    use super::*;
+    use crate::disk::Usage;
+
+    #[test]
+    fn a_response_about_a_commit_is_not_used_after_its_mirror_was_replaced() -> anyhow::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let place = folder.path().join("mirror");
+        let location = Location::parse("https://git.example.com/org/config", None)?;
+        let caches = FolderCache::default();
+        let open = repository::open(&place, caches.repository(), Arc::default())?;
+        let known = MirrorEntry {
+            mirror: Arc::new(Mirror::at(place, Arc::default(), caches, Arc::new(Usage::new(u64::MAX)))),
+            used: Arc::new(Mutex::new(Instant::now())),
+            answers: Arc::default(),
+            repository: location.repository(),
+            moved: Arc::default(),
+        };
+        let id = ObjectId::null(gix::hash::Kind::Sha1);
+        let commit = CommitId(id).to_string();
+        let revision = Revision { name: "main".to_owned(), commit: commit.clone() };
+        let found = Found { repository: open.clone(), revision, target: id, commit: id, root: id };
+        let answer = Answer { asked: Instant::now(), found: Ok(found), tenant: location.tenant().into() };
+        let good = |reference: &GitRef| {
+            known.good(Some(&answer), &location, reference, Duration::MAX, Instant::now()).is_some()
+        };
+        let (commit, branch) = (GitRef::Commit(commit), GitRef::Branch("main".to_owned()));
+        assert_eq!((good(&commit), good(&branch)), (true, true));
+        open.retire();
+        assert_eq!((good(&commit), good(&branch)), (false, true), "that of a branch expires by itself");
+        Ok(())
+    }
 }

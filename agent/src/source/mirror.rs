@@ -21,7 +21,7 @@ use super::{GitRef, Location, Revision, SourceError};
 use crate::disk::Usage;
 
 /// A mirror with this many packs is fetched again, since packs are never combined.
-const PACKS: usize = 50;
+const PACKS: usize = 120;
 /// Interval at which a waiting caller checks whether another pack is still being received.
 const PAUSE: Duration = Duration::from_millis(10);
 

@@ -1,13 +1,11 @@
 //! Commits of other authors on a branch since a given commit, compared with another base: files to take unchanged, and
 //! files that both sides changed. I/O: disk reads of the mirror.
 
-use std::collections::BTreeSet;
-
 use gix::objs::tree::EntryKind;
-use holdfast_diff::files::{MAX_DEPTH, depth};
 
 use super::folders::Entry;
-use super::tree::{Tree, below};
+use super::three::{Three, roots};
+use super::tree::Tree;
 use super::{Checkout, SourceError};
 
 /// An entry of a new commit that replaces the entry of its base at the same path. `None`: the entry is removed.
@@ -37,8 +35,7 @@ impl Checkout {
     /// in `both`.
     pub fn since(&self, ancestor: &Self, base: &Self, edited: &[String]) -> Result<Kept, SourceError> {
         let mut walk = Walk { tree: &self.tree, edited, kept: Kept::default() };
-        let root = |checkout: &Self| Some(Entry { kind: EntryKind::Tree, id: checkout.tree.root });
-        walk.node("", root(base), root(ancestor), root(self))?;
+        walk.node("", roots([base, ancestor, self]))?;
         Ok(walk.kept)
     }
 }
@@ -51,13 +48,8 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn node(
-        &mut self,
-        path: &str,
-        base: Option<Entry>,
-        ancestor: Option<Entry>,
-        theirs: Option<Entry>,
-    ) -> Result<(), SourceError> {
+    fn node(&mut self, path: &str, sides: Three) -> Result<(), SourceError> {
+        let [base, ancestor, theirs] = sides;
         if theirs == ancestor || theirs == base {
             return Ok(());
         }
@@ -65,29 +57,12 @@ impl Walk<'_> {
             self.kept.grafts.push(Graft { path: path.to_owned(), entry: theirs });
             return Ok(());
         }
-        let sides = [base, ancestor, theirs];
         if sides.iter().flatten().any(|entry| entry.kind != EntryKind::Tree) {
             self.kept.both.push(path.to_owned());
             return Ok(());
         }
-        if depth(path) > MAX_DEPTH {
-            return Err(SourceError::TooDeep { path: path.to_owned(), limit: MAX_DEPTH });
-        }
-        let mut lists = Vec::new();
-        for side in sides {
-            lists.push(match side {
-                Some(folder) => self.tree.entries(folder.id, path)?.to_vec(),
-                None => Vec::new(),
-            });
-        }
-        let names: BTreeSet<Box<str>> = lists.iter().flatten().map(|(name, _)| name.clone()).collect();
-        let found = |list: usize, name: &str| {
-            let list = lists.get(list)?;
-            list.iter().find(|(known, _)| **known == *name).map(|(_, entry)| *entry)
-        };
-        for name in names {
-            let [base, ancestor, theirs] = [0, 1, 2].map(|list| found(list, &name));
-            self.node(&below(path, &name), base, ancestor, theirs)?;
+        for (path, sides) in self.tree.children(path, sides)? {
+            self.node(&path, sides)?;
         }
         Ok(())
     }

@@ -60,6 +60,11 @@ impl Repository {
         self.retired.store(true, Ordering::Relaxed);
     }
 
+    /// True if another repository takes its place.
+    pub fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Relaxed)
+    }
+
     /// Records that an object could not be read, so that the repository is fetched again.
     pub fn note_broken(&self) {
         self.broken.store(true, Ordering::Relaxed);

@@ -1,13 +1,11 @@
 //! Reverts the changes between two commits in a later one, file by file. I/O: disk reads of the mirror.
 
-use std::collections::BTreeSet;
-
 use gix::objs::tree::EntryKind;
-use holdfast_diff::files::{MAX_DEPTH, depth};
 
 use super::folders::Entry;
 use super::others::{Graft, Kept};
-use super::tree::{Tree, below};
+use super::three::{Three, roots};
+use super::tree::Tree;
 use super::{Checkout, SourceError};
 
 impl Checkout {
@@ -21,8 +19,7 @@ impl Checkout {
         is_wanted: &dyn Fn(&str) -> bool,
     ) -> Result<Kept, SourceError> {
         let mut walk = Walk { tree: &self.tree, is_wanted, kept: Kept::default() };
-        let root = |checkout: &Self| Some(Entry { kind: EntryKind::Tree, id: checkout.tree.root });
-        walk.node("", [root(self), root(failed), root(good)])?;
+        walk.node("", roots([self, failed, good]))?;
         Ok(walk.kept)
     }
 }
@@ -34,7 +31,7 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn node(&mut self, path: &str, sides: [Option<Entry>; 3]) -> Result<(), SourceError> {
+    fn node(&mut self, path: &str, sides: Three) -> Result<(), SourceError> {
         let [head, failed, good] = sides;
         if failed == good || head == good {
             return Ok(());
@@ -47,24 +44,8 @@ impl Walk<'_> {
             }
             return Ok(());
         }
-        if depth(path) > MAX_DEPTH {
-            return Err(SourceError::TooDeep { path: path.to_owned(), limit: MAX_DEPTH });
-        }
-        let mut lists = Vec::new();
-        for side in sides {
-            lists.push(match side {
-                Some(folder) => self.tree.entries(folder.id, path)?.to_vec(),
-                None => Vec::new(),
-            });
-        }
-        let names: BTreeSet<Box<str>> = lists.iter().flatten().map(|(name, _)| name.clone()).collect();
-        let found = |list: usize, name: &str| {
-            let list = lists.get(list)?;
-            list.iter().find(|(known, _)| **known == *name).map(|(_, entry)| *entry)
-        };
-        for name in names {
-            let sides = [0, 1, 2].map(|list| found(list, &name));
-            self.node(&below(path, &name), sides)?;
+        for (path, sides) in self.tree.children(path, sides)? {
+            self.node(&path, sides)?;
         }
         Ok(())
     }
