@@ -123,10 +123,29 @@ fn an_object_is_explained_by_its_file_its_commit_and_its_owners() -> anyhow::Res
             "apiVersion: v1\nkind: Secret\nmetadata: {{name: s}}\nstringData: {{password: hunter2}}\n---\n{MAP}"
         );
         let commit = repository.commit(&[("shop/all.yaml", &two)], "Add a map (#7)")?;
+        // Of a branch that was merged: the commit on it is what changed the file.
+        repository.git(&["checkout", "--quiet", "-b", "other"])?;
+        repository.git(&["checkout", "--quiet", "main"])?;
+        repository.commit(&[("shop/b.yaml", &MAP.replace("name: a", "name: b"))], "Add another map")?;
+        repository.git(&["checkout", "--quiet", "other"])?;
+        std::fs::write(repository.clone.join("shop/c.yaml"), MAP.replace("name: a", "name: c"))?;
+        repository.git(&["add", "--all"])?;
+        repository.git(&["commit", "--quiet", "-m", "Add a third map"])?;
+        let third = repository.git(&["rev-parse", "HEAD"])?.trim().to_owned();
+        repository.git(&["checkout", "--quiet", "main"])?;
+        repository.git(&[
+            "merge",
+            "--quiet",
+            "--no-ff",
+            "-m",
+            "Merge pull request #9 from other",
+            "other",
+        ])?;
+        let last = repository.commit(&[("README.md", "text\n")], "Add a text")?;
         env.namespace("explain").await?;
         let sync = sync::sync("explain", "app", &repository.https_url, &json!({"path": "shop"}));
         env.cluster.apply(&sync).await?;
-        env.ready("explain", "app", Some(&commit)).await?;
+        env.ready("explain", "app", Some(&last)).await?;
         let label = ["-n", "explain", "label", "--field-manager=person", "configmap", "a", "team=shop"];
         env.cluster.must(&label).await?;
         let explained = holdfast(&kubeconfig, &["-n", "explain", "explain", "cm/a"]).await?;
@@ -145,6 +164,10 @@ fn an_object_is_explained_by_its_file_its_commit_and_its_owners() -> anyhow::Res
             "holdfast (Apply",
         ] {
             assert!(text.contains(words), "{words:?} is missing in:\n{text}");
+        }
+        let merged = holdfast(&kubeconfig, &["-n", "explain", "explain", "cm/c"]).await?;
+        for words in ["shop/c.yaml:1", &format!("{third} Add a third map"), "pull request  #9"] {
+            assert!(out(&merged).contains(words), "{words:?} is missing in:\n{}", out(&merged));
         }
         let secret = holdfast(&kubeconfig, &["-n", "explain", "explain", "Secret/s", "-o", "json"]).await?;
         let found: Value = serde_json::from_str(&out(&secret))?;

@@ -7,6 +7,7 @@
 mod commit;
 mod fields;
 mod found;
+mod history;
 mod pull;
 mod text;
 
@@ -129,16 +130,26 @@ impl Explain {
             Ok(place) => explained.place = place,
             Err(error) => explained.unknown.push(format!("file and commit: {}", said(&error))),
         }
-        let given = explained.approval.as_ref().and_then(|given| given.spec.origin.as_ref());
-        let subject = explained.place.subject.as_deref().unwrap_or_default();
-        match pull::pull(client, owner, sync, &revision).await {
-            Ok(Some(pull)) => explained.pull_request = Some(pull),
-            Ok(None) => explained.pull_request = pull::guess(subject, given),
+        let Place { landed, unknown, .. } = &explained.place;
+        explained.unknown.extend(unknown.iter().map(|why| format!("commit: {why}")));
+        // The Approval is of the applied plan, which an older commit is not part of.
+        let is_applied =
+            landed.as_ref().is_none_or(|landed| commit::id(&revision) == Some(landed.commit.as_str()));
+        let given = explained.approval.as_ref().filter(|_| is_applied);
+        let given = given.and_then(|given| given.spec.origin.as_ref());
+        let subject = landed.as_ref().map(|landed| landed.subject.as_str());
+        let guess = pull::guess(subject.unwrap_or_default(), given);
+        let found = match landed {
+            Some(landed) => pull::pull(client, owner, sync, &landed.commit).await,
+            None => Ok(None),
+        };
+        explained.pull_request = match found {
+            Ok(found) => found.or(guess),
             Err(error) => {
-                explained.pull_request = pull::guess(subject, given);
                 explained.unknown.push(format!("pull request: {}", said(&error)));
+                guess
             }
-        }
+        };
         explained.revision = Some(revision);
     }
 }

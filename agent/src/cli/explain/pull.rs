@@ -10,7 +10,6 @@ use kube::api::ListParams;
 use kube::{Api, Client as Kube, ResourceExt as _};
 use serde::Serialize;
 
-use super::commit::id;
 use crate::api::{ApprovalOrigin, Repository, Sync};
 use crate::forge::review::{Client, Origin};
 use crate::forge::{Login, Session};
@@ -32,13 +31,7 @@ pub struct Pull {
 }
 
 /// As the forge says it, if a Repository in the namespace of the Sync is about the source of the Sync.
-pub async fn pull(
-    client: &Kube,
-    owner: &SyncRef,
-    sync: &Sync,
-    revision: &str,
-) -> anyhow::Result<Option<Pull>> {
-    let Some(commit) = id(revision) else { return Ok(None) };
+pub async fn pull(client: &Kube, owner: &SyncRef, sync: &Sync, commit: &str) -> anyhow::Result<Option<Pull>> {
     let all = Api::<Repository>::namespaced(client.clone(), owner.namespace());
     let all = all.list(&ListParams::default()).await.context("cannot list the Repositories")?.items;
     let Ok(location) = Location::parse(&sync.spec.source.git.url, None) else { return Ok(None) };
