@@ -5,18 +5,19 @@
 
 use std::convert::Infallible;
 use std::fmt::Debug;
+use std::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
-use kube::Client;
 use kube::runtime::controller::{self, Action};
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher::Event;
 use kube::runtime::{Controller, PredicateConfig, WatchStreamExt as _};
+use kube::{Client, ResourceExt};
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
@@ -26,6 +27,8 @@ use super::feeds::watch;
 const CONCURRENCY: u16 = 0;
 /// The pause after a run with an error, which the types rule out.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How often deleted objects are forgotten.
+const SWEEP: Duration = Duration::from_secs(30);
 
 /// A kind of resource that the frame runs.
 pub(super) trait Kind: Send + Sync + 'static {
@@ -95,4 +98,25 @@ pub(super) async fn run<K: Kind>(
             std::future::ready(())
         })
         .await;
+}
+
+/// Digests the generation and the UID of an object, and the annotations that request something.
+pub(super) fn form(object: &impl ResourceExt, annotations: &[&str]) -> u64 {
+    let mut hasher = std::hash::DefaultHasher::new();
+    object.meta().generation.hash(&mut hasher);
+    object.meta().uid.hash(&mut hasher);
+    annotations.iter().for_each(|name| object.annotations().get(*name).hash(&mut hasher));
+    hasher.finish()
+}
+
+/// Forgets deleted objects at intervals, once the store has all that exist. Never ends.
+pub(super) async fn sweeps<K: kube::Resource<DynamicType = ()> + Clone + 'static>(
+    store: &Store<K>,
+    sweep: impl Fn(),
+) {
+    store.wait_until_ready().await.ok();
+    loop {
+        tokio::time::sleep(SWEEP).await;
+        sweep();
+    }
 }

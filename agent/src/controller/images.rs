@@ -1,12 +1,9 @@
 //! The kind `ImageUpdate` in the frame: what requests a pass, and what is forgotten when one is gone. I/O: API watches.
 
-use std::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::{StreamExt as _, stream};
-use kube::ResourceExt as _;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::reflector::store::Writer;
@@ -26,8 +23,6 @@ use crate::subject::Subject;
 
 /// ImageUpdates of one namespace that run at the same time.
 const PASSES: u32 = 4;
-/// How often deleted ImageUpdates are forgotten.
-const SWEEP: Duration = Duration::from_secs(30);
 
 /// Runs the ImageUpdates until the process ends.
 pub(super) async fn run(
@@ -64,15 +59,9 @@ pub(super) async fn run(
     let wakes = vec![siblings.boxed(), moved.boxed(), calls.boxed()];
     let feed = Feed { store: agent.updates.clone(), writer, wakes };
     let swept = kind.clone();
-    let sweeps = async {
-        swept.agent.updates.wait_until_ready().await.ok();
-        loop {
-            tokio::time::sleep(SWEEP).await;
-            swept.sweep();
-        }
-    };
     let client = agent.services.cluster.clients.own();
     let passes = frame::run(kind, &client, namespaces, feed, agent.stop.clone());
+    let sweeps = frame::sweeps(&agent.updates, || swept.sweep());
     tokio::select! { () = passes => {} () = sweeps => {} }
 }
 
@@ -80,12 +69,7 @@ impl Kind for Updates {
     type Object = ImageUpdate;
 
     fn form(update: &ImageUpdate) -> u64 {
-        let mut hasher = std::hash::DefaultHasher::new();
-        update.metadata.generation.hash(&mut hasher);
-        update.metadata.uid.hash(&mut hasher);
-        update.annotations().get(names::RECONCILE_AT).hash(&mut hasher);
-        update.annotations().get(names::UNBAN).hash(&mut hasher);
-        hasher.finish()
+        frame::form(update, &[names::RECONCILE_AT, names::UNBAN])
     }
 
     fn event(&self, event: &Event<ImageUpdate>) {

@@ -1,12 +1,9 @@
 //! The kind `Repository` in the frame: what requests a pass, and what is forgotten when one is gone. I/O: API watches.
 
-use std::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::{StreamExt as _, stream};
-use kube::ResourceExt as _;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::reflector::store::Writer;
@@ -26,8 +23,6 @@ use crate::subject::Subject;
 
 /// Repositories of one namespace that run at the same time.
 const PASSES: u32 = 2;
-/// How often deleted Repositories are forgotten.
-const SWEEP: Duration = Duration::from_secs(30);
 
 /// Runs the Repositories until the process ends.
 pub(super) async fn run(
@@ -55,15 +50,9 @@ pub(super) async fn run(
     let wakes = vec![moved.boxed(), calls.boxed()];
     let feed = Feed { store: agent.repositories.clone(), writer, wakes };
     let swept = kind.clone();
-    let sweeps = async {
-        swept.agent.repositories.wait_until_ready().await.ok();
-        loop {
-            tokio::time::sleep(SWEEP).await;
-            swept.sweep();
-        }
-    };
     let client = agent.services.cluster.clients.own();
     let passes = frame::run(kind, &client, namespaces, feed, agent.stop.clone());
+    let sweeps = frame::sweeps(&agent.repositories, || swept.sweep());
     tokio::select! { () = passes => {} () = sweeps => {} }
 }
 
@@ -71,11 +60,7 @@ impl Kind for Repositories {
     type Object = Repository;
 
     fn form(repository: &Repository) -> u64 {
-        let mut hasher = std::hash::DefaultHasher::new();
-        repository.metadata.generation.hash(&mut hasher);
-        repository.metadata.uid.hash(&mut hasher);
-        repository.annotations().get(names::RECONCILE_AT).hash(&mut hasher);
-        hasher.finish()
+        frame::form(repository, &[names::RECONCILE_AT])
     }
 
     fn event(&self, event: &Event<Repository>) {
